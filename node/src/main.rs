@@ -1,0 +1,2 @@
+//! Replica.
+fn main() {}
