@@ -1,0 +1,50 @@
+//! Renders a finished run for people and programs: values in, text out.
+//!
+//! [`text`] is for the terminal, [`html`] for the page beside the history, [`json`] for programs. All three show
+//! the same record and decide nothing: the words are the verdict's. Nothing here reads a file, a clock or the
+//! environment, and only [`Live`] prints. Whatever comes out of a history or a log is shown as text: it can
+//! neither become markup in the page nor steer the terminal.
+
+mod html;
+mod live;
+mod phrase;
+mod style;
+mod text;
+
+pub(crate) use html::html;
+pub(crate) use live::{Live, Snapshot};
+pub(crate) use style::Style;
+pub(crate) use text::text;
+
+use crate::store::record::{RunRecord, VerdictRecord};
+use checker::History;
+use serde::Serialize;
+
+/// A finished run, as much of it as a report shows.
+#[derive(Clone, Copy)]
+pub(crate) struct Run<'a> {
+    /// What was asked, and of which machine.
+    pub(crate) record: &'a RunRecord,
+    /// What came of it.
+    pub(crate) verdict: &'a VerdictRecord,
+    /// Every operation.
+    pub(crate) history: &'a History,
+    /// Where the run's files are, as a user here would type it.
+    pub(crate) directory: &'a str,
+}
+
+/// What `--format json` prints: the verdict, where its files are, and how to ask for the same run again.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    verdict: &'a VerdictRecord,
+    results: &'a str,
+    repro: &'a str,
+}
+
+/// The run as one JSON object; its `format` is that of `verdict.json`, whose keys it has.
+pub(crate) fn json(run: &Run<'_>) -> String {
+    let document =
+        Document { verdict: run.verdict, results: run.directory, repro: &run.record.repro };
+    serde_json::to_string_pretty(&document).expect("a record has string keys only")
+}
