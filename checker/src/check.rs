@@ -1,0 +1,108 @@
+//! States verdicts: what was checked, what came of it, and the evidence.
+//!
+//! A budget that is spent gives [`Validity::Unknown`] with its reason, never a guess; a No that was found before the
+//! budget was spent stands.
+
+use serde::Serialize;
+
+use crate::history::History;
+use crate::linear::{self, Window};
+use crate::model;
+
+/// Whether the claim held. Of several the worst counts: `max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Validity {
+    /// It held.
+    Valid,
+    /// Nobody knows, and the verdict says why.
+    Unknown,
+    /// It did not, and the verdict shows where.
+    Invalid,
+}
+
+/// What a check may use.
+#[derive(Clone, Copy)]
+pub struct Limits<'a> {
+    /// Threads; the verdict is the same for any number.
+    pub jobs: usize,
+    /// Memory for what the search has seen, roughly, all threads together.
+    pub memory_bytes: usize,
+    /// Whether time is up. Asked often, so it should be cheap.
+    pub expired: &'a (dyn Fn() -> bool + Sync),
+    /// Whether values are `[key, value]`.
+    pub keyed: Keyed,
+}
+
+/// One thread, 1 GiB and all the time there is.
+impl Default for Limits<'_> {
+    fn default() -> Self {
+        Self { jobs: 1, memory_bytes: 1 << 30, expired: &|| false, keyed: Keyed::Auto }
+    }
+}
+
+/// Whether values are `[key, value]`, so that each key can be judged by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keyed {
+    /// If every value looks so, and every key is a plain value rather than a list.
+    #[default]
+    Auto,
+    /// They are.
+    Yes,
+    /// They are not: the history is one object.
+    No,
+}
+
+/// The result of a check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// The check's name.
+    pub check: String,
+    /// Whether the claim held.
+    pub validity: Validity,
+    /// What was found, for someone who has read nothing else.
+    pub sentence: String,
+    /// The smallest evidence found for a No.
+    pub witness: Option<Window>,
+    /// How much was looked at.
+    pub stats: Stats,
+}
+
+/// How much was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// Operations that had a say: neither plain failures nor reads of unknown result.
+    pub operations: usize,
+    /// Keys judged apart from each other; 1 if the history is one object.
+    pub keys: usize,
+    /// Keys found wrong.
+    pub invalid_keys: usize,
+    /// Keys without an answer.
+    pub unknown_keys: usize,
+    /// Combinations of a state and the operations that led to it.
+    pub configurations: usize,
+}
+
+/// Says whether one correct copy of the model, doing one operation at a time at some moment between its invocation
+/// and its completion, could have given every answer in the history.
+pub fn check_linearizable(history: &History, model: &str, limits: &Limits<'_>) -> Verdict {
+    match model::named(model) {
+        Some(model) => linear::check(history, model, limits),
+        None => Verdict::unknown(format!(
+            "there is no model {model:?}; the models are {}",
+            model::names().join(", ")
+        )),
+    }
+}
+
+impl Verdict {
+    pub(crate) fn unknown(sentence: String) -> Self {
+        Self {
+            check: linear::NAME.to_owned(),
+            validity: Validity::Unknown,
+            sentence,
+            witness: None,
+            stats: Stats::default(),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Writes a history on one line, for tests and for people.
+//!
+//! Steps are separated by `;` and happen in order. A *call* is `w1` (write), `r1` or `r` (read), `a"x"` (append) or
+//! `cas[1 2]`, on a key if `@key` follows; then how it ended: `ok`, `fail`, `info` or `mismatch`.
+//!
+//! ```text
+//! w1 ok; w9 info; cas[1 2] mismatch; r1 ok        one after the other
+//! 0:w1; 1:r1 ok; 0:ok                             process 1 reads while process 0 writes
+//! w1@x ok; r@y ok                                 two keys
+//! ```
+//!
+//! `0:` names the process; without it the lowest idle one is taken. A call that says nothing of its end stays open
+//! until a later `0:ok`. Values are integers, `nil`, `true`, `false`, words and quoted text. What a read returns
+//! stands in its call and is put into its completion.
+
+use super::{Event, History, Kind, MISMATCH, Process, Value};
+
+/// Text that is not in the notation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("step {step} ({text:?}): {why}")]
+pub struct Unreadable {
+    /// Which step, from 1.
+    pub step: usize,
+    /// Its text.
+    pub text: String,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// Reads the notation.
+pub fn parse(text: &str) -> Result<History, Unreadable> {
+    let mut script = Script::default();
+    let steps: Vec<&str> = text.split(';').map(str::trim).collect();
+    let mut origin = Vec::new();
+    for (number, step) in steps.iter().enumerate().filter(|(_, step)| !step.is_empty()) {
+        script.step(step).map_err(|why| unreadable(number, step, why))?;
+        origin.resize(script.events.len(), number);
+    }
+    History::new(script.events).map_err(|malformed| {
+        let number = origin[malformed.position];
+        unreadable(number, steps[number], malformed.flaw.to_string())
+    })
+}
+
+fn unreadable(number: usize, step: &str, why: String) -> Unreadable {
+    Unreadable { step: number + 1, text: step.to_owned(), why }
+}
+
+#[derive(Default)]
+struct Script {
+    events: Vec<Event>,
+    clients: Vec<Client>,
+}
+
+/// What a process is doing: nothing, a call with this future output, or nothing ever again.
+#[derive(Clone, Default)]
+enum Client {
+    #[default]
+    Idle,
+    Calling(Call),
+    Retired,
+}
+
+#[derive(Clone)]
+struct Call {
+    f: &'static str,
+    input: Value,
+    output: Value,
+}
+
+impl Script {
+    fn step(&mut self, step: &str) -> Result<(), String> {
+        let (process, rest) = match step.split_once(':') {
+            Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                (number.parse::<usize>().map_err(|error| error.to_string())?, rest.trim())
+            }
+            _ => (self.idle(), step),
+        };
+        if process > 1000 {
+            return Err(format!("process {process} is too many"));
+        }
+        if process >= self.clients.len() {
+            self.clients.resize(process + 1, Client::Idle);
+        }
+        if let Some(end) = End::named(rest) {
+            return self.end(process, end);
+        }
+        let (call, end) = match rest.rsplit_once(' ') {
+            Some((call, last)) if End::named(last).is_some() => (call, End::named(last)),
+            _ => (rest, None),
+        };
+        self.begin(process, self::call(call.trim())?);
+        end.map_or(Ok(()), |end| self.end(process, end))
+    }
+
+    fn idle(&self) -> usize {
+        let idle = self.clients.iter().position(|client| matches!(client, Client::Idle));
+        idle.unwrap_or(self.clients.len())
+    }
+
+    fn begin(&mut self, process: usize, call: Call) {
+        self.push(process, Kind::Invoke, &call, None);
+        self.clients[process] = Client::Calling(call);
+    }
+
+    fn end(&mut self, process: usize, end: End) -> Result<(), String> {
+        let next = if end.kind == Kind::Info { Client::Retired } else { Client::Idle };
+        match std::mem::replace(&mut self.clients[process], next) {
+            Client::Calling(call) => {
+                self.push(process, end.kind, &call, end.error);
+                Ok(())
+            }
+            Client::Idle | Client::Retired => Err(format!("process {process} has nothing open")),
+        }
+    }
+
+    fn push(&mut self, process: usize, kind: Kind, call: &Call, error: Option<Value>) {
+        let index = self.events.len() as u64;
+        let value = if kind == Kind::Ok { call.output.clone() } else { call.input.clone() };
+        self.events.push(Event {
+            index,
+            time: index * 1_000_000,
+            kind,
+            process: Process::Client(process as u64),
+            f: call.f.to_owned(),
+            value,
+            node: None,
+            error,
+        });
+    }
+}
+
+struct End {
+    kind: Kind,
+    error: Option<Value>,
+}
+
+impl End {
+    fn named(word: &str) -> Option<Self> {
+        let (kind, error) = match word {
+            "ok" => (Kind::Ok, None),
+            "fail" => (Kind::Fail, None),
+            "info" => (Kind::Info, None),
+            MISMATCH => (Kind::Fail, Some(Value::from(MISMATCH))),
+            _ => return None,
+        };
+        Some(Self { kind, error })
+    }
+}
+
+fn call(text: &str) -> Result<Call, String> {
+    let (text, key) = match text.rsplit_once('@') {
+        Some((call, key)) => (call.trim(), Some(value(key)?)),
+        None => (text, None),
+    };
+    let (f, input, output) = plain_call(text)?;
+    let keyed = |value| match &key {
+        Some(key) => Value::pair(key.clone(), value),
+        None => value,
+    };
+    Ok(Call { f, input: keyed(input), output: keyed(output) })
+}
+
+fn plain_call(text: &str) -> Result<(&'static str, Value, Value), String> {
+    if let Some(pair) = text.strip_prefix("cas") {
+        let inner = pair.trim().strip_prefix('[').and_then(|pair| pair.strip_suffix(']'));
+        let (old, new) = inner
+            .and_then(|pair| pair.trim().split_once(' '))
+            .ok_or_else(|| "cas wants [old new]".to_owned())?;
+        let pair = Value::pair(value(old.trim())?, value(new.trim())?);
+        return Ok(("cas", pair.clone(), pair));
+    }
+    if text == "r" {
+        return Ok(("read", Value::Nil, Value::Nil));
+    }
+    if let Some(read) = text.strip_prefix('r') {
+        return Ok(("read", Value::Nil, value(read)?));
+    }
+    for (prefix, f) in [('w', "write"), ('a', "append")] {
+        if let Some(argument) = text.strip_prefix(prefix) {
+            let argument = value(argument)?;
+            return Ok((f, argument.clone(), argument));
+        }
+    }
+    Err("not a call: want w, r, a or cas, or ok, fail, info or mismatch after a process".to_owned())
+}
+
+fn value(text: &str) -> Result<Value, String> {
+    match text.trim() {
+        "" => Err("a value is missing".to_owned()),
+        "nil" => Ok(Value::Nil),
+        "true" => Ok(Value::Bool(true)),
+        "false" => Ok(Value::Bool(false)),
+        text => match text.strip_prefix('"') {
+            Some(rest) => rest
+                .strip_suffix('"')
+                .map(Value::from)
+                .ok_or_else(|| format!("{text} has no closing quote")),
+            None => Ok(text.parse().map_or_else(|_| Value::from(text), Value::Int)),
+        },
+    }
+}

@@ -1,0 +1,72 @@
+//! Reads the etcd logs that Porcupine's tests use: Jepsen's old text log of one compare-and-set register.
+//!
+//! A line is `INFO  jepsen.util - 4 :invoke :cas [2 4]`, fields parted by white space. A failed `cas` with its
+//! arguments is a mismatch. Other log lines are passed over; a line of the right kind that makes no sense is an error.
+
+use super::jsonl::Damage;
+use super::{Event, History, Kind, MISMATCH, Process, Value};
+
+/// Reads a log.
+pub fn parse(text: &str) -> Result<History, Damage> {
+    let mut events = Vec::new();
+    let mut lines = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let Some((_, entry)) = line.split_once("jepsen.util - ") else { continue };
+        let Some(event) = event(entry, events.len() as u64).map_err(|why| Damage {
+            line: number + 1,
+            column: line.len() - entry.len() + 1,
+            why,
+        })?
+        else {
+            continue;
+        };
+        events.push(event);
+        lines.push(number + 1);
+    }
+    History::new(events).map_err(|malformed| Damage {
+        line: lines[malformed.position],
+        column: 1,
+        why: malformed.flaw.to_string(),
+    })
+}
+
+/// The event of an entry, or nothing where no client speaks.
+fn event(entry: &str, index: u64) -> Result<Option<Event>, String> {
+    let mut words = entry.splitn(2, char::is_whitespace);
+    let process = words.next().and_then(|word| word.parse().ok());
+    let Some(process) = process.map(Process::Client) else { return Ok(None) };
+    let rest = words.next().unwrap_or_default().trim();
+    let mut words = rest.splitn(3, char::is_whitespace).filter(|word| !word.is_empty());
+    let kind = kind(words.next().unwrap_or_default())?;
+    let rest = rest.trim_start_matches(|c: char| !c.is_whitespace()).trim();
+    let (f, argument) = rest.split_once(char::is_whitespace).ok_or("a value is missing")?;
+    let f = f.strip_prefix(':').ok_or_else(|| format!("{f:?} is no function"))?.to_owned();
+    let timed_out = argument.trim() == ":timed-out";
+    let value = if timed_out { Value::Nil } else { value(argument.trim())? };
+    let error = match (kind, timed_out) {
+        (_, true) => Some(Value::from("timed-out")),
+        (Kind::Fail, false) if f == "cas" => Some(Value::from(MISMATCH)),
+        _ => None,
+    };
+    Ok(Some(Event { index, time: 0, kind, process, f, value, node: None, error }))
+}
+
+fn kind(word: &str) -> Result<Kind, String> {
+    match word {
+        ":invoke" => Ok(Kind::Invoke),
+        ":ok" => Ok(Kind::Ok),
+        ":fail" => Ok(Kind::Fail),
+        ":info" => Ok(Kind::Info),
+        _ => Err(format!("{word:?} is none of :invoke :ok :fail :info")),
+    }
+}
+
+fn value(text: &str) -> Result<Value, String> {
+    if let Some(items) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        return items.split_whitespace().map(value).collect::<Result<_, _>>().map(Value::List);
+    }
+    match text {
+        "nil" => Ok(Value::Nil),
+        _ => text.parse().map(Value::Int).map_err(|_| format!("{text:?} is no value")),
+    }
+}

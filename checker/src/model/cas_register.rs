@@ -1,0 +1,55 @@
+//! Specifies a register with compare-and-set, in which a failed comparison is an observation.
+
+use super::register::{Register, read};
+use super::{Call, Model, Seen};
+use crate::history::Value;
+
+/// A cell that is read, written, and set if it holds what was expected.
+pub(super) struct CasRegister;
+
+impl Model for CasRegister {
+    fn name(&self) -> &'static str {
+        "cas-register"
+    }
+
+    fn doc(&self) -> &'static str {
+        "a cell, nil at first, with `read`, `write` and `cas [old new]`, which sets it to new if it holds old"
+    }
+
+    fn initial(&self) -> Value {
+        Value::Nil
+    }
+
+    fn understands(&self, call: &Call) -> Result<(), String> {
+        match call.f.as_str() {
+            "cas" if call.input.as_pair().is_some() => Ok(()),
+            "cas" => Err(format!("cas wants [old new], not {}", call.input)),
+            "read" | "write" => Register.understands(call),
+            f => Err(format!("a cas-register has no function {f:?}, only cas, read and write")),
+        }
+    }
+
+    fn observes(&self, call: &Call) -> bool {
+        call.f == "read" || call.seen == Seen::Mismatch
+    }
+
+    fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
+        match (call.f.as_str(), call.input.as_pair()) {
+            ("cas", Some((old, new))) => cas(state, old, new, &call.seen),
+            ("write", _) => Ok(call.input.clone()),
+            _ => read(state, call),
+        }
+    }
+}
+
+/// Compares and sets, or confirms that the comparison failed.
+pub(super) fn cas(state: &Value, old: &Value, new: &Value, seen: &Seen) -> Result<Value, String> {
+    match (seen, state == old) {
+        (Seen::Mismatch, true) => {
+            Err(format!("it was told that the register did not hold {old}, but it did"))
+        }
+        (Seen::Mismatch, false) => Ok(state.clone()),
+        (_, true) => Ok(new.clone()),
+        (_, false) => Err(format!("it expected {old}, but the register held {state}")),
+    }
+}

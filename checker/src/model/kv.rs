@@ -1,0 +1,119 @@
+//! Specifies a map of keys to values: the other registers, one per key, and text that grows.
+//!
+//! Every argument and result is `[key, value]`. The state is the list of `[key, value]` in order of key, without the
+//! keys that hold nil, so that equal maps are equal states.
+
+use super::cas_register::cas;
+use super::{Call, Model, Seen};
+use crate::history::Value;
+
+/// A map of keys to values.
+pub(super) struct Kv;
+
+impl Model for Kv {
+    fn name(&self) -> &'static str {
+        "kv"
+    }
+
+    fn doc(&self) -> &'static str {
+        "a map, empty at first, with `read` (`get`), `write` (`put`), `append` and `cas` of `[key, value]`"
+    }
+
+    fn initial(&self) -> Value {
+        Value::List(Vec::new())
+    }
+
+    fn has_keys(&self) -> bool {
+        true
+    }
+
+    fn understands(&self, call: &Call) -> Result<(), String> {
+        let (key, argument) = pair("the argument", &call.input)?;
+        if let Seen::Output(output) = &call.seen {
+            let (answered, _) = pair("the result", output)?;
+            if answered != key {
+                return Err(format!("it asked for key {key} and was answered about {answered}"));
+            }
+        }
+        match (call.f.as_str(), &call.seen) {
+            ("cas", _) if argument.as_pair().is_some() => Ok(()),
+            ("cas", _) => Err(format!("cas wants [key [old new]], not {}", call.input)),
+            (f, Seen::Mismatch) => Err(format!("a {f} expects no state, so it cannot mismatch")),
+            ("append", _) if !matches!(argument, Value::Str(_)) => {
+                Err(format!("append wants text, not {argument}"))
+            }
+            ("append" | "get" | "put" | "read" | "write", _) => Ok(()),
+            (f, _) => {
+                Err(format!("a kv has no function {f:?}, only append, cas, get, put, read, write"))
+            }
+        }
+    }
+
+    fn observes(&self, call: &Call) -> bool {
+        matches!(call.f.as_str(), "get" | "read") || call.seen == Seen::Mismatch
+    }
+
+    fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
+        let (key, argument) = pair("the argument", &call.input)?;
+        let held = held(state, key);
+        match (call.f.as_str(), argument.as_pair()) {
+            ("cas", Some((old, new))) => cas(held, old, new, &call.seen),
+            ("put" | "write", _) => Ok(argument.clone()),
+            ("append", _) => append(held, argument),
+            _ => get(held, &call.seen),
+        }
+        .map(|next| with(state, key, next))
+        .map_err(|why| format!("key {key}: {why}"))
+    }
+}
+
+fn pair<'a>(what: &str, value: &'a Value) -> Result<(&'a Value, &'a Value), String> {
+    value.as_pair().ok_or_else(|| format!("{what} is {value}, not [key value]"))
+}
+
+fn entries(state: &Value) -> &[Value] {
+    match state {
+        Value::List(entries) => entries,
+        _ => &[],
+    }
+}
+
+fn held<'a>(state: &'a Value, key: &Value) -> &'a Value {
+    let mut pairs = entries(state).iter().filter_map(Value::as_pair);
+    pairs.find(|(held, _)| *held == key).map_or(&Value::Nil, |(_, value)| value)
+}
+
+fn with(state: &Value, key: &Value, value: Value) -> Value {
+    let others = |entry: &&Value| entry.as_pair().is_none_or(|(held, _)| held != key);
+    let mut next: Vec<Value> = entries(state).iter().filter(others).cloned().collect();
+    if value != Value::Nil {
+        next.push(Value::pair(key.clone(), value));
+        next.sort();
+    }
+    Value::List(next)
+}
+
+/// Text after nothing is that text; a value that is not text cannot grow.
+fn append(held: &Value, suffix: &Value) -> Result<Value, String> {
+    match (held, suffix) {
+        (Value::Nil, _) => Ok(suffix.clone()),
+        (Value::Str(held), Value::Str(suffix)) => Ok(Value::Str(format!("{held}{suffix}"))),
+        _ => Err(format!("it appended to {held}, which is not text")),
+    }
+}
+
+/// A key that is not there may be shown as nil or as empty text.
+fn get(held: &Value, seen: &Seen) -> Result<Value, String> {
+    match (seen, held) {
+        (Seen::Output(output), _) => {
+            let shown = output.as_pair().map_or(&Value::Nil, |(_, value)| value);
+            let absent = *held == Value::Nil && *shown == Value::from("");
+            if shown == held || absent {
+                Ok(held.clone())
+            } else {
+                Err(format!("it read {shown}, but the key held {held}"))
+            }
+        }
+        (Seen::Mismatch | Seen::Nothing, _) => Ok(held.clone()),
+    }
+}

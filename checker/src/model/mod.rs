@@ -1,0 +1,85 @@
+//! Specifies objects one operation at a time: what a single correct copy would answer.
+//!
+//! A [`Model`] is a pure function from a state and a [`Call`] to the next state, or to the reason in words why the
+//! call cannot have gone that way. One model is one file and one line in [`MODELS`].
+
+mod cas_register;
+mod kv;
+mod register;
+
+use crate::history::{Kind, Operation, Value};
+
+/// Every model, in order of name.
+pub const MODELS: &[&dyn Model] = &[&cas_register::CasRegister, &kv::Kv, &register::Register];
+
+/// The model of that name.
+pub fn named(name: &str) -> Option<&'static dyn Model> {
+    MODELS.iter().copied().find(|model| model.name() == name)
+}
+
+/// The names of all models.
+pub fn names() -> Vec<&'static str> {
+    MODELS.iter().map(|model| model.name()).collect()
+}
+
+/// A sequential specification.
+pub trait Model: Sync {
+    /// Its name on the command line.
+    fn name(&self) -> &'static str;
+
+    /// What it is, in a sentence.
+    fn doc(&self) -> &'static str;
+
+    /// The state of a fresh copy.
+    fn initial(&self) -> Value;
+
+    /// Whether its calls carry `[key, value]` by their nature and its state holds every key. Otherwise the model is
+    /// one plain object, and a keyed history is one copy of it per key.
+    fn has_keys(&self) -> bool {
+        false
+    }
+
+    /// Refuses a call that the model has no meaning for. [`Model::step`] is asked of no other.
+    fn understands(&self, call: &Call) -> Result<(), String>;
+
+    /// Whether the call leaves every state as it is. The search relies on it.
+    fn observes(&self, call: &Call) -> bool;
+
+    /// The state after the call, or why it cannot have gone that way in this state.
+    fn step(&self, state: &Value, call: &Call) -> Result<Value, String>;
+}
+
+/// What a model is asked about: a function, its argument and what was seen of its effect.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Call {
+    /// The function.
+    pub f: String,
+    /// Its argument.
+    pub input: Value,
+    /// What the client was told.
+    pub seen: Seen,
+}
+
+/// What a client was told.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Seen {
+    /// That it happened, with this result.
+    Output(Value),
+    /// That the state was not the one it expected.
+    Mismatch,
+    /// Nothing.
+    Nothing,
+}
+
+impl Call {
+    /// The call of an operation as it stands, or `None` of one that did not happen.
+    pub fn of(operation: &Operation) -> Option<Self> {
+        let seen = match (&operation.completion, operation.kind()) {
+            (_, Kind::Fail) if operation.is_mismatch() => Seen::Mismatch,
+            (_, Kind::Fail) => return None,
+            (Some(completion), Kind::Ok) => Seen::Output(completion.output.clone()),
+            _ => Seen::Nothing,
+        };
+        Some(Self { f: operation.f.clone(), input: operation.input.clone(), seen })
+    }
+}
