@@ -1,21 +1,51 @@
-//! Decides what a Raft server does: [`Raft::step`] takes one [`Input`] and appends the [`Effect`]s it causes.
+//! Decides what a Raft server does: [`Raft::step`] takes one [`Input`] and appends the [`Effect`]s it
+//! causes.
 //!
 //! The laws between the brain and the body that runs it:
 //!
-//! 1. Effects are carried out in the order in which they were emitted, with one freedom: the body may make
-//!    [`Persist`]s durable in the background, several with one `fdatasync`, and reports each by
+//! 1. Effects are carried out in the order in which they were emitted, with one freedom: the body may
+//!    make [`Persist`]s durable in the background, several with one `fdatasync`, and reports each by
 //!    [`Input::Persisted`] with the greatest sequence number that is durable (and so all before it).
-//! 2. A [`Effect::Send`] leaves only when the `Persist` whose sequence number it names in `after` is durable;
-//!    `after: 0` leaves at once (a leader sends entries while its own disk still works on them, but counts
-//!    itself only when `Persisted` says so).
-//! 3. [`Effect::Commit`] hands over entries once each, in order of index, without gaps.
-//! 4. A proposal is answered exactly once: [`Effect::Acknowledge`] (committed: answer with what applying entry
-//!    `index` returned), [`Effect::Refused`] (it was never appended here: definitely not done) or
-//!    [`Effect::Lost`] (it was appended here, and this server can no longer tell: the client must be told *unknown*).
-//! 5. A read is answered exactly once: [`Effect::ReadReady`] (serve it when everything up to `index` is applied)
-//!    or [`Effect::ReadFailed`] (nothing was read: definite).
+//! 2. A [`Effect::Send`] leaves only when the `Persist` whose sequence number it names in `after` is
+//!    durable; `after: 0` leaves at once (a leader sends entries while its own disk still works on them,
+//!    but counts itself only when `Persisted` says so).
+//! 3. [`Effect::Commit`] hands over entries once each, in order of index, without gaps. A restarted
+//!    server hands over everything again, from index 1.
+//! 4. A proposal is answered exactly once: [`Effect::Acknowledge`] (committed: answer with what applying
+//!    entry `index` returned), [`Effect::Refused`] (it was never appended here: definitely not done) or
+//!    [`Effect::Lost`] (it was appended here, and this server can no longer tell: the client must be
+//!    told *unknown*).
+//! 5. A read is answered exactly once: [`Effect::ReadReady`] (serve it when everything up to `index` is
+//!    applied) or [`Effect::ReadFailed`] (nothing was read: definite).
+//! 6. [`Config::seed`] differs from one start of a server to the next.
+//!
+//! Sections cited as *paper* are of Ongaro and Ousterhout, *In Search of an Understandable Consensus
+//! Algorithm* (extended version, 2014), as *thesis* of Ongaro, *Consensus: Bridging Theory and Practice*.
+
+mod append;
+mod bug;
+mod commit;
+mod disk;
+mod election;
+pub mod invariants;
+mod log;
+mod message;
+mod progress;
+mod quorum;
+mod random;
+mod read_index;
+mod replication;
+mod role;
+
+pub use bug::{BUGS, Bug};
+pub use message::{Content, Message, Position};
 
 use alloc::vec::Vec;
+use disk::Disk;
+use log::Log;
+use random::Random;
+use read_index::Forwarded;
+use role::State;
 use serde::{Deserialize, Serialize};
 
 /// A server's name inside the brain: its position in the sorted list of the cluster's members, from 1.
@@ -191,7 +221,8 @@ pub struct Config {
     pub heartbeat_ticks: u32,
     /// An election timeout is drawn uniformly from `election_ticks .. 2 * election_ticks`.
     pub election_ticks: u32,
-    /// Decides every random choice of this server.
+    /// Decides every random choice of this server. Give it another one at each start: the numbers that
+    /// tell this life's questions from those of the life before come from it too.
     pub seed: u64,
     /// The bugs that are switched on; empty outside tests of the harness.
     pub unsafe_bugs: Vec<Bug>,
@@ -206,69 +237,138 @@ pub struct Stored {
     pub entries: Vec<Entry>,
 }
 
-/// A bug that can be switched on, so that whoever judges this store can be judged too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Bug {
-    /// A leader serves reads from what it has, without asking a quorum, and never steps down.
-    StaleReads,
-    /// A follower serves its own state as if it were linearizable.
-    FollowerReads,
-    /// A leader acknowledges a write when it is in its own log.
-    EarlyAck,
-    /// Votes (and pre-votes) are given without comparing logs.
-    VoteWithoutLogCheck,
-    /// A restart forgets the vote of the current term.
-    ForgetVote,
-    /// Entries of older terms are committed by counting replicas, and a new leader appends no no-op (paper, figure 8).
-    CommitOldTerm,
-    /// What must be durable is answered before it is.
-    NoFsync,
-}
-
-impl Bug {
-    /// Its name on the command line: kebab-case.
-    pub fn name(self) -> &'static str {
-        BUGS.iter().find(|(bug, ..)| *bug == self).map_or("", |(_, name, _)| name)
-    }
-
-    /// The bug of that name.
-    pub fn named(name: &str) -> Option<Self> {
-        BUGS.iter().find(|(_, known, _)| *known == name).map(|(bug, ..)| *bug)
-    }
-}
-
-/// Every bug, its name and one sentence.
-pub const BUGS: &[(Bug, &str, &str)] = &[
-    (Bug::CommitOldTerm, "commit-old-term", "entries of older terms are committed by counting replicas, and a new leader appends no no-op"),
-    (Bug::EarlyAck, "early-ack", "a leader acknowledges a write when it is in its own log, before it is committed"),
-    (Bug::FollowerReads, "follower-reads", "a follower serves its own state as if it were linearizable"),
-    (Bug::ForgetVote, "forget-vote", "a restart forgets the vote of the current term"),
-    (Bug::NoFsync, "no-fsync", "what must be durable is answered before it is"),
-    (Bug::StaleReads, "stale-reads", "a leader serves reads without asking a quorum, and never steps down"),
-    (Bug::VoteWithoutLogCheck, "vote-without-log-check", "votes and pre-votes are given without comparing logs"),
-];
-
-/// What servers say to each other. (Design it; the body only serialises it.)
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Message {}
-
 /// One server.
 #[derive(Debug)]
 pub struct Raft {
     config: Config,
+    random: Random,
+    hard_state: HardState,
+    log: Log,
+    disk: Disk,
+    /// The last entry known to be committed, and handed over.
+    commit_index: Index,
+    state: State,
+    /// The leader of the current term, once it has been heard.
+    leader: Option<ServerId>,
+    /// Ticks since this server started.
+    now: u64,
+    /// Ticks since a leader was heard, a vote was given or an election began.
+    elapsed: u32,
+    /// At how many of those an election begins.
+    timeout: u32,
+    /// The reads that wait for the leader's word.
+    forwarded: Forwarded,
+    /// What the current step has caused so far.
+    effects: Vec<Effect>,
 }
 
 impl Raft {
     /// A server that starts, or starts again, from what its disk holds.
-    pub fn new(config: Config, _stored: Stored) -> Self {
-        Self { config }
+    pub fn new(config: Config, stored: Stored) -> Self {
+        let mut random = Random::new(config.seed, config.id);
+        let mut hard_state = stored.hard_state;
+        if config.has(Bug::ForgetVote) {
+            hard_state.voted_for = None;
+        }
+        let log = Log::new(stored.entries);
+        let mut raft = Self {
+            hard_state,
+            disk: Disk::new(log.last().index),
+            log,
+            commit_index: 0,
+            state: State::Follower,
+            leader: None,
+            now: 0,
+            elapsed: 0,
+            timeout: 0,
+            forwarded: Forwarded::new(random.next()),
+            effects: Vec::new(),
+            random,
+            config,
+        };
+        raft.restart_election_timer();
+        raft
     }
 
     /// Takes one input and appends what it causes.
-    pub fn step(&mut self, _input: Input, _effects: &mut Vec<Effect>) {}
+    pub fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
+        let before = (self.role(), self.term(), self.leader);
+        match input {
+            Input::Tick => self.tick(),
+            Input::Receive { from, message } => self.receive(from, message),
+            Input::Propose { token, command } => self.propose(token, command),
+            Input::Read { token } => self.read(token),
+            Input::Persisted { sequence } => self.persisted(sequence),
+        }
+        if before != (self.role(), self.term(), self.leader) {
+            self.effects.push(Effect::Changed(self.status()));
+        }
+        effects.append(&mut self.effects);
+    }
+
+    /// Compares terms first (paper §5.1), then does what the message asks.
+    fn receive(&mut self, from: ServerId, message: Message) {
+        let Message { term, content } = message;
+        if !self.peers().any(|peer| peer == from) || self.withholds_vote(&content) {
+            return;
+        }
+        if term > self.term() {
+            self.enter_term(term, None);
+        }
+        if term < self.term() {
+            return self.correct(from, &content);
+        }
+        match content {
+            Content::RequestVote { pre, last } => self.on_request_vote(from, pre, last),
+            Content::Vote { pre, granted } => self.on_vote(from, pre, granted),
+            Content::Append { previous, entries, commit, round } => {
+                self.on_append(from, append::Append { previous, entries, commit, round });
+            }
+            Content::Matched { index, round } => self.on_matched(from, index, round),
+            Content::Conflict { rejected, hint, round } => {
+                self.on_conflict(from, rejected, hint, round);
+            }
+            Content::Outdated => {}
+            Content::ReadIndex { request } => self.on_read_index(from, request),
+            Content::ReadIndexReply { request, index } => self.on_read_index_reply(request, index),
+        }
+    }
 
     /// What this server is now.
     pub fn status(&self) -> Status {
-        Status { role: Role::Follower, term: 0, leader: None, last_index: 0, commit_index: self.config.id }
+        Status {
+            role: self.role(),
+            term: self.term(),
+            leader: self.leader,
+            last_index: self.log.last().index,
+            commit_index: self.commit_index,
+        }
+    }
+
+    /// Its log, from index 1.
+    pub fn log(&self) -> &[Entry] {
+        self.log.entries()
+    }
+
+    /// Sends a message that depends on the `Persist` of that number.
+    fn send(&mut self, to: ServerId, content: Content, after: u64) {
+        let message = Message { term: self.term(), content };
+        self.effects.push(Effect::Send { to, message, after });
+    }
+
+    /// Writes to stable storage.
+    fn persist(&mut self, hard_state: Option<HardState>, entries: Vec<Entry>) {
+        let sequence = self.disk.write(hard_state.is_some(), &entries);
+        self.effects.push(Effect::Persist(Persist { sequence, hard_state, entries }));
+        if self.config.has(Bug::NoFsync) {
+            self.disk.persisted(sequence);
+        }
+    }
+
+    /// Counts for this server what waited for its disk.
+    fn persisted(&mut self, sequence: u64) {
+        self.disk.persisted(sequence);
+        self.count_own_vote();
+        self.advance_commit();
     }
 }

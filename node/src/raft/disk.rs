@@ -1,0 +1,129 @@
+//! Remembers which writes are on their way to stable storage, so that nothing is promised before it is there.
+//!
+//! A write is known by its sequence number, never by the index it reaches: when a suffix of the log is
+//! replaced, news of the old suffix says nothing about the entries that took its place.
+
+use super::{Entry, Index};
+use alloc::collections::VecDeque;
+
+/// What is durable and what is not yet.
+#[derive(Debug)]
+pub(super) struct Disk {
+    /// The last write handed to the body.
+    sequence: u64,
+    /// The last durable write.
+    durable: u64,
+    /// The last write that held a term and vote.
+    hard_state: u64,
+    /// How far the log is durable.
+    durable_index: Index,
+    /// The writes of entries that are not durable: their number, and the last entry that the log still
+    /// has of them.
+    pending: VecDeque<(u64, Index)>,
+}
+
+impl Disk {
+    /// A disk that holds a log up to `last`.
+    pub(super) fn new(last: Index) -> Self {
+        let pending = VecDeque::new();
+        Self { sequence: 0, durable: 0, hard_state: 0, durable_index: last, pending }
+    }
+
+    /// Numbers a write.
+    pub(super) fn write(&mut self, hard_state: bool, entries: &[Entry]) -> u64 {
+        self.sequence += 1;
+        if hard_state {
+            self.hard_state = self.sequence;
+        }
+        if let [first, .., last] | [first @ last] = entries {
+            self.cut(first.index.saturating_sub(1));
+            self.pending.push_back((self.sequence, last.index));
+        }
+        self.sequence
+    }
+
+    /// Forgets what was known of entries after `last`: they are being replaced.
+    fn cut(&mut self, last: Index) {
+        self.durable_index = self.durable_index.min(last);
+        for (_, reaches) in &mut self.pending {
+            *reaches = last.min(*reaches);
+        }
+    }
+
+    /// Hears that every write up to this one is durable.
+    pub(super) fn persisted(&mut self, sequence: u64) {
+        self.durable = self.durable.max(sequence.min(self.sequence));
+        while let Some((_, reaches)) = self.pending.pop_front_if(|(n, _)| *n <= self.durable) {
+            self.durable_index = self.durable_index.max(reaches);
+        }
+    }
+
+    /// How far this server's own log is durable.
+    pub(super) fn durable_index(&self) -> Index {
+        self.durable_index
+    }
+
+    /// The write that a message about term or vote waits for; 0: none.
+    pub(super) fn after_hard_state(&self) -> u64 {
+        if self.hard_state <= self.durable { 0 } else { self.hard_state }
+    }
+
+    /// The write that a promise to hold entry `index` in this term waits for; 0: none.
+    pub(super) fn after_entry(&self, index: Index) -> u64 {
+        let entry = match self.pending.iter().find(|(_, reaches)| *reaches >= index) {
+            Some((sequence, _)) if index > self.durable_index => *sequence,
+            _ => 0,
+        };
+        entry.max(self.after_hard_state())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::Payload;
+    use alloc::vec::Vec;
+
+    fn entries(indices: core::ops::RangeInclusive<Index>) -> Vec<Entry> {
+        indices.map(|index| Entry { term: 1, index, payload: Payload::Noop }).collect()
+    }
+
+    #[test]
+    fn an_entry_waits_for_the_write_that_holds_it() {
+        let mut disk = Disk::new(2);
+        disk.write(false, &entries(3..=4));
+        disk.write(false, &entries(5..=5));
+        assert_eq!([2, 3, 4, 5].map(|index| disk.after_entry(index)), [0, 1, 1, 2]);
+        disk.persisted(1);
+        assert_eq!((disk.durable_index(), disk.after_entry(4), disk.after_entry(5)), (4, 0, 2));
+    }
+
+    #[test]
+    fn news_of_a_replaced_suffix_says_nothing_of_its_successor() {
+        let mut disk = Disk::new(1);
+        disk.write(false, &entries(2..=4));
+        disk.write(false, &entries(3..=3));
+        disk.persisted(1);
+        assert_eq!((disk.durable_index(), disk.after_entry(3)), (2, 2));
+        disk.persisted(2);
+        assert_eq!((disk.durable_index(), disk.after_entry(3)), (3, 0));
+    }
+
+    #[test]
+    fn replacing_durable_entries_makes_them_wait_again() {
+        let mut disk = Disk::new(5);
+        disk.write(false, &entries(3..=3));
+        assert_eq!((disk.durable_index(), disk.after_entry(2), disk.after_entry(3)), (2, 0, 1));
+    }
+
+    #[test]
+    fn a_promise_waits_for_the_term_too() {
+        let mut disk = Disk::new(5);
+        disk.write(true, &[]);
+        assert_eq!((disk.after_entry(2), disk.after_hard_state()), (1, 1));
+        disk.persisted(9);
+        assert_eq!((disk.after_entry(2), disk.after_hard_state()), (0, 0));
+        disk.write(true, &[]);
+        assert_eq!(disk.after_hard_state(), 2);
+    }
+}

@@ -1,0 +1,122 @@
+//! Holds elections: at most one leader per term, because each server votes once per term, durably, and a
+//! majority must vote (paper §5.2, §5.4.1).
+//!
+//! A server asks first whether it could win (thesis §9.6), so one that was cut off does not come back with
+//! a term that unseats a healthy leader; and whoever hears a leader takes no part (thesis §4.2.3).
+
+use super::role::State;
+use super::{Bug, Content, Position, Raft, ServerId};
+use alloc::collections::BTreeSet;
+
+impl Raft {
+    /// Asks whether an election could be won; changes neither term nor vote.
+    pub(super) fn start_pre_vote(&mut self) {
+        self.follow(None);
+        self.restart_election_timer();
+        self.state = State::PreCandidate(BTreeSet::new());
+        self.ask_for_votes(true);
+        self.count_vote(self.config.id);
+    }
+
+    /// Stands for election in the next term.
+    fn start_election(&mut self) {
+        let Some(next) = self.term().checked_add(1) else { return };
+        self.enter_term(next, Some(self.config.id));
+        self.restart_election_timer();
+        self.state = State::Candidate(BTreeSet::new());
+        self.ask_for_votes(false);
+        self.count_own_vote();
+    }
+
+    fn ask_for_votes(&mut self, pre: bool) {
+        let last = self.log.last();
+        for peer in self.peer_list() {
+            let after = self.disk.after_hard_state();
+            self.send(peer, Content::RequestVote { pre, last }, after);
+        }
+    }
+
+    /// Whether a message is a request for a vote that a server near its leader does not even read: it
+    /// must not take the term from it either.
+    pub(super) fn withholds_vote(&self, content: &Content) -> bool {
+        let asked = matches!(content, Content::RequestVote { .. });
+        let is_leader = matches!(self.state, State::Leader(_));
+        let hears_leader = self.leader.is_some() && self.elapsed < self.config.election_ticks;
+        asked && (is_leader || hears_leader)
+    }
+
+    /// Answers a candidate of the current term.
+    pub(super) fn on_request_vote(&mut self, from: ServerId, pre: bool, last: Position) {
+        let free = self.hard_state.voted_for.is_none_or(|candidate| candidate == from);
+        let granted = (pre || free) && self.is_complete(last);
+        if granted && !pre {
+            self.vote_for(from);
+        }
+        let after = self.disk.after_hard_state();
+        self.send(from, Content::Vote { pre, granted }, after);
+    }
+
+    /// Whether a log that ends there holds all that this one may have helped to commit (paper §5.4.1).
+    fn is_complete(&self, last: Position) -> bool {
+        self.config.has(Bug::VoteWithoutLogCheck) || last >= self.log.last()
+    }
+
+    fn vote_for(&mut self, candidate: ServerId) {
+        self.restart_election_timer();
+        if self.hard_state.voted_for.is_none() {
+            self.hard_state.voted_for = Some(candidate);
+            self.persist(Some(self.hard_state), alloc::vec::Vec::new());
+        }
+    }
+
+    /// Hears a voter's answer in the current term.
+    pub(super) fn on_vote(&mut self, from: ServerId, pre: bool, granted: bool) {
+        let asked = match self.state {
+            State::PreCandidate(_) => pre,
+            State::Candidate(_) => !pre,
+            State::Follower | State::Leader(_) => false,
+        };
+        if asked && granted {
+            self.count_vote(from);
+        }
+    }
+
+    /// Counts a candidate's vote for itself, once that is durable like any other.
+    pub(super) fn count_own_vote(&mut self) {
+        if matches!(self.state, State::Candidate(_)) && self.disk.after_hard_state() == 0 {
+            self.count_vote(self.config.id);
+        }
+    }
+
+    fn count_vote(&mut self, voter: ServerId) {
+        let majority = self.majority();
+        match &mut self.state {
+            State::PreCandidate(votes) => {
+                if votes.insert(voter) && votes.len() >= majority {
+                    self.start_election();
+                }
+            }
+            State::Candidate(votes) => {
+                if votes.insert(voter) && votes.len() >= majority {
+                    self.lead();
+                }
+            }
+            State::Follower | State::Leader(_) => {}
+        }
+    }
+
+    /// Tells the sender of a request that its term is over; answers of an old term are not worth a word.
+    pub(super) fn correct(&mut self, from: ServerId, content: &Content) {
+        let is_request = match content {
+            Content::RequestVote { .. } | Content::Append { .. } | Content::ReadIndex { .. } => true,
+            Content::Vote { .. }
+            | Content::Matched { .. }
+            | Content::Conflict { .. }
+            | Content::Outdated
+            | Content::ReadIndexReply { .. } => false,
+        };
+        if is_request {
+            self.send(from, Content::Outdated, 0);
+        }
+    }
+}

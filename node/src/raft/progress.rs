@@ -1,0 +1,216 @@
+//! Follows what the leader knows of one peer: `matched` only grows, and `next` is never behind it.
+//!
+//! A peer is *probed*, one message at a time, until a place is found at which the logs agree, and then
+//! *replicated* to with several messages under way. What a message says late or twice falls through.
+
+use super::Index;
+use alloc::collections::VecDeque;
+
+/// The most messages with entries that may be under way to one peer.
+const IN_FLIGHT: usize = 16;
+
+/// How entries are sent.
+#[derive(Debug, PartialEq, Eq)]
+enum Mode {
+    /// The place where the logs agree is not known.
+    Probe {
+        /// Whether a message is under way.
+        sent: bool,
+    },
+    /// The place is known; `next` runs ahead of what was answered.
+    Replicate {
+        /// The last index of each message under way.
+        in_flight: VecDeque<Index>,
+        /// Whether any of them was answered since the last heartbeat.
+        moving: bool,
+    },
+}
+
+/// What the leader knows of one peer.
+#[derive(Debug)]
+pub(super) struct Progress {
+    matched: Index,
+    next: Index,
+    mode: Mode,
+    /// The latest read round that the peer answered.
+    round: u64,
+    /// Ticks since the peer answered anything in this term.
+    silence: u32,
+}
+
+impl Progress {
+    /// A peer of which a new leader knows nothing; it supposes that the logs are equal up to `last`.
+    pub(super) fn new(last: Index) -> Self {
+        let mode = Mode::Probe { sent: false };
+        Self { matched: 0, next: last.saturating_add(1), mode, round: 0, silence: 0 }
+    }
+
+    /// Up to where the peer durably has the leader's log.
+    pub(super) fn matched(&self) -> Index {
+        self.matched
+    }
+
+    /// The first entry to send next.
+    pub(super) fn next(&self) -> Index {
+        self.next
+    }
+
+    /// The latest read round that the peer answered.
+    pub(super) fn round(&self) -> u64 {
+        self.round
+    }
+
+    /// What a heartbeat speaks of: what is known to agree, or the question that is open.
+    pub(super) fn anchor(&self) -> Index {
+        match self.mode {
+            Mode::Probe { .. } => self.next.saturating_sub(1),
+            Mode::Replicate { .. } => self.matched,
+        }
+    }
+
+    /// Whether entries may be sent now.
+    pub(super) fn is_free(&self) -> bool {
+        match &self.mode {
+            Mode::Probe { sent } => !sent,
+            Mode::Replicate { in_flight, .. } => in_flight.len() < IN_FLIGHT,
+        }
+    }
+
+    /// Notes that everything from `next` up to `last` is under way.
+    pub(super) fn sent(&mut self, last: Index) {
+        match &mut self.mode {
+            Mode::Probe { sent } => *sent = true,
+            Mode::Replicate { in_flight, moving } => {
+                *moving |= in_flight.is_empty();
+                in_flight.push_back(last);
+                self.next = last.saturating_add(1);
+            }
+        }
+    }
+
+    /// Notes that the peer is there and answered a round.
+    pub(super) fn heard(&mut self, round: u64) {
+        self.silence = 0;
+        self.round = self.round.max(round);
+    }
+
+    /// Notes that a tick has passed, and says whether the peer has been silent for less than `limit`.
+    pub(super) fn tick(&mut self, limit: u32) -> bool {
+        self.silence = self.silence.saturating_add(1);
+        self.silence < limit
+    }
+
+    /// Notes that the logs agree up to `index`; false if that is no news.
+    pub(super) fn agree(&mut self, index: Index) -> bool {
+        if index <= self.matched {
+            return false;
+        }
+        self.matched = index;
+        self.next = self.next.max(index.saturating_add(1));
+        match &mut self.mode {
+            Mode::Probe { .. } => {
+                self.next = index.saturating_add(1);
+                self.mode = Mode::Replicate { in_flight: VecDeque::new(), moving: true };
+            }
+            Mode::Replicate { in_flight, moving } => {
+                *moving = true;
+                in_flight.retain(|last| *last > index);
+            }
+        }
+        true
+    }
+
+    /// Notes that the peer lacks the entry `rejected`, and that the logs may agree up to `hint`; does
+    /// nothing if that was answered before or since.
+    pub(super) fn disagree(&mut self, rejected: Index, hint: Index) {
+        let asked = match self.mode {
+            Mode::Probe { .. } => rejected.checked_add(1) == Some(self.next),
+            Mode::Replicate { .. } => rejected < self.next,
+        };
+        if asked && rejected > self.matched {
+            self.probe_from(hint.min(rejected.saturating_sub(1)));
+        }
+    }
+
+    /// At a heartbeat: takes what was not answered since the last one for lost.
+    pub(super) fn beat(&mut self) {
+        match &mut self.mode {
+            Mode::Probe { sent } => *sent = false,
+            Mode::Replicate { in_flight, moving } if !*moving && !in_flight.is_empty() => {
+                self.probe_from(self.matched);
+            }
+            Mode::Replicate { moving, .. } => *moving = false,
+        }
+    }
+
+    fn probe_from(&mut self, place: Index) {
+        self.next = place.max(self.matched).saturating_add(1);
+        self.mode = Mode::Probe { sent: false };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replicating(matched: Index) -> Progress {
+        let mut progress = Progress::new(matched);
+        assert!(progress.agree(matched));
+        progress
+    }
+
+    #[test]
+    fn a_probe_is_sent_once_until_it_is_answered_or_a_heartbeat_passes() {
+        let mut progress = Progress::new(5);
+        progress.sent(6);
+        assert_eq!((progress.is_free(), progress.next(), progress.anchor()), (false, 6, 5));
+        progress.beat();
+        assert!(progress.is_free());
+    }
+
+    #[test]
+    fn the_window_fills_and_empties() {
+        let mut progress = replicating(5);
+        for last in 6..6 + IN_FLIGHT as Index {
+            assert!(progress.is_free());
+            progress.sent(last);
+        }
+        assert!(!progress.is_free());
+        assert!(progress.agree(7) && progress.is_free());
+        assert_eq!((progress.matched(), progress.anchor(), progress.next()), (7, 7, 22));
+    }
+
+    #[test]
+    fn what_comes_late_or_twice_changes_nothing() {
+        let mut progress = replicating(5);
+        progress.sent(8);
+        progress.disagree(5, 2);
+        progress.disagree(20, 2);
+        assert!(!progress.agree(5) && !progress.agree(3));
+        assert_eq!((progress.matched(), progress.next()), (5, 9));
+        progress.disagree(8, 4);
+        assert_eq!((progress.matched(), progress.next(), progress.is_free()), (5, 6, true));
+        progress.sent(8);
+        progress.disagree(8, 4);
+        assert!(!progress.is_free());
+    }
+
+    #[test]
+    fn a_hint_beyond_the_question_still_steps_back() {
+        let mut progress = Progress::new(9);
+        progress.disagree(9, 30);
+        assert_eq!(progress.next(), 9);
+        progress.disagree(8, 3);
+        assert_eq!(progress.next(), 4);
+    }
+
+    #[test]
+    fn silence_over_two_heartbeats_means_loss() {
+        let mut progress = replicating(5);
+        progress.sent(7);
+        progress.beat();
+        assert_eq!(progress.next(), 8);
+        progress.beat();
+        assert_eq!((progress.next(), progress.is_free()), (6, true));
+    }
+}

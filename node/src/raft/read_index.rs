@@ -1,0 +1,197 @@
+//! Serves linearizable reads at any replica without writing to the log (thesis §6.4).
+//!
+//! A read waits for an index that was committed when the read had already begun. The leader may name that
+//! index only after a majority has answered a message it sent later than the read came in: *rounds* number
+//! those messages within a term, and one round serves every read that waited for it to begin. A follower
+//! asks the leader, under a number that no earlier life of it has used, and waits until it has applied as
+//! much. A read that gets no answer for an election timeout has failed, and nothing was read.
+
+use super::role::{Leading, State};
+use super::{Bug, Content, Effect, Index, Raft, ServerId, Token, quorum};
+use alloc::{collections::BTreeMap, vec::Vec};
+
+/// Who waits for a read index.
+#[derive(Clone, Copy, Debug)]
+enum Reader {
+    /// A client of this server.
+    Client(Token),
+    /// A follower, for a client of its own.
+    Peer { id: ServerId, request: u64 },
+}
+
+/// A reader and when it began to wait.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    reader: Reader,
+    since: u64,
+}
+
+/// A leader's reads.
+#[derive(Debug, Default)]
+pub(super) struct Rounds {
+    /// The number of the latest round.
+    current: u64,
+    /// The read index of that round and who waits for its majority; `None`: it has it.
+    open: Option<(Index, Vec<Waiting>)>,
+    /// Who waits for the next round.
+    next: Vec<Waiting>,
+}
+
+impl Rounds {
+    /// The number of the latest round, which every append carries.
+    pub(super) fn current(&self) -> u64 {
+        self.current
+    }
+
+    /// The clients of this server that wait.
+    pub(super) fn into_clients(self) -> impl Iterator<Item = Token> {
+        let open = self.open.map(|(_, readers)| readers).unwrap_or_default();
+        open.into_iter().chain(self.next).filter_map(|waiting| waiting.reader.client())
+    }
+
+    /// Opens the next round, if somebody waits for one and none is open.
+    fn open(&mut self, index: Index) -> bool {
+        let opens = self.open.is_none() && !self.next.is_empty();
+        if opens {
+            self.current += 1;
+            self.open = Some((index, core::mem::take(&mut self.next)));
+        }
+        opens
+    }
+
+    /// Takes out who has waited since before `start`.
+    fn expire(&mut self, start: u64) -> Vec<Waiting> {
+        let open = self.open.as_mut().map(|(_, readers)| readers);
+        let queues = open.into_iter().chain([&mut self.next]);
+        queues.flat_map(|queue| queue.extract_if(.., |waiting| waiting.since < start)).collect()
+    }
+}
+
+impl Reader {
+    fn client(self) -> Option<Token> {
+        match self {
+            Self::Client(token) => Some(token),
+            Self::Peer { .. } => None,
+        }
+    }
+}
+
+/// A follower's reads.
+#[derive(Debug)]
+pub(super) struct Forwarded {
+    /// The number of the next question to the leader.
+    next: u64,
+    /// The questions that are open, and when they were asked.
+    open: BTreeMap<u64, (Token, u64)>,
+}
+
+impl Forwarded {
+    /// No questions yet; the first has number `first`.
+    pub(super) fn new(first: u64) -> Self {
+        Self { next: first, open: BTreeMap::new() }
+    }
+}
+
+impl Raft {
+    /// A client's read.
+    pub(super) fn read(&mut self, token: Token) {
+        if matches!(self.state, State::Leader(_)) {
+            self.read_as_leader(Reader::Client(token));
+        } else if self.config.has(Bug::FollowerReads) {
+            self.effects.push(Effect::ReadReady { token, index: self.commit_index });
+        } else if let Some(leader) = self.leader {
+            let request = self.forwarded.next;
+            self.forwarded.next = request.wrapping_add(1);
+            self.forwarded.open.insert(request, (token, self.now));
+            self.send(leader, Content::ReadIndex { request }, 0);
+        } else {
+            self.effects.push(Effect::ReadFailed { token });
+        }
+    }
+
+    /// A follower's question.
+    pub(super) fn on_read_index(&mut self, from: ServerId, request: u64) {
+        if matches!(self.state, State::Leader(_)) {
+            self.read_as_leader(Reader::Peer { id: from, request });
+        } else {
+            self.send(from, Content::ReadIndexReply { request, index: None }, 0);
+        }
+    }
+
+    /// The leader's answer.
+    pub(super) fn on_read_index_reply(&mut self, request: u64, index: Option<Index>) {
+        let Some((token, _)) = self.forwarded.open.remove(&request) else { return };
+        self.effects.push(match index {
+            Some(index) => Effect::ReadReady { token, index },
+            None => Effect::ReadFailed { token },
+        });
+    }
+
+    fn read_as_leader(&mut self, reader: Reader) {
+        if self.config.has(Bug::StaleReads) {
+            return self.answer(reader, self.commit_index);
+        }
+        let since = self.now;
+        if let State::Leader(leading) = &mut self.state {
+            leading.rounds.next.push(Waiting { reader, since });
+        }
+        self.start_round();
+    }
+
+    /// Begins to ask a majority whether this server still leads, for all reads that wait.
+    pub(super) fn start_round(&mut self) {
+        if !self.knows_all_commits() {
+            return;
+        }
+        let index = self.commit_index;
+        let State::Leader(leading) = &mut self.state else { return };
+        if leading.rounds.open(index) {
+            for peer in self.peer_list() {
+                self.heartbeat(peer);
+            }
+            self.confirm_round();
+        }
+    }
+
+    /// Serves the open round if a majority has answered it, and begins the next.
+    pub(super) fn confirm_round(&mut self) {
+        let State::Leader(Leading { rounds, peers, .. }) = &mut self.state else { return };
+        let current = rounds.current;
+        let answered = peers.values().map(super::progress::Progress::round).chain([current]);
+        if quorum::reached(answered.collect()) < current {
+            return;
+        }
+        if let Some((index, readers)) = rounds.open.take() {
+            for waiting in readers {
+                self.answer(waiting.reader, index);
+            }
+            self.start_round();
+        }
+    }
+
+    fn answer(&mut self, reader: Reader, index: Index) {
+        match reader {
+            Reader::Client(token) => self.effects.push(Effect::ReadReady { token, index }),
+            Reader::Peer { id, request } => {
+                self.send(id, Content::ReadIndexReply { request, index: Some(index) }, 0);
+            }
+        }
+    }
+
+    /// Gives up reads that have waited for an election timeout.
+    pub(super) fn expire_reads(&mut self) {
+        let start = self.now.saturating_sub(u64::from(self.config.election_ticks));
+        if let State::Leader(leading) = &mut self.state {
+            let late = leading.rounds.expire(start).into_iter().filter_map(|late| late.reader.client());
+            self.effects.extend(late.map(|token| Effect::ReadFailed { token }));
+        }
+        let late = self.forwarded.open.extract_if(.., |_, (_, since)| *since < start);
+        self.effects.extend(late.map(|(_, (token, _))| Effect::ReadFailed { token }));
+    }
+
+    /// Gives up reads that wait for the word of a leader which is none any more.
+    pub(super) fn fail_forwarded_reads(&mut self) {
+        let open = core::mem::take(&mut self.forwarded.open);
+        self.effects.extend(open.into_values().map(|(token, _)| Effect::ReadFailed { token }));
+    }
+}

@@ -1,0 +1,123 @@
+//! Sends the log to the other servers: as leader, appends, batches, pipelines, backs up and repeats.
+//!
+//! A leader only ever appends to its own log (paper, *leader append-only*), sends entries before its own
+//! disk has them, and counts itself only when it does (thesis §10.2.1).
+
+use super::role::{Leading, State};
+use super::{Bug, Content, Effect, Index, Payload, Position, Raft, ServerId, Token};
+
+impl Raft {
+    /// A client's command.
+    pub(super) fn propose(&mut self, token: Token, command: alloc::vec::Vec<u8>) {
+        if !matches!(self.state, State::Leader(_)) {
+            return self.effects.push(Effect::Refused { token, leader: self.leader });
+        }
+        let index = self.append_own(Payload::Command(command));
+        if self.config.has(Bug::EarlyAck) {
+            self.effects.push(Effect::Acknowledge { token, index });
+        } else if let State::Leader(leading) = &mut self.state {
+            leading.proposals.insert(index, token);
+        }
+        for peer in self.peer_list() {
+            self.feed(peer);
+        }
+        self.advance_commit();
+    }
+
+    /// Appends an entry of the leader's own term.
+    pub(super) fn append_own(&mut self, payload: Payload) -> Index {
+        let entry = self.log.push(self.term(), payload);
+        let index = entry.index;
+        self.persist(None, [entry].into());
+        index
+    }
+
+    /// Heartbeats, and steps down where no majority answers for an election timeout (thesis §6.2).
+    pub(super) fn tick_as_leader(&mut self) {
+        let State::Leader(leading) = &mut self.state else { return };
+        let limit = self.config.election_ticks;
+        let heard = leading.peers.values_mut().filter_map(|peer| peer.tick(limit).then_some(()));
+        let heard = heard.count() + 1;
+        leading.since_heartbeat += 1;
+        let due = leading.since_heartbeat >= self.config.heartbeat_ticks;
+        if heard < self.majority() && !self.config.has(Bug::StaleReads) {
+            self.follow(None);
+        } else if due {
+            self.beat();
+        }
+    }
+
+    /// Says to every peer that this server leads, and again what it did not answer.
+    pub(super) fn beat(&mut self) {
+        let State::Leader(leading) = &mut self.state else { return };
+        leading.since_heartbeat = 0;
+        leading.peers.values_mut().for_each(super::progress::Progress::beat);
+        for peer in self.peer_list() {
+            if !self.feed(peer) {
+                self.heartbeat(peer);
+            }
+        }
+    }
+
+    /// Sends a peer the entries it lacks, as many messages as may be under way; false if none.
+    pub(super) fn feed(&mut self, to: ServerId) -> bool {
+        let mut fed = false;
+        while let Some(content) = self.next_batch(to) {
+            self.send(to, content, 0);
+            fed = true;
+        }
+        fed
+    }
+
+    fn next_batch(&mut self, to: ServerId) -> Option<Content> {
+        let State::Leader(Leading { peers, rounds, .. }) = &mut self.state else { return None };
+        let progress = peers.get_mut(&to)?;
+        let first = progress.next();
+        let entries = if progress.is_free() { self.log.batch(first) } else { return None };
+        progress.sent(entries.last()?.index);
+        let previous = self.log.position(first.saturating_sub(1));
+        Some(Content::Append { previous, entries, commit: self.commit_index, round: rounds.current() })
+    }
+
+    /// Sends a peer an append without entries.
+    ///
+    /// It speaks of what the peer is known to have, so the answer need not wait for the peer's disk.
+    pub(super) fn heartbeat(&mut self, to: ServerId) {
+        let State::Leader(leading) = &self.state else { return };
+        let Some(progress) = leading.peers.get(&to) else { return };
+        let previous = self.log.position(progress.anchor());
+        let (commit, round) = (self.commit_index, leading.rounds.current());
+        let content = Content::Append { previous, entries: [].into(), commit, round };
+        self.send(to, content, 0);
+    }
+
+    /// Hears that a peer agrees up to `index`.
+    pub(super) fn on_matched(&mut self, from: ServerId, index: Index, round: u64) {
+        let last = self.log.last().index;
+        let State::Leader(leading) = &mut self.state else { return };
+        let Some(progress) = leading.peers.get_mut(&from) else { return };
+        progress.heard(round);
+        if progress.agree(index.min(last)) {
+            self.advance_commit();
+        }
+        self.confirm_round();
+        self.feed(from);
+    }
+
+    /// Hears that a peer lacks an entry: looks for a place where the logs agree, a term at a time.
+    pub(super) fn on_conflict(
+        &mut self,
+        from: ServerId,
+        rejected: Index,
+        hint: Position,
+        round: u64,
+    ) {
+        let hint = self.log.last_that_could_match(hint);
+        let State::Leader(leading) = &mut self.state else { return };
+        let Some(progress) = leading.peers.get_mut(&from) else { return };
+        progress.heard(round);
+        progress.disagree(rejected, hint.index);
+        self.confirm_round();
+        self.feed(from);
+    }
+}
