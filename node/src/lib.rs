@@ -11,3 +11,5 @@ extern crate alloc;
 
 pub mod kv;
 pub mod raft;
+pub mod wal;
+pub mod wire;

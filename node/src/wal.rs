@@ -1,0 +1,258 @@
+//! Turns the write-ahead log into bytes and back: nothing durable is lost, and no damage to it goes unnoticed.
+//!
+//! The log is one run of bytes with offsets from 0, cut into segments (one file each). A segment begins with a
+//! header that names its own offset; batches of [`Record`]s follow. Each batch names its *mark*: the offset up to
+//! which everything was durable before it was written (a segment's header is a mark too, for its own offset).
+//! So a batch that cannot be read is either *torn*, when no mark lies beyond it (nobody was ever told that it was
+//! durable: [`decode`] cuts it off), or *damaged*, when one does (somebody was: [`decode`] refuses the log).
+//!
+//! ```text
+//! segment  "nodewal1"  offset u64  crc32 u32
+//! batch    ff "wal"  crc32 u32  length u32  mark u64  payload (postcard of the records)
+//! ```
+//! Numbers are little-endian. A checksum covers everything in its header and payload but itself and, in a batch,
+//! the magic, whose first byte never occurs in UTF-8: no client's value can pose as a batch.
+
+use crate::raft::{Entry, HardState, Index, Persist, Stored};
+use alloc::vec::Vec;
+use core::fmt;
+use serde::{Deserialize, Serialize};
+
+/// How many bytes the header of a segment takes.
+pub const SEGMENT_HEADER: usize = 20;
+const BATCH_HEADER: usize = 20;
+const SEGMENT_MAGIC: &[u8; 8] = b"nodewal1";
+const BATCH_MAGIC: &[u8; 4] = b"\xffwal";
+
+/// What one [`Persist`] leaves in the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The new term and vote, when they changed.
+    pub hard_state: Option<HardState>,
+    /// Entries that replace everything from the first one's index on.
+    pub entries: Vec<Entry>,
+}
+
+impl From<Persist> for Record {
+    fn from(persist: Persist) -> Self {
+        Self { hard_state: persist.hard_state, entries: persist.entries }
+    }
+}
+
+/// The first bytes of the segment that begins at this offset of the log.
+pub fn segment_header(base: u64) -> [u8; SEGMENT_HEADER] {
+    let mut header = [0; SEGMENT_HEADER];
+    header[..8].copy_from_slice(SEGMENT_MAGIC);
+    header[8..16].copy_from_slice(&base.to_le_bytes());
+    let checksum = crc32fast::hash(&header[..16]);
+    header[16..].copy_from_slice(&checksum.to_le_bytes());
+    header
+}
+
+/// The bytes of one batch, written when everything before the offset `mark` is durable.
+pub fn encode_batch(records: &[Record], mark: u64) -> postcard::Result<Vec<u8>> {
+    let mut bytes = postcard::to_extend(records, Vec::from([0; BATCH_HEADER]))?;
+    let length = u32::try_from(bytes.len() - BATCH_HEADER)
+        .map_err(|_| postcard::Error::SerializeBufferFull)?;
+    bytes[8..12].copy_from_slice(&length.to_le_bytes());
+    bytes[12..20].copy_from_slice(&mark.to_le_bytes());
+    let checksum = crc32fast::hash(&bytes[8..]);
+    bytes[..4].copy_from_slice(BATCH_MAGIC);
+    bytes[4..8].copy_from_slice(&checksum.to_le_bytes());
+    Ok(bytes)
+}
+
+/// One segment as it was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment<'a> {
+    /// The offset of its first byte in the log, which is also its name.
+    pub base: u64,
+    /// All that is in it.
+    pub bytes: &'a [u8],
+}
+
+impl Segment<'_> {
+    fn end(&self) -> u64 {
+        self.base + self.bytes.len() as u64
+    }
+
+    fn has_header(&self) -> bool {
+        self.bytes.starts_with(&segment_header(self.base))
+    }
+}
+
+/// What a log says.
+#[derive(Clone, Debug, Default)]
+pub struct Recovered {
+    /// What the server had made durable, and perhaps a little that it had only written.
+    pub stored: Stored,
+    /// Where the log ends: what follows is torn and must be cut off before anything is written.
+    pub end: u64,
+    /// How many bytes follow.
+    pub torn: u64,
+    /// How many batches were read.
+    pub batches: u64,
+}
+
+/// Why a log is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// The bytes are damaged, although everything before this mark was once durable.
+    Damaged {
+        /// The greatest mark beyond the damage.
+        mark: u64,
+    },
+    /// The segment begins where another one has not ended.
+    Overlap,
+    /// The checksum holds, but the payload is not that of a batch.
+    Undecodable,
+    /// The checksum holds, but an entry does not follow the one before it.
+    Gap {
+        /// The index that was due.
+        expected: Index,
+        /// The index that was found.
+        found: Index,
+    },
+}
+
+/// A log that must not be used, and where it is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The segment, by the offset of its first byte in the log.
+    pub segment: u64,
+    /// The first byte that is wrong, counted from the beginning of the segment.
+    pub offset: u64,
+    /// What is wrong.
+    pub flaw: Flaw,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "damaged at byte {}: ", self.offset)?;
+        match self.flaw {
+            Flaw::Damaged { mark } => write!(
+                f,
+                "this part was durable (a later mark covers the log up to offset {mark}), \
+                 so what this replica promised cannot be read back"
+            ),
+            Flaw::Overlap => f.write_str("the segment begins before the one in front of it ends"),
+            Flaw::Undecodable => {
+                f.write_str("the batch is whole but not one of this version of node")
+            }
+            Flaw::Gap { expected, found } => {
+                write!(f, "the batch is whole but brings entry {found} where {expected} was due")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+/// Reads a log back from its segments, in order of their bases.
+pub fn decode(segments: &[Segment<'_>]) -> Result<Recovered, Refusal> {
+    let mut recovered = Recovered::default();
+    for segment in segments {
+        if segment.base < recovered.end {
+            return Err(Refusal { segment: segment.base, offset: 0, flaw: Flaw::Overlap });
+        }
+        if segment.base > recovered.end || !read_segment(segment, &mut recovered)? {
+            break;
+        }
+    }
+    let total = segments.last().map_or(0, Segment::end);
+    if recovered.end < total {
+        refuse_damage(segments, recovered.end)?;
+    }
+    recovered.torn = total - recovered.end;
+    Ok(recovered)
+}
+
+/// Reads batches until the segment ends (true) or something in it cannot be read (false).
+fn read_segment(segment: &Segment<'_>, recovered: &mut Recovered) -> Result<bool, Refusal> {
+    if !segment.has_header() {
+        return Ok(false);
+    }
+    let mut at = SEGMENT_HEADER;
+    while let Some(batch) = read_batch(segment, at) {
+        replay(batch.payload, &mut recovered.stored).map_err(|flaw| Refusal {
+            segment: segment.base,
+            offset: at as u64,
+            flaw,
+        })?;
+        at += BATCH_HEADER + batch.payload.len();
+        recovered.batches += 1;
+    }
+    recovered.end = segment.base + at as u64;
+    Ok(at == segment.bytes.len())
+}
+
+/// Refuses what cannot be read at this offset if a mark says that it was durable.
+fn refuse_damage(segments: &[Segment<'_>], damage: u64) -> Result<(), Refusal> {
+    let marks = segments.iter().filter(|segment| segment.end() > damage);
+    match marks.filter_map(|segment| last_mark(segment, damage)).max() {
+        Some(mark) if mark > damage => {
+            let home = segments.iter().rev().find(|segment| segment.base <= damage);
+            let segment = home.map_or(0, |segment| segment.base);
+            Err(Refusal { segment, offset: damage - segment, flaw: Flaw::Damaged { mark } })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The greatest mark in a segment, at or after an offset of the log.
+fn last_mark(segment: &Segment<'_>, from: u64) -> Option<u64> {
+    let header = (segment.base >= from && segment.has_header()).then_some(segment.base);
+    let start = usize::try_from(from.saturating_sub(segment.base)).ok()?;
+    let candidates = start..segment.bytes.len();
+    let marks = candidates.filter_map(|at| read_batch(segment, at)).map(|batch| batch.mark);
+    header.into_iter().chain(marks).max()
+}
+
+struct Batch<'a> {
+    mark: u64,
+    payload: &'a [u8],
+}
+
+/// The whole and undamaged batch at this place, if there is one.
+fn read_batch<'a>(segment: &Segment<'a>, at: usize) -> Option<Batch<'a>> {
+    let rest = segment.bytes.get(at..)?.strip_prefix(BATCH_MAGIC)?;
+    let (checksum, rest) = rest.split_first_chunk()?;
+    let (length, _) = rest.split_first_chunk()?;
+    let (_, after_length) = rest.split_at(length.len());
+    let (mark, after_mark) = after_length.split_first_chunk()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    let payload = after_mark.get(..length)?;
+    let mark = u64::from_le_bytes(*mark);
+    let whole = crc32fast::hash(&rest[..12 + length]) == u32::from_le_bytes(*checksum);
+    (whole && mark <= segment.base + at as u64).then_some(Batch { mark, payload })
+}
+
+/// Does to the stored state what the records of a batch say.
+fn replay(payload: &[u8], stored: &mut Stored) -> Result<(), Flaw> {
+    let (records, rest): (Vec<Record>, _) =
+        postcard::take_from_bytes(payload).map_err(|_| Flaw::Undecodable)?;
+    if !rest.is_empty() {
+        return Err(Flaw::Undecodable);
+    }
+    for record in records {
+        stored.hard_state = record.hard_state.unwrap_or(stored.hard_state);
+        replace_tail(&mut stored.entries, record.entries)?;
+    }
+    Ok(())
+}
+
+/// Cuts a log back to before the first of the new entries and appends them.
+fn replace_tail(log: &mut Vec<Entry>, entries: Vec<Entry>) -> Result<(), Flaw> {
+    let Some(first) = entries.first().map(|entry| entry.index) else { return Ok(()) };
+    let last = log.len() as Index;
+    if first == 0 || first > last + 1 {
+        return Err(Flaw::Gap { expected: last + 1, found: first });
+    }
+    if let Some((entry, due)) = entries.iter().zip(first..).find(|(entry, due)| entry.index != *due)
+    {
+        return Err(Flaw::Gap { expected: due, found: entry.index });
+    }
+    log.truncate(usize::try_from(first - 1).unwrap_or(usize::MAX));
+    log.extend(entries);
+    Ok(())
+}

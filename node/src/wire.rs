@@ -1,0 +1,157 @@
+//! Names what crosses the HTTP API: every reply says which replica answered, in what term, and how far it had applied.
+//!
+//! A [`Failure`] is *definite* when the request was certainly not carried out and never will be, and *indefinite*
+//! when nobody can tell; nothing that may have happened is ever called definite.
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Who answers, and from what state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The replica.
+    pub replica: String,
+    /// Its term.
+    pub term: u64,
+    /// The last log entry that it had applied.
+    pub applied: u64,
+}
+
+/// The body of `PUT /kv/{key}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutRequest {
+    /// The new value.
+    pub value: String,
+}
+
+/// The body of `POST /kv/{key}/cas`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CasRequest {
+    /// What the key must have; `null`: it must be absent. Leaving it out is an error.
+    #[serde(deserialize_with = "present")]
+    pub old: Option<String>,
+    /// Its new value.
+    pub new: String,
+}
+
+/// What `null` is and a missing field is not.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(deserializer)
+}
+
+/// How fresh a read must be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Consistency {
+    /// It sees every write that was acknowledged before it was asked for.
+    #[default]
+    Linearizable,
+    /// It sees what the replica happens to have.
+    Stale,
+}
+
+/// The parameters of `GET /kv/{key}`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReadParameters {
+    /// How fresh it must be.
+    pub consistency: Consistency,
+    /// Answer only when the log is applied up to here.
+    pub after: u64,
+    /// Answer, with whatever there is to say, within this time.
+    pub timeout_ms: Option<u64>,
+}
+
+/// The parameters of everything that writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WriteParameters {
+    /// Answer, with whatever there is to say, within this time.
+    pub timeout_ms: Option<u64>,
+}
+
+/// A read that found something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Value {
+    /// What the key has.
+    pub value: String,
+    /// Who says so.
+    #[serde(flatten)]
+    pub origin: Origin,
+}
+
+/// A write that took effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// Where it stands in the log: `?after=` this on any replica sees it.
+    pub index: u64,
+    /// Who says so.
+    #[serde(flatten)]
+    pub origin: Origin,
+}
+
+/// A compare-and-set that found something else and changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mismatch {
+    /// The error, and who says so.
+    #[serde(flatten)]
+    pub failure: Failure,
+    /// What the key has; `null`: it is absent.
+    pub current: Option<String>,
+}
+
+/// A request that did not succeed, or of which nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What went wrong, in kebab-case.
+    pub error: String,
+    /// Whether the request certainly had no effect and never will have.
+    pub definite: bool,
+    /// The same for people.
+    pub message: String,
+    /// Who says so.
+    #[serde(flatten)]
+    pub origin: Origin,
+}
+
+/// How a replica sees another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Where it is dialled.
+    pub address: String,
+    /// Whether the connection to it stands.
+    pub connected: bool,
+}
+
+/// The body of `GET /status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReply {
+    /// Who answers.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// `follower`, `pre-candidate`, `candidate` or `leader`.
+    pub role: String,
+    /// The leader of its term, where known.
+    pub leader: Option<String>,
+    /// The last entry of its log.
+    pub last_index: u64,
+    /// The last entry that it knows to be committed.
+    pub commit_index: u64,
+    /// The bugs that are switched on.
+    #[serde(rename = "unsafe")]
+    pub bugs: Vec<String>,
+    /// The other members.
+    pub peers: BTreeMap<String, Peer>,
+}
+
+/// The body of `GET /health`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Whether a leader is known.
+    pub healthy: bool,
+    /// Who says so.
+    #[serde(flatten)]
+    pub origin: Origin,
+}

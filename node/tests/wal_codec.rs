@@ -1,0 +1,196 @@
+//! Damages logs in every way that fits a file and checks what decoding makes of them: whatever lies before the last
+//! mark comes back or is refused, whatever lies behind it comes back or is cut off, and nothing panics.
+
+use node::raft::{Entry, HardState, Payload, Stored};
+use node::wal::{Flaw, Record, SEGMENT_HEADER, Segment, decode, encode_batch, segment_header};
+use proptest::prelude::*;
+
+/// A log in its segments, and where each of its pieces (a header or a batch) begins and up to where it marks.
+#[derive(Clone, Debug, Default)]
+struct Log {
+    segments: Vec<(u64, Vec<u8>)>,
+    pieces: Vec<(u64, u64)>,
+    states: Vec<Stored>,
+}
+
+impl Log {
+    /// Writes the batches; a batch `(payload, roll, lag)` may begin a segment, and its mark lags `lag` batches.
+    fn write(batches: &[(Vec<u8>, bool, usize)]) -> Self {
+        let mut log = Self::default();
+        for (number, (payload, roll, lag)) in batches.iter().enumerate() {
+            if number == 0 || *roll {
+                log.roll();
+            }
+            let begins: Vec<u64> = log.pieces.iter().map(|piece| piece.0).collect();
+            let floor = log.segments.last().expect("rolled").0 + SEGMENT_HEADER as u64;
+            let lagging = begins.len().checked_sub(*lag).and_then(|at| begins.get(at).copied());
+            let mark = lagging.map_or(log.end(), |begin| begin.max(floor));
+            log.append(number as u64 + 1, payload.clone(), mark);
+        }
+        log
+    }
+
+    fn roll(&mut self) {
+        let base = self.end();
+        self.pieces.push((base, base));
+        self.states.push(self.states.last().cloned().unwrap_or_default());
+        self.segments.push((base, segment_header(base).to_vec()));
+    }
+
+    fn append(&mut self, index: u64, payload: Vec<u8>, mark: u64) {
+        let entry = Entry { term: 1, index, payload: Payload::Command(payload) };
+        let hard_state = HardState { term: index, voted_for: Some(1) };
+        let record = Record { hard_state: Some(hard_state), entries: vec![entry.clone()] };
+        let mut state = self.states.last().cloned().expect("rolled");
+        state.hard_state = hard_state;
+        state.entries.push(entry);
+        self.pieces.push((self.end(), mark));
+        self.states.push(state);
+        let batch = encode_batch(&[record], mark).expect("it is small");
+        self.segments.last_mut().expect("rolled").1.extend(batch);
+    }
+
+    fn end(&self) -> u64 {
+        self.segments.last().map_or(0, |(base, bytes)| base + bytes.len() as u64)
+    }
+
+    /// The greatest mark of all pieces but the one that contains this offset.
+    fn mark_beside(&self, offset: u64) -> u64 {
+        let hit = self.piece_at(offset);
+        let others = self.pieces.iter().enumerate().filter(|(number, _)| *number != hit);
+        others.map(|(_, piece)| piece.1).max().unwrap_or(0)
+    }
+
+    fn piece_at(&self, offset: u64) -> usize {
+        self.pieces.partition_point(|piece| piece.0 <= offset) - 1
+    }
+
+    /// The state before the piece that contains this offset.
+    fn state_before(&self, offset: u64) -> Stored {
+        self.piece_at(offset)
+            .checked_sub(1)
+            .map_or_else(Stored::default, |at| self.states[at].clone())
+    }
+
+    fn flip(&mut self, offset: u64, bit: u8) {
+        let home = self.segments.iter_mut().rev().find(|(base, _)| *base <= offset);
+        let (base, bytes) = home.expect("the first begins at 0");
+        bytes[usize::try_from(offset - *base).expect("small")] ^= 1 << bit;
+    }
+
+    fn decode(&self) -> Result<node::wal::Recovered, node::wal::Refusal> {
+        let segments = self.segments.iter().map(|(base, bytes)| Segment { base: *base, bytes });
+        decode(&segments.collect::<Vec<_>>())
+    }
+}
+
+fn same(left: &Stored, right: &Stored) -> bool {
+    left.hard_state == right.hard_state && left.entries == right.entries
+}
+
+fn logs() -> impl Strategy<Value = Log> {
+    let payload = prop::collection::vec(any::<u8>(), 0..40);
+    let batch = (payload, prop::bool::weighted(0.2), 0usize..3);
+    prop::collection::vec(batch, 1..12).prop_map(|batches| Log::write(&batches))
+}
+
+proptest! {
+    #[test]
+    fn a_whole_log_comes_back(log in logs()) {
+        let recovered = log.decode().expect("nothing is wrong with it");
+        prop_assert!(same(&recovered.stored, log.states.last().expect("one")));
+        prop_assert_eq!((recovered.end, recovered.torn), (log.end(), 0));
+    }
+
+    #[test]
+    fn a_flipped_bit_is_cut_off_or_refused(log in logs(), at in any::<prop::sample::Index>(), bit in 0u8..8) {
+        let offset = at.index(usize::try_from(log.end()).expect("small")) as u64;
+        let begin = log.pieces[log.piece_at(offset)].0;
+        let mut broken = log.clone();
+        broken.flip(offset, bit);
+        match broken.decode() {
+            Ok(recovered) => {
+                prop_assert!(log.mark_beside(offset) <= begin, "a durable piece at {begin} was dropped");
+                prop_assert_eq!(recovered.end, begin);
+                prop_assert!(same(&recovered.stored, &log.state_before(offset)));
+            }
+            Err(refusal) => {
+                prop_assert!(log.mark_beside(offset) > begin, "a torn piece at {begin} was refused");
+                prop_assert_eq!(refusal.segment + refusal.offset, begin);
+                prop_assert_eq!(refusal.flaw, Flaw::Damaged { mark: log.mark_beside(offset) });
+            }
+        }
+    }
+
+    #[test]
+    fn a_log_that_stops_early_keeps_every_whole_batch(log in logs(), at in any::<prop::sample::Index>()) {
+        let stop = at.index(usize::try_from(log.end()).expect("small")) as u64;
+        let mut short = log.clone();
+        short.segments.retain(|(base, _)| *base <= stop);
+        let (base, bytes) = short.segments.last_mut().expect("the first begins at 0");
+        bytes.truncate(usize::try_from(stop - *base).expect("small"));
+        let recovered = short.decode().expect("no mark is left beyond its end");
+        prop_assert!(same(&recovered.stored, &log.state_before(stop)));
+        prop_assert_eq!(recovered.end, log.pieces[log.piece_at(stop)].0);
+        prop_assert_eq!(recovered.end + recovered.torn, stop.max(base_of_last(&short)));
+    }
+
+    #[test]
+    fn a_missing_or_shortened_segment_is_refused(log in logs(), at in any::<prop::sample::Index>(), keep in any::<bool>()) {
+        prop_assume!(log.segments.len() > 1);
+        let mut holed = log.clone();
+        let victim = at.index(log.segments.len() - 1);
+        if keep {
+            holed.segments[victim].1.pop();
+        } else {
+            holed.segments.remove(victim);
+        }
+        let refusal = holed.decode().expect_err("the next segment marks it");
+        prop_assert!(matches!(refusal.flaw, Flaw::Damaged { .. }), "{refusal}");
+    }
+
+    #[test]
+    fn zeros_behind_the_end_are_torn(log in logs(), zeros in 1usize..100) {
+        let mut padded = log.clone();
+        let bytes = &mut padded.segments.last_mut().expect("one").1;
+        bytes.resize(bytes.len() + zeros, 0);
+        let recovered = padded.decode().expect("nobody marked the zeros");
+        prop_assert_eq!((recovered.end, recovered.torn), (log.end(), zeros as u64));
+    }
+
+    #[test]
+    fn any_bytes_are_decoded_or_refused(first in prop::collection::vec(any::<u8>(), 0..200), second in prop::collection::vec(any::<u8>(), 0..200), base in any::<u32>()) {
+        let segments = [Segment { base: 0, bytes: &first }, Segment { base: u64::from(base), bytes: &second }];
+        let _ = decode(&segments);
+    }
+}
+
+fn base_of_last(log: &Log) -> u64 {
+    log.segments.last().map_or(0, |segment| segment.0)
+}
+
+#[test]
+fn later_entries_replace_the_tail_and_gaps_are_refused() {
+    let entry = |term, index| Entry { term, index, payload: Payload::Noop };
+    let record = |entries| Record { hard_state: None, entries };
+    let mut bytes = segment_header(0).to_vec();
+    let records = [record(vec![entry(1, 1), entry(1, 2), entry(1, 3)]), record(vec![entry(2, 2)])];
+    bytes.extend(encode_batch(&records, 20).expect("small"));
+    let whole = decode(&[Segment { base: 0, bytes: &bytes }]).expect("whole");
+    assert_eq!(whole.stored.entries, [entry(1, 1), entry(2, 2)]);
+
+    let damage = bytes.len() as u64;
+    bytes.extend(encode_batch(&[record(vec![entry(2, 4)])], damage).expect("small"));
+    let refusal = decode(&[Segment { base: 0, bytes: &bytes }]).expect_err("entry 3 is missing");
+    assert_eq!(refusal.flaw, Flaw::Gap { expected: 3, found: 4 });
+    assert_eq!(refusal.offset, damage);
+}
+
+#[test]
+fn a_refusal_says_where_and_why() {
+    let log = Log::write(&[(vec![1], false, 0), (vec![2], false, 0)]);
+    let mut broken = log.clone();
+    broken.flip(50, 0);
+    let text = broken.decode().expect_err("the second batch marks the first").to_string();
+    assert!(text.starts_with("damaged at byte 20: this part was durable"), "{text}");
+}
