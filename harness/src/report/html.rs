@@ -1,8 +1,309 @@
-//! Renders a run as one page that needs nothing but itself.
+//! Renders a run as one page that needs nothing but itself: no script, no network, no file beside it.
+//!
+//! The page's shape is `assets/report.html`, its look `assets/report.css`; this file fills the former in. Whatever
+//! comes from a record or a history goes through [`escape`], and the page's own policy forbids what it never needs.
 
-use super::Run;
+use super::markup::{beside, escape, fill, table};
+use super::style::Style;
+use super::{Run, further_reasons, phrase, series, timeline};
+use crate::store::record::{CheckRecord, Death, FaultRecord, Outcomes, VerdictRecord, Witness};
+
+const PAGE: &str = include_str!("../assets/report.html");
+const LOOK: &str = include_str!("../assets/report.css");
+
+/// The marks of a page, which is always UTF-8.
+const MARKS: Style = Style { unicode: true, ..Style::PLAIN };
 
 /// The page.
 pub(crate) fn html(run: &Run<'_>) -> String {
-    run.verdict.sentence.clone()
+    let verdict = run.verdict;
+    let ops = series::operations(run.history);
+    let drawing = timeline::timeline(run, &ops);
+    let drawing = drawing
+        .unwrap_or_else(|| absent("Nothing happened in this run, so there is nothing to draw."));
+    fill(
+        PAGE,
+        &[
+            ("look", LOOK),
+            ("title", &escape(&title(run))),
+            ("validity", verdict.validity.name()),
+            ("mark", MARKS.mark(verdict.validity)),
+            ("sentence", &escape(&verdict.sentence)),
+            ("about", &escape(&about(run))),
+            ("reasons", &reasons(verdict)),
+            ("proofs", &verdict.checks.iter().map(proof).collect::<String>()),
+            ("timeline", &drawing),
+            ("faults", &faults(&verdict.faults)),
+            ("operations", &operations(verdict)),
+            ("latency", &escape(&latency(verdict))),
+            ("checks", &checks(&verdict.checks)),
+            ("deaths", &deaths(&verdict.deaths)),
+            ("facts", &super::facts::facts(run.record)),
+            ("repro", &escape(&run.record.repro)),
+            ("footer", &escape(&footer(run))),
+        ],
+    )
+}
+
+fn title(run: &Run<'_>) -> String {
+    let config = &run.record.config;
+    let verdict = run.verdict.validity;
+    format!(
+        "{} {}: {} {}, seed {}",
+        MARKS.mark(verdict),
+        verdict.name(),
+        config.system,
+        config.workload,
+        config.seed
+    )
+}
+
+/// The run in a line under the verdict.
+fn about(run: &Run<'_>) -> String {
+    let config = &run.record.config;
+    let nemesis =
+        if config.nemesis.is_empty() { "none".to_owned() } else { config.nemesis.join(", ") };
+    let total = run.verdict.counts.total();
+    format!(
+        "{} of {}; workload {}; nemesis {}; {}; seed {}; {}",
+        phrase::count(usize::from(config.nodes), "replica"),
+        config.system,
+        config.workload,
+        nemesis,
+        phrase::count((total.ok + total.fail + total.info) as usize, "operation"),
+        config.seed,
+        run.record.started
+    )
+}
+
+fn footer(run: &Run<'_>) -> String {
+    format!(
+        "harness {}, format {}. Everything is in {}",
+        run.record.harness, run.record.format, run.directory
+    )
+}
+
+/// Whatever else stands against *valid*.
+fn reasons(verdict: &VerdictRecord) -> String {
+    let interrupted = if verdict.interrupted {
+        "<p class=\"interrupted\">Interrupted from the keyboard: this page is about the part that ran.</p>"
+    } else {
+        ""
+    };
+    let others = further_reasons(verdict);
+    let items: String = others
+        .map(|reason| {
+            let (name, mark) = (reason.validity.name(), MARKS.mark(reason.validity));
+            format!("<li class=\"{name}\"><b>{mark} {name}</b> {}</li>", escape(&reason.text))
+        })
+        .collect();
+    if items.is_empty() {
+        interrupted.to_owned()
+    } else {
+        format!("{interrupted}<ul class=\"reasons\">{items}</ul>")
+    }
+}
+
+/// The few operations that prove a check's word, if it has any.
+fn proof(check: &CheckRecord) -> String {
+    let Some(witness) = &check.witness else { return String::new() };
+    let key = witness.key.as_ref().map(|key| format!(", key <code>{}</code>", escape(key)));
+    format!(
+        "<section class=\"proof\"><h2>The operations that prove it{}</h2><p>{}</p>\
+         <pre class=\"lanes\" tabindex=\"0\">{}</pre>\
+         <p class=\"note\">One line per process, time from left to right.</p>\
+         <p>{}</p>{}\
+         <p class=\"note\">The same operations as a history of their own: <a href=\"{}\">{}</a></p></section>",
+        key.unwrap_or_default(),
+        escape(&check.sentence),
+        escape(&witness.lanes),
+        escape(&phrase::stuck(&witness.entry_states)),
+        candidates(witness),
+        beside(&witness.file),
+        escape(&witness.file)
+    )
+}
+
+fn candidates(witness: &Witness) -> String {
+    let items = witness.candidates.iter().map(|candidate| {
+        format!(
+            "<li><code>{}</code> {}</li>",
+            escape(&candidate.operation),
+            escape(&candidate.reason)
+        )
+    });
+    format!("<ul class=\"candidates\">{}</ul>", items.collect::<String>())
+}
+
+fn faults(faults: &[FaultRecord]) -> String {
+    if faults.is_empty() {
+        return absent("Nothing was broken on purpose in this run.");
+    }
+    let rows: Vec<Vec<String>> = faults
+        .iter()
+        .map(|fault| {
+            let when =
+                fault.started.map_or("never".to_owned(), |from| phrase::span(from, fault.ended));
+            let seen = phrase::seen(fault.state).to_owned();
+            vec![
+                fault.id.to_string(),
+                phrase::fault(fault),
+                fault.target.clone(),
+                when,
+                seen,
+                fault.evidence.clone(),
+            ]
+        })
+        .collect();
+    let heads = ["#", "fault", "target", "when", "seen", "evidence"];
+    format!("<p>{}.</p>{}", escape(&phrase::faults(faults)), table(&heads, &rows))
+}
+
+fn operations(verdict: &VerdictRecord) -> String {
+    let counts = &verdict.counts;
+    if counts.functions.is_empty() {
+        return absent("No operation was recorded.");
+    }
+    let all = ("all".to_owned(), counts.total());
+    let functions = counts.functions.iter().map(|(name, outcomes)| (name.clone(), *outcomes));
+    let rows: Vec<Vec<String>> = functions.chain([all]).map(outcomes).collect();
+    let missed = format!("<p>{} more were due but found no free client.</p>", counts.missed);
+    table(&["function", "ok", "fail", "info"], &rows) + if counts.missed > 0 { &missed } else { "" }
+}
+
+fn outcomes((name, outcomes): (String, Outcomes)) -> Vec<String> {
+    vec![name, outcomes.ok.to_string(), outcomes.fail.to_string(), outcomes.info.to_string()]
+}
+
+fn latency(verdict: &VerdictRecord) -> String {
+    if verdict.counts.total().ok == 0 {
+        return "No operation succeeded, so there is no latency to speak of.".to_owned();
+    }
+    format!(
+        "Latency of ok operations, from the moment each was due: {}.",
+        phrase::latency(&verdict.latency)
+    )
+}
+
+fn checks(checks: &[CheckRecord]) -> String {
+    if checks.is_empty() {
+        return absent("Nothing was checked.");
+    }
+    let row = |check: &CheckRecord| {
+        let word = format!("{} {}", MARKS.mark(check.validity), check.validity.name());
+        vec![check.name.clone(), word, check.sentence.clone()]
+    };
+    table(&["check", "verdict", "in words"], &checks.iter().map(row).collect::<Vec<_>>())
+}
+
+fn deaths(deaths: &[Death]) -> String {
+    if deaths.is_empty() {
+        return absent("No replica exited unasked.");
+    }
+    deaths.iter().map(death).collect()
+}
+
+fn death(death: &Death) -> String {
+    format!(
+        "<details open><summary><b>{}</b> {}</summary><pre tabindex=\"0\">{}</pre></details>",
+        escape(&death.replica),
+        escape(&death.how),
+        escape(&death.log.join("\n"))
+    )
+}
+
+/// What is said in place of something that is not there; never silence.
+fn absent(words: &str) -> String {
+    format!("<p class=\"absent\">{words}</p>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    /// Every tag that a page may have, by name.
+    const TAGS: &str = "a b body code dd defs details div dl dt footer g h1 h2 head header html i li link main meta \
+                        p path pattern pre rect section span style summary svg table tbody td text th thead title tr ul";
+
+    /// The names of all tags, and all attributes' names, in the order of the page.
+    fn names(page: &str) -> Vec<&str> {
+        let tags = page.split('<').skip(1);
+        tags.filter_map(|tag| tag.split([' ', '>', '/']).find(|name| !name.is_empty())).collect()
+    }
+
+    #[test]
+    fn no_text_of_a_run_becomes_markup() {
+        let hostile = "</title></style></script><img src=x onerror=alert(1)>\"'><svg onload=\"x\">{{repro}}&lt;\u{202e}";
+        let page = html(&sample::hostile(hostile).run());
+        for tag in names(&page) {
+            assert!(
+                tag == "!doctype" || TAGS.split_whitespace().any(|known| known == tag),
+                "<{tag}>"
+            );
+        }
+        for raw in ["<img", "<script", "</script", "\"'>", "\u{202e}", "href=\"x"] {
+            assert!(!page.contains(raw), "{raw:?} survives");
+        }
+        assert!(page.contains("{{repro}}&amp;lt;\\u{202e}"), "the text is shown, as text");
+    }
+
+    #[test]
+    fn a_hostile_run_has_the_markup_of_a_harmless_one() {
+        let (harmless, hostile) = (sample::hostile("x"), sample::hostile("<b a='1' b=\"2\">&"));
+        assert_eq!(names(&html(&harmless.run())), names(&html(&hostile.run())));
+    }
+
+    #[test]
+    fn a_link_in_a_verdict_stays_in_the_directory() {
+        let page = html(&sample::hostile("javascript:alert(1)").run());
+        assert!(page.contains("href=\"./javascript%3Aalert%281%29\""));
+    }
+
+    #[test]
+    fn the_page_asks_nothing_of_a_network() {
+        let page = html(&sample::invalid(500).run());
+        assert!(page.contains("default-src 'none'"));
+        for outside in ["src=", "http:", "https:", "@import", "<script", "<link"] {
+            assert!(!page.contains(outside), "{outside}");
+        }
+    }
+
+    #[test]
+    fn a_hundred_thousand_operations_fit_in_a_megabyte() {
+        let page = html(&sample::invalid(100_000).run());
+        assert!(page.len() < 1 << 20, "{} bytes", page.len());
+    }
+
+    #[test]
+    fn what_is_missing_is_said_to_be_missing() {
+        let mut sample = sample::valid(0);
+        sample.verdict.faults.clear();
+        sample.verdict.checks.clear();
+        let page = html(&sample.run());
+        for words in [
+            "nothing to draw",
+            "Nothing was broken",
+            "No operation",
+            "Nothing was checked",
+            "unasked",
+        ] {
+            assert!(page.contains(words), "{words}");
+        }
+        assert!(!page.contains("NaN"));
+    }
+
+    #[test]
+    fn one_operation_is_drawn() {
+        let page = html(&sample::valid(1).run());
+        assert!(page.contains("<path class=\"ok\" d=\"M"));
+        assert!(!page.contains("NaN") && !page.contains("inf "));
+    }
+
+    #[test]
+    fn an_interrupted_run_says_so() {
+        let page = html(&sample::unknown(40).run());
+        assert!(page.contains("Interrupted from the keyboard"));
+        assert!(page.contains("fault partition unseen") || page.contains("fault kill unseen"));
+    }
 }

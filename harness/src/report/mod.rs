@@ -5,18 +5,25 @@
 //! environment, and only [`Live`] prints. Whatever comes out of a history or a log is shown as text: it can
 //! neither become markup in the page nor steer the terminal.
 
+mod facts;
 mod html;
 mod live;
+mod markup;
 mod phrase;
+mod plot;
+#[cfg(test)]
+pub(crate) mod sample;
+mod series;
 mod style;
 mod text;
+mod timeline;
 
 pub(crate) use html::html;
 pub(crate) use live::{Live, Snapshot};
 pub(crate) use style::Style;
 pub(crate) use text::text;
 
-use crate::store::record::{RunRecord, VerdictRecord};
+use crate::store::record::{Reason, RunRecord, VerdictRecord};
 use checker::History;
 use serde::Serialize;
 
@@ -33,6 +40,14 @@ pub(crate) struct Run<'a> {
     pub(crate) directory: &'a str,
 }
 
+/// What stands against *valid* and is said neither by the verdict's sentence nor beside a proof.
+fn further_reasons(verdict: &VerdictRecord) -> impl Iterator<Item = &Reason> {
+    let proved = verdict.checks.iter().filter(|check| check.witness.is_some());
+    let said: Vec<&str> =
+        proved.map(|check| &*check.sentence).chain([&*verdict.sentence]).collect();
+    verdict.reasons.iter().filter(move |reason| !said.contains(&&*reason.text))
+}
+
 /// What `--format json` prints: the verdict, where its files are, and how to ask for the same run again.
 #[derive(Serialize)]
 struct Document<'a> {
@@ -47,4 +62,23 @@ pub(crate) fn json(run: &Run<'_>) -> String {
     let document =
         Document { verdict: run.verdict, results: run.directory, repro: &run.record.repro };
     serde_json::to_string_pretty(&document).expect("a record has string keys only")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_the_verdict_and_where_to_go_from_there() {
+        let sample = sample::invalid(10);
+        let value: serde_json::Value =
+            serde_json::from_str(&json(&sample.run())).expect("it is JSON");
+        assert_eq!(value["validity"], "invalid");
+        assert_eq!(value["format"], crate::store::record::FORMAT);
+        assert_eq!(value["repro"], sample.record.repro.as_str());
+        assert_eq!(value["results"], sample.run().directory);
+        let verdict =
+            serde_json::from_value::<VerdictRecord>(value).expect("it has a verdict's keys");
+        assert_eq!(verdict, sample.verdict);
+    }
 }

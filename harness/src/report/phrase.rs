@@ -1,30 +1,48 @@
 //! Puts times and counts into words, and makes foreign text safe to show.
 
+use crate::store::record::{FaultRecord, FaultState, Latency};
 use std::time::Duration;
 
-/// A duration with two or three digits that matter: `0.8 ms`, `48 ms`, `1.2 s`, `95 s`.
+/// A duration with the digits that matter: `940 us`, `1.2 ms`, `48 ms`, `1.2 s`, `95 s`.
 pub(super) fn duration(value: Duration) -> String {
-    let ms = value.as_secs_f64() * 1e3;
-    match ms {
-        _ if ms < 0.95 => format!("{:.0} µs", ms * 1e3),
-        _ if ms < 9.95 => format!("{ms:.1} ms"),
-        _ if ms < 999.5 => format!("{ms:.0} ms"),
-        _ if ms < 9_950.0 => format!("{:.1} s", ms / 1e3),
-        _ => format!("{:.0} s", ms / 1e3),
-    }
+    let ns = value.as_nanos() as f64;
+    let (scaled, unit) = match ns {
+        _ if ns < 999.5 => (ns, "ns"),
+        _ if ns < 999.5e3 => (ns / 1e3, "us"),
+        _ if ns < 999.5e6 => (ns / 1e6, "ms"),
+        _ => (ns / 1e9, "s"),
+    };
+    let digits = usize::from(scaled < 9.95 && scaled.fract() != 0.0);
+    format!("{scaled:.digits$} {unit}")
 }
 
 /// A number of microseconds in words.
-pub(super) fn micros(value: u64) -> String {
+fn micros(value: u64) -> String {
     duration(Duration::from_micros(value))
 }
 
-/// A moment of the run in seconds: `12.3`.
-pub(super) fn moment(ns: u64) -> String {
-    format!("{:.1}", Duration::from_nanos(ns).as_secs_f64())
+/// A number of nanoseconds in words.
+pub(super) fn nanos(value: u64) -> String {
+    duration(Duration::from_nanos(value))
 }
 
-/// From when to when, in seconds: `12.3–15.0 s`; `12.3 s to the end` where it was never undone.
+/// A number of milliseconds in words.
+pub(super) fn millis(value: u64) -> String {
+    duration(Duration::from_millis(value))
+}
+
+/// A moment of the run in seconds, with as many digits as steps of `step` nanoseconds need: `12`, `12.5`.
+pub(super) fn seconds(ns: u64, step: u64) -> String {
+    let digits = 9usize.saturating_sub(step.max(1).ilog10() as usize);
+    format!("{:.digits$}", Duration::from_nanos(ns).as_secs_f64())
+}
+
+/// A moment of the run in seconds, to a tenth.
+fn moment(ns: u64) -> String {
+    seconds(ns, 100_000_000)
+}
+
+/// From when to when, in seconds: `12.3-15.0 s`; `12.3 s to the end` where it was never undone.
 pub(super) fn span(started: u64, ended: Option<u64>) -> String {
     match ended {
         Some(ended) => format!("{}-{} s", moment(started), moment(ended)),
@@ -36,6 +54,49 @@ pub(super) fn span(started: u64, ended: Option<u64>) -> String {
 pub(super) fn count(number: usize, noun: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{s}")
+}
+
+/// A fault's kind and how it aimed: `partition:leader`.
+pub(super) fn fault(fault: &FaultRecord) -> String {
+    if fault.variant.is_empty() {
+        return fault.kind.clone();
+    }
+    format!("{}:{}", fault.kind, fault.variant)
+}
+
+/// How many faults there were and how many of them anything saw: `7 faults: 6 witnessed, 1 skipped`.
+pub(super) fn faults(faults: &[FaultRecord]) -> String {
+    let states = [FaultState::Witnessed, FaultState::Unwitnessed, FaultState::Skipped];
+    let parts = states.iter().filter_map(|state| {
+        let number = faults.iter().filter(|fault| fault.state == *state).count();
+        (number > 0).then(|| format!("{number} {}", seen(*state)))
+    });
+    format!("{}: {}", count(faults.len(), "fault"), parts.collect::<Vec<_>>().join(", "))
+}
+
+/// Whether a fault was seen, in two words at most.
+pub(super) fn seen(state: FaultState) -> &'static str {
+    match state {
+        FaultState::Witnessed => "witnessed",
+        FaultState::Unwitnessed => "not witnessed",
+        FaultState::Skipped => "skipped",
+    }
+}
+
+/// The quantiles of latency.
+pub(super) fn latency(latency: &Latency) -> String {
+    let Latency { p50_us, p95_us, p99_us, max_us } = *latency;
+    let [p50, p95, p99, max] = [p50_us, p95_us, p99_us, max_us].map(micros);
+    format!("p50 {p50}, p95 {p95}, p99 {p99}, max {max}")
+}
+
+/// What introduces the operations that cannot come next.
+pub(super) fn stuck(states: &[String]) -> String {
+    let states = visible(&states.join(" or "));
+    format!(
+        "No order explains it. When this window opens the state is {states}; after the longest order that fits, \
+         none of these can come next:"
+    )
 }
 
 /// Foreign text with everything in it that steers a terminal or turns the writing direction spelled out.
@@ -63,10 +124,18 @@ mod tests {
 
     #[test]
     fn durations_keep_the_digits_that_matter() {
-        let words = [0, 940, 950, 1_234, 9_960, 48_000, 999_600, 9_940_000, 95_400_000].map(micros);
+        let words =
+            [0, 940, 1_000, 1_234, 9_960, 48_000, 999_600, 9_940_000, 95_400_000].map(micros);
         let expected =
-            ["0 µs", "940 µs", "0.9 ms", "1.2 ms", "10 ms", "48 ms", "1.0 s", "9.9 s", "95 s"];
+            ["0 ns", "940 us", "1 ms", "1.2 ms", "10 ms", "48 ms", "1.0 s", "9.9 s", "95 s"];
         assert_eq!(words, expected);
+    }
+
+    #[test]
+    fn moments_have_the_digits_that_tell_steps_apart() {
+        let moments =
+            [1_000_000_000, 500_000_000, 20_000_000].map(|step| seconds(12_500_000_000, step));
+        assert_eq!(moments, ["12", "12.5", "12.50"]);
     }
 
     #[test]

@@ -1,0 +1,308 @@
+//! Makes up runs to render in tests, the same ones every time.
+
+use super::Run;
+use crate::store::record::{
+    Candidate, CheckRecord, Config, Counts, Death, FORMAT, FaultRecord, FaultState, Latency,
+    Machine, Net, Outcomes, Reason, Replica, RunRecord, Timings, Validity, VerdictRecord, Witness,
+};
+use checker::History;
+use checker::history::{Event, Kind, Process, Value};
+use std::collections::BTreeMap;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// A run with everything that a report borrows.
+pub(crate) struct Sample {
+    pub(crate) record: RunRecord,
+    pub(crate) verdict: VerdictRecord,
+    pub(crate) history: History,
+}
+
+impl Sample {
+    /// What a report is given.
+    pub(crate) fn run(&self) -> Run<'_> {
+        Run {
+            record: &self.record,
+            verdict: &self.verdict,
+            history: &self.history,
+            directory: "results/raft-register-partition/20261122T231801Z-42",
+        }
+    }
+}
+
+/// A run of `operations` operations over half a minute in which all was well.
+pub(crate) fn valid(operations: u64) -> Sample {
+    let history = history(operations);
+    let counts = counts(&history);
+    Sample { record: record(), verdict: verdict(counts), history }
+}
+
+/// The same with a stale read.
+pub(crate) fn invalid(operations: u64) -> Sample {
+    let mut sample = valid(operations);
+    let sentence = "Key \"k3\": process 7 read 4 at n2, though 5 had been written and acknowledged before that read began.";
+    let verdict = &mut sample.verdict;
+    (verdict.validity, verdict.exit) = (Validity::Invalid, 1);
+    verdict.sentence = "5 replicas of raft did not behave like one copy: a read returned a value that had been overwritten.".into();
+    verdict.reasons = vec![reason(Validity::Invalid, sentence)];
+    verdict.checks = vec![CheckRecord {
+        name: "linearizable".into(),
+        validity: Validity::Invalid,
+        sentence: sentence.into(),
+        witness: Some(witness()),
+    }];
+    verdict.deaths = vec![Death {
+        replica: "n4".into(),
+        how: "exit code 101".into(),
+        log: vec![
+            "term 9: became follower".into(),
+            "thread 'main' panicked: log has a gap at 812".into(),
+        ],
+    }];
+    sample.record.config.bugs = vec!["stale-read".into()];
+    sample
+}
+
+/// A run that was cut short and whose faults nothing saw.
+pub(crate) fn unknown(operations: u64) -> Sample {
+    let mut sample = valid(operations);
+    let verdict = &mut sample.verdict;
+    (verdict.validity, verdict.exit, verdict.interrupted) = (Validity::Unknown, 130, true);
+    verdict.sentence =
+        "Nothing wrong was seen, but the run was interrupted and 1 fault left no trace.".into();
+    verdict.reasons = vec![
+        reason(Validity::Unknown, "fault #2 was applied, but nothing shows that it bit"),
+        reason(Validity::Unknown, "only 41 operations succeeded: too few to mean anything"),
+    ];
+    verdict.faults[1].state = FaultState::Unwitnessed;
+    verdict.faults[1].evidence = "no reply was lost while it lasted".into();
+    verdict.faults[3].ended = None;
+    sample.record.net = Net {
+        backend: "proxy".into(),
+        description: "user-space proxies on loopback".into(),
+        why: Some(
+            "this kernel refuses unprivileged user namespaces (kernel.unprivileged_userns_clone=0)"
+                .into(),
+        ),
+    };
+    sample
+}
+
+/// A run in which every text is the same hostile one.
+pub(crate) fn hostile(text: &str) -> Sample {
+    let mut sample = invalid(20);
+    let all = serde_json::to_value((&sample.record, &sample.verdict)).expect("records are JSON");
+    let (record, verdict) = serde_json::from_value(poison(all, text)).expect("still records");
+    (sample.record, sample.verdict) = (record, verdict);
+    sample.verdict.counts.functions =
+        BTreeMap::from([(text.to_owned(), Outcomes { ok: 1, ..Outcomes::default() })]);
+    sample.history =
+        History::new(events(0, (text, 5, 9), Kind::Info).to_vec()).expect("well-formed");
+    sample
+}
+
+/// Replaces every text but the words of our own enums.
+fn poison(value: serde_json::Value, text: &str) -> serde_json::Value {
+    use serde_json::Value::{Array, Object, String};
+    match value {
+        String(word)
+            if ["valid", "unknown", "invalid", "witnessed", "unwitnessed", "skipped"]
+                .contains(&&*word) =>
+        {
+            String(word)
+        }
+        String(_) => String(text.to_owned()),
+        Array(items) => Array(items.into_iter().map(|item| poison(item, text)).collect()),
+        Object(entries) => {
+            Object(entries.into_iter().map(|(key, item)| (key, poison(item, text))).collect())
+        }
+        other => other,
+    }
+}
+
+fn reason(validity: Validity, text: &str) -> Reason {
+    Reason { validity, text: text.into() }
+}
+
+fn record() -> RunRecord {
+    let replica = |n| Replica { name: format!("n{n}"), address: format!("10.7.0.{n}:8080") };
+    RunRecord {
+        format: FORMAT,
+        harness: "0.1.0".into(),
+        argv: ["harness", "test", "--nemesis", "partition,kill,pause"].map(String::from).to_vec(),
+        config: config(),
+        started: "2026-11-22T23:18:01Z".into(),
+        machine: Machine { kernel: "Linux 6.12.9 x86_64".into(), cpus: 2, uid: 1000 },
+        net: Net {
+            backend: "bridge".into(),
+            description: "one network namespace per replica on a bridge, rootless".into(),
+            why: None,
+        },
+        replicas: (1..=5).map(replica).collect(),
+        timings: Timings {
+            net_ms: 45,
+            ready_ms: 720,
+            first_op_ms: Some(733),
+            history_ms: Some(31_020),
+            judged_ms: Some(31_190),
+        },
+        repro: "harness test --nemesis partition,kill,pause --seed 42 --time-limit 30s".into(),
+    }
+}
+
+fn config() -> Config {
+    Config {
+        system: "raft".into(),
+        nodes: 5,
+        workload: "register".into(),
+        nemesis: ["partition", "kill", "pause"].map(String::from).to_vec(),
+        time_limit_ms: 30_000,
+        concurrency: 10,
+        rate: 200,
+        seed: 42,
+        net: "auto".into(),
+        bugs: Vec::new(),
+        bin: None,
+    }
+}
+
+fn verdict(counts: Counts) -> VerdictRecord {
+    VerdictRecord {
+        format: FORMAT,
+        validity: Validity::Valid,
+        exit: 0,
+        interrupted: false,
+        sentence: "5 replicas of raft behaved like one copy through 5 faults.".into(),
+        reasons: Vec::new(),
+        checks: vec![CheckRecord {
+            name: "linearizable".into(),
+            validity: Validity::Valid,
+            sentence: "An order explains every operation on each of 8 keys.".into(),
+            witness: None,
+        }],
+        faults: faults(),
+        counts,
+        latency: Latency { p50_us: 1_240, p95_us: 3_900, p99_us: 48_000, max_us: 1_980_000 },
+        deaths: Vec::new(),
+    }
+}
+
+fn faults() -> Vec<FaultRecord> {
+    let partition = |id, variant: &str, target: &str, at: (u64, u64)| {
+        let sides = target.split_once(" | ").expect("two sides");
+        let side = |names: &str| names.split(' ').map(String::from).collect::<Vec<_>>();
+        let (minority, majority) = (side(sides.0), side(sides.1));
+        let pairs = minority.iter().flat_map(|one| majority.iter().map(move |other| (one, other)));
+        FaultRecord {
+            cut: pairs.map(|(one, other)| (one.clone(), other.clone())).collect(),
+            majority: majority.clone(),
+            evidence: "412 packets dropped on 6 links; n3 took over in term 8".into(),
+            ..fault((id, "partition"), variant, target, at)
+        }
+    };
+    let on = |id, kind, host: &str, at| FaultRecord {
+        hosts: vec![host.to_owned()],
+        evidence: format!("{host} did not answer for 2.9 s"),
+        ..fault((id, kind), "leader", host, at)
+    };
+    let skipped = FaultRecord {
+        started: None,
+        ended: None,
+        state: FaultState::Skipped,
+        evidence: "nobody led when it was due".into(),
+        ..fault((5, "pause"), "leader", "-", (0, 0))
+    };
+    vec![
+        partition(1, "halves", "n1 n2 | n3 n4 n5", (3, 7)),
+        on(2, "kill", "n3", (10, 13)),
+        on(3, "pause", "n2", (16, 18)),
+        partition(4, "leader", "n2 | n1 n3 n4 n5", (21, 25)),
+        skipped,
+    ]
+}
+
+fn fault(
+    (id, kind): (u32, &str),
+    variant: &str,
+    target: &str,
+    (from, to): (u64, u64),
+) -> FaultRecord {
+    FaultRecord {
+        id,
+        kind: kind.into(),
+        variant: variant.into(),
+        target: target.into(),
+        hosts: Vec::new(),
+        cut: Vec::new(),
+        majority: Vec::new(),
+        started: Some(from * SECOND),
+        ended: Some(to * SECOND),
+        state: FaultState::Witnessed,
+        evidence: String::new(),
+    }
+}
+
+fn witness() -> Witness {
+    Witness {
+        key: Some("k3".into()),
+        entry_states: vec!["4".into()],
+        lanes: "process 2  n3  [w 5]\nprocess 7  n2         [r -> 4]\nprocess 9  n1     [cas 1 2 ?........\n".into(),
+        candidates: vec![
+            Candidate { operation: "read by process 7".into(), reason: "it read 4, but the register holds 5".into() },
+            Candidate { operation: "cas 1 -> 2 by process 9".into(), reason: "it needs 1, but the register holds 5".into() },
+        ],
+        file: "window.jsonl".into(),
+    }
+}
+
+/// Operations spread over half a minute; those under a fault are slow, or fail, or are never heard of again.
+fn history(operations: u64) -> History {
+    let mut log = Vec::new();
+    for n in 0..operations {
+        let start = n * 30 * SECOND / operations;
+        let noise = n.wrapping_mul(2_654_435_761) >> 7;
+        let broken = [(3, 5), (10, 11), (21, 23)]
+            .iter()
+            .any(|(from, to)| (from * SECOND..to * SECOND).contains(&start));
+        let (kind, latency) = match (broken, noise % 20) {
+            (true, 0..4) => (Kind::Info, 2 * SECOND),
+            (true, 4..8) => (Kind::Fail, SECOND / 50 + noise % 9_000_000),
+            (true, _) => (Kind::Ok, SECOND / 100 + noise % 400_000_000),
+            (false, _) => (Kind::Ok, 700_000 + noise % 1_400_000 + noise % 17 * (noise % 90_000)),
+        };
+        log.extend(events(n, ("read", start, start + latency), kind));
+    }
+    log.sort_by_key(|event| (event.time, event.index));
+    for (index, event) in (0..).zip(&mut log) {
+        event.index = index;
+    }
+    History::new(log).expect("every operation has a process of its own")
+}
+
+fn events(n: u64, (f, start, end): (&str, u64, u64), kind: Kind) -> [Event; 2] {
+    let invoke = Event {
+        index: 2 * n,
+        time: start,
+        kind: Kind::Invoke,
+        process: Process::Client(n),
+        f: f.into(),
+        value: Value::from(f),
+        node: Some(f.into()),
+        error: None,
+    };
+    let completion = Event { index: 2 * n + 1, time: end, kind, ..invoke.clone() };
+    [invoke, completion]
+}
+
+fn counts(history: &History) -> Counts {
+    let mut functions: BTreeMap<String, Outcomes> = BTreeMap::new();
+    for operation in history.operations() {
+        let outcomes = functions.entry(operation.f.clone()).or_default();
+        match operation.kind() {
+            Kind::Ok => outcomes.ok += 1,
+            Kind::Fail => outcomes.fail += 1,
+            Kind::Info | Kind::Invoke => outcomes.info += 1,
+        }
+    }
+    Counts { functions, missed: 3 }
+}
