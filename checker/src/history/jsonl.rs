@@ -109,11 +109,12 @@ struct Reader {
 
 impl Reader {
     fn add(&mut self, number: usize, line: &[u8]) -> Result<(), Damage> {
-        if self.events.is_empty() && self.initial.is_none() {
-            if let Ok(header) = serde_json::from_slice::<Header>(line) {
-                self.initial = Some(header.initial);
-                return Ok(());
-            }
+        if self.events.is_empty()
+            && self.initial.is_none()
+            && let Ok(header) = serde_json::from_slice::<Header>(line)
+        {
+            self.initial = Some(header.initial);
+            return Ok(());
         }
         let next_index = self.events.last().map_or(0, |event| event.index.saturating_add(1));
         let parsed: Line = serde_json::from_slice(line).map_err(|error| damage(number, &error))?;

@@ -1,17 +1,160 @@
-//! Decides linearizability, and shows why not.
+//! Decides linearizability, and shows why not: splits a history by key, searches each object, proves every No.
+//!
+//! [`check`] judges objects on as many threads as it may use; the verdict depends only on the answers, put back in
+//! the order of the objects, so it is the same for any number of threads. A [`Window`] is shown only after a replay
+//! of it alone came out illegal, and legal without the operation that it accuses.
 
+mod explain;
+mod frontier;
+pub mod lanes;
+mod oracle;
+mod partition;
+mod search;
+mod shrink;
 mod window;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use window::{Candidate, Window};
 
-use crate::check::{Limits, Verdict};
-use crate::history::History;
+use self::partition::Object;
+use self::search::{Budget, Search, Stop};
+use crate::check::{Limits, Stats, Validity, Verdict};
+use crate::history::{History, Value};
 use crate::model::Model;
 
 /// The name of the check.
 pub const NAME: &str = "linearizable";
 
 /// Judges a history.
-pub fn check(_history: &History, _model: &dyn Model, _limits: &Limits<'_>) -> Verdict {
-    Verdict::unknown("the search is not here yet".to_owned())
+pub fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -> Verdict {
+    let objects = match partition::partition(history, model, limits.keyed) {
+        Ok(objects) => objects,
+        Err(why) => {
+            return Verdict::unknown(format!("this is no history of a {}: {why}", model.name()));
+        }
+    };
+    let initial = initial(history, model);
+    let answers = answers(&objects, model, &initial, limits);
+    let stats = Stats {
+        operations: objects.iter().map(|object| object.ops.len()).sum(),
+        keys: objects.len(),
+        invalid_keys: count(&answers, |answer| matches!(answer.stop, Some(Stop::Illegal(_)))),
+        unknown_keys: count(&answers, |answer| matches!(answer.stop, Some(Stop::Spent(_)))),
+        configurations: answers.iter().map(|answer| answer.explored).sum(),
+    };
+    let case = Case { model, initial: &initial, limits };
+    let invalid = answers.iter().zip(&objects).find_map(|(answer, object)| match answer.stop {
+        Some(Stop::Illegal(accused)) => Some(case.invalid(object, accused, stats)),
+        _ => None,
+    });
+    invalid.unwrap_or_else(|| case.not_invalid(&answers, &objects, stats))
+}
+
+fn initial(history: &History, model: &dyn Model) -> Vec<Value> {
+    history.initial().map_or_else(|| vec![model.initial()], <[Value]>::to_vec)
+}
+
+fn count(answers: &[Answer], is: impl Fn(&Answer) -> bool) -> usize {
+    answers.iter().filter(|answer| is(answer)).count()
+}
+
+/// What came of one object.
+struct Answer {
+    stop: Option<Stop>,
+    explored: usize,
+}
+
+/// The answers in the order of the objects, whichever thread found them.
+fn answers(
+    objects: &[Object<'_>],
+    model: &dyn Model,
+    initial: &[Value],
+    limits: &Limits<'_>,
+) -> Vec<Answer> {
+    let jobs = limits.jobs.clamp(1, objects.len().max(1));
+    let budget = Budget { memory_bytes: limits.memory_bytes / jobs, expired: limits.expired };
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new(Vec::with_capacity(objects.len()));
+    let work = || {
+        while let Some((place, object)) = claim(objects, &next) {
+            let mut search = Search::new(model, initial, &object.ops, budget);
+            let answer = Answer { stop: search.run().err(), explored: search.explored() };
+            found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((place, answer));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..jobs {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    found.sort_by_key(|(place, _)| *place);
+    found.into_iter().map(|(_, answer)| answer).collect()
+}
+
+fn claim<'a, 'h>(objects: &'a [Object<'h>], next: &AtomicUsize) -> Option<(usize, &'a Object<'h>)> {
+    let place = next.fetch_add(1, Ordering::Relaxed);
+    objects.get(place).map(|object| (place, object))
+}
+
+/// What a verdict is about.
+struct Case<'a> {
+    model: &'a dyn Model,
+    initial: &'a [Value],
+    limits: &'a Limits<'a>,
+}
+
+impl Case<'_> {
+    fn invalid(&self, object: &Object<'_>, accused: usize, stats: Stats) -> Verdict {
+        let witness = shrink::window(self, object, accused);
+        let mut sentence = match &witness {
+            Some(window) => window.sentence.clone(),
+            None => explain::accusation(object, accused),
+        };
+        if stats.invalid_keys > 1 {
+            sentence
+                .push_str(&format!(" ({} of {} keys are wrong)", stats.invalid_keys, stats.keys));
+        }
+        verdict(Validity::Invalid, sentence, witness, stats)
+    }
+
+    fn not_invalid(&self, answers: &[Answer], objects: &[Object<'_>], stats: Stats) -> Verdict {
+        let spent = answers.iter().zip(objects).find_map(|(answer, object)| match &answer.stop {
+            Some(Stop::Spent(why)) => Some((why, &object.key)),
+            _ => None,
+        });
+        match spent {
+            Some((why, key)) => {
+                let key = key.as_ref().map_or_else(String::new, |key| format!(", first key {key}"));
+                let Stats { keys, unknown_keys, .. } = stats;
+                let what = format!(
+                    "{why}: no answer for {unknown_keys} of {}{key}",
+                    plural(keys, "object")
+                );
+                verdict(Validity::Unknown, what, None, stats)
+            }
+            None => verdict(Validity::Valid, self.explained(stats), None, stats),
+        }
+    }
+
+    fn explained(&self, stats: Stats) -> String {
+        let Stats { operations, keys, .. } = stats;
+        let model = self.model.name();
+        match keys {
+            0 => "nothing happened, so nothing is wrong".to_owned(),
+            1 => format!("one {model} explains all {}", plural(operations, "operation")),
+            _ => format!("one {model} per key explains all {operations} operations on {keys} keys"),
+        }
+    }
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn verdict(validity: Validity, sentence: String, witness: Option<Window>, stats: Stats) -> Verdict {
+    Verdict { check: NAME.to_owned(), validity, sentence, witness, stats }
 }

@@ -1,0 +1,170 @@
+//! Puts a No into words: who was told what, and why it cannot be.
+
+use std::collections::BTreeSet;
+
+use super::partition::{Object, Op};
+use super::window::Candidate;
+use crate::history::{Operation, Value};
+use crate::model::{Model, Seen};
+
+/// States looked at when asking what an operation could have led to; a map of growing text has no end of them.
+const STATES: usize = 256;
+
+/// Says why the accused cannot be explained.
+pub(super) struct Explainer<'a, 'h> {
+    model: &'a dyn Model,
+    initial: &'a [Value],
+    ops: &'a [Op<'h>],
+    accused: usize,
+    reachable: BTreeSet<Value>,
+}
+
+impl<'a, 'h> Explainer<'a, 'h> {
+    pub(super) fn new(
+        model: &'a dyn Model,
+        initial: &'a [Value],
+        ops: &'a [Op<'h>],
+        accused: usize,
+    ) -> Self {
+        let reachable = reachable(model, initial, ops);
+        Self { model, initial, ops, accused, reachable }
+    }
+
+    /// Whether some state lets this operation, by itself, lead to the accused answer.
+    pub(super) fn could_explain(&self, op: &Op<'_>) -> bool {
+        self.reachable.iter().any(|state| {
+            let after = self.model.step(state, &op.call);
+            !self.answers(state) && after.is_ok_and(|after| self.answers(&after))
+        })
+    }
+
+    fn answers(&self, state: &Value) -> bool {
+        self.model.step(state, &self.ops[self.accused].call).is_ok()
+    }
+
+    /// Every state the order can end in.
+    pub(super) fn states_after(&self, order: &[usize]) -> Vec<Value> {
+        let mut states: BTreeSet<Value> = self.initial.iter().cloned().collect();
+        for op in order {
+            let next = states.iter().filter_map(|it| self.model.step(it, &self.ops[*op].call).ok());
+            states = next.collect();
+        }
+        states.into_iter().collect()
+    }
+
+    /// What is not in the order, and why each cannot come next.
+    pub(super) fn candidates(&self, order: &[usize], after: &[Value]) -> Vec<Candidate> {
+        let left = (0..self.ops.len()).filter(|op| !order.contains(op));
+        left.map(|op| Candidate { operation: op, reason: self.reason(op, after) }).collect()
+    }
+
+    fn reason(&self, op: usize, after: &[Value]) -> String {
+        let mut reasons = BTreeSet::new();
+        for state in after {
+            match self.model.step(state, &self.ops[op].call) {
+                Ok(_) => return "it may come next, but leads to nothing new".to_owned(),
+                Err(why) => reasons.insert(why),
+            };
+        }
+        reasons.into_iter().collect::<Vec<_>>().join("; or ")
+    }
+
+    /// The whole case in a sentence. `start` is where the object began, long before the window perhaps.
+    pub(super) fn sentence(&self, object: &Object<'_>, start: &[Value]) -> String {
+        let accusation = accusation_of(object, &self.ops[self.accused]);
+        if self.never_possible(object, start) {
+            return format!("{accusation}, but nothing that had begun by then could lead to that");
+        }
+        let orders = match self.ops.len() {
+            1 => format!("but it could only have been {}", either(self.initial)),
+            n => format!("no order of these {n} operations explains it"),
+        };
+        match self.acknowledged() {
+            Some(before) => format!(
+                "{accusation}, but {} had been acknowledged before that began, and {orders}",
+                deed(before)
+            ),
+            None if self.ops.len() == 1 => format!("{accusation}, {orders}"),
+            None => format!("{accusation}, but {orders}"),
+        }
+    }
+
+    /// Whether nothing in the whole history until then, in any order, leads to the accused answer.
+    fn never_possible(&self, object: &Object<'_>, start: &[Value]) -> bool {
+        let end = self.ops[self.accused].completed;
+        let begun: Vec<Op<'_>> =
+            object.ops.iter().filter(|op| Some(op.invoked) < end).cloned().collect();
+        let ever = reachable(self.model, start, &begun);
+        ever.len() < STATES && !ever.iter().any(|state| self.answers(state))
+    }
+
+    /// The last change that had been acknowledged when the accused began.
+    fn acknowledged(&self) -> Option<&Op<'h>> {
+        let began = self.ops[self.accused].invoked;
+        let changes = self.ops.iter().filter(|op| !self.model.observes(&op.call));
+        let before = changes.filter(|op| op.completed.is_some_and(|at| at < began));
+        before.max_by_key(|op| op.completed)
+    }
+}
+
+/// The states that the operations lead to, each as often as one likes: more than truly possible, never fewer.
+fn reachable(model: &dyn Model, initial: &[Value], ops: &[Op<'_>]) -> BTreeSet<Value> {
+    let mut reachable: BTreeSet<Value> = initial.iter().cloned().collect();
+    let mut fresh: Vec<Value> = initial.to_vec();
+    while let Some(state) = fresh.pop() {
+        for op in ops {
+            if reachable.len() >= STATES {
+                return reachable;
+            }
+            if let Ok(next) = model.step(&state, &op.call)
+                && reachable.insert(next.clone())
+            {
+                fresh.push(next);
+            }
+        }
+    }
+    reachable
+}
+
+/// What is known without a window: who was told what.
+pub(super) fn accusation(object: &Object<'_>, accused: usize) -> String {
+    let accusation = accusation_of(object, &object.ops[accused]);
+    format!("{accusation}, which no order of the operations until then explains")
+}
+
+fn accusation_of(object: &Object<'_>, op: &Op<'_>) -> String {
+    let key = object.key.as_ref().map_or_else(String::new, |key| format!("key {key}: "));
+    let Operation { process, node, .. } = op.operation;
+    let from = node.as_ref().map_or_else(String::new, |node| format!(" from {node}"));
+    let by = node.as_ref().map_or_else(String::new, |node| format!(" by {node}"));
+    let (f, input) = (&op.call.f, &op.call.input);
+    match &op.call.seen {
+        Seen::Output(output) if matches!(f.as_str(), "read" | "get") => {
+            format!("{key}{process} read {}{from}", plain(object, output))
+        }
+        Seen::Mismatch => {
+            let old = plain(object, input).as_pair().map_or(input, |(old, _)| old).clone();
+            format!("{key}{process} was told{by} that the value was not {old}")
+        }
+        Seen::Output(_) | Seen::Nothing => {
+            format!("{key}{process} was told{by} that {f} {} succeeded", plain(object, input))
+        }
+    }
+}
+
+/// The value without the key that has been named already.
+fn plain<'v>(object: &Object<'_>, value: &'v Value) -> &'v Value {
+    match (&object.key, value.as_pair()) {
+        (Some(key), Some((first, rest))) if first == key => rest,
+        _ => value,
+    }
+}
+
+/// A change as the subject of a sentence.
+fn deed(op: &Op<'_>) -> String {
+    format!("{} {} by {}", op.call.f, op.call.input, op.operation.process)
+}
+
+fn either(states: &[Value]) -> String {
+    states.iter().map(Value::to_string).collect::<Vec<_>>().join(" or ")
+}

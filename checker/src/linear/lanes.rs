@@ -1,0 +1,144 @@
+//! Draws a [`Window`]: a lane per process, time from left to right, the accused operation marked.
+//!
+//! Positions are ranks of events, not times: what matters is who overlaps whom, and that survives any scale.
+
+use std::collections::BTreeMap;
+
+use super::Window;
+use crate::history::{Kind, Operation, Process, Value};
+
+/// The drawing, at most `width` columns wide where the labels allow, every line ended.
+pub fn render(window: &Window, width: usize) -> String {
+    let lanes = Lanes::new(window, width);
+    let states: Vec<String> = window.entry_states.iter().map(Value::to_string).collect();
+    let about = window.key.as_ref().map_or_else(String::new, |key| format!("key {key}, "));
+    let mut text = format!("{about}before: {}\n", states.join(" or "));
+    for (process, places) in &lanes.by_process {
+        text.push_str(&lanes.lane(&process_name(*process), places));
+    }
+    text
+}
+
+struct Lanes<'a> {
+    window: &'a Window,
+    by_process: BTreeMap<Process, Vec<usize>>,
+    /// The column of each event index.
+    columns: BTreeMap<u64, usize>,
+    margin: usize,
+    end: usize,
+}
+
+impl<'a> Lanes<'a> {
+    fn new(window: &'a Window, width: usize) -> Self {
+        let mut by_process: BTreeMap<Process, Vec<usize>> = BTreeMap::new();
+        for (place, operation) in window.operations.iter().enumerate() {
+            by_process.entry(operation.process).or_default().push(place);
+        }
+        let names = by_process.keys().map(|process| process_name(*process).len());
+        let margin = names.max().unwrap_or(0) + 2;
+        let room = width.saturating_sub(margin + 2);
+        let columns = columns(window, room);
+        let end = columns.values().max().map_or(0, |last| last + 2);
+        Self { window, by_process, columns, margin, end }
+    }
+
+    /// Labels on one line, intervals under them.
+    fn lane(&self, name: &str, places: &[usize]) -> String {
+        let (mut labels, mut bars) = (String::new(), String::new());
+        for place in places {
+            let operation = &self.window.operations[*place];
+            let (from, to) = self.span(operation);
+            pad(&mut labels, from);
+            labels.push_str(&label(operation, *place == self.window.accused));
+            pad(&mut bars, from);
+            bars.push_str(&bar(to - from, certain_end(operation).is_some()));
+        }
+        let blank = " ".repeat(self.margin);
+        let margin = self.margin;
+        format!("{blank}{}\n{name:<margin$}{}\n", labels.trim_end(), bars.trim_end())
+    }
+
+    fn span(&self, operation: &Operation) -> (usize, usize) {
+        let from = self.columns[&operation.invoked.index];
+        let to = certain_end(operation).map_or(self.end, |end| self.columns[&end]);
+        (from, to)
+    }
+}
+
+/// Where an operation ends for certain; one of unknown outcome may go on for ever.
+fn certain_end(operation: &Operation) -> Option<u64> {
+    let completion = operation.completion.as_ref()?;
+    (completion.kind != Kind::Info).then_some(completion.at.index)
+}
+
+/// Spreads the events over the room, but never so thin that an operation's label runs into the next one's.
+fn columns(window: &Window, room: usize) -> BTreeMap<u64, usize> {
+    let ends = window.operations.iter().filter_map(certain_end);
+    let mut indices: Vec<u64> =
+        window.operations.iter().map(|it| it.invoked.index).chain(ends).collect();
+    indices.sort_unstable();
+    let even = (room / indices.len().max(1)).clamp(2, 8);
+    let mut columns = BTreeMap::new();
+    let mut free: BTreeMap<Process, usize> = BTreeMap::new();
+    let mut column = 0;
+    for index in indices {
+        let begins = window.operations.iter().position(|it| it.invoked.index == index);
+        if let Some(place) = begins {
+            let operation = &window.operations[place];
+            column = column.max(free.get(&operation.process).copied().unwrap_or(0));
+            let label = label(operation, place == window.accused).chars().count();
+            free.insert(operation.process, column + label + 1);
+        }
+        columns.insert(index, column);
+        column += even;
+    }
+    columns
+}
+
+fn pad(line: &mut String, column: usize) {
+    let there = line.chars().count();
+    line.push_str(&" ".repeat(column.saturating_sub(there)));
+}
+
+fn bar(length: usize, ends: bool) -> String {
+    let last = if ends { "┤" } else { "╌" };
+    let middle = if ends { "─" } else { "╌" };
+    format!("├{}{last}", middle.repeat(length.saturating_sub(1)))
+}
+
+/// `w 3 ok`, with a mark on the accused.
+fn label(operation: &Operation, accused: bool) -> String {
+    let f = match operation.f.as_str() {
+        "write" => "w",
+        "read" => "r",
+        other => other,
+    };
+    let shown = match &operation.completion {
+        Some(completion) if completion.kind == Kind::Ok => &completion.output,
+        _ => &operation.input,
+    };
+    let outcome = match operation.kind() {
+        Kind::Ok => "ok",
+        Kind::Fail if operation.is_mismatch() => "mismatch",
+        Kind::Fail => "fail",
+        Kind::Info | Kind::Invoke => "?",
+    };
+    let mark = if accused { "✗ " } else { "" };
+    let node = operation.node.as_ref().map_or_else(String::new, |node| format!(" @{node}"));
+    format!("{mark}{f} {} {outcome}{node}", unkeyed(operation, shown))
+}
+
+/// The value without the key, which stands above the drawing.
+fn unkeyed<'v>(operation: &Operation, value: &'v Value) -> &'v Value {
+    match value.as_pair() {
+        Some((Value::Str(_), rest)) if operation.input.as_pair().is_some() => rest,
+        _ => value,
+    }
+}
+
+fn process_name(process: Process) -> String {
+    match process {
+        Process::Client(number) => format!("p{number}"),
+        Process::Nemesis => "nemesis".to_owned(),
+    }
+}

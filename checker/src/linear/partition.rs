@@ -1,0 +1,126 @@
+//! Splits a history into objects that can be judged apart: a history is linearizable iff each of its objects is
+//! (Herlihy and Wing's locality), so one key's operations never enlarge another's search.
+
+use std::collections::BTreeMap;
+
+use crate::check::Keyed;
+use crate::history::{History, Operation, Value};
+use crate::model::{Call, Model, Seen};
+
+/// One object's operations that have a say, in order of invocation.
+pub(super) struct Object<'h> {
+    pub(super) key: Option<Value>,
+    pub(super) ops: Vec<Op<'h>>,
+}
+
+/// An operation as the search sees it.
+#[derive(Clone)]
+pub(super) struct Op<'h> {
+    pub(super) call: Call,
+    pub(super) invoked: u64,
+    /// Where it must have happened by, or `None` if it need not have happened.
+    pub(super) completed: Option<u64>,
+    pub(super) operation: &'h Operation,
+}
+
+/// The objects in order of their first operation, or why the history means nothing to the model.
+pub(super) fn partition<'h>(
+    history: &'h History,
+    model: &dyn Model,
+    keyed: Keyed,
+) -> Result<Vec<Object<'h>>, String> {
+    let keys = keys(history, model, keyed);
+    let mut objects: Vec<Object<'h>> = Vec::new();
+    let mut places = BTreeMap::new();
+    for operation in history.operations() {
+        let read = read(operation, model, keys);
+        let Some((key, op)) = read.map_err(|why| refusal(operation, &why))? else { continue };
+        let place = *places.entry(key.clone()).or_insert_with(|| {
+            objects.push(Object { key, ops: Vec::new() });
+            objects.len() - 1
+        });
+        objects[place].ops.push(op);
+    }
+    Ok(objects)
+}
+
+/// How keys are told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    /// There are none: one object.
+    None,
+    /// Values are `[key, value]`, and the model knows of the value only.
+    Around,
+    /// Values are `[key, value]`, and the model knows of both.
+    Within,
+}
+
+fn keys(history: &History, model: &dyn Model, keyed: Keyed) -> Keys {
+    // Start states that name several keys tie the keys together: judged apart, each key could pick another one.
+    let tied = model.has_keys() && history.initial().is_some_and(|states| states.len() > 1);
+    match (keyed, model.has_keys()) {
+        (Keyed::No, _) => Keys::None,
+        (Keyed::Auto, true) if tied => Keys::None,
+        (Keyed::Auto | Keyed::Yes, true) => Keys::Within,
+        (Keyed::Yes, false) => Keys::Around,
+        (Keyed::Auto, false) if looks_keyed(history) => Keys::Around,
+        (Keyed::Auto, false) => Keys::None,
+    }
+}
+
+/// A compare-and-set carries a pair with or without a key, hence the second look at it.
+fn looks_keyed(history: &History) -> bool {
+    let mut with_a_say = history.operations().iter().filter(|op| Call::of(op).is_some()).peekable();
+    with_a_say.peek().is_some()
+        && with_a_say.all(|operation| match operation.input.as_pair() {
+            Some((Value::List(_), _)) | None => false,
+            Some((_, argument)) => operation.f != "cas" || argument.as_pair().is_some(),
+        })
+}
+
+type Read<'h> = Option<(Option<Value>, Op<'h>)>;
+
+/// The operation and its key, or nothing if it has no say: it did not happen, or nobody knows what it saw.
+fn read<'h>(operation: &'h Operation, model: &dyn Model, keys: Keys) -> Result<Read<'h>, String> {
+    let Some(mut call) = Call::of(operation) else { return Ok(None) };
+    let key = match keys {
+        Keys::None => None,
+        Keys::Around => Some(strip(&mut call)?),
+        Keys::Within => Some(halves(&call.input)?.0.clone()),
+    };
+    model.understands(&call)?;
+    if call.seen == Seen::Nothing && model.observes(&call) {
+        return Ok(None);
+    }
+    let completed = match &call.seen {
+        Seen::Nothing => None,
+        Seen::Output(_) | Seen::Mismatch => {
+            operation.completion.as_ref().map(|completion| completion.at.index)
+        }
+    };
+    Ok(Some((key, Op { call, invoked: operation.invoked.index, completed, operation })))
+}
+
+/// Takes the key off a call.
+fn strip(call: &mut Call) -> Result<Value, String> {
+    let (key, input) = halves(&call.input)?;
+    if let Seen::Output(output) = &call.seen {
+        let (answered, output) = halves(output)?;
+        if answered != key {
+            return Err(format!("it asked for key {key} and was answered about {answered}"));
+        }
+        call.seen = Seen::Output(output);
+    }
+    call.input = input;
+    Ok(key)
+}
+
+fn halves(value: &Value) -> Result<(Value, Value), String> {
+    let halves = value.as_pair().map(|(key, value)| (key.clone(), value.clone()));
+    halves.ok_or_else(|| format!("its value {value} is not [key value]"))
+}
+
+fn refusal(operation: &Operation, why: &str) -> String {
+    let Operation { process, f, invoked, .. } = operation;
+    format!("the {f} that {process} invoked at index {} means nothing: {why}", invoked.index)
+}

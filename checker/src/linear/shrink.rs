@@ -1,0 +1,256 @@
+//! Cuts a wrong history down to a [`Window`], by steps that each keep it proof of what went wrong.
+//!
+//! The window ends at the first completion that nothing explains. Its front is cut at an event, and every state that
+//! could hold there becomes an entry state; an operation that may or may not have happened by then becomes optional.
+//! That only adds ways to be legal, so a window still illegal condemns the whole history. Then operations go: an
+//! observation, if the rest is illegal without it; any other, if the rest is illegal whether or not it happens, unless
+//! by itself it could have led to the accused answer: a reader would miss it. What is left is replayed before it is
+//! shown.
+
+use std::collections::BTreeSet;
+
+use super::explain::Explainer;
+use super::partition::{Object, Op, partition};
+use super::search::{Budget, Search, Standing, Stop, Turn, turns};
+use super::{Case, Window};
+use crate::history::{History, Kind, Operation, Process, Value, jsonl};
+use crate::model::Model;
+
+/// Cuts remembered while walking: enough to reach back over the longest request, and bounded.
+const CUTS: usize = 512;
+
+/// The evidence against an operation, or nothing if the budget does not suffice to prove it.
+pub(super) fn window(case: &Case<'_>, object: &Object<'_>, accused: usize) -> Option<Window> {
+    let mut draft = Draft::prefix(case, object, accused)?;
+    if let Some(shorter) = draft.cut_front() {
+        draft = shorter;
+    }
+    draft.drop_irrelevant();
+    let window = draft.window(case, object);
+    replayed(&window, case).then_some(window)
+}
+
+/// A window in the making. Operations that need not have happened have no completion.
+#[derive(Clone)]
+struct Draft<'a, 'h> {
+    model: &'a dyn Model,
+    budget: Budget<'a>,
+    initial: Vec<Value>,
+    ops: Vec<Op<'h>>,
+    accused: usize,
+}
+
+impl<'a, 'h> Draft<'a, 'h> {
+    /// What had begun when the accused completed; nothing that completed later need have happened.
+    fn prefix(case: &Case<'a>, object: &Object<'h>, accused: usize) -> Option<Self> {
+        let end = object.ops[accused].completed?;
+        let begun = object.ops.iter().enumerate().filter(|(_, op)| op.invoked < end);
+        let mut draft = Self {
+            model: case.model,
+            budget: Budget { memory_bytes: case.limits.memory_bytes, expired: case.limits.expired },
+            initial: case.initial.to_vec(),
+            ops: Vec::new(),
+            accused: 0,
+        };
+        for (place, op) in begun {
+            let late = op.completed.is_none_or(|at| at > end);
+            draft.admit(op, late, place == accused);
+        }
+        Some(draft)
+    }
+
+    /// Takes an operation in, as optional or as it is. An optional observation says nothing.
+    fn admit(&mut self, op: &Op<'h>, optional: bool, accused: bool) {
+        if optional && self.model.observes(&op.call) {
+            return;
+        }
+        if accused {
+            self.accused = self.ops.len();
+        }
+        let completed = if optional { None } else { op.completed };
+        self.ops.push(Op { completed, ..op.clone() });
+    }
+
+    fn legal(&self) -> Option<bool> {
+        match Search::new(self.model, &self.initial, &self.ops, self.budget).run() {
+            Ok(()) => Some(true),
+            Err(Stop::Illegal(_)) => Some(false),
+            Err(Stop::Spent(_)) => None,
+        }
+    }
+
+    fn without(&self, op: usize) -> Self {
+        let mut draft = self.clone();
+        draft.ops.remove(op);
+        draft.accused -= usize::from(op < draft.accused);
+        draft
+    }
+
+    /// Cuts the front off where the rest is still illegal: late, yet before the last change that had been
+    /// acknowledged when the accused began, for that is what a reader wants to see.
+    fn cut_front(&self) -> Option<Self> {
+        let latest = self.last_acknowledged().unwrap_or(self.ops[self.accused].invoked);
+        let cuts = self.cuts(latest);
+        let drafts = cuts.iter().rev().map(|(at, standing)| self.cut(*at, standing));
+        drafts
+            .into_iter()
+            .take_while(|_| !(self.budget.expired)())
+            .find(|it| it.legal() == Some(false))
+    }
+
+    fn last_acknowledged(&self) -> Option<u64> {
+        let began = self.ops[self.accused].invoked;
+        let changes = self.ops.iter().filter(|op| !self.model.observes(&op.call));
+        let before = changes.filter(|op| op.completed.is_some_and(|at| at < began));
+        before.max_by_key(|op| op.completed).map(|op| op.invoked)
+    }
+
+    /// How things stood before each begin up to this index.
+    fn cuts(&self, latest: u64) -> Vec<(u64, Standing)> {
+        let mut search = Search::new(self.model, &self.initial, &self.ops, self.budget);
+        let mut cuts = std::collections::VecDeque::new();
+        for turn in turns(&self.ops) {
+            if let Turn::Begin(op) = turn {
+                let at = self.ops[op].invoked;
+                if at > latest {
+                    break;
+                }
+                cuts.truncate(CUTS - 1);
+                cuts.push_front((at, search.standing()));
+            }
+            if search.turn(turn).is_err() {
+                break;
+            }
+        }
+        cuts.into_iter().rev().collect()
+    }
+
+    fn cut(&self, at: u64, standing: &Standing) -> Self {
+        let mut draft =
+            Self { initial: standing.states.clone(), ops: Vec::new(), accused: 0, ..self.clone() };
+        for (place, op) in self.ops.iter().enumerate() {
+            let over = op.completed.is_some_and(|end| end < at) || standing.always.contains(&place);
+            if !over {
+                let optional = op.completed.is_none() || standing.sometimes.contains(&place);
+                draft.admit(op, optional, place == self.accused);
+            }
+        }
+        draft
+    }
+
+    fn drop_irrelevant(&mut self) {
+        let whole = self.clone();
+        let explainer = whole.explainer();
+        let mut op = self.ops.len();
+        while op > 0 && !(self.budget.expired)() {
+            op -= 1;
+            if op != self.accused && self.can_do_without(op, &explainer) {
+                *self = self.without(op);
+            }
+        }
+    }
+
+    fn can_do_without(&self, op: usize, explainer: &Explainer<'_, '_>) -> bool {
+        let without = self.without(op);
+        if self.model.observes(&self.ops[op].call) {
+            return without.legal() == Some(false);
+        }
+        let mut optional = self.clone();
+        optional.ops[op].completed = None;
+        !explainer.could_explain(&self.ops[op])
+            && (self.ops[op].completed.is_none() || optional.legal() == Some(false))
+            && without.legal() == Some(false)
+            && without.without(without.accused).legal() == Some(true)
+    }
+
+    fn explainer(&self) -> Explainer<'_, 'h> {
+        Explainer::new(self.model, &self.initial, &self.ops, self.accused)
+    }
+
+    fn window(&self, case: &Case<'_>, object: &Object<'h>) -> Window {
+        let mut search =
+            Search::new(self.model, &self.initial, &self.ops, self.budget).keeping_paths();
+        let legal_prefix = match search.run() {
+            Err(Stop::Illegal(_)) => search.longest_order(),
+            Ok(()) | Err(Stop::Spent(_)) => Vec::new(),
+        };
+        let explainer = self.explainer();
+        let states_after = explainer.states_after(&legal_prefix);
+        Window {
+            key: object.key.clone(),
+            entry_states: self.initial.clone(),
+            operations: self.operations(),
+            accused: self.accused,
+            candidates: explainer.candidates(&legal_prefix, &states_after),
+            legal_prefix,
+            states_after,
+            sentence: explainer.sentence(object, case.initial),
+        }
+    }
+
+    /// The operations as they were, but for those that became optional: they lose their completions, and their
+    /// processes are renumbered where they go on, as Jepsen would have done had the answer been lost.
+    fn operations(&self) -> Vec<Operation> {
+        let end = self.ops[self.accused].completed;
+        let mut operations: Vec<Operation> = self
+            .ops
+            .iter()
+            .map(|op| {
+                let mut operation = op.operation.clone();
+                let stands = |kind, at| kind == Kind::Info && Some(at) < end;
+                if op.completed.is_none()
+                    && operation.completion.as_ref().is_some_and(|it| !stands(it.kind, it.at.index))
+                {
+                    operation.completion = None;
+                }
+                operation
+            })
+            .collect();
+        renumber(&mut operations);
+        operations
+    }
+}
+
+fn renumber(operations: &mut [Operation]) {
+    let highest = operations.iter().filter_map(|it| match it.process {
+        Process::Client(number) => Some(number),
+        Process::Nemesis => None,
+    });
+    let mut fresh = highest.max().map_or(0, |number| number.saturating_add(1));
+    let mut later = BTreeSet::new();
+    for operation in operations.iter_mut().rev() {
+        if operation.completion.is_none() && later.contains(&operation.process) {
+            operation.process = Process::Client(fresh);
+            fresh = fresh.saturating_add(1);
+        } else {
+            later.insert(operation.process);
+        }
+    }
+}
+
+/// Whether a window keeps its two promises, going by its text alone.
+fn replayed(window: &Window, case: &Case<'_>) -> bool {
+    let Ok(parsed) = jsonl::parse(window.to_jsonl()) else { return false };
+    let accused = window.operations[window.accused].invoked.index;
+    let others = parsed.history.operations().iter().filter(|it| it.invoked.index != accused);
+    let mut events: Vec<_> = others.flat_map(Operation::events).collect();
+    events.sort_by_key(|event| event.index);
+    let Ok(rest) = History::new(events) else { return false };
+    let rest = rest.with_initial(window.entry_states.clone());
+    legal(&parsed.history, case) == Some(false) && legal(&rest, case) == Some(true)
+}
+
+fn legal(history: &History, case: &Case<'_>) -> Option<bool> {
+    let objects = partition(history, case.model, case.limits.keyed).ok()?;
+    let initial = super::initial(history, case.model);
+    let budget = Budget { memory_bytes: case.limits.memory_bytes, expired: case.limits.expired };
+    let mut legal = true;
+    for object in &objects {
+        match Search::new(case.model, &initial, &object.ops, budget).run() {
+            Ok(()) => {}
+            Err(Stop::Illegal(_)) => legal = false,
+            Err(Stop::Spent(_)) => return None,
+        }
+    }
+    Some(legal)
+}

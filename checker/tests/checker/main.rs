@@ -1,0 +1,3 @@
+//! Tests the judge from outside, as `harness` and `workloads` use it.
+
+mod real_data;
