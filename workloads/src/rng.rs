@@ -1,0 +1,119 @@
+//! Draws every random choice of a run from its seed, so that a seed in a bug report replays for years.
+//!
+//! The stream is ChaCha8, whose output is fixed by its specification; the few distributions used are written
+//! here rather than taken from a crate that may change them. [`Rng::fork`] derives an independent stream from
+//! a label and never from how much was already drawn, so a new consumer shifts nobody else's choices.
+
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng as _, SeedableRng as _};
+
+/// A seeded stream of random choices.
+#[derive(Clone, Debug)]
+pub struct Rng {
+    key: u64,
+    stream: ChaCha8Rng,
+}
+
+impl Rng {
+    /// The root stream of a run.
+    pub fn new(seed: u64) -> Self {
+        Self { key: seed, stream: ChaCha8Rng::seed_from_u64(seed) }
+    }
+
+    /// The stream named `label` below this one; the same whatever has been drawn so far.
+    pub fn fork(&self, label: &str) -> Self {
+        Self::new(fnv1a(self.key, label.as_bytes()))
+    }
+
+    /// A uniform number in `0..bound`; `bound` must not be 0.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        assert!(bound > 0, "nothing lies below 0");
+        // Rejecting the short last stretch keeps the choice exactly uniform.
+        let limit = u64::MAX - u64::MAX % bound;
+        loop {
+            let draw = self.stream.next_u64();
+            if draw < limit {
+                return draw % bound;
+            }
+        }
+    }
+
+    /// A uniform number in `low..high`.
+    pub fn between(&mut self, low: u64, high: u64) -> u64 {
+        low + self.below(high - low)
+    }
+
+    /// True in `percent` of 100 cases.
+    pub fn percent(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    /// A uniform number in `[0, 1)`.
+    pub fn unit(&mut self) -> f64 {
+        // 53 bits are what a double holds.
+        (self.stream.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// One of the items, `None` of none.
+    pub fn choose<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
+        let length = u64::try_from(items.len()).ok().filter(|length| *length > 0)?;
+        items.get(usize::try_from(self.below(length)).ok()?)
+    }
+
+    /// The items in a random order (Fisher and Yates).
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            let pick = self.below(last as u64 + 1) as usize;
+            items.swap(last, pick);
+        }
+    }
+}
+
+/// FNV-1a over 64 bits, started from `key`: a fixed, published function, unlike the standard library's hasher.
+fn fnv1a(key: u64, bytes: &[u8]) -> u64 {
+    let start = 0xcbf2_9ce4_8422_2325_u64 ^ key.rotate_left(17);
+    key.to_le_bytes()
+        .iter()
+        .chain(bytes)
+        .fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_always_draws_the_same() {
+        let mut rng = Rng::new(42);
+        let drawn: Vec<u64> = (0..6).map(|_| rng.below(1000)).collect();
+        assert_eq!(drawn, [737, 312, 20, 866, 744, 838]);
+    }
+
+    #[test]
+    fn a_fork_does_not_depend_on_what_was_drawn() {
+        let mut rng = Rng::new(7);
+        let before = rng.fork("clients").below(u64::MAX);
+        rng.below(10);
+        assert_eq!(before, rng.fork("clients").below(u64::MAX));
+        assert_ne!(before, rng.fork("nemesis").below(u64::MAX));
+    }
+
+    #[test]
+    fn every_item_is_chosen_about_as_often() {
+        let mut rng = Rng::new(1);
+        let mut counts = [0; 5];
+        for _ in 0..5000 {
+            counts[rng.below(5) as usize] += 1;
+        }
+        assert!(counts.iter().all(|count| (850..1150).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn a_shuffle_keeps_every_item() {
+        let mut items: Vec<u32> = (0..50).collect();
+        Rng::new(3).shuffle(&mut items);
+        assert_ne!(items, (0..50).collect::<Vec<_>>());
+        items.sort_unstable();
+        assert_eq!(items, (0..50).collect::<Vec<_>>());
+    }
+}
