@@ -11,5 +11,7 @@ extern crate alloc;
 
 pub mod kv;
 pub mod raft;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod wal;
 pub mod wire;

@@ -1,17 +1,20 @@
-//! Turns the write-ahead log into bytes and back: nothing durable is lost, and no damage to it goes unnoticed.
+//! Turns the write-ahead log into bytes and back: nothing durable is lost, and no damage to it goes
+//! unnoticed.
 //!
-//! The log is one run of bytes with offsets from 0, cut into segments (one file each). A segment begins with a
-//! header that names its own offset; batches of [`Record`]s follow. Each batch names its *mark*: the offset up to
-//! which everything was durable before it was written (a segment's header is a mark too, for its own offset).
-//! So a batch that cannot be read is either *torn*, when no mark lies beyond it (nobody was ever told that it was
-//! durable: [`decode`] cuts it off), or *damaged*, when one does (somebody was: [`decode`] refuses the log).
+//! The log is one run of bytes with offsets from 0, cut into segments (one file each). A segment
+//! begins with a header that names its own offset; batches of [`Record`]s follow. Each batch names
+//! its *mark*: the offset up to which everything was durable before it was written (a segment's
+//! header is a mark too, for its own offset). So a batch that cannot be read is either *torn*, when
+//! no mark lies beyond it (nobody was ever told that it was durable: [`decode`] cuts it off), or
+//! *damaged*, when one does (somebody was: [`decode`] refuses the log).
 //!
 //! ```text
 //! segment  "nodewal1"  offset u64  crc32 u32
 //! batch    ff "wal"  crc32 u32  length u32  mark u64  payload (postcard of the records)
 //! ```
-//! Numbers are little-endian. A checksum covers everything in its header and payload but itself and, in a batch,
-//! the magic, whose first byte never occurs in UTF-8: no client's value can pose as a batch.
+//! Numbers are little-endian. A checksum covers everything in its header and payload but itself
+//! and, in a batch, the magic, whose first byte never occurs in UTF-8: no client's value can pose
+//! as a batch.
 
 use crate::raft::{Entry, HardState, Index, Persist, Stored};
 use alloc::vec::Vec;

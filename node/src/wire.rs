@@ -1,7 +1,8 @@
-//! Names what crosses the HTTP API: every reply says which replica answered, in what term, and how far it had applied.
+//! Names what crosses the HTTP API: every reply says which replica answered, in what term, and how
+//! far it had applied.
 //!
-//! A [`Failure`] is *definite* when the request was certainly not carried out and never will be, and *indefinite*
-//! when nobody can tell; nothing that may have happened is ever called definite.
+//! A [`Failure`] is *definite* when the request was certainly not carried out and never will be,
+//! and *indefinite* when nobody can tell; nothing that may have happened is ever called definite.
 
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use serde::{Deserialize, Deserializer, Serialize};

@@ -1,11 +1,13 @@
-//! Damages logs in every way that fits a file and checks what decoding makes of them: whatever lies before the last
-//! mark comes back or is refused, whatever lies behind it comes back or is cut off, and nothing panics.
+//! Damages logs in every way that fits a file and checks what decoding makes of them: whatever lies
+//! before the last mark comes back or is refused, whatever lies behind it comes back or is cut off,
+//! and nothing panics.
 
 use node::raft::{Entry, HardState, Payload, Stored};
 use node::wal::{Flaw, Record, SEGMENT_HEADER, Segment, decode, encode_batch, segment_header};
 use proptest::prelude::*;
 
-/// A log in its segments, and where each of its pieces (a header or a batch) begins and up to where it marks.
+/// A log in its segments, and where each of its pieces (a header or a batch) begins and up to where
+/// it marks.
 #[derive(Clone, Debug, Default)]
 struct Log {
     segments: Vec<(u64, Vec<u8>)>,
@@ -14,7 +16,8 @@ struct Log {
 }
 
 impl Log {
-    /// Writes the batches; a batch `(payload, roll, lag)` may begin a segment, and its mark lags `lag` batches.
+    /// Writes the batches; a batch `(payload, roll, lag)` may begin a segment, and its mark lags
+    /// `lag` batches.
     fn write(batches: &[(Vec<u8>, bool, usize)]) -> Self {
         let mut log = Self::default();
         for (number, (payload, roll, lag)) in batches.iter().enumerate() {

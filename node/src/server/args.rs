@@ -1,0 +1,174 @@
+//! Turns a command line into [`Settings`] that cannot contradict themselves, or into one sentence
+//! that says why not.
+
+use super::members::Members;
+use crate::raft::{BUGS, Bug};
+use clap::{CommandFactory, FromArgMatches, Parser};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Parser)]
+#[command(
+    about = "Runs one replica of a key-value store replicated by Raft",
+    arg_required_else_help = true,
+    version
+)]
+struct Args {
+    /// The name of this replica
+    #[arg(long, value_name = "NAME", required_unless_present = "list_unsafe")]
+    id: Option<String>,
+    /// Where the replica keeps its log; created if missing
+    #[arg(long, value_name = "DIR", required_unless_present = "list_unsafe")]
+    data: Option<PathBuf>,
+    /// The members and where this replica dials them
+    #[arg(long, value_name = "NAME=HOST:PORT,…", value_delimiter = ',', value_parser = peer)]
+    #[arg(required_unless_present = "list_unsafe")]
+    peers: Vec<(String, String)>,
+    /// Where clients are served over HTTP
+    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
+    #[arg(required_unless_present = "list_unsafe")]
+    listen_client: Option<String>,
+    /// Where peers are awaited [default: this replica's own entry of --peers]
+    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
+    listen_peer: Option<String>,
+    /// Decides the replica's random choices [default: drawn by the system]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// The time between a leader's heartbeats, in steps of 10 ms
+    #[arg(long, value_name = "MS", default_value_t = 50)]
+    #[arg(value_parser = clap::value_parser!(u32).range(10..=60_000))]
+    heartbeat_ms: u32,
+    /// The shortest time without a leader after which an election begins (the longest is twice
+    /// that)
+    #[arg(long, value_name = "MS", default_value_t = 300)]
+    #[arg(value_parser = clap::value_parser!(u32).range(20..=600_000))]
+    election_ms: u32,
+    /// How long a request may take that does not say `timeout_ms`
+    #[arg(long, value_name = "MS", default_value_t = 1500)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    request_timeout_ms: u64,
+    /// Switches bugs on, for testing whoever tests this store
+    #[arg(long = "unsafe", value_name = "NAME,…", value_delimiter = ',', value_parser = bug)]
+    bugs: Vec<Bug>,
+    /// Lists the bugs and exits
+    #[arg(long)]
+    list_unsafe: bool,
+}
+
+/// What a replica needs to know to run.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) name: String,
+    pub(super) members: Members,
+    pub(super) data: PathBuf,
+    /// Where each other member is dialled.
+    pub(super) addresses: BTreeMap<String, String>,
+    pub(super) listen_client: String,
+    pub(super) listen_peer: String,
+    pub(super) seed: u64,
+    pub(super) heartbeat_ms: u32,
+    pub(super) election_ms: u32,
+    pub(super) request_timeout_ms: u64,
+    pub(super) bugs: Vec<Bug>,
+}
+
+/// What a command line asks for.
+#[derive(Debug)]
+pub(super) enum Order {
+    Run(Box<Settings>),
+    /// Print this and be done.
+    Print(String),
+}
+
+/// Reads a command line, whose first word is how the command is called.
+pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Order, clap::Error> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let called = words.first().map(Path::new).and_then(Path::file_name);
+    let called = called.map_or("node".into(), |name| name.to_string_lossy());
+    let mut command = Args::command().name("node").bin_name(called.as_ref());
+    let args = Args::from_arg_matches(&command.try_get_matches_from_mut(words)?)?;
+    if args.list_unsafe {
+        let line = |(_, name, text): &(Bug, &str, &str)| format!("{name}\t{text}\n");
+        return Ok(Order::Print(BUGS.iter().map(line).collect()));
+    }
+    let settings = settle(args)
+        .map_err(|message| command.error(clap::error::ErrorKind::ValueValidation, message))?;
+    Ok(Order::Run(Box::new(settings)))
+}
+
+fn settle(args: Args) -> Result<Settings, String> {
+    let (Some(name), Some(data), Some(listen_client)) = (args.id, args.data, args.listen_client)
+    else {
+        return Err("--id, --data and --listen-client are needed".to_owned());
+    };
+    check_name(&name)?;
+    if args.election_ms < 2 * args.heartbeat_ms {
+        let (election, heartbeat) = (args.election_ms, args.heartbeat_ms);
+        return Err(format!(
+            "--election-ms {election} is less than twice --heartbeat-ms {heartbeat}: \
+             followers would not wait for the leader's heartbeats"
+        ));
+    }
+    let mut addresses = distinct(args.peers)?;
+    let members = Members::new(&name, addresses.keys());
+    let own = addresses.remove(&name);
+    let listen_peer = args.listen_peer.or(own).ok_or_else(|| {
+        format!("nobody could reach this replica: name it in --peers ({name}=HOST:PORT) or give --listen-peer")
+    })?;
+    Ok(Settings {
+        members,
+        data,
+        addresses,
+        listen_client,
+        listen_peer,
+        seed: args.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish()),
+        heartbeat_ms: args.heartbeat_ms,
+        election_ms: args.election_ms,
+        request_timeout_ms: args.request_timeout_ms,
+        bugs: args.bugs,
+        name,
+    })
+}
+
+fn distinct(peers: Vec<(String, String)>) -> Result<BTreeMap<String, String>, String> {
+    let mut addresses = BTreeMap::new();
+    for (name, address) in peers {
+        if addresses.contains_key(&name) {
+            return Err(format!("--peers names {name} twice"));
+        }
+        addresses.insert(name, address);
+    }
+    Ok(addresses)
+}
+
+fn peer(text: &str) -> Result<(String, String), String> {
+    let (name, place) = text.split_once('=').ok_or("a peer is written NAME=HOST:PORT")?;
+    check_name(name)?;
+    Ok((name.to_owned(), address(place)?))
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || !name.chars().all(plain) {
+        return Err(format!("`{name}` is no name: use letters, digits, `-`, `_` and `.`"));
+    }
+    Ok(())
+}
+
+fn address(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+            Ok(text.to_owned())
+        }
+        _ => Err("an address is written HOST:PORT".to_owned()),
+    }
+}
+
+fn bug(name: &str) -> Result<Bug, String> {
+    Bug::named(name).ok_or_else(|| {
+        let known: Vec<_> = BUGS.iter().map(|(_, name, _)| *name).collect();
+        format!("there is no such bug; there are {}", known.join(", "))
+    })
+}

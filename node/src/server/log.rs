@@ -1,0 +1,69 @@
+//! Writes what a replica does to standard error: one line per fact, with the time in milliseconds
+//! and who says it.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Where a replica's log lines go.
+#[derive(Clone, Debug)]
+pub(super) struct Log {
+    replica: String,
+}
+
+impl Log {
+    pub(super) fn new(replica: &str) -> Self {
+        Self { replica: replica.to_owned() }
+    }
+
+    /// Writes one line. A log that nobody can read is no reason to stop.
+    pub(super) fn line(&self, text: fmt::Arguments<'_>) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let line = format!("{} {} {text}\n", timestamp(now), self.replica);
+        let _ = io::stderr().write_all(line.as_bytes());
+    }
+}
+
+/// The time since 1970 as RFC 3339 in UTC.
+fn timestamp(since_epoch: Duration) -> String {
+    let seconds = since_epoch.as_secs();
+    let (year, month, day) = civil(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let millis = since_epoch.subsec_millis();
+    format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+/// The date that lies this many days after 1970-01-01.
+fn civil(mut days: u64) -> (u64, usize, u64) {
+    let mut year = 1970;
+    while days >= 365 + leap(year) {
+        days -= 365 + leap(year);
+        year += 1;
+    }
+    let lengths = [31, 28 + leap(year), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 0;
+    while days >= lengths[month] {
+        days -= lengths[month];
+        month += 1;
+    }
+    (year, month + 1, days + 1)
+}
+
+fn leap(year: u64) -> u64 {
+    u64::from(year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_know_the_calendar() {
+        let at = |seconds| timestamp(Duration::from_millis(seconds * 1000 + 7));
+        assert_eq!(at(0), "1970-01-01T00:00:00.007Z");
+        assert_eq!(at(951_782_399), "2000-02-28T23:59:59.007Z");
+        assert_eq!(at(951_782_400), "2000-02-29T00:00:00.007Z");
+        assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00.007Z");
+        assert_eq!(at(1_798_761_599), "2026-12-31T23:59:59.007Z");
+    }
+}

@@ -1,0 +1,162 @@
+//! Runs a replica: the thin body around the brain, and the only part that touches sockets, disk and
+//! clock.
+//!
+//! | part | owns |
+//! |---|---|
+//! | [`driver`] | the brain, the store and everything that waits: one task |
+//! | [`storage`] | the files of the log: one thread |
+//! | [`transport`] | the connections to and from peers: two tasks for each |
+//! | [`http`] | the clients' requests and their deadlines: a task for each connection |
+//!
+//! All tasks share one thread, so a replica is light enough to run five on two cores.
+
+mod args;
+mod driver;
+mod http;
+mod log;
+mod members;
+mod request;
+mod storage;
+mod transport;
+mod view;
+
+use crate::kv::Store;
+use crate::raft::{Bug, Config, Raft};
+use args::{Order, Settings};
+use driver::{Driver, Event, Memory, TICK};
+use http::Api;
+use log::Log;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use storage::Storage;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use transport::Link;
+
+/// A replica that could not run, or could not go on.
+const FAILED: u8 = 1;
+const BAD_ARGUMENTS: u8 = 254;
+/// How many events may wait for the driver.
+const EVENTS: usize = 4096;
+
+/// Runs a replica until it is told to stop, from a command line whose first word is how the command
+/// is called (`node`, or `harness node`).
+///
+/// Exit codes: 0 after SIGTERM or SIGINT, 1 when the replica cannot run or go on, 254 for bad
+/// arguments.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match args::parse(args) {
+        Ok(Order::Run(settings)) => run(*settings),
+        Ok(Order::Print(text)) => {
+            let _ = io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _ = error.print();
+            if error.use_stderr() { ExitCode::from(BAD_ARGUMENTS) } else { ExitCode::SUCCESS }
+        }
+    }
+}
+
+fn run(settings: Settings) -> ExitCode {
+    let log = Log::new(&settings.name);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let served = match runtime {
+        Ok(runtime) => runtime.block_on(serve(settings, &log)),
+        Err(error) => Err(format!("cannot start the runtime: {error}")),
+    };
+    match served {
+        Ok(()) => {
+            log.line(format_args!("stopped"));
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            log.line(format_args!("fatal: {failure}"));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Brings every part up, and stops when a signal says so or a part cannot go on.
+async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
+    log.line(format_args!("starts as a member of {}", settings.members.cluster()));
+    // Both ports before the disk: a replica that cannot be reached must not touch its data.
+    let peers = listen(&settings.listen_peer, "--listen-peer").await?;
+    let clients = listen(&settings.listen_client, "--listen-client").await?;
+    let sync = !settings.bugs.contains(&Bug::NoFsync);
+    let owner = format!("{} of {}", settings.name, settings.members.cluster());
+    let (storage, stored) = Storage::open(&settings.data, &owner, sync, log)
+        .map_err(|unusable| unusable.to_string())?;
+
+    let (events, inbox) = mpsc::channel(EVENTS);
+    let links = links(&settings);
+    let raft = Raft::new(config(&settings, storage.end()), stored);
+    let members = settings.members.clone();
+    let view = view::View::new(members.clone(), settings.bugs, links.clone(), raft.status());
+    let (disk, thread) = storage::spawn(storage, events.clone());
+    let driver = Driver {
+        raft,
+        store: Store::default(),
+        members: members.clone(),
+        links: links.clone(),
+        disk,
+        view: view.clone(),
+        log: log.clone(),
+        memory: Memory::default(),
+    };
+    tokio::spawn(transport::listen(peers, members.clone(), events.clone(), log.clone()));
+    connect(&links, &Arc::new(transport::hello(&members)), &events);
+    let timeout = Duration::from_millis(settings.request_timeout_ms);
+    let router = http::router(Api { events, view, timeout });
+    log.line(format_args!("serves clients at {}", settings.listen_client));
+    let stopped = tokio::select! {
+        failure = driver.run(inbox) => Err(failure),
+        result = http::serve(clients, router) => result,
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    };
+    // The driver is gone and with it the queue of the disk: its thread ends when it has written the
+    // rest.
+    let _ = thread.join();
+    stopped
+}
+
+async fn listen(address: &str, flag: &str) -> Result<TcpListener, String> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("cannot listen at {address} ({flag}): {error}"))
+}
+
+fn links(settings: &Settings) -> Arc<BTreeMap<u64, Arc<Link>>> {
+    let link = |(id, name): (u64, &str)| {
+        let address = settings.addresses.get(name).cloned();
+        address.map(|address| (id, Arc::new(Link::new(id, address))))
+    };
+    Arc::new(settings.members.others().filter_map(link).collect())
+}
+
+fn connect(links: &BTreeMap<u64, Arc<Link>>, hello: &Arc<Vec<u8>>, events: &mpsc::Sender<Event>) {
+    for link in links.values() {
+        tokio::spawn(link.clone().run(hello.clone(), events.clone()));
+    }
+}
+
+/// The brain's settings; no two starts have the same number.
+fn config(settings: &Settings, start: u64) -> Config {
+    let ticks = |ms: u32| ms.div_ceil(u32::try_from(TICK.as_millis()).unwrap_or(1));
+    Config {
+        id: settings.members.me(),
+        voters: settings.members.ids(),
+        heartbeat_ticks: ticks(settings.heartbeat_ms),
+        election_ticks: ticks(settings.election_ms),
+        seed: settings.seed.wrapping_add(start),
+        unsafe_bugs: settings.bugs.clone(),
+    }
+}

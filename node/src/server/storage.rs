@@ -1,0 +1,256 @@
+//! Owns the files of the write-ahead log: one thread writes them, and reports a [`Persist`] only
+//! when it is durable.
+//!
+//! The thread takes everything that waits, writes it as one batch and calls `fdatasync` once (group
+//! commit). A write or sync that fails ends the replica: what is on the disk is then unknown, and
+//! trying again would lie.
+
+use super::driver::Event;
+use super::log::Log;
+use crate::raft::{Persist, Stored};
+use crate::wal::{self, Record, Refusal, SEGMENT_HEADER, Segment};
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use std::{fmt, thread};
+use tokio::sync::mpsc;
+
+/// A segment that has grown beyond this is followed by a new one.
+const SEGMENT_BYTES: u64 = 16 << 20;
+/// How many `Persist`s one batch may hold; it bounds how late the first of them is reported.
+const BATCH_RECORDS: usize = 256;
+
+/// Why the data directory cannot be used; always a whole sentence.
+#[derive(Debug)]
+pub(super) struct Unusable(String);
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Unusable {
+    fn cannot(action: &str, path: &Path, error: &io::Error) -> Self {
+        Self(format!("cannot {action} {}: {error}", path.display()))
+    }
+
+    fn damaged(directory: &Path, refusal: &Refusal) -> Self {
+        Self(format!(
+            "write-ahead log {} is {refusal}; restore the data directory, \
+             or replace this replica by a new one with an empty directory and a new name",
+            segment_path(directory, refusal.segment).display()
+        ))
+    }
+}
+
+/// The write-ahead log on disk, ready to be appended to.
+#[derive(Debug)]
+pub(super) struct Storage {
+    directory: PathBuf,
+    file: File,
+    base: u64,
+    end: u64,
+    /// Whether what is written must be durable before it is reported (it is a bug when it need
+    /// not).
+    sync: bool,
+    _lock: Flock<File>,
+}
+
+impl Storage {
+    /// Takes possession of a data directory, reads its log and cuts a torn tail.
+    pub(super) fn open(
+        directory: &Path,
+        owner: &str,
+        sync: bool,
+        log: &Log,
+    ) -> Result<(Self, Stored), Unusable> {
+        let began = Instant::now();
+        fs::create_dir_all(directory).map_err(|e| Unusable::cannot("create", directory, &e))?;
+        let lock = lock(directory)?;
+        let segments = read_segments(directory)?;
+        check_owner(directory, owner, segments.is_empty())?;
+        let views: Vec<_> =
+            segments.iter().map(|(base, bytes)| Segment { base: *base, bytes }).collect();
+        let recovered = wal::decode(&views).map_err(|r| Unusable::damaged(directory, &r))?;
+        if recovered.torn > 0 {
+            let (torn, end) = (recovered.torn, recovered.end);
+            log.line(format_args!("recovery cut a torn tail of {torn} bytes at offset {end}"));
+        }
+        let (base, file) = resume(directory, &views, recovered.end)?;
+        let end = recovered.end.max(base + SEGMENT_HEADER as u64);
+        log.line(format_args!(
+            "recovered {} batches, {} entries, term {} from {} bytes in {} ms",
+            recovered.batches,
+            recovered.stored.entries.len(),
+            recovered.stored.hard_state.term,
+            end,
+            began.elapsed().as_millis()
+        ));
+        let mut storage =
+            Self { directory: directory.to_owned(), file, base, end, sync, _lock: lock };
+        // Each start leaves a batch, which marks all before it and makes the log's end unlike any
+        // earlier start's.
+        storage
+            .append(&[Record::default()])
+            .map_err(|error| Unusable::cannot("write to", directory, &error))?;
+        Ok((storage, recovered.stored))
+    }
+
+    /// Where the log ends; no two starts begin at the same place.
+    pub(super) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Writes the records as one batch and waits until they are durable.
+    fn append(&mut self, records: &[Record]) -> io::Result<()> {
+        if self.end - self.base >= SEGMENT_BYTES {
+            self.file = create_segment(&self.directory, self.end)?;
+            self.base = self.end;
+            self.end += SEGMENT_HEADER as u64;
+        }
+        let batch = wal::encode_batch(records, self.end).map_err(io::Error::other)?;
+        self.file.write_all(&batch)?;
+        if self.sync {
+            self.file.sync_data()?;
+        }
+        self.end += batch.len() as u64;
+        Ok(())
+    }
+}
+
+/// Runs the storage in a thread of its own, which ends when the sender is dropped.
+pub(super) fn spawn(
+    mut storage: Storage,
+    events: mpsc::Sender<Event>,
+) -> (mpsc::UnboundedSender<Persist>, thread::JoinHandle<()>) {
+    let (sender, mut queue) = mpsc::unbounded_channel();
+    let thread = thread::spawn(move || {
+        let mut waiting = Vec::new();
+        while queue.blocking_recv_many(&mut waiting, BATCH_RECORDS) > 0 {
+            let sequence = waiting.last().map_or(0, |persist: &Persist| persist.sequence);
+            let records: Vec<_> = waiting.drain(..).map(Record::from).collect();
+            let result = storage.append(&records).map_err(|error| {
+                let path = segment_path(&storage.directory, storage.base);
+                format!("cannot write {} at byte {}: {error}", path.display(), storage.end)
+            });
+            let failed = result.is_err();
+            if events.blocking_send(Event::Persisted(result.map(|()| sequence))).is_err() || failed
+            {
+                return;
+            }
+        }
+    });
+    (sender, thread)
+}
+
+fn segment_path(directory: &Path, base: u64) -> PathBuf {
+    directory.join(format!("{base:020}.wal"))
+}
+
+/// Keeps every other process out of the directory.
+fn lock(directory: &Path) -> Result<Flock<File>, Unusable> {
+    let path = directory.join("lock");
+    let file = OpenOptions::new().create(true).append(true).open(&path);
+    let file = file.map_err(|error| Unusable::cannot("open", &path, &error))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| {
+        Unusable(format!(
+            "data directory {} is in use by another replica ({error}); stop it, or give --data another directory",
+            directory.display()
+        ))
+    })
+}
+
+/// Refuses a directory that another member wrote, and one whose log has disappeared.
+fn check_owner(directory: &Path, owner: &str, empty: bool) -> Result<(), Unusable> {
+    let path = directory.join("owner");
+    match fs::read_to_string(&path) {
+        Ok(found) if found != owner => Err(Unusable(format!(
+            "data directory {} belongs to {found}, not to {owner}; give --id, --peers or --data as they were",
+            directory.display()
+        ))),
+        Ok(_) if empty => Err(Unusable(format!(
+            "write-ahead log in {} is gone, so what this replica promised cannot be read back; \
+             restore it, or replace this replica by a new one with an empty directory and a new name",
+            directory.display()
+        ))),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create_first(directory, owner, empty)
+                .map_err(|error| Unusable::cannot("write to", directory, &error))
+        }
+        Err(error) => Err(Unusable::cannot("read", &path, &error)),
+    }
+}
+
+/// Makes the first segment before it signs the directory: a signature promises that there is a log.
+fn create_first(directory: &Path, owner: &str, empty: bool) -> io::Result<()> {
+    if empty {
+        create_segment(directory, 0)?;
+    }
+    let temporary = directory.join("owner.new");
+    let mut file = File::create(&temporary)?;
+    file.write_all(owner.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(temporary, directory.join("owner"))?;
+    sync_directory(directory)
+}
+
+/// Every segment of the directory with its base, in order.
+fn read_segments(directory: &Path) -> Result<Vec<(u64, Vec<u8>)>, Unusable> {
+    let listing = fs::read_dir(directory).and_then(|entries| {
+        entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()
+    });
+    let mut bases: Vec<u64> = listing
+        .map_err(|error| Unusable::cannot("list", directory, &error))?
+        .iter()
+        .filter_map(|name| name.to_str()?.strip_suffix(".wal")?.parse().ok())
+        .collect();
+    bases.sort_unstable();
+    let read = |base| {
+        let path = segment_path(directory, base);
+        let bytes = fs::read(&path).map_err(|error| Unusable::cannot("read", &path, &error))?;
+        Ok((base, bytes))
+    };
+    bases.into_iter().map(read).collect()
+}
+
+/// Cuts off what lies behind the end of the log and opens its last segment.
+fn resume(directory: &Path, segments: &[Segment<'_>], end: u64) -> Result<(u64, File), Unusable> {
+    let cut = || {
+        for segment in segments.iter().rev().filter(|segment| segment.base >= end) {
+            fs::remove_file(segment_path(directory, segment.base))?;
+        }
+        match segments.iter().rev().find(|segment| segment.base < end) {
+            Some(last) => {
+                let file = open_segment(directory, last.base)?;
+                file.set_len(end - last.base)?;
+                file.sync_all()?;
+                sync_directory(directory)?;
+                Ok((last.base, file))
+            }
+            None => Ok((end, create_segment(directory, end)?)),
+        }
+    };
+    cut().map_err(|error| Unusable::cannot("write to", directory, &error))
+}
+
+fn open_segment(directory: &Path, base: u64) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(segment_path(directory, base))
+}
+
+/// Makes a segment whose header and name are durable.
+fn create_segment(directory: &Path, base: u64) -> io::Result<File> {
+    let mut file = open_segment(directory, base)?;
+    file.set_len(0)?;
+    file.write_all(&wal::segment_header(base))?;
+    file.sync_all()?;
+    sync_directory(directory)?;
+    Ok(file)
+}
+
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}

@@ -1,0 +1,280 @@
+//! Carries frames between replicas: each dials each other one and keeps the connection, and a frame
+//! is sent at most once.
+//!
+//! A [`Link`] is the outgoing half. It holds a bounded queue while it is connected and nothing
+//! while it is not: what was queued when a connection broke is gone, and the brain is built to bear
+//! that. A peer that does not acknowledge bytes for [`SILENCE`] is given up and dialled anew, so
+//! that a healed partition is used at once and not when TCP would next have tried.
+
+use super::driver::Event;
+use super::log::Log;
+use super::members::Members;
+use crate::kv::Outcome;
+use crate::raft::{Index, Message, ServerId};
+use serde::{Deserialize, Serialize};
+use socket2::{SockRef, TcpKeepalive};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{sleep, timeout};
+
+/// How long sent bytes may stay unacknowledged before the connection is given up.
+const SILENCE: Duration = Duration::from_secs(1);
+const DIAL: Duration = Duration::from_millis(250);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+const GREETING: Duration = Duration::from_secs(5);
+const LARGEST_FRAME: usize = 8 << 20;
+const LONGEST_QUEUE: usize = 1024;
+
+/// What replicas send each other: a length (`u32`, little-endian) and the postcard of this.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Frame {
+    /// The first frame of a connection.
+    Hello { cluster: String, from: ServerId },
+    /// One message of the brain.
+    Raft(Message),
+    /// A client's write, for the leader; it is proposed once or not at all.
+    Forward { request: u64, timeout_ms: u64, command: Vec<u8> },
+    /// What became of it.
+    Forwarded { request: u64, answer: Answer },
+}
+
+/// What became of a forwarded write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Answer {
+    /// It is committed.
+    Done { index: Index, outcome: Outcome },
+    /// It was never proposed.
+    Refused,
+    /// It was proposed, and nobody knows more.
+    Lost,
+}
+
+/// The outgoing connection to one peer.
+#[derive(Debug)]
+pub(super) struct Link {
+    peer: ServerId,
+    address: String,
+    queue: Mutex<Queue>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    connected: bool,
+    frames: VecDeque<Frame>,
+}
+
+impl Link {
+    pub(super) fn new(peer: ServerId, address: String) -> Self {
+        Self { peer, address, queue: Mutex::default(), wake: Notify::new() }
+    }
+
+    /// Where the peer is dialled.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Whether the connection stands, as far as anybody knows.
+    pub(super) fn connected(&self) -> bool {
+        self.queue().connected
+    }
+
+    /// Queues a frame; false: it certainly will not be sent.
+    pub(super) fn send(&self, frame: Frame) -> bool {
+        let mut queue = self.queue();
+        let room = queue.connected && (queue.frames.len() < LONGEST_QUEUE || queue.shed());
+        if room {
+            queue.frames.push_back(frame);
+            self.wake.notify_one();
+        }
+        room
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reset(&self, connected: bool) {
+        *self.queue() = Queue { connected, frames: VecDeque::new() };
+    }
+
+    /// Dials for ever, and carries what is queued while the connection stands.
+    pub(super) async fn run(self: Arc<Self>, hello: Arc<Vec<u8>>, events: mpsc::Sender<Event>) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if let Ok(stream) = dial(&self.address).await {
+                pause = FIRST_PAUSE;
+                self.reset(true);
+                let up = Event::Link { peer: self.peer, broken: None };
+                let told = events.send(up).await;
+                let error = self.carry(stream, &hello).await;
+                self.reset(false);
+                let down = Event::Link { peer: self.peer, broken: Some(error.to_string()) };
+                if told.is_err() || events.send(down).await.is_err() {
+                    return;
+                }
+            }
+            sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
+    }
+
+    /// Sends until the connection breaks; a peer never writes on it, so reading shows its end at
+    /// once.
+    async fn carry(&self, mut stream: TcpStream, hello: &[u8]) -> io::Error {
+        let (reader, writer) = stream.split();
+        tokio::select! {
+            error = until_closed(reader) => error,
+            Err(error) = self.pump(writer, hello) => error,
+        }
+    }
+
+    async fn pump(&self, mut writer: WriteHalf<'_>, hello: &[u8]) -> io::Result<()> {
+        writer.write_all(hello).await?;
+        loop {
+            self.wake.notified().await;
+            let mut bytes = Vec::new();
+            for frame in std::mem::take(&mut self.queue().frames) {
+                encode(&frame, &mut bytes)?;
+            }
+            writer.write_all(&bytes).await?;
+        }
+    }
+}
+
+impl Queue {
+    /// Makes room by dropping the oldest message of the brain, if there is one.
+    fn shed(&mut self) -> bool {
+        let oldest = self.frames.iter().position(|frame| matches!(frame, Frame::Raft(_)));
+        oldest.and_then(|at| self.frames.remove(at)).is_some()
+    }
+}
+
+async fn dial(address: &str) -> io::Result<TcpStream> {
+    let stream = timeout(DIAL, TcpStream::connect(address)).await??;
+    tune(&stream)?;
+    Ok(stream)
+}
+
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(SILENCE))?;
+    stream.set_nodelay(true)
+}
+
+async fn until_closed(mut reader: ReadHalf<'_>) -> io::Error {
+    match reader.read_u8().await {
+        Ok(_) => io::Error::other("the peer sent something where it only listens"),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            io::Error::other("the peer closed the connection")
+        }
+        Err(error) => error,
+    }
+}
+
+fn encode(frame: &Frame, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let payload = postcard::to_allocvec(frame).map_err(io::Error::other)?;
+    if payload.len() > LARGEST_FRAME {
+        return Err(too_large(payload.len()));
+    }
+    let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
+    bytes.extend(length.to_le_bytes());
+    bytes.extend(payload);
+    Ok(())
+}
+
+fn too_large(length: usize) -> io::Error {
+    io::Error::other(format!("a frame of {length} bytes is above the limit of {LARGEST_FRAME}"))
+}
+
+/// The bytes that open each of a replica's connections.
+pub(super) fn hello(members: &Members) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let hello = Frame::Hello { cluster: members.cluster(), from: members.me() };
+    encode(&hello, &mut bytes).expect("a list of names is far below the limit");
+    bytes
+}
+
+/// Accepts the peers' connections for ever.
+pub(super) async fn listen(
+    listener: TcpListener,
+    members: Members,
+    events: mpsc::Sender<Event>,
+    log: Log,
+) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                let (members, events, log) = (members.clone(), events.clone(), log.clone());
+                tokio::spawn(async move {
+                    if let Err(error) = receive(stream, &members, &events).await {
+                        log.line(format_args!("closed the connection from {address}: {error}"));
+                    }
+                });
+            }
+            Err(error) => {
+                log.line(format_args!("cannot accept a peer's connection: {error}"));
+                sleep(LONGEST_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Hands on what one peer sends, until it stops.
+async fn receive(
+    stream: TcpStream,
+    members: &Members,
+    events: &mpsc::Sender<Event>,
+) -> io::Result<()> {
+    tune(&stream)?;
+    let mut reader = BufReader::new(stream);
+    let Some(first) = timeout(GREETING, read_frame(&mut reader)).await?? else { return Ok(()) };
+    let from = greet(first, members)?;
+    while let Some(frame) = read_frame(&mut reader).await? {
+        if events.send(Event::Frame { from, frame }).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn greet(first: Frame, members: &Members) -> io::Result<ServerId> {
+    let Frame::Hello { cluster, from } = first else {
+        return Err(io::Error::other("it does not say hello first"));
+    };
+    if cluster != members.cluster() {
+        let ours = members.cluster();
+        return Err(io::Error::other(format!("it belongs to cluster {cluster}, not to {ours}")));
+    }
+    members
+        .others()
+        .map(|(id, _)| id)
+        .find(|id| *id == from)
+        .ok_or_else(|| io::Error::other(format!("server {from} is no other member")))
+}
+
+/// The next frame; nothing at the end of the stream, however it ends.
+async fn read_frame(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Frame>> {
+    let Ok(length) = reader.read_u32_le().await else { return Ok(None) };
+    let length = usize::try_from(length).map_err(io::Error::other)?;
+    if length > LARGEST_FRAME {
+        return Err(too_large(length));
+    }
+    let mut payload = vec![0; length];
+    if reader.read_exact(&mut payload).await.is_err() {
+        return Ok(None);
+    }
+    match postcard::take_from_bytes(&payload) {
+        Ok((frame, [])) => Ok(Some(frame)),
+        _ => Err(io::Error::other("it sent a frame that cannot be read")),
+    }
+}

@@ -1,0 +1,83 @@
+//! Shows what the replica says of itself, without asking the driver: it answers even when nothing
+//! else does.
+
+use super::members::Members;
+use super::transport::Link;
+use crate::raft::{Bug, Role, ServerId, Status};
+use crate::wire::{Health, Origin, Peer, StatusReply};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The driver's last word on itself; clones share it.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    members: Members,
+    bugs: Vec<Bug>,
+    links: Arc<BTreeMap<ServerId, Arc<Link>>>,
+    latest: Arc<Mutex<(Status, u64)>>,
+}
+
+impl View {
+    pub(super) fn new(
+        members: Members,
+        bugs: Vec<Bug>,
+        links: Arc<BTreeMap<ServerId, Arc<Link>>>,
+        status: Status,
+    ) -> Self {
+        Self { members, bugs, links, latest: Arc::new(Mutex::new((status, 0))) }
+    }
+
+    /// Takes note of what the driver is now.
+    pub(super) fn publish(&self, status: Status, applied: u64) {
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = (status, applied);
+    }
+
+    fn latest(&self) -> (Status, u64) {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Who answers, and from what state.
+    pub(super) fn origin(&self) -> Origin {
+        let (status, applied) = self.latest();
+        Origin { replica: self.name(self.members.me()), term: status.term, applied }
+    }
+
+    /// The body of `/status`.
+    pub(super) fn status(&self) -> StatusReply {
+        let (status, _) = self.latest();
+        StatusReply {
+            origin: self.origin(),
+            role: role_name(status.role).to_owned(),
+            leader: status.leader.map(|id| self.name(id)),
+            last_index: status.last_index,
+            commit_index: status.commit_index,
+            bugs: self.bugs.iter().map(|bug| bug.name().to_owned()).collect(),
+            peers: self.peers(),
+        }
+    }
+
+    /// The body of `/health`.
+    pub(super) fn health(&self) -> Health {
+        Health { healthy: self.latest().0.leader.is_some(), origin: self.origin() }
+    }
+
+    fn peers(&self) -> BTreeMap<String, Peer> {
+        let peer =
+            |link: &Link| Peer { address: link.address().to_owned(), connected: link.connected() };
+        self.links.iter().map(|(id, link)| (self.name(*id), peer(link))).collect()
+    }
+
+    fn name(&self, id: ServerId) -> String {
+        self.members.name(id).to_owned()
+    }
+}
+
+/// A role as `/status` and the log spell it.
+pub(super) fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Follower => "follower",
+        Role::PreCandidate => "pre-candidate",
+        Role::Candidate => "candidate",
+        Role::Leader => "leader",
+    }
+}
