@@ -1,4 +1,5 @@
-//! Lists the circumstances of a run: what was asked, on which machine, over which network, how long it took.
+//! Lists the circumstances of a run: what was asked, on which machine, over which network, and how
+//! long it took. Every one is a term of ours and a text that is escaped.
 
 use super::markup::escape;
 use super::phrase::{count, millis};

@@ -1,7 +1,8 @@
-//! Renders a run as one page that needs nothing but itself: no script, no network, no file beside it.
+//! Renders a run as one page that needs nothing but itself: no script, no network, no other file.
 //!
-//! The page's shape is `assets/report.html`, its look `assets/report.css`; this file fills the former in. Whatever
-//! comes from a record or a history goes through [`escape`], and the page's own policy forbids what it never needs.
+//! The page's shape is `assets/report.html`, its look `assets/report.css`; this file fills the
+//! former in. Whatever comes from a record or a history goes through [`escape`], and the page's own
+//! policy forbids what it never needs.
 
 use super::markup::{beside, escape, fill, table};
 use super::style::Style;
@@ -13,6 +14,10 @@ const LOOK: &str = include_str!("../assets/report.css");
 
 /// The marks of a page, which is always UTF-8.
 const MARKS: Style = Style { unicode: true, ..Style::PLAIN };
+
+/// What stands above the rest of a page about a run that was cut short.
+const INTERRUPTED: &str = "<p class=\"interrupted\">Interrupted from the keyboard: \
+                           this page is about the part that ran.</p>";
 
 /// The page.
 pub(crate) fn html(run: &Run<'_>) -> String {
@@ -31,7 +36,7 @@ pub(crate) fn html(run: &Run<'_>) -> String {
             ("sentence", &escape(&verdict.sentence)),
             ("about", &escape(&about(run))),
             ("reasons", &reasons(verdict)),
-            ("proofs", &verdict.checks.iter().map(proof).collect::<String>()),
+            ("proofs", &proofs(verdict)),
             ("timeline", &drawing),
             ("faults", &faults(&verdict.faults)),
             ("operations", &operations(verdict)),
@@ -85,11 +90,7 @@ fn footer(run: &Run<'_>) -> String {
 
 /// Whatever else stands against *valid*.
 fn reasons(verdict: &VerdictRecord) -> String {
-    let interrupted = if verdict.interrupted {
-        "<p class=\"interrupted\">Interrupted from the keyboard: this page is about the part that ran.</p>"
-    } else {
-        ""
-    };
+    let interrupted = if verdict.interrupted { INTERRUPTED } else { "" };
     let others = further_reasons(verdict);
     let items: String = others
         .map(|reason| {
@@ -104,20 +105,26 @@ fn reasons(verdict: &VerdictRecord) -> String {
     }
 }
 
+fn proofs(verdict: &VerdictRecord) -> String {
+    verdict.checks.iter().map(|check| proof(verdict, check)).collect()
+}
+
 /// The few operations that prove a check's word, if it has any.
-fn proof(check: &CheckRecord) -> String {
+fn proof(verdict: &VerdictRecord, check: &CheckRecord) -> String {
     let Some(witness) = &check.witness else { return String::new() };
     let key = witness.key.as_ref().map(|key| format!(", key <code>{}</code>", escape(key)));
+    let sentence = if check.sentence == verdict.sentence { "" } else { &check.sentence };
     format!(
         "<section class=\"proof\"><h2>The operations that prove it{}</h2><p>{}</p>\
          <pre class=\"lanes\" tabindex=\"0\">{}</pre>\
          <p class=\"note\">One line per process, time from left to right.</p>\
          <p>{}</p>{}\
-         <p class=\"note\">The same operations as a history of their own: <a href=\"{}\">{}</a></p></section>",
+         <p class=\"note\">The same operations as a history of their own: \
+         <a href=\"{}\">{}</a></p></section>",
         key.unwrap_or_default(),
-        escape(&check.sentence),
+        escape(sentence),
         escape(&witness.lanes),
-        escape(&phrase::stuck(&witness.entry_states)),
+        escape(&phrase::stuck(&witness.entry_states).join(" ")),
         candidates(witness),
         beside(&witness.file),
         escape(&witness.file)
@@ -223,10 +230,11 @@ mod tests {
     use super::*;
 
     /// Every tag that a page may have, by name.
-    const TAGS: &str = "a b body code dd defs details div dl dt footer g h1 h2 head header html i li link main meta \
-                        p path pattern pre rect section span style summary svg table tbody td text th thead title tr ul";
+    const TAGS: &str = "a b body code dd defs details div dl dt footer g h1 h2 head header html i \
+                        li main meta p path pattern pre rect section span style summary svg table \
+                        tbody td text th thead title tr ul";
 
-    /// The names of all tags, and all attributes' names, in the order of the page.
+    /// The names of all tags, closing ones too, in the order of the page.
     fn names(page: &str) -> Vec<&str> {
         let tags = page.split('<').skip(1);
         tags.filter_map(|tag| tag.split([' ', '>', '/']).find(|name| !name.is_empty())).collect()
@@ -234,7 +242,8 @@ mod tests {
 
     #[test]
     fn no_text_of_a_run_becomes_markup() {
-        let hostile = "</title></style></script><img src=x onerror=alert(1)>\"'><svg onload=\"x\">{{repro}}&lt;\u{202e}";
+        let hostile = "</title></style></script><img src=x onerror=alert(1)>\"'><svg onload=\"x\">\
+                       {{repro}}&lt;\u{202e}";
         let page = html(&sample::hostile(hostile).run());
         for tag in names(&page) {
             assert!(

@@ -1,4 +1,5 @@
-//! Guards the page: whatever is not written in this crate's source passes [`escape`] before it gets in.
+//! Guards the page: whatever is not written in this crate's source passes [`escape`] or [`beside`]
+//! before it gets in.
 
 use super::phrase;
 
@@ -31,7 +32,8 @@ pub(super) fn beside(file: &str) -> String {
     out
 }
 
-/// A template with each `{{name}}` replaced. What is put in is not looked at again, so it cannot ask for more.
+/// A template with each `{{name}}` replaced. What is put in is not looked at again, so it cannot
+/// ask for more.
 pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut out = String::new();
     let mut pieces = template.split("{{");
@@ -50,7 +52,8 @@ pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let head: String = heads.iter().map(|head| format!("<th scope=\"col\">{head}</th>")).collect();
     let body: String = rows.iter().map(|row| table_row(heads, row)).collect();
     format!(
-        "<div class=\"wide\"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        "<div class=\"wide\"><table><thead><tr>{head}</tr></thead>\
+         <tbody>{body}</tbody></table></div>"
     )
 }
 

@@ -1,9 +1,9 @@
 //! Renders a finished run for people and programs: values in, text out.
 //!
-//! [`text`] is for the terminal, [`html`] for the page beside the history, [`json`] for programs. All three show
-//! the same record and decide nothing: the words are the verdict's. Nothing here reads a file, a clock or the
-//! environment, and only [`Live`] prints. Whatever comes out of a history or a log is shown as text: it can
-//! neither become markup in the page nor steer the terminal.
+//! [`text`] is for the terminal, [`html`] for the page beside the history, [`json`] for programs.
+//! All three show the same record and decide nothing: the words are the verdict's. Nothing here
+//! reads a file, a clock or the environment, and only [`Live`] prints. Whatever comes out of a
+//! history or a log is shown as text: it can neither become markup nor steer the terminal.
 
 mod facts;
 mod html;
@@ -45,10 +45,13 @@ fn further_reasons(verdict: &VerdictRecord) -> impl Iterator<Item = &Reason> {
     let proved = verdict.checks.iter().filter(|check| check.witness.is_some());
     let said: Vec<&str> =
         proved.map(|check| &*check.sentence).chain([&*verdict.sentence]).collect();
-    verdict.reasons.iter().filter(move |reason| !said.contains(&&*reason.text))
+    verdict
+        .reasons
+        .iter()
+        .filter(move |reason| !said.iter().any(|said| said.contains(&*reason.text)))
 }
 
-/// What `--format json` prints: the verdict, where its files are, and how to ask for the same run again.
+/// What `--format json` prints: the verdict, where its files are, and how to ask for the run again.
 #[derive(Serialize)]
 struct Document<'a> {
     #[serde(flatten)]

@@ -31,7 +31,7 @@ pub(super) fn millis(value: u64) -> String {
     duration(Duration::from_millis(value))
 }
 
-/// A moment of the run in seconds, with as many digits as steps of `step` nanoseconds need: `12`, `12.5`.
+/// A moment of the run in seconds, with the digits that steps of `step` nanoseconds need: `12.5`.
 pub(super) fn seconds(ns: u64, step: u64) -> String {
     let digits = 9usize.saturating_sub(step.max(1).ilog10() as usize);
     format!("{:.digits$}", Duration::from_nanos(ns).as_secs_f64())
@@ -64,7 +64,7 @@ pub(super) fn fault(fault: &FaultRecord) -> String {
     format!("{}:{}", fault.kind, fault.variant)
 }
 
-/// How many faults there were and how many of them anything saw: `7 faults: 6 witnessed, 1 skipped`.
+/// How many faults there were and what was seen of them: `7 faults: 6 witnessed, 1 skipped`.
 pub(super) fn faults(faults: &[FaultRecord]) -> String {
     let states = [FaultState::Witnessed, FaultState::Unwitnessed, FaultState::Skipped];
     let parts = states.iter().filter_map(|state| {
@@ -90,16 +90,16 @@ pub(super) fn latency(latency: &Latency) -> String {
     format!("p50 {p50}, p95 {p95}, p99 {p99}, max {max}")
 }
 
-/// What introduces the operations that cannot come next.
-pub(super) fn stuck(states: &[String]) -> String {
-    let states = visible(&states.join(" or "));
-    format!(
-        "No order explains it. When this window opens the state is {states}; after the longest order that fits, \
-         none of these can come next:"
-    )
+/// The two sentences that introduce the operations that could come next but explain nothing.
+pub(super) fn stuck(states: &[String]) -> [String; 2] {
+    let states = states.join(" or ");
+    [
+        format!("No order explains it. When this window opens the state is {states}."),
+        "After the longest order that fits, none of these leads on:".to_owned(),
+    ]
 }
 
-/// Foreign text with everything in it that steers a terminal or turns the writing direction spelled out.
+/// Foreign text with everything spelled out that steers a terminal or turns the writing direction.
 /// Line breaks stay.
 pub(super) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -115,7 +115,10 @@ pub(super) fn visible(text: &str) -> String {
 
 /// The characters that embed, override or isolate a writing direction.
 fn turns_writing(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let turns = ['\u{61c}', '\u{200e}', '\u{200f}'];
+    turns.contains(&c)
+        || ('\u{202a}'..='\u{202e}').contains(&c)
+        || ('\u{2066}'..='\u{2069}').contains(&c)
 }
 
 #[cfg(test)]

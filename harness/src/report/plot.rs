@@ -95,7 +95,7 @@ impl Decades {
     }
 }
 
-/// Every operation as a mark, the worst where several share a spot, with the median and the 99th percentile.
+/// Every operation as a mark, the worst where several share a spot, and two quantiles as lines.
 fn latency(ops: &[Op], buckets: &[Bucket], scale: &Scale, top: f64) -> String {
     let decades = Decades::of(ops, top);
     let spots = series::worst(ops.iter().map(|op| {
@@ -107,10 +107,8 @@ fn latency(ops: &[Op], buckets: &[Bucket], scale: &Scale, top: f64) -> String {
         marks[outcome as usize] += &mark(outcome, column * CELL as u32, row * CELL as u32);
     }
     let filled = OUTCOMES.map(|outcome| filled(outcome, &marks[outcome as usize]));
-    caption(
-        top,
-        "latency from invocation to completion, each mark an operation; lines: median and 99th percentile",
-    ) + &decades.grid()
+    caption(top, "latency from invocation to completion; lines: median and 99th percentile")
+        + &decades.grid()
         + &filled.concat()
         + &quantile(buckets, &decades, scale, 0.5)
         + &quantile(buckets, &decades, scale, 0.99)
@@ -145,7 +143,8 @@ fn quantile(buckets: &[Bucket], decades: &Decades, scale: &Scale, share: f64) ->
 /// The numbers of one stretch of time, for whoever points at it.
 fn hover(title: &str, x: (f64, f64), y: (f64, f64)) -> String {
     format!(
-        "<rect class=\"hover\" x=\"{:.1}\" y=\"{}\" width=\"{:.1}\" height=\"{}\"><title>{}</title></rect>",
+        "<rect class=\"hover\" x=\"{:.1}\" y=\"{}\" width=\"{:.1}\" height=\"{}\">\
+         <title>{}</title></rect>",
         x.0,
         y.0,
         x.1 - x.0,
@@ -180,7 +179,8 @@ fn filled(outcome: Outcome, path: &str) -> String {
 
 fn grid(y: f64, words: &str) -> String {
     format!(
-        "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{RIGHT}\"/><text class=\"label\" x=\"{}\" y=\"{:.1}\">{words}</text>",
+        "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{RIGHT}\"/>\
+         <text class=\"label\" x=\"{}\" y=\"{:.1}\">{words}</text>",
         LEFT - 8.0,
         y + 4.0
     )

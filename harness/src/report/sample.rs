@@ -25,7 +25,7 @@ impl Sample {
             record: &self.record,
             verdict: &self.verdict,
             history: &self.history,
-            directory: "results/raft-register-partition/20261122T231801Z-42",
+            directory: "results/raft-register/42",
         }
     }
 }
@@ -40,10 +40,10 @@ pub(crate) fn valid(operations: u64) -> Sample {
 /// The same with a stale read.
 pub(crate) fn invalid(operations: u64) -> Sample {
     let mut sample = valid(operations);
-    let sentence = "Key \"k3\": process 7 read 4 at n2, though 5 had been written and acknowledged before that read began.";
+    let sentence = "process 7 read 4 from n2, but write 5 had been acknowledged before that began";
     let verdict = &mut sample.verdict;
     (verdict.validity, verdict.exit) = (Validity::Invalid, 1);
-    verdict.sentence = "5 replicas of raft did not behave like one copy: a read returned a value that had been overwritten.".into();
+    verdict.sentence = sentence.into();
     verdict.reasons = vec![reason(Validity::Invalid, sentence)];
     verdict.checks = vec![CheckRecord {
         name: "linearizable".into(),
@@ -75,7 +75,7 @@ pub(crate) fn unknown(operations: u64) -> Sample {
         reason(Validity::Unknown, "only 41 operations succeeded: too few to mean anything"),
     ];
     verdict.faults[1].state = FaultState::Unwitnessed;
-    verdict.faults[1].evidence = "no reply was lost while it lasted".into();
+    verdict.faults[1].evidence = "it answered".into();
     verdict.faults[3].ended = None;
     sample.record.net = Net {
         backend: "proxy".into(),
@@ -120,6 +120,10 @@ fn poison(value: serde_json::Value, text: &str) -> serde_json::Value {
     }
 }
 
+fn candidate(operation: &str, reason: &str) -> Candidate {
+    Candidate { operation: operation.into(), reason: reason.into() }
+}
+
 fn reason(validity: Validity, text: &str) -> Reason {
     Reason { validity, text: text.into() }
 }
@@ -146,7 +150,7 @@ fn record() -> RunRecord {
             history_ms: Some(31_020),
             judged_ms: Some(31_190),
         },
-        repro: "harness test --nemesis partition,kill,pause --seed 42 --time-limit 30s".into(),
+        repro: "harness test --seed 42".into(),
     }
 }
 
@@ -196,7 +200,7 @@ fn faults() -> Vec<FaultRecord> {
         FaultRecord {
             cut: pairs.map(|(one, other)| (one.clone(), other.clone())).collect(),
             majority: majority.clone(),
-            evidence: "412 packets dropped on 6 links; n3 took over in term 8".into(),
+            evidence: "412 packets dropped".into(),
             ..fault((id, "partition"), variant, target, at)
         }
     };
@@ -209,7 +213,7 @@ fn faults() -> Vec<FaultRecord> {
         started: None,
         ended: None,
         state: FaultState::Skipped,
-        evidence: "nobody led when it was due".into(),
+        evidence: "nobody led".into(),
         ..fault((5, "pause"), "leader", "-", (0, 0))
     };
     vec![
@@ -244,18 +248,23 @@ fn fault(
 
 fn witness() -> Witness {
     Witness {
-        key: Some("k3".into()),
+        key: Some("\"k3\"".into()),
         entry_states: vec!["4".into()],
-        lanes: "process 2  n3  [w 5]\nprocess 7  n2         [r -> 4]\nprocess 9  n1     [cas 1 2 ?........\n".into(),
+        lanes: [
+            "process 2  n3  [w 5]",
+            "process 7  n2         [r -> 4]",
+            "process 9  n1     [cas 1 2 ?...",
+        ]
+        .join("\n"),
         candidates: vec![
-            Candidate { operation: "read by process 7".into(), reason: "it read 4, but the register holds 5".into() },
-            Candidate { operation: "cas 1 -> 2 by process 9".into(), reason: "it needs 1, but the register holds 5".into() },
+            candidate("read by process 7", "it read 4, but the register holds 5"),
+            candidate("cas 1 -> 2 by process 9", "it needs 1, but the register holds 5"),
         ],
         file: "window.jsonl".into(),
     }
 }
 
-/// Operations spread over half a minute; those under a fault are slow, or fail, or are never heard of again.
+/// Operations spread over half a minute; those under a fault are slow, or fail, or are lost.
 fn history(operations: u64) -> History {
     let mut log = Vec::new();
     for n in 0..operations {

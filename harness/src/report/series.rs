@@ -1,5 +1,5 @@
-//! Condenses a history into what a chart can show. Nothing bad is averaged away: where many operations share a
-//! spot, the worst outcome wins.
+//! Condenses a history into what a chart can show. Nothing bad is averaged away: where many
+//! operations share a spot, the worst outcome wins.
 
 use checker::History;
 use checker::history::{Kind, Operation};
@@ -91,8 +91,8 @@ impl Bucket {
         self.ok + self.fail + self.info
     }
 
-    /// The latency in nanoseconds that this share of the `ok` operations did not exceed, if there are enough of
-    /// them for that to mean something.
+    /// The latency in nanoseconds that this share of the `ok` operations did not exceed, if there
+    /// are enough of them for that to mean something.
     pub(super) fn quantile(&self, share: f64) -> Option<u64> {
         if self.latencies.len() < ENOUGH {
             return None;
@@ -113,7 +113,8 @@ impl Bucket {
     }
 }
 
-/// The operations by the stretch of `step` nanoseconds in which they were invoked, without gaps from 0.
+/// The operations by the stretch of `step` nanoseconds in which they were invoked, from 0 and
+/// without gaps.
 pub(super) fn buckets(ops: &[Op], step: u64) -> Vec<Bucket> {
     let mut all: Vec<Bucket> = Vec::new();
     for op in ops {

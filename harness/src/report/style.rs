@@ -1,4 +1,5 @@
-//! Decides how a terminal is spoken to: in colour or not, with which marks, redrawn in place or line by line.
+//! Decides how a terminal is spoken to: in colour or not, with which marks, redrawn in place or
+//! line by line. The environment is an argument.
 
 use crate::store::record::Validity;
 

@@ -21,7 +21,7 @@ pub(crate) fn text(run: &Run<'_>, style: Style) -> String {
     let verdict = run.verdict;
     let mut lines = headline(verdict, style);
     for check in &verdict.checks {
-        lines.extend(proof(check, style));
+        lines.extend(proof(verdict, check, style));
     }
     lines.push(String::new());
     lines.extend(operations(verdict, style));
@@ -50,15 +50,18 @@ fn headline(verdict: &VerdictRecord, style: Style) -> Vec<String> {
 }
 
 /// The few operations that prove a check's word, if it has any.
-fn proof(check: &CheckRecord, style: Style) -> Vec<String> {
+fn proof(verdict: &VerdictRecord, check: &CheckRecord, style: Style) -> Vec<String> {
     let Some(witness) = &check.witness else { return Vec::new() };
-    let key = witness.key.as_ref().map(|key| format!("key {}: ", visible(key)));
-    let mut lines =
-        vec![String::new(), format!("  {}{}", key.unwrap_or_default(), visible(&check.sentence))];
+    let key = witness.key.as_ref().map(|key| format!(", key {}", visible(key)));
+    let mut lines = vec![String::new()];
+    if check.sentence != verdict.sentence {
+        lines.push(format!("  {}", visible(&check.sentence)));
+    }
+    lines.push(format!("  The operations that prove it{}:", key.unwrap_or_default()));
     lines.push(String::new());
     lines.extend(visible(&witness.lanes).lines().map(|line| format!("    {line}")));
     lines.push(String::new());
-    lines.push(format!("  {}", phrase::stuck(&witness.entry_states)));
+    lines.extend(phrase::stuck(&witness.entry_states).map(|line| format!("  {}", visible(&line))));
     lines.extend(candidates(witness, style));
     lines
 }
@@ -192,59 +195,60 @@ mod tests {
     #[test]
     fn an_invalid_run_is_proved() {
         insta::assert_snapshot!(plain(&sample::invalid(500)), @r#"
-        ✗ INVALID: 5 replicas of raft did not behave like one copy: a read returned a value that had been overwritten.
+        ✗ INVALID: process 7 read 4 from n2, but write 5 had been acknowledged before that began
 
-          key k3: Key "k3": process 7 read 4 at n2, though 5 had been written and acknowledged before that read began.
+          The operations that prove it, key "k3":
 
             process 2  n3  [w 5]
             process 7  n2         [r -> 4]
-            process 9  n1     [cas 1 2 ?........
+            process 9  n1     [cas 1 2 ?...
 
-          No order explains it. When this window opens the state is 4; after the longest order that fits, none of these can come next:
+          No order explains it. When this window opens the state is 4.
+          After the longest order that fits, none of these leads on:
             ✗ read by process 7: it read 4, but the register holds 5
             ✗ cas 1 -> 2 by process 9: it needs 1, but the register holds 5
 
         operations  470 ok, 16 fail, 14 info, 3 missed
         latency     p50 1.2 ms, p95 3.9 ms, p99 48 ms, max 2.0 s
         faults      5 faults: 4 witnessed, 1 skipped
-            #1  partition:halves  n1 n2 | n3 n4 n5  3.0-7.0 s    412 packets dropped on 6 links; n3 took over in term 8
+            #1  partition:halves  n1 n2 | n3 n4 n5  3.0-7.0 s    412 packets dropped
             #2  kill:leader       n3                10.0-13.0 s  n3 did not answer for 2.9 s
             #3  pause:leader      n2                16.0-18.0 s  n2 did not answer for 2.9 s
-            #4  partition:leader  n2 | n1 n3 n4 n5  21.0-25.0 s  412 packets dropped on 6 links; n3 took over in term 8
-            #5  pause:leader      -                 -            skipped: nobody led when it was due
+            #4  partition:leader  n2 | n1 n3 n4 n5  21.0-25.0 s  412 packets dropped
+            #5  pause:leader      -                 -            skipped: nobody led
         death       n4 exited unasked: exit code 101
             | term 9: became follower
             | thread 'main' panicked: log has a gap at 812
 
-        results:    results/raft-register-partition/20261122T231801Z-42/
-        repro:      harness test --nemesis partition,kill,pause --seed 42 --time-limit 30s   # the same plan; real interleavings differ
-        next:       harness check results/raft-register-partition/20261122T231801Z-42/window.jsonl --model cas-register
+        results:    results/raft-register/42/
+        repro:      harness test --seed 42   # the same plan; real interleavings differ
+        next:       harness check results/raft-register/42/window.jsonl --model cas-register
         "#);
     }
 
     #[test]
     fn a_valid_run_sends_to_its_page() {
-        insta::assert_snapshot!(plain(&sample::valid(500)), @r#"
+        insta::assert_snapshot!(plain(&sample::valid(500)), @r"
         ✓ VALID: 5 replicas of raft behaved like one copy through 5 faults.
 
         operations  470 ok, 16 fail, 14 info, 3 missed
         latency     p50 1.2 ms, p95 3.9 ms, p99 48 ms, max 2.0 s
         faults      5 faults: 4 witnessed, 1 skipped
-            #1  partition:halves  n1 n2 | n3 n4 n5  3.0-7.0 s    412 packets dropped on 6 links; n3 took over in term 8
+            #1  partition:halves  n1 n2 | n3 n4 n5  3.0-7.0 s    412 packets dropped
             #2  kill:leader       n3                10.0-13.0 s  n3 did not answer for 2.9 s
             #3  pause:leader      n2                16.0-18.0 s  n2 did not answer for 2.9 s
-            #4  partition:leader  n2 | n1 n3 n4 n5  21.0-25.0 s  412 packets dropped on 6 links; n3 took over in term 8
-            #5  pause:leader      -                 -            skipped: nobody led when it was due
+            #4  partition:leader  n2 | n1 n3 n4 n5  21.0-25.0 s  412 packets dropped
+            #5  pause:leader      -                 -            skipped: nobody led
 
-        results:    results/raft-register-partition/20261122T231801Z-42/
-        repro:      harness test --nemesis partition,kill,pause --seed 42 --time-limit 30s   # the same plan; real interleavings differ
-        next:       open results/raft-register-partition/20261122T231801Z-42/report.html
-        "#);
+        results:    results/raft-register/42/
+        repro:      harness test --seed 42   # the same plan; real interleavings differ
+        next:       open results/raft-register/42/report.html
+        ");
     }
 
     #[test]
     fn an_unknown_run_says_why() {
-        insta::assert_snapshot!(plain(&sample::unknown(40)), @r#"
+        insta::assert_snapshot!(plain(&sample::unknown(40)), @r"
         ? UNKNOWN: Nothing wrong was seen, but the run was interrupted and 1 fault left no trace.
           interrupted from the keyboard; this is about the part that ran
           ? fault #2 was applied, but nothing shows that it bit
@@ -253,16 +257,16 @@ mod tests {
         operations  37 ok, 0 fail, 3 info, 3 missed
         latency     p50 1.2 ms, p95 3.9 ms, p99 48 ms, max 2.0 s
         faults      5 faults: 3 witnessed, 1 not witnessed, 1 skipped
-            #1  partition:halves  n1 n2 | n3 n4 n5  3.0-7.0 s          412 packets dropped on 6 links; n3 took over in term 8
-            #2  kill:leader       n3                10.0-13.0 s        NOT WITNESSED: no reply was lost while it lasted
+            #1  partition:halves  n1 n2 | n3 n4 n5  3.0-7.0 s          412 packets dropped
+            #2  kill:leader       n3                10.0-13.0 s        NOT WITNESSED: it answered
             #3  pause:leader      n2                16.0-18.0 s        n2 did not answer for 2.9 s
-            #4  partition:leader  n2 | n1 n3 n4 n5  21.0 s to the end  412 packets dropped on 6 links; n3 took over in term 8
-            #5  pause:leader      -                 -                  skipped: nobody led when it was due
+            #4  partition:leader  n2 | n1 n3 n4 n5  21.0 s to the end  412 packets dropped
+            #5  pause:leader      -                 -                  skipped: nobody led
 
-        results:    results/raft-register-partition/20261122T231801Z-42/
-        repro:      harness test --nemesis partition,kill,pause --seed 42 --time-limit 30s   # the same plan; real interleavings differ
-        next:       open results/raft-register-partition/20261122T231801Z-42/report.html
-        "#);
+        results:    results/raft-register/42/
+        repro:      harness test --seed 42   # the same plan; real interleavings differ
+        next:       open results/raft-register/42/report.html
+        ");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Draws a run over time: what was done to the hosts, and on the same axis what clients got.
 //!
-//! Everything shares one [`Scale`], so that what stands above each other happened at the same moment. Faults are
-//! told apart by hatching as well as by colour, outcomes by shape as well as by colour.
+//! Everything shares one [`Scale`], so that what stands above each other happened at the same
+//! moment. Faults are told apart by hatching as well as by colour, outcomes by shape too.
 
 use super::markup::escape;
 use super::series::{self, Op};
@@ -55,7 +55,8 @@ pub(super) fn timeline(run: &Run<'_>, ops: &[Op]) -> Option<String> {
     let body = bands.collect::<String>() + &rows + &plots + &axis(&scale, bottom);
     let height = bottom + 34.0;
     Some(format!(
-        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"The run over time\">{}{body}</svg>",
+        "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"The run over time\">\
+         {}{body}</svg>",
         patterns()
     ))
 }
@@ -157,7 +158,8 @@ fn rect(scale: &Scale, fault: &FaultRecord, y: f64, height: f64, class: &str) ->
     let to = scale.x(fault.ended.unwrap_or(scale.span));
     let width = (to - from).max(1.5);
     format!(
-        "<rect class=\"{class}\" x=\"{from:.1}\" y=\"{y}\" width=\"{width:.1}\" height=\"{height}\"/>"
+        "<rect class=\"{class}\" x=\"{from:.1}\" y=\"{y}\" \
+         width=\"{width:.1}\" height=\"{height}\"/>"
     )
 }
 
@@ -176,7 +178,8 @@ fn axis(scale: &Scale, y: f64) -> String {
     let ticks = (0..=scale.span / step).map(|tick| {
         let (x, words) = (scale.x(tick * step), phrase::seconds(tick * step, step));
         format!(
-            "<path class=\"tick\" d=\"M{x:.1} {y}v5\"/><text class=\"time\" x=\"{x:.1}\" y=\"{}\">{words}</text>",
+            "<path class=\"tick\" d=\"M{x:.1} {y}v5\"/>\
+             <text class=\"time\" x=\"{x:.1}\" y=\"{}\">{words}</text>",
             y + 18.0
         )
     });
@@ -190,8 +193,9 @@ fn axis(scale: &Scale, y: f64) -> String {
 fn patterns() -> String {
     let pattern = |kind: &str, path: &str| {
         format!(
-            "<pattern id=\"{kind}\" class=\"{kind}\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">\
-             <rect width=\"6\" height=\"6\"/><path d=\"{path}\"/></pattern>"
+            "<pattern id=\"{kind}\" class=\"{kind}\" width=\"6\" height=\"6\" \
+             patternUnits=\"userSpaceOnUse\"><rect width=\"6\" height=\"6\"/>\
+             <path d=\"{path}\"/></pattern>"
         )
     };
     let all = [
