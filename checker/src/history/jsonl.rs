@@ -89,7 +89,7 @@ pub fn parse(text: impl AsRef<[u8]>) -> Result<Parsed, Damage> {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        match reader.add(number + 1, line) {
+        match reader.add(number + 1, line.trim_ascii_end()) {
             Ok(()) => {}
             Err(_) if !line.ends_with(b"\n") => {
                 torn = Some(Torn { line: number + 1, bytes: line.len() });

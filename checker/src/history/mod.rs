@@ -178,3 +178,6 @@ fn complete(operation: &mut Operation, event: &Event) -> Result<(), Flaw> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

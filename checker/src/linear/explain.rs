@@ -82,7 +82,7 @@ impl<'a, 'h> Explainer<'a, 'h> {
         match self.acknowledged() {
             Some(before) => format!(
                 "{accusation}, but {} had been acknowledged before that began, and {orders}",
-                deed(before)
+                deed(object, before)
             ),
             None if self.ops.len() == 1 => format!("{accusation}, {orders}"),
             None => format!("{accusation}, but {orders}"),
@@ -161,8 +161,8 @@ fn plain<'v>(object: &Object<'_>, value: &'v Value) -> &'v Value {
 }
 
 /// A change as the subject of a sentence.
-fn deed(op: &Op<'_>) -> String {
-    format!("{} {} by {}", op.call.f, op.call.input, op.operation.process)
+fn deed(object: &Object<'_>, op: &Op<'_>) -> String {
+    format!("{} {} by {}", op.call.f, plain(object, &op.call.input), op.operation.process)
 }
 
 fn either(states: &[Value]) -> String {

@@ -107,7 +107,7 @@ fn bar(length: usize, ends: bool) -> String {
 }
 
 /// `w 3 ok`, with a mark on the accused.
-fn label(operation: &Operation, accused: bool) -> String {
+pub(super) fn label(operation: &Operation, accused: bool) -> String {
     let f = match operation.f.as_str() {
         "write" => "w",
         "read" => "r",

@@ -158,3 +158,8 @@ fn plural(count: usize, noun: &str) -> String {
 fn verdict(validity: Validity, sentence: String, witness: Option<Window>, stats: Stats) -> Verdict {
     Verdict { check: NAME.to_owned(), validity, sentence, witness, stats }
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod twin;

@@ -86,16 +86,29 @@ impl<'a, 'h> Draft<'a, 'h> {
         draft
     }
 
-    /// Cuts the front off where the rest is still illegal: late, yet before the last change that had been
-    /// acknowledged when the accused began, for that is what a reader wants to see.
+    /// Cuts the front off where the rest is still illegal: as late as possible, yet where the accused answer was still
+    /// possible, so that the window shows what ruled it out. If it never was, the last acknowledged change has to do.
     fn cut_front(&self) -> Option<Self> {
-        let latest = self.last_acknowledged().unwrap_or(self.ops[self.accused].invoked);
-        let cuts = self.cuts(latest);
-        let drafts = cuts.iter().rev().map(|(at, standing)| self.cut(*at, standing));
-        drafts
-            .into_iter()
-            .take_while(|_| !(self.budget.expired)())
-            .find(|it| it.legal() == Some(false))
+        let began = self.ops[self.accused].invoked;
+        let cuts = self.cuts(began);
+        let answered = |standing: &Standing| standing.states.iter().any(|it| self.answers(it));
+        self.latest_illegal(cuts.iter().filter(|(_, standing)| answered(standing))).or_else(|| {
+            let latest = self.last_acknowledged().unwrap_or(began);
+            self.latest_illegal(cuts.iter().filter(|(at, _)| *at <= latest))
+        })
+    }
+
+    fn answers(&self, state: &Value) -> bool {
+        self.model.step(state, &self.ops[self.accused].call).is_ok()
+    }
+
+    fn latest_illegal<'c>(
+        &self,
+        cuts: impl DoubleEndedIterator<Item = &'c (u64, Standing)>,
+    ) -> Option<Self> {
+        let affordable = cuts.rev().take_while(|_| !(self.budget.expired)());
+        let mut drafts = affordable.map(|(at, standing)| self.cut(*at, standing));
+        drafts.find(|draft| draft.legal() == Some(false))
     }
 
     fn last_acknowledged(&self) -> Option<u64> {
@@ -138,14 +151,16 @@ impl<'a, 'h> Draft<'a, 'h> {
         draft
     }
 
+    /// Oldest first, so that what stays is what the accused could have known best.
     fn drop_irrelevant(&mut self) {
         let whole = self.clone();
         let explainer = whole.explainer();
-        let mut op = self.ops.len();
-        while op > 0 && !(self.budget.expired)() {
-            op -= 1;
+        let mut op = 0;
+        while op < self.ops.len() && !(self.budget.expired)() {
             if op != self.accused && self.can_do_without(op, &explainer) {
                 *self = self.without(op);
+            } else {
+                op += 1;
             }
         }
     }

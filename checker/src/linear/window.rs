@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::lanes;
 use crate::history::{Event, History, Operation, Value, jsonl};
 
 /// A part of a history that proves it wrong.
@@ -38,6 +39,12 @@ pub struct Candidate {
 }
 
 impl Window {
+    /// An operation by its place, in a few words: `cas 4 -> 5 by process 7`.
+    pub fn name(&self, place: usize) -> String {
+        let operation = &self.operations[place];
+        format!("{} by {}", lanes::label(operation, false), operation.process)
+    }
+
     /// The window as a history of its own, which starts in its entry states.
     pub fn history(&self) -> History {
         let mut events: Vec<Event> = self.operations.iter().flat_map(Operation::events).collect();

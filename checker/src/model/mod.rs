@@ -83,3 +83,6 @@ impl Call {
         Some(Self { f: operation.f.clone(), input: operation.input.clone(), seen })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! Checks that what cannot be a history is refused with its place, and that what can is read.
+
+use super::{Kind, Process, Value, jsonl, notation, porcupine_log};
+
+fn refused(text: &str) -> String {
+    jsonl::parse(text).expect_err("it is no history").to_string()
+}
+
+fn line(index: u64, kind: &str, process: u64, f: &str) -> String {
+    format!("{{\"index\":{index},\"type\":\"{kind}\",\"process\":{process},\"f\":\"{f}\"}}\n")
+}
+
+#[test]
+fn events_that_no_clients_produce_are_refused() {
+    let busy = line(0, "invoke", 4, "read") + &line(1, "invoke", 4, "read");
+    insta::assert_snapshot!(refused(&busy), @"line 2, column 1: index 1: process 4 invokes while its operation invoked at index 0 is open");
+    insta::assert_snapshot!(refused(&line(0, "ok", 4, "read")), @"line 1, column 1: index 0: process 4 completes an operation that it never invoked");
+    let other = line(0, "invoke", 4, "read") + "\n" + &line(1, "ok", 4, "write");
+    insta::assert_snapshot!(refused(&other), @r#"line 3, column 1: index 1: process 4 completes "write" but had invoked "read""#);
+    let retired =
+        line(0, "invoke", 4, "read") + &line(1, "info", 4, "read") + &line(9, "invoke", 4, "read");
+    insta::assert_snapshot!(refused(&retired), @"line 3, column 1: index 9: process 4 was retired by the info at index 1 and cannot go on; use a new number");
+    let disordered = line(5, "invoke", 4, "read") + &line(5, "ok", 4, "read");
+    insta::assert_snapshot!(refused(&disordered), @"line 2, column 1: index 5: its index does not come after 5, the index before it");
+}
+
+#[test]
+fn damage_is_reported_with_its_place() {
+    let good = line(0, "invoke", 4, "read");
+    insta::assert_snapshot!(refused(&(good.clone() + "{\"index\":1,\n")), @"line 2, column 11: EOF while parsing a value");
+    insta::assert_snapshot!(refused("not json\n"), @"line 1, column 2: expected ident");
+    insta::assert_snapshot!(refused(&line(0, "done", 4, "read")), @"line 1, column 24: unknown variant `done`, expected one of `invoke`, `ok`, `fail`, `info`");
+    insta::assert_snapshot!(refused("{\"type\":\"ok\",\"process\":-4,\"f\":\"read\"}\n"), @r#"line 1, column 25: process -4 is neither a client's number nor "nemesis""#);
+    insta::assert_snapshot!(refused("{\"type\":\"ok\",\"process\":1}\n"), @"line 1, column 25: missing field `f`");
+    let huge =
+        "{\"type\":\"invoke\",\"process\":1,\"f\":\"write\",\"value\":18446744073709551615}\n";
+    insta::assert_snapshot!(refused(huge), @"line 1, column 69: integer 18446744073709551615 does not fit 64 bits");
+    insta::assert_snapshot!(refused(&("{\"initial\":[1]}\n{\"initial\":[1]}\n".to_owned() + &good)), @"line 2, column 15: missing field `type`");
+}
+
+#[test]
+fn a_torn_last_line_is_data() {
+    let text = line(0, "invoke", 4, "read") + &line(1, "ok", 4, "read");
+    let parsed = jsonl::parse(&text[..text.len() - 9]).expect("a torn line is no damage");
+    assert_eq!(parsed.history.events().len(), 1);
+    insta::assert_snapshot!(parsed.torn.expect("it was torn"), @"line 2 was cut short after 38 bytes and is ignored");
+    let whole = jsonl::parse(text.trim_end()).expect("only the newline is gone");
+    assert_eq!((whole.history.events().len(), whole.torn), (2, None));
+}
+
+#[test]
+fn jepsens_keys_are_read_and_written() {
+    let nemesis = r#"{"index":0,"time":5,"type":"info","process":"nemesis","f":"cut","value":{"b":0.5,"a":[null,true]}}"#;
+    let cas = r#"{"index":3,"time":6,"type":"invoke","process":3,"f":"cas","value":["x",[1,2]],"node":"n2"}"#;
+    let end = r#"{"index":4,"time":7,"type":"fail","process":3,"f":"cas","value":["x",[1,2]],"node":"n2","error":"mismatch"}"#;
+    let parsed = jsonl::parse([nemesis, cas, end].join("\n")).expect("it is a history");
+    let [operation] = parsed.history.operations() else { panic!("one client called once") };
+    assert!(operation.is_mismatch());
+    assert_eq!(parsed.history.events()[0].process, Process::Nemesis);
+    let written: Vec<String> =
+        parsed.history.events().iter().map(jsonl::event_to_json_line).collect();
+    assert_eq!(written[1..], [cas, end]);
+    insta::assert_snapshot!(written[0], @r#"{"index":0,"time":5,"type":"info","process":"nemesis","f":"cut","value":{"a":[null,true],"b":0.5}}"#);
+}
+
+#[test]
+fn an_open_operation_counts_as_info() {
+    let history = notation::parse("0:w1; 1:r1 ok").expect("it is in the notation");
+    assert_eq!(history.operations()[0].kind(), Kind::Info);
+    assert!(history.operations()[1].is_ok());
+}
+
+#[test]
+fn the_notation_refuses_what_it_does_not_know() {
+    let refused = |text| notation::parse(text).expect_err("it is not in the notation").to_string();
+    insta::assert_snapshot!(refused("w1 ok; x7"), @r#"step 2 ("x7"): not a call: want w, r, a or cas, or ok, fail, info or mismatch after a process"#);
+    insta::assert_snapshot!(refused("0:ok"), @r#"step 1 ("0:ok"): process 0 has nothing open"#);
+    insta::assert_snapshot!(refused("0:w1; 0:w2 ok"), @r#"step 2 ("0:w2 ok"): process 0 invokes while its operation invoked at index 0 is open"#);
+    insta::assert_snapshot!(refused("cas[1] ok"), @r#"step 1 ("cas[1] ok"): cas wants [old new]"#);
+    insta::assert_snapshot!(refused("w ok"), @r#"step 1 ("w ok"): a value is missing"#);
+    insta::assert_snapshot!(refused("99999999999999999999:w1"), @r#"step 1 ("99999999999999999999:w1"): number too large to fit in target type"#);
+}
+
+#[test]
+fn porcupines_logs_are_read() {
+    let log = "INFO  jepsen.core - hello\nINFO  jepsen.util - 4\t:invoke\t:cas\t[2 4]\n\
+               INFO  jepsen.util - 4   :fail :cas    [2 4]\nINFO  jepsen.util - 1 :invoke :read nil\n\
+               INFO  jepsen.util - 1 :fail :read :timed-out\n";
+    let history = porcupine_log::parse(log).expect("it is a log");
+    assert_eq!(history.operations()[0].input, Value::pair(2, 4));
+    assert!(history.operations()[0].is_mismatch());
+    assert!(!history.operations()[1].is_mismatch());
+}
+
+#[test]
+fn damaged_logs_are_refused() {
+    let refused = |text| porcupine_log::parse(text).expect_err("it is no log").to_string();
+    insta::assert_snapshot!(refused("INFO  jepsen.util - 4 :done :cas [2 4]"), @r#"line 1, column 21: ":done" is none of :invoke :ok :fail :info"#);
+    insta::assert_snapshot!(refused("\nINFO  jepsen.util - 4 :ok :cas"), @"line 2, column 21: a value is missing");
+    insta::assert_snapshot!(refused("INFO  jepsen.util - 4 :invoke :write x"), @r#"line 1, column 21: "x" is no value"#);
+    insta::assert_snapshot!(refused("INFO  jepsen.util - 4 :ok :write 1"), @"line 1, column 1: process 4 completes an operation that it never invoked");
+}

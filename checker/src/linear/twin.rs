@@ -1,0 +1,32 @@
+//! Decides the obvious way: tries every order of every subset that the outcomes permit. For small histories only.
+
+use super::partition::{Op, partition};
+use crate::check::Keyed;
+use crate::history::{History, Value};
+use crate::model::Model;
+
+/// Whether some order explains every object, judged apart.
+pub(super) fn linearizable(history: &History, model: &dyn Model) -> bool {
+    let objects = partition(history, model, Keyed::Auto).expect("the history suits the model");
+    let initial = super::initial(history, model);
+    objects.iter().all(|object| {
+        let left: Vec<&Op<'_>> = object.ops.iter().collect();
+        initial.iter().any(|state| explains(model, state, &left))
+    })
+}
+
+/// Whether the rest can happen from here: an operation may be next if none left had completed before it began.
+fn explains(model: &dyn Model, state: &Value, left: &[&Op<'_>]) -> bool {
+    let owed = |op: &&Op<'_>| op.completed.is_some();
+    if !left.iter().any(owed) {
+        return true;
+    }
+    (0..left.len()).any(|next| {
+        let op = left[next];
+        let may_be_next =
+            left.iter().all(|other| other.completed.is_none_or(|end| end > op.invoked));
+        let mut rest = left.to_vec();
+        rest.remove(next);
+        may_be_next && model.step(state, &op.call).is_ok_and(|after| explains(model, &after, &rest))
+    })
+}

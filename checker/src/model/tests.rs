@@ -1,0 +1,54 @@
+//! Polices the registry, and checks that an observer never changes a state.
+
+use super::{Call, MODELS, Seen};
+use crate::history::Value;
+
+#[test]
+fn names_are_unique_sorted_kebab_case_and_explained() {
+    let names = super::names();
+    assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "{names:?}");
+    for model in MODELS {
+        assert!(
+            model.name().chars().all(|c| c.is_ascii_lowercase() || c == '-'),
+            "{}",
+            model.name()
+        );
+        assert!(model.doc().len() > 30, "{} explains itself", model.name());
+        assert_eq!(super::named(model.name()).map(super::Model::name), Some(model.name()));
+    }
+}
+
+/// Every call of a small world.
+fn calls() -> Vec<Call> {
+    let plain = [Value::Nil, Value::Int(1), "x".into(), Value::pair(1, 2), Value::pair("x", "y")];
+    let keyed = plain.iter().map(|value| Value::pair("k", value.clone()));
+    let values: Vec<Value> = plain.iter().cloned().chain(keyed).collect();
+    let mut calls = Vec::new();
+    for f in ["read", "write", "cas", "get", "put", "append", "fly"] {
+        for input in &values {
+            let outputs = values.iter().map(|output| Seen::Output(output.clone()));
+            for seen in outputs.chain([Seen::Mismatch, Seen::Nothing]) {
+                calls.push(Call { f: f.to_owned(), input: input.clone(), seen });
+            }
+        }
+    }
+    calls
+}
+
+#[test]
+fn an_observer_changes_no_state_and_says_why_not() {
+    for model in MODELS {
+        let calls: Vec<Call> =
+            calls().into_iter().filter(|it| model.understands(it).is_ok()).collect();
+        let changes = calls.iter().filter_map(|call| model.step(&model.initial(), call).ok());
+        let states: Vec<Value> = changes.chain([model.initial()]).collect();
+        for call in calls.iter().filter(|call| model.observes(call)) {
+            for state in &states {
+                match model.step(state, call) {
+                    Ok(after) => assert_eq!(after, *state, "{} {call:?}", model.name()),
+                    Err(why) => assert!(!why.is_empty()),
+                }
+            }
+        }
+    }
+}
