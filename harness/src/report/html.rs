@@ -117,7 +117,8 @@ fn proof(verdict: &VerdictRecord, check: &CheckRecord) -> String {
     format!(
         "<section class=\"proof\"><h2>The operations that prove it{}</h2><p>{}</p>\
          <pre class=\"lanes\" tabindex=\"0\">{}</pre>\
-         <p class=\"note\">One line per process, time from left to right.</p>\
+         <p class=\"note\">A lane per process, time from left to right. ✗ marks the answer that no \
+         order explains, ? and an open end what nobody knows.</p>\
          <p>{}</p>{}\
          <p class=\"note\">The same operations as a history of their own: \
          <a href=\"{}\">{}</a></p></section>",

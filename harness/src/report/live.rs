@@ -144,9 +144,9 @@ fn leader(now: &Snapshot) -> String {
 
 /// When the next fault begins or the active one ends; the schedule knows only the moment.
 fn countdown(now: &Snapshot) -> Option<String> {
-    let left = phrase::duration(now.next_in?);
+    let left = now.next_in?.as_secs_f64().ceil();
     let what = if now.active.is_empty() { "fault in" } else { "healed in" };
-    Some(format!("{what} {left}"))
+    Some(format!("{what} {left} s"))
 }
 
 #[cfg(test)]
@@ -179,7 +179,7 @@ mod tests {
         latency     p50 1.2 ms, p99 48 ms
         leader      n3 in term 7
         fault       partition:leader n2 | n1 n3 n4 n5
-        next        healed in 3.6 s
+        next        healed in 4 s
         ");
     }
 

@@ -11,6 +11,15 @@ use std::collections::BTreeMap;
 
 const SECOND: u64 = 1_000_000_000;
 
+const LANES: &str = r#"key "k3", before: 4
+    w 5 ok
+p2  ├───────┤
+                ✗ r 4 ok
+p7              ├────────┤
+          cas [1 2] ?
+p9        ├╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌
+"#;
+
 /// A run with everything that a report borrows.
 pub(crate) struct Sample {
     pub(crate) record: RunRecord,
@@ -250,12 +259,7 @@ fn witness() -> Witness {
     Witness {
         key: Some("\"k3\"".into()),
         entry_states: vec!["4".into()],
-        lanes: [
-            "process 2  n3  [w 5]",
-            "process 7  n2         [r -> 4]",
-            "process 9  n1     [cas 1 2 ?...",
-        ]
-        .join("\n"),
+        lanes: LANES.into(),
         candidates: vec![
             candidate("read by process 7", "it read 4, but the register holds 5"),
             candidate("cas 1 -> 2 by process 9", "it needs 1, but the register holds 5"),

@@ -42,6 +42,18 @@ impl Style {
         }
     }
 
+    /// Lanes as this place can show them.
+    pub(crate) fn lanes(self, lanes: &str) -> String {
+        let ascii = |c| match c {
+            '├' | '┤' => '|',
+            '─' => '-',
+            '╌' => '.',
+            '✗' => 'x',
+            other => other,
+        };
+        if self.unicode { lanes.to_owned() } else { lanes.chars().map(ascii).collect() }
+    }
+
     /// The text in the colour of a verdict, and bold.
     pub(crate) fn verdict(self, validity: Validity, text: &str) -> String {
         let code = match validity {
@@ -95,6 +107,11 @@ mod tests {
     fn a_pipe_or_a_dumb_terminal_gets_plain_lines() {
         assert_eq!(decide(&[("TERM", "xterm")], false), Style::PLAIN);
         assert_eq!(decide(&[("TERM", "dumb")], true), Style::PLAIN);
+    }
+
+    #[test]
+    fn lanes_survive_a_terminal_without_their_signs() {
+        assert_eq!(Style::PLAIN.lanes("├──┤ ✗ ├╌╌"), "|--| x |..");
     }
 
     #[test]

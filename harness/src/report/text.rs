@@ -57,9 +57,13 @@ fn proof(verdict: &VerdictRecord, check: &CheckRecord, style: Style) -> Vec<Stri
     if check.sentence != verdict.sentence {
         lines.push(format!("  {}", visible(&check.sentence)));
     }
-    lines.push(format!("  The operations that prove it{}:", key.unwrap_or_default()));
+    lines.push(format!(
+        "  The operations that prove it{}; {} marks the answer that no order explains:",
+        key.unwrap_or_default(),
+        style.mark(Validity::Invalid)
+    ));
     lines.push(String::new());
-    lines.extend(visible(&witness.lanes).lines().map(|line| format!("    {line}")));
+    lines.extend(style.lanes(&visible(&witness.lanes)).lines().map(|line| format!("    {line}")));
     lines.push(String::new());
     lines.extend(phrase::stuck(&witness.entry_states).map(|line| format!("  {}", visible(&line))));
     lines.extend(candidates(witness, style));
@@ -197,11 +201,15 @@ mod tests {
         insta::assert_snapshot!(plain(&sample::invalid(500)), @r#"
         ✗ INVALID: process 7 read 4 from n2, but write 5 had been acknowledged before that began
 
-          The operations that prove it, key "k3":
+          The operations that prove it, key "k3"; ✗ marks the answer that no order explains:
 
-            process 2  n3  [w 5]
-            process 7  n2         [r -> 4]
-            process 9  n1     [cas 1 2 ?...
+            key "k3", before: 4
+                w 5 ok
+            p2  ├───────┤
+                            ✗ r 4 ok
+            p7              ├────────┤
+                      cas [1 2] ?
+            p9        ├╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌
 
           No order explains it. When this window opens the state is 4.
           After the longest order that fits, none of these leads on:
