@@ -5,6 +5,7 @@
 use node::raft::{Entry, HardState, Payload, Stored};
 use node::wal::{Flaw, Record, SEGMENT_HEADER, Segment, decode, encode_batch, segment_header};
 use proptest::prelude::*;
+use proptest::sample::Index;
 
 /// A log in its segments, and where each of its pieces (a header or a batch) begins and up to where
 /// it marks.
@@ -91,9 +92,12 @@ fn same(left: &Stored, right: &Stored) -> bool {
     left.hard_state == right.hard_state && left.entries == right.entries
 }
 
+fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), 0..most)
+}
+
 fn logs() -> impl Strategy<Value = Log> {
-    let payload = prop::collection::vec(any::<u8>(), 0..40);
-    let batch = (payload, prop::bool::weighted(0.2), 0usize..3);
+    let batch = (bytes(40), prop::bool::weighted(0.2), 0usize..3);
     prop::collection::vec(batch, 1..12).prop_map(|batches| Log::write(&batches))
 }
 
@@ -106,19 +110,19 @@ proptest! {
     }
 
     #[test]
-    fn a_flipped_bit_is_cut_off_or_refused(log in logs(), at in any::<prop::sample::Index>(), bit in 0u8..8) {
+    fn a_flipped_bit_is_cut_off_or_refused(log in logs(), at in any::<Index>(), bit in 0u8..8) {
         let offset = at.index(usize::try_from(log.end()).expect("small")) as u64;
         let begin = log.pieces[log.piece_at(offset)].0;
         let mut broken = log.clone();
         broken.flip(offset, bit);
         match broken.decode() {
             Ok(recovered) => {
-                prop_assert!(log.mark_beside(offset) <= begin, "a durable piece at {begin} was dropped");
+                prop_assert!(log.mark_beside(offset) <= begin, "piece at {begin} was durable");
                 prop_assert_eq!(recovered.end, begin);
                 prop_assert!(same(&recovered.stored, &log.state_before(offset)));
             }
             Err(refusal) => {
-                prop_assert!(log.mark_beside(offset) > begin, "a torn piece at {begin} was refused");
+                prop_assert!(log.mark_beside(offset) > begin, "piece at {begin} was torn");
                 prop_assert_eq!(refusal.segment + refusal.offset, begin);
                 prop_assert_eq!(refusal.flaw, Flaw::Damaged { mark: log.mark_beside(offset) });
             }
@@ -126,7 +130,7 @@ proptest! {
     }
 
     #[test]
-    fn a_log_that_stops_early_keeps_every_whole_batch(log in logs(), at in any::<prop::sample::Index>()) {
+    fn a_log_that_stops_early_keeps_every_whole_batch(log in logs(), at in any::<Index>()) {
         let stop = at.index(usize::try_from(log.end()).expect("small")) as u64;
         let mut short = log.clone();
         short.segments.retain(|(base, _)| *base <= stop);
@@ -139,7 +143,9 @@ proptest! {
     }
 
     #[test]
-    fn a_missing_or_shortened_segment_is_refused(log in logs(), at in any::<prop::sample::Index>(), keep in any::<bool>()) {
+    fn a_missing_or_shortened_segment_is_refused(
+        log in logs(), at in any::<Index>(), keep in any::<bool>()
+    ) {
         prop_assume!(log.segments.len() > 1);
         let mut holed = log.clone();
         let victim = at.index(log.segments.len() - 1);
@@ -162,8 +168,11 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_decoded_or_refused(first in prop::collection::vec(any::<u8>(), 0..200), second in prop::collection::vec(any::<u8>(), 0..200), base in any::<u32>()) {
-        let segments = [Segment { base: 0, bytes: &first }, Segment { base: u64::from(base), bytes: &second }];
+    fn any_bytes_are_decoded_or_refused(
+        first in bytes(200), second in bytes(200), base in any::<u32>()
+    ) {
+        let second = Segment { base: u64::from(base), bytes: &second };
+        let segments = [Segment { base: 0, bytes: &first }, second];
         let _ = decode(&segments);
     }
 }

@@ -115,7 +115,10 @@ fn settle(args: Args) -> Result<Settings, String> {
     let members = Members::new(&name, addresses.keys());
     let own = addresses.remove(&name);
     let listen_peer = args.listen_peer.or(own).ok_or_else(|| {
-        format!("nobody could reach this replica: name it in --peers ({name}=HOST:PORT) or give --listen-peer")
+        format!(
+            "nobody could reach this replica: \
+             name it in --peers ({name}=HOST:PORT) or give --listen-peer"
+        )
     })?;
     Ok(Settings {
         members,

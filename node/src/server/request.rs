@@ -72,7 +72,7 @@ impl Reason {
             Self::ForwardLost => (
                 "forward-lost",
                 false,
-                "the connection to the leader broke while it had the write; it may or may not happen",
+                "the connection to the leader broke after the write; it may or may not happen",
             ),
             Self::ForwardRefused => {
                 ("no-leader", true, "the leader known here did not take the write; try again")

@@ -22,6 +22,10 @@ const SEGMENT_BYTES: u64 = 16 << 20;
 /// How many `Persist`s one batch may hold; it bounds how late the first of them is reported.
 const BATCH_RECORDS: usize = 256;
 
+/// What to do about a log that is not what it was.
+const REPLACE: &str = "restore the data directory, or put a new replica in the place of this one, \
+                       with an empty directory and a new name";
+
 /// Why the data directory cannot be used; always a whole sentence.
 #[derive(Debug)]
 pub(super) struct Unusable(String);
@@ -39,8 +43,7 @@ impl Unusable {
 
     fn damaged(directory: &Path, refusal: &Refusal) -> Self {
         Self(format!(
-            "write-ahead log {} is {refusal}; restore the data directory, \
-             or replace this replica by a new one with an empty directory and a new name",
+            "write-ahead log {} is {refusal}; {REPLACE}",
             segment_path(directory, refusal.segment).display()
         ))
     }
@@ -157,7 +160,8 @@ fn lock(directory: &Path) -> Result<Flock<File>, Unusable> {
     let file = file.map_err(|error| Unusable::cannot("open", &path, &error))?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| {
         Unusable(format!(
-            "data directory {} is in use by another replica ({error}); stop it, or give --data another directory",
+            "data directory {} is in use by another replica ({error}); \
+             stop it, or give --data another directory",
             directory.display()
         ))
     })
@@ -168,12 +172,12 @@ fn check_owner(directory: &Path, owner: &str, empty: bool) -> Result<(), Unusabl
     let path = directory.join("owner");
     match fs::read_to_string(&path) {
         Ok(found) if found != owner => Err(Unusable(format!(
-            "data directory {} belongs to {found}, not to {owner}; give --id, --peers or --data as they were",
+            "data directory {} belongs to {found}, not to {owner}; \
+             give --id, --peers or --data as they were",
             directory.display()
         ))),
         Ok(_) if empty => Err(Unusable(format!(
-            "write-ahead log in {} is gone, so what this replica promised cannot be read back; \
-             restore it, or replace this replica by a new one with an empty directory and a new name",
+            "write-ahead log in {} is gone, and with it what this replica promised; {REPLACE}",
             directory.display()
         ))),
         Ok(_) => Ok(()),

@@ -1,0 +1,96 @@
+//! Checks the HTTP API: each replica answers everything, and says who it is and what it knows.
+
+use super::cluster::{Cluster, Reply};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// What a reply says, without what differs from run to run.
+fn gist((code, body): &Reply) -> (u16, Value) {
+    let mut body = body.clone();
+    let fields = body.as_object_mut().expect("an object");
+    for field in ["term", "applied", "message", "index"] {
+        fields.remove(field);
+    }
+    (*code, body)
+}
+
+fn failure(code: u16, error: &str, replica: &str) -> (u16, Value) {
+    (code, json!({"error": error, "definite": true, "replica": replica}))
+}
+
+#[tokio::test]
+async fn every_replica_reads_and_writes() {
+    let cluster = Cluster::ready(3, &[]).await;
+    for number in 1..=3 {
+        let (name, value) = (format!("n{number}"), format!("v{number}"));
+        let path = format!("/kv/{name}");
+        let cas = |body| cluster.call(number, Method::POST, "/kv/shared/cas", body);
+        assert_eq!(gist(&cluster.get(number, &path).await), failure(404, "not-found", &name));
+        let written = cluster.put(number, &name, &value).await;
+        assert_eq!(gist(&written), (200, json!({"replica": name})));
+        for reader in 1..=3 {
+            let found = (200, json!({"value": value, "replica": format!("n{reader}")}));
+            assert_eq!(gist(&cluster.get(reader, &path).await), found);
+            let stale = format!("{path}?consistency=stale&after={}", written.1["index"]);
+            assert_eq!(gist(&cluster.get(reader, &stale).await), found);
+        }
+        assert_eq!(cas(r#"{"old":null,"new":"a"}"#).await.0, 200);
+        let mismatch = cas(r#"{"old":"x","new":"b"}"#).await;
+        let mut expected = failure(409, "mismatch", &name);
+        expected.1["current"] = json!("a");
+        assert_eq!(gist(&mismatch), expected);
+        assert_eq!(cas(r#"{"old":"a","new":"c"}"#).await.0, 200);
+        let deleted = cluster.call(number, Method::DELETE, "/kv/shared", "").await;
+        assert_eq!(gist(&deleted), (200, json!({"replica": name})));
+        let absent = cas(r#"{"old":"c","new":"d"}"#).await;
+        assert_eq!((absent.0, &absent.1["current"]), (409, &Value::Null));
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_refused_in_json() {
+    let cluster = Cluster::ready(1, &[]).await;
+    let bad = failure(400, "bad-request", "n1");
+    for path in [
+        "/kv/a?consistency=eventual",
+        "/kv/a?after=-1",
+        "/kv/a?timeout_ms=soon",
+        "/kv/a?unknown=1",
+        "/kv/%ff",
+    ] {
+        assert_eq!(gist(&cluster.get(1, path).await), bad, "{path}");
+    }
+    for body in ["", "5", r#"{"value":5}"#, r#"{"value":"5","more":1}"#] {
+        let reply = cluster.call(1, Method::PUT, "/kv/a", body).await;
+        assert_eq!(gist(&reply), bad, "{body}");
+    }
+    let reply = cluster.call(1, Method::POST, "/kv/a/cas", r#"{"new":"5"}"#).await;
+    assert_eq!(gist(&reply), bad);
+    assert_eq!(gist(&cluster.get(1, "/kv").await), failure(404, "unknown-path", "n1"));
+    let reply = cluster.call(1, Method::POST, "/kv/a", "").await;
+    assert_eq!(gist(&reply), failure(405, "method-not-allowed", "n1"));
+    let large = format!(r#"{{"value":"{}"}}"#, "x".repeat(2 << 20));
+    assert_eq!(gist(&cluster.call(1, Method::PUT, "/kv/a", &large).await), bad);
+}
+
+#[tokio::test]
+async fn keys_and_values_may_be_any_text() {
+    let cluster = Cluster::ready(1, &[]).await;
+    cluster.put(1, "%2Fä%20%00", r"\u0000 ü \n").await;
+    let (_, found) = cluster.get(1, "/kv/%2F%C3%A4%20%00").await;
+    assert_eq!(found["value"], "\0 ü \n");
+}
+
+#[tokio::test]
+async fn status_tells_role_leader_and_bugs() {
+    let cluster = Cluster::ready(3, &["--unsafe", "no-fsync,early-ack"]).await;
+    let leader = cluster.leader(1).await;
+    let (code, status) = cluster.get(leader, "/status").await;
+    assert_eq!((code, &status["role"]), (200, &json!("leader")));
+    assert_eq!(status["leader"], format!("n{leader}"));
+    assert_eq!(status["unsafe"], json!(["no-fsync", "early-ack"]));
+    assert_eq!(status["peers"].as_object().expect("an object").len(), 2);
+    for field in ["term", "last_index", "commit_index", "applied"] {
+        assert!(status[field].is_u64(), "{field} in {status}");
+    }
+}

@@ -1,0 +1,218 @@
+//! Runs replicas as real processes on loopback addresses of their own, and ends every one of them,
+//! whatever happens.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reqwest::{Client, Method, StatusCode};
+use serde_json::Value;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A reply: its status and its body.
+pub(super) type Reply = (u16, Value);
+
+/// Up to nine replicas, `n1`, `n2` and so on.
+pub(super) struct Cluster {
+    directory: TempDir,
+    host: String,
+    children: Vec<Option<Child>>,
+    flags: Vec<String>,
+    http: Client,
+}
+
+impl Cluster {
+    /// Starts replicas with these further flags.
+    pub(super) fn start(size: usize, flags: &[&str]) -> Self {
+        let mut cluster = Self {
+            directory: TempDir::new().expect("a temporary directory"),
+            host: host(),
+            children: (0..size).map(|_| None).collect(),
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+            http: Client::new(),
+        };
+        (1..=size).for_each(|number| cluster.run(number));
+        cluster
+    }
+
+    /// Starts replicas and waits until each knows a leader.
+    pub(super) async fn ready(size: usize, flags: &[&str]) -> Self {
+        let cluster = Self::start(size, flags);
+        for number in 1..=size {
+            cluster.until_healthy(number).await;
+        }
+        cluster
+    }
+
+    /// Starts a replica (again).
+    pub(super) fn run(&mut self, number: usize) {
+        let mut command = self.command(number);
+        let log = File::options().create(true).append(true).open(self.log_path(number));
+        command.stderr(log.expect("a log file"));
+        self.children[number - 1] = Some(command.spawn().expect("the binary is built"));
+    }
+
+    /// The command that starts a replica.
+    pub(super) fn command(&self, number: usize) -> Command {
+        let peers: Vec<_> = (1..=self.children.len()).map(|n| self.peer(n)).collect();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
+        command.args(["--id", &format!("n{number}"), "--peers", &peers.join(",")]);
+        command.arg("--data").arg(self.data(number));
+        command.args(["--listen-client", &self.address(8000 + number)]).args(&self.flags);
+        command.stdout(Stdio::null());
+        command
+    }
+
+    fn peer(&self, number: usize) -> String {
+        format!("n{number}={}", self.address(7000 + number))
+    }
+
+    /// An address on the cluster's own loopback host.
+    pub(super) fn address(&self, port: usize) -> String {
+        format!("{}:{port}", self.host)
+    }
+
+    pub(super) fn data(&self, number: usize) -> PathBuf {
+        self.directory.path().join(format!("n{number}"))
+    }
+
+    fn log_path(&self, number: usize) -> PathBuf {
+        self.directory.path().join(format!("n{number}.log"))
+    }
+
+    /// All that a replica has logged.
+    pub(super) fn log(&self, number: usize) -> String {
+        fs::read_to_string(self.log_path(number)).expect("a log")
+    }
+
+    pub(super) fn signal(&self, number: usize, signal: Signal) {
+        let child = self.children[number - 1].as_ref().expect("it runs");
+        kill(pid(child), signal).expect("the process is ours");
+    }
+
+    /// Kills a replica without warning.
+    pub(super) fn kill(&mut self, number: usize) {
+        if let Some(mut child) = self.children[number - 1].take() {
+            child.kill().and_then(|()| child.wait()).expect("the process is ours");
+        }
+    }
+
+    /// Waits until a replica has ended by itself.
+    pub(super) fn wait(&mut self, number: usize) -> ExitStatus {
+        let mut child = self.children[number - 1].take().expect("it runs");
+        wait(&mut child)
+    }
+
+    /// Starts a replica that will not stay, and waits for its last words.
+    pub(super) fn run_to_end(&self, number: usize) -> Output {
+        finish(self.command(number))
+    }
+
+    pub(super) async fn call(
+        &self,
+        number: usize,
+        method: Method,
+        path: &str,
+        body: &str,
+    ) -> Reply {
+        self.try_call(number, method, path, body).await.expect("the replica answers")
+    }
+
+    async fn try_call(
+        &self,
+        number: usize,
+        method: Method,
+        path: &str,
+        body: &str,
+    ) -> reqwest::Result<Reply> {
+        let url = format!("http://{}{path}", self.address(8000 + number));
+        let request = self.http.request(method, url).timeout(Duration::from_secs(10));
+        let response = request.body(body.to_owned()).send().await?;
+        Ok((response.status().as_u16(), response.json().await?))
+    }
+
+    pub(super) async fn get(&self, number: usize, path: &str) -> Reply {
+        self.call(number, Method::GET, path, "").await
+    }
+
+    pub(super) async fn put(&self, number: usize, key: &str, value: &str) -> Reply {
+        let body = format!(r#"{{"value":"{value}"}}"#);
+        self.call(number, Method::PUT, &format!("/kv/{key}"), &body).await
+    }
+
+    /// Waits until a replica knows a leader.
+    pub(super) async fn until_healthy(&self, number: usize) {
+        let healthy = StatusCode::OK.as_u16();
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(10) {
+            match self.try_call(number, Method::GET, "/health", "").await {
+                Ok((code, _)) if code == healthy => return,
+                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+        panic!("n{number} found no leader in ten seconds:\n{}", self.log(number));
+    }
+
+    /// Writes until it is acknowledged, and says how long that took.
+    pub(super) async fn put_until_done(&self, number: usize, key: &str, value: &str) -> Duration {
+        let began = Instant::now();
+        while self.put(number, key, value).await.0 != 200 {
+            assert!(began.elapsed() < Duration::from_secs(10), "{}", self.log(number));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        began.elapsed()
+    }
+
+    /// The replica that leads, as one of the running ones says.
+    pub(super) async fn leader(&self, asked: usize) -> usize {
+        self.until_healthy(asked).await;
+        let (_, status) = self.get(asked, "/status").await;
+        let name = status["leader"].as_str().expect("it is healthy").to_owned();
+        name.trim_start_matches('n').parse().expect("a name of ours")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for child in self.children.iter_mut().flatten() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A loopback host that no other test uses, so that ports need no luck.
+fn host() -> String {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    format!("127.{}.{low}.{}", 100 + high % 100, NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).expect("a process id"))
+}
+
+fn wait(child: &mut Child) -> ExitStatus {
+    let began = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("the process is ours") {
+            return status;
+        }
+        if began.elapsed() > Duration::from_secs(5) {
+            let _ = child.kill();
+            panic!("the replica was still there after five seconds");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Runs a command that must end soon.
+pub(super) fn finish(mut command: Command) -> Output {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary is built");
+    wait(&mut child);
+    child.wait_with_output().expect("the process is ours")
+}

@@ -1,0 +1,150 @@
+//! Kills, stops and damages replicas: an acknowledged write is never lost, an answer never late.
+
+use super::cluster::Cluster;
+use nix::sys::signal::Signal;
+use reqwest::Method;
+use serde_json::json;
+use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// The only segment of a replica's log.
+fn segment(cluster: &Cluster, number: usize) -> PathBuf {
+    cluster.data(number).join(format!("{:020}.wal", 0))
+}
+
+#[tokio::test]
+async fn without_a_majority_every_request_is_answered_in_time() {
+    let cluster = Cluster::ready(3, &[]).await;
+    assert_eq!(cluster.put(1, "a", "1").await.0, 200);
+    let leader = cluster.leader(1).await;
+    let others: Vec<_> = (1..=3).filter(|number| *number != leader).collect();
+    others.iter().for_each(|other| cluster.signal(*other, Signal::SIGSTOP));
+
+    let began = Instant::now();
+    let put = r#"{"value":"2"}"#;
+    let write = cluster.call(leader, Method::PUT, "/kv/a?timeout_ms=200", put);
+    let (code, body) = write.await;
+    assert_eq!((code, &body["error"], &body["definite"]), (504, &json!("timeout"), &json!(false)));
+    let (code, body) = cluster.get(leader, "/kv/a?timeout_ms=200").await;
+    assert!([503, 504].contains(&code) && body["definite"] == true, "{code} {body}");
+    let (code, body) = cluster.get(leader, "/kv/a?consistency=stale").await;
+    assert_eq!((code, &body["value"]), (200, &json!("1")));
+    let late = cluster.get(leader, "/kv/a?consistency=stale&after=999&timeout_ms=100").await;
+    assert_eq!((late.0, &late.1["definite"]), (504, &json!(true)));
+    assert!(began.elapsed() < Duration::from_millis(1500), "{:?}", began.elapsed());
+
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    let (code, body) = cluster.put(leader, "a", "3").await;
+    assert_eq!(
+        (code, &body["definite"]),
+        (503, &json!(true)),
+        "a leader without followers resigns"
+    );
+    others.iter().for_each(|other| cluster.signal(*other, Signal::SIGCONT));
+    let recovery = cluster.put_until_done(leader, "a", "4").await;
+    assert!(recovery < Duration::from_secs(3), "usable again after {recovery:?}");
+}
+
+#[tokio::test]
+async fn a_write_handed_to_a_leader_that_dies_is_unknown() {
+    let mut cluster = Cluster::ready(3, &[]).await;
+    let leader = cluster.leader(1).await;
+    let follower = leader % 3 + 1;
+    cluster.signal(leader, Signal::SIGSTOP);
+    let answer = async {
+        let put = r#"{"value":"2"}"#;
+        cluster.call(follower, Method::PUT, "/kv/a?timeout_ms=200", put).await
+    };
+    let (code, body) = answer.await;
+    assert_eq!((code, &body["definite"]), (504, &json!(false)));
+    cluster.kill(leader);
+    cluster.put_until_done(follower, "a", "3").await;
+}
+
+#[tokio::test]
+async fn acknowledged_writes_survive_the_death_of_all() {
+    let mut cluster = Cluster::ready(3, &[]).await;
+    for number in 0..30 {
+        assert_eq!(cluster.put(number % 3 + 1, &format!("k{number}"), "v").await.0, 200);
+    }
+    (1..=3).for_each(|number| cluster.kill(number));
+    (1..=3).for_each(|number| cluster.run(number));
+    for number in 0..30 {
+        let replica = number % 3 + 1;
+        cluster.until_healthy(replica).await;
+        assert_eq!(cluster.get(replica, &format!("/kv/k{number}")).await.0, 200, "k{number}");
+    }
+}
+
+#[tokio::test]
+async fn a_dead_leader_is_replaced_and_comes_back() {
+    let mut cluster = Cluster::ready(3, &["--heartbeat-ms", "20", "--election-ms", "150"]).await;
+    let leader = cluster.leader(1).await;
+    cluster.kill(leader);
+    let gap = cluster.put_until_done(leader % 3 + 1, "a", "1").await;
+    assert!(gap < Duration::from_secs(3), "no leader for {gap:?}");
+    cluster.run(leader);
+    cluster.until_healthy(leader).await;
+    assert_eq!(cluster.get(leader, "/kv/a").await.0, 200);
+}
+
+#[tokio::test]
+async fn damage_in_the_log_is_refused_and_a_torn_tail_is_cut() {
+    let mut cluster = Cluster::ready(3, &[]).await;
+    let (_, written) = cluster.put(3, "a", "1").await;
+    cluster.get(3, &format!("/kv/a?after={}", written["index"])).await;
+    cluster.kill(3);
+
+    let path = segment(&cluster, 3);
+    let whole = fs::read(&path).expect("a log");
+    let mut damaged = whole.clone();
+    damaged[60] ^= 1;
+    fs::write(&path, &damaged).expect("the log is ours");
+    let end = cluster.run_to_end(3);
+    let said = String::from_utf8_lossy(&end.stderr).into_owned();
+    assert_eq!(end.status.code(), Some(1), "{said}");
+    let file = path.display().to_string();
+    assert!(said.contains(&file) && said.contains("is damaged at byte "), "{said}");
+    assert_eq!(fs::read(&path).expect("a log"), damaged, "a refused log is evidence");
+
+    fs::write(&path, &whole[..whole.len() - 3]).expect("the log is ours");
+    cluster.run(3);
+    cluster.until_healthy(3).await;
+    assert!(cluster.log(3).contains("recovery cut a torn tail of "), "{}", cluster.log(3));
+    let (code, body) = cluster.get(3, "/kv/a").await;
+    assert_eq!((code, &body["value"]), (200, &json!("1")));
+}
+
+#[tokio::test]
+async fn a_log_that_is_gone_is_refused() {
+    let mut cluster = Cluster::ready(1, &[]).await;
+    cluster.kill(1);
+    fs::remove_file(segment(&cluster, 1)).expect("the log is ours");
+    let end = cluster.run_to_end(1);
+    let said = String::from_utf8_lossy(&end.stderr).into_owned();
+    assert!(end.status.code() == Some(1) && said.contains("is gone"), "{said}");
+}
+
+#[tokio::test]
+async fn strangers_at_the_peer_port_do_no_harm() {
+    let cluster = Cluster::ready(1, &[]).await;
+    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0; 64], &[4, 0, 0, 0, 9, 9, 9, 9], &[1]] {
+        let mut stranger = TcpStream::connect(cluster.address(7001)).expect("it listens");
+        stranger.write_all(garbage).expect("it reads");
+    }
+    assert_eq!(cluster.put(1, "a", "1").await.0, 200);
+    let log = cluster.log(1);
+    assert!(log.contains("closed the connection from"), "{log}");
+}
+
+#[tokio::test]
+async fn a_bug_that_is_switched_on_bites() {
+    let cluster = Cluster::ready(3, &["--unsafe", "early-ack"]).await;
+    let leader = cluster.leader(1).await;
+    let others = (1..=3).filter(|number| *number != leader);
+    others.for_each(|other| cluster.signal(other, Signal::SIGSTOP));
+    assert_eq!(cluster.put(leader, "a", "1").await.0, 200, "nobody else has it");
+}

@@ -1,0 +1,9 @@
+//! Runs replicas as their users do and checks what they answer, what they refuse and what they
+//! survive.
+
+#![cfg(feature = "server")]
+
+mod api;
+mod cluster;
+mod faults;
+mod start;

@@ -1,0 +1,86 @@
+//! Checks how a replica starts and ends: quickly, or with a sentence that says why not.
+
+use super::cluster::{Cluster, finish};
+use nix::sys::signal::Signal;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+fn node(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
+    command.args(args);
+    finish(command)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[tokio::test]
+async fn term_ends_a_replica_at_once() {
+    let mut cluster = Cluster::ready(1, &[]).await;
+    assert_eq!(cluster.put(1, "a", "1").await.0, 200);
+    let began = Instant::now();
+    cluster.signal(1, Signal::SIGTERM);
+    assert_eq!(cluster.wait(1).code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(cluster.log(1).ends_with("n1 stopped\n"), "{}", cluster.log(1));
+}
+
+#[tokio::test]
+async fn a_data_directory_belongs_to_one_process_and_one_member() {
+    let mut cluster = Cluster::ready(1, &[]).await;
+    let mut second = cluster.command(1);
+    let (client, peer) = (cluster.address(8009), cluster.address(7009));
+    second.args(["--listen-peer", &peer]);
+    let port_in_use = finish(second);
+    assert!(text(&port_in_use.stderr).contains("cannot listen at"), "{port_in_use:?}");
+    assert_eq!(port_in_use.status.code(), Some(1));
+
+    let data = cluster.data(1).display().to_string();
+    let start = |id: &str, data: &str| {
+        let peers = format!("{id}={peer}");
+        node(&["--id", id, "--peers", &peers, "--data", data, "--listen-client", &client])
+    };
+    let locked = start("n1", &data);
+    assert!(text(&locked.stderr).contains("is in use by another replica"), "{locked:?}");
+    assert_eq!(locked.status.code(), Some(1));
+
+    cluster.kill(1);
+    let stranger = start("n2", &data);
+    assert!(
+        text(&stranger.stderr).contains("belongs to n1 of n1, not to n2 of n2"),
+        "{stranger:?}"
+    );
+    let nowhere = start("n1", "/proc/nowhere");
+    assert!(text(&nowhere.stderr).contains("cannot create /proc/nowhere"), "{nowhere:?}");
+}
+
+#[test]
+fn bad_arguments_end_with_254_and_a_sentence() {
+    let base = ["--data", "/nonexistent", "--listen-client", "127.0.0.1:1", "--id"];
+    let with = |more: &[&str]| node(&[&base[..], more].concat());
+    for (more, said) in [
+        (&["n1"][..], "--peers"),
+        (&["n1", "--peers", "n2=h:1"], "nobody could reach this replica"),
+        (&["n1", "--peers", "n1=h:1,n1=h:2"], "names n1 twice"),
+        (&["n1", "--peers", "n1"], "a peer is written NAME=HOST:PORT"),
+        (&["n1", "--peers", "n1=h:x"], "an address is written HOST:PORT"),
+        (&["n 1", "--peers", "n1=h:1"], "`n 1` is no name"),
+        (&["n1", "--peers", "n1=h:1", "--unsafe", "all"], "there is no such bug"),
+        (&["n1", "--peers", "n1=h:1", "--heartbeat-ms", "200"], "less than twice --heartbeat-ms"),
+        (&["n1", "--peers", "n1=h:1", "--fast"], "unexpected argument '--fast'"),
+    ] {
+        let end = with(more);
+        let stderr = text(&end.stderr);
+        assert!(end.status.code() == Some(254) && stderr.contains(said), "{more:?}: {stderr}");
+    }
+}
+
+#[test]
+fn the_bugs_can_be_listed() {
+    let end = node(&["--list-unsafe"]);
+    let listed = text(&end.stdout);
+    assert_eq!((end.status.code(), listed.lines().count()), (Some(0), node::raft::BUGS.len()));
+    assert!(listed.lines().all(|line| line.split('\t').count() == 2), "{listed}");
+    assert_eq!(node(&["--help"]).status.code(), Some(0));
+}
