@@ -98,7 +98,10 @@ mod tests {
         let mut store = Store::default();
         assert_eq!(store.apply(1, &cas(Some("a"), "b")), Outcome::Mismatch { current: None });
         assert_eq!(store.apply(2, &cas(None, "a")), Outcome::Done);
-        assert_eq!(store.apply(3, &cas(None, "b")), Outcome::Mismatch { current: Some("a".into()) });
+        assert_eq!(
+            store.apply(3, &cas(None, "b")),
+            Outcome::Mismatch { current: Some("a".into()) }
+        );
         assert_eq!(store.apply(4, &cas(Some("a"), "b")), Outcome::Done);
         assert_eq!((store.get("k"), store.applied()), (Some("b"), 4));
     }
@@ -109,7 +112,10 @@ mod tests {
         store.apply(1, &put("a"));
         let before = store.clone();
         assert_eq!(store.evaluate(&Command::Delete { key: "k".into() }), Outcome::Done);
-        assert_eq!(store.evaluate(&cas(None, "b")), Outcome::Mismatch { current: Some("a".into()) });
+        assert_eq!(
+            store.evaluate(&cas(None, "b")),
+            Outcome::Mismatch { current: Some("a".into()) }
+        );
         assert_eq!(store, before);
     }
 

@@ -50,8 +50,9 @@ impl Raft {
         if !new.is_empty() {
             self.persist(None, new);
         }
-        // Not the end of this log: what follows `last` may not be the leader's (paper, figure 2).
-        self.commit_to(append.commit.min(last));
+        self.verified = self.verified.max(last);
+        // Not the end of this log: what follows may not be the leader's (paper, figure 2).
+        self.commit_to(append.commit.min(self.verified));
         let after = self.disk.after_entry(last);
         self.send(from, Content::Matched { index: last, round: append.round }, after);
     }

@@ -50,12 +50,28 @@ pub const BUGS: &[(Bug, &str, &str)] = &[
         "commit-old-term",
         "entries of older terms are committed by counting replicas, and a new leader appends no no-op",
     ),
-    (Bug::EarlyAck, "early-ack", "a leader acknowledges a write when it is in its own log, before it is committed"),
-    (Bug::FollowerReads, "follower-reads", "a follower serves its own state as if it were linearizable"),
+    (
+        Bug::EarlyAck,
+        "early-ack",
+        "a leader acknowledges a write when it is in its own log, before it is committed",
+    ),
+    (
+        Bug::FollowerReads,
+        "follower-reads",
+        "a follower serves its own state as if it were linearizable",
+    ),
     (Bug::ForgetVote, "forget-vote", "a restart forgets the vote of the current term"),
     (Bug::NoFsync, "no-fsync", "what must be durable is answered before it is"),
-    (Bug::StaleReads, "stale-reads", "a leader serves reads without asking a quorum, and never steps down"),
-    (Bug::VoteWithoutLogCheck, "vote-without-log-check", "votes and pre-votes are given without comparing logs"),
+    (
+        Bug::StaleReads,
+        "stale-reads",
+        "a leader serves reads without asking a quorum, and never steps down",
+    ),
+    (
+        Bug::VoteWithoutLogCheck,
+        "vote-without-log-check",
+        "votes and pre-votes are given without comparing logs",
+    ),
 ];
 
 #[cfg(test)]
@@ -66,7 +82,9 @@ mod tests {
     fn names_are_sorted_kebab_case_and_lead_back() {
         assert!(BUGS.is_sorted_by(|a, b| a.1 < b.1));
         for (bug, name, sentence) in BUGS {
-            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !sentence.is_empty());
+            assert!(
+                name.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !sentence.is_empty()
+            );
             assert_eq!((bug.name(), Bug::named(name)), (*name, Some(*bug)));
         }
         assert_eq!(Bug::named("none"), None);

@@ -108,7 +108,9 @@ impl Raft {
     /// Tells the sender of a request that its term is over; answers of an old term are not worth a word.
     pub(super) fn correct(&mut self, from: ServerId, content: &Content) {
         let is_request = match content {
-            Content::RequestVote { .. } | Content::Append { .. } | Content::ReadIndex { .. } => true,
+            Content::RequestVote { .. } | Content::Append { .. } | Content::ReadIndex { .. } => {
+                true
+            }
             Content::Vote { .. }
             | Content::Matched { .. }
             | Content::Conflict { .. }

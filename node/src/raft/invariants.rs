@@ -1,1 +1,252 @@
 //! States the five safety properties of Raft (paper, figure 3), one function each, over all servers at once.
+//!
+//! They are pure: what they need to know of the past is an argument, and [`Past`] keeps it for whoever looks
+//! after every step. A violation means that the brain, or a bug that was switched on, broke a promise.
+
+use super::{Entry, Index, Raft, Role, ServerId, Term};
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use core::fmt;
+
+/// What an onlooker sees of one server.
+#[derive(Clone, Copy, Debug)]
+pub struct Server<'a> {
+    /// Its name.
+    pub id: ServerId,
+    /// Its role.
+    pub role: Role,
+    /// Its term.
+    pub term: Term,
+    /// How far it knows the log to be committed.
+    pub commit_index: Index,
+    /// Its log, from index 1.
+    pub log: &'a [Entry],
+}
+
+impl<'a> Server<'a> {
+    /// What there is to see of `raft`.
+    pub fn of(raft: &'a Raft) -> Self {
+        let status = raft.status();
+        let id = raft.config.id;
+        let commit_index = status.commit_index;
+        Self { id, role: status.role, term: status.term, commit_index, log: raft.log() }
+    }
+
+    fn entry(&self, index: Index) -> Option<&'a Entry> {
+        self.log.get(usize::try_from(index.checked_sub(1)?).ok()?)
+    }
+}
+
+/// An entry that some server knew to be committed.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// The entry.
+    pub entry: Entry,
+    /// The term of the server that first knew; it was committed in that term or before.
+    pub by: Term,
+}
+
+/// A property that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Its name in the paper.
+    pub property: &'static str,
+    /// What was seen instead.
+    pub seen: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.property, self.seen)
+    }
+}
+
+/// At most one leader can be elected in a given term (§5.2); `leaders` are those seen before.
+pub fn election_safety(
+    leaders: &BTreeMap<Term, ServerId>,
+    servers: &[Server<'_>],
+) -> Result<(), Violation> {
+    let mut known = leaders.clone();
+    for server in leading(servers) {
+        let first = *known.entry(server.term).or_insert(server.id);
+        if first != server.id {
+            let seen = format!("servers {first} and {} both led term {}", server.id, server.term);
+            return Err(Violation { property: "Election Safety", seen });
+        }
+    }
+    Ok(())
+}
+
+/// A leader never overwrites or deletes entries in its log, it only appends new ones (§5.3); `logs` are
+/// those of the leaders seen before.
+pub fn leader_append_only(
+    logs: &BTreeMap<Term, Vec<Entry>>,
+    servers: &[Server<'_>],
+) -> Result<(), Violation> {
+    for server in leading(servers) {
+        let before = logs.get(&server.term).map_or(&[][..], Vec::as_slice);
+        if !server.log.starts_with(before) {
+            let seen = format!("leader {} of term {} changed its log", server.id, server.term);
+            return Err(Violation { property: "Leader Append-Only", seen });
+        }
+    }
+    Ok(())
+}
+
+/// If two logs contain an entry with the same index and term, they are identical up to there (§5.3).
+pub fn log_matching(servers: &[Server<'_>]) -> Result<(), Violation> {
+    for (place, one) in servers.iter().enumerate() {
+        for other in servers.get(place + 1..).unwrap_or_default() {
+            let pairs = || one.log.iter().zip(other.log);
+            let agree = pairs().rposition(|(a, b)| a.term == b.term).map_or(0, |last| last + 1);
+            if let Some((a, _)) = pairs().take(agree).find(|(a, b)| a != b) {
+                let seen = format!("servers {} and {} differ at {}", one.id, other.id, a.index);
+                return Err(Violation { property: "Log Matching", seen });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An entry committed in a term is in the logs of the leaders of all later terms (§5.4).
+pub fn leader_completeness(
+    committed: &[Committed],
+    servers: &[Server<'_>],
+) -> Result<(), Violation> {
+    for server in leading(servers) {
+        let earlier = committed.iter().filter(|c| c.by < server.term);
+        if let Some(c) = earlier.into_iter().find(|c| server.entry(c.entry.index) != Some(&c.entry))
+        {
+            let (id, term) = (server.id, server.term);
+            let seen =
+                format!("leader {id} of term {term} lacks committed entry {}", c.entry.index);
+            return Err(Violation { property: "Leader Completeness", seen });
+        }
+    }
+    Ok(())
+}
+
+/// No two servers apply different entries for the same index (§5.4.3).
+pub fn state_machine_safety(
+    committed: &[Committed],
+    servers: &[Server<'_>],
+) -> Result<(), Violation> {
+    for server in servers {
+        let own = committed.iter().take_while(|c| c.entry.index <= server.commit_index);
+        if let Some(c) = own.into_iter().find(|c| server.entry(c.entry.index) != Some(&c.entry)) {
+            let seen =
+                format!("server {} has another committed entry {}", server.id, c.entry.index);
+            return Err(Violation { property: "State Machine Safety", seen });
+        }
+    }
+    Ok(())
+}
+
+fn leading<'a>(servers: &[Server<'a>]) -> impl Iterator<Item = Server<'a>> {
+    servers.iter().copied().filter(|server| server.role == Role::Leader)
+}
+
+/// What an onlooker remembers.
+#[derive(Debug, Default)]
+pub struct Past {
+    leaders: BTreeMap<Term, ServerId>,
+    logs: BTreeMap<Term, Vec<Entry>>,
+    committed: Vec<Committed>,
+}
+
+impl Past {
+    /// Checks all five properties of what the running servers are now, and remembers it.
+    pub fn observe(&mut self, servers: &[Server<'_>]) -> Result<(), Violation> {
+        election_safety(&self.leaders, servers)?;
+        leader_append_only(&self.logs, servers)?;
+        log_matching(servers)?;
+        servers.iter().for_each(|server| self.remember(server));
+        leader_completeness(&self.committed, servers)?;
+        state_machine_safety(&self.committed, servers)
+    }
+
+    /// Everything that any server ever knew to be committed, from index 1.
+    pub fn committed(&self) -> &[Committed] {
+        &self.committed
+    }
+
+    fn remember(&mut self, server: &Server<'_>) {
+        if server.role == Role::Leader {
+            self.leaders.insert(server.term, server.id);
+            let log = self.logs.entry(server.term).or_default();
+            log.extend_from_slice(server.log.get(log.len()..).unwrap_or_default());
+        }
+        let news = server.entry(server.commit_index).map_or(0, |last| last.index as usize);
+        let news = server.log.get(self.committed.len()..news).unwrap_or_default();
+        let by = server.term;
+        self.committed.extend(news.iter().map(|entry| Committed { entry: entry.clone(), by }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::Payload;
+    use alloc::vec;
+
+    /// A log with these terms.
+    fn log(terms: &[Term]) -> Vec<Entry> {
+        let entry = |(place, term): (usize, &Term)| Entry {
+            term: *term,
+            index: place as Index + 1,
+            payload: Payload::Noop,
+        };
+        terms.iter().enumerate().map(entry).collect()
+    }
+
+    fn leader(id: ServerId, term: Term, log: &[Entry]) -> Server<'_> {
+        Server { id, role: Role::Leader, term, commit_index: 0, log }
+    }
+
+    fn follower(id: ServerId, commit_index: Index, log: &[Entry]) -> Server<'_> {
+        Server { id, role: Role::Follower, term: 9, commit_index, log }
+    }
+
+    #[test]
+    fn one_leader_a_term() {
+        let past = BTreeMap::from([(2, 1)]);
+        assert!(election_safety(&past, &[leader(1, 2, &[]), leader(3, 3, &[])]).is_ok());
+        assert!(election_safety(&past, &[leader(2, 2, &[])]).is_err());
+        assert!(election_safety(&past, &[leader(1, 3, &[]), leader(2, 3, &[])]).is_err());
+    }
+
+    #[test]
+    fn a_leader_only_appends() {
+        let past = BTreeMap::from([(2, log(&[1, 2]))]);
+        assert!(leader_append_only(&past, &[leader(1, 2, &log(&[1, 2, 2]))]).is_ok());
+        assert!(leader_append_only(&past, &[leader(1, 2, &log(&[1]))]).is_err());
+        assert!(leader_append_only(&past, &[leader(1, 3, &log(&[1]))]).is_ok());
+    }
+
+    #[test]
+    fn equal_terms_mean_equal_prefixes() {
+        let logs = [log(&[1, 1, 2]), log(&[1, 1, 3]), log(&[1, 2, 2])];
+        let [a, b, c] = [0, 1, 2].map(|n| follower(n, 0, &logs[n as usize]));
+        assert!(log_matching(&[a, b]).is_ok());
+        assert!(log_matching(&[a, b, c]).is_err());
+    }
+
+    #[test]
+    fn later_leaders_have_what_was_committed() {
+        let committed: Vec<_> =
+            log(&[1, 2]).into_iter().map(|entry| Committed { entry, by: 2 }).collect();
+        assert!(leader_completeness(&committed, &[leader(1, 3, &log(&[1, 2, 3]))]).is_ok());
+        assert!(leader_completeness(&committed, &[leader(1, 3, &log(&[1, 1, 3]))]).is_err());
+        assert!(leader_completeness(&committed, &[leader(1, 2, &[])]).is_ok());
+    }
+
+    #[test]
+    fn what_was_applied_stays() {
+        let (one, other) = (log(&[1, 2]), log(&[1, 3]));
+        let mut past = Past::default();
+        assert_eq!(past.observe(&[follower(1, 2, &one), follower(2, 1, &other)]), Ok(()));
+        assert_eq!(past.committed().len(), 2);
+        let seen = past.observe(&[follower(2, 2, &other)]).map_err(|v| v.property);
+        assert_eq!(seen, Err("State Machine Safety"));
+        assert_eq!(vec![1, 2], past.committed().iter().map(|c| c.entry.term).collect::<Vec<_>>());
+    }
+}

@@ -105,3 +105,104 @@ fn size(entry: &Entry) -> usize {
         Payload::Command(command) => command.len(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use proptest::prelude::*;
+
+    fn log(terms: &[Term]) -> Log {
+        let mut log = Log::new(vec![]);
+        for term in terms {
+            log.push(*term, Payload::Noop);
+        }
+        log
+    }
+
+    fn terms(log: &Log) -> Vec<Term> {
+        log.entries().iter().map(|entry| entry.term).collect()
+    }
+
+    #[test]
+    fn a_late_message_takes_nothing_away() {
+        let mut follower = log(&[1, 1, 2, 2]);
+        assert!(follower.merge(log(&[1, 1, 2]).entries).is_empty());
+        assert_eq!(terms(&follower), [1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn a_conflict_cuts_from_where_it_begins() {
+        let mut follower = log(&[1, 1, 2, 2]);
+        let new = follower.merge(log(&[1, 1, 3]).entries);
+        assert_eq!((new.len(), terms(&follower)), (1, vec![1, 1, 3]));
+    }
+
+    #[test]
+    fn places_outside_are_nowhere() {
+        let log = log(&[1]);
+        assert_eq!((log.term(0), log.term(1), log.term(2)), (Some(0), Some(1), None));
+        assert_eq!(log.term(Index::MAX), None);
+        assert!(log.range(3, 2).is_empty() && log.range(Index::MAX, Index::MAX).is_empty());
+        assert!(log.has(Position::default()) && !log.has(Position { term: 2, index: 1 }));
+    }
+
+    #[test]
+    fn batches_are_bounded_and_a_giant_travels_alone() {
+        let mut log = Log::new(vec![]);
+        for size in [BATCH_BYTES * 2, BATCH_BYTES / 2, BATCH_BYTES / 2, 1] {
+            log.push(1, Payload::Command(vec![0; size]));
+        }
+        assert_eq!([1, 2, 4, 5].map(|from| log.batch(from).len()), [1, 2, 1, 0]);
+        (0..100).for_each(|_| drop(log.push(1, Payload::Noop)));
+        assert_eq!(log.batch(4).len(), BATCH_ENTRIES);
+    }
+
+    /// Terms that never fall, as along every log.
+    fn rising() -> impl Strategy<Value = Vec<Term>> {
+        let sum = |steps: Vec<Term>| {
+            (1..=steps.len()).map(|upto| 1 + steps[..upto].iter().sum::<Term>()).collect()
+        };
+        proptest::collection::vec(0u64..3, 0..12).prop_map(sum)
+    }
+
+    /// The last place before `other` or at it, of no later term, found by looking at each.
+    fn obvious(log: &Log, other: Position) -> Position {
+        let fits = |index: &Index| log.term(*index).is_some_and(|term| term <= other.term);
+        let index = (1..=other.index).rev().find(fits).unwrap_or(0);
+        log.position(index)
+    }
+
+    proptest! {
+        #[test]
+        fn searching_agrees_with_looking_at_each(terms in rising(), term in 0u64..20, index in 0u64..20) {
+            let (log, other) = (log(&terms), Position { term, index });
+            prop_assert_eq!(log.last_that_could_match(other), obvious(&log, other));
+        }
+
+        /// Two logs that share a prefix and nothing after it: backing up never passes the prefix, ends
+        /// at it or where the follower's log goes on, and takes no more questions than there are terms.
+        #[test]
+        fn backing_up_finds_the_common_prefix(
+            common in rising(), leader in rising(), follower in rising()
+        ) {
+            let base = common.last().copied().unwrap_or(0);
+            let tail = |terms: &[Term], parity| {
+                let own = terms.iter().map(|t| base + 2 * t + parity);
+                log(&common.iter().copied().chain(own).collect::<Vec<_>>())
+            };
+            let (ours, theirs) = (tail(&leader, 0), tail(&follower, 1));
+            let mut terms = terms(&theirs);
+            terms.dedup();
+            let (mut place, mut questions) = (ours.last(), 1);
+            while !theirs.has(place) {
+                let hint = theirs.last_that_could_match(place);
+                let next = ours.last_that_could_match(hint);
+                prop_assert!(next.index < place.index && next.index >= common.len() as Index);
+                (place, questions) = (next, questions + 1);
+            }
+            prop_assert_eq!(place.index, common.len() as Index);
+            prop_assert!(questions <= terms.len() + 2);
+        }
+    }
+}

@@ -247,6 +247,8 @@ pub struct Raft {
     disk: Disk,
     /// The last entry known to be committed, and handed over.
     commit_index: Index,
+    /// Up to where the log is known to be that of the current term's leader, who does not change it.
+    verified: Index,
     state: State,
     /// The leader of the current term, once it has been heard.
     leader: Option<ServerId>,
@@ -276,6 +278,7 @@ impl Raft {
             disk: Disk::new(log.last().index),
             log,
             commit_index: 0,
+            verified: 0,
             state: State::Follower,
             leader: None,
             now: 0,

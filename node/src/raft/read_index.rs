@@ -182,7 +182,8 @@ impl Raft {
     pub(super) fn expire_reads(&mut self) {
         let start = self.now.saturating_sub(u64::from(self.config.election_ticks));
         if let State::Leader(leading) = &mut self.state {
-            let late = leading.rounds.expire(start).into_iter().filter_map(|late| late.reader.client());
+            let late =
+                leading.rounds.expire(start).into_iter().filter_map(|late| late.reader.client());
             self.effects.extend(late.map(|token| Effect::ReadFailed { token }));
         }
         let late = self.forwarded.open.extract_if(.., |_, (_, since)| *since < start);

@@ -76,7 +76,12 @@ impl Raft {
         let entries = if progress.is_free() { self.log.batch(first) } else { return None };
         progress.sent(entries.last()?.index);
         let previous = self.log.position(first.saturating_sub(1));
-        Some(Content::Append { previous, entries, commit: self.commit_index, round: rounds.current() })
+        Some(Content::Append {
+            previous,
+            entries,
+            commit: self.commit_index,
+            round: rounds.current(),
+        })
     }
 
     /// Sends a peer an append without entries.

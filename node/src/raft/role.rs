@@ -91,6 +91,7 @@ impl Raft {
     /// Enters a later term as a follower, having voted for `voted_for` or nobody in it.
     pub(super) fn enter_term(&mut self, term: Term, voted_for: Option<ServerId>) {
         self.follow(None);
+        self.verified = 0;
         self.hard_state = HardState { term, voted_for };
         self.persist(Some(self.hard_state), Vec::new());
     }

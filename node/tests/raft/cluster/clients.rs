@@ -1,0 +1,143 @@
+//! Remembers what clients asked and were told: an answer comes once, an acknowledged write stays, a refused
+//! one never happens, and a read sees all that was known to anybody when it began.
+
+use node::raft::invariants::Committed;
+use node::raft::{Effect, Index, Payload, ServerId, Token};
+use std::collections::BTreeMap;
+
+/// What a client was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The write is entry `.0`, or the read may see everything up to there.
+    Ok(Index),
+    /// It did not happen.
+    Failed,
+    /// Nobody knows.
+    Unknown,
+}
+
+struct Question {
+    server: ServerId,
+    /// The command of a write.
+    command: Option<String>,
+    /// What a read must see at least.
+    floor: Index,
+    answer: Option<Answer>,
+    /// Its server stopped before it answered.
+    orphaned: bool,
+}
+
+/// Every client.
+#[derive(Default)]
+pub(crate) struct Clients {
+    asked: BTreeMap<Token, Question>,
+    /// The greatest index that any answer has made known.
+    known: Index,
+    /// The acknowledged writes.
+    acknowledged: Vec<(Token, Index)>,
+}
+
+impl Clients {
+    pub(crate) fn writes(&mut self, server: ServerId, command: &str) -> Token {
+        self.ask(server, Some(command.to_owned()))
+    }
+
+    pub(crate) fn reads(&mut self, server: ServerId) -> Token {
+        self.ask(server, None)
+    }
+
+    fn ask(&mut self, server: ServerId, command: Option<String>) -> Token {
+        let token = self.asked.len() as Token + 1;
+        let floor = self.known;
+        let question = Question { server, command, floor, answer: None, orphaned: false };
+        self.asked.insert(token, question);
+        token
+    }
+
+    pub(crate) fn crash(&mut self, server: ServerId) {
+        let open = self.asked.values_mut().filter(|q| q.server == server && q.answer.is_none());
+        open.for_each(|question| question.orphaned = true);
+    }
+
+    pub(crate) fn unanswered(&self) -> Vec<Token> {
+        let open = self.asked.iter().filter(|(_, q)| q.answer.is_none() && !q.orphaned);
+        open.map(|(token, _)| *token).collect()
+    }
+
+    pub(crate) fn answer(&self, token: Token) -> Option<Answer> {
+        self.asked[&token].answer
+    }
+
+    /// Hears an effect of a server.
+    pub(crate) fn hear(&mut self, server: ServerId, effect: &Effect) -> Result<(), String> {
+        match effect {
+            Effect::Acknowledge { token, index } => {
+                self.acknowledged.push((*token, *index));
+                self.close(server, *token, Answer::Ok(*index))
+            }
+            Effect::Refused { token, .. } | Effect::ReadFailed { token } => {
+                self.close(server, *token, Answer::Failed)
+            }
+            Effect::Lost { token } => self.close(server, *token, Answer::Unknown),
+            Effect::ReadReady { token, index } => {
+                self.close(server, *token, Answer::Ok(*index))?;
+                self.fresh(*token, *index)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn close(&mut self, server: ServerId, token: Token, answer: Answer) -> Result<(), String> {
+        let question = self.asked.get_mut(&token).ok_or("answer to no question")?;
+        assert!(question.server == server && !question.orphaned, "answered by another life");
+        if let Some(earlier) = question.answer.replace(answer) {
+            return Err(format!("question {token} answered {earlier:?}, then {answer:?}"));
+        }
+        if let Answer::Ok(index) = answer {
+            self.known = self.known.max(index);
+        }
+        Ok(())
+    }
+
+    fn fresh(&self, token: Token, index: Index) -> Result<(), String> {
+        let floor = self.asked[&token].floor;
+        if index < floor {
+            return Err(format!(
+                "stale read: sees up to {index}, {floor} was known before it began"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether every acknowledged write is what was committed at its place, as far as that is known.
+    pub(crate) fn kept(&self, committed: &[Committed]) -> Result<(), String> {
+        for (token, index) in &self.acknowledged {
+            let Some(found) = committed.get(*index as usize - 1) else { continue };
+            if found.entry.payload != self.payload(*token) {
+                return Err(format!("lost write: {index} was acknowledged and is another entry"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether every acknowledged write, and no refused one, is committed.
+    pub(crate) fn settled(&self, committed: &[Committed]) -> Result<(), String> {
+        if let Some((_, index)) =
+            self.acknowledged.iter().find(|(_, i)| *i > committed.len() as u64)
+        {
+            return Err(format!("lost write: {index} was acknowledged and is gone"));
+        }
+        let refused = self.asked.iter().filter(|(_, q)| q.answer == Some(Answer::Failed));
+        for (token, _) in refused.filter(|(_, q)| q.command.is_some()) {
+            if committed.iter().any(|c| c.entry.payload == self.payload(*token)) {
+                return Err(format!("refused write {token} was committed"));
+            }
+        }
+        self.kept(committed)
+    }
+
+    fn payload(&self, token: Token) -> Payload {
+        let command = self.asked[&token].command.clone().unwrap_or_default();
+        Payload::Command(command.into_bytes())
+    }
+}

@@ -1,0 +1,138 @@
+//! Runs servers with disks that forget and clients that remember: what the tests of the brain have in common.
+//!
+//! A [`Machine`] keeps the laws of `raft/mod.rs` on the body's side. A [`Cluster`] looks after every step
+//! whether the servers or their answers have broken a promise. The network is the test's own.
+
+mod clients;
+mod machine;
+
+pub(crate) use clients::Answer;
+pub(crate) use machine::Machine;
+
+use clients::Clients;
+use node::raft::invariants::{Committed, Past, Server};
+use node::raft::{Bug, Config, Effect, Input, ServerId, Token};
+use std::collections::BTreeMap;
+
+/// Ticks between heartbeats in every test.
+const HEARTBEAT: u32 = 2;
+/// The shortest election timeout in every test.
+pub(crate) const ELECTION: u32 = 10;
+
+/// Servers, their clients and an onlooker.
+pub(crate) struct Cluster {
+    machines: BTreeMap<ServerId, Machine>,
+    past: Past,
+    clients: Clients,
+    harm: Option<String>,
+}
+
+impl Cluster {
+    /// Servers `1 ..= count` with empty disks.
+    pub(crate) fn new(count: u64, seed: u64, bugs: &[Bug]) -> Self {
+        let voters: Vec<_> = (1..=count).collect();
+        let config = |id| Config {
+            id,
+            voters: voters.clone(),
+            heartbeat_ticks: HEARTBEAT,
+            election_ticks: ELECTION,
+            seed,
+            unsafe_bugs: bugs.to_vec(),
+        };
+        let machines = voters.iter().map(|id| (*id, Machine::new(config(*id)))).collect();
+        Self { machines, past: Past::default(), clients: Clients::default(), harm: None }
+    }
+
+    /// All servers' names.
+    pub(crate) fn ids(&self) -> Vec<ServerId> {
+        self.machines.keys().copied().collect()
+    }
+
+    /// One server.
+    pub(crate) fn machine(&self, id: ServerId) -> &Machine {
+        &self.machines[&id]
+    }
+
+    /// What every server that runs shows.
+    pub(crate) fn servers(&self) -> Vec<Server<'_>> {
+        self.machines.values().filter_map(Machine::server).collect()
+    }
+
+    /// The first promise that was broken.
+    pub(crate) fn harm(&self) -> Option<&str> {
+        self.harm.as_deref()
+    }
+
+    /// Everything that was ever committed.
+    pub(crate) fn committed(&self) -> &[Committed] {
+        self.past.committed()
+    }
+
+    /// Gives a server an input; returns what leaves it.
+    pub(crate) fn step(&mut self, id: ServerId, input: Input) -> Vec<Effect> {
+        self.act(id, |machine| machine.step(input))
+    }
+
+    /// Makes the first `count` waiting writes of a server durable; returns what leaves it.
+    pub(crate) fn persist(&mut self, id: ServerId, count: usize) -> Vec<Effect> {
+        self.act(id, |machine| machine.persist(count))
+    }
+
+    /// Gives a client's write to a server.
+    pub(crate) fn propose(&mut self, id: ServerId, command: &str) -> (Token, Vec<Effect>) {
+        let token = self.clients.writes(id, command);
+        (token, self.step(id, Input::Propose { token, command: command.into() }))
+    }
+
+    /// Gives a client's read to a server.
+    pub(crate) fn read(&mut self, id: ServerId) -> (Token, Vec<Effect>) {
+        let token = self.clients.reads(id);
+        (token, self.step(id, Input::Read { token }))
+    }
+
+    /// Stops a server; of the writes that wait, the first `survive` reach the disk.
+    pub(crate) fn crash(&mut self, id: ServerId, survive: usize) {
+        self.clients.crash(id);
+        self.machines.get_mut(&id).expect("a server").crash(survive);
+    }
+
+    /// Starts a stopped server from its disk.
+    pub(crate) fn restart(&mut self, id: ServerId) {
+        self.act(id, |machine| {
+            machine.restart();
+            Vec::new()
+        });
+    }
+
+    /// What was not answered though its server never stopped.
+    pub(crate) fn unanswered(&self) -> Vec<Token> {
+        self.clients.unanswered()
+    }
+
+    /// How the question was answered.
+    pub(crate) fn answer(&self, token: Token) -> Option<Answer> {
+        self.clients.answer(token)
+    }
+
+    /// Looks whether all writes that were acknowledged, and none that was refused, are committed.
+    pub(crate) fn settle(&mut self) {
+        let found = self.clients.settled(self.past.committed());
+        self.harm = self.harm.take().or(found.err());
+    }
+
+    fn act(
+        &mut self,
+        id: ServerId,
+        action: impl FnOnce(&mut Machine) -> Vec<Effect>,
+    ) -> Vec<Effect> {
+        let effects = action(self.machines.get_mut(&id).expect("a server"));
+        let answers = effects.iter().try_for_each(|effect| self.clients.hear(id, effect));
+        let servers: Vec<_> = self.machines.values().filter_map(Machine::server).collect();
+        let promises = self.past.observe(&servers).map_err(|violation| violation.to_string());
+        let kept = self.clients.kept(self.past.committed());
+        if self.harm.is_none() {
+            self.harm = promises.and(answers).and(kept).err();
+        }
+        effects
+    }
+}

@@ -1,0 +1,69 @@
+//! Tells a server things that no sane peer would say: it may believe them, but it does not fall over.
+
+use node::raft::{Config, Content, Effect, Entry, Input, Message, Payload, Position, Raft, Stored};
+use proptest::prelude::*;
+
+/// A number of the size that occurs, or of the size that overflows.
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![8 => 0u64..6, 1 => u64::MAX - 2..=u64::MAX]
+}
+
+fn position() -> impl Strategy<Value = Position> {
+    (number(), number()).prop_map(|(term, index)| Position { term, index })
+}
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let noop = |(term, index)| Entry { term, index, payload: Payload::Noop };
+    (number(), number()).prop_map(noop)
+}
+
+fn content() -> impl Strategy<Value = Content> {
+    let append = (position(), prop::collection::vec(entry(), 0..4), number(), number());
+    prop_oneof![
+        (any::<bool>(), position()).prop_map(|(pre, last)| Content::RequestVote { pre, last }),
+        any::<(bool, bool)>().prop_map(|(pre, granted)| Content::Vote { pre, granted }),
+        append.prop_map(|(previous, entries, commit, round)| Content::Append {
+            previous,
+            entries,
+            commit,
+            round
+        }),
+        (number(), number()).prop_map(|(index, round)| Content::Matched { index, round }),
+        (number(), position(), number()).prop_map(|(rejected, hint, round)| Content::Conflict {
+            rejected,
+            hint,
+            round
+        }),
+        Just(Content::Outdated),
+        number().prop_map(|request| Content::ReadIndex { request }),
+        (number(), prop::option::of(number()))
+            .prop_map(|(request, index)| Content::ReadIndexReply { request, index }),
+    ]
+}
+
+fn input() -> impl Strategy<Value = Input> {
+    let message = (number(), content()).prop_map(|(term, content)| Message { term, content });
+    let receive = (0u64..5, message).prop_map(|(from, message)| Input::Receive { from, message });
+    prop_oneof![
+        4 => Just(Input::Tick),
+        8 => receive,
+        1 => number().prop_map(|token| Input::Propose { token, command: Vec::new() }),
+        1 => number().prop_map(|token| Input::Read { token }),
+        2 => number().prop_map(|sequence| Input::Persisted { sequence }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_message_makes_a_server_panic(inputs in prop::collection::vec(input(), 0..120)) {
+        let (heartbeat_ticks, election_ticks) = (1, 2);
+        let voters = vec![1, 2, 3];
+        let unsafe_bugs = Vec::new();
+        let config = Config { id: 1, voters, heartbeat_ticks, election_ticks, seed: 1, unsafe_bugs };
+        let mut raft = Raft::new(config, Stored::default());
+        let mut effects: Vec<Effect> = Vec::new();
+        for input in inputs {
+            raft.step(input, &mut effects);
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! Plays the scripts of `tests/transcripts` and compares what the servers do, line by line, with what the
+//! script says they did. `REWRITE=1 cargo test` writes the scripts anew; commit only what you understand.
+//!
+//! A line `> command` is played, `#` begins a comment, everything else is what the last command showed:
+//!
+//! ```text
+//! > cluster 3 [BUG…]      new servers 1, 2, 3 with empty disks
+//! > tick 1 10             ten ticks of server 1's clock
+//! > campaign 1            ticks until server 1, no leader, seeks election
+//! > deliver 1 2 [N]       server 2 receives what server 1 sent it, or the oldest N of that
+//! > repeat 1 2            what server 1 sent to server 2 is under way twice
+//! > drop 1 2              what server 1 sent to server 2 is lost
+//! > persist 1 [N]         server 1's waiting writes become durable, or the oldest N of them
+//! > crash 1 [N]           server 1 stops; only the oldest N of its waiting writes survive
+//! > restart 1             server 1 starts from its disk
+//! > propose 1 x           a client writes x at server 1
+//! > read 1                a client reads at server 1
+//! > stabilize [1 2]       all (or these) write and deliver until nothing is left; shows no messages
+//! > status                what every server is, and its log as term.index
+//! > verdict               whether a promise has been broken
+//! > again without bugs    plays everything since `cluster` once more, without the bugs
+//! ```
+
+use crate::cluster::Cluster;
+use node::raft::{Bug, Content, Effect, Entry, Input, Message, Payload, ServerId, Token};
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// What is being played.
+struct Stage {
+    cluster: Cluster,
+    links: BTreeMap<(ServerId, ServerId), VecDeque<Message>>,
+    names: BTreeMap<Token, String>,
+    /// Reads that wait until their server has applied enough.
+    reads: Vec<(ServerId, Token, u64)>,
+    /// What has been played since `cluster`.
+    script: Vec<String>,
+    /// Whether messages are shown.
+    loud: bool,
+    harmed: bool,
+    shown: Vec<String>,
+}
+
+impl Stage {
+    fn new(count: u64, bugs: &[Bug]) -> Self {
+        Self {
+            cluster: Cluster::new(count, 1, bugs),
+            links: BTreeMap::new(),
+            names: BTreeMap::new(),
+            reads: Vec::new(),
+            script: Vec::new(),
+            loud: true,
+            harmed: false,
+            shown: Vec::new(),
+        }
+    }
+
+    fn play(&mut self, command: &str) -> Vec<String> {
+        let words: Vec<_> = command.split_whitespace().collect();
+        if words == ["again", "without", "bugs"] {
+            return self.again();
+        }
+        if let ["cluster", count, bugs @ ..] = words.as_slice() {
+            let bugs: Vec<_> = bugs.iter().map(|b| Bug::named(b).expect("a bug")).collect();
+            *self = Self::new(count.parse().expect("a number"), &bugs);
+        }
+        self.script.push(command.to_owned());
+        self.loud = words[0] != "stabilize";
+        self.act(&words);
+        self.show_harm();
+        std::mem::take(&mut self.shown)
+    }
+
+    fn act(&mut self, words: &[&str]) {
+        let number = |place: usize| words.get(place).and_then(|word| word.parse().ok());
+        let id = number(1).unwrap_or(0);
+        let limit = |place: usize| number(place).map_or(usize::MAX, |n| n as usize);
+        match words[0] {
+            "cluster" => {}
+            "tick" => (0..limit(2)).for_each(|_| self.step(id, Input::Tick)),
+            "campaign" => self.campaign(id),
+            "deliver" => self.deliver(id, limit(2) as ServerId, limit(3)),
+            "repeat" => self.repeat(id, limit(2) as ServerId),
+            "drop" => drop(self.links.remove(&(id, limit(2) as ServerId))),
+            "persist" => self.persist(id, limit(2)),
+            "crash" => self.cluster.crash(id, number(2).unwrap_or(0) as usize),
+            "restart" => self.cluster.restart(id),
+            "propose" => self.propose(id, words[2]),
+            "read" => self.read(id),
+            "stabilize" => self.stabilize(&words[1..]),
+            "status" => self.status(),
+            "verdict" => self.verdict(),
+            other => panic!("no such command: {other}"),
+        }
+    }
+
+    fn step(&mut self, id: ServerId, input: Input) {
+        let effects = self.cluster.step(id, input);
+        self.see(id, effects);
+    }
+
+    fn campaign(&mut self, id: ServerId) {
+        let asks = |effect: &Effect| matches!(effect, Effect::Persist(_) | Effect::Send { .. });
+        loop {
+            let effects = self.cluster.step(id, Input::Tick);
+            let begins = effects.iter().any(asks);
+            self.see(id, effects);
+            if begins {
+                return;
+            }
+        }
+    }
+
+    fn deliver(&mut self, from: ServerId, to: ServerId, count: usize) {
+        let mut link = self.links.remove(&(from, to)).unwrap_or_default();
+        for message in link.drain(..count.min(link.len())).collect::<Vec<_>>() {
+            self.step(to, Input::Receive { from, message });
+        }
+        if !link.is_empty() {
+            self.links.insert((from, to), link);
+        }
+    }
+
+    fn repeat(&mut self, from: ServerId, to: ServerId) {
+        let link = self.links.entry((from, to)).or_default();
+        link.extend(link.clone());
+    }
+
+    fn persist(&mut self, id: ServerId, count: usize) {
+        let effects = self.cluster.persist(id, count);
+        self.see(id, effects);
+    }
+
+    fn propose(&mut self, id: ServerId, command: &str) {
+        let (token, effects) = self.cluster.propose(id, command);
+        self.names.insert(token, command.to_owned());
+        self.see(id, effects);
+    }
+
+    fn read(&mut self, id: ServerId) {
+        let (token, effects) = self.cluster.read(id);
+        self.names.insert(token, format!("read {token}"));
+        self.see(id, effects);
+    }
+
+    fn stabilize(&mut self, among: &[&str]) {
+        let mut ids: Vec<ServerId> = among.iter().map(|id| id.parse().expect("a server")).collect();
+        if ids.is_empty() {
+            ids = self.cluster.ids();
+        }
+        loop {
+            let busy = ids.iter().find(|id| self.cluster.machine(**id).waiting() > 0);
+            let within =
+                |(from, to): &&(ServerId, ServerId)| ids.contains(from) && ids.contains(to);
+            let link = self.links.keys().find(within).copied();
+            match (busy, link) {
+                (Some(id), _) => self.persist(*id, usize::MAX),
+                (None, Some((from, to))) => self.deliver(from, to, usize::MAX),
+                (None, None) => return,
+            }
+        }
+    }
+
+    fn status(&mut self) {
+        for id in self.cluster.ids() {
+            let line = match self.cluster.machine(id).server() {
+                None => format!("{id}: down"),
+                Some(s) => {
+                    let log = list(s.log.iter().map(entry));
+                    format!(
+                        "{id}: {:?} term {} commit {} log [{log}]",
+                        s.role, s.term, s.commit_index
+                    )
+                }
+            };
+            self.shown.push(line);
+        }
+    }
+
+    fn verdict(&mut self) {
+        self.cluster.settle();
+        let verdict = self.cluster.harm().map(|harm| format!("BROKEN: {harm}"));
+        self.shown.push(verdict.unwrap_or("every promise was kept".to_owned()));
+    }
+
+    fn again(&mut self) -> Vec<String> {
+        let script = std::mem::take(&mut self.script);
+        let count = self.cluster.ids().len();
+        let mut shown = Vec::new();
+        for command in &script {
+            let command =
+                if command.starts_with("cluster") { &format!("cluster {count}") } else { command };
+            shown.push(format!("| > {command}"));
+            shown.extend(self.play(command).into_iter().map(|line| format!("| {line}")));
+        }
+        shown
+    }
+
+    fn show_harm(&mut self) {
+        if let (Some(harm), false) = (self.cluster.harm(), self.harmed) {
+            self.shown.push(format!("!! {harm}"));
+            self.harmed = true;
+        }
+    }
+
+    fn see(&mut self, id: ServerId, effects: Vec<Effect>) {
+        for effect in effects {
+            if let Some(line) = self.describe(id, &effect) {
+                self.shown.push(format!("{id} {line}"));
+            }
+            if let Effect::Send { to, message, .. } = effect {
+                self.links.entry((id, to)).or_default().push_back(message);
+            }
+            self.serve(id);
+        }
+    }
+
+    fn describe(&mut self, id: ServerId, effect: &Effect) -> Option<String> {
+        let name = |token: &Token| self.names.get(token).cloned().unwrap_or_default();
+        Some(match effect {
+            Effect::Persist(_) | Effect::Send { .. } if !self.loud => return None,
+            Effect::Persist(write) => {
+                let mut line = format!("writes #{}:", write.sequence);
+                if let Some(hard) = write.hard_state {
+                    let vote = hard.voted_for.map_or("nobody".to_owned(), |id| id.to_string());
+                    let _ = write!(line, " term {} vote {vote}", hard.term);
+                }
+                write.entries.iter().for_each(|e| _ = write!(line, " {}", entry(e)));
+                line
+            }
+            Effect::Send { to, message, .. } => format!("-> {to} {}", speak(message)),
+            Effect::Commit { entries } => format!("commits {}", list(entries.iter().map(entry))),
+            Effect::Acknowledge { token, index } => {
+                format!("acknowledges {} at {index}", name(token))
+            }
+            Effect::Refused { token, leader } => {
+                let hint = leader.map_or("no leader known".to_owned(), |id| format!("ask {id}"));
+                format!("refuses {}: {hint}", name(token))
+            }
+            Effect::Lost { token } => {
+                format!("cannot tell any more what becomes of {}", name(token))
+            }
+            Effect::ReadReady { token, index } => {
+                self.reads.push((id, *token, *index));
+                return None;
+            }
+            Effect::ReadFailed { token } => format!("fails {}", name(token)),
+            Effect::Changed(status) => {
+                let leader = status.leader.map_or(String::new(), |id| format!(" under {id}"));
+                format!("is {:?} in term {}{leader}", status.role, status.term)
+            }
+        })
+    }
+
+    /// Serves the reads whose index a server has applied.
+    fn serve(&mut self, id: ServerId) {
+        let applied = self.cluster.machine(id).applied();
+        let commands = applied.iter().filter(|entry| entry.payload != Payload::Noop);
+        let seen = list(commands.map(command));
+        let due =
+            |read: &mut (ServerId, Token, u64)| read.0 == id && read.2 <= applied.len() as u64;
+        for (_, token, index) in self.reads.extract_if(.., due) {
+            self.shown
+                .push(format!("{id} serves {}: sees [{seen}] at {index}", self.names[&token]));
+        }
+    }
+}
+
+fn list(words: impl Iterator<Item = String>) -> String {
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn command(entry: &Entry) -> String {
+    match &entry.payload {
+        Payload::Noop => String::new(),
+        Payload::Command(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
+/// An entry as term.index=command.
+fn entry(entry: &Entry) -> String {
+    let place = format!("{}.{}", entry.term, entry.index);
+    match command(entry) {
+        noop if noop.is_empty() => place,
+        command => format!("{place}={command}"),
+    }
+}
+
+fn speak(message: &Message) -> String {
+    let content = match &message.content {
+        Content::RequestVote { pre: true, last } => {
+            format!("would you vote for me? log ends {}.{}", last.term, last.index)
+        }
+        Content::RequestVote { pre: false, last } => {
+            format!("vote for me, log ends {}.{}", last.term, last.index)
+        }
+        Content::Vote { pre, granted } => {
+            let word = if *granted { "yes" } else { "no" };
+            if *pre { format!("pre-vote {word}") } else { format!("vote {word}") }
+        }
+        Content::Append { previous, entries, commit, round } => {
+            let entries = list(entries.iter().map(entry));
+            let after = format!("after {}.{}", previous.term, previous.index);
+            format!("append [{entries}] {after} commit {commit} round {round}")
+        }
+        Content::Matched { index, round } => format!("matched {index} round {round}"),
+        Content::Conflict { rejected, hint, round } => {
+            format!("lack {rejected}, try {}.{} round {round}", hint.term, hint.index)
+        }
+        Content::Outdated => "your term is over".to_owned(),
+        Content::ReadIndex { .. } => "read index?".to_owned(),
+        Content::ReadIndexReply { index, .. } => match index {
+            Some(index) => format!("read index {index}"),
+            None => "not mine to say".to_owned(),
+        },
+    };
+    format!("(term {}) {content}", message.term)
+}
+
+/// The script with what its commands show now.
+fn played(script: &str) -> String {
+    let mut stage = Stage::new(1, &[]);
+    let mut lines = Vec::new();
+    for line in script.lines() {
+        if let Some(command) = line.strip_prefix("> ") {
+            lines.push(line.to_owned());
+            lines.extend(stage.play(command));
+        } else if line.is_empty() || line.starts_with('#') {
+            lines.push(line.to_owned());
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+fn scripts() -> Vec<(std::path::PathBuf, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+    let files = std::fs::read_dir(folder).expect("the transcripts");
+    let mut paths: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    paths.sort();
+    let read = |path: std::path::PathBuf| {
+        let text = std::fs::read_to_string(&path).expect("a transcript");
+        (path, text)
+    };
+    paths.into_iter().map(read).collect()
+}
+
+#[test]
+fn the_transcripts_are_what_happens() {
+    let rewrite = std::env::var_os("REWRITE").is_some();
+    for (path, script) in scripts() {
+        let now = played(&script);
+        if rewrite {
+            std::fs::write(&path, now).expect("a transcript");
+        } else {
+            let difference = script.lines().zip(now.lines()).enumerate().find(|(_, (a, b))| a != b);
+            assert!(script == now, "{}: {difference:?}; see REWRITE=1", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_bug_has_a_transcript_that_shows_harm_and_none_without_it() {
+    let scripts = scripts();
+    for (_, name, _) in node::raft::BUGS {
+        let file = format!("bug-{name}.txt");
+        let script = scripts.iter().find(|(path, _)| path.ends_with(&file));
+        let (_, text) = script.unwrap_or_else(|| panic!("{file} is missing"));
+        assert!(text.lines().any(|line| line.starts_with("!! ")), "{file} shows no harm");
+        assert!(text.ends_with("| every promise was kept\n"), "{file}: harm without the bug");
+    }
+}
