@@ -1,0 +1,93 @@
+//! Tries what a run needs on this machine and says what is missing and what to do about it.
+//!
+//! Nothing is guessed from `/proc` or from version numbers: the very code that a run uses makes namespaces, a
+//! network of two hosts with a one-way cut in it, and proxies, in processes that end right away.
+
+use super::sandbox;
+use crate::net::plan::{HostId, LinkPlan};
+use crate::net::{Backend, Fabric, PairEvidence, try_filter};
+use anyhow::{Context as _, Result, ensure};
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// Long enough for several probes of every link.
+const WATCH: Duration = Duration::from_millis(450);
+
+/// One thing that was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// What it is.
+    pub(crate) name: &'static str,
+    /// It works.
+    pub(crate) ok: bool,
+    /// What was seen, or why it does not work and what to do about it.
+    pub(crate) detail: String,
+}
+
+/// Tries everything, each thing in a process of its own. Must be called while this process has but one thread.
+pub(crate) fn examine() -> Vec<Row> {
+    let spaces = || Ok("user, mount, pid, network, hostname and ipc namespaces".to_owned());
+    vec![
+        row("namespaces", in_sandbox(&spaces)),
+        row("nf_tables", in_sandbox(&filter)),
+        row("bridge", in_sandbox(&|| asynchronously(bridge()))),
+        row("proxies", asynchronously(proxies())),
+    ]
+}
+
+fn row(name: &'static str, tried: Result<String>) -> Row {
+    let ok = tried.is_ok();
+    Row { name, ok, detail: tried.unwrap_or_else(|error| format!("{error:#}")) }
+}
+
+/// What `attempt` says when it runs in a sandbox.
+fn in_sandbox(attempt: &dyn Fn() -> Result<String>) -> Result<String> {
+    let (mut outside, inside) = UnixStream::pair().context("no socket to hear from the sandbox")?;
+    let told = contained(attempt, inside)?;
+    let mut text = String::new();
+    outside.read_to_string(&mut text).context("the sandbox cannot be heard")?;
+    ensure!(told == 0, "{text}");
+    Ok(text)
+}
+
+fn contained(attempt: &dyn Fn() -> Result<String>, inside: UnixStream) -> Result<i32> {
+    let body = || {
+        let tried = attempt();
+        let code = i32::from(tried.is_err());
+        let text = tried.unwrap_or_else(|error| format!("{error:#}"));
+        if (&inside).write_all(text.as_bytes()).is_ok() { code } else { 255 }
+    };
+    sandbox::contain(&body)?.map_err(anyhow::Error::msg)
+}
+
+fn asynchronously(attempt: impl Future<Output = Result<String>>) -> Result<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("tokio does not start")?.block_on(attempt)
+}
+
+fn filter() -> Result<String> {
+    try_filter().map(|()| "rules in the bridge family, over netlink".to_owned())
+}
+
+async fn bridge() -> Result<String> {
+    let begin = Instant::now();
+    let fabric = Fabric::build(Backend::Bridge, 2).await?;
+    let built = begin.elapsed().as_millis();
+    let one_way = LinkPlan { cuts: [(HostId(0), HostId(1))].into() };
+    let cut = fabric.apply(&one_way).await?.took.as_millis();
+    let mark = fabric.mark();
+    tokio::time::sleep(WATCH).await;
+    let bit = fabric.since(&mark).await?.iter().all(|pair| is_as_wanted(&one_way, pair));
+    ensure!(bit, "a one-way cut did not hold or held both ways; use --net proxy");
+    Ok(format!("two hosts in {built} ms, a one-way cut in {cut} ms"))
+}
+
+fn is_as_wanted(plan: &LinkPlan, pair: &PairEvidence) -> bool {
+    let is_cut = plan.cuts.contains(&(pair.from, pair.to));
+    pair.offered > 0 && (pair.delivered == 0) == is_cut && (pair.dropped > 0) == is_cut
+}
+
+async fn proxies() -> Result<String> {
+    Ok(Fabric::build(Backend::Proxy, 2).await?.describe())
+}

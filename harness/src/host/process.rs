@@ -1,0 +1,283 @@
+//! Starts, signals and observes one replica; it never outlives its [`Replica`], nor the controller.
+//!
+//! A replica leads a process group of its own, so that what it starts is killed, stopped and resumed with it.
+//! Its group is only signalled while its leader is not reaped yet: until then no other process can get that number.
+
+use super::thread::Host;
+use anyhow::{Context as _, Result, anyhow, ensure};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long the rest of a killed group may take to vanish.
+const VANISH: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(1);
+
+/// One running server; killed when dropped.
+pub(crate) struct Replica {
+    child: Child,
+    exit: Option<ExitStatus>,
+}
+
+/// What the kernel says of a process at one moment, from `/proc/PID/stat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sample {
+    /// The process, as numbered in the sandbox.
+    pub(crate) pid: i32,
+    /// When it started, in clock ticks since boot: together with the pid this names a process for good.
+    pub(crate) start_time: u64,
+    /// `R` running, `S` sleeping, `T` stopped, `Z` dead but not reaped, …
+    pub(crate) state: char,
+    /// User and system time of all its threads, in clock ticks.
+    pub(crate) cpu_ticks: u64,
+}
+
+impl Sample {
+    /// It is stopped by a signal or a tracer.
+    pub(crate) fn is_stopped(&self) -> bool {
+        matches!(self.state, 'T' | 't')
+    }
+}
+
+impl Replica {
+    /// Starts a program on a host; what it prints is appended to the log.
+    pub(crate) fn spawn(
+        host: &Host,
+        program: &Path,
+        args: &[OsString],
+        log: &Path,
+    ) -> Result<Self> {
+        let mut command = Command::new(program);
+        let out = File::options().create(true).append(true).open(log);
+        let out = out.with_context(|| format!("the log {} cannot be opened", log.display()))?;
+        let err = out.try_clone().context("the log cannot be opened a second time")?;
+        command.args(args).env_remove(super::sandbox::MARKER).process_group(0);
+        command.stdin(Stdio::null()).stdout(out).stderr(err);
+        die_with_parent(&mut command);
+        let spawned = host.run(move || command.spawn())?;
+        let child = spawned.with_context(|| {
+            format!(
+                "{} cannot be started; does it exist and may it be executed?",
+                program.display()
+            )
+        })?;
+        Ok(Self { child, exit: None })
+    }
+
+    /// Kills the replica and all it started, and waits until they are gone.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        if self.exit.is_none() {
+            self.end().context("the killed replica cannot be waited for")?;
+        }
+        Ok(())
+    }
+
+    /// Asks the replica to end, and kills it when it has not after `patience`.
+    pub(crate) async fn terminate(&mut self, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        if self.exited().is_none() {
+            self.signal(Signal::SIGTERM)?;
+            self.signal(Signal::SIGCONT)?;
+        }
+        while self.exited().is_none() && Instant::now() < deadline {
+            tokio::time::sleep(POLL).await;
+        }
+        self.kill()
+    }
+
+    /// Stops the replica wherever it is.
+    pub(crate) fn pause(&mut self) -> Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets a stopped replica go on.
+    pub(crate) fn resume(&mut self) -> Result<()> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    /// What the kernel says of it now; an error once it has exited.
+    pub(crate) fn sample(&mut self) -> Result<Sample> {
+        self.ensure_alive()?;
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = std::fs::read(&path).with_context(|| format!("{path} cannot be read"))?;
+        parse(&stat).ok_or_else(|| anyhow!("{path} is not of the form proc(5) describes"))
+    }
+
+    /// How the replica ended, once it has.
+    pub(crate) fn exited(&mut self) -> Option<String> {
+        if self.exit.is_none() && self.is_dead() && self.end().is_err() {
+            return Some("its exit status was lost".to_owned());
+        }
+        self.exit.as_ref().map(ToString::to_string)
+    }
+
+    fn signal(&mut self, signal: Signal) -> Result<()> {
+        self.ensure_alive()?;
+        let sent = killpg(self.group(), signal);
+        sent.with_context(|| format!("{signal} cannot be sent to pid {}", self.child.id()))
+    }
+
+    fn ensure_alive(&mut self) -> Result<()> {
+        let exit = self.exited();
+        ensure!(exit.is_none(), "the replica has ended ({})", exit.unwrap_or_default());
+        Ok(())
+    }
+
+    fn group(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    fn is_dead(&self) -> bool {
+        let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        !matches!(waitid(Id::Pid(self.group()), look), Ok(WaitStatus::StillAlive))
+    }
+
+    /// Kills whatever is left of the group, then reaps its leader.
+    fn end(&mut self) -> std::io::Result<()> {
+        let killed = killpg(self.group(), Signal::SIGKILL);
+        self.exit = Some(self.child.wait()?);
+        let deadline = Instant::now() + VANISH;
+        while killed.is_ok()
+            && killpg(self.group(), None) != Err(Errno::ESRCH)
+            && Instant::now() < deadline
+        {
+            std::thread::sleep(POLL);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        if let Err(error) = self.kill() {
+            eprintln!("harness: {error:#}");
+        }
+    }
+}
+
+/// Has the kernel kill the child when the thread that starts it ends.
+fn die_with_parent(command: &mut Command) {
+    let parent = Pid::this();
+    let arm = move || {
+        nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // The parent may have died before the signal was armed.
+        if Pid::parent() == parent { Ok(()) } else { Err(Errno::ESRCH.into()) }
+    };
+    #[expect(unsafe_code, reason = "std offers no parent-death signal")]
+    // SAFETY: between fork and exec the closure makes two system calls and neither allocates nor locks.
+    unsafe {
+        command.pre_exec(arm);
+    }
+}
+
+/// Reads `/proc/PID/stat`, whose second field may itself hold spaces and parentheses.
+fn parse(stat: &[u8]) -> Option<Sample> {
+    let stat = String::from_utf8_lossy(stat);
+    let pid = stat.split(' ').next()?.parse().ok()?;
+    let fields: Vec<&str> = stat[stat.rfind(')')? + 1..].split_ascii_whitespace().collect();
+    // `fields[0]` is the third field of proc(5).
+    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    Some(Sample {
+        pid,
+        start_time: number(22)?,
+        state: fields.first()?.chars().next()?,
+        cpu_ticks: number(14)? + number(15)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(host: &Host, script: &str) -> Replica {
+        let args = ["-c", script].map(OsString::from);
+        Replica::spawn(host, Path::new("/bin/sh"), &args, Path::new("/dev/null"))
+            .expect("it starts")
+    }
+
+    fn sampled(replica: &mut Replica, wanted: fn(&Sample) -> bool) -> Sample {
+        for _ in 0..1000 {
+            let sample = replica.sample().expect("it lives");
+            if wanted(&sample) {
+                return sample;
+            }
+            std::thread::sleep(POLL);
+        }
+        panic!("it never came to that state")
+    }
+
+    #[test]
+    fn a_name_with_spaces_and_parentheses_is_read() {
+        let stat = b"42 (a) b (c) T 1 42 42 0 -1 4 1 2 3 4 50 60 7 8 20 0 1 0 9900 1 2";
+        let sample = Sample { pid: 42, start_time: 9900, state: 'T', cpu_ticks: 110 };
+        assert_eq!(parse(stat), Some(sample));
+        assert!(sample.is_stopped());
+    }
+
+    #[test]
+    fn a_torn_stat_is_no_sample() {
+        assert_eq!(parse(b"42 (sh) S 1 42"), None);
+        assert_eq!(parse(b""), None);
+    }
+
+    #[test]
+    fn a_paused_replica_stands_still_and_a_resumed_one_goes_on() {
+        let host = Host::shared("n1").expect("a thread starts");
+        let mut replica = shell(&host, "while :; do :; done");
+        replica.pause().expect("it stops");
+        let begin = sampled(&mut replica, Sample::is_stopped);
+        std::thread::sleep(Duration::from_millis(60));
+        assert_eq!(replica.sample().expect("it lives"), begin);
+        replica.resume().expect("it goes on");
+        sampled(&mut replica, |sample| sample.state == 'R');
+    }
+
+    #[test]
+    fn a_kill_takes_the_children_along_and_is_seen() {
+        let host = Host::shared("n1").expect("a thread starts");
+        let mut replica = shell(&host, "sleep 1000 & sleep 1000");
+        assert_eq!(replica.exited(), None);
+        let group = replica.group();
+        replica.kill().expect("it dies");
+        assert_eq!(replica.exited().as_deref(), Some("signal: 9 (SIGKILL)"));
+        assert_eq!(killpg(group, None), Err(Errno::ESRCH));
+        assert!(replica.pause().is_err(), "the dead are not signalled");
+    }
+
+    #[test]
+    fn an_exit_nobody_asked_for_is_told() {
+        let host = Host::shared("n1").expect("a thread starts");
+        let mut replica = shell(&host, "exit 3");
+        while replica.exited().is_none() {
+            std::thread::sleep(POLL);
+        }
+        assert_eq!(replica.exited().as_deref(), Some("exit status: 3"));
+    }
+
+    #[test]
+    fn what_a_host_started_dies_with_its_thread() {
+        let host = Host::shared("n1").expect("a thread starts");
+        let mut replica = shell(&host, "sleep 1000");
+        drop(host);
+        while replica.exited().is_none() {
+            std::thread::sleep(POLL);
+        }
+        assert_eq!(replica.exited().as_deref(), Some("signal: 9 (SIGKILL)"));
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_ignores_a_request_to_end_is_killed() {
+        let host = Host::shared("n1").expect("a thread starts");
+        let mut replica = shell(&host, "trap '' TERM; while :; do :; done");
+        std::thread::sleep(Duration::from_millis(50));
+        replica.terminate(Duration::from_millis(50)).await.expect("it ends");
+        assert_eq!(replica.exited().as_deref(), Some("signal: 9 (SIGKILL)"));
+    }
+}

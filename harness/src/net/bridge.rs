@@ -1,0 +1,204 @@
+//! Builds a kernel bridge with one port per host, each host in a network namespace of its own, and cuts it.
+//!
+//! The controller is on the bridge itself, at 10.77.0.1: its connections pass no forward hook and are never cut.
+//! Everything lives in the sandbox's namespaces and goes with them; nothing has to be taken down.
+
+use super::filter::Filter;
+use super::nft::Cut;
+use super::plan::{HostId, LinkPlan};
+use super::probe::Probes;
+use super::{Port, Tally};
+use crate::host::thread::Host;
+use anyhow::{Context as _, Result};
+use futures_util::TryStreamExt as _;
+use futures_util::future::try_join_all;
+use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth, new_connection};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+const BRIDGE: &str = "br0";
+const PREFIX: u8 = 24;
+/// The hosts follow from here.
+const FIRST: u8 = 11;
+const CLIENT_PORT: u16 = 7001;
+const PEER_PORT: u16 = 7002;
+const PROBE_PORT: u16 = 7003;
+
+/// A bridge and its ports.
+pub(super) struct Bridge {
+    filter: Arc<Mutex<Filter>>,
+    probes: Probes,
+    /// The index of the bridge port to each host.
+    ports: Vec<u32>,
+}
+
+impl Bridge {
+    /// Joins the hosts and waits until every link carries datagrams.
+    pub(super) async fn build(hosts: &[Host]) -> Result<Self> {
+        let (connection, links, _) = new_connection().context("the kernel has no rtnetlink")?;
+        let driver = tokio::spawn(connection);
+        let ports = join(&links, hosts).await;
+        driver.abort();
+        let ports = ports?;
+        let filter = Filter::install()?;
+        let sockets = hosts.iter().enumerate().map(|(i, host)| settle(host, id(i)));
+        let probes = Probes::start(sockets.collect::<Result<_>>()?, probe_address).await?;
+        Ok(Self { filter: Arc::new(Mutex::new(filter)), probes, ports })
+    }
+
+    /// Makes exactly these cuts, in one transaction.
+    pub(super) async fn apply(&self, plan: &LinkPlan) -> Result<()> {
+        let port = |host: HostId| {
+            let port = self.ports.get(usize::from(host.0)).copied();
+            port.with_context(|| format!("there is no host {host} in this network"))
+        };
+        let cut = |(from, to): &(HostId, HostId)| {
+            Ok(Cut { from: *from, to: *to, ports: (port(*from)?, port(*to)?) })
+        };
+        let cuts = plan.cuts.iter().map(cut).collect::<Result<Vec<_>>>()?;
+        self.with_filter(move |filter| filter.replace(&cuts)).await
+    }
+
+    /// Where the probes stand, and what all rules before the present ones dropped.
+    pub(super) fn mark(&self) -> Vec<Tally> {
+        let filter = self.filter.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = self.probes.mark().into_iter();
+        let pair = |(pair, offered)| {
+            let dropped = filter.banked().get(&pair).copied().unwrap_or_default();
+            Tally { offered, delivered: 0, dropped }
+        };
+        self.pairs().zip(next).map(pair).collect()
+    }
+
+    /// What was offered, arrived and was dropped since the mark.
+    pub(super) async fn since(&self, mark: &[Tally]) -> Result<Vec<Tally>> {
+        let dropped = self.with_filter(|filter| filter.dropped()).await?;
+        let probes = self.probes.since(mark.iter().map(|tally| tally.offered));
+        let pair =
+            |((pair, (offered, delivered)), mark): (((HostId, HostId), (u64, u64)), &Tally)| {
+                let dropped = dropped.get(&pair).copied().unwrap_or_default() - mark.dropped;
+                Tally { offered, delivered, dropped }
+            };
+        Ok(self.pairs().zip(probes).zip(mark).map(pair).collect())
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (HostId, HostId)> {
+        super::plan::pairs(id(self.ports.len()).0)
+    }
+
+    /// The kernel takes milliseconds over a change; workers of tokio's have better to do.
+    async fn with_filter<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Filter) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let filter = Arc::clone(&self.filter);
+        let locked = move || job(&mut filter.lock().unwrap_or_else(PoisonError::into_inner));
+        tokio::task::spawn_blocking(locked).await.context("the change of links panicked")?
+    }
+}
+
+/// Where a replica on `host` listens.
+pub(super) fn address(host: HostId, port: Port) -> SocketAddr {
+    let port = match port {
+        Port::Client => CLIENT_PORT,
+        Port::Peer => PEER_PORT,
+    };
+    SocketAddr::new(ip(host), port)
+}
+
+/// What such a network is made of.
+pub(super) fn describe(count: usize) -> String {
+    let last = ip(id(count.saturating_sub(1)));
+    format!("kernel bridge {BRIDGE} 10.77.0.1/{PREFIX}, {count} hosts {} to {last}", ip(HostId(0)))
+}
+
+fn probe_address(host: HostId) -> SocketAddr {
+    SocketAddr::new(ip(host), PROBE_PORT)
+}
+
+fn ip(host: HostId) -> IpAddr {
+    Ipv4Addr::new(10, 77, 0, FIRST.saturating_add(host.0)).into()
+}
+
+fn id(index: usize) -> HostId {
+    HostId(u8::try_from(index).unwrap_or(u8::MAX))
+}
+
+/// Makes the bridge and a port to each host; the indexes of the ports.
+async fn join(links: &Handle, hosts: &[Host]) -> Result<Vec<u32>> {
+    up(links, "lo").await?;
+    let bridge = LinkBridge::new(BRIDGE).up().build();
+    links.link().add(bridge).execute().await.context(
+        "the kernel makes no bridge (CONFIG_BRIDGE; as root try `modprobe bridge`), use --net proxy",
+    )?;
+    let bridge = index(links, BRIDGE).await?;
+    let own = Ipv4Addr::new(10, 77, 0, 1).into();
+    links.address().add(bridge, own, PREFIX).execute().await.context("br0 takes no address")?;
+    try_join_all(hosts.iter().enumerate().map(|(i, host)| port(links, bridge, id(i), host))).await
+}
+
+/// Makes one port of the bridge and moves its other end into the host.
+async fn port(links: &Handle, bridge: u32, id: HostId, host: &Host) -> Result<u32> {
+    let (near, far) = (format!("v{}", id.0), format!("p{}", id.0));
+    let pair = LinkVeth::new(&near, &far).controller(bridge).up().build();
+    let made = links.link().add(pair).execute().await;
+    made.with_context(|| {
+        format!("no link to {id} (CONFIG_VETH; as root try `modprobe veth`), use --net proxy")
+    })?;
+    let network = host.network()?;
+    let far = LinkUnspec::new_with_index(index(links, &far).await?);
+    let moved = far.name("eth0").setns_by_fd(network.as_raw_fd()).build();
+    let moved = links.link().set(moved).execute().await;
+    moved.with_context(|| format!("the link to {id} cannot be moved into its namespace"))?;
+    index(links, &near).await
+}
+
+async fn index(links: &Handle, name: &str) -> Result<u32> {
+    let mut found = links.link().get().match_name(name.to_owned()).execute();
+    let link = found.try_next().await.with_context(|| format!("link {name} cannot be found"))?;
+    Ok(link.with_context(|| format!("link {name} is gone"))?.header.index)
+}
+
+async fn up(links: &Handle, name: &str) -> Result<u32> {
+    let index = index(links, name).await?;
+    let up = LinkUnspec::new_with_index(index).up().build();
+    let done = links.link().set(up).execute().await;
+    done.with_context(|| format!("link {name} cannot be brought up"))?;
+    Ok(index)
+}
+
+/// Gives the host its address, and opens the socket of its probes.
+fn settle(host: &Host, id: HostId) -> Result<UdpSocket> {
+    let settled = host.run(move || -> Result<UdpSocket> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+        runtime.block_on(configure(id))?;
+        let socket = UdpSocket::bind(probe_address(id))?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    })?;
+    settled.with_context(|| format!("the network of {id} cannot be set up"))
+}
+
+async fn configure(id: HostId) -> Result<()> {
+    let (connection, links, _) = new_connection()?;
+    let driver = tokio::spawn(connection);
+    up(&links, "lo").await?;
+    let eth0 = up(&links, "eth0").await?;
+    links.address().add(eth0, ip(id), PREFIX).execute().await?;
+    driver.abort();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_have_addresses_of_their_own_and_the_ports_differ() {
+        let client = address(HostId(0), Port::Client);
+        assert_eq!(client.to_string(), "10.77.0.11:7001");
+        assert_eq!(address(HostId(4), Port::Peer).to_string(), "10.77.0.15:7002");
+        assert!(describe(5).contains("10.77.0.11 to 10.77.0.15"));
+    }
+}

@@ -1,0 +1,107 @@
+//! Applies cuts to a bridge as one nf_tables transaction and reads what their rules dropped. Needs no `nft` binary.
+//!
+//! A rule's counter goes with the rule, so it is read and banked before the rules are replaced.
+
+use super::nft::{self, Cut, Message};
+use super::plan::HostId;
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use nix::errno::Errno;
+use nix::sys::socket::sockopt::ReceiveTimeout;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, connect, recv, send,
+    setsockopt, socket,
+};
+use nix::sys::time::TimeVal;
+use std::collections::BTreeMap;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+/// Dropped packets by directed pair.
+pub(super) type Dropped = BTreeMap<(HostId, HostId), u64>;
+
+/// Seconds that the kernel may take over a change.
+const PATIENCE: i64 = 10;
+
+/// The table in the network namespace of the thread that opened it; it goes with that namespace.
+pub(super) struct Filter {
+    socket: OwnedFd,
+    /// From rules that are gone.
+    banked: Dropped,
+}
+
+impl Filter {
+    /// Makes the table and its chain.
+    pub(super) fn install() -> Result<Self> {
+        let filter = Self { socket: open()?, banked: Dropped::new() };
+        filter.commit(nft::install()).context(
+            "nf_tables does not filter bridges here (CONFIG_NF_TABLES_BRIDGE; as root try \
+             `modprobe nf_tables`), use --net proxy to do without",
+        )?;
+        Ok(filter)
+    }
+
+    /// Replaces all cuts at once.
+    pub(super) fn replace(&mut self, cuts: &[Cut]) -> Result<()> {
+        self.banked = self.dropped()?;
+        self.commit(nft::replace(cuts)).context("the links cannot be changed")
+    }
+
+    /// What rules that are gone have dropped.
+    pub(super) fn banked(&self) -> &Dropped {
+        &self.banked
+    }
+
+    /// What all rules, present and gone, have dropped.
+    pub(super) fn dropped(&self) -> Result<Dropped> {
+        let mut total = self.banked.clone();
+        self.ask(&nft::dump(), |message| {
+            if let Some((pair, packets)) = message.dropped() {
+                *total.entry(pair).or_default() += packets;
+            }
+            Ok(message.is_done() || message.error() == Some(0))
+        })
+        .context("the counters of the cuts cannot be read")?;
+        Ok(total)
+    }
+
+    fn commit(&self, (batch, last): (Vec<u8>, u32)) -> Result<()> {
+        self.ask(&batch, |message| Ok(message.error() == Some(0) && message.sequence == last))
+    }
+
+    /// Sends and hands over what comes back until `is_last`; an error that comes back is an error.
+    fn ask(
+        &self,
+        bytes: &[u8],
+        mut is_last: impl FnMut(&Message<'_>) -> Result<bool>,
+    ) -> Result<()> {
+        let fd = self.socket.as_raw_fd();
+        let sent =
+            send(fd, bytes, MsgFlags::empty()).map_err(|errno| said("took no request", errno))?;
+        ensure!(sent == bytes.len(), "the kernel took {sent} of {} bytes", bytes.len());
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let length = recv(fd, &mut buffer, MsgFlags::empty())
+                .map_err(|errno| said(&format!("gave no answer within {PATIENCE} s"), errno))?;
+            for message in nft::messages(&buffer[..length]) {
+                match message.error() {
+                    Some(code) if code != 0 => bail!(said("refused", Errno::from_raw(code))),
+                    _ if is_last(&message)? => return Ok(()),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+fn said(what: &str, errno: Errno) -> anyhow::Error {
+    anyhow!("nf_tables {what}: {}", errno.desc())
+}
+
+fn open() -> Result<OwnedFd> {
+    let protocol = SockProtocol::NetlinkNetFilter;
+    let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
+        .context("the kernel has no netfilter sockets (CONFIG_NETFILTER); use --net proxy")?;
+    let patience = TimeVal::new(PATIENCE, 0);
+    setsockopt(&socket, ReceiveTimeout, &patience).context("netfilter sockets take no timeout")?;
+    connect(socket.as_raw_fd(), &NetlinkAddr::new(0, 0)).context("netfilter cannot be reached")?;
+    Ok(socket)
+}

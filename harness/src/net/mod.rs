@@ -1,0 +1,219 @@
+//! Connects hosts so that any directed link can be cut, and counts what passed to show that it was.
+//!
+//! A [`plan::LinkPlan`] says what is wanted. Two backends make it so: [`bridge`], a kernel bridge between network
+//! namespaces whose forwarding nf_tables filters, and [`proxy`], TCP proxies in this process for machines that
+//! refuse namespaces. A change is one step: no moment shows half of it. The controller's own connections to the
+//! replicas are never cut.
+
+mod bridge;
+mod filter;
+mod nft;
+pub(crate) mod plan;
+mod probe;
+mod proxy;
+
+use crate::host::process::Replica;
+use crate::host::thread::Host;
+use anyhow::{Context as _, Result, ensure};
+use plan::{HostId, LinkPlan};
+use std::ffi::OsString;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The most hosts a network has.
+const MOST: u8 = 64;
+
+/// What the network is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backend {
+    /// A kernel bridge between network namespaces; needs the sandbox.
+    Bridge,
+    /// TCP proxies on the loopback interface; needs nothing.
+    Proxy,
+}
+
+/// What a replica listens for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Port {
+    /// Clients.
+    Client,
+    /// Other replicas.
+    Peer,
+}
+
+/// The hosts and the links between them. Dropping it ends the hosts and all that runs on them.
+pub(crate) struct Fabric {
+    hosts: Vec<Host>,
+    links: Links,
+}
+
+enum Links {
+    Bridge(bridge::Bridge),
+    Proxy(proxy::Proxies),
+}
+
+/// A change of the links that is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Applied {
+    /// Directed links that are cut now.
+    pub(crate) cuts: usize,
+    /// How long the change took.
+    pub(crate) took: Duration,
+}
+
+/// A moment from which traffic is counted; see [`Fabric::mark`].
+#[derive(Clone, Debug)]
+pub(crate) struct Mark(Vec<Tally>);
+
+/// What passed one directed link since a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PairEvidence {
+    /// Who sent.
+    pub(crate) from: HostId,
+    /// To whom.
+    pub(crate) to: HostId,
+    /// What was sent, as far as it has had time to arrive.
+    pub(crate) offered: u64,
+    /// What of it arrived.
+    pub(crate) delivered: u64,
+    /// What the cut itself took away: packets of any kind that its rule dropped, or bytes held back.
+    pub(crate) dropped: u64,
+    /// What `offered` and `delivered` count: `probes` or `bytes`.
+    pub(crate) unit: &'static str,
+    /// Every link is offered something all the time, whatever the replicas do.
+    pub(crate) probed: bool,
+}
+
+/// Running totals of one directed link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    offered: u64,
+    delivered: u64,
+    dropped: u64,
+}
+
+impl Fabric {
+    /// Builds the hosts and whole links between them; every link has been seen to work.
+    pub(crate) async fn build(backend: Backend, count: u8) -> Result<Self> {
+        ensure!((1..=MOST).contains(&count), "a network has 1 to {MOST} hosts, not {count}");
+        let make = |id: HostId| match backend {
+            Backend::Bridge => Host::isolated(&id.to_string()),
+            Backend::Proxy => Host::shared(&id.to_string()),
+        };
+        let hosts = plan::hosts(count).map(make).collect::<Result<Vec<_>>>()?;
+        let links = match backend {
+            Backend::Bridge => Links::Bridge(bridge::Bridge::build(&hosts).await?),
+            Backend::Proxy => Links::Proxy(proxy::Proxies::build(count).await?),
+        };
+        Ok(Self { hosts, links })
+    }
+
+    /// What it is made of.
+    pub(crate) fn backend(&self) -> Backend {
+        match self.links {
+            Links::Bridge(_) => Backend::Bridge,
+            Links::Proxy(_) => Backend::Proxy,
+        }
+    }
+
+    /// Where a replica on `host` has to listen.
+    pub(crate) fn listen_addr(&self, host: HostId, port: Port) -> SocketAddr {
+        match &self.links {
+            Links::Bridge(_) => bridge::address(host, port),
+            Links::Proxy(proxies) => proxies.listen_addr(host, port),
+        }
+    }
+
+    /// Where a replica on `from` reaches the peer port of the one on `to`: every link has its own address.
+    pub(crate) fn dial_addr(&self, from: HostId, to: HostId) -> SocketAddr {
+        match &self.links {
+            Links::Proxy(proxies) if from != to => proxies.dial_addr(from, to),
+            _ => self.listen_addr(to, Port::Peer),
+        }
+    }
+
+    /// Where the controller's clients reach the replica on `host`, whatever is cut.
+    pub(crate) fn client_addr(&self, host: HostId) -> SocketAddr {
+        self.listen_addr(host, Port::Client)
+    }
+
+    /// Starts a program on a host; what it prints is appended to the log.
+    pub(crate) fn spawn(
+        &self,
+        host: HostId,
+        program: &Path,
+        args: &[OsString],
+        log: &Path,
+    ) -> Result<Replica> {
+        let there = self.hosts.get(usize::from(host.0));
+        let there = there.with_context(|| format!("there is no host {host} in this network"))?;
+        Replica::spawn(there, program, args, log)
+    }
+
+    /// Makes the links what the plan says, all at once.
+    pub(crate) async fn apply(&self, plan: &LinkPlan) -> Result<Applied> {
+        let begin = Instant::now();
+        match &self.links {
+            Links::Bridge(bridge) => bridge.apply(plan).await?,
+            Links::Proxy(proxies) => proxies.apply(plan),
+        }
+        Ok(Applied { cuts: plan.cuts.len(), took: begin.elapsed() })
+    }
+
+    /// Starts to count evidence. Call it right after [`Fabric::apply`], and [`Fabric::since`] before the next one:
+    /// what was under way while the links changed proves nothing.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(match &self.links {
+            Links::Bridge(bridge) => bridge.mark(),
+            Links::Proxy(proxies) => proxies.tallies(),
+        })
+    }
+
+    /// What passed every directed link since the mark, in order of (from, to).
+    pub(crate) async fn since(&self, mark: &Mark) -> Result<Vec<PairEvidence>> {
+        let (now, unit, probed) = match &self.links {
+            Links::Bridge(bridge) => (bridge.since(&mark.0).await?, "probes", true),
+            Links::Proxy(proxies) => (since(&mark.0, &proxies.tallies()), "bytes", false),
+        };
+        let count = u8::try_from(self.hosts.len()).unwrap_or(MOST);
+        let evidence = |((from, to), tally): ((HostId, HostId), Tally)| {
+            let Tally { offered, delivered, dropped } = tally;
+            PairEvidence { from, to, offered, delivered, dropped, unit, probed }
+        };
+        Ok(plan::pairs(count).zip(now).map(evidence).collect())
+    }
+
+    /// What it is made of, in a sentence.
+    pub(crate) fn describe(&self) -> String {
+        let count = self.hosts.len();
+        match &self.links {
+            Links::Bridge(_) => bridge::describe(count),
+            Links::Proxy(proxies) => proxies.describe(count),
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bridge => "bridge",
+            Self::Proxy => "proxy",
+        })
+    }
+}
+
+/// Tries nf_tables in the network namespace of the calling thread, for the doctor.
+pub(crate) fn try_filter() -> Result<()> {
+    filter::Filter::install().map(drop)
+}
+
+fn since(mark: &[Tally], now: &[Tally]) -> Vec<Tally> {
+    let less = |(now, then): (&Tally, &Tally)| Tally {
+        offered: now.offered - then.offered,
+        delivered: now.delivered - then.delivered,
+        dropped: now.dropped - then.dropped,
+    };
+    now.iter().zip(mark).map(less).collect()
+}

@@ -1,0 +1,61 @@
+//! Names what is wanted of every link: a [`LinkPlan`] is a value, the same for every backend.
+//!
+//! A plan says everything about the links; applying one replaces whatever was applied before.
+
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// A host by its index from 0; shown as `n1`, `n2`, …
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub(crate) struct HostId(pub(crate) u8);
+
+/// The desired state of all links.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct LinkPlan {
+    /// Directed pairs (from, to) over which nothing passes; all others are whole.
+    pub(crate) cuts: BTreeSet<(HostId, HostId)>,
+}
+
+impl LinkPlan {
+    /// Nothing is cut.
+    pub(crate) fn healed() -> Self {
+        Self::default()
+    }
+}
+
+impl fmt::Display for HostId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "n{}", u16::from(self.0) + 1)
+    }
+}
+
+/// The first `count` hosts, in order.
+pub(super) fn hosts(count: u8) -> impl Iterator<Item = HostId> + Clone {
+    (0..count).map(HostId)
+}
+
+/// Every directed pair of the first `count` hosts, in order.
+pub(super) fn pairs(count: u8) -> impl Iterator<Item = (HostId, HostId)> {
+    hosts(count)
+        .flat_map(move |from| hosts(count).filter(move |to| *to != from).map(move |to| (from, to)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_counted_from_one_for_people() {
+        assert_eq!(HostId(0).to_string(), "n1");
+        assert_eq!(HostId(255).to_string(), "n256");
+    }
+
+    #[test]
+    fn every_ordered_pair_appears_once_and_none_with_itself() {
+        let all: BTreeSet<_> = pairs(5).collect();
+        assert_eq!((all.len(), pairs(5).count()), (20, 20));
+        assert!(all.iter().all(|(from, to)| from != to));
+        assert!(LinkPlan::healed().cuts.is_empty());
+    }
+}
