@@ -35,6 +35,10 @@ impl Spent {
         Self(words)
     }
 
+    pub(super) fn count(&self) -> u32 {
+        self.0.iter().map(|word| word.count_ones()).sum()
+    }
+
     fn within(&self, other: &Self) -> bool {
         let beyond = |(i, word): (usize, &u64)| word & !other.0.get(i).copied().unwrap_or(0) != 0;
         !self.0.iter().enumerate().any(beyond)

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub use window::{Candidate, Window};
 
 use self::partition::Object;
-use self::search::{Budget, Search, Stop};
+use self::search::{Budget, Stop, decide};
 use crate::check::{Limits, Stats, Validity, Verdict};
 use crate::history::{History, Value};
 use crate::model::Model;
@@ -79,8 +79,8 @@ fn answers(
     let found = Mutex::new(Vec::with_capacity(objects.len()));
     let work = || {
         while let Some((place, object)) = claim(objects, &next) {
-            let mut search = Search::new(model, initial, &object.ops, budget);
-            let answer = Answer { stop: search.run().err(), explored: search.explored() };
+            let (answer, explored) = decide(model, initial, &object.ops, budget);
+            let answer = Answer { stop: answer.err(), explored };
             found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((place, answer));
         }
     };

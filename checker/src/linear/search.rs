@@ -17,6 +17,33 @@ use super::partition::Op;
 use crate::history::Value;
 use crate::model::Model;
 
+/// Configurations kept by the first, narrow walk, and how much wider each later one is.
+const NARROW: usize = 64;
+const WIDER: usize = 16;
+
+/// Walks narrowly first: an order found is an order, however few were tried. Only a walk that dropped nothing can say
+/// that there is none, so each that fails for want of width is followed by a wider one. Right histories are mostly
+/// explained by the laziest orders, at a fraction of the cost of keeping all.
+pub(super) fn decide<'a>(
+    model: &'a dyn Model,
+    initial: &[Value],
+    ops: &'a [Op<'a>],
+    budget: Budget<'a>,
+) -> (Result<(), Stop>, usize) {
+    let mut explored = 0;
+    let mut width = NARROW;
+    loop {
+        let mut search = Search { width, ..Search::new(model, initial, ops, budget) };
+        let answer = search.run();
+        explored += search.explored;
+        if matches!(answer, Err(Stop::Illegal(_))) && search.dropped {
+            width = width.saturating_mul(WIDER);
+        } else {
+            return (answer, explored);
+        }
+    }
+}
+
 /// What a search may use.
 #[derive(Clone, Copy)]
 pub(super) struct Budget<'a> {
@@ -76,6 +103,10 @@ pub(super) struct Search<'a> {
     next: Frontier,
     absorbed: FxHashMap<State, Slots>,
     explored: usize,
+    /// How many configurations to keep past a completion.
+    width: usize,
+    /// Whether some were not kept.
+    dropped: bool,
     /// How many configurations to look at before asking for the time again.
     ask_at: usize,
     paths: Option<Paths>,
@@ -151,6 +182,8 @@ impl<'a> Search<'a> {
             next: Frontier::default(),
             absorbed: FxHashMap::default(),
             explored: 0,
+            width: usize::MAX,
+            dropped: false,
             ask_at: 0,
             paths: None,
         }
@@ -206,11 +239,6 @@ impl<'a> Search<'a> {
             .unwrap_or_default()
     }
 
-    /// How many configurations were looked at.
-    pub(super) fn explored(&self) -> usize {
-        self.explored
-    }
-
     fn begin(&mut self, op: usize) -> Result<(), Stop> {
         let slot = (!self.begun).trailing_zeros() as usize;
         if slot >= Slots::BITS as usize {
@@ -256,6 +284,10 @@ impl<'a> Search<'a> {
         let mut place = 0;
         while place < self.pool.places() {
             if let Some(config) = self.pool.get(place) {
+                if self.next.places() >= self.width {
+                    self.dropped = true;
+                    break;
+                }
                 let config = config.clone();
                 self.expand(&config, bit)?;
             }
@@ -264,7 +296,17 @@ impl<'a> Search<'a> {
         self.begun &= !bit;
         self.observers &= !bit;
         self.configs = self.next.take();
+        self.narrow();
         if self.configs.is_empty() { Err(Stop::Illegal(op)) } else { Ok(()) }
+    }
+
+    /// Keeps those that have spent least.
+    fn narrow(&mut self) {
+        if self.configs.len() > self.width {
+            self.configs.sort_by_key(|config| config.spent.count());
+            self.configs.truncate(self.width);
+            self.dropped = true;
+        }
     }
 
     fn slot_of(&self, op: usize) -> Slots {

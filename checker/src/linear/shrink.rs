@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use super::explain::Explainer;
 use super::partition::{Object, Op, partition};
-use super::search::{Budget, Search, Standing, Stop, Turn, turns};
+use super::search::{Budget, Search, Standing, Stop, Turn, decide, turns};
 use super::{Case, Window};
 use crate::history::{History, Kind, Operation, Process, Value, jsonl};
 use crate::model::Model;
@@ -72,7 +72,7 @@ impl<'a, 'h> Draft<'a, 'h> {
     }
 
     fn legal(&self) -> Option<bool> {
-        match Search::new(self.model, &self.initial, &self.ops, self.budget).run() {
+        match decide(self.model, &self.initial, &self.ops, self.budget).0 {
             Ok(()) => Some(true),
             Err(Stop::Illegal(_)) => Some(false),
             Err(Stop::Spent(_)) => None,
@@ -261,7 +261,7 @@ fn legal(history: &History, case: &Case<'_>) -> Option<bool> {
     let budget = Budget { memory_bytes: case.limits.memory_bytes, expired: case.limits.expired };
     let mut legal = true;
     for object in &objects {
-        match Search::new(case.model, &initial, &object.ops, budget).run() {
+        match decide(case.model, &initial, &object.ops, budget).0 {
             Ok(()) => {}
             Err(Stop::Illegal(_)) => legal = false,
             Err(Stop::Spent(_)) => return None,
