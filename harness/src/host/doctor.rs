@@ -3,10 +3,12 @@
 //! Nothing is guessed from `/proc` or from version numbers: the very code that a run uses makes namespaces, a
 //! network of two hosts with a one-way cut in it, and proxies, in processes that end right away.
 
+use super::refusal::remedy;
 use super::sandbox;
 use crate::net::plan::{HostId, LinkPlan};
 use crate::net::{Backend, Fabric, PairEvidence, try_filter};
 use anyhow::{Context as _, Result, ensure};
+use serde::Serialize;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -15,14 +17,22 @@ use std::time::{Duration, Instant};
 const WATCH: Duration = Duration::from_millis(450);
 
 /// One thing that was tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Row {
     /// What it is.
     pub(crate) name: &'static str,
     /// It works.
     pub(crate) ok: bool,
-    /// What was seen, or why it does not work and what to do about it.
+    /// What was seen, or why it does not work.
     pub(crate) detail: String,
+    /// What to do about it, where the detail does not say so already.
+    pub(crate) fix: Option<String>,
+}
+
+/// Why something does not work.
+struct Trouble {
+    detail: String,
+    fix: Option<String>,
 }
 
 /// Tries everything, each thing in a process of its own. Must be called while this process has but one thread.
@@ -32,33 +42,41 @@ pub(crate) fn examine() -> Vec<Row> {
         row("namespaces", in_sandbox(&spaces)),
         row("nf_tables", in_sandbox(&filter)),
         row("bridge", in_sandbox(&|| asynchronously(bridge()))),
-        row("proxies", asynchronously(proxies())),
+        row("proxies", asynchronously(proxies()).map_err(Trouble::from)),
     ]
 }
 
-fn row(name: &'static str, tried: Result<String>) -> Row {
-    let ok = tried.is_ok();
-    Row { name, ok, detail: tried.unwrap_or_else(|error| format!("{error:#}")) }
+fn row(name: &'static str, tried: Result<String, Trouble>) -> Row {
+    match tried {
+        Ok(detail) => Row { name, ok: true, detail, fix: None },
+        Err(Trouble { detail, fix }) => Row { name, ok: false, detail, fix },
+    }
+}
+
+impl From<anyhow::Error> for Trouble {
+    fn from(error: anyhow::Error) -> Self {
+        Self { detail: format!("{error:#}"), fix: None }
+    }
 }
 
 /// What `attempt` says when it runs in a sandbox.
-fn in_sandbox(attempt: &dyn Fn() -> Result<String>) -> Result<String> {
+fn in_sandbox(attempt: &dyn Fn() -> Result<String>) -> Result<String, Trouble> {
     let (mut outside, inside) = UnixStream::pair().context("no socket to hear from the sandbox")?;
-    let told = contained(attempt, inside)?;
+    let code = match sandbox::contain(&|| tell(&inside, attempt()))? {
+        Ok(code) => code,
+        Err(detail) => return Err(Trouble { detail, fix: Some(remedy()) }),
+    };
+    drop(inside);
     let mut text = String::new();
     outside.read_to_string(&mut text).context("the sandbox cannot be heard")?;
-    ensure!(told == 0, "{text}");
-    Ok(text)
+    if code == 0 { Ok(text) } else { Err(Trouble { detail: text, fix: None }) }
 }
 
-fn contained(attempt: &dyn Fn() -> Result<String>, inside: UnixStream) -> Result<i32> {
-    let body = || {
-        let tried = attempt();
-        let code = i32::from(tried.is_err());
-        let text = tried.unwrap_or_else(|error| format!("{error:#}"));
-        if (&inside).write_all(text.as_bytes()).is_ok() { code } else { 255 }
-    };
-    sandbox::contain(&body)?.map_err(anyhow::Error::msg)
+/// Passes on what was seen; the exit code says whether it is good.
+fn tell(mut outside: &UnixStream, tried: Result<String>) -> i32 {
+    let code = i32::from(tried.is_err());
+    let text = tried.unwrap_or_else(|error| format!("{error:#}"));
+    if outside.write_all(text.as_bytes()).is_ok() { code } else { 255 }
 }
 
 fn asynchronously(attempt: impl Future<Output = Result<String>>) -> Result<String> {

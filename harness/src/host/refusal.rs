@@ -18,26 +18,28 @@ const SWITCHES: &[(&str, &str, &str)] = &[
     ("/proc/sys/user/max_net_namespaces", "0", "sysctl -w user.max_net_namespaces=10000"),
 ];
 
-/// What was refused, why as far as can be told, and what permits it.
-pub(crate) fn refusal(what: &str, errno: Errno) -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    format!("{what} was refused ({}): {}", errno.desc(), remedy(read))
+/// What was refused, and how the kernel put it.
+pub(super) fn refusal(what: &str, errno: Errno) -> String {
+    format!("{what} was refused ({})", errno.desc())
 }
 
 /// What permits namespaces on this machine.
-pub(crate) fn remedy(read: impl Fn(&str) -> String) -> String {
+pub(super) fn remedy() -> String {
+    remedy_by(|path| std::fs::read_to_string(path).unwrap_or_default())
+}
+
+fn remedy_by(read: impl Fn(&str) -> String) -> String {
     let closed = SWITCHES.iter().filter(|(path, closed, _)| read(path).trim() == *closed);
     let commands: Vec<&str> = closed.map(|(_, _, command)| *command).collect();
     if !commands.is_empty() {
-        return format!("as root run `{}`, or use --net proxy", commands.join(" && "));
+        return format!("as root run `{}`", commands.join(" && "));
     }
     if read("/proc/self/status").lines().any(|line| line == "Seccomp:\t2") {
         return "a seccomp filter is in force, as in a container: start that with --security-opt \
-                seccomp=unconfined and --cap-add SYS_ADMIN, or use --net proxy"
+                seccomp=unconfined and --cap-add SYS_ADMIN"
             .to_owned();
     }
-    "run as root or on a kernel with user, network, pid and mount namespaces, or use --net proxy"
-        .to_owned()
+    "run as root, or on a kernel with user, mount, pid and network namespaces".to_owned()
 }
 
 #[cfg(test)]
@@ -47,17 +49,18 @@ mod tests {
     #[test]
     fn the_switch_that_is_off_is_named() {
         let ubuntu = |path: &str| if path.contains("apparmor") { "1\n" } else { "" }.to_owned();
-        assert!(remedy(ubuntu).contains("apparmor_restrict_unprivileged_userns=0"));
+        assert!(remedy_by(ubuntu).contains("apparmor_restrict_unprivileged_userns=0"));
         let none_left = |path: &str| if path.contains("max_user") { "0\n" } else { "" }.to_owned();
-        assert!(remedy(none_left).contains("user.max_user_namespaces=10000"));
+        assert!(remedy_by(none_left).contains("user.max_user_namespaces=10000"));
     }
 
     #[test]
     fn a_container_is_recognised_and_there_is_always_a_way_out() {
         let docker =
             |path: &str| if path.ends_with("status") { "Seccomp:\t2\n" } else { "" }.to_owned();
-        assert!(remedy(docker).contains("seccomp=unconfined"));
-        assert!(remedy(|_| String::new()).contains("--net proxy"));
-        assert!(refusal("a namespace", Errno::EPERM).contains("a namespace was refused"));
+        assert!(remedy_by(docker).contains("seccomp=unconfined"));
+        assert!(remedy_by(|_| String::new()).contains("run as root"));
+        let text = refusal("a namespace", Errno::EPERM);
+        assert_eq!(text, "a namespace was refused (Operation not permitted)");
     }
 }

@@ -8,7 +8,7 @@
 //! Pid 1 leads a process group of its own: Ctrl-C on a terminal reaches the outer process alone and the
 //! controller hears of it once.
 
-use super::refusal::refusal;
+use super::refusal::{refusal, remedy};
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
 use nix::libc;
@@ -47,13 +47,18 @@ pub(crate) enum Entered {
 /// The process that the user started does not return from here if the sandbox can be made: it waits for the
 /// controller and exits with its code (128 + n where signal n ended it).
 pub(crate) fn enter() -> Result<Entered> {
-    if std::env::var_os(MARKER).is_some() && Pid::this() == Pid::from_raw(2) {
+    if is_inside() {
         return Ok(Entered::Inside);
     }
     match contain(&run_again)? {
         Ok(code) => std::process::exit(code),
-        Err(why) => Ok(Entered::Refused { why }),
+        Err(what) => Ok(Entered::Refused { why: format!("{what}; {}", remedy()) }),
     }
+}
+
+/// This is the controller, in the sandbox.
+pub(crate) fn is_inside() -> bool {
+    std::env::var_os(MARKER).is_some() && Pid::this() == Pid::from_raw(2)
 }
 
 /// Runs `body` as pid 2 of new namespaces and waits: its exit code, or why there are no such namespaces.

@@ -12,6 +12,7 @@ use crate::host::thread::Host;
 use anyhow::{Context as _, Result};
 use futures_util::TryStreamExt as _;
 use futures_util::future::try_join_all;
+use rtnetlink::packet_route::neighbour::NeighbourState;
 use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth, new_connection};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
@@ -42,7 +43,8 @@ impl Bridge {
         driver.abort();
         let ports = ports?;
         let filter = Filter::install()?;
-        let sockets = hosts.iter().enumerate().map(|(i, host)| settle(host, id(i)));
+        let count = id(hosts.len()).0;
+        let sockets = hosts.iter().enumerate().map(|(i, host)| settle(host, id(i), count));
         let probes = Probes::start(sockets.collect::<Result<_>>()?, probe_address).await?;
         Ok(Self { filter: Arc::new(Mutex::new(filter)), probes, ports })
     }
@@ -75,12 +77,13 @@ impl Bridge {
     pub(super) async fn since(&self, mark: &[Tally]) -> Result<Vec<Tally>> {
         let dropped = self.with_filter(|filter| filter.dropped()).await?;
         let probes = self.probes.since(mark.iter().map(|tally| tally.offered));
-        let pair =
-            |((pair, (offered, delivered)), mark): (((HostId, HostId), (u64, u64)), &Tally)| {
+        let tallies = self.pairs().zip(probes).zip(mark);
+        Ok(tallies
+            .map(|((pair, (offered, delivered)), mark)| {
                 let dropped = dropped.get(&pair).copied().unwrap_or_default() - mark.dropped;
                 Tally { offered, delivered, dropped }
-            };
-        Ok(self.pairs().zip(probes).zip(mark).map(pair).collect())
+            })
+            .collect())
     }
 
     fn pairs(&self) -> impl Iterator<Item = (HostId, HostId)> {
@@ -121,6 +124,11 @@ fn ip(host: HostId) -> IpAddr {
     Ipv4Addr::new(10, 77, 0, FIRST.saturating_add(host.0)).into()
 }
 
+/// A locally administered address.
+fn hardware(host: HostId) -> Vec<u8> {
+    vec![2, 0x77, 0, 0, 0, host.0]
+}
+
 fn id(index: usize) -> HostId {
     HostId(u8::try_from(index).unwrap_or(u8::MAX))
 }
@@ -148,7 +156,7 @@ async fn port(links: &Handle, bridge: u32, id: HostId, host: &Host) -> Result<u3
     })?;
     let network = host.network()?;
     let far = LinkUnspec::new_with_index(index(links, &far).await?);
-    let moved = far.name("eth0").setns_by_fd(network.as_raw_fd()).build();
+    let moved = far.name("eth0").address(hardware(id)).setns_by_fd(network.as_raw_fd()).build();
     let moved = links.link().set(moved).execute().await;
     moved.with_context(|| format!("the link to {id} cannot be moved into its namespace"))?;
     index(links, &near).await
@@ -168,11 +176,20 @@ async fn up(links: &Handle, name: &str) -> Result<u32> {
     Ok(index)
 }
 
+/// Brings up the loopback interface, which is down in a new namespace.
+pub(super) async fn wake_loopback() -> Result<()> {
+    let (connection, links, _) = new_connection().context("the kernel has no rtnetlink")?;
+    let driver = tokio::spawn(connection);
+    let woken = up(&links, "lo").await;
+    driver.abort();
+    woken.map(drop)
+}
+
 /// Gives the host its address, and opens the socket of its probes.
-fn settle(host: &Host, id: HostId) -> Result<UdpSocket> {
+fn settle(host: &Host, id: HostId, count: u8) -> Result<UdpSocket> {
     let settled = host.run(move || -> Result<UdpSocket> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-        runtime.block_on(configure(id))?;
+        runtime.block_on(configure(id, count))?;
         let socket = UdpSocket::bind(probe_address(id))?;
         socket.set_nonblocking(true)?;
         Ok(socket)
@@ -180,12 +197,18 @@ fn settle(host: &Host, id: HostId) -> Result<UdpSocket> {
     settled.with_context(|| format!("the network of {id} cannot be set up"))
 }
 
-async fn configure(id: HostId) -> Result<()> {
+/// Hosts know each other's hardware addresses for good. If they had to ask, a question lost while the links come
+/// up would cost a second, and a long one-way cut would silence the other direction too: its answers are cut.
+async fn configure(id: HostId, count: u8) -> Result<()> {
     let (connection, links, _) = new_connection()?;
     let driver = tokio::spawn(connection);
     up(&links, "lo").await?;
     let eth0 = up(&links, "eth0").await?;
     links.address().add(eth0, ip(id), PREFIX).execute().await?;
+    for other in super::plan::hosts(count).filter(|other| *other != id) {
+        let known = links.neighbours().add(eth0, ip(other)).state(NeighbourState::Permanent);
+        known.link_layer_address(&hardware(other)).execute().await?;
+    }
     driver.abort();
     Ok(())
 }

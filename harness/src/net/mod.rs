@@ -13,6 +13,7 @@ mod probe;
 mod proxy;
 
 use crate::host::process::Replica;
+use crate::host::sandbox;
 use crate::host::thread::Host;
 use anyhow::{Context as _, Result, ensure};
 use plan::{HostId, LinkPlan};
@@ -105,7 +106,12 @@ impl Fabric {
         let hosts = plan::hosts(count).map(make).collect::<Result<Vec<_>>>()?;
         let links = match backend {
             Backend::Bridge => Links::Bridge(bridge::Bridge::build(&hosts).await?),
-            Backend::Proxy => Links::Proxy(proxy::Proxies::build(count).await?),
+            Backend::Proxy => {
+                if sandbox::is_inside() {
+                    bridge::wake_loopback().await?;
+                }
+                Links::Proxy(proxy::Proxies::build(count).await?)
+            }
         };
         Ok(Self { hosts, links })
     }

@@ -1,8 +1,7 @@
 //! Writes and reads the netlink messages of nf_tables that a set of cuts needs. Pure: bytes in, bytes out.
 //!
 //! Every cut is one rule of one chain on the bridge's forward hook: a frame that came in by the port of `from`
-//! and would go out by the port of `to` is counted and dropped, except ARP: with it a long one-way cut would
-//! silence the other direction too, once neighbours have forgotten each other. A rule names its cut in its user
+//! and would go out by the port of `to` is counted and dropped, whatever it carries. A rule names its cut in its user
 //! data, so that its counter can be told apart later.
 
 use super::plan::HostId;
@@ -173,9 +172,8 @@ fn place() -> Vec<u8> {
 fn rule(cut: Cut) -> Vec<u8> {
     let (came_in, goes_out) = cut.ports;
     let steps = [
-        compare(4, 0, &came_in.to_ne_bytes()),
-        compare(5, 0, &goes_out.to_ne_bytes()),
-        compare(1, 1, &0x0806u16.to_be_bytes()),
+        compare(4, &came_in.to_ne_bytes()),
+        compare(5, &goes_out.to_ne_bytes()),
         expression(b"counter\0", &[]),
         drop_it(),
     ];
@@ -183,12 +181,12 @@ fn rule(cut: Cut) -> Vec<u8> {
     [place(), attribute(4 | NESTED, &steps.concat()), name].concat()
 }
 
-/// Loads what the packet's `key` is and goes on if that equals (0) or does not equal (1) `value`.
-fn compare(key: u32, how: u32, value: &[u8]) -> Vec<u8> {
+/// Goes on with the rule only if that property of the packet equals `value`.
+fn compare(key: u32, value: &[u8]) -> Vec<u8> {
     let register = attribute(1, &1u32.to_be_bytes());
     let load = [register.clone(), attribute(2, &key.to_be_bytes())].concat();
     let value = attribute(3 | NESTED, &attribute(1, value));
-    let test = [register, attribute(2, &how.to_be_bytes()), value].concat();
+    let test = [register, attribute(2, &0u32.to_be_bytes()), value].concat();
     [expression(b"meta\0", &load), expression(b"cmp\0", &test)].concat()
 }
 
@@ -259,7 +257,7 @@ mod tests {
     #[test]
     fn a_rule_is_read_back_with_its_name_and_counter() {
         let counted = [attribute(1, &64u64.to_be_bytes()), attribute(2, &7u64.to_be_bytes())];
-        let steps = [compare(4, 0, &[0; 4]), expression(b"counter\0", &counted.concat())].concat();
+        let steps = [compare(4, &[0; 4]), expression(b"counter\0", &counted.concat())].concat();
         let named = [place(), attribute(4 | NESTED, &steps), attribute(7, &[3, 1])].concat();
         let bytes = message(NEW_RULE, 0, 1, (BRIDGE_FAMILY, 0), &named);
         assert_eq!(messages(&bytes)[0].dropped(), Some(((HostId(3), HostId(1)), 7)));
