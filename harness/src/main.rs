@@ -1,2 +1,15 @@
-//! Harness.
-fn main() {}
+//! Breaks a distributed system on purpose and proves whether it lied.
+
+mod cli;
+mod evidence;
+mod host;
+mod nemesis;
+mod net;
+mod report;
+mod run;
+mod store;
+mod system;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

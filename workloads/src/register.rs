@@ -93,7 +93,8 @@ impl Generator for Registers {
         let position = self.pick();
         let (draw, recent) = (self.rng.below(10), self.rng.percent(80));
         let key = &mut self.active[position];
-        let old = if recent { key.seen.last().copied() } else { self.rng.choose(&key.seen).copied() };
+        let old =
+            if recent { key.seen.last().copied() } else { self.rng.choose(&key.seen).copied() };
         match (draw, old) {
             (0..4, _) => Call::Read { key: key.name.clone() },
             (4..7, Some(old)) => Call::Cas { key: key.name.clone(), old, new: key.fresh() },
@@ -105,7 +106,7 @@ impl Generator for Registers {
         let seen = match (call, reply.outcome) {
             (Call::Read { .. }, Outcome::Ok) => reply.read.flatten(),
             (Call::Write { value, .. } | Call::Cas { new: value, .. }, Outcome::Ok) => Some(*value),
-            (_, Outcome::Ok | Outcome::Fail | Outcome::Info) => None,
+            _ => None,
         };
         let key = self.active.iter_mut().find(|key| key.name == call.key());
         if let (Some(value), Some(key)) = (seen, key) {

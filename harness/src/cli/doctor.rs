@@ -1,0 +1,29 @@
+//! `harness doctor`: tries every capability on this machine, and says how to mend what is missing.
+
+use super::{Format, print};
+use crate::host::doctor::{Row, examine};
+use anyhow::Result;
+use std::process::ExitCode;
+
+/// Carries out `harness doctor`: exit code 3 when not even the simplest run is possible.
+pub(crate) fn main(format: Format) -> Result<ExitCode> {
+    let rows = examine();
+    match format {
+        Format::Human => print(&rows.iter().map(told).collect::<String>())?,
+        Format::Json => {
+            let rows: Vec<_> = rows.iter().map(as_json).collect();
+            print(&serde_json::to_string_pretty(&rows)?)?;
+        }
+    }
+    let able = rows.iter().any(|row| row.ok);
+    Ok(ExitCode::from(if able { 0 } else { 3 }))
+}
+
+fn as_json(row: &Row) -> serde_json::Value {
+    serde_json::json!({ "name": row.name, "ok": row.ok, "detail": row.detail })
+}
+
+fn told(row: &Row) -> String {
+    let word = if row.ok { "ok" } else { "missing" };
+    format!("{word:7}  {:12} {}\n", row.name, row.detail)
+}

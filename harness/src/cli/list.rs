@@ -1,0 +1,66 @@
+//! `harness list`: shows every system, workload, nemesis, model and seeded bug, straight from the registries.
+
+use super::{Format, print};
+use crate::nemesis::NEMESES;
+use crate::system::SYSTEMS;
+use anyhow::Result;
+use serde::Serialize;
+use std::process::ExitCode;
+
+/// One thing that can be named on the command line.
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    doc: String,
+}
+
+/// Rows under a heading.
+#[derive(Serialize)]
+struct Section {
+    what: String,
+    rows: Vec<Row>,
+}
+
+/// Carries out `harness list`.
+pub(crate) fn main(format: Format) -> Result<ExitCode> {
+    let sections = sections()?;
+    match format {
+        Format::Human => print(&sections.iter().map(told).collect::<Vec<_>>().join("\n"))?,
+        Format::Json => print(&serde_json::to_string_pretty(&sections)?)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn sections() -> Result<Vec<Section>> {
+    let row = |name: &str, doc: &str| Row { name: name.to_owned(), doc: doc.to_owned() };
+    let section = |what: &str, rows| Section { what: what.to_owned(), rows };
+    let mut nemeses = Vec::new();
+    for nemesis in NEMESES {
+        nemeses.push(row(nemesis.name(), nemesis.doc()));
+        let variants = nemesis.variants().iter();
+        nemeses.extend(variants.map(|(name, doc)| row(&format!("{}:{name}", nemesis.name()), doc)));
+    }
+    let mut sections = vec![
+        section("systems (--system)", SYSTEMS.iter().map(|it| row(it.name(), it.doc())).collect()),
+        section(
+            "workloads (--workload)",
+            workloads::WORKLOADS.iter().map(|it| row(it.name(), it.doc())).collect(),
+        ),
+        section("nemeses (--nemesis)", nemeses),
+        section(
+            "models (--model)",
+            checker::model::MODELS.iter().map(|it| row(it.name(), it.doc())).collect(),
+        ),
+    ];
+    for system in SYSTEMS {
+        let bugs = system.bugs(None)?.iter().map(|(name, doc)| row(name, doc)).collect();
+        sections.push(section(&format!("seeded bugs of {} (--unsafe)", system.name()), bugs));
+    }
+    Ok(sections)
+}
+
+fn told(section: &Section) -> String {
+    let width = section.rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
+    let row = |row: &Row| format!("  {:width$}  {}\n", row.name, row.doc);
+    format!("{}:\n{}", section.what, section.rows.iter().map(row).collect::<String>())
+}

@@ -1,0 +1,138 @@
+//! Reads the command line, and turns whatever comes of a command into an exit code and a sentence.
+//!
+//! Status and errors go to standard error, results to standard output. One subcommand = one file.
+
+mod check;
+mod completions;
+mod doctor;
+mod duration;
+mod failure;
+mod list;
+mod report;
+mod test;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use failure::Failure;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  harness test --nemesis partition                     break links for 30 s, then judge
+  harness test --nemesis partition,kill,pause --time-limit 60s --seed 7
+  harness test --nemesis partition --unsafe stale-reads    watch a seeded bug being caught
+  harness check history.jsonl --model cas-register     judge any history
+  harness list                                         systems, workloads, nemeses, models, bugs
+
+Exit codes:
+  0 valid   1 anomaly   2 unknown   3 this machine cannot   130 interrupted   254 bad arguments   255 internal error";
+
+/// Breaks a distributed system on purpose and proves whether it lied.
+#[derive(Parser)]
+#[command(name = "harness", version, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How results are printed on standard output.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Human,
+    /// For programs: one JSON value.
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts a system, breaks it while clients use it, and judges what they were told.
+    Test(test::Args),
+    /// Judges histories: ours, or another tool's.
+    Check(check::Args),
+    /// Writes a run's report again, and says what came of the run.
+    Report(report::Args),
+    /// Says what this machine can do, and how to mend what it cannot.
+    Doctor,
+    /// Lists systems, workloads, nemeses, models and seeded bugs.
+    List,
+    /// Prints completions for a shell.
+    Completions(completions::Args),
+    /// Is one replica of the key-value store that comes with this tool.
+    #[command(disable_help_flag = true)]
+    Node {
+        /// What the replica is told; `harness node --help` explains.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+}
+
+/// Runs the command that was asked for.
+pub(crate) fn main() -> ExitCode {
+    let began = std::time::Instant::now();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
+    match std::panic::catch_unwind(move || dispatch(cli, began)) {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => {
+            eprintln!("harness: {}", failure::sentence(&error));
+            failure::code(&error)
+        }
+        // The panic has told its own story on standard error.
+        Err(_) => ExitCode::from(failure::INTERNAL),
+    }
+}
+
+fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Test(args) => test::main(&args, cli.format, began),
+        Command::Check(args) => check::main(&args, cli.format),
+        Command::Report(args) => report::main(&args, cli.format),
+        Command::Doctor => doctor::main(cli.format),
+        Command::List => list::main(cli.format),
+        Command::Completions(args) => completions::main(&args),
+        Command::Node { args } => {
+            Ok(node::server::main(std::iter::once("harness node".into()).chain(args)))
+        }
+    }
+}
+
+/// Help and version are what was asked for; anything else is a bad argument.
+fn misused(error: &clap::Error) -> ExitCode {
+    // Nothing is left to say where standard error is closed.
+    drop(error.print());
+    if error.use_stderr() { ExitCode::from(failure::USAGE) } else { ExitCode::SUCCESS }
+}
+
+/// Prints a result.
+fn print(text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
+        // Whoever read it has read enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => {
+            written.map_err(|error| Failure::Machine(format!("standard output: {error}")).into())
+        }
+    }
+}
+
+/// How this stream is written to, as environment and terminal have it.
+fn style(is_terminal: bool) -> crate::report::Style {
+    crate::report::Style::decide(&|name| std::env::var(name).ok(), is_terminal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

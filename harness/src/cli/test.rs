@@ -1,0 +1,187 @@
+//! `harness test`: reads what is asked into a plan, enters a place where it can be carried out, and reports.
+
+use super::failure::{Failure, usage};
+use super::{Format, duration, print, style};
+use crate::host::sandbox;
+use crate::net::Backend;
+use crate::report::{Run, json, text};
+use crate::run::plan::Plan;
+use crate::run::{Finished, Place, run};
+use crate::store::RESULTS;
+use crate::store::record::Config;
+use anyhow::{Context as _, Result, bail};
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// The exit code of a run that is told twice to stop.
+const INTERRUPTED: i32 = 130;
+
+/// What a run is asked for.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The system under test; `harness list` shows all.
+    #[arg(long, default_value = "raft")]
+    system: String,
+    /// How many replicas, each on a host of its own.
+    #[arg(long, default_value_t = 5)]
+    nodes: u8,
+    /// What clients do; `harness list` shows all.
+    #[arg(long, default_value = "register")]
+    workload: String,
+    /// What goes wrong: kill, none, partition, pause; several with commas, a variant after a colon
+    /// (`partition:leader,kill`).
+    #[arg(long, default_value = "none")]
+    nemesis: String,
+    /// How long clients and nemesis are at work: 30s, 1m30s, 500ms.
+    #[arg(long, default_value = "30s", value_parser = duration::parse)]
+    time_limit: Duration,
+    /// How many clients; at least one speaks to each replica.
+    #[arg(long, default_value_t = 10)]
+    concurrency: u64,
+    /// Calls per second that are meant to start.
+    #[arg(long, default_value_t = 200)]
+    rate: u64,
+    /// Decides plan, schedule and every call; chosen by chance if not given. Real interleavings still differ.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// What links are made of: `auto` takes namespaces where this machine allows them, else proxies.
+    #[arg(long, value_enum, default_value_t = NetChoice::Auto)]
+    net: NetChoice,
+    /// Switches on a seeded bug (several with commas), so that you can watch it being caught.
+    #[arg(long = "unsafe", value_name = "NAME", value_delimiter = ',')]
+    bugs: Vec<String>,
+    /// Another build of the system under test than the one in this binary.
+    #[arg(long, value_name = "PATH")]
+    bin: Option<PathBuf>,
+}
+
+/// What links are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum NetChoice {
+    /// Namespaces where this machine allows them, else proxies.
+    Auto,
+    /// A network namespace per host, joined by a kernel bridge.
+    Namespaces,
+    /// A user-space TCP proxy per directed link.
+    Proxy,
+}
+
+impl NetChoice {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Namespaces => "namespaces",
+            Self::Proxy => "proxy",
+        }
+    }
+}
+
+/// Carries out `harness test`.
+pub(crate) fn main(args: &Args, format: Format, began: Instant) -> Result<ExitCode> {
+    let plan = plan(args)?;
+    // From here on this may be another process: one that lives in namespaces of its own.
+    let (backend, why) = enter(args.net)?;
+    let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
+    let (stop_in, stop) = watch::channel(false);
+    let finished = runtime.block_on(async {
+        watch_signals(stop_in)?;
+        let style = style(std::io::stderr().is_terminal());
+        run(plan, Place { began, backend, why, results: RESULTS.into(), style, stop }).await
+    })?;
+    runtime.shutdown_background();
+    show(&finished, format)?;
+    Ok(ExitCode::from(finished.verdict.exit))
+}
+
+fn plan(args: &Args) -> Result<Plan> {
+    let config = Config {
+        system: args.system.clone(),
+        nodes: args.nodes,
+        workload: args.workload.clone(),
+        nemesis: args.nemesis.split(',').map(|part| part.trim().to_owned()).collect(),
+        time_limit_ms: u64::try_from(args.time_limit.as_millis()).unwrap_or(u64::MAX),
+        concurrency: args.concurrency,
+        rate: args.rate,
+        seed: args.seed.unwrap_or_else(any_seed),
+        net: args.net.name().to_owned(),
+        bugs: args.bugs.clone(),
+        bin: args.bin.as_ref().map(|bin| bin.display().to_string()),
+    };
+    let argv = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let plan = Plan::new(config, argv).map_err(usage)?;
+    known_bugs(&plan, args.bin.as_ref()).map_err(usage)?;
+    Ok(plan)
+}
+
+fn known_bugs(plan: &Plan, bin: Option<&PathBuf>) -> Result<()> {
+    if plan.config.bugs.is_empty() {
+        return Ok(());
+    }
+    let known = plan.system.bugs(bin)?;
+    for bug in &plan.config.bugs {
+        if !known.iter().any(|(name, _)| name == bug) {
+            let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
+            bail!("--unsafe {bug}: there is no such bug; there are: {}", names.join(", "));
+        }
+    }
+    Ok(())
+}
+
+/// Small, so that it can be read out and typed.
+fn any_seed() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    std::hash::RandomState::new().build_hasher().finish() % 1_000_000
+}
+
+fn enter(choice: NetChoice) -> Result<(Backend, Option<String>)> {
+    if choice == NetChoice::Proxy {
+        return Ok((Backend::Proxy, None));
+    }
+    match (sandbox::enter()?, choice) {
+        (sandbox::Entered::Inside, _) => Ok((Backend::Bridge, None)),
+        (sandbox::Entered::Refused { why }, NetChoice::Namespaces) => {
+            Err(Failure::Machine(format!("{why}; --net proxy works without namespaces")).into())
+        }
+        (sandbox::Entered::Refused { why }, _) => {
+            eprintln!("no namespaces here, so links are TCP proxies: {why}");
+            Ok((Backend::Proxy, Some(why)))
+        }
+    }
+}
+
+/// The first INT or TERM asks the run to stop early, the second stops it at once.
+fn watch_signals(stop: watch::Sender<bool>) -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => (),
+                _ = terminate.recv() => (),
+            }
+            if stop.send_replace(true) {
+                std::process::exit(INTERRUPTED);
+            }
+            eprintln!("interrupted: healing, then judging what there is (once more stops at once)");
+        }
+    });
+    Ok(())
+}
+
+fn show(finished: &Finished, format: Format) -> Result<()> {
+    let path = finished.directory.path().display().to_string();
+    let run = Run {
+        record: &finished.record,
+        verdict: &finished.verdict,
+        history: &finished.history,
+        directory: &path,
+    };
+    match format {
+        Format::Human => print(&text(&run, style(std::io::stdout().is_terminal()))),
+        Format::Json => print(&json(&run)),
+    }
+}

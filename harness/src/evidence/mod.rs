@@ -1,0 +1,173 @@
+//! Decides what a run may claim: collects everything that stands against *valid*. Pure.
+//!
+//! A check that found nothing proves little if nothing was tried. So every fault must have been seen to bite,
+//! every kind of fault that was asked for must have met operations, enough operations of each kind must have
+//! happened, the side that could go on must have gone on, and every replica must have answered at the end.
+
+use crate::store::record::{CheckRecord, Death, FaultRecord, FaultState, Reason, Validity};
+use checker::history::{History, Operation};
+use std::collections::BTreeMap;
+
+/// Fewer operations of a function than this mean nothing.
+const ENOUGH_OK: usize = 20;
+
+/// What a run came to, as far as its coverage depends on it.
+pub(crate) struct Facts<'a> {
+    /// The history.
+    pub(crate) history: &'a History,
+    /// What the checks found.
+    pub(crate) checks: &'a [CheckRecord],
+    /// All faults.
+    pub(crate) faults: &'a [FaultRecord],
+    /// Replicas that exited unasked.
+    pub(crate) deaths: &'a [Death],
+    /// The kinds of fault that were asked for.
+    pub(crate) kinds: Vec<&'static str>,
+    /// The functions of the workload.
+    pub(crate) functions: &'a [&'static str],
+    /// The calls of the recovery phase that each host left unanswered; `None` if it never came to that.
+    pub(crate) recovery: Option<Vec<usize>>,
+    /// The same of the final reads.
+    pub(crate) final_reads: Option<Vec<usize>>,
+    /// Whether the run was cut short from the keyboard.
+    pub(crate) interrupted: bool,
+}
+
+/// Everything that stands against *valid*, the worst first.
+pub(crate) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    reasons.extend(checks(facts));
+    reasons.extend(deaths(facts));
+    reasons.extend(recovery(facts));
+    reasons.extend(unwitnessed(facts));
+    reasons.extend(untouched_kinds(facts));
+    reasons.extend(too_few(facts));
+    reasons.extend(idle_majority(facts));
+    reasons.extend(final_reads(facts));
+    if facts.interrupted {
+        reasons.push(unknown(
+            "the run was interrupted: what did not happen was not checked".to_owned(),
+        ));
+    }
+    reasons.sort_by_key(|reason| std::cmp::Reverse(reason.validity));
+    reasons
+}
+
+fn invalid(text: String) -> Reason {
+    Reason { validity: Validity::Invalid, text }
+}
+
+fn unknown(text: String) -> Reason {
+    Reason { validity: Validity::Unknown, text }
+}
+
+fn checks(facts: &Facts<'_>) -> Vec<Reason> {
+    let bad = facts.checks.iter().filter(|check| check.validity != Validity::Valid);
+    bad.map(|check| Reason { validity: check.validity, text: check.sentence.clone() }).collect()
+}
+
+fn deaths(facts: &Facts<'_>) -> Vec<Reason> {
+    let told = |death: &Death| invalid(format!("{} exited unasked: {}", death.replica, death.how));
+    facts.deaths.iter().map(told).collect()
+}
+
+/// Numbers hosts that left something unanswered, as `n2, n4`.
+fn silent(left: &[usize]) -> Option<String> {
+    let hosts = left.iter().zip(1..).filter(|(left, _)| **left > 0);
+    let names: Vec<String> = hosts.map(|(_, number): (_, u8)| format!("n{number}")).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+fn recovery(facts: &Facts<'_>) -> Option<Reason> {
+    let hosts = silent(facts.recovery.as_ref()?).filter(|_| !facts.interrupted)?;
+    Some(invalid(format!(
+        "after everything was healed, {hosts} did not answer a write and a read in time"
+    )))
+}
+
+fn final_reads(facts: &Facts<'_>) -> Option<Reason> {
+    if facts.interrupted {
+        return None;
+    }
+    match &facts.final_reads {
+        None => Some(unknown("the final reads did not take place".to_owned())),
+        Some(left) => {
+            silent(left).map(|hosts| unknown(format!("{hosts} did not answer every final read")))
+        }
+    }
+}
+
+fn unwitnessed(facts: &Facts<'_>) -> Vec<Reason> {
+    let bare = facts.faults.iter().filter(|fault| fault.state == FaultState::Unwitnessed);
+    let told = |fault: &FaultRecord| {
+        let FaultRecord { id, kind, variant, evidence, .. } = fault;
+        unknown(format!("nothing proves that fault {id} ({kind}:{variant}) bit: {evidence}"))
+    };
+    bare.map(told).collect()
+}
+
+fn during(fault: &FaultRecord, operation: &Operation) -> bool {
+    let (Some(started), Some(ended), Some(completion)) =
+        (fault.started, fault.ended, &operation.completion)
+    else {
+        return false;
+    };
+    operation.is_ok() && operation.invoked.time <= ended && completion.at.time >= started
+}
+
+fn untouched_kinds(facts: &Facts<'_>) -> Vec<Reason> {
+    let met = |fault: &FaultRecord| {
+        fault.state == FaultState::Witnessed
+            && facts.history.operations().iter().any(|one| during(fault, one))
+    };
+    let untouched = facts
+        .kinds
+        .iter()
+        .filter(|kind| !facts.faults.iter().any(|fault| fault.kind == **kind && met(fault)));
+    let told =
+        |kind: &&str| unknown(format!("no {kind} was seen to bite while an operation completed"));
+    untouched.map(told).collect()
+}
+
+fn too_few(facts: &Facts<'_>) -> Vec<Reason> {
+    let mut ok: BTreeMap<&str, usize> =
+        facts.functions.iter().map(|function| (*function, 0)).collect();
+    for operation in facts.history.operations().iter().filter(|operation| operation.is_ok()) {
+        *ok.entry(operation.f.as_str()).or_default() += 1;
+    }
+    let few = ok.into_iter().filter(|(_, count)| *count < ENOUGH_OK);
+    few.map(|(function, count)| {
+        unknown(format!(
+            "only {count} {function} operations succeeded; fewer than {ENOUGH_OK} mean nothing"
+        ))
+    })
+    .collect()
+}
+
+/// Where some fault left a majority able to go on, that side must have accepted a write while it lasted.
+fn idle_majority(facts: &Facts<'_>) -> Option<Reason> {
+    let able =
+        |fault: &&FaultRecord| fault.state == FaultState::Witnessed && !fault.majority.is_empty();
+    let faults: Vec<&FaultRecord> = facts.faults.iter().filter(able).collect();
+    let accepted = |fault: &&FaultRecord| {
+        facts.history.operations().iter().any(|operation| {
+            let there = operation.node.as_ref().is_some_and(|node| fault.majority.contains(node));
+            operation.f != "read" && there && within(fault, operation)
+        })
+    };
+    let idle = !faults.is_empty() && !faults.iter().any(accepted);
+    idle.then(|| {
+        unknown("no write succeeded on the majority's side while a fault lasted".to_owned())
+    })
+}
+
+/// Whether the operation happened wholly while the fault lasted.
+fn within(fault: &FaultRecord, operation: &Operation) -> bool {
+    let end = operation.completion.as_ref().map(|completion| completion.at.time);
+    operation.is_ok()
+        && fault.started.is_some_and(|started| operation.invoked.time >= started)
+        && fault.ended.zip(end).is_some_and(|(ended, end)| end <= ended)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! Takes one thing away from a run that is beyond doubt, and expects it to be missed.
+
+use super::*;
+use checker::history::{Event, Kind, Process, Value};
+
+const SECOND: u64 = 1_000_000_000;
+const FUNCTIONS: &[&str] = &["cas", "read", "write"];
+
+/// Thirty rounds of each function on `n1`, one operation per millisecond.
+fn history(skip: &str) -> History {
+    let functions = FUNCTIONS.iter().filter(|function| **function != skip).cycle().take(90);
+    let mut events = Vec::new();
+    for (function, round) in functions.zip(0_u64..) {
+        for (kind, offset) in [(Kind::Invoke, 0), (Kind::Ok, 1)] {
+            events.push(Event {
+                index: events.len() as u64,
+                time: SECOND + round * 1_000_000 + offset,
+                kind,
+                process: Process::Client(0),
+                f: (*function).to_owned(),
+                value: Value::Nil,
+                node: Some("n1".to_owned()),
+                error: None,
+            });
+        }
+    }
+    History::new(events).expect("one process, one operation at a time")
+}
+
+fn fault() -> FaultRecord {
+    FaultRecord {
+        id: 1,
+        kind: "partition".to_owned(),
+        variant: "one".to_owned(),
+        target: "n5 | n1 n2 n3 n4".to_owned(),
+        hosts: Vec::new(),
+        cut: Vec::new(),
+        majority: ["n1", "n2", "n3", "n4"].map(str::to_owned).to_vec(),
+        started: Some(0),
+        ended: Some(2 * SECOND),
+        state: FaultState::Witnessed,
+        evidence: "seen".to_owned(),
+    }
+}
+
+fn check(validity: Validity) -> CheckRecord {
+    let sentence = format!("the check says {}", validity.name());
+    CheckRecord { name: "linearizable".to_owned(), validity, sentence, witness: None }
+}
+
+/// A run that is beyond doubt, until a test changes it.
+struct Scene {
+    history: History,
+    checks: Vec<CheckRecord>,
+    faults: Vec<FaultRecord>,
+    deaths: Vec<Death>,
+    kinds: Vec<&'static str>,
+    recovery: Option<Vec<usize>>,
+    final_reads: Option<Vec<usize>>,
+    interrupted: bool,
+}
+
+fn told(change: impl FnOnce(&mut Scene)) -> Vec<String> {
+    let mut scene = Scene {
+        history: history(""),
+        checks: vec![check(Validity::Valid)],
+        faults: vec![fault()],
+        deaths: Vec::new(),
+        kinds: vec!["partition"],
+        recovery: Some(vec![0; 5]),
+        final_reads: Some(vec![0; 5]),
+        interrupted: false,
+    };
+    change(&mut scene);
+    let reasons = reasons(&Facts {
+        history: &scene.history,
+        checks: &scene.checks,
+        faults: &scene.faults,
+        deaths: &scene.deaths,
+        kinds: scene.kinds,
+        functions: FUNCTIONS,
+        recovery: scene.recovery,
+        final_reads: scene.final_reads,
+        interrupted: scene.interrupted,
+    });
+    reasons
+        .into_iter()
+        .map(|reason| format!("{}: {}", reason.validity.name(), reason.text))
+        .collect()
+}
+
+#[test]
+fn a_run_beyond_doubt_has_nothing_against_it() {
+    assert_eq!(told(|_| ()), [""; 0]);
+}
+
+#[test]
+fn invalid_comes_first() {
+    let told =
+        told(|run| (run.history, run.checks) = (history("cas"), vec![check(Validity::Invalid)]));
+    insta::assert_debug_snapshot!(told, @r#"
+    [
+        "invalid: the check says invalid",
+        "unknown: only 0 cas operations succeeded; fewer than 20 mean nothing",
+    ]
+    "#);
+}
+
+#[test]
+fn a_fault_without_evidence_is_missed_twice() {
+    let faults = vec![FaultRecord { state: FaultState::Unwitnessed, ..fault() }];
+    insta::assert_debug_snapshot!(told(|run| run.faults = faults), @r#"
+    [
+        "unknown: nothing proves that fault 1 (partition:one) bit: seen",
+        "unknown: no partition was seen to bite while an operation completed",
+    ]
+    "#);
+}
+
+#[test]
+fn a_fault_that_met_no_operation_and_a_kind_that_never_came_are_missed() {
+    let faults =
+        vec![FaultRecord { started: Some(9 * SECOND), ended: Some(10 * SECOND), ..fault() }];
+    let early = told(|run| run.faults = faults);
+    insta::assert_debug_snapshot!(early, @r#"
+    [
+        "unknown: no partition was seen to bite while an operation completed",
+        "unknown: no write succeeded on the majority's side while a fault lasted",
+    ]
+    "#);
+    let never = told(|run| run.kinds.push("kill"));
+    assert_eq!(never, ["unknown: no kill was seen to bite while an operation completed"]);
+}
+
+#[test]
+fn a_majority_that_accepted_no_write_is_missed() {
+    let faults = vec![FaultRecord { majority: vec!["n2".to_owned(), "n3".to_owned()], ..fault() }];
+    let told = told(|run| run.faults = faults);
+    assert_eq!(told, ["unknown: no write succeeded on the majority's side while a fault lasted"]);
+}
+
+#[test]
+fn silence_after_healing_is_an_anomaly_and_silence_at_the_end_is_doubt() {
+    assert_eq!(
+        told(|run| run.recovery = Some(vec![0, 2, 0, 1, 0])),
+        ["invalid: after everything was healed, n2, n4 did not answer a write and a read in time"]
+    );
+    assert_eq!(
+        told(|run| run.final_reads = Some(vec![0, 0, 7, 0, 0])),
+        ["unknown: n3 did not answer every final read"]
+    );
+    assert_eq!(told(|run| run.final_reads = None), ["unknown: the final reads did not take place"]);
+}
+
+#[test]
+fn an_unasked_exit_is_an_anomaly() {
+    let deaths =
+        vec![Death { replica: "n3".to_owned(), how: "exit code 1".to_owned(), log: Vec::new() }];
+    assert_eq!(told(|run| run.deaths = deaths), ["invalid: n3 exited unasked: exit code 1"]);
+}
+
+#[test]
+fn an_interrupted_run_is_never_green() {
+    let told = told(|run| {
+        run.interrupted = true;
+        run.recovery = Some(vec![2; 5]);
+        run.final_reads = None;
+    });
+    assert_eq!(told, ["unknown: the run was interrupted: what did not happen was not checked"]);
+}

@@ -1,0 +1,207 @@
+//! Holds what a nemesis works on: the network, the replicas, and what is wanted of both.
+//!
+//! Links are changed in two moves, [`Ground::want_links`] and [`Ground::settle`], so that a partition that turns
+//! into another one is a single change of the network. A replica is *touched* from the moment something is done
+//! to it on purpose until that is undone; only an untouched one can exit unasked.
+
+use crate::host::process::{Replica, Sample};
+use crate::net::plan::{HostId, LinkPlan};
+use crate::net::{Fabric, Mark, PairEvidence};
+use crate::store::record::Death;
+use crate::system::{Client, Program};
+use anyhow::{Context as _, Result};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a stopped process may take to be seen stopped.
+const STOP_PATIENCE: Duration = Duration::from_millis(500);
+/// How many lines of a dead replica's log are shown.
+const LAST_WORDS: usize = 12;
+
+/// One replica and how to start it again.
+pub(crate) struct Slot {
+    program: Program,
+    log: PathBuf,
+    replica: Replica,
+    touched: bool,
+    dead: bool,
+}
+
+/// The network and the replicas.
+pub(crate) struct Ground {
+    fabric: Fabric,
+    slots: Vec<Slot>,
+    clients: Vec<Arc<dyn Client>>,
+    wanted: LinkPlan,
+    applied: LinkPlan,
+    mark: Mark,
+}
+
+impl Slot {
+    /// Starts a replica in its host.
+    pub(crate) fn start(
+        fabric: &Fabric,
+        host: HostId,
+        program: Program,
+        log: &Path,
+    ) -> Result<Self> {
+        let replica = fabric.spawn(host, &program.path, &program.args, log)?;
+        Ok(Self { program, log: log.to_owned(), replica, touched: false, dead: false })
+    }
+}
+
+impl Ground {
+    /// Replicas that run, in order of host, over a network that is whole.
+    pub(crate) fn new(fabric: Fabric, slots: Vec<Slot>, clients: Vec<Arc<dyn Client>>) -> Self {
+        let mark = fabric.mark();
+        Self {
+            fabric,
+            slots,
+            clients,
+            wanted: LinkPlan::healed(),
+            applied: LinkPlan::healed(),
+            mark,
+        }
+    }
+
+    /// How many hosts there are.
+    pub(crate) fn count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Someone who speaks to each replica, in order of host.
+    pub(crate) fn clients(&self) -> &[Arc<dyn Client>] {
+        &self.clients
+    }
+
+    /// Hosts whose replica runs untouched.
+    pub(crate) fn free(&self) -> BTreeSet<HostId> {
+        let all = super::grudge::all(self.count()).into_iter();
+        all.zip(&self.slots)
+            .filter(|(_, slot)| !slot.touched && !slot.dead)
+            .map(|(host, _)| host)
+            .collect()
+    }
+
+    /// Who leads, as the one with the greatest term says. For aiming only: no check believes it.
+    pub(crate) async fn leader(&self) -> Option<HostId> {
+        crate::system::leadership(&self.clients).await.map(|leadership| leadership.leader)
+    }
+
+    /// What the links shall be from the next [`Ground::settle`] on.
+    pub(crate) fn want_links(&mut self, links: LinkPlan) {
+        self.wanted = links;
+    }
+
+    /// Makes the links what was wanted, in one change, and counts evidence from then on.
+    pub(crate) async fn settle(&mut self) -> Result<()> {
+        if self.wanted != self.applied {
+            self.fabric.apply(&self.wanted).await?;
+            self.applied = self.wanted.clone();
+            self.mark = self.fabric.mark();
+        }
+        Ok(())
+    }
+
+    /// What the network counted since the links last changed.
+    pub(crate) async fn link_evidence(&mut self) -> Result<Vec<PairEvidence>> {
+        self.fabric.since(&self.mark).await
+    }
+
+    /// Heals every link, resumes every stopped replica and starts every killed one.
+    pub(crate) async fn make_whole(&mut self) -> Result<()> {
+        for host in super::grudge::all(self.count()) {
+            let slot = self.slot(host);
+            if slot.touched && slot.replica.exited().is_some() {
+                self.restart(host)?;
+            } else if slot.touched {
+                self.resume(host)?;
+            }
+        }
+        self.want_links(LinkPlan::healed());
+        self.settle().await
+    }
+
+    fn slot(&mut self, host: HostId) -> &mut Slot {
+        &mut self.slots[usize::from(host.0)]
+    }
+
+    /// Kills a replica and waits until it is gone.
+    pub(crate) fn kill(&mut self, host: HostId) -> Result<()> {
+        let slot = self.slot(host);
+        slot.touched = true;
+        slot.replica.kill().with_context(|| format!("{host} could not be killed"))
+    }
+
+    /// Starts a killed replica again.
+    pub(crate) fn restart(&mut self, host: HostId) -> Result<()> {
+        let slot = &mut self.slots[usize::from(host.0)];
+        slot.replica = self
+            .fabric
+            .spawn(host, &slot.program.path, &slot.program.args, &slot.log)
+            .with_context(|| format!("{host} could not be started again"))?;
+        slot.touched = false;
+        Ok(())
+    }
+
+    /// Stops a replica.
+    pub(crate) fn pause(&mut self, host: HostId) -> Result<()> {
+        let slot = self.slot(host);
+        slot.touched = true;
+        slot.replica.pause().with_context(|| format!("{host} could not be paused"))
+    }
+
+    /// Lets a stopped replica go on.
+    pub(crate) fn resume(&mut self, host: HostId) -> Result<()> {
+        let slot = self.slot(host);
+        slot.replica.resume().with_context(|| format!("{host} could not be resumed"))?;
+        slot.touched = false;
+        Ok(())
+    }
+
+    /// What the kernel says of these replicas now.
+    pub(crate) fn samples(&mut self, hosts: &[HostId]) -> Result<Vec<Sample>> {
+        let sample = |host: &HostId| {
+            let sampled = self.slots[usize::from(host.0)].replica.sample();
+            sampled.with_context(|| format!("{host} could not be looked at"))
+        };
+        hosts.iter().map(sample).collect()
+    }
+
+    /// The same, once all of them are stopped (or patience ends: then the samples say so).
+    pub(crate) async fn stopped_samples(&mut self, hosts: &[HostId]) -> Result<Vec<Sample>> {
+        let deadline = tokio::time::Instant::now() + STOP_PATIENCE;
+        loop {
+            let samples = self.samples(hosts)?;
+            if samples.iter().all(Sample::is_stopped) || tokio::time::Instant::now() > deadline {
+                return Ok(samples);
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Replicas that have exited though nobody killed them, each told once.
+    pub(crate) fn unasked_exits(&mut self) -> Vec<Death> {
+        let mut deaths = Vec::new();
+        for (host, slot) in super::grudge::all(self.slots.len()).into_iter().zip(&mut self.slots) {
+            if slot.touched || slot.dead {
+                continue;
+            }
+            if let Some(how) = slot.replica.exited() {
+                slot.dead = true;
+                deaths.push(Death { replica: host.to_string(), how, log: last_lines(&slot.log) });
+            }
+        }
+        deaths
+    }
+}
+
+fn last_lines(log: &Path) -> Vec<String> {
+    let text = std::fs::read(log)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LAST_WORDS)..].iter().map(|line| (*line).to_owned()).collect()
+}

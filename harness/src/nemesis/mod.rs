@@ -1,0 +1,248 @@
+//! Does harm on purpose: each [`Nemesis`] aims purely, and then does one thing to the ground and undoes it.
+//!
+//! Whoever begins a fault also says how it can be seen that the fault bit. One nemesis = one file + one line in
+//! [`NEMESES`]; names, `--help`, `harness list` and validation come from there.
+
+pub(crate) mod executor;
+pub(crate) mod ground;
+pub(crate) mod grudge;
+mod kill;
+mod none;
+mod partition;
+mod pause;
+pub(crate) mod schedule;
+
+use crate::net::plan::{HostId, LinkPlan};
+use anyhow::{Result, bail};
+use futures_util::future::BoxFuture;
+use ground::Ground;
+use std::collections::BTreeSet;
+use workloads::Rng;
+
+/// A kind of fault.
+pub(crate) trait Nemesis: Sync {
+    /// Its name on the command line.
+    fn name(&self) -> &'static str;
+    /// What it does, in a sentence.
+    fn doc(&self) -> &'static str;
+    /// The ways it can aim, name and sentence, in order of name.
+    fn variants(&self) -> &'static [(&'static str, &'static str)];
+    /// How long a fault lasts, from and below, in milliseconds.
+    fn duration_ms(&self) -> (u64, u64) {
+        (700, 3_000)
+    }
+    /// Whether a fault may turn straight into another one of its kind.
+    fn chains(&self) -> bool {
+        false
+    }
+    /// Whom it hits; `None` where there is no target now.
+    fn aim(&self, variant: &str, scene: &Scene, rng: &mut Rng) -> Option<Target>;
+    /// Begins the fault, and returns what must be remembered to see later that it bit.
+    fn begin<'a>(
+        &'a self,
+        target: &'a Target,
+        ground: &'a mut Ground,
+    ) -> BoxFuture<'a, Result<Before>>;
+    /// Ends the fault, and says what was seen of it.
+    fn end<'a>(&'a self, fault: &'a Fault, ground: &'a mut Ground) -> BoxFuture<'a, Result<Seen>>;
+}
+
+/// Every nemesis, in order of name.
+pub(crate) const NEMESES: &[&dyn Nemesis] =
+    &[&kill::Kill, &none::None, &partition::Partition, &pause::Pause];
+
+/// What is known when a fault aims.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Scene {
+    /// How many hosts there are.
+    pub(crate) count: usize,
+    /// Who leads, where anybody says so.
+    pub(crate) leader: Option<HostId>,
+    /// Hosts whose replica runs and is left alone so far.
+    pub(crate) free: BTreeSet<HostId>,
+}
+
+/// Whom a fault hits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// The hosts whose replica is touched.
+    pub(crate) hosts: Vec<HostId>,
+    /// The links that are cut.
+    pub(crate) links: LinkPlan,
+    /// The same for a reader.
+    pub(crate) text: String,
+}
+
+/// What was measured of the touched replicas when a fault began, in order of the target's hosts.
+pub(crate) type Before = Vec<crate::host::process::Sample>;
+
+/// A fault that is on.
+pub(crate) struct Fault {
+    /// Its plan.
+    pub(crate) planned: schedule::Planned,
+    /// What does it.
+    pub(crate) nemesis: &'static dyn Nemesis,
+    /// Whom it hits.
+    pub(crate) target: Target,
+    /// What was measured when it began.
+    pub(crate) before: Before,
+    /// When it was on, in nanoseconds since the run began.
+    pub(crate) started: u64,
+}
+
+/// What was seen of a fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Whether it proves that the fault bit.
+    pub(crate) bit: bool,
+    /// In words, with numbers.
+    pub(crate) text: String,
+}
+
+/// A kind of fault that was asked for, with the variant where one was named.
+#[derive(Clone)]
+pub(crate) struct Wanted {
+    /// The kind.
+    pub(crate) nemesis: &'static dyn Nemesis,
+    /// How it must aim.
+    pub(crate) variant: Option<String>,
+}
+
+impl std::fmt::Display for Wanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.variant {
+            Some(variant) => write!(f, "{}:{variant}", self.nemesis.name()),
+            None => f.write_str(self.nemesis.name()),
+        }
+    }
+}
+
+/// Reads `partition:leader,kill`. `none` wants nothing and is nobody's companion.
+pub(crate) fn wanted(text: &str) -> Result<Vec<Wanted>> {
+    let mut all = Vec::<Wanted>::new();
+    for part in text.split(',').map(str::trim) {
+        let one = one_wanted(part)?;
+        if all.iter().any(|other| other.nemesis.name() == one.nemesis.name()) {
+            bail!("nemesis {:?} is named twice", one.nemesis.name());
+        }
+        all.push(one);
+    }
+    let nothing = all.iter().any(|one| one.nemesis.name() == "none");
+    match (nothing, all.len()) {
+        (true, 1) => Ok(Vec::new()),
+        (true, _) => bail!("nemesis \"none\" stands alone: it means that nothing goes wrong"),
+        (false, _) => Ok(all),
+    }
+}
+
+fn one_wanted(part: &str) -> Result<Wanted> {
+    let (name, variant) =
+        part.split_once(':').map_or((part, None), |(name, variant)| (name, Some(variant)));
+    let Some(nemesis) = named(name) else {
+        let names: Vec<_> = NEMESES.iter().map(|nemesis| nemesis.name()).collect();
+        bail!("there is no nemesis {name:?}; there are: {}", names.join(", "));
+    };
+    let known: Vec<_> = nemesis.variants().iter().map(|(name, _)| *name).collect();
+    match variant {
+        Some(variant) if !known.contains(&variant) => {
+            bail!("nemesis {name:?} has no variant {variant:?}; it has: {}", known.join(", "))
+        }
+        variant => Ok(Wanted { nemesis, variant: variant.map(str::to_owned) }),
+    }
+}
+
+/// The nemesis of that name.
+pub(crate) fn named(name: &str) -> Option<&'static dyn Nemesis> {
+    NEMESES.iter().copied().find(|nemesis| nemesis.name() == name)
+}
+
+/// The ways in which a fault of single replicas aims.
+pub(crate) const REPLICA_VARIANTS: &[(&str, &str)] = &[
+    ("all", "every replica"),
+    ("leader", "the leader"),
+    ("majority", "a random majority"),
+    ("minority", "a random minority"),
+    ("one", "one random replica"),
+];
+
+/// Aims at single replicas that nothing else has hit.
+pub(crate) fn aim_at_replicas(variant: &str, scene: &Scene, rng: &mut Rng) -> Option<Target> {
+    let mut hosts: Vec<HostId> = scene.free.iter().copied().collect();
+    rng.shuffle(&mut hosts);
+    let majority = scene.count / 2 + 1;
+    let wanted = match variant {
+        "leader" => {
+            hosts.retain(|host| scene.leader == Some(*host));
+            1
+        }
+        "one" => 1,
+        "minority" => 1 + rng.below((majority - 1).max(1) as u64) as usize,
+        "majority" => majority,
+        _ => scene.count,
+    };
+    hosts.truncate(wanted);
+    hosts.sort_unstable();
+    let text = grudge::names(&hosts);
+    (hosts.len() == wanted).then_some(Target { hosts, links: LinkPlan::healed(), text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kebab(name: &str) -> bool {
+        name.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+    }
+
+    fn scene() -> Scene {
+        Scene { count: 5, leader: Some(HostId(2)), free: grudge::all(5).into_iter().collect() }
+    }
+
+    #[test]
+    fn names_are_sorted_kebab_case_and_explained() {
+        assert!(NEMESES.windows(2).all(|pair| pair[0].name() < pair[1].name()));
+        for nemesis in NEMESES {
+            assert!(kebab(nemesis.name()) && nemesis.doc().len() > 20, "{}", nemesis.name());
+            assert!(nemesis.variants().windows(2).all(|pair| pair[0].0 < pair[1].0));
+            assert!(nemesis.variants().iter().all(|(name, doc)| kebab(name) && doc.len() > 8));
+        }
+    }
+
+    #[test]
+    fn every_variant_finds_a_target_in_a_whole_cluster_of_five() {
+        for nemesis in NEMESES {
+            for (variant, _) in nemesis.variants() {
+                let target = nemesis.aim(variant, &scene(), &mut Rng::new(1));
+                assert!(target.is_some(), "{}:{variant}", nemesis.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_replica_that_something_else_has_hit_is_nobodys_target() {
+        let mut scene = scene();
+        scene.free.remove(&HostId(2));
+        assert_eq!(aim_at_replicas("leader", &scene, &mut Rng::new(1)), None);
+        for seed in 0..20 {
+            let target =
+                aim_at_replicas("one", &scene, &mut Rng::new(seed)).expect("four are free");
+            assert_ne!(target.hosts, [HostId(2)]);
+        }
+    }
+
+    #[test]
+    fn what_is_wanted_is_read_and_nonsense_is_refused_with_the_names_there_are() {
+        let names =
+            |text| wanted(text).map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(
+            names("partition:leader, kill").expect("both exist"),
+            ["partition:leader", "kill"]
+        );
+        assert_eq!(names("none").expect("it exists"), [""; 0]);
+        let refusal = |text| names(text).expect_err("it is nonsense").to_string();
+        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: kill, none, partition, pause"#);
+        insta::assert_snapshot!(refusal("kill:two"), @r#"nemesis "kill" has no variant "two"; it has: all, leader, majority, minority, one"#);
+        insta::assert_snapshot!(refusal("kill,none"), @r#"nemesis "none" stands alone: it means that nothing goes wrong"#);
+        insta::assert_snapshot!(refusal("kill,kill:all"), @r#"nemesis "kill" is named twice"#);
+    }
+}

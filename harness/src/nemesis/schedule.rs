@@ -1,0 +1,257 @@
+//! Decides when which fault begins and ends, before the run, from the seed alone. Pure.
+//!
+//! A [`Schedule`] is a list of [`Step`]s in order of time; all that a step ends and begins is applied as one
+//! change. Every kind that was asked for occurs, calm and faulty stretches take turns, some partitions turn
+//! straight into another one (a server that was left behind meets a cluster that has lost its leader), and some
+//! faults of different kinds overlap. At most one fault of a kind is active at a time. Whom a fault hits is
+//! decided when it begins, from the fault's own stream: only then is it known who leads.
+
+use super::Wanted;
+use serde::Serialize;
+use workloads::Rng;
+
+/// What begins and ends at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Step {
+    /// Milliseconds since the main phase began.
+    pub(crate) at_ms: u64,
+    /// The faults that end, by number.
+    pub(crate) end: Vec<u32>,
+    /// The faults that begin.
+    pub(crate) begin: Vec<Planned>,
+}
+
+/// A fault that is to begin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Planned {
+    /// From 1, in order of time.
+    pub(crate) id: u32,
+    /// The nemesis's name.
+    pub(crate) kind: String,
+    /// How it aims.
+    pub(crate) variant: String,
+}
+
+/// All faults of a run, in order of time.
+pub(crate) type Schedule = Vec<Step>;
+
+/// Of 100 partitions, how many turn into the next one without healing in between.
+const CHAINED_PERCENT: u64 = 40;
+/// Of 100 faults, how many are joined by one of another kind.
+const OVERLAP_PERCENT: u64 = 30;
+/// The main phase that a kind of fault needs to get its turn at full length: the fault and the calm after it.
+const ROOM_PER_KIND_MS: u64 = 6_000;
+/// What the calm at the beginning and the last fault need besides.
+const ROOM_AT_THE_ENDS_MS: u64 = 3_500;
+
+/// The schedule of a run whose main phase lasts `limit_ms`.
+pub(crate) fn schedule(wanted: &[Wanted], limit_ms: u64, rng: &Rng) -> Schedule {
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let mut planner = Planner::new(wanted, limit_ms, rng);
+    planner.run();
+    planner.into_steps()
+}
+
+/// One fault with its times, before faults are sorted into steps.
+struct Interval<'a> {
+    begin_ms: u64,
+    end_ms: u64,
+    wanted: &'a Wanted,
+    variant: String,
+}
+
+struct Planner<'a> {
+    wanted: &'a [Wanted],
+    limit_ms: u64,
+    rng: Rng,
+    now_ms: u64,
+    /// Kinds that still have to get their first turn.
+    due: Vec<&'a Wanted>,
+    intervals: Vec<Interval<'a>>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(wanted: &'a [Wanted], limit_ms: u64, rng: &Rng) -> Self {
+        let mut rng = rng.fork("schedule");
+        let mut due: Vec<&Wanted> = wanted.iter().collect();
+        rng.shuffle(&mut due);
+        Self { wanted, limit_ms, rng, now_ms: 0, due, intervals: Vec::new() }
+    }
+
+    fn run(&mut self) {
+        self.wait(1_000, 2_000);
+        while self.now_ms < self.last_begin_ms() {
+            self.one_stretch();
+            self.wait(700, 2_000);
+        }
+    }
+
+    /// The last moment at which a fault may begin: it has to last a while and to end in time.
+    fn last_begin_ms(&self) -> u64 {
+        self.limit_ms.saturating_sub(self.scaled(1_500))
+    }
+
+    /// A faulty stretch: one fault or several that turn into each other, perhaps joined by another kind.
+    fn one_stretch(&mut self) {
+        let wanted = self.next_kind();
+        let begin_ms = self.now_ms;
+        self.fault(wanted);
+        while self.may_chain(wanted) && self.rng.percent(CHAINED_PERCENT) {
+            self.fault(wanted);
+        }
+        if self.rng.percent(OVERLAP_PERCENT) {
+            self.overlap(wanted, begin_ms);
+        }
+    }
+
+    fn may_chain(&self, wanted: &Wanted) -> bool {
+        wanted.nemesis.chains() && self.due.is_empty() && self.now_ms < self.last_begin_ms()
+    }
+
+    /// Appends a fault that begins now, and moves on to its end.
+    fn fault(&mut self, wanted: &'a Wanted) {
+        let begin_ms = self.now_ms;
+        let (low, high) = wanted.nemesis.duration_ms();
+        self.wait(low, high);
+        self.now_ms = self.now_ms.min(self.limit_ms);
+        let variant = self.variant(wanted);
+        self.intervals.push(Interval { begin_ms, end_ms: self.now_ms, wanted, variant });
+    }
+
+    /// Adds a fault of another kind that begins within the stretch since `begin_ms` and ends with it or before.
+    fn overlap(&mut self, first: &'a Wanted, begin_ms: u64) {
+        let others: Vec<&Wanted> = self
+            .wanted
+            .iter()
+            .filter(|other| other.nemesis.name() != first.nemesis.name())
+            .collect();
+        let Some(other) = self.rng.choose(&others).copied() else { return };
+        let begin_ms = self.rng.between(begin_ms, self.now_ms);
+        let end_ms = self.rng.between(begin_ms, self.now_ms) + 1;
+        let variant = self.variant(other);
+        self.intervals.push(Interval { begin_ms, end_ms, wanted: other, variant });
+    }
+
+    fn next_kind(&mut self) -> &'a Wanted {
+        self.due.pop().unwrap_or_else(|| {
+            let pick = self.rng.below(self.wanted.len() as u64) as usize;
+            &self.wanted[pick]
+        })
+    }
+
+    fn variant(&mut self, wanted: &Wanted) -> String {
+        let any = || wanted.nemesis.variants().iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        match &wanted.variant {
+            Some(variant) => variant.clone(),
+            None => self.rng.choose(&any()).map_or_else(String::new, |name| (*name).to_owned()),
+        }
+    }
+
+    fn wait(&mut self, low_ms: u64, high_ms: u64) {
+        let wait_ms = self.rng.between(low_ms, high_ms);
+        self.now_ms += self.scaled(wait_ms);
+    }
+
+    /// Shorter where the main phase is too short for every kind to get its turn.
+    fn scaled(&self, wait_ms: u64) -> u64 {
+        let room_ms = ROOM_AT_THE_ENDS_MS + ROOM_PER_KIND_MS * self.wanted.len() as u64;
+        (wait_ms * self.limit_ms.min(room_ms) / room_ms).max(1)
+    }
+
+    /// Numbers the faults in order of time and gathers what happens at the same moment.
+    fn into_steps(mut self) -> Schedule {
+        self.intervals.sort_by_key(|interval| interval.begin_ms);
+        let mut steps = std::collections::BTreeMap::<u64, Step>::new();
+        for (interval, id) in self.intervals.iter().zip(1..) {
+            let planned = Planned {
+                id,
+                kind: interval.wanted.nemesis.name().to_owned(),
+                variant: interval.variant.clone(),
+            };
+            step(&mut steps, interval.begin_ms).begin.push(planned);
+            step(&mut steps, interval.end_ms).end.push(id);
+        }
+        steps.into_values().collect()
+    }
+}
+
+fn step(steps: &mut std::collections::BTreeMap<u64, Step>, at_ms: u64) -> &mut Step {
+    steps.entry(at_ms).or_insert_with(|| Step { at_ms, end: Vec::new(), begin: Vec::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wanted;
+    use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    fn plan(text: &str, limit_ms: u64, seed: u64) -> Schedule {
+        let wanted = wanted(text).expect("these nemeses exist");
+        schedule(&wanted, limit_ms, &Rng::new(seed))
+    }
+
+    #[test]
+    fn a_seed_decides_the_schedule() {
+        assert_eq!(plan("partition,kill", 30_000, 1), plan("partition,kill", 30_000, 1));
+        assert_ne!(plan("partition,kill", 30_000, 1), plan("partition,kill", 30_000, 2));
+    }
+
+    #[test]
+    fn every_kind_occurs_however_short_the_run() {
+        for (limit_ms, seed) in
+            [3_000, 8_000, 30_000].into_iter().flat_map(|l| (0..50).map(move |s| (l, s)))
+        {
+            let kinds: BTreeSet<String> = plan("partition,kill,pause", limit_ms, seed)
+                .iter()
+                .flat_map(|step| step.begin.iter().map(|planned| planned.kind.clone()))
+                .collect();
+            assert_eq!(kinds.len(), 3, "{limit_ms} ms, seed {seed}: {kinds:?}");
+        }
+    }
+
+    #[test]
+    fn what_begins_ends_later_and_within_the_main_phase_and_kinds_never_overlap_themselves() {
+        for seed in 0..200 {
+            let mut active = BTreeMap::new();
+            for step in plan("partition,kill,pause", 30_000, seed) {
+                assert!(step.at_ms <= 30_000, "seed {seed}: {step:?}");
+                for id in &step.end {
+                    let (begun, _) = active.remove(id).expect("it had begun");
+                    assert!(step.at_ms > begun, "seed {seed}: fault {id} lasts");
+                }
+                for planned in step.begin {
+                    assert!(
+                        active.values().all(|(_, kind)| *kind != planned.kind),
+                        "seed {seed}: two faults of kind {} at {} ms",
+                        planned.kind,
+                        step.at_ms
+                    );
+                    active.insert(planned.id, (step.at_ms, planned.kind));
+                }
+            }
+            assert!(active.is_empty(), "seed {seed}: {active:?} never ends");
+        }
+    }
+
+    #[test]
+    fn some_partitions_turn_straight_into_the_next() {
+        let chained = (0..20).flat_map(|seed| plan("partition", 60_000, seed));
+        let chained = chained.filter(|step| !step.begin.is_empty() && !step.end.is_empty()).count();
+        assert!(chained > 20, "{chained}");
+    }
+
+    #[test]
+    fn a_named_variant_is_the_only_one() {
+        let steps = plan("partition:leader", 60_000, 1);
+        assert!(
+            steps.iter().flat_map(|step| &step.begin).all(|planned| planned.variant == "leader")
+        );
+    }
+
+    #[test]
+    fn nothing_wanted_is_nothing_planned() {
+        assert_eq!(plan("none", 30_000, 1), Vec::new());
+    }
+}

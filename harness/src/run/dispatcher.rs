@@ -1,0 +1,384 @@
+//! Drives a run from one task: owns the history, the generator and the counts, and decides what happens next.
+//!
+//! An interval may only be widened: an invocation is journaled before its call is handed to a client, a
+//! completion after the whole answer has arrived.
+
+use super::clients::{Clients, Done, Open};
+use super::clock::Clock;
+use super::journal::{Entry, Journal};
+use super::tally::Tally;
+use crate::nemesis::executor::Note;
+use crate::report::{Live, Snapshot};
+use crate::store::record::{Death, FaultRecord};
+use crate::system::Leadership;
+use anyhow::Result;
+use checker::history::{Kind, Process, Value};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+use workloads::{Call, Generator, Outcome};
+
+/// The history is at most this far behind.
+const FLUSH: Duration = Duration::from_millis(100);
+/// How long a failed call of the last phases waits before it is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// What the dispatcher is made of.
+pub(crate) struct Parts {
+    /// The run's clock.
+    pub(crate) clock: Clock,
+    /// The history.
+    pub(crate) journal: Journal,
+    /// What clients ask.
+    pub(crate) generator: Box<dyn Generator>,
+    /// The clients.
+    pub(crate) clients: Clients,
+    /// What the nemesis says.
+    pub(crate) notes: mpsc::UnboundedReceiver<Note>,
+    /// Who leads, for the eye.
+    pub(crate) leader: watch::Receiver<Option<Leadership>>,
+    /// Says when the run is to stop early.
+    pub(crate) stop: watch::Receiver<bool>,
+    /// The terminal.
+    pub(crate) live: Live,
+}
+
+/// The one task that knows all.
+pub(crate) struct Dispatcher {
+    parts: Parts,
+    /// The counts.
+    pub(crate) tally: Tally,
+    /// Faults that are over.
+    pub(crate) faults: Vec<FaultRecord>,
+    /// Replicas that exited unasked.
+    pub(crate) deaths: Vec<Death>,
+    /// When the first operation was invoked.
+    pub(crate) first_op: Option<Instant>,
+    active: BTreeMap<u32, String>,
+    flush: tokio::time::Interval,
+    scene: Scene,
+}
+
+/// What the live view shows besides counts.
+struct Scene {
+    phase: String,
+    began: Instant,
+    limit: Duration,
+    /// When faults begin and end.
+    changes: Vec<Duration>,
+}
+
+/// What happened next.
+enum Happened {
+    Answer(Done),
+    Note(Note),
+    Flush,
+    Deadline,
+}
+
+impl Dispatcher {
+    /// A dispatcher that has done nothing yet.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let mut flush = tokio::time::interval(FLUSH);
+        flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let scene = Scene {
+            phase: "setup".to_owned(),
+            began: Instant::now(),
+            limit: Duration::ZERO,
+            changes: Vec::new(),
+        };
+        Self {
+            parts,
+            tally: Tally::new(),
+            faults: Vec::new(),
+            deaths: Vec::new(),
+            first_op: None,
+            active: BTreeMap::new(),
+            flush,
+            scene,
+        }
+    }
+
+    /// Whether the run was told to stop early.
+    pub(crate) fn stopped(&self) -> bool {
+        *self.parts.stop.borrow()
+    }
+
+    /// The main phase: calls arrive at a steady rate; one that finds every client busy is missed.
+    pub(crate) async fn main_phase(
+        &mut self,
+        limit: Duration,
+        rate: u64,
+        changes: Vec<Duration>,
+    ) -> Result<()> {
+        let began = Instant::now();
+        let gap = Duration::from_nanos(1_000_000_000 / rate.max(1));
+        self.scene = Scene { phase: "main".to_owned(), began, limit, changes };
+        let mut arrival = began;
+        while arrival < began + limit && !self.stopped() {
+            if arrival <= Instant::now() {
+                self.arrive(arrival)?;
+                arrival += gap;
+            }
+            self.next(arrival).await?;
+        }
+        Ok(())
+    }
+
+    fn arrive(&mut self, intended: Instant) -> Result<()> {
+        let late = u64::try_from(intended.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let intended = self.parts.clock.now_ns().saturating_sub(late);
+        match self.parts.clients.idle() {
+            Some(thread) => {
+                let call = self.parts.generator.next();
+                self.invoke(thread, Open { call, intended })
+            }
+            None => {
+                self.tally.counts.missed += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until the nemesis has undone everything: until `finished` says so.
+    pub(crate) async fn heal(&mut self, finished: &watch::Receiver<bool>) -> Result<()> {
+        self.phase("heal");
+        while !*finished.borrow() {
+            self.next(Instant::now() + Duration::from_millis(20)).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until no call is on its way. A call always ends: clients have timeouts.
+    pub(crate) async fn drain(&mut self) -> Result<()> {
+        while !self.parts.clients.all_idle() {
+            self.next(Instant::now() + FLUSH).await?;
+        }
+        Ok(())
+    }
+
+    /// Each host is asked for a write and a read; returns how many of its calls a host left unanswered.
+    pub(crate) async fn recovery(
+        &mut self,
+        hosts: usize,
+        patience: Duration,
+    ) -> Result<Vec<usize>> {
+        self.phase("recovery");
+        let queues = (0..hosts).map(|_| self.parts.generator.recovery().into()).collect();
+        self.work_off(queues, patience).await
+    }
+
+    /// Each host reads everything; returns how many of its reads a host left unanswered.
+    pub(crate) async fn final_reads(
+        &mut self,
+        hosts: usize,
+        patience: Duration,
+    ) -> Result<Vec<usize>> {
+        self.phase("final reads");
+        let queues = (0..hosts).map(|_| self.parts.generator.final_reads().into()).collect();
+        self.work_off(queues, patience).await
+    }
+
+    /// Thread `t` works through queue `t`, and tries again what did not succeed, until patience ends.
+    async fn work_off(
+        &mut self,
+        mut queues: Vec<VecDeque<Call>>,
+        patience: Duration,
+    ) -> Result<Vec<usize>> {
+        let deadline = Instant::now() + patience;
+        let mut rest = vec![Instant::now(); queues.len()];
+        while Instant::now() < deadline
+            && !self.stopped()
+            && queues.iter().any(|queue| !queue.is_empty())
+        {
+            for (thread, queue) in queues.iter().enumerate() {
+                let Some(call) = queue.front() else { continue };
+                if self.parts.clients.is_idle(thread) && rest[thread] <= Instant::now() {
+                    let intended = self.parts.clock.now_ns();
+                    self.invoke(thread, Open { call: call.clone(), intended })?;
+                }
+            }
+            match self.next(deadline.min(Instant::now() + RETRY)).await? {
+                Some((thread, Outcome::Ok)) => drop(queues[thread].pop_front()),
+                Some((thread, Outcome::Fail | Outcome::Info)) => {
+                    rest[thread] = Instant::now() + RETRY
+                }
+                None => (),
+            }
+        }
+        self.drain().await?;
+        Ok(queues.iter().map(VecDeque::len).collect())
+    }
+
+    fn invoke(&mut self, thread: usize, open: Open) -> Result<()> {
+        self.first_op.get_or_insert_with(Instant::now);
+        let entry = self.entry(thread, Kind::Invoke, open.call.function(), open.call.invoked());
+        self.parts.journal.record(entry)?;
+        self.parts.clients.send(thread, open);
+        Ok(())
+    }
+
+    fn entry(&self, thread: usize, kind: Kind, function: &str, value: Value) -> Entry {
+        let (process, host) = self.parts.clients.identity(thread);
+        Entry {
+            time: self.parts.clock.now_ns(),
+            kind,
+            process: Process::Client(process),
+            f: function.to_owned(),
+            value,
+            node: Some(host.to_string()),
+            error: None,
+        }
+    }
+
+    /// Takes in one thing that happens before `deadline`; if it is an answer, returns whose and what.
+    async fn next(&mut self, deadline: Instant) -> Result<Option<(usize, Outcome)>> {
+        match self.happens(deadline).await {
+            Happened::Answer(done) => {
+                return self.complete(&done).map(|()| Some((done.thread, done.reply.outcome)));
+            }
+            Happened::Note(note) => self.noted(note)?,
+            Happened::Flush => {
+                self.parts.journal.flush()?;
+                self.show();
+            }
+            Happened::Deadline => (),
+        }
+        Ok(None)
+    }
+
+    async fn happens(&mut self, deadline: Instant) -> Happened {
+        tokio::select! {
+            biased;
+            Some(done) = self.parts.clients.done.recv() => Happened::Answer(done),
+            Some(note) = self.parts.notes.recv() => Happened::Note(note),
+            _ = self.flush.tick() => Happened::Flush,
+            () = tokio::time::sleep_until(deadline) => Happened::Deadline,
+        }
+    }
+
+    fn complete(&mut self, done: &Done) -> Result<()> {
+        let (kind, reply) = match done.reply.outcome {
+            Outcome::Ok => (Kind::Ok, &done.reply),
+            Outcome::Fail => (Kind::Fail, &done.reply),
+            Outcome::Info => (Kind::Info, &done.reply),
+        };
+        // The process that asked is the one that is answered: look before it is retired.
+        let mut entry = self.entry(done.thread, kind, "", Value::Nil);
+        let Some(open) = self.parts.clients.complete(done) else { return Ok(()) };
+        entry.f = open.call.function().to_owned();
+        entry.value = open.call.completed(reply);
+        entry.error.clone_from(&reply.error);
+        self.tally.completed(open.call.function(), reply.outcome, open.intended, entry.time);
+        self.parts.generator.observe(&open.call, reply);
+        self.parts.journal.record(entry)
+    }
+
+    fn noted(&mut self, note: Note) -> Result<()> {
+        match note {
+            Note::Began { id, name, target } => {
+                self.nemesis_event(
+                    "begin",
+                    &[
+                        ("fault", id.to_string()),
+                        ("name", name.clone()),
+                        ("target", target.clone()),
+                    ],
+                )?;
+                self.active.insert(id, format!("{name} {target}"));
+            }
+            Note::Over(fault) => {
+                self.active.remove(&fault.id);
+                let state = format!("{:?}", fault.state).to_lowercase();
+                let facts = [
+                    ("fault", fault.id.to_string()),
+                    ("state", state),
+                    ("evidence", fault.evidence.clone()),
+                ];
+                self.nemesis_event("end", &facts)?;
+                self.faults.push(fault);
+            }
+            Note::Died(death) => self.died(death)?,
+        }
+        Ok(())
+    }
+
+    /// Notes a replica that exited unasked.
+    pub(crate) fn died(&mut self, death: Death) -> Result<()> {
+        self.parts.live.line(&format!("{} exited unasked: {}", death.replica, death.how));
+        self.nemesis_event(
+            "death",
+            &[("replica", death.replica.clone()), ("how", death.how.clone())],
+        )?;
+        self.deaths.push(death);
+        Ok(())
+    }
+
+    fn nemesis_event(&mut self, f: &str, facts: &[(&str, String)]) -> Result<()> {
+        let value = Value::map(
+            facts.iter().map(|(name, text)| ((*name).to_owned(), Value::from(text.as_str()))),
+        );
+        let time = self.parts.clock.now_ns();
+        let (kind, process) = (Kind::Info, Process::Nemesis);
+        self.parts.journal.record(Entry {
+            time,
+            kind,
+            process,
+            f: f.to_owned(),
+            value,
+            node: None,
+            error: None,
+        })
+    }
+
+    fn phase(&mut self, name: &str) {
+        name.clone_into(&mut self.scene.phase);
+        self.show();
+    }
+
+    fn show(&mut self) {
+        let elapsed = self.scene.began.elapsed();
+        let (ops_per_s, p50, p99) = self.tally.lately(self.parts.clock.now_ns());
+        let total = self.tally.counts.total();
+        let leader = self.parts.leader.borrow().map(|now| (now.leader.to_string(), now.term));
+        let next = self.scene.changes.iter().find(|at| **at > elapsed);
+        self.parts.live.update(&Snapshot {
+            phase: self.scene.phase.clone(),
+            elapsed,
+            limit: self.scene.limit,
+            ok: total.ok,
+            info: total.info,
+            fail: total.fail,
+            missed: self.tally.counts.missed,
+            ops_per_s,
+            p50,
+            p99,
+            leader,
+            active: self.active.values().cloned().collect(),
+            next_in: next.map(|at| *at - elapsed).filter(|_| self.scene.phase == "main"),
+        });
+    }
+
+    /// Shows that the judge is at work, and hands over the terminal and all events.
+    pub(crate) fn close(mut self) -> Result<Closed> {
+        self.phase("judge");
+        let Self { parts, tally, mut faults, deaths, .. } = self;
+        faults.sort_by_key(|fault| fault.id);
+        Ok(Closed { events: parts.journal.close()?, tally, faults, deaths, live: parts.live })
+    }
+}
+
+/// What is left when everything has happened.
+pub(crate) struct Closed {
+    /// Every event, in order.
+    pub(crate) events: Vec<checker::history::Event>,
+    /// The counts.
+    pub(crate) tally: Tally,
+    /// Every fault, in order.
+    pub(crate) faults: Vec<FaultRecord>,
+    /// Replicas that exited unasked.
+    pub(crate) deaths: Vec<Death>,
+    /// The terminal.
+    pub(crate) live: Live,
+}

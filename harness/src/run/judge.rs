@@ -1,0 +1,158 @@
+//! Turns what happened into a verdict: runs the workload's checks within a budget, and weighs the coverage.
+
+use super::dispatcher::Closed;
+use super::plan::Plan;
+use crate::evidence::{Facts, reasons};
+use crate::store::RunDirectory;
+use crate::store::record::{
+    Candidate, CheckRecord, FORMAT, Reason, RunRecord, Validity, VerdictRecord, Witness,
+};
+use anyhow::Result;
+use checker::{History, Limits, Verdict, Window};
+use std::time::{Duration, Instant};
+
+/// How long the judge may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How much it may remember.
+const MEMORY_BYTES: usize = 2 << 30;
+/// How wide lanes may be drawn.
+const LANES_WIDTH: usize = 100;
+
+/// What the last phases came to.
+pub(crate) struct Phases {
+    /// What each host left unanswered in the recovery phase.
+    pub(crate) recovery: Option<Vec<usize>>,
+    /// The same of the final reads.
+    pub(crate) final_reads: Option<Vec<usize>>,
+    /// Whether the run was cut short from the keyboard.
+    pub(crate) interrupted: bool,
+}
+
+/// Judges the history with the workload's checks.
+pub(crate) fn checks(plan: &Plan, history: &History) -> Vec<Verdict> {
+    let deadline = Instant::now() + PATIENCE;
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let expired = move || Instant::now() > deadline;
+    let limits =
+        Limits { jobs, memory_bytes: MEMORY_BYTES, expired: &expired, ..Limits::default() };
+    plan.workload.check(history, &limits)
+}
+
+/// Writes each witness as a history of its own, and returns the checks as they are recorded.
+pub(crate) fn record_checks(
+    verdicts: &[Verdict],
+    directory: &RunDirectory,
+) -> Result<Vec<CheckRecord>> {
+    let mut records = Vec::new();
+    for (verdict, number) in verdicts.iter().zip(1..) {
+        let file =
+            if number == 1 { "window.jsonl".to_owned() } else { format!("window-{number}.jsonl") };
+        if let Some(window) = &verdict.witness {
+            directory.write(&file, &window.to_jsonl())?;
+        }
+        records.push(CheckRecord {
+            name: verdict.check.clone(),
+            validity: verdict.validity.into(),
+            sentence: verdict.sentence.clone(),
+            witness: verdict.witness.as_ref().map(|window| witness(window, file)),
+        });
+    }
+    Ok(records)
+}
+
+impl From<checker::Validity> for Validity {
+    fn from(validity: checker::Validity) -> Self {
+        match validity {
+            checker::Validity::Valid => Self::Valid,
+            checker::Validity::Unknown => Self::Unknown,
+            checker::Validity::Invalid => Self::Invalid,
+        }
+    }
+}
+
+fn witness(window: &Window, file: String) -> Witness {
+    let candidate = |candidate: &checker::linear::Candidate| Candidate {
+        operation: window.name(candidate.operation),
+        reason: candidate.reason.clone(),
+    };
+    Witness {
+        key: window.key.as_ref().map(ToString::to_string),
+        entry_states: window.entry_states.iter().map(ToString::to_string).collect(),
+        lanes: checker::linear::lanes::render(window, LANES_WIDTH),
+        candidates: window.candidates.iter().map(candidate).collect(),
+        file,
+    }
+}
+
+/// The verdict on a run.
+pub(crate) fn verdict(
+    plan: &Plan,
+    closed: &Closed,
+    history: &History,
+    checks: Vec<CheckRecord>,
+    phases: Phases,
+) -> VerdictRecord {
+    let reasons = reasons(&Facts {
+        history,
+        checks: &checks,
+        faults: &closed.faults,
+        deaths: &closed.deaths,
+        kinds: plan.wanted.iter().map(|wanted| wanted.nemesis.name()).collect(),
+        functions: plan.workload.functions(),
+        recovery: phases.recovery,
+        final_reads: phases.final_reads,
+        interrupted: phases.interrupted,
+    });
+    let validity = reasons.iter().map(|reason| reason.validity).max().unwrap_or(Validity::Valid);
+    VerdictRecord {
+        format: FORMAT,
+        validity,
+        exit: exit(validity, phases.interrupted),
+        interrupted: phases.interrupted,
+        sentence: sentence(plan, validity, &reasons, &checks),
+        reasons,
+        checks,
+        faults: closed.faults.clone(),
+        counts: closed.tally.counts.clone(),
+        latency: closed.tally.latency(),
+        deaths: closed.deaths.clone(),
+    }
+}
+
+/// Jepsen's exit codes.
+fn exit(validity: Validity, interrupted: bool) -> u8 {
+    match (interrupted, validity) {
+        (true, _) => 130,
+        (false, Validity::Valid) => 0,
+        (false, Validity::Invalid) => 1,
+        (false, Validity::Unknown) => 2,
+    }
+}
+
+fn sentence(plan: &Plan, validity: Validity, reasons: &[Reason], checks: &[CheckRecord]) -> String {
+    let first = reasons.first().map_or("", |reason| reason.text.as_str());
+    match validity {
+        Validity::Valid => {
+            let found: Vec<&str> = checks.iter().map(|check| check.sentence.as_str()).collect();
+            format!("{} kept its promise: {}", plan.system.name(), found.join("; "))
+        }
+        Validity::Unknown => format!("nothing wrong was found, but it is not proven: {first}"),
+        Validity::Invalid => first.to_owned(),
+    }
+}
+
+/// The line of the index about this run.
+pub(crate) fn index_line(
+    run: String,
+    record: &RunRecord,
+    verdict: &VerdictRecord,
+) -> crate::store::record::IndexLine {
+    crate::store::record::IndexLine {
+        run,
+        started: record.started.clone(),
+        validity: verdict.validity,
+        exit: verdict.exit,
+        seed: record.config.seed,
+        sentence: verdict.sentence.clone(),
+    }
+}

@@ -1,0 +1,266 @@
+//! Carries out a plan from the first link to the verdict, and leaves everything in the run's directory.
+//!
+//! Setup, main phase, heal, recovery, final reads, judgement: a run that is interrupted skips what it can and
+//! still heals and judges. Whatever fails, replicas and links are gone when [`run`] returns.
+
+mod clients;
+pub(crate) mod clock;
+mod dispatcher;
+mod journal;
+mod judge;
+pub(crate) mod plan;
+mod setup;
+mod tally;
+
+use crate::nemesis::executor::Executor;
+use crate::nemesis::ground::Ground;
+use crate::net::Backend;
+use crate::report::{Live, Style};
+use crate::store::record::{Config, FORMAT, Machine, Net, RunRecord, Timings, VerdictRecord};
+use crate::store::{self, RunDirectory};
+use crate::system::{Client, Leadership};
+use anyhow::{Context as _, Result};
+use checker::History;
+use clock::Clock;
+use dispatcher::{Dispatcher, Parts};
+use judge::Phases;
+use plan::Plan;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+
+/// How long replicas may take to answer once everything is healed.
+const RECOVERY: Duration = Duration::from_secs(20);
+/// How long the final reads may take.
+const FINAL_READS: Duration = Duration::from_secs(60);
+/// How often the live view asks who leads.
+const LEADER: Duration = Duration::from_millis(500);
+
+/// Where and how a run takes place, as opposed to what it does.
+pub(crate) struct Place {
+    /// When the command began.
+    pub(crate) began: Instant,
+    /// What links are made of.
+    pub(crate) backend: Backend,
+    /// Why they are not made of what `auto` prefers.
+    pub(crate) why: Option<String>,
+    /// Where runs are filed.
+    pub(crate) results: PathBuf,
+    /// How standard error is written to.
+    pub(crate) style: Style,
+    /// Says when to stop early.
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+impl Place {
+    fn since_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A run that is over.
+pub(crate) struct Finished {
+    /// Its directory.
+    pub(crate) directory: RunDirectory,
+    /// Everything about it but its outcome.
+    pub(crate) record: RunRecord,
+    /// Its outcome.
+    pub(crate) verdict: VerdictRecord,
+    /// Its history.
+    pub(crate) history: History,
+}
+
+/// Carries out the plan.
+pub(crate) async fn run(plan: Plan, place: Place) -> Result<Finished> {
+    let started = jiff::Timestamp::now();
+    let stamp = started.strftime("%Y%m%dT%H%M%SZ").to_string();
+    let directory = RunDirectory::create(&place.results, &plan.family(), &stamp, plan.config.seed)?;
+    let live = Live::new(place.style);
+    let fabric = setup::network(&plan, place.backend).await?;
+    let addresses = setup::addresses(&plan, &fabric);
+    let mut record = record(&plan, &place, &addresses, started.to_string());
+    record.net.description = fabric.describe();
+    record.timings.net_ms = place.since_ms();
+    live.line(&format!("net: {}", record.net.description));
+    let mut ground = setup::replicas(&plan, fabric, &directory)?;
+    let mut stop = place.stop.clone();
+    tokio::select! {
+        ready = setup::ready(&mut ground) => ready?,
+        _ = stop.wait_for(|stop| *stop) => (),
+    }
+    record.timings.ready_ms = place.since_ms();
+    directory.write_json("run.json", &record)?;
+    let theatre = Theatre { plan, place, directory, record, addresses };
+    let (closed, phases, theatre) = theatre.perform(ground, live).await?;
+    tokio::task::spawn_blocking(move || theatre.judge(closed, phases))
+        .await
+        .context("the judge died")?
+}
+
+fn record(plan: &Plan, place: &Place, addresses: &[SocketAddr], started: String) -> RunRecord {
+    RunRecord {
+        format: FORMAT,
+        harness: env!("CARGO_PKG_VERSION").to_owned(),
+        argv: plan.argv.clone(),
+        config: Config { ..plan.config.clone() },
+        started,
+        machine: machine(),
+        net: Net {
+            backend: place.backend.to_string(),
+            description: String::new(),
+            why: place.why.clone(),
+        },
+        replicas: setup::named(addresses),
+        timings: Timings::default(),
+        repro: plan.repro(),
+    }
+}
+
+fn machine() -> Machine {
+    let kernel = nix::sys::utsname::uname().map_or_else(
+        |_| "unknown".to_owned(),
+        |name| {
+            let part = |part: &std::ffi::OsStr| part.to_string_lossy().into_owned();
+            format!("{} {} {}", part(name.sysname()), part(name.release()), part(name.machine()))
+        },
+    );
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    Machine { kernel, cpus, uid: nix::unistd::geteuid().as_raw() }
+}
+
+/// A run whose replicas stand.
+struct Theatre {
+    plan: Plan,
+    place: Place,
+    directory: RunDirectory,
+    record: RunRecord,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Theatre {
+    /// Everything that happens, from the first call to the last answer.
+    async fn perform(
+        mut self,
+        ground: Ground,
+        live: Live,
+    ) -> Result<(dispatcher::Closed, Phases, Self)> {
+        let clock = Clock::start();
+        let (notes_in, notes) = mpsc::unbounded_channel();
+        let parts = Parts {
+            clock,
+            journal: journal::Journal::create(&self.directory.file("history.jsonl"))?,
+            generator: self.plan.workload.generator(self.plan.rng.fork("clients")),
+            clients: clients::Clients::start(
+                self.plan.system,
+                &self.addresses,
+                self.plan.config.concurrency,
+            )?,
+            notes,
+            leader: watch_leader(ground.clients().to_vec()),
+            stop: self.place.stop.clone(),
+            live,
+        };
+        let rng = self.plan.rng.fork("aim");
+        let executor = Executor { ground, clock, rng, notes: notes_in, active: Vec::new() };
+        let mut dispatcher = Dispatcher::new(parts);
+        let (mut executor, phases) = self.phases(&mut dispatcher, executor).await?;
+        for death in executor.ground.unasked_exits() {
+            dispatcher.died(death)?;
+        }
+        drop(executor);
+        let first_op =
+            dispatcher.first_op.map(|first| first.into_std().duration_since(self.place.began));
+        self.record.timings.first_op_ms =
+            first_op.and_then(|took| u64::try_from(took.as_millis()).ok());
+        self.record.timings.history_ms = Some(self.place.since_ms());
+        Ok((dispatcher.close()?, phases, self))
+    }
+
+    async fn phases(
+        &self,
+        dispatcher: &mut Dispatcher,
+        executor: Executor,
+    ) -> Result<(Executor, Phases)> {
+        let (limit, hosts) = (self.plan.limit(), self.addresses.len());
+        let (finished_in, finished) = watch::channel(false);
+        let nemesis = tokio::spawn(harm(
+            executor,
+            self.plan.schedule.clone(),
+            limit,
+            self.place.stop.clone(),
+            finished_in,
+        ));
+        dispatcher.main_phase(limit, self.plan.config.rate, self.plan.changes()).await?;
+        dispatcher.heal(&finished).await?;
+        let (executor, worked) = nemesis.await.context("the nemesis died")?;
+        worked?;
+        dispatcher.drain().await?;
+        let mut phases = Phases { recovery: None, final_reads: None, interrupted: false };
+        if !dispatcher.stopped() {
+            phases.recovery = Some(dispatcher.recovery(hosts, RECOVERY).await?);
+        }
+        if !dispatcher.stopped() {
+            phases.final_reads = Some(dispatcher.final_reads(hosts, FINAL_READS).await?);
+        }
+        phases.interrupted = dispatcher.stopped();
+        Ok((executor, phases))
+    }
+
+    /// Judges what happened and writes it all down.
+    fn judge(mut self, closed: dispatcher::Closed, phases: Phases) -> Result<Finished> {
+        let history = History::new(closed.events.clone())
+            .context("the recorded history is not well-formed")?;
+        let checks = judge::checks(&self.plan, &history);
+        let checks = judge::record_checks(&checks, &self.directory)?;
+        let verdict = judge::verdict(&self.plan, &closed, &history, checks, phases);
+        self.record.timings.judged_ms = Some(self.place.since_ms());
+        self.directory.write_json("run.json", &self.record)?;
+        self.directory.write_json("verdict.json", &verdict)?;
+        let path = self.directory.path().display().to_string();
+        let report = crate::report::Run {
+            record: &self.record,
+            verdict: &verdict,
+            history: &history,
+            directory: &path,
+        };
+        self.directory.write("report.html", &crate::report::html(&report))?;
+        let run = self
+            .directory
+            .path()
+            .strip_prefix(&self.place.results)
+            .unwrap_or(self.directory.path());
+        let line = judge::index_line(run.display().to_string(), &self.record, &verdict);
+        store::index(&self.place.results, &line)?;
+        if verdict.validity == store::record::Validity::Valid {
+            self.directory.remove_data()?;
+        }
+        closed.live.finish();
+        Ok(Finished { directory: self.directory, record: self.record, verdict, history })
+    }
+}
+
+/// Lets the nemesis work, and says when everything is undone.
+async fn harm(
+    mut executor: Executor,
+    schedule: crate::nemesis::schedule::Schedule,
+    limit: Duration,
+    stop: watch::Receiver<bool>,
+    finished: watch::Sender<bool>,
+) -> (Executor, Result<()>) {
+    let worked = executor.run(&schedule, limit, stop).await;
+    finished.send_replace(true);
+    (executor, worked)
+}
+
+/// Asks now and then who leads, for the eye only.
+fn watch_leader(clients: Vec<Arc<dyn Client>>) -> watch::Receiver<Option<Leadership>> {
+    let (sender, receiver) = watch::channel(None);
+    tokio::spawn(async move {
+        while sender.send(crate::system::leadership(&clients).await).is_ok() {
+            tokio::time::sleep(LEADER).await;
+        }
+    });
+    receiver
+}

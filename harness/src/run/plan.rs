@@ -1,0 +1,180 @@
+//! Decides everything that can be decided before a run, from the command line and the seed. Pure.
+
+use crate::nemesis::schedule::{Schedule, schedule};
+use crate::nemesis::{Wanted, wanted};
+use crate::store::record::Config;
+use crate::system::{System, system};
+use anyhow::{Context as _, Result, bail, ensure};
+use std::time::Duration;
+use workloads::{Rng, Workload, workload};
+
+/// The most replicas a run can have: two groups of them still read well, and the addresses suffice.
+const MOST_NODES: u8 = 9;
+
+/// All that is decided before a run.
+pub(crate) struct Plan {
+    /// What was asked, defaults filled in.
+    pub(crate) config: Config,
+    /// The command line as it was typed.
+    pub(crate) argv: Vec<String>,
+    /// The system under test.
+    pub(crate) system: &'static dyn System,
+    /// What clients do.
+    pub(crate) workload: &'static dyn Workload,
+    /// What goes wrong.
+    pub(crate) wanted: Vec<Wanted>,
+    /// When.
+    pub(crate) schedule: Schedule,
+    /// The run's root stream.
+    pub(crate) rng: Rng,
+}
+
+impl Plan {
+    /// The plan of this configuration; an error says which part of it cannot be.
+    pub(crate) fn new(config: Config, argv: Vec<String>) -> Result<Self> {
+        let system = system(&config.system).with_context(|| {
+            unknown(
+                "system",
+                &config.system,
+                crate::system::SYSTEMS.iter().map(|system| system.name()),
+            )
+        })?;
+        let workload = workload(&config.workload).with_context(|| {
+            unknown(
+                "workload",
+                &config.workload,
+                workloads::WORKLOADS.iter().map(|workload| workload.name()),
+            )
+        })?;
+        for function in workload.functions() {
+            if !system.functions().contains(function) {
+                bail!(
+                    "system {} cannot {function}, which workload {} needs",
+                    system.name(),
+                    workload.name()
+                );
+            }
+        }
+        bounds(&config)?;
+        let wanted = wanted(&config.nemesis.join(","))?;
+        let rng = Rng::new(config.seed);
+        let schedule = schedule(&wanted, config.time_limit_ms, &rng);
+        Ok(Self { config, argv, system, workload, wanted, schedule, rng })
+    }
+
+    /// How long the main phase lasts.
+    pub(crate) fn limit(&self) -> Duration {
+        Duration::from_millis(self.config.time_limit_ms)
+    }
+
+    /// When faults begin and end.
+    pub(crate) fn changes(&self) -> Vec<Duration> {
+        self.schedule.iter().map(|step| Duration::from_millis(step.at_ms)).collect()
+    }
+
+    /// A command line that asks for the same run again.
+    pub(crate) fn repro(&self) -> String {
+        let config = &self.config;
+        let nemesis =
+            if config.nemesis.is_empty() { "none".to_owned() } else { config.nemesis.join(",") };
+        let mut line = format!(
+            "harness test --system {} --nodes {} --workload {} --nemesis {nemesis} --time-limit {}ms \
+             --concurrency {} --rate {} --seed {} --net {}",
+            config.system,
+            config.nodes,
+            config.workload,
+            config.time_limit_ms,
+            config.concurrency,
+            config.rate,
+            config.seed,
+            config.net
+        );
+        if !config.bugs.is_empty() {
+            line += &format!(" --unsafe {}", config.bugs.join(","));
+        }
+        if let Some(bin) = &config.bin {
+            line += &format!(" --bin '{bin}'");
+        }
+        line
+    }
+
+    /// What runs like this one are filed under.
+    pub(crate) fn family(&self) -> String {
+        let kinds: Vec<_> = self.wanted.iter().map(ToString::to_string).collect();
+        let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join("+") };
+        format!("{}-{}-{}", self.system.name(), self.workload.name(), kinds.replace(':', "."))
+    }
+}
+
+fn bounds(config: &Config) -> Result<()> {
+    ensure!(
+        (1..=MOST_NODES).contains(&config.nodes),
+        "--nodes {} is not possible: 1 to {MOST_NODES} are",
+        config.nodes
+    );
+    ensure!(config.rate >= 1, "--rate 0 would never ask anything");
+    ensure!(
+        config.rate <= 1_000_000,
+        "--rate {} is more than a clock of microseconds can keep",
+        config.rate
+    );
+    ensure!(config.concurrency >= 1, "--concurrency 0 leaves nobody to ask");
+    ensure!(
+        config.concurrency <= 10_000,
+        "--concurrency {} is more than 10000",
+        config.concurrency
+    );
+    ensure!(
+        config.time_limit_ms >= 1_000,
+        "--time-limit below 1s leaves no time for anything to happen"
+    );
+    Ok(())
+}
+
+fn unknown(what: &str, name: &str, names: impl Iterator<Item = &'static str>) -> String {
+    format!("there is no {what} {name:?}; there are: {}", names.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// What `harness test --seed 1` asks for.
+    pub(crate) fn config() -> Config {
+        Config {
+            system: "raft".to_owned(),
+            nodes: 5,
+            workload: "register".to_owned(),
+            nemesis: vec!["partition".to_owned(), "kill:leader".to_owned()],
+            time_limit_ms: 30_000,
+            concurrency: 10,
+            rate: 200,
+            seed: 1,
+            net: "auto".to_owned(),
+            bugs: vec!["stale-reads".to_owned()],
+            bin: None,
+        }
+    }
+
+    fn refusal(change: impl FnOnce(&mut Config)) -> String {
+        let mut config = config();
+        change(&mut config);
+        Plan::new(config, Vec::new()).err().map_or_else(String::new, |error| error.to_string())
+    }
+
+    #[test]
+    fn a_plan_says_how_to_ask_for_it_again_and_where_it_is_filed() {
+        let plan = Plan::new(config(), Vec::new()).expect("everything in it exists");
+        insta::assert_snapshot!(plan.repro(), @"harness test --system raft --nodes 5 --workload register --nemesis partition,kill:leader --time-limit 30000ms --concurrency 10 --rate 200 --seed 1 --net auto --unsafe stale-reads");
+        insta::assert_snapshot!(plan.family(), @"raft-register-partition+kill.leader");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_what_can() {
+        insta::assert_snapshot!(refusal(|config| config.system = "oracle".to_owned()), @r#"there is no system "oracle"; there are: raft"#);
+        insta::assert_snapshot!(refusal(|config| config.workload = "poetry".to_owned()), @r#"there is no workload "poetry"; there are: register"#);
+        insta::assert_snapshot!(refusal(|config| config.nodes = 0), @"--nodes 0 is not possible: 1 to 9 are");
+        insta::assert_snapshot!(refusal(|config| config.rate = 0), @"--rate 0 would never ask anything");
+        insta::assert_snapshot!(refusal(|config| config.time_limit_ms = 10), @"--time-limit below 1s leaves no time for anything to happen");
+    }
+}

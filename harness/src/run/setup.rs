@@ -1,0 +1,119 @@
+//! Builds what a run stands on: the network, the replicas in it, and the certainty that each of them answers.
+
+use super::plan::Plan;
+use crate::nemesis::ground::{Ground, Slot};
+use crate::nemesis::grudge::all;
+use crate::net::plan::HostId;
+use crate::net::{Backend, Fabric, Port};
+use crate::store::RunDirectory;
+use crate::store::record::Replica;
+use crate::system::{Client, Launch};
+use anyhow::{Context as _, Result, bail};
+use futures_util::future::join_all;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use workloads::{Call, Outcome};
+
+/// How long replicas may take to answer for the first time.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long to wait before a replica is asked again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The network, and why it is not a better one.
+pub(crate) async fn network(plan: &Plan, backend: Backend) -> Result<Fabric> {
+    Fabric::build(backend, plan.config.nodes)
+        .await
+        .context("the network between the hosts cannot be built")
+}
+
+/// The replicas, started.
+pub(crate) fn replicas(plan: &Plan, fabric: Fabric, directory: &RunDirectory) -> Result<Ground> {
+    let mut slots = Vec::new();
+    let mut clients = Vec::new();
+    for host in all(usize::from(plan.config.nodes)) {
+        let program = plan.system.program(&launch(plan, &fabric, host, directory))?;
+        let log = directory.log(&host.to_string());
+        let slot = Slot::start(&fabric, host, program, &log);
+        slots.push(slot.with_context(|| format!("the replica on {host} cannot be started"))?);
+        clients.push(plan.system.client(fabric.client_addr(host))?);
+    }
+    Ok(Ground::new(fabric, slots, clients))
+}
+
+fn launch(plan: &Plan, fabric: &Fabric, host: HostId, directory: &RunDirectory) -> Launch {
+    let hosts = all(usize::from(plan.config.nodes));
+    let mut rng = plan.rng.fork(&format!("replica {host}"));
+    Launch {
+        host,
+        data: directory.data(&host.to_string()),
+        peers: hosts.into_iter().map(|peer| (peer, fabric.dial_addr(host, peer))).collect(),
+        listen_client: fabric.listen_addr(host, Port::Client),
+        listen_peer: fabric.listen_addr(host, Port::Peer),
+        seed: rng.below(u64::MAX),
+        bugs: plan.config.bugs.clone(),
+        bin: plan.config.bin.as_ref().map(PathBuf::from),
+    }
+}
+
+/// Where clients reach each replica.
+pub(crate) fn addresses(plan: &Plan, fabric: &Fabric) -> Vec<SocketAddr> {
+    all(usize::from(plan.config.nodes)).into_iter().map(|host| fabric.client_addr(host)).collect()
+}
+
+/// The replicas as `run.json` names them.
+pub(crate) fn named(addresses: &[SocketAddr]) -> Vec<Replica> {
+    let replica = |(host, address): (HostId, &SocketAddr)| Replica {
+        name: host.to_string(),
+        address: address.to_string(),
+    };
+    all(addresses.len()).into_iter().zip(addresses).map(replica).collect()
+}
+
+/// Waits until every replica answers a read; one that exits first, or never answers, is told with its last words.
+pub(crate) async fn ready(ground: &mut Ground) -> Result<()> {
+    let clients = ground.clients().to_vec();
+    let answers = async {
+        let asked = all(clients.len())
+            .into_iter()
+            .zip(&clients)
+            .map(|(host, client)| answers(host, client));
+        join_all(asked).await.into_iter().collect::<Result<Vec<()>>>()
+    };
+    let dies = async {
+        loop {
+            if let Some(death) = ground.unasked_exits().into_iter().next() {
+                return death;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::select! {
+        answered = answers => answered.map(drop),
+        death = dies => bail!(
+            "the replica on {} exited before it answered anything ({}); its last words:\n  {}",
+            death.replica, death.how, death.log.join("\n  ")
+        ),
+    }
+}
+
+async fn answers(host: HostId, client: &Arc<dyn Client>) -> Result<()> {
+    let call = Call::Read { key: "ready".to_owned() };
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let reply = client.call(&call).await;
+        if reply.outcome == Outcome::Ok {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            let why = reply.error.unwrap_or_default();
+            bail!(
+                "the replica on {host} did not answer a read within {} s (last: {why})",
+                PATIENCE.as_secs()
+            );
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}

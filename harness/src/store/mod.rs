@@ -1,0 +1,151 @@
+//! Files runs: one directory each, and one line each in the index of them all.
+//!
+//! A file that somebody may read while it is written appears whole or not at all. The index only grows.
+
+pub(crate) mod record;
+
+use anyhow::{Context as _, Result};
+use record::{IndexLine, RunRecord, VerdictRecord};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Where runs are filed, below the current directory.
+pub(crate) const RESULTS: &str = "results";
+
+/// The directory of one run.
+#[derive(Clone, Debug)]
+pub(crate) struct RunDirectory {
+    path: PathBuf,
+}
+
+impl RunDirectory {
+    /// Makes the directory `<results>/<family>/<stamp>-<seed>`; a second run in the same second gets a suffix.
+    pub(crate) fn create(results: &Path, family: &str, stamp: &str, seed: u64) -> Result<Self> {
+        let parent = results.join(family);
+        make(&parent)?;
+        for attempt in 1.. {
+            let suffix = if attempt == 1 { String::new() } else { format!("-{attempt}") };
+            let path = parent.join(format!("{stamp}-{seed}{suffix}"));
+            match fs::create_dir(&path) {
+                Ok(()) => {
+                    let directory = Self { path };
+                    make(&directory.path.join("logs"))?;
+                    return Ok(directory);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => (),
+                Err(error) => {
+                    return Err(error).with_context(|| format!("{} cannot be made", path.display()));
+                }
+            }
+        }
+        unreachable!("some suffix is free")
+    }
+
+    /// The directory of a run that is over.
+    pub(crate) fn open(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file in it.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The log of a replica.
+    pub(crate) fn log(&self, replica: &str) -> PathBuf {
+        self.path.join("logs").join(format!("{replica}.log"))
+    }
+
+    /// Where a replica keeps its data, as an absolute path: it may run elsewhere.
+    pub(crate) fn data(&self, replica: &str) -> PathBuf {
+        let path = self.path.join("data").join(replica);
+        std::path::absolute(&path).unwrap_or(path)
+    }
+
+    /// Takes away what the replicas stored.
+    pub(crate) fn remove_data(&self) -> Result<()> {
+        let data = self.path.join("data");
+        match fs::remove_dir_all(&data) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("{} cannot be removed", data.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a file, whole or not at all.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<()> {
+        let (path, draft) = (self.file(name), self.file(&format!(".{name}.draft")));
+        fs::write(&draft, text)
+            .and_then(|()| fs::rename(&draft, &path))
+            .with_context(|| format!("{} cannot be written", path.display()))
+    }
+
+    /// Writes a value as JSON, whole or not at all.
+    pub(crate) fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string_pretty(value).context("a record is not JSON")?;
+        self.write(name, &(text + "\n"))
+    }
+
+    /// `run.json`.
+    pub(crate) fn run(&self) -> Result<RunRecord> {
+        self.read_json("run.json")
+    }
+
+    /// `verdict.json`.
+    pub(crate) fn verdict(&self) -> Result<VerdictRecord> {
+        self.read_json("verdict.json")
+    }
+
+    fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let path = self.file(name);
+        let text = fs::read_to_string(&path).with_context(|| {
+            format!("{} cannot be read; is this the directory of a finished run?", path.display())
+        })?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("{} is not what a run writes", path.display()))
+    }
+}
+
+fn make(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("{} cannot be made", path.display()))
+}
+
+/// Adds a run to the index. One write of one line: two runs that end together do not mix.
+pub(crate) fn index(results: &Path, line: &IndexLine) -> Result<()> {
+    let path = results.join("index.jsonl");
+    let text = serde_json::to_string(line).context("a record is not JSON")? + "\n";
+    let file = fs::OpenOptions::new().create(true).append(true).open(&path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_runs_in_one_second_have_directories_of_their_own() {
+        let results = tempfile::tempdir().expect("a directory");
+        let make = || {
+            RunDirectory::create(results.path(), "raft", "20260101T000000Z", 7)
+                .expect("a directory")
+        };
+        assert_ne!(make().path(), make().path());
+    }
+
+    #[test]
+    fn a_directory_that_is_no_run_is_refused_in_words() {
+        let results = tempfile::tempdir().expect("a directory");
+        let error = RunDirectory::open(results.path()).run().expect_err("it is empty");
+        assert!(error.to_string().ends_with("is this the directory of a finished run?"), "{error}");
+    }
+}

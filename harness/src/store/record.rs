@@ -1,0 +1,316 @@
+//! Names what a run leaves behind besides its history: `run.json`, `verdict.json` and the lines of `index.jsonl`.
+//!
+//! These are plain values; whoever made a run and whoever reads it years later share nothing but them. Fields
+//! are only ever added, and [`FORMAT`] grows when the meaning of one changes.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The version of the files' shape.
+pub(crate) const FORMAT: u32 = 1;
+
+/// What was asked of a run, with every default filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Config {
+    /// The system under test.
+    pub(crate) system: String,
+    /// How many replicas.
+    pub(crate) nodes: u8,
+    /// What clients do.
+    pub(crate) workload: String,
+    /// What goes wrong: kinds of fault, with a variant after a colon where one was named.
+    pub(crate) nemesis: Vec<String>,
+    /// How long the main phase lasts, in milliseconds.
+    pub(crate) time_limit_ms: u64,
+    /// How many clients.
+    pub(crate) concurrency: u64,
+    /// Calls per second that are meant to start.
+    pub(crate) rate: u64,
+    /// Decides generator, plan and schedule.
+    pub(crate) seed: u64,
+    /// The network that was asked for: `auto`, `namespaces` or `proxy`.
+    pub(crate) net: String,
+    /// The bugs that were switched on in the replicas.
+    #[serde(rename = "unsafe")]
+    pub(crate) bugs: Vec<String>,
+    /// Another build of the system than the one in this binary.
+    pub(crate) bin: Option<String>,
+}
+
+/// `run.json`: everything about a run but its outcome.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RunRecord {
+    /// [`FORMAT`].
+    pub(crate) format: u32,
+    /// This tool's version.
+    pub(crate) harness: String,
+    /// The command line as it was typed.
+    pub(crate) argv: Vec<String>,
+    /// What was asked.
+    pub(crate) config: Config,
+    /// When it started, UTC, RFC 3339.
+    pub(crate) started: String,
+    /// The machine.
+    pub(crate) machine: Machine,
+    /// The network the replicas talked over.
+    pub(crate) net: Net,
+    /// The replicas, in order of host.
+    pub(crate) replicas: Vec<Replica>,
+    /// How long each part took.
+    pub(crate) timings: Timings,
+    /// A command line that asks for the same run again.
+    pub(crate) repro: String,
+}
+
+/// The machine a run ran on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    /// `uname` system, release and architecture.
+    pub(crate) kernel: String,
+    /// How many processors this process may use.
+    pub(crate) cpus: usize,
+    /// The user's effective id outside any namespace.
+    pub(crate) uid: u32,
+}
+
+/// The network the replicas talked over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Net {
+    /// `bridge` or `proxy`.
+    pub(crate) backend: String,
+    /// What it is made of, in a sentence.
+    pub(crate) description: String,
+    /// Why it is not the one `auto` prefers.
+    pub(crate) why: Option<String>,
+}
+
+/// One server of the system under test.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Replica {
+    /// `n1`, `n2`, …
+    pub(crate) name: String,
+    /// Where clients reached it.
+    pub(crate) address: String,
+}
+
+/// How long the parts of a run took, in milliseconds since the command began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Timings {
+    /// Until the network stood.
+    pub(crate) net_ms: u64,
+    /// Until every replica answered.
+    pub(crate) ready_ms: u64,
+    /// Until the first operation was invoked.
+    pub(crate) first_op_ms: Option<u64>,
+    /// Until the last completion was recorded.
+    pub(crate) history_ms: Option<u64>,
+    /// Until the verdict was there.
+    pub(crate) judged_ms: Option<u64>,
+}
+
+/// Whether a run was fine; the judge's word and the coverage's word together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Validity {
+    /// Everything that was claimed was checked and holds.
+    Valid,
+    /// Something could not be established.
+    Unknown,
+    /// The system did what it must not do.
+    Invalid,
+}
+
+impl Validity {
+    /// The word in files and on screen.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Unknown => "unknown",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// `verdict.json`: what came of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct VerdictRecord {
+    /// [`FORMAT`].
+    pub(crate) format: u32,
+    /// The worst of everything below.
+    pub(crate) validity: Validity,
+    /// The process's exit code.
+    pub(crate) exit: u8,
+    /// Whether the run was cut short from the keyboard.
+    pub(crate) interrupted: bool,
+    /// The verdict in a sentence for a stranger.
+    pub(crate) sentence: String,
+    /// Everything that stands against *valid*, the worst first.
+    pub(crate) reasons: Vec<Reason>,
+    /// What each check found.
+    pub(crate) checks: Vec<CheckRecord>,
+    /// Every fault of the run, in order of its start.
+    pub(crate) faults: Vec<FaultRecord>,
+    /// Operations per function and outcome, and what never started.
+    pub(crate) counts: Counts,
+    /// Latency of completed operations, from the intended start.
+    pub(crate) latency: Latency,
+    /// Replicas that exited unasked.
+    pub(crate) deaths: Vec<Death>,
+}
+
+/// One thing that stands against *valid*.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reason {
+    /// How bad it is.
+    pub(crate) validity: Validity,
+    /// What it is, in a sentence.
+    pub(crate) text: String,
+}
+
+/// What one check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CheckRecord {
+    /// The check's name.
+    pub(crate) name: String,
+    /// What it says.
+    pub(crate) validity: Validity,
+    /// The same in a sentence.
+    pub(crate) sentence: String,
+    /// The few operations that prove it, where it is invalid.
+    pub(crate) witness: Option<Witness>,
+}
+
+/// The few operations that prove a history wrong, ready to be shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Witness {
+    /// The key, where the history was split by key.
+    pub(crate) key: Option<String>,
+    /// The states that could hold when the window opens.
+    pub(crate) entry_states: Vec<String>,
+    /// The operations as ASCII lanes, one per process.
+    pub(crate) lanes: String,
+    /// Each operation that could have come next, and why it cannot.
+    pub(crate) candidates: Vec<Candidate>,
+    /// The file, beside this one, with the window as a history of its own.
+    pub(crate) file: String,
+}
+
+/// An operation that could have come next, and why it cannot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Candidate {
+    /// The operation.
+    pub(crate) operation: String,
+    /// Why it is illegal here.
+    pub(crate) reason: String,
+}
+
+/// One fault of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FaultRecord {
+    /// From 1, in order of the schedule.
+    pub(crate) id: u32,
+    /// The nemesis: `partition`, `kill`, `pause`.
+    pub(crate) kind: String,
+    /// How it aimed: `leader`, `halves`, …
+    pub(crate) variant: String,
+    /// What was done, in words: `n1 n2 | n3 n4 n5`.
+    pub(crate) target: String,
+    /// The hosts whose replica it touched directly (killed, paused); empty for a partition.
+    pub(crate) hosts: Vec<String>,
+    /// The directed links it cut, `[from, to]`.
+    pub(crate) cut: Vec<(String, String)>,
+    /// The hosts that can still form a majority while it lasts; empty where none can.
+    pub(crate) majority: Vec<String>,
+    /// When it bit, in nanoseconds since the run began; `None` when it was skipped.
+    pub(crate) started: Option<u64>,
+    /// When it began to be undone.
+    pub(crate) ended: Option<u64>,
+    /// Whether anything saw it bite.
+    pub(crate) state: FaultState,
+    /// What was seen, in words with numbers; or why it was skipped.
+    pub(crate) evidence: String,
+}
+
+/// Whether anything saw a fault bite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum FaultState {
+    /// Evidence says that it bit.
+    Witnessed,
+    /// It was applied, and nothing proves that it bit.
+    Unwitnessed,
+    /// It had no target, so nothing was done.
+    Skipped,
+}
+
+/// How operations ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Counts {
+    /// By function.
+    pub(crate) functions: BTreeMap<String, Outcomes>,
+    /// Arrivals that found no free process.
+    pub(crate) missed: u64,
+}
+
+/// Operations by outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Outcomes {
+    /// Happened.
+    pub(crate) ok: u64,
+    /// Did not happen.
+    pub(crate) fail: u64,
+    /// Nobody knows.
+    pub(crate) info: u64,
+}
+
+impl Counts {
+    /// All functions together.
+    pub(crate) fn total(&self) -> Outcomes {
+        self.functions.values().fold(Outcomes::default(), |sum, one| Outcomes {
+            ok: sum.ok + one.ok,
+            fail: sum.fail + one.fail,
+            info: sum.info + one.info,
+        })
+    }
+}
+
+/// Latency of `ok` operations in microseconds, from the intended start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Latency {
+    /// Median.
+    pub(crate) p50_us: u64,
+    /// 95th percentile.
+    pub(crate) p95_us: u64,
+    /// 99th percentile.
+    pub(crate) p99_us: u64,
+    /// Largest.
+    pub(crate) max_us: u64,
+}
+
+/// A replica that exited unasked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Death {
+    /// Which one.
+    pub(crate) replica: String,
+    /// How: exit code or signal.
+    pub(crate) how: String,
+    /// The last lines of its log.
+    pub(crate) log: Vec<String>,
+}
+
+/// One line of `index.jsonl`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct IndexLine {
+    /// The run's directory, relative to the results directory.
+    pub(crate) run: String,
+    /// When it started, UTC.
+    pub(crate) started: String,
+    /// The verdict.
+    pub(crate) validity: Validity,
+    /// The exit code.
+    pub(crate) exit: u8,
+    /// The seed.
+    pub(crate) seed: u64,
+    /// The verdict's sentence.
+    pub(crate) sentence: String,
+}

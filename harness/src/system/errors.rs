@@ -1,0 +1,65 @@
+//! Says what a failed request tells: whether it definitely never reached the server, or nobody knows.
+//!
+//! Only a refused connection is definite: not one byte of the request was sent. Everything else may have
+//! happened, a timeout always.
+
+use workloads::Reply;
+
+/// The reply that a failed request amounts to.
+pub(crate) fn reply(error: &reqwest::Error) -> Reply {
+    if error.is_timeout() {
+        return Reply::info("timeout");
+    }
+    if error.is_connect() {
+        return Reply::fail("connection-refused");
+    }
+    Reply::info(innermost(error))
+}
+
+/// The last cause, which is the one that says what happened.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+    use workloads::Outcome;
+
+    async fn request(address: std::net::SocketAddr) -> Reply {
+        let client = reqwest::Client::builder().timeout(Duration::from_millis(200)).build();
+        let sent = client.expect("a plain client").get(format!("http://{address}/")).send().await;
+        reply(&sent.expect_err("nobody answers"))
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_is_definite() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        drop(listener);
+        assert_eq!(request(address).await, Reply::fail("connection-refused"));
+    }
+
+    #[tokio::test]
+    async fn silence_and_a_lost_answer_are_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        assert_eq!(request(address).await, Reply::info("timeout"));
+        let hang_up = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                let mut some = [0; 16];
+                drop(stream.read(&mut some).await);
+            }
+        });
+        assert_eq!(request(address).await.outcome, Outcome::Info);
+        hang_up.abort();
+    }
+}

@@ -1,0 +1,204 @@
+//! Runs the product as a user would: real replicas, real faults, real signals.
+//!
+//! Runs take turns, because two at once on a small machine starve each other.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+static TURN: Mutex<()> = Mutex::new(());
+
+/// A directory to run in, alone.
+struct Ground {
+    directory: TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Ground {
+    fn new() -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Self { directory: tempfile::tempdir().expect("a directory"), _turn: turn }
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+        command.args(line.split_whitespace()).current_dir(self.directory.path());
+        command
+    }
+
+    fn run(&self, line: &str) -> Output {
+        self.command(line).output().expect("harness runs")
+    }
+
+    fn start(&self, line: &str) -> Child {
+        self.command(line)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("harness starts")
+    }
+
+    /// The directory of the only run.
+    fn only_run(&self) -> PathBuf {
+        let families = entries(&self.directory.path().join("results"));
+        let family = families.into_iter().find(|path| path.is_dir()).expect("a family of runs");
+        entries(&family).into_iter().next().expect("a run")
+    }
+
+    /// Waits until no process knows this directory any more.
+    fn nothing_is_left(&self) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while let Some(left) = self.someone_here() {
+            assert!(Instant::now() < deadline, "{left} is still there");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn someone_here(&self) -> Option<String> {
+        let name = self.directory.path().to_string_lossy().into_owned();
+        entries(Path::new("/proc")).into_iter().find_map(|process| {
+            let here =
+                fs::read_link(process.join("cwd")).ok()?.to_string_lossy().starts_with(&name);
+            here.then(|| fs::read_to_string(process.join("cmdline")).unwrap_or_default())
+        })
+    }
+}
+
+fn entries(path: &Path) -> Vec<PathBuf> {
+    fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+fn told(output: &Output) -> String {
+    format!(
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).expect("the file exists")).expect("it is JSON")
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = i32::try_from(child.id()).expect("a pid");
+    kill(Pid::from_raw(pid), signal).expect("the process is there");
+}
+
+#[test]
+fn a_correct_system_survives_a_partition_and_says_so() {
+    let ground = Ground::new();
+    let output = ground.run("test --nemesis partition --time-limit 10s --seed 3 --format json");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let verdict: Value = serde_json::from_slice(&output.stdout).expect("standard output is JSON");
+    assert_eq!(verdict["validity"], "valid");
+    let faults = verdict["faults"].as_array().expect("faults are listed");
+    assert!(faults.iter().any(|fault| fault["state"] == "witnessed"), "{faults:?}");
+    let run = ground.only_run();
+    assert!(json(&run.join("run.json"))["timings"]["first_op_ms"].is_u64());
+    assert!(fs::read_to_string(run.join("report.html")).expect("a report").contains("</html>"));
+    assert!(!run.join("data").exists(), "what replicas stored goes when all is well");
+    let again = ground.run(&format!("check --model cas-register {}", run.display()));
+    assert_eq!(again.status.code(), Some(0), "{}", told(&again));
+    let index =
+        fs::read_to_string(ground.directory.path().join("results/index.jsonl")).expect("an index");
+    assert_eq!(index.lines().count(), 1);
+    ground.nothing_is_left();
+}
+
+#[test]
+fn proxies_do_where_namespaces_are_not_wanted() {
+    let ground = Ground::new();
+    let output =
+        ground.run("test --nemesis partition --time-limit 8s --seed 5 --net proxy --nodes 3");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    ground.nothing_is_left();
+}
+
+#[test]
+fn a_seeded_bug_is_caught_and_its_window_alone_convicts_it() {
+    let ground = Ground::new();
+    let output = ground
+        .run("test --nemesis partition:leader --time-limit 20s --seed 1 --unsafe stale-reads");
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    for part in ["results:", "repro:", "next:", "--unsafe stale-reads"] {
+        assert!(text.contains(part), "{part:?} is missing in\n{text}");
+    }
+    let window = ground.only_run().join("window.jsonl");
+    let again = ground.run(&format!("check --model cas-register {}", window.display()));
+    assert_eq!(again.status.code(), Some(1), "{}", told(&again));
+}
+
+#[test]
+fn a_first_interrupt_heals_and_judges() {
+    let ground = Ground::new();
+    let mut child = ground.start("test --nemesis partition,kill,pause --time-limit 60s --seed 2");
+    std::thread::sleep(Duration::from_secs(5));
+    signal(&child, Signal::SIGINT);
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert_eq!(json(&ground.only_run().join("verdict.json"))["interrupted"], true);
+    ground.nothing_is_left();
+}
+
+#[test]
+fn a_killed_run_leaves_nothing_behind_but_its_history() {
+    let ground = Ground::new();
+    let mut child = ground.start("test --nemesis partition,kill,pause --time-limit 60s --seed 4");
+    std::thread::sleep(Duration::from_secs(5));
+    signal(&child, Signal::SIGKILL);
+    child.wait().expect("it ends");
+    ground.nothing_is_left();
+    let output = ground.run(&format!("check --model cas-register {}", ground.only_run().display()));
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+}
+
+#[test]
+fn bad_arguments_are_refused_before_anything_starts() {
+    let ground = Ground::new();
+    let refused = [
+        ("test --nemesis fire", "there is no nemesis \"fire\""),
+        ("test --nodes 0", "--nodes 0 is not possible"),
+        ("test --unsafe rust", "there is no such bug; there are: commit-old-term"),
+        ("test --time-limit soon", "write for example 30s"),
+        ("test --colour", "unexpected argument"),
+        ("check --model sonnet nowhere.jsonl", "there is no model \"sonnet\""),
+        ("check --model register nowhere.jsonl", "nowhere.jsonl: cannot be read"),
+        ("report nowhere", "is this the directory of a finished run?"),
+    ];
+    for (line, sentence) in refused {
+        let output = ground.run(line);
+        assert_eq!(output.status.code(), Some(254), "{line}: {}", told(&output));
+        assert!(told(&output).contains(sentence), "{line}: {}", told(&output));
+    }
+    assert_eq!(entries(ground.directory.path()), [PathBuf::new(); 0], "nothing was started");
+}
+
+#[test]
+fn damage_in_a_history_is_told_with_its_place() {
+    let ground = Ground::new();
+    let path = ground.directory.path().join("history.jsonl");
+    let line = r#"{"index":0,"time":1,"type":"invoke","process":0,"f":"read","value":null}"#;
+    fs::write(&path, format!("{line}\n{{\"index\":oops\n{line}\n")).expect("a file");
+    let output = ground.run("check --model register history.jsonl");
+    assert_eq!(output.status.code(), Some(254), "{}", told(&output));
+    assert!(told(&output).contains("line 2"), "{}", told(&output));
+}
+
+#[test]
+fn what_can_be_named_is_listed_and_completed() {
+    let ground = Ground::new();
+    let list = told(&ground.run("list"));
+    for name in ["raft", "register", "partition:leader", "cas-register", "stale-reads"] {
+        assert!(list.contains(name), "{name} is missing in\n{list}");
+    }
+    assert!(told(&ground.run("completions bash")).contains("harness"));
+    assert!(told(&ground.run("--help")).contains("Exit codes"));
+    assert!(told(&ground.run("doctor")).contains("ok"));
+}
