@@ -62,6 +62,13 @@ pub(super) struct Memory {
     held: BTreeMap<u64, Vec<(ServerId, Message)>>,
 }
 
+impl Memory {
+    /// Remembers nothing yet; `start` is unlike that of any earlier start.
+    pub(super) fn new(start: u64) -> Self {
+        Self { waiting: Waiting::new(start), ..Self::default() }
+    }
+}
+
 impl Driver {
     /// Runs until the disk fails, and says how.
     pub(super) async fn run(mut self, mut events: mpsc::Receiver<Event>) -> String {
@@ -320,10 +327,14 @@ impl Driver {
     }
 
     fn changed(&self, status: &Status) {
-        let leader = status.leader.map_or("nobody", |leader| self.members.name(leader));
-        let role = super::view::role_name(status.role);
-        let term = status.term;
-        self.log.line(format_args!("term={term} is {role}, follows {leader}"));
+        let (term, role) = (status.term, super::view::role_name(status.role));
+        match status.leader.filter(|leader| *leader != self.members.me()) {
+            Some(leader) => {
+                let leader = self.members.name(leader);
+                self.log.line(format_args!("term={term} became {role} of {leader}"));
+            }
+            None => self.log.line(format_args!("term={term} became {role}")),
+        }
     }
 }
 

@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn timestamps_know_the_calendar() {
-        let at = |seconds| timestamp(Duration::from_millis(seconds * 1000 + 7));
+        let at = |seconds: u64| timestamp(Duration::from_millis(seconds * 1000 + 7));
         assert_eq!(at(0), "1970-01-01T00:00:00.007Z");
         assert_eq!(at(951_782_399), "2000-02-28T23:59:59.007Z");
         assert_eq!(at(951_782_400), "2000-02-29T00:00:00.007Z");

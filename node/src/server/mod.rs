@@ -97,7 +97,8 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
 
     let (events, inbox) = mpsc::channel(EVENTS);
     let links = links(&settings);
-    let raft = Raft::new(config(&settings, storage.end()), stored);
+    let start = storage.end();
+    let raft = Raft::new(config(&settings, start), stored);
     let members = settings.members.clone();
     let view = view::View::new(members.clone(), settings.bugs, links.clone(), raft.status());
     let (disk, thread) = storage::spawn(storage, events.clone());
@@ -109,7 +110,7 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
         disk,
         view: view.clone(),
         log: log.clone(),
-        memory: Memory::default(),
+        memory: Memory::new(start),
     };
     tokio::spawn(transport::listen(peers, members.clone(), events.clone(), log.clone()));
     connect(&links, &Arc::new(transport::hello(&members)), &events);

@@ -127,6 +127,11 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
+    /// Names requests unlike any earlier start did: a peer may still answer those.
+    pub(super) fn new(start: u64) -> Self {
+        Self { next: start << 32, ..Self::default() }
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.stages.len()
@@ -186,5 +191,56 @@ impl Waiting {
     pub(super) fn forget_late(&mut self, now: Instant) {
         self.stages.retain(|_, (_, deadline)| *deadline > now);
         self.applying.retain(|(_, token)| self.stages.contains_key(token));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn only_what_cannot_have_happened_is_definite() {
+        let indefinite = [Reason::ForwardLost, Reason::LeadershipLost, Reason::WriteTimeout];
+        let definite =
+            [Reason::ForwardRefused, Reason::NoLeader, Reason::Overloaded, Reason::ReadTimeout];
+        assert!(indefinite.iter().all(|reason| !reason.describe().1));
+        assert!(definite.iter().all(|reason| reason.describe().1));
+    }
+
+    #[test]
+    fn starts_share_no_names() {
+        let (mut first, mut second) = (Waiting::new(20), Waiting::new(42));
+        let names: BTreeSet<_> = (0..1000).flat_map(|_| [first.name(), second.name()]).collect();
+        assert_eq!(names.len(), 2000);
+    }
+
+    #[test]
+    fn reads_leave_when_the_log_is_applied_far_enough_or_too_late() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(1);
+        let mut waiting = Waiting::default();
+        for (key, index, deadline) in [("b", 2, later), ("a", 1, later), ("c", 3, now)] {
+            let token = waiting.name();
+            let read = (key.to_owned(), oneshot::channel().0, deadline);
+            waiting.enter_applying(token, index, read);
+        }
+        let mut next = |applied| waiting.leave_applied(applied).map(|(key, _)| key);
+        assert_eq!((next(0), next(1), next(1)), (None, Some("a".to_owned()), None));
+        waiting.forget_late(now);
+        assert_eq!(waiting.leave_applied(9).map(|(key, _)| key), Some("b".to_owned()));
+        assert!(waiting.leave_applied(9).is_none() && waiting.len() == 0);
+    }
+
+    #[test]
+    fn a_broken_connection_gives_back_the_writes_of_its_peer_only() {
+        let mut waiting = Waiting::default();
+        let deadline = Instant::now() + Duration::from_secs(1);
+        for to in [1, 2, 1] {
+            let token = waiting.name();
+            let reply = oneshot::channel().0;
+            waiting.enter(token, Stage::Forwarded { to, reply }, deadline);
+        }
+        assert_eq!((waiting.leave_forwarded(1).len(), waiting.len()), (2, 1));
     }
 }

@@ -71,7 +71,7 @@ impl Storage {
         log: &Log,
     ) -> Result<(Self, Stored), Unusable> {
         let began = Instant::now();
-        fs::create_dir_all(directory).map_err(|e| Unusable::cannot("create", directory, &e))?;
+        create_directory(directory).map_err(|e| Unusable::cannot("create", directory, &e))?;
         let lock = lock(directory)?;
         let segments = read_segments(directory)?;
         check_owner(directory, owner, segments.is_empty())?;
@@ -151,6 +151,16 @@ pub(super) fn spawn(
 
 fn segment_path(directory: &Path, base: u64) -> PathBuf {
     directory.join(format!("{base:020}.wal"))
+}
+
+/// Makes the directory, so that its name is durable, too.
+fn create_directory(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(directory)?;
+    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
+    sync_directory(parent.unwrap_or(Path::new(".")))
 }
 
 /// Keeps every other process out of the directory.
@@ -257,4 +267,65 @@ fn create_segment(directory: &Path, base: u64) -> io::Result<File> {
 
 fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::{Entry, Payload};
+    use tempfile::TempDir;
+
+    fn open(directory: &Path) -> Result<(Storage, Stored), Unusable> {
+        Storage::open(directory, "n1 of n1", true, &Log::new("n1"))
+    }
+
+    fn record(index: u64, size: usize) -> Record {
+        let payload = Payload::Command(vec![7; size]);
+        Record { hard_state: None, entries: vec![Entry { term: 1, index, payload }] }
+    }
+
+    /// A log of three large entries in two segments; gives the base of the second.
+    fn two_segments(directory: &Path) -> u64 {
+        let (mut storage, _) = open(directory).expect("a new log");
+        for index in 1..=3 {
+            storage.append(&[record(index, 9 << 20)]).expect("the disk has room");
+        }
+        storage.base
+    }
+
+    #[test]
+    fn a_log_goes_on_in_a_new_segment() {
+        let directory = TempDir::new().expect("a directory");
+        let second = two_segments(directory.path());
+        assert!(second > SEGMENT_BYTES && segment_path(directory.path(), second).exists());
+        let (mut storage, stored) = open(directory.path()).expect("nothing is wrong with it");
+        assert_eq!((storage.base, stored.entries.len()), (second, 3));
+        storage.append(&[record(2, 1)]).expect("the disk has room");
+        drop(storage);
+        let (_, stored) = open(directory.path()).expect("nothing is wrong with it");
+        assert_eq!(stored.entries[1..], record(2, 1).entries);
+    }
+
+    #[test]
+    fn a_segment_without_its_header_is_torn_and_one_that_is_missing_is_refused() {
+        let directory = TempDir::new().expect("a directory");
+        let second = segment_path(directory.path(), two_segments(directory.path()));
+        File::options().write(true).open(&second).and_then(|file| file.set_len(7)).expect("ours");
+        let (_, stored) = open(directory.path()).expect("a torn tail");
+        assert_eq!(stored.entries.len(), 2);
+
+        assert!(second.exists(), "the start has left its batch there");
+        fs::remove_file(segment_path(directory.path(), 0)).expect("ours");
+        let refusal = open(directory.path()).expect_err("the first segment is gone").to_string();
+        assert!(refusal.contains("is damaged at byte 0"), "{refusal}");
+    }
+
+    #[test]
+    fn no_two_starts_end_at_the_same_place() {
+        let directory = TempDir::new().expect("a directory");
+        let mut ends: Vec<_> =
+            (0..5).map(|_| open(directory.path()).expect("ours").0.end).collect();
+        ends.dedup();
+        assert_eq!(ends.len(), 5);
+    }
 }

@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// How long sent bytes may stay unacknowledged before the connection is given up.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -110,7 +110,7 @@ impl Link {
         let mut pause = FIRST_PAUSE;
         loop {
             if let Ok(stream) = dial(&self.address).await {
-                pause = FIRST_PAUSE;
+                let began = Instant::now();
                 self.reset(true);
                 let up = Event::Link { peer: self.peer, broken: None };
                 let told = events.send(up).await;
@@ -119,6 +119,9 @@ impl Link {
                 let down = Event::Link { peer: self.peer, broken: Some(error.to_string()) };
                 if told.is_err() || events.send(down).await.is_err() {
                     return;
+                }
+                if began.elapsed() > SILENCE {
+                    pause = FIRST_PAUSE;
                 }
             }
             sleep(pause).await;
@@ -276,5 +279,54 @@ async fn read_frame(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Fram
     match postcard::take_from_bytes(&payload) {
         Ok((frame, [])) => Ok(Some(frame)),
         _ => Err(io::Error::other("it sent a frame that cannot be read")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::Content;
+
+    fn message(term: u64) -> Frame {
+        Frame::Raft(Message { term, content: Content::Outdated })
+    }
+
+    fn terms(link: &Link) -> Vec<u64> {
+        let term = |frame: &Frame| match frame {
+            Frame::Raft(message) => message.term,
+            _ => 0,
+        };
+        link.queue().frames.iter().map(term).collect()
+    }
+
+    #[test]
+    fn a_link_holds_nothing_while_it_is_broken() {
+        let link = Link::new(2, String::new());
+        assert!(!link.send(message(1)));
+        link.reset(true);
+        assert!(link.send(message(2)) && link.connected());
+        link.reset(false);
+        link.reset(true);
+        assert!(terms(&link).is_empty());
+    }
+
+    #[test]
+    fn a_full_queue_drops_the_oldest_message_but_no_write() {
+        let link = Link::new(2, String::new());
+        link.reset(true);
+        let forward = || Frame::Forward { request: 1, timeout_ms: 1, command: Vec::new() };
+        assert!(link.send(forward()));
+        (1..=LONGEST_QUEUE as u64).for_each(|term| assert!(link.send(message(term))));
+        assert_eq!(terms(&link)[..3], [0, 2, 3]);
+        (2..=LONGEST_QUEUE).for_each(|_| assert!(link.send(forward())));
+        assert!(!link.send(forward()), "nothing is left that may be dropped");
+    }
+
+    #[test]
+    fn a_frame_above_the_limit_is_not_sent() {
+        let command = vec![0; LARGEST_FRAME];
+        let frame = Frame::Forward { request: 1, timeout_ms: 1, command };
+        let error = encode(&frame, &mut Vec::new()).expect_err("it is too large");
+        assert!(error.to_string().contains("above the limit"), "{error}");
     }
 }
