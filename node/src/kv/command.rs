@@ -1,6 +1,7 @@
 //! Names what a client may ask of the store, and turns it into the bytes of a log entry and back.
 //!
-//! Decoding is strict: bytes that are not exactly one command are [`Undecodable`], and every replica finds so.
+//! Decoding is strict: bytes that are not exactly one command are [`Undecodable`], and every
+//! replica finds so.
 
 use alloc::{string::String, vec::Vec};
 use core::fmt;

@@ -1,7 +1,8 @@
 //! Holds the replicated map and how far into the log it has come.
 //!
-//! [`Store::apply`] is the only way to change a value, and what it returns depends on the map alone, so a replica
-//! that has applied the log up to an index has the one state that belongs to that index.
+//! [`Store::apply`] is the only way to change a value, and what it returns depends on the map
+//! alone, so a replica that has applied the log up to an index has the one state that belongs to
+//! that index.
 
 use super::Command;
 use crate::raft::Index;

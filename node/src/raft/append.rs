@@ -1,5 +1,5 @@
-//! Takes entries from the leader: a follower's log follows its leader's, and it answers for exactly what
-//! the message spoke of, once that is durable (paper §5.3).
+//! Takes entries from the leader: a follower's log follows its leader's, and it answers for exactly
+//! what the message spoke of, once that is durable (paper §5.3).
 
 use super::role::State;
 use super::{Content, Entry, Index, Position, Raft, ServerId};

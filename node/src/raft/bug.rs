@@ -1,6 +1,7 @@
 //! Names the bugs that can be switched on, so that whoever judges this store can be judged too.
 //!
-//! Each is one `if` in the brain, at the line that would be wrong; none is on unless [`Config`] asks for it.
+//! Each is one `if` in the brain, at the line that would be wrong; none is on unless [`Config`]
+//! asks for it.
 
 use super::Config;
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,8 @@ pub enum Bug {
     VoteWithoutLogCheck,
     /// A restart forgets the vote of the current term.
     ForgetVote,
-    /// Entries of older terms are committed by counting replicas, and a new leader appends no no-op (paper, figure 8).
+    /// Entries of older terms are committed by counting replicas, and a new leader appends no no-op
+    /// (paper, figure 8).
     CommitOldTerm,
     /// What must be durable is answered before it is.
     NoFsync,
@@ -48,7 +50,7 @@ pub const BUGS: &[(Bug, &str, &str)] = &[
     (
         Bug::CommitOldTerm,
         "commit-old-term",
-        "entries of older terms are committed by counting replicas, and a new leader appends no no-op",
+        "older terms' entries are committed by counting, and a new leader appends no no-op",
     ),
     (
         Bug::EarlyAck,

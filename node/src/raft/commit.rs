@@ -1,5 +1,5 @@
-//! Decides what is committed: an entry of the leader's own term that is durable on a majority, and with it
-//! everything before (paper §5.4.2).
+//! Decides what is committed: an entry of the leader's own term that is durable on a majority, and
+//! with it everything before (paper §5.4.2).
 //!
 //! The commit index only grows, and each entry is handed over once.
 
@@ -40,8 +40,8 @@ impl Raft {
         self.effects.extend(answers.collect::<Vec<_>>());
     }
 
-    /// Whether everything is committed here that any earlier leader committed: an entry of the leader's
-    /// own term is (thesis §6.4, step 1).
+    /// Whether everything is committed here that any earlier leader committed: an entry of the
+    /// leader's own term is (thesis §6.4, step 1).
     pub(super) fn knows_all_commits(&self) -> bool {
         self.log.term(self.commit_index) == Some(self.term()) || self.config.has(Bug::CommitOldTerm)
     }

@@ -1,7 +1,8 @@
-//! Remembers which writes are on their way to stable storage, so that nothing is promised before it is there.
+//! Remembers which writes are on their way to stable storage, so that nothing is promised before it
+//! is there.
 //!
-//! A write is known by its sequence number, never by the index it reaches: when a suffix of the log is
-//! replaced, news of the old suffix says nothing about the entries that took its place.
+//! A write is known by its sequence number, never by the index it reaches: when a suffix of the log
+//! is replaced, news of the old suffix says nothing about the entries that took its place.
 
 use super::{Entry, Index};
 use alloc::collections::VecDeque;
@@ -17,8 +18,8 @@ pub(super) struct Disk {
     hard_state: u64,
     /// How far the log is durable.
     durable_index: Index,
-    /// The writes of entries that are not durable: their number, and the last entry that the log still
-    /// has of them.
+    /// The writes of entries that are not durable: their number, and the last entry that the log
+    /// still has of them.
     pending: VecDeque<(u64, Index)>,
 }
 

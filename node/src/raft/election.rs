@@ -1,8 +1,9 @@
-//! Holds elections: at most one leader per term, because each server votes once per term, durably, and a
-//! majority must vote (paper §5.2, §5.4.1).
+//! Holds elections: at most one leader per term, because each server votes once per term, durably,
+//! and a majority must vote (paper §5.2, §5.4.1).
 //!
-//! A server asks first whether it could win (thesis §9.6), so one that was cut off does not come back with
-//! a term that unseats a healthy leader; and whoever hears a leader takes no part (thesis §4.2.3).
+//! A server asks first whether it could win (thesis §9.6), so one that was cut off does not come
+//! back with a term that unseats a healthy leader; and whoever hears a leader takes no part (thesis
+//! §4.2.3).
 
 use super::role::State;
 use super::{Bug, Content, Position, Raft, ServerId};
@@ -36,8 +37,8 @@ impl Raft {
         }
     }
 
-    /// Whether a message is a request for a vote that a server near its leader does not even read: it
-    /// must not take the term from it either.
+    /// Whether a message is a request for a vote that a server near its leader does not even read:
+    /// it must not take the term from it either.
     pub(super) fn withholds_vote(&self, content: &Content) -> bool {
         let asked = matches!(content, Content::RequestVote { .. });
         let is_leader = matches!(self.state, State::Leader(_));
@@ -56,7 +57,8 @@ impl Raft {
         self.send(from, Content::Vote { pre, granted }, after);
     }
 
-    /// Whether a log that ends there holds all that this one may have helped to commit (paper §5.4.1).
+    /// Whether a log that ends there holds all that this one may have helped to commit (paper
+    /// §5.4.1).
     fn is_complete(&self, last: Position) -> bool {
         self.config.has(Bug::VoteWithoutLogCheck) || last >= self.log.last()
     }
@@ -105,7 +107,8 @@ impl Raft {
         }
     }
 
-    /// Tells the sender of a request that its term is over; answers of an old term are not worth a word.
+    /// Tells the sender of a request that its term is over; answers of an old term are not worth a
+    /// word.
     pub(super) fn correct(&mut self, from: ServerId, content: &Content) {
         let is_request = match content {
             Content::RequestVote { .. } | Content::Append { .. } | Content::ReadIndex { .. } => {

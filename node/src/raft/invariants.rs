@@ -1,7 +1,9 @@
-//! States the five safety properties of Raft (paper, figure 3), one function each, over all servers at once.
+//! States the five safety properties of Raft (paper, figure 3), one function each, over all servers
+//! at once.
 //!
-//! They are pure: what they need to know of the past is an argument, and [`Past`] keeps it for whoever looks
-//! after every step. A violation means that the brain, or a bug that was switched on, broke a promise.
+//! They are pure: what they need to know of the past is an argument, and [`Past`] keeps it for
+//! whoever looks after every step. A violation means that the brain, or a bug that was switched on,
+//! broke a promise.
 
 use super::{Entry, Index, Raft, Role, ServerId, Term};
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
@@ -76,8 +78,8 @@ pub fn election_safety(
     Ok(())
 }
 
-/// A leader never overwrites or deletes entries in its log, it only appends new ones (§5.3); `logs` are
-/// those of the leaders seen before.
+/// A leader never overwrites or deletes entries in its log, it only appends new ones (§5.3); `logs`
+/// are those of the leaders seen before.
 pub fn leader_append_only(
     logs: &BTreeMap<Term, Vec<Entry>>,
     servers: &[Server<'_>],
@@ -92,7 +94,8 @@ pub fn leader_append_only(
     Ok(())
 }
 
-/// If two logs contain an entry with the same index and term, they are identical up to there (§5.3).
+/// If two logs contain an entry with the same index and term, they are identical up to there
+/// (§5.3).
 pub fn log_matching(servers: &[Server<'_>]) -> Result<(), Violation> {
     for (place, one) in servers.iter().enumerate() {
         for other in servers.get(place + 1..).unwrap_or_default() {

@@ -48,10 +48,11 @@ impl Log {
         self.term(place.index) == Some(place.term)
     }
 
-    /// The last place that may also be in a log which has `other`: not after it, and of no later term.
+    /// The last place that may also be in a log which has `other`: not after it, and of no later
+    /// term.
     ///
-    /// Both sides of a conflict ask this of the other's last word, so each exchange skips a whole term
-    /// of one of them (paper §5.3, end).
+    /// Both sides of a conflict ask this of the other's last word, so each exchange skips a whole
+    /// term of one of them (paper §5.3, end).
     pub(super) fn last_that_could_match(&self, other: Position) -> Position {
         let upto = self.entries.len().min(usize::try_from(other.index).unwrap_or(usize::MAX));
         let head = self.entries.get(..upto).unwrap_or_default();
@@ -82,10 +83,11 @@ impl Log {
         entry
     }
 
-    /// Makes the log contain these entries, whose predecessor it has, and returns those that were new.
+    /// Makes the log contain these entries, whose predecessor it has, and returns those that were
+    /// new.
     ///
-    /// Only a real conflict cuts the log (paper §5.3): a late message about entries that are all here
-    /// must not take away what came after them.
+    /// Only a real conflict cuts the log (paper §5.3): a late message about entries that are all
+    /// here must not take away what came after them.
     pub(super) fn merge(&mut self, mut entries: Vec<Entry>) -> Vec<Entry> {
         let known = |entry: &Entry| self.term(entry.index) == Some(entry.term);
         let fresh = entries.iter().position(|entry| !known(entry)).unwrap_or(entries.len());
@@ -175,13 +177,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn searching_agrees_with_looking_at_each(terms in rising(), term in 0u64..20, index in 0u64..20) {
+        fn searching_agrees_with_looking_at_each(
+            terms in rising(), term in 0u64..20, index in 0u64..20
+        ) {
             let (log, other) = (log(&terms), Position { term, index });
             prop_assert_eq!(log.last_that_could_match(other), obvious(&log, other));
         }
 
-        /// Two logs that share a prefix and nothing after it: backing up never passes the prefix, ends
-        /// at it or where the follower's log goes on, and takes no more questions than there are terms.
+        /// Two logs that share a prefix and nothing after it: backing up never passes the prefix,
+        /// ends at it or where the follower's log goes on, and takes no more questions than there
+        /// are terms.
         #[test]
         fn backing_up_finds_the_common_prefix(
             common in rising(), leader in rising(), follower in rising()

@@ -1,7 +1,9 @@
-//! Says what servers tell each other: a term, which is the sender's own and nothing else, and one [`Content`].
+//! Says what servers tell each other: a term, which is the sender's own and nothing else, and one
+//! [`Content`].
 //!
-//! Every message is harmless when it comes late, twice or out of order: a request of an older term is answered
-//! with the newer one, an answer of an older term is dropped, and within a term answers only ever add knowledge.
+//! Every message is harmless when it comes late, twice or out of order: a request of an older term
+//! is answered with the newer one, an answer of an older term is dropped, and within a term answers
+//! only ever add knowledge.
 
 use super::{Entry, Index, Term};
 use alloc::vec::Vec;
@@ -16,7 +18,8 @@ pub struct Message {
     pub content: Content,
 }
 
-/// A place in a log: the index of an entry and its term. The default is the place before the first entry.
+/// A place in a log: the index of an entry and its term. The default is the place before the first
+/// entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
     /// The entry's term; compared first, as voters compare logs (paper §5.4.1).

@@ -1,26 +1,28 @@
-//! Decides what a Raft server does: [`Raft::step`] takes one [`Input`] and appends the [`Effect`]s it
-//! causes.
+//! Decides what a Raft server does: [`Raft::step`] takes one [`Input`] and appends the [`Effect`]s
+//! it causes.
 //!
 //! The laws between the brain and the body that runs it:
 //!
-//! 1. Effects are carried out in the order in which they were emitted, with one freedom: the body may
-//!    make [`Persist`]s durable in the background, several with one `fdatasync`, and reports each by
-//!    [`Input::Persisted`] with the greatest sequence number that is durable (and so all before it).
-//! 2. A [`Effect::Send`] leaves only when the `Persist` whose sequence number it names in `after` is
-//!    durable; `after: 0` leaves at once (a leader sends entries while its own disk still works on them,
-//!    but counts itself only when `Persisted` says so).
+//! 1. Effects are carried out in the order in which they were emitted, with one freedom: the body
+//!    may make [`Persist`]s durable in the background, several with one `fdatasync`, and reports
+//!    each by [`Input::Persisted`] with the greatest sequence number that is durable (and so all
+//!    before it).
+//! 2. A [`Effect::Send`] leaves only when the `Persist` whose sequence number it names in `after`
+//!    is durable; `after: 0` leaves at once (a leader sends entries while its own disk still works
+//!    on them, but counts itself only when `Persisted` says so).
 //! 3. [`Effect::Commit`] hands over entries once each, in order of index, without gaps. A restarted
 //!    server hands over everything again, from index 1.
-//! 4. A proposal is answered exactly once: [`Effect::Acknowledge`] (committed: answer with what applying
-//!    entry `index` returned), [`Effect::Refused`] (it was never appended here: definitely not done) or
-//!    [`Effect::Lost`] (it was appended here, and this server can no longer tell: the client must be
-//!    told *unknown*).
-//! 5. A read is answered exactly once: [`Effect::ReadReady`] (serve it when everything up to `index` is
-//!    applied) or [`Effect::ReadFailed`] (nothing was read: definite).
+//! 4. A proposal is answered exactly once: [`Effect::Acknowledge`] (committed: answer with what
+//!    applying entry `index` returned), [`Effect::Refused`] (it was never appended here: definitely
+//!    not done) or [`Effect::Lost`] (it was appended here, and this server can no longer tell: the
+//!    client must be told *unknown*).
+//! 5. A read is answered exactly once: [`Effect::ReadReady`] (serve it when everything up to
+//!    `index` is applied) or [`Effect::ReadFailed`] (nothing was read: definite).
 //! 6. [`Config::seed`] differs from one start of a server to the next.
 //!
-//! Sections cited as *paper* are of Ongaro and Ousterhout, *In Search of an Understandable Consensus
-//! Algorithm* (extended version, 2014), as *thesis* of Ongaro, *Consensus: Bridging Theory and Practice*.
+//! Sections cited as *paper* are of Ongaro and Ousterhout, *In Search of an Understandable
+//! Consensus Algorithm* (extended version, 2014), as *thesis* of Ongaro, *Consensus: Bridging
+//! Theory and Practice*.
 
 mod append;
 mod bug;
@@ -36,6 +38,8 @@ mod random;
 mod read_index;
 mod replication;
 mod role;
+#[cfg(test)]
+mod tests;
 
 pub use bug::{BUGS, Bug};
 pub use message::{Content, Message, Position};
@@ -48,7 +52,8 @@ use read_index::Forwarded;
 use role::State;
 use serde::{Deserialize, Serialize};
 
-/// A server's name inside the brain: its position in the sorted list of the cluster's members, from 1.
+/// A server's name inside the brain: its position in the sorted list of the cluster's members, from
+/// 1.
 pub type ServerId = u64;
 /// An election term; 0 before the first election.
 pub type Term = u64;
@@ -60,7 +65,8 @@ pub type Token = u64;
 /// What a log entry carries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Payload {
-    /// What a new leader appends so that entries of older terms can be committed (thesis §6.4, paper §8).
+    /// What a new leader appends so that entries of older terms can be committed (thesis §6.4,
+    /// paper §8).
     Noop,
     /// A command of the state machine, opaque here.
     Command(Vec<u8>),
@@ -99,7 +105,8 @@ pub enum Role {
     Leader,
 }
 
-/// One write to stable storage. Entries replace everything in the log from the first one's index on.
+/// One write to stable storage. Entries replace everything in the log from the first one's index
+/// on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Persist {
     /// Grows by one with each `Persist`, from 1.
@@ -221,8 +228,8 @@ pub struct Config {
     pub heartbeat_ticks: u32,
     /// An election timeout is drawn uniformly from `election_ticks .. 2 * election_ticks`.
     pub election_ticks: u32,
-    /// Decides every random choice of this server. Give it another one at each start: the numbers that
-    /// tell this life's questions from those of the life before come from it too.
+    /// Decides every random choice of this server. Give it another one at each start: the numbers
+    /// that tell this life's questions from those of the life before come from it too.
     pub seed: u64,
     /// The bugs that are switched on; empty outside tests of the harness.
     pub unsafe_bugs: Vec<Bug>,
@@ -247,7 +254,8 @@ pub struct Raft {
     disk: Disk,
     /// The last entry known to be committed, and handed over.
     commit_index: Index,
-    /// Up to where the log is known to be that of the current term's leader, who does not change it.
+    /// Up to where the log is known to be that of the current term's leader, who does not change
+    /// it.
     verified: Index,
     state: State,
     /// The leader of the current term, once it has been heard.

@@ -1,7 +1,8 @@
 //! Follows what the leader knows of one peer: `matched` only grows, and `next` is never behind it.
 //!
-//! A peer is *probed*, one message at a time, until a place is found at which the logs agree, and then
-//! *replicated* to with several messages under way. What a message says late or twice falls through.
+//! A peer is *probed*, one message at a time, until a place is found at which the logs agree, and
+//! then *replicated* to with several messages under way. What a message says late or twice falls
+//! through.
 
 use super::Index;
 use alloc::collections::VecDeque;
@@ -39,7 +40,8 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// A peer of which a new leader knows nothing; it supposes that the logs are equal up to `last`.
+    /// A peer of which a new leader knows nothing; it supposes that the logs are equal up to
+    /// `last`.
     pub(super) fn new(last: Index) -> Self {
         let mode = Mode::Probe { sent: false };
         Self { matched: 0, next: last.saturating_add(1), mode, round: 0, silence: 0 }
@@ -94,7 +96,8 @@ impl Progress {
         self.round = self.round.max(round);
     }
 
-    /// Notes that a tick has passed, and says whether the peer has been silent for less than `limit`.
+    /// Notes that a tick has passed, and says whether the peer has been silent for less than
+    /// `limit`.
     pub(super) fn tick(&mut self, limit: u32) -> bool {
         self.silence = self.silence.saturating_add(1);
         self.silence < limit
@@ -120,8 +123,8 @@ impl Progress {
         true
     }
 
-    /// Notes that the peer lacks the entry `rejected`, and that the logs may agree up to `hint`; does
-    /// nothing if that was answered before or since.
+    /// Notes that the peer lacks the entry `rejected`, and that the logs may agree up to `hint`;
+    /// does nothing if that was answered before or since.
     pub(super) fn disagree(&mut self, rejected: Index, hint: Index) {
         let asked = match self.mode {
             Mode::Probe { .. } => rejected.checked_add(1) == Some(self.next),

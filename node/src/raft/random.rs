@@ -1,7 +1,9 @@
-//! Draws the numbers of one server: the same seed and the same server give the same numbers for ever.
+//! Draws the numbers of one server: the same seed and the same server give the same numbers for
+//! ever.
 //!
-//! The generator is SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): eight bytes of state, and servers
-//! whose seeds differ by one still draw unlike numbers, which is what breaks split votes (paper §5.2).
+//! The generator is SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): eight bytes of state, and
+//! servers whose seeds differ by one still draw unlike numbers, which is what breaks split votes
+//! (paper §5.2).
 
 use super::ServerId;
 

@@ -1,10 +1,11 @@
 //! Serves linearizable reads at any replica without writing to the log (thesis §6.4).
 //!
-//! A read waits for an index that was committed when the read had already begun. The leader may name that
-//! index only after a majority has answered a message it sent later than the read came in: *rounds* number
-//! those messages within a term, and one round serves every read that waited for it to begin. A follower
-//! asks the leader, under a number that no earlier life of it has used, and waits until it has applied as
-//! much. A read that gets no answer for an election timeout has failed, and nothing was read.
+//! A read waits for an index that was committed when the read had already begun. The leader may
+//! name that index only after a majority has answered a message it sent later than the read came
+//! in: *rounds* number those messages within a term, and one round serves every read that waited
+//! for it to begin. A follower asks the leader, under a number that no earlier life of it has used,
+//! and waits until it has applied as much. A read that gets no answer for an election timeout has
+//! failed, and nothing was read.
 
 use super::role::{Leading, State};
 use super::{Bug, Content, Effect, Index, Raft, ServerId, Token, quorum};

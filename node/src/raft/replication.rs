@@ -1,7 +1,8 @@
-//! Sends the log to the other servers: as leader, appends, batches, pipelines, backs up and repeats.
+//! Sends the log to the other servers: as leader, appends, batches, pipelines, backs up and
+//! repeats.
 //!
-//! A leader only ever appends to its own log (paper, *leader append-only*), sends entries before its own
-//! disk has them, and counts itself only when it does (thesis §10.2.1).
+//! A leader only ever appends to its own log (paper, *leader append-only*), sends entries before
+//! its own disk has them, and counts itself only when it does (thesis §10.2.1).
 
 use super::role::{Leading, State};
 use super::{Bug, Content, Effect, Index, Payload, Position, Raft, ServerId, Token};
@@ -86,7 +87,8 @@ impl Raft {
 
     /// Sends a peer an append without entries.
     ///
-    /// It speaks of what the peer is known to have, so the answer need not wait for the peer's disk.
+    /// It speaks of what the peer is known to have, so the answer need not wait for the peer's
+    /// disk.
     pub(super) fn heartbeat(&mut self, to: ServerId) {
         let State::Leader(leading) = &self.state else { return };
         let Some(progress) = leading.peers.get(&to) else { return };

@@ -1,7 +1,7 @@
 //! Moves a server between its roles; what it keeps only in one role is gone when it leaves it.
 //!
-//! A vote belongs to a term, not to a role: only [`Raft::enter_term`] changes the hard state, so stepping
-//! down within a term cannot free the vote for another candidate.
+//! A vote belongs to a term, not to a role: only [`Raft::enter_term`] changes the hard state, so
+//! stepping down within a term cannot free the vote for another candidate.
 
 use super::progress::Progress;
 use super::read_index::Rounds;

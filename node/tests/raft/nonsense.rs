@@ -1,4 +1,5 @@
-//! Tells a server things that no sane peer would say: it may believe them, but it does not fall over.
+//! Tells a server things that no sane peer would say: it may believe them, but it does not fall
+//! over.
 
 use node::raft::{Config, Content, Effect, Entry, Input, Message, Payload, Position, Raft, Stored};
 use proptest::prelude::*;
@@ -57,9 +58,8 @@ proptest! {
     #[test]
     fn no_message_makes_a_server_panic(inputs in prop::collection::vec(input(), 0..120)) {
         let (heartbeat_ticks, election_ticks) = (1, 2);
-        let voters = vec![1, 2, 3];
-        let unsafe_bugs = Vec::new();
-        let config = Config { id: 1, voters, heartbeat_ticks, election_ticks, seed: 1, unsafe_bugs };
+        let (id, seed, voters, unsafe_bugs) = (1, 1, vec![1, 2, 3], Vec::new());
+        let config = Config { id, voters, heartbeat_ticks, election_ticks, seed, unsafe_bugs };
         let mut raft = Raft::new(config, Stored::default());
         let mut effects: Vec<Effect> = Vec::new();
         for input in inputs {

@@ -1,6 +1,7 @@
-//! Throws dice over a cluster: loss, repetition, reordering, delay, cuts, crashes that forget unsynced
-//! writes, restarts. After every step the five safety properties and the clients' promises are checked; at
-//! the end everything heals, and a leader must come, and everybody must get an answer.
+//! Throws dice over a cluster: loss, repetition, reordering, delay, cuts, crashes that forget
+//! unsynced writes, restarts. After every step the five safety properties and the clients' promises
+//! are checked; at the end everything heals, and a leader must come, and everybody must get an
+//! answer.
 
 use crate::cluster::{Answer, Cluster, ELECTION};
 use node::raft::{BUGS, Bug, Effect, Input, Message, Role, ServerId};
@@ -206,8 +207,8 @@ impl Simulation {
         leaders.max_by_key(|server| server.term).map(|server| server.id)
     }
 
-    /// A leader comes within a few election timeouts, writes and reads go through it at every server,
-    /// all logs become one, and no question stays open.
+    /// A leader comes within a few election timeouts, writes and reads go through it at every
+    /// server, all logs become one, and no question stays open.
     fn settle(&mut self) -> Result<(), String> {
         (0..20 * ELECTION).for_each(|_| self.calm_tick());
         self.check()?;
@@ -280,8 +281,8 @@ fn the_dice_reach_the_corners() {
     assert!(committed > 20 * runs && terms > 3 * runs, "committed, terms, runs: {reached:?}");
 }
 
-/// Forgetting a vote does harm only between a vote and the end of its term, which dice do not hit; it has
-/// a transcript, as the others have.
+/// Forgetting a vote does harm only between a vote and the end of its term, which dice do not hit;
+/// it has a transcript, as the others have.
 #[test]
 fn dice_find_the_seeded_bugs() {
     for (bug, name, _) in BUGS.iter().filter(|(bug, ..)| *bug != Bug::ForgetVote) {

@@ -1,7 +1,9 @@
-//! Plays the scripts of `tests/transcripts` and compares what the servers do, line by line, with what the
-//! script says they did. `REWRITE=1 cargo test` writes the scripts anew; commit only what you understand.
+//! Plays the scripts of `tests/transcripts` and compares what the servers do, line by line, with
+//! what the script says they did. `REWRITE=1 cargo test` writes the scripts anew; commit only what
+//! you understand.
 //!
-//! A line `> command` is played, `#` begins a comment, everything else is what the last command showed:
+//! A line `> command` is played, `#` begins a comment, everything else is what the last command
+//! showed:
 //!
 //! ```text
 //! > cluster 3 [BUG…]      new servers 1, 2, 3 with empty disks
@@ -15,7 +17,7 @@
 //! > restart 1             server 1 starts from its disk
 //! > propose 1 x           a client writes x at server 1
 //! > read 1                a client reads at server 1
-//! > stabilize [1 2]       all (or these) write and deliver until nothing is left; shows no messages
+//! > stabilize [1 2]       all (or these) write and deliver until all is quiet; shows no messages
 //! > status                what every server is, and its log as term.index
 //! > verdict               whether a promise has been broken
 //! > again without bugs    plays everything since `cluster` once more, without the bugs

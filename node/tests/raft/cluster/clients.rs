@@ -1,5 +1,5 @@
-//! Remembers what clients asked and were told: an answer comes once, an acknowledged write stays, a refused
-//! one never happens, and a read sees all that was known to anybody when it began.
+//! Remembers what clients asked and were told: an answer comes once, an acknowledged write stays, a
+//! refused one never happens, and a read sees all that was known to anybody when it began.
 
 use node::raft::invariants::Committed;
 use node::raft::{Effect, Index, Payload, ServerId, Token};
@@ -109,7 +109,8 @@ impl Clients {
         Ok(())
     }
 
-    /// Whether every acknowledged write is what was committed at its place, as far as that is known.
+    /// Whether every acknowledged write is what was committed at its place, as far as that is
+    /// known.
     pub(crate) fn kept(&self, committed: &[Committed]) -> Result<(), String> {
         for (token, index) in &self.acknowledged {
             let Some(found) = committed.get(*index as usize - 1) else { continue };

@@ -1,4 +1,5 @@
-//! Gives a brain the smallest possible body: a disk with a queue of writes, and letters that wait for it.
+//! Gives a brain the smallest possible body: a disk with a queue of writes, and letters that wait
+//! for it.
 
 use node::raft::invariants::Server;
 use node::raft::{Config, Effect, Entry, Input, Persist, Raft, Stored};

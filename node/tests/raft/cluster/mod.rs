@@ -1,7 +1,9 @@
-//! Runs servers with disks that forget and clients that remember: what the tests of the brain have in common.
+//! Runs servers with disks that forget and clients that remember: what the tests of the brain have
+//! in common.
 //!
-//! A [`Machine`] keeps the laws of `raft/mod.rs` on the body's side. A [`Cluster`] looks after every step
-//! whether the servers or their answers have broken a promise. The network is the test's own.
+//! A [`Machine`] keeps the laws of `raft/mod.rs` on the body's side. A [`Cluster`] looks after
+//! every step whether the servers or their answers have broken a promise. The network is the test's
+//! own.
 
 mod clients;
 mod machine;

@@ -1,0 +1,219 @@
+//! Says one thing to one server and looks at its answer: a test for each rule that a single message
+//! can break.
+
+use super::*;
+use alloc::vec;
+
+/// Server 1 of five, in a term, with a log of these terms.
+fn server(term: Term, log: &[Term]) -> Raft {
+    let entry = |(place, term): (usize, &Term)| Entry {
+        term: *term,
+        index: place as Index + 1,
+        payload: Payload::Noop,
+    };
+    let entries = log.iter().enumerate().map(entry).collect();
+    let hard_state = HardState { term, voted_for: None };
+    Raft::new(config(7), Stored { hard_state, entries })
+}
+
+fn config(seed: u64) -> Config {
+    let voters = (1..=5).collect();
+    Config { id: 1, voters, heartbeat_ticks: 2, election_ticks: 10, seed, unsafe_bugs: vec![] }
+}
+
+fn step(raft: &mut Raft, input: Input) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    raft.step(input, &mut effects);
+    effects
+}
+
+/// What a server answers to a message.
+fn answers(raft: &mut Raft, from: ServerId, term: Term, content: Content) -> Vec<Content> {
+    let effects = step(raft, Input::Receive { from, message: Message { term, content } });
+    let said = |effect| match effect {
+        Effect::Send { message, .. } => Some(message.content),
+        _ => None,
+    };
+    effects.into_iter().filter_map(said).collect()
+}
+
+fn heartbeat(term: Term, index: Index, commit: Index) -> Content {
+    let previous = Position { term, index };
+    Content::Append { previous, entries: vec![], commit, round: 0 }
+}
+
+fn request(term: Term, index: Index) -> Content {
+    Content::RequestVote { pre: false, last: Position { term, index } }
+}
+
+fn vote(granted: bool) -> Content {
+    Content::Vote { pre: false, granted }
+}
+
+/// Ticks until the server asks for pre-votes, and lets it win them.
+fn stand(raft: &mut Raft) {
+    while raft.role() != Role::PreCandidate {
+        step(raft, Input::Tick);
+    }
+    for voter in [2, 3] {
+        answers(raft, voter, raft.term(), Content::Vote { pre: true, granted: true });
+    }
+    assert_eq!(raft.role(), Role::Candidate);
+}
+
+/// Tells the server that everything is durable.
+fn sync(raft: &mut Raft) -> Vec<Effect> {
+    step(raft, Input::Persisted { sequence: u64::MAX })
+}
+
+#[test]
+fn a_heartbeat_commits_no_more_than_it_vouches_for() {
+    let mut raft = server(2, &[1, 1, 1]);
+    answers(&mut raft, 2, 2, heartbeat(1, 1, 3));
+    assert_eq!(raft.status().commit_index, 1);
+    answers(&mut raft, 2, 2, heartbeat(1, 3, 2));
+    assert_eq!(raft.status().commit_index, 2);
+}
+
+#[test]
+fn what_an_earlier_leader_vouched_for_says_nothing_of_the_next() {
+    let mut raft = server(2, &[1, 1, 1]);
+    answers(&mut raft, 2, 2, heartbeat(1, 3, 0));
+    answers(&mut raft, 3, 3, heartbeat(1, 1, 3));
+    assert_eq!(raft.status().commit_index, 1);
+}
+
+#[test]
+fn an_answer_speaks_of_what_was_asked_not_of_what_lies_beyond() {
+    let mut raft = server(2, &[1, 1, 1]);
+    let answer = answers(&mut raft, 2, 2, heartbeat(1, 1, 0));
+    assert_eq!(answer, [Content::Matched { index: 1, round: 0 }]);
+}
+
+#[test]
+fn a_candidate_follows_the_leader_of_its_term_though_their_logs_differ() {
+    let mut raft = server(1, &[1]);
+    stand(&mut raft);
+    let answer = answers(&mut raft, 2, 2, heartbeat(1, 9, 9));
+    let hint = Position { term: 1, index: 1 };
+    assert_eq!(answer, [Content::Conflict { rejected: 9, hint, round: 0 }]);
+    assert_eq!((raft.role(), raft.leader), (Role::Follower, Some(2)));
+}
+
+#[test]
+fn a_vote_outlives_the_role_in_which_it_was_given() {
+    let mut raft = server(1, &[1]);
+    stand(&mut raft);
+    answers(&mut raft, 2, 2, heartbeat(1, 9, 9));
+    (0..10).for_each(|_| drop(step(&mut raft, Input::Tick)));
+    assert_eq!(answers(&mut raft, 3, 2, request(1, 1)).last(), Some(&vote(false)));
+}
+
+#[test]
+fn the_longer_log_of_an_older_term_gets_no_vote() {
+    let ask = |last: (Term, Index)| {
+        let mut raft = server(2, &[1, 2]);
+        answers(&mut raft, 2, 3, request(last.0, last.1))
+    };
+    assert_eq!([(1, 9), (2, 1)].map(ask), [vec![vote(false)], vec![vote(false)]]);
+    assert_eq!([(2, 2), (3, 1)].map(ask), [vec![vote(true)], vec![vote(true)]]);
+}
+
+#[test]
+fn a_vote_waits_for_the_disk_and_can_be_said_again() {
+    let mut raft = server(1, &[]);
+    let message = Message { term: 2, content: request(0, 0) };
+    let effects = step(&mut raft, Input::Receive { from: 2, message: message.clone() });
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Send { after: 2, .. })));
+    let effects = step(&mut raft, Input::Receive { from: 2, message });
+    assert!(matches!(effects.as_slice(), [Effect::Send { after: 2, .. }]));
+    assert_eq!(answers(&mut raft, 3, 2, request(0, 0)), [vote(false)]);
+}
+
+#[test]
+fn votes_of_an_earlier_term_are_not_counted() {
+    let mut raft = server(1, &[]);
+    stand(&mut raft);
+    sync(&mut raft);
+    for voter in [2, 3, 4] {
+        answers(&mut raft, voter, 1, vote(true));
+        answers(&mut raft, 2, 2, vote(true));
+        answers(&mut raft, voter, 2, vote(false));
+    }
+    assert_eq!(raft.role(), Role::Candidate);
+    answers(&mut raft, 3, 2, vote(true));
+    assert_eq!(raft.role(), Role::Leader);
+}
+
+#[test]
+fn near_its_leader_a_server_does_not_even_read_a_request() {
+    let mut raft = server(1, &[]);
+    answers(&mut raft, 2, 1, heartbeat(0, 0, 0));
+    (0..9).for_each(|_| drop(step(&mut raft, Input::Tick)));
+    assert_eq!((answers(&mut raft, 3, 5, request(9, 9)), raft.term()), (vec![], 1));
+    step(&mut raft, Input::Tick);
+    assert_eq!((answers(&mut raft, 3, 5, request(9, 9)), raft.term()), (vec![vote(true)], 5));
+}
+
+#[test]
+fn a_request_of_an_old_term_is_told_so_and_an_old_answer_nothing() {
+    let mut raft = server(3, &[1]);
+    for content in [request(9, 9), heartbeat(0, 0, 0), Content::ReadIndex { request: 1 }] {
+        assert_eq!(answers(&mut raft, 2, 2, content), [Content::Outdated]);
+    }
+    for content in [vote(true), Content::Matched { index: 1, round: 1 }, Content::Outdated] {
+        assert_eq!(answers(&mut raft, 2, 2, content), []);
+    }
+}
+
+#[test]
+fn a_stranger_is_not_heard() {
+    let mut raft = server(1, &[]);
+    assert_eq!((answers(&mut raft, 6, 9, request(9, 9)), raft.term()), (vec![], 1));
+    assert_eq!((answers(&mut raft, 1, 9, request(9, 9)), raft.term()), (vec![], 1));
+}
+
+#[test]
+fn a_forwarded_read_is_answered_once_and_fails_with_its_leader() {
+    let mut raft = server(1, &[]);
+    answers(&mut raft, 2, 1, heartbeat(0, 0, 0));
+    let asked = |effects: Vec<Effect>| match effects.as_slice() {
+        [
+            Effect::Send {
+                message: Message { content: Content::ReadIndex { request }, .. }, ..
+            },
+        ] => *request,
+        other => panic!("{other:?}"),
+    };
+    let request = asked(step(&mut raft, Input::Read { token: 1 }));
+    asked(step(&mut raft, Input::Read { token: 2 }));
+    let content = Content::ReadIndexReply { request, index: Some(4) };
+    let reply = Input::Receive { from: 2, message: Message { term: 1, content } };
+    let ready = [Effect::ReadReady { token: 1, index: 4 }];
+    assert_eq!(step(&mut raft, reply.clone()), ready);
+    assert_eq!(step(&mut raft, reply), []);
+    let message = Message { term: 2, content: heartbeat(0, 0, 0) };
+    let effects = step(&mut raft, Input::Receive { from: 3, message });
+    assert_eq!(effects.first(), Some(&Effect::ReadFailed { token: 2 }));
+}
+
+#[test]
+fn each_start_numbers_its_questions_anew() {
+    let first = |seed| Raft::new(config(seed), Stored::default()).forwarded;
+    assert_ne!(alloc::format!("{:?}", first(1)), alloc::format!("{:?}", first(2)));
+}
+
+#[test]
+fn a_leader_gives_up_its_clients_where_it_steps_down() {
+    let mut raft = server(1, &[]);
+    stand(&mut raft);
+    sync(&mut raft);
+    answers(&mut raft, 2, 2, vote(true));
+    answers(&mut raft, 3, 2, vote(true));
+    step(&mut raft, Input::Propose { token: 1, command: vec![] });
+    step(&mut raft, Input::Read { token: 2 });
+    let message = Message { term: 3, content: Content::Outdated };
+    let effects = step(&mut raft, Input::Receive { from: 2, message });
+    let given_up = [Effect::Lost { token: 1 }, Effect::ReadFailed { token: 2 }];
+    assert!(effects.starts_with(&given_up), "{effects:?}");
+}
