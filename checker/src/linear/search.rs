@@ -78,11 +78,10 @@ pub(super) fn turns(ops: &[Op<'_>]) -> Vec<Turn> {
     turns.into_iter().map(|(_, turn)| turn).collect()
 }
 
-/// An operation of unknown outcome that has begun.
-struct Crashed {
-    op: usize,
-    /// The number of the equal one that began before it.
-    equal: Option<usize>,
+/// Equal operations of unknown outcome that have begun, in that order.
+struct Equals {
+    call: u32,
+    numbers: Vec<usize>,
 }
 
 /// A walk through one object's history.
@@ -96,8 +95,9 @@ pub(super) struct Search<'a> {
     slots: Vec<usize>,
     begun: Slots,
     observers: Slots,
-    crashed: Vec<Crashed>,
-    last_equal: FxHashMap<u32, usize>,
+    /// The operations of unknown outcome that have begun, by number.
+    crashed: Vec<usize>,
+    equals: Vec<Equals>,
     configs: Vec<Config>,
     pool: Frontier,
     next: Frontier,
@@ -176,7 +176,7 @@ impl<'a> Search<'a> {
             begun: 0,
             observers: 0,
             crashed: Vec::new(),
-            last_equal: FxHashMap::default(),
+            equals: Vec::new(),
             configs: configs.take(),
             pool: Frontier::default(),
             next: Frontier::default(),
@@ -203,9 +203,7 @@ impl<'a> Search<'a> {
     pub(super) fn turn(&mut self, turn: Turn) -> Result<(), Stop> {
         match turn {
             Turn::Begin(op) if self.ops[op].completed.is_none() => {
-                let number = self.crashed.len();
-                let equal = self.last_equal.insert(self.calls[op], number);
-                self.crashed.push(Crashed { op, equal });
+                self.crash(op);
                 Ok(())
             }
             Turn::Begin(op) => self.begin(op),
@@ -224,7 +222,7 @@ impl<'a> Search<'a> {
             standing.sort_in(self.slots[slot], &self.configs, |it| it.done >> slot & 1 == 1);
         }
         for (number, crashed) in self.crashed.iter().enumerate() {
-            standing.sort_in(crashed.op, &self.configs, |it| it.spent.contains(number));
+            standing.sort_in(*crashed, &self.configs, |it| it.spent.contains(number));
         }
         standing
     }
@@ -237,6 +235,15 @@ impl<'a> Search<'a> {
         orders
             .reduce(|best, order| if order.len() > best.len() { order } else { best })
             .unwrap_or_default()
+    }
+
+    fn crash(&mut self, op: usize) {
+        let (call, number) = (self.calls[op], self.crashed.len());
+        self.crashed.push(op);
+        match self.equals.iter_mut().find(|equals| equals.call == call) {
+            Some(equals) => equals.numbers.push(number),
+            None => self.equals.push(Equals { call, numbers: vec![number] }),
+        }
     }
 
     fn begin(&mut self, op: usize) -> Result<(), Stop> {
@@ -339,24 +346,21 @@ impl<'a> Search<'a> {
                 self.reach(Config { state, done, path, spent: config.spent.clone() }, bit);
             }
         }
-        for number in 0..self.crashed.len() {
-            self.spend(config, number, bit);
+        for equals in 0..self.equals.len() {
+            self.spend(config, equals, bit);
         }
         Ok(())
     }
 
-    /// Lets an operation of unknown outcome happen. One that would change nothing is not worth spending.
-    fn spend(&mut self, config: &Config, number: usize, bit: Slots) {
-        let Crashed { op, equal } = self.crashed[number];
-        let in_turn = equal.is_none_or(|equal| config.spent.contains(equal));
-        if !in_turn || config.spent.contains(number) {
-            return;
-        }
-        if let Some(state) = self.oracle.step(config.state, self.calls[op])
-            && state != config.state
-        {
+    /// Lets the first unspent of some equal operations of unknown outcome happen. One that would change nothing is not
+    /// worth spending.
+    fn spend(&mut self, config: &Config, equals: usize, bit: Slots) {
+        let Equals { call, numbers } = &self.equals[equals];
+        let next = self.oracle.step(config.state, *call).filter(|state| *state != config.state);
+        let Some(state) = next else { return };
+        if let Some(number) = numbers.iter().copied().find(|it| !config.spent.contains(*it)) {
             let spent = config.spent.with(number);
-            let path = self.extend(config.path, op);
+            let path = self.extend(config.path, self.crashed[number]);
             self.reach(Config { state, done: config.done, path, spent }, bit);
         }
     }

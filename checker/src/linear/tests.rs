@@ -337,3 +337,36 @@ fn a_spent_budget_is_unknown_and_says_so() {
     let verdict = check_linearizable(&history, "register", &poor);
     assert_eq!(verdict.sentence, "the memory budget is spent: no answer for 1 of 1 object");
 }
+
+/// Moves of a busy run that never lies: keys rotate every 300 calls, one call in ten ends in info.
+fn busy(count: u64) -> Vec<Move> {
+    let mut seed = 7_u64;
+    let mut draw = |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let moves = (0..count).map(|number| Move {
+        process: draw(PROCESSES as u64) as usize,
+        f: draw(6) as u8,
+        key: (number / 600) as i64,
+        values: (draw(5) as i64, draw(5) as i64),
+        end: [1, 2, 6, 7, 8, 9, 10, 11, 6, 7, 8, 9, 10, 11, 6, 7, 8, 9, 10, 11][draw(20) as usize],
+    });
+    moves.collect()
+}
+
+/// Asked for the time once per thousand configurations, so the count of questions bounds the work without a clock.
+#[test]
+fn a_busy_run_with_lost_answers_is_cheap() {
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let expired = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 2000;
+    let limits = Limits { expired: &expired, ..Limits::default() };
+    let history = play("cas-register", &busy(24_000));
+    let verdict = check_linearizable(&history, "cas-register", &limits);
+    assert_eq!(
+        (verdict.validity, verdict.stats.keys),
+        (Validity::Valid, 40),
+        "{}",
+        verdict.sentence
+    );
+}
