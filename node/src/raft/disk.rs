@@ -19,7 +19,7 @@ pub(super) struct Disk {
     /// How far the log is durable.
     durable_index: Index,
     /// The writes of entries that are not durable: their number, and the last entry that the log
-    /// still has of them.
+    /// still has of them. Neither falls from one to the next.
     pending: VecDeque<(u64, Index)>,
 }
 
@@ -46,8 +46,9 @@ impl Disk {
     /// Forgets what was known of entries after `last`: they are being replaced.
     fn cut(&mut self, last: Index) {
         self.durable_index = self.durable_index.min(last);
-        for (_, reaches) in &mut self.pending {
-            *reaches = last.min(*reaches);
+        let beyond = |(_, reaches): &&mut (u64, Index)| *reaches > last;
+        for (_, reaches) in self.pending.iter_mut().rev().take_while(beyond) {
+            *reaches = last;
         }
     }
 
@@ -71,7 +72,8 @@ impl Disk {
 
     /// The write that a promise to hold entry `index` in this term waits for; 0: none.
     pub(super) fn after_entry(&self, index: Index) -> u64 {
-        let entry = match self.pending.iter().find(|(_, reaches)| *reaches >= index) {
+        let first = self.pending.partition_point(|(_, reaches)| *reaches < index);
+        let entry = match self.pending.get(first) {
             Some((sequence, _)) if index > self.durable_index => *sequence,
             _ => 0,
         };
