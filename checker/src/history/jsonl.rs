@@ -113,6 +113,10 @@ impl Reader {
             && self.initial.is_none()
             && let Ok(header) = serde_json::from_slice::<Header>(line)
         {
+            if header.initial.is_empty() {
+                let why = "\"initial\" names no state to start in".to_owned();
+                return Err(Damage { line: number, column: 1, why });
+            }
             self.initial = Some(header.initial);
             return Ok(());
         }

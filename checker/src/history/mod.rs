@@ -84,10 +84,10 @@ impl History {
         Ok(Self { events, operations: pairing.operations, initial: None })
     }
 
-    /// The same history, started in one of these states instead of the model's own.
+    /// The same history, started in one of these states instead of the model's own; no states, no change of mind.
     #[must_use]
     pub fn with_initial(self, states: Vec<Value>) -> Self {
-        Self { initial: Some(states), ..self }
+        Self { initial: Some(states).filter(|states| !states.is_empty()), ..self }
     }
 
     /// Every event, the nemesis's too.

@@ -32,6 +32,7 @@ fn damage_is_reported_with_its_place() {
     insta::assert_snapshot!(refused(&line(0, "done", 4, "read")), @"line 1, column 24: unknown variant `done`, expected one of `invoke`, `ok`, `fail`, `info`");
     insta::assert_snapshot!(refused("{\"type\":\"ok\",\"process\":-4,\"f\":\"read\"}\n"), @r#"line 1, column 25: process -4 is neither a client's number nor "nemesis""#);
     insta::assert_snapshot!(refused("{\"type\":\"ok\",\"process\":1}\n"), @"line 1, column 25: missing field `f`");
+    insta::assert_snapshot!(refused("{\"initial\":[]}\n"), @r#"line 1, column 1: "initial" names no state to start in"#);
     let huge =
         "{\"type\":\"invoke\",\"process\":1,\"f\":\"write\",\"value\":18446744073709551615}\n";
     insta::assert_snapshot!(refused(huge), @"line 1, column 69: integer 18446744073709551615 does not fit 64 bits");

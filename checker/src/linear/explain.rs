@@ -80,10 +80,13 @@ impl<'a, 'h> Explainer<'a, 'h> {
             n => format!("no order of these {n} operations explains it"),
         };
         match self.acknowledged() {
-            Some(before) => format!(
-                "{accusation}, but {} had been acknowledged before that began, and {orders}",
-                deed(object, before)
-            ),
+            Some(before) => {
+                let deed = deed(object, before);
+                let known =
+                    format!("{accusation}, but {deed} had been acknowledged before that began");
+                // Two operations, one after the other: there is no other order to speak of.
+                if self.ops.len() == 2 { known } else { format!("{known}, and {orders}") }
+            }
             None if self.ops.len() == 1 => format!("{accusation}, {orders}"),
             None => format!("{accusation}, but {orders}"),
         }

@@ -49,7 +49,7 @@ impl<'a> Lanes<'a> {
             let operation = &self.window.operations[*place];
             let (from, to) = self.span(operation);
             pad(&mut labels, from);
-            labels.push_str(&label(operation, *place == self.window.accused));
+            labels.push_str(&marked(self.window, *place));
             pad(&mut bars, from);
             bars.push_str(&bar(to - from, certain_end(operation).is_some()));
         }
@@ -86,7 +86,7 @@ fn columns(window: &Window, room: usize) -> BTreeMap<u64, usize> {
         if let Some(place) = begins {
             let operation = &window.operations[place];
             column = column.max(free.get(&operation.process).copied().unwrap_or(0));
-            let label = label(operation, place == window.accused).chars().count();
+            let label = marked(window, place).chars().count();
             free.insert(operation.process, column + label + 1);
         }
         columns.insert(index, column);
@@ -106,8 +106,15 @@ fn bar(length: usize, ends: bool) -> String {
     format!("├{}{last}", middle.repeat(length.saturating_sub(1)))
 }
 
-/// `w 3 ok`, with a mark on the accused.
-pub(super) fn label(operation: &Operation, accused: bool) -> String {
+/// The label, with a mark on the accused.
+fn marked(window: &Window, place: usize) -> String {
+    let mark = if place == window.accused { "✗ " } else { "" };
+    format!("{mark}{}", label(window, place))
+}
+
+/// `w 3 ok`
+pub(super) fn label(window: &Window, place: usize) -> String {
+    let operation = &window.operations[place];
     let f = match operation.f.as_str() {
         "write" => "w",
         "read" => "r",
@@ -123,15 +130,14 @@ pub(super) fn label(operation: &Operation, accused: bool) -> String {
         Kind::Fail => "fail",
         Kind::Info | Kind::Invoke => "?",
     };
-    let mark = if accused { "✗ " } else { "" };
     let node = operation.node.as_ref().map_or_else(String::new, |node| format!(" @{node}"));
-    format!("{mark}{f} {} {outcome}{node}", unkeyed(operation, shown))
+    format!("{f} {} {outcome}{node}", unkeyed(window, shown))
 }
 
 /// The value without the key, which stands above the drawing.
-fn unkeyed<'v>(operation: &Operation, value: &'v Value) -> &'v Value {
-    match value.as_pair() {
-        Some((Value::Str(_), rest)) if operation.input.as_pair().is_some() => rest,
+fn unkeyed<'v>(window: &Window, value: &'v Value) -> &'v Value {
+    match (&window.key, value.as_pair()) {
+        (Some(key), Some((first, rest))) if first == key => rest,
         _ => value,
     }
 }

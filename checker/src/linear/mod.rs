@@ -86,7 +86,8 @@ fn answers(
     };
     std::thread::scope(|scope| {
         for _ in 1..jobs {
-            scope.spawn(work);
+            // A thread that the machine refuses is done without: this one does the work of all.
+            drop(std::thread::Builder::new().spawn_scoped(scope, work));
         }
         work();
     });

@@ -10,6 +10,7 @@ use crate::history::{Event, History, Operation, Value, jsonl};
 
 /// A part of a history that proves it wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Window {
     /// The key it is about, if the history is keyed.
     pub key: Option<Value>,
@@ -39,10 +40,10 @@ pub struct Candidate {
 }
 
 impl Window {
-    /// An operation by its place, in a few words: `cas 4 -> 5 by process 7`.
+    /// An operation by its place, in a few words: `cas [4 5] ok @n2 by process 7`.
     pub fn name(&self, place: usize) -> String {
         let operation = &self.operations[place];
-        format!("{} by {}", lanes::label(operation, false), operation.process)
+        format!("{} by {}", lanes::label(self, place), operation.process)
     }
 
     /// The window as a history of its own, which starts in its entry states.
