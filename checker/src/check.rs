@@ -1,7 +1,7 @@
 //! States verdicts: what was checked, what came of it, and the evidence.
 //!
-//! A budget that is spent gives [`Validity::Unknown`] with its reason, never a guess; a No that was found before the
-//! budget was spent stands.
+//! A budget that is spent gives [`Validity::Unknown`] with its reason, never a guess; a No that was
+//! found before the budget was spent stands.
 
 use serde::Serialize;
 
@@ -83,8 +83,8 @@ pub struct Stats {
     pub configurations: usize,
 }
 
-/// Says whether one correct copy of the model, doing one operation at a time at some moment between its invocation
-/// and its completion, could have given every answer in the history.
+/// Says whether one correct copy of the model, doing one operation at a time at some moment between
+/// its invocation and its completion, could have given every answer in the history.
 pub fn check_linearizable(history: &History, model: &str, limits: &Limits<'_>) -> Verdict {
     match model::named(model) {
         Some(model) => linear::check(history, model, limits),

@@ -1,9 +1,10 @@
 //! Judges histories: says whether what clients were told could have come from one correct copy.
 //!
-//! A [`History`] is well-formed by construction, a [`model`] says what one copy does, [`linear`] searches for an
-//! order that explains the history, and a [`Verdict`] says what came of it, with the smallest evidence for a No.
-//! Nothing here does I/O, reads a clock or starts a task, and the same history gets the same verdict however many
-//! threads looked at it; only a spent budget ([`Limits`]) can turn an answer into [`Validity::Unknown`].
+//! A [`History`] is well-formed by construction, a [`model`] says what one copy does, [`linear`]
+//! searches for an order that explains the history, and a [`Verdict`] says what came of it, with
+//! the smallest evidence for a No. Nothing here does I/O, reads a clock or starts a task, and the
+//! same history gets the same verdict however many threads looked at it; only a spent budget
+//! ([`Limits`]) can turn an answer into [`Validity::Unknown`].
 
 #![forbid(unsafe_code)]
 

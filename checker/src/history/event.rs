@@ -140,7 +140,8 @@ impl Operation {
         self.kind() == Kind::Ok
     }
 
-    /// Whether it failed by seeing a state other than the one it expected: an observation, not a nothing.
+    /// Whether it failed by seeing a state other than the one it expected: an observation, not a
+    /// nothing.
     pub fn is_mismatch(&self) -> bool {
         self.completion.as_ref().is_some_and(|completion| {
             completion.kind == Kind::Fail && completion.error == Some(Value::from(MISMATCH))

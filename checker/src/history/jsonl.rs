@@ -1,8 +1,9 @@
 //! Reads and writes a history as JSON lines: one event a line, with Jepsen's keys.
 //!
-//! The first line may instead say in which states the history may have started: `{"initial":[3]}`. A last line
-//! without its newline that is no JSON is what a crash of the writer leaves; it is reported as data ([`Torn`]).
-//! Damage anywhere else is an error that says where and why: a judge does not guess.
+//! The first line may instead say in which states the history may have started: `{"initial":[3]}`.
+//! A last line without its newline that is no JSON is what a crash of the writer leaves; it is
+//! reported as data ([`Torn`]). Damage anywhere else is an error that says where and why: a judge
+//! does not guess.
 
 use std::fmt;
 
@@ -51,7 +52,8 @@ struct Header {
     initial: Vec<Value>,
 }
 
-/// An event as other tools write it: numbers may be missing, and a time of -1 means that nobody knows.
+/// An event as other tools write it: numbers may be missing, and a time of -1 means that nobody
+/// knows.
 #[derive(Deserialize)]
 struct Line {
     index: Option<u64>,

@@ -1,10 +1,11 @@
 //! Records what was asked and answered, in one total order, well-formed by construction.
 //!
-//! A [`History`] can only be made from events in which every client process is single-threaded and never returns
-//! after an `info`; whoever holds one need not check again. Two operations overlap unless one's completion comes
-//! before the other's invocation. An `ok` happened. A `fail` did not, and is forgotten, except one whose error is
-//! [`MISMATCH`]: that is an observation that the state was not the expected one. An `info`, and an operation
-//! without a completion, may happen at any time after its invocation, or never.
+//! A [`History`] can only be made from events in which every client process is single-threaded and
+//! never returns after an `info`; whoever holds one need not check again. Two operations overlap
+//! unless one's completion comes before the other's invocation. An `ok` happened. A `fail` did not,
+//! and is forgotten, except one whose error is [`MISMATCH`]: that is an observation that the state
+//! was not the expected one. An `info`, and an operation without a completion, may happen at any
+//! time after its invocation, or never.
 
 mod event;
 pub mod jsonl;
@@ -84,7 +85,8 @@ impl History {
         Ok(Self { events, operations: pairing.operations, initial: None })
     }
 
-    /// The same history, started in one of these states instead of the model's own; no states, no change of mind.
+    /// The same history, started in one of these states instead of the model's own; no states, no
+    /// change of mind.
     #[must_use]
     pub fn with_initial(self, states: Vec<Value>) -> Self {
         Self { initial: Some(states).filter(|states| !states.is_empty()), ..self }

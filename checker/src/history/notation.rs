@@ -1,7 +1,8 @@
 //! Writes a history on one line, for tests and for people.
 //!
-//! Steps are separated by `;` and happen in order. A *call* is `w1` (write), `r1` or `r` (read), `a"x"` (append) or
-//! `cas[1 2]`, on a key if `@key` follows; then how it ended: `ok`, `fail`, `info` or `mismatch`.
+//! Steps are separated by `;` and happen in order. A *call* is `w1` (write), `r1` or `r` (read),
+//! `a"x"` (append) or `cas[1 2]`, on a key if `@key` follows; then how it ended: `ok`, `fail`,
+//! `info` or `mismatch`.
 //!
 //! ```text
 //! w1 ok; w9 info; cas[1 2] mismatch; r1 ok        one after the other
@@ -9,9 +10,9 @@
 //! w1@x ok; r@y ok                                 two keys
 //! ```
 //!
-//! `0:` names the process; without it the lowest idle one is taken. A call that says nothing of its end stays open
-//! until a later `0:ok`. Values are integers, `nil`, `true`, `false`, words and quoted text. What a read returns
-//! stands in its call and is put into its completion.
+//! `0:` names the process; without it the lowest idle one is taken. A call that says nothing of its
+//! end stays open until a later `0:ok`. Values are integers, `nil`, `true`, `false`, words and
+//! quoted text. What a read returns stands in its call and is put into its completion.
 
 use super::{Event, History, Kind, MISMATCH, Process, Value};
 

@@ -1,7 +1,9 @@
-//! Reads the etcd logs that Porcupine's tests use: Jepsen's old text log of one compare-and-set register.
+//! Reads the etcd logs that Porcupine's tests use: Jepsen's old text log of one compare-and-set
+//! register.
 //!
-//! A line is `INFO  jepsen.util - 4 :invoke :cas [2 4]`, fields parted by white space. A failed `cas` with its
-//! arguments is a mismatch. Other log lines are passed over; a line of the right kind that makes no sense is an error.
+//! A line is `INFO  jepsen.util - 4 :invoke :cas [2 4]`, fields parted by white space. A failed
+//! `cas` with its arguments is a mismatch. Other log lines are passed over; a line of the right
+//! kind that makes no sense is an error.
 
 use super::jsonl::Damage;
 use super::{Event, History, Kind, MISMATCH, Process, Value};

@@ -186,7 +186,8 @@ impl<'de> Visitor<'de> for Json {
         Ok(Value::Int(number))
     }
 
-    /// Refuses what does not fit: rounding could make two different values equal, and a verdict wrong.
+    /// Refuses what does not fit: rounding could make two different values equal, and a verdict
+    /// wrong.
     fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
         let fits = i64::try_from(number);
         fits.map(Value::Int)

@@ -7,7 +7,8 @@ use super::window::Candidate;
 use crate::history::{Operation, Value};
 use crate::model::{Model, Seen};
 
-/// States looked at when asking what an operation could have led to; a map of growing text has no end of them.
+/// States looked at when asking what an operation could have led to; a map of growing text has no
+/// end of them.
 const STATES: usize = 256;
 
 /// Says why the accused cannot be explained.
@@ -69,7 +70,8 @@ impl<'a, 'h> Explainer<'a, 'h> {
         reasons.into_iter().collect::<Vec<_>>().join("; or ")
     }
 
-    /// The whole case in a sentence. `start` is where the object began, long before the window perhaps.
+    /// The whole case in a sentence. `start` is where the object began, long before the window
+    /// perhaps.
     pub(super) fn sentence(&self, object: &Object<'_>, start: &[Value]) -> String {
         let accusation = accusation_of(object, &self.ops[self.accused]);
         if self.never_possible(object, start) {
@@ -110,7 +112,8 @@ impl<'a, 'h> Explainer<'a, 'h> {
     }
 }
 
-/// The states that the operations lead to, each as often as one likes: more than truly possible, never fewer.
+/// The states that the operations lead to, each as often as one likes: more than truly possible,
+/// never fewer.
 fn reachable(model: &dyn Model, initial: &[Value], ops: &[Op<'_>]) -> BTreeSet<Value> {
     let mut reachable: BTreeSet<Value> = initial.iter().cloned().collect();
     let mut fresh: Vec<Value> = initial.to_vec();

@@ -1,4 +1,5 @@
-//! Keeps the configurations that matter: of two, one of which can do all that the other can, only that one.
+//! Keeps the configurations that matter: of two, one of which can do all that the other can, only
+//! that one.
 
 use rustc_hash::FxHashMap;
 
@@ -19,7 +20,8 @@ pub(super) struct Config {
     pub(super) path: u32,
 }
 
-/// A set of operations of unknown outcome; most configurations have spent none, and then it takes no memory.
+/// A set of operations of unknown outcome; most configurations have spent none, and then it takes
+/// no memory.
 #[derive(Clone, Default)]
 pub(super) struct Spent(Vec<u64>);
 
@@ -51,10 +53,11 @@ impl Spent {
 
 /// An antichain of configurations, in order of arrival.
 ///
-/// `a` dominates `b` if they agree on the state and on which begun *mutators* have happened, `a` has made at least the
-/// observations of `b`, and `a` has spent at most what `b` has. Every way to go on from `b` is then a way to go on from
-/// `a`: an observation `b` makes and `a` has made is skipped, which changes no state, and whatever `b` may still spend
-/// `a` may too, for an operation of unknown outcome is never owed. So dropping `b` loses no answer.
+/// `a` dominates `b` if they agree on the state and on which begun *mutators* have happened, `a`
+/// has made at least the observations of `b`, and `a` has spent at most what `b` has. Every way to
+/// go on from `b` is then a way to go on from `a`: an observation `b` makes and `a` has made is
+/// skipped, which changes no state, and whatever `b` may still spend `a` may too, for an operation
+/// of unknown outcome is never owed. So dropping `b` loses no answer.
 #[derive(Default)]
 pub(super) struct Frontier {
     entries: Vec<Entry>,

@@ -1,6 +1,7 @@
 //! Draws a [`Window`]: a lane per process, time from left to right, the accused operation marked.
 //!
-//! Positions are ranks of events, not times: what matters is who overlaps whom, and that survives any scale.
+//! Positions are ranks of events, not times: what matters is who overlaps whom, and that survives
+//! any scale.
 
 use std::collections::BTreeMap;
 
@@ -71,7 +72,8 @@ fn certain_end(operation: &Operation) -> Option<u64> {
     (completion.kind != Kind::Info).then_some(completion.at.index)
 }
 
-/// Spreads the events over the room, but never so thin that an operation's label runs into the next one's.
+/// Spreads the events over the room, but never so thin that an operation's label runs into the next
+/// one's.
 fn columns(window: &Window, room: usize) -> BTreeMap<u64, usize> {
     let ends = window.operations.iter().filter_map(certain_end);
     let mut indices: Vec<u64> =

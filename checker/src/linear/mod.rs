@@ -1,8 +1,10 @@
-//! Decides linearizability, and shows why not: splits a history by key, searches each object, proves every No.
+//! Decides linearizability, and shows why not: splits a history by key, searches each object,
+//! proves every No.
 //!
-//! [`check`] judges objects on as many threads as it may use; the verdict depends only on the answers, put back in
-//! the order of the objects, so it is the same for any number of threads. A [`Window`] is shown only after a replay
-//! of it alone came out illegal, and legal without the operation that it accuses.
+//! [`check`] judges objects on as many threads as it may use; the verdict depends only on the
+//! answers, put back in the order of the objects, so it is the same for any number of threads. A
+//! [`Window`] is shown only after a replay of it alone came out illegal, and legal without the
+//! operation that it accuses.
 
 mod explain;
 mod frontier;

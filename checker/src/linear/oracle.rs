@@ -17,7 +17,8 @@ pub(super) struct Oracle<'a> {
     steps: FxHashMap<(State, u32), Option<State>>,
 }
 
-/// Steps remembered at most; states recur near each other, so forgetting all of them now and then costs little.
+/// Steps remembered at most; states recur near each other, so forgetting all of them now and then
+/// costs little.
 const REMEMBERED: usize = 1 << 20;
 
 impl<'a> Oracle<'a> {

@@ -1,5 +1,6 @@
-//! Splits a history into objects that can be judged apart: a history is linearizable iff each of its objects is
-//! (Herlihy and Wing's locality), so one key's operations never enlarge another's search.
+//! Splits a history into objects that can be judged apart: a history is linearizable iff each of
+//! its objects is (Herlihy and Wing's locality), so one key's operations never enlarge another's
+//! search.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +57,8 @@ enum Keys {
 }
 
 fn keys(history: &History, model: &dyn Model, keyed: Keyed) -> Keys {
-    // Start states that name several keys tie the keys together: judged apart, each key could pick another one.
+    // Start states that name several keys tie the keys together: judged apart, each key could pick
+    // another one.
     let tied = model.has_keys() && history.initial().is_some_and(|states| states.len() > 1);
     match (keyed, model.has_keys()) {
         (Keyed::No, _) => Keys::None,
@@ -80,7 +82,8 @@ fn looks_keyed(history: &History) -> bool {
 
 type Read<'h> = Option<(Option<Value>, Op<'h>)>;
 
-/// The operation and its key, or nothing if it has no say: it did not happen, or nobody knows what it saw.
+/// The operation and its key, or nothing if it has no say: it did not happen, or nobody knows what
+/// it saw.
 fn read<'h>(operation: &'h Operation, model: &dyn Model, keys: Keys) -> Result<Read<'h>, String> {
     let Some(mut call) = Call::of(operation) else { return Ok(None) };
     let key = match keys {

@@ -1,13 +1,16 @@
-//! Searches for an order, just in time: walks the history event by event and keeps every configuration it can be in.
+//! Searches for an order, just in time: walks the history event by event and keeps every
+//! configuration it can be in.
 //!
-//! This is Lowe's refinement of Wing and Gong's search. Nothing is decided until an operation completes; then every
-//! configuration must have put it somewhere. That loses no order: let each operation of a legal order wait until the
-//! first completion of it or of one after it; it had begun by then. When no configuration is left, the completion at
-//! hand is the first that cannot be explained, and the history up to it is the shortest wrong prefix.
+//! This is Lowe's refinement of Wing and Gong's search. Nothing is decided until an operation
+//! completes; then every configuration must have put it somewhere. That loses no order: let each
+//! operation of a legal order wait until the first completion of it or of one after it; it had
+//! begun by then. When no configuration is left, the completion at hand is the first that cannot be
+//! explained, and the history up to it is the shortest wrong prefix.
 //!
-//! Three prunings, each exact: an observation is made as soon as it is legal (it changes no state and only settles a
-//! debt); dominated configurations are dropped (see [`Frontier`]); and of equal operations of unknown outcome the one
-//! that began first is spent first (it may happen wherever the later one may).
+//! Three prunings, each exact: an observation is made as soon as it is legal (it changes no state
+//! and only settles a debt); dominated configurations are dropped (see [`Frontier`]); and of equal
+//! operations of unknown outcome the one that began first is spent first (it may happen wherever
+//! the later one may).
 
 use rustc_hash::FxHashMap;
 
@@ -21,17 +24,28 @@ use crate::model::Model;
 const NARROW: usize = 64;
 const WIDER: usize = 16;
 
-/// Walks narrowly first: an order found is an order, however few were tried. Only a walk that dropped nothing can say
-/// that there is none, so each that fails for want of width is followed by a wider one. Right histories are mostly
-/// explained by the laziest orders, at a fraction of the cost of keeping all.
+/// Walks narrowly first: an order found is an order, however few were tried. Only a walk that
+/// dropped nothing can say that there is none, so each that fails for want of width is followed by
+/// a wider one. Right histories are mostly explained by the laziest orders, at a fraction of the
+/// cost of keeping all.
 pub(super) fn decide<'a>(
     model: &'a dyn Model,
     initial: &[Value],
     ops: &'a [Op<'a>],
     budget: Budget<'a>,
 ) -> (Result<(), Stop>, usize) {
+    decide_from(NARROW, model, initial, ops, budget)
+}
+
+/// The same from a first width of one's choice.
+pub(super) fn decide_from<'a>(
+    mut width: usize,
+    model: &'a dyn Model,
+    initial: &[Value],
+    ops: &'a [Op<'a>],
+    budget: Budget<'a>,
+) -> (Result<(), Stop>, usize) {
     let mut explored = 0;
-    let mut width = NARROW;
     loop {
         let mut search = Search { width, ..Search::new(model, initial, ops, budget) };
         let answer = search.run();
@@ -227,7 +241,8 @@ impl<'a> Search<'a> {
         standing
     }
 
-    /// After a completion that nothing explains: the longest legal order before it, if orders were kept.
+    /// After a completion that nothing explains: the longest legal order before it, if orders were
+    /// kept.
     pub(super) fn longest_order(&self) -> Vec<usize> {
         let Some(paths) = &self.paths else { return Vec::new() };
         let tried = (0..self.pool.places()).filter_map(|place| self.pool.get(place));
@@ -352,8 +367,8 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Lets the first unspent of some equal operations of unknown outcome happen. One that would change nothing is not
-    /// worth spending.
+    /// Lets the first unspent of some equal operations of unknown outcome happen. One that would
+    /// change nothing is not worth spending.
     fn spend(&mut self, config: &Config, equals: usize, bit: Slots) {
         let Equals { call, numbers } = &self.equals[equals];
         let next = self.oracle.step(config.state, *call).filter(|state| *state != config.state);

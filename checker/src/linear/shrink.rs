@@ -1,11 +1,11 @@
 //! Cuts a wrong history down to a [`Window`], by steps that each keep it proof of what went wrong.
 //!
-//! The window ends at the first completion that nothing explains. Its front is cut at an event, and every state that
-//! could hold there becomes an entry state; an operation that may or may not have happened by then becomes optional.
-//! That only adds ways to be legal, so a window still illegal condemns the whole history. Then operations go: an
-//! observation, if the rest is illegal without it; any other, if the rest is illegal whether or not it happens, unless
-//! by itself it could have led to the accused answer: a reader would miss it. What is left is replayed before it is
-//! shown.
+//! The window ends at the first completion that nothing explains. Its front is cut at an event, and
+//! every state that could hold there becomes an entry state; an operation that may or may not have
+//! happened by then becomes optional. That only adds ways to be legal, so a window still illegal
+//! condemns the whole history. Then operations go: an observation, if the rest is illegal without
+//! it; any other, if the rest is illegal whether or not it happens, unless by itself it could have
+//! led to the accused answer: a reader would miss it. What is left is replayed before it is shown.
 
 use std::collections::BTreeSet;
 
@@ -86,8 +86,9 @@ impl<'a, 'h> Draft<'a, 'h> {
         draft
     }
 
-    /// Cuts the front off where the rest is still illegal: as late as possible, yet where the accused answer was still
-    /// possible, so that the window shows what ruled it out. If it never was, the last acknowledged change has to do.
+    /// Cuts the front off where the rest is still illegal: as late as possible, yet where the
+    /// accused answer was still possible, so that the window shows what ruled it out. If it never
+    /// was, the last acknowledged change has to do.
     fn cut_front(&self) -> Option<Self> {
         let began = self.ops[self.accused].invoked;
         let cuts = self.cuts(began);
@@ -203,8 +204,9 @@ impl<'a, 'h> Draft<'a, 'h> {
         }
     }
 
-    /// The operations as they were, but for those that became optional: they lose their completions, and their
-    /// processes are renumbered where they go on, as Jepsen would have done had the answer been lost.
+    /// The operations as they were, but for those that became optional: they lose their
+    /// completions, and their processes are renumbered where they go on, as Jepsen would have done
+    /// had the answer been lost.
     fn operations(&self) -> Vec<Operation> {
         let end = self.ops[self.accused].completed;
         let mut operations: Vec<Operation> = self

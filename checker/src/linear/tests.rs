@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use super::partition::partition;
+use super::search::{Budget, Search, decide_from};
 use super::twin;
 use crate::check::{Keyed, Limits, Validity, Verdict, check_linearizable};
 use crate::history::{Event, History, Kind, MISMATCH, Operation, Process, Value, jsonl, notation};
@@ -95,6 +97,7 @@ p0  ├───────┤
                     ✗ r 4 ok
 p7                  ├───────┤
 "#);
+    assert_eq!(window.name(window.accused), "r 4 ok by process 7");
     insta::assert_snapshot!(window.to_jsonl(), @r#"
 {"initial":[4]}
 {"index":8,"time":8000000,"type":"invoke","process":0,"f":"write","value":["k",5]}
@@ -102,8 +105,9 @@ p7                  ├───────┤
 {"index":10,"time":10000000,"type":"invoke","process":7,"f":"read","value":["k",null]}
 {"index":11,"time":11000000,"type":"ok","process":7,"f":"read","value":["k",4]}
 "#);
-    insta::assert_snapshot!(super::lanes::render(&judge(&history(
-        "w1 ok; w9 info; cas[1 2] mismatch; r1 ok"), "cas-register").witness.expect("it is wrong"), 60), @r"
+    let verdict = judge(&history("w1 ok; w9 info; cas[1 2] mismatch; r1 ok"), "cas-register");
+    let window = verdict.witness.expect("it is wrong");
+    insta::assert_snapshot!(super::lanes::render(&window, 60), @r"
 before: 1
     w 9 ?
 p0  ├╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌
@@ -287,12 +291,16 @@ proptest! {
         let model = MODELS[which];
         let history = play(model.name(), &moves);
         let verdict = judge(&history, model.name());
-        let expected = if twin::linearizable(&history, model) { Validity::Valid } else { Validity::Invalid };
+        let right = twin::linearizable(&history, model);
+        let expected = if right { Validity::Valid } else { Validity::Invalid };
         prop_assert_eq!(verdict.validity, expected, "{}", jsonl::write(&history));
     }
 
     #[test]
-    fn a_window_alone_is_illegal_and_legal_without_the_accused(which in 0..MODELS.len(), moves in moves(28)) {
+    fn a_window_alone_is_illegal_and_legal_without_the_accused(
+        which in 0..MODELS.len(),
+        moves in moves(28),
+    ) {
         let model = MODELS[which];
         let verdict = judge(&play(model.name(), &moves), model.name());
         prop_assert_eq!(verdict.witness.is_some(), verdict.validity == Validity::Invalid);
@@ -300,6 +308,23 @@ proptest! {
         let alone = jsonl::parse(window.to_jsonl()).expect("a window is a history").history;
         prop_assert!(!twin::linearizable(&alone, model), "{}", window.to_jsonl());
         prop_assert!(twin::linearizable(&without_accused(&window), model), "{}", window.to_jsonl());
+    }
+
+    #[test]
+    fn a_walk_of_any_first_width_gives_the_exact_answer(
+        which in 0..MODELS.len(),
+        moves in moves(60),
+        width in 1..4usize,
+    ) {
+        let model = MODELS[which];
+        let history = play(model.name(), &moves);
+        let budget = Budget { memory_bytes: usize::MAX, expired: &|| false };
+        let initial = [model.initial()];
+        for object in partition(&history, model, Keyed::Auto).expect("the history suits the model") {
+            let exact = Search::new(model, &initial, &object.ops, budget).run();
+            let (answer, _) = decide_from(width, model, &initial, &object.ops, budget);
+            prop_assert_eq!(answer, exact, "{}", jsonl::write(&history));
+        }
     }
 
     #[test]
@@ -321,7 +346,8 @@ proptest! {
     #[test]
     fn json_lines_lose_nothing(which in 0..MODELS.len(), moves in moves(20)) {
         let history = play(MODELS[which].name(), &moves).with_initial(vec![Value::Nil, 3.into()]);
-        prop_assert_eq!(jsonl::parse(jsonl::write(&history)).expect("it was a history").history, history);
+        let parsed = jsonl::parse(jsonl::write(&history)).expect("it was a history");
+        prop_assert_eq!(parsed.history, history);
     }
 }
 
@@ -354,7 +380,8 @@ fn busy(count: u64) -> Vec<Move> {
     moves.collect()
 }
 
-/// Asked for the time once per thousand configurations, so the count of questions bounds the work without a clock.
+/// Asked for the time once per thousand configurations, so the count of questions bounds the work
+/// without a clock.
 #[test]
 fn a_busy_run_with_lost_answers_is_cheap() {
     let asked = std::sync::atomic::AtomicUsize::new(0);

@@ -1,4 +1,5 @@
-//! Decides the obvious way: tries every order of every subset that the outcomes permit. For small histories only.
+//! Decides the obvious way: tries every order of every subset that the outcomes permit. For small
+//! histories only.
 
 use super::partition::{Op, partition};
 use crate::check::Keyed;
@@ -15,7 +16,8 @@ pub(super) fn linearizable(history: &History, model: &dyn Model) -> bool {
     })
 }
 
-/// Whether the rest can happen from here: an operation may be next if none left had completed before it began.
+/// Whether the rest can happen from here: an operation may be next if none left had completed
+/// before it began.
 fn explains(model: &dyn Model, state: &Value, left: &[&Op<'_>]) -> bool {
     let owed = |op: &&Op<'_>| op.completed.is_some();
     if !left.iter().any(owed) {

@@ -1,7 +1,7 @@
 //! Holds the evidence for a No: a few operations that no order explains.
 //!
-//! Replayed alone from any of its entry states a window is illegal; without the accused operation it is legal. Both
-//! were checked before it was made.
+//! Replayed alone from any of its entry states a window is illegal; without the accused operation
+//! it is legal. Both were checked before it was made.
 
 use serde::Serialize;
 

@@ -13,7 +13,8 @@ impl Model for CasRegister {
     }
 
     fn doc(&self) -> &'static str {
-        "a cell, nil at first, with `read`, `write` and `cas [old new]`, which sets it to new if it holds old"
+        "a cell, nil at first, with `read`, `write` and `cas [old new]`, which sets it to \
+         new if it holds old"
     }
 
     fn initial(&self) -> Value {

@@ -1,7 +1,7 @@
 //! Specifies a map of keys to values: the other registers, one per key, and text that grows.
 //!
-//! Every argument and result is `[key, value]`. The state is the list of `[key, value]` in order of key, without the
-//! keys that hold nil, so that equal maps are equal states.
+//! Every argument and result is `[key, value]`. The state is the list of `[key, value]` in order of
+//! key, without the keys that hold nil, so that equal maps are equal states.
 
 use super::cas_register::cas;
 use super::{Call, Model, Seen};
@@ -16,7 +16,8 @@ impl Model for Kv {
     }
 
     fn doc(&self) -> &'static str {
-        "a map, empty at first, with `read` (`get`), `write` (`put`), `append` and `cas` of `[key, value]`"
+        "a map, empty at first, with `read` (`get`), `write` (`put`), `append` and `cas` of \
+         `[key, value]`"
     }
 
     fn initial(&self) -> Value {

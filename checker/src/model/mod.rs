@@ -1,7 +1,8 @@
 //! Specifies objects one operation at a time: what a single correct copy would answer.
 //!
-//! A [`Model`] is a pure function from a state and a [`Call`] to the next state, or to the reason in words why the
-//! call cannot have gone that way. One model is one file and one line in [`MODELS`].
+//! A [`Model`] is a pure function from a state and a [`Call`] to the next state, or to the reason
+//! in words why the call cannot have gone that way. One model is one file and one line in
+//! [`MODELS`].
 
 mod cas_register;
 mod kv;
@@ -33,8 +34,8 @@ pub trait Model: Sync {
     /// The state of a fresh copy.
     fn initial(&self) -> Value;
 
-    /// Whether its calls carry `[key, value]` by their nature and its state holds every key. Otherwise the model is
-    /// one plain object, and a keyed history is one copy of it per key.
+    /// Whether its calls carry `[key, value]` by their nature and its state holds every key.
+    /// Otherwise the model is one plain object, and a keyed history is one copy of it per key.
     fn has_keys(&self) -> bool {
         false
     }

@@ -37,7 +37,8 @@ fn etcd(file: &str) -> History {
     porcupine_log::parse(&log).unwrap_or_else(|damage| panic!("{file}: {damage}"))
 }
 
-/// One line of Porcupine's key-value texts: `{:process 0, :type :ok, :f :get, :key "7", :value "x"}`.
+/// One line of Porcupine's key-value texts: `{:process 0, :type :ok, :f :get, :key "7", :value
+/// "x"}`.
 fn kv_event(index: usize, line: &str) -> Option<Event> {
     let field = |name: &str| {
         let (_, rest) = line.split_once(&format!(":{name} "))?;
