@@ -177,7 +177,7 @@ fn bad_arguments_are_refused_before_anything_starts() {
         assert_eq!(output.status.code(), Some(254), "{line}: {}", told(&output));
         assert!(told(&output).contains(sentence), "{line}: {}", told(&output));
     }
-    assert_eq!(entries(ground.directory.path()), [PathBuf::new(); 0], "nothing was started");
+    assert!(entries(ground.directory.path()).is_empty(), "nothing was started");
 }
 
 #[test]

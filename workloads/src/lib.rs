@@ -23,6 +23,8 @@ pub trait Workload: Sync {
     fn doc(&self) -> &'static str;
     /// The functions it calls; a system that lacks one cannot run it.
     fn functions(&self) -> &'static [&'static str];
+    /// The model that judges its histories again, as `harness check --model` takes it.
+    fn model(&self) -> &'static str;
     /// The calls of one run, decided by the stream and the replies alone.
     fn generator(&self, rng: Rng) -> Box<dyn Generator>;
     /// Judges a history of this workload.

@@ -31,12 +31,16 @@ impl Workload for Register {
         &["cas", "read", "write"]
     }
 
+    fn model(&self) -> &'static str {
+        "cas-register"
+    }
+
     fn generator(&self, rng: Rng) -> Box<dyn Generator> {
         Box::new(Registers::new(rng))
     }
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Vec<Verdict> {
-        vec![checker::check_linearizable(history, "cas-register", limits)]
+        vec![checker::check_linearizable(history, self.model(), limits)]
     }
 }
 

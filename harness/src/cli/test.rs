@@ -84,7 +84,7 @@ impl NetChoice {
 pub(crate) fn main(args: &Args, format: Format, began: Instant) -> Result<ExitCode> {
     let plan = plan(args)?;
     // From here on this may be another process: one that lives in namespaces of its own.
-    let (backend, why) = enter(args.net)?;
+    let Entrance { backend, why, began } = enter(args.net, began)?;
     let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
     let (stop_in, stop) = watch::channel(false);
     let finished = runtime.block_on(async {
@@ -137,18 +137,29 @@ fn any_seed() -> u64 {
     std::hash::RandomState::new().build_hasher().finish() % 1_000_000
 }
 
-fn enter(choice: NetChoice) -> Result<(Backend, Option<String>)> {
+/// Where the run is going to take place.
+struct Entrance {
+    backend: Backend,
+    /// Why links are not made of what `auto` prefers.
+    why: Option<String>,
+    /// When the command began, in whatever process.
+    began: Instant,
+}
+
+fn enter(choice: NetChoice, began: Instant) -> Result<Entrance> {
     if choice == NetChoice::Proxy {
-        return Ok((Backend::Proxy, None));
+        return Ok(Entrance { backend: Backend::Proxy, why: None, began });
     }
-    match (sandbox::enter()?, choice) {
-        (sandbox::Entered::Inside, _) => Ok((Backend::Bridge, None)),
+    match (sandbox::enter(began)?, choice) {
+        (sandbox::Entered::Inside { began }, _) => {
+            Ok(Entrance { backend: Backend::Bridge, why: None, began })
+        }
         (sandbox::Entered::Refused { why }, NetChoice::Namespaces) => {
             Err(Failure::Machine(format!("{why}; --net proxy works without namespaces")).into())
         }
         (sandbox::Entered::Refused { why }, _) => {
             eprintln!("no namespaces here, so links are TCP proxies: {why}");
-            Ok((Backend::Proxy, Some(why)))
+            Ok(Entrance { backend: Backend::Proxy, why: Some(why), began })
         }
     }
 }

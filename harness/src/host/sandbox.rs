@@ -21,9 +21,9 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Set in the environment of the controller, and of nothing it starts.
+/// Set in the environment of the controller, and of nothing it starts: when the outer process began.
 pub(crate) const MARKER: &str = "HARNESS_SANDBOX";
 /// The same signal again within this time is the same gesture: `timeout` and shells signal process and group.
 const ECHO: Duration = Duration::from_millis(200);
@@ -34,7 +34,10 @@ const READY: &str = "ready";
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Entered {
     /// In the sandbox: this is the controller.
-    Inside,
+    Inside {
+        /// When the process that the user started had begun.
+        began: Instant,
+    },
     /// Where it was; namespaces are refused.
     Refused {
         /// By what, and what permits them.
@@ -46,14 +49,26 @@ pub(crate) enum Entered {
 ///
 /// The process that the user started does not return from here if the sandbox can be made: it waits for the
 /// controller and exits with its code (128 + n where signal n ended it).
-pub(crate) fn enter() -> Result<Entered> {
+pub(crate) fn enter(began: Instant) -> Result<Entered> {
     if is_inside() {
-        return Ok(Entered::Inside);
+        return Ok(Entered::Inside { began: began_outside(began) });
     }
-    match contain(&run_again)? {
+    match contain(&|| run_again(began))? {
         Ok(code) => std::process::exit(code),
         Err(what) => Ok(Entered::Refused { why: format!("{what}; {}", remedy()) }),
     }
+}
+
+/// Reads from the marker when the outer process had begun; where it says nothing, `here` is as good as it gets.
+fn began_outside(here: Instant) -> Instant {
+    let told =
+        std::env::var(MARKER).ok().and_then(|text| text.parse().ok()).map(Duration::from_nanos);
+    let ago = told.and_then(|began| wall_clock().checked_sub(began));
+    ago.and_then(|ago| Instant::now().checked_sub(ago)).unwrap_or(here)
+}
+
+fn wall_clock() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// This is the controller, in the sandbox.
@@ -215,13 +230,15 @@ fn map(file: &str, text: &str) -> Result<(), String> {
 }
 
 /// Becomes the harness again, with the same arguments; returns only when that fails.
-fn run_again() -> i32 {
+fn run_again(began: Instant) -> i32 {
+    // The monotonic clock has no common zero between processes; the wall clock will do for these milliseconds.
+    let began = wall_clock().saturating_sub(began.elapsed()).as_nanos().to_string();
     let mut arguments = std::env::args_os();
     let mut command = Command::new("/proc/self/exe");
     if let Some(name) = arguments.next() {
         command.arg0(name);
     }
-    let error = command.args(arguments).env(MARKER, "1").exec();
+    let error = command.args(arguments).env(MARKER, began).exec();
     eprintln!("harness: cannot run itself again in the sandbox: {error}");
     255
 }

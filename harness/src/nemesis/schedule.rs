@@ -39,6 +39,8 @@ pub(crate) type Schedule = Vec<Step>;
 const CHAINED_PERCENT: u64 = 40;
 /// Of 100 faults, how many are joined by one of another kind.
 const OVERLAP_PERCENT: u64 = 30;
+/// A fault that joins another one lasts at least this long.
+const LEAST_OVERLAP_MS: u64 = 600;
 /// The main phase that a kind of fault needs to get its turn at full length: the fault and the calm after it.
 const ROOM_PER_KIND_MS: u64 = 6_000;
 /// What the calm at the beginning and the last fault need besides.
@@ -128,8 +130,10 @@ impl<'a> Planner<'a> {
             .filter(|other| other.nemesis.name() != first.nemesis.name())
             .collect();
         let Some(other) = self.rng.choose(&others).copied() else { return };
-        let begin_ms = self.rng.between(begin_ms, self.now_ms);
-        let end_ms = self.rng.between(begin_ms, self.now_ms) + 1;
+        // Long enough to be seen: at least the last part of the stretch, or all of a short one.
+        let least_ms = self.scaled(LEAST_OVERLAP_MS).min(self.now_ms - begin_ms);
+        let begin_ms = self.rng.between(begin_ms, self.now_ms - least_ms + 1);
+        let end_ms = self.rng.between(begin_ms + least_ms, self.now_ms + 1);
         let variant = self.variant(other);
         self.intervals.push(Interval { begin_ms, end_ms, wanted: other, variant });
     }

@@ -116,14 +116,6 @@ impl Fabric {
         Ok(Self { hosts, links })
     }
 
-    /// What it is made of.
-    pub(crate) fn backend(&self) -> Backend {
-        match self.links {
-            Links::Bridge(_) => Backend::Bridge,
-            Links::Proxy(_) => Backend::Proxy,
-        }
-    }
-
     /// Where a replica on `host` has to listen.
     pub(crate) fn listen_addr(&self, host: HostId, port: Port) -> SocketAddr {
         match &self.links {

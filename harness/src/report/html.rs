@@ -125,7 +125,7 @@ fn proof(verdict: &VerdictRecord, check: &CheckRecord) -> String {
         key.unwrap_or_default(),
         escape(sentence),
         escape(&witness.lanes),
-        escape(&phrase::stuck(&witness.entry_states).join(" ")),
+        escape(&phrase::stuck(&witness.states_after)),
         candidates(witness),
         beside(&witness.file),
         escape(&witness.file)

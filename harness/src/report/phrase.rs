@@ -90,13 +90,12 @@ pub(super) fn latency(latency: &Latency) -> String {
     format!("p50 {p50}, p95 {p95}, p99 {p99}, max {max}")
 }
 
-/// The two sentences that introduce the operations that could come next but explain nothing.
-pub(super) fn stuck(states: &[String]) -> [String; 2] {
+/// The sentence that introduces the operations that could come next but explain nothing.
+pub(super) fn stuck(states: &[String]) -> String {
     let states = states.join(" or ");
-    [
-        format!("No order explains it. When this window opens the state is {states}."),
-        "After the longest order that fits, none of these leads on:".to_owned(),
-    ]
+    format!(
+        "No order explains it. After the longest one that fits the state is {states}, and none of these leads on:"
+    )
 }
 
 /// Foreign text with everything spelled out that steers a terminal or turns the writing direction.

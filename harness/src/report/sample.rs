@@ -260,6 +260,7 @@ fn witness() -> Witness {
         key: Some("\"k3\"".into()),
         entry_states: vec!["4".into()],
         lanes: LANES.into(),
+        states_after: vec!["5".to_owned()],
         candidates: vec![
             candidate("read by process 7", "it read 4, but the register holds 5"),
             candidate("cas 1 -> 2 by process 9", "it needs 1, but the register holds 5"),

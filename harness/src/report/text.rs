@@ -13,9 +13,6 @@ const FAULTS: usize = 12;
 /// The last lines of a dead replica's log that are shown.
 const LOG: usize = 5;
 
-/// The model that `harness check` needs to judge a workload's history again.
-const MODELS: [(&str, &str); 1] = [("register", "cas-register")];
-
 /// The end of a run.
 pub(crate) fn text(run: &Run<'_>, style: Style) -> String {
     let verdict = run.verdict;
@@ -65,7 +62,7 @@ fn proof(verdict: &VerdictRecord, check: &CheckRecord, style: Style) -> Vec<Stri
     lines.push(String::new());
     lines.extend(style.lanes(&visible(&witness.lanes)).lines().map(|line| format!("    {line}")));
     lines.push(String::new());
-    lines.extend(phrase::stuck(&witness.entry_states).map(|line| format!("  {}", visible(&line))));
+    lines.push(format!("  {}", visible(&phrase::stuck(&witness.states_after))));
     lines.extend(candidates(witness, style));
     lines
 }
@@ -163,11 +160,10 @@ fn endings(run: &Run<'_>, style: Style) -> Vec<String> {
 /// The command that is worth typing now: judge the proof again, or look at the page.
 fn next(run: &Run<'_>, directory: &str) -> String {
     let witness = run.verdict.checks.iter().find_map(|check| check.witness.as_ref());
-    let model = MODELS.iter().find(|(workload, _)| *workload == run.record.config.workload);
-    match (witness, model) {
-        (Some(witness), Some((_, model))) => {
+    match (witness, workloads::workload(&run.record.config.workload)) {
+        (Some(witness), Some(workload)) => {
             let file = quote(&format!("{directory}/{}", witness.file));
-            format!("harness check {file} --model {model}")
+            format!("harness check {file} --model {}", workload.model())
         }
         _ => format!("open {}", quote(&format!("{directory}/report.html"))),
     }
@@ -211,8 +207,7 @@ mod tests {
                       cas [1 2] ?
             p9        ├╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌
 
-          No order explains it. When this window opens the state is 4.
-          After the longest order that fits, none of these leads on:
+          No order explains it. After the longest one that fits the state is 5, and none of these leads on:
             ✗ read by process 7: it read 4, but the register holds 5
             ✗ cas 1 -> 2 by process 9: it needs 1, but the register holds 5
 

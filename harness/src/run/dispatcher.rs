@@ -147,6 +147,10 @@ impl Dispatcher {
         while !*finished.borrow() {
             self.next(Instant::now() + Duration::from_millis(20)).await?;
         }
+        // The nemesis has said everything by now, and no fault may go unrecorded.
+        while let Ok(note) = self.parts.notes.try_recv() {
+            self.noted(note)?;
+        }
         Ok(())
     }
 

@@ -78,6 +78,7 @@ fn witness(window: &Window, file: String) -> Witness {
     Witness {
         key: window.key.as_ref().map(ToString::to_string),
         entry_states: window.entry_states.iter().map(ToString::to_string).collect(),
+        states_after: window.states_after.iter().map(ToString::to_string).collect(),
         lanes: checker::linear::lanes::render(window, LANES_WIDTH),
         candidates: window.candidates.iter().map(candidate).collect(),
         file,

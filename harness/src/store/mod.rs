@@ -37,7 +37,8 @@ impl RunDirectory {
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => (),
                 Err(error) => {
-                    return Err(error).with_context(|| format!("{} cannot be made", path.display()));
+                    return Err(error)
+                        .with_context(|| format!("{} cannot be made", path.display()));
                 }
             }
         }

@@ -189,6 +189,8 @@ pub(crate) struct Witness {
     pub(crate) entry_states: Vec<String>,
     /// The operations as ASCII lanes, one per process.
     pub(crate) lanes: String,
+    /// The states in which the longest order that fits can end.
+    pub(crate) states_after: Vec<String>,
     /// Each operation that could have come next, and why it cannot.
     pub(crate) candidates: Vec<Candidate>,
     /// The file, beside this one, with the window as a history of its own.
