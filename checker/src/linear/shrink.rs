@@ -25,7 +25,7 @@ pub(super) fn window(case: &Case<'_>, object: &Object<'_>, accused: usize) -> Op
     if let Some(shorter) = draft.cut_front() {
         draft = shorter;
     }
-    draft.drop_irrelevant();
+    while draft.drop_irrelevant() {}
     let window = draft.window(case, object);
     replayed(&window, case).then_some(window)
 }
@@ -152,8 +152,9 @@ impl<'a, 'h> Draft<'a, 'h> {
         draft
     }
 
-    /// Oldest first, so that what stays is what the accused could have known best.
-    fn drop_irrelevant(&mut self) {
+    /// Oldest first, so that what stays is what the accused could have known best. Whether anything
+    /// went: then fewer states can be reached, and more may be irrelevant.
+    fn drop_irrelevant(&mut self) -> bool {
         let whole = self.clone();
         let explainer = whole.explainer();
         let mut op = 0;
@@ -164,6 +165,7 @@ impl<'a, 'h> Draft<'a, 'h> {
                 op += 1;
             }
         }
+        self.ops.len() < whole.ops.len()
     }
 
     fn can_do_without(&self, op: usize, explainer: &Explainer<'_, '_>) -> bool {
