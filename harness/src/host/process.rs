@@ -142,10 +142,7 @@ impl Replica {
         let killed = killpg(self.group(), Signal::SIGKILL);
         self.exit = Some(self.child.wait()?);
         let deadline = Instant::now() + VANISH;
-        while killed.is_ok()
-            && killpg(self.group(), None) != Err(Errno::ESRCH)
-            && Instant::now() < deadline
-        {
+        while killed.is_ok() && lives(self.group()) && Instant::now() < deadline {
             std::thread::sleep(POLL);
         }
         Ok(())
@@ -166,6 +163,21 @@ fn look(directory: &Path) -> Result<Sample> {
     let stat =
         std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
     parse(&stat).ok_or_else(|| anyhow!("{} is not of the form proc(5) describes", path.display()))
+}
+
+/// Whether anyone of the group still runs. An orphan that is dead but not yet reaped by its new parent does not.
+fn lives(group: Pid) -> bool {
+    if killpg(group, None) == Err(Errno::ESRCH) {
+        return false;
+    }
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes.filter_map(|process| std::fs::read_to_string(process.path().join("stat")).ok()).any(
+        |stat| {
+            let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+            let state = fields.next();
+            fields.nth(1) == Some(&group.to_string()) && !matches!(state, Some("Z" | "X"))
+        },
+    )
 }
 
 /// Has the kernel kill the child when the thread that starts it ends.
@@ -253,7 +265,7 @@ mod tests {
         let group = replica.group();
         replica.kill().expect("it dies");
         assert_eq!(replica.exited().as_deref(), Some("signal: 9 (SIGKILL)"));
-        assert_eq!(killpg(group, None), Err(Errno::ESRCH));
+        assert!(!lives(group));
         assert!(replica.pause().is_err(), "the dead are not signalled");
     }
 
