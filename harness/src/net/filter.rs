@@ -21,9 +21,8 @@ pub(super) type Dropped = BTreeMap<(HostId, HostId), u64>;
 /// Seconds that the kernel may take over a change.
 const PATIENCE: i64 = 10;
 
-/// The table in the network namespace of the thread that opened it; it goes with that namespace.
+/// The table of the controller's network namespace, with which it goes.
 pub(super) struct Filter {
-    socket: OwnedFd,
     /// From rules that are gone.
     banked: Dropped,
 }
@@ -31,18 +30,17 @@ pub(super) struct Filter {
 impl Filter {
     /// Makes the table and its chain.
     pub(super) fn install() -> Result<Self> {
-        let filter = Self { socket: open()?, banked: Dropped::new() };
-        filter.commit(nft::install()).context(
+        commit(nft::install()).context(
             "nf_tables does not filter bridges here (CONFIG_NF_TABLES_BRIDGE; as root try \
              `modprobe nf_tables`), use --net proxy to do without",
         )?;
-        Ok(filter)
+        Ok(Self { banked: Dropped::new() })
     }
 
     /// Replaces all cuts at once.
     pub(super) fn replace(&mut self, cuts: &[Cut]) -> Result<()> {
         self.banked = self.dropped()?;
-        self.commit(nft::replace(cuts)).context("the links cannot be changed")
+        commit(nft::replace(cuts)).context("the links cannot be changed")
     }
 
     /// What rules that are gone have dropped.
@@ -53,40 +51,43 @@ impl Filter {
     /// What all rules, present and gone, have dropped.
     pub(super) fn dropped(&self) -> Result<Dropped> {
         let mut total = self.banked.clone();
-        self.ask(&nft::dump(), |message| {
+        ask(&nft::dump(), |message| {
             if let Some((pair, packets)) = message.dropped() {
                 *total.entry(pair).or_default() += packets;
             }
-            Ok(message.is_done() || message.error() == Some(0))
+            message.is_done() || message.error() == Some(0)
         })
         .context("the counters of the cuts cannot be read")?;
         Ok(total)
     }
+}
 
-    fn commit(&self, (batch, last): (Vec<u8>, u32)) -> Result<()> {
-        self.ask(&batch, |message| Ok(message.error() == Some(0) && message.sequence == last))
-    }
+fn commit((batch, last): (Vec<u8>, u32)) -> Result<()> {
+    ask(&batch, |message| message.error() == Some(0) && message.sequence == last)
+}
 
-    /// Sends and hands over what comes back until `is_last`; an error that comes back is an error.
-    fn ask(
-        &self,
-        bytes: &[u8],
-        mut is_last: impl FnMut(&Message<'_>) -> Result<bool>,
-    ) -> Result<()> {
-        let fd = self.socket.as_raw_fd();
-        let sent =
-            send(fd, bytes, MsgFlags::empty()).map_err(|errno| said("took no request", errno))?;
-        ensure!(sent == bytes.len(), "the kernel took {sent} of {} bytes", bytes.len());
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            let length = recv(fd, &mut buffer, MsgFlags::empty())
-                .map_err(|errno| said(&format!("gave no answer within {PATIENCE} s"), errno))?;
-            for message in nft::messages(&buffer[..length]) {
-                match message.error() {
-                    Some(code) if code != 0 => bail!(said("refused", Errno::from_raw(code))),
-                    _ if is_last(&message)? => return Ok(()),
-                    _ => {}
-                }
+/// Sends and hands over what comes back until `is_last`; an error that comes back is an error.
+///
+/// Each request has a socket of its own: what is left unread after an error cannot pass for the answer to the next.
+fn ask(bytes: &[u8], mut is_last: impl FnMut(&Message<'_>) -> bool) -> Result<()> {
+    let socket = open()?;
+    let fd = socket.as_raw_fd();
+    let sent =
+        send(fd, bytes, MsgFlags::empty()).map_err(|errno| said("took no request", errno))?;
+    ensure!(sent == bytes.len(), "the kernel took {sent} of {} bytes", bytes.len());
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let length = match recv(fd, &mut buffer, MsgFlags::empty()) {
+            // A signal such as Ctrl-C may be taken by just this thread.
+            Err(Errno::EINTR) => continue,
+            received => received,
+        }
+        .map_err(|errno| said(&format!("gave no answer within {PATIENCE} s"), errno))?;
+        for message in nft::messages(&buffer[..length]) {
+            match message.error() {
+                Some(code) if code != 0 => bail!(said("refused", Errno::from_raw(code))),
+                _ if is_last(&message) => return Ok(()),
+                _ => {}
             }
         }
     }
