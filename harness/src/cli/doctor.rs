@@ -20,10 +20,11 @@ pub(crate) fn main(format: Format) -> Result<ExitCode> {
 }
 
 fn as_json(row: &Row) -> serde_json::Value {
-    serde_json::json!({ "name": row.name, "ok": row.ok, "detail": row.detail })
+    serde_json::json!({ "name": row.name, "ok": row.ok, "detail": row.detail, "fix": row.fix })
 }
 
 fn told(row: &Row) -> String {
     let word = if row.ok { "ok" } else { "missing" };
-    format!("{word:7}  {:12} {}\n", row.name, row.detail)
+    let fix = row.fix.as_ref().map_or_else(String::new, |fix| format!("{:22}to mend: {fix}\n", ""));
+    format!("{word:7}  {:12} {}\n{fix}", row.name, row.detail)
 }

@@ -158,7 +158,6 @@ fn enter(choice: NetChoice, began: Instant) -> Result<Entrance> {
             Err(Failure::Machine(format!("{why}; --net proxy works without namespaces")).into())
         }
         (sandbox::Entered::Refused { why }, _) => {
-            eprintln!("no namespaces here, so links are TCP proxies: {why}");
             Ok(Entrance { backend: Backend::Proxy, why: Some(why), began })
         }
     }

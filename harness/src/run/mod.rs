@@ -73,17 +73,21 @@ pub(crate) struct Finished {
 }
 
 /// Carries out the plan.
-pub(crate) async fn run(plan: Plan, place: Place) -> Result<Finished> {
+pub(crate) async fn run(plan: Plan, mut place: Place) -> Result<Finished> {
     let started = jiff::Timestamp::now();
     let stamp = started.strftime("%Y%m%dT%H%M%SZ").to_string();
     let directory = RunDirectory::create(&place.results, &plan.family(), &stamp, plan.config.seed)?;
     let live = Live::new(place.style);
-    let fabric = setup::network(&plan, place.backend).await?;
+    let fabric = setup::network(&plan, &mut place).await?;
     let addresses = setup::addresses(&plan, &fabric);
-    let mut record = record(&plan, &place, &addresses, started.to_string());
+    let mut record =
+        record(&plan, &place, &addresses, started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
     record.net.description = fabric.describe();
     record.timings.net_ms = place.since_ms();
     live.line(&format!("net: {}", record.net.description));
+    if let Some(why) = &record.net.why {
+        live.line(&format!("     not namespaces and a bridge, because {why}"));
+    }
     let mut ground = setup::replicas(&plan, fabric, &directory)?;
     let mut stop = place.stop.clone();
     tokio::select! {

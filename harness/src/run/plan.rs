@@ -78,12 +78,12 @@ impl Plan {
         let nemesis =
             if config.nemesis.is_empty() { "none".to_owned() } else { config.nemesis.join(",") };
         let mut line = format!(
-            "harness test --system {} --nodes {} --workload {} --nemesis {nemesis} --time-limit {}ms \
+            "harness test --system {} --nodes {} --workload {} --nemesis {nemesis} --time-limit {} \
              --concurrency {} --rate {} --seed {} --net {}",
             config.system,
             config.nodes,
             config.workload,
-            config.time_limit_ms,
+            written(config.time_limit_ms),
             config.concurrency,
             config.rate,
             config.seed,
@@ -131,6 +131,11 @@ fn bounds(config: &Config) -> Result<()> {
     Ok(())
 }
 
+/// A duration as the command line takes it.
+fn written(ms: u64) -> String {
+    if ms.is_multiple_of(1_000) { format!("{}s", ms / 1_000) } else { format!("{ms}ms") }
+}
+
 fn unknown(what: &str, name: &str, names: impl Iterator<Item = &'static str>) -> String {
     format!("there is no {what} {name:?}; there are: {}", names.collect::<Vec<_>>().join(", "))
 }
@@ -165,7 +170,7 @@ pub(crate) mod tests {
     #[test]
     fn a_plan_says_how_to_ask_for_it_again_and_where_it_is_filed() {
         let plan = Plan::new(config(), Vec::new()).expect("everything in it exists");
-        insta::assert_snapshot!(plan.repro(), @"harness test --system raft --nodes 5 --workload register --nemesis partition,kill:leader --time-limit 30000ms --concurrency 10 --rate 200 --seed 1 --net auto --unsafe stale-reads");
+        insta::assert_snapshot!(plan.repro(), @"harness test --system raft --nodes 5 --workload register --nemesis partition,kill:leader --time-limit 30s --concurrency 10 --rate 200 --seed 1 --net auto --unsafe stale-reads");
         insta::assert_snapshot!(plan.family(), @"raft-register-partition+kill.leader");
     }
 

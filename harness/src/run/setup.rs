@@ -1,5 +1,6 @@
 //! Builds what a run stands on: the network, the replicas in it, and the certainty that each of them answers.
 
+use super::Place;
 use super::plan::Plan;
 use crate::nemesis::ground::{Ground, Slot};
 use crate::nemesis::grudge::all;
@@ -22,11 +23,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long to wait before a replica is asked again.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The network, and why it is not a better one.
-pub(crate) async fn network(plan: &Plan, backend: Backend) -> Result<Fabric> {
-    Fabric::build(backend, plan.config.nodes)
-        .await
-        .context("the network between the hosts cannot be built")
+/// The network. Where `auto` was asked for and the kernel refuses a bridge, proxies take its place.
+pub(crate) async fn network(plan: &Plan, place: &mut Place) -> Result<Fabric> {
+    let built = match Fabric::build(place.backend, plan.config.nodes).await {
+        Err(error) if place.backend == Backend::Bridge && plan.config.net == "auto" => {
+            (place.backend, place.why) = (Backend::Proxy, Some(format!("{error:#}")));
+            Fabric::build(Backend::Proxy, plan.config.nodes).await
+        }
+        built => built,
+    };
+    built.context("the network between the hosts cannot be built")
 }
 
 /// The replicas, started.
