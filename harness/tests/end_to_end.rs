@@ -181,6 +181,14 @@ fn bad_arguments_are_refused_before_anything_starts() {
 }
 
 #[test]
+fn a_system_that_does_not_start_is_told_with_its_last_words() {
+    let ground = Ground::new();
+    let output = ground.run("test --bin /bin/false --net proxy");
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    assert!(told(&output).contains("exited before it answered anything"), "{}", told(&output));
+}
+
+#[test]
 fn damage_in_a_history_is_told_with_its_place() {
     let ground = Ground::new();
     let path = ground.directory.path().join("history.jsonl");

@@ -1,5 +1,6 @@
 //! Tells apart whose fault a failure is: the caller's, the machine's, or ours.
 
+use crate::run::Unable;
 use std::process::ExitCode;
 
 /// The exit code for bad arguments.
@@ -24,6 +25,7 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(match error.downcast_ref::<Failure>() {
         Some(Failure::Usage(_)) => USAGE,
         Some(Failure::Machine(_)) => MACHINE,
+        None if error.is::<Unable>() => MACHINE,
         None => INTERNAL,
     })
 }

@@ -68,7 +68,8 @@ pub(crate) fn invalid(operations: u64) -> Sample {
             "thread 'main' panicked: log has a gap at 812".into(),
         ],
     }];
-    sample.record.config.bugs = vec!["stale-read".into()];
+    verdict.bugs = vec!["stale-reads".into()];
+    sample.record.config.bugs.clone_from(&verdict.bugs);
     sample
 }
 
@@ -185,6 +186,7 @@ fn verdict(counts: Counts) -> VerdictRecord {
         validity: Validity::Valid,
         exit: 0,
         interrupted: false,
+        bugs: Vec::new(),
         sentence: "5 replicas of raft behaved like one copy through 5 faults.".into(),
         reasons: Vec::new(),
         checks: vec![CheckRecord {

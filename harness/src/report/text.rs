@@ -38,6 +38,10 @@ fn headline(verdict: &VerdictRecord, style: Style) -> Vec<String> {
     if verdict.interrupted {
         lines.push("  interrupted from the keyboard; this is about the part that ran".to_owned());
     }
+    if !verdict.bugs.is_empty() {
+        lines
+            .push(format!("  with seeded bugs switched on: {}", visible(&verdict.bugs.join(", "))));
+    }
     let others = further_reasons(verdict);
     lines.extend(others.map(|reason| {
         let mark = style.verdict(reason.validity, style.mark(reason.validity));
@@ -196,6 +200,7 @@ mod tests {
     fn an_invalid_run_is_proved() {
         insta::assert_snapshot!(plain(&sample::invalid(500)), @r#"
         ✗ INVALID: process 7 read 4 from n2, but write 5 had been acknowledged before that began
+          with seeded bugs switched on: stale-reads
 
           The operations that prove it, key "k3"; ✗ marks the answer that no order explains:
 

@@ -110,6 +110,7 @@ pub(crate) fn verdict(
         validity,
         exit: exit(validity, phases.interrupted),
         interrupted: phases.interrupted,
+        bugs: plan.config.bugs.clone(),
         sentence: sentence(plan, validity, &reasons, &checks),
         reasons,
         checks,

@@ -25,6 +25,7 @@ use clock::Clock;
 use dispatcher::{Dispatcher, Parts};
 use judge::Phases;
 use plan::Plan;
+pub(crate) use setup::Unable;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -131,7 +132,17 @@ fn machine() -> Machine {
         },
     );
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    Machine { kernel, cpus, uid: nix::unistd::geteuid().as_raw() }
+    Machine { kernel, cpus, uid: outside_uid() }
+}
+
+/// The user's id outside any user namespace: a namespace of ours maps exactly one.
+fn outside_uid() -> u32 {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let fields: Vec<u32> = map.split_whitespace().filter_map(|field| field.parse().ok()).collect();
+    match fields[..] {
+        [_, outside, 1] => outside,
+        _ => nix::unistd::geteuid().as_raw(),
+    }
 }
 
 /// A run whose replicas stand.

@@ -9,7 +9,7 @@ use crate::net::{Backend, Fabric, Port};
 use crate::store::RunDirectory;
 use crate::store::record::Replica;
 use crate::system::{Client, Launch};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use futures_util::future::join_all;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,6 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long to wait before a replica is asked again.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Says why no run can begin on this machine, or with this system: nothing was tested.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unable(String);
+
 /// The network. Where `auto` was asked for and the kernel refuses a bridge, proxies take its place.
 pub(crate) async fn network(plan: &Plan, place: &mut Place) -> Result<Fabric> {
     let built = match Fabric::build(place.backend, plan.config.nodes).await {
@@ -32,7 +37,9 @@ pub(crate) async fn network(plan: &Plan, place: &mut Place) -> Result<Fabric> {
         }
         built => built,
     };
-    built.context("the network between the hosts cannot be built")
+    built.map_err(|error| {
+        Unable(format!("the network between the hosts cannot be built: {error:#}")).into()
+    })
 }
 
 /// The replicas, started.
@@ -98,10 +105,10 @@ pub(crate) async fn ready(ground: &mut Ground) -> Result<()> {
     };
     tokio::select! {
         answered = answers => answered.map(drop),
-        death = dies => bail!(
+        death = dies => Err(Unable(format!(
             "the replica on {} exited before it answered anything ({}); its last words:\n  {}",
             death.replica, death.how, death.log.join("\n  ")
-        ),
+        )).into()),
     }
 }
 
@@ -115,10 +122,11 @@ async fn answers(host: HostId, client: &Arc<dyn Client>) -> Result<()> {
         }
         if Instant::now() > deadline {
             let why = reply.error.unwrap_or_default();
-            bail!(
-                "the replica on {host} did not answer a read within {} s (last: {why})",
-                PATIENCE.as_secs()
+            let patience = PATIENCE.as_secs();
+            let text = format!(
+                "the replica on {host} did not answer a read within {patience} s (last: {why})"
             );
+            return Err(Unable(text).into());
         }
         tokio::time::sleep(PAUSE).await;
     }

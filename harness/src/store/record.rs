@@ -142,6 +142,9 @@ pub(crate) struct VerdictRecord {
     pub(crate) exit: u8,
     /// Whether the run was cut short from the keyboard.
     pub(crate) interrupted: bool,
+    /// The bugs that were switched on in the replicas.
+    #[serde(rename = "unsafe")]
+    pub(crate) bugs: Vec<String>,
     /// The verdict in a sentence for a stranger.
     pub(crate) sentence: String,
     /// Everything that stands against *valid*, the worst first.
