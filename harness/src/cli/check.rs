@@ -82,7 +82,7 @@ fn read(path: &Path) -> Result<History> {
     }
     let parsed = jsonl::parse(&bytes).map_err(|damage| wrong(damage.to_string()))?;
     if let Some(torn) = parsed.torn {
-        eprintln!("{}: {torn}", file.display());
+        crate::report::say(&format!("{}: {torn}", file.display()));
     }
     Ok(parsed.history)
 }
@@ -96,7 +96,12 @@ fn judge(args: &Args, history: &History) -> Verdict {
         KeyedChoice::No => Keyed::No,
     };
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    let limits = Limits { jobs, memory_bytes: args.memory << 20, expired: &expired, keyed };
+    let limits = Limits {
+        jobs,
+        memory_bytes: args.memory.saturating_mul(1 << 20),
+        expired: &expired,
+        keyed,
+    };
     check_linearizable(history, &args.model, &limits)
 }
 
