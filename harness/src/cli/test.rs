@@ -3,6 +3,7 @@
 use super::failure::{Failure, usage};
 use super::{Format, duration, print, style};
 use crate::host::sandbox;
+use crate::nemesis::NEMESES;
 use crate::net::Backend;
 use crate::report::{Run, json, say, text};
 use crate::run::plan::Plan;
@@ -34,9 +35,7 @@ pub(crate) struct Args {
     /// What clients do; `harness list` shows all.
     #[arg(long, default_value = "register")]
     workload: String,
-    /// What goes wrong: kill, none, partition, pause; several with commas, a variant after a colon
-    /// (`partition:leader,kill`).
-    #[arg(long, default_value = "partition,kill")]
+    #[arg(long, default_value = "partition,kill", help = nemesis_help())]
     nemesis: String,
     /// How long clients and nemesis are at work: 30s, 1m30s, 500ms.
     #[arg(long, default_value = "30s", value_parser = duration::parse)]
@@ -60,6 +59,14 @@ pub(crate) struct Args {
     /// Another build of the system under test than the one in this binary.
     #[arg(long, value_name = "PATH")]
     bin: Option<PathBuf>,
+}
+
+fn nemesis_help() -> String {
+    let names: Vec<_> = NEMESES.iter().map(|nemesis| nemesis.name()).collect();
+    format!(
+        "What goes wrong: {}; several with commas, a variant after a colon (`partition:leader,kill`)",
+        names.join(", ")
+    )
 }
 
 /// What links are made of.
