@@ -48,11 +48,22 @@ impl Raft {
         }
     }
 
-    /// Says to every peer that this server leads, and again what it did not answer.
+    /// Says to every peer that this server leads, and again what is taken for lost.
+    ///
+    /// Entries do not stand in for the heartbeat: their answer waits for the peer's disk, and a
+    /// peer that is alive must not look silent because its disk is slow.
     pub(super) fn beat(&mut self) {
         let State::Leader(leading) = &mut self.state else { return };
         leading.since_heartbeat = 0;
         leading.peers.values_mut().for_each(super::progress::Progress::beat);
+        for peer in self.peer_list() {
+            self.feed(peer);
+            self.heartbeat(peer);
+        }
+    }
+
+    /// Says to every peer that this server leads from now on.
+    pub(super) fn announce(&mut self) {
         for peer in self.peer_list() {
             if !self.feed(peer) {
                 self.heartbeat(peer);

@@ -128,7 +128,7 @@ impl Raft {
         if !self.config.has(super::Bug::CommitOldTerm) {
             self.append_own(Payload::Noop);
         }
-        self.beat();
+        self.announce();
         self.advance_commit();
     }
 }
