@@ -161,7 +161,9 @@ fn reply(call: &Call, status: StatusCode, body: &[u8]) -> Reply {
         (Call::Read { .. }, "not-found") => Reply::read(None),
         (Call::Cas { .. }, "mismatch") => Reply::mismatch(),
         // Nobody compared anything: this is the answer to some other call, and says nothing of this one.
-        (_, "mismatch" | "not-found") => Reply::info(format!("a {} was answered {error}", call.function())),
+        (_, "mismatch" | "not-found") => {
+            Reply::info(format!("a {} was answered {error}", call.function()))
+        }
         _ if definite => Reply::fail(error),
         _ => Reply::info(error),
     }
