@@ -219,4 +219,14 @@ mod tests {
         assert_eq!(book.since([0, 0].into_iter()), [(1, 1), (0, 0)]);
         assert_eq!(book.mark(), [1, 0]);
     }
+
+    #[test]
+    fn a_probe_from_before_the_mark_never_counts_though_it_arrives_after_it() {
+        let book = Book::new(2, 0);
+        let pair = (HostId(0), HostId(1));
+        let withheld = book.next(pair);
+        let healed = book.mark();
+        book.note(pair, withheld);
+        assert_eq!(book.since(healed.into_iter()), [(0, 0), (0, 0)]);
+    }
 }

@@ -32,6 +32,9 @@ const UNSETTLED: u64 = 8;
 /// A directed link.
 type Pair = (HostId, HostId);
 
+/// Where each host's probes arrive.
+pub(super) type Sinks = Vec<(HostId, TcpListener)>;
+
 /// The probes of every link; they stop when this is dropped.
 pub(super) struct Frames {
     book: Arc<Book>,
@@ -49,7 +52,7 @@ struct Way {
 impl Frames {
     /// Waits until every door has carried a frame forth and one back, then goes on probing.
     pub(super) async fn start(
-        sinks: Vec<(HostId, TcpListener)>,
+        sinks: Sinks,
         doors: impl Iterator<Item = (Pair, SocketAddr)>,
         source: IpAddr,
     ) -> Result<Self> {
