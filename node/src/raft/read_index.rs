@@ -185,10 +185,10 @@ impl Raft {
         if let State::Leader(leading) = &mut self.state {
             let late =
                 leading.rounds.expire(start).into_iter().filter_map(|late| late.reader.client());
-            self.effects.extend(late.map(|token| Effect::ReadFailed { token }));
+            self.effects.extend(late.map(|token| Effect::ReadExpired { token }));
         }
         let late = self.forwarded.open.extract_if(.., |_, (_, since)| *since < start);
-        self.effects.extend(late.map(|(_, (token, _))| Effect::ReadFailed { token }));
+        self.effects.extend(late.map(|(_, (token, _))| Effect::ReadExpired { token }));
     }
 
     /// Gives up reads that wait for the word of a leader which is none any more.

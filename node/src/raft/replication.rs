@@ -5,12 +5,15 @@
 //! its own disk has them, and counts itself only when it does (thesis §10.2.1).
 
 use super::role::{Leading, State};
-use super::{Bug, Content, Effect, Index, Payload, Position, Raft, ServerId, Token};
+use super::{Bug, Content, Effect, Index, Payload, Position, Raft, ServerId, Token, log};
+
+/// The most bytes that may wait for a majority before a leader takes no more.
+const MOST_UNCOMMITTED: usize = 16 << 20;
 
 impl Raft {
     /// A client's command.
     pub(super) fn propose(&mut self, token: Token, command: alloc::vec::Vec<u8>) {
-        if !matches!(self.state, State::Leader(_)) {
+        if !self.has_room(log::weight(command.len())) {
             return self.effects.push(Effect::Refused { token, leader: self.leader });
         }
         let index = self.append_own(Payload::Command(command));
@@ -25,10 +28,20 @@ impl Raft {
         self.advance_commit();
     }
 
+    /// Whether this server leads and so much more may wait for a majority.
+    fn has_room(&self, weight: usize) -> bool {
+        let State::Leader(leading) = &self.state else { return false };
+        let open = leading.uncommitted;
+        open == 0 || open.saturating_add(weight) <= MOST_UNCOMMITTED
+    }
+
     /// Appends an entry of the leader's own term.
     pub(super) fn append_own(&mut self, payload: Payload) -> Index {
         let entry = self.log.push(self.term(), payload);
         let index = entry.index;
+        if let State::Leader(leading) = &mut self.state {
+            leading.uncommitted += self.log.weight(index, index);
+        }
         self.persist(None, [entry].into());
         index
     }

@@ -5,7 +5,6 @@
 //! commit). A write or sync that fails ends the replica: what is on the disk is then unknown, and
 //! trying again would lie.
 
-use super::driver::Event;
 use super::log::Log;
 use crate::raft::{Persist, Stored};
 use crate::wal::{self, Record, Refusal, SEGMENT_HEADER, Segment};
@@ -127,7 +126,7 @@ impl Storage {
 /// Runs the storage in a thread of its own, which ends when the sender is dropped.
 pub(super) fn spawn(
     mut storage: Storage,
-    events: mpsc::Sender<Event>,
+    reports: mpsc::Sender<Result<u64, String>>,
 ) -> (mpsc::UnboundedSender<Persist>, thread::JoinHandle<()>) {
     let (sender, mut queue) = mpsc::unbounded_channel();
     let thread = thread::spawn(move || {
@@ -140,8 +139,7 @@ pub(super) fn spawn(
                 format!("cannot write {} at byte {}: {error}", path.display(), storage.end)
             });
             let failed = result.is_err();
-            if events.blocking_send(Event::Persisted(result.map(|()| sequence))).is_err() || failed
-            {
+            if reports.blocking_send(result.map(|()| sequence)).is_err() || failed {
                 return;
             }
         }

@@ -248,6 +248,11 @@ impl Stage {
                 return None;
             }
             Effect::ReadFailed { token } => format!("fails {}", name(token)),
+            Effect::ReadExpired { token } => format!("gives up {}", name(token)),
+            Effect::Fatal { committed, new } => {
+                let [kept, lost] = [committed, new].map(|at| format!("{}.{}", at.term, at.index));
+                format!("breaks off: {kept} is committed, and the leader has {lost}")
+            }
             Effect::Changed(status) => {
                 let leader = status.leader.map_or(String::new(), |id| format!(" under {id}"));
                 format!("is {:?} in term {}{leader}", status.role, status.term)
