@@ -216,6 +216,16 @@ pub enum Effect {
         /// What the leader has in its place.
         new: Position,
     },
+    /// A peer has lost entries that it had acknowledged, up to one of these at least (for logs: its
+    /// place in the cluster is not safe any more, and the leader sends it everything again).
+    LostEntries {
+        /// The peer.
+        peer: ServerId,
+        /// The last entry that it had acknowledged.
+        acknowledged: Index,
+        /// The entry that it turned out to lack.
+        rejected: Index,
+    },
     /// Role, term or known leader changed (for logs and traces; nothing depends on it).
     Changed(Status),
 }

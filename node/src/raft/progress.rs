@@ -1,4 +1,5 @@
-//! Follows what the leader knows of one peer: `matched` only grows, and `next` is never behind it.
+//! Follows what the leader knows of one peer: `next` is never behind `matched`, and `matched` only
+//! grows while the peer keeps what it acknowledged.
 //!
 //! A peer is *probed*, one message at a time, until a place is found at which the logs agree, and
 //! then *replicated* to with several messages under way. What a message says late or twice falls
@@ -44,6 +45,10 @@ pub(super) struct Progress {
     answered: bool,
     /// Heartbeats since entries were last sent or answered.
     beats: u32,
+    /// The latest round that had begun when `matched` last grew.
+    since: u64,
+    /// Answers to earlier rounds than this may be those of a disk that is gone.
+    trusted: u64,
 }
 
 impl Progress {
@@ -58,6 +63,8 @@ impl Progress {
             silence: 0,
             answered: false,
             beats: 0,
+            since: 0,
+            trusted: 0,
         }
     }
 
@@ -120,6 +127,32 @@ impl Progress {
     pub(super) fn tick(&mut self, limit: u32) -> bool {
         self.silence = self.silence.saturating_add(1);
         self.silence < limit
+    }
+
+    /// Notes the same of an answer that was asked in a round, while `current` is the latest.
+    pub(super) fn agree_in(&mut self, round: u64, current: u64, index: Index) -> bool {
+        let news = round >= self.trusted && self.agree(index);
+        if news {
+            self.since = current;
+        }
+        news
+    }
+
+    /// Whether a peer that lacks the entry `rejected` of a question in this round has lost what it
+    /// had acknowledged: the question was asked when it already had, in this term, in which its log
+    /// only follows the leader's. (An earlier question may have been answered late.)
+    pub(super) fn has_lost(&self, rejected: Index, round: u64) -> bool {
+        rejected <= self.matched && round > self.since
+    }
+
+    /// Begins anew with a peer that has lost entries.
+    ///
+    /// What it once had may have been counted, and what was committed by that stays committed: the
+    /// commit index never falls. From here on it counts for less, and so can commit only less.
+    pub(super) fn begin_anew(&mut self, hint: Index, round: u64) {
+        self.matched = 0;
+        self.trusted = round;
+        self.probe_from(hint);
     }
 
     /// Notes that the logs agree up to `index`; false if that is no news.
@@ -239,6 +272,16 @@ mod tests {
         assert_eq!(progress.next(), 8);
         progress.beat();
         assert_eq!((progress.next(), progress.is_free()), (6, true));
+    }
+
+    #[test]
+    fn only_a_later_question_can_show_that_entries_are_lost() {
+        let mut progress = Progress::new(5);
+        assert!(progress.agree_in(0, 3, 5));
+        assert!(!progress.has_lost(5, 3) && !progress.has_lost(6, 4) && progress.has_lost(5, 4));
+        progress.begin_anew(2, 4);
+        assert_eq!((progress.matched(), progress.next(), progress.is_free()), (0, 3, true));
+        assert!(!progress.agree_in(3, 4, 5) && progress.agree_in(4, 4, 5));
     }
 
     #[test]

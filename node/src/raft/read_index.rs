@@ -60,6 +60,14 @@ impl Rounds {
         opens
     }
 
+    /// Begins a round that serves nobody, unless that of a doubtful answer is over: answers to it
+    /// will be to later questions.
+    pub(super) fn ask_again(&mut self, doubtful: u64) {
+        if self.open.is_none() && doubtful == self.current {
+            self.current += 1;
+        }
+    }
+
     /// Takes out who has waited since before `start`.
     fn expire(&mut self, start: u64) -> Vec<Waiting> {
         let open = self.open.as_mut().map(|(_, readers)| readers);

@@ -125,10 +125,10 @@ impl Raft {
     /// Hears that a peer agrees up to `index`.
     pub(super) fn on_matched(&mut self, from: ServerId, index: Index, round: u64) {
         let last = self.log.last().index;
-        let State::Leader(leading) = &mut self.state else { return };
-        let Some(progress) = leading.peers.get_mut(&from) else { return };
+        let State::Leader(Leading { peers, rounds, .. }) = &mut self.state else { return };
+        let Some(progress) = peers.get_mut(&from) else { return };
         progress.heard(round);
-        if progress.agree(index.min(last)) {
+        if progress.agree_in(round, rounds.current(), index.min(last)) {
             self.advance_commit();
         }
         self.confirm_round();
@@ -144,10 +144,18 @@ impl Raft {
         round: u64,
     ) {
         let hint = self.log.last_that_could_match(hint);
-        let State::Leader(leading) = &mut self.state else { return };
-        let Some(progress) = leading.peers.get_mut(&from) else { return };
+        let State::Leader(Leading { peers, rounds, .. }) = &mut self.state else { return };
+        let Some(progress) = peers.get_mut(&from) else { return };
         progress.heard(round);
-        progress.disagree(rejected, hint.index);
+        let acknowledged = progress.matched();
+        if progress.has_lost(rejected, round) {
+            progress.begin_anew(hint.index, round);
+            self.effects.push(Effect::LostEntries { peer: from, acknowledged, rejected });
+        } else if rejected <= acknowledged {
+            rounds.ask_again(round);
+        } else {
+            progress.disagree(rejected, hint.index);
+        }
         self.confirm_round();
         self.feed(from);
     }

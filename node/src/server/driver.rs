@@ -163,6 +163,13 @@ impl Driver {
             Effect::ReadFailed { token } => self.read_failed(token, Reason::NoLeader),
             Effect::ReadExpired { token } => self.read_failed(token, Reason::NoQuorum),
             Effect::Fatal { committed, new } => self.fail(contradiction(committed, new)),
+            Effect::LostEntries { peer, acknowledged, rejected } => {
+                let name = self.members.name(peer);
+                self.log.line(format_args!(
+                    "{name} lost entries it had acknowledged: it had {acknowledged} and lacks \
+                     {rejected}; it gets them again, but what it promised besides is not safe"
+                ));
+            }
             Effect::Changed(status) => self.changed(&status),
         }
     }
