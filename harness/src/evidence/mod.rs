@@ -5,7 +5,7 @@
 //! happened in the main phase, the side that could go on must have gone on, and every replica must have answered at the end.
 
 use crate::store::record::{CheckRecord, Death, FaultRecord, FaultState, Reason, Validity};
-use checker::history::{History, Operation};
+use checker::history::{History, Kind, Operation};
 use std::collections::BTreeMap;
 
 /// Fewer operations of a function than this mean nothing.
@@ -111,13 +111,16 @@ fn unwitnessed(facts: &Facts<'_>) -> Vec<Reason> {
     bare.map(told).collect()
 }
 
+/// Whether an operation that was answered, with yes or with no, overlaps the fault. No would do: while every replica
+/// is dead nothing else can be heard, and what they kept is seen afterwards.
 fn during(fault: &FaultRecord, operation: &Operation) -> bool {
     let (Some(started), Some(ended), Some(completion)) =
         (fault.started, fault.ended, &operation.completion)
     else {
         return false;
     };
-    operation.is_ok() && operation.invoked.time <= ended && completion.at.time >= started
+    let answered = matches!(completion.kind, Kind::Ok | Kind::Fail);
+    answered && operation.invoked.time <= ended && completion.at.time >= started
 }
 
 fn untouched_kinds(facts: &Facts<'_>) -> Vec<Reason> {

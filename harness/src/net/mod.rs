@@ -82,10 +82,6 @@ pub(crate) struct PairEvidence {
     pub(crate) delivered: u64,
     /// What the cut itself took away: packets of any kind that its rule dropped, or probes that a proxy held back.
     pub(crate) dropped: u64,
-    /// What `offered` and `delivered` count: `probes`.
-    pub(crate) unit: &'static str,
-    /// Every link is offered something all the time, whatever the replicas do.
-    pub(crate) probed: bool,
 }
 
 /// Running totals of one directed link.
@@ -179,7 +175,7 @@ impl Fabric {
         let count = u8::try_from(self.hosts.len()).unwrap_or(MOST);
         let evidence = |((from, to), tally): ((HostId, HostId), Tally)| {
             let Tally { offered, delivered, dropped } = tally;
-            PairEvidence { from, to, offered, delivered, dropped, unit: "probes", probed: true }
+            PairEvidence { from, to, offered, delivered, dropped }
         };
         Ok(plan::pairs(count).zip(now).map(evidence).collect())
     }
