@@ -7,7 +7,10 @@
 //! was not the expected one. An `info`, and an operation without a completion, may happen at any
 //! time after its invocation, or never.
 
+mod damage;
+pub mod edn;
 mod event;
+mod format;
 pub mod jsonl;
 pub mod notation;
 pub mod porcupine_log;
@@ -15,7 +18,9 @@ mod value;
 
 use std::collections::BTreeMap;
 
+pub use damage::{Damage, Parsed, Torn};
 pub use event::{Completion, Event, Kind, MISMATCH, Moment, Operation, Process};
+pub use format::Format;
 pub use value::{Real, Value};
 
 /// Events in order, and the operations they make up.
