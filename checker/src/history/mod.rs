@@ -74,6 +74,7 @@ impl History {
     /// Pairs invocations with completions.
     pub fn new(events: Vec<Event>) -> Result<Self, Malformed> {
         let mut pairing = Pairing::default();
+        pairing.operations.reserve(events.len() / 2);
         let mut before = None;
         for (position, event) in events.iter().enumerate() {
             let ordered = match before {

@@ -75,7 +75,7 @@ struct Reader<'t> {
 
 impl Reader<'_> {
     /// The states of the discarded form at the very front, if it is one of ours.
-    fn initial(&mut self) -> Result<Vec<Value>, Fault> {
+    fn initial(&mut self) -> Result<Vec<Value>, Box<Fault>> {
         if !self.scanner.take("#_{:initial ") {
             return Ok(Vec::new());
         }
@@ -87,7 +87,7 @@ impl Reader<'_> {
     }
 
     /// Everything, or where the form begins that is at fault.
-    fn forms(&mut self) -> Result<(), (usize, Fault)> {
+    fn forms(&mut self) -> Result<(), (usize, Box<Fault>)> {
         while let Some(first) = self.scanner.gap().map_err(|fault| (self.scanner.at(), fault))? {
             let begin = self.scanner.at();
             match first {
@@ -99,12 +99,12 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn sequence(&mut self) -> Result<(), Fault> {
+    fn sequence(&mut self) -> Result<(), Box<Fault>> {
         let Self { scanner, events, begins } = self;
         scanner.bracket(|scanner| add(scanner, events, begins))
     }
 
-    fn event(&mut self) -> Result<(), Fault> {
+    fn event(&mut self) -> Result<(), Box<Fault>> {
         add(&mut self.scanner, &mut self.events, &mut self.begins)
     }
 }
@@ -113,7 +113,7 @@ fn add(
     scanner: &mut Scanner<'_>,
     events: &mut Vec<Event>,
     begins: &mut Vec<usize>,
-) -> Result<(), Fault> {
+) -> Result<(), Box<Fault>> {
     let next_index = events.last().map_or(0, |event| event.index.saturating_add(1));
     let begin = scanner.at();
     events.push(op::event(scanner, next_index)?);

@@ -19,7 +19,7 @@ struct Fields {
 }
 
 /// The event of the map that comes next.
-pub(super) fn event(scanner: &mut Scanner<'_>, next_index: u64) -> Result<Event, Fault> {
+pub(super) fn event(scanner: &mut Scanner<'_>, next_index: u64) -> Result<Event, Box<Fault>> {
     let begin = scanner.at();
     untag(scanner)?;
     let mut fields = Fields::default();
@@ -42,7 +42,7 @@ pub(super) fn event(scanner: &mut Scanner<'_>, next_index: u64) -> Result<Event,
 }
 
 /// Passes over the name of a record, up to the bracket of its map.
-fn untag(scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+fn untag(scanner: &mut Scanner<'_>) -> Result<(), Box<Fault>> {
     let begin = scanner.at();
     let mut first = scanner.form()?;
     if first == b'#' && matches!(scanner.dispatch()?, Dispatch::Tag(_)) {
@@ -57,7 +57,7 @@ fn untag(scanner: &mut Scanner<'_>) -> Result<(), Fault> {
 
 impl Fields {
     /// Takes one key and what belongs to it.
-    fn add(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Fault> {
+    fn add(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Box<Fault>> {
         if scanner.form()? != b':' {
             scanner.skip()?;
             return scanner.skip();
@@ -84,7 +84,7 @@ impl Fields {
 }
 
 /// A number from 0; less than that, and nil, is how Jepsen says that nobody knows.
-fn count(scanner: &mut Scanner<'_>) -> Result<Option<u64>, Fault> {
+fn count(scanner: &mut Scanner<'_>) -> Result<Option<u64>, Box<Fault>> {
     scanner.form()?;
     let at = scanner.at();
     match value(scanner)? {
@@ -94,7 +94,7 @@ fn count(scanner: &mut Scanner<'_>) -> Result<Option<u64>, Fault> {
     }
 }
 
-fn kind(scanner: &mut Scanner<'_>) -> Result<Kind, Fault> {
+fn kind(scanner: &mut Scanner<'_>) -> Result<Kind, Box<Fault>> {
     scanner.form()?;
     let at = scanner.at();
     match name(scanner)?.as_ref() {
@@ -108,7 +108,7 @@ fn kind(scanner: &mut Scanner<'_>) -> Result<Kind, Fault> {
     }
 }
 
-fn process(scanner: &mut Scanner<'_>) -> Result<Process, Fault> {
+fn process(scanner: &mut Scanner<'_>) -> Result<Process, Box<Fault>> {
     scanner.form()?;
     let at = scanner.at();
     match value(scanner)? {
@@ -121,7 +121,7 @@ fn process(scanner: &mut Scanner<'_>) -> Result<Process, Fault> {
     }
 }
 
-fn node(scanner: &mut Scanner<'_>) -> Result<Option<String>, Fault> {
+fn node(scanner: &mut Scanner<'_>) -> Result<Option<String>, Box<Fault>> {
     Ok(match value(scanner)? {
         Value::Str(node) => Some(node),
         Value::Nil => None,

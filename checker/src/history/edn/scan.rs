@@ -5,10 +5,12 @@
 
 use std::borrow::Cow;
 
+use crate::history::Value;
+
 /// How deep brackets, tags and discards may nest.
 pub(super) const DEPTH: usize = 128;
 
-/// What is wrong, and where.
+/// What is wrong, and where. Passed in a box: a result is then no larger than a value.
 #[derive(Debug)]
 pub(super) struct Fault {
     /// The byte.
@@ -24,11 +26,13 @@ pub(super) struct Scanner<'t> {
     text: &'t str,
     at: usize,
     depth: usize,
+    /// Items of lists that are still open, so that each list is allocated once, to measure.
+    items: Vec<Value>,
 }
 
 impl<'t> Scanner<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, at: 0, depth: 0 }
+        Self { text, at: 0, depth: 0, items: Vec::new() }
     }
 
     pub(super) fn at(&self) -> usize {
@@ -52,16 +56,16 @@ impl<'t> Scanner<'t> {
         self.text.as_bytes().get(self.at + 1).copied()
     }
 
-    pub(super) fn fault(&self, at: usize, why: impl Into<Cow<'static, str>>) -> Fault {
-        Fault { at, why: why.into(), cut: false }
+    pub(super) fn fault(&self, at: usize, why: impl Into<Cow<'static, str>>) -> Box<Fault> {
+        Box::new(Fault { at, why: why.into(), cut: false })
     }
 
-    fn cut(&self, at: usize, why: impl Into<Cow<'static, str>>) -> Fault {
-        Fault { at, why: why.into(), cut: true }
+    fn cut(&self, at: usize, why: impl Into<Cow<'static, str>>) -> Box<Fault> {
+        Box::new(Fault { at, why: why.into(), cut: true })
     }
 
     /// Passes over white space, commas, comments and discarded forms, and says what comes then.
-    pub(super) fn gap(&mut self) -> Result<Option<u8>, Fault> {
+    pub(super) fn gap(&mut self) -> Result<Option<u8>, Box<Fault>> {
         while let Some(byte) = self.byte() {
             match byte {
                 b';' => self.comment(),
@@ -74,7 +78,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// The first byte of the next form, which must be there.
-    pub(super) fn form(&mut self) -> Result<u8, Fault> {
+    pub(super) fn form(&mut self) -> Result<u8, Box<Fault>> {
         match self.gap()? {
             None => Err(self.cut(self.at, "the text ends where a form should be")),
             Some(b')' | b']' | b'}') if self.depth == 0 => {
@@ -89,10 +93,11 @@ impl<'t> Scanner<'t> {
 
     fn comment(&mut self) {
         let rest = &self.text.as_bytes()[self.at..];
-        self.at += rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+        let ends = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        self.at += rest.iter().position(ends).unwrap_or(rest.len());
     }
 
-    fn discard(&mut self) -> Result<(), Fault> {
+    fn discard(&mut self) -> Result<(), Box<Fault>> {
         self.deeper(|scanner| {
             scanner.at += 2;
             scanner.skip()
@@ -102,22 +107,22 @@ impl<'t> Scanner<'t> {
     /// Does something one level down.
     pub(super) fn deeper<T>(
         &mut self,
-        inside: impl FnOnce(&mut Self) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        inside: impl FnOnce(&mut Self) -> Result<T, Box<Fault>>,
+    ) -> Result<T, Box<Fault>> {
         if self.depth == DEPTH {
             return Err(self.fault(self.at, format!("forms nest more than {DEPTH} deep")));
         }
         self.depth += 1;
-        let done = inside(self)?;
+        let done = inside(self);
         self.depth -= 1;
-        Ok(done)
+        done
     }
 
     /// Goes through the forms of a bracket that opens here; `each` takes one.
     pub(super) fn bracket(
         &mut self,
-        mut each: impl FnMut(&mut Self) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        mut each: impl FnMut(&mut Self) -> Result<(), Box<Fault>>,
+    ) -> Result<(), Box<Fault>> {
         let open = self.at;
         let close = match self.byte() {
             Some(b'(') => b')',
@@ -134,7 +139,21 @@ impl<'t> Scanner<'t> {
         })
     }
 
-    fn closes(&mut self, open: usize, close: u8) -> Result<bool, Fault> {
+    /// The items of a bracket that opens here; `each` reads one.
+    pub(super) fn items(
+        &mut self,
+        each: impl Fn(&mut Self) -> Result<Value, Box<Fault>>,
+    ) -> Result<Vec<Value>, Box<Fault>> {
+        let before = self.items.len();
+        self.bracket(|scanner| {
+            let item = each(scanner)?;
+            scanner.items.push(item);
+            Ok(())
+        })?;
+        Ok(self.items.drain(before..).collect())
+    }
+
+    fn closes(&mut self, open: usize, close: u8) -> Result<bool, Box<Fault>> {
         match self.gap()? {
             None => Err(self.cut(open, "this bracket is never closed")),
             Some(byte) if byte == close => Ok(true),
@@ -147,7 +166,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// The characters up to a space, a bracket, a quote or a comment: a number, a name, a keyword.
-    pub(super) fn word(&mut self) -> Result<&'t str, Fault> {
+    pub(super) fn word(&mut self) -> Result<&'t str, Box<Fault>> {
         let rest = &self.text.as_bytes()[self.at..];
         let length = rest.iter().position(|byte| ends_word(*byte)).unwrap_or(rest.len());
         match rest.first() {
@@ -164,7 +183,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Text in quotes as it is written, without the quotes, and whether it has escapes.
-    pub(super) fn quoted(&mut self) -> Result<(&'t str, bool), Fault> {
+    pub(super) fn quoted(&mut self) -> Result<(&'t str, bool), Box<Fault>> {
         let open = self.at;
         let bytes = self.text.as_bytes();
         let (mut at, mut escapes) = (open + 1, false);
@@ -181,7 +200,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// A character after its backslash: the name, of one character at least.
-    pub(super) fn character(&mut self) -> Result<&'t str, Fault> {
+    pub(super) fn character(&mut self) -> Result<&'t str, Box<Fault>> {
         let begin = self.at + 1;
         let Some(first) = self.text[begin..].chars().next() else {
             return Err(self.cut(self.at, "the text ends where a character should be"));
@@ -193,7 +212,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// What a `#` begins.
-    pub(super) fn dispatch(&mut self) -> Result<Dispatch<'t>, Fault> {
+    pub(super) fn dispatch(&mut self) -> Result<Dispatch<'t>, Box<Fault>> {
         let at = self.at;
         match self.byte_after() {
             Some(b'{') => {
@@ -217,7 +236,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Passes over one form, which may say things that no value can hold.
-    pub(super) fn skip(&mut self) -> Result<(), Fault> {
+    pub(super) fn skip(&mut self) -> Result<(), Box<Fault>> {
         match self.form()? {
             b'(' | b'[' | b'{' => self.bracket(Self::skip),
             b'"' => self.quoted().map(drop),
@@ -242,10 +261,22 @@ pub(super) enum Dispatch<'t> {
     Tag(&'t str),
 }
 
-fn is_space(byte: u8) -> bool {
+const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b',' | b'\n' | b'\r' | b'\t' | 11 | 12)
 }
 
 fn ends_word(byte: u8) -> bool {
-    is_space(byte) || matches!(byte, b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'"' | b';')
+    ENDS_WORD[usize::from(byte)]
 }
+
+/// Looked up, because every byte of every word is asked about.
+static ENDS_WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte as usize] =
+            is_space(byte) || matches!(byte, b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'"' | b';');
+        byte += 1;
+    }
+    table
+};

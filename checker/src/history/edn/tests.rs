@@ -39,7 +39,7 @@ fn every_shape_of_a_history_is_read() {
     ] {
         assert_eq!(events(&shape), bare, "{shape}");
     }
-    assert_eq!(value("[1;]\n2]"), "[1 2]");
+    assert_eq!(value("[1;]\n2;]\r3]"), "[1 2 3]");
     assert!(events("").is_empty() && events(" ; nothing\n[]").is_empty());
 }
 

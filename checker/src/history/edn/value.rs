@@ -12,9 +12,9 @@ use super::scan::{Dispatch, Fault, Scanner};
 use crate::history::{Real, Value};
 
 /// The next form.
-pub(super) fn value(scanner: &mut Scanner<'_>) -> Result<Value, Fault> {
+pub(super) fn value(scanner: &mut Scanner<'_>) -> Result<Value, Box<Fault>> {
     match scanner.form()? {
-        b'[' | b'(' => items(scanner).map(Value::List),
+        b'[' | b'(' => scanner.items(value).map(Value::List),
         b'"' => text(scanner).map(|text| Value::Str(text.into_owned())),
         b'{' => map(scanner, ""),
         b'\\' => character(scanner).map(|char| Value::Str(char.into())),
@@ -22,13 +22,16 @@ pub(super) fn value(scanner: &mut Scanner<'_>) -> Result<Value, Fault> {
         _ => {
             let at = scanner.at();
             let word = scanner.word()?;
+            if let Some(number) = small(word.as_bytes()) {
+                return Ok(Value::Int(number));
+            }
             atom(word).map_err(|why| scanner.fault(at, why))
         }
     }
 }
 
 /// The next form, which must be text or a name.
-pub(super) fn name<'t>(scanner: &mut Scanner<'t>) -> Result<Cow<'t, str>, Fault> {
+pub(super) fn name<'t>(scanner: &mut Scanner<'t>) -> Result<Cow<'t, str>, Box<Fault>> {
     let (first, at) = (scanner.form()?, scanner.at());
     if first == b'"' {
         return text(scanner);
@@ -43,17 +46,8 @@ pub(super) fn name<'t>(scanner: &mut Scanner<'t>) -> Result<Cow<'t, str>, Fault>
     }
 }
 
-fn items(scanner: &mut Scanner<'_>) -> Result<Vec<Value>, Fault> {
-    let mut items = Vec::new();
-    scanner.bracket(|scanner| {
-        items.push(value(scanner)?);
-        Ok(())
-    })?;
-    Ok(items)
-}
-
 /// A map; names without a namespace of their own get the one that the map is tagged with.
-fn map(scanner: &mut Scanner<'_>, namespace: &str) -> Result<Value, Fault> {
+fn map(scanner: &mut Scanner<'_>, namespace: &str) -> Result<Value, Box<Fault>> {
     let open = scanner.at();
     let mut entries = Vec::new();
     scanner.bracket(|scanner| {
@@ -67,7 +61,7 @@ fn map(scanner: &mut Scanner<'_>, namespace: &str) -> Result<Value, Fault> {
     }
 }
 
-fn key(scanner: &mut Scanner<'_>, namespace: &str) -> Result<String, Fault> {
+fn key(scanner: &mut Scanner<'_>, namespace: &str) -> Result<String, Box<Fault>> {
     let named = scanner.form()? == b':';
     let key = match value(scanner)? {
         Value::Str(text) => text,
@@ -77,9 +71,9 @@ fn key(scanner: &mut Scanner<'_>, namespace: &str) -> Result<String, Fault> {
     Ok(if bare { format!("{namespace}/{key}") } else { key })
 }
 
-fn set(scanner: &mut Scanner<'_>) -> Result<Value, Fault> {
+fn set(scanner: &mut Scanner<'_>) -> Result<Value, Box<Fault>> {
     let open = scanner.at();
-    let mut items = items(scanner)?;
+    let mut items = scanner.items(value)?;
     items.sort_unstable();
     match items.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(scanner.fault(open, format!("{} stands twice in this set", pair[0]))),
@@ -87,7 +81,7 @@ fn set(scanner: &mut Scanner<'_>) -> Result<Value, Fault> {
     }
 }
 
-fn dispatched(scanner: &mut Scanner<'_>) -> Result<Value, Fault> {
+fn dispatched(scanner: &mut Scanner<'_>) -> Result<Value, Box<Fault>> {
     let at = scanner.at();
     match scanner.dispatch()? {
         Dispatch::Set => set(scanner),
@@ -105,7 +99,7 @@ fn dispatched(scanner: &mut Scanner<'_>) -> Result<Value, Fault> {
 }
 
 /// A record is its map, except the tuple of Jepsen's independent keys, which is a pair.
-fn tagged(scanner: &mut Scanner<'_>, tag: &str) -> Result<Value, Fault> {
+fn tagged(scanner: &mut Scanner<'_>, tag: &str) -> Result<Value, Box<Fault>> {
     let is_map = scanner.form()? == b'{';
     match tag.strip_prefix(':') {
         Some(namespace) if is_map => return map(scanner, namespace),
@@ -128,7 +122,7 @@ fn tuple(mut entries: Vec<(String, Value)>) -> Value {
 }
 
 /// Text, copied only where it has escapes.
-fn text<'t>(scanner: &mut Scanner<'t>) -> Result<Cow<'t, str>, Fault> {
+fn text<'t>(scanner: &mut Scanner<'t>) -> Result<Cow<'t, str>, Box<Fault>> {
     let open = scanner.at();
     let (raw, escapes) = scanner.quoted()?;
     if !escapes {
@@ -188,7 +182,7 @@ fn hex(digits: Option<&str>) -> Option<u32> {
     u32::from_str_radix(digits, 16).ok()
 }
 
-fn character(scanner: &mut Scanner<'_>) -> Result<char, Fault> {
+fn character(scanner: &mut Scanner<'_>) -> Result<char, Box<Fault>> {
     let at = scanner.at();
     let name = scanner.character()?;
     let mut chars = name.chars();
@@ -223,6 +217,13 @@ fn atom(word: &str) -> Result<Value, String> {
 fn keyword(word: &str) -> Result<&str, String> {
     let name = &word[1..];
     if name.is_empty() { Err("a keyword has no name".to_owned()) } else { Ok(name) }
+}
+
+/// A number as most are: a few digits.
+fn small(word: &[u8]) -> Option<i64> {
+    let plain = word.len() < 19 && (word[0] != b'0' || word.len() == 1);
+    let mut digits = word.iter().map(|byte| byte.is_ascii_digit().then_some(i64::from(byte & 15)));
+    plain.then(|| digits.try_fold(0, |number, digit| digit.map(|digit| number * 10 + digit)))?
 }
 
 fn number(word: &str) -> Result<Value, String> {
