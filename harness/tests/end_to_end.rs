@@ -6,6 +6,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -165,6 +166,9 @@ fn bad_arguments_are_refused_before_anything_starts() {
     let refused = [
         ("test --nemesis fire", "there is no nemesis \"fire\""),
         ("test --nodes 0", "--nodes 0 is not possible"),
+        ("test --nodes 1 --nemesis partition", "nemesis partition has no target among 1 replicas"),
+        ("test --bin /nonexistent", "--bin /nonexistent: there is no such program"),
+        ("test --time-limit 99999h", "--time-limit above 24h"),
         ("test --unsafe rust", "there is no such bug; there are: commit-old-term"),
         ("test --time-limit soon", "write for example 30s"),
         ("test --colour", "unexpected argument"),
@@ -186,6 +190,23 @@ fn a_system_that_does_not_start_is_told_with_its_last_words() {
     let output = ground.run("test --bin /bin/false --net proxy");
     assert_eq!(output.status.code(), Some(3), "{}", told(&output));
     assert!(told(&output).contains("exited before it answered anything"), "{}", told(&output));
+}
+
+#[test]
+fn a_replica_that_does_not_come_back_is_an_anomaly_and_costs_no_verdict() {
+    let ground = Ground::new();
+    let path = ground.directory.path().join("once");
+    let script = format!(
+        "#!/bin/sh\n[ -e \"started-$2\" ] && exit 7\n: > \"started-$2\"\nexec {} node \"$@\"\n",
+        env!("CARGO_BIN_EXE_harness")
+    );
+    fs::write(&path, script).expect("a script");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let output =
+        ground.run("test --bin ./once --nodes 3 --nemesis kill:one --time-limit 6s --seed 1");
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert!(told(&output).contains("exited unasked: exit status: 7"), "{}", told(&output));
+    assert_eq!(json(&ground.only_run().join("verdict.json"))["validity"], "invalid");
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Call {
     /// The value of its completion in a history: what a read returned, else what was asked.
     pub fn completed(&self, reply: &Reply) -> Value {
         match &reply.read {
-            Some(read) => self.keyed(read.map_or(Value::Nil, Value::Int)),
+            Some(read) => self.keyed(read.clone()),
             None => self.invoked(),
         }
     }
@@ -88,8 +88,8 @@ pub enum Outcome {
 pub struct Reply {
     /// Whether it happened.
     pub outcome: Outcome,
-    /// What a read returned: `Some(None)` where the key was absent.
-    pub read: Option<Option<i64>>,
+    /// What a read returned: nil where the key was absent, and a text that no client ever wrote as it is.
+    pub read: Option<Value>,
     /// Why it did not happen, or why nobody knows. `mismatch` is an observation (see [`Reply::mismatch`]).
     pub error: Option<String>,
 }
@@ -102,7 +102,12 @@ impl Reply {
 
     /// A read returned this (`None`: the key was absent).
     pub fn read(value: Option<i64>) -> Self {
-        Self { read: Some(value), ..Self::ok() }
+        Self { read: Some(value.map_or(Value::Nil, Value::Int)), ..Self::ok() }
+    }
+
+    /// A read returned something that no client ever wrote. It happened, and the judge shall see it.
+    pub fn read_text(text: &str) -> Self {
+        Self { read: Some(Value::from(text)), ..Self::ok() }
     }
 
     /// It definitely did not happen.

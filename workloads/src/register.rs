@@ -6,6 +6,7 @@
 //! one, to observe a mismatch.
 
 use crate::{Call, Generator, Outcome, Reply, Rng, Workload};
+use checker::history::Value;
 use checker::{History, Limits, Verdict};
 
 /// Keys in use at a time.
@@ -95,10 +96,12 @@ impl Registers {
 impl Generator for Registers {
     fn next(&mut self) -> Call {
         let position = self.pick();
-        let (draw, recent) = (self.rng.below(10), self.rng.percent(80));
+        // Always the same number of draws: what a reply says must not shift the choices after it.
+        let (draw, recent, older) =
+            (self.rng.below(10), self.rng.percent(80), self.rng.below(SEEN_VALUES as u64) as usize);
         let key = &mut self.active[position];
         let old =
-            if recent { key.seen.last().copied() } else { self.rng.choose(&key.seen).copied() };
+            if recent { key.seen.last() } else { key.seen.iter().cycle().nth(older) }.copied();
         match (draw, old) {
             (0..4, _) => Call::Read { key: key.name.clone() },
             (4..7, Some(old)) => Call::Cas { key: key.name.clone(), old, new: key.fresh() },
@@ -108,7 +111,10 @@ impl Generator for Registers {
 
     fn observe(&mut self, call: &Call, reply: &Reply) {
         let seen = match (call, reply.outcome) {
-            (Call::Read { .. }, Outcome::Ok) => reply.read.flatten(),
+            (Call::Read { .. }, Outcome::Ok) => match reply.read {
+                Some(Value::Int(value)) => Some(value),
+                _ => None,
+            },
             (Call::Write { value, .. } | Call::Cas { new: value, .. }, Outcome::Ok) => Some(*value),
             _ => None,
         };
@@ -182,6 +188,20 @@ mod tests {
     fn a_seed_decides_every_call() {
         assert_eq!(run(9, 2000), run(9, 2000));
         assert_ne!(run(9, 2000), run(10, 2000));
+    }
+
+    #[test]
+    fn replies_decide_what_a_cas_expects_and_nothing_else() {
+        let keys = |reply: fn() -> Reply| {
+            let mut generator = Register.generator(Rng::new(4));
+            let mut next = || {
+                let call = generator.next();
+                generator.observe(&call, &reply());
+                call.key().to_owned()
+            };
+            (0..2000).map(|_| next()).collect::<Vec<_>>()
+        };
+        assert_eq!(keys(Reply::ok), keys(|| Reply::info("timeout")));
     }
 
     #[test]

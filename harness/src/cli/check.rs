@@ -79,7 +79,7 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
         let answer = input::read(path, args.input).map(|history| judge(args, &history));
         summary.add(&answer);
         if let Err(unreadable) = &answer {
-            eprintln!("harness: {unreadable}");
+            crate::report::say(&format!("harness: {unreadable}"));
         }
         match format {
             Format::Human => tell(path, &answer, args.explain)?,
@@ -115,7 +115,12 @@ fn judge(args: &Args, history: &History) -> Verdict {
         KeyedChoice::No => Keyed::No,
     };
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    let limits = Limits { jobs, memory_bytes: args.memory << 20, expired: &expired, keyed };
+    let limits = Limits {
+        jobs,
+        memory_bytes: args.memory.saturating_mul(1 << 20),
+        expired: &expired,
+        keyed,
+    };
     check_linearizable(history, &args.model, &limits)
 }
 

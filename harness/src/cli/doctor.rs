@@ -15,7 +15,7 @@ pub(crate) fn main(format: Format) -> Result<ExitCode> {
             print(&serde_json::to_string_pretty(&rows)?)?;
         }
     }
-    let able = rows.iter().any(|row| row.ok);
+    let able = rows.iter().any(|row| row.ok && ["bridge", "proxies"].contains(&row.name));
     Ok(ExitCode::from(if able { 0 } else { 3 }))
 }
 

@@ -80,7 +80,7 @@ pub(crate) fn main() -> ExitCode {
     match std::panic::catch_unwind(move || dispatch(cli, began)) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
-            eprintln!("harness: {}", failure::sentence(&error));
+            crate::report::say(&format!("harness: {}", failure::sentence(&error)));
             failure::code(&error)
         }
         // The panic has told its own story on standard error.

@@ -3,20 +3,23 @@
 use super::failure::{Failure, usage};
 use super::{Format, duration, print, style};
 use crate::host::sandbox;
+use crate::nemesis::NEMESES;
 use crate::net::Backend;
-use crate::report::{Run, json, text};
+use crate::report::{Run, json, say, text};
 use crate::run::plan::Plan;
 use crate::run::{Finished, Place, run};
 use crate::store::RESULTS;
 use crate::store::record::Config;
 use anyhow::{Context as _, Result, bail};
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+/// The same signal again within this time is the same gesture.
+const ECHO: Duration = Duration::from_millis(200);
 /// The exit code of a run that is told twice to stop.
 const INTERRUPTED: i32 = 130;
 
@@ -32,9 +35,7 @@ pub(crate) struct Args {
     /// What clients do; `harness list` shows all.
     #[arg(long, default_value = "register")]
     workload: String,
-    /// What goes wrong: kill, none, partition, pause; several with commas, a variant after a colon
-    /// (`partition:leader,kill`).
-    #[arg(long, default_value = "none")]
+    #[arg(long, default_value = "partition,kill", help = nemesis_help())]
     nemesis: String,
     /// How long clients and nemesis are at work: 30s, 1m30s, 500ms.
     #[arg(long, default_value = "30s", value_parser = duration::parse)]
@@ -45,7 +46,8 @@ pub(crate) struct Args {
     /// Calls per second that are meant to start.
     #[arg(long, default_value_t = 200)]
     rate: u64,
-    /// Decides plan, schedule and every call; chosen by chance if not given. Real interleavings still differ.
+    /// Decides plan, schedule and every call but what a cas expects; chosen by chance if not given. Real
+    /// interleavings still differ.
     #[arg(long)]
     seed: Option<u64>,
     /// What links are made of: `auto` takes namespaces where this machine allows them, else proxies.
@@ -57,6 +59,14 @@ pub(crate) struct Args {
     /// Another build of the system under test than the one in this binary.
     #[arg(long, value_name = "PATH")]
     bin: Option<PathBuf>,
+}
+
+fn nemesis_help() -> String {
+    let names: Vec<_> = NEMESES.iter().map(|nemesis| nemesis.name()).collect();
+    format!(
+        "What goes wrong: {}; several with commas, a variant after a colon (`partition:leader,kill`)",
+        names.join(", ")
+    )
 }
 
 /// What links are made of.
@@ -112,9 +122,24 @@ fn plan(args: &Args) -> Result<Plan> {
         bin: args.bin.as_ref().map(|bin| bin.display().to_string()),
     };
     let argv = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    if let Some(bin) = &args.bin {
+        executable(bin)?;
+    }
     let plan = Plan::new(config, argv).map_err(usage)?;
     known_bugs(&plan, args.bin.as_ref()).map_err(usage)?;
     Ok(plan)
+}
+
+fn executable(bin: &Path) -> Result<()> {
+    let may = nix::unistd::access(bin, nix::unistd::AccessFlags::X_OK).is_ok();
+    if bin.is_file() && may {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "--bin {}: there is no such program, or it may not be executed",
+        bin.display()
+    ))
+    .into())
 }
 
 fn known_bugs(plan: &Plan, bin: Option<&PathBuf>) -> Result<()> {
@@ -163,20 +188,29 @@ fn enter(choice: NetChoice, began: Instant) -> Result<Entrance> {
     }
 }
 
-/// The first INT or TERM asks the run to stop early, the second stops it at once.
+/// The first INT, TERM or HUP asks the run to stop early, the second stops it at once.
+///
+/// The same gesture may come twice, to the process and to its group (`timeout` does that), so a second one counts
+/// only when it comes a little later.
 fn watch_signals(stop: watch::Sender<bool>) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be watched")?;
     tokio::spawn(async move {
+        let mut first = None;
         loop {
             tokio::select! {
                 _ = interrupt.recv() => (),
                 _ = terminate.recv() => (),
+                _ = hang_up.recv() => (),
             }
-            if stop.send_replace(true) {
-                std::process::exit(INTERRUPTED);
+            match first {
+                Some(at) if Instant::now().duration_since(at) < ECHO => continue,
+                Some(_) => std::process::exit(INTERRUPTED),
+                None => first = Some(Instant::now()),
             }
-            eprintln!("interrupted: healing, then judging what there is (once more stops at once)");
+            stop.send_replace(true);
+            say("interrupted: healing, then judging what there is (once more stops at once)");
         }
     });
     Ok(())

@@ -2,10 +2,10 @@
 //!
 //! A check that found nothing proves little if nothing was tried. So every fault must have been seen to bite,
 //! every kind of fault that was asked for must have met operations, enough operations of each kind must have
-//! happened, the side that could go on must have gone on, and every replica must have answered at the end.
+//! happened in the main phase, the side that could go on must have gone on, and every replica must have answered at the end.
 
 use crate::store::record::{CheckRecord, Death, FaultRecord, FaultState, Reason, Validity};
-use checker::history::{History, Operation};
+use checker::history::{History, Kind, Operation};
 use std::collections::BTreeMap;
 
 /// Fewer operations of a function than this mean nothing.
@@ -25,6 +25,10 @@ pub(crate) struct Facts<'a> {
     pub(crate) kinds: Vec<&'static str>,
     /// The functions of the workload.
     pub(crate) functions: &'a [&'static str],
+    /// When the main phase was over, in nanoseconds since the run began.
+    pub(crate) main_end: u64,
+    /// What the nemesis could not do.
+    pub(crate) trouble: Option<String>,
     /// The calls of the recovery phase that each host left unanswered; `None` if it never came to that.
     pub(crate) recovery: Option<Vec<usize>>,
     /// The same of the final reads.
@@ -39,6 +43,7 @@ pub(crate) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
     reasons.extend(checks(facts));
     reasons.extend(deaths(facts));
     reasons.extend(recovery(facts));
+    reasons.extend(facts.trouble.iter().map(|trouble| unknown(trouble.clone())));
     reasons.extend(unwitnessed(facts));
     reasons.extend(untouched_kinds(facts));
     reasons.extend(too_few(facts));
@@ -106,13 +111,16 @@ fn unwitnessed(facts: &Facts<'_>) -> Vec<Reason> {
     bare.map(told).collect()
 }
 
+/// Whether an operation that was answered, with yes or with no, overlaps the fault. No would do: while every replica
+/// is dead nothing else can be heard, and what they kept is seen afterwards.
 fn during(fault: &FaultRecord, operation: &Operation) -> bool {
     let (Some(started), Some(ended), Some(completion)) =
         (fault.started, fault.ended, &operation.completion)
     else {
         return false;
     };
-    operation.is_ok() && operation.invoked.time <= ended && completion.at.time >= started
+    let answered = matches!(completion.kind, Kind::Ok | Kind::Fail);
+    answered && operation.invoked.time <= ended && completion.at.time >= started
 }
 
 fn untouched_kinds(facts: &Facts<'_>) -> Vec<Reason> {
@@ -132,7 +140,9 @@ fn untouched_kinds(facts: &Facts<'_>) -> Vec<Reason> {
 fn too_few(facts: &Facts<'_>) -> Vec<Reason> {
     let mut ok: BTreeMap<&str, usize> =
         facts.functions.iter().map(|function| (*function, 0)).collect();
-    for operation in facts.history.operations().iter().filter(|operation| operation.is_ok()) {
+    let meant =
+        |operation: &&Operation| operation.is_ok() && operation.invoked.time < facts.main_end;
+    for operation in facts.history.operations().iter().filter(meant) {
         *ok.entry(operation.f.as_str()).or_default() += 1;
     }
     let few = ok.into_iter().filter(|(_, count)| *count < ENOUGH_OK);

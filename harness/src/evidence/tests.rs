@@ -55,6 +55,8 @@ struct Scene {
     faults: Vec<FaultRecord>,
     deaths: Vec<Death>,
     kinds: Vec<&'static str>,
+    main_end: u64,
+    trouble: Option<String>,
     recovery: Option<Vec<usize>>,
     final_reads: Option<Vec<usize>>,
     interrupted: bool,
@@ -67,6 +69,8 @@ fn told(change: impl FnOnce(&mut Scene)) -> Vec<String> {
         faults: vec![fault()],
         deaths: Vec::new(),
         kinds: vec!["partition"],
+        main_end: 2 * SECOND,
+        trouble: None,
         recovery: Some(vec![0; 5]),
         final_reads: Some(vec![0; 5]),
         interrupted: false,
@@ -79,6 +83,8 @@ fn told(change: impl FnOnce(&mut Scene)) -> Vec<String> {
         deaths: &scene.deaths,
         kinds: scene.kinds,
         functions: FUNCTIONS,
+        main_end: scene.main_end,
+        trouble: scene.trouble,
         recovery: scene.recovery,
         final_reads: scene.final_reads,
         interrupted: scene.interrupted,
@@ -150,6 +156,19 @@ fn silence_after_healing_is_an_anomaly_and_silence_at_the_end_is_doubt() {
         ["unknown: n3 did not answer every final read"]
     );
     assert_eq!(told(|run| run.final_reads = None), ["unknown: the final reads did not take place"]);
+}
+
+#[test]
+fn what_happened_after_the_main_phase_does_not_make_up_for_it() {
+    let told = told(|run| (run.main_end, run.faults, run.kinds) = (0, Vec::new(), Vec::new()));
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told[0], "unknown: only 0 cas operations succeeded; fewer than 20 mean nothing");
+}
+
+#[test]
+fn a_nemesis_in_trouble_leaves_doubt() {
+    let told = told(|run| run.trouble = Some("n1 could not be started again".to_owned()));
+    assert_eq!(told, ["unknown: n1 could not be started again"]);
 }
 
 #[test]

@@ -152,7 +152,7 @@ impl Replica {
 impl Drop for Replica {
     fn drop(&mut self) {
         if let Err(error) = self.kill() {
-            eprintln!("harness: {error:#}");
+            crate::report::say(&format!("harness: {error:#}"));
         }
     }
 }

@@ -53,9 +53,14 @@ pub(crate) fn enter(began: Instant) -> Result<Entered> {
     if is_inside() {
         return Ok(Entered::Inside { began: began_outside(began) });
     }
-    match contain(&|| run_again(began))? {
+    let (signals, before) = hold_signals()?;
+    match try_all(&before, &signals, &|| run_again(began))? {
+        // Signals stay held: one more that comes now must not take the place of the exit code.
         Ok(code) => std::process::exit(code),
-        Err(what) => Ok(Entered::Refused { why: format!("{what}; {}", remedy()) }),
+        Err(what) => {
+            release_signals(&before)?;
+            Ok(Entered::Refused { why: format!("{what}; {}", remedy()) })
+        }
     }
 }
 
@@ -80,19 +85,38 @@ pub(crate) fn is_inside() -> bool {
 ///
 /// `body` runs in a fork of this process, which must have but one thread.
 pub(super) fn contain(body: &dyn Fn() -> i32) -> Result<Result<i32, String>> {
+    let (signals, before) = hold_signals()?;
+    let contained = try_all(&before, &signals, body);
+    release_signals(&before)?;
+    contained
+}
+
+/// Holds back what [`supervise`] waits for; returns those signals and the mask that was in force.
+fn hold_signals() -> Result<(SigSet, SigSet)> {
     let signals = signals();
     let mut before = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals), Some(&mut before))
         .context("signals cannot be held back")?;
+    Ok((signals, before))
+}
+
+fn release_signals(before: &SigSet) -> Result<()> {
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(before), None)
+        .context("signals cannot be let through again")
+}
+
+fn try_all(
+    before: &SigSet,
+    signals: &SigSet,
+    body: &dyn Fn() -> i32,
+) -> Result<Result<i32, String>> {
     let mut refused = Vec::new();
     for flags in attempts() {
-        match start(flags, &before, body)? {
-            Ok(init) => return Ok(Ok(supervise(init, &signals))),
+        match start(flags, before, body)? {
+            Ok(init) => return Ok(Ok(supervise(init, signals))),
             Err(why) => refused.push(why),
         }
     }
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)
-        .context("signals cannot be let through again")?;
     Ok(Err(refused.join("; then ")))
 }
 

@@ -6,7 +6,7 @@
 use super::ground::Ground;
 use super::grudge::majority_side;
 use super::schedule::{Planned, Schedule, Step};
-use super::{Fault, Scene, Seen, Target, named};
+use super::{Before, Fault, Scene, Seen, Target, named};
 use crate::run::clock::Clock;
 use crate::store::record::{Death, FaultRecord, FaultState};
 use anyhow::{Context as _, Result};
@@ -106,7 +106,7 @@ impl Executor {
         for id in &step.end {
             if let Some(position) = self.active.iter().position(|fault| fault.planned.id == *id) {
                 let fault = self.active.remove(position);
-                over.push(self.end(fault).await?);
+                over.push(self.end(fault).await);
             }
         }
         let mut begun = Vec::new();
@@ -138,8 +138,24 @@ impl Executor {
             self.note(Note::Over(skipped(planned, &scene)));
             return Ok(None);
         };
-        let before = nemesis.begin(&target, &mut self.ground).await?;
-        Ok(Some(Fault { planned: planned.clone(), nemesis, target, before, started: 0 }))
+        let fault = |before| Fault {
+            planned: planned.clone(),
+            nemesis,
+            target: target.clone(),
+            before,
+            started: 0,
+        };
+        match nemesis.begin(&target, &mut self.ground).await {
+            Ok(before) => Ok(Some(fault(before))),
+            // A replica that died by itself meanwhile cannot be hit; the watch tells of its death.
+            Err(error) => {
+                let now = self.clock.now_ns();
+                let begun = Fault { started: now, ..fault(Before::new()) };
+                let seen = Seen { bit: false, text: format!("{error:#}") };
+                self.note(Note::Over(record(begun, now, seen, Vec::new())));
+                Ok(None)
+            }
+        }
     }
 
     /// Everything of the step is applied: from now on the fault counts.
@@ -153,11 +169,13 @@ impl Executor {
         self.active.push(fault);
     }
 
-    async fn end(&mut self, fault: Fault) -> Result<FaultRecord> {
+    /// Ends a fault. What cannot be seen any more is no evidence, and no reason to stop the run.
+    async fn end(&mut self, fault: Fault) -> FaultRecord {
         let ended = self.clock.now_ns();
-        let seen = fault.nemesis.end(&fault, &mut self.ground).await?;
+        let seen = fault.nemesis.end(&fault, &mut self.ground).await;
+        let seen = seen.unwrap_or_else(|error| Seen { bit: false, text: format!("{error:#}") });
         let majority = able(&fault.target, self.ground.count());
-        Ok(record(fault, ended, seen, majority))
+        record(fault, ended, seen, majority)
     }
 
     async fn scene(&self) -> Scene {

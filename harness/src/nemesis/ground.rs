@@ -27,6 +27,8 @@ pub(crate) struct Slot {
     replica: Replica,
     touched: bool,
     dead: bool,
+    /// How it had ended by itself when a kill came too late.
+    missed_exit: Option<String>,
 }
 
 /// The network and the replicas.
@@ -48,7 +50,26 @@ impl Slot {
         log: &Path,
     ) -> Result<Self> {
         let replica = fabric.spawn(host, &program.path, &program.args, log)?;
-        Ok(Self { program, log: log.to_owned(), replica, touched: false, dead: false })
+        Ok(Self {
+            program,
+            log: log.to_owned(),
+            replica,
+            touched: false,
+            dead: false,
+            missed_exit: None,
+        })
+    }
+}
+
+impl Slot {
+    /// How the replica ended without being asked to; told once.
+    fn unasked_exit(&mut self) -> Option<String> {
+        if let Some(how) = self.missed_exit.take() {
+            return Some(how);
+        }
+        let how = self.replica.exited().filter(|_| !self.touched && !self.dead)?;
+        self.dead = true;
+        Some(how)
     }
 }
 
@@ -128,20 +149,22 @@ impl Ground {
         &mut self.slots[usize::from(host.0)]
     }
 
-    /// Kills a replica and waits until it is gone.
+    /// Kills a replica and waits until it is gone. One that had ended by itself is remembered as that.
     pub(crate) fn kill(&mut self, host: HostId) -> Result<()> {
         let slot = self.slot(host);
         slot.touched = true;
-        slot.replica.kill().with_context(|| format!("{host} could not be killed"))
+        let killed = tokio::task::block_in_place(|| slot.replica.kill());
+        killed.with_context(|| format!("{host} could not be killed"))?;
+        slot.missed_exit = slot.replica.exited().filter(|how| !how.contains("SIGKILL"));
+        Ok(())
     }
 
     /// Starts a killed replica again.
     pub(crate) fn restart(&mut self, host: HostId) -> Result<()> {
         let slot = &mut self.slots[usize::from(host.0)];
-        slot.replica = self
-            .fabric
-            .spawn(host, &slot.program.path, &slot.program.args, &slot.log)
-            .with_context(|| format!("{host} could not be started again"))?;
+        let again = || self.fabric.spawn(host, &slot.program.path, &slot.program.args, &slot.log);
+        let started = tokio::task::block_in_place(again);
+        slot.replica = started.with_context(|| format!("{host} could not be started again"))?;
         slot.touched = false;
         Ok(())
     }
@@ -149,8 +172,9 @@ impl Ground {
     /// Stops a replica.
     pub(crate) fn pause(&mut self, host: HostId) -> Result<()> {
         let slot = self.slot(host);
+        slot.replica.pause().with_context(|| format!("{host} could not be paused"))?;
         slot.touched = true;
-        slot.replica.pause().with_context(|| format!("{host} could not be paused"))
+        Ok(())
     }
 
     /// Lets a stopped replica go on.
@@ -186,11 +210,7 @@ impl Ground {
     pub(crate) fn unasked_exits(&mut self) -> Vec<Death> {
         let mut deaths = Vec::new();
         for (host, slot) in super::grudge::all(self.slots.len()).into_iter().zip(&mut self.slots) {
-            if slot.touched || slot.dead {
-                continue;
-            }
-            if let Some(how) = slot.replica.exited() {
-                slot.dead = true;
+            if let Some(how) = slot.unasked_exit() {
                 deaths.push(Death { replica: host.to_string(), how, log: last_lines(&slot.log) });
             }
         }

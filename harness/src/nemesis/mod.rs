@@ -108,6 +108,19 @@ pub(crate) struct Wanted {
     pub(crate) variant: Option<String>,
 }
 
+impl Wanted {
+    /// The variants it may take among so many hosts: those that find a target while nothing is broken.
+    pub(crate) fn variants(&self, count: usize) -> Vec<&'static str> {
+        let free = grudge::all(count).into_iter().collect();
+        let scene = Scene { count, leader: Some(HostId(0)), free };
+        let names = self.nemesis.variants().iter().map(|(name, _)| *name);
+        names
+            .filter(|name| self.variant.as_ref().is_none_or(|wanted| wanted == name))
+            .filter(|name| self.nemesis.aim(name, &scene, &mut Rng::new(0)).is_some())
+            .collect()
+    }
+}
+
 impl std::fmt::Display for Wanted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.variant {
@@ -176,7 +189,8 @@ pub(crate) fn aim_at_replicas(variant: &str, scene: &Scene, rng: &mut Rng) -> Op
             1
         }
         "one" => 1,
-        "minority" => 1 + rng.below((majority - 1).max(1) as u64) as usize,
+        "minority" if majority > 1 => 1 + rng.below(majority as u64 - 1) as usize,
+        "minority" => return None,
         "majority" => majority,
         _ => scene.count,
     };

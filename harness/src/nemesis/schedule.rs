@@ -46,12 +46,12 @@ const ROOM_PER_KIND_MS: u64 = 6_000;
 /// What the calm at the beginning and the last fault need besides.
 const ROOM_AT_THE_ENDS_MS: u64 = 3_500;
 
-/// The schedule of a run whose main phase lasts `limit_ms`.
-pub(crate) fn schedule(wanted: &[Wanted], limit_ms: u64, rng: &Rng) -> Schedule {
+/// The schedule of a run on so many hosts whose main phase lasts `limit_ms`.
+pub(crate) fn schedule(wanted: &[Wanted], hosts: usize, limit_ms: u64, rng: &Rng) -> Schedule {
     if wanted.is_empty() {
         return Vec::new();
     }
-    let mut planner = Planner::new(wanted, limit_ms, rng);
+    let mut planner = Planner::new(wanted, hosts, limit_ms, rng);
     planner.run();
     planner.into_steps()
 }
@@ -66,6 +66,7 @@ struct Interval<'a> {
 
 struct Planner<'a> {
     wanted: &'a [Wanted],
+    hosts: usize,
     limit_ms: u64,
     rng: Rng,
     now_ms: u64,
@@ -75,11 +76,11 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn new(wanted: &'a [Wanted], limit_ms: u64, rng: &Rng) -> Self {
+    fn new(wanted: &'a [Wanted], hosts: usize, limit_ms: u64, rng: &Rng) -> Self {
         let mut rng = rng.fork("schedule");
         let mut due: Vec<&Wanted> = wanted.iter().collect();
         rng.shuffle(&mut due);
-        Self { wanted, limit_ms, rng, now_ms: 0, due, intervals: Vec::new() }
+        Self { wanted, hosts, limit_ms, rng, now_ms: 0, due, intervals: Vec::new() }
     }
 
     fn run(&mut self) {
@@ -146,11 +147,8 @@ impl<'a> Planner<'a> {
     }
 
     fn variant(&mut self, wanted: &Wanted) -> String {
-        let any = || wanted.nemesis.variants().iter().map(|(name, _)| *name).collect::<Vec<_>>();
-        match &wanted.variant {
-            Some(variant) => variant.clone(),
-            None => self.rng.choose(&any()).map_or_else(String::new, |name| (*name).to_owned()),
-        }
+        let able = wanted.variants(self.hosts);
+        self.rng.choose(&able).map_or_else(String::new, |name| (*name).to_owned())
     }
 
     fn wait(&mut self, low_ms: u64, high_ms: u64) {
@@ -193,7 +191,7 @@ mod tests {
 
     fn plan(text: &str, limit_ms: u64, seed: u64) -> Schedule {
         let wanted = wanted(text).expect("these nemeses exist");
-        schedule(&wanted, limit_ms, &Rng::new(seed))
+        schedule(&wanted, 5, limit_ms, &Rng::new(seed))
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! A [`plan::LinkPlan`] says what is wanted. Two backends make it so: [`bridge`], a kernel bridge between network
 //! namespaces whose forwarding nf_tables filters, and [`proxy`], TCP proxies in this process for machines that
 //! refuse namespaces. A change is one step: no moment shows half of it. The controller's own connections to the
-//! replicas are never cut.
+//! replicas are never cut. Both backends send probes of their own over every directed link all the time, the way
+//! that replicas' bytes take, so evidence of a cut does not depend on what replicas happen to say.
 
 mod bridge;
 mod filter;
@@ -79,12 +80,8 @@ pub(crate) struct PairEvidence {
     pub(crate) offered: u64,
     /// What of it arrived.
     pub(crate) delivered: u64,
-    /// What the cut itself took away: packets of any kind that its rule dropped, or bytes held back.
+    /// What the cut itself took away: packets of any kind that its rule dropped, or probes that a proxy held back.
     pub(crate) dropped: u64,
-    /// What `offered` and `delivered` count: `probes` or `bytes`.
-    pub(crate) unit: &'static str,
-    /// Every link is offered something all the time, whatever the replicas do.
-    pub(crate) probed: bool,
 }
 
 /// Running totals of one directed link.
@@ -165,20 +162,20 @@ impl Fabric {
     pub(crate) fn mark(&self) -> Mark {
         Mark(match &self.links {
             Links::Bridge(bridge) => bridge.mark(),
-            Links::Proxy(proxies) => proxies.tallies(),
+            Links::Proxy(proxies) => proxies.mark(),
         })
     }
 
     /// What passed every directed link since the mark, in order of (from, to).
     pub(crate) async fn since(&self, mark: &Mark) -> Result<Vec<PairEvidence>> {
-        let (now, unit, probed) = match &self.links {
-            Links::Bridge(bridge) => (bridge.since(&mark.0).await?, "probes", true),
-            Links::Proxy(proxies) => (since(&mark.0, &proxies.tallies()), "bytes", false),
+        let now = match &self.links {
+            Links::Bridge(bridge) => bridge.since(&mark.0).await?,
+            Links::Proxy(proxies) => proxies.since(&mark.0),
         };
         let count = u8::try_from(self.hosts.len()).unwrap_or(MOST);
         let evidence = |((from, to), tally): ((HostId, HostId), Tally)| {
             let Tally { offered, delivered, dropped } = tally;
-            PairEvidence { from, to, offered, delivered, dropped, unit, probed }
+            PairEvidence { from, to, offered, delivered, dropped }
         };
         Ok(plan::pairs(count).zip(now).map(evidence).collect())
     }
@@ -205,13 +202,4 @@ impl fmt::Display for Backend {
 /// Tries nf_tables in the network namespace of the calling thread, for the doctor.
 pub(crate) fn try_filter() -> Result<()> {
     filter::Filter::install().map(drop)
-}
-
-fn since(mark: &[Tally], now: &[Tally]) -> Vec<Tally> {
-    let less = |(now, then): (&Tally, &Tally)| Tally {
-        offered: now.offered - then.offered,
-        delivered: now.delivered - then.delivered,
-        dropped: now.dropped - then.dropped,
-    };
-    now.iter().zip(mark).map(less).collect()
 }

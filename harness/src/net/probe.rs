@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-const PERIOD: Duration = Duration::from_millis(50);
+/// How often a link is probed.
+pub(super) const PERIOD: Duration = Duration::from_millis(50);
 /// The latest probes of a link may still be under way: four periods' worth.
 const UNSETTLED: u64 = 4;
 /// How long links may take to carry their first datagram.
@@ -23,12 +24,17 @@ const UNNUMBERED: u64 = u64::MAX;
 
 /// The probes of every link; they stop when this is dropped.
 pub(super) struct Probes {
-    book: Arc<Mutex<Book>>,
+    book: Arc<Book>,
     _tasks: JoinSet<()>,
 }
 
-/// For each directed link, by number of the probe: has it arrived?
-type Book = BTreeMap<(HostId, HostId), Vec<bool>>;
+/// Which probes were sent over each link, and which of them arrived.
+pub(super) struct Book {
+    /// For each directed link, by number of the probe: has it arrived?
+    sent: Mutex<BTreeMap<(HostId, HostId), Vec<bool>>>,
+    /// How many of a link's latest probes may still be under way.
+    unsettled: u64,
+}
 
 impl Probes {
     /// Waits until every link has carried a datagram, then goes on probing.
@@ -38,7 +44,7 @@ impl Probes {
     ) -> Result<Self> {
         wait_until_whole(&sockets, address).await?;
         let count = u8::try_from(sockets.len()).context("more hosts than can be numbered")?;
-        let book = Arc::new(Mutex::new(pairs(count).map(|pair| (pair, Vec::new())).collect()));
+        let book = Arc::new(Book::new(count, UNSETTLED));
         let mut tasks = JoinSet::new();
         for (host, socket) in hosts(count).zip(sockets) {
             let socket = tokio::net::UdpSocket::from_std(socket).context("no socket for probes")?;
@@ -47,26 +53,61 @@ impl Probes {
         Ok(Self { book, _tasks: tasks })
     }
 
+    /// See [`Book::mark`].
+    pub(super) fn mark(&self) -> Vec<u64> {
+        self.book.mark()
+    }
+
+    /// See [`Book::since`].
+    pub(super) fn since(&self, mark: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
+        self.book.since(mark)
+    }
+}
+
+impl Book {
+    /// No probe was sent yet.
+    pub(super) fn new(count: u8, unsettled: u64) -> Self {
+        let sent = Mutex::new(pairs(count).map(|pair| (pair, Vec::new())).collect());
+        Self { sent, unsettled }
+    }
+
     /// The number of the next probe of each link, in order of (from, to).
     pub(super) fn mark(&self) -> Vec<u64> {
-        lock(&self.book).values().map(|sent| sent.len() as u64).collect()
+        self.lock().values().map(|sent| sent.len() as u64).collect()
     }
 
     /// How many settled probes each link has been offered since the mark, and how many of them arrived.
     pub(super) fn since(&self, mark: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
-        let book = lock(&self.book);
-        book.values().zip(mark).map(|(sent, mark)| settled(sent, mark)).collect()
+        let settled = |(sent, mark): (&Vec<bool>, u64)| settled(sent, mark, self.unsettled);
+        self.lock().values().zip(mark).map(settled).collect()
+    }
+
+    /// Numbers a probe that is about to be sent.
+    pub(super) fn next(&self, pair: (HostId, HostId)) -> u64 {
+        let mut book = self.lock();
+        let sent = book.entry(pair).or_default();
+        sent.push(false);
+        sent.len() as u64 - 1
+    }
+
+    /// A probe has arrived.
+    pub(super) fn note(&self, pair: (HostId, HostId), number: u64) {
+        let mut book = self.lock();
+        let arrived = usize::try_from(number).ok().and_then(|n| book.get_mut(&pair)?.get_mut(n));
+        if let Some(arrived) = arrived {
+            *arrived = true;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(HostId, HostId), Vec<bool>>> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn settled(sent: &[bool], mark: u64) -> (u64, u64) {
-    let end = (sent.len() as u64).saturating_sub(UNSETTLED).max(mark);
+fn settled(sent: &[bool], mark: u64, unsettled: u64) -> (u64, u64) {
+    let end = (sent.len() as u64).saturating_sub(unsettled).max(mark);
     let probes = &sent[mark as usize..end as usize];
     (probes.len() as u64, probes.iter().filter(|arrived| **arrived).count() as u64)
-}
-
-fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
-    book.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Sends for one host and receives for it.
@@ -75,7 +116,7 @@ async fn probe(
     count: u8,
     socket: tokio::net::UdpSocket,
     address: fn(HostId) -> SocketAddr,
-    book: Arc<Mutex<Book>>,
+    book: Arc<Book>,
 ) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -85,30 +126,15 @@ async fn probe(
             biased;
             received = socket.recv_from(&mut buffer) => {
                 if let Some((from, number)) = received.ok().and_then(|(length, _)| read(&buffer[..length])) {
-                    note(&book, (from, host), number);
+                    book.note((from, host), number);
                 }
             }
             _ = ticks.tick() => for to in hosts(count).filter(|to| *to != host) {
-                let number = next(&book, (host, to));
+                let number = book.next((host, to));
                 // A datagram that cannot even be sent is one that does not arrive.
                 let _ = socket.try_send_to(&write(host, number), address(to));
             }
         }
-    }
-}
-
-fn next(book: &Mutex<Book>, pair: (HostId, HostId)) -> u64 {
-    let mut book = lock(book);
-    let sent = book.entry(pair).or_default();
-    sent.push(false);
-    sent.len() as u64 - 1
-}
-
-fn note(book: &Mutex<Book>, pair: (HostId, HostId), number: u64) {
-    let mut book = lock(book);
-    let arrived = usize::try_from(number).ok().and_then(|n| book.get_mut(&pair)?.get_mut(n));
-    if let Some(arrived) = arrived {
-        *arrived = true;
     }
 }
 
@@ -175,19 +201,32 @@ mod tests {
     #[test]
     fn only_probes_that_had_time_to_arrive_count() {
         let sent = [true, false, true, true, false, true, false, false, false];
-        assert_eq!(settled(&sent, 0), (5, 3));
-        assert_eq!(settled(&sent, 4), (1, 0));
-        assert_eq!(settled(&sent, 9), (0, 0));
-        assert_eq!(settled(&[], 0), (0, 0));
+        assert_eq!(settled(&sent, 0, 4), (5, 3));
+        assert_eq!(settled(&sent, 4, 4), (1, 0));
+        assert_eq!(settled(&sent, 9, 4), (0, 0));
+        assert_eq!(settled(&[], 0, 4), (0, 0));
     }
 
     #[test]
     fn an_arrival_nobody_sent_is_not_noted() {
-        let book = Mutex::new(Book::from([((HostId(0), HostId(1)), vec![false])]));
-        note(&book, (HostId(0), HostId(1)), UNNUMBERED);
-        note(&book, (HostId(5), HostId(1)), 0);
-        assert_eq!(settled(&lock(&book)[&(HostId(0), HostId(1))], 0), (0, 0));
-        note(&book, (HostId(0), HostId(1)), 0);
-        assert!(lock(&book)[&(HostId(0), HostId(1))][0]);
+        let book = Book::new(2, 0);
+        let pair = (HostId(0), HostId(1));
+        assert_eq!(book.next(pair), 0);
+        book.note(pair, UNNUMBERED);
+        book.note((HostId(5), HostId(1)), 0);
+        assert_eq!(book.since([0, 0].into_iter()), [(1, 0), (0, 0)]);
+        book.note(pair, 0);
+        assert_eq!(book.since([0, 0].into_iter()), [(1, 1), (0, 0)]);
+        assert_eq!(book.mark(), [1, 0]);
+    }
+
+    #[test]
+    fn a_probe_from_before_the_mark_never_counts_though_it_arrives_after_it() {
+        let book = Book::new(2, 0);
+        let pair = (HostId(0), HostId(1));
+        let withheld = book.next(pair);
+        let healed = book.mark();
+        book.note(pair, withheld);
+        assert_eq!(book.since(healed.into_iter()), [(0, 0), (0, 0)]);
     }
 }

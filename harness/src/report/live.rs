@@ -69,7 +69,7 @@ impl Live {
             bar.set_message(block(snapshot, self.style).join("\n"));
         } else if due(self.last.as_ref(), snapshot) {
             self.last = Some((snapshot.phase.clone(), snapshot.elapsed));
-            eprintln!("{}", line(snapshot));
+            say(&line(snapshot));
         }
     }
 
@@ -77,8 +77,8 @@ impl Live {
     pub(crate) fn line(&self, text: &str) {
         let text = phrase::visible(text);
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| say(&text)),
+            None => say(&text),
         }
     }
 
@@ -88,6 +88,12 @@ impl Live {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Prints a line on standard error. That nobody reads it any more is no reason to end a run.
+pub(crate) fn say(text: &str) {
+    use std::io::Write as _;
+    drop(writeln!(std::io::stderr(), "{text}"));
 }
 
 /// Whether a plain line is worth printing after the last one.

@@ -19,9 +19,9 @@ mod text;
 mod timeline;
 
 pub(crate) use html::html;
-pub(crate) use live::{Live, Snapshot};
+pub(crate) use live::{Live, Snapshot, say};
 pub(crate) use style::Style;
-pub(crate) use text::text;
+pub(crate) use text::{quote, text};
 
 use crate::store::record::{Reason, RunRecord, VerdictRecord};
 use checker::History;

@@ -161,20 +161,21 @@ fn endings(run: &Run<'_>, style: Style) -> Vec<String> {
     ]
 }
 
-/// The command that is worth typing now: judge the proof again, or look at the page.
+/// What is worth doing now: judge the proof again, or look at the page.
 fn next(run: &Run<'_>, directory: &str) -> String {
     let witness = run.verdict.checks.iter().find_map(|check| check.witness.as_ref());
     match (witness, workloads::workload(&run.record.config.workload)) {
         (Some(witness), Some(workload)) => {
             let file = quote(&format!("{directory}/{}", witness.file));
-            format!("harness check {file} --model {}", workload.model())
+            let harness = quote(run.record.argv.first().map_or("harness", String::as_str));
+            format!("{harness} check {file} --model {}", workload.model())
         }
-        _ => format!("open {}", quote(&format!("{directory}/report.html"))),
+        _ => format!("open {} in a browser", quote(&format!("{directory}/report.html"))),
     }
 }
 
 /// A path as a shell takes it.
-fn quote(path: &str) -> String {
+pub(crate) fn quote(path: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,".contains(c);
     if path.chars().all(plain) {
         path.to_owned()
@@ -250,7 +251,7 @@ mod tests {
 
         results:    results/raft-register/42/
         repro:      harness test --seed 42   # the same plan; real interleavings differ
-        next:       open results/raft-register/42/report.html
+        next:       open results/raft-register/42/report.html in a browser
         ");
     }
 
@@ -273,7 +274,7 @@ mod tests {
 
         results:    results/raft-register/42/
         repro:      harness test --seed 42   # the same plan; real interleavings differ
-        next:       open results/raft-register/42/report.html
+        next:       open results/raft-register/42/report.html in a browser
         ");
     }
 

@@ -6,7 +6,9 @@
 use crate::net::plan::HostId;
 use crate::system::{Client, System};
 use anyhow::Result;
+use futures_util::FutureExt as _;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use workloads::{Call, Outcome, Reply};
@@ -112,7 +114,9 @@ async fn work(
     done: mpsc::UnboundedSender<Done>,
 ) {
     while let Some(call) = calls.recv().await {
-        let reply = client.call(&call).await;
+        let asked = AssertUnwindSafe(client.call(&call)).catch_unwind().await;
+        // Whatever becomes of a client, its call ends: nobody knows how.
+        let reply = asked.unwrap_or_else(|_| Reply::info("the client failed"));
         if done.send(Done { thread, reply }).is_err() {
             return;
         }

@@ -13,7 +13,7 @@ use crate::store::record::{Death, FaultRecord};
 use crate::system::Leadership;
 use anyhow::Result;
 use checker::history::{Kind, Process, Value};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -23,6 +23,9 @@ use workloads::{Call, Generator, Outcome};
 const FLUSH: Duration = Duration::from_millis(100);
 /// How long a failed call of the last phases waits before it is tried again.
 const RETRY: Duration = Duration::from_millis(200);
+
+/// What one final read may take, so that long runs with many keys get the time they need.
+const PER_READ: Duration = Duration::from_millis(100);
 
 /// What the dispatcher is made of.
 pub(crate) struct Parts {
@@ -55,7 +58,11 @@ pub(crate) struct Dispatcher {
     pub(crate) deaths: Vec<Death>,
     /// When the first operation was invoked.
     pub(crate) first_op: Option<Instant>,
+    /// When the main phase was over, in nanoseconds since the run began.
+    pub(crate) main_end: u64,
     active: BTreeMap<u32, String>,
+    /// Hosts that did not answer in the recovery phase.
+    silent: BTreeSet<usize>,
     flush: tokio::time::Interval,
     scene: Scene,
 }
@@ -94,7 +101,9 @@ impl Dispatcher {
             faults: Vec::new(),
             deaths: Vec::new(),
             first_op: None,
+            main_end: 0,
             active: BTreeMap::new(),
+            silent: BTreeSet::new(),
             flush,
             scene,
         }
@@ -123,6 +132,7 @@ impl Dispatcher {
             }
             self.next(arrival).await?;
         }
+        self.main_end = self.parts.clock.now_ns();
         Ok(())
     }
 
@@ -170,7 +180,9 @@ impl Dispatcher {
     ) -> Result<Vec<usize>> {
         self.phase("recovery");
         let queues = (0..hosts).map(|_| self.parts.generator.recovery().into()).collect();
-        self.work_off(queues, patience).await
+        let left = self.work_off(queues, patience).await?;
+        self.silent = (0..hosts).filter(|host| left[*host] > 0).collect();
+        Ok(left)
     }
 
     /// Each host reads everything; returns how many of its reads a host left unanswered.
@@ -180,25 +192,35 @@ impl Dispatcher {
         patience: Duration,
     ) -> Result<Vec<usize>> {
         self.phase("final reads");
-        let queues = (0..hosts).map(|_| self.parts.generator.final_reads().into()).collect();
+        let reads = self.parts.generator.final_reads();
+        let patience = patience.max(PER_READ * u32::try_from(reads.len()).unwrap_or(u32::MAX));
+        let queues = (0..hosts).map(|_| reads.clone().into()).collect();
         self.work_off(queues, patience).await
     }
 
     /// Thread `t` works through queue `t`, and tries again what did not succeed, until patience ends.
+    ///
+    /// A host whose replica exited unasked, or that did not recover, is not waited for: its calls count as unanswered.
     async fn work_off(
         &mut self,
         mut queues: Vec<VecDeque<Call>>,
         patience: Duration,
     ) -> Result<Vec<usize>> {
+        let dead: Vec<bool> = (0..queues.len())
+            .map(|thread| self.is_dead(thread) || self.silent.contains(&thread))
+            .collect();
+        let open = |queues: &[VecDeque<Call>]| {
+            queues.iter().zip(&dead).any(|(queue, dead)| !dead && !queue.is_empty())
+        };
         let deadline = Instant::now() + patience;
         let mut rest = vec![Instant::now(); queues.len()];
-        while Instant::now() < deadline
-            && !self.stopped()
-            && queues.iter().any(|queue| !queue.is_empty())
-        {
+        while Instant::now() < deadline && !self.stopped() && open(&queues) {
             for (thread, queue) in queues.iter().enumerate() {
                 let Some(call) = queue.front() else { continue };
-                if self.parts.clients.is_idle(thread) && rest[thread] <= Instant::now() {
+                if !dead[thread]
+                    && self.parts.clients.is_idle(thread)
+                    && rest[thread] <= Instant::now()
+                {
                     let intended = self.parts.clock.now_ns();
                     self.invoke(thread, Open { call: call.clone(), intended })?;
                 }
@@ -213,6 +235,11 @@ impl Dispatcher {
         }
         self.drain().await?;
         Ok(queues.iter().map(VecDeque::len).collect())
+    }
+
+    fn is_dead(&self, thread: usize) -> bool {
+        let (_, host) = self.parts.clients.identity(thread);
+        self.deaths.iter().any(|death| death.replica == host.to_string())
     }
 
     fn invoke(&mut self, thread: usize, open: Open) -> Result<()> {

@@ -10,6 +10,7 @@ use crate::store::record::{
 use anyhow::Result;
 use checker::{History, Limits, Verdict, Window};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// How long the judge may take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -18,8 +19,12 @@ const MEMORY_BYTES: usize = 2 << 30;
 /// How wide lanes may be drawn.
 const LANES_WIDTH: usize = 100;
 
-/// What the last phases came to.
+/// What the phases came to.
 pub(crate) struct Phases {
+    /// When the main phase was over, in nanoseconds since the run began.
+    pub(crate) main_end: u64,
+    /// What the nemesis could not do.
+    pub(crate) trouble: Option<String>,
     /// What each host left unanswered in the recovery phase.
     pub(crate) recovery: Option<Vec<usize>>,
     /// The same of the final reads.
@@ -29,10 +34,13 @@ pub(crate) struct Phases {
 }
 
 /// Judges the history with the workload's checks.
-pub(crate) fn checks(plan: &Plan, history: &History) -> Vec<Verdict> {
+///
+/// Who interrupts the judge gets what it has by then.
+pub(crate) fn checks(plan: &Plan, history: &History, stop: &watch::Receiver<bool>) -> Vec<Verdict> {
     let deadline = Instant::now() + PATIENCE;
+    let was_stopped = *stop.borrow();
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    let expired = move || Instant::now() > deadline;
+    let expired = move || Instant::now() > deadline || (*stop.borrow() && !was_stopped);
     let limits =
         Limits { jobs, memory_bytes: MEMORY_BYTES, expired: &expired, ..Limits::default() };
     plan.workload.check(history, &limits)
@@ -100,6 +108,8 @@ pub(crate) fn verdict(
         deaths: &closed.deaths,
         kinds: plan.wanted.iter().map(|wanted| wanted.nemesis.name()).collect(),
         functions: plan.workload.functions(),
+        main_end: phases.main_end,
+        trouble: phases.trouble,
         recovery: phases.recovery,
         final_reads: phases.final_reads,
         interrupted: phases.interrupted,
@@ -136,7 +146,8 @@ fn sentence(plan: &Plan, validity: Validity, reasons: &[Reason], checks: &[Check
     match validity {
         Validity::Valid => {
             let found: Vec<&str> = checks.iter().map(|check| check.sentence.as_str()).collect();
-            format!("{} kept its promise: {}", plan.system.name(), found.join("; "))
+            let calm = if plan.wanted.is_empty() { "; no fault was asked for" } else { "" };
+            format!("{} kept its promise: {}{calm}", plan.system.name(), found.join("; "))
         }
         Validity::Unknown => format!("nothing wrong was found, but it is not proven: {first}"),
         Validity::Invalid => first.to_owned(),

@@ -77,7 +77,8 @@ pub(crate) struct Finished {
 pub(crate) async fn run(plan: Plan, mut place: Place) -> Result<Finished> {
     let started = jiff::Timestamp::now();
     let stamp = started.strftime("%Y%m%dT%H%M%SZ").to_string();
-    let directory = RunDirectory::create(&place.results, &plan.family(), &stamp, plan.config.seed)?;
+    let directory = RunDirectory::create(&place.results, &plan.family(), &stamp, plan.config.seed);
+    let directory = directory.map_err(|error| Unable::because(&error))?;
     let live = Live::new(place.style);
     let fabric = setup::network(&plan, &mut place).await?;
     let addresses = setup::addresses(&plan, &fabric);
@@ -89,6 +90,7 @@ pub(crate) async fn run(plan: Plan, mut place: Place) -> Result<Finished> {
     if let Some(why) = &record.net.why {
         live.line(&format!("     not namespaces and a bridge, because {why}"));
     }
+    directory.write_json("run.json", &record)?;
     let mut ground = setup::replicas(&plan, fabric, &directory)?;
     let mut stop = place.stop.clone();
     tokio::select! {
@@ -97,9 +99,9 @@ pub(crate) async fn run(plan: Plan, mut place: Place) -> Result<Finished> {
     }
     record.timings.ready_ms = place.since_ms();
     directory.write_json("run.json", &record)?;
-    let theatre = Theatre { plan, place, directory, record, addresses };
-    let (closed, phases, theatre) = theatre.perform(ground, live).await?;
-    tokio::task::spawn_blocking(move || theatre.judge(closed, phases))
+    let stage = Stage { plan, place, directory, record, addresses };
+    let (closed, phases, stage) = stage.perform(ground, live).await?;
+    tokio::task::spawn_blocking(move || stage.judge(closed, phases))
         .await
         .context("the judge died")?
 }
@@ -146,7 +148,7 @@ fn outside_uid() -> u32 {
 }
 
 /// A run whose replicas stand.
-struct Theatre {
+struct Stage {
     plan: Plan,
     place: Place,
     directory: RunDirectory,
@@ -154,7 +156,7 @@ struct Theatre {
     addresses: Vec<SocketAddr>,
 }
 
-impl Theatre {
+impl Stage {
     /// Everything that happens, from the first call to the last answer.
     async fn perform(
         mut self,
@@ -209,10 +211,12 @@ impl Theatre {
         ));
         dispatcher.main_phase(limit, self.plan.config.rate, self.plan.changes()).await?;
         dispatcher.heal(&finished).await?;
+        let main_end = dispatcher.main_end;
         let (executor, worked) = nemesis.await.context("the nemesis died")?;
-        worked?;
         dispatcher.drain().await?;
-        let mut phases = Phases { recovery: None, final_reads: None, interrupted: false };
+        let trouble = worked.err().map(|error| format!("{error:#}"));
+        let mut phases =
+            Phases { main_end, trouble, recovery: None, final_reads: None, interrupted: false };
         if !dispatcher.stopped() {
             phases.recovery = Some(dispatcher.recovery(hosts, RECOVERY).await?);
         }
@@ -224,10 +228,11 @@ impl Theatre {
     }
 
     /// Judges what happened and writes it all down.
-    fn judge(mut self, closed: dispatcher::Closed, phases: Phases) -> Result<Finished> {
+    fn judge(mut self, closed: dispatcher::Closed, mut phases: Phases) -> Result<Finished> {
         let history = History::new(closed.events.clone())
             .context("the recorded history is not well-formed")?;
-        let checks = judge::checks(&self.plan, &history);
+        let checks = judge::checks(&self.plan, &history, &self.place.stop);
+        phases.interrupted |= *self.place.stop.borrow();
         let checks = judge::record_checks(&checks, &self.directory)?;
         let verdict = judge::verdict(&self.plan, &closed, &history, checks, phases);
         self.record.timings.judged_ms = Some(self.place.since_ms());
@@ -247,9 +252,14 @@ impl Theatre {
             .strip_prefix(&self.place.results)
             .unwrap_or(self.directory.path());
         let line = judge::index_line(run.display().to_string(), &self.record, &verdict);
-        store::index(&self.place.results, &line)?;
-        if verdict.validity == store::record::Validity::Valid {
-            self.directory.remove_data()?;
+        let tidied =
+            store::index(&self.place.results, &line).and_then(|()| match verdict.validity {
+                store::record::Validity::Valid => self.directory.remove_data(),
+                _ => Ok(()),
+            });
+        if let Err(error) = tidied {
+            // The verdict is written and stands.
+            closed.live.line(&format!("harness: {error:#}"));
         }
         closed.live.finish();
         Ok(Finished { directory: self.directory, record: self.record, verdict, history })

@@ -2,6 +2,7 @@
 
 use crate::nemesis::schedule::{Schedule, schedule};
 use crate::nemesis::{Wanted, wanted};
+use crate::report::quote;
 use crate::store::record::Config;
 use crate::system::{System, system};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -10,6 +11,9 @@ use workloads::{Rng, Workload, workload};
 
 /// The most replicas a run can have: two groups of them still read well, and the addresses suffice.
 const MOST_NODES: u8 = 9;
+
+/// The longest main phase: a day.
+const LONGEST_MS: u64 = 24 * 3_600_000;
 
 /// All that is decided before a run.
 pub(crate) struct Plan {
@@ -58,7 +62,11 @@ impl Plan {
         bounds(&config)?;
         let wanted = wanted(&config.nemesis.join(","))?;
         let rng = Rng::new(config.seed);
-        let schedule = schedule(&wanted, config.time_limit_ms, &rng);
+        let hosts = usize::from(config.nodes);
+        if let Some(idle) = wanted.iter().find(|wanted| wanted.variants(hosts).is_empty()) {
+            bail!("nemesis {idle} has no target among {hosts} replicas; ask for more with --nodes");
+        }
+        let schedule = schedule(&wanted, hosts, config.time_limit_ms, &rng);
         Ok(Self { config, argv, system, workload, wanted, schedule, rng })
     }
 
@@ -75,14 +83,14 @@ impl Plan {
     /// A command line that asks for the same run again.
     pub(crate) fn repro(&self) -> String {
         let config = &self.config;
-        let nemesis =
-            if config.nemesis.is_empty() { "none".to_owned() } else { config.nemesis.join(",") };
         let mut line = format!(
-            "harness test --system {} --nodes {} --workload {} --nemesis {nemesis} --time-limit {} \
+            "{} test --system {} --nodes {} --workload {} --nemesis {} --time-limit {} \
              --concurrency {} --rate {} --seed {} --net {}",
+            quote(self.argv.first().map_or("harness", String::as_str)),
             config.system,
             config.nodes,
             config.workload,
+            config.nemesis.join(","),
             written(config.time_limit_ms),
             config.concurrency,
             config.rate,
@@ -93,7 +101,7 @@ impl Plan {
             line += &format!(" --unsafe {}", config.bugs.join(","));
         }
         if let Some(bin) = &config.bin {
-            line += &format!(" --bin '{bin}'");
+            line += &format!(" --bin {}", quote(bin));
         }
         line
     }
@@ -127,6 +135,10 @@ fn bounds(config: &Config) -> Result<()> {
     ensure!(
         config.time_limit_ms >= 1_000,
         "--time-limit below 1s leaves no time for anything to happen"
+    );
+    ensure!(
+        config.time_limit_ms <= LONGEST_MS,
+        "--time-limit above 24h is more than one run should be"
     );
     Ok(())
 }
@@ -181,5 +193,6 @@ pub(crate) mod tests {
         insta::assert_snapshot!(refusal(|config| config.nodes = 0), @"--nodes 0 is not possible: 1 to 9 are");
         insta::assert_snapshot!(refusal(|config| config.rate = 0), @"--rate 0 would never ask anything");
         insta::assert_snapshot!(refusal(|config| config.time_limit_ms = 10), @"--time-limit below 1s leaves no time for anything to happen");
+        insta::assert_snapshot!(refusal(|config| config.nodes = 1), @"nemesis partition has no target among 1 replicas; ask for more with --nodes");
     }
 }

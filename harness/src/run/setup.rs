@@ -28,6 +28,13 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[error("{0}")]
 pub(crate) struct Unable(String);
 
+impl Unable {
+    /// With the error that is in the way.
+    pub(crate) fn because(error: &anyhow::Error) -> Self {
+        Self(format!("{error:#}"))
+    }
+}
+
 /// The network. Where `auto` was asked for and the kernel refuses a bridge, proxies take its place.
 pub(crate) async fn network(plan: &Plan, place: &mut Place) -> Result<Fabric> {
     let built = match Fabric::build(place.backend, plan.config.nodes).await {
@@ -47,7 +54,7 @@ pub(crate) fn replicas(plan: &Plan, fabric: Fabric, directory: &RunDirectory) ->
     let mut slots = Vec::new();
     let mut clients = Vec::new();
     for host in all(usize::from(plan.config.nodes)) {
-        let program = plan.system.program(&launch(plan, &fabric, host, directory))?;
+        let program = plan.system.program(&launch(plan, &fabric, host, directory));
         let log = directory.log(&host.to_string());
         let slot = Slot::start(&fabric, host, program, &log);
         slots.push(slot.with_context(|| format!("the replica on {host} cannot be started"))?);

@@ -1,6 +1,6 @@
 //! Says what a failed request tells: whether it definitely never reached the server, or nobody knows.
 //!
-//! Only a refused connection is definite: not one byte of the request was sent. Everything else may have
+//! Only a connection that was never made is definite: not one byte of the request was sent. Everything else may have
 //! happened, a timeout always.
 
 use workloads::Reply;
@@ -11,7 +11,7 @@ pub(crate) fn reply(error: &reqwest::Error) -> Reply {
         return Reply::info("timeout");
     }
     if error.is_connect() {
-        return Reply::fail("connection-refused");
+        return Reply::fail(innermost(error));
     }
     Reply::info(innermost(error))
 }
@@ -44,7 +44,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         drop(listener);
-        assert_eq!(request(address).await, Reply::fail("connection-refused"));
+        let reply = request(address).await;
+        assert_eq!(reply.outcome, Outcome::Fail);
+        assert!(reply.error.is_some_and(|why| why.contains("refused")));
     }
 
     #[tokio::test]

@@ -26,7 +26,7 @@ pub(crate) trait System: Sync {
     /// The bugs that can be switched on in it, name and sentence, as the program itself tells.
     fn bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>>;
     /// How one replica is started.
-    fn program(&self, launch: &Launch) -> Result<Program>;
+    fn program(&self, launch: &Launch) -> Program;
     /// Someone who speaks to the replica at that address.
     fn client(&self, address: SocketAddr) -> Result<Arc<dyn Client>>;
 }
@@ -89,7 +89,9 @@ pub(crate) trait Client: Send + Sync {
 /// Who leads, as the replica with the greatest term says.
 pub(crate) async fn leadership(clients: &[Arc<dyn Client>]) -> Option<Leadership> {
     let asked = clients.iter().map(|client| client.leadership());
-    join_all(asked).await.into_iter().flatten().max_by_key(|leadership| leadership.term)
+    let hosts = clients.len();
+    let known = join_all(asked).await.into_iter().flatten();
+    known.filter(|said| usize::from(said.leader.0) < hosts).max_by_key(|said| said.term)
 }
 
 #[cfg(test)]

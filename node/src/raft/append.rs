@@ -2,7 +2,7 @@
 //! what the message spoke of, once that is durable (paper §5.3).
 
 use super::role::State;
-use super::{Content, Entry, Index, Position, Raft, ServerId};
+use super::{Content, Effect, Entry, Index, Position, Raft, ServerId};
 use alloc::vec::Vec;
 
 /// The parts of [`Content::Append`].
@@ -46,8 +46,13 @@ impl Raft {
 
     fn take(&mut self, from: ServerId, append: Append) {
         let Some(last) = append.last() else { return };
-        let new = self.log.merge(append.entries);
+        let mut entries = append.entries;
+        let new = entries.split_off(self.log.known(&entries));
+        if self.would_overwrite_committed(&new) {
+            return self.break_off(&new);
+        }
         if !new.is_empty() {
+            self.log.replace(&new);
             self.persist(None, new);
         }
         self.verified = self.verified.max(last);
@@ -55,5 +60,22 @@ impl Raft {
         self.commit_to(append.commit.min(self.verified));
         let after = self.disk.after_entry(last);
         self.send(from, Content::Matched { index: last, round: append.round }, after);
+    }
+
+    /// Whether these entries would replace one that is committed: no leader can have them unless
+    /// some server lost what it had promised to keep. Under a seeded bug that is the harm to show.
+    fn would_overwrite_committed(&self, new: &[Entry]) -> bool {
+        let committed = new.first().is_some_and(|first| first.index <= self.commit_index);
+        committed && self.config.unsafe_bugs.is_empty()
+    }
+
+    /// Says what is wrong and answers nothing: whoever gave up the entry must not be helped.
+    fn break_off(&mut self, new: &[Entry]) {
+        let Some(new) = new.first().map(|entry| Position { term: entry.term, index: entry.index })
+        else {
+            return;
+        };
+        let committed = self.log.position(new.index);
+        self.effects.push(Effect::Fatal { committed, new });
     }
 }

@@ -1,7 +1,10 @@
 //! Names the bugs that can be switched on, so that whoever judges this store can be judged too.
 //!
-//! Each is one `if` in the brain, at the line that would be wrong; none is on unless [`Config`]
-//! asks for it.
+//! Each is an `if` at the line that would be wrong. Three are more than one: commit-old-term (who
+//! counts, what such a leader knows, and its missing no-op), stale-reads (the quorum's word, and
+//! stepping down without it) and no-fsync (the brain does not wait, and the storage does not sync).
+//! While any bug is on, a leader that contradicts what is committed is followed, so that the harm
+//! shows. None is on unless [`Config`] asks for it.
 
 use super::Config;
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,15 @@
 //! Decides what is committed: an entry of the leader's own term that is durable on a majority, and
 //! with it everything before (paper §5.4.2).
 //!
-//! The commit index only grows, and each entry is handed over once.
+//! The commit index only grows, and each entry is handed over once. A step hands over a slice: a
+//! server that starts with a long log goes on hearing its clock and its peers meanwhile.
 
 use super::role::State;
 use super::{Bug, Effect, Index, Raft, Token, quorum};
 use alloc::vec::Vec;
+
+/// The most entries that one step hands over.
+pub(super) const SLICE: Index = 1024;
 
 impl Raft {
     /// As leader: counts how far a majority has come.
@@ -16,25 +20,44 @@ impl Raft {
         let index = quorum::reached(matched.collect());
         if self.log.term(index) == Some(self.term()) || self.config.has(Bug::CommitOldTerm) {
             self.commit_to(index);
-            self.acknowledge();
             self.start_round();
         }
     }
 
-    /// Hands over everything up to `index` that was not handed over yet.
+    /// Notes that everything up to `index` is committed.
     pub(super) fn commit_to(&mut self, index: Index) {
-        let entries = self.log.range(self.commit_index.saturating_add(1), index).to_vec();
-        if let Some(last) = entries.last() {
-            self.commit_index = last.index;
-            self.effects.push(Effect::Commit { entries });
+        let last = index.min(self.log.last().index);
+        if last > self.commit_index {
+            if let State::Leader(leading) = &mut self.state {
+                let weight = self.log.weight(self.commit_index.saturating_add(1), last);
+                leading.uncommitted = leading.uncommitted.saturating_sub(weight);
+            }
+            self.commit_index = last;
+            self.hand_over();
         }
     }
 
-    /// Answers the proposals whose entries are committed.
+    /// Hands over what is committed and was not yet, as much as one step may, and answers the
+    /// proposals among it.
+    pub(super) fn hand_over(&mut self) {
+        let upto = self.commit_index.min(self.handed_over.saturating_add(self.allowance));
+        let entries = self.log.range(self.handed_over.saturating_add(1), upto).to_vec();
+        if let Some(last) = entries.last() {
+            self.allowance = self.allowance.saturating_sub(last.index - self.handed_over);
+            self.handed_over = last.index;
+            self.effects.push(Effect::Commit { entries });
+            self.acknowledge();
+        }
+    }
+
+    /// Whether committed entries wait for the next input to be handed over.
+    pub fn has_more(&self) -> bool {
+        self.handed_over < self.commit_index
+    }
+
     fn acknowledge(&mut self) {
-        let committed = self.commit_index;
         let State::Leader(leading) = &mut self.state else { return };
-        let later = leading.proposals.split_off(&committed.saturating_add(1));
+        let later = leading.proposals.split_off(&self.handed_over.saturating_add(1));
         let done = core::mem::replace(&mut leading.proposals, later);
         let answers = done.into_iter().map(|(index, token)| acknowledged(token, index));
         self.effects.extend(answers.collect::<Vec<_>>());

@@ -66,6 +66,11 @@ impl Log {
         self.entries.get(start..end).unwrap_or_default()
     }
 
+    /// How many bytes the entries of `from ..= to` stand for.
+    pub(super) fn weight(&self, from: Index, to: Index) -> usize {
+        self.range(from, to).iter().map(|entry| weight(size(entry))).sum()
+    }
+
     /// The entries from an index on that fit into one message.
     pub(super) fn batch(&self, from: Index) -> Vec<Entry> {
         let mut bytes = 0;
@@ -83,24 +88,32 @@ impl Log {
         entry
     }
 
-    /// Makes the log contain these entries, whose predecessor it has, and returns those that were
-    /// new.
+    /// How many of these entries, whose predecessor it has, the log has already.
     ///
     /// Only a real conflict cuts the log (paper §5.3): a late message about entries that are all
     /// here must not take away what came after them.
-    pub(super) fn merge(&mut self, mut entries: Vec<Entry>) -> Vec<Entry> {
+    pub(super) fn known(&self, entries: &[Entry]) -> usize {
         let known = |entry: &Entry| self.term(entry.index) == Some(entry.term);
-        let fresh = entries.iter().position(|entry| !known(entry)).unwrap_or(entries.len());
-        let new = entries.split_off(fresh);
-        if let Some(first) = new.first() {
+        entries.iter().position(|entry| !known(entry)).unwrap_or(entries.len())
+    }
+
+    /// Replaces everything from the first of these entries on by them.
+    pub(super) fn replace(&mut self, entries: &[Entry]) {
+        if let Some(first) = entries.first() {
             let keep = first.index.saturating_sub(1);
             self.entries.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
-            self.entries.extend_from_slice(&new);
+            self.entries.extend_from_slice(entries);
         }
-        new
     }
 }
 
+/// How many bytes an entry with a command of this size stands for.
+pub(super) fn weight(command: usize) -> usize {
+    const ENTRY: usize = 64;
+    ENTRY.saturating_add(command)
+}
+
+/// How many bytes of a command an entry holds.
 fn size(entry: &Entry) -> usize {
     match &entry.payload {
         Payload::Noop => 0,
@@ -129,15 +142,18 @@ mod tests {
     #[test]
     fn a_late_message_takes_nothing_away() {
         let mut follower = log(&[1, 1, 2, 2]);
-        assert!(follower.merge(log(&[1, 1, 2]).entries).is_empty());
+        assert_eq!(follower.known(&log(&[1, 1, 2]).entries), 3);
+        follower.replace(&[]);
         assert_eq!(terms(&follower), [1, 1, 2, 2]);
     }
 
     #[test]
     fn a_conflict_cuts_from_where_it_begins() {
         let mut follower = log(&[1, 1, 2, 2]);
-        let new = follower.merge(log(&[1, 1, 3]).entries);
-        assert_eq!((new.len(), terms(&follower)), (1, vec![1, 1, 3]));
+        let leader = log(&[1, 1, 3]).entries;
+        let known = follower.known(&leader);
+        follower.replace(&leader[known..]);
+        assert_eq!((known, terms(&follower)), (2, vec![1, 1, 3]));
     }
 
     #[test]

@@ -11,14 +11,16 @@
 //!    is durable; `after: 0` leaves at once (a leader sends entries while its own disk still works
 //!    on them, but counts itself only when `Persisted` says so).
 //! 3. [`Effect::Commit`] hands over entries once each, in order of index, without gaps. A restarted
-//!    server hands over everything again, from index 1.
+//!    server hands over everything again, from index 1. One step hands over a bounded slice; while
+//!    [`Raft::has_more`], the next inputs bring the rest, and [`Input::Continue`] does only that.
 //! 4. A proposal is answered exactly once: [`Effect::Acknowledge`] (committed: answer with what
 //!    applying entry `index` returned), [`Effect::Refused`] (it was never appended here: definitely
 //!    not done) or [`Effect::Lost`] (it was appended here, and this server can no longer tell: the
 //!    client must be told *unknown*).
 //! 5. A read is answered exactly once: [`Effect::ReadReady`] (serve it when everything up to
-//!    `index` is applied) or [`Effect::ReadFailed`] (nothing was read: definite).
+//!    `index` is applied) or [`Effect::ReadFailed`] or [`Effect::ReadExpired`] (nothing was read: definite).
 //! 6. [`Config::seed`] differs from one start of a server to the next.
+//! 7. After [`Effect::Fatal`] the body ends the server: it takes no further input.
 //!
 //! Sections cited as *paper* are of Ongaro and Ousterhout, *In Search of an Understandable
 //! Consensus Algorithm* (extended version, 2014), as *thesis* of Ongaro, *Consensus: Bridging
@@ -146,6 +148,8 @@ pub enum Input {
         /// The greatest durable sequence number.
         sequence: u64,
     },
+    /// Nothing happened, and the body has time for more committed entries.
+    Continue,
 }
 
 /// What a server wants done.
@@ -162,7 +166,8 @@ pub enum Effect {
         /// The `Persist` it waits for.
         after: u64,
     },
-    /// These entries are committed: apply them, in order.
+    /// These entries are committed: apply them, in order. The [`Effect::Acknowledge`]s of proposals
+    /// among them follow in the same step.
     Commit {
         /// In order of index, without gaps since the last `Commit`.
         entries: Vec<Entry>,
@@ -178,7 +183,7 @@ pub enum Effect {
     Refused {
         /// The proposal.
         token: Token,
-        /// The leader, where one is known.
+        /// The leader, where one is known; this server itself, if too much waits to be committed.
         leader: Option<ServerId>,
     },
     /// The proposal was appended here and its fate is now out of this server's hands: unknown.
@@ -193,10 +198,33 @@ pub enum Effect {
         /// The read index.
         index: Index,
     },
-    /// The read cannot be served now.
+    /// The read cannot be served now: there is no leader who could, or not the same any more.
     ReadFailed {
         /// The read.
         token: Token,
+    },
+    /// The read cannot be served now: nobody's word came for an election timeout.
+    ReadExpired {
+        /// The read.
+        token: Token,
+    },
+    /// The leader's log contradicts what is committed here, so some server has lost what it promised
+    /// to keep; going on would spread the loss.
+    Fatal {
+        /// The committed entry.
+        committed: Position,
+        /// What the leader has in its place.
+        new: Position,
+    },
+    /// A peer has lost entries that it had acknowledged, up to one of these at least (for logs: its
+    /// place in the cluster is not safe any more, and the leader sends it everything again).
+    LostEntries {
+        /// The peer.
+        peer: ServerId,
+        /// The last entry that it had acknowledged.
+        acknowledged: Index,
+        /// The entry that it turned out to lack.
+        rejected: Index,
     },
     /// Role, term or known leader changed (for logs and traces; nothing depends on it).
     Changed(Status),
@@ -252,8 +280,12 @@ pub struct Raft {
     hard_state: HardState,
     log: Log,
     disk: Disk,
-    /// The last entry known to be committed, and handed over.
+    /// The last entry known to be committed.
     commit_index: Index,
+    /// The last entry that was handed over.
+    handed_over: Index,
+    /// How many more entries the current step may hand over.
+    allowance: Index,
     /// Up to where the log is known to be that of the current term's leader, who does not change
     /// it.
     verified: Index,
@@ -286,6 +318,8 @@ impl Raft {
             disk: Disk::new(log.last().index),
             log,
             commit_index: 0,
+            handed_over: 0,
+            allowance: 0,
             verified: 0,
             state: State::Follower,
             leader: None,
@@ -304,12 +338,15 @@ impl Raft {
     /// Takes one input and appends what it causes.
     pub fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
         let before = (self.role(), self.term(), self.leader);
+        self.allowance = commit::SLICE;
+        self.hand_over();
         match input {
             Input::Tick => self.tick(),
             Input::Receive { from, message } => self.receive(from, message),
             Input::Propose { token, command } => self.propose(token, command),
             Input::Read { token } => self.read(token),
             Input::Persisted { sequence } => self.persisted(sequence),
+            Input::Continue => {}
         }
         if before != (self.role(), self.term(), self.leader) {
             self.effects.push(Effect::Changed(self.status()));

@@ -1,4 +1,5 @@
-//! Follows what the leader knows of one peer: `matched` only grows, and `next` is never behind it.
+//! Follows what the leader knows of one peer: `next` is never behind `matched`, and `matched` only
+//! grows while the peer keeps what it acknowledged.
 //!
 //! A peer is *probed*, one message at a time, until a place is found at which the logs agree, and
 //! then *replicated* to with several messages under way. What a message says late or twice falls
@@ -9,6 +10,9 @@ use alloc::collections::VecDeque;
 
 /// The most messages with entries that may be under way to one peer.
 const IN_FLIGHT: usize = 16;
+/// After how many heartbeats entries are taken for lost though the peer answers those: its disk may
+/// be slow.
+const PATIENCE: u32 = 4;
 
 /// How entries are sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,14 +41,31 @@ pub(super) struct Progress {
     round: u64,
     /// Ticks since the peer answered anything in this term.
     silence: u32,
+    /// Whether the peer answered anything since the last heartbeat.
+    answered: bool,
+    /// Heartbeats since entries were last sent or answered.
+    beats: u32,
+    /// The latest round that had begun when `matched` last grew.
+    since: u64,
+    /// Answers to earlier rounds than this may be those of a disk that is gone.
+    trusted: u64,
 }
 
 impl Progress {
     /// A peer of which a new leader knows nothing; it supposes that the logs are equal up to
     /// `last`.
     pub(super) fn new(last: Index) -> Self {
-        let mode = Mode::Probe { sent: false };
-        Self { matched: 0, next: last.saturating_add(1), mode, round: 0, silence: 0 }
+        Self {
+            matched: 0,
+            next: last.saturating_add(1),
+            mode: Mode::Probe { sent: false },
+            round: 0,
+            silence: 0,
+            answered: false,
+            beats: 0,
+            since: 0,
+            trusted: 0,
+        }
     }
 
     /// Up to where the peer durably has the leader's log.
@@ -62,11 +83,12 @@ impl Progress {
         self.round
     }
 
-    /// What a heartbeat speaks of: what is known to agree, or the question that is open.
+    /// What a heartbeat speaks of: what is known to agree, so that the answer waits for no disk; or
+    /// the question that is open, where no entries ask it.
     pub(super) fn anchor(&self) -> Index {
         match self.mode {
-            Mode::Probe { .. } => self.next.saturating_sub(1),
-            Mode::Replicate { .. } => self.matched,
+            Mode::Probe { sent: false } => self.next.saturating_sub(1),
+            Mode::Probe { sent: true } | Mode::Replicate { .. } => self.matched,
         }
     }
 
@@ -81,7 +103,10 @@ impl Progress {
     /// Notes that everything from `next` up to `last` is under way.
     pub(super) fn sent(&mut self, last: Index) {
         match &mut self.mode {
-            Mode::Probe { sent } => *sent = true,
+            Mode::Probe { sent } => {
+                *sent = true;
+                self.beats = 0;
+            }
             Mode::Replicate { in_flight, moving } => {
                 *moving |= in_flight.is_empty();
                 in_flight.push_back(last);
@@ -93,6 +118,7 @@ impl Progress {
     /// Notes that the peer is there and answered a round.
     pub(super) fn heard(&mut self, round: u64) {
         self.silence = 0;
+        self.answered = true;
         self.round = self.round.max(round);
     }
 
@@ -101,6 +127,32 @@ impl Progress {
     pub(super) fn tick(&mut self, limit: u32) -> bool {
         self.silence = self.silence.saturating_add(1);
         self.silence < limit
+    }
+
+    /// Notes the same of an answer that was asked in a round, while `current` is the latest.
+    pub(super) fn agree_in(&mut self, round: u64, current: u64, index: Index) -> bool {
+        let news = round >= self.trusted && self.agree(index);
+        if news {
+            self.since = current;
+        }
+        news
+    }
+
+    /// Whether a peer that lacks the entry `rejected` of a question in this round has lost what it
+    /// had acknowledged: the question was asked when it already had, in this term, in which its log
+    /// only follows the leader's. (An earlier question may have been answered late.)
+    pub(super) fn has_lost(&self, rejected: Index, round: u64) -> bool {
+        rejected <= self.matched && round > self.since
+    }
+
+    /// Begins anew with a peer that has lost entries.
+    ///
+    /// What it once had may have been counted, and what was committed by that stays committed: the
+    /// commit index never falls. From here on it counts for less, and so can commit only less.
+    pub(super) fn begin_anew(&mut self, hint: Index, round: u64) {
+        self.matched = 0;
+        self.trusted = round;
+        self.probe_from(hint);
     }
 
     /// Notes that the logs agree up to `index`; false if that is no news.
@@ -135,14 +187,19 @@ impl Progress {
         }
     }
 
-    /// At a heartbeat: takes what was not answered since the last one for lost.
+    /// At a heartbeat: takes what was not answered since the last one for lost. A peer that answers
+    /// heartbeats is given longer: it may have everything, and wait for its disk.
     pub(super) fn beat(&mut self) {
+        self.beats = self.beats.saturating_add(1);
+        let lost = !core::mem::take(&mut self.answered) || self.beats >= PATIENCE;
         match &mut self.mode {
-            Mode::Probe { sent } => *sent = false,
-            Mode::Replicate { in_flight, moving } if !*moving && !in_flight.is_empty() => {
-                self.probe_from(self.matched);
+            Mode::Probe { sent } => *sent &= !lost,
+            Mode::Replicate { in_flight, moving } if *moving || in_flight.is_empty() => {
+                *moving = false;
+                self.beats = 0;
             }
-            Mode::Replicate { moving, .. } => *moving = false,
+            Mode::Replicate { .. } if lost => self.probe_from(self.matched),
+            Mode::Replicate { .. } => {}
         }
     }
 
@@ -166,7 +223,7 @@ mod tests {
     fn a_probe_is_sent_once_until_it_is_answered_or_a_heartbeat_passes() {
         let mut progress = Progress::new(5);
         progress.sent(6);
-        assert_eq!((progress.is_free(), progress.next(), progress.anchor()), (false, 6, 5));
+        assert_eq!((progress.is_free(), progress.next(), progress.anchor()), (false, 6, 0));
         progress.beat();
         assert!(progress.is_free());
     }
@@ -215,5 +272,37 @@ mod tests {
         assert_eq!(progress.next(), 8);
         progress.beat();
         assert_eq!((progress.next(), progress.is_free()), (6, true));
+    }
+
+    #[test]
+    fn only_a_later_question_can_show_that_entries_are_lost() {
+        let mut progress = Progress::new(5);
+        assert!(progress.agree_in(0, 3, 5));
+        assert!(!progress.has_lost(5, 3) && !progress.has_lost(6, 4) && progress.has_lost(5, 4));
+        progress.begin_anew(2, 4);
+        assert_eq!((progress.matched(), progress.next(), progress.is_free()), (0, 3, true));
+        assert!(!progress.agree_in(3, 4, 5) && progress.agree_in(4, 4, 5));
+    }
+
+    #[test]
+    fn a_peer_that_answers_heartbeats_is_given_longer() {
+        let mut progress = replicating(5);
+        progress.sent(7);
+        let mut beats_until_free = || {
+            (1..).find(|_| {
+                progress.heard(0);
+                progress.beat();
+                progress.next() == 6 && progress.is_free()
+            })
+        };
+        assert_eq!(beats_until_free(), Some(PATIENCE + 1));
+        progress.sent(7);
+        for _ in 1..PATIENCE {
+            progress.heard(0);
+            progress.beat();
+            assert!(!progress.is_free());
+        }
+        progress.beat();
+        assert!(progress.is_free());
     }
 }

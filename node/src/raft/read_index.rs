@@ -60,6 +60,14 @@ impl Rounds {
         opens
     }
 
+    /// Begins a round that serves nobody, unless that of a doubtful answer is over: answers to it
+    /// will be to later questions.
+    pub(super) fn ask_again(&mut self, doubtful: u64) {
+        if self.open.is_none() && doubtful == self.current {
+            self.current += 1;
+        }
+    }
+
     /// Takes out who has waited since before `start`.
     fn expire(&mut self, start: u64) -> Vec<Waiting> {
         let open = self.open.as_mut().map(|(_, readers)| readers);
@@ -185,10 +193,10 @@ impl Raft {
         if let State::Leader(leading) = &mut self.state {
             let late =
                 leading.rounds.expire(start).into_iter().filter_map(|late| late.reader.client());
-            self.effects.extend(late.map(|token| Effect::ReadFailed { token }));
+            self.effects.extend(late.map(|token| Effect::ReadExpired { token }));
         }
         let late = self.forwarded.open.extract_if(.., |_, (_, since)| *since < start);
-        self.effects.extend(late.map(|(_, (token, _))| Effect::ReadFailed { token }));
+        self.effects.extend(late.map(|(_, (token, _))| Effect::ReadExpired { token }));
     }
 
     /// Gives up reads that wait for the word of a leader which is none any more.

@@ -5,12 +5,15 @@
 //! its own disk has them, and counts itself only when it does (thesis §10.2.1).
 
 use super::role::{Leading, State};
-use super::{Bug, Content, Effect, Index, Payload, Position, Raft, ServerId, Token};
+use super::{Bug, Content, Effect, Index, Payload, Position, Raft, ServerId, Token, log};
+
+/// The most bytes that may wait for a majority before a leader takes no more.
+const MOST_UNCOMMITTED: usize = 16 << 20;
 
 impl Raft {
     /// A client's command.
     pub(super) fn propose(&mut self, token: Token, command: alloc::vec::Vec<u8>) {
-        if !matches!(self.state, State::Leader(_)) {
+        if !self.has_room(log::weight(command.len())) {
             return self.effects.push(Effect::Refused { token, leader: self.leader });
         }
         let index = self.append_own(Payload::Command(command));
@@ -25,10 +28,20 @@ impl Raft {
         self.advance_commit();
     }
 
+    /// Whether this server leads and so much more may wait for a majority.
+    fn has_room(&self, weight: usize) -> bool {
+        let State::Leader(leading) = &self.state else { return false };
+        let open = leading.uncommitted;
+        open == 0 || open.saturating_add(weight) <= MOST_UNCOMMITTED
+    }
+
     /// Appends an entry of the leader's own term.
     pub(super) fn append_own(&mut self, payload: Payload) -> Index {
         let entry = self.log.push(self.term(), payload);
         let index = entry.index;
+        if let State::Leader(leading) = &mut self.state {
+            leading.uncommitted += self.log.weight(index, index);
+        }
         self.persist(None, [entry].into());
         index
     }
@@ -48,11 +61,22 @@ impl Raft {
         }
     }
 
-    /// Says to every peer that this server leads, and again what it did not answer.
+    /// Says to every peer that this server leads, and again what is taken for lost.
+    ///
+    /// Entries do not stand in for the heartbeat: their answer waits for the peer's disk, and a
+    /// peer that is alive must not look silent because its disk is slow.
     pub(super) fn beat(&mut self) {
         let State::Leader(leading) = &mut self.state else { return };
         leading.since_heartbeat = 0;
         leading.peers.values_mut().for_each(super::progress::Progress::beat);
+        for peer in self.peer_list() {
+            self.feed(peer);
+            self.heartbeat(peer);
+        }
+    }
+
+    /// Says to every peer that this server leads from now on.
+    pub(super) fn announce(&mut self) {
         for peer in self.peer_list() {
             if !self.feed(peer) {
                 self.heartbeat(peer);
@@ -101,10 +125,10 @@ impl Raft {
     /// Hears that a peer agrees up to `index`.
     pub(super) fn on_matched(&mut self, from: ServerId, index: Index, round: u64) {
         let last = self.log.last().index;
-        let State::Leader(leading) = &mut self.state else { return };
-        let Some(progress) = leading.peers.get_mut(&from) else { return };
+        let State::Leader(Leading { peers, rounds, .. }) = &mut self.state else { return };
+        let Some(progress) = peers.get_mut(&from) else { return };
         progress.heard(round);
-        if progress.agree(index.min(last)) {
+        if progress.agree_in(round, rounds.current(), index.min(last)) {
             self.advance_commit();
         }
         self.confirm_round();
@@ -120,10 +144,18 @@ impl Raft {
         round: u64,
     ) {
         let hint = self.log.last_that_could_match(hint);
-        let State::Leader(leading) = &mut self.state else { return };
-        let Some(progress) = leading.peers.get_mut(&from) else { return };
+        let State::Leader(Leading { peers, rounds, .. }) = &mut self.state else { return };
+        let Some(progress) = peers.get_mut(&from) else { return };
         progress.heard(round);
-        progress.disagree(rejected, hint.index);
+        let acknowledged = progress.matched();
+        if progress.has_lost(rejected, round) {
+            progress.begin_anew(hint.index, round);
+            self.effects.push(Effect::LostEntries { peer: from, acknowledged, rejected });
+        } else if rejected <= acknowledged {
+            rounds.ask_again(round);
+        } else {
+            progress.disagree(rejected, hint.index);
+        }
         self.confirm_round();
         self.feed(from);
     }

@@ -35,6 +35,8 @@ pub(super) struct Leading {
     pub(super) rounds: Rounds,
     /// Ticks since the last heartbeat.
     pub(super) since_heartbeat: u32,
+    /// How many bytes of entries are not committed yet.
+    pub(super) uncommitted: usize,
 }
 
 impl Raft {
@@ -123,12 +125,15 @@ impl Raft {
         let peers = self.peers().map(|peer| (peer, Progress::new(last))).collect();
         let rounds = Rounds::default();
         let proposals = BTreeMap::new();
-        self.state = State::Leader(Leading { peers, proposals, rounds, since_heartbeat: 0 });
+        let uncommitted = self.log.weight(self.commit_index.saturating_add(1), last);
+        let since_heartbeat = 0;
+        self.state =
+            State::Leader(Leading { peers, proposals, rounds, since_heartbeat, uncommitted });
         self.leader = Some(self.config.id);
         if !self.config.has(super::Bug::CommitOldTerm) {
             self.append_own(Payload::Noop);
         }
-        self.beat();
+        self.announce();
         self.advance_commit();
     }
 }

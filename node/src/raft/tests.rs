@@ -217,3 +217,85 @@ fn a_leader_gives_up_its_clients_where_it_steps_down() {
     let given_up = [Effect::Lost { token: 1 }, Effect::ReadFailed { token: 2 }];
     assert!(effects.starts_with(&given_up), "{effects:?}");
 }
+
+#[test]
+fn a_committed_entry_is_not_overwritten_but_where_a_bug_is_to_show() {
+    let overwrite = |unsafe_bugs: Vec<Bug>| {
+        let mut raft = server(2, &[1, 1]);
+        raft.config.unsafe_bugs = unsafe_bugs;
+        answers(&mut raft, 2, 2, heartbeat(1, 2, 2));
+        let entries = vec![Entry { term: 3, index: 2, payload: Payload::Noop }];
+        let previous = Position { term: 1, index: 1 };
+        let content = Content::Append { previous, entries, commit: 2, round: 0 };
+        let effects =
+            step(&mut raft, Input::Receive { from: 3, message: Message { term: 3, content } });
+        (effects, raft.log().last().map(|entry| entry.term))
+    };
+    let (effects, last) = overwrite(vec![]);
+    let (committed, new) = (Position { term: 1, index: 2 }, Position { term: 3, index: 2 });
+    assert!(effects.contains(&Effect::Fatal { committed, new }), "{effects:?}");
+    assert!(!effects.iter().any(|effect| matches!(
+        effect,
+        Effect::Persist(Persist { hard_state: None, .. })
+            | Effect::Send { message: Message { content: Content::Matched { .. }, .. }, .. }
+    )));
+    assert_eq!((last, overwrite(vec![Bug::NoFsync]).1), (Some(1), Some(3)));
+}
+
+#[test]
+fn a_long_log_is_handed_over_in_slices_and_every_input_brings_one() {
+    let mut raft = server(2, &[1; 2500]);
+    let sizes = |effects: Vec<Effect>| -> Vec<usize> {
+        let commits = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Commit { entries } => Some(entries.len()),
+            _ => None,
+        });
+        commits.collect()
+    };
+    let message = Message { term: 2, content: heartbeat(1, 2500, 2500) };
+    assert_eq!(sizes(step(&mut raft, Input::Receive { from: 2, message })), [1024]);
+    assert_eq!((raft.status().commit_index, raft.has_more()), (2500, true));
+    assert_eq!(sizes(step(&mut raft, Input::Tick)), [1024]);
+    assert_eq!(sizes(step(&mut raft, Input::Continue)), [452]);
+    assert!(!raft.has_more() && sizes(step(&mut raft, Input::Continue)).is_empty());
+}
+
+#[test]
+fn a_leader_takes_no_more_than_may_wait_for_a_majority() {
+    let mut raft = server(1, &[]);
+    raft.config.voters = vec![1];
+    (0..30).for_each(|_| drop(step(&mut raft, Input::Tick)));
+    sync(&mut raft);
+    let refused = |raft: &mut Raft, token| {
+        let effects = step(raft, Input::Propose { token, command: vec![0; 1 << 20] });
+        effects.contains(&Effect::Refused { token, leader: Some(1) })
+    };
+    assert_eq!((1..).find(|token| refused(&mut raft, *token)), Some(16));
+    sync(&mut raft);
+    assert!(!refused(&mut raft, 17));
+}
+
+#[test]
+fn acknowledgements_come_with_their_slice() {
+    let mut raft = server(1, &[]);
+    raft.config.voters = vec![1];
+    (0..30).for_each(|_| drop(step(&mut raft, Input::Tick)));
+    sync(&mut raft);
+    assert_eq!(raft.role(), Role::Leader);
+    (1..=1500).for_each(|token| drop(step(&mut raft, Input::Propose { token, command: vec![] })));
+    for slice in [sync(&mut raft), step(&mut raft, Input::Continue)] {
+        let ([Effect::Commit { entries }, answers @ ..], false) =
+            (slice.as_slice(), slice.is_empty())
+        else {
+            panic!("{slice:?}")
+        };
+        let handed_over = entries.iter().filter(|entry| entry.payload != Payload::Noop);
+        let handed_over: Vec<_> = handed_over.map(|entry| entry.index).collect();
+        let acknowledged = answers.iter().filter_map(|effect| match effect {
+            Effect::Acknowledge { index, .. } => Some(*index),
+            _ => None,
+        });
+        assert_eq!(acknowledged.collect::<Vec<_>>(), handed_over);
+    }
+    assert!(!raft.has_more());
+}

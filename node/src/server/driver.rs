@@ -2,42 +2,54 @@
 //! [`crate::raft`].
 //!
 //! One task owns the brain, the store and everything that waits; whatever happens elsewhere (a
-//! client asks, a peer speaks, the disk is done) reaches it as an [`Event`]. It never waits for
-//! anything but the next event or tick.
+//! client asks, a peer speaks, the disk is done) reaches it through its [`Inbox`]. It never waits
+//! for anything but the next of these or a tick, and takes clients last.
 
 use super::log::Log;
 use super::members::Members;
-use super::request::{Ask, Finding, Reason, Reply, Request, Stage, Waiting, Writer};
+use super::request::{
+    Ask, Finding, LONGEST_TIMEOUT, Reason, Reply, Request, Stage, Waiting, Writer,
+};
 use super::transport::{Answer, Frame, Link};
 use super::view::View;
 use crate::kv::{Command, Outcome, Store};
-use crate::raft::{Effect, Entry, Index, Input, Message, Payload, Persist, Raft};
+use crate::raft::{Effect, Entry, Index, Input, Message, Payload, Persist, Position, Raft};
 use crate::raft::{ServerId, Status, Token};
 use crate::wire::Origin;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::task::yield_now;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+#[cfg(test)]
+mod tests;
 
 /// One tick of the brain's clock.
 pub(super) const TICK: Duration = Duration::from_millis(10);
-const MOST_WAITING: usize = 8192;
+/// How many peers' events one turn handles.
 const MOST_EVENTS: usize = 256;
-/// How many outcomes of applied commands are kept for acknowledgements to come.
-const OUTCOMES: usize = 4096;
+/// How many more clients one turn serves.
+const MOST_CLIENTS: usize = 16;
 
-/// Something that happened.
+/// Something that happened between this replica and a peer.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// A client asks.
-    Ask(Ask),
-    /// A peer sent something.
+    /// The peer sent something.
     Frame { from: ServerId, frame: Frame },
-    /// The connection to a peer stands, or broke, and why.
+    /// The connection to the peer stands, or broke, and why.
     Link { peer: ServerId, broken: Option<String> },
+}
+
+/// What the driver waits for, each in a queue of its own: clients cannot keep the disk's word, the
+/// clock or the peers from being heard.
+#[derive(Debug)]
+pub(super) struct Inbox {
     /// Everything up to this `Persist` is durable, or cannot be made so.
-    Persisted(Result<u64, String>),
+    pub(super) disk: mpsc::Receiver<Result<u64, String>>,
+    pub(super) peers: mpsc::Receiver<Event>,
+    pub(super) clients: mpsc::Receiver<Ask>,
 }
 
 /// What the driver is made of.
@@ -57,9 +69,12 @@ pub(super) struct Driver {
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     waiting: Waiting,
+    /// What the commands applied in the current step returned, for its acknowledgements.
     outcomes: BTreeMap<Index, Outcome>,
     durable: u64,
     held: BTreeMap<u64, Vec<(ServerId, Message)>>,
+    /// Why this replica cannot go on.
+    failure: Option<String>,
 }
 
 impl Memory {
@@ -70,24 +85,37 @@ impl Memory {
 }
 
 impl Driver {
-    /// Runs until the disk fails, and says how.
-    pub(super) async fn run(mut self, mut events: mpsc::Receiver<Event>) -> String {
+    /// Runs until this replica cannot go on, and says why.
+    pub(super) async fn run(mut self, mut inbox: Inbox) -> String {
         let mut ticks = interval(TICK);
         // After a pause one tick is enough: a burst of them would look like the passing of time.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut batch = Vec::new();
         loop {
-            tokio::select! {
-                _ = ticks.tick() => self.tick(),
-                _ = events.recv_many(&mut batch, MOST_EVENTS) => {
-                    for event in batch.drain(..) {
-                        if let Err(failure) = self.handle(event) {
-                            return failure;
-                        }
-                    }
-                }
+            self.turn(&mut inbox, &mut ticks).await;
+            if let Some(failure) = self.memory.failure {
+                return failure;
             }
             self.view.publish(self.raft.status(), self.store.applied());
+        }
+    }
+
+    /// Waits for something to happen and does what follows, most urgent first; then serves a few
+    /// clients, so that those come to their turn, too.
+    async fn turn(&mut self, inbox: &mut Inbox, ticks: &mut Interval) {
+        let mut events = Vec::new();
+        tokio::select! {
+            biased;
+            Some(result) = inbox.disk.recv() => self.written(result),
+            _ = ticks.tick() => self.tick(),
+            _ = inbox.peers.recv_many(&mut events, MOST_EVENTS) => {
+                events.into_iter().for_each(|event| self.handle(event));
+            }
+            Some(ask) = inbox.clients.recv() => self.ask(ask),
+            () = yield_now(), if self.raft.has_more() => self.step(Input::Continue),
+        }
+        for _ in 0..MOST_CLIENTS {
+            let Ok(ask) = inbox.clients.try_recv() else { return };
+            self.ask(ask);
         }
     }
 
@@ -96,28 +124,31 @@ impl Driver {
         self.step(Input::Tick);
     }
 
-    fn handle(&mut self, event: Event) -> Result<(), String> {
+    fn handle(&mut self, event: Event) {
         match event {
-            Event::Ask(ask) => self.ask(ask),
             Event::Frame { from, frame } => self.receive(from, frame),
             Event::Link { peer, broken } => self.link_changed(peer, broken.as_deref()),
-            Event::Persisted(result) => self.persisted(result?),
         }
-        Ok(())
     }
 
     fn step(&mut self, input: Input) {
         let mut effects = Vec::new();
-        self.raft.step(input, &mut effects);
+        if self.memory.failure.is_none() {
+            self.raft.step(input, &mut effects);
+        }
         for effect in effects {
             self.carry_out(effect);
+            if self.memory.failure.is_some() {
+                return;
+            }
         }
+        // Acknowledgements come in the step that commits: nobody will ask for these any more.
+        self.memory.outcomes.clear();
     }
 
     fn carry_out(&mut self, effect: Effect) {
         match effect {
-            // The thread is gone only after it has reported a failure, which ends this task.
-            Effect::Persist(persist) => drop(self.disk.send(persist)),
+            Effect::Persist(persist) => self.write(persist),
             Effect::Send { to, message, after } if after <= self.memory.durable => {
                 self.send(to, Frame::Raft(message));
             }
@@ -129,8 +160,30 @@ impl Driver {
             Effect::Refused { token, leader } => self.refused(token, leader),
             Effect::Lost { token } => self.finish_write(token, Answer::Lost),
             Effect::ReadReady { token, index } => self.read_ready(token, index),
-            Effect::ReadFailed { token } => self.read_failed(token),
+            Effect::ReadFailed { token } => self.read_failed(token, Reason::NoLeader),
+            Effect::ReadExpired { token } => self.read_failed(token, Reason::NoQuorum),
+            Effect::Fatal { committed, new } => self.fail(contradiction(committed, new)),
+            Effect::LostEntries { peer, acknowledged, rejected } => {
+                let name = self.members.name(peer);
+                self.log.line(format_args!(
+                    "{name} lost entries it had acknowledged: it had {acknowledged} and lacks \
+                     {rejected}; it gets them again, but what it promised besides is not safe"
+                ));
+            }
             Effect::Changed(status) => self.changed(&status),
+        }
+    }
+
+    /// Ends this replica after what it is doing.
+    fn fail(&mut self, why: String) {
+        self.memory.failure.get_or_insert(why);
+    }
+
+    /// Hands a write to the storage thread. Where that has gone, nothing becomes durable any more:
+    /// its own report of why may still be on its way.
+    fn write(&mut self, persist: Persist) {
+        if self.disk.send(persist).is_err() {
+            self.fail("the storage thread has stopped, so nothing can be made durable".to_owned());
         }
     }
 
@@ -149,7 +202,10 @@ impl Driver {
     // ---- what happened ----
 
     fn ask(&mut self, Ask { request, deadline, reply }: Ask) {
-        if self.memory.waiting.len() >= MOST_WAITING {
+        if reply.is_closed() || deadline <= Instant::now() {
+            return; // Whoever asked has been answered.
+        }
+        if !self.memory.waiting.has_room(request.size()) {
             self.answer(reply, Finding::Failed(Reason::Overloaded));
             return;
         }
@@ -180,14 +236,28 @@ impl Driver {
         match frame {
             Frame::Raft(message) => self.step(Input::Receive { from, message }),
             Frame::Forward { request, timeout_ms, command } => {
-                let writer = Writer::Peer { peer: from, request };
-                let token = self.memory.waiting.name();
-                let deadline = Instant::now() + Duration::from_millis(timeout_ms);
-                self.propose(token, command, writer, deadline);
+                let patience = Duration::from_millis(timeout_ms).min(LONGEST_TIMEOUT);
+                self.take_over((from, request), command, patience);
             }
             Frame::Forwarded { request, answer } => self.forwarded(from, request, answer),
             Frame::Hello { .. } => {}
         }
+    }
+
+    /// Proposes a peer's write, under the rule that holds for this replica's own clients.
+    fn take_over(
+        &mut self,
+        (peer, request): (ServerId, u64),
+        command: Vec<u8>,
+        patience: Duration,
+    ) {
+        if patience.is_zero() || !self.memory.waiting.has_room(command.len()) {
+            self.send(peer, Frame::Forwarded { request, answer: Answer::Refused });
+            return;
+        }
+        let token = self.memory.waiting.name();
+        let writer = Writer::Peer { peer, request };
+        self.propose(token, command, writer, Instant::now() + patience);
     }
 
     fn forwarded(&mut self, from: ServerId, token: Token, answer: Answer) {
@@ -217,6 +287,13 @@ impl Driver {
         }
     }
 
+    fn written(&mut self, result: Result<u64, String>) {
+        match result {
+            Ok(sequence) => self.persisted(sequence),
+            Err(failure) => self.fail(failure),
+        }
+    }
+
     fn persisted(&mut self, sequence: u64) {
         self.memory.durable = sequence;
         let later = self.memory.held.split_off(&(sequence + 1));
@@ -242,9 +319,6 @@ impl Driver {
                 }
                 None => self.store.skip(index),
             }
-        }
-        while self.memory.outcomes.len() > OUTCOMES {
-            self.memory.outcomes.pop_first();
         }
         self.serve_reads();
     }
@@ -290,10 +364,16 @@ impl Driver {
         }
     }
 
-    /// Hands a client's write to the leader, once; a peer's write goes back.
+    /// Hands a client's write to the leader, once; a peer's write goes back. A leader refuses only
+    /// when too much waits to be committed.
     fn refused(&mut self, token: Token, leader: Option<ServerId>) {
         let Some((stage, deadline)) = self.memory.waiting.leave(token) else { return };
         match (stage, leader) {
+            (Stage::Proposed { writer: Writer::Client(reply), .. }, Some(to))
+                if to == self.members.me() =>
+            {
+                self.answer(reply, Finding::Failed(Reason::Overloaded));
+            }
             (Stage::Proposed { command, writer: Writer::Client(reply) }, Some(to)) => {
                 let left = deadline.saturating_duration_since(Instant::now());
                 let timeout_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
@@ -319,10 +399,10 @@ impl Driver {
         }
     }
 
-    fn read_failed(&mut self, token: Token) {
+    fn read_failed(&mut self, token: Token, reason: Reason) {
         let failed = self.memory.waiting.leave(token);
         if let Some((Stage::Confirming { reply, .. }, _)) = failed {
-            self.answer(reply, Finding::Failed(Reason::NoLeader));
+            self.answer(reply, Finding::Failed(reason));
         }
     }
 
@@ -336,6 +416,15 @@ impl Driver {
             None => self.log.line(format_args!("term={term} became {role}")),
         }
     }
+}
+
+fn contradiction(committed: Position, new: Position) -> String {
+    let Position { term, index } = committed;
+    let other = new.term;
+    format!(
+        "entry {index} is committed here with term {term}, but the leader replaces it by one of \
+         term {other}: some replica has lost what it acknowledged, and going on would spread that"
+    )
 }
 
 /// What a client of this replica is told.

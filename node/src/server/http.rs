@@ -4,8 +4,7 @@
 //! The deadline is kept here, so it holds even when the driver is busy; what the driver finds later
 //! is dropped.
 
-use super::driver::Event;
-use super::request::{Ask, Finding, Reason, Request};
+use super::request::{Ask, Finding, LONGEST_TIMEOUT, Reason, Request};
 use super::view::View;
 use crate::kv::Command;
 use crate::wire::{CasRequest, Consistency, Failure, Mismatch, Origin, PutRequest};
@@ -25,15 +24,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout_at;
 
-/// The longest that a client may ask to wait.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// The largest body; one entry of the log is about as large.
 const LARGEST_BODY: usize = 1 << 20;
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
 pub(super) struct Api {
-    pub(super) events: mpsc::Sender<Event>,
+    pub(super) driver: mpsc::Sender<Ask>,
     pub(super) view: View,
     /// How long a request may take that does not say.
     pub(super) timeout: Duration,
@@ -140,9 +137,9 @@ impl Api {
         let patience = timeout_ms.map_or(self.timeout, Duration::from_millis);
         let deadline = Instant::now() + patience.min(LONGEST_TIMEOUT);
         let (reply, answer) = oneshot::channel();
-        let ask = Event::Ask(Ask { request, deadline, reply });
+        let ask = Ask { request, deadline, reply };
         let answered = timeout_at(deadline.into(), async {
-            self.events.send(ask).await.ok()?;
+            self.driver.send(ask).await.ok()?;
             answer.await.ok()
         });
         match answered.await.ok().flatten() {
@@ -180,7 +177,7 @@ fn respond(finding: Finding, origin: Origin) -> Response {
 
 fn code(reason: Reason) -> StatusCode {
     match reason {
-        Reason::ForwardRefused | Reason::NoLeader | Reason::Overloaded => {
+        Reason::ForwardRefused | Reason::NoLeader | Reason::NoQuorum | Reason::Overloaded => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         Reason::ForwardLost

@@ -23,7 +23,7 @@ mod view;
 use crate::kv::Store;
 use crate::raft::{Bug, Config, Raft};
 use args::{Order, Settings};
-use driver::{Driver, Event, Memory, TICK};
+use driver::{Driver, Event, Inbox, Memory, TICK};
 use http::Api;
 use log::Log;
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ use transport::Link;
 /// A replica that could not run, or could not go on.
 const FAILED: u8 = 1;
 const BAD_ARGUMENTS: u8 = 254;
-/// How many events may wait for the driver.
+/// How many events of one kind may wait for the driver.
 const EVENTS: usize = 4096;
 
 /// Runs a replica until it is told to stop, from a command line whose first word is how the command
@@ -95,13 +95,16 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
     let (storage, stored) = Storage::open(&settings.data, &owner, sync, log)
         .map_err(|unusable| unusable.to_string())?;
 
-    let (events, inbox) = mpsc::channel(EVENTS);
+    let (events, peer_events) = mpsc::channel(EVENTS);
+    let (asks, clients_asks) = mpsc::channel(EVENTS);
+    let (reports, disk_reports) = mpsc::channel(EVENTS);
+    let inbox = Inbox { disk: disk_reports, peers: peer_events, clients: clients_asks };
     let links = links(&settings);
     let start = storage.end();
     let raft = Raft::new(config(&settings, start), stored);
     let members = settings.members.clone();
     let view = view::View::new(members.clone(), settings.bugs, links.clone(), raft.status());
-    let (disk, thread) = storage::spawn(storage, events.clone());
+    let (disk, thread) = storage::spawn(storage, reports);
     let driver = Driver {
         raft,
         store: Store::default(),
@@ -115,7 +118,7 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
     tokio::spawn(transport::listen(peers, members.clone(), events.clone(), log.clone()));
     connect(&links, &Arc::new(transport::hello(&members)), &events);
     let timeout = Duration::from_millis(settings.request_timeout_ms);
-    let router = http::router(Api { events, view, timeout });
+    let router = http::router(Api { driver: asks, view, timeout });
     log.line(format_args!("serves clients at {}", settings.listen_client));
     let stopped = tokio::select! {
         failure = driver.run(inbox) => Err(failure),

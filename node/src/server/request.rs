@@ -8,8 +8,15 @@ use crate::kv::Command;
 use crate::raft::{Index, ServerId, Token};
 use crate::wire::Origin;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+
+/// The longest that a request may wait.
+pub(super) const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// The most requests that wait at once.
+const MOST_WAITING: usize = 8192;
+/// The most bytes that they hold together.
+const MOST_BYTES: usize = 64 << 20;
 
 /// What a client wants.
 #[derive(Debug)]
@@ -20,6 +27,20 @@ pub(super) enum Request {
     Read { key: String, after: Index },
     /// Read a key at whatever value it has here, when the log is applied up to `after`.
     ReadStale { key: String, after: Index },
+}
+
+impl Request {
+    /// How many bytes it holds while it waits, more or less.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Write(Command::Put { key, value }) => key.len() + value.len(),
+            Self::Write(Command::Delete { key }) => key.len(),
+            Self::Write(Command::Cas { key, old, new }) => {
+                key.len() + old.as_ref().map_or(0, String::len) + new.len()
+            }
+            Self::Read { key, .. } | Self::ReadStale { key, .. } => key.len(),
+        }
+    }
 }
 
 /// A client's request on its way to the driver.
@@ -57,6 +78,8 @@ pub(super) enum Reason {
     LeadershipLost,
     /// Nobody is known to lead.
     NoLeader,
+    /// Somebody leads, but no majority has confirmed it to a read in time.
+    NoQuorum,
     /// Too many requests wait already.
     Overloaded,
     /// The deadline has passed for a read.
@@ -83,6 +106,11 @@ impl Reason {
                 "the leader was replaced while it had the write; it may or may not happen",
             ),
             Self::NoLeader => ("no-leader", true, "no leader can be reached now; try again"),
+            Self::NoQuorum => (
+                "no-quorum",
+                true,
+                "the leader got no majority's word in time for the read; try again",
+            ),
             Self::Overloaded => {
                 ("overloaded", true, "too many requests are waiting here; try again later")
             }
@@ -118,9 +146,22 @@ pub(super) enum Stage {
     Applying { key: String, reply: Reply },
 }
 
+impl Stage {
+    /// How many bytes it holds, more or less.
+    fn size(&self) -> usize {
+        match self {
+            Self::Proposed { command, .. } => command.len(),
+            Self::Forwarded { .. } => 0,
+            Self::Confirming { key, .. } | Self::Applying { key, .. } => key.len(),
+        }
+    }
+}
+
 /// All requests that wait.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
+    /// How many bytes they hold.
+    bytes: usize,
     next: Token,
     stages: BTreeMap<Token, (Stage, Instant)>,
     applying: BTreeSet<(Index, Token)>,
@@ -132,9 +173,9 @@ impl Waiting {
         Self { next: start << 32, ..Self::default() }
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.stages.len()
+    /// Whether one more of that size may wait: the rule for clients of this replica and of others.
+    pub(super) fn has_room(&self, size: usize) -> bool {
+        self.stages.len() < MOST_WAITING && self.bytes.saturating_add(size) <= MOST_BYTES
     }
 
     /// A name that no request had before.
@@ -145,6 +186,7 @@ impl Waiting {
 
     /// Lets a request wait until its deadline.
     pub(super) fn enter(&mut self, token: Token, stage: Stage, deadline: Instant) {
+        self.bytes += stage.size();
         self.stages.insert(token, (stage, deadline));
     }
 
@@ -162,7 +204,9 @@ impl Waiting {
 
     /// Takes a request out, if it still waits.
     pub(super) fn leave(&mut self, token: Token) -> Option<(Stage, Instant)> {
-        self.stages.remove(&token)
+        let left = self.stages.remove(&token)?;
+        self.bytes -= left.0.size();
+        Some(left)
     }
 
     /// Takes out a read that may be served now.
@@ -189,7 +233,9 @@ impl Waiting {
 
     /// Forgets the requests whose deadline has passed: whoever asked has been answered by then.
     pub(super) fn forget_late(&mut self, now: Instant) {
-        self.stages.retain(|_, (_, deadline)| *deadline > now);
+        for (_, (stage, _)) in self.stages.extract_if(.., |_, (_, deadline)| *deadline <= now) {
+            self.bytes -= stage.size();
+        }
         self.applying.retain(|(_, token)| self.stages.contains_key(token));
     }
 }
@@ -197,13 +243,17 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn only_what_cannot_have_happened_is_definite() {
         let indefinite = [Reason::ForwardLost, Reason::LeadershipLost, Reason::WriteTimeout];
-        let definite =
-            [Reason::ForwardRefused, Reason::NoLeader, Reason::Overloaded, Reason::ReadTimeout];
+        let definite = [
+            Reason::ForwardRefused,
+            Reason::NoLeader,
+            Reason::NoQuorum,
+            Reason::Overloaded,
+            Reason::ReadTimeout,
+        ];
         assert!(indefinite.iter().all(|reason| !reason.describe().1));
         assert!(definite.iter().all(|reason| reason.describe().1));
     }
@@ -229,7 +279,8 @@ mod tests {
         assert_eq!((next(0), next(1), next(1)), (None, Some("a".to_owned()), None));
         waiting.forget_late(now);
         assert_eq!(waiting.leave_applied(9).map(|(key, _)| key), Some("b".to_owned()));
-        assert!(waiting.leave_applied(9).is_none() && waiting.len() == 0);
+        assert!(waiting.leave_applied(9).is_none() && waiting.stages.is_empty());
+        assert_eq!(waiting.bytes, 0);
     }
 
     #[test]
@@ -241,6 +292,27 @@ mod tests {
             let reply = oneshot::channel().0;
             waiting.enter(token, Stage::Forwarded { to, reply }, deadline);
         }
-        assert_eq!((waiting.leave_forwarded(1).len(), waiting.len()), (2, 1));
+        assert_eq!((waiting.leave_forwarded(1).len(), waiting.stages.len()), (2, 1));
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_and_for_so_much() {
+        let now = Instant::now();
+        let mut waiting = Waiting::default();
+        let writer = || Writer::Peer { peer: 2, request: 1 };
+        for size in [MOST_BYTES - 1, 0] {
+            let token = waiting.name();
+            let stage = Stage::Proposed { command: vec![0; size], writer: writer() };
+            waiting.enter(token, stage, now);
+        }
+        assert!(waiting.has_room(1) && !waiting.has_room(2));
+        waiting.forget_late(now);
+        assert!(waiting.has_room(MOST_BYTES));
+        for _ in 0..MOST_WAITING {
+            assert!(waiting.has_room(1));
+            let token = waiting.name();
+            waiting.enter(token, Stage::Proposed { command: vec![], writer: writer() }, now);
+        }
+        assert!(!waiting.has_room(0));
     }
 }

@@ -5,7 +5,6 @@
 //! commit). A write or sync that fails ends the replica: what is on the disk is then unknown, and
 //! trying again would lie.
 
-use super::driver::Event;
 use super::log::Log;
 use crate::raft::{Persist, Stored};
 use crate::wal::{self, Record, Refusal, SEGMENT_HEADER, Segment};
@@ -71,7 +70,7 @@ impl Storage {
         log: &Log,
     ) -> Result<(Self, Stored), Unusable> {
         let began = Instant::now();
-        create_directory(directory).map_err(|e| Unusable::cannot("create", directory, &e))?;
+        fs::create_dir_all(directory).map_err(|e| Unusable::cannot("create", directory, &e))?;
         let lock = lock(directory)?;
         let segments = read_segments(directory)?;
         check_owner(directory, owner, segments.is_empty())?;
@@ -127,7 +126,7 @@ impl Storage {
 /// Runs the storage in a thread of its own, which ends when the sender is dropped.
 pub(super) fn spawn(
     mut storage: Storage,
-    events: mpsc::Sender<Event>,
+    reports: mpsc::Sender<Result<u64, String>>,
 ) -> (mpsc::UnboundedSender<Persist>, thread::JoinHandle<()>) {
     let (sender, mut queue) = mpsc::unbounded_channel();
     let thread = thread::spawn(move || {
@@ -140,8 +139,7 @@ pub(super) fn spawn(
                 format!("cannot write {} at byte {}: {error}", path.display(), storage.end)
             });
             let failed = result.is_err();
-            if events.blocking_send(Event::Persisted(result.map(|()| sequence))).is_err() || failed
-            {
+            if reports.blocking_send(result.map(|()| sequence)).is_err() || failed {
                 return;
             }
         }
@@ -153,14 +151,24 @@ fn segment_path(directory: &Path, base: u64) -> PathBuf {
     directory.join(format!("{base:020}.wal"))
 }
 
-/// Makes the directory, so that its name is durable, too.
-fn create_directory(directory: &Path) -> io::Result<()> {
-    if directory.is_dir() {
-        return Ok(());
+/// Makes the names of a directory and of its ancestors durable, whoever made them: an earlier start
+/// may have died before it did.
+///
+/// Those that this process must not read it cannot have made.
+fn sync_names(directory: &Path) -> io::Result<()> {
+    let directory = directory.canonicalize()?;
+    for place in directory.ancestors() {
+        match sync_directory(place) {
+            Err(error) if place != directory && is_foreign(&error) => {}
+            result => result?,
+        }
     }
-    fs::create_dir_all(directory)?;
-    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
-    sync_directory(parent.unwrap_or(Path::new(".")))
+    Ok(())
+}
+
+fn is_foreign(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported)
 }
 
 /// Keeps every other process out of the directory.
@@ -199,8 +207,10 @@ fn check_owner(directory: &Path, owner: &str, empty: bool) -> Result<(), Unusabl
     }
 }
 
-/// Makes the first segment before it signs the directory: a signature promises that there is a log.
+/// Makes the first segment before it signs the directory: a signature promises that there is a log,
+/// and that it can be found.
 fn create_first(directory: &Path, owner: &str, empty: bool) -> io::Result<()> {
+    sync_names(directory)?;
     if empty {
         create_segment(directory, 0)?;
     }

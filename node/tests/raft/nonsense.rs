@@ -51,6 +51,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => number().prop_map(|token| Input::Propose { token, command: Vec::new() }),
         1 => number().prop_map(|token| Input::Read { token }),
         2 => number().prop_map(|sequence| Input::Persisted { sequence }),
+        1 => Just(Input::Continue),
     ]
 }
 

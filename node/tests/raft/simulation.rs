@@ -46,6 +46,10 @@ struct Simulation {
     /// How many crashes and cuts of a hundred that could be are.
     unrest: usize,
     writes: u32,
+    /// Whether no bug is on.
+    honest: bool,
+    /// What a server said of another that is true only where something was lost.
+    accusation: Option<String>,
 }
 
 impl Simulation {
@@ -56,7 +60,8 @@ impl Simulation {
         let unrest = [0, 5, 20, 60][dice.below(4)];
         let cluster = Cluster::new(count, seed, bugs);
         let (network, cut) = (Vec::new(), BTreeSet::new());
-        Self { cluster, dice, network, cut, loss, unrest, writes: 0 }
+        let (writes, honest, accusation) = (0, bugs.is_empty(), None);
+        Self { cluster, dice, network, cut, loss, unrest, writes, honest, accusation }
     }
 
     /// Goes wild, heals, and settles; the first broken promise, if any.
@@ -72,7 +77,8 @@ impl Simulation {
     }
 
     fn check(&self) -> Result<(), String> {
-        self.cluster.harm().map_or(Ok(()), |harm| Err(harm.to_owned()))
+        let harm = self.cluster.harm().or(self.accusation.as_deref());
+        harm.map_or(Ok(()), |harm| Err(harm.to_owned()))
     }
 
     fn random_step(&mut self) {
@@ -139,8 +145,14 @@ impl Simulation {
 
     fn post(&mut self, from: ServerId, effects: Vec<Effect>) {
         for effect in effects {
-            if let Effect::Send { to, message, .. } = effect {
-                self.network.push(Packet { from, to, message });
+            match effect {
+                Effect::Send { to, message, .. } => {
+                    self.network.push(Packet { from, to, message });
+                }
+                Effect::Fatal { .. } | Effect::LostEntries { .. } if self.honest => {
+                    self.accusation = Some(format!("{from} accuses a sound server: {effect:?}"));
+                }
+                _ => {}
             }
         }
     }

@@ -14,6 +14,7 @@
 //! > drop 1 2              what server 1 sent to server 2 is lost
 //! > persist 1 [N]         server 1's waiting writes become durable, or the oldest N of them
 //! > crash 1 [N]           server 1 stops; only the oldest N of its waiting writes survive
+//! > wipe 1                server 1 stops and its disk is emptied
 //! > restart 1             server 1 starts from its disk
 //! > propose 1 x           a client writes x at server 1
 //! > read 1                a client reads at server 1
@@ -87,6 +88,7 @@ impl Stage {
             "drop" => drop(self.links.remove(&(id, limit(2) as ServerId))),
             "persist" => self.persist(id, limit(2)),
             "crash" => self.cluster.crash(id, number(2).unwrap_or(0) as usize),
+            "wipe" => self.cluster.wipe(id),
             "restart" => self.cluster.restart(id),
             "propose" => self.propose(id, words[2]),
             "read" => self.read(id),
@@ -248,6 +250,14 @@ impl Stage {
                 return None;
             }
             Effect::ReadFailed { token } => format!("fails {}", name(token)),
+            Effect::ReadExpired { token } => format!("gives up {}", name(token)),
+            Effect::LostEntries { peer, acknowledged, rejected } => {
+                format!("sees that {peer} had {acknowledged} and has lost {rejected}")
+            }
+            Effect::Fatal { committed, new } => {
+                let [kept, lost] = [committed, new].map(|at| format!("{}.{}", at.term, at.index));
+                format!("breaks off: {kept} is committed, and the leader has {lost}")
+            }
             Effect::Changed(status) => {
                 let leader = status.leader.map_or(String::new(), |id| format!(" under {id}"));
                 format!("is {:?} in term {}{leader}", status.role, status.term)

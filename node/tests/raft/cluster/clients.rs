@@ -75,9 +75,9 @@ impl Clients {
                 self.acknowledged.push((*token, *index));
                 self.close(server, *token, Answer::Ok(*index))
             }
-            Effect::Refused { token, .. } | Effect::ReadFailed { token } => {
-                self.close(server, *token, Answer::Failed)
-            }
+            Effect::Refused { token, .. }
+            | Effect::ReadFailed { token }
+            | Effect::ReadExpired { token } => self.close(server, *token, Answer::Failed),
             Effect::Lost { token } => self.close(server, *token, Answer::Unknown),
             Effect::ReadReady { token, index } => {
                 self.close(server, *token, Answer::Ok(*index))?;

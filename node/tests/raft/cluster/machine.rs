@@ -72,6 +72,12 @@ impl Machine {
         self.raft = None;
     }
 
+    /// Stops, and nothing is left on the disk.
+    pub(crate) fn wipe(&mut self) {
+        self.crash(0);
+        self.stored = Stored::default();
+    }
+
     /// Starts from the disk.
     pub(crate) fn restart(&mut self) {
         self.applied.clear();

@@ -98,6 +98,12 @@ impl Cluster {
         self.machines.get_mut(&id).expect("a server").crash(survive);
     }
 
+    /// Stops a server and empties its disk, which no server survives in good faith.
+    pub(crate) fn wipe(&mut self, id: ServerId) {
+        self.clients.crash(id);
+        self.machines.get_mut(&id).expect("a server").wipe();
+    }
+
     /// Starts a stopped server from its disk.
     pub(crate) fn restart(&mut self, id: ServerId) {
         self.act(id, |machine| {
