@@ -217,7 +217,7 @@ fn damage_in_a_history_is_told_with_its_place() {
     fs::write(&path, format!("{line}\n{{\"index\":oops\n{line}\n")).expect("a file");
     let output = ground.run("check --model register history.jsonl");
     assert_eq!(output.status.code(), Some(254), "{}", told(&output));
-    assert!(told(&output).contains("line 2"), "{}", told(&output));
+    assert!(told(&output).contains("history.jsonl:2:"), "{}", told(&output));
 }
 
 #[test]

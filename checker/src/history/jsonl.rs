@@ -1,51 +1,16 @@
 //! Reads and writes a history as JSON lines: one event a line, with Jepsen's keys.
 //!
 //! The first line may instead say in which states the history may have started: `{"initial":[3]}`.
-//! A last line without its newline that is no JSON is what a crash of the writer leaves; it is
-//! reported as data ([`Torn`]). Damage anywhere else is an error that says where and why: a judge
-//! does not guess.
+//! A last line that begins as an object and does not end as one is what a crash of the writer
+//! leaves; it is reported as data ([`Torn`]). Damage anywhere else is an error that says where and
+//! why: a judge does not guess. One array of events, as other tools write, is read as well.
 
-use std::fmt;
+mod array;
 
 use serde::Deserialize;
 
-use super::{Event, History, Kind, Process, Value};
-
-/// A history and what was lost at its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parsed {
-    /// The whole lines.
-    pub history: History,
-    /// The last line, if it was cut short.
-    pub torn: Option<Torn>,
-}
-
-/// A last line that was cut short.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Torn {
-    /// Its number, from 1.
-    pub line: usize,
-    /// How much of it there is.
-    pub bytes: usize,
-}
-
-impl fmt::Display for Torn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {} was cut short after {} bytes and is ignored", self.line, self.bytes)
-    }
-}
-
-/// Text that is not a history: where and why.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {why}")]
-pub struct Damage {
-    /// The line, from 1.
-    pub line: usize,
-    /// The column, from 1, in bytes.
-    pub column: usize,
-    /// What is wrong.
-    pub why: String,
-}
+use super::damage;
+use super::{Damage, Event, History, Kind, Parsed, Process, Torn, Value};
 
 #[derive(Deserialize)]
 struct Header {
@@ -61,11 +26,17 @@ struct Line {
     #[serde(rename = "type")]
     kind: Kind,
     process: Process,
+    #[serde(default = "transaction")]
     f: String,
     #[serde(default)]
     value: Value,
     node: Option<String>,
     error: Option<Value>,
+}
+
+/// What an operation is for Elle when it does not say.
+fn transaction() -> String {
+    "txn".to_owned()
 }
 
 impl Line {
@@ -85,21 +56,35 @@ impl Line {
 
 /// Reads a history.
 pub fn parse(text: impl AsRef<[u8]>) -> Result<Parsed, Damage> {
+    let text = text.as_ref();
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    if text.trim_ascii_start().starts_with(b"[") {
+        return array::parse(text);
+    }
     let mut reader = Reader::default();
     let mut torn = None;
-    for (number, line) in text.as_ref().split_inclusive(|byte| *byte == b'\n').enumerate() {
+    for (number, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
         if line.trim_ascii().is_empty() {
             continue;
         }
         match reader.add(number + 1, line.trim_ascii_end()) {
             Ok(()) => {}
-            Err(_) if !line.ends_with(b"\n") => {
+            Err(_) if is_torn(line) => {
                 torn = Some(Torn { line: number + 1, bytes: line.len() });
             }
             Err(damage) => return Err(damage),
         }
     }
     Ok(Parsed { history: reader.finish()?, torn })
+}
+
+/// Whether a line was not written to its end. A brace may close something within it.
+fn is_torn(line: &[u8]) -> bool {
+    let cut = || match serde_json::from_slice::<serde::de::IgnoredAny>(line) {
+        Ok(_) => false,
+        Err(error) => error.is_eof() || !line.ends_with(b"}"),
+    };
+    line.starts_with(b"{") && !line.ends_with(b"\n") && cut()
 }
 
 #[derive(Default)]
@@ -130,11 +115,8 @@ impl Reader {
     }
 
     fn finish(self) -> Result<History, Damage> {
-        let history = History::new(self.events).map_err(|malformed| Damage {
-            line: self.lines[malformed.position],
-            column: 1,
-            why: format!("index {}: {}", malformed.index, malformed.flaw),
-        })?;
+        let Self { events, lines, .. } = self;
+        let history = damage::history(events, |position| (lines[position], 1))?;
         Ok(match self.initial {
             Some(states) => history.with_initial(states),
             None => history,
@@ -144,9 +126,13 @@ impl Reader {
 
 /// serde counts lines within the one line it is given; ours is the line of the file.
 fn damage(line: usize, error: &serde_json::Error) -> Damage {
+    Damage { line, column: error.column().max(1), why: reason(error) }
+}
+
+/// What serde says, without the place.
+fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let why = text.rsplit_once(" at line ").map_or(text.as_str(), |(why, _)| why).to_owned();
-    Damage { line, column: error.column().max(1), why }
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(why, _)| why).to_owned()
 }
 
 /// One event as one line, without the newline.

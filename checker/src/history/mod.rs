@@ -7,7 +7,10 @@
 //! was not the expected one. An `info`, and an operation without a completion, may happen at any
 //! time after its invocation, or never.
 
+mod damage;
+pub mod edn;
 mod event;
+mod format;
 pub mod jsonl;
 pub mod notation;
 pub mod porcupine_log;
@@ -15,7 +18,9 @@ mod value;
 
 use std::collections::BTreeMap;
 
+pub use damage::{Damage, Parsed, Torn};
 pub use event::{Completion, Event, Kind, MISMATCH, Moment, Operation, Process};
+pub use format::Format;
 pub use value::{Real, Value};
 
 /// Events in order, and the operations they make up.
@@ -69,6 +74,7 @@ impl History {
     /// Pairs invocations with completions.
     pub fn new(events: Vec<Event>) -> Result<Self, Malformed> {
         let mut pairing = Pairing::default();
+        pairing.operations.reserve(events.len() / 2);
         let mut before = None;
         for (position, event) in events.iter().enumerate() {
             let ordered = match before {

@@ -5,15 +5,22 @@
 //! `cas` with its arguments is a mismatch. Other log lines are passed over; a line of the right
 //! kind that makes no sense is an error.
 
-use super::jsonl::Damage;
-use super::{Event, History, Kind, MISMATCH, Process, Value};
+use super::{Damage, Event, History, Kind, MISMATCH, Process, Value};
+
+/// What stands before an entry.
+const MARK: &str = "jepsen.util - ";
+
+/// Whether a text has entries, or at least begins as such logs do.
+pub(super) fn is_log(text: &[u8]) -> bool {
+    text.starts_with(b"INFO") || text.windows(MARK.len()).any(|bytes| bytes == MARK.as_bytes())
+}
 
 /// Reads a log.
 pub fn parse(text: &str) -> Result<History, Damage> {
     let mut events = Vec::new();
     let mut lines = Vec::new();
     for (number, line) in text.lines().enumerate() {
-        let Some((_, entry)) = line.split_once("jepsen.util - ") else { continue };
+        let Some((_, entry)) = line.split_once(MARK) else { continue };
         let Some(event) = event(entry, events.len() as u64).map_err(|why| Damage {
             line: number + 1,
             column: line.len() - entry.len() + 1,

@@ -1,6 +1,6 @@
 //! Checks that what cannot be a history is refused with its place, and that what can is read.
 
-use super::{Kind, Process, Value, jsonl, notation, porcupine_log};
+use super::{Format, Kind, Process, Value, jsonl, notation, porcupine_log};
 
 fn refused(text: &str) -> String {
     jsonl::parse(text).expect_err("it is no history").to_string()
@@ -31,7 +31,7 @@ fn damage_is_reported_with_its_place() {
     insta::assert_snapshot!(refused("not json\n"), @"line 1, column 2: expected ident");
     insta::assert_snapshot!(refused(&line(0, "done", 4, "read")), @"line 1, column 24: unknown variant `done`, expected one of `invoke`, `ok`, `fail`, `info`");
     insta::assert_snapshot!(refused("{\"type\":\"ok\",\"process\":-4,\"f\":\"read\"}\n"), @r#"line 1, column 25: process -4 is neither a client's number nor "nemesis""#);
-    insta::assert_snapshot!(refused("{\"type\":\"ok\",\"process\":1}\n"), @"line 1, column 25: missing field `f`");
+    insta::assert_snapshot!(refused("{\"type\":\"ok\",\"f\":\"r\"}\n"), @"line 1, column 21: missing field `process`");
     insta::assert_snapshot!(refused("{\"initial\":[]}\n"), @r#"line 1, column 1: "initial" names no state to start in"#);
     let huge =
         "{\"type\":\"invoke\",\"process\":1,\"f\":\"write\",\"value\":18446744073709551615}\n";
@@ -47,6 +47,49 @@ fn a_torn_last_line_is_data() {
     insta::assert_snapshot!(parsed.torn.expect("it was torn"), @"line 2 was cut short after 38 bytes and is ignored");
     let whole = jsonl::parse(text.trim_end()).expect("only the newline is gone");
     assert_eq!((whole.history.events().len(), whole.torn), (2, None));
+}
+
+#[test]
+fn a_last_line_that_is_whole_but_wrong_is_damage() {
+    let good = line(0, "invoke", 4, "read");
+    insta::assert_snapshot!(refused(&(good.clone() + line(1, "done", 4, "read").trim_end())), @"line 2, column 24: unknown variant `done`, expected one of `invoke`, `ok`, `fail`, `info`");
+    insta::assert_snapshot!(refused(&(good + "hello")), @"line 2, column 1: expected value");
+}
+
+#[test]
+fn an_array_of_events_is_a_history() {
+    let (one, two) = (line(0, "invoke", 4, "read"), line(1, "ok", 4, "read"));
+    let lines = jsonl::parse(one.clone() + &two).expect("two lines");
+    assert_eq!(jsonl::parse(format!("[{one},\n{two}]\n")), Ok(lines));
+    assert_eq!(jsonl::parse(" []").map(|parsed| parsed.history.events().len()), Ok(0));
+    for text in ["[", "[1]", "[{}]", "[] 1", "[{\n\"type\": 3}]"] {
+        assert!(jsonl::parse(text).is_err(), "{text}");
+    }
+    insta::assert_snapshot!(refused(&format!("[{one}")), @"line 2, column 1: , or ] is missing");
+    insta::assert_snapshot!(refused(&format!("[{one},")), @"line 2, column 2: an event is missing");
+    insta::assert_snapshot!(refused(&format!("[{one}\n, {}]", two.replace("ok", "done"))), @"line 3, column 26: unknown variant `done`, expected one of `invoke`, `ok`, `fail`, `info`");
+    insta::assert_snapshot!(refused(&format!("[{one}, {}]", one.replace('0', "7"))), @"line 2, column 3: index 7: process 4 invokes while its operation invoked at index 0 is open");
+}
+
+#[test]
+fn formats_are_told_by_what_is_in_them() {
+    let told = |text: &str| Format::of(text.as_bytes());
+    for text in ["", "\n", "{\"index\":0}", " [ {\"index\":0}]", "\u{feff}{ \"a"] {
+        assert_eq!(told(text), Some(Format::Jsonl), "{text}");
+    }
+    for text in ["{:type", "[{:type", "({}", "; a comment", "#_{:initial", "#jepsen.Op{", "{", "[]"]
+    {
+        assert_eq!(told(text), Some(Format::Edn), "{text}");
+    }
+    for text in ["INFO  jepsen.core - hello", "2015-05-01 INFO  jepsen.util - 4"] {
+        assert_eq!(told(text), Some(Format::Porcupine), "{text}");
+    }
+    assert_eq!((told("hello"), told("<html>")), (None, None));
+    let kv = "{:process 0, :type :invoke, :f :get, :key \"0\", :value nil}\n";
+    assert_eq!(Format::Porcupine.parse(kv.as_bytes()), Format::Edn.parse(kv.as_bytes()));
+    let log = Format::Porcupine.parse(b"INFO  jepsen.util - 0 :invoke :read nil\n").expect("a log");
+    assert_eq!(log.history.operations().len(), 1);
+    assert!(Format::Porcupine.parse(b"INFO \xff").is_err());
 }
 
 #[test]

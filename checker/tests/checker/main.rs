@@ -1,3 +1,4 @@
 //! Tests the judge from outside, as `harness` and `workloads` use it.
 
+mod formats;
 mod real_data;

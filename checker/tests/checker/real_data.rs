@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use checker::history::{Event, History, Kind, Process, Value, porcupine_log};
+use checker::history::{Format, History, edn, jsonl};
+use checker::model::named;
 use checker::{Limits, Validity, check_linearizable};
 
 /// Where the histories are: `$HARNESS_DATA`, or beside the workspace.
@@ -32,54 +33,26 @@ fn validity(name: &str) -> Validity {
     }
 }
 
-fn etcd(file: &str) -> History {
-    let log = text(&folder().join(file)).expect("every file in verdicts.tsv is there");
-    porcupine_log::parse(&log).unwrap_or_else(|damage| panic!("{file}: {damage}"))
-}
-
-/// One line of Porcupine's key-value texts: `{:process 0, :type :ok, :f :get, :key "7", :value
-/// "x"}`.
-fn kv_event(index: usize, line: &str) -> Option<Event> {
-    let field = |name: &str| {
-        let (_, rest) = line.split_once(&format!(":{name} "))?;
-        let rest = rest.strip_prefix(':').unwrap_or(rest);
-        match rest.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').map(|(text, _)| Value::from(text)),
-            None if rest.starts_with("nil") => Some(Value::Nil),
-            None => rest.split_once([',', '}']).map(|(word, _)| Value::from(word)),
-        }
-    };
-    let word = |name| match field(name) {
-        Some(Value::Str(word)) => Some(word),
-        _ => None,
-    };
-    Some(Event {
-        index: index as u64,
-        time: 0,
-        kind: if word("type")? == "invoke" { Kind::Invoke } else { Kind::Ok },
-        process: Process::Client(word("process")?.parse().ok()?),
-        f: word("f")?,
-        value: Value::pair(field("key")?, field("value")?),
-        node: None,
-        error: None,
-    })
-}
-
-fn kv(file: &str) -> History {
-    let lines = text(&folder().join(file)).expect("every file in verdicts.tsv is there");
-    let events = lines.lines().enumerate().map(|(index, line)| kv_event(index, line));
-    let events =
-        events.collect::<Option<_>>().unwrap_or_else(|| panic!("{file} is not understood"));
-    History::new(events).unwrap_or_else(|malformed| panic!("{file}: {malformed}"))
+/// A history in whatever format it is.
+fn history(file: &str) -> History {
+    let text = text(&folder().join(file)).expect("every file in verdicts.tsv is there");
+    let parsed = Format::of(text.as_bytes()).expect("a format").parse(text.as_bytes());
+    let parsed = parsed.unwrap_or_else(|damage| panic!("{file}: {damage}"));
+    assert_eq!(parsed.torn, None, "{file}");
+    parsed.history
 }
 
 /// The rows to try, or a word to the reader that there are none.
 fn rows(under: &str) -> Vec<(String, String, String)> {
     expected(under).unwrap_or_else(|| {
-        let why = b"NOT RUN: no verdicts.tsv; set HARNESS_DATA to the folder that has it\n";
-        std::io::Write::write_all(&mut std::io::stderr(), why).expect("stderr takes a line");
+        say("NOT RUN: no verdicts.tsv; set HARNESS_DATA to the folder that has it\n");
         Vec::new()
     })
+}
+
+/// Says something whether the test passes or not.
+fn say(what: &str) {
+    std::io::Write::write_all(&mut std::io::stderr(), what.as_bytes()).expect("stderr takes it");
 }
 
 #[track_caller]
@@ -92,13 +65,37 @@ fn agrees(file: &str, history: &History, model: &str, verdict: &str) {
 #[test]
 fn etcd_logs_get_the_verdicts_of_porcupine() {
     for (file, model, verdict) in rows("porcupine/jepsen/") {
-        agrees(&file, &etcd(&file), &model, &verdict);
+        agrees(&file, &history(&file), &model, &verdict);
     }
 }
 
 #[test]
 fn key_value_texts_get_the_verdicts_of_porcupine() {
     for (file, _, verdict) in rows("porcupine/kv/") {
-        agrees(&file, &kv(&file), "kv", &verdict);
+        agrees(&file, &history(&file), "kv", &verdict);
+    }
+}
+
+#[test]
+fn edn_histories_get_the_verdicts_of_knossos() {
+    for (file, model, verdict) in rows("knossos/") {
+        let history = history(&file);
+        if named(&model).is_some() {
+            agrees(&file, &history, &model, &verdict);
+        } else {
+            say(&format!("NOT RUN: {file}: there is no model {model}\n"));
+        }
+    }
+}
+
+#[test]
+fn real_histories_survive_being_written() {
+    for under in ["knossos/", "porcupine/", "elle-cli/", "elle-perf/"] {
+        for (file, ..) in rows(under).iter().filter(|row| !row.0.ends_with("long-fork.edn")) {
+            let history = history(file);
+            for copy in [edn::parse(edn::write(&history)), jsonl::parse(jsonl::write(&history))] {
+                assert!(copy.expect("it was written").history == history, "{file}");
+            }
+        }
     }
 }

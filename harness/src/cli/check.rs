@@ -1,33 +1,53 @@
 //! `harness check`: judges histories from files, and shows the few operations that prove one wrong.
+//!
+//! A file that cannot be read or understood is told and does not keep the others from being judged.
 
-use super::failure::Failure;
+mod input;
+mod told;
+
+use self::input::{Input, Unreadable};
+use self::told::Summary;
+use super::failure::{Failure, USAGE};
 use super::{Format, duration, print};
-use crate::store::record::Validity;
 use anyhow::Result;
-use checker::history::{jsonl, porcupine_log};
 use checker::{History, Keyed, Limits, Verdict, check_linearizable, model};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// How wide lanes may be drawn.
-const LANES_WIDTH: usize = 100;
+const EXITS: &str = "\
+Exit code of many histories, the first that applies:
+  1    one is invalid: that stands whatever the others are
+  254  one cannot be read or understood: it is told on standard error, the others are judged
+  2    one is unknown
+  0    all are valid
+
+Examples:
+  harness check results/* --model cas-register
+  harness check history.edn --model cas-register --explain
+  harness check etcd_*.log --model cas-register --format json";
 
 /// What is to be judged, and how.
 #[derive(clap::Args)]
+#[command(after_help = EXITS)]
 pub(crate) struct Args {
-    /// Files with histories: JSON lines as in a run's history.jsonl, or Porcupine's etcd logs. A run's directory
-    /// stands for its history.
+    /// Files with histories. The directory of a run, ours or Jepsen's, stands for its history.
     #[arg(required = true, value_name = "HISTORY")]
     histories: Vec<PathBuf>,
     /// What one copy of the system would do; `harness list` shows all.
     #[arg(long)]
     model: String,
+    /// How the histories are written. (`--format` says how results are printed.)
+    #[arg(long, value_enum, default_value_t = Input::Auto)]
+    input: Input,
+    /// Show of an invalid history what could have been before, between and after.
+    #[arg(long)]
+    explain: bool,
     /// Values are `[key, value]`, and each key can be judged by itself: auto, yes or no.
     #[arg(long, value_enum, default_value_t = KeyedChoice::Auto)]
     keyed: KeyedChoice,
-    /// How long to search before the answer is *unknown*.
+    /// How long to search each history before the answer is *unknown*.
     #[arg(long, default_value = "2m", value_parser = duration::parse)]
     time_limit: Duration,
     /// How many megabytes to use before the answer is *unknown*.
@@ -52,39 +72,38 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
         ))
         .into());
     }
-    let mut worst = Validity::Valid;
+    let began = Instant::now();
+    let mut summary = Summary::default();
     let mut judged = Vec::new();
     for path in &args.histories {
-        let verdict = judge(args, &read(path)?);
-        worst = worst.max(verdict.validity.into());
+        let answer = input::read(path, args.input).map(|history| judge(args, &history));
+        summary.add(&answer);
+        if let Err(unreadable) = &answer {
+            crate::report::say(&format!("harness: {unreadable}"));
+        }
         match format {
-            Format::Human => print(&told(path, &verdict))?,
-            Format::Json => judged.push(json!({ "history": path, "verdict": verdict })),
+            Format::Human => tell(path, &answer, args.explain)?,
+            Format::Json => judged.push(record(path, &answer)),
         }
     }
-    if format == Format::Json {
-        print(&serde_json::to_string_pretty(&json!({ "format": 1, "histories": judged }))?)?;
+    summary.elapsed = began.elapsed();
+    match format {
+        Format::Human if args.histories.len() > 1 => print(&summary.to_string())?,
+        Format::Human => {}
+        Format::Json => print(&serde_json::to_string_pretty(
+            &json!({ "format": 1, "histories": judged, "summary": summary.json() }),
+        )?)?,
     }
-    Ok(ExitCode::from(match worst {
-        Validity::Valid => 0,
-        Validity::Invalid => 1,
-        Validity::Unknown => 2,
-    }))
+    Ok(exit(&summary))
 }
 
-fn read(path: &Path) -> Result<History> {
-    let file = if path.is_dir() { path.join("history.jsonl") } else { path.to_owned() };
-    let wrong = |why: String| Failure::Usage(format!("{}: {why}", file.display()));
-    let bytes = std::fs::read(&file).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    if !bytes.trim_ascii_start().starts_with(b"{") && !bytes.trim_ascii().is_empty() {
-        let text = String::from_utf8_lossy(&bytes);
-        return porcupine_log::parse(&text).map_err(|damage| wrong(damage.to_string()).into());
-    }
-    let parsed = jsonl::parse(&bytes).map_err(|damage| wrong(damage.to_string()))?;
-    if let Some(torn) = parsed.torn {
-        crate::report::say(&format!("{}: {torn}", file.display()));
-    }
-    Ok(parsed.history)
+fn exit(summary: &Summary) -> ExitCode {
+    ExitCode::from(match summary {
+        Summary { invalid: 1.., .. } => 1,
+        Summary { unreadable: 1.., .. } => USAGE,
+        Summary { unknown: 1.., .. } => 2,
+        _ => 0,
+    })
 }
 
 fn judge(args: &Args, history: &History) -> Verdict {
@@ -105,14 +124,16 @@ fn judge(args: &Args, history: &History) -> Verdict {
     check_linearizable(history, &args.model, &limits)
 }
 
-fn told(path: &Path, verdict: &Verdict) -> String {
-    let word = Validity::from(verdict.validity).name().to_uppercase();
-    let mut text = format!("{word}: {}: {}\n", path.display(), verdict.sentence);
-    if let Some(window) = &verdict.witness {
-        text += &format!("\n{}\n", checker::linear::lanes::render(window, LANES_WIDTH));
-        for candidate in &window.candidates {
-            text += &format!("  {}: {}\n", window.name(candidate.operation), candidate.reason);
-        }
+fn tell(path: &Path, answer: &Result<Verdict, Unreadable>, explain: bool) -> Result<()> {
+    match answer {
+        Ok(verdict) => print(&told::verdict(path, verdict, explain)),
+        Err(_) => Ok(()),
     }
-    text
+}
+
+fn record(path: &Path, answer: &Result<Verdict, Unreadable>) -> serde_json::Value {
+    match answer {
+        Ok(verdict) => json!({ "history": path, "verdict": verdict }),
+        Err(unreadable) => json!({ "history": path, "unreadable": unreadable.json() }),
+    }
 }

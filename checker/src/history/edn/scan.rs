@@ -1,0 +1,282 @@
+//! Takes EDN apart: gaps, brackets, words and text, and passes over forms that nobody asked for.
+//!
+//! Works on bytes of valid UTF-8 and never goes back. Nothing is allocated for what is passed over,
+//! and brackets nest at most [`DEPTH`] deep, so a hostile text costs neither stack nor memory.
+
+use std::borrow::Cow;
+
+use crate::history::Value;
+
+/// How deep brackets, tags and discards may nest.
+pub(super) const DEPTH: usize = 128;
+
+/// What is wrong, and where. Passed in a box: a result is then no larger than a value.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// The byte.
+    pub(super) at: usize,
+    /// The reason.
+    pub(super) why: Cow<'static, str>,
+    /// Whether the text ended where it should have gone on.
+    pub(super) cut: bool,
+}
+
+/// A place in a text.
+pub(super) struct Scanner<'t> {
+    text: &'t str,
+    at: usize,
+    depth: usize,
+    /// Items of lists that are still open, so that each list is allocated once, to measure.
+    items: Vec<Value>,
+}
+
+impl<'t> Scanner<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self { text, at: 0, depth: 0, items: Vec::new() }
+    }
+
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Passes over exactly this text, if it stands here.
+    pub(super) fn take(&mut self, text: &str) -> bool {
+        let stands = self.text[self.at..].starts_with(text);
+        if stands {
+            self.at += text.len();
+        }
+        stands
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn byte_after(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at + 1).copied()
+    }
+
+    pub(super) fn fault(&self, at: usize, why: impl Into<Cow<'static, str>>) -> Box<Fault> {
+        Box::new(Fault { at, why: why.into(), cut: false })
+    }
+
+    fn cut(&self, at: usize, why: impl Into<Cow<'static, str>>) -> Box<Fault> {
+        Box::new(Fault { at, why: why.into(), cut: true })
+    }
+
+    /// Passes over white space, commas, comments and discarded forms, and says what comes then.
+    pub(super) fn gap(&mut self) -> Result<Option<u8>, Box<Fault>> {
+        while let Some(byte) = self.byte() {
+            match byte {
+                b';' => self.comment(),
+                b'#' if self.byte_after() == Some(b'_') => self.discard()?,
+                _ if is_space(byte) => self.at += 1,
+                _ => return Ok(Some(byte)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first byte of the next form, which must be there.
+    pub(super) fn form(&mut self) -> Result<u8, Box<Fault>> {
+        match self.gap()? {
+            None => Err(self.cut(self.at, "the text ends where a form should be")),
+            Some(b')' | b']' | b'}') if self.depth == 0 => {
+                Err(self.fault(self.at, "this bracket closes what was never opened"))
+            }
+            Some(b')' | b']' | b'}') => {
+                Err(self.fault(self.at, "a form is missing before this bracket"))
+            }
+            Some(byte) => Ok(byte),
+        }
+    }
+
+    fn comment(&mut self) {
+        let rest = &self.text.as_bytes()[self.at..];
+        let ends = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        self.at += rest.iter().position(ends).unwrap_or(rest.len());
+    }
+
+    fn discard(&mut self) -> Result<(), Box<Fault>> {
+        self.deeper(|scanner| {
+            scanner.at += 2;
+            scanner.skip()
+        })
+    }
+
+    /// Does something one level down.
+    pub(super) fn deeper<T>(
+        &mut self,
+        inside: impl FnOnce(&mut Self) -> Result<T, Box<Fault>>,
+    ) -> Result<T, Box<Fault>> {
+        if self.depth == DEPTH {
+            return Err(self.fault(self.at, format!("forms nest more than {DEPTH} deep")));
+        }
+        self.depth += 1;
+        let done = inside(self);
+        self.depth -= 1;
+        done
+    }
+
+    /// Goes through the forms of a bracket that opens here; `each` takes one.
+    pub(super) fn bracket(
+        &mut self,
+        mut each: impl FnMut(&mut Self) -> Result<(), Box<Fault>>,
+    ) -> Result<(), Box<Fault>> {
+        let open = self.at;
+        let close = match self.byte() {
+            Some(b'(') => b')',
+            Some(b'[') => b']',
+            _ => b'}',
+        };
+        self.deeper(|scanner| {
+            scanner.at += 1;
+            while !scanner.closes(open, close)? {
+                each(scanner)?;
+            }
+            scanner.at += 1;
+            Ok(())
+        })
+    }
+
+    /// The items of a bracket that opens here; `each` reads one.
+    pub(super) fn items(
+        &mut self,
+        each: impl Fn(&mut Self) -> Result<Value, Box<Fault>>,
+    ) -> Result<Vec<Value>, Box<Fault>> {
+        let before = self.items.len();
+        self.bracket(|scanner| {
+            let item = each(scanner)?;
+            scanner.items.push(item);
+            Ok(())
+        })?;
+        Ok(self.items.drain(before..).collect())
+    }
+
+    fn closes(&mut self, open: usize, close: u8) -> Result<bool, Box<Fault>> {
+        match self.gap()? {
+            None => Err(self.cut(open, "this bracket is never closed")),
+            Some(byte) if byte == close => Ok(true),
+            Some(byte @ (b')' | b']' | b'}')) => {
+                let (byte, close) = (char::from(byte), char::from(close));
+                Err(self.fault(self.at, format!("{byte} stands where {close} should close")))
+            }
+            Some(_) => Ok(false),
+        }
+    }
+
+    /// The characters up to a space, a bracket, a quote or a comment: a number, a name, a keyword.
+    pub(super) fn word(&mut self) -> Result<&'t str, Box<Fault>> {
+        let rest = &self.text.as_bytes()[self.at..];
+        let length = rest.iter().position(|byte| ends_word(*byte)).unwrap_or(rest.len());
+        match rest.first() {
+            Some(b'^' | b'@' | b'`' | b'~' | b'\'' | 0..=31 | 127) => {
+                let first = char::from(rest[0]);
+                Err(self.fault(self.at, format!("{first:?} begins no form of EDN")))
+            }
+            _ if length == 0 => Err(self.fault(self.at, "a word is missing")),
+            _ => {
+                self.at += length;
+                Ok(&self.text[self.at - length..self.at])
+            }
+        }
+    }
+
+    /// Text in quotes as it is written, without the quotes, and whether it has escapes.
+    pub(super) fn quoted(&mut self) -> Result<(&'t str, bool), Box<Fault>> {
+        let open = self.at;
+        let bytes = self.text.as_bytes();
+        let (mut at, mut escapes) = (open + 1, false);
+        loop {
+            match bytes.get(at) {
+                None => return Err(self.cut(open, "this text is never closed")),
+                Some(b'"') => break,
+                Some(b'\\') => (at, escapes) = (at + 2, true),
+                Some(_) => at += 1,
+            }
+        }
+        self.at = at + 1;
+        Ok((&self.text[open + 1..at], escapes))
+    }
+
+    /// A character after its backslash: the name, of one character at least.
+    pub(super) fn character(&mut self) -> Result<&'t str, Box<Fault>> {
+        let begin = self.at + 1;
+        let Some(first) = self.text[begin..].chars().next() else {
+            return Err(self.cut(self.at, "the text ends where a character should be"));
+        };
+        let rest = &self.text.as_bytes()[begin + first.len_utf8()..];
+        let more = rest.iter().position(|byte| ends_word(*byte)).unwrap_or(rest.len());
+        self.at = begin + first.len_utf8() + more;
+        Ok(&self.text[begin..self.at])
+    }
+
+    /// What a `#` begins.
+    pub(super) fn dispatch(&mut self) -> Result<Dispatch<'t>, Box<Fault>> {
+        let at = self.at;
+        match self.byte_after() {
+            Some(b'{') => {
+                self.at += 1;
+                Ok(Dispatch::Set)
+            }
+            Some(b'#') => {
+                self.at += 2;
+                self.word().map(Dispatch::Symbolic)
+            }
+            Some(byte) if byte == b':' || byte.is_ascii_alphabetic() || byte >= 128 => {
+                self.at += 1;
+                self.word().map(Dispatch::Tag)
+            }
+            None => Err(self.cut(at, "the text ends after #")),
+            Some(byte) => {
+                Err(self
+                    .fault(at, format!("# and then {:?} begins no form of EDN", char::from(byte))))
+            }
+        }
+    }
+
+    /// Passes over one form, which may say things that no value can hold.
+    pub(super) fn skip(&mut self) -> Result<(), Box<Fault>> {
+        match self.form()? {
+            b'(' | b'[' | b'{' => self.bracket(Self::skip),
+            b'"' => self.quoted().map(drop),
+            b'\\' => self.character().map(drop),
+            b'#' => match self.dispatch()? {
+                Dispatch::Set => self.bracket(Self::skip),
+                Dispatch::Symbolic(_) => Ok(()),
+                Dispatch::Tag(_) => self.deeper(Self::skip),
+            },
+            _ => self.word().map(drop),
+        }
+    }
+}
+
+/// What a `#` begins.
+pub(super) enum Dispatch<'t> {
+    /// A set, whose bracket opens here.
+    Set,
+    /// A number that has only a name.
+    Symbolic(&'t str),
+    /// A tag; a form follows.
+    Tag(&'t str),
+}
+
+const fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b',' | b'\n' | b'\r' | b'\t' | 11 | 12)
+}
+
+fn ends_word(byte: u8) -> bool {
+    ENDS_WORD[usize::from(byte)]
+}
+
+/// Looked up, because every byte of every word is asked about.
+static ENDS_WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte as usize] =
+            is_space(byte) || matches!(byte, b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'"' | b';');
+        byte += 1;
+    }
+    table
+};

@@ -1,0 +1,148 @@
+//! Writes histories as EDN that Knossos and Elle read: one operation's map a line.
+//!
+//! Functions, errors in a word and what begins each step of a transaction are keywords; other text
+//! is text. Keys of maps are integers or keywords where they look so. What was read from EDN is
+//! written as EDN that reads as the same events.
+
+use std::fmt::Write as _;
+
+use crate::history::{Event, History, Kind, Process, Value};
+
+/// One event as one line, without the newline.
+pub fn event_to_edn_line(event: &Event) -> String {
+    let kind = match event.kind {
+        Kind::Invoke => "invoke",
+        Kind::Ok => "ok",
+        Kind::Fail => "fail",
+        Kind::Info => "info",
+    };
+    let process = match event.process {
+        Process::Client(number) => number.to_string(),
+        Process::Nemesis => ":nemesis".to_owned(),
+    };
+    let Event { index, time, .. } = event;
+    let mut line =
+        format!("{{:index {index}, :time {time}, :type :{kind}, :process {process}, :f ");
+    name(&mut line, &event.f);
+    line.push_str(", :value ");
+    match &event.value {
+        Value::List(steps) if event.f == "txn" => sequence(&mut line, steps, step),
+        other => value(&mut line, other),
+    }
+    if let Some(node) = &event.node {
+        line.push_str(", :node ");
+        quoted(&mut line, node);
+    }
+    if let Some(error) = &event.error {
+        line.push_str(", :error ");
+        name_or_value(&mut line, error);
+    }
+    line.push('}');
+    line
+}
+
+/// A whole history, every line ended; in front, where other tools pass over it, the states it may
+/// have started in.
+pub fn write(history: &History) -> String {
+    let mut text = String::new();
+    if let Some(states) = history.initial() {
+        text.push_str("#_{:initial ");
+        sequence(&mut text, states, value);
+        text.push_str("}\n");
+    }
+    for event in history.events() {
+        text.push_str(&event_to_edn_line(event));
+        text.push('\n');
+    }
+    text
+}
+
+fn sequence(line: &mut String, items: &[Value], mut each: impl FnMut(&mut String, &Value)) {
+    line.push('[');
+    for (place, item) in items.iter().enumerate() {
+        if place > 0 {
+            line.push(' ');
+        }
+        each(line, item);
+    }
+    line.push(']');
+}
+
+/// One step of a transaction: `[:append 3 1]`.
+fn step(line: &mut String, step: &Value) {
+    let Value::List(items) = step else { return value(line, step) };
+    let mut first = true;
+    sequence(line, items, |line, item| {
+        if std::mem::take(&mut first) { name_or_value(line, item) } else { value(line, item) }
+    });
+}
+
+fn name_or_value(line: &mut String, item: &Value) {
+    match item {
+        Value::Str(text) => name(line, text),
+        other => value(line, other),
+    }
+}
+
+fn value(line: &mut String, value: &Value) {
+    match value {
+        Value::Str(text) => quoted(line, text),
+        Value::Real(number) => real(line, number.0),
+        Value::List(items) => sequence(line, items, self::value),
+        Value::Map(entries) => map(line, entries),
+        plain @ (Value::Nil | Value::Bool(_) | Value::Int(_)) => line.push_str(&plain.to_string()),
+    }
+}
+
+fn map(line: &mut String, entries: &[(String, Value)]) {
+    line.push('{');
+    for (place, (key, item)) in entries.iter().enumerate() {
+        line.push_str(if place == 0 { "" } else { ", " });
+        match key.parse::<i64>() {
+            Ok(number) if number.to_string() == *key => line.push_str(key),
+            _ => name(line, key),
+        }
+        line.push(' ');
+        value(line, item);
+    }
+    line.push('}');
+}
+
+fn real(line: &mut String, number: f64) {
+    match number {
+        f64::INFINITY => line.push_str("##Inf"),
+        f64::NEG_INFINITY => line.push_str("##-Inf"),
+        _ if number.is_nan() => line.push_str("##NaN"),
+        _ => write!(line, "{number:?}").expect("memory takes text"),
+    }
+}
+
+/// A keyword, if it can be one, or else text.
+fn name(line: &mut String, name: &str) {
+    let bytes = name.as_bytes();
+    let letter = bytes.first().is_some_and(u8::is_ascii_alphabetic);
+    if letter && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.?!*+".contains(byte))
+    {
+        line.push(':');
+        line.push_str(name);
+    } else {
+        quoted(line, name);
+    }
+}
+
+fn quoted(line: &mut String, text: &str) {
+    line.push('"');
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => line.extend(['\\', char]),
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\t' => line.push_str("\\t"),
+            '\0'..='\x1f' => {
+                write!(line, "\\u{:04x}", u32::from(char)).expect("memory takes text");
+            }
+            _ => line.push(char),
+        }
+    }
+    line.push('"');
+}

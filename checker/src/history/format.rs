@@ -1,0 +1,44 @@
+//! Tells the formats of histories apart by what is in them.
+
+use super::{Damage, Parsed, edn, jsonl, porcupine_log};
+
+/// How a history is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// JSON: an event a line, or one array of events.
+    Jsonl,
+    /// EDN, as Jepsen, Knossos and Elle have it.
+    Edn,
+    /// What Porcupine's tests judge: logs of etcd, and key-value texts.
+    Porcupine,
+}
+
+impl Format {
+    /// The format of a text, or `None` if it is like none of them. An empty text is a history in
+    /// which nothing happened.
+    pub fn of(text: &[u8]) -> Option<Self> {
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
+        let inside = text.strip_prefix(b"[").unwrap_or(text).trim_ascii_start();
+        let first = inside.strip_prefix(b"{").unwrap_or_default().trim_ascii_start().first();
+        match (text.first(), first) {
+            (None, _) | (Some(b'{' | b'['), Some(b'"')) => Some(Self::Jsonl),
+            (Some(b'{' | b'[' | b'(' | b';' | b'#' | b','), _) => Some(Self::Edn),
+            _ if porcupine_log::is_log(text) => Some(Self::Porcupine),
+            _ => None,
+        }
+    }
+
+    /// Reads a history of this format.
+    pub fn parse(self, text: &[u8]) -> Result<Parsed, Damage> {
+        match self {
+            Self::Jsonl => jsonl::parse(text),
+            Self::Edn => edn::parse(text),
+            Self::Porcupine if text.trim_ascii_start().starts_with(b"{") => edn::parse(text),
+            Self::Porcupine => {
+                let log = std::str::from_utf8(text)
+                    .map_err(|error| Damage::at(text, error.valid_up_to(), "this is not UTF-8"))?;
+                porcupine_log::parse(log).map(|history| Parsed { history, torn: None })
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Judges files as a user would: every format, many at once, some of them broken.
+
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+
+const VALID: &str = "{:type :invoke, :process 0, :f :write, :value 1}\n\
+                     {:type :ok, :process 0, :f :write, :value 1}\n";
+const STALE: &str = "[{:type :invoke, :process 0, :f :write, :value 1}
+ {:type :ok, :process 0, :f :write, :value 1}
+ {:type :invoke, :process 1, :f :write, :value 2}
+ {:type :ok, :process 1, :f :write, :value 2}
+ {:type :invoke, :process 0, :f :read}
+ {:type :ok, :process 0, :f :read, :value 1}]";
+const LOG: &str =
+    "INFO  jepsen.util - 0\t:invoke\t:cas\t[1 2]\nINFO  jepsen.util - 0\t:ok\t:cas\t[1 2]\n";
+
+/// What came of a command line: exit code, standard output, standard error.
+fn check(directory: &TempDir, line: &str) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_harness"))
+        .arg("check")
+        .args(line.split_whitespace())
+        .current_dir(directory.path())
+        .output()
+        .expect("harness runs");
+    let text = |bytes| String::from_utf8(bytes).expect("it speaks UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+fn files(files: &[(&str, &str)]) -> TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (name, text) in files {
+        let path = directory.path().join(name);
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).expect("a directory");
+        fs::write(path, text).expect("a file");
+    }
+    directory
+}
+
+/// The summary without the time, which differs.
+fn timeless(text: &str) -> String {
+    let (before, _) = text.rsplit_once(" in ").expect("a time at the end");
+    before.to_owned()
+}
+
+#[test]
+fn every_format_is_told_by_its_content() {
+    let jsonl = "{\"type\":\"invoke\",\"process\":0,\"f\":\"read\"}\n";
+    let json = "[{\"type\":\"invoke\",\"process\":0,\"f\":\"read\"}]";
+    let here = files(&[
+        ("a.edn", VALID),
+        ("jepsen/history.edn", VALID),
+        ("ours/history.jsonl", jsonl),
+        ("b.json", json),
+        ("c.log", LOG),
+    ]);
+    let (code, out, err) =
+        check(&here, "--model cas-register a.edn jepsen ours b.json --keyed no c.log");
+    assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
+    insta::assert_snapshot!(timeless(&out), @r"
+    VALID: a.edn: one cas-register explains all 1 operation
+    VALID: jepsen: one cas-register explains all 1 operation
+    VALID: ours: nothing happened, so nothing is wrong
+    VALID: b.json: nothing happened, so nothing is wrong
+    INVALID: c.log: process 0 was told that cas [1 2] succeeded, but nothing that had begun by then could lead to that
+
+    before: nil
+        ✗ cas [1 2] ok
+    p0  ├───────┤
+    5 histories: 4 valid, 1 invalid, 0 unknown; 3 operations
+    ");
+}
+
+#[test]
+fn an_invalid_history_is_shown_shortly_and_explained_when_asked() {
+    let here = files(&[("stale.edn", STALE)]);
+    let (code, out, _) = check(&here, "--model register stale.edn");
+    assert_eq!(code, Some(1));
+    insta::assert_snapshot!(out, @r"
+    INVALID: stale.edn: process 0 read 1, but write 2 by process 1 had been acknowledged before that began
+
+    before: 1
+                        ✗ r 1 ok
+    p0                  ├───────┤
+        w 2 ok
+    p1  ├───────┤
+    ");
+    let (code, out, _) = check(&here, "--model register stale.edn --explain");
+    assert_eq!(code, Some(1));
+    insta::assert_snapshot!(out, @r"
+    INVALID: stale.edn: process 0 read 1, but write 2 by process 1 had been acknowledged before that began
+
+    before: 1
+                        ✗ r 1 ok
+    p0                  ├───────┤
+        w 2 ok
+    p1  ├───────┤
+
+      before these operations the state was 1
+      the longest order that explains answers:
+        1. w 2 ok by process 1
+      after it the state is 2, and none of these can come next:
+        ✗ r 1 ok by process 0: it read 1, but the register held 2
+    ");
+}
+
+#[test]
+fn broken_files_do_not_keep_others_from_being_judged() {
+    let broken = VALID.to_owned() + "{:type :done}\n";
+    let torn = VALID.to_owned() + "{:type :inv";
+    let here = files(&[
+        ("valid.edn", VALID),
+        ("broken.edn", &broken),
+        ("torn.edn", &torn),
+        ("page.html", "<html>"),
+        ("stale.edn", STALE),
+    ]);
+    let (code, out, err) =
+        check(&here, "--model register broken.edn page.html nowhere valid.edn torn.edn");
+    assert_eq!(code, Some(254), "an answer is missing");
+    insta::assert_snapshot!(timeless(&out), @r"
+    VALID: valid.edn: one register explains all 1 operation
+    VALID: torn.edn: one register explains all 1 operation
+    5 histories: 2 valid, 0 invalid, 0 unknown, 3 unreadable; 2 operations
+    ");
+    insta::assert_snapshot!(err, @r#"
+    harness: broken.edn:3:8: type "done" is none of :invoke :ok :fail :info
+    harness: page.html: this is neither JSON lines nor EDN nor a log for Porcupine; say which with --input
+    harness: nowhere: cannot be read: No such file or directory (os error 2)
+    harness: torn.edn: warning: line 3 was cut short after 11 bytes and is ignored
+    "#);
+    let (code, ..) = check(&here, "--model register broken.edn stale.edn valid.edn");
+    assert_eq!(code, Some(1), "an anomaly stands whatever else there is");
+    let (code, ..) = check(&here, "--model register broken.edn valid.edn --time-limit 0s");
+    assert_eq!(code, Some(254), "a missing answer is worse than an unknown one");
+}
+
+#[test]
+fn programs_get_every_answer_and_the_summary() {
+    let broken = VALID.to_owned() + "\n{:type :done}\n";
+    let here = files(&[("valid.edn", VALID), ("broken.edn", &broken)]);
+    let (code, out, _) = check(&here, "--model register valid.edn broken.edn --format json");
+    let told: Value = serde_json::from_str(&out).expect("one JSON value");
+    assert_eq!(code, Some(254));
+    assert_eq!(told["histories"][0]["verdict"]["validity"], "valid");
+    let unreadable = &told["histories"][1]["unreadable"];
+    assert_eq!((unreadable["line"].as_u64(), unreadable["column"].as_u64()), (Some(4), Some(8)));
+    assert_eq!(
+        (told["summary"]["valid"].as_u64(), told["summary"]["unreadable"].as_u64()),
+        (Some(1), Some(1))
+    );
+}
+
+#[test]
+fn a_format_that_is_named_is_taken_at_its_word() {
+    let here = files(&[("valid.edn", VALID), ("log", LOG)]);
+    let (code, _, err) = check(&here, "--model register --input jsonl valid.edn");
+    assert_eq!(code, Some(254));
+    insta::assert_snapshot!(err, @"harness: valid.edn:1:2: key must be a string");
+    assert_eq!(check(&here, "--model register --input porcupine valid.edn").0, Some(0));
+    assert_eq!(check(&here, "--model cas-register --input edn log").0, Some(254));
+    let (_, help, _) = check(&here, "--help");
+    assert!(help.contains("--input <INPUT>") && help.contains("the first that applies"), "{help}");
+}
