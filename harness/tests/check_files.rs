@@ -164,3 +164,13 @@ fn a_format_that_is_named_is_taken_at_its_word() {
     let (_, help, _) = check(&here, "--help");
     assert!(help.contains("--input <INPUT>") && help.contains("the first that applies"), "{help}");
 }
+
+#[test]
+fn a_history_cannot_steer_the_terminal() {
+    let red = r#"{"index":0,"type":"invoke","process":0,"f":"read","value":null,"node":"\u001b[31m"}
+{"index":1,"type":"ok","process":0,"f":"read","value":7,"node":"\u001b[31m"}"#;
+    let (code, told, _) =
+        check(&files(&[("red.jsonl", red)]), "--model register --explain red.jsonl");
+    assert_eq!(code, Some(1));
+    assert!(told.contains("\\u{1b}[31m") && !told.contains('\x1b'), "{told}");
+}

@@ -20,6 +20,7 @@ mod timeline;
 
 pub(crate) use html::html;
 pub(crate) use live::{Live, Snapshot, say};
+pub(crate) use phrase::visible;
 pub(crate) use style::Style;
 pub(crate) use text::{quote, text};
 

@@ -100,7 +100,7 @@ pub(super) fn stuck(states: &[String]) -> String {
 
 /// Foreign text with everything spelled out that steers a terminal or turns the writing direction.
 /// Line breaks stay.
-pub(super) fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c != '\n' && (c.is_control() || turns_writing(c)) {

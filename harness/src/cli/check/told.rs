@@ -1,6 +1,7 @@
 //! Says what `harness check` found, shortly or with every reason.
 
 use super::input::Unreadable;
+use crate::report::visible;
 use crate::store::record::Validity;
 use checker::{Verdict, Window};
 use std::fmt;
@@ -21,7 +22,8 @@ pub(super) fn verdict(path: &Path, verdict: &Verdict, explain: bool) -> String {
             text.push('\n');
         }
     }
-    text
+    // Names and values come from a file: they may not steer the terminal.
+    visible(&text)
 }
 
 fn explanation(window: &Window) -> String {
