@@ -18,13 +18,15 @@ pub(super) struct Breadth<const N: usize> {
     width: usize,
     /// Whether all were kept.
     whole: bool,
+    /// The last turn that some configuration got to, though it was dropped before.
+    doomed: usize,
 }
 
 impl<const N: usize> Breadth<N> {
     pub(super) fn new(engine: &mut Engine<'_, N>, initial: &[Value], width: usize) -> Self {
         let scene = Scene::new(&engine.plan, &engine.oracle);
         let configs = engine.start(initial);
-        Self { scene, configs, at: 0, width, whole: true }
+        Self { scene, configs, at: 0, width, whole: true, doomed: 0 }
     }
 
     pub(super) fn run(&mut self, engine: &mut Engine<'_, N>) -> Result<(), Stop> {
@@ -38,13 +40,12 @@ impl<const N: usize> Breadth<N> {
         let turn = self.at;
         engine.kept = self.configs.capacity() * size_of::<Config<N>>() + self.scene.bytes();
         self.whole &= engine.turn(&mut self.scene, turn, &mut self.configs, self.width)?;
-        match engine.plan.turns[turn] {
-            Turn::End(op) if self.configs.is_empty() => Err(Stop::Illegal(op)),
-            Turn::Begin(_) | Turn::End(_) => {
-                self.at += 1;
-                Ok(())
-            }
+        self.doomed = self.doomed.max(std::mem::take(&mut engine.doomed));
+        if self.configs.is_empty() {
+            return Err(Stop::Illegal(engine.plan.op(self.doomed.max(turn))));
         }
+        self.at += 1;
+        Ok(())
     }
 
     /// The first turn not taken.

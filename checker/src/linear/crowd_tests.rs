@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::engine::{Budget, Stop};
-use super::partition::partition;
+use super::partition::{Op, partition};
 use super::search::Question;
 use super::{certificate, twin};
 use crate::check::{Keyed, Limits, Validity, check_linearizable, linearize};
@@ -90,6 +90,21 @@ fn answers(history: &History, model: &dyn Model) -> Vec<Result<(), Stop>> {
     [usize::MAX, 1, 2, 0].into_iter().map(of).collect()
 }
 
+/// Whether the twin explains the history until the operation completes, and no longer then.
+fn is_first_wrong(history: &History, model: &dyn Model, accused: usize) -> bool {
+    let objects = partition(history, model, Keyed::Auto).expect("the history suits the model");
+    let ops = &objects[0].ops;
+    let end = ops[accused].completed;
+    let until = |late: fn(Option<u64>, Option<u64>) -> bool| {
+        let mut begun: Vec<Op<'_>> =
+            ops.iter().filter(|op| Some(op.invoked) < end).cloned().collect();
+        let open = begun.iter_mut().filter(|op| late(op.completed, end));
+        open.for_each(|op| op.completed = None);
+        twin::explains(model, &model.initial(), &begun.iter().collect::<Vec<_>>())
+    };
+    until(|at, end| at >= end) && !until(|at, end| at > end)
+}
+
 const MODELS: [&str; 3] = ["register", "cas-register", "kv"];
 
 proptest! {
@@ -104,6 +119,9 @@ proptest! {
         prop_assert_eq!(answers[0].is_ok(), right, "{}", jsonl::write(&history));
         for answer in &answers {
             prop_assert_eq!(answer, &answers[0], "{}", jsonl::write(&history));
+        }
+        if let Err(Stop::Illegal(accused)) = answers[0] {
+            prop_assert!(is_first_wrong(&history, model, accused), "{}", jsonl::write(&history));
         }
     }
 

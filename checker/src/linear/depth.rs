@@ -60,8 +60,7 @@ impl<const N: usize> Depth<N> {
 
     fn step(&mut self, engine: &mut Engine<'_, N>) -> Result<Option<Result<(), Stop>>, Stop> {
         let Some((turn, branch)) = self.branches.last_mut() else {
-            let (Turn::Begin(op) | Turn::End(op)) = engine.plan.turns[self.deepest];
-            return Ok(Some(Err(Stop::Illegal(op))));
+            return Ok(Some(Err(Stop::Illegal(engine.plan.op(self.deepest)))));
         };
         let (turn, Some(config)) = (*turn, branch.pop()) else {
             self.branches.pop();
@@ -97,6 +96,7 @@ impl<const N: usize> Depth<N> {
             let turn = self.at;
             self.at += 1;
             engine.turn(&mut self.scene, turn, &mut configs, usize::MAX)?;
+            self.deepest = self.deepest.max(std::mem::take(&mut engine.doomed));
             if configs.is_empty() {
                 self.deepest = self.deepest.max(turn);
             } else if matches!(engine.plan.turns[turn], Turn::End(_)) {

@@ -27,7 +27,10 @@
 //! 5. *What nobody can look at need not happen*: an operation of unknown outcome whose state meets
 //!    no call later (see [`Plan::needs`]) is left out of `L`, and one that overwrites with such a
 //!    state is unseen.
-//! 6. *Dominated configurations are dropped*, see [`Frontier`].
+//! 6. *What only grows must grow into the next observation* (see [`crate::model::Model::is_past`]):
+//!    if all that may change the state until some observation is due adds to it, the observation is
+//!    still owed, and the state rules it out, no order goes on from there.
+//! 7. *Dominated configurations are dropped*, see [`Frontier`].
 
 use super::certificate;
 use super::frontier::{Config, Frontier};
@@ -91,6 +94,8 @@ pub(super) struct Engine<'a, const N: usize> {
     pub(super) paths: Option<Paths>,
     /// What the walk keeps beside the engine, in bytes.
     pub(super) kept: usize,
+    /// The last turn at which a configuration would have ended that was dropped before (rule 6).
+    pub(super) doomed: usize,
     /// Configurations made.
     pub(super) explored: usize,
     pub(super) pool: Frontier<N>,
@@ -111,6 +116,8 @@ struct Due<const N: usize> {
     bit: Mask<N>,
     /// Whether it may count as unseen and yet be used now, for somebody to see.
     overwrites: bool,
+    /// Whether something of unknown outcome matters no longer after it.
+    forgets: bool,
 }
 
 impl<'a, const N: usize> Engine<'a, N> {
@@ -122,6 +129,7 @@ impl<'a, const N: usize> Engine<'a, N> {
             tallies: Tallies::new(),
             paths: None,
             kept: 0,
+            doomed: 0,
             explored: 0,
             pool: Frontier::new(),
             next: Frontier::new(),
@@ -146,7 +154,8 @@ impl<'a, const N: usize> Engine<'a, N> {
     }
 
     /// Takes configurations over a turn; of those after a completion it keeps so many. Says whether
-    /// it kept all. None are left if nothing explains the completion.
+    /// it kept all. None are left if nothing explains the
+    /// completion, or the one where those end that are doomed.
     pub(super) fn turn(
         &mut self,
         scene: &mut Scene<N>,
@@ -163,7 +172,7 @@ impl<'a, const N: usize> Engine<'a, N> {
                 Ok(true)
             }
             Turn::End(op) => {
-                let due = self.due(op, turn);
+                let due = self.due(scene, op, turn);
                 let whole = self.end(scene, &due, configs, width);
                 scene.enter(turn, &self.plan, &self.oracle);
                 whole
@@ -185,12 +194,14 @@ impl<'a, const N: usize> Engine<'a, N> {
         }
     }
 
-    fn due(&self, op: usize, turn: usize) -> Due<N> {
+    fn due(&self, scene: &Scene<N>, op: usize, turn: usize) -> Due<N> {
         let slot = self.plan.slot(op);
         let kind = &self.oracle.kinds()[self.plan.kinds[op] as usize];
         let seen = kind.leaves.is_some_and(|state| self.plan.needs(state, turn));
         let overwrites = kind.role == Role::Overwrites && seen;
-        Due { turn, slot, bit: Mask::one(slot), overwrites }
+        let matter = |kind: &u32, turn| matters(&self.plan, &self.oracle, *kind, turn);
+        let forgets = scene.lost.iter().any(|it| matter(it, turn) && !matter(it, turn + 1));
+        Due { turn, slot, bit: Mask::one(slot), overwrites, forgets }
     }
 
     fn end(
@@ -243,6 +254,9 @@ impl<'a, const N: usize> Engine<'a, N> {
     fn file(&mut self, scene: &Scene<N>, config: Config<N>, due: &Due<N>) {
         self.explored += 1;
         let owes = config.owed.meets(&due.bit);
+        if owes && self.is_stuck(scene, &config, due.turn) {
+            return;
+        }
         if owes || (due.overwrites && !config.used.meets(&due.bit)) {
             self.pool.add(config, &scene.strict, &self.tallies);
         }
@@ -251,11 +265,35 @@ impl<'a, const N: usize> Engine<'a, N> {
         }
     }
 
+    /// Rule 6: whether the observation that is due next cannot be made any more.
+    /// It would get as far as that: nothing else but what grows ends before.
+    fn is_stuck(&mut self, scene: &Scene<N>, config: &Config<N>, turn: usize) -> bool {
+        let Some(end) = self.plan.look(turn) else { return false };
+        let op = self.plan.op(end);
+        let slot = self.plan.slot(op);
+        let open = scene.begun.contains(slot) && scene.holders[slot] == op;
+        let changing = scene.overwriters.or(&scene.strict.minus(&scene.growing));
+        let grows = |kind: &u32| self.oracle.kinds()[*kind as usize].grows;
+        let stuck = (!open || config.owed.contains(slot))
+            && changing.within(&config.used)
+            && scene.lost.iter().all(grows)
+            && self.oracle.is_past(config.state, self.plan.kinds[op]);
+        if stuck {
+            self.doomed = self.doomed.max(end);
+        }
+        stuck
+    }
+
     fn pass(&mut self, scene: &Scene<N>, config: Config<N>, due: &Due<N>) {
+        if self.is_stuck(scene, &config, due.turn + 1) {
+            return;
+        }
         let used = config.used.minus(&due.bit);
-        let (plan, oracle) = (&self.plan, &self.oracle);
-        let spent =
-            self.tallies.retain(config.spent, |kind| matters(plan, oracle, kind, due.turn + 1));
+        let mut spent = config.spent;
+        if due.forgets {
+            let (plan, oracle) = (&self.plan, &self.oracle);
+            spent = self.tallies.retain(spent, |kind| matters(plan, oracle, kind, due.turn + 1));
+        }
         self.next.add(Config { used, spent, ..config }, &scene.strict, &self.tallies);
     }
 

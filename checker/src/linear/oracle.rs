@@ -42,6 +42,8 @@ pub(super) struct Kind<'a> {
     pub(super) role: Role,
     pub(super) fits: Fits,
     pub(super) leaves: Option<State>,
+    /// Whether it only adds to the state.
+    pub(super) grows: bool,
 }
 
 /// The model, behind a memory.
@@ -91,7 +93,7 @@ impl<'a> Oracle<'a> {
             calls.push(number);
         }
         let asked = self.kinds.iter().any(|kind| !kind.is_known());
-        let room = if asked { (ops.len() * 32).next_power_of_two().min(1 << 16) } else { 0 };
+        let room = if asked { (ops.len() * 8).next_power_of_two().min(1 << 16) } else { 0 };
         self.steps = vec![Step { state: NOWHERE, kind: 0, next: NOWHERE }; room];
         calls
     }
@@ -109,7 +111,8 @@ impl<'a> Oracle<'a> {
             Fits::Any if leaves.is_some() => Role::Overwrites,
             _ => Role::Depends,
         };
-        Kind { call, role, fits, leaves }
+        let grows = self.model.grows(call);
+        Kind { call, role, fits, leaves, grows }
     }
 
     pub(super) fn intern(&mut self, state: Value) -> State {
@@ -165,6 +168,11 @@ impl<'a> Oracle<'a> {
         let next = next.map(|next| self.intern(next));
         self.steps[place] = Step { state, kind, next: next.unwrap_or(NOWHERE) };
         next
+    }
+
+    /// Whether an observation can no longer be made if the state only grows.
+    pub(super) fn is_past(&self, state: State, kind: u32) -> bool {
+        self.model.is_past(self.value(state), self.kinds[kind as usize].call)
     }
 
     /// Roughly what the memory takes.

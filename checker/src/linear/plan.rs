@@ -29,6 +29,9 @@ pub(super) struct Plan<'a> {
     /// How many slots there are.
     pub(super) width: usize,
     needs: Needs,
+    /// The turn, from each turn on, in which the next observation ends, if until then nothing begins
+    /// that changes a state other than by adding to it. Empty if nothing adds to states.
+    looks: Vec<u32>,
 }
 
 /// The last turn at which some call that is not allowed in every state could meet a state. From then
@@ -51,9 +54,13 @@ impl<'a> Plan<'a> {
             slots: vec![NO_SLOT; ops.len()],
             width: 0,
             needs: Needs { of: vec![0; oracle.states()], any: 0 },
+            looks: Vec::new(),
         };
         plan.lay_out();
         plan.note_needs(oracle);
+        if oracle.kinds().iter().any(|kind| kind.grows) {
+            plan.note_looks(oracle);
+        }
         plan
     }
 
@@ -102,6 +109,36 @@ impl<'a> Plan<'a> {
                 (_, Fits::Any | Fits::Some) => self.needs.any = last.max(self.needs.any),
             }
         }
+    }
+
+    fn note_looks(&mut self, oracle: &Oracle<'_>) {
+        self.looks = vec![NO_SLOT; self.turns.len() + 1];
+        for (turn, it) in self.turns.iter().enumerate().rev() {
+            let (Turn::Begin(op) | Turn::End(op)) = *it;
+            let kind = &oracle.kinds()[self.kinds[op] as usize];
+            let changes = kind.role != Role::Observes;
+            self.looks[turn] = match it {
+                Turn::End(_) if !changes => turn as u32,
+                Turn::Begin(_) if changes && !kind.grows => NO_SLOT,
+                Turn::Begin(_) | Turn::End(_) => self.looks[turn + 1],
+            };
+        }
+    }
+
+    /// The end of an observation to come: see rule 6 of [`super::engine`].
+    pub(super) fn look(&self, turn: usize) -> Option<usize> {
+        self.looks.get(turn).copied().filter(|turn| *turn != NO_SLOT).map(|turn| turn as usize)
+    }
+
+    /// Lets rule 6 rest, so that every walk goes on to the completion that nothing explains.
+    pub(super) fn forget_looks(&mut self) {
+        self.looks = Vec::new();
+    }
+
+    /// The operation that begins or ends in a turn.
+    pub(super) fn op(&self, turn: usize) -> usize {
+        let (Turn::Begin(op) | Turn::End(op)) = self.turns[turn];
+        op
     }
 
     /// Whether it may matter at this turn, or later, that the object is in this state.

@@ -15,6 +15,8 @@ pub(super) struct Scene<const N: usize> {
     pub(super) overwriters: Mask<N>,
     /// Those that depend on the state and may change it.
     pub(super) strict: Mask<N>,
+    /// Those that add to the state, and no more.
+    pub(super) growing: Mask<N>,
     /// The slots of all that change a state, the first to end first.
     pub(super) order: Vec<u32>,
     /// The calls of unknown outcome that have begun and may matter.
@@ -37,6 +39,7 @@ impl<const N: usize> Scene<N> {
             begun: Mask::EMPTY,
             overwriters: Mask::EMPTY,
             strict: Mask::EMPTY,
+            growing: Mask::EMPTY,
             order: Vec::new(),
             lost: Vec::new(),
             begun_lost: vec![0; oracle.kinds().len()],
@@ -97,6 +100,9 @@ impl<const N: usize> Scene<N> {
             Role::Overwrites => self.overwriters = self.overwriters.or(&bit),
             Role::Depends => self.strict = self.strict.or(&bit),
         }
+        if kind.grows {
+            self.growing = self.growing.or(&bit);
+        }
         if kind.role != Role::Observes {
             let end = plan.ops[op].completed;
             let place = self
@@ -125,6 +131,7 @@ impl<const N: usize> Scene<N> {
         }
         self.overwriters = self.overwriters.minus(&bit);
         self.strict = self.strict.minus(&bit);
+        self.growing = self.growing.minus(&bit);
     }
 
     fn lose(&mut self, op: usize, turn: usize, plan: &Plan<'_>, oracle: &Oracle<'_>) {

@@ -83,9 +83,13 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// A walk that keeps all, event by event.
+    /// A walk that keeps all, event by event. One that keeps orders goes on to the very completion
+    /// that nothing explains.
     pub(super) fn walk(self) -> Box<dyn Walk + 'a> {
-        let parts = self.prepare();
+        let mut parts = self.prepare();
+        if self.orders {
+            parts.1.forget_looks();
+        }
         match parts.1.width {
             0..=64 => self.walk_in::<1>(parts),
             65..=512 => self.walk_in::<8>(parts),

@@ -80,7 +80,7 @@ impl Tallies {
     pub(super) fn within(&self, a: Tally, b: Tally) -> bool {
         a == b
             || a == NONE
-            || self.counts[a as usize].iter().all(|(call, count)| *count <= self.count(b, *call))
+            || (b != NONE && within(&self.counts[a as usize], &self.counts[b as usize]))
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -88,4 +88,13 @@ impl Tallies {
             + self.counts.len() * 3 * size_of::<Counts>()
             + self.increments.capacity() * 16
     }
+}
+
+fn within(a: &[(u32, u32)], b: &[(u32, u32)]) -> bool {
+    let mut rest = b.iter();
+    a.len() <= b.len()
+        && a.iter().all(|(call, count)| {
+            rest.find(|(other, _)| other >= call)
+                .is_some_and(|(other, most)| other == call && count <= most)
+        })
 }

@@ -74,6 +74,21 @@ impl Model for Kv {
         }
     }
 
+    fn grows(&self, call: &Call) -> bool {
+        call.f == "append"
+    }
+
+    /// What a key shows begins with all that it ever showed while it only grew.
+    fn is_past(&self, state: &Value, call: &Call) -> bool {
+        let Some((key, _)) = call.input.as_pair() else { return false };
+        let Seen::Output(output) = &call.seen else { return false };
+        let shown = output.as_pair().map_or(&Value::Nil, |(_, value)| value);
+        match (held(state, key), shown) {
+            (Value::Str(held), Value::Str(shown)) => !shown.starts_with(held.as_str()),
+            (held, _) => matches!(held, Value::Str(_)),
+        }
+    }
+
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
         let (key, argument) = pair("the argument", &call.input)?;
         let held = held(state, key);

@@ -52,6 +52,17 @@ pub trait Model: Sync {
         Shape::default()
     }
 
+    /// Whether the call only adds to the state, so that [`Model::is_past`] stays true over it.
+    fn grows(&self, _call: &Call) -> bool {
+        false
+    }
+
+    /// Whether the state rules out this observation for good, as long as it only grows; and
+    /// whatever grows can go on growing from such a state.
+    fn is_past(&self, _state: &Value, _call: &Call) -> bool {
+        false
+    }
+
     /// The state after the call, or why it cannot have gone that way in this state.
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String>;
 }

@@ -79,3 +79,25 @@ fn a_shape_is_true_of_every_state() {
         }
     }
 }
+
+#[test]
+fn what_is_past_stays_past_while_the_state_grows() {
+    for model in MODELS {
+        let calls: Vec<Call> =
+            calls().into_iter().filter(|it| model.understands(it).is_ok()).collect();
+        let changes = calls.iter().filter_map(|call| model.step(&model.initial(), call).ok());
+        let states: Vec<Value> = changes.chain([model.initial()]).collect();
+        for call in calls.iter().filter(|call| model.observes(call)) {
+            for state in states.iter().filter(|state| model.is_past(state, call)) {
+                assert!(model.step(state, call).is_err(), "{call:?} {state}");
+                let same_key = |it: &&Call| {
+                    it.input.as_pair().map(|it| it.0) == call.input.as_pair().map(|it| it.0)
+                };
+                for grow in calls.iter().filter(|it| model.grows(it)).filter(same_key) {
+                    let after = model.step(state, grow);
+                    assert!(after.is_ok_and(|it| model.is_past(&it, call)), "{grow:?} {state}");
+                }
+            }
+        }
+    }
+}
