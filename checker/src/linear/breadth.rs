@@ -107,6 +107,8 @@ impl Standing {
 pub(super) struct Walking<'a, const N: usize> {
     pub(super) engine: Engine<'a, N>,
     pub(super) breadth: Breadth<N>,
+    /// The operations of unknown outcome that have begun, in that order.
+    pub(super) lost: Vec<usize>,
 }
 
 impl<const N: usize> Walking<'_, N> {
@@ -127,11 +129,7 @@ impl<const N: usize> Walking<'_, N> {
     fn sort_lost(&self, standing: &mut Standing) {
         let plan = &self.engine.plan;
         let mut counts = rustc_hash::FxHashMap::default();
-        for turn in &plan.turns[..self.breadth.at] {
-            let Turn::Begin(op) = *turn else { continue };
-            if plan.is_owed(op) {
-                continue;
-            }
+        for op in self.lost.iter().copied() {
             let place = counts.entry(plan.kinds[op]).or_insert(0);
             let spent =
                 |it: &Config<N>| self.engine.tallies.count(it.spent, plan.kinds[op]) > *place;
@@ -148,6 +146,11 @@ impl<const N: usize> Walk for Walking<'_, N> {
     }
 
     fn advance(&mut self) -> Result<(), Stop> {
+        if let Some(Turn::Begin(op)) = self.next()
+            && !self.engine.plan.is_owed(op)
+        {
+            self.lost.push(op);
+        }
         self.breadth.advance(&mut self.engine)
     }
 

@@ -325,8 +325,14 @@ impl<'a, const N: usize> Engine<'a, N> {
     /// confirms a state.
     fn spend(&mut self, scene: &Scene<N>, config: Config<N>, kind: u32, due: &Due<N>) {
         let next = self.oracle.step(config.state, kind);
-        if next.is_none_or(|next| next == config.state) {
-            return;
+        let Some(next) = next.filter(|next| *next != config.state) else { return };
+        let overwrites = self.oracle.kinds()[kind as usize].role == Role::Overwrites;
+        if overwrites && scene.strict.is_empty() && scene.strict_lost == 0 {
+            // Rule 3, before the trouble of counting.
+            let looked = scene.observable(next, &self.plan, &mut self.oracle);
+            if config.hollow || !looked.meets(&config.owed) {
+                return;
+            }
         }
         let spent = self.tallies.with(config.spent, kind);
         self.happen(scene, Config { spent, ..config }, (kind, usize::MAX, false), due);

@@ -100,7 +100,7 @@ impl<'a> Question<'a> {
     fn walk_in<const N: usize>(self, parts: (Oracle<'a>, Plan<'a>)) -> Box<dyn Walk + 'a> {
         let mut engine = self.engine::<N>(parts);
         let breadth = Breadth::new(&mut engine, self.initial, usize::MAX);
-        Box::new(Walking { engine, breadth })
+        Box::new(Walking { engine, breadth, lost: Vec::new() })
     }
 
     fn engine<const N: usize>(self, parts: (Oracle<'a>, Plan<'a>)) -> Engine<'a, N> {

@@ -148,8 +148,8 @@ impl<'a, 'h> Draft<'a, 'h> {
     }
 
     fn cut(&self, at: u64, standing: &Standing) -> Self {
-        let mut draft =
-            Self { initial: standing.states.clone(), ops: Vec::new(), accused: 0, ..self.clone() };
+        let initial = standing.states.clone();
+        let mut draft = Self { initial, ops: Vec::new(), accused: 0, ..*self };
         for (place, op) in self.ops.iter().enumerate() {
             let over = op.completed.is_some_and(|end| end < at) || standing.always.contains(&place);
             if !over {
