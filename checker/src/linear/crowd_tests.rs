@@ -8,6 +8,7 @@ use super::engine::{Budget, Stop};
 use super::partition::{Op, partition};
 use super::search::Question;
 use super::{certificate, twin};
+use crate::bench::Recipe;
 use crate::check::{Keyed, Limits, Validity, check_linearizable, linearize};
 use crate::history::{Event, History, Kind, MISMATCH, Process, Value, jsonl};
 use crate::model::{self, Model};
@@ -138,6 +139,18 @@ proptest! {
         prop_assert_eq!(verdict.validity == Validity::Invalid, verdict.witness.is_some());
         let proof = linearize(&history, model.name(), &Limits::default());
         prop_assert_eq!(proof.is_ok(), answers[0].is_ok());
+    }
+}
+
+/// More operations at once than fit into two words, and into eight.
+#[test]
+fn many_open_operations_are_judged() {
+    for (clients, lies) in [(100, true), (150, false), (150, true), (600, false)] {
+        let (operations, values) = (2 * clients, Some(5));
+        let recipe = Recipe { seed: 3, operations, clients, values, lost: 0, lies };
+        let verdict = check_linearizable(&recipe.history(), "register", &Limits::default());
+        let expected = if lies { Validity::Invalid } else { Validity::Valid };
+        assert_eq!(verdict.validity, expected, "{clients} {}", verdict.sentence);
     }
 }
 
