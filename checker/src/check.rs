@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::history::History;
-use crate::linear::{self, Window};
+use crate::linear::{self, Linearization, Window};
 use crate::model;
 
 /// Whether the claim held. Of several the worst counts: `max`.
@@ -81,6 +81,22 @@ pub struct Stats {
     pub unknown_keys: usize,
     /// Combinations of a state and the operations that led to it.
     pub configurations: usize,
+    /// What answered; of several keys, the last resort.
+    pub algorithm: Algorithm,
+}
+
+/// What answered a question, the first resort first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// Nothing had to be asked.
+    #[default]
+    None,
+    /// Just-in-time linearization, breadth first: every configuration, event by event.
+    Breadth,
+    /// Wing, Gong and Lowe's search, depth first.
+    Depth,
 }
 
 /// Says whether one correct copy of the model, doing one operation at a time at some moment between
@@ -92,6 +108,18 @@ pub fn check_linearizable(history: &History, model: &str, limits: &Limits<'_>) -
             "there is no model {model:?}; the models are {}",
             model::names().join(", ")
         )),
+    }
+}
+
+/// The proof of a Yes: for each object an order of its operations. A verdict, if there is none.
+pub fn linearize(
+    history: &History,
+    model: &str,
+    limits: &Limits<'_>,
+) -> Result<Vec<Linearization>, Box<Verdict>> {
+    match model::named(model) {
+        Some(model) => linear::linearize(history, model, limits),
+        None => Err(Box::new(check_linearizable(history, model, limits))),
     }
 }
 

@@ -8,11 +8,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod check;
 pub mod history;
 pub mod linear;
 pub mod model;
 
-pub use check::{Keyed, Limits, Stats, Validity, Verdict, check_linearizable};
+pub use check::{
+    Algorithm, Keyed, Limits, Stats, Validity, Verdict, check_linearizable, linearize,
+};
 pub use history::History;
-pub use linear::Window;
+pub use linear::{Linearization, Window};

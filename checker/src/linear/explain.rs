@@ -1,6 +1,6 @@
 //! Puts a No into words: who was told what, and why it cannot be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::partition::{Object, Op};
 use super::window::Candidate;
@@ -17,7 +17,8 @@ pub(super) struct Explainer<'a, 'h> {
     initial: &'a [Value],
     ops: &'a [Op<'h>],
     accused: usize,
-    reachable: BTreeSet<Value>,
+    /// What can be reached, and whether the accused answer is right there.
+    reachable: BTreeMap<Value, bool>,
 }
 
 impl<'a, 'h> Explainer<'a, 'h> {
@@ -27,20 +28,24 @@ impl<'a, 'h> Explainer<'a, 'h> {
         ops: &'a [Op<'h>],
         accused: usize,
     ) -> Self {
-        let reachable = reachable(model, initial, ops);
+        let answers = |state: Value| {
+            let answers = model.step(&state, &ops[accused].call).is_ok();
+            (state, answers)
+        };
+        let reachable = reachable(model, initial, ops).into_iter().map(answers).collect();
         Self { model, initial, ops, accused, reachable }
     }
 
     /// Whether some state lets this operation, by itself, lead to the accused answer.
     pub(super) fn could_explain(&self, op: &Op<'_>) -> bool {
-        self.reachable.iter().any(|state| {
-            let after = self.model.step(state, &op.call);
-            !self.answers(state) && after.is_ok_and(|after| self.answers(&after))
+        self.reachable.iter().filter(|(_, answers)| !**answers).any(|(state, _)| {
+            self.model.step(state, &op.call).is_ok_and(|after| self.answers(&after))
         })
     }
 
     fn answers(&self, state: &Value) -> bool {
-        self.model.step(state, &self.ops[self.accused].call).is_ok()
+        let asked = || self.model.step(state, &self.ops[self.accused].call).is_ok();
+        self.reachable.get(state).copied().unwrap_or_else(asked)
     }
 
     /// Every state the order can end in.
@@ -117,12 +122,14 @@ impl<'a, 'h> Explainer<'a, 'h> {
 fn reachable(model: &dyn Model, initial: &[Value], ops: &[Op<'_>]) -> BTreeSet<Value> {
     let mut reachable: BTreeSet<Value> = initial.iter().cloned().collect();
     let mut fresh: Vec<Value> = initial.to_vec();
+    let calls: BTreeSet<_> = ops.iter().map(|op| &op.call).collect();
+    let changes: Vec<_> = calls.into_iter().filter(|call| !model.observes(call)).collect();
     while let Some(state) = fresh.pop() {
-        for op in ops {
+        for call in &changes {
             if reachable.len() >= STATES {
                 return reachable;
             }
-            if let Ok(next) = model.step(&state, &op.call)
+            if let Ok(next) = model.step(&state, call)
                 && reachable.insert(next.clone())
             {
                 fresh.push(next);

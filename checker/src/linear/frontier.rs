@@ -1,104 +1,109 @@
 //! Keeps the configurations that matter: of two, one of which can do all that the other can, only
 //! that one.
 
-use rustc_hash::FxHashMap;
-
+use super::mask::{Mask, mix};
 use super::oracle::State;
+use super::tally::{Tallies, Tally};
 
-/// A set of slots: operations that have begun and must have happened by their completion.
-pub(super) type Slots = u128;
-
-/// One way that things may stand: a state, and which of the begun operations led to it.
-#[derive(Clone)]
-pub(super) struct Config {
+/// One way that things may stand: a state, and what became of each operation that has begun.
+///
+/// An observation is *owed* until it is made. An operation that can go in no more than some states
+/// is owed until it is *used*. One that overwrites every state starts owed; it is used when it
+/// happens for others to see; and it is neither once another has overwritten since it began: then
+/// it may have happened just before that one, unseen, and may yet happen for all to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Config<const N: usize> {
+    pub(super) owed: Mask<N>,
+    pub(super) used: Mask<N>,
     pub(super) state: State,
-    /// Begun operations that have happened, by slot.
-    pub(super) done: Slots,
-    /// Operations of unknown outcome that have happened, by their number.
-    pub(super) spent: Spent,
+    /// What was spent of the operations of unknown outcome.
+    pub(super) spent: Tally,
     /// The order that led here, if orders are kept.
     pub(super) path: u32,
-}
-
-/// A set of operations of unknown outcome; most configurations have spent none, and then it takes
-/// no memory.
-#[derive(Clone, Default)]
-pub(super) struct Spent(Vec<u64>);
-
-impl Spent {
-    pub(super) fn contains(&self, number: usize) -> bool {
-        self.0.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
-    }
-
-    pub(super) fn with(&self, number: usize) -> Self {
-        let mut words = self.0.clone();
-        words.resize(words.len().max(number / 64 + 1), 0);
-        words[number / 64] |= 1 << (number % 64);
-        Self(words)
-    }
-
-    pub(super) fn count(&self) -> u32 {
-        self.0.iter().map(|word| word.count_ones()).sum()
-    }
-
-    fn within(&self, other: &Self) -> bool {
-        let beyond = |(i, word): (usize, &u64)| word & !other.0.get(i).copied().unwrap_or(0) != 0;
-        !self.0.iter().enumerate().any(beyond)
-    }
-
-    fn bytes(&self) -> usize {
-        self.0.len() * 8
-    }
+    /// Whether an overwriting led here that nobody has looked at, since the last completion.
+    pub(super) hollow: bool,
 }
 
 /// An antichain of configurations, in order of arrival.
 ///
-/// `a` dominates `b` if they agree on the state and on which begun *mutators* have happened, `a`
-/// has made at least the observations of `b`, and `a` has spent at most what `b` has. Every way to
-/// go on from `b` is then a way to go on from `a`: an observation `b` makes and `a` has made is
-/// skipped, which changes no state, and whatever `b` may still spend `a` may too, for an operation
-/// of unknown outcome is never owed. So dropping `b` loses no answer.
-#[derive(Default)]
-pub(super) struct Frontier {
-    entries: Vec<Entry>,
-    last: FxHashMap<(State, Slots), u32>,
-    bytes: usize,
+/// `a` dominates `b` if they agree on the state and `a` owes at most what `b` owes, has used at
+/// most what `b` has used, and has spent at most what `b` has spent. Every way to go on from `b` is
+/// then a way to go on from `a`. An operation that `b` owes and `a` does not was made or may count
+/// as made; where `b` makes an observation that `a` has made, `a` does nothing; where `b` uses an
+/// operation `a` may too, for it has not used it; and one that `b` has used and `a` has not is one
+/// that `a` does not owe either, or `b` would dominate nothing by this rule: it stays unused. So
+/// dropping `b` loses no answer.
+pub(super) struct Frontier<const N: usize> {
+    entries: Vec<Entry<N>>,
+    /// The last entry of each bucket.
+    heads: Vec<u32>,
+    live: usize,
 }
 
-struct Entry {
-    config: Option<Config>,
-    /// The entry before this one with the same state and mutators.
+struct Entry<const N: usize> {
+    config: Config<N>,
+    alive: bool,
+    hash: u32,
+    /// The entry before this one in its bucket.
     before: u32,
 }
 
-const NONE: u32 = u32::MAX;
+const END: u32 = u32::MAX;
 
-impl Frontier {
+impl<const N: usize> Frontier<N> {
+    pub(super) fn new() -> Self {
+        Self { entries: Vec::new(), heads: vec![END; 16], live: 0 }
+    }
+
+    /// Forgets all; the buckets that were filled are emptied one by one where they are few.
     pub(super) fn clear(&mut self) {
+        if self.entries.len() * 4 < self.heads.len() {
+            for entry in &self.entries {
+                let bucket = bucket(&self.heads, entry.hash);
+                self.heads[bucket] = END;
+            }
+        } else {
+            self.heads.fill(END);
+        }
         self.entries.clear();
-        self.last.clear();
-        self.bytes = 0;
+        self.live = 0;
     }
 
     /// Adds a configuration unless one there dominates it, and drops those that it dominates.
-    pub(super) fn add(&mut self, config: Config, observers: Slots) {
-        let last = self.last.entry((config.state, config.done & !observers)).or_insert(NONE);
-        let mut place = *last;
-        while place != NONE {
+    /// `strict` are the operations that are either owed or used, so that two configurations which
+    /// differ there never dominate each other.
+    pub(super) fn add(&mut self, config: Config<N>, strict: &Mask<N>, tallies: &Tallies) {
+        if self.entries.len() >= self.heads.len() {
+            self.grow();
+        }
+        let hash = config.used.and(strict).hash_into(mix(0, u64::from(config.state)));
+        let hash = (hash >> 32) as u32;
+        let bucket = bucket(&self.heads, hash);
+        let mut place = self.heads[bucket];
+        while place != END {
             let entry = &mut self.entries[place as usize];
-            if let Some(other) = &entry.config {
-                if dominates(other, &config, observers) {
+            if entry.alive && entry.hash == hash && entry.config.state == config.state {
+                if dominates(&entry.config, &config, tallies) {
                     return;
                 }
-                if dominates(&config, other, observers) {
-                    entry.config = None;
+                if dominates(&config, &entry.config, tallies) {
+                    entry.alive = false;
+                    self.live -= 1;
                 }
             }
             place = entry.before;
         }
-        self.bytes += size_of::<Entry>() + 48 + config.spent.bytes();
-        let before = std::mem::replace(last, self.entries.len() as u32);
-        self.entries.push(Entry { config: Some(config), before });
+        let before = std::mem::replace(&mut self.heads[bucket], self.entries.len() as u32);
+        self.entries.push(Entry { config, alive: true, hash, before });
+        self.live += 1;
+    }
+
+    fn grow(&mut self) {
+        self.heads = vec![END; self.heads.len() * 4];
+        for (place, entry) in self.entries.iter_mut().enumerate() {
+            let bucket = bucket(&self.heads, entry.hash);
+            entry.before = std::mem::replace(&mut self.heads[bucket], place as u32);
+        }
     }
 
     /// The places given out so far, dropped or not.
@@ -106,22 +111,33 @@ impl Frontier {
         self.entries.len()
     }
 
-    pub(super) fn get(&self, place: usize) -> Option<&Config> {
-        self.entries[place].config.as_ref()
+    /// How many are not dominated.
+    pub(super) fn live(&self) -> usize {
+        self.live
+    }
+
+    pub(super) fn get(&self, place: usize) -> Option<Config<N>> {
+        let entry = &self.entries[place];
+        entry.alive.then_some(entry.config)
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.entries.capacity() * size_of::<Entry<N>>() + self.heads.capacity() * 4
     }
 
-    /// Takes what is left.
-    pub(super) fn take(&mut self) -> Vec<Config> {
-        self.last.clear();
-        self.bytes = 0;
-        self.entries.drain(..).filter_map(|entry| entry.config).collect()
+    /// Adds what is left to a list.
+    pub(super) fn drain_into(&mut self, configs: &mut Vec<Config<N>>) {
+        let left = self.entries.iter().filter(|entry| entry.alive);
+        configs.extend(left.map(|entry| Config { hollow: false, ..entry.config }));
+        self.clear();
     }
 }
 
-fn dominates(a: &Config, b: &Config, observers: Slots) -> bool {
-    b.done & observers & !a.done == 0 && a.spent.within(&b.spent)
+fn bucket(heads: &[u32], hash: u32) -> usize {
+    hash as usize & (heads.len() - 1)
+}
+
+/// Whether `a` can do all that `b` can, if they agree on the state: see [`Frontier`].
+pub(super) fn dominates<const N: usize>(a: &Config<N>, b: &Config<N>, tallies: &Tallies) -> bool {
+    a.owed.within(&b.owed) && a.used.within(&b.used) && tallies.within(a.spent, b.spent)
 }

@@ -6,23 +6,33 @@
 //! [`Window`] is shown only after a replay of it alone came out illegal, and legal without the
 //! operation that it accuses.
 
+mod breadth;
+mod certificate;
+mod depth;
+mod engine;
 mod explain;
 mod frontier;
 pub mod lanes;
+mod mask;
 mod oracle;
 mod partition;
+mod plan;
+mod scene;
 mod search;
 mod shrink;
+mod tally;
 mod window;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+pub use certificate::Linearization;
 pub use window::{Candidate, Window};
 
+use self::engine::{Budget, Stop};
 use self::partition::Object;
-use self::search::{Budget, Stop, decide};
-use crate::check::{Limits, Stats, Validity, Verdict};
+use self::search::{Outcome, Question};
+use crate::check::{Algorithm, Limits, Stats, Validity, Verdict};
 use crate::history::{History, Value};
 use crate::model::Model;
 
@@ -42,13 +52,14 @@ pub fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -> Verdi
     let stats = Stats {
         operations: objects.iter().map(|object| object.ops.len()).sum(),
         keys: objects.len(),
-        invalid_keys: count(&answers, |answer| matches!(answer.stop, Some(Stop::Illegal(_)))),
-        unknown_keys: count(&answers, |answer| matches!(answer.stop, Some(Stop::Spent(_)))),
+        invalid_keys: count(&answers, |it| matches!(it.answer, Err(Stop::Illegal(_)))),
+        unknown_keys: count(&answers, |it| matches!(it.answer, Err(Stop::Spent(_)))),
         configurations: answers.iter().map(|answer| answer.explored).sum(),
+        algorithm: answers.iter().map(|it| it.algorithm).max().unwrap_or(Algorithm::None),
     };
     let case = Case { model, initial: &initial, limits };
-    let invalid = answers.iter().zip(&objects).find_map(|(answer, object)| match answer.stop {
-        Some(Stop::Illegal(accused)) => Some(case.invalid(object, accused, stats)),
+    let invalid = answers.iter().zip(&objects).find_map(|(outcome, object)| match outcome.answer {
+        Err(Stop::Illegal(accused)) => Some(case.invalid(object, accused, stats)),
         _ => None,
     });
     invalid.unwrap_or_else(|| case.not_invalid(&answers, &objects, stats))
@@ -58,14 +69,40 @@ fn initial(history: &History, model: &dyn Model) -> Vec<Value> {
     history.initial().map_or_else(|| vec![model.initial()], <[Value]>::to_vec)
 }
 
-fn count(answers: &[Answer], is: impl Fn(&Answer) -> bool) -> usize {
-    answers.iter().filter(|answer| is(answer)).count()
+fn count(answers: &[Outcome], is: impl Fn(&Outcome) -> bool) -> usize {
+    answers.iter().filter(|outcome| is(outcome)).count()
 }
 
-/// What came of one object.
-struct Answer {
-    stop: Option<Stop>,
-    explored: usize,
+/// Finds an order for each object, or says why there is none. What is returned was replayed.
+pub fn linearize(
+    history: &History,
+    model: &dyn Model,
+    limits: &Limits<'_>,
+) -> Result<Vec<Linearization>, Box<Verdict>> {
+    let refused = |why: &str| Box::new(Verdict::unknown(why.to_owned()));
+    let Ok(objects) = partition::partition(history, model, limits.keyed) else {
+        return Err(Box::new(check(history, model, limits)));
+    };
+    let initial = initial(history, model);
+    let budget = Budget { memory_bytes: limits.memory_bytes, expired: limits.expired };
+    let mut found = Vec::with_capacity(objects.len());
+    for object in &objects {
+        let question = Question::new(model, &initial, &object.ops, budget);
+        let outcome = Question { orders: true, ..question }.decide();
+        if let Err(stop) = outcome.answer {
+            return Err(match stop {
+                Stop::Illegal(_) => Box::new(check(history, model, limits)),
+                Stop::Spent(why) => refused(&why),
+            });
+        }
+        let order: Vec<u64> = outcome.order.iter().map(|op| object.ops[*op].invoked).collect();
+        let explains = |start: &&Value| certificate::replays(model, start, &object.ops, &order);
+        let Some(start) = initial.iter().find(explains).cloned() else {
+            return Err(refused("the order that was found does not replay: this is a bug"));
+        };
+        found.push(Linearization { key: object.key.clone(), start, order });
+    }
+    Ok(found)
 }
 
 /// The answers in the order of the objects, whichever thread found them.
@@ -74,15 +111,14 @@ fn answers(
     model: &dyn Model,
     initial: &[Value],
     limits: &Limits<'_>,
-) -> Vec<Answer> {
+) -> Vec<Outcome> {
     let jobs = limits.jobs.clamp(1, objects.len().max(1));
     let budget = Budget { memory_bytes: limits.memory_bytes / jobs, expired: limits.expired };
     let next = AtomicUsize::new(0);
     let found = Mutex::new(Vec::with_capacity(objects.len()));
     let work = || {
         while let Some((place, object)) = claim(objects, &next) {
-            let (answer, explored) = decide(model, initial, &object.ops, budget);
-            let answer = Answer { stop: answer.err(), explored };
+            let answer = Question::new(model, initial, &object.ops, budget).decide();
             found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((place, answer));
         }
     };
@@ -124,18 +160,20 @@ impl Case<'_> {
         verdict(Validity::Invalid, sentence, witness, stats)
     }
 
-    fn not_invalid(&self, answers: &[Answer], objects: &[Object<'_>], stats: Stats) -> Verdict {
-        let spent = answers.iter().zip(objects).find_map(|(answer, object)| match &answer.stop {
-            Some(Stop::Spent(why)) => Some((why, &object.key)),
+    fn not_invalid(&self, answers: &[Outcome], objects: &[Object<'_>], stats: Stats) -> Verdict {
+        let spent = answers.iter().zip(objects).find_map(|(outcome, it)| match &outcome.answer {
+            Err(Stop::Spent(why)) => Some((why, &it.key, outcome.explained, it.ops.len())),
             _ => None,
         });
         match spent {
-            Some((why, key)) => {
+            Some((why, key, explained, of)) => {
                 let key = key.as_ref().map_or_else(String::new, |key| format!(", first key {key}"));
                 let Stats { keys, unknown_keys, .. } = stats;
                 let what = format!(
-                    "{why}: no answer for {unknown_keys} of {}{key}",
-                    plural(keys, "object")
+                    "{why}: no answer for {unknown_keys} of {}{key}; decided the first \
+                     {explained} of {}",
+                    plural(keys, "object"),
+                    plural(of, "operation")
                 );
                 verdict(Validity::Unknown, what, None, stats)
             }
@@ -162,6 +200,8 @@ fn verdict(validity: Validity, sentence: String, witness: Option<Window>, stats:
     Verdict { check: NAME.to_owned(), validity, sentence, witness, stats }
 }
 
+#[cfg(test)]
+mod crowd_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

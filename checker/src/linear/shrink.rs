@@ -9,9 +9,12 @@
 
 use std::collections::BTreeSet;
 
+use super::breadth::Standing;
+use super::engine::{Budget, Stop};
 use super::explain::Explainer;
 use super::partition::{Object, Op, partition};
-use super::search::{Budget, Search, Standing, Stop, Turn, decide, turns};
+use super::plan::Turn;
+use super::search::Question;
 use super::{Case, Window};
 use crate::history::{History, Kind, Operation, Process, Value, jsonl};
 use crate::model::Model;
@@ -72,11 +75,15 @@ impl<'a, 'h> Draft<'a, 'h> {
     }
 
     fn legal(&self) -> Option<bool> {
-        match decide(self.model, &self.initial, &self.ops, self.budget).0 {
+        match self.question().decide().answer {
             Ok(()) => Some(true),
             Err(Stop::Illegal(_)) => Some(false),
             Err(Stop::Spent(_)) => None,
         }
+    }
+
+    fn question(&self) -> Question<'_> {
+        Question::new(self.model, &self.initial, &self.ops, self.budget)
     }
 
     fn without(&self, op: usize) -> Self {
@@ -121,27 +128,28 @@ impl<'a, 'h> Draft<'a, 'h> {
 
     /// How things stood before each begin up to this index.
     fn cuts(&self, latest: u64) -> Vec<(u64, Standing)> {
-        let mut search = Search::new(self.model, &self.initial, &self.ops, self.budget);
-        let mut cuts = std::collections::VecDeque::new();
-        for turn in turns(&self.ops) {
+        let begun = self.ops.partition_point(|op| op.invoked <= latest);
+        let mut walk = self.question().walk();
+        let mut cuts = Vec::new();
+        while let Some(turn) = walk.next() {
             if let Turn::Begin(op) = turn {
-                let at = self.ops[op].invoked;
-                if at > latest {
+                if op >= begun {
                     break;
                 }
-                cuts.truncate(CUTS - 1);
-                cuts.push_front((at, search.standing()));
+                if op + CUTS >= begun {
+                    cuts.push((self.ops[op].invoked, walk.standing()));
+                }
             }
-            if search.turn(turn).is_err() {
+            if walk.advance().is_err() {
                 break;
             }
         }
-        cuts.into_iter().rev().collect()
+        cuts
     }
 
     fn cut(&self, at: u64, standing: &Standing) -> Self {
-        let mut draft =
-            Self { initial: standing.states.clone(), ops: Vec::new(), accused: 0, ..self.clone() };
+        let initial = standing.states.clone();
+        let mut draft = Self { initial, ops: Vec::new(), accused: 0, ..*self };
         for (place, op) in self.ops.iter().enumerate() {
             let over = op.completed.is_some_and(|end| end < at) || standing.always.contains(&place);
             if !over {
@@ -186,12 +194,7 @@ impl<'a, 'h> Draft<'a, 'h> {
     }
 
     fn window(&self, case: &Case<'_>, object: &Object<'h>) -> Window {
-        let mut search =
-            Search::new(self.model, &self.initial, &self.ops, self.budget).keeping_paths();
-        let legal_prefix = match search.run() {
-            Err(Stop::Illegal(_)) => search.longest_order(),
-            Ok(()) | Err(Stop::Spent(_)) => Vec::new(),
-        };
+        let legal_prefix = self.longest_order();
         let explainer = self.explainer();
         let states_after = explainer.states_after(&legal_prefix);
         Window {
@@ -204,6 +207,18 @@ impl<'a, 'h> Draft<'a, 'h> {
             states_after,
             sentence: explainer.sentence(object, case.initial),
         }
+    }
+
+    fn longest_order(&self) -> Vec<usize> {
+        let mut walk = Question { orders: true, ..self.question() }.walk();
+        while walk.next().is_some() {
+            match walk.advance() {
+                Ok(()) => {}
+                Err(Stop::Illegal(_)) => return walk.longest_order(),
+                Err(Stop::Spent(_)) => break,
+            }
+        }
+        Vec::new()
     }
 
     /// The operations as they were, but for those that became optional: they lose their
@@ -265,7 +280,7 @@ fn legal(history: &History, case: &Case<'_>) -> Option<bool> {
     let budget = Budget { memory_bytes: case.limits.memory_bytes, expired: case.limits.expired };
     let mut legal = true;
     for object in &objects {
-        match decide(case.model, &initial, &object.ops, budget).0 {
+        match Question::new(case.model, &initial, &object.ops, budget).decide().answer {
             Ok(()) => {}
             Err(Stop::Illegal(_)) => legal = false,
             Err(Stop::Spent(_)) => return None,

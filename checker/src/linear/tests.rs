@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
+use super::engine::Budget;
 use super::partition::partition;
-use super::search::{Budget, Search, decide_from};
+use super::search::Question;
 use super::twin;
 use crate::check::{Keyed, Limits, Validity, Verdict, check_linearizable};
 use crate::history::{Event, History, Kind, MISMATCH, Operation, Process, Value, jsonl, notation};
@@ -284,7 +285,7 @@ fn without_accused(window: &super::Window) -> History {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
     fn the_search_agrees_with_its_obvious_twin(which in 0..MODELS.len(), moves in moves(20)) {
@@ -321,8 +322,9 @@ proptest! {
         let budget = Budget { memory_bytes: usize::MAX, expired: &|| false };
         let initial = [model.initial()];
         for object in partition(&history, model, Keyed::Auto).expect("the history suits the model") {
-            let exact = Search::new(model, &initial, &object.ops, budget).run();
-            let (answer, _) = decide_from(width, model, &initial, &object.ops, budget);
+            let question = Question::new(model, &initial, &object.ops, budget);
+            let exact = Question { width: usize::MAX, ..question }.decide().answer;
+            let answer = Question { width, ..question }.decide().answer;
             prop_assert_eq!(answer, exact, "{}", jsonl::write(&history));
         }
     }
@@ -357,10 +359,16 @@ fn a_spent_budget_is_unknown_and_says_so() {
     let late = Limits { expired: &|| true, ..Limits::default() };
     let verdict = check_linearizable(&history, "register", &late);
     assert_eq!(verdict.validity, Validity::Unknown);
-    assert_eq!(verdict.sentence, "time is up: no answer for 1 of 1 object");
+    assert_eq!(
+        verdict.sentence,
+        "time is up: no answer for 1 of 1 object; decided the first 0 of 3 operations"
+    );
     let poor = Limits { memory_bytes: 10, ..Limits::default() };
     let verdict = check_linearizable(&history, "register", &poor);
-    assert_eq!(verdict.sentence, "the memory budget is spent: no answer for 1 of 1 object");
+    assert_eq!(
+        verdict.sentence,
+        "the memory budget is spent: no answer for 1 of 1 object; decided the first 0 of 3 operations"
+    );
 }
 
 /// Moves of a busy run that never lies: keys rotate every 300 calls, one call in ten ends in info.

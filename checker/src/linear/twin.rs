@@ -18,7 +18,7 @@ pub(super) fn linearizable(history: &History, model: &dyn Model) -> bool {
 
 /// Whether the rest can happen from here: an operation may be next if none left had completed
 /// before it began.
-fn explains(model: &dyn Model, state: &Value, left: &[&Op<'_>]) -> bool {
+pub(super) fn explains(model: &dyn Model, state: &Value, left: &[&Op<'_>]) -> bool {
     let owed = |op: &&Op<'_>| op.completed.is_some();
     if !left.iter().any(owed) {
         return true;

@@ -1,7 +1,7 @@
 //! Specifies a register with compare-and-set, in which a failed comparison is an observation.
 
 use super::register::{Register, read};
-use super::{Call, Model, Seen};
+use super::{Call, Meets, Model, Seen, Shape};
 use crate::history::Value;
 
 /// A cell that is read, written, and set if it holds what was expected.
@@ -32,6 +32,16 @@ impl Model for CasRegister {
 
     fn observes(&self, call: &Call) -> bool {
         call.f == "read" || call.seen == Seen::Mismatch
+    }
+
+    fn shape(&self, call: &Call) -> Shape {
+        match (call.f.as_str(), call.input.as_pair(), &call.seen) {
+            ("cas", _, Seen::Mismatch) => Shape::default(),
+            ("cas", Some((old, new)), _) => {
+                Shape { meets: Meets::One(old.clone()), leaves: Some(new.clone()) }
+            }
+            _ => Register.shape(call),
+        }
     }
 
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {

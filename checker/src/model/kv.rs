@@ -4,7 +4,7 @@
 //! key, without the keys that hold nil, so that equal maps are equal states.
 
 use super::cas_register::cas;
-use super::{Call, Model, Seen};
+use super::{Call, Meets, Model, Seen, Shape};
 use crate::history::Value;
 
 /// A map of keys to values.
@@ -52,6 +52,41 @@ impl Model for Kv {
 
     fn observes(&self, call: &Call) -> bool {
         matches!(call.f.as_str(), "get" | "read") || call.seen == Seen::Mismatch
+    }
+
+    /// Holds for a map of this one key. Empty text is read of a key that holds it and of one that
+    /// is not there.
+    fn shape(&self, call: &Call) -> Shape {
+        let Some((key, argument)) = call.input.as_pair() else { return Shape::default() };
+        let alone = |value: &Value| with(&self.initial(), key, value.clone());
+        match (call.f.as_str(), argument.as_pair(), &call.seen) {
+            ("put" | "write", _, _) => Shape { meets: Meets::Any, leaves: Some(alone(argument)) },
+            ("cas", Some((old, new)), Seen::Output(_) | Seen::Nothing) => {
+                Shape { meets: Meets::One(alone(old)), leaves: Some(alone(new)) }
+            }
+            ("get" | "read", _, Seen::Output(output)) => match output.as_pair() {
+                Some((_, shown)) if *shown != Value::from("") => {
+                    Shape { meets: Meets::One(alone(shown)), leaves: None }
+                }
+                _ => Shape::default(),
+            },
+            _ => Shape::default(),
+        }
+    }
+
+    fn grows(&self, call: &Call) -> bool {
+        call.f == "append"
+    }
+
+    /// What a key shows begins with all that it ever showed while it only grew.
+    fn is_past(&self, state: &Value, call: &Call) -> bool {
+        let Some((key, _)) = call.input.as_pair() else { return false };
+        let Seen::Output(output) = &call.seen else { return false };
+        let shown = output.as_pair().map_or(&Value::Nil, |(_, value)| value);
+        match (held(state, key), shown) {
+            (Value::Str(held), Value::Str(shown)) => !shown.starts_with(held.as_str()),
+            (held, _) => matches!(held, Value::Str(_)),
+        }
     }
 
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {

@@ -46,8 +46,47 @@ pub trait Model: Sync {
     /// Whether the call leaves every state as it is. The search relies on it.
     fn observes(&self, call: &Call) -> bool;
 
+    /// What is true of the call whatever state it meets; nothing, if in doubt. The search relies on
+    /// it, and of a model with keys it need be true only of states that hold no other key.
+    fn shape(&self, _call: &Call) -> Shape {
+        Shape::default()
+    }
+
+    /// Whether the call only adds to the state, so that [`Model::is_past`] stays true over it.
+    fn grows(&self, _call: &Call) -> bool {
+        false
+    }
+
+    /// Whether the state rules out this observation for good, as long as it only grows; and
+    /// whatever grows can go on growing from such a state.
+    fn is_past(&self, _state: &Value, _call: &Call) -> bool {
+        false
+    }
+
     /// The state after the call, or why it cannot have gone that way in this state.
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String>;
+}
+
+/// What is true of a call whatever state it meets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// The states that let it go as it went.
+    pub meets: Meets,
+    /// The state it leaves behind wherever it can go, if there is one such; of a call that observes
+    /// it says nothing.
+    pub leaves: Option<Value>,
+}
+
+/// The states that let a call go as it went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Meets {
+    /// Every state.
+    Any,
+    /// This one and no other.
+    One(Value),
+    /// Nobody knows which.
+    #[default]
+    Some,
 }
 
 /// What a model is asked about: a function, its argument and what was seen of its effect.

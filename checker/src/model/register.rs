@@ -1,6 +1,6 @@
 //! Specifies a register: a read returns what was written last.
 
-use super::{Call, Model, Seen};
+use super::{Call, Meets, Model, Seen, Shape};
 use crate::history::Value;
 
 /// A cell that is read and written.
@@ -29,6 +29,14 @@ impl Model for Register {
 
     fn observes(&self, call: &Call) -> bool {
         call.f == "read"
+    }
+
+    fn shape(&self, call: &Call) -> Shape {
+        match (call.f.as_str(), &call.seen) {
+            ("write", _) => Shape { meets: Meets::Any, leaves: Some(call.input.clone()) },
+            (_, Seen::Output(output)) => Shape { meets: Meets::One(output.clone()), leaves: None },
+            _ => Shape::default(),
+        }
     }
 
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {

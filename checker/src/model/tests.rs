@@ -1,6 +1,6 @@
 //! Polices the registry, and checks that an observer never changes a state.
 
-use super::{Call, MODELS, Seen};
+use super::{Call, MODELS, Meets, Seen};
 use crate::history::Value;
 
 #[test]
@@ -47,6 +47,55 @@ fn an_observer_changes_no_state_and_says_why_not() {
                 match model.step(state, call) {
                     Ok(after) => assert_eq!(after, *state, "{} {call:?}", model.name()),
                     Err(why) => assert!(!why.is_empty()),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_shape_is_true_of_every_state() {
+    let k = Value::from("k");
+    for model in MODELS {
+        let one_key = |call: &Call| {
+            !model.has_keys() || call.input.as_pair().is_some_and(|(key, _)| *key == k)
+        };
+        let calls: Vec<Call> =
+            calls().into_iter().filter(|it| model.understands(it).is_ok() && one_key(it)).collect();
+        let changes = calls.iter().filter_map(|call| model.step(&model.initial(), call).ok());
+        let states: Vec<Value> = changes.chain([model.initial()]).collect();
+        for (call, state) in calls.iter().flat_map(|call| states.iter().map(move |it| (call, it))) {
+            let (shape, after) = (model.shape(call), model.step(state, call));
+            match shape.meets {
+                Meets::Any => assert!(after.is_ok(), "{} {call:?} {state}", model.name()),
+                Meets::One(one) => assert_eq!(after.is_ok(), one == *state, "{call:?} {state}"),
+                Meets::Some => {}
+            }
+            if let (Some(leaves), Ok(after)) = (shape.leaves, after)
+                && !model.observes(call)
+            {
+                assert_eq!(leaves, after, "{call:?} {state}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_past_stays_past_while_the_state_grows() {
+    for model in MODELS {
+        let calls: Vec<Call> =
+            calls().into_iter().filter(|it| model.understands(it).is_ok()).collect();
+        let changes = calls.iter().filter_map(|call| model.step(&model.initial(), call).ok());
+        let states: Vec<Value> = changes.chain([model.initial()]).collect();
+        for call in calls.iter().filter(|call| model.observes(call)) {
+            for state in states.iter().filter(|state| model.is_past(state, call)) {
+                assert!(model.step(state, call).is_err(), "{call:?} {state}");
+                let same_key = |it: &&Call| {
+                    it.input.as_pair().map(|it| it.0) == call.input.as_pair().map(|it| it.0)
+                };
+                for grow in calls.iter().filter(|it| model.grows(it)).filter(same_key) {
+                    let after = model.step(state, grow);
+                    assert!(after.is_ok_and(|it| model.is_past(&it, call)), "{grow:?} {state}");
                 }
             }
         }

@@ -2,6 +2,7 @@
 //!
 //! Status and errors go to standard error, results to standard output. One subcommand = one file.
 
+mod bench;
 mod check;
 mod completions;
 mod doctor;
@@ -53,6 +54,8 @@ enum Command {
     Test(test::Args),
     /// Judges histories: ours, or another tool's.
     Check(check::Args),
+    /// Times parts of this tool on inputs made from a seed.
+    Bench(bench::Args),
     /// Writes a run's report again, and says what came of the run.
     Report(report::Args),
     /// Says what this machine can do, and how to mend what it cannot.
@@ -92,6 +95,7 @@ fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Test(args) => test::main(&args, cli.format, began),
         Command::Check(args) => check::main(&args, cli.format),
+        Command::Bench(args) => bench::main(&args, cli.format),
         Command::Report(args) => report::main(&args, cli.format),
         Command::Doctor => doctor::main(cli.format),
         Command::List => list::main(cli.format),

@@ -1,0 +1,189 @@
+//! Makes the histories that checkers are timed with: what the clients of one correct register were
+//! told, drawn from a seed.
+//!
+//! [`rows`] names every history of the table, and whoever holds a clock times
+//! [`crate::check_linearizable`] on each. A history is drawn with as much concurrency as its
+//! clients allow: each call begins, takes effect and returns in three turns of its client, and whose
+//! turn it is is drawn anew each time.
+
+use crate::history::{Event, History, Kind, Process, Value};
+
+/// A history to make: how much of what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recipe {
+    /// Where the draws start.
+    pub seed: u64,
+    /// How many operations.
+    pub operations: usize,
+    /// How many clients at a time.
+    pub clients: usize,
+    /// How many values are written, or `None` if every write has its own.
+    pub values: Option<i64>,
+    /// How many of a thousand answers are lost.
+    pub lost: u64,
+    /// Whether the last read returns what nobody wrote.
+    pub lies: bool,
+}
+
+/// A line of the table: what is timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its name in the table.
+    pub name: &'static str,
+    /// How its history is made.
+    pub recipe: Recipe,
+}
+
+/// Every history of the table.
+pub fn rows() -> Vec<Row> {
+    let row = |name, operations, clients, values, lost| {
+        let recipe = Recipe { seed: 7, operations, clients, values, lost, lies: false };
+        Row { name, recipe }
+    };
+    let wrong = |mut row: Row| {
+        row.recipe.lies = true;
+        row
+    };
+    vec![
+        row("A6 unique values", 100_000, 5, None, 0),
+        row("A6 values 0-4", 100_000, 5, Some(5), 0),
+        row("A7 unique values", 10_000, 20, None, 0),
+        row("A7 values 0-4", 10_000, 20, Some(5), 0),
+        row("A8 unique values", 1_000, 40, None, 0),
+        row("A8 values 0-4", 1_000, 40, Some(5), 0),
+        row("10 % lost, values 0-4", 3_000, 10, Some(5), 100),
+        wrong(row("1 % lost, values 0-4, wrong", 10_000, 10, Some(5), 10)),
+        wrong(row("A8 values 0-4, wrong", 1_000, 40, Some(5), 0)),
+    ]
+}
+
+impl Recipe {
+    /// The history of a register, made the same every time.
+    pub fn history(self) -> History {
+        let mut register = Register {
+            recipe: self,
+            draw: Draw(self.seed),
+            events: Vec::with_capacity(2 * self.operations),
+            held: Value::Nil,
+            clients: (0..self.clients as u64).map(Client::new).collect(),
+            begun: 0,
+        };
+        while register.begun < self.operations {
+            let client = register.draw.below(self.clients as u64) as usize;
+            register.turn(client);
+        }
+        for client in (0..self.clients).flat_map(|client| [client; 2]) {
+            register.finish(client);
+        }
+        if self.lies {
+            register.lie();
+        }
+        History::new(register.events).expect("each client does one thing at a time")
+    }
+}
+
+struct Client {
+    process: u64,
+    call: Option<(&'static str, Value)>,
+    answer: Option<Value>,
+}
+
+impl Client {
+    const fn new(process: u64) -> Self {
+        Self { process, call: None, answer: None }
+    }
+}
+
+struct Register {
+    recipe: Recipe,
+    draw: Draw,
+    events: Vec<Event>,
+    held: Value,
+    clients: Vec<Client>,
+    begun: usize,
+}
+
+impl Register {
+    fn turn(&mut self, client: usize) {
+        if self.clients[client].call.is_some() {
+            return self.finish(client);
+        }
+        let call = if self.draw.below(2) == 0 {
+            ("read", Value::Nil)
+        } else {
+            let number = self.begun as i64;
+            let most = self.recipe.values.unwrap_or(i64::MAX);
+            let number =
+                if most == i64::MAX { number } else { self.draw.below(most as u64) as i64 };
+            ("write", Value::Int(number))
+        };
+        self.begun += 1;
+        self.push(self.clients[client].process, Kind::Invoke, call.0, call.1.clone());
+        self.clients[client].call = Some(call);
+    }
+
+    /// Lets an open call take effect, or one that has taken effect return.
+    fn finish(&mut self, client: usize) {
+        let Some((f, input)) = self.clients[client].call.clone() else { return };
+        let process = self.clients[client].process;
+        match self.clients[client].answer.take() {
+            None => {
+                if f == "write" {
+                    self.held = input;
+                }
+                self.clients[client].answer = Some(self.held.clone());
+            }
+            Some(_) if self.draw.below(1000) < self.recipe.lost => {
+                self.push(process, Kind::Info, f, input);
+                self.clients[client] = Client::new(process + self.recipe.clients as u64);
+            }
+            Some(answer) => {
+                self.push(process, Kind::Ok, f, answer);
+                self.clients[client].call = None;
+            }
+        }
+    }
+
+    fn lie(&mut self) {
+        let process = self.clients.iter().map(|client| client.process).max().unwrap_or(0) + 1;
+        self.push(process, Kind::Invoke, "read", Value::Nil);
+        self.push(process, Kind::Ok, "read", Value::Int(-1));
+    }
+
+    fn push(&mut self, process: u64, kind: Kind, f: &str, value: Value) {
+        let index = self.events.len() as u64;
+        let process = Process::Client(process);
+        let f = f.to_owned();
+        let time = index * 1_000;
+        self.events.push(Event { index, time, kind, process, f, value, node: None, error: None });
+    }
+}
+
+/// A stream of numbers that is the same everywhere (splitmix64).
+struct Draw(u64);
+
+impl Draw {
+    const fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rows;
+
+    #[test]
+    fn a_recipe_makes_the_same_history_again_and_no_two_rows_share_a_name() {
+        let rows = rows();
+        for (place, row) in rows.iter().enumerate() {
+            assert!(rows[..place].iter().all(|other| other.name != row.name));
+        }
+        let recipe = rows[4].recipe;
+        assert_eq!(recipe.history(), recipe.history());
+        assert_eq!(recipe.history().operations().len(), recipe.operations);
+    }
+}

@@ -1,0 +1,100 @@
+//! Counts the operations of unknown outcome that were spent: equal ones are alike, so a count per
+//! call says all, and most counts are nought.
+//!
+//! Of equal operations of unknown outcome the one that began first may happen wherever a later one
+//! may, so they are spent in that order and a number says which. Counts are kept under numbers of
+//! their own: configurations carry one word, and equal counts are equal words.
+
+use rustc_hash::FxHashMap;
+
+/// Counts, by their number.
+pub(super) type Tally = u32;
+
+/// Nothing was spent.
+pub(super) const NONE: Tally = 0;
+
+/// Counts by call, in order of call, without noughts.
+type Counts = Box<[(u32, u32)]>;
+
+/// Every count seen so far, under a number.
+pub(super) struct Tallies {
+    counts: Vec<Counts>,
+    numbers: FxHashMap<Counts, Tally>,
+    increments: FxHashMap<(Tally, u32), Tally>,
+    entries: usize,
+}
+
+impl Tallies {
+    pub(super) fn new() -> Self {
+        let none = Counts::default();
+        let numbers = std::iter::once((none.clone(), NONE)).collect();
+        Self { counts: vec![none], numbers, increments: FxHashMap::default(), entries: 0 }
+    }
+
+    pub(super) fn count(&self, tally: Tally, call: u32) -> u32 {
+        let counts = &self.counts[tally as usize];
+        counts.binary_search_by_key(&call, |(call, _)| *call).map_or(0, |place| counts[place].1)
+    }
+
+    pub(super) fn total(&self, tally: Tally) -> u32 {
+        self.counts[tally as usize].iter().map(|(_, count)| count).sum()
+    }
+
+    /// One more of the call.
+    pub(super) fn with(&mut self, tally: Tally, call: u32) -> Tally {
+        if let Some(next) = self.increments.get(&(tally, call)) {
+            return *next;
+        }
+        let mut counts = self.counts[tally as usize].to_vec();
+        match counts.binary_search_by_key(&call, |(call, _)| *call) {
+            Ok(place) => counts[place].1 += 1,
+            Err(place) => counts.insert(place, (call, 1)),
+        }
+        let next = self.intern(counts.into());
+        self.increments.insert((tally, call), next);
+        next
+    }
+
+    /// Without the calls that no longer matter.
+    pub(super) fn retain(&mut self, tally: Tally, matters: impl Fn(u32) -> bool) -> Tally {
+        let counts = &self.counts[tally as usize];
+        if counts.iter().all(|(call, _)| matters(*call)) {
+            return tally;
+        }
+        let left: Vec<_> = counts.iter().copied().filter(|(call, _)| matters(*call)).collect();
+        self.intern(left.into())
+    }
+
+    fn intern(&mut self, counts: Counts) -> Tally {
+        if let Some(number) = self.numbers.get(&counts) {
+            return *number;
+        }
+        let number = self.counts.len() as Tally;
+        self.entries += counts.len();
+        self.counts.push(counts.clone());
+        self.numbers.insert(counts, number);
+        number
+    }
+
+    /// Whether `a` spent no more of any call than `b`.
+    pub(super) fn within(&self, a: Tally, b: Tally) -> bool {
+        a == b
+            || a == NONE
+            || (b != NONE && within(&self.counts[a as usize], &self.counts[b as usize]))
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.entries * 2 * size_of::<(u32, u32)>()
+            + self.counts.len() * 3 * size_of::<Counts>()
+            + self.increments.capacity() * 16
+    }
+}
+
+fn within(a: &[(u32, u32)], b: &[(u32, u32)]) -> bool {
+    let mut rest = b.iter();
+    a.len() <= b.len()
+        && a.iter().all(|(call, count)| {
+            rest.find(|(other, _)| other >= call)
+                .is_some_and(|(other, most)| other == call && count <= most)
+        })
+}
