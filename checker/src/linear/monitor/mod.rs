@@ -11,7 +11,7 @@ mod register;
 mod stack;
 mod zones;
 
-use super::engine::Stop;
+use super::engine::{Budget, Stop};
 use super::partition::Op;
 use super::search::Outcome;
 use crate::check::Algorithm;
@@ -32,8 +32,19 @@ const MONITORS: &[(&str, Monitor)] = &[
     ("unordered-queue", queue::unordered),
 ];
 
-/// The same answer as a search would give.
-pub(super) fn outcome(model: &dyn Model, initial: &[Value], ops: &[Op<'_>]) -> Option<Outcome> {
+/// Memory taken for each operation, at most.
+const BYTES: usize = 256;
+
+/// The same answer as a search would give, if the budget allows for a monitor.
+pub(super) fn outcome(
+    model: &dyn Model,
+    initial: &[Value],
+    ops: &[Op<'_>],
+    budget: Budget<'_>,
+) -> Option<Outcome> {
+    if (budget.expired)() || budget.memory_bytes / BYTES < ops.len() {
+        return None;
+    }
     let answer = decide(model, initial, ops)?.map_err(Stop::Illegal);
     let explained = if answer.is_ok() { ops.len() } else { 0 };
     let algorithm = Algorithm::Monitor;

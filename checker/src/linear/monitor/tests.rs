@@ -103,7 +103,7 @@ fn sweep(object: (&str, &str, &str), count: usize, stride: usize) -> (usize, usi
 #[test]
 fn monitors_agree_with_the_twin_on_small_histories() {
     for object in OBJECTS {
-        for (count, stride) in [(1, 1), (2, 1), (3, 1), (4, 17), (5, 2503)] {
+        for (count, stride) in [(1, 1), (2, 1), (3, 1), (4, 1), (5, 2503)] {
             let (legal, illegal) = sweep(object, count, stride);
             assert!(legal > 0 && illegal > 0, "{} {count}: {legal}, {illegal}", object.0);
         }
