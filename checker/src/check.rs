@@ -93,6 +93,8 @@ pub enum Algorithm {
     /// Nothing had to be asked.
     #[default]
     None,
+    /// A monitor: no search, because written values are distinct.
+    Monitor,
     /// Just-in-time linearization, breadth first: every configuration, event by event.
     Breadth,
     /// Wing, Gong and Lowe's search, depth first.

@@ -14,6 +14,7 @@ mod explain;
 mod frontier;
 pub mod lanes;
 mod mask;
+mod monitor;
 mod oracle;
 mod partition;
 mod plan;
@@ -118,7 +119,8 @@ fn answers(
     let found = Mutex::new(Vec::with_capacity(objects.len()));
     let work = || {
         while let Some((place, object)) = claim(objects, &next) {
-            let answer = Question::new(model, initial, &object.ops, budget).decide();
+            let answer = monitor::outcome(model, initial, &object.ops, budget)
+                .unwrap_or_else(|| Question::new(model, initial, &object.ops, budget).decide());
             found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((place, answer));
         }
     };

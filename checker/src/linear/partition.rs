@@ -75,7 +75,7 @@ fn looks_keyed(history: &History) -> bool {
     let mut with_a_say = history.operations().iter().filter(|op| Call::of(op).is_some()).peekable();
     with_a_say.peek().is_some()
         && with_a_say.all(|operation| match operation.input.as_pair() {
-            Some((Value::List(_), _)) | None => false,
+            Some((Value::List(_) | Value::Nil, _)) | None => false,
             Some((_, argument)) => operation.f != "cas" || argument.as_pair().is_some(),
         })
 }

@@ -8,7 +8,7 @@ use super::search::Question;
 use super::twin;
 use crate::check::{Keyed, Limits, Validity, Verdict, check_linearizable};
 use crate::history::{Event, History, Kind, MISMATCH, Operation, Process, Value, jsonl, notation};
-use crate::model::{self, MODELS};
+use crate::model::{self, CELLS as MODELS};
 
 fn history(text: &str) -> History {
     notation::parse(text).unwrap_or_else(|error| panic!("{error}"))
@@ -126,7 +126,7 @@ fn what_means_nothing_to_the_model_is_unknown() {
     };
     insta::assert_snapshot!(doubtful("register", "w1 ok; cas[1 2] ok"), @r#"this is no history of a register: the cas that process 0 invoked at index 2 means nothing: a register has no function "cas", only read and write"#);
     insta::assert_snapshot!(doubtful("kv", "w1 ok"), @"this is no history of a kv: the write that process 0 invoked at index 0 means nothing: its value 1 is not [key value]");
-    insta::assert_snapshot!(doubtful("regsiter", "w1 ok"), @r#"there is no model "regsiter"; the models are cas-register, kv, register"#);
+    insta::assert_snapshot!(doubtful("regsiter", "w1 ok"), @r#"there is no model "regsiter"; the models are append-list, cas-register, counter, fifo-queue, kv, lock, multi-register, register, semaphore, set, stack, unordered-queue, versioned-register"#);
 }
 
 const PROCESSES: usize = 4;

@@ -4,7 +4,7 @@
 //! key, without the keys that hold nil, so that equal maps are equal states.
 
 use super::cas_register::cas;
-use super::{Call, Meets, Model, Seen, Shape};
+use super::{Call, Meets, Model, Seen, Shape, items};
 use crate::history::Value;
 
 /// A map of keys to values.
@@ -16,8 +16,8 @@ impl Model for Kv {
     }
 
     fn doc(&self) -> &'static str {
-        "a map, empty at first, with `read` (`get`), `write` (`put`), `append` and `cas` of \
-         `[key, value]`"
+        "a map, empty at first, with `read` (`get`), `write` (`put`), `append`, \
+         `delete` and `cas` of `[key, value]`"
     }
 
     fn initial(&self) -> Value {
@@ -39,14 +39,15 @@ impl Model for Kv {
         match (call.f.as_str(), &call.seen) {
             ("cas", _) if argument.as_pair().is_some() => Ok(()),
             ("cas", _) => Err(format!("cas wants [key [old new]], not {}", call.input)),
+            ("delete", _) => Ok(()),
             (f, Seen::Mismatch) => Err(format!("a {f} expects no state, so it cannot mismatch")),
             ("append", _) if !matches!(argument, Value::Str(_)) => {
                 Err(format!("append wants text, not {argument}"))
             }
             ("append" | "get" | "put" | "read" | "write", _) => Ok(()),
-            (f, _) => {
-                Err(format!("a kv has no function {f:?}, only append, cas, get, put, read, write"))
-            }
+            (f, _) => Err(format!(
+                "a kv has no function {f:?}, only append, cas, delete, get, put, read, write"
+            )),
         }
     }
 
@@ -61,6 +62,9 @@ impl Model for Kv {
         let alone = |value: &Value| with(&self.initial(), key, value.clone());
         match (call.f.as_str(), argument.as_pair(), &call.seen) {
             ("put" | "write", _, _) => Shape { meets: Meets::Any, leaves: Some(alone(argument)) },
+            ("delete", _, Seen::Output(_) | Seen::Nothing) => {
+                Shape { meets: Meets::Any, leaves: Some(self.initial()) }
+            }
             ("cas", Some((old, new)), Seen::Output(_) | Seen::Nothing) => {
                 Shape { meets: Meets::One(alone(old)), leaves: Some(alone(new)) }
             }
@@ -95,6 +99,7 @@ impl Model for Kv {
         match (call.f.as_str(), argument.as_pair()) {
             ("cas", Some((old, new))) => cas(held, old, new, &call.seen),
             ("put" | "write", _) => Ok(argument.clone()),
+            ("delete", _) => delete(held, &call.seen),
             ("append", _) => append(held, argument),
             _ => get(held, &call.seen),
         }
@@ -107,21 +112,14 @@ fn pair<'a>(what: &str, value: &'a Value) -> Result<(&'a Value, &'a Value), Stri
     value.as_pair().ok_or_else(|| format!("{what} is {value}, not [key value]"))
 }
 
-fn entries(state: &Value) -> &[Value] {
-    match state {
-        Value::List(entries) => entries,
-        _ => &[],
-    }
-}
-
-fn held<'a>(state: &'a Value, key: &Value) -> &'a Value {
-    let mut pairs = entries(state).iter().filter_map(Value::as_pair);
+pub(super) fn held<'a>(state: &'a Value, key: &Value) -> &'a Value {
+    let mut pairs = items(state).iter().filter_map(Value::as_pair);
     pairs.find(|(held, _)| *held == key).map_or(&Value::Nil, |(_, value)| value)
 }
 
-fn with(state: &Value, key: &Value, value: Value) -> Value {
+pub(super) fn with(state: &Value, key: &Value, value: Value) -> Value {
     let others = |entry: &&Value| entry.as_pair().is_none_or(|(held, _)| held != key);
-    let mut next: Vec<Value> = entries(state).iter().filter(others).cloned().collect();
+    let mut next: Vec<Value> = items(state).iter().filter(others).cloned().collect();
     if value != Value::Nil {
         next.push(Value::pair(key.clone(), value));
         next.sort();
@@ -135,6 +133,16 @@ fn append(held: &Value, suffix: &Value) -> Result<Value, String> {
         (Value::Nil, _) => Ok(suffix.clone()),
         (Value::Str(held), Value::Str(suffix)) => Ok(Value::Str(format!("{held}{suffix}"))),
         _ => Err(format!("it appended to {held}, which is not text")),
+    }
+}
+
+/// Deletes a key, or confirms that it was not there. To delete what is not there is no failure.
+fn delete(held: &Value, seen: &Seen) -> Result<Value, String> {
+    match seen {
+        Seen::Mismatch if *held != Value::Nil => {
+            Err(format!("it was told that there was nothing to delete, but the key held {held}"))
+        }
+        _ => Ok(Value::Nil),
     }
 }
 

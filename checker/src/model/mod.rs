@@ -2,16 +2,48 @@
 //!
 //! A [`Model`] is a pure function from a state and a [`Call`] to the next state, or to the reason
 //! in words why the call cannot have gone that way. One model is one file and one line in
-//! [`MODELS`].
+//! [`MODELS`]. One that may go several ways is a [`Branching`], and [`AnyOf`] makes a model of it.
 
+mod append_list;
+mod branching;
 mod cas_register;
+mod counter;
+mod fifo_queue;
 mod kv;
+mod lock;
+mod multi_register;
 mod register;
+mod semaphore;
+mod sequence;
+mod set;
+mod stack;
+mod unordered_queue;
+mod versioned_register;
+
+pub use branching::{AnyOf, Branching};
 
 use crate::history::{Kind, Operation, Value};
 
 /// Every model, in order of name.
-pub const MODELS: &[&dyn Model] = &[&cas_register::CasRegister, &kv::Kv, &register::Register];
+pub const MODELS: &[&dyn Model] = &[
+    &append_list::AppendList,
+    &cas_register::CasRegister,
+    &counter::Counter,
+    &fifo_queue::FIFO_QUEUE,
+    &kv::Kv,
+    &lock::Lock,
+    &multi_register::MultiRegister,
+    &register::Register,
+    &semaphore::Semaphore,
+    &set::Set,
+    &stack::STACK,
+    &AnyOf(unordered_queue::UnorderedQueue),
+    &versioned_register::VersionedRegister,
+];
+
+/// Those that are cells with `read`, `write`, `cas` and text.
+#[cfg(test)]
+pub(crate) const CELLS: &[&dyn Model] = &[&cas_register::CasRegister, &kv::Kv, &register::Register];
 
 /// The model of that name.
 pub fn named(name: &str) -> Option<&'static dyn Model> {
@@ -124,5 +156,27 @@ impl Call {
     }
 }
 
+/// Refuses functions other than these, and a mismatch of those that cannot be refused.
+fn known(name: &str, call: &Call, functions: &[&str], refusable: &[&str]) -> Result<(), String> {
+    let f = call.f.as_str();
+    if !functions.contains(&f) {
+        return Err(format!("a {name} has no function {f:?}, only {}", functions.join(", ")));
+    }
+    if call.seen == Seen::Mismatch && !refusable.contains(&f) {
+        return Err(format!("a {f} expects no state, so it cannot mismatch"));
+    }
+    Ok(())
+}
+
+/// What a list holds.
+fn items(state: &Value) -> &[Value] {
+    match state {
+        Value::List(items) => items,
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod object_tests;
 #[cfg(test)]
 mod tests;

@@ -18,13 +18,23 @@ fn names_are_unique_sorted_kebab_case_and_explained() {
     }
 }
 
+const FUNCTIONS: &str = "read write cas get put append delete add remove contains enqueue dequeue \
+                         push pop acquire release txn fly";
+
 /// Every call of a small world.
 fn calls() -> Vec<Call> {
-    let plain = [Value::Nil, Value::Int(1), "x".into(), Value::pair(1, 2), Value::pair("x", "y")];
+    let plain = [
+        Value::Nil,
+        Value::Int(1),
+        "x".into(),
+        Value::pair(1, 2),
+        Value::pair("x", "y"),
+        true.into(),
+    ];
     let keyed = plain.iter().map(|value| Value::pair("k", value.clone()));
     let values: Vec<Value> = plain.iter().cloned().chain(keyed).collect();
     let mut calls = Vec::new();
-    for f in ["read", "write", "cas", "get", "put", "append", "fly"] {
+    for f in FUNCTIONS.split(' ') {
         for input in &values {
             let outputs = values.iter().map(|output| Seen::Output(output.clone()));
             for seen in outputs.chain([Seen::Mismatch, Seen::Nothing]) {

@@ -1,0 +1,114 @@
+//! Decides in near n log n what needs no search: histories whose written values are distinct.
+//!
+//! A monitor answers exactly or not at all. It declines what it does not know: values written
+//! twice, other start states, functions it has no rule for, and a No that an operation of unknown
+//! result could turn into a Yes. The accused is found by bisection: the shortest prefix, by
+//! completions, that is illegal. What is open at the cut keeps the answer that it gets later, but
+//! need not happen, as in the search, so both accuse the same operation.
+
+mod queue;
+mod register;
+mod stack;
+mod zones;
+
+use super::engine::{Budget, Stop};
+use super::partition::Op;
+use super::search::Outcome;
+use crate::check::Algorithm;
+use crate::history::Value;
+use crate::model::Model;
+
+/// When nothing begins or ends any more.
+const NEVER: u64 = u64::MAX;
+
+/// Whether the part of a history is legal, or `None` if the monitor does not know.
+type Monitor = fn(&View<'_>) -> Option<bool>;
+
+const MONITORS: &[(&str, Monitor)] = &[
+    ("cas-register", register::legal),
+    ("fifo-queue", queue::fifo),
+    ("register", register::legal),
+    ("stack", stack::legal),
+    ("unordered-queue", queue::unordered),
+];
+
+/// Memory taken for each operation, at most.
+const BYTES: usize = 256;
+
+/// The same answer as a search would give, if the budget allows for a monitor.
+pub(super) fn outcome(
+    model: &dyn Model,
+    initial: &[Value],
+    ops: &[Op<'_>],
+    budget: Budget<'_>,
+) -> Option<Outcome> {
+    if (budget.expired)() || budget.memory_bytes / BYTES < ops.len() {
+        return None;
+    }
+    let answer = decide(model, initial, ops)?.map_err(Stop::Illegal);
+    let explained = if answer.is_ok() { ops.len() } else { 0 };
+    let algorithm = Algorithm::Monitor;
+    Some(Outcome { answer, explored: 0, algorithm, explained, order: Vec::new() })
+}
+
+/// Whether the operations are legal, or which completion is the first that nothing explains.
+/// Nothing, if no monitor applies.
+fn decide(model: &dyn Model, initial: &[Value], ops: &[Op<'_>]) -> Option<Result<(), usize>> {
+    let [start] = initial else { return None };
+    let (_, legal) = MONITORS.iter().find(|(name, _)| *name == model.name())?;
+    let fresh = *start == model.initial();
+    let view = |cut| View { ops, start, fresh, cut };
+    if legal(&view(NEVER))? {
+        return Some(Ok(()));
+    }
+    let mut ends: Vec<(u64, usize)> =
+        ops.iter().enumerate().filter_map(|(place, op)| Some((op.completed?, place))).collect();
+    ends.sort_unstable();
+    let (mut legal_until, mut illegal_at) = (0, ends.len().checked_sub(1)?);
+    while legal_until < illegal_at {
+        let middle = usize::midpoint(legal_until, illegal_at);
+        if legal(&view(ends[middle].0))? {
+            legal_until = middle + 1;
+        } else {
+            illegal_at = middle;
+        }
+    }
+    Some(Err(ends[illegal_at].1))
+}
+
+/// A history up to a completion.
+struct View<'a> {
+    ops: &'a [Op<'a>],
+    start: &'a Value,
+    /// Whether it starts as the model does.
+    fresh: bool,
+    cut: u64,
+}
+
+/// When an operation began, and when it must have happened by, if it must.
+#[derive(Clone, Copy)]
+struct Span {
+    begin: u64,
+    end: Option<u64>,
+}
+
+impl Span {
+    /// Its end once it is known to have happened.
+    fn last(self) -> u64 {
+        self.end.unwrap_or(NEVER)
+    }
+}
+
+impl<'a> View<'a> {
+    fn ops(&self) -> impl Iterator<Item = (&'a Op<'a>, Span)> + use<'a> {
+        let cut = self.cut;
+        // One later, so that 0 comes before everything.
+        self.ops.iter().filter(move |op| op.invoked < cut).map(move |op| {
+            let end = op.completed.filter(|end| *end <= cut).map(|end| end + 1);
+            (op, Span { begin: op.invoked + 1, end })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Decides stacks of distinct values, by taking histories apart.
+//!
+//! Published conditions for stacks were wrong, so this one is proved here. Give every value that is
+//! never popped a pop after everything else, all such pops at once: the original is legal iff this
+//! is. A legal order restricted to some values is legal (R), for what is left is nested as before.
+//!
+//! *Cut.* If everything of some values may come before everything of the others, the whole is legal
+//! iff both parts are: one after the other is an order; the parts are legal by (R). *Strip.* If a
+//! value's push may come before everything and its pop after everything, the whole is legal iff it
+//! is without that value: wrapped around the rest it is an order; the rest is legal by (R). *Stuck.*
+//! A legal order of several values is either a sequence, so it can be cut, or one value around the
+//! others, so that one can be stripped. So what can be neither cut nor stripped is illegal. Cuts
+//! lie where no value's zone from its earliest end to its latest begin does. An empty answer is a
+//! cut, so it needs such a moment among all values, and is then no further hindrance.
+//!
+//! Each level costs its size, and there are at most as many as the stack is deep.
+
+use super::queue::{Passage, Traffic};
+use super::{NEVER, View};
+
+/// The end of what must have happened but was never seen to; and the begin and the end of the pops
+/// that were added.
+const LAST: u64 = NEVER - 3;
+const ADDED: u64 = NEVER - 2;
+const CLOSED: u64 = NEVER - 1;
+
+/// Work, in values looked at, after which the search may as well try.
+const PATIENCE: usize = 200_000_000;
+
+#[derive(Clone, Copy)]
+struct Item {
+    push: (u64, u64),
+    pop: (u64, u64),
+}
+
+impl Item {
+    /// A pop that need not have happened may also be one of those added.
+    fn new(passage: &Passage) -> Self {
+        let pop = match passage.take {
+            Some(take) => (take.begin, take.end.unwrap_or(CLOSED)),
+            None => (ADDED, CLOSED),
+        };
+        Self { push: (passage.put.begin, passage.put.end.unwrap_or(LAST)), pop }
+    }
+
+    fn first_end(&self) -> u64 {
+        self.push.1.min(self.pop.1)
+    }
+
+    fn last_begin(&self) -> u64 {
+        self.push.0.max(self.pop.0)
+    }
+}
+
+/// Whether a stack explains it.
+pub(super) fn legal(view: &View<'_>) -> Option<bool> {
+    Traffic::new(view, "push")?.conclude(|traffic| {
+        let mut items: Vec<Item> = traffic.passages.iter().map(Item::new).collect();
+        items.sort_unstable_by_key(Item::first_end);
+        let zones = items.iter().map(|it| (it.first_end(), it.last_begin())).collect();
+        if traffic.empty_answers_fit(zones) { nests(items) } else { Some(false) }
+    })
+}
+
+/// Takes items apart, given in order of their first ends.
+fn nests(items: Vec<Item>) -> Option<bool> {
+    let mut work = 0;
+    let mut parts = vec![items];
+    while let Some(part) = parts.pop() {
+        work += part.len();
+        if work > PATIENCE {
+            return None;
+        }
+        let whole = part.len();
+        let rest = strip(part);
+        let stripped = rest.len() < whole;
+        let pieces = cut(rest);
+        if !stripped && pieces.len() == 1 {
+            return Some(false);
+        }
+        parts.extend(pieces);
+    }
+    Some(true)
+}
+
+/// Leaves out each value that can be around all others.
+fn strip(mut part: Vec<Item>) -> Vec<Item> {
+    let first_end = part.iter().map(Item::first_end).min().unwrap_or(NEVER);
+    let last_begin = part.iter().map(Item::last_begin).max().unwrap_or(0);
+    part.retain(|it| it.push.0 > first_end || it.pop.1 < last_begin);
+    part
+}
+
+/// Cuts wherever no zone is. What has no zone of its own goes with the piece it first can.
+fn cut(part: Vec<Item>) -> Vec<Vec<Item>> {
+    let forward = |it: &Item| it.first_end() < it.last_begin();
+    let mut pieces: Vec<(u64, Vec<Item>)> = Vec::new();
+    for item in part.iter().copied().filter(forward) {
+        match pieces.last_mut() {
+            Some((until, piece)) if item.first_end() < *until => {
+                *until = item.last_begin().max(*until);
+                piece.push(item);
+            }
+            _ => pieces.push((item.last_begin(), vec![item])),
+        }
+    }
+    let mut cut = Vec::new();
+    let ends: Vec<(u64, u64)> =
+        pieces.iter().map(|(until, it)| (it[0].first_end(), *until)).collect();
+    for item in part.into_iter().filter(|it| !forward(it)) {
+        let before = ends.partition_point(|(from, _)| *from < item.last_begin());
+        match before.checked_sub(1) {
+            Some(place) if ends[place].1 > item.first_end() => pieces[place].1.push(item),
+            _ => cut.push(vec![item]),
+        }
+    }
+    for (_, mut piece) in pieces {
+        piece.sort_by_key(Item::first_end);
+        cut.push(piece);
+    }
+    cut
+}

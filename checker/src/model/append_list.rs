@@ -1,0 +1,41 @@
+//! Specifies a list that only grows: a read returns everything appended, in order.
+
+use super::register::read;
+use super::{Call, Model, Seen, items, known};
+use crate::history::Value;
+
+/// A list that is appended to and read whole.
+pub(super) struct AppendList;
+
+impl Model for AppendList {
+    fn name(&self) -> &'static str {
+        "append-list"
+    }
+
+    fn doc(&self) -> &'static str {
+        "a list, empty at first; `read` returns everything that `append` put at its end, in order"
+    }
+
+    fn initial(&self) -> Value {
+        Value::List(Vec::new())
+    }
+
+    fn understands(&self, call: &Call) -> Result<(), String> {
+        known(self.name(), call, &["append", "read"], &[])
+    }
+
+    fn observes(&self, call: &Call) -> bool {
+        call.f == "read"
+    }
+
+    fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
+        match (call.f.as_str(), &call.seen) {
+            ("append", _) => {
+                Ok(Value::List(items(state).iter().chain([&call.input]).cloned().collect()))
+            }
+            // A list that was never there reads as nil.
+            (_, Seen::Output(Value::Nil)) if items(state).is_empty() => Ok(state.clone()),
+            _ => read(state, call),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Specifies a counter: a read returns the sum of what was added.
+
+use super::register::read;
+use super::{Call, Model, Seen, known};
+use crate::history::Value;
+
+/// A number that is added to and read.
+pub(super) struct Counter;
+
+impl Model for Counter {
+    fn name(&self) -> &'static str {
+        "counter"
+    }
+
+    fn doc(&self) -> &'static str {
+        "a number, 0 at first; `add` adds to it, a negative number too, and `read` returns it"
+    }
+
+    fn initial(&self) -> Value {
+        Value::Int(0)
+    }
+
+    fn understands(&self, call: &Call) -> Result<(), String> {
+        known(self.name(), call, &["add", "read"], &[])?;
+        match (call.f.as_str(), &call.input, &call.seen) {
+            ("add", Value::Int(_), _) | ("read", _, Seen::Nothing) => Ok(()),
+            ("add", input, _) => Err(format!("add wants an integer, not {input}")),
+            (_, _, Seen::Output(Value::Int(_))) => Ok(()),
+            _ => Err("a read of a counter returns an integer".to_owned()),
+        }
+    }
+
+    fn observes(&self, call: &Call) -> bool {
+        call.f == "read" || call.input == Value::Int(0)
+    }
+
+    fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
+        match (call.f.as_str(), state, &call.input) {
+            ("add", Value::Int(held), Value::Int(more)) => {
+                let sum = held.checked_add(*more).map(Value::Int);
+                sum.ok_or_else(|| format!("{held} and {more} do not fit 64 bits together"))
+            }
+            ("add", _, _) => Err(format!("the counter held {state}, which is no integer")),
+            _ => read(state, call),
+        }
+    }
+}

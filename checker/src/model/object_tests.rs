@@ -1,0 +1,220 @@
+//! Tells each model histories it must accept and histories it must reject.
+//!
+//! A step is `[process:] [f argument [= result]] [end]`, values as JSON; see [`crate::history::notation`]
+//! for what overlaps.
+
+use crate::check::{Limits, Validity, check_linearizable};
+use crate::history::{Event, History, Kind, MISMATCH, Process, Value};
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{text:?}: {error}"))
+}
+
+/// What a process has called: the function, the argument and the result to come.
+type Open = (String, Value, Value);
+
+fn history(text: &str) -> History {
+    let mut open: Vec<Option<Open>> = Vec::new();
+    let mut events: Vec<Event> = Vec::new();
+    for step in text.split(';').map(str::trim) {
+        let (process, rest) = match step.split_once(':') {
+            Some((process, rest)) => (process.parse().expect("a process"), rest.trim()),
+            None => (open.iter().position(Option::is_none).unwrap_or(open.len()), step),
+        };
+        open.resize(open.len().max(process + 1), None);
+        let (call, end) = match rest.rsplit_once(' ').unwrap_or(("", rest)) {
+            (call, end @ ("ok" | "info" | "mismatch")) => (call, end),
+            _ => (rest, ""),
+        };
+        let mut push = |kind, f: &str, value: &Value, error| {
+            let (index, value) = (events.len() as u64, value.clone());
+            let (f, process) = (f.to_owned(), Process::Client(process as u64));
+            events.push(Event { index, time: index, kind, process, f, value, node: None, error });
+        };
+        if !call.is_empty() {
+            let (f, values) = call.split_once(' ').expect("a function and its argument");
+            let (input, output) = values.split_once('=').unwrap_or((values, values));
+            let (input, output) = (json(input), json(output));
+            push(Kind::Invoke, f, &input, None);
+            open[process] = Some((f.to_owned(), input, output));
+        }
+        // After an info the process stays open for ever.
+        match (end, open[process].clone().expect("a call")) {
+            ("ok", (f, _, output)) => push(Kind::Ok, &f, &output, None),
+            ("mismatch", (f, input, _)) => push(Kind::Fail, &f, &input, Some(MISMATCH.into())),
+            _ => continue,
+        }
+        open[process] = None;
+    }
+    History::new(events).unwrap_or_else(|malformed| panic!("{text}: {malformed}"))
+}
+
+#[track_caller]
+fn judge(model: &str, texts: &[&str], expected: Validity) {
+    for text in texts {
+        let verdict = check_linearizable(&history(text), model, &Limits::default());
+        assert_eq!(verdict.validity, expected, "{model}: {text}: {}", verdict.sentence);
+    }
+}
+
+#[track_caller]
+fn accepts(model: &str, texts: &[&str]) {
+    judge(model, texts, Validity::Valid);
+}
+
+#[track_caller]
+fn rejects(model: &str, texts: &[&str]) {
+    judge(model, texts, Validity::Invalid);
+}
+
+#[test]
+fn append_lists() {
+    let model = "append-list";
+    accepts(model, &["read null ok; append 1 ok; append 2 info; read null = [1, 2] ok"]);
+    accepts(model, &["0:append 1; 1:append 2; read null = [2, 1] ok; 0:ok; 1:ok"]);
+    rejects(model, &["append 1 ok; append 2 ok; read null = [2, 1] ok"]);
+    rejects(model, &["append 1 info; read null = [1] ok; read null = [] ok"]);
+}
+
+#[test]
+fn counters() {
+    let model = "counter";
+    accepts(model, &["add 2 ok; add 3 info; read null = 2 ok; read null = 5 ok"]);
+    accepts(model, &["0:add 1; 1:add -1; read null = -1 ok; read null = 0 ok; 0:ok; 1:ok"]);
+    rejects(
+        model,
+        &["add 2 ok; read null = 3 ok", "add 1 info; read null = 1 ok; read null = 0 ok"],
+    );
+}
+
+#[test]
+fn fifo_queues() {
+    let model = "fifo-queue";
+    accepts(model, &["enqueue 1 ok; enqueue 2 ok; dequeue null = 1 ok; dequeue null = 2 ok"]);
+    accepts(
+        model,
+        &["dequeue null ok; enqueue 1 info; dequeue null = 1 ok; dequeue null mismatch"],
+    );
+    // The dequeue whose answer was lost may have taken 1.
+    accepts(model, &["enqueue 1 ok; enqueue 2 ok; dequeue null info; dequeue null = 2 ok"]);
+    rejects(model, &["enqueue 1 ok; enqueue 2 ok; dequeue null = 2 ok"]);
+    rejects(model, &["enqueue 1 ok; dequeue null mismatch", "enqueue 1 ok; dequeue null ok"]);
+    rejects(model, &["enqueue 1 ok; dequeue null = 1 ok; dequeue null = 1 ok"]);
+    rejects(
+        model,
+        &["enqueue 1 ok; dequeue null info; dequeue null mismatch; dequeue null = 1 ok"],
+    );
+}
+
+#[test]
+fn unordered_queues() {
+    let model = "unordered-queue";
+    accepts(model, &["enqueue 1 ok; enqueue 2 ok; dequeue null = 2 ok; dequeue null = 1 ok"]);
+    // Whichever of the two the lost answer was.
+    accepts(model, &["enqueue 1 ok; enqueue 2 ok; dequeue null info; dequeue null = 2 ok"]);
+    accepts(model, &["enqueue 1 ok; enqueue 2 ok; dequeue null info; dequeue null = 1 ok"]);
+    accepts(model, &["enqueue 1 ok; dequeue null info; dequeue null mismatch"]);
+    rejects(model, &["enqueue 1 ok; enqueue 2 ok; dequeue null info; dequeue null mismatch"]);
+    rejects(model, &["enqueue 1 ok; dequeue null = 2 ok", "enqueue 1 ok; dequeue null ok"]);
+    rejects(
+        model,
+        &["enqueue 1 ok; dequeue null info; dequeue null mismatch; dequeue null = 1 ok"],
+    );
+}
+
+#[test]
+fn stacks() {
+    let model = "stack";
+    accepts(model, &["push 1 ok; push 2 ok; pop null = 2 ok; pop null = 1 ok; pop null mismatch"]);
+    accepts(model, &["pop null ok; push 1 info; push 2 ok; pop null = 2 ok; pop null = 1 ok"]);
+    accepts(model, &["push 1 ok; push 2 ok; pop null info; pop null = 1 ok"]);
+    rejects(model, &["push 1 ok; push 2 ok; pop null = 1 ok", "push 1 info; pop null = 2 ok"]);
+    rejects(model, &["push 1 ok; pop null ok; pop null = 1 ok", "push 1 ok; pop null mismatch"]);
+}
+
+#[test]
+fn locks() {
+    let model = "lock";
+    accepts(model, &["acquire null ok; acquire null mismatch; release null ok; acquire null ok"]);
+    accepts(model, &["acquire null info; acquire null mismatch", "acquire 1 ok; release 1 ok"]);
+    accepts(model, &["acquire null ok; release null info; acquire null ok"]);
+    rejects(model, &["acquire null ok; acquire null ok", "release null ok"]);
+    rejects(
+        model,
+        &["acquire null mismatch", "acquire null ok; release null ok; acquire null mismatch"],
+    );
+    rejects(model, &["acquire 1 ok; release 2 ok", "acquire 1 ok; release 1 mismatch"]);
+}
+
+#[test]
+fn semaphores() {
+    let model = "semaphore";
+    accepts(model, &["acquire null ok; acquire 1 mismatch; release 2 ok; acquire 2 ok"]);
+    accepts(model, &["acquire null info; acquire null mismatch"]);
+    rejects(model, &["acquire 2 ok", "acquire null ok; acquire null ok", "acquire 1 mismatch"]);
+    let two = history("acquire null ok; acquire null ok").with_initial(vec![2.into()]);
+    assert_eq!(check_linearizable(&two, model, &Limits::default()).validity, Validity::Valid);
+}
+
+#[test]
+fn sets() {
+    let model = "set";
+    accepts(
+        model,
+        &["add 2 ok; add 1 info; read null = [2, 1] ok; remove 2 ok; read null = [1] ok"],
+    );
+    accepts(model, &["contains 1 = false ok; add 1 ok; contains 1 = true ok; add 1 mismatch"]);
+    accepts(
+        model,
+        &["remove 1 mismatch; add 1 ok; add 1 ok; remove 1 info; contains 1 = false ok"],
+    );
+    rejects(model, &["add 1 ok; read null = [] ok", "add 1 ok; read null = [1, 1] ok"]);
+    rejects(model, &["add 1 ok; remove 1 ok; contains 1 = true ok", "add 1 mismatch"]);
+    rejects(model, &["add 1 ok; remove 1 mismatch", "add 1 info; read null = [2] ok"]);
+}
+
+#[test]
+fn maps_delete() {
+    accepts("kv", &[r#"put ["k", 1] ok; delete ["k", null] ok; get ["k", null] ok"#]);
+    accepts("kv", &[r#"delete ["k", null] mismatch; put ["k", 1] ok; delete ["k", null] info"#]);
+    rejects("kv", &[r#"put ["k", 1] ok; delete ["k", null] mismatch"#]);
+    rejects("kv", &[r#"put ["k", 1] ok; delete ["k", null] ok; get ["k", null] = ["k", 1] ok"#]);
+}
+
+#[test]
+fn multi_registers() {
+    let model = "multi-register";
+    let write = r#"txn [["write", "x", 1], ["w", "y", 2]]"#;
+    let reads = |x, y| {
+        format!(
+            r#"txn [["read", "x", null], ["r", "y", null]] = [["read", "x", {x}], ["r", "y", {y}]] ok"#
+        )
+    };
+    accepts(model, &[&format!("{} ; {write} info; {}", reads("null", "null"), reads("1", "2"))]);
+    rejects(model, &[&format!("{write} ok; {}", reads("1", "null"))]);
+    rejects(model, &[&format!("{write} info; {}", reads("null", "2"))]);
+    let own = r#"txn [["w", "x", 1], ["r", "x", null]] = [["w", "x", 1], ["r", "x", 1]] ok"#;
+    accepts(model, &[own]);
+}
+
+#[test]
+fn versioned_registers() {
+    let model = "versioned-register";
+    accepts(model, &["read [null, null] = [0, null] ok; write [null, 5] = [1, 5] ok"]);
+    // The write whose answer was lost made version 2.
+    accepts(
+        model,
+        &["write [null, 5] = [1, 5] ok; write [null, 6] info; read [null, null] = [2, 6] ok"],
+    );
+    accepts(
+        model,
+        &["write [null, 5] ok; cas [null, [5, 7]] = [2, [5, 7]] ok; cas [null, [5, 8]] mismatch"],
+    );
+    rejects(model, &["write [null, 5] = [2, 5] ok", "write [null, 5] ok; read null = [2, 5] ok"]);
+    rejects(model, &["write [null, 5] ok; cas [null, [5, 8]] mismatch"]);
+    // A version was skipped, and one lost answer explains one version only.
+    rejects(
+        model,
+        &["write [null, 5] info; write [null, 6] = [3, 6] ok; read [null, null] = [3, 6] ok"],
+    );
+}

@@ -1,0 +1,58 @@
+//! Specifies a semaphore, in which a refusal is an observation. The state is the free permits.
+
+use super::{Call, Model, Seen, known};
+use crate::history::Value;
+
+/// Permits that are acquired and released.
+pub(super) struct Semaphore;
+
+impl Model for Semaphore {
+    fn name(&self) -> &'static str {
+        "semaphore"
+    }
+
+    fn doc(&self) -> &'static str {
+        "permits, one at first unless the history says how many; `acquire` takes some (nil: one) if \
+         as many are free, `release` gives some back; a mismatch is a refusal"
+    }
+
+    fn initial(&self) -> Value {
+        Value::Int(1)
+    }
+
+    fn understands(&self, call: &Call) -> Result<(), String> {
+        known(self.name(), call, &["acquire", "release"], &["acquire"])?;
+        match permits(&call.input) {
+            Some(_) => Ok(()),
+            None => Err(format!("{} wants a positive number or nil, not {}", call.f, call.input)),
+        }
+    }
+
+    fn observes(&self, call: &Call) -> bool {
+        call.seen == Seen::Mismatch
+    }
+
+    fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
+        let (Value::Int(free), Some(wanted)) = (state, permits(&call.input)) else {
+            return Err(format!("{state} is no number of permits"));
+        };
+        if call.f == "release" {
+            let sum = free.checked_add(wanted).map(Value::Int);
+            return sum.ok_or_else(|| "there cannot be that many permits".to_owned());
+        }
+        match (&call.seen, free.saturating_sub(wanted)) {
+            (Seen::Mismatch, 0..) => Err(format!("it was refused, but {free} were free")),
+            (Seen::Mismatch, _) => Ok(state.clone()),
+            (_, left @ 0..) => Ok(Value::Int(left)),
+            _ => Err(format!("it was granted {wanted}, but only {free} were free")),
+        }
+    }
+}
+
+fn permits(input: &Value) -> Option<i64> {
+    match input {
+        Value::Nil => Some(1),
+        Value::Int(count) if *count > 0 => Some(*count),
+        _ => None,
+    }
+}
