@@ -14,7 +14,9 @@
 //!    that happens while it is open: what is before does not matter to that one, and what `w` left
 //!    behind is gone. So when an overwriting happens, every open one ceases to be owed, and may
 //!    still be used to be seen. If `w` completes before any such happened, it is used itself: as
-//!    in `L`, what comes before it has happened, and `x` will overwrite it as it would have.
+//!    in `L`, what comes before it has happened, and `x` will overwrite it as it would have. So an
+//!    overwriting does two things: it sets a state and it hides what is owed. One that finds its
+//!    state there already may be left out only if it hides nothing.
 //! 3. *An overwriting before the one that completes must be seen.* Between two completions, one
 //!    that is followed by another overwriting is unseen, and rule 2 has it already. So from a
 //!    configuration that an unlooked-at overwriting led to ("hollow"), only operations that depend
@@ -322,11 +324,13 @@ impl<'a, const N: usize> Engine<'a, N> {
 
     /// Lets one of unknown outcome happen. One that would change nothing is not worth spending: an
     /// overwriting that nobody needs for its state can be left out, and so can one that only
-    /// confirms a state.
+    /// confirms a state. But an overwriting that confirms the state still hides those that are owed
+    /// (rule 2), as in `write 1, write 0, cas 0 2` from 0.
     fn spend(&mut self, scene: &Scene<N>, config: Config<N>, kind: u32, due: &Due<N>) {
-        let next = self.oracle.step(config.state, kind);
-        let Some(next) = next.filter(|next| *next != config.state) else { return };
         let overwrites = self.oracle.kinds()[kind as usize].role == Role::Overwrites;
+        let hides = overwrites && config.owed.meets(&scene.overwriters);
+        let next = self.oracle.step(config.state, kind);
+        let Some(next) = next.filter(|next| hides || *next != config.state) else { return };
         if overwrites && scene.strict.is_empty() && scene.strict_lost == 0 {
             // Rule 3, before the trouble of counting.
             let looked = scene.observable(next, &self.plan, &mut self.oracle);

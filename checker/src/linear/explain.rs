@@ -155,6 +155,16 @@ fn accusation_of(object: &Object<'_>, op: &Op<'_>) -> String {
         Seen::Output(output) if matches!(f.as_str(), "read" | "get") => {
             format!("{key}{process} read {}{from}", plain(object, output))
         }
+        Seen::Mismatch if matches!(f.as_str(), "dequeue" | "pop") => {
+            format!("{key}{process} was told{by} that there was nothing to {f}")
+        }
+        Seen::Output(Value::Nil) if matches!(f.as_str(), "dequeue" | "pop") => {
+            format!("{key}{process} was told{by} that there was nothing to {f}")
+        }
+        Seen::Output(output) if matches!(f.as_str(), "dequeue" | "pop") => {
+            let took = if f == "pop" { "popped" } else { "dequeued" };
+            format!("{key}{process} {took} {}{from}", plain(object, output))
+        }
         Seen::Mismatch => {
             let old = plain(object, input).as_pair().map_or(input, |(old, _)| old).clone();
             format!("{key}{process} was told{by} that the value was not {old}")
