@@ -36,7 +36,11 @@ pub(crate) struct Planned {
 pub(crate) type Schedule = Vec<Step>;
 
 /// Of 100 partitions, how many turn into the next one without healing in between.
-const CHAINED_PERCENT: u64 = 40;
+const CHAINED_PERCENT: u64 = 50;
+/// Of 100 such followers, how many go for the leader: who was left behind then finds a cluster that must elect.
+const LEADER_NEXT_PERCENT: u64 = 60;
+/// The variant that goes for the leader, in every nemesis that has one.
+const LEADER: &str = "leader";
 /// Of 100 faults, how many are joined by one of another kind.
 const OVERLAP_PERCENT: u64 = 30;
 /// A fault that joins another one lasts at least this long.
@@ -100,9 +104,11 @@ impl<'a> Planner<'a> {
     fn one_stretch(&mut self) {
         let wanted = self.next_kind();
         let begin_ms = self.now_ms;
-        self.fault(wanted);
+        let variant = self.variant(wanted);
+        self.fault(wanted, variant);
         while self.may_chain(wanted) && self.rng.percent(CHAINED_PERCENT) {
-            self.fault(wanted);
+            let variant = self.next_variant(wanted);
+            self.fault(wanted, variant);
         }
         if self.rng.percent(OVERLAP_PERCENT) {
             self.overlap(wanted, begin_ms);
@@ -114,12 +120,11 @@ impl<'a> Planner<'a> {
     }
 
     /// Appends a fault that begins now, and moves on to its end.
-    fn fault(&mut self, wanted: &'a Wanted) {
+    fn fault(&mut self, wanted: &'a Wanted, variant: String) {
         let begin_ms = self.now_ms;
         let (low, high) = wanted.nemesis.duration_ms();
         self.wait(low, high);
         self.now_ms = self.now_ms.min(self.limit_ms);
-        let variant = self.variant(wanted);
         self.intervals.push(Interval { begin_ms, end_ms: self.now_ms, wanted, variant });
     }
 
@@ -144,6 +149,13 @@ impl<'a> Planner<'a> {
             let pick = self.rng.below(self.wanted.len() as u64) as usize;
             &self.wanted[pick]
         })
+    }
+
+    /// How a fault aims into which another one of its kind turns.
+    fn next_variant(&mut self, wanted: &Wanted) -> String {
+        let variant = self.variant(wanted);
+        let able = wanted.variants(self.hosts).contains(&LEADER);
+        if able && self.rng.percent(LEADER_NEXT_PERCENT) { LEADER.to_owned() } else { variant }
     }
 
     fn variant(&mut self, wanted: &Wanted) -> String {
