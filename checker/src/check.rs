@@ -3,9 +3,12 @@
 //! A budget that is spent gives [`Validity::Unknown`] with its reason, never a guess; a No that was
 //! found before the budget was spent stands.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use crate::history::History;
+use crate::finding::Finding;
+use crate::history::{History, Value};
 use crate::linear::{self, Linearization, Window};
 use crate::model;
 
@@ -62,8 +65,14 @@ pub struct Verdict {
     pub validity: Validity,
     /// What was found, for someone who has read nothing else.
     pub sentence: String,
-    /// The smallest evidence found for a No.
+    /// The smallest evidence found for a No about one object.
     pub witness: Option<Window>,
+    /// Evidence of other shapes, the worst first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// What was measured besides, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub measured: BTreeMap<String, Value>,
     /// How much was looked at.
     pub stats: Stats,
 }
@@ -101,6 +110,32 @@ pub enum Algorithm {
     Depth,
 }
 
+/// A claim that is judged by an algorithm of its own rather than by a sequential model.
+pub trait Check: Sync {
+    /// Its name, as `harness check --model` takes it.
+    fn name(&self) -> &'static str;
+    /// What it proves of which histories, in a sentence.
+    fn doc(&self) -> &'static str;
+    /// Judges a history.
+    fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict;
+}
+
+/// Every check, in order of name.
+pub const CHECKS: &[&dyn Check] = &[];
+
+/// Every name that [`judge`] knows: the models, then the checks.
+pub fn names() -> Vec<&'static str> {
+    model::names().into_iter().chain(CHECKS.iter().map(|check| check.name())).collect()
+}
+
+/// Judges a history by the model or the check of that name; a model asks for linearizability.
+pub fn judge(history: &History, name: &str, limits: &Limits<'_>) -> Verdict {
+    match CHECKS.iter().find(|check| check.name() == name) {
+        Some(check) => check.check(history, limits),
+        None => check_linearizable(history, name, limits),
+    }
+}
+
 /// Says whether one correct copy of the model, doing one operation at a time at some moment between
 /// its invocation and its completion, could have given every answer in the history.
 pub fn check_linearizable(history: &History, model: &str, limits: &Limits<'_>) -> Verdict {
@@ -132,6 +167,8 @@ impl Verdict {
             validity: Validity::Unknown,
             sentence,
             witness: None,
+            findings: Vec::new(),
+            measured: BTreeMap::new(),
             stats: Stats::default(),
         }
     }

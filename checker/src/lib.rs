@@ -10,12 +10,14 @@
 
 pub mod bench;
 pub mod check;
+pub mod finding;
 pub mod history;
 pub mod linear;
 pub mod model;
 
 pub use check::{
-    Algorithm, Keyed, Limits, Stats, Validity, Verdict, check_linearizable, linearize,
+    Algorithm, Check, Keyed, Limits, Stats, Validity, Verdict, check_linearizable, judge, linearize,
 };
+pub use finding::{Finding, Step};
 pub use history::History;
 pub use linear::{Linearization, Window};

@@ -199,7 +199,7 @@ fn plural(count: usize, noun: &str) -> String {
 }
 
 fn verdict(validity: Validity, sentence: String, witness: Option<Window>, stats: Stats) -> Verdict {
-    Verdict { check: NAME.to_owned(), validity, sentence, witness, stats }
+    Verdict { validity, witness, stats, ..Verdict::unknown(sentence) }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use self::told::Summary;
 use super::failure::{Failure, USAGE};
 use super::{Format, duration, print};
 use anyhow::Result;
-use checker::{History, Keyed, Limits, Verdict, check_linearizable, model};
+use checker::{History, Keyed, Limits, Verdict, check, judge as judge_by};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -64,8 +64,8 @@ enum KeyedChoice {
 
 /// Carries out `harness check`.
 pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
-    if model::named(&args.model).is_none() {
-        let names = model::names().join(", ");
+    if !check::names().contains(&args.model.as_str()) {
+        let names = check::names().join(", ");
         return Err(Failure::Usage(format!(
             "there is no model {:?}; there are: {names}",
             args.model
@@ -121,7 +121,7 @@ fn judge(args: &Args, history: &History) -> Verdict {
         expired: &expired,
         keyed,
     };
-    check_linearizable(history, &args.model, &limits)
+    judge_by(history, &args.model, &limits)
 }
 
 fn tell(path: &Path, answer: &Result<Verdict, Unreadable>, explain: bool) -> Result<()> {

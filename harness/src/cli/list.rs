@@ -52,6 +52,9 @@ fn sections() -> Result<Vec<Section>> {
             checker::model::MODELS.iter().map(|it| row(it.name(), it.doc())).collect(),
         ),
     ];
+    let checks = checker::check::CHECKS.iter().map(|it| row(it.name(), it.doc())).collect();
+    sections.push(section("checks (--model)", checks));
+    sections.retain(|section| !section.rows.is_empty());
     for system in SYSTEMS {
         let bugs = system.bugs(None)?.iter().map(|(name, doc)| row(name, doc)).collect();
         sections.push(section(&format!("seeded bugs of {} (--unsafe)", system.name()), bugs));

@@ -45,7 +45,14 @@ fn fault() -> FaultRecord {
 
 fn check(validity: Validity) -> CheckRecord {
     let sentence = format!("the check says {}", validity.name());
-    CheckRecord { name: "linearizable".to_owned(), validity, sentence, witness: None }
+    CheckRecord {
+        name: "linearizable".to_owned(),
+        validity,
+        sentence,
+        witness: None,
+        findings: Vec::new(),
+        measured: std::collections::BTreeMap::new(),
+    }
 }
 
 /// A run that is beyond doubt, until a test changes it.

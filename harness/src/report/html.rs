@@ -7,7 +7,9 @@
 use super::markup::{beside, escape, fill, table};
 use super::style::Style;
 use super::{Run, further_reasons, phrase, series, timeline};
-use crate::store::record::{CheckRecord, Death, FaultRecord, Outcomes, VerdictRecord, Witness};
+use crate::store::record::{
+    CheckRecord, Death, FaultRecord, Finding, Outcomes, VerdictRecord, Witness,
+};
 
 const PAGE: &str = include_str!("../assets/report.html");
 const LOOK: &str = include_str!("../assets/report.css");
@@ -106,7 +108,22 @@ fn reasons(verdict: &VerdictRecord) -> String {
 }
 
 fn proofs(verdict: &VerdictRecord) -> String {
-    verdict.checks.iter().map(|check| proof(verdict, check)).collect()
+    verdict.checks.iter().map(|check| proof(verdict, check) + &findings(check)).collect()
+}
+
+/// What a check found that is no window, a case of each kind.
+fn findings(check: &CheckRecord) -> String {
+    let finding = |finding: &Finding| {
+        let steps = finding.steps.iter().map(|step| format!("<li>{}</li>", escape(step)));
+        format!(
+            "<section class=\"proof\"><h2>{} × {}</h2><p>{}</p><ol>{}</ol></section>",
+            escape(&finding.name),
+            finding.count,
+            escape(&finding.sentence),
+            steps.collect::<String>()
+        )
+    };
+    check.findings.iter().map(finding).collect()
 }
 
 /// The few operations that prove a check's word, if it has any.

@@ -59,6 +59,8 @@ pub(crate) fn invalid(operations: u64) -> Sample {
         validity: Validity::Invalid,
         sentence: sentence.into(),
         witness: Some(witness()),
+        findings: Vec::new(),
+        measured: std::collections::BTreeMap::new(),
     }];
     verdict.deaths = vec![Death {
         replica: "n4".into(),
@@ -194,6 +196,8 @@ fn verdict(counts: Counts) -> VerdictRecord {
             validity: Validity::Valid,
             sentence: "An order explains every operation on each of 8 keys.".into(),
             witness: None,
+            findings: Vec::new(),
+            measured: std::collections::BTreeMap::new(),
         }],
         faults: faults(),
         counts,

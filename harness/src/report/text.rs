@@ -19,6 +19,7 @@ pub(crate) fn text(run: &Run<'_>, style: Style) -> String {
     let mut lines = headline(verdict, style);
     for check in &verdict.checks {
         lines.extend(proof(verdict, check, style));
+        lines.extend(findings(check, style));
     }
     lines.push(String::new());
     lines.extend(operations(verdict, style));
@@ -68,6 +69,20 @@ fn proof(verdict: &VerdictRecord, check: &CheckRecord, style: Style) -> Vec<Stri
     lines.push(String::new());
     lines.push(format!("  {}", visible(&phrase::stuck(&witness.states_after))));
     lines.extend(candidates(witness, style));
+    lines
+}
+
+/// What a check found that is no window, a case of each kind.
+fn findings(check: &CheckRecord, style: Style) -> Vec<String> {
+    let mark = style.verdict(Validity::Invalid, style.mark(Validity::Invalid));
+    let mut lines = Vec::new();
+    for finding in &check.findings {
+        let times =
+            if finding.count > 1 { format!(" ({} times)", finding.count) } else { String::new() };
+        lines.push(String::new());
+        lines.push(format!("  {mark} {}{times}: {}", finding.name, visible(&finding.sentence)));
+        lines.extend(finding.steps.iter().map(|step| format!("      {}", visible(step))));
+    }
     lines
 }
 

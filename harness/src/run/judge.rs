@@ -5,10 +5,12 @@ use super::plan::Plan;
 use crate::evidence::{Facts, reasons};
 use crate::store::RunDirectory;
 use crate::store::record::{
-    Candidate, CheckRecord, FORMAT, Reason, RunRecord, Validity, VerdictRecord, Witness,
+    Candidate, CheckRecord, FORMAT, Finding, Reason, RunRecord, Validity, VerdictRecord, Witness,
 };
 use anyhow::Result;
+use checker::history::Value;
 use checker::{History, Limits, Verdict, Window};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -63,6 +65,8 @@ pub(crate) fn record_checks(
             validity: verdict.validity.into(),
             sentence: verdict.sentence.clone(),
             witness: verdict.witness.as_ref().map(|window| witness(window, file)),
+            findings: verdict.findings.iter().map(finding).collect(),
+            measured: measured(verdict)?,
         });
     }
     Ok(records)
@@ -91,6 +95,21 @@ fn witness(window: &Window, file: String) -> Witness {
         candidates: window.candidates.iter().map(candidate).collect(),
         file,
     }
+}
+
+fn finding(finding: &checker::Finding) -> Finding {
+    Finding {
+        name: finding.name.clone(),
+        count: finding.count,
+        sentence: finding.sentence.clone(),
+        steps: finding.steps.iter().map(|step| step.sentence.clone()).collect(),
+        operations: finding.operations.clone(),
+    }
+}
+
+fn measured(verdict: &Verdict) -> Result<BTreeMap<String, serde_json::Value>> {
+    let json = |(name, value): (&String, &Value)| Ok((name.clone(), serde_json::to_value(value)?));
+    verdict.measured.iter().map(json).collect()
 }
 
 /// The verdict on a run.

@@ -181,6 +181,27 @@ pub(crate) struct CheckRecord {
     pub(crate) sentence: String,
     /// The few operations that prove it, where it is invalid.
     pub(crate) witness: Option<Witness>,
+    /// Evidence of other shapes, the worst first.
+    #[serde(default)]
+    pub(crate) findings: Vec<Finding>,
+    /// What was measured besides, by name.
+    #[serde(default)]
+    pub(crate) measured: BTreeMap<String, serde_json::Value>,
+}
+
+/// One kind of wrong, and its smallest case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Finding {
+    /// What it is called in the literature.
+    pub(crate) name: String,
+    /// How many cases there are.
+    pub(crate) count: usize,
+    /// The case that is shown.
+    pub(crate) sentence: String,
+    /// Why it is one, step by step.
+    pub(crate) steps: Vec<String>,
+    /// The operations of the case, by index of their invocation.
+    pub(crate) operations: Vec<u64>,
 }
 
 /// The few operations that prove a history wrong, ready to be shown.

@@ -3,7 +3,7 @@
 use super::input::Unreadable;
 use crate::report::visible;
 use crate::store::record::Validity;
-use checker::{Verdict, Window};
+use checker::{Finding, Verdict, Window};
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -22,8 +22,16 @@ pub(super) fn verdict(path: &Path, verdict: &Verdict, explain: bool) -> String {
             text.push('\n');
         }
     }
+    text += &verdict.findings.iter().map(finding).collect::<String>();
     // Names and values come from a file: they may not steer the terminal.
     visible(&text)
+}
+
+fn finding(finding: &Finding) -> String {
+    let Finding { name, count, sentence, steps, .. } = finding;
+    let times = if *count > 1 { format!(" ({count} times)") } else { String::new() };
+    let steps: String = steps.iter().map(|step| format!("    {}\n", step.sentence)).collect();
+    format!("\n  {name}{times}: {sentence}\n{steps}")
 }
 
 fn explanation(window: &Window) -> String {
