@@ -11,6 +11,7 @@ use crate::finding::Finding;
 use crate::history::{History, Value};
 use crate::linear::{self, Linearization, Window};
 use crate::model;
+use crate::property::{self, queue::Delivery, set_full::Promise};
 
 /// Whether the claim held. Of several the worst counts: `max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -121,7 +122,23 @@ pub trait Check: Sync {
 }
 
 /// Every check, in order of name.
-pub const CHECKS: &[&dyn Check] = &[];
+pub const CHECKS: &[&dyn Check] = &[
+    &property::bank::Bank,
+    &property::causal::Causal,
+    &property::causal_reverse::CausalReverse,
+    &property::counter_bounds::CounterBounds,
+    &property::fenced_lock::FencedLock,
+    &property::kafka::Kafka,
+    &property::long_fork::LongFork,
+    &property::monotonic::Monotonic,
+    &property::queue::Queue(Delivery::ExactlyOnce),
+    &property::set_final::SetFinal,
+    &property::set_full::SetFull(Promise::Eventual),
+    &property::set_full::SetFull(Promise::Linearizable),
+    &property::stats::Stats,
+    &property::queue::Queue(Delivery::AtLeastOnce),
+    &property::unique_ids::UniqueIds,
+];
 
 /// Every name that [`judge`] knows: the models, then the checks.
 pub fn names() -> Vec<&'static str> {

@@ -1,0 +1,79 @@
+//! Tries each property on the smallest history that breaks it and on the nearest one that does not.
+
+use crate::check::{Limits, Validity, Verdict, judge};
+use crate::history::{History, edn};
+
+mod examples;
+mod twins;
+
+/// Reads `0:add 1; 0:ok 1; 1:read => [1 2]; 0:fail`: `process:` a function and its argument, or how the open call
+/// ended; with `=>` a call that is ok at once. Values are EDN.
+pub(crate) fn history(text: &str) -> History {
+    let mut open = std::collections::BTreeMap::new();
+    let mut lines = String::new();
+    for (step, line) in text.split(';').map(str::trim).filter(|step| !step.is_empty()).enumerate() {
+        let (process, call) = line.split_once(':').expect("process: call");
+        let (process, node) = process.split_once('@').unwrap_or((process, ""));
+        let (call, told) = match call.split_once("=>") {
+            Some((call, told)) => (call, Some(told)),
+            None => (call, None),
+        };
+        let (word, value) = call.trim().split_once(' ').unwrap_or((call.trim(), "nil"));
+        let node = if node.is_empty() { String::new() } else { format!(":node {node:?}") };
+        let mut line = |kind: &str, f: &str, value: &str, index: usize| {
+            let time = index * 1_000_000;
+            lines += &format!(
+                "{{:index {index} :time {time} :process {process} :type :{kind} :f :{f} :value {value} {node}}}\n"
+            );
+        };
+        if let "ok" | "fail" | "info" = word {
+            let f: String = open.remove(process).expect("something is open");
+            line(word, &f, value, 2 * step);
+            continue;
+        }
+        line("invoke", word, value, 2 * step);
+        match told {
+            Some(told) => line("ok", word, told, 2 * step + 1),
+            None => drop(open.insert(process.to_owned(), word.to_owned())),
+        }
+    }
+    edn::parse(&lines).unwrap_or_else(|damage| panic!("{text}: {damage}")).history
+}
+
+/// The verdict of a check on a history.
+pub(crate) fn verdict(check: &str, text: &str) -> Verdict {
+    judge(&history(text), check, &Limits::default())
+}
+
+/// Checks that a history is valid.
+#[track_caller]
+pub(crate) fn valid(check: &str, text: &str) {
+    let got = verdict(check, text);
+    assert_eq!(got.validity, Validity::Valid, "{text}: {}", got.sentence);
+    assert!(got.findings.is_empty());
+}
+
+/// Checks that nobody knows, and why.
+#[track_caller]
+pub(crate) fn unknown(check: &str, text: &str, why: &str) {
+    let got = verdict(check, text);
+    assert_eq!(got.validity, Validity::Unknown, "{text}: {}", got.sentence);
+    assert!(got.sentence.contains(why), "{text}: {}", got.sentence);
+}
+
+/// Checks that a history is wrong in these ways, `kind` or `kind*2`, and no others.
+#[track_caller]
+pub(crate) fn wrong(check: &str, text: &str, kinds: &str) {
+    let got = verdict(check, text);
+    let told = |finding: &crate::Finding| match finding.count {
+        1 => finding.name.clone(),
+        count => format!("{}*{count}", finding.name),
+    };
+    let found: Vec<String> = got.findings.iter().map(told).collect();
+    assert_eq!(found.join(" "), kinds, "{text}: {}", got.sentence);
+    assert_eq!(got.validity, Validity::Invalid);
+    assert!(got.sentence.contains(&got.findings[0].sentence));
+    for finding in &got.findings {
+        assert!(!finding.operations.is_empty(), "{text}: {finding:?} names no operation");
+    }
+}

@@ -1,0 +1,1 @@
+//! Compares each fast check with a slow obvious one.
