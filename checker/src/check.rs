@@ -12,6 +12,7 @@ use crate::history::{History, Value};
 use crate::linear::{self, Linearization, Window};
 use crate::model;
 use crate::property::{self, queue::Delivery, set_full::Promise};
+use crate::session;
 
 /// Whether the claim held. Of several the worst counts: `max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -132,6 +133,7 @@ pub const CHECKS: &[&dyn Check] = &[
     &property::long_fork::LongFork,
     &property::monotonic::Monotonic,
     &property::queue::Queue(Delivery::ExactlyOnce),
+    &session::Session,
     &property::set_final::SetFinal,
     &property::set_full::SetFull(Promise::Eventual),
     &property::set_full::SetFull(Promise::Linearizable),

@@ -15,6 +15,7 @@ pub mod history;
 pub mod linear;
 pub mod model;
 pub mod property;
+pub mod session;
 
 pub use check::{
     Algorithm, Check, Keyed, Limits, Stats, Validity, Verdict, check_linearizable, judge, linearize,

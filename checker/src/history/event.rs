@@ -53,6 +53,18 @@ pub enum Process {
     Nemesis,
 }
 
+/// Whether the events of a history say who speaks. Where none does, one client takes turns.
+#[derive(Debug, Default)]
+pub(super) struct Names(Option<bool>);
+
+impl Names {
+    /// Who speaks in the next event, or nothing if it does not say though others do.
+    pub(super) fn process(&mut self, said: Option<Process>) -> Option<Process> {
+        let named = *self.0.get_or_insert(said.is_some());
+        said.or((!named).then_some(Process::Client(0)))
+    }
+}
+
 impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

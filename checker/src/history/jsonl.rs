@@ -10,6 +10,7 @@ mod array;
 use serde::Deserialize;
 
 use super::damage;
+use super::event::Names;
 use super::{Damage, Event, History, Kind, Parsed, Process, Torn, Value};
 
 #[derive(Deserialize)]
@@ -25,7 +26,7 @@ struct Line {
     time: Option<i64>,
     #[serde(rename = "type")]
     kind: Kind,
-    process: Process,
+    process: Option<Process>,
     #[serde(default = "transaction")]
     f: String,
     #[serde(default)]
@@ -40,17 +41,17 @@ fn transaction() -> String {
 }
 
 impl Line {
-    fn event(self, next_index: u64) -> Event {
-        Event {
+    fn event(self, next_index: u64, names: &mut Names) -> Result<Event, &'static str> {
+        Ok(Event {
             index: self.index.unwrap_or(next_index),
             time: self.time.map_or(0, |time| time.max(0).unsigned_abs()),
             kind: self.kind,
-            process: self.process,
+            process: names.process(self.process).ok_or("missing field `process`")?,
             f: self.f,
             value: self.value,
             node: self.node,
             error: self.error,
-        }
+        })
     }
 }
 
@@ -91,6 +92,7 @@ fn is_torn(line: &[u8]) -> bool {
 struct Reader {
     events: Vec<Event>,
     lines: Vec<usize>,
+    names: Names,
     initial: Option<Vec<Value>>,
 }
 
@@ -109,7 +111,9 @@ impl Reader {
         }
         let next_index = self.events.last().map_or(0, |event| event.index.saturating_add(1));
         let parsed: Line = serde_json::from_slice(line).map_err(|error| damage(number, &error))?;
-        self.events.push(parsed.event(next_index));
+        let event = parsed.event(next_index, &mut self.names);
+        let why = |why: &str| Damage { line: number, column: 1, why: why.to_owned() };
+        self.events.push(event.map_err(why)?);
         self.lines.push(number);
         Ok(())
     }

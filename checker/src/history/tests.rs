@@ -31,7 +31,11 @@ fn damage_is_reported_with_its_place() {
     insta::assert_snapshot!(refused("not json\n"), @"line 1, column 2: expected ident");
     insta::assert_snapshot!(refused(&line(0, "done", 4, "read")), @"line 1, column 24: unknown variant `done`, expected one of `invoke`, `ok`, `fail`, `info`");
     insta::assert_snapshot!(refused("{\"type\":\"ok\",\"process\":-4,\"f\":\"read\"}\n"), @r#"line 1, column 25: process -4 is neither a client's number nor "nemesis""#);
-    insta::assert_snapshot!(refused("{\"type\":\"ok\",\"f\":\"r\"}\n"), @"line 1, column 21: missing field `process`");
+    let named = "{\"type\":\"invoke\",\"process\":0,\"f\":\"r\"}";
+    let nameless = "{\"type\":\"ok\",\"f\":\"r\"}";
+    insta::assert_snapshot!(refused(&format!("{named}\n{nameless}\n")), @"line 2, column 1: missing field `process`");
+    insta::assert_snapshot!(refused(&format!("[{named},{nameless}]")), @"line 1, column 43: missing field `process`");
+    insta::assert_snapshot!(refused(&format!("{nameless}\n")), @"line 1, column 1: process 0 completes an operation that it never invoked");
     insta::assert_snapshot!(refused("{\"initial\":[]}\n"), @r#"line 1, column 1: "initial" names no state to start in"#);
     let huge =
         "{\"type\":\"invoke\",\"process\":1,\"f\":\"write\",\"value\":18446744073709551615}\n";

@@ -42,4 +42,4 @@ pub(crate) mod tally;
 pub mod unique_ids;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -28,7 +28,9 @@ pub fn parse(text: impl AsRef<[u8]>) -> Result<Parsed, Damage> {
     let bytes = text.as_ref();
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = whole(bytes)?;
-    let mut reader = Reader { scanner: Scanner::new(text), events: Vec::new(), begins: Vec::new() };
+    let (events, begins) = (Vec::new(), Vec::new());
+    let mut reader =
+        Reader { scanner: Scanner::new(text), events, begins, names: Names::default() };
     let initial = reader.initial().map_err(|fault| damaged(bytes, &fault))?;
     let torn = match reader.forms() {
         Ok(()) => None,
@@ -71,6 +73,7 @@ struct Reader<'t> {
     events: Vec<Event>,
     /// Where each event begins.
     begins: Vec<usize>,
+    names: Names,
 }
 
 impl Reader<'_> {
@@ -100,12 +103,12 @@ impl Reader<'_> {
     }
 
     fn sequence(&mut self) -> Result<(), Box<Fault>> {
-        let Self { scanner, events, begins } = self;
-        scanner.bracket(|scanner| add(scanner, events, begins))
+        let Self { scanner, events, begins, names } = self;
+        scanner.bracket(|scanner| add(scanner, events, begins, names))
     }
 
     fn event(&mut self) -> Result<(), Box<Fault>> {
-        add(&mut self.scanner, &mut self.events, &mut self.begins)
+        add(&mut self.scanner, &mut self.events, &mut self.begins, &mut self.names)
     }
 }
 
@@ -113,10 +116,11 @@ fn add(
     scanner: &mut Scanner<'_>,
     events: &mut Vec<Event>,
     begins: &mut Vec<usize>,
+    names: &mut Names,
 ) -> Result<(), Box<Fault>> {
     let next_index = events.last().map_or(0, |event| event.index.saturating_add(1));
     let begin = scanner.at();
-    events.push(op::event(scanner, next_index)?);
+    events.push(op::event(scanner, next_index, names)?);
     begins.push(begin);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::scan::{Dispatch, Fault, Scanner};
 use super::value::{name, value};
+use crate::history::event::Names;
 use crate::history::{Event, Kind, Process, Value};
 
 /// What the map has said so far.
@@ -19,18 +20,23 @@ struct Fields {
 }
 
 /// The event of the map that comes next.
-pub(super) fn event(scanner: &mut Scanner<'_>, next_index: u64) -> Result<Event, Box<Fault>> {
+pub(super) fn event(
+    scanner: &mut Scanner<'_>,
+    next_index: u64,
+    names: &mut Names,
+) -> Result<Event, Box<Fault>> {
     let begin = scanner.at();
     untag(scanner)?;
     let mut fields = Fields::default();
     scanner.bracket(|scanner| fields.add(scanner))?;
     let missing = |what: &str| scanner.fault(begin, format!("this operation has no :{what}"));
     let value = fields.value.unwrap_or_default();
+    let process = names.process(fields.process).ok_or_else(|| missing("process"))?;
     Ok(Event {
         index: fields.index.unwrap_or(next_index),
         time: fields.time.unwrap_or(0),
         kind: fields.kind.ok_or_else(|| missing("type"))?,
-        process: fields.process.ok_or_else(|| missing("process"))?,
+        process,
         f: fields.f.unwrap_or_else(|| "txn".to_owned()),
         value: match fields.key {
             Some(key) => Value::pair(key, value),

@@ -1,11 +1,13 @@
 //! Reads a history that is one JSON array of events, whatever its lines.
 
 use super::{Line, reason};
+use crate::history::event::Names;
 use crate::history::{Damage, Event, Parsed, damage};
 
 /// Reads the array.
 pub(super) fn parse(text: &[u8]) -> Result<Parsed, Damage> {
-    let mut array = Array { text, at: 0, events: Vec::new(), begins: Vec::new() };
+    let mut array =
+        Array { text, at: 0, events: Vec::new(), begins: Vec::new(), names: Names::default() };
     array.read()?;
     let Array { events, begins, .. } = array;
     let history = damage::history(events, |position| damage::place(text, begins[position]))?;
@@ -18,6 +20,7 @@ struct Array<'t> {
     events: Vec<Event>,
     /// Where each event begins.
     begins: Vec<usize>,
+    names: Names,
 }
 
 impl Array<'_> {
@@ -69,7 +72,8 @@ impl Array<'_> {
             None => return Err(Damage::at(self.text, self.at, "an event is missing")),
         };
         let next_index = self.events.last().map_or(0, |event| event.index.saturating_add(1));
-        self.events.push(line.event(next_index));
+        let event = line.event(next_index, &mut self.names);
+        self.events.push(event.map_err(|why| Damage::at(self.text, self.at, why))?);
         self.begins.push(self.at);
         self.at += one.byte_offset();
         Ok(())

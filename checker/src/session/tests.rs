@@ -1,0 +1,401 @@
+//! Tries each guarantee on the smallest history that breaks it, and all of them on a simulated store.
+
+use super::{Guarantee, Promise, convergence, judge};
+use crate::check::{Limits, Validity, Verdict};
+use crate::history::{Kind, Value};
+use crate::property::tests::{history, unknown, valid, wrong};
+
+const SESSION: &str = "session";
+
+#[track_caller]
+fn held(text: &str, promise: &Promise<'_>) -> Verdict {
+    judge(&history(text), &Limits::default(), promise)
+}
+
+#[track_caller]
+fn breaks(text: &str, promise: &Promise<'_>, kinds: &[&str]) {
+    let got = held(text, promise);
+    let names: Vec<&str> = got.findings.iter().map(|finding| finding.name.as_str()).collect();
+    assert_eq!(names, kinds, "{text}: {}", got.sentence);
+}
+
+#[test]
+fn a_client_reads_its_writes() {
+    valid(SESSION, "0:write 1 => 1; 0:read => 1");
+    wrong(SESSION, "0:write 1 => 1; 0:read => nil", "read-your-writes");
+    wrong(SESSION, "1:write 1 => 1; 0:write 2 => 2; 0:read => 1", "read-your-writes");
+    // Concurrent writes: the other one may be the later.
+    valid(SESSION, "1:write 1; 0:write 2 => 2; 1:ok 1; 0:read => 1");
+    // Not its own write, and not acknowledged.
+    valid(SESSION, "1:write 1 => 1; 0:read => nil");
+    valid(SESSION, "0:write 1; 0:info; 1:read => nil");
+    // A read that had returned it before proves that it was there.
+    wrong(
+        SESSION,
+        "1:write 1; 2:read => 1; 0:write 2 => 2; 0:read => 1; 1:info",
+        "read-your-writes",
+    );
+    wrong(
+        SESSION,
+        "0:write [:x 1] => [:x 1]; 0:write [:y 1] => [:y 1]; 0:read [:x nil] => [:x nil]",
+        "read-your-writes",
+    );
+}
+
+#[test]
+fn a_client_never_reads_something_older() {
+    let writes = "0:write 1 => 1; 0:write 2 => 2; ";
+    wrong(SESSION, &[writes, "1:read => 2; 1:read => 1"].concat(), "monotonic-reads");
+    wrong(SESSION, &[writes, "1:read => 1; 1:read => nil"].concat(), "monotonic-reads");
+    valid(SESSION, &[writes, "1:read => 2; 2:read => 1"].concat());
+    valid(SESSION, "0:write 1; 2:write 2; 1:read => 2; 1:read => 1; 1:read => 2; 0:info; 2:info");
+    // A compare-and-set says which came first.
+    wrong(
+        SESSION,
+        "0:write 1; 2:cas [1 2] => [1 2]; 1:read => 2; 0:ok 1; 1:read => nil",
+        "monotonic-reads",
+    );
+}
+
+#[test]
+fn who_sees_a_write_sees_what_came_before_it() {
+    let writes = "0:write [:x 1] => [:x 1]; 0:write [:y 2] => [:y 2]; ";
+    let late = "1:read [:y nil] => [:y 2]; 1:read [:x nil] => [:x nil]";
+    wrong(SESSION, &[writes, late].concat(), "monotonic-writes");
+    valid(SESSION, &[writes, "1:read [:x nil] => [:x nil]; 1:read [:y nil] => [:y 2]"].concat());
+    let reads = "2:write [:x 1] => [:x 1]; 0:read [:x nil] => [:x 1]; 0:write [:y 2] => [:y 2]; ";
+    wrong(SESSION, &[reads, late].concat(), "writes-follow-reads");
+    valid(SESSION, &["2:write [:x 1] => [:x 1]; 0:write [:y 2] => [:y 2]; ", late].concat());
+    // Blamed only where monotonic reads are promised too.
+    let one = Promise { guarantees: &[Guarantee::MonotonicWrites], ..Promise::STALE };
+    breaks(&[writes, late].concat(), &one, &[]);
+}
+
+#[test]
+fn keys_read_together_were_there_together() {
+    let writes = "0:write [:x 1] => [:x 1]; 2:write [:y 1] => [:y 1]; ";
+    wrong(SESSION, &[writes, "1:read nil => {:x nil :y 1}"].concat(), "consistent-prefix");
+    valid(SESSION, &[writes, "1:read nil => {:x 1 :y nil}"].concat());
+    valid(
+        SESSION,
+        "0:write [:x 1]; 2:write [:y 1] => [:y 1]; 1:read nil => {:x nil :y 1}; 0:ok [:x 1]",
+    );
+}
+
+#[test]
+fn a_fresh_read_shows_what_was_acknowledged() {
+    let stale = "0@n1:write 1 => 1; 0@n1:write 2 => 2; 2@n1:read => 2; 1@n2:read => 1";
+    breaks(stale, &Promise::STALE, &[]);
+    breaks(stale, &Promise::SESSION, &[]);
+    breaks(stale, &Promise::LINEARIZABLE, &["stale-read"]);
+    let got = held(stale, &Promise::LINEARIZABLE);
+    assert!(
+        got.sentence
+            .contains("on n2 returned 1, though read by process 2 (index 4) on n1 had returned 2"),
+        "{}",
+        got.sentence
+    );
+    assert!(got.sentence.contains("1 versions and 3 ms behind"), "{}", got.sentence);
+    assert_eq!(got.findings[0].operations, [0, 2, 4, 6]);
+    breaks("0:write 1 => 1; 0:write 2; 1:read => 1; 0:ok 2", &Promise::LINEARIZABLE, &[]);
+}
+
+#[test]
+fn staleness_has_bounds() {
+    let text = "0:write 1 => 1; 0:write 2 => 2; 0:write 3 => 3; 1:read => 1";
+    let bound = |most_ms, most_versions| Promise { most_ms, most_versions, ..Promise::STALE };
+    breaks(text, &bound(Some(3), Some(2)), &[]);
+    breaks(text, &bound(None, Some(1)), &["bounded-staleness"]);
+    breaks(text, &bound(Some(2), None), &["bounded-staleness"]);
+}
+
+#[test]
+fn values_come_from_writes_and_not_from_the_future() {
+    wrong(SESSION, "0:read => 7", "unwritten-value");
+    wrong(SESSION, "0:write 7; 0:fail; 1:read => 7", "unwritten-value");
+    wrong(SESSION, "0:read => 7; 1:write 7 => 7", "future-read");
+    unknown(SESSION, "0:write 7 => 7; 1:write 7 => 7", "values must differ");
+    unknown(SESSION, "0:write 7 => 7", "nothing was ever read");
+    unknown(SESSION, "0:write [:x 7] => [:x 7]; 0:read [:x nil] => 7", "event index 3");
+    unknown(SESSION, "0:cas 7 => 7", "event index 0");
+}
+
+#[test]
+fn staleness_is_told_of_each_replica_and_over_time() {
+    let got = held(
+        "0@n1:write 1 => 1; 0@n1:read => 1; 1@n2:read => nil; 1@n2:read => 1",
+        &Promise::STALE,
+    );
+    assert_eq!(got.validity, Validity::Valid, "{}", got.sentence);
+    let told = |name: &str| got.measured[name].to_string();
+    assert_eq!(told("stale_reads"), "1");
+    assert_eq!(told("versions_behind"), r#"{"count" 3, "max" 1, "min" 0, "p50" 0, "p99" 0}"#);
+    assert_eq!(told("stretch_ms"), "1");
+    let Value::Map(replicas) = &got.measured["replicas"] else { panic!("{:?}", got.measured) };
+    assert_eq!((replicas[0].0.as_str(), replicas[1].0.as_str()), ("n1", "n2"));
+    let n2 = replicas[1].1.to_string();
+    let stale = r#"{"max_ms" 3, "max_versions" 1, "ms" 4, "reads" 1, "stale_reads" 1}"#;
+    let fresh = r#"{"max_ms" 0, "max_versions" 0, "ms" 6, "reads" 1, "stale_reads" 0}"#;
+    assert!(n2.contains(&format!("\"series\" [{stale} {fresh}]")), "{n2}");
+}
+
+#[test]
+fn replicas_agree_in_the_end() {
+    let judged = |text, from| convergence(&history(text), &Limits::default(), from);
+    let text = "0@n1:write 1 => 1; 0@n1:read => 1; 1@n2:read => nil; 1@n2:read => 1";
+    assert_eq!(judged(text, 2).validity, Validity::Valid);
+    let text = "0@n1:write 1 => 1; 0@n1:read => 1; 1@n2:read => nil";
+    let got = judged(text, 2);
+    assert_eq!((got.validity, got.findings[0].name.as_str()), (Validity::Invalid, "not-converged"));
+    assert_eq!(judged(text, 6).validity, Validity::Unknown);
+    let open = "2@n1:write 1; 2:info; 0@n1:read => 1; 1@n2:read => nil";
+    assert_eq!(judged(open, 4).validity, Validity::Unknown);
+}
+
+/// A store whose writes go through one log and whose replicas show prefixes of it.
+mod store {
+    use super::*;
+    use crate::history::{Event, History, Process};
+
+    /// What clients demand of the replica they read from.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(super) enum Reads {
+        /// Any prefix.
+        Stale,
+        /// A prefix no shorter than what the client has seen or written.
+        After,
+        /// Everything.
+        Latest,
+    }
+
+    pub(super) struct Store {
+        state: u64,
+        log: Vec<(i64, i64)>,
+        /// How much of the log each client knows, and what it is doing.
+        clients: Vec<(usize, Option<Call>)>,
+        events: Vec<Event>,
+    }
+
+    #[derive(Clone)]
+    struct Call {
+        write: bool,
+        key: i64,
+        value: Value,
+        at: usize,
+    }
+
+    impl Store {
+        fn below(&mut self, limit: u64) -> u64 {
+            self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (self.state >> 33) % limit
+        }
+
+        fn push(&mut self, client: usize, kind: Kind, f: &str, value: Value) {
+            let index = self.events.len() as u64;
+            let (process, f) = (Process::Client(client as u64), f.to_owned());
+            let node = Some(format!("n{}", client % 3));
+            let time = index * 1_000_000;
+            self.events.push(Event { index, time, kind, process, f, value, node, error: None });
+        }
+
+        fn turn(&mut self, client: usize, reads: Reads) {
+            let Some(call) = self.clients[client].1.take() else { return self.begin(client) };
+            let f = if call.write { "write" } else { "read" };
+            let known = self.clients[client].0;
+            if call.write && call.at == 0 {
+                let Value::Int(value) = call.value else { return };
+                self.log.push((call.key, value));
+                let at = self.log.len();
+                self.clients[client].1 = Some(Call { at, ..call });
+                return;
+            }
+            let (at, value) = if call.write {
+                (call.at, call.value)
+            } else {
+                let from = if reads == Reads::After { known } else { 0 };
+                let at = from as u64 + self.below((self.log.len() - from) as u64 + 1);
+                let at = if reads == Reads::Latest { self.log.len() } else { at as usize };
+                let last = self.log[..at].iter().rev().find(|(key, _)| *key == call.key);
+                (at, last.map_or(Value::Nil, |(_, value)| Value::Int(*value)))
+            };
+            self.clients[client].0 = known.max(at);
+            self.push(client, Kind::Ok, f, Value::pair(call.key, value));
+        }
+
+        fn begin(&mut self, client: usize) {
+            let (write, key) = (self.below(2) == 0, self.below(2) as i64);
+            let value = if write { Value::Int(self.events.len() as i64) } else { Value::Nil };
+            let f = if write { "write" } else { "read" };
+            self.push(client, Kind::Invoke, f, Value::pair(key, value.clone()));
+            self.clients[client].1 = Some(Call { write, key, value, at: 0 });
+        }
+
+        /// Some history of such a store.
+        pub(super) fn history(seed: u64, turns: usize, reads: Reads) -> History {
+            let clients = vec![(0, None); 3];
+            let mut store = Self { state: seed, log: Vec::new(), clients, events: Vec::new() };
+            for _ in 0..turns {
+                let client = store.below(3) as usize;
+                store.turn(client, reads);
+            }
+            History::new(store.events).expect("clients take turns")
+        }
+    }
+}
+
+use store::{Reads, Store};
+
+#[test]
+fn a_store_that_keeps_its_promise_is_never_convicted() {
+    for seed in 0..3000 {
+        for (reads, promise) in [
+            (Reads::Stale, Promise::STALE),
+            (Reads::After, Promise::SESSION),
+            (Reads::Latest, Promise::LINEARIZABLE),
+        ] {
+            let history = Store::history(seed, 60, reads);
+            let got = judge(&history, &Limits::default(), &promise);
+            assert!(got.findings.is_empty(), "seed {seed}, {reads:?}: {}", got.sentence);
+        }
+    }
+}
+
+/// What the definitions say, each pair of operations compared with each other.
+mod twin {
+    use super::*;
+    use crate::history::{History, Operation};
+
+    pub(super) struct Twin<'h> {
+        ops: &'h [Operation],
+    }
+
+    impl<'h> Twin<'h> {
+        pub(super) fn new(history: &'h History) -> Self {
+            Self { ops: history.operations() }
+        }
+
+        fn key(op: &Operation) -> &Value {
+            op.input.as_pair().expect("keyed").0
+        }
+
+        /// What a completed read returned, or what a write writes.
+        fn value(op: &Operation) -> &Value {
+            match op.f.as_str() {
+                "write" => op.input.as_pair().expect("keyed").1,
+                _ => {
+                    op.completion.as_ref().expect("it completed").output.as_pair().expect("keyed").1
+                }
+            }
+        }
+
+        fn reads(&self) -> impl Iterator<Item = &'h Operation> {
+            self.ops.iter().filter(|op| op.f == "read" && op.is_ok())
+        }
+
+        fn end(op: &Operation) -> u64 {
+            op.completion.as_ref().filter(|_| op.is_ok()).map_or(u64::MAX, |told| told.at.index)
+        }
+
+        fn writer(&self, key: &Value, value: &Value) -> Option<&'h Operation> {
+            let mut writes = self.ops.iter().filter(|op| op.f == "write" && Self::key(op) == key);
+            writes.find(|op| Self::value(op) == value)
+        }
+
+        /// When a value had certainly taken effect.
+        fn effect(&self, key: &Value, value: &Value) -> Option<u64> {
+            let write = self.writer(key, value)?;
+            let reads = self.reads().filter(|op| Self::key(op) == key && Self::value(op) == value);
+            reads.map(Self::end).chain([Self::end(write)]).min()
+        }
+
+        fn older(&self, key: &Value, one: &Value, other: &Value) -> bool {
+            let begin = self.writer(key, other).map(|write| write.invoked.index);
+            self.effect(key, one) < begin
+        }
+
+        /// How many reads break a guarantee.
+        pub(super) fn broken(&self, guarantee: Guarantee) -> usize {
+            self.reads().filter(|read| self.breaks(read, guarantee)).count()
+        }
+
+        fn breaks(&self, read: &Operation, guarantee: Guarantee) -> bool {
+            let older = |than: &Operation| {
+                Self::key(than) == Self::key(read)
+                    && self.older(Self::key(read), Self::value(read), Self::value(than))
+            };
+            let before = |op: &&Operation| Self::end(op) < read.invoked.index;
+            let own = |op: &&Operation| op.process == read.process;
+            let mut earlier = self.ops.iter().filter(before);
+            match guarantee {
+                Guarantee::ReadYourWrites => {
+                    earlier.any(|op| own(&op) && op.f == "write" && older(op))
+                }
+                Guarantee::MonotonicReads => {
+                    earlier.any(|op| own(&op) && op.f == "read" && older(op))
+                }
+                Guarantee::Freshness => self.stale_versions(read) > 0,
+                Guarantee::MonotonicWrites => self.past(read, "write").into_iter().any(older),
+                Guarantee::WritesFollowReads => self.past(read, "read").into_iter().any(older),
+                Guarantee::ConsistentPrefix => false,
+            }
+        }
+
+        /// What others did before the writes that the client of a read had read by then.
+        fn past(&self, read: &Operation, f: &str) -> Vec<&'h Operation> {
+            let before = |op: &&Operation| Self::end(op) < read.invoked.index;
+            let seen = self.reads().filter(before).filter(|op| op.process == read.process);
+            let writes = seen.filter_map(|op| self.writer(Self::key(op), Self::value(op)));
+            let others = writes.filter(|write| write.process != read.process);
+            let past = others.flat_map(|write| {
+                self.ops.iter().filter(move |op| {
+                    op.process == write.process && Self::end(op) < write.invoked.index
+                })
+            });
+            past.filter(|op| op.f == f).collect()
+        }
+
+        fn stale_versions(&self, read: &Operation) -> usize {
+            let key = Self::key(read);
+            let newer = |write: &&Operation| {
+                write.f == "write"
+                    && Self::key(write) == key
+                    && self.older(key, Self::value(read), Self::value(write))
+                    && self.effect(key, Self::value(write)) < Some(read.invoked.index)
+            };
+            self.ops.iter().filter(newer).count()
+        }
+
+        /// Versions behind, over all reads.
+        pub(super) fn behind(&self) -> Vec<usize> {
+            self.reads().map(|read| self.stale_versions(read)).collect()
+        }
+    }
+}
+
+#[test]
+fn every_guarantee_is_broken_exactly_where_its_definition_says() {
+    let kinds = [
+        (Guarantee::ReadYourWrites, "read-your-writes"),
+        (Guarantee::MonotonicReads, "monotonic-reads"),
+        (Guarantee::MonotonicWrites, "monotonic-writes"),
+        (Guarantee::WritesFollowReads, "writes-follow-reads"),
+        (Guarantee::Freshness, "stale-read"),
+    ];
+    let mut met = [0; 5];
+    for seed in 0..3000 {
+        let history = Store::history(seed, 50, Reads::Stale);
+        let got = judge(&history, &Limits::default(), &Promise::LINEARIZABLE);
+        let twin = twin::Twin::new(&history);
+        for (place, (guarantee, kind)) in kinds.iter().enumerate() {
+            let found = got.findings.iter().find(|finding| finding.name == *kind);
+            let count = found.map_or(0, |finding| finding.count);
+            assert_eq!(count, twin.broken(*guarantee), "seed {seed}, {kind}: {}", got.sentence);
+            met[place] += count;
+        }
+        let record = super::Record::of(&history, crate::Keyed::Auto).expect("registers");
+        let behind: Vec<usize> =
+            super::staleness::measure(&record).iter().map(|read| read.versions as usize).collect();
+        assert_eq!(behind, twin.behind(), "seed {seed}");
+    }
+    assert!(met.iter().all(|count| *count > 50), "each is met often: {met:?}");
+}
