@@ -104,6 +104,8 @@ fn operations(verdict: &VerdictRecord, style: Style) -> Vec<String> {
     if total.ok > 0 {
         lines.push(row(style, "latency", &phrase::latency(&verdict.latency)));
     }
+    let measured = verdict.checks.iter().flat_map(super::measured::measured);
+    lines.extend(measured.map(|line| row(style, "measured", &visible(&line))));
     lines
 }
 
