@@ -138,6 +138,35 @@ fn a_seeded_bug_is_caught_and_its_window_alone_convicts_it() {
 }
 
 #[test]
+fn a_torn_transaction_is_caught_and_its_history_goes_out_as_edn() {
+    let ground = Ground::new();
+    let line = "test --workload bank --nemesis none --nodes 3 --time-limit 5s --seed 1";
+    let safe = ground.run(line);
+    assert_eq!(safe.status.code(), Some(0), "{}", told(&safe));
+    drop(ground);
+    let torn = Ground::new();
+    let output = torn.run(&format!("{line} --unsafe torn-txn"));
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let run = torn.only_run();
+    assert_eq!(torn.run(&format!("report {} --edn", run.display())).status.code(), Some(0));
+    let edn = run.join("history.edn");
+    let again = torn.run(&format!("check --model bank {}", edn.display()));
+    assert_eq!(again.status.code(), Some(1), "{}", told(&again));
+}
+
+#[test]
+fn a_stale_read_is_seen_and_a_read_nobody_serves_is_refused() {
+    let ground = Ground::new();
+    let line = "test --workload follower-reads --nemesis none --nodes 3 --time-limit 5s --seed 1";
+    let output = ground.run(&format!("{line} --read stale"));
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("--read stale") && text.contains("had been acknowledged"), "{text}");
+    let refused = ground.run(&format!("{line} --read fresh"));
+    assert_eq!(refused.status.code(), Some(254), "{}", told(&refused));
+}
+
+#[test]
 fn a_first_interrupt_heals_and_judges() {
     let ground = Ground::new();
     let mut child = ground.start("test --nemesis partition,kill,pause --time-limit 60s --seed 2");
@@ -224,7 +253,8 @@ fn damage_in_a_history_is_told_with_its_place() {
 fn what_can_be_named_is_listed_and_completed() {
     let ground = Ground::new();
     let list = told(&ground.run("list"));
-    for name in ["raft", "register", "partition:leader", "cas-register", "stale-reads"] {
+    for name in ["raft", "register", "partition:leader", "cas-register", "stale-reads", "torn-txn"]
+    {
         assert!(list.contains(name), "{name} is missing in\n{list}");
     }
     assert!(told(&ground.run("completions bash")).contains("harness"));

@@ -4,6 +4,7 @@
 //! A [`Failure`] is *definite* when the request was certainly not carried out and never will be,
 //! and *indefinite* when nobody can tell; nothing that may have happened is ever called definite.
 
+use crate::kv::Results;
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -53,7 +54,7 @@ pub enum Consistency {
     Stale,
 }
 
-/// The parameters of `GET /kv/{key}`.
+/// The parameters of `GET /kv/{key}` and of a `POST /txn` that only reads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReadParameters {
@@ -78,6 +79,19 @@ pub struct WriteParameters {
 pub struct Value {
     /// What the key has.
     pub value: String,
+    /// Who says so.
+    #[serde(flatten)]
+    pub origin: Origin,
+}
+
+/// A transaction that took effect, or only read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TxnReply {
+    /// What each micro-operation returned, in their order.
+    pub results: Results,
+    /// Where it stands in the log, if it stands there: `?after=` this on any replica sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<u64>,
     /// Who says so.
     #[serde(flatten)]
     pub origin: Origin,

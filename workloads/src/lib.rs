@@ -1,19 +1,37 @@
 //! Says what clients do to a system under test, and which checks judge what came of it.
 //!
-//! A [`Workload`] is a factory of [`Generator`]s, values that are asked for the next [`Call`] and told each
-//! [`Reply`]; whoever owns the clock decides when. Nothing here does I/O, reads a clock or starts a task: the
-//! same seed and the same replies give the same calls.
+//! A [`Workload`] makes the [`Traffic`] of a run: [`generator`]s, values that are asked for the next [`Call`] of a
+//! thread and told each [`Reply`]; whoever owns the clock decides when. Nothing here does I/O, reads a clock or
+//! starts a task: the same seed, turns and replies give the same calls.
 
 #![forbid(unsafe_code)]
 
+mod append;
+mod bank;
 mod call;
+mod cas;
+mod counter;
+mod follower_reads;
+pub mod generator;
+mod keys;
+mod lock;
+mod long_fork;
+mod monotonic;
+mod queue;
 mod register;
 mod rng;
+mod set;
+#[cfg(test)]
+mod simulate;
+mod unique_ids;
+mod wr;
 
-pub use call::{Call, Outcome, Reply};
+pub use call::{Call, FRESHNESS, Freshness, Micro, Object, Outcome, Reply};
+pub use generator::{Generator, Next, Turn};
 pub use rng::Rng;
 
 use checker::{History, Limits, Verdict};
+use generator::{Any, phases, until_ok};
 
 /// A kind of traffic and the claims it can test.
 pub trait Workload: Sync {
@@ -21,62 +39,68 @@ pub trait Workload: Sync {
     fn name(&self) -> &'static str;
     /// What it does and what it proves, in a sentence.
     fn doc(&self) -> &'static str;
-    /// The functions it calls; a system that lacks one cannot run it.
+    /// What its calls are about; a system that keeps nothing of the kind cannot run it.
+    fn object(&self) -> Object;
+    /// The functions its main phase calls, in order of name.
     fn functions(&self) -> &'static [&'static str];
-    /// The model that judges its histories again, as `harness check --model` takes it.
-    fn model(&self) -> &'static str;
-    /// The calls of one run, decided by the stream and the replies alone.
-    fn generator(&self, rng: Rng) -> Box<dyn Generator>;
+    /// The checks that judge its histories where reads are that fresh, as `harness check --model` takes them.
+    fn checks(&self, freshness: Freshness) -> &'static [&'static str];
+    /// The calls of one run, decided by the stream, the turns and the replies alone.
+    fn traffic(&self, rng: Rng, scene: &Scene) -> Traffic;
+
     /// Judges a history of this workload.
-    fn check(&self, history: &History, limits: &Limits<'_>) -> Vec<Verdict>;
+    fn check(&self, history: &History, limits: &Limits<'_>, freshness: Freshness) -> Vec<Verdict> {
+        let judge = |name: &&str| checker::judge(history, name, limits);
+        self.checks(freshness).iter().map(judge).collect()
+    }
 }
 
-/// The calls of one run.
-pub trait Generator: Send {
-    /// The next call of the main phase.
-    fn next(&mut self) -> Call;
-    /// What came of a call. Later calls may build on it (a compare-and-set wants a value that was seen).
-    fn observe(&mut self, call: &Call, reply: &Reply);
-    /// The write and the read that each replica must answer once everything is healed.
-    fn recovery(&mut self) -> [Call; 2];
-    /// The reads that every replica answers at the end, so that a lost write is seen to be lost.
-    fn final_reads(&self) -> Vec<Call>;
+/// What a workload has to know of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scene {
+    /// How many replicas there are; thread `t` speaks to replica `t % replicas`.
+    pub replicas: usize,
 }
+
+/// The calls of one run, phase by phase.
+pub struct Traffic {
+    /// What clients do while things go wrong.
+    pub main: Any,
+    /// What each replica must answer once everything is healed: a change and a look, made anew for each.
+    pub recovery: Part,
+    /// What each replica is asked at the end, so that what was lost is seen to be lost.
+    pub finale: Part,
+}
+
+/// Makes the generator of one replica, which has one thread.
+pub type Part = Box<dyn FnMut() -> Any + Send>;
 
 /// Every workload, in order of name.
-pub const WORKLOADS: &[&dyn Workload] = &[&register::Register];
+pub const WORKLOADS: &[&dyn Workload] = &[
+    &append::Append,
+    &bank::Bank,
+    &cas::Cas,
+    &counter::Counter,
+    &follower_reads::FollowerReads,
+    &lock::Lock,
+    &long_fork::LongFork,
+    &monotonic::Monotonic,
+    &queue::Queue,
+    &register::Register,
+    &set::Set,
+    &unique_ids::UniqueIds,
+    &wr::Wr,
+];
 
 /// The workload of that name.
 pub fn workload(name: &str) -> Option<&'static dyn Workload> {
     WORKLOADS.iter().copied().find(|workload| workload.name() == name)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_unique_sorted_kebab_case_and_explained() {
-        let names: Vec<&str> = WORKLOADS.iter().map(|workload| workload.name()).collect();
-        assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "{names:?}");
-        for workload in WORKLOADS {
-            assert!(workload.name().chars().all(|c| c.is_ascii_lowercase() || c == '-'));
-            assert!(workload.doc().len() > 20, "{} explains itself", workload.name());
-        }
-    }
-
-    #[test]
-    fn a_generator_calls_all_its_functions_and_nothing_else() {
-        for workload in WORKLOADS {
-            let mut generator = workload.generator(Rng::new(1));
-            let mut called = std::collections::BTreeSet::new();
-            for _ in 0..500 {
-                let call = generator.next();
-                called.insert(call.function());
-                generator.observe(&call, &Reply::ok());
-            }
-            let declared = workload.functions().iter().copied().collect();
-            assert_eq!(called, declared, "{}", workload.name());
-        }
-    }
+/// One after another, each until it is answered.
+fn each_until_ok(parts: impl IntoIterator<Item = Any>) -> Any {
+    phases(parts.into_iter().map(until_ok))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,9 +5,12 @@
 //! the write it saw. A compare-and-set mostly wants the value last seen, to succeed often, and sometimes an older
 //! one, to observe a mismatch.
 
-use crate::{Call, Generator, Outcome, Reply, Rng, Workload};
+use crate::generator::{Generator, Next, Turn, calls};
+use crate::keys::Fresh;
+use crate::{
+    Call, Freshness, Object, Outcome, Reply, Rng, Scene, Traffic, Workload, each_until_ok,
+};
 use checker::history::Value;
-use checker::{History, Limits, Verdict};
 
 /// Keys in use at a time.
 const ACTIVE_KEYS: usize = 4;
@@ -28,30 +31,46 @@ impl Workload for Register {
         "reads, writes and compares-and-sets registers over rotating keys; judged by linearizability"
     }
 
+    fn object(&self) -> Object {
+        Object::Registers
+    }
+
     fn functions(&self) -> &'static [&'static str] {
         &["cas", "read", "write"]
     }
 
-    fn model(&self) -> &'static str {
-        "cas-register"
+    fn checks(&self, _: Freshness) -> &'static [&'static str] {
+        &["cas-register"]
     }
 
-    fn generator(&self, rng: Rng) -> Box<dyn Generator> {
-        Box::new(Registers::new(rng))
+    fn traffic(&self, rng: Rng, _: &Scene) -> Traffic {
+        let (opened, recovered) = (Fresh::default(), Fresh::default());
+        Traffic {
+            main: Box::new(Registers::new(rng, opened.clone())),
+            recovery: Box::new(move || {
+                let recovered = recovered.clone();
+                let key = || RECOVERY_KEY.to_owned();
+                let writes = calls(move |_| Call::Write { key: key(), value: recovered.next() });
+                each_until_ok([writes, calls(move |_| Call::Read { key: key() })])
+            }),
+            finale: Box::new(move || {
+                each_until_ok(
+                    (1..=opened.last()).map(|key| calls(move |_| Call::Read { key: name(key) })),
+                )
+            }),
+        }
     }
+}
 
-    fn check(&self, history: &History, limits: &Limits<'_>) -> Vec<Verdict> {
-        vec![checker::check_linearizable(history, self.model(), limits)]
-    }
+fn name(number: i64) -> String {
+    format!("k{number}")
 }
 
 struct Registers {
     rng: Rng,
     active: Vec<Key>,
-    /// How many keys there have been; the next one's number.
-    opened: u64,
-    /// The value of the last recovery write.
-    recoveries: i64,
+    /// Numbers the keys.
+    opened: Fresh,
 }
 
 struct Key {
@@ -65,8 +84,8 @@ struct Key {
 const RECOVERY_KEY: &str = "recovery";
 
 impl Registers {
-    fn new(rng: Rng) -> Self {
-        let mut registers = Self { rng, active: Vec::new(), opened: 0, recoveries: 0 };
+    fn new(rng: Rng, opened: Fresh) -> Self {
+        let mut registers = Self { rng, active: Vec::new(), opened };
         for _ in 0..ACTIVE_KEYS {
             let key = registers.open();
             registers.active.push(key);
@@ -75,11 +94,11 @@ impl Registers {
     }
 
     fn open(&mut self) -> Key {
-        self.opened += 1;
+        let number = self.opened.next();
         // The first ones start part-used, or all would retire together.
         let stagger = self.active.len() as u64 * CALLS_PER_KEY / ACTIVE_KEYS as u64;
-        let calls = if self.opened <= ACTIVE_KEYS as u64 { stagger } else { 0 };
-        Key { name: format!("k{}", self.opened), calls, last_value: 0, seen: Vec::new() }
+        let calls = if number <= ACTIVE_KEYS as i64 { stagger } else { 0 };
+        Key { name: name(number), calls, last_value: 0, seen: Vec::new() }
     }
 
     /// The position of a key to use, which is then used once more.
@@ -94,7 +113,7 @@ impl Registers {
 }
 
 impl Generator for Registers {
-    fn next(&mut self) -> Call {
+    fn next(&mut self, _: &Turn) -> Next {
         let position = self.pick();
         // Always the same number of draws: what a reply says must not shift the choices after it.
         let (draw, recent, older) =
@@ -102,36 +121,24 @@ impl Generator for Registers {
         let key = &mut self.active[position];
         let old =
             if recent { key.seen.last() } else { key.seen.iter().cycle().nth(older) }.copied();
-        match (draw, old) {
+        Next::Call(match (draw, old) {
             (0..4, _) => Call::Read { key: key.name.clone() },
             (4..7, Some(old)) => Call::Cas { key: key.name.clone(), old, new: key.fresh() },
             _ => Call::Write { key: key.name.clone(), value: key.fresh() },
-        }
+        })
     }
 
-    fn observe(&mut self, call: &Call, reply: &Reply) {
-        let seen = match (call, reply.outcome) {
-            (Call::Read { .. }, Outcome::Ok) => match reply.read {
-                Some(Value::Int(value)) => Some(value),
-                _ => None,
-            },
-            (Call::Write { value, .. } | Call::Cas { new: value, .. }, Outcome::Ok) => Some(*value),
-            _ => None,
+    fn observe(&mut self, _: usize, call: &Call, reply: &Reply) {
+        let (key, seen) = match (call, reply.outcome, &reply.returned) {
+            (Call::Read { key }, Outcome::Ok, Some(Value::Int(value))) => (key, *value),
+            (Call::Write { key, value } | Call::Cas { key, new: value, .. }, Outcome::Ok, _) => {
+                (key, *value)
+            }
+            _ => return,
         };
-        let key = self.active.iter_mut().find(|key| key.name == call.key());
-        if let (Some(value), Some(key)) = (seen, key) {
-            key.saw(value);
+        if let Some(key) = self.active.iter_mut().find(|active| active.name == *key) {
+            key.saw(seen);
         }
-    }
-
-    fn recovery(&mut self) -> [Call; 2] {
-        self.recoveries += 1;
-        let key = RECOVERY_KEY.to_owned();
-        [Call::Write { key: key.clone(), value: self.recoveries }, Call::Read { key }]
-    }
-
-    fn final_reads(&self) -> Vec<Call> {
-        (1..=self.opened).map(|number| Call::Read { key: format!("k{number}") }).collect()
     }
 }
 
@@ -153,53 +160,46 @@ impl Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::{BTreeMap, BTreeSet};
+    use crate::simulate::Memory;
+    use std::collections::BTreeSet;
 
-    /// A perfect store that answers at once.
-    fn perfect(state: &mut BTreeMap<String, i64>, call: &Call) -> Reply {
+    fn key(call: &Call) -> String {
         match call {
-            Call::Read { key } => Reply::read(state.get(key).copied()),
-            Call::Write { key, value } => {
-                state.insert(key.clone(), *value);
-                Reply::ok()
-            }
-            Call::Cas { key, old, new } if state.get(key) == Some(old) => {
-                state.insert(key.clone(), *new);
-                Reply::ok()
-            }
-            Call::Cas { .. } => Reply::mismatch(),
+            Call::Read { key } | Call::Write { key, .. } | Call::Cas { key, .. } => key.clone(),
+            other => panic!("{other:?} is no call on a register"),
         }
     }
 
-    fn run(seed: u64, calls: usize) -> Vec<(Call, Reply)> {
-        let mut generator = Register.generator(Rng::new(seed));
-        let mut state = BTreeMap::new();
-        (0..calls)
-            .map(|_| {
-                let call = generator.next();
-                let reply = perfect(&mut state, &call);
-                generator.observe(&call, &reply);
+    /// The calls of one thread and what `answer` says to them.
+    fn run(seed: u64, count: usize, mut answer: impl FnMut(&Call) -> Reply) -> Vec<(Call, Reply)> {
+        let mut main = Register.traffic(Rng::new(seed), &Scene { replicas: 1 }).main;
+        let mut step = || match main.next(&Turn { thread: 0, time: 0 }) {
+            Next::Call(call) => {
+                let reply = answer(&call);
+                main.observe(0, &call, &reply);
                 (call, reply)
-            })
-            .collect()
+            }
+            other => panic!("{other:?} instead of a call"),
+        };
+        (0..count).map(|_| step()).collect()
+    }
+
+    /// The same of a perfect store.
+    fn perfect(seed: u64, count: usize) -> Vec<(Call, Reply)> {
+        let mut memory = Memory::default();
+        run(seed, count, |call| memory.answer(call))
     }
 
     #[test]
     fn a_seed_decides_every_call() {
-        assert_eq!(run(9, 2000), run(9, 2000));
-        assert_ne!(run(9, 2000), run(10, 2000));
+        assert_eq!(perfect(9, 2000), perfect(9, 2000));
+        assert_ne!(perfect(9, 2000), perfect(10, 2000));
     }
 
     #[test]
     fn replies_decide_what_a_cas_expects_and_nothing_else() {
         let keys = |reply: fn() -> Reply| {
-            let mut generator = Register.generator(Rng::new(4));
-            let mut next = || {
-                let call = generator.next();
-                generator.observe(&call, &reply());
-                call.key().to_owned()
-            };
-            (0..2000).map(|_| next()).collect::<Vec<_>>()
+            run(4, 2000, |_| reply()).iter().map(|(call, _)| key(call)).collect::<Vec<_>>()
         };
         assert_eq!(keys(Reply::ok), keys(|| Reply::info("timeout")));
     }
@@ -207,10 +207,10 @@ mod tests {
     #[test]
     fn written_values_are_unique_per_key() {
         let mut written = BTreeSet::new();
-        for (call, _) in run(1, 5000) {
+        for (call, _) in perfect(1, 5000) {
             let value = match call {
                 Call::Write { key, value } | Call::Cas { key, new: value, .. } => (key, value),
-                Call::Read { .. } => continue,
+                _ => continue,
             };
             assert!(written.insert(value.clone()), "{value:?} written twice");
         }
@@ -218,8 +218,8 @@ mod tests {
 
     #[test]
     fn keys_rotate_and_every_outcome_is_common() {
-        let run = run(2, 5000);
-        let keys: BTreeSet<&str> = run.iter().map(|(call, _)| call.key()).collect();
+        let run = perfect(2, 5000);
+        let keys: BTreeSet<String> = run.iter().map(|(call, _)| key(call)).collect();
         assert!(keys.len() >= 5000 / CALLS_PER_KEY as usize, "{keys:?}");
         let cas = |outcome| {
             let matching = |(call, reply): &&(Call, Reply)| {

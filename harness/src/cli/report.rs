@@ -5,7 +5,7 @@ use super::{Format, print, style};
 use crate::report::{Run, html, json, text};
 use crate::store::RunDirectory;
 use anyhow::Result;
-use checker::history::jsonl;
+use checker::history::{edn, jsonl};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,6 +15,9 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     /// The run's directory, as `results:` names it.
     run: PathBuf,
+    /// Write the history as EDN, too (history.edn in the run's directory), as Jepsen, Knossos and Elle read it.
+    #[arg(long)]
+    edn: bool,
 }
 
 /// Carries out `harness report`.
@@ -29,6 +32,9 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     let run =
         Run { record: &record, verdict: &verdict, history: &parsed.history, directory: &shown };
     directory.write("report.html", &html(&run))?;
+    if args.edn {
+        directory.write("history.edn", &edn::write(&parsed.history))?;
+    }
     match format {
         Format::Human => print(&text(&run, style(std::io::stdout().is_terminal())))?,
         Format::Json => print(&json(&run))?,

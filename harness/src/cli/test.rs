@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// What clients do; `harness list` shows all.
     #[arg(long, default_value = "register")]
     workload: String,
+    /// How fresh reads are asked to be: linearizable, stale, or after (what the client has seen and done).
+    #[arg(long, default_value = "linearizable")]
+    read: String,
     #[arg(long, default_value = "partition,kill", help = nemesis_help())]
     nemesis: String,
     /// How long clients and nemesis are at work: 30s, 1m30s, 500ms.
@@ -112,6 +115,7 @@ fn plan(args: &Args) -> Result<Plan> {
         system: args.system.clone(),
         nodes: args.nodes,
         workload: args.workload.clone(),
+        read: args.read.clone(),
         nemesis: args.nemesis.split(',').map(|part| part.trim().to_owned()).collect(),
         time_limit_ms: u64::try_from(args.time_limit.as_millis()).unwrap_or(u64::MAX),
         concurrency: args.concurrency,

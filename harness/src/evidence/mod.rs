@@ -5,7 +5,7 @@
 //! happened in the main phase, the side that could go on must have gone on, and every replica must have answered at the end.
 
 use crate::store::record::{CheckRecord, Death, FaultRecord, FaultState, Reason, Validity};
-use checker::history::{History, Kind, Operation};
+use checker::history::{History, Kind, Operation, Value};
 use std::collections::BTreeMap;
 
 /// Fewer operations of a function than this mean nothing.
@@ -29,10 +29,10 @@ pub(crate) struct Facts<'a> {
     pub(crate) main_end: u64,
     /// What the nemesis could not do.
     pub(crate) trouble: Option<String>,
-    /// The calls of the recovery phase that each host left unanswered; `None` if it never came to that.
-    pub(crate) recovery: Option<Vec<usize>>,
+    /// Whether a host left a call of the recovery phase unanswered; `None` if it never came to that.
+    pub(crate) recovery: Option<Vec<bool>>,
     /// The same of the final reads.
-    pub(crate) final_reads: Option<Vec<usize>>,
+    pub(crate) final_reads: Option<Vec<bool>>,
     /// Whether the run was cut short from the keyboard.
     pub(crate) interrupted: bool,
 }
@@ -77,8 +77,8 @@ fn deaths(facts: &Facts<'_>) -> Vec<Reason> {
 }
 
 /// Numbers hosts that left something unanswered, as `n2, n4`.
-fn silent(left: &[usize]) -> Option<String> {
-    let hosts = left.iter().zip(1..).filter(|(left, _)| **left > 0);
+fn silent(left: &[bool]) -> Option<String> {
+    let hosts = left.iter().zip(1..).filter(|(left, _)| **left);
     let names: Vec<String> = hosts.map(|(_, number): (_, u8)| format!("n{number}")).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
@@ -162,13 +162,22 @@ fn idle_majority(facts: &Facts<'_>) -> Option<Reason> {
     let accepted = |fault: &&FaultRecord| {
         facts.history.operations().iter().any(|operation| {
             let there = operation.node.as_ref().is_some_and(|node| fault.majority.contains(node));
-            operation.f != "read" && there && within(fault, operation)
+            !looks(operation) && there && within(fault, operation)
         })
     };
     let idle = !faults.is_empty() && !faults.iter().any(accepted);
     idle.then(|| {
         unknown("no write succeeded on the majority's side while a fault lasted".to_owned())
     })
+}
+
+/// Whether the operation is a read, or a transaction of nothing else.
+fn looks(operation: &Operation) -> bool {
+    let reads = |micro: &Value| matches!(micro, Value::List(parts) if parts.first() == Some(&Value::from("r")));
+    match &operation.input {
+        Value::List(micros) if operation.f == "txn" => micros.iter().all(reads),
+        _ => operation.f == "read",
+    }
 }
 
 /// Whether the operation happened wholly while the fault lasted.

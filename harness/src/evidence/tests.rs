@@ -64,8 +64,8 @@ struct Scene {
     kinds: Vec<&'static str>,
     main_end: u64,
     trouble: Option<String>,
-    recovery: Option<Vec<usize>>,
-    final_reads: Option<Vec<usize>>,
+    recovery: Option<Vec<bool>>,
+    final_reads: Option<Vec<bool>>,
     interrupted: bool,
 }
 
@@ -78,8 +78,8 @@ fn told(change: impl FnOnce(&mut Scene)) -> Vec<String> {
         kinds: vec!["partition"],
         main_end: 2 * SECOND,
         trouble: None,
-        recovery: Some(vec![0; 5]),
-        final_reads: Some(vec![0; 5]),
+        recovery: Some(vec![false; 5]),
+        final_reads: Some(vec![false; 5]),
         interrupted: false,
     };
     change(&mut scene);
@@ -155,11 +155,11 @@ fn a_majority_that_accepted_no_write_is_missed() {
 #[test]
 fn silence_after_healing_is_an_anomaly_and_silence_at_the_end_is_doubt() {
     assert_eq!(
-        told(|run| run.recovery = Some(vec![0, 2, 0, 1, 0])),
+        told(|run| run.recovery = Some(vec![false, true, false, true, false])),
         ["invalid: after everything was healed, n2, n4 did not answer a write and a read in time"]
     );
     assert_eq!(
-        told(|run| run.final_reads = Some(vec![0, 0, 7, 0, 0])),
+        told(|run| run.final_reads = Some(vec![false, false, true, false, false])),
         ["unknown: n3 did not answer every final read"]
     );
     assert_eq!(told(|run| run.final_reads = None), ["unknown: the final reads did not take place"]);
@@ -189,7 +189,7 @@ fn an_unasked_exit_is_an_anomaly() {
 fn an_interrupted_run_is_never_green() {
     let told = told(|run| {
         run.interrupted = true;
-        run.recovery = Some(vec![2; 5]);
+        run.recovery = Some(vec![true; 5]);
         run.final_reads = None;
     });
     assert_eq!(told, ["unknown: the run was interrupted: what did not happen was not checked"]);

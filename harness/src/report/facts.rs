@@ -16,10 +16,16 @@ pub(super) fn facts(record: &RunRecord) -> String {
 }
 
 /// What was asked of the run.
+/// What clients do, and how fresh their reads are where that is not as fresh as can be.
+fn workload(config: &Config) -> String {
+    let Config { workload, read, .. } = config;
+    if read == "linearizable" { workload.clone() } else { format!("{workload}, {read} reads") }
+}
+
 fn asked(config: &Config) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("system", format!("{}, {}", config.system, count(usize::from(config.nodes), "replica"))),
-        ("workload", config.workload.clone()),
+        ("workload", workload(config)),
         ("nemesis", list(&config.nemesis)),
         ("load", load(config)),
         ("seed", config.seed.to_string()),

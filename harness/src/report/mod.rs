@@ -9,6 +9,7 @@ mod facts;
 mod html;
 mod live;
 mod markup;
+mod measured;
 mod phrase;
 mod plot;
 #[cfg(test)]

@@ -171,6 +171,7 @@ fn config() -> Config {
         system: "raft".into(),
         nodes: 5,
         workload: "register".into(),
+        read: "linearizable".into(),
         nemesis: ["partition", "kill", "pause"].map(String::from).to_vec(),
         time_limit_ms: 30_000,
         concurrency: 10,

@@ -104,6 +104,8 @@ fn operations(verdict: &VerdictRecord, style: Style) -> Vec<String> {
     if total.ok > 0 {
         lines.push(row(style, "latency", &phrase::latency(&verdict.latency)));
     }
+    let measured = verdict.checks.iter().flat_map(super::measured::measured);
+    lines.extend(measured.map(|line| row(style, "measured", &visible(&line))));
     lines
 }
 
@@ -176,16 +178,22 @@ fn endings(run: &Run<'_>, style: Style) -> Vec<String> {
     ]
 }
 
-/// What is worth doing now: judge the proof again, or look at the page.
+/// What is worth doing now: judge the proof again, or the whole history, or look at the page.
 fn next(run: &Run<'_>, directory: &str) -> String {
-    let witness = run.verdict.checks.iter().find_map(|check| check.witness.as_ref());
-    match (witness, workloads::workload(&run.record.config.workload)) {
-        (Some(witness), Some(workload)) => {
-            let file = quote(&format!("{directory}/{}", witness.file));
+    let config = &run.record.config;
+    let freshness = workloads::Freshness::named(&config.read).unwrap_or_default();
+    let names = workloads::workload(&config.workload).map_or(&[][..], |it| it.checks(freshness));
+    let proven = run.verdict.checks.iter().zip(names).find_map(|(check, name)| {
+        let witness = check.witness.as_ref().map(|witness| format!("{directory}/{}", witness.file));
+        let found = (!check.findings.is_empty()).then(|| directory.to_owned());
+        Some((witness.or(found)?, name))
+    });
+    match proven {
+        Some((file, name)) => {
             let harness = quote(run.record.argv.first().map_or("harness", String::as_str));
-            format!("{harness} check {file} --model {}", workload.model())
+            format!("{harness} check {} --model {name}", quote(&file))
         }
-        _ => format!("open {} in a browser", quote(&format!("{directory}/report.html"))),
+        None => format!("open {} in a browser", quote(&format!("{directory}/report.html"))),
     }
 }
 

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use workloads::{Call, Outcome, Reply};
+use workloads::{Call, Freshness, Outcome, Reply};
 
 /// An answer that arrived.
 pub(crate) struct Done {
@@ -50,7 +50,7 @@ impl Clients {
     pub(crate) fn start(
         system: &dyn System,
         hosts: &[SocketAddr],
-        concurrency: u64,
+        (concurrency, freshness): (u64, Freshness),
     ) -> Result<Self> {
         let (sender, done) = mpsc::unbounded_channel();
         let count = usize::try_from(concurrency).unwrap_or(usize::MAX).max(hosts.len());
@@ -58,19 +58,17 @@ impl Clients {
         let mut threads = Vec::new();
         for (number, (host, address)) in places.take(count).enumerate() {
             let (calls, queue) = mpsc::unbounded_channel();
-            tokio::spawn(work(system.client(*address)?, number, queue, sender.clone()));
+            tokio::spawn(work(system.client(*address, freshness)?, number, queue, sender.clone()));
             threads.push(Thread { host, process: number as u64, calls, open: None });
         }
         Ok(Self { threads, done, next: 0 })
     }
 
-    /// An idle thread, whose turn it is.
-    pub(crate) fn idle(&mut self) -> Option<usize> {
+    /// The idle threads, in the order of their turns.
+    pub(crate) fn idle(&self) -> Vec<usize> {
         let count = self.threads.len();
-        let turn = (self.next..self.next + count).map(|number| number % count);
-        let idle = turn.into_iter().find(|number| self.is_idle(*number))?;
-        self.next = idle + 1;
-        Some(idle)
+        let turns = (self.next..self.next + count).map(|number| number % count);
+        turns.filter(|number| self.is_idle(*number)).collect()
     }
 
     /// Whether a thread has no call on its way.
@@ -90,6 +88,7 @@ impl Clients {
 
     /// Sends a call; the caller has journaled it.
     pub(crate) fn send(&mut self, thread: usize, open: Open) {
+        self.next = thread + 1;
         let thread = &mut self.threads[thread];
         // The task lives as long as its queue, so a call is always taken.
         drop(thread.calls.send(open.call.clone()));

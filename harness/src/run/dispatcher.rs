@@ -13,19 +13,20 @@ use crate::store::record::{Death, FaultRecord};
 use crate::system::Leadership;
 use anyhow::Result;
 use checker::history::{Kind, Process, Value};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
-use workloads::{Call, Generator, Outcome};
+use workloads::generator::Any;
+use workloads::{Call, Next, Outcome, Reply, Traffic, Turn};
 
 /// The history is at most this far behind.
 const FLUSH: Duration = Duration::from_millis(100);
 /// How long a failed call of the last phases waits before it is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// What one final read may take, so that long runs with many keys get the time they need.
-const PER_READ: Duration = Duration::from_millis(100);
+/// How long the last phases wait for more when they make progress, so that long runs get the time they need.
+const PROGRESS: Duration = Duration::from_secs(5);
 
 /// What the dispatcher is made of.
 pub(crate) struct Parts {
@@ -34,7 +35,7 @@ pub(crate) struct Parts {
     /// The history.
     pub(crate) journal: Journal,
     /// What clients ask.
-    pub(crate) generator: Box<dyn Generator>,
+    pub(crate) traffic: Traffic,
     /// The clients.
     pub(crate) clients: Clients,
     /// What the nemesis says.
@@ -60,6 +61,8 @@ pub(crate) struct Dispatcher {
     pub(crate) first_op: Option<Instant>,
     /// When the main phase was over, in nanoseconds since the run began.
     pub(crate) main_end: u64,
+    /// Whether every call of the main phase was answered.
+    main_is_over: bool,
     active: BTreeMap<u32, String>,
     /// Hosts that did not answer in the recovery phase.
     silent: BTreeSet<usize>,
@@ -74,6 +77,20 @@ struct Scene {
     limit: Duration,
     /// When faults begin and end.
     changes: Vec<Duration>,
+}
+
+/// The last phases: what each host is asked, when it may be asked again, and whether it was asked everything.
+struct Last {
+    parts: Vec<Any>,
+    rest: Vec<Instant>,
+    done: Vec<bool>,
+}
+
+/// An answer that was journaled.
+struct Heard {
+    thread: usize,
+    call: Call,
+    reply: Reply,
 }
 
 /// What happened next.
@@ -102,6 +119,7 @@ impl Dispatcher {
             deaths: Vec::new(),
             first_op: None,
             main_end: 0,
+            main_is_over: false,
             active: BTreeMap::new(),
             silent: BTreeSet::new(),
             flush,
@@ -127,7 +145,7 @@ impl Dispatcher {
         let mut arrival = began;
         while arrival < began + limit && !self.stopped() {
             if arrival <= Instant::now() {
-                self.arrive(arrival)?;
+                self.arrive(arrival, arrival - began)?;
                 arrival += gap;
             }
             self.next(arrival).await?;
@@ -136,19 +154,21 @@ impl Dispatcher {
         Ok(())
     }
 
-    fn arrive(&mut self, intended: Instant) -> Result<()> {
+    /// Lets the first idle thread that has something to do begin it.
+    fn arrive(&mut self, intended: Instant, into: Duration) -> Result<()> {
         let late = u64::try_from(intended.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let intended = self.parts.clock.now_ns().saturating_sub(late);
-        match self.parts.clients.idle() {
-            Some(thread) => {
-                let call = self.parts.generator.next();
-                self.invoke(thread, Open { call, intended })
-            }
-            None => {
-                self.tally.counts.missed += 1;
-                Ok(())
+        let time = u64::try_from(into.as_nanos()).unwrap_or(u64::MAX);
+        let idle = self.parts.clients.idle();
+        if idle.is_empty() {
+            self.tally.counts.missed += 1;
+        }
+        for thread in idle {
+            if let Next::Call(call) = self.parts.traffic.main.next(&Turn { thread, time }) {
+                return self.invoke(thread, Open { call, intended });
             }
         }
+        Ok(())
     }
 
     /// Waits until the nemesis has undone everything: until `finished` says so.
@@ -172,69 +192,81 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Each host is asked for a write and a read; returns how many of its calls a host left unanswered.
-    pub(crate) async fn recovery(
-        &mut self,
-        hosts: usize,
-        patience: Duration,
-    ) -> Result<Vec<usize>> {
+    /// Each host is asked for a change and a look; returns whether a host left one of them unanswered.
+    pub(crate) async fn recovery(&mut self, hosts: usize, patience: Duration) -> Result<Vec<bool>> {
         self.phase("recovery");
-        let queues = (0..hosts).map(|_| self.parts.generator.recovery().into()).collect();
-        let left = self.work_off(queues, patience).await?;
-        self.silent = (0..hosts).filter(|host| left[*host] > 0).collect();
+        let parts = (0..hosts).map(|_| (self.parts.traffic.recovery)()).collect();
+        let left = self.work_off(parts, patience).await?;
+        self.silent = (0..hosts).filter(|host| left[*host]).collect();
         Ok(left)
     }
 
-    /// Each host reads everything; returns how many of its reads a host left unanswered.
+    /// Each host is asked for everything; returns whether a host left something unanswered.
     pub(crate) async fn final_reads(
         &mut self,
         hosts: usize,
         patience: Duration,
-    ) -> Result<Vec<usize>> {
+    ) -> Result<Vec<bool>> {
         self.phase("final reads");
-        let reads = self.parts.generator.final_reads();
-        let patience = patience.max(PER_READ * u32::try_from(reads.len()).unwrap_or(u32::MAX));
-        let queues = (0..hosts).map(|_| reads.clone().into()).collect();
-        self.work_off(queues, patience).await
+        let parts = (0..hosts).map(|_| (self.parts.traffic.finale)()).collect();
+        self.work_off(parts, patience).await
     }
 
-    /// Thread `t` works through queue `t`, and tries again what did not succeed, until patience ends.
+    /// Thread `t` follows part `t`, and rests after what did not succeed, until patience ends and nothing more succeeds.
     ///
-    /// A host whose replica exited unasked, or that did not recover, is not waited for: its calls count as unanswered.
-    async fn work_off(
-        &mut self,
-        mut queues: Vec<VecDeque<Call>>,
-        patience: Duration,
-    ) -> Result<Vec<usize>> {
-        let dead: Vec<bool> = (0..queues.len())
+    /// A host whose replica exited unasked, or that did not recover, is not waited for: it counts as not done.
+    async fn work_off(&mut self, parts: Vec<Any>, patience: Duration) -> Result<Vec<bool>> {
+        self.main_is_over = true;
+        let count = parts.len();
+        let dead: Vec<bool> = (0..count)
             .map(|thread| self.is_dead(thread) || self.silent.contains(&thread))
             .collect();
-        let open = |queues: &[VecDeque<Call>]| {
-            queues.iter().zip(&dead).any(|(queue, dead)| !dead && !queue.is_empty())
-        };
-        let deadline = Instant::now() + patience;
-        let mut rest = vec![Instant::now(); queues.len()];
-        while Instant::now() < deadline && !self.stopped() && open(&queues) {
-            for (thread, queue) in queues.iter().enumerate() {
-                let Some(call) = queue.front() else { continue };
-                if !dead[thread]
-                    && self.parts.clients.is_idle(thread)
-                    && rest[thread] <= Instant::now()
-                {
-                    let intended = self.parts.clock.now_ns();
-                    self.invoke(thread, Open { call: call.clone(), intended })?;
-                }
+        let mut deadline = Instant::now() + patience;
+        let mut last = Last { parts, rest: vec![Instant::now(); count], done: vec![false; count] };
+        while Instant::now() < deadline && !self.stopped() {
+            for thread in (0..count).filter(|thread| !dead[*thread]) {
+                self.go_on(thread, &mut last)?;
             }
-            match self.next(deadline.min(Instant::now() + RETRY)).await? {
-                Some((thread, Outcome::Ok)) => drop(queues[thread].pop_front()),
-                Some((thread, Outcome::Fail | Outcome::Info)) => {
-                    rest[thread] = Instant::now() + RETRY
+            if (0..count).all(|thread| dead[thread] || last.done[thread]) {
+                break;
+            }
+            if let Some((thread, answered)) = self.heard(deadline, &mut last).await? {
+                let now = Instant::now();
+                match answered {
+                    true => deadline = deadline.max(now + PROGRESS),
+                    false => last.rest[thread] = now + RETRY,
                 }
-                None => (),
             }
         }
         self.drain().await?;
-        Ok(queues.iter().map(VecDeque::len).collect())
+        Ok(last.done.iter().map(|done| !done).collect())
+    }
+
+    /// Lets a thread that is idle and rested make its next call.
+    fn go_on(&mut self, thread: usize, last: &mut Last) -> Result<()> {
+        if !self.parts.clients.is_idle(thread) || last.rest[thread] > Instant::now() {
+            return Ok(());
+        }
+        let intended = self.parts.clock.now_ns();
+        match last.parts[thread].next(&Turn { thread, time: intended }) {
+            Next::Call(call) => self.invoke(thread, Open { call, intended })?,
+            Next::Pending => (),
+            Next::Done => last.done[thread] = true,
+        }
+        Ok(())
+    }
+
+    /// Waits for one thing, and tells a part its answer; returns whose it was and whether it answers the question.
+    async fn heard(&mut self, deadline: Instant, last: &mut Last) -> Result<Option<(usize, bool)>> {
+        let Some(Heard { thread, call, reply }) =
+            self.next(deadline.min(Instant::now() + RETRY)).await?
+        else {
+            return Ok(None);
+        };
+        if let Some(part) = last.parts.get_mut(thread) {
+            part.observe(thread, &call, &reply);
+        }
+        Ok(Some((thread, reply.outcome == Outcome::Ok || reply.is_mismatch())))
     }
 
     fn is_dead(&self, thread: usize) -> bool {
@@ -263,12 +295,10 @@ impl Dispatcher {
         }
     }
 
-    /// Takes in one thing that happens before `deadline`; if it is an answer, returns whose and what.
-    async fn next(&mut self, deadline: Instant) -> Result<Option<(usize, Outcome)>> {
+    /// Takes in one thing that happens before `deadline`; if it is an answer, returns it.
+    async fn next(&mut self, deadline: Instant) -> Result<Option<Heard>> {
         match self.happens(deadline).await {
-            Happened::Answer(done) => {
-                return self.complete(&done).map(|()| Some((done.thread, done.reply.outcome)));
-            }
+            Happened::Answer(done) => return self.complete(done),
             Happened::Note(note) => self.noted(note)?,
             Happened::Flush => {
                 self.parts.journal.flush()?;
@@ -289,21 +319,27 @@ impl Dispatcher {
         }
     }
 
-    fn complete(&mut self, done: &Done) -> Result<()> {
-        let (kind, reply) = match done.reply.outcome {
-            Outcome::Ok => (Kind::Ok, &done.reply),
-            Outcome::Fail => (Kind::Fail, &done.reply),
-            Outcome::Info => (Kind::Info, &done.reply),
+    fn complete(&mut self, done: Done) -> Result<Option<Heard>> {
+        let kind = match done.reply.outcome {
+            Outcome::Ok => Kind::Ok,
+            Outcome::Fail => Kind::Fail,
+            Outcome::Info => Kind::Info,
         };
         // The process that asked is the one that is answered: look before it is retired.
         let mut entry = self.entry(done.thread, kind, "", Value::Nil);
-        let Some(open) = self.parts.clients.complete(done) else { return Ok(()) };
-        entry.f = open.call.function().to_owned();
-        entry.value = open.call.completed(reply);
+        let Some(Open { call, intended }) = self.parts.clients.complete(&done) else {
+            return Ok(None);
+        };
+        let Done { thread, reply } = done;
+        entry.f = call.function().to_owned();
+        entry.value = call.completed(&reply);
         entry.error.clone_from(&reply.error);
-        self.tally.completed(open.call.function(), reply.outcome, open.intended, entry.time);
-        self.parts.generator.observe(&open.call, reply);
-        self.parts.journal.record(entry)
+        self.tally.completed(call.function(), reply.outcome, intended, entry.time);
+        if !self.main_is_over {
+            self.parts.traffic.main.observe(thread, &call, &reply);
+        }
+        self.parts.journal.record(entry)?;
+        Ok(Some(Heard { thread, call, reply }))
     }
 
     fn noted(&mut self, note: Note) -> Result<()> {

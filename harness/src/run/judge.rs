@@ -27,10 +27,10 @@ pub(crate) struct Phases {
     pub(crate) main_end: u64,
     /// What the nemesis could not do.
     pub(crate) trouble: Option<String>,
-    /// What each host left unanswered in the recovery phase.
-    pub(crate) recovery: Option<Vec<usize>>,
+    /// Whether a host left something unanswered in the recovery phase.
+    pub(crate) recovery: Option<Vec<bool>>,
     /// The same of the final reads.
-    pub(crate) final_reads: Option<Vec<usize>>,
+    pub(crate) final_reads: Option<Vec<bool>>,
     /// Whether the run was cut short from the keyboard.
     pub(crate) interrupted: bool,
 }
@@ -45,7 +45,7 @@ pub(crate) fn checks(plan: &Plan, history: &History, stop: &watch::Receiver<bool
     let expired = move || Instant::now() > deadline || (*stop.borrow() && !was_stopped);
     let limits =
         Limits { jobs, memory_bytes: MEMORY_BYTES, expired: &expired, ..Limits::default() };
-    plan.workload.check(history, &limits)
+    plan.workload.check(history, &limits, plan.freshness)
 }
 
 /// Writes each witness as a history of its own, and returns the checks as they are recorded.

@@ -165,14 +165,15 @@ impl Stage {
     ) -> Result<(dispatcher::Closed, Phases, Self)> {
         let clock = Clock::start();
         let (notes_in, notes) = mpsc::unbounded_channel();
+        let scene = workloads::Scene { replicas: self.addresses.len() };
         let parts = Parts {
             clock,
             journal: journal::Journal::create(&self.directory.file("history.jsonl"))?,
-            generator: self.plan.workload.generator(self.plan.rng.fork("clients")),
+            traffic: self.plan.workload.traffic(self.plan.rng.fork("clients"), &scene),
             clients: clients::Clients::start(
                 self.plan.system,
                 &self.addresses,
-                self.plan.config.concurrency,
+                (self.plan.config.concurrency, self.plan.freshness),
             )?,
             notes,
             leader: watch_leader(ground.clients().to_vec()),

@@ -7,7 +7,7 @@ use crate::store::record::Config;
 use crate::system::{System, system};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::time::Duration;
-use workloads::{Rng, Workload, workload};
+use workloads::{FRESHNESS, Freshness, Rng, Workload, workload};
 
 /// The most replicas a run can have: two groups of them still read well, and the addresses suffice.
 const MOST_NODES: u8 = 9;
@@ -25,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) system: &'static dyn System,
     /// What clients do.
     pub(crate) workload: &'static dyn Workload,
+    /// How fresh their reads are asked to be.
+    pub(crate) freshness: Freshness,
     /// What goes wrong.
     pub(crate) wanted: Vec<Wanted>,
     /// When.
@@ -50,15 +52,7 @@ impl Plan {
                 workloads::WORKLOADS.iter().map(|workload| workload.name()),
             )
         })?;
-        for function in workload.functions() {
-            if !system.functions().contains(function) {
-                bail!(
-                    "system {} cannot {function}, which workload {} needs",
-                    system.name(),
-                    workload.name()
-                );
-            }
-        }
+        let freshness = suited(system, workload, &config.read)?;
         bounds(&config)?;
         let wanted = wanted(&config.nemesis.join(","))?;
         let rng = Rng::new(config.seed);
@@ -67,7 +61,7 @@ impl Plan {
             bail!("nemesis {idle} has no target among {hosts} replicas; ask for more with --nodes");
         }
         let schedule = schedule(&wanted, hosts, config.time_limit_ms, &rng);
-        Ok(Self { config, argv, system, workload, wanted, schedule, rng })
+        Ok(Self { config, argv, system, workload, freshness, wanted, schedule, rng })
     }
 
     /// How long the main phase lasts.
@@ -97,6 +91,9 @@ impl Plan {
             config.seed,
             config.net
         );
+        if self.freshness != Freshness::default() {
+            line += &format!(" --read {}", config.read);
+        }
         if !config.bugs.is_empty() {
             line += &format!(" --unsafe {}", config.bugs.join(","));
         }
@@ -112,6 +109,26 @@ impl Plan {
         let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join("+") };
         format!("{}-{}-{}", self.system.name(), self.workload.name(), kinds.replace(':', "."))
     }
+}
+
+/// How fresh reads are to be, if the system can be asked for that and keeps what the workload is about.
+fn suited(system: &dyn System, workload: &dyn Workload, read: &str) -> Result<Freshness> {
+    let object = workload.object();
+    ensure!(
+        system.objects().contains(&object),
+        "system {} keeps no {}, which workload {} needs",
+        system.name(),
+        object.name(),
+        workload.name()
+    );
+    let names = || FRESHNESS.iter().map(|(_, name)| *name);
+    let freshness = Freshness::named(read).with_context(|| unknown("--read", read, names()))?;
+    ensure!(
+        system.freshness().contains(&freshness),
+        "system {} has no {read} reads",
+        system.name()
+    );
+    Ok(freshness)
 }
 
 fn bounds(config: &Config) -> Result<()> {
@@ -162,6 +179,7 @@ pub(crate) mod tests {
             system: "raft".to_owned(),
             nodes: 5,
             workload: "register".to_owned(),
+            read: "linearizable".to_owned(),
             nemesis: vec!["partition".to_owned(), "kill:leader".to_owned()],
             time_limit_ms: 30_000,
             concurrency: 10,
@@ -189,7 +207,8 @@ pub(crate) mod tests {
     #[test]
     fn what_cannot_be_is_refused_with_what_can() {
         insta::assert_snapshot!(refusal(|config| config.system = "oracle".to_owned()), @r#"there is no system "oracle"; there are: raft"#);
-        insta::assert_snapshot!(refusal(|config| config.workload = "poetry".to_owned()), @r#"there is no workload "poetry"; there are: register"#);
+        insta::assert_snapshot!(refusal(|config| config.workload = "poetry".to_owned()), @r#"there is no workload "poetry"; there are: append, bank, cas, counter, follower-reads, lock, long-fork, monotonic, queue, register, set, unique-ids, wr"#);
+        insta::assert_snapshot!(refusal(|config| config.read = "new".to_owned()), @r#"there is no --read "new"; there are: linearizable, stale, after"#);
         insta::assert_snapshot!(refusal(|config| config.nodes = 0), @"--nodes 0 is not possible: 1 to 9 are");
         insta::assert_snapshot!(refusal(|config| config.rate = 0), @"--rate 0 would never ask anything");
         insta::assert_snapshot!(refusal(|config| config.time_limit_ms = 10), @"--time-limit below 1s leaves no time for anything to happen");

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use workloads::{Call, Outcome};
+use workloads::{Call, Freshness, Outcome};
 
 /// How long replicas may take to answer for the first time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -58,7 +58,7 @@ pub(crate) fn replicas(plan: &Plan, fabric: Fabric, directory: &RunDirectory) ->
         let log = directory.log(&host.to_string());
         let slot = Slot::start(&fabric, host, program, &log);
         slots.push(slot.with_context(|| format!("the replica on {host} cannot be started"))?);
-        clients.push(plan.system.client(fabric.client_addr(host))?);
+        clients.push(plan.system.client(fabric.client_addr(host), Freshness::Linearizable)?);
     }
     Ok(Ground::new(fabric, slots, clients))
 }

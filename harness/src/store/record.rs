@@ -18,6 +18,9 @@ pub(crate) struct Config {
     pub(crate) nodes: u8,
     /// What clients do.
     pub(crate) workload: String,
+    /// How fresh reads are asked to be: `linearizable`, `stale` or `after`.
+    #[serde(default = "linearizable")]
+    pub(crate) read: String,
     /// What goes wrong: kinds of fault, with a variant after a colon where one was named.
     pub(crate) nemesis: Vec<String>,
     /// How long the main phase lasts, in milliseconds.
@@ -35,6 +38,11 @@ pub(crate) struct Config {
     pub(crate) bugs: Vec<String>,
     /// Another build of the system than the one in this binary.
     pub(crate) bin: Option<String>,
+}
+
+/// What runs from before there was a choice did.
+fn linearizable() -> String {
+    "linearizable".to_owned()
 }
 
 /// `run.json`: everything about a run but its outcome.

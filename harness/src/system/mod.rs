@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use workloads::{Call, Reply};
+use workloads::{Call, Freshness, Object, Reply};
 
 /// A system under test.
 pub(crate) trait System: Sync {
@@ -21,14 +21,16 @@ pub(crate) trait System: Sync {
     fn name(&self) -> &'static str;
     /// What it is, in a sentence.
     fn doc(&self) -> &'static str;
-    /// The functions its clients can call.
-    fn functions(&self) -> &'static [&'static str];
+    /// What it keeps for its clients.
+    fn objects(&self) -> &'static [Object];
+    /// How fresh its reads can be asked to be.
+    fn freshness(&self) -> &'static [Freshness];
     /// The bugs that can be switched on in it, name and sentence, as the program itself tells.
     fn bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>>;
     /// How one replica is started.
     fn program(&self, launch: &Launch) -> Program;
-    /// Someone who speaks to the replica at that address.
-    fn client(&self, address: SocketAddr) -> Result<Arc<dyn Client>>;
+    /// Someone who speaks to the replica at that address, and asks for reads that fresh.
+    fn client(&self, address: SocketAddr, freshness: Freshness) -> Result<Arc<dyn Client>>;
 }
 
 /// Every system, in order of name.
@@ -103,7 +105,7 @@ mod tests {
         assert!(SYSTEMS.windows(2).all(|pair| pair[0].name() < pair[1].name()));
         for system in SYSTEMS {
             assert!(system.name().chars().all(|c| c.is_ascii_lowercase() || c == '-'));
-            assert!(system.doc().len() > 20 && !system.functions().is_empty(), "{}", system.name());
+            assert!(system.doc().len() > 20 && !system.objects().is_empty(), "{}", system.name());
         }
     }
 }

@@ -1,17 +1,21 @@
 //! Speaks to the key-value store that comes with this tool, over its public HTTP interface and nothing else.
 
+mod calls;
+
+use self::calls::{Asked, ask, understand};
 use super::{Client, Launch, Leadership, Program, System, errors};
 use crate::net::plan::HostId;
 use anyhow::{Context as _, Result, bail};
 use futures_util::future::BoxFuture;
 use reqwest::{RequestBuilder, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use workloads::{Call, Reply};
+use workloads::{Call, Freshness, Object, Reply};
 
 /// How long a client waits for an answer.
 const CLIENT_PATIENCE: Duration = Duration::from_millis(1_000);
@@ -32,8 +36,21 @@ impl System for RaftKv {
         "the Raft-replicated key-value store in this binary (`harness node`), or another build of it (--bin)"
     }
 
-    fn functions(&self) -> &'static [&'static str] {
-        &["cas", "read", "write"]
+    fn objects(&self) -> &'static [Object] {
+        &[
+            Object::Bank,
+            Object::Counters,
+            Object::Ids,
+            Object::Locks,
+            Object::Queue,
+            Object::Registers,
+            Object::Set,
+            Object::Transactions,
+        ]
+    }
+
+    fn freshness(&self) -> &'static [Freshness] {
+        &[Freshness::Linearizable, Freshness::Stale, Freshness::After]
     }
 
     fn bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
@@ -70,7 +87,7 @@ impl System for RaftKv {
         Program { path, args }
     }
 
-    fn client(&self, address: SocketAddr) -> Result<Arc<dyn Client>> {
+    fn client(&self, address: SocketAddr, freshness: Freshness) -> Result<Arc<dyn Client>> {
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -79,7 +96,8 @@ impl System for RaftKv {
             .tcp_nodelay(true)
             .build()
             .context("the HTTP client cannot be built")?;
-        Ok(Arc::new(HttpClient { http, base: format!("http://{address}") }))
+        let base = format!("http://{address}");
+        Ok(Arc::new(HttpClient { http, base, freshness, seen: AtomicU64::new(0) }))
     }
 }
 
@@ -97,39 +115,65 @@ fn replica(bin: Option<&PathBuf>) -> Program {
 struct HttpClient {
     http: reqwest::Client,
     base: String,
+    freshness: Freshness,
+    /// How far the log was applied in the latest state that an answer came from.
+    seen: AtomicU64,
 }
 
 impl HttpClient {
-    fn request(&self, call: &Call) -> RequestBuilder {
-        let cas = if matches!(call, Call::Cas { .. }) { "/cas" } else { "" };
-        // Keys are the workload's own names and need no escaping.
-        let address =
-            format!("{}/kv/{}{cas}?timeout_ms={SERVER_PATIENCE_MS}", self.base, call.key());
-        match call {
-            Call::Read { .. } => self.http.get(address),
-            Call::Write { value, .. } => {
-                self.http.put(address).json(&json!({ "value": value.to_string() }))
-            }
-            Call::Cas { old, new, .. } => self
-                .http
-                .post(address)
-                .json(&json!({ "old": old.to_string(), "new": new.to_string() })),
+    fn request(&self, asked: &Asked) -> RequestBuilder {
+        let mut address = format!("{}{}?timeout_ms={SERVER_PATIENCE_MS}", self.base, asked.path);
+        if asked.looks {
+            address += &self.promise();
         }
+        match &asked.body {
+            None => self.http.get(address),
+            Some(body) if asked.path.ends_with("/cas") || asked.path == "/txn" => {
+                self.http.post(address).json(body)
+            }
+            Some(body) => self.http.put(address).json(body),
+        }
+    }
+
+    /// What a read is to be promised, as parameters.
+    fn promise(&self) -> String {
+        match self.freshness {
+            Freshness::Linearizable => String::new(),
+            Freshness::Stale => "&consistency=stale".to_owned(),
+            Freshness::After => {
+                format!("&consistency=stale&after={}", self.seen.load(Ordering::Relaxed))
+            }
+        }
+    }
+
+    /// Remembers the state an answer came from: the client's token.
+    fn remember(&self, body: &Value, looks: bool) {
+        // A write stands at its own index, and whoever answered for it may not be there yet.
+        let seen = body.get(if looks { "applied" } else { "index" }).and_then(Value::as_u64);
+        self.seen.fetch_max(seen.unwrap_or(0), Ordering::Relaxed);
     }
 }
 
 impl Client for HttpClient {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
-            let response = match self.request(call).send().await {
+            let asked = ask(call);
+            let response = match self.request(&asked).send().await {
                 Ok(response) => response,
                 Err(error) => return errors::reply(&error),
             };
             let status = response.status();
-            match response.bytes().await {
-                Ok(body) => reply(call, status, &body),
-                Err(error) => errors::reply(&error),
+            let body = match response.bytes().await {
+                Ok(body) => body,
+                Err(error) => return errors::reply(&error),
+            };
+            let Ok(body) = serde_json::from_slice::<Value>(&body) else {
+                return Reply::info(format!("HTTP {status} without a readable answer"));
+            };
+            if matches!(status, StatusCode::OK | StatusCode::NOT_FOUND) {
+                self.remember(&body, asked.looks);
             }
+            understand(call, status, &body)
         })
     }
 
@@ -144,80 +188,5 @@ impl Client for HttpClient {
                 term: status.get("term")?.as_u64()?,
             })
         })
-    }
-}
-
-/// What an answer says. One that is not in the store's own words says nothing, so nobody knows.
-fn reply(call: &Call, status: StatusCode, body: &[u8]) -> Reply {
-    let Ok(body) = serde_json::from_slice::<Value>(body) else {
-        return Reply::info(format!("HTTP {status} without a readable answer"));
-    };
-    if status == StatusCode::OK {
-        return done(call, &body);
-    }
-    let error = body.get("error").and_then(Value::as_str).unwrap_or("error");
-    let definite = body.get("definite") == Some(&Value::Bool(true));
-    match (call, error) {
-        (Call::Read { .. }, "not-found") => Reply::read(None),
-        (Call::Cas { .. }, "mismatch") => Reply::mismatch(),
-        // Nobody compared anything: this is the answer to some other call, and says nothing of this one.
-        (_, "mismatch" | "not-found") => {
-            Reply::info(format!("a {} was answered {error}", call.function()))
-        }
-        _ if definite => Reply::fail(error),
-        _ => Reply::info(error),
-    }
-}
-
-fn done(call: &Call, body: &Value) -> Reply {
-    if !matches!(call, Call::Read { .. }) {
-        return Reply::ok();
-    }
-    match body.get("value").and_then(Value::as_str) {
-        Some(text) => {
-            text.parse().map_or_else(|_| Reply::read_text(text), |value| Reply::read(Some(value)))
-        }
-        None => Reply::info("the answer carries no value"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn told(call: &Call, status: u16, body: &str) -> Reply {
-        reply(call, StatusCode::from_u16(status).expect("a status"), body.as_bytes())
-    }
-
-    #[test]
-    fn answers_mean_what_they_say() {
-        let read = Call::Read { key: "x".to_owned() };
-        let write = Call::Write { key: "x".to_owned(), value: 1 };
-        let cas = Call::Cas { key: "x".to_owned(), old: 1, new: 2 };
-        assert_eq!(told(&read, 200, r#"{"value":"7"}"#), Reply::read(Some(7)));
-        assert_eq!(told(&read, 200, r#"{"value":"junk"}"#), Reply::read_text("junk"));
-        assert_eq!(told(&read, 404, r#"{"error":"not-found","definite":true}"#), Reply::read(None));
-        assert_eq!(told(&write, 200, r#"{"index":4}"#), Reply::ok());
-        assert_eq!(told(&cas, 409, r#"{"error":"mismatch","definite":true}"#), Reply::mismatch());
-        assert_eq!(
-            told(&write, 503, r#"{"error":"no-leader","definite":true}"#),
-            Reply::fail("no-leader")
-        );
-        assert_eq!(
-            told(&write, 504, r#"{"error":"timeout","definite":false}"#),
-            Reply::info("timeout")
-        );
-    }
-
-    #[test]
-    fn an_answer_in_foreign_words_says_nothing() {
-        let write = Call::Write { key: "x".to_owned(), value: 1 };
-        assert_eq!(told(&write, 500, "oops").outcome, workloads::Outcome::Info);
-        assert_eq!(told(&write, 404, "{}"), Reply::info("error"));
-        let mismatch = r#"{"error":"mismatch","definite":true}"#;
-        assert_eq!(told(&write, 409, mismatch), Reply::info("a write was answered mismatch"));
-        let read = Call::Read { key: "x".to_owned() };
-        assert_eq!(told(&read, 404, "{}").outcome, workloads::Outcome::Info);
-        assert_eq!(told(&read, 200, r#"{"value":null}"#).outcome, workloads::Outcome::Info);
     }
 }

@@ -3,6 +3,7 @@
 //! Decoding is strict: bytes that are not exactly one command are [`Undecodable`], and every
 //! replica finds so.
 
+use super::Txn;
 use alloc::{string::String, vec::Vec};
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,8 @@ pub enum Command {
         /// Its new value.
         new: String,
     },
+    /// Does several things at once.
+    Txn(Txn),
 }
 
 /// The bytes of a log entry are not a command.
@@ -59,36 +62,60 @@ impl Command {
         }
     }
 
-    /// The key it is about.
-    pub fn key(&self) -> &str {
+    /// How many bytes of keys and values it holds.
+    pub fn size(&self) -> usize {
         match self {
-            Self::Put { key, .. } | Self::Delete { key } | Self::Cas { key, .. } => key,
+            Self::Put { key, value } => key.len() + value.len(),
+            Self::Delete { key } => key.len(),
+            Self::Cas { key, old, new } => {
+                key.len() + old.as_ref().map_or(0, String::len) + new.len()
+            }
+            Self::Txn(txn) => txn.size(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Condition, Micro};
     use super::*;
 
     fn cas(old: Option<&str>) -> Command {
         Command::Cas { key: "k".into(), old: old.map(Into::into), new: "n".into() }
     }
 
+    fn txn() -> Command {
+        let key = || String::from("k");
+        Command::Txn(Txn {
+            conditions: alloc::vec![Condition::Is(key(), None), Condition::AtLeast(key(), -1)],
+            ops: alloc::vec![
+                Micro::Read(key()),
+                Micro::Write(key(), "1".into()),
+                Micro::Append(key(), "2".into()),
+                Micro::Take(key()),
+                Micro::Add(key(), i64::MIN),
+                Micro::Delete(key()),
+            ],
+        })
+    }
+
     #[test]
     fn every_command_survives_the_log() {
         let put = Command::Put { key: "k".into(), value: "ü".into() };
-        for command in [put, Command::Delete { key: String::new() }, cas(None), cas(Some(""))] {
+        let delete = Command::Delete { key: String::new() };
+        for command in [put, delete, cas(None), cas(Some("")), txn(), Command::Txn(Txn::default())]
+        {
             assert_eq!(Command::decode(&command.encode()), Ok(command));
         }
     }
 
     #[test]
     fn anything_else_is_undecodable() {
-        let bytes = cas(Some("o")).encode();
-        let longer = [bytes.as_slice(), &[0]].concat();
-        for wrong in [&[][..], &[9], &bytes[..bytes.len() - 1], &longer] {
-            assert_eq!(Command::decode(wrong), Err(Undecodable));
+        for bytes in [cas(Some("o")).encode(), txn().encode()] {
+            let longer = [bytes.as_slice(), &[0]].concat();
+            for wrong in [&[][..], &[9], &bytes[..bytes.len() - 1], &longer] {
+                assert_eq!(Command::decode(wrong), Err(Undecodable));
+            }
         }
     }
 }

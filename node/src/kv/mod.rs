@@ -1,11 +1,15 @@
 //! Applies committed commands to a map of strings: the same commands in the same order give the
 //! same store and the same outcomes on every replica.
 //!
-//! [`Command`] is what clients ask for and what the log carries; [`Store`] is what replicas agree
-//! on; [`Outcome`] is what a command found when its turn came.
+//! [`Command`] is what clients ask for and what the log carries, [`Txn`] the one that is about several
+//! keys; [`Store`] is what replicas agree on; [`Outcome`] is what a command found when its turn came.
 
+mod bug;
 mod command;
 mod store;
+mod txn;
 
+pub use bug::{BUGS, Bug};
 pub use command::{Command, Undecodable};
 pub use store::{Outcome, Store};
+pub use txn::{Changes, Condition, MOST_PARTS, Micro, Results, Txn};

@@ -4,7 +4,7 @@
 //! alone, so a replica that has applied the log up to an index has the one state that belongs to
 //! that index.
 
-use super::Command;
+use super::{Changes, Command, Results};
 use crate::raft::Index;
 use alloc::{borrow::ToOwned, collections::BTreeMap, string::String};
 use serde::{Deserialize, Serialize};
@@ -14,11 +14,13 @@ use serde::{Deserialize, Serialize};
 pub enum Outcome {
     /// It took effect.
     Done,
-    /// A compare-and-set found something else and changed nothing.
+    /// Something was expected of a key that was not so, and nothing changed.
     Mismatch {
         /// What it found.
         current: Option<String>,
     },
+    /// The transaction took effect, and its micro-operations returned these.
+    Results(Results),
 }
 
 /// The replicated map.
@@ -47,10 +49,8 @@ impl Store {
     /// Does what log entry `index` says.
     pub fn apply(&mut self, index: Index, command: &Command) -> Outcome {
         self.skip(index);
-        let outcome = self.evaluate(command);
-        if outcome == Outcome::Done {
-            self.change(command);
-        }
+        let (outcome, changes) = self.run(command);
+        self.change(changes);
         outcome
     }
 
@@ -60,23 +60,31 @@ impl Store {
         self.applied = index;
     }
 
-    /// What the command would find now; changes nothing.
-    pub fn evaluate(&self, command: &Command) -> Outcome {
+    /// What the command would find and change now.
+    pub fn run(&self, command: &Command) -> (Outcome, Changes) {
+        let only = |key: &String, value| (Outcome::Done, Changes::from([(key.clone(), value)]));
         match command {
-            Command::Cas { key, old, .. } if self.get(key) != old.as_deref() => {
-                Outcome::Mismatch { current: self.get(key).map(ToOwned::to_owned) }
+            Command::Cas { key, old, .. } if self.get(key) != old.as_deref() => (
+                Outcome::Mismatch { current: self.get(key).map(ToOwned::to_owned) },
+                Changes::new(),
+            ),
+            Command::Put { key, value: new } | Command::Cas { key, new, .. } => {
+                only(key, Some(new.clone()))
             }
-            Command::Put { .. } | Command::Delete { .. } | Command::Cas { .. } => Outcome::Done,
+            Command::Delete { key } => only(key, None),
+            Command::Txn(txn) => match txn.run(self) {
+                Ok((results, changes)) => (Outcome::Results(results), changes),
+                Err(current) => (Outcome::Mismatch { current }, Changes::new()),
+            },
         }
     }
 
-    fn change(&mut self, command: &Command) {
-        match command {
-            Command::Put { key, value: new } | Command::Cas { key, new, .. } => {
-                self.values.insert(key.clone(), new.clone());
-            }
-            Command::Delete { key } => {
-                self.values.remove(key);
+    /// Makes these changes.
+    pub fn change(&mut self, changes: Changes) {
+        for (key, value) in changes {
+            match value {
+                Some(value) => drop(self.values.insert(key, value)),
+                None => drop(self.values.remove(&key)),
             }
         }
     }
@@ -108,15 +116,14 @@ mod tests {
     }
 
     #[test]
-    fn evaluating_changes_nothing() {
+    fn running_changes_nothing() {
         let mut store = Store::default();
         store.apply(1, &put("a"));
         let before = store.clone();
-        assert_eq!(store.evaluate(&Command::Delete { key: "k".into() }), Outcome::Done);
-        assert_eq!(
-            store.evaluate(&cas(None, "b")),
-            Outcome::Mismatch { current: Some("a".into()) }
-        );
+        let delete = Command::Delete { key: "k".into() };
+        assert_eq!(store.run(&delete), (Outcome::Done, Changes::from([("k".into(), None)])));
+        let found = Outcome::Mismatch { current: Some("a".into()) };
+        assert_eq!(store.run(&cas(None, "b")), (found, Changes::new()));
         assert_eq!(store, before);
     }
 

@@ -2,6 +2,7 @@
 //! that says why not.
 
 use super::members::Members;
+use crate::kv;
 use crate::raft::{BUGS, Bug};
 use clap::{CommandFactory, FromArgMatches, Parser};
 use std::collections::BTreeMap;
@@ -51,7 +52,7 @@ struct Args {
     request_timeout_ms: u64,
     /// Switches bugs on, for testing whoever tests this store
     #[arg(long = "unsafe", value_name = "NAME,…", value_delimiter = ',', value_parser = bug)]
-    bugs: Vec<Bug>,
+    bugs: Vec<AnyBug>,
     /// Lists the bugs and exits
     #[arg(long)]
     list_unsafe: bool,
@@ -71,7 +72,25 @@ pub(super) struct Settings {
     pub(super) heartbeat_ms: u32,
     pub(super) election_ms: u32,
     pub(super) request_timeout_ms: u64,
+    /// The bugs of the brain.
     pub(super) bugs: Vec<Bug>,
+    /// The bugs of the store.
+    pub(super) flaws: Vec<kv::Bug>,
+}
+
+impl Settings {
+    /// Every bug that is switched on.
+    pub(super) fn bug_names(&self) -> Vec<String> {
+        let names = self.bugs.iter().map(|bug| bug.name());
+        names.chain(self.flaws.iter().map(|bug| bug.name())).map(str::to_owned).collect()
+    }
+}
+
+/// A bug of either part.
+#[derive(Clone, Copy, Debug)]
+enum AnyBug {
+    Brain(Bug),
+    Store(kv::Bug),
 }
 
 /// What a command line asks for.
@@ -90,8 +109,8 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Order, 
     let mut command = Args::command().name("node").bin_name(called.as_ref());
     let args = Args::from_arg_matches(&command.try_get_matches_from_mut(words)?)?;
     if args.list_unsafe {
-        let line = |(_, name, text): &(Bug, &str, &str)| format!("{name}\t{text}\n");
-        return Ok(Order::Print(BUGS.iter().map(line).collect()));
+        let line = |(name, text)| format!("{name}\t{text}\n");
+        return Ok(Order::Print(bugs().into_iter().map(line).collect()));
     }
     let settings = settle(args)
         .map_err(|message| command.error(clap::error::ErrorKind::ValueValidation, message))?;
@@ -130,7 +149,8 @@ fn settle(args: Args) -> Result<Settings, String> {
         heartbeat_ms: args.heartbeat_ms,
         election_ms: args.election_ms,
         request_timeout_ms: args.request_timeout_ms,
-        bugs: args.bugs,
+        bugs: args.bugs.iter().filter_map(|bug| bug.of_brain()).collect(),
+        flaws: args.bugs.iter().filter_map(|bug| bug.of_store()).collect(),
         name,
     })
 }
@@ -169,9 +189,32 @@ fn address(text: &str) -> Result<String, String> {
     }
 }
 
-fn bug(name: &str) -> Result<Bug, String> {
-    Bug::named(name).ok_or_else(|| {
-        let known: Vec<_> = BUGS.iter().map(|(_, name, _)| *name).collect();
+/// Every bug of either part and its sentence, in order of name.
+fn bugs() -> BTreeMap<&'static str, &'static str> {
+    let brain = BUGS.iter().map(|(_, name, text)| (*name, *text));
+    brain.chain(kv::BUGS.iter().map(|(_, name, text)| (*name, *text))).collect()
+}
+
+fn bug(name: &str) -> Result<AnyBug, String> {
+    let brain = Bug::named(name).map(AnyBug::Brain);
+    brain.or_else(|| kv::Bug::named(name).map(AnyBug::Store)).ok_or_else(|| {
+        let known: Vec<_> = bugs().into_keys().collect();
         format!("there is no such bug; there are {}", known.join(", "))
     })
+}
+
+impl AnyBug {
+    fn of_brain(self) -> Option<Bug> {
+        match self {
+            Self::Brain(bug) => Some(bug),
+            Self::Store(_) => None,
+        }
+    }
+
+    fn of_store(self) -> Option<kv::Bug> {
+        match self {
+            Self::Store(bug) => Some(bug),
+            Self::Brain(_) => None,
+        }
+    }
 }

@@ -5,16 +5,17 @@
 //! client asks, a peer speaks, the disk is done) reaches it through its [`Inbox`]. It never waits
 //! for anything but the next of these or a tick, and takes clients last.
 
+use super::flaws::Flaws;
 use super::log::Log;
 use super::members::Members;
 use super::request::{
-    Ask, Finding, LONGEST_TIMEOUT, Reason, Reply, Request, Stage, Waiting, Writer,
+    Ask, Finding, LONGEST_TIMEOUT, Query, Reason, Reply, Request, Stage, Waiting, Writer,
 };
 use super::transport::{Answer, Frame, Link};
 use super::view::View;
 use crate::kv::{Command, Outcome, Store};
 use crate::raft::{Effect, Entry, Index, Input, Message, Payload, Persist, Position, Raft};
-use crate::raft::{ServerId, Status, Token};
+use crate::raft::{Role, ServerId, Status, Token};
 use crate::wire::Origin;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,6 +64,7 @@ pub(super) struct Driver {
     pub(super) view: View,
     pub(super) log: Log,
     pub(super) memory: Memory,
+    pub(super) flaws: Flaws,
 }
 
 /// What the driver remembers from one event to the next.
@@ -121,6 +123,7 @@ impl Driver {
 
     fn tick(&mut self) {
         self.memory.waiting.forget_late(Instant::now());
+        self.flaws.tick(&mut self.store);
         self.step(Input::Tick);
     }
 
@@ -210,17 +213,21 @@ impl Driver {
             return;
         }
         let token = self.memory.waiting.name();
+        let (request, reply) = match self.flaws.receive(&self.store, request, reply) {
+            Ok(asked) => asked,
+            Err((reply, finding)) => return self.answer(reply, finding),
+        };
         match request {
             Request::Write(command) => {
                 self.propose(token, command.encode(), Writer::Client(reply), deadline);
             }
-            Request::Read { key, after } => {
-                let stage = Stage::Confirming { key, after, reply };
+            Request::Read { query, after } => {
+                let stage = Stage::Confirming { query, after, reply };
                 self.memory.waiting.enter(token, stage, deadline);
                 self.step(Input::Read { token });
             }
-            Request::ReadStale { key, after } => {
-                self.memory.waiting.enter_applying(token, after, (key, reply, deadline));
+            Request::ReadStale { query, after } => {
+                self.memory.waiting.enter_applying(token, after, (query, reply, deadline));
                 self.serve_reads();
             }
         }
@@ -307,6 +314,7 @@ impl Driver {
     // ---- what the brain wants ----
 
     fn apply(&mut self, entries: Vec<Entry>) {
+        let leads = self.raft.status().role == Role::Leader;
         for Entry { index, payload, .. } in entries {
             let command = match &payload {
                 Payload::Command(bytes) => Command::decode(bytes).ok(),
@@ -314,7 +322,7 @@ impl Driver {
             };
             match command {
                 Some(command) => {
-                    let outcome = self.store.apply(index, &command);
+                    let outcome = self.flaws.apply(&mut self.store, index, &command, leads);
                     self.memory.outcomes.insert(index, outcome);
                 }
                 None => self.store.skip(index),
@@ -324,8 +332,19 @@ impl Driver {
     }
 
     fn serve_reads(&mut self) {
-        while let Some((key, reply)) = self.memory.waiting.leave_applied(self.store.applied()) {
-            self.answer(reply, Finding::Value(self.store.get(&key).map(str::to_owned)));
+        while let Some((query, reply)) = self.memory.waiting.leave_applied(self.store.applied()) {
+            let finding = self.look_up(&query);
+            self.answer(reply, finding);
+        }
+    }
+
+    fn look_up(&self, query: &Query) -> Finding {
+        match query {
+            Query::Key(key) => Finding::Value(self.store.get(key).map(str::to_owned)),
+            Query::Txn(txn) => match txn.run(&self.store) {
+                Ok((results, _)) => Finding::Results { results, index: None },
+                Err(current) => Finding::Mismatch { current },
+            },
         }
     }
 
@@ -344,7 +363,7 @@ impl Driver {
         let (stage, deadline) = self.memory.waiting.leave(token)?;
         let outcome = match &stage {
             Stage::Proposed { command, .. } if index > self.store.applied() => {
-                Command::decode(command).ok().map(|command| self.store.evaluate(&command))
+                Command::decode(command).ok().map(|command| self.store.run(&command).0)
             }
             _ => None,
         };
@@ -392,8 +411,8 @@ impl Driver {
 
     fn read_ready(&mut self, token: Token, index: Index) {
         let confirmed = self.memory.waiting.leave(token);
-        if let Some((Stage::Confirming { key, after, reply }, deadline)) = confirmed {
-            let read = (key, reply, deadline);
+        if let Some((Stage::Confirming { query, after, reply }, deadline)) = confirmed {
+            let read = (query, reply, deadline);
             self.memory.waiting.enter_applying(token, index.max(after), read);
             self.serve_reads();
         }
@@ -431,6 +450,9 @@ fn contradiction(committed: Position, new: Position) -> String {
 fn finding(answer: Answer) -> Finding {
     match answer {
         Answer::Done { index, outcome: Outcome::Done } => Finding::Written { index },
+        Answer::Done { index, outcome: Outcome::Results(results) } => {
+            Finding::Results { results, index: Some(index) }
+        }
         Answer::Done { outcome: Outcome::Mismatch { current }, .. } => {
             Finding::Mismatch { current }
         }

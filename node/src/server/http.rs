@@ -4,11 +4,11 @@
 //! The deadline is kept here, so it holds even when the driver is busy; what the driver finds later
 //! is dropped.
 
-use super::request::{Ask, Finding, LONGEST_TIMEOUT, Reason, Request};
+use super::request::{Ask, Finding, LONGEST_TIMEOUT, Query as Question, Reason, Request};
 use super::view::View;
-use crate::kv::Command;
+use crate::kv::{Command, Txn};
 use crate::wire::{CasRequest, Consistency, Failure, Mismatch, Origin, PutRequest};
-use crate::wire::{ReadParameters, Value, WriteParameters, Written};
+use crate::wire::{ReadParameters, TxnReply, Value, WriteParameters, Written};
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
@@ -46,6 +46,7 @@ pub(super) fn router(api: Api) -> Router {
     Router::new()
         .route("/kv/{key}", get(read).put(put).delete(delete))
         .route("/kv/{key}/cas", post(cas))
+        .route("/txn", post(txn))
         .route("/status", get(status))
         .route("/health", get(health))
         .fallback(unknown_path)
@@ -65,15 +66,22 @@ pub(super) async fn serve(listener: TcpListener, router: Router) -> Result<(), S
 
 async fn read(api: Shared, key: Key, parameters: Parameters<ReadParameters>) -> Response {
     let parsed = parse_key(key).and_then(|key| Ok((key, parse_query(parameters)?)));
-    let (key, ReadParameters { consistency, after, timeout_ms }) = match parsed {
-        Ok(parsed) => parsed,
-        Err(message) => return api.bad_request(message),
-    };
-    let request = match consistency {
-        Consistency::Linearizable => Request::Read { key, after },
-        Consistency::Stale => Request::ReadStale { key, after },
-    };
-    api.ask(request, timeout_ms, Reason::ReadTimeout).await
+    match parsed {
+        Ok((key, parameters)) => api.read(Question::Key(key), parameters).await,
+        Err(message) => api.bad_request(message),
+    }
+}
+
+async fn txn(api: Shared, parameters: Parameters<ReadParameters>, body: Body) -> Response {
+    match parse_txn(parameters, body) {
+        Ok((txn, parameters)) if txn.is_read_only() => {
+            api.read(Question::Txn(txn), parameters).await
+        }
+        Ok((txn, ReadParameters { timeout_ms, .. })) => {
+            api.ask(Request::Write(Command::Txn(txn)), timeout_ms, Reason::WriteTimeout).await
+        }
+        Err(message) => api.bad_request(message),
+    }
 }
 
 async fn put(api: Shared, key: Key, query: Parameters<WriteParameters>, body: Body) -> Response {
@@ -107,17 +115,26 @@ async fn health(State(api): Shared) -> Response {
 }
 
 async fn unknown_path(State(api): Shared) -> Response {
-    let known = "unknown path; there are /kv/{key}, /kv/{key}/cas, /status and /health";
+    let known = "unknown path; there are /kv/{key}, /kv/{key}/cas, /txn, /status and /health";
     api.refuse(StatusCode::NOT_FOUND, "unknown-path", known)
 }
 
 async fn wrong_method(State(api): Shared) -> Response {
-    let known =
-        "wrong method; /kv/{key} takes GET, PUT and DELETE, /kv/{key}/cas POST, the rest GET";
+    let known = "wrong method; /kv/{key} takes GET, PUT and DELETE, /kv/{key}/cas and /txn POST, \
+                 the rest GET";
     api.refuse(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", known)
 }
 
 impl Api {
+    async fn read(&self, query: Question, parameters: ReadParameters) -> Response {
+        let ReadParameters { consistency, after, timeout_ms } = parameters;
+        let request = match consistency {
+            Consistency::Linearizable => Request::Read { query, after },
+            Consistency::Stale => Request::ReadStale { query, after },
+        };
+        self.ask(request, timeout_ms, Reason::ReadTimeout).await
+    }
+
     async fn write(
         &self,
         command: Result<Command, String>,
@@ -166,8 +183,11 @@ fn respond(finding: Finding, origin: Origin) -> Response {
             json(StatusCode::NOT_FOUND, &failure(absent, origin))
         }
         Finding::Written { index } => json(StatusCode::OK, &Written { index, origin }),
+        Finding::Results { results, index } => {
+            json(StatusCode::OK, &TxnReply { results, index, origin })
+        }
         Finding::Mismatch { current } => {
-            let text = ("mismatch", true, "the key does not have the old value");
+            let text = ("mismatch", true, "a key does not have what was expected of it");
             let mismatch = Mismatch { failure: failure(text, origin), current };
             json(StatusCode::CONFLICT, &mismatch)
         }
@@ -201,6 +221,21 @@ fn parse_key(key: Key) -> Result<String, String> {
 
 fn parse_query<T>(query: Parameters<T>) -> Result<T, String> {
     query.map(|Query(query)| query).map_err(|rejection| rejection.body_text())
+}
+
+/// A transaction that can be carried out as it is asked for.
+fn parse_txn(
+    parameters: Parameters<ReadParameters>,
+    body: Body,
+) -> Result<(Txn, ReadParameters), String> {
+    let parameters = parse_query(parameters)?;
+    let txn: Txn = parse_body(body)?;
+    txn.check()?;
+    let plain = parameters.consistency == Consistency::Linearizable && parameters.after == 0;
+    if !plain && !txn.is_read_only() {
+        return Err("consistency and after are for transactions that only read".to_owned());
+    }
+    Ok((txn, parameters))
 }
 
 /// Reads a body as JSON, whatever its content type says.

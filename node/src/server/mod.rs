@@ -4,6 +4,7 @@
 //! | part | owns |
 //! |---|---|
 //! | [`driver`] | the brain, the store and everything that waits: one task |
+//! | [`flaws`] | the bugs of the store that are switched on |
 //! | [`storage`] | the files of the log: one thread |
 //! | [`transport`] | the connections to and from peers: two tasks for each |
 //! | [`http`] | the clients' requests and their deadlines: a task for each connection |
@@ -12,6 +13,7 @@
 
 mod args;
 mod driver;
+mod flaws;
 mod http;
 mod log;
 mod members;
@@ -24,6 +26,7 @@ use crate::kv::Store;
 use crate::raft::{Bug, Config, Raft};
 use args::{Order, Settings};
 use driver::{Driver, Event, Inbox, Memory, TICK};
+use flaws::Flaws;
 use http::Api;
 use log::Log;
 use std::collections::BTreeMap;
@@ -103,7 +106,8 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
     let start = storage.end();
     let raft = Raft::new(config(&settings, start), stored);
     let members = settings.members.clone();
-    let view = view::View::new(members.clone(), settings.bugs, links.clone(), raft.status());
+    let flaws = Flaws::new(settings.flaws.clone(), members.me(), raft.status().last_index);
+    let view = view::View::new(members.clone(), settings.bug_names(), links.clone(), raft.status());
     let (disk, thread) = storage::spawn(storage, reports);
     let driver = Driver {
         raft,
@@ -114,6 +118,7 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
         view: view.clone(),
         log: log.clone(),
         memory: Memory::new(start),
+        flaws,
     };
     tokio::spawn(transport::listen(peers, members.clone(), events.clone(), log.clone()));
     connect(&links, &Arc::new(transport::hello(&members)), &events);

@@ -4,7 +4,7 @@
 //! [`Reason`] is the one table of errors: what went wrong, whether that is definite, and the HTTP
 //! status.
 
-use crate::kv::Command;
+use crate::kv::{Command, Results, Txn};
 use crate::raft::{Index, ServerId, Token};
 use crate::wire::Origin;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,22 +23,36 @@ const MOST_BYTES: usize = 64 << 20;
 pub(super) enum Request {
     /// Change something.
     Write(Command),
-    /// Read a key at its current value, when the log is applied up to `after`.
-    Read { key: String, after: Index },
-    /// Read a key at whatever value it has here, when the log is applied up to `after`.
-    ReadStale { key: String, after: Index },
+    /// Read the current state, when the log is applied up to `after`.
+    Read { query: Query, after: Index },
+    /// Read whatever is here, when the log is applied up to `after`.
+    ReadStale { query: Query, after: Index },
+}
+
+/// What a client wants to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Query {
+    /// The value of a key.
+    Key(String),
+    /// The results of a transaction that changes nothing.
+    Txn(Txn),
+}
+
+impl Query {
+    fn size(&self) -> usize {
+        match self {
+            Self::Key(key) => key.len(),
+            Self::Txn(txn) => txn.size(),
+        }
+    }
 }
 
 impl Request {
     /// How many bytes it holds while it waits, more or less.
     pub(super) fn size(&self) -> usize {
         match self {
-            Self::Write(Command::Put { key, value }) => key.len() + value.len(),
-            Self::Write(Command::Delete { key }) => key.len(),
-            Self::Write(Command::Cas { key, old, new }) => {
-                key.len() + old.as_ref().map_or(0, String::len) + new.len()
-            }
-            Self::Read { key, .. } | Self::ReadStale { key, .. } => key.len(),
+            Self::Write(command) => command.size(),
+            Self::Read { query, .. } | Self::ReadStale { query, .. } => query.size(),
         }
     }
 }
@@ -61,7 +75,9 @@ pub(super) enum Finding {
     Value(Option<String>),
     /// The write took effect.
     Written { index: Index },
-    /// The compare-and-set found something else.
+    /// The transaction took effect at this index, or only read.
+    Results { results: Results, index: Option<Index> },
+    /// A key was not as expected.
     Mismatch { current: Option<String> },
     /// There is no answer.
     Failed(Reason),
@@ -141,9 +157,9 @@ pub(super) enum Stage {
     /// A peer to say what became of a write.
     Forwarded { to: ServerId, reply: Reply },
     /// The brain to give a read index.
-    Confirming { key: String, after: Index, reply: Reply },
+    Confirming { query: Query, after: Index, reply: Reply },
     /// The log to be applied up to an index.
-    Applying { key: String, reply: Reply },
+    Applying { query: Query, reply: Reply },
 }
 
 impl Stage {
@@ -152,7 +168,7 @@ impl Stage {
         match self {
             Self::Proposed { command, .. } => command.len(),
             Self::Forwarded { .. } => 0,
-            Self::Confirming { key, .. } | Self::Applying { key, .. } => key.len(),
+            Self::Confirming { query, .. } | Self::Applying { query, .. } => query.size(),
         }
     }
 }
@@ -195,11 +211,11 @@ impl Waiting {
         &mut self,
         token: Token,
         index: Index,
-        read: (String, Reply, Instant),
+        read: (Query, Reply, Instant),
     ) {
-        let (key, reply, deadline) = read;
+        let (query, reply, deadline) = read;
         self.applying.insert((index, token));
-        self.enter(token, Stage::Applying { key, reply }, deadline);
+        self.enter(token, Stage::Applying { query, reply }, deadline);
     }
 
     /// Takes a request out, if it still waits.
@@ -210,11 +226,11 @@ impl Waiting {
     }
 
     /// Takes out a read that may be served now.
-    pub(super) fn leave_applied(&mut self, applied: Index) -> Option<(String, Reply)> {
+    pub(super) fn leave_applied(&mut self, applied: Index) -> Option<(Query, Reply)> {
         while let Some((_, token)) = self.applying.first().copied().filter(|at| at.0 <= applied) {
             self.applying.pop_first();
-            if let Some((Stage::Applying { key, reply }, _)) = self.leave(token) {
-                return Some((key, reply));
+            if let Some((Stage::Applying { query, reply }, _)) = self.leave(token) {
+                return Some((query, reply));
             }
         }
         None
@@ -272,13 +288,14 @@ mod tests {
         let mut waiting = Waiting::default();
         for (key, index, deadline) in [("b", 2, later), ("a", 1, later), ("c", 3, now)] {
             let token = waiting.name();
-            let read = (key.to_owned(), oneshot::channel().0, deadline);
+            let read = (Query::Key(key.to_owned()), oneshot::channel().0, deadline);
             waiting.enter_applying(token, index, read);
         }
-        let mut next = |applied| waiting.leave_applied(applied).map(|(key, _)| key);
-        assert_eq!((next(0), next(1), next(1)), (None, Some("a".to_owned()), None));
+        let key = |key: &str| Some(Query::Key(key.to_owned()));
+        let mut next = |applied| waiting.leave_applied(applied).map(|(query, _)| query);
+        assert_eq!((next(0), next(1), next(1)), (None, key("a"), None));
         waiting.forget_late(now);
-        assert_eq!(waiting.leave_applied(9).map(|(key, _)| key), Some("b".to_owned()));
+        assert_eq!(waiting.leave_applied(9).map(|(query, _)| query), key("b"));
         assert!(waiting.leave_applied(9).is_none() && waiting.stages.is_empty());
         assert_eq!(waiting.bytes, 0);
     }

@@ -3,7 +3,7 @@
 
 use super::members::Members;
 use super::transport::Link;
-use crate::raft::{Bug, Role, ServerId, Status};
+use crate::raft::{Role, ServerId, Status};
 use crate::wire::{Health, Origin, Peer, StatusReply};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone, Debug)]
 pub(super) struct View {
     members: Members,
-    bugs: Vec<Bug>,
+    bugs: Vec<String>,
     links: Arc<BTreeMap<ServerId, Arc<Link>>>,
     latest: Arc<Mutex<(Status, u64)>>,
 }
@@ -20,7 +20,7 @@ pub(super) struct View {
 impl View {
     pub(super) fn new(
         members: Members,
-        bugs: Vec<Bug>,
+        bugs: Vec<String>,
         links: Arc<BTreeMap<ServerId, Arc<Link>>>,
         status: Status,
     ) -> Self {
@@ -51,7 +51,7 @@ impl View {
             leader: status.leader.map(|id| self.name(id)),
             last_index: status.last_index,
             commit_index: status.commit_index,
-            bugs: self.bugs.iter().map(|bug| bug.name().to_owned()).collect(),
+            bugs: self.bugs.clone(),
             peers: self.peers(),
         }
     }

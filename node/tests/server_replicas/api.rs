@@ -48,6 +48,55 @@ async fn every_replica_reads_and_writes() {
 }
 
 #[tokio::test]
+async fn a_transaction_does_all_or_nothing_on_any_replica() {
+    let cluster = Cluster::ready(3, &[]).await;
+    let txn = |number, query: &str, body: Value| {
+        let path = format!("/txn{query}");
+        let body = body.to_string();
+        let cluster = &cluster;
+        async move { cluster.call(number, Method::POST, &path, &body).await }
+    };
+    let pay = json!({
+        "conditions": [{"at-least": ["a", 3]}, {"is": ["closed", null]}],
+        "ops": [{"add": ["a", -3]}, {"add": ["b", 3]}, {"append": ["log", "a-b"]}, {"read": "log"}]
+    });
+    let refused = txn(1, "", pay.clone()).await;
+    assert_eq!((refused.0, &refused.1["error"]), (409, &json!("mismatch")));
+    assert_eq!(txn(2, "", json!({"ops": [{"write": ["a", "5"]}]})).await.0, 200);
+    let paid = txn(3, "", pay).await;
+    let results = json!(["2", "3", null, "a-b"]);
+    assert_eq!(gist(&paid), (200, json!({"replica": "n3", "results": results})));
+    let all = json!({"ops": [{"read": "a"}, {"read": "b"}, {"read": "c"}]});
+    for number in 1..=3 {
+        let name = format!("n{number}");
+        let found = (200, json!({"replica": name, "results": ["2", "3", null]}));
+        assert_eq!(gist(&txn(number, "", all.clone()).await), found);
+        let stale = format!("?consistency=stale&after={}", paid.1["index"]);
+        assert_eq!(gist(&txn(number, &stale, all.clone()).await), found);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_transaction_is_refused() {
+    let cluster = Cluster::ready(1, &[]).await;
+    let bad = failure(400, "bad-request", "n1");
+    for (query, body) in [
+        ("", r#"{"ops":[{"reed":"a"}]}"#),
+        ("", r#"{"ops":[{"read":"a","write":["a","b"]}]}"#),
+        ("", r#"{"ops":[{"append":["a","two words"]}]}"#),
+        ("", r#"{"ops":[{"add":["a","1"]}]}"#),
+        ("", r#"{"ops":[],"if":[]}"#),
+        ("", r#"{"conditions":[{"is":["a"]}],"ops":[]}"#),
+        ("", r#"{}"#),
+        ("?consistency=stale", r#"{"ops":[{"write":["a","b"]}]}"#),
+        ("?after=1", r#"{"ops":[{"take":"a"}]}"#),
+    ] {
+        let reply = cluster.call(1, Method::POST, &format!("/txn{query}"), body).await;
+        assert_eq!(gist(&reply), bad, "{query} {body}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_request_is_refused_in_json() {
     let cluster = Cluster::ready(1, &[]).await;
     let bad = failure(400, "bad-request", "n1");

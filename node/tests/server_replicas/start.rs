@@ -80,7 +80,8 @@ fn bad_arguments_end_with_254_and_a_sentence() {
 fn the_bugs_can_be_listed() {
     let end = node(&["--list-unsafe"]);
     let listed = text(&end.stdout);
-    assert_eq!((end.status.code(), listed.lines().count()), (Some(0), node::raft::BUGS.len()));
+    let bugs = node::raft::BUGS.len() + node::kv::BUGS.len();
+    assert_eq!((end.status.code(), listed.lines().count()), (Some(0), bugs));
     assert!(listed.lines().all(|line| line.split('\t').count() == 2), "{listed}");
     assert_eq!(node(&["--help"]).status.code(), Some(0));
 }

@@ -273,6 +273,7 @@ fn histories_are_written_as_other_tools_read_them() {
     let lines = [
         event("read", pair("append", 1)),
         event("txn", txn),
+        event("read", vec![vec!["r".into(), 3.into(), Value::Nil].into()].into()),
         Event { process: Process::Nemesis, kind: Kind::Info, ..event("cut links", map) },
         Event {
             error: Some("mismatch".into()),
@@ -288,6 +289,7 @@ fn histories_are_written_as_other_tools_read_them() {
     insta::assert_snapshot!(lines.join("\n"), @r#"
     {:index 3, :time 5, :type :ok, :process 2, :f :read, :value ["append" 1]}
     {:index 3, :time 5, :type :ok, :process 2, :f :txn, :value [[:append 3 "x"]]}
+    {:index 3, :time 5, :type :ok, :process 2, :f :read, :value [[:r 3 nil]]}
     {:index 3, :time 5, :type :info, :process :nemesis, :f "cut links", :value {0 1, "a b" nil}}
     {:index 3, :time 5, :type :ok, :process 2, :f :cas, :value "\"\\\n\u0001", :node "n1", :error :mismatch}
     {:index 3, :time 5, :type :ok, :process 2, :f :read, :value 1e40, :error "two words"}

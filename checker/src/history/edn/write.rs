@@ -26,7 +26,9 @@ pub fn event_to_edn_line(event: &Event) -> String {
     name(&mut line, &event.f);
     line.push_str(", :value ");
     match &event.value {
-        Value::List(steps) if event.f == "txn" => sequence(&mut line, steps, step),
+        Value::List(steps) if event.f == "txn" || steps.iter().all(is_step) => {
+            sequence(&mut line, steps, step)
+        }
         other => value(&mut line, other),
     }
     if let Some(node) = &event.node {
@@ -66,6 +68,16 @@ fn sequence(line: &mut String, items: &[Value], mut each: impl FnMut(&mut String
         each(line, item);
     }
     line.push(']');
+}
+
+/// Whether a value can only be a step of a transaction, whatever the function is called: Jepsen's long-fork has
+/// transactions that it calls `read` and `write`.
+fn is_step(value: &Value) -> bool {
+    let Value::List(items) = value else { return false };
+    match items.as_slice() {
+        [Value::Str(f), _, _] => matches!(f.as_str(), "append" | "r" | "w"),
+        _ => false,
+    }
 }
 
 /// One step of a transaction: `[:append 3 1]`.

@@ -22,7 +22,10 @@ fn alone() -> (Driver, mpsc::UnboundedReceiver<Persist>) {
     let view = View::new(members.clone(), Vec::new(), links.clone(), raft.status());
     let (disk, writes) = mpsc::unbounded_channel();
     let (store, log, memory) = (Store::default(), Log::new("n1"), Memory::new(1));
-    (Driver { raft, store, members, links, disk, view, log, memory }, writes)
+    (
+        Driver { raft, store, members, links, disk, view, log, memory, flaws: Flaws::default() },
+        writes,
+    )
 }
 
 /// The same as leader, with everything durable.
@@ -111,7 +114,7 @@ fn who_is_not_served_is_told_why() {
         driver.carry_out(effect);
         answer.try_recv().map(|(finding, _)| finding)
     };
-    let read = |reply| Stage::Confirming { key: "k".to_owned(), after: 0, reply };
+    let read = |reply| Stage::Confirming { query: Query::Key("k".to_owned()), after: 0, reply };
     let write = |reply| Stage::Proposed { command: Vec::new(), writer: Writer::Client(reply) };
     let failed = |reason| Ok(Finding::Failed(reason));
     assert_eq!(told(Effect::ReadExpired { token: 7 }, read), failed(Reason::NoQuorum));

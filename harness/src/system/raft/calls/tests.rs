@@ -1,0 +1,97 @@
+//! Holds requests and answers to the words of the store.
+
+use super::*;
+use workloads::Outcome;
+
+fn told(call: &Call, status: u16, body: &str) -> Reply {
+    let body = serde_json::from_str(body).expect("JSON");
+    understand(call, StatusCode::from_u16(status).expect("a status"), &body)
+}
+
+fn read() -> Call {
+    Call::Read { key: "x".to_owned() }
+}
+
+fn write() -> Call {
+    Call::Write { key: "x".to_owned(), value: 1 }
+}
+
+fn acquire() -> Call {
+    Call::Acquire { lock: "l".to_owned(), holder: "h".to_owned() }
+}
+
+#[test]
+fn answers_mean_what_they_say() {
+    let cas = Call::Cas { key: "x".to_owned(), old: 1, new: 2 };
+    assert_eq!(told(&read(), 200, r#"{"value":"7"}"#), Reply::read(Some(7)));
+    assert_eq!(told(&read(), 200, r#"{"value":"junk"}"#), Reply::returned(Told::from("junk")));
+    assert_eq!(told(&read(), 404, r#"{"error":"not-found","definite":true}"#), Reply::read(None));
+    assert_eq!(told(&write(), 200, r#"{"index":4}"#), Reply::ok());
+    assert_eq!(told(&cas, 409, r#"{"error":"mismatch","definite":true}"#), Reply::mismatch());
+    assert_eq!(
+        told(&write(), 503, r#"{"error":"no-leader","definite":true}"#),
+        Reply::fail("no-leader")
+    );
+    assert_eq!(
+        told(&write(), 504, r#"{"error":"timeout","definite":false}"#),
+        Reply::info("timeout")
+    );
+}
+
+#[test]
+fn an_answer_to_another_call_says_nothing() {
+    assert_eq!(told(&write(), 404, "{}"), Reply::info("error"));
+    let mismatch = r#"{"error":"mismatch","definite":true}"#;
+    assert_eq!(told(&write(), 409, mismatch), Reply::info("a write was answered mismatch"));
+    assert_eq!(told(&Call::Dequeue, 409, mismatch).outcome, Outcome::Info);
+    for (call, body) in [
+        (read(), r#"{"value":null}"#),
+        (Call::Dequeue, r#"{"results":["1","2"]}"#),
+        (Call::Dequeue, r#"{"results":[7]}"#),
+        (Call::Generate, r#"{"results":[null]}"#),
+        (Call::Sum, "{}"),
+        (Call::Add { amount: 1 }, "{}"),
+        (acquire(), r#"{"results":[null]}"#),
+    ] {
+        assert_eq!(told(&call, 200, body).outcome, Outcome::Info, "{call:?} {body}");
+    }
+    assert_eq!(told(&read(), 404, "{}").outcome, Outcome::Info);
+}
+
+#[test]
+fn results_become_what_the_call_returns() {
+    let ops = vec![Micro::List(1), Micro::Append(1, 5), Micro::Read(2)];
+    let txn = Call::Txn { function: "txn", ops };
+    let balances = Call::Balances { accounts: 2, opening: 10 };
+    let sums = Call::Sums { keys: vec!["a".to_owned(), "b".to_owned()] };
+    for (call, body, shown) in [
+        (&txn, r#"{"results":["3 4",null,null]}"#, r#"[["r" 1 [3 4]] ["append" 1 5] ["r" 2 nil]]"#),
+        (&Call::Dequeue, r#"{"results":["3"]}"#, "3"),
+        (&Call::Sum, r#"{"results":[null]}"#, "0"),
+        (&sums, r#"{"results":[null,"2"]}"#, r#"{"a" 0, "b" 2}"#),
+        (&Call::Elements, r#"{"results":["1 x"]}"#, r#"[1 "x"]"#),
+        (&balances, r#"{"results":["-3",null]}"#, r#"{"0" 7, "1" 10}"#),
+        (&acquire(), r#"{"results":[null],"index":9}"#, r#"{"token" 9}"#),
+    ] {
+        let reply = told(call, 200, body);
+        assert_eq!(reply.outcome, Outcome::Ok);
+        assert_eq!(reply.returned.map(|value| value.to_string()).as_deref(), Some(shown));
+    }
+    assert_eq!(told(&Call::Dequeue, 200, r#"{"results":[null]}"#), Reply::mismatch());
+}
+
+#[test]
+fn a_call_is_one_request() {
+    let transfer = ask(&Call::Transfer { from: 1, to: 2, amount: 4, opening: 10 });
+    let body = json!({
+        "conditions": [{ "at-least": ["account1", -6] }],
+        "ops": [{ "add": ["account1", -4] }, { "add": ["account2", 4] }],
+    });
+    assert_eq!(
+        (transfer.path.as_str(), transfer.body, transfer.looks),
+        ("/txn", Some(body), false)
+    );
+    assert!(ask(&Call::Sum).looks && ask(&read()).looks && !ask(&Call::Dequeue).looks);
+    let only_reads = Call::Txn { function: "txn", ops: vec![Micro::Read(1)] };
+    assert!(ask(&only_reads).looks);
+}

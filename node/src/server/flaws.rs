@@ -1,0 +1,159 @@
+//! Keeps the bugs of the store apart from the store: what a replica without bugs does stands here, too, as the
+//! branch that every method falls through to.
+//!
+//! No bug touches the log: replicas still agree on it, and disagree on what it means or on when it shows.
+
+use super::request::{Finding, Reply, Request};
+use crate::kv::{Bug, Changes, Command, Micro, Outcome, Results, Store, Txn};
+use crate::raft::Index;
+use std::collections::VecDeque;
+use tokio::sync::oneshot;
+
+/// How many ticks the slow lane of a follower is late.
+const LANE_TICKS: u64 = 10;
+/// How many ticks the rest of a torn transaction is late.
+const TORN_TICKS: u64 = 2;
+/// How many entries a restart applies twice.
+const DOUBLED: Index = 3;
+
+/// The bugs of one replica's store, and what they hold back.
+#[derive(Debug, Default)]
+pub(super) struct Flaws {
+    bugs: Vec<Bug>,
+    /// Which lane of a follower is late.
+    lane: u8,
+    /// The last entry of the log when the replica started.
+    start: Index,
+    now: u64,
+    /// What the log says, where the store does not show all of it yet.
+    truth: Store,
+    /// Changes that do not show yet, and when they will.
+    late: VecDeque<(u64, Changes)>,
+}
+
+impl Flaws {
+    /// The bugs of the replica with that number, whose log ended at `start`.
+    pub(super) fn new(bugs: Vec<Bug>, me: u64, start: Index) -> Self {
+        Self { bugs, lane: u8::from(me.is_multiple_of(2)), start, ..Self::default() }
+    }
+
+    fn has(&self, bug: Bug) -> bool {
+        self.bugs.contains(&bug)
+    }
+
+    /// A tick has passed.
+    pub(super) fn tick(&mut self, store: &mut Store) {
+        self.now += 1;
+        while self.late.front().is_some_and(|(due, _)| *due <= self.now) {
+            self.show_next(store);
+        }
+    }
+
+    fn show_next(&mut self, store: &mut Store) {
+        if let Some((_, changes)) = self.late.pop_front() {
+            store.change(changes);
+        }
+    }
+
+    fn show_all(&mut self, store: &mut Store) {
+        while !self.late.is_empty() {
+            self.show_next(store);
+        }
+    }
+
+    /// Takes a request in, as it is to be carried out from here on, or answers it at once.
+    pub(super) fn receive(
+        &self,
+        store: &Store,
+        request: Request,
+        reply: Reply,
+    ) -> Result<(Request, Reply), (Reply, Finding)> {
+        match request {
+            Request::Read { query, .. } if self.has(Bug::IgnoreAfter) => {
+                Ok((Request::Read { query, after: 0 }, reply))
+            }
+            Request::ReadStale { query, .. } if self.has(Bug::IgnoreAfter) => {
+                Ok((Request::ReadStale { query, after: 0 }, reply))
+            }
+            Request::Write(Command::Txn(txn)) if self.has(Bug::EvaluateEarly) => {
+                match txn.run(store) {
+                    Err(current) => Err((reply, Finding::Mismatch { current })),
+                    Ok((results, changes)) => {
+                        Ok((Request::Write(writes(changes)), answering(results, reply)))
+                    }
+                }
+            }
+            request => Ok((request, reply)),
+        }
+    }
+
+    /// What the command finds and changes: a store that does not show everything is not asked.
+    fn run(&mut self, store: &Store, command: &Command) -> (Outcome, Changes) {
+        if !self.has(Bug::ApplyLanes) && !self.has(Bug::TornTxn) {
+            return store.run(command);
+        }
+        let (outcome, changes) = self.truth.run(command);
+        self.truth.change(changes.clone());
+        (outcome, changes)
+    }
+
+    /// Does what log entry `index` says; with bugs, not all of it now, or more than once.
+    pub(super) fn apply(
+        &mut self,
+        store: &mut Store,
+        index: Index,
+        command: &Command,
+        leads: bool,
+    ) -> Outcome {
+        store.skip(index);
+        let (outcome, mut changes) = self.run(store, command);
+        if leads || self.has(Bug::TornTxn) {
+            self.show_all(store);
+        }
+        if self.has(Bug::ApplyLanes) && !leads {
+            let slow = changes.extract_if(.., |key, _| lane(key) == self.lane).collect();
+            self.late.push_back((self.now + LANE_TICKS, slow));
+        }
+        if self.has(Bug::TornTxn) && changes.len() > 1 {
+            let first: Changes = changes.pop_first().into_iter().collect();
+            self.late.push_back((self.now + TORN_TICKS, std::mem::replace(&mut changes, first)));
+        }
+        store.change(changes);
+        if self.has(Bug::DoubleApply) && (index..index + DOUBLED).contains(&self.start) {
+            store.change(store.run(command).1);
+        }
+        outcome
+    }
+}
+
+/// The lane of a key: neighbours in a sequence of numbered keys are in different ones.
+fn lane(key: &str) -> u8 {
+    key.bytes().last().unwrap_or_default() % 2
+}
+
+/// A transaction that makes these changes, whatever it finds.
+fn writes(changes: Changes) -> Command {
+    let write = |(key, value)| match value {
+        Some(value) => Micro::Write(key, value),
+        None => Micro::Delete(key),
+    };
+    Command::Txn(Txn { conditions: Vec::new(), ops: changes.into_iter().map(write).collect() })
+}
+
+/// Someone who waits for the writes, and tells the client those early results in place of theirs.
+fn answering(early: Results, client: Reply) -> Reply {
+    let (reply, answer) = oneshot::channel();
+    tokio::spawn(async move {
+        if let Ok((finding, origin)) = answer.await {
+            let finding = match finding {
+                Finding::Results { index, .. } => Finding::Results { results: early, index },
+                other => other,
+            };
+            drop(client.send((finding, origin)));
+        }
+    });
+    reply
+}
+
+#[cfg(test)]
+mod tests;
