@@ -10,6 +10,7 @@ mod duration;
 mod failure;
 mod list;
 mod report;
+mod sim;
 mod test;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -58,6 +59,8 @@ enum Command {
     Bench(bench::Args),
     /// Writes a run's report again, and says what came of the run.
     Report(report::Args),
+    /// Lives through thousands of simulated runs of the node's brain, and tells how one goes wrong.
+    Sim(sim::Args),
     /// Says what this machine can do, and how to mend what it cannot.
     Doctor,
     /// Lists systems, workloads, nemeses, models and seeded bugs.
@@ -97,6 +100,7 @@ fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::main(&args, cli.format),
         Command::Bench(args) => bench::main(&args, cli.format),
         Command::Report(args) => report::main(&args, cli.format),
+        Command::Sim(args) => sim::main(&args, cli.format),
         Command::Doctor => doctor::main(cli.format),
         Command::List => list::main(cli.format),
         Command::Completions(args) => completions::main(&args),

@@ -1,0 +1,248 @@
+//! `harness sim`: lives through thousands of simulated runs of the node's brain, and tells how one goes wrong.
+
+use super::failure::{Failure, usage};
+use super::{Format, duration, print};
+use crate::sim::plan::Plan;
+use crate::sim::shrink::shrink;
+use crate::sim::story::Story;
+use crate::sim::{Harm, Outcome, Setting, run};
+use anyhow::{Context as _, Result};
+use node::raft::{BUGS, Bug};
+use serde_json::json;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often progress is told.
+const PROGRESS: Duration = Duration::from_secs(10);
+/// How many lines of a failing seed's story are shown; `--trace` writes all.
+const STORY_LINES: usize = 40;
+
+/// What is to be simulated.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How many seeds.
+    #[arg(long, default_value_t = 1000)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// How many threads [default: one per processor].
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// How many servers.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=9))]
+    nodes: u64,
+    /// How much simulated time clients and faults are at work.
+    #[arg(long, default_value = "30s", value_parser = duration::parse)]
+    time_limit: Duration,
+    /// What clients do.
+    #[arg(long, default_value = "register")]
+    workload: String,
+    /// Switches on a seeded bug of the brain (several with commas); the first seed that shows it ends the search.
+    #[arg(long = "unsafe", value_name = "NAME", value_delimiter = ',')]
+    bugs: Vec<String>,
+    /// Writes the whole story of the first seed to this file.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<std::path::PathBuf>,
+}
+
+/// What all seeds came to.
+#[derive(Default)]
+struct Total {
+    seeds: u64,
+    events: u64,
+    operations: usize,
+    ok: usize,
+    faults: usize,
+    led_anew: u64,
+    simulated: u64,
+    digest: u64,
+    found: Option<(u64, Harm)>,
+}
+
+/// Carries out `harness sim`.
+pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
+    let setting = setting(args)?;
+    if let Some(file) = &args.trace {
+        trace(&setting, args.seed, file)?;
+    }
+    let began = Instant::now();
+    let jobs = args
+        .jobs
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+    let total = search(&setting, args, jobs.max(1), began);
+    let spent = began.elapsed();
+    match format {
+        Format::Human => print(&told(&setting, args, &total, (jobs, spent)))?,
+        Format::Json => print(&serde_json::to_string_pretty(&json(args, &total, spent))?)?,
+    }
+    Ok(ExitCode::from(u8::from(total.found.is_some())))
+}
+
+fn setting(args: &Args) -> Result<Setting> {
+    let workload = workloads::workload(&args.workload).with_context(|| {
+        let names: Vec<_> = workloads::WORKLOADS.iter().map(|it| it.name()).collect();
+        format!("there is no workload {:?}; there are: {}", args.workload, names.join(", "))
+    });
+    let bugs = args.bugs.iter().map(|name| {
+        let names: Vec<_> = BUGS.iter().map(|(_, name, _)| *name).collect();
+        let unknown = || {
+            let names = names.join(", ");
+            format!("--unsafe {name}: there is no such bug; there are: {names}")
+        };
+        Bug::named(name).with_context(unknown)
+    });
+    let span = u64::try_from(args.time_limit.as_micros()).unwrap_or(u64::MAX);
+    if args.time_limit < Duration::from_secs(2) {
+        return Err(Failure::Usage("--time-limit below 2s leaves no time for faults".into()).into());
+    }
+    Ok(Setting {
+        nodes: args.nodes,
+        span,
+        workload: workload.map_err(usage)?,
+        bugs: bugs.collect::<Result<_>>().map_err(usage)?,
+    })
+}
+
+fn trace(setting: &Setting, seed: u64, file: &std::path::Path) -> Result<()> {
+    let mut story = Story::told();
+    run(setting, &Plan::new(setting, seed), &mut story);
+    std::fs::write(file, story.text())
+        .with_context(|| format!("the story cannot be written to {}", file.display()))
+}
+
+/// Runs seeds on all threads. The first failing one in order of number is the one that is told, whoever finds it.
+fn search(setting: &Setting, args: &Args, jobs: usize, began: Instant) -> Total {
+    let next = AtomicU64::new(args.seed);
+    let end = args.seed.saturating_add(args.seeds);
+    let found = AtomicBool::new(false);
+    let total = Mutex::new(Total::default());
+    let told = Mutex::new(began);
+    let work = || {
+        while !found.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= end {
+                return;
+            }
+            let outcome = run(setting, &Plan::new(setting, seed), &mut Story::default());
+            found.fetch_or(outcome.harm.is_some(), Ordering::Relaxed);
+            let mut total = total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            total.add(seed, outcome);
+            progress(&told, &total, args.seeds, began);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..jobs {
+            // A thread that the machine refuses is done without.
+            drop(std::thread::Builder::new().spawn_scoped(scope, work));
+        }
+        work();
+    });
+    total.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn progress(told: &Mutex<Instant>, total: &Total, seeds: u64, began: Instant) {
+    let mut told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if told.elapsed() >= PROGRESS && std::io::stderr().is_terminal() {
+        *told = Instant::now();
+        let rate = total.events as f64 / began.elapsed().as_secs_f64() / 1e3;
+        let done = total.seeds;
+        crate::report::say(&format!("{done} of {seeds} seeds, {rate:.0} k events/s"));
+    }
+}
+
+impl Total {
+    fn add(&mut self, seed: u64, outcome: Outcome) {
+        self.seeds += 1;
+        self.events += outcome.events;
+        self.operations += outcome.operations;
+        self.ok += outcome.ok;
+        self.faults += outcome.faults;
+        self.led_anew += u64::from(outcome.leaders > 1);
+        self.simulated += outcome.simulated;
+        // Addition, because threads finish in any order.
+        self.digest = self.digest.wrapping_add(outcome.digest ^ seed);
+        let earlier = self.found.as_ref().is_none_or(|(first, _)| seed < *first);
+        if let Some(harm) = outcome.harm.filter(|_| earlier) {
+            self.found = Some((seed, harm));
+        }
+    }
+}
+
+fn told(setting: &Setting, args: &Args, total: &Total, (jobs, spent): (usize, Duration)) -> String {
+    let seconds = spent.as_secs_f64();
+    let mut text = match &total.found {
+        None => format!("VALID: {} seeds kept every promise\n", total.seeds),
+        Some((seed, harm)) => failing(setting, args, *seed, harm),
+    };
+    let simulated = total.simulated as f64 / 1e6;
+    let share = 100 * total.led_anew / total.seeds.max(1);
+    text += &format!(
+        "\n  seeds       {} of {} ({:#018x}), {jobs} threads, {seconds:.1} s\n",
+        total.seeds, args.seeds, total.digest
+    );
+    text += &format!(
+        "  events      {} ({:.0} k/s a thread); simulated time {simulated:.0} s, {:.0} times real time\n",
+        total.events,
+        total.events as f64 / seconds / jobs as f64 / 1e3,
+        simulated / seconds
+    );
+    text += &format!(
+        "  operations  {} ({} ok); faults {}; the leader changed in {share} % of the seeds\n",
+        total.operations, total.ok, total.faults
+    );
+    text
+}
+
+/// How a seed goes wrong, in as few faults as it takes.
+fn failing(setting: &Setting, args: &Args, seed: u64, harm: &Harm) -> String {
+    let (plan, harm) = shrink(setting, Plan::new(setting, seed), harm.clone());
+    let mut story = Story::told();
+    run(setting, &plan, &mut story);
+    let Harm { promise, sentence, at } = &harm;
+    let mut text = format!("INVALID: seed {seed}: {promise}: {sentence}\n");
+    let seconds = *at as f64 / 1e6;
+    text += &format!(
+        "\n  It takes {} calls a second for {seconds:.3} s, and these faults:\n",
+        plan.rate
+    );
+    text += &plan.faults.iter().map(|fault| format!("    {fault}\n")).collect::<String>();
+    text += "\n  How it ends:\n";
+    let lines: Vec<&str> = story.text().lines().collect();
+    let shown = lines.len().saturating_sub(STORY_LINES);
+    text += &lines[shown..].iter().map(|line| format!("    {line}\n")).collect::<String>();
+    let bugs = match args.bugs.as_slice() {
+        [] => String::new(),
+        bugs => format!(" --unsafe {}", bugs.join(",")),
+    };
+    let Args { nodes, workload, .. } = args;
+    let limit = args.time_limit.as_millis();
+    text += &format!(
+        "\n  repro: harness sim --seeds 1 --seed {seed} --nodes {nodes} --workload {workload} \
+         --time-limit {limit}ms{bugs} --trace story.txt\n"
+    );
+    text
+}
+
+fn json(args: &Args, total: &Total, spent: Duration) -> serde_json::Value {
+    let found = total.found.as_ref().map(|(seed, Harm { promise, sentence, at })| {
+        json!({ "seed": seed, "promise": promise, "sentence": sentence, "at_us": at })
+    });
+    json!({
+        "format": 1,
+        "first_seed": args.seed,
+        "seeds": total.seeds,
+        "events": total.events,
+        "operations": total.operations,
+        "ok": total.ok,
+        "faults": total.faults,
+        "led_anew": total.led_anew,
+        "simulated_us": total.simulated,
+        "digest": format!("{:016x}", total.digest),
+        "seconds": spent.as_secs_f64(),
+        "found": found,
+    })
+}

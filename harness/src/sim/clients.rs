@@ -1,0 +1,145 @@
+//! Plays the clients: concurrent, each single-threaded, with timeouts, and a history of what they were told.
+//!
+//! An interval is never too short: the invocation is written before the request leaves and the completion after the
+//! answer has come. A timeout is *info* and retires the process, as in a real run.
+
+use super::Micros;
+use checker::history::{Event, Kind, Process, Value};
+use checker::{History, history};
+use node::raft::ServerId;
+use std::collections::BTreeMap;
+use workloads::{Call, Generator, Outcome, Reply, Rng};
+
+/// Clients at a time.
+const CLIENTS: u64 = 6;
+
+/// Everybody who asks.
+pub(super) struct Clients {
+    pub(super) generator: Box<dyn Generator>,
+    rng: Rng,
+    nodes: u64,
+    /// The process number of each client, and whether it waits.
+    threads: Vec<Thread>,
+    open: BTreeMap<u64, Open>,
+    events: Vec<Event>,
+    asked: u64,
+    /// Whoever was last said to lead.
+    hint: Option<ServerId>,
+    pub(super) ok: usize,
+}
+
+struct Thread {
+    process: u64,
+    busy: bool,
+}
+
+struct Open {
+    thread: usize,
+    call: Call,
+}
+
+impl Clients {
+    pub(super) fn new(generator: Box<dyn Generator>, rng: Rng, nodes: u64) -> Self {
+        let threads = (0..CLIENTS).map(|process| Thread { process, busy: false }).collect();
+        Self {
+            generator,
+            rng,
+            nodes,
+            threads,
+            open: BTreeMap::new(),
+            events: Vec::new(),
+            asked: 0,
+            hint: None,
+            ok: 0,
+        }
+    }
+
+    /// How many operations there were.
+    pub(super) fn operations(&self) -> usize {
+        usize::try_from(self.asked).unwrap_or(usize::MAX)
+    }
+
+    /// The next call of the main phase, its number and whom to ask; none, if all clients wait.
+    pub(super) fn call(&mut self, at: Micros) -> Option<(u64, ServerId, Call)> {
+        let call = self.threads.iter().any(|thread| !thread.busy).then(|| self.generator.next())?;
+        let anyone = self.rng.between(1, self.nodes + 1);
+        let follows_hint = self.rng.percent(80);
+        // Reads are served everywhere; writes do best where the leader is.
+        let to = match (&call, self.hint) {
+            (Call::Read { .. }, _) | (_, None) => anyone,
+            (_, Some(leader)) => {
+                if follows_hint {
+                    leader
+                } else {
+                    anyone
+                }
+            }
+        };
+        let number = self.invoke(at, to, call.clone())?;
+        Some((number, to, call))
+    }
+
+    /// Writes down an invocation; its number, unless all clients wait.
+    pub(super) fn invoke(&mut self, at: Micros, to: ServerId, call: Call) -> Option<u64> {
+        let thread = self.threads.iter().position(|thread| !thread.busy)?;
+        self.threads[thread].busy = true;
+        self.asked += 1;
+        let event = Event {
+            node: Some(format!("n{to}")),
+            ..self.event(at, thread, (Kind::Invoke, &call), call.invoked())
+        };
+        self.events.push(event);
+        self.open.insert(self.asked, Open { thread, call });
+        Some(self.asked)
+    }
+
+    /// Writes down what came of a call; false, if its client does not wait any more.
+    pub(super) fn complete(&mut self, at: Micros, number: u64, reply: &Reply) -> bool {
+        let Some(Open { thread, call }) = self.open.remove(&number) else { return false };
+        let kind = match reply.outcome {
+            Outcome::Ok => Kind::Ok,
+            Outcome::Fail => Kind::Fail,
+            Outcome::Info => Kind::Info,
+        };
+        self.ok += usize::from(kind == Kind::Ok);
+        let event = Event {
+            error: reply.error.as_deref().map(Value::from),
+            ..self.event(at, thread, (kind, &call), call.completed(reply))
+        };
+        self.events.push(event);
+        self.threads[thread].busy = false;
+        if kind == Kind::Info {
+            self.threads[thread].process += CLIENTS;
+        }
+        self.generator.observe(&call, reply);
+        true
+    }
+
+    /// Whether anybody waits for an answer.
+    pub(super) fn are_waiting(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Somebody said who leads.
+    pub(super) fn hear(&mut self, leader: Option<ServerId>) {
+        self.hint = leader;
+    }
+
+    fn event(&self, at: Micros, thread: usize, (kind, call): (Kind, &Call), value: Value) -> Event {
+        Event {
+            index: self.events.len() as u64,
+            time: at * 1000,
+            kind,
+            process: Process::Client(self.threads[thread].process),
+            f: call.function().to_owned(),
+            value,
+            node: None,
+            error: None,
+        }
+    }
+
+    /// What everybody was told.
+    pub(super) fn close(self) -> Result<History, history::Malformed> {
+        History::new(self.events)
+    }
+}

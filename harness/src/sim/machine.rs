@@ -1,0 +1,240 @@
+//! Gives a brain a body: a disk that forgets what was not synced, a store, and clients who wait.
+//!
+//! A body keeps the laws of `node::raft`: effects in order, a message only when what it depends on is durable,
+//! every question answered once. One fsync makes durable whatever had been written when it began.
+
+use super::ask::{self, Request};
+use node::kv::{Command, Outcome, Store};
+use node::raft::{
+    Config, Effect, Entry, Index, Input, Message, Payload, Persist, Raft, ServerId, Stored, Token,
+};
+use std::collections::BTreeMap;
+use workloads::Reply;
+
+/// One server, its disk, and who waits for it.
+pub(super) struct Machine {
+    config: Config,
+    /// How often it has started; what was meant for an earlier life is dropped.
+    pub(super) life: u64,
+    body: Option<Body>,
+    /// What a restart finds.
+    stored: Stored,
+    /// Written, and not yet durable.
+    unsynced: Vec<Persist>,
+}
+
+/// What a crash takes away.
+struct Body {
+    raft: Raft,
+    store: Store,
+    held: BTreeMap<u64, Vec<(ServerId, Message)>>,
+    durable: u64,
+    /// How many of the unsynced writes the fsync under way covers.
+    syncing: Option<usize>,
+    proposed: BTreeMap<Token, Command>,
+    reading: BTreeMap<Token, String>,
+    /// Reads that wait until the store has come so far.
+    waiting: BTreeMap<(Index, Token), String>,
+    outcomes: BTreeMap<Index, Outcome>,
+}
+
+/// What the world has to do for a server.
+#[derive(Debug)]
+pub(super) enum Wish {
+    /// Carry a message.
+    Send(ServerId, Message),
+    /// Come back when an fsync is done.
+    Sync,
+    /// Tell whoever asked.
+    Answer(Token, Reply, Option<ServerId>),
+    /// Look at an effect, for the onlooker and the story.
+    Seen(Effect),
+}
+
+impl Machine {
+    /// A server with an empty disk, not yet started.
+    pub(super) fn new(config: Config) -> Self {
+        let (body, stored) = (None, Stored::default());
+        Self { config, life: 0, body, stored, unsynced: Vec::new() }
+    }
+
+    /// Its brain, if it runs.
+    pub(super) fn raft(&self) -> Option<&Raft> {
+        self.body.as_ref().map(|body| &body.raft)
+    }
+
+    /// The log that a restart finds.
+    pub(super) fn stored(&self) -> &[Entry] {
+        &self.stored.entries
+    }
+
+    /// Starts from what the disk holds.
+    pub(super) fn start(&mut self) {
+        self.life += 1;
+        let seed = self.config.seed.wrapping_add(self.life << 20);
+        let raft = Raft::new(Config { seed, ..self.config.clone() }, self.stored.clone());
+        self.body = Some(Body {
+            raft,
+            store: Store::default(),
+            held: BTreeMap::new(),
+            durable: 0,
+            syncing: None,
+            proposed: BTreeMap::new(),
+            reading: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
+        });
+    }
+
+    /// Loses power: of what was not synced the first `survive` writes are found again.
+    pub(super) fn crash(&mut self, survive: usize) {
+        let survive = survive.min(self.unsynced.len());
+        let kept: Vec<Persist> = self.unsynced.drain(..survive).collect();
+        kept.into_iter().for_each(|write| self.keep(write));
+        self.unsynced.clear();
+        self.body = None;
+    }
+
+    /// How many writes a crash would lose.
+    pub(super) fn unsynced(&self) -> usize {
+        self.unsynced.len()
+    }
+
+    /// The fsync that was under way is done.
+    pub(super) fn synced(&mut self, wishes: &mut Vec<Wish>) {
+        let Some(count) = self.body.as_mut().and_then(|body| body.syncing.take()) else { return };
+        let done: Vec<Persist> = self.unsynced.drain(..count).collect();
+        let Some(sequence) = done.last().map(|write| write.sequence) else { return };
+        done.into_iter().for_each(|write| self.keep(write));
+        if let Some(body) = &mut self.body {
+            body.durable = sequence;
+            let later = body.held.split_off(&(sequence + 1));
+            let free = std::mem::replace(&mut body.held, later);
+            wishes.extend(free.into_values().flatten().map(|(to, it)| Wish::Send(to, it)));
+        }
+        self.step(Input::Persisted { sequence }, wishes);
+        self.sync(wishes);
+    }
+
+    fn keep(&mut self, write: Persist) {
+        self.stored.hard_state = write.hard_state.unwrap_or(self.stored.hard_state);
+        if let Some(first) = write.entries.first() {
+            let before = usize::try_from(first.index - 1).unwrap_or(usize::MAX);
+            self.stored.entries.truncate(before);
+            self.stored.entries.extend(write.entries);
+        }
+    }
+
+    /// Takes a client's request.
+    pub(super) fn ask(&mut self, token: Token, request: Request, wishes: &mut Vec<Wish>) {
+        let Some(body) = &mut self.body else { return };
+        let input = match request {
+            Request::Write(command) => {
+                let bytes = command.encode();
+                body.proposed.insert(token, command);
+                Input::Propose { token, command: bytes }
+            }
+            Request::Read(key) => {
+                body.reading.insert(token, key);
+                Input::Read { token }
+            }
+        };
+        self.step(input, wishes);
+    }
+
+    /// Takes an input and does what follows of it.
+    pub(super) fn step(&mut self, input: Input, wishes: &mut Vec<Wish>) {
+        let mut effects = Vec::new();
+        let Some(body) = &mut self.body else { return };
+        body.raft.step(input, &mut effects);
+        while body.raft.has_more() {
+            body.raft.step(Input::Continue, &mut effects);
+        }
+        for effect in effects {
+            self.carry_out(effect, wishes);
+        }
+        self.sync(wishes);
+    }
+
+    fn carry_out(&mut self, effect: Effect, wishes: &mut Vec<Wish>) {
+        let Some(body) = &mut self.body else { return };
+        match &effect {
+            Effect::Persist(write) => self.unsynced.push(write.clone()),
+            Effect::Send { to, message, after } if *after > body.durable => {
+                body.held.entry(*after).or_default().push((*to, message.clone()));
+            }
+            Effect::Send { to, message, .. } => wishes.push(Wish::Send(*to, message.clone())),
+            Effect::Commit { entries } => body.apply(entries, wishes),
+            Effect::Acknowledge { token, index } => body.acknowledge(*token, *index, wishes),
+            Effect::Refused { token, leader } => {
+                body.proposed.remove(token);
+                wishes.push(Wish::Answer(*token, Reply::fail("not-leader"), *leader));
+            }
+            Effect::Lost { token } => {
+                body.proposed.remove(token);
+                wishes.push(Wish::Answer(*token, Reply::info("lost"), None));
+            }
+            Effect::ReadReady { token, index } => body.ready(*token, *index, wishes),
+            Effect::ReadFailed { token } | Effect::ReadExpired { token } => {
+                body.reading.remove(token);
+                wishes.push(Wish::Answer(*token, Reply::fail("no-leader"), None));
+            }
+            Effect::Fatal { .. } | Effect::LostEntries { .. } | Effect::Changed(_) => {}
+        }
+        if matches!(effect, Effect::Fatal { .. }) {
+            self.crash(0);
+        }
+        wishes.push(Wish::Seen(effect));
+    }
+
+    /// Begins an fsync where something is written and none is under way.
+    fn sync(&mut self, wishes: &mut Vec<Wish>) {
+        let Some(body) = &mut self.body else { return };
+        if body.syncing.is_none() && !self.unsynced.is_empty() {
+            body.syncing = Some(self.unsynced.len());
+            wishes.push(Wish::Sync);
+        }
+    }
+}
+
+impl Body {
+    fn apply(&mut self, entries: &[Entry], wishes: &mut Vec<Wish>) {
+        self.outcomes.clear();
+        for Entry { index, payload, .. } in entries {
+            let command = match payload {
+                Payload::Command(bytes) => Command::decode(bytes).ok(),
+                Payload::Noop => None,
+            };
+            match command {
+                Some(command) => {
+                    let outcome = self.store.apply(*index, &command);
+                    self.outcomes.insert(*index, outcome);
+                }
+                None => self.store.skip(*index),
+            }
+        }
+        let later = self.waiting.split_off(&(self.store.applied() + 1, 0));
+        for ((_, token), key) in std::mem::replace(&mut self.waiting, later) {
+            wishes.push(Wish::Answer(token, ask::read(&self.store, &key), None));
+        }
+    }
+
+    /// A brain with a bug acknowledges what is not applied yet; then the store foretells what it would find.
+    fn acknowledge(&mut self, token: Token, index: Index, wishes: &mut Vec<Wish>) {
+        let Some(command) = self.proposed.remove(&token) else { return };
+        let outcome = match self.outcomes.get(&index) {
+            Some(outcome) => outcome.clone(),
+            None => self.store.evaluate(&command),
+        };
+        wishes.push(Wish::Answer(token, ask::written(&outcome), None));
+    }
+
+    fn ready(&mut self, token: Token, index: Index, wishes: &mut Vec<Wish>) {
+        let Some(key) = self.reading.remove(&token) else { return };
+        if index <= self.store.applied() {
+            wishes.push(Wish::Answer(token, ask::read(&self.store, &key), None));
+        } else {
+            self.waiting.insert((index, token), key);
+        }
+    }
+}

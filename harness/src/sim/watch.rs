@@ -1,0 +1,262 @@
+//! Asserts Raft's five safety properties (paper, figure 3) from what servers do, in constant time a step.
+//!
+//! The onlooker keeps of every log a chain of digests, each over its entry and the digest before it, so that two
+//! equal digests mean two equal prefixes; comparing logs is then comparing two numbers. It learns of logs from what
+//! servers write (`Persist`), hand over (`Commit`) and say of themselves (`Changed`): all that a body sees.
+
+use node::raft::{Effect, Entry, Index, Payload, Role, ServerId, Term};
+use std::collections::BTreeMap;
+
+/// A promise of Raft that was seen broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Violation {
+    /// Its name in the paper.
+    pub(super) property: &'static str,
+    /// What was seen.
+    pub(super) seen: String,
+}
+
+/// The digest of a prefix of a log.
+type Chain = u64;
+
+/// What is known of all servers, now and ever.
+#[derive(Default)]
+pub(super) struct Onlooker {
+    logs: BTreeMap<ServerId, Vec<(Term, Chain)>>,
+    leaders: BTreeMap<Term, ServerId>,
+    /// Who leads now, and in what term.
+    leading: BTreeMap<ServerId, Term>,
+    /// For each index every term that an entry there was seen to have, and the prefix that ends there.
+    prefixes: Vec<Vec<(Term, Chain)>>,
+    committed: Vec<Committed>,
+    /// How many times another server came to lead.
+    pub(super) changes: usize,
+    latest: Option<ServerId>,
+}
+
+/// What is known to be committed at an index.
+struct Committed {
+    chain: Chain,
+    /// The term of the server that first knew.
+    by: Term,
+}
+
+impl Onlooker {
+    /// A server starts with this log.
+    pub(super) fn starts(&mut self, id: ServerId, log: &[Entry]) {
+        let mut chain = 0;
+        let shadow = log.iter().map(|entry| {
+            chain = link(chain, entry);
+            (entry.term, chain)
+        });
+        let shadow = shadow.collect();
+        self.logs.insert(id, shadow);
+        self.leading.remove(&id);
+    }
+
+    /// A server is no more.
+    pub(super) fn stops(&mut self, id: ServerId) {
+        self.leading.remove(&id);
+    }
+
+    /// Whoever leads in the greatest term.
+    pub(super) fn leader(&self) -> Option<ServerId> {
+        self.leading.iter().max_by_key(|(_, term)| **term).map(|(id, _)| *id)
+    }
+
+    /// Everything that is known to be committed.
+    pub(super) fn committed(&self) -> Index {
+        self.committed.len() as Index
+    }
+
+    /// Sees what a server does in a step after which it is in this term.
+    pub(super) fn see(
+        &mut self,
+        id: ServerId,
+        term: Term,
+        effect: &Effect,
+    ) -> Result<(), Violation> {
+        match effect {
+            Effect::Persist(write) => self.writes(id, term, &write.entries),
+            Effect::Commit { entries } => self.commits(id, term, entries),
+            Effect::Changed(status) if status.role == Role::Leader => self.leads(id, status.term),
+            Effect::Changed(_) => {
+                self.leading.remove(&id);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn writes(&mut self, id: ServerId, term: Term, entries: &[Entry]) -> Result<(), Violation> {
+        let Some(first) = entries.first() else { return Ok(()) };
+        let log = self.logs.entry(id).or_default();
+        let before = place(first.index);
+        // A leader that hears of a later term steps down in the step in which it takes the new leader's entries.
+        if before < log.len() && self.leading.get(&id) == Some(&term) {
+            let seen = format!("n{id} leads and replaces entry {} of its log", first.index);
+            return Err(Violation { property: "Leader Append-Only", seen });
+        }
+        log.truncate(before);
+        let mut chain = log.last().map_or(0, |(_, chain)| *chain);
+        for entry in entries {
+            chain = link(chain, entry);
+            log.push((entry.term, chain));
+            log_matching(&mut self.prefixes, id, entry, chain)?;
+        }
+        Ok(())
+    }
+
+    fn commits(&mut self, id: ServerId, term: Term, entries: &[Entry]) -> Result<(), Violation> {
+        for entry in entries {
+            let at = place(entry.index);
+            let before = at.checked_sub(1).map_or(Some(0), |before| self.chain(before));
+            // What nobody knew to be committed cannot be skipped: servers hand over without gaps.
+            let Some(before) = before else { continue };
+            let chain = link(before, entry);
+            match self.committed.get(at) {
+                Some(known) if known.chain != chain => {
+                    let seen =
+                        format!("n{id} applies another entry {} than was applied", entry.index);
+                    return Err(Violation { property: "State Machine Safety", seen });
+                }
+                Some(_) => {}
+                None => {
+                    self.committed.push(Committed { chain, by: term });
+                    self.leaders_have(at, chain, term)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn chain(&self, at: usize) -> Option<Chain> {
+        self.committed.get(at).map(|known| known.chain)
+    }
+
+    /// Leaders of later terms than `by` have the entry that was found to be committed.
+    fn leaders_have(&self, at: usize, chain: Chain, by: Term) -> Result<(), Violation> {
+        let later = self.leading.iter().filter(|(_, term)| **term > by);
+        later.into_iter().try_for_each(|(id, term)| self.has(*id, *term, at, chain))
+    }
+
+    fn leads(&mut self, id: ServerId, term: Term) -> Result<(), Violation> {
+        let first = *self.leaders.entry(term).or_insert(id);
+        if first != id {
+            let seen = format!("n{first} and n{id} both led term {term}");
+            return Err(Violation { property: "Election Safety", seen });
+        }
+        if self.leading.insert(id, term) != Some(term) && self.latest.replace(id) != Some(id) {
+            self.changes += 1;
+        }
+        let last = self.committed.iter().rposition(|known| known.by < term);
+        last.map_or(Ok(()), |at| self.has(id, term, at, self.committed[at].chain))
+    }
+
+    fn has(&self, id: ServerId, term: Term, at: usize, chain: Chain) -> Result<(), Violation> {
+        if self.logs.get(&id).and_then(|log| log.get(at)).is_some_and(|(_, own)| *own == chain) {
+            return Ok(());
+        }
+        let seen = format!("n{id} leads term {term} and lacks committed entry {}", at + 1);
+        Err(Violation { property: "Leader Completeness", seen })
+    }
+}
+
+/// Two logs with an entry of the same index and term are the same up to there.
+fn log_matching(
+    prefixes: &mut Vec<Vec<(Term, Chain)>>,
+    id: ServerId,
+    entry: &Entry,
+    chain: Chain,
+) -> Result<(), Violation> {
+    let at = place(entry.index);
+    if prefixes.len() <= at {
+        prefixes.resize(at + 1, Vec::new());
+    }
+    match prefixes[at].iter().find(|(term, _)| *term == entry.term) {
+        Some((_, known)) if *known != chain => {
+            let Entry { index, term, .. } = entry;
+            let seen = format!("n{id} has another log before entry {index} of term {term}");
+            Err(Violation { property: "Log Matching", seen })
+        }
+        Some(_) => Ok(()),
+        None => {
+            prefixes[at].push((entry.term, chain));
+            Ok(())
+        }
+    }
+}
+
+fn place(index: Index) -> usize {
+    usize::try_from(index.saturating_sub(1)).unwrap_or(usize::MAX)
+}
+
+/// The digest of a prefix and the entry after it (FNV-1a).
+fn link(before: Chain, entry: &Entry) -> Chain {
+    let payload = match &entry.payload {
+        Payload::Noop => &[][..],
+        Payload::Command(bytes) => bytes,
+    };
+    let start = 0xcbf2_9ce4_8422_2325_u64 ^ before.rotate_left(17);
+    let head = [entry.term, entry.index].map(u64::to_le_bytes);
+    let kind = u8::from(matches!(entry.payload, Payload::Noop));
+    let bytes = head.iter().flatten().chain([&kind]).chain(payload);
+    bytes.fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use node::raft::{Persist, Status};
+
+    fn entries(from: Index, terms: &[Term]) -> Vec<Entry> {
+        let entry = |(place, term): (usize, &Term)| Entry {
+            term: *term,
+            index: from + place as Index,
+            payload: Payload::Noop,
+        };
+        terms.iter().enumerate().map(entry).collect()
+    }
+
+    fn persist(entries: Vec<Entry>) -> Effect {
+        Effect::Persist(Persist { sequence: 1, hard_state: None, entries })
+    }
+
+    fn leads(term: Term) -> Effect {
+        let (last_index, commit_index) = (0, 0);
+        Effect::Changed(Status { role: Role::Leader, term, leader: None, last_index, commit_index })
+    }
+
+    /// Shows the effects one after the other; the property that the last one breaks.
+    fn broken(story: &[(ServerId, Term, Effect)]) -> Option<&'static str> {
+        let mut onlooker = Onlooker::default();
+        let (last, before) = story.split_last().expect("a story");
+        for (id, term, effect) in before {
+            assert_eq!(onlooker.see(*id, *term, effect), Ok(()));
+        }
+        onlooker.see(last.0, last.1, &last.2).err().map(|violation| violation.property)
+    }
+
+    #[test]
+    fn each_property_is_seen_broken_and_its_neighbour_is_not() {
+        let logs = |terms: &[Term]| persist(entries(1, terms));
+        let commit = |terms: &[Term]| Effect::Commit { entries: entries(1, terms) };
+        assert_eq!(broken(&[(1, 2, leads(2)), (2, 3, leads(3))]), None);
+        assert_eq!(broken(&[(1, 2, leads(2)), (2, 2, leads(2))]), Some("Election Safety"));
+        assert_eq!(
+            broken(&[(1, 2, logs(&[1, 1])), (1, 2, leads(2)), (1, 2, logs(&[2]))]),
+            Some("Leader Append-Only")
+        );
+        assert_eq!(broken(&[(1, 2, logs(&[1, 1])), (1, 2, logs(&[2]))]), None);
+        assert_eq!(broken(&[(1, 3, logs(&[1, 3])), (2, 3, logs(&[2, 3]))]), Some("Log Matching"));
+        assert_eq!(broken(&[(1, 3, logs(&[1, 3])), (2, 3, logs(&[1, 2]))]), None);
+        let told = [(1, 1, logs(&[1])), (1, 1, commit(&[1])), (2, 2, leads(2))];
+        assert_eq!(broken(&told), Some("Leader Completeness"));
+        let told = [(1, 1, logs(&[1])), (1, 1, commit(&[1])), (2, 1, leads(1))];
+        assert_eq!(broken(&told), None, "only leaders of later terms must have it");
+        assert_eq!(
+            broken(&[(1, 1, commit(&[1])), (2, 2, commit(&[2]))]),
+            Some("State Machine Safety")
+        );
+    }
+}

@@ -1,0 +1,577 @@
+//! Lets simulated time pass: takes the next event, lets it happen, and asks the onlooker.
+
+use super::ask::{self, Request};
+use super::clients::Clients;
+use super::machine::{Machine, Wish};
+use super::network::Network;
+use super::plan::{Aim, Fault, Kind, Plan};
+use super::story::Story;
+use super::watch::{Onlooker, Violation};
+use super::{Harm, Micros, Outcome, SECOND, Setting};
+use checker::History;
+use node::raft::{Config, Effect, Input, Message, Role, ServerId};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use workloads::{Call, Reply, Rng};
+
+/// Between two ticks of a server's clock, as in the real node.
+const TICK: Micros = 10_000;
+/// The real node's defaults, in ticks.
+const HEARTBEAT_TICKS: u32 = 5;
+const ELECTION_TICKS: u32 = 30;
+/// A client waits as long as this for an answer.
+const TIMEOUT: Micros = SECOND;
+/// Between a client and a server.
+const NEAR: Micros = 100;
+/// By then after everything has healed there is a leader, and everybody answers.
+const RECOVERY: Micros = 10 * SECOND;
+
+/// Something that is going to happen.
+enum Event {
+    Tick(ServerId, u64),
+    Deliver { from: ServerId, to: ServerId, message: Message },
+    Synced(ServerId, u64),
+    NextCall,
+    Ask { number: u64, to: ServerId, request: Request },
+    Answer { number: u64, reply: Reply, leader: Option<ServerId> },
+    Begin(usize),
+    Blink(usize),
+    End(usize),
+}
+
+/// An event, ordered by time and then by when it was decided.
+struct Due {
+    at: Micros,
+    number: u64,
+    event: Event,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+/// A world.
+pub(super) struct World<'a> {
+    setting: &'a Setting,
+    plan: &'a Plan,
+    story: &'a mut Story,
+    now: Micros,
+    queue: BinaryHeap<Reverse<Due>>,
+    decided: u64,
+    machines: BTreeMap<ServerId, Machine>,
+    network: Network,
+    clients: Clients,
+    onlooker: Onlooker,
+    disk_rng: Rng,
+    /// How long a tick of each server takes.
+    ticks: BTreeMap<ServerId, Micros>,
+    /// What stands still, and how many faults want it so.
+    paused: BTreeMap<ServerId, u32>,
+    slow: BTreeMap<ServerId, Vec<Micros>>,
+    bad: BTreeSet<ServerId>,
+    /// How many faults keep a server down.
+    down: BTreeMap<ServerId, u32>,
+    /// Whom each fault that lasts has hit.
+    hit: BTreeMap<usize, Vec<ServerId>>,
+    outcome: Outcome,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(setting: &'a Setting, plan: &'a Plan, story: &'a mut Story) -> Self {
+        let root = Rng::new(plan.seed);
+        let voters: Vec<ServerId> = (1..=setting.nodes).collect();
+        let machine = |id: &ServerId| {
+            let config = Config {
+                id: *id,
+                voters: voters.clone(),
+                heartbeat_ticks: HEARTBEAT_TICKS,
+                election_ticks: ELECTION_TICKS,
+                seed: plan.seed,
+                unsafe_bugs: setting.bugs.clone(),
+            };
+            (*id, Machine::new(config))
+        };
+        let mut clocks = root.fork("clocks");
+        let drift = plan.habits.drift;
+        let tick =
+            |id: &ServerId| (*id, TICK * (1000 - drift + clocks.below(2 * drift + 1)) / 1000);
+        let generator = setting.workload.generator(root.fork("workload"));
+        Self {
+            machines: voters.iter().map(machine).collect(),
+            ticks: voters.iter().map(tick).collect(),
+            network: Network::new(plan.habits, root.fork("network")),
+            clients: Clients::new(generator, root.fork("clients"), setting.nodes),
+            onlooker: Onlooker::default(),
+            disk_rng: root.fork("disk"),
+            setting,
+            plan,
+            story,
+            now: 0,
+            queue: BinaryHeap::new(),
+            decided: 0,
+            paused: BTreeMap::new(),
+            slow: BTreeMap::new(),
+            bad: BTreeSet::new(),
+            down: BTreeMap::new(),
+            hit: BTreeMap::new(),
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// Lives through the plan, heals, and waits for answers; the first promise seen broken.
+    pub(super) fn live(&mut self) -> Result<(), Harm> {
+        for id in self.ids() {
+            self.start(id);
+        }
+        for (number, fault) in self.plan.faults.iter().enumerate() {
+            self.at(fault.at, Event::Begin(number));
+            self.at(fault.until, Event::End(number));
+        }
+        self.at(SECOND / 2, Event::NextCall);
+        self.until(self.plan.span + 1)?;
+        self.heal();
+        self.recover()
+    }
+
+    /// What came of it, and what clients were told.
+    pub(super) fn close(mut self) -> (Outcome, History) {
+        self.outcome.operations = self.clients.operations();
+        self.outcome.ok = self.clients.ok;
+        self.outcome.leaders = self.onlooker.changes;
+        self.outcome.simulated = self.now;
+        self.outcome.digest = self.story.digest();
+        (self.outcome, self.clients.close().unwrap_or_default())
+    }
+
+    fn ids(&self) -> Vec<ServerId> {
+        self.machines.keys().copied().collect()
+    }
+
+    fn at(&mut self, at: Micros, event: Event) {
+        self.decided += 1;
+        self.queue.push(Reverse(Due { at, number: self.decided, event }));
+    }
+
+    fn after(&mut self, delay: Micros, event: Event) {
+        self.at(self.now + delay, event);
+    }
+
+    /// Lets everything before `end` happen.
+    fn until(&mut self, end: Micros) -> Result<(), Harm> {
+        while self.queue.peek().is_some_and(|Reverse(due)| due.at < end) {
+            let Some(Reverse(due)) = self.queue.pop() else { break };
+            self.now = due.at;
+            self.outcome.events += 1;
+            self.happen(due.event)?;
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    fn happen(&mut self, event: Event) -> Result<(), Harm> {
+        match event {
+            Event::Tick(id, life) => self.tick(id, life),
+            Event::Deliver { from, to, message } => self.deliver(from, to, message),
+            Event::Synced(id, life) => self.synced(id, life),
+            Event::NextCall => {
+                self.next_call();
+                Ok(())
+            }
+            Event::Ask { number, to, request } => {
+                self.step(to, |machine, wishes| machine.ask(number, request, wishes))
+            }
+            Event::Answer { number, reply, leader } => {
+                self.answer(number, &reply, leader);
+                Ok(())
+            }
+            Event::Begin(fault) => self.begin(fault),
+            Event::Blink(fault) => {
+                self.blink(fault);
+                Ok(())
+            }
+            Event::End(fault) => {
+                self.end(fault);
+                Ok(())
+            }
+        }
+    }
+
+    // ---- servers ----
+
+    fn start(&mut self, id: ServerId) {
+        let Some(machine) = self.machines.get_mut(&id) else { return };
+        machine.start();
+        self.onlooker.starts(id, machine.stored());
+        let life = machine.life;
+        self.story.tell(self.now, [1, id, life, 0], format_args!("n{id} starts"));
+        self.after(self.ticks[&id], Event::Tick(id, life));
+    }
+
+    fn crash(&mut self, id: ServerId) {
+        let Some(machine) = self.machines.get_mut(&id) else { return };
+        let survive = self.disk_rng.below(machine.unsynced() as u64 + 1) as usize;
+        machine.crash(survive);
+        self.onlooker.stops(id);
+        self.story.tell(self.now, [2, id, survive as u64, 0], format_args!("n{id} stops"));
+    }
+
+    fn runs(&self, id: ServerId) -> bool {
+        self.machines[&id].raft().is_some()
+    }
+
+    fn is_paused(&self, id: ServerId) -> bool {
+        self.paused.get(&id).is_some_and(|count| *count > 0)
+    }
+
+    fn tick(&mut self, id: ServerId, life: u64) -> Result<(), Harm> {
+        if self.machines[&id].life != life || !self.runs(id) {
+            return Ok(());
+        }
+        self.after(self.ticks[&id], Event::Tick(id, life));
+        self.step(id, |machine, wishes| machine.step(Input::Tick, wishes))
+    }
+
+    fn deliver(&mut self, from: ServerId, to: ServerId, message: Message) -> Result<(), Harm> {
+        // What reaches a server that stands still waits in its socket.
+        if self.is_paused(to) {
+            self.after(TICK, Event::Deliver { from, to, message });
+            return Ok(());
+        }
+        self.step(to, |machine, wishes| machine.step(Input::Receive { from, message }, wishes))
+    }
+
+    fn synced(&mut self, id: ServerId, life: u64) -> Result<(), Harm> {
+        if self.machines[&id].life != life {
+            return Ok(());
+        }
+        if self.bad.remove(&id) {
+            self.crash(id);
+            return Ok(());
+        }
+        if self.is_paused(id) {
+            self.after(TICK, Event::Synced(id, life));
+            return Ok(());
+        }
+        self.step(id, Machine::synced)
+    }
+
+    /// Lets a server do something, and does what it wishes.
+    fn step(
+        &mut self,
+        id: ServerId,
+        act: impl FnOnce(&mut Machine, &mut Vec<Wish>),
+    ) -> Result<(), Harm> {
+        if self.is_paused(id) || !self.runs(id) {
+            return Ok(());
+        }
+        let mut wishes = Vec::new();
+        let Some(machine) = self.machines.get_mut(&id) else { return Ok(()) };
+        act(machine, &mut wishes);
+        wishes.into_iter().try_for_each(|wish| self.grant(id, wish))
+    }
+
+    fn grant(&mut self, id: ServerId, wish: Wish) -> Result<(), Harm> {
+        match wish {
+            Wish::Send(to, message) => self.send(id, to, message),
+            Wish::Sync => self.sync(id),
+            Wish::Answer(number, reply, leader) => {
+                self.after(NEAR, Event::Answer { number, reply, leader });
+            }
+            Wish::Seen(effect) => return self.see(id, &effect),
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, from: ServerId, to: ServerId, message: Message) {
+        let delays = self.network.route(from, to);
+        let mark = [3, from << 32 | to, message.term, delays.len() as u64];
+        let arrive = if delays.is_empty() { "  (lost)" } else { "" };
+        let told = format_args!("n{from} → n{to} {message:?}{arrive}");
+        self.story.tell(self.now, mark, told);
+        for delay in delays {
+            self.after(delay, Event::Deliver { from, to, message: message.clone() });
+        }
+    }
+
+    fn sync(&mut self, id: ServerId) {
+        let (least, most) = self.plan.habits.fsync;
+        let slow = self.slow.get(&id).and_then(|all| all.iter().max()).copied().unwrap_or(0);
+        let delay = self.disk_rng.between(least, most + 1) + slow;
+        let life = self.machines[&id].life;
+        self.after(delay, Event::Synced(id, life));
+    }
+
+    fn see(&mut self, id: ServerId, effect: &Effect) -> Result<(), Harm> {
+        let term = self.machines[&id].raft().map_or(0, |raft| raft.status().term);
+        match effect {
+            Effect::Changed(status) => {
+                let mark = [4, id, status.term, status.role as u64];
+                let (role, term) = (role(status.role), status.term);
+                self.story.tell(self.now, mark, format_args!("n{id} is {role} of term {term}"));
+            }
+            Effect::Commit { entries } => {
+                let last = entries.last().map_or(0, |entry| entry.index);
+                let told = format_args!("n{id} applies up to {last}");
+                self.story.tell(self.now, [5, id, last, 0], told);
+            }
+            Effect::Fatal { .. } | Effect::LostEntries { .. } if self.setting.bugs.is_empty() => {
+                return Err(
+                    self.harm("Accusation", format!("n{id} accuses a sound server: {effect:?}"))
+                );
+            }
+            _ => {}
+        }
+        self.onlooker
+            .see(id, term, effect)
+            .map_err(|Violation { property, seen }| self.harm(property, seen))
+    }
+
+    fn harm(&self, promise: &str, sentence: String) -> Harm {
+        Harm { promise: promise.to_owned(), sentence, at: self.now }
+    }
+
+    // ---- clients ----
+
+    fn next_call(&mut self) {
+        if self.now >= self.plan.span {
+            return;
+        }
+        self.after(SECOND / self.plan.rate, Event::NextCall);
+        if let Some((number, to, call)) = self.clients.call(self.now) {
+            self.ask(number, to, &call);
+        }
+    }
+
+    fn ask(&mut self, number: u64, to: ServerId, call: &Call) {
+        let told = format_args!("client asks n{to} ({number}) {call:?}");
+        self.story.tell(self.now, [6, number, to, 0], told);
+        let timeout = Reply::info("timeout");
+        self.after(TIMEOUT, Event::Answer { number, reply: timeout, leader: None });
+        let event = match (ask::request(call), self.runs(to)) {
+            (None, _) => {
+                let reply = Reply::fail("unsupported");
+                Event::Answer { number, reply, leader: None }
+            }
+            (_, false) => {
+                let reply = Reply::fail("connection-refused");
+                Event::Answer { number, reply, leader: None }
+            }
+            (Some(request), true) => Event::Ask { number, to, request },
+        };
+        self.after(NEAR, event);
+    }
+
+    fn answer(&mut self, number: u64, reply: &Reply, leader: Option<ServerId>) {
+        if !self.clients.complete(self.now, number, reply) {
+            return;
+        }
+        let mark = [7, number, reply.outcome as u64, 0];
+        self.story.tell(self.now, mark, format_args!("client is told ({number}) {reply:?}"));
+        if reply.outcome != workloads::Outcome::Ok {
+            self.clients.hear(leader);
+        }
+    }
+
+    // ---- faults ----
+
+    fn begin(&mut self, number: usize) -> Result<(), Harm> {
+        let fault = &self.plan.faults[number];
+        let targets = match &fault.aim {
+            Aim::Leader => self.onlooker.leader().into_iter().collect(),
+            Aim::Servers(servers) => servers.clone(),
+        };
+        if targets.is_empty() {
+            return Ok(());
+        }
+        self.outcome.faults += 1;
+        self.story.tell(self.now, [8, number as u64, 0, 0], format_args!("fault: {fault}"));
+        self.apply(fault, &targets);
+        self.hit.insert(number, targets);
+        self.blink(number);
+        Ok(())
+    }
+
+    /// Restarts at once whomever such a fault has hit, as long as it lasts.
+    fn blink(&mut self, number: usize) {
+        let (Kind::Blink(every), Some(targets)) =
+            (self.plan.faults[number].kind, self.hit.get(&number).cloned())
+        else {
+            return;
+        };
+        for id in targets {
+            if self.runs(id) {
+                self.crash(id);
+                self.start(id);
+            }
+        }
+        self.after(every, Event::Blink(number));
+    }
+
+    fn apply(&mut self, fault: &Fault, targets: &[ServerId]) {
+        for id in targets {
+            match fault.kind {
+                Kind::Crash => {
+                    *self.down.entry(*id).or_default() += 1;
+                    self.crash(*id);
+                }
+                Kind::BadDisk => {
+                    *self.down.entry(*id).or_default() += 1;
+                    self.bad.insert(*id);
+                }
+                Kind::Pause => *self.paused.entry(*id).or_default() += 1,
+                Kind::SlowDisk(by) => self.slow.entry(*id).or_default().push(by),
+                _ => {}
+            }
+        }
+        match fault.kind {
+            Kind::Partition | Kind::Mute | Kind::Deaf => {
+                let links = self.links(fault.kind, targets);
+                self.network.cut(&links);
+            }
+            Kind::Loss(loss) => self.network.worsen(loss, 0),
+            Kind::Delay(delay) => self.network.worsen(0, delay),
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, number: usize) {
+        let Some(targets) = self.hit.remove(&number) else { return };
+        let fault = &self.plan.faults[number];
+        self.story.tell(self.now, [9, number as u64, 0, 0], format_args!("over: {fault}"));
+        match fault.kind {
+            Kind::Partition | Kind::Mute | Kind::Deaf => {
+                let links = self.links(fault.kind, &targets);
+                self.network.mend(&links);
+            }
+            Kind::Loss(loss) => self.network.better(loss, 0),
+            Kind::Delay(delay) => self.network.better(0, delay),
+            _ => {}
+        }
+        for id in targets {
+            self.undo(fault.kind, id);
+        }
+    }
+
+    fn undo(&mut self, kind: Kind, id: ServerId) {
+        match kind {
+            Kind::Crash | Kind::BadDisk => {
+                self.bad.remove(&id);
+                let count = self.down.entry(id).or_default();
+                *count = count.saturating_sub(1);
+                let stays = self.plan.leave_dead && self.is_spare(id);
+                if *self.down.entry(id).or_default() == 0 && !self.runs(id) && !stays {
+                    self.start(id);
+                }
+            }
+            Kind::Pause => {
+                let count = self.paused.entry(id).or_default();
+                *count = count.saturating_sub(1);
+            }
+            Kind::SlowDisk(by) => {
+                if let Some(all) = self.slow.get_mut(&id)
+                    && let Some(place) = all.iter().position(|it| *it == by)
+                {
+                    all.remove(place);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the others make a majority without it, and the end is near: it may stay dead.
+    fn is_spare(&self, id: ServerId) -> bool {
+        let others = self.machines.keys().filter(|other| **other != id && self.runs(**other));
+        self.now >= self.plan.span && others.count() as u64 > self.setting.nodes / 2
+    }
+
+    fn links(&self, kind: Kind, side: &[ServerId]) -> Vec<(ServerId, ServerId)> {
+        let rest: Vec<ServerId> =
+            self.machines.keys().copied().filter(|id| !side.contains(id)).collect();
+        let pairs = side.iter().flat_map(|one| rest.iter().map(move |other| (*one, *other)));
+        match kind {
+            Kind::Mute => pairs.collect(),
+            Kind::Deaf => pairs.map(|(one, other)| (other, one)).collect(),
+            _ => pairs.flat_map(|(one, other)| [(one, other), (other, one)]).collect(),
+        }
+    }
+
+    // ---- the end ----
+
+    fn heal(&mut self) {
+        let lasting: Vec<usize> = self.hit.keys().copied().collect();
+        lasting.into_iter().for_each(|number| self.end(number));
+        self.story.tell(self.now, [10, 0, 0, 0], format_args!("everything is healed"));
+    }
+
+    /// Every server that runs answers a write and a read, and then every final read, each within a bound.
+    fn recover(&mut self) -> Result<(), Harm> {
+        self.until(self.now + TIMEOUT)?; // Whoever asked before has been answered or has given up.
+        for id in self.ids() {
+            if self.runs(id) {
+                for call in self.clients.generator.recovery() {
+                    self.insist(id, &call)?;
+                }
+            }
+        }
+        let reads = self.clients.generator.final_reads();
+        for id in self.ids() {
+            for call in if self.runs(id) { &reads[..] } else { &[] } {
+                self.insist(id, call)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks until the answer is *ok*; a write is asked of whoever leads.
+    fn insist(&mut self, id: ServerId, call: &Call) -> Result<(), Harm> {
+        let deadline = self.now + RECOVERY;
+        while self.now < deadline {
+            let to = match call {
+                Call::Read { .. } => id,
+                _ => self.onlooker.leader().unwrap_or(id),
+            };
+            let ok = self.clients.ok;
+            if let Some(number) = self.clients.invoke(self.now, to, call.clone()) {
+                self.ask(number, to, call);
+            }
+            while self.clients.are_waiting() {
+                self.until(self.now + TICK)?;
+            }
+            if self.clients.ok > ok {
+                return Ok(());
+            }
+        }
+        let what = call.function();
+        let sentence = format!(
+            "n{id} did not answer a {what} within {} s after everything was healed; committed up to {}",
+            RECOVERY / SECOND,
+            self.onlooker.committed()
+        );
+        Err(self.harm("liveness", sentence))
+    }
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::Follower => "follower",
+        Role::PreCandidate => "pre-candidate",
+        Role::Candidate => "candidate",
+        Role::Leader => "leader",
+    }
+}
