@@ -156,7 +156,7 @@ impl Pairing {
     }
 }
 
-fn invocation(event: &Event) -> Operation {
+pub(crate) fn invocation(event: &Event) -> Operation {
     Operation {
         process: event.process,
         f: event.f.clone(),
@@ -167,7 +167,7 @@ fn invocation(event: &Event) -> Operation {
     }
 }
 
-fn complete(operation: &mut Operation, event: &Event) -> Result<(), Flaw> {
+pub(crate) fn complete(operation: &mut Operation, event: &Event) -> Result<(), Flaw> {
     if operation.f != event.f {
         return Err(Flaw::OtherFunction {
             process: event.process,

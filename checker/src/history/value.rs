@@ -59,6 +59,19 @@ impl Hash for Real {
 }
 
 impl Value {
+    /// Roughly how many bytes it takes.
+    pub(crate) fn weight(&self) -> usize {
+        let within = match self {
+            Self::Str(text) => text.capacity(),
+            Self::List(values) => values.iter().map(Self::weight).sum(),
+            Self::Map(entries) => {
+                entries.iter().map(|(key, it)| key.len() + 24 + it.weight()).sum()
+            }
+            Self::Nil | Self::Bool(_) | Self::Int(_) | Self::Real(_) => 0,
+        };
+        size_of::<Self>() + within
+    }
+
     /// The keyed value `[key, value]`.
     pub fn pair(key: impl Into<Self>, value: impl Into<Self>) -> Self {
         Self::List(vec![key.into(), value.into()])

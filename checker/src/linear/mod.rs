@@ -15,6 +15,7 @@ mod frontier;
 pub mod lanes;
 mod mask;
 mod monitor;
+pub mod online;
 mod oracle;
 mod partition;
 mod plan;

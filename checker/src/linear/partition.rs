@@ -30,7 +30,7 @@ pub(super) fn partition<'h>(
     model: &dyn Model,
     keyed: Keyed,
 ) -> Result<Vec<Object<'h>>, String> {
-    let keys = keys(history, model, keyed);
+    let keys = keys(model, history.initial(), keyed, || looks_keyed(history));
     let mut objects: Vec<Object<'h>> = Vec::new();
     let mut places = BTreeMap::new();
     for operation in history.operations() {
@@ -47,7 +47,7 @@ pub(super) fn partition<'h>(
 
 /// How keys are told.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Keys {
+pub(super) enum Keys {
     /// There are none: one object.
     None,
     /// Values are `[key, value]`, and the model knows of the value only.
@@ -56,16 +56,22 @@ enum Keys {
     Within,
 }
 
-fn keys(history: &History, model: &dyn Model, keyed: Keyed) -> Keys {
+/// How keys are told; asks how the history looks only where that decides.
+pub(super) fn keys(
+    model: &dyn Model,
+    initial: Option<&[Value]>,
+    keyed: Keyed,
+    looks_keyed: impl FnOnce() -> bool,
+) -> Keys {
     // Start states that name several keys tie the keys together: judged apart, each key could pick
     // another one.
-    let tied = model.has_keys() && history.initial().is_some_and(|states| states.len() > 1);
+    let tied = model.has_keys() && initial.is_some_and(|states| states.len() > 1);
     match (keyed, model.has_keys()) {
         (Keyed::No, _) => Keys::None,
         (Keyed::Auto, true) if tied => Keys::None,
         (Keyed::Auto | Keyed::Yes, true) => Keys::Within,
         (Keyed::Yes, false) => Keys::Around,
-        (Keyed::Auto, false) if looks_keyed(history) => Keys::Around,
+        (Keyed::Auto, false) if looks_keyed() => Keys::Around,
         (Keyed::Auto, false) => Keys::None,
     }
 }
@@ -74,17 +80,34 @@ fn keys(history: &History, model: &dyn Model, keyed: Keyed) -> Keys {
 fn looks_keyed(history: &History) -> bool {
     let mut with_a_say = history.operations().iter().filter(|op| Call::of(op).is_some()).peekable();
     with_a_say.peek().is_some()
-        && with_a_say.all(|operation| match operation.input.as_pair() {
-            Some((Value::List(_) | Value::Nil, _)) | None => false,
-            Some((_, argument)) => operation.f != "cas" || argument.as_pair().is_some(),
-        })
+        && with_a_say.all(|operation| carries_key(&operation.f, &operation.input))
+}
+
+/// Whether an argument looks like `[key, argument]`.
+pub(super) fn carries_key(f: &str, input: &Value) -> bool {
+    match input.as_pair() {
+        Some((Value::List(_) | Value::Nil, _)) | None => false,
+        Some((_, argument)) => f != "cas" || argument.as_pair().is_some(),
+    }
+}
+
+/// The key that an argument names.
+pub(super) fn key_of(input: &Value, keys: Keys) -> Result<Option<Value>, String> {
+    match keys {
+        Keys::None => Ok(None),
+        Keys::Around | Keys::Within => halves(input).map(|(key, _)| Some(key)),
+    }
 }
 
 type Read<'h> = Option<(Option<Value>, Op<'h>)>;
 
 /// The operation and its key, or nothing if it has no say: it did not happen, or nobody knows what
 /// it saw.
-fn read<'h>(operation: &'h Operation, model: &dyn Model, keys: Keys) -> Result<Read<'h>, String> {
+pub(super) fn read<'h>(
+    operation: &'h Operation,
+    model: &dyn Model,
+    keys: Keys,
+) -> Result<Read<'h>, String> {
     let Some(mut call) = Call::of(operation) else { return Ok(None) };
     let key = match keys {
         Keys::None => None,
@@ -123,7 +146,7 @@ fn halves(value: &Value) -> Result<(Value, Value), String> {
     halves.ok_or_else(|| format!("its value {value} is not [key value]"))
 }
 
-fn refusal(operation: &Operation, why: &str) -> String {
+pub(super) fn refusal(operation: &Operation, why: &str) -> String {
     let Operation { process, f, invoked, .. } = operation;
     format!("the {f} that {process} invoked at index {} means nothing: {why}", invoked.index)
 }

@@ -135,6 +135,12 @@ impl<'a> Plan<'a> {
         self.looks = Vec::new();
     }
 
+    /// Lets every state matter for ever, because more may come than is known: rules 5 and 6 rest.
+    pub(super) fn never_end(&mut self) {
+        self.needs.any = u32::MAX;
+        self.forget_looks();
+    }
+
     /// The operation that begins or ends in a turn.
     pub(super) fn op(&self, turn: usize) -> usize {
         let (Turn::Begin(op) | Turn::End(op)) = self.turns[turn];

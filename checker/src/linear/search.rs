@@ -90,6 +90,17 @@ impl<'a> Question<'a> {
         if self.orders {
             parts.1.forget_looks();
         }
+        self.walk_over(parts)
+    }
+
+    /// A walk that keeps all that could matter to operations which are not known yet.
+    pub(super) fn walk_on(self) -> Box<dyn Walk + 'a> {
+        let mut parts = self.prepare();
+        parts.1.never_end();
+        self.walk_over(parts)
+    }
+
+    fn walk_over(self, parts: (Oracle<'a>, Plan<'a>)) -> Box<dyn Walk + 'a> {
         match parts.1.width {
             0..=64 => self.walk_in::<1>(parts),
             65..=512 => self.walk_in::<8>(parts),

@@ -133,7 +133,7 @@ const PROCESSES: usize = 4;
 
 /// What a random client does next: a process, a function and a value, or how its open call ends.
 #[derive(Clone, Debug)]
-struct Move {
+pub(super) struct Move {
     process: usize,
     f: u8,
     key: i64,
@@ -141,7 +141,7 @@ struct Move {
     end: u8,
 }
 
-fn moves(most: usize) -> impl Strategy<Value = Vec<Move>> {
+pub(super) fn moves(most: usize) -> impl Strategy<Value = Vec<Move>> {
     let one = (0..PROCESSES, 0..6u8, 0..2i64, (0..3i64, 0..3i64), 0..12u8);
     let one = one.prop_map(|(process, f, key, values, end)| Move { process, f, key, values, end });
     prop::collection::vec(one, 2..most)
@@ -169,7 +169,7 @@ struct Play {
     numbers: Vec<u64>,
 }
 
-fn play(model: &'static str, moves: &[Move]) -> History {
+pub(super) fn play(model: &'static str, moves: &[Move]) -> History {
     let mut play = Play {
         model,
         state: std::collections::BTreeMap::new(),
