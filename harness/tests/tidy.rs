@@ -66,7 +66,11 @@ fn nobody_needs_a_c_compiler() {
 fn the_adapter_of_our_own_node_knows_only_its_public_interface() {
     let mut files = Vec::new();
     collect(&root().join("harness/src"), &mut files);
-    for path in files {
+    // The simulator drives the pure library: no replica, no socket, nothing that the harness judges from outside.
+    let simulates = |path: &PathBuf| {
+        path.components().any(|part| part.as_os_str() == "sim") || path.ends_with("cli/sim.rs")
+    };
+    for path in files.into_iter().filter(|path| !simulates(path)) {
         let text = fs::read_to_string(&path).expect("a source file");
         let calls_node = text.lines().filter(|line| line.contains("node::")).any(|line| {
             !line.contains("node::server::main") && !line.trim_start().starts_with("//")

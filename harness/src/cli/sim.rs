@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use workloads::Object;
 
 /// How often progress is told.
 const PROGRESS: Duration = Duration::from_secs(10);
@@ -87,6 +88,14 @@ fn setting(args: &Args) -> Result<Setting> {
         let names: Vec<_> = workloads::WORKLOADS.iter().map(|it| it.name()).collect();
         format!("there is no workload {:?}; there are: {}", args.workload, names.join(", "))
     });
+    let workload = workload.map_err(usage)?;
+    if workload.object() != Object::Registers {
+        return Err(Failure::Usage(format!(
+            "--workload {}: the simulated store keeps registers only",
+            workload.name()
+        ))
+        .into());
+    }
     let bugs = args.bugs.iter().map(|name| {
         let names: Vec<_> = BUGS.iter().map(|(_, name, _)| *name).collect();
         let unknown = || {
@@ -102,7 +111,7 @@ fn setting(args: &Args) -> Result<Setting> {
     Ok(Setting {
         nodes: args.nodes,
         span,
-        workload: workload.map_err(usage)?,
+        workload,
         bugs: bugs.collect::<Result<_>>().map_err(usage)?,
     })
 }

@@ -24,6 +24,7 @@ pub(super) fn request(call: &Call) -> Option<Request> {
             old: Some(old.to_string()),
             new: new.to_string(),
         }),
+        _ => return None,
     })
 }
 
@@ -32,7 +33,7 @@ pub(super) fn read(store: &Store, key: &str) -> Reply {
     match store.get(key) {
         None => Reply::read(None),
         Some(text) => {
-            text.parse().map_or_else(|_| Reply::read_text(text), |it| Reply::read(Some(it)))
+            text.parse().map_or_else(|_| Reply::returned(text.into()), |it| Reply::read(Some(it)))
         }
     }
 }
@@ -42,5 +43,6 @@ pub(super) fn written(outcome: &Outcome) -> Reply {
     match outcome {
         Outcome::Done => Reply::ok(),
         Outcome::Mismatch { .. } => Reply::mismatch(),
+        Outcome::Results(_) => Reply::info("an answer to another request"),
     }
 }

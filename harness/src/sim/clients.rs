@@ -8,14 +8,17 @@ use checker::history::{Event, Kind, Process, Value};
 use checker::{History, history};
 use node::raft::ServerId;
 use std::collections::BTreeMap;
-use workloads::{Call, Generator, Outcome, Reply, Rng};
+use workloads::{Call, Generator, Next, Outcome, Reply, Rng, Turn};
 
 /// Clients at a time.
 const CLIENTS: u64 = 6;
 
 /// Everybody who asks.
 pub(super) struct Clients {
-    pub(super) generator: Box<dyn Generator>,
+    /// What they do in this phase.
+    generator: Box<dyn Generator>,
+    /// Whose turn comes first.
+    turn: usize,
     rng: Rng,
     nodes: u64,
     /// The process number of each client, and whether it waits.
@@ -43,6 +46,7 @@ impl Clients {
         let threads = (0..CLIENTS).map(|process| Thread { process, busy: false }).collect();
         Self {
             generator,
+            turn: 0,
             rng,
             nodes,
             threads,
@@ -59,9 +63,25 @@ impl Clients {
         usize::try_from(self.asked).unwrap_or(usize::MAX)
     }
 
+    /// Another phase begins; nobody waits for anything.
+    pub(super) fn begin(&mut self, generator: Box<dyn Generator>) {
+        self.generator = generator;
+    }
+
+    /// What the first client is to do, in a phase in which it is alone.
+    pub(super) fn next(&mut self) -> Next {
+        self.generator.next(&Turn { thread: 0, time: 0 })
+    }
+
     /// The next call of the main phase, its number and whom to ask; none, if all clients wait.
     pub(super) fn call(&mut self, at: Micros) -> Option<(u64, ServerId, Call)> {
-        let call = self.threads.iter().any(|thread| !thread.busy).then(|| self.generator.next())?;
+        let threads = self.threads.len();
+        let free = |thread: &usize| !self.threads[*thread].busy;
+        let thread = (self.turn..self.turn + threads).map(|turn| turn % threads).find(free)?;
+        self.turn = thread + 1;
+        let Next::Call(call) = self.generator.next(&Turn { thread, time: at * 1000 }) else {
+            return None;
+        };
         let anyone = self.rng.between(1, self.nodes + 1);
         let follows_hint = self.rng.percent(80);
         // Reads are served everywhere; writes do best where the leader is.
@@ -75,13 +95,12 @@ impl Clients {
                 }
             }
         };
-        let number = self.invoke(at, to, call.clone())?;
+        let number = self.invoke(at, thread, to, call.clone());
         Some((number, to, call))
     }
 
-    /// Writes down an invocation; its number, unless all clients wait.
-    pub(super) fn invoke(&mut self, at: Micros, to: ServerId, call: Call) -> Option<u64> {
-        let thread = self.threads.iter().position(|thread| !thread.busy)?;
+    /// Writes down an invocation; its number.
+    pub(super) fn invoke(&mut self, at: Micros, thread: usize, to: ServerId, call: Call) -> u64 {
         self.threads[thread].busy = true;
         self.asked += 1;
         let event = Event {
@@ -90,7 +109,7 @@ impl Clients {
         };
         self.events.push(event);
         self.open.insert(self.asked, Open { thread, call });
-        Some(self.asked)
+        self.asked
     }
 
     /// Writes down what came of a call; false, if its client does not wait any more.
@@ -111,7 +130,7 @@ impl Clients {
         if kind == Kind::Info {
             self.threads[thread].process += CLIENTS;
         }
-        self.generator.observe(&call, reply);
+        self.generator.observe(thread, &call, reply);
         true
     }
 

@@ -224,7 +224,7 @@ impl Body {
         let Some(command) = self.proposed.remove(&token) else { return };
         let outcome = match self.outcomes.get(&index) {
             Some(outcome) => outcome.clone(),
-            None => self.store.evaluate(&command),
+            None => self.store.run(&command).0,
         };
         wishes.push(Wish::Answer(token, ask::written(&outcome), None));
     }

@@ -9,6 +9,7 @@
 
 mod ask;
 mod clients;
+mod faults;
 mod machine;
 mod network;
 pub(crate) mod plan;
@@ -22,7 +23,7 @@ mod world;
 use checker::{Limits, Validity};
 use node::raft::Bug;
 use plan::Plan;
-use workloads::Workload;
+use workloads::{Freshness, Workload};
 use world::World;
 
 /// A moment of simulated time, in microseconds.
@@ -86,7 +87,7 @@ pub(crate) fn run(setting: &Setting, plan: &Plan, story: &mut story::Story) -> O
 }
 
 fn judge(setting: &Setting, history: &checker::History, at: Micros) -> Option<Harm> {
-    let verdicts = setting.workload.check(history, &Limits::default());
+    let verdicts = setting.workload.check(history, &Limits::default(), Freshness::Linearizable);
     let wrong = verdicts.into_iter().find(|verdict| verdict.validity == Validity::Invalid)?;
     Some(Harm { promise: wrong.check, sentence: wrong.sentence, at })
 }

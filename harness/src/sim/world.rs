@@ -4,7 +4,7 @@ use super::ask::{self, Request};
 use super::clients::Clients;
 use super::machine::{Machine, Wish};
 use super::network::Network;
-use super::plan::{Aim, Fault, Kind, Plan};
+use super::plan::Plan;
 use super::story::Story;
 use super::watch::{Onlooker, Violation};
 use super::{Harm, Micros, Outcome, SECOND, Setting};
@@ -12,7 +12,7 @@ use checker::History;
 use node::raft::{Config, Effect, Input, Message, Role, ServerId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
-use workloads::{Call, Reply, Rng};
+use workloads::{Call, Next, Part, Reply, Rng, Scene, Traffic};
 
 /// Between two ticks of a server's clock, as in the real node.
 const TICK: Micros = 10_000;
@@ -27,7 +27,7 @@ const NEAR: Micros = 100;
 const RECOVERY: Micros = 10 * SECOND;
 
 /// Something that is going to happen.
-enum Event {
+pub(super) enum Event {
     Tick(ServerId, u64),
     Deliver { from: ServerId, to: ServerId, message: Message },
     Synced(ServerId, u64),
@@ -68,28 +68,30 @@ impl Ord for Due {
 
 /// A world.
 pub(super) struct World<'a> {
-    setting: &'a Setting,
-    plan: &'a Plan,
-    story: &'a mut Story,
-    now: Micros,
+    pub(super) setting: &'a Setting,
+    pub(super) plan: &'a Plan,
+    pub(super) story: &'a mut Story,
+    pub(super) now: Micros,
     queue: BinaryHeap<Reverse<Due>>,
     decided: u64,
-    machines: BTreeMap<ServerId, Machine>,
-    network: Network,
+    pub(super) machines: BTreeMap<ServerId, Machine>,
+    pub(super) network: Network,
     clients: Clients,
-    onlooker: Onlooker,
+    /// What each server must answer when everything is healed, and at the end.
+    last: [(&'static str, Part); 2],
+    pub(super) onlooker: Onlooker,
     disk_rng: Rng,
     /// How long a tick of each server takes.
     ticks: BTreeMap<ServerId, Micros>,
     /// What stands still, and how many faults want it so.
-    paused: BTreeMap<ServerId, u32>,
-    slow: BTreeMap<ServerId, Vec<Micros>>,
-    bad: BTreeSet<ServerId>,
+    pub(super) paused: BTreeMap<ServerId, u32>,
+    pub(super) slow: BTreeMap<ServerId, Vec<Micros>>,
+    pub(super) bad: BTreeSet<ServerId>,
     /// How many faults keep a server down.
-    down: BTreeMap<ServerId, u32>,
+    pub(super) down: BTreeMap<ServerId, u32>,
     /// Whom each fault that lasts has hit.
-    hit: BTreeMap<usize, Vec<ServerId>>,
-    outcome: Outcome,
+    pub(super) hit: BTreeMap<usize, Vec<ServerId>>,
+    pub(super) outcome: Outcome,
 }
 
 impl<'a> World<'a> {
@@ -111,12 +113,15 @@ impl<'a> World<'a> {
         let drift = plan.habits.drift;
         let tick =
             |id: &ServerId| (*id, TICK * (1000 - drift + clocks.below(2 * drift + 1)) / 1000);
-        let generator = setting.workload.generator(root.fork("workload"));
+        let scene = Scene { replicas: usize::try_from(setting.nodes).unwrap_or(1) };
+        let Traffic { main, recovery, finale } =
+            setting.workload.traffic(root.fork("workload"), &scene);
         Self {
             machines: voters.iter().map(machine).collect(),
             ticks: voters.iter().map(tick).collect(),
             network: Network::new(plan.habits, root.fork("network")),
-            clients: Clients::new(generator, root.fork("clients"), setting.nodes),
+            clients: Clients::new(main, root.fork("clients"), setting.nodes),
+            last: [("recovery", recovery), ("final reads", finale)],
             onlooker: Onlooker::default(),
             disk_rng: root.fork("disk"),
             setting,
@@ -168,7 +173,7 @@ impl<'a> World<'a> {
         self.queue.push(Reverse(Due { at, number: self.decided, event }));
     }
 
-    fn after(&mut self, delay: Micros, event: Event) {
+    pub(super) fn after(&mut self, delay: Micros, event: Event) {
         self.at(self.now + delay, event);
     }
 
@@ -214,7 +219,7 @@ impl<'a> World<'a> {
 
     // ---- servers ----
 
-    fn start(&mut self, id: ServerId) {
+    pub(super) fn start(&mut self, id: ServerId) {
         let Some(machine) = self.machines.get_mut(&id) else { return };
         machine.start();
         self.onlooker.starts(id, machine.stored());
@@ -223,7 +228,7 @@ impl<'a> World<'a> {
         self.after(self.ticks[&id], Event::Tick(id, life));
     }
 
-    fn crash(&mut self, id: ServerId) {
+    pub(super) fn crash(&mut self, id: ServerId) {
         let Some(machine) = self.machines.get_mut(&id) else { return };
         let survive = self.disk_rng.below(machine.unsynced() as u64 + 1) as usize;
         machine.crash(survive);
@@ -231,7 +236,7 @@ impl<'a> World<'a> {
         self.story.tell(self.now, [2, id, survive as u64, 0], format_args!("n{id} stops"));
     }
 
-    fn runs(&self, id: ServerId) -> bool {
+    pub(super) fn runs(&self, id: ServerId) -> bool {
         self.machines[&id].raft().is_some()
     }
 
@@ -388,129 +393,6 @@ impl<'a> World<'a> {
         }
     }
 
-    // ---- faults ----
-
-    fn begin(&mut self, number: usize) -> Result<(), Harm> {
-        let fault = &self.plan.faults[number];
-        let targets = match &fault.aim {
-            Aim::Leader => self.onlooker.leader().into_iter().collect(),
-            Aim::Servers(servers) => servers.clone(),
-        };
-        if targets.is_empty() {
-            return Ok(());
-        }
-        self.outcome.faults += 1;
-        self.story.tell(self.now, [8, number as u64, 0, 0], format_args!("fault: {fault}"));
-        self.apply(fault, &targets);
-        self.hit.insert(number, targets);
-        self.blink(number);
-        Ok(())
-    }
-
-    /// Restarts at once whomever such a fault has hit, as long as it lasts.
-    fn blink(&mut self, number: usize) {
-        let (Kind::Blink(every), Some(targets)) =
-            (self.plan.faults[number].kind, self.hit.get(&number).cloned())
-        else {
-            return;
-        };
-        for id in targets {
-            if self.runs(id) {
-                self.crash(id);
-                self.start(id);
-            }
-        }
-        self.after(every, Event::Blink(number));
-    }
-
-    fn apply(&mut self, fault: &Fault, targets: &[ServerId]) {
-        for id in targets {
-            match fault.kind {
-                Kind::Crash => {
-                    *self.down.entry(*id).or_default() += 1;
-                    self.crash(*id);
-                }
-                Kind::BadDisk => {
-                    *self.down.entry(*id).or_default() += 1;
-                    self.bad.insert(*id);
-                }
-                Kind::Pause => *self.paused.entry(*id).or_default() += 1,
-                Kind::SlowDisk(by) => self.slow.entry(*id).or_default().push(by),
-                _ => {}
-            }
-        }
-        match fault.kind {
-            Kind::Partition | Kind::Mute | Kind::Deaf => {
-                let links = self.links(fault.kind, targets);
-                self.network.cut(&links);
-            }
-            Kind::Loss(loss) => self.network.worsen(loss, 0),
-            Kind::Delay(delay) => self.network.worsen(0, delay),
-            _ => {}
-        }
-    }
-
-    fn end(&mut self, number: usize) {
-        let Some(targets) = self.hit.remove(&number) else { return };
-        let fault = &self.plan.faults[number];
-        self.story.tell(self.now, [9, number as u64, 0, 0], format_args!("over: {fault}"));
-        match fault.kind {
-            Kind::Partition | Kind::Mute | Kind::Deaf => {
-                let links = self.links(fault.kind, &targets);
-                self.network.mend(&links);
-            }
-            Kind::Loss(loss) => self.network.better(loss, 0),
-            Kind::Delay(delay) => self.network.better(0, delay),
-            _ => {}
-        }
-        for id in targets {
-            self.undo(fault.kind, id);
-        }
-    }
-
-    fn undo(&mut self, kind: Kind, id: ServerId) {
-        match kind {
-            Kind::Crash | Kind::BadDisk => {
-                self.bad.remove(&id);
-                let count = self.down.entry(id).or_default();
-                *count = count.saturating_sub(1);
-                let stays = self.plan.leave_dead && self.is_spare(id);
-                if *self.down.entry(id).or_default() == 0 && !self.runs(id) && !stays {
-                    self.start(id);
-                }
-            }
-            Kind::Pause => {
-                let count = self.paused.entry(id).or_default();
-                *count = count.saturating_sub(1);
-            }
-            Kind::SlowDisk(by) => {
-                if let Some(all) = self.slow.get_mut(&id)
-                    && let Some(place) = all.iter().position(|it| *it == by)
-                {
-                    all.remove(place);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether the others make a majority without it, and the end is near: it may stay dead.
-    fn is_spare(&self, id: ServerId) -> bool {
-        let others = self.machines.keys().filter(|other| **other != id && self.runs(**other));
-        self.now >= self.plan.span && others.count() as u64 > self.setting.nodes / 2
-    }
-
-    fn links(&self, kind: Kind, side: &[ServerId]) -> Vec<(ServerId, ServerId)> {
-        let rest: Vec<ServerId> =
-            self.machines.keys().copied().filter(|id| !side.contains(id)).collect();
-        let pairs = side.iter().flat_map(|one| rest.iter().map(move |other| (*one, *other)));
-        match kind {
-            Kind::Mute => pairs.collect(),
-            Kind::Deaf => pairs.map(|(one, other)| (other, one)).collect(),
-            _ => pairs.flat_map(|(one, other)| [(one, other), (other, one)]).collect(),
-        }
-    }
-
     // ---- the end ----
 
     fn heal(&mut self) {
@@ -519,51 +401,59 @@ impl<'a> World<'a> {
         self.story.tell(self.now, [10, 0, 0, 0], format_args!("everything is healed"));
     }
 
-    /// Every server that runs answers a write and a read, and then every final read, each within a bound.
+    /// Every server that runs answers a write and a read, and then the final reads.
     fn recover(&mut self) -> Result<(), Harm> {
         self.until(self.now + TIMEOUT)?; // Whoever asked before has been answered or has given up.
-        for id in self.ids() {
-            if self.runs(id) {
-                for call in self.clients.generator.recovery() {
-                    self.insist(id, &call)?;
+        for phase in 0..self.last.len() {
+            for id in self.ids() {
+                if self.runs(id) {
+                    let generator = (self.last[phase].1)();
+                    self.clients.begin(generator);
+                    self.work_off(id, self.last[phase].0)?;
                 }
-            }
-        }
-        let reads = self.clients.generator.final_reads();
-        for id in self.ids() {
-            for call in if self.runs(id) { &reads[..] } else { &[] } {
-                self.insist(id, call)?;
             }
         }
         Ok(())
     }
 
-    /// Asks until the answer is *ok*; a write is asked of whoever leads.
-    fn insist(&mut self, id: ServerId, call: &Call) -> Result<(), Harm> {
-        let deadline = self.now + RECOVERY;
+    /// Asks what there is to ask of a server; between two *ok* there may not be more than the bound.
+    fn work_off(&mut self, id: ServerId, phase: &str) -> Result<(), Harm> {
+        let mut deadline = self.now + RECOVERY;
         while self.now < deadline {
-            let to = match call {
-                Call::Read { .. } => id,
-                _ => self.onlooker.leader().unwrap_or(id),
+            let call = match self.clients.next() {
+                Next::Call(call) => call,
+                Next::Pending => {
+                    self.until(self.now + TICK)?;
+                    continue;
+                }
+                Next::Done => return Ok(()),
             };
             let ok = self.clients.ok;
-            if let Some(number) = self.clients.invoke(self.now, to, call.clone()) {
-                self.ask(number, to, call);
-            }
-            while self.clients.are_waiting() {
-                self.until(self.now + TICK)?;
-            }
+            self.insist(id, &call)?;
             if self.clients.ok > ok {
-                return Ok(());
+                deadline = self.now + RECOVERY;
             }
         }
-        let what = call.function();
         let sentence = format!(
-            "n{id} did not answer a {what} within {} s after everything was healed; committed up to {}",
+            "{phase}: n{id} gave no answer within {} s after everything was healed; committed up to {}",
             RECOVERY / SECOND,
             self.onlooker.committed()
         );
         Err(self.harm("liveness", sentence))
+    }
+
+    /// Asks once and waits; a write is asked of whoever leads.
+    fn insist(&mut self, id: ServerId, call: &Call) -> Result<(), Harm> {
+        let to = match call {
+            Call::Read { .. } => id,
+            _ => self.onlooker.leader().unwrap_or(id),
+        };
+        let number = self.clients.invoke(self.now, 0, to, call.clone());
+        self.ask(number, to, call);
+        while self.clients.are_waiting() {
+            self.until(self.now + TICK)?;
+        }
+        Ok(())
     }
 }
 

@@ -19,6 +19,7 @@ mod write;
 
 use self::scan::{Fault, Scanner};
 use super::damage::{self, Damage, Parsed, Torn};
+use super::event::Names;
 use super::{Event, Value};
 
 pub use self::write::{event_to_edn_line, write};

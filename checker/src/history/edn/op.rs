@@ -31,11 +31,12 @@ pub(super) fn event(
     scanner.bracket(|scanner| fields.add(scanner))?;
     let missing = |what: &str| scanner.fault(begin, format!("this operation has no :{what}"));
     let value = fields.value.unwrap_or_default();
+    let kind = fields.kind.ok_or_else(|| missing("type"))?;
     let process = names.process(fields.process).ok_or_else(|| missing("process"))?;
     Ok(Event {
         index: fields.index.unwrap_or(next_index),
         time: fields.time.unwrap_or(0),
-        kind: fields.kind.ok_or_else(|| missing("type"))?,
+        kind,
         process,
         f: fields.f.unwrap_or_else(|| "txn".to_owned()),
         value: match fields.key {

@@ -1,0 +1,129 @@
+//! Carries out the faults of a plan in a world, and takes each back when it is over.
+
+use super::Harm;
+use super::plan::{Aim, Fault, Kind};
+use super::world::{Event, World};
+use node::raft::ServerId;
+
+impl World<'_> {
+    pub(super) fn begin(&mut self, number: usize) -> Result<(), Harm> {
+        let fault = &self.plan.faults[number];
+        let targets = match &fault.aim {
+            Aim::Leader => self.onlooker.leader().into_iter().collect(),
+            Aim::Servers(servers) => servers.clone(),
+        };
+        if targets.is_empty() {
+            return Ok(());
+        }
+        self.outcome.faults += 1;
+        self.story.tell(self.now, [8, number as u64, 0, 0], format_args!("fault: {fault}"));
+        self.apply(fault, &targets);
+        self.hit.insert(number, targets);
+        self.blink(number);
+        Ok(())
+    }
+
+    /// Restarts at once whomever such a fault has hit, as long as it lasts.
+    pub(super) fn blink(&mut self, number: usize) {
+        let (Kind::Blink(every), Some(targets)) =
+            (self.plan.faults[number].kind, self.hit.get(&number).cloned())
+        else {
+            return;
+        };
+        for id in targets {
+            if self.runs(id) {
+                self.crash(id);
+                self.start(id);
+            }
+        }
+        self.after(every, Event::Blink(number));
+    }
+
+    fn apply(&mut self, fault: &Fault, targets: &[ServerId]) {
+        for id in targets {
+            match fault.kind {
+                Kind::Crash => {
+                    *self.down.entry(*id).or_default() += 1;
+                    self.crash(*id);
+                }
+                Kind::BadDisk => {
+                    *self.down.entry(*id).or_default() += 1;
+                    self.bad.insert(*id);
+                }
+                Kind::Pause => *self.paused.entry(*id).or_default() += 1,
+                Kind::SlowDisk(by) => self.slow.entry(*id).or_default().push(by),
+                _ => {}
+            }
+        }
+        match fault.kind {
+            Kind::Partition | Kind::Mute | Kind::Deaf => {
+                let links = self.links(fault.kind, targets);
+                self.network.cut(&links);
+            }
+            Kind::Loss(loss) => self.network.worsen(loss, 0),
+            Kind::Delay(delay) => self.network.worsen(0, delay),
+            _ => {}
+        }
+    }
+
+    pub(super) fn end(&mut self, number: usize) {
+        let Some(targets) = self.hit.remove(&number) else { return };
+        let fault = &self.plan.faults[number];
+        self.story.tell(self.now, [9, number as u64, 0, 0], format_args!("over: {fault}"));
+        match fault.kind {
+            Kind::Partition | Kind::Mute | Kind::Deaf => {
+                let links = self.links(fault.kind, &targets);
+                self.network.mend(&links);
+            }
+            Kind::Loss(loss) => self.network.better(loss, 0),
+            Kind::Delay(delay) => self.network.better(0, delay),
+            _ => {}
+        }
+        for id in targets {
+            self.undo(fault.kind, id);
+        }
+    }
+
+    fn undo(&mut self, kind: Kind, id: ServerId) {
+        match kind {
+            Kind::Crash | Kind::BadDisk => {
+                self.bad.remove(&id);
+                let count = self.down.entry(id).or_default();
+                *count = count.saturating_sub(1);
+                let stays = self.plan.leave_dead && self.is_spare(id);
+                if *self.down.entry(id).or_default() == 0 && !self.runs(id) && !stays {
+                    self.start(id);
+                }
+            }
+            Kind::Pause => {
+                let count = self.paused.entry(id).or_default();
+                *count = count.saturating_sub(1);
+            }
+            Kind::SlowDisk(by) => {
+                if let Some(all) = self.slow.get_mut(&id)
+                    && let Some(place) = all.iter().position(|it| *it == by)
+                {
+                    all.remove(place);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the others make a majority without it, and the end is near: it may stay dead.
+    fn is_spare(&self, id: ServerId) -> bool {
+        let others = self.machines.keys().filter(|other| **other != id && self.runs(**other));
+        self.now >= self.plan.span && others.count() as u64 > self.setting.nodes / 2
+    }
+
+    fn links(&self, kind: Kind, side: &[ServerId]) -> Vec<(ServerId, ServerId)> {
+        let rest: Vec<ServerId> =
+            self.machines.keys().copied().filter(|id| !side.contains(id)).collect();
+        let pairs = side.iter().flat_map(|one| rest.iter().map(move |other| (*one, *other)));
+        match kind {
+            Kind::Mute => pairs.collect(),
+            Kind::Deaf => pairs.map(|(one, other)| (other, one)).collect(),
+            _ => pairs.flat_map(|(one, other)| [(one, other), (other, one)]).collect(),
+        }
+    }
+}
