@@ -11,6 +11,7 @@ use crate::finding::Finding;
 use crate::history::{History, Value};
 use crate::linear::{self, Linearization, Window};
 use crate::model;
+use crate::txn::World;
 use crate::property::{self, queue::Delivery, set_full::Promise};
 use crate::session;
 
@@ -130,9 +131,12 @@ pub const CHECKS: &[&dyn Check] = &[
     &property::counter_bounds::CounterBounds,
     &property::fenced_lock::FencedLock,
     &property::kafka::Kafka,
+    &crate::txn::ListAppend,
     &property::long_fork::LongFork,
     &property::monotonic::Monotonic,
     &property::queue::Queue(Delivery::ExactlyOnce),
+    &crate::txn::RwRegister(World::Open),
+    &crate::txn::RwRegister(World::Closed),
     &session::Session,
     &property::set_final::SetFinal,
     &property::set_full::SetFull(Promise::Eventual),

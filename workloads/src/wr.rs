@@ -28,7 +28,7 @@ impl Workload for Wr {
     }
 
     fn checks(&self, _: Freshness) -> &'static [&'static str] {
-        &["rw-register"]
+        &["rw-register-closed"]
     }
 
     fn traffic(&self, rng: Rng, _: &Scene) -> Traffic {

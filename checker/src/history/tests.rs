@@ -35,7 +35,7 @@ fn damage_is_reported_with_its_place() {
     let nameless = "{\"type\":\"ok\",\"f\":\"r\"}";
     insta::assert_snapshot!(refused(&format!("{named}\n{nameless}\n")), @"line 2, column 1: missing field `process`");
     insta::assert_snapshot!(refused(&format!("[{named},{nameless}]")), @"line 1, column 40: missing field `process`");
-    insta::assert_snapshot!(refused(&format!("{nameless}\n")), @"line 1, column 1: process 0 completes an operation that it never invoked");
+    insta::assert_snapshot!(refused(&format!("{nameless}\n")), @"line 1, column 1: index 0: process 0 completes an operation that it never invoked");
     insta::assert_snapshot!(refused("{\"initial\":[]}\n"), @r#"line 1, column 1: "initial" names no state to start in"#);
     let huge =
         "{\"type\":\"invoke\",\"process\":1,\"f\":\"write\",\"value\":18446744073709551615}\n";

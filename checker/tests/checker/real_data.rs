@@ -28,7 +28,7 @@ fn expected(under: &str) -> Option<Vec<(String, String, String)>> {
 fn validity(name: &str) -> Validity {
     match name {
         "valid" => Validity::Valid,
-        "invalid" => Validity::Invalid,
+        _ if name.starts_with("invalid") => Validity::Invalid,
         _ => Validity::Unknown,
     }
 }
@@ -125,6 +125,22 @@ fn real_histories_survive_being_written() {
             for copy in [edn::parse(edn::write(&history)), jsonl::parse(jsonl::write(&history))] {
                 assert!(copy.expect("it was written").history == history, "{file}");
             }
+        }
+    }
+}
+
+#[test]
+fn transactions_are_judged_as_elle_judges_them() {
+    for folder in ["elle-cli/elle", "elle-perf"] {
+        let Some(rows) = expected(folder) else {
+            println!("NOT RUN: no verdicts.tsv");
+            return;
+        };
+        // The JSON twin is one array, which is no event log.
+        for (file, model, verdict) in rows.into_iter().filter(|row| row.0.ends_with(".edn")) {
+            let name = model.split(' ').next().unwrap_or_default();
+            let found = judge(&history(&file), name, &Limits::default());
+            assert_eq!(found.validity, validity(&verdict), "{file}: {}", found.sentence);
         }
     }
 }
