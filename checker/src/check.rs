@@ -11,9 +11,9 @@ use crate::finding::Finding;
 use crate::history::{History, Value};
 use crate::linear::{self, Linearization, Window};
 use crate::model;
-use crate::txn::World;
 use crate::property::{self, queue::Delivery, set_full::Promise};
 use crate::session;
+use crate::txn::World;
 
 /// Whether the claim held. Of several the worst counts: `max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

@@ -55,7 +55,7 @@ fn a_system_without_fault_is_not_convicted() {
     for workload in judged() {
         for seed in SEEDS {
             for manner in [Manner::Perfect, Manner::Slow, Manner::Crashing] {
-                for verdict in verdicts(workload, seed, (manner, None)) {
+                for verdict in verdicts(*workload, seed, (manner, None)) {
                     let name = workload.name();
                     assert_eq!(
                         verdict.validity,
@@ -91,10 +91,10 @@ fn every_workload_sees_through_its_lies() {
     let names: Vec<&str> = SEEN_THROUGH.iter().map(|(name, _)| *name).collect();
     assert!(WORKLOADS.iter().map(|workload| workload.name()).eq(names));
     for (name, lies) in SEEN_THROUGH {
-        let Some(workload) = judged().into_iter().find(|it| it.name() == *name) else { continue };
+        let Some(workload) = judged().iter().find(|it| it.name() == *name) else { continue };
         for lie in *lies {
             for seed in SEEDS {
-                let verdicts = verdicts(workload, seed, (Manner::Slow, Some(*lie)));
+                let verdicts = verdicts(*workload, seed, (Manner::Slow, Some(*lie)));
                 let worst = verdicts.iter().map(|verdict| verdict.validity).max();
                 assert_eq!(
                     worst,

@@ -76,6 +76,12 @@ pub(super) fn find(
 /// A cycle: each edge's beginning and kind; the last leads back to the first.
 type Cycle = Vec<(u32, u8)>;
 
+/// A transaction, and whether it was reached by `rw`.
+type Place = (u32, bool);
+
+/// From where each place was reached, and by what kind of edge.
+type Came = FxHashMap<Place, (Place, u8)>;
+
 struct Search<'a> {
     graph: &'a Finished,
     inside: &'a FxHashMap<u32, ()>,
@@ -92,7 +98,7 @@ impl Search<'_> {
                     continue;
                 }
                 let longest = best.as_ref().map_or(usize::MAX, Vec::len);
-                if let Some(back) = self.path(*to, *from, shape, longest, &mut patience) {
+                if let Some(back) = self.path((*to, *from), shape, longest, &mut patience) {
                     let mut cycle = vec![(*from, kind & shape.first)];
                     cycle.extend(back);
                     if cycle.len() < longest {
@@ -110,15 +116,14 @@ impl Search<'_> {
     /// A shortest way from `start` to `end`, with fewer edges than `longest` less one.
     fn path(
         &self,
-        start: u32,
-        end: u32,
+        (start, end): (u32, u32),
         shape: &Shape,
         longest: usize,
         patience: &mut usize,
     ) -> Option<Cycle> {
         // Where `rw` must be apart, a node is another one when it was reached by `rw`.
         let begin = (start, shape.apart);
-        let mut came: FxHashMap<(u32, bool), ((u32, bool), u8)> = FxHashMap::default();
+        let mut came = Came::default();
         let mut queue = VecDeque::from([(begin, 1)]);
         while let Some(((node, by_rw), length)) = queue.pop_front() {
             if length + 1 >= longest {
@@ -150,11 +155,7 @@ fn allowed(kinds: u8, shape: &Shape, by_rw: bool) -> Option<u8> {
     [WW, WR, PROCESS, REALTIME, RW, RW_REALTIME].into_iter().find(|kind| kinds & kind != 0)
 }
 
-fn walk(
-    came: &FxHashMap<(u32, bool), ((u32, bool), u8)>,
-    begin: (u32, bool),
-    end: (u32, bool),
-) -> Cycle {
+fn walk(came: &Came, begin: Place, end: Place) -> Cycle {
     let mut cycle = Vec::new();
     let mut at = end;
     while at != begin {

@@ -73,7 +73,8 @@ impl Check for RwRegister {
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
         let txns = read::txns(history, "w").map_err(|why| no_history(self.name(), &why));
-        let inferred = txns.as_ref().map_err(Clone::clone).and_then(|txns| register::infer(txns, self.0));
+        let inferred =
+            txns.as_ref().map_err(Clone::clone).and_then(|txns| register::infer(txns, self.0));
         judge(self.name(), limits, txns.as_deref().unwrap_or_default(), inferred)
     }
 }

@@ -130,6 +130,7 @@ fn real_histories_survive_being_written() {
 }
 
 #[test]
+#[expect(clippy::disallowed_macros, reason = "a test says what it did not run")]
 fn transactions_are_judged_as_elle_judges_them() {
     for folder in ["elle-cli/elle", "elle-perf"] {
         let Some(rows) = expected(folder) else {
