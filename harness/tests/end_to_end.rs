@@ -198,7 +198,7 @@ fn bad_arguments_are_refused_before_anything_starts() {
         ("test --nodes 1 --nemesis partition", "nemesis partition has no target among 1 replicas"),
         ("test --bin /nonexistent", "--bin /nonexistent: there is no such program"),
         ("test --time-limit 99999h", "--time-limit above 24h"),
-        ("test --unsafe rust", "there is no such bug; there are: commit-old-term"),
+        ("test --unsafe rust", "there is no such bug; there are: apply-lanes, commit-old-term"),
         ("test --time-limit soon", "write for example 30s"),
         ("test --colour", "unexpected argument"),
         ("check --model sonnet nowhere.jsonl", "there is no model \"sonnet\""),
