@@ -16,8 +16,10 @@ struct Key<'h> {
     versions: &'h [Value],
     /// Who read it: where the longest came from.
     reader: u32,
-    /// Each first read of a transaction that did not append before: the list, and by whom.
+    /// What each transaction first saw, without what itself had appended by then, and who.
     reads: Vec<(&'h [Value], u32)>,
+    /// Every list that was read, whole.
+    shown: Vec<(&'h [Value], u32)>,
 }
 
 /// Who appended what, and whether it was its last to that key.
@@ -101,13 +103,15 @@ fn keys<'h>(
                         continue;
                     }
                     let known = keys.entry(key).or_default();
-                    if own.base.is_none() && own.appended.is_empty() {
-                        known.reads.push((read, number));
+                    let base = &read[..read.len() - own.appended.len()];
+                    if own.base.is_none() {
+                        known.reads.push((base, number));
                     }
+                    known.shown.push((read, number));
                     if read.len() > known.versions.len() {
                         (known.versions, known.reader) = (read, number);
                     }
-                    own.base = Some(&read[..read.len() - own.appended.len()]);
+                    own.base = Some(base);
                 }
             }
         }
@@ -147,7 +151,7 @@ impl<'h> Lists<'_, 'h> {
     }
 
     fn check(&self, known: &Key<'h>, found: &mut Anomalies) {
-        let Key { versions, reader, reads } = known;
+        let Key { versions, reader, reads, shown } = known;
         let key = self.key;
         let mut seen = FxHashSet::default();
         for element in versions.iter().filter(|element| !seen.insert(*element)) {
@@ -156,6 +160,9 @@ impl<'h> Lists<'_, 'h> {
             });
         }
         for (read, by) in reads {
+            self.check_read(read, *by, found);
+        }
+        for (read, by) in shown {
             let txn = self.txn(*by);
             if !versions.starts_with(read) {
                 found.add("incompatible-order", &[txn.invoked, self.txn(*reader).invoked], || {
@@ -169,7 +176,6 @@ impl<'h> Lists<'_, 'h> {
                     )
                 });
             }
-            self.check_read(read, *by, found);
         }
         self.dirty_updates(versions, found);
     }

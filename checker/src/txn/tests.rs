@@ -204,8 +204,15 @@ fn play(txns: &[Vec<(bool, i64)>], order: &[usize], lie: usize) -> Vec<(usize, u
         for (is_read, key) in &txns[*number] {
             let list = store.entry(*key).or_default();
             let (f, value) = if *is_read {
-                let shown = if place == lie { list.len().saturating_sub(1) } else { list.len() };
-                ("r", Value::List(list[..shown].to_vec()))
+                // Odd places lack the last, even ones the first.
+                let (first, last) = if place != lie {
+                    (0, list.len())
+                } else if lie % 2 == 1 {
+                    (0, list.len().saturating_sub(1))
+                } else {
+                    (1.min(list.len()), list.len())
+                };
+                ("r", Value::List(list[first..last].to_vec()))
             } else {
                 fresh += 1;
                 list.push(Value::Int(fresh));
