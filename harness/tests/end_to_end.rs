@@ -203,6 +203,9 @@ fn bad_arguments_are_refused_before_anything_starts() {
         ("test --colour", "unexpected argument"),
         ("check --model sonnet nowhere.jsonl", "there is no model \"sonnet\""),
         ("check --model register nowhere.jsonl", "nowhere.jsonl: cannot be read"),
+        ("test --schedule nowhere.txt", "nowhere.txt: this schedule cannot be read"),
+        ("test --schedule story.txt --nemesis kill", "cannot be used with"),
+        ("replay nowhere", "is this the directory of a finished run?"),
         ("report nowhere", "is this the directory of a finished run?"),
     ];
     for (line, sentence) in refused {
@@ -211,6 +214,25 @@ fn bad_arguments_are_refused_before_anything_starts() {
         assert!(told(&output).contains(sentence), "{line}: {}", told(&output));
     }
     assert!(entries(ground.directory.path()).is_empty(), "nothing was started");
+}
+
+#[test]
+fn a_schedule_by_hand_is_played_and_what_a_run_recorded_is_played_again() {
+    let ground = Ground::new();
+    let story = "after 50 ok writes kill leader for 1s\nat 2.5s partition n1 n2|rest for 1.5s\n";
+    fs::write(ground.directory.path().join("story.txt"), story).expect("a file");
+    let output = ground.run("test --schedule story.txt --time-limit 5s --seed 3");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let run = ground.only_run();
+    assert_eq!(fs::read_to_string(run.join("schedule.txt")).expect("it is recorded"), story);
+    let output = ground.run(&format!("replay {} --format json", run.display()));
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let verdict: Value = serde_json::from_slice(&output.stdout).expect("standard output is JSON");
+    let faults = verdict["faults"].as_array().expect("faults are listed");
+    let kinds: Vec<&Value> = faults.iter().map(|fault| &fault["kind"]).collect();
+    assert_eq!(kinds, ["kill", "partition"], "{faults:?}");
+    assert_eq!(faults[1]["target"], "n1 n2 | n3 n4 n5");
+    ground.nothing_is_left();
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod doctor;
 mod duration;
 mod failure;
 mod list;
+mod replay;
 mod report;
 mod sim;
 mod test;
@@ -61,6 +62,8 @@ enum Command {
     Report(report::Args),
     /// Lives through thousands of simulated runs of the node's brain, and tells how one goes wrong.
     Sim(sim::Args),
+    /// Carries out a run again: same configuration, seed and schedule.
+    Replay(replay::Args),
     /// Says what this machine can do, and how to mend what it cannot.
     Doctor,
     /// Lists systems, workloads, nemeses, models and seeded bugs.
@@ -101,6 +104,7 @@ fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
         Command::Bench(args) => bench::main(&args, cli.format),
         Command::Report(args) => report::main(&args, cli.format),
         Command::Sim(args) => sim::main(&args, cli.format),
+        Command::Replay(args) => replay::main(&args, cli.format, began),
         Command::Doctor => doctor::main(cli.format),
         Command::List => list::main(cli.format),
         Command::Completions(args) => completions::main(&args),

@@ -40,6 +40,10 @@ pub(crate) struct Args {
     read: String,
     #[arg(long, default_value = "partition,kill", help = nemesis_help())]
     nemesis: String,
+    /// What goes wrong and when, line by line, instead of a nemesis: `at 3.2s partition leader|rest for 2s`,
+    /// `after 100 ok writes kill leader`. Every run leaves its own as schedule.txt.
+    #[arg(long, value_name = "FILE", conflicts_with = "nemesis")]
+    schedule: Option<PathBuf>,
     /// How long clients and nemesis are at work: 30s, 1m30s, 500ms.
     #[arg(long, default_value = "30s", value_parser = duration::parse)]
     time_limit: Duration,
@@ -95,9 +99,15 @@ impl NetChoice {
 
 /// Carries out `harness test`.
 pub(crate) fn main(args: &Args, format: Format, began: Instant) -> Result<ExitCode> {
-    let plan = plan(args)?;
+    carry_out(plan(args)?, format, began)
+}
+
+/// Enters the place that the plan asks for, carries it out there, and reports.
+pub(super) fn carry_out(plan: Plan, format: Format, began: Instant) -> Result<ExitCode> {
+    let net = <NetChoice as clap::ValueEnum>::from_str(&plan.config.net, false);
+    let net = net.map_err(|why| Failure::Usage(format!("--net {}: {why}", plan.config.net)))?;
     // From here on this may be another process: one that lives in namespaces of its own.
-    let Entrance { backend, why, began } = enter(args.net, began)?;
+    let Entrance { backend, why, began } = enter(net, began)?;
     let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
     let (stop_in, stop) = watch::channel(false);
     let finished = runtime.block_on(async {
@@ -124,14 +134,34 @@ fn plan(args: &Args) -> Result<Plan> {
         net: args.net.name().to_owned(),
         bugs: args.bugs.clone(),
         bin: args.bin.as_ref().map(|bin| bin.display().to_string()),
+        schedule: None,
     };
+    let plan = checked(config)?;
+    match &args.schedule {
+        Some(file) => play(plan, file),
+        None => Ok(plan),
+    }
+}
+
+/// The plan of a configuration whose program and bugs exist.
+pub(super) fn checked(config: Config) -> Result<Plan> {
     let argv = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
-    if let Some(bin) = &args.bin {
+    let bin = config.bin.as_ref().map(PathBuf::from);
+    if let Some(bin) = &bin {
         executable(bin)?;
     }
     let plan = Plan::new(config, argv).map_err(usage)?;
-    known_bugs(&plan, args.bin.as_ref()).map_err(usage)?;
+    known_bugs(&plan, bin.as_ref()).map_err(usage)?;
     Ok(plan)
+}
+
+/// The plan with the schedule of a file.
+pub(super) fn play(plan: Plan, file: &Path) -> Result<Plan> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Failure::Usage(format!("{name}: this schedule cannot be read: {error}"))
+    })?;
+    plan.play(&name, &text).map_err(usage)
 }
 
 fn executable(bin: &Path) -> Result<()> {

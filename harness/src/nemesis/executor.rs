@@ -3,9 +3,10 @@
 //! Whatever happens, what was begun is ended and the links are healed before [`Executor::run`] returns. It keeps
 //! no history: it sends [`Note`]s to whoever does.
 
+use super::agenda::{Agenda, Planned, Step, Succeeded, counted};
 use super::ground::Ground;
 use super::grudge::majority_side;
-use super::schedule::{Planned, Schedule, Step};
+use super::schedule::{Schedule, When};
 use super::{Before, Fault, Scene, Seen, Target, named};
 use crate::run::clock::Clock;
 use crate::store::record::{Death, FaultRecord, FaultState};
@@ -45,6 +46,8 @@ pub(crate) struct Executor {
     pub(crate) clock: Clock,
     /// Decides whom each fault hits.
     pub(crate) rng: Rng,
+    /// How many operations have succeeded, for what waits for them.
+    pub(crate) succeeded: watch::Receiver<Succeeded>,
     /// Where it says what it does.
     pub(crate) notes: mpsc::UnboundedSender<Note>,
     /// The faults that are on.
@@ -59,7 +62,12 @@ impl Executor {
         limit: Duration,
         mut stop: watch::Receiver<bool>,
     ) -> Result<()> {
-        let worked = self.all_steps(schedule, limit, &mut stop).await;
+        let mut agenda = Agenda::new(schedule);
+        let worked = self.all_steps(&mut agenda, limit, &mut stop).await;
+        for (planned, when) in agenda.never_began() {
+            let why = never(&when, &self.succeeded.borrow());
+            self.note(Note::Over(skipped(&planned, why)));
+        }
         let healed = self.heal().await;
         worked.and(healed)
     }
@@ -67,23 +75,34 @@ impl Executor {
     /// A step is never cut off in the middle: only the waiting between steps is.
     async fn all_steps(
         &mut self,
-        schedule: &Schedule,
+        agenda: &mut Agenda,
         limit: Duration,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<()> {
         let begun = Instant::now();
-        for step in schedule {
-            tokio::select! {
-                () = self.watch_until(begun + Duration::from_millis(step.at_ms)) => (),
-                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        while begun.elapsed() < limit && !*stop.borrow() {
+            let now_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            agenda.heed(&self.succeeded.borrow_and_update(), now_ms);
+            if let Some(step) = agenda.take(now_ms) {
+                let done = self.step(&step).await;
+                done.with_context(|| format!("the nemesis failed at {} ms", step.at_ms))?;
+                continue;
             }
-            self.step(step)
-                .await
-                .with_context(|| format!("the nemesis failed at {} ms", step.at_ms))?;
+            let next = agenda.next_ms().map_or(limit, Duration::from_millis);
+            let mut succeeded = self.succeeded.clone();
+            tokio::select! {
+                () = self.watch_until(begun + next.min(limit)) => (),
+                more = succeeded.changed(), if agenda.waits() => {
+                    // Whoever counts is gone only when the run is being torn down.
+                    more.context("nobody counts operations any more")?;
+                }
+                _ = stop.wait_for(|stop| *stop) => (),
+            }
         }
-        tokio::select! {
-            () = self.watch_until(begun + limit) => Ok(()),
-            _ = stop.wait_for(|stop| *stop) => Ok(()),
+        // What ends with the main phase ends as planned, not as something left behind.
+        match agenda.take(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)) {
+            Some(step) if !*stop.borrow() => self.step(&Step { begin: Vec::new(), ..step }).await,
+            _ => Ok(()),
         }
     }
 
@@ -124,7 +143,7 @@ impl Executor {
     /// Ends everything, in the order in which it began, and heals the links.
     pub(crate) async fn heal(&mut self) -> Result<()> {
         let ids: Vec<u32> = self.active.iter().map(|fault| fault.planned.id).collect();
-        let ended = self.step(&Step { at_ms: 0, end: ids, begin: Vec::new() }).await;
+        let ended = self.step(&Step { end: ids, ..Step::default() }).await;
         // A step that failed half-way may have left something behind that no fault in the list owns.
         let whole = self.ground.make_whole().await;
         ended.and(whole).context("what the nemesis did could not be undone")
@@ -132,10 +151,18 @@ impl Executor {
 
     async fn begin(&mut self, planned: &Planned) -> Result<Option<Fault>> {
         let nemesis = named(&planned.kind).context("a schedule names only nemeses that exist")?;
+        if let Some(other) = self.active.iter().find(|fault| fault.planned.kind == planned.kind) {
+            let why = format!(
+                "fault {} was still on, and two of a kind undo each other",
+                other.planned.id
+            );
+            self.note(Note::Over(skipped(planned, why)));
+            return Ok(None);
+        }
         let scene = self.scene().await;
         let mut rng = self.rng.fork(&format!("fault {}", planned.id));
         let Some(target) = nemesis.aim(&planned.variant, &scene, &mut rng) else {
-            self.note(Note::Over(skipped(planned, &scene)));
+            self.note(Note::Over(skipped(planned, no_target(&scene).to_owned())));
             return Ok(None);
         };
         let fault = |before| Fault {
@@ -222,11 +249,26 @@ fn record(fault: Fault, ended: u64, seen: Seen, majority: Vec<String>) -> FaultR
     }
 }
 
-fn skipped(planned: &Planned, scene: &Scene) -> FaultRecord {
-    let why = match scene.leader {
+fn no_target(scene: &Scene) -> &'static str {
+    match scene.leader {
         None => "nobody led the cluster at that moment",
         Some(_) => "something else had already hit whom it aims at, or there are too few hosts",
-    };
+    }
+}
+
+/// Why a fault that waited for operations has never begun.
+fn never(when: &When, succeeded: &Succeeded) -> String {
+    match when {
+        When::After { count, function } => {
+            let seen = counted(succeeded, function.as_ref());
+            let what = function.as_deref().unwrap_or("operation");
+            format!("it waited for {count} successful operations ({what}), and there were {seen}")
+        }
+        When::At(at_ms) => format!("the nemesis stopped before {at_ms} ms"),
+    }
+}
+
+fn skipped(planned: &Planned, why: String) -> FaultRecord {
     FaultRecord {
         id: planned.id,
         kind: planned.kind.clone(),
@@ -238,6 +280,6 @@ fn skipped(planned: &Planned, scene: &Scene) -> FaultRecord {
         started: None,
         ended: None,
         state: FaultState::Skipped,
-        evidence: why.to_owned(),
+        evidence: why,
     }
 }

@@ -105,6 +105,20 @@ fn bridge(hosts: &[HostId]) -> Grudge {
     grudge
 }
 
+/// Each group refuses every other one, or only the first is not heard by the second.
+pub(crate) fn by_groups(groups: &[Vec<HostId>], one_way: bool) -> Grudge {
+    let mut plan = LinkPlan::healed();
+    for (place, from) in groups.iter().enumerate() {
+        for (other, to) in groups.iter().enumerate() {
+            if place < other || (place > other && !one_way) {
+                plan.cuts.extend(one_direction(from, to).cuts);
+            }
+        }
+    }
+    let told: Vec<String> = groups.iter().map(|group| names(group)).collect();
+    Grudge { plan, text: told.join(if one_way { " -/-> " } else { " | " }) }
+}
+
 /// Each host keeps its nearest neighbours on a circle, just enough for a majority.
 fn ring(hosts: &[HostId]) -> Grudge {
     let count = hosts.len();

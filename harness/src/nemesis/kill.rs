@@ -3,7 +3,10 @@
 //! Evidence: the process that was there is gone, and the one that is there now has another pid and start time.
 
 use super::ground::Ground;
-use super::{Before, Fault, Nemesis, REPLICA_VARIANTS, Scene, Seen, Target, aim_at_replicas};
+use super::{
+    Before, Fault, Nemesis, REPLICA_VARIANTS, Scene, Seen, Target, aim_at_replicas,
+    refuses_replicas,
+};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 use workloads::Rng;
@@ -22,6 +25,10 @@ impl Nemesis for Kill {
 
     fn variants(&self) -> &'static [(&'static str, &'static str)] {
         REPLICA_VARIANTS
+    }
+
+    fn refuses(&self, aim: &str, count: usize) -> Option<String> {
+        refuses_replicas(self.name(), aim, count)
     }
 
     fn aim(&self, variant: &str, scene: &Scene, rng: &mut Rng) -> Option<Target> {

@@ -3,6 +3,7 @@
 //! Whoever begins a fault also says how it can be seen that the fault bit. One nemesis = one file + one line in
 //! [`NEMESES`]; names, `--help`, `harness list` and validation come from there.
 
+pub(crate) mod agenda;
 pub(crate) mod executor;
 pub(crate) mod ground;
 pub(crate) mod grudge;
@@ -11,6 +12,8 @@ mod none;
 mod partition;
 mod pause;
 pub(crate) mod schedule;
+pub(crate) mod script;
+mod who;
 
 use crate::net::plan::{HostId, LinkPlan};
 use anyhow::{Result, bail};
@@ -34,6 +37,10 @@ pub(crate) trait Nemesis: Sync {
     /// Whether a fault may turn straight into another one of its kind.
     fn chains(&self) -> bool {
         false
+    }
+    /// Why it cannot aim like this among so many hosts, whatever happens; `None` where it can.
+    fn refuses(&self, aim: &str, _count: usize) -> Option<String> {
+        no_variant(self.name(), self.variants(), aim)
     }
     /// Whom it hits; `None` where there is no target now.
     fn aim(&self, variant: &str, scene: &Scene, rng: &mut Rng) -> Option<Target>;
@@ -79,7 +86,7 @@ pub(crate) type Before = Vec<crate::host::process::Sample>;
 /// A fault that is on.
 pub(crate) struct Fault {
     /// Its plan.
-    pub(crate) planned: schedule::Planned,
+    pub(crate) planned: agenda::Planned,
     /// What does it.
     pub(crate) nemesis: &'static dyn Nemesis,
     /// Whom it hits.
@@ -109,13 +116,16 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// The variants it may take among so many hosts: those that find a target while nothing is broken.
-    pub(crate) fn variants(&self, count: usize) -> Vec<&'static str> {
+    /// The ways in which it may aim among so many hosts: those that find a target while nothing is broken.
+    pub(crate) fn variants(&self, count: usize) -> Vec<String> {
         let free = grudge::all(count).into_iter().collect();
         let scene = Scene { count, leader: Some(HostId(0)), free };
-        let names = self.nemesis.variants().iter().map(|(name, _)| *name);
-        names
-            .filter(|name| self.variant.as_ref().is_none_or(|wanted| wanted == name))
+        let named = self.nemesis.variants().iter().map(|(name, _)| (*name).to_owned());
+        let able = match &self.variant {
+            Some(variant) => vec![variant.clone()],
+            None => named.collect(),
+        };
+        able.into_iter()
             .filter(|name| self.nemesis.aim(name, &scene, &mut Rng::new(0)).is_some())
             .collect()
     }
@@ -155,13 +165,18 @@ fn one_wanted(part: &str) -> Result<Wanted> {
         let names: Vec<_> = NEMESES.iter().map(|nemesis| nemesis.name()).collect();
         bail!("there is no nemesis {name:?}; there are: {}", names.join(", "));
     };
-    let known: Vec<_> = nemesis.variants().iter().map(|(name, _)| *name).collect();
-    match variant {
-        Some(variant) if !known.contains(&variant) => {
-            bail!("nemesis {name:?} has no variant {variant:?}; it has: {}", known.join(", "))
-        }
-        variant => Ok(Wanted { nemesis, variant: variant.map(str::to_owned) }),
+    let refusal = variant.and_then(|variant| nemesis.refuses(variant, usize::from(u8::MAX)));
+    match refusal {
+        Some(why) => bail!(why),
+        None => Ok(Wanted { nemesis, variant: variant.map(str::to_owned) }),
     }
+}
+
+/// Says that an aim is no variant, and what the variants are.
+fn no_variant(name: &str, variants: &[(&str, &str)], aim: &str) -> Option<String> {
+    let known: Vec<_> = variants.iter().map(|(name, _)| *name).collect();
+    (!known.contains(&aim))
+        .then(|| format!("nemesis {name:?} has no variant {aim:?}; it has: {}", known.join(", ")))
 }
 
 /// The nemesis of that name.
@@ -172,14 +187,30 @@ pub(crate) fn named(name: &str) -> Option<&'static dyn Nemesis> {
 /// The ways in which a fault of single replicas aims.
 pub(crate) const REPLICA_VARIANTS: &[(&str, &str)] = &[
     ("all", "every replica"),
+    ("followers", "every replica but the leader"),
     ("leader", "the leader"),
     ("majority", "a random majority"),
     ("minority", "a random minority"),
     ("one", "one random replica"),
 ];
 
+/// Why replicas cannot be aimed at like this.
+pub(crate) fn refuses_replicas(name: &str, aim: &str, count: usize) -> Option<String> {
+    let unknown = no_variant(name, REPLICA_VARIANTS, aim)?;
+    if !who::is_list(aim) {
+        return Some(format!("{unknown}, or hosts by name (`n1 n3`)"));
+    }
+    who::hosts(aim, count).err()
+}
+
 /// Aims at single replicas that nothing else has hit.
 pub(crate) fn aim_at_replicas(variant: &str, scene: &Scene, rng: &mut Rng) -> Option<Target> {
+    if who::is_list(variant) {
+        let hosts = who::resolve(&who::hosts(variant, scene.count).ok()?, scene)?;
+        let free = hosts.iter().all(|host| scene.free.contains(host));
+        let text = grudge::names(&hosts);
+        return free.then_some(Target { hosts, links: LinkPlan::healed(), text });
+    }
     let mut hosts: Vec<HostId> = scene.free.iter().copied().collect();
     rng.shuffle(&mut hosts);
     let majority = scene.count / 2 + 1;
@@ -187,6 +218,11 @@ pub(crate) fn aim_at_replicas(variant: &str, scene: &Scene, rng: &mut Rng) -> Op
         "leader" => {
             hosts.retain(|host| scene.leader == Some(*host));
             1
+        }
+        "followers" => {
+            let leader = scene.leader?;
+            hosts.retain(|host| *host != leader);
+            scene.count.checked_sub(1).filter(|followers| *followers > 0)?
         }
         "one" => 1,
         "minority" if majority > 1 => 1 + rng.below(majority as u64 - 1) as usize,
@@ -255,7 +291,7 @@ mod tests {
         assert_eq!(names("none").expect("it exists"), [""; 0]);
         let refusal = |text| names(text).expect_err("it is nonsense").to_string();
         insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: kill, none, partition, pause"#);
-        insta::assert_snapshot!(refusal("kill:two"), @r#"nemesis "kill" has no variant "two"; it has: all, leader, majority, minority, one"#);
+        insta::assert_snapshot!(refusal("kill:two"), @r#"nemesis "kill" has no variant "two"; it has: all, followers, leader, majority, minority, one, or hosts by name (`n1 n3`)"#);
         insta::assert_snapshot!(refusal("kill,none"), @r#"nemesis "none" stands alone: it means that nothing goes wrong"#);
         insta::assert_snapshot!(refusal("kill,kill:all"), @r#"nemesis "kill" is named twice"#);
     }

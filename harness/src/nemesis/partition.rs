@@ -4,8 +4,8 @@
 //! traffic passes the others. What is offered and delivered is counted by the network itself.
 
 use super::ground::Ground;
-use super::grudge::{Grudge, SHAPES, grudge};
-use super::{Before, Fault, Nemesis, Scene, Seen, Target};
+use super::grudge::{Grudge, SHAPES, by_groups, grudge};
+use super::{Before, Fault, Nemesis, Scene, Seen, Target, no_variant, who};
 use crate::net::PairEvidence;
 use crate::net::plan::LinkPlan;
 use anyhow::Result;
@@ -49,9 +49,22 @@ impl Nemesis for Partition {
         true
     }
 
+    fn refuses(&self, aim: &str, count: usize) -> Option<String> {
+        let unknown = no_variant(self.name(), self.variants(), aim)?;
+        if !who::is_cut(aim) {
+            return Some(format!(
+                "{unknown}, or groups of hosts by name (`n1 n2|n3 n4 n5`, `leader|rest`, `n1 -/-> rest`)"
+            ));
+        }
+        who::cut(aim, count).err()
+    }
+
     fn aim(&self, variant: &str, scene: &Scene, rng: &mut Rng) -> Option<Target> {
-        let (shape, ..) = SHAPES.iter().find(|(_, name, _)| *name == variant)?;
-        let Grudge { plan, text } = grudge(*shape, scene.count, scene.leader, rng)?;
+        let shape = SHAPES.iter().find(|(_, name, _)| *name == variant);
+        let Grudge { plan, text } = match shape {
+            Some((shape, ..)) => grudge(*shape, scene.count, scene.leader, rng),
+            None => named(variant, scene),
+        }?;
         Some(Target { hosts: Vec::new(), links: plan, text })
     }
 
@@ -74,6 +87,14 @@ impl Nemesis for Partition {
             seen
         })
     }
+}
+
+/// The cut whose groups are named: whoever is in none of them still reaches everybody.
+fn named(aim: &str, scene: &Scene) -> Option<Grudge> {
+    let cut = who::cut(aim, scene.count).ok()?;
+    let groups = who::resolve_groups(&cut.groups, scene)?;
+    let grudge = by_groups(&groups, cut.one_way);
+    (!grudge.plan.cuts.is_empty()).then_some(grudge)
 }
 
 async fn look_twice(links: &LinkPlan, ground: &mut Ground) -> Result<Seen> {

@@ -3,7 +3,10 @@
 //! Evidence: the kernel reports the process as stopped and its CPU time stands still between begin and end.
 
 use super::ground::Ground;
-use super::{Before, Fault, Nemesis, REPLICA_VARIANTS, Scene, Seen, Target, aim_at_replicas};
+use super::{
+    Before, Fault, Nemesis, REPLICA_VARIANTS, Scene, Seen, Target, aim_at_replicas,
+    refuses_replicas,
+};
 use crate::host::process::Sample;
 use crate::net::plan::HostId;
 use anyhow::Result;
@@ -24,6 +27,10 @@ impl Nemesis for Pause {
 
     fn variants(&self) -> &'static [(&'static str, &'static str)] {
         REPLICA_VARIANTS
+    }
+
+    fn refuses(&self, aim: &str, count: usize) -> Option<String> {
+        refuses_replicas(self.name(), aim, count)
     }
 
     fn aim(&self, variant: &str, scene: &Scene, rng: &mut Rng) -> Option<Target> {

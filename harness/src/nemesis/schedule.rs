@@ -1,39 +1,43 @@
 //! Decides when which fault begins and ends, before the run, from the seed alone. Pure.
 //!
-//! A [`Schedule`] is a list of [`Step`]s in order of time; all that a step ends and begins is applied as one
-//! change. Every kind that was asked for occurs, calm and faulty stretches take turns, some partitions turn
+//! A [`Schedule`] is a list of [`Entry`]s, one per fault, which [`super::script`] writes and reads as text; a fault's
+//! number is its place in the list. [`super::agenda`] turns it into steps. Every kind that was asked for occurs, calm and faulty stretches take turns, some partitions turn
 //! straight into another one (a server that was left behind meets a cluster that has lost its leader), and some
 //! faults of different kinds overlap. At most one fault of a kind is active at a time. Whom a fault hits is
 //! decided when it begins, from the fault's own stream: only then is it known who leads.
 
 use super::Wanted;
-use serde::Serialize;
 use workloads::Rng;
 
-/// What begins and ends at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Step {
-    /// Milliseconds since the main phase began.
-    pub(crate) at_ms: u64,
-    /// The faults that end, by number.
-    pub(crate) end: Vec<u32>,
-    /// The faults that begin.
-    pub(crate) begin: Vec<Planned>,
-}
-
-/// A fault that is to begin.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Planned {
-    /// From 1, in order of time.
-    pub(crate) id: u32,
+/// One fault: when it begins, what it does, to whom and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// When it begins.
+    pub(crate) when: When,
     /// The nemesis's name.
     pub(crate) kind: String,
-    /// How it aims.
-    pub(crate) variant: String,
+    /// How it aims: a variant, or hosts by name.
+    pub(crate) aim: String,
+    /// How long it lasts, in milliseconds.
+    pub(crate) for_ms: u64,
 }
 
-/// All faults of a run, in order of time.
-pub(crate) type Schedule = Vec<Step>;
+/// When a fault begins, counted from the start of the main phase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// After so many milliseconds.
+    At(u64),
+    /// As soon as so many operations have succeeded.
+    After {
+        /// How many.
+        count: u64,
+        /// Of which function; `None` of any.
+        function: Option<String>,
+    },
+}
+
+/// All faults of a run; the planner's are in order of time.
+pub(crate) type Schedule = Vec<Entry>;
 
 /// Of 100 partitions, how many turn into the next one without healing in between.
 const CHAINED_PERCENT: u64 = 50;
@@ -57,7 +61,7 @@ pub(crate) fn schedule(wanted: &[Wanted], hosts: usize, limit_ms: u64, rng: &Rng
     }
     let mut planner = Planner::new(wanted, hosts, limit_ms, rng);
     planner.run();
-    planner.into_steps()
+    planner.into_schedule()
 }
 
 /// One fault with its times, before faults are sorted into steps.
@@ -154,13 +158,13 @@ impl<'a> Planner<'a> {
     /// How a fault aims into which another one of its kind turns.
     fn next_variant(&mut self, wanted: &Wanted) -> String {
         let variant = self.variant(wanted);
-        let able = wanted.variants(self.hosts).contains(&LEADER);
+        let able = wanted.variants(self.hosts).iter().any(|name| name == LEADER);
         if able && self.rng.percent(LEADER_NEXT_PERCENT) { LEADER.to_owned() } else { variant }
     }
 
     fn variant(&mut self, wanted: &Wanted) -> String {
         let able = wanted.variants(self.hosts);
-        self.rng.choose(&able).map_or_else(String::new, |name| (*name).to_owned())
+        self.rng.choose(&able).cloned().unwrap_or_default()
     }
 
     fn wait(&mut self, low_ms: u64, high_ms: u64) {
@@ -174,29 +178,21 @@ impl<'a> Planner<'a> {
         (wait_ms * self.limit_ms.min(room_ms) / room_ms).max(1)
     }
 
-    /// Numbers the faults in order of time and gathers what happens at the same moment.
-    fn into_steps(mut self) -> Schedule {
+    fn into_schedule(mut self) -> Schedule {
         self.intervals.sort_by_key(|interval| interval.begin_ms);
-        let mut steps = std::collections::BTreeMap::<u64, Step>::new();
-        for (interval, id) in self.intervals.iter().zip(1..) {
-            let planned = Planned {
-                id,
-                kind: interval.wanted.nemesis.name().to_owned(),
-                variant: interval.variant.clone(),
-            };
-            step(&mut steps, interval.begin_ms).begin.push(planned);
-            step(&mut steps, interval.end_ms).end.push(id);
-        }
-        steps.into_values().collect()
+        let entry = |interval: Interval<'_>| Entry {
+            when: When::At(interval.begin_ms),
+            kind: interval.wanted.nemesis.name().to_owned(),
+            aim: interval.variant,
+            for_ms: interval.end_ms - interval.begin_ms,
+        };
+        self.intervals.into_iter().map(entry).collect()
     }
-}
-
-fn step(steps: &mut std::collections::BTreeMap<u64, Step>, at_ms: u64) -> &mut Step {
-    steps.entry(at_ms).or_insert_with(|| Step { at_ms, end: Vec::new(), begin: Vec::new() })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::agenda::{Agenda, Step};
     use super::super::wanted;
     use super::*;
     use std::collections::{BTreeMap, BTreeSet};
@@ -204,6 +200,11 @@ mod tests {
     fn plan(text: &str, limit_ms: u64, seed: u64) -> Schedule {
         let wanted = wanted(text).expect("these nemeses exist");
         schedule(&wanted, 5, limit_ms, &Rng::new(seed))
+    }
+
+    fn steps(schedule: &Schedule) -> Vec<Step> {
+        let mut agenda = Agenda::new(schedule);
+        std::iter::from_fn(|| agenda.take(u64::MAX)).collect()
     }
 
     #[test]
@@ -219,7 +220,7 @@ mod tests {
         {
             let kinds: BTreeSet<String> = plan("partition,kill,pause", limit_ms, seed)
                 .iter()
-                .flat_map(|step| step.begin.iter().map(|planned| planned.kind.clone()))
+                .map(|entry| entry.kind.clone())
                 .collect();
             assert_eq!(kinds.len(), 3, "{limit_ms} ms, seed {seed}: {kinds:?}");
         }
@@ -229,7 +230,7 @@ mod tests {
     fn what_begins_ends_later_and_within_the_main_phase_and_kinds_never_overlap_themselves() {
         for seed in 0..200 {
             let mut active = BTreeMap::new();
-            for step in plan("partition,kill,pause", 30_000, seed) {
+            for step in steps(&plan("partition,kill,pause", 30_000, seed)) {
                 assert!(step.at_ms <= 30_000, "seed {seed}: {step:?}");
                 for id in &step.end {
                     let (begun, _) = active.remove(id).expect("it had begun");
@@ -251,17 +252,15 @@ mod tests {
 
     #[test]
     fn some_partitions_turn_straight_into_the_next() {
-        let chained = (0..20).flat_map(|seed| plan("partition", 60_000, seed));
+        let chained = (0..20).flat_map(|seed| steps(&plan("partition", 60_000, seed)));
         let chained = chained.filter(|step| !step.begin.is_empty() && !step.end.is_empty()).count();
         assert!(chained > 20, "{chained}");
     }
 
     #[test]
     fn a_named_variant_is_the_only_one() {
-        let steps = plan("partition:leader", 60_000, 1);
-        assert!(
-            steps.iter().flat_map(|step| &step.begin).all(|planned| planned.variant == "leader")
-        );
+        let schedule = plan("partition:leader", 60_000, 1);
+        assert!(schedule.iter().all(|entry| entry.aim == "leader"));
     }
 
     #[test]

@@ -180,6 +180,7 @@ fn config() -> Config {
         net: "auto".into(),
         bugs: Vec::new(),
         bin: None,
+        schedule: None,
     }
 }
 

@@ -14,6 +14,7 @@ mod tally;
 
 use crate::nemesis::executor::Executor;
 use crate::nemesis::ground::Ground;
+use crate::nemesis::script;
 use crate::net::Backend;
 use crate::report::{Live, Style};
 use crate::store::record::{Config, FORMAT, Machine, Net, RunRecord, Timings, VerdictRecord};
@@ -91,6 +92,7 @@ pub(crate) async fn run(plan: Plan, mut place: Place) -> Result<Finished> {
         live.line(&format!("     not namespaces and a bridge, because {why}"));
     }
     directory.write_json("run.json", &record)?;
+    directory.write(script::FILE, &script::write(&plan.schedule))?;
     let mut ground = setup::replicas(&plan, fabric, &directory)?;
     let mut stop = place.stop.clone();
     tokio::select! {
@@ -181,8 +183,10 @@ impl Stage {
             live,
         };
         let rng = self.plan.rng.fork("aim");
-        let executor = Executor { ground, clock, rng, notes: notes_in, active: Vec::new() };
         let mut dispatcher = Dispatcher::new(parts);
+        let succeeded = dispatcher.tally.succeeded();
+        let (notes, active) = (notes_in, Vec::new());
+        let executor = Executor { ground, clock, rng, succeeded, notes, active };
         let (mut executor, phases) = self.phases(&mut dispatcher, executor).await?;
         for death in executor.ground.unasked_exits() {
             dispatcher.died(death)?;

@@ -1,6 +1,8 @@
 //! Decides everything that can be decided before a run, from the command line and the seed. Pure.
 
+use crate::nemesis::agenda::Agenda;
 use crate::nemesis::schedule::{Schedule, schedule};
+use crate::nemesis::script::{self, Setting};
 use crate::nemesis::{Wanted, wanted};
 use crate::report::quote;
 use crate::store::record::Config;
@@ -71,20 +73,45 @@ impl Plan {
 
     /// When faults begin and end.
     pub(crate) fn changes(&self) -> Vec<Duration> {
-        self.schedule.iter().map(|step| Duration::from_millis(step.at_ms)).collect()
+        let mut agenda = Agenda::new(&self.schedule);
+        let moments = std::iter::from_fn(|| agenda.take(u64::MAX));
+        moments.map(|step| Duration::from_millis(step.at_ms)).collect()
+    }
+
+    /// Plays this schedule instead of the seed's; an error says where in the file it cannot be.
+    pub(crate) fn play(mut self, file: &str, text: &str) -> Result<Self> {
+        let setting = Setting {
+            hosts: usize::from(self.config.nodes),
+            limit_ms: self.config.time_limit_ms,
+            functions: self.workload.functions(),
+        };
+        self.schedule =
+            script::parse(text, &setting).map_err(|wrong| anyhow::anyhow!("{file}:{wrong}"))?;
+        let mut kinds: Vec<String> = self.schedule.iter().map(|entry| entry.kind.clone()).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        if kinds.is_empty() {
+            kinds.push("none".to_owned());
+        }
+        self.wanted = wanted(&kinds.join(","))?;
+        (self.config.nemesis, self.config.schedule) = (kinds, Some(file.to_owned()));
+        Ok(self)
     }
 
     /// A command line that asks for the same run again.
     pub(crate) fn repro(&self) -> String {
         let config = &self.config;
+        let harm = match &config.schedule {
+            Some(file) => format!("--schedule {}", quote(file)),
+            None => format!("--nemesis {}", quoted_where_needed(&config.nemesis.join(","))),
+        };
         let mut line = format!(
-            "{} test --system {} --nodes {} --workload {} --nemesis {} --time-limit {} \
+            "{} test --system {} --nodes {} --workload {} {harm} --time-limit {} \
              --concurrency {} --rate {} --seed {} --net {}",
             quote(self.argv.first().map_or("harness", String::as_str)),
             config.system,
             config.nodes,
             config.workload,
-            config.nemesis.join(","),
             written(config.time_limit_ms),
             config.concurrency,
             config.rate,
@@ -107,7 +134,9 @@ impl Plan {
     pub(crate) fn family(&self) -> String {
         let kinds: Vec<_> = self.wanted.iter().map(ToString::to_string).collect();
         let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join("+") };
-        format!("{}-{}-{}", self.system.name(), self.workload.name(), kinds.replace(':', "."))
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "+-".contains(c) { c } else { '.' };
+        let kinds: String = kinds.chars().map(plain).collect();
+        format!("{}-{}-{kinds}", self.system.name(), self.workload.name())
     }
 }
 
@@ -160,6 +189,12 @@ fn bounds(config: &Config) -> Result<()> {
     Ok(())
 }
 
+/// Hosts by name bring spaces and bars; everything else reads better without quotes.
+fn quoted_where_needed(nemesis: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || ",:-".contains(c);
+    if nemesis.chars().all(bare) { nemesis.to_owned() } else { quote(nemesis) }
+}
+
 /// A duration as the command line takes it.
 fn written(ms: u64) -> String {
     if ms.is_multiple_of(1_000) { format!("{}s", ms / 1_000) } else { format!("{ms}ms") }
@@ -188,6 +223,7 @@ pub(crate) mod tests {
             net: "auto".to_owned(),
             bugs: vec!["stale-reads".to_owned()],
             bin: None,
+            schedule: None,
         }
     }
 
@@ -202,6 +238,18 @@ pub(crate) mod tests {
         let plan = Plan::new(config(), Vec::new()).expect("everything in it exists");
         insta::assert_snapshot!(plan.repro(), @"harness test --system raft --nodes 5 --workload register --nemesis partition,kill:leader --time-limit 30s --concurrency 10 --rate 200 --seed 1 --net auto --unsafe stale-reads");
         insta::assert_snapshot!(plan.family(), @"raft-register-partition+kill.leader");
+    }
+
+    #[test]
+    fn a_schedule_takes_the_place_of_the_seeds_and_its_kinds_are_what_is_wanted() {
+        let plan = || Plan::new(config(), Vec::new()).expect("everything in it exists");
+        let text = "after 10 ok writes pause n2 for 1s\n";
+        let played = plan().play("story.txt", text).expect("it can be done");
+        assert_eq!(script::write(&played.schedule), text);
+        assert!(played.repro().contains("--schedule story.txt"), "{}", played.repro());
+        assert_eq!(played.family(), "raft-register-pause");
+        let wrong = plan().play("story.txt", "at 1s kill n7").err().expect("there is no n7");
+        assert!(wrong.to_string().starts_with("story.txt:1:12: there is no host"), "{wrong}");
     }
 
     #[test]

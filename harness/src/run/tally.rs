@@ -3,10 +3,12 @@
 //! An arrival that waited for its turn shows the waiting in its latency, and one that never got a turn is
 //! counted as missed: a slow system cannot hide behind clients that wait for it.
 
+use crate::nemesis::agenda::Succeeded;
 use crate::store::record::{Counts, Latency};
 use hdrhistogram::Histogram;
 use std::collections::VecDeque;
 use std::time::Duration;
+use tokio::sync::watch;
 use workloads::Outcome;
 
 /// How far back "lately" reaches.
@@ -19,6 +21,7 @@ pub(crate) struct Tally {
     /// By function and outcome.
     pub(crate) counts: Counts,
     latency: Histogram<u64>,
+    succeeded: watch::Sender<Succeeded>,
     /// Time of completion and latency of the last operations.
     recent: VecDeque<(u64, u64)>,
 }
@@ -28,7 +31,13 @@ impl Tally {
     pub(crate) fn new() -> Self {
         let latency =
             Histogram::new_with_bounds(1, LONGEST_US, 3).expect("these bounds are in order");
-        Self { counts: Counts::default(), latency, recent: VecDeque::new() }
+        let succeeded = watch::Sender::new(Succeeded::new());
+        Self { counts: Counts::default(), latency, succeeded, recent: VecDeque::new() }
+    }
+
+    /// How many operations have succeeded, for whoever waits for them.
+    pub(crate) fn succeeded(&self) -> watch::Receiver<Succeeded> {
+        self.succeeded.subscribe()
     }
 
     /// Counts an operation that was meant to start at `intended` and ended `now`, both in nanoseconds.
@@ -42,6 +51,7 @@ impl Tally {
         let took_us = now.saturating_sub(intended) / 1_000;
         if outcome == Outcome::Ok {
             self.latency.saturating_record(took_us);
+            self.succeeded.send_modify(|all| *all.entry(function.to_owned()).or_default() += 1);
         }
         self.recent.push_back((now, took_us));
         self.forget(now);

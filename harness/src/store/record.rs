@@ -38,6 +38,9 @@ pub(crate) struct Config {
     pub(crate) bugs: Vec<String>,
     /// Another build of the system than the one in this binary.
     pub(crate) bin: Option<String>,
+    /// The file that says what goes wrong and when, where one was given instead of a nemesis.
+    #[serde(default)]
+    pub(crate) schedule: Option<String>,
 }
 
 /// What runs from before there was a choice did.
