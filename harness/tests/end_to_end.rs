@@ -236,6 +236,23 @@ fn a_schedule_by_hand_is_played_and_what_a_run_recorded_is_played_again() {
 }
 
 #[test]
+fn wrong_clocks_are_read_back_and_a_correct_system_does_not_care() {
+    let ground = Ground::new();
+    let story = "at 500ms clock jump-back leader for 1s\nat 2s clock strobe for 1s\nat 2.5s kill one for 1s\n";
+    fs::write(ground.directory.path().join("story.txt"), story).expect("a file");
+    let output = ground.run("test --schedule story.txt --time-limit 4s --seed 2 --format json");
+    if output.status.code() == Some(3) {
+        println!("NOT RUN: {}", told(&output));
+        return;
+    }
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let verdict: Value = serde_json::from_slice(&output.stdout).expect("standard output is JSON");
+    let evidence = verdict["faults"][0]["evidence"].as_str().expect("a sentence");
+    assert!(evidence.contains("its clock said -"), "{evidence}");
+    ground.nothing_is_left();
+}
+
+#[test]
 fn a_system_that_does_not_start_is_told_with_its_last_words() {
     let ground = Ground::new();
     let output = ground.run("test --bin /bin/false --net proxy");

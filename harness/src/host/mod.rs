@@ -4,6 +4,7 @@
 //! [`process`] is a replica on it, and [`doctor`] tries what this machine permits. Whatever way the controller
 //! ends, the kernel ends its replicas.
 
+pub(crate) mod clock;
 pub(crate) mod doctor;
 pub(crate) mod process;
 mod refusal;

@@ -108,6 +108,25 @@ impl Replica {
         Ok(sample)
     }
 
+    /// The process that was started.
+    pub(crate) fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
+    /// That process and whoever else is in its group now.
+    pub(crate) fn processes(&mut self) -> Result<Vec<i32>> {
+        self.ensure_alive()?;
+        let group = self.group().to_string();
+        let all = std::fs::read_dir("/proc").context("/proc cannot be read")?.flatten();
+        let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let ours = |pid: &i32| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+            !matches!(fields.next(), Some("Z" | "X")) && fields.nth(1) == Some(&group)
+        };
+        Ok(pids.filter(ours).collect())
+    }
+
     /// How the replica ended, once it has.
     pub(crate) fn exited(&mut self) -> Option<String> {
         if self.exit.is_none() && self.is_dead() && self.end().is_err() {

@@ -112,6 +112,7 @@ impl Executor {
             for death in self.ground.unasked_exits() {
                 self.note(Note::Died(death));
             }
+            self.ground.follow_clocks();
             let now = Instant::now();
             if now >= until {
                 return;
@@ -221,7 +222,9 @@ impl Executor {
 
 /// The hosts that can still form a majority under this fault, as far as it alone decides.
 fn able(target: &Target, count: usize) -> Vec<String> {
-    let touched: BTreeSet<_> = target.hosts.iter().copied().collect();
+    // Who only has a wrong clock can still take part.
+    let stopped = target.hosts.iter().filter(|_| target.skew.is_none());
+    let touched: BTreeSet<_> = stopped.copied().collect();
     let side = majority_side(&target.links, count);
     let able: Vec<String> = side.difference(&touched).map(ToString::to_string).collect();
     if count - touched.len() > count / 2 { able } else { Vec::new() }

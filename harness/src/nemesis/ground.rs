@@ -4,6 +4,7 @@
 //! into another one is a single change of the network. A replica is *touched* from the moment something is done
 //! to it on purpose until that is undone; only an untouched one can exit unasked.
 
+use crate::host::clock::{self, Skew};
 use crate::host::process::{Replica, Sample};
 use crate::net::plan::{HostId, LinkPlan};
 use crate::net::{Fabric, Mark, PairEvidence};
@@ -24,9 +25,11 @@ const LAST_WORDS: usize = 12;
 pub(crate) struct Slot {
     program: Program,
     log: PathBuf,
-    replica: Replica,
+    pub(super) replica: Replica,
     touched: bool,
     dead: bool,
+    /// What is wrong with its wall clock; a replica that is started again shares its host's clock.
+    pub(super) skew: Option<Skew>,
     /// How it had ended by itself when a kill came too late.
     missed_exit: Option<String>,
 }
@@ -56,6 +59,7 @@ impl Slot {
             replica,
             touched: false,
             dead: false,
+            skew: None,
             missed_exit: None,
         })
     }
@@ -131,21 +135,25 @@ impl Ground {
         self.fabric.since(&self.mark).await
     }
 
-    /// Heals every link, resumes every stopped replica and starts every killed one.
+    /// Heals every link, resumes every stopped replica, starts every killed one and sets every clock right.
     pub(crate) async fn make_whole(&mut self) -> Result<()> {
         for host in super::grudge::all(self.count()) {
             let slot = self.slot(host);
+            let wrong = slot.skew.take().is_some() && slot.replica.exited().is_none();
             if slot.touched && slot.replica.exited().is_some() {
                 self.restart(host)?;
             } else if slot.touched {
                 self.resume(host)?;
+            }
+            if wrong {
+                self.apply_clock(host)?;
             }
         }
         self.want_links(LinkPlan::healed());
         self.settle().await
     }
 
-    fn slot(&mut self, host: HostId) -> &mut Slot {
+    pub(super) fn slot(&mut self, host: HostId) -> &mut Slot {
         &mut self.slots[usize::from(host.0)]
     }
 
@@ -166,7 +174,26 @@ impl Ground {
         let started = tokio::task::block_in_place(again);
         slot.replica = started.with_context(|| format!("{host} could not be started again"))?;
         slot.touched = false;
-        Ok(())
+        if slot.skew.is_some() { self.apply_clock(host) } else { Ok(()) }
+    }
+
+    /// Makes the clock of a replica, and of all it started, what it should be.
+    pub(super) fn apply_clock(&mut self, host: HostId) -> Result<()> {
+        let slot = self.slot(host);
+        let skew = slot.skew.unwrap_or_default();
+        let set = tokio::task::block_in_place(|| clock::set(&mut slot.replica, &skew));
+        set.with_context(|| format!("the clock of {host} could not be set"))
+    }
+
+    /// Lets wrong clocks follow replicas that have become another program or have started one.
+    pub(crate) fn follow_clocks(&mut self) {
+        for host in super::grudge::all(self.count()) {
+            let slot = self.slot(host);
+            if slot.skew.is_some() && !slot.touched && slot.replica.exited().is_none() {
+                // One that dies in this moment needs no clock; what could not be set is seen when it is read.
+                drop(self.apply_clock(host));
+            }
+        }
     }
 
     /// Stops a replica.

@@ -4,6 +4,7 @@
 //! [`NEMESES`]; names, `--help`, `harness list` and validation come from there.
 
 pub(crate) mod agenda;
+mod clock;
 pub(crate) mod executor;
 pub(crate) mod ground;
 pub(crate) mod grudge;
@@ -15,6 +16,7 @@ pub(crate) mod schedule;
 pub(crate) mod script;
 mod who;
 
+use crate::host::clock::Skew;
 use crate::net::plan::{HostId, LinkPlan};
 use anyhow::{Result, bail};
 use futures_util::future::BoxFuture;
@@ -38,6 +40,10 @@ pub(crate) trait Nemesis: Sync {
     fn chains(&self) -> bool {
         false
     }
+    /// Why this machine cannot do it, and what to do; `None` where it can, as was tried just now.
+    fn unable(&self) -> Option<String> {
+        None
+    }
     /// Why it cannot aim like this among so many hosts, whatever happens; `None` where it can.
     fn refuses(&self, aim: &str, _count: usize) -> Option<String> {
         no_variant(self.name(), self.variants(), aim)
@@ -56,7 +62,7 @@ pub(crate) trait Nemesis: Sync {
 
 /// Every nemesis, in order of name.
 pub(crate) const NEMESES: &[&dyn Nemesis] =
-    &[&kill::Kill, &none::None, &partition::Partition, &pause::Pause];
+    &[&clock::Clock, &kill::Kill, &none::None, &partition::Partition, &pause::Pause];
 
 /// What is known when a fault aims.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +82,8 @@ pub(crate) struct Target {
     pub(crate) hosts: Vec<HostId>,
     /// The links that are cut.
     pub(crate) links: LinkPlan,
+    /// How their clocks are wrong; when that begins is not known yet.
+    pub(crate) skew: Option<Skew>,
     /// The same for a reader.
     pub(crate) text: String,
 }
@@ -209,7 +217,7 @@ pub(crate) fn aim_at_replicas(variant: &str, scene: &Scene, rng: &mut Rng) -> Op
         let hosts = who::resolve(&who::hosts(variant, scene.count).ok()?, scene)?;
         let free = hosts.iter().all(|host| scene.free.contains(host));
         let text = grudge::names(&hosts);
-        return free.then_some(Target { hosts, links: LinkPlan::healed(), text });
+        return free.then_some(Target { hosts, links: LinkPlan::healed(), skew: None, text });
     }
     let mut hosts: Vec<HostId> = scene.free.iter().copied().collect();
     rng.shuffle(&mut hosts);
@@ -233,7 +241,7 @@ pub(crate) fn aim_at_replicas(variant: &str, scene: &Scene, rng: &mut Rng) -> Op
     hosts.truncate(wanted);
     hosts.sort_unstable();
     let text = grudge::names(&hosts);
-    (hosts.len() == wanted).then_some(Target { hosts, links: LinkPlan::healed(), text })
+    (hosts.len() == wanted).then_some(Target { hosts, links: LinkPlan::healed(), skew: None, text })
 }
 
 #[cfg(test)]
@@ -290,7 +298,7 @@ mod tests {
         );
         assert_eq!(names("none").expect("it exists"), [""; 0]);
         let refusal = |text| names(text).expect_err("it is nonsense").to_string();
-        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: kill, none, partition, pause"#);
+        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: clock, kill, none, partition, pause"#);
         insta::assert_snapshot!(refusal("kill:two"), @r#"nemesis "kill" has no variant "two"; it has: all, followers, leader, majority, minority, one, or hosts by name (`n1 n3`)"#);
         insta::assert_snapshot!(refusal("kill,none"), @r#"nemesis "none" stands alone: it means that nothing goes wrong"#);
         insta::assert_snapshot!(refusal("kill,kill:all"), @r#"nemesis "kill" is named twice"#);

@@ -76,6 +76,7 @@ pub(crate) struct Finished {
 
 /// Carries out the plan.
 pub(crate) async fn run(plan: Plan, mut place: Place) -> Result<Finished> {
+    tokio::task::block_in_place(|| setup::able(&plan))?;
     let started = jiff::Timestamp::now();
     let stamp = started.strftime("%Y%m%dT%H%M%SZ").to_string();
     let directory = RunDirectory::create(&place.results, &plan.family(), &stamp, plan.config.seed);

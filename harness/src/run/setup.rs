@@ -35,6 +35,12 @@ impl Unable {
     }
 }
 
+/// Tries what the plan's faults need, before anything starts.
+pub(crate) fn able(plan: &Plan) -> Result<()> {
+    let unable = plan.wanted.iter().find_map(|wanted| wanted.nemesis.unable());
+    unable.map_or(Ok(()), |why| Err(Unable(why).into()))
+}
+
 /// The network. Where `auto` was asked for and the kernel refuses a bridge, proxies take its place.
 pub(crate) async fn network(plan: &Plan, place: &mut Place) -> Result<Fabric> {
     let built = match Fabric::build(place.backend, plan.config.nodes).await {

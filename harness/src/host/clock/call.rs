@@ -1,0 +1,141 @@
+//! Has a replica's first thread call its own `clock_gettime` and brings back what that said.
+//!
+//! The thread is interrupted wherever it is, as a debugger does it, and goes on from there; a system call that it
+//! was in is taken up again by the kernel. It uses the thread's stack beyond what the thread may be using.
+
+use super::super::process::Replica;
+use super::patch::Image;
+use super::{Reading, now_ns, stub};
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::errno::Errno;
+use nix::libc::user_regs_struct;
+use nix::sys::ptrace::{self, Options};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::os::unix::fs::FileExt as _;
+use std::time::{Duration, Instant};
+
+/// What the ABI lets a function use below its stack pointer without saying so.
+const RED_ZONE: u64 = 128;
+/// How long one answer may take; a machine that is busy takes its time.
+const PATIENCE: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_micros(100);
+/// How many times that patience a thread that does not stop is waited for before it is given up.
+const LAST_TRIES: usize = 5;
+
+/// A thread that is held; let go when dropped.
+struct Held {
+    thread: Pid,
+    registers: Option<user_regs_struct>,
+}
+
+/// What the replica's clock says.
+pub(super) fn read(replica: &mut Replica) -> Result<Reading> {
+    ensure!(replica.exited().is_none(), "the replica has ended");
+    let pid = replica.pid();
+    let image = Image::open(pid)?;
+    let stub = image.stub().context("this clock was never set")?;
+    let function = image.function("clock_gettime")?;
+    let mut held = Held::seize(Pid::from_raw(pid))?;
+    let before_ns = now_ns();
+    let time = held.call(&image, function, stub + stub::trap() as u64)?;
+    let after_ns = now_ns();
+    drop(held);
+    let [seconds, nanos] = time;
+    Ok(Reading { before_ns, said_ns: seconds * 1_000_000_000 + nanos, after_ns })
+}
+
+impl Held {
+    /// Interrupts a thread.
+    fn seize(thread: Pid) -> Result<Self> {
+        ptrace::seize(thread, Options::empty()).context("the replica may not be traced")?;
+        let held = Self { thread, registers: None };
+        ptrace::interrupt(thread).context("the replica cannot be interrupted")?;
+        held.wait()?;
+        Ok(held)
+    }
+
+    /// Calls `clock_gettime(CLOCK_REALTIME, …)`, which returns to a trap.
+    fn call(&mut self, image: &Image, function: u64, trap: u64) -> Result<[i64; 2]> {
+        let before = ptrace::getregs(self.thread).context("registers cannot be read")?;
+        let time_at = (before.rsp - RED_ZONE - 16) & !15;
+        let stack = time_at - 8;
+        image.memory.write_all_at(&[0; 16], time_at).context("the stack cannot be written")?;
+        image
+            .memory
+            .write_all_at(&trap.to_le_bytes(), stack)
+            .context("the stack cannot be written")?;
+        let mut registers = before;
+        (registers.rip, registers.rsp) = (function, stack);
+        (registers.rdi, registers.rsi) = (0, time_at);
+        // This is no system call that the kernel should take up again.
+        (registers.rax, registers.orig_rax) = (0, u64::MAX);
+        self.registers = Some(before);
+        ptrace::setregs(self.thread, registers).context("registers cannot be written")?;
+        self.run_to(trap + 1)?;
+        let mut time = [0; 16];
+        image.memory.read_exact_at(&mut time, time_at).context("the stack cannot be read")?;
+        let (seconds, nanos) = time.split_at(8);
+        Ok([seconds, nanos].map(|half| i64::from_le_bytes(half.try_into().unwrap_or_default())))
+    }
+
+    /// Lets the thread go on until it is trapped there. Signals for it that come meanwhile are kept for later.
+    fn run_to(&self, place: u64) -> Result<()> {
+        let mut kept = Vec::new();
+        let ran = loop {
+            ptrace::cont(self.thread, None).context("the replica cannot go on")?;
+            match self.wait()? {
+                WaitStatus::Stopped(_, Signal::SIGTRAP) => {
+                    let at = ptrace::getregs(self.thread).context("registers cannot be read")?.rip;
+                    break if at == place { Ok(()) } else { Err(at) };
+                }
+                WaitStatus::Stopped(_, signal) => kept.push(signal),
+                // It was interrupted, or stopped with its group, before it went on.
+                _ => {}
+            }
+        };
+        for signal in kept {
+            kill(self.thread, signal).context("a signal cannot be given back")?;
+        }
+        match ran {
+            Ok(()) => Ok(()),
+            Err(at) => bail!("the replica was trapped at {at:#x} instead of {place:#x}"),
+        }
+    }
+
+    fn wait(&self) -> Result<WaitStatus> {
+        let deadline = Instant::now() + PATIENCE;
+        let flags = WaitPidFlag::__WALL | WaitPidFlag::WNOHANG;
+        loop {
+            match waitpid(self.thread, Some(flags)) {
+                Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => {}
+                Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) => {
+                    bail!("the replica ended while it was asked for the time")
+                }
+                Ok(status) => return Ok(status),
+                Err(errno) => bail!("the replica cannot be waited for ({})", errno.desc()),
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the replica does not stop to be asked for the time"
+            );
+            std::thread::sleep(POLL);
+        }
+    }
+}
+
+impl Drop for Held {
+    /// A thread that is gone needs nothing back. One that has not stopped yet, because the disk holds it, must not be
+    /// left to stop later with nobody there to let it go.
+    fn drop(&mut self) {
+        for _ in 0..LAST_TRIES {
+            let restored =
+                self.registers.map_or(Ok(()), |before| ptrace::setregs(self.thread, before));
+            let freed = restored.and_then(|()| ptrace::detach(self.thread, None));
+            if freed.is_ok() || self.wait().is_err() && kill(self.thread, None).is_err() {
+                return;
+            }
+        }
+    }
+}
