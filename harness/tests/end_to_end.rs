@@ -236,6 +236,31 @@ fn a_schedule_by_hand_is_played_and_what_a_run_recorded_is_played_again() {
 }
 
 #[test]
+fn a_replica_that_dies_by_itself_is_started_again_and_its_death_is_not_forgotten() {
+    let ground = Ground::new();
+    let path = ground.directory.path().join("frail");
+    let script = format!(
+        "#!/bin/sh\n[ \"$2\" = n2 ] && [ ! -e died ] && {{ : > died; timeout -s KILL 3 {harness} node \"$@\"; \
+         echo gave up; exit 9; }}\nexec {harness} node \"$@\"\n",
+        harness = env!("CARGO_BIN_EXE_harness")
+    );
+    fs::write(&path, script).expect("a script");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let output = ground
+        .run("test --bin ./frail --nodes 3 --nemesis none --time-limit 6s --seed 1 --format json");
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let verdict: Value = serde_json::from_slice(&output.stdout).expect("standard output is JSON");
+    let deaths = verdict["deaths"].as_array().expect("deaths are listed");
+    assert_eq!(deaths.len(), 1, "{deaths:?}");
+    assert_eq!(deaths[0]["how"], "exit status: 9");
+    let log = deaths[0]["log"].to_string();
+    assert!(log.contains("gave up"), "{log}");
+    let reasons = verdict["reasons"].to_string();
+    assert!(!reasons.contains("did not answer"), "it came back: {reasons}");
+    ground.nothing_is_left();
+}
+
+#[test]
 fn wrong_clocks_are_read_back_and_a_correct_system_does_not_care() {
     let ground = Ground::new();
     let story = "at 500ms clock jump-back leader for 1s\nat 2s clock strobe for 1s\nat 2.5s kill one for 1s\n";

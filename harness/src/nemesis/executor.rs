@@ -36,6 +36,8 @@ pub(crate) enum Note {
     Over(FaultRecord),
     /// A replica exited unasked.
     Died(Death),
+    /// That replica was started again.
+    Revived(String),
 }
 
 /// The nemesis at work.
@@ -91,7 +93,7 @@ impl Executor {
             let next = agenda.next_ms().map_or(limit, Duration::from_millis);
             let mut succeeded = self.succeeded.clone();
             tokio::select! {
-                () = self.watch_until(begun + next.min(limit)) => (),
+                watched = self.watch_until(begun + next.min(limit)) => watched?,
                 more = succeeded.changed(), if agenda.waits() => {
                     // Whoever counts is gone only when the run is being torn down.
                     more.context("nobody counts operations any more")?;
@@ -106,18 +108,26 @@ impl Executor {
         }
     }
 
-    /// Waits, and looks at the replicas meanwhile.
-    pub(crate) async fn watch_until(&mut self, until: Instant) {
+    /// Waits, and looks after the replicas meanwhile.
+    pub(crate) async fn watch_until(&mut self, until: Instant) -> Result<()> {
         loop {
             for death in self.ground.unasked_exits() {
                 self.note(Note::Died(death));
             }
+            self.ground.tend()?;
+            self.note_revivals();
             self.ground.follow_clocks();
             let now = Instant::now();
             if now >= until {
-                return;
+                return Ok(());
             }
             tokio::time::sleep_until(until.min(now + WATCH)).await;
+        }
+    }
+
+    fn note_revivals(&mut self) {
+        for host in std::mem::take(&mut self.ground.revived) {
+            self.note(Note::Revived(host.to_string()));
         }
     }
 
@@ -145,8 +155,10 @@ impl Executor {
     pub(crate) async fn heal(&mut self) -> Result<()> {
         let ids: Vec<u32> = self.active.iter().map(|fault| fault.planned.id).collect();
         let ended = self.step(&Step { end: ids, ..Step::default() }).await;
+        self.ground.unasked_exits().into_iter().for_each(|death| self.note(Note::Died(death)));
         // A step that failed half-way may have left something behind that no fault in the list owns.
         let whole = self.ground.make_whole().await;
+        self.note_revivals();
         ended.and(whole).context("what the nemesis did could not be undone")
     }
 

@@ -14,10 +14,17 @@ use anyhow::{Context as _, Result};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a stopped process may take to be seen stopped.
 const STOP_PATIENCE: Duration = Duration::from_millis(500);
+/// How long a replica in a loop of crashes is dead, and how long it runs.
+const DOWN: Duration = Duration::from_millis(50);
+const UP: Duration = Duration::from_millis(250);
+/// How long a replica that died by itself stays dead, and how often it is started again: one that cannot run is
+/// not to fill the verdict with its deaths.
+const REVIVAL: Duration = Duration::from_millis(500);
+const MOST_REVIVALS: u32 = 2;
 /// How many lines of a dead replica's log are shown.
 const LAST_WORDS: usize = 12;
 
@@ -30,8 +37,23 @@ pub(crate) struct Slot {
     dead: bool,
     /// What is wrong with its wall clock; a replica that is started again shares its host's clock.
     pub(super) skew: Option<Skew>,
+    /// It is being killed again and again.
+    crashing: Option<Crashing>,
+    /// Since when its process is what it is: running, or dead.
+    since: Instant,
+    /// How often it has been started again after it had died by itself.
+    revived: u32,
     /// How it had ended by itself when a kill came too late.
     missed_exit: Option<String>,
+}
+
+/// A loop of crashes.
+#[derive(Clone, Copy)]
+struct Crashing {
+    /// How often it has killed the replica.
+    kills: u32,
+    /// It has started the replica since.
+    is_up: bool,
 }
 
 /// The network and the replicas.
@@ -42,6 +64,8 @@ pub(crate) struct Ground {
     wanted: LinkPlan,
     applied: LinkPlan,
     mark: Mark,
+    /// Replicas that died by themselves and have been started again since somebody last asked.
+    pub(super) revived: Vec<HostId>,
 }
 
 impl Slot {
@@ -60,6 +84,9 @@ impl Slot {
             touched: false,
             dead: false,
             skew: None,
+            crashing: None,
+            since: Instant::now(),
+            revived: 0,
             missed_exit: None,
         })
     }
@@ -72,7 +99,7 @@ impl Slot {
             return Some(how);
         }
         let how = self.replica.exited().filter(|_| !self.touched && !self.dead)?;
-        self.dead = true;
+        (self.dead, self.since) = (true, Instant::now());
         Some(how)
     }
 }
@@ -88,6 +115,7 @@ impl Ground {
             wanted: LinkPlan::healed(),
             applied: LinkPlan::healed(),
             mark,
+            revived: Vec::new(),
         }
     }
 
@@ -139,8 +167,11 @@ impl Ground {
     pub(crate) async fn make_whole(&mut self) -> Result<()> {
         for host in super::grudge::all(self.count()) {
             let slot = self.slot(host);
+            slot.crashing = None;
             let wrong = slot.skew.take().is_some() && slot.replica.exited().is_none();
-            if slot.touched && slot.replica.exited().is_some() {
+            if slot.dead && slot.revived < MOST_REVIVALS {
+                self.revive(host)?;
+            } else if slot.touched && slot.replica.exited().is_some() {
                 self.restart(host)?;
             } else if slot.touched {
                 self.resume(host)?;
@@ -173,7 +204,7 @@ impl Ground {
         let again = || self.fabric.spawn(host, &slot.program.path, &slot.program.args, &slot.log);
         let started = tokio::task::block_in_place(again);
         slot.replica = started.with_context(|| format!("{host} could not be started again"))?;
-        slot.touched = false;
+        (slot.touched, slot.since) = (false, Instant::now());
         if slot.skew.is_some() { self.apply_clock(host) } else { Ok(()) }
     }
 
@@ -194,6 +225,71 @@ impl Ground {
                 drop(self.apply_clock(host));
             }
         }
+    }
+
+    /// Kills a replica, and from now on each time it has run for a while.
+    pub(super) fn begin_crashing(&mut self, host: HostId) -> Result<()> {
+        self.kill(host)?;
+        let slot = self.slot(host);
+        (slot.crashing, slot.since) = (Some(Crashing { kills: 1, is_up: false }), Instant::now());
+        Ok(())
+    }
+
+    /// Lets a replica run again, and says how often it was killed.
+    pub(super) fn end_crashing(&mut self, host: HostId) -> Result<u32> {
+        let slot = self.slot(host);
+        let crashing = slot.crashing.take();
+        if slot.replica.exited().is_some() {
+            self.note_exit_within(host, crashing);
+            self.restart(host)?;
+        }
+        self.slot(host).touched = false;
+        Ok(crashing.map_or(0, |crashing| crashing.kills))
+    }
+
+    /// Remembers the exit of a replica that a loop had started and not killed.
+    fn note_exit_within(&mut self, host: HostId, crashing: Option<Crashing>) {
+        let slot = self.slot(host);
+        if crashing.is_some_and(|crashing| crashing.is_up) {
+            slot.missed_exit = slot.replica.exited();
+        }
+    }
+
+    /// Goes on with what takes its time: loops of crashes, and replicas that died by themselves and are started again.
+    pub(crate) fn tend(&mut self) -> Result<()> {
+        for host in super::grudge::all(self.count()) {
+            let slot = self.slot(host);
+            let (waited, is_dead) = (slot.since.elapsed(), slot.replica.exited().is_some());
+            match slot.crashing {
+                Some(crashing) if is_dead && waited > DOWN => {
+                    self.note_exit_within(host, Some(crashing));
+                    self.restart(host)?;
+                    let slot = self.slot(host);
+                    slot.touched = true;
+                    slot.crashing = Some(Crashing { is_up: true, ..crashing });
+                }
+                Some(Crashing { kills, .. }) if !is_dead && waited > UP => {
+                    self.kill(host)?;
+                    let slot = self.slot(host);
+                    slot.since = Instant::now();
+                    slot.crashing = Some(Crashing { kills: kills + 1, is_up: false });
+                }
+                None if slot.dead && slot.revived < MOST_REVIVALS && waited > REVIVAL => {
+                    self.revive(host)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a replica again that died by itself. Its death has been told and stays in the verdict.
+    fn revive(&mut self, host: HostId) -> Result<()> {
+        self.restart(host)?;
+        let slot = self.slot(host);
+        (slot.dead, slot.revived) = (false, slot.revived + 1);
+        self.revived.push(host);
+        Ok(())
     }
 
     /// Stops a replica.

@@ -9,7 +9,13 @@ use super::{
 };
 use anyhow::Result;
 use futures_util::future::BoxFuture;
+use std::time::Duration;
 use workloads::Rng;
+
+/// The variant whose replicas come back one by one: those that are back must go on with too few for a while.
+const STAGGERED: &str = "staggered";
+/// How much later each of them is started than the one before.
+const STAGGER: Duration = Duration::from_millis(300);
 
 /// SIGKILL, then a restart.
 pub(crate) struct Kill;
@@ -24,7 +30,16 @@ impl Nemesis for Kill {
     }
 
     fn variants(&self) -> &'static [(&'static str, &'static str)] {
-        REPLICA_VARIANTS
+        const VARIANTS: [(&str, &str); REPLICA_VARIANTS.len() + 1] = {
+            let mut variants = [(STAGGERED, "every replica, started again one after the other"); _];
+            let mut i = 0;
+            while i < REPLICA_VARIANTS.len() {
+                variants[i] = REPLICA_VARIANTS[i];
+                i += 1;
+            }
+            variants
+        };
+        &VARIANTS
     }
 
     fn refuses(&self, aim: &str, count: usize) -> Option<String> {
@@ -49,8 +64,10 @@ impl Nemesis for Kill {
 
     fn end<'a>(&'a self, fault: &'a Fault, ground: &'a mut Ground) -> BoxFuture<'a, Result<Seen>> {
         Box::pin(async move {
+            let gap = if fault.planned.variant == STAGGERED { STAGGER } else { Duration::ZERO };
             for host in &fault.target.hosts {
                 ground.restart(*host)?;
+                tokio::time::sleep(gap).await;
             }
             let after = ground.samples(&fault.target.hosts)?;
             Ok(seen(fault, &after))

@@ -5,6 +5,7 @@
 
 pub(crate) mod agenda;
 mod clock;
+mod crash_loop;
 pub(crate) mod executor;
 pub(crate) mod ground;
 pub(crate) mod grudge;
@@ -61,8 +62,14 @@ pub(crate) trait Nemesis: Sync {
 }
 
 /// Every nemesis, in order of name.
-pub(crate) const NEMESES: &[&dyn Nemesis] =
-    &[&clock::Clock, &kill::Kill, &none::None, &partition::Partition, &pause::Pause];
+pub(crate) const NEMESES: &[&dyn Nemesis] = &[
+    &clock::Clock,
+    &crash_loop::CrashLoop,
+    &kill::Kill,
+    &none::None,
+    &partition::Partition,
+    &pause::Pause,
+];
 
 /// What is known when a fault aims.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,7 +211,8 @@ pub(crate) const REPLICA_VARIANTS: &[(&str, &str)] = &[
 
 /// Why replicas cannot be aimed at like this.
 pub(crate) fn refuses_replicas(name: &str, aim: &str, count: usize) -> Option<String> {
-    let unknown = no_variant(name, REPLICA_VARIANTS, aim)?;
+    let variants = named(name).map_or(REPLICA_VARIANTS, |nemesis| nemesis.variants());
+    let unknown = no_variant(name, variants, aim)?;
     if !who::is_list(aim) {
         return Some(format!("{unknown}, or hosts by name (`n1 n3`)"));
     }
@@ -298,8 +306,8 @@ mod tests {
         );
         assert_eq!(names("none").expect("it exists"), [""; 0]);
         let refusal = |text| names(text).expect_err("it is nonsense").to_string();
-        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: clock, kill, none, partition, pause"#);
-        insta::assert_snapshot!(refusal("kill:two"), @r#"nemesis "kill" has no variant "two"; it has: all, followers, leader, majority, minority, one, or hosts by name (`n1 n3`)"#);
+        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: clock, crash-loop, kill, none, partition, pause"#);
+        insta::assert_snapshot!(refusal("kill:two"), @r#"nemesis "kill" has no variant "two"; it has: all, followers, leader, majority, minority, one, staggered, or hosts by name (`n1 n3`)"#);
         insta::assert_snapshot!(refusal("kill,none"), @r#"nemesis "none" stands alone: it means that nothing goes wrong"#);
         insta::assert_snapshot!(refusal("kill,kill:all"), @r#"nemesis "kill" is named twice"#);
     }

@@ -57,6 +57,8 @@ pub(crate) struct Dispatcher {
     pub(crate) faults: Vec<FaultRecord>,
     /// Replicas that exited unasked.
     pub(crate) deaths: Vec<Death>,
+    /// Those of them that have not been started again.
+    dead: BTreeSet<String>,
     /// When the first operation was invoked.
     pub(crate) first_op: Option<Instant>,
     /// When the main phase was over, in nanoseconds since the run began.
@@ -117,6 +119,7 @@ impl Dispatcher {
             tally: Tally::new(),
             faults: Vec::new(),
             deaths: Vec::new(),
+            dead: BTreeSet::new(),
             first_op: None,
             main_end: 0,
             main_is_over: false,
@@ -271,7 +274,7 @@ impl Dispatcher {
 
     fn is_dead(&self, thread: usize) -> bool {
         let (_, host) = self.parts.clients.identity(thread);
-        self.deaths.iter().any(|death| death.replica == host.to_string())
+        self.dead.contains(&host.to_string())
     }
 
     fn invoke(&mut self, thread: usize, open: Open) -> Result<()> {
@@ -367,6 +370,10 @@ impl Dispatcher {
                 self.faults.push(fault);
             }
             Note::Died(death) => self.died(death)?,
+            Note::Revived(replica) => {
+                self.dead.remove(&replica);
+                self.nemesis_event("revival", &[("replica", replica)])?;
+            }
         }
         Ok(())
     }
@@ -378,6 +385,7 @@ impl Dispatcher {
             "death",
             &[("replica", death.replica.clone()), ("how", death.how.clone())],
         )?;
+        self.dead.insert(death.replica.clone());
         self.deaths.push(death);
         Ok(())
     }
