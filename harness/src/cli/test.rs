@@ -59,6 +59,9 @@ pub(crate) struct Args {
     /// Another build of the system under test than the one in this binary.
     #[arg(long, value_name = "PATH")]
     bin: Option<PathBuf>,
+    /// Stop the main phase at the first violation, then heal and judge as ever.
+    #[arg(long)]
+    fail_fast: bool,
 }
 
 fn nemesis_help() -> String {
@@ -120,6 +123,7 @@ fn plan(args: &Args) -> Result<Plan> {
         net: args.net.name().to_owned(),
         bugs: args.bugs.clone(),
         bin: args.bin.as_ref().map(|bin| bin.display().to_string()),
+        fail_fast: args.fail_fast,
     };
     let argv = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     if let Some(bin) = &args.bin {

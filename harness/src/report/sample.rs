@@ -179,6 +179,7 @@ fn config() -> Config {
         net: "auto".into(),
         bugs: Vec::new(),
         bin: None,
+        fail_fast: false,
     }
 }
 
@@ -188,6 +189,7 @@ fn verdict(counts: Counts) -> VerdictRecord {
         validity: Validity::Valid,
         exit: 0,
         interrupted: false,
+        stopped_early: None,
         bugs: Vec::new(),
         sentence: "5 replicas of raft behaved like one copy through 5 faults.".into(),
         reasons: Vec::new(),

@@ -6,6 +6,7 @@ use crate::report::quote;
 use crate::store::record::Config;
 use crate::system::{System, system};
 use anyhow::{Context as _, Result, bail, ensure};
+use checker::model::{self, Model};
 use std::time::Duration;
 use workloads::{Rng, Workload, workload};
 
@@ -29,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) wanted: Vec<Wanted>,
     /// When.
     pub(crate) schedule: Schedule,
+    /// Whose word ends the run early, if it is to stop at the first violation.
+    pub(crate) early: Option<&'static dyn Model>,
     /// The run's root stream.
     pub(crate) rng: Rng,
 }
@@ -67,7 +70,8 @@ impl Plan {
             bail!("nemesis {idle} has no target among {hosts} replicas; ask for more with --nodes");
         }
         let schedule = schedule(&wanted, hosts, config.time_limit_ms, &rng);
-        Ok(Self { config, argv, system, workload, wanted, schedule, rng })
+        let early = config.fail_fast.then(|| early(workload)).transpose()?;
+        Ok(Self { config, argv, system, workload, wanted, schedule, early, rng })
     }
 
     /// How long the main phase lasts.
@@ -103,6 +107,9 @@ impl Plan {
         if let Some(bin) = &config.bin {
             line += &format!(" --bin {}", quote(bin));
         }
+        if config.fail_fast {
+            line += " --fail-fast";
+        }
         line
     }
 
@@ -112,6 +119,17 @@ impl Plan {
         let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join("+") };
         format!("{}-{}-{}", self.system.name(), self.workload.name(), kinds.replace(':', "."))
     }
+}
+
+fn early(workload: &'static dyn Workload) -> Result<&'static dyn Model> {
+    model::named(workload.model()).with_context(|| {
+        format!(
+            "--fail-fast has no effect on workload {}: it is judged by {}, which needs the whole \
+             history; leave the option out",
+            workload.name(),
+            workload.model()
+        )
+    })
 }
 
 fn bounds(config: &Config) -> Result<()> {
@@ -170,6 +188,7 @@ pub(crate) mod tests {
             net: "auto".to_owned(),
             bugs: vec!["stale-reads".to_owned()],
             bin: None,
+            fail_fast: false,
         }
     }
 

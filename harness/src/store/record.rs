@@ -35,6 +35,9 @@ pub(crate) struct Config {
     pub(crate) bugs: Vec<String>,
     /// Another build of the system than the one in this binary.
     pub(crate) bin: Option<String>,
+    /// Whether to stop at the first violation.
+    #[serde(default)]
+    pub(crate) fail_fast: bool,
 }
 
 /// `run.json`: everything about a run but its outcome.
@@ -142,6 +145,9 @@ pub(crate) struct VerdictRecord {
     pub(crate) exit: u8,
     /// Whether the run was cut short from the keyboard.
     pub(crate) interrupted: bool,
+    /// When and why the main phase ended before its time, if a violation ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stopped_early: Option<String>,
     /// The bugs that were switched on in the replicas.
     #[serde(rename = "unsafe")]
     pub(crate) bugs: Vec<String>,
