@@ -77,8 +77,7 @@ fn judge(
         match online.feed(&event) {
             Ok(None) => {}
             Ok(Some(conviction)) => {
-                let key = conviction.key.map(|key| format!("key {key}: ")).unwrap_or_default();
-                tell.send_replace(Some(format!("{key}{}", conviction.sentence)));
+                tell.send_replace(Some(conviction.sentence));
                 return;
             }
             // The judge of the whole says what is wrong with such a history.

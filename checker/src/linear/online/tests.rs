@@ -106,6 +106,9 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
+/// A value, and the error of a failure.
+type Said = (Value, Option<Value>);
+
 /// One copy that mostly tells the truth as of the completion, and sometimes lies or says nothing.
 struct Liar<'a> {
     model: &'a dyn Model,
@@ -116,7 +119,7 @@ struct Liar<'a> {
 }
 
 impl Liar<'_> {
-    fn push(&mut self, at: usize, kind: Kind, f: &str, value: Value, error: Option<Value>) {
+    fn push(&mut self, at: usize, kind: Kind, f: &str, (value, error): Said) {
         let (index, process) = (self.events.len() as u64, Process::Client(self.numbers[at]));
         let f = f.to_owned();
         self.events.push(Event { index, time: index, kind, process, f, value, node: None, error });
@@ -127,24 +130,24 @@ impl Liar<'_> {
         let Some(open) = self.open[at].take() else {
             let which = which % calls.len();
             self.open[at] = Some(which);
-            return self.push(at, Kind::Invoke, calls[which].0, json(calls[which].1), None);
+            return self.push(at, Kind::Invoke, calls[which].0, (json(calls[which].1), None));
         };
         let (f, input, outputs) = calls[open];
         let lie = json(outputs[which % outputs.len()]);
         match end {
-            0 => self.push(at, Kind::Fail, f, json(input), None),
+            0 => self.push(at, Kind::Fail, f, (json(input), None)),
             1 | 2 => {
                 if end == 1 {
                     drop(self.truth(f, input, outputs));
                 }
-                self.push(at, Kind::Info, f, json(input), None);
+                self.push(at, Kind::Info, f, (json(input), None));
                 self.numbers[at] += 10;
             }
-            3 => self.push(at, Kind::Ok, f, lie, None),
+            3 => self.push(at, Kind::Ok, f, (lie, None)),
             _ => match self.truth(f, input, outputs) {
-                Some(Seen::Output(output)) => self.push(at, Kind::Ok, f, output, None),
-                Some(_) => self.push(at, Kind::Fail, f, json(input), Some(MISMATCH.into())),
-                None => self.push(at, Kind::Ok, f, lie, None),
+                Some(Seen::Output(output)) => self.push(at, Kind::Ok, f, (output, None)),
+                Some(_) => self.push(at, Kind::Fail, f, (json(input), Some(MISMATCH.into()))),
+                None => self.push(at, Kind::Ok, f, (lie, None)),
             },
         }
     }
