@@ -174,3 +174,107 @@ fn a_history_cannot_steer_the_terminal() {
     assert_eq!(code, Some(1));
     assert!(told.contains("\\u{1b}[31m") && !told.contains('\x1b'), "{told}");
 }
+
+/// Replays a certificate from the two files alone: every step legal, in real time, nothing missing.
+fn replay(certificate: &Value, history: &[Value]) -> bool {
+    let end = |index: &Value| {
+        let from = history.iter().position(|it| it["index"] == *index).expect("it was invoked");
+        let done = |it: &&Value| it["process"] == history[from]["process"];
+        history[from + 1..].iter().find(done).filter(|it| it["type"] == "ok")
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    let objects = certificate["objects"].as_array().expect("objects");
+    let explained = objects.iter().all(|object| {
+        let (mut state, mut begun) = (object["start"].clone(), 0);
+        object["order"].as_array().expect("an order").iter().all(|index| {
+            let call = history.iter().find(|it| it["index"] == *index).expect("it was invoked");
+            let (told, done) = (&end(index).unwrap_or(call)["value"][1], end(index));
+            let in_time = done.is_none_or(|it| it["index"].as_u64() >= Some(begun));
+            begun = begun.max(index.as_u64().expect("an index"));
+            let legal = match call["f"].as_str() {
+                Some("write") => Some(told.clone()),
+                Some("cas") => (state == told[0]).then(|| told[1].clone()),
+                _ => (state == *told).then(|| state.clone()),
+            };
+            let fits = in_time && call["value"][0] == object["key"] && legal.is_some();
+            state = legal.unwrap_or_default();
+            fits && seen.insert(index.as_u64())
+        })
+    });
+    let invoked = history.iter().filter(|it| it["type"] == "invoke");
+    explained
+        && invoked
+            .into_iter()
+            .all(|it| end(&it["index"]).is_none() || seen.contains(&it["index"].as_u64()))
+}
+
+const KEYED: &str = r#"{"index":0,"time":0,"type":"invoke","process":0,"f":"write","value":["k",1]}
+{"index":1,"time":0,"type":"invoke","process":1,"f":"cas","value":["k",[1,2]]}
+{"index":2,"time":0,"type":"invoke","process":2,"f":"write","value":["l",7]}
+{"index":3,"time":0,"type":"info","process":2,"f":"write","value":["l",7]}
+{"index":4,"time":0,"type":"invoke","process":3,"f":"read","value":["k",null]}
+{"index":5,"time":0,"type":"ok","process":3,"f":"read","value":["k",2]}
+{"index":6,"time":0,"type":"ok","process":1,"f":"cas","value":["k",[1,2]]}
+{"index":7,"time":0,"type":"ok","process":0,"f":"write","value":["k",1]}
+{"index":8,"time":0,"type":"invoke","process":3,"f":"read","value":["l",null]}
+{"index":9,"time":0,"type":"ok","process":3,"f":"read","value":["l",7]}
+"#;
+
+#[test]
+fn a_certificate_is_accepted_by_whoever_replays_it() {
+    let here = files(&[("k.jsonl", KEYED), ("bad.edn", STALE)]);
+    let (code, _, err) = check(&here, "--model cas-register k.jsonl --certificate k.json");
+    assert_eq!((code, err.as_str()), (Some(0), "harness: k.jsonl: certificate: k.json\n"));
+    let text = fs::read_to_string(here.path().join("k.json")).expect("a certificate");
+    let mut certificate: Value = serde_json::from_str(&text).expect("it is JSON");
+    let lines: Vec<Value> =
+        KEYED.lines().map(|line| serde_json::from_str(line).expect("it is JSON")).collect();
+    assert!(replay(&certificate, &lines), "{text}");
+    certificate["objects"][0]["order"].as_array_mut().expect("an order").swap(0, 1);
+    assert!(!replay(&certificate, &lines), "a replayer that accepts everything proves nothing");
+    let (code, _, err) = check(&here, "--model cas-register bad.edn --certificate k.json");
+    let none = "harness: bad.edn: no certificate: the history is invalid\n";
+    assert_eq!((code, err.as_str()), (Some(1), none));
+    assert!(!here.path().join("k.json").exists(), "a certificate of something else would mislead");
+}
+
+#[test]
+fn certificates_of_many_go_into_a_directory() {
+    let here = files(&[("a.edn", VALID), ("b/history.edn", VALID), ("out/x", "")]);
+    let (code, _, err) = check(&here, "--model cas-register a.edn b --certificate one.json");
+    assert_eq!(code, Some(254), "{err}");
+    assert!(err.contains("this must be a directory that exists"), "{err}");
+    let (code, ..) = check(&here, "--model cas-register a.edn b --certificate out");
+    let written = |name: &str| here.path().join("out").join(name).exists();
+    assert!(code == Some(0) && written("0001-a.edn.json") && written("0002-b.json"));
+}
+
+#[test]
+fn bad_input_is_told_with_file_line_column_and_reason() {
+    let first = r#"{"type":"invoke","process":0,"f":"read"}"#;
+    let wrong = format!(
+        "{first}\n{{\"type\":\"ok\",\"process\":0,\"f\":\"read\",\"value\":9223372036854775808}}\n"
+    );
+    let whole = format!("{first}\n{{\"type\":\"nonsense\",\"process\":0}}");
+    let torn = format!("{first}\n{{\"type\":\"ok\",\"proc");
+    let edn = "{:type :invoke, :process 0, :f :read}\n{:type :ok, :process 0, :f :read, :value 9223372036854775808}\n";
+    let here = files(&[
+        ("big.jsonl", &wrong),
+        ("whole.jsonl", &whole),
+        ("torn.jsonl", &torn),
+        ("big.edn", edn),
+    ]);
+    for (file, place) in [
+        ("big.jsonl", "big.jsonl:2:"),
+        ("whole.jsonl", "whole.jsonl:2:"),
+        ("big.edn", "big.edn:2:42: "),
+    ] {
+        let (code, _, err) = check(&here, &format!("--model register {file}"));
+        assert_eq!(code, Some(254), "{err}");
+        let rest = err.strip_prefix("harness: ").and_then(|it| it.strip_prefix(place));
+        assert!(rest.is_some_and(|it| it.len() > 20), "{err}");
+    }
+    let (code, _, err) = check(&here, "--model register torn.jsonl");
+    assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("warning: line 2 was cut short"), "{err}");
+}

@@ -138,6 +138,29 @@ fn a_seeded_bug_is_caught_and_its_window_alone_convicts_it() {
 }
 
 #[test]
+fn the_first_violation_ends_a_run_that_is_to_fail_fast() {
+    let ground = Ground::new();
+    let began = Instant::now();
+    let output = ground.run(
+        "test --nemesis partition:leader --time-limit 120s --seed 1 --unsafe early-ack,stale-reads --fail-fast",
+    );
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert!(began.elapsed() < Duration::from_secs(100), "{}", told(&output));
+    let verdict = json(&ground.only_run().join("verdict.json"));
+    assert!(
+        verdict["stopped_early"].as_str().is_some_and(|why| why.contains("--fail-fast")),
+        "{verdict}"
+    );
+}
+
+#[test]
+fn only_what_can_be_judged_early_fails_fast() {
+    let output = Ground::new().run("test --workload bank --fail-fast");
+    assert_eq!(output.status.code(), Some(254), "{}", told(&output));
+    assert!(told(&output).contains("judged by bank"), "{}", told(&output));
+}
+
+#[test]
 fn a_torn_transaction_is_caught_and_its_history_goes_out_as_edn() {
     let ground = Ground::new();
     let line = "test --workload bank --nemesis none --nodes 3 --time-limit 5s --seed 1";

@@ -2,9 +2,11 @@
 //!
 //! A file that cannot be read or understood is told and does not keep the others from being judged.
 
+mod certificate;
 mod input;
 mod told;
 
+use self::certificate::Place;
 use self::input::{Input, Unreadable};
 use self::told::Summary;
 use super::failure::{Failure, USAGE};
@@ -44,6 +46,10 @@ pub(crate) struct Args {
     /// Show of an invalid history what could have been before, between and after.
     #[arg(long)]
     explain: bool,
+    /// Write of a valid history, per key, an order of its operations that anyone can replay, as JSON. Of several
+    /// histories into this directory.
+    #[arg(long, value_name = "OUT")]
+    certificate: Option<PathBuf>,
     /// Values are `[key, value]`, and each key can be judged by itself: auto, yes or no.
     #[arg(long, value_enum, default_value_t = KeyedChoice::Auto)]
     keyed: KeyedChoice,
@@ -72,11 +78,24 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
         ))
         .into());
     }
+    let place = args.certificate.as_deref();
+    let place = place.map(|out| Place::of(out, args.histories.len(), &args.model)).transpose()?;
     let began = Instant::now();
     let mut summary = Summary::default();
     let mut judged = Vec::new();
-    for path in &args.histories {
-        let answer = input::read(path, args.input).map(|history| judge(args, &history));
+    for (number, path) in (1..).zip(&args.histories) {
+        let history = input::read(path, args.input);
+        let answer = history.map(|history| {
+            let verdict = judge(args, &history);
+            (verdict, history)
+        });
+        if let (Some(place), Ok((verdict, history))) = (&place, &answer) {
+            let told = limited(args, |limits| {
+                place.write((number, path), history, (&args.model, verdict), limits)
+            })?;
+            crate::report::say(&format!("harness: {}: {told}", path.display()));
+        }
+        let answer = answer.map(|(verdict, _)| verdict);
         summary.add(&answer);
         if let Err(unreadable) = &answer {
             crate::report::say(&format!("harness: {unreadable}"));
@@ -107,6 +126,11 @@ fn exit(summary: &Summary) -> ExitCode {
 }
 
 fn judge(args: &Args, history: &History) -> Verdict {
+    limited(args, |limits| judge_by(history, &args.model, limits))
+}
+
+/// Does something within the limits that were asked for.
+fn limited<T>(args: &Args, work: impl FnOnce(&Limits<'_>) -> T) -> T {
     let deadline = Instant::now() + args.time_limit;
     let expired = move || Instant::now() > deadline;
     let keyed = match args.keyed {
@@ -121,7 +145,7 @@ fn judge(args: &Args, history: &History) -> Verdict {
         expired: &expired,
         keyed,
     };
-    judge_by(history, &args.model, &limits)
+    work(&limits)
 }
 
 fn tell(path: &Path, answer: &Result<Verdict, Unreadable>, explain: bool) -> Result<()> {

@@ -66,6 +66,9 @@ pub(crate) struct Args {
     /// Another build of the system under test than the one in this binary.
     #[arg(long, value_name = "PATH")]
     bin: Option<PathBuf>,
+    /// Stop the main phase at the first violation, then heal and judge as ever.
+    #[arg(long)]
+    fail_fast: bool,
 }
 
 fn nemesis_help() -> String {
@@ -135,6 +138,7 @@ fn plan(args: &Args) -> Result<Plan> {
         bugs: args.bugs.clone(),
         bin: args.bin.as_ref().map(|bin| bin.display().to_string()),
         schedule: None,
+        fail_fast: args.fail_fast,
     };
     let plan = checked(config)?;
     match &args.schedule {

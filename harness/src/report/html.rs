@@ -92,7 +92,10 @@ fn footer(run: &Run<'_>) -> String {
 
 /// Whatever else stands against *valid*.
 fn reasons(verdict: &VerdictRecord) -> String {
-    let interrupted = if verdict.interrupted { INTERRUPTED } else { "" };
+    let mut interrupted = if verdict.interrupted { INTERRUPTED.to_owned() } else { String::new() };
+    if let Some(early) = &verdict.stopped_early {
+        interrupted += &format!("<p class=\"interrupted\">Stopped early {}</p>", escape(early));
+    }
     let others = further_reasons(verdict);
     let items: String = others
         .map(|reason| {
@@ -101,7 +104,7 @@ fn reasons(verdict: &VerdictRecord) -> String {
         })
         .collect();
     if items.is_empty() {
-        interrupted.to_owned()
+        interrupted
     } else {
         format!("{interrupted}<ul class=\"reasons\">{items}</ul>")
     }

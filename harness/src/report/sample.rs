@@ -181,6 +181,7 @@ fn config() -> Config {
         bugs: Vec::new(),
         bin: None,
         schedule: None,
+        fail_fast: false,
     }
 }
 
@@ -190,6 +191,7 @@ fn verdict(counts: Counts) -> VerdictRecord {
         validity: Validity::Valid,
         exit: 0,
         interrupted: false,
+        stopped_early: None,
         bugs: Vec::new(),
         sentence: "5 replicas of raft behaved like one copy through 5 faults.".into(),
         reasons: Vec::new(),

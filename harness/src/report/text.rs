@@ -39,6 +39,9 @@ fn headline(verdict: &VerdictRecord, style: Style) -> Vec<String> {
     if verdict.interrupted {
         lines.push("  interrupted from the keyboard; this is about the part that ran".to_owned());
     }
+    if let Some(early) = &verdict.stopped_early {
+        lines.push(format!("  stopped early {}", visible(early)));
+    }
     if !verdict.bugs.is_empty() {
         lines
             .push(format!("  with seeded bugs switched on: {}", visible(&verdict.bugs.join(", "))));

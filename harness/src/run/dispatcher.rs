@@ -5,6 +5,7 @@
 
 use super::clients::{Clients, Done, Open};
 use super::clock::Clock;
+use super::early::Early;
 use super::journal::{Entry, Journal};
 use super::tally::Tally;
 use crate::nemesis::executor::Note;
@@ -44,6 +45,8 @@ pub(crate) struct Parts {
     pub(crate) leader: watch::Receiver<Option<Leadership>>,
     /// Says when the run is to stop early.
     pub(crate) stop: watch::Receiver<bool>,
+    /// Who judges meanwhile, if the run is to stop at the first violation.
+    pub(crate) early: Option<Early>,
     /// The terminal.
     pub(crate) live: Live,
 }
@@ -65,6 +68,8 @@ pub(crate) struct Dispatcher {
     pub(crate) main_end: u64,
     /// Whether every call of the main phase was answered.
     main_is_over: bool,
+    /// Why the main phase was over early, if a violation ended it.
+    pub(crate) stopped_early: Option<String>,
     active: BTreeMap<u32, String>,
     /// Hosts that did not answer in the recovery phase.
     silent: BTreeSet<usize>,
@@ -123,6 +128,7 @@ impl Dispatcher {
             first_op: None,
             main_end: 0,
             main_is_over: false,
+            stopped_early: None,
             active: BTreeMap::new(),
             silent: BTreeSet::new(),
             flush,
@@ -146,15 +152,32 @@ impl Dispatcher {
         let gap = Duration::from_nanos(1_000_000_000 / rate.max(1));
         self.scene = Scene { phase: "main".to_owned(), began, limit, changes };
         let mut arrival = began;
-        while arrival < began + limit && !self.stopped() {
+        while arrival < began + limit && !self.stopped() && self.stopped_early.is_none() {
             if arrival <= Instant::now() {
                 self.arrive(arrival, arrival - began)?;
                 arrival += gap;
             }
             self.next(arrival).await?;
+            self.ask_early(began);
         }
         self.main_end = self.parts.clock.now_ns();
+        self.parts.early = None;
         Ok(())
+    }
+
+    /// Where to hear what the early judge says.
+    pub(crate) fn early_word(&self) -> Option<watch::Receiver<Option<String>>> {
+        self.parts.early.as_ref().map(Early::word)
+    }
+
+    fn ask_early(&mut self, began: Instant) {
+        let Some(early) = &mut self.parts.early else { return };
+        early.feed(self.parts.journal.events());
+        if let Some(word) = early.word().borrow().as_ref() {
+            let after = began.elapsed().as_secs_f64();
+            self.parts.live.line(&format!("violation after {after:.1} s: healing, then judging"));
+            self.stopped_early = Some(format!("after {after:.1} s by --fail-fast: {word}"));
+        }
     }
 
     /// Lets the first idle thread that has something to do begin it.

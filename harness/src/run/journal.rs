@@ -60,6 +60,11 @@ impl Journal {
         written.with_context(|| format!("{} cannot be written", self.path.display()))
     }
 
+    /// All events so far.
+    pub(crate) fn events(&self) -> &[Event] {
+        &self.events
+    }
+
     /// Hands everything to the operating system.
     pub(crate) fn flush(&mut self) -> Result<()> {
         self.file.flush().with_context(|| format!("{} cannot be written", self.path.display()))

@@ -33,6 +33,8 @@ pub(crate) struct Phases {
     pub(crate) final_reads: Option<Vec<bool>>,
     /// Whether the run was cut short from the keyboard.
     pub(crate) interrupted: bool,
+    /// Why it was stopped at a violation, if it was.
+    pub(crate) stopped_early: Option<String>,
 }
 
 /// Judges the history with the workload's checks.
@@ -139,6 +141,7 @@ pub(crate) fn verdict(
         validity,
         exit: exit(validity, phases.interrupted),
         interrupted: phases.interrupted,
+        stopped_early: phases.stopped_early,
         bugs: plan.config.bugs.clone(),
         sentence: sentence(plan, validity, &reasons, &checks),
         reasons,

@@ -6,6 +6,7 @@
 mod clients;
 pub(crate) mod clock;
 mod dispatcher;
+mod early;
 mod journal;
 mod judge;
 pub(crate) mod plan;
@@ -181,6 +182,7 @@ impl Stage {
             notes,
             leader: watch_leader(ground.clients().to_vec()),
             stop: self.place.stop.clone(),
+            early: self.plan.early.map(early::Early::start).transpose()?,
             live,
         };
         let rng = self.plan.rng.fork("aim");
@@ -212,7 +214,7 @@ impl Stage {
             executor,
             self.plan.schedule.clone(),
             limit,
-            self.place.stop.clone(),
+            early::halt(self.place.stop.clone(), dispatcher.early_word()),
             finished_in,
         ));
         dispatcher.main_phase(limit, self.plan.config.rate, self.plan.changes()).await?;
@@ -221,8 +223,14 @@ impl Stage {
         let (executor, worked) = nemesis.await.context("the nemesis died")?;
         dispatcher.drain().await?;
         let trouble = worked.err().map(|error| format!("{error:#}"));
-        let mut phases =
-            Phases { main_end, trouble, recovery: None, final_reads: None, interrupted: false };
+        let mut phases = Phases {
+            main_end,
+            trouble,
+            recovery: None,
+            final_reads: None,
+            interrupted: false,
+            stopped_early: dispatcher.stopped_early.take(),
+        };
         if !dispatcher.stopped() {
             phases.recovery = Some(dispatcher.recovery(hosts, RECOVERY).await?);
         }

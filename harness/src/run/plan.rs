@@ -8,6 +8,7 @@ use crate::report::quote;
 use crate::store::record::Config;
 use crate::system::{System, system};
 use anyhow::{Context as _, Result, bail, ensure};
+use checker::model::{self, Model};
 use std::time::Duration;
 use workloads::{FRESHNESS, Freshness, Rng, Workload, workload};
 
@@ -33,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) wanted: Vec<Wanted>,
     /// When.
     pub(crate) schedule: Schedule,
+    /// Whose word ends the run early, if it is to stop at the first violation.
+    pub(crate) early: Option<&'static dyn Model>,
     /// The run's root stream.
     pub(crate) rng: Rng,
 }
@@ -63,7 +66,8 @@ impl Plan {
             bail!("nemesis {idle} has no target among {hosts} replicas; ask for more with --nodes");
         }
         let schedule = schedule(&wanted, hosts, config.time_limit_ms, &rng);
-        Ok(Self { config, argv, system, workload, freshness, wanted, schedule, rng })
+        let early = config.fail_fast.then(|| early(workload, freshness)).transpose()?;
+        Ok(Self { config, argv, system, workload, freshness, wanted, schedule, early, rng })
     }
 
     /// How long the main phase lasts.
@@ -127,6 +131,9 @@ impl Plan {
         if let Some(bin) = &config.bin {
             line += &format!(" --bin {}", quote(bin));
         }
+        if config.fail_fast {
+            line += " --fail-fast";
+        }
         line
     }
 
@@ -158,6 +165,19 @@ fn suited(system: &dyn System, workload: &dyn Workload, read: &str) -> Result<Fr
         system.name()
     );
     Ok(freshness)
+}
+
+/// The model whose verdict on part of a history holds for the whole.
+fn early(workload: &dyn Workload, freshness: Freshness) -> Result<&'static dyn Model> {
+    let checks = workload.checks(freshness);
+    checks.iter().find_map(|name| model::named(name)).with_context(|| {
+        format!(
+            "--fail-fast has no effect on workload {}: it is judged by {}, which needs the whole \
+             history; leave the option out",
+            workload.name(),
+            checks.join(", ")
+        )
+    })
 }
 
 fn bounds(config: &Config) -> Result<()> {
@@ -224,6 +244,7 @@ pub(crate) mod tests {
             bugs: vec!["stale-reads".to_owned()],
             bin: None,
             schedule: None,
+            fail_fast: false,
         }
     }
 

@@ -41,6 +41,9 @@ pub(crate) struct Config {
     /// The file that says what goes wrong and when, where one was given instead of a nemesis.
     #[serde(default)]
     pub(crate) schedule: Option<String>,
+    /// Whether to stop at the first violation.
+    #[serde(default)]
+    pub(crate) fail_fast: bool,
 }
 
 /// What runs from before there was a choice did.
@@ -153,6 +156,9 @@ pub(crate) struct VerdictRecord {
     pub(crate) exit: u8,
     /// Whether the run was cut short from the keyboard.
     pub(crate) interrupted: bool,
+    /// When and why the main phase ended before its time, if a violation ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stopped_early: Option<String>,
     /// The bugs that were switched on in the replicas.
     #[serde(rename = "unsafe")]
     pub(crate) bugs: Vec<String>,
