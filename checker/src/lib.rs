@@ -14,6 +14,7 @@ pub mod finding;
 pub mod history;
 pub mod linear;
 pub mod model;
+pub mod txn;
 
 pub use check::{
     Algorithm, Check, Keyed, Limits, Stats, Validity, Verdict, check_linearizable, judge, linearize,

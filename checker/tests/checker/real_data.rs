@@ -25,7 +25,7 @@ fn expected(under: &str) -> Option<Vec<(String, String, String)>> {
     Some(rows.map(|row| (row[0].clone(), row[1].clone(), row[2].clone())).collect())
 }
 
-fn validity(name: &str) -> Validity {
+pub(crate) fn validity(name: &str) -> Validity {
     match name {
         "valid" => Validity::Valid,
         "invalid" => Validity::Invalid,
@@ -34,7 +34,7 @@ fn validity(name: &str) -> Validity {
 }
 
 /// A history in whatever format it is.
-fn history(file: &str) -> History {
+pub(crate) fn history(file: &str) -> History {
     let text = text(&folder().join(file)).expect("every file in verdicts.tsv is there");
     let parsed = Format::of(text.as_bytes()).expect("a format").parse(text.as_bytes());
     let parsed = parsed.unwrap_or_else(|damage| panic!("{file}: {damage}"));
@@ -43,7 +43,7 @@ fn history(file: &str) -> History {
 }
 
 /// The rows to try, or a word to the reader that there are none.
-fn rows(under: &str) -> Vec<(String, String, String)> {
+pub(crate) fn rows(under: &str) -> Vec<(String, String, String)> {
     expected(under).unwrap_or_else(|| {
         say("NOT RUN: no verdicts.tsv; set HARNESS_DATA to the folder that has it\n");
         Vec::new()
