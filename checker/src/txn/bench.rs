@@ -64,7 +64,7 @@ impl Default for Recipe {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// Its name in the table.
-    pub name: String,
+    pub name: &'static str,
     /// The check that is timed.
     pub check: &'static str,
     /// How its history is made.
@@ -73,22 +73,29 @@ pub struct Row {
 
 /// Every history of the table.
 pub fn rows() -> Vec<Row> {
-    let databases = [
-        ("perfect", Database::Perfect),
-        ("SI", Database::Snapshot),
-        ("SSI", Database::Serializable),
-    ];
-    let objects = [("list-append", Objects::Lists), ("rw-register", Objects::Registers)];
-    let mut rows = Vec::new();
-    for (check, objects) in objects {
-        for (kind, database) in databases {
-            for (size, transactions) in [("100k", 100_000), ("1M", 1_000_000)] {
-                let recipe = Recipe { transactions, database, objects, ..Recipe::default() };
-                rows.push(Row { name: format!("{check} {kind} {size}"), check, recipe });
-            }
-        }
-    }
-    rows
+    let row = |name, objects, database, transactions| {
+        let check = match objects {
+            Objects::Lists => "list-append",
+            Objects::Registers => "rw-register",
+        };
+        let recipe = Recipe { transactions, database, objects, ..Recipe::default() };
+        Row { name, check, recipe }
+    };
+    use Database::{Perfect, Serializable, Snapshot};
+    use Objects::{Lists, Registers};
+    vec![
+        row("list-append 100k perfect", Lists, Perfect, 100_000),
+        row("list-append 100k SI", Lists, Snapshot, 100_000),
+        row("list-append 100k SSI", Lists, Serializable, 100_000),
+        row("list-append 1M perfect", Lists, Perfect, 1_000_000),
+        row("list-append 1M SI", Lists, Snapshot, 1_000_000),
+        row("list-append 1M SSI", Lists, Serializable, 1_000_000),
+        row("rw-register 100k perfect", Registers, Perfect, 100_000),
+        row("rw-register 100k SI", Registers, Snapshot, 100_000),
+        row("rw-register 1M perfect", Registers, Perfect, 1_000_000),
+        row("rw-register 1M SI", Registers, Snapshot, 1_000_000),
+        row("rw-register 4M perfect (10M steps)", Registers, Perfect, 4_000_000),
+    ]
 }
 
 impl Recipe {
