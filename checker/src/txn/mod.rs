@@ -8,7 +8,9 @@
 //!
 //! Lists show their own order: a list that was read is the order in which it was appended to. Registers do not,
 //! and [`Inference`] says what may be taken for granted about theirs. A verdict of *valid* means that no anomaly
-//! is in what is known, for lists of which everything was read: that there is none.
+//! is in what is known. Of lists that proves serializability, strict and of sessions, too: any order that the arrows
+//! allow gives every answer. Weaker models it proves if of each key at most one transaction's appends were never
+//! read.
 //!
 //! Everything takes time and memory linear in the history until an anomaly is found.
 
@@ -21,6 +23,8 @@ pub mod level;
 mod log;
 mod register;
 mod single;
+#[cfg(test)]
+mod tests;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};

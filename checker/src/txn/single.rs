@@ -12,12 +12,13 @@ use crate::history::Kind;
 
 /// Everything of that sort.
 pub(super) fn findings(scene: &Scene<'_, '_>) -> Vec<Finding> {
-    let mut tally = Tally { scene, findings: Vec::new() };
+    let mut tally = Tally { scene, places: places(scene), findings: Vec::new() };
     tally.internal();
     match scene.objects {
         Objects::Lists => {
             tally.lists();
             tally.odd();
+            tally.own_orders();
             tally.dirty_updates();
         }
         Objects::Registers => tally.registers(),
@@ -37,7 +38,20 @@ pub(super) fn unwritten(scene: &Scene<'_, '_>) -> usize {
 
 struct Tally<'s, 'l, 'h> {
     scene: &'s Scene<'l, 'h>,
+    /// Where each element of a list stands in the longest read of its key, or [`NONE`].
+    places: Vec<u32>,
     findings: Vec<Finding>,
+}
+
+/// Of an element that is there twice the last place counts: a read of it went that far.
+fn places(scene: &Scene<'_, '_>) -> Vec<u32> {
+    let mut places = vec![NONE; scene.log.elements.len()];
+    for key in &scene.log.keys {
+        for (place, element) in key.order.iter().enumerate() {
+            places[*element as usize] = place as u32;
+        }
+    }
+    places
 }
 
 impl Tally<'_, '_, '_> {
@@ -77,11 +91,6 @@ impl Tally<'_, '_, '_> {
         if marks.iter().all(Marks::is_empty) {
             return;
         }
-        let mut place = vec![0; log.elements.len()];
-        for key in &log.keys {
-            // Of an element that is there twice its last place counts: the read went that far.
-            key.order.iter().enumerate().for_each(|(at, element)| place[*element as usize] = at);
-        }
         for txn in 0..log.txns.len() as u32 {
             let known = log.txns[txn as usize].kind == Kind::Ok;
             for read in log
@@ -90,18 +99,14 @@ impl Tally<'_, '_, '_> {
                 .filter(|micro| known && !micro.write && micro.element != NONE)
             {
                 if !odd.contains(&(txn, read.key)) {
-                    self.marked(
-                        txn,
-                        *read,
-                        &marks[read.key as usize],
-                        place[read.element as usize],
-                    );
+                    self.marked(txn, *read, &marks[read.key as usize]);
                 }
             }
         }
     }
 
-    fn marked(&mut self, txn: u32, read: Micro, marks: &Marks, last: usize) {
+    fn marked(&mut self, txn: u32, read: Micro, marks: &Marks) {
+        let last = self.places[read.element as usize] as usize;
         let order = &self.scene.log.keys[read.key as usize].order;
         let seen = |mark: Option<usize>| mark.filter(|at| *at <= last).map(|at| order[at]);
         if let Some(element) = seen(marks.aborted) {
@@ -175,6 +180,41 @@ impl Tally<'_, '_, '_> {
         self.add("incompatible-order", &[other, odd.txn], |scene| {
             let (one, two) = (scene.told(other), scene.told(odd.txn));
             format!("T1 and T2 observed orders of key {} neither of which is the beginning of the other: T1 = {one}; T2 = {two}", key.value)
+        });
+    }
+
+    /// Transactions whose appends to a key were observed in another order than they were made, or the later
+    /// without the earlier.
+    fn own_orders(&mut self) {
+        let log = self.scene.log;
+        for txn in 0..log.txns.len() as u32 {
+            let micros = log.micros(txn);
+            let repeated = |micro: &&Micro| micro.write && micro.earlier != NONE;
+            for later in micros.iter().filter(repeated) {
+                let place = |micro: &Micro| self.places[micro.element as usize];
+                let Some(sooner) = written_before(micros, *later) else { continue };
+                if place(later) != NONE && place(&sooner) >= place(later) {
+                    self.own_order(txn, sooner.element, later.element);
+                }
+            }
+        }
+    }
+
+    fn own_order(&mut self, txn: u32, sooner: u32, later: u32) {
+        let seen = |(_, version): &(u32, u32)| {
+            *version == later
+                || self.places.get(*version as usize) > self.places.get(later as usize)
+        };
+        let key = self.scene.log.elements[later as usize].key;
+        let of_key = |(_, version): &(u32, u32)| {
+            self.scene.log.element(*version).is_some_and(|element| element.key == key)
+        };
+        let reader = reads(self.scene.log).find(|read| of_key(read) && seen(read));
+        let reader = reader.map_or(txn, |(reader, _)| reader);
+        self.add("incompatible-order", &[txn, reader], |scene| {
+            let (sooner, later) = (scene.value(sooner), scene.named(later));
+            let (one, two) = (scene.told(txn), scene.told(reader));
+            format!("T1 appended {sooner} before {later}, which T2 observed otherwise: T1 = {one}; T2 = {two}")
         });
     }
 
@@ -270,11 +310,8 @@ impl Tally<'_, '_, '_> {
 
     /// Whether a list that was read holds an element before its last one.
     fn beneath(&self, read: Micro, element: u32) -> bool {
-        let order = &self.scene.log.keys[read.key as usize].order;
-        let at = |element: u32| order.iter().position(|other| *other == element);
-        // The last element of a list read here is rarely the writer's own.
-        read.element != NONE
-            && at(element).is_some_and(|one| at(read.element).is_some_and(|last| one < last))
+        let place = |element: u32| self.places[element as usize];
+        read.element != NONE && place(element) != NONE && place(element) < place(read.element)
     }
 
     /// Transactions that read the same version and then wrote the key, all of which took place.
@@ -324,6 +361,15 @@ impl Tally<'_, '_, '_> {
             ];
         }
     }
+}
+
+/// The write before another one of the same transaction to the same key.
+fn written_before(micros: &[Micro], write: Micro) -> Option<Micro> {
+    let mut earlier = write.earlier;
+    while earlier != NONE && !micros[earlier as usize].write {
+        earlier = micros[earlier as usize].earlier;
+    }
+    micros.get(earlier as usize).copied()
 }
 
 /// The reads of a transaction that came before anything else it did to their keys, which it wrote afterwards.
