@@ -160,10 +160,10 @@ impl Register {
 }
 
 /// A stream of numbers that is the same everywhere (splitmix64).
-struct Draw(u64);
+pub(crate) struct Draw(pub(crate) u64);
 
 impl Draw {
-    const fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) const fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

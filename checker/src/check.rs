@@ -13,7 +13,7 @@ use crate::linear::{self, Linearization, Window};
 use crate::model;
 use crate::property::{self, queue::Delivery, set_full::Promise};
 use crate::session;
-use crate::txn::World;
+use crate::txn::{self, World};
 
 /// Whether the claim held. Of several the worst counts: `max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -38,12 +38,20 @@ pub struct Limits<'a> {
     pub expired: &'a (dyn Fn() -> bool + Sync),
     /// Whether values are `[key, value]`.
     pub keyed: Keyed,
+    /// The level that must hold, of those that a check offers; `None` is its own.
+    pub consistency: Option<&'a str>,
 }
 
 /// One thread, 1 GiB and all the time there is.
 impl Default for Limits<'_> {
     fn default() -> Self {
-        Self { jobs: 1, memory_bytes: 1 << 30, expired: &|| false, keyed: Keyed::Auto }
+        Self {
+            jobs: 1,
+            memory_bytes: 1 << 30,
+            expired: &|| false,
+            keyed: Keyed::Auto,
+            consistency: None,
+        }
     }
 }
 
@@ -111,6 +119,8 @@ pub enum Algorithm {
     Breadth,
     /// Wing, Gong and Lowe's search, depth first.
     Depth,
+    /// Components and cycles of the graph of who must come before whom.
+    Graph,
 }
 
 /// A claim that is judged by an algorithm of its own rather than by a sequential model.
@@ -121,6 +131,10 @@ pub trait Check: Sync {
     fn doc(&self) -> &'static str;
     /// Judges a history.
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict;
+    /// The levels that [`Limits::consistency`] can ask for; none, if there is only one.
+    fn levels(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 /// Every check, in order of name.
@@ -131,12 +145,12 @@ pub const CHECKS: &[&dyn Check] = &[
     &property::counter_bounds::CounterBounds,
     &property::fenced_lock::FencedLock,
     &property::kafka::Kafka,
-    &crate::txn::ListAppend,
+    &txn::ListAppend,
     &property::long_fork::LongFork,
     &property::monotonic::Monotonic,
     &property::queue::Queue(Delivery::ExactlyOnce),
-    &crate::txn::RwRegister(World::Open),
-    &crate::txn::RwRegister(World::Closed),
+    &txn::RwRegister(World::Open),
+    &txn::RwRegister(World::Closed),
     &session::Session,
     &property::set_final::SetFinal,
     &property::set_full::SetFull(Promise::Eventual),
@@ -149,6 +163,20 @@ pub const CHECKS: &[&dyn Check] = &[
 /// Every name that [`judge`] knows: the models, then the checks.
 pub fn names() -> Vec<&'static str> {
     model::names().into_iter().chain(CHECKS.iter().map(|check| check.name())).collect()
+}
+
+/// Says whether a model or check can be asked for a level, and if not, which there are.
+pub fn level(name: &str, consistency: Option<&str>) -> Result<(), String> {
+    let Some(level) = consistency else { return Ok(()) };
+    let check = CHECKS.iter().find(|check| check.name() == name);
+    let levels = check.map_or_else(Vec::new, |check| check.levels());
+    if levels.contains(&level) {
+        return Ok(());
+    }
+    Err(match levels.as_slice() {
+        [] => format!("{name} has no consistency levels to choose from"),
+        _ => format!("{name} has no consistency level {level:?}; there are: {}", levels.join(", ")),
+    })
 }
 
 /// Judges a history by the model or the check of that name; a model asks for linearizability.

@@ -61,7 +61,7 @@ pub mod linear;
 pub mod model;
 pub mod property;
 pub mod session;
-mod txn;
+pub mod txn;
 
 pub use check::{
     Algorithm, Check, Keyed, Limits, Stats, Validity, Verdict, check_linearizable, judge, linearize,

@@ -1,191 +1,247 @@
-//! Keeps who comes before whom: edges by kind, real time sparsely, and the strongly connected components.
+//! Holds who must come before whom: dense arrays, and components found without recursion.
 //!
-//! Transactions are numbered densely; a finished graph is one array of edges and one of offsets.
+//! Nodes are transactions, then *hubs*, then *barriers*. A hub stands for a set of transactions, so that many
+//! readers who missed many writers cost one arrow each instead of one per pair. Barriers carry real time: each
+//! stands where an invocation follows a completion. Whoever completed before it points at it, it points at
+//! whoever was invoked between it and the next, and at the next. Those arrows are not stored at all: transactions
+//! are numbered in order of invocation, so what a barrier points at is a range.
 
-use super::read::Txn;
-use crate::history::Process;
-use rustc_hash::FxHashMap;
+use super::log::NONE;
 
-/// The second overwrote the first's version.
-pub(super) const WW: u8 = 1;
-/// The second read the first's version.
-pub(super) const WR: u8 = 2;
-/// The second overwrote what the first had read.
-pub(super) const RW: u8 = 4;
-/// One process did the first, then the second.
-pub(super) const PROCESS: u8 = 8;
-/// The first was over before the second began.
-pub(super) const REALTIME: u8 = 16;
-/// As [`RW`], if versions follow each other as in real time.
-pub(super) const RW_REALTIME: u8 = 32;
-
-/// Edges as they are found.
-#[derive(Default)]
-pub(super) struct Graph {
-    edges: Vec<(u32, u32, u8)>,
+/// Why one transaction must come before another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Relation {
+    /// The other overwrote its version.
+    Ww = 1,
+    /// The other read its version.
+    Wr = 2,
+    /// The other overwrote the version it read.
+    Rw = 4,
+    /// The other is its process's next.
+    Process = 8,
+    /// It was over before the other began.
+    Realtime = 16,
+    /// No reason of its own: goes on from a hub or a barrier.
+    Via = 32,
 }
 
-/// Edges by where they begin.
-pub(super) struct Finished {
-    offsets: Vec<usize>,
-    edges: Vec<(u32, u8)>,
+impl Relation {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Ww => "ww",
+            Self::Wr => "wr",
+            Self::Rw => "rw",
+            Self::Process => "process",
+            Self::Realtime => "realtime",
+            Self::Via => "via",
+        }
+    }
+
+    pub(super) const fn bit(self) -> u8 {
+        self as u8
+    }
+}
+
+/// An arrow that is stored.
+#[derive(Clone, Copy)]
+pub(super) struct Arrow {
+    pub(super) from: u32,
+    pub(super) to: u32,
+    pub(super) relation: Relation,
+}
+
+/// Who must come before whom.
+pub(super) struct Graph {
+    txns: u32,
+    /// Transactions and hubs.
+    stored: u32,
+    offsets: Vec<u32>,
+    targets: Vec<u32>,
+    relations: Vec<Relation>,
+    time: Time,
+}
+
+/// The real-time order.
+#[derive(Default)]
+pub(super) struct Time {
+    /// The first transaction behind each barrier.
+    pub(super) begins: Vec<u32>,
+    /// The barrier that each transaction was over before, or [`NONE`].
+    pub(super) before: Vec<u32>,
+}
+
+impl Time {
+    /// Draws barriers. Transactions come in order of invocation as (invoked, completed); without a completion
+    /// that counts, `u64::MAX`.
+    pub(super) fn of(spans: impl Iterator<Item = (u64, u64)>) -> Self {
+        let spans: Vec<_> = spans.collect();
+        let mut ends: Vec<(u64, u32)> = spans
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, completed))| *completed != u64::MAX)
+            .map(|(txn, (_, completed))| (*completed, txn as u32))
+            .collect();
+        ends.sort_unstable();
+        let mut time = Self { begins: Vec::new(), before: vec![NONE; spans.len()] };
+        let mut ends = ends.into_iter().peekable();
+        for (txn, (invoked, _)) in spans.iter().enumerate() {
+            let barrier = time.begins.len() as u32;
+            let mut drawn = false;
+            while let Some((_, ended)) = ends.next_if(|(completed, _)| completed < invoked) {
+                time.before[ended as usize] = barrier;
+                drawn = true;
+            }
+            if drawn {
+                time.begins.push(txn as u32);
+            }
+        }
+        time
+    }
 }
 
 impl Graph {
-    /// `from` comes before `to`; nothing comes before itself.
-    pub(super) fn add(&mut self, from: u32, to: u32, kind: u8) {
-        if from != to {
-            self.edges.push((from, to, kind));
+    pub(super) fn new(txns: u32, hubs: u32, arrows: &[Arrow], time: Time) -> Self {
+        let stored = txns + hubs;
+        let mut offsets = vec![0_u32; stored as usize + 1];
+        for arrow in arrows {
+            offsets[arrow.from as usize + 1] += 1;
         }
+        for node in 0..stored as usize {
+            offsets[node + 1] += offsets[node];
+        }
+        let mut next = offsets.clone();
+        let mut targets = vec![0; arrows.len()];
+        let mut relations = vec![Relation::Via; arrows.len()];
+        for arrow in arrows {
+            let place = &mut next[arrow.from as usize];
+            targets[*place as usize] = arrow.to;
+            relations[*place as usize] = arrow.relation;
+            *place += 1;
+        }
+        Self { txns, stored, offsets, targets, relations, time }
     }
 
-    /// Adds the order of processes and of real time.
-    ///
-    /// At any moment a few completed transactions have no completed successor; whatever begins follows those, and
-    /// so all before them. There are never more of them than processes.
-    pub(super) fn order(&mut self, txns: &[Txn<'_>]) {
-        let mut moments: Vec<(u64, u32, bool)> = Vec::with_capacity(2 * txns.len());
-        for (number, txn) in (0..).zip(txns) {
-            moments.push((txn.invoked, number, false));
-            moments.extend(txn.completed.map(|at| (at, number, true)));
+    /// How many nodes there are.
+    pub(super) fn len(&self) -> usize {
+        self.stored as usize + self.time.begins.len()
+    }
+
+    pub(super) fn is_txn(&self, node: u32) -> bool {
+        node < self.txns
+    }
+
+    /// The arrow of that number out of a node, counted from 0.
+    pub(super) fn successor(&self, node: u32, number: u32) -> Option<(u32, Relation)> {
+        if node >= self.stored {
+            return self.behind(node - self.stored, number);
         }
-        moments.sort_unstable();
-        let mut frontier: Vec<u32> = Vec::new();
-        let mut before: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
-        let mut last: FxHashMap<Process, u32> = FxHashMap::default();
-        for (_, number, is_over) in moments {
-            if is_over {
-                let earlier = before.remove(&number).unwrap_or_default();
-                frontier.retain(|other| !earlier.contains(other));
-                frontier.push(number);
-                last.insert(txns[number as usize].process, number);
-            } else {
-                frontier.iter().for_each(|other| self.add(*other, number, REALTIME));
-                if let Some(earlier) = last.get(&txns[number as usize].process) {
-                    self.add(*earlier, number, PROCESS);
-                }
-                before.insert(number, frontier.clone());
+        let place = self.offsets[node as usize] + number;
+        let end = self.offsets[node as usize + 1];
+        if place < end {
+            return Some((self.targets[place as usize], self.relations[place as usize]));
+        }
+        let barrier = *self.time.before.get(node as usize)?;
+        (place == end && barrier != NONE).then(|| (self.stored + barrier, Relation::Realtime))
+    }
+
+    fn behind(&self, barrier: u32, number: u32) -> Option<(u32, Relation)> {
+        let next = self.time.begins.get(barrier as usize + 1);
+        let (first, end) = (self.time.begins[barrier as usize], next.copied().unwrap_or(self.txns));
+        let txn = first + number;
+        if txn < end {
+            return Some((txn, Relation::Via));
+        }
+        (txn == end && next.is_some()).then(|| (self.stored + barrier + 1, Relation::Via))
+    }
+
+    /// The components of more than one node, each in order.
+    pub(super) fn components(&self) -> Vec<Vec<u32>> {
+        let mut search = Search::new(self.len());
+        // What comes last has hardly any successors that were not visited: the stack stays shallow.
+        for barrier in (self.stored..self.len() as u32).rev() {
+            let behind = barrier - self.stored;
+            let end = self.time.begins.get(behind as usize + 1).copied().unwrap_or(self.txns);
+            for txn in (self.time.begins[behind as usize]..end).rev() {
+                search.visit(self, txn);
             }
+            search.visit(self, barrier);
         }
-    }
-
-    /// Sorts the edges; several between the same two become one of several kinds.
-    pub(super) fn finish(mut self, count: usize) -> Finished {
-        self.edges.sort_unstable();
-        let mut offsets = vec![0; count + 1];
-        let mut edges: Vec<(u32, u8)> = Vec::with_capacity(self.edges.len());
-        let mut before = None;
-        for (from, to, kind) in self.edges {
-            if before == Some((from, to))
-                && let Some(last) = edges.last_mut()
-            {
-                last.1 |= kind;
-                continue;
-            }
-            before = Some((from, to));
-            edges.push((to, kind));
-            offsets[from as usize + 1] = edges.len();
+        for node in (0..self.stored).rev() {
+            search.visit(self, node);
         }
-        for place in 1..offsets.len() {
-            offsets[place] = offsets[place].max(offsets[place - 1]);
-        }
-        Finished { offsets, edges }
-    }
-}
-
-impl Finished {
-    /// The edges that begin at a transaction.
-    pub(super) fn from(&self, node: u32) -> &[(u32, u8)] {
-        &self.edges[self.offsets[node as usize]..self.offsets[node as usize + 1]]
-    }
-
-    /// The components of more than one node over edges of these kinds, each in order of node (Tarjan 1972, without
-    /// recursion: real time makes paths as long as the history).
-    pub(super) fn components(&self, kinds: u8) -> Vec<Vec<u32>> {
-        let mut search = Tarjan::new(self.offsets.len() - 1);
-        for root in 0..self.offsets.len() as u32 - 1 {
-            search.visit(self, root, kinds);
-        }
-        search.found.sort_unstable();
+        search.found.sort_unstable_by_key(|component| component[0]);
         search.found
     }
 }
 
-struct Tarjan {
-    /// When a node was first met, from 1; 0: not yet.
-    met: Vec<u32>,
-    low: Vec<u32>,
-    open: Vec<bool>,
-    stack: Vec<u32>,
-    time: u32,
+/// Pearce's search for strongly connected components, with a stack of its own.
+struct Search {
+    /// 0: not visited. Else the smallest place that is reached; of a finished component a number above all places.
+    reach: Vec<u32>,
+    place: u32,
+    done: u32,
+    waiting: Vec<u32>,
+    path: Vec<(u32, u32, bool)>,
     found: Vec<Vec<u32>>,
 }
 
-impl Tarjan {
-    fn new(count: usize) -> Self {
-        let (met, low, open) = (vec![0; count], vec![0; count], vec![false; count]);
-        Self { met, low, open, stack: Vec::new(), time: 0, found: Vec::new() }
+impl Search {
+    fn new(nodes: usize) -> Self {
+        let reach = vec![0; nodes];
+        let (waiting, path, found) = (Vec::new(), Vec::new(), Vec::new());
+        Self { reach, place: 1, done: u32::MAX, waiting, path, found }
     }
 
     fn enter(&mut self, node: u32) {
-        self.time += 1;
-        self.met[node as usize] = self.time;
-        self.low[node as usize] = self.time;
-        self.open[node as usize] = true;
-        self.stack.push(node);
+        self.reach[node as usize] = self.place;
+        self.place += 1;
+        self.path.push((node, 0, true));
     }
 
-    fn visit(&mut self, graph: &Finished, root: u32, kinds: u8) {
-        if self.met[root as usize] != 0 {
+    fn visit(&mut self, graph: &Graph, root: u32) {
+        if self.reach[root as usize] != 0 {
             return;
         }
         self.enter(root);
-        let mut path = vec![(root, 0)];
-        while let Some((node, next)) = path.last_mut() {
-            let (node, edge) = (*node, graph.from(*node).get(*next));
-            *next += 1;
-            match edge {
-                Some((_, kind)) if kind & kinds == 0 => {}
-                Some((to, _)) if self.met[*to as usize] == 0 => {
-                    self.enter(*to);
-                    path.push((*to, 0));
-                }
-                Some((to, _)) if self.open[*to as usize] => {
-                    self.low[node as usize] = self.low[node as usize].min(self.met[*to as usize]);
-                }
-                Some(_) => {}
-                None => {
-                    path.pop();
-                    if let Some((parent, _)) = path.last() {
-                        let low = self.low[node as usize];
-                        self.low[*parent as usize] = self.low[*parent as usize].min(low);
+        while let Some((node, number, is_root)) = self.path.last_mut() {
+            let from = *node as usize;
+            match graph.successor(*node, *number) {
+                // A node entered from here is looked at once more when it is left.
+                Some((to, _)) if self.reach[to as usize] == 0 => self.enter(to),
+                Some((to, _)) => {
+                    *number += 1;
+                    if self.reach[to as usize] < self.reach[from] {
+                        self.reach[from] = self.reach[to as usize];
+                        *is_root = false;
                     }
-                    self.close(node);
+                }
+                None => {
+                    let (node, is_root) = (*node, *is_root);
+                    self.path.pop();
+                    self.leave(node, is_root);
                 }
             }
         }
     }
 
-    fn close(&mut self, node: u32) {
-        if self.low[node as usize] != self.met[node as usize] {
-            return;
+    fn leave(&mut self, node: u32, is_root: bool) {
+        if !is_root {
+            return self.waiting.push(node);
         }
-        let from = self.stack.iter().rposition(|it| *it == node).unwrap_or(0);
-        let mut component = self.stack.split_off(from);
-        component.iter().for_each(|it| self.open[*it as usize] = false);
-        if component.len() > 1 {
+        let least = self.reach[node as usize];
+        let mut component = Vec::new();
+        while let Some(other) = self.waiting.pop_if(|other| self.reach[*other as usize] >= least) {
+            self.reach[other as usize] = self.done;
+            component.push(other);
+        }
+        self.reach[node as usize] = self.done;
+        self.place -= component.len() as u32 + 1;
+        self.done -= 1;
+        if !component.is_empty() {
+            component.push(node);
             component.sort_unstable();
             self.found.push(component);
         }
     }
-}
-
-/// Why one comes before another where no key says so.
-pub(super) fn order_in_words(by_process: bool) -> String {
-    let words = if by_process {
-        "one process did both, in this order"
-    } else {
-        "it was over before the other began"
-    };
-    words.to_owned()
 }

@@ -1,62 +1,115 @@
-//! Judges transactions: finds the cycles and the impossible reads that no serial order in real time explains.
+//! Judges transactions over many keys: which consistency models their answers rule out, and by which cycle.
 //!
-//! From what transactions read, the order of versions of each key is recovered ([`append`]: a list shows it;
-//! [`register`]: only what is certain), and from that which transaction must come before which: `ww`, `wr` and `rw`
-//! (Adya 1999), the order of each process, and real time. Each edge holds in *every* serial order that explains the
-//! history, so a cycle proves that there is none (Kingsbury and Alvaro, *Elle*, VLDB 2020). What nobody knows counts
-//! only where it was observed. The other direction is exact for lists whose elements were all read.
+//! Every transaction reads and writes, and the history shows which version each read saw. Where it also shows in
+//! which order versions followed each other, transactions come before each other: ww if the second overwrote what
+//! the first wrote, wr if it read that, rw if it overwrote what the first read. Each process's order and real time
+//! come on top. A cycle of these is an anomaly with a name, by what it consists of, and breaks every model that
+//! forbids it ([`level`]).
+//!
+//! Lists show their own order: a list that was read is the order in which it was appended to. Registers do not,
+//! and [`Inference`] says what may be taken for granted about theirs. A verdict of *valid* means that no anomaly
+//! is in what is known. Of lists that proves serializability, strict and of sessions, too: any order that the arrows
+//! allow gives every answer. Weaker models it proves if of each key at most one transaction's appends were never
+//! read.
+//!
+//! Everything takes time and memory linear in the history until an anomaly is found.
 
-mod append;
-mod cycle;
+mod arrows;
+pub mod bench;
+mod component;
+mod explain;
 mod graph;
-mod read;
+pub mod level;
+mod log;
 mod register;
+mod single;
 #[cfg(test)]
 mod tests;
+mod versions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::check::{Check, Limits, Stats, Validity, Verdict};
+use self::component::{Cycle, Found};
+use self::explain::Scene;
+use self::log::NONE;
+use crate::check::{Algorithm, Check, Limits, Stats, Validity, Verdict};
 use crate::finding::Finding;
-use crate::history::{History, Value};
-use graph::Graph;
-use read::Txn;
+use crate::history::{History, Kind, Value};
 
-/// Transactions that append to lists and read them.
-pub(crate) struct ListAppend;
+pub use self::explain::dot;
+pub use self::log::Bad;
+pub use self::register::Inference;
 
-/// Transactions that write registers and read them.
-pub(crate) struct RwRegister(pub(crate) World);
+/// What transactions read and write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Objects {
+    /// Lists that are appended to and read whole.
+    Lists,
+    /// Registers; no two writes to one put in the same value.
+    Registers,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options<'a> {
+    /// The consistency model that must hold.
+    pub level: &'a str,
+    /// What may be taken for granted of registers.
+    pub inference: Inference,
+    /// Who may have written to registers.
+    pub world: World,
+}
 
 /// Whether the history holds everybody who wrote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum World {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum World {
     /// Others may have written: a value from nowhere says nothing (as in Elle).
+    #[default]
     Open,
-    /// It does, and every register was nil at first: a value from nowhere is wrong.
+    /// It does: a value from nowhere is wrong.
     Closed,
 }
 
+/// Strict serializability, of registers that begin with nil.
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self { level: STRONGEST, inference: Inference::default(), world: World::Open }
+    }
+}
+
+/// The model above all others.
+const STRONGEST: &str = "strict-serializable";
+const LISTS: &str = "list-append";
+const REGISTERS: &str = "rw-register";
+
+/// Lists that transactions append to.
+pub struct ListAppend;
+
 impl Check for ListAppend {
     fn name(&self) -> &'static str {
-        "list-append"
+        LISTS
     }
 
     fn doc(&self) -> &'static str {
-        "transactions of [\"append\" key element] and [\"r\" key list] are strict serializable (Elle's list-append)"
+        "transactions that append to lists and read them are strictly serializable, or as `--consistency` says"
     }
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
-        let txns = read::txns(history, "append").map_err(|why| no_history(self.name(), &why));
-        let inferred = txns.as_ref().map_err(Clone::clone).and_then(|txns| append::infer(txns));
-        judge(self.name(), limits, txns.as_deref().unwrap_or_default(), inferred)
+        judge(history, Objects::Lists, &options(limits), limits)
+    }
+
+    fn levels(&self) -> Vec<&'static str> {
+        level::names()
     }
 }
+
+/// Registers that transactions read and write.
+pub struct RwRegister(pub World);
 
 impl Check for RwRegister {
     fn name(&self) -> &'static str {
         match self.0 {
-            World::Open => "rw-register",
+            World::Open => REGISTERS,
             World::Closed => "rw-register-closed",
         }
     }
@@ -64,109 +117,254 @@ impl Check for RwRegister {
     fn doc(&self) -> &'static str {
         match self.0 {
             World::Open => {
-                "transactions of [\"w\" key value] and [\"r\" key value], each value written once, are strict \
-                 serializable"
+                "nothing that transactions read from registers rules out that they are strictly serializable, or as \
+                 `--consistency` says"
             }
             World::Closed => "the same, and nobody reads what nobody wrote",
         }
     }
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
-        let txns = read::txns(history, "w").map_err(|why| no_history(self.name(), &why));
-        let inferred =
-            txns.as_ref().map_err(Clone::clone).and_then(|txns| register::infer(txns, self.0));
-        judge(self.name(), limits, txns.as_deref().unwrap_or_default(), inferred)
-    }
-}
-
-/// What transactions tell: who comes before whom, and what is wrong without any cycle.
-struct Inferred<'t> {
-    graph: Graph,
-    found: Anomalies,
-    /// Why one transaction comes before another, in a sentence.
-    why: Box<dyn Fn(u32, u32, u8) -> String + 't>,
-}
-
-/// Kinds of wrong and the cases of each, by name.
-#[derive(Default)]
-struct Anomalies(BTreeMap<&'static str, Finding>);
-
-impl Anomalies {
-    /// One more case; the first is told.
-    fn add(&mut self, name: &'static str, operations: &[u64], sentence: impl FnOnce() -> String) {
-        let finding = self.0.entry(name).or_insert_with(|| Finding {
-            name: name.to_owned(),
-            sentence: sentence(),
-            operations: operations.to_vec(),
-            ..Finding::default()
-        });
-        finding.count += 1;
-    }
-}
-
-/// The weakest models that an anomaly rules out (Adya 1999; Berenson and others 1995; Elle's names).
-fn broken(anomaly: &str) -> &'static str {
-    match anomaly {
-        "G0" => "read-uncommitted",
-        "G1a" | "G1b" | "G1c" | "dirty-update" | "duplicate-elements" | "incompatible-order"
-        | "unwritten-value" => "read-committed",
-        "internal" => "read-atomic",
-        "lost-update" => "cursor-stability",
-        "G-single" => "consistent-view",
-        "G-nonadjacent" => "snapshot-isolation",
-        "G2-item" => "repeatable-read",
-        _ if anomaly.ends_with("-process") => "strong-session-serializable",
-        _ => "strict-serializable",
-    }
-}
-
-fn no_history(name: &str, why: &str) -> String {
-    format!("this is no {name} history: {why}")
-}
-
-fn judge(
-    name: &'static str,
-    limits: &Limits<'_>,
-    txns: &[Txn<'_>],
-    inferred: Result<Inferred<'_>, String>,
-) -> Verdict {
-    let verdict = |validity, sentence| Verdict {
-        check: name.to_owned(),
-        validity,
-        ..Verdict::unknown(sentence)
-    };
-    let Inferred { mut graph, mut found, why } = match inferred {
-        Ok(inferred) => inferred,
-        Err(why) => return verdict(Validity::Unknown, why),
-    };
-    graph.order(txns);
-    let finished = cycle::find(&graph.finish(txns.len()), txns, &*why, limits, &mut found);
-    let committed = txns.iter().filter(|txn| txn.is_committed()).count();
-    let stats = Stats { operations: committed, keys: 1, ..Stats::default() };
-    if found.0.is_empty() {
-        let (validity, sentence) = if finished {
-            (Validity::Valid, format!("no cycle among {committed} transactions"))
-        } else {
-            (Validity::Unknown, "time is up before all cycles were looked for".to_owned())
+        let verdict = match self.0 {
+            World::Open => judge(history, Objects::Registers, &options(limits), limits),
+            World::Closed => closed(history, limits),
         };
-        return Verdict { stats, ..verdict(validity, sentence) };
+        Verdict { check: self.name().to_owned(), ..verdict }
     }
-    let names: Vec<&str> = found.0.keys().copied().collect();
-    let mut models: Vec<&str> = names.iter().map(|name| broken(name)).collect();
-    models.sort_unstable();
-    models.dedup();
-    let sentence = format!("not strict serializable: {}", names.join(", "));
-    let measured = BTreeMap::from([
-        ("anomalies".to_owned(), counts(&found)),
-        ("not".to_owned(), Value::List(models.into_iter().map(Value::from).collect())),
-    ]);
-    let findings = found.0.into_values().collect();
-    Verdict { stats, findings, measured, ..verdict(Validity::Invalid, sentence) }
+
+    fn levels(&self) -> Vec<&'static str> {
+        level::names()
+    }
 }
 
-fn counts(found: &Anomalies) -> Value {
-    let count = |(name, finding): (&&str, &Finding)| {
-        ((*name).to_owned(), Value::Int(i64::try_from(finding.count).unwrap_or(i64::MAX)))
+fn options<'a>(limits: &Limits<'a>) -> Options<'a> {
+    Options { level: limits.consistency.unwrap_or(STRONGEST), ..Options::default() }
+}
+
+/// Judges registers that nobody else writes: first by what is certain; then, if nothing is wrong with that and
+/// strict serializability is asked for, by what follows from it. What is wrong only then is wrong only there, and
+/// says nothing of weaker models.
+fn closed(history: &History, limits: &Limits<'_>) -> Verdict {
+    let certain = Options { world: World::Closed, ..options(limits) };
+    let verdict = judge(history, Objects::Registers, &certain, limits);
+    if verdict.validity != Validity::Valid || certain.level != STRONGEST {
+        return verdict;
+    }
+    let following = Options { inference: Inference::OF_STRICT, ..certain };
+    let mut verdict = judge(history, Objects::Registers, &following, limits);
+    if verdict.validity == Validity::Invalid {
+        let names: Vec<_> = verdict.findings.iter().map(|found| found.name.as_str()).collect();
+        verdict.sentence = format!(
+            "not {STRONGEST}, by what that says of the order of writes: {}",
+            names.join(", ")
+        );
+        verdict.measured.remove("also-not");
+        verdict.measured.insert("not".to_owned(), Value::List(vec![Value::from(STRONGEST)]));
+    }
+    verdict
+}
+
+/// Judges a history of transactions.
+pub fn judge(
+    history: &History,
+    objects: Objects,
+    options: &Options<'_>,
+    limits: &Limits<'_>,
+) -> Verdict {
+    let check = match objects {
+        Objects::Lists => LISTS,
+        Objects::Registers => REGISTERS,
     };
-    Value::map(found.0.iter().map(count))
+    let outcome = attempt(history, objects, options, limits);
+    let verdict = outcome.unwrap_or_else(Verdict::unknown);
+    Verdict { check: check.to_owned(), ..verdict }
+}
+
+/// A verdict, or why there is none.
+fn attempt(
+    history: &History,
+    objects: Objects,
+    options: &Options<'_>,
+    limits: &Limits<'_>,
+) -> Result<Verdict, String> {
+    let Some(level) = level::named(options.level) else {
+        return Err(format!(
+            "there is no consistency model {:?}; there are: {}",
+            options.level,
+            level::names().join(", ")
+        ));
+    };
+    if history.initial().is_some() {
+        return Err(
+            "the history says in which state it began, and transactions begin with nothing"
+                .to_owned(),
+        );
+    }
+    let spent = || "there was no time to look at every transaction".to_owned();
+    let log =
+        log::read(history.operations(), objects, limits.expired).map_err(|bad| bad.to_string())?;
+    let log = log.ok_or_else(spent)?;
+    if log.txns.iter().all(|txn| txn.kind != Kind::Ok) {
+        return Err(
+            "no transaction is known to have taken place: there is nothing to judge".to_owned()
+        );
+    }
+    let (versions, circles) = match objects {
+        Objects::Lists => (versions::of_lists(&log), Vec::new()),
+        Objects::Registers => register::of_registers(&log, options.inference),
+    };
+    let scene = Scene { operations: history.operations(), objects, log: &log, versions: &versions };
+    let mut judgement = Judgement {
+        scene,
+        level: level.name,
+        findings: Vec::new(),
+        doubt: BTreeSet::new(),
+        cut: false,
+    };
+    judgement.findings = single::findings(&judgement.scene, options.world);
+    judgement.circles(&circles);
+    judgement.cycles(limits);
+    Ok(judgement.verdict())
+}
+
+struct Judgement<'l, 'h> {
+    scene: Scene<'l, 'h>,
+    level: &'static str,
+    findings: Vec<Finding>,
+    /// Anomalies that could not be ruled out.
+    doubt: BTreeSet<&'static str>,
+    /// Whether time was up before every component was looked at.
+    cut: bool,
+}
+
+impl Judgement<'_, '_> {
+    /// Keys whose versions come before themselves.
+    fn circles(&mut self, circles: &[Vec<u32>]) {
+        let Some(circle) = circles.first() else { return };
+        let values: Vec<_> = circle
+            .iter()
+            .chain(circle.first())
+            .map(|version| self.scene.value(*version).to_string())
+            .collect();
+        let key = circle
+            .iter()
+            .find_map(|version| self.scene.log.element(*version))
+            .map(|element| element.key);
+        let key = key.map_or(&Value::Nil, |key| self.scene.log.keys[key as usize].value);
+        let sentence = format!(
+            "what may be taken for granted makes versions of key {key} come before themselves: {}",
+            values.join(" < ")
+        );
+        let writers = circle
+            .iter()
+            .map(|version| self.scene.log.writer(*version))
+            .filter(|writer| *writer != NONE);
+        let operations = writers.map(|writer| self.scene.txn(writer).invoked).collect();
+        let (name, count, steps) = ("cyclic-versions".to_owned(), circles.len(), Vec::new());
+        self.findings.push(Finding { name, count, sentence, steps, operations });
+    }
+
+    fn cycles(&mut self, limits: &Limits<'_>) {
+        let graph = arrows::graph(self.scene.log, self.scene.versions);
+        let components = graph.components();
+        if components.is_empty() {
+            return;
+        }
+        let mut local = vec![NONE; graph.len()];
+        let mut best: BTreeMap<&'static str, (usize, Cycle)> = BTreeMap::new();
+        for component in &components {
+            if (limits.expired)() {
+                self.cut = true;
+                break;
+            }
+            let Found { cycles, doubt } =
+                component::search(&graph, component, self.scene.log, &mut local);
+            self.doubt.extend(doubt);
+            for (name, cycle) in cycles {
+                let (count, smallest) = best.entry(name).or_insert_with(|| (0, cycle.clone()));
+                *count += 1;
+                if cycle < *smallest {
+                    *smallest = cycle;
+                }
+            }
+        }
+        let cycles =
+            best.into_iter().map(|(name, (count, cycle))| self.scene.cycle(name, count, &cycle));
+        self.findings.extend(cycles);
+    }
+
+    fn verdict(mut self) -> Verdict {
+        let names: BTreeSet<_> = self.findings.iter().map(|finding| finding.name.clone()).collect();
+        let broken = level::broken(names.iter().map(String::as_str));
+        let not = level::weakest(&broken);
+        let doubted = level::broken(self.doubt.iter().copied());
+        let validity = if broken.contains(self.level) {
+            Validity::Invalid
+        } else if self.cut || doubted.contains(self.level) {
+            Validity::Unknown
+        } else {
+            Validity::Valid
+        };
+        self.findings.sort_by_key(|finding| severity(&finding.name));
+        let sentence = self.sentence(validity, &not);
+        let measured = self.measured(&not, &broken);
+        let Scene { log, .. } = self.scene;
+        let stats = Stats {
+            operations: log.txns.iter().filter(|txn| txn.kind != Kind::Fail).count(),
+            keys: log.keys.len(),
+            algorithm: Algorithm::Graph,
+            ..Stats::default()
+        };
+        Verdict { validity, findings: self.findings, measured, stats, ..Verdict::unknown(sentence) }
+    }
+
+    fn sentence(&self, validity: Validity, not: &BTreeSet<&str>) -> String {
+        let counts: Vec<_> = self
+            .findings
+            .iter()
+            .map(|finding| format!("{} × {}", finding.count, finding.name))
+            .collect();
+        let (counts, not) = (counts.join(", "), Vec::from_iter(not.iter().copied()).join(", "));
+        let level = self.level;
+        match validity {
+            Validity::Invalid => {
+                format!("not {level}: {counts}. The weakest models that do not hold: {not}")
+            }
+            Validity::Unknown if counts.is_empty() => {
+                format!("time was up before {level} could be decided")
+            }
+            Validity::Unknown => {
+                format!("nobody knows whether it is {level}: time was up. Found: {counts}")
+            }
+            Validity::Valid if counts.is_empty() => match self.scene.objects {
+                Objects::Lists => format!("no anomaly: {level}"),
+                Objects::Registers => format!(
+                    "no anomaly that the values which were read can show: nothing speaks against {level}"
+                ),
+            },
+            Validity::Valid => format!(
+                "{level}, as far as is known, but not more. Found: {counts}. Models that do not hold: {not}"
+            ),
+        }
+    }
+
+    fn measured(&self, not: &BTreeSet<&str>, broken: &BTreeSet<&str>) -> BTreeMap<String, Value> {
+        let list = |names: Vec<&str>| Value::List(names.into_iter().map(Value::from).collect());
+        let also = broken.difference(not).copied().collect();
+        let mut measured = BTreeMap::from([("consistency".to_owned(), Value::from(self.level))]);
+        if !broken.is_empty() {
+            measured.insert("not".to_owned(), list(not.iter().copied().collect()));
+            measured.insert("also-not".to_owned(), list(also));
+        }
+        let unwritten = single::unwritten(&self.scene);
+        if unwritten > 0 {
+            measured.insert("unwritten-reads".to_owned(), Value::Int(unwritten as i64));
+        }
+        measured
+    }
+}
+
+/// The worst first: what breaks the most models; then by name.
+fn severity(name: &str) -> (usize, String) {
+    (usize::MAX - level::broken([name]).len(), name.to_owned())
 }

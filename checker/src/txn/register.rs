@@ -1,190 +1,261 @@
-//! Infers what is certain of registers whose values are written once: nothing shows the order of their versions.
+//! Infers the order of a register's versions, by the rules that were asked for.
 //!
-//! Certain is: nil comes first; who reads one value and writes another puts the second after the first; and what was
-//! written after another write was over comes later, if the store is strict. A reader of a version comes before
-//! everybody who wrote a later one.
+//! A register does not show what it held before. What is certain without any rule is who read whose write; the
+//! rules say when one version must have come before another. Two rules that contradict each other make versions
+//! that come before themselves: those keys are told apart as cyclic, and none of their order is used.
 
-use super::graph::{Graph, PROCESS, RW, RW_REALTIME, WR};
-use super::read::{Micro, Txn};
-use super::{Anomalies, Inferred, World};
-use crate::history::{Kind, Value};
-use rustc_hash::FxHashMap;
-use std::collections::BTreeMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-/// What is known of one key.
-#[derive(Default)]
-struct Key<'h> {
-    /// Who wrote each value, and whether it was its last to that key.
-    writers: FxHashMap<&'h Value, (u32, bool)>,
-    /// What each transaction read before it wrote.
-    reads: Vec<(&'h Value, u32)>,
-    /// Who wrote another value after it had read this one.
-    updates: FxHashMap<&'h Value, Vec<u32>>,
-    /// Who wrote a final value and committed, or was seen: beginning, end, who.
-    writes: Vec<(u64, u64, u32)>,
+use super::log::{Log, Micro, NONE};
+use super::versions::{Versions, committed};
+use crate::history::Kind;
+
+/// What may be taken for granted about the order of a register's versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inference {
+    /// nil comes before everything that is written.
+    pub initial_first: bool,
+    /// What a transaction read comes before what it wrote to the same key.
+    pub writes_follow_reads: bool,
+    /// Each process sees the versions of a key in order.
+    pub sequential_keys: bool,
+    /// Each key by itself is linearizable.
+    pub linearizable_keys: bool,
 }
 
-/// Infers the order of transactions.
-pub(super) fn infer<'h, 't>(txns: &'t [Txn<'h>], world: World) -> Result<Inferred<'t>, String>
-where
-    'h: 't,
-{
-    let mut found = Anomalies::default();
-    let mut keys: BTreeMap<&Value, Key<'_>> = BTreeMap::new();
-    writes(txns, &mut keys)?;
-    reads(txns, &mut keys, &mut found);
-    let mut graph = Graph::default();
-    for (key, known) in &mut keys {
-        known.writes.sort_unstable();
-        check((txns, world), key, known, &mut found);
-        edges(txns, known, &mut graph);
+/// Only that a register begins with nil.
+impl Default for Inference {
+    fn default() -> Self {
+        Self {
+            initial_first: true,
+            writes_follow_reads: false,
+            sequential_keys: false,
+            linearizable_keys: false,
+        }
     }
-    let why = Box::new(move |from: u32, to: u32, kind: u8| {
-        let (one, other) = (txns[from as usize].name(), txns[to as usize].name());
-        let reason = keys.iter().find_map(|(key, known)| {
-            let read = |by: u32| known.reads.iter().filter(move |(_, who)| *who == by);
-            let wrote = |value, who| known.writers.get(value).is_some_and(|(by, _)| *by == who);
-            let writes = known.writers.values().any(|(by, _)| *by == to);
-            match kind {
-                WR => read(to).find(|(value, _)| wrote(*value, from)).map(|(value, _)| {
-                    format!("{other} read {value} from {key}, which {one} wrote")
-                }),
-                RW => read(from)
-                    .find(|(value, _)| {
-                        known.updates.get(value).is_some_and(|all| all.contains(&to))
-                    })
-                    .map(|(value, _)| {
-                        format!("{one} read {value} from {key}, which {other} replaced")
-                    }),
-                RW_REALTIME => read(from).next().filter(|_| writes).map(|(value, _)| {
-                    format!("{one} read {value} from {key}, and {other} wrote it later")
-                }),
-                _ => None,
-            }
-        });
-        reason.unwrap_or_else(|| super::graph::order_in_words(kind == PROCESS))
-    });
-    Ok(Inferred { graph, found, why })
 }
 
-fn writes<'h>(txns: &[Txn<'h>], keys: &mut BTreeMap<&'h Value, Key<'h>>) -> Result<(), String> {
-    for (number, txn) in (0..).zip(txns) {
-        let mut latest: FxHashMap<&Value, &Value> = FxHashMap::default();
-        for micro in &txn.micros {
-            let Micro::Write(key, value) = *micro else { continue };
-            let known = keys.entry(key).or_default();
-            if let Some((other, _)) = known.writers.insert(value, (number, true)) {
-                return Err(format!(
-                    "operation {}: {value} is written to {key} a second time, after operation {}: \
-                     which of the two a read saw cannot be told",
-                    txn.invoked, txns[other as usize].invoked
-                ));
-            }
-            if let Some(before) = latest.insert(key, value)
-                && let Some(writer) = known.writers.get_mut(before)
+impl Inference {
+    /// What strict serializability says of registers that begin with nil.
+    pub const OF_STRICT: Self = Self {
+        initial_first: true,
+        writes_follow_reads: true,
+        sequential_keys: true,
+        linearizable_keys: true,
+    };
+}
+
+/// The order, and of each key whose order goes in circles the versions in one.
+pub(super) fn of_registers(log: &Log<'_>, inference: Inference) -> (Versions, Vec<Vec<u32>>) {
+    let mut rules =
+        Rules { log, committed: committed(log), pairs: FxHashSet::default(), order: Vec::new() };
+    if inference.initial_first {
+        rules.initial_first();
+    }
+    let needs =
+        inference.writes_follow_reads || inference.sequential_keys || inference.linearizable_keys;
+    if needs {
+        rules.by_transactions(inference);
+    }
+    let Rules { committed, order, .. } = rules;
+    let versions = Versions::new(log, committed, &order);
+    let cyclic = circles(log, &versions);
+    if cyclic.is_empty() {
+        return (versions, cyclic);
+    }
+    let wrong: FxHashSet<_> = cyclic.iter().map(|circle| key(log, circle[0])).collect();
+    let kept: Vec<_> =
+        order.into_iter().filter(|(before, _)| !wrong.contains(&key(log, *before))).collect();
+    (Versions::new(log, versions.committed, &kept), cyclic)
+}
+
+fn key(log: &Log<'_>, version: u32) -> u32 {
+    log.element(version).map_or_else(|| version - log.elements.len() as u32, |element| element.key)
+}
+
+/// How a transaction found a key and how it left it.
+#[derive(Clone, Copy)]
+struct Touch {
+    key: u32,
+    /// What it read before it wrote.
+    read: Option<u32>,
+    /// What it wrote last.
+    wrote: Option<u32>,
+}
+
+impl Touch {
+    fn enter(self) -> Option<u32> {
+        self.read.or(self.wrote)
+    }
+
+    fn leave(self) -> Option<u32> {
+        self.wrote.or(self.read)
+    }
+}
+
+struct Rules<'l, 'h> {
+    log: &'l Log<'h>,
+    committed: Vec<bool>,
+    pairs: FxHashSet<(u32, u32)>,
+    order: Vec<(u32, u32)>,
+}
+
+impl Rules<'_, '_> {
+    fn put(&mut self, before: u32, after: u32) {
+        if before != after && self.pairs.insert((before, after)) {
+            self.order.push((before, after));
+        }
+    }
+
+    /// Every key's nil before its other versions. Each pair comes once: there is no need to look it up.
+    fn initial_first(&mut self) {
+        for (number, element) in self.log.elements.iter().enumerate() {
+            if element.writer != NONE
+                && self.committed[element.writer as usize]
+                && !element.intermediate
             {
-                writer.1 = false;
+                self.order.push((self.log.initial(element.key), number as u32));
             }
         }
-        if let (true, Some(end)) = (txn.is_committed(), txn.completed) {
-            for key in latest.keys() {
-                if let Some(known) = keys.get_mut(*key) {
-                    known.writes.push((txn.invoked, end, number));
+    }
+
+    fn by_transactions(&mut self, inference: Inference) {
+        let mut sessions = FxHashMap::default();
+        let mut open: FxHashMap<u32, Vec<Past>> = FxHashMap::default();
+        for txn in 0..self.log.txns.len() as u32 {
+            if !self.committed[txn as usize] {
+                continue;
+            }
+            for touch in touches(self.log, txn) {
+                if inference.writes_follow_reads
+                    && let (Some(read), Some(wrote)) = (touch.read, touch.wrote)
+                {
+                    self.put(read, wrote);
+                }
+                if inference.sequential_keys {
+                    self.sequential(txn, touch, &mut sessions);
+                }
+                if inference.linearizable_keys {
+                    self.linearizable(txn, touch, open.entry(touch.key).or_default());
                 }
             }
         }
     }
-    Ok(())
-}
 
-fn reads<'h>(txns: &[Txn<'h>], keys: &mut BTreeMap<&'h Value, Key<'h>>, found: &mut Anomalies) {
-    for (number, txn) in (0..).zip(txns).filter(|(_, txn)| txn.is_committed()) {
-        let mut own: FxHashMap<&Value, (&Value, bool)> = FxHashMap::default();
-        for micro in &txn.micros {
-            match *micro {
-                Micro::Write(key, value) => {
-                    if let Some((read, false)) = own.insert(key, (value, true)) {
-                        keys.entry(key).or_default().updates.entry(read).or_default().push(number);
-                    }
-                }
-                Micro::Read(key, value) => {
-                    match own.get(key) {
-                        Some((known, _)) if *known != value => {
-                            found.add("internal", &[txn.invoked], || {
-                            format!("{} read {value} from {key}, where itself had seen or left {known}", txn.name())
-                        });
-                        }
-                        Some(_) => {}
-                        None => {
-                            own.insert(key, (value, false));
-                            keys.entry(key).or_default().reads.push((value, number));
-                        }
-                    }
-                }
-            }
+    fn sequential(&mut self, txn: u32, touch: Touch, sessions: &mut FxHashMap<(u32, u32), u32>) {
+        let (Some(enter), Some(leave)) = (touch.enter(), touch.leave()) else { return };
+        let process = self.log.txns[txn as usize].process;
+        if let Some(before) = sessions.insert((process, touch.key), leave) {
+            self.put(before, enter);
+        }
+    }
+
+    /// Whoever was over before this transaction began, and not already before another such, left what it then
+    /// found, or something earlier.
+    fn linearizable(&mut self, txn: u32, touch: Touch, past: &mut Vec<Past>) {
+        let (Some(enter), Some(leave)) = (touch.enter(), touch.leave()) else { return };
+        let txn = &self.log.txns[txn as usize];
+        let over = |past: &Past| past.completed < txn.invoked;
+        let latest =
+            past.iter().filter(|past| over(past)).map(|past| past.invoked).max().unwrap_or(0);
+        past.retain(|past| past.completed >= latest);
+        for before in past.iter().filter(|past| over(past)) {
+            self.put(before.left, enter);
+        }
+        if txn.kind == Kind::Ok {
+            past.push(Past { invoked: txn.invoked, completed: txn.completed, left: leave });
         }
     }
 }
 
-fn check((txns, world): (&[Txn<'_>], World), key: &Value, known: &Key<'_>, found: &mut Anomalies) {
-    for (value, by) in known.reads.iter().filter(|(value, _)| **value != Value::Nil) {
-        let txn = &txns[*by as usize];
-        let Some((writer, is_last)) = known.writers.get(value) else {
-            if world == World::Closed {
-                found.add("unwritten-value", &[txn.invoked], || {
-                    format!("{} read {value} from {key}, which nobody wrote", txn.name())
-                });
+/// A transaction that touched a key.
+struct Past {
+    invoked: u64,
+    completed: u64,
+    left: u32,
+}
+
+/// How a transaction found and left each of its keys.
+fn touches(log: &Log<'_>, txn: u32) -> Vec<Touch> {
+    let micros = log.micros(txn);
+    let known = log.txns[txn as usize].kind == Kind::Ok;
+    let mut overwritten = vec![false; micros.len()];
+    let mut touches = Vec::new();
+    for micro in micros {
+        if micro.earlier != NONE {
+            overwritten[micro.earlier as usize] = true;
+        }
+    }
+    let lasts = micros.iter().enumerate().filter(|(place, _)| !overwritten[*place]);
+    for (place, last) in lasts {
+        let (mut first, mut wrote) = (micros[place], None);
+        let mut note = |micro: &Micro| {
+            if micro.write && wrote.is_none() {
+                wrote = Some(micro.element);
             }
-            continue;
         };
-        let other = &txns[*writer as usize];
-        let operations = [txn.invoked, other.invoked];
-        if other.kind == Kind::Fail {
-            found.add("G1a", &operations, || {
-                format!(
-                    "{} read {value} from {key}, which {} wrote, and that failed",
-                    txn.name(),
-                    other.name()
-                )
-            });
-        } else if !is_last && writer != by {
-            found.add("G1b", &operations, || {
-                format!("{} read {value} from {key}, in the middle of {}", txn.name(), other.name())
-            });
+        note(last);
+        while first.earlier != NONE {
+            first = micros[first.earlier as usize];
+            note(&first);
         }
+        let read = (known && !first.write).then(|| log.version(first));
+        touches.push(Touch { key: last.key, read, wrote });
     }
-    for (value, all) in known.updates.iter().filter(|(_, all)| all.len() > 1) {
-        let operations: Vec<u64> = all.iter().map(|by| txns[*by as usize].invoked).collect();
-        found.add("lost-update", &operations, || {
-            format!("{} transactions read {value} from {key} and replaced it", all.len())
-        });
-    }
+    touches
 }
 
-fn edges(txns: &[Txn<'_>], known: &Key<'_>, graph: &mut Graph) {
-    // The earliest end of all writes from each place on: what begins before it has nothing of them before it.
-    let mut ends: Vec<u64> = known.writes.iter().map(|(_, end, _)| *end).collect();
-    for place in (1..ends.len()).rev() {
-        ends[place - 1] = ends[place - 1].min(ends[place]);
-    }
-    for (value, by) in &known.reads {
-        let writer = known.writers.get(value).map(|(writer, _)| *writer);
-        if let Some(writer) = writer {
-            graph.add(writer, *by, WR);
+/// Versions that come before themselves: one circle for each key that has any.
+fn circles(log: &Log<'_>, versions: &Versions) -> Vec<Vec<u32>> {
+    let mut graph = petgraph::graph::DiGraph::<u32, ()>::default();
+    let mut nodes: FxHashMap<u32, _> = FxHashMap::default();
+    // nil alone has no way back, so that the rule about it costs nothing here.
+    for before in 0..log.versions() as u32 {
+        let outward = before >= log.elements.len() as u32;
+        for after in versions.next(before) {
+            if outward && versions.next(*after).is_empty() {
+                continue;
+            }
+            let [one, other] = [before, *after]
+                .map(|version| *nodes.entry(version).or_insert_with(|| graph.add_node(version)));
+            graph.add_edge(one, other, ());
         }
-        for next in known.updates.get(value).into_iter().flatten() {
-            graph.add(*by, *next, RW);
-        }
-        // Everything written after the version was: nil was there before all.
-        let since = match writer {
-            None if **value == Value::Nil => Some(0),
-            None => None,
-            Some(writer) => txns[writer as usize].completed,
-        };
-        let Some(since) = since else { continue };
-        let first = known.writes.partition_point(|(begin, ..)| *begin < since);
-        let Some(end) = ends.get(first) else { continue };
-        let later = known.writes[first..].iter().take_while(|(begin, ..)| begin < end);
-        later.for_each(|(_, _, next)| graph.add(*by, *next, RW_REALTIME));
     }
+    let mut seen = FxHashSet::default();
+    let mut circles: Vec<Vec<u32>> = petgraph::algo::kosaraju_scc(&graph)
+        .into_iter()
+        .filter(|component| component.len() > 1)
+        .map(|component| circle(&graph, &component))
+        .collect();
+    circles.sort_unstable();
+    circles.retain(|circle| seen.insert(key(log, circle[0])));
+    circles
+}
+
+/// A shortest way from a node of a component to itself, the smallest version first.
+fn circle(
+    graph: &petgraph::graph::DiGraph<u32, ()>,
+    component: &[petgraph::graph::NodeIndex],
+) -> Vec<u32> {
+    let Some(begin) = component.iter().copied().min_by_key(|node| graph[*node]) else {
+        return Vec::new();
+    };
+    let mut from = FxHashMap::default();
+    let mut open = std::collections::VecDeque::from([begin]);
+    while let Some(node) = open.pop_front() {
+        for next in graph.neighbors(node) {
+            if next == begin {
+                let mut circle = vec![node];
+                while let Some(before) = circle.last().and_then(|node| from.get(node)) {
+                    circle.push(*before);
+                }
+                return circle.into_iter().rev().map(|node| graph[node]).collect();
+            }
+            from.entry(next).or_insert_with(|| {
+                open.push_back(next);
+                node
+            });
+        }
+    }
+    Vec::new()
 }

@@ -2,3 +2,4 @@
 
 mod formats;
 mod real_data;
+mod txn;

@@ -25,7 +25,7 @@ fn expected(under: &str) -> Option<Vec<(String, String, String)>> {
     Some(rows.map(|row| (row[0].clone(), row[1].clone(), row[2].clone())).collect())
 }
 
-fn validity(name: &str) -> Validity {
+pub(crate) fn validity(name: &str) -> Validity {
     match name {
         "valid" => Validity::Valid,
         _ if name.starts_with("invalid") => Validity::Invalid,
@@ -34,7 +34,7 @@ fn validity(name: &str) -> Validity {
 }
 
 /// A history in whatever format it is.
-fn history(file: &str) -> History {
+pub(crate) fn history(file: &str) -> History {
     let text = text(&folder().join(file)).expect("every file in verdicts.tsv is there");
     let parsed = Format::of(text.as_bytes()).expect("a format").parse(text.as_bytes());
     let parsed = parsed.unwrap_or_else(|damage| panic!("{file}: {damage}"));
@@ -43,7 +43,7 @@ fn history(file: &str) -> History {
 }
 
 /// The rows to try, or a word to the reader that there are none.
-fn rows(under: &str) -> Vec<(String, String, String)> {
+pub(crate) fn rows(under: &str) -> Vec<(String, String, String)> {
     expected(under).unwrap_or_else(|| {
         say("NOT RUN: no verdicts.tsv; set HARNESS_DATA to the folder that has it\n");
         Vec::new()
@@ -125,23 +125,6 @@ fn real_histories_survive_being_written() {
             for copy in [edn::parse(edn::write(&history)), jsonl::parse(jsonl::write(&history))] {
                 assert!(copy.expect("it was written").history == history, "{file}");
             }
-        }
-    }
-}
-
-#[test]
-#[expect(clippy::disallowed_macros, reason = "a test says what it did not run")]
-fn transactions_are_judged_as_elle_judges_them() {
-    for folder in ["elle-cli/elle", "elle-perf"] {
-        let Some(rows) = expected(folder) else {
-            println!("NOT RUN: no verdicts.tsv");
-            return;
-        };
-        // The JSON twin is one array, which is no event log.
-        for (file, model, verdict) in rows.into_iter().filter(|row| row.0.ends_with(".edn")) {
-            let name = model.split(' ').next().unwrap_or_default();
-            let found = judge(&history(&file), name, &Limits::default());
-            assert_eq!(found.validity, validity(&verdict), "{file}: {}", found.sentence);
         }
     }
 }

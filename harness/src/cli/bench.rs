@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::{Format, print};
 use anyhow::Result;
-use checker::{History, Limits, bench, check_linearizable};
+use checker::{History, Limits, bench, judge as judge_by, txn};
 use serde_json::json;
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -29,7 +29,7 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
-    /// The judge of linearizability.
+    /// The judges of linearizability and of transactions.
     Checker,
 }
 
@@ -38,12 +38,10 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     let Part::Checker = args.part;
     let mut timed = Vec::new();
     for row in bench::rows().into_iter().filter(|row| row.name.contains(&args.filter)) {
-        let history = row.recipe.history();
-        let row = time(row.name, &history);
-        if format == Format::Human {
-            print(&row.told())?;
-        }
-        timed.push(row);
+        timed.push(show(time(row.name, "register", &row.recipe.history()), format)?);
+    }
+    for row in txn::bench::rows().into_iter().filter(|row| row.name.contains(&args.filter)) {
+        timed.push(show(time(row.name, row.check, &row.recipe.history()), format)?);
     }
     if timed.is_empty() {
         return Err(Failure::Usage(format!("no row's name contains {:?}", args.filter)).into());
@@ -86,11 +84,19 @@ impl Timed {
     }
 }
 
-fn time(name: &'static str, history: &History) -> Timed {
+/// Prints a row as soon as it is known.
+fn show(row: Timed, format: Format) -> Result<Timed> {
+    if format == Format::Human {
+        print(&row.told())?;
+    }
+    Ok(row)
+}
+
+fn time(name: &'static str, check: &str, history: &History) -> Timed {
     let judge = || {
         let deadline = Instant::now() + LIMIT;
         let expired = move || Instant::now() > deadline;
-        check_linearizable(history, "register", &Limits { expired: &expired, ..Limits::default() })
+        judge_by(history, check, &Limits { expired: &expired, ..Limits::default() })
     };
     let verdict = judge();
     Timed { name, verdict, best: best(|| drop(black_box(judge()))) }

@@ -53,6 +53,9 @@ pub(crate) struct Args {
     /// Values are `[key, value]`, and each key can be judged by itself: auto, yes or no.
     #[arg(long, value_enum, default_value_t = KeyedChoice::Auto)]
     keyed: KeyedChoice,
+    /// What must hold, of the levels that the model offers: `snapshot-isolation`.
+    #[arg(long, value_name = "LEVEL")]
+    consistency: Option<String>,
     /// How long to search each history before the answer is *unknown*.
     #[arg(long, default_value = "2m", value_parser = duration::parse)]
     time_limit: Duration,
@@ -78,6 +81,7 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
         ))
         .into());
     }
+    check::level(&args.model, args.consistency.as_deref()).map_err(Failure::Usage)?;
     let place = args.certificate.as_deref();
     let place = place.map(|out| Place::of(out, args.histories.len(), &args.model)).transpose()?;
     let began = Instant::now();
@@ -144,6 +148,7 @@ fn limited<T>(args: &Args, work: impl FnOnce(&Limits<'_>) -> T) -> T {
         memory_bytes: args.memory.saturating_mul(1 << 20),
         expired: &expired,
         keyed,
+        consistency: args.consistency.as_deref(),
     };
     work(&limits)
 }

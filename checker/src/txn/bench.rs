@@ -1,0 +1,290 @@
+//! Makes the histories that the judge of transactions is timed with: a database simulated in memory, drawn from
+//! a seed, whose clients ask what Elle's generator asks.
+//!
+//! A transaction has one to [`Recipe::longest`] micro-operations, half of them reads, on one of
+//! [`Recipe::keys`] keys, each twice as likely as the one before it; a key that was written
+//! [`Recipe::writes_per_key`] times gives way to a new one. Each client begins, commits and hears of it in turns of
+//! its own, and whose turn it is is drawn anew each time.
+
+use rustc_hash::FxHashMap;
+
+use super::Objects;
+use crate::bench::Draw;
+use crate::history::{Event, History, Kind, Process, Value};
+
+/// What the simulated database promises, and keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// One transaction at a time, each at some moment between its invocation and its completion.
+    Perfect,
+    /// Snapshot isolation: reads from a snapshot taken at the beginning, and the first committer of a key wins.
+    Snapshot,
+    /// The same, and who read what someone else has written since its snapshot fails, too.
+    Serializable,
+}
+
+/// A history to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recipe {
+    /// Where the draws start.
+    pub seed: u64,
+    /// How many transactions.
+    pub transactions: usize,
+    /// How many clients at a time.
+    pub clients: usize,
+    /// What answers them.
+    pub database: Database,
+    /// What is in it.
+    pub objects: Objects,
+    /// How many keys there are at a time.
+    pub keys: usize,
+    /// The most micro-operations of a transaction.
+    pub longest: u64,
+    /// How often a key is written.
+    pub writes_per_key: u64,
+}
+
+/// As the histories that Elle was timed with were made.
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            seed: 7,
+            transactions: 100_000,
+            clients: 10,
+            database: Database::Perfect,
+            objects: Objects::Lists,
+            keys: 10,
+            longest: 4,
+            writes_per_key: 32,
+        }
+    }
+}
+
+/// A line of the table: what is timed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its name in the table.
+    pub name: &'static str,
+    /// The check that is timed.
+    pub check: &'static str,
+    /// How its history is made.
+    pub recipe: Recipe,
+}
+
+/// Every history of the table.
+pub fn rows() -> Vec<Row> {
+    let row = |name, objects, database, transactions| {
+        let check = match objects {
+            Objects::Lists => "list-append",
+            Objects::Registers => "rw-register",
+        };
+        let recipe = Recipe { transactions, database, objects, ..Recipe::default() };
+        Row { name, check, recipe }
+    };
+    use Database::{Perfect, Serializable, Snapshot};
+    use Objects::{Lists, Registers};
+    vec![
+        row("list-append 100k perfect", Lists, Perfect, 100_000),
+        row("list-append 100k SI", Lists, Snapshot, 100_000),
+        row("list-append 100k SSI", Lists, Serializable, 100_000),
+        row("list-append 1M perfect", Lists, Perfect, 1_000_000),
+        row("list-append 1M SI", Lists, Snapshot, 1_000_000),
+        row("list-append 1M SSI", Lists, Serializable, 1_000_000),
+        row("rw-register 100k perfect", Registers, Perfect, 100_000),
+        row("rw-register 100k SI", Registers, Snapshot, 100_000),
+        row("rw-register 1M perfect", Registers, Perfect, 1_000_000),
+        row("rw-register 1M SI", Registers, Snapshot, 1_000_000),
+        row("rw-register 4M perfect (10M steps)", Registers, Perfect, 4_000_000),
+    ]
+}
+
+impl Recipe {
+    /// The history, made the same every time.
+    pub fn history(self) -> History {
+        let mut simulation = Simulation::new(self);
+        while simulation.begun < self.transactions {
+            let client = simulation.draw.below(self.clients as u64) as usize;
+            simulation.turn(client);
+        }
+        for client in (0..self.clients).flat_map(|client| [client; 2]) {
+            if simulation.clients[client].is_some() {
+                simulation.turn(client);
+            }
+        }
+        History::new(simulation.events).expect("each client does one thing at a time")
+    }
+}
+
+/// A micro-operation that is asked for: a read, or the write of a number.
+type Ask = (u64, Option<i64>);
+
+/// A transaction under way.
+struct Open {
+    asked: Vec<Ask>,
+    /// When its snapshot was taken, counted in commits.
+    snapshot: u64,
+    /// How it ended, once it is over.
+    answer: Option<(Kind, Value)>,
+}
+
+/// A key of the database: its writes, each with the commit that made it.
+#[derive(Default)]
+struct Cell {
+    versions: Vec<(u64, i64)>,
+}
+
+impl Cell {
+    fn last_write(&self) -> u64 {
+        self.versions.last().map_or(0, |(commit, _)| *commit)
+    }
+
+    /// What a snapshot shows.
+    fn at(&self, snapshot: u64) -> &[(u64, i64)] {
+        &self.versions[..self.versions.partition_point(|(commit, _)| *commit <= snapshot)]
+    }
+}
+
+struct Simulation {
+    recipe: Recipe,
+    draw: Draw,
+    events: Vec<Event>,
+    clients: Vec<Option<Open>>,
+    begun: usize,
+    commits: u64,
+    cells: FxHashMap<u64, Cell>,
+    active: Vec<u64>,
+    /// How often each active key was asked to be written.
+    asked: Vec<u64>,
+}
+
+impl Simulation {
+    fn new(recipe: Recipe) -> Self {
+        Self {
+            recipe,
+            draw: Draw(recipe.seed),
+            events: Vec::with_capacity(2 * recipe.transactions),
+            clients: (0..recipe.clients).map(|_| None).collect(),
+            begun: 0,
+            commits: 0,
+            cells: FxHashMap::default(),
+            active: (0..recipe.keys as u64).collect(),
+            asked: vec![0; recipe.keys],
+        }
+    }
+
+    /// Begins a transaction, lets an open one take effect, or tells its client how it ended.
+    fn turn(&mut self, client: usize) {
+        let Some(mut open) = self.clients[client].take() else { return self.begin(client) };
+        match open.answer.take() {
+            Some((kind, value)) => self.push(client, kind, value),
+            None => {
+                let done = self.commit(&open);
+                let kind = if done.is_some() { Kind::Ok } else { Kind::Fail };
+                open.answer = Some((kind, done.unwrap_or_else(|| self.value(&open.asked))));
+                self.clients[client] = Some(open);
+            }
+        }
+    }
+
+    fn begin(&mut self, client: usize) {
+        self.begun += 1;
+        let length = 1 + self.draw.below(self.recipe.longest);
+        let asked: Vec<_> = (0..length).map(|_| self.ask()).collect();
+        self.push(client, Kind::Invoke, self.value(&asked));
+        self.clients[client] = Some(Open { asked, snapshot: self.commits, answer: None });
+    }
+
+    fn ask(&mut self) -> Ask {
+        let is_read = self.draw.below(2) == 0;
+        // Key number i is drawn 2^i times as often as the first.
+        let drawn = self.draw.below((1 << self.recipe.keys) - 1) + 1;
+        let place = drawn.ilog2() as usize;
+        if is_read {
+            return (self.active[place], None);
+        }
+        if self.asked[place] == self.recipe.writes_per_key {
+            let newest = self.active.iter().max().copied().unwrap_or(0);
+            self.active[place] = newest + 1;
+            self.asked[place] = 0;
+        }
+        self.asked[place] += 1;
+        (self.active[place], Some(self.asked[place] as i64))
+    }
+
+    /// Does everything at once, if the database allows it.
+    fn commit(&mut self, open: &Open) -> Option<Value> {
+        let perfect = self.recipe.database == Database::Perfect;
+        let snapshot = if perfect { self.commits } else { open.snapshot };
+        if !perfect && !self.allowed(open) {
+            return None;
+        }
+        let steps = open.asked.iter().enumerate().map(|(place, (key, write))| {
+            let seen = || self.seen(*key, snapshot, &open.asked[..place]);
+            self.step((*key, *write), seen)
+        });
+        let steps = Value::List(steps.collect());
+        self.commits += 1;
+        for (key, write) in &open.asked {
+            if let Some(number) = write {
+                self.cells.entry(*key).or_default().versions.push((self.commits, *number));
+            }
+        }
+        Some(steps)
+    }
+
+    /// Whether a transaction with a snapshot may commit.
+    fn allowed(&self, open: &Open) -> bool {
+        let cell = |key: &u64| self.cells.get(key);
+        let fresh =
+            |(key, _): &Ask| cell(key).is_none_or(|cell| cell.last_write() <= open.snapshot);
+        let writes = || open.asked.iter().filter(|(_, write)| write.is_some());
+        let reads = || open.asked.iter().filter(|(_, write)| write.is_none());
+        let first = writes().all(fresh);
+        match self.recipe.database {
+            Database::Perfect => true,
+            Database::Snapshot => first,
+            // What it read is still so: its snapshot could as well have been taken now.
+            Database::Serializable => first && reads().all(fresh),
+        }
+    }
+
+    /// What a read returns, its own writes before it included.
+    fn seen(&self, key: u64, snapshot: u64, before: &[Ask]) -> Value {
+        let old = self.cells.get(&key).map_or(&[][..], |cell| cell.at(snapshot));
+        let own = before.iter().filter(|(other, _)| *other == key).filter_map(|(_, write)| *write);
+        let mut all = old.iter().map(|(_, number)| *number).chain(own);
+        match self.recipe.objects {
+            Objects::Lists => Value::List(all.map(Value::Int).collect()),
+            Objects::Registers => all.next_back().map_or(Value::Nil, Value::Int),
+        }
+    }
+
+    /// What is asked.
+    fn value(&self, asked: &[Ask]) -> Value {
+        Value::List(asked.iter().map(|ask| self.step(*ask, Value::default)).collect())
+    }
+
+    fn step(&self, (key, write): Ask, seen: impl FnOnce() -> Value) -> Value {
+        let (f, value) = match (write, self.recipe.objects) {
+            (None, _) => ("r", seen()),
+            (Some(number), Objects::Lists) => ("append", Value::Int(number)),
+            (Some(number), Objects::Registers) => ("w", Value::Int(number)),
+        };
+        Value::List(vec![Value::from(f), Value::Int(key as i64), value])
+    }
+
+    fn push(&mut self, client: usize, kind: Kind, value: Value) {
+        let index = self.events.len() as u64;
+        let (process, f) = (Process::Client(client as u64), "txn".to_owned());
+        self.events.push(Event {
+            index,
+            time: index,
+            kind,
+            process,
+            f,
+            value,
+            node: None,
+            error: None,
+        });
+    }
+}

@@ -1,0 +1,406 @@
+//! Looks for cycles in one strongly connected component, the worst kind first.
+//!
+//! Which kinds there are is decided exactly, but for one: whether a cycle has a *single* anti-dependency may take
+//! a search from each of them, which has a budget. What is spent in vain shows as [`Found::doubt`]. Whether there
+//! is a cycle without two anti-dependencies in a row is a question of components again, of a graph with two
+//! nodes for each: one is entered by anti-dependencies, and none leave it.
+//!
+//! A cycle with a process or real-time arrow is only looked for where the same kind does not exist without.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use petgraph::algo::kosaraju_scc;
+use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
+use petgraph::visit::{EdgeFiltered, EdgeRef};
+
+use super::graph::{Graph, Relation};
+use super::level;
+use super::log::{Log, NONE};
+
+/// How many arrows may be followed to make a cycle of one kind smaller, or to rule it out.
+const WORK: usize = 2_000_000;
+
+/// Transactions, each of which must come before the next, and the last before the first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Cycle {
+    /// How many there are: the smallest cycle sorts first.
+    length: usize,
+    /// Each transaction, and how it is related to the next.
+    pub(super) links: Vec<(u32, Relation)>,
+}
+
+/// What was found in a component.
+#[derive(Default)]
+pub(super) struct Found {
+    /// A cycle of each kind, by the kind's name.
+    pub(super) cycles: BTreeMap<&'static str, Cycle>,
+    /// Kinds that could not be ruled out.
+    pub(super) doubt: Vec<&'static str>,
+}
+
+/// Names of kinds: as they are, with the process order, with real time.
+type Names = [&'static str; 3];
+const G0: Names = ["G0", "G0-process", "G0-realtime"];
+const G1C: Names = ["G1c", "G1c-process", "G1c-realtime"];
+const SINGLE: Names = ["G-single", "G-single-process", "G-single-realtime"];
+const NONADJACENT: Names = ["G-nonadjacent", "G-nonadjacent-process", "G-nonadjacent-realtime"];
+const G2: Names = ["G2-item", "G2-item-process", "G2-item-realtime"];
+
+const WW: u8 = Relation::Ww.bit();
+const WR: u8 = Relation::Wr.bit();
+const RW: u8 = Relation::Rw.bit();
+const EXTRA: Names3 = [0, Relation::Process.bit(), Relation::Realtime.bit()];
+type Names3 = [u8; 3];
+
+/// Searches a component; `local` has a place for every node of the graph and is left as it was, all [`NONE`].
+pub(super) fn search(graph: &Graph, nodes: &[u32], log: &Log<'_>, local: &mut [u32]) -> Found {
+    let component = Component::of(graph, nodes, log, local);
+    let mut found = Found::default();
+    for variant in 0..EXTRA.len() {
+        component.written(&mut found, variant);
+        component.missed(&mut found, variant);
+    }
+    found
+}
+
+struct Component {
+    /// Nodes are numbers of the whole graph's nodes.
+    graph: DiGraph<u32, Relation>,
+    /// How many of the first nodes are transactions.
+    txns: usize,
+}
+
+impl Component {
+    fn of(whole: &Graph, nodes: &[u32], log: &Log<'_>, local: &mut [u32]) -> Self {
+        let mut graph = DiGraph::with_capacity(nodes.len(), nodes.len() * 4);
+        for node in nodes {
+            local[*node as usize] = graph.add_node(*node).index() as u32;
+        }
+        let txns = nodes.partition_point(|node| whole.is_txn(*node));
+        for (from, node) in nodes.iter().enumerate() {
+            let arrows = (0..).map_while(|number| whole.successor(*node, number));
+            for (to, relation) in arrows {
+                if local[to as usize] != NONE {
+                    graph.add_edge(
+                        NodeIndex::new(from),
+                        NodeIndex::new(local[to as usize] as usize),
+                        relation,
+                    );
+                }
+            }
+        }
+        for node in nodes {
+            local[*node as usize] = NONE;
+        }
+        let mut component = Self { graph, txns };
+        component.processes(log);
+        component
+    }
+
+    /// Adds each process's order. Transactions of one process between two of a component are in it, too.
+    fn processes(&mut self, log: &Log<'_>) {
+        let mut last = BTreeMap::new();
+        for node in (0..self.txns).map(NodeIndex::new) {
+            let process = log.txns[self.graph[node] as usize].process;
+            if let Some(before) = last.insert(process, node) {
+                self.graph.add_edge(before, node, Relation::Process);
+            }
+        }
+    }
+
+    /// Cycles without anti-dependencies: G0 and G1c.
+    fn written(&self, found: &mut Found, variant: usize) {
+        for (names, relations) in [(G0, WW), (G1C, WW | WR)] {
+            if !found.has(names[variant])
+                && let Some(cycle) = self.smallest(relations | EXTRA[variant])
+            {
+                found.put(names, variant, cycle);
+            }
+        }
+    }
+
+    /// Cycles with anti-dependencies: G-single, G-nonadjacent and G2-item.
+    fn missed(&self, found: &mut Found, variant: usize) {
+        let plain = WW | WR | EXTRA[variant];
+        if !found.has(SINGLE[variant]) {
+            let apart = self.apart(plain);
+            let (single, cut) = self.closed(&apart, |walk, to, from| walk.path(to, from, plain));
+            match single {
+                Some(cycle) => found.put(SINGLE, variant, cycle),
+                None if cut => found.doubt.push(SINGLE[variant]),
+                None => {}
+            }
+            if !found.has(NONADJACENT[variant])
+                && let (Some(cycle), _) =
+                    self.closed(&apart, |walk, to, from| walk.apart(to, from, plain))
+            {
+                found.put(NONADJACENT, variant, cycle);
+            }
+        }
+        if !found.has(G2[variant]) {
+            let any = self.within(plain | RW);
+            if let (Some(cycle), _) =
+                self.closed(&any, |walk, to, from| walk.path(to, from, plain | RW))
+            {
+                found.put(G2, variant, cycle);
+            }
+        }
+    }
+
+    /// A small cycle of these relations, if there is any.
+    fn smallest(&self, relations: u8) -> Option<Cycle> {
+        let relations = relations | Relation::Via.bit();
+        let view = EdgeFiltered::from_fn(
+            &self.graph,
+            |edge: petgraph::graph::EdgeReference<'_, Relation>| {
+                edge.weight().bit() & relations != 0
+            },
+        );
+        let mut walk = Walk::new(self);
+        let mut best: Option<Cycle> = None;
+        let mut components = kosaraju_scc(&view);
+        components.retain(|component| component.len() > 1);
+        components
+            .sort_unstable_by_key(|component| (component.len(), component.iter().min().copied()));
+        let begins = components.iter().flatten().filter(|node| node.index() < self.txns);
+        for begin in begins {
+            if walk.work > WORK && best.is_some() || best.as_ref().is_some_and(Cycle::is_least) {
+                break;
+            }
+            if let Some(path) = walk.around(*begin, relations) {
+                best = smaller(best, self.cycle(path));
+            }
+        }
+        best
+    }
+
+    /// Anti-dependencies that a path found by `back` closes: the smallest cycle, and whether the budget was spent.
+    fn closed(
+        &self,
+        edges: &[EdgeIndex],
+        back: impl Fn(&mut Walk<'_>, NodeIndex, NodeIndex) -> Option<Vec<EdgeIndex>>,
+    ) -> (Option<Cycle>, bool) {
+        let mut walk = Walk::new(self);
+        let mut best: Option<Cycle> = None;
+        for edge in edges {
+            if walk.work > WORK {
+                return (best, true);
+            }
+            if best.as_ref().is_some_and(Cycle::is_least) {
+                break;
+            }
+            let Some((from, to)) = self.graph.edge_endpoints(*edge) else { continue };
+            if let Some(path) = back(&mut walk, to, from) {
+                best = smaller(best, self.cycle(std::iter::once(*edge).chain(path).collect()));
+            }
+        }
+        (best, false)
+    }
+
+    /// The anti-dependencies within a component of these relations.
+    fn within(&self, relations: u8) -> Vec<EdgeIndex> {
+        let relations = relations | Relation::Via.bit();
+        let view = EdgeFiltered::from_fn(
+            &self.graph,
+            |edge: petgraph::graph::EdgeReference<'_, Relation>| {
+                edge.weight().bit() & relations != 0
+            },
+        );
+        let mut part = vec![0_usize; self.graph.node_count()];
+        for (number, component) in kosaraju_scc(&view).into_iter().enumerate() {
+            component.into_iter().for_each(|node| part[node.index()] = number);
+        }
+        self.anti()
+            .filter(|(_, from, to)| part[from.index()] == part[to.index()])
+            .map(|(edge, ..)| edge)
+            .collect()
+    }
+
+    /// The anti-dependencies on a closed walk of these relations without two of them in a row.
+    fn apart(&self, relations: u8) -> Vec<EdgeIndex> {
+        let nodes = self.graph.node_count();
+        let mut twice = DiGraph::<(), ()>::with_capacity(2 * nodes, 2 * self.graph.edge_count());
+        for _ in 0..2 * nodes {
+            twice.add_node(());
+        }
+        let node = |node: NodeIndex, after: usize| NodeIndex::new(2 * node.index() + after);
+        for edge in self.graph.edge_references() {
+            let (from, to) = (edge.source(), edge.target());
+            match *edge.weight() {
+                Relation::Rw => drop(twice.add_edge(node(from, 0), node(to, 1), ())),
+                Relation::Via => {
+                    twice.add_edge(node(from, 0), node(to, 0), ());
+                    twice.add_edge(node(from, 1), node(to, 1), ());
+                }
+                other if other.bit() & relations != 0 => {
+                    twice.add_edge(node(from, 0), node(to, 0), ());
+                    twice.add_edge(node(from, 1), node(to, 0), ());
+                }
+                _ => {}
+            }
+        }
+        let mut part = vec![0_usize; 2 * nodes];
+        for (number, component) in kosaraju_scc(&twice).into_iter().enumerate() {
+            component.into_iter().for_each(|node| part[node.index()] = number);
+        }
+        self.anti()
+            .filter(|(_, from, to)| part[2 * from.index()] == part[2 * to.index() + 1])
+            .map(|(edge, ..)| edge)
+            .collect()
+    }
+
+    fn anti(&self) -> impl Iterator<Item = (EdgeIndex, NodeIndex, NodeIndex)> + '_ {
+        let edges = self.graph.edge_references();
+        edges
+            .filter(|edge| *edge.weight() == Relation::Rw)
+            .map(|edge| (edge.id(), edge.source(), edge.target()))
+    }
+
+    /// The cycle of edges that follow each other, the transaction that was invoked first in front.
+    fn cycle(&self, edges: Vec<EdgeIndex>) -> Cycle {
+        let ends =
+            |edge: &EdgeIndex| self.graph.edge_endpoints(*edge).map(|(from, _)| self.graph[from]);
+        let mut links: Vec<_> = edges
+            .iter()
+            .filter(|edge| self.graph[**edge] != Relation::Via)
+            .filter_map(|edge| ends(edge).map(|from| (from, self.graph[*edge])))
+            .collect();
+        let first =
+            links.iter().enumerate().min_by_key(|(_, (txn, _))| *txn).map_or(0, |(place, _)| place);
+        links.rotate_left(first);
+        Cycle { length: links.len(), links }
+    }
+}
+
+impl Cycle {
+    /// No cycle is smaller than two.
+    fn is_least(&self) -> bool {
+        self.length <= 2
+    }
+}
+
+fn smaller(best: Option<Cycle>, cycle: Cycle) -> Option<Cycle> {
+    Some(best.map_or(cycle.clone(), |best| best.min(cycle)))
+}
+
+impl Found {
+    /// Whether this kind is there, or one that it is a case of.
+    fn has(&self, name: &str) -> bool {
+        level::implied(self.cycles.keys().copied()).contains(name)
+    }
+
+    /// A cycle with a process arrow is one with a real-time arrow, too.
+    fn put(&mut self, names: Names, variant: usize, cycle: Cycle) {
+        if variant == 1 && !self.has(names[2]) {
+            self.cycles.insert(names[2], cycle.clone());
+        }
+        self.cycles.insert(names[variant], cycle);
+    }
+}
+
+/// Shortest paths, where only arrows out of transactions count.
+struct Walk<'c> {
+    component: &'c Component,
+    /// Per state the round it was reached in, how far it is, and the arrow to it.
+    reached: Vec<(u32, u32, EdgeIndex, u32)>,
+    round: u32,
+    work: usize,
+}
+
+impl<'c> Walk<'c> {
+    fn new(component: &'c Component) -> Self {
+        let states = 2 * component.graph.node_count();
+        Self { component, reached: vec![(0, 0, EdgeIndex::end(), NONE); states], round: 0, work: 0 }
+    }
+
+    /// A path from one node to another by these relations.
+    fn path(&mut self, from: NodeIndex, to: NodeIndex, relations: u8) -> Option<Vec<EdgeIndex>> {
+        let relations = relations | Relation::Via.bit();
+        if from == to {
+            return Some(Vec::new());
+        }
+        self.search(2 * from.index() as u32, 2 * to.index() as u32, |relation, _| {
+            (relation.bit() & relations != 0).then_some(0)
+        })
+    }
+
+    /// A way from a node to itself.
+    fn around(&mut self, node: NodeIndex, relations: u8) -> Option<Vec<EdgeIndex>> {
+        let begin = 2 * node.index() as u32;
+        // The other state of the node is where the way ends.
+        self.search(begin, begin + 1, |relation, to| {
+            (relation.bit() & relations != 0).then_some(u32::from(to == node))
+        })
+    }
+
+    /// A path that begins after an anti-dependency and ends before one, and has no two of them in a row.
+    fn apart(&mut self, from: NodeIndex, to: NodeIndex, relations: u8) -> Option<Vec<EdgeIndex>> {
+        let (begin, end) = (2 * from.index() as u32 + 1, 2 * to.index() as u32);
+        let after = std::cell::Cell::new(0);
+        self.search_states(begin, end, &after, |relation, _| match relation {
+            Relation::Rw => (after.get() == 0).then_some(1),
+            Relation::Via => Some(after.get()),
+            other => (other.bit() & relations != 0).then_some(0),
+        })
+    }
+
+    fn search(
+        &mut self,
+        begin: u32,
+        end: u32,
+        allowed: impl Fn(Relation, NodeIndex) -> Option<u32>,
+    ) -> Option<Vec<EdgeIndex>> {
+        self.search_states(begin, end, &std::cell::Cell::new(0), allowed)
+    }
+
+    /// Goes from state to state, twice a node's number and 0 or 1; `allowed` says into which of the two an arrow
+    /// leads, `after` in which the search is.
+    fn search_states(
+        &mut self,
+        begin: u32,
+        end: u32,
+        after: &std::cell::Cell<u32>,
+        allowed: impl Fn(Relation, NodeIndex) -> Option<u32>,
+    ) -> Option<Vec<EdgeIndex>> {
+        self.round += 1;
+        self.reached[begin as usize] = (self.round, 0, EdgeIndex::end(), NONE);
+        let mut open = VecDeque::from([(begin, 0)]);
+        while let Some((state, far)) = open.pop_front() {
+            if self.reached[state as usize].1 < far {
+                continue;
+            }
+            if state == end {
+                return Some(self.back(begin, end));
+            }
+            after.set(state % 2);
+            for edge in self.component.graph.edges(NodeIndex::new(state as usize / 2)) {
+                self.work += 1;
+                let Some(into) = allowed(*edge.weight(), edge.target()) else { continue };
+                let via = *edge.weight() == Relation::Via;
+                let (next, far) = (2 * edge.target().index() as u32 + into, far + u32::from(!via));
+                let reached = &mut self.reached[next as usize];
+                if reached.0 == self.round && reached.1 <= far {
+                    continue;
+                }
+                *reached = (self.round, far, edge.id(), state);
+                if via {
+                    open.push_front((next, far));
+                } else {
+                    open.push_back((next, far));
+                }
+            }
+        }
+        None
+    }
+
+    fn back(&self, begin: u32, end: u32) -> Vec<EdgeIndex> {
+        let (mut path, mut state) = (Vec::new(), end);
+        while state != begin {
+            let (_, _, edge, before) = self.reached[state as usize];
+            path.push(edge);
+            state = before;
+        }
+        path.reverse();
+        path
+    }
+}

@@ -1,0 +1,192 @@
+//! Says in sentences why a cycle is one: what each transaction saw or missed of the next.
+
+use super::Objects;
+use super::component::Cycle;
+use super::graph::Relation;
+use super::log::{Log, NONE, Txn};
+use super::versions::Versions;
+use crate::finding::{Finding, Step};
+use crate::history::{Operation, Value};
+
+/// How many items at the end of a list are shown.
+const SHOWN: usize = 8;
+
+/// What sentences are made of.
+pub(super) struct Scene<'l, 'h> {
+    pub(super) operations: &'h [Operation],
+    pub(super) objects: Objects,
+    pub(super) log: &'l Log<'h>,
+    pub(super) versions: &'l Versions,
+}
+
+impl Scene<'_, '_> {
+    /// The finding that a cycle proves.
+    pub(super) fn cycle(&self, name: &str, count: usize, cycle: &Cycle) -> Finding {
+        let links = &cycle.links;
+        let after = |place: usize| (place + 1) % links.len();
+        let steps: Vec<_> =
+            (0..links.len()).map(|place| self.step(links, place, after(place))).collect();
+        let cast: Vec<_> = links
+            .iter()
+            .enumerate()
+            .map(|(place, (txn, _))| format!("T{} = {}", place + 1, self.told(*txn)))
+            .collect();
+        let circle: Vec<_> =
+            (0..=links.len()).map(|place| format!("T{}", place % links.len() + 1)).collect();
+        Finding {
+            name: name.to_owned(),
+            count,
+            sentence: format!("{}, where {}", circle.join(" < "), cast.join("; ")),
+            steps,
+            operations: links.iter().map(|(txn, _)| self.txn(*txn).invoked).collect(),
+        }
+    }
+
+    fn step(&self, links: &[(u32, Relation)], place: usize, after: usize) -> Step {
+        let ((from, relation), (to, _)) = (links[place], links[after]);
+        let (one, other) = (format!("T{}", place + 1), format!("T{}", after + 1));
+        let why = self.why(from, to, relation, (&one, &other));
+        let sentence = if after == 0 {
+            format!("However, {one} < {other}, because {why}: a contradiction!")
+        } else {
+            format!("{one} < {other}, because {why}")
+        };
+        Step {
+            from: self.txn(from).invoked,
+            to: self.txn(to).invoked,
+            relation: relation.name().to_owned(),
+            sentence,
+        }
+    }
+
+    fn why(&self, from: u32, to: u32, relation: Relation, names: (&str, &str)) -> String {
+        let (one, other) = names;
+        let data = match relation {
+            Relation::Ww => self.overwrote(from, to, names),
+            Relation::Wr => self.observed(from, to, names),
+            Relation::Rw => self.missed(from, to, names),
+            Relation::Process => Some(format!("one process did {one} before it began {other}")),
+            Relation::Realtime | Relation::Via => {
+                let (ended, began) = (self.txn(from).completed, self.txn(to).invoked);
+                Some(format!("{one} was over (index {ended}) before {other} began (index {began})"))
+            }
+        };
+        data.unwrap_or_else(|| format!("{one} comes before {other}"))
+    }
+
+    fn overwrote(&self, from: u32, to: u32, (one, other): (&str, &str)) -> Option<String> {
+        let written = self.log.micros(from).iter().filter(|micro| micro.write);
+        let (before, next) = written.flat_map(|micro| self.next_of(micro.element, to)).next()?;
+        let (key, before, next) = (self.key(next), self.value(before), self.value(next));
+        Some(match self.objects {
+            Objects::Lists => {
+                format!("{other} appended {next} to key {key} after {one} appended {before}")
+            }
+            Objects::Registers => {
+                format!("{other} overwrote {one}'s {before} in key {key} with {next}")
+            }
+        })
+    }
+
+    fn observed(&self, from: u32, to: u32, (one, other): (&str, &str)) -> Option<String> {
+        let mut reads =
+            self.log.micros(to).iter().filter(|micro| !micro.write && micro.element != NONE);
+        let version = reads.find(|read| self.log.writer(read.element) == from)?.element;
+        let (key, value) = (self.key(version), self.value(version));
+        Some(match self.objects {
+            Objects::Lists => format!("{other} observed {one}'s append of {value} to key {key}"),
+            Objects::Registers => format!("{other} observed {one}'s write of {value} to key {key}"),
+        })
+    }
+
+    fn missed(&self, from: u32, to: u32, (one, other): (&str, &str)) -> Option<String> {
+        let reads = self.log.micros(from).iter().filter(|micro| !micro.write);
+        let mut pairs = reads.flat_map(|read| self.next_of(self.log.version(*read), to));
+        let (before, next) = pairs.next()?;
+        let (key, value) = (self.key(next), self.value(next));
+        Some(match (self.objects, self.log.element(before)) {
+            (_, None) => format!(
+                "{one} observed the initial state of key {key}, which {other} changed to {value}"
+            ),
+            (Objects::Lists, _) => {
+                format!("{one} did not observe {other}'s append of {value} to key {key}")
+            }
+            (Objects::Registers, Some(before)) => {
+                format!(
+                    "{one} observed {} in key {key}, which {other} overwrote with {value}",
+                    before.value
+                )
+            }
+        })
+    }
+
+    /// The version and those of its next ones that a transaction wrote.
+    fn next_of(&self, version: u32, writer: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let next = self.versions.next(version).iter();
+        next.filter(move |next| self.log.writer(**next) == writer).map(move |next| (version, *next))
+    }
+
+    pub(super) fn txn(&self, txn: u32) -> &Txn {
+        &self.log.txns[txn as usize]
+    }
+
+    fn key(&self, element: u32) -> &Value {
+        let key = self.log.elements[element as usize].key;
+        self.log.keys[key as usize].value
+    }
+
+    pub(super) fn value(&self, version: u32) -> &Value {
+        self.log.element(version).map_or(&Value::Nil, |element| element.value)
+    }
+
+    /// What a transaction did, and which it is.
+    pub(super) fn told(&self, txn: u32) -> String {
+        let operation = &self.operations[self.txn(txn).operation as usize];
+        let completion = operation.completion.as_ref().filter(|_| operation.is_ok());
+        let value = completion.map_or(&operation.input, |completion| &completion.output);
+        let steps: Vec<_> = match value {
+            Value::List(steps) => steps.iter().map(micro).collect(),
+            other => vec![other.to_string()],
+        };
+        format!("[{}] (index {})", steps.join(", "), operation.invoked.index)
+    }
+}
+
+/// A micro-operation as people write it.
+fn micro(step: &Value) -> String {
+    match step {
+        Value::List(parts) => match parts.as_slice() {
+            [Value::Str(f), key, value] => format!("{f} {key} {}", shortened(value)),
+            _ => step.to_string(),
+        },
+        _ => step.to_string(),
+    }
+}
+
+/// A list without its beginning, if it is long.
+pub(super) fn shortened(value: &Value) -> String {
+    match value {
+        Value::List(items) if items.len() > SHOWN => {
+            let end: Vec<_> =
+                items[items.len() - SHOWN..].iter().map(ToString::to_string).collect();
+            format!("[… {}]", end.join(" "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The transactions of a finding and its arrows as a graph in DOT.
+pub fn dot(finding: &Finding) -> String {
+    let mut graph = petgraph::graph::DiGraph::<String, &str>::new();
+    let mut nodes = std::collections::BTreeMap::new();
+    for operation in &finding.operations {
+        let name = format!("T{} (index {operation})", nodes.len() + 1);
+        nodes.entry(*operation).or_insert_with(|| graph.add_node(name));
+    }
+    for step in &finding.steps {
+        if let (Some(from), Some(to)) = (nodes.get(&step.from), nodes.get(&step.to)) {
+            graph.add_edge(*from, *to, &step.relation);
+        }
+    }
+    petgraph::dot::Dot::new(&graph).to_string()
+}

@@ -1,0 +1,241 @@
+//! Orders consistency models, and says which anomaly breaks which of them.
+//!
+//! Names and arrows are those of Adya, Berenson, Bailis, Cerone and Daudjee as Elle collects them. A history that
+//! satisfies a model satisfies every weaker one, so an anomaly breaks the models that forbid it and all stronger
+//! ones. Reads name items, never predicates: G2 is G2-item here, and every cycle with an anti-dependency is one.
+
+use std::collections::BTreeSet;
+
+/// A consistency model.
+pub struct Model {
+    /// Its name.
+    pub name: &'static str,
+    /// What else it is called.
+    pub aliases: &'static [&'static str],
+    /// The next weaker ones.
+    weaker: &'static [&'static str],
+    /// What it forbids beyond what they do.
+    forbids: &'static [&'static str],
+}
+
+const fn model(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    weaker: &'static [&'static str],
+    forbids: &'static [&'static str],
+) -> Model {
+    Model { name, aliases, weaker, forbids }
+}
+
+/// Every model, in order of name.
+pub const MODELS: &[Model] = &[
+    model("causal-cerone", &[], &["read-atomic"], &[]),
+    model("consistent-view", &["PL-2+"], &["cursor-stability", "monotonic-view"], &["G-single"]),
+    model("cursor-stability", &["PL-CS"], &["read-committed"], &["lost-update"]),
+    model("forward-consistent-view", &["PL-FCV"], &["consistent-view"], &[]),
+    model("monotonic-atomic-view", &[], &["read-committed"], &[]),
+    model("monotonic-snapshot-read", &["PL-MSR"], &["read-committed"], &[]),
+    model("monotonic-view", &["PL-2L"], &["read-committed"], &[]),
+    model("parallel-snapshot-isolation", &[], &["causal-cerone", "rola"], &["G-single"]),
+    model("prefix", &[], &["causal-cerone"], &[]),
+    model("read-atomic", &[], &["monotonic-atomic-view"], &["internal", "future-read"]),
+    model("read-committed", &["PL-2"], &["read-uncommitted"], &["G1a", "G1b", "G1c"]),
+    model("read-uncommitted", &["PL-1"], &[], &["G0", "cyclic-versions", "duplicate-elements"]),
+    model(
+        "repeatable-read",
+        &["PL-2.99"],
+        &["cursor-stability", "monotonic-atomic-view"],
+        &["G2-item", "lost-update"],
+    ),
+    model("rola", &["ROLA"], &["read-atomic"], &["lost-update"]),
+    model(
+        "serializable",
+        &["PL-3", "conflict-serializable"],
+        &["repeatable-read", "snapshot-isolation", "update-serializable"],
+        &["G2-item"],
+    ),
+    model(
+        "snapshot-isolation",
+        &["PL-SI"],
+        &[
+            "forward-consistent-view",
+            "monotonic-snapshot-read",
+            "parallel-snapshot-isolation",
+            "prefix",
+        ],
+        &["G-nonadjacent"],
+    ),
+    model(
+        "strict-serializable",
+        &["PL-SS", "strong-serializable"],
+        &["strong-session-serializable", "strong-snapshot-isolation"],
+        &["G2-item-realtime"],
+    ),
+    model(
+        "strong-read-committed",
+        &["strong-PL-2"],
+        &["strong-read-uncommitted", "strong-session-read-committed"],
+        &["G1c-realtime"],
+    ),
+    model(
+        "strong-read-uncommitted",
+        &["strong-PL-1"],
+        &["strong-session-read-uncommitted"],
+        &["G0-realtime"],
+    ),
+    model(
+        "strong-session-read-committed",
+        &["strong-session-PL-2"],
+        &["read-committed", "strong-session-read-uncommitted"],
+        &["G1c-process"],
+    ),
+    model(
+        "strong-session-read-uncommitted",
+        &["strong-session-PL-1"],
+        &["read-uncommitted"],
+        &["G0-process"],
+    ),
+    model(
+        "strong-session-serializable",
+        &[],
+        &["serializable", "strong-session-snapshot-isolation"],
+        &["G2-item-process"],
+    ),
+    model(
+        "strong-session-snapshot-isolation",
+        &[],
+        &["snapshot-isolation", "strong-session-read-committed"],
+        &["G-nonadjacent-process"],
+    ),
+    model(
+        "strong-snapshot-isolation",
+        &[],
+        &["strong-read-committed", "strong-session-snapshot-isolation"],
+        &["G-nonadjacent-realtime"],
+    ),
+    model("update-serializable", &["PL-3U"], &["forward-consistent-view"], &[]),
+];
+
+/// Which anomaly is a case of which others.
+const IMPLIED: &[(&str, &[&str])] = &[
+    ("G0", &["G1c", "G0-process"]),
+    ("G0-process", &["G1c-process", "G0-realtime"]),
+    ("G0-realtime", &["G1c-realtime"]),
+    ("G1c", &["G1c-process"]),
+    ("G1c-process", &["G1c-realtime"]),
+    ("G-single", &["G-nonadjacent", "G-single-process"]),
+    ("G-single-process", &["G-nonadjacent-process", "G-single-realtime"]),
+    ("G-single-realtime", &["G-nonadjacent-realtime"]),
+    ("G-nonadjacent", &["G2-item", "G-nonadjacent-process"]),
+    ("G-nonadjacent-process", &["G2-item-process", "G-nonadjacent-realtime"]),
+    ("G-nonadjacent-realtime", &["G2-item-realtime"]),
+    ("G2-item", &["G2-item-process"]),
+    ("G2-item-process", &["G2-item-realtime"]),
+    ("dirty-update", &["G1a"]),
+    ("future-read", &["G1c"]),
+    ("incompatible-order", &["G1a"]),
+    ("lost-update", &["G2-item"]),
+    ("unwritten-read", &["G1a"]),
+];
+
+/// The model of a name or an alias.
+pub fn named(name: &str) -> Option<&'static Model> {
+    MODELS.iter().find(|model| model.name == name || model.aliases.contains(&name))
+}
+
+/// The names of all models.
+pub fn names() -> Vec<&'static str> {
+    MODELS.iter().map(|model| model.name).collect()
+}
+
+/// The anomalies given and all that they are cases of.
+pub fn implied<'a>(anomalies: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
+    closure(anomalies, |anomaly| {
+        IMPLIED.iter().find(|(name, _)| *name == anomaly).map_or(&[][..], |(_, implied)| implied)
+    })
+}
+
+/// The models that cannot hold where these anomalies are.
+pub fn broken<'a>(anomalies: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'static str> {
+    let anomalies = implied(anomalies);
+    let forbids = |model: &Model| model.forbids.iter().any(|name| anomalies.contains(name));
+    let breaks =
+        |model: &&Model| weaker(model.name).iter().any(|name| named(name).is_some_and(forbids));
+    MODELS.iter().filter(breaks).map(|model| model.name).collect()
+}
+
+/// Of broken models those that no weaker broken one explains.
+pub fn weakest<'a>(broken: &BTreeSet<&'a str>) -> BTreeSet<&'a str> {
+    let explained =
+        |name: &str| weaker(name).iter().any(|other| *other != name && broken.contains(other));
+    broken.iter().copied().filter(|name| !explained(name)).collect()
+}
+
+/// A model and all weaker ones.
+fn weaker(name: &str) -> BTreeSet<&str> {
+    closure([name], |name| named(name).map_or(&[][..], |model| model.weaker))
+}
+
+fn closure<'a>(
+    begin: impl IntoIterator<Item = &'a str>,
+    next: impl Fn(&str) -> &'static [&'static str],
+) -> BTreeSet<&'a str> {
+    let mut open: Vec<&str> = begin.into_iter().collect();
+    let mut seen = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        if seen.insert(name) {
+            open.extend(next(name));
+        }
+    }
+    seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{IMPLIED, MODELS, broken, named, names, weaker, weakest};
+
+    fn not(anomalies: &[&str]) -> String {
+        let broken = broken(anomalies.iter().copied());
+        Vec::from_iter(weakest(&broken)).join(" ")
+    }
+
+    #[test]
+    fn models_are_in_order_and_every_name_in_the_tables_exists() {
+        assert!(names().is_sorted());
+        for model in MODELS {
+            assert!(model.weaker.iter().all(|name| named(name).is_some()), "{}", model.name);
+            assert!(model.aliases.iter().all(|alias| named(alias).unwrap().name == model.name));
+            for other in weaker(model.name).into_iter().filter(|other| *other != model.name) {
+                assert!(!weaker(other).contains(model.name), "{} and {other}", model.name);
+            }
+        }
+        assert!(IMPLIED.is_sorted_by_key(|(name, _)| !name.starts_with('G')));
+    }
+
+    #[test]
+    fn strict_serializability_is_above_everything() {
+        assert_eq!(weaker("strict-serializable").len(), MODELS.len());
+    }
+
+    #[test]
+    fn an_anomaly_breaks_the_weakest_model_that_forbids_it() {
+        let cases = [
+            ("G0", "read-uncommitted"),
+            ("G1a", "read-committed"),
+            ("G1c", "read-committed"),
+            ("internal", "read-atomic"),
+            ("future-read", "read-committed"),
+            ("lost-update", "cursor-stability rola"),
+            ("G-single", "consistent-view parallel-snapshot-isolation repeatable-read"),
+            ("G-nonadjacent", "repeatable-read snapshot-isolation"),
+            ("G2-item", "repeatable-read"),
+            ("G0-process", "strong-session-read-uncommitted"),
+            ("G-single-realtime", "strong-snapshot-isolation"),
+            ("G2-item-process", "strong-session-serializable"),
+            ("G2-item-realtime", "strict-serializable"),
+        ];
+        for (anomaly, models) in cases {
+            assert_eq!(not(&[anomaly]), models, "{anomaly}");
+        }
+    }
+}

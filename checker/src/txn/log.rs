@@ -1,0 +1,421 @@
+//! Reads transactions into dense tables: who touched which version of which key.
+//!
+//! A version of a key is its initial state or the *element* that a write put there last. Of a transaction that
+//! is `ok` the completion counts, of any other only what its invocation meant to write. Whatever has another shape
+//! than a list of `["r" key value]`, `["append" key element]` and `["w" key value]` is refused with its place
+//! ([`Bad`]), and so is an element that is written twice: nobody could tell afterwards which of the two was seen.
+
+use rustc_hash::FxHashMap;
+
+use super::Objects;
+use crate::history::{Kind, Operation, Value};
+
+/// No transaction, no element, no place.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// What cannot be judged, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the event with index {index}: {why}")]
+pub struct Bad {
+    /// The event's index.
+    pub index: u64,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// A transaction, numbered in order of invocation.
+pub(super) struct Txn {
+    /// Its place among the history's operations.
+    pub(super) operation: u32,
+    /// Whose it is, numbered in order of appearance.
+    pub(super) process: u32,
+    /// `Ok`, `Fail` or `Info`.
+    pub(super) kind: Kind,
+    pub(super) invoked: u64,
+    pub(super) completed: u64,
+    /// Where its micro-operations end; they begin where those of the one before end.
+    pub(super) end: u32,
+}
+
+/// A read of a version or the write of one.
+#[derive(Clone, Copy)]
+pub(super) struct Micro {
+    pub(super) key: u32,
+    /// The element; [`NONE`] is the initial state.
+    pub(super) element: u32,
+    /// The micro-operation before it on the same key in the same transaction, counted from its first.
+    pub(super) earlier: u32,
+    pub(super) write: bool,
+}
+
+/// What a write puts into a key.
+pub(super) struct Element<'h> {
+    pub(super) key: u32,
+    pub(super) value: &'h Value,
+    /// Who wrote it; [`NONE`] if it was only read.
+    pub(super) writer: u32,
+    /// Whether its writer overwrote it.
+    pub(super) intermediate: bool,
+}
+
+/// What is known of a key.
+pub(super) struct Key<'h> {
+    pub(super) value: &'h Value,
+    elements: FxHashMap<&'h Value, u32>,
+    /// The longest list that was read and agreed with all lists before it.
+    pub(super) spine: &'h [Value],
+    /// The elements of the spine.
+    pub(super) order: Vec<u32>,
+    /// Who touched it last, and with which micro-operation.
+    last: (u32, u32),
+}
+
+/// A read of a list that is not a beginning of the key's spine, nor the other way round.
+pub(super) struct Odd<'h> {
+    pub(super) txn: u32,
+    pub(super) key: u32,
+    pub(super) list: &'h [Value],
+    pub(super) elements: Vec<u32>,
+}
+
+/// A read that contradicts what its own transaction did before.
+pub(super) struct Internal<'h> {
+    pub(super) txn: u32,
+    pub(super) key: u32,
+    pub(super) read: &'h Value,
+    /// What it should have read, or how that should have ended.
+    pub(super) expected: String,
+}
+
+/// Everything that transactions did.
+#[derive(Default)]
+pub(super) struct Log<'h> {
+    pub(super) txns: Vec<Txn>,
+    pub(super) micros: Vec<Micro>,
+    pub(super) elements: Vec<Element<'h>>,
+    pub(super) keys: Vec<Key<'h>>,
+    pub(super) odd: Vec<Odd<'h>>,
+    pub(super) internal: Vec<Internal<'h>>,
+    names: FxHashMap<&'h Value, u32>,
+    processes: FxHashMap<crate::history::Process, u32>,
+    /// What the micro-operations of the transaction at hand carry.
+    carried: Vec<&'h Value>,
+}
+
+/// Reads every transaction of a history.
+pub(super) fn read<'h>(
+    operations: &'h [Operation],
+    objects: Objects,
+    expired: &dyn Fn() -> bool,
+) -> Result<Option<Log<'h>>, Bad> {
+    let mut log = Log::default();
+    log.txns.reserve(operations.len());
+    for (place, operation) in operations.iter().enumerate() {
+        if place % 4096 == 4095 && expired() {
+            return Ok(None);
+        }
+        log.add(place as u32, operation, objects)?;
+    }
+    Ok(Some(log))
+}
+
+impl<'h> Log<'h> {
+    /// The micro-operations of a transaction.
+    pub(super) fn micros(&self, txn: u32) -> &[Micro] {
+        let begin = txn.checked_sub(1).map_or(0, |before| self.txns[before as usize].end);
+        &self.micros[begin as usize..self.txns[txn as usize].end as usize]
+    }
+
+    /// Every version: the elements, then each key's initial state.
+    pub(super) fn versions(&self) -> usize {
+        self.elements.len() + self.keys.len()
+    }
+
+    /// The version that a micro-operation reads or writes.
+    pub(super) fn version(&self, micro: Micro) -> u32 {
+        if micro.element == NONE { self.initial(micro.key) } else { micro.element }
+    }
+
+    /// The initial state of a key.
+    pub(super) fn initial(&self, key: u32) -> u32 {
+        self.elements.len() as u32 + key
+    }
+
+    /// The element of a version that is no initial state.
+    pub(super) fn element(&self, version: u32) -> Option<&Element<'h>> {
+        self.elements.get(version as usize)
+    }
+
+    /// Who wrote a version.
+    pub(super) fn writer(&self, version: u32) -> u32 {
+        self.element(version).map_or(NONE, |element| element.writer)
+    }
+
+    fn add(&mut self, place: u32, operation: &'h Operation, objects: Objects) -> Result<(), Bad> {
+        let begin = self.micros.len();
+        self.carried.clear();
+        let known = operation.kind() == Kind::Ok;
+        for value in told(operation)? {
+            let (index, txn) = (at(operation), self.txns.len() as u32);
+            let step =
+                step(value, objects).map_err(|why| Bad { index, why: blame(operation, why) })?;
+            let key = self.key(step.key);
+            let mut micro = Micro { key, element: NONE, earlier: NONE, write: step.write };
+            let last = &mut self.keys[key as usize].last;
+            if last.0 == txn {
+                micro.earlier = last.1;
+            }
+            *last = (txn, self.carried.len() as u32);
+            self.carried.push(step.value);
+            if step.write {
+                micro.element =
+                    self.write(txn, begin, micro, step.value).map_err(|why| Bad { index, why })?;
+            } else if known {
+                micro.element = self
+                    .observe(txn, key, step.value, objects)
+                    .map_err(|why| Bad { index, why })?;
+            }
+            self.micros.push(micro);
+            if known && !step.write && micro.earlier != NONE {
+                self.compare(txn, begin, objects);
+            }
+        }
+        let count = self.processes.len() as u32;
+        let process = *self.processes.entry(operation.process).or_insert(count);
+        self.txns.push(Txn {
+            operation: place,
+            process,
+            kind: operation.kind(),
+            invoked: operation.invoked.index,
+            completed: operation
+                .completion
+                .as_ref()
+                .map_or(u64::MAX, |completion| completion.at.index),
+            end: self.micros.len() as u32,
+        });
+        Ok(())
+    }
+
+    fn key(&mut self, value: &'h Value) -> u32 {
+        *self.names.entry(value).or_insert_with(|| {
+            let elements = FxHashMap::default();
+            let last = (NONE, NONE);
+            self.keys.push(Key { value, elements, spine: &[], order: Vec::new(), last });
+            self.keys.len() as u32 - 1
+        })
+    }
+
+    fn intern(&mut self, key: u32, value: &'h Value) -> u32 {
+        *self.keys[key as usize].elements.entry(value).or_insert_with(|| {
+            self.elements.push(Element { key, value, writer: NONE, intermediate: false });
+            self.elements.len() as u32 - 1
+        })
+    }
+
+    fn write(
+        &mut self,
+        txn: u32,
+        begin: usize,
+        micro: Micro,
+        value: &'h Value,
+    ) -> Result<u32, String> {
+        if *value == Value::Nil {
+            return Err("writes nil, which cannot be told from the initial state".to_owned());
+        }
+        let id = self.intern(micro.key, value);
+        let key = self.keys[micro.key as usize].value;
+        let element = &mut self.elements[id as usize];
+        if element.writer != NONE {
+            return Err(format!(
+                "writes {value} to key {key}, which the transaction invoked at index {} writes, too: nobody could say which was read",
+                self.txns
+                    .get(element.writer as usize)
+                    .map_or("of its own".to_owned(), |txn| txn.invoked.to_string()),
+            ));
+        }
+        element.writer = txn;
+        let mut earlier = micro.earlier;
+        while earlier != NONE {
+            let before = self.micros[begin + earlier as usize];
+            if before.write {
+                self.elements[before.element as usize].intermediate = true;
+                break;
+            }
+            earlier = before.earlier;
+        }
+        Ok(id)
+    }
+
+    /// The element that was in the key when it was read.
+    fn observe(
+        &mut self,
+        txn: u32,
+        key: u32,
+        value: &'h Value,
+        objects: Objects,
+    ) -> Result<u32, String> {
+        match (objects, value) {
+            (_, Value::Nil) => Ok(NONE),
+            (Objects::Registers, value) => Ok(self.intern(key, value)),
+            (Objects::Lists, Value::List(list)) => Ok(self.list(txn, key, list)),
+            (Objects::Lists, other) => Err(format!("reads {other}, which is no list")),
+        }
+    }
+
+    fn list(&mut self, txn: u32, key: u32, list: &'h [Value]) -> u32 {
+        let spine = self.keys[key as usize].spine;
+        let common = spine.len().min(list.len());
+        if list[..common] != spine[..common] {
+            let elements: Vec<_> = list.iter().map(|value| self.intern(key, value)).collect();
+            let last = elements[elements.len() - 1];
+            self.odd.push(Odd { txn, key, list, elements });
+            return last;
+        }
+        if list.len() > spine.len() {
+            for value in &list[common..] {
+                let element = self.intern(key, value);
+                self.keys[key as usize].order.push(element);
+            }
+            self.keys[key as usize].spine = list;
+        }
+        list.len().checked_sub(1).map_or(NONE, |last| self.keys[key as usize].order[last])
+    }
+
+    /// Compares the read that was just added with what its transaction did to the key before.
+    fn compare(&mut self, txn: u32, begin: usize, objects: Objects) {
+        let micros = &self.micros[begin..];
+        let Some((read, _)) = micros.split_last() else { return };
+        let value = self.carried[micros.len() - 1];
+        let expected = match objects {
+            Objects::Registers => {
+                let before = self.carried[read.earlier as usize];
+                (before != value).then(|| before.to_string())
+            }
+            Objects::Lists => self.expected(micros, *read, items(value)),
+        };
+        if let Some(expected) = expected
+            && self.internal.last().is_none_or(|internal| internal.txn != txn)
+        {
+            self.internal.push(Internal { txn, key: read.key, read: value, expected });
+        }
+    }
+
+    /// What a list should have been, or how it should have ended, if it was not so.
+    fn expected(&self, micros: &[Micro], read: Micro, list: &[Value]) -> Option<String> {
+        let (mut rest, mut earlier) = (list, read.earlier);
+        let mut fits = true;
+        while earlier != NONE && micros[earlier as usize].write {
+            fits = fits && rest.last() == Some(self.carried[earlier as usize]);
+            rest = rest.split_last().map_or(rest, |(_, front)| front);
+            earlier = micros[earlier as usize].earlier;
+        }
+        let before = self.carried.get(earlier as usize);
+        fits = fits && before.is_none_or(|before| items(before) == rest);
+        (!fits).then(|| self.own(micros, read))
+    }
+
+    /// What its transaction knew of a list before it read it.
+    fn own(&self, micros: &[Micro], read: Micro) -> String {
+        let (mut known, mut earlier) = (Vec::new(), read.earlier);
+        while earlier != NONE && micros[earlier as usize].write {
+            known.push(self.carried[earlier as usize]);
+            earlier = micros[earlier as usize].earlier;
+        }
+        let front = self.carried.get(earlier as usize).map(|before| items(before).iter());
+        let unknown = front.is_none().then(|| "…".to_owned());
+        let front = front.into_iter().flatten().map(ToString::to_string);
+        let all: Vec<_> = unknown
+            .into_iter()
+            .chain(front)
+            .chain(known.into_iter().rev().map(ToString::to_string))
+            .collect();
+        format!("[{}]", all.join(" "))
+    }
+}
+
+/// The items of a list; nil is the empty one.
+fn items(value: &Value) -> &[Value] {
+    match value {
+        Value::List(items) => items,
+        _ => &[],
+    }
+}
+
+/// What a transaction did, as far as that is known: the place of the event that says so is [`at`].
+fn told(operation: &Operation) -> Result<&[Value], Bad> {
+    let bad = |index, why: &str| Bad { index, why: blame(operation, why.to_owned()) };
+    let asked = &operation.input;
+    let Some(completion) = operation.completion.as_ref().filter(|_| operation.is_ok()) else {
+        return match asked {
+            Value::List(steps) => Ok(steps),
+            _ => Err(bad(operation.invoked.index, "is no list of micro-operations")),
+        };
+    };
+    let Value::List(steps) = &completion.output else {
+        return Err(bad(completion.at.index, "is no list of micro-operations"));
+    };
+    match asked {
+        Value::Nil => Ok(steps),
+        Value::List(asked) if answers(asked, steps) => Ok(steps),
+        _ => Err(bad(completion.at.index, "does not answer what was asked, step by step")),
+    }
+}
+
+/// The index of the event that says what a transaction did.
+fn at(operation: &Operation) -> u64 {
+    let completion = operation.completion.as_ref().filter(|_| operation.is_ok());
+    completion.map_or(operation.invoked.index, |completion| completion.at.index)
+}
+
+fn blame(operation: &Operation, why: String) -> String {
+    if operation.f == "txn" {
+        why
+    } else {
+        format!("{why} (its function is {:?}, not \"txn\")", operation.f)
+    }
+}
+
+/// Whether both do the same, but for what is read.
+fn answers(asked: &[Value], told: &[Value]) -> bool {
+    asked.len() == told.len()
+        && asked.iter().zip(told).all(|(asked, told)| match (asked, told) {
+            (Value::List(asked), Value::List(told)) => match (asked.as_slice(), told.as_slice()) {
+                ([f, key, value], [g, same, result]) => {
+                    f == g && key == same && (is_read(f) || value == result)
+                }
+                // The shape is judged where the completion is read.
+                _ => true,
+            },
+            _ => true,
+        })
+}
+
+fn is_read(f: &Value) -> bool {
+    matches!(f, Value::Str(f) if f == "r")
+}
+
+struct Step<'h> {
+    write: bool,
+    key: &'h Value,
+    value: &'h Value,
+}
+
+fn step(value: &Value, objects: Objects) -> Result<Step<'_>, String> {
+    let Value::List(parts) = value else {
+        return Err(format!("{value} is no micro-operation"));
+    };
+    let [Value::Str(f), key, value] = parts.as_slice() else {
+        return Err(format!("{value} is no micro-operation of a function, a key and a value"));
+    };
+    let write = match (f.as_str(), objects) {
+        ("r", _) => false,
+        ("append", Objects::Lists) | ("w", Objects::Registers) => true,
+        (other, Objects::Lists) => {
+            return Err(format!("{other:?} is neither \"r\" nor \"append\", which lists have"));
+        }
+        (other, Objects::Registers) => {
+            return Err(format!("{other:?} is neither \"r\" nor \"w\", which registers have"));
+        }
+    };
+    Ok(Step { write, key, value })
+}

@@ -1,0 +1,113 @@
+//! Judges small histories: by hand, against twins that try everything, and under changes that must not matter.
+
+mod bad;
+mod cases;
+mod laws;
+mod twin;
+
+use super::{Inference, Objects, Options, judge};
+use crate::check::{Limits, Verdict};
+use crate::history::{Event, History, Kind, Process, Value};
+
+/// A history of lists or registers, an event a word: a process, what happens, and micro-operations that keys `x`,
+/// `y`, `z` and single digits make up. `0?ax1,ry` invokes, `0!ax1,ry12` is ok having read `[1 2]` from y (of a
+/// register the last digit counts), `0-` fails, `0~` is unknown; what is asked need not be said again.
+fn history(text: &str) -> History {
+    let mut asked: Vec<(u64, Value)> = Vec::new();
+    let mut events = Vec::new();
+    for word in text.split_whitespace() {
+        let place = word.find(|char: char| !char.is_ascii_digit()).expect("a process and a kind");
+        let process = word[..place].parse().expect("a process");
+        let (kind, steps) = word[place..].split_at(1);
+        let kind = match kind {
+            "?" => Kind::Invoke,
+            "!" => Kind::Ok,
+            "-" => Kind::Fail,
+            _ => Kind::Info,
+        };
+        let before = asked.iter().rev().find(|(who, _)| *who == process);
+        let value = match before {
+            Some((_, value)) if steps.is_empty() && kind != Kind::Invoke => value.clone(),
+            _ => Value::List(steps.split(',').map(|step| micro(step, kind)).collect()),
+        };
+        asked.push((process, value.clone()));
+        let index = events.len() as u64;
+        let (process, f) = (Process::Client(process), "txn".to_owned());
+        events.push(Event { index, time: index, kind, process, f, value, node: None, error: None });
+    }
+    History::new(events).expect("well-formed")
+}
+
+/// Lists of transactions that are all under way at the same time.
+fn together(steps: &[&str]) -> History {
+    let asked = |steps: &str| -> String {
+        let bare =
+            |step: &str| if step.starts_with('r') { step[..2].to_owned() } else { step.to_owned() };
+        steps.split(',').map(bare).collect::<Vec<_>>().join(",")
+    };
+    let begun =
+        steps.iter().enumerate().map(|(process, steps)| format!("{process}?{}", asked(steps)));
+    let done = steps.iter().enumerate().map(|(process, steps)| format!("{process}!{steps}"));
+    history(&begun.chain(done).collect::<Vec<_>>().join(" "))
+}
+
+fn micro(step: &str, kind: Kind) -> Value {
+    let (f, rest) = step.split_at(1);
+    let (key, digits) = rest.split_at(1);
+    let numbers = || digits.bytes().map(|digit| Value::Int(i64::from(digit - b'0')));
+    let (f, value) = match f {
+        "a" => ("append", numbers().next().expect("an element")),
+        "w" => ("w", numbers().next().expect("a value")),
+        "r" if kind == Kind::Invoke => ("r", Value::Nil),
+        _ => ("r", Value::List(numbers().collect())),
+    };
+    Value::List(vec![Value::from(f), Value::from(key), value])
+}
+
+/// The same with registers: a read list is its last item.
+fn registers(history: &History) -> History {
+    let mut events = history.events().to_vec();
+    for event in &mut events {
+        let Value::List(steps) = &mut event.value else { continue };
+        for step in steps {
+            let Value::List(parts) = step else { continue };
+            match parts.as_mut_slice() {
+                [Value::Str(f), _, _] if f == "append" => *f = "w".to_owned(),
+                [_, _, value @ Value::List(_)] => {
+                    let Value::List(items) = std::mem::take(value) else { continue };
+                    *value = items.last().cloned().unwrap_or_default();
+                }
+                _ => {}
+            }
+        }
+    }
+    History::new(events).expect("well-formed")
+}
+
+fn lists_at(history: &History, level: &str) -> Verdict {
+    judge(history, Objects::Lists, &Options { level, ..Options::default() }, &Limits::default())
+}
+
+fn lists(history: &History) -> Verdict {
+    lists_at(history, "strict-serializable")
+}
+
+/// Every rule there is.
+const ALL: Inference = Inference {
+    initial_first: true,
+    writes_follow_reads: true,
+    sequential_keys: true,
+    linearizable_keys: true,
+};
+
+fn registers_by(history: &History, inference: Inference) -> Verdict {
+    let options = Options { inference, ..Options::default() };
+    judge(history, Objects::Registers, &options, &Limits::default())
+}
+
+/// The names of what was found, in order of name.
+fn names(verdict: &Verdict) -> String {
+    let mut names: Vec<_> = verdict.findings.iter().map(|finding| finding.name.as_str()).collect();
+    names.sort_unstable();
+    names.join(" ")
+}

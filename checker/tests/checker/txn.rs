@@ -1,0 +1,29 @@
+//! Compares verdicts about transactions with those of Elle, on histories that nobody here wrote.
+
+use crate::real_data::{history, rows, validity};
+use checker::{Limits, Verdict, judge};
+
+/// What a manifest says of a file: `valid`, or `invalid: G2-item 162, G2-item-realtime 40`.
+#[track_caller]
+fn agrees(file: &str, verdict: &Verdict, expected: &str) {
+    let (says, counts) = expected.split_once(": ").unwrap_or((expected, ""));
+    assert_eq!(verdict.validity, validity(says), "{file}: {}", verdict.sentence);
+    if !counts.is_empty() {
+        let found = verdict.findings.iter().filter(|finding| !finding.name.ends_with("-process"));
+        let found: Vec<_> =
+            found.map(|finding| format!("{} {}", finding.name, finding.count)).collect();
+        assert_eq!(found.join(", "), counts, "{file}: {}", verdict.sentence);
+    }
+}
+
+#[test]
+fn histories_of_transactions_get_the_verdicts_of_elle() {
+    for (file, model, expected) in
+        ["elle-cli/elle/", "elle-perf/"].iter().flat_map(|under| rows(under))
+    {
+        let (model, level) = model.split_once(" (").unwrap_or((&model, "strict-serializable)"));
+        let limits = Limits { consistency: level.strip_suffix(')'), ..Limits::default() };
+        let verdict = judge(&history(&file), model, &limits);
+        agrees(&file, &verdict, &expected);
+    }
+}
