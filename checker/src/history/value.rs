@@ -59,6 +59,16 @@ impl Hash for Real {
 }
 
 impl Value {
+    /// Whether one is an integer and the other the same number as a float, which are never equal.
+    pub(crate) fn differs_in_kind_from(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Int(int), Self::Real(real)) | (Self::Real(real), Self::Int(int)) => {
+                *int as f64 == real.0
+            }
+            _ => false,
+        }
+    }
+
     /// Roughly how many bytes it takes.
     pub(crate) fn weight(&self) -> usize {
         let within = match self {

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::deep;
 use super::engine::{Budget, Stop};
 use super::partition::{Op, partition};
 use super::search::Question;
@@ -71,7 +72,7 @@ fn crowd(model: &str, crowd: &Crowd) -> History {
 
 /// The answers by breadth with each width, and by depth alone.
 fn answers(history: &History, model: &dyn Model) -> Vec<Result<(), Stop>> {
-    let budget = Budget { memory_bytes: usize::MAX, expired: &|| false };
+    let budget = Budget::of(&Limits { memory_bytes: usize::MAX, ..Limits::default() });
     let initial = [model.initial()];
     let objects = partition(history, model, Keyed::Auto).expect("the history suits the model");
     let object = objects.first();
@@ -110,7 +111,7 @@ fn is_first_wrong(history: &History, model: &dyn Model, accused: usize) -> bool 
 const MODELS: [&str; 3] = ["register", "cas-register", "kv"];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6000))]
+    #![proptest_config(ProptestConfig::with_cases(deep(6000)))]
 
     #[test]
     fn every_search_agrees_with_the_twin_in_a_crowd(which in 0..3usize, deeds in deeds(7)) {

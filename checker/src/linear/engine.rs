@@ -41,13 +41,24 @@ use super::oracle::{Oracle, Role};
 use super::plan::{Plan, Turn};
 use super::scene::{Scene, matters};
 use super::tally::{self, Tallies};
+use crate::check::Limits;
 use crate::history::Value;
+use std::fmt;
 
 /// What a search may use.
 #[derive(Clone, Copy)]
 pub(super) struct Budget<'a> {
     pub(super) memory_bytes: usize,
+    /// Configurations it may make.
+    pub(super) steps: usize,
     pub(super) expired: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl<'a> Budget<'a> {
+    /// All that is there, for one search.
+    pub(super) fn of(limits: &Limits<'a>) -> Self {
+        Self { memory_bytes: limits.memory_bytes, steps: usize::MAX, expired: limits.expired }
+    }
 }
 
 /// Why a search ended early.
@@ -55,8 +66,31 @@ pub(super) struct Budget<'a> {
 pub(super) enum Stop {
     /// No order explains the completion of this operation.
     Illegal(usize),
-    /// The budget is spent, and on what.
-    Spent(String),
+    /// The budget does not suffice.
+    Spent(Spent),
+}
+
+/// What there was too little of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spent {
+    Steps,
+    Memory,
+    Time,
+    /// Room for the operations that are open at once.
+    Width(usize),
+}
+
+impl fmt::Display for Spent {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Steps => {
+                write!(out, "another object is wrong, so the search was not gone on with")
+            }
+            Self::Memory => write!(out, "the memory budget is spent"),
+            Self::Time => write!(out, "time is up"),
+            Self::Width(most) => write!(out, "more than {most} operations are open at once"),
+        }
+    }
 }
 
 /// The orders that led to configurations, each a link to the one it extends.
@@ -428,9 +462,12 @@ impl<'a, const N: usize> Engine<'a, N> {
         }
         self.ask_at = self.explored + 1024;
         if self.bytes() > self.budget.memory_bytes {
-            return Err(Stop::Spent("the memory budget is spent".to_owned()));
+            return Err(Stop::Spent(Spent::Memory));
         }
-        if (self.budget.expired)() { Err(Stop::Spent("time is up".to_owned())) } else { Ok(()) }
+        if self.explored > self.budget.steps {
+            return Err(Stop::Spent(Spent::Steps));
+        }
+        if (self.budget.expired)() { Err(Stop::Spent(Spent::Time)) } else { Ok(()) }
     }
 
     fn bytes(&self) -> usize {

@@ -1,8 +1,8 @@
 //! Decides linearizability, and shows why not: splits a history by key, searches each object,
 //! proves every No.
 //!
-//! [`check`] judges objects on as many threads as it may use; the verdict depends only on the
-//! answers, put back in the order of the objects, so it is the same for any number of threads. A
+//! [`check`] judges objects on as many threads as it may use ([`objects`]); the verdict depends only
+//! on the answers, put back in the order of the objects, so it is the same for any number of threads. A
 //! [`Window`] is shown only after a replay of it alone came out illegal, and legal without the
 //! operation that it accuses.
 
@@ -15,6 +15,7 @@ mod frontier;
 pub mod lanes;
 mod mask;
 mod monitor;
+mod objects;
 pub mod online;
 mod oracle;
 mod partition;
@@ -25,7 +26,6 @@ mod shrink;
 mod tally;
 mod window;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use certificate::Linearization;
@@ -50,7 +50,7 @@ pub fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -> Verdi
         }
     };
     let initial = initial(history, model);
-    let answers = answers(&objects, model, &initial, limits);
+    let answers = objects::answers(&objects, model, &initial, limits);
     let stats = Stats {
         operations: objects.iter().map(|object| object.ops.len()).sum(),
         keys: objects.len(),
@@ -59,7 +59,11 @@ pub fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -> Verdi
         configurations: answers.iter().map(|answer| answer.explored).sum(),
         algorithm: answers.iter().map(|it| it.algorithm).max().unwrap_or(Algorithm::None),
     };
-    let case = Case { model, initial: &initial, limits };
+    let asked = AtomicUsize::new(0);
+    let grace = GRACE / stats.operations.max(1);
+    let expired = || (limits.expired)() && asked.fetch_add(1, Ordering::Relaxed) > grace;
+    let budget = Budget { expired: &expired, ..Budget::of(limits) };
+    let case = Case { model, initial: &initial, limits, budget };
     let invalid = answers.iter().zip(&objects).find_map(|(outcome, object)| match outcome.answer {
         Err(Stop::Illegal(accused)) => Some(case.invalid(object, accused, stats)),
         _ => None,
@@ -86,7 +90,7 @@ pub fn linearize(
         return Err(Box::new(check(history, model, limits)));
     };
     let initial = initial(history, model);
-    let budget = Budget { memory_bytes: limits.memory_bytes, expired: limits.expired };
+    let budget = Budget::of(limits);
     let mut found = Vec::with_capacity(objects.len());
     for object in &objects {
         let question = Question::new(model, &initial, &object.ops, budget);
@@ -94,7 +98,7 @@ pub fn linearize(
         if let Err(stop) = outcome.answer {
             return Err(match stop {
                 Stop::Illegal(_) => Box::new(check(history, model, limits)),
-                Stop::Spent(why) => refused(&why),
+                Stop::Spent(why) => refused(&why.to_string()),
             });
         }
         let order: Vec<u64> = outcome.order.iter().map(|op| object.ops[*op].invoked).collect();
@@ -107,47 +111,18 @@ pub fn linearize(
     Ok(found)
 }
 
-/// The answers in the order of the objects, whichever thread found them.
-fn answers(
-    objects: &[Object<'_>],
-    model: &dyn Model,
-    initial: &[Value],
-    limits: &Limits<'_>,
-) -> Vec<Outcome> {
-    let jobs = limits.jobs.clamp(1, objects.len().max(1));
-    let budget = Budget { memory_bytes: limits.memory_bytes / jobs, expired: limits.expired };
-    let next = AtomicUsize::new(0);
-    let found = Mutex::new(Vec::with_capacity(objects.len()));
-    let work = || {
-        while let Some((place, object)) = claim(objects, &next) {
-            let answer = monitor::outcome(model, initial, &object.ops, budget)
-                .unwrap_or_else(|| Question::new(model, initial, &object.ops, budget).decide());
-            found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((place, answer));
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..jobs {
-            // A thread that the machine refuses is done without: this one does the work of all.
-            drop(std::thread::Builder::new().spawn_scoped(scope, work));
-        }
-        work();
-    });
-    let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    found.sort_by_key(|(place, _)| *place);
-    found.into_iter().map(|(_, answer)| answer).collect()
-}
-
-fn claim<'a, 'h>(objects: &'a [Object<'h>], next: &AtomicUsize) -> Option<(usize, &'a Object<'h>)> {
-    let place = next.fetch_add(1, Ordering::Relaxed);
-    objects.get(place).map(|object| (place, object))
-}
-
 /// What a verdict is about.
 struct Case<'a> {
     model: &'a dyn Model,
     initial: &'a [Value],
     limits: &'a Limits<'a>,
+    /// What the proof of a No may cost.
+    budget: Budget<'a>,
 }
+
+/// Operations that the proof of a No may look at when time is up already: a verdict without its reasons is worth
+/// little, and what took long was to find it.
+const GRACE: usize = 1 << 22;
 
 impl Case<'_> {
     fn invalid(&self, object: &Object<'_>, accused: usize, stats: Stats) -> Verdict {
@@ -206,6 +181,15 @@ fn verdict(validity: Validity, sentence: String, witness: Option<Window>, stats:
 #[cfg(test)]
 mod crowd_tests;
 #[cfg(test)]
+mod laws_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod twin;
+
+/// How many cases a random test tries: so many, or times as many as the environment says.
+#[cfg(test)]
+fn deep(cases: u32) -> u32 {
+    let times = std::env::var("CHECKER_DEEP").ok().and_then(|times| times.parse().ok());
+    cases.saturating_mul(times.unwrap_or(1))
+}

@@ -16,7 +16,7 @@ mod ledger;
 use std::collections::BTreeMap;
 
 use self::ledger::{Court, Ledger, Seen};
-use super::engine::Budget;
+use super::engine::{Budget, Spent};
 use super::partition::{Keys, carries_key, key_of, keys, read, refusal};
 use super::{plural, verdict};
 use crate::check::{Algorithm, Limits, Stats, Validity, Verdict};
@@ -64,7 +64,7 @@ enum Client {
 enum Object {
     Live(Ledger),
     Invalid,
-    Unknown(String),
+    Unknown(Spent),
 }
 
 impl<'a> Online<'a> {
@@ -263,7 +263,7 @@ impl<'a> Online<'a> {
 
     fn look(&mut self, key: Option<Value>, keys: Keys, index: u64) -> Option<Conviction> {
         let memory_bytes = self.limits.memory_bytes.saturating_sub(self.held);
-        let budget = Budget { memory_bytes, expired: self.limits.expired };
+        let budget = Budget { memory_bytes, ..Budget::of(&self.limits) };
         let court = Court { model: self.model, keys, budget };
         let object = self.objects.get_mut(&key)?;
         let Object::Live(ledger) = object else { return None };
@@ -295,7 +295,7 @@ impl<'a> Online<'a> {
             && let Object::Live(ledger) = object
         {
             self.held -= ledger.bytes;
-            *object = Object::Unknown("the memory budget is spent".to_owned());
+            *object = Object::Unknown(Spent::Memory);
         }
     }
 }

@@ -30,7 +30,14 @@ pub(super) fn partition<'h>(
     model: &dyn Model,
     keyed: Keyed,
 ) -> Result<Vec<Object<'h>>, String> {
-    let keys = keys(model, history.initial(), keyed, || looks_keyed(history));
+    let looks = Looks::of(history);
+    let keys = keys(model, history.initial(), keyed, || looks == Looks::Keyed);
+    if let (Looks::Mixed(with, without), Keyed::Auto, Keys::None) = (looks, keyed, keys) {
+        return Err(format!(
+            "the operation at index {with} seems to name a key, and that at {without} does not; say whether \
+             values are [key value]: --keyed yes, or --keyed no"
+        ));
+    }
     let mut objects: Vec<Object<'h>> = Vec::new();
     let mut places = BTreeMap::new();
     for operation in history.operations() {
@@ -76,11 +83,28 @@ pub(super) fn keys(
     }
 }
 
-/// A compare-and-set carries a pair with or without a key, hence the second look at it.
-fn looks_keyed(history: &History) -> bool {
-    let mut with_a_say = history.operations().iter().filter(|op| Call::of(op).is_some()).peekable();
-    with_a_say.peek().is_some()
-        && with_a_say.all(|operation| carries_key(&operation.f, &operation.input))
+/// Whether the arguments of a history's operations look like `[key, argument]`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Looks {
+    Keyed,
+    Plain,
+    /// Some do: the index of the first such operation, and of the first other one.
+    Mixed(u64, u64),
+}
+
+impl Looks {
+    fn of(history: &History) -> Self {
+        let mut first = [None; 2];
+        for operation in history.operations().iter().filter(|op| Call::of(op).is_some()) {
+            let carries = carries_key(&operation.f, &operation.input);
+            first[usize::from(carries)].get_or_insert(operation.invoked.index);
+        }
+        match first {
+            [None, Some(_)] => Self::Keyed,
+            [Some(without), Some(with)] => Self::Mixed(with, without),
+            [_, None] => Self::Plain,
+        }
+    }
 }
 
 /// Whether an argument looks like `[key, argument]`.
@@ -114,6 +138,9 @@ pub(super) fn read<'h>(
         Keys::Around => Some(strip(&mut call)?),
         Keys::Within => Some(halves(&call.input)?.0.clone()),
     };
+    if is_plain_failure(&call, model) {
+        return Ok(None);
+    }
     model.understands(&call)?;
     if call.seen == Seen::Nothing && model.observes(&call) {
         return Ok(None);
@@ -125,6 +152,14 @@ pub(super) fn read<'h>(
         }
     };
     Ok(Some((key, Op { call, invoked: operation.invoked.index, completed, operation })))
+}
+
+/// Whether "mismatch" is but the text of a failure: nobody compares anything in such a call.
+fn is_plain_failure(call: &Call, model: &dyn Model) -> bool {
+    let unanswered = || Call { seen: Seen::Nothing, ..call.clone() };
+    call.seen == Seen::Mismatch
+        && model.understands(call).is_err()
+        && model.understands(&unanswered()).is_ok()
 }
 
 /// Takes the key off a call.

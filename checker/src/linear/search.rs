@@ -12,7 +12,7 @@
 
 use super::breadth::{Breadth, Walk, Walking};
 use super::depth::Depth;
-use super::engine::{Budget, Engine, Paths, Stop};
+use super::engine::{Budget, Engine, Paths, Spent, Stop};
 use super::oracle::Oracle;
 use super::partition::Op;
 use super::plan::{Plan, Turn};
@@ -74,7 +74,7 @@ impl<'a> Question<'a> {
             513..=4096 => self.compete::<64>(parts),
             4097..=WIDEST => self.compete::<{ WIDEST / 64 }>(parts),
             _ => Outcome {
-                answer: Err(Stop::Spent(format!("more than {WIDEST} operations are open at once"))),
+                answer: Err(Stop::Spent(Spent::Width(WIDEST))),
                 explored: 0,
                 algorithm: Algorithm::Breadth,
                 explained: 0,

@@ -50,7 +50,7 @@ impl<'a, 'h> Draft<'a, 'h> {
         let begun = object.ops.iter().enumerate().filter(|(_, op)| op.invoked < end);
         let mut draft = Self {
             model: case.model,
-            budget: Budget { memory_bytes: case.limits.memory_bytes, expired: case.limits.expired },
+            budget: case.budget,
             initial: case.initial.to_vec(),
             ops: Vec::new(),
             accused: 0,
@@ -277,7 +277,7 @@ fn replayed(window: &Window, case: &Case<'_>) -> bool {
 fn legal(history: &History, case: &Case<'_>) -> Option<bool> {
     let objects = partition(history, case.model, case.limits.keyed).ok()?;
     let initial = super::initial(history, case.model);
-    let budget = Budget { memory_bytes: case.limits.memory_bytes, expired: case.limits.expired };
+    let budget = case.budget;
     let mut legal = true;
     for object in &objects {
         match Question::new(case.model, &initial, &object.ops, budget).decide().answer {

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::deep;
 use super::engine::Budget;
 use super::partition::partition;
 use super::search::Question;
@@ -285,7 +286,7 @@ fn without_accused(window: &super::Window) -> History {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(deep(1500)))]
 
     #[test]
     fn the_search_agrees_with_its_obvious_twin(which in 0..MODELS.len(), moves in moves(20)) {
@@ -319,7 +320,7 @@ proptest! {
     ) {
         let model = MODELS[which];
         let history = play(model.name(), &moves);
-        let budget = Budget { memory_bytes: usize::MAX, expired: &|| false };
+        let budget = Budget::of(&Limits { memory_bytes: usize::MAX, ..Limits::default() });
         let initial = [model.initial()];
         for object in partition(&history, model, Keyed::Auto).expect("the history suits the model") {
             let question = Question::new(model, &initial, &object.ops, budget);

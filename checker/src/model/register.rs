@@ -51,7 +51,13 @@ impl Model for Register {
 pub(super) fn read(state: &Value, call: &Call) -> Result<Value, String> {
     match &call.seen {
         Seen::Output(output) if output != state => {
-            Err(format!("it read {output}, but the register held {state}"))
+            let kinds = state.differs_in_kind_from(output);
+            let why = if kinds {
+                ": one is an integer and one a real number, which are never equal"
+            } else {
+                ""
+            };
+            Err(format!("it read {output}, but the register held {state}{why}"))
         }
         _ => Ok(state.clone()),
     }

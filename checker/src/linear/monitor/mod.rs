@@ -1,4 +1,5 @@
-//! Decides in near n log n what needs no search: histories whose written values are distinct.
+//! Decides in near n log n what needs no search: histories whose written values are distinct,
+//! whose steps are equal, or whose holders take turns.
 //!
 //! A monitor answers exactly or not at all. It declines what it does not know: values written
 //! twice, other start states, functions it has no rule for, and a No that an operation of unknown
@@ -6,8 +7,11 @@
 //! completions, that is illegal. What is open at the cut keeps the answer that it gets later, but
 //! need not happen, as in the search, so both accuse the same operation.
 
+mod counter;
+mod lock;
 mod queue;
 mod register;
+mod set;
 mod stack;
 mod zones;
 
@@ -26,8 +30,11 @@ type Monitor = fn(&View<'_>) -> Option<bool>;
 
 const MONITORS: &[(&str, Monitor)] = &[
     ("cas-register", register::legal),
+    ("counter", counter::legal),
     ("fifo-queue", queue::fifo),
+    ("lock", lock::legal),
     ("register", register::legal),
+    ("set", set::legal),
     ("stack", stack::legal),
     ("unordered-queue", queue::unordered),
 ];

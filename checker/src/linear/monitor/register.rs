@@ -1,9 +1,13 @@
-//! Decides registers of distinct values.
+//! Decides registers of distinct values, with and without compare-and-set.
 //!
-//! A write and the reads of its value form a block ([`super::zones`]): the value is there from the
-//! write to the next write and never again. The start value is a block without a write that comes
-//! first. A write of unknown outcome that nobody read is left out, for removing it from a legal
-//! order leaves one; one that was read happened.
+//! A change and the reads of its value form a block: the value is there from the change to the next one and never
+//! again. The start value is a block without a change, and it comes first. A compare-and-set that happened stands right
+//! after the block of the value that it expected, so blocks form chains that each begin with a write or the start, and
+//! a chain is one larger block: its order is given, and must respect real time by itself. Chains can be ordered iff
+//! their zones can ([`super::zones`]).
+//!
+//! A change of unknown outcome whose value was neither read nor expected by a change that happened is left out, for
+//! removing it from a legal order leaves one; otherwise it happened.
 
 use rustc_hash::FxHashMap;
 
@@ -12,43 +16,96 @@ use super::zones::{Zone, can_be_ordered};
 use crate::history::Value;
 use crate::model::Seen;
 
-#[derive(Clone, Copy)]
-struct Block {
+struct Block<'a> {
     zone: Zone,
-    written: u64,
-    owed: bool,
+    /// When its change began.
+    changed: u64,
+    happened: bool,
     /// The earliest end of a read.
     read: Option<u64>,
+    /// The value that its change expected.
+    expected: Option<&'a Value>,
+    /// The block right after it.
+    next: Option<usize>,
 }
 
-/// Whether the operations are legal; unknown with compare-and-sets, or equal values.
+/// Whether the operations are legal; unknown with refused compare-and-sets, or equal values.
 pub(super) fn legal(view: &View<'_>) -> Option<bool> {
-    let mut blocks: FxHashMap<&Value, Block> = FxHashMap::default();
-    let mut zone = Zone::EMPTY;
-    zone.take_in(0, 0);
-    blocks.insert(view.start, Block { zone, written: 0, owed: true, read: None });
+    let mut blocks = Vec::new();
+    let mut places: FxHashMap<&Value, usize> = FxHashMap::default();
+    blocks.push(Block::new((0, 0), true, None));
+    places.insert(view.start, 0);
     for (op, span) in view.ops().filter(|(op, _)| op.call.f != "read") {
-        if op.call.f != "write" {
+        let (expected, value) = match (op.call.f.as_str(), &op.call.seen) {
+            ("write", _) => (None, &op.call.input),
+            ("cas", Seen::Output(_) | Seen::Nothing) => {
+                let (old, new) = op.call.input.as_pair()?;
+                (Some(old), new)
+            }
+            _ => return None,
+        };
+        if places.insert(value, blocks.len()).is_some() {
             return None;
         }
-        let mut zone = Zone::EMPTY;
-        zone.take_in(span.begin, span.last());
-        let owed = span.end.is_some();
-        let block = Block { zone, written: span.begin, owed, read: None };
-        if blocks.insert(&op.call.input, block).is_some() {
-            return None;
-        }
+        blocks.push(Block::new((span.begin, span.last()), span.end.is_some(), expected));
     }
     for (op, span) in view.ops().filter(|(op, _)| op.call.f == "read") {
         let (Some(end), Seen::Output(output)) = (span.end, &op.call.seen) else { continue };
-        let Some(block) = blocks.get_mut(output) else { return Some(false) };
-        block.zone.take_in(span.begin, end);
-        block.read = Some(block.read.map_or(end, |read| read.min(end)));
+        let Some(place) = places.get(output) else { return Some(false) };
+        blocks[*place].read(span.begin, end);
     }
-    let happened = blocks.values().filter(|block| block.owed || block.read.is_some());
-    if happened.clone().any(|block| block.read.is_some_and(|end| end < block.written)) {
-        return Some(false);
+    Some(link(&mut blocks, &places) && chains(&blocks).is_some_and(|zones| can_be_ordered(&zones)))
+}
+
+impl<'a> Block<'a> {
+    fn new((begin, end): (u64, u64), happened: bool, expected: Option<&'a Value>) -> Self {
+        let mut zone = Zone::EMPTY;
+        zone.take_in(begin, end);
+        Self { zone, changed: begin, happened, read: None, expected, next: None }
     }
-    let zones: Vec<Zone> = happened.map(|block| block.zone).collect();
-    Some(can_be_ordered(&zones))
+
+    fn read(&mut self, begin: u64, end: u64) {
+        self.zone.take_in(begin, end);
+        self.read = Some(self.read.map_or(end, |read| read.min(end)));
+        self.happened = true;
+    }
+}
+
+/// Puts what happened after what it expected, which happened, then, too. Says no if that is not there, or if two
+/// expected the same.
+fn link(blocks: &mut [Block<'_>], places: &FxHashMap<&Value, usize>) -> bool {
+    let mut open: Vec<usize> = (0..blocks.len()).filter(|place| blocks[*place].happened).collect();
+    while let Some(place) = open.pop() {
+        let Some(expected) = blocks[place].expected else { continue };
+        let Some(before) = places.get(expected) else { return false };
+        let before = *before;
+        if blocks[before].next.is_some_and(|next| next != place) {
+            return false;
+        }
+        blocks[before].next = Some(place);
+        if !std::mem::replace(&mut blocks[before].happened, true) {
+            open.push(before);
+        }
+    }
+    true
+}
+
+/// The zone of each chain, or nothing if one contradicts real time by itself, or has no beginning.
+fn chains(blocks: &[Block<'_>]) -> Option<Vec<Zone>> {
+    let mut zones = Vec::new();
+    let mut left = blocks.iter().filter(|block| block.happened).count();
+    for root in blocks.iter().filter(|block| block.happened && block.expected.is_none()) {
+        let mut chain = Zone::EMPTY;
+        let mut block = Some(root);
+        while let Some(Block { zone, changed, read, next, .. }) = block {
+            if chain.begin > zone.end || read.is_some_and(|end| end < *changed) {
+                return None;
+            }
+            chain.take_in(zone.begin, zone.end);
+            left -= 1;
+            block = next.map(|next| &blocks[next]);
+        }
+        zones.push(chain);
+    }
+    (left == 0).then_some(zones)
 }

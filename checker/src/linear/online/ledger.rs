@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::engine::{Budget, Stop};
+use super::super::engine::{Budget, Spent, Stop};
 use super::super::partition::{Keys, Object, Op, read};
 use super::super::search::Question;
 use super::super::{explain, monitor};
@@ -39,7 +39,7 @@ pub(super) enum Seen {
     /// Nothing explains it, and this is what is accused.
     Illegal(String),
     /// The budget is spent, and on what.
-    Spent(String),
+    Spent(Spent),
 }
 
 /// One object.

@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 
+use super::super::deep;
 use super::{Conviction, Online};
 use crate::check::{Keyed, Limits, Validity};
 use crate::history::{Event, Flaw, History, Kind, MISMATCH, Process, Value, jsonl, notation};
@@ -173,7 +174,7 @@ fn acts(most: usize) -> impl Strategy<Value = Vec<(usize, usize, usize)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(deep(400)))]
 
     #[test]
     fn every_model_is_convicted_when_its_prefix_is(which in 0..MODELS.len(), acts in acts(26)) {

@@ -1,0 +1,57 @@
+//! Decides locks of which each holder does one thing at a time, so that it is known which release belongs to which grant.
+//!
+//! A grant and its release form a block: nothing else happens between them. Blocks can be ordered iff their zones can
+//! ([`super::zones`]). A grant that was never given back is a block that nothing follows: its release begins at the end
+//! of time. A grant of unknown outcome that its holder did nothing after is left out: taken from the end of an order, it
+//! leaves one. A release of unknown outcome may as well happen, however late.
+
+use std::collections::BTreeMap;
+
+use super::zones::{Zone, can_be_ordered};
+use super::{NEVER, Span, View};
+use crate::history::Value;
+use crate::model::Seen;
+
+/// Whether the operations are legal; unknown with refusals, and where a holder's operations overlap.
+pub(super) fn legal(view: &View<'_>) -> Option<bool> {
+    if !view.fresh {
+        return None;
+    }
+    let mut holders: BTreeMap<&Value, Vec<(bool, Span)>> = BTreeMap::new();
+    for (op, span) in view.ops() {
+        if op.call.seen == Seen::Mismatch {
+            return None;
+        }
+        holders.entry(&op.call.input).or_default().push((op.call.f == "acquire", span));
+    }
+    let mut zones = Vec::new();
+    for deeds in holders.values() {
+        if deeds.windows(2).any(|pair| pair[0].1.last() > pair[1].1.begin) {
+            return None;
+        }
+        let alternate = (0..).zip(deeds).all(|(place, (takes, _))| *takes == (place % 2 == 0));
+        if !alternate {
+            return wrong(deeds);
+        }
+        zones.extend(deeds.chunks(2).filter_map(block));
+    }
+    Some(can_be_ordered(&zones))
+}
+
+/// Two grants, or two releases, in turn; the last may be left out if nobody knows whether it happened.
+fn wrong(deeds: &[(bool, Span)]) -> Option<bool> {
+    let known = |(_, span): &(bool, Span)| span.end.is_some();
+    if deeds.iter().all(known) { Some(false) } else { None }
+}
+
+fn block(deeds: &[(bool, Span)]) -> Option<Zone> {
+    let (_, grant) = deeds.first()?;
+    let mut zone = Zone::EMPTY;
+    match deeds.get(1) {
+        Some((_, release)) => zone.take_in(release.begin, release.last()),
+        None if grant.end.is_none() => return None,
+        None => zone.take_in(NEVER, NEVER),
+    }
+    zone.take_in(grant.begin, grant.last());
+    Some(zone)
+}

@@ -1,0 +1,110 @@
+//! Decides sets that only grow, by distinct elements, and are read whole.
+//!
+//! Reads must be ordered by inclusion. That makes layers: the elements that the smallest read has, the reads of just
+//! those, the elements that the next has beyond them, and so on; last the elements that no read has. An order is legal
+//! iff it respects the layers, and within one any order does; so there is one iff nothing of an earlier layer begins
+//! after something of a later one has ended. An add of unknown outcome that no read has is left out, for nothing sees
+//! it; one that a read has happened.
+
+use rustc_hash::FxHashMap;
+
+use super::{Span, View};
+use crate::history::Value;
+use crate::model::Seen;
+
+/// The latest begin and the earliest end of what stands in one layer.
+#[derive(Clone, Copy)]
+struct Layer {
+    begin: u64,
+    end: u64,
+}
+
+impl Layer {
+    const EMPTY: Self = Self { begin: 0, end: u64::MAX };
+
+    fn take_in(&mut self, span: Span) {
+        self.begin = self.begin.max(span.begin);
+        self.end = self.end.min(span.last());
+    }
+}
+
+/// An element, and the layer of reads that has it first.
+struct Element {
+    span: Span,
+    layer: Option<usize>,
+    /// The number of the last read that has it, from 1.
+    seen: usize,
+}
+
+/// Whether the operations are legal; unknown where elements are removed, asked for or added twice.
+pub(super) fn legal(view: &View<'_>) -> Option<bool> {
+    if !view.fresh {
+        return None;
+    }
+    let mut elements: FxHashMap<&Value, Element> = FxHashMap::default();
+    let mut reads: Vec<(&[Value], Span)> = Vec::new();
+    for (op, span) in view.ops() {
+        match (op.call.f.as_str(), &op.call.seen) {
+            ("add", Seen::Output(_) | Seen::Nothing) => {
+                if elements.insert(&op.call.input, Element { span, layer: None, seen: 0 }).is_some()
+                {
+                    return None;
+                }
+            }
+            ("read", Seen::Output(Value::List(all))) => reads.push((all, span)),
+            ("read", Seen::Output(Value::Nil)) => reads.push((&[], span)),
+            ("read", _) => {}
+            _ => return None,
+        }
+    }
+    reads.retain(|(_, span)| span.end.is_some());
+    reads.sort_by_key(|(all, _)| all.len());
+    let Some(layers) = layers(&reads, &mut elements) else { return Some(false) };
+    Some(in_order(&layers))
+}
+
+/// Elements and reads in turn, or nothing if the reads are not ordered by inclusion, or saw what was never added.
+fn layers(
+    reads: &[(&[Value], Span)],
+    elements: &mut FxHashMap<&Value, Element>,
+) -> Option<Vec<Layer>> {
+    let (mut layers, mut size) = (Vec::new(), 0);
+    for (number, (all, span)) in reads.iter().enumerate() {
+        if number == 0 || all.len() > size {
+            layers.push(Layer::EMPTY);
+        }
+        let layer = layers.len() - 1;
+        let mut known = 0;
+        for value in *all {
+            let element = elements.get_mut(value).filter(|it| it.seen != number + 1)?;
+            element.seen = number + 1;
+            known += usize::from(element.layer.is_some());
+            element.layer.get_or_insert(layer);
+        }
+        if known != size {
+            return None;
+        }
+        size = all.len();
+        layers[layer].take_in(*span);
+    }
+    let mut added = vec![Layer::EMPTY; layers.len() + 1];
+    for element in elements.values() {
+        match element.layer {
+            Some(layer) => added[layer].take_in(element.span),
+            None if element.span.end.is_some() => added[layers.len()].take_in(element.span),
+            None => {}
+        }
+    }
+    let last = added.pop();
+    let in_turn = added.into_iter().zip(layers).flat_map(|(added, read)| [added, read]);
+    Some(in_turn.chain(last).collect())
+}
+
+fn in_order(layers: &[Layer]) -> bool {
+    let mut begin = 0;
+    layers.iter().all(|layer| {
+        let fits = begin <= layer.end;
+        begin = begin.max(layer.begin);
+        fits
+    })
+}
