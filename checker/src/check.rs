@@ -169,7 +169,11 @@ pub fn names() -> Vec<&'static str> {
 pub fn level(name: &str, consistency: Option<&str>) -> Result<(), String> {
     let Some(level) = consistency else { return Ok(()) };
     let check = CHECKS.iter().find(|check| check.name() == name);
-    let levels = check.map_or_else(Vec::new, |check| check.levels());
+    let levels = match check {
+        Some(check) => check.levels(),
+        None => model::named(name)
+            .map_or_else(Vec::new, |_| vec![linear::NAME, linear::sequential::NAME]),
+    };
     if levels.contains(&level) {
         return Ok(());
     }
@@ -179,11 +183,17 @@ pub fn level(name: &str, consistency: Option<&str>) -> Result<(), String> {
     })
 }
 
-/// Judges a history by the model or the check of that name; a model asks for linearizability.
+/// Judges a history by the model or the check of that name; a model asks for linearizability, unless the limits ask for
+/// sequential consistency.
 pub fn judge(history: &History, name: &str, limits: &Limits<'_>) -> Verdict {
     match CHECKS.iter().find(|check| check.name() == name) {
         Some(check) => check.check(history, limits),
-        None => check_linearizable(history, name, limits),
+        None => match (limits.consistency, model::named(name)) {
+            (Some(linear::sequential::NAME), Some(model)) => {
+                linear::sequential::check(history, model, limits)
+            }
+            _ => check_linearizable(history, name, limits),
+        },
     }
 }
 

@@ -22,6 +22,7 @@ mod partition;
 mod plan;
 mod scene;
 mod search;
+pub(crate) mod sequential;
 mod shrink;
 mod tally;
 mod window;

@@ -53,7 +53,8 @@ pub(crate) struct Args {
     /// Values are `[key, value]`, and each key can be judged by itself: auto, yes or no.
     #[arg(long, value_enum, default_value_t = KeyedChoice::Auto)]
     keyed: KeyedChoice,
-    /// What must hold, of the levels that the model offers: `snapshot-isolation`.
+    /// What must hold, of the levels that the model offers: `snapshot-isolation` of transactions, `sequential` of
+    /// any model.
     #[arg(long, value_name = "LEVEL")]
     consistency: Option<String>,
     /// How long to search each history before the answer is *unknown*.

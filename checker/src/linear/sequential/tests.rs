@@ -1,0 +1,116 @@
+//! Compares the search for sequential orders with a twin that tries them all.
+
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+use super::Place;
+use crate::check::{Limits, Validity, Verdict, judge};
+use crate::history::{History, Process, Value, notation};
+use crate::linear::deep;
+use crate::linear::partition::{Object, partition};
+use crate::linear::tests::{moves, play};
+use crate::model::{CELLS, Model, named};
+
+fn ask(history: &History, model: &str) -> Verdict {
+    judge(history, model, &Limits { consistency: Some("sequential"), ..Limits::default() })
+}
+
+/// Whether what is left can be done from here, by the processes in any order.
+fn explains(
+    model: &dyn Model,
+    objects: &[Object<'_>],
+    states: &[Value],
+    left: &[Vec<Place>],
+) -> bool {
+    let op = |place: Place| &objects[place.0].ops[place.1];
+    if left.iter().flatten().all(|place| op(*place).completed.is_none()) {
+        return true;
+    }
+    (0..left.len()).any(|process| {
+        let Some(place) = left[process].first().copied() else { return false };
+        let Ok(after) = model.step(&states[place.0], &op(place).call) else { return false };
+        let (mut states, mut left) = (states.to_vec(), left.to_vec());
+        states[place.0] = after;
+        left[process].remove(0);
+        explains(model, objects, &states, &left)
+    })
+}
+
+fn twin(history: &History, model: &dyn Model) -> bool {
+    let objects = partition(history, model, Limits::default().keyed).expect("it suits the model");
+    let mut processes: BTreeMap<Process, Vec<(u64, Place)>> = BTreeMap::new();
+    for (number, object) in objects.iter().enumerate() {
+        for (place, op) in object.ops.iter().enumerate() {
+            processes.entry(op.operation.process).or_default().push((op.invoked, (number, place)));
+        }
+    }
+    let sorted = processes.into_values().map(|mut ops| {
+        ops.sort_unstable();
+        ops.into_iter().map(|(_, place)| place).collect()
+    });
+    explains(model, &objects, &vec![model.initial(); objects.len()], &sorted.collect::<Vec<_>>())
+}
+
+#[track_caller]
+fn says(text: &str, expected: Validity) -> String {
+    let history = notation::parse(text).expect("a history");
+    let verdict = ask(&history, "register");
+    assert_eq!(verdict.validity, expected, "{text}: {}", verdict.sentence);
+    assert_eq!(
+        twin(&history, named("register").expect("it is there")),
+        expected == Validity::Valid
+    );
+    verdict.sentence
+}
+
+#[test]
+fn a_stale_read_of_another_process_is_sequential() {
+    says("0:w1; 0:ok; 0:w2; 0:ok; 1:r1; 1:ok; 1:r2; 1:ok", Validity::Valid);
+    says("0:w1; 0:ok; 0:w2; 0:ok; 0:r1; 0:ok", Validity::Invalid);
+}
+
+#[test]
+fn two_readers_who_disagree_about_the_order_are_not() {
+    let writers = "0:w1; 0:ok; 1:w2; 1:ok; ";
+    says(&format!("{writers}2:r1; 2:ok; 2:r2; 2:ok; 3:r1; 3:ok; 3:r2; 3:ok"), Validity::Valid);
+    let sentence = says(
+        &format!("{writers}2:r1; 2:ok; 2:r2; 2:ok; 3:r2; 3:ok; 3:r1; 3:ok"),
+        Validity::Invalid,
+    );
+    assert!(sentence.contains("after the longest"), "{sentence}");
+}
+
+/// Dekker: each key has an order, and together they have none. Sequential consistency is not local.
+#[test]
+fn keys_that_are_right_alone_can_be_wrong_together() {
+    let text = "0:w1@x; 0:ok; 1:w1@y; 1:ok; 0:r@y; 0:ok; 1:r@x; 1:ok";
+    says(text, Validity::Invalid);
+    says("0:w1@x; 0:ok; 0:r@x; 0:ok", Validity::Invalid);
+    says("0:w1@x; 0:ok; 1:r@x; 1:ok", Validity::Valid);
+}
+
+#[test]
+fn a_write_of_unknown_outcome_explains_what_was_read_or_nothing() {
+    says("0:w1; 0:info; 1:r1; 1:ok", Validity::Valid);
+    says("0:w1; 0:info; 1:r; 1:ok", Validity::Valid);
+    says("0:w1; 0:info; 1:r1; 1:ok; 1:r; 1:ok", Validity::Invalid);
+}
+
+#[test]
+fn a_budget_that_is_spent_is_unknown() {
+    let text = "0:w1; 0:ok; 1:w2; 1:ok; 2:r1; 2:ok; 2:r2; 2:ok; 3:r2; 3:ok; 3:r1; 3:ok";
+    let history = notation::parse(text).expect("a history");
+    let limits = Limits { consistency: Some("sequential"), memory_bytes: 100, ..Limits::default() };
+    assert_eq!(judge(&history, "register", &limits).validity, Validity::Unknown);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(deep(1500)))]
+
+    #[test]
+    fn the_search_agrees_with_its_twin(which in 0..CELLS.len(), moves in moves(18)) {
+        let history = play(CELLS[which].name(), &moves);
+        let verdict = ask(&history, CELLS[which].name());
+        prop_assert_eq!(verdict.validity == Validity::Valid, twin(&history, CELLS[which]), "{}", verdict.sentence);
+    }
+}
