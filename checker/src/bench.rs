@@ -54,7 +54,32 @@ pub fn rows() -> Vec<Row> {
         row("10 % lost, values 0-4", 3_000, 10, Some(5), 100),
         wrong(row("1 % lost, values 0-4, wrong", 10_000, 10, Some(5), 10)),
         wrong(row("A8 values 0-4, wrong", 1_000, 40, Some(5), 0)),
+        row("1 M, unique values, 1 % lost", 1_000_000, 20, None, 10),
+        row("10 M, unique values, 1 % lost", 10_000_000, 20, None, 10),
     ]
+}
+
+/// Many keys, each a register of a thousand operations that a search has to look at.
+pub fn keys(count: u64) -> History {
+    let mut events = Vec::new();
+    for key in 0..count {
+        let recipe = Recipe {
+            seed: key,
+            operations: 1000,
+            clients: 16,
+            values: Some(5),
+            lost: 0,
+            lies: false,
+        };
+        for event in recipe.history().events() {
+            let index = events.len() as u64;
+            let Process::Client(process) = event.process else { continue };
+            let process = Process::Client(process + key * 16);
+            let value = Value::pair(Value::Int(key as i64), event.value.clone());
+            events.push(Event { index, time: index * 1_000, process, value, ..event.clone() });
+        }
+    }
+    History::new(events).expect("each client does one thing at a time")
 }
 
 impl Recipe {

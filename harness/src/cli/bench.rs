@@ -1,11 +1,15 @@
 //! `harness bench`: times parts of this tool on inputs made from a seed.
 
+mod files;
+mod memory;
+
 use super::failure::Failure;
 use super::{Format, print};
 use anyhow::Result;
 use checker::{History, Limits, bench, judge as judge_by, txn};
 use serde_json::json;
 use std::hint::black_box;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -16,6 +20,12 @@ const LIMIT: Duration = Duration::from_secs(10);
 const TIMES: usize = 10;
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// What one judgement may use.
+const MEMORY_BYTES: usize = 6 << 30;
+
+/// Pairs of runs of which the middle ratio is told.
+const PAIRS: usize = 9;
+
 /// What is to be timed.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -25,6 +35,9 @@ pub(crate) struct Args {
     /// Only rows whose names contain this.
     #[arg(default_value = "")]
     filter: String,
+    /// A folder of histories with a table `verdicts.tsv` of file, model and verdict: times those, too.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -43,7 +56,17 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     for row in txn::bench::rows().into_iter().filter(|row| row.name.contains(&args.filter)) {
         timed.push(show(time(row.name, row.check, &row.recipe.history()), format)?);
     }
-    if timed.is_empty() {
+    for (name, one, two) in threads().into_iter().filter(|(name, ..)| name.contains(&args.filter)) {
+        timed.push(show(with_threads(name, one, two), format)?);
+    }
+    let groups = match &args.data {
+        Some(data) => files::groups(data, &args.filter)?,
+        None => Vec::new(),
+    };
+    if format == Format::Human {
+        groups.iter().try_for_each(|group| print(&group.told()))?;
+    }
+    if timed.is_empty() && groups.is_empty() {
         return Err(Failure::Usage(format!("no row's name contains {:?}", args.filter)).into());
     }
     let calibration = milliseconds(best(|| black_box(calibrate())));
@@ -53,7 +76,9 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
         }
         Format::Json => {
             let rows: Vec<_> = timed.iter().map(Timed::json).collect();
-            let table = json!({ "format": 1, "calibration_ms": calibration, "rows": rows });
+            let files: Vec<_> = groups.iter().map(files::Group::json).collect();
+            let table =
+                json!({ "format": 1, "calibration_ms": calibration, "rows": rows, "files": files });
             print(&serde_json::to_string_pretty(&table)?)?;
         }
     }
@@ -65,6 +90,10 @@ struct Timed {
     name: &'static str,
     verdict: checker::Verdict,
     best: Duration,
+    /// The most memory it took beside the history, in bytes.
+    peak: Option<u64>,
+    /// How many times as fast it is with two threads, the middle of several pairs.
+    speedup: Option<f64>,
 }
 
 impl Timed {
@@ -73,14 +102,20 @@ impl Timed {
         let (ms, name, validity) = (milliseconds(self.best), self.name, self.verdict.validity);
         let answered = format!("{validity:?} by {:?}", stats.algorithm).to_lowercase();
         let (operations, configurations) = (stats.operations, stats.configurations);
+        let peak =
+            self.peak.map_or_else(String::new, |peak| format!(", {} MB", peak.div_ceil(1 << 20)));
+        let speedup = self.speedup.map_or_else(String::new, |times| {
+            format!(", {times:.2} times as fast with two threads")
+        });
         format!(
-            "{ms:10.3} ms  {name:<28} {operations:>7} operations, {configurations:>8} configurations, {answered}"
+            "{ms:10.3} ms  {name:<32} {operations:>8} operations, {configurations:>8} configurations, {answered}{peak}{speedup}"
         )
     }
 
     fn json(&self) -> serde_json::Value {
         let (validity, stats) = (self.verdict.validity, self.verdict.stats);
-        json!({ "name": self.name, "ms": milliseconds(self.best), "validity": validity, "stats": stats })
+        json!({ "name": self.name, "ms": milliseconds(self.best), "validity": validity, "stats": stats, "peak_bytes": self.peak,
+                "speedup": self.speedup })
     }
 }
 
@@ -96,10 +131,32 @@ fn time(name: &'static str, check: &str, history: &History) -> Timed {
     let judge = || {
         let deadline = Instant::now() + LIMIT;
         let expired = move || Instant::now() > deadline;
-        judge_by(history, check, &Limits { expired: &expired, ..Limits::default() })
+        let limits = Limits { expired: &expired, memory_bytes: MEMORY_BYTES, ..Limits::default() };
+        judge_by(history, check, &limits)
     };
-    let verdict = judge();
-    Timed { name, verdict, best: best(|| drop(black_box(judge()))) }
+    let (verdict, peak) = memory::peak(judge);
+    Timed { name, verdict, best: best(|| drop(black_box(judge()))), peak, speedup: None }
+}
+
+/// Rows that compare one thread with two.
+fn threads() -> Vec<(&'static str, usize, usize)> {
+    vec![("64 keys, two threads against one", 1, 2)]
+}
+
+/// Pairs of runs, in turn, so that what else the machine does hits both.
+fn with_threads(name: &'static str, one: usize, two: usize) -> Timed {
+    let history = bench::keys(64);
+    let judge = |jobs| {
+        let began = Instant::now();
+        let verdict = judge_by(&history, "register", &Limits { jobs, ..Limits::default() });
+        (verdict, began.elapsed())
+    };
+    let mut pairs: Vec<_> = (0..PAIRS).map(|_| (judge(one).1, judge(two).1)).collect();
+    let best = pairs.iter().map(|(alone, _)| *alone).min().unwrap_or_default();
+    let ratio = |(alone, shared): &(Duration, Duration)| alone.as_secs_f64() / shared.as_secs_f64();
+    pairs.sort_by(|a, b| ratio(a).total_cmp(&ratio(b)));
+    let speedup = Some(ratio(&pairs[PAIRS / 2]));
+    Timed { name, verdict: judge(one).0, best, peak: None, speedup }
 }
 
 /// The shortest of several times.

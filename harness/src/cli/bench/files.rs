@@ -1,0 +1,99 @@
+//! Times the judge and the parsers on histories from files: a folder with a table `verdicts.tsv` of file, model and
+//! verdict, whose files are added up by folder and model.
+
+use super::{Failure, best, milliseconds};
+use anyhow::Result;
+use checker::{History, Limits, Validity, check, judge};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// Files of one folder and model.
+#[derive(Default)]
+pub(super) struct Group {
+    name: String,
+    files: usize,
+    bytes: u64,
+    operations: usize,
+    agree: usize,
+    parsing: Duration,
+    judging: Duration,
+}
+
+/// Every group of the table whose name contains the filter, timed.
+pub(super) fn groups(data: &Path, filter: &str) -> Result<Vec<Group>> {
+    let table = data.join("verdicts.tsv");
+    let text = std::fs::read_to_string(&table)
+        .map_err(|why| Failure::Usage(format!("{}: cannot be read: {why}", table.display())))?;
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    for line in text.lines().skip(1) {
+        let [file, model, verdict] = line.split('\t').take(3).collect::<Vec<_>>()[..] else {
+            continue;
+        };
+        let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let name = format!("{folder} {model}");
+        if !name.contains(filter) || !check::names().contains(&model_of(model).0) {
+            continue;
+        }
+        let group =
+            groups.entry(name.clone()).or_insert_with(|| Group { name, ..Group::default() });
+        group.take(&data.join(file), model, verdict)?;
+    }
+    Ok(groups.into_values().collect())
+}
+
+/// `list-append (snapshot-isolation)` asks for a level.
+fn model_of(model: &str) -> (&str, Option<&str>) {
+    match model.split_once(" (") {
+        // Porcupine's name for the keys with `append` that it is tested with.
+        _ if model == "append-kv" => ("kv", None),
+        Some((model, level)) => (model, level.strip_suffix(')')),
+        None => (model, None),
+    }
+}
+
+impl Group {
+    fn take(&mut self, file: &Path, model: &str, verdict: &str) -> Result<()> {
+        let bytes = std::fs::read(file)
+            .map_err(|why| Failure::Usage(format!("{}: cannot be read: {why}", file.display())))?;
+        let unlike = || Failure::Usage(format!("{}: this is no history", file.display()));
+        let format = checker::history::Format::of(&bytes).ok_or_else(unlike)?;
+        let history: History = format.parse(&bytes[..])?.history;
+        let (model, consistency) = model_of(model);
+        let limits = Limits { consistency, ..Limits::default() };
+        let found = judge(&history, model, &limits);
+        let expected = match verdict.split(':').next() {
+            Some("valid") => Validity::Valid,
+            Some("invalid") => Validity::Invalid,
+            _ => Validity::Unknown,
+        };
+        self.files += 1;
+        self.bytes += bytes.len() as u64;
+        self.operations += found.stats.operations;
+        self.agree += usize::from(found.validity == expected);
+        self.parsing += best(|| format.parse(&bytes[..]).is_ok());
+        self.judging += best(|| judge(&history, model, &limits));
+        Ok(())
+    }
+
+    fn speed(&self) -> f64 {
+        self.bytes as f64 / 1e6 / self.parsing.as_secs_f64()
+    }
+
+    pub(super) fn told(&self) -> String {
+        let Self { name, files, operations, agree, .. } = self;
+        format!(
+            "{:10.3} ms  {name:<44} {files:>3} files, {operations:>6} operations, {agree} verdicts as told; parsed at {:.0} MB/s",
+            milliseconds(self.judging),
+            self.speed()
+        )
+    }
+
+    pub(super) fn json(&self) -> serde_json::Value {
+        json!({
+            "name": self.name, "ms": milliseconds(self.judging), "files": self.files, "operations": self.operations,
+            "agree": self.agree, "parse_mb_per_s": self.speed(),
+        })
+    }
+}
