@@ -137,6 +137,58 @@ fn a_seeded_bug_is_caught_and_its_window_alone_convicts_it() {
     assert_eq!(again.status.code(), Some(1), "{}", told(&again));
 }
 
+/// Whether a program is there; if not, says so.
+fn there(program: &str) -> bool {
+    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
+    let found = found.is_ok_and(|output| output.status.success());
+    if !found {
+        println!("NOT RUN: there is no {program}");
+    }
+    found
+}
+
+fn example(name: &str) -> String {
+    format!("{}/examples/toykv/{name}.toml", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn a_users_own_server_is_driven_from_one_file_and_its_bug_is_found() {
+    if !there("python3") {
+        return;
+    }
+    for (name, code) in [("toykv", 0), ("toykv-program", 0), ("toykv-broken", 1)] {
+        let line = "--nodes 3 --nemesis partition:one,kill:one --time-limit 10s --seed 4";
+        let output = Ground::new().run(&format!("test --system {} {line}", example(name)));
+        assert_eq!(output.status.code(), Some(code), "{name}: {}", told(&output));
+    }
+    let output = Ground::new().run(&format!("test --system {} --workload bank", example("toykv")));
+    assert_eq!(output.status.code(), Some(254), "{}", told(&output));
+}
+
+#[test]
+fn a_starter_file_is_written_once_and_is_a_system() {
+    let ground = Ground::new();
+    assert_eq!(ground.run("init my-store").status.code(), Some(0));
+    let again = ground.run("init my-store");
+    assert_eq!(again.status.code(), Some(254), "{}", told(&again));
+    let output = ground.run("test --system my-store.toml --time-limit 1s");
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    assert!(told(&output).contains("cannot be started"), "{}", told(&output));
+}
+
+#[test]
+fn etcd_is_acquitted_and_its_serializable_reads_are_not_linearizable() {
+    if !there("etcd") {
+        return;
+    }
+    let line = "test --system etcd --nodes 3 --nemesis partition --time-limit 12s --seed 2";
+    let safe = Ground::new().run(line);
+    assert_eq!(safe.status.code(), Some(0), "{}", told(&safe));
+    let stale = Ground::new().run(&format!("{line} --read serializable"));
+    assert_eq!(stale.status.code(), Some(1), "{}", told(&stale));
+    assert!(told(&stale).contains("had been acknowledged before that began"), "{}", told(&stale));
+}
+
 #[test]
 fn the_first_violation_ends_a_run_that_is_to_fail_fast() {
     let ground = Ground::new();

@@ -63,8 +63,13 @@ pub const FRESHNESS: [(Freshness, &str); 3] = [
 ];
 
 impl Freshness {
-    /// The freshness of that name.
+    /// The freshness of that name; what etcd and ZooKeeper call theirs counts, too.
     pub fn named(name: &str) -> Option<Self> {
+        let name = match name {
+            "serializable" | "local" => "stale",
+            "sync" => "linearizable",
+            name => name,
+        };
         FRESHNESS.iter().find(|(_, known)| *known == name).map(|(freshness, _)| *freshness)
     }
 }

@@ -56,7 +56,10 @@ fn sections() -> Result<Vec<Section>> {
     sections.push(section("checks (--model)", checks));
     sections.retain(|section| !section.rows.is_empty());
     for system in SYSTEMS {
-        let bugs = system.bugs(None)?.iter().map(|(name, doc)| row(name, doc)).collect();
+        let bugs: Vec<Row> = system.bugs(None)?.iter().map(|(name, doc)| row(name, doc)).collect();
+        if bugs.is_empty() {
+            continue;
+        }
         sections.push(section(&format!("seeded bugs of {} (--unsafe)", system.name()), bugs));
     }
     Ok(sections)

@@ -8,6 +8,7 @@ mod completions;
 mod doctor;
 mod duration;
 mod failure;
+mod init;
 mod list;
 mod replay;
 mod report;
@@ -64,6 +65,8 @@ enum Command {
     Sim(sim::Args),
     /// Carries out a run again: same configuration, seed and schedule.
     Replay(replay::Args),
+    /// Writes a file that describes your own server, to start from.
+    Init(init::Args),
     /// Says what this machine can do, and how to mend what it cannot.
     Doctor,
     /// Lists systems, workloads, nemeses, models and seeded bugs.
@@ -105,6 +108,7 @@ fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
         Command::Report(args) => report::main(&args, cli.format),
         Command::Sim(args) => sim::main(&args, cli.format),
         Command::Replay(args) => replay::main(&args, cli.format, began),
+        Command::Init(args) => init::main(&args, cli.format),
         Command::Doctor => doctor::main(cli.format),
         Command::List => list::main(cli.format),
         Command::Completions(args) => completions::main(&args),

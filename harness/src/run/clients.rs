@@ -58,7 +58,8 @@ impl Clients {
         let mut threads = Vec::new();
         for (number, (host, address)) in places.take(count).enumerate() {
             let (calls, queue) = mpsc::unbounded_channel();
-            tokio::spawn(work(system.client(*address, freshness)?, number, queue, sender.clone()));
+            let client = system.client(host, *address, freshness)?;
+            tokio::spawn(work(client, number, queue, sender.clone()));
             threads.push(Thread { host, process: number as u64, calls, open: None });
         }
         Ok(Self { threads, done, next: 0 })

@@ -43,12 +43,9 @@ pub(crate) struct Plan {
 impl Plan {
     /// The plan of this configuration; an error says which part of it cannot be.
     pub(crate) fn new(config: Config, argv: Vec<String>) -> Result<Self> {
-        let system = system(&config.system).with_context(|| {
-            unknown(
-                "system",
-                &config.system,
-                crate::system::SYSTEMS.iter().map(|system| system.name()),
-            )
+        let system = system(&config.system)?.with_context(|| {
+            let names = crate::system::SYSTEMS.iter().map(|system| system.name());
+            unknown("system", &config.system, names.chain(["a FILE.toml that describes one"]))
         })?;
         let workload = workload(&config.workload).with_context(|| {
             unknown(
@@ -157,6 +154,9 @@ fn suited(system: &dyn System, workload: &dyn Workload, read: &str) -> Result<Fr
         object.name(),
         workload.name()
     );
+    if let Some(why) = system.lacks(workload) {
+        bail!(why);
+    }
     let names = || FRESHNESS.iter().map(|(_, name)| *name);
     let freshness = Freshness::named(read).with_context(|| unknown("--read", read, names()))?;
     ensure!(
@@ -275,7 +275,7 @@ pub(crate) mod tests {
 
     #[test]
     fn what_cannot_be_is_refused_with_what_can() {
-        insta::assert_snapshot!(refusal(|config| config.system = "oracle".to_owned()), @r#"there is no system "oracle"; there are: raft"#);
+        insta::assert_snapshot!(refusal(|config| config.system = "oracle".to_owned()), @r#"there is no system "oracle"; there are: etcd, raft, a FILE.toml that describes one"#);
         insta::assert_snapshot!(refusal(|config| config.workload = "poetry".to_owned()), @r#"there is no workload "poetry"; there are: append, bank, cas, counter, follower-reads, lock, long-fork, monotonic, queue, register, set, unique-ids, wr"#);
         insta::assert_snapshot!(refusal(|config| config.read = "new".to_owned()), @r#"there is no --read "new"; there are: linearizable, stale, after"#);
         insta::assert_snapshot!(refusal(|config| config.nodes = 0), @"--nodes 0 is not possible: 1 to 9 are");

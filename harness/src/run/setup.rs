@@ -12,7 +12,7 @@ use crate::system::{Client, Launch};
 use anyhow::{Context as _, Result};
 use futures_util::future::join_all;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -38,7 +38,9 @@ impl Unable {
 /// Tries what the plan's faults need, before anything starts.
 pub(crate) fn able(plan: &Plan) -> Result<()> {
     let unable = plan.wanted.iter().find_map(|wanted| wanted.nemesis.unable());
-    unable.map_or(Ok(()), |why| Err(Unable(why).into()))
+    let bin = plan.config.bin.as_ref().map(Path::new);
+    let missing = || plan.system.missing(bin);
+    unable.or_else(missing).map_or(Ok(()), |why| Err(Unable(why).into()))
 }
 
 /// The network. Where `auto` was asked for and the kernel refuses a bridge, proxies take its place.
@@ -50,6 +52,14 @@ pub(crate) async fn network(plan: &Plan, place: &mut Place) -> Result<Fabric> {
         }
         built => built,
     };
+    if place.backend == Backend::Proxy && plan.system.needs_hosts() {
+        let why = place.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+        let name = plan.system.name();
+        let text = format!(
+            "{name} needs a network namespace for each host, and there are proxies only{why}; see harness doctor"
+        );
+        return Err(Unable(text).into());
+    }
     built.map_err(|error| {
         Unable(format!("the network between the hosts cannot be built: {error:#}")).into()
     })
@@ -63,8 +73,13 @@ pub(crate) fn replicas(plan: &Plan, fabric: Fabric, directory: &RunDirectory) ->
         let program = plan.system.program(&launch(plan, &fabric, host, directory));
         let log = directory.log(&host.to_string());
         let slot = Slot::start(&fabric, host, program, &log);
-        slots.push(slot.with_context(|| format!("the replica on {host} cannot be started"))?);
-        clients.push(plan.system.client(fabric.client_addr(host), Freshness::Linearizable)?);
+        let slot = slot.with_context(|| format!("the replica on {host} cannot be started"));
+        slots.push(slot.map_err(|why| Unable::because(&why))?);
+        clients.push(plan.system.client(
+            host,
+            fabric.client_addr(host),
+            Freshness::Linearizable,
+        )?);
     }
     Ok(Ground::new(fabric, slots, clients))
 }

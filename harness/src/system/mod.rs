@@ -3,17 +3,21 @@
 //! An adapter translates between the one vocabulary of calls and replies and the system's own public interface,
 //! and judges nothing. One system = one file + one line in [`SYSTEMS`].
 
+pub(crate) mod custom;
 mod errors;
+mod etcd;
 mod raft;
 
 use crate::net::plan::HostId;
 use anyhow::Result;
 use futures_util::future::{BoxFuture, join_all};
+use nix::unistd::{AccessFlags, access};
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use workloads::{Call, Freshness, Object, Reply};
+use std::time::Duration;
+use workloads::{Call, Freshness, Object, Reply, Workload};
 
 /// A system under test.
 pub(crate) trait System: Sync {
@@ -23,22 +27,60 @@ pub(crate) trait System: Sync {
     fn doc(&self) -> &'static str;
     /// What it keeps for its clients.
     fn objects(&self) -> &'static [Object];
+    /// Why it cannot serve a workload about something that it keeps, if it cannot.
+    fn lacks(&self, _workload: &dyn Workload) -> Option<String> {
+        None
+    }
     /// How fresh its reads can be asked to be.
     fn freshness(&self) -> &'static [Freshness];
+    /// What has to be installed first, and how, if it is not there.
+    fn missing(&self, _bin: Option<&Path>) -> Option<String> {
+        None
+    }
+    /// Whether everybody must reach a replica at the same address, so that each needs a host of its own.
+    fn needs_hosts(&self) -> bool {
+        false
+    }
     /// The bugs that can be switched on in it, name and sentence, as the program itself tells.
     fn bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>>;
     /// How one replica is started.
     fn program(&self, launch: &Launch) -> Program;
-    /// Someone who speaks to the replica at that address, and asks for reads that fresh.
-    fn client(&self, address: SocketAddr, freshness: Freshness) -> Result<Arc<dyn Client>>;
+    /// Someone who speaks to the replica on that host, at that address, and asks for reads that fresh.
+    fn client(
+        &self,
+        host: HostId,
+        address: SocketAddr,
+        freshness: Freshness,
+    ) -> Result<Arc<dyn Client>>;
 }
 
 /// Every system, in order of name.
-pub(crate) const SYSTEMS: &[&dyn System] = &[&raft::RaftKv];
+pub(crate) const SYSTEMS: &[&dyn System] = &[&etcd::Etcd, &raft::RaftKv];
 
-/// The system of that name.
-pub(crate) fn system(name: &str) -> Option<&'static dyn System> {
-    SYSTEMS.iter().copied().find(|system| system.name() == name)
+/// The system of that name, or the one that this file describes.
+pub(crate) fn system(name: &str) -> Result<Option<&'static dyn System>> {
+    if name.ends_with(custom::EXTENSION) {
+        return Ok(Some(custom::Custom::load(Path::new(name))?));
+    }
+    Ok(SYSTEMS.iter().copied().find(|system| system.name() == name))
+}
+
+/// The program of that name that a shell would find.
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let all = std::env::split_paths(&path).map(|folder| folder.join(name));
+    all.into_iter().find(|file| file.is_file() && access(file, AccessFlags::X_OK).is_ok())
+}
+
+/// A client of the HTTP interface of any system: it follows nobody, repeats nothing and waits no longer than that.
+fn http(patience: Duration) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .timeout(patience)
+        .tcp_nodelay(true)
+        .build()
 }
 
 /// What a replica has to know to start.

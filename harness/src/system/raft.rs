@@ -87,15 +87,13 @@ impl System for RaftKv {
         Program { path, args }
     }
 
-    fn client(&self, address: SocketAddr, freshness: Freshness) -> Result<Arc<dyn Client>> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .timeout(CLIENT_PATIENCE)
-            .tcp_nodelay(true)
-            .build()
-            .context("the HTTP client cannot be built")?;
+    fn client(
+        &self,
+        _: HostId,
+        address: SocketAddr,
+        freshness: Freshness,
+    ) -> Result<Arc<dyn Client>> {
+        let http = super::http(CLIENT_PATIENCE).context("the HTTP client cannot be built")?;
         let base = format!("http://{address}");
         Ok(Arc::new(HttpClient { http, base, freshness, seen: AtomicU64::new(0) }))
     }
