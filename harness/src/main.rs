@@ -1,5 +1,6 @@
 //! Breaks a distributed system on purpose and proves whether it lied.
 
+mod bench;
 mod cli;
 mod evidence;
 mod host;

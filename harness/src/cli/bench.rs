@@ -2,6 +2,7 @@
 
 mod files;
 mod memory;
+mod node;
 
 use super::failure::Failure;
 use super::{Format, print};
@@ -29,9 +30,20 @@ const PAIRS: usize = 9;
 /// What is to be timed.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The part.
-    #[arg(value_enum)]
+    #[command(subcommand)]
     part: Part,
+}
+
+#[derive(clap::Subcommand)]
+enum Part {
+    /// The judges of linearizability and of transactions.
+    Checker(CheckerArgs),
+    /// The store that comes with this tool, alone or in turn with etcd.
+    Node(node::Args),
+}
+
+#[derive(clap::Args)]
+struct CheckerArgs {
     /// Only rows whose names contain this.
     #[arg(default_value = "")]
     filter: String,
@@ -40,15 +52,15 @@ pub(crate) struct Args {
     data: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Part {
-    /// The judges of linearizability and of transactions.
-    Checker,
-}
-
 /// Carries out `harness bench`.
 pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
-    let Part::Checker = args.part;
+    match &args.part {
+        Part::Checker(args) => checker(args, format),
+        Part::Node(args) => node::main(args, format),
+    }
+}
+
+fn checker(args: &CheckerArgs, format: Format) -> Result<ExitCode> {
     let mut timed = Vec::new();
     for row in bench::rows().into_iter().filter(|row| row.name.contains(&args.filter)) {
         timed.push(show(time(row.name, "register", &row.recipe.history()), format)?);

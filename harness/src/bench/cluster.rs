@@ -1,0 +1,258 @@
+//! Runs three replicas of a system on loopback, kills and restarts them, and reads their counters from outside.
+
+use super::connection::{Connection, ask_once};
+use super::dialect::{Answer, Dialect};
+use super::time::TICKS_PER_SECOND;
+use crate::host::process::Replica;
+use crate::host::thread::Host;
+use anyhow::{Context as _, Result, bail, ensure};
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tokio::time::{sleep, timeout};
+
+/// How many replicas stand.
+const REPLICAS: usize = 3;
+/// How long they may take to find a leader.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How a replica is called, counted from 0.
+pub(super) fn name(number: usize) -> String {
+    format!("n{}", number + 1)
+}
+
+/// Where replicas are measured: a directory on the disk that counts, gone when this is dropped.
+pub(crate) struct Place(PathBuf);
+
+impl Place {
+    /// Makes the directory.
+    pub(crate) fn make(under: &Path) -> Result<Self> {
+        let path = under.join(format!("bench-node-{}", std::process::id()));
+        std::fs::create_dir_all(&path)
+            .with_context(|| format!("{} cannot be made", path.display()))?;
+        let path = path.canonicalize().context("the directory is gone")?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What cannot be taken away can at least be seen.
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// The clockwork of an election, the same for every system.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    /// Between a leader's heartbeats.
+    pub(crate) heartbeat_ms: u32,
+    /// The shortest time without one.
+    pub(crate) election_ms: u32,
+}
+
+/// Three replicas of one system.
+pub(crate) struct Cluster {
+    pub(crate) dialect: Dialect,
+    timing: Timing,
+    directory: PathBuf,
+    clients: Vec<SocketAddr>,
+    peers: Vec<SocketAddr>,
+    replicas: Vec<Replica>,
+    // Declared last: whoever it started dies with it.
+    host: Host,
+}
+
+impl Cluster {
+    /// Starts the replicas and waits until they have a leader.
+    pub(crate) async fn start(dialect: Dialect, timing: Timing, place: &Place) -> Result<Self> {
+        let addresses = free_addresses(2 * REPLICAS)?;
+        let (clients, peers) = addresses.split_at(REPLICAS);
+        let directory = place.path().join(format!("{}-{}", dialect.name(), clients[0].port()));
+        std::fs::create_dir_all(&directory)?;
+        let host = Host::shared("bench")?;
+        let (clients, peers) = (clients.to_vec(), peers.to_vec());
+        let replicas = Vec::new();
+        let mut cluster = Self { dialect, timing, directory, clients, peers, replicas, host };
+        for number in 0..REPLICAS {
+            let replica = cluster.spawn(number)?;
+            cluster.replicas.push(replica);
+        }
+        cluster.leader().await?;
+        Ok(cluster)
+    }
+
+    fn spawn(&self, number: usize) -> Result<Replica> {
+        let (program, args) = match self.dialect {
+            Dialect::Raft => ("/proc/self/exe", self.raft(number)),
+            Dialect::Etcd => ("etcd", self.etcd(number)),
+        };
+        let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+        let log = self.directory.join(format!("{}.log", name(number)));
+        Replica::spawn(&self.host, Path::new(program), &args, &log)
+    }
+
+    fn data(&self, number: usize) -> String {
+        self.directory.join(name(number)).display().to_string()
+    }
+
+    fn raft(&self, number: usize) -> Vec<String> {
+        let peer = |(number, address)| format!("{}={address}", name(number));
+        let peers: Vec<_> = self.peers.iter().enumerate().map(peer).collect();
+        let Timing { heartbeat_ms, election_ms } = self.timing;
+        vec![
+            "node".to_owned(),
+            format!("--id={}", name(number)),
+            format!("--data={}", self.data(number)),
+            format!("--peers={}", peers.join(",")),
+            format!("--listen-client={}", self.clients[number]),
+            format!("--heartbeat-ms={heartbeat_ms}"),
+            format!("--election-ms={election_ms}"),
+        ]
+    }
+
+    fn etcd(&self, number: usize) -> Vec<String> {
+        let member = |(number, address)| format!("{}=http://{address}", name(number));
+        let members: Vec<_> = self.peers.iter().enumerate().map(member).collect();
+        let (client, peer) = (self.clients[number], self.peers[number]);
+        let Timing { heartbeat_ms, election_ms } = self.timing;
+        vec![
+            format!("--name={}", name(number)),
+            format!("--data-dir={}", self.data(number)),
+            format!("--listen-client-urls=http://{client}"),
+            format!("--advertise-client-urls=http://{client}"),
+            format!("--listen-peer-urls=http://{peer}"),
+            format!("--initial-advertise-peer-urls=http://{peer}"),
+            format!("--initial-cluster={}", members.join(",")),
+            "--initial-cluster-state=new".to_owned(),
+            format!("--heartbeat-interval={heartbeat_ms}"),
+            format!("--election-timeout={election_ms}"),
+            "--logger=zap".to_owned(),
+            "--log-level=error".to_owned(),
+        ]
+    }
+
+    /// Where a replica serves clients.
+    pub(super) fn address(&self, number: usize) -> SocketAddr {
+        self.clients[number]
+    }
+
+    /// Every replica's number but that one.
+    pub(super) fn others(&self, number: usize) -> impl Iterator<Item = usize> {
+        (0..REPLICAS).filter(move |other| *other != number)
+    }
+
+    /// Who leads, as soon as one says so itself and has answered a write.
+    pub(crate) async fn leader(&mut self) -> Result<usize> {
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            for number in 0..REPLICAS {
+                if self.leads(number).await && self.writes(number).await {
+                    return Ok(number);
+                }
+                if let Some(exit) = self.replicas[number].exited() {
+                    let (what, which) = (self.dialect.name(), name(number));
+                    bail!(
+                        "replica {which} of {what} ended by itself ({exit}): {}",
+                        self.last_words(number)
+                    );
+                }
+            }
+            sleep(PAUSE).await;
+        }
+        bail!("{} found no leader in {} s", self.dialect.name(), PATIENCE.as_secs())
+    }
+
+    fn last_words(&self, number: usize) -> String {
+        let log = self.directory.join(format!("{}.log", name(number)));
+        let text = std::fs::read_to_string(log).unwrap_or_default();
+        text.lines().last().unwrap_or("it said nothing").to_owned()
+    }
+
+    async fn leads(&self, number: usize) -> bool {
+        let request = self.dialect.who_leads(self.address(number));
+        let said = self.ask(number, &request).await;
+        said.is_some_and(|(status, body)| status == 200 && self.dialect.leads(number, &body))
+    }
+
+    async fn writes(&self, number: usize) -> bool {
+        let request = self.dialect.put(self.address(number), "first", "write");
+        self.answers(number, &request).await
+    }
+
+    /// Whether a replica reads what every acknowledged write has left.
+    pub(super) async fn reads(&self, number: usize) -> bool {
+        let request = self.dialect.get(self.address(number), "first");
+        self.answers(number, &request).await
+    }
+
+    async fn answers(&self, number: usize, request: &[u8]) -> bool {
+        let said = self.ask(number, request).await;
+        said.is_some_and(|(code, body)| self.dialect.understand(code, &body) != Answer::Failed)
+    }
+
+    async fn ask(&self, number: usize, request: &[u8]) -> Option<(u16, String)> {
+        let asked = async {
+            let mut connection = Connection::dial(self.address(number)).await.ok()?;
+            let (status, body) = connection.ask(request).await.ok()?;
+            Some((status, body.to_owned()))
+        };
+        timeout(Duration::from_secs(1), asked).await.ok().flatten()
+    }
+
+    /// Kills a replica without warning.
+    pub(super) fn kill(&mut self, number: usize) -> Result<()> {
+        self.replicas[number].kill()
+    }
+
+    /// Starts a killed replica again and waits until it answers a read.
+    pub(super) async fn revive(&mut self, number: usize) -> Result<()> {
+        self.replicas[number] = self.spawn(number)?;
+        let began = Instant::now();
+        while !self.reads(number).await {
+            ensure!(began.elapsed() < PATIENCE, "{} did not come back", name(number));
+            sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// The processor time that all replicas have used, in seconds.
+    pub(super) fn processor(&mut self) -> Result<f64> {
+        let mut ticks = 0;
+        for replica in &mut self.replicas {
+            ticks += replica.sample()?.cpu_ticks;
+        }
+        Ok(ticks as f64 / TICKS_PER_SECOND)
+    }
+
+    /// How often a replica has waited for its log to be on the disk, if it tells.
+    pub(super) async fn syncs(&self, number: usize) -> Option<f64> {
+        let text = ask_once(self.address(number), "/metrics").await.ok()?;
+        let mut found = text.lines().filter_map(|line| line.strip_prefix(self.dialect.syncs()));
+        found.next()?.trim().parse().ok()
+    }
+}
+
+/// Addresses where nobody listens.
+fn free_addresses(count: usize) -> Result<Vec<SocketAddr>> {
+    let listeners: Vec<_> = (0..count)
+        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+        .collect::<std::io::Result<_>>()
+        .context("loopback has no free port")?;
+    listeners.iter().map(|listener| Ok(listener.local_addr()?)).collect()
+}
+
+/// Whether etcd can be started here.
+pub(crate) fn has_etcd() -> bool {
+    std::process::Command::new("etcd")
+        .arg("--version")
+        .output()
+        .is_ok_and(|out| out.status.success())
+}

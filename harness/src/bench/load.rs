@@ -1,0 +1,254 @@
+//! Puts a load on a cluster from many connections at once, and measures what each operation took.
+//!
+//! A closed loop asks again as soon as it is answered: that gives the throughput. An open loop asks at set times,
+//! whether or not the last answer came, and its latency counts from the set time: a system that stalls cannot hide the
+//! operations that its stall kept from being asked (coordinated omission).
+
+use super::cluster::Cluster;
+use super::connection::Connection;
+use super::dialect::{Answer, Dialect};
+use super::sample::Sample;
+use super::time;
+use anyhow::{Context as _, Result};
+use futures_util::future::join_all;
+use hdrhistogram::Histogram;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use workloads::Rng;
+
+/// How many keys there are.
+pub(crate) const KEYS: u64 = 1000;
+/// How many bytes a value has.
+pub(crate) const VALUE_BYTES: usize = 64;
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a client waits that was refused.
+const PAUSE: Duration = Duration::from_millis(2);
+/// A timer of the loader's own may be this late without the system being to blame.
+const TIMER: Duration = Duration::from_millis(2);
+/// The longest latency that is told apart, in microseconds.
+const LONGEST_US: u64 = 60_000_000;
+
+/// When clients ask.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Pace {
+    /// As soon as the last answer is there.
+    Closed,
+    /// So often in a second, all together.
+    Open(f64),
+}
+
+/// Whom clients ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// The leader.
+    Leader,
+    /// The others.
+    Followers,
+}
+
+/// What is to be asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    pub(crate) clients: usize,
+    pub(crate) pace: Pace,
+    pub(crate) reach: Reach,
+    /// How many of a hundred operations read.
+    pub(crate) reads: u64,
+    pub(crate) warm_up: Duration,
+    pub(crate) time: Duration,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Measured {
+    /// Operations carried out, and not, within the time.
+    pub(crate) done: u64,
+    pub(crate) failed: u64,
+    pub(crate) per_second: f64,
+    /// In microseconds.
+    pub(crate) latency: Histogram<u64>,
+    /// How many cores the loader kept busy.
+    pub(crate) loader_cores: f64,
+    /// How many cores the replicas kept busy.
+    pub(crate) server_cores: f64,
+    /// How often the leader waited for its disk, if it tells.
+    pub(crate) syncs: Option<f64>,
+}
+
+/// Puts the load on.
+pub(crate) async fn run(
+    cluster: &mut Cluster,
+    load: Load,
+    sample: &Sample,
+    seed: u64,
+) -> Result<Measured> {
+    let leader = cluster.leader().await?;
+    let targets: Vec<SocketAddr> = match load.reach {
+        Reach::Leader => vec![cluster.address(leader)],
+        Reach::Followers => cluster.others(leader).map(|number| cluster.address(number)).collect(),
+    };
+    let mut connections = dial(&targets, load.clients).await?;
+    let start = Instant::now();
+    let (from, end) = (start + load.warm_up, start + load.warm_up + load.time);
+    let rng = Rng::new(seed);
+    let mut client = |number: usize| Client {
+        dialect: cluster.dialect,
+        address: targets[number % targets.len()],
+        load,
+        number,
+        start,
+        from,
+        end,
+        sample,
+        rng: rng.fork(&number.to_string()),
+        connection: connections.pop(),
+        tally: Tally::new(),
+    };
+    let clients =
+        join_all((0..load.clients).map(|number| client(number).run()).collect::<Vec<_>>());
+    let (before, syncs) = (cluster.processor()?, cluster.syncs(leader).await);
+    let own = time::own();
+    let began = Instant::now();
+    let tallies = clients.await;
+    let took = began.elapsed().as_secs_f64();
+    let (own, served) = (time::own() - own, cluster.processor()? - before);
+    let syncs = cluster.syncs(leader).await.zip(syncs).map(|(after, before)| after - before);
+    let tally = tallies.into_iter().fold(Tally::new(), Tally::plus);
+    let writes = tally.asked_writes.max(1) as f64;
+    Ok(Measured {
+        done: tally.done,
+        failed: tally.failed,
+        per_second: tally.done as f64 / load.time.as_secs_f64(),
+        latency: tally.latency,
+        loader_cores: own / took,
+        server_cores: served / took,
+        syncs: syncs.filter(|_| tally.asked_writes > 0).map(|syncs| syncs / writes),
+    })
+}
+
+/// Connections for that many clients, the last for the first: how long a system takes to accept them is no operation's time.
+async fn dial(targets: &[SocketAddr], clients: usize) -> Result<Vec<Connection>> {
+    let mut connections = Vec::with_capacity(clients);
+    for number in (0..clients).rev() {
+        let dialled = timeout(PATIENCE, Connection::dial(targets[number % targets.len()])).await;
+        connections.push(dialled.context("a connection takes too long")??);
+    }
+    Ok(connections)
+}
+
+struct Tally {
+    done: u64,
+    failed: u64,
+    /// Writes carried out, those of the warm-up, too.
+    asked_writes: u64,
+    latency: Histogram<u64>,
+}
+
+impl Tally {
+    fn new() -> Self {
+        let latency = Histogram::new_with_bounds(1, LONGEST_US, 3).expect("bounds in order");
+        Self { done: 0, failed: 0, asked_writes: 0, latency }
+    }
+
+    fn plus(mut self, other: Self) -> Self {
+        self.done += other.done;
+        self.failed += other.failed;
+        self.asked_writes += other.asked_writes;
+        self.latency.add(other.latency).expect("the same bounds");
+        self
+    }
+}
+
+/// One connection's worth of load.
+struct Client<'s> {
+    dialect: Dialect,
+    address: SocketAddr,
+    load: Load,
+    number: usize,
+    start: Instant,
+    from: Instant,
+    end: Instant,
+    sample: &'s Sample,
+    rng: Rng,
+    connection: Option<Connection>,
+    tally: Tally,
+}
+
+impl Client<'_> {
+    async fn run(mut self) -> Tally {
+        for turn in 0.. {
+            let counts_from = self.wait(turn).await;
+            if counts_from >= self.end {
+                break;
+            }
+            let done = self.operate().await;
+            let now = Instant::now();
+            if now >= self.from && now < self.end {
+                self.count(done, now - counts_from);
+            }
+            if !done {
+                sleep(PAUSE).await;
+            }
+        }
+        self.tally
+    }
+
+    /// Waits for the turn, and says from when its latency counts.
+    async fn wait(&self, turn: u32) -> Instant {
+        let now = Instant::now();
+        let Pace::Open(per_second) = self.load.pace else { return now };
+        let place = self.number as f64 + f64::from(turn) * self.load.clients as f64;
+        let meant = self.start + Duration::from_secs_f64(place / per_second);
+        if meant <= now {
+            return meant;
+        }
+        sleep_until(meant).await;
+        let now = Instant::now();
+        if now < meant + TIMER { now } else { meant }
+    }
+
+    fn count(&mut self, done: bool, took: Duration) {
+        if done {
+            self.tally.done += 1;
+            self.tally
+                .latency
+                .saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        } else {
+            self.tally.failed += 1;
+        }
+    }
+
+    /// Carries out one operation; whether it was done.
+    async fn operate(&mut self) -> bool {
+        let key = self.rng.below(KEYS);
+        let name = format!("k{key}");
+        let reads = self.rng.percent(self.load.reads);
+        let value = (!reads).then(|| self.sample.fresh_value(VALUE_BYTES));
+        let request = match &value {
+            Some(value) => self.dialect.put(self.address, &name, value),
+            None => self.dialect.get(self.address, &name),
+        };
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => match Connection::dial(self.address).await {
+                Ok(connection) => connection,
+                Err(_) => return false,
+            },
+        };
+        let watched = self.sample.invoke(key, value.as_deref());
+        let answered = timeout(PATIENCE, connection.ask(&request)).await;
+        let answer = match &answered {
+            Ok(Ok((status, body))) => self.dialect.understand(*status, body),
+            _ => Answer::Failed,
+        };
+        self.sample.complete(watched, &answer);
+        let done = answer != Answer::Failed;
+        self.tally.asked_writes += u64::from(done && !reads);
+        if matches!(answered, Ok(Ok(_))) {
+            self.connection = Some(connection);
+        }
+        done
+    }
+}
