@@ -54,10 +54,28 @@ pub enum Consistency {
     Stale,
 }
 
-/// The parameters of `GET /kv/{key}` and of a `POST /txn` that only reads.
+/// The parameters of `GET /kv/{key}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReadParameters {
+    /// How fresh it must be.
+    pub consistency: Consistency,
+    /// Answer only when the log is applied up to here.
+    pub after: u64,
+    /// Answer, with whatever there is to say, within this time.
+    pub timeout_ms: Option<u64>,
+}
+
+/// The parameters of `GET /kv`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RangeParameters {
+    /// The first key.
+    pub from: String,
+    /// The first key that is not wanted any more; left out: there is none.
+    pub to: Option<String>,
+    /// The most entries, from 1 to 1000; left out: 100.
+    pub limit: Option<usize>,
     /// How fresh it must be.
     pub consistency: Consistency,
     /// Answer only when the log is applied up to here.
@@ -72,6 +90,26 @@ pub struct ReadParameters {
 pub struct WriteParameters {
     /// Answer, with whatever there is to say, within this time.
     pub timeout_ms: Option<u64>,
+    /// The session that the request belongs to: a retry is not carried out again.
+    pub session: Option<u64>,
+    /// The session's number for the request; greater than those before, the same for a retry.
+    pub sequence: Option<u64>,
+}
+
+/// The parameters of `POST /txn`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TxnParameters {
+    /// How fresh one must be that only reads.
+    pub consistency: Consistency,
+    /// Answer one that only reads when the log is applied up to here.
+    pub after: u64,
+    /// Answer, with whatever there is to say, within this time.
+    pub timeout_ms: Option<u64>,
+    /// The session of one that writes: a retry is not carried out again.
+    pub session: Option<u64>,
+    /// The session's number for the request; greater than those before, the same for a retry.
+    pub sequence: Option<u64>,
 }
 
 /// A read that found something.
@@ -79,6 +117,28 @@ pub struct WriteParameters {
 pub struct Value {
     /// What the key has.
     pub value: String,
+    /// Who says so.
+    #[serde(flatten)]
+    pub origin: Origin,
+}
+
+/// Entries in order of key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RangeReply {
+    /// Keys and values.
+    pub entries: Vec<(String, String)>,
+    /// Whether there are more.
+    pub more: bool,
+    /// Who says so.
+    #[serde(flatten)]
+    pub origin: Origin,
+}
+
+/// A session that was opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionReply {
+    /// Its name.
+    pub session: u64,
     /// Who says so.
     #[serde(flatten)]
     pub origin: Origin,

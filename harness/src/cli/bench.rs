@@ -2,7 +2,7 @@
 
 mod files;
 mod memory;
-mod node;
+mod store;
 
 use super::failure::Failure;
 use super::{Format, print};
@@ -39,7 +39,7 @@ enum Part {
     /// The judges of linearizability and of transactions.
     Checker(CheckerArgs),
     /// The store that comes with this tool, alone or in turn with etcd.
-    Node(node::Args),
+    Node(store::Args),
 }
 
 #[derive(clap::Args)]
@@ -56,7 +56,7 @@ struct CheckerArgs {
 pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     match &args.part {
         Part::Checker(args) => checker(args, format),
-        Part::Node(args) => node::main(args, format),
+        Part::Node(args) => store::main(args, format),
     }
 }
 

@@ -43,6 +43,10 @@ pub(super) fn written(outcome: &Outcome) -> Reply {
     match outcome {
         Outcome::Done => Reply::ok(),
         Outcome::Mismatch { .. } => Reply::mismatch(),
-        Outcome::Results(_) => Reply::info("an answer to another request"),
+        // Nothing that the simulator asks for is answered so.
+        Outcome::Results(_)
+        | Outcome::Again { .. }
+        | Outcome::NoSession
+        | Outcome::OldSequence { .. } => Reply::info("an answer to another request"),
     }
 }

@@ -3,8 +3,8 @@
 //! Decoding is strict: bytes that are not exactly one command are [`Undecodable`], and every
 //! replica finds so.
 
-use super::Txn;
-use alloc::{string::String, vec::Vec};
+use super::{Condition, Micro, Txn};
+use alloc::{string::String, vec, vec::Vec};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,22 @@ pub enum Command {
     },
     /// Does several things at once.
     Txn(Txn),
+    /// Opens a client session, named by the index of this entry.
+    OpenSession {
+        /// The time, as whoever took the request knew it.
+        at_ms: u64,
+    },
+    /// Does several things at once, unless the session has had that number carried out already.
+    Once {
+        /// The session.
+        session: u64,
+        /// Its number for this request.
+        sequence: u64,
+        /// The time, as whoever took the request knew it.
+        at_ms: u64,
+        /// What to do.
+        txn: Txn,
+    },
 }
 
 /// The bytes of a log entry are not a command.
@@ -62,6 +78,20 @@ impl Command {
         }
     }
 
+    /// The same as a transaction; what opens a session, or belongs to one, is none.
+    pub fn into_txn(self) -> Option<Txn> {
+        let txn = |conditions, micro| Some(Txn { conditions, ops: vec![micro] });
+        match self {
+            Self::Put { key, value } => txn(Vec::new(), Micro::Write(key, value)),
+            Self::Delete { key } => txn(Vec::new(), Micro::Delete(key)),
+            Self::Cas { key, old, new } => {
+                txn(vec![Condition::Is(key.clone(), old)], Micro::Write(key, new))
+            }
+            Self::Txn(txn) => Some(txn),
+            Self::OpenSession { .. } | Self::Once { .. } => None,
+        }
+    }
+
     /// How many bytes of keys and values it holds.
     pub fn size(&self) -> usize {
         match self {
@@ -70,14 +100,15 @@ impl Command {
             Self::Cas { key, old, new } => {
                 key.len() + old.as_ref().map_or(0, String::len) + new.len()
             }
-            Self::Txn(txn) => txn.size(),
+            Self::Txn(txn) | Self::Once { txn, .. } => txn.size(),
+            Self::OpenSession { .. } => 0,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Condition, Micro};
+    use super::super::Store;
     use super::*;
 
     fn cas(old: Option<&str>) -> Command {
@@ -103,10 +134,25 @@ mod tests {
     fn every_command_survives_the_log() {
         let put = Command::Put { key: "k".into(), value: "ü".into() };
         let delete = Command::Delete { key: String::new() };
-        for command in [put, delete, cas(None), cas(Some("")), txn(), Command::Txn(Txn::default())]
-        {
+        let plain = [put, delete, cas(None), cas(Some("")), txn(), Command::Txn(Txn::default())];
+        let once = Command::Once { session: 7, sequence: 1, at_ms: u64::MAX, txn: Txn::default() };
+        for command in plain.into_iter().chain([once, Command::OpenSession { at_ms: 0 }]) {
             assert_eq!(Command::decode(&command.encode()), Ok(command));
         }
+    }
+
+    #[test]
+    fn a_command_and_its_transaction_do_the_same() {
+        let put = Command::Put { key: "k".into(), value: "o".into() };
+        let delete = Command::Delete { key: "k".into() };
+        let mut store = Store::default();
+        for command in [cas(Some("o")), put, cas(None), cas(Some("o")), delete, cas(None)] {
+            let as_txn = Command::Txn(command.clone().into_txn().expect("it is plain"));
+            let (plain, same) = (store.run(&command), store.run(&as_txn));
+            assert_eq!(plain.1, same.1, "{command:?}");
+            store.change(plain.1);
+        }
+        assert_eq!(Command::OpenSession { at_ms: 0 }.into_txn(), None);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Turns a command line into [`Settings`] that cannot contradict themselves, or into one sentence
 //! that says why not.
 
+use super::log::LogFormat;
 use super::members::Members;
 use crate::kv;
 use crate::raft::{BUGS, Bug};
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -37,25 +38,54 @@ struct Args {
     /// Decides the replica's random choices [default: drawn by the system]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// The time between a leader's heartbeats, in steps of 10 ms
-    #[arg(long, value_name = "MS", default_value_t = 50)]
+    /// Sets --heartbeat-ms and --election-ms where they are not given
+    #[arg(long, value_enum, default_value_t = Profile::Steady)]
+    profile: Profile,
+    /// The time between a leader's heartbeats, in steps of 10 ms [default: the profile's]
+    #[arg(long, value_name = "MS")]
     #[arg(value_parser = clap::value_parser!(u32).range(10..=60_000))]
-    heartbeat_ms: u32,
+    heartbeat_ms: Option<u32>,
     /// The shortest time without a leader after which an election begins (the longest is twice
-    /// that)
-    #[arg(long, value_name = "MS", default_value_t = 300)]
+    /// that) [default: the profile's]
+    #[arg(long, value_name = "MS")]
     #[arg(value_parser = clap::value_parser!(u32).range(20..=600_000))]
-    election_ms: u32,
+    election_ms: Option<u32>,
     /// How long a request may take that does not say `timeout_ms`
     #[arg(long, value_name = "MS", default_value_t = 1500)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=60_000))]
     request_timeout_ms: u64,
+    /// How many clients may be connected at once
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    max_connections: u64,
+    /// How a line of the log on standard error is written
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
     /// Switches bugs on, for testing whoever tests this store
     #[arg(long = "unsafe", value_name = "NAME,…", value_delimiter = ',', value_parser = bug)]
     bugs: Vec<AnyBug>,
     /// Lists the bugs and exits
     #[arg(long)]
     list_unsafe: bool,
+}
+
+/// Timings that go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Profile {
+    /// Heartbeat 50 ms, election 300 ms: rides out pauses of a busy machine
+    Steady,
+    /// Heartbeat 10 ms, election 80 ms: a new leader in about a tenth of a second, on machines that do not stall
+    Fast,
+}
+
+impl Profile {
+    /// Heartbeat and election, in milliseconds.
+    fn timings(self) -> (u32, u32) {
+        match self {
+            Self::Steady => (50, 300),
+            Self::Fast => (10, 80),
+        }
+    }
 }
 
 /// What a replica needs to know to run.
@@ -72,6 +102,8 @@ pub(super) struct Settings {
     pub(super) heartbeat_ms: u32,
     pub(super) election_ms: u32,
     pub(super) request_timeout_ms: u64,
+    pub(super) max_connections: u64,
+    pub(super) log_format: LogFormat,
     /// The bugs of the brain.
     pub(super) bugs: Vec<Bug>,
     /// The bugs of the store.
@@ -123,8 +155,10 @@ fn settle(args: Args) -> Result<Settings, String> {
         return Err("--id, --data and --listen-client are needed".to_owned());
     };
     check_name(&name)?;
-    if args.election_ms < 2 * args.heartbeat_ms {
-        let (election, heartbeat) = (args.election_ms, args.heartbeat_ms);
+    let (heartbeat, election) = args.profile.timings();
+    let heartbeat = args.heartbeat_ms.unwrap_or(heartbeat);
+    let election = args.election_ms.unwrap_or(election);
+    if election < 2 * heartbeat {
         return Err(format!(
             "--election-ms {election} is less than twice --heartbeat-ms {heartbeat}: \
              followers would not wait for the leader's heartbeats"
@@ -146,9 +180,11 @@ fn settle(args: Args) -> Result<Settings, String> {
         listen_client,
         listen_peer,
         seed: args.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish()),
-        heartbeat_ms: args.heartbeat_ms,
-        election_ms: args.election_ms,
+        heartbeat_ms: heartbeat,
+        election_ms: election,
         request_timeout_ms: args.request_timeout_ms,
+        max_connections: args.max_connections,
+        log_format: args.log_format,
         bugs: args.bugs.iter().filter_map(|bug| bug.of_brain()).collect(),
         flaws: args.bugs.iter().filter_map(|bug| bug.of_store()).collect(),
         name,

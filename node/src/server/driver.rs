@@ -9,7 +9,8 @@ use super::flaws::Flaws;
 use super::log::Log;
 use super::members::Members;
 use super::request::{
-    Ask, Finding, LONGEST_TIMEOUT, Query, Reason, Reply, Request, Stage, Waiting, Writer,
+    Ask, Finding, LONGEST_TIMEOUT, Query, Reason, Reply, Request, SessionFlaw, Stage, Waiting,
+    Writer,
 };
 use super::transport::{Answer, Frame, Link};
 use super::view::View;
@@ -33,6 +34,9 @@ pub(super) const TICK: Duration = Duration::from_millis(10);
 const MOST_EVENTS: usize = 256;
 /// How many more clients one turn serves.
 const MOST_CLIENTS: usize = 16;
+
+/// How many bytes of keys and values one range holds, unless a single entry is larger.
+const LARGEST_RANGE: usize = 1 << 20;
 
 /// Something that happened between this replica and a peer.
 #[derive(Debug)]
@@ -241,7 +245,10 @@ impl Driver {
 
     fn receive(&mut self, from: ServerId, frame: Frame) {
         match frame {
-            Frame::Raft(message) => self.step(Input::Receive { from, message }),
+            Frame::Raft(message) => {
+                self.step(Input::Receive { from, message });
+                self.view.heard(from);
+            }
             Frame::Forward { request, timeout_ms, command } => {
                 let patience = Duration::from_millis(timeout_ms).min(LONGEST_TIMEOUT);
                 self.take_over((from, request), command, patience);
@@ -296,7 +303,10 @@ impl Driver {
 
     fn written(&mut self, result: Result<u64, String>) {
         match result {
-            Ok(sequence) => self.persisted(sequence),
+            Ok(sequence) => {
+                self.view.metrics().synced();
+                self.persisted(sequence);
+            }
             Err(failure) => self.fail(failure),
         }
     }
@@ -345,6 +355,9 @@ impl Driver {
                 Ok((results, _)) => Finding::Results { results, index: None },
                 Err(current) => Finding::Mismatch { current },
             },
+            Query::Range { from, to, limit } => {
+                Finding::Range(self.store.range(from, to.as_deref(), *limit, LARGEST_RANGE))
+            }
         }
     }
 
@@ -426,6 +439,8 @@ impl Driver {
     }
 
     fn changed(&self, status: &Status) {
+        self.view.metrics().changed();
+        self.view.publish(status.clone(), self.store.applied());
         let (term, role) = (status.term, super::view::role_name(status.role));
         match status.leader.filter(|leader| *leader != self.members.me()) {
             Some(leader) => {
@@ -453,8 +468,16 @@ fn finding(answer: Answer) -> Finding {
         Answer::Done { index, outcome: Outcome::Results(results) } => {
             Finding::Results { results, index: Some(index) }
         }
-        Answer::Done { outcome: Outcome::Mismatch { current }, .. } => {
-            Finding::Mismatch { current }
+        Answer::Done { outcome: Outcome::Again { index, found: Ok(results) }, .. } => {
+            Finding::Results { results, index: Some(index) }
+        }
+        Answer::Done {
+            outcome: Outcome::Mismatch { current } | Outcome::Again { found: Err(current), .. },
+            ..
+        } => Finding::Mismatch { current },
+        Answer::Done { outcome: Outcome::NoSession, .. } => Finding::Session(SessionFlaw::Unknown),
+        Answer::Done { outcome: Outcome::OldSequence { .. }, .. } => {
+            Finding::Session(SessionFlaw::Old)
         }
         Answer::Refused => Finding::Failed(Reason::NoLeader),
         Answer::Lost => Finding::Failed(Reason::LeadershipLost),

@@ -106,6 +106,9 @@ impl Flaws {
         leads: bool,
     ) -> Outcome {
         store.skip(index);
+        if let Err(outcome) = store.admit(index, command) {
+            return outcome;
+        }
         let (outcome, mut changes) = self.run(store, command);
         if leads || self.has(Bug::TornTxn) {
             self.show_all(store);
@@ -122,6 +125,7 @@ impl Flaws {
         if self.has(Bug::DoubleApply) && (index..index + DOUBLED).contains(&self.start) {
             store.change(store.run(command).1);
         }
+        store.remember(index, command, &outcome);
         outcome
     }
 }

@@ -4,28 +4,36 @@
 //! The deadline is kept here, so it holds even when the driver is busy; what the driver finds later
 //! is dropped.
 
+use super::connections::Door;
+use super::metrics::Kind;
+use super::request::SessionFlaw;
 use super::request::{Ask, Finding, LONGEST_TIMEOUT, Query as Question, Reason, Request};
 use super::view::View;
-use crate::kv::{Command, Txn};
+use crate::kv::{Command, Range, Txn};
 use crate::wire::{CasRequest, Consistency, Failure, Mismatch, Origin, PutRequest};
-use crate::wire::{ReadParameters, TxnReply, Value, WriteParameters, Written};
+use crate::wire::{RangeParameters, RangeReply, ReadParameters, SessionReply, TxnParameters};
+use crate::wire::{TxnReply, Value, WriteParameters, Written};
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::time::{Duration, Instant};
-use tokio::net::TcpListener;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout_at;
 
 /// The largest body; one entry of the log is about as large.
 const LARGEST_BODY: usize = 1 << 20;
+/// The most entries of a range, and how many where nobody says.
+const LONGEST_RANGE: usize = 1000;
+const USUAL_RANGE: usize = 100;
+/// In answers to stale reads: how long ago, in milliseconds, the replica last heard from a leader; 0 where it leads.
+const AGE: HeaderName = HeaderName::from_static("age-ms");
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
@@ -44,9 +52,12 @@ type Body = Result<Bytes, BytesRejection>;
 /// The whole API.
 pub(super) fn router(api: Api) -> Router {
     Router::new()
+        .route("/kv", get(range))
         .route("/kv/{key}", get(read).put(put).delete(delete))
         .route("/kv/{key}/cas", post(cas))
         .route("/txn", post(txn))
+        .route("/session", post(open_session))
+        .route("/metrics", get(metrics))
         .route("/status", get(status))
         .route("/health", get(health))
         .fallback(unknown_path)
@@ -56,32 +67,74 @@ pub(super) fn router(api: Api) -> Router {
 }
 
 /// Serves clients for ever.
-pub(super) async fn serve(listener: TcpListener, router: Router) -> Result<(), String> {
-    let listener = listener.tap_io(|stream| {
-        // A connection whose options cannot be set is broken, and found so when it is read.
-        let _ = stream.set_nodelay(true);
-    });
-    axum::serve(listener, router).await.map_err(|error| format!("cannot serve clients: {error}"))
+pub(super) async fn serve(door: Door, router: Router) -> Result<(), String> {
+    axum::serve(door, router).await.map_err(|error| format!("cannot serve clients: {error}"))
 }
 
 async fn read(api: Shared, key: Key, parameters: Parameters<ReadParameters>) -> Response {
     let parsed = parse_key(key).and_then(|key| Ok((key, parse_query(parameters)?)));
     match parsed {
-        Ok((key, parameters)) => api.read(Question::Key(key), parameters).await,
+        Ok((key, ReadParameters { consistency, after, timeout_ms })) => {
+            api.read(Question::Key(key), (consistency, after, timeout_ms)).await
+        }
         Err(message) => api.bad_request(message),
     }
 }
 
-async fn txn(api: Shared, parameters: Parameters<ReadParameters>, body: Body) -> Response {
-    match parse_txn(parameters, body) {
-        Ok((txn, parameters)) if txn.is_read_only() => {
-            api.read(Question::Txn(txn), parameters).await
-        }
-        Ok((txn, ReadParameters { timeout_ms, .. })) => {
-            api.ask(Request::Write(Command::Txn(txn)), timeout_ms, Reason::WriteTimeout).await
+async fn range(api: Shared, parameters: Parameters<RangeParameters>) -> Response {
+    let parsed = parse_query(parameters).and_then(
+        |RangeParameters { from, to, limit, consistency, after, timeout_ms }| {
+            let limit = limit.unwrap_or(USUAL_RANGE);
+            let within = (1..=LONGEST_RANGE).contains(&limit);
+            let query = Question::Range { from, to, limit };
+            let refusal = || format!("limit lies between 1 and {LONGEST_RANGE}");
+            within.then_some((query, (consistency, after, timeout_ms))).ok_or_else(refusal)
+        },
+    );
+    match parsed {
+        Ok((query, fresh)) => api.read(query, fresh).await,
+        Err(message) => api.bad_request(message),
+    }
+}
+
+async fn txn(api: Shared, parameters: Parameters<TxnParameters>, body: Body) -> Response {
+    let (txn, parameters) = match parse_txn(parameters, body) {
+        Ok(parsed) => parsed,
+        Err(message) => return api.bad_request(message),
+    };
+    let TxnParameters { consistency, after, timeout_ms, session, sequence } = parameters;
+    if txn.is_read_only() {
+        return api.read(Question::Txn(txn), (consistency, after, timeout_ms)).await;
+    }
+    match once(Command::Txn(txn), session, sequence) {
+        Ok(command) => {
+            let asked = api.ask(Request::Write(command), timeout_ms);
+            api.respond(Kind::Write, asked).await
         }
         Err(message) => api.bad_request(message),
     }
+}
+
+async fn open_session(api: Shared, query: Parameters<WriteParameters>) -> Response {
+    let timeout_ms = match parse_query(query) {
+        Ok(WriteParameters { timeout_ms, session: None, sequence: None }) => timeout_ms,
+        Ok(_) => return api.bad_request("a session is not opened in a session".to_owned()),
+        Err(message) => return api.bad_request(message),
+    };
+    let command = Command::OpenSession { at_ms: now_ms() };
+    let asked = api.ask(Request::Write(command), timeout_ms);
+    let opened = async {
+        match asked.await {
+            (Finding::Written { index }, origin) => (Finding::Opened { session: index }, origin),
+            other => other,
+        }
+    };
+    api.respond(Kind::Write, opened).await
+}
+
+async fn metrics(State(api): Shared) -> Response {
+    let text = api.view.metrics().text(&api.view.status());
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
 async fn put(api: Shared, key: Key, query: Parameters<WriteParameters>, body: Body) -> Response {
@@ -115,42 +168,68 @@ async fn health(State(api): Shared) -> Response {
 }
 
 async fn unknown_path(State(api): Shared) -> Response {
-    let known = "unknown path; there are /kv/{key}, /kv/{key}/cas, /txn, /status and /health";
+    let known = "unknown path; there are /kv, /kv/{key}, /kv/{key}/cas, /txn, /session, \
+                 /status, /health and /metrics";
     api.refuse(StatusCode::NOT_FOUND, "unknown-path", known)
 }
 
 async fn wrong_method(State(api): Shared) -> Response {
-    let known = "wrong method; /kv/{key} takes GET, PUT and DELETE, /kv/{key}/cas and /txn POST, \
-                 the rest GET";
+    let known = "wrong method; /kv/{key} takes GET, PUT and DELETE, /kv/{key}/cas, /txn and \
+                 /session POST, the rest GET";
     api.refuse(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", known)
 }
 
+/// How fresh a read must be, and its deadline: consistency, `after`, `timeout_ms`.
+type Fresh = (Consistency, u64, Option<u64>);
+
 impl Api {
-    async fn read(&self, query: Question, parameters: ReadParameters) -> Response {
-        let ReadParameters { consistency, after, timeout_ms } = parameters;
+    async fn read(&self, query: Question, (consistency, after, timeout_ms): Fresh) -> Response {
         let request = match consistency {
             Consistency::Linearizable => Request::Read { query, after },
             Consistency::Stale => Request::ReadStale { query, after },
         };
-        self.ask(request, timeout_ms, Reason::ReadTimeout).await
+        let mut response = self.respond(Kind::Read, self.ask(request, timeout_ms)).await;
+        if consistency == Consistency::Stale {
+            let age = self.view.age_ms().to_string();
+            let age = HeaderValue::from_str(&age).expect("digits are no strange bytes");
+            response.headers_mut().insert(AGE, age);
+        }
+        response
     }
 
+    /// Does what is no transaction to whoever asks, even where a session makes one of it.
     async fn write(
         &self,
         command: Result<Command, String>,
         query: Parameters<WriteParameters>,
     ) -> Response {
-        let parsed = command.and_then(|command| Ok((command, parse_query(query)?)));
+        let parsed = command.and_then(|command| {
+            let WriteParameters { timeout_ms, session, sequence } = parse_query(query)?;
+            Ok((once(command, session, sequence)?, timeout_ms))
+        });
         match parsed {
-            Ok((command, WriteParameters { timeout_ms })) => {
-                self.ask(Request::Write(command), timeout_ms, Reason::WriteTimeout).await
+            Ok((command, timeout_ms)) => {
+                let asked = self.ask(Request::Write(command), timeout_ms);
+                let written = async {
+                    match asked.await {
+                        (Finding::Results { index: Some(index), .. }, origin) => {
+                            (Finding::Written { index }, origin)
+                        }
+                        other => other,
+                    }
+                };
+                self.respond(Kind::Write, written).await
             }
             Err(message) => self.bad_request(message),
         }
     }
 
     /// Asks the driver, and answers in its place when the deadline passes.
-    async fn ask(&self, request: Request, timeout_ms: Option<u64>, late: Reason) -> Response {
+    async fn ask(&self, request: Request, timeout_ms: Option<u64>) -> (Finding, Origin) {
+        let late = match request {
+            Request::Write(_) => Reason::WriteTimeout,
+            Request::Read { .. } | Request::ReadStale { .. } => Reason::ReadTimeout,
+        };
         let patience = timeout_ms.map_or(self.timeout, Duration::from_millis);
         let deadline = Instant::now() + patience.min(LONGEST_TIMEOUT);
         let (reply, answer) = oneshot::channel();
@@ -159,10 +238,21 @@ impl Api {
             self.driver.send(ask).await.ok()?;
             answer.await.ok()
         });
-        match answered.await.ok().flatten() {
-            Some((finding, origin)) => respond(finding, origin),
-            None => respond(Finding::Failed(late), self.view.origin()),
-        }
+        let answered = answered.await.ok().flatten();
+        answered.unwrap_or_else(|| (Finding::Failed(late), self.view.origin()))
+    }
+
+    /// Turns what comes of a request into its answer, and counts it.
+    async fn respond(
+        &self,
+        kind: Kind,
+        asked: impl Future<Output = (Finding, Origin)>,
+    ) -> Response {
+        let began = Instant::now();
+        let (finding, origin) = asked.await;
+        let response = respond(finding, origin);
+        self.view.metrics().answered(kind, response.status().as_u16(), began.elapsed());
+        response
     }
 
     fn bad_request(&self, message: String) -> Response {
@@ -171,6 +261,7 @@ impl Api {
 
     /// Answers what never was a request.
     fn refuse(&self, code: StatusCode, error: &str, message: impl Into<String>) -> Response {
+        self.view.metrics().answered(Kind::Refused, code.as_u16(), Duration::ZERO);
         json(code, &failure((error, true, &message.into()), self.view.origin()))
     }
 }
@@ -181,6 +272,17 @@ fn respond(finding: Finding, origin: Origin) -> Response {
         Finding::Value(None) => {
             let absent = ("not-found", true, "the key has no value");
             json(StatusCode::NOT_FOUND, &failure(absent, origin))
+        }
+        Finding::Range(Range { entries, more }) => {
+            json(StatusCode::OK, &RangeReply { entries, more, origin })
+        }
+        Finding::Opened { session } => json(StatusCode::OK, &SessionReply { session, origin }),
+        Finding::Session(flaw) => {
+            let code = match flaw {
+                SessionFlaw::Unknown => StatusCode::GONE,
+                SessionFlaw::Old => StatusCode::CONFLICT,
+            };
+            json(code, &failure(flaw.describe(), origin))
         }
         Finding::Written { index } => json(StatusCode::OK, &Written { index, origin }),
         Finding::Results { results, index } => {
@@ -223,17 +325,38 @@ fn parse_query<T>(query: Parameters<T>) -> Result<T, String> {
     query.map(|Query(query)| query).map_err(|rejection| rejection.body_text())
 }
 
+/// The command as the session's request of that number, if it is to be one.
+fn once(command: Command, session: Option<u64>, sequence: Option<u64>) -> Result<Command, String> {
+    match (session, sequence) {
+        (None, None) => Ok(command),
+        (Some(session), Some(sequence)) => {
+            let txn = command.into_txn().ok_or("it does not belong into a session")?;
+            Ok(Command::Once { session, sequence, at_ms: now_ms(), txn })
+        }
+        _ => Err("session and sequence go together".to_owned()),
+    }
+}
+
+/// The time for the log, which the state machine takes from there: no replica asks its clock when it applies.
+fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A transaction that can be carried out as it is asked for.
 fn parse_txn(
-    parameters: Parameters<ReadParameters>,
+    parameters: Parameters<TxnParameters>,
     body: Body,
-) -> Result<(Txn, ReadParameters), String> {
+) -> Result<(Txn, TxnParameters), String> {
     let parameters = parse_query(parameters)?;
     let txn: Txn = parse_body(body)?;
     txn.check()?;
     let plain = parameters.consistency == Consistency::Linearizable && parameters.after == 0;
     if !plain && !txn.is_read_only() {
         return Err("consistency and after are for transactions that only read".to_owned());
+    }
+    if txn.is_read_only() && (parameters.session, parameters.sequence) != (None, None) {
+        return Err("a session is for transactions that do not only read".to_owned());
     }
     Ok((txn, parameters))
 }

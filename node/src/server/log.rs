@@ -5,22 +5,46 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// How a line is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum LogFormat {
+    /// Time, replica and sentence
+    #[default]
+    Text,
+    /// The same as a JSON object: `time`, `replica`, `message`
+    Json,
+}
+
 /// Where a replica's log lines go.
 #[derive(Clone, Debug)]
 pub(super) struct Log {
     replica: String,
+    format: LogFormat,
 }
 
 impl Log {
-    pub(super) fn new(replica: &str) -> Self {
-        Self { replica: replica.to_owned() }
+    pub(super) fn new(replica: &str, format: LogFormat) -> Self {
+        Self { replica: replica.to_owned(), format }
     }
 
     /// Writes one line. A log that nobody can read is no reason to stop.
     pub(super) fn line(&self, text: fmt::Arguments<'_>) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let line = format!("{} {} {text}\n", timestamp(now), self.replica);
+        let line = self.format.line(&timestamp(now), &self.replica, &text.to_string());
         let _ = io::stderr().write_all(line.as_bytes());
+    }
+}
+
+impl LogFormat {
+    fn line(self, time: &str, replica: &str, message: &str) -> String {
+        match self {
+            Self::Text => format!("{time} {replica} {message}\n"),
+            Self::Json => {
+                let line =
+                    serde_json::json!({"time": time, "replica": replica, "message": message});
+                format!("{line}\n")
+            }
+        }
     }
 }
 
@@ -56,6 +80,15 @@ fn leap(year: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_text_or_json() {
+        assert_eq!(LogFormat::Text.line("t", "n1", "stopped"), "t n1 stopped\n");
+        let line = LogFormat::Json.line("t", "n1", "said \"no\"");
+        let expected = serde_json::json!({"time": "t", "replica": "n1", "message": "said \"no\""});
+        assert!(line.ends_with('\n'));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).expect("JSON"), expected);
+    }
 
     #[test]
     fn timestamps_know_the_calendar() {

@@ -7,16 +7,20 @@
 //! | [`flaws`] | the bugs of the store that are switched on |
 //! | [`storage`] | the files of the log: one thread |
 //! | [`transport`] | the connections to and from peers: two tasks for each |
+//! | [`connections`] | how many clients are let in |
 //! | [`http`] | the clients' requests and their deadlines: a task for each connection |
+//! | [`metrics`] | what is counted |
 //!
 //! All tasks share one thread, so a replica is light enough to run five on two cores.
 
 mod args;
+mod connections;
 mod driver;
 mod flaws;
 mod http;
 mod log;
 mod members;
+mod metrics;
 mod request;
 mod storage;
 mod transport;
@@ -25,10 +29,12 @@ mod view;
 use crate::kv::Store;
 use crate::raft::{Bug, Config, Raft};
 use args::{Order, Settings};
+use connections::Door;
 use driver::{Driver, Event, Inbox, Memory, TICK};
 use flaws::Flaws;
 use http::Api;
 use log::Log;
+use socket2::SockRef;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -44,6 +50,8 @@ use transport::Link;
 /// A replica that could not run, or could not go on.
 const FAILED: u8 = 1;
 const BAD_ARGUMENTS: u8 = 254;
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 4096;
 /// How many events of one kind may wait for the driver.
 const EVENTS: usize = 4096;
 
@@ -67,7 +75,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(settings: Settings) -> ExitCode {
-    let log = Log::new(&settings.name);
+    let log = Log::new(&settings.name, settings.log_format);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let served = match runtime {
         Ok(runtime) => runtime.block_on(serve(settings, &log)),
@@ -123,11 +131,12 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
     tokio::spawn(transport::listen(peers, members.clone(), events.clone(), log.clone()));
     connect(&links, &Arc::new(transport::hello(&members)), &events);
     let timeout = Duration::from_millis(settings.request_timeout_ms);
+    let door = Door::new(clients, settings.max_connections, view.metrics().clone());
     let router = http::router(Api { driver: asks, view, timeout });
     log.line(format_args!("serves clients at {}", settings.listen_client));
     let stopped = tokio::select! {
         failure = driver.run(inbox) => Err(failure),
-        result = http::serve(clients, router) => result,
+        result = http::serve(door, router) => result,
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     };
@@ -138,9 +147,12 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
 }
 
 async fn listen(address: &str, flag: &str) -> Result<TcpListener, String> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| format!("cannot listen at {address} ({flag}): {error}"))
+    let listener = TcpListener::bind(address).await.and_then(|listener| {
+        // Clients come in crowds, after a failover above all; whoever finds the queue full tries again a second later.
+        SockRef::from(&listener).listen(BACKLOG)?;
+        Ok(listener)
+    });
+    listener.map_err(|error| format!("cannot listen at {address} ({flag}): {error}"))
 }
 
 fn links(settings: &Settings) -> Arc<BTreeMap<u64, Arc<Link>>> {

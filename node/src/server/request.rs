@@ -4,7 +4,7 @@
 //! [`Reason`] is the one table of errors: what went wrong, whether that is definite, and the HTTP
 //! status.
 
-use crate::kv::{Command, Results, Txn};
+use crate::kv::{Command, Range, Results, Txn};
 use crate::raft::{Index, ServerId, Token};
 use crate::wire::Origin;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +36,8 @@ pub(super) enum Query {
     Key(String),
     /// The results of a transaction that changes nothing.
     Txn(Txn),
+    /// The entries from a key on and below another one, at most so many.
+    Range { from: String, to: Option<String>, limit: usize },
 }
 
 impl Query {
@@ -43,6 +45,7 @@ impl Query {
         match self {
             Self::Key(key) => key.len(),
             Self::Txn(txn) => txn.size(),
+            Self::Range { from, to, .. } => from.len() + to.as_ref().map_or(0, String::len),
         }
     }
 }
@@ -73,14 +76,48 @@ pub(super) type Reply = oneshot::Sender<(Finding, Origin)>;
 pub(super) enum Finding {
     /// The read found this.
     Value(Option<String>),
+    /// The range has these.
+    Range(Range),
     /// The write took effect.
     Written { index: Index },
     /// The transaction took effect at this index, or only read.
     Results { results: Results, index: Option<Index> },
     /// A key was not as expected.
     Mismatch { current: Option<String> },
+    /// A session was opened.
+    Opened { session: u64 },
+    /// The session has nothing to do with the request, and nothing changed.
+    Session(SessionFlaw),
     /// There is no answer.
     Failed(Reason),
+}
+
+/// Why a session did not have a request carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SessionFlaw {
+    /// There is no such session, or none any more.
+    Unknown,
+    /// It is further already.
+    Old,
+}
+
+impl SessionFlaw {
+    /// Its name, that this request was not carried out, and a sentence.
+    pub(super) fn describe(self) -> (&'static str, bool, &'static str) {
+        match self {
+            Self::Unknown => (
+                "unknown-session",
+                true,
+                "there is no such session (any more); this try was not carried out, \
+                 an earlier one of the same request may have been",
+            ),
+            Self::Old => (
+                "old-sequence",
+                true,
+                "the session has had a later request carried out; this try was not",
+            ),
+        }
+    }
 }
 
 /// Why a request has no answer.

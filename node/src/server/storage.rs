@@ -281,12 +281,13 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::log::LogFormat;
     use super::*;
     use crate::raft::{Entry, Payload};
     use tempfile::TempDir;
 
     fn open(directory: &Path) -> Result<(Storage, Stored), Unusable> {
-        Storage::open(directory, "n1 of n1", true, &Log::new("n1"))
+        Storage::open(directory, "n1 of n1", true, &Log::new("n1", LogFormat::Text))
     }
 
     fn record(index: u64, size: usize) -> Record {

@@ -2,11 +2,13 @@
 //! else does.
 
 use super::members::Members;
+use super::metrics::Metrics;
 use super::transport::Link;
 use crate::raft::{Role, ServerId, Status};
 use crate::wire::{Health, Origin, Peer, StatusReply};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// The driver's last word on itself; clones share it.
 #[derive(Clone, Debug)]
@@ -15,6 +17,8 @@ pub(super) struct View {
     bugs: Vec<String>,
     links: Arc<BTreeMap<ServerId, Arc<Link>>>,
     latest: Arc<Mutex<(Status, u64)>>,
+    heard: Arc<Mutex<Instant>>,
+    metrics: Arc<Metrics>,
 }
 
 impl View {
@@ -24,7 +28,32 @@ impl View {
         links: Arc<BTreeMap<ServerId, Arc<Link>>>,
         status: Status,
     ) -> Self {
-        Self { members, bugs, links, latest: Arc::new(Mutex::new((status, 0))) }
+        let latest = Arc::new(Mutex::new((status, 0)));
+        let heard = Arc::new(Mutex::new(Instant::now()));
+        Self { members, bugs, links, latest, heard, metrics: Arc::default() }
+    }
+
+    /// The counters.
+    pub(super) fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// A peer has spoken; what counts is whether it leads.
+    pub(super) fn heard(&self, from: ServerId) {
+        if self.latest.lock().unwrap_or_else(PoisonError::into_inner).0.leader == Some(from) {
+            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        }
+    }
+
+    /// How long ago this replica last heard from a leader, in milliseconds; 0 where it leads itself.
+    pub(super) fn age_ms(&self) -> u128 {
+        match self.latest().0.role {
+            Role::Leader => 0,
+            _ => {
+                let heard = *self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+                heard.elapsed().as_millis()
+            }
+        }
     }
 
     /// Takes note of what the driver is now.

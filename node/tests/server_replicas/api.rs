@@ -115,7 +115,7 @@ async fn what_is_no_request_is_refused_in_json() {
     }
     let reply = cluster.call(1, Method::POST, "/kv/a/cas", r#"{"new":"5"}"#).await;
     assert_eq!(gist(&reply), bad);
-    assert_eq!(gist(&cluster.get(1, "/kv").await), failure(404, "unknown-path", "n1"));
+    assert_eq!(gist(&cluster.get(1, "/vk").await), failure(404, "unknown-path", "n1"));
     let reply = cluster.call(1, Method::POST, "/kv/a", "").await;
     assert_eq!(gist(&reply), failure(405, "method-not-allowed", "n1"));
     let large = format!(r#"{{"value":"{}"}}"#, "x".repeat(2 << 20));

@@ -143,6 +143,12 @@ impl Cluster {
         self.call(number, Method::PUT, &format!("/kv/{key}"), &body).await
     }
 
+    /// Writes to a path; the status, if the replica lives to tell it.
+    pub(super) async fn try_put(&self, number: usize, path: &str, value: &str) -> Option<u16> {
+        let body = format!(r#"{{"value":"{value}"}}"#);
+        self.try_call(number, Method::PUT, path, &body).await.ok().map(|(code, _)| code)
+    }
+
     /// Waits until a replica knows a leader.
     pub(super) async fn until_healthy(&self, number: usize) {
         let healthy = StatusCode::OK.as_u16();

@@ -5,5 +5,8 @@
 
 mod api;
 mod cluster;
+mod conversations;
 mod faults;
+mod operations;
+mod sessions;
 mod start;

@@ -1,5 +1,6 @@
 //! Drives a replica without sockets or disk: what it answers, whom it hears first, when it gives up.
 
+use super::super::log::LogFormat;
 use super::*;
 use crate::raft::{Config, Stored};
 use tokio::sync::oneshot;
@@ -21,7 +22,7 @@ fn alone() -> (Driver, mpsc::UnboundedReceiver<Persist>) {
     let links = Arc::new(BTreeMap::new());
     let view = View::new(members.clone(), Vec::new(), links.clone(), raft.status());
     let (disk, writes) = mpsc::unbounded_channel();
-    let (store, log, memory) = (Store::default(), Log::new("n1"), Memory::new(1));
+    let (store, log, memory) = (Store::default(), Log::new("n1", LogFormat::Text), Memory::new(1));
     (
         Driver { raft, store, members, links, disk, view, log, memory, flaws: Flaws::default() },
         writes,

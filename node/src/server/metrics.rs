@@ -1,0 +1,232 @@
+//! Counts what a replica does, and tells it in the text form that Prometheus reads.
+//!
+//! Counters only grow, from zero at each start. What they count is listed at [`Metrics::text`], and a name once given
+//! there is kept.
+
+use crate::wire::StatusReply;
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The upper bounds of the classes of latency, in seconds.
+const BOUNDS: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// What clients ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Read,
+    Write,
+    /// Anything that never was a request.
+    Refused,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// All counters of one replica.
+#[derive(Debug, Default)]
+pub(super) struct Metrics {
+    answers: Mutex<Answers>,
+    syncs: AtomicU64,
+    changes: AtomicU64,
+    connections: AtomicU64,
+    turned_away: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Answers {
+    by_code: BTreeMap<(Kind, u16), u64>,
+    latency: BTreeMap<Kind, Latency>,
+}
+
+#[derive(Debug, Default)]
+struct Latency {
+    /// How many fell into each class and none before; the last is for the rest.
+    classes: [u64; BOUNDS.len() + 1],
+    seconds: f64,
+}
+
+impl Metrics {
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A client was answered.
+    pub(super) fn answered(&self, kind: Kind, code: u16, took: Duration) {
+        let mut answers = self.answers();
+        *answers.by_code.entry((kind, code)).or_default() += 1;
+        let latency = answers.latency.entry(kind).or_default();
+        let seconds = took.as_secs_f64();
+        latency.seconds += seconds;
+        let class = BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(BOUNDS.len());
+        latency.classes[class] += 1;
+    }
+
+    /// A batch of the log became durable.
+    pub(super) fn synced(&self) {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Role, term or leader is another one.
+    pub(super) fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A client has connected.
+    pub(super) fn connected(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A client has gone.
+    pub(super) fn disconnected(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A client was not let in.
+    pub(super) fn turned_away(&self) {
+        self.turned_away.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many clients are connected.
+    pub(super) fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Everything, in the text form of Prometheus.
+    pub(super) fn text(&self, status: &StatusReply) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write(&mut text, status);
+        text
+    }
+
+    fn write(&self, out: &mut String, status: &StatusReply) -> fmt::Result {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let leads = u64::from(status.role == "leader");
+        for (name, kind, help, value) in [
+            ("node_term", "gauge", "The term.", status.origin.term),
+            ("node_leader", "gauge", "Whether this replica leads.", leads),
+            ("node_last_index", "gauge", "The last entry of the log.", status.last_index),
+            ("node_commit_index", "gauge", "The last committed entry.", status.commit_index),
+            ("node_applied_index", "gauge", "The last applied entry.", status.origin.applied),
+            ("node_connections", "gauge", "Connected clients.", self.connections()),
+            (
+                "node_connections_refused_total",
+                "counter",
+                "Clients above the limit.",
+                count(&self.turned_away),
+            ),
+            (
+                "node_role_changes_total",
+                "counter",
+                "Changes of role, term or leader.",
+                count(&self.changes),
+            ),
+            (
+                "node_wal_syncs_total",
+                "counter",
+                "Batches of the log made durable, a sync each.",
+                count(&self.syncs),
+            ),
+        ] {
+            head(out, name, kind, help)?;
+            writeln!(out, "{name} {value}")?;
+        }
+        head(out, "node_peer_connected", "gauge", "Whether the connection to the peer stands.")?;
+        for (name, peer) in &status.peers {
+            let up = u64::from(peer.connected);
+            writeln!(out, "node_peer_connected{{peer=\"{name}\"}} {up}")?;
+        }
+        self.answers().write(out)
+    }
+}
+
+impl Answers {
+    fn write(&self, out: &mut String) -> fmt::Result {
+        head(out, "node_requests_total", "counter", "Answers to clients.")?;
+        for ((kind, code), count) in &self.by_code {
+            let kind = kind.name();
+            writeln!(out, "node_requests_total{{kind=\"{kind}\",code=\"{code}\"}} {count}")?;
+        }
+        head(out, "node_request_seconds", "histogram", "From request to answer.")?;
+        for (kind, latency) in &self.latency {
+            latency.write(out, kind.name())?;
+        }
+        Ok(())
+    }
+}
+
+impl Latency {
+    fn write(&self, out: &mut String, kind: &str) -> fmt::Result {
+        let mut sum = 0;
+        for (bound, count) in BOUNDS.iter().zip(self.classes) {
+            sum += count;
+            writeln!(out, "node_request_seconds_bucket{{kind=\"{kind}\",le=\"{bound}\"}} {sum}")?;
+        }
+        sum += self.classes[BOUNDS.len()];
+        writeln!(out, "node_request_seconds_bucket{{kind=\"{kind}\",le=\"+Inf\"}} {sum}")?;
+        writeln!(out, "node_request_seconds_sum{{kind=\"{kind}\"}} {}", self.seconds)?;
+        writeln!(out, "node_request_seconds_count{{kind=\"{kind}\"}} {sum}")
+    }
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
+    writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Origin, Peer};
+
+    #[test]
+    fn every_figure_has_a_type_and_classes_add_up() {
+        let metrics = Metrics::default();
+        for micros in [400, 600, 10_000_000] {
+            metrics.answered(Kind::Write, 200, Duration::from_micros(micros));
+        }
+        metrics.answered(Kind::Read, 404, Duration::ZERO);
+        metrics.synced();
+        let peer = Peer { address: "h:1".to_owned(), connected: true };
+        let status = StatusReply {
+            origin: Origin { replica: "n1".to_owned(), term: 3, applied: 8 },
+            role: "leader".to_owned(),
+            leader: None,
+            last_index: 10,
+            commit_index: 9,
+            bugs: Vec::new(),
+            peers: [("n2".to_owned(), peer)].into(),
+        };
+        let text = metrics.text(&status);
+        for line in [
+            "node_term 3",
+            "node_leader 1",
+            "node_wal_syncs_total 1",
+            "node_peer_connected{peer=\"n2\"} 1",
+            "node_requests_total{kind=\"read\",code=\"404\"} 1",
+            "node_request_seconds_bucket{kind=\"write\",le=\"0.0005\"} 1",
+            "node_request_seconds_bucket{kind=\"write\",le=\"5\"} 2",
+            "node_request_seconds_bucket{kind=\"write\",le=\"+Inf\"} 3",
+            "node_request_seconds_count{kind=\"write\"} 3",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        let name = |line: &str| line.split(['{', ' ']).next().unwrap_or_default().to_owned();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let stem = ["_bucket", "_sum", "_count"]
+                .iter()
+                .fold(name(line), |name, end| name.trim_end_matches(end).to_owned());
+            assert!(text.contains(&format!("# TYPE {stem} ")), "{line}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Plays the requests of `tests/conversations` against a replica that is alone and new, and compares its answers with
+//! those written there, byte by byte. `REWRITE=1 cargo test` writes them anew; commit only what you understand.
+//!
+//! A line `> METHOD PATH [BODY]` is asked, `#` begins a comment, everything else is the answer: status, `age-ms` where
+//! it is told, and body.
+
+use super::cluster::Cluster;
+use reqwest::Method;
+use std::path::{Path, PathBuf};
+
+async fn answer(cluster: &Cluster, request: &str) -> String {
+    let mut words = request.splitn(3, ' ');
+    let method = words.next().and_then(|method| Method::from_bytes(method.as_bytes()).ok());
+    let path = words.next().expect("a path");
+    let body = match words.next().unwrap_or_default() {
+        "LARGE" => format!(r#"{{"value":"{}"}}"#, "x".repeat(1 << 20)),
+        body => body.to_owned(),
+    };
+    let url = format!("http://{}{path}", cluster.address(8001));
+    let client = reqwest::Client::new();
+    let response = client.request(method.expect("a method"), url).body(body).send().await;
+    let response = response.expect("the replica answers");
+    let status = response.status().as_u16();
+    let age = response.headers().get("age-ms").map(|age| format!(" age-ms: {age:?}"));
+    format!("{status}{}\n{}\n", age.unwrap_or_default(), response.text().await.expect("text"))
+}
+
+async fn play(script: &str) -> String {
+    let cluster = Cluster::ready(1, &[]).await;
+    let mut played = String::new();
+    for line in script.lines() {
+        if let Some(request) = line.strip_prefix("> ") {
+            played += &format!("{line}\n{}", answer(&cluster, request).await);
+        } else if line.starts_with('#') || line.is_empty() {
+            played += &format!("{line}\n");
+        }
+    }
+    played
+}
+
+fn scripts() -> Vec<PathBuf> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conversations");
+    let entries = directory.read_dir().expect("the conversations");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    paths
+}
+
+#[tokio::test]
+async fn answers_are_as_written_down() {
+    let scripts = scripts();
+    assert!(scripts.len() >= 4, "{scripts:?}");
+    for path in scripts {
+        let written = std::fs::read_to_string(&path).expect("text");
+        let played = play(&written).await;
+        if std::env::var_os("REWRITE").is_some() {
+            std::fs::write(&path, played).expect("writable");
+        } else {
+            assert_eq!(played, written, "{}", path.display());
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Checks what an operator relies on: counters, limits, logs for machines, and a replica that stops where it cannot keep its word.
+
+use super::cluster::{Cluster, finish};
+use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Asks as HTTP/1.0 does, for answers that are not JSON.
+fn raw(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).expect("it reads");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("text");
+    text
+}
+
+fn figure(metrics: &str, name: &str) -> u64 {
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in\n{metrics}"))
+}
+
+#[tokio::test]
+async fn counters_grow_with_what_happens() {
+    let cluster = Cluster::ready(1, &[]).await;
+    let metrics = || raw(&cluster.address(8001), "/metrics");
+    let before = metrics();
+    assert!(before.contains("content-type: text/plain"), "{before}");
+    for number in 0..5 {
+        assert_eq!(cluster.put(1, "k", &number.to_string()).await.0, 200);
+    }
+    assert_eq!(cluster.get(1, "/kv/none").await.0, 404);
+    let after = metrics();
+    let grown = |name| figure(&after, name) - figure(&before, name);
+    assert_eq!(grown("node_applied_index"), 5);
+    assert!((1..=10).contains(&grown("node_wal_syncs_total")), "{after}");
+    assert_eq!(figure(&after, r#"node_requests_total{kind="write",code="200"}"#), 5);
+    assert_eq!(figure(&after, r#"node_requests_total{kind="read",code="404"}"#), 1);
+    assert_eq!(figure(&after, "node_leader"), 1);
+}
+
+#[tokio::test]
+async fn one_client_too_many_is_told_so() {
+    let cluster = Cluster::ready(1, &["--max-connections", "2"]).await;
+    // The cluster's own client keeps one connection; this is the other.
+    let inside = TcpStream::connect(cluster.address(8001)).expect("it listens");
+    assert_eq!(cluster.put(1, "k", "1").await.0, 200);
+    let mut outside = TcpStream::connect(cluster.address(8001)).expect("it listens");
+    let mut told = String::new();
+    outside.read_to_string(&mut told).expect("text");
+    assert!(told.starts_with("HTTP/1.1 503") && told.contains("\"overloaded\""), "{told}");
+    drop(inside);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(raw(&cluster.address(8001), "/metrics").contains("node_connections_refused_total 1"));
+}
+
+#[tokio::test]
+async fn stale_reads_tell_how_long_ago_the_leader_was_heard() {
+    let mut cluster = Cluster::ready(3, &[]).await;
+    let leader = cluster.leader(1).await;
+    let other = 1 + leader % 3;
+    let age = |number: usize| {
+        let text = raw(&cluster.address(8000 + number), "/kv/k?consistency=stale");
+        let age = text.lines().find_map(|line| line.strip_prefix("age-ms: ")?.parse::<u64>().ok());
+        age.unwrap_or_else(|| panic!("no age in\n{text}"))
+    };
+    assert_eq!(age(leader), 0_u64);
+    assert!(age(other) < 1000);
+    assert!(!raw(&cluster.address(8000 + other), "/kv/k").contains("age-ms"));
+    (1..=3).filter(|number| *number != other).for_each(|number| cluster.kill(number));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let text = raw(&cluster.address(8000 + other), "/kv/k?consistency=stale");
+    let age = text.lines().find_map(|line| line.strip_prefix("age-ms: ")?.parse::<u64>().ok());
+    assert!(age.is_some_and(|age| age >= 500), "{text}");
+}
+
+#[tokio::test]
+async fn the_log_is_json_where_that_is_asked_for() {
+    let cluster = Cluster::ready(1, &["--log-format", "json"]).await;
+    let log = cluster.log(1);
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(line["replica"], json!("n1"));
+        assert!(line["time"].is_string() && line["message"].is_string(), "{line}");
+    }
+    assert!(log.contains("became leader"), "{log}");
+}
+
+#[tokio::test]
+async fn the_fast_profile_replaces_a_leader_quickly() {
+    let mut cluster = Cluster::ready(3, &["--profile", "fast"]).await;
+    let leader = cluster.leader(1).await;
+    cluster.kill(leader);
+    let took = cluster.put_until_done(1 + leader % 3, "k", "v").await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    let profile = Command::new(env!("CARGO_BIN_EXE_node")).arg("--profile=faster").output();
+    assert_eq!(profile.expect("it runs").status.code(), Some(254));
+}
+
+/// A file can grow no further than this, in blocks of 512 bytes: what a full disk looks like to a process.
+const ROOM: u32 = 16;
+
+#[tokio::test]
+async fn a_full_disk_stops_the_replica_and_loses_nothing_acknowledged() {
+    let mut cluster = Cluster::ready(1, &[]).await;
+    assert_eq!(cluster.put(1, "k0", "v0").await.0, 200);
+    cluster.kill(1);
+    let plain = cluster.command(1);
+    let mut full = Command::new("sh");
+    full.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {ROOM}; exec \"$0\" \"$@\""));
+    full.arg(plain.get_program()).args(plain.get_args());
+    full.stdout(Stdio::null()).stderr(Stdio::piped());
+    let child = full.spawn().expect("a shell");
+    cluster.until_healthy(1).await;
+    let value = "x".repeat(1000);
+    let mut kept = 0;
+    let path = |number| format!("/kv/big{number}");
+    while kept < 100 {
+        let asked = cluster.try_put(1, &path(kept), &value).await;
+        if asked.is_none_or(|code| code != 200) {
+            break;
+        }
+        kept += 1;
+    }
+    assert!((1..10).contains(&kept), "{kept} writes of 1000 bytes fit into {ROOM} blocks");
+    let ended = child.wait_with_output().expect("ours");
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("fatal: cannot write") && said.contains(".wal at byte"), "{said}");
+    cluster.run(1);
+    cluster.until_healthy(1).await;
+    assert_eq!(cluster.get(1, "/kv/k0").await.1["value"], json!("v0"));
+    for number in 0..kept {
+        assert_eq!(cluster.get(1, &path(number)).await.1["value"], json!(value), "{number}");
+    }
+}
+
+#[test]
+fn help_names_the_profiles() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
+    command.arg("--help");
+    let help = String::from_utf8(finish(command).stdout).expect("text");
+    assert!(help.contains("--profile") && help.contains("80 ms"), "{help}");
+}
