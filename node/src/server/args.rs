@@ -3,6 +3,7 @@
 
 use super::log::LogFormat;
 use super::members::Members;
+use super::secret::Secret;
 use crate::kv;
 use crate::raft::{BUGS, Bug};
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
@@ -58,6 +59,10 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 4096)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     max_connections: u64,
+    /// A file with what all members know and nobody else should: peers that do not say it are not
+    /// listened to
+    #[arg(long, value_name = "PATH")]
+    peer_secret_file: Option<PathBuf>,
     /// How a line of the log on standard error is written
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -103,6 +108,7 @@ pub(super) struct Settings {
     pub(super) election_ms: u32,
     pub(super) request_timeout_ms: u64,
     pub(super) max_connections: u64,
+    pub(super) secret: Secret,
     pub(super) log_format: LogFormat,
     /// The bugs of the brain.
     pub(super) bugs: Vec<Bug>,
@@ -184,6 +190,7 @@ fn settle(args: Args) -> Result<Settings, String> {
         election_ms: election,
         request_timeout_ms: args.request_timeout_ms,
         max_connections: args.max_connections,
+        secret: args.peer_secret_file.as_deref().map_or(Ok(Secret::default()), Secret::read)?,
         log_format: args.log_format,
         bugs: args.bugs.iter().filter_map(|bug| bug.of_brain()).collect(),
         flaws: args.bugs.iter().filter_map(|bug| bug.of_store()).collect(),

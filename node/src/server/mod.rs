@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`driver`] | the brain, the store and everything that waits: one task |
 //! | [`flaws`] | the bugs of the store that are switched on |
+//! | [`secret`] | what peers have to know |
 //! | [`storage`] | the files of the log: one thread |
 //! | [`transport`] | the connections to and from peers: two tasks for each |
 //! | [`connections`] | how many clients are let in |
@@ -22,6 +23,7 @@ mod log;
 mod members;
 mod metrics;
 mod request;
+mod secret;
 mod storage;
 mod transport;
 mod view;
@@ -128,8 +130,10 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
         memory: Memory::new(start),
         flaws,
     };
-    tokio::spawn(transport::listen(peers, members.clone(), events.clone(), log.clone()));
-    connect(&links, &Arc::new(transport::hello(&members)), &events);
+    let hello = Arc::new(transport::hello(&members, &settings.secret));
+    let trusted = (members, settings.secret);
+    tokio::spawn(transport::listen(peers, trusted, events.clone(), log.clone()));
+    connect(&links, &hello, &events);
     let timeout = Duration::from_millis(settings.request_timeout_ms);
     let door = Door::new(clients, settings.max_connections, view.metrics().clone());
     let router = http::router(Api { driver: asks, view, timeout });

@@ -9,6 +9,7 @@
 use super::driver::Event;
 use super::log::Log;
 use super::members::Members;
+use super::secret::Secret;
 use crate::kv::Outcome;
 use crate::raft::{Index, Message, ServerId};
 use serde::{Deserialize, Serialize};
@@ -36,7 +37,7 @@ const LONGEST_QUEUE: usize = 1024;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Frame {
     /// The first frame of a connection.
-    Hello { cluster: String, from: ServerId },
+    Hello { cluster: String, from: ServerId, secret: Vec<u8> },
     /// One message of the brain.
     Raft(Message),
     /// A client's write, for the leader; it is proposed once or not at all.
@@ -200,9 +201,10 @@ fn too_large(length: usize) -> io::Error {
 }
 
 /// The bytes that open each of a replica's connections.
-pub(super) fn hello(members: &Members) -> Vec<u8> {
+pub(super) fn hello(members: &Members, secret: &Secret) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let hello = Frame::Hello { cluster: members.cluster(), from: members.me() };
+    let (cluster, from, secret) = (members.cluster(), members.me(), secret.spoken());
+    let hello = Frame::Hello { cluster, from, secret };
     encode(&hello, &mut bytes).expect("a list of names is far below the limit");
     bytes
 }
@@ -210,16 +212,17 @@ pub(super) fn hello(members: &Members) -> Vec<u8> {
 /// Accepts the peers' connections for ever.
 pub(super) async fn listen(
     listener: TcpListener,
-    members: Members,
+    (members, secret): (Members, Secret),
     events: mpsc::Sender<Event>,
     log: Log,
 ) {
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
-                let (members, events, log) = (members.clone(), events.clone(), log.clone());
+                let ours = (members.clone(), secret.clone());
+                let (events, log) = (events.clone(), log.clone());
                 tokio::spawn(async move {
-                    if let Err(error) = receive(stream, &members, &events).await {
+                    if let Err(error) = receive(stream, &ours, &events).await {
                         log.line(format_args!("closed the connection from {address}: {error}"));
                     }
                 });
@@ -235,13 +238,13 @@ pub(super) async fn listen(
 /// Hands on what one peer sends, until it stops.
 async fn receive(
     stream: TcpStream,
-    members: &Members,
+    (members, secret): &(Members, Secret),
     events: &mpsc::Sender<Event>,
 ) -> io::Result<()> {
     tune(&stream)?;
     let mut reader = BufReader::new(stream);
     let Some(first) = timeout(GREETING, read_frame(&mut reader)).await?? else { return Ok(()) };
-    let from = greet(first, members)?;
+    let from = greet(first, members, secret)?;
     while let Some(frame) = read_frame(&mut reader).await? {
         if events.send(Event::Frame { from, frame }).await.is_err() {
             break;
@@ -250,10 +253,13 @@ async fn receive(
     Ok(())
 }
 
-fn greet(first: Frame, members: &Members) -> io::Result<ServerId> {
-    let Frame::Hello { cluster, from } = first else {
+fn greet(first: Frame, members: &Members, secret: &Secret) -> io::Result<ServerId> {
+    let Frame::Hello { cluster, from, secret: said } = first else {
         return Err(io::Error::other("it does not say hello first"));
     };
+    if !secret.is(&said) {
+        return Err(io::Error::other("it does not know the secret of this cluster's members"));
+    }
     if cluster != members.cluster() {
         let ours = members.cluster();
         return Err(io::Error::other(format!("it belongs to cluster {cluster}, not to {ours}")));

@@ -55,6 +55,14 @@ impl Cluster {
         self.children[number - 1] = Some(command.spawn().expect("the binary is built"));
     }
 
+    /// Starts a replica with these flags, and without those of the others.
+    pub(super) fn run_with(&mut self, number: usize, flags: &[&str]) {
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let usual = std::mem::replace(&mut self.flags, flags);
+        self.run(number);
+        self.flags = usual;
+    }
+
     /// The command that starts a replica.
     pub(super) fn command(&self, number: usize) -> Command {
         let peers: Vec<_> = (1..=self.children.len()).map(|n| self.peer(n)).collect();

@@ -98,6 +98,28 @@ async fn the_fast_profile_replaces_a_leader_quickly() {
     assert_eq!(profile.expect("it runs").status.code(), Some(254));
 }
 
+#[tokio::test]
+async fn peers_that_do_not_know_the_secret_are_not_listened_to() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let file = |name: &str, secret: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, secret).expect("ours");
+        path.display().to_string()
+    };
+    let (right, wrong) = (file("right", "0123456789abcdef"), file("wrong", "0123456789abcdeX"));
+    let mut cluster = Cluster::ready(2, &["--peer-secret-file", &right]).await;
+    assert_eq!(cluster.put(1, "k", "1").await.0, 200);
+    cluster.kill(2);
+    cluster.run_with(2, &["--peer-secret-file", &wrong]);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let (code, refused) = cluster.put(1, "k", "2").await;
+    assert!(code >= 500, "{refused}");
+    assert!(cluster.log(1).contains("does not know the secret"), "{}", cluster.log(1));
+    cluster.kill(2);
+    cluster.run(2);
+    cluster.put_until_done(1, "k", "3").await;
+}
+
 /// A file can grow no further than this, in blocks of 512 bytes: what a full disk looks like to a process.
 const ROOM: u32 = 16;
 
