@@ -20,6 +20,8 @@ use std::time::Duration;
 /// The share of the machine that the loader may use.
 const LOADER_SHARE: f64 = 0.4;
 
+const INTERRUPTED: u8 = 130;
+
 /// How the store is to be measured.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -74,7 +76,13 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     let place = Place::make(&args.data)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("the runtime cannot be started")?;
-    runtime.block_on(measure(args, &place, format))
+    runtime.block_on(async {
+        tokio::select! {
+            measured = measure(args, &place, format) => measured,
+            // What stands falls, and the directory goes, as after a whole run.
+            _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(INTERRUPTED)),
+        }
+    })
 }
 
 /// What is put on the systems, and how it is called.
@@ -129,36 +137,18 @@ async fn measure(args: &Args, place: &Place, format: Format) -> Result<ExitCode>
     let calibration = milliseconds(best(|| black_box(calibrate())));
     let human = format == Format::Human;
     if human {
-        let Timing { heartbeat_ms, election_ms } = args.timing;
-        print(&machine.told())?;
-        print(&format!("{calibration:.3} ms for 100 million additions, for scale"))?;
-        print(&format!(
-            "3 replicas each, fsync on, {KEYS} keys, values of {VALUE_BYTES} bytes, heartbeat {heartbeat_ms} ms, \
-             election {election_ms} ms; {} times {} s each",
-            args.pairs, args.seconds
-        ))?;
+        print(&introduction(args, &machine, calibration))?;
     }
     let loads = loads(args);
-    let mut subjects = take_turns(args, place, &loads).await?;
+    let subjects = take_turns(args, place, &loads).await?;
     let mut rows = Vec::new();
     for (at, Named { name, .. }) in loads.iter().enumerate() {
         rows.push(row(name, &subjects, at, human)?);
     }
     let loader = subjects.iter().flat_map(|subject| &subject.sides).map(Side::loader_cores);
     let share = loader.fold(0.0, f64::max) / machine.cores as f64;
-    let mut worst = Validity::Valid;
-    let mut judged = Vec::new();
-    for Subject { cluster, sample, .. } in subjects.drain(..) {
-        let (verdict, operations) = sample.judge();
-        worst = worst.max(verdict.validity);
-        let (name, validity) = (cluster.dialect.name(), verdict.validity);
-        if human {
-            let said = format!("{validity:?}").to_lowercase();
-            print(&format!("{name}: a sample of {operations} operations is {said}"))?;
-        }
-        judged.push(json!({ "system": name, "operations": operations, "validity": validity }));
-    }
-    if human && !loads.is_empty() {
+    let (worst, judged) = judge(subjects, human)?;
+    if human && !rows.is_empty() {
         let verdict =
             if share < LOADER_SHARE { "" } else { ": TOO MUCH, the figures are the loader's" };
         print(&format!("the loader used at most {:.0} % of the machine{verdict}", share * 100.0))?;
@@ -179,6 +169,34 @@ async fn measure(args: &Args, place: &Place, format: Format) -> Result<ExitCode>
         Validity::Invalid => 1,
         Validity::Unknown => 2,
     }))
+}
+
+fn introduction(args: &Args, machine: &Machine, calibration: f64) -> String {
+    let Timing { heartbeat_ms, election_ms } = args.timing;
+    format!(
+        "{}\n{calibration:.3} ms for 100 million additions, for scale\n3 replicas each, fsync on, {KEYS} keys, \
+         values of {VALUE_BYTES} bytes, heartbeat {heartbeat_ms} ms, election {election_ms} ms; {} times {} s each",
+        machine.told(),
+        args.pairs,
+        args.seconds
+    )
+}
+
+/// What the judge says of each system's sample; the worst of it.
+fn judge(subjects: Vec<Subject>, human: bool) -> Result<(Validity, Vec<Value>)> {
+    let mut worst = Validity::Valid;
+    let mut judged = Vec::new();
+    for Subject { cluster, sample, .. } in subjects {
+        let (verdict, operations) = sample.judge();
+        worst = worst.max(verdict.validity);
+        let (name, validity) = (cluster.dialect.name(), verdict.validity);
+        if human {
+            let said = format!("{validity:?}").to_lowercase();
+            print(&format!("{name}: a sample of {operations} operations is {said}"))?;
+        }
+        judged.push(json!({ "system": name, "operations": operations, "validity": validity }));
+    }
+    Ok((worst, judged))
 }
 
 fn dialects(args: &Args) -> Vec<Dialect> {

@@ -1,0 +1,60 @@
+//! Runs `harness bench node` for a moment: what it prints adds up, and nothing is left behind.
+
+use serde_json::Value;
+use std::process::{Command, Output};
+
+fn bench(directory: &std::path::Path, words: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+    command.args(["bench", "node", "--format", "json", "--data"]).arg(directory);
+    command.args(words).output().expect("the binary is built")
+}
+
+fn table(output: &Output) -> Value {
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[test]
+fn a_load_is_measured_and_its_sample_judged() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let words = ["half reads", "--pairs", "2", "--seconds", "0.3", "--trials", "0"];
+    let table = table(&bench(directory.path(), &words));
+    let row = &table["rows"][0]["raft"];
+    assert_eq!(row["per_second"].as_array().map(Vec::len), Some(2), "{row}");
+    assert!(row["done"].as_u64().is_some_and(|done| done > 20), "{row}");
+    assert!(row["p50_ms"].as_f64() <= row["p99_ms"].as_f64(), "{row}");
+    assert!(row["fsyncs_per_write"].as_f64().is_some_and(|syncs| syncs > 0.0), "{row}");
+    assert_eq!(table["judged"][0]["validity"], "valid", "{table}");
+    let left = directory.path().read_dir().expect("a directory").count();
+    assert_eq!(left, 0, "the replicas' data is gone");
+}
+
+#[test]
+fn a_killed_leader_is_replaced() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let table = table(&bench(directory.path(), &["failover", "--trials", "2"]));
+    let times = table["failover"][0]["ms"].as_array().expect("a list").clone();
+    assert_eq!(times.len(), 2);
+    assert!(times.iter().all(|ms| ms.as_f64().is_some_and(|ms| ms > 10.0)), "{times:?}");
+}
+
+#[test]
+fn what_cannot_be_measured_is_said() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    for (words, code, said) in [
+        (&["nothing", "--trials", "0"][..], 254, "no load's name contains"),
+        (&["--seconds", "0"], 254, "--seconds lies between"),
+        (&["--timing", "100,100"], 254, "at least five times"),
+    ] {
+        let output = bench(directory.path(), words);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{error}");
+        assert!(error.contains(said), "{error}");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+    command.args(["bench", "node", "--against", "etcd", "--data"]).arg(directory.path());
+    let output = command.env("PATH", "/nonexistent").output().expect("the binary is built");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{error}");
+    assert!(error.contains("apt-get install etcd-server"), "{error}");
+}
