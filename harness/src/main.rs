@@ -9,6 +9,7 @@ mod report;
 mod run;
 mod sim;
 mod store;
+mod suite;
 mod system;
 
 fn main() -> std::process::ExitCode {

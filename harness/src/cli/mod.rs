@@ -6,13 +6,14 @@ mod bench;
 mod check;
 mod completions;
 mod doctor;
-mod duration;
+pub(crate) mod duration;
 mod failure;
 mod init;
 mod list;
 mod replay;
 mod report;
 mod sim;
+mod suite;
 mod test;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -55,6 +56,8 @@ pub(crate) enum Format {
 enum Command {
     /// Starts a system, breaks it while clients use it, and judges what they were told.
     Test(test::Args),
+    /// Carries out many runs, a matrix of them, and tells what came of them all.
+    Suite(suite::Args),
     /// Judges histories: ours, or another tool's.
     Check(check::Args),
     /// Times parts of this tool on inputs made from a seed.
@@ -103,6 +106,7 @@ pub(crate) fn main() -> ExitCode {
 fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Test(args) => test::main(&args, cli.format, began),
+        Command::Suite(args) => suite::main(&args, cli.format),
         Command::Check(args) => check::main(&args, cli.format),
         Command::Bench(args) => bench::main(&args, cli.format),
         Command::Report(args) => report::main(&args, cli.format),

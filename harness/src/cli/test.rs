@@ -230,7 +230,7 @@ fn enter(choice: NetChoice, began: Instant) -> Result<Entrance> {
 ///
 /// The same gesture may come twice, to the process and to its group (`timeout` does that), so a second one counts
 /// only when it comes a little later.
-fn watch_signals(stop: watch::Sender<bool>) -> Result<()> {
+pub(super) fn watch_signals(stop: watch::Sender<bool>) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
     let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be watched")?;
