@@ -12,6 +12,7 @@ mod init;
 mod list;
 mod replay;
 mod report;
+mod runs;
 mod sim;
 mod suite;
 mod test;
@@ -70,6 +71,8 @@ enum Command {
     Replay(replay::Args),
     /// Writes a file that describes your own server, to start from.
     Init(init::Args),
+    /// Lists runs that are over.
+    Runs(runs::Args),
     /// Says what this machine can do, and how to mend what it cannot.
     Doctor,
     /// Lists systems, workloads, nemeses, models and seeded bugs.
@@ -113,6 +116,7 @@ fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
         Command::Sim(args) => sim::main(&args, cli.format),
         Command::Replay(args) => replay::main(&args, cli.format, began),
         Command::Init(args) => init::main(&args, cli.format),
+        Command::Runs(args) => runs::main(&args, cli.format),
         Command::Doctor => doctor::main(cli.format),
         Command::List => list::main(cli.format),
         Command::Completions(args) => completions::main(&args),
