@@ -11,6 +11,7 @@ mod sim;
 mod store;
 mod suite;
 mod system;
+mod web;
 
 fn main() -> std::process::ExitCode {
     cli::main()

@@ -13,6 +13,7 @@ mod list;
 mod replay;
 mod report;
 mod runs;
+mod serve;
 mod sim;
 mod suite;
 mod test;
@@ -73,6 +74,8 @@ enum Command {
     Init(init::Args),
     /// Lists runs that are over.
     Runs(runs::Args),
+    /// Lets a browser look at all runs: those that are over and those that are going on.
+    Serve(serve::Args),
     /// Says what this machine can do, and how to mend what it cannot.
     Doctor,
     /// Lists systems, workloads, nemeses, models and seeded bugs.
@@ -117,6 +120,7 @@ fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
         Command::Replay(args) => replay::main(&args, cli.format, began),
         Command::Init(args) => init::main(&args, cli.format),
         Command::Runs(args) => runs::main(&args, cli.format),
+        Command::Serve(args) => serve::main(&args),
         Command::Doctor => doctor::main(cli.format),
         Command::List => list::main(cli.format),
         Command::Completions(args) => completions::main(&args),

@@ -82,6 +82,8 @@ pub(crate) async fn run(plan: Plan, mut place: Place) -> Result<Finished> {
     let stamp = started.strftime("%Y%m%dT%H%M%SZ").to_string();
     let directory = RunDirectory::create(&place.results, &plan.family(), &stamp, plan.config.seed);
     let directory = directory.map_err(|error| Unable::because(&error))?;
+    // A run that cannot be marked is only harder to find while it lasts.
+    let _mark = store::Mark::set(&place.results, directory.path());
     let live = Live::new(place.style);
     let fabric = setup::network(&plan, &mut place).await?;
     let addresses = setup::addresses(&plan, &fabric);

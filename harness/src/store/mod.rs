@@ -3,9 +3,11 @@
 //! A file that somebody may read while it is written appears whole or not at all. The index only grows.
 
 pub(crate) mod index;
+mod live;
 pub(crate) mod record;
 
 use anyhow::{Context as _, Result};
+pub(crate) use live::{Mark, running};
 use record::{IndexLine, RunRecord, VerdictRecord};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
