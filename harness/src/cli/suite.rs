@@ -1,7 +1,7 @@
 //! `harness suite`: runs a matrix of runs, each a child of its own, and tells what came of them all.
 
 use super::failure::{Failure, usage};
-use super::{Format, duration, print, style, test};
+use super::{Format, Telling, duration, print, style, test};
 use crate::report::{say, suite as told};
 use crate::store::RESULTS;
 use crate::suite::ledger::Ledger;
@@ -75,7 +75,8 @@ fn part(text: &str) -> Result<(usize, usize), String> {
 }
 
 /// Carries out `harness suite`: the worst cell decides the exit code.
-pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
+pub(crate) fn main(args: &Args, telling: Telling) -> Result<ExitCode> {
+    let Telling { format, quiet } = telling;
     let suite = read(&args.suite, args.first_seed)?;
     let (mut name, mut cells) = (suite.name, suite.cells);
     if let Some((part, parts)) = args.shard {
@@ -86,8 +87,11 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
         return foretell(&cells, format);
     }
     let budget = args.budget.or(suite.budget_ms.map(Duration::from_millis));
-    let record =
-        perform(name, &cells, &Way { jobs: usize::from(args.jobs), budget, fresh: args.fresh })?;
+    let record = perform(
+        name,
+        &cells,
+        &Way { jobs: usize::from(args.jobs), budget, fresh: args.fresh, quiet },
+    )?;
     for output in &args.output {
         write(output, &record, format)?;
     }
@@ -138,6 +142,7 @@ pub(super) struct Way {
     pub(super) jobs: usize,
     pub(super) budget: Option<Duration>,
     pub(super) fresh: bool,
+    pub(super) quiet: bool,
 }
 
 /// Runs what is left of a suite, and takes down each cell as it ends.
@@ -163,7 +168,9 @@ pub(super) fn perform(name: String, cells: &[Cell], way: &Way) -> Result<SuiteRe
     live(&left, way, |place, record| {
         ledger.record(&record)?;
         done += 1;
-        say(&progress(done, cells.len(), &record));
+        if !way.quiet {
+            say(&progress(done, cells.len(), &record));
+        }
         records[places[place]] = Some(record);
         Ok(())
     })?;

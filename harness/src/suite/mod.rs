@@ -7,6 +7,7 @@
 pub(crate) mod ledger;
 pub(crate) mod matrix;
 pub(crate) mod runner;
+pub(crate) mod shrink;
 
 use serde::{Deserialize, Serialize};
 

@@ -107,7 +107,7 @@ async fn run(cell: Cell, orders: &Orders) -> CellRecord {
 async fn live(cell: &Cell, orders: &Orders) -> std::io::Result<Ended> {
     let mut child = Command::new(&orders.program)
         .args(&cell.arguments)
-        .args(["--format", "json"])
+        .args(["--format", "json", "--quiet"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -185,7 +185,9 @@ fn told(mut record: CellRecord, ended: std::io::Result<Ended>) -> CellRecord {
         (_, Some(0), Expectation::Invalid) => {
             "a seeded bug went free: the run was judged valid".to_owned()
         }
-        _ => text("sentence").unwrap_or_else(|| last_words(&ended)),
+        _ => text("sentence")
+            .or_else(|| Some(json.as_ref()?["found"]["sentence"].as_str()?.to_owned()))
+            .unwrap_or_else(|| last_words(&ended)),
     };
     record
 }
