@@ -221,7 +221,10 @@ impl Trials {
         }
         let size =
             |of: &Candidate| format!("{} faults in {} s", of.schedule.len(), of.limit_ms / 1_000);
-        let lines: String = text.lines().map(|line| format!("  {line}\n")).collect();
+        let lines: String = match text.is_empty() {
+            true => "  (no fault is needed)\n".to_owned(),
+            false => text.lines().map(|line| format!("  {line}\n")).collect(),
+        };
         print(&format!(
             "{} became {} after {} runs:\n\n{lines}\nschedule: {file}\nrepro:    {repro}",
             size(start),

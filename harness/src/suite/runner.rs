@@ -101,6 +101,10 @@ async fn run(cell: Cell, orders: &Orders) -> CellRecord {
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mut record = told(unrun(cell, Outcome::Crashed, String::new(), orders), ended);
     record.took_ms = took_ms;
+    // A child that does not know how to stop gently is no crash when it was told to.
+    if record.outcome == Outcome::Crashed && *orders.stop.borrow() {
+        record.outcome = Outcome::Interrupted;
+    }
     record
 }
 
@@ -271,14 +275,14 @@ mod tests {
             stop_in.send_replace(true);
             std::future::pending::<()>().await;
         });
-        let script = "trap 'exit 130' INT; while :; do sleep 0.05; done";
-        let records = play(&[script, "exit 0"], |orders| {
-            orders.jobs = 1;
+        let gentle = "trap 'exit 130' INT; while :; do sleep 0.05; done";
+        let records = play(&[gentle, "exec sleep 9", "exit 0"], |orders| {
             orders.stop = stop;
         })
         .await;
         let outcomes: Vec<_> = records.iter().map(|record| record.outcome).collect();
-        assert_eq!(outcomes, [Outcome::Interrupted; 2]);
-        assert_eq!((records[0].exit, records[1].exit), (Some(130), None));
+        assert_eq!(outcomes, [Outcome::Interrupted; 3]);
+        let exits: Vec<_> = records.iter().map(|record| record.exit).collect();
+        assert_eq!(exits, [Some(130), None, None]);
     }
 }
