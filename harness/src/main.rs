@@ -10,7 +10,9 @@ mod report;
 mod run;
 mod sim;
 mod store;
+mod suite;
 mod system;
+mod web;
 
 fn main() -> std::process::ExitCode {
     cli::main()

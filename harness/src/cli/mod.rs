@@ -6,13 +6,18 @@ mod bench;
 mod check;
 mod completions;
 mod doctor;
-mod duration;
+pub(crate) mod duration;
 mod failure;
 mod init;
 mod list;
 mod replay;
 mod report;
+mod runs;
+mod selftest;
+mod serve;
+mod shrink;
 mod sim;
+mod suite;
 mod test;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -40,6 +45,18 @@ pub(crate) struct Cli {
     /// How results are printed on standard output.
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
     format: Format,
+    /// Say nothing while it lasts; only results, and what goes wrong.
+    #[arg(long, global = true)]
+    quiet: bool,
+}
+
+/// How much is told, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Telling {
+    /// How results are printed.
+    pub(crate) format: Format,
+    /// Whether nothing is said while it lasts.
+    pub(crate) quiet: bool,
 }
 
 /// How results are printed.
@@ -55,6 +72,8 @@ pub(crate) enum Format {
 enum Command {
     /// Starts a system, breaks it while clients use it, and judges what they were told.
     Test(test::Args),
+    /// Carries out many runs, a matrix of them, and tells what came of them all.
+    Suite(suite::Args),
     /// Judges histories: ours, or another tool's.
     Check(check::Args),
     /// Times parts of this tool on inputs made from a seed.
@@ -67,6 +86,14 @@ enum Command {
     Replay(replay::Args),
     /// Writes a file that describes your own server, to start from.
     Init(init::Args),
+    /// Makes the schedule of a run that went wrong as small as it can.
+    Shrink(shrink::Args),
+    /// Proves on this machine that bugs are convicted and what is right is acquitted.
+    Selftest,
+    /// Lists runs that are over.
+    Runs(runs::Args),
+    /// Lets a browser look at all runs: those that are over and those that are going on.
+    Serve(serve::Args),
     /// Says what this machine can do, and how to mend what it cannot.
     Doctor,
     /// Lists systems, workloads, nemeses, models and seeded bugs.
@@ -101,14 +128,20 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
+    let telling = Telling { format: cli.format, quiet: cli.quiet };
     match cli.command {
-        Command::Test(args) => test::main(&args, cli.format, began),
+        Command::Test(args) => test::main(&args, telling, began),
+        Command::Suite(args) => suite::main(&args, telling),
         Command::Check(args) => check::main(&args, cli.format),
         Command::Bench(args) => bench::main(&args, cli.format),
         Command::Report(args) => report::main(&args, cli.format),
         Command::Sim(args) => sim::main(&args, cli.format),
-        Command::Replay(args) => replay::main(&args, cli.format, began),
+        Command::Replay(args) => replay::main(&args, telling, began),
         Command::Init(args) => init::main(&args, cli.format),
+        Command::Shrink(args) => shrink::main(&args, cli.format),
+        Command::Selftest => selftest::main(telling),
+        Command::Runs(args) => runs::main(&args, cli.format),
+        Command::Serve(args) => serve::main(&args),
         Command::Doctor => doctor::main(cli.format),
         Command::List => list::main(cli.format),
         Command::Completions(args) => completions::main(&args),

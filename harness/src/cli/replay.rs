@@ -1,7 +1,7 @@
 //! `harness replay`: carries out a run again, with its configuration, its seed and the schedule that it recorded.
 
 use super::failure::{Failure, usage};
-use super::{Format, test};
+use super::{Telling, test};
 use crate::nemesis::script;
 use crate::store::RunDirectory;
 use anyhow::Result;
@@ -17,7 +17,7 @@ pub(crate) struct Args {
 }
 
 /// Carries out `harness replay`: the exit code is the new run's.
-pub(crate) fn main(args: &Args, format: Format, began: Instant) -> Result<ExitCode> {
+pub(crate) fn main(args: &Args, telling: Telling, began: Instant) -> Result<ExitCode> {
     let directory = RunDirectory::open(&args.run);
     let config = directory.run().map_err(usage)?.config;
     let schedule = directory.file(script::FILE);
@@ -29,5 +29,5 @@ pub(crate) fn main(args: &Args, format: Format, began: Instant) -> Result<ExitCo
         );
         return Err(Failure::Usage(text).into());
     }
-    test::carry_out(test::play(test::checked(config)?, &schedule)?, format, began)
+    test::carry_out(test::play(test::checked(config)?, &schedule)?, telling, began)
 }

@@ -1,7 +1,7 @@
 //! `harness test`: reads what is asked into a plan, enters a place where it can be carried out, and reports.
 
 use super::failure::{Failure, usage};
-use super::{Format, duration, print, style};
+use super::{Format, Telling, duration, print, style};
 use crate::host::sandbox;
 use crate::nemesis::NEMESES;
 use crate::net::Backend;
@@ -101,12 +101,12 @@ impl NetChoice {
 }
 
 /// Carries out `harness test`.
-pub(crate) fn main(args: &Args, format: Format, began: Instant) -> Result<ExitCode> {
-    carry_out(plan(args)?, format, began)
+pub(crate) fn main(args: &Args, telling: Telling, began: Instant) -> Result<ExitCode> {
+    carry_out(plan(args)?, telling, began)
 }
 
 /// Enters the place that the plan asks for, carries it out there, and reports.
-pub(super) fn carry_out(plan: Plan, format: Format, began: Instant) -> Result<ExitCode> {
+pub(super) fn carry_out(plan: Plan, telling: Telling, began: Instant) -> Result<ExitCode> {
     let net = <NetChoice as clap::ValueEnum>::from_str(&plan.config.net, false);
     let net = net.map_err(|why| Failure::Usage(format!("--net {}: {why}", plan.config.net)))?;
     // From here on this may be another process: one that lives in namespaces of its own.
@@ -116,10 +116,22 @@ pub(super) fn carry_out(plan: Plan, format: Format, began: Instant) -> Result<Ex
     let finished = runtime.block_on(async {
         watch_signals(stop_in)?;
         let style = style(std::io::stderr().is_terminal());
-        run(plan, Place { began, backend, why, results: RESULTS.into(), style, stop }).await
+        run(
+            plan,
+            Place {
+                began,
+                backend,
+                why,
+                results: RESULTS.into(),
+                style,
+                quiet: telling.quiet,
+                stop,
+            },
+        )
+        .await
     })?;
     runtime.shutdown_background();
-    show(&finished, format)?;
+    show(&finished, telling.format)?;
     Ok(ExitCode::from(finished.verdict.exit))
 }
 
@@ -230,7 +242,7 @@ fn enter(choice: NetChoice, began: Instant) -> Result<Entrance> {
 ///
 /// The same gesture may come twice, to the process and to its group (`timeout` does that), so a second one counts
 /// only when it comes a little later.
-fn watch_signals(stop: watch::Sender<bool>) -> Result<()> {
+pub(super) fn watch_signals(stop: watch::Sender<bool>) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
     let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP cannot be watched")?;

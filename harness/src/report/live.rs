@@ -50,24 +50,25 @@ pub(crate) struct Live {
     style: Style,
     bar: Option<ProgressBar>,
     last: Option<(String, Duration)>,
+    quiet: bool,
 }
 
 impl Live {
-    /// A view in this style, which must have been decided for standard error.
-    pub(crate) fn new(style: Style) -> Self {
-        let bar = style.terminal.then(|| {
+    /// A view in this style, which must have been decided for standard error; a quiet one shows nothing.
+    pub(crate) fn new(style: Style, quiet: bool) -> Self {
+        let bar = (style.terminal && !quiet).then(|| {
             let target = ProgressDrawTarget::stderr_with_hz(HERTZ);
             let block = ProgressStyle::with_template("{msg}").expect("a template of one key");
             ProgressBar::with_draw_target(None, target).with_style(block)
         });
-        Self { style, bar, last: None }
+        Self { style, bar, last: None, quiet }
     }
 
     /// Shows the moment: at once on a terminal, else when there is something to say.
     pub(crate) fn update(&mut self, snapshot: &Snapshot) {
         if let Some(bar) = &self.bar {
             bar.set_message(block(snapshot, self.style).join("\n"));
-        } else if due(self.last.as_ref(), snapshot) {
+        } else if !self.quiet && due(self.last.as_ref(), snapshot) {
             self.last = Some((snapshot.phase.clone(), snapshot.elapsed));
             say(&line(snapshot));
         }
@@ -78,6 +79,7 @@ impl Live {
         let text = phrase::visible(text);
         match &self.bar {
             Some(bar) => bar.suspend(|| say(&text)),
+            None if self.quiet => (),
             None => say(&text),
         }
     }

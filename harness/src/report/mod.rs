@@ -16,6 +16,7 @@ mod plot;
 pub(crate) mod sample;
 mod series;
 mod style;
+pub(crate) mod suite;
 mod text;
 mod timeline;
 

@@ -176,6 +176,7 @@ fn endings(run: &Run<'_>, style: Style) -> Vec<String> {
     );
     vec![
         row(style, "results:", &visible(&format!("{directory}/"))),
+        row(style, "report:", &visible(&quote(&format!("{directory}/report.html")))),
         row(style, "repro:", &repro),
         row(style, "next:", &visible(&next(run, directory))),
     ]
@@ -256,6 +257,7 @@ mod tests {
             | thread 'main' panicked: log has a gap at 812
 
         results:    results/raft-register/42/
+        report:     results/raft-register/42/report.html
         repro:      harness test --seed 42   # the same plan; real interleavings differ
         next:       harness check results/raft-register/42/window.jsonl --model cas-register
         "#);
@@ -276,6 +278,7 @@ mod tests {
             #5  pause:leader      -                 -            skipped: nobody led
 
         results:    results/raft-register/42/
+        report:     results/raft-register/42/report.html
         repro:      harness test --seed 42   # the same plan; real interleavings differ
         next:       open results/raft-register/42/report.html in a browser
         ");
@@ -299,6 +302,7 @@ mod tests {
             #5  pause:leader      -                 -                  skipped: nobody led
 
         results:    results/raft-register/42/
+        report:     results/raft-register/42/report.html
         repro:      harness test --seed 42   # the same plan; real interleavings differ
         next:       open results/raft-register/42/report.html in a browser
         ");

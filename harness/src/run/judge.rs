@@ -189,5 +189,12 @@ pub(crate) fn index_line(
         exit: verdict.exit,
         seed: record.config.seed,
         sentence: verdict.sentence.clone(),
+        system: record.config.system.clone(),
+        workload: record.config.workload.clone(),
+        nemesis: record.config.schedule.clone().unwrap_or_else(|| record.config.nemesis.join(",")),
+        nodes: record.config.nodes,
+        bugs: record.config.bugs.clone(),
+        ok: verdict.counts.total().ok,
+        took_ms: record.timings.judged_ms.unwrap_or(0),
     }
 }

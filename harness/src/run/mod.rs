@@ -53,6 +53,8 @@ pub(crate) struct Place {
     pub(crate) results: PathBuf,
     /// How standard error is written to.
     pub(crate) style: Style,
+    /// Whether to say nothing while it lasts.
+    pub(crate) quiet: bool,
     /// Says when to stop early.
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -82,7 +84,9 @@ pub(crate) async fn run(plan: Plan, mut place: Place) -> Result<Finished> {
     let stamp = started.strftime("%Y%m%dT%H%M%SZ").to_string();
     let directory = RunDirectory::create(&place.results, &plan.family(), &stamp, plan.config.seed);
     let directory = directory.map_err(|error| Unable::because(&error))?;
-    let live = Live::new(place.style);
+    // A run that cannot be marked is only harder to find while it lasts.
+    let _mark = store::Mark::set(&place.results, directory.path());
+    let live = Live::new(place.style, place.quiet);
     let fabric = setup::network(&plan, &mut place).await?;
     let addresses = setup::addresses(&plan, &fabric);
     let mut record =
@@ -271,11 +275,11 @@ impl Stage {
                 store::record::Validity::Valid => self.directory.remove_data(),
                 _ => Ok(()),
             });
+        closed.live.finish();
         if let Err(error) = tidied {
             // The verdict is written and stands.
-            closed.live.line(&format!("harness: {error:#}"));
+            crate::report::say(&format!("harness: {error:#}"));
         }
-        closed.live.finish();
         Ok(Finished { directory: self.directory, record: self.record, verdict, history })
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! A file that somebody may read while it is written appears whole or not at all. The index only grows.
 
+pub(crate) mod index;
+mod live;
 pub(crate) mod record;
 
 use anyhow::{Context as _, Result};
+pub(crate) use live::{Mark, running};
 use record::{IndexLine, RunRecord, VerdictRecord};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,6 +17,9 @@ use std::path::{Path, PathBuf};
 
 /// Where runs are filed, below the current directory.
 pub(crate) const RESULTS: &str = "results";
+
+/// The index of all runs, in there.
+const INDEX: &str = "index.jsonl";
 
 /// The directory of one run.
 #[derive(Clone, Debug)]
@@ -122,7 +128,7 @@ fn make(path: &Path) -> Result<()> {
 
 /// Adds a run to the index. One write of one line: two runs that end together do not mix.
 pub(crate) fn index(results: &Path, line: &IndexLine) -> Result<()> {
-    let path = results.join("index.jsonl");
+    let path = results.join(INDEX);
     let text = serde_json::to_string(line).context("a record is not JSON")? + "\n";
     let file = fs::OpenOptions::new().create(true).append(true).open(&path);
     file.and_then(|mut file| file.write_all(text.as_bytes()))

@@ -356,4 +356,25 @@ pub(crate) struct IndexLine {
     pub(crate) seed: u64,
     /// The verdict's sentence.
     pub(crate) sentence: String,
+    /// The system under test; empty, like what follows, in lines from before it was noted.
+    #[serde(default)]
+    pub(crate) system: String,
+    /// What clients did.
+    #[serde(default)]
+    pub(crate) workload: String,
+    /// What went wrong: kinds of fault with commas, or the file of the schedule.
+    #[serde(default)]
+    pub(crate) nemesis: String,
+    /// How many replicas.
+    #[serde(default)]
+    pub(crate) nodes: u8,
+    /// The bugs that were switched on.
+    #[serde(default, rename = "unsafe")]
+    pub(crate) bugs: Vec<String>,
+    /// Operations that happened.
+    #[serde(default)]
+    pub(crate) ok: u64,
+    /// From the command to the verdict, in milliseconds.
+    #[serde(default)]
+    pub(crate) took_ms: u64,
 }

@@ -1,0 +1,113 @@
+//! `harness selftest`: proves on this machine that the judge convicts what is wrong and acquits what is right.
+//!
+//! It is a suite like any other, some cells of which are simulated: seeded bugs must be convicted, and the same
+//! system without them acquitted.
+
+use super::Telling;
+use super::suite::{Way, perform, show};
+use crate::suite::{Cell, Expectation};
+use anyhow::Result;
+use std::process::ExitCode;
+
+/// A cell: what it is called, what this program is told, what it must come to, and for how many seconds it works.
+type Trial = (&'static str, &'static str, Expectation, u64);
+
+const TRIALS: [Trial; 12] = [
+    ("safe, simulated", "sim --seeds 300", Expectation::Valid, 20),
+    (
+        "commit-old-term, simulated",
+        "sim --seeds 10000 --unsafe commit-old-term",
+        Expectation::Invalid,
+        20,
+    ),
+    ("early-ack, simulated", "sim --seeds 10000 --unsafe early-ack", Expectation::Invalid, 20),
+    (
+        "follower-reads, simulated",
+        "sim --seeds 10000 --unsafe follower-reads",
+        Expectation::Invalid,
+        20,
+    ),
+    ("no-fsync, simulated", "sim --seeds 10000 --unsafe no-fsync", Expectation::Invalid, 20),
+    ("stale-reads, simulated", "sim --seeds 10000 --unsafe stale-reads", Expectation::Invalid, 20),
+    (
+        "vote-without-log-check, simulated",
+        "sim --seeds 10000 --unsafe vote-without-log-check",
+        Expectation::Invalid,
+        20,
+    ),
+    (
+        "safe registers, partitions",
+        "test --nemesis partition --time-limit 15s --seed 1",
+        Expectation::Valid,
+        15,
+    ),
+    (
+        "safe transactions, kills and pauses",
+        "test --workload append --nemesis kill,pause --time-limit 15s --seed 1",
+        Expectation::Valid,
+        15,
+    ),
+    (
+        "stale-reads, partitions",
+        "test --nemesis partition --time-limit 60s --seed 1 --fail-fast --unsafe stale-reads",
+        Expectation::Invalid,
+        60,
+    ),
+    (
+        "torn-txn, bank",
+        "test --workload bank --nemesis none --time-limit 10s --seed 1 --unsafe torn-txn",
+        Expectation::Invalid,
+        20,
+    ),
+    (
+        "evaluate-early, counter",
+        "test --workload counter --nemesis none --time-limit 10s --seed 1 --unsafe evaluate-early",
+        Expectation::Invalid,
+        20,
+    ),
+];
+
+/// Carries out `harness selftest`: 0 only if every bug was convicted and everything right acquitted.
+pub(crate) fn main(telling: Telling) -> Result<ExitCode> {
+    let cells: Vec<Cell> = TRIALS.iter().map(cell).collect();
+    let record = perform(
+        "selftest".to_owned(),
+        &cells,
+        &Way { jobs: 1, budget: None, fresh: true, quiet: telling.quiet },
+    )?;
+    show(&record, telling.format)
+}
+
+fn cell((family, line, expect, seconds): &Trial) -> Cell {
+    Cell {
+        family: (*family).to_owned(),
+        seed: 1,
+        arguments: line.split_whitespace().map(str::to_owned).collect(),
+        expect: *expect,
+        limit_ms: seconds * 1_000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    #[test]
+    fn every_trial_is_a_command_of_this_program() {
+        for trial in &TRIALS {
+            let words = std::iter::once("harness".to_owned()).chain(cell(trial).arguments);
+            super::super::Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+
+    #[test]
+    fn there_is_something_to_acquit_and_something_to_convict_in_both_worlds() {
+        for world in ["sim", "test"] {
+            for expected in [Expectation::Valid, Expectation::Invalid] {
+                let fits = |trial: &Trial| trial.1.starts_with(world) && trial.2 == expected;
+                assert!(TRIALS.iter().any(fits), "{world} {expected:?}");
+            }
+        }
+    }
+}

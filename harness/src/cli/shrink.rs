@@ -1,0 +1,235 @@
+//! `harness shrink`: makes the schedule of a run that went wrong as small as it can, by running smaller ones.
+
+use super::failure::{Failure, usage};
+use super::{Format, duration, print, test};
+use crate::nemesis::script;
+use crate::report::say;
+use crate::run::plan::Plan;
+use crate::store::RunDirectory;
+use crate::store::record::{Config, Validity, VerdictRecord};
+use crate::suite::matrix::{arguments, pasteable};
+use crate::suite::runner::{Orders, carry_out};
+use crate::suite::shrink::{Candidate, shrink};
+use crate::suite::{Cell, CellRecord, Expectation, Outcome};
+use anyhow::{Context as _, Result};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// The small schedule, in the run's directory.
+const FILE: &str = "shrunk.txt";
+/// The one that is tried, there too.
+const TRIAL: &str = "trial.txt";
+const UNKNOWN: u8 = 2;
+const INTERRUPTED: u8 = 130;
+
+/// Which run, and how hard.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The run's directory, as `results:` names it.
+    run: PathBuf,
+    /// How often each smaller schedule is run before it counts as one that does not fail.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    tries: u16,
+    /// After this time the smallest one so far is the answer.
+    #[arg(long, default_value = "15m", value_parser = duration::parse)]
+    budget: Duration,
+}
+
+/// Carries out `harness shrink`: 0 if something small fails, 2 if nothing failed again.
+pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
+    let directory = RunDirectory::open(&args.run);
+    let (record, verdict) = (directory.run().map_err(usage)?, directory.verdict().map_err(usage)?);
+    if verdict.validity != Validity::Invalid {
+        let text = format!(
+            "{} is {}: only what went wrong can shrink",
+            args.run.display(),
+            verdict.validity.name()
+        );
+        return Err(Failure::Usage(text).into());
+    }
+    let start = start(&directory, &record.config)?;
+    let (stop_in, stop) = watch::channel(false);
+    let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
+    runtime.block_on(async { test::watch_signals(stop_in) })?;
+    let trials = Trials {
+        directory,
+        config: record.config,
+        wrong: wrong(&verdict),
+        tries: args.tries,
+        deadline: Instant::now() + args.budget,
+        orders: orders(stop)?,
+        runtime,
+        run: 0,
+        failure: None,
+    };
+    trials.search(start, format)
+}
+
+fn start(directory: &RunDirectory, config: &Config) -> Result<Candidate> {
+    let file = directory.file(script::FILE);
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(&file).map_err(|error| {
+        Failure::Usage(format!("{name}: {error}; this run is older than schedules"))
+    })?;
+    let plan = Plan::new(config.clone(), Vec::new()).and_then(|plan| plan.play(&name, &text));
+    let schedule = plan.map_err(usage)?.schedule;
+    Ok(Candidate { schedule, limit_ms: config.time_limit_ms })
+}
+
+fn orders(stop: watch::Receiver<bool>) -> Result<Orders> {
+    let program = std::env::current_exe().context("this program cannot find itself")?;
+    let called = std::env::args().next().unwrap_or_else(|| "harness".to_owned());
+    Ok(Orders { program, called, jobs: 1, budget: None, stop })
+}
+
+/// What is wrong with a run: the checks that convict it, or that it is wrong without any.
+fn wrong(verdict: &VerdictRecord) -> BTreeSet<String> {
+    let convicting = verdict.checks.iter().filter(|check| check.validity == Validity::Invalid);
+    convicting.map(|check| check.name.clone()).collect()
+}
+
+/// Everything that a try needs.
+struct Trials {
+    directory: RunDirectory,
+    config: Config,
+    wrong: BTreeSet<String>,
+    tries: u16,
+    deadline: Instant,
+    orders: Orders,
+    runtime: tokio::runtime::Runtime,
+    /// How many runs there were.
+    run: usize,
+    /// What keeps further runs from being tried.
+    failure: Option<anyhow::Error>,
+}
+
+impl Trials {
+    fn search(mut self, start: Candidate, format: Format) -> Result<ExitCode> {
+        say(&format!(
+            "trying whether {} faults in {} s fail again",
+            start.schedule.len(),
+            start.limit_ms / 1_000
+        ));
+        let again = self.fails(&start);
+        if again != Some(true) {
+            return self.gave_up();
+        }
+        let small = shrink(start.clone(), &mut |candidate| self.fails(candidate));
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        self.directory.write(FILE, &script::write(&small.schedule))?;
+        // A trial that is left behind is only clutter.
+        drop(std::fs::remove_file(self.directory.file(TRIAL)));
+        self.tell(&start, &small, format)?;
+        Ok(if *self.orders.stop.borrow() { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+    }
+
+    fn gave_up(self) -> Result<ExitCode> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        if *self.orders.stop.borrow() {
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        say(&format!(
+            "it did not go wrong again in {} runs; real interleavings differ: --tries asks for more",
+            self.run
+        ));
+        Ok(ExitCode::from(UNKNOWN))
+    }
+
+    /// Whether the same goes wrong in one of so many runs; `None` when there is no more time.
+    fn fails(&mut self, candidate: &Candidate) -> Option<bool> {
+        for _ in 0..self.tries {
+            let limit = Duration::from_millis(candidate.limit_ms);
+            if *self.orders.stop.borrow() || Instant::now() + limit > self.deadline {
+                return None;
+            }
+            match self.attempt(candidate) {
+                Ok(true) => return Some(true),
+                Ok(false) => (),
+                Err(error) => {
+                    self.failure = Some(error);
+                    return None;
+                }
+            }
+        }
+        Some(false)
+    }
+
+    fn attempt(&mut self, candidate: &Candidate) -> Result<bool> {
+        self.directory.write(TRIAL, &script::write(&candidate.schedule))?;
+        self.run += 1;
+        let cell = self.cell(candidate, TRIAL);
+        let mut ended = None;
+        self.runtime.block_on(carry_out(&[cell], &self.orders, |_, record| {
+            ended = Some(record);
+            Ok(())
+        }))?;
+        let record = ended.context("the run did not end")?;
+        let failed = self.is_the_same(&record)?;
+        let (faults, seconds) = (candidate.schedule.len(), candidate.limit_ms / 1_000);
+        let word = if failed { "goes wrong" } else { record.outcome.name() };
+        say(&format!("  run {}: {faults} faults in {seconds} s: {word}", self.run));
+        Ok(failed)
+    }
+
+    fn is_the_same(&self, record: &CellRecord) -> Result<bool> {
+        match record.outcome {
+            Outcome::Finding => (),
+            Outcome::Infra | Outcome::Crashed => {
+                return Err(Failure::Machine(format!("a run failed: {}", record.sentence)).into());
+            }
+            _ => return Ok(false),
+        }
+        let run = record.run.as_ref().context("a finding has a run")?;
+        let wrong = wrong(&RunDirectory::open(run.as_ref()).verdict()?);
+        Ok(if self.wrong.is_empty() { wrong.is_empty() } else { !wrong.is_disjoint(&self.wrong) })
+    }
+
+    fn cell(&self, candidate: &Candidate, file: &str) -> Cell {
+        let config = Config {
+            schedule: Some(self.directory.file(file).display().to_string()),
+            time_limit_ms: candidate.limit_ms,
+            fail_fast: true,
+            ..self.config.clone()
+        };
+        Cell {
+            family: "shrink".to_owned(),
+            seed: config.seed,
+            arguments: arguments(&config),
+            expect: Expectation::Valid,
+            limit_ms: candidate.limit_ms,
+        }
+    }
+
+    fn tell(&self, start: &Candidate, small: &Candidate, format: Format) -> Result<()> {
+        let repro = pasteable(&self.orders.called, &self.cell(small, FILE).arguments);
+        let file = self.directory.file(FILE).display().to_string();
+        let text = script::write(&small.schedule);
+        if format == Format::Json {
+            let value = json!({
+                "format": 1, "faults": small.schedule.len(), "limit_ms": small.limit_ms,
+                "runs": self.run, "schedule": text, "file": file, "repro": repro,
+            });
+            return print(&serde_json::to_string_pretty(&value)?);
+        }
+        let size =
+            |of: &Candidate| format!("{} faults in {} s", of.schedule.len(), of.limit_ms / 1_000);
+        let lines: String = match text.is_empty() {
+            true => "  (no fault is needed)\n".to_owned(),
+            false => text.lines().map(|line| format!("  {line}\n")).collect(),
+        };
+        print(&format!(
+            "{} became {} after {} runs:\n\n{lines}\nschedule: {file}\nrepro:    {repro}",
+            size(start),
+            size(small),
+            self.run
+        ))
+    }
+}

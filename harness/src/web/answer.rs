@@ -1,0 +1,161 @@
+//! Answers what is asked of runs that are over: lists, the matrix, one run, its files.
+
+use super::inside::{inside, run as directory_of};
+use super::matrix::matrix as counted;
+use super::{Site, matrix::Matrix};
+use crate::store::RunDirectory;
+use crate::store::index::{Index, Query as Picked, Sort};
+use crate::store::record::{IndexLine, RunRecord, VerdictRecord};
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncReadExt as _;
+
+/// Why there is no answer.
+pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
+
+impl axum::response::IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (self.0, self.1 + "\n").into_response()
+    }
+}
+
+impl From<anyhow::Error> for Refusal {
+    fn from(error: anyhow::Error) -> Self {
+        Self(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"))
+    }
+}
+
+/// That there is nothing of that name.
+pub(super) fn nothing() -> Refusal {
+    Refusal(StatusCode::NOT_FOUND, "there is nothing of that name".to_owned())
+}
+
+type Answer<T> = Result<T, Refusal>;
+
+/// Which runs.
+#[derive(Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    q: String,
+    sort: String,
+    reverse: bool,
+    from: usize,
+    count: usize,
+    nights: i64,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self {
+            q: String::new(),
+            sort: "started".into(),
+            reverse: false,
+            from: 0,
+            count: 100,
+            nights: 14,
+        }
+    }
+}
+
+impl Asked {
+    fn query(&self) -> Answer<Picked> {
+        let bad = |why| Refusal(StatusCode::BAD_REQUEST, why);
+        let sort = <Sort as clap::ValueEnum>::from_str(&self.sort, true).map_err(bad)?;
+        Picked::parse(&self.q, sort, self.reverse).map_err(bad)
+    }
+}
+
+/// A page of a list.
+#[derive(Serialize)]
+pub(super) struct Listed {
+    all: usize,
+    damaged: usize,
+    runs: Vec<IndexLine>,
+}
+
+/// The index, read where waiting is no harm.
+async fn index(site: &Site) -> Answer<Index> {
+    let results = site.results.clone();
+    let read = tokio::task::spawn_blocking(move || Index::read(&results)).await;
+    Ok(read.map_err(|error| anyhow::anyhow!("the reader died: {error}"))??)
+}
+
+/// `GET /api/runs`.
+pub(super) async fn runs(
+    State(site): State<Site>,
+    Query(asked): Query<Asked>,
+) -> Answer<Json<Listed>> {
+    let (query, index) = (asked.query()?, index(&site).await?);
+    let picked = query.pick(&index.runs);
+    let page = picked.iter().skip(asked.from).take(asked.count.min(1_000));
+    let runs = page.map(|run| (*run).clone()).collect();
+    Ok(Json(Listed { all: picked.len(), damaged: index.damaged, runs }))
+}
+
+/// `GET /api/matrix`: the runs of so many days.
+pub(super) async fn matrix(
+    State(site): State<Site>,
+    Query(asked): Query<Asked>,
+) -> Answer<Json<Matrix>> {
+    let hours = jiff::Span::new().try_hours(asked.nights.clamp(1, 3_660) * 24);
+    let since = hours.and_then(|span| jiff::Timestamp::now().checked_sub(span));
+    let since = since.map_err(|error| anyhow::anyhow!("{error}"))?.to_string();
+    let query = asked.query()?;
+    let index = index(&site).await?;
+    let picked = query.pick(&index.runs);
+    Ok(Json(counted(picked.into_iter().filter(|run| run.started >= since))))
+}
+
+/// What is known of a run.
+#[derive(Serialize)]
+pub(super) struct Told {
+    run: RunRecord,
+    verdict: Option<VerdictRecord>,
+    files: Vec<String>,
+}
+
+/// `GET /api/run/…`.
+pub(super) async fn run(
+    State(site): State<Site>,
+    Path((family, name)): Path<(String, String)>,
+) -> Answer<Json<Told>> {
+    let path = directory_of(&site.results, &family, &name).ok_or_else(nothing)?;
+    let directory = RunDirectory::open(&path);
+    let files = super::zip::files(&path)
+        .into_iter()
+        .filter(|file| !file.starts_with("data"))
+        .map(|file| file.display().to_string())
+        .collect();
+    Ok(Json(Told { run: directory.run()?, verdict: directory.verdict().ok(), files }))
+}
+
+/// A report is shut off from everything, even from this server: its script runs as nobody's.
+const REPORT: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
+                      img-src data: blob:; worker-src blob:; connect-src data:; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'; sandbox allow-scripts allow-downloads";
+
+/// `GET /files/…`: a report is a page; everything else is text, whatever it is called.
+pub(super) async fn file(State(site): State<Site>, Path(path): Path<String>) -> Answer<Response> {
+    let found = inside(&site.results, &path).filter(|path| path.is_file()).ok_or_else(nothing)?;
+    let file = tokio::fs::File::open(&found).await.map_err(|_| nothing())?;
+    let mut response = Body::from_stream(stream::try_unfold(file, chunk)).into_response();
+    let is_report = found.file_name().is_some_and(|name| name == "report.html");
+    let kind = if is_report { "text/html; charset=utf-8" } else { "text/plain; charset=utf-8" };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    if is_report {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(REPORT));
+    }
+    Ok(response)
+}
+
+async fn chunk(mut file: tokio::fs::File) -> std::io::Result<Option<(Vec<u8>, tokio::fs::File)>> {
+    let mut bytes = Vec::with_capacity(1 << 16);
+    let read = file.read_buf(&mut bytes).await?;
+    Ok((read > 0).then_some((bytes, file)))
+}

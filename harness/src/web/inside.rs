@@ -1,0 +1,66 @@
+//! Resolves what a request names to a path inside the results directory, or to nothing.
+
+use std::path::{Component, Path, PathBuf};
+
+/// The file or directory of that name. Nothing that starts with a dot, climbs, or leads out through a link is there.
+pub(super) fn inside(results: &Path, name: &str) -> Option<PathBuf> {
+    let plain = Path::new(name).components().all(|part| match part {
+        Component::Normal(part) => !part.to_string_lossy().starts_with('.'),
+        _ => false,
+    });
+    if name.is_empty() || name.contains('\0') || !plain {
+        return None;
+    }
+    let path = results.join(name).canonicalize().ok()?;
+    path.starts_with(results).then_some(path)
+}
+
+/// The directory of a run.
+pub(super) fn run(results: &Path, family: &str, name: &str) -> Option<PathBuf> {
+    // Each is one name, not a way.
+    let one = |part: &str| !part.contains('/');
+    let path =
+        if one(family) && one(name) { inside(results, &format!("{family}/{name}")) } else { None };
+    path.filter(|path| path.join("run.json").is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn nothing_outside_is_found_whatever_it_is_called() {
+        let ground = tempfile::tempdir().expect("a directory");
+        let outside = ground.path().canonicalize().expect("it is there");
+        let results = outside.join("results");
+        fs::create_dir_all(results.join("a/b")).expect("a directory");
+        for file in ["secret", "results/a/b/run.json", "results/.hidden"] {
+            fs::write(outside.join(file), "x").expect("a file");
+        }
+        symlink(outside.join("secret"), results.join("a/link")).expect("a link");
+        symlink(&outside, results.join("way")).expect("a link");
+        assert!(inside(&results, "a/b/run.json").is_some());
+        let absolute = outside.join("secret").display().to_string();
+        for name in [
+            "",
+            ".",
+            "..",
+            "../secret",
+            "a/../../secret",
+            "/etc/passwd",
+            &absolute,
+            "a/link",
+            "way/secret",
+            ".hidden",
+            "a/b/\0",
+            "a/./../..",
+        ] {
+            assert_eq!(inside(&results, name), None, "{name:?}");
+        }
+        assert!(run(&results, "a", "b").is_some());
+        assert_eq!(run(&results, "a", "b/../b"), None);
+        assert_eq!(run(&results, "a", "none"), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! Tells of runs that are not over: which there are, and how each goes on.
+//!
+//! A run's own history is all that is read: its lines are counted as they are appended.
+
+use super::Site;
+use super::answer::{Refusal, nothing};
+use super::inside::{inside, run as directory_of};
+use crate::store;
+use axum::Json;
+use axum::extract::{Path as Named, State};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::{Stream, stream};
+use serde::Serialize;
+use serde_json::Value;
+use std::convert::Infallible;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Between two looks at a history.
+const LOOK: Duration = Duration::from_millis(500);
+/// After so many looks that found nothing new, nobody is writing any more.
+const PATIENCE: u32 = 240;
+/// The most that is read in one look.
+const MOST: u64 = 16 << 20;
+
+/// `GET /api/live`: the runs that are not over.
+pub(super) async fn running(State(site): State<Site>) -> Json<Vec<String>> {
+    let going_on = |run: &String| {
+        inside(&site.results, run).is_some_and(|path| !path.join("verdict.json").exists())
+    };
+    Json(store::running(&site.results).into_iter().filter(going_on).collect())
+}
+
+/// `GET /api/live/…`: what has happened so far, twice a second, and the verdict in the end.
+pub(super) async fn follow(
+    State(site): State<Site>,
+    Named((family, name)): Named<(String, String)>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refusal> {
+    let path = directory_of(&site.results, &family, &name).ok_or_else(nothing)?;
+    let follower = Follower { path, ..Follower::default() };
+    let events = stream::unfold(follower, |follower| async {
+        let (event, follower) = follower.next().await?;
+        Some((Ok(event), follower))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+/// A reader of a history that grows.
+#[derive(Default)]
+struct Follower {
+    path: PathBuf,
+    /// Bytes that were read.
+    offset: u64,
+    /// A line of which the end is not there yet.
+    torn: Vec<u8>,
+    so_far: SoFar,
+    idle: u32,
+    over: bool,
+    looked: bool,
+}
+
+/// What has happened so far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+struct SoFar {
+    /// The last moment, in nanoseconds since the run began.
+    time: u64,
+    invoked: u64,
+    ok: u64,
+    fail: u64,
+    info: u64,
+    /// The last thing that the nemesis did.
+    nemesis: Option<String>,
+}
+
+impl Follower {
+    /// The next thing worth telling; nothing after the verdict.
+    async fn next(mut self) -> Option<(Event, Self)> {
+        if self.over || self.idle > PATIENCE {
+            return None;
+        }
+        if self.looked {
+            tokio::time::sleep(LOOK).await;
+        }
+        self.looked = true;
+        let ending = std::fs::read_to_string(self.path.join("verdict.json")).ok();
+        let (mut this, grown) = tokio::task::spawn_blocking(move || {
+            let grown = self.look();
+            (self, grown)
+        })
+        .await
+        .ok()?;
+        this.idle = if grown { 0 } else { this.idle + 1 };
+        if let Some(verdict) = ending.filter(|_| !grown) {
+            this.over = true;
+            let line = serde_json::from_str::<Value>(&verdict).unwrap_or_default().to_string();
+            return Some((Event::default().event("verdict").data(line), this));
+        }
+        let data = serde_json::to_string(&this.so_far).unwrap_or_default();
+        Some((Event::default().event("progress").data(data), this))
+    }
+
+    /// Reads what was appended; whether there was anything.
+    fn look(&mut self) -> bool {
+        let bytes = appended(&self.path.join("history.jsonl"), self.offset).unwrap_or_default();
+        self.offset += bytes.len() as u64;
+        self.take(&bytes);
+        !bytes.is_empty()
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.torn.extend_from_slice(bytes);
+        let Some(end) = self.torn.iter().rposition(|byte| *byte == b'\n') else { return };
+        let rest = self.torn.split_off(end + 1);
+        for line in std::mem::replace(&mut self.torn, rest).split(|byte| *byte == b'\n') {
+            if let Ok(event) = serde_json::from_slice::<Value>(line) {
+                self.so_far.add(&event);
+            }
+        }
+    }
+}
+
+fn appended(path: &Path, offset: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = std::fs::File::open(path)?;
+    file.seek(SeekFrom::Start(offset))?;
+    let mut bytes = Vec::new();
+    file.take(MOST).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+impl SoFar {
+    fn add(&mut self, event: &Value) {
+        self.time = event["time"].as_u64().unwrap_or(self.time);
+        if event["process"] == "nemesis" {
+            self.nemesis =
+                Some(format!("{} {}", event["f"].as_str().unwrap_or("?"), event["value"]));
+            return;
+        }
+        match event["type"].as_str() {
+            Some("invoke") => self.invoked += 1,
+            Some("ok") => self.ok += 1,
+            Some("fail") => self.fail += 1,
+            Some("info") => self.info += 1,
+            _ => (),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_count_once_wherever_they_were_torn() {
+        let text = "{\"time\":1,\"type\":\"invoke\",\"process\":0}\n{\"time\":2,\"type\":\"ok\",\"process\":0}\n\
+                    {\"time\":3,\"type\":\"info\",\"process\":\"nemesis\",\"f\":\"kill\",\"value\":\"n1\"}\n{\"ti";
+        let mut whole = Follower::default();
+        whole.take(text.as_bytes());
+        assert_eq!((whole.so_far.invoked, whole.so_far.ok, whole.so_far.time), (1, 1, 3));
+        assert_eq!(whole.so_far.nemesis.as_deref(), Some("kill \"n1\""));
+        let mut torn = Follower::default();
+        text.as_bytes().iter().for_each(|byte| torn.take(&[*byte]));
+        assert_eq!(torn.so_far, whole.so_far);
+    }
+}

@@ -1,0 +1,90 @@
+//! Serves a results directory to browsers: lists, matrices, comparisons, files, and runs while they last.
+//!
+//! Nothing that is there is ever changed; judging a run again writes a new file. What a path names is resolved before
+//! it is opened and must lie inside the directory; no page may load, send or embed anything from elsewhere, and
+//! requests for another host's name are refused, so that no site can reach in through a visitor's browser.
+
+mod answer;
+mod inside;
+mod live;
+mod matrix;
+mod page;
+mod recheck;
+#[cfg(test)]
+mod tests;
+mod zip;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// What is served.
+#[derive(Clone)]
+pub(crate) struct Site {
+    /// The results directory, with every link followed.
+    pub(crate) results: Arc<PathBuf>,
+    /// This program, which judges again.
+    pub(crate) program: Arc<PathBuf>,
+    /// Names of this host that a request may use; empty is any.
+    pub(crate) names: Arc<Vec<String>>,
+    /// Runs are judged again one at a time.
+    pub(crate) judge: Arc<Semaphore>,
+}
+
+/// Everything there is to ask for.
+pub(crate) fn router(site: Site) -> Router {
+    Router::new()
+        .route("/", get(page::index))
+        .route("/browse.css", get(page::style))
+        .route("/browse.js", get(page::script))
+        .route("/api/runs", get(answer::runs))
+        .route("/api/matrix", get(answer::matrix))
+        .route("/api/run/{family}/{name}", get(answer::run))
+        .route("/api/live", get(live::running))
+        .route("/api/live/{family}/{name}", get(live::follow))
+        .route("/api/recheck/{family}/{name}", post(recheck::again))
+        .route("/zip/{family}/{name}", get(zip::download))
+        .route("/files/{*path}", get(answer::file))
+        .layer(from_fn_with_state(site.clone(), expected))
+        .layer(from_fn(guarded))
+        .with_state(site)
+}
+
+/// Only what comes to a name of this host is answered: a name that was bent to this address belongs to somebody else.
+async fn expected(State(site): State<Site>, request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
+    let known = |name: &str| site.names.iter().any(|known| known == name);
+    if site.names.is_empty() || name.is_some_and(known) {
+        next.run(request).await
+    } else {
+        (StatusCode::FORBIDDEN, "this server is known by another name\n").into_response()
+    }
+}
+
+/// What a page of this server may do. Its own may ask this server; a run's report is shut off even from that.
+const STRICT: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Says on every answer what browsers may do with it, unless it said so itself.
+async fn guarded(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let always: [(HeaderName, &'static str); 4] = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    for (name, value) in always {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(STRICT));
+    response
+}
