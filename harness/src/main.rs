@@ -7,6 +7,7 @@ mod nemesis;
 mod net;
 mod report;
 mod run;
+mod scenario;
 mod sim;
 mod store;
 mod system;

@@ -12,6 +12,7 @@ mod init;
 mod list;
 mod replay;
 mod report;
+mod scenario;
 mod sim;
 mod test;
 
@@ -65,6 +66,8 @@ enum Command {
     Sim(sim::Args),
     /// Carries out a run again: same configuration, seed and schedule.
     Replay(replay::Args),
+    /// Plays a question about Raft on real replicas and tells the story; `--list` shows the questions.
+    Scenario(scenario::Args),
     /// Writes a file that describes your own server, to start from.
     Init(init::Args),
     /// Says what this machine can do, and how to mend what it cannot.
@@ -108,6 +111,7 @@ fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
         Command::Report(args) => report::main(&args, cli.format),
         Command::Sim(args) => sim::main(&args, cli.format),
         Command::Replay(args) => replay::main(&args, cli.format, began),
+        Command::Scenario(args) => scenario::main(&args, cli.format),
         Command::Init(args) => init::main(&args, cli.format),
         Command::Doctor => doctor::main(cli.format),
         Command::List => list::main(cli.format),
