@@ -8,6 +8,7 @@ mod nemesis;
 mod net;
 mod report;
 mod run;
+mod scenario;
 mod sim;
 mod store;
 mod suite;

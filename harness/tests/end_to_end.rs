@@ -400,3 +400,32 @@ fn what_can_be_named_is_listed_and_completed() {
     assert!(told(&ground.run("--help")).contains("Exit codes"));
     assert!(told(&ground.run("doctor")).contains("ok"));
 }
+
+#[test]
+fn a_scenario_shows_what_it_should_and_where() {
+    let ground = Ground::new();
+    for (name, acts) in [("leader-crash", 1), ("split-vote", 1)] {
+        let output = ground.run(&format!("scenario {name} --format json"));
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+        let played: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+        let played = played.as_array().expect("acts are listed");
+        assert_eq!(played.len(), acts);
+        let report = played[0]["results"].as_str().expect("a run was left behind");
+        assert!(ground.directory.path().join(report).join("report.html").exists());
+        let story = played[0]["story"].as_array().expect("a story is told");
+        assert!(story.iter().any(|line| line.to_string().contains("is leader at term")));
+    }
+    ground.nothing_is_left();
+}
+
+#[test]
+fn scenarios_are_asked_for_by_name() {
+    let ground = Ground::new();
+    assert_eq!(ground.run("scenario").status.code(), Some(254));
+    let output = ground.run("scenario byzantine-generals");
+    assert_eq!(output.status.code(), Some(254));
+    assert!(told(&output).contains("there are: follower-read, half-replicated"));
+    let output = ground.run("scenario --list");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 6);
+}

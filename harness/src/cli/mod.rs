@@ -16,6 +16,7 @@ mod runs;
 mod selftest;
 mod serve;
 mod shrink;
+mod scenario;
 mod sim;
 mod suite;
 mod test;
@@ -84,6 +85,8 @@ enum Command {
     Sim(sim::Args),
     /// Carries out a run again: same configuration, seed and schedule.
     Replay(replay::Args),
+    /// Plays a question about Raft on real replicas and tells the story; `--list` shows the questions.
+    Scenario(scenario::Args),
     /// Writes a file that describes your own server, to start from.
     Init(init::Args),
     /// Makes the schedule of a run that went wrong as small as it can.
@@ -137,6 +140,8 @@ fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
         Command::Report(args) => report::main(&args, cli.format),
         Command::Sim(args) => sim::main(&args, cli.format),
         Command::Replay(args) => replay::main(&args, telling, began),
+        Command::Replay(args) => replay::main(&args, cli.format, began),
+        Command::Scenario(args) => scenario::main(&args, cli.format),
         Command::Init(args) => init::main(&args, cli.format),
         Command::Shrink(args) => shrink::main(&args, cli.format),
         Command::Selftest => selftest::main(telling),

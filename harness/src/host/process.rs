@@ -200,7 +200,7 @@ fn lives(group: Pid) -> bool {
 }
 
 /// Has the kernel kill the child when the thread that starts it ends.
-fn die_with_parent(command: &mut Command) {
+pub(crate) fn die_with_parent(command: &mut Command) {
     let parent = Pid::this();
     let arm = move || {
         nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;

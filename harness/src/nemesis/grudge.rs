@@ -56,7 +56,10 @@ pub(crate) fn grudge(
         Shape::Halves => Some(split(&hosts, count / 2)),
         Shape::Minority => Some(split(&hosts, minority(rng))),
         Shape::Leader => Some(split(&first(&hosts, leader?), 1)),
-        Shape::LeaderMinority => Some(split(&first(&hosts, leader?), minority(rng))),
+        // The leader alone is a shape of its own; here somebody hears it, where a minority has room for two.
+        Shape::LeaderMinority => {
+            Some(split(&first(&hosts, leader?), minority(rng).max(2.min((count - 1) / 2))))
+        }
         Shape::OneWay => Some(one_way(&hosts, minority(rng), rng.percent(50))),
         Shape::Bridge => (count >= 3).then(|| bridge(&hosts)),
         Shape::Ring => (count >= 4).then(|| ring(&hosts)),
@@ -179,6 +182,19 @@ mod tests {
         let side = majority_side(&plan, 5);
         assert_eq!(side.len(), 4);
         assert!(!side.contains(&HostId(1)));
+    }
+
+    #[test]
+    fn a_leader_with_a_minority_is_not_alone_where_two_are_one() {
+        for seed in 0..20 {
+            let plan = cut(Shape::LeaderMinority, 5, seed).expect("there is a leader").plan;
+            let side = majority_side(&plan, 5);
+            assert!(side.len() == 3 && !side.contains(&HostId(1)), "seed {seed}");
+        }
+        assert_eq!(
+            majority_side(&cut(Shape::LeaderMinority, 3, 0).expect("a cut").plan, 3).len(),
+            2
+        );
     }
 
     #[test]

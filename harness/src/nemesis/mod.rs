@@ -155,8 +155,15 @@ impl std::fmt::Display for Wanted {
     }
 }
 
-/// Reads `partition:leader,kill`. `none` wants nothing and is nobody's companion.
+/// The word for every nemesis there is.
+const ALL: &str = "all";
+
+/// Reads `partition:leader,kill`. `none` wants nothing, `all` wants everything, and both are nobody's companion.
 pub(crate) fn wanted(text: &str) -> Result<Vec<Wanted>> {
+    if text.trim() == ALL {
+        let harm = NEMESES.iter().filter(|nemesis| nemesis.name() != "none");
+        return Ok(harm.map(|nemesis| Wanted { nemesis: *nemesis, variant: None }).collect());
+    }
     let mut all = Vec::<Wanted>::new();
     for part in text.split(',').map(str::trim) {
         let one = one_wanted(part)?;
@@ -176,6 +183,9 @@ pub(crate) fn wanted(text: &str) -> Result<Vec<Wanted>> {
 fn one_wanted(part: &str) -> Result<Wanted> {
     let (name, variant) =
         part.split_once(':').map_or((part, None), |(name, variant)| (name, Some(variant)));
+    if name == ALL {
+        bail!("nemesis \"all\" stands alone: it already has every other, and in every variant");
+    }
     let Some(nemesis) = named(name) else {
         let names: Vec<_> = NEMESES.iter().map(|nemesis| nemesis.name()).collect();
         bail!("there is no nemesis {name:?}; there are: {}", names.join(", "));
@@ -294,6 +304,15 @@ mod tests {
                 aim_at_replicas("one", &scene, &mut Rng::new(seed)).expect("four are free");
             assert_ne!(target.hosts, [HostId(2)]);
         }
+    }
+
+    #[test]
+    fn all_is_every_nemesis_but_none_and_stands_alone() {
+        let all = wanted("all").expect("it is a word");
+        assert_eq!(all.len(), NEMESES.len() - 1);
+        assert!(all.iter().all(|it| it.variant.is_none() && it.nemesis.name() != "none"));
+        let error = wanted("kill,all").err().expect("it has company");
+        assert!(error.to_string().contains("stands alone"), "{error}");
     }
 
     #[test]

@@ -156,6 +156,7 @@ fn record() -> RunRecord {
         },
         replicas: (1..=5).map(replica).collect(),
         timings: Timings {
+            clock_unix_ms: Some(1_795_389_481_720),
             net_ms: 45,
             ready_ms: 720,
             first_op_ms: Some(733),

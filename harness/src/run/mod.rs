@@ -172,6 +172,7 @@ impl Stage {
         live: Live,
     ) -> Result<(dispatcher::Closed, Phases, Self)> {
         let clock = Clock::start();
+        self.record.timings.clock_unix_ms = Some(jiff::Timestamp::now().as_millisecond());
         let (notes_in, notes) = mpsc::unbounded_channel();
         let scene = workloads::Scene { replicas: self.addresses.len() };
         let parts = Parts {

@@ -110,6 +110,9 @@ pub(crate) struct Replica {
 /// How long the parts of a run took, in milliseconds since the command began.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Timings {
+    /// What the wall clock read when the run's own clock read zero, in milliseconds since 1970.
+    #[serde(default)]
+    pub(crate) clock_unix_ms: Option<i64>,
     /// Until the network stood.
     pub(crate) net_ms: u64,
     /// Until every replica answered.
