@@ -13,10 +13,10 @@ mod list;
 mod replay;
 mod report;
 mod runs;
+mod scenario;
 mod selftest;
 mod serve;
 mod shrink;
-mod scenario;
 mod sim;
 mod suite;
 mod test;
@@ -140,7 +140,6 @@ fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
         Command::Report(args) => report::main(&args, cli.format),
         Command::Sim(args) => sim::main(&args, cli.format),
         Command::Replay(args) => replay::main(&args, telling, began),
-        Command::Replay(args) => replay::main(&args, cli.format, began),
         Command::Scenario(args) => scenario::main(&args, cli.format),
         Command::Init(args) => init::main(&args, cli.format),
         Command::Shrink(args) => shrink::main(&args, cli.format),
