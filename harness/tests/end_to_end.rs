@@ -48,7 +48,11 @@ impl Ground {
     /// The directory of the only run.
     fn only_run(&self) -> PathBuf {
         let families = entries(&self.directory.path().join("results"));
-        let family = families.into_iter().find(|path| path.is_dir()).expect("a family of runs");
+        let hidden = |path: &Path| {
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+        };
+        let family = families.into_iter().find(|path| path.is_dir() && !hidden(path));
+        let family = family.expect("a family of runs");
         entries(&family).into_iter().next().expect("a run")
     }
 
