@@ -37,8 +37,8 @@ function words(extra = {}) {
 async function list(from = 0) {
   const answer = await ask(`/api/runs?${words({ from, count: PAGE })}`);
   const rows = answer.runs.map((run) => row([
-    verdict(run.validity), run.started, run.workload, run.nemesis, run.nodes, run.seed,
-    (run.unsafe ?? []).join(', '), run.ok, runLink(run.run), run.sentence,
+    verdict(run.validity), run.started, run.workload, run.nemesis, run.nodes || '', run.seed,
+    (run.unsafe ?? []).join(', '), run.nodes ? run.ok : '', runLink(run.run), run.sentence,
   ]));
   const head = ['verdict', 'started', 'workload', 'nemesis', 'nodes', 'seed', 'unsafe', 'ok', 'run', 'because'];
   const shown = `${answer.runs.length ? from + 1 : 0}–${from + answer.runs.length} of ${answer.all} runs`;
