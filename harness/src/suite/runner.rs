@@ -211,6 +211,7 @@ fn last_words(ended: &Ended) -> String {
 mod tests {
     use super::super::sample;
     use super::*;
+    use crate::report::quote;
 
     /// Runs shell scripts as cells; this program's own part is that of an argument to a script.
     async fn play(scripts: &[&str], orders: impl FnOnce(&mut Orders)) -> Vec<CellRecord> {
@@ -270,13 +271,24 @@ mod tests {
     #[tokio::test]
     async fn being_told_to_stop_is_passed_on_and_nothing_new_begins() {
         let (stop_in, stop) = watch::channel(false);
+        let folder = tempfile::tempdir().expect("a directory");
+        let ready = ["gentle", "plain"].map(|name| folder.path().join(name));
+        // Who is started in the background is born deaf to SIGINT, and a shell cannot hear again by itself.
+        let hears =
+            |script: String| format!("exec env --default-signal=INT sh -c {}", quote(&script));
+        let [gentle, plain] = ready.each_ref().map(|file| file.display().to_string());
+        let gentle =
+            hears(format!("trap 'exit 130' INT; : > {gentle}; while :; do sleep 0.05; done"));
+        let plain = hears(format!(": > {plain}; exec sleep 9"));
         tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            // Not before both can hear of it, however busy the machine is.
+            while !ready.iter().all(|file| file.exists()) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
             stop_in.send_replace(true);
             std::future::pending::<()>().await;
         });
-        let gentle = "trap 'exit 130' INT; while :; do sleep 0.05; done";
-        let records = play(&[gentle, "exec sleep 9", "exit 0"], |orders| {
+        let records = play(&[&gentle, &plain, "exit 0"], |orders| {
             orders.stop = stop;
         })
         .await;
