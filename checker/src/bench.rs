@@ -178,7 +178,7 @@ impl Register {
     fn push(&mut self, process: u64, kind: Kind, f: &str, value: Value) {
         let index = self.events.len() as u64;
         let process = Process::Client(process);
-        let f = f.to_owned();
+        let f = f.into();
         let time = index * 1_000;
         self.events.push(Event { index, time, kind, process, f, value, node: None, error: None });
     }

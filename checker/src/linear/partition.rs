@@ -2,7 +2,9 @@
 //! its objects is (Herlihy and Wing's locality), so one key's operations never enlarge another's
 //! search.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::check::Keyed;
 use crate::history::{History, Operation, Value};
@@ -17,7 +19,8 @@ pub(super) struct Object<'h> {
 /// An operation as the search sees it.
 #[derive(Clone)]
 pub(super) struct Op<'h> {
-    pub(super) call: Call,
+    /// Shared by the drafts of a proof.
+    pub(super) call: Arc<Call>,
     pub(super) invoked: u64,
     /// Where it must have happened by, or `None` if it need not have happened.
     pub(super) completed: Option<u64>,
@@ -30,6 +33,16 @@ pub(super) fn partition<'h>(
     model: &dyn Model,
     keyed: Keyed,
 ) -> Result<Vec<Object<'h>>, String> {
+    partition_on(history, model, keyed, 1)
+}
+
+/// The same, on several threads; the first operation that is refused is named, whoever met it.
+pub(super) fn partition_on<'h>(
+    history: &'h History,
+    model: &dyn Model,
+    keyed: Keyed,
+    jobs: usize,
+) -> Result<Vec<Object<'h>>, String> {
     let looks = Looks::of(history);
     let keys = keys(model, history.initial(), keyed, || looks == Looks::Keyed);
     if let (Looks::Mixed(with, without), Keyed::Auto, Keys::None) = (looks, keyed, keys) {
@@ -38,18 +51,73 @@ pub(super) fn partition<'h>(
              values are [key value]: --keyed yes, or --keyed no"
         ));
     }
-    let mut objects: Vec<Object<'h>> = Vec::new();
-    let mut places = BTreeMap::new();
-    for operation in history.operations() {
-        let read = read(operation, model, keys);
-        let Some((key, op)) = read.map_err(|why| refusal(operation, &why))? else { continue };
-        let place = *places.entry(key.clone()).or_insert_with(|| {
-            objects.push(Object { key, ops: Vec::new() });
-            objects.len() - 1
-        });
-        objects[place].ops.push(op);
+    let operations = history.operations();
+    let read = |operation: &'h Operation| {
+        read(operation, model, keys).map_err(|why| refusal(operation, &why)).transpose()
+    };
+    let mut objects = Objects::default();
+    let jobs = jobs.min(operations.len() / PIECE);
+    if jobs < 2 {
+        for found in operations.iter().filter_map(read) {
+            objects.add(found?);
+        }
+        return Ok(objects.list);
     }
-    Ok(objects)
+    let pieces = operations.chunks(operations.len().div_ceil(jobs));
+    let piece = |piece: &'h [Operation]| piece.iter().filter_map(read).collect();
+    for found in side_by_side(pieces, piece) {
+        found?.into_iter().for_each(|found| objects.add(found));
+    }
+    Ok(objects.list)
+}
+
+/// Operations that a thread is worth its while for.
+const PIECE: usize = 4096;
+
+/// What the operations of one piece are, or why one of them means nothing.
+type Piece<'h> = Result<Vec<(Option<Value>, Op<'h>)>, String>;
+
+/// The pieces' results in their order, the first from this thread.
+fn side_by_side<'h>(
+    mut pieces: impl Iterator<Item = &'h [Operation]>,
+    read: impl Fn(&'h [Operation]) -> Piece<'h> + Sync,
+) -> Vec<Piece<'h>> {
+    let read = &read;
+    std::thread::scope(|scope| {
+        let first = pieces.next();
+        let others: Vec<_> = pieces
+            .map(|piece| {
+                (piece, std::thread::Builder::new().spawn_scoped(scope, move || read(piece)))
+            })
+            .collect();
+        let first = first.map(read);
+        // What a thread that could not be had, or did not return, should have read is read here.
+        let others = others.into_iter().map(|(piece, thread)| {
+            thread.ok().and_then(|it| it.join().ok()).unwrap_or_else(|| read(piece))
+        });
+        first.into_iter().chain(others).collect()
+    })
+}
+
+/// Objects by their keys.
+#[derive(Default)]
+struct Objects<'h> {
+    list: Vec<Object<'h>>,
+    places: FxHashMap<Option<Value>, usize>,
+}
+
+impl<'h> Objects<'h> {
+    fn add(&mut self, (key, op): (Option<Value>, Op<'h>)) {
+        let place = match self.places.get(&key) {
+            Some(place) => *place,
+            None => {
+                self.places.insert(key.clone(), self.list.len());
+                self.list.push(Object { key, ops: Vec::new() });
+                self.list.len() - 1
+            }
+        };
+        self.list[place].ops.push(op);
+    }
 }
 
 /// How keys are told.
@@ -95,7 +163,7 @@ enum Looks {
 impl Looks {
     fn of(history: &History) -> Self {
         let mut first = [None; 2];
-        for operation in history.operations().iter().filter(|op| Call::of(op).is_some()) {
+        for operation in history.operations().iter().filter(|op| Call::is_made_by(op)) {
             let carries = carries_key(&operation.f, &operation.input);
             first[usize::from(carries)].get_or_insert(operation.invoked.index);
         }
@@ -151,7 +219,10 @@ pub(super) fn read<'h>(
             operation.completion.as_ref().map(|completion| completion.at.index)
         }
     };
-    Ok(Some((key, Op { call, invoked: operation.invoked.index, completed, operation })))
+    Ok(Some((
+        key,
+        Op { call: Arc::new(call), invoked: operation.invoked.index, completed, operation },
+    )))
 }
 
 /// Whether "mismatch" is but the text of a failure: nobody compares anything in such a call.

@@ -64,7 +64,7 @@ impl<'a, 'h> Draft<'a, 'h> {
 
     /// Takes an operation in, as optional or as it is. An optional observation says nothing.
     fn admit(&mut self, op: &Op<'h>, optional: bool, accused: bool) {
-        if optional && self.model.observes(&op.call) {
+        if optional && self.observes(op) {
             return;
         }
         if accused {
@@ -86,11 +86,11 @@ impl<'a, 'h> Draft<'a, 'h> {
         Question::new(self.model, &self.initial, &self.ops, self.budget)
     }
 
-    fn without(&self, op: usize) -> Self {
-        let mut draft = self.clone();
-        draft.ops.remove(op);
-        draft.accused -= usize::from(op < draft.accused);
-        draft
+    fn without(&self, goes: impl Fn(&Op<'_>) -> bool) -> Self {
+        let before = self.ops[..self.accused].iter().filter(|op| goes(op)).count();
+        let ops = self.ops.iter().filter(|op| !goes(op)).cloned().collect();
+        let initial = self.initial.clone();
+        Self { initial, ops, accused: self.accused - before, ..*self }
     }
 
     /// Cuts the front off where the rest is still illegal: as late as possible, yet where the
@@ -160,33 +160,58 @@ impl<'a, 'h> Draft<'a, 'h> {
         draft
     }
 
-    /// Oldest first, so that what stays is what the accused could have known best. Whether anything
-    /// went: then fewer states can be reached, and more may be irrelevant.
+    /// Whether anything went: then fewer states can be reached, and more may be irrelevant. The last
+    /// acknowledged change goes last: it is most often what rules the answer out.
     fn drop_irrelevant(&mut self) -> bool {
         let whole = self.clone();
         let explainer = whole.explainer();
-        let mut op = 0;
-        while op < self.ops.len() && !(self.budget.expired)() {
-            if op != self.accused && self.can_do_without(op, &explainer) {
-                *self = self.without(op);
-            } else {
-                op += 1;
+        let last = whole.last_acknowledged();
+        let (mut others, mut known) = (Vec::new(), Vec::new());
+        for (place, op) in whole.ops.iter().enumerate() {
+            if place != whole.accused && (whole.observes(op) || !explainer.could_explain(op)) {
+                if Some(op.invoked) == last { &mut known } else { &mut others }.push(op.invoked);
             }
         }
+        self.drop_all_or_halves(&others);
+        self.drop_all_or_halves(&known);
         self.ops.len() < whole.ops.len()
     }
 
-    fn can_do_without(&self, op: usize, explainer: &Explainer<'_, '_>) -> bool {
-        let without = self.without(op);
-        if self.model.observes(&self.ops[op].call) {
-            return without.legal() == Some(false);
+    /// Drops the operations invoked at these indices, or those of each half that can go; the older
+    /// first, so that what stays is what the accused could have known best.
+    fn drop_all_or_halves(&mut self, some: &[u64]) {
+        if some.is_empty() || (self.budget.expired)() {
+            return;
         }
-        let mut optional = self.clone();
-        optional.ops[op].completed = None;
-        !explainer.could_explain(&self.ops[op])
-            && (self.ops[op].completed.is_none() || optional.legal() == Some(false))
-            && without.legal() == Some(false)
-            && without.without(without.accused).legal() == Some(true)
+        if let Some(shorter) = self.without_irrelevant(some) {
+            *self = shorter;
+        } else if some.len() > 1 {
+            let (older, younger) = some.split_at(some.len() / 2);
+            self.drop_all_or_halves(older);
+            self.drop_all_or_halves(younger);
+        }
+    }
+
+    /// The draft without some operations, if it is illegal whether or not they happen. That they
+    /// never do is one of the ways in which they may not.
+    fn without_irrelevant(&self, some: &[u64]) -> Option<Self> {
+        let changes = |op: &Op<'_>| some.contains(&op.invoked) && !self.observes(op);
+        let mut doubtful = self.without(|op| some.contains(&op.invoked) && self.observes(op));
+        for op in doubtful.ops.iter_mut().filter(|op| changes(op)) {
+            op.completed = None;
+        }
+        if doubtful.legal() != Some(false) {
+            return None;
+        }
+        let rest = doubtful.without(changes);
+        let accused = rest.ops[rest.accused].invoked;
+        let explained = || rest.without(|op| op.invoked == accused).legal() == Some(true);
+        // Without an observation all that was legal is; a change may have been needed.
+        (rest.ops.len() == doubtful.ops.len() || explained()).then_some(rest)
+    }
+
+    fn observes(&self, op: &Op<'_>) -> bool {
+        self.model.observes(&op.call)
     }
 
     fn explainer(&self) -> Explainer<'_, 'h> {
