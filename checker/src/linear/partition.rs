@@ -51,22 +51,24 @@ pub(super) fn partition_on<'h>(
              values are [key value]: --keyed yes, or --keyed no"
         ));
     }
-    let operations = history.operations();
-    let read = |operation: &'h Operation| {
-        read(operation, model, keys).map_err(|why| refusal(operation, &why)).transpose()
-    };
-    let mut objects = Objects::default();
-    let jobs = jobs.min(operations.len() / PIECE);
-    if jobs < 2 {
-        for found in operations.iter().filter_map(read) {
-            objects.add(found?);
+    let piece = |operations: &'h [Operation]| {
+        let mut objects = Objects::default();
+        for operation in operations {
+            let read = read(operation, model, keys).map_err(|why| refusal(operation, &why))?;
+            if let Some((key, op)) = read {
+                objects.of(key).push(op);
+            }
         }
-        return Ok(objects.list);
-    }
-    let pieces = operations.chunks(operations.len().div_ceil(jobs));
-    let piece = |piece: &'h [Operation]| piece.iter().filter_map(read).collect();
-    for found in side_by_side(pieces, piece) {
-        found?.into_iter().for_each(|found| objects.add(found));
+        Ok(objects)
+    };
+    let operations = history.operations();
+    let jobs = jobs.min(operations.len() / PIECE).max(1);
+    let mut pieces = side_by_side(operations.chunks(operations.len().div_ceil(jobs).max(1)), piece);
+    let mut objects = pieces.next().unwrap_or_else(|| Ok(Objects::default()))?;
+    for piece in pieces {
+        for Object { key, mut ops } in piece?.list {
+            objects.of(key).append(&mut ops);
+        }
     }
     Ok(objects.list)
 }
@@ -74,16 +76,16 @@ pub(super) fn partition_on<'h>(
 /// Operations that a thread is worth its while for.
 const PIECE: usize = 4096;
 
-/// What the operations of one piece are, or why one of them means nothing.
-type Piece<'h> = Result<Vec<(Option<Value>, Op<'h>)>, String>;
+/// The objects of one piece, or why one of its operations means nothing.
+type Piece<'h> = Result<Objects<'h>, String>;
 
 /// The pieces' results in their order, the first from this thread.
 fn side_by_side<'h>(
     mut pieces: impl Iterator<Item = &'h [Operation]>,
     read: impl Fn(&'h [Operation]) -> Piece<'h> + Sync,
-) -> Vec<Piece<'h>> {
+) -> impl Iterator<Item = Piece<'h>> {
     let read = &read;
-    std::thread::scope(|scope| {
+    let all: Vec<_> = std::thread::scope(|scope| {
         let first = pieces.next();
         let others: Vec<_> = pieces
             .map(|piece| {
@@ -96,7 +98,8 @@ fn side_by_side<'h>(
             thread.ok().and_then(|it| it.join().ok()).unwrap_or_else(|| read(piece))
         });
         first.into_iter().chain(others).collect()
-    })
+    });
+    all.into_iter()
 }
 
 /// Objects by their keys.
@@ -107,7 +110,7 @@ struct Objects<'h> {
 }
 
 impl<'h> Objects<'h> {
-    fn add(&mut self, (key, op): (Option<Value>, Op<'h>)) {
+    fn of(&mut self, key: Option<Value>) -> &mut Vec<Op<'h>> {
         let place = match self.places.get(&key) {
             Some(place) => *place,
             None => {
@@ -116,7 +119,7 @@ impl<'h> Objects<'h> {
                 self.list.len() - 1
             }
         };
-        self.list[place].ops.push(op);
+        &mut self.list[place].ops
     }
 }
 

@@ -22,6 +22,9 @@ use crate::model::Model;
 /// Cuts remembered while walking: enough to reach back over the longest request, and bounded.
 const CUTS: usize = 512;
 
+/// Cuts remembered at first: most often one of the last will do.
+const FEW_CUTS: usize = 12;
+
 /// The evidence against an operation, or nothing if the budget does not suffice to prove it.
 pub(super) fn window(case: &Case<'_>, object: &Object<'_>, accused: usize) -> Option<Window> {
     let mut draft = Draft::prefix(case, object, accused)?;
@@ -98,11 +101,15 @@ impl<'a, 'h> Draft<'a, 'h> {
     /// was, the last acknowledged change has to do.
     fn cut_front(&self) -> Option<Self> {
         let began = self.ops[self.accused].invoked;
-        let cuts = self.cuts(began);
         let answered = |standing: &Standing| standing.states.iter().any(|it| self.answers(it));
-        self.latest_illegal(cuts.iter().filter(|(_, standing)| answered(standing))).or_else(|| {
+        let answered_in = |cuts: &[(u64, Standing)]| {
+            self.latest_illegal(cuts.iter().filter(|(_, standing)| answered(standing)))
+        };
+        answered_in(&self.cuts(began, FEW_CUTS)).or_else(|| {
+            let cuts = self.cuts(began, CUTS);
             let latest = self.last_acknowledged().unwrap_or(began);
-            self.latest_illegal(cuts.iter().filter(|(at, _)| *at <= latest))
+            let known = || self.latest_illegal(cuts.iter().filter(|(at, _)| *at <= latest));
+            answered_in(&cuts).or_else(known)
         })
     }
 
@@ -126,8 +133,8 @@ impl<'a, 'h> Draft<'a, 'h> {
         before.max_by_key(|op| op.completed).map(|op| op.invoked)
     }
 
-    /// How things stood before each begin up to this index.
-    fn cuts(&self, latest: u64) -> Vec<(u64, Standing)> {
+    /// How things stood before each of so many begins up to this index.
+    fn cuts(&self, latest: u64, most: usize) -> Vec<(u64, Standing)> {
         let begun = self.ops.partition_point(|op| op.invoked <= latest);
         let mut walk = self.question().walk();
         let mut cuts = Vec::new();
@@ -136,7 +143,7 @@ impl<'a, 'h> Draft<'a, 'h> {
                 if op >= begun {
                     break;
                 }
-                if op + CUTS >= begun {
+                if op + most >= begun {
                     cuts.push((self.ops[op].invoked, walk.standing()));
                 }
             }

@@ -20,6 +20,8 @@ pub(super) struct Group {
     agree: usize,
     parsing: Duration,
     judging: Duration,
+    /// The file that took longest.
+    slowest: (Duration, String),
 }
 
 /// Every group of the table whose name contains the filter, timed.
@@ -92,7 +94,10 @@ impl Group {
         self.operations += found.stats.operations;
         self.agree += usize::from(found.validity == expected);
         self.parsing += best(|| format.parse(&bytes[..]).is_ok());
-        self.judging += best(|| judge(&history, model, &limits));
+        let judging = best(|| judge(&history, model, &limits));
+        self.judging += judging;
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        self.slowest = std::mem::take(&mut self.slowest).max((judging, name));
         Ok(())
     }
 
@@ -101,10 +106,11 @@ impl Group {
     }
 
     pub(super) fn told(&self) -> String {
-        let Self { name, files, operations, agree, .. } = self;
+        let Self { name, files, operations, agree, slowest: (longest, slowest), .. } = self;
         format!(
-            "{:10.3} ms  {name:<44} {files:>3} files, {operations:>6} operations, {agree} verdicts as told; parsed at {:.0} MB/s",
+            "{:10.3} ms  {name:<44} {files:>3} files, {operations:>6} operations, {agree} verdicts as told, {slowest} {:.3} ms; parsed at {:.0} MB/s",
             milliseconds(self.judging),
+            milliseconds(*longest),
             self.speed()
         )
     }
@@ -112,7 +118,7 @@ impl Group {
     pub(super) fn json(&self) -> serde_json::Value {
         json!({
             "name": self.name, "ms": milliseconds(self.judging), "files": self.files, "operations": self.operations,
-            "agree": self.agree, "parse_mb_per_s": self.speed(),
+            "agree": self.agree, "slowest": self.slowest.1, "slowest_ms": milliseconds(self.slowest.0), "parse_mb_per_s": self.speed(),
         })
     }
 }
