@@ -15,6 +15,7 @@ mod partition;
 mod pause;
 pub(crate) mod schedule;
 pub(crate) mod script;
+mod starve;
 mod who;
 
 use crate::host::clock::Skew;
@@ -69,6 +70,7 @@ pub(crate) const NEMESES: &[&dyn Nemesis] = &[
     &none::None,
     &partition::Partition,
     &pause::Pause,
+    &starve::Starve,
 ];
 
 /// What is known when a fault aims.
@@ -325,7 +327,7 @@ mod tests {
         );
         assert_eq!(names("none").expect("it exists"), [""; 0]);
         let refusal = |text| names(text).expect_err("it is nonsense").to_string();
-        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: clock, crash-loop, kill, none, partition, pause"#);
+        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: clock, crash-loop, kill, none, partition, pause, starve"#);
         insta::assert_snapshot!(refusal("kill:two"), @r#"nemesis "kill" has no variant "two"; it has: all, followers, leader, majority, minority, one, staggered, or hosts by name (`n1 n3`)"#);
         insta::assert_snapshot!(refusal("kill,none"), @r#"nemesis "none" stands alone: it means that nothing goes wrong"#);
         insta::assert_snapshot!(refusal("kill,kill:all"), @r#"nemesis "kill" is named twice"#);
