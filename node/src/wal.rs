@@ -16,7 +16,7 @@
 //! and, in a batch, the magic, whose first byte never occurs in UTF-8: no client's value can pose
 //! as a batch.
 
-use crate::raft::{Entry, HardState, Index, Persist, Stored};
+use crate::raft::{Entry, HardState, Index, Persist, Position, Snapshot, Stored};
 use alloc::vec::Vec;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,8 @@ use serde::{Deserialize, Serialize};
 pub const SEGMENT_HEADER: usize = 20;
 const BATCH_HEADER: usize = 20;
 const SEGMENT_MAGIC: &[u8; 8] = b"nodewal1";
+const SNAPSHOT_HEADER: usize = 28;
+const SNAPSHOT_MAGIC: &[u8; 8] = b"nodesnp1";
 const BATCH_MAGIC: &[u8; 4] = b"\xffwal";
 
 /// What one [`Persist`] leaves in the log.
@@ -34,11 +36,15 @@ pub struct Record {
     pub hard_state: Option<HardState>,
     /// Entries that replace everything from the first one's index on.
     pub entries: Vec<Entry>,
+    /// Where the log begins from now on: then the entries are all that it has after this place, and
+    /// the hard state is there, so that nothing before this record is needed. Such a record is the
+    /// first of its segment.
+    pub start: Option<Position>,
 }
 
 impl From<Persist> for Record {
     fn from(persist: Persist) -> Self {
-        Self { hard_state: persist.hard_state, entries: persist.entries }
+        Self { hard_state: persist.hard_state, entries: persist.entries, start: persist.start }
     }
 }
 
@@ -63,6 +69,29 @@ pub fn encode_batch(records: &[Record], mark: u64) -> postcard::Result<Vec<u8>> 
     bytes[..4].copy_from_slice(BATCH_MAGIC);
     bytes[4..8].copy_from_slice(&checksum.to_le_bytes());
     Ok(bytes)
+}
+
+/// The bytes of a snapshot's file: `"nodesnp1"  crc32 u32  term u64  index u64` and the store.
+pub fn encode_snapshot(snapshot: &Snapshot) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(SNAPSHOT_HEADER + snapshot.data.len());
+    bytes.extend_from_slice(SNAPSHOT_MAGIC);
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&snapshot.last.term.to_le_bytes());
+    bytes.extend_from_slice(&snapshot.last.index.to_le_bytes());
+    bytes.extend_from_slice(&snapshot.data);
+    let checksum = crc32fast::hash(&bytes[12..]);
+    bytes[8..12].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+/// The snapshot of these bytes, unless they are damaged.
+pub fn decode_snapshot(bytes: &[u8]) -> Option<Snapshot> {
+    let (checksum, rest) = bytes.strip_prefix(SNAPSHOT_MAGIC)?.split_first_chunk()?;
+    let (term, after) = rest.split_first_chunk()?;
+    let (index, data) = after.split_first_chunk()?;
+    let last = Position { term: u64::from_le_bytes(*term), index: u64::from_le_bytes(*index) };
+    let whole = crc32fast::hash(rest) == u32::from_le_bytes(*checksum);
+    whole.then(|| Snapshot { last, data: data.into() })
 }
 
 /// One segment as it was found.
@@ -154,7 +183,11 @@ impl core::error::Error for Refusal {}
 /// Reads a log back from its segments, in order of their bases.
 pub fn decode(segments: &[Segment<'_>]) -> Result<Recovered, Refusal> {
     let mut recovered = Recovered::default();
-    for segment in segments {
+    let first = segments.iter().rposition(begins_anew).unwrap_or(0);
+    if segments.get(first).is_some_and(begins_anew) {
+        recovered.end = segments[first].base;
+    }
+    for segment in &segments[first..] {
         if segment.base < recovered.end {
             return Err(Refusal { segment: segment.base, offset: 0, flaw: Flaw::Overlap });
         }
@@ -168,6 +201,13 @@ pub fn decode(segments: &[Segment<'_>]) -> Result<Recovered, Refusal> {
     }
     recovered.torn = total - recovered.end;
     Ok(recovered)
+}
+
+/// Whether a segment begins with a record that needs none before it.
+fn begins_anew(segment: &Segment<'_>) -> bool {
+    let first = segment.has_header().then(|| read_batch(segment, SEGMENT_HEADER)).flatten();
+    let records = first.and_then(|batch| postcard::from_bytes::<Vec<Record>>(batch.payload).ok());
+    records.is_some_and(|records| records.first().is_some_and(|record| record.start.is_some()))
 }
 
 /// Reads batches until the segment ends (true) or something in it cannot be read (false).
@@ -239,23 +279,27 @@ fn replay(payload: &[u8], stored: &mut Stored) -> Result<(), Flaw> {
     }
     for record in records {
         stored.hard_state = record.hard_state.unwrap_or(stored.hard_state);
-        replace_tail(&mut stored.entries, record.entries)?;
+        if let Some(start) = record.start {
+            (stored.start, stored.entries) = (start, Vec::new());
+        }
+        replace_tail(stored, record.entries)?;
     }
     Ok(())
 }
 
 /// Cuts a log back to before the first of the new entries and appends them.
-fn replace_tail(log: &mut Vec<Entry>, entries: Vec<Entry>) -> Result<(), Flaw> {
+fn replace_tail(stored: &mut Stored, entries: Vec<Entry>) -> Result<(), Flaw> {
     let Some(first) = entries.first().map(|entry| entry.index) else { return Ok(()) };
-    let last = log.len() as Index;
-    if first == 0 || first > last + 1 {
+    let start = stored.start.index;
+    let last = start + stored.entries.len() as Index;
+    if first <= start || first > last + 1 {
         return Err(Flaw::Gap { expected: last + 1, found: first });
     }
     if let Some((entry, due)) = entries.iter().zip(first..).find(|(entry, due)| entry.index != *due)
     {
         return Err(Flaw::Gap { expected: due, found: entry.index });
     }
-    log.truncate(usize::try_from(first - 1).unwrap_or(usize::MAX));
-    log.extend(entries);
+    stored.entries.truncate(usize::try_from(first - 1 - start).unwrap_or(usize::MAX));
+    stored.entries.extend(entries);
     Ok(())
 }

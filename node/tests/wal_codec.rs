@@ -44,7 +44,8 @@ impl Log {
     fn append(&mut self, index: u64, payload: Vec<u8>, mark: u64) {
         let entry = Entry { term: 1, index, payload: Payload::Command(payload) };
         let hard_state = HardState { term: index, voted_for: Some(1) };
-        let record = Record { hard_state: Some(hard_state), entries: vec![entry.clone()] };
+        let record =
+            Record { hard_state: Some(hard_state), entries: vec![entry.clone()], start: None };
         let mut state = self.states.last().cloned().expect("rolled");
         state.hard_state = hard_state;
         state.entries.push(entry);
@@ -184,7 +185,7 @@ fn base_of_last(log: &Log) -> u64 {
 #[test]
 fn later_entries_replace_the_tail_and_gaps_are_refused() {
     let entry = |term, index| Entry { term, index, payload: Payload::Noop };
-    let record = |entries| Record { hard_state: None, entries };
+    let record = |entries| Record { entries, ..Record::default() };
     let mut bytes = segment_header(0).to_vec();
     let records = [record(vec![entry(1, 1), entry(1, 2), entry(1, 3)]), record(vec![entry(2, 2)])];
     bytes.extend(encode_batch(&records, 20).expect("small"));

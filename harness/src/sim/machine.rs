@@ -6,7 +6,8 @@
 use super::ask::{self, Request};
 use node::kv::{Command, Outcome, Store};
 use node::raft::{
-    Config, Effect, Entry, Index, Input, Message, Payload, Persist, Raft, ServerId, Stored, Token,
+    Config, Effect, Entry, Index, Input, Message, Payload, Persist, Position, Raft, ServerId,
+    Stored, Token,
 };
 use std::collections::BTreeMap;
 use workloads::Reply;
@@ -36,6 +37,8 @@ struct Body {
     /// Reads that wait until the store has come so far.
     waiting: BTreeMap<(Index, Token), String>,
     outcomes: BTreeMap<Index, Outcome>,
+    /// The snapshot that the brain has asked for.
+    taken: Option<(Position, Vec<u8>)>,
 }
 
 /// What the world has to do for a server.
@@ -63,9 +66,9 @@ impl Machine {
         self.body.as_ref().map(|body| &body.raft)
     }
 
-    /// The log that a restart finds.
-    pub(super) fn stored(&self) -> &[Entry] {
-        &self.stored.entries
+    /// What a restart finds.
+    pub(super) fn stored(&self) -> &Stored {
+        &self.stored
     }
 
     /// Starts from what the disk holds.
@@ -75,7 +78,7 @@ impl Machine {
         let raft = Raft::new(Config { seed, ..self.config.clone() }, self.stored.clone());
         self.body = Some(Body {
             raft,
-            store: Store::default(),
+            store: self.stored.snapshot.as_ref().map_or_else(Store::default, |it| store(&it.data)),
             held: BTreeMap::new(),
             durable: 0,
             syncing: None,
@@ -83,14 +86,20 @@ impl Machine {
             reading: BTreeMap::new(),
             waiting: BTreeMap::new(),
             outcomes: BTreeMap::new(),
+            taken: None,
         });
     }
 
-    /// Loses power: of what was not synced the first `survive` writes are found again.
-    pub(super) fn crash(&mut self, survive: usize) {
+    /// Loses power: of what was not synced the first `survive` writes are found again; and of the next, if it is
+    /// `torn`, the snapshot, which is a file of its own and written first.
+    pub(super) fn crash(&mut self, survive: usize, torn: bool) {
         let survive = survive.min(self.unsynced.len());
         let kept: Vec<Persist> = self.unsynced.drain(..survive).collect();
         kept.into_iter().for_each(|write| self.keep(write));
+        let next = self.unsynced.first_mut().filter(|_| torn);
+        if let Some(snapshot) = next.and_then(|write| write.snapshot.take()) {
+            self.stored.snapshot = Some(snapshot);
+        }
         self.unsynced.clear();
         self.body = None;
     }
@@ -118,9 +127,15 @@ impl Machine {
 
     fn keep(&mut self, write: Persist) {
         self.stored.hard_state = write.hard_state.unwrap_or(self.stored.hard_state);
+        if let Some(snapshot) = write.snapshot {
+            self.stored.snapshot = Some(snapshot);
+        }
+        if let Some(start) = write.start {
+            (self.stored.start, self.stored.entries) = (start, Vec::new());
+        }
         if let Some(first) = write.entries.first() {
-            let before = usize::try_from(first.index - 1).unwrap_or(usize::MAX);
-            self.stored.entries.truncate(before);
+            let before = first.index - 1 - self.stored.start.index;
+            self.stored.entries.truncate(usize::try_from(before).unwrap_or(usize::MAX));
             self.stored.entries.extend(write.entries);
         }
     }
@@ -153,6 +168,9 @@ impl Machine {
         for effect in effects {
             self.carry_out(effect, wishes);
         }
+        if let Some((last, data)) = self.body.as_mut().and_then(|body| body.taken.take()) {
+            return self.step(Input::SnapshotTaken { last, data }, wishes);
+        }
         self.sync(wishes);
     }
 
@@ -165,6 +183,11 @@ impl Machine {
             }
             Effect::Send { to, message, .. } => wishes.push(Wish::Send(*to, message.clone())),
             Effect::Commit { entries } => body.apply(entries, wishes),
+            Effect::TakeSnapshot { last } => body.taken = Some((*last, body.store.encode())),
+            Effect::Restore { snapshot } => {
+                body.store = store(&snapshot.data);
+                body.serve(wishes);
+            }
             Effect::Acknowledge { token, index } => body.acknowledge(*token, *index, wishes),
             Effect::Refused { token, leader } => {
                 body.proposed.remove(token);
@@ -182,7 +205,7 @@ impl Machine {
             Effect::Fatal { .. } | Effect::LostEntries { .. } | Effect::Changed(_) => {}
         }
         if matches!(effect, Effect::Fatal { .. }) {
-            self.crash(0);
+            self.crash(0, false);
         }
         wishes.push(Wish::Seen(effect));
     }
@@ -195,6 +218,11 @@ impl Machine {
             wishes.push(Wish::Sync);
         }
     }
+}
+
+/// The store of a snapshot, which another store made.
+fn store(bytes: &[u8]) -> Store {
+    Store::decode(bytes).expect("a store made these bytes")
 }
 
 impl Body {
@@ -213,6 +241,11 @@ impl Body {
                 None => self.store.skip(*index),
             }
         }
+        self.serve(wishes);
+    }
+
+    /// Answers the reads that waited for as much as is applied now.
+    fn serve(&mut self, wishes: &mut Vec<Wish>) {
         let later = self.waiting.split_off(&(self.store.applied() + 1, 0));
         for ((_, token), key) in std::mem::replace(&mut self.waiting, later) {
             wishes.push(Wish::Answer(token, ask::read(&self.store, &key), None));

@@ -3,7 +3,7 @@
 //! A plan is plain data. Whoever shrinks a failing seed takes faults away and runs the rest again.
 
 use super::{Micros, SECOND, Setting};
-use node::raft::ServerId;
+use node::raft::{Compaction, ServerId};
 use std::fmt;
 use workloads::Rng;
 
@@ -37,6 +37,8 @@ pub(crate) struct Habits {
     pub(crate) fsync: (Micros, Micros),
     /// By how many thousandths clocks are fast or slow, at most.
     pub(crate) drift: u64,
+    /// When servers cut their logs.
+    pub(crate) compaction: Compaction,
 }
 
 /// One thing that goes wrong for a while.
@@ -104,7 +106,7 @@ impl Plan {
     pub(crate) fn new(setting: &Setting, seed: u64) -> Self {
         let root = Rng::new(seed);
         let mut rng = root.fork("plan");
-        let habits = Habits::draw(&mut rng);
+        let habits = Habits::draw(&mut rng, &mut root.fork("snapshots"));
         let rate = rng.between(50, 120);
         let faults = faults(setting, &mut rng);
         let leave_dead = rng.percent(30);
@@ -113,7 +115,7 @@ impl Plan {
 }
 
 impl Habits {
-    fn draw(rng: &mut Rng) -> Self {
+    fn draw(rng: &mut Rng, snapshots: &mut Rng) -> Self {
         let slow = rng.percent(20);
         Self {
             delay: if slow { (2_000, 25_000) } else { (100, rng.between(200, 3_000)) },
@@ -121,7 +123,18 @@ impl Habits {
             twice: *rng.choose(&[0, 0, 10, 100]).unwrap_or(&0),
             fsync: (100, rng.between(200, 8_000)),
             drift: *rng.choose(&[0, 10, 100]).unwrap_or(&0),
+            compaction: compaction(snapshots),
         }
+    }
+}
+
+/// Mostly with small steps and small pieces, so that logs are cut and snapshots travel often.
+fn compaction(rng: &mut Rng) -> Compaction {
+    Compaction {
+        entries: *rng.choose(&[0, 5, 20, 100]).unwrap_or(&0),
+        bytes: *rng.choose(&[0, 0, 1_000]).unwrap_or(&0),
+        keep: *rng.choose(&[0, 2, 20]).unwrap_or(&0),
+        piece: *rng.choose(&[0, 64, 512]).unwrap_or(&0),
     }
 }
 

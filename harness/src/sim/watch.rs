@@ -4,7 +4,7 @@
 //! equal digests mean two equal prefixes; comparing logs is then comparing two numbers. It learns of logs from what
 //! servers write (`Persist`), hand over (`Commit`) and say of themselves (`Changed`): all that a body sees.
 
-use node::raft::{Effect, Entry, Index, Payload, Role, ServerId, Term};
+use node::raft::{Effect, Entry, Index, Payload, Persist, Position, Role, ServerId, Stored, Term};
 use std::collections::BTreeMap;
 
 /// A promise of Raft that was seen broken.
@@ -36,22 +36,31 @@ pub(super) struct Onlooker {
 
 /// What is known to be committed at an index.
 struct Committed {
+    term: Term,
     chain: Chain,
     /// The term of the server that first knew.
     by: Term,
 }
 
 impl Onlooker {
-    /// A server starts with this log.
-    pub(super) fn starts(&mut self, id: ServerId, log: &[Entry]) {
-        let mut chain = 0;
-        let shadow = log.iter().map(|entry| {
-            chain = link(chain, entry);
-            (entry.term, chain)
-        });
-        let shadow = shadow.collect();
+    /// A server starts with what its disk holds: what its snapshot stands for was committed.
+    pub(super) fn starts(&mut self, id: ServerId, stored: &Stored) {
+        let last = stored.snapshot.as_ref().map_or(Position::default(), |snapshot| snapshot.last);
+        let mut shadow = self.committed_upto(stored.start.index);
+        shadow.extend(chained(&shadow, &stored.entries));
+        // A snapshot may be there before the log that goes with it.
+        if shadow.get(place(last.index)).is_none_or(|(term, _)| *term != last.term)
+            && last.index > 0
+        {
+            shadow = self.committed_upto(last.index);
+        }
         self.logs.insert(id, shadow);
         self.leading.remove(&id);
+    }
+
+    fn committed_upto(&self, index: Index) -> Vec<(Term, Chain)> {
+        let known = self.committed.iter().take(usize::try_from(index).unwrap_or(usize::MAX));
+        known.map(|known| (known.term, known.chain)).collect()
     }
 
     /// A server is no more.
@@ -77,7 +86,11 @@ impl Onlooker {
         effect: &Effect,
     ) -> Result<(), Violation> {
         match effect {
+            Effect::Persist(Persist { start: Some(start), entries, .. }) => {
+                self.cuts(id, term, *start, entries)
+            }
             Effect::Persist(write) => self.writes(id, term, &write.entries),
+            Effect::Restore { snapshot } => self.restores(id, snapshot.last),
             Effect::Commit { entries } => self.commits(id, term, entries),
             Effect::Changed(status) if status.role == Role::Leader => self.leads(id, status.term),
             Effect::Changed(_) => {
@@ -107,6 +120,49 @@ impl Onlooker {
         Ok(())
     }
 
+    /// A log whose front was cut off is what it was, or begins after what is committed.
+    fn cuts(
+        &mut self,
+        id: ServerId,
+        term: Term,
+        start: Position,
+        entries: &[Entry],
+    ) -> Result<(), Violation> {
+        let before = self.logs.remove(&id).unwrap_or_default();
+        let upto = usize::try_from(start.index).unwrap_or(usize::MAX);
+        let agrees = start.index == 0
+            || before.get(place(start.index)).is_some_and(|(term, _)| *term == start.term);
+        let mut log = match before.get(..upto).filter(|_| agrees) {
+            Some(prefix) => prefix.to_vec(),
+            None => self.committed_upto(start.index),
+        };
+        log.extend(chained(&log, entries));
+        for (entry, (_, chain)) in entries.iter().zip(log.iter().skip(upto)) {
+            log_matching(&mut self.prefixes, id, entry, *chain)?;
+        }
+        let changed = self.leading.get(&id) == Some(&term) && !log.starts_with(&before);
+        self.logs.insert(id, log);
+        if changed {
+            let seen = format!("n{id} leads and its log is another one after it was cut");
+            return Err(Violation { property: "Leader Append-Only", seen });
+        }
+        Ok(())
+    }
+
+    /// Whatever a server takes over was committed.
+    fn restores(&mut self, id: ServerId, last: Position) -> Result<(), Violation> {
+        match self.committed.get(place(last.index)) {
+            Some(known) if known.term == last.term => Ok(()),
+            _ => {
+                let Position { term, index } = last;
+                let seen = format!(
+                    "n{id} takes over a snapshot up to entry {index} of term {term}, which was not committed"
+                );
+                Err(Violation { property: "State Machine Safety", seen })
+            }
+        }
+    }
+
     fn commits(&mut self, id: ServerId, term: Term, entries: &[Entry]) -> Result<(), Violation> {
         for entry in entries {
             let at = place(entry.index);
@@ -122,7 +178,7 @@ impl Onlooker {
                 }
                 Some(_) => {}
                 None => {
-                    self.committed.push(Committed { chain, by: term });
+                    self.committed.push(Committed { term: entry.term, chain, by: term });
                     self.leaders_have(at, chain, term)?;
                 }
             }
@@ -187,6 +243,16 @@ fn log_matching(
     }
 }
 
+/// The terms and digests of the prefixes that entries make behind those that are there.
+fn chained(before: &[(Term, Chain)], entries: &[Entry]) -> Vec<(Term, Chain)> {
+    let mut chain = before.last().map_or(0, |(_, chain)| *chain);
+    let next = |entry: &Entry| {
+        chain = link(chain, entry);
+        (entry.term, chain)
+    };
+    entries.iter().map(next).collect()
+}
+
 fn place(index: Index) -> usize {
     usize::try_from(index.saturating_sub(1)).unwrap_or(usize::MAX)
 }
@@ -207,7 +273,7 @@ fn link(before: Chain, entry: &Entry) -> Chain {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use node::raft::{Persist, Status};
+    use node::raft::Status;
 
     fn entries(from: Index, terms: &[Term]) -> Vec<Entry> {
         let entry = |(place, term): (usize, &Term)| Entry {
@@ -219,7 +285,13 @@ mod tests {
     }
 
     fn persist(entries: Vec<Entry>) -> Effect {
-        Effect::Persist(Persist { sequence: 1, hard_state: None, entries })
+        Effect::Persist(Persist {
+            sequence: 1,
+            hard_state: None,
+            entries,
+            snapshot: None,
+            start: None,
+        })
     }
 
     fn leads(term: Term) -> Effect {

@@ -105,6 +105,7 @@ impl<'a> World<'a> {
                 heartbeat_ticks: HEARTBEAT_TICKS,
                 election_ticks: ELECTION_TICKS,
                 seed: plan.seed,
+                compaction: plan.habits.compaction,
                 unsafe_bugs: setting.bugs.clone(),
             };
             (*id, Machine::new(config))
@@ -231,7 +232,7 @@ impl<'a> World<'a> {
     pub(super) fn crash(&mut self, id: ServerId) {
         let Some(machine) = self.machines.get_mut(&id) else { return };
         let survive = self.disk_rng.below(machine.unsynced() as u64 + 1) as usize;
-        machine.crash(survive);
+        machine.crash(survive, self.disk_rng.percent(50));
         self.onlooker.stops(id);
         self.story.tell(self.now, [2, id, survive as u64, 0], format_args!("n{id} stops"));
     }
@@ -334,6 +335,15 @@ impl<'a> World<'a> {
                 let last = entries.last().map_or(0, |entry| entry.index);
                 let told = format_args!("n{id} applies up to {last}");
                 self.story.tell(self.now, [5, id, last, 0], told);
+            }
+            Effect::Restore { snapshot } => {
+                let last = snapshot.last.index;
+                let told = format_args!("n{id} takes over a snapshot up to {last}");
+                self.story.tell(self.now, [11, id, last, 0], told);
+            }
+            Effect::TakeSnapshot { last } => {
+                let told = format_args!("n{id} takes a snapshot up to {}", last.index);
+                self.story.tell(self.now, [12, id, last.index, 0], told);
             }
             Effect::Fatal { .. } | Effect::LostEntries { .. } if self.setting.bugs.is_empty() => {
                 return Err(

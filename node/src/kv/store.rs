@@ -39,7 +39,7 @@ pub enum Outcome {
 }
 
 /// The replicated map.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Store {
     values: BTreeMap<String, String>,
     applied: Index,
@@ -56,6 +56,19 @@ pub struct Range {
 }
 
 impl Store {
+    /// Everything, sessions too, as bytes: the same state gives the same bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_allocvec(self).expect("plain data and memory enough for it")
+    }
+
+    /// The store of these bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, postcard::Error> {
+        match postcard::take_from_bytes(bytes)? {
+            (store, []) => Ok(store),
+            _ => Err(postcard::Error::DeserializeBadEncoding),
+        }
+    }
+
     /// The client sessions.
     pub fn sessions(&self) -> &Sessions {
         &self.sessions

@@ -22,6 +22,9 @@ pub enum Bug {
     VoteWithoutLogCheck,
     /// A restart forgets the vote of the current term.
     ForgetVote,
+    /// A server that takes over a leader's snapshot keeps what its own log had after it, whoever
+    /// wrote that.
+    KeepTail,
     /// Entries of older terms are committed by counting replicas, and a new leader appends no no-op
     /// (paper, figure 8).
     CommitOldTerm,
@@ -66,6 +69,11 @@ pub const BUGS: &[(Bug, &str, &str)] = &[
         "a follower serves its own state as if it were linearizable",
     ),
     (Bug::ForgetVote, "forget-vote", "a restart forgets the vote of the current term"),
+    (
+        Bug::KeepTail,
+        "keep-tail",
+        "whoever takes over a snapshot keeps what its own log had after it, right or wrong",
+    ),
     (Bug::NoFsync, "no-fsync", "what must be durable is answered before it is"),
     (
         Bug::StaleReads,

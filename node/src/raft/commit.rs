@@ -44,6 +44,7 @@ impl Raft {
         let entries = self.log.range(self.handed_over.saturating_add(1), upto).to_vec();
         if let Some(last) = entries.last() {
             self.allowance = self.allowance.saturating_sub(last.index - self.handed_over);
+            self.compaction.count(self.log.weight(self.handed_over + 1, last.index));
             self.handed_over = last.index;
             self.effects.push(Effect::Commit { entries });
             self.acknowledge();

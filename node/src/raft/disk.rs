@@ -43,6 +43,20 @@ impl Disk {
         self.sequence
     }
 
+    /// Numbers a write that cuts the log's front: what is durable stays so.
+    pub(super) fn cut_front(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+
+    /// Numbers a write that puts a snapshot up to `last` in the place of the whole log.
+    pub(super) fn begin_after(&mut self, last: Index) -> u64 {
+        self.sequence += 1;
+        self.cut(0);
+        self.pending.push_back((self.sequence, last));
+        self.sequence
+    }
+
     /// Forgets what was known of entries after `last`: they are being replaced.
     fn cut(&mut self, last: Index) {
         self.durable_index = self.durable_index.min(last);

@@ -111,10 +111,12 @@ impl Raft {
     /// word.
     pub(super) fn correct(&mut self, from: ServerId, content: &Content) {
         let is_request = match content {
-            Content::RequestVote { .. } | Content::Append { .. } | Content::ReadIndex { .. } => {
-                true
-            }
+            Content::RequestVote { .. }
+            | Content::Append { .. }
+            | Content::Snapshot { .. }
+            | Content::ReadIndex { .. } => true,
             Content::Vote { .. }
+            | Content::Received { .. }
             | Content::Matched { .. }
             | Content::Conflict { .. }
             | Content::Outdated

@@ -5,7 +5,7 @@
 //! whoever looks after every step. A violation means that the brain, or a bug that was switched on,
 //! broke a promise.
 
-use super::{Entry, Index, Raft, Role, ServerId, Term};
+use super::{Entry, Index, Position, Raft, Role, ServerId, Term};
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use core::fmt;
 
@@ -20,7 +20,9 @@ pub struct Server<'a> {
     pub term: Term,
     /// How far it knows the log to be committed.
     pub commit_index: Index,
-    /// Its log, from index 1.
+    /// The last place that was cut off its log: what came up to there was committed.
+    pub start: Position,
+    /// Its log, from after `start`.
     pub log: &'a [Entry],
 }
 
@@ -30,11 +32,33 @@ impl<'a> Server<'a> {
         let status = raft.status();
         let id = raft.config.id;
         let commit_index = status.commit_index;
-        Self { id, role: status.role, term: status.term, commit_index, log: raft.log() }
+        let (start, log) = (raft.start(), raft.log());
+        Self { id, role: status.role, term: status.term, commit_index, start, log }
     }
 
+    /// The entry at an index, if it was not cut off.
     fn entry(&self, index: Index) -> Option<&'a Entry> {
-        self.log.get(usize::try_from(index.checked_sub(1)?).ok()?)
+        let place = index.checked_sub(self.start.index)?.checked_sub(1)?;
+        self.log.get(usize::try_from(place).ok()?)
+    }
+
+    /// The term of the entry at an index that is at the start of its log or after it.
+    fn term(&self, index: Index) -> Option<Term> {
+        let at_start = (index == self.start.index).then_some(self.start.term);
+        at_start.or_else(|| self.entry(index).map(|entry| entry.term))
+    }
+
+    /// Whether its log has, or had, this entry. One that was cut off was committed, and what is in
+    /// its place is what the server has applied.
+    fn has(&self, entry: &Entry) -> bool {
+        entry.index <= self.start.index || self.entry(entry.index) == Some(entry)
+    }
+
+    /// Its entries from an index on.
+    fn from(&self, index: Index) -> &'a [Entry] {
+        let gone =
+            usize::try_from(index.saturating_sub(self.start.index + 1)).unwrap_or(usize::MAX);
+        self.log.get(gone..).unwrap_or_default()
     }
 }
 
@@ -86,7 +110,8 @@ pub fn leader_append_only(
 ) -> Result<(), Violation> {
     for server in leading(servers) {
         let before = logs.get(&server.term).map_or(&[][..], Vec::as_slice);
-        if !server.log.starts_with(before) {
+        let after_cut = usize::try_from(server.start.index).unwrap_or(usize::MAX);
+        if !server.log.starts_with(before.get(after_cut..).unwrap_or_default()) {
             let seen = format!("leader {} of term {} changed its log", server.id, server.term);
             return Err(Violation { property: "Leader Append-Only", seen });
         }
@@ -99,10 +124,15 @@ pub fn leader_append_only(
 pub fn log_matching(servers: &[Server<'_>]) -> Result<(), Violation> {
     for (place, one) in servers.iter().enumerate() {
         for other in servers.get(place + 1..).unwrap_or_default() {
-            let pairs = || one.log.iter().zip(other.log);
+            let first = one.start.index.max(other.start.index) + 1;
+            let pairs = || one.from(first).iter().zip(other.from(first));
             let agree = pairs().rposition(|(a, b)| a.term == b.term).map_or(0, |last| last + 1);
             if let Some((a, _)) = pairs().take(agree).find(|(a, b)| a != b) {
                 let seen = format!("servers {} and {} differ at {}", one.id, other.id, a.index);
+                return Err(Violation { property: "Log Matching", seen });
+            }
+            if agree > 0 && one.term(first - 1) != other.term(first - 1) {
+                let seen = format!("servers {} and {} differ at {}", one.id, other.id, first - 1);
                 return Err(Violation { property: "Log Matching", seen });
             }
         }
@@ -117,8 +147,7 @@ pub fn leader_completeness(
 ) -> Result<(), Violation> {
     for server in leading(servers) {
         let earlier = committed.iter().filter(|c| c.by < server.term);
-        if let Some(c) = earlier.into_iter().find(|c| server.entry(c.entry.index) != Some(&c.entry))
-        {
+        if let Some(c) = earlier.into_iter().find(|c| !server.has(&c.entry)) {
             let (id, term) = (server.id, server.term);
             let seen =
                 format!("leader {id} of term {term} lacks committed entry {}", c.entry.index);
@@ -135,7 +164,7 @@ pub fn state_machine_safety(
 ) -> Result<(), Violation> {
     for server in servers {
         let own = committed.iter().take_while(|c| c.entry.index <= server.commit_index);
-        if let Some(c) = own.into_iter().find(|c| server.entry(c.entry.index) != Some(&c.entry)) {
+        if let Some(c) = own.into_iter().find(|c| !server.has(&c.entry)) {
             let seen =
                 format!("server {} has another committed entry {}", server.id, c.entry.index);
             return Err(Violation { property: "State Machine Safety", seen });
@@ -175,13 +204,24 @@ impl Past {
     fn remember(&mut self, server: &Server<'_>) {
         if server.role == Role::Leader {
             self.leaders.insert(server.term, server.id);
-            let log = self.logs.entry(server.term).or_default();
-            log.extend_from_slice(server.log.get(log.len()..).unwrap_or_default());
+            let known = self.committed.iter().map(|c| c.entry.clone());
+            let cut_off = known.take(usize::try_from(server.start.index).unwrap_or(usize::MAX));
+            let log = self.logs.entry(server.term).or_insert_with(|| cut_off.collect());
+            log.extend_from_slice(server.from(log.len() as Index + 1));
         }
-        let news = server.entry(server.commit_index).map_or(0, |last| last.index as usize);
-        let news = server.log.get(self.committed.len()..news).unwrap_or_default();
-        let by = server.term;
-        self.committed.extend(news.iter().map(|entry| Committed { entry: entry.clone(), by }));
+        let news = server.from(self.committed.len() as Index + 1);
+        let upto = news.partition_point(|entry| entry.index <= server.commit_index);
+        self.commits(server.term, &news[..upto]);
+    }
+
+    /// Learns that a server in this term knows these entries to be committed. It may cut them off in
+    /// the same step.
+    pub fn commits(&mut self, by: Term, entries: &[Entry]) {
+        for entry in entries {
+            if entry.index == self.committed.len() as Index + 1 {
+                self.committed.push(Committed { entry: entry.clone(), by });
+            }
+        }
     }
 }
 
@@ -202,11 +242,11 @@ mod tests {
     }
 
     fn leader(id: ServerId, term: Term, log: &[Entry]) -> Server<'_> {
-        Server { id, role: Role::Leader, term, commit_index: 0, log }
+        Server { id, role: Role::Leader, term, commit_index: 0, start: Position::default(), log }
     }
 
     fn follower(id: ServerId, commit_index: Index, log: &[Entry]) -> Server<'_> {
-        Server { id, role: Role::Follower, term: 9, commit_index, log }
+        Server { id, role: Role::Follower, term: 9, commit_index, start: Position::default(), log }
     }
 
     #[test]

@@ -1,4 +1,8 @@
-//! Holds the log: entry `i` stands at place `i - 1`, without gaps, and terms never fall along it.
+//! Holds the log: entries follow one another from just after `start`, without gaps, and terms never
+//! fall along it.
+//!
+//! What came up to `start` is in a snapshot. It was committed, so a place before `start` counts as
+//! agreed with every leader; the entry at `start` itself can still be compared.
 
 use super::{Entry, Index, Payload, Position, Term};
 use alloc::vec::Vec;
@@ -11,41 +15,58 @@ const BATCH_BYTES: usize = 256 * 1024;
 /// The replicated log of one server.
 #[derive(Debug)]
 pub(super) struct Log {
+    start: Position,
     entries: Vec<Entry>,
 }
 
 impl Log {
-    /// A log that holds these entries.
-    pub(super) fn new(entries: Vec<Entry>) -> Self {
-        Self { entries }
+    /// A log that holds these entries after `start`.
+    pub(super) fn new(start: Position, entries: Vec<Entry>) -> Self {
+        Self { start, entries }
     }
 
-    /// Everything.
+    /// The last place that was cut off at the front.
+    pub(super) fn start(&self) -> Position {
+        self.start
+    }
+
+    /// Everything after the start.
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
     /// Its end.
     pub(super) fn last(&self) -> Position {
-        self.position(self.entries.len() as Index)
+        self.entries
+            .last()
+            .map_or(self.start, |entry| Position { term: entry.term, index: entry.index })
     }
 
-    /// The term of an entry; 0 before the log, `None` after it.
+    /// The term of an entry; 0 before the first, `None` where it is not known: after the log, and
+    /// before its start.
     pub(super) fn term(&self, index: Index) -> Option<Term> {
-        match index.checked_sub(1) {
-            None => Some(0),
-            Some(place) => self.entries.get(usize::try_from(place).ok()?).map(|entry| entry.term),
+        match index.checked_sub(self.start.index) {
+            _ if index == 0 => Some(0),
+            None => None,
+            Some(0) => Some(self.start.term),
+            Some(_) => self.entries.get(self.place(index)).map(|entry| entry.term),
         }
     }
 
-    /// The place of an entry; the place before the log if there is no such entry.
+    /// Where an entry after the start stands in `entries`.
+    fn place(&self, index: Index) -> usize {
+        let place = index.saturating_sub(self.start.index).saturating_sub(1);
+        usize::try_from(place).unwrap_or(usize::MAX)
+    }
+
+    /// The place of an entry; the place before the first if it is not known.
     pub(super) fn position(&self, index: Index) -> Position {
         self.term(index).map_or(Position::default(), |term| Position { term, index })
     }
 
-    /// Whether this place is in the log, or just before it.
+    /// Whether this place is in the log, or before it.
     pub(super) fn has(&self, place: Position) -> bool {
-        self.term(place.index) == Some(place.term)
+        place.index < self.start.index || self.term(place.index) == Some(place.term)
     }
 
     /// The last place that may also be in a log which has `other`: not after it, and of no later
@@ -54,15 +75,19 @@ impl Log {
     /// Both sides of a conflict ask this of the other's last word, so each exchange skips a whole
     /// term of one of them (paper §5.3, end).
     pub(super) fn last_that_could_match(&self, other: Position) -> Position {
-        let upto = self.entries.len().min(usize::try_from(other.index).unwrap_or(usize::MAX));
+        if other < self.start || other.index < self.start.index {
+            return Position::default();
+        }
+        let upto = self.entries.len().min(self.place(other.index.saturating_add(1)));
         let head = self.entries.get(..upto).unwrap_or_default();
-        self.position(head.partition_point(|entry| entry.term <= other.term) as Index)
+        let fits = head.partition_point(|entry| entry.term <= other.term);
+        self.position(self.start.index + fits as Index)
     }
 
     /// The entries of `from ..= to`, as far as they exist.
     pub(super) fn range(&self, from: Index, to: Index) -> &[Entry] {
-        let start = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
-        let end = self.entries.len().min(usize::try_from(to).unwrap_or(usize::MAX));
+        let start = if from > self.start.index { self.place(from) } else { usize::MAX };
+        let end = self.entries.len().min(self.place(to.saturating_add(1)));
         self.entries.get(start..end).unwrap_or_default()
     }
 
@@ -93,17 +118,32 @@ impl Log {
     /// Only a real conflict cuts the log (paper §5.3): a late message about entries that are all
     /// here must not take away what came after them.
     pub(super) fn known(&self, entries: &[Entry]) -> usize {
-        let known = |entry: &Entry| self.term(entry.index) == Some(entry.term);
+        let known = |entry: &Entry| {
+            entry.index < self.start.index || self.term(entry.index) == Some(entry.term)
+        };
         entries.iter().position(|entry| !known(entry)).unwrap_or(entries.len())
     }
 
     /// Replaces everything from the first of these entries on by them.
     pub(super) fn replace(&mut self, entries: &[Entry]) {
         if let Some(first) = entries.first() {
-            let keep = first.index.saturating_sub(1);
-            self.entries.truncate(usize::try_from(keep).unwrap_or(usize::MAX));
+            self.entries.truncate(self.place(first.index));
             self.entries.extend_from_slice(entries);
         }
+    }
+
+    /// Cuts off everything up to a place of the log, which a snapshot stands for.
+    pub(super) fn cut_front(&mut self, last: Position) {
+        if last.index > self.start.index {
+            let gone = self.entries.len().min(self.place(last.index.saturating_add(1)));
+            self.entries.drain(..gone);
+            self.start = last;
+        }
+    }
+
+    /// Begins anew after a place that a snapshot ends at.
+    pub(super) fn begin_after(&mut self, last: Position) {
+        *self = Self::new(last, Vec::new());
     }
 }
 
@@ -128,7 +168,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn log(terms: &[Term]) -> Log {
-        let mut log = Log::new(vec![]);
+        let mut log = Log::new(Position::default(), vec![]);
         for term in terms {
             log.push(*term, Payload::Noop);
         }
@@ -167,13 +207,43 @@ mod tests {
 
     #[test]
     fn batches_are_bounded_and_a_giant_travels_alone() {
-        let mut log = Log::new(vec![]);
+        let mut log = Log::new(Position::default(), vec![]);
         for size in [BATCH_BYTES * 2, BATCH_BYTES / 2, BATCH_BYTES / 2, 1] {
             log.push(1, Payload::Command(vec![0; size]));
         }
         assert_eq!([1, 2, 4, 5].map(|from| log.batch(from).len()), [1, 2, 1, 0]);
         (0..100).for_each(|_| drop(log.push(1, Payload::Noop)));
         assert_eq!(log.batch(4).len(), BATCH_ENTRIES);
+    }
+
+    /// The same questions of a log and of one whose front was cut off have the same answers, where
+    /// there still are any.
+    #[test]
+    fn what_is_cut_off_counts_as_agreed_and_the_rest_stays() {
+        let whole = log(&[1, 1, 2, 2, 3]);
+        for index in 0..=5 {
+            let mut cut = log(&[1, 1, 2, 2, 3]);
+            let start = cut.position(index);
+            cut.cut_front(start);
+            assert_eq!((cut.start(), cut.last()), (start, whole.last()));
+            assert_eq!(cut.entries(), whole.range(index + 1, 5));
+            for other in index..=6 {
+                assert_eq!(cut.term(other), whole.term(other), "{other} after {index}");
+                assert_eq!(cut.range(other + 1, 4), whole.range(other + 1, 4));
+                for term in start.term..=4 {
+                    let place = Position { term, index: other };
+                    assert_eq!(cut.has(place), whole.has(place));
+                    let could = whole.last_that_could_match(place);
+                    assert_eq!(cut.last_that_could_match(place), could);
+                }
+            }
+            for before in 1..index {
+                let place = Position { term: 9, index: before };
+                assert!(cut.has(place) && cut.term(before).is_none());
+                assert!(cut.range(before, 5).is_empty());
+            }
+            assert_eq!(cut.known(whole.entries()), 5);
+        }
     }
 
     /// Terms that never fall, as along every log.

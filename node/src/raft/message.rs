@@ -72,6 +72,30 @@ pub enum Content {
         /// The round of the answered message.
         round: u64,
     },
+    /// Sends a piece of the leader's snapshot to a peer that lacks what the leader's log no longer
+    /// has (paper §7).
+    Snapshot {
+        /// The last entry that the snapshot stands for.
+        last: Position,
+        /// How many bytes the whole has.
+        size: u64,
+        /// Where the piece begins.
+        offset: u64,
+        /// The piece.
+        data: Vec<u8>,
+        /// The leader's latest round of read confirmations.
+        round: u64,
+    },
+    /// Answers `Snapshot`: so much of it is there. The whole is answered by `Matched`, once it is
+    /// durable.
+    Received {
+        /// The snapshot.
+        last: Position,
+        /// How many bytes are there, from its beginning.
+        upto: u64,
+        /// The round of the answered message.
+        round: u64,
+    },
     /// Answers a request of an older term: that term is over.
     Outdated,
     /// A follower asks what a linearizable read must wait for (thesis §6.4).

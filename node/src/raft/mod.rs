@@ -11,7 +11,7 @@
 //!    is durable; `after: 0` leaves at once (a leader sends entries while its own disk still works
 //!    on them, but counts itself only when `Persisted` says so).
 //! 3. [`Effect::Commit`] hands over entries once each, in order of index, without gaps. A restarted
-//!    server hands over everything again, from index 1. One step hands over a bounded slice; while
+//!    server hands over everything again, from after its snapshot. One step hands over a bounded slice; while
 //!    [`Raft::has_more`], the next inputs bring the rest, and [`Input::Continue`] does only that.
 //! 4. A proposal is answered exactly once: [`Effect::Acknowledge`] (committed: answer with what
 //!    applying entry `index` returned), [`Effect::Refused`] (it was never appended here: definitely
@@ -20,7 +20,11 @@
 //! 5. A read is answered exactly once: [`Effect::ReadReady`] (serve it when everything up to
 //!    `index` is applied) or [`Effect::ReadFailed`] or [`Effect::ReadExpired`] (nothing was read: definite).
 //! 6. [`Config::seed`] differs from one start of a server to the next.
-//! 7. After [`Effect::Fatal`] the body ends the server: it takes no further input.
+//! 7. The store that [`Effect::TakeSnapshot`] asks for is the one that contains everything handed over
+//!    so far; [`Input::SnapshotTaken`] may bring it later. [`Effect::Restore`] puts another in its
+//!    place, which contains what was handed over and more. A restarted server's store is that of
+//!    its [`Stored::snapshot`].
+//! 8. After [`Effect::Fatal`] the body ends the server: it takes no further input.
 //!
 //! Sections cited as *paper* are of Ongaro and Ousterhout, *In Search of an Understandable
 //! Consensus Algorithm* (extended version, 2014), as *thesis* of Ongaro, *Consensus: Bridging
@@ -40,11 +44,13 @@ mod random;
 mod read_index;
 mod replication;
 mod role;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
 pub use bug::{BUGS, Bug};
 pub use message::{Content, Message, Position};
+pub use snapshot::{Compaction, Snapshot};
 
 use alloc::vec::Vec;
 use disk::Disk;
@@ -117,6 +123,11 @@ pub struct Persist {
     pub hard_state: Option<HardState>,
     /// Entries to append, after cutting the log back to just before the first of them.
     pub entries: Vec<Entry>,
+    /// A snapshot that takes the last one's place, before the rest of this is written.
+    pub snapshot: Option<Snapshot>,
+    /// Where the log begins from now on: `entries` are then all that it has after this place, and
+    /// everything that was written before may go.
+    pub start: Option<Position>,
 }
 
 /// What can happen to a server.
@@ -148,6 +159,13 @@ pub enum Input {
         /// The greatest durable sequence number.
         sequence: u64,
     },
+    /// What the store contained when [`Effect::TakeSnapshot`] asked for it.
+    SnapshotTaken {
+        /// The last entry that it contains.
+        last: Position,
+        /// The store, as bytes.
+        data: Vec<u8>,
+    },
     /// Nothing happened, and the body has time for more committed entries.
     Continue,
 }
@@ -171,6 +189,16 @@ pub enum Effect {
     Commit {
         /// In order of index, without gaps since the last `Commit`.
         entries: Vec<Entry>,
+    },
+    /// Take a snapshot of the store as it is now.
+    TakeSnapshot {
+        /// The last entry that was handed over.
+        last: Position,
+    },
+    /// Put this store in the place of the one that there is.
+    Restore {
+        /// The store, and how far it has come.
+        snapshot: Snapshot,
     },
     /// The client may be told what applying entry `index` returned.
     Acknowledge {
@@ -259,6 +287,8 @@ pub struct Config {
     /// Decides every random choice of this server. Give it another one at each start: the numbers
     /// that tell this life's questions from those of the life before come from it too.
     pub seed: u64,
+    /// When the log is cut.
+    pub compaction: Compaction,
     /// The bugs that are switched on; empty outside tests of the harness.
     pub unsafe_bugs: Vec<Bug>,
 }
@@ -268,7 +298,11 @@ pub struct Config {
 pub struct Stored {
     /// The last durable term and vote.
     pub hard_state: HardState,
-    /// The durable log, from index 1, without gaps.
+    /// The last durable snapshot.
+    pub snapshot: Option<Snapshot>,
+    /// The last place that was cut off the durable log.
+    pub start: Position,
+    /// The durable log, from just after `start`, without gaps.
     pub entries: Vec<Entry>,
 }
 
@@ -298,6 +332,8 @@ pub struct Raft {
     elapsed: u32,
     /// At how many of those an election begins.
     timeout: u32,
+    /// The last snapshot, and what is to be done for the next.
+    compaction: snapshot::Compacting,
     /// The reads that wait for the leader's word.
     forwarded: Forwarded,
     /// What the current step has caused so far.
@@ -312,7 +348,7 @@ impl Raft {
         if config.has(Bug::ForgetVote) {
             hard_state.voted_for = None;
         }
-        let log = Log::new(stored.entries);
+        let log = Log::new(stored.start, stored.entries);
         let mut raft = Self {
             hard_state,
             disk: Disk::new(log.last().index),
@@ -326,11 +362,13 @@ impl Raft {
             now: 0,
             elapsed: 0,
             timeout: 0,
+            compaction: snapshot::Compacting::default(),
             forwarded: Forwarded::new(random.next()),
             effects: Vec::new(),
             random,
             config,
         };
+        raft.recover(stored.snapshot);
         raft.restart_election_timer();
         raft
     }
@@ -346,11 +384,13 @@ impl Raft {
             Input::Propose { token, command } => self.propose(token, command),
             Input::Read { token } => self.read(token),
             Input::Persisted { sequence } => self.persisted(sequence),
+            Input::SnapshotTaken { last, data } => self.take_snapshot(last, data),
             Input::Continue => {}
         }
         if before != (self.role(), self.term(), self.leader) {
             self.effects.push(Effect::Changed(self.status()));
         }
+        self.ask_for_snapshot();
         effects.append(&mut self.effects);
     }
 
@@ -376,6 +416,10 @@ impl Raft {
             Content::Conflict { rejected, hint, round } => {
                 self.on_conflict(from, rejected, hint, round);
             }
+            Content::Snapshot { last, size, offset, data, round } => {
+                self.on_snapshot(from, snapshot::Piece { last, size, offset, data, round });
+            }
+            Content::Received { last, upto, round } => self.on_received(from, last, upto, round),
             Content::Outdated => {}
             Content::ReadIndex { request } => self.on_read_index(from, request),
             Content::ReadIndexReply { request, index } => self.on_read_index_reply(request, index),
@@ -393,9 +437,14 @@ impl Raft {
         }
     }
 
-    /// Its log, from index 1.
+    /// Its log, from after [`Raft::start`].
     pub fn log(&self) -> &[Entry] {
         self.log.entries()
+    }
+
+    /// The last place that was cut off its log.
+    pub fn start(&self) -> Position {
+        self.log.start()
     }
 
     /// Sends a message that depends on the `Persist` of that number.
@@ -407,7 +456,12 @@ impl Raft {
     /// Writes to stable storage.
     fn persist(&mut self, hard_state: Option<HardState>, entries: Vec<Entry>) {
         let sequence = self.disk.write(hard_state.is_some(), &entries);
-        self.effects.push(Effect::Persist(Persist { sequence, hard_state, entries }));
+        self.write(Persist { sequence, hard_state, entries, snapshot: None, start: None });
+    }
+
+    fn write(&mut self, persist: Persist) {
+        let sequence = persist.sequence;
+        self.effects.push(Effect::Persist(persist));
         if self.config.has(Bug::NoFsync) {
             self.disk.persisted(sequence);
         }

@@ -29,6 +29,15 @@ enum Mode {
         /// Whether any of them was answered since the last heartbeat.
         moving: bool,
     },
+    /// The peer lacks what only a snapshot still holds, and gets that piece by piece.
+    Snapshot {
+        /// The last entry that the snapshot stands for.
+        last: Index,
+        /// How much of it the peer has.
+        upto: u64,
+        /// Whether a piece is under way.
+        sent: bool,
+    },
 }
 
 /// What the leader knows of one peer.
@@ -88,7 +97,9 @@ impl Progress {
     pub(super) fn anchor(&self) -> Index {
         match self.mode {
             Mode::Probe { sent: false } => self.next.saturating_sub(1),
-            Mode::Probe { sent: true } | Mode::Replicate { .. } => self.matched,
+            Mode::Probe { sent: true } | Mode::Replicate { .. } | Mode::Snapshot { .. } => {
+                self.matched
+            }
         }
     }
 
@@ -97,7 +108,40 @@ impl Progress {
         match &self.mode {
             Mode::Probe { sent } => !sent,
             Mode::Replicate { in_flight, .. } => in_flight.len() < IN_FLIGHT,
+            Mode::Snapshot { .. } => false,
         }
+    }
+
+    /// From where to send the snapshot that ends at `last`, if a piece may be sent now; notes that
+    /// it is under way.
+    pub(super) fn next_piece(&mut self, last: Index) -> Option<u64> {
+        match &mut self.mode {
+            Mode::Snapshot { last: same, upto, sent } if *same == last => {
+                let free = !core::mem::replace(sent, true);
+                free.then_some(*upto)
+            }
+            mode => {
+                *mode = Mode::Snapshot { last, upto: 0, sent: true };
+                self.beats = 0;
+                Some(0)
+            }
+        }
+    }
+
+    /// Notes how much of the snapshot that ends at `last` the peer has: less than before, if it has
+    /// started anew.
+    pub(super) fn received(&mut self, last: Index, size: u64) {
+        if let Mode::Snapshot { last: same, upto, sent } = &mut self.mode
+            && *same == last
+            && *upto != size
+        {
+            (*upto, *sent, self.beats) = (size, false, 0);
+        }
+    }
+
+    /// Whether a snapshot is on its way to the peer, who has answered not long ago.
+    pub(super) fn takes_snapshot(&self, limit: u32) -> bool {
+        matches!(self.mode, Mode::Snapshot { .. }) && self.silence < limit
     }
 
     /// Notes that everything from `next` up to `last` is under way.
@@ -112,6 +156,7 @@ impl Progress {
                 in_flight.push_back(last);
                 self.next = last.saturating_add(1);
             }
+            Mode::Snapshot { .. } => {}
         }
     }
 
@@ -163,7 +208,7 @@ impl Progress {
         self.matched = index;
         self.next = self.next.max(index.saturating_add(1));
         match &mut self.mode {
-            Mode::Probe { .. } => {
+            Mode::Probe { .. } | Mode::Snapshot { .. } => {
                 self.next = index.saturating_add(1);
                 self.mode = Mode::Replicate { in_flight: VecDeque::new(), moving: true };
             }
@@ -181,6 +226,7 @@ impl Progress {
         let asked = match self.mode {
             Mode::Probe { .. } => rejected.checked_add(1) == Some(self.next),
             Mode::Replicate { .. } => rejected < self.next,
+            Mode::Snapshot { .. } => false,
         };
         if asked && rejected > self.matched {
             self.probe_from(hint.min(rejected.saturating_sub(1)));
@@ -193,7 +239,7 @@ impl Progress {
         self.beats = self.beats.saturating_add(1);
         let lost = !core::mem::take(&mut self.answered) || self.beats >= PATIENCE;
         match &mut self.mode {
-            Mode::Probe { sent } => *sent &= !lost,
+            Mode::Probe { sent } | Mode::Snapshot { sent, .. } => *sent &= !lost,
             Mode::Replicate { in_flight, moving } if *moving || in_flight.is_empty() => {
                 *moving = false;
                 self.beats = 0;

@@ -98,6 +98,9 @@ impl Raft {
         let State::Leader(Leading { peers, rounds, .. }) = &mut self.state else { return None };
         let progress = peers.get_mut(&to)?;
         let first = progress.next();
+        if first <= self.log.start().index {
+            return self.next_piece(to);
+        }
         let entries = if progress.is_free() { self.log.batch(first) } else { return None };
         progress.sent(entries.last()?.index);
         let previous = self.log.position(first.saturating_sub(1));

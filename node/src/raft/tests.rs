@@ -13,12 +13,20 @@ fn server(term: Term, log: &[Term]) -> Raft {
     };
     let entries = log.iter().enumerate().map(entry).collect();
     let hard_state = HardState { term, voted_for: None };
-    Raft::new(config(7), Stored { hard_state, entries })
+    Raft::new(config(7), Stored { hard_state, entries, ..Stored::default() })
 }
 
 fn config(seed: u64) -> Config {
     let voters = (1..=5).collect();
-    Config { id: 1, voters, heartbeat_ticks: 2, election_ticks: 10, seed, unsafe_bugs: vec![] }
+    Config {
+        id: 1,
+        voters,
+        heartbeat_ticks: 2,
+        election_ticks: 10,
+        seed,
+        compaction: Compaction::default(),
+        unsafe_bugs: vec![],
+    }
 }
 
 fn step(raft: &mut Raft, input: Input) -> Vec<Effect> {
@@ -298,4 +306,79 @@ fn acknowledgements_come_with_their_slice() {
         assert_eq!(acknowledged.collect::<Vec<_>>(), handed_over);
     }
     assert!(!raft.has_more());
+}
+
+/// Server 1, which cuts its log after every two entries and keeps none.
+fn cutting(entries: Index) -> Raft {
+    let compaction = Compaction { entries: 2, bytes: 0, keep: 0, piece: 2 };
+    let log = (1..=entries).map(|index| Entry { term: 1, index, payload: Payload::Noop });
+    let hard_state = HardState { term: 1, voted_for: None };
+    let stored = Stored { hard_state, entries: log.collect(), ..Stored::default() };
+    Raft::new(Config { compaction, ..config(7) }, stored)
+}
+
+fn piece(term: Term, index: Index, offset: u64, data: &[u8]) -> Content {
+    let last = Position { term, index };
+    Content::Snapshot { last, size: 4, offset, data: data.to_vec(), round: 0 }
+}
+
+fn received(term: Term, index: Index, upto: u64) -> Content {
+    Content::Received { last: Position { term, index }, upto, round: 0 }
+}
+
+#[test]
+fn a_snapshot_is_asked_for_once_and_an_older_one_cuts_nothing() {
+    let mut raft = cutting(4);
+    let effects = step(
+        &mut raft,
+        Input::Receive { from: 2, message: Message { term: 1, content: heartbeat(1, 4, 3) } },
+    );
+    let last = Position { term: 1, index: 3 };
+    assert!(effects.contains(&Effect::TakeSnapshot { last }), "{effects:?}");
+    assert!(!step(&mut raft, Input::Tick).contains(&Effect::TakeSnapshot { last }));
+    step(&mut raft, Input::SnapshotTaken { last, data: vec![3] });
+    assert_eq!((raft.start(), raft.log().len()), (last, 1));
+    step(&mut raft, Input::SnapshotTaken { last: Position { term: 1, index: 2 }, data: vec![2] });
+    step(&mut raft, Input::SnapshotTaken { last: Position { term: 1, index: 4 }, data: vec![4] });
+    assert_eq!(raft.start(), last, "what is not handed over yet is in no snapshot");
+}
+
+#[test]
+fn pieces_of_a_snapshot_may_come_late_twice_or_too_early() {
+    let mut raft = cutting(1);
+    assert_eq!(answers(&mut raft, 2, 1, piece(1, 9, 2, &[3, 4])), [received(1, 9, 0)]);
+    assert_eq!(answers(&mut raft, 2, 1, piece(1, 9, 0, &[1, 2])), [received(1, 9, 2)]);
+    assert_eq!(answers(&mut raft, 2, 1, piece(1, 9, 0, &[1, 2])), [received(1, 9, 2)]);
+    // Another snapshot, and the first again from the start.
+    assert_eq!(answers(&mut raft, 2, 1, piece(1, 8, 0, &[9])), [received(1, 8, 1)]);
+    assert_eq!(answers(&mut raft, 2, 1, piece(1, 9, 2, &[3, 4])), [received(1, 9, 0)]);
+    answers(&mut raft, 2, 1, piece(1, 9, 0, &[1, 2]));
+    let message = Message { term: 1, content: piece(1, 9, 2, &[3, 4]) };
+    let effects = step(&mut raft, Input::Receive { from: 2, message });
+    let last = Position { term: 1, index: 9 };
+    let snapshot = Snapshot { last, data: [1, 2, 3, 4].into() };
+    assert!(effects.contains(&Effect::Restore { snapshot }), "{effects:?}");
+    assert_eq!((raft.start(), raft.status().commit_index, raft.log().len()), (last, 9, 0));
+    // An older one is agreed with and changes nothing.
+    let matched = Content::Matched { index: 8, round: 0 };
+    let says = answers(&mut raft, 2, 1, piece(1, 8, 0, &[9, 9, 9, 9]));
+    assert!(matches!(says[..], [ref said] if *said == matched), "{says:?}");
+    assert_eq!(raft.start(), last);
+}
+
+#[test]
+fn a_snapshot_without_the_log_that_goes_with_it_is_written_anew() {
+    let last = Position { term: 2, index: 9 };
+    let snapshot = Some(Snapshot { last, data: [1].into() });
+    let log = (1..=3).map(|index| Entry { term: 1, index, payload: Payload::Noop }).collect();
+    let hard_state = HardState { term: 2, voted_for: None };
+    let stored = Stored { hard_state, snapshot, entries: log, ..Stored::default() };
+    let mut raft = Raft::new(config(7), stored);
+    assert_eq!((raft.start(), raft.log().len(), raft.status().commit_index), (last, 0, 9));
+    let effects = step(&mut raft, Input::Tick);
+    let written = effects.iter().find_map(|effect| match effect {
+        Effect::Persist(persist) => persist.start,
+        _ => None,
+    });
+    assert_eq!(written, Some(last));
 }

@@ -5,7 +5,7 @@ use super::log::LogFormat;
 use super::members::Members;
 use super::secret::Secret;
 use crate::kv;
-use crate::raft::{BUGS, Bug};
+use crate::raft::{BUGS, Bug, Compaction};
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -55,6 +55,13 @@ struct Args {
     #[arg(long, value_name = "MS", default_value_t = 1500)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=60_000))]
     request_timeout_ms: u64,
+    /// After how many entries the log is cut behind a snapshot; 0: never
+    #[arg(long, value_name = "N", default_value_t = 50_000)]
+    snapshot_entries: u64,
+    /// The same by the bytes of the entries, in MiB; 0: whatever they are
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    #[arg(value_parser = clap::value_parser!(u64).range(0..=65_536))]
+    snapshot_mib: u64,
     /// How many clients may be connected at once
     #[arg(long, value_name = "N", default_value_t = 4096)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
@@ -73,6 +80,11 @@ struct Args {
     #[arg(long)]
     list_unsafe: bool,
 }
+
+/// Of the entries between two snapshots, the part that stays in the log for peers that are a little behind.
+const KEPT_PART: u64 = 10;
+/// The bytes of a snapshot that travel in one message.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// Timings that go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -108,6 +120,7 @@ pub(super) struct Settings {
     pub(super) election_ms: u32,
     pub(super) request_timeout_ms: u64,
     pub(super) max_connections: u64,
+    pub(super) compaction: Compaction,
     pub(super) secret: Secret,
     pub(super) log_format: LogFormat,
     /// The bugs of the brain.
@@ -190,6 +203,12 @@ fn settle(args: Args) -> Result<Settings, String> {
         election_ms: election,
         request_timeout_ms: args.request_timeout_ms,
         max_connections: args.max_connections,
+        compaction: Compaction {
+            entries: args.snapshot_entries,
+            bytes: usize::try_from(args.snapshot_mib << 20).unwrap_or(usize::MAX),
+            keep: args.snapshot_entries / KEPT_PART,
+            piece: PIECE_BYTES,
+        },
         secret: args.peer_secret_file.as_deref().map_or(Ok(Secret::default()), Secret::read)?,
         log_format: args.log_format,
         bugs: args.bugs.iter().filter_map(|bug| bug.of_brain()).collect(),

@@ -16,7 +16,7 @@ use super::transport::{Answer, Frame, Link};
 use super::view::View;
 use crate::kv::{Command, Outcome, Store};
 use crate::raft::{Effect, Entry, Index, Input, Message, Payload, Persist, Position, Raft};
-use crate::raft::{Role, ServerId, Status, Token};
+use crate::raft::{Role, ServerId, Snapshot, Status, Token};
 use crate::wire::Origin;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -79,6 +79,8 @@ pub(super) struct Memory {
     outcomes: BTreeMap<Index, Outcome>,
     durable: u64,
     held: BTreeMap<u64, Vec<(ServerId, Message)>>,
+    /// The snapshot that the brain has asked for in the current step.
+    taken: Option<(Position, Vec<u8>)>,
     /// Why this replica cannot go on.
     failure: Option<String>,
 }
@@ -151,6 +153,10 @@ impl Driver {
         }
         // Acknowledgements come in the step that commits: nobody will ask for these any more.
         self.memory.outcomes.clear();
+        if let Some((last, data)) = self.memory.taken.take() {
+            self.view.metrics().snapshot(data.len());
+            self.step(Input::SnapshotTaken { last, data });
+        }
     }
 
     fn carry_out(&mut self, effect: Effect) {
@@ -163,6 +169,8 @@ impl Driver {
                 self.memory.held.entry(after).or_default().push((to, message));
             }
             Effect::Commit { entries } => self.apply(entries),
+            Effect::TakeSnapshot { last } => self.memory.taken = Some((last, self.store.encode())),
+            Effect::Restore { snapshot } => self.restore(&snapshot),
             Effect::Acknowledge { token, index } => self.acknowledge(token, index),
             Effect::Refused { token, leader } => self.refused(token, leader),
             Effect::Lost { token } => self.finish_write(token, Answer::Lost),
@@ -339,6 +347,23 @@ impl Driver {
             }
         }
         self.serve_reads();
+    }
+
+    /// Puts the leader's store in the place of this one.
+    fn restore(&mut self, snapshot: &Snapshot) {
+        match Store::decode(&snapshot.data) {
+            Ok(store) => {
+                let Position { term, index } = snapshot.last;
+                self.log
+                    .line(format_args!("took over a snapshot up to entry {index} of term {term}"));
+                self.store = store;
+                self.serve_reads();
+            }
+            Err(error) => self.fail(format!(
+                "the leader's snapshot up to entry {} is not one of this version: {error}",
+                snapshot.last.index
+            )),
+        }
     }
 
     fn serve_reads(&mut self) {

@@ -39,6 +39,8 @@ pub(super) struct Metrics {
     answers: Mutex<Answers>,
     syncs: AtomicU64,
     changes: AtomicU64,
+    snapshots: AtomicU64,
+    snapshot_bytes: AtomicU64,
     connections: AtomicU64,
     turned_away: AtomicU64,
 }
@@ -80,6 +82,12 @@ impl Metrics {
     /// Role, term or leader is another one.
     pub(super) fn changed(&self) {
         self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A snapshot of so many bytes was taken.
+    pub(super) fn snapshot(&self, bytes: usize) {
+        self.snapshots.fetch_add(1, Ordering::Relaxed);
+        self.snapshot_bytes.store(bytes as u64, Ordering::Relaxed);
     }
 
     /// A client has connected.
@@ -137,6 +145,18 @@ impl Metrics {
                 "counter",
                 "Batches of the log made durable, a sync each.",
                 count(&self.syncs),
+            ),
+            (
+                "node_snapshots_total",
+                "counter",
+                "Snapshots taken, after each of which the log was cut.",
+                count(&self.snapshots),
+            ),
+            (
+                "node_snapshot_bytes",
+                "gauge",
+                "The size of the last of them.",
+                count(&self.snapshot_bytes),
             ),
         ] {
             head(out, name, kind, help)?;

@@ -114,6 +114,11 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
     let inbox = Inbox { disk: disk_reports, peers: peer_events, clients: clients_asks };
     let links = links(&settings);
     let start = storage.end();
+    let store = match &stored.snapshot {
+        Some(snapshot) => Store::decode(&snapshot.data)
+            .map_err(|error| format!("the snapshot is not one of this version: {error}"))?,
+        None => Store::default(),
+    };
     let raft = Raft::new(config(&settings, start), stored);
     let members = settings.members.clone();
     let flaws = Flaws::new(settings.flaws.clone(), members.me(), raft.status().last_index);
@@ -121,7 +126,7 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
     let (disk, thread) = storage::spawn(storage, reports);
     let driver = Driver {
         raft,
-        store: Store::default(),
+        store,
         members: members.clone(),
         links: links.clone(),
         disk,
@@ -182,6 +187,7 @@ fn config(settings: &Settings, start: u64) -> Config {
         heartbeat_ticks: ticks(settings.heartbeat_ms),
         election_ticks: ticks(settings.election_ms),
         seed: settings.seed.wrapping_add(start),
+        compaction: settings.compaction,
         unsafe_bugs: settings.bugs.clone(),
     }
 }

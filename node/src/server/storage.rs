@@ -6,7 +6,7 @@
 //! trying again would lie.
 
 use super::log::Log;
-use crate::raft::{Persist, Stored};
+use crate::raft::{Persist, Position, Snapshot, Stored};
 use crate::wal::{self, Record, Refusal, SEGMENT_HEADER, Segment};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File, OpenOptions};
@@ -18,6 +18,9 @@ use tokio::sync::mpsc;
 
 /// A segment that has grown beyond this is followed by a new one.
 const SEGMENT_BYTES: u64 = 16 << 20;
+/// The file of the last snapshot, and the one in which the next is written.
+const SNAPSHOT: &str = "snapshot";
+const NEXT_SNAPSHOT: &str = "snapshot.new";
 /// How many `Persist`s one batch may hold; it bounds how late the first of them is reported.
 const BATCH_RECORDS: usize = 256;
 
@@ -81,13 +84,16 @@ impl Storage {
             let (torn, end) = (recovered.torn, recovered.end);
             log.line(format_args!("recovery cut a torn tail of {torn} bytes at offset {end}"));
         }
+        let mut stored = recovered.stored;
+        stored.snapshot = read_snapshot(directory, stored.start)?;
         let (base, file) = resume(directory, &views, recovered.end)?;
         let end = recovered.end.max(base + SEGMENT_HEADER as u64);
         log.line(format_args!(
-            "recovered {} batches, {} entries, term {} from {} bytes in {} ms",
+            "recovered {} batches, {} entries after {}, term {} from {} bytes in {} ms",
             recovered.batches,
-            recovered.stored.entries.len(),
-            recovered.stored.hard_state.term,
+            stored.entries.len(),
+            stored.start.index,
+            stored.hard_state.term,
             end,
             began.elapsed().as_millis()
         ));
@@ -98,7 +104,7 @@ impl Storage {
         storage
             .append(&[Record::default()])
             .map_err(|error| Unusable::cannot("write to", directory, &error))?;
-        Ok((storage, recovered.stored))
+        Ok((storage, stored))
     }
 
     /// Where the log ends; no two starts begin at the same place.
@@ -106,12 +112,44 @@ impl Storage {
         self.end
     }
 
+    /// Writes in order and waits until all is durable.
+    fn write(&mut self, waiting: Vec<Persist>) -> io::Result<()> {
+        let mut records = Vec::new();
+        for persist in waiting {
+            if persist.start.is_none() {
+                records.push(Record::from(persist));
+                continue;
+            }
+            if !records.is_empty() {
+                self.append(&std::mem::take(&mut records))?;
+            }
+            self.begin_anew(persist)?;
+        }
+        if records.is_empty() { Ok(()) } else { self.append(&records) }
+    }
+
+    /// Writes a snapshot, then a segment that needs nothing before it, and only then removes what
+    /// was before: whenever this is broken off, one of the two can be read.
+    fn begin_anew(&mut self, persist: Persist) -> io::Result<()> {
+        if let Some(snapshot) = &persist.snapshot {
+            write_snapshot(&self.directory, snapshot, self.sync)?;
+        }
+        self.begin_segment()?;
+        self.append(&[Record::from(persist)])?;
+        remove_segments_before(&self.directory, self.base)
+    }
+
+    fn begin_segment(&mut self) -> io::Result<()> {
+        self.file = create_segment(&self.directory, self.end)?;
+        self.base = self.end;
+        self.end += SEGMENT_HEADER as u64;
+        Ok(())
+    }
+
     /// Writes the records as one batch and waits until they are durable.
     fn append(&mut self, records: &[Record]) -> io::Result<()> {
         if self.end - self.base >= SEGMENT_BYTES {
-            self.file = create_segment(&self.directory, self.end)?;
-            self.base = self.end;
-            self.end += SEGMENT_HEADER as u64;
+            self.begin_segment()?;
         }
         let batch = wal::encode_batch(records, self.end).map_err(io::Error::other)?;
         self.file.write_all(&batch)?;
@@ -133,8 +171,7 @@ pub(super) fn spawn(
         let mut waiting = Vec::new();
         while queue.blocking_recv_many(&mut waiting, BATCH_RECORDS) > 0 {
             let sequence = waiting.last().map_or(0, |persist: &Persist| persist.sequence);
-            let records: Vec<_> = waiting.drain(..).map(Record::from).collect();
-            let result = storage.append(&records).map_err(|error| {
+            let result = storage.write(std::mem::take(&mut waiting)).map_err(|error| {
                 let path = segment_path(&storage.directory, storage.base);
                 format!("cannot write {} at byte {}: {error}", path.display(), storage.end)
             });
@@ -149,6 +186,58 @@ pub(super) fn spawn(
 
 fn segment_path(directory: &Path, base: u64) -> PathBuf {
     directory.join(format!("{base:020}.wal"))
+}
+
+/// Puts a snapshot in the place of the last one, at once or not at all.
+fn write_snapshot(directory: &Path, snapshot: &Snapshot, sync: bool) -> io::Result<()> {
+    let temporary = directory.join(NEXT_SNAPSHOT);
+    let mut file = File::create(&temporary)?;
+    file.write_all(&wal::encode_snapshot(snapshot))?;
+    if sync {
+        file.sync_all()?;
+    }
+    fs::rename(temporary, directory.join(SNAPSHOT))?;
+    if sync { sync_directory(directory) } else { Ok(()) }
+}
+
+/// The last snapshot, which must be there where the log does not begin at its beginning.
+fn read_snapshot(directory: &Path, start: Position) -> Result<Option<Snapshot>, Unusable> {
+    let path = directory.join(SNAPSHOT);
+    let snapshot = match fs::read(&path) {
+        Ok(bytes) => Some(wal::decode_snapshot(&bytes).ok_or_else(|| {
+            Unusable(format!("snapshot {} is damaged; {REPLACE}", path.display()))
+        })?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(Unusable::cannot("read", &path, &error)),
+    };
+    let last = snapshot.as_ref().map_or(0, |snapshot| snapshot.last.index);
+    if last < start.index {
+        return Err(Unusable(format!(
+            "the log in {} begins after entry {}, but its snapshot ends at {last}; {REPLACE}",
+            directory.display(),
+            start.index
+        )));
+    }
+    Ok(snapshot)
+}
+
+/// Removes what a segment has made superfluous, the oldest first: what is left has no gap.
+fn remove_segments_before(directory: &Path, base: u64) -> io::Result<()> {
+    for old in bases(directory)?.into_iter().filter(|old| *old < base) {
+        fs::remove_file(segment_path(directory, old))?;
+        sync_directory(directory)?;
+    }
+    Ok(())
+}
+
+/// The bases of all segments, in order.
+fn bases(directory: &Path) -> io::Result<Vec<u64>> {
+    let names = fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name()));
+    let names = names.collect::<io::Result<Vec<_>>>()?;
+    let base = |name: &std::ffi::OsString| name.to_str()?.strip_suffix(".wal")?.parse().ok();
+    let mut bases: Vec<u64> = names.iter().filter_map(base).collect();
+    bases.sort_unstable();
+    Ok(bases)
 }
 
 /// Makes the names of a directory and of its ancestors durable, whoever made them: an earlier start
@@ -224,15 +313,7 @@ fn create_first(directory: &Path, owner: &str, empty: bool) -> io::Result<()> {
 
 /// Every segment of the directory with its base, in order.
 fn read_segments(directory: &Path) -> Result<Vec<(u64, Vec<u8>)>, Unusable> {
-    let listing = fs::read_dir(directory).and_then(|entries| {
-        entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()
-    });
-    let mut bases: Vec<u64> = listing
-        .map_err(|error| Unusable::cannot("list", directory, &error))?
-        .iter()
-        .filter_map(|name| name.to_str()?.strip_suffix(".wal")?.parse().ok())
-        .collect();
-    bases.sort_unstable();
+    let bases = bases(directory).map_err(|error| Unusable::cannot("list", directory, &error))?;
     let read = |base| {
         let path = segment_path(directory, base);
         let bytes = fs::read(&path).map_err(|error| Unusable::cannot("read", &path, &error))?;
@@ -283,7 +364,7 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 mod tests {
     use super::super::log::LogFormat;
     use super::*;
-    use crate::raft::{Entry, Payload};
+    use crate::raft::{Entry, HardState, Payload};
     use tempfile::TempDir;
 
     fn open(directory: &Path) -> Result<(Storage, Stored), Unusable> {
@@ -292,7 +373,7 @@ mod tests {
 
     fn record(index: u64, size: usize) -> Record {
         let payload = Payload::Command(vec![7; size]);
-        Record { hard_state: None, entries: vec![Entry { term: 1, index, payload }] }
+        Record { entries: vec![Entry { term: 1, index, payload }], ..Record::default() }
     }
 
     /// A log of three large entries in two segments; gives the base of the second.
@@ -329,6 +410,74 @@ mod tests {
         fs::remove_file(segment_path(directory.path(), 0)).expect("ours");
         let refusal = open(directory.path()).expect_err("the first segment is gone").to_string();
         assert!(refusal.contains("is damaged at byte 0"), "{refusal}");
+    }
+
+    /// A snapshot up to entry `last`, and the entries after it up to 3.
+    fn cut(last: u64) -> Persist {
+        let last = Position { term: 1, index: last };
+        let snapshot = Snapshot { last, data: vec![7; 100].into() };
+        let entries = (last.index + 1..=3).flat_map(|index| record(index, 1).entries).collect();
+        let hard_state = Some(HardState { term: 1, voted_for: Some(2) });
+        Persist { sequence: 1, hard_state, entries, snapshot: Some(snapshot), start: Some(last) }
+    }
+
+    #[test]
+    fn a_snapshot_takes_the_place_of_the_segments_before_it() {
+        let directory = TempDir::new().expect("a directory");
+        two_segments(directory.path());
+        let (mut storage, _) = open(directory.path()).expect("ours");
+        storage.write(vec![cut(2)]).expect("the disk has room");
+        storage.append(&[record(4, 1)]).expect("the disk has room");
+        assert_eq!(bases(directory.path()).expect("ours"), [storage.base]);
+        drop(storage);
+        let (_, stored) = open(directory.path()).expect("nothing is wrong with it");
+        assert_eq!((stored.snapshot, Some(stored.start)), (cut(2).snapshot, cut(2).start));
+        assert_eq!(stored.hard_state, HardState { term: 1, voted_for: Some(2) });
+        let indices: Vec<_> = stored.entries.iter().map(|entry| entry.index).collect();
+        assert_eq!(indices, [3, 4]);
+    }
+
+    #[test]
+    fn a_cut_that_is_broken_off_loses_nothing() {
+        let directory = TempDir::new().expect("a directory");
+        let second = two_segments(directory.path());
+        let kept: Vec<_> = bases(directory.path())
+            .expect("ours")
+            .into_iter()
+            .map(|base| (base, fs::read(segment_path(directory.path(), base)).expect("ours")))
+            .collect();
+        let (mut storage, before) = open(directory.path()).expect("ours");
+        storage.write(vec![cut(2)]).expect("the disk has room");
+        let third = storage.base;
+        drop(storage);
+        // Not all old segments are gone: those that are there are not read.
+        fs::write(segment_path(directory.path(), second), &kept[1].1).expect("ours");
+        let (_, stored) = open(directory.path()).expect("the new segment needs none of them");
+        assert_eq!((stored.start.index, stored.entries.len()), (2, 1));
+        // The snapshot is there, the segment is not, and all old ones are.
+        fs::remove_file(segment_path(directory.path(), third)).expect("ours");
+        fs::write(segment_path(directory.path(), 0), &kept[0].1).expect("ours");
+        let (_, stored) = open(directory.path()).expect("the old log is whole");
+        assert_eq!((stored.start, stored.entries), (Position::default(), before.entries));
+        assert_eq!(stored.snapshot, cut(2).snapshot);
+    }
+
+    #[test]
+    fn a_snapshot_that_is_damaged_or_gone_is_not_done_without() {
+        let directory = TempDir::new().expect("a directory");
+        let (mut storage, _) = open(directory.path()).expect("ours");
+        storage.append(&[record(1, 1), record(2, 1)]).expect("the disk has room");
+        storage.write(vec![cut(2)]).expect("the disk has room");
+        drop(storage);
+        let path = directory.path().join(SNAPSHOT);
+        let mut bytes = fs::read(&path).expect("ours");
+        bytes[40] ^= 1;
+        fs::write(&path, &bytes).expect("ours");
+        let refusal = open(directory.path()).expect_err("a bit has flipped").to_string();
+        assert!(refusal.contains("is damaged"), "{refusal}");
+        fs::remove_file(&path).expect("ours");
+        let refusal = open(directory.path()).expect_err("it is gone").to_string();
+        assert!(refusal.contains("begins after entry 2"), "{refusal}");
     }
 
     #[test]

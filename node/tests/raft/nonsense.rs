@@ -1,7 +1,9 @@
 //! Tells a server things that no sane peer would say: it may believe them, but it does not fall
 //! over.
 
-use node::raft::{Config, Content, Effect, Entry, Input, Message, Payload, Position, Raft, Stored};
+use node::raft::{
+    Compaction, Config, Content, Effect, Entry, Input, Message, Payload, Position, Raft, Stored,
+};
 use proptest::prelude::*;
 
 /// A number of the size that occurs, or of the size that overflows.
@@ -36,6 +38,19 @@ fn content() -> impl Strategy<Value = Content> {
             round
         }),
         Just(Content::Outdated),
+        (position(), number(), number(), prop::collection::vec(any::<u8>(), 0..4), number())
+            .prop_map(|(last, size, offset, data, round)| Content::Snapshot {
+                last,
+                size,
+                offset,
+                data,
+                round
+            }),
+        (position(), number(), number()).prop_map(|(last, upto, round)| Content::Received {
+            last,
+            upto,
+            round
+        }),
         number().prop_map(|request| Content::ReadIndex { request }),
         (number(), prop::option::of(number()))
             .prop_map(|(request, index)| Content::ReadIndexReply { request, index }),
@@ -52,6 +67,8 @@ fn input() -> impl Strategy<Value = Input> {
         1 => number().prop_map(|token| Input::Read { token }),
         2 => number().prop_map(|sequence| Input::Persisted { sequence }),
         1 => Just(Input::Continue),
+        1 => (position(), prop::collection::vec(any::<u8>(), 0..9))
+            .prop_map(|(last, data)| Input::SnapshotTaken { last, data }),
     ]
 }
 
@@ -60,7 +77,15 @@ proptest! {
     fn no_message_makes_a_server_panic(inputs in prop::collection::vec(input(), 0..120)) {
         let (heartbeat_ticks, election_ticks) = (1, 2);
         let (id, seed, voters, unsafe_bugs) = (1, 1, vec![1, 2, 3], Vec::new());
-        let config = Config { id, voters, heartbeat_ticks, election_ticks, seed, unsafe_bugs };
+        let config = Config {
+            id,
+            voters,
+            heartbeat_ticks,
+            election_ticks,
+            seed,
+            compaction: Compaction { entries: 3, bytes: 0, keep: 1, piece: 4 },
+            unsafe_bugs,
+        };
         let mut raft = Raft::new(config, Stored::default());
         let mut effects: Vec<Effect> = Vec::new();
         for input in inputs {

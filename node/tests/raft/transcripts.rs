@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! > cluster 3 [BUG…]      new servers 1, 2, 3 with empty disks
+//! > cluster 3 [BUG…] cut 4 1   the same; they cut their logs after every 4 entries, and keep 1
 //! > tick 1 10             ten ticks of server 1's clock
 //! > campaign 1            ticks until server 1, no leader, seeks election
 //! > deliver 1 2 [N]       server 2 receives what server 1 sent it, or the oldest N of that
@@ -25,7 +26,9 @@
 //! ```
 
 use crate::cluster::Cluster;
-use node::raft::{Bug, Content, Effect, Entry, Input, Message, Payload, ServerId, Token};
+use node::raft::{
+    Bug, Compaction, Content, Effect, Entry, Input, Message, Payload, Position, ServerId, Token,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -46,9 +49,9 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(count: u64, bugs: &[Bug]) -> Self {
+    fn new(count: u64, bugs: &[Bug], compaction: Compaction) -> Self {
         Self {
-            cluster: Cluster::new(count, 1, bugs),
+            cluster: Cluster::new(count, 1, bugs, compaction),
             links: BTreeMap::new(),
             names: BTreeMap::new(),
             reads: Vec::new(),
@@ -65,8 +68,12 @@ impl Stage {
             return self.again();
         }
         if let ["cluster", count, bugs @ ..] = words.as_slice() {
+            let (bugs, compaction) = match bugs {
+                [bugs @ .., "cut", entries, keep] => (bugs, cut(entries, keep)),
+                bugs => (bugs, Compaction::default()),
+            };
             let bugs: Vec<_> = bugs.iter().map(|b| Bug::named(b).expect("a bug")).collect();
-            *self = Self::new(count.parse().expect("a number"), &bugs);
+            *self = Self::new(count.parse().expect("a number"), &bugs, compaction);
         }
         self.script.push(command.to_owned());
         self.loud = words[0] != "stabilize";
@@ -193,8 +200,9 @@ impl Stage {
         let count = self.cluster.ids().len();
         let mut shown = Vec::new();
         for command in &script {
-            let command =
-                if command.starts_with("cluster") { &format!("cluster {count}") } else { command };
+            let cut = command.find(" cut ").map_or("", |at| &command[at..]);
+            let bare = format!("cluster {count}{cut}");
+            let command = if command.starts_with("cluster") { &bare } else { command };
             shown.push(format!("| > {command}"));
             shown.extend(self.play(command).into_iter().map(|line| format!("| {line}")));
         }
@@ -230,11 +238,21 @@ impl Stage {
                     let vote = hard.voted_for.map_or("nobody".to_owned(), |id| id.to_string());
                     let _ = write!(line, " term {} vote {vote}", hard.term);
                 }
+                if let Some(snapshot) = &write.snapshot {
+                    let _ = write!(line, " snapshot up to {}", place(snapshot.last));
+                }
+                if let Some(start) = write.start {
+                    let _ = write!(line, ", log after {}:", place(start));
+                }
                 write.entries.iter().for_each(|e| _ = write!(line, " {}", entry(e)));
                 line
             }
             Effect::Send { to, message, .. } => format!("-> {to} {}", speak(message)),
             Effect::Commit { entries } => format!("commits {}", list(entries.iter().map(entry))),
+            Effect::TakeSnapshot { .. } => return None,
+            Effect::Restore { snapshot } => {
+                format!("takes over the snapshot up to {}", place(snapshot.last))
+            }
             Effect::Acknowledge { token, index } => {
                 format!("acknowledges {} at {index}", name(token))
             }
@@ -279,6 +297,15 @@ impl Stage {
     }
 }
 
+fn cut(entries: &str, keep: &str) -> Compaction {
+    let number = |word: &str| word.parse().expect("a number");
+    Compaction { entries: number(entries), bytes: 0, keep: number(keep), piece: 40 }
+}
+
+fn place(place: Position) -> String {
+    format!("{}.{}", place.term, place.index)
+}
+
 fn list(words: impl Iterator<Item = String>) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
@@ -320,6 +347,14 @@ fn speak(message: &Message) -> String {
         Content::Conflict { rejected, hint, round } => {
             format!("lack {rejected}, try {}.{} round {round}", hint.term, hint.index)
         }
+        Content::Snapshot { last, size, offset, data, round } => {
+            let upto = offset + data.len() as u64;
+            let last = place(*last);
+            format!("snapshot up to {last}, bytes {offset}-{upto} of {size} round {round}")
+        }
+        Content::Received { last, upto, round } => {
+            format!("have {upto} bytes of the snapshot up to {} round {round}", place(*last))
+        }
         Content::Outdated => "your term is over".to_owned(),
         Content::ReadIndex { .. } => "read index?".to_owned(),
         Content::ReadIndexReply { index, .. } => match index {
@@ -332,7 +367,7 @@ fn speak(message: &Message) -> String {
 
 /// The script with what its commands show now.
 fn played(script: &str) -> String {
-    let mut stage = Stage::new(1, &[]);
+    let mut stage = Stage::new(1, &[], Compaction::default());
     let mut lines = Vec::new();
     for line in script.lines() {
         if let Some(command) = line.strip_prefix("> ") {

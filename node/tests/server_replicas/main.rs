@@ -9,4 +9,5 @@ mod conversations;
 mod faults;
 mod operations;
 mod sessions;
+mod snapshots;
 mod start;

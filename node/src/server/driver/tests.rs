@@ -16,6 +16,7 @@ fn alone() -> (Driver, mpsc::UnboundedReceiver<Persist>) {
         heartbeat_ticks: 2,
         election_ticks: 10,
         seed: 1,
+        compaction: crate::raft::Compaction::default(),
         unsafe_bugs: Vec::new(),
     };
     let raft = Raft::new(config, Stored::default());

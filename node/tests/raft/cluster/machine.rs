@@ -2,7 +2,7 @@
 //! for it.
 
 use node::raft::invariants::Server;
-use node::raft::{Config, Effect, Entry, Input, Persist, Raft, Stored};
+use node::raft::{Config, Effect, Entry, Input, Persist, Position, Raft, Snapshot, Stored};
 use std::collections::VecDeque;
 
 /// One server and its disk.
@@ -14,6 +14,8 @@ pub(crate) struct Machine {
     letters: Vec<Effect>,
     durable: u64,
     applied: Vec<Entry>,
+    /// The snapshot that was asked for.
+    taken: Option<Position>,
 }
 
 impl Machine {
@@ -27,6 +29,7 @@ impl Machine {
             letters: Vec::new(),
             durable: 0,
             applied: Vec::new(),
+            taken: None,
         };
         machine.restart();
         machine
@@ -53,7 +56,13 @@ impl Machine {
         if let Some(raft) = &mut self.raft {
             raft.step(input, &mut effects);
         }
-        effects.into_iter().filter_map(|effect| self.carry_out(effect)).collect()
+        let mut seen: Vec<_> =
+            effects.into_iter().filter_map(|effect| self.carry_out(effect)).collect();
+        if let Some(last) = self.taken.take() {
+            let data = postcard::to_allocvec(&self.applied).expect("plain data");
+            seen.extend(self.step(Input::SnapshotTaken { last, data }));
+        }
+        seen
     }
 
     /// Makes the first `count` waiting writes durable; returns what that sets free.
@@ -80,7 +89,7 @@ impl Machine {
 
     /// Starts from the disk.
     pub(crate) fn restart(&mut self) {
-        self.applied.clear();
+        self.applied = self.stored.snapshot.as_ref().map(contents).unwrap_or_default();
         self.durable = 0;
         self.config.seed = self.config.seed.wrapping_add(0x1_0000);
         self.raft = Some(Raft::new(self.config.clone(), self.stored.clone()));
@@ -92,8 +101,14 @@ impl Machine {
             assert!(write.sequence > self.durable, "writes are numbered upwards");
             self.durable = write.sequence;
             self.stored.hard_state = write.hard_state.unwrap_or(self.stored.hard_state);
+            if let Some(snapshot) = write.snapshot {
+                self.stored.snapshot = Some(snapshot);
+            }
+            if let Some(start) = write.start {
+                (self.stored.start, self.stored.entries) = (start, Vec::new());
+            }
             if let Some(first) = write.entries.first() {
-                let keep = first.index as usize - 1;
+                let keep = (first.index - self.stored.start.index) as usize - 1;
                 assert!(keep <= self.stored.entries.len(), "entries follow without gaps");
                 self.stored.entries.truncate(keep);
                 self.stored.entries.extend(write.entries);
@@ -125,8 +140,17 @@ impl Machine {
                     self.applied.push(entry.clone());
                 }
             }
+            Effect::TakeSnapshot { last } => self.taken = Some(last),
+            Effect::Restore { ref snapshot } => self.applied = contents(snapshot),
             _ => {}
         }
         Some(effect)
     }
+}
+
+/// What was applied up to the end of a snapshot.
+fn contents(snapshot: &Snapshot) -> Vec<Entry> {
+    let applied: Vec<Entry> = postcard::from_bytes(&snapshot.data).expect("a machine made it");
+    assert_eq!(applied.last().map(|entry| entry.index), Some(snapshot.last.index));
+    applied
 }

@@ -13,7 +13,7 @@ pub(crate) use machine::Machine;
 
 use clients::Clients;
 use node::raft::invariants::{Committed, Past, Server};
-use node::raft::{Bug, Config, Effect, Input, ServerId, Token};
+use node::raft::{Bug, Compaction, Config, Effect, Input, ServerId, Token};
 use std::collections::BTreeMap;
 
 /// Ticks between heartbeats in every test.
@@ -31,7 +31,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Servers `1 ..= count` with empty disks.
-    pub(crate) fn new(count: u64, seed: u64, bugs: &[Bug]) -> Self {
+    pub(crate) fn new(count: u64, seed: u64, bugs: &[Bug], compaction: Compaction) -> Self {
         let voters: Vec<_> = (1..=count).collect();
         let config = |id| Config {
             id,
@@ -39,6 +39,7 @@ impl Cluster {
             heartbeat_ticks: HEARTBEAT,
             election_ticks: ELECTION,
             seed,
+            compaction,
             unsafe_bugs: bugs.to_vec(),
         };
         let machines = voters.iter().map(|id| (*id, Machine::new(config(*id)))).collect();
@@ -136,6 +137,12 @@ impl Cluster {
         let effects = action(self.machines.get_mut(&id).expect("a server"));
         let answers = effects.iter().try_for_each(|effect| self.clients.hear(id, effect));
         let servers: Vec<_> = self.machines.values().filter_map(Machine::server).collect();
+        let term = self.machines[&id].server().map_or(0, |server| server.term);
+        for effect in &effects {
+            if let Effect::Commit { entries } = effect {
+                self.past.commits(term, entries);
+            }
+        }
         let promises = self.past.observe(&servers).map_err(|violation| violation.to_string());
         let kept = self.clients.kept(self.past.committed());
         if self.harm.is_none() {

@@ -1,0 +1,55 @@
+//! Checks that logs are cut behind snapshots, and that nothing is missed by those who come later.
+
+use super::cluster::Cluster;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::fs;
+
+const OFTEN: &[&str] = &["--snapshot-entries", "20"];
+
+async fn once(cluster: &Cluster, number: usize, session: u64) -> Value {
+    let body = json!({"ops": [{"append": ["list", "once"]}]}).to_string();
+    let path = format!("/txn?session={session}&sequence=1");
+    cluster.call(number, Method::POST, &path, &body).await.1
+}
+
+#[tokio::test]
+async fn whoever_was_away_gets_the_snapshot_and_whoever_restarts_begins_with_it() {
+    let mut cluster = Cluster::ready(3, OFTEN).await;
+    let (_, body) = cluster.call(1, Method::POST, "/session", "").await;
+    let session = body["session"].as_u64().expect("a number");
+    let first = once(&cluster, 1, session).await;
+    cluster.kill(3);
+    cluster.until_healthy(1).await;
+    for number in 0..100 {
+        cluster.put_until_done(1 + number % 2, &format!("k{number}"), &number.to_string()).await;
+    }
+    cluster.run(3);
+    cluster.until_healthy(3).await;
+    let (code, body) = cluster.get(3, "/kv/k99").await;
+    assert_eq!((code, &body["value"]), (200, &json!("99")));
+    assert!(cluster.log(3).contains("took over a snapshot"), "{}", cluster.log(3));
+
+    (1..=3).for_each(|number| cluster.kill(number));
+    (1..=3).for_each(|number| cluster.run(number));
+    for number in 1..=3 {
+        cluster.until_healthy(number).await;
+        assert!(
+            !cluster.log(number).contains("entries after 0, term 2"),
+            "{}",
+            cluster.log(number)
+        );
+        for key in [0, 50, 99] {
+            let (code, body) = cluster.get(number, &format!("/kv/k{key}")).await;
+            assert_eq!((code, &body["value"]), (200, &json!(key.to_string())), "n{number}");
+        }
+        assert_eq!(once(&cluster, number, session).await["index"], first["index"]);
+        let segments = fs::read_dir(cluster.data(number)).expect("its directory");
+        let wal = |name: &str| name.ends_with(".wal");
+        let names = segments.map(|file| file.expect("a file").file_name());
+        let count = names.filter(|name| wal(&name.to_string_lossy())).count();
+        assert_eq!(count, 1, "n{number} keeps what it does not need");
+    }
+    let (_, body) = cluster.get(1, "/kv/list").await;
+    assert_eq!(body["value"], json!("once"));
+}
