@@ -6,6 +6,7 @@
 pub(crate) mod agenda;
 mod clock;
 mod crash_loop;
+mod disk;
 pub(crate) mod executor;
 pub(crate) mod ground;
 pub(crate) mod grudge;
@@ -41,6 +42,10 @@ pub(crate) trait Nemesis: Sync {
     fn chains(&self) -> bool {
         false
     }
+    /// Whether replicas must write to a [`crate::host::disk::Disk`] from the start.
+    fn needs_disks(&self) -> bool {
+        false
+    }
     /// Why this machine cannot do it, and what to do; `None` where it can, as was tried just now.
     fn unable(&self) -> Option<String> {
         None
@@ -65,10 +70,14 @@ pub(crate) trait Nemesis: Sync {
 pub(crate) const NEMESES: &[&dyn Nemesis] = &[
     &clock::Clock,
     &crash_loop::CrashLoop,
+    &disk::DISK_ERROR,
+    &disk::DISK_FULL,
     &kill::Kill,
     &none::None,
     &partition::Partition,
     &pause::Pause,
+    &disk::PowerLoss,
+    &disk::SLOW_DISK,
 ];
 
 /// What is known when a fault aims.
@@ -91,6 +100,8 @@ pub(crate) struct Target {
     pub(crate) links: LinkPlan,
     /// How their clocks are wrong; when that begins is not known yet.
     pub(crate) skew: Option<Skew>,
+    /// Decides what else is to be chosen; drawn from the fault's own stream.
+    pub(crate) dice: u64,
     /// The same for a reader.
     pub(crate) text: String,
 }
@@ -235,7 +246,13 @@ pub(crate) fn aim_at_replicas(variant: &str, scene: &Scene, rng: &mut Rng) -> Op
         let hosts = who::resolve(&who::hosts(variant, scene.count).ok()?, scene)?;
         let free = hosts.iter().all(|host| scene.free.contains(host));
         let text = grudge::names(&hosts);
-        return free.then_some(Target { hosts, links: LinkPlan::healed(), skew: None, text });
+        return free.then_some(Target {
+            hosts,
+            links: LinkPlan::healed(),
+            skew: None,
+            dice: 0,
+            text,
+        });
     }
     let mut hosts: Vec<HostId> = scene.free.iter().copied().collect();
     rng.shuffle(&mut hosts);
@@ -259,7 +276,13 @@ pub(crate) fn aim_at_replicas(variant: &str, scene: &Scene, rng: &mut Rng) -> Op
     hosts.truncate(wanted);
     hosts.sort_unstable();
     let text = grudge::names(&hosts);
-    (hosts.len() == wanted).then_some(Target { hosts, links: LinkPlan::healed(), skew: None, text })
+    (hosts.len() == wanted).then_some(Target {
+        hosts,
+        links: LinkPlan::healed(),
+        skew: None,
+        dice: 0,
+        text,
+    })
 }
 
 #[cfg(test)]
@@ -325,7 +348,7 @@ mod tests {
         );
         assert_eq!(names("none").expect("it exists"), [""; 0]);
         let refusal = |text| names(text).expect_err("it is nonsense").to_string();
-        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: clock, crash-loop, kill, none, partition, pause"#);
+        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: clock, crash-loop, disk-error, disk-full, kill, none, partition, pause, power-loss, slow-disk"#);
         insta::assert_snapshot!(refusal("kill:two"), @r#"nemesis "kill" has no variant "two"; it has: all, followers, leader, majority, minority, one, staggered, or hosts by name (`n1 n3`)"#);
         insta::assert_snapshot!(refusal("kill,none"), @r#"nemesis "none" stands alone: it means that nothing goes wrong"#);
         insta::assert_snapshot!(refusal("kill,kill:all"), @r#"nemesis "kill" is named twice"#);

@@ -1,0 +1,16 @@
+//! Harms the disks that replicas write to: they lose power, fail, fill up or stall.
+//!
+//! All of it goes through a [`Disk`], which counts what it did; those counts are the evidence.
+
+mod failing;
+mod power_loss;
+
+use super::ground::Slot;
+use crate::host::disk::Disk;
+use anyhow::{Context as _, Result};
+pub(super) use failing::{DISK_ERROR, DISK_FULL, SLOW_DISK};
+pub(super) use power_loss::PowerLoss;
+
+fn disk_of(slot: &Slot) -> Result<&Disk> {
+    slot.disk.as_ref().context("it has no disk that can fail")
+}
