@@ -5,7 +5,7 @@
 //! to it on purpose until that is undone; only an untouched one can exit unasked.
 
 use crate::host::clock::{self, Skew};
-use crate::host::disk::{self, Disk, Loss};
+use crate::host::disk::{self, Disk, Loss, Scar};
 use crate::host::process::{Replica, Sample};
 use crate::net::plan::{HostId, LinkPlan};
 use crate::net::{Fabric, Mark, PairEvidence};
@@ -38,6 +38,8 @@ pub(crate) struct Slot {
     pub(super) disk: Option<Disk>,
     /// What the last power loss took from that.
     pub(super) loss: Loss,
+    /// What is damaged there.
+    pub(super) scar: Option<Scar>,
     pub(super) touched: bool,
     dead: bool,
     /// What is wrong with its wall clock; a replica that is started again shares its host's clock.
@@ -91,6 +93,7 @@ impl Slot {
             replica,
             disk,
             loss: Loss::default(),
+            scar: None,
             touched: false,
             dead: false,
             skew: None,

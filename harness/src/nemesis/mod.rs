@@ -68,16 +68,20 @@ pub(crate) trait Nemesis: Sync {
 
 /// Every nemesis, in order of name.
 pub(crate) const NEMESES: &[&dyn Nemesis] = &[
+    &disk::BIT_ROT,
     &clock::Clock,
     &crash_loop::CrashLoop,
     &disk::DISK_ERROR,
     &disk::DISK_FULL,
     &kill::Kill,
+    &disk::LOST_WRITE,
+    &disk::MISDIRECTED_WRITE,
     &none::None,
     &partition::Partition,
     &pause::Pause,
     &disk::PowerLoss,
     &disk::SLOW_DISK,
+    &disk::TRUNCATE,
 ];
 
 /// What is known when a fault aims.
@@ -348,7 +352,7 @@ mod tests {
         );
         assert_eq!(names("none").expect("it exists"), [""; 0]);
         let refusal = |text| names(text).expect_err("it is nonsense").to_string();
-        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: clock, crash-loop, disk-error, disk-full, kill, none, partition, pause, power-loss, slow-disk"#);
+        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: bit-rot, clock, crash-loop, disk-error, disk-full, kill, lost-write, misdirected-write, none, partition, pause, power-loss, slow-disk, truncate"#);
         insta::assert_snapshot!(refusal("kill:two"), @r#"nemesis "kill" has no variant "two"; it has: all, followers, leader, majority, minority, one, staggered, or hosts by name (`n1 n3`)"#);
         insta::assert_snapshot!(refusal("kill,none"), @r#"nemesis "none" stands alone: it means that nothing goes wrong"#);
         insta::assert_snapshot!(refusal("kill,kill:all"), @r#"nemesis "kill" is named twice"#);

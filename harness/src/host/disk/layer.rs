@@ -399,13 +399,27 @@ impl Layer {
         for (path, node) in &change.back {
             self.bring_back(&self.at(path), *node, &tree, &old)?;
         }
+        self.forget_lost(&mut tree)?;
+        Ok(loss)
+    }
+
+    /// Lets everything become durable, as it does by itself in time. Nobody may have anything open.
+    pub(super) fn settle(&self) -> io::Result<()> {
+        let mut tree = lock(&self.tree);
+        tree.nodes.values().for_each(|node| *lock(&node.data) = Data::default());
+        tree.names.settle();
+        self.forget_lost(&mut tree)
+    }
+
+    /// Forgets what has no name, and never will have one again.
+    fn forget_lost(&self, tree: &mut Tree) -> io::Result<()> {
         for left in fs::read_dir(&self.stash)? {
             remove(&left?.path())?;
         }
         tree.stashed.clear();
-        let Tree { names, nodes, .. } = &mut *tree;
+        let Tree { names, nodes, .. } = tree;
         nodes.retain(|node, _| *node == ROOT || names.count(*node) > 0);
-        Ok(loss)
+        Ok(())
     }
 
     fn take_away(&self, path: &Path, node: u64) -> io::Result<()> {

@@ -7,6 +7,7 @@
 //! loss takes. A [`fault::Fault`] decides how requests fare. Not modelled: extended attributes, special files, and
 //! that unsynced changes may reach the disk by themselves. Nothing is durable before it is synced.
 
+mod damage;
 mod fault;
 mod front;
 mod layer;
@@ -17,6 +18,7 @@ mod unsynced;
 
 use super::sandbox;
 use anyhow::{Context as _, Result, anyhow, ensure};
+pub(crate) use damage::{Damage, Scar};
 pub(crate) use fault::{Counts, Fault};
 use front::Front;
 use fuser::{BackgroundSession, Config, Session, SessionACL};
@@ -142,6 +144,26 @@ impl Drop for Disk {
         }
         // What is left of it is in the run's directory, and goes with that.
         drop(fs::remove_dir_all(&self.stash));
+    }
+}
+
+impl Disk {
+    /// Damages what is on it, if there is anything to damage. Whoever used it must be dead; what it had not synced
+    /// has been written by then.
+    pub(crate) fn damage(&mut self, damage: Damage, dice: u64) -> Result<Option<Scar>> {
+        self.detach()?;
+        self.layer.settle().context("what was not synced cannot be written")?;
+        let scar = damage::inflict(self.layer.below(), damage, dice);
+        self.attach()?;
+        scar.context("nothing there can be damaged")
+    }
+
+    /// Gives back what was damaged. Whoever used it must be dead.
+    pub(crate) fn heal(&mut self, scar: &Scar) -> Result<()> {
+        self.detach()?;
+        let healed = self.layer.settle().and_then(|()| damage::heal(scar));
+        self.attach()?;
+        healed.context("what was damaged cannot be given back")
     }
 }
 

@@ -197,6 +197,12 @@ impl Names {
         all
     }
 
+    /// Makes all names durable.
+    pub(super) fn settle(&mut self) {
+        self.durable = self.live.clone();
+        self.moves.clear();
+    }
+
     /// Makes everything what it was when it was last synced.
     pub(super) fn lose(&mut self) -> Change {
         self.durable.prune();

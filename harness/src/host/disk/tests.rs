@@ -1,5 +1,6 @@
 //! Compares what a power loss leaves with slow, obvious twins: two whole copies, of a file and of a tree.
 
+use super::damage::{self, Damage};
 use super::fault::Fault;
 use super::layer::{Attributes, Layer};
 use super::names::{Names, ROOT};
@@ -376,4 +377,47 @@ fn a_full_disk_takes_no_more_and_a_failing_one_confirms_nothing() {
     assert_eq!(pair.layer.switch.counts().errors, 1);
     pair.layer.switch.set(Fault::Whole);
     pair.layer.write(node, 0, b"x").expect("it is whole again");
+}
+
+#[test]
+fn damage_changes_something_and_heals_without_a_trace() {
+    let place = tempfile::tempdir().expect("a directory");
+    let bytes: Vec<u8> = (0..3_000_u32).map(|it| (it % 251) as u8).collect();
+    fs::create_dir(place.path().join("deep")).expect("room");
+    fs::write(place.path().join("deep/a"), &bytes).expect("room");
+    fs::write(place.path().join("small"), "too small").expect("room");
+    let show = || {
+        let mut shown = BTreeMap::new();
+        below(place.path(), "", &mut shown);
+        shown
+    };
+    let whole = show();
+    for dice in 0..200 {
+        for kind in [Damage::Flip, Damage::Lost, Damage::Misdirected, Damage::Cut] {
+            let scar = damage::inflict(place.path(), kind, dice).expect("it can be damaged");
+            let scar = scar.expect("there is something to damage");
+            assert_ne!(show(), whole, "{scar:?}");
+            assert!(scar.text.ends_with("of deep/a"), "{scar:?}");
+            damage::heal(&scar).expect("it can be healed");
+            assert_eq!(show(), whole, "{scar:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_empty_cannot_be_damaged_by_emptiness() {
+    let place = tempfile::tempdir().expect("a directory");
+    fs::write(place.path().join("a"), vec![0; 4_096]).expect("room");
+    assert_eq!(damage::inflict(place.path(), Damage::Lost, 1).expect("it can be read"), None);
+}
+
+#[test]
+fn what_is_settled_survives_a_power_loss() {
+    let pair = Pair::new();
+    let node = pair.layer.create(ROOT, "a".as_ref(), 0o644).expect("there is room");
+    pair.layer.write(node, 0, b"late").expect("it is open");
+    pair.layer.settle().expect("there is room");
+    let loss = pair.layer.lose(0).expect("it can be undone");
+    assert_eq!((loss.bytes, loss.names), (0, 0));
+    assert!(pair.layer.lookup(ROOT, "a".as_ref()).is_ok());
 }
