@@ -1,4 +1,4 @@
-//! Makes the histories that checkers are timed with: what the clients of one correct register were
+//! Makes the histories that checkers are timed with: what the clients of one correct object were
 //! told, drawn from a seed.
 //!
 //! [`rows`] names every history of the table, and whoever holds a clock times
@@ -6,11 +6,46 @@
 //! clients allow: each call begins, takes effect and returns in three turns of its client, and whose
 //! turn it is is drawn anew each time.
 
+use std::collections::VecDeque;
+
 use crate::history::{Event, History, Kind, Process, Value};
+
+/// What the clients share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// A cell that is written and read.
+    Register,
+    /// A queue, first in, first out.
+    Queue,
+    /// A stack.
+    Stack,
+}
+
+impl Object {
+    /// The model that specifies it.
+    pub const fn model(self) -> &'static str {
+        match self {
+            Self::Register => "register",
+            Self::Queue => "fifo-queue",
+            Self::Stack => "stack",
+        }
+    }
+
+    /// What puts a value there, and what looks for one.
+    const fn functions(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Register => ("write", "read"),
+            Self::Queue => ("enqueue", "dequeue"),
+            Self::Stack => ("push", "pop"),
+        }
+    }
+}
 
 /// A history to make: how much of what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recipe {
+    /// What the object is.
+    pub object: Object,
     /// Where the draws start.
     pub seed: u64,
     /// How many operations.
@@ -37,8 +72,13 @@ pub struct Row {
 /// Every history of the table.
 pub fn rows() -> Vec<Row> {
     let row = |name, operations, clients, values, lost| {
-        let recipe = Recipe { seed: 7, operations, clients, values, lost, lies: false };
+        let object = Object::Register;
+        let recipe = Recipe { object, seed: 7, operations, clients, values, lost, lies: false };
         Row { name, recipe }
+    };
+    let of = |object, mut row: Row| {
+        row.recipe.object = object;
+        row
     };
     let wrong = |mut row: Row| {
         row.recipe.lies = true;
@@ -51,6 +91,8 @@ pub fn rows() -> Vec<Row> {
         row("A7 values 0-4", 10_000, 20, Some(5), 0),
         row("A8 unique values", 1_000, 40, None, 0),
         row("A8 values 0-4", 1_000, 40, Some(5), 0),
+        of(Object::Stack, row("A9 stack, unique values", 510, 10, None, 0)),
+        of(Object::Queue, row("A10 queue, unique values", 10_000, 10, None, 0)),
         row("10 % lost, values 0-4", 3_000, 10, Some(5), 100),
         wrong(row("1 % lost, values 0-4, wrong", 10_000, 10, Some(5), 10)),
         wrong(row("A8 values 0-4, wrong", 1_000, 40, Some(5), 0)),
@@ -64,6 +106,7 @@ pub fn keys(count: u64) -> History {
     let mut events = Vec::new();
     for key in 0..count {
         let recipe = Recipe {
+            object: Object::Register,
             seed: key,
             operations: 1000,
             clients: 16,
@@ -83,27 +126,27 @@ pub fn keys(count: u64) -> History {
 }
 
 impl Recipe {
-    /// The history of a register, made the same every time.
+    /// The history of the object, made the same every time.
     pub fn history(self) -> History {
-        let mut register = Register {
+        let mut shared = Shared {
             recipe: self,
             draw: Draw(self.seed),
             events: Vec::with_capacity(2 * self.operations),
-            held: Value::Nil,
+            held: VecDeque::new(),
             clients: (0..self.clients as u64).map(Client::new).collect(),
             begun: 0,
         };
-        while register.begun < self.operations {
-            let client = register.draw.below(self.clients as u64) as usize;
-            register.turn(client);
+        while shared.begun < self.operations {
+            let client = shared.draw.below(self.clients as u64) as usize;
+            shared.turn(client);
         }
         for client in (0..self.clients).flat_map(|client| [client; 2]) {
-            register.finish(client);
+            shared.finish(client);
         }
         if self.lies {
-            register.lie();
+            shared.lie();
         }
-        History::new(register.events).expect("each client does one thing at a time")
+        History::new(shared.events).expect("each client does one thing at a time")
     }
 }
 
@@ -119,28 +162,29 @@ impl Client {
     }
 }
 
-struct Register {
+struct Shared {
     recipe: Recipe,
     draw: Draw,
     events: Vec<Event>,
-    held: Value,
+    held: VecDeque<Value>,
     clients: Vec<Client>,
     begun: usize,
 }
 
-impl Register {
+impl Shared {
     fn turn(&mut self, client: usize) {
         if self.clients[client].call.is_some() {
             return self.finish(client);
         }
+        let (put, look) = self.recipe.object.functions();
         let call = if self.draw.below(2) == 0 {
-            ("read", Value::Nil)
+            (look, Value::Nil)
         } else {
             let number = self.begun as i64;
             let most = self.recipe.values.unwrap_or(i64::MAX);
             let number =
                 if most == i64::MAX { number } else { self.draw.below(most as u64) as i64 };
-            ("write", Value::Int(number))
+            (put, Value::Int(number))
         };
         self.begun += 1;
         self.push(self.clients[client].process, Kind::Invoke, call.0, call.1.clone());
@@ -153,10 +197,8 @@ impl Register {
         let process = self.clients[client].process;
         match self.clients[client].answer.take() {
             None => {
-                if f == "write" {
-                    self.held = input;
-                }
-                self.clients[client].answer = Some(self.held.clone());
+                let answer = self.happen(f, input);
+                self.clients[client].answer = Some(answer);
             }
             Some(_) if self.draw.below(1000) < self.recipe.lost => {
                 self.push(process, Kind::Info, f, input);
@@ -169,16 +211,35 @@ impl Register {
         }
     }
 
+    fn happen(&mut self, f: &str, input: Value) -> Value {
+        let object = self.recipe.object;
+        let puts = f == object.functions().0;
+        if puts {
+            if object == Object::Register {
+                self.held.clear();
+            }
+            self.held.push_back(input.clone());
+        }
+        let found = match object {
+            _ if puts => Some(input),
+            Object::Register => self.held.front().cloned(),
+            Object::Queue => self.held.pop_front(),
+            Object::Stack => self.held.pop_back(),
+        };
+        found.unwrap_or_default()
+    }
+
     fn lie(&mut self) {
         let process = self.clients.iter().map(|client| client.process).max().unwrap_or(0) + 1;
-        self.push(process, Kind::Invoke, "read", Value::Nil);
-        self.push(process, Kind::Ok, "read", Value::Int(-1));
+        let (_, look) = self.recipe.object.functions();
+        self.push(process, Kind::Invoke, look, Value::Nil);
+        self.push(process, Kind::Ok, look, Value::Int(-1));
     }
 
     fn push(&mut self, process: u64, kind: Kind, f: &str, value: Value) {
         let index = self.events.len() as u64;
         let process = Process::Client(process);
-        let f = f.to_owned();
+        let f = f.into();
         let time = index * 1_000;
         self.events.push(Event { index, time, kind, process, f, value, node: None, error: None });
     }

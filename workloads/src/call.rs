@@ -200,7 +200,7 @@ impl Micro {
             Self::Write(_, value) => ("w", Value::Int(*value)),
             Self::Append(_, value) => ("append", Value::Int(*value)),
         };
-        Value::List(vec![Value::from(f), number(self.key()), value])
+        Value::from(vec![Value::from(f), number(self.key()), value])
     }
 }
 
@@ -355,7 +355,7 @@ mod tests {
         let (key, lock, holder) = ("x".to_owned(), "l1".to_owned(), "h1".to_owned());
         let txn = Call::Txn { function: "txn", ops: vec![Micro::List(3), Micro::Append(3, 1)] };
         let done = [
-            Micro::List(3).told(Value::List(vec![Value::Int(2)])),
+            Micro::List(3).told(Value::from(vec![Value::Int(2)])),
             Micro::Append(3, 1).told(Value::Nil),
         ];
         let transfer = Call::Transfer { from: 0, to: 1, amount: 5, opening: 10 };
@@ -368,7 +368,7 @@ mod tests {
             ),
             (
                 txn,
-                Reply::returned(Value::List(done.to_vec())),
+                Reply::returned(Value::from(done.to_vec())),
                 r#"txn [["r" 3 nil] ["append" 3 1]] [["r" 3 [2]] ["append" 3 1]]"#,
             ),
             (

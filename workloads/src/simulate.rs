@@ -351,9 +351,9 @@ impl Stage {
             time: self.now(),
             kind,
             process,
-            f: f.to_owned(),
+            f: f.into(),
             value,
-            node: Some(format!("n{}", thread % REPLICAS + 1)),
+            node: Some(format!("n{}", thread % REPLICAS + 1).into()),
             error,
         });
     }

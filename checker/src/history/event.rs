@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Value;
+use super::{Text, Value};
 
 /// One line of a history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -19,12 +19,12 @@ pub struct Event {
     /// Who says it.
     pub process: Process,
     /// The function called.
-    pub f: String,
+    pub f: Text,
     /// The argument, or in an ok completion the result.
     pub value: Value,
     /// The replica that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub node: Option<String>,
+    pub node: Option<Text>,
     /// Why it failed, or why nobody knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Value>,
@@ -105,12 +105,12 @@ pub struct Operation {
     /// Who called.
     pub process: Process,
     /// The function called.
-    pub f: String,
+    pub f: Text,
     /// The argument.
     pub input: Value,
     /// The replica that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub node: Option<String>,
+    pub node: Option<Text>,
     /// Where it began.
     pub invoked: Moment,
     /// How it ended; an operation without an end counts as info.
@@ -156,7 +156,8 @@ impl Operation {
     /// nothing.
     pub fn is_mismatch(&self) -> bool {
         self.completion.as_ref().is_some_and(|completion| {
-            completion.kind == Kind::Fail && completion.error == Some(Value::from(MISMATCH))
+            completion.kind == Kind::Fail
+                && matches!(&completion.error, Some(Value::Str(why)) if *why == MISMATCH)
         })
     }
 

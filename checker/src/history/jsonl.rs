@@ -7,10 +7,13 @@
 
 mod array;
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use super::damage;
 use super::event::Names;
+use super::text::Words;
 use super::{Damage, Event, History, Kind, Parsed, Process, Torn, Value};
 
 #[derive(Deserialize)]
@@ -21,35 +24,42 @@ struct Header {
 /// An event as other tools write it: numbers may be missing, and a time of -1 means that nobody
 /// knows.
 #[derive(Deserialize)]
-struct Line {
+struct Line<'t> {
     index: Option<u64>,
     time: Option<i64>,
     #[serde(rename = "type")]
     kind: Kind,
     process: Option<Process>,
-    #[serde(default = "transaction")]
-    f: String,
+    #[serde(borrow, default = "transaction")]
+    f: Cow<'t, str>,
     #[serde(default)]
     value: Value,
-    node: Option<String>,
+    node: Option<Cow<'t, str>>,
     error: Option<Value>,
 }
 
-/// What an operation is for Elle when it does not say.
-fn transaction() -> String {
-    "txn".to_owned()
+/// What the lines before have said.
+#[derive(Default)]
+struct Said {
+    names: Names,
+    words: Words,
 }
 
-impl Line {
-    fn event(self, next_index: u64, names: &mut Names) -> Result<Event, &'static str> {
+/// What an operation is for Elle when it does not say.
+fn transaction() -> Cow<'static, str> {
+    Cow::Borrowed("txn")
+}
+
+impl Line<'_> {
+    fn event(self, next_index: u64, said: &mut Said) -> Result<Event, &'static str> {
         Ok(Event {
             index: self.index.unwrap_or(next_index),
             time: self.time.map_or(0, |time| time.max(0).unsigned_abs()),
             kind: self.kind,
-            process: names.process(self.process).ok_or("missing field `process`")?,
-            f: self.f,
+            process: said.names.process(self.process).ok_or("missing field `process`")?,
+            f: said.words.share(&self.f),
             value: self.value,
-            node: self.node,
+            node: self.node.map(|node| said.words.share(&node)),
             error: self.error,
         })
     }
@@ -92,7 +102,7 @@ fn is_torn(line: &[u8]) -> bool {
 struct Reader {
     events: Vec<Event>,
     lines: Vec<usize>,
-    names: Names,
+    said: Said,
     initial: Option<Vec<Value>>,
 }
 
@@ -110,8 +120,9 @@ impl Reader {
             return Ok(());
         }
         let next_index = self.events.last().map_or(0, |event| event.index.saturating_add(1));
-        let parsed: Line = serde_json::from_slice(line).map_err(|error| damage(number, &error))?;
-        let event = parsed.event(next_index, &mut self.names);
+        let parsed: Line<'_> =
+            serde_json::from_slice(line).map_err(|error| damage(number, &error))?;
+        let event = parsed.event(next_index, &mut self.said);
         let why = |why: &str| Damage { line: number, column: 1, why: why.to_owned() };
         self.events.push(event.map_err(why)?);
         self.lines.push(number);

@@ -14,6 +14,7 @@ mod format;
 pub mod jsonl;
 pub mod notation;
 pub mod porcupine_log;
+mod text;
 mod value;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 pub use damage::{Damage, Parsed, Torn};
 pub use event::{Completion, Event, Kind, MISMATCH, Moment, Operation, Process};
 pub use format::Format;
+pub use text::Text;
 pub use value::{Real, Value};
 
 /// Events in order, and the operations they make up.
@@ -61,9 +63,9 @@ pub enum Flaw {
         /// Who.
         process: Process,
         /// The function of its open invocation.
-        invoked: String,
+        invoked: Text,
         /// The function of the completion.
-        completed: String,
+        completed: Text,
     },
     /// An event of a process whose last operation ended in `info`.
     #[error("{0} was retired by the info at index {1} and cannot go on; use a new number")]

@@ -123,7 +123,7 @@ impl Script {
             time: index * 1_000_000,
             kind,
             process: Process::Client(process as u64),
-            f: call.f.to_owned(),
+            f: call.f.into(),
             value,
             node: None,
             error,

@@ -5,6 +5,7 @@
 //! `cas` with its arguments is a mismatch. Other log lines are passed over; a line of the right
 //! kind that makes no sense is an error.
 
+use super::text::Words;
 use super::{Damage, Event, History, Kind, MISMATCH, Process, Value};
 
 /// What stands before an entry.
@@ -19,9 +20,10 @@ pub(super) fn is_log(text: &[u8]) -> bool {
 pub fn parse(text: &str) -> Result<History, Damage> {
     let mut events = Vec::new();
     let mut lines = Vec::new();
+    let mut names = Words::default();
     for (number, line) in text.lines().enumerate() {
         let Some((_, entry)) = line.split_once(MARK) else { continue };
-        let Some(event) = event(entry, events.len() as u64).map_err(|why| Damage {
+        let Some(event) = event(entry, events.len() as u64, &mut names).map_err(|why| Damage {
             line: number + 1,
             column: line.len() - entry.len() + 1,
             why,
@@ -40,7 +42,7 @@ pub fn parse(text: &str) -> Result<History, Damage> {
 }
 
 /// The event of an entry, or nothing where no client speaks.
-fn event(entry: &str, index: u64) -> Result<Option<Event>, String> {
+fn event(entry: &str, index: u64, names: &mut Words) -> Result<Option<Event>, String> {
     let mut words = entry.splitn(2, char::is_whitespace);
     let process = words.next().and_then(|word| word.parse().ok());
     let Some(process) = process.map(Process::Client) else { return Ok(None) };
@@ -49,7 +51,7 @@ fn event(entry: &str, index: u64) -> Result<Option<Event>, String> {
     let kind = kind(words.next().unwrap_or_default())?;
     let rest = rest.trim_start_matches(|c: char| !c.is_whitespace()).trim();
     let (f, argument) = rest.split_once(char::is_whitespace).ok_or("a value is missing")?;
-    let f = f.strip_prefix(':').ok_or_else(|| format!("{f:?} is no function"))?.to_owned();
+    let f = f.strip_prefix(':').ok_or_else(|| format!("{f:?} is no function"))?;
     let timed_out = argument.trim() == ":timed-out";
     let value = if timed_out { Value::Nil } else { value(argument.trim())? };
     let error = match (kind, timed_out) {
@@ -57,6 +59,7 @@ fn event(entry: &str, index: u64) -> Result<Option<Event>, String> {
         (Kind::Fail, false) if f == "cas" => Some(Value::from(MISMATCH)),
         _ => None,
     };
+    let f = names.share(f);
     Ok(Some(Event { index, time: 0, kind, process, f, value, node: None, error }))
 }
 

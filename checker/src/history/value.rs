@@ -3,10 +3,13 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Text;
 
 /// An argument, a result or a state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,9 +24,9 @@ pub enum Value {
     /// A number with a fraction.
     Real(Real),
     /// Text.
-    Str(String),
+    Str(Text),
     /// A sequence; a keyed value is a list of the key and the value.
-    List(Vec<Value>),
+    List(Arc<[Value]>),
     /// An object, sorted by key. Build it with [`Value::map`].
     Map(Vec<(String, Value)>),
 }
@@ -72,7 +75,7 @@ impl Value {
     /// Roughly how many bytes it takes.
     pub(crate) fn weight(&self) -> usize {
         let within = match self {
-            Self::Str(text) => text.capacity(),
+            Self::Str(text) => text.len(),
             Self::List(values) => values.iter().map(Self::weight).sum(),
             Self::Map(entries) => {
                 entries.iter().map(|(key, it)| key.len() + 24 + it.weight()).sum()
@@ -84,7 +87,7 @@ impl Value {
 
     /// The keyed value `[key, value]`.
     pub fn pair(key: impl Into<Self>, value: impl Into<Self>) -> Self {
-        Self::List(vec![key.into(), value.into()])
+        Self::List(Arc::new([key.into(), value.into()]))
     }
 
     /// An object, whatever order the entries come in; of two with one key the last wins.
@@ -96,7 +99,7 @@ impl Value {
     /// The two halves of a list of two.
     pub fn as_pair(&self) -> Option<(&Self, &Self)> {
         match self {
-            Self::List(items) => match items.as_slice() {
+            Self::List(items) => match &**items {
                 [first, second] => Some((first, second)),
                 _ => None,
             },
@@ -107,12 +110,18 @@ impl Value {
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Self::Str(text.to_owned())
+        Self::Str(text.into())
     }
 }
 
 impl From<String> for Value {
     fn from(text: String) -> Self {
+        Self::Str(text.into())
+    }
+}
+
+impl From<Text> for Value {
+    fn from(text: Text) -> Self {
         Self::Str(text)
     }
 }
@@ -131,7 +140,7 @@ impl From<bool> for Value {
 
 impl From<Vec<Self>> for Value {
     fn from(items: Vec<Self>) -> Self {
-        Self::List(items)
+        Self::List(items.into())
     }
 }
 
@@ -170,7 +179,7 @@ impl Serialize for Value {
             Self::Int(number) => serializer.serialize_i64(*number),
             Self::Real(number) => serializer.serialize_f64(number.0),
             Self::Str(text) => serializer.serialize_str(text),
-            Self::List(items) => serializer.collect_seq(items),
+            Self::List(items) => serializer.collect_seq(items.iter()),
             Self::Map(entries) => {
                 let mut map = serializer.serialize_map(Some(entries.len()))?;
                 for (key, value) in entries {
@@ -230,7 +239,7 @@ impl<'de> Visitor<'de> for Json {
         while let Some(item) = seq.next_element()? {
             items.push(item);
         }
-        Ok(Value::List(items))
+        Ok(Value::from(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {

@@ -149,7 +149,8 @@ proptest! {
 fn many_open_operations_are_judged() {
     for (clients, lies) in [(100, true), (150, false), (150, true), (600, false)] {
         let (operations, values) = (2 * clients, Some(5));
-        let recipe = Recipe { seed: 3, operations, clients, values, lost: 0, lies };
+        let object = crate::bench::Object::Register;
+        let recipe = Recipe { object, seed: 3, operations, clients, values, lost: 0, lies };
         let verdict = check_linearizable(&recipe.history(), "register", &Limits::default());
         let expected = if lies { Validity::Invalid } else { Validity::Valid };
         assert_eq!(verdict.validity, expected, "{clients} {}", verdict.sentence);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::partition::{Object, Op};
 use super::window::Candidate;
 use crate::history::{Operation, Value};
-use crate::model::{Model, Seen};
+use crate::model::{Call, Model, Seen};
 
 /// States looked at when asking what an operation could have led to; a map of growing text has no
 /// end of them.
@@ -32,7 +32,8 @@ impl<'a, 'h> Explainer<'a, 'h> {
             let answers = model.step(&state, &ops[accused].call).is_ok();
             (state, answers)
         };
-        let reachable = reachable(model, initial, ops).into_iter().map(answers).collect();
+        let reachable =
+            reachable(model, initial, ops, |_| false).into_iter().map(answers).collect();
         Self { model, initial, ops, accused, reachable }
     }
 
@@ -104,7 +105,7 @@ impl<'a, 'h> Explainer<'a, 'h> {
         let end = self.ops[self.accused].completed;
         let begun: Vec<Op<'_>> =
             object.ops.iter().filter(|op| Some(op.invoked) < end).cloned().collect();
-        let ever = reachable(self.model, start, &begun);
+        let ever = reachable(self.model, start, &begun, |state| self.answers(state));
         ever.len() < STATES && !ever.iter().any(|state| self.answers(state))
     }
 
@@ -119,11 +120,18 @@ impl<'a, 'h> Explainer<'a, 'h> {
 
 /// The states that the operations lead to, each as often as one likes: more than truly possible,
 /// never fewer.
-fn reachable(model: &dyn Model, initial: &[Value], ops: &[Op<'_>]) -> BTreeSet<Value> {
+///
+/// Stops at a state that suffices.
+fn reachable(
+    model: &dyn Model,
+    initial: &[Value],
+    ops: &[Op<'_>],
+    suffices: impl Fn(&Value) -> bool,
+) -> BTreeSet<Value> {
     let mut reachable: BTreeSet<Value> = initial.iter().cloned().collect();
     let mut fresh: Vec<Value> = initial.to_vec();
-    let calls: BTreeSet<_> = ops.iter().map(|op| &op.call).collect();
-    let changes: Vec<_> = calls.into_iter().filter(|call| !model.observes(call)).collect();
+    let calls = ops.iter().map(|op| &*op.call);
+    let changes: BTreeSet<&Call> = calls.filter(|call| !model.observes(call)).collect();
     while let Some(state) = fresh.pop() {
         for call in &changes {
             if reachable.len() >= STATES {
@@ -132,6 +140,9 @@ fn reachable(model: &dyn Model, initial: &[Value], ops: &[Op<'_>]) -> BTreeSet<V
             if let Ok(next) = model.step(&state, call)
                 && reachable.insert(next.clone())
             {
+                if suffices(&next) {
+                    return reachable;
+                }
                 fresh.push(next);
             }
         }

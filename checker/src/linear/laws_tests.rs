@@ -56,7 +56,7 @@ proptest! {
         let at = at.min(events.len());
         let (f, value) = if model == "kv" { ("put", Value::from("a")) } else { ("write", value.into()) };
         let event = Event {
-            index: 0, time: 0, kind: Kind::Invoke, process: Process::Client(9000), f: f.to_owned(),
+            index: 0, time: 0, kind: Kind::Invoke, process: Process::Client(9000), f: f.into(),
             value: Value::pair(0, value), node: None, error: None,
         };
         events.insert(at, event);
@@ -186,7 +186,7 @@ fn a_mismatch_of_what_compares_nothing_is_a_failure() {
 fn an_integer_is_no_real_number_and_the_reason_says_so() {
     let register = model::named("register").expect("it is there");
     let seen = Seen::Output(Value::Real(Real(1.0)));
-    let read = Call { f: "read".to_owned(), input: Value::Nil, seen };
+    let read = Call { f: "read".into(), input: Value::Nil, seen };
     let why = register.step(&Value::Int(1), &read).expect_err("it is wrong");
     assert_eq!(
         why,

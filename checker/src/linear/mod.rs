@@ -44,7 +44,7 @@ pub const NAME: &str = "linearizable";
 
 /// Judges a history.
 pub fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -> Verdict {
-    let objects = match partition::partition(history, model, limits.keyed) {
+    let objects = match partition::partition_on(history, model, limits.keyed, limits.jobs) {
         Ok(objects) => objects,
         Err(why) => {
             return Verdict::unknown(format!("this is no history of a {}: {why}", model.name()));

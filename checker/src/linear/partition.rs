@@ -2,7 +2,9 @@
 //! its objects is (Herlihy and Wing's locality), so one key's operations never enlarge another's
 //! search.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use crate::check::Keyed;
 use crate::history::{History, Operation, Value};
@@ -17,7 +19,8 @@ pub(super) struct Object<'h> {
 /// An operation as the search sees it.
 #[derive(Clone)]
 pub(super) struct Op<'h> {
-    pub(super) call: Call,
+    /// Shared by the drafts of a proof.
+    pub(super) call: Arc<Call>,
     pub(super) invoked: u64,
     /// Where it must have happened by, or `None` if it need not have happened.
     pub(super) completed: Option<u64>,
@@ -30,6 +33,16 @@ pub(super) fn partition<'h>(
     model: &dyn Model,
     keyed: Keyed,
 ) -> Result<Vec<Object<'h>>, String> {
+    partition_on(history, model, keyed, 1)
+}
+
+/// The same, on several threads; the first operation that is refused is named, whoever met it.
+pub(super) fn partition_on<'h>(
+    history: &'h History,
+    model: &dyn Model,
+    keyed: Keyed,
+    jobs: usize,
+) -> Result<Vec<Object<'h>>, String> {
     let looks = Looks::of(history);
     let keys = keys(model, history.initial(), keyed, || looks == Looks::Keyed);
     if let (Looks::Mixed(with, without), Keyed::Auto, Keys::None) = (looks, keyed, keys) {
@@ -38,18 +51,76 @@ pub(super) fn partition<'h>(
              values are [key value]: --keyed yes, or --keyed no"
         ));
     }
-    let mut objects: Vec<Object<'h>> = Vec::new();
-    let mut places = BTreeMap::new();
-    for operation in history.operations() {
-        let read = read(operation, model, keys);
-        let Some((key, op)) = read.map_err(|why| refusal(operation, &why))? else { continue };
-        let place = *places.entry(key.clone()).or_insert_with(|| {
-            objects.push(Object { key, ops: Vec::new() });
-            objects.len() - 1
-        });
-        objects[place].ops.push(op);
+    let piece = |operations: &'h [Operation]| {
+        let mut objects = Objects::default();
+        for operation in operations {
+            let read = read(operation, model, keys).map_err(|why| refusal(operation, &why))?;
+            if let Some((key, op)) = read {
+                objects.of(key).push(op);
+            }
+        }
+        Ok(objects)
+    };
+    let operations = history.operations();
+    let jobs = jobs.min(operations.len() / PIECE).max(1);
+    let mut pieces = side_by_side(operations.chunks(operations.len().div_ceil(jobs).max(1)), piece);
+    let mut objects = pieces.next().unwrap_or_else(|| Ok(Objects::default()))?;
+    for piece in pieces {
+        for Object { key, mut ops } in piece?.list {
+            objects.of(key).append(&mut ops);
+        }
     }
-    Ok(objects)
+    Ok(objects.list)
+}
+
+/// Operations that a thread is worth its while for.
+const PIECE: usize = 4096;
+
+/// The objects of one piece, or why one of its operations means nothing.
+type Piece<'h> = Result<Objects<'h>, String>;
+
+/// The pieces' results in their order, the first from this thread.
+fn side_by_side<'h>(
+    mut pieces: impl Iterator<Item = &'h [Operation]>,
+    read: impl Fn(&'h [Operation]) -> Piece<'h> + Sync,
+) -> impl Iterator<Item = Piece<'h>> {
+    let read = &read;
+    let all: Vec<_> = std::thread::scope(|scope| {
+        let first = pieces.next();
+        let others: Vec<_> = pieces
+            .map(|piece| {
+                (piece, std::thread::Builder::new().spawn_scoped(scope, move || read(piece)))
+            })
+            .collect();
+        let first = first.map(read);
+        // What a thread that could not be had, or did not return, should have read is read here.
+        let others = others.into_iter().map(|(piece, thread)| {
+            thread.ok().and_then(|it| it.join().ok()).unwrap_or_else(|| read(piece))
+        });
+        first.into_iter().chain(others).collect()
+    });
+    all.into_iter()
+}
+
+/// Objects by their keys.
+#[derive(Default)]
+struct Objects<'h> {
+    list: Vec<Object<'h>>,
+    places: FxHashMap<Option<Value>, usize>,
+}
+
+impl<'h> Objects<'h> {
+    fn of(&mut self, key: Option<Value>) -> &mut Vec<Op<'h>> {
+        let place = match self.places.get(&key) {
+            Some(place) => *place,
+            None => {
+                self.places.insert(key.clone(), self.list.len());
+                self.list.push(Object { key, ops: Vec::new() });
+                self.list.len() - 1
+            }
+        };
+        &mut self.list[place].ops
+    }
 }
 
 /// How keys are told.
@@ -95,7 +166,7 @@ enum Looks {
 impl Looks {
     fn of(history: &History) -> Self {
         let mut first = [None; 2];
-        for operation in history.operations().iter().filter(|op| Call::of(op).is_some()) {
+        for operation in history.operations().iter().filter(|op| Call::is_made_by(op)) {
             let carries = carries_key(&operation.f, &operation.input);
             first[usize::from(carries)].get_or_insert(operation.invoked.index);
         }
@@ -151,7 +222,10 @@ pub(super) fn read<'h>(
             operation.completion.as_ref().map(|completion| completion.at.index)
         }
     };
-    Ok(Some((key, Op { call, invoked: operation.invoked.index, completed, operation })))
+    Ok(Some((
+        key,
+        Op { call: Arc::new(call), invoked: operation.invoked.index, completed, operation },
+    )))
 }
 
 /// Whether "mismatch" is but the text of a failure: nobody compares anything in such a call.

@@ -21,8 +21,8 @@ use crate::history::Value;
 use crate::model::Model;
 
 /// Configurations kept by the first, narrow walk, and how much wider each later one is.
-const NARROW: usize = 64;
-const WIDER: usize = 16;
+const NARROW: usize = 4;
+const WIDER: usize = 8;
 
 /// The most operations that may be open at once: some limit there must be, for each configuration
 /// has two bits for each.

@@ -22,6 +22,9 @@ use crate::model::Model;
 /// Cuts remembered while walking: enough to reach back over the longest request, and bounded.
 const CUTS: usize = 512;
 
+/// Cuts remembered at first: most often one of the last will do.
+const FEW_CUTS: usize = 12;
+
 /// The evidence against an operation, or nothing if the budget does not suffice to prove it.
 pub(super) fn window(case: &Case<'_>, object: &Object<'_>, accused: usize) -> Option<Window> {
     let mut draft = Draft::prefix(case, object, accused)?;
@@ -64,7 +67,7 @@ impl<'a, 'h> Draft<'a, 'h> {
 
     /// Takes an operation in, as optional or as it is. An optional observation says nothing.
     fn admit(&mut self, op: &Op<'h>, optional: bool, accused: bool) {
-        if optional && self.model.observes(&op.call) {
+        if optional && self.observes(op) {
             return;
         }
         if accused {
@@ -86,11 +89,11 @@ impl<'a, 'h> Draft<'a, 'h> {
         Question::new(self.model, &self.initial, &self.ops, self.budget)
     }
 
-    fn without(&self, op: usize) -> Self {
-        let mut draft = self.clone();
-        draft.ops.remove(op);
-        draft.accused -= usize::from(op < draft.accused);
-        draft
+    fn without(&self, goes: impl Fn(&Op<'_>) -> bool) -> Self {
+        let before = self.ops[..self.accused].iter().filter(|op| goes(op)).count();
+        let ops = self.ops.iter().filter(|op| !goes(op)).cloned().collect();
+        let initial = self.initial.clone();
+        Self { initial, ops, accused: self.accused - before, ..*self }
     }
 
     /// Cuts the front off where the rest is still illegal: as late as possible, yet where the
@@ -98,11 +101,15 @@ impl<'a, 'h> Draft<'a, 'h> {
     /// was, the last acknowledged change has to do.
     fn cut_front(&self) -> Option<Self> {
         let began = self.ops[self.accused].invoked;
-        let cuts = self.cuts(began);
         let answered = |standing: &Standing| standing.states.iter().any(|it| self.answers(it));
-        self.latest_illegal(cuts.iter().filter(|(_, standing)| answered(standing))).or_else(|| {
+        let answered_in = |cuts: &[(u64, Standing)]| {
+            self.latest_illegal(cuts.iter().filter(|(_, standing)| answered(standing)))
+        };
+        answered_in(&self.cuts(began, FEW_CUTS)).or_else(|| {
+            let cuts = self.cuts(began, CUTS);
             let latest = self.last_acknowledged().unwrap_or(began);
-            self.latest_illegal(cuts.iter().filter(|(at, _)| *at <= latest))
+            let known = || self.latest_illegal(cuts.iter().filter(|(at, _)| *at <= latest));
+            answered_in(&cuts).or_else(known)
         })
     }
 
@@ -126,8 +133,8 @@ impl<'a, 'h> Draft<'a, 'h> {
         before.max_by_key(|op| op.completed).map(|op| op.invoked)
     }
 
-    /// How things stood before each begin up to this index.
-    fn cuts(&self, latest: u64) -> Vec<(u64, Standing)> {
+    /// How things stood before each of so many begins up to this index.
+    fn cuts(&self, latest: u64, most: usize) -> Vec<(u64, Standing)> {
         let begun = self.ops.partition_point(|op| op.invoked <= latest);
         let mut walk = self.question().walk();
         let mut cuts = Vec::new();
@@ -136,7 +143,7 @@ impl<'a, 'h> Draft<'a, 'h> {
                 if op >= begun {
                     break;
                 }
-                if op + CUTS >= begun {
+                if op + most >= begun {
                     cuts.push((self.ops[op].invoked, walk.standing()));
                 }
             }
@@ -160,33 +167,58 @@ impl<'a, 'h> Draft<'a, 'h> {
         draft
     }
 
-    /// Oldest first, so that what stays is what the accused could have known best. Whether anything
-    /// went: then fewer states can be reached, and more may be irrelevant.
+    /// Whether anything went: then fewer states can be reached, and more may be irrelevant. The last
+    /// acknowledged change goes last: it is most often what rules the answer out.
     fn drop_irrelevant(&mut self) -> bool {
         let whole = self.clone();
         let explainer = whole.explainer();
-        let mut op = 0;
-        while op < self.ops.len() && !(self.budget.expired)() {
-            if op != self.accused && self.can_do_without(op, &explainer) {
-                *self = self.without(op);
-            } else {
-                op += 1;
+        let last = whole.last_acknowledged();
+        let (mut others, mut known) = (Vec::new(), Vec::new());
+        for (place, op) in whole.ops.iter().enumerate() {
+            if place != whole.accused && (whole.observes(op) || !explainer.could_explain(op)) {
+                if Some(op.invoked) == last { &mut known } else { &mut others }.push(op.invoked);
             }
         }
+        self.drop_all_or_halves(&others);
+        self.drop_all_or_halves(&known);
         self.ops.len() < whole.ops.len()
     }
 
-    fn can_do_without(&self, op: usize, explainer: &Explainer<'_, '_>) -> bool {
-        let without = self.without(op);
-        if self.model.observes(&self.ops[op].call) {
-            return without.legal() == Some(false);
+    /// Drops the operations invoked at these indices, or those of each half that can go; the older
+    /// first, so that what stays is what the accused could have known best.
+    fn drop_all_or_halves(&mut self, some: &[u64]) {
+        if some.is_empty() || (self.budget.expired)() {
+            return;
         }
-        let mut optional = self.clone();
-        optional.ops[op].completed = None;
-        !explainer.could_explain(&self.ops[op])
-            && (self.ops[op].completed.is_none() || optional.legal() == Some(false))
-            && without.legal() == Some(false)
-            && without.without(without.accused).legal() == Some(true)
+        if let Some(shorter) = self.without_irrelevant(some) {
+            *self = shorter;
+        } else if some.len() > 1 {
+            let (older, younger) = some.split_at(some.len() / 2);
+            self.drop_all_or_halves(older);
+            self.drop_all_or_halves(younger);
+        }
+    }
+
+    /// The draft without some operations, if it is illegal whether or not they happen. That they
+    /// never do is one of the ways in which they may not.
+    fn without_irrelevant(&self, some: &[u64]) -> Option<Self> {
+        let changes = |op: &Op<'_>| some.contains(&op.invoked) && !self.observes(op);
+        let mut doubtful = self.without(|op| some.contains(&op.invoked) && self.observes(op));
+        for op in doubtful.ops.iter_mut().filter(|op| changes(op)) {
+            op.completed = None;
+        }
+        if doubtful.legal() != Some(false) {
+            return None;
+        }
+        let rest = doubtful.without(changes);
+        let accused = rest.ops[rest.accused].invoked;
+        let explained = || rest.without(|op| op.invoked == accused).legal() == Some(true);
+        // Without an observation all that was legal is; a change may have been needed.
+        (rest.ops.len() == doubtful.ops.len() || explained()).then_some(rest)
+    }
+
+    fn observes(&self, op: &Op<'_>) -> bool {
+        self.model.observes(&op.call)
     }
 
     fn explainer(&self) -> Explainer<'_, 'h> {

@@ -197,7 +197,7 @@ impl Play {
     ) {
         let index = self.events.len() as u64;
         let process = Process::Client(self.numbers[process]);
-        let f = f.to_owned();
+        let f = f.into();
         self.events.push(Event { index, time: index, kind, process, f, value, node: None, error });
     }
 
@@ -259,9 +259,9 @@ impl Play {
             }
             "append" => {
                 let text = |it: &Value| {
-                    if let Value::Str(text) = it { text.clone() } else { String::new() }
+                    if let Value::Str(text) = it { text.to_string() } else { String::new() }
                 };
-                *held = Value::Str(text(held) + &text(argument));
+                *held = Value::from(text(held) + &text(argument));
             }
             _ => *held = argument.clone(),
         }

@@ -17,7 +17,7 @@ impl Model for AppendList {
     }
 
     fn initial(&self) -> Value {
-        Value::List(Vec::new())
+        Value::List([].into())
     }
 
     fn understands(&self, call: &Call) -> Result<(), String> {

@@ -63,7 +63,7 @@ impl<B: Branching> Model for AnyOf<B> {
         match after.len() {
             0 => Err(reasons.join("; or ")),
             1 => Ok(after.remove(0)),
-            _ => Ok(Value::Map(vec![(ANY.to_owned(), Value::List(after))])),
+            _ => Ok(Value::Map(vec![(ANY.to_owned(), Value::from(after))])),
         }
     }
 }

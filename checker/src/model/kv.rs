@@ -21,7 +21,7 @@ impl Model for Kv {
     }
 
     fn initial(&self) -> Value {
-        Value::List(Vec::new())
+        Value::List([].into())
     }
 
     fn has_keys(&self) -> bool {
@@ -124,14 +124,14 @@ pub(super) fn with(state: &Value, key: &Value, value: Value) -> Value {
         next.push(Value::pair(key.clone(), value));
         next.sort();
     }
-    Value::List(next)
+    Value::from(next)
 }
 
 /// Text after nothing is that text; a value that is not text cannot grow.
 fn append(held: &Value, suffix: &Value) -> Result<Value, String> {
     match (held, suffix) {
         (Value::Nil, _) => Ok(suffix.clone()),
-        (Value::Str(held), Value::Str(suffix)) => Ok(Value::Str(format!("{held}{suffix}"))),
+        (Value::Str(held), Value::Str(suffix)) => Ok(Value::from(format!("{held}{suffix}"))),
         _ => Err(format!("it appended to {held}, which is not text")),
     }
 }

@@ -20,7 +20,7 @@ impl Model for Lock {
     }
 
     fn initial(&self) -> Value {
-        Value::List(Vec::new())
+        Value::List([].into())
     }
 
     fn understands(&self, call: &Call) -> Result<(), String> {
@@ -34,7 +34,7 @@ impl Model for Lock {
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
         let holder = items(state).first();
         let (may, after) = match call.f.as_str() {
-            "acquire" => (holder.is_none(), Value::List(vec![call.input.clone()])),
+            "acquire" => (holder.is_none(), Value::from(vec![call.input.clone()])),
             _ => (holder == Some(&call.input), self.initial()),
         };
         let held = holder.map_or_else(|| "free".to_owned(), |holder| format!("held by {holder}"));

@@ -22,7 +22,7 @@ mod versioned_register;
 
 pub use branching::{AnyOf, Branching};
 
-use crate::history::{Kind, Operation, Value};
+use crate::history::{Kind, Operation, Text, Value};
 
 /// Every model, in order of name.
 pub const MODELS: &[&dyn Model] = &[
@@ -125,7 +125,7 @@ pub enum Meets {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Call {
     /// The function.
-    pub f: String,
+    pub f: Text,
     /// Its argument.
     pub input: Value,
     /// What the client was told.
@@ -144,6 +144,11 @@ pub enum Seen {
 }
 
 impl Call {
+    /// Whether an operation has a say: one that failed has none, unless it saw a state.
+    pub(crate) fn is_made_by(operation: &Operation) -> bool {
+        operation.kind() != Kind::Fail || operation.is_mismatch()
+    }
+
     /// The call of an operation as it stands, or `None` of one that did not happen.
     pub fn of(operation: &Operation) -> Option<Self> {
         let seen = match (&operation.completion, operation.kind()) {

@@ -22,7 +22,7 @@ impl Model for MultiRegister {
     }
 
     fn initial(&self) -> Value {
-        Value::List(Vec::new())
+        Value::List([].into())
     }
 
     fn understands(&self, call: &Call) -> Result<(), String> {

@@ -28,7 +28,7 @@ fn history(text: &str) -> History {
         };
         let mut push = |kind, f: &str, value: &Value, error| {
             let (index, value) = (events.len() as u64, value.clone());
-            let (f, process) = (f.to_owned(), Process::Client(process as u64));
+            let (f, process) = (f.into(), Process::Client(process as u64));
             events.push(Event { index, time: index, kind, process, f, value, node: None, error });
         };
         if !call.is_empty() {
@@ -36,7 +36,7 @@ fn history(text: &str) -> History {
             let (input, output) = values.split_once('=').unwrap_or((values, values));
             let (input, output) = (json(input), json(output));
             push(Kind::Invoke, f, &input, None);
-            open[process] = Some((f.to_owned(), input, output));
+            open[process] = Some((f.into(), input, output));
         }
         // After an info the process stays open for ever.
         match (end, open[process].clone().expect("a call")) {

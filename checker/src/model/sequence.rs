@@ -25,7 +25,7 @@ impl Model for Sequence {
     }
 
     fn initial(&self) -> Value {
-        Value::List(Vec::new())
+        Value::List([].into())
     }
 
     fn understands(&self, call: &Call) -> Result<(), String> {
@@ -40,14 +40,14 @@ impl Model for Sequence {
         let mut held = items(state).to_vec();
         if call.f == self.put {
             held.push(call.input.clone());
-            return Ok(Value::List(held));
+            return Ok(Value::from(held));
         }
         let next = if self.youngest_first { held.len().checked_sub(1) } else { Some(0) };
         let next = next.filter(|place| *place < held.len()).map(|place| held.remove(place));
         match (&call.seen, next) {
-            (Seen::Output(output), Some(next)) if *output == next => Ok(Value::List(held)),
-            (Seen::Nothing, _) => Ok(Value::List(held)),
-            (seen, None) if found_nothing(seen) => Ok(Value::List(held)),
+            (Seen::Output(output), Some(next)) if *output == next => Ok(Value::from(held)),
+            (Seen::Nothing, _) => Ok(Value::from(held)),
+            (seen, None) if found_nothing(seen) => Ok(Value::from(held)),
             (Seen::Mismatch | Seen::Output(Value::Nil), Some(next)) => {
                 Err(format!("it found nothing, but {next} was next"))
             }
@@ -55,7 +55,7 @@ impl Model for Sequence {
                 Err(format!("it got {output}, but {next} was next"))
             }
             (Seen::Output(output), None) => Err(format!("it got {output}, but nothing was there")),
-            (Seen::Mismatch, None) => Ok(Value::List(held)),
+            (Seen::Mismatch, None) => Ok(Value::from(held)),
         }
     }
 }

@@ -17,7 +17,7 @@ impl Model for Set {
     }
 
     fn initial(&self) -> Value {
-        Value::List(Vec::new())
+        Value::List([].into())
     }
 
     fn understands(&self, call: &Call) -> Result<(), String> {
@@ -60,7 +60,7 @@ impl Model for Set {
             ("remove", _, Ok(place)) => drop(held.remove(place)),
             _ => {}
         }
-        Ok(Value::List(held))
+        Ok(Value::from(held))
     }
 }
 

@@ -38,7 +38,7 @@ fn calls() -> Vec<Call> {
         for input in &values {
             let outputs = values.iter().map(|output| Seen::Output(output.clone()));
             for seen in outputs.chain([Seen::Mismatch, Seen::Nothing]) {
-                calls.push(Call { f: f.to_owned(), input: input.clone(), seen });
+                calls.push(Call { f: f.into(), input: input.clone(), seen });
             }
         }
     }

@@ -18,7 +18,7 @@ impl Branching for UnorderedQueue {
     }
 
     fn initial(&self) -> Value {
-        Value::List(Vec::new())
+        Value::List([].into())
     }
 
     fn understands(&self, call: &Call) -> Result<(), String> {
@@ -31,7 +31,7 @@ impl Branching for UnorderedQueue {
             let mut next = held.to_vec();
             next.push(call.input.clone());
             next.sort();
-            return Ok(vec![Value::List(next)]);
+            return Ok(vec![Value::from(next)]);
         }
         match &call.seen {
             seen if found_nothing(seen) && held.is_empty() => Ok(vec![state.clone()]),
@@ -47,5 +47,5 @@ impl Branching for UnorderedQueue {
 }
 
 fn without(held: &[Value], place: usize) -> Value {
-    Value::List([&held[..place], &held[place + 1..]].concat())
+    Value::from([&held[..place], &held[place + 1..]].concat())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::objects::brief;
 use super::tally::Tally;
 use crate::check::Verdict;
-use crate::history::{History, Kind, Operation, Value};
+use crate::history::{History, Kind, Operation, Text, Value};
 
 /// A kind of error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Unhandled {
     /// Its text, or its first word where it is a list.
     pub error: String,
     /// The function that met it.
-    pub f: String,
+    pub f: Text,
     /// How it ended: `fail` or `info`.
     pub kind: Kind,
     /// How often.
@@ -41,9 +41,9 @@ pub fn unhandled(history: &History, known: &[&str]) -> Vec<Unhandled> {
 /// What an operation says went wrong: a text, or the head of a list such as Jepsen's `[:timeout …]`.
 fn error(operation: &Operation) -> Option<String> {
     match operation.completion.as_ref()?.error.as_ref()? {
-        Value::Str(text) => Some(text.clone()),
+        Value::Str(text) => Some(text.to_string()),
         Value::List(items) => items.first().map(|head| match head {
-            Value::Str(text) => text.clone(),
+            Value::Str(text) => text.to_string(),
             other => brief(other),
         }),
         other => Some(brief(other)),

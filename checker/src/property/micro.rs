@@ -21,7 +21,7 @@ pub(crate) fn micros<'h>(op: &Op<'h>) -> Result<Vec<Micro<'h>>, String> {
 
 fn micro<'h>(op: &Op<'h>, item: &'h Value) -> Result<Micro<'h>, String> {
     let parts = match item {
-        Value::List(parts) => parts.as_slice(),
+        Value::List(parts) => &**parts,
         _ => &[],
     };
     match parts {

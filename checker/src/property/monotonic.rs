@@ -175,7 +175,7 @@ fn back(key: Option<&Value>, first: (i64, &Op<'_>), second: (i64, &Op<'_>)) -> C
 /// A value and its timestamp: `{val, sts}` or `[val, sts]`.
 fn row(row: &Value) -> Option<(i64, &Value)> {
     match row {
-        Value::List(parts) => match parts.as_slice() {
+        Value::List(parts) => match &**parts {
             [Value::Int(val), sts] => Some((*val, sts)),
             _ => None,
         },
@@ -194,7 +194,7 @@ fn row(row: &Value) -> Option<(i64, &Value)> {
 fn stamped(object: &Object<'_>, read: &Op<'_>, tally: &mut Tally) -> Result<(), String> {
     let Some(Value::List(items)) = read.output else { return Ok(()) };
     let mut rows = Vec::with_capacity(items.len());
-    for item in items {
+    for item in items.iter() {
         let why = || read.bad_output(&format!("{} is no row {{val, sts}}", brief(item)));
         rows.push(row(item).ok_or_else(why)?);
     }

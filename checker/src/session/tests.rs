@@ -192,8 +192,8 @@ mod store {
 
         fn push(&mut self, client: usize, kind: Kind, f: &str, value: Value) {
             let index = self.events.len() as u64;
-            let (process, f) = (Process::Client(client as u64), f.to_owned());
-            let node = Some(format!("n{}", client % 3));
+            let (process, f) = (Process::Client(client as u64), f.into());
+            let node = Some(format!("n{}", client % 3).into());
             let time = index * 1_000_000;
             self.events.push(Event { index, time, kind, process, f, value, node, error: None });
         }

@@ -368,6 +368,6 @@ fn pair<'h>(op: &Op<'h>, output: &'h Value) -> Result<(&'h Value, &'h Value), St
 fn name(key: &Value) -> Value {
     match key {
         Value::Str(_) => key.clone(),
-        other => Value::Str(other.to_string()),
+        other => Value::from(other.to_string()),
     }
 }

@@ -270,12 +270,12 @@ impl Simulation {
             (Some(number), Objects::Lists) => ("append", Value::Int(number)),
             (Some(number), Objects::Registers) => ("w", Value::Int(number)),
         };
-        Value::List(vec![Value::from(f), Value::Int(key as i64), value])
+        Value::from(vec![Value::from(f), Value::Int(key as i64), value])
     }
 
     fn push(&mut self, client: usize, kind: Kind, value: Value) {
         let index = self.events.len() as u64;
-        let (process, f) = (Process::Client(client as u64), "txn".to_owned());
+        let (process, f) = (Process::Client(client as u64), "txn".into());
         self.events.push(Event {
             index,
             time: index,

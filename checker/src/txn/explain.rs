@@ -155,7 +155,7 @@ impl Scene<'_, '_> {
 /// A micro-operation as people write it.
 fn micro(step: &Value) -> String {
     match step {
-        Value::List(parts) => match parts.as_slice() {
+        Value::List(parts) => match &**parts {
             [Value::Str(f), key, value] => format!("{f} {key} {}", shortened(value)),
             _ => step.to_string(),
         },

@@ -379,7 +379,7 @@ fn blame(operation: &Operation, why: String) -> String {
 fn answers(asked: &[Value], told: &[Value]) -> bool {
     asked.len() == told.len()
         && asked.iter().zip(told).all(|(asked, told)| match (asked, told) {
-            (Value::List(asked), Value::List(told)) => match (asked.as_slice(), told.as_slice()) {
+            (Value::List(asked), Value::List(told)) => match (&**asked, &**told) {
                 ([f, key, value], [g, same, result]) => {
                     f == g && key == same && (is_read(f) || value == result)
                 }
@@ -404,7 +404,7 @@ fn step(value: &Value, objects: Objects) -> Result<Step<'_>, String> {
     let Value::List(parts) = value else {
         return Err(format!("{value} is no micro-operation"));
     };
-    let [Value::Str(f), key, value] = parts.as_slice() else {
+    let [Value::Str(f), key, value] = &**parts else {
         return Err(format!("{value} is no micro-operation of a function, a key and a value"));
     };
     let write = match (f.as_str(), objects) {

@@ -159,7 +159,7 @@ fn closed(history: &History, limits: &Limits<'_>) -> Verdict {
             names.join(", ")
         );
         verdict.measured.remove("also-not");
-        verdict.measured.insert("not".to_owned(), Value::List(vec![Value::from(STRONGEST)]));
+        verdict.measured.insert("not".to_owned(), Value::from(vec![Value::from(STRONGEST)]));
     }
     verdict
 }

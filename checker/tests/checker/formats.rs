@@ -22,7 +22,7 @@ fn value() -> impl Strategy<Value = Value> {
     ];
     leaf.prop_recursive(4, 24, 4, |inner| {
         let entry = ("[a-z0-9 -]{0,3}", inner.clone());
-        prop_oneof![vec(inner, 0..4).prop_map(Value::List), vec(entry, 0..4).prop_map(Value::map),]
+        prop_oneof![vec(inner, 0..4).prop_map(Value::from), vec(entry, 0..4).prop_map(Value::map),]
     })
 }
 
@@ -68,6 +68,7 @@ fn history() -> impl Strategy<Value = History> {
                 Some((number, open)) => next(number, open, step.kind, step.f),
             };
             let Step { value, node, error, gap, .. } = step;
+            let (f, node) = (f.into(), node.map(Into::into));
             Event { index, time: u64::from(gap), kind, process, f, value, node, error }
         });
         History::new(events.collect()).expect("clients behave").with_initial(initial)
@@ -196,17 +197,17 @@ fn theirs(form: &Edn<'_>) -> Value {
         Edn::Set(items) => {
             let mut items: Vec<Value> = items.iter().map(theirs).collect();
             items.sort();
-            Value::List(items)
+            Value::from(items)
         }
         Edn::Map(entries) => Value::map(entries.iter().map(|(key, value)| match theirs(key) {
-            Value::Str(key) => (key, theirs(value)),
+            Value::Str(key) => (key.to_string(), theirs(value)),
             key => (key.to_string(), theirs(value)),
         })),
         Edn::Key(text) | Edn::Symbol(text) | Edn::Str(text) => Value::from(text.as_ref()),
         Edn::Int(number) => Value::Int(*number),
         Edn::Double(number) => Value::Real(Real(number.0)),
-        Edn::Rational((upper, lower)) => Value::Str(format!("{upper}/{lower}")),
-        Edn::Char(char) => Value::Str(char.to_string()),
+        Edn::Rational((upper, lower)) => Value::from(format!("{upper}/{lower}")),
+        Edn::Char(char) => Value::from(char.to_string()),
         Edn::Bool(truth) => Value::Bool(*truth),
         Edn::Tagged(_, inner) => theirs(inner),
         _ => Value::Nil,

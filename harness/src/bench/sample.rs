@@ -77,7 +77,7 @@ impl Sample {
             time: u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX),
             kind,
             process: Process::Client(watched.process),
-            f: f.to_owned(),
+            f: f.into(),
             value: Value::pair(format!("k{}", watched.key), value),
             node: None,
             error: None,

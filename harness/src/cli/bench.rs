@@ -63,7 +63,8 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
 fn checker(args: &CheckerArgs, format: Format) -> Result<ExitCode> {
     let mut timed = Vec::new();
     for row in bench::rows().into_iter().filter(|row| row.name.contains(&args.filter)) {
-        timed.push(show(time(row.name, "register", &row.recipe.history()), format)?);
+        let model = row.recipe.object.model();
+        timed.push(show(time(row.name, model, &row.recipe.history()), format)?);
     }
     for row in txn::bench::rows().into_iter().filter(|row| row.name.contains(&args.filter)) {
         timed.push(show(time(row.name, row.check, &row.recipe.history()), format)?);
@@ -104,8 +105,9 @@ struct Timed {
     best: Duration,
     /// The most memory it took beside the history, in bytes.
     peak: Option<u64>,
-    /// How many times as fast it is with two threads, the middle of several pairs.
-    speedup: Option<f64>,
+    /// How many times as fast it is with two threads, and how many times as fast this machine is then at what shares
+    /// nothing: each the middle of several pairs.
+    speedup: Option<(f64, f64)>,
 }
 
 impl Timed {
@@ -116,8 +118,10 @@ impl Timed {
         let (operations, configurations) = (stats.operations, stats.configurations);
         let peak =
             self.peak.map_or_else(String::new, |peak| format!(", {} MB", peak.div_ceil(1 << 20)));
-        let speedup = self.speedup.map_or_else(String::new, |times| {
-            format!(", {times:.2} times as fast with two threads")
+        let speedup = self.speedup.map_or_else(String::new, |(times, machine)| {
+            format!(
+                ", {times:.2} times as fast with two threads where the machine gives {machine:.2}"
+            )
         });
         format!(
             "{ms:10.3} ms  {name:<32} {operations:>8} operations, {configurations:>8} configurations, {answered}{peak}{speedup}"
@@ -127,7 +131,7 @@ impl Timed {
     fn json(&self) -> serde_json::Value {
         let (validity, stats) = (self.verdict.validity, self.verdict.stats);
         json!({ "name": self.name, "ms": milliseconds(self.best), "validity": validity, "stats": stats, "peak_bytes": self.peak,
-                "speedup": self.speedup })
+                "speedup": self.speedup.map(|(times, _)| times), "machine_speedup": self.speedup.map(|(_, machine)| machine) })
     }
 }
 
@@ -163,12 +167,39 @@ fn with_threads(name: &'static str, one: usize, two: usize) -> Timed {
         let verdict = judge_by(&history, "register", &Limits { jobs, ..Limits::default() });
         (verdict, began.elapsed())
     };
-    let mut pairs: Vec<_> = (0..PAIRS).map(|_| (judge(one).1, judge(two).1)).collect();
-    let best = pairs.iter().map(|(alone, _)| *alone).min().unwrap_or_default();
-    let ratio = |(alone, shared): &(Duration, Duration)| alone.as_secs_f64() / shared.as_secs_f64();
-    pairs.sort_by(|a, b| ratio(a).total_cmp(&ratio(b)));
-    let speedup = Some(ratio(&pairs[PAIRS / 2]));
+    let (mut pairs, mut machine, mut best) = (Vec::new(), Vec::new(), Duration::MAX);
+    for _ in 0..PAIRS {
+        let (alone, shared) = (judge(one).1, judge(two).1);
+        best = best.min(alone);
+        pairs.push(alone.as_secs_f64() / shared.as_secs_f64());
+        machine.push(scaling());
+    }
+    let speedup = Some((middle(pairs), middle(machine)));
     Timed { name, verdict: judge(one).0, best, peak: None, speedup }
+}
+
+fn middle(mut ratios: Vec<f64>) -> f64 {
+    ratios.sort_by(f64::total_cmp);
+    ratios[ratios.len() / 2]
+}
+
+/// How many times as fast two threads do twice what shares nothing.
+fn scaling() -> f64 {
+    let timed = |work: &dyn Fn()| {
+        let began = Instant::now();
+        work();
+        began.elapsed().as_secs_f64()
+    };
+    let alone = timed(&|| {
+        black_box(calibrate() ^ calibrate());
+    });
+    let together = timed(&|| {
+        std::thread::scope(|scope| {
+            scope.spawn(calibrate);
+            black_box(calibrate());
+        });
+    });
+    alone / together
 }
 
 /// The shortest of several times.

@@ -161,7 +161,10 @@ fn idle_majority(facts: &Facts<'_>) -> Option<Reason> {
     let faults: Vec<&FaultRecord> = facts.faults.iter().filter(able).collect();
     let accepted = |fault: &&FaultRecord| {
         facts.history.operations().iter().any(|operation| {
-            let there = operation.node.as_ref().is_some_and(|node| fault.majority.contains(node));
+            let there = operation
+                .node
+                .as_ref()
+                .is_some_and(|node| fault.majority.iter().any(|it| *node == it.as_str()));
             !looks(operation) && there && within(fault, operation)
         })
     };

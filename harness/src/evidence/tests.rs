@@ -17,9 +17,9 @@ fn history(skip: &str) -> History {
                 time: SECOND + round * 1_000_000 + offset,
                 kind,
                 process: Process::Client(0),
-                f: (*function).to_owned(),
+                f: (*function).into(),
                 value: Value::Nil,
-                node: Some("n1".to_owned()),
+                node: Some("n1".into()),
                 error: None,
             });
         }

@@ -17,9 +17,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use workloads::Rng;
 
-/// How often replicas are looked at for an exit that nobody asked for.
-const WATCH: Duration = Duration::from_millis(100);
-
 /// What the nemesis has to say.
 #[derive(Debug)]
 pub(crate) enum Note {
@@ -121,7 +118,7 @@ impl Executor {
             if now >= until {
                 return Ok(());
             }
-            tokio::time::sleep_until(until.min(now + WATCH)).await;
+            tokio::time::sleep_until(until.min(now + self.ground.pulse())).await;
         }
     }
 

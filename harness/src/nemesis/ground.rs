@@ -22,6 +22,12 @@ const STOP_PATIENCE: Duration = Duration::from_millis(500);
 /// How long a replica in a loop of crashes is dead, and how long it runs.
 const DOWN: Duration = Duration::from_millis(50);
 const UP: Duration = Duration::from_millis(250);
+/// How long a starved replica is stopped, and how long it runs.
+const STOPPED: Duration = Duration::from_millis(40);
+const RUNNING: Duration = Duration::from_millis(10);
+/// How often replicas are looked after, and how often while one is starved.
+const WATCH: Duration = Duration::from_millis(100);
+const PULSE: Duration = Duration::from_millis(5);
 /// How long a replica that died by itself stays dead, and how often it is started again: one that cannot run is
 /// not to fill the verdict with its deaths.
 const REVIVAL: Duration = Duration::from_millis(500);
@@ -46,6 +52,8 @@ pub(crate) struct Slot {
     pub(super) skew: Option<Skew>,
     /// It is being killed again and again.
     crashing: Option<Crashing>,
+    /// It is being stopped again and again.
+    starving: Option<Starving>,
     /// When it is to go on, where it stands still for a while.
     pub(super) resume: Option<Instant>,
     /// Since when its process is what it is: running, or dead.
@@ -63,6 +71,16 @@ struct Crashing {
     kills: u32,
     /// It has started the replica since.
     is_up: bool,
+}
+
+/// Stops and slices of time, in turn.
+#[derive(Clone, Copy)]
+struct Starving {
+    /// How often the kernel said that it was stopped.
+    stops: u32,
+    is_stopped: bool,
+    /// Since when.
+    since: Instant,
 }
 
 /// The network and the replicas.
@@ -98,6 +116,7 @@ impl Slot {
             dead: false,
             skew: None,
             crashing: None,
+            starving: None,
             resume: None,
             since: Instant::now(),
             revived: 0,
@@ -181,7 +200,7 @@ impl Ground {
     pub(crate) async fn make_whole(&mut self) -> Result<()> {
         for host in super::grudge::all(self.count()) {
             let slot = self.slot(host);
-            (slot.crashing, slot.resume) = (None, None);
+            (slot.crashing, slot.starving, slot.resume) = (None, None, None);
             slot.disk.iter().for_each(|disk| disk.set(disk::Fault::Whole));
             let wrong = slot.skew.take().is_some() && slot.replica.exited().is_none();
             if slot.dead && slot.revived < MOST_REVIVALS {
@@ -270,9 +289,56 @@ impl Ground {
         }
     }
 
-    /// Goes on with what takes its time: loops of crashes, standstills, and replicas that died by themselves and are started again.
+    /// Stops a replica, and from now on lets it run for a slice of time now and then.
+    pub(super) fn begin_starving(&mut self, host: HostId) -> Result<()> {
+        self.pause(host)?;
+        let since = Instant::now();
+        self.slot(host).starving = Some(Starving { stops: 0, is_stopped: true, since });
+        Ok(())
+    }
+
+    /// Lets a replica run as it likes, and says how often it was seen stopped. One that has ended meanwhile is left to
+    /// those who watch for deaths.
+    pub(super) fn end_starving(&mut self, host: HostId) -> Result<u32> {
+        let starving = self.slot(host).starving.take();
+        if self.slot(host).replica.exited().is_none() {
+            self.resume(host)?;
+        }
+        self.slot(host).touched = false;
+        Ok(starving.map_or(0, |starving| starving.stops))
+    }
+
+    /// Goes on with the starving of a replica.
+    fn starve(&mut self, host: HostId) -> Result<()> {
+        let slot = self.slot(host);
+        let Some(starving) = slot.starving else { return Ok(()) };
+        let waited = starving.since.elapsed();
+        if slot.replica.exited().is_some()
+            || waited < if starving.is_stopped { STOPPED } else { RUNNING }
+        {
+            return Ok(());
+        }
+        let mut stops = starving.stops;
+        if starving.is_stopped {
+            stops += u32::from(slot.replica.sample()?.is_stopped());
+            slot.replica.resume()?;
+        } else {
+            slot.replica.pause()?;
+        }
+        let (is_stopped, since) = (!starving.is_stopped, Instant::now());
+        slot.starving = Some(Starving { stops, is_stopped, since });
+        Ok(())
+    }
+
+    /// How long replicas may be left alone.
+    pub(crate) fn pulse(&self) -> Duration {
+        if self.slots.iter().any(|slot| slot.starving.is_some()) { PULSE } else { WATCH }
+    }
+
+    /// Goes on with what takes its time: replicas that are starved, loops of crashes, standstills, and replicas that died by themselves and are started again.
     pub(crate) fn tend(&mut self) -> Result<()> {
         for host in super::grudge::all(self.count()) {
+            self.starve(host).with_context(|| format!("{host} could not be starved"))?;
             let slot = self.slot(host);
             let (waited, is_dead) = (slot.since.elapsed(), slot.replica.exited().is_some());
             if !is_dead && slot.resume.take_if(|until| *until <= Instant::now()).is_some() {

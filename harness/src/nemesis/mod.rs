@@ -16,6 +16,7 @@ mod partition;
 mod pause;
 pub(crate) mod schedule;
 pub(crate) mod script;
+mod starve;
 mod who;
 
 use crate::host::clock::Skew;
@@ -81,6 +82,7 @@ pub(crate) const NEMESES: &[&dyn Nemesis] = &[
     &pause::Pause,
     &disk::PowerLoss,
     &disk::SLOW_DISK,
+    &starve::Starve,
     &disk::TRUNCATE,
 ];
 
@@ -173,14 +175,21 @@ impl std::fmt::Display for Wanted {
 /// The word for every nemesis there is.
 const ALL: &str = "all";
 
-/// Reads `partition:leader,kill`. `none` wants nothing, `all` wants everything, and both are nobody's companion.
+/// The word for every nemesis that harms disks.
+const DISK: &str = "disk";
+
+/// Reads `partition:leader,kill`. `disk` wants all that harms disks. `none` wants nothing, `all` wants everything, and
+/// both are nobody's companion.
 pub(crate) fn wanted(text: &str) -> Result<Vec<Wanted>> {
     if text.trim() == ALL {
         let harm = NEMESES.iter().filter(|nemesis| nemesis.name() != "none");
         return Ok(harm.map(|nemesis| Wanted { nemesis: *nemesis, variant: None }).collect());
     }
     let mut all = Vec::<Wanted>::new();
-    for part in text.split(',').map(str::trim) {
+    let disks = NEMESES.iter().filter(|nemesis| nemesis.needs_disks());
+    let disks: Vec<&str> = disks.map(|nemesis| nemesis.name()).collect();
+    let parts = text.split(',').map(str::trim);
+    for part in parts.flat_map(|part| if part == DISK { disks.clone() } else { vec![part] }) {
         let one = one_wanted(part)?;
         if all.iter().any(|other| other.nemesis.name() == one.nemesis.name()) {
             bail!("nemesis {:?} is named twice", one.nemesis.name());
@@ -343,6 +352,13 @@ mod tests {
     }
 
     #[test]
+    fn disk_is_every_nemesis_that_harms_disks() {
+        let all = wanted("kill,disk").expect("both are words");
+        assert_eq!(all.iter().filter(|it| it.nemesis.needs_disks()).count() + 1, all.len());
+        assert!(wanted("disk,power-loss").is_err(), "it is in there already");
+    }
+
+    #[test]
     fn what_is_wanted_is_read_and_nonsense_is_refused_with_the_names_there_are() {
         let names =
             |text| wanted(text).map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
@@ -352,7 +368,7 @@ mod tests {
         );
         assert_eq!(names("none").expect("it exists"), [""; 0]);
         let refusal = |text| names(text).expect_err("it is nonsense").to_string();
-        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: bit-rot, clock, crash-loop, disk-error, disk-full, kill, lost-write, misdirected-write, none, partition, pause, power-loss, slow-disk, truncate"#);
+        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: bit-rot, clock, crash-loop, disk-error, disk-full, kill, lost-write, misdirected-write, none, partition, pause, power-loss, slow-disk, starve, truncate"#);
         insta::assert_snapshot!(refusal("kill:two"), @r#"nemesis "kill" has no variant "two"; it has: all, followers, leader, majority, minority, one, staggered, or hosts by name (`n1 n3`)"#);
         insta::assert_snapshot!(refusal("kill,none"), @r#"nemesis "none" stands alone: it means that nothing goes wrong"#);
         insta::assert_snapshot!(refusal("kill,kill:all"), @r#"nemesis "kill" is named twice"#);

@@ -322,7 +322,7 @@ fn events(n: u64, (f, start, end): (&str, u64, u64), kind: Kind) -> [Event; 2] {
 fn counts(history: &History) -> Counts {
     let mut functions: BTreeMap<String, Outcomes> = BTreeMap::new();
     for operation in history.operations() {
-        let outcomes = functions.entry(operation.f.clone()).or_default();
+        let outcomes = functions.entry(operation.f.to_string()).or_default();
         match operation.kind() {
             Kind::Ok => outcomes.ok += 1,
             Kind::Fail => outcomes.fail += 1,

@@ -50,9 +50,9 @@ impl Journal {
             time: entry.time,
             kind: entry.kind,
             process: entry.process,
-            f: entry.f,
+            f: entry.f.into(),
             value: entry.value,
-            node: entry.node,
+            node: entry.node.map(Into::into),
             error: entry.error.map(|error| Value::from(error.as_str())),
         };
         let written = writeln!(self.file, "{}", event_to_json_line(&event).trim_end());

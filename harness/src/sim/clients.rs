@@ -104,7 +104,7 @@ impl Clients {
         self.threads[thread].busy = true;
         self.asked += 1;
         let event = Event {
-            node: Some(format!("n{to}")),
+            node: Some(format!("n{to}").into()),
             ..self.event(at, thread, (Kind::Invoke, &call), call.invoked())
         };
         self.events.push(event);
@@ -150,7 +150,7 @@ impl Clients {
             time: at * 1000,
             kind,
             process: Process::Client(self.threads[thread].process),
-            f: call.function().to_owned(),
+            f: call.function().into(),
             value,
             node: None,
             error: None,

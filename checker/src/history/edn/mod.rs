@@ -85,7 +85,9 @@ impl Reader<'_> {
         }
         let (states, at) = (value::value(&mut self.scanner)?, self.scanner.at());
         match states {
-            Value::List(states) if !states.is_empty() && self.scanner.take("}") => Ok(states),
+            Value::List(states) if !states.is_empty() && self.scanner.take("}") => {
+                Ok(states.to_vec())
+            }
             _ => Err(self.scanner.fault(at, ":initial names no states to start in")),
         }
     }

@@ -3,7 +3,7 @@
 use super::scan::{Dispatch, Fault, Scanner};
 use super::value::{name, value};
 use crate::history::event::Names;
-use crate::history::{Event, Kind, Process, Value};
+use crate::history::{Event, Kind, Process, Text, Value};
 
 /// What the map has said so far.
 #[derive(Default)]
@@ -12,10 +12,10 @@ struct Fields {
     time: Option<u64>,
     kind: Option<Kind>,
     process: Option<Process>,
-    f: Option<String>,
+    f: Option<Text>,
     key: Option<Value>,
     value: Option<Value>,
-    node: Option<String>,
+    node: Option<Text>,
     error: Option<Value>,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn event(
         time: fields.time.unwrap_or(0),
         kind,
         process,
-        f: fields.f.unwrap_or_else(|| "txn".to_owned()),
+        f: fields.f.unwrap_or_else(|| scanner.share("txn")),
         value: match fields.key {
             Some(key) => Value::pair(key, value),
             None => value,
@@ -75,7 +75,10 @@ impl Fields {
             ":time" => count(scanner)?.is_none_or(|time| self.time.replace(time).is_none()),
             ":type" => self.kind.replace(kind(scanner)?).is_none(),
             ":process" => self.process.replace(process(scanner)?).is_none(),
-            ":f" => self.f.replace(name(scanner)?.into_owned()).is_none(),
+            ":f" => {
+                let name = name(scanner)?;
+                self.f.replace(scanner.share(&name)).is_none()
+            }
             ":key" => self.key.replace(value(scanner)?).is_none(),
             ":value" => self.value.replace(value(scanner)?).is_none(),
             ":error" => self.error.replace(value(scanner)?).is_none(),
@@ -128,10 +131,10 @@ fn process(scanner: &mut Scanner<'_>) -> Result<Process, Box<Fault>> {
     }
 }
 
-fn node(scanner: &mut Scanner<'_>) -> Result<Option<String>, Box<Fault>> {
+fn node(scanner: &mut Scanner<'_>) -> Result<Option<Text>, Box<Fault>> {
     Ok(match value(scanner)? {
         Value::Str(node) => Some(node),
         Value::Nil => None,
-        other => Some(other.to_string()),
+        other => Some(other.to_string().into()),
     })
 }

@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 
-use crate::history::Value;
+use crate::history::text::Words;
+use crate::history::{Text, Value};
 
 /// How deep brackets, tags and discards may nest.
 pub(super) const DEPTH: usize = 128;
@@ -28,11 +29,17 @@ pub(super) struct Scanner<'t> {
     depth: usize,
     /// Items of lists that are still open, so that each list is allocated once, to measure.
     items: Vec<Value>,
+    words: Words,
 }
 
 impl<'t> Scanner<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, at: 0, depth: 0, items: Vec::new() }
+        Self { text, at: 0, depth: 0, items: Vec::new(), words: Words::default() }
+    }
+
+    /// A word as text, made once where it comes again and again.
+    pub(super) fn share(&mut self, word: &str) -> Text {
+        self.words.share(word)
     }
 
     pub(super) fn at(&self) -> usize {
@@ -143,14 +150,14 @@ impl<'t> Scanner<'t> {
     pub(super) fn items(
         &mut self,
         each: impl Fn(&mut Self) -> Result<Value, Box<Fault>>,
-    ) -> Result<Vec<Value>, Box<Fault>> {
+    ) -> Result<std::vec::Drain<'_, Value>, Box<Fault>> {
         let before = self.items.len();
         self.bracket(|scanner| {
             let item = each(scanner)?;
             scanner.items.push(item);
             Ok(())
         })?;
-        Ok(self.items.drain(before..).collect())
+        Ok(self.items.drain(before..))
     }
 
     fn closes(&mut self, open: usize, close: u8) -> Result<bool, Box<Fault>> {

@@ -262,13 +262,13 @@ fn histories_are_written_as_other_tools_read_them() {
         time: 5,
         kind: Kind::Ok,
         process: Process::Client(2),
-        f: f.to_owned(),
+        f: f.into(),
         value,
         node: None,
         error: None,
     };
     let pair = |one: &str, other| Value::pair(one, other);
-    let txn = Value::List(vec![Value::List(vec!["append".into(), 3.into(), "x".into()])]);
+    let txn = Value::from(vec![Value::from(vec!["append".into(), 3.into(), "x".into()])]);
     let map = Value::map([("0".to_owned(), 1.into()), ("a b".to_owned(), Value::Nil)]);
     let lines = [
         event("read", pair("append", 1)),
@@ -277,7 +277,7 @@ fn histories_are_written_as_other_tools_read_them() {
         Event { process: Process::Nemesis, kind: Kind::Info, ..event("cut links", map) },
         Event {
             error: Some("mismatch".into()),
-            node: Some("n1".to_owned()),
+            node: Some("n1".into()),
             ..event("cas", "\"\\\n\u{1}".into())
         },
         Event {

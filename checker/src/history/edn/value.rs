@@ -14,10 +14,10 @@ use crate::history::{Real, Value};
 /// The next form.
 pub(super) fn value(scanner: &mut Scanner<'_>) -> Result<Value, Box<Fault>> {
     match scanner.form()? {
-        b'[' | b'(' => scanner.items(value).map(Value::List),
-        b'"' => text(scanner).map(|text| Value::Str(text.into_owned())),
+        b'[' | b'(' => scanner.items(value).map(|items| Value::List(items.collect())),
+        b'"' => text(scanner).map(|text| Value::Str(scanner.share(&text))),
         b'{' => map(scanner, ""),
-        b'\\' => character(scanner).map(|char| Value::Str(char.into())),
+        b'\\' => character(scanner).map(|char| Value::from(String::from(char))),
         b'#' => dispatched(scanner),
         _ => {
             let at = scanner.at();
@@ -25,7 +25,7 @@ pub(super) fn value(scanner: &mut Scanner<'_>) -> Result<Value, Box<Fault>> {
             if let Some(number) = small(word.as_bytes()) {
                 return Ok(Value::Int(number));
             }
-            atom(word).map_err(|why| scanner.fault(at, why))
+            atom(scanner, word).map_err(|why| scanner.fault(at, why))
         }
     }
 }
@@ -41,7 +41,7 @@ pub(super) fn name<'t>(scanner: &mut Scanner<'t>) -> Result<Cow<'t, str>, Box<Fa
         return keyword(word).map(Cow::Borrowed).map_err(|why| scanner.fault(at, why));
     }
     match value(scanner)? {
-        Value::Str(name) => Ok(Cow::Owned(name)),
+        Value::Str(name) => Ok(Cow::Owned(name.into())),
         other => Err(scanner.fault(at, format!("{other} is no name"))),
     }
 }
@@ -64,7 +64,7 @@ fn map(scanner: &mut Scanner<'_>, namespace: &str) -> Result<Value, Box<Fault>> 
 fn key(scanner: &mut Scanner<'_>, namespace: &str) -> Result<String, Box<Fault>> {
     let named = scanner.form()? == b':';
     let key = match value(scanner)? {
-        Value::Str(text) => text,
+        Value::Str(text) => text.into(),
         other => other.to_string(),
     };
     let bare = named && !namespace.is_empty() && !key.contains('/');
@@ -73,11 +73,11 @@ fn key(scanner: &mut Scanner<'_>, namespace: &str) -> Result<String, Box<Fault>>
 
 fn set(scanner: &mut Scanner<'_>) -> Result<Value, Box<Fault>> {
     let open = scanner.at();
-    let mut items = scanner.items(value)?;
+    let mut items: Vec<Value> = scanner.items(value)?.collect();
     items.sort_unstable();
     match items.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => Err(scanner.fault(open, format!("{} stands twice in this set", pair[0]))),
-        None => Ok(Value::List(items)),
+        None => Ok(Value::from(items)),
     }
 }
 
@@ -201,15 +201,15 @@ fn character(scanner: &mut Scanner<'_>) -> Result<char, Box<Fault>> {
 }
 
 /// What a word says.
-fn atom(word: &str) -> Result<Value, String> {
+fn atom(scanner: &mut Scanner<'_>, word: &str) -> Result<Value, String> {
     match word.as_bytes() {
-        [b':', ..] => keyword(word).map(Value::from),
+        [b':', ..] => keyword(word).map(|name| Value::Str(scanner.share(name))),
         [b'0'..=b'9', ..] | [b'+' | b'-', b'0'..=b'9', ..] => number(word),
         _ => Ok(match word {
             "nil" => Value::Nil,
             "true" => Value::Bool(true),
             "false" => Value::Bool(false),
-            symbol => Value::from(symbol),
+            symbol => Value::Str(scanner.share(symbol)),
         }),
     }
 }
@@ -256,7 +256,7 @@ fn number(word: &str) -> Result<Value, String> {
 fn ratio(upper: &str, lower: &str) -> Option<Value> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let unsigned = upper.strip_prefix(['+', '-']).unwrap_or(upper);
-    (digits(unsigned) && digits(lower)).then(|| Value::Str(format!("{upper}/{lower}")))
+    (digits(unsigned) && digits(lower)).then(|| Value::from(format!("{upper}/{lower}")))
 }
 
 fn no_number(word: &str) -> String {

@@ -74,7 +74,7 @@ fn sequence(line: &mut String, items: &[Value], mut each: impl FnMut(&mut String
 /// transactions that it calls `read` and `write`.
 fn is_step(value: &Value) -> bool {
     let Value::List(items) = value else { return false };
-    match items.as_slice() {
+    match &**items {
         [Value::Str(f), _, _] => matches!(f.as_str(), "append" | "r" | "w"),
         _ => false,
     }

@@ -1,13 +1,12 @@
 //! Reads a history that is one JSON array of events, whatever its lines.
 
-use super::{Line, reason};
-use crate::history::event::Names;
+use super::{Line, Said, reason};
 use crate::history::{Damage, Event, Parsed, damage};
 
 /// Reads the array.
 pub(super) fn parse(text: &[u8]) -> Result<Parsed, Damage> {
     let mut array =
-        Array { text, at: 0, events: Vec::new(), begins: Vec::new(), names: Names::default() };
+        Array { text, at: 0, events: Vec::new(), begins: Vec::new(), said: Said::default() };
     array.read()?;
     let Array { events, begins, .. } = array;
     let history = damage::history(events, |position| damage::place(text, begins[position]))?;
@@ -20,7 +19,7 @@ struct Array<'t> {
     events: Vec<Event>,
     /// Where each event begins.
     begins: Vec<usize>,
-    names: Names,
+    said: Said,
 }
 
 impl Array<'_> {
@@ -65,14 +64,14 @@ impl Array<'_> {
             return Err(Damage::at(self.text, self.at, "an event is missing"));
         }
         let mut one =
-            serde_json::Deserializer::from_slice(&self.text[self.at..]).into_iter::<Line>();
+            serde_json::Deserializer::from_slice(&self.text[self.at..]).into_iter::<Line<'_>>();
         let line = match one.next() {
             Some(Ok(line)) => line,
             Some(Err(error)) => return Err(self.damage(&error)),
             None => return Err(Damage::at(self.text, self.at, "an event is missing")),
         };
         let next_index = self.events.last().map_or(0, |event| event.index.saturating_add(1));
-        let event = line.event(next_index, &mut self.names);
+        let event = line.event(next_index, &mut self.said);
         self.events.push(event.map_err(|why| Damage::at(self.text, self.at, why))?);
         self.begins.push(self.at);
         self.at += one.byte_offset();

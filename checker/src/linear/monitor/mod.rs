@@ -39,8 +39,9 @@ const MONITORS: &[(&str, Monitor)] = &[
     ("unordered-queue", queue::unordered),
 ];
 
-/// Memory taken for each operation, at most.
-const BYTES: usize = 256;
+/// Memory taken for each operation that changes a state, and for each that observes one, at most.
+const CHANGE_BYTES: usize = 256;
+const LOOK_BYTES: usize = 32;
 
 /// The same answer as a search would give, if the budget allows for a monitor.
 pub(super) fn outcome(
@@ -49,7 +50,8 @@ pub(super) fn outcome(
     ops: &[Op<'_>],
     budget: Budget<'_>,
 ) -> Option<Outcome> {
-    if (budget.expired)() || budget.memory_bytes / BYTES < ops.len() {
+    let bytes = |op: &Op<'_>| if model.observes(&op.call) { LOOK_BYTES } else { CHANGE_BYTES };
+    if (budget.expired)() || ops.iter().map(bytes).sum::<usize>() > budget.memory_bytes {
         return None;
     }
     let answer = decide(model, initial, ops)?.map_err(Stop::Illegal);

@@ -91,7 +91,7 @@ fn traffic(
 fn cas_call(kind: usize, op: usize, count: usize) -> (&'static str, Value, Value) {
     let Some(from) = kind.checked_sub(count + 2) else { return traffic("write", "read", kind, op) };
     let old = if from == 0 { Value::Nil } else { Value::Int(from as i64 - 1) };
-    let pair = Value::List(vec![old, Value::Int(op as i64)]);
+    let pair = Value::from(vec![old, Value::Int(op as i64)]);
     ("cas", pair.clone(), pair)
 }
 
@@ -134,16 +134,7 @@ fn calls_history(shape: &[Step], calls: &[(&str, Value, Value)]) -> History {
         let (f, input, output) = &calls[op];
         let value = if kind == Kind::Ok { output } else { input }.clone();
         let (index, process) = (index as u64, Process::Client(op as u64));
-        Event {
-            index,
-            time: index,
-            kind,
-            process,
-            f: (*f).to_owned(),
-            value,
-            node: None,
-            error: None,
-        }
+        Event { index, time: index, kind, process, f: (*f).into(), value, node: None, error: None }
     });
     History::new(events.collect()).expect("each process has one operation")
 }
@@ -277,7 +268,7 @@ impl Draw {
         for _ in 0..40 {
             calls[op] = (kit.call)(self.below((kit.kinds)(count)), op, count);
             let (f, input, output) = calls[op].clone();
-            let call = model::Call { f: f.to_owned(), input, seen: model::Seen::Output(output) };
+            let call = model::Call { f: f.into(), input, seen: model::Seen::Output(output) };
             match model.step(state, &call) {
                 Ok(after) if !lies => {
                     *state = after;
@@ -305,6 +296,8 @@ fn monitors_agree_with_the_search_on_larger_histories() {
                 answers[usize::from(legal)] += 1;
             }
         }
-        assert!(answers.iter().all(|count| *count > 20), "{}: {answers:?}", kit.model);
+        // Most histories of a lock have an answer of unknown effect, of which the monitor says nothing.
+        let floor = if kit.model == "lock" { 25 } else { 300 };
+        assert!(answers.iter().all(|count| *count > floor), "{}: {answers:?}", kit.model);
     }
 }

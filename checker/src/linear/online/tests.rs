@@ -119,7 +119,7 @@ struct Liar<'a> {
 impl Liar<'_> {
     fn push(&mut self, at: usize, kind: Kind, (f, value): (&str, Value), error: Option<Value>) {
         let (index, process) = (self.events.len() as u64, Process::Client(self.numbers[at]));
-        let f = f.to_owned();
+        let f = f.into();
         self.events.push(Event { index, time: index, kind, process, f, value, node: None, error });
     }
 
@@ -154,7 +154,7 @@ impl Liar<'_> {
     fn truth(&mut self, f: &str, input: &str, outputs: &[&str]) -> Option<Seen> {
         let said = outputs.iter().map(|output| Seen::Output(json(output)));
         said.chain([Seen::Mismatch]).find(|seen| {
-            let call = Call { f: f.to_owned(), input: json(input), seen: seen.clone() };
+            let call = Call { f: f.into(), input: json(input), seen: seen.clone() };
             let step =
                 self.model.understands(&call).and_then(|()| self.model.step(&self.state, &call));
             step.map(|next| self.state = next).is_ok()

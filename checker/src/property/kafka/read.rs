@@ -27,7 +27,7 @@ pub(super) fn read<'h>(op: &Op<'h>) -> Result<Vec<Part<'h>>, String> {
         return Err(bad(op, "its value is no list of sends and polls"));
     };
     let mut parts = Vec::new();
-    for item in items {
+    for item in items.iter() {
         part(op, item, &mut parts)?;
     }
     Ok(parts)
@@ -39,7 +39,7 @@ fn bad(op: &Op<'_>, why: &str) -> String {
 
 fn part<'h>(op: &Op<'h>, item: &'h Value, parts: &mut Vec<Part<'h>>) -> Result<(), String> {
     let words = match item {
-        Value::List(words) => words.as_slice(),
+        Value::List(words) => &**words,
         _ => &[],
     };
     match words {
@@ -83,7 +83,7 @@ fn messages_of<'h>(op: &Op<'h>, messages: &'h Value) -> Result<Vec<(i64, &'h Val
 /// A key as maps spell it.
 fn text(key: &Value) -> String {
     match key {
-        Value::Str(text) => text.clone(),
+        Value::Str(text) => text.to_string(),
         other => other.to_string(),
     }
 }

@@ -40,7 +40,7 @@ fn history(seed: u64, events: usize, next: &mut dyn FnMut(&mut Draw) -> Call) ->
         if kind == Kind::Info {
             *number += 3;
         }
-        let (f, time) = (f.to_owned(), index);
+        let (f, time) = (f.into(), index);
         told.push(Event { index, time, kind, process, f, value, node: None, error: None });
     }
     History::new(told).expect("clients take turns")
@@ -286,7 +286,7 @@ fn a_long_fork_is_found_exactly_where_two_reads_disagree() {
     let group = |values: &[u64]| {
         let micro = |(key, value): (usize, &u64)| {
             let value = if *value == 0 { Value::Nil } else { Value::Int(1) };
-            Value::List(vec![Value::from("r"), Value::Int(key as i64), value])
+            Value::from(vec![Value::from("r"), Value::Int(key as i64), value])
         };
         Value::List(values.iter().enumerate().map(micro).collect())
     };

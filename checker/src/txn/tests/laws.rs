@@ -13,7 +13,7 @@ fn changed(history: &History, change: impl Fn(&Event, &[Value]) -> Vec<Value>) -
     let mut events = history.events().to_vec();
     for event in &mut events {
         if let Value::List(steps) = &event.value {
-            event.value = Value::List(change(event, steps));
+            event.value = Value::from(change(event, steps));
         }
     }
     History::new(events).expect("well-formed")
@@ -39,7 +39,7 @@ fn renamed(history: &History) -> History {
     changed(history, |_, steps| {
         let rename = |step: &Value| match parts(step) {
             [f, Value::Int(key), value] => {
-                Value::List(vec![f.clone(), Value::from(format!("key {}", 1 - key)), value.clone()])
+                Value::from(vec![f.clone(), Value::from(format!("key {}", 1 - key)), value.clone()])
             }
             _ => step.clone(),
         };

@@ -32,7 +32,7 @@ fn history(text: &str) -> History {
         };
         asked.push((process, value.clone()));
         let index = events.len() as u64;
-        let (process, f) = (Process::Client(process), "txn".to_owned());
+        let (process, f) = (Process::Client(process), "txn".into());
         events.push(Event { index, time: index, kind, process, f, value, node: None, error: None });
     }
     History::new(events).expect("well-formed")
@@ -61,25 +61,29 @@ fn micro(step: &str, kind: Kind) -> Value {
         "r" if kind == Kind::Invoke => ("r", Value::Nil),
         _ => ("r", Value::List(numbers().collect())),
     };
-    Value::List(vec![Value::from(f), Value::from(key), value])
+    Value::from(vec![Value::from(f), Value::from(key), value])
+}
+
+fn register(step: &Value) -> Value {
+    let Value::List(parts) = step else { return step.clone() };
+    match &**parts {
+        [Value::Str(f), key, value] if f == "append" => {
+            Value::from(vec![Value::from("w"), key.clone(), value.clone()])
+        }
+        [f, key, Value::List(items)] => {
+            let last = items.last().cloned().unwrap_or_default();
+            Value::from(vec![f.clone(), key.clone(), last])
+        }
+        _ => step.clone(),
+    }
 }
 
 /// The same with registers: a read list is its last item.
 fn registers(history: &History) -> History {
     let mut events = history.events().to_vec();
     for event in &mut events {
-        let Value::List(steps) = &mut event.value else { continue };
-        for step in steps {
-            let Value::List(parts) = step else { continue };
-            match parts.as_mut_slice() {
-                [Value::Str(f), _, _] if f == "append" => *f = "w".to_owned(),
-                [_, _, value @ Value::List(_)] => {
-                    let Value::List(items) = std::mem::take(value) else { continue };
-                    *value = items.last().cloned().unwrap_or_default();
-                }
-                _ => {}
-            }
-        }
+        let Value::List(steps) = &event.value else { continue };
+        event.value = Value::List(steps.iter().map(register).collect());
     }
     History::new(events).expect("well-formed")
 }

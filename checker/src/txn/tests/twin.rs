@@ -138,7 +138,7 @@ fn run(operation: &Operation, store: &Store) -> Option<Vec<(Value, Value)>> {
         completion.map_or((&operation.input, false), |completion| (&completion.output, true));
     let Value::List(steps) = value else { return None };
     let (mut store, mut writes) = (store.clone(), Vec::new());
-    for step in steps {
+    for step in steps.iter() {
         let Value::List(parts) = step else { return None };
         let list = store.entry(parts[1].clone()).or_default();
         match (&parts[0], &parts[2]) {
@@ -146,7 +146,7 @@ fn run(operation: &Operation, store: &Store) -> Option<Vec<(Value, Value)>> {
                 list.push(value.clone());
                 writes.push((parts[1].clone(), value.clone()));
             }
-            (_, Value::List(read)) if known && read != list => return None,
+            (_, Value::List(read)) if known && **read != **list => return None,
             (_, Value::Int(_) | Value::Nil)
                 if known && *list.last().unwrap_or(&Value::Nil) != parts[2] =>
             {
@@ -304,11 +304,11 @@ impl Run {
             let asked = write.map_or(Value::Nil, Value::Int);
             let told =
                 answers.as_ref().filter(|_| kind == Kind::Ok).map(|answers| answers[place].clone());
-            Value::List(vec![Value::from(f), Value::Int(*key as i64), told.unwrap_or(asked)])
+            Value::from(vec![Value::from(f), Value::Int(*key as i64), told.unwrap_or(asked)])
         };
         let value = Value::List(self.plans[txn].iter().enumerate().map(step).collect());
         let index = self.events.len() as u64;
-        let (process, f) = (Process::Client(process), "txn".to_owned());
+        let (process, f) = (Process::Client(process), "txn".into());
         self.events.push(Event {
             index,
             time: index,
@@ -337,7 +337,7 @@ fn same(history: &History, level: &str, holds: bool) {
 fn recovered(history: &History) -> bool {
     let steps = |operation: &Operation| match operation.completion.as_ref().map(|done| &done.output)
     {
-        Some(Value::List(steps)) if operation.is_ok() => steps.clone(),
+        Some(Value::List(steps)) if operation.is_ok() => steps.to_vec(),
         _ => Vec::new(),
     };
     let (mut seen, mut unseen) = (std::collections::BTreeSet::new(), BTreeMap::new());

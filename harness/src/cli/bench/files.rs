@@ -3,6 +3,7 @@
 
 use super::{Failure, best, milliseconds};
 use anyhow::Result;
+use checker::history::Value;
 use checker::{History, Limits, Validity, check, judge};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -19,6 +20,8 @@ pub(super) struct Group {
     agree: usize,
     parsing: Duration,
     judging: Duration,
+    /// The file that took longest.
+    slowest: (Duration, String),
 }
 
 /// Every group of the table whose name contains the filter, timed.
@@ -28,9 +31,12 @@ pub(super) fn groups(data: &Path, filter: &str) -> Result<Vec<Group>> {
         .map_err(|why| Failure::Usage(format!("{}: cannot be read: {why}", table.display())))?;
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for line in text.lines().skip(1) {
-        let [file, model, verdict] = line.split('\t').take(3).collect::<Vec<_>>()[..] else {
+        let mut cells = line.split('\t');
+        let (Some(file), Some(model), Some(verdict)) = (cells.next(), cells.next(), cells.next())
+        else {
             continue;
         };
+        let start = cells.next().and_then(initially);
         let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
         let name = format!("{folder} {model}");
         if !name.contains(filter) || !check::names().contains(&model_of(model).0) {
@@ -38,7 +44,7 @@ pub(super) fn groups(data: &Path, filter: &str) -> Result<Vec<Group>> {
         }
         let group =
             groups.entry(name.clone()).or_insert_with(|| Group { name, ..Group::default() });
-        group.take(&data.join(file), model, verdict)?;
+        group.take(&data.join(file), model, verdict, start)?;
     }
     Ok(groups.into_values().collect())
 }
@@ -53,13 +59,28 @@ fn model_of(model: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// The state that a remark on a verdict takes for granted: `(initially x = y = 0)`.
+fn initially(remark: &str) -> Option<Value> {
+    let (_, rest) = remark.split_once("(initially ")?;
+    let mut words: Vec<&str> = rest.split_once(')')?.0.split(" = ").collect();
+    let held: i64 = words.pop()?.parse().ok()?;
+    Some(Value::List(words.into_iter().map(|key| Value::pair(key, held)).collect()))
+}
+
 impl Group {
-    fn take(&mut self, file: &Path, model: &str, verdict: &str) -> Result<()> {
+    fn take(
+        &mut self,
+        file: &Path,
+        model: &str,
+        verdict: &str,
+        start: Option<Value>,
+    ) -> Result<()> {
         let bytes = std::fs::read(file)
             .map_err(|why| Failure::Usage(format!("{}: cannot be read: {why}", file.display())))?;
         let unlike = || Failure::Usage(format!("{}: this is no history", file.display()));
         let format = checker::history::Format::of(&bytes).ok_or_else(unlike)?;
         let history: History = format.parse(&bytes[..])?.history;
+        let history = history.with_initial(start.into_iter().collect());
         let (model, consistency) = model_of(model);
         let limits = Limits { consistency, ..Limits::default() };
         let found = judge(&history, model, &limits);
@@ -73,7 +94,10 @@ impl Group {
         self.operations += found.stats.operations;
         self.agree += usize::from(found.validity == expected);
         self.parsing += best(|| format.parse(&bytes[..]).is_ok());
-        self.judging += best(|| judge(&history, model, &limits));
+        let judging = best(|| judge(&history, model, &limits));
+        self.judging += judging;
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        self.slowest = std::mem::take(&mut self.slowest).max((judging, name));
         Ok(())
     }
 
@@ -82,10 +106,11 @@ impl Group {
     }
 
     pub(super) fn told(&self) -> String {
-        let Self { name, files, operations, agree, .. } = self;
+        let Self { name, files, operations, agree, slowest: (longest, slowest), .. } = self;
         format!(
-            "{:10.3} ms  {name:<44} {files:>3} files, {operations:>6} operations, {agree} verdicts as told; parsed at {:.0} MB/s",
+            "{:10.3} ms  {name:<44} {files:>3} files, {operations:>6} operations, {agree} verdicts as told, {slowest} {:.3} ms; parsed at {:.0} MB/s",
             milliseconds(self.judging),
+            milliseconds(*longest),
             self.speed()
         )
     }
@@ -93,7 +118,7 @@ impl Group {
     pub(super) fn json(&self) -> serde_json::Value {
         json!({
             "name": self.name, "ms": milliseconds(self.judging), "files": self.files, "operations": self.operations,
-            "agree": self.agree, "parse_mb_per_s": self.speed(),
+            "agree": self.agree, "slowest": self.slowest.1, "slowest_ms": milliseconds(self.slowest.0), "parse_mb_per_s": self.speed(),
         })
     }
 }

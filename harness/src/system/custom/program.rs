@@ -144,7 +144,7 @@ fn understand(call: &Call, line: &str) -> Option<Reply> {
 /// A read may be answered with the key, as it was asked.
 fn unkeyed(call: &Call, value: Seen) -> Seen {
     match (call, value.as_pair()) {
-        (Call::Read { key }, Some((Seen::Str(answered), value))) if answered == key => {
+        (Call::Read { key }, Some((Seen::Str(answered), value))) if *answered == key.as_str() => {
             value.clone()
         }
         _ => value,

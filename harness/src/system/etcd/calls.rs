@@ -93,7 +93,7 @@ fn looked_at(ops: &[Micro], answer: &Value) -> Told {
     };
     let (results, after) = play(ops, &found);
     if after.is_empty() {
-        return Told::Reply(Reply::returned(Seen::List(results)));
+        return Told::Reply(Reply::returned(Seen::from(results)));
     }
     let compare: Vec<_> = found
         .iter()
@@ -114,7 +114,7 @@ fn finished(ops: &[Micro], step: &Step, answer: &Value) -> Option<Reply> {
     if !succeeded(answer) {
         return Some(Reply::fail("somebody else changed a key in between"));
     }
-    Some(Reply::returned(Seen::List(play(ops, &step.found).0)))
+    Some(Reply::returned(Seen::from(play(ops, &step.found).0)))
 }
 
 /// The revision and the value of each key.

@@ -139,7 +139,7 @@ fn done(call: &Call, body: &Value) -> Option<Reply> {
             let sums = keys.iter().zip(results).map(|(key, result)| (key.clone(), sum(result)));
             Reply::returned(Told::map(sums))
         }
-        Call::Elements => Reply::returned(only()?.map_or(Told::List(Vec::new()), words)),
+        Call::Elements => Reply::returned(only()?.map_or(Told::List([].into()), words)),
         Call::Dequeue => only()?.map_or_else(Reply::mismatch, |taken| Reply::returned(int(taken))),
         Call::Generate => Reply::returned(int(only()??)),
         Call::Acquire { .. } => {
