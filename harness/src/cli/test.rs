@@ -74,7 +74,7 @@ pub(crate) struct Args {
 fn nemesis_help() -> String {
     let names: Vec<_> = NEMESES.iter().map(|nemesis| nemesis.name()).collect();
     format!(
-        "What goes wrong: {}; several with commas, a variant after a colon (`partition:leader,kill`); `all` is every one",
+        "What goes wrong: {}; several with commas, a variant after a colon (`partition:leader,kill`); `disk` is all that harm disks, `all` is every one",
         names.join(", ")
     )
 }

@@ -43,6 +43,7 @@ pub(crate) fn examine() -> Vec<Row> {
         row("nf_tables", in_sandbox(&filter)),
         row("bridge", in_sandbox(&|| asynchronously(bridge()))),
         row("clocks", in_sandbox(&super::clock::try_here)),
+        row("disks", in_sandbox(&super::disk::try_here)),
         row("proxies", asynchronously(proxies()).map_err(Trouble::from)),
     ]
 }

@@ -70,7 +70,7 @@ impl Nemesis for Clock {
         };
         let text = format!("{}: {}", grudge::names(&hosts), told(&skew));
         let free = hosts.iter().all(|host| scene.free.contains(host));
-        free.then_some(Target { hosts, links: LinkPlan::healed(), skew: Some(skew), text })
+        free.then_some(Target { hosts, links: LinkPlan::healed(), skew: Some(skew), dice: 0, text })
     }
 
     fn begin<'a>(

@@ -5,6 +5,7 @@
 //! to it on purpose until that is undone; only an untouched one can exit unasked.
 
 use crate::host::clock::{self, Skew};
+use crate::host::disk::{self, Disk, Loss, Scar};
 use crate::host::process::{Replica, Sample};
 use crate::net::plan::{HostId, LinkPlan};
 use crate::net::{Fabric, Mark, PairEvidence};
@@ -39,7 +40,13 @@ pub(crate) struct Slot {
     program: Program,
     log: PathBuf,
     pub(super) replica: Replica,
-    touched: bool,
+    /// What its data directory is on, where disks may fail. It goes after the replica.
+    pub(super) disk: Option<Disk>,
+    /// What the last power loss took from that.
+    pub(super) loss: Loss,
+    /// What is damaged there.
+    pub(super) scar: Option<Scar>,
+    pub(super) touched: bool,
     dead: bool,
     /// What is wrong with its wall clock; a replica that is started again shares its host's clock.
     pub(super) skew: Option<Skew>,
@@ -47,12 +54,14 @@ pub(crate) struct Slot {
     crashing: Option<Crashing>,
     /// It is being stopped again and again.
     starving: Option<Starving>,
+    /// When it is to go on, where it stands still for a while.
+    pub(super) resume: Option<Instant>,
     /// Since when its process is what it is: running, or dead.
     since: Instant,
     /// How often it has been started again after it had died by itself.
     revived: u32,
     /// How it had ended by itself when a kill came too late.
-    missed_exit: Option<String>,
+    pub(super) missed_exit: Option<String>,
 }
 
 /// A loop of crashes.
@@ -93,17 +102,22 @@ impl Slot {
         host: HostId,
         program: Program,
         log: &Path,
+        disk: Option<Disk>,
     ) -> Result<Self> {
         let replica = fabric.spawn(host, &program.path, &program.args, log)?;
         Ok(Self {
             program,
             log: log.to_owned(),
             replica,
+            disk,
+            loss: Loss::default(),
+            scar: None,
             touched: false,
             dead: false,
             skew: None,
             crashing: None,
             starving: None,
+            resume: None,
             since: Instant::now(),
             revived: 0,
             missed_exit: None,
@@ -182,11 +196,12 @@ impl Ground {
         self.fabric.since(&self.mark).await
     }
 
-    /// Heals every link, resumes every stopped replica, starts every killed one and sets every clock right.
+    /// Heals every link and disk, resumes every stopped replica, starts every killed one and sets every clock right.
     pub(crate) async fn make_whole(&mut self) -> Result<()> {
         for host in super::grudge::all(self.count()) {
             let slot = self.slot(host);
-            (slot.crashing, slot.starving) = (None, None);
+            (slot.crashing, slot.starving, slot.resume) = (None, None, None);
+            slot.disk.iter().for_each(|disk| disk.set(disk::Fault::Whole));
             let wrong = slot.skew.take().is_some() && slot.replica.exited().is_none();
             if slot.dead && slot.revived < MOST_REVIVALS {
                 self.revive(host)?;
@@ -320,12 +335,16 @@ impl Ground {
         if self.slots.iter().any(|slot| slot.starving.is_some()) { PULSE } else { WATCH }
     }
 
-    /// Goes on with what takes its time: replicas that are starved, loops of crashes, and replicas that died by themselves and are started again.
+    /// Goes on with what takes its time: replicas that are starved, loops of crashes, standstills, and replicas that died by themselves and are started again.
     pub(crate) fn tend(&mut self) -> Result<()> {
         for host in super::grudge::all(self.count()) {
             self.starve(host).with_context(|| format!("{host} could not be starved"))?;
             let slot = self.slot(host);
             let (waited, is_dead) = (slot.since.elapsed(), slot.replica.exited().is_some());
+            if !is_dead && slot.resume.take_if(|until| *until <= Instant::now()).is_some() {
+                self.resume(host)?;
+            }
+            let slot = self.slot(host);
             match slot.crashing {
                 Some(crashing) if is_dead && waited > DOWN => {
                     self.note_exit_within(host, Some(crashing));

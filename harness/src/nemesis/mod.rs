@@ -6,6 +6,7 @@
 pub(crate) mod agenda;
 mod clock;
 mod crash_loop;
+mod disk;
 pub(crate) mod executor;
 pub(crate) mod ground;
 pub(crate) mod grudge;
@@ -42,6 +43,10 @@ pub(crate) trait Nemesis: Sync {
     fn chains(&self) -> bool {
         false
     }
+    /// Whether replicas must write to a [`crate::host::disk::Disk`] from the start.
+    fn needs_disks(&self) -> bool {
+        false
+    }
     /// Why this machine cannot do it, and what to do; `None` where it can, as was tried just now.
     fn unable(&self) -> Option<String> {
         None
@@ -64,13 +69,21 @@ pub(crate) trait Nemesis: Sync {
 
 /// Every nemesis, in order of name.
 pub(crate) const NEMESES: &[&dyn Nemesis] = &[
+    &disk::BIT_ROT,
     &clock::Clock,
     &crash_loop::CrashLoop,
+    &disk::DISK_ERROR,
+    &disk::DISK_FULL,
     &kill::Kill,
+    &disk::LOST_WRITE,
+    &disk::MISDIRECTED_WRITE,
     &none::None,
     &partition::Partition,
     &pause::Pause,
+    &disk::PowerLoss,
+    &disk::SLOW_DISK,
     &starve::Starve,
+    &disk::TRUNCATE,
 ];
 
 /// What is known when a fault aims.
@@ -93,6 +106,8 @@ pub(crate) struct Target {
     pub(crate) links: LinkPlan,
     /// How their clocks are wrong; when that begins is not known yet.
     pub(crate) skew: Option<Skew>,
+    /// Decides what else is to be chosen; drawn from the fault's own stream.
+    pub(crate) dice: u64,
     /// The same for a reader.
     pub(crate) text: String,
 }
@@ -160,14 +175,21 @@ impl std::fmt::Display for Wanted {
 /// The word for every nemesis there is.
 const ALL: &str = "all";
 
-/// Reads `partition:leader,kill`. `none` wants nothing, `all` wants everything, and both are nobody's companion.
+/// The word for every nemesis that harms disks.
+const DISK: &str = "disk";
+
+/// Reads `partition:leader,kill`. `disk` wants all that harms disks. `none` wants nothing, `all` wants everything, and
+/// both are nobody's companion.
 pub(crate) fn wanted(text: &str) -> Result<Vec<Wanted>> {
     if text.trim() == ALL {
         let harm = NEMESES.iter().filter(|nemesis| nemesis.name() != "none");
         return Ok(harm.map(|nemesis| Wanted { nemesis: *nemesis, variant: None }).collect());
     }
     let mut all = Vec::<Wanted>::new();
-    for part in text.split(',').map(str::trim) {
+    let disks = NEMESES.iter().filter(|nemesis| nemesis.needs_disks());
+    let disks: Vec<&str> = disks.map(|nemesis| nemesis.name()).collect();
+    let parts = text.split(',').map(str::trim);
+    for part in parts.flat_map(|part| if part == DISK { disks.clone() } else { vec![part] }) {
         let one = one_wanted(part)?;
         if all.iter().any(|other| other.nemesis.name() == one.nemesis.name()) {
             bail!("nemesis {:?} is named twice", one.nemesis.name());
@@ -237,7 +259,13 @@ pub(crate) fn aim_at_replicas(variant: &str, scene: &Scene, rng: &mut Rng) -> Op
         let hosts = who::resolve(&who::hosts(variant, scene.count).ok()?, scene)?;
         let free = hosts.iter().all(|host| scene.free.contains(host));
         let text = grudge::names(&hosts);
-        return free.then_some(Target { hosts, links: LinkPlan::healed(), skew: None, text });
+        return free.then_some(Target {
+            hosts,
+            links: LinkPlan::healed(),
+            skew: None,
+            dice: 0,
+            text,
+        });
     }
     let mut hosts: Vec<HostId> = scene.free.iter().copied().collect();
     rng.shuffle(&mut hosts);
@@ -261,7 +289,13 @@ pub(crate) fn aim_at_replicas(variant: &str, scene: &Scene, rng: &mut Rng) -> Op
     hosts.truncate(wanted);
     hosts.sort_unstable();
     let text = grudge::names(&hosts);
-    (hosts.len() == wanted).then_some(Target { hosts, links: LinkPlan::healed(), skew: None, text })
+    (hosts.len() == wanted).then_some(Target {
+        hosts,
+        links: LinkPlan::healed(),
+        skew: None,
+        dice: 0,
+        text,
+    })
 }
 
 #[cfg(test)]
@@ -318,6 +352,13 @@ mod tests {
     }
 
     #[test]
+    fn disk_is_every_nemesis_that_harms_disks() {
+        let all = wanted("kill,disk").expect("both are words");
+        assert_eq!(all.iter().filter(|it| it.nemesis.needs_disks()).count() + 1, all.len());
+        assert!(wanted("disk,power-loss").is_err(), "it is in there already");
+    }
+
+    #[test]
     fn what_is_wanted_is_read_and_nonsense_is_refused_with_the_names_there_are() {
         let names =
             |text| wanted(text).map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
@@ -327,7 +368,7 @@ mod tests {
         );
         assert_eq!(names("none").expect("it exists"), [""; 0]);
         let refusal = |text| names(text).expect_err("it is nonsense").to_string();
-        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: clock, crash-loop, kill, none, partition, pause, starve"#);
+        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: bit-rot, clock, crash-loop, disk-error, disk-full, kill, lost-write, misdirected-write, none, partition, pause, power-loss, slow-disk, starve, truncate"#);
         insta::assert_snapshot!(refusal("kill:two"), @r#"nemesis "kill" has no variant "two"; it has: all, followers, leader, majority, minority, one, staggered, or hosts by name (`n1 n3`)"#);
         insta::assert_snapshot!(refusal("kill,none"), @r#"nemesis "none" stands alone: it means that nothing goes wrong"#);
         insta::assert_snapshot!(refusal("kill,kill:all"), @r#"nemesis "kill" is named twice"#);

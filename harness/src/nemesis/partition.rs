@@ -65,7 +65,7 @@ impl Nemesis for Partition {
             Some((shape, ..)) => grudge(*shape, scene.count, scene.leader, rng),
             None => named(variant, scene),
         }?;
-        Some(Target { hosts: Vec::new(), links: plan, skew: None, text })
+        Some(Target { hosts: Vec::new(), links: plan, skew: None, dice: 0, text })
     }
 
     fn begin<'a>(

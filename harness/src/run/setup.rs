@@ -2,6 +2,7 @@
 
 use super::Place;
 use super::plan::Plan;
+use crate::host::disk::Disk;
 use crate::nemesis::ground::{Ground, Slot};
 use crate::nemesis::grudge::all;
 use crate::net::plan::HostId;
@@ -70,9 +71,10 @@ pub(crate) fn replicas(plan: &Plan, fabric: Fabric, directory: &RunDirectory) ->
     let mut slots = Vec::new();
     let mut clients = Vec::new();
     for host in all(usize::from(plan.config.nodes)) {
-        let program = plan.system.program(&launch(plan, &fabric, host, directory));
+        let launch = launch(plan, &fabric, host, directory);
         let log = directory.log(&host.to_string());
-        let slot = Slot::start(&fabric, host, program, &log);
+        let slot = disk(plan, &launch.data)
+            .and_then(|disk| Slot::start(&fabric, host, plan.system.program(&launch), &log, disk));
         let slot = slot.with_context(|| format!("the replica on {host} cannot be started"));
         slots.push(slot.map_err(|why| Unable::because(&why))?);
         clients.push(plan.system.client(
@@ -82,6 +84,12 @@ pub(crate) fn replicas(plan: &Plan, fabric: Fabric, directory: &RunDirectory) ->
         )?);
     }
     Ok(Ground::new(fabric, slots, clients))
+}
+
+/// What a replica's data is on, if one of the plan's faults is about that.
+fn disk(plan: &Plan, data: &Path) -> Result<Option<Disk>> {
+    let needed = plan.wanted.iter().any(|wanted| wanted.nemesis.needs_disks());
+    needed.then(|| Disk::mount(data)).transpose()
 }
 
 fn launch(plan: &Plan, fabric: &Fabric, host: HostId, directory: &RunDirectory) -> Launch {

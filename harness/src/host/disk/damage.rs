@@ -1,0 +1,170 @@
+//! Damages what was synced, while nobody uses it, in ways that a replica may notice only if it looks for them.
+//!
+//! What is done is decided by dice among the files there are, each byte being as likely as any other. Whatever changes
+//! is kept, so that a replica which refuses what it finds can be given back what it had: its good copy.
+
+use std::fs::{self, File};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use workloads::Rng;
+
+/// What a disk reads and writes at a time.
+const SECTOR: u64 = 512;
+/// Smaller files are left alone: there is nothing in them to go wrong.
+const SMALLEST: u64 = 64;
+/// How often the dice are thrown until something really changes: much of a file may be empty.
+const THROWS: u32 = 64;
+/// At most so many bits flip.
+const MOST_BITS: u64 = 4;
+
+/// A kind of damage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Damage {
+    /// Some bits flip.
+    Flip,
+    /// A sector was acknowledged and never written.
+    Lost,
+    /// A sector was written to the place of another one.
+    Misdirected,
+    /// The end of a file is gone.
+    Cut,
+}
+
+/// What was done to a file, and what stood there before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Scar {
+    path: PathBuf,
+    /// How long the file was.
+    size: u64,
+    /// What was changed, by offset.
+    before: Vec<(u64, Vec<u8>)>,
+    /// In words.
+    pub(crate) text: String,
+}
+
+/// Bytes to write, by offset; or the file's new size.
+#[derive(Debug, PartialEq, Eq)]
+enum Wound {
+    Write(Vec<(u64, Vec<u8>)>),
+    Resize(u64),
+}
+
+/// Damages one of the files below this directory, if there is one that can be damaged.
+pub(super) fn inflict(directory: &Path, damage: Damage, dice: u64) -> io::Result<Option<Scar>> {
+    let mut files = Vec::new();
+    collect(directory, &mut files)?;
+    files.sort();
+    let mut rng = Rng::new(dice);
+    for _ in 0..THROWS {
+        let Some((path, size)) = throw(&files, &mut rng) else { break };
+        let file = File::options().read(true).write(true).open(path)?;
+        let wound = wound(&file, *size, damage, &mut rng)?;
+        let scar = apply(&file, path, *size, &wound)?;
+        if let Some(scar) = scar {
+            let name = path.strip_prefix(directory).unwrap_or(path).display();
+            return Ok(Some(Scar { text: format!("{} of {name}", scar.text), ..scar }));
+        }
+    }
+    Ok(None)
+}
+
+fn collect(directory: &Path, files: &mut Vec<(PathBuf, u64)>) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        if metadata.is_dir() {
+            collect(&entry.path(), files)?;
+        } else if metadata.is_file() && metadata.len() >= SMALLEST {
+            files.push((entry.path(), metadata.len()));
+        }
+    }
+    Ok(())
+}
+
+/// A file, each as likely as it is long.
+fn throw<'a>(files: &'a [(PathBuf, u64)], rng: &mut Rng) -> Option<&'a (PathBuf, u64)> {
+    let all: u64 = files.iter().map(|(_, size)| size).sum();
+    let mut left = rng.below(all.max(1));
+    files.iter().find(|(_, size)| {
+        let found = left < *size;
+        left = left.saturating_sub(*size);
+        found
+    })
+}
+
+fn wound(file: &File, size: u64, damage: Damage, rng: &mut Rng) -> io::Result<Wound> {
+    let mut sector = || {
+        let start = rng.below(size) / SECTOR * SECTOR;
+        start..(start + SECTOR).min(size)
+    };
+    Ok(match damage {
+        Damage::Flip => {
+            let mut bits = Vec::new();
+            for _ in 0..=rng.below(MOST_BITS) {
+                let at = rng.below(size);
+                let byte = read(file, at..at + 1)?[0] ^ (1 << rng.below(8));
+                bits.push((at, vec![byte]));
+            }
+            Wound::Write(bits)
+        }
+        Damage::Lost => {
+            let place = sector();
+            let length = usize::try_from(place.end - place.start).unwrap_or(0);
+            Wound::Write(vec![(place.start, vec![0; length])])
+        }
+        Damage::Misdirected => {
+            let (from, to) = (sector(), sector());
+            let length = (from.end - from.start).min(to.end - to.start);
+            Wound::Write(vec![(to.start, read(file, from.start..from.start + length)?)])
+        }
+        Damage::Cut => Wound::Resize(rng.between(size / 2, size)),
+    })
+}
+
+/// Does it, unless that would change nothing.
+fn apply(file: &File, path: &Path, size: u64, wound: &Wound) -> io::Result<Option<Scar>> {
+    let scar = |before, text| Some(Scar { path: path.to_owned(), size, before, text });
+    match wound {
+        Wound::Resize(new) => {
+            let before = vec![(*new, read(file, *new..size)?)];
+            file.set_len(*new)?;
+            Ok(scar(before, format!("the last {} of {size} bytes", size - new)))
+        }
+        Wound::Write(writes) => {
+            let mut before = Vec::new();
+            for (at, bytes) in writes {
+                let old = read(file, *at..at + bytes.len() as u64)?;
+                if old != *bytes {
+                    file.write_all_at(bytes, *at)?;
+                    before.push((*at, old));
+                }
+            }
+            let places: Vec<String> =
+                before.iter().map(|(at, old)| format!("{at}+{}", old.len())).collect();
+            let text = format!("bytes {}", places.join(", "));
+            Ok(if before.is_empty() { None } else { scar(before, text) })
+        }
+    }
+}
+
+/// Gives a file back what it had; what it has gained since stays.
+pub(super) fn heal(scar: &Scar) -> io::Result<()> {
+    let file = File::options().read(true).write(true).open(&scar.path)?;
+    // What was done last is undone first.
+    for (at, bytes) in scar.before.iter().rev() {
+        file.write_all_at(bytes, *at)?;
+    }
+    if file.metadata()?.len() < scar.size {
+        file.set_len(scar.size)?;
+    }
+    Ok(())
+}
+
+fn read(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, range.start)?;
+    Ok(bytes)
+}

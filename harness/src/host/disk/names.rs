@@ -1,0 +1,230 @@
+//! Keeps two trees of names: the one that programs see, and the one that a power loss leaves. Pure.
+//!
+//! A name becomes durable when its directory is synced, and no earlier: that its file is synced is not enough, as
+//! fsync(2) warns. A move between directories is all or nothing, as in every file system with a journal.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+
+/// The directory that is always there.
+pub(super) const ROOT: u64 = 1;
+
+/// A directory, and a name in it.
+pub(super) type Entry = (u64, OsString);
+
+/// Which node stands under which name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Tree {
+    directories: BTreeMap<u64, BTreeMap<OsString, u64>>,
+    /// The names of each node that has any.
+    homes: BTreeMap<u64, BTreeSet<Entry>>,
+}
+
+/// Names as they are, and as they would be.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    live: Tree,
+    durable: Tree,
+    /// Moves between directories that are not durable yet: from where, to where.
+    moves: Vec<(Entry, Entry)>,
+}
+
+/// What a power loss does to names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    /// Names that vanish, those in the deepest directories first, with their paths.
+    pub(super) gone: Vec<(Vec<OsString>, u64)>,
+    /// Names that come back, those in the deepest directories last.
+    pub(super) back: Vec<(Vec<OsString>, u64)>,
+}
+
+impl Tree {
+    fn get(&self, directory: u64, name: &OsStr) -> Option<u64> {
+        self.directories.get(&directory)?.get(name).copied()
+    }
+
+    fn link(&mut self, (directory, name): Entry, node: u64) {
+        self.homes.entry(node).or_default().insert((directory, name.clone()));
+        self.directories.entry(directory).or_default().insert(name, node);
+    }
+
+    fn unlink(&mut self, entry: &Entry) -> Option<u64> {
+        let node = self.directories.get_mut(&entry.0)?.remove(&entry.1)?;
+        let homes = self.homes.entry(node).or_default();
+        homes.remove(entry);
+        if homes.is_empty() {
+            self.homes.remove(&node);
+        }
+        Some(node)
+    }
+
+    fn set(&mut self, entry: &Entry, node: Option<u64>) {
+        self.unlink(entry);
+        if let Some(node) = node {
+            self.link(entry.clone(), node);
+        }
+    }
+
+    /// The names that lead from the root to this node, if any do.
+    fn path(&self, node: u64) -> Option<Vec<OsString>> {
+        if node == ROOT {
+            return Some(Vec::new());
+        }
+        let (directory, name) = self.homes.get(&node)?.first()?;
+        let mut path = self.path(*directory)?;
+        path.push(name.clone());
+        Some(path)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (Entry, u64)> {
+        let all = self.directories.iter();
+        all.flat_map(|(directory, names)| {
+            names.iter().map(|(name, node)| ((*directory, name.clone()), *node))
+        })
+    }
+
+    /// Forgets directories that nothing leads to, and what is in them.
+    fn prune(&mut self) {
+        let lost: Vec<u64> =
+            self.directories.keys().copied().filter(|it| self.path(*it).is_none()).collect();
+        for directory in lost {
+            for name in self.directories.remove(&directory).unwrap_or_default().into_keys() {
+                self.homes.values_mut().for_each(|homes| {
+                    homes.remove(&(directory, name.clone()));
+                });
+            }
+        }
+        self.homes.retain(|_, homes| !homes.is_empty());
+    }
+}
+
+impl Names {
+    /// An empty root.
+    pub(super) fn new() -> Self {
+        let mut tree = Tree::default();
+        tree.directories.insert(ROOT, BTreeMap::new());
+        Self { live: tree.clone(), durable: tree, moves: Vec::new() }
+    }
+
+    /// What stands under a name.
+    pub(super) fn get(&self, directory: u64, name: &OsStr) -> Option<u64> {
+        self.live.get(directory, name)
+    }
+
+    /// The names in a directory.
+    pub(super) fn list(&self, directory: u64) -> Vec<(OsString, u64)> {
+        let names = self.live.directories.get(&directory).into_iter().flatten();
+        names.map(|(name, node)| (name.clone(), *node)).collect()
+    }
+
+    /// The directory that a node is in, by one of its names.
+    pub(super) fn parent(&self, node: u64) -> Option<u64> {
+        self.live.homes.get(&node)?.first().map(|(directory, _)| *directory)
+    }
+
+    /// The way to a node from the root, if it has a name.
+    pub(super) fn path(&self, node: u64) -> Option<Vec<OsString>> {
+        self.live.path(node)
+    }
+
+    /// How many names a node has.
+    pub(super) fn count(&self, node: u64) -> usize {
+        self.live.homes.get(&node).map_or(0, BTreeSet::len)
+    }
+
+    /// Whether a node would have a name after a power loss.
+    pub(super) fn is_durable(&self, node: u64) -> bool {
+        self.durable.homes.contains_key(&node)
+    }
+
+    /// A new directory, which has no name yet.
+    pub(super) fn add_directory(&mut self, node: u64) {
+        self.live.directories.insert(node, BTreeMap::new());
+        self.durable.directories.insert(node, BTreeMap::new());
+    }
+
+    /// Gives a node a name that is free.
+    pub(super) fn link(&mut self, directory: u64, name: &OsStr, node: u64) {
+        self.live.link((directory, name.to_owned()), node);
+    }
+
+    /// Takes a name away.
+    pub(super) fn unlink(&mut self, directory: u64, name: &OsStr) -> Option<u64> {
+        self.live.unlink(&(directory, name.to_owned()))
+    }
+
+    /// Gives what stands under one name another one, which is taken away from whatever had it.
+    pub(super) fn rename(&mut self, from: Entry, to: Entry) {
+        self.live.unlink(&to);
+        let Some(node) = self.live.unlink(&from) else { return };
+        self.live.link(to.clone(), node);
+        if from.0 != to.0 {
+            self.moves.push((from, to));
+        }
+    }
+
+    /// Makes the names of a directory durable, and the other ends of moves into and out of it.
+    pub(super) fn sync(&mut self, directory: u64) {
+        let names = |tree: &Tree| tree.directories.get(&directory).cloned().unwrap_or_default();
+        let known = names(&self.live).into_keys().chain(names(&self.durable).into_keys());
+        let mut set: BTreeSet<Entry> = known.map(|name| (directory, name)).collect();
+        loop {
+            let more: Vec<Entry> = self.moves.iter().flat_map(|one| self.with(one, &set)).collect();
+            let before = set.len();
+            set.extend(more);
+            if set.len() == before {
+                break;
+            }
+        }
+        for entry in &set {
+            let node = self.live.get(entry.0, &entry.1);
+            self.durable.set(entry, node);
+        }
+        self.moves.retain(|(from, to)| !set.contains(from) || !set.contains(to));
+    }
+
+    /// What has to become durable together with what is in the set: both ends of a move, and the way to its target.
+    fn with(&self, (from, to): &(Entry, Entry), set: &BTreeSet<Entry>) -> Vec<Entry> {
+        if !set.contains(from) && !set.contains(to) {
+            return Vec::new();
+        }
+        let mut all = vec![from.clone(), to.clone()];
+        let mut directory = to.0;
+        while let Some(home) = self.live.homes.get(&directory).and_then(BTreeSet::first) {
+            all.push(home.clone());
+            directory = home.0;
+        }
+        all
+    }
+
+    /// Makes all names durable.
+    pub(super) fn settle(&mut self) {
+        self.durable = self.live.clone();
+        self.moves.clear();
+    }
+
+    /// Makes everything what it was when it was last synced.
+    pub(super) fn lose(&mut self) -> Change {
+        self.durable.prune();
+        let old = std::mem::replace(&mut self.live, self.durable.clone());
+        self.moves.clear();
+        let gone = differing(&old, &self.live).into_iter().rev().collect();
+        Change { gone, back: differing(&self.live, &old) }
+    }
+}
+
+/// The names of one tree that the other one has not, or not for the same node; the shortest paths first.
+fn differing(tree: &Tree, other: &Tree) -> Vec<(Vec<OsString>, u64)> {
+    let fresh = tree
+        .entries()
+        .filter(|((directory, name), node)| other.get(*directory, name) != Some(*node));
+    let mut all: Vec<(Vec<OsString>, u64)> = fresh
+        .filter_map(|((directory, name), node)| {
+            let mut path = tree.path(directory)?;
+            path.push(name);
+            Some((path, node))
+        })
+        .collect();
+    all.sort_by_key(|(path, _)| path.len());
+    all
+}

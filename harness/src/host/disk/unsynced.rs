@@ -1,0 +1,101 @@
+//! Remembers what of a file is not on the disk yet, so that it can be taken away again. Pure.
+//!
+//! The file as it was last synced is the first `size` bytes of what it is now, with `before` laid over them: whoever
+//! changes it asks first what is [`Unsynced::missing`] there, and hands in what stood there with [`Unsynced::keep`].
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// What of one file a power loss takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unsynced {
+    /// How long the file was when it was last synced.
+    size: u64,
+    /// What stood then where something else stands now, by offset; nothing of it overlaps.
+    before: BTreeMap<u64, Vec<u8>>,
+    /// What has been written since, in order.
+    written: Vec<Range<u64>>,
+    /// The file was cut or extended since.
+    resized: bool,
+}
+
+impl Unsynced {
+    /// Nothing, of a file of that size.
+    pub(super) fn nothing(size: u64) -> Self {
+        Self { size, before: BTreeMap::new(), written: Vec::new(), resized: false }
+    }
+
+    /// How long the file was when it was last synced.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Whether the file is as it was last synced.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.written.is_empty() && !self.resized
+    }
+
+    /// What of the synced file has to be kept before this range changes.
+    pub(super) fn missing(&self, range: Range<u64>) -> Vec<Range<u64>> {
+        let (mut at, end) = (range.start, range.end.min(self.size));
+        let mut missing = Vec::new();
+        for (start, bytes) in &self.before {
+            let kept_end = start + bytes.len() as u64;
+            if kept_end <= at || *start >= end {
+                continue;
+            }
+            if at < *start {
+                missing.push(at..*start);
+            }
+            at = kept_end;
+        }
+        if at < end {
+            missing.push(at..end);
+        }
+        missing
+    }
+
+    /// Keeps what stood there when the file was last synced: a range that was missing.
+    pub(super) fn keep(&mut self, offset: u64, bytes: Vec<u8>) {
+        self.before.insert(offset, bytes);
+    }
+
+    /// Something was written there.
+    pub(super) fn wrote(&mut self, range: Range<u64>) {
+        match self.written.last_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => self.written.push(range),
+        }
+    }
+
+    /// The file was cut or extended.
+    pub(super) fn resized(&mut self) {
+        self.resized = true;
+    }
+
+    /// How many bytes would have to change for the file to be as it was last synced.
+    pub(super) fn bytes(&self, size_now: u64) -> u64 {
+        let kept: u64 = self.before.values().map(|bytes| bytes.len() as u64).sum();
+        kept + size_now.saturating_sub(self.size)
+    }
+
+    /// What stood there when the file was last synced, by offset.
+    pub(super) fn before(&self) -> &BTreeMap<u64, Vec<u8>> {
+        &self.before
+    }
+
+    /// The first so many thousandths of what was written, in order: where the disk had come when the power went.
+    pub(super) fn begun(&self, thousandths: u64) -> Vec<Range<u64>> {
+        let all: u64 = self.written.iter().map(|range| range.end - range.start).sum();
+        let mut left = (u128::from(all) * u128::from(thousandths) / 1000) as u64;
+        let mut begun = Vec::new();
+        for range in &self.written {
+            let length = (range.end - range.start).min(left);
+            if length > 0 {
+                begun.push(range.start..range.start + length);
+            }
+            left -= length;
+        }
+        begun
+    }
+}

@@ -1,0 +1,198 @@
+//! Makes disks fail, fill up or stall while replicas write to them.
+//!
+//! A replica may stop because its disk fails or is full: that is what it should do, no unasked exit, and it is started
+//! again once the disk is whole. A slow disk excuses nobody. Evidence: the disk counted what it did to requests.
+
+use super::super::ground::Ground;
+use super::super::{
+    Before, Fault, Nemesis, REPLICA_VARIANTS, Scene, Seen, Target, aim_at_replicas, grudge,
+    refuses_replicas,
+};
+use super::disk_of;
+use crate::host::disk::{self, Counts};
+use crate::net::plan::HostId;
+use anyhow::Result;
+use futures_util::future::BoxFuture;
+use std::time::Duration;
+use tokio::time::Instant;
+use workloads::Rng;
+
+/// How long a fault is kept on beyond its end until every disk has hit a request, if any come.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+const POLL: Duration = Duration::from_millis(10);
+/// How much longer a sync takes on a slow disk, in milliseconds, from and below.
+const DELAY_MS: (u64, u64) = (20, 300);
+
+/// One way in which a disk fails.
+pub(in super::super) struct Failing {
+    name: &'static str,
+    doc: &'static str,
+    /// Whether a replica may stop because of it.
+    excuses: bool,
+    fault: fn(u64) -> disk::Fault,
+}
+
+/// EIO.
+pub(in super::super) const DISK_ERROR: Failing = Failing {
+    name: "disk-error",
+    doc: "lets every write and sync fail with EIO; a replica that stops because of it is started again afterwards",
+    excuses: true,
+    fault: |_| disk::Fault::Failing,
+};
+/// ENOSPC.
+pub(in super::super) const DISK_FULL: Failing = Failing {
+    name: "disk-full",
+    doc: "lets every write fail with ENOSPC; a replica that stops because of it is started again afterwards",
+    excuses: true,
+    fault: |_| disk::Fault::Full,
+};
+/// Slow syncs.
+pub(in super::super) const SLOW_DISK: Failing = Failing {
+    name: "slow-disk",
+    doc: "makes every sync of a replica's files take 20 to 300 ms longer",
+    excuses: false,
+    fault: |dice| disk::Fault::Slow(Duration::from_millis(dice)),
+};
+
+impl Nemesis for Failing {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn doc(&self) -> &'static str {
+        self.doc
+    }
+
+    fn variants(&self) -> &'static [(&'static str, &'static str)] {
+        REPLICA_VARIANTS
+    }
+
+    fn needs_disks(&self) -> bool {
+        true
+    }
+
+    fn unable(&self) -> Option<String> {
+        disk::unable().map(|why| format!("{why}; do without {}", self.name))
+    }
+
+    fn refuses(&self, aim: &str, count: usize) -> Option<String> {
+        refuses_replicas(self.name, aim, count)
+    }
+
+    fn aim(&self, variant: &str, scene: &Scene, rng: &mut Rng) -> Option<Target> {
+        let target = aim_at_replicas(variant, scene, rng)?;
+        let dice = rng.between(DELAY_MS.0, DELAY_MS.1);
+        let what = match (self.fault)(dice) {
+            disk::Fault::Slow(delay) => format!(": syncs take {} ms longer", delay.as_millis()),
+            _ => String::new(),
+        };
+        Some(Target { dice, text: format!("{}{what}", grudge::names(&target.hosts)), ..target })
+    }
+
+    fn begin<'a>(
+        &'a self,
+        target: &'a Target,
+        ground: &'a mut Ground,
+    ) -> BoxFuture<'a, Result<Before>> {
+        Box::pin(async move {
+            let before = ground.samples(&target.hosts)?;
+            for host in &target.hosts {
+                let slot = ground.slot(*host);
+                disk_of(slot)?.set((self.fault)(target.dice));
+                slot.touched = true;
+            }
+            Ok(before)
+        })
+    }
+
+    fn end<'a>(&'a self, fault: &'a Fault, ground: &'a mut Ground) -> BoxFuture<'a, Result<Seen>> {
+        Box::pin(async move {
+            let hosts = &fault.target.hosts;
+            ground.await_hits(hosts).await?;
+            let ends = hosts.iter().map(|host| ground.mend(*host, self.excuses));
+            Ok(seen(hosts, &ends.collect::<Result<Vec<_>>>()?))
+        })
+    }
+}
+
+/// What a disk did to requests, and how its replica ended meanwhile.
+type End = (Counts, Option<String>);
+
+fn seen(hosts: &[HostId], ends: &[End]) -> Seen {
+    let hit = |(counts, _): &End| counts.errors + counts.delayed > 0;
+    let told: Vec<String> =
+        hosts.iter().zip(ends).map(|(host, end)| format!("{host}: {}", told(end))).collect();
+    // A replica without a majority may have nothing to write.
+    Seen { bit: ends.iter().any(hit), text: told.join("; ") }
+}
+
+fn told((counts, ended): &End) -> String {
+    let Counts { errors, delayed, delay_ms } = counts;
+    let did = match (errors, delayed) {
+        (0, 0) => "nothing was asked of its disk".to_owned(),
+        (_, 0) => format!("{errors} requests failed"),
+        _ => format!("{delayed} syncs took {delay_ms} ms longer"),
+    };
+    match ended {
+        Some(how) => format!("{did}, it stopped ({how}) and was started again"),
+        None => format!("{did}, it went on"),
+    }
+}
+
+impl Ground {
+    /// Waits until each of these disks has hit a request, or patience ends: some replicas have nothing to write.
+    async fn await_hits(&mut self, hosts: &[HostId]) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut all = true;
+            for host in hosts {
+                let counts = disk_of(self.slot(*host))?.counts();
+                all &= counts.errors + counts.delayed > 0;
+            }
+            if all || Instant::now() > deadline {
+                return Ok(());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Makes a disk whole again and starts its replica where it has stopped; an exit that nothing excuses is told.
+    fn mend(&mut self, host: HostId, excused: bool) -> Result<End> {
+        let slot = self.slot(host);
+        let disk = disk_of(slot)?;
+        let counts = disk.counts();
+        disk.set(disk::Fault::Whole);
+        slot.touched = false;
+        let ended = slot.replica.exited();
+        if ended.is_some() {
+            if !(excused && counts.errors > 0) {
+                slot.missed_exit.clone_from(&ended);
+            }
+            self.restart(host)?;
+        }
+        Ok((counts, ended))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTS: [HostId; 2] = [HostId(0), HostId(1)];
+
+    #[test]
+    fn disks_of_which_nothing_was_asked_are_no_evidence() {
+        let hit = (Counts { errors: 3, ..Counts::default() }, Some("exit status: 1".to_owned()));
+        let idle = (Counts::default(), None);
+        assert!(!seen(&HOSTS, &[idle.clone(), idle.clone()]).bit);
+        let one = seen(&HOSTS, &[idle, hit]);
+        assert!(one.bit && one.text.contains("n2: 3 requests failed, it stopped"), "{one:?}");
+    }
+
+    #[test]
+    fn delays_are_told_as_such() {
+        let slow = (Counts { delayed: 2, delay_ms: 90, ..Counts::default() }, None);
+        let text = seen(&HOSTS[..1], &[slow]).text;
+        assert_eq!(text, "n1: 2 syncs took 90 ms longer, it went on");
+    }
+}
