@@ -5,6 +5,8 @@
 //! may, so they are spent in that order and a number says which. Counts are kept under numbers of
 //! their own: configurations carry one word, and equal counts are equal words.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 
 /// Counts, by their number.
@@ -14,7 +16,7 @@ pub(super) type Tally = u32;
 pub(super) const NONE: Tally = 0;
 
 /// Counts by call, in order of call, without noughts.
-type Counts = Box<[(u32, u32)]>;
+type Counts = Arc<[(u32, u32)]>;
 
 /// Every count seen so far, under a number.
 pub(super) struct Tallies {
@@ -45,12 +47,15 @@ impl Tallies {
         if let Some(next) = self.increments.get(&(tally, call)) {
             return *next;
         }
-        let mut counts = self.counts[tally as usize].to_vec();
-        match counts.binary_search_by_key(&call, |(call, _)| *call) {
-            Ok(place) => counts[place].1 += 1,
-            Err(place) => counts.insert(place, (call, 1)),
-        }
-        let next = self.intern(counts.into());
+        let counts = &self.counts[tally as usize];
+        let place = counts.partition_point(|(other, _)| *other < call);
+        let (before, after) = counts.split_at(place);
+        let (count, after) = match after {
+            [(same, count), after @ ..] if *same == call => (*count, after),
+            after => (0, after),
+        };
+        let more = before.iter().copied().chain([(call, count + 1)]);
+        let next = self.intern(more.chain(after.iter().copied()).collect());
         self.increments.insert((tally, call), next);
         next
     }
