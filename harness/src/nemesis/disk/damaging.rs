@@ -17,10 +17,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use workloads::{Call, Outcome, Rng};
 
-/// How long the others may take to go on without those that are damaged.
+/// How long the others may take to go on without those that are damaged, and those to say something.
 const PATIENCE: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(100);
-/// What the others are asked to write meanwhile: no workload knows this key.
+/// What they are asked about: no workload knows this key.
 const KEY: &str = "ready";
 
 const VARIANTS: &[(&str, &str)] =
@@ -127,6 +127,7 @@ impl Nemesis for Damaging {
         Box::pin(async move {
             let mut looks = Vec::new();
             for host in &fault.target.hosts {
+                ground.await_word(*host).await;
                 looks.push(ground.settle_damage(*host)?);
             }
             Ok(seen(&fault.target.hosts, &looks))
@@ -214,6 +215,19 @@ impl Ground {
             tokio::time::sleep(POLL).await;
         }
         false
+    }
+
+    /// Waits until a replica has exited or answers, or patience ends: it may still be reading what is left.
+    async fn await_word(&mut self, host: HostId) {
+        let client = self.clients()[usize::from(host.0)].clone();
+        let call = Call::Read { key: KEY.to_owned() };
+        let deadline = Instant::now() + PATIENCE;
+        while self.slot(host).replica.exited().is_none() && Instant::now() < deadline {
+            if client.call(&call).await.outcome == Outcome::Ok {
+                break;
+            }
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     /// Looks what became of a damaged replica; one that has stopped gets its good copy and is started again.
