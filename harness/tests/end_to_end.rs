@@ -269,6 +269,44 @@ fn a_killed_run_leaves_nothing_behind_but_its_history() {
 }
 
 #[test]
+fn packets_are_shaped_captured_and_nothing_is_left_of_the_switch() {
+    let ground = Ground::new();
+    let story = "at 0.5s packet slow leader for 1s\nat 2s packet flaky n2 n3 for 1.5s\n\
+                 at 2.2s partition n1|rest for 1s\nat 4s packet hold clients for 0.5s\n";
+    fs::write(ground.directory.path().join("story.txt"), story).expect("a file");
+    let output = ground.run("test --schedule story.txt --time-limit 5s --seed 3 --capture");
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let run = ground.only_run();
+    let verdict = json(&run.join("verdict.json"));
+    let faults = verdict["faults"].as_array().expect("faults are listed");
+    assert_eq!(faults.len(), 4, "{faults:#?}");
+    assert!(faults.iter().all(|fault| fault["state"] == "witnessed"), "{faults:#?}");
+    assert_eq!(json(&run.join("run.json"))["net"]["backend"], "switch");
+    let capture = fs::read(run.join("capture.pcapng")).expect("packets were captured");
+    assert_eq!(capture[..4], [0x0a, 0x0d, 0x0d, 0x0a]);
+    assert!(capture.len() > 100_000, "{}", capture.len());
+    ground.nothing_is_left();
+}
+
+#[test]
+fn a_run_that_is_killed_while_links_are_shaped_leaves_nothing_behind() {
+    let ground = Ground::new();
+    let mut child = ground.start("test --nemesis packet --time-limit 60s --seed 4");
+    std::thread::sleep(Duration::from_secs(5));
+    signal(&child, Signal::SIGKILL);
+    child.wait().expect("it ends");
+    ground.nothing_is_left();
+}
+
+#[test]
+fn proxies_say_that_they_shape_nothing() {
+    let ground = Ground::new();
+    let output = ground.run("test --nemesis packet --net proxy --time-limit 3s");
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    assert!(told(&output).contains("proxies see streams, not packets"), "{}", told(&output));
+}
+
+#[test]
 fn bad_arguments_are_refused_before_anything_starts() {
     let ground = Ground::new();
     let refused = [

@@ -11,6 +11,7 @@ pub(crate) mod ground;
 pub(crate) mod grudge;
 mod kill;
 mod none;
+mod packet;
 mod partition;
 mod pause;
 pub(crate) mod schedule;
@@ -42,6 +43,10 @@ pub(crate) trait Nemesis: Sync {
     fn chains(&self) -> bool {
         false
     }
+    /// Whether it shapes links, which not every network can.
+    fn shapes(&self) -> bool {
+        false
+    }
     /// Why this machine cannot do it, and what to do; `None` where it can, as was tried just now.
     fn unable(&self) -> Option<String> {
         None
@@ -68,6 +73,7 @@ pub(crate) const NEMESES: &[&dyn Nemesis] = &[
     &crash_loop::CrashLoop,
     &kill::Kill,
     &none::None,
+    &packet::Packet,
     &partition::Partition,
     &pause::Pause,
     &starve::Starve,
@@ -89,7 +95,7 @@ pub(crate) struct Scene {
 pub(crate) struct Target {
     /// The hosts whose replica is touched.
     pub(crate) hosts: Vec<HostId>,
-    /// The links that are cut.
+    /// The links that are cut or shaped.
     pub(crate) links: LinkPlan,
     /// How their clocks are wrong; when that begins is not known yet.
     pub(crate) skew: Option<Skew>,
@@ -327,7 +333,7 @@ mod tests {
         );
         assert_eq!(names("none").expect("it exists"), [""; 0]);
         let refusal = |text| names(text).expect_err("it is nonsense").to_string();
-        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: clock, crash-loop, kill, none, partition, pause, starve"#);
+        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: clock, crash-loop, kill, none, packet, partition, pause, starve"#);
         insta::assert_snapshot!(refusal("kill:two"), @r#"nemesis "kill" has no variant "two"; it has: all, followers, leader, majority, minority, one, staggered, or hosts by name (`n1 n3`)"#);
         insta::assert_snapshot!(refusal("kill,none"), @r#"nemesis "none" stands alone: it means that nothing goes wrong"#);
         insta::assert_snapshot!(refusal("kill,kill:all"), @r#"nemesis "kill" is named twice"#);
