@@ -57,7 +57,8 @@ pub(crate) struct Args {
     /// interleavings still differ.
     #[arg(long)]
     seed: Option<u64>,
-    /// What links are made of: `auto` takes namespaces where this machine allows them, else proxies.
+    /// What links are made of: `auto` takes namespaces where this machine allows them, else proxies; between
+    /// namespaces a kernel bridge, or a switch in this process where packets are to be shaped or captured.
     #[arg(long, value_enum, default_value_t = NetChoice::Auto)]
     net: NetChoice,
     /// Switches on a seeded bug (several with commas), so that you can watch it being caught.
@@ -69,6 +70,9 @@ pub(crate) struct Args {
     /// Stop the main phase at the first violation, then heal and judge as ever.
     #[arg(long)]
     fail_fast: bool,
+    /// Write every packet between hosts and clients to capture.pcapng in the run's directory (takes the switch).
+    #[arg(long)]
+    capture: bool,
 }
 
 fn nemesis_help() -> String {
@@ -88,6 +92,8 @@ enum NetChoice {
     Namespaces,
     /// A user-space TCP proxy per directed link.
     Proxy,
+    /// A network namespace per host, joined by a user-space switch that can shape links.
+    Switch,
 }
 
 impl NetChoice {
@@ -96,6 +102,7 @@ impl NetChoice {
             Self::Auto => "auto",
             Self::Namespaces => "namespaces",
             Self::Proxy => "proxy",
+            Self::Switch => "switch",
         }
     }
 }
@@ -151,6 +158,7 @@ fn plan(args: &Args) -> Result<Plan> {
         bin: args.bin.as_ref().map(|bin| bin.display().to_string()),
         schedule: None,
         fail_fast: args.fail_fast,
+        capture: args.capture,
     };
     let plan = checked(config)?;
     match &args.schedule {
@@ -226,10 +234,13 @@ fn enter(choice: NetChoice, began: Instant) -> Result<Entrance> {
         return Ok(Entrance { backend: Backend::Proxy, why: None, began });
     }
     match (sandbox::enter(began)?, choice) {
+        (sandbox::Entered::Inside { began }, NetChoice::Switch) => {
+            Ok(Entrance { backend: Backend::Switch, why: None, began })
+        }
         (sandbox::Entered::Inside { began }, _) => {
             Ok(Entrance { backend: Backend::Bridge, why: None, began })
         }
-        (sandbox::Entered::Refused { why }, NetChoice::Namespaces) => {
+        (sandbox::Entered::Refused { why }, NetChoice::Namespaces | NetChoice::Switch) => {
             Err(Failure::Machine(format!("{why}; --net proxy works without namespaces")).into())
         }
         (sandbox::Entered::Refused { why }, _) => {

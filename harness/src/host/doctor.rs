@@ -6,15 +6,20 @@
 use super::refusal::remedy;
 use super::sandbox;
 use crate::net::plan::{HostId, LinkPlan};
+use crate::net::switch::shape::{Shape, WHOLE};
 use crate::net::{Backend, Fabric, PairEvidence, try_filter};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde::Serialize;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
+use workloads::Rng;
 
 /// Long enough for several probes of every link.
 const WATCH: Duration = Duration::from_millis(450);
+
+/// How many datagrams are under way at once when round trips are counted.
+const UNDER_WAY: u32 = 8;
 
 /// One thing that was tried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,6 +47,7 @@ pub(crate) fn examine() -> Vec<Row> {
         row("namespaces", in_sandbox(&spaces)),
         row("nf_tables", in_sandbox(&filter)),
         row("bridge", in_sandbox(&|| asynchronously(bridge()))),
+        row("switch", in_sandbox(&|| asynchronously(switch()))),
         row("clocks", in_sandbox(&super::clock::try_here)),
         row("disks", in_sandbox(&super::disk::try_here)),
         row("proxies", asynchronously(proxies()).map_err(Trouble::from)),
@@ -92,15 +98,64 @@ fn filter() -> Result<String> {
 
 async fn bridge() -> Result<String> {
     let begin = Instant::now();
-    let fabric = Fabric::build(Backend::Bridge, 2).await?;
+    let fabric = Fabric::build(Backend::Bridge, 2, &Rng::new(0), None).await?;
     let built = begin.elapsed().as_millis();
-    let one_way = LinkPlan { cuts: [(HostId(0), HostId(1))].into() };
+    let one_way = LinkPlan::cut([(HostId(0), HostId(1))]);
     let cut = fabric.apply(&one_way).await?.took.as_millis();
     let mark = fabric.mark();
     tokio::time::sleep(WATCH).await;
     let bit = fabric.since(&mark).await?.iter().all(|pair| is_as_wanted(&one_way, pair));
     ensure!(bit, "a one-way cut did not hold or held both ways; use --net proxy");
-    Ok(format!("two hosts in {built} ms, a one-way cut in {cut} ms"))
+    fabric.apply(&LinkPlan::healed()).await?;
+    let trips = round_trips(&fabric)?;
+    Ok(format!("two hosts in {built} ms, a one-way cut in {cut} ms, {trips} round trips a second"))
+}
+
+async fn switch() -> Result<String> {
+    let begin = Instant::now();
+    let fabric = Fabric::build(Backend::Switch, 2, &Rng::new(0), None).await?;
+    let built = begin.elapsed().as_millis();
+    let link = (HostId(0), HostId(1));
+    let lossy = Shape { loss: WHOLE, ..Shape::default() };
+    fabric.apply(&LinkPlan { shapes: [(link, lossy)].into(), ..LinkPlan::healed() }).await?;
+    tokio::time::sleep(WATCH).await;
+    let lost = fabric.counts().and_then(|counts| Some(counts.get(&link)?.lost)).unwrap_or_default();
+    ensure!(lost > 0, "no packet was lost that should have been; do without packet");
+    fabric.apply(&LinkPlan::healed()).await?;
+    let trips = round_trips(&fabric)?;
+    Ok(format!(
+        "two hosts in {built} ms, {lost} packets lost on purpose, {trips} round trips a second"
+    ))
+}
+
+/// How many datagrams a second get to another host and back, some at a time.
+fn round_trips(fabric: &Fabric) -> Result<u128> {
+    let (near, far) = (fabric.socket(HostId(0))?, fabric.socket(HostId(1))?);
+    let there = far.local_addr()?;
+    near.set_read_timeout(Some(WATCH))?;
+    far.set_read_timeout(Some(WATCH))?;
+    let echo = std::thread::spawn(move || {
+        let mut buffer = [0; 16];
+        // An empty one is the last.
+        while let Ok((1.., from)) = far.recv_from(&mut buffer) {
+            // What cannot be sent back is missed by whoever waits for it.
+            drop(far.send_to(&[1], from));
+        }
+    });
+    let begin = Instant::now();
+    for _ in 0..UNDER_WAY {
+        near.send_to(&[1], there)?;
+    }
+    let mut count = 0;
+    while begin.elapsed() < WATCH {
+        near.recv(&mut [0; 16]).context("a datagram did not come back")?;
+        near.send_to(&[1], there)?;
+        count += 1;
+    }
+    near.send_to(&[], there)?;
+    let per_second = count * 1_000 / begin.elapsed().as_millis().max(1);
+    echo.join().map_err(|_| anyhow!("the echo died"))?;
+    Ok(per_second)
 }
 
 fn is_as_wanted(plan: &LinkPlan, pair: &PairEvidence) -> bool {
@@ -109,5 +164,5 @@ fn is_as_wanted(plan: &LinkPlan, pair: &PairEvidence) -> bool {
 }
 
 async fn proxies() -> Result<String> {
-    Ok(Fabric::build(Backend::Proxy, 2).await?.describe())
+    Ok(Fabric::build(Backend::Proxy, 2, &Rng::new(0), None).await?.describe())
 }

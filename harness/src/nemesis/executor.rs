@@ -8,6 +8,7 @@ use super::ground::Ground;
 use super::grudge::majority_side;
 use super::schedule::{Schedule, When};
 use super::{Before, Fault, Scene, Seen, Target, named};
+use crate::net::plan::CLIENTS;
 use crate::run::clock::Clock;
 use crate::store::record::{Death, FaultRecord, FaultState};
 use anyhow::{Context as _, Result};
@@ -233,7 +234,13 @@ impl Executor {
 fn able(target: &Target, count: usize) -> Vec<String> {
     // Who only has a wrong clock can still take part.
     let stopped = target.hosts.iter().filter(|_| target.skew.is_none());
-    let touched: BTreeSet<_> = stopped.copied().collect();
+    let mut touched: BTreeSet<_> = stopped.copied().collect();
+    // Who hears late or little may still take part, but need not.
+    let ends = target.links.shapes.keys().flat_map(|(from, to)| [*from, *to]);
+    touched.extend(ends.filter(|end| *end != CLIENTS));
+    if target.links.shapes.keys().any(|(from, to)| [*from, *to].contains(&CLIENTS)) {
+        return Vec::new();
+    }
     let side = majority_side(&target.links, count);
     let able: Vec<String> = side.difference(&touched).map(ToString::to_string).collect();
     if count - touched.len() > count / 2 { able } else { Vec::new() }

@@ -8,11 +8,13 @@ use crate::host::clock::{self, Skew};
 use crate::host::disk::{self, Disk, Loss, Scar};
 use crate::host::process::{Replica, Sample};
 use crate::net::plan::{HostId, LinkPlan};
+use crate::net::switch::shape::Shape;
+use crate::net::switch::{Counts, LinkCounts};
 use crate::net::{Fabric, Mark, PairEvidence};
 use crate::store::record::Death;
 use crate::system::{Client, Program};
 use anyhow::{Context as _, Result};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -91,6 +93,8 @@ pub(crate) struct Ground {
     wanted: LinkPlan,
     applied: LinkPlan,
     mark: Mark,
+    /// What the links had done to packets when they last changed shape.
+    before_shapes: LinkCounts,
     /// Replicas that died by themselves and have been started again since somebody last asked.
     pub(super) revived: Vec<HostId>,
 }
@@ -140,7 +144,7 @@ impl Slot {
 impl Ground {
     /// Replicas that run, in order of host, over a network that is whole.
     pub(crate) fn new(fabric: Fabric, slots: Vec<Slot>, clients: Vec<Arc<dyn Client>>) -> Self {
-        let mark = fabric.mark();
+        let (mark, before_shapes) = (fabric.mark(), fabric.counts().unwrap_or_default());
         Self {
             fabric,
             slots,
@@ -148,6 +152,7 @@ impl Ground {
             wanted: LinkPlan::healed(),
             applied: LinkPlan::healed(),
             mark,
+            before_shapes,
             revived: Vec::new(),
         }
     }
@@ -176,24 +181,55 @@ impl Ground {
         crate::system::leadership(&self.clients).await.map(|leadership| leadership.leader)
     }
 
-    /// What the links shall be from the next [`Ground::settle`] on.
+    /// What links shall be cut from the next [`Ground::settle`] on; their shapes stay.
     pub(crate) fn want_links(&mut self, links: LinkPlan) {
-        self.wanted = links;
+        self.wanted.cuts = links.cuts;
+    }
+
+    /// What links shall do to packets from the next [`Ground::settle`] on; cuts stay.
+    pub(super) fn want_shapes(&mut self, shapes: BTreeMap<(HostId, HostId), Shape>) {
+        self.wanted.shapes = shapes;
     }
 
     /// Makes the links what was wanted, in one change, and counts evidence from then on.
     pub(crate) async fn settle(&mut self) -> Result<()> {
         if self.wanted != self.applied {
             self.fabric.apply(&self.wanted).await?;
-            self.applied = self.wanted.clone();
-            self.mark = self.fabric.mark();
+            let before = std::mem::replace(&mut self.applied, self.wanted.clone());
+            if before.cuts != self.applied.cuts {
+                self.mark = self.fabric.mark();
+            }
+            if before.shapes != self.applied.shapes {
+                self.before_shapes = self.fabric.counts().unwrap_or_default();
+            }
         }
         Ok(())
     }
 
-    /// What the network counted since the links last changed.
+    /// What the links have done to packets since they last changed shape.
+    pub(super) fn shape_evidence(&self) -> Result<LinkCounts> {
+        let counts = self.fabric.counts().context("nothing but the switch shapes links")?;
+        let since = |(link, now): (_, Counts)| {
+            (link, now - self.before_shapes.get(&link).copied().unwrap_or_default())
+        };
+        Ok(counts.into_iter().map(since).collect())
+    }
+
+    /// What went wrong with the network itself, in a sentence.
+    pub(crate) fn network_trouble(&self) -> Option<String> {
+        self.fabric.trouble()
+    }
+
+    /// What the network counted since cuts last changed, but on links that are shaped and not cut: those may well
+    /// be deaf.
     pub(crate) async fn link_evidence(&mut self) -> Result<Vec<PairEvidence>> {
-        self.fabric.since(&self.mark).await
+        let mut evidence = self.fabric.since(&self.mark).await?;
+        let LinkPlan { cuts, shapes } = &self.applied;
+        evidence.retain(|pair| {
+            let link = (pair.from, pair.to);
+            cuts.contains(&link) || !shapes.contains_key(&link)
+        });
+        Ok(evidence)
     }
 
     /// Heals every link and disk, resumes every stopped replica, starts every killed one and sets every clock right.
@@ -214,7 +250,7 @@ impl Ground {
                 self.apply_clock(host)?;
             }
         }
-        self.want_links(LinkPlan::healed());
+        self.wanted = LinkPlan::healed();
         self.settle().await
     }
 

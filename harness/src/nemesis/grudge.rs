@@ -140,7 +140,7 @@ fn ring(hosts: &[HostId]) -> Grudge {
 
 fn one_direction(from: &[HostId], to: &[HostId]) -> LinkPlan {
     let cuts = from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to)));
-    LinkPlan { cuts: cuts.collect() }
+    LinkPlan::cut(cuts)
 }
 
 /// `n1 n3 n4`, sorted.

@@ -12,6 +12,7 @@ pub(crate) mod ground;
 pub(crate) mod grudge;
 mod kill;
 mod none;
+mod packet;
 mod partition;
 mod pause;
 pub(crate) mod schedule;
@@ -47,6 +48,10 @@ pub(crate) trait Nemesis: Sync {
     fn needs_disks(&self) -> bool {
         false
     }
+    /// Whether it shapes links, which not every network can.
+    fn shapes(&self) -> bool {
+        false
+    }
     /// Why this machine cannot do it, and what to do; `None` where it can, as was tried just now.
     fn unable(&self) -> Option<String> {
         None
@@ -78,6 +83,7 @@ pub(crate) const NEMESES: &[&dyn Nemesis] = &[
     &disk::LOST_WRITE,
     &disk::MISDIRECTED_WRITE,
     &none::None,
+    &packet::Packet,
     &partition::Partition,
     &pause::Pause,
     &disk::PowerLoss,
@@ -102,7 +108,7 @@ pub(crate) struct Scene {
 pub(crate) struct Target {
     /// The hosts whose replica is touched.
     pub(crate) hosts: Vec<HostId>,
-    /// The links that are cut.
+    /// The links that are cut or shaped.
     pub(crate) links: LinkPlan,
     /// How their clocks are wrong; when that begins is not known yet.
     pub(crate) skew: Option<Skew>,
@@ -368,7 +374,7 @@ mod tests {
         );
         assert_eq!(names("none").expect("it exists"), [""; 0]);
         let refusal = |text| names(text).expect_err("it is nonsense").to_string();
-        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: bit-rot, clock, crash-loop, disk-error, disk-full, kill, lost-write, misdirected-write, none, partition, pause, power-loss, slow-disk, starve, truncate"#);
+        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: bit-rot, clock, crash-loop, disk-error, disk-full, kill, lost-write, misdirected-write, none, packet, partition, pause, power-loss, slow-disk, starve, truncate"#);
         insta::assert_snapshot!(refusal("kill:two"), @r#"nemesis "kill" has no variant "two"; it has: all, followers, leader, majority, minority, one, staggered, or hosts by name (`n1 n3`)"#);
         insta::assert_snapshot!(refusal("kill,none"), @r#"nemesis "none" stands alone: it means that nothing goes wrong"#);
         insta::assert_snapshot!(refusal("kill,kill:all"), @r#"nemesis "kill" is named twice"#);

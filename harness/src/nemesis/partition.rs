@@ -137,7 +137,7 @@ mod tests {
     }
 
     fn one_way() -> LinkPlan {
-        LinkPlan { cuts: [(HostId(0), HostId(1))].into() }
+        LinkPlan::cut([(HostId(0), HostId(1))])
     }
 
     #[test]

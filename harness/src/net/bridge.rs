@@ -116,11 +116,11 @@ pub(super) fn describe(count: usize) -> String {
     format!("kernel bridge {BRIDGE} 10.77.0.1/{PREFIX}, {count} hosts {} to {last}", ip(HostId(0)))
 }
 
-fn probe_address(host: HostId) -> SocketAddr {
+pub(super) fn probe_address(host: HostId) -> SocketAddr {
     SocketAddr::new(ip(host), PROBE_PORT)
 }
 
-fn ip(host: HostId) -> IpAddr {
+pub(super) fn ip(host: HostId) -> IpAddr {
     Ipv4Addr::new(10, 77, 0, FIRST.saturating_add(host.0)).into()
 }
 
@@ -129,7 +129,7 @@ fn hardware(host: HostId) -> Vec<u8> {
     vec![2, 0x77, 0, 0, 0, host.0]
 }
 
-fn id(index: usize) -> HostId {
+pub(super) fn id(index: usize) -> HostId {
     HostId(u8::try_from(index).unwrap_or(u8::MAX))
 }
 
@@ -162,13 +162,13 @@ async fn port(links: &Handle, bridge: u32, id: HostId, host: &Host) -> Result<u3
     index(links, &near).await
 }
 
-async fn index(links: &Handle, name: &str) -> Result<u32> {
+pub(super) async fn index(links: &Handle, name: &str) -> Result<u32> {
     let mut found = links.link().get().match_name(name.to_owned()).execute();
     let link = found.try_next().await.with_context(|| format!("link {name} cannot be found"))?;
     Ok(link.with_context(|| format!("link {name} is gone"))?.header.index)
 }
 
-async fn up(links: &Handle, name: &str) -> Result<u32> {
+pub(super) async fn up(links: &Handle, name: &str) -> Result<u32> {
     let index = index(links, name).await?;
     let up = LinkUnspec::new_with_index(index).up().build();
     let done = links.link().set(up).execute().await;
@@ -190,16 +190,21 @@ fn settle(host: &Host, id: HostId, count: u8) -> Result<UdpSocket> {
     let settled = host.run(move || -> Result<UdpSocket> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         runtime.block_on(configure(id, count))?;
-        let socket = UdpSocket::bind(probe_address(id))?;
-        socket.set_nonblocking(true)?;
-        Ok(socket)
+        probes(id)
     })?;
     settled.with_context(|| format!("the network of {id} cannot be set up"))
 }
 
+/// The socket of a host's probes, opened in its namespace.
+pub(super) fn probes(id: HostId) -> Result<UdpSocket> {
+    let socket = UdpSocket::bind(probe_address(id))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
 /// Hosts know each other's hardware addresses for good. If they had to ask, a question lost while the links come
 /// up would cost a second, and a long one-way cut would silence the other direction too: its answers are cut.
-async fn configure(id: HostId, count: u8) -> Result<()> {
+pub(super) async fn configure(id: HostId, count: u8) -> Result<()> {
     let (connection, links, _) = new_connection()?;
     let driver = tokio::spawn(connection);
     up(&links, "lo").await?;

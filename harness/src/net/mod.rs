@@ -1,9 +1,10 @@
 //! Connects hosts so that any directed link can be cut, and counts what passed to show that it was.
 //!
-//! A [`plan::LinkPlan`] says what is wanted. Two backends make it so: [`bridge`], a kernel bridge between network
+//! A [`plan::LinkPlan`] says what is wanted. Backends make it so: [`bridge`], a kernel bridge between network
 //! namespaces whose forwarding nf_tables filters, and [`proxy`], TCP proxies in this process for machines that
-//! refuse namespaces. A change is one step: no moment shows half of it. The controller's own connections to the
-//! replicas are never cut. Both backends send probes of their own over every directed link all the time, the way
+//! refuse namespaces. A third, [`switch`], takes the bridge's place where packets are to be delayed, lost or
+//! otherwise shaped. A change is one step: no moment shows half of it. The controller's own connections to the
+//! replicas are never cut, unless a plan for the switch says so. All backends send probes of their own over every directed link all the time, the way
 //! that replicas' bytes take, so evidence of a cut does not depend on what replicas happen to say.
 
 mod bridge;
@@ -12,6 +13,7 @@ mod nft;
 pub(crate) mod plan;
 mod probe;
 mod proxy;
+pub(crate) mod switch;
 
 use crate::host::process::Replica;
 use crate::host::sandbox;
@@ -20,9 +22,11 @@ use anyhow::{Context as _, Result, ensure};
 use plan::{HostId, LinkPlan};
 use std::ffi::OsString;
 use std::fmt;
-use std::net::SocketAddr;
-use std::path::Path;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use switch::LinkCounts;
+use workloads::Rng;
 
 /// The most hosts a network has.
 const MOST: u8 = 64;
@@ -34,6 +38,8 @@ pub(crate) enum Backend {
     Bridge,
     /// TCP proxies on the loopback interface; needs nothing.
     Proxy,
+    /// An Ethernet switch in this process between network namespaces; needs the sandbox.
+    Switch,
 }
 
 /// What a replica listens for.
@@ -54,6 +60,7 @@ pub(crate) struct Fabric {
 enum Links {
     Bridge(bridge::Bridge),
     Proxy(proxy::Proxies),
+    Switch(switch::Switch),
 }
 
 /// A change of the links that is complete.
@@ -94,15 +101,23 @@ struct Tally {
 
 impl Fabric {
     /// Builds the hosts and whole links between them; every link has been seen to work.
-    pub(crate) async fn build(backend: Backend, count: u8) -> Result<Self> {
+    ///
+    /// The seed decides what a switch leaves to chance, and a path has it capture every frame there.
+    pub(crate) async fn build(
+        backend: Backend,
+        count: u8,
+        rng: &Rng,
+        capture: Option<PathBuf>,
+    ) -> Result<Self> {
         ensure!((1..=MOST).contains(&count), "a network has 1 to {MOST} hosts, not {count}");
         let make = |id: HostId| match backend {
-            Backend::Bridge => Host::isolated(&id.to_string()),
+            Backend::Bridge | Backend::Switch => Host::isolated(&id.to_string()),
             Backend::Proxy => Host::shared(&id.to_string()),
         };
         let hosts = plan::hosts(count).map(make).collect::<Result<Vec<_>>>()?;
         let links = match backend {
             Backend::Bridge => Links::Bridge(bridge::Bridge::build(&hosts).await?),
+            Backend::Switch => Links::Switch(switch::Switch::build(&hosts, rng, capture).await?),
             Backend::Proxy => {
                 if sandbox::is_inside() {
                     bridge::wake_loopback().await?;
@@ -116,7 +131,7 @@ impl Fabric {
     /// Where a replica on `host` has to listen.
     pub(crate) fn listen_addr(&self, host: HostId, port: Port) -> SocketAddr {
         match &self.links {
-            Links::Bridge(_) => bridge::address(host, port),
+            Links::Bridge(_) | Links::Switch(_) => bridge::address(host, port),
             Links::Proxy(proxies) => proxies.listen_addr(host, port),
         }
     }
@@ -132,6 +147,14 @@ impl Fabric {
     /// Where the controller's clients reach the replica on `host`, whatever is cut.
     pub(crate) fn client_addr(&self, host: HostId) -> SocketAddr {
         self.listen_addr(host, Port::Client)
+    }
+
+    /// A socket of the controller's on a host, to see how the links do.
+    pub(crate) fn socket(&self, host: HostId) -> Result<UdpSocket> {
+        let there = self.hosts.get(usize::from(host.0));
+        let there = there.with_context(|| format!("there is no host {host} in this network"))?;
+        let address = SocketAddr::new(self.listen_addr(host, Port::Peer).ip(), 0);
+        there.run(move || UdpSocket::bind(address))?.context("a host has no socket left")
     }
 
     /// Starts a program on a host; what it prints is appended to the log.
@@ -153,6 +176,7 @@ impl Fabric {
         match &self.links {
             Links::Bridge(bridge) => bridge.apply(plan).await?,
             Links::Proxy(proxies) => proxies.apply(plan),
+            Links::Switch(switch) => switch.apply(plan)?,
         }
         Ok(Applied { cuts: plan.cuts.len(), took: begin.elapsed() })
     }
@@ -163,6 +187,7 @@ impl Fabric {
         Mark(match &self.links {
             Links::Bridge(bridge) => bridge.mark(),
             Links::Proxy(proxies) => proxies.mark(),
+            Links::Switch(switch) => switch.mark(),
         })
     }
 
@@ -171,6 +196,7 @@ impl Fabric {
         let now = match &self.links {
             Links::Bridge(bridge) => bridge.since(&mark.0).await?,
             Links::Proxy(proxies) => proxies.since(&mark.0),
+            Links::Switch(switch) => switch.since(&mark.0),
         };
         let count = u8::try_from(self.hosts.len()).unwrap_or(MOST);
         let evidence = |((from, to), tally): ((HostId, HostId), Tally)| {
@@ -186,6 +212,23 @@ impl Fabric {
         match &self.links {
             Links::Bridge(_) => bridge::describe(count),
             Links::Proxy(proxies) => proxies.describe(count),
+            Links::Switch(switch) => switch.describe(),
+        }
+    }
+
+    /// What every directed link has done to packets so far; only a switch knows.
+    pub(crate) fn counts(&self) -> Option<LinkCounts> {
+        match &self.links {
+            Links::Switch(switch) => Some(switch.counts()),
+            Links::Bridge(_) | Links::Proxy(_) => None,
+        }
+    }
+
+    /// What went wrong with the network itself, in a sentence.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        match &self.links {
+            Links::Switch(switch) => switch.trouble(),
+            Links::Bridge(_) | Links::Proxy(_) => None,
         }
     }
 }
@@ -195,6 +238,7 @@ impl fmt::Display for Backend {
         f.write_str(match self {
             Self::Bridge => "bridge",
             Self::Proxy => "proxy",
+            Self::Switch => "switch",
         })
     }
 }

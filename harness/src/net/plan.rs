@@ -2,19 +2,25 @@
 //!
 //! A plan says everything about the links; applying one replaces whatever was applied before.
 
+use super::switch::shape::Shape;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// A host by its index from 0; shown as `n1`, `n2`, …
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub(crate) struct HostId(pub(crate) u8);
 
+/// The controller, as an end of the links to its clients; no replica is there.
+pub(crate) const CLIENTS: HostId = HostId(u8::MAX);
+
 /// The desired state of all links.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct LinkPlan {
     /// Directed pairs (from, to) over which nothing passes; all others are whole.
     pub(crate) cuts: BTreeSet<(HostId, HostId)>,
+    /// What happens to packets of directed pairs; only the switch can do that.
+    pub(crate) shapes: BTreeMap<(HostId, HostId), Shape>,
 }
 
 impl LinkPlan {
@@ -22,11 +28,19 @@ impl LinkPlan {
     pub(crate) fn healed() -> Self {
         Self::default()
     }
+
+    /// These links are cut, all others whole.
+    pub(crate) fn cut(cuts: impl IntoIterator<Item = (HostId, HostId)>) -> Self {
+        Self { cuts: cuts.into_iter().collect(), shapes: BTreeMap::new() }
+    }
 }
 
 impl fmt::Display for HostId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "n{}", u16::from(self.0) + 1)
+        match *self {
+            CLIENTS => f.write_str("clients"),
+            Self(index) => write!(f, "n{}", u16::from(index) + 1),
+        }
     }
 }
 
@@ -48,7 +62,8 @@ mod tests {
     #[test]
     fn hosts_are_counted_from_one_for_people() {
         assert_eq!(HostId(0).to_string(), "n1");
-        assert_eq!(HostId(255).to_string(), "n256");
+        assert_eq!(HostId(254).to_string(), "n255");
+        assert_eq!(CLIENTS.to_string(), "clients");
     }
 
     #[test]

@@ -183,6 +183,7 @@ fn config() -> Config {
         bin: None,
         schedule: None,
         fail_fast: false,
+        capture: false,
     }
 }
 

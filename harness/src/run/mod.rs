@@ -87,7 +87,7 @@ pub(crate) async fn run(plan: Plan, mut place: Place) -> Result<Finished> {
     // A run that cannot be marked is only harder to find while it lasts.
     let _mark = store::Mark::set(&place.results, directory.path());
     let live = Live::new(place.style, place.quiet);
-    let fabric = setup::network(&plan, &mut place).await?;
+    let fabric = setup::network(&plan, &mut place, &directory).await?;
     let addresses = setup::addresses(&plan, &fabric);
     let mut record =
         record(&plan, &place, &addresses, started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
@@ -198,6 +198,9 @@ impl Stage {
         let (mut executor, phases) = self.phases(&mut dispatcher, executor).await?;
         for death in executor.ground.unasked_exits() {
             dispatcher.died(death)?;
+        }
+        if let Some(trouble) = executor.ground.network_trouble() {
+            self.record.net.description += &format!("; {trouble}");
         }
         drop(executor);
         let first_op =

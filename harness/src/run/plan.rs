@@ -131,6 +131,9 @@ impl Plan {
         if config.fail_fast {
             line += " --fail-fast";
         }
+        if config.capture {
+            line += " --capture";
+        }
         line
     }
 
@@ -245,6 +248,7 @@ pub(crate) mod tests {
             bin: None,
             schedule: None,
             fail_fast: false,
+            capture: false,
         }
     }
 

@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long to wait before a replica is asked again.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// What a capture is called in the directory of a run.
+const CAPTURE: &str = "capture.pcapng";
+
 /// Says why no run can begin on this machine, or with this system: nothing was tested.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -45,14 +48,26 @@ pub(crate) fn able(plan: &Plan) -> Result<()> {
 }
 
 /// The network. Where `auto` was asked for and the kernel refuses a bridge, proxies take its place.
-pub(crate) async fn network(plan: &Plan, place: &mut Place) -> Result<Fabric> {
-    let built = match Fabric::build(place.backend, plan.config.nodes).await {
-        Err(error) if place.backend == Backend::Bridge && plan.config.net == "auto" => {
+pub(crate) async fn network(
+    plan: &Plan,
+    place: &mut Place,
+    directory: &RunDirectory,
+) -> Result<Fabric> {
+    if place.backend == Backend::Bridge && needs_switch(plan) {
+        place.backend = Backend::Switch;
+    }
+    let capture = plan.config.capture.then(|| directory.file(CAPTURE));
+    let nodes = plan.config.nodes;
+    let built = match Fabric::build(place.backend, nodes, &plan.rng, capture).await {
+        Err(error) if place.backend != Backend::Proxy && plan.config.net == "auto" => {
             (place.backend, place.why) = (Backend::Proxy, Some(format!("{error:#}")));
-            Fabric::build(Backend::Proxy, plan.config.nodes).await
+            Fabric::build(Backend::Proxy, nodes, &plan.rng, None).await
         }
         built => built,
     };
+    if place.backend == Backend::Proxy && needs_switch(plan) {
+        return Err(no_switch(place.why.as_ref()));
+    }
     if place.backend == Backend::Proxy && plan.system.needs_hosts() {
         let why = place.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
         let name = plan.system.name();
@@ -64,6 +79,20 @@ pub(crate) async fn network(plan: &Plan, place: &mut Place) -> Result<Fabric> {
     built.map_err(|error| {
         Unable(format!("the network between the hosts cannot be built: {error:#}")).into()
     })
+}
+
+/// Whether only the switch can do what is asked: shape links, or show their packets.
+fn needs_switch(plan: &Plan) -> bool {
+    plan.config.capture || plan.wanted.iter().any(|wanted| wanted.nemesis.shapes())
+}
+
+fn no_switch(why: Option<&String>) -> anyhow::Error {
+    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+    Unable(format!(
+        "proxies see streams, not packets: they can neither shape links nor capture what passes, and there is no \
+         switch here{why}; do without packet and --capture, or see harness doctor"
+    ))
+    .into()
 }
 
 /// The replicas, started.

@@ -31,7 +31,7 @@ pub(crate) struct Config {
     pub(crate) rate: u64,
     /// Decides generator, plan and schedule.
     pub(crate) seed: u64,
-    /// The network that was asked for: `auto`, `namespaces` or `proxy`.
+    /// The network that was asked for: `auto`, `namespaces`, `proxy` or `switch`.
     pub(crate) net: String,
     /// The bugs that were switched on in the replicas.
     #[serde(rename = "unsafe")]
@@ -44,6 +44,9 @@ pub(crate) struct Config {
     /// Whether to stop at the first violation.
     #[serde(default)]
     pub(crate) fail_fast: bool,
+    /// Whether every packet was written down.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) capture: bool,
 }
 
 /// What runs from before there was a choice did.

@@ -8,7 +8,7 @@ const A: HostId = HostId(0);
 const B: HostId = HostId(1);
 
 fn cut(pairs: &[(HostId, HostId)]) -> LinkPlan {
-    LinkPlan { cuts: pairs.iter().copied().collect() }
+    LinkPlan::cut(pairs.iter().copied())
 }
 
 /// Two hosts, and a connection from the first to the second.

@@ -196,6 +196,7 @@ fn config(axes: &Axes, [system, workload, read, nemesis]: [&String; 4], nodes: u
         bin: None,
         schedule: None,
         fail_fast: axes.fail_fast,
+        capture: false,
     }
 }
 
