@@ -323,6 +323,7 @@ impl Layer {
             *data.unsynced()? = Unsynced::nothing(size);
             Ok(())
         })?;
+        lock(&self.tree).names.sync_node(node);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Keeps two trees of names: the one that programs see, and the one that a power loss leaves. Pure.
 //!
-//! A name becomes durable when its directory is synced, and no earlier: that its file is synced is not enough, as
-//! fsync(2) warns. A move between directories is all or nothing, as in every file system with a journal.
+//! As in file systems with a journal (ext4, XFS, Btrfs), a name becomes durable when its directory is synced, or what
+//! it names, and so does the way there. A move between directories is all or nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -168,6 +168,32 @@ impl Names {
         let names = |tree: &Tree| tree.directories.get(&directory).cloned().unwrap_or_default();
         let known = names(&self.live).into_keys().chain(names(&self.durable).into_keys());
         let mut set: BTreeSet<Entry> = known.map(|name| (directory, name)).collect();
+        set.extend(self.ways(directory));
+        self.commit(set);
+    }
+
+    /// Makes the names of a node durable, and the way to them.
+    pub(super) fn sync_node(&mut self, node: u64) {
+        self.commit(self.ways(node));
+    }
+
+    /// The names that a node and all directories above it have, or would have after a power loss.
+    fn ways(&self, node: u64) -> BTreeSet<Entry> {
+        let mut ways = BTreeSet::new();
+        let mut next = vec![node];
+        while let Some(node) = next.pop() {
+            let known = [&self.live, &self.durable].map(|tree| tree.homes.get(&node));
+            for entry in known.into_iter().flatten().flatten() {
+                if ways.insert(entry.clone()) {
+                    next.push(entry.0);
+                }
+            }
+        }
+        ways
+    }
+
+    /// Makes these names durable, and what has to become so with them.
+    fn commit(&mut self, mut set: BTreeSet<Entry>) {
         loop {
             let more: Vec<Entry> = self.moves.iter().flat_map(|one| self.with(one, &set)).collect();
             let before = set.len();
