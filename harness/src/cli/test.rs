@@ -64,6 +64,9 @@ pub(crate) struct Args {
     /// Switches on a seeded bug (several with commas), so that you can watch it being caught.
     #[arg(long = "unsafe", value_name = "NAME", value_delimiter = ',')]
     bugs: Vec<String>,
+    /// A further argument of each replica of `raft`; once for each word: --node-arg=--snapshot-entries --node-arg=100.
+    #[arg(long = "node-arg", value_name = "ARG", allow_hyphen_values = true)]
+    node_args: Vec<String>,
     /// Another build of the system under test than the one in this binary.
     #[arg(long, value_name = "PATH")]
     bin: Option<PathBuf>,
@@ -155,6 +158,7 @@ fn plan(args: &Args) -> Result<Plan> {
         seed: args.seed.unwrap_or_else(any_seed),
         net: args.net.name().to_owned(),
         bugs: args.bugs.clone(),
+        node_args: args.node_args.clone(),
         bin: args.bin.as_ref().map(|bin| bin.display().to_string()),
         schedule: None,
         fail_fast: args.fail_fast,

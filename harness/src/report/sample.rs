@@ -182,6 +182,7 @@ fn config() -> Config {
         bugs: Vec::new(),
         bin: None,
         schedule: None,
+        node_args: Vec::new(),
         fail_fast: false,
         capture: false,
     }

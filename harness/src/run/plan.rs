@@ -56,6 +56,9 @@ impl Plan {
         })?;
         let freshness = suited(system, workload, &config.read)?;
         bounds(&config)?;
+        if !config.node_args.is_empty() && !system.takes_arguments() {
+            bail!("--node-arg: the replicas of {} take no further arguments", config.system);
+        }
         let wanted = wanted(&config.nemesis.join(","))?;
         let rng = Rng::new(config.seed);
         let hosts = usize::from(config.nodes);
@@ -124,6 +127,9 @@ impl Plan {
         }
         if !config.bugs.is_empty() {
             line += &format!(" --unsafe {}", config.bugs.join(","));
+        }
+        for arg in &config.node_args {
+            line += &format!(" --node-arg={}", quote(arg));
         }
         if let Some(bin) = &config.bin {
             line += &format!(" --bin {}", quote(bin));
@@ -247,6 +253,7 @@ pub(crate) mod tests {
             bugs: vec!["stale-reads".to_owned()],
             bin: None,
             schedule: None,
+            node_args: Vec::new(),
             fail_fast: false,
             capture: false,
         }

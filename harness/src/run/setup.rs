@@ -132,6 +132,7 @@ fn launch(plan: &Plan, fabric: &Fabric, host: HostId, directory: &RunDirectory) 
         listen_peer: fabric.listen_addr(host, Port::Peer),
         seed: rng.below(u64::MAX),
         bugs: plan.config.bugs.clone(),
+        args: plan.config.node_args.clone(),
         bin: plan.config.bin.as_ref().map(PathBuf::from),
     }
 }

@@ -36,6 +36,9 @@ pub(crate) struct Config {
     /// The bugs that were switched on in the replicas.
     #[serde(rename = "unsafe")]
     pub(crate) bugs: Vec<String>,
+    /// Further arguments of each replica.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) node_args: Vec<String>,
     /// Another build of the system than the one in this binary.
     pub(crate) bin: Option<String>,
     /// The file that says what goes wrong and when, where one was given instead of a nemesis.

@@ -43,6 +43,10 @@ pub(crate) trait System: Sync {
     }
     /// The bugs that can be switched on in it, name and sentence, as the program itself tells.
     fn bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>>;
+    /// Whether its replicas take further arguments (`--node-arg`).
+    fn takes_arguments(&self) -> bool {
+        false
+    }
     /// How one replica is started.
     fn program(&self, launch: &Launch) -> Program;
     /// Someone who speaks to the replica on that host, at that address, and asks for reads that fresh.
@@ -100,6 +104,8 @@ pub(crate) struct Launch {
     pub(crate) seed: u64,
     /// The bugs to switch on.
     pub(crate) bugs: Vec<String>,
+    /// Further arguments.
+    pub(crate) args: Vec<String>,
     /// Another build of the system.
     pub(crate) bin: Option<PathBuf>,
 }

@@ -84,7 +84,12 @@ impl System for RaftKv {
         if !launch.bugs.is_empty() {
             flag("--unsafe", launch.bugs.join(",").into());
         }
+        args.extend(launch.args.iter().map(OsString::from));
         Program { path, args }
+    }
+
+    fn takes_arguments(&self) -> bool {
+        true
     }
 
     fn client(

@@ -195,6 +195,7 @@ fn config(axes: &Axes, [system, workload, read, nemesis]: [&String; 4], nodes: u
         bugs: axes.bugs.clone(),
         bin: None,
         schedule: None,
+        node_args: Vec::new(),
         fail_fast: axes.fail_fast,
         capture: false,
     }
