@@ -200,6 +200,21 @@ fn etcd_is_acquitted_and_its_serializable_reads_are_not_linearizable() {
 }
 
 #[test]
+fn zookeepers_local_reads_are_not_linearizable() {
+    if !there("java") {
+        return;
+    }
+    if !Path::new("/usr/share/java/zookeeper.jar").is_file() {
+        println!("NOT RUN: there is no ZooKeeper (Debian: apt-get install zookeeper)");
+        return;
+    }
+    let line = "test --system zookeeper --nodes 3 --nemesis partition --time-limit 12s --seed 2";
+    let local = Ground::new().run(&format!("{line} --read local"));
+    assert_eq!(local.status.code(), Some(1), "{}", told(&local));
+    assert!(told(&local).contains("The operations that prove it"), "{}", told(&local));
+}
+
+#[test]
 fn the_first_violation_ends_a_run_that_is_to_fail_fast() {
     let ground = Ground::new();
     let began = Instant::now();

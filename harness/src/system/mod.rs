@@ -7,6 +7,7 @@ pub(crate) mod custom;
 mod errors;
 mod etcd;
 mod raft;
+mod zookeeper;
 
 use crate::net::plan::HostId;
 use anyhow::Result;
@@ -59,7 +60,7 @@ pub(crate) trait System: Sync {
 }
 
 /// Every system, in order of name.
-pub(crate) const SYSTEMS: &[&dyn System] = &[&etcd::Etcd, &raft::RaftKv];
+pub(crate) const SYSTEMS: &[&dyn System] = &[&etcd::Etcd, &raft::RaftKv, &zookeeper::ZooKeeper];
 
 /// The system of that name, or the one that this file describes.
 pub(crate) fn system(name: &str) -> Result<Option<&'static dyn System>> {

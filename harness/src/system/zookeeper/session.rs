@@ -1,0 +1,142 @@
+//! Keeps sessions with one ZooKeeper server, each for one request at a time.
+//!
+//! A session that failed in any way is thrown away: its next answer could belong to the request before. The failure
+//! says whether the request can have left this machine.
+
+use super::jute::{Answer, Frame, Kind};
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long a client waits for a session, and for an answer.
+const PATIENCE: Duration = Duration::from_millis(2_000);
+/// After how long without a request the server forgets a session.
+const SESSION_MS: i32 = 10_000;
+/// A session idle for longer is not used again.
+const IDLE: Duration = Duration::from_secs(3);
+/// An answer longer than this is none of ours.
+const LONGEST: usize = 8 << 20;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The request was never sent.
+    Unsent(String),
+    /// Nobody knows what became of it.
+    Unknown(String),
+    /// The server answered with this error.
+    Refused(i32),
+}
+
+/// Idle sessions with one server.
+pub(super) struct Sessions {
+    address: SocketAddr,
+    idle: Mutex<Vec<Session>>,
+}
+
+struct Session {
+    stream: TcpStream,
+    xid: i32,
+    used: Instant,
+}
+
+impl Sessions {
+    pub(super) fn new(address: SocketAddr) -> Self {
+        Self { address, idle: Mutex::default() }
+    }
+
+    /// The answer to a request about a node.
+    pub(super) async fn ask(
+        &self,
+        kind: Kind,
+        path: &str,
+        rest: impl FnOnce(Frame) -> Frame,
+    ) -> Result<Vec<u8>, Failure> {
+        let mut session = match self.idle() {
+            Some(session) => session,
+            None => match timeout(PATIENCE, Session::open(self.address)).await {
+                Ok(Ok(session)) => session,
+                Ok(Err(error)) => return Err(Failure::Unsent(format!("no session: {error}"))),
+                Err(_) => return Err(Failure::Unsent("no session in time".to_owned())),
+            },
+        };
+        session.xid += 1;
+        let frame = rest(Frame::request(session.xid, kind, path));
+        let asked = timeout(PATIENCE, session.answer(frame)).await;
+        let answer = asked
+            .map_err(|_| Failure::Unknown("timeout".to_owned()))?
+            .map_err(|error| Failure::Unknown(error.to_string()))?;
+        let body = body(&answer, session.xid);
+        if !matches!(body, Err(Failure::Unknown(_))) {
+            session.used = Instant::now();
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+        }
+        body.map(<[u8]>::to_vec)
+    }
+
+    fn idle(&self) -> Option<Session> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|session| session.used.elapsed() < IDLE);
+        idle.pop()
+    }
+}
+
+impl Session {
+    async fn open(address: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let mut session = Self { stream, xid: 0, used: Instant::now() };
+        session.answer(Frame::connect(SESSION_MS)).await?;
+        Ok(session)
+    }
+
+    async fn answer(&mut self, frame: Frame) -> std::io::Result<Vec<u8>> {
+        self.stream.write_all(&frame.sealed()).await?;
+        let length = usize::try_from(self.stream.read_u32().await?).unwrap_or(usize::MAX);
+        if length > LONGEST {
+            return Err(std::io::Error::other("the answer is too long"));
+        }
+        let mut answer = vec![0; length];
+        self.stream.read_exact(&mut answer).await?;
+        Ok(answer)
+    }
+}
+
+/// What the answer to the request of that number holds.
+fn body(answer: &[u8], xid: i32) -> Result<&[u8], Failure> {
+    let mut rest = Answer(answer);
+    let head = (rest.int(), rest.long(), rest.int());
+    match head {
+        (Some(number), Some(_), Some(0)) if number == xid => Ok(rest.0),
+        (Some(number), Some(_), Some(error)) if number == xid => Err(Failure::Refused(error)),
+        _ => Err(Failure::Unknown("the answer belongs to another request".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_answer_to_this_request_counts() {
+        let answer = |xid: u8, error: u8| {
+            [[0, 0, 0, xid].as_slice(), &[0; 8], &[0, 0, 0, error], b"x"].concat()
+        };
+        assert!(matches!(body(&answer(3, 0), 3), Ok(b"x")));
+        assert!(matches!(body(&answer(3, 7), 3), Err(Failure::Refused(7))));
+        assert!(matches!(body(&answer(4, 0), 3), Err(Failure::Unknown(_))));
+        assert!(matches!(body(&answer(3, 0)[..9], 3), Err(Failure::Unknown(_))));
+    }
+
+    #[tokio::test]
+    async fn a_request_without_a_session_was_never_sent() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        drop(listener);
+        let asked = Sessions::new(address).ask(Kind::Sync, "/", |frame| frame).await;
+        assert!(matches!(asked, Err(Failure::Unsent(_))));
+    }
+}
