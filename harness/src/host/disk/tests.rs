@@ -80,13 +80,14 @@ proptest! {
 }
 
 #[test]
-fn of_a_torn_write_the_first_part_stays() {
+fn of_a_torn_write_the_first_sectors_stay() {
     let mut unsynced = Unsynced::nothing(10);
-    [(10..20), (20..30), (0..20)].into_iter().for_each(|range| unsynced.wrote(range));
+    [(100..2_100), (5_000..6_000)].into_iter().for_each(|range| unsynced.wrote(range));
     assert_eq!(unsynced.begun(0), []);
-    assert_eq!(unsynced.begun(525), [10..30, 0..1]);
-    assert_eq!(unsynced.begun(750), [10..30, 0..10]);
-    assert_eq!(unsynced.begun(1_000), [10..30, 0..20]);
+    assert_eq!(unsynced.begun(100).len(), 0, "not even the first sector is full");
+    assert_eq!(unsynced.begun(600).first(), Some(&(100..1_536)));
+    assert_eq!(unsynced.begun(900), [100..2_100, 5_000..5_632]);
+    assert_eq!(unsynced.begun(1_000), [100..2_100, 5_000..6_000]);
 }
 
 /// What a program does to a directory tree of a few names.

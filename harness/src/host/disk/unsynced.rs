@@ -6,6 +6,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+/// What a disk writes at once.
+const SECTOR: u64 = 512;
+
 /// What of one file a power loss takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unsynced {
@@ -84,15 +87,19 @@ impl Unsynced {
         &self.before
     }
 
-    /// The first so many thousandths of what was written, in order: where the disk had come when the power went.
+    /// The first so many thousandths of what was written, in order: where the disk had come when the power went. Within a
+    /// sector all is written or nothing: programs may rely on that, and etcd does.
     pub(super) fn begun(&self, thousandths: u64) -> Vec<Range<u64>> {
         let all: u64 = self.written.iter().map(|range| range.end - range.start).sum();
         let mut left = (u128::from(all) * u128::from(thousandths) / 1000) as u64;
         let mut begun = Vec::new();
         for range in &self.written {
             let length = (range.end - range.start).min(left);
-            if length > 0 {
-                begun.push(range.start..range.start + length);
+            let whole = range.start + length == range.end;
+            let end = range.start + length;
+            let end = if whole { end } else { end / SECTOR * SECTOR };
+            if end > range.start {
+                begun.push(range.start..end);
             }
             left -= length;
         }

@@ -1,7 +1,7 @@
 //! Takes the power from hosts: their replicas die, and so does all they had written and not synced.
 //!
 //! The power goes at the worst moment that can be had: while a sync has been asked for and not begun. Of what was
-//! written, nothing stays, or some first part of it, cut anywhere: a torn write. Where a majority loses power, the
+//! written, nothing stays, or some first part of it, cut between two sectors: a torn write. Where a majority loses power, the
 //! few that did not stand still while the others come back: whoever kept everything would cover up what was lost.
 //! Evidence: another process runs now, and the disk, to which something had been written, counted what it took back.
 
