@@ -355,12 +355,17 @@ impl Ground {
             return Ok(());
         }
         let mut stops = starving.stops;
-        if starving.is_stopped {
-            stops += u32::from(slot.replica.sample()?.is_stopped());
-            slot.replica.resume()?;
+        let turned = if starving.is_stopped {
+            stops += u32::from(slot.replica.sample().is_ok_and(|sample| sample.is_stopped()));
+            slot.replica.resume()
         } else {
-            slot.replica.pause()?;
+            slot.replica.pause()
+        };
+        // One that has ended in this moment is its watchers' business, not a fault that failed.
+        if slot.replica.exited().is_some() {
+            return Ok(());
         }
+        turned?;
         let (is_stopped, since) = (!starving.is_stopped, Instant::now());
         slot.starving = Some(Starving { stops, is_stopped, since });
         Ok(())

@@ -41,7 +41,7 @@ const MONITORS: &[(&str, Monitor)] = &[
 
 /// Memory taken for each operation that changes a state, and for each that observes one, at most.
 const CHANGE_BYTES: usize = 256;
-const LOOK_BYTES: usize = 32;
+const LOOK_BYTES: usize = 128;
 
 /// The same answer as a search would give, if the budget allows for a monitor.
 pub(super) fn outcome(

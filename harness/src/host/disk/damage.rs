@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use workloads::Rng;
 
@@ -36,6 +36,8 @@ pub(crate) enum Damage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Scar {
     path: PathBuf,
+    /// Which file that was: another one may stand there by now.
+    node: u64,
     /// How long the file was.
     size: u64,
     /// What was changed, by offset.
@@ -125,7 +127,8 @@ fn wound(file: &File, size: u64, damage: Damage, rng: &mut Rng) -> io::Result<Wo
 
 /// Does it, unless that would change nothing.
 fn apply(file: &File, path: &Path, size: u64, wound: &Wound) -> io::Result<Option<Scar>> {
-    let scar = |before, text| Some(Scar { path: path.to_owned(), size, before, text });
+    let node = file.metadata()?.ino();
+    let scar = |before, text| Some(Scar { path: path.to_owned(), node, size, before, text });
     match wound {
         Wound::Resize(new) => {
             let before = vec![(*new, read(file, *new..size)?)];
@@ -149,9 +152,16 @@ fn apply(file: &File, path: &Path, size: u64, wound: &Wound) -> io::Result<Optio
     }
 }
 
-/// Gives a file back what it had; what it has gained since stays.
+/// Gives a file back what it had; what it has gained since stays. A file that is gone, or that another one has taken the
+/// place of, needs nothing: what was damaged is read by nobody any more.
 pub(super) fn heal(scar: &Scar) -> io::Result<()> {
-    let file = File::options().read(true).write(true).open(&scar.path)?;
+    let file = match File::options().read(true).write(true).open(&scar.path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        file => file?,
+    };
+    if file.metadata()?.ino() != scar.node {
+        return Ok(());
+    }
     // What was done last is undone first.
     for (at, bytes) in scar.before.iter().rev() {
         file.write_all_at(bytes, *at)?;

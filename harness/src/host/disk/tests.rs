@@ -434,6 +434,21 @@ fn damage_changes_something_and_heals_without_a_trace() {
 }
 
 #[test]
+fn what_stands_in_the_place_of_a_damaged_file_is_left_alone() {
+    let place = tempfile::tempdir().expect("a directory");
+    let (path, next) = (place.path().join("snapshot"), place.path().join("next"));
+    std::fs::write(&path, [7; 2000]).expect("ours");
+    let scar = damage::inflict(place.path(), Damage::Flip, 1).expect("it can be damaged");
+    let scar = scar.expect("there is something to damage");
+    std::fs::write(&next, [9; 2000]).expect("ours");
+    std::fs::rename(&next, &path).expect("ours");
+    damage::heal(&scar).expect("there is nothing to heal");
+    assert_eq!(std::fs::read(&path).expect("ours"), [9; 2000]);
+    std::fs::remove_file(&path).expect("ours");
+    damage::heal(&scar).expect("there is nothing to heal");
+}
+
+#[test]
 fn what_is_empty_cannot_be_damaged_by_emptiness() {
     let place = tempfile::tempdir().expect("a directory");
     fs::write(place.path().join("a"), vec![0; 4_096]).expect("room");
