@@ -25,8 +25,7 @@ use serde::{Deserialize, Serialize};
 pub const SEGMENT_HEADER: usize = 20;
 const BATCH_HEADER: usize = 20;
 const SEGMENT_MAGIC: &[u8; 8] = b"nodewal1";
-const SNAPSHOT_HEADER: usize = 28;
-const SNAPSHOT_MAGIC: &[u8; 8] = b"nodesnp1";
+const SNAPSHOT_MAGIC: &[u8; 8] = b"nodesnp2";
 const BATCH_MAGIC: &[u8; 4] = b"\xffwal";
 
 /// What one [`Persist`] leaves in the log.
@@ -71,13 +70,17 @@ pub fn encode_batch(records: &[Record], mark: u64) -> postcard::Result<Vec<u8>> 
     Ok(bytes)
 }
 
-/// The bytes of a snapshot's file: `"nodesnp1"  crc32 u32  term u64  index u64` and the store.
+/// The bytes of a snapshot's file: `"nodesnp2"  crc32 u32  term u64  index u64  length u32`, the
+/// members (postcard, of that length), and the store.
 pub fn encode_snapshot(snapshot: &Snapshot) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(SNAPSHOT_HEADER + snapshot.data.len());
+    let members = postcard::to_allocvec(&snapshot.membership).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(64 + members.len() + snapshot.data.len());
     bytes.extend_from_slice(SNAPSHOT_MAGIC);
     bytes.extend_from_slice(&[0; 4]);
     bytes.extend_from_slice(&snapshot.last.term.to_le_bytes());
     bytes.extend_from_slice(&snapshot.last.index.to_le_bytes());
+    bytes.extend_from_slice(&u32::try_from(members.len()).unwrap_or(u32::MAX).to_le_bytes());
+    bytes.extend_from_slice(&members);
     bytes.extend_from_slice(&snapshot.data);
     let checksum = crc32fast::hash(&bytes[12..]);
     bytes[8..12].copy_from_slice(&checksum.to_le_bytes());
@@ -88,10 +91,14 @@ pub fn encode_snapshot(snapshot: &Snapshot) -> Vec<u8> {
 pub fn decode_snapshot(bytes: &[u8]) -> Option<Snapshot> {
     let (checksum, rest) = bytes.strip_prefix(SNAPSHOT_MAGIC)?.split_first_chunk()?;
     let (term, after) = rest.split_first_chunk()?;
-    let (index, data) = after.split_first_chunk()?;
+    let (index, after) = after.split_first_chunk()?;
+    let (length, after) = after.split_first_chunk()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    let (members, data) = after.split_at_checked(length)?;
     let last = Position { term: u64::from_le_bytes(*term), index: u64::from_le_bytes(*index) };
     let whole = crc32fast::hash(rest) == u32::from_le_bytes(*checksum);
-    whole.then(|| Snapshot { last, data: data.into() })
+    let membership = postcard::from_bytes(members).ok().filter(|_| whole)?;
+    Some(Snapshot { last, membership, data: data.into() })
 }
 
 /// One segment as it was found.

@@ -191,6 +191,61 @@ pub struct Failure {
     pub origin: Origin,
 }
 
+/// A replica that is to join.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewMember {
+    /// Its name, which no member has.
+    pub name: String,
+    /// Where the others dial it.
+    pub address: String,
+}
+
+/// The body of `POST /cluster/members`; what is left out does not change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MembersRequest {
+    /// Who is to vote, once it has caught up.
+    pub add: Vec<NewMember>,
+    /// Who is only to get the log.
+    pub learn: Vec<NewMember>,
+    /// Who is to go: at once, or when those who are added have caught up.
+    pub remove: Vec<String>,
+}
+
+/// The body of `POST /cluster/leader`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeaderRequest {
+    /// Who is to lead.
+    pub name: String,
+}
+
+/// One member, as the replica knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberReply {
+    /// Its number, which no other member has or had.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Where it is dialled.
+    pub address: String,
+    /// `voter`, `joining` (a voter as soon as it has caught up), `learner` or `leaving`.
+    pub role: String,
+}
+
+/// The members in force here, committed or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MembersReply {
+    /// What the cluster is called: its founders.
+    pub cluster: String,
+    /// Who takes part.
+    pub members: Vec<MemberReply>,
+    /// Who says so.
+    #[serde(flatten)]
+    pub origin: Origin,
+}
+
 /// How a replica sees another one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
@@ -214,6 +269,8 @@ pub struct StatusReply {
     pub last_index: u64,
     /// The last entry that it knows to be committed.
     pub commit_index: u64,
+    /// Whether it takes part in the cluster (still).
+    pub member: bool,
     /// The bugs that are switched on.
     #[serde(rename = "unsafe")]
     pub bugs: Vec<String>,

@@ -20,7 +20,6 @@ pub(super) struct Clients {
     /// Whose turn comes first.
     turn: usize,
     rng: Rng,
-    nodes: u64,
     /// The process number of each client, and whether it waits.
     threads: Vec<Thread>,
     open: BTreeMap<u64, Open>,
@@ -42,13 +41,12 @@ struct Open {
 }
 
 impl Clients {
-    pub(super) fn new(generator: Box<dyn Generator>, rng: Rng, nodes: u64) -> Self {
+    pub(super) fn new(generator: Box<dyn Generator>, rng: Rng) -> Self {
         let threads = (0..CLIENTS).map(|process| Thread { process, busy: false }).collect();
         Self {
             generator,
             turn: 0,
             rng,
-            nodes,
             threads,
             open: BTreeMap::new(),
             events: Vec::new(),
@@ -74,7 +72,11 @@ impl Clients {
     }
 
     /// The next call of the main phase, its number and whom to ask; none, if all clients wait.
-    pub(super) fn call(&mut self, at: Micros) -> Option<(u64, ServerId, Call)> {
+    pub(super) fn call(
+        &mut self,
+        at: Micros,
+        members: &[ServerId],
+    ) -> Option<(u64, ServerId, Call)> {
         let threads = self.threads.len();
         let free = |thread: &usize| !self.threads[*thread].busy;
         let thread = (self.turn..self.turn + threads).map(|turn| turn % threads).find(free)?;
@@ -82,7 +84,7 @@ impl Clients {
         let Next::Call(call) = self.generator.next(&Turn { thread, time: at * 1000 }) else {
             return None;
         };
-        let anyone = self.rng.between(1, self.nodes + 1);
+        let anyone = *self.rng.choose(members)?;
         let follows_hint = self.rng.percent(80);
         // Reads are served everywhere; writes do best where the leader is.
         let to = match (&call, self.hint) {

@@ -8,16 +8,16 @@ use node::raft::ServerId;
 impl World<'_> {
     pub(super) fn begin(&mut self, number: usize) -> Result<(), Harm> {
         let fault = &self.plan.faults[number];
-        let targets = match &fault.aim {
+        let targets: Vec<ServerId> = match &fault.aim {
             Aim::Leader => self.onlooker.leader().into_iter().collect(),
-            Aim::Servers(servers) => servers.clone(),
+            Aim::Servers(servers) => servers.iter().map(|id| self.nth(*id)).collect(),
         };
         if targets.is_empty() {
             return Ok(());
         }
         self.outcome.faults += 1;
         self.story.tell(self.now, [8, number as u64, 0, 0], format_args!("fault: {fault}"));
-        self.apply(fault, &targets);
+        self.apply(fault, &targets)?;
         self.hit.insert(number, targets);
         self.blink(number);
         Ok(())
@@ -39,7 +39,7 @@ impl World<'_> {
         self.after(every, Event::Blink(number));
     }
 
-    fn apply(&mut self, fault: &Fault, targets: &[ServerId]) {
+    fn apply(&mut self, fault: &Fault, targets: &[ServerId]) -> Result<(), Harm> {
         for id in targets {
             match fault.kind {
                 Kind::Crash => {
@@ -62,8 +62,11 @@ impl World<'_> {
             }
             Kind::Loss(loss) => self.network.worsen(loss, 0),
             Kind::Delay(delay) => self.network.worsen(0, delay),
+            Kind::Replace => return self.replace(targets[0]),
+            Kind::HandOver => return self.hand_over(targets[0] % self.setting.nodes + 1),
             _ => {}
         }
+        Ok(())
     }
 
     pub(super) fn end(&mut self, number: usize) {
@@ -112,8 +115,10 @@ impl World<'_> {
 
     /// Whether the others make a majority without it, and the end is near: it may stay dead.
     fn is_spare(&self, id: ServerId) -> bool {
-        let others = self.machines.keys().filter(|other| **other != id && self.runs(**other));
-        self.now >= self.plan.span && others.count() as u64 > self.setting.nodes / 2
+        let voters = &self.membership.voters;
+        let others = voters.iter().filter(|other| **other != id && self.runs(**other));
+        let settled = !self.membership.is_joint() && self.membership.joining.is_empty();
+        self.now >= self.plan.span && settled && others.count() > voters.len() / 2
     }
 
     fn links(&self, kind: Kind, side: &[ServerId]) -> Vec<(ServerId, ServerId)> {

@@ -202,7 +202,11 @@ impl Machine {
                 body.reading.remove(token);
                 wishes.push(Wish::Answer(*token, Reply::fail("no-leader"), None));
             }
-            Effect::Fatal { .. } | Effect::LostEntries { .. } | Effect::Changed(_) => {}
+            Effect::Configured { .. }
+            | Effect::Objected { .. }
+            | Effect::Fatal { .. }
+            | Effect::LostEntries { .. }
+            | Effect::Changed(_) => {}
         }
         if matches!(effect, Effect::Fatal { .. }) {
             self.crash(0, false);
@@ -231,7 +235,7 @@ impl Body {
         for Entry { index, payload, .. } in entries {
             let command = match payload {
                 Payload::Command(bytes) => Command::decode(bytes).ok(),
-                Payload::Noop => None,
+                Payload::Noop | Payload::Membership(_) => None,
             };
             match command {
                 Some(command) => {

@@ -11,6 +11,7 @@ mod ask;
 mod clients;
 mod faults;
 mod machine;
+mod members;
 mod network;
 pub(crate) mod plan;
 pub(crate) mod shrink;

@@ -77,6 +77,10 @@ pub(crate) enum Kind {
     Loss(u64),
     /// Everywhere messages take up to this much longer, and overtake each other.
     Delay(Micros),
+    /// A newcomer takes its place.
+    Replace,
+    /// Its neighbour is wished to lead.
+    HandOver,
 }
 
 /// Whom a fault hits.
@@ -88,7 +92,7 @@ pub(crate) enum Aim {
     Servers(Vec<ServerId>),
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 12] = [
     Kind::Crash,
     Kind::Blink(0),
     Kind::Pause,
@@ -99,6 +103,8 @@ const KINDS: [Kind; 10] = [
     Kind::BadDisk,
     Kind::Loss(0),
     Kind::Delay(0),
+    Kind::Replace,
+    Kind::HandOver,
 ];
 
 impl Plan {
@@ -198,6 +204,8 @@ impl fmt::Display for Kind {
             Self::SlowDisk(by) => write!(f, "slow the disk to {} ms of", millis(by)),
             Self::BadDisk => f.write_str("fail the disk of"),
             Self::Loss(share) => write!(f, "lose {share} in 1000 messages around"),
+            Self::Replace => f.write_str("replace"),
+            Self::HandOver => f.write_str("hand over next to"),
             Self::Delay(by) => write!(f, "delay by up to {} ms messages around", millis(by)),
         }
     }

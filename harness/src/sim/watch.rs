@@ -260,13 +260,14 @@ fn place(index: Index) -> usize {
 /// The digest of a prefix and the entry after it (FNV-1a).
 fn link(before: Chain, entry: &Entry) -> Chain {
     let payload = match &entry.payload {
-        Payload::Noop => &[][..],
-        Payload::Command(bytes) => bytes,
+        Payload::Noop => Vec::new(),
+        Payload::Command(bytes) => bytes.clone(),
+        Payload::Membership(membership) => format!("{membership:?}").into_bytes(),
     };
     let start = 0xcbf2_9ce4_8422_2325_u64 ^ before.rotate_left(17);
     let head = [entry.term, entry.index].map(u64::to_le_bytes);
     let kind = u8::from(matches!(entry.payload, Payload::Noop));
-    let bytes = head.iter().flatten().chain([&kind]).chain(payload);
+    let bytes = head.iter().flatten().chain([&kind]).chain(&payload);
     bytes.fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 

@@ -9,13 +9,13 @@ use super::story::Story;
 use super::watch::{Onlooker, Violation};
 use super::{Harm, Micros, Outcome, SECOND, Setting};
 use checker::History;
-use node::raft::{Config, Effect, Input, Message, Role, ServerId};
+use node::raft::{Config, Effect, Input, Membership, Message, Role, ServerId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use workloads::{Call, Next, Part, Reply, Rng, Scene, Traffic};
 
 /// Between two ticks of a server's clock, as in the real node.
-const TICK: Micros = 10_000;
+pub(super) const TICK: Micros = 10_000;
 /// The real node's defaults, in ticks.
 const HEARTBEAT_TICKS: u32 = 5;
 const ELECTION_TICKS: u32 = 30;
@@ -29,14 +29,30 @@ const RECOVERY: Micros = 10 * SECOND;
 /// Something that is going to happen.
 pub(super) enum Event {
     Tick(ServerId, u64),
-    Deliver { from: ServerId, to: ServerId, message: Message },
+    Deliver {
+        from: ServerId,
+        to: ServerId,
+        message: Message,
+    },
     Synced(ServerId, u64),
     NextCall,
-    Ask { number: u64, to: ServerId, request: Request },
-    Answer { number: u64, reply: Reply, leader: Option<ServerId> },
+    Ask {
+        number: u64,
+        to: ServerId,
+        request: Request,
+    },
+    Answer {
+        number: u64,
+        reply: Reply,
+        leader: Option<ServerId>,
+    },
     Begin(usize),
     Blink(usize),
     End(usize),
+    /// A newcomer starts.
+    Welcome(ServerId),
+    /// Somebody who has gone is taken away.
+    TakeAway(ServerId),
 }
 
 /// An event, ordered by time and then by when it was decided.
@@ -74,6 +90,11 @@ pub(super) struct World<'a> {
     pub(super) now: Micros,
     queue: BinaryHeap<Reverse<Due>>,
     decided: u64,
+    /// What every server is like.
+    pub(super) config: Config,
+    /// Who takes part, as far as it is committed, and by which entry.
+    pub(super) membership: Membership,
+    pub(super) membership_index: u64,
     pub(super) machines: BTreeMap<ServerId, Machine>,
     pub(super) network: Network,
     clients: Clients,
@@ -82,7 +103,7 @@ pub(super) struct World<'a> {
     pub(super) onlooker: Onlooker,
     disk_rng: Rng,
     /// How long a tick of each server takes.
-    ticks: BTreeMap<ServerId, Micros>,
+    pub(super) ticks: BTreeMap<ServerId, Micros>,
     /// What stands still, and how many faults want it so.
     pub(super) paused: BTreeMap<ServerId, u32>,
     pub(super) slow: BTreeMap<ServerId, Vec<Micros>>,
@@ -98,18 +119,16 @@ impl<'a> World<'a> {
     pub(super) fn new(setting: &'a Setting, plan: &'a Plan, story: &'a mut Story) -> Self {
         let root = Rng::new(plan.seed);
         let voters: Vec<ServerId> = (1..=setting.nodes).collect();
-        let machine = |id: &ServerId| {
-            let config = Config {
-                id: *id,
-                voters: voters.clone(),
-                heartbeat_ticks: HEARTBEAT_TICKS,
-                election_ticks: ELECTION_TICKS,
-                seed: plan.seed,
-                compaction: plan.habits.compaction,
-                unsafe_bugs: setting.bugs.clone(),
-            };
-            (*id, Machine::new(config))
+        let config = Config {
+            id: 0,
+            voters: voters.clone(),
+            heartbeat_ticks: HEARTBEAT_TICKS,
+            election_ticks: ELECTION_TICKS,
+            seed: plan.seed,
+            compaction: plan.habits.compaction,
+            unsafe_bugs: setting.bugs.clone(),
         };
+        let machine = |id: &ServerId| (*id, Machine::new(Config { id: *id, ..config.clone() }));
         let mut clocks = root.fork("clocks");
         let drift = plan.habits.drift;
         let tick =
@@ -119,12 +138,15 @@ impl<'a> World<'a> {
             setting.workload.traffic(root.fork("workload"), &scene);
         Self {
             machines: voters.iter().map(machine).collect(),
+            membership: Membership::of(&voters),
+            membership_index: 0,
             ticks: voters.iter().map(tick).collect(),
             network: Network::new(plan.habits, root.fork("network")),
-            clients: Clients::new(main, root.fork("clients"), setting.nodes),
+            clients: Clients::new(main, root.fork("clients")),
             last: [("recovery", recovery), ("final reads", finale)],
             onlooker: Onlooker::default(),
             disk_rng: root.fork("disk"),
+            config,
             setting,
             plan,
             story,
@@ -206,6 +228,14 @@ impl<'a> World<'a> {
                 self.answer(number, &reply, leader);
                 Ok(())
             }
+            Event::Welcome(id) => {
+                self.start(id);
+                Ok(())
+            }
+            Event::TakeAway(id) => {
+                self.take_away(id);
+                Ok(())
+            }
             Event::Begin(fault) => self.begin(fault),
             Event::Blink(fault) => {
                 self.blink(fault);
@@ -238,7 +268,7 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn runs(&self, id: ServerId) -> bool {
-        self.machines[&id].raft().is_some()
+        self.machines.get(&id).is_some_and(|machine| machine.raft().is_some())
     }
 
     fn is_paused(&self, id: ServerId) -> bool {
@@ -278,7 +308,7 @@ impl<'a> World<'a> {
     }
 
     /// Lets a server do something, and does what it wishes.
-    fn step(
+    pub(super) fn step(
         &mut self,
         id: ServerId,
         act: impl FnOnce(&mut Machine, &mut Vec<Wish>),
@@ -335,6 +365,8 @@ impl<'a> World<'a> {
                 let last = entries.last().map_or(0, |entry| entry.index);
                 let told = format_args!("n{id} applies up to {last}");
                 self.story.tell(self.now, [5, id, last, 0], told);
+                let seen = self.see_members(entries);
+                seen.map_err(|Violation { property, seen }| self.harm(property, seen))?;
             }
             Effect::Restore { snapshot } => {
                 let last = snapshot.last.index;
@@ -368,7 +400,8 @@ impl<'a> World<'a> {
             return;
         }
         self.after(SECOND / self.plan.rate, Event::NextCall);
-        if let Some((number, to, call)) = self.clients.call(self.now) {
+        let members = self.members();
+        if let Some((number, to, call)) = self.clients.call(self.now, &members) {
             self.ask(number, to, &call);
         }
     }
@@ -415,7 +448,7 @@ impl<'a> World<'a> {
     fn recover(&mut self) -> Result<(), Harm> {
         self.until(self.now + TIMEOUT)?; // Whoever asked before has been answered or has given up.
         for phase in 0..self.last.len() {
-            for id in self.ids() {
+            for id in self.members() {
                 if self.runs(id) {
                     let generator = (self.last[phase].1)();
                     self.clients.begin(generator);

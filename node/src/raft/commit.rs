@@ -5,7 +5,7 @@
 //! server that starts with a long log goes on hearing its clock and its peers meanwhile.
 
 use super::role::State;
-use super::{Bug, Effect, Index, Raft, Token, quorum};
+use super::{Bug, Effect, Index, Raft, Token};
 use alloc::vec::Vec;
 
 /// The most entries that one step hands over.
@@ -16,11 +16,16 @@ impl Raft {
     pub(super) fn advance_commit(&mut self) {
         let State::Leader(leading) = &self.state else { return };
         let own = self.disk.durable_index();
-        let matched = leading.peers.values().map(super::progress::Progress::matched).chain([own]);
-        let index = quorum::reached(matched.collect());
+        let me = self.config.id;
+        let index = self.log.membership().reached(|id| match leading.peers.get(&id) {
+            Some(progress) => progress.matched(),
+            None if id == me => own,
+            None => 0,
+        });
         if self.log.term(index) == Some(self.term()) || self.config.has(Bug::CommitOldTerm) {
             self.commit_to(index);
             self.start_round();
+            self.follow_up_change();
         }
     }
 

@@ -15,32 +15,35 @@ impl Raft {
         self.follow(None);
         self.restart_election_timer();
         self.state = State::PreCandidate(BTreeSet::new());
-        self.ask_for_votes(true);
+        self.ask_for_votes(true, false);
         self.count_vote(self.config.id);
     }
 
     /// Stands for election in the next term.
-    fn start_election(&mut self) {
+    /// `urgent` where the leader itself wishes so: nobody protects it then.
+    pub(super) fn start_election(&mut self, urgent: bool) {
         let Some(next) = self.term().checked_add(1) else { return };
         self.enter_term(next, Some(self.config.id));
         self.restart_election_timer();
         self.state = State::Candidate(BTreeSet::new());
-        self.ask_for_votes(false);
+        self.ask_for_votes(false, urgent);
         self.count_own_vote();
     }
 
-    fn ask_for_votes(&mut self, pre: bool) {
+    fn ask_for_votes(&mut self, pre: bool, urgent: bool) {
         let last = self.log.last();
-        for peer in self.peer_list() {
+        let electors = self.log.membership().electors();
+        let me = self.config.id;
+        for peer in electors.into_iter().filter(|id| *id != me) {
             let after = self.disk.after_hard_state();
-            self.send(peer, Content::RequestVote { pre, last }, after);
+            self.send(peer, Content::RequestVote { pre, last, urgent }, after);
         }
     }
 
     /// Whether a message is a request for a vote that a server near its leader does not even read:
     /// it must not take the term from it either.
     pub(super) fn withholds_vote(&self, content: &Content) -> bool {
-        let asked = matches!(content, Content::RequestVote { .. });
+        let asked = matches!(content, Content::RequestVote { urgent: false, .. });
         let is_leader = matches!(self.state, State::Leader(_));
         let hears_leader = self.leader.is_some() && self.elapsed < self.config.election_ticks;
         asked && (is_leader || hears_leader)
@@ -91,15 +94,15 @@ impl Raft {
     }
 
     fn count_vote(&mut self, voter: ServerId) {
-        let majority = self.majority();
+        let membership = self.log.membership();
         match &mut self.state {
             State::PreCandidate(votes) => {
-                if votes.insert(voter) && votes.len() >= majority {
-                    self.start_election();
+                if votes.insert(voter) && membership.agree(|id| votes.contains(&id)) {
+                    self.start_election(false);
                 }
             }
             State::Candidate(votes) => {
-                if votes.insert(voter) && votes.len() >= majority {
+                if votes.insert(voter) && membership.agree(|id| votes.contains(&id)) {
                     self.lead();
                 }
             }
@@ -119,6 +122,7 @@ impl Raft {
             | Content::Received { .. }
             | Content::Matched { .. }
             | Content::Conflict { .. }
+            | Content::Stand
             | Content::Outdated
             | Content::ReadIndexReply { .. } => false,
         };

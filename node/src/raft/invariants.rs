@@ -1,11 +1,11 @@
-//! States the five safety properties of Raft (paper, figure 3), one function each, over all servers
-//! at once.
+//! States the five safety properties of Raft (paper, figure 3) and that of changing members (thesis
+//! §4.3), one function each, over all servers at once.
 //!
 //! They are pure: what they need to know of the past is an argument, and [`Past`] keeps it for
 //! whoever looks after every step. A violation means that the brain, or a bug that was switched on,
 //! broke a promise.
 
-use super::{Entry, Index, Position, Raft, Role, ServerId, Term};
+use super::{Entry, Index, Membership, Payload, Position, Raft, Role, ServerId, Term};
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use core::fmt;
 
@@ -173,6 +173,18 @@ pub fn state_machine_safety(
     Ok(())
 }
 
+/// Two committed configurations that follow one another share a set of voters that decided in both:
+/// the same voters, or a joint one of the old and the new, which only the new may follow.
+pub fn membership_safety(before: &Membership, after: &Membership) -> Result<(), Violation> {
+    let same = after.voters == before.voters && !after.is_joint();
+    let begins = !before.is_joint() && after.outgoing == before.voters;
+    if same || begins {
+        return Ok(());
+    }
+    let seen = format!("{after:?} follows {before:?}, and neither is a part of the other");
+    Err(Violation { property: "Membership Safety", seen })
+}
+
 fn leading<'a>(servers: &[Server<'a>]) -> impl Iterator<Item = Server<'a>> {
     servers.iter().copied().filter(|server| server.role == Role::Leader)
 }
@@ -183,15 +195,29 @@ pub struct Past {
     leaders: BTreeMap<Term, ServerId>,
     logs: BTreeMap<Term, Vec<Entry>>,
     committed: Vec<Committed>,
+    /// The last committed configuration, and whether one followed that must not.
+    membership: Option<Membership>,
+    misstep: Option<Violation>,
 }
 
 impl Past {
-    /// Checks all five properties of what the running servers are now, and remembers it.
+    /// Begins with a cluster of these voters.
+    pub fn of(voters: &[ServerId]) -> Self {
+        Self { membership: Some(Membership::of(voters)), ..Self::default() }
+    }
+
+    /// The last configuration that any server ever knew to be committed.
+    pub fn membership(&self) -> Option<&Membership> {
+        self.membership.as_ref()
+    }
+
+    /// Checks all properties of what the running servers are now, and remembers it.
     pub fn observe(&mut self, servers: &[Server<'_>]) -> Result<(), Violation> {
         election_safety(&self.leaders, servers)?;
         leader_append_only(&self.logs, servers)?;
         log_matching(servers)?;
         servers.iter().for_each(|server| self.remember(server));
+        self.misstep.clone().map_or(Ok(()), Err)?;
         leader_completeness(&self.committed, servers)?;
         state_machine_safety(&self.committed, servers)
     }
@@ -220,8 +246,18 @@ impl Past {
         for entry in entries {
             if entry.index == self.committed.len() as Index + 1 {
                 self.committed.push(Committed { entry: entry.clone(), by });
+                self.follow(entry);
             }
         }
+    }
+
+    fn follow(&mut self, entry: &Entry) {
+        let Payload::Membership(after) = &entry.payload else { return };
+        if let Some(before) = &self.membership {
+            let step = membership_safety(before, after);
+            self.misstep = self.misstep.take().or(step.err());
+        }
+        self.membership = Some(after.clone());
     }
 }
 
@@ -280,6 +316,21 @@ mod tests {
         assert!(leader_completeness(&committed, &[leader(1, 3, &log(&[1, 2, 3]))]).is_ok());
         assert!(leader_completeness(&committed, &[leader(1, 3, &log(&[1, 1, 3]))]).is_err());
         assert!(leader_completeness(&committed, &[leader(1, 2, &[])]).is_ok());
+    }
+
+    #[test]
+    fn voters_change_by_way_of_both_sets() {
+        let of = |voters: &[ServerId], outgoing: &[ServerId]| {
+            let outgoing = outgoing.iter().copied().collect();
+            Membership { outgoing, ..Membership::of(voters) }
+        };
+        let [three, joint, other] =
+            [of(&[1, 2, 3], &[]), of(&[1, 4], &[1, 2, 3]), of(&[1, 4], &[])];
+        assert!(membership_safety(&three, &joint).is_ok());
+        assert!(membership_safety(&joint, &other).is_ok());
+        assert!(membership_safety(&three, &other).is_err());
+        assert!(membership_safety(&joint, &three).is_err());
+        assert!(membership_safety(&joint, &of(&[5], &[1, 4])).is_err());
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! What came up to `start` is in a snapshot. It was committed, so a place before `start` counts as
 //! agreed with every leader; the entry at `start` itself can still be compared.
 
-use super::{Entry, Index, Payload, Position, Term};
-use alloc::vec::Vec;
+use super::{Entry, Index, Membership, Payload, Position, Term};
+use alloc::{vec, vec::Vec};
 
 /// The most entries of one message.
 const BATCH_ENTRIES: usize = 64;
@@ -17,12 +17,60 @@ const BATCH_BYTES: usize = 256 * 1024;
 pub(super) struct Log {
     start: Position,
     entries: Vec<Entry>,
+    /// The configurations and where each stands: first a committed one, which no entry replaces,
+    /// then those of the entries after it.
+    memberships: Vec<(Index, Membership)>,
+    /// How often the configuration in force has become another one.
+    revision: u64,
 }
 
 impl Log {
-    /// A log that holds these entries after `start`.
-    pub(super) fn new(start: Position, entries: Vec<Entry>) -> Self {
-        Self { start, entries }
+    /// A log that holds these entries after `start`; `base` is the configuration at an index that is
+    /// committed.
+    pub(super) fn new(start: Position, entries: Vec<Entry>, base: (Index, Membership)) -> Self {
+        let mut log = Self { start, entries: Vec::new(), memberships: vec![base], revision: 0 };
+        log.note_memberships(&entries);
+        log.entries = entries;
+        log
+    }
+
+    /// The configuration in force: the last one, committed or not (thesis §4.1).
+    pub(super) fn membership(&self) -> &Membership {
+        let (_, last) = self.memberships.last().expect("the first is never taken away");
+        last
+    }
+
+    /// How often the configuration in force has become another one.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Where the configuration in force stands.
+    pub(super) fn membership_index(&self) -> Index {
+        self.memberships.last().map_or(0, |(index, _)| *index)
+    }
+
+    /// The configuration that was in force at a committed index.
+    pub(super) fn membership_at(&self, index: Index) -> &Membership {
+        let upto = self.memberships.partition_point(|(at, _)| *at <= index);
+        &self.memberships[upto.saturating_sub(1)].1
+    }
+
+    /// The configuration that was in force at a committed index, and all that came later.
+    pub(super) fn memberships_from(&self, index: Index) -> impl Iterator<Item = &Membership> {
+        let upto = self.memberships.partition_point(|(at, _)| *at <= index);
+        self.memberships.iter().skip(upto.saturating_sub(1)).map(|(_, membership)| membership)
+    }
+
+    fn note_memberships(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            if let Payload::Membership(membership) = &entry.payload
+                && entry.index > self.membership_index()
+            {
+                self.memberships.push((entry.index, membership.clone()));
+                self.revision += 1;
+            }
+        }
     }
 
     /// The last place that was cut off at the front.
@@ -109,6 +157,7 @@ impl Log {
     /// Adds an entry at the end.
     pub(super) fn push(&mut self, term: Term, payload: Payload) -> Entry {
         let entry = Entry { term, index: self.last().index + 1, payload };
+        self.note_memberships(core::slice::from_ref(&entry));
         self.entries.push(entry.clone());
         entry
     }
@@ -128,6 +177,10 @@ impl Log {
     pub(super) fn replace(&mut self, entries: &[Entry]) {
         if let Some(first) = entries.first() {
             self.entries.truncate(self.place(first.index));
+            let kept = self.memberships.partition_point(|(index, _)| *index < first.index);
+            self.revision += (self.memberships.len() - kept.max(1)) as u64;
+            self.memberships.truncate(kept.max(1));
+            self.note_memberships(entries);
             self.entries.extend_from_slice(entries);
         }
     }
@@ -138,18 +191,23 @@ impl Log {
             let gone = self.entries.len().min(self.place(last.index.saturating_add(1)));
             self.entries.drain(..gone);
             self.start = last;
+            let older = self.memberships.partition_point(|(index, _)| *index <= last.index);
+            self.memberships.drain(..older.saturating_sub(1));
         }
     }
 
     /// Begins anew after a place that a snapshot ends at.
-    pub(super) fn begin_after(&mut self, last: Position) {
-        *self = Self::new(last, Vec::new());
+    pub(super) fn begin_after(&mut self, last: Position, membership: Membership) {
+        let revision = self.revision + 1;
+        *self = Self { revision, ..Self::new(last, Vec::new(), (last.index, membership)) };
     }
 }
 
+/// How many bytes an entry stands for besides its command.
+const ENTRY: usize = 64;
+
 /// How many bytes an entry with a command of this size stands for.
 pub(super) fn weight(command: usize) -> usize {
-    const ENTRY: usize = 64;
     ENTRY.saturating_add(command)
 }
 
@@ -158,6 +216,11 @@ fn size(entry: &Entry) -> usize {
     match &entry.payload {
         Payload::Noop => 0,
         Payload::Command(command) => command.len(),
+        Payload::Membership(membership) => {
+            let contacts =
+                membership.contacts.values().map(|text| ENTRY.saturating_add(text.len()));
+            contacts.sum()
+        }
     }
 }
 
@@ -168,7 +231,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn log(terms: &[Term]) -> Log {
-        let mut log = Log::new(Position::default(), vec![]);
+        let mut log = Log::new(Position::default(), vec![], (0, Membership::default()));
         for term in terms {
             log.push(*term, Payload::Noop);
         }
@@ -207,7 +270,7 @@ mod tests {
 
     #[test]
     fn batches_are_bounded_and_a_giant_travels_alone() {
-        let mut log = Log::new(Position::default(), vec![]);
+        let mut log = Log::new(Position::default(), vec![], (0, Membership::default()));
         for size in [BATCH_BYTES * 2, BATCH_BYTES / 2, BATCH_BYTES / 2, 1] {
             log.push(1, Payload::Command(vec![0; size]));
         }

@@ -5,7 +5,7 @@
 //! is answered with the newer one, an answer of an older term is dropped, and within a term answers
 //! only ever add knowledge.
 
-use super::{Entry, Index, Term};
+use super::{Entry, Index, Membership, Term};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,8 @@ pub enum Content {
         pre: bool,
         /// The end of the candidate's log.
         last: Position,
+        /// The leader wishes it: whoever hears that leader votes all the same (thesis §3.10).
+        urgent: bool,
     },
     /// Answers `RequestVote`.
     Vote {
@@ -77,6 +79,8 @@ pub enum Content {
     Snapshot {
         /// The last entry that the snapshot stands for.
         last: Position,
+        /// Who took part at that entry.
+        membership: Membership,
         /// How many bytes the whole has.
         size: u64,
         /// Where the piece begins.
@@ -96,6 +100,9 @@ pub enum Content {
         /// The round of the answered message.
         round: u64,
     },
+    /// The leader wishes that the receiver, who has everything, stand for election at once (thesis
+    /// §3.10).
+    Stand,
     /// Answers a request of an older term: that term is over.
     Outdated,
     /// A follower asks what a linearizable read must wait for (thesis §6.4).

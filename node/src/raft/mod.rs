@@ -32,11 +32,13 @@
 
 mod append;
 mod bug;
+mod change;
 mod commit;
 mod disk;
 mod election;
 pub mod invariants;
 mod log;
+mod membership;
 mod message;
 mod progress;
 mod quorum;
@@ -47,8 +49,10 @@ mod role;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 pub use bug::{BUGS, Bug};
+pub use membership::{Change, Membership, Objection};
 pub use message::{Content, Message, Position};
 pub use snapshot::{Compaction, Snapshot};
 
@@ -60,8 +64,8 @@ use read_index::Forwarded;
 use role::State;
 use serde::{Deserialize, Serialize};
 
-/// A server's name inside the brain: its position in the sorted list of the cluster's members, from
-/// 1.
+/// A server's name inside the brain: for the first members the position in the sorted list of them,
+/// from 1; newcomers get the numbers after those.
 pub type ServerId = u64;
 /// An election term; 0 before the first election.
 pub type Term = u64;
@@ -78,6 +82,8 @@ pub enum Payload {
     Noop,
     /// A command of the state machine, opaque here.
     Command(Vec<u8>),
+    /// Who takes part from here on.
+    Membership(Membership),
 }
 
 /// One entry of the replicated log.
@@ -149,6 +155,18 @@ pub enum Input {
         /// The command.
         command: Vec<u8>,
     },
+    /// A client wants other members.
+    Change {
+        /// Names the client's request.
+        token: Token,
+        /// What is to be different.
+        change: Change,
+    },
+    /// A client wants another server to lead; whoever leads then shows that.
+    Transfer {
+        /// Who should lead.
+        to: ServerId,
+    },
     /// A client wants a linearizable read, at whatever server it asked.
     Read {
         /// Names the client's request.
@@ -190,6 +208,11 @@ pub enum Effect {
         /// In order of index, without gaps since the last `Commit`.
         entries: Vec<Entry>,
     },
+    /// Another configuration is in force: whoever is in it must be reachable from now on.
+    Configured {
+        /// Who takes part; it need not be committed.
+        membership: Membership,
+    },
     /// Take a snapshot of the store as it is now.
     TakeSnapshot {
         /// The last entry that was handed over.
@@ -213,6 +236,13 @@ pub enum Effect {
         token: Token,
         /// The leader, where one is known; this server itself, if too much waits to be committed.
         leader: Option<ServerId>,
+    },
+    /// The change of members was not begun, and this is why.
+    Objected {
+        /// The wish.
+        token: Token,
+        /// Why not.
+        why: Objection,
     },
     /// The proposal was appended here and its fate is now out of this server's hands: unknown.
     Lost {
@@ -278,7 +308,7 @@ pub struct Status {
 pub struct Config {
     /// Who it is.
     pub id: ServerId,
-    /// All voters, itself included.
+    /// The voters that the cluster began with; whoever joins it later leaves this empty.
     pub voters: Vec<ServerId>,
     /// Ticks between heartbeats of a leader.
     pub heartbeat_ticks: u32,
@@ -348,7 +378,11 @@ impl Raft {
         if config.has(Bug::ForgetVote) {
             hard_state.voted_for = None;
         }
-        let log = Log::new(stored.start, stored.entries);
+        let base = match &stored.snapshot {
+            Some(snapshot) => (snapshot.last.index, snapshot.membership.clone()),
+            None => (0, Membership::of(&config.voters)),
+        };
+        let log = Log::new(stored.start, stored.entries, base);
         let mut raft = Self {
             hard_state,
             disk: Disk::new(log.last().index),
@@ -376,12 +410,15 @@ impl Raft {
     /// Takes one input and appends what it causes.
     pub fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
         let before = (self.role(), self.term(), self.leader);
+        let revision = self.log.revision();
         self.allowance = commit::SLICE;
         self.hand_over();
         match input {
             Input::Tick => self.tick(),
             Input::Receive { from, message } => self.receive(from, message),
             Input::Propose { token, command } => self.propose(token, command),
+            Input::Change { token, change } => self.change(token, &change),
+            Input::Transfer { to } => self.transfer(to),
             Input::Read { token } => self.read(token),
             Input::Persisted { sequence } => self.persisted(sequence),
             Input::SnapshotTaken { last, data } => self.take_snapshot(last, data),
@@ -390,6 +427,10 @@ impl Raft {
         if before != (self.role(), self.term(), self.leader) {
             self.effects.push(Effect::Changed(self.status()));
         }
+        if revision != self.log.revision() {
+            let membership = self.log.membership().clone();
+            self.effects.push(Effect::Configured { membership });
+        }
         self.ask_for_snapshot();
         effects.append(&mut self.effects);
     }
@@ -397,7 +438,8 @@ impl Raft {
     /// Compares terms first (paper §5.1), then does what the message asks.
     fn receive(&mut self, from: ServerId, message: Message) {
         let Message { term, content } = message;
-        if !self.peers().any(|peer| peer == from) || self.withholds_vote(&content) {
+        // Whoever speaks may be a member that this server has not heard of yet.
+        if from == self.config.id || self.withholds_vote(&content) {
             return;
         }
         if term > self.term() {
@@ -407,7 +449,7 @@ impl Raft {
             return self.correct(from, &content);
         }
         match content {
-            Content::RequestVote { pre, last } => self.on_request_vote(from, pre, last),
+            Content::RequestVote { pre, last, .. } => self.on_request_vote(from, pre, last),
             Content::Vote { pre, granted } => self.on_vote(from, pre, granted),
             Content::Append { previous, entries, commit, round } => {
                 self.on_append(from, append::Append { previous, entries, commit, round });
@@ -416,11 +458,13 @@ impl Raft {
             Content::Conflict { rejected, hint, round } => {
                 self.on_conflict(from, rejected, hint, round);
             }
-            Content::Snapshot { last, size, offset, data, round } => {
-                self.on_snapshot(from, snapshot::Piece { last, size, offset, data, round });
+            Content::Snapshot { last, membership, size, offset, data, round } => {
+                let piece = snapshot::Piece { last, membership, size, offset, data, round };
+                self.on_snapshot(from, piece);
             }
             Content::Received { last, upto, round } => self.on_received(from, last, upto, round),
             Content::Outdated => {}
+            Content::Stand => self.on_stand(from),
             Content::ReadIndex { request } => self.on_read_index(from, request),
             Content::ReadIndexReply { request, index } => self.on_read_index_reply(request, index),
         }
@@ -435,6 +479,11 @@ impl Raft {
             last_index: self.log.last().index,
             commit_index: self.commit_index,
         }
+    }
+
+    /// Who takes part, as far as this server has heard; it need not be committed.
+    pub fn membership(&self) -> &Membership {
+        self.log.membership()
     }
 
     /// Its log, from after [`Raft::start`].

@@ -8,7 +8,7 @@
 //! failed, and nothing was read.
 
 use super::role::{Leading, State};
-use super::{Bug, Content, Effect, Index, Raft, ServerId, Token, quorum};
+use super::{Bug, Content, Effect, Index, Raft, ServerId, Token};
 use alloc::{collections::BTreeMap, vec::Vec};
 
 /// Who waits for a read index.
@@ -164,10 +164,15 @@ impl Raft {
 
     /// Serves the open round if a majority has answered it, and begins the next.
     pub(super) fn confirm_round(&mut self) {
+        let me = self.config.id;
         let State::Leader(Leading { rounds, peers, .. }) = &mut self.state else { return };
         let current = rounds.current;
-        let answered = peers.values().map(super::progress::Progress::round).chain([current]);
-        if quorum::reached(answered.collect()) < current {
+        let answered = self.log.membership().reached(|id| match peers.get(&id) {
+            Some(progress) => progress.round(),
+            None if id == me => current,
+            None => 0,
+        });
+        if answered < current {
             return;
         }
         if let Some((index, readers)) = rounds.open.take() {

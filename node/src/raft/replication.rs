@@ -4,8 +4,10 @@
 //! A leader only ever appends to its own log (paper, *leader append-only*), sends entries before
 //! its own disk has them, and counts itself only when it does (thesis §10.2.1).
 
+use super::progress::Progress;
 use super::role::{Leading, State};
 use super::{Bug, Content, Effect, Index, Payload, Position, Raft, ServerId, Token, log};
+use alloc::collections::BTreeSet;
 
 /// The most bytes that may wait for a majority before a leader takes no more.
 const MOST_UNCOMMITTED: usize = 16 << 20;
@@ -31,6 +33,9 @@ impl Raft {
     /// Whether this server leads and so much more may wait for a majority.
     fn has_room(&self, weight: usize) -> bool {
         let State::Leader(leading) = &self.state else { return false };
+        if leading.transfer.is_some() {
+            return false;
+        }
         let open = leading.uncommitted;
         open == 0 || open.saturating_add(weight) <= MOST_UNCOMMITTED
     }
@@ -50,15 +55,18 @@ impl Raft {
     pub(super) fn tick_as_leader(&mut self) {
         let State::Leader(leading) = &mut self.state else { return };
         let limit = self.config.election_ticks;
-        let heard = leading.peers.values_mut().filter_map(|peer| peer.tick(limit).then_some(()));
-        let heard = heard.count() + 1;
+        let silent = |(id, peer): (&ServerId, &mut Progress)| (!peer.tick(limit)).then_some(*id);
+        let silent: BTreeSet<ServerId> = leading.peers.iter_mut().filter_map(silent).collect();
+        let heard = self.log.membership().agree(|id| !silent.contains(&id));
         leading.since_heartbeat += 1;
         let due = leading.since_heartbeat >= self.config.heartbeat_ticks;
-        if heard < self.majority() && !self.config.has(Bug::StaleReads) {
+        if !heard && !self.config.has(Bug::StaleReads) {
             self.follow(None);
         } else if due {
             self.beat();
+            self.promote();
         }
+        self.age_transfer();
     }
 
     /// Says to every peer that this server leads, and again what is taken for lost.
@@ -136,6 +144,7 @@ impl Raft {
         }
         self.confirm_round();
         self.feed(from);
+        self.press_transfer();
     }
 
     /// Hears that a peer lacks an entry: looks for a place where the logs agree, a term at a time.

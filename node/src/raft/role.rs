@@ -5,7 +5,8 @@
 
 use super::progress::Progress;
 use super::read_index::Rounds;
-use super::{Effect, HardState, Index, Payload, Raft, Role, ServerId, Term, Token, quorum};
+use super::transfer::Transfer;
+use super::{Effect, HardState, Index, Payload, Raft, Role, ServerId, Term, Token};
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
@@ -27,7 +28,7 @@ pub(super) enum State {
 /// What a leader keeps.
 #[derive(Debug)]
 pub(super) struct Leading {
-    /// Every other voter.
+    /// Every other member, and who was one until the change that removed it is committed.
     pub(super) peers: BTreeMap<ServerId, Progress>,
     /// The proposals that wait for their entry's commit.
     pub(super) proposals: BTreeMap<Index, Token>,
@@ -37,6 +38,10 @@ pub(super) struct Leading {
     pub(super) since_heartbeat: u32,
     /// How many bytes of entries are not committed yet.
     pub(super) uncommitted: usize,
+    /// The change whose last entry is not appended yet.
+    pub(super) change: Option<Token>,
+    /// The transfer of leadership that is under way.
+    pub(super) transfer: Option<Transfer>,
 }
 
 impl Raft {
@@ -55,19 +60,12 @@ impl Raft {
         self.hard_state.term
     }
 
-    /// How many voters are a majority.
-    pub(super) fn majority(&self) -> usize {
-        quorum::majority(self.config.voters.len())
-    }
-
-    /// Every voter but this server.
-    pub(super) fn peers(&self) -> impl Iterator<Item = ServerId> + use<'_> {
-        self.config.voters.iter().copied().filter(|voter| *voter != self.config.id)
-    }
-
-    /// The same, for loops that change this server.
+    /// Everybody whom this leader sends its log.
     pub(super) fn peer_list(&self) -> Vec<ServerId> {
-        self.peers().collect()
+        match &self.state {
+            State::Leader(leading) => leading.peers.keys().copied().collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// One tick of the clock.
@@ -77,11 +75,18 @@ impl Raft {
             self.tick_as_leader();
         } else {
             self.elapsed = self.elapsed.saturating_add(1);
-            if self.elapsed >= self.timeout {
+            if self.elapsed >= self.timeout && self.may_stand() {
                 self.start_pre_vote();
             }
         }
         self.expire_reads();
+    }
+
+    /// Whether this server may seek to lead: as a voter of any configuration that it does not know
+    /// to be over. Whoever is on its way out may be the only one who has the entry that says so
+    /// (thesis §4.2.2); it then leads without counting itself.
+    fn may_stand(&self) -> bool {
+        self.log.memberships_from(self.commit_index).any(|it| it.votes(self.config.id))
     }
 
     /// Begins to wait for a leader anew, for a time nobody else waits (paper §5.2).
@@ -113,7 +118,8 @@ impl Raft {
     /// Tells the clients of a leader that is none any more: their entries may still be committed by
     /// others, their reads were never served.
     fn abandon(&mut self, leading: Leading) {
-        let lost = leading.proposals.into_values().map(|token| Effect::Lost { token });
+        let open = leading.proposals.into_values().chain(leading.change);
+        let lost = open.map(|token| Effect::Lost { token });
         self.effects.extend(lost);
         let failed = leading.rounds.into_clients().map(|token| Effect::ReadFailed { token });
         self.effects.extend(failed);
@@ -122,13 +128,21 @@ impl Raft {
     /// Leads the current term, having won its election.
     pub(super) fn lead(&mut self) {
         let last = self.log.last().index;
-        let peers = self.peers().map(|peer| (peer, Progress::new(last))).collect();
+        let peers = BTreeMap::new();
         let rounds = Rounds::default();
         let proposals = BTreeMap::new();
         let uncommitted = self.log.weight(self.commit_index.saturating_add(1), last);
         let since_heartbeat = 0;
-        self.state =
-            State::Leader(Leading { peers, proposals, rounds, since_heartbeat, uncommitted });
+        self.state = State::Leader(Leading {
+            peers,
+            proposals,
+            rounds,
+            since_heartbeat,
+            uncommitted,
+            change: None,
+            transfer: None,
+        });
+        self.meet();
         self.leader = Some(self.config.id);
         if !self.config.has(super::Bug::CommitOldTerm) {
             self.append_own(Payload::Noop);

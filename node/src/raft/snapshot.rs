@@ -7,7 +7,7 @@
 //! is no newer than what is committed here changes nothing: the store never goes back.
 
 use super::role::{Leading, State};
-use super::{Bug, Content, Effect, Index, Persist, Position, Raft, ServerId};
+use super::{Bug, Content, Effect, Index, Membership, Persist, Position, Raft, ServerId};
 use alloc::{sync::Arc, vec::Vec};
 
 /// When the log is cut, and what is kept of it; the default is never.
@@ -28,6 +28,8 @@ pub struct Compaction {
 pub struct Snapshot {
     /// The last entry that it contains.
     pub last: Position,
+    /// Who took part at that entry.
+    pub membership: Membership,
     /// The store, as bytes that only the body understands.
     pub data: Arc<[u8]>,
 }
@@ -35,6 +37,7 @@ pub struct Snapshot {
 /// A piece of a snapshot, as the leader sent it.
 pub(super) struct Piece {
     pub(super) last: Position,
+    pub(super) membership: Membership,
     pub(super) size: u64,
     pub(super) offset: u64,
     pub(super) data: Vec<u8>,
@@ -88,7 +91,7 @@ impl Raft {
         self.compaction.replace(snapshot.clone());
         (self.commit_index, self.handed_over) = (last.index, last.index);
         if !self.log.has(last) {
-            self.log.begin_after(last);
+            self.log.begin_after(last, snapshot.membership.clone());
             let sequence = self.disk.begin_after(last.index);
             self.checkpoint(sequence, snapshot);
         }
@@ -120,7 +123,8 @@ impl Raft {
         if last.index <= self.compaction.last().index || last.index > self.handed_over {
             return; // The leader's was newer.
         }
-        let snapshot = Snapshot { last, data: data.into() };
+        let membership = self.log.membership_at(last.index).clone();
+        let snapshot = Snapshot { last, membership, data: data.into() };
         self.compaction.replace(snapshot.clone());
         let keep = last.index.saturating_sub(self.config.compaction.keep);
         let start = self.log.position(keep.max(self.log.start().index));
@@ -143,7 +147,7 @@ impl Raft {
     /// The next piece of the snapshot for a peer, if it may be sent now.
     pub(super) fn next_piece(&mut self, to: ServerId) -> Option<Content> {
         let State::Leader(Leading { peers, rounds, .. }) = &mut self.state else { return None };
-        let Snapshot { last, data } = self.compaction.snapshot.as_ref()?;
+        let Snapshot { last, membership, data } = self.compaction.snapshot.as_ref()?;
         let offset = peers.get_mut(&to)?.next_piece(last.index)?;
         let rest = data.get(usize::try_from(offset).ok()?..).unwrap_or_default();
         let most = if self.config.compaction.piece == 0 {
@@ -152,8 +156,8 @@ impl Raft {
             self.config.compaction.piece
         };
         let (size, piece) = (data.len() as u64, rest.get(..most).unwrap_or(rest).to_vec());
-        let (last, round) = (*last, rounds.current());
-        Some(Content::Snapshot { last, size, offset, data: piece, round })
+        let (last, membership, round) = (*last, membership.clone(), rounds.current());
+        Some(Content::Snapshot { last, membership, size, offset, data: piece, round })
     }
 
     /// Hears how much of the snapshot a peer has.
@@ -174,11 +178,12 @@ impl Raft {
         self.follow(Some(from));
         self.restart_election_timer();
         let (last, round) = (piece.last, piece.round);
+        let membership = piece.membership.clone();
         if last.index <= self.commit_index {
             let after = self.disk.after_entry(last.index);
             self.send(from, Content::Matched { index: last.index, round }, after);
         } else if let Some(data) = self.gather(from, piece) {
-            self.install(Snapshot { last, data: data.into() });
+            self.install(Snapshot { last, membership, data: data.into() });
             let after = self.disk.after_entry(last.index);
             self.send(from, Content::Matched { index: last.index, round }, after);
         } else {
@@ -211,7 +216,7 @@ impl Raft {
             self.log.cut_front(last);
             if agrees { self.disk.cut_front() } else { self.disk.begin_after(last.index) }
         } else {
-            self.log.begin_after(last);
+            self.log.begin_after(last, snapshot.membership.clone());
             self.disk.begin_after(last.index)
         };
         self.compaction.replace(snapshot.clone());

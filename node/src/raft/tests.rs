@@ -51,7 +51,7 @@ fn heartbeat(term: Term, index: Index, commit: Index) -> Content {
 }
 
 fn request(term: Term, index: Index) -> Content {
-    Content::RequestVote { pre: false, last: Position { term, index } }
+    Content::RequestVote { pre: false, last: Position { term, index }, urgent: false }
 }
 
 fn vote(granted: bool) -> Content {
@@ -175,10 +175,21 @@ fn a_request_of_an_old_term_is_told_so_and_an_old_answer_nothing() {
 }
 
 #[test]
-fn a_stranger_is_not_heard() {
+fn a_server_does_not_hear_itself() {
     let mut raft = server(1, &[]);
-    assert_eq!((answers(&mut raft, 6, 9, request(9, 9)), raft.term()), (vec![], 1));
     assert_eq!((answers(&mut raft, 1, 9, request(9, 9)), raft.term()), (vec![], 1));
+}
+
+/// It may be a member that this server has not heard of; but nothing is counted that it says.
+#[test]
+fn a_stranger_is_answered_and_does_not_count() {
+    let mut raft = server(1, &[]);
+    stand(&mut raft);
+    sync(&mut raft);
+    answers(&mut raft, 6, 2, vote(true));
+    answers(&mut raft, 7, 2, vote(true));
+    assert_eq!(raft.role(), Role::Candidate);
+    assert_eq!(answers(&mut raft, 6, 3, request(9, 9)), [vote(true)]);
 }
 
 #[test]
@@ -270,8 +281,7 @@ fn a_long_log_is_handed_over_in_slices_and_every_input_brings_one() {
 
 #[test]
 fn a_leader_takes_no_more_than_may_wait_for_a_majority() {
-    let mut raft = server(1, &[]);
-    raft.config.voters = vec![1];
+    let mut raft = Raft::new(Config { voters: vec![1], ..config(7) }, Stored::default());
     (0..30).for_each(|_| drop(step(&mut raft, Input::Tick)));
     sync(&mut raft);
     let refused = |raft: &mut Raft, token| {
@@ -285,8 +295,7 @@ fn a_leader_takes_no_more_than_may_wait_for_a_majority() {
 
 #[test]
 fn acknowledgements_come_with_their_slice() {
-    let mut raft = server(1, &[]);
-    raft.config.voters = vec![1];
+    let mut raft = Raft::new(Config { voters: vec![1], ..config(7) }, Stored::default());
     (0..30).for_each(|_| drop(step(&mut raft, Input::Tick)));
     sync(&mut raft);
     assert_eq!(raft.role(), Role::Leader);
@@ -319,7 +328,8 @@ fn cutting(entries: Index) -> Raft {
 
 fn piece(term: Term, index: Index, offset: u64, data: &[u8]) -> Content {
     let last = Position { term, index };
-    Content::Snapshot { last, size: 4, offset, data: data.to_vec(), round: 0 }
+    let membership = Membership::of(&[1, 2, 3, 4, 5]);
+    Content::Snapshot { last, membership, size: 4, offset, data: data.to_vec(), round: 0 }
 }
 
 fn received(term: Term, index: Index, upto: u64) -> Content {
@@ -356,7 +366,8 @@ fn pieces_of_a_snapshot_may_come_late_twice_or_too_early() {
     let message = Message { term: 1, content: piece(1, 9, 2, &[3, 4]) };
     let effects = step(&mut raft, Input::Receive { from: 2, message });
     let last = Position { term: 1, index: 9 };
-    let snapshot = Snapshot { last, data: [1, 2, 3, 4].into() };
+    let snapshot =
+        Snapshot { last, membership: Membership::of(&[1, 2, 3, 4, 5]), data: [1, 2, 3, 4].into() };
     assert!(effects.contains(&Effect::Restore { snapshot }), "{effects:?}");
     assert_eq!((raft.start(), raft.status().commit_index, raft.log().len()), (last, 9, 0));
     // An older one is agreed with and changes nothing.
@@ -369,7 +380,8 @@ fn pieces_of_a_snapshot_may_come_late_twice_or_too_early() {
 #[test]
 fn a_snapshot_without_the_log_that_goes_with_it_is_written_anew() {
     let last = Position { term: 2, index: 9 };
-    let snapshot = Some(Snapshot { last, data: [1].into() });
+    let snapshot =
+        Some(Snapshot { last, membership: Membership::of(&[1, 2, 3, 4, 5]), data: [1].into() });
     let log = (1..=3).map(|index| Entry { term: 1, index, payload: Payload::Noop }).collect();
     let hard_state = HardState { term: 2, voted_for: None };
     let stored = Stored { hard_state, snapshot, entries: log, ..Stored::default() };

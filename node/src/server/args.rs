@@ -1,8 +1,8 @@
 //! Turns a command line into [`Settings`] that cannot contradict themselves, or into one sentence
 //! that says why not.
 
+use super::join::JoinWish;
 use super::log::LogFormat;
-use super::members::Members;
 use super::secret::Secret;
 use crate::kv;
 use crate::raft::{BUGS, Bug, Compaction};
@@ -27,8 +27,19 @@ struct Args {
     data: Option<PathBuf>,
     /// The members and where this replica dials them
     #[arg(long, value_name = "NAME=HOST:PORT,…", value_delimiter = ',', value_parser = peer)]
-    #[arg(required_unless_present = "list_unsafe")]
+    #[arg(required_unless_present_any = ["list_unsafe", "join"])]
     peers: Vec<(String, String)>,
+    /// Joins a cluster, by asking the member that serves clients there; --listen-peer is then needed,
+    /// and must be an address at which the others reach this replica
+    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
+    #[arg(conflicts_with = "peers", requires = "listen_peer")]
+    join: Option<String>,
+    /// Joins only to get the log, without a vote
+    #[arg(long, requires = "join")]
+    learner: bool,
+    /// Joins in the place of this member, which goes when the newcomer has caught up
+    #[arg(long, value_name = "NAME", requires = "join", conflicts_with = "learner")]
+    replace: Option<String>,
     /// Where clients are served over HTTP
     #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     #[arg(required_unless_present = "list_unsafe")]
@@ -105,14 +116,22 @@ impl Profile {
     }
 }
 
+/// How a replica comes to its cluster.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// It founds it, with these members, by name and address.
+    Found(BTreeMap<String, String>),
+    /// It joins it, by way of a member that serves clients there.
+    Join(JoinWish),
+}
+
 /// What a replica needs to know to run.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) name: String,
-    pub(super) members: Members,
+    /// How it comes to its cluster.
+    pub(super) way: Way,
     pub(super) data: PathBuf,
-    /// Where each other member is dialled.
-    pub(super) addresses: BTreeMap<String, String>,
     pub(super) listen_client: String,
     pub(super) listen_peer: String,
     pub(super) seed: u64,
@@ -183,9 +202,8 @@ fn settle(args: Args) -> Result<Settings, String> {
              followers would not wait for the leader's heartbeats"
         ));
     }
-    let mut addresses = distinct(args.peers)?;
-    let members = Members::new(&name, addresses.keys());
-    let own = addresses.remove(&name);
+    let addresses = distinct(args.peers)?;
+    let own = addresses.get(&name).cloned();
     let listen_peer = args.listen_peer.or(own).ok_or_else(|| {
         format!(
             "nobody could reach this replica: \
@@ -193,9 +211,13 @@ fn settle(args: Args) -> Result<Settings, String> {
         )
     })?;
     Ok(Settings {
-        members,
+        way: match args.join {
+            Some(seed) => {
+                Way::Join(JoinWish { seed, learns: args.learner, replaces: args.replace })
+            }
+            None => Way::Found(addresses),
+        },
         data,
-        addresses,
         listen_client,
         listen_peer,
         seed: args.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish()),
@@ -232,6 +254,12 @@ fn peer(text: &str) -> Result<(String, String), String> {
     let (name, place) = text.split_once('=').ok_or("a peer is written NAME=HOST:PORT")?;
     check_name(name)?;
     Ok((name.to_owned(), address(place)?))
+}
+
+/// Whether a newcomer could be called and reached so.
+pub(super) fn check_member(name: &str, place: &str) -> Result<(), String> {
+    check_name(name)?;
+    address(place).map(drop)
 }
 
 fn check_name(name: &str) -> Result<(), String> {

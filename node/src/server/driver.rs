@@ -6,25 +6,26 @@
 //! for anything but the next of these or a tick, and takes clients last.
 
 use super::flaws::Flaws;
+use super::links::Links;
 use super::log::Log;
 use super::members::Members;
 use super::request::{
     Ask, Finding, LONGEST_TIMEOUT, Query, Reason, Reply, Request, SessionFlaw, Stage, Waiting,
     Writer,
 };
-use super::transport::{Answer, Frame, Link};
+use super::transport::{Answer, Frame, Proposal};
 use super::view::View;
 use crate::kv::{Command, Outcome, Store};
 use crate::raft::{Effect, Entry, Index, Input, Message, Payload, Persist, Position, Raft};
 use crate::raft::{Role, ServerId, Snapshot, Status, Token};
 use crate::wire::Origin;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+mod changes;
 #[cfg(test)]
 mod tests;
 
@@ -63,7 +64,7 @@ pub(super) struct Driver {
     pub(super) raft: Raft,
     pub(super) store: Store,
     pub(super) members: Members,
-    pub(super) links: Arc<BTreeMap<ServerId, Arc<Link>>>,
+    pub(super) links: Links,
     pub(super) disk: mpsc::UnboundedSender<Persist>,
     pub(super) view: View,
     pub(super) log: Log,
@@ -81,6 +82,10 @@ pub(super) struct Memory {
     held: BTreeMap<u64, Vec<(ServerId, Message)>>,
     /// The snapshot that the brain has asked for in the current step.
     taken: Option<(Position, Vec<u8>)>,
+    /// The wish for another leader that is under way.
+    handing: Option<changes::Handing>,
+    /// In how many ticks whoever has gone is no longer dialled.
+    parting: u32,
     /// Why this replica cannot go on.
     failure: Option<String>,
 }
@@ -131,6 +136,8 @@ impl Driver {
         self.memory.waiting.forget_late(Instant::now());
         self.flaws.tick(&mut self.store);
         self.step(Input::Tick);
+        self.part();
+        self.look_after_handing(&self.raft.status());
     }
 
     fn handle(&mut self, event: Event) {
@@ -169,10 +176,12 @@ impl Driver {
                 self.memory.held.entry(after).or_default().push((to, message));
             }
             Effect::Commit { entries } => self.apply(entries),
+            Effect::Configured { membership } => self.configured(&membership),
             Effect::TakeSnapshot { last } => self.memory.taken = Some((last, self.store.encode())),
             Effect::Restore { snapshot } => self.restore(&snapshot),
             Effect::Acknowledge { token, index } => self.acknowledge(token, index),
             Effect::Refused { token, leader } => self.refused(token, leader),
+            Effect::Objected { token, why } => self.objected(token, why),
             Effect::Lost { token } => self.finish_write(token, Answer::Lost),
             Effect::ReadReady { token, index } => self.read_ready(token, index),
             Effect::ReadFailed { token } => self.read_failed(token, Reason::NoLeader),
@@ -203,12 +212,12 @@ impl Driver {
     }
 
     fn send(&self, to: ServerId, frame: Frame) -> bool {
-        self.links.get(&to).is_some_and(|link| link.send(frame))
+        self.links.send(to, frame)
     }
 
     /// Answers a client, with the state that the answer was found in.
     fn answer(&self, reply: Reply, finding: Finding) {
-        let replica = self.members.name(self.members.me()).to_owned();
+        let replica = self.members.name(self.members.me());
         let (term, applied) = (self.raft.status().term, self.store.applied());
         // A client that has gone away needs no answer.
         drop(reply.send((finding, Origin { replica, term, applied })));
@@ -231,7 +240,14 @@ impl Driver {
         };
         match request {
             Request::Write(command) => {
-                self.propose(token, command.encode(), Writer::Client(reply), deadline);
+                let proposal = Proposal::Command(command.encode());
+                self.propose(token, proposal, Writer::Client(reply), deadline);
+            }
+            Request::Members(request) => {
+                self.propose(token, Proposal::Members(request), Writer::Client(reply), deadline);
+            }
+            Request::Leader(name) => {
+                self.propose(token, Proposal::Leader(name), Writer::Client(reply), deadline);
             }
             Request::Read { query, after } => {
                 let stage = Stage::Confirming { query, after, reply };
@@ -245,10 +261,14 @@ impl Driver {
         }
     }
 
-    fn propose(&mut self, token: Token, command: Vec<u8>, writer: Writer, deadline: Instant) {
-        let stage = Stage::Proposed { command: command.clone(), writer };
+    fn propose(&mut self, token: Token, proposal: Proposal, writer: Writer, deadline: Instant) {
+        let stage = Stage::Proposed { proposal: proposal.clone(), writer };
         self.memory.waiting.enter(token, stage, deadline);
-        self.step(Input::Propose { token, command });
+        match proposal {
+            Proposal::Command(command) => self.step(Input::Propose { token, command }),
+            Proposal::Members(request) => self.change_members(token, &request),
+            Proposal::Leader(name) => self.hand_over_to(token, &name),
+        }
     }
 
     fn receive(&mut self, from: ServerId, frame: Frame) {
@@ -257,9 +277,9 @@ impl Driver {
                 self.step(Input::Receive { from, message });
                 self.view.heard(from);
             }
-            Frame::Forward { request, timeout_ms, command } => {
+            Frame::Forward { request, timeout_ms, proposal } => {
                 let patience = Duration::from_millis(timeout_ms).min(LONGEST_TIMEOUT);
-                self.take_over((from, request), command, patience);
+                self.take_over((from, request), proposal, patience);
             }
             Frame::Forwarded { request, answer } => self.forwarded(from, request, answer),
             Frame::Hello { .. } => {}
@@ -270,16 +290,16 @@ impl Driver {
     fn take_over(
         &mut self,
         (peer, request): (ServerId, u64),
-        command: Vec<u8>,
+        proposal: Proposal,
         patience: Duration,
     ) {
-        if patience.is_zero() || !self.memory.waiting.has_room(command.len()) {
+        if patience.is_zero() || !self.memory.waiting.has_room(proposal.size()) {
             self.send(peer, Frame::Forwarded { request, answer: Answer::Refused });
             return;
         }
         let token = self.memory.waiting.name();
         let writer = Writer::Peer { peer, request };
-        self.propose(token, command, writer, Instant::now() + patience);
+        self.propose(token, proposal, writer, Instant::now() + patience);
     }
 
     fn forwarded(&mut self, from: ServerId, token: Token, answer: Answer) {
@@ -336,6 +356,10 @@ impl Driver {
         for Entry { index, payload, .. } in entries {
             let command = match &payload {
                 Payload::Command(bytes) => Command::decode(bytes).ok(),
+                Payload::Membership(_) => {
+                    self.memory.outcomes.insert(index, Outcome::Done);
+                    None
+                }
                 Payload::Noop => None,
             };
             match command {
@@ -380,6 +404,7 @@ impl Driver {
                 Ok((results, _)) => Finding::Results { results, index: None },
                 Err(current) => Finding::Mismatch { current },
             },
+            Query::Members => Finding::Members(self.view.members().members),
             Query::Range { from, to, limit } => {
                 Finding::Range(self.store.range(from, to.as_deref(), *limit, LARGEST_RANGE))
             }
@@ -400,7 +425,9 @@ impl Driver {
     fn foretell(&mut self, token: Token, index: Index) -> Option<Outcome> {
         let (stage, deadline) = self.memory.waiting.leave(token)?;
         let outcome = match &stage {
-            Stage::Proposed { command, .. } if index > self.store.applied() => {
+            Stage::Proposed { proposal: Proposal::Command(command), .. }
+                if index > self.store.applied() =>
+            {
                 Command::decode(command).ok().map(|command| self.store.run(&command).0)
             }
             _ => None,
@@ -431,10 +458,10 @@ impl Driver {
             {
                 self.answer(reply, Finding::Failed(Reason::Overloaded));
             }
-            (Stage::Proposed { command, writer: Writer::Client(reply) }, Some(to)) => {
+            (Stage::Proposed { proposal, writer: Writer::Client(reply) }, Some(to)) => {
                 let left = deadline.saturating_duration_since(Instant::now());
                 let timeout_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-                if self.send(to, Frame::Forward { request: token, timeout_ms, command }) {
+                if self.send(to, Frame::Forward { request: token, timeout_ms, proposal }) {
                     self.memory.waiting.enter(token, Stage::Forwarded { to, reply }, deadline);
                 } else {
                     self.answer(reply, Finding::Failed(Reason::ForwardRefused));
@@ -463,7 +490,8 @@ impl Driver {
         }
     }
 
-    fn changed(&self, status: &Status) {
+    fn changed(&mut self, status: &Status) {
+        self.look_after_handing(status);
         self.view.metrics().changed();
         self.view.publish(status.clone(), self.store.applied());
         let (term, role) = (status.term, super::view::role_name(status.role));
@@ -504,6 +532,7 @@ fn finding(answer: Answer) -> Finding {
         Answer::Done { outcome: Outcome::OldSequence { .. }, .. } => {
             Finding::Session(SessionFlaw::Old)
         }
+        Answer::Declined(why) => Finding::Declined(why),
         Answer::Refused => Finding::Failed(Reason::NoLeader),
         Answer::Lost => Finding::Failed(Reason::LeadershipLost),
     }

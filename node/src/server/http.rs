@@ -4,13 +4,15 @@
 //! The deadline is kept here, so it holds even when the driver is busy; what the driver finds later
 //! is dropped.
 
+use super::args;
 use super::connections::Door;
 use super::metrics::Kind;
 use super::request::SessionFlaw;
 use super::request::{Ask, Finding, LONGEST_TIMEOUT, Query as Question, Reason, Request};
 use super::view::View;
 use crate::kv::{Command, Range, Txn};
-use crate::wire::{CasRequest, Consistency, Failure, Mismatch, Origin, PutRequest};
+use crate::wire::{CasRequest, Consistency, Failure, LeaderRequest, MembersReply, MembersRequest};
+use crate::wire::{Mismatch, Origin, PutRequest};
 use crate::wire::{RangeParameters, RangeReply, ReadParameters, SessionReply, TxnParameters};
 use crate::wire::{TxnReply, Value, WriteParameters, Written};
 use axum::body::Bytes;
@@ -57,6 +59,9 @@ pub(super) fn router(api: Api) -> Router {
         .route("/kv/{key}/cas", post(cas))
         .route("/txn", post(txn))
         .route("/session", post(open_session))
+        .route("/cluster/members", get(members).post(change_members))
+        .route("/cluster/members/{name}", axum::routing::delete(remove_member))
+        .route("/cluster/leader", post(lead))
         .route("/metrics", get(metrics))
         .route("/status", get(status))
         .route("/health", get(health))
@@ -157,6 +162,37 @@ async fn cas(api: Shared, key: Key, query: Parameters<WriteParameters>, body: Bo
     api.write(command, query).await
 }
 
+async fn members(State(api): Shared) -> Response {
+    Json(api.view.members()).into_response()
+}
+
+async fn change_members(api: Shared, query: Parameters<WriteParameters>, body: Body) -> Response {
+    let request = parse_body::<MembersRequest>(body).and_then(|request| {
+        let new = request.add.iter().chain(&request.learn);
+        new.into_iter().try_for_each(|new| args::check_member(&new.name, &new.address))?;
+        Ok(request)
+    });
+    api.change(request, query).await
+}
+
+async fn remove_member(api: Shared, name: Key, query: Parameters<WriteParameters>) -> Response {
+    let request =
+        parse_key(name).map(|name| MembersRequest { remove: vec![name], ..Default::default() });
+    api.change(request, query).await
+}
+
+async fn lead(api: Shared, query: Parameters<WriteParameters>, body: Body) -> Response {
+    let parsed = parse_body::<LeaderRequest>(body)
+        .and_then(|LeaderRequest { name }| Ok((name, patience(query)?)));
+    match parsed {
+        Ok((name, timeout_ms)) => {
+            let asked = api.ask(Request::Leader(name), timeout_ms);
+            api.respond(Kind::Write, asked).await
+        }
+        Err(message) => api.bad_request(message),
+    }
+}
+
 async fn status(State(api): Shared) -> Response {
     Json(api.view.status()).into_response()
 }
@@ -169,13 +205,14 @@ async fn health(State(api): Shared) -> Response {
 
 async fn unknown_path(State(api): Shared) -> Response {
     let known = "unknown path; there are /kv, /kv/{key}, /kv/{key}/cas, /txn, /session, \
-                 /status, /health and /metrics";
+                 /cluster/members, /cluster/members/{name}, /cluster/leader, /status, /health and /metrics";
     api.refuse(StatusCode::NOT_FOUND, "unknown-path", known)
 }
 
 async fn wrong_method(State(api): Shared) -> Response {
-    let known = "wrong method; /kv/{key} takes GET, PUT and DELETE, /kv/{key}/cas, /txn and \
-                 /session POST, the rest GET";
+    let known = "wrong method; /kv/{key} takes GET, PUT and DELETE, /kv/{key}/cas, /txn, \
+                 /session and /cluster/leader POST, /cluster/members GET and POST, \
+                 /cluster/members/{name} DELETE, the rest GET";
     api.refuse(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", known)
 }
 
@@ -224,10 +261,32 @@ impl Api {
         }
     }
 
+    /// Changes who takes part, and tells who does when that is known here.
+    async fn change(
+        &self,
+        request: Result<MembersRequest, String>,
+        query: Parameters<WriteParameters>,
+    ) -> Response {
+        let (request, timeout_ms) = match request.and_then(|it| Ok((it, patience(query)?))) {
+            Ok(parsed) => parsed,
+            Err(message) => return self.bad_request(message),
+        };
+        let changed = async {
+            match self.ask(Request::Members(request), timeout_ms).await {
+                (Finding::Written { index }, _) => {
+                    let request = Request::ReadStale { query: Question::Members, after: index };
+                    self.ask(request, timeout_ms).await
+                }
+                other => other,
+            }
+        };
+        self.respond(Kind::Write, changed).await
+    }
+
     /// Asks the driver, and answers in its place when the deadline passes.
     async fn ask(&self, request: Request, timeout_ms: Option<u64>) -> (Finding, Origin) {
         let late = match request {
-            Request::Write(_) => Reason::WriteTimeout,
+            Request::Write(_) | Request::Members(_) | Request::Leader(_) => Reason::WriteTimeout,
             Request::Read { .. } | Request::ReadStale { .. } => Reason::ReadTimeout,
         };
         let patience = timeout_ms.map_or(self.timeout, Duration::from_millis);
@@ -250,7 +309,7 @@ impl Api {
     ) -> Response {
         let began = Instant::now();
         let (finding, origin) = asked.await;
-        let response = respond(finding, origin);
+        let response = respond(finding, origin, &self.view);
         self.view.metrics().answered(kind, response.status().as_u16(), began.elapsed());
         response
     }
@@ -266,7 +325,7 @@ impl Api {
     }
 }
 
-fn respond(finding: Finding, origin: Origin) -> Response {
+fn respond(finding: Finding, origin: Origin, view: &View) -> Response {
     match finding {
         Finding::Value(Some(value)) => json(StatusCode::OK, &Value { value, origin }),
         Finding::Value(None) => {
@@ -275,6 +334,13 @@ fn respond(finding: Finding, origin: Origin) -> Response {
         }
         Finding::Range(Range { entries, more }) => {
             json(StatusCode::OK, &RangeReply { entries, more, origin })
+        }
+        Finding::Members(members) => {
+            let cluster = view.members().cluster;
+            json(StatusCode::OK, &MembersReply { cluster, members, origin })
+        }
+        Finding::Declined(why) => {
+            json(StatusCode::CONFLICT, &failure(("declined", true, &why), origin))
         }
         Finding::Opened { session } => json(StatusCode::OK, &SessionReply { session, origin }),
         Finding::Session(flaw) => {
@@ -315,6 +381,14 @@ fn failure((error, definite, message): (&str, bool, &str), origin: Origin) -> Fa
 
 fn json(code: StatusCode, body: &impl Serialize) -> Response {
     (code, Json(body)).into_response()
+}
+
+/// The time that a request may take which belongs to no session.
+fn patience(query: Parameters<WriteParameters>) -> Result<Option<u64>, String> {
+    match parse_query(query)? {
+        WriteParameters { timeout_ms, session: None, sequence: None } => Ok(timeout_ms),
+        _ => Err("it does not belong into a session".to_owned()),
+    }
 }
 
 fn parse_key(key: Key) -> Result<String, String> {

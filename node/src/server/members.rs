@@ -1,24 +1,73 @@
-//! Names the members of a cluster: the brain's numbers follow from the sorted names, so all
-//! replicas agree on them.
+//! Names the members of a cluster: the founders' numbers follow from their sorted names, so all
+//! replicas agree on them; newcomers bring the number that the log gave them.
+//!
+//! A name once known is kept, as the log may speak of somebody who has gone.
 
-use crate::raft::ServerId;
-use std::collections::BTreeMap;
+use crate::raft::{Membership, ServerId};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The members and this replica's place among them.
+/// What is known of one member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Member {
+    pub(super) name: String,
+    /// Where this replica dials it.
+    pub(super) address: String,
+}
+
+impl Member {
+    /// How the log speaks of a newcomer.
+    pub(super) fn contact(&self) -> String {
+        format!("{}={}", self.name, self.address)
+    }
+
+    fn from_contact(contact: &str) -> Option<Self> {
+        let (name, address) = contact.split_once('=')?;
+        Some(Self { name: name.to_owned(), address: address.to_owned() })
+    }
+}
+
+/// Who a replica is that joined a cluster, and whom it knew then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Admission {
+    /// Its number.
+    pub(super) id: ServerId,
+    pub(super) cluster: String,
+    pub(super) members: BTreeMap<ServerId, Member>,
+}
+
+/// All members that were ever heard of, and which of them this replica is; clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Members {
-    names: Vec<String>,
     me: ServerId,
+    cluster: Arc<str>,
+    founders: Vec<ServerId>,
+    known: Arc<Mutex<BTreeMap<ServerId, Member>>>,
 }
 
 impl Members {
-    /// The cluster of one replica and its peers (which may name the replica, too).
-    pub(super) fn new<'a>(me: &'a str, peers: impl Iterator<Item = &'a String>) -> Self {
-        let all: BTreeMap<_, ()> =
-            peers.map(String::as_str).chain([me]).map(|name| (name, ())).collect();
-        let names: Vec<_> = all.into_keys().map(str::to_owned).collect();
-        let me = names.iter().zip(1..).find(|(name, _)| *name == me).map_or(0, |(_, id)| id);
-        Self { names, me }
+    /// The cluster of one replica and its peers, by name and address, as it is founded.
+    pub(super) fn founding(me: &str, peers: &BTreeMap<String, String>) -> Self {
+        let mut all = peers.clone();
+        all.entry(me.to_owned()).or_default();
+        let cluster = all.keys().map(String::as_str).collect::<Vec<_>>().join(",").into();
+        let members = all.into_iter().map(|(name, address)| Member { name, address });
+        let known: BTreeMap<ServerId, Member> = (1..).zip(members).collect();
+        let id = known.iter().find(|(_, member)| member.name == me).map_or(0, |(id, _)| *id);
+        let founders = known.keys().copied().collect();
+        Self { me: id, cluster, founders, known: Arc::new(Mutex::new(known)) }
+    }
+
+    /// A cluster that this replica joined.
+    pub(super) fn joined(admission: Admission) -> Self {
+        let Admission { id, cluster, members } = admission;
+        let known = Arc::new(Mutex::new(members));
+        Self { me: id, cluster: cluster.into(), founders: Vec::new(), known }
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<ServerId, Member>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// This replica.
@@ -26,27 +75,43 @@ impl Members {
         self.me
     }
 
-    /// All members.
-    pub(super) fn ids(&self) -> Vec<ServerId> {
-        (1..).zip(&self.names).map(|(id, _)| id).collect()
+    /// Who founded the cluster; nobody where this replica joined it.
+    pub(super) fn founders(&self) -> &[ServerId] {
+        &self.founders
     }
 
-    /// All members but this replica, with their names.
-    pub(super) fn others(&self) -> impl Iterator<Item = (ServerId, &str)> {
-        (1..)
-            .zip(&self.names)
-            .filter(|(id, _)| *id != self.me)
-            .map(|(id, name)| (id, name.as_str()))
+    /// Hears of newcomers.
+    pub(super) fn learn(&self, membership: &Membership) {
+        let news = membership.contacts.iter();
+        let news = news.filter_map(|(id, text)| Some((*id, Member::from_contact(text)?)));
+        self.known().extend(news);
+    }
+
+    /// Everybody who was ever heard of.
+    pub(super) fn ids(&self) -> BTreeSet<ServerId> {
+        self.known().keys().copied().collect()
+    }
+
+    /// What is known of a member.
+    pub(super) fn get(&self, id: ServerId) -> Option<Member> {
+        self.known().get(&id).cloned()
     }
 
     /// A member's name.
-    pub(super) fn name(&self, id: ServerId) -> &str {
-        (1..).zip(&self.names).find(|(known, _)| *known == id).map_or("?", |(_, name)| name)
+    pub(super) fn name(&self, id: ServerId) -> String {
+        self.known().get(&id).map_or_else(|| "?".to_owned(), |member| member.name.clone())
     }
 
-    /// The cluster in one line: what both ends of a connection must agree on.
-    pub(super) fn cluster(&self) -> String {
-        self.names.join(",")
+    /// The member of that name that takes part.
+    pub(super) fn find(&self, name: &str, membership: &Membership) -> Option<ServerId> {
+        let known = self.known();
+        let named = |id: &ServerId| known.get(id).is_some_and(|member| member.name == name);
+        membership.members().into_iter().find(named)
+    }
+
+    /// The founders in one line: what both ends of a connection must agree on.
+    pub(super) fn cluster(&self) -> &str {
+        &self.cluster
     }
 }
 
@@ -55,12 +120,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_follow_the_sorted_names() {
-        let peers = ["c".to_owned(), "a".to_owned()];
-        let members = Members::new("b", peers.iter());
-        assert_eq!((members.me(), members.ids()), (2, vec![1, 2, 3]));
-        assert_eq!(members.others().collect::<Vec<_>>(), [(1, "a"), (3, "c")]);
-        assert_eq!((members.name(3), members.name(9)), ("c", "?"));
+    fn numbers_follow_the_sorted_names_and_newcomers_bring_theirs() {
+        let peers = ["c", "a"].map(|name| (name.to_owned(), format!("{name}:1"))).into();
+        let members = Members::founding("b", &peers);
+        assert_eq!((members.me(), members.founders()), (2, &[1, 2, 3][..]));
+        assert_eq!((members.name(3), members.name(9)), ("c".to_owned(), "?".to_owned()));
         assert_eq!(members.cluster(), "a,b,c");
+        let mut membership = Membership::of(members.founders());
+        membership.learners.insert(4);
+        membership.contacts.insert(4, "d=d:1".to_owned());
+        members.clone().learn(&membership);
+        assert_eq!(members.get(4).map(|member| member.contact()), Some("d=d:1".to_owned()));
+        assert_eq!(
+            (members.find("d", &membership), members.find("e", &membership)),
+            (Some(4), None)
+        );
+        membership.learners.clear();
+        assert_eq!((members.find("d", &membership), members.name(4).as_str()), (None, "d"));
     }
 }

@@ -224,6 +224,7 @@ mod tests {
             leader: None,
             last_index: 10,
             commit_index: 9,
+            member: true,
             bugs: Vec::new(),
             peers: [("n2".to_owned(), peer)].into(),
         };

@@ -7,6 +7,8 @@
 //! | [`flaws`] | the bugs of the store that are switched on |
 //! | [`secret`] | what peers have to know |
 //! | [`storage`] | the files of the log: one thread |
+//! | [`join`] | how a replica comes into a cluster that it was not founded with |
+//! | [`links`] | which peers are dialled |
 //! | [`transport`] | the connections to and from peers: two tasks for each |
 //! | [`connections`] | how many clients are let in |
 //! | [`http`] | the clients' requests and their deadlines: a task for each connection |
@@ -19,6 +21,8 @@ mod connections;
 mod driver;
 mod flaws;
 mod http;
+mod join;
+mod links;
 mod log;
 mod members;
 mod metrics;
@@ -30,24 +34,23 @@ mod view;
 
 use crate::kv::Store;
 use crate::raft::{Bug, Config, Raft};
-use args::{Order, Settings};
+use args::{Order, Settings, Way};
 use connections::Door;
-use driver::{Driver, Event, Inbox, Memory, TICK};
+use driver::{Driver, Inbox, Memory, TICK};
 use flaws::Flaws;
 use http::Api;
+use links::Links;
 use log::Log;
+use members::{Member, Members};
 use socket2::SockRef;
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 use storage::Storage;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use transport::Link;
 
 /// A replica that could not run, or could not go on.
 const FAILED: u8 = 1;
@@ -99,12 +102,13 @@ fn run(settings: Settings) -> ExitCode {
 async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
-    log.line(format_args!("starts as a member of {}", settings.members.cluster()));
+    let members = members(&settings).await?;
+    log.line(format_args!("starts as a member of {}", members.cluster()));
     // Both ports before the disk: a replica that cannot be reached must not touch its data.
     let peers = listen(&settings.listen_peer, "--listen-peer").await?;
     let clients = listen(&settings.listen_client, "--listen-client").await?;
     let sync = !settings.bugs.contains(&Bug::NoFsync);
-    let owner = format!("{} of {}", settings.name, settings.members.cluster());
+    let owner = format!("{} of {}", settings.name, members.cluster());
     let (storage, stored) = Storage::open(&settings.data, &owner, sync, log)
         .map_err(|unusable| unusable.to_string())?;
 
@@ -112,33 +116,31 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
     let (asks, clients_asks) = mpsc::channel(EVENTS);
     let (reports, disk_reports) = mpsc::channel(EVENTS);
     let inbox = Inbox { disk: disk_reports, peers: peer_events, clients: clients_asks };
-    let links = links(&settings);
+    let links = Links::new(transport::hello(&members, &settings.secret), events.clone());
     let start = storage.end();
     let store = match &stored.snapshot {
         Some(snapshot) => Store::decode(&snapshot.data)
             .map_err(|error| format!("the snapshot is not one of this version: {error}"))?,
         None => Store::default(),
     };
-    let raft = Raft::new(config(&settings, start), stored);
-    let members = settings.members.clone();
+    let raft = Raft::new(config(&settings, &members, start), stored);
     let flaws = Flaws::new(settings.flaws.clone(), members.me(), raft.status().last_index);
     let view = view::View::new(members.clone(), settings.bug_names(), links.clone(), raft.status());
     let (disk, thread) = storage::spawn(storage, reports);
-    let driver = Driver {
+    let mut driver = Driver {
         raft,
         store,
         members: members.clone(),
-        links: links.clone(),
+        links,
         disk,
         view: view.clone(),
         log: log.clone(),
         memory: Memory::new(start),
         flaws,
     };
-    let hello = Arc::new(transport::hello(&members, &settings.secret));
+    driver.configured(&driver.raft.membership().clone());
     let trusted = (members, settings.secret);
-    tokio::spawn(transport::listen(peers, trusted, events.clone(), log.clone()));
-    connect(&links, &hello, &events);
+    tokio::spawn(transport::listen(peers, trusted, events, log.clone()));
     let timeout = Duration::from_millis(settings.request_timeout_ms);
     let door = Door::new(clients, settings.max_connections, view.metrics().clone());
     let router = http::router(Api { driver: asks, view, timeout });
@@ -164,26 +166,24 @@ async fn listen(address: &str, flag: &str) -> Result<TcpListener, String> {
     listener.map_err(|error| format!("cannot listen at {address} ({flag}): {error}"))
 }
 
-fn links(settings: &Settings) -> Arc<BTreeMap<u64, Arc<Link>>> {
-    let link = |(id, name): (u64, &str)| {
-        let address = settings.addresses.get(name).cloned();
-        address.map(|address| (id, Arc::new(Link::new(id, address))))
-    };
-    Arc::new(settings.members.others().filter_map(link).collect())
-}
-
-fn connect(links: &BTreeMap<u64, Arc<Link>>, hello: &Arc<Vec<u8>>, events: &mpsc::Sender<Event>) {
-    for link in links.values() {
-        tokio::spawn(link.clone().run(hello.clone(), events.clone()));
+/// Who this replica is, and whom it knows.
+async fn members(settings: &Settings) -> Result<Members, String> {
+    match &settings.way {
+        Way::Found(peers) => Ok(Members::founding(&settings.name, peers)),
+        Way::Join(wish) => {
+            let (name, address) = (settings.name.clone(), settings.listen_peer.clone());
+            let me = Member { name, address };
+            join::admission(&settings.data, wish, &me).await.map(Members::joined)
+        }
     }
 }
 
 /// The brain's settings; no two starts have the same number.
-fn config(settings: &Settings, start: u64) -> Config {
+fn config(settings: &Settings, members: &Members, start: u64) -> Config {
     let ticks = |ms: u32| ms.div_ceil(u32::try_from(TICK.as_millis()).unwrap_or(1));
     Config {
-        id: settings.members.me(),
-        voters: settings.members.ids(),
+        id: members.me(),
+        voters: members.founders().to_vec(),
         heartbeat_ticks: ticks(settings.heartbeat_ms),
         election_ticks: ticks(settings.election_ms),
         seed: settings.seed.wrapping_add(start),

@@ -4,9 +4,10 @@
 //! [`Reason`] is the one table of errors: what went wrong, whether that is definite, and the HTTP
 //! status.
 
+use super::transport::Proposal;
 use crate::kv::{Command, Range, Results, Txn};
 use crate::raft::{Index, ServerId, Token};
-use crate::wire::Origin;
+use crate::wire::{MemberReply, MembersRequest, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -23,6 +24,10 @@ const MOST_BYTES: usize = 64 << 20;
 pub(super) enum Request {
     /// Change something.
     Write(Command),
+    /// Change who takes part.
+    Members(MembersRequest),
+    /// Let the replica of that name lead.
+    Leader(String),
     /// Read the current state, when the log is applied up to `after`.
     Read { query: Query, after: Index },
     /// Read whatever is here, when the log is applied up to `after`.
@@ -36,6 +41,8 @@ pub(super) enum Query {
     Key(String),
     /// The results of a transaction that changes nothing.
     Txn(Txn),
+    /// Who takes part.
+    Members,
     /// The entries from a key on and below another one, at most so many.
     Range { from: String, to: Option<String>, limit: usize },
 }
@@ -45,6 +52,7 @@ impl Query {
         match self {
             Self::Key(key) => key.len(),
             Self::Txn(txn) => txn.size(),
+            Self::Members => 0,
             Self::Range { from, to, .. } => from.len() + to.as_ref().map_or(0, String::len),
         }
     }
@@ -55,6 +63,8 @@ impl Request {
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Write(command) => command.size(),
+            Self::Members(request) => Proposal::Members(request.clone()).size(),
+            Self::Leader(name) => name.len(),
             Self::Read { query, .. } | Self::ReadStale { query, .. } => query.size(),
         }
     }
@@ -88,6 +98,10 @@ pub(super) enum Finding {
     Opened { session: u64 },
     /// The session has nothing to do with the request, and nothing changed.
     Session(SessionFlaw),
+    /// The members are these.
+    Members(Vec<MemberReply>),
+    /// It was not begun, and this is why.
+    Declined(String),
     /// There is no answer.
     Failed(Reason),
 }
@@ -190,7 +204,7 @@ pub(super) enum Writer {
 #[derive(Debug)]
 pub(super) enum Stage {
     /// The brain to decide about a proposal.
-    Proposed { command: Vec<u8>, writer: Writer },
+    Proposed { proposal: Proposal, writer: Writer },
     /// A peer to say what became of a write.
     Forwarded { to: ServerId, reply: Reply },
     /// The brain to give a read index.
@@ -203,7 +217,7 @@ impl Stage {
     /// How many bytes it holds, more or less.
     fn size(&self) -> usize {
         match self {
-            Self::Proposed { command, .. } => command.len(),
+            Self::Proposed { proposal, .. } => proposal.size(),
             Self::Forwarded { .. } => 0,
             Self::Confirming { query, .. } | Self::Applying { query, .. } => query.size(),
         }
@@ -356,7 +370,8 @@ mod tests {
         let writer = || Writer::Peer { peer: 2, request: 1 };
         for size in [MOST_BYTES - 1, 0] {
             let token = waiting.name();
-            let stage = Stage::Proposed { command: vec![0; size], writer: writer() };
+            let proposal = Proposal::Command(vec![0; size]);
+            let stage = Stage::Proposed { proposal, writer: writer() };
             waiting.enter(token, stage, now);
         }
         assert!(waiting.has_room(1) && !waiting.has_room(2));
@@ -365,7 +380,8 @@ mod tests {
         for _ in 0..MOST_WAITING {
             assert!(waiting.has_room(1));
             let token = waiting.name();
-            waiting.enter(token, Stage::Proposed { command: vec![], writer: writer() }, now);
+            let proposal = Proposal::Command(vec![]);
+            waiting.enter(token, Stage::Proposed { proposal, writer: writer() }, now);
         }
         assert!(!waiting.has_room(0));
     }

@@ -364,7 +364,7 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 mod tests {
     use super::super::log::LogFormat;
     use super::*;
-    use crate::raft::{Entry, HardState, Payload};
+    use crate::raft::{Entry, HardState, Membership, Payload};
     use tempfile::TempDir;
 
     fn open(directory: &Path) -> Result<(Storage, Stored), Unusable> {
@@ -415,7 +415,8 @@ mod tests {
     /// A snapshot up to entry `last`, and the entries after it up to 3.
     fn cut(last: u64) -> Persist {
         let last = Position { term: 1, index: last };
-        let snapshot = Snapshot { last, data: vec![7; 100].into() };
+        let snapshot =
+            Snapshot { last, membership: Membership::of(&[1, 2]), data: vec![7; 100].into() };
         let entries = (last.index + 1..=3).flat_map(|index| record(index, 1).entries).collect();
         let hard_state = Some(HardState { term: 1, voted_for: Some(2) });
         Persist { sequence: 1, hard_state, entries, snapshot: Some(snapshot), start: Some(last) }

@@ -12,6 +12,7 @@ use super::members::Members;
 use super::secret::Secret;
 use crate::kv::Outcome;
 use crate::raft::{Index, Message, ServerId};
+use crate::wire::MembersRequest;
 use serde::{Deserialize, Serialize};
 use socket2::{SockRef, TcpKeepalive};
 use std::collections::VecDeque;
@@ -40,10 +41,34 @@ pub(super) enum Frame {
     Hello { cluster: String, from: ServerId, secret: Vec<u8> },
     /// One message of the brain.
     Raft(Message),
-    /// A client's write, for the leader; it is proposed once or not at all.
-    Forward { request: u64, timeout_ms: u64, command: Vec<u8> },
+    /// A client's wish, for the leader; it is proposed once or not at all.
+    Forward { request: u64, timeout_ms: u64, proposal: Proposal },
     /// What became of it.
     Forwarded { request: u64, answer: Answer },
+}
+
+/// What only a leader can begin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Proposal {
+    /// A command of the store.
+    Command(Vec<u8>),
+    /// Other members.
+    Members(MembersRequest),
+    /// Another leader, by name.
+    Leader(String),
+}
+
+impl Proposal {
+    /// How many bytes it holds, more or less.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Command(command) => command.len(),
+            Self::Members(MembersRequest { add, learn, remove }) => {
+                (add.len() + learn.len() + remove.len()) * 128
+            }
+            Self::Leader(name) => name.len(),
+        }
+    }
 }
 
 /// What became of a forwarded write.
@@ -53,6 +78,8 @@ pub(super) enum Answer {
     Done { index: Index, outcome: Outcome },
     /// It was never proposed.
     Refused,
+    /// It was not begun, and this is why.
+    Declined(String),
     /// It was proposed, and nobody knows more.
     Lost,
 }
@@ -203,7 +230,8 @@ fn too_large(length: usize) -> io::Error {
 /// The bytes that open each of a replica's connections.
 pub(super) fn hello(members: &Members, secret: &Secret) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let (cluster, from, secret) = (members.cluster(), members.me(), secret.spoken());
+    let (cluster, from) = (members.cluster().to_owned(), members.me());
+    let secret = secret.spoken();
     let hello = Frame::Hello { cluster, from, secret };
     encode(&hello, &mut bytes).expect("a list of names is far below the limit");
     bytes
@@ -264,11 +292,11 @@ fn greet(first: Frame, members: &Members, secret: &Secret) -> io::Result<ServerI
         let ours = members.cluster();
         return Err(io::Error::other(format!("it belongs to cluster {cluster}, not to {ours}")));
     }
-    members
-        .others()
-        .map(|(id, _)| id)
-        .find(|id| *id == from)
-        .ok_or_else(|| io::Error::other(format!("server {from} is no other member")))
+    // A newcomer may call before this replica has heard of it; the brain counts members only.
+    if from == members.me() {
+        return Err(io::Error::other("it says that it is this replica"));
+    }
+    Ok(from)
 }
 
 /// The next frame; nothing at the end of the stream, however it ends.
@@ -320,7 +348,11 @@ mod tests {
     fn a_full_queue_drops_the_oldest_message_but_no_write() {
         let link = Link::new(2, String::new());
         link.reset(true);
-        let forward = || Frame::Forward { request: 1, timeout_ms: 1, command: Vec::new() };
+        let forward = || Frame::Forward {
+            request: 1,
+            timeout_ms: 1,
+            proposal: Proposal::Command(Vec::new()),
+        };
         assert!(link.send(forward()));
         (1..=LONGEST_QUEUE as u64).for_each(|term| assert!(link.send(message(term))));
         assert_eq!(terms(&link)[..3], [0, 2, 3]);
@@ -330,8 +362,8 @@ mod tests {
 
     #[test]
     fn a_frame_above_the_limit_is_not_sent() {
-        let command = vec![0; LARGEST_FRAME];
-        let frame = Frame::Forward { request: 1, timeout_ms: 1, command };
+        let proposal = Proposal::Command(vec![0; LARGEST_FRAME]);
+        let frame = Frame::Forward { request: 1, timeout_ms: 1, proposal };
         let error = encode(&frame, &mut Vec::new()).expect_err("it is too large");
         assert!(error.to_string().contains("above the limit"), "{error}");
     }

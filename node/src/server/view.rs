@@ -1,11 +1,11 @@
 //! Shows what the replica says of itself, without asking the driver: it answers even when nothing
 //! else does.
 
+use super::links::Links;
 use super::members::Members;
 use super::metrics::Metrics;
-use super::transport::Link;
 use crate::raft::{Role, ServerId, Status};
-use crate::wire::{Health, Origin, Peer, StatusReply};
+use crate::wire::{Health, MemberReply, MembersReply, Origin, Peer, StatusReply};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -15,22 +15,20 @@ use std::time::Instant;
 pub(super) struct View {
     members: Members,
     bugs: Vec<String>,
-    links: Arc<BTreeMap<ServerId, Arc<Link>>>,
+    links: Links,
+    /// Who takes part, and whether this replica does.
+    roster: Arc<Mutex<(Vec<MemberReply>, bool)>>,
     latest: Arc<Mutex<(Status, u64)>>,
     heard: Arc<Mutex<Instant>>,
     metrics: Arc<Metrics>,
 }
 
 impl View {
-    pub(super) fn new(
-        members: Members,
-        bugs: Vec<String>,
-        links: Arc<BTreeMap<ServerId, Arc<Link>>>,
-        status: Status,
-    ) -> Self {
+    pub(super) fn new(members: Members, bugs: Vec<String>, links: Links, status: Status) -> Self {
         let latest = Arc::new(Mutex::new((status, 0)));
         let heard = Arc::new(Mutex::new(Instant::now()));
-        Self { members, bugs, links, latest, heard, metrics: Arc::default() }
+        let roster = Arc::new(Mutex::new((Vec::new(), true)));
+        Self { members, bugs, links, roster, latest, heard, metrics: Arc::default() }
     }
 
     /// The counters.
@@ -54,6 +52,21 @@ impl View {
                 heard.elapsed().as_millis()
             }
         }
+    }
+
+    /// Takes note of who takes part, and whether this replica does.
+    pub(super) fn take_part(&self, members: Vec<MemberReply>, member: bool) {
+        *self.roster.lock().unwrap_or_else(PoisonError::into_inner) = (members, member);
+    }
+
+    fn roster(&self) -> (Vec<MemberReply>, bool) {
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The body of `/cluster/members`.
+    pub(super) fn members(&self) -> MembersReply {
+        let cluster = self.members.cluster().to_owned();
+        MembersReply { cluster, members: self.roster().0, origin: self.origin() }
     }
 
     /// Takes note of what the driver is now.
@@ -80,6 +93,7 @@ impl View {
             leader: status.leader.map(|id| self.name(id)),
             last_index: status.last_index,
             commit_index: status.commit_index,
+            member: self.roster().1,
             bugs: self.bugs.clone(),
             peers: self.peers(),
         }
@@ -91,13 +105,12 @@ impl View {
     }
 
     fn peers(&self) -> BTreeMap<String, Peer> {
-        let peer =
-            |link: &Link| Peer { address: link.address().to_owned(), connected: link.connected() };
-        self.links.iter().map(|(id, link)| (self.name(*id), peer(link))).collect()
+        let peer = |(id, address, connected)| (self.name(id), Peer { address, connected });
+        self.links.seen().into_iter().map(peer).collect()
     }
 
     fn name(&self, id: ServerId) -> String {
-        self.members.name(id).to_owned()
+        self.members.name(id)
     }
 }
 

@@ -2,7 +2,8 @@
 //! over.
 
 use node::raft::{
-    Compaction, Config, Content, Effect, Entry, Input, Message, Payload, Position, Raft, Stored,
+    Change, Compaction, Config, Content, Effect, Entry, Input, Membership, Message, Payload,
+    Position, Raft, Stored,
 };
 use proptest::prelude::*;
 
@@ -16,14 +17,23 @@ fn position() -> impl Strategy<Value = Position> {
 }
 
 fn entry() -> impl Strategy<Value = Entry> {
-    let noop = |(term, index)| Entry { term, index, payload: Payload::Noop };
-    (number(), number()).prop_map(noop)
+    let entry = |(term, index, payload)| Entry { term, index, payload };
+    (number(), number(), prop_oneof![Just(Payload::Noop), membership()]).prop_map(entry)
+}
+
+fn membership() -> impl Strategy<Value = Payload> {
+    let set = || prop::collection::btree_set(number(), 0..4);
+    (set(), set(), set()).prop_map(|(voters, outgoing, joining)| {
+        Payload::Membership(Membership { voters, outgoing, joining, ..Membership::default() })
+    })
 }
 
 fn content() -> impl Strategy<Value = Content> {
     let append = (position(), prop::collection::vec(entry(), 0..4), number(), number());
     prop_oneof![
-        (any::<bool>(), position()).prop_map(|(pre, last)| Content::RequestVote { pre, last }),
+        any::<(bool, bool)>().prop_flat_map(|(pre, urgent)| {
+            position().prop_map(move |last| Content::RequestVote { pre, last, urgent })
+        }),
         any::<(bool, bool)>().prop_map(|(pre, granted)| Content::Vote { pre, granted }),
         append.prop_map(|(previous, entries, commit, round)| Content::Append {
             previous,
@@ -38,9 +48,11 @@ fn content() -> impl Strategy<Value = Content> {
             round
         }),
         Just(Content::Outdated),
+        Just(Content::Stand),
         (position(), number(), number(), prop::collection::vec(any::<u8>(), 0..4), number())
             .prop_map(|(last, size, offset, data, round)| Content::Snapshot {
                 last,
+                membership: Membership::default(),
                 size,
                 offset,
                 data,
@@ -65,6 +77,11 @@ fn input() -> impl Strategy<Value = Input> {
         8 => receive,
         1 => number().prop_map(|token| Input::Propose { token, command: Vec::new() }),
         1 => number().prop_map(|token| Input::Read { token }),
+        1 => (number(), prop::collection::btree_set(number(), 0..3)).prop_map(|(token, remove)| {
+            let change = Change { add: vec!["x".to_owned()], remove, ..Change::default() };
+            Input::Change { token, change }
+        }),
+        1 => number().prop_map(|to| Input::Transfer { to }),
         2 => number().prop_map(|sequence| Input::Persisted { sequence }),
         1 => Just(Input::Continue),
         1 => (position(), prop::collection::vec(any::<u8>(), 0..9))

@@ -4,7 +4,8 @@
 //! answer.
 
 use crate::cluster::{Answer, Cluster, ELECTION};
-use node::raft::{BUGS, Bug, Compaction, Effect, Input, Message, Role, ServerId};
+use node::raft::invariants::Committed;
+use node::raft::{BUGS, Bug, Change, Compaction, Effect, Input, Message, Payload, Role, ServerId};
 use std::collections::BTreeSet;
 
 /// How many random steps a run takes before it heals.
@@ -94,10 +95,12 @@ impl Simulation {
             700..850 => self.persist_some(id),
             850..910 => self.write(id),
             910..950 => self.read(id),
-            950..980 if self.dice.percent(self.unrest) => self.crash(id),
+            950..974 if self.dice.percent(self.unrest) => self.crash(id),
+            974..980 => self.change(id),
             980..996 => self.restart(id),
             996 if self.dice.percent(self.unrest) => drop(self.cut.insert(id)),
             997 => self.cut.clear(),
+            998..1000 => self.transfer(id),
             _ => {}
         }
     }
@@ -129,6 +132,32 @@ impl Simulation {
             let (_, effects) = self.cluster.read(id);
             self.post(id, effects);
         }
+    }
+
+    /// Wishes for a newcomer, for somebody to go, or for both.
+    fn change(&mut self, id: ServerId) {
+        let id = if self.dice.percent(50) { self.leader().unwrap_or(id) } else { id };
+        let Some(membership) = self.cluster.machine(id).membership() else { return };
+        let members: Vec<_> = membership.members().into_iter().collect();
+        let mut change = Change::default();
+        let wish = self.dice.below(4);
+        if wish != 0 && !members.is_empty() {
+            change.remove.insert(members[self.dice.below(members.len())]);
+        }
+        let more = self.cluster.ids().len() < 9;
+        match wish {
+            0 | 1 if more => change.add.push("newcomer".to_owned()),
+            2 if more => change.learn.push("learner".to_owned()),
+            _ => {}
+        }
+        let (_, effects) = self.cluster.change(id, change);
+        self.post(id, effects);
+    }
+
+    fn transfer(&mut self, id: ServerId) {
+        let to = self.any_server();
+        let effects = self.cluster.step(id, Input::Transfer { to });
+        self.post(id, effects);
     }
 
     fn persist_some(&mut self, id: ServerId) {
@@ -180,6 +209,9 @@ impl Simulation {
     }
 
     fn deliver(&mut self, Packet { from, to, message }: Packet) {
+        if !self.cluster.ids().contains(&to) {
+            return; // A newcomer that nobody has started yet.
+        }
         let effects = self.cluster.step(to, Input::Receive { from, message });
         self.post(to, effects);
     }
@@ -187,8 +219,17 @@ impl Simulation {
     fn heal(&mut self) {
         self.cut.clear();
         for id in self.cluster.ids() {
-            self.restart(id);
+            if self.cluster.membership().has(id) {
+                self.restart(id);
+            } else {
+                self.cluster.crash(id, usize::MAX);
+            }
         }
+    }
+
+    /// Who takes part when everything has settled.
+    fn members(&self) -> Vec<ServerId> {
+        self.cluster.membership().members().into_iter().collect()
     }
 
     /// One tick of a calm world: everything is delivered and durable before the next.
@@ -229,12 +270,13 @@ impl Simulation {
     fn settle(&mut self) -> Result<(), String> {
         (0..20 * ELECTION).for_each(|_| self.calm_tick());
         self.check()?;
+        self.members_settle()?;
         let leader = self.leader().ok_or("no leader after everything healed")?;
         let (write, effects) = self.cluster.propose(leader, "last");
         self.post(leader, effects);
         (0..ELECTION).for_each(|_| self.calm_tick());
         let mut reads = Vec::new();
-        for id in self.cluster.ids() {
+        for id in self.members() {
             let (read, effects) = self.cluster.read(id);
             self.post(id, effects);
             reads.push(read);
@@ -244,6 +286,18 @@ impl Simulation {
         self.is_answered(write, "write")?;
         reads.into_iter().try_for_each(|read| self.is_answered(read, "read"))?;
         self.is_settled()
+    }
+
+    /// A change that was begun is brought to its end, whoever leads.
+    fn members_settle(&mut self) -> Result<(), String> {
+        for _ in 0..20 * ELECTION {
+            let membership = self.cluster.membership();
+            if !membership.is_joint() && membership.joining.is_empty() {
+                return Ok(());
+            }
+            self.calm_tick();
+        }
+        Err(format!("members do not settle: {:?}", self.cluster.membership()))
     }
 
     fn is_answered(&self, token: u64, what: &str) -> Result<(), String> {
@@ -257,7 +311,9 @@ impl Simulation {
         let open = self.cluster.unanswered();
         let committed = self.cluster.committed().len() as u64;
         let servers = self.cluster.servers();
-        let behind = servers.iter().find(|server| server.commit_index != committed);
+        let members = self.cluster.membership();
+        let mut servers = servers.iter().filter(|server| members.has(server.id));
+        let behind = servers.find(|server| server.commit_index != committed);
         match (open.as_slice(), behind) {
             ([], None) => Ok(()),
             ([], Some(server)) => Err(format!("server {} stays behind", server.id)),
@@ -286,16 +342,20 @@ fn every_promise_is_kept_whatever_the_dice_say() {
 
 #[test]
 fn the_dice_reach_the_corners() {
-    let mut reached = [0_usize; 3];
+    let mut reached = [0_usize; 4];
     for seed in 0..20 {
         let mut simulation = Simulation::new(seed, &[]);
         assert_eq!(simulation.run(), Ok(()), "seed={seed}");
         let terms = simulation.cluster.servers().iter().map(|s| s.term).max().unwrap_or(0);
         let committed = simulation.cluster.committed().len();
-        reached = [reached[0] + committed, reached[1] + terms as usize, reached[2] + 1];
+        let changed = |c: &&Committed| matches!(c.entry.payload, Payload::Membership(_));
+        let changes = simulation.cluster.committed().iter().filter(changed).count();
+        let more = [committed, terms as usize, 1, changes];
+        reached = std::array::from_fn(|corner| reached[corner] + more[corner]);
     }
-    let [committed, terms, runs] = reached;
-    assert!(committed > 20 * runs && terms > 3 * runs, "committed, terms, runs: {reached:?}");
+    let [committed, terms, runs, changes] = reached;
+    let enough = committed > 20 * runs && terms > 3 * runs && changes > 2 * runs;
+    assert!(enough, "committed, terms, runs, changes of members: {reached:?}");
 }
 
 /// Forgetting a vote does harm only between a vote and the end of its term, and a tail that is kept

@@ -19,6 +19,8 @@
 //! > restart 1             server 1 starts from its disk
 //! > propose 1 x           a client writes x at server 1
 //! > read 1                a client reads at server 1
+//! > change 1 +d -2        somebody asks server 1 for a newcomer d in the place of server 2 (~d: to learn)
+//! > transfer 1 2          somebody asks server 1 to let server 2 lead
 //! > stabilize [1 2]       all (or these) write and deliver until all is quiet; shows no messages
 //! > status                what every server is, and its log as term.index
 //! > verdict               whether a promise has been broken
@@ -27,9 +29,10 @@
 
 use crate::cluster::Cluster;
 use node::raft::{
-    Bug, Compaction, Content, Effect, Entry, Input, Message, Payload, Position, ServerId, Token,
+    Bug, Change, Compaction, Content, Effect, Entry, Input, Membership, Message, Payload, Position,
+    ServerId, Token,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -99,6 +102,8 @@ impl Stage {
             "restart" => self.cluster.restart(id),
             "propose" => self.propose(id, words[2]),
             "read" => self.read(id),
+            "change" => self.change(id, &words[2..]),
+            "transfer" => self.step(id, Input::Transfer { to: limit(2) as ServerId }),
             "stabilize" => self.stabilize(&words[1..]),
             "status" => self.status(),
             "verdict" => self.verdict(),
@@ -152,6 +157,20 @@ impl Stage {
     fn read(&mut self, id: ServerId) {
         let (token, effects) = self.cluster.read(id);
         self.names.insert(token, format!("read {token}"));
+        self.see(id, effects);
+    }
+
+    fn change(&mut self, id: ServerId, wishes: &[&str]) {
+        let mut change = Change::default();
+        for wish in wishes {
+            match wish.split_at(1) {
+                ("+", name) => change.add.push(name.to_owned()),
+                ("~", name) => change.learn.push(name.to_owned()),
+                (_, id) => drop(change.remove.insert(id.parse().expect("a server"))),
+            }
+        }
+        let (token, effects) = self.cluster.change(id, change);
+        self.names.insert(token, format!("change {}", wishes.join(" ")));
         self.see(id, effects);
     }
 
@@ -249,7 +268,7 @@ impl Stage {
             }
             Effect::Send { to, message, .. } => format!("-> {to} {}", speak(message)),
             Effect::Commit { entries } => format!("commits {}", list(entries.iter().map(entry))),
-            Effect::TakeSnapshot { .. } => return None,
+            Effect::TakeSnapshot { .. } | Effect::Configured { .. } => return None,
             Effect::Restore { snapshot } => {
                 format!("takes over the snapshot up to {}", place(snapshot.last))
             }
@@ -260,6 +279,7 @@ impl Stage {
                 let hint = leader.map_or("no leader known".to_owned(), |id| format!("ask {id}"));
                 format!("refuses {}: {hint}", name(token))
             }
+            Effect::Objected { token, why } => format!("does not begin {}: {why:?}", name(token)),
             Effect::Lost { token } => {
                 format!("cannot tell any more what becomes of {}", name(token))
             }
@@ -286,7 +306,7 @@ impl Stage {
     /// Serves the reads whose index a server has applied.
     fn serve(&mut self, id: ServerId) {
         let applied = self.cluster.machine(id).applied();
-        let commands = applied.iter().filter(|entry| entry.payload != Payload::Noop);
+        let commands = applied.iter().filter(|entry| matches!(entry.payload, Payload::Command(_)));
         let seen = list(commands.map(command));
         let due =
             |read: &mut (ServerId, Token, u64)| read.0 == id && read.2 <= applied.len() as u64;
@@ -314,7 +334,24 @@ fn command(entry: &Entry) -> String {
     match &entry.payload {
         Payload::Noop => String::new(),
         Payload::Command(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Payload::Membership(membership) => members(membership),
     }
+}
+
+/// `<1,2,4 was 1,2,3>`: voters, and who voted before; `joins`, `learns`, `leaves` and numbers.
+fn members(membership: &Membership) -> String {
+    let sets = [
+        ("", &membership.voters),
+        (" was ", &membership.outgoing),
+        (" joins ", &membership.joining),
+        (" learns ", &membership.learners),
+        (" leaves ", &membership.leaving),
+    ];
+    let set = |(name, ids): (&str, &BTreeSet<ServerId>)| {
+        let ids: Vec<_> = ids.iter().map(ServerId::to_string).collect();
+        if ids.is_empty() { String::new() } else { format!("{name}{}", ids.join(",")) }
+    };
+    format!("<{}>", sets.map(set).concat())
 }
 
 /// An entry as term.index=command.
@@ -328,11 +365,12 @@ fn entry(entry: &Entry) -> String {
 
 fn speak(message: &Message) -> String {
     let content = match &message.content {
-        Content::RequestVote { pre: true, last } => {
+        Content::RequestVote { pre: true, last, .. } => {
             format!("would you vote for me? log ends {}.{}", last.term, last.index)
         }
-        Content::RequestVote { pre: false, last } => {
-            format!("vote for me, log ends {}.{}", last.term, last.index)
+        Content::RequestVote { pre: false, last, urgent } => {
+            let wished = if *urgent { ", the leader wishes it" } else { "" };
+            format!("vote for me{wished}, log ends {}.{}", last.term, last.index)
         }
         Content::Vote { pre, granted } => {
             let word = if *granted { "yes" } else { "no" };
@@ -347,7 +385,7 @@ fn speak(message: &Message) -> String {
         Content::Conflict { rejected, hint, round } => {
             format!("lack {rejected}, try {}.{} round {round}", hint.term, hint.index)
         }
-        Content::Snapshot { last, size, offset, data, round } => {
+        Content::Snapshot { last, size, offset, data, round, .. } => {
             let upto = offset + data.len() as u64;
             let last = place(*last);
             format!("snapshot up to {last}, bytes {offset}-{upto} of {size} round {round}")
@@ -356,6 +394,7 @@ fn speak(message: &Message) -> String {
             format!("have {upto} bytes of the snapshot up to {} round {round}", place(*last))
         }
         Content::Outdated => "your term is over".to_owned(),
+        Content::Stand => "stand for election now".to_owned(),
         Content::ReadIndex { .. } => "read index?".to_owned(),
         Content::ReadIndexReply { index, .. } => match index {
             Some(index) => format!("read index {index}"),

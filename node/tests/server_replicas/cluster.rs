@@ -5,6 +5,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -21,6 +22,8 @@ pub(super) struct Cluster {
     host: String,
     children: Vec<Option<Child>>,
     flags: Vec<String>,
+    /// Those that joined later: by whom, and with what further flags.
+    joiners: BTreeMap<usize, (usize, Vec<String>)>,
     http: Client,
 }
 
@@ -32,6 +35,7 @@ impl Cluster {
             host: host(),
             children: (0..size).map(|_| None).collect(),
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+            joiners: BTreeMap::new(),
             http: Client::new(),
         };
         (1..=size).for_each(|number| cluster.run(number));
@@ -63,14 +67,40 @@ impl Cluster {
         self.flags = usual;
     }
 
+    /// Starts one more replica, which joins by way of another.
+    pub(super) fn join(&mut self, seed: usize, flags: &[&str]) -> usize {
+        self.children.push(None);
+        let number = self.children.len();
+        self.joiners.insert(number, (seed, flags.iter().map(|flag| (*flag).to_owned()).collect()));
+        self.run(number);
+        number
+    }
+
+    /// The command that starts a replica which joins.
+    fn joining(&self, number: usize, (seed, flags): &(usize, Vec<String>)) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
+        command.args(["--id", &format!("n{number}"), "--join", &self.address(8000 + seed)]);
+        command.args(["--listen-peer", &self.address(7000 + number)]).args(flags);
+        command
+    }
+
     /// The command that starts a replica.
     pub(super) fn command(&self, number: usize) -> Command {
-        let peers: Vec<_> = (1..=self.children.len()).map(|n| self.peer(n)).collect();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
-        command.args(["--id", &format!("n{number}"), "--peers", &peers.join(",")]);
+        let mut command = match self.joiners.get(&number) {
+            Some(wish) => self.joining(number, wish),
+            None => self.founding(number),
+        };
         command.arg("--data").arg(self.data(number));
         command.args(["--listen-client", &self.address(8000 + number)]).args(&self.flags);
         command.stdout(Stdio::null());
+        command
+    }
+
+    fn founding(&self, number: usize) -> Command {
+        let founders = self.children.len() - self.joiners.len();
+        let peers: Vec<_> = (1..=founders).map(|n| self.peer(n)).collect();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
+        command.args(["--id", &format!("n{number}"), "--peers", &peers.join(",")]);
         command
     }
 

@@ -9,7 +9,7 @@ type Answered = oneshot::Receiver<(Finding, Origin)>;
 
 /// A replica alone in its cluster, and what it writes.
 fn alone() -> (Driver, mpsc::UnboundedReceiver<Persist>) {
-    let members = Members::new("n1", std::iter::empty());
+    let members = Members::founding("n1", &BTreeMap::new());
     let config = Config {
         id: 1,
         voters: vec![1],
@@ -20,7 +20,7 @@ fn alone() -> (Driver, mpsc::UnboundedReceiver<Persist>) {
         unsafe_bugs: Vec::new(),
     };
     let raft = Raft::new(config, Stored::default());
-    let links = Arc::new(BTreeMap::new());
+    let links = Links::new(Vec::new(), mpsc::channel(1).0);
     let view = View::new(members.clone(), Vec::new(), links.clone(), raft.status());
     let (disk, writes) = mpsc::unbounded_channel();
     let (store, log, memory) = (Store::default(), Log::new("n1", LogFormat::Text), Memory::new(1));
@@ -92,7 +92,8 @@ fn a_peer_may_ask_for_any_patience() {
     let (mut driver, _writes) = leader();
     let last = driver.raft.status().last_index;
     for (timeout_ms, proposed) in [(0, 0), (1, 1), (u64::MAX, 2)] {
-        let frame = Frame::Forward { request: 1, timeout_ms, command: Vec::new() };
+        let frame =
+            Frame::Forward { request: 1, timeout_ms, proposal: Proposal::Command(Vec::new()) };
         driver.receive(2, frame);
         assert_eq!(driver.raft.status().last_index, last + proposed);
     }
@@ -102,7 +103,11 @@ fn a_peer_may_ask_for_any_patience() {
 fn a_peer_is_admitted_by_the_rule_for_clients() {
     let (mut driver, _writes) = leader();
     let last = driver.raft.status().last_index;
-    let frame = Frame::Forward { request: 1, timeout_ms: 1000, command: vec![0; 65 << 20] };
+    let frame = Frame::Forward {
+        request: 1,
+        timeout_ms: 1000,
+        proposal: Proposal::Command(vec![0; 65 << 20]),
+    };
     driver.receive(2, frame);
     assert_eq!(driver.raft.status().last_index, last);
 }
@@ -117,7 +122,10 @@ fn who_is_not_served_is_told_why() {
         answer.try_recv().map(|(finding, _)| finding)
     };
     let read = |reply| Stage::Confirming { query: Query::Key("k".to_owned()), after: 0, reply };
-    let write = |reply| Stage::Proposed { command: Vec::new(), writer: Writer::Client(reply) };
+    let write = |reply| Stage::Proposed {
+        proposal: Proposal::Command(Vec::new()),
+        writer: Writer::Client(reply),
+    };
     let failed = |reason| Ok(Finding::Failed(reason));
     assert_eq!(told(Effect::ReadExpired { token: 7 }, read), failed(Reason::NoQuorum));
     assert_eq!(told(Effect::ReadFailed { token: 7 }, read), failed(Reason::NoLeader));

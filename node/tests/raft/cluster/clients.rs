@@ -72,10 +72,13 @@ impl Clients {
     pub(crate) fn hear(&mut self, server: ServerId, effect: &Effect) -> Result<(), String> {
         match effect {
             Effect::Acknowledge { token, index } => {
-                self.acknowledged.push((*token, *index));
+                if self.asked.get(token).is_some_and(|question| question.command.is_some()) {
+                    self.acknowledged.push((*token, *index));
+                }
                 self.close(server, *token, Answer::Ok(*index))
             }
             Effect::Refused { token, .. }
+            | Effect::Objected { token, .. }
             | Effect::ReadFailed { token }
             | Effect::ReadExpired { token } => self.close(server, *token, Answer::Failed),
             Effect::Lost { token } => self.close(server, *token, Answer::Unknown),

@@ -1,8 +1,9 @@
 //! Gives a brain the smallest possible body: a disk with a queue of writes, and letters that wait
 //! for it.
 
+use node::raft::Stored;
 use node::raft::invariants::Server;
-use node::raft::{Config, Effect, Entry, Input, Persist, Position, Raft, Snapshot, Stored};
+use node::raft::{Config, Effect, Entry, Input, Membership, Persist, Position, Raft, Snapshot};
 use std::collections::VecDeque;
 
 /// One server and its disk.
@@ -38,6 +39,11 @@ impl Machine {
     /// What it shows, if it runs.
     pub(crate) fn server(&self) -> Option<Server<'_>> {
         self.raft.as_ref().map(Server::of)
+    }
+
+    /// Whom it takes for members, if it runs.
+    pub(crate) fn membership(&self) -> Option<&Membership> {
+        self.raft.as_ref().map(Raft::membership)
     }
 
     /// What it has applied since it started.

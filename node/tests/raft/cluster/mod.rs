@@ -12,8 +12,9 @@ pub(crate) use clients::Answer;
 pub(crate) use machine::Machine;
 
 use clients::Clients;
+use node::raft::Token;
 use node::raft::invariants::{Committed, Past, Server};
-use node::raft::{Bug, Compaction, Config, Effect, Input, ServerId, Token};
+use node::raft::{Bug, Change, Compaction, Config, Effect, Input, Membership, Payload, ServerId};
 use std::collections::BTreeMap;
 
 /// Ticks between heartbeats in every test.
@@ -23,6 +24,8 @@ pub(crate) const ELECTION: u32 = 10;
 
 /// Servers, their clients and an onlooker.
 pub(crate) struct Cluster {
+    /// What every server is like.
+    config: Config,
     machines: BTreeMap<ServerId, Machine>,
     past: Past,
     clients: Clients,
@@ -33,8 +36,8 @@ impl Cluster {
     /// Servers `1 ..= count` with empty disks.
     pub(crate) fn new(count: u64, seed: u64, bugs: &[Bug], compaction: Compaction) -> Self {
         let voters: Vec<_> = (1..=count).collect();
-        let config = |id| Config {
-            id,
+        let config = Config {
+            id: 0,
             voters: voters.clone(),
             heartbeat_ticks: HEARTBEAT,
             election_ticks: ELECTION,
@@ -42,8 +45,10 @@ impl Cluster {
             compaction,
             unsafe_bugs: bugs.to_vec(),
         };
-        let machines = voters.iter().map(|id| (*id, Machine::new(config(*id)))).collect();
-        Self { machines, past: Past::default(), clients: Clients::default(), harm: None }
+        let machine = |id: &ServerId| (*id, Machine::new(Config { id: *id, ..config.clone() }));
+        let machines = voters.iter().map(machine).collect();
+        let past = Past::of(&voters);
+        Self { config, machines, past, clients: Clients::default(), harm: None }
     }
 
     /// All servers' names.
@@ -85,6 +90,25 @@ impl Cluster {
     pub(crate) fn propose(&mut self, id: ServerId, command: &str) -> (Token, Vec<Effect>) {
         let token = self.clients.writes(id, command);
         (token, self.step(id, Input::Propose { token, command: command.into() }))
+    }
+
+    /// Gives somebody's wish for other members to a server.
+    pub(crate) fn change(&mut self, id: ServerId, change: Change) -> (Token, Vec<Effect>) {
+        let token = self.clients.reads(id);
+        (token, self.step(id, Input::Change { token, change }))
+    }
+
+    /// Who takes part, by the last configuration that is committed.
+    pub(crate) fn membership(&self) -> &Membership {
+        self.past.membership().expect("it began with one")
+    }
+
+    /// Starts the newcomers that a committed entry speaks of.
+    fn welcome(&mut self, membership: &Membership) {
+        for id in membership.contacts.keys() {
+            let config = Config { id: *id, voters: Vec::new(), ..self.config.clone() };
+            self.machines.entry(*id).or_insert_with(|| Machine::new(config));
+        }
     }
 
     /// Gives a client's read to a server.
@@ -136,13 +160,22 @@ impl Cluster {
     ) -> Vec<Effect> {
         let effects = action(self.machines.get_mut(&id).expect("a server"));
         let answers = effects.iter().try_for_each(|effect| self.clients.hear(id, effect));
-        let servers: Vec<_> = self.machines.values().filter_map(Machine::server).collect();
         let term = self.machines[&id].server().map_or(0, |server| server.term);
         for effect in &effects {
             if let Effect::Commit { entries } = effect {
                 self.past.commits(term, entries);
             }
         }
+        let commits = effects.iter().filter_map(|effect| match effect {
+            Effect::Commit { entries } => Some(entries),
+            _ => None,
+        });
+        for entry in commits.flatten() {
+            if let Payload::Membership(membership) = &entry.payload {
+                self.welcome(membership);
+            }
+        }
+        let servers: Vec<_> = self.machines.values().filter_map(Machine::server).collect();
         let promises = self.past.observe(&servers).map_err(|violation| violation.to_string());
         let kept = self.clients.kept(self.past.committed());
         if self.harm.is_none() {
