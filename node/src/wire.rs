@@ -50,6 +50,9 @@ pub enum Consistency {
     /// It sees every write that was acknowledged before it was asked for.
     #[default]
     Linearizable,
+    /// The same, without asking a majority where the leader holds a lease (`--lease-reads`); it relies
+    /// on clocks that run at about the same rate.
+    Lease,
     /// It sees what the replica happens to have.
     Stale,
 }

@@ -49,6 +49,8 @@ pub enum Freshness {
     /// A read sees every write that was acknowledged before it was asked for.
     #[default]
     Linearizable,
+    /// The same, on the word of a leader that trusts clocks.
+    Lease,
     /// A read sees what the replica happens to have.
     Stale,
     /// A read sees at least what its client has seen and done.
@@ -56,8 +58,9 @@ pub enum Freshness {
 }
 
 /// Every freshness and its name on the command line.
-pub const FRESHNESS: [(Freshness, &str); 3] = [
+pub const FRESHNESS: [(Freshness, &str); 4] = [
     (Freshness::Linearizable, "linearizable"),
+    (Freshness::Lease, "lease"),
     (Freshness::Stale, "stale"),
     (Freshness::After, "after"),
 ];

@@ -34,7 +34,9 @@ impl Workload for FollowerReads {
     fn checks(&self, freshness: Freshness) -> &'static [&'static str] {
         match freshness {
             // Stale reads promise nothing: they are shown for what they are not.
-            Freshness::Linearizable | Freshness::Stale => &["register", "session"],
+            Freshness::Linearizable | Freshness::Lease | Freshness::Stale => {
+                &["register", "session"]
+            }
             Freshness::After => &["session"],
         }
     }

@@ -31,7 +31,7 @@ impl Workload for Set {
 
     fn checks(&self, freshness: Freshness) -> &'static [&'static str] {
         match freshness {
-            Freshness::Linearizable => &["set-full-linearizable"],
+            Freshness::Linearizable | Freshness::Lease => &["set-full-linearizable"],
             Freshness::Stale | Freshness::After => &["set-full"],
         }
     }

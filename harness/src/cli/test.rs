@@ -35,7 +35,7 @@ pub(crate) struct Args {
     /// What clients do; `harness list` shows all.
     #[arg(long, default_value = "register")]
     workload: String,
-    /// How fresh reads are asked to be: linearizable, stale, or after (what the client has seen and done).
+    /// How fresh reads are asked to be: linearizable, lease (by a leader that trusts clocks), stale, or after (what the client has seen and done).
     #[arg(long, default_value = "linearizable")]
     read: String,
     #[arg(long, default_value = "partition,kill", help = nemesis_help())]

@@ -288,7 +288,7 @@ pub(crate) mod tests {
     fn what_cannot_be_is_refused_with_what_can() {
         insta::assert_snapshot!(refusal(|config| config.system = "oracle".to_owned()), @r#"there is no system "oracle"; there are: etcd, raft, zookeeper, a FILE.toml that describes one"#);
         insta::assert_snapshot!(refusal(|config| config.workload = "poetry".to_owned()), @r#"there is no workload "poetry"; there are: append, bank, cas, counter, follower-reads, lock, long-fork, monotonic, queue, register, set, unique-ids, wr"#);
-        insta::assert_snapshot!(refusal(|config| config.read = "new".to_owned()), @r#"there is no --read "new"; there are: linearizable, stale, after"#);
+        insta::assert_snapshot!(refusal(|config| config.read = "new".to_owned()), @r#"there is no --read "new"; there are: linearizable, lease, stale, after"#);
         insta::assert_snapshot!(refusal(|config| config.nodes = 0), @"--nodes 0 is not possible: 1 to 9 are");
         insta::assert_snapshot!(refusal(|config| config.rate = 0), @"--rate 0 would never ask anything");
         insta::assert_snapshot!(refusal(|config| config.time_limit_ms = 10), @"--time-limit below 1s leaves no time for anything to happen");

@@ -131,6 +131,7 @@ fn launch(plan: &Plan, fabric: &Fabric, host: HostId, directory: &RunDirectory) 
         listen_client: fabric.listen_addr(host, Port::Client),
         listen_peer: fabric.listen_addr(host, Port::Peer),
         seed: rng.below(u64::MAX),
+        freshness: workloads::Freshness::named(&plan.config.read).unwrap_or_default(),
         bugs: plan.config.bugs.clone(),
         args: plan.config.node_args.clone(),
         bin: plan.config.bin.as_ref().map(PathBuf::from),

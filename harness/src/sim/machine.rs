@@ -20,6 +20,8 @@ pub(super) struct Machine {
     body: Option<Body>,
     /// What a restart finds.
     stored: Stored,
+    /// The ticks that passed while it stood still.
+    slept: u64,
     /// Written, and not yet durable.
     unsynced: Vec<Persist>,
 }
@@ -58,7 +60,7 @@ impl Machine {
     /// A server with an empty disk, not yet started.
     pub(super) fn new(config: Config) -> Self {
         let (body, stored) = (None, Stored::default());
-        Self { config, life: 0, body, stored, unsynced: Vec::new() }
+        Self { config, life: 0, body, stored, slept: 0, unsynced: Vec::new() }
     }
 
     /// Its brain, if it runs.
@@ -74,6 +76,7 @@ impl Machine {
     /// Starts from what the disk holds.
     pub(super) fn start(&mut self) {
         self.life += 1;
+        self.slept = 0;
         let seed = self.config.seed.wrapping_add(self.life << 20);
         let raft = Raft::new(Config { seed, ..self.config.clone() }, self.stored.clone());
         self.body = Some(Body {
@@ -140,6 +143,19 @@ impl Machine {
         }
     }
 
+    /// A tick passes while it stands still.
+    pub(super) fn sleep(&mut self) {
+        self.slept += 1;
+    }
+
+    /// Hears, before anything else, how long it stood still.
+    pub(super) fn wake(&mut self, wishes: &mut Vec<Wish>) {
+        let ticks = std::mem::take(&mut self.slept);
+        if ticks > 0 {
+            self.step(Input::Slept { ticks }, wishes);
+        }
+    }
+
     /// Takes a client's request.
     pub(super) fn ask(&mut self, token: Token, request: Request, wishes: &mut Vec<Wish>) {
         let Some(body) = &mut self.body else { return };
@@ -151,7 +167,7 @@ impl Machine {
             }
             Request::Read(key) => {
                 body.reading.insert(token, key);
-                Input::Read { token }
+                if self.config.lease { Input::LeaseRead { token } } else { Input::Read { token } }
             }
         };
         self.step(input, wishes);

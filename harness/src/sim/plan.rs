@@ -37,6 +37,8 @@ pub(crate) struct Habits {
     pub(crate) fsync: (Micros, Micros),
     /// By how many thousandths clocks are fast or slow, at most.
     pub(crate) drift: u64,
+    /// Whether reads are served by lease.
+    pub(crate) lease: bool,
     /// When servers cut their logs.
     pub(crate) compaction: Compaction,
 }
@@ -112,7 +114,8 @@ impl Plan {
     pub(crate) fn new(setting: &Setting, seed: u64) -> Self {
         let root = Rng::new(seed);
         let mut rng = root.fork("plan");
-        let habits = Habits::draw(&mut rng, &mut root.fork("snapshots"));
+        let lease = root.fork("lease").percent(30);
+        let habits = Habits { lease, ..Habits::draw(&mut rng, &mut root.fork("snapshots")) };
         let rate = rng.between(50, 120);
         let faults = faults(setting, &mut rng);
         let leave_dead = rng.percent(30);
@@ -129,6 +132,7 @@ impl Habits {
             twice: *rng.choose(&[0, 0, 10, 100]).unwrap_or(&0),
             fsync: (100, rng.between(200, 8_000)),
             drift: *rng.choose(&[0, 10, 100]).unwrap_or(&0),
+            lease: false,
             compaction: compaction(snapshots),
         }
     }

@@ -125,6 +125,7 @@ impl<'a> World<'a> {
             heartbeat_ticks: HEARTBEAT_TICKS,
             election_ticks: ELECTION_TICKS,
             seed: plan.seed,
+            lease: plan.habits.lease,
             compaction: plan.habits.compaction,
             unsafe_bugs: setting.bugs.clone(),
         };
@@ -280,6 +281,9 @@ impl<'a> World<'a> {
             return Ok(());
         }
         self.after(self.ticks[&id], Event::Tick(id, life));
+        if self.is_paused(id) {
+            self.machines.entry(id).and_modify(Machine::sleep);
+        }
         self.step(id, |machine, wishes| machine.step(Input::Tick, wishes))
     }
 
@@ -318,6 +322,7 @@ impl<'a> World<'a> {
         }
         let mut wishes = Vec::new();
         let Some(machine) = self.machines.get_mut(&id) else { return Ok(()) };
+        machine.wake(&mut wishes);
         act(machine, &mut wishes);
         wishes.into_iter().try_for_each(|wish| self.grant(id, wish))
     }

@@ -18,7 +18,7 @@ pub(crate) struct Config {
     pub(crate) nodes: u8,
     /// What clients do.
     pub(crate) workload: String,
-    /// How fresh reads are asked to be: `linearizable`, `stale` or `after`.
+    /// How fresh reads are asked to be: `linearizable`, `lease`, `stale` or `after`.
     #[serde(default = "linearizable")]
     pub(crate) read: String,
     /// What goes wrong: kinds of fault, with a variant after a colon where one was named.

@@ -103,6 +103,8 @@ pub(crate) struct Launch {
     pub(crate) listen_peer: SocketAddr,
     /// Decides its random choices.
     pub(crate) seed: u64,
+    /// How fresh its clients want reads to be.
+    pub(crate) freshness: Freshness,
     /// The bugs to switch on.
     pub(crate) bugs: Vec<String>,
     /// Further arguments.

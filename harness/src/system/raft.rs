@@ -50,7 +50,7 @@ impl System for RaftKv {
     }
 
     fn freshness(&self) -> &'static [Freshness] {
-        &[Freshness::Linearizable, Freshness::Stale, Freshness::After]
+        &[Freshness::Linearizable, Freshness::Lease, Freshness::Stale, Freshness::After]
     }
 
     fn bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
@@ -83,6 +83,9 @@ impl System for RaftKv {
         flag("--seed", launch.seed.to_string().into());
         if !launch.bugs.is_empty() {
             flag("--unsafe", launch.bugs.join(",").into());
+        }
+        if launch.freshness == Freshness::Lease {
+            args.push("--lease-reads".into());
         }
         args.extend(launch.args.iter().map(OsString::from));
         Program { path, args }
@@ -142,6 +145,7 @@ impl HttpClient {
     fn promise(&self) -> String {
         match self.freshness {
             Freshness::Linearizable => String::new(),
+            Freshness::Lease => "&consistency=lease".to_owned(),
             Freshness::Stale => "&consistency=stale".to_owned(),
             Freshness::After => {
                 format!("&consistency=stale&after={}", self.seen.load(Ordering::Relaxed))

@@ -15,6 +15,8 @@ pub enum Bug {
     IgnoreAfter,
     /// The changes of a transaction become visible one key at a time.
     TornTxn,
+    /// Time is taken from the wall clock, and every read at the leader is served by lease.
+    WallClockLease,
 }
 
 impl Bug {
@@ -55,6 +57,11 @@ pub const BUGS: &[(Bug, &str, &str)] = &[
         Bug::TornTxn,
         "torn-txn",
         "the changes of a transaction become visible one key first and the others a moment later",
+    ),
+    (
+        Bug::WallClockLease,
+        "wall-clock-lease",
+        "a leader serves reads by a lease that is counted by the wall clock, which others may set",
     ),
 ];
 

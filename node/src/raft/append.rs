@@ -35,6 +35,7 @@ impl Raft {
         }
         self.follow(Some(from));
         self.restart_election_timer();
+        self.promise();
         if self.log.has(append.previous) {
             self.take(from, append);
         } else {

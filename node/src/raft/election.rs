@@ -46,7 +46,7 @@ impl Raft {
         let asked = matches!(content, Content::RequestVote { urgent: false, .. });
         let is_leader = matches!(self.state, State::Leader(_));
         let hears_leader = self.leader.is_some() && self.elapsed < self.config.election_ticks;
-        asked && (is_leader || hears_leader)
+        asked && (is_leader || hears_leader || self.has_promised())
     }
 
     /// Answers a candidate of the current term.

@@ -37,6 +37,9 @@ mod commit;
 mod disk;
 mod election;
 pub mod invariants;
+mod lease;
+#[cfg(test)]
+mod lease_tests;
 mod log;
 mod membership;
 mod message;
@@ -171,6 +174,17 @@ pub enum Input {
     Read {
         /// Names the client's request.
         token: Token,
+    },
+    /// A client wants a linearizable read, and the body has just said how much time has passed: a
+    /// leader that holds a lease serves it at once.
+    LeaseRead {
+        /// Names the client's request.
+        token: Token,
+    },
+    /// So many ticks' time passed without a tick: the body was not awake.
+    Slept {
+        /// How many.
+        ticks: u64,
     },
     /// Every [`Persist`] up to this sequence number is durable.
     Persisted {
@@ -317,6 +331,8 @@ pub struct Config {
     /// Decides every random choice of this server. Give it another one at each start: the numbers
     /// that tell this life's questions from those of the life before come from it too.
     pub seed: u64,
+    /// Whether reads may be served by lease. All servers of a cluster must agree on it.
+    pub lease: bool,
     /// When the log is cut.
     pub compaction: Compaction,
     /// The bugs that are switched on; empty outside tests of the harness.
@@ -358,6 +374,10 @@ pub struct Raft {
     leader: Option<ServerId>,
     /// Ticks since this server started.
     now: u64,
+    /// The time that passed without ticks, in ticks.
+    slept: u64,
+    /// Until when, in ticks since this server started, a leader may count on its giving no vote.
+    promised: u64,
     /// Ticks since a leader was heard, a vote was given or an election began.
     elapsed: u32,
     /// At how many of those an election begins.
@@ -394,6 +414,8 @@ impl Raft {
             state: State::Follower,
             leader: None,
             now: 0,
+            slept: 0,
+            promised: u64::from(config.election_ticks),
             elapsed: 0,
             timeout: 0,
             compaction: snapshot::Compacting::default(),
@@ -420,6 +442,8 @@ impl Raft {
             Input::Change { token, change } => self.change(token, &change),
             Input::Transfer { to } => self.transfer(to),
             Input::Read { token } => self.read(token),
+            Input::LeaseRead { token } => self.read_by_lease(token),
+            Input::Slept { ticks } => self.sleep(ticks),
             Input::Persisted { sequence } => self.persisted(sequence),
             Input::SnapshotTaken { last, data } => self.take_snapshot(last, data),
             Input::Continue => {}

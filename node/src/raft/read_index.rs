@@ -60,12 +60,12 @@ impl Rounds {
         opens
     }
 
-    /// Begins a round that serves nobody, unless that of a doubtful answer is over: answers to it
-    /// will be to later questions.
-    pub(super) fn ask_again(&mut self, doubtful: u64) {
-        if self.open.is_none() && doubtful == self.current {
-            self.current += 1;
-        }
+    /// Begins a round that serves nobody, unless that of a doubtful answer is over or one is open:
+    /// answers to it will be to later questions. Whether it begins.
+    pub(super) fn ask_again(&mut self, doubtful: u64) -> bool {
+        let begins = self.open.is_none() && doubtful == self.current;
+        self.current += u64::from(begins);
+        begins
     }
 
     /// Takes out who has waited since before `start`.
@@ -152,9 +152,12 @@ impl Raft {
         if !self.knows_all_commits() {
             return;
         }
-        let index = self.commit_index;
+        let (index, now) = (self.commit_index, self.clock());
         let State::Leader(leading) = &mut self.state else { return };
         if leading.rounds.open(index) {
+            if self.config.lease {
+                leading.lease.begins(leading.rounds.current(), now);
+            }
             for peer in self.peer_list() {
                 self.heartbeat(peer);
             }
@@ -172,9 +175,13 @@ impl Raft {
             None if id == me => current,
             None => 0,
         });
+        if self.config.lease {
+            self.extend_lease(answered);
+        }
         if answered < current {
             return;
         }
+        let State::Leader(Leading { rounds, .. }) = &mut self.state else { return };
         if let Some((index, readers)) = rounds.open.take() {
             for waiting in readers {
                 self.answer(waiting.reader, index);

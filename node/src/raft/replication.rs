@@ -74,8 +74,12 @@ impl Raft {
     /// Entries do not stand in for the heartbeat: their answer waits for the peer's disk, and a
     /// peer that is alive must not look silent because its disk is slow.
     pub(super) fn beat(&mut self) {
+        let now = self.clock();
         let State::Leader(leading) = &mut self.state else { return };
         leading.since_heartbeat = 0;
+        if self.config.lease && leading.rounds.ask_again(leading.rounds.current()) {
+            leading.lease.begins(leading.rounds.current(), now);
+        }
         leading.peers.values_mut().for_each(super::progress::Progress::beat);
         for peer in self.peer_list() {
             self.feed(peer);

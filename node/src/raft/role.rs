@@ -3,6 +3,7 @@
 //! A vote belongs to a term, not to a role: only [`Raft::enter_term`] changes the hard state, so
 //! stepping down within a term cannot free the vote for another candidate.
 
+use super::lease::Lease;
 use super::progress::Progress;
 use super::read_index::Rounds;
 use super::transfer::Transfer;
@@ -34,6 +35,8 @@ pub(super) struct Leading {
     pub(super) proposals: BTreeMap<Index, Token>,
     /// The reads that wait for a quorum's word.
     pub(super) rounds: Rounds,
+    /// How long reads need not wait for it.
+    pub(super) lease: Lease,
     /// Ticks since the last heartbeat.
     pub(super) since_heartbeat: u32,
     /// How many bytes of entries are not committed yet.
@@ -137,6 +140,7 @@ impl Raft {
             peers,
             proposals,
             rounds,
+            lease: Lease::default(),
             since_heartbeat,
             uncommitted,
             change: None,

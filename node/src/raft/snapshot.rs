@@ -177,6 +177,7 @@ impl Raft {
         }
         self.follow(Some(from));
         self.restart_election_timer();
+        self.promise();
         let (last, round) = (piece.last, piece.round);
         let membership = piece.membership.clone();
         if last.index <= self.commit_index {

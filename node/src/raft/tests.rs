@@ -16,7 +16,7 @@ fn server(term: Term, log: &[Term]) -> Raft {
     Raft::new(config(7), Stored { hard_state, entries, ..Stored::default() })
 }
 
-fn config(seed: u64) -> Config {
+pub(super) fn config(seed: u64) -> Config {
     let voters = (1..=5).collect();
     Config {
         id: 1,
@@ -24,19 +24,25 @@ fn config(seed: u64) -> Config {
         heartbeat_ticks: 2,
         election_ticks: 10,
         seed,
+        lease: false,
         compaction: Compaction::default(),
         unsafe_bugs: vec![],
     }
 }
 
-fn step(raft: &mut Raft, input: Input) -> Vec<Effect> {
+pub(super) fn step(raft: &mut Raft, input: Input) -> Vec<Effect> {
     let mut effects = Vec::new();
     raft.step(input, &mut effects);
     effects
 }
 
 /// What a server answers to a message.
-fn answers(raft: &mut Raft, from: ServerId, term: Term, content: Content) -> Vec<Content> {
+pub(super) fn answers(
+    raft: &mut Raft,
+    from: ServerId,
+    term: Term,
+    content: Content,
+) -> Vec<Content> {
     let effects = step(raft, Input::Receive { from, message: Message { term, content } });
     let said = |effect| match effect {
         Effect::Send { message, .. } => Some(message.content),
@@ -45,21 +51,21 @@ fn answers(raft: &mut Raft, from: ServerId, term: Term, content: Content) -> Vec
     effects.into_iter().filter_map(said).collect()
 }
 
-fn heartbeat(term: Term, index: Index, commit: Index) -> Content {
+pub(super) fn heartbeat(term: Term, index: Index, commit: Index) -> Content {
     let previous = Position { term, index };
     Content::Append { previous, entries: vec![], commit, round: 0 }
 }
 
-fn request(term: Term, index: Index) -> Content {
+pub(super) fn request(term: Term, index: Index) -> Content {
     Content::RequestVote { pre: false, last: Position { term, index }, urgent: false }
 }
 
-fn vote(granted: bool) -> Content {
+pub(super) fn vote(granted: bool) -> Content {
     Content::Vote { pre: false, granted }
 }
 
 /// Ticks until the server asks for pre-votes, and lets it win them.
-fn stand(raft: &mut Raft) {
+pub(super) fn stand(raft: &mut Raft) {
     while raft.role() != Role::PreCandidate {
         step(raft, Input::Tick);
     }
@@ -70,7 +76,7 @@ fn stand(raft: &mut Raft) {
 }
 
 /// Tells the server that everything is durable.
-fn sync(raft: &mut Raft) -> Vec<Effect> {
+pub(super) fn sync(raft: &mut Raft) -> Vec<Effect> {
     step(raft, Input::Persisted { sequence: u64::MAX })
 }
 

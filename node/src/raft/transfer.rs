@@ -46,6 +46,7 @@ impl Raft {
         let matched = leading.peers.get(&transfer.to).map_or(0, Progress::matched);
         if matched == last && !transfer.told {
             transfer.told = true;
+            leading.lease.give_up();
             let to = transfer.to;
             self.send(to, Content::Stand, 0);
         }

@@ -73,6 +73,10 @@ struct Args {
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     #[arg(value_parser = clap::value_parser!(u64).range(0..=65_536))]
     snapshot_mib: u64,
+    /// Serves reads with `consistency=lease` from a lease, without asking a majority each time; all
+    /// replicas must be told so. It takes clocks for granted that differ in rate by less than a fifth
+    #[arg(long)]
+    lease_reads: bool,
     /// How many clients may be connected at once
     #[arg(long, value_name = "N", default_value_t = 4096)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
@@ -139,6 +143,8 @@ pub(super) struct Settings {
     pub(super) election_ms: u32,
     pub(super) request_timeout_ms: u64,
     pub(super) max_connections: u64,
+    /// Whether reads may be served by lease.
+    pub(super) lease: bool,
     pub(super) compaction: Compaction,
     pub(super) secret: Secret,
     pub(super) log_format: LogFormat,
@@ -225,6 +231,8 @@ fn settle(args: Args) -> Result<Settings, String> {
         election_ms: election,
         request_timeout_ms: args.request_timeout_ms,
         max_connections: args.max_connections,
+        lease: args.lease_reads
+            || args.bugs.iter().any(|bug| bug.of_store() == Some(kv::Bug::WallClockLease)),
         compaction: Compaction {
             entries: args.snapshot_entries,
             bytes: usize::try_from(args.snapshot_mib << 20).unwrap_or(usize::MAX),

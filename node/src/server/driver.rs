@@ -13,6 +13,7 @@ use super::request::{
     Ask, Finding, LONGEST_TIMEOUT, Query, Reason, Reply, Request, SessionFlaw, Stage, Waiting,
     Writer,
 };
+use super::ticks::{Clock, Ticks};
 use super::transport::{Answer, Frame, Proposal};
 use super::view::View;
 use crate::kv::{Command, Outcome, Store};
@@ -76,6 +77,7 @@ pub(super) struct Driver {
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     waiting: Waiting,
+    ticks: Ticks,
     /// What the commands applied in the current step returned, for its acknowledgements.
     outcomes: BTreeMap<Index, Outcome>,
     durable: u64,
@@ -92,8 +94,8 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Remembers nothing yet; `start` is unlike that of any earlier start.
-    pub(super) fn new(start: u64) -> Self {
-        Self { waiting: Waiting::new(start), ..Self::default() }
+    pub(super) fn new(start: u64, clock: Clock) -> Self {
+        Self { waiting: Waiting::new(start), ticks: Ticks::new(clock), ..Self::default() }
     }
 }
 
@@ -135,9 +137,20 @@ impl Driver {
     fn tick(&mut self) {
         self.memory.waiting.forget_late(Instant::now());
         self.flaws.tick(&mut self.store);
-        self.step(Input::Tick);
+        if self.memory.ticks.next() {
+            self.step(Input::Tick);
+        }
+        self.wake_up();
         self.part();
         self.look_after_handing(&self.raft.status());
+    }
+
+    /// Tells the brain what time has passed, as far as it has not been told.
+    fn wake_up(&mut self) {
+        let ticks = self.memory.ticks.slept();
+        if ticks > 0 {
+            self.step(Input::Slept { ticks });
+        }
     }
 
     fn handle(&mut self, event: Event) {
@@ -249,10 +262,15 @@ impl Driver {
             Request::Leader(name) => {
                 self.propose(token, Proposal::Leader(name), Writer::Client(reply), deadline);
             }
-            Request::Read { query, after } => {
+            Request::Read { query, after, lease } => {
                 let stage = Stage::Confirming { query, after, reply };
                 self.memory.waiting.enter(token, stage, deadline);
-                self.step(Input::Read { token });
+                if lease || self.flaws.reads_by_lease() {
+                    self.wake_up();
+                    self.step(Input::LeaseRead { token });
+                } else {
+                    self.step(Input::Read { token });
+                }
             }
             Request::ReadStale { query, after } => {
                 self.memory.waiting.enter_applying(token, after, (query, reply, deadline));

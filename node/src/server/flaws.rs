@@ -41,6 +41,20 @@ impl Flaws {
         self.bugs.contains(&bug)
     }
 
+    /// What a linearizable read becomes.
+    pub(super) fn reads_by_lease(&self) -> bool {
+        self.has(Bug::WallClockLease)
+    }
+
+    /// The clock by which ticks are counted.
+    pub(super) fn clock(&self) -> super::ticks::Clock {
+        if self.has(Bug::WallClockLease) {
+            super::ticks::Clock::wall()
+        } else {
+            super::ticks::Clock::monotonic()
+        }
+    }
+
     /// A tick has passed.
     pub(super) fn tick(&mut self, store: &mut Store) {
         self.now += 1;
@@ -69,8 +83,8 @@ impl Flaws {
         reply: Reply,
     ) -> Result<(Request, Reply), (Reply, Finding)> {
         match request {
-            Request::Read { query, .. } if self.has(Bug::IgnoreAfter) => {
-                Ok((Request::Read { query, after: 0 }, reply))
+            Request::Read { query, lease, .. } if self.has(Bug::IgnoreAfter) => {
+                Ok((Request::Read { query, after: 0, lease }, reply))
             }
             Request::ReadStale { query, .. } if self.has(Bug::IgnoreAfter) => {
                 Ok((Request::ReadStale { query, after: 0 }, reply))

@@ -222,7 +222,8 @@ type Fresh = (Consistency, u64, Option<u64>);
 impl Api {
     async fn read(&self, query: Question, (consistency, after, timeout_ms): Fresh) -> Response {
         let request = match consistency {
-            Consistency::Linearizable => Request::Read { query, after },
+            Consistency::Linearizable => Request::Read { query, after, lease: false },
+            Consistency::Lease => Request::Read { query, after, lease: true },
             Consistency::Stale => Request::ReadStale { query, after },
         };
         let mut response = self.respond(Kind::Read, self.ask(request, timeout_ms)).await;

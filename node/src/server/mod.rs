@@ -10,6 +10,7 @@
 //! | [`join`] | how a replica comes into a cluster that it was not founded with |
 //! | [`links`] | which peers are dialled |
 //! | [`transport`] | the connections to and from peers: two tasks for each |
+//! | [`ticks`] | the brain's clock |
 //! | [`connections`] | how many clients are let in |
 //! | [`http`] | the clients' requests and their deadlines: a task for each connection |
 //! | [`metrics`] | what is counted |
@@ -29,6 +30,7 @@ mod metrics;
 mod request;
 mod secret;
 mod storage;
+mod ticks;
 mod transport;
 mod view;
 
@@ -135,7 +137,7 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
         disk,
         view: view.clone(),
         log: log.clone(),
-        memory: Memory::new(start),
+        memory: Memory::new(start, flaws.clock()),
         flaws,
     };
     driver.configured(&driver.raft.membership().clone());
@@ -187,6 +189,7 @@ fn config(settings: &Settings, members: &Members, start: u64) -> Config {
         heartbeat_ticks: ticks(settings.heartbeat_ms),
         election_ticks: ticks(settings.election_ms),
         seed: settings.seed.wrapping_add(start),
+        lease: settings.lease,
         compaction: settings.compaction,
         unsafe_bugs: settings.bugs.clone(),
     }

@@ -28,8 +28,8 @@ pub(super) enum Request {
     Members(MembersRequest),
     /// Let the replica of that name lead.
     Leader(String),
-    /// Read the current state, when the log is applied up to `after`.
-    Read { query: Query, after: Index },
+    /// Read the current state, when the log is applied up to `after`; by lease, where there is one.
+    Read { query: Query, after: Index, lease: bool },
     /// Read whatever is here, when the log is applied up to `after`.
     ReadStale { query: Query, after: Index },
 }

@@ -100,6 +100,7 @@ proptest! {
             heartbeat_ticks,
             election_ticks,
             seed,
+            lease: true,
             compaction: Compaction { entries: 3, bytes: 0, keep: 1, piece: 4 },
             unsafe_bugs,
         };

@@ -16,6 +16,7 @@ fn alone() -> (Driver, mpsc::UnboundedReceiver<Persist>) {
         heartbeat_ticks: 2,
         election_ticks: 10,
         seed: 1,
+        lease: false,
         compaction: crate::raft::Compaction::default(),
         unsafe_bugs: Vec::new(),
     };
@@ -23,7 +24,8 @@ fn alone() -> (Driver, mpsc::UnboundedReceiver<Persist>) {
     let links = Links::new(Vec::new(), mpsc::channel(1).0);
     let view = View::new(members.clone(), Vec::new(), links.clone(), raft.status());
     let (disk, writes) = mpsc::unbounded_channel();
-    let (store, log, memory) = (Store::default(), Log::new("n1", LogFormat::Text), Memory::new(1));
+    let (store, log, memory) =
+        (Store::default(), Log::new("n1", LogFormat::Text), Memory::new(1, Clock::monotonic()));
     (
         Driver { raft, store, members, links, disk, view, log, memory, flaws: Flaws::default() },
         writes,

@@ -36,12 +36,14 @@ impl Cluster {
     /// Servers `1 ..= count` with empty disks.
     pub(crate) fn new(count: u64, seed: u64, bugs: &[Bug], compaction: Compaction) -> Self {
         let voters: Vec<_> = (1..=count).collect();
+        let lease = false; // Time in these tests is drawn, not measured.
         let config = Config {
             id: 0,
             voters: voters.clone(),
             heartbeat_ticks: HEARTBEAT,
             election_ticks: ELECTION,
             seed,
+            lease,
             compaction,
             unsafe_bugs: bugs.to_vec(),
         };
