@@ -19,6 +19,7 @@ mod objects;
 pub mod online;
 mod oracle;
 mod partition;
+mod pieces;
 mod plan;
 mod scene;
 mod search;

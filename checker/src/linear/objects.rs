@@ -1,11 +1,12 @@
 //! Judges objects one by one under one budget, on several threads, so that neither a hard object nor the number of
 //! threads decides what is found out about the others.
 //!
-//! Of several objects each gets a small number of steps first, and those that need more get more in the next round,
-//! when all have had their turn. A round is always finished, so what is known after it depends on the history alone;
-//! once an object is wrong there is no further round. Each may use the same share of the memory however many are judged
-//! at the same time, and those that need more get all of it, one after the other, at last. Only time can still come
-//! between: then what was not decided is unknown.
+//! An object that no monitor knows and whose history can be cut ([`pieces`]) is judged piece by piece, as if each
+//! were an object; it is wrong if one piece is. Of several, each gets a small number of steps first, and those that
+//! need more get more in the next round, when all have had their turn. A round is always finished, so what is known
+//! after it depends on the history alone; once one is wrong there is no further round. Each may use the same share of
+//! the memory however many are judged at the same time, and those that need more get all of it, one after the other,
+//! at last. Only time can still come between: then what was not decided is unknown.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,8 +14,9 @@ use std::sync::{Mutex, PoisonError};
 use super::engine::{Budget, Spent, Stop};
 use super::monitor;
 use super::partition::Object;
+use super::pieces::{self, Piece};
 use super::search::{Outcome, Question};
-use crate::check::Limits;
+use crate::check::{Algorithm, Limits};
 use crate::history::Value;
 use crate::model::Model;
 
@@ -26,11 +28,19 @@ const MORE: usize = 8;
 const SHARES: usize = 8;
 
 /// What is judged, and how.
-struct Docket<'a, 'h> {
-    objects: &'a [Object<'h>],
+struct Docket<'a> {
     model: &'a dyn Model,
     initial: &'a [Value],
     jobs: usize,
+    /// The fewest operations of a piece.
+    least: usize,
+}
+
+/// A piece of one object's history, and what is known of it.
+struct Case<'a> {
+    object: usize,
+    piece: Piece<'a>,
+    found: Outcome,
 }
 
 /// The answers in the order of the objects.
@@ -40,72 +50,130 @@ pub(super) fn answers(
     initial: &[Value],
     limits: &Limits<'_>,
 ) -> Vec<Outcome> {
+    answers_by(objects, model, initial, (limits, pieces::LEAST))
+}
+
+/// The same by pieces of at least so many operations.
+fn answers_by(
+    objects: &[Object<'_>],
+    model: &dyn Model,
+    initial: &[Value],
+    (limits, least): (&Limits<'_>, usize),
+) -> Vec<Outcome> {
     let whole = Budget::of(limits);
-    let docket = Docket { objects, model, initial, jobs: limits.jobs.clamp(1, SHARES) };
-    if let [object] = objects {
-        return vec![docket.first(object, whole)];
-    }
+    let docket = Docket { model, initial, jobs: limits.jobs.clamp(1, SHARES), least };
     let share = Budget { memory_bytes: limits.memory_bytes / SHARES, ..whole };
-    let all: Vec<usize> = (0..objects.len()).collect();
     let mut steps = FIRST_STEPS;
-    let budget = Budget { steps, ..share };
-    let mut found = docket.round(&all, |object| docket.first(object, budget));
-    loop {
-        let again = undecided(&found, Spent::Steps);
-        if again.is_empty() || somebody_is_wrong(&found) {
-            break;
-        }
+    let budget = if objects.len() == 1 { whole } else { Budget { steps, ..share } };
+    let all: Vec<(usize, &Object<'_>)> = objects.iter().enumerate().collect();
+    let first = docket.round(&all, |(number, object)| docket.first(*number, object, budget));
+    let mut cases: Vec<Case<'_>> = first.into_iter().flatten().collect();
+    let unasked = |case: &Case<'_>| case.found.algorithm == Algorithm::None;
+    docket.ask_again(&mut cases, unasked, Budget { steps, ..share });
+    while cases.iter().any(wants(Spent::Steps)) && !somebody_is_wrong(&cases) {
         steps = steps.saturating_mul(MORE);
-        let budget = Budget { steps, ..share };
-        let round = docket.round(&again, |object| docket.search(object, budget));
-        again.into_iter().zip(round).for_each(|(place, outcome)| found[place] = outcome);
+        docket.ask_again(&mut cases, wants(Spent::Steps), Budget { steps, ..share });
     }
-    for place in undecided(&found, Spent::Memory) {
-        if somebody_is_wrong(&found) {
-            break;
+    for place in 0..cases.len() {
+        if wants(Spent::Memory)(&cases[place]) && !somebody_is_wrong(&cases) {
+            cases[place].found = docket.piece(&cases[place].piece, whole);
         }
-        found[place] = docket.search(&objects[place], whole);
     }
-    found
+    cases.chunk_by(|one, other| one.object == other.object).map(whole_of).collect()
 }
 
-fn somebody_is_wrong(found: &[Outcome]) -> bool {
-    found.iter().any(|outcome| matches!(outcome.answer, Err(Stop::Illegal(_))))
+/// What the pieces of an object say together.
+fn whole_of(pieces: &[Case<'_>]) -> Outcome {
+    let mut whole = Outcome::default();
+    for Case { piece, found, .. } in pieces {
+        whole.explored += found.explored;
+        whole.algorithm = whole.algorithm.max(found.algorithm);
+        if whole.answer.is_ok() {
+            whole.explained += found.explained;
+        }
+        match &found.answer {
+            Err(Stop::Illegal(op)) if !matches!(whole.answer, Err(Stop::Illegal(_))) => {
+                whole.answer = Err(Stop::Illegal(piece.from + op));
+            }
+            Err(Stop::Spent(why)) if whole.answer.is_ok() => {
+                whole.answer = Err(Stop::Spent(*why));
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    whole
 }
 
-/// The places of those that had too little of this.
-fn undecided(found: &[Outcome], want: Spent) -> Vec<usize> {
-    let is = |outcome: &Outcome| outcome.answer == Err(Stop::Spent(want));
-    found.iter().enumerate().filter(|(_, it)| is(it)).map(|(place, _)| place).collect()
+fn somebody_is_wrong(cases: &[Case<'_>]) -> bool {
+    cases.iter().any(|case| matches!(case.found.answer, Err(Stop::Illegal(_))))
 }
 
-impl Docket<'_, '_> {
-    /// A monitor's answer, where one knows it; else the search's.
-    fn first(&self, object: &Object<'_>, budget: Budget<'_>) -> Outcome {
-        monitor::outcome(self.model, self.initial, &object.ops, budget)
-            .unwrap_or_else(|| self.search(object, budget))
+/// Whether a case had too little of this.
+fn wants(what: Spent) -> impl Fn(&Case<'_>) -> bool {
+    move |case| case.found.answer == Err(Stop::Spent(what))
+}
+
+impl<'a> Docket<'a> {
+    /// A monitor's answer, where one knows it; else the search's, or pieces that have yet to be searched.
+    fn first(&self, number: usize, object: &'a Object<'_>, budget: Budget<'_>) -> Vec<Case<'a>> {
+        let case = |piece, found| Case { object: number, piece, found };
+        let whole = Piece { from: 0, ops: &object.ops, state: None };
+        if let Some(known) = monitor::outcome(self.model, self.initial, &object.ops, budget) {
+            return vec![case(whole, known)];
+        }
+        let shaped = || Question::new(self.model, self.initial, &object.ops, budget).shapes_hold();
+        let pieces = pieces::cut(self.model, &object.ops, self.least, shaped);
+        if let [piece] = pieces.as_slice() {
+            let found = self.search(piece, budget);
+            return vec![case(whole, found)];
+        }
+        let later = || Outcome { answer: Err(Stop::Spent(Spent::Steps)), ..Outcome::default() };
+        pieces.into_iter().map(|piece| case(piece, later())).collect()
     }
 
-    fn search(&self, object: &Object<'_>, budget: Budget<'_>) -> Outcome {
-        Question::new(self.model, self.initial, &object.ops, budget).decide()
+    fn question<'q>(&'q self, piece: &'q Piece<'q>, budget: Budget<'q>) -> Question<'q> {
+        Question::new(self.model, piece.initial(self.initial), piece.ops, budget)
     }
 
-    /// Judges the objects at these places; the answers come in that order, whichever thread found them.
-    fn round(
+    fn search(&self, piece: &Piece<'_>, budget: Budget<'_>) -> Outcome {
+        self.question(piece, budget).decide()
+    }
+
+    /// One of many pieces goes without the narrowest walk: where that fails now and then, a long walk finds out once,
+    /// but many short ones find out again and again, and where it does not, a wider one is no wider.
+    fn piece(&self, piece: &Piece<'_>, budget: Budget<'_>) -> Outcome {
+        if !piece.is_first() && (budget.expired)() {
+            let (answer, algorithm) = (Err(Stop::Spent(Spent::Time)), Algorithm::Breadth);
+            return Outcome { answer, algorithm, ..Outcome::default() };
+        }
+        let question = self.question(piece, budget);
+        if piece.is_first() { question } else { question.wider() }.decide()
+    }
+
+    /// Searches the cases of a kind, all of them.
+    fn ask_again(
         &self,
-        places: &[usize],
-        judge: impl Fn(&Object<'_>) -> Outcome + Sync,
-    ) -> Vec<Outcome> {
+        cases: &mut [Case<'_>],
+        these: impl Fn(&Case<'_>) -> bool,
+        budget: Budget<'_>,
+    ) {
+        let places: Vec<usize> = (0..cases.len()).filter(|place| these(&cases[*place])).collect();
+        let found = self.round(&places, |place| self.piece(&cases[*place].piece, budget));
+        places.into_iter().zip(found).for_each(|(place, found)| cases[place].found = found);
+    }
+
+    /// Asks about each of these; the answers come in their order, whichever thread found them.
+    fn round<T: Sync, A: Send>(&self, these: &[T], ask: impl Fn(&T) -> A + Sync) -> Vec<A> {
         let next = AtomicUsize::new(0);
-        let found = Mutex::new(Vec::with_capacity(places.len()));
+        let found = Mutex::new(Vec::with_capacity(these.len()));
         let work = || {
-            while let Some((number, place)) = claim(places, &next) {
-                let outcome = judge(&self.objects[place]);
-                found.lock().unwrap_or_else(PoisonError::into_inner).push((number, outcome));
+            while let Some((number, it)) = claim(these, &next) {
+                let answer = ask(it);
+                found.lock().unwrap_or_else(PoisonError::into_inner).push((number, answer));
             }
         };
         std::thread::scope(|scope| {
-            for _ in 1..self.jobs.min(places.len()) {
+            for _ in 1..self.jobs.min(these.len()) {
                 // A thread that the machine refuses is done without: this one does the work of all.
                 drop(std::thread::Builder::new().spawn_scoped(scope, work));
             }
@@ -113,11 +181,14 @@ impl Docket<'_, '_> {
         });
         let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         found.sort_by_key(|(number, _)| *number);
-        found.into_iter().map(|(_, outcome)| outcome).collect()
+        found.into_iter().map(|(_, answer)| answer).collect()
     }
 }
 
-fn claim(places: &[usize], next: &AtomicUsize) -> Option<(usize, usize)> {
+fn claim<'t, T>(these: &'t [T], next: &AtomicUsize) -> Option<(usize, &'t T)> {
     let number = next.fetch_add(1, Ordering::Relaxed);
-    places.get(number).map(|place| (number, *place))
+    these.get(number).map(|it| (number, it))
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,6 +41,19 @@ pub(super) struct Outcome {
     pub(super) order: Vec<usize>,
 }
 
+/// Nothing was asked yet, so nothing is wrong.
+impl Default for Outcome {
+    fn default() -> Self {
+        Self {
+            answer: Ok(()),
+            explored: 0,
+            algorithm: Algorithm::None,
+            explained: 0,
+            order: Vec::new(),
+        }
+    }
+}
+
 /// What is searched: one object's operations, and where they start.
 #[derive(Clone, Copy)]
 pub(super) struct Question<'a> {
@@ -64,6 +77,11 @@ impl<'a> Question<'a> {
         Self { model, initial, ops, budget, width: NARROW, orders: false }
     }
 
+    /// The same without the narrowest walk.
+    pub(super) fn wider(self) -> Self {
+        Self { width: self.width.saturating_mul(WIDER), ..self }
+    }
+
     /// Finds out whether some order explains the operations.
     pub(super) fn decide(self) -> Outcome {
         let parts = self.prepare();
@@ -75,10 +93,8 @@ impl<'a> Question<'a> {
             4097..=WIDEST => self.compete::<{ WIDEST / 64 }>(parts),
             _ => Outcome {
                 answer: Err(Stop::Spent(Spent::Width(WIDEST))),
-                explored: 0,
                 algorithm: Algorithm::Breadth,
-                explained: 0,
-                order: Vec::new(),
+                ..Outcome::default()
             },
         }
     }
@@ -127,7 +143,7 @@ impl<'a> Question<'a> {
     }
 
     /// The shapes of a model with keys hold where there is one key alone.
-    fn shapes_hold(self) -> bool {
+    pub(super) fn shapes_hold(self) -> bool {
         let mut keys = self.ops.iter().map(|op| op.call.input.as_pair().map(|(key, _)| key));
         let Some(key) = keys.next() else { return true };
         let alone = |state: &Value| match state {

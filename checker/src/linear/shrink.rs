@@ -13,6 +13,7 @@ use super::breadth::Standing;
 use super::engine::{Budget, Stop};
 use super::explain::Explainer;
 use super::partition::{Object, Op, partition};
+use super::pieces::{self, LEAST, Piece};
 use super::plan::Turn;
 use super::search::Question;
 use super::{Case, Window};
@@ -47,14 +48,20 @@ struct Draft<'a, 'h> {
 }
 
 impl<'a, 'h> Draft<'a, 'h> {
-    /// What had begun when the accused completed; nothing that completed later need have happened.
+    /// What had begun when the accused completed; nothing that completed later need have happened. Of a history that
+    /// can be cut, no more of it than the front may be cut off from later.
     fn prefix(case: &Case<'a>, object: &Object<'h>, accused: usize) -> Option<Self> {
         let end = object.ops[accused].completed?;
-        let begun = object.ops.iter().enumerate().filter(|(_, op)| op.invoked < end);
+        let question = Question::new(case.model, case.initial, &object.ops, case.budget);
+        let pieces = pieces::cut(case.model, &object.ops, LEAST, || question.shapes_hold());
+        let far_enough = |piece: &&Piece<'_>| piece.from == 0 || piece.from + CUTS <= accused;
+        let piece = pieces.iter().rfind(far_enough)?;
+        let all = object.ops.iter().enumerate().skip(piece.from);
+        let begun = all.take_while(|(_, op)| op.invoked < end);
         let mut draft = Self {
             model: case.model,
             budget: case.budget,
-            initial: case.initial.to_vec(),
+            initial: piece.initial(case.initial).to_vec(),
             ops: Vec::new(),
             accused: 0,
         };

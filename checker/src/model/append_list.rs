@@ -28,6 +28,13 @@ impl Model for AppendList {
         call.f == "read"
     }
 
+    fn settles(&self, call: &Call) -> Option<Value> {
+        match (call.f.as_str(), &call.seen) {
+            ("read", Seen::Output(output @ Value::List(_))) => Some(output.clone()),
+            _ => None,
+        }
+    }
+
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
         match (call.f.as_str(), &call.seen) {
             ("append", _) => {

@@ -34,6 +34,13 @@ impl Model for Counter {
         call.f == "read" || call.input == Value::Int(0)
     }
 
+    fn settles(&self, call: &Call) -> Option<Value> {
+        match (call.f.as_str(), &call.seen) {
+            ("read", Seen::Output(output)) => Some(output.clone()),
+            _ => None,
+        }
+    }
+
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
         match (call.f.as_str(), state, &call.input) {
             ("add", Value::Int(held), Value::Int(more)) => {

@@ -31,6 +31,14 @@ impl Model for Lock {
         call.seen == Seen::Mismatch
     }
 
+    fn settles(&self, call: &Call) -> Option<Value> {
+        match (call.f.as_str(), &call.seen) {
+            (_, Seen::Mismatch) => None,
+            ("acquire", _) => Some(Value::from(vec![call.input.clone()])),
+            _ => Some(self.initial()),
+        }
+    }
+
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
         let holder = items(state).first();
         let (may, after) = match call.f.as_str() {

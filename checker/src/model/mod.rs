@@ -84,6 +84,17 @@ pub trait Model: Sync {
         Shape::default()
     }
 
+    /// The one state that there can be after the call, whatever was before it; nothing, if there may be several. A
+    /// long history is cut where such a call was alone. Of a model with keys it holds where its shapes do.
+    fn settles(&self, call: &Call) -> Option<Value> {
+        let Shape { meets, leaves } = self.shape(call);
+        match meets {
+            Meets::One(state) if self.observes(call) => Some(state),
+            _ if self.observes(call) => None,
+            _ => leaves,
+        }
+    }
+
     /// Whether the call only adds to the state, so that [`Model::is_past`] stays true over it.
     fn grows(&self, _call: &Call) -> bool {
         false

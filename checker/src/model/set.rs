@@ -37,6 +37,13 @@ impl Model for Set {
         matches!(call.f.as_str(), "contains" | "read") || call.seen == Seen::Mismatch
     }
 
+    fn settles(&self, call: &Call) -> Option<Value> {
+        match (call.f.as_str(), &call.seen) {
+            ("read", Seen::Output(output @ Value::List(_))) => Some(Value::from(sorted(output))),
+            _ => None,
+        }
+    }
+
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
         let mut held = items(state).to_vec();
         if call.f == "read" {
@@ -64,11 +71,16 @@ impl Model for Set {
     }
 }
 
+/// What a list of elements holds, as states do.
+fn sorted(list: &Value) -> Vec<Value> {
+    let mut elements = items(list).to_vec();
+    elements.sort();
+    elements
+}
+
 fn read(state: &Value, seen: &Seen) -> Result<Value, String> {
     let Seen::Output(output) = seen else { return Ok(state.clone()) };
-    let mut shown = items(output).to_vec();
-    shown.sort();
-    if shown == items(state) {
+    if sorted(output) == items(state) {
         Ok(state.clone())
     } else {
         Err(format!("it read {output}, but the set held {state}"))

@@ -91,6 +91,31 @@ fn a_shape_is_true_of_every_state() {
 }
 
 #[test]
+fn what_settles_the_state_leaves_that_one_wherever_it_can_go() {
+    let mut met = std::collections::BTreeSet::new();
+    for model in MODELS.iter().filter(|model| !model.has_keys()) {
+        let calls: Vec<Call> =
+            calls().into_iter().filter(|it| model.understands(it).is_ok()).collect();
+        let step = |state: &Value| -> Vec<Value> {
+            calls.iter().filter_map(|call| model.step(state, call).ok()).collect()
+        };
+        let once = step(&model.initial());
+        let states = once.iter().flat_map(step).chain(once.clone()).chain([model.initial()]);
+        for state in states.collect::<std::collections::BTreeSet<_>>() {
+            for call in &calls {
+                let (settled, after) = (model.settles(call), model.step(&state, call).ok());
+                if let (Some(settled), Some(after)) = (settled, after) {
+                    assert_eq!(settled, after, "{} {call:?} {state}", model.name());
+                    met.insert((model.name(), call.f.clone()));
+                }
+            }
+        }
+    }
+    let met: Vec<String> = met.into_iter().map(|(model, f)| format!("{model} {f}")).collect();
+    insta::assert_snapshot!(met.join(", "), @"cas-register cas, cas-register read, cas-register write, counter read, lock acquire, lock release, register read, register write, versioned-register read, versioned-register write");
+}
+
+#[test]
 fn what_is_past_stays_past_while_the_state_grows() {
     for model in MODELS {
         let calls: Vec<Call> =

@@ -46,6 +46,17 @@ impl Model for VersionedRegister {
         call.f == "read" || call.seen == Seen::Mismatch
     }
 
+    fn settles(&self, call: &Call) -> Option<Value> {
+        let Seen::Output(output) = &call.seen else { return None };
+        let (version @ Value::Int(_), told) = halves(output)? else { return None };
+        let held = match (call.f.as_str(), halves(&call.input)?.1) {
+            ("write", written) => written,
+            ("cas", swap) => swap.as_pair()?.1,
+            _ => told,
+        };
+        Some(Value::pair(version.clone(), held.clone()))
+    }
+
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
         let Some((Value::Int(version), held)) = state.as_pair() else {
             return Err(format!("{state} is not [version value]"));

@@ -48,10 +48,13 @@ fn judge(history: &History) -> Result<Verdict, String> {
     let object = whole(history);
     let mut tally = Tally::new(NAME, &["long-fork", "unwritten-value"]);
     let mut groups: BTreeMap<Vec<&Value>, Vec<Read<'_, '_>>> = BTreeMap::new();
-    let mut writes = Writes::default();
+    let (mut writes, mut asked) = (Writes::default(), false);
     for op in &object.ops {
         match part(op)? {
-            Part::Write(key, value) => write(&mut writes, op, (key, value))?,
+            Part::Write(key, value) => {
+                asked = true;
+                write(&mut writes, op, (key, value))?;
+            }
             Part::Reads(values) if op.output.is_some() => {
                 groups
                     .entry(values.keys().copied().collect())
@@ -66,7 +69,10 @@ fn judge(history: &History) -> Result<Verdict, String> {
         reads += group.len();
         group.sort_by_key(Read::shown);
         group.windows(2).for_each(|pair| compare(&pair[0], &pair[1], &mut tally));
-        group.iter().for_each(|read| sources(read, &writes, &mut tally));
+        // Without any write the history tells nothing of where values come from.
+        if asked {
+            group.iter().for_each(|read| sources(read, &writes, &mut tally));
+        }
     }
     tally.measure("groups", groups.len() as i64);
     tally.stats.operations = object.ops.len();
@@ -171,11 +177,8 @@ fn fork(one: &Op<'_>, other: &Op<'_>, only_one: &Value, only_other: &Value) -> C
     }
 }
 
-/// Convicts a value that nobody may have written, if the history has writes at all.
+/// Convicts a value that nobody may have written.
 fn sources(read: &Read<'_, '_>, writes: &Writes<'_, '_>, tally: &mut Tally) {
-    if writes.is_empty() {
-        return;
-    }
     for (key, value) in read.values.iter().filter(|(_, value)| ***value != Value::Nil) {
         let from = writes.get(key);
         if from.is_none_or(|(op, written)| written != value || op.begin > read.op.end) {

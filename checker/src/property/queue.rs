@@ -5,6 +5,7 @@
 //! elements convict only when more are missing than such dequeues can have taken.
 
 use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
 
 use super::objects::{Object, Op, brief, objects, of_key};
 use super::set_final::after;
@@ -139,34 +140,39 @@ impl<'o, 'h> Traffic<'o, 'h> {
     }
 
     fn missing(&self, tally: &mut Tally) {
-        let mut given: FxHashMap<&Value, usize> = FxHashMap::default();
-        for (element, _) in &self.given {
-            *given.entry(element).or_default() += 1;
-        }
-        // Enqueues of unknown end explain what was given last, acknowledged ones first.
-        let acknowledged = self.enqueues.iter().filter(|op| op.output.is_some());
-        let missing: Vec<&Op<'_>> = acknowledged
-            .filter(|op| match given.get_mut(op.input) {
-                Some(left @ 1..) => {
-                    *left -= 1;
-                    false
-                }
-                _ => true,
-            })
-            .copied()
-            .collect();
-        tally.add("outstanding", missing.len());
-        let provable = |op: &&&Op<'_>| self.emptied.is_some_and(|emptied| emptied.begin > op.end);
-        let lost: Vec<&&Op<'_>> = missing.iter().filter(provable).collect();
+        let acknowledged = self.enqueues.iter().filter(|op| op.output.is_some()).copied();
+        let provable = |op: &&Op<'_>| self.emptied.is_some_and(|emptied| emptied.begin > op.end);
+        let lost = self.left_of(acknowledged.clone().filter(provable));
+        let missing = self.left_of(acknowledged).len();
+        tally.add("outstanding", missing);
         if let (Some(op), Some(emptied)) = (lost.first(), self.emptied) {
             for _ in self.unknown_takes..lost.len() {
                 tally.found("lost", || self.lost(op, emptied, lost.len()));
             }
         }
-        if lost.len() < missing.len() {
-            let (rest, key) = (missing.len() - lost.len(), of_key(self.key));
+        if lost.len() < missing {
+            let (rest, key) = (missing - lost.len(), of_key(self.key));
             tally.doubt(|| format!("{rest} elements{key} were never dequeued, and the queue was not seen empty after them"));
         }
+    }
+
+    /// What is left of some enqueues, in order of invocation, when as many as possible of them were given away.
+    ///
+    /// Equal elements cannot be told apart, but who was given one before an enqueue began was not given its. So each
+    /// taker, the first to be done first, accounts for the earliest that is left, if that had begun: this accounts
+    /// for as many as can be. Other enqueues, of unknown end or not provably lost, take nothing away from that:
+    /// what some takers can account for, and what all of them need, can be had together (Mendelsohn and Dulmage).
+    fn left_of(&self, puts: impl Iterator<Item = &'o Op<'h>>) -> Vec<&'o Op<'h>> {
+        let mut queues: FxHashMap<&Value, VecDeque<&Op<'_>>> = FxHashMap::default();
+        puts.for_each(|op| queues.entry(op.input).or_default().push_back(op));
+        for (element, taker) in &self.given {
+            if let Some(queue) = queues.get_mut(element) {
+                queue.pop_front_if(|put| put.begin < taker.end);
+            }
+        }
+        let mut left: Vec<&Op<'_>> = queues.into_values().flatten().collect();
+        left.sort_by_key(|op| op.begin);
+        left
     }
 
     fn unexpected(&self, element: &Value, op: &Op<'_>) -> Case {

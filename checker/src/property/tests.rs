@@ -1,9 +1,24 @@
-//! Tries each property on the smallest history that breaks it and on the nearest one that does not.
+//! Tries each property on the smallest history that breaks it and on the nearest one that does not, compares it with a
+//! slow obvious twin on thousands of small random histories, and holds it to laws.
+//!
+//! | check | twin |
+//! |---|---|
+//! | `bank`, `causal`, `set-final`, `stats`, `unique-ids` | [`definitions`] |
+//! | `kafka` | [`logs`] |
+//! | `queue`, `total-queue` | [`queues`]: every way to share out the elements |
+//! | `causal-reverse`, `counter-bounds`, `fenced-lock`, `long-fork`, `monotonic`, `set-full`, `set-full-linearizable` | [`twins`] |
+//! | `session` | `session::tests`, and `session::laws` for reads of several keys |
+//! | `list-append`, `rw-register`, `rw-register-closed` | `txn::tests::twin` |
 
 use crate::check::{Limits, Validity, Verdict, judge};
 use crate::history::{History, edn};
 
+mod definitions;
 mod examples;
+mod laws;
+mod logs;
+mod queues;
+pub(crate) mod random;
 mod twins;
 
 /// Reads `0:add 1; 0:ok 1; 1:read => [1 2]; 0:fail`: `process:` a function and its argument, or how the open call

@@ -159,4 +159,6 @@ fn judged(record: &Record<'_>, promise: &Promise<'_>) -> Verdict {
 }
 
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;

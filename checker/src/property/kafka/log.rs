@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::read::Part;
 use crate::history::{Kind, Process, Value};
@@ -26,9 +26,10 @@ pub(super) struct Log<'o, 'h> {
     pub(super) acknowledged: BTreeMap<i64, &'o Op<'h>>,
     /// Every attempt to send a value.
     sends: FxHashMap<&'h Value, Vec<&'o Op<'h>>>,
-    /// Who first polled a value, in order of first poll.
+    /// Of each polled value the poll that was over first, in the order in which polls of them began.
     polled: Vec<(&'h Value, &'o Op<'h>)>,
-    polled_values: FxHashSet<&'h Value>,
+    /// Where in `polled` a value is.
+    polled_values: FxHashMap<&'h Value, usize>,
     /// Where anybody was given something.
     pub(super) polled_at: BTreeSet<i64>,
     /// Of each process the last offset it was told by a send.
@@ -87,8 +88,11 @@ impl<'o, 'h> Log<'o, 'h> {
         for (offset, value) in messages {
             self.tell(offset, value, op);
             self.polled_at.insert(offset);
-            if self.polled_values.insert(value) {
-                self.polled.push((value, op));
+            let place = *self.polled_values.entry(value).or_insert(self.polled.len());
+            match self.polled.get_mut(place) {
+                Some((_, first)) if first.end > op.end => *first = op,
+                Some(_) => {}
+                None => self.polled.push((value, op)),
             }
         }
     }
@@ -102,7 +106,7 @@ impl<'o, 'h> Log<'o, 'h> {
 
     /// Whether anybody was given a value.
     pub(super) fn was_polled(&self, value: &Value) -> bool {
-        self.polled_values.contains(value)
+        self.polled_values.contains_key(value)
     }
 
     fn judge(&self, key: &str, tally: &mut Tally) {

@@ -135,7 +135,9 @@ fn a_queue_delivers_each_element() {
         valid(check, "0:enqueue 1; 1:dequeue => 1; 0:info; 1:drain => []");
         wrong(check, "0:enqueue 1 => 1; 0:drain => []", "lost");
         wrong(check, "0:enqueue 1 => 1; 0:dequeue => nil", "lost");
-        wrong(check, "0:dequeue => 1; 0:enqueue 1 => 1; 0:drain => []", "unexpected");
+        wrong(check, "0:dequeue => 2; 0:enqueue 1 => 1; 0:drain => [1]", "unexpected");
+        // What came before cannot be the one that was put in later: that one is gone.
+        wrong(check, "0:dequeue => 1; 0:enqueue 1 => 1; 0:drain => []", "lost unexpected");
         wrong(check, "0:enqueue 1; 0:fail; 1:dequeue => 1", "unexpected");
         // A dequeue of unknown end may have taken one of the two, so one is lost for sure.
         valid(check, "0:enqueue 1 => 1; 1:dequeue; 1:info; 0:drain => []");

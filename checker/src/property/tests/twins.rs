@@ -1,105 +1,14 @@
 //! Compares each fast check with a slow obvious one on small random histories.
 
-use crate::check::{Limits, judge};
-use crate::history::{Event, History, Kind, Operation, Process, Value};
-
-/// A stream of numbers.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (self.0 >> 33) % limit
-    }
-}
-
-/// A call and what it is told if it is ok.
-type Call = (&'static str, Value, Value);
-
-/// Three clients that call what `next` draws and end as the dice fall.
-fn history(seed: u64, events: usize, next: &mut dyn FnMut(&mut Draw) -> Call) -> History {
-    let mut draw = Draw(seed.wrapping_mul(7_919) + 1);
-    let mut clients: Vec<(u64, Option<Call>)> = (0..3).map(|client| (client, None)).collect();
-    let mut told = Vec::new();
-    for index in 0..events as u64 {
-        let place = draw.below(3) as usize;
-        let (number, call) = &mut clients[place];
-        let (kind, f, value) = match call.take() {
-            None => {
-                let fresh = next(&mut draw);
-                *call = Some(fresh.clone());
-                (Kind::Invoke, fresh.0, fresh.1)
-            }
-            Some((f, input, output)) => match draw.below(8) {
-                0 => (Kind::Fail, f, input),
-                1 => (Kind::Info, f, input),
-                _ => (Kind::Ok, f, output),
-            },
-        };
-        let process = Process::Client(*number);
-        if kind == Kind::Info {
-            *number += 3;
-        }
-        let (f, time) = (f.into(), index);
-        told.push(Event { index, time, kind, process, f, value, node: None, error: None });
-    }
-    History::new(told).expect("clients take turns")
-}
-
-/// How often a check found a kind of wrong.
-fn count(check: &str, history: &History, kind: &str) -> usize {
-    let verdict = judge(history, check, &Limits::default());
-    let found = verdict.findings.iter().find(|finding| finding.name == kind);
-    found.map_or(0, |finding| finding.count)
-}
-
-/// Compares counts over many seeds; each kind must be met now and then.
-#[track_caller]
-fn compare(
-    check: &str,
-    kind: &str,
-    next: &mut dyn FnMut(&mut Draw) -> Call,
-    twin: impl Fn(&[Operation]) -> usize,
-) {
-    let (mut met, mut missed) = (0, 0);
-    for seed in 0..2000 {
-        let history = history(seed, 4 + (seed % 20) as usize, next);
-        let wanted = twin(history.operations());
-        assert_eq!(
-            count(check, &history, kind),
-            wanted,
-            "{check} {kind}, seed {seed}: {history:?}"
-        );
-        if wanted > 0 { met += 1 } else { missed += 1 }
-    }
-    assert!(met > 20 && missed > 20, "{check} {kind}: {met} with, {missed} without");
-}
-
-fn end(op: &Operation) -> u64 {
-    op.completion.as_ref().filter(|_| op.is_ok()).map_or(u64::MAX, |told| told.at.index)
-}
-
-fn output(op: &Operation) -> &Value {
-    &op.completion.as_ref().expect("it completed").output
-}
-
-fn items(op: &Operation) -> &[Value] {
-    match output(op) {
-        Value::List(items) => items,
-        _ => &[],
-    }
-}
-
-fn oks<'o>(ops: &'o [Operation], f: &str) -> Vec<&'o Operation> {
-    ops.iter().filter(|op| op.f == f && op.is_ok()).collect()
-}
+use super::random::{Call, Draw, compare, count, end, history, items, oks, output};
+use crate::history::{Kind, Operation, Value};
 
 /// Some numbers below a limit, in order.
 fn some(draw: &mut Draw, limit: i64) -> Value {
     Value::List((0..limit).filter(|_| draw.below(3) > 0).map(Value::Int).collect())
 }
 
-fn set_calls(draw: &mut Draw) -> Call {
+pub(super) fn set_calls(draw: &mut Draw) -> Call {
     let element = Value::Int(draw.below(3) as i64);
     match draw.below(2) {
         0 => ("add", element.clone(), element),
@@ -313,52 +222,4 @@ fn a_long_fork_is_found_exactly_where_two_reads_disagree() {
         met += usize::from(fork);
     }
     assert!((100..1900).contains(&met), "{met}");
-}
-
-/// Whether some way to end every open call leaves nothing lost, repeated or made up: each dequeue of unknown end
-/// took one element or none.
-fn explained(ops: &[Operation]) -> bool {
-    let asked: Vec<_> =
-        ops.iter().filter(|op| op.f == "enqueue" && op.kind() != Kind::Fail).collect();
-    let given: Vec<_> =
-        oks(ops, "dequeue").into_iter().filter(|op| *output(op) != Value::Nil).collect();
-    let once = given.iter().all(|op| {
-        let came = asked.iter().any(|put| put.input == *output(op) && put.invoked.index < end(op));
-        came && given.iter().filter(|other| output(other) == output(op)).count() == 1
-    });
-    let empty =
-        ops.iter().filter(|op| op.f == "dequeue" && op.is_ok() && *output(op) == Value::Nil);
-    let last = empty.map(|op| op.invoked.index).max().unwrap_or(0);
-    let missing = asked
-        .iter()
-        .filter(|put| end(put) < last && !given.iter().any(|op| *output(op) == put.input));
-    let unknown = ops.iter().filter(|op| op.f == "dequeue" && op.kind() == Kind::Info).count();
-    once && missing.count() <= unknown
-}
-
-#[test]
-fn a_queue_is_wrong_exactly_where_nothing_explains_it() {
-    let mut put = 0;
-    let mut calls = |draw: &mut Draw| match draw.below(3) {
-        0 => {
-            put += 1;
-            ("enqueue", Value::Int(put), Value::Int(put))
-        }
-        1 if put > 0 => ("dequeue", Value::Nil, Value::Int(put - draw.below(2) as i64)),
-        _ => ("dequeue", Value::Nil, Value::Nil),
-    };
-    let mut met = 0;
-    for seed in 0..3000 {
-        let history = history(seed, 4 + (seed % 16) as usize, &mut calls);
-        let verdict = judge(&history, "queue", &Limits::default());
-        let wrong = verdict.validity == crate::Validity::Invalid;
-        assert_eq!(
-            !wrong,
-            explained(history.operations()),
-            "seed {seed}: {}\n{history:?}",
-            verdict.sentence
-        );
-        met += usize::from(wrong);
-    }
-    assert!((100..2900).contains(&met), "{met}");
 }

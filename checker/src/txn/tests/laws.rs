@@ -4,9 +4,10 @@ use proptest::prelude::{ProptestConfig, any};
 use proptest::proptest;
 
 use super::twin::wrong;
-use super::{lists, names};
-use crate::check::Validity;
-use crate::history::{Event, History, Value};
+use super::{ALL, lists, names, registers, registers_by};
+use crate::check::{Validity, Verdict};
+use crate::history::{Event, History, Kind, Process, Value};
+use crate::txn::Inference;
 
 /// The same history with every micro-operation changed.
 fn changed(history: &History, change: impl Fn(&Event, &[Value]) -> Vec<Value>) -> History {
@@ -26,8 +27,7 @@ fn parts(step: &Value) -> &[Value] {
     }
 }
 
-fn counts(history: &History) -> Vec<(String, usize)> {
-    let verdict = lists(history);
+fn counts(verdict: Verdict) -> Vec<(String, usize)> {
     let mut counts: Vec<_> =
         verdict.findings.into_iter().map(|finding| (finding.name, finding.count)).collect();
     counts.sort_unstable();
@@ -71,14 +71,106 @@ fn without(history: &History, transaction: usize, place: usize) -> Option<Histor
     }))
 }
 
+/// Later, by other clients, with other elements.
+fn elsewhere(history: &History) -> History {
+    let element = |value: &Value| match value {
+        Value::Int(number) => Value::from(format!("it is {number}")),
+        other => other.clone(),
+    };
+    let changed = changed(history, |_, steps| {
+        let rename = |step: &Value| match parts(step) {
+            [f, key, Value::List(items)] => {
+                let items = Value::List(items.iter().map(element).collect());
+                Value::from(vec![f.clone(), key.clone(), items])
+            }
+            [f, key, value] => Value::from(vec![f.clone(), key.clone(), element(value)]),
+            _ => step.clone(),
+        };
+        steps.iter().map(rename).collect()
+    });
+    let mut events = changed.events().to_vec();
+    for event in &mut events {
+        (event.index, event.time) = (3 * event.index + 7, event.time + 5_000_000_000);
+        if let Process::Client(number) = event.process {
+            event.process = Process::Client(1_000_000 - number);
+        }
+    }
+    History::new(events).expect("well-formed")
+}
+
+/// With a transaction that nobody knows the end of, somewhere in between.
+fn with_unknown(history: &History, seed: u64, write: &str) -> History {
+    let mut events = history.events().to_vec();
+    let step =
+        |f: &str, key: i64, value: Value| Value::from(vec![Value::from(f), Value::Int(key), value]);
+    let steps = vec![
+        step("r", 1, Value::Nil),
+        step(write, 0, Value::Int(999)),
+        step(write, 1, Value::Int(998)),
+    ];
+    let (process, f, kind) = (Process::Client(9000), "txn".into(), Kind::Invoke);
+    let value = Value::from(steps);
+    let event = Event { index: 0, time: 0, kind, process, f, value, node: None, error: None };
+    events.insert(seed as usize % (events.len() + 1), event);
+    for (index, event) in (0..).zip(&mut events) {
+        (event.index, event.time) = (index, index);
+    }
+    History::new(events).expect("well-formed")
+}
+
+/// Every rule of inference, or none but what the history shows.
+fn rules(inferred: bool) -> Inference {
+    if inferred { ALL } else { Inference::default() }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
     fn other_names_and_orders_of_independent_keys_change_nothing(seed in any::<u64>(), transactions in 1..40_usize) {
         let history = wrong(seed, transactions);
-        assert_eq!(counts(&history), counts(&renamed(&history)));
-        assert_eq!(counts(&history), counts(&sorted(&history)));
+        let wanted = counts(lists(&history));
+        assert_eq!(wanted, counts(lists(&renamed(&history))));
+        assert_eq!(wanted, counts(lists(&sorted(&history))));
+    }
+
+    #[test]
+    fn times_and_names_of_clients_and_elements_change_nothing(seed in any::<u64>(), transactions in 1..40_usize) {
+        let history = wrong(seed, transactions);
+        assert_eq!(counts(lists(&history)), counts(lists(&elsewhere(&history))));
+    }
+
+    #[test]
+    fn registers_obey_the_same_laws(seed in any::<u64>(), transactions in 1..40_usize, inferred in any::<bool>()) {
+        let history = registers(&wrong(seed, transactions));
+        let judge = |history: &History| counts(registers_by(history, rules(inferred)));
+        let wanted = judge(&history);
+        assert_eq!(wanted, judge(&renamed(&history)));
+        assert_eq!(wanted, judge(&sorted(&history)));
+        assert_eq!(wanted, judge(&elsewhere(&history)));
+    }
+
+    #[test]
+    fn registers_are_not_made_wrong_by_less_evidence(seed in any::<u64>(), transactions in 2..10_usize, inferred in any::<bool>()) {
+        let history = registers(&wrong(seed, transactions));
+        let judge = |history: &History| registers_by(history, rules(inferred));
+        if judge(&history).validity != Validity::Valid {
+            return Ok(());
+        }
+        for (transaction, place) in (0..transactions).flat_map(|one| (0..3).map(move |place| (one, place))) {
+            if let Some(fewer) = without(&history, transaction, place) {
+                assert_eq!(names(&judge(&fewer)), "");
+            }
+        }
+        assert_eq!(names(&judge(&with_unknown(&history, seed, "w"))), "");
+    }
+
+    #[test]
+    fn what_may_not_have_happened_makes_nothing_wrong(seed in any::<u64>(), transactions in 2..20_usize) {
+        let history = wrong(seed, transactions);
+        if lists(&history).validity == Validity::Valid {
+            assert_eq!(names(&lists(&with_unknown(&history, seed, "append"))), "");
+        }
     }
 
     #[test]

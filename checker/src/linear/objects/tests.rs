@@ -1,0 +1,270 @@
+//! Compares what pieces say together with what the history says as a whole, and with the obvious twin.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::check::{Keyed, Validity, check_linearizable};
+use crate::history::{Event, History, Kind, Process};
+use crate::linear::deep;
+use crate::linear::partition::{Op, partition};
+use crate::linear::twin;
+use crate::model::{self, Call, Seen};
+
+/// Models of which some call settles the state.
+const MODELS: [&str; 8] = [
+    "append-list",
+    "cas-register",
+    "counter",
+    "kv",
+    "lock",
+    "register",
+    "set",
+    "versioned-register",
+];
+
+/// A stream of numbers.
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.0 >> 33) % limit
+    }
+
+    fn number(&mut self) -> Value {
+        Value::Int(self.below(3) as i64)
+    }
+}
+
+/// What a client is doing: a call, and once it took effect what will be told of it.
+type Doing = (&'static str, Value, Option<(Kind, Value)>);
+
+/// How a history goes on: how often answers are lost, and how often they are lies, in a thousand.
+#[derive(Clone, Copy, Debug)]
+struct Ways {
+    operations: usize,
+    lost: u64,
+    lies: u64,
+}
+
+/// A history of three clients that often pause, on one object.
+fn calm(model: &dyn Model, seed: u64, ways: Ways) -> History {
+    let mut draw = Draw(seed);
+    let mut state = model.initial();
+    let mut clients: Vec<(u64, Option<Doing>)> = (0..3).map(|client| (client, None)).collect();
+    let (mut events, mut begun) = (Vec::new(), 0);
+    let mut push = |process, kind, f: &str, value| {
+        let (index, process, f) = (events.len() as u64, Process::Client(process), f.into());
+        events.push(Event { index, time: index, kind, process, f, value, node: None, error: None });
+    };
+    while begun < ways.operations || clients.iter().any(|(_, call)| call.is_some()) {
+        let (number, doing) = &mut clients[draw.below(3) as usize];
+        match doing.take() {
+            None if begun == ways.operations || draw.below(3) > 0 => {}
+            None => {
+                let (f, input) = ask(model.name(), &state, &mut draw);
+                push(*number, Kind::Invoke, f, input.clone());
+                *doing = Some((f, input, None));
+                begun += 1;
+            }
+            Some((f, input, None)) => {
+                let told = take_effect(model, &mut state, (f, &input), ways.lies, &mut draw);
+                *doing = Some((f, input, Some(told)));
+            }
+            Some((f, input, Some(_))) if draw.below(1000) < ways.lost => {
+                push(*number, Kind::Info, f, input);
+                *number += 3;
+            }
+            Some((f, _, Some((kind, told)))) => push(*number, kind, f, told),
+        }
+    }
+    History::new(events).expect("clients take turns")
+}
+
+/// A call that the model knows.
+fn ask(model: &str, state: &Value, draw: &mut Draw) -> (&'static str, Value) {
+    let (number, swap) = (draw.number(), Value::pair(draw.number(), draw.number()));
+    let (reads, cas) = (draw.below(2) == 0, draw.below(3) == 0);
+    match model {
+        "kv" if reads => ("get", Value::pair("k", Value::Nil)),
+        "kv" => (["append", "put"][draw.below(2) as usize], Value::pair("k", "a")),
+        "lock" if *state == Value::List([].into()) => ("acquire", number),
+        "lock" => ("release", number),
+        _ if reads => ("read", Value::Nil),
+        "append-list" => ("append", number),
+        "counter" | "set" => ("add", number),
+        "cas-register" if cas => ("cas", swap),
+        "versioned-register" if cas => ("cas", Value::pair(Value::Nil, swap)),
+        "versioned-register" => ("write", Value::pair(Value::Nil, number)),
+        _ => ("write", number),
+    }
+}
+
+/// What a client is told of a call: the truth as of now, or now and then a lie. What cannot be done fails.
+fn take_effect(
+    model: &dyn Model,
+    state: &mut Value,
+    (f, input): (&str, &Value),
+    lies: u64,
+    draw: &mut Draw,
+) -> (Kind, Value) {
+    let seen = Seen::Nothing;
+    let call = Call { f: f.into(), input: input.clone(), seen };
+    let Ok(next) = model.step(state, &call) else { return (Kind::Fail, input.clone()) };
+    *state = next;
+    let held = match state {
+        Value::List(entries) if model.name() == "kv" => {
+            entries.first().and_then(Value::as_pair).map_or(Value::Nil, |(_, held)| held.clone())
+        }
+        held => held.clone(),
+    };
+    let lie = draw.below(1000) < lies;
+    let told = match (model.name(), f) {
+        ("kv", "get") => Value::pair("k", if lie { Value::from("b") } else { held }),
+        ("versioned-register", _) if lie => Value::pair(0, draw.number()),
+        ("versioned-register", _) => held,
+        (_, "read") if lie && matches!(held, Value::List(_)) => Value::List([].into()),
+        (_, "read") if lie => draw.number(),
+        (_, "read") => held,
+        _ => input.clone(),
+    };
+    (Kind::Ok, told)
+}
+
+/// The answers about a history with pieces of at least so many operations.
+fn by(least: usize, history: &History, model: &dyn Model, limits: &Limits<'_>) -> Vec<Outcome> {
+    let objects = partition(history, model, Keyed::No).expect("it suits the model");
+    answers_by(&objects, model, &[model.initial()], (limits, least))
+}
+
+fn told(outcomes: &[Outcome]) -> Vec<(Result<(), Stop>, usize, usize)> {
+    outcomes.iter().map(|it| (it.answer.clone(), it.explained, it.explored)).collect()
+}
+
+fn named(model: &str) -> &'static dyn Model {
+    model::named(model).expect("it is there")
+}
+
+fn pieces_of(history: &History, model: &dyn Model, least: usize) -> usize {
+    let objects = partition(history, model, Keyed::No).expect("it suits the model");
+    objects.iter().map(|it| pieces::cut(model, &it.ops, least, || true).len()).max().unwrap_or(0)
+}
+
+fn ways() -> impl Strategy<Value = Ways> {
+    let rare = || prop_oneof![Just(0_u64), Just(40)];
+    (2..60_usize, rare(), rare()).prop_map(|(operations, lost, lies)| Ways {
+        operations,
+        lost,
+        lies,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(deep(3000)))]
+
+    /// Same answer and same accused, whether there are pieces, and on how many threads.
+    #[test]
+    fn pieces_say_what_the_whole_says(which in 0..MODELS.len(), seed in any::<u64>(), ways in ways(), least in 1..12_usize) {
+        let model = named(MODELS[which]);
+        let history = calm(model, seed, ways);
+        let limits = Limits::default();
+        let whole = by(usize::MAX / 2, &history, model, &limits);
+        let pieces = by(least, &history, model, &limits);
+        let answers = |outcomes: &[Outcome]| -> Vec<_> { outcomes.iter().map(|it| it.answer.clone()).collect() };
+        prop_assert_eq!(answers(&pieces), answers(&whole), "{:?}", history);
+        for jobs in 2..4 {
+            let more = by(least, &history, model, &Limits { jobs, ..limits });
+            prop_assert_eq!(told(&more), told(&pieces));
+        }
+    }
+
+    #[test]
+    fn pieces_agree_with_the_obvious_twin(which in 0..MODELS.len(), seed in any::<u64>(), ways in ways()) {
+        let model = named(MODELS[which]);
+        let history = calm(model, seed, Ways { operations: ways.operations.min(9), ..ways });
+        let pieces = by(1, &history, model, &Limits::default());
+        let objects = partition(&history, model, Keyed::No).expect("it suits the model");
+        for (outcome, object) in pieces.iter().zip(&objects) {
+            let all: Vec<&Op<'_>> = object.ops.iter().collect();
+            prop_assert_eq!(outcome.answer.is_ok(), twin::explains(model, &model.initial(), &all));
+        }
+    }
+
+    /// Out of time or memory at any moment: the right answer, or none and how far it came.
+    #[test]
+    fn a_budget_spent_in_some_piece_is_unknown_and_never_wrong(
+        which in 0..MODELS.len(),
+        seed in any::<u64>(),
+        ways in ways(),
+        left in 0..30_usize,
+        memory in prop_oneof![Just(0_usize), Just(4000), Just(usize::MAX)],
+    ) {
+        let model = named(MODELS[which]);
+        let history = calm(model, seed, ways);
+        let right = by(usize::MAX / 2, &history, model, &Limits::default());
+        let asked = AtomicUsize::new(0);
+        let expired = || asked.fetch_add(1, Ordering::Relaxed) >= left;
+        let poor = Limits { expired: &expired, memory_bytes: memory, ..Limits::default() };
+        let objects = partition(&history, model, Keyed::No).expect("it suits the model");
+        let answers = by(2, &history, model, &poor);
+        for ((outcome, right), object) in answers.iter().zip(&right).zip(&objects) {
+            let ended = object.ops.iter().filter(|op| op.completed.is_some()).count();
+            match &outcome.answer {
+                Ok(()) => prop_assert!(right.answer.is_ok()),
+                Err(Stop::Illegal(_)) => prop_assert!(right.answer.is_err()),
+                Err(Stop::Spent(_)) => {
+                    prop_assert!(outcome.explained <= ended);
+                    // Nothing wrong ended in the part that was decided.
+                    if let Err(Stop::Illegal(accused)) = right.answer {
+                        let before = |op: &&Op<'_>| op.completed < object.ops[accused].completed;
+                        let legal = object.ops.iter().filter(|op| op.completed.is_some()).filter(before);
+                        prop_assert!(outcome.explained <= legal.count());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the tests above compare is cut in fact.
+#[test]
+fn every_model_has_histories_that_are_cut() {
+    for name in MODELS {
+        let ways = Ways { operations: 60, lost: 0, lies: 0 };
+        let cuts = (0..50).map(|seed| pieces_of(&calm(named(name), seed, ways), named(name), 1));
+        assert!(cuts.clone().min() > Some(1) && cuts.max() > Some(6), "{name}");
+    }
+    let lost = Ways { operations: 60, lost: 1000, lies: 0 };
+    assert_eq!(pieces_of(&calm(named("lock"), 1, lost), named("lock"), 1), 1);
+}
+
+/// A lie deep in a long history: whatever the number of threads the same verdict and the same window, found without
+/// going back to the beginning.
+#[test]
+fn a_lie_deep_in_a_long_history_is_judged_where_it_is() {
+    for (seed, name) in
+        (0..8).zip(["register", "cas-register", "kv", "counter"].into_iter().cycle())
+    {
+        let history = calm(named(name), seed, Ways { operations: 9000, lost: 0, lies: 0 });
+        assert!(pieces_of(&history, named(name), pieces::LEAST) > 4, "{name}");
+        assert_eq!(
+            check_linearizable(&history, name, &Limits::default()).validity,
+            Validity::Valid
+        );
+        let mut events = history.events().to_vec();
+        let last = events
+            .iter()
+            .rposition(|it| it.kind == Kind::Ok && matches!(it.f.as_str(), "read" | "get"));
+        let last = &mut events[last.expect("somebody reads")];
+        last.value = if name == "kv" { Value::pair("k", "never") } else { Value::Int(-7) };
+        let wrong = History::new(events).expect("well-formed");
+        let judge = |jobs| check_linearizable(&wrong, name, &Limits { jobs, ..Limits::default() });
+        let alone = judge(1);
+        assert_eq!((1..5).map(judge).filter(|it| *it == alone).count(), 4);
+        assert_eq!(alone.validity, Validity::Invalid);
+        let window = alone.witness.expect("the proof is small");
+        assert!(window.operations.len() < 20, "{}", window.sentence);
+    }
+}

@@ -1,0 +1,151 @@
+//! Makes small random histories, and compares what checks count in them.
+
+use crate::check::{Limits, Validity, judge};
+use crate::history::{Event, History, Kind, Operation, Process, Value};
+
+/// A stream of numbers.
+pub(crate) struct Draw(pub(crate) u64);
+
+impl Draw {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.0 >> 33) % limit
+    }
+}
+
+/// A call and what it is told if it is ok.
+pub(crate) type Call = (&'static str, Value, Value);
+
+/// Three clients that call what `next` draws and end as the dice fall.
+pub(crate) fn history(
+    seed: u64,
+    events: usize,
+    next: &mut dyn FnMut(&mut Draw) -> Call,
+) -> History {
+    let mut draw = Draw(seed.wrapping_mul(7_919) + 1);
+    let mut clients: Vec<(u64, Option<Call>)> = (0..3).map(|client| (client, None)).collect();
+    let mut told = Vec::new();
+    for index in 0..events as u64 {
+        let place = draw.below(3) as usize;
+        let (number, call) = &mut clients[place];
+        let (kind, f, value) = match call.take() {
+            None => {
+                let fresh = next(&mut draw);
+                *call = Some(fresh.clone());
+                (Kind::Invoke, fresh.0, fresh.1)
+            }
+            Some((f, input, output)) => match draw.below(8) {
+                0 => (Kind::Fail, f, input),
+                1 => (Kind::Info, f, input),
+                _ => (Kind::Ok, f, output),
+            },
+        };
+        let process = Process::Client(*number);
+        if kind == Kind::Info {
+            *number += 3;
+        }
+        let (f, time) = (f.into(), index);
+        told.push(Event { index, time, kind, process, f, value, node: None, error: None });
+    }
+    History::new(told).expect("clients take turns")
+}
+
+/// How often a check found a kind of wrong.
+pub(crate) fn count(check: &str, history: &History, kind: &str) -> usize {
+    let verdict = judge(history, check, &Limits::default());
+    let found = verdict.findings.iter().find(|finding| finding.name == kind);
+    found.map_or(0, |finding| finding.count)
+}
+
+/// Compares counts over many seeds; each kind must be met now and then.
+#[track_caller]
+pub(crate) fn compare(
+    check: &str,
+    kind: &str,
+    next: &mut dyn FnMut(&mut Draw) -> Call,
+    twin: impl Fn(&[Operation]) -> usize,
+) {
+    let (mut met, mut missed) = (0, 0);
+    for seed in 0..2000 {
+        let history = history(seed, 4 + (seed % 20) as usize, next);
+        let wanted = twin(history.operations());
+        assert_eq!(
+            count(check, &history, kind),
+            wanted,
+            "{check} {kind}, seed {seed}: {history:?}"
+        );
+        if wanted > 0 { met += 1 } else { missed += 1 }
+    }
+    assert!(met > 20 && missed > 20, "{check} {kind}: {met} with, {missed} without");
+}
+
+pub(crate) fn end(op: &Operation) -> u64 {
+    op.completion.as_ref().filter(|_| op.is_ok()).map_or(u64::MAX, |told| told.at.index)
+}
+
+pub(crate) fn output(op: &Operation) -> &Value {
+    &op.completion.as_ref().expect("it completed").output
+}
+
+pub(crate) fn items(op: &Operation) -> &[Value] {
+    match output(op) {
+        Value::List(items) => items,
+        _ => &[],
+    }
+}
+
+pub(crate) fn oks<'o>(ops: &'o [Operation], f: &str) -> Vec<&'o Operation> {
+    ops.iter().filter(|op| op.f == f && op.is_ok()).collect()
+}
+
+/// Clients that take turns: each call is over before the next begins, but for one in a dozen.
+pub(crate) fn chain(seed: u64, calls: usize, next: &mut dyn FnMut(&mut Draw) -> Call) -> History {
+    let mut draw = Draw(seed.wrapping_mul(7_919) + 1);
+    let mut told: Vec<Event> = Vec::new();
+    for number in 0..calls as u64 {
+        let (f, input, output) = next(&mut draw);
+        let (kind, value) = match draw.below(8) {
+            0 => (Kind::Fail, input.clone()),
+            1 | 2 => (Kind::Info, input.clone()),
+            _ => (Kind::Ok, output),
+        };
+        let process = Process::Client(number);
+        let event = |kind, value| {
+            let f = f.into();
+            Event { index: 0, time: 0, kind, process, f, value, node: None, error: None }
+        };
+        // A call that begins before the last one is over is no link of a chain.
+        let early = usize::from(!told.is_empty() && draw.below(12) == 0);
+        told.insert(told.len() - early, event(Kind::Invoke, input));
+        told.push(event(kind, value));
+    }
+    numbered(told)
+}
+
+/// Events in this order.
+pub(crate) fn numbered(mut events: Vec<Event>) -> History {
+    for (index, event) in (0..).zip(&mut events) {
+        (event.index, event.time) = (index, index);
+    }
+    History::new(events).expect("clients take turns")
+}
+
+/// Compares verdicts on histories of many seeds; each of the answers must be met now and then.
+#[track_caller]
+pub(crate) fn compare_verdicts(
+    check: &str,
+    make: &mut dyn FnMut(u64) -> History,
+    twin: impl Fn(&[Operation]) -> Validity,
+    answers: &[Validity],
+) {
+    let mut met = vec![0; answers.len()];
+    for seed in 0..3000 {
+        let history = make(seed);
+        let got = judge(&history, check, &Limits::default());
+        let wanted = twin(history.operations());
+        assert_eq!(got.validity, wanted, "{check}, seed {seed}: {}\n{history:?}", got.sentence);
+        let place = answers.iter().position(|answer| *answer == wanted);
+        met[place.unwrap_or_else(|| panic!("seed {seed}: {wanted:?}"))] += 1;
+    }
+    assert!(met.iter().all(|times| *times > 50), "{check}: {answers:?} {met:?}");
+}
