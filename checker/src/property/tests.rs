@@ -3,6 +3,7 @@
 use crate::check::{Limits, Validity, Verdict, judge};
 use crate::history::{History, edn};
 
+mod eventual;
 mod examples;
 mod twins;
 
