@@ -5,18 +5,25 @@
 //! which of them a system keeps is data, and a pair that does not fit is refused before anything starts.
 
 use checker::history::{MISMATCH, Value};
+use std::collections::BTreeMap;
 
 /// Something that a system keeps for its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Object {
     /// Accounts with money on them.
     Bank,
+    /// Messages that everybody gets.
+    Broadcast,
     /// Numbers that are added to.
     Counters,
+    /// Nothing: what is said comes back.
+    Echo,
     /// A source of identifiers.
     Ids,
     /// Locks with fencing tokens.
     Locks,
+    /// A log by key, of numbered messages.
+    Logs,
     /// A queue.
     Queue,
     /// Registers by key.
@@ -32,9 +39,12 @@ impl Object {
     pub fn name(self) -> &'static str {
         match self {
             Self::Bank => "bank",
+            Self::Broadcast => "broadcast messages",
             Self::Counters => "counters",
+            Self::Echo => "echoes",
             Self::Ids => "ids",
             Self::Locks => "locks",
+            Self::Logs => "logs",
             Self::Queue => "queue",
             Self::Registers => "registers",
             Self::Set => "set",
@@ -155,6 +165,35 @@ pub enum Call {
     },
     /// Asks for an identifier that nobody else gets.
     Generate,
+    /// Asks to be told the same.
+    Echo {
+        /// What.
+        text: String,
+    },
+    /// Tells everybody a message.
+    Broadcast {
+        /// The message, which is new.
+        message: i64,
+    },
+    /// Asks what a replica has heard.
+    Heard,
+    /// Appends a message to a log, and returns its number.
+    Send {
+        /// The log.
+        key: String,
+        /// The message.
+        value: i64,
+    },
+    /// Asks for messages of logs.
+    Poll {
+        /// From which number on, by log.
+        offsets: BTreeMap<String, i64>,
+    },
+    /// Asks where others have got to in logs, to go on from there.
+    Assign {
+        /// The logs.
+        keys: Vec<String>,
+    },
     /// Moves money if there is enough.
     Transfer {
         /// From this account.
@@ -207,6 +246,11 @@ impl Micro {
     }
 }
 
+/// A send as it stands in a history of a log.
+fn sent(key: &str, value: Value) -> Value {
+    vec![Value::from(vec![Value::from("send"), Value::from(key), value])].into()
+}
+
 fn number(number: u64) -> Value {
     Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
 }
@@ -224,6 +268,9 @@ impl Call {
             Self::Enqueue { .. } | Self::Dequeue => Object::Queue,
             Self::Acquire { .. } | Self::Release { .. } => Object::Locks,
             Self::Generate => Object::Ids,
+            Self::Echo { .. } => Object::Echo,
+            Self::Broadcast { .. } | Self::Heard => Object::Broadcast,
+            Self::Send { .. } | Self::Poll { .. } | Self::Assign { .. } => Object::Logs,
             Self::Transfer { .. } | Self::Balances { .. } => Object::Bank,
         }
     }
@@ -232,7 +279,7 @@ impl Call {
     pub fn function(&self) -> &'static str {
         match self {
             Self::Read { .. } | Self::Sum | Self::Sums { .. } => "read",
-            Self::Elements | Self::Balances { .. } => "read",
+            Self::Elements | Self::Balances { .. } | Self::Heard => "read",
             Self::Write { .. } => "write",
             Self::Cas { .. } => "cas",
             Self::Txn { function, .. } => function,
@@ -243,6 +290,11 @@ impl Call {
             Self::Acquire { .. } => "acquire",
             Self::Release { .. } => "release",
             Self::Generate => "generate",
+            Self::Echo { .. } => "echo",
+            Self::Broadcast { .. } => "broadcast",
+            Self::Send { .. } => "send",
+            Self::Poll { .. } => "poll",
+            Self::Assign { .. } => "assign",
             Self::Transfer { .. } => "transfer",
         }
     }
@@ -257,7 +309,14 @@ impl Call {
             Self::Txn { ops, .. } => {
                 ops.iter().map(|op| op.told(Value::Nil)).collect::<Vec<_>>().into()
             }
+            Self::Echo { text } => Value::from(text.as_str()),
+            Self::Send { key, value } => sent(key, Value::Int(*value)),
+            Self::Poll { .. } => vec![Value::from(vec![Value::from("poll")])].into(),
+            Self::Assign { keys } => {
+                keys.iter().map(|key| Value::from(key.as_str())).collect::<Vec<_>>().into()
+            }
             Self::Add { amount: value }
+            | Self::Broadcast { message: value }
             | Self::Insert { element: value }
             | Self::Enqueue { value } => Value::Int(*value),
             Self::Increment { key } => Value::from(key.as_str()),
@@ -272,7 +331,7 @@ impl Call {
             Self::Sum | Self::Sums { .. } | Self::Elements | Self::Dequeue | Self::Generate => {
                 Value::Nil
             }
-            Self::Balances { .. } => Value::Nil,
+            Self::Balances { .. } | Self::Heard => Value::Nil,
         }
     }
 
@@ -282,6 +341,12 @@ impl Call {
             (_, None) => self.invoked(),
             (Self::Read { key }, Some(read)) => Value::pair(key.as_str(), read.clone()),
             (Self::Acquire { lock, .. }, Some(token)) => Value::pair(lock.as_str(), token.clone()),
+            (Self::Send { key, value }, Some(offset)) => {
+                sent(key, Value::pair(offset.clone(), *value))
+            }
+            (Self::Poll { .. }, Some(logs)) => {
+                vec![Value::from(vec![Value::from("poll"), logs.clone()])].into()
+            }
             (_, Some(returned)) => returned.clone(),
         }
     }
@@ -385,6 +450,17 @@ mod tests {
                 r#"transfer {"amount" 5, "from" 0, "to" 1} {"amount" 5, "from" 0, "to" 1}"#,
             ),
             (Call::Dequeue, Reply::read(Some(4)), "dequeue nil 4"),
+            (
+                Call::Send { key: "3".to_owned(), value: 8 },
+                Reply::read(Some(0)),
+                r#"send [["send" "3" 8]] [["send" "3" [0 8]]]"#,
+            ),
+            (
+                Call::Poll { offsets: BTreeMap::from([("3".to_owned(), 0)]) },
+                Reply::returned(Value::map([("3".to_owned(), Value::from(vec![]))])),
+                r#"poll [["poll"]] [["poll" {"3" []}]]"#,
+            ),
+            (Call::Broadcast { message: 4 }, Reply::ok(), "broadcast 4 4"),
         ] {
             assert_eq!(shown(call, reply), expected);
         }

@@ -8,11 +8,16 @@
 
 mod append;
 mod bank;
+mod broadcast;
 mod call;
 mod cas;
 mod counter;
+mod echo;
+mod eventual_counter;
 mod follower_reads;
+mod g_set;
 pub mod generator;
+mod kafka;
 mod keys;
 mod lock;
 mod long_fork;
@@ -20,7 +25,9 @@ mod monotonic;
 mod queue;
 mod register;
 mod rng;
+mod same;
 mod set;
+mod settle;
 #[cfg(test)]
 mod simulate;
 mod unique_ids;
@@ -79,15 +86,24 @@ pub type Part = Box<dyn FnMut() -> Any + Send>;
 pub const WORKLOADS: &[&dyn Workload] = &[
     &append::Append,
     &bank::Bank,
+    &broadcast::Broadcast,
     &cas::Cas,
     &counter::Counter,
+    &echo::Echo,
     &follower_reads::FollowerReads,
+    &eventual_counter::GCounter,
+    &g_set::GSet,
+    &kafka::Kafka,
+    &same::LIN_KV,
     &lock::Lock,
     &long_fork::LongFork,
     &monotonic::Monotonic,
+    &eventual_counter::PnCounter,
     &queue::Queue,
     &register::Register,
     &set::Set,
+    &same::TXN_LIST_APPEND,
+    &same::TXN_RW_REGISTER,
     &unique_ids::UniqueIds,
     &wr::Wr,
 ];

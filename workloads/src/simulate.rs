@@ -18,6 +18,7 @@ pub(crate) struct Memory {
     counters: BTreeMap<String, i64>,
     set: Vec<i64>,
     queue: VecDeque<i64>,
+    logs: BTreeMap<String, Vec<i64>>,
     locks: BTreeMap<String, String>,
     /// What accounts have more or less than at first.
     moved: BTreeMap<u64, i64>,
@@ -50,11 +51,22 @@ impl Memory {
                 let sum = |key: &String| (key.clone(), self.sum(key));
                 Reply::returned(Value::map(keys.iter().map(sum)))
             }
-            Call::Insert { element } => {
+            Call::Echo { text } => Reply::returned(Value::from(text.as_str())),
+            Call::Send { key, value } => {
+                let log = self.logs.entry(key.clone()).or_default();
+                log.push(*value);
+                Reply::read(Some(log.len() as i64 - 1))
+            }
+            Call::Poll { offsets } => {
+                let polled = |(key, from): (&String, &i64)| (key.clone(), self.polled(key, *from));
+                Reply::returned(Value::map(offsets.iter().map(polled)))
+            }
+            Call::Assign { .. } => Reply::returned(Value::map([])),
+            Call::Insert { element } | Call::Broadcast { message: element } => {
                 self.set.push(*element);
                 Reply::ok()
             }
-            Call::Elements => Reply::returned(ints(&self.set)),
+            Call::Elements | Call::Heard => Reply::returned(ints(&self.set)),
             Call::Enqueue { value } => {
                 self.queue.push_back(*value);
                 Reply::ok()
@@ -97,6 +109,16 @@ impl Memory {
                 op.told(Value::Nil)
             }
         }
+    }
+
+    /// A few messages of a log from there on, with their numbers.
+    fn polled(&self, key: &str, from: i64) -> Value {
+        let log = self.logs.get(key).into_iter().flatten();
+        let numbered = (0..).zip(log).skip(from.max(0) as usize).take(10);
+        numbered
+            .map(|(number, value): (i64, _)| Value::pair(number, *value))
+            .collect::<Vec<_>>()
+            .into()
     }
 
     fn count(&mut self, key: &str, amount: i64) -> Reply {
@@ -234,6 +256,8 @@ struct Stage {
     manner: Manner,
     rng: Rng,
     events: Vec<Event>,
+    /// How often nobody had anything to do.
+    idle: u64,
     /// Each thread's process, and the call it waits for.
     threads: Vec<(u64, Option<Flight>)>,
 }
@@ -258,7 +282,8 @@ pub(crate) fn history(
         last: BTreeMap::new(),
     };
     let threads = (0..THREADS as u64).map(|process| (process, None)).collect();
-    let mut stage = Stage { liar, manner, rng: rng.fork("order"), events: Vec::new(), threads };
+    let mut stage =
+        Stage { liar, manner, rng: rng.fork("order"), events: Vec::new(), idle: 0, threads };
     stage.play(&mut traffic.main, THREADS, calls);
     for part in [&mut traffic.recovery, &mut traffic.finale] {
         for _ in 0..REPLICAS {
@@ -283,7 +308,7 @@ impl Stage {
                         self.begin(thread, call, generator);
                     }
                     // Time goes on.
-                    Next::Pending => self.record(thread, Kind::Info, ("pause", Value::Nil), None),
+                    Next::Pending => self.idle += 1,
                     Next::Done => done = true,
                 },
             }
@@ -332,7 +357,7 @@ impl Stage {
     }
 
     fn now(&self) -> u64 {
-        self.events.len() as u64 * 1_000_000
+        (self.events.len() as u64 + self.idle) * 1_000_000
     }
 
     fn record(
@@ -342,10 +367,7 @@ impl Stage {
         (f, value): (&str, Value),
         error: Option<Value>,
     ) {
-        let process = match f {
-            "pause" => Process::Nemesis,
-            _ => Process::Client(self.threads[thread].0),
-        };
+        let process = Process::Client(self.threads[thread].0);
         self.events.push(Event {
             index: self.events.len() as u64,
             time: self.now(),

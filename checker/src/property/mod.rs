@@ -11,6 +11,9 @@
 //! | `causal` | `read-init nil`, `write v`, `read nil` | the same with what was read |
 //! | `causal-reverse` | `write v`, `read nil` | `read [v, …]`: everything that is visible |
 //! | `counter-bounds` | `add n`, `read nil` | `read n` |
+//! | `echo` | `echo v` | `echo v` |
+//! | `eventual-counter` | `add n`, `read nil` | `read n`; the last one of each replica counts most |
+//! | `eventual-set` | `add v` or `broadcast v`, `read nil` | `read [v, …]`; the last one of each replica counts most |
 //! | `fenced-lock` | `acquire holder?`, `release holder?` | `acquire token` (an integer or `{token: n}`), or nil |
 //! | `kafka` | `send`, `poll`, `txn` with `["send", k, v]`, `["poll"]` | `["send", k, [offset, v]]`, `["poll", {k: [[offset, v], …]}]` |
 //! | `long-fork` | any function with one `["w", k, v]`, or only `["r", k, nil]` | `["r", k, v]` |
@@ -27,9 +30,13 @@ pub mod causal;
 pub mod causal_reverse;
 pub mod counter_bounds;
 pub(crate) mod distribution;
+pub mod echo;
 pub mod errors;
+pub mod eventual_counter;
+pub mod eventual_set;
 pub mod fenced_lock;
 pub mod kafka;
+pub(crate) mod last_reads;
 pub mod long_fork;
 pub(crate) mod micro;
 pub mod monotonic;

@@ -14,6 +14,7 @@ use crate::check::{Limits, Validity, Verdict, judge};
 use crate::history::{History, edn};
 
 mod definitions;
+mod eventual;
 mod examples;
 mod laws;
 mod logs;

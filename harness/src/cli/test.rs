@@ -76,6 +76,12 @@ pub(crate) struct Args {
     /// Write every packet between hosts and clients to capture.pcapng in the run's directory (takes the switch).
     #[arg(long)]
     capture: bool,
+    /// How long messages between nodes take on average, in milliseconds (only where `maelstrom` carries them).
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    latency: u64,
+    /// How those latencies differ: constant, uniform, or exponential.
+    #[arg(long, value_name = "NAME", default_value = "constant")]
+    latency_dist: String,
 }
 
 fn nemesis_help() -> String {
@@ -163,6 +169,8 @@ fn plan(args: &Args) -> Result<Plan> {
         schedule: None,
         fail_fast: args.fail_fast,
         capture: args.capture,
+        latency_ms: args.latency,
+        latency_dist: args.latency_dist.clone(),
     };
     let plan = checked(config)?;
     match &args.schedule {

@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long the rest of a killed group may take to vanish.
@@ -24,6 +24,14 @@ const POLL: Duration = Duration::from_millis(1);
 pub(crate) struct Replica {
     child: Child,
     exit: Option<ExitStatus>,
+}
+
+/// The standard input and output of a replica that speaks on them.
+pub(crate) struct Pipes {
+    /// What it reads.
+    pub(crate) input: ChildStdin,
+    /// What it writes.
+    pub(crate) output: ChildStdout,
 }
 
 /// What the kernel says of a process at one moment, from `/proc/PID/stat`.
@@ -54,12 +62,34 @@ impl Replica {
         args: &[OsString],
         log: &Path,
     ) -> Result<Self> {
-        let mut command = Command::new(program);
-        let out = File::options().create(true).append(true).open(log);
-        let out = out.with_context(|| format!("the log {} cannot be opened", log.display()))?;
+        let out = append_to(log)?;
         let err = out.try_clone().context("the log cannot be opened a second time")?;
+        Self::start(host, program, args, (Stdio::null(), out.into(), err.into()))
+    }
+
+    /// Starts a program that speaks on its standard input and output; what it prints besides is appended to the log.
+    pub(crate) fn spawn_speaking(
+        host: &Host,
+        program: &Path,
+        args: &[OsString],
+        log: &Path,
+    ) -> Result<(Self, Pipes)> {
+        let pipes = (Stdio::piped(), Stdio::piped(), append_to(log)?.into());
+        let mut replica = Self::start(host, program, args, pipes)?;
+        let (input, output) = (replica.child.stdin.take(), replica.child.stdout.take());
+        let pipes = input.zip(output).map(|(input, output)| Pipes { input, output });
+        Ok((replica, pipes.context("the replica has no pipes; this is a bug")?))
+    }
+
+    fn start(
+        host: &Host,
+        program: &Path,
+        args: &[OsString],
+        (input, output, error): (Stdio, Stdio, Stdio),
+    ) -> Result<Self> {
+        let mut command = Command::new(program);
         command.args(args).env_remove(super::sandbox::MARKER).process_group(0);
-        command.stdin(Stdio::null()).stdout(out).stderr(err);
+        command.stdin(input).stdout(output).stderr(error);
         die_with_parent(&mut command);
         let spawned = host.run(move || command.spawn())?;
         let child = spawned.with_context(|| {
@@ -174,6 +204,11 @@ impl Drop for Replica {
             crate::report::say(&format!("harness: {error:#}"));
         }
     }
+}
+
+fn append_to(log: &Path) -> Result<File> {
+    let file = File::options().create(true).append(true).open(log);
+    file.with_context(|| format!("the log {} cannot be opened", log.display()))
 }
 
 /// What the kernel says of a process or a thread.

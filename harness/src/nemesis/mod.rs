@@ -151,13 +151,15 @@ pub(crate) struct Wanted {
     pub(crate) nemesis: &'static dyn Nemesis,
     /// How it must aim.
     pub(crate) variant: Option<String>,
+    /// Whether nobody can tell who leads, so that it cannot aim at that.
+    pub(crate) leaderless: bool,
 }
 
 impl Wanted {
     /// The ways in which it may aim among so many hosts: those that find a target while nothing is broken.
     pub(crate) fn variants(&self, count: usize) -> Vec<String> {
         let free = grudge::all(count).into_iter().collect();
-        let scene = Scene { count, leader: Some(HostId(0)), free };
+        let scene = Scene { count, leader: (!self.leaderless).then_some(HostId(0)), free };
         let named = self.nemesis.variants().iter().map(|(name, _)| (*name).to_owned());
         let able = match &self.variant {
             Some(variant) => vec![variant.clone()],
@@ -189,7 +191,9 @@ const DISK: &str = "disk";
 pub(crate) fn wanted(text: &str) -> Result<Vec<Wanted>> {
     if text.trim() == ALL {
         let harm = NEMESES.iter().filter(|nemesis| nemesis.name() != "none");
-        return Ok(harm.map(|nemesis| Wanted { nemesis: *nemesis, variant: None }).collect());
+        return Ok(harm
+            .map(|nemesis| Wanted { nemesis: *nemesis, variant: None, leaderless: false })
+            .collect());
     }
     let mut all = Vec::<Wanted>::new();
     let disks = NEMESES.iter().filter(|nemesis| nemesis.needs_disks());
@@ -223,7 +227,7 @@ fn one_wanted(part: &str) -> Result<Wanted> {
     let refusal = variant.and_then(|variant| nemesis.refuses(variant, usize::from(u8::MAX)));
     match refusal {
         Some(why) => bail!(why),
-        None => Ok(Wanted { nemesis, variant: variant.map(str::to_owned) }),
+        None => Ok(Wanted { nemesis, variant: variant.map(str::to_owned), leaderless: false }),
     }
 }
 

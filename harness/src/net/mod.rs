@@ -3,7 +3,8 @@
 //! A [`plan::LinkPlan`] says what is wanted. Backends make it so: [`bridge`], a kernel bridge between network
 //! namespaces whose forwarding nf_tables filters, and [`proxy`], TCP proxies in this process for machines that
 //! refuse namespaces. A third, [`switch`], takes the bridge's place where packets are to be delayed, lost or
-//! otherwise shaped. A change is one step: no moment shows half of it. The controller's own connections to the
+//! otherwise shaped. A fourth, [`router`], carries the messages
+//! of programs that speak on standard input and output. A change is one step: no moment shows half of it. The controller's own connections to the
 //! replicas are never cut, unless a plan for the switch says so. All backends send probes of their own over every directed link all the time, the way
 //! that replicas' bytes take, so evidence of a cut does not depend on what replicas happen to say.
 
@@ -13,13 +14,15 @@ mod nft;
 pub(crate) mod plan;
 mod probe;
 mod proxy;
+pub(crate) mod router;
 pub(crate) mod switch;
 
 use crate::host::process::Replica;
 use crate::host::sandbox;
 use crate::host::thread::Host;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use plan::{HostId, LinkPlan};
+use router::{Router, Routing};
 use std::ffi::OsString;
 use std::fmt;
 use std::net::{SocketAddr, UdpSocket};
@@ -38,6 +41,8 @@ pub(crate) enum Backend {
     Bridge,
     /// TCP proxies on the loopback interface; needs nothing.
     Proxy,
+    /// A router of lines on standard input and output; needs nothing.
+    Router,
     /// An Ethernet switch in this process between network namespaces; needs the sandbox.
     Switch,
 }
@@ -60,6 +65,7 @@ pub(crate) struct Fabric {
 enum Links {
     Bridge(bridge::Bridge),
     Proxy(proxy::Proxies),
+    Router(Router),
     Switch(switch::Switch),
 }
 
@@ -112,20 +118,34 @@ impl Fabric {
         ensure!((1..=MOST).contains(&count), "a network has 1 to {MOST} hosts, not {count}");
         let make = |id: HostId| match backend {
             Backend::Bridge | Backend::Switch => Host::isolated(&id.to_string()),
-            Backend::Proxy => Host::shared(&id.to_string()),
+            Backend::Proxy | Backend::Router => Host::shared(&id.to_string()),
         };
         let hosts = plan::hosts(count).map(make).collect::<Result<Vec<_>>>()?;
         let links = match backend {
             Backend::Bridge => Links::Bridge(bridge::Bridge::build(&hosts).await?),
             Backend::Switch => Links::Switch(switch::Switch::build(&hosts, rng, capture).await?),
             Backend::Proxy => {
-                if sandbox::is_inside() {
-                    bridge::wake_loopback().await?;
-                }
+                wake_loopback().await?;
                 Links::Proxy(proxy::Proxies::build(count).await?)
             }
+            Backend::Router => bail!("a router is built with its routing; this is a bug"),
         };
         Ok(Self { hosts, links })
+    }
+
+    /// Builds a router and hosts whose replicas are to speak to it; every message is written down there.
+    pub(crate) async fn routed(
+        count: u8,
+        rng: &Rng,
+        routing: Routing,
+        messages: &Path,
+    ) -> Result<Self> {
+        ensure!((1..=MOST).contains(&count), "a network has 1 to {MOST} hosts, not {count}");
+        wake_loopback().await?;
+        let hosts = plan::hosts(count).map(|id| Host::shared(&id.to_string()));
+        let hosts = hosts.collect::<Result<Vec<_>>>()?;
+        let router = Router::build(count, rng, routing, messages).await?;
+        Ok(Self { hosts, links: Links::Router(router) })
     }
 
     /// Where a replica on `host` has to listen.
@@ -133,6 +153,7 @@ impl Fabric {
         match &self.links {
             Links::Bridge(_) | Links::Switch(_) => bridge::address(host, port),
             Links::Proxy(proxies) => proxies.listen_addr(host, port),
+            Links::Router(router) => router.address(),
         }
     }
 
@@ -167,7 +188,12 @@ impl Fabric {
     ) -> Result<Replica> {
         let there = self.hosts.get(usize::from(host.0));
         let there = there.with_context(|| format!("there is no host {host} in this network"))?;
-        Replica::spawn(there, program, args, log)
+        let Links::Router(router) = &self.links else {
+            return Replica::spawn(there, program, args, log);
+        };
+        let (replica, pipes) = Replica::spawn_speaking(there, program, args, log)?;
+        router.attach(host, pipes)?;
+        Ok(replica)
     }
 
     /// Makes the links what the plan says, all at once.
@@ -176,6 +202,7 @@ impl Fabric {
         match &self.links {
             Links::Bridge(bridge) => bridge.apply(plan).await?,
             Links::Proxy(proxies) => proxies.apply(plan),
+            Links::Router(router) => router.apply(plan),
             Links::Switch(switch) => switch.apply(plan)?,
         }
         Ok(Applied { cuts: plan.cuts.len(), took: begin.elapsed() })
@@ -187,6 +214,7 @@ impl Fabric {
         Mark(match &self.links {
             Links::Bridge(bridge) => bridge.mark(),
             Links::Proxy(proxies) => proxies.mark(),
+            Links::Router(router) => router.mark(),
             Links::Switch(switch) => switch.mark(),
         })
     }
@@ -196,6 +224,7 @@ impl Fabric {
         let now = match &self.links {
             Links::Bridge(bridge) => bridge.since(&mark.0).await?,
             Links::Proxy(proxies) => proxies.since(&mark.0),
+            Links::Router(router) => router.since(&mark.0),
             Links::Switch(switch) => switch.since(&mark.0),
         };
         let count = u8::try_from(self.hosts.len()).unwrap_or(MOST);
@@ -212,13 +241,15 @@ impl Fabric {
         match &self.links {
             Links::Bridge(_) => bridge::describe(count),
             Links::Proxy(proxies) => proxies.describe(count),
+            Links::Router(router) => router.describe(),
             Links::Switch(switch) => switch.describe(),
         }
     }
 
-    /// What every directed link has done to packets so far; only a switch knows.
+    /// What every directed link has done to packets so far; only a switch and a router know.
     pub(crate) fn counts(&self) -> Option<LinkCounts> {
         match &self.links {
+            Links::Router(router) => Some(router.counts()),
             Links::Switch(switch) => Some(switch.counts()),
             Links::Bridge(_) | Links::Proxy(_) => None,
         }
@@ -227,6 +258,7 @@ impl Fabric {
     /// What went wrong with the network itself, in a sentence.
     pub(crate) fn trouble(&self) -> Option<String> {
         match &self.links {
+            Links::Router(router) => router.trouble(),
             Links::Switch(switch) => switch.trouble(),
             Links::Bridge(_) | Links::Proxy(_) => None,
         }
@@ -238,9 +270,15 @@ impl fmt::Display for Backend {
         f.write_str(match self {
             Self::Bridge => "bridge",
             Self::Proxy => "proxy",
+            Self::Router => "router",
             Self::Switch => "switch",
         })
     }
+}
+
+/// Inside the sandbox the loopback interface sleeps at first.
+async fn wake_loopback() -> Result<()> {
+    if sandbox::is_inside() { bridge::wake_loopback().await } else { Ok(()) }
 }
 
 /// Tries nf_tables in the network namespace of the calling thread, for the doctor.

@@ -5,8 +5,8 @@
 //! what becomes of each frame; [`wire`] moves frames; the counters of the lanes are the evidence.
 
 mod capture;
-mod exchange;
-mod lane;
+pub(super) mod exchange;
+pub(super) mod lane;
 mod offload;
 pub(crate) mod shape;
 #[cfg(test)]

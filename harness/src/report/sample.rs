@@ -185,6 +185,8 @@ fn config() -> Config {
         node_args: Vec::new(),
         fail_fast: false,
         capture: false,
+        latency_ms: 0,
+        latency_dist: crate::store::record::constant(),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::nemesis::agenda::Agenda;
 use crate::nemesis::schedule::{Schedule, schedule};
 use crate::nemesis::script::{self, Setting};
 use crate::nemesis::{Wanted, wanted};
+use crate::net::router::{DISTRIBUTIONS, Distribution, Latency, Routing};
 use crate::report::quote;
 use crate::store::record::Config;
 use crate::system::{System, system};
@@ -14,6 +15,12 @@ use workloads::{FRESHNESS, Freshness, Rng, Workload, workload};
 
 /// The most replicas a run can have: two groups of them still read well, and the addresses suffice.
 const MOST_NODES: u8 = 9;
+
+/// The longest latency between nodes: with more, clients would mostly wait.
+const LONGEST_LATENCY_MS: u64 = 2_000;
+
+/// The workload whose nodes are told who their neighbours are.
+const BROADCAST: &str = "broadcast";
 
 /// The longest main phase: a day.
 const LONGEST_MS: u64 = 24 * 3_600_000;
@@ -38,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) early: Option<&'static dyn Model>,
     /// The run's root stream.
     pub(crate) rng: Rng,
+    /// How messages travel where the harness itself carries them.
+    pub(crate) routing: Routing,
 }
 
 impl Plan {
@@ -59,7 +68,9 @@ impl Plan {
         if !config.node_args.is_empty() && !system.takes_arguments() {
             bail!("--node-arg: the replicas of {} take no further arguments", config.system);
         }
-        let wanted = wanted(&config.nemesis.join(","))?;
+        let routing = routing(&config, system)?;
+        let mut wanted = wanted(&config.nemesis.join(","))?;
+        wanted.iter_mut().for_each(|wanted| wanted.leaderless = !system.leads());
         let rng = Rng::new(config.seed);
         let hosts = usize::from(config.nodes);
         if let Some(idle) = wanted.iter().find(|wanted| wanted.variants(hosts).is_empty()) {
@@ -67,7 +78,18 @@ impl Plan {
         }
         let schedule = schedule(&wanted, hosts, config.time_limit_ms, &rng);
         let early = config.fail_fast.then(|| early(workload, freshness)).transpose()?;
-        Ok(Self { config, argv, system, workload, freshness, wanted, schedule, early, rng })
+        Ok(Self {
+            config,
+            argv,
+            system,
+            workload,
+            freshness,
+            wanted,
+            schedule,
+            early,
+            rng,
+            routing,
+        })
     }
 
     /// How long the main phase lasts.
@@ -140,6 +162,10 @@ impl Plan {
         if config.capture {
             line += " --capture";
         }
+        if config.latency_ms > 0 {
+            let (mean, distribution) = (config.latency_ms, &config.latency_dist);
+            line += &format!(" --latency {mean} --latency-dist {distribution}");
+        }
         line
     }
 
@@ -174,6 +200,38 @@ fn suited(system: &dyn System, workload: &dyn Workload, read: &str) -> Result<Fr
         system.name()
     );
     Ok(freshness)
+}
+
+/// How messages travel between replicas that speak on standard input and output, if these do.
+fn routing(config: &Config, system: &dyn System) -> Result<Routing> {
+    let name = &config.latency_dist;
+    let distribution = Distribution::named(name).with_context(|| {
+        unknown("--latency-dist", name, DISTRIBUTIONS.iter().map(|(_, name)| *name))
+    })?;
+    if system.speaks() {
+        ensure!(
+            config.bin.is_some(),
+            "system {} is a program of yours: name it with --bin",
+            system.name()
+        );
+        ensure!(
+            !config.capture,
+            "--capture: there are no packets; every message is in messages.jsonl"
+        );
+    } else {
+        ensure!(
+            config.latency_ms == 0,
+            "--latency: the replicas of {} have a network of their own; --nemesis packet delays it",
+            system.name()
+        );
+    }
+    ensure!(
+        config.latency_ms <= LONGEST_LATENCY_MS,
+        "--latency {} is more than {LONGEST_LATENCY_MS} ms",
+        config.latency_ms
+    );
+    let latency = Latency { mean_ms: config.latency_ms, distribution };
+    Ok(Routing { latency, topology: config.workload == BROADCAST })
 }
 
 /// The model whose verdict on part of a history holds for the whole.
@@ -256,6 +314,8 @@ pub(crate) mod tests {
             node_args: Vec::new(),
             fail_fast: false,
             capture: false,
+            latency_ms: 0,
+            latency_dist: crate::store::record::constant(),
         }
     }
 
@@ -286,8 +346,8 @@ pub(crate) mod tests {
 
     #[test]
     fn what_cannot_be_is_refused_with_what_can() {
-        insta::assert_snapshot!(refusal(|config| config.system = "oracle".to_owned()), @r#"there is no system "oracle"; there are: etcd, raft, zookeeper, a FILE.toml that describes one"#);
-        insta::assert_snapshot!(refusal(|config| config.workload = "poetry".to_owned()), @r#"there is no workload "poetry"; there are: append, bank, cas, counter, follower-reads, lock, long-fork, monotonic, queue, register, set, unique-ids, wr"#);
+        insta::assert_snapshot!(refusal(|config| config.system = "oracle".to_owned()), @r#"there is no system "oracle"; there are: etcd, maelstrom, raft, zookeeper, a FILE.toml that describes one"#);
+        insta::assert_snapshot!(refusal(|config| config.workload = "poetry".to_owned()), @r#"there is no workload "poetry"; there are: append, bank, broadcast, cas, counter, echo, follower-reads, g-counter, g-set, kafka, lin-kv, lock, long-fork, monotonic, pn-counter, queue, register, set, txn-list-append, txn-rw-register, unique-ids, wr"#);
         insta::assert_snapshot!(refusal(|config| config.read = "new".to_owned()), @r#"there is no --read "new"; there are: linearizable, lease, stale, after"#);
         insta::assert_snapshot!(refusal(|config| config.nodes = 0), @"--nodes 0 is not possible: 1 to 9 are");
         insta::assert_snapshot!(refusal(|config| config.rate = 0), @"--rate 0 would never ask anything");

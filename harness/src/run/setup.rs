@@ -6,6 +6,7 @@ use crate::host::disk::Disk;
 use crate::nemesis::ground::{Ground, Slot};
 use crate::nemesis::grudge::all;
 use crate::net::plan::HostId;
+use crate::net::router::MESSAGES;
 use crate::net::{Backend, Fabric, Port};
 use crate::store::RunDirectory;
 use crate::store::record::Replica;
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use workloads::{Call, Freshness, Outcome};
+use workloads::{Freshness, Outcome};
 
 /// How long replicas may take to answer for the first time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -53,6 +54,12 @@ pub(crate) async fn network(
     place: &mut Place,
     directory: &RunDirectory,
 ) -> Result<Fabric> {
+    if plan.system.speaks() {
+        (place.backend, place.why) = (Backend::Router, None);
+        let messages = directory.file(MESSAGES);
+        let built = Fabric::routed(plan.config.nodes, &plan.rng, plan.routing, &messages).await;
+        return built.map_err(|error| Unable::because(&error).into());
+    }
     if place.backend == Backend::Bridge && needs_switch(plan) {
         place.backend = Backend::Switch;
     }
@@ -180,19 +187,17 @@ pub(crate) async fn ready(ground: &mut Ground) -> Result<()> {
 }
 
 async fn answers(host: HostId, client: &Arc<dyn Client>) -> Result<()> {
-    let call = Call::Read { key: "ready".to_owned() };
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let reply = client.call(&call).await;
+        let reply = client.ready().await;
         if reply.outcome == Outcome::Ok {
             return Ok(());
         }
         if Instant::now() > deadline {
             let why = reply.error.unwrap_or_default();
             let patience = PATIENCE.as_secs();
-            let text = format!(
-                "the replica on {host} did not answer a read within {patience} s (last: {why})"
-            );
+            let text =
+                format!("the replica on {host} did not answer within {patience} s (last: {why})");
             return Err(Unable(text).into());
         }
         tokio::time::sleep(PAUSE).await;

@@ -50,6 +50,17 @@ pub(crate) struct Config {
     /// Whether every packet was written down.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) capture: bool,
+    /// How long messages between replicas that speak on standard output take on average, in milliseconds.
+    #[serde(default)]
+    pub(crate) latency_ms: u64,
+    /// How these latencies are distributed.
+    #[serde(default = "constant")]
+    pub(crate) latency_dist: String,
+}
+
+/// What is so unless something else is asked for.
+pub(crate) fn constant() -> String {
+    "constant".to_owned()
 }
 
 /// What runs from before there was a choice did.

@@ -6,6 +6,7 @@
 pub(crate) mod custom;
 mod errors;
 mod etcd;
+mod maelstrom;
 mod raft;
 mod zookeeper;
 
@@ -42,6 +43,14 @@ pub(crate) trait System: Sync {
     fn needs_hosts(&self) -> bool {
         false
     }
+    /// Whether its replicas speak on standard input and output, so that the harness itself carries what they say.
+    fn speaks(&self) -> bool {
+        false
+    }
+    /// Whether its replicas can tell who leads.
+    fn leads(&self) -> bool {
+        true
+    }
     /// The bugs that can be switched on in it, name and sentence, as the program itself tells.
     fn bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>>;
     /// Whether its replicas take further arguments (`--node-arg`).
@@ -60,7 +69,8 @@ pub(crate) trait System: Sync {
 }
 
 /// Every system, in order of name.
-pub(crate) const SYSTEMS: &[&dyn System] = &[&etcd::Etcd, &raft::RaftKv, &zookeeper::ZooKeeper];
+pub(crate) const SYSTEMS: &[&dyn System] =
+    &[&etcd::Etcd, &maelstrom::Maelstrom, &raft::RaftKv, &zookeeper::ZooKeeper];
 
 /// The system of that name, or the one that this file describes.
 pub(crate) fn system(name: &str) -> Result<Option<&'static dyn System>> {
@@ -135,6 +145,10 @@ pub(crate) struct Leadership {
 pub(crate) trait Client: Send + Sync {
     /// Makes a call; the reply says whether it happened, and never guesses.
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply>;
+    /// Whether the replica takes calls: ok, or why not.
+    fn ready(&self) -> BoxFuture<'_, Reply> {
+        Box::pin(async { self.call(&Call::Read { key: "ready".to_owned() }).await })
+    }
     /// Who leads, if the replica answers at once and knows.
     fn leadership(&self) -> BoxFuture<'_, Option<Leadership>>;
 }

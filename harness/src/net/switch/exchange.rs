@@ -10,11 +10,11 @@ use std::collections::BinaryHeap;
 use workloads::Rng;
 
 /// What hardware addresses of hosts begin with; the host's number follows.
-pub(super) const VENDOR: [u8; 5] = [2, 0x77, 0, 0, 0];
+pub(in crate::net) const VENDOR: [u8; 5] = [2, 0x77, 0, 0, 0];
 
 /// All lanes between the hosts and the controller, which has the last port.
 #[derive(Debug)]
-pub(super) struct Exchange {
+pub(in crate::net) struct Exchange {
     ends: Vec<HostId>,
     /// By port of sender, then of receiver.
     lanes: Vec<Way>,
@@ -42,7 +42,7 @@ struct Item {
 
 /// What became of a frame at a port.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(in crate::net) enum Taken {
     /// It goes out by this port at once.
     Now(usize),
     /// Whatever else: to whom, and when it arrives, as often as it does.
@@ -53,7 +53,7 @@ pub(super) enum Taken {
 
 impl Exchange {
     /// Plain lanes between so many hosts and the controller.
-    pub(super) fn new(count: u8, rng: &Rng) -> Self {
+    pub(in crate::net) fn new(count: u8, rng: &Rng) -> Self {
         let ends: Vec<HostId> = hosts(count).chain([CLIENTS]).collect();
         let pairs = ends.iter().flat_map(|from| ends.iter().map(|to| (*from, *to)));
         let way = |pair: (HostId, HostId)| {
@@ -65,7 +65,7 @@ impl Exchange {
     }
 
     /// Makes the links what the plan says; what is held no longer is due now.
-    pub(super) fn apply(&mut self, now: u64, plan: &LinkPlan) {
+    pub(in crate::net) fn apply(&mut self, now: u64, plan: &LinkPlan) {
         for index in 0..self.lanes.len() {
             let Way { pair, lane, .. } = &mut self.lanes[index];
             let shape = plan.shapes.get(pair).copied().unwrap_or_default();
@@ -76,7 +76,7 @@ impl Exchange {
     }
 
     /// Takes a frame that came in by a port.
-    pub(super) fn accept(&mut self, now: u64, from: usize, frame: &[u8]) -> Taken {
+    pub(in crate::net) fn accept(&mut self, now: u64, from: usize, frame: &[u8]) -> Taken {
         let Some(to) = self.port(frame).filter(|to| *to != from) else { return Taken::Stray };
         let index = from * self.ends.len() + to;
         let way = &mut self.lanes[index];
@@ -99,7 +99,7 @@ impl Exchange {
     }
 
     /// A frame that is due, and by which port it leaves.
-    pub(super) fn due(&mut self, now: u64) -> Option<(usize, Vec<u8>)> {
+    pub(in crate::net) fn due(&mut self, now: u64) -> Option<(usize, Vec<u8>)> {
         while self.next().is_some_and(|at| at <= now) {
             let Reverse(Item { order, way, frame, .. }) = self.queue.pop()?;
             let to = way % self.ends.len();
@@ -117,12 +117,12 @@ impl Exchange {
     }
 
     /// When something is due next.
-    pub(super) fn next(&self) -> Option<u64> {
+    pub(in crate::net) fn next(&self) -> Option<u64> {
         self.queue.peek().map(|Reverse(item)| item.at)
     }
 
     /// What every lane has done so far.
-    pub(super) fn counts(&self) -> impl Iterator<Item = ((HostId, HostId), Counts)> {
+    pub(in crate::net) fn counts(&self) -> impl Iterator<Item = ((HostId, HostId), Counts)> {
         self.lanes.iter().map(|way| (way.pair, way.lane.counts))
     }
 

@@ -46,7 +46,7 @@ pub(super) struct Delivery {
 
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(in crate::net) enum Fate {
     Passed,
     Cut,
     Down,

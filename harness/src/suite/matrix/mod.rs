@@ -198,6 +198,8 @@ fn config(axes: &Axes, [system, workload, read, nemesis]: [&String; 4], nodes: u
         node_args: Vec::new(),
         fail_fast: axes.fail_fast,
         capture: false,
+        latency_ms: 0,
+        latency_dist: crate::store::record::constant(),
     }
 }
 

@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""A counter (g-counter, pn-counter): each node keeps what was added at every node, and tells the others.
+
+With `--broken` it keeps one sum and adds what others tell it, as often as they do.
+"""
+
+import sys
+
+from maelstrom import Node
+
+node, sums, broken = Node(), {}, "--broken" in sys.argv
+
+
+@node.on("add")
+def add(message):
+    up, down = sums.get(node.id, (0, 0))
+    delta = message["body"]["delta"]
+    sums[node.id] = (up + max(delta, 0), down + max(-delta, 0))
+    return {"type": "add_ok"}
+
+
+@node.on("merge")
+def merge(message):
+    for name, (up, down) in message["body"]["sums"].items():
+        known = sums.get(name, (0, 0))
+        if broken and name != node.id:
+            sums[name] = (known[0] + up, known[1] + down)
+        else:
+            sums[name] = (max(known[0], up), max(known[1], down))
+
+
+@node.on("read")
+def read(_):
+    return {"type": "read_ok", "value": sum(up - down for up, down in sums.values())}
+
+
+def tell():
+    told = {node.id: sums.get(node.id, (0, 0))} if broken else dict(sums)
+    for peer in node.peers:
+        node.send(peer, {"type": "merge", "sums": told})
+
+
+node.every(0.3, tell)
+node.run()

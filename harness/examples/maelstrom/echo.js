@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+// Echoes. With `--broken` every tenth echo is the one before.
+const { Node } = require("./maelstrom.js");
+
+const node = new Node();
+const said = [""];
+
+node.on("echo", ({ body }) => {
+  said.push(body.echo);
+  const late = process.argv.includes("--broken") && said.length % 10 === 0;
+  return { type: "echo_ok", echo: said[said.length - (late ? 2 : 1)] };
+});
+
+node.run();

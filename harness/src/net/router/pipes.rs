@@ -1,0 +1,46 @@
+//! Joins the pipes of a program to the hub: what it writes is said, what it is told it can read.
+
+use super::hub::{Shared, lock};
+use crate::host::process::Pipes;
+use crate::net::plan::HostId;
+use anyhow::{Context as _, Result};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Weak};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::sync::mpsc;
+
+/// Starts to carry what a program says and is told; it is greeted at once.
+pub(super) fn attach(hub: &Arc<Shared>, host: HostId, pipes: Pipes) -> Result<()> {
+    let why = "a pipe to the program cannot be used";
+    let input = Sender::from_owned_fd(OwnedFd::from(pipes.input)).context(why)?;
+    let output = Receiver::from_owned_fd(OwnedFd::from(pipes.output)).context(why)?;
+    let (lines_in, lines) = mpsc::unbounded_channel();
+    let generation = lock(hub).start(host, lines_in);
+    tokio::spawn(write(input, lines));
+    tokio::spawn(read(Arc::downgrade(hub), (host, generation), output));
+    Ok(())
+}
+
+/// Writes lines until there are no more, or nobody reads them: what is left then is lost with the program.
+async fn write(mut input: Sender, mut lines: mpsc::UnboundedReceiver<String>) {
+    while let Some(line) = lines.recv().await {
+        if input.write_all(line.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read(hub: Weak<Shared>, (host, generation): (HostId, u64), output: Receiver) {
+    let mut output = BufReader::new(output);
+    let mut line = Vec::new();
+    // A pipe that breaks has ended.
+    while output.read_until(b'\n', &mut line).await.is_ok_and(|bytes| bytes > 0) {
+        let Some(hub) = hub.upgrade() else { return };
+        lock(&hub).said(host, generation, &line);
+        line.clear();
+    }
+    if let Some(hub) = hub.upgrade() {
+        lock(&hub).end(host, generation);
+    }
+}

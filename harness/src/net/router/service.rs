@@ -1,0 +1,255 @@
+//! Answers what nodes ask of the services that Maelstrom offers them: three stores and a clock. Pure.
+//!
+//! `lin-kv` is linearizable. `seq-kv` is sequentially consistent: it answers from a state that may be old, but never
+//! older than what the same client has seen. `lww-kv` keeps two copies that are merged now and then, and the last writer
+//! wins. `lin-tso` counts. Keys and values are any JSON.
+
+use super::message::{Body, body as reply, error};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use workloads::Rng;
+
+/// How many states of the sequential store are remembered.
+const STATES: u64 = 32;
+/// How many copies the last-writer-wins store has.
+const COPIES: usize = 2;
+
+/// The names of all services.
+pub(super) const SERVICES: [&str; 4] = ["lin-kv", "lin-tso", "lww-kv", "seq-kv"];
+
+/// Every service.
+pub(super) struct Services {
+    rng: Rng,
+    linear: BTreeMap<String, Value>,
+    sequential: Sequential,
+    copies: [BTreeMap<String, (u64, Value)>; COPIES],
+    /// The time of the last write of the last-writer-wins store.
+    written: u64,
+    /// The next time stamp.
+    next: u64,
+}
+
+/// What a request does to what is stored under its key.
+enum Deed {
+    Read(Value),
+    Write(Value),
+    Refused(Body),
+}
+
+impl Services {
+    /// Services that hold nothing; the stream decides what is old and what is merged.
+    pub(super) fn new(rng: Rng) -> Self {
+        Self {
+            rng,
+            linear: BTreeMap::new(),
+            sequential: Sequential::default(),
+            copies: Default::default(),
+            written: 0,
+            next: 0,
+        }
+    }
+
+    /// The answer of a service to a client.
+    pub(super) fn answer(&mut self, service: &str, client: &str, body: &Body) -> Body {
+        match (service, body.get("type").and_then(Value::as_str)) {
+            ("lin-tso", Some("ts")) => {
+                self.next += 1;
+                reply(json!({ "type": "ts_ok", "ts": self.next - 1 }))
+            }
+            ("lin-kv", Some("read" | "write" | "cas")) => self.linear(body),
+            ("seq-kv", Some("read" | "write" | "cas")) => self.sequential(client, body),
+            ("lww-kv", Some("read" | "write" | "cas")) => self.last_writer(body),
+            (_, other) => {
+                error(10, &format!("{service} has no request {:?}", other.unwrap_or_default()))
+            }
+        }
+    }
+
+    fn linear(&mut self, body: &Body) -> Body {
+        let key = key(body);
+        let deed = deed(body, self.linear.get(&key), true);
+        if let Deed::Write(value) = &deed {
+            self.linear.insert(key, value.clone());
+        }
+        told(body, deed)
+    }
+
+    fn sequential(&mut self, client: &str, body: &Body) -> Body {
+        let key = key(body);
+        let store = &mut self.sequential;
+        let oldest = store.seen.get(client).copied().unwrap_or(0);
+        let oldest = oldest.max(store.state.saturating_sub(STATES - 1));
+        let state = self.rng.between(oldest, store.state + 1);
+        let mut deed = deed(body, store.at(&key, state), true);
+        let mut seen = state;
+        if let Deed::Write(_) = deed {
+            // What changes something is done to the newest state, whatever an old one would have had it be.
+            deed = self::deed(body, store.at(&key, store.state), true);
+            seen = store.state;
+        }
+        if let Deed::Write(value) = &deed {
+            seen = store.write(key, value.clone());
+        }
+        store.seen.insert(client.to_owned(), seen);
+        told(body, deed)
+    }
+
+    fn last_writer(&mut self, body: &Body) -> Body {
+        let [one, other] = [0, 1].map(|_| self.rng.below(COPIES as u64) as usize);
+        let theirs = self.copies[other].clone();
+        merge(&mut self.copies[one], theirs);
+        let key = key(body);
+        let copy = &mut self.copies[self.rng.below(COPIES as u64) as usize];
+        let deed = deed(body, copy.get(&key).map(|(_, value)| value), false);
+        if let Deed::Write(value) = &deed {
+            self.written += 1;
+            copy.insert(key, (self.written, value.clone()));
+        }
+        told(body, deed)
+    }
+}
+
+fn merge(mine: &mut BTreeMap<String, (u64, Value)>, theirs: BTreeMap<String, (u64, Value)>) {
+    for (key, (time, value)) in theirs {
+        if mine.get(&key).is_none_or(|(known, _)| *known < time) {
+            mine.insert(key, (time, value));
+        }
+    }
+}
+
+/// The last states of a store, and which of them each client has seen.
+#[derive(Default)]
+struct Sequential {
+    /// The newest state, by number.
+    state: u64,
+    /// The states in which each key got its values, the latest last.
+    versions: BTreeMap<String, Vec<(u64, Value)>>,
+    seen: BTreeMap<String, u64>,
+}
+
+impl Sequential {
+    fn at(&self, key: &str, state: u64) -> Option<&Value> {
+        let versions = self.versions.get(key)?;
+        versions.iter().rev().find(|(since, _)| *since <= state).map(|(_, value)| value)
+    }
+
+    fn write(&mut self, key: String, value: Value) -> u64 {
+        self.state += 1;
+        let versions = self.versions.entry(key).or_default();
+        versions.push((self.state, value));
+        // The last one from before all states that are remembered is still what those begin with.
+        let oldest = self.state.saturating_sub(STATES);
+        let kept = versions.iter().rposition(|(since, _)| *since <= oldest).unwrap_or(0);
+        versions.drain(..kept);
+        self.state
+    }
+}
+
+/// Keys are equal if they are the same JSON.
+fn key(body: &Body) -> String {
+    body.get("key").unwrap_or(&Value::Null).to_string()
+}
+
+fn deed(body: &Body, held: Option<&Value>, creates: bool) -> Deed {
+    let field = |name: &str| body.get(name).cloned().unwrap_or(Value::Null);
+    let create = creates && field("create_if_not_exists") == Value::Bool(true);
+    match (body.get("type").and_then(Value::as_str), held) {
+        (Some("write"), _) => Deed::Write(field("value")),
+        (Some("read"), Some(value)) => Deed::Read(value.clone()),
+        (Some("cas"), Some(value)) if *value == field("from") => Deed::Write(field("to")),
+        (Some("cas"), Some(value)) => {
+            let text = format!("expected {}, but had {value}", field("from"));
+            Deed::Refused(error(22, &text))
+        }
+        (Some("cas"), None) if create => Deed::Write(field("to")),
+        _ => Deed::Refused(error(20, "key does not exist")),
+    }
+}
+
+fn told(body: &Body, deed: Deed) -> Body {
+    match deed {
+        Deed::Read(value) => reply(json!({ "type": "read_ok", "value": value })),
+        Deed::Refused(why) => why,
+        Deed::Write(_) => {
+            let kind = body.get("type").and_then(Value::as_str).unwrap_or_default();
+            reply(json!({ "type": format!("{kind}_ok") }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn services() -> Services {
+        Services::new(Rng::new(5))
+    }
+
+    fn ask(services: &mut Services, service: &str, client: &str, body: Value) -> String {
+        let answer = services.answer(service, client, &reply(body));
+        ["value", "ts", "code", "type"]
+            .iter()
+            .find_map(|field| answer.get(*field))
+            .map_or_else(String::new, Value::to_string)
+    }
+
+    fn write(value: u64) -> Value {
+        json!({ "type": "write", "key": 1, "value": value })
+    }
+
+    fn read() -> Value {
+        json!({ "type": "read", "key": 1 })
+    }
+
+    #[test]
+    fn the_linearizable_store_compares_and_creates() {
+        let mut all = services();
+        let mut told = |body| ask(&mut all, "lin-kv", "n1", body);
+        let cas = |from: u64, create| json!({ "type": "cas", "key": 1, "from": from, "to": 9, "create_if_not_exists": create });
+        assert_eq!(told(read()), "20");
+        assert_eq!(told(cas(1, false)), "20");
+        assert_eq!(told(cas(1, true)), "\"cas_ok\"");
+        assert_eq!(told(cas(1, true)), "22");
+        assert_eq!(told(cas(9, false)), "\"cas_ok\"");
+        assert_eq!(told(read()), "9");
+        assert_eq!(told(json!({ "type": "dance" })), "10");
+    }
+
+    #[test]
+    fn the_sequential_store_may_be_late_but_never_goes_back_for_a_client() {
+        let mut all = services();
+        let (mut stale, mut last) = (0, 0);
+        for value in 1_001..1_300 {
+            ask(&mut all, "seq-kv", "n1", write(value));
+            assert_eq!(ask(&mut all, "seq-kv", "n1", read()), value.to_string(), "its own write");
+            let seen = ask(&mut all, "seq-kv", "n2", read());
+            // At first there may be nothing yet.
+            let Some(seen) = seen.parse::<u64>().ok().filter(|seen| *seen > 1_000) else {
+                continue;
+            };
+            assert!(seen >= last && seen + STATES > value, "{last} then {seen} at {value}");
+            stale += u64::from(seen < value);
+            last = seen;
+        }
+        assert!(stale > 50, "{stale}");
+    }
+
+    #[test]
+    fn copies_of_the_last_writer_disagree_for_a_while() {
+        let mut all = services();
+        let mut old = 0;
+        for value in 1..200 {
+            ask(&mut all, "lww-kv", "n1", write(value));
+            old += u64::from(ask(&mut all, "lww-kv", "n1", read()) != value.to_string());
+        }
+        assert!((10..150).contains(&old), "{old}");
+    }
+
+    #[test]
+    fn time_stamps_count_from_0() {
+        let mut all = services();
+        let told: Vec<_> =
+            (0..3).map(|_| ask(&mut all, "lin-tso", "n1", json!({ "type": "ts" }))).collect();
+        assert_eq!(told, ["0", "1", "2"]);
+    }
+}

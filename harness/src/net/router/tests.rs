@@ -1,0 +1,135 @@
+//! Lets small shell programs speak over a router whose links are cut.
+
+use super::message::Message;
+use super::*;
+use crate::host::process::Replica;
+use crate::host::thread::Host;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::timeout;
+
+/// Answers `init`, then hands every line that comes on to n2 as it is, and says what n2 is handed.
+const RELAY: &str = r#"
+read -r init
+case "$init" in *'"node_id":"n1"'*) me=n1;; *) me=n2;; esac
+echo "{\"src\":\"$me\",\"dest\":\"c0\",\"body\":{\"type\":\"init_ok\",\"in_reply_to\":1}}"
+while read -r line; do
+  case "$me" in
+    n1) echo '{"src":"c1","dest":"n2","body":{"type":"relayed"}}';;
+    n2) echo '{"src":"n2","dest":"c1","body":{"type":"arrived"}}';;
+  esac
+done
+"#;
+
+struct Stage {
+    router: Router,
+    _replicas: Vec<(Replica, Host)>,
+    _folder: tempfile::TempDir,
+    answers: Lines<BufReader<OwnedReadHalf>>,
+    output: OwnedWriteHalf,
+}
+
+impl Stage {
+    async fn of(script: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = folder.path().join(MESSAGES);
+        let router =
+            Router::build(2, &Rng::new(1), Routing::default(), &path).await.expect("it stands");
+        let start = |number: u8| {
+            let host = Host::shared(&format!("n{}", number + 1)).expect("a thread");
+            let args = ["-c".into(), script.into()];
+            let log = folder.path().join("log");
+            let (replica, pipes) =
+                Replica::spawn_speaking(&host, Path::new("/bin/sh"), &args, &log)
+                    .expect("it starts");
+            router.attach(HostId(number), pipes).expect("it is heard");
+            (replica, host)
+        };
+        let replicas = vec![start(0), start(1)];
+        let stream = TcpStream::connect(router.address()).await.expect("the door is open");
+        let (reader, output) = stream.into_split();
+        let answers = BufReader::new(reader).lines();
+        let mut stage = Self { router, _replicas: replicas, _folder: folder, answers, output };
+        assert_eq!(stage.hear().await.expect("a greeting").dest, "c1");
+        stage
+    }
+
+    async fn say(&mut self, line: &str) {
+        self.output.write_all(format!("{line}\n").as_bytes()).await.expect("it is sent");
+    }
+
+    async fn hear(&mut self) -> Option<Message> {
+        let line = timeout(Duration::from_millis(700), self.answers.next_line()).await.ok()?;
+        Some(Message::read(line.expect("a line")?.as_bytes()).expect("a message"))
+    }
+
+    async fn ready(&mut self) {
+        for node in ["n1", "n2"] {
+            for _ in 0..200 {
+                self.say(&format!(
+                    r#"{{"src":"","dest":"{node}","body":{{"type":"ready","msg_id":1}}}}"#
+                ))
+                .await;
+                match self.hear().await {
+                    Some(message) if message.kind() == "ready_ok" => break,
+                    _ => sleep(Duration::from_millis(10)).await,
+                }
+            }
+        }
+    }
+}
+
+const ASK: &str = r#"{"src":"","dest":"n1","body":{"type":"go","msg_id":2}}"#;
+
+#[tokio::test]
+async fn a_cut_bites_by_the_node_that_emits_and_not_by_the_name_on_the_message() {
+    let mut stage = Stage::of(RELAY).await;
+    stage.ready().await;
+    stage.say(ASK).await;
+    assert_eq!(stage.hear().await.expect("it gets through").kind(), "arrived");
+    stage.router.apply(&LinkPlan::cut([(HostId(0), HostId(1))]));
+    let mark = stage.router.mark();
+    stage.say(ASK).await;
+    assert_eq!(stage.hear().await, None);
+    let evidence = stage.router.since(&mark);
+    assert!(
+        evidence[0].offered > 0
+            && evidence[0].delivered == 0
+            && evidence[0].dropped > evidence[0].offered
+    );
+    assert!(evidence[1].delivered > 0 && evidence[1].dropped == 0);
+    stage.router.apply(&LinkPlan::healed());
+    stage.say(ASK).await;
+    assert_eq!(stage.hear().await.expect("it gets through again").kind(), "arrived");
+}
+
+#[tokio::test]
+async fn what_is_no_message_or_for_nobody_is_counted_and_told() {
+    let script = r#"
+read -r init; echo hello; echo '{"src":"n1","dest":"n9","body":{}}'
+echo "{\"src\":\"n1\",\"dest\":\"c0\",\"body\":{\"type\":\"init_ok\",\"in_reply_to\":1}}"; read -r rest"#;
+    let mut stage = Stage::of(script).await;
+    stage.ready().await;
+    let told = stage.router.trouble().expect("there is some");
+    assert!(told.contains("lines of output were no messages, the first of n"), "{told}");
+    assert!(told.contains("hello") && told.contains("2 messages were for \"n9\""), "{told}");
+}
+
+#[tokio::test]
+async fn a_node_that_has_ended_refuses_definitely() {
+    let mut stage = Stage::of("read -r init; exit 0").await;
+    let mut told = Value::Null;
+    for _ in 0..100 {
+        stage.say(ASK).await;
+        let refusal = stage.hear().await.expect("a refusal");
+        assert_eq!((refusal.kind(), refusal.body["code"].as_u64()), ("error", Some(1)));
+        told = refusal.body["text"].clone();
+        if told == "n1 does not run" {
+            return;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{told}");
+}

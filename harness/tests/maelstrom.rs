@@ -1,0 +1,106 @@
+//! Runs the Maelstrom programs that come with this tool as a user would: right ones pass, broken ones are convicted.
+//!
+//! Runs take turns, because two at once on a small machine starve each other.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
+
+static TURN: Mutex<()> = Mutex::new(());
+
+/// A node: its file, its workload with what it needs besides, and by which word of the verdict its broken self is known.
+type Program = (&'static str, &'static str, &'static str);
+
+const PYTHON: &[Program] = &[
+    ("echo.py", "echo", "altered"),
+    ("unique_ids.py", "unique-ids", "duplicate-id"),
+    ("broadcast.py", "broadcast", "undelivered"),
+    ("lin_kv.py", "lin-kv", "No order explains it"),
+    ("g_set.py", "g-set", "undelivered"),
+    ("counter.py", "g-counter", "out-of-bounds"),
+    ("counter.py", "pn-counter", "wrong-sum"),
+    ("txn.py", "txn-list-append --latency 5 --rate 50", "not strict-serializable"),
+    ("txn.py", "txn-rw-register --latency 5 --rate 50", "not strict-serializable"),
+    ("kafka.py", "kafka", "lost-write"),
+];
+
+const JAVASCRIPT: &[Program] = &[
+    ("echo.js", "echo", "altered"),
+    ("unique_ids.js", "unique-ids", "duplicate-id"),
+    ("broadcast.js", "broadcast --latency 10 --latency-dist exponential", "undelivered"),
+    ("lin_kv.js", "lin-kv", "No order explains it"),
+];
+
+/// Whether a program can be started here; if not, says that nothing is tested.
+fn there(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").output().is_ok_and(|it| it.status.success());
+    if !found {
+        eprintln!("NOT RUN: there is no {program} here");
+    }
+    found
+}
+
+fn run(line: &str, broken: bool) -> Output {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let results = tempfile::tempdir().expect("a directory");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+    command.args(["test", "--system", "maelstrom", "--nodes", "3", "--seed", "4"]);
+    command.args(line.split_whitespace()).current_dir(results.path());
+    if broken {
+        command.arg("--node-arg=--broken");
+    }
+    command.output().expect("harness runs")
+}
+
+fn told(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+fn example(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/maelstrom").join(file);
+    path.display().to_string()
+}
+
+fn try_all(programs: &[Program]) {
+    for (file, workload, wrong) in programs {
+        let line = |limit| {
+            let bin = example(file);
+            format!("--bin {bin} --workload {workload} --nemesis partition --time-limit {limit}")
+        };
+        // On a busy machine so few operations succeed that nothing is proven: then more time is given.
+        let first = run(&line("7s"), false);
+        let right = if first.status.code() == Some(2) { run(&line("40s"), false) } else { first };
+        assert_eq!(right.status.code(), Some(0), "{file}: {}", told(&right));
+        let broken = run(&line("6s"), true);
+        assert_eq!(broken.status.code(), Some(1), "{file} --broken: {}", told(&broken));
+        assert!(told(&broken).contains(wrong), "{file} --broken: {}", told(&broken));
+    }
+}
+
+#[test]
+fn programs_in_python_pass_and_broken_ones_are_convicted() {
+    if there("python3") {
+        try_all(PYTHON);
+    }
+}
+
+#[test]
+fn programs_in_javascript_pass_and_broken_ones_are_convicted() {
+    if there("node") {
+        try_all(JAVASCRIPT);
+    }
+}
+
+#[test]
+fn a_program_that_says_nothing_cannot_be_tested() {
+    if !there("sleep") {
+        return;
+    }
+    let silent = run("--bin /bin/sleep --node-arg=60 --workload echo --nemesis none", false);
+    assert_eq!(silent.status.code(), Some(3), "{}", told(&silent));
+    assert!(told(&silent).contains("has not answered init"), "{}", told(&silent));
+    let none = run("--workload echo --nemesis none", false);
+    assert_eq!(none.status.code(), Some(254), "{}", told(&none));
+    assert!(told(&none).contains("name it with --bin"), "{}", told(&none));
+}
