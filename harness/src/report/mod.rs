@@ -5,6 +5,9 @@
 //! reads a file, a clock or the environment, and only [`Live`] prints. Whatever comes out of a
 //! history or a log is shown as text: it can neither become markup nor steer the terminal.
 
+#[cfg(test)]
+mod browser_tests;
+mod columns;
 mod facts;
 mod html;
 mod live;
