@@ -85,6 +85,10 @@ struct Args {
     /// listened to
     #[arg(long, value_name = "PATH")]
     peer_secret_file: Option<PathBuf>,
+    /// Writes one JSON object a line for every event of the protocol (role, vote, append, durable,
+    /// commit, config, snapshot) to this file, behind what is there
+    #[arg(long, value_name = "PATH")]
+    trace: Option<PathBuf>,
     /// How a line of the log on standard error is written
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -148,6 +152,7 @@ pub(super) struct Settings {
     pub(super) compaction: Compaction,
     pub(super) secret: Secret,
     pub(super) log_format: LogFormat,
+    pub(super) trace: Option<PathBuf>,
     /// The bugs of the brain.
     pub(super) bugs: Vec<Bug>,
     /// The bugs of the store.
@@ -231,8 +236,7 @@ fn settle(args: Args) -> Result<Settings, String> {
         election_ms: election,
         request_timeout_ms: args.request_timeout_ms,
         max_connections: args.max_connections,
-        lease: args.lease_reads
-            || args.bugs.iter().any(|bug| bug.of_store() == Some(kv::Bug::WallClockLease)),
+        lease: args.lease_reads,
         compaction: Compaction {
             entries: args.snapshot_entries,
             bytes: usize::try_from(args.snapshot_mib << 20).unwrap_or(usize::MAX),
@@ -241,6 +245,7 @@ fn settle(args: Args) -> Result<Settings, String> {
         },
         secret: args.peer_secret_file.as_deref().map_or(Ok(Secret::default()), Secret::read)?,
         log_format: args.log_format,
+        trace: args.trace,
         bugs: args.bugs.iter().filter_map(|bug| bug.of_brain()).collect(),
         flaws: args.bugs.iter().filter_map(|bug| bug.of_store()).collect(),
         name,

@@ -13,7 +13,8 @@ use super::request::{
     Ask, Finding, LONGEST_TIMEOUT, Query, Reason, Reply, Request, SessionFlaw, Stage, Waiting,
     Writer,
 };
-use super::ticks::{Clock, Ticks};
+use super::ticks::Ticks;
+use super::trace::Trace;
 use super::transport::{Answer, Frame, Proposal};
 use super::view::View;
 use crate::kv::{Command, Outcome, Store};
@@ -71,6 +72,7 @@ pub(super) struct Driver {
     pub(super) log: Log,
     pub(super) memory: Memory,
     pub(super) flaws: Flaws,
+    pub(super) trace: Option<Trace>,
 }
 
 /// What the driver remembers from one event to the next.
@@ -94,8 +96,8 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Remembers nothing yet; `start` is unlike that of any earlier start.
-    pub(super) fn new(start: u64, clock: Clock) -> Self {
-        Self { waiting: Waiting::new(start), ticks: Ticks::new(clock), ..Self::default() }
+    pub(super) fn new(start: u64) -> Self {
+        Self { waiting: Waiting::new(start), ..Self::default() }
     }
 }
 
@@ -107,7 +109,13 @@ impl Driver {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.turn(&mut inbox, &mut ticks).await;
+            if let Some(trace) = &mut self.trace {
+                trace.flush();
+            }
             if let Some(failure) = self.memory.failure {
+                if let Some(trace) = &mut self.trace {
+                    trace.stops(self.raft.status().term, &failure);
+                }
                 return failure;
             }
             self.view.publish(self.raft.status(), self.store.applied());
@@ -137,9 +145,8 @@ impl Driver {
     fn tick(&mut self) {
         self.memory.waiting.forget_late(Instant::now());
         self.flaws.tick(&mut self.store);
-        if self.memory.ticks.next() {
-            self.step(Input::Tick);
-        }
+        self.memory.ticks.tell();
+        self.step(Input::Tick);
         self.wake_up();
         self.part();
         self.look_after_handing(&self.raft.status());
@@ -162,10 +169,16 @@ impl Driver {
 
     fn step(&mut self, input: Input) {
         let mut effects = Vec::new();
+        if let Some(trace) = &mut self.trace {
+            trace.told(self.raft.status().term, &input);
+        }
         if self.memory.failure.is_none() {
             self.raft.step(input, &mut effects);
         }
         for effect in effects {
+            if let Some(trace) = &mut self.trace {
+                trace.see(self.raft.status().term, &effect);
+            }
             self.carry_out(effect);
             if self.memory.failure.is_some() {
                 return;
@@ -262,10 +275,14 @@ impl Driver {
             Request::Leader(name) => {
                 self.propose(token, Proposal::Leader(name), Writer::Client(reply), deadline);
             }
+            Request::Read { query, after, .. } if self.flaws.is_leased(token) => {
+                self.memory.waiting.enter_applying(token, after, (query, reply, deadline));
+                self.serve_reads();
+            }
             Request::Read { query, after, lease } => {
                 let stage = Stage::Confirming { query, after, reply };
                 self.memory.waiting.enter(token, stage, deadline);
-                if lease || self.flaws.reads_by_lease() {
+                if lease {
                     self.wake_up();
                     self.step(Input::LeaseRead { token });
                 } else {
@@ -493,6 +510,7 @@ impl Driver {
     }
 
     fn read_ready(&mut self, token: Token, index: Index) {
+        self.flaws.confirmed(token, self.raft.status().role == Role::Leader);
         let confirmed = self.memory.waiting.leave(token);
         if let Some((Stage::Confirming { query, after, reply }, deadline)) = confirmed {
             let read = (query, reply, deadline);
@@ -502,6 +520,7 @@ impl Driver {
     }
 
     fn read_failed(&mut self, token: Token, reason: Reason) {
+        self.flaws.unconfirmed(token);
         let failed = self.memory.waiting.leave(token);
         if let Some((Stage::Confirming { reply, .. }, _)) = failed {
             self.answer(reply, Finding::Failed(reason));

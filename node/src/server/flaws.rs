@@ -5,8 +5,9 @@
 
 use super::request::{Finding, Reply, Request};
 use crate::kv::{Bug, Changes, Command, Micro, Outcome, Results, Store, Txn};
-use crate::raft::Index;
+use crate::raft::{Index, Token};
 use std::collections::VecDeque;
+use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 
 /// How many ticks the slow lane of a follower is late.
@@ -17,7 +18,7 @@ const TORN_TICKS: u64 = 2;
 const DOUBLED: Index = 3;
 
 /// The bugs of one replica's store, and what they hold back.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Flaws {
     bugs: Vec<Bug>,
     /// Which lane of a follower is late.
@@ -25,6 +26,11 @@ pub(super) struct Flaws {
     /// The last entry of the log when the replica started.
     start: Index,
     now: u64,
+    /// How long a majority's word holds, by the wall clock.
+    lease: Duration,
+    leased_until: SystemTime,
+    /// The read whose confirmation will make the next lease, and when it was asked.
+    asked: Option<(Token, SystemTime)>,
     /// What the log says, where the store does not show all of it yet.
     truth: Store,
     /// Changes that do not show yet, and when they will.
@@ -32,27 +38,51 @@ pub(super) struct Flaws {
 }
 
 impl Flaws {
-    /// The bugs of the replica with that number, whose log ended at `start`.
-    pub(super) fn new(bugs: Vec<Bug>, me: u64, start: Index) -> Self {
-        Self { bugs, lane: u8::from(me.is_multiple_of(2)), start, ..Self::default() }
+    /// The bugs of the replica with that number, whose log ended at `start`, and its shortest election timeout.
+    pub(super) fn new(bugs: Vec<Bug>, me: u64, start: Index, election: Duration) -> Self {
+        Self {
+            bugs,
+            lane: u8::from(me.is_multiple_of(2)),
+            start,
+            now: 0,
+            lease: election * 4 / 5,
+            leased_until: SystemTime::UNIX_EPOCH,
+            asked: None,
+            truth: Store::default(),
+            late: VecDeque::new(),
+        }
     }
 
     fn has(&self, bug: Bug) -> bool {
         self.bugs.contains(&bug)
     }
 
-    /// What a linearizable read becomes.
-    pub(super) fn reads_by_lease(&self) -> bool {
-        self.has(Bug::WallClockLease)
+    /// Whether a linearizable read need not be confirmed; remembers when it asks, if it must be. Harmless as long as
+    /// the clock is right: nobody else leads before the lease is over, whatever this replica is by then.
+    pub(super) fn is_leased(&mut self, token: Token) -> bool {
+        if !self.has(Bug::WallClockLease) {
+            return false;
+        }
+        let now = SystemTime::now();
+        let leased = now < self.leased_until;
+        if !leased {
+            self.asked.get_or_insert((token, now));
+        }
+        leased
     }
 
-    /// The clock by which ticks are counted.
-    pub(super) fn clock(&self) -> super::ticks::Clock {
-        if self.has(Bug::WallClockLease) {
-            super::ticks::Clock::wall()
-        } else {
-            super::ticks::Clock::monotonic()
+    /// A majority has confirmed the read to this replica, which leads or does not.
+    pub(super) fn confirmed(&mut self, token: Token, leads: bool) {
+        if let Some((_, at)) = self.asked.take_if(|(asked, _)| *asked == token)
+            && leads
+        {
+            self.leased_until = self.leased_until.max(at + self.lease);
         }
+    }
+
+    /// The read was not confirmed.
+    pub(super) fn unconfirmed(&mut self, token: Token) {
+        self.asked.take_if(|(asked, _)| *asked == token);
     }
 
     /// A tick has passed.

@@ -29,8 +29,7 @@ impl Log {
 
     /// Writes one line. A log that nobody can read is no reason to stop.
     pub(super) fn line(&self, text: fmt::Arguments<'_>) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let line = self.format.line(&timestamp(now), &self.replica, &text.to_string());
+        let line = self.format.line(&now(), &self.replica, &text.to_string());
         let _ = io::stderr().write_all(line.as_bytes());
     }
 }
@@ -46,6 +45,11 @@ impl LogFormat {
             }
         }
     }
+}
+
+/// The time as RFC 3339 in UTC.
+pub(super) fn now() -> String {
+    timestamp(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// The time since 1970 as RFC 3339 in UTC.

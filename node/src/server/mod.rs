@@ -11,6 +11,7 @@
 //! | [`links`] | which peers are dialled |
 //! | [`transport`] | the connections to and from peers: two tasks for each |
 //! | [`ticks`] | the brain's clock |
+//! | [`trace`] | one line for every event of the protocol |
 //! | [`connections`] | how many clients are let in |
 //! | [`http`] | the clients' requests and their deadlines: a task for each connection |
 //! | [`metrics`] | what is counted |
@@ -31,6 +32,7 @@ mod request;
 mod secret;
 mod storage;
 mod ticks;
+mod trace;
 mod transport;
 mod view;
 
@@ -53,6 +55,7 @@ use storage::Storage;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use trace::Trace;
 
 /// A replica that could not run, or could not go on.
 const FAILED: u8 = 1;
@@ -126,7 +129,13 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
         None => Store::default(),
     };
     let raft = Raft::new(config(&settings, &members, start), stored);
-    let flaws = Flaws::new(settings.flaws.clone(), members.me(), raft.status().last_index);
+    let trace = settings.trace.as_deref().map(|path| Trace::open(path, &members)).transpose()?;
+    let flaws = Flaws::new(
+        settings.flaws.clone(),
+        members.me(),
+        raft.status().last_index,
+        Duration::from_millis(u64::from(settings.election_ms)),
+    );
     let view = view::View::new(members.clone(), settings.bug_names(), links.clone(), raft.status());
     let (disk, thread) = storage::spawn(storage, reports);
     let mut driver = Driver {
@@ -137,8 +146,9 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
         disk,
         view: view.clone(),
         log: log.clone(),
-        memory: Memory::new(start, flaws.clock()),
+        memory: Memory::new(start),
         flaws,
+        trace,
     };
     driver.configured(&driver.raft.membership().clone());
     let trusted = (members, settings.secret);

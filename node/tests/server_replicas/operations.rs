@@ -165,3 +165,26 @@ fn help_names_the_profiles() {
     let help = String::from_utf8(finish(command).stdout).expect("text");
     assert!(help.contains("--profile") && help.contains("80 ms"), "{help}");
 }
+
+#[tokio::test]
+async fn a_trace_has_a_line_for_every_event() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let path = directory.path().join("trace.jsonl");
+    let flag = path.to_str().expect("a plain path");
+    let mut cluster = Cluster::ready(1, &["--snapshot-entries", "5", "--trace", flag]).await;
+    for number in 0..10 {
+        cluster.put_until_done(1, "k", &number.to_string()).await;
+    }
+    cluster.kill(1);
+    cluster.run(1);
+    cluster.until_healthy(1).await;
+    let text = std::fs::read_to_string(&path).expect("a trace");
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    for event in ["append", "commit", "durable", "role", "snapshot", "vote"] {
+        assert!(lines.iter().any(|line| line["event"] == event), "{event}: {text}");
+    }
+    assert!(lines.iter().all(|line| line["replica"] == "n1" && line["term"].is_u64()), "{text}");
+    let role = |role: &str| lines.iter().filter(|line| line["role"] == role).count();
+    assert_eq!((role("leader"), role("candidate")), (2, 2), "{text}");
+}

@@ -24,10 +24,20 @@ fn alone() -> (Driver, mpsc::UnboundedReceiver<Persist>) {
     let links = Links::new(Vec::new(), mpsc::channel(1).0);
     let view = View::new(members.clone(), Vec::new(), links.clone(), raft.status());
     let (disk, writes) = mpsc::unbounded_channel();
-    let (store, log, memory) =
-        (Store::default(), Log::new("n1", LogFormat::Text), Memory::new(1, Clock::monotonic()));
+    let (store, log, memory) = (Store::default(), Log::new("n1", LogFormat::Text), Memory::new(1));
     (
-        Driver { raft, store, members, links, disk, view, log, memory, flaws: Flaws::default() },
+        Driver {
+            raft,
+            store,
+            members,
+            links,
+            disk,
+            view,
+            log,
+            memory,
+            flaws: Flaws::new(Vec::new(), 1, 0, TICK),
+            trace: None,
+        },
         writes,
     )
 }

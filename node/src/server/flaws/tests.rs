@@ -14,7 +14,7 @@ fn add(amount: i64) -> Command {
 }
 
 fn flaws(bugs: &[Bug]) -> Flaws {
-    Flaws::new(bugs.to_vec(), 1, 4)
+    Flaws::new(bugs.to_vec(), 1, 4, Duration::from_secs(60))
 }
 
 fn has(store: &Store, key: &str) -> Option<String> {
@@ -36,7 +36,7 @@ fn a_lane_of_a_follower_is_late_and_keeps_its_order() {
     let (mut store, mut flaws) = (Store::default(), flaws(&[Bug::ApplyLanes]));
     flaws.apply(&mut store, 1, &put("k0", "a"), false);
     flaws.apply(&mut store, 2, &put("k1", "b"), false);
-    let late = Flaws::new(vec![], 2, 0).lane;
+    let late = Flaws::new(vec![], 2, 0, Duration::ZERO).lane;
     let (fast, slow) = if late == 0 { ("k0", "k1") } else { ("k1", "k0") };
     assert!(has(&store, slow).is_some() != has(&store, fast).is_some());
     flaws.apply(&mut store, 3, &add(1), false);
@@ -77,7 +77,7 @@ fn a_restart_applies_the_end_of_its_log_twice() {
 #[test]
 fn a_restart_of_an_empty_log_has_nothing_to_apply_twice() {
     let mut store = Store::default();
-    let mut flaws = Flaws::new(vec![Bug::DoubleApply], 1, 0);
+    let mut flaws = Flaws::new(vec![Bug::DoubleApply], 1, 0, Duration::ZERO);
     flaws.apply(&mut store, 1, &add(1), false);
     assert_eq!(has(&store, "n"), Some("1".to_owned()));
 }
@@ -118,4 +118,22 @@ fn a_read_can_be_made_to_forget_its_token() {
         }
     };
     assert_eq!((after(&[]), after(&[Bug::IgnoreAfter])), (Some(7), Some(0)));
+}
+
+#[test]
+fn a_lease_begins_with_a_majoritys_word_to_the_leader_and_ends_by_the_wall_clock_only() {
+    let mut flaws = flaws(&[Bug::WallClockLease]);
+    assert!(!flaws.is_leased(1) && !flaws.is_leased(2));
+    flaws.confirmed(2, true);
+    flaws.confirmed(1, false);
+    assert!(
+        !flaws.is_leased(3),
+        "the first was confirmed to a follower, the second is not remembered"
+    );
+    flaws.confirmed(3, true);
+    assert!(flaws.is_leased(4));
+    flaws.leased_until = SystemTime::now();
+    assert!(!flaws.is_leased(5));
+    flaws.unconfirmed(5);
+    assert!(flaws.asked.is_none());
 }

@@ -1,0 +1,132 @@
+//! Writes one JSON object a line for every event of the protocol, for whoever wants to follow or check it.
+//!
+//! Stable: each line has `time` (RFC 3339, by the wall clock), `us` (microseconds since the start, by a clock that
+//! nobody sets), `replica`, `term` and `event`; and by `event`
+//!
+//! | event | and | when |
+//! |---|---|---|
+//! | `role` | `role`, `leader` (or null) | role, term or known leader changed |
+//! | `vote` | `for` | a vote was given, and waits for the disk |
+//! | `append` | `from`, `to` (indices), `of` (the last entry's term) | entries were put into the log, and wait for the disk |
+//! | `durable` | `sequence` | everything up to that write is on the disk |
+//! | `commit` | `from`, `to` | entries are committed and applied here |
+//! | `config` | `voters`, `outgoing`, `joining`, `learners` (names) | another configuration is in force |
+//! | `snapshot` | `index`, `of`, `taken` (or received) | the log was cut behind a snapshot |
+//! | `stop` | `why` | the replica cannot go on |
+//!
+//! A name once given keeps its meaning; new ones may come. The file is appended to, so that a restart goes on in it.
+
+use super::log;
+use super::members::Members;
+use crate::raft::{Effect, Input, Membership, Persist, ServerId};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::time::Instant;
+
+/// Where the events of a replica go.
+#[derive(Debug)]
+pub(super) struct Trace {
+    file: BufWriter<File>,
+    members: Members,
+    began: Instant,
+}
+
+impl Trace {
+    /// Goes on in this file.
+    pub(super) fn open(path: &Path, members: &Members) -> Result<Self, String> {
+        let file = File::options().create(true).append(true).open(path);
+        let file = file.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        let members = members.clone();
+        Ok(Self { file: BufWriter::new(file), members, began: Instant::now() })
+    }
+
+    /// Sees what the brain is told.
+    pub(super) fn told(&mut self, term: u64, input: &Input) {
+        if let Input::Persisted { sequence } = input {
+            self.line(term, json!({"event": "durable", "sequence": sequence}));
+        }
+    }
+
+    /// Sees what the brain wants, in the order in which it is done.
+    pub(super) fn see(&mut self, term: u64, effect: &Effect) {
+        for event in events(&self.members, effect) {
+            self.line(term, event);
+        }
+    }
+
+    /// Says why the replica stops.
+    pub(super) fn stops(&mut self, term: u64, why: &str) {
+        self.line(term, json!({"event": "stop", "why": why}));
+        self.flush();
+    }
+
+    /// Lets readers see what there is. A trace that cannot be written is no reason to stop.
+    pub(super) fn flush(&mut self) {
+        let _ = self.file.flush();
+    }
+
+    fn line(&mut self, term: u64, event: Value) {
+        let us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let replica = self.members.name(self.members.me());
+        let head = json!({"time": log::now(), "us": us, "replica": replica, "term": term});
+        let mut line = Map::new();
+        for part in [head, event] {
+            line.extend(part.as_object().cloned().unwrap_or_default());
+        }
+        let _ = writeln!(self.file, "{}", Value::Object(line));
+    }
+}
+
+/// The events that an effect stands for.
+fn events(members: &Members, effect: &Effect) -> Vec<Value> {
+    match effect {
+        Effect::Persist(persist) => written(members, persist),
+        Effect::Commit { entries } => {
+            let ends = entries.first().zip(entries.last());
+            let event = |(first, last): (&crate::raft::Entry, &crate::raft::Entry)| json!({"event": "commit", "from": first.index, "to": last.index});
+            ends.map(event).into_iter().collect()
+        }
+        Effect::Configured { membership } => vec![configured(members, membership)],
+        Effect::Restore { snapshot } => {
+            let last = snapshot.last;
+            vec![json!({"event": "snapshot", "index": last.index, "of": last.term, "taken": false})]
+        }
+        Effect::Changed(status) => {
+            let role = super::view::role_name(status.role);
+            let leader = status.leader.map(|id| members.name(id));
+            vec![json!({"event": "role", "role": role, "leader": leader})]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn written(members: &Members, persist: &Persist) -> Vec<Value> {
+    let vote = persist.hard_state.filter(|_| persist.start.is_none());
+    let vote = vote.and_then(|hard| hard.voted_for);
+    let vote = vote.map(|id| json!({"event": "vote", "for": members.name(id)}));
+    let snapshot = persist.snapshot.as_ref().map(|snapshot| {
+        let last = snapshot.last;
+        json!({"event": "snapshot", "index": last.index, "of": last.term, "taken": true})
+    });
+    let ends = persist.entries.first().zip(persist.entries.last());
+    let append = ends.filter(|_| persist.start.is_none()).map(|(first, last)| {
+        json!({"event": "append", "from": first.index, "to": last.index, "of": last.term})
+    });
+    vote.into_iter().chain(snapshot).chain(append).collect()
+}
+
+fn configured(members: &Members, membership: &Membership) -> Value {
+    let names = |ids: &BTreeSet<ServerId>| -> Vec<String> {
+        ids.iter().map(|id| members.name(*id)).collect()
+    };
+    json!({
+        "event": "config",
+        "voters": names(&membership.voters),
+        "outgoing": names(&membership.outgoing),
+        "joining": names(&membership.joining),
+        "learners": names(&membership.learners),
+    })
+}
