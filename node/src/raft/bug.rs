@@ -30,6 +30,8 @@ pub enum Bug {
     CommitOldTerm,
     /// What must be durable is answered before it is.
     NoFsync,
+    /// New voters take the place of the old at once, without a time in which both decide.
+    SwapVoters,
 }
 
 impl Bug {
@@ -79,6 +81,11 @@ pub const BUGS: &[(Bug, &str, &str)] = &[
         Bug::StaleReads,
         "stale-reads",
         "a leader serves reads without asking a quorum, and never steps down",
+    ),
+    (
+        Bug::SwapVoters,
+        "swap-voters",
+        "new voters take the place of the old at once, without a time in which both decide",
     ),
     (
         Bug::VoteWithoutLogCheck,

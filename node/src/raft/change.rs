@@ -8,7 +8,7 @@
 use super::membership::{Change, Membership};
 use super::progress::Progress;
 use super::role::{Leading, State};
-use super::{Content, Effect, Objection, Payload, Raft, ServerId, Token};
+use super::{Bug, Content, Effect, Objection, Payload, Raft, ServerId, Token};
 
 /// How many entries a newcomer may lack when it becomes a voter: about one message's.
 const CAUGHT_UP: u64 = 64;
@@ -23,6 +23,7 @@ impl Raft {
             true => self.log.membership().changed(change),
             false => Err(Objection::Busy),
         };
+        let next = next.map(|next| self.hurried(next));
         match next {
             Ok(next) => {
                 let joint = next.is_joint();
@@ -38,6 +39,11 @@ impl Raft {
             }
             Err(why) => self.effects.push(Effect::Objected { token, why }),
         }
+    }
+
+    /// The configuration itself, or with a seeded bug the one after it.
+    fn hurried(&self, next: Membership) -> Membership {
+        if self.config.has(Bug::SwapVoters) { next.settled() } else { next }
     }
 
     /// Whether the configuration is committed and not joint, and this leader knows what is.
@@ -140,7 +146,7 @@ impl Raft {
             matched > 0 && matched.saturating_add(CAUGHT_UP) >= last
         };
         if membership.joining.iter().all(caught_up) {
-            let next = membership.promoted();
+            let next = self.hurried(membership.promoted());
             self.configure(next);
             self.spread();
         }

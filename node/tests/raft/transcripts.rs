@@ -216,10 +216,10 @@ impl Stage {
 
     fn again(&mut self) -> Vec<String> {
         let script = std::mem::take(&mut self.script);
-        let count = self.cluster.ids().len();
         let mut shown = Vec::new();
         for command in &script {
             let cut = command.find(" cut ").map_or("", |at| &command[at..]);
+            let count = command.split_whitespace().nth(1).unwrap_or_default();
             let bare = format!("cluster {count}{cut}");
             let command = if command.starts_with("cluster") { &bare } else { command };
             shown.push(format!("| > {command}"));
