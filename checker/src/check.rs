@@ -147,6 +147,7 @@ pub const CHECKS: &[&dyn Check] = &[
     &property::eventual_counter::EventualCounter,
     &property::eventual_set::EventualSet,
     &property::fenced_lock::FencedLock,
+    &txn::Isolation,
     &property::kafka::Kafka,
     &txn::ListAppend,
     &property::long_fork::LongFork,

@@ -19,6 +19,7 @@ pub mod bench;
 mod component;
 mod explain;
 mod graph;
+mod isolation;
 pub mod level;
 mod log;
 mod register;
@@ -37,6 +38,7 @@ use crate::finding::Finding;
 use crate::history::{History, Kind, Value};
 
 pub use self::explain::dot;
+pub use self::isolation::Isolation;
 pub use self::log::Bad;
 pub use self::register::Inference;
 

@@ -1,0 +1,177 @@
+//! Finds a short cycle among sessions, reads and derived orders, and tells it.
+
+use std::collections::VecDeque;
+
+use super::super::log::NONE;
+use super::facts::Facts;
+use super::order::Edge;
+use crate::finding::{Finding, Step};
+
+/// Why one commit comes before another.
+#[derive(Clone, Copy)]
+enum Why {
+    Session,
+    Read(u32),
+    Derived(u32),
+}
+
+/// A cycle, if there is one.
+pub(super) fn find(facts: &Facts<'_, '_>, edges: &[Edge]) -> Option<Finding> {
+    let graph = Graph::of(facts, edges);
+    let rest = graph.rest();
+    let begin = rest.iter().position(|left| *left)?;
+    let cycle = graph.cycle(&rest, graph.inside(&rest, begin as u32))?;
+    Some(told(facts, edges, &cycle))
+}
+
+/// Edges by where they begin.
+struct Graph {
+    begins: Vec<usize>,
+    ends: Vec<(u32, Why)>,
+}
+
+impl Graph {
+    fn of(facts: &Facts<'_, '_>, edges: &[Edge]) -> Self {
+        let start = facts.start();
+        let mut all: Vec<(u32, u32, Why)> = Vec::new();
+        for node in 0..facts.len() as u32 {
+            let before = facts.before[node as usize];
+            all.push((if before == NONE { start } else { before }, node, Why::Session));
+            for read in facts.reads[node as usize].iter().filter(|read| read.source != start) {
+                all.push((read.source, node, Why::Read(read.key)));
+            }
+        }
+        let derived = edges.iter().zip(0..);
+        all.extend(derived.map(|(edge, number)| (edge.from, edge.to, Why::Derived(number))));
+        let mut begins = vec![0; facts.len() + 2];
+        for (from, ..) in &all {
+            begins[*from as usize + 1] += 1;
+        }
+        for at in 1..begins.len() {
+            begins[at] += begins[at - 1];
+        }
+        let mut next = begins.clone();
+        let mut ends = vec![(0, Why::Session); all.len()];
+        for (from, to, why) in all {
+            ends[next[from as usize]] = (to, why);
+            next[from as usize] += 1;
+        }
+        Self { begins, ends }
+    }
+
+    fn from(&self, node: u32) -> &[(u32, Why)] {
+        &self.ends[self.begins[node as usize]..self.begins[node as usize + 1]]
+    }
+
+    /// The nodes that are left when those that nothing comes before are taken away, again and again.
+    fn rest(&self) -> Vec<bool> {
+        let count = self.begins.len() - 1;
+        let mut open = vec![0_u32; count];
+        self.ends.iter().for_each(|(to, _)| open[*to as usize] += 1);
+        let mut free: Vec<u32> =
+            (0..count as u32).filter(|node| open[*node as usize] == 0).collect();
+        let mut rest = vec![true; count];
+        while let Some(node) = free.pop() {
+            rest[node as usize] = false;
+            for (to, _) in self.from(node) {
+                open[*to as usize] -= 1;
+                if open[*to as usize] == 0 {
+                    free.push(*to);
+                }
+            }
+        }
+        rest
+    }
+
+    /// A node on a cycle: every node of the rest has one before it, so walking backwards ends in one.
+    fn inside(&self, rest: &[bool], begin: u32) -> u32 {
+        let mut before = vec![NONE; rest.len()];
+        for node in (0..rest.len() as u32).filter(|node| rest[*node as usize]) {
+            for (to, _) in self.from(node) {
+                before[*to as usize] = node;
+            }
+        }
+        let (mut seen, mut node) = (vec![false; rest.len()], begin);
+        while !std::mem::replace(&mut seen[node as usize], true) {
+            node = before[node as usize];
+        }
+        node
+    }
+
+    /// A shortest cycle through a node.
+    fn cycle(&self, rest: &[bool], begin: u32) -> Option<Vec<(u32, u32, Why)>> {
+        let mut came: Vec<Option<(u32, Why)>> = vec![None; rest.len()];
+        let mut queue = VecDeque::from([begin]);
+        while let Some(node) = queue.pop_front() {
+            for (to, why) in self.from(node).iter().filter(|(to, _)| rest[*to as usize]) {
+                if *to == begin {
+                    let mut cycle = vec![(node, *to, *why)];
+                    let mut at = node;
+                    while at != begin {
+                        let (from, why) = came[at as usize]?;
+                        cycle.push((from, at, why));
+                        at = from;
+                    }
+                    cycle.reverse();
+                    return Some(cycle);
+                }
+                if came[*to as usize].is_none() {
+                    came[*to as usize] = Some((node, *why));
+                    queue.push_back(*to);
+                }
+            }
+        }
+        None
+    }
+}
+
+fn told(facts: &Facts<'_, '_>, edges: &[Edge], cycle: &[(u32, u32, Why)]) -> Finding {
+    let name = |node: u32| cycle.iter().position(|(from, ..)| *from == node).map(|at| at + 1);
+    let called = |node: u32| name(node).map_or_else(|| facts.told(node), |n| format!("T{n}"));
+    let step = |(from, to, why): &(u32, u32, Why)| {
+        let (one, other) = (called(*from), called(*to));
+        let (relation, sentence) = match why {
+            Why::Session if *from == facts.start() => {
+                ("process", format!("{one} < {other}, as nothing comes before that"))
+            }
+            Why::Session => ("process", format!("{one} < {other}, as they follow in one session")),
+            Why::Read(key) => {
+                let (key, value) = (facts.key(*key), facts.left(*from, *key));
+                (
+                    "wr",
+                    format!(
+                        "{one} < {other}, as {other} read {value} from key {key}, which {one} wrote"
+                    ),
+                )
+            }
+            Why::Derived(number) => {
+                let Edge { reader, key, .. } = edges[*number as usize];
+                let (reader, at) = (called(reader), facts.key(key));
+                let (seen, read) = (facts.left(*from, key), facts.left(*to, key));
+                let text = format!(
+                    "{one} < {other}, as {reader} must have known {one}, which wrote {seen} to key {at}, and read {read} of {other}"
+                );
+                ("ww", text)
+            }
+        };
+        let (from, to) = (facts.invoked(*from), facts.invoked(*to));
+        Step { from, to, relation: relation.to_owned(), sentence }
+    };
+    let steps: Vec<Step> = cycle.iter().map(step).collect();
+    let derived = cycle.iter().any(|(.., why)| matches!(why, Why::Derived(_)));
+    let all = cycle.iter().zip(1..).map(|((node, ..), n)| format!("T{n} = {}", facts.told(*node)));
+    let sentences: Vec<_> = steps.iter().map(|step| step.sentence.clone()).collect();
+    let sentence = format!(
+        "{}: a contradiction, where {}",
+        sentences.join("; "),
+        all.collect::<Vec<_>>().join(", ")
+    );
+    let operations = cycle.iter().filter(|(node, ..)| *node != facts.start());
+    Finding {
+        name: if derived { "commit-order" } else { "G1c-process" }.to_owned(),
+        count: 1,
+        sentence,
+        steps,
+        operations: operations.map(|(node, ..)| facts.invoked(*node)).collect(),
+    }
+}

@@ -1,0 +1,220 @@
+//! Gathers what is certain of committed transactions: their sessions, what each wrote last, and whose writes each
+//! read; and what cannot be whatever the order.
+
+use rustc_hash::FxHashMap;
+
+use super::super::log::{Log, NONE};
+use crate::finding::Finding;
+use crate::history::{Kind, Operation};
+
+/// A read of what another transaction wrote, or of the initial state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Read {
+    pub(super) key: u32,
+    /// Who wrote it: a node, [`Facts::start`] where nobody did.
+    pub(super) source: u32,
+}
+
+/// Committed transactions, numbered from 0 in order of invocation.
+pub(super) struct Facts<'l, 'h> {
+    pub(super) log: &'l Log<'h>,
+    pub(super) operations: &'h [Operation],
+    /// The transaction of each node, as the log numbers it.
+    pub(super) txns: Vec<u32>,
+    /// Whose it is.
+    pub(super) session: Vec<u32>,
+    /// Its place in its session, from 1.
+    pub(super) place: Vec<u32>,
+    /// The node before it in its session, or [`NONE`].
+    pub(super) before: Vec<u32>,
+    /// What it read of others, in order.
+    pub(super) reads: Vec<Vec<Read>>,
+    /// The keys it wrote, in order of key.
+    pub(super) writes: Vec<Vec<u32>>,
+    /// How many sessions there are.
+    pub(super) sessions: usize,
+}
+
+impl<'l, 'h> Facts<'l, 'h> {
+    /// The facts, and the reads that make no sense.
+    pub(super) fn of(log: &'l Log<'h>, operations: &'h [Operation]) -> (Self, Vec<Finding>) {
+        let mut wrong = Wrong { log, operations, findings: Vec::new() };
+        let outer: Vec<_> = (0..log.txns.len() as u32).map(|txn| wrong.outer_reads(txn)).collect();
+        let node = nodes(log, &outer);
+        let count = node.iter().filter(|node| **node != NONE).count();
+        let mut facts = Self {
+            log,
+            operations,
+            txns: Vec::with_capacity(count),
+            session: Vec::with_capacity(count),
+            place: Vec::with_capacity(count),
+            before: Vec::with_capacity(count),
+            reads: Vec::with_capacity(count),
+            writes: Vec::with_capacity(count),
+            sessions: 0,
+        };
+        let mut last: FxHashMap<u32, u32> = FxHashMap::default();
+        let mut sessions: FxHashMap<u32, u32> = FxHashMap::default();
+        for (txn, reads) in outer.into_iter().enumerate() {
+            if node[txn] == NONE {
+                continue;
+            }
+            let process = log.txns[txn].process;
+            let fresh = sessions.len() as u32;
+            let session = *sessions.entry(process).or_insert(fresh);
+            let before = last.insert(session, node[txn]).unwrap_or(NONE);
+            let place = facts.place.get(before as usize).map_or(1, |place| place + 1);
+            let source =
+                |writer: u32| if writer == NONE { count as u32 } else { node[writer as usize] };
+            let read = |(key, writer): (u32, u32)| Read { key, source: source(writer) };
+            facts.txns.push(txn as u32);
+            facts.session.push(session);
+            facts.place.push(place);
+            facts.before.push(before);
+            facts.reads.push(reads.into_iter().map(read).collect());
+            facts.writes.push(written(log, txn as u32));
+        }
+        facts.sessions = sessions.len();
+        (facts, wrong.findings)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.txns.len()
+    }
+
+    /// The node that stands for whoever made the initial state.
+    pub(super) fn start(&self) -> u32 {
+        self.len() as u32
+    }
+
+    /// Whether a node wrote a key.
+    pub(super) fn wrote(&self, node: u32, key: u32) -> bool {
+        self.writes.get(node as usize).is_some_and(|keys| keys.binary_search(&key).is_ok())
+    }
+
+    /// Where a node's operation was invoked, for a report.
+    pub(super) fn invoked(&self, node: u32) -> u64 {
+        let txn = self.txns.get(node as usize);
+        txn.map_or(0, |txn| self.log.txns[*txn as usize].invoked)
+    }
+
+    /// What a key is called.
+    pub(super) fn key(&self, key: u32) -> String {
+        self.log.keys[key as usize].value.to_string()
+    }
+
+    /// A node in words.
+    pub(super) fn told(&self, node: u32) -> String {
+        match self.txns.get(node as usize) {
+            Some(txn) => told(self.log, self.operations, *txn),
+            None => "the initial state".to_owned(),
+        }
+    }
+
+    /// What a node left in a key.
+    pub(super) fn left(&self, node: u32, key: u32) -> String {
+        let Some(txn) = self.txns.get(node as usize) else { return "nil".to_owned() };
+        let micros = self.log.micros(*txn).iter().rev();
+        let last = micros.into_iter().find(|micro| micro.write && micro.key == key);
+        last.map_or("?".to_owned(), |micro| {
+            self.log.elements[micro.element as usize].value.to_string()
+        })
+    }
+}
+
+fn told(log: &Log<'_>, operations: &[Operation], txn: u32) -> String {
+    let txn = &log.txns[txn as usize];
+    let operation = &operations[txn.operation as usize];
+    let value = match &operation.completion {
+        Some(done) if txn.kind == Kind::Ok => &done.output,
+        _ => &operation.input,
+    };
+    format!("{value} of process {}", operation.process)
+}
+
+/// The node of each transaction: those that are ok, and those that may be and were read.
+fn nodes(log: &Log<'_>, outer: &[Vec<(u32, u32)>]) -> Vec<u32> {
+    let mut counts: Vec<bool> = log.txns.iter().map(|txn| txn.kind == Kind::Ok).collect();
+    for (_, writer) in outer.iter().flatten() {
+        if let Some(counts) = counts.get_mut(*writer as usize) {
+            *counts = true;
+        }
+    }
+    let mut next = 0;
+    let number = |counts: bool| {
+        let number = if counts { next } else { NONE };
+        next += u32::from(counts);
+        number
+    };
+    counts.into_iter().map(number).collect()
+}
+
+fn written(log: &Log<'_>, txn: u32) -> Vec<u32> {
+    let mut keys: Vec<u32> =
+        log.micros(txn).iter().filter(|micro| micro.write).map(|micro| micro.key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// Looks for reads that no order explains.
+struct Wrong<'l, 'h> {
+    log: &'l Log<'h>,
+    operations: &'h [Operation],
+    findings: Vec<Finding>,
+}
+
+impl Wrong<'_, '_> {
+    /// The keys that a transaction read of others, and the transactions that wrote what it read.
+    fn outer_reads(&mut self, txn: u32) -> Vec<(u32, u32)> {
+        let log = self.log;
+        if log.txns[txn as usize].kind != Kind::Ok {
+            return Vec::new();
+        }
+        let mut own: FxHashMap<u32, u32> = FxHashMap::default();
+        let mut reads = Vec::new();
+        for micro in log.micros(txn) {
+            if micro.write {
+                own.insert(micro.key, micro.element);
+            } else if let Some(element) = own.get(&micro.key) {
+                if *element != micro.element {
+                    self.add("internal", txn, micro.key, "is not what it had written there itself");
+                }
+            } else if micro.element == NONE {
+                reads.push((micro.key, NONE));
+            } else if let Some(source) = self.source(txn, micro.key, micro.element) {
+                reads.push((micro.key, source));
+            }
+        }
+        reads
+    }
+
+    /// Who wrote what was read; nobody, if it cannot have been read by anybody.
+    fn source(&mut self, txn: u32, key: u32, element: u32) -> Option<u32> {
+        let element = &self.log.elements[element as usize];
+        let kind = self.log.txns.get(element.writer as usize).map(|txn| txn.kind);
+        let (name, why) = match kind {
+            None => ("unwritten-read", "was written by nobody"),
+            Some(Kind::Fail) => ("G1a", "was written by a transaction that did not take place"),
+            Some(_) if element.writer == txn => ("future-read", "is what it wrote later itself"),
+            Some(_) if element.intermediate => ("G1b", "was overwritten by its own writer"),
+            Some(_) => return Some(element.writer),
+        };
+        self.add(name, txn, key, why);
+        None
+    }
+
+    fn add(&mut self, name: &str, txn: u32, key: u32, why: &str) {
+        if let Some(finding) = self.findings.iter_mut().find(|finding| finding.name == name) {
+            finding.count += 1;
+            return;
+        }
+        let told = told(self.log, self.operations, txn);
+        let key = self.log.keys[key as usize].value;
+        let operations = vec![self.log.txns[txn as usize].invoked];
+        let sentence = format!("what T1 read from key {key} {why}: T1 = {told}");
+        let name = name.to_owned();
+        self.findings.push(Finding { name, count: 1, sentence, operations, ..Finding::default() });
+    }
+}

@@ -1,0 +1,280 @@
+//! Derives which commits must come before which: for each read, whatever its transaction must have known that wrote
+//! the same key comes before the write that was read.
+//!
+//! Read committed and read atomic look at pairs of a transaction and one it read from, and walk through the smaller
+//! of what that wrote and what this read: at most n√n steps for n operations. Causal consistency asks of each read
+//! and each session that wrote its key for the latest such write that is known: n·k for k sessions. Clocks are
+//! dropped when whoever needs them has been looked at.
+
+use rustc_hash::FxHashMap;
+
+use super::super::log::NONE;
+use super::No;
+use super::facts::{Facts, Read};
+use crate::check::Limits;
+
+/// `from` commits before `to`, because `reader` knew of `from` and read `key` from `to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Edge {
+    pub(super) from: u32,
+    pub(super) to: u32,
+    pub(super) reader: u32,
+    pub(super) key: u32,
+}
+
+/// What a transaction had read from makes known what it reads later.
+pub(super) fn read_committed(facts: &Facts<'_, '_>) -> Vec<Edge> {
+    let mut edges = Vec::new();
+    for reader in 0..facts.len() as u32 {
+        let reads = &facts.reads[reader as usize];
+        let places = places(reads);
+        for (first, known) in sources(facts, reads) {
+            pairs(facts, known, &places, |key, at| {
+                for place in at.iter().filter(|place| **place > first) {
+                    let to = reads[*place].source;
+                    put(&mut edges, Edge { from: known, to, reader, key });
+                }
+            });
+        }
+    }
+    edges
+}
+
+/// What a transaction reads from, and what its session did before, is known to all its reads.
+pub(super) fn read_atomic(facts: &Facts<'_, '_>) -> Vec<Edge> {
+    let mut edges = Vec::new();
+    let mut latest: FxHashMap<(u32, u32), u32> = FxHashMap::default();
+    for reader in 0..facts.len() as u32 {
+        let reads = &facts.reads[reader as usize];
+        let places = places(reads);
+        for (_, known) in sources(facts, reads) {
+            pairs(facts, known, &places, |key, at| {
+                for place in at {
+                    let to = reads[*place].source;
+                    put(&mut edges, Edge { from: known, to, reader, key });
+                }
+            });
+        }
+        let session = facts.session[reader as usize];
+        for Read { key, source } in reads {
+            if let Some(from) = latest.get(&(session, *key)) {
+                put(&mut edges, Edge { from: *from, to: *source, reader, key: *key });
+            }
+        }
+        for key in &facts.writes[reader as usize] {
+            latest.insert((session, *key), reader);
+        }
+    }
+    edges
+}
+
+fn put(edges: &mut Vec<Edge>, edge: Edge) {
+    if edge.from != edge.to {
+        edges.push(edge);
+    }
+}
+
+/// Where each key is read.
+fn places(reads: &[Read]) -> FxHashMap<u32, Vec<usize>> {
+    let mut places: FxHashMap<u32, Vec<usize>> = FxHashMap::default();
+    for (place, read) in reads.iter().enumerate() {
+        places.entry(read.key).or_default().push(place);
+    }
+    places
+}
+
+/// Whom a transaction read from, and where first.
+fn sources(facts: &Facts<'_, '_>, reads: &[Read]) -> Vec<(usize, u32)> {
+    let mut first: FxHashMap<u32, usize> = FxHashMap::default();
+    for (place, read) in reads.iter().enumerate() {
+        first.entry(read.source).or_insert(place);
+    }
+    let mut sources: Vec<_> = first.into_iter().map(|(source, place)| (place, source)).collect();
+    sources.retain(|(_, source)| *source != facts.start());
+    sources.sort_unstable();
+    sources
+}
+
+/// The keys that `known` wrote and that are read, by way of whichever are fewer.
+fn pairs(
+    facts: &Facts<'_, '_>,
+    known: u32,
+    places: &FxHashMap<u32, Vec<usize>>,
+    mut each: impl FnMut(u32, &[usize]),
+) {
+    let writes = &facts.writes[known as usize];
+    if writes.len() <= places.len() {
+        for key in writes {
+            if let Some(at) = places.get(key) {
+                each(*key, at);
+            }
+        }
+    } else {
+        let mut keys: Vec<_> = places.iter().filter(|(key, _)| facts.wrote(known, **key)).collect();
+        keys.sort_unstable();
+        keys.into_iter().for_each(|(key, at)| each(*key, at));
+    }
+}
+
+/// Everything before what a transaction reads, and before it in its session, is known to it.
+pub(super) fn causal(facts: &Facts<'_, '_>, limits: &Limits<'_>) -> Result<Vec<Edge>, No> {
+    let Some(order) = happened_before(facts) else { return Ok(Vec::new()) };
+    let writers = Writers::of(facts);
+    let mut clocks = Clocks::of(facts);
+    let mut edges = Vec::new();
+    for (done, node) in order.into_iter().enumerate() {
+        if done % 1024 == 1023 && (limits.expired)() {
+            let why = format!("time was up after {done} of {} transactions", facts.len());
+            return Err(No::Answer(why));
+        }
+        let clock = clocks.known(facts, node);
+        let mut seen = Vec::new();
+        for read in &facts.reads[node as usize] {
+            if seen.contains(&(read.key, read.source)) {
+                continue;
+            }
+            seen.push((read.key, read.source));
+            writers.latest(read.key, &clock, |session, place, from| {
+                if from != read.source && !clocks.knows(facts, read.source, session, place) {
+                    edges.push(Edge { from, to: read.source, reader: node, key: read.key });
+                }
+            });
+        }
+        clocks.keep(facts, node, clock);
+    }
+    Ok(edges)
+}
+
+/// The nodes, each after those it read from and those before it in its session; none if that goes in circles, which
+/// whoever looks for cycles will find.
+fn happened_before(facts: &Facts<'_, '_>) -> Option<Vec<u32>> {
+    let count = facts.len();
+    let mut open = vec![0_u32; count];
+    let mut later: Vec<Vec<u32>> = vec![Vec::new(); count];
+    for node in 0..count {
+        let sources = facts.reads[node].iter().map(|read| read.source);
+        for source in sources.chain([facts.before[node]]) {
+            if let Some(later) = later.get_mut(source as usize) {
+                later.push(node as u32);
+                open[node] += 1;
+            }
+        }
+    }
+    let mut order: Vec<u32> = (0..count as u32).filter(|node| open[*node as usize] == 0).collect();
+    let mut at = 0;
+    while let Some(node) = order.get(at).copied() {
+        at += 1;
+        for next in &later[node as usize] {
+            open[*next as usize] -= 1;
+            if open[*next as usize] == 0 {
+                order.push(*next);
+            }
+        }
+    }
+    (order.len() == count).then_some(order)
+}
+
+/// Who wrote each key, by session, in order of place.
+struct Writers {
+    by_key: Vec<Vec<(u32, Vec<(u32, u32)>)>>,
+}
+
+impl Writers {
+    fn of(facts: &Facts<'_, '_>) -> Self {
+        let mut by_key: Vec<FxHashMap<u32, Vec<(u32, u32)>>> =
+            vec![FxHashMap::default(); facts.log.keys.len()];
+        for node in 0..facts.len() {
+            for key in &facts.writes[node] {
+                let sessions = by_key[*key as usize].entry(facts.session[node]).or_default();
+                sessions.push((facts.place[node], node as u32));
+            }
+        }
+        let sorted = |sessions: FxHashMap<u32, Vec<(u32, u32)>>| {
+            let mut sessions: Vec<_> = sessions.into_iter().collect();
+            sessions.sort_unstable_by_key(|(session, _)| *session);
+            sessions
+        };
+        Self { by_key: by_key.into_iter().map(sorted).collect() }
+    }
+
+    /// Of each session the latest writer of a key that a clock knows.
+    fn latest(&self, key: u32, clock: &[u32], mut each: impl FnMut(u32, u32, u32)) {
+        for (session, writers) in &self.by_key[key as usize] {
+            let known = clock[*session as usize];
+            if known < writers[0].0 {
+                continue;
+            }
+            let upto = writers.partition_point(|(place, _)| *place <= known);
+            if let Some((place, node)) = upto.checked_sub(1).and_then(|last| writers.get(last)) {
+                each(*session, *place, *node);
+            }
+        }
+    }
+}
+
+/// What each transaction knew: of each session, up to which place.
+struct Clocks {
+    known: Vec<Option<Box<[u32]>>>,
+    /// How many will still ask.
+    uses: Vec<u32>,
+}
+
+impl Clocks {
+    fn of(facts: &Facts<'_, '_>) -> Self {
+        let mut uses = vec![0; facts.len()];
+        let sources = facts.reads.iter().flatten().map(|read| read.source);
+        for node in sources.chain(facts.before.iter().copied()) {
+            if let Some(uses) = uses.get_mut(node as usize) {
+                *uses += 1;
+            }
+        }
+        Self { known: vec![None; facts.len()], uses }
+    }
+
+    /// What a transaction knows: what those before it knew, and them.
+    fn known(&mut self, facts: &Facts<'_, '_>, node: u32) -> Box<[u32]> {
+        let before = facts.before[node as usize];
+        let mut clock = match self.known.get_mut(before as usize) {
+            Some(known) if self.uses[before as usize] == 1 => known.take().unwrap_or_default(),
+            Some(known) => known.clone().unwrap_or_default(),
+            None => vec![0; facts.sessions].into_boxed_slice(),
+        };
+        if let Some(place) = facts.place.get(before as usize) {
+            clock[facts.session[before as usize] as usize] = *place;
+        }
+        for read in &facts.reads[node as usize] {
+            let Some(Some(other)) = self.known.get(read.source as usize) else { continue };
+            for (own, other) in clock.iter_mut().zip(other) {
+                *own = (*own).max(*other);
+            }
+            let session = facts.session[read.source as usize] as usize;
+            clock[session] = clock[session].max(facts.place[read.source as usize]);
+        }
+        clock
+    }
+
+    /// Whether a node knew of that place of a session; the initial state knows nothing.
+    fn knows(&self, facts: &Facts<'_, '_>, node: u32, session: u32, place: u32) -> bool {
+        let Some(Some(clock)) = self.known.get(node as usize) else { return false };
+        let own = facts.session[node as usize] == session && facts.place[node as usize] > place;
+        own || clock[session as usize] >= place
+    }
+
+    /// Keeps what a transaction knew as long as somebody will ask, and forgets what nobody will.
+    fn keep(&mut self, facts: &Facts<'_, '_>, node: u32, clock: Box<[u32]>) {
+        let sources = facts.reads[node as usize].iter().map(|read| read.source);
+        for used in sources.chain([facts.before[node as usize]]) {
+            if used == NONE || used == facts.start() {
+                continue;
+            }
+            let uses = &mut self.uses[used as usize];
+            *uses -= 1;
+            if *uses == 0 {
+                self.known[used as usize] = None;
+            }
+        }
+        if self.uses[node as usize] > 0 {
+            self.known[node as usize] = Some(clock);
+        }
+    }
+}

@@ -1,0 +1,461 @@
+//! Searches for an order in which every read is right, once everything that is forced is known.
+//!
+//! For serializability a transaction is one point in the order, for snapshot isolation two: it reads at the first and
+//! writes at the second (Cerone and Gotsman, JACM 2018, put the same as cycles without two anti-dependencies in a
+//! row). What remains open is, for any two writers of a key, which comes first; either way whoever read the first
+//! must read before the second writes. A way that would close a circle is impossible, so the other holds (saturation);
+//! when that ends, a likely order is guessed and tried as a whole; the first choice that it gets wrong is made both
+//! ways. Finding nothing is a proof, and running out of time or memory is neither proof nor disproof.
+
+use rustc_hash::FxHashMap;
+
+use super::No;
+use super::facts::Facts;
+use super::order::Edge;
+use crate::check::Limits;
+use crate::finding::Finding;
+
+/// How many points a transaction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Points {
+    /// It reads and writes at one moment.
+    One,
+    /// It reads at one and writes at a later one.
+    Two,
+}
+
+/// Two writers of a key, the first before the second or the other way round.
+#[derive(Clone, Copy, Debug)]
+struct Choice {
+    key: u32,
+    one: u32,
+    other: u32,
+}
+
+/// Looks for an order; `edges` are what any order must contain.
+pub(super) fn run(
+    facts: &Facts<'_, '_>,
+    edges: &[Edge],
+    points: Points,
+    limits: &Limits<'_>,
+) -> Result<(), No> {
+    let problem = Problem::of(facts, points);
+    let bytes = problem.count().div_ceil(64) * 8 * problem.count();
+    if bytes > limits.memory_bytes / 2 {
+        let why = format!("{} transactions need more memory than there is", facts.len());
+        return Err(No::Answer(why));
+    }
+    let mut state = State::new(&problem);
+    if !state.circle.is_empty() {
+        return Err(No::Order(problem.circle(&state.circle)));
+    }
+    let forced = edges.iter().map(|edge| (edge.from, edge.to, edge.key));
+    for (from, to, key) in forced {
+        if !state.decide(&problem, Choice { key, one: from, other: to }) {
+            return Err(No::Order(problem.stuck(from, to, key)));
+        }
+    }
+    match (Search { problem: &problem, limits, tried: 0 }).solve(state) {
+        Outcome::Found => Ok(()),
+        Outcome::Stuck(choice) => {
+            Err(No::Order(problem.stuck(choice.one, choice.other, choice.key)))
+        }
+        Outcome::Exhausted(tried) => Err(No::Order(problem.exhausted(tried))),
+        Outcome::Late(tried) => {
+            let why = format!("time was up after {tried} tries at the order of writes");
+            Err(No::Answer(why))
+        }
+    }
+}
+
+/// What does not change while the search goes on.
+struct Problem<'f, 'l, 'h> {
+    facts: &'f Facts<'l, 'h>,
+    points: Points,
+    /// Who read each key from each writer.
+    readers: FxHashMap<(u32, u32), Vec<u32>>,
+    choices: Vec<Choice>,
+}
+
+impl<'f, 'l, 'h> Problem<'f, 'l, 'h> {
+    fn of(facts: &'f Facts<'l, 'h>, points: Points) -> Self {
+        let mut readers: FxHashMap<(u32, u32), Vec<u32>> = FxHashMap::default();
+        for (node, reads) in facts.reads.iter().enumerate() {
+            for read in reads {
+                let all = readers.entry((read.key, read.source)).or_default();
+                if all.last() != Some(&(node as u32)) {
+                    all.push(node as u32);
+                }
+            }
+        }
+        let mut writers: Vec<Vec<u32>> = vec![Vec::new(); facts.log.keys.len()];
+        for (node, keys) in facts.writes.iter().enumerate() {
+            keys.iter().for_each(|key| writers[*key as usize].push(node as u32));
+        }
+        let mut choices = Vec::new();
+        for (key, writers) in writers.iter().enumerate() {
+            for (place, one) in writers.iter().enumerate() {
+                let others = writers[place + 1..].iter();
+                choices.extend(others.map(|other| Choice {
+                    key: key as u32,
+                    one: *one,
+                    other: *other,
+                }));
+            }
+        }
+        Self { facts, points, readers, choices }
+    }
+
+    /// How many points there are.
+    fn count(&self) -> usize {
+        match self.points {
+            Points::One => self.facts.len(),
+            Points::Two => 2 * self.facts.len(),
+        }
+    }
+
+    /// Where a transaction reads.
+    fn reads(&self, node: u32) -> usize {
+        match self.points {
+            Points::One => node as usize,
+            Points::Two => 2 * node as usize,
+        }
+    }
+
+    /// Where it writes.
+    fn writes(&self, node: u32) -> usize {
+        match self.points {
+            Points::One => node as usize,
+            Points::Two => 2 * node as usize + 1,
+        }
+    }
+
+    /// What holds in any order: sessions, who read whom, and that nobody writes before a read of the initial state.
+    fn base(&self) -> Vec<(usize, usize)> {
+        let facts = self.facts;
+        let mut edges = Vec::new();
+        for node in 0..facts.len() as u32 {
+            if self.points == Points::Two {
+                edges.push((self.reads(node), self.writes(node)));
+            }
+            let before = facts.before[node as usize];
+            if (before as usize) < facts.len() {
+                edges.push((self.writes(before), self.reads(node)));
+            }
+            for read in facts.reads[node as usize].iter().filter(|it| it.source != facts.start()) {
+                edges.push((self.writes(read.source), self.reads(node)));
+            }
+            for key in &facts.writes[node as usize] {
+                let fresh = self.readers.get(&(*key, facts.start())).into_iter().flatten();
+                let fresh = fresh.filter(|reader| **reader != node);
+                edges.extend(fresh.map(|reader| (self.reads(*reader), self.writes(node))));
+            }
+        }
+        edges
+    }
+
+    /// What follows if one writer of a key comes before another.
+    fn consequences(&self, key: u32, one: u32, other: u32) -> impl Iterator<Item = (usize, usize)> {
+        let first = (self.writes(one), self.reads(other));
+        let readers = self.readers.get(&(key, one)).into_iter().flatten();
+        let readers = readers.filter(move |reader| **reader != other);
+        [first].into_iter().chain(readers.map(move |it| (self.reads(*it), self.writes(other))))
+    }
+
+    fn stuck(&self, one: u32, other: u32, key: u32) -> Finding {
+        let facts = self.facts;
+        let name = facts.key(key);
+        let sentence = format!(
+            "T1 wrote {} to key {name} and T2 wrote {}, and neither can have been first, by what was read: T1 = {}, T2 = {}",
+            facts.left(one, key),
+            facts.left(other, key),
+            facts.told(one),
+            facts.told(other)
+        );
+        let operations = [one, other].into_iter().filter(|node| *node != facts.start());
+        Finding {
+            name: "no-write-order".to_owned(),
+            count: 1,
+            sentence,
+            operations: operations.map(|node| facts.invoked(node)).collect(),
+            ..Finding::default()
+        }
+    }
+
+    /// Of points that cannot be put in order the first few transactions.
+    fn circle(&self, points: &[usize]) -> Finding {
+        let facts = self.facts;
+        let mut nodes: Vec<u32> = points.iter().map(|point| transaction(self, *point).0).collect();
+        nodes.dedup();
+        let shown =
+            nodes.iter().take(3).zip(1..).map(|(node, n)| format!("T{n} = {}", facts.told(*node)));
+        let sentence = format!(
+            "reads of the initial state come before its first writes, and with sessions and who read whom that puts \
+             {} transactions in a circle, among them {}",
+            nodes.len(),
+            shown.collect::<Vec<_>>().join(", ")
+        );
+        let operations = nodes.iter().take(3).map(|node| facts.invoked(*node)).collect();
+        Finding {
+            name: "no-write-order".to_owned(),
+            count: 1,
+            sentence,
+            operations,
+            ..Finding::default()
+        }
+    }
+
+    fn exhausted(&self, tried: usize) -> Finding {
+        let sentence = format!(
+            "no order of the {} transactions explains every read: each of {tried} ways to order two writes that were tried ends in a circle",
+            self.facts.len()
+        );
+        Finding { name: "no-write-order".to_owned(), count: 1, sentence, ..Finding::default() }
+    }
+}
+
+/// Which points come before which, and what is not decided.
+#[derive(Clone)]
+struct State {
+    words: usize,
+    /// Of each point all that come after it, as bits.
+    after: Vec<u64>,
+    open: Vec<Choice>,
+    /// Points that cannot be put in order whatever is chosen.
+    circle: Vec<usize>,
+}
+
+impl State {
+    fn new(problem: &Problem<'_, '_, '_>) -> Self {
+        let count = problem.count();
+        let words = count.div_ceil(64);
+        let open = problem.choices.clone();
+        let mut state = Self { words, after: vec![0; words * count], open, circle: Vec::new() };
+        state.close(count, &problem.base());
+        state
+    }
+
+    /// The closure of edges, from the last point to the first.
+    fn close(&mut self, count: usize, edges: &[(usize, usize)]) {
+        let (mut later, mut open) = (vec![Vec::new(); count], vec![0_u32; count]);
+        for (from, to) in edges {
+            later[*from].push(*to);
+            open[*to] += 1;
+        }
+        let mut order: Vec<usize> = (0..count).filter(|point| open[*point] == 0).collect();
+        let mut at = 0;
+        while let Some(point) = order.get(at).copied() {
+            at += 1;
+            for next in &later[point] {
+                open[*next] -= 1;
+                if open[*next] == 0 {
+                    order.push(*next);
+                }
+            }
+        }
+        self.circle = (0..count).filter(|point| open[*point] > 0).collect();
+        for point in order.into_iter().rev() {
+            for next in &later[point] {
+                self.take(point, *next);
+            }
+        }
+    }
+
+    fn is_after(&self, point: usize, than: usize) -> bool {
+        self.after[than * self.words + point / 64] >> (point % 64) & 1 == 1
+    }
+
+    /// Everything after `next`, and `next`, comes after `point`.
+    fn take(&mut self, point: usize, next: usize) {
+        let (point, from) = (point * self.words, next * self.words);
+        for word in 0..self.words {
+            self.after[point + word] |= self.after[from + word];
+        }
+        self.after[point + next / 64] |= 1 << (next % 64);
+    }
+
+    /// Puts one point before another; false if that closes a circle.
+    fn put(&mut self, from: usize, to: usize) -> bool {
+        if from == to || self.is_after(from, to) {
+            return false;
+        }
+        if !self.is_after(to, from) {
+            let count = self.after.len() / self.words;
+            for point in (0..count).filter(|point| *point != from) {
+                if self.is_after(from, point) {
+                    self.take(point, to);
+                }
+            }
+            self.take(from, to);
+        }
+        true
+    }
+
+    /// Whether one writer can come before the other.
+    fn allows(&self, problem: &Problem<'_, '_, '_>, choice: Choice) -> bool {
+        let mut edges = problem.consequences(choice.key, choice.one, choice.other);
+        edges.all(|(from, to)| from != to && !self.is_after(from, to))
+    }
+
+    /// Puts one writer before the other; false if that closes a circle.
+    fn decide(&mut self, problem: &Problem<'_, '_, '_>, choice: Choice) -> bool {
+        let edges: Vec<_> = problem.consequences(choice.key, choice.one, choice.other).collect();
+        edges.into_iter().all(|(from, to)| self.put(from, to))
+    }
+
+    /// Decides whatever only one way is left for, until nothing changes; the choice for which none is left.
+    fn saturate(&mut self, problem: &Problem<'_, '_, '_>) -> Result<(), Choice> {
+        loop {
+            let mut changed = false;
+            let mut open = std::mem::take(&mut self.open);
+            let mut stuck = None;
+            open.retain(|choice| {
+                let back = Choice { one: choice.other, other: choice.one, ..*choice };
+                let left = match (self.allows(problem, *choice), self.allows(problem, back)) {
+                    (true, true) => return true,
+                    (true, false) => *choice,
+                    (false, true) => back,
+                    (false, false) => {
+                        stuck = stuck.or(Some(*choice));
+                        return true;
+                    }
+                };
+                changed = true;
+                if !self.decide(problem, left) {
+                    stuck = stuck.or(Some(*choice));
+                }
+                false
+            });
+            self.open = open;
+            match stuck {
+                Some(choice) => return Err(choice),
+                None if !changed => return Ok(()),
+                None => {}
+            }
+        }
+    }
+}
+
+enum Outcome {
+    Found,
+    /// What is forced already leaves no way for this one.
+    Stuck(Choice),
+    /// Every way was tried.
+    Exhausted(usize),
+    Late(usize),
+}
+
+struct Search<'p, 'f, 'l, 'h> {
+    problem: &'p Problem<'f, 'l, 'h>,
+    limits: &'p Limits<'p>,
+    tried: usize,
+}
+
+impl Search<'_, '_, '_, '_> {
+    fn solve(&mut self, mut state: State) -> Outcome {
+        if let Err(choice) = state.saturate(self.problem) {
+            return Outcome::Stuck(choice);
+        }
+        // The second way of each choice whose first is being tried.
+        let mut stack: Vec<(State, Choice)> = Vec::new();
+        loop {
+            if (self.limits.expired)() {
+                return Outcome::Late(self.tried);
+            }
+            let Some(choice) = guess(self.problem, &state) else { return Outcome::Found };
+            let back = Choice { one: choice.other, other: choice.one, ..choice };
+            stack.push((state.clone(), back));
+            let mut next = (state, choice);
+            state = loop {
+                let (mut tried, choice) = next;
+                self.tried += 1;
+                if tried.decide(self.problem, choice) && tried.saturate(self.problem).is_ok() {
+                    break tried;
+                }
+                match stack.pop() {
+                    Some(other) => next = other,
+                    None => return Outcome::Exhausted(self.tried),
+                }
+            };
+        }
+    }
+}
+
+/// A likely order of all points, and the first choice that it gets wrong; none, if it explains everything.
+fn guess(problem: &Problem<'_, '_, '_>, state: &State) -> Option<Choice> {
+    let place = likely(problem, state);
+    let wrong = |choice: &&Choice| {
+        let first = place[problem.writes(choice.one)] < place[problem.writes(choice.other)];
+        let (one, other) =
+            if first { (choice.one, choice.other) } else { (choice.other, choice.one) };
+        problem.consequences(choice.key, one, other).any(|(from, to)| place[from] > place[to])
+    };
+    let choice = *state.open.iter().find(wrong)?;
+    // The likely order has the two the wrong way round, more often than not.
+    let first = place[problem.writes(choice.one)] < place[problem.writes(choice.other)];
+    Some(if first { Choice { one: choice.other, other: choice.one, ..choice } } else { choice })
+}
+
+/// A place for each point: nothing is overwritten while somebody who is still to come read it, if that can be helped;
+/// then by time.
+fn likely(problem: &Problem<'_, '_, '_>, state: &State) -> Vec<usize> {
+    let (facts, count) = (problem.facts, problem.count());
+    let mut open: Vec<usize> = vec![0; count];
+    for point in 0..count {
+        for other in 0..count {
+            open[other] += usize::from(state.is_after(other, point));
+        }
+    }
+    let mut waiting: FxHashMap<(u32, u32), usize> =
+        problem.readers.iter().map(|(read, readers)| (*read, readers.len())).collect();
+    let mut last: FxHashMap<u32, u32> = FxHashMap::default();
+    let mut ready: Vec<usize> = (0..count).filter(|point| open[*point] == 0).collect();
+    let mut place = vec![0; count];
+    for at in 0..count {
+        let cost = |point: &usize| {
+            let (node, writes) = transaction(problem, *point);
+            let harm = facts.writes[node as usize].iter().filter(|key| {
+                let now = last.get(*key).copied().unwrap_or(facts.start());
+                let own = facts.reads[node as usize].iter();
+                let own = own.filter(|read| read.key == **key && read.source == now).count();
+                writes && waiting.get(&(**key, now)).copied().unwrap_or(0) > own.min(1)
+            });
+            (harm.count(), facts.log.txns[facts.txns[node as usize] as usize].completed, *point)
+        };
+        let Some(next) = ready.iter().enumerate().min_by_key(|(_, point)| cost(point)) else {
+            break;
+        };
+        let point = ready.swap_remove(next.0);
+        place[point] = at;
+        let (node, writes) = transaction(problem, point);
+        if point == problem.reads(node) {
+            let mut done: Vec<_> =
+                facts.reads[node as usize].iter().map(|read| (read.key, read.source)).collect();
+            done.sort_unstable();
+            done.dedup();
+            for read in done {
+                waiting.entry(read).and_modify(|count| *count = count.saturating_sub(1));
+            }
+        }
+        if writes {
+            last.extend(facts.writes[node as usize].iter().map(|key| (*key, node)));
+        }
+        for other in 0..count {
+            if state.is_after(other, point) {
+                open[other] -= 1;
+                if open[other] == 0 {
+                    ready.push(other);
+                }
+            }
+        }
+    }
+    place
+}
+
+/// The transaction of a point, and whether it writes there.
+fn transaction(problem: &Problem<'_, '_, '_>, point: usize) -> (u32, bool) {
+    match problem.points {
+        Points::One => (point as u32, true),
+        Points::Two => ((point / 2) as u32, point % 2 == 1),
+    }
+}

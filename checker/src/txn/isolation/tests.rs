@@ -1,0 +1,284 @@
+//! Compares the deciders with their definitions: every order of commits is tried.
+
+use super::super::Objects;
+use super::super::log::{self, NONE};
+use super::facts::Facts;
+use super::{Isolation, LEVELS, Level};
+use crate::check::{Check as _, Limits, Validity};
+use crate::history::{Event, History, Kind, Process, Value};
+
+/// SplitMix64.
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % n
+    }
+}
+
+/// A transaction of a process: micro-operations as `(is_write, key, value)`, nil is 0.
+type Txn = (u64, Kind, Vec<(bool, i64, i64)>);
+
+fn history(txns: &[Txn]) -> History {
+    let mut events = Vec::new();
+    for (process, kind, micros) in txns {
+        let told = |answered: bool| {
+            let micro = |(write, key, value): &(bool, i64, i64)| {
+                let value = match (*write || answered, value) {
+                    (false, _) | (true, 0) => Value::Nil,
+                    (true, value) => Value::Int(*value),
+                };
+                Value::from(vec![
+                    Value::from(if *write { "w" } else { "r" }),
+                    Value::Int(*key),
+                    value,
+                ])
+            };
+            Value::from(micros.iter().map(micro).collect::<Vec<_>>())
+        };
+        for (kind, value) in [(Kind::Invoke, told(false)), (*kind, told(*kind == Kind::Ok))] {
+            let index = events.len() as u64;
+            events.push(Event {
+                index,
+                time: index,
+                kind,
+                process: Process::Client(*process),
+                f: "txn".into(),
+                value,
+                node: None,
+                error: None,
+            });
+        }
+    }
+    History::new(events).expect("every process does one thing at a time")
+}
+
+/// Runs transactions one after another, or with old snapshots, and tells a lie now and then.
+fn random(draw: &mut Draw) -> Vec<Txn> {
+    let (sessions, keys) = (1 + draw.below(3), 1 + draw.below(3));
+    let mut states: Vec<Vec<i64>> = vec![vec![0; keys as usize]];
+    let mut retired = vec![false; sessions as usize];
+    let mut txns = Vec::new();
+    let mut fresh = 0;
+    for _ in 0..1 + draw.below(5) {
+        let process = draw.below(sessions);
+        if retired[process as usize] {
+            continue;
+        }
+        let old = draw.below(3).min(states.len() as u64 - 1);
+        let mut view = states[states.len() - 1 - old as usize].clone();
+        let mut now = states[states.len() - 1].clone();
+        let kind = match draw.below(12) {
+            0 => Kind::Fail,
+            1 => Kind::Info,
+            _ => Kind::Ok,
+        };
+        retired[process as usize] = kind == Kind::Info;
+        let mut micros = Vec::new();
+        for _ in 0..1 + draw.below(3) {
+            let key = draw.below(keys) as usize;
+            if draw.below(2) == 0 {
+                fresh += 1;
+                (view[key], now[key]) = (fresh, fresh);
+                micros.push((true, key as i64, fresh));
+            } else {
+                let lie = draw.below(12) == 0;
+                let seen = if lie { draw.below(fresh as u64 + 2) as i64 } else { view[key] };
+                micros.push((false, key as i64, seen));
+            }
+        }
+        if kind != Kind::Fail {
+            states.push(now);
+        }
+        txns.push((process, kind, micros));
+    }
+    txns
+}
+
+/// Every order of `0..count`.
+fn orders(count: usize) -> Vec<Vec<usize>> {
+    if count == 0 {
+        return vec![Vec::new()];
+    }
+    let shorter = orders(count - 1);
+    let longer = shorter.iter().flat_map(|order| {
+        (0..count).map(|place| {
+            let mut order = order.clone();
+            order.insert(place, count - 1);
+            order
+        })
+    });
+    longer.collect()
+}
+
+/// Whether the level holds, by definition: some order of commits violates nothing.
+fn by_definition(facts: &Facts<'_, '_>, level: Level) -> bool {
+    match level {
+        Level::SnapshotIsolation => snapshots(facts),
+        _ => orders(facts.len()).into_iter().any(|order| commits(facts, level, &order)),
+    }
+}
+
+fn commits(facts: &Facts<'_, '_>, level: Level, order: &[usize]) -> bool {
+    let count = facts.len();
+    let mut at = vec![0_i64; count + 1];
+    order.iter().zip(1..).for_each(|(node, place)| at[*node] = place);
+    let direct = |one: usize, other: usize| {
+        facts.session[one] == facts.session[other] && facts.place[one] < facts.place[other]
+            || facts.reads[other].iter().any(|read| read.source as usize == one)
+    };
+    let mut known = vec![vec![false; count]; count];
+    for (one, row) in known.iter_mut().enumerate() {
+        for (other, known) in row.iter_mut().enumerate() {
+            *known = direct(one, other);
+        }
+    }
+    if (0..count).any(|one| (0..count).any(|other| known[one][other] && at[one] >= at[other])) {
+        return false;
+    }
+    for middle in 0..count {
+        for one in 0..count {
+            for other in 0..count {
+                known[one][other] |= known[one][middle] && known[middle][other];
+            }
+        }
+    }
+    (0..count).all(|reader| {
+        facts.reads[reader].iter().enumerate().all(|(place, read)| {
+            (0..count).filter(|one| facts.wrote(*one as u32, read.key)).all(|one| {
+                let earlier = || facts.reads[reader][..place].iter();
+                let must = match level {
+                    Level::ReadCommitted => earlier().any(|it| it.source as usize == one),
+                    Level::ReadAtomic => direct(one, reader),
+                    Level::Causal => known[one][reader],
+                    _ => at[one] < at[reader],
+                };
+                one == reader
+                    || one == read.source as usize
+                    || !must
+                    || at[one] < at[read.source as usize]
+            })
+        })
+    })
+}
+
+/// Whether points to read and to write can be put in an order in which every transaction reads what had been written
+/// by then, and nobody else writes its keys between its two points.
+fn snapshots(facts: &Facts<'_, '_>) -> bool {
+    let count = facts.len();
+    orders(2 * count).into_iter().any(|order| {
+        let mut at = vec![0; 2 * count];
+        order.iter().zip(1..).for_each(|(point, place)| at[*point] = place);
+        let (reads, writes) = (|node: usize| at[2 * node], |node: usize| at[2 * node + 1]);
+        (0..count).all(|node| {
+            let before = facts.before[node];
+            let sane = reads(node) < writes(node)
+                && (before == NONE || writes(before as usize) < reads(node));
+            let alone = facts.writes[node].iter().all(|key| {
+                (0..count)
+                    .filter(|other| *other != node && facts.wrote(*other as u32, *key))
+                    .all(|other| writes(other) < reads(node) || writes(other) > writes(node))
+            });
+            let right = facts.reads[node].iter().all(|read| {
+                let seen = (0..count)
+                    .filter(|other| {
+                        facts.wrote(*other as u32, read.key) && writes(*other) < reads(node)
+                    })
+                    .max_by_key(|other| writes(*other));
+                seen.map_or(facts.start(), |node| node as u32) == read.source
+            });
+            sane && alone && right
+        })
+    })
+}
+
+#[test]
+fn every_level_agrees_with_its_definition() {
+    let mut seen = [[0_usize; 2]; LEVELS.len()];
+    for seed in 0..6000 {
+        let txns = random(&mut Draw(seed));
+        let history = history(&txns);
+        let log = log::read(history.operations(), Objects::Registers, &|| false);
+        let Ok(Some(log)) = log else { continue };
+        let (facts, wrong) = Facts::of(&log, history.operations());
+        if facts.len() == 0 {
+            continue;
+        }
+        for (number, (level, name)) in LEVELS.iter().enumerate() {
+            if *level == Level::SnapshotIsolation && facts.len() > 3 {
+                continue;
+            }
+            let limits = Limits { consistency: Some(name), ..Limits::default() };
+            let got = Isolation.check(&history, &limits);
+            if got.validity == Validity::Unknown {
+                continue; // Nothing is known to have taken place.
+            }
+            let obvious = wrong.is_empty() && by_definition(&facts, *level);
+            assert_eq!(
+                got.validity == Validity::Valid,
+                obvious,
+                "seed {seed}, {name}: {}\n{txns:?}",
+                got.sentence
+            );
+            seen[number][usize::from(obvious)] += 1;
+        }
+    }
+    assert!(seen.iter().flatten().all(|count| *count > 300), "{seen:?}");
+}
+
+fn told(txns: &[Txn]) -> Vec<(&'static str, Validity)> {
+    let history = history(txns);
+    let ask = |(_, name): &(Level, &'static str)| {
+        let limits = Limits { consistency: Some(name), ..Limits::default() };
+        (*name, Isolation.check(&history, &limits).validity)
+    };
+    LEVELS.iter().map(ask).collect()
+}
+
+/// The levels that hold.
+fn holds(txns: &[Txn]) -> String {
+    let valid = told(txns).into_iter().filter(|(_, validity)| *validity == Validity::Valid);
+    valid.map(|(name, _)| name).collect::<Vec<_>>().join(" ")
+}
+
+const R: bool = false;
+const W: bool = true;
+
+#[test]
+fn each_level_has_a_smallest_history_that_it_alone_forbids() {
+    let ok = |process, micros: &[(bool, i64, i64)]| (process, Kind::Ok, micros.to_vec());
+    let both = ok(0, &[(W, 1, 1), (W, 2, 2)]);
+    // One of two writes is seen, and then what was before the other.
+    assert_eq!(holds(&[both.clone(), ok(1, &[(R, 1, 1), (R, 2, 0)])]), "");
+    assert_eq!(holds(&[both.clone(), ok(1, &[(R, 2, 0), (R, 1, 1)])]), "read-committed");
+    // An answer is seen, and the question is not.
+    let answer = ok(1, &[(R, 1, 1), (W, 2, 2)]);
+    let blind = ok(2, &[(R, 2, 2), (R, 1, 0)]);
+    assert_eq!(holds(&[ok(0, &[(W, 1, 1)]), answer, blind]), "read-committed read-atomic");
+    // Two read the same and write after it.
+    let update = |process, value| ok(process, &[(R, 1, 0), (W, 1, value)]);
+    assert_eq!(holds(&[update(0, 1), update(1, 2)]), "read-committed read-atomic causal");
+    // Each reads what the other writes, too early.
+    let skew = [ok(0, &[(R, 1, 0), (W, 2, 1)]), ok(1, &[(R, 2, 0), (W, 1, 2)])];
+    assert_eq!(holds(&skew), "read-committed read-atomic causal snapshot-isolation");
+    assert_eq!(holds(&[skew[0].clone(), ok(1, &[(R, 2, 1), (W, 1, 2)])]).split(' ').count(), 5);
+}
+
+#[test]
+fn what_may_not_have_happened_counts_if_it_was_read_and_what_did_not_must_not_be() {
+    let write = |kind| (0, kind, vec![(W, 1, 1)]);
+    let read = |value| (1, Kind::Ok, vec![(R, 1, value)]);
+    assert_eq!(holds(&[write(Kind::Info), read(1)]).split(' ').count(), 5);
+    assert_eq!(holds(&[write(Kind::Info), read(0)]).split(' ').count(), 5);
+    assert_eq!(holds(&[write(Kind::Fail), read(0)]).split(' ').count(), 5);
+    assert_eq!(holds(&[write(Kind::Fail), read(1)]), "");
+}
+
+#[test]
+fn a_value_that_is_written_twice_cannot_be_judged() {
+    let write = |process| (process, Kind::Ok, vec![(W, 1, 1)]);
+    assert!(told(&[write(0), write(1)]).iter().all(|(_, validity)| *validity == Validity::Unknown));
+}
