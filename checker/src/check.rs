@@ -190,6 +190,11 @@ pub fn level(name: &str, consistency: Option<&str>) -> Result<(), String> {
 /// Judges a history by the model or the check of that name; a model asks for linearizability, unless the limits ask for
 /// sequential consistency.
 pub fn judge(history: &History, name: &str, limits: &Limits<'_>) -> Verdict {
+    if !history.is_timed() && name != txn::Isolation.name() {
+        return Verdict::unknown(format!(
+            "the history does not say when its operations took place, and {name} asks for that; isolation does not"
+        ));
+    }
     match CHECKS.iter().find(|check| check.name() == name) {
         Some(check) => check.check(history, limits),
         None => match (limits.consistency, model::named(name)) {

@@ -1,6 +1,6 @@
 //! Tells the formats of histories apart by what is in them.
 
-use super::{Damage, Parsed, edn, jsonl, porcupine_log};
+use super::{Damage, History, Parsed, edn, jsonl, porcupine_log, session_text};
 
 /// How a history is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum Format {
     Edn,
     /// What Porcupine's tests judge: logs of etcd, and key-value texts.
     Porcupine,
+    /// Sessions of transactions without times, as AWDIT's tests have them.
+    Sessions,
 }
 
 impl Format {
@@ -24,6 +26,7 @@ impl Format {
             (None, _) | (Some(b'{' | b'['), Some(b'"')) => Some(Self::Jsonl),
             (Some(b'{' | b'[' | b'(' | b';' | b'#' | b','), _) => Some(Self::Edn),
             _ if porcupine_log::is_log(text) => Some(Self::Porcupine),
+            _ if session_text::is_text(text) => Some(Self::Sessions),
             _ => None,
         }
     }
@@ -34,11 +37,14 @@ impl Format {
             Self::Jsonl => jsonl::parse(text),
             Self::Edn => edn::parse(text),
             Self::Porcupine if text.trim_ascii_start().starts_with(b"{") => edn::parse(text),
-            Self::Porcupine => {
-                let log = std::str::from_utf8(text)
-                    .map_err(|error| Damage::at(text, error.valid_up_to(), "this is not UTF-8"))?;
-                porcupine_log::parse(log).map(|history| Parsed { history, torn: None })
-            }
+            Self::Porcupine => plain(text, porcupine_log::parse),
+            Self::Sessions => plain(text, session_text::parse),
         }
     }
+}
+
+fn plain(text: &[u8], parse: fn(&str) -> Result<History, Damage>) -> Result<Parsed, Damage> {
+    let text = std::str::from_utf8(text)
+        .map_err(|error| Damage::at(text, error.valid_up_to(), "this is not UTF-8"))?;
+    parse(text).map(|history| Parsed { history, torn: None })
 }

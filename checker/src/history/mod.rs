@@ -14,6 +14,7 @@ mod format;
 pub mod jsonl;
 pub mod notation;
 pub mod porcupine_log;
+pub mod session_text;
 mod text;
 mod value;
 
@@ -31,6 +32,7 @@ pub struct History {
     events: Vec<Event>,
     operations: Vec<Operation>,
     initial: Option<Vec<Value>>,
+    untimed: bool,
 }
 
 /// Events that no set of single-threaded clients can produce.
@@ -90,7 +92,7 @@ impl History {
                 flaw,
             })?;
         }
-        Ok(Self { events, operations: pairing.operations, initial: None })
+        Ok(Self { events, operations: pairing.operations, initial: None, untimed: false })
     }
 
     /// The same history, started in one of these states instead of the model's own; no states, no
@@ -98,6 +100,18 @@ impl History {
     #[must_use]
     pub fn with_initial(self, states: Vec<Value>) -> Self {
         Self { initial: Some(states).filter(|states| !states.is_empty()), ..self }
+    }
+
+    /// The same history, of which only the order of each process is known: that of its events says
+    /// nothing.
+    #[must_use]
+    pub fn without_time(self) -> Self {
+        Self { untimed: true, ..self }
+    }
+
+    /// Whether the order of its events is that in which they happened.
+    pub fn is_timed(&self) -> bool {
+        !self.untimed
     }
 
     /// Every event, the nemesis's too.

@@ -27,3 +27,26 @@ fn histories_of_transactions_get_the_verdicts_of_elle() {
         agrees(&file, &verdict, &expected);
     }
 }
+
+/// The table names the strongest of four levels that holds.
+#[test]
+fn histories_of_sessions_get_the_verdicts_of_awdit() {
+    let levels = ["read-committed", "read-atomic", "causal"];
+    for (file, model, _) in rows("awdit/") {
+        let strongest = model.strip_prefix("awdit:").expect("the folder's name");
+        let upto = levels.iter().position(|level| *level == strongest).map_or(0, |at| at + 1);
+        for (number, level) in levels.iter().enumerate() {
+            let limits = Limits { consistency: Some(level), ..Limits::default() };
+            let verdict = judge(&history(&file), "isolation", &limits);
+            let expected = if number < upto { "valid" } else { "invalid" };
+            assert_eq!(
+                verdict.validity,
+                validity(expected),
+                "{file}, {level}: {}",
+                verdict.sentence
+            );
+        }
+        let timed = judge(&history(&file), "rw-register", &Limits::default());
+        assert_eq!(timed.validity, validity("unknown"), "{file}: {}", timed.sentence);
+    }
+}

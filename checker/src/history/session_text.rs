@@ -1,0 +1,84 @@
+//! Reads the text that AWDIT's tests are in: sessions of transactions on registers.
+//!
+//! A line is `w key value` or `r key value`; `-----` ends a transaction and `=====` a session. Every transaction
+//! took place. The text says nothing of time between sessions, and so does the history: [`History::is_timed`].
+
+use super::{Damage, Event, History, Kind, Process, Value, damage};
+
+/// Whether a text begins like one.
+pub(super) fn is_text(text: &[u8]) -> bool {
+    let first = text.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+    let line = first.and_then(|line| std::str::from_utf8(line.trim_ascii()).ok());
+    line.is_some_and(|line| step(line).is_ok())
+}
+
+/// Reads a text, a line at a time. Transactions without a line are passed over.
+pub fn parse(text: &str) -> Result<History, Damage> {
+    let mut reader = Reader::default();
+    for (number, line) in text.lines().enumerate() {
+        match line.trim() {
+            "" => {}
+            "-----" => reader.end(),
+            "=====" => {
+                reader.end();
+                reader.session += 1;
+            }
+            line => reader.step(number + 1, line)?,
+        }
+    }
+    reader.end();
+    let lines = reader.lines;
+    damage::history(reader.events, |position| (lines[position], 1)).map(History::without_time)
+}
+
+#[derive(Default)]
+struct Reader {
+    events: Vec<Event>,
+    /// Where the transaction of each event begins.
+    lines: Vec<usize>,
+    session: u64,
+    begun: usize,
+    asked: Vec<Value>,
+    answered: Vec<Value>,
+}
+
+impl Reader {
+    fn step(&mut self, number: usize, line: &str) -> Result<(), Damage> {
+        let step = step(line).map_err(|why| Damage { line: number, column: 1, why })?;
+        if self.asked.is_empty() {
+            self.begun = number;
+        }
+        let (f, key, value) = step;
+        let asked = if f == "r" { Value::Nil } else { Value::Int(value) };
+        let micro = |value| Value::from(vec![Value::from(f), Value::Int(key), value]);
+        self.asked.push(micro(asked));
+        self.answered.push(micro(Value::Int(value)));
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        if self.asked.is_empty() {
+            return;
+        }
+        let asked = Value::from(std::mem::take(&mut self.asked));
+        let answered = Value::from(std::mem::take(&mut self.answered));
+        for (kind, value) in [(Kind::Invoke, asked), (Kind::Ok, answered)] {
+            let index = self.events.len() as u64;
+            let (process, f) = (Process::Client(self.session), "txn".into());
+            let (node, error) = (None, None);
+            self.events.push(Event { index, time: 0, kind, process, f, value, node, error });
+            self.lines.push(self.begun);
+        }
+    }
+}
+
+fn step(line: &str) -> Result<(&str, i64, i64), String> {
+    let mut words = line.split_whitespace();
+    let (f, key, value) = (words.next(), words.next(), words.next());
+    let (Some(f @ ("r" | "w")), Some(key), Some(value), None) = (f, key, value, words.next())
+    else {
+        return Err(format!("{line:?} is none of: r key value, w key value, -----, ====="));
+    };
+    let number = |word: &str| word.parse().map_err(|_| format!("{word:?} is no 64-bit integer"));
+    Ok((f, number(key)?, number(value)?))
+}
