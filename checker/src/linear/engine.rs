@@ -43,6 +43,7 @@ use super::scene::{Scene, matters};
 use super::tally::{self, Tallies};
 use crate::check::Limits;
 use crate::history::Value;
+use rustc_hash::FxHashSet;
 use std::fmt;
 
 /// What a search may use.
@@ -178,14 +179,16 @@ impl<'a, const N: usize> Engine<'a, N> {
 
     /// Where things may stand at first.
     pub(super) fn start(&mut self, initial: &[Value]) -> Vec<Config<N>> {
+        let mut configs = Vec::with_capacity(initial.len());
+        let mut seen = FxHashSet::default();
         for state in initial {
             let (owed, used, path) = (Mask::EMPTY, Mask::EMPTY, START);
             let state = self.oracle.intern(state.clone());
-            let config = Config { owed, used, state, spent: tally::NONE, path, hollow: false };
-            self.next.add(config, &Mask::EMPTY, &self.tallies);
+            if initial.len() == 1 || seen.insert(state) {
+                let spent = tally::NONE;
+                configs.push(Config { owed, used, state, spent, path, hollow: false });
+            }
         }
-        let mut configs = Vec::new();
-        self.next.drain_into(&mut configs);
         configs
     }
 

@@ -66,6 +66,9 @@ struct Step {
 /// Where a step leads that cannot be taken, and the state of an answer not yet asked for.
 const NOWHERE: State = u32::MAX;
 
+/// So few calls are compared with each other rather than hashed: the drafts of a proof are many and small.
+const FEW: usize = 16;
+
 impl<'a> Oracle<'a> {
     pub(super) fn new(model: &'a dyn Model) -> Self {
         Self {
@@ -81,11 +84,17 @@ impl<'a> Oracle<'a> {
     /// keys may promise them for one key alone.
     pub(super) fn number(&mut self, ops: &'a [Op<'a>], shaped: bool) -> Vec<u32> {
         let mut numbers: FxHashMap<&Call, u32> = FxHashMap::default();
-        numbers.reserve(ops.len() / 4);
+        let few = ops.len() <= FEW;
+        numbers.reserve(if few { 0 } else { ops.len() / 4 });
         let mut calls = Vec::with_capacity(ops.len());
         for op in ops {
             let fresh = self.kinds.len() as u32;
-            let number = *numbers.entry(&op.call).or_insert(fresh);
+            let number = if few {
+                let known = self.kinds.iter().position(|kind| *kind.call == *op.call);
+                known.map_or(fresh, |place| place as u32)
+            } else {
+                *numbers.entry(&op.call).or_insert(fresh)
+            };
             if number == fresh {
                 let kind = self.kind(&op.call, shaped);
                 self.kinds.push(kind);

@@ -52,7 +52,9 @@ pub(super) fn partition_on<'h>(
         ));
     }
     let piece = |operations: &'h [Operation]| {
-        let mut objects = Objects::default();
+        // One object takes them all; where they are many, room is made as it fills.
+        let room = if keys == Keys::None { operations.len().min(256) } else { 0 };
+        let mut objects = Objects { room, ..Objects::default() };
         for operation in operations {
             let read = read(operation, model, keys).map_err(|why| refusal(operation, &why))?;
             if let Some((key, op)) = read {
@@ -107,6 +109,8 @@ fn side_by_side<'h>(
 struct Objects<'h> {
     list: Vec<Object<'h>>,
     places: FxHashMap<Option<Value>, usize>,
+    /// For how many operations of an object to make room at once.
+    room: usize,
 }
 
 impl<'h> Objects<'h> {
@@ -115,7 +119,7 @@ impl<'h> Objects<'h> {
             Some(place) => *place,
             None => {
                 self.places.insert(key.clone(), self.list.len());
-                self.list.push(Object { key, ops: Vec::new() });
+                self.list.push(Object { key, ops: Vec::with_capacity(self.room) });
                 self.list.len() - 1
             }
         };

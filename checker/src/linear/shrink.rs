@@ -62,7 +62,7 @@ impl<'a, 'h> Draft<'a, 'h> {
             model: case.model,
             budget: case.budget,
             initial: piece.initial(case.initial).to_vec(),
-            ops: Vec::new(),
+            ops: Vec::with_capacity(accused - piece.from + 1),
             accused: 0,
         };
         for (place, op) in begun {
@@ -163,7 +163,8 @@ impl<'a, 'h> Draft<'a, 'h> {
 
     fn cut(&self, at: u64, standing: &Standing) -> Self {
         let initial = standing.states.clone();
-        let mut draft = Self { initial, ops: Vec::new(), accused: 0, ..*self };
+        let ops = Vec::with_capacity(self.ops.len());
+        let mut draft = Self { initial, ops, accused: 0, ..*self };
         for (place, op) in self.ops.iter().enumerate() {
             let over = op.completed.is_some_and(|end| end < at) || standing.always.contains(&place);
             if !over {

@@ -24,13 +24,19 @@ pub(super) struct Tallies {
     numbers: FxHashMap<Counts, Tally>,
     increments: FxHashMap<(Tally, u32), Tally>,
     entries: usize,
+    /// Counts in the making.
+    draft: Vec<(u32, u32)>,
 }
 
 impl Tallies {
     pub(super) fn new() -> Self {
-        let none = Counts::default();
-        let numbers = std::iter::once((none.clone(), NONE)).collect();
-        Self { counts: vec![none], numbers, increments: FxHashMap::default(), entries: 0 }
+        Self {
+            counts: vec![Counts::default()],
+            numbers: FxHashMap::default(),
+            increments: FxHashMap::default(),
+            entries: 0,
+            draft: Vec::new(),
+        }
     }
 
     pub(super) fn count(&self, tally: Tally, call: u32) -> u32 {
@@ -48,14 +54,13 @@ impl Tallies {
             return *next;
         }
         let counts = &self.counts[tally as usize];
-        let place = counts.partition_point(|(other, _)| *other < call);
-        let (before, after) = counts.split_at(place);
-        let (count, after) = match after {
-            [(same, count), after @ ..] if *same == call => (*count, after),
-            after => (0, after),
-        };
-        let more = before.iter().copied().chain([(call, count + 1)]);
-        let next = self.intern(more.chain(after.iter().copied()).collect());
+        self.draft.clear();
+        self.draft.extend_from_slice(counts);
+        match counts.binary_search_by_key(&call, |(call, _)| *call) {
+            Ok(place) => self.draft[place].1 += 1,
+            Err(place) => self.draft.insert(place, (call, 1)),
+        }
+        let next = self.intern();
         self.increments.insert((tally, call), next);
         next
     }
@@ -66,14 +71,20 @@ impl Tallies {
         if counts.iter().all(|(call, _)| matters(*call)) {
             return tally;
         }
-        let left: Vec<_> = counts.iter().copied().filter(|(call, _)| matters(*call)).collect();
-        self.intern(left.into())
+        self.draft.clear();
+        self.draft.extend(counts.iter().filter(|(call, _)| matters(*call)));
+        self.intern()
     }
 
-    fn intern(&mut self, counts: Counts) -> Tally {
-        if let Some(number) = self.numbers.get(&counts) {
+    /// The number of the draft.
+    fn intern(&mut self) -> Tally {
+        if self.draft.is_empty() {
+            return NONE;
+        }
+        if let Some(number) = self.numbers.get(self.draft.as_slice()) {
             return *number;
         }
+        let counts = Counts::from(self.draft.as_slice());
         let number = self.counts.len() as Tally;
         self.entries += counts.len();
         self.counts.push(counts.clone());

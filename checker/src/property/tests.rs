@@ -8,7 +8,7 @@
 //! | `queue`, `total-queue` | [`queues`]: every way to share out the elements |
 //! | `causal-reverse`, `counter-bounds`, `fenced-lock`, `long-fork`, `monotonic`, `set-full`, `set-full-linearizable` | [`twins`] |
 //! | `session` | `session::tests`, and `session::laws` for reads of several keys |
-//! | `list-append`, `rw-register`, `rw-register-closed` | `txn::tests::twin` |
+//! | `list-append`, `rw-register` | `txn::tests::twin`; what `rw-register-closed` adds: `txn::tests::laws` |
 
 use crate::check::{Limits, Validity, Verdict, judge};
 use crate::history::{History, edn};

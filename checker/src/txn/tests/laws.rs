@@ -5,9 +5,9 @@ use proptest::proptest;
 
 use super::twin::wrong;
 use super::{ALL, lists, names, registers, registers_by};
-use crate::check::{Validity, Verdict};
+use crate::check::{Check, Limits, Validity, Verdict};
 use crate::history::{Event, History, Kind, Process, Value};
-use crate::txn::Inference;
+use crate::txn::{Inference, RwRegister, World};
 
 /// The same history with every micro-operation changed.
 fn changed(history: &History, change: impl Fn(&Event, &[Value]) -> Vec<Value>) -> History {
@@ -118,6 +118,51 @@ fn with_unknown(history: &History, seed: u64, write: &str) -> History {
     History::new(events).expect("well-formed")
 }
 
+/// With one read in so many, or none, returning what nobody wrote.
+fn lying(history: &History, one_in: u64) -> History {
+    changed(history, |event, steps| {
+        let lie = |(place, step): (usize, &Value)| match parts(step) {
+            [Value::Str(f), key, _] if f == "r" && event.kind == Kind::Ok => {
+                let lies = one_in > 0 && (event.index + place as u64).is_multiple_of(one_in);
+                let told = Value::Int(7000 + event.index as i64 * 10 + place as i64);
+                if lies {
+                    Value::from(vec![Value::from("r"), key.clone(), told])
+                } else {
+                    step.clone()
+                }
+            }
+            _ => step.clone(),
+        };
+        steps.iter().enumerate().map(lie).collect()
+    })
+}
+
+/// How many reads of committed transactions return what no transaction writes to the key.
+fn from_nowhere(history: &History) -> usize {
+    let steps = |value: &Value| match value {
+        Value::List(steps) => steps.to_vec(),
+        _ => Vec::new(),
+    };
+    let written = |key: &Value, value: &Value| {
+        history.operations().iter().flat_map(|it| steps(&it.input)).any(|step| {
+            let parts = parts(&step);
+            parts[0] == Value::from("w") && parts[1] == *key && parts[2] == *value
+        })
+    };
+    let committed = history.operations().iter().filter(|it| it.is_ok());
+    let answers = committed.filter_map(|it| it.completion.as_ref()).map(|it| steps(&it.output));
+    let of = |steps: Vec<Value>| {
+        let unwritten = |step: &&Value| match parts(step) {
+            [f, key, value] => {
+                *f == Value::from("r") && *value != Value::Nil && !written(key, value)
+            }
+            _ => false,
+        };
+        steps.iter().filter(unwritten).count()
+    };
+    answers.map(of).sum()
+}
+
 /// Every rule of inference, or none but what the history shows.
 fn rules(inferred: bool) -> Inference {
     if inferred { ALL } else { Inference::default() }
@@ -163,6 +208,19 @@ proptest! {
             }
         }
         assert_eq!(names(&judge(&with_unknown(&history, seed, "w"))), "");
+    }
+
+    /// The twin of what the closed world adds.
+    #[test]
+    fn what_nobody_wrote_is_counted_as_a_comparison_of_all_reads_with_all_writes_does(
+        seed in any::<u64>(),
+        transactions in 1..20_usize,
+        lies in 0..8_u64,
+    ) {
+        let history = lying(&registers(&wrong(seed, transactions)), lies);
+        let verdict = RwRegister(World::Closed).check(&history, &Limits::default());
+        let found = verdict.findings.iter().find(|finding| finding.name == "unwritten-read");
+        assert_eq!(found.map_or(0, |finding| finding.count), from_nowhere(&history), "{history:?}");
     }
 
     #[test]
