@@ -4,6 +4,10 @@
 //! every kind of fault that was asked for must have met operations, enough operations of each kind must have
 //! happened in the main phase, the side that could go on must have gone on, and every replica must have answered at the end.
 
+mod coverage;
+
+pub(crate) use coverage::coverage;
+
 use crate::store::record::{CheckRecord, Death, FaultRecord, FaultState, Reason, Validity};
 use checker::history::{History, Kind, Operation, Value};
 use std::collections::BTreeMap;
