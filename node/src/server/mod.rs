@@ -28,7 +28,7 @@ mod storage;
 mod transport;
 mod view;
 
-use crate::kv::Store;
+use crate::kv::{self, Store};
 use crate::raft::{Bug, Config, Raft};
 use args::{Order, Settings};
 use connections::Door;
@@ -36,6 +36,7 @@ use driver::{Driver, Event, Inbox, Memory, TICK};
 use flaws::Flaws;
 use http::Api;
 use log::Log;
+use nix::errno::Errno;
 use socket2::SockRef;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -43,7 +44,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use storage::Storage;
+use storage::{Care, Storage};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -103,9 +104,8 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
     // Both ports before the disk: a replica that cannot be reached must not touch its data.
     let peers = listen(&settings.listen_peer, "--listen-peer").await?;
     let clients = listen(&settings.listen_client, "--listen-client").await?;
-    let sync = !settings.bugs.contains(&Bug::NoFsync);
     let owner = format!("{} of {}", settings.name, settings.members.cluster());
-    let (storage, stored) = Storage::open(&settings.data, &owner, sync, log)
+    let (storage, stored) = Storage::open(&settings.data, &owner, care(&settings), log)
         .map_err(|unusable| unusable.to_string())?;
 
     let (events, peer_events) = mpsc::channel(EVENTS);
@@ -175,6 +175,18 @@ fn links(settings: &Settings) -> Arc<BTreeMap<u64, Arc<Link>>> {
 fn connect(links: &BTreeMap<u64, Arc<Link>>, hello: &Arc<Vec<u8>>, events: &mpsc::Sender<Event>) {
     for link in links.values() {
         tokio::spawn(link.clone().run(hello.clone(), events.clone()));
+    }
+}
+
+/// How the disk is treated: with care, but for the bugs that are switched on.
+fn care(settings: &Settings) -> Care {
+    let has = |bug| settings.flaws.contains(&bug);
+    let io = has(kv::Bug::IgnoreIoError).then_some(Errno::EIO);
+    let full = has(kv::Bug::IgnoreFullDisk).then_some(Errno::ENOSPC);
+    Care {
+        sync: !settings.bugs.contains(&Bug::NoFsync),
+        forgiven: io.or(full),
+        check: !has(kv::Bug::TrustDisk),
     }
 }
 
