@@ -54,7 +54,8 @@ impl Raft {
         let heard = heard.count() + 1;
         leading.since_heartbeat += 1;
         let due = leading.since_heartbeat >= self.config.heartbeat_ticks;
-        if heard < self.majority() && !self.config.has(Bug::StaleReads) {
+        let deaf = self.config.has(Bug::StaleReads) || self.config.has(Bug::NoCheckQuorum);
+        if heard < self.majority() && !deaf {
             self.follow(None);
         } else if due {
             self.beat();
