@@ -110,6 +110,20 @@ fn a_replica_that_stops_because_its_disk_fails_has_not_died_unasked() {
 }
 
 #[test]
+fn a_replica_that_takes_a_failed_or_damaged_disk_for_a_good_one_is_convicted() {
+    let Some(ground) = Ground::new() else { return };
+    for (bug, run) in [
+        ("ignore-io-error", "--nemesis disk-error,kill --fail-fast"),
+        ("ignore-full-disk", "--nemesis disk-full,kill --fail-fast"),
+        ("trust-disk", "--nemesis bit-rot --workload append"),
+    ] {
+        let run = format!("test {run} --time-limit 20s --seed 1 --unsafe {bug}");
+        let (buggy, _) = verdict(&ground, &run, 1);
+        assert_eq!(buggy["validity"], "invalid", "{bug}");
+    }
+}
+
+#[test]
 fn a_killed_run_leaves_no_mount_and_its_data_where_it_was() {
     let Some(ground) = Ground::new() else { return };
     let mut child = ground

@@ -189,6 +189,24 @@ impl core::error::Error for Refusal {}
 
 /// Reads a log back from its segments, in order of their bases.
 pub fn decode(segments: &[Segment<'_>]) -> Result<Recovered, Refusal> {
+    decode_with(segments, Trust::Checksums)
+}
+
+/// The same as a bug has it: whatever can be decoded is believed, and what follows is cut off as if it were torn.
+pub fn decode_blindly(segments: &[Segment<'_>]) -> Recovered {
+    decode_with(segments, Trust::Blind).unwrap_or_default()
+}
+
+/// What of the bytes is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// What its checksum covers.
+    Checksums,
+    /// Everything.
+    Blind,
+}
+
+fn decode_with(segments: &[Segment<'_>], trust: Trust) -> Result<Recovered, Refusal> {
     let mut recovered = Recovered::default();
     let first = segments.iter().rposition(begins_anew).unwrap_or(0);
     if segments.get(first).is_some_and(begins_anew) {
@@ -198,12 +216,12 @@ pub fn decode(segments: &[Segment<'_>]) -> Result<Recovered, Refusal> {
         if segment.base < recovered.end {
             return Err(Refusal { segment: segment.base, offset: 0, flaw: Flaw::Overlap });
         }
-        if segment.base > recovered.end || !read_segment(segment, &mut recovered)? {
+        if segment.base > recovered.end || !read_segment(segment, trust, &mut recovered)? {
             break;
         }
     }
     let total = segments.last().map_or(0, Segment::end);
-    if recovered.end < total {
+    if recovered.end < total && trust == Trust::Checksums {
         refuse_damage(segments, recovered.end)?;
     }
     recovered.torn = total - recovered.end;
@@ -218,17 +236,23 @@ fn begins_anew(segment: &Segment<'_>) -> bool {
 }
 
 /// Reads batches until the segment ends (true) or something in it cannot be read (false).
-fn read_segment(segment: &Segment<'_>, recovered: &mut Recovered) -> Result<bool, Refusal> {
+fn read_segment(
+    segment: &Segment<'_>,
+    trust: Trust,
+    recovered: &mut Recovered,
+) -> Result<bool, Refusal> {
     if !segment.has_header() {
         return Ok(false);
     }
     let mut at = SEGMENT_HEADER;
-    while let Some(batch) = read_batch(segment, at) {
-        replay(batch.payload, &mut recovered.stored).map_err(|flaw| Refusal {
-            segment: segment.base,
-            offset: at as u64,
-            flaw,
-        })?;
+    while let Some(batch) = read_batch_with(segment, at, trust) {
+        match replay(batch.payload, &mut recovered.stored) {
+            Ok(()) => {}
+            Err(_) if trust == Trust::Blind => break,
+            Err(flaw) => {
+                return Err(Refusal { segment: segment.base, offset: at as u64, flaw });
+            }
+        }
         at += BATCH_HEADER + batch.payload.len();
         recovered.batches += 1;
     }
@@ -265,6 +289,10 @@ struct Batch<'a> {
 
 /// The whole and undamaged batch at this place, if there is one.
 fn read_batch<'a>(segment: &Segment<'a>, at: usize) -> Option<Batch<'a>> {
+    read_batch_with(segment, at, Trust::Checksums)
+}
+
+fn read_batch_with<'a>(segment: &Segment<'a>, at: usize, trust: Trust) -> Option<Batch<'a>> {
     let rest = segment.bytes.get(at..)?.strip_prefix(BATCH_MAGIC)?;
     let (checksum, rest) = rest.split_first_chunk()?;
     let (length, _) = rest.split_first_chunk()?;
@@ -274,7 +302,8 @@ fn read_batch<'a>(segment: &Segment<'a>, at: usize) -> Option<Batch<'a>> {
     let payload = after_mark.get(..length)?;
     let mark = u64::from_le_bytes(*mark);
     let whole = crc32fast::hash(&rest[..12 + length]) == u32::from_le_bytes(*checksum);
-    (whole && mark <= segment.base + at as u64).then_some(Batch { mark, payload })
+    let believed = trust == Trust::Blind || (whole && mark <= segment.base + at as u64);
+    believed.then_some(Batch { mark, payload })
 }
 
 /// Does to the stored state what the records of a batch say.

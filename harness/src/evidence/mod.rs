@@ -4,6 +4,11 @@
 //! every kind of fault that was asked for must have met operations, enough operations of each kind must have
 //! happened in the main phase, the side that could go on must have gone on, and every replica must have answered at the end.
 
+mod coverage;
+mod liveness;
+
+pub(crate) use coverage::coverage;
+
 use crate::store::record::{CheckRecord, Death, FaultRecord, FaultState, Reason, Validity};
 use checker::history::{History, Kind, Operation, Value};
 use std::collections::BTreeMap;
@@ -43,6 +48,7 @@ pub(crate) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
     reasons.extend(checks(facts));
     reasons.extend(deaths(facts));
     reasons.extend(recovery(facts));
+    reasons.extend(liveness::lapses(facts.history, facts.faults).into_iter().map(invalid));
     reasons.extend(facts.trouble.iter().map(|trouble| unknown(trouble.clone())));
     reasons.extend(unwitnessed(facts));
     reasons.extend(untouched_kinds(facts));

@@ -194,3 +194,70 @@ fn an_interrupted_run_is_never_green() {
     });
     assert_eq!(told, ["unknown: the run was interrupted: what did not happen was not checked"]);
 }
+
+/// A cut that lasted 10 s from second 0, and changes asked of `n1` in seconds 6 to 7; the majority has `n1`.
+fn long_cut() -> (History, FaultRecord) {
+    let mut events = Vec::new();
+    for (client, at) in (0..8).zip(6 * SECOND..) {
+        for (kind, time) in [(Kind::Invoke, at), (Kind::Info, 7 * SECOND + at)] {
+            events.push(Event {
+                index: 0,
+                time,
+                kind,
+                process: Process::Client(client),
+                f: "write".into(),
+                value: Value::Int(1),
+                node: Some("n1".into()),
+                error: None,
+            });
+        }
+    }
+    let history = |mut events: Vec<Event>| {
+        events.sort_by_key(|event| event.time);
+        events.iter_mut().zip(0..).for_each(|(event, index)| event.index = index);
+        History::new(events).expect("an operation each")
+    };
+    (history(events), FaultRecord { ended: Some(10 * SECOND), ..fault() })
+}
+
+#[test]
+fn a_majority_that_serves_no_change_during_a_long_cut_is_an_anomaly() {
+    let (history, fault) = long_cut();
+    assert_eq!(
+        liveness::lapses(&history, std::slice::from_ref(&fault)),
+        [
+            "n1, n2, n3, n4 served none of 8 changes for 5.0 s during fault 1 (partition:one), though they could \
+             reach each other or a majority"
+        ]
+    );
+}
+
+#[test]
+fn what_cannot_be_held_against_a_majority_is_not() {
+    let (history, long) = long_cut();
+    let silent = |faults: &[FaultRecord]| liveness::lapses(&history, faults).is_empty();
+    assert!(silent(&[FaultRecord { ended: Some(liveness::GRACE), ..long.clone() }]), "too short");
+    assert!(silent(&[FaultRecord { majority: Vec::new(), ..long.clone() }]), "no majority");
+    assert!(
+        silent(&[FaultRecord { majority: vec!["n2".to_owned()], ..long.clone() }]),
+        "not asked"
+    );
+    assert!(silent(&[FaultRecord { state: FaultState::Unwitnessed, ..long.clone() }]), "unseen");
+    let kill = FaultRecord { id: 2, kind: "kill".to_owned(), ..fault() };
+    assert!(silent(&[long.clone(), kill]), "another fault");
+    let served = self::history("");
+    assert!(liveness::lapses(&served, &[long]).is_empty(), "nothing was asked in that time");
+}
+
+#[test]
+fn one_change_is_enough_to_acquit_a_majority() {
+    let (history, fault) = long_cut();
+    let mut events: Vec<Event> = history.events().to_vec();
+    let last = events.iter_mut().find(|event| event.kind == Kind::Info);
+    let last = last.expect("it ended");
+    (last.kind, last.time) = (Kind::Ok, 8 * SECOND);
+    events.sort_by_key(|event| event.time);
+    events.iter_mut().zip(0..).for_each(|(event, index)| event.index = index);
+    let history = History::new(events).expect("well-formed");
+    assert!(liveness::lapses(&history, &[fault]).is_empty());
+}

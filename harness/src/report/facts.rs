@@ -2,12 +2,13 @@
 //! long it took. Every one is a term of ours and a text that is escaped.
 
 use super::markup::escape;
-use super::phrase::{count, millis};
-use crate::store::record::{Config, RunRecord, Timings};
+use super::phrase::{self, count, millis};
+use crate::store::record::{Config, Coverage, RunRecord, Timings};
 
 /// The circumstances as a list of terms and descriptions.
-pub(super) fn facts(record: &RunRecord) -> String {
+pub(super) fn facts(record: &RunRecord, coverage: &Coverage) -> String {
     let mut facts = asked(&record.config);
+    facts.extend(met(coverage));
     facts.extend(circumstances(record));
     let items = facts
         .iter()
@@ -15,13 +16,24 @@ pub(super) fn facts(record: &RunRecord) -> String {
     format!("<dl>{}</dl>", items.collect::<String>())
 }
 
-/// What was asked of the run.
+/// What the faults met. Who led is the system's own word.
+fn met(coverage: &Coverage) -> Option<(&'static str, String)> {
+    let kinds = phrase::coverage(coverage);
+    let mut words: Vec<String> = kinds
+        .iter()
+        .map(|[name, times, met, led]| format!("{name}, {times}: {met}; {led}"))
+        .collect();
+    words.push(format!("{} reads by followers", coverage.reads_by_followers));
+    (!kinds.is_empty()).then(|| ("faults met", words.join(" | ")))
+}
+
 /// What clients do, and how fresh their reads are where that is not as fresh as can be.
 fn workload(config: &Config) -> String {
     let Config { workload, read, .. } = config;
     if read == "linearizable" { workload.clone() } else { format!("{workload}, {read} reads") }
 }
 
+/// What was asked of the run.
 fn asked(config: &Config) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("system", format!("{}, {}", config.system, count(usize::from(config.nodes), "replica"))),

@@ -53,7 +53,7 @@ pub(crate) fn html(run: &Run<'_>) -> String {
             ("latency", &escape(&latency(verdict))),
             ("checks", &checks(&verdict.checks)),
             ("deaths", &deaths(&verdict.deaths)),
-            ("facts", &super::facts::facts(run.record)),
+            ("facts", &super::facts::facts(run.record, &verdict.coverage)),
             ("repro", &escape(&run.record.repro)),
             ("footer", &escape(&footer(run))),
         ],

@@ -1,6 +1,6 @@
 //! Puts times and counts into words, and makes foreign text safe to show.
 
-use crate::store::record::{FaultRecord, FaultState, Latency};
+use crate::store::record::{Coverage, FaultRecord, FaultState, KindCoverage, Latency};
 use std::time::Duration;
 
 /// A duration with the digits that matter: `940 us`, `1.2 ms`, `48 ms`, `1.2 s`, `95 s`.
@@ -72,6 +72,25 @@ pub(super) fn faults(faults: &[FaultRecord]) -> String {
         (number > 0).then(|| format!("{number} {}", seen(*state)))
     });
     format!("{}: {}", count(faults.len(), "fault"), parts.collect::<Vec<_>>().join(", "))
+}
+
+/// What each kind of fault met: its name, how often it bit, which operations it met and what became of leaders.
+pub(super) fn coverage(coverage: &Coverage) -> Vec<[String; 4]> {
+    let row = |(name, kind): (&String, &KindCoverage)| {
+        let functions = kind.operations.iter();
+        let met = functions.map(|(function, n)| format!("{} {function}", n.ok + n.fail + n.info));
+        [
+            name.clone(),
+            count(kind.witnessed as usize, "fault"),
+            met.collect::<Vec<_>>().join(", "),
+            format!(
+                "leader hit {}x, {}",
+                kind.leader_hit,
+                count(kind.elections as usize, "election")
+            ),
+        ]
+    };
+    coverage.kinds.iter().map(row).collect()
 }
 
 /// Whether a fault was seen, in two words at most.

@@ -2,8 +2,9 @@
 
 use super::Run;
 use crate::store::record::{
-    Candidate, CheckRecord, Config, Counts, Death, FORMAT, FaultRecord, FaultState, Latency,
-    Machine, Net, Outcomes, Reason, Replica, RunRecord, Timings, Validity, VerdictRecord, Witness,
+    Candidate, CheckRecord, Config, Counts, Coverage, Death, FORMAT, FaultRecord, FaultState,
+    Latency, Machine, Net, Outcomes, Reason, Replica, RunRecord, Timings, Validity, VerdictRecord,
+    Witness,
 };
 use checker::History;
 use checker::history::{Event, Kind, Process, Value};
@@ -212,6 +213,8 @@ fn verdict(counts: Counts) -> VerdictRecord {
         counts,
         latency: Latency { p50_us: 1_240, p95_us: 3_900, p99_us: 48_000, max_us: 1_980_000 },
         deaths: Vec::new(),
+        coverage: Coverage::default(),
+        led: Vec::new(),
     }
 }
 

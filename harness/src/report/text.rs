@@ -24,6 +24,7 @@ pub(crate) fn text(run: &Run<'_>, style: Style) -> String {
     lines.push(String::new());
     lines.extend(operations(verdict, style));
     lines.extend(faults(&verdict.faults, style));
+    lines.extend(coverage(verdict, style));
     lines.extend(deaths(verdict, style));
     lines.push(String::new());
     lines.extend(endings(run, style));
@@ -126,6 +127,19 @@ fn faults(faults: &[FaultRecord], style: Style) -> Vec<String> {
     lines
 }
 
+/// What the faults met, a line for each kind of fault.
+fn coverage(verdict: &VerdictRecord, style: Style) -> Vec<String> {
+    let kinds = phrase::coverage(&verdict.coverage);
+    if kinds.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![row(style, "coverage", "operations that overlapped a witnessed fault")];
+    lines.extend(columns(
+        kinds.iter().map(|row| row.each_ref().map(|it| visible(it)).into()).collect(),
+    ));
+    lines
+}
+
 /// A fault as cells of a table.
 fn fault(fault: &FaultRecord) -> Vec<String> {
     let when = fault.started.map_or("-".to_owned(), |started| span(started, fault.ended));
@@ -219,6 +233,7 @@ fn row(style: Style, head: &str, words: &str) -> String {
 mod tests {
     use super::super::sample;
     use super::*;
+    use crate::store::record::{KindCoverage, Outcomes};
 
     fn plain(sample: &sample::Sample) -> String {
         text(&sample.run(), Style { unicode: true, ..Style::PLAIN })
@@ -306,6 +321,20 @@ mod tests {
         repro:      harness test --seed 42   # the same plan; real interleavings differ
         next:       open results/raft-register/42/report.html in a browser
         ");
+    }
+
+    #[test]
+    fn what_faults_met_is_told_by_kind() {
+        let mut sample = sample::valid(0);
+        let met = |ok| Outcomes { ok, fail: 0, info: 1 };
+        let operations = [("cas", met(2)), ("read", met(7))].map(|(f, n)| (f.to_owned(), n)).into();
+        let kill = KindCoverage { witnessed: 2, operations, leader_hit: 1, elections: 3 };
+        sample.verdict.coverage.kinds.insert("kill".to_owned(), kill);
+        let told = plain(&sample);
+        assert!(
+            told.contains("    kill  2 faults  3 cas, 8 read  leader hit 1x, 3 elections"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::journal::{Entry, Journal};
 use super::tally::Tally;
 use crate::nemesis::executor::Note;
 use crate::report::{Live, Snapshot};
-use crate::store::record::{Death, FaultRecord};
+use crate::store::record::{Death, FaultRecord, Led};
 use crate::system::Leadership;
 use anyhow::Result;
 use checker::history::{Kind, Process, Value};
@@ -62,6 +62,8 @@ pub(crate) struct Dispatcher {
     pub(crate) deaths: Vec<Death>,
     /// Those of them that have not been started again.
     dead: BTreeSet<String>,
+    /// Who led from when on, as the system says.
+    led: Vec<Led>,
     /// When the first operation was invoked.
     pub(crate) first_op: Option<Instant>,
     /// When the main phase was over, in nanoseconds since the run began.
@@ -125,6 +127,7 @@ impl Dispatcher {
             faults: Vec::new(),
             deaths: Vec::new(),
             dead: BTreeSet::new(),
+            led: Vec::new(),
             first_op: None,
             main_end: 0,
             main_is_over: false,
@@ -440,6 +443,7 @@ impl Dispatcher {
         let (ops_per_s, p50, p99) = self.tally.lately(self.parts.clock.now_ns());
         let total = self.tally.counts.total();
         let leader = self.parts.leader.borrow().map(|now| (now.leader.to_string(), now.term));
+        self.note_leader(leader.as_ref());
         let next = self.scene.changes.iter().find(|at| **at > elapsed);
         self.parts.live.update(&Snapshot {
             phase: self.scene.phase.clone(),
@@ -458,12 +462,22 @@ impl Dispatcher {
         });
     }
 
+    /// Remembers who leads, where that is news.
+    fn note_leader(&mut self, now: Option<&(String, u64)>) {
+        let before = self.led.last();
+        let term = now.map(|now| now.1).or(before.map(|led| led.term)).unwrap_or_default();
+        let leader = now.map(|now| now.0.clone());
+        if before.is_none_or(|led| (&led.leader, led.term) != (&leader, term)) {
+            self.led.push(Led { at: self.parts.clock.now_ns(), leader, term });
+        }
+    }
+
     /// Shows that the judge is at work, and hands over the terminal and all events.
     pub(crate) fn close(mut self) -> Result<Closed> {
         self.phase("judge");
-        let Self { parts, tally, mut faults, deaths, .. } = self;
+        let Self { parts, tally, mut faults, deaths, led, .. } = self;
         faults.sort_by_key(|fault| fault.id);
-        Ok(Closed { events: parts.journal.close()?, tally, faults, deaths, live: parts.live })
+        Ok(Closed { events: parts.journal.close()?, tally, faults, deaths, led, live: parts.live })
     }
 }
 
@@ -477,6 +491,8 @@ pub(crate) struct Closed {
     pub(crate) faults: Vec<FaultRecord>,
     /// Replicas that exited unasked.
     pub(crate) deaths: Vec<Death>,
+    /// Who led from when on, as the system says.
+    pub(crate) led: Vec<Led>,
     /// The terminal.
     pub(crate) live: Live,
 }

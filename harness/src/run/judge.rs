@@ -2,7 +2,7 @@
 
 use super::dispatcher::Closed;
 use super::plan::Plan;
-use crate::evidence::{Facts, reasons};
+use crate::evidence::{Facts, coverage, reasons};
 use crate::store::RunDirectory;
 use crate::store::record::{
     Candidate, CheckRecord, FORMAT, Finding, Reason, RunRecord, Validity, VerdictRecord, Witness,
@@ -150,6 +150,8 @@ pub(crate) fn verdict(
         counts: closed.tally.counts.clone(),
         latency: closed.tally.latency(),
         deaths: closed.deaths.clone(),
+        coverage: coverage(history, &closed.faults, &closed.led),
+        led: closed.led.clone(),
     }
 }
 

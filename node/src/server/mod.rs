@@ -36,7 +36,7 @@ mod trace;
 mod transport;
 mod view;
 
-use crate::kv::Store;
+use crate::kv::{self, Store};
 use crate::raft::{Bug, Config, Raft};
 use args::{Order, Settings, Way};
 use connections::Door;
@@ -46,12 +46,13 @@ use http::Api;
 use links::Links;
 use log::Log;
 use members::{Member, Members};
+use nix::errno::Errno;
 use socket2::SockRef;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
-use storage::Storage;
+use storage::{Care, Storage};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -112,9 +113,8 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
     // Both ports before the disk: a replica that cannot be reached must not touch its data.
     let peers = listen(&settings.listen_peer, "--listen-peer").await?;
     let clients = listen(&settings.listen_client, "--listen-client").await?;
-    let sync = !settings.bugs.contains(&Bug::NoFsync);
     let owner = format!("{} of {}", settings.name, members.cluster());
-    let (storage, stored) = Storage::open(&settings.data, &owner, sync, log)
+    let (storage, stored) = Storage::open(&settings.data, &owner, care(&settings), log)
         .map_err(|unusable| unusable.to_string())?;
 
     let (events, peer_events) = mpsc::channel(EVENTS);
@@ -187,6 +187,18 @@ async fn members(settings: &Settings) -> Result<Members, String> {
             let me = Member { name, address };
             join::admission(&settings.data, wish, &me).await.map(Members::joined)
         }
+    }
+}
+
+/// How the disk is treated: with care, but for the bugs that are switched on.
+fn care(settings: &Settings) -> Care {
+    let has = |bug| settings.flaws.contains(&bug);
+    let io = has(kv::Bug::IgnoreIoError).then_some(Errno::EIO);
+    let full = has(kv::Bug::IgnoreFullDisk).then_some(Errno::ENOSPC);
+    Care {
+        sync: !settings.bugs.contains(&Bug::NoFsync),
+        forgiven: io.or(full),
+        check: !has(kv::Bug::TrustDisk),
     }
 }
 

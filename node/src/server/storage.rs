@@ -8,6 +8,7 @@
 use super::log::Log;
 use crate::raft::{Persist, Position, Snapshot, Stored};
 use crate::wal::{self, Record, Refusal, SEGMENT_HEADER, Segment};
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -51,6 +52,31 @@ impl Unusable {
     }
 }
 
+/// How a disk is treated; anything but the default is a bug.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Care {
+    /// Whether what is written must be durable before it is reported.
+    pub(super) sync: bool,
+    /// The error that is taken for success.
+    pub(super) forgiven: Option<Errno>,
+    /// Whether what a start finds is checked.
+    pub(super) check: bool,
+}
+
+impl Default for Care {
+    fn default() -> Self {
+        Self { sync: true, forgiven: None, check: true }
+    }
+}
+
+impl Care {
+    /// Nothing, if the error is forgiven.
+    fn forgive(self, error: io::Error) -> io::Result<()> {
+        let forgiven = self.forgiven.map(|errno| errno as i32);
+        if forgiven.is_some() && error.raw_os_error() == forgiven { Ok(()) } else { Err(error) }
+    }
+}
+
 /// The write-ahead log on disk, ready to be appended to.
 #[derive(Debug)]
 pub(super) struct Storage {
@@ -58,9 +84,7 @@ pub(super) struct Storage {
     file: File,
     base: u64,
     end: u64,
-    /// Whether what is written must be durable before it is reported (it is a bug when it need
-    /// not).
-    sync: bool,
+    care: Care,
     _lock: Flock<File>,
 }
 
@@ -69,7 +93,7 @@ impl Storage {
     pub(super) fn open(
         directory: &Path,
         owner: &str,
-        sync: bool,
+        care: Care,
         log: &Log,
     ) -> Result<(Self, Stored), Unusable> {
         let began = Instant::now();
@@ -79,7 +103,11 @@ impl Storage {
         check_owner(directory, owner, segments.is_empty())?;
         let views: Vec<_> =
             segments.iter().map(|(base, bytes)| Segment { base: *base, bytes }).collect();
-        let recovered = wal::decode(&views).map_err(|r| Unusable::damaged(directory, &r))?;
+        let recovered = if care.check {
+            wal::decode(&views).map_err(|r| Unusable::damaged(directory, &r))?
+        } else {
+            wal::decode_blindly(&views)
+        };
         if recovered.torn > 0 {
             let (torn, end) = (recovered.torn, recovered.end);
             log.line(format_args!("recovery cut a torn tail of {torn} bytes at offset {end}"));
@@ -98,7 +126,7 @@ impl Storage {
             began.elapsed().as_millis()
         ));
         let mut storage =
-            Self { directory: directory.to_owned(), file, base, end, sync, _lock: lock };
+            Self { directory: directory.to_owned(), file, base, end, care, _lock: lock };
         // Each start leaves a batch, which marks all before it and makes the log's end unlike any
         // earlier start's.
         storage
@@ -132,7 +160,7 @@ impl Storage {
     /// was before: whenever this is broken off, one of the two can be read.
     fn begin_anew(&mut self, persist: Persist) -> io::Result<()> {
         if let Some(snapshot) = &persist.snapshot {
-            write_snapshot(&self.directory, snapshot, self.sync)?;
+            write_snapshot(&self.directory, snapshot, self.care.sync)?;
         }
         self.begin_segment()?;
         self.append(&[Record::from(persist)])?;
@@ -152,9 +180,11 @@ impl Storage {
             self.begin_segment()?;
         }
         let batch = wal::encode_batch(records, self.end).map_err(io::Error::other)?;
-        self.file.write_all(&batch)?;
-        if self.sync {
-            self.file.sync_data()?;
+        if let Err(error) = self.file.write_all(&batch) {
+            return self.care.forgive(error);
+        }
+        if self.care.sync {
+            self.file.sync_data().or_else(|error| self.care.forgive(error))?;
         }
         self.end += batch.len() as u64;
         Ok(())
@@ -368,12 +398,46 @@ mod tests {
     use tempfile::TempDir;
 
     fn open(directory: &Path) -> Result<(Storage, Stored), Unusable> {
-        Storage::open(directory, "n1 of n1", true, &Log::new("n1", LogFormat::Text))
+        Storage::open(directory, "n1 of n1", Care::default(), &Log::new("n1", LogFormat::Text))
     }
 
     fn record(index: u64, size: usize) -> Record {
         let payload = Payload::Command(vec![7; size]);
         Record { entries: vec![Entry { term: 1, index, payload }], ..Record::default() }
+    }
+
+    #[test]
+    fn only_who_looks_at_checksums_notices_a_flipped_bit() {
+        let directory = TempDir::new().expect("a directory");
+        let (mut storage, _) = open(directory.path()).expect("a new log");
+        storage.append(&[record(1, 100)]).expect("the disk has room");
+        storage.append(&[record(2, 100)]).expect("the disk has room");
+        drop(storage);
+        let path = segment_path(directory.path(), 0);
+        let mut bytes = fs::read(&path).expect("the log");
+        let inside = bytes.windows(2).position(|pair| pair == [7, 7]).expect("the first entry") + 9;
+        bytes[inside] ^= 1;
+        fs::write(&path, bytes).expect("the disk has room");
+        let refused = open(directory.path()).expect_err("what was durable is damaged");
+        assert!(refused.to_string().contains("is damaged"), "{refused}");
+        let blind = Care { check: false, ..Care::default() };
+        let log = Log::new("n1", LogFormat::Text);
+        let (_, stored) =
+            Storage::open(directory.path(), "n1 of n1", blind, &log).expect("it believes anything");
+        assert_eq!(stored.entries.len(), 2);
+        let Payload::Command(command) = &stored.entries[0].payload else { panic!("a command") };
+        assert!(command.contains(&6), "it holds what was flipped");
+    }
+
+    #[test]
+    fn only_the_error_that_is_named_is_taken_for_success() {
+        let careless = Care { forgiven: Some(Errno::EIO), ..Care::default() };
+        let error = |errno: Errno| io::Error::from_raw_os_error(errno as i32);
+        assert!(careless.forgive(error(Errno::EIO)).is_ok());
+        assert!(careless.forgive(error(Errno::ENOSPC)).is_err());
+        assert!(careless.forgive(io::Error::other("no number")).is_err());
+        assert!(Care::default().forgive(error(Errno::EIO)).is_err());
+        assert!(Care::default().forgive(io::Error::other("no number")).is_err());
     }
 
     /// A log of three large entries in two segments; gives the base of the second.

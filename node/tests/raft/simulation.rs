@@ -363,9 +363,9 @@ fn the_dice_reach_the_corners() {
 /// others have.
 #[test]
 fn dice_find_the_seeded_bugs() {
-    for (bug, name, _) in
-        BUGS.iter().filter(|(bug, ..)| ![Bug::ForgetVote, Bug::KeepTail].contains(bug))
-    {
+    // The last one breaks no promise: it keeps everybody waiting.
+    let unsought = [Bug::ForgetVote, Bug::KeepTail, Bug::NoCheckQuorum];
+    for (bug, name, _) in BUGS.iter().filter(|(bug, ..)| !unsought.contains(bug)) {
         let harmed = (0..100).any(|seed| {
             let mut simulation = Simulation::new(seed, &[*bug]);
             simulation.run().is_err() && simulation.cluster.harm().is_some()

@@ -448,7 +448,9 @@ fn the_transcripts_are_what_happens() {
 #[test]
 fn every_bug_has_a_transcript_that_shows_harm_and_none_without_it() {
     let scripts = scripts();
-    for (_, name, _) in node::raft::BUGS {
+    // A leader without a majority breaks no promise: it keeps everybody waiting.
+    let harms = |bug: &node::raft::Bug| *bug != node::raft::Bug::NoCheckQuorum;
+    for (_, name, _) in node::raft::BUGS.iter().filter(|(bug, ..)| harms(bug)) {
         let file = format!("bug-{name}.txt");
         let script = scripts.iter().find(|(path, _)| path.ends_with(&file));
         let (_, text) = script.unwrap_or_else(|| panic!("{file} is missing"));
