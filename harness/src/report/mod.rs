@@ -8,16 +8,20 @@
 #[cfg(test)]
 mod browser_tests;
 mod columns;
+mod cycle;
 mod facts;
 mod html;
 mod live;
 mod markup;
 mod measured;
+mod outline;
 mod phrase;
 mod plot;
+mod proof;
 #[cfg(test)]
 pub(crate) mod sample;
 mod series;
+mod staleness;
 mod style;
 pub(crate) mod suite;
 mod text;

@@ -1,0 +1,25 @@
+// Writes the run in the forms of other tools, from what the page holds.
+
+// Every line of history.jsonl, the nemesis's too.
+function jsonLines(run, others) {
+  const lines = others.map((line) => [JSON.parse(line).index, line]);
+  for (let i = 0; i < run.count; i++) lines.push(...eventLines(run, i));
+  lines.sort((a, b) => a[0] - b[0]);
+  return lines.map(([, line]) => line + '\n').join('');
+}
+
+function csv(run, shown) {
+  // A sheet takes what begins so for a formula.
+  const quoted = (text) => '"' + (/^[=+@\t\r-]/.test(text) ? "'" : '') + text.replace(/"/g, '""') + '"';
+  const rows = shown.map((i) => [run.index[i], run.start[i], run.outcome[i] ? run.end[i] : '', run.process[i],
+    ...[run.f[i], run.node[i]].map((n) => quoted(n ? JSON.parse(run.word(n)) : '')), OUTCOMES[run.outcome[i]],
+    ...[run.input[i], run.output[i], run.error[i]].map((n) => quoted(run.word(n) ?? ''))].join(','));
+  return ['index,start_ns,end_ns,process,function,replica,outcome,input,output,error', ...rows].join('\n') + '\n';
+}
+
+function save(name, text, type) {
+  const link = element('a', '', { download: name });
+  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
