@@ -26,6 +26,8 @@ struct Outline<'a> {
     accused: Vec<u64>,
     /// The lines of the history that are no client's.
     others: Vec<String>,
+    /// Each window as a history of its own, by the name of its file.
+    cases: Vec<(&'a str, &'a str)>,
 }
 
 #[derive(Serialize)]
@@ -59,6 +61,7 @@ pub(super) fn outline(run: &Run<'_>) -> String {
         order: witnesses().take(1).flat_map(|it| it.order.iter().map(|one| one.index)).collect(),
         accused: witnesses().filter_map(|witness| witness.accused).collect(),
         others: others(run.history),
+        cases: witnesses().map(|witness| (&*witness.file, &*witness.case)).collect(),
     };
     harmless(&serde_json::to_string(&outline).expect("it has string keys only"))
 }

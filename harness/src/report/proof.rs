@@ -27,7 +27,7 @@ fn proof(verdict: &VerdictRecord, check: &CheckRecord) -> String {
          order explains, ? and an open end what nobody knows.</p>\
          {}<div class=\"stuck\"{}><p>{}</p>{}</div>\
          <p class=\"note\">The same operations as a history of their own: \
-         <a href=\"{}\">{}</a></p></section>",
+         <a href=\"{}\">{}</a>{}</p></section>",
         key.unwrap_or_default(),
         escape(sentence),
         escape(&witness.lanes),
@@ -36,6 +36,19 @@ fn proof(verdict: &VerdictRecord, check: &CheckRecord) -> String {
         escape(&phrase::stuck(&witness.states_after)),
         candidates(witness),
         beside(&witness.file),
+        escape(&witness.file),
+        saving(witness)
+    )
+}
+
+/// A page that was sent away has no files beside it.
+fn saving(witness: &Witness) -> String {
+    if witness.case.is_empty() {
+        return String::new();
+    }
+    format!(
+        " <button type=\"button\" data-case=\"{}\">save it</button>; \
+         <code>harness check FILE --model …</code> judges it again",
         escape(&witness.file)
     )
 }

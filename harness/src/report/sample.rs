@@ -287,6 +287,7 @@ fn witness() -> Witness {
             candidate(4, "cas 1 -> 2 by process 9", "it needs 1, but the register holds 5"),
         ],
         file: "window.jsonl".into(),
+        case: "{\"initial\":[4]}\n".into(),
     }
 }
 

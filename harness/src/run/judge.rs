@@ -107,6 +107,7 @@ fn witness(window: &Window, file: String) -> Witness {
         order: window.legal_prefix.iter().zip(&window.states_along).map(placed).collect(),
         candidates: window.candidates.iter().map(candidate).collect(),
         file,
+        case: window.to_jsonl(),
     }
 }
 

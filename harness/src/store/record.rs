@@ -268,6 +268,9 @@ pub(crate) struct Witness {
     pub(crate) candidates: Vec<Candidate>,
     /// The file, beside this one, with the window as a history of its own.
     pub(crate) file: String,
+    /// What is in that file, so that a page that was sent away still has it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) case: String,
 }
 
 /// An operation that has its place in an order.

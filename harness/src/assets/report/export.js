@@ -17,6 +17,18 @@ function csv(run, shown) {
   return ['index,start_ns,end_ns,process,function,replica,outcome,input,output,error', ...rows].join('\n') + '\n';
 }
 
+// Trace events; what may still happen has no end, for its process never goes on.
+function trace(run, faults) {
+  const slice = (pid, tid, from, to, rest) => ({ ph: to === null ? 'B' : 'X', pid, tid, ts: from / 1e3, ...(to === null ? {} : { dur: (to - from) / 1e3 }), ...rest });
+  const events = [[1, 'clients'], [2, 'faults']].map(([pid, name]) => ({ ph: 'M', pid, name: 'process_name', args: { name } }));
+  for (let i = 0; i < run.count; i++) {
+    const cat = OUTCOMES[run.outcome[i]], args = { index: run.index[i], events: eventLines(run, i).map(([, line]) => JSON.parse(line)) };
+    events.push(slice(1, run.process[i], run.start[i], cat === 'info' ? null : run.end[i], { name: short(run, i), cat, args }));
+  }
+  for (const fault of faults) if (fault.started !== null) events.push(slice(2, fault.id, fault.started, fault.ended, { name: fault.story, cat: fault.kind }));
+  return JSON.stringify({ displayTimeUnit: 'ms', traceEvents: events });
+}
+
 function save(name, text, type) {
   const link = element('a', '', { download: name });
   link.href = URL.createObjectURL(new Blob([text], { type }));
