@@ -189,13 +189,13 @@ async function explore() {
 
   // Exports.
   by('save-jsonl').addEventListener('click', () => save('history.jsonl', jsonLines(run, told.others), 'application/jsonl'));
-  by('save-csv').addEventListener('click', () => save('operations.csv', csv(run, shown), 'text/csv'));
-  by('save-trace').addEventListener('click', () => save('trace.json', trace(run, told.faults), 'application/json'));
+  by('save-csv').addEventListener('click', () => save('operations.csv', [csv(run, shown)], 'text/csv'));
+  by('save-trace').addEventListener('click', () => save('trace.json', [trace(run, told.faults)], 'application/json'));
   document.querySelectorAll('[data-case]').forEach((control) => {
     const [name, text] = told.cases.find(([name]) => name === control.dataset.case) ?? ['window.jsonl', ''];
-    control.addEventListener('click', () => save(name, text, 'application/jsonl'));
+    control.addEventListener('click', () => save(name, [text], 'application/jsonl'));
   });
-  by('save-png').addEventListener('click', () => canvas.toBlob((blob) => save('timeline.png', blob, 'image/png')));
+  by('save-png').addEventListener('click', () => canvas.toBlob((blob) => save('timeline.png', [blob], 'image/png')));
 
   // What a link asks for.
   function follow() {

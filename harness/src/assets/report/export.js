@@ -1,11 +1,17 @@
 // Writes the run in the forms of other tools, from what the page holds.
 
-// Every line of history.jsonl, the nemesis's too.
+// Every line of history.jsonl, the nemesis's too; in parts, for together they may be longer than a text can be.
 function jsonLines(run, others) {
-  const lines = others.map((line) => [JSON.parse(line).index, line]);
-  for (let i = 0; i < run.count; i++) lines.push(...eventLines(run, i));
-  lines.sort((a, b) => a[0] - b[0]);
-  return lines.map(([, line]) => line + '\n').join('');
+  const lines = [], parts = [];
+  for (const line of others) lines[JSON.parse(line).index] = line;
+  for (let i = 0; i < run.count; i++) for (const [index, line] of eventLines(run, i)) lines[index] = line;
+  let part = '';
+  // Passes over numbers that no event has.
+  lines.forEach((line) => {
+    part += line + '\n';
+    if (part.length > 1 << 20) { parts.push(part); part = ''; }
+  });
+  return [...parts, part];
 }
 
 function csv(run, shown) {
@@ -29,9 +35,9 @@ function trace(run, faults) {
   return JSON.stringify({ displayTimeUnit: 'ms', traceEvents: events });
 }
 
-function save(name, text, type) {
+function save(name, parts, type) {
   const link = element('a', '', { download: name });
-  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.href = URL.createObjectURL(new Blob(parts, { type }));
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
