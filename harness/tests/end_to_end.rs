@@ -248,7 +248,10 @@ fn a_torn_transaction_is_caught_and_its_history_goes_out_as_edn() {
     let output = torn.run(&format!("{line} --unsafe torn-txn"));
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
     let run = torn.only_run();
-    assert_eq!(torn.run(&format!("report {} --edn", run.display())).status.code(), Some(0));
+    assert_eq!(
+        torn.run(&format!("report {} --export edn,csv", run.display())).status.code(),
+        Some(0)
+    );
     let edn = run.join("history.edn");
     let again = torn.run(&format!("check --model bank {}", edn.display()));
     assert_eq!(again.status.code(), Some(1), "{}", told(&again));

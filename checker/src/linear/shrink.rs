@@ -237,6 +237,8 @@ impl<'a, 'h> Draft<'a, 'h> {
         let legal_prefix = self.longest_order();
         let explainer = self.explainer();
         let states_after = explainer.states_after(&legal_prefix);
+        let states_along =
+            (0..legal_prefix.len()).map(|n| explainer.states_after(&legal_prefix[..n])).collect();
         Window {
             key: object.key.clone(),
             entry_states: self.initial.clone(),
@@ -244,6 +246,7 @@ impl<'a, 'h> Draft<'a, 'h> {
             accused: self.accused,
             candidates: explainer.candidates(&legal_prefix, &states_after),
             legal_prefix,
+            states_along,
             states_after,
             sentence: explainer.sentence(object, case.initial),
         }

@@ -22,6 +22,8 @@ pub struct Window {
     pub accused: usize,
     /// The longest legal order found: places in `operations`.
     pub legal_prefix: Vec<usize>,
+    /// The states that could hold before each operation of that order.
+    pub states_along: Vec<Vec<Value>>,
     /// The states that order can end in.
     pub states_after: Vec<Value>,
     /// Every operation that could come next, and why it cannot.

@@ -2,10 +2,10 @@
 
 use super::failure::{Failure, usage};
 use super::{Format, print, style};
-use crate::report::{Run, html, json, text};
+use crate::report::{Export, Run, html, json, text};
 use crate::store::RunDirectory;
 use anyhow::Result;
-use checker::history::{edn, jsonl};
+use checker::history::jsonl;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,8 +15,11 @@ use std::process::ExitCode;
 pub(crate) struct Args {
     /// The run's directory, as `results:` names it.
     run: PathBuf,
-    /// Write the history as EDN, too (history.edn in the run's directory), as Jepsen, Knossos and Elle read it.
-    #[arg(long)]
+    /// Write the run in another form, too, into its directory; several with commas.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    export: Vec<Export>,
+    /// The same as `--export edn`.
+    #[arg(long, hide = true)]
     edn: bool,
 }
 
@@ -32,8 +35,8 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     let run =
         Run { record: &record, verdict: &verdict, history: &parsed.history, directory: &shown };
     directory.write("report.html", &html(&run))?;
-    if args.edn {
-        directory.write("history.edn", &edn::write(&parsed.history))?;
+    for export in args.export.iter().copied().chain(args.edn.then_some(Export::Edn)) {
+        directory.write(export.file(), &export.text(&run))?;
     }
     match format {
         Format::Human => print(&text(&run, style(std::io::stdout().is_terminal())))?,

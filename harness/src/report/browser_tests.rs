@@ -5,6 +5,11 @@ use std::process::Command;
 
 /// The page as Chromium has it once its script is through; nothing where there is no Chromium.
 fn opened(name: &str, page: &str) -> Option<String> {
+    linked(name, page, "")
+}
+
+/// The same, opened by a link to a part of it.
+fn linked(name: &str, page: &str, link: &str) -> Option<String> {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("report.html");
     std::fs::write(&path, page).expect("a file");
@@ -12,7 +17,7 @@ fn opened(name: &str, page: &str) -> Option<String> {
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
         .args(["--timeout=20000", "--virtual-time-budget=20000", "--dump-dom"])
         .arg(format!("--user-data-dir={}", directory.path().join("profile").display()))
-        .arg(format!("file://{}", path.display()))
+        .arg(format!("file://{}{link}", path.display()))
         .output();
     match output {
         Ok(output) => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
@@ -43,4 +48,16 @@ fn a_browser_runs_nothing_that_a_run_says() {
     let Some(dom) = opened("hostile report in a browser", &page) else { return };
     assert!(dom.contains("data-ready=\"yes\""), "our own script runs");
     assert!(!dom.contains("<title>owned"), "even markup that got in would not run");
+}
+
+#[test]
+fn a_link_leads_to_an_operation_a_step_and_a_choice() {
+    let page = html(&sample::invalid(3000).run());
+    let link = "#op=4&step=1&outcome=fail&t=0-9000000000";
+    let Some(dom) = linked("deep link in a browser", &page, link) else { return };
+    assert!(dom.contains("pass the filter, the others are hidden"));
+    assert!(dom.contains("class=\"now\""), "the step is shown");
+    assert!(dom.contains("{\"index\":4,\"time\":"), "the operation is told as it was recorded");
+    let Some(dom) = linked("deep link in a browser", &page, "#op=5000000") else { return };
+    assert!(dom.contains("of this link is not in this run"), "what is not there is said");
 }

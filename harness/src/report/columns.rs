@@ -2,7 +2,7 @@
 //!
 //! Numbers are little-endian base-128, each column behind its length in bytes; texts are numbers of lines in a
 //! dictionary, which comes last. All of it is deflated (zlib) and written in base64, so that no text of a run
-//! can be markup. `assets/report.js` reads it.
+//! can be markup. `assets/report/data.js` reads it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -2,21 +2,25 @@
 //!
 //! The page's shape is `assets/report.html`, its look `assets/report.css`; this file fills the
 //! former in. Whatever comes from a record or a history goes through [`escape`], or is packed into
-//! columns that `assets/report.js` draws. The page's own policy forbids what it never needs: it names
+//! columns that the scripts in `assets/report` draw. The page's own policy forbids what it never needs: it names
 //! that one script by its hash, so that no other can run.
 
-use super::markup::{beside, escape, fill, table};
+use super::markup::{escape, fill, table};
 use super::style::Style;
 use super::{Run, further_reasons, phrase, series, timeline};
-use crate::store::record::{
-    CheckRecord, Death, FaultRecord, Finding, Outcomes, VerdictRecord, Witness,
-};
+use crate::store::record::{CheckRecord, Death, FaultRecord, Outcomes, VerdictRecord};
 use base64::Engine as _;
 use sha2::Digest as _;
 
 const PAGE: &str = include_str!("../assets/report.html");
 const LOOK: &str = include_str!("../assets/report.css");
-const SCRIPT: &str = include_str!("../assets/report.js");
+const SCRIPT: &str = concat!(
+    include_str!("../assets/report/data.js"),
+    include_str!("../assets/report/draw.js"),
+    include_str!("../assets/report/detail.js"),
+    include_str!("../assets/report/export.js"),
+    include_str!("../assets/report/explore.js"),
+);
 
 /// The marks of a page, which is always UTF-8.
 const MARKS: Style = Style { unicode: true, ..Style::PLAIN };
@@ -39,14 +43,15 @@ pub(crate) fn html(run: &Run<'_>) -> String {
             ("hash", &hash()),
             ("script", SCRIPT),
             ("columns", &super::columns::columns(run.history)),
-            ("clients", &run.record.config.concurrency.to_string()),
+            ("outline", &super::outline::outline(run)),
             ("title", &escape(&title(run))),
             ("validity", verdict.validity.name()),
             ("mark", MARKS.mark(verdict.validity)),
             ("sentence", &escape(&verdict.sentence)),
             ("about", &escape(&about(run))),
             ("reasons", &reasons(verdict)),
-            ("proofs", &proofs(verdict)),
+            ("proofs", &super::proof::proofs(run)),
+            ("staleness", &super::staleness::staleness(run)),
             ("timeline", &drawing),
             ("faults", &faults(&verdict.faults)),
             ("operations", &operations(verdict)),
@@ -122,59 +127,6 @@ fn reasons(verdict: &VerdictRecord) -> String {
     } else {
         format!("{interrupted}<ul class=\"reasons\">{items}</ul>")
     }
-}
-
-fn proofs(verdict: &VerdictRecord) -> String {
-    verdict.checks.iter().map(|check| proof(verdict, check) + &findings(check)).collect()
-}
-
-/// What a check found that is no window, a case of each kind.
-fn findings(check: &CheckRecord) -> String {
-    let finding = |finding: &Finding| {
-        let steps = finding.steps.iter().map(|step| format!("<li>{}</li>", escape(step)));
-        format!(
-            "<section class=\"proof\"><h2>{} × {}</h2><p>{}</p><ol>{}</ol></section>",
-            escape(&finding.name),
-            finding.count,
-            escape(&finding.sentence),
-            steps.collect::<String>()
-        )
-    };
-    check.findings.iter().map(finding).collect()
-}
-
-/// The few operations that prove a check's word, if it has any.
-fn proof(verdict: &VerdictRecord, check: &CheckRecord) -> String {
-    let Some(witness) = &check.witness else { return String::new() };
-    let key = witness.key.as_ref().map(|key| format!(", key <code>{}</code>", escape(key)));
-    let sentence = if check.sentence == verdict.sentence { "" } else { &check.sentence };
-    format!(
-        "<section class=\"proof\"><h2>The operations that prove it{}</h2><p>{}</p>\
-         <pre class=\"lanes\" tabindex=\"0\">{}</pre>\
-         <p class=\"note\">A lane per process, time from left to right. ✗ marks the answer that no \
-         order explains, ? and an open end what nobody knows.</p>\
-         <p>{}</p>{}\
-         <p class=\"note\">The same operations as a history of their own: \
-         <a href=\"{}\">{}</a></p></section>",
-        key.unwrap_or_default(),
-        escape(sentence),
-        escape(&witness.lanes),
-        escape(&phrase::stuck(&witness.states_after)),
-        candidates(witness),
-        beside(&witness.file),
-        escape(&witness.file)
-    )
-}
-
-fn candidates(witness: &Witness) -> String {
-    let items = witness.candidates.iter().map(|candidate| {
-        format!(
-            "<li><code>{}</code> {}</li>",
-            escape(&candidate.operation),
-            escape(&candidate.reason)
-        )
-    });
-    format!("<ul class=\"candidates\">{}</ul>", items.collect::<String>())
 }
 
 fn faults(faults: &[FaultRecord]) -> String {
@@ -265,9 +217,9 @@ mod tests {
     use super::*;
 
     /// Every tag that a page may have, by name.
-    const TAGS: &str = "a b body canvas code dd defs details div dl dt footer g h1 h2 head header html i \
-                        li main meta p path pattern pre rect script section span style summary svg table \
-                        tbody td text th thead title tr ul";
+    const TAGS: &str = "a b body button canvas code dd defs details div dl dt footer form g h1 h2 h3 head header html i \
+                        input label li main meta ol option p path pattern pre rect script section select span style \
+                        summary svg table tbody td text th thead title tr ul";
 
     /// The names of all tags, closing ones too, in the order of the page.
     fn names(page: &str) -> Vec<&str> {
@@ -280,8 +232,8 @@ mod tests {
         let hostile = "</title></style></script><img src=x onerror=alert(1)>\"'><svg onload=\"x\">\
                        {{repro}}&lt;\u{202e}";
         let page = html(&sample::hostile(hostile).run()).replace(SCRIPT, "");
-        assert_eq!(page.matches("<script").count(), 2, "ours and the columns");
-        assert_eq!(page.matches("</script").count(), 2);
+        assert_eq!(page.matches("<script").count(), 3, "ours, the outline and the columns");
+        assert_eq!(page.matches("</script").count(), 3);
         for tag in names(&page) {
             assert!(
                 tag == "!doctype" || TAGS.split_whitespace().any(|known| known == tag),

@@ -1,28 +1,34 @@
 //! Renders a finished run for people and programs: values in, text out.
 //!
-//! [`text`] is for the terminal, [`html`] for the page beside the history, [`json`] for programs.
-//! All three show the same record and decide nothing: the words are the verdict's. Nothing here
+//! [`text`] is for the terminal, [`html`] for the page beside the history, [`json`] for programs,
+//! [`Export`] for other tools. All of them show the same record and decide nothing: the words are the verdict's. Nothing here
 //! reads a file, a clock or the environment, and only [`Live`] prints. Whatever comes out of a
 //! history or a log is shown as text: it can neither become markup nor steer the terminal.
 
 #[cfg(test)]
 mod browser_tests;
 mod columns;
+mod cycle;
+mod export;
 mod facts;
 mod html;
 mod live;
 mod markup;
 mod measured;
+mod outline;
 mod phrase;
 mod plot;
+mod proof;
 #[cfg(test)]
 pub(crate) mod sample;
 mod series;
+mod staleness;
 mod style;
 pub(crate) mod suite;
 mod text;
 mod timeline;
 
+pub(crate) use export::Export;
 pub(crate) use html::html;
 pub(crate) use live::{Live, Snapshot, say};
 pub(crate) use phrase::visible;

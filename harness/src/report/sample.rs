@@ -3,8 +3,8 @@
 use super::Run;
 use crate::store::record::{
     Candidate, CheckRecord, Config, Counts, Coverage, Death, FORMAT, FaultRecord, FaultState,
-    Latency, Machine, Net, Outcomes, Reason, Replica, RunRecord, Timings, Validity, VerdictRecord,
-    Witness,
+    Latency, Machine, Net, Outcomes, Placed, Reason, Replica, RunRecord, Timings, Validity,
+    VerdictRecord, Witness,
 };
 use checker::History;
 use checker::history::{Event, Kind, Process, Value};
@@ -133,8 +133,8 @@ fn poison(value: serde_json::Value, text: &str) -> serde_json::Value {
     }
 }
 
-fn candidate(operation: &str, reason: &str) -> Candidate {
-    Candidate { operation: operation.into(), reason: reason.into() }
+fn candidate(index: u64, operation: &str, reason: &str) -> Candidate {
+    Candidate { index: Some(index), operation: operation.into(), reason: reason.into() }
 }
 
 fn reason(validity: Validity, text: &str) -> Reason {
@@ -278,12 +278,20 @@ fn witness() -> Witness {
         key: Some("\"k3\"".into()),
         entry_states: vec!["4".into()],
         lanes: LANES.into(),
+        operations: vec![0, 2, 4],
+        accused: Some(2),
+        order: vec![Placed {
+            index: 0,
+            operation: "w 5 ok by process 2".into(),
+            before: vec!["4".into()],
+        }],
         states_after: vec!["5".to_owned()],
         candidates: vec![
-            candidate("read by process 7", "it read 4, but the register holds 5"),
-            candidate("cas 1 -> 2 by process 9", "it needs 1, but the register holds 5"),
+            candidate(2, "read by process 7", "it read 4, but the register holds 5"),
+            candidate(4, "cas 1 -> 2 by process 9", "it needs 1, but the register holds 5"),
         ],
         file: "window.jsonl".into(),
+        case: "{\"initial\":[4]}\n".into(),
     }
 }
 

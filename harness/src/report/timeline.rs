@@ -120,7 +120,7 @@ fn host_row(run: &Run<'_>, name: &str, scale: &Scale, y: f64) -> String {
 }
 
 /// What a fault means to a host, if anything.
-fn plight(fault: &FaultRecord, host: &str) -> Option<&'static str> {
+pub(super) fn plight(fault: &FaultRecord, host: &str) -> Option<&'static str> {
     let cut = fault.cut.iter().any(|(from, to)| from == host || to == host);
     if fault.hosts.iter().any(|name| name == host) {
         Some("is hit")
@@ -146,14 +146,19 @@ pub(super) fn story(fault: &FaultRecord) -> String {
 }
 
 /// The classes that give a fault its look.
-fn class(fault: &FaultRecord) -> String {
-    let kind = KINDS.iter().find(|kind| **kind == fault.kind).unwrap_or(&"other");
+pub(super) fn class(fault: &FaultRecord) -> String {
+    let kind = kind(fault);
     let seen = if fault.state == FaultState::Witnessed { "" } else { " unseen" };
     format!("fault {kind}{seen}")
 }
 
+/// The name of a fault's colour and hatching.
+pub(super) fn kind(fault: &FaultRecord) -> &'static str {
+    KINDS.iter().find(|kind| **kind == fault.kind).unwrap_or(&"other")
+}
+
 /// The time a fault lasted, as a rectangle that is never too thin to see.
-fn rect(scale: &Scale, fault: &FaultRecord, y: f64, height: f64, class: &str) -> String {
+pub(super) fn rect(scale: &Scale, fault: &FaultRecord, y: f64, height: f64, class: &str) -> String {
     let from = scale.x(fault.started.unwrap_or_default());
     let to = scale.x(fault.ended.unwrap_or(scale.span));
     let width = (to - from).max(1.5);
@@ -163,7 +168,7 @@ fn rect(scale: &Scale, fault: &FaultRecord, y: f64, height: f64, class: &str) ->
     )
 }
 
-fn label(y: f64, name: &str, mark: &str) -> String {
+pub(super) fn label(y: f64, name: &str, mark: &str) -> String {
     let short: String = name.chars().take(10).collect();
     format!(
         "<text class=\"label\" x=\"{}\" y=\"{}\">{}{mark}</text>",
@@ -173,7 +178,8 @@ fn label(y: f64, name: &str, mark: &str) -> String {
     )
 }
 
-fn axis(scale: &Scale, y: f64) -> String {
+/// The axis of time below a drawing.
+pub(super) fn axis(scale: &Scale, y: f64) -> String {
     let step = series::nice_step(scale.span, TICKS);
     let ticks = (0..=scale.span / step).map(|tick| {
         let (x, words) = (scale.x(tick * step), phrase::seconds(tick * step, step));

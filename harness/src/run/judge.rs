@@ -5,7 +5,8 @@ use super::plan::Plan;
 use crate::evidence::{Facts, coverage, reasons};
 use crate::store::RunDirectory;
 use crate::store::record::{
-    Candidate, CheckRecord, FORMAT, Finding, Reason, RunRecord, Validity, VerdictRecord, Witness,
+    Arrow, Candidate, CheckRecord, FORMAT, Finding, Placed, Reason, RunRecord, Validity,
+    VerdictRecord, Witness,
 };
 use anyhow::Result;
 use checker::history::Value;
@@ -85,26 +86,47 @@ impl From<checker::Validity> for Validity {
 }
 
 fn witness(window: &Window, file: String) -> Witness {
+    let index = |place: usize| window.operations[place].invoked.index;
     let candidate = |candidate: &checker::linear::Candidate| Candidate {
+        index: Some(index(candidate.operation)),
         operation: window.name(candidate.operation),
         reason: candidate.reason.clone(),
     };
+    let placed = |(place, before): (&usize, &Vec<Value>)| Placed {
+        index: index(*place),
+        operation: window.name(*place),
+        before: words(before),
+    };
     Witness {
         key: window.key.as_ref().map(ToString::to_string),
-        entry_states: window.entry_states.iter().map(ToString::to_string).collect(),
-        states_after: window.states_after.iter().map(ToString::to_string).collect(),
+        entry_states: words(&window.entry_states),
+        states_after: words(&window.states_after),
         lanes: checker::linear::lanes::render(window, LANES_WIDTH),
+        operations: (0..window.operations.len()).map(index).collect(),
+        accused: Some(index(window.accused)),
+        order: window.legal_prefix.iter().zip(&window.states_along).map(placed).collect(),
         candidates: window.candidates.iter().map(candidate).collect(),
         file,
+        case: window.to_jsonl(),
     }
 }
 
+fn words(states: &[Value]) -> Vec<String> {
+    states.iter().map(ToString::to_string).collect()
+}
+
 fn finding(finding: &checker::Finding) -> Finding {
+    let arrow = |step: &checker::finding::Step| Arrow {
+        from: step.from,
+        to: step.to,
+        relation: step.relation.clone(),
+    };
     Finding {
         name: finding.name.clone(),
         count: finding.count,
         sentence: finding.sentence.clone(),
         steps: finding.steps.iter().map(|step| step.sentence.clone()).collect(),
+        arrows: finding.steps.iter().map(arrow).collect(),
         operations: finding.operations.clone(),
     }
 }

@@ -243,8 +243,22 @@ pub(crate) struct Finding {
     pub(crate) sentence: String,
     /// Why it is one, step by step.
     pub(crate) steps: Vec<String>,
+    /// The same as arrows between operations, one for each step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) arrows: Vec<Arrow>,
     /// The operations of the case, by index of their invocation.
     pub(crate) operations: Vec<u64>,
+}
+
+/// That one operation must come before another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Arrow {
+    /// The first, by index of its invocation.
+    pub(crate) from: u64,
+    /// The second.
+    pub(crate) to: u64,
+    /// Why: `ww`, `wr`, `rw`, `process`, `realtime`.
+    pub(crate) relation: String,
 }
 
 /// The few operations that prove a history wrong, ready to be shown.
@@ -256,17 +270,43 @@ pub(crate) struct Witness {
     pub(crate) entry_states: Vec<String>,
     /// The operations as ASCII lanes, one per process.
     pub(crate) lanes: String,
+    /// The operations, by index of their invocation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) operations: Vec<u64>,
+    /// The one whose answer no order explains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) accused: Option<u64>,
+    /// The longest order that fits, one operation at a time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) order: Vec<Placed>,
     /// The states in which the longest order that fits can end.
     pub(crate) states_after: Vec<String>,
     /// Each operation that could have come next, and why it cannot.
     pub(crate) candidates: Vec<Candidate>,
     /// The file, beside this one, with the window as a history of its own.
     pub(crate) file: String,
+    /// What is in that file, so that a page that was sent away still has it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) case: String,
+}
+
+/// An operation that has its place in an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Placed {
+    /// The index of its invocation.
+    pub(crate) index: u64,
+    /// The operation.
+    pub(crate) operation: String,
+    /// The states that could hold before it.
+    pub(crate) before: Vec<String>,
 }
 
 /// An operation that could have come next, and why it cannot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Candidate {
+    /// The index of its invocation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) index: Option<u64>,
     /// The operation.
     pub(crate) operation: String,
     /// Why it is illegal here.

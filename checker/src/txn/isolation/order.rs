@@ -151,12 +151,12 @@ fn happened_before(facts: &Facts<'_, '_>) -> Option<Vec<u32>> {
     let count = facts.len();
     let mut open = vec![0_u32; count];
     let mut later: Vec<Vec<u32>> = vec![Vec::new(); count];
-    for node in 0..count {
+    for (node, open) in open.iter_mut().enumerate() {
         let sources = facts.reads[node].iter().map(|read| read.source);
         for source in sources.chain([facts.before[node]]) {
             if let Some(later) = later.get_mut(source as usize) {
                 later.push(node as u32);
-                open[node] += 1;
+                *open += 1;
             }
         }
     }
@@ -176,8 +176,11 @@ fn happened_before(facts: &Facts<'_, '_>) -> Option<Vec<u32>> {
 
 /// Who wrote each key, by session, in order of place.
 struct Writers {
-    by_key: Vec<Vec<(u32, Vec<(u32, u32)>)>>,
+    by_key: Vec<Vec<Session>>,
 }
+
+/// A session and its writers of a key: places and nodes.
+type Session = (u32, Vec<(u32, u32)>);
 
 impl Writers {
     fn of(facts: &Facts<'_, '_>) -> Self {

@@ -402,8 +402,8 @@ fn likely(problem: &Problem<'_, '_, '_>, state: &State) -> Vec<usize> {
     let (facts, count) = (problem.facts, problem.count());
     let mut open: Vec<usize> = vec![0; count];
     for point in 0..count {
-        for other in 0..count {
-            open[other] += usize::from(state.is_after(other, point));
+        for (other, open) in open.iter_mut().enumerate() {
+            *open += usize::from(state.is_after(other, point));
         }
     }
     let mut waiting: FxHashMap<(u32, u32), usize> =
@@ -440,10 +440,10 @@ fn likely(problem: &Problem<'_, '_, '_>, state: &State) -> Vec<usize> {
         if writes {
             last.extend(facts.writes[node as usize].iter().map(|key| (*key, node)));
         }
-        for other in 0..count {
+        for (other, open) in open.iter_mut().enumerate() {
             if state.is_after(other, point) {
-                open[other] -= 1;
-                if open[other] == 0 {
+                *open -= 1;
+                if *open == 0 {
                     ready.push(other);
                 }
             }

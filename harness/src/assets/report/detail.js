@@ -1,0 +1,116 @@
+// Says what an operation was, where else its values were written and read, and lists operations in a grid.
+
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const plain = (text) => text.replace(UNSEEN, (c) => '\\u{' + c.charCodeAt(0).toString(16) + '}');
+const seconds = (ns) => (ns / 1e9).toFixed(6) + ' s';
+
+function element(name, text, attributes = {}) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+function button(text, act) {
+  const made = element('button', text, { type: 'button' });
+  made.addEventListener('click', act);
+  return made;
+}
+
+// The operation as the lines of history.jsonl that it is made of.
+function eventLines(run, i) {
+  const tail = (end) => (run.node[i] ? ',"node":' + run.word(run.node[i]) : '') + (end && run.error[i] ? ',"error":' + run.word(run.error[i]) : '') + '}';
+  const head = (index, time, type, value) =>
+    '{"index":' + index + ',"time":' + time + ',"type":"' + type + '","process":' + run.process[i] + ',"f":' + run.word(run.f[i]) + ',"value":' + value;
+  const lines = [[run.index[i], head(run.index[i], run.start[i], 'invoke', run.word(run.input[i])) + tail(false)]];
+  if (run.outcome[i]) lines.push([run.endIndex[i], head(run.endIndex[i], run.end[i], OUTCOMES[run.outcome[i]], run.word(run.output[i])) + tail(true)]);
+  return lines;
+}
+
+const took = (run, i) => (run.outcome[i] ? ((run.end[i] - run.start[i]) / 1e6).toFixed(3) + ' ms' : 'never completed');
+
+function facts(run, i, clock) {
+  const told = (n) => plain(run.word(n) ?? 'none');
+  const wall = clock === null ? [] : [['by the wall clock', new Date(clock + run.start[i] / 1e6).toISOString()]];
+  return [['operation', run.index[i] + (run.outcome[i] ? ' to ' + run.endIndex[i] : ', never completed')], ['outcome', OUTCOMES[run.outcome[i]]],
+    ['process', String(run.process[i])], ['function', told(run.f[i])], ['replica', told(run.node[i])], ['asked', told(run.input[i])],
+    ['told', run.outcome[i] ? told(run.output[i]) : 'nothing'], ['error', told(run.error[i])], ['from', seconds(run.start[i])], ['took', took(run, i)], ...wall];
+}
+
+function describe(drawer, rows) {
+  drawer.replaceChildren(...rows.map(([term, text]) => {
+    const box = document.createElement('div');
+    box.append(element('dt', term), element('dd', text));
+    return box;
+  }));
+}
+
+// A line of what was asked and told.
+function short(run, i) {
+  const word = (n) => plain(run.word(n) ?? '');
+  const output = run.outcome[i] && run.output[i] !== run.input[i] ? ' → ' + word(run.output[i]) : '';
+  return word(run.f[i]).replace(/^"|"$/g, '') + ' ' + word(run.input[i]) + output;
+}
+
+// All operations that wrote or read one of the values of this one, by value.
+function provenance(run, i) {
+  const own = new Map();
+  for (const n of new Set([run.input[i], run.outcome[i] === 1 ? run.output[i] : 0])) {
+    for (const [key, value] of touched(run, n)) if (value !== 'null') own.set((key ?? '') + ' ' + value, { key, value, operations: [] });
+  }
+  if (own.size === 0) return [];
+  const found = new Map();
+  const names = (n) => {
+    if (!found.has(n)) found.set(n, [...new Set(touched(run, n).map(([key, value]) => (key ?? '') + ' ' + value))].filter((name) => own.has(name)));
+    return found.get(n);
+  };
+  for (let j = 0; j < run.count; j++) {
+    const both = new Set(names(run.input[j]));
+    if (run.outcome[j] === 1) for (const name of names(run.output[j])) both.add(name);
+    for (const name of both) own.get(name).operations.push(j);
+  }
+  return [...own.values()];
+}
+
+// What a trail says of one operation that touched the value.
+const deed = (run, i) => (run.input[i] === run.output[i] || run.outcome[i] !== 1 ? 'asked with it' : 'told of it');
+
+// Every operation of a list, of which only the rows in sight exist.
+function grid(box, rows, run, choose) {
+  const TALL = 24, heads = ['#', 'from', 'process', 'replica', 'what', 'outcome', 'took'];
+  let shown = [], chosen = -1;
+  box.setAttribute('aria-colcount', heads.length);
+  const cells = (i) => [run.index[i], (run.start[i] / 1e9).toFixed(6), run.process[i], plain(run.word(run.node[i]) ?? ''), short(run, i), OUTCOMES[run.outcome[i]], took(run, i)];
+  function paint() {
+    const from = Math.max(0, Math.floor(box.scrollTop / TALL) - 2), to = Math.min(shown.length, from + Math.ceil(box.clientHeight / TALL) + 5);
+    rows.style.height = shown.length * TALL + 'px';
+    rows.replaceChildren();
+    for (let place = from; place < to; place++) {
+      const i = shown[place], row = element('div', '', { role: 'row', 'aria-rowindex': place + 1, 'aria-selected': i === chosen, id: 'row' + place });
+      row.style.top = place * TALL + 'px';
+      row.className = OUTCOMES[run.outcome[i]];
+      row.append(...cells(i).map((text) => element('span', text, { role: 'gridcell' })));
+      row.addEventListener('click', () => choose(i));
+      rows.append(row);
+    }
+  }
+  box.addEventListener('scroll', paint);
+  return {
+    list(operations) { shown = operations; box.setAttribute('aria-rowcount', shown.length); box.scrollTop = 0; paint(); },
+    choose(i) {
+      chosen = i;
+      const place = lowest(shown.length, (k) => shown[k], i);
+      if (shown[place] === i) {
+        const top = place * TALL;
+        if (top < box.scrollTop || top + TALL > box.scrollTop + box.clientHeight) box.scrollTop = Math.max(0, top - box.clientHeight / 2);
+        box.setAttribute('aria-activedescendant', 'row' + place);
+      }
+      paint();
+    },
+    step(way) {
+      const place = lowest(shown.length, (k) => shown[k], chosen) + way;
+      return shown[chosen < 0 ? 0 : place];
+    },
+    paint,
+  };
+}
