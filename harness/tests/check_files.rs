@@ -127,7 +127,7 @@ fn broken_files_do_not_keep_others_from_being_judged() {
     ");
     insta::assert_snapshot!(err, @r#"
     harness: broken.edn:3:8: type "done" is none of :invoke :ok :fail :info
-    harness: page.html: this is neither JSON lines nor EDN nor a log for Porcupine; say which with --input
+    harness: page.html: this is neither JSON lines nor EDN nor a log for Porcupine nor sessions for AWDIT; say which with --input
     harness: nowhere: cannot be read: No such file or directory (os error 2)
     harness: torn.edn: warning: line 3 was cut short after 11 bytes and is ignored
     "#);

@@ -1,6 +1,8 @@
 //! Checks that what cannot be a history is refused with its place, and that what can is read.
 
-use super::{Format, Kind, Process, Value, jsonl, notation, porcupine_log};
+use super::{
+    Format, Kind, Operation, Process, Value, jsonl, notation, porcupine_log, session_text,
+};
 
 fn refused(text: &str) -> String {
     jsonl::parse(text).expect_err("it is no history").to_string()
@@ -147,4 +149,26 @@ fn damaged_logs_are_refused() {
     insta::assert_snapshot!(refused("\nINFO  jepsen.util - 4 :ok :cas"), @"line 2, column 21: a value is missing");
     insta::assert_snapshot!(refused("INFO  jepsen.util - 4 :invoke :write x"), @r#"line 1, column 21: "x" is no value"#);
     insta::assert_snapshot!(refused("INFO  jepsen.util - 4 :ok :write 1"), @"line 1, column 1: process 4 completes an operation that it never invoked");
+}
+
+#[test]
+fn a_text_of_sessions_has_no_times_and_says_where_it_is_wrong() {
+    let text = "w 1 1\n-----\nr 1 1\nw 2 5\n=====\nr 2 5\n";
+    let parsed = Format::of(text.as_bytes()).map(|format| format.parse(text.as_bytes()));
+    let history = parsed.expect("a format").expect("a sound text").history;
+    assert!(!history.is_timed());
+    let of = |operation: &Operation| (operation.process, operation.input.to_string());
+    let all: Vec<_> = history.operations().iter().map(of).collect();
+    let told = |process, text: &str| (Process::Client(process), text.to_owned());
+    assert_eq!(
+        all,
+        [
+            told(0, r#"[["w" 1 1]]"#),
+            told(0, r#"[["r" 1 nil] ["w" 2 5]]"#),
+            told(1, r#"[["r" 2 nil]]"#)
+        ]
+    );
+    let damage = session_text::parse("w 1 1\nx 2 3\n").expect_err("there is no x");
+    assert_eq!((damage.line, damage.column), (2, 1));
+    assert!(damage.why.contains("none of"), "{}", damage.why);
 }

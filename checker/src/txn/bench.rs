@@ -67,6 +67,8 @@ pub struct Row {
     pub name: &'static str,
     /// The check that is timed.
     pub check: &'static str,
+    /// The level that it is asked for, where that is not its own.
+    pub consistency: Option<&'static str>,
     /// How its history is made.
     pub recipe: Recipe,
 }
@@ -79,11 +81,11 @@ pub fn rows() -> Vec<Row> {
             Objects::Registers => "rw-register",
         };
         let recipe = Recipe { transactions, database, objects, ..Recipe::default() };
-        Row { name, check, recipe }
+        Row { name, check, consistency: None, recipe }
     };
     use Database::{Perfect, Serializable, Snapshot};
     use Objects::{Lists, Registers};
-    vec![
+    let mut rows = vec![
         row("list-append 100k perfect", Lists, Perfect, 100_000),
         row("list-append 100k SI", Lists, Snapshot, 100_000),
         row("list-append 100k SSI", Lists, Serializable, 100_000),
@@ -95,6 +97,39 @@ pub fn rows() -> Vec<Row> {
         row("rw-register 1M perfect", Registers, Perfect, 1_000_000),
         row("rw-register 1M SI", Registers, Snapshot, 1_000_000),
         row("rw-register 4M perfect (10M steps)", Registers, Perfect, 4_000_000),
+    ];
+    rows.extend(isolation());
+    rows
+}
+
+/// Levels that are decided exactly: 25 clients with 10 k transactions of about 8 steps, 1001 clients with 201 k of
+/// about 5, and 5 clients with 500 of about 15.
+fn isolation() -> Vec<Row> {
+    let row = |name, level, clients, transactions, longest, database| Row {
+        name,
+        check: "isolation",
+        consistency: Some(level),
+        recipe: Recipe {
+            transactions,
+            clients,
+            longest,
+            database,
+            objects: Objects::Registers,
+            keys: 1000,
+            writes_per_key: 256,
+            ..Recipe::default()
+        },
+    };
+    use Database::{Perfect, Snapshot};
+    vec![
+        row("read-committed 10k", "read-committed", 25, 10_000, 15, Snapshot),
+        row("read-atomic 10k", "read-atomic", 25, 10_000, 15, Snapshot),
+        row("causal 10k", "causal", 25, 10_000, 15, Snapshot),
+        row("causal 201k, 1001 sessions", "causal", 1001, 201_000, 9, Snapshot),
+        row("serializable 500", "serializable", 5, 500, 29, Perfect),
+        row("serializable 500, only SI", "serializable", 5, 500, 29, Snapshot),
+        row("snapshot-isolation 500", "snapshot-isolation", 5, 500, 29, Snapshot),
+        row("serializable 5k", "serializable", 10, 5_000, 9, Perfect),
     ]
 }
 

@@ -64,10 +64,11 @@ fn checker(args: &CheckerArgs, format: Format) -> Result<ExitCode> {
     let mut timed = Vec::new();
     for row in bench::rows().into_iter().filter(|row| row.name.contains(&args.filter)) {
         let model = row.recipe.object.model();
-        timed.push(show(time(row.name, model, &row.recipe.history()), format)?);
+        timed.push(show(time(row.name, (model, None), &row.recipe.history()), format)?);
     }
     for row in txn::bench::rows().into_iter().filter(|row| row.name.contains(&args.filter)) {
-        timed.push(show(time(row.name, row.check, &row.recipe.history()), format)?);
+        let claim = (row.check, row.consistency);
+        timed.push(show(time(row.name, claim, &row.recipe.history()), format)?);
     }
     for (name, one, two) in threads().into_iter().filter(|(name, ..)| name.contains(&args.filter)) {
         timed.push(show(with_threads(name, one, two), format)?);
@@ -143,11 +144,21 @@ fn show(row: Timed, format: Format) -> Result<Timed> {
     Ok(row)
 }
 
-fn time(name: &'static str, check: &str, history: &History) -> Timed {
+/// A row: a check, and the level that it is asked for.
+fn time(
+    name: &'static str,
+    (check, consistency): (&str, Option<&str>),
+    history: &History,
+) -> Timed {
     let judge = || {
         let deadline = Instant::now() + LIMIT;
         let expired = move || Instant::now() > deadline;
-        let limits = Limits { expired: &expired, memory_bytes: MEMORY_BYTES, ..Limits::default() };
+        let limits = Limits {
+            expired: &expired,
+            memory_bytes: MEMORY_BYTES,
+            consistency,
+            ..Limits::default()
+        };
         judge_by(history, check, &limits)
     };
     let (verdict, peak) = memory::peak(judge);

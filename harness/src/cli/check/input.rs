@@ -15,6 +15,8 @@ pub(super) enum Input {
     Edn,
     /// Porcupine's etcd logs and key-value texts.
     Porcupine,
+    /// Sessions of transactions on registers without times, as AWDIT's tests have them.
+    Sessions,
 }
 
 /// A file without a history in it.
@@ -25,7 +27,7 @@ pub(super) enum Unreadable {
     File { file: PathBuf, why: std::io::Error },
     /// It is like no format.
     #[error(
-        "{}: this is neither JSON lines nor EDN nor a log for Porcupine; say which with --input",
+        "{}: this is neither JSON lines nor EDN nor a log for Porcupine nor sessions for AWDIT; say which with --input",
         file.display()
     )]
     Format { file: PathBuf },
@@ -59,6 +61,7 @@ pub(super) fn read(path: &Path, input: Input) -> Result<History, Unreadable> {
         Input::Jsonl => Some(Format::Jsonl),
         Input::Edn => Some(Format::Edn),
         Input::Porcupine => Some(Format::Porcupine),
+        Input::Sessions => Some(Format::Sessions),
     };
     match format.map(|format| format.parse(&bytes)) {
         None => Err(Unreadable::Format { file }),
