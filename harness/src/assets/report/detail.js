@@ -45,9 +45,12 @@ function describe(drawer, rows) {
   }));
 }
 
+// What is longer ends in dots wherever a line has to do; the drawer shows all of it.
+const LINE = 160;
+
 // A line of what was asked and told.
 function short(run, i) {
-  const word = (n) => plain(run.word(n) ?? '');
+  const word = (n) => { const text = run.word(n) ?? ''; return plain(text.length > LINE ? text.slice(0, LINE) + '…' : text); };
   const output = run.outcome[i] && run.output[i] !== run.input[i] ? ' → ' + word(run.output[i]) : '';
   return word(run.f[i]).replace(/^"|"$/g, '') + ' ' + word(run.input[i]) + output;
 }
