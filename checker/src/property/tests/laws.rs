@@ -5,8 +5,10 @@ use super::{valid, wrong};
 use crate::check::{CHECKS, Limits, Validity, judge};
 use crate::history::{Event, History, Kind, Process, Value};
 
-/// Checks whose laws stand with the generators of their histories: in `txn::tests::laws`, `session::laws`.
-const ELSEWHERE: &[&str] = &["list-append", "rw-register", "rw-register-closed", "session"];
+/// Checks whose laws stand with the generators of their histories: in `txn::tests::laws`, `txn::isolation::tests`,
+/// `session::laws`.
+const ELSEWHERE: &[&str] =
+    &["isolation", "list-append", "rw-register", "rw-register-closed", "session"];
 
 /// Those whose operations name the key of an object, `[key, value]`.
 const KEYED: &[&str] = &[
@@ -61,6 +63,12 @@ impl Store {
             "bank" => bank(self, wrong, draw),
             "causal" => self.register("read", wrong, draw),
             "causal-reverse" => self.grow("write", lie, draw),
+            "echo" => {
+                self.last += 1;
+                ("echo", Value::Int(self.last), Value::Int(self.last - wrong))
+            }
+            "eventual-counter" => self.count("add", -100 * wrong, draw),
+            "eventual-set" => self.grow_wildly(lie, draw),
             "set-final" | "set-full" | "set-full-linearizable" => self.grow("add", lie, draw),
             "counter-bounds" => self.count("add", wrong, draw),
             "monotonic" => self.count("inc", wrong, draw),
@@ -93,6 +101,18 @@ impl Store {
         }
         let from = usize::from(lie && !self.items.is_empty());
         ("read", Value::Nil, numbers(&self.items[from..]))
+    }
+
+    /// A lie shows what nobody added: what a read lacks is held against it only much later.
+    fn grow_wildly(&mut self, lie: bool, draw: &mut Draw) -> Call {
+        let (f, input, output) = self.grow("add", false, draw);
+        match output {
+            Value::List(items) if lie => {
+                let more = items.iter().cloned().chain([Value::Int(self.last + 100)]);
+                (f, input, Value::List(more.collect()))
+            }
+            output => (f, input, output),
+        }
     }
 
     fn count(&mut self, f: &'static str, wrong: i64, draw: &mut Draw) -> Call {
@@ -212,7 +232,7 @@ fn rename(check: &str, number: i64) -> Value {
         // Sums stay equal, and nothing that was not below zero gets there.
         "bank" => Value::Int(3 * number),
         "counter-bounds" => Value::Int(-5 * number),
-        "fenced-lock" | "kafka" | "monotonic" => Value::Int(7 * number),
+        "eventual-counter" | "fenced-lock" | "kafka" | "monotonic" => Value::Int(7 * number),
         _ => Value::from(format!("it is {number}")),
     }
 }

@@ -282,3 +282,36 @@ fn a_value_that_is_written_twice_cannot_be_judged() {
     let write = |process| (process, Kind::Ok, vec![(W, 1, 1)]);
     assert!(told(&[write(0), write(1)]).iter().all(|(_, validity)| *validity == Validity::Unknown));
 }
+
+fn validities(txns: &[Txn]) -> Vec<Validity> {
+    told(txns).into_iter().map(|(_, validity)| validity).collect()
+}
+
+#[test]
+fn fewer_reads_convict_nobody_and_names_of_keys_and_values_do_not_matter() {
+    for seed in 0..1500 {
+        let txns = random(&mut Draw(seed));
+        let wanted = validities(&txns);
+        let mut renamed = txns.clone();
+        for (_, _, micros) in &mut renamed {
+            for (_, key, value) in micros {
+                (*key, *value) = (100 - *key, *value * 7);
+            }
+        }
+        assert_eq!(validities(&renamed), wanted, "seed {seed}: {txns:?}");
+        for (place, (_, kind, micros)) in txns.iter().enumerate() {
+            let Some(read) = micros.iter().position(|(write, ..)| !write) else { continue };
+            if *kind != Kind::Ok || micros.len() == 1 {
+                continue;
+            }
+            let mut fewer = txns.clone();
+            fewer[place].2.remove(read);
+            for (before, after) in wanted.iter().zip(validities(&fewer)) {
+                assert!(
+                    *before != Validity::Valid || after == Validity::Valid,
+                    "seed {seed}: {txns:?} without {place}.{read}"
+                );
+            }
+        }
+    }
+}
