@@ -115,8 +115,7 @@ fn isolation() -> Vec<Row> {
             longest,
             database,
             objects: Objects::Registers,
-            keys: 1000,
-            writes_per_key: 256,
+            keys: 20,
             ..Recipe::default()
         },
     };
