@@ -190,10 +190,8 @@ pub fn level(name: &str, consistency: Option<&str>) -> Result<(), String> {
 /// Judges a history by the model or the check of that name; a model asks for linearizability, unless the limits ask for
 /// sequential consistency.
 pub fn judge(history: &History, name: &str, limits: &Limits<'_>) -> Verdict {
-    if !history.is_timed() && name != txn::Isolation.name() {
-        return Verdict::unknown(format!(
-            "the history does not say when its operations took place, and {name} asks for that; isolation does not"
-        ));
+    if let Some(verdict) = untimed(history, name).filter(|_| name != txn::Isolation.name()) {
+        return verdict;
     }
     match CHECKS.iter().find(|check| check.name() == name) {
         Some(check) => check.check(history, limits),
@@ -206,9 +204,20 @@ pub fn judge(history: &History, name: &str, limits: &Limits<'_>) -> Verdict {
     }
 }
 
+/// The answer to a question about time, where a history says nothing of that.
+fn untimed(history: &History, name: &str) -> Option<Verdict> {
+    let why = format!(
+        "the history does not say when its operations took place, and {name} asks for that; isolation does not"
+    );
+    (!history.is_timed()).then(|| Verdict::unknown(why))
+}
+
 /// Says whether one correct copy of the model, doing one operation at a time at some moment between
 /// its invocation and its completion, could have given every answer in the history.
 pub fn check_linearizable(history: &History, model: &str, limits: &Limits<'_>) -> Verdict {
+    if let Some(verdict) = untimed(history, model) {
+        return verdict;
+    }
     match model::named(model) {
         Some(model) => linear::check(history, model, limits),
         None => Verdict::unknown(format!(
@@ -224,7 +233,7 @@ pub fn linearize(
     model: &str,
     limits: &Limits<'_>,
 ) -> Result<Vec<Linearization>, Box<Verdict>> {
-    match model::named(model) {
+    match model::named(model).filter(|_| history.is_timed()) {
         Some(model) => linear::linearize(history, model, limits),
         None => Err(Box::new(check_linearizable(history, model, limits))),
     }
