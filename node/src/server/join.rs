@@ -75,13 +75,15 @@ async fn ask(wish: &JoinWish, me: &Member) -> Result<Admission, String> {
         let answer = post(seed, &body).await;
         let why = match answer {
             Ok((200, text)) => return admitted(&text, me),
-            // An earlier try of this start may have been carried out though its answer was lost.
-            Ok((409, _)) if unsure => match get(seed).await {
-                Ok((200, text)) => return admitted(&text, me),
-                other => format!("{other:?}"),
-            },
+            // Whose place that is nobody can tell: an earlier try's whose answer was lost, or that of an earlier life
+            // of this replica, which had promised things that an empty disk does not know.
             Ok((code @ 400..500, text)) => {
-                return Err(format!("{seed} does not take this replica in ({code}): {text}"));
+                let lost = if unsure {
+                    " (perhaps by an earlier try: remove it and start again)"
+                } else {
+                    ""
+                };
+                return Err(format!("{seed} does not take this replica in ({code}): {text}{lost}"));
             }
             Ok((code, text)) => {
                 unsure |= !text.contains("\"definite\":true");
@@ -116,10 +118,6 @@ fn admitted(text: &str, me: &Member) -> Result<Admission, String> {
 async fn post(seed: &str, body: &str) -> io::Result<(u16, String)> {
     let head = format!("POST /cluster/members HTTP/1.1\r\ncontent-length: {}\r\n", body.len());
     exchange(seed, &head, body).await
-}
-
-async fn get(seed: &str) -> io::Result<(u16, String)> {
-    exchange(seed, "GET /cluster/members HTTP/1.1\r\n", "").await
 }
 
 /// Asks once, over a connection of its own; the status and the body of the answer.
