@@ -12,19 +12,35 @@ use std::sync::atomic::{AtomicI64, Ordering};
 /// What is added is below this, and for a number that also shrinks not below its negative.
 const LIMIT: i64 = 5;
 
+/// A number, and what may be added to it.
+pub(crate) struct EventualCounter {
+    name: &'static str,
+    doc: &'static str,
+    /// The least that is added.
+    least: i64,
+}
+
 /// A number that only grows.
-pub(crate) struct GCounter;
+pub(crate) const G_COUNTER: EventualCounter = EventualCounter {
+    name: "g-counter",
+    doc: "adds to a number that only grows; judged by the sum that every replica tells in the end (Maelstrom's g-counter)",
+    least: 0,
+};
 
 /// A number that grows and shrinks.
-pub(crate) struct PnCounter;
+pub(crate) const PN_COUNTER: EventualCounter = EventualCounter {
+    name: "pn-counter",
+    doc: "adds to a number and takes from it; judged by the sum that every replica tells in the end (Maelstrom's pn-counter)",
+    least: -LIMIT,
+};
 
-impl Workload for GCounter {
+impl Workload for EventualCounter {
     fn name(&self) -> &'static str {
-        "g-counter"
+        self.name
     }
 
     fn doc(&self) -> &'static str {
-        "adds to a number that only grows; judged by the sum that every replica tells in the end (Maelstrom's g-counter)"
+        self.doc
     }
 
     fn object(&self) -> Object {
@@ -32,46 +48,17 @@ impl Workload for GCounter {
     }
 
     fn functions(&self) -> &'static [&'static str] {
-        FUNCTIONS
+        &["add", "read"]
     }
 
     fn checks(&self, _: Freshness) -> &'static [&'static str] {
-        CHECKS
+        &["eventual-counter"]
     }
 
     fn traffic(&self, rng: Rng, _: &Scene) -> Traffic {
-        traffic(&rng, 0)
+        traffic(&rng, self.least)
     }
 }
-
-impl Workload for PnCounter {
-    fn name(&self) -> &'static str {
-        "pn-counter"
-    }
-
-    fn doc(&self) -> &'static str {
-        "adds to a number and takes from it; judged by the sum that every replica tells in the end (Maelstrom's pn-counter)"
-    }
-
-    fn object(&self) -> Object {
-        Object::Counters
-    }
-
-    fn functions(&self) -> &'static [&'static str] {
-        FUNCTIONS
-    }
-
-    fn checks(&self, _: Freshness) -> &'static [&'static str] {
-        CHECKS
-    }
-
-    fn traffic(&self, rng: Rng, _: &Scene) -> Traffic {
-        traffic(&rng, -LIMIT)
-    }
-}
-
-const FUNCTIONS: &[&str] = &["add", "read"];
-const CHECKS: &[&str] = &["eventual-counter"];
 
 /// What was added for sure, and what may have been: below zero and above. Clones share it.
 #[derive(Clone, Default)]

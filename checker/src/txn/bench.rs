@@ -103,7 +103,7 @@ pub fn rows() -> Vec<Row> {
 }
 
 /// Levels that are decided exactly: 25 clients with 10 k transactions of about 8 steps, 1001 clients with 201 k of
-/// about 5, and 5 clients with 500 of about 15.
+/// about 5, and 5 clients with 500 of about 15. The first are answered by a database that lets all of them commit.
 fn isolation() -> Vec<Row> {
     let row = |name, level, clients, transactions, longest, database| Row {
         name,
@@ -121,10 +121,10 @@ fn isolation() -> Vec<Row> {
     };
     use Database::{Perfect, Snapshot};
     vec![
-        row("read-committed 10k", "read-committed", 25, 10_000, 15, Snapshot),
-        row("read-atomic 10k", "read-atomic", 25, 10_000, 15, Snapshot),
-        row("causal 10k", "causal", 25, 10_000, 15, Snapshot),
-        row("causal 201k, 1001 sessions", "causal", 1001, 201_000, 9, Snapshot),
+        row("read-committed 10k", "read-committed", 25, 10_000, 15, Perfect),
+        row("read-atomic 10k", "read-atomic", 25, 10_000, 15, Perfect),
+        row("causal 10k", "causal", 25, 10_000, 15, Perfect),
+        row("causal 201k, 1001 sessions", "causal", 1001, 201_000, 9, Perfect),
         row("serializable 500", "serializable", 5, 500, 29, Perfect),
         row("serializable 500, only SI", "serializable", 5, 500, 29, Snapshot),
         row("snapshot-isolation 500", "snapshot-isolation", 5, 500, 29, Snapshot),

@@ -123,8 +123,10 @@ pub(super) fn causal(facts: &Facts<'_, '_>, limits: &Limits<'_>) -> Result<Vec<E
     let mut clocks = Clocks::of(facts);
     let mut edges = Vec::new();
     for (done, node) in order.into_iter().enumerate() {
-        if done % 1024 == 1023 && (limits.expired)() {
-            let why = format!("time was up after {done} of {} transactions", facts.len());
+        let bytes = edges.len().saturating_mul(size_of::<Edge>());
+        if (done % 1024 == 1023 && (limits.expired)()) || bytes > limits.memory_bytes / 2 {
+            let all = facts.len();
+            let why = format!("time or memory was up after {done} of {all} transactions");
             return Err(No::Answer(why));
         }
         let clock = clocks.known(facts, node);

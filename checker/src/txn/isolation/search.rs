@@ -39,33 +39,58 @@ pub(super) fn run(
     points: Points,
     limits: &Limits<'_>,
 ) -> Result<(), No> {
-    let problem = Problem::of(facts, points);
-    let bytes = problem.count().div_ceil(64) * 8 * problem.count();
+    let bytes = need(facts, points);
     if bytes > limits.memory_bytes / 2 {
-        let why = format!("{} transactions need more memory than there is", facts.len());
+        let why = format!(
+            "to order the writes of {} transactions takes {} MB, more than half of what there is",
+            facts.len(),
+            bytes >> 20
+        );
         return Err(No::Answer(why));
     }
+    let problem = Problem::of(facts, points);
     let mut state = State::new(&problem);
     if !state.circle.is_empty() {
         return Err(No::Order(problem.circle(&state.circle)));
     }
     let forced = edges.iter().map(|edge| (edge.from, edge.to, edge.key));
     for (from, to, key) in forced {
+        if (limits.expired)() {
+            return Err(late(0));
+        }
         if !state.decide(&problem, Choice { key, one: from, other: to }) {
             return Err(No::Order(problem.stuck(from, to, key)));
         }
     }
-    match (Search { problem: &problem, limits, tried: 0 }).solve(state) {
+    let most = (limits.memory_bytes / 2 / bytes.max(1)).max(1);
+    match (Search { problem: &problem, limits, most, tried: 0 }).solve(state) {
         Outcome::Found => Ok(()),
         Outcome::Stuck(choice) => {
             Err(No::Order(problem.stuck(choice.one, choice.other, choice.key)))
         }
         Outcome::Exhausted(tried) => Err(No::Order(problem.exhausted(tried))),
-        Outcome::Late(tried) => {
-            let why = format!("time was up after {tried} tries at the order of writes");
-            Err(No::Answer(why))
-        }
+        Outcome::Late(tried) => Err(late(tried)),
     }
+}
+
+fn late(tried: usize) -> No {
+    No::Answer(format!("time or memory was up after {tried} tries at the order of writes"))
+}
+
+/// The bytes of one state of the search, and of what is drawn up before it: known before any of it is made.
+fn need(facts: &Facts<'_, '_>, points: Points) -> usize {
+    let keys = facts.log.keys.len();
+    let (mut writers, mut fresh) = (vec![0_usize; keys], vec![0_usize; keys]);
+    facts.writes.iter().flatten().for_each(|key| writers[*key as usize] += 1);
+    let of_start = facts.reads.iter().flatten().filter(|read| read.source == facts.start());
+    of_start.for_each(|read| fresh[read.key as usize] += 1);
+    let pairs = writers.iter().map(|count| count.saturating_mul(*count) / 2);
+    let pairs = pairs.fold(0_usize, usize::saturating_add).saturating_mul(size_of::<Choice>());
+    let first = writers.iter().zip(&fresh).map(|(writers, fresh)| writers.saturating_mul(*fresh));
+    let first = first.fold(0_usize, usize::saturating_add).saturating_mul(2 * size_of::<u64>());
+    let points = if points == Points::One { facts.len() } else { 2 * facts.len() };
+    let closure = points.div_ceil(64).saturating_mul(8).saturating_mul(points);
+    closure.saturating_add(pairs.saturating_mul(2)).saturating_add(first)
 }
 
 /// What does not change while the search goes on.
@@ -303,13 +328,21 @@ impl State {
         edges.into_iter().all(|(from, to)| self.put(from, to))
     }
 
-    /// Decides whatever only one way is left for, until nothing changes; the choice for which none is left.
-    fn saturate(&mut self, problem: &Problem<'_, '_, '_>) -> Result<(), Choice> {
+    /// Decides whatever only one way is left for, until nothing changes.
+    fn saturate(
+        &mut self,
+        problem: &Problem<'_, '_, '_>,
+        expired: &dyn Fn() -> bool,
+    ) -> Result<(), Halt> {
         loop {
             let mut changed = false;
+            let mut late = false;
             let mut open = std::mem::take(&mut self.open);
             let mut stuck = None;
             open.retain(|choice| {
+                if late || stuck.is_some() {
+                    return true;
+                }
                 let back = Choice { one: choice.other, other: choice.one, ..*choice };
                 let left = match (self.allows(problem, *choice), self.allows(problem, back)) {
                     (true, true) => return true,
@@ -321,6 +354,7 @@ impl State {
                     }
                 };
                 changed = true;
+                late = expired();
                 if !self.decide(problem, left) {
                     stuck = stuck.or(Some(*choice));
                 }
@@ -328,12 +362,21 @@ impl State {
             });
             self.open = open;
             match stuck {
-                Some(choice) => return Err(choice),
+                Some(choice) => return Err(Halt::Stuck(choice)),
+                None if late => return Err(Halt::Late),
                 None if !changed => return Ok(()),
                 None => {}
             }
         }
     }
+}
+
+/// Why no more can be decided.
+enum Halt {
+    /// No way is left for this choice.
+    Stuck(Choice),
+    /// Time is up.
+    Late,
 }
 
 enum Outcome {
@@ -348,13 +391,17 @@ enum Outcome {
 struct Search<'p, 'f, 'l, 'h> {
     problem: &'p Problem<'f, 'l, 'h>,
     limits: &'p Limits<'p>,
+    /// How many states there is memory for.
+    most: usize,
     tried: usize,
 }
 
 impl Search<'_, '_, '_, '_> {
     fn solve(&mut self, mut state: State) -> Outcome {
-        if let Err(choice) = state.saturate(self.problem) {
-            return Outcome::Stuck(choice);
+        match state.saturate(self.problem, self.limits.expired) {
+            Ok(()) => {}
+            Err(Halt::Stuck(choice)) => return Outcome::Stuck(choice),
+            Err(Halt::Late) => return Outcome::Late(self.tried),
         }
         // The second way of each choice whose first is being tried.
         let mut stack: Vec<(State, Choice)> = Vec::new();
@@ -362,15 +409,23 @@ impl Search<'_, '_, '_, '_> {
             if (self.limits.expired)() {
                 return Outcome::Late(self.tried);
             }
+            // A guess that is right needs no more memory; one that is wrong needs another state.
             let Some(choice) = guess(self.problem, &state) else { return Outcome::Found };
             let back = Choice { one: choice.other, other: choice.one, ..choice };
+            if stack.len() >= self.most {
+                return Outcome::Late(self.tried);
+            }
             stack.push((state.clone(), back));
             let mut next = (state, choice);
             state = loop {
                 let (mut tried, choice) = next;
                 self.tried += 1;
-                if tried.decide(self.problem, choice) && tried.saturate(self.problem).is_ok() {
-                    break tried;
+                if tried.decide(self.problem, choice) {
+                    match tried.saturate(self.problem, self.limits.expired) {
+                        Ok(()) => break tried,
+                        Err(Halt::Stuck(_)) => {}
+                        Err(Halt::Late) => return Outcome::Late(self.tried),
+                    }
                 }
                 match stack.pop() {
                     Some(other) => next = other,

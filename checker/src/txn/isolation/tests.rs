@@ -315,3 +315,23 @@ fn fewer_reads_convict_nobody_and_names_of_keys_and_values_do_not_matter() {
         }
     }
 }
+
+/// Ten thousand writers of one key could be ordered in more ways than fit into memory: that is said before it is tried.
+#[test]
+fn a_budget_that_is_spent_is_unknown_and_never_a_verdict() {
+    let write = |value| (value as u64, Kind::Ok, vec![(W, 1, value)]);
+    let many: Vec<Txn> = (1..10_000).map(write).collect();
+    let history = history(&many);
+    let ask = |level, limits: Limits<'_>| {
+        Isolation.check(&history, &Limits { consistency: Some(level), ..limits })
+    };
+    for level in ["snapshot-isolation", "serializable"] {
+        let small = Limits { memory_bytes: 64 << 20, ..Limits::default() };
+        let got = ask(level, small);
+        assert_eq!(got.validity, Validity::Unknown, "{}", got.sentence);
+        assert!(got.sentence.contains("MB"), "{}", got.sentence);
+    }
+    let late = ask("serializable", Limits { expired: &|| true, ..Limits::default() });
+    assert_eq!(late.validity, Validity::Unknown, "{}", late.sentence);
+    assert_eq!(ask("causal", Limits::default()).validity, Validity::Valid);
+}
