@@ -15,15 +15,25 @@ fn told(output: &Output) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-#[test]
-fn a_suite_runs_is_listed_and_is_not_run_twice() {
+/// A suite of one cell, which was not run within a budget of a second, and was then.
+fn tiny(limit: &str) -> (tempfile::TempDir, Output) {
     let ground = tempfile::tempdir().expect("a directory");
-    let suite = "time-limit = \"5s\"\nnodes = 3\nnemesis = \"partition\"\n";
+    let suite = format!("time-limit = \"{limit}\"\nnodes = 3\nnemesis = \"partition\"\n");
     std::fs::write(ground.path().join("tiny.toml"), suite).expect("a file");
     let budget = harness(ground.path(), "suite tiny.toml --budget 1s --format json");
     assert_eq!(budget.status.code(), Some(2), "what did not run is not green: {}", told(&budget));
-    let output =
-        harness(ground.path(), "suite tiny.toml --output junit=j.xml --format json --quiet");
+    let line = "suite tiny.toml --output junit=j.xml --format json --quiet";
+    let output = harness(ground.path(), line);
+    (ground, output)
+}
+
+#[test]
+fn a_suite_runs_is_listed_and_is_not_run_twice() {
+    // On a busy machine so few operations overlap a fault that nothing is proven: then more time is given.
+    let (ground, output) = match tiny("5s") {
+        (_, short) if short.status.code() == Some(2) => tiny("30s"),
+        enough => enough,
+    };
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     assert!(output.stderr.is_empty(), "quiet is quiet: {}", told(&output));
     let record: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");

@@ -1,0 +1,91 @@
+//! Lets disks of real replicas lose power and fail: promises that need a sync are broken without one, and only then.
+
+use crate::ground::{Ground, acquitted_showing, convicted, printed, signal, told};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::Duration;
+
+/// Whether disks can be made to fail here; where not, says why.
+fn disks_can_fail() -> bool {
+    let ground = Ground::new();
+    let doctor = String::from_utf8_lossy(&ground.run("doctor").stdout).into_owned();
+    let line = doctor.lines().find(|line| line.contains(" disks ")).expect("it looks at disks");
+    let able = line.starts_with("ok");
+    if !able {
+        println!("NOT RUN: {line}");
+        let refused = ground.run("test --nemesis power-loss --time-limit 2s");
+        assert_eq!(refused.status.code(), Some(3), "{}", told(&refused));
+    }
+    able
+}
+
+/// Whether the evidence of a run's witnessed faults has all these words.
+fn evidence(output: &Output, words: &[&str]) -> bool {
+    let verdict = printed(output);
+    let faults = verdict["faults"].as_array().expect("faults are listed");
+    let witnessed = faults.iter().filter(|fault| fault["state"] == "witnessed");
+    let evidence: Vec<&str> =
+        witnessed.filter_map(|fault: &Value| fault["evidence"].as_str()).collect();
+    words.iter().all(|word| evidence.iter().any(|text| text.contains(word)))
+}
+
+#[test]
+fn a_power_loss_takes_nothing_from_whoever_syncs_and_everything_from_whoever_does_not() {
+    if !disks_can_fail() {
+        return;
+    }
+    let run = "test --nemesis power-loss:majority --fail-fast";
+    let unsynced = |output: &Output| evidence(output, &["unsynced"]);
+    let (ground, safe) = acquitted_showing(&format!("{run} --format json"), 20, unsynced);
+    assert_eq!(printed(&safe)["validity"], "valid");
+    let left = ground.files();
+    assert!(!left.iter().any(|path| path.ends_with("data")), "{left:?}");
+    drop(ground);
+    drop(convicted(&format!("{run} --unsafe no-fsync"), 20));
+}
+
+#[test]
+fn a_replica_that_stops_because_its_disk_fails_has_not_died_unasked() {
+    if !disks_can_fail() {
+        return;
+    }
+    let run = "test --nemesis disk-error:minority,disk-full:one,slow-disk --format json";
+    let stopped = |output: &Output| evidence(output, &["it stopped (exit status", "ms longer"]);
+    let (_ground, output) = acquitted_showing(run, 20, stopped);
+    let verdict = printed(&output);
+    assert_eq!(verdict["deaths"].as_array().map(Vec::len), Some(0), "{verdict}");
+}
+
+#[test]
+fn a_replica_that_takes_a_failed_or_damaged_disk_for_a_good_one_is_convicted() {
+    if !disks_can_fail() {
+        return;
+    }
+    for (bug, faults) in [
+        ("ignore-io-error", "disk-error,kill --fail-fast"),
+        ("ignore-full-disk", "disk-full,kill --fail-fast"),
+        ("trust-disk", "bit-rot --workload append"),
+    ] {
+        drop(convicted(&format!("test --unsafe {bug} --nemesis {faults}"), 20));
+    }
+}
+
+#[test]
+fn a_killed_run_leaves_no_mount_and_its_data_where_it_was() {
+    if !disks_can_fail() {
+        return;
+    }
+    let ground = Ground::new();
+    let mut child = ground.start("test --nemesis power-loss:all --time-limit 60s");
+    std::thread::sleep(Duration::from_secs(5));
+    signal(&child, Signal::SIGKILL);
+    child.wait().expect("it ends");
+    ground.nothing_is_left();
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("there are mounts");
+    assert!(!mounts.contains(&*ground.directory.path().to_string_lossy()), "{mounts}");
+    let is_log = |path: &PathBuf| path.extension() == Some(Path::new("wal").as_os_str());
+    assert!(ground.files().iter().any(is_log), "what replicas wrote is seen without the mount");
+}

@@ -1,0 +1,153 @@
+//! Gives each run of the product a directory and a turn of its own, and asks again what one run need not show.
+//!
+//! Runs take turns, because two at once on a small machine starve each other. A seeded bug needs a chance to show itself,
+//! and a fault needs operations that overlap it: so a conviction is asked of several seeds, and an *unknown* again with
+//! another seed and more time. What is never asked again is a conviction of a correct system.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Exit codes of `harness test`.
+pub(crate) const VALID: i32 = 0;
+pub(crate) const INVALID: i32 = 1;
+pub(crate) const UNKNOWN: i32 = 2;
+
+/// The seeds that are tried, and how many times the asked time each of them is given.
+const TRIES: [(u64, u32); 5] = [(1, 1), (2, 1), (3, 1), (4, 3), (5, 3)];
+
+/// A directory to run in, alone.
+pub(crate) struct Ground {
+    pub(crate) directory: TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Ground {
+    pub(crate) fn new() -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Self { directory: tempfile::tempdir().expect("a directory"), _turn: turn }
+    }
+
+    pub(crate) fn run(&self, line: &str) -> Output {
+        self.command(line).output().expect("harness runs")
+    }
+
+    pub(crate) fn start(&self, line: &str) -> Child {
+        let mut command = self.command(line);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("harness starts")
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+        command.args(line.split_whitespace()).current_dir(self.directory.path());
+        command
+    }
+
+    /// Everything below the directory.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let mut files = vec![self.directory.path().to_owned()];
+        let mut next = 0;
+        while let Some(path) = files.get(next) {
+            let inside = entries(path);
+            files.extend(inside);
+            next += 1;
+        }
+        files
+    }
+
+    /// Waits until no process knows this directory any more.
+    pub(crate) fn nothing_is_left(&self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while let Some(left) = self.someone_here() {
+            assert!(Instant::now() < deadline, "{left} is still there");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn someone_here(&self) -> Option<String> {
+        let name = self.directory.path().to_string_lossy().into_owned();
+        entries(Path::new("/proc")).into_iter().find_map(|process| {
+            let here =
+                fs::read_link(process.join("cwd")).ok()?.to_string_lossy().starts_with(&name);
+            here.then(|| fs::read_to_string(process.join("cmdline")).unwrap_or_default())
+        })
+    }
+}
+
+/// The first run of a few seeds that convicts; each without a conviction was only without a chance.
+pub(crate) fn convicted(line: &str, seconds: u32) -> (Ground, Output) {
+    first(line, seconds, INVALID, |_| true)
+}
+
+/// The first run of a few seeds that is valid; an *unknown* is asked again, a conviction is not.
+pub(crate) fn acquitted(line: &str, seconds: u32) -> (Ground, Output) {
+    acquitted_showing(line, seconds, |_| true)
+}
+
+/// As [`acquitted`], and of those the first that shows this.
+pub(crate) fn acquitted_showing(
+    line: &str,
+    seconds: u32,
+    shows: impl Fn(&Output) -> bool,
+) -> (Ground, Output) {
+    first(line, seconds, VALID, shows)
+}
+
+fn first(line: &str, seconds: u32, code: i32, shows: impl Fn(&Output) -> bool) -> (Ground, Output) {
+    let mut seen = String::new();
+    for (seed, times) in TRIES {
+        let ground = Ground::new();
+        let line = format!("{line} --time-limit {}s --seed {seed}", seconds * times);
+        let output = ground.run(&line);
+        let got = output.status.code().unwrap_or(-1);
+        if got == code && shows(&output) {
+            return (ground, output);
+        }
+        let by_chance = [code, UNKNOWN, VALID].contains(&got);
+        assert!(by_chance, "{line}: exit code {got}: {}", told(&output));
+        seen += &format!("{line}: exit code {got}: {}\n", told(&output));
+    }
+    panic!("none of {} seeds ends with {code} and shows what it should: {seen}", TRIES.len());
+}
+
+/// Whether a program is there; if not, says so.
+pub(crate) fn there(program: &str) -> bool {
+    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
+    let found = found.is_ok_and(|output| output.status.success());
+    if !found {
+        println!("NOT RUN: there is no {program}");
+    }
+    found
+}
+
+pub(crate) fn entries(path: &Path) -> Vec<PathBuf> {
+    fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+pub(crate) fn told(output: &Output) -> String {
+    let text = [output.stdout.as_slice(), b"\n", &output.stderr].concat();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+pub(crate) fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).expect("the file exists")).expect("it is JSON")
+}
+
+/// What a run printed with `--format json`.
+pub(crate) fn printed(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).expect("standard output is JSON")
+}
+
+pub(crate) fn signal(child: &Child, signal: Signal) {
+    let pid = i32::try_from(child.id()).expect("a pid");
+    kill(Pid::from_raw(pid), signal).expect("the process is there");
+}
