@@ -1,0 +1,198 @@
+//! Throws bytes at every parser: each text is read or refused with a place inside of it, without a panic and within
+//! bounded memory; what is read can be written and read again, and judged.
+
+use bolero::check;
+use cap::Cap;
+use checker::history::{Damage, Format, History, edn, jsonl, notation};
+use checker::{Limits, Validity, judge};
+use std::alloc::System;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// An allocation beyond this ends the process, which is what a runaway parser deserves.
+#[global_allocator]
+static MEMORY: Cap<System> = Cap::new(System, 256 << 20);
+
+/// A refusal that says where and why, and points into the text.
+fn is_told(damage: &Damage, text: &[u8]) {
+    assert!(!damage.why.is_empty(), "{damage}");
+    let lines = text.iter().filter(|byte| **byte == b'\n').count() + 1;
+    assert!(damage.line >= 1 && damage.line <= lines + 1, "{damage}: of {lines} lines");
+}
+
+/// What a text says, if it says anything.
+fn read(format: Format, text: &[u8]) -> Option<History> {
+    match format.parse(text) {
+        Ok(parsed) => Some(parsed.history),
+        Err(damage) => {
+            is_told(&damage, text);
+            None
+        }
+    }
+}
+
+/// What is read survives being written, in both forms that are written.
+fn comes_back(history: &History) {
+    let again = jsonl::parse(jsonl::write(history)).expect("we read what we write");
+    assert_eq!(again.history.events(), history.events());
+    if history.initial().is_none() {
+        let again = edn::parse(edn::write(history)).expect("we read what we write");
+        assert_eq!(again.history.events(), history.events());
+    }
+}
+
+/// Judges within a small budget; any answer will do.
+fn is_judged(history: &History) {
+    let asked = AtomicUsize::new(0);
+    let expired = || asked.fetch_add(1, Ordering::Relaxed) > 1000;
+    let limits = Limits { memory_bytes: 16 << 20, expired: &expired, ..Limits::default() };
+    for model in ["register", "cas-register", "kv", "fifo-queue", "set", "bank", "list-append"] {
+        let verdict = judge(history, model, &limits);
+        assert!(verdict.validity == Validity::Valid || !verdict.sentence.is_empty());
+    }
+}
+
+fn is_answered(format: Format, text: &[u8]) {
+    if let Some(history) = read(format, text) {
+        comes_back(&history);
+        is_judged(&history);
+    }
+}
+
+/// Words out of which texts of a format are put together, so that random bytes get beyond the first token.
+fn words(words: &[&str], picks: &[u8]) -> Vec<u8> {
+    picks.iter().flat_map(|pick| words[usize::from(*pick) % words.len()].bytes()).collect()
+}
+
+#[test]
+fn jsonl_is_answered() {
+    check!().for_each(|bytes| is_answered(Format::Jsonl, bytes));
+}
+
+#[test]
+fn edn_is_answered() {
+    check!().for_each(|bytes| is_answered(Format::Edn, bytes));
+}
+
+#[test]
+fn logs_of_porcupine_are_answered() {
+    check!().for_each(|bytes| is_answered(Format::Porcupine, bytes));
+}
+
+#[test]
+fn sessions_are_answered() {
+    check!().for_each(|bytes| is_answered(Format::Sessions, bytes));
+}
+
+#[test]
+fn whatever_it_is_like_is_answered() {
+    check!().for_each(|bytes| {
+        if let Some(format) = Format::of(bytes) {
+            is_answered(format, bytes);
+        }
+    });
+}
+
+#[test]
+fn the_notation_is_answered() {
+    check!().for_each(|bytes| {
+        if let Ok(history) = notation::parse(&String::from_utf8_lossy(bytes)) {
+            comes_back(&history);
+        }
+    });
+}
+
+#[test]
+fn jsonl_of_its_words_is_answered() {
+    let parts = [
+        "{\"type\":\"invoke\",\"process\":0,\"f\":\"write\",\"value\":1}\n",
+        "{\"type\":\"ok\",\"process\":0,\"f\":\"write\",\"value\":1}\n",
+        "{\"type\":\"invoke\",\"process\":1,\"f\":\"read\",\"value\":null}\n",
+        "{\"type\":\"ok\",\"process\":1,\"f\":\"read\",\"value\":[1,[\"r\",2,null]]}\n",
+        "{\"type\":\"info\",\"process\":\"nemesis\",\"f\":\"kill\"}\n",
+        "{\"initial\":[3]}\n",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        "\\u",
+        "1e999",
+        "-9223372036854775809",
+        ",",
+        ":",
+        "\r\n",
+        "\n",
+        "\u{feff}",
+        "\"index\":18446744073709551615,",
+        "\"time\":-1,",
+        "é",
+    ];
+    check!().for_each(|picks| is_answered(Format::Jsonl, &words(&parts, picks)));
+}
+
+#[test]
+fn edn_of_its_words_is_answered() {
+    let parts = [
+        "{:type :invoke, :process 0, :f :cas, :value [1 2]}\n",
+        "{:type :ok, :process 0, :f :cas, :value [1 2]}\n",
+        "{:type :info, :process :nemesis, :f :start, :value nil}\n",
+        "{:type :invoke :process 1 :f :txn :value [[:append 1 2] [:r 1 nil]]}\n",
+        "#jepsen.history.Op",
+        "#_",
+        "#{",
+        "{",
+        "}",
+        "[",
+        "]",
+        "(",
+        ")",
+        ":",
+        "\\newline",
+        "\\",
+        "\"",
+        ";",
+        "\n",
+        "1N",
+        "2.5M",
+        "nil",
+        "#inst \"2026-11-24\"",
+        "-0",
+        "99999999999999999999",
+        "é",
+        ",",
+        " ",
+    ];
+    check!().for_each(|picks| is_answered(Format::Edn, &words(&parts, picks)));
+}
+
+#[test]
+fn logs_and_sessions_of_their_words_are_answered() {
+    let parts = [
+        "INFO  jepsen.util - 0\t:invoke\t:write\t1\n",
+        "INFO  jepsen.util - 0\t:ok\t:write\t1\n",
+        "INFO  jepsen.util - 1\t:invoke\t:cas\t[1 2]\n",
+        "INFO  jepsen.util - 1\t:info\t:cas\t:timed-out\n",
+        "{:process 0, :type :invoke, :f :put, :key \"x\", :value \"y\"}\n",
+        "[\"start\",",
+        "[\"r\",1,2]",
+        "r 1 0\n",
+        "w 1 2\n",
+        "-----\n",
+        "=====\n",
+        "r",
+        "w",
+        "abort\n",
+        "0",
+        "18446744073709551616",
+        "-1",
+        "\n",
+        "\t",
+        " ",
+        "é",
+    ];
+    check!().for_each(|picks| {
+        let text = words(&parts, picks);
+        is_answered(Format::Porcupine, &text);
+        is_answered(Format::Sessions, &text);
+    });
+}
