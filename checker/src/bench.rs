@@ -19,7 +19,12 @@ pub enum Object {
     Queue,
     /// A stack.
     Stack,
+    /// Ten keys whose texts grow by appends, and now and then are put anew.
+    Texts,
 }
+
+/// Keys of [`Object::Texts`].
+const KEYS: u64 = 10;
 
 impl Object {
     /// The model that specifies it.
@@ -28,6 +33,7 @@ impl Object {
             Self::Register => "register",
             Self::Queue => "fifo-queue",
             Self::Stack => "stack",
+            Self::Texts => "kv",
         }
     }
 
@@ -37,6 +43,7 @@ impl Object {
             Self::Register => ("write", "read"),
             Self::Queue => ("enqueue", "dequeue"),
             Self::Stack => ("push", "pop"),
+            Self::Texts => ("append", "get"),
         }
     }
 }
@@ -85,6 +92,8 @@ pub fn rows() -> Vec<Row> {
         row
     };
     vec![
+        of(Object::Texts, row("A4 texts that grow", 2024, 50, None, 0)),
+        wrong(of(Object::Texts, row("A4 texts that grow, wrong", 2024, 50, None, 0))),
         row("A6 unique values", 100_000, 5, None, 0),
         row("A6 values 0-4", 100_000, 5, Some(5), 0),
         row("A7 unique values", 10_000, 20, None, 0),
@@ -177,7 +186,9 @@ impl Shared {
             return self.finish(client);
         }
         let (put, look) = self.recipe.object.functions();
-        let call = if self.draw.below(2) == 0 {
+        let call = if self.recipe.object == Object::Texts {
+            self.text_call()
+        } else if self.draw.below(2) == 0 {
             (look, Value::Nil)
         } else {
             let number = self.begun as i64;
@@ -189,6 +200,15 @@ impl Shared {
         self.begun += 1;
         self.push(self.clients[client].process, Kind::Invoke, call.0, call.1.clone());
         self.clients[client].call = Some(call);
+    }
+
+    fn text_call(&mut self) -> (&'static str, Value) {
+        let key = Value::Int(self.draw.below(KEYS) as i64);
+        match self.draw.below(20) {
+            0..10 => ("get", Value::pair(key, Value::Nil)),
+            10..19 => ("append", Value::pair(key, format!("x {} y", self.begun))),
+            _ => ("put", Value::pair(key, format!("x {} y", self.begun))),
+        }
     }
 
     /// Lets an open call take effect, or one that has taken effect return.
@@ -212,6 +232,9 @@ impl Shared {
     }
 
     fn happen(&mut self, f: &str, input: Value) -> Value {
+        if self.recipe.object == Object::Texts {
+            return self.text(f, input);
+        }
         let object = self.recipe.object;
         let puts = f == object.functions().0;
         if puts {
@@ -225,15 +248,43 @@ impl Shared {
             Object::Register => self.held.front().cloned(),
             Object::Queue => self.held.pop_front(),
             Object::Stack => self.held.pop_back(),
+            Object::Texts => None,
         };
         found.unwrap_or_default()
+    }
+
+    /// What a key's text becomes, or is.
+    fn text(&mut self, f: &str, input: Value) -> Value {
+        let Some((Value::Int(key), part)) = input.as_pair() else { return Value::Nil };
+        self.held.resize(KEYS as usize, Value::from(""));
+        let held = &mut self.held[*key as usize];
+        *held = match (f, part, &*held) {
+            ("append", Value::Str(part), Value::Str(text)) => Value::from(format!("{text}{part}")),
+            ("put", part, _) => part.clone(),
+            (_, _, held) => return Value::pair(*key, held.clone()),
+        };
+        input
     }
 
     fn lie(&mut self) {
         let process = self.clients.iter().map(|client| client.process).max().unwrap_or(0) + 1;
         let (_, look) = self.recipe.object.functions();
-        self.push(process, Kind::Invoke, look, Value::Nil);
-        self.push(process, Kind::Ok, look, Value::Int(-1));
+        let (asked, told) = match self.recipe.object {
+            Object::Texts => (Value::pair(0, Value::Nil), Value::pair(0, self.swapped())),
+            _ => (Value::Nil, Value::Int(-1)),
+        };
+        self.push(process, Kind::Invoke, look, asked);
+        self.push(process, Kind::Ok, look, told);
+    }
+
+    /// The first key's text with its last two parts in the wrong order.
+    fn swapped(&self) -> String {
+        let Some(Value::Str(text)) = self.held.front() else { return String::new() };
+        let mut parts: Vec<&str> = text.split_inclusive('y').collect();
+        if let [.., one, other] = &mut parts[..] {
+            std::mem::swap(one, other);
+        }
+        parts.concat()
     }
 
     fn push(&mut self, process: u64, kind: Kind, f: &str, value: Value) {

@@ -94,7 +94,7 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    fn sort_in(&mut self, op: usize, all: bool, any: bool) {
+    pub(super) fn sort_in(&mut self, op: usize, all: bool, any: bool) {
         if all {
             self.always.push(op);
         } else if any {

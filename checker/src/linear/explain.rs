@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::partition::{Object, Op};
 use super::window::Candidate;
 use crate::history::{Operation, Value};
-use crate::model::{Call, Model, Seen};
+use crate::model::{Call, Meets, Model, Seen};
 
-/// States looked at when asking what an operation could have led to; a map of growing text has no
-/// end of them.
+/// States looked at when asking what an operation could have led to.
 const STATES: usize = 256;
 
 /// Says why the accused cannot be explained.
@@ -32,8 +31,10 @@ impl<'a, 'h> Explainer<'a, 'h> {
             let answers = model.step(&state, &ops[accused].call).is_ok();
             (state, answers)
         };
-        let reachable =
-            reachable(model, initial, ops, |_| false).into_iter().map(answers).collect();
+        let reachable = reachable(model, initial, ops, &ops[accused].call, |_| false)
+            .into_iter()
+            .map(answers)
+            .collect();
         Self { model, initial, ops, accused, reachable }
     }
 
@@ -105,7 +106,8 @@ impl<'a, 'h> Explainer<'a, 'h> {
         let end = self.ops[self.accused].completed;
         let begun: Vec<Op<'_>> =
             object.ops.iter().filter(|op| Some(op.invoked) < end).cloned().collect();
-        let ever = reachable(self.model, start, &begun, |state| self.answers(state));
+        let accused = &self.ops[self.accused].call;
+        let ever = reachable(self.model, start, &begun, accused, |state| self.answers(state));
         ever.len() < STATES && !ever.iter().any(|state| self.answers(state))
     }
 
@@ -119,25 +121,29 @@ impl<'a, 'h> Explainer<'a, 'h> {
 }
 
 /// The states that the operations lead to, each as often as one likes: more than truly possible,
-/// never fewer.
+/// never fewer, of those that the accused answer does not exclude for good: what only grows never shrinks back.
 ///
 /// Stops at a state that suffices.
 fn reachable(
     model: &dyn Model,
     initial: &[Value],
     ops: &[Op<'_>],
+    accused: &Call,
     suffices: impl Fn(&Value) -> bool,
 ) -> BTreeSet<Value> {
     let mut reachable: BTreeSet<Value> = initial.iter().cloned().collect();
     let mut fresh: Vec<Value> = initial.to_vec();
     let calls = ops.iter().map(|op| &*op.call);
     let changes: BTreeSet<&Call> = calls.filter(|call| !model.observes(call)).collect();
+    let regardless = |call: &&Call| model.grows(call) || model.shape(call).meets == Meets::Any;
+    let only_grows = changes.iter().all(regardless);
     while let Some(state) = fresh.pop() {
         for call in &changes {
             if reachable.len() >= STATES {
                 return reachable;
             }
             if let Ok(next) = model.step(&state, call)
+                && !(only_grows && model.is_past(&next, accused))
                 && reachable.insert(next.clone())
             {
                 if suffices(&next) {

@@ -10,8 +10,9 @@
 use std::collections::BTreeSet;
 
 use super::breadth::Standing;
-use super::engine::{Budget, Stop};
+use super::engine::{Budget, Spent, Stop};
 use super::explain::Explainer;
+use super::monitor;
 use super::partition::{Object, Op, partition};
 use super::pieces::{self, LEAST, Piece};
 use super::plan::Turn;
@@ -26,6 +27,12 @@ const CUTS: usize = 512;
 /// Cuts remembered at first: most often one of the last will do.
 const FEW_CUTS: usize = 12;
 
+/// Configurations that a walk may always make, besides some for each operation.
+const SHORT_WALK: usize = 1 << 11;
+
+/// Configurations that the longest order of a window may cost.
+const LONG_WALK: usize = 1 << 17;
+
 /// The evidence against an operation, or nothing if the budget does not suffice to prove it.
 pub(super) fn window(case: &Case<'_>, object: &Object<'_>, accused: usize) -> Option<Window> {
     let mut draft = Draft::prefix(case, object, accused)?;
@@ -33,8 +40,7 @@ pub(super) fn window(case: &Case<'_>, object: &Object<'_>, accused: usize) -> Op
         draft = shorter;
     }
     while draft.drop_irrelevant() {}
-    let window = draft.window(case, object);
-    replayed(&window, case).then_some(window)
+    draft.window(case, object).filter(|window| replayed(window, case))
 }
 
 /// A window in the making. Operations that need not have happened have no completion.
@@ -85,6 +91,9 @@ impl<'a, 'h> Draft<'a, 'h> {
     }
 
     fn legal(&self) -> Option<bool> {
+        if let Some(known) = monitor::are_legal(self.model, &self.initial, &self.ops) {
+            return Some(known);
+        }
         match self.question().decide().answer {
             Ok(()) => Some(true),
             Err(Stop::Illegal(_)) => Some(false),
@@ -140,10 +149,22 @@ impl<'a, 'h> Draft<'a, 'h> {
         before.max_by_key(|op| op.completed).map(|op| op.invoked)
     }
 
-    /// How things stood before each of so many begins up to this index.
+    /// How things stood before each of so many begins up to this index: as a walk finds out, if it is a short one, or
+    /// else as a monitor knows it, or a long walk.
     fn cuts(&self, latest: u64, most: usize) -> Vec<(u64, Standing)> {
         let begun = self.ops.partition_point(|op| op.invoked <= latest);
-        let mut walk = self.question().walk();
+        let short = SHORT_WALK.saturating_add(self.ops.len().saturating_mul(4));
+        let known = || self.known_cuts(&self.ops[begun.saturating_sub(most)..begun]);
+        self.walked_cuts(begun, most, short)
+            .or_else(known)
+            .or_else(|| self.walked_cuts(begun, most, usize::MAX))
+            .unwrap_or_default()
+    }
+
+    /// Nothing, if more steps would have been needed to come that far.
+    fn walked_cuts(&self, begun: usize, most: usize, steps: usize) -> Option<Vec<(u64, Standing)>> {
+        let budget = Budget { steps, ..self.budget };
+        let mut walk = Question { budget, ..self.question() }.walk();
         let mut cuts = Vec::new();
         while let Some(turn) = walk.next() {
             if let Turn::Begin(op) = turn {
@@ -154,11 +175,27 @@ impl<'a, 'h> Draft<'a, 'h> {
                     cuts.push((self.ops[op].invoked, walk.standing()));
                 }
             }
-            if walk.advance().is_err() {
-                break;
+            match walk.advance() {
+                Ok(()) => {}
+                Err(Stop::Spent(Spent::Steps)) => return None,
+                Err(_) => break,
             }
         }
-        cuts
+        Some(cuts)
+    }
+
+    /// How things stood before each of these began, where a monitor knows it. The rest without the accused is legal.
+    fn known_cuts(&self, before: &[Op<'_>]) -> Option<Vec<(u64, Standing)>> {
+        let moments: Vec<u64> = before.iter().map(|op| op.invoked).collect();
+        let mut others = self.ops.clone();
+        others.remove(self.accused);
+        let mut cuts = monitor::standings(self.model, &self.initial, &others, &moments)?;
+        for (_, standing) in &mut cuts {
+            for place in standing.always.iter_mut().chain(&mut standing.sometimes) {
+                *place += usize::from(*place >= self.accused);
+            }
+        }
+        Some(cuts)
     }
 
     fn cut(&self, at: u64, standing: &Standing) -> Self {
@@ -233,13 +270,13 @@ impl<'a, 'h> Draft<'a, 'h> {
         Explainer::new(self.model, &self.initial, &self.ops, self.accused)
     }
 
-    fn window(&self, case: &Case<'_>, object: &Object<'h>) -> Window {
-        let legal_prefix = self.longest_order();
+    fn window(&self, case: &Case<'_>, object: &Object<'h>) -> Option<Window> {
+        let legal_prefix = self.longest_order()?;
         let explainer = self.explainer();
         let states_after = explainer.states_after(&legal_prefix);
         let states_along =
             (0..legal_prefix.len()).map(|n| explainer.states_after(&legal_prefix[..n])).collect();
-        Window {
+        Some(Window {
             key: object.key.clone(),
             entry_states: self.initial.clone(),
             operations: self.operations(),
@@ -249,19 +286,22 @@ impl<'a, 'h> Draft<'a, 'h> {
             states_along,
             states_after,
             sentence: explainer.sentence(object, case.initial),
-        }
+        })
     }
 
-    fn longest_order(&self) -> Vec<usize> {
-        let mut walk = Question { orders: true, ..self.question() }.walk();
+    /// Nothing, if there are too many orders to look at.
+    fn longest_order(&self) -> Option<Vec<usize>> {
+        let steps = LONG_WALK.min(self.budget.steps);
+        let budget = Budget { steps, ..self.budget };
+        let mut walk = Question { orders: true, budget, ..self.question() }.walk();
         while walk.next().is_some() {
             match walk.advance() {
                 Ok(()) => {}
-                Err(Stop::Illegal(_)) => return walk.longest_order(),
-                Err(Stop::Spent(_)) => break,
+                Err(Stop::Illegal(_)) => return Some(walk.longest_order()),
+                Err(Stop::Spent(_)) => return None,
             }
         }
-        Vec::new()
+        None
     }
 
     /// The operations as they were, but for those that became optional: they lose their
@@ -323,6 +363,10 @@ fn legal(history: &History, case: &Case<'_>) -> Option<bool> {
     let budget = case.budget;
     let mut legal = true;
     for object in &objects {
+        if let Some(known) = monitor::are_legal(case.model, &initial, &object.ops) {
+            legal &= known;
+            continue;
+        }
         match Question::new(case.model, &initial, &object.ops, budget).decide().answer {
             Ok(()) => {}
             Err(Stop::Illegal(_)) => legal = false,

@@ -1,13 +1,14 @@
 //! Decides in near n log n what needs no search: histories whose written values are distinct,
-//! whose steps are equal, or whose holders take turns.
+//! whose steps are equal, whose holders take turns, or whose states grow.
 //!
-//! A monitor answers exactly or not at all. It declines what it does not know: values written
+//! A monitor answers exactly or not at all. It declines what it does not know: most values written
 //! twice, other start states, functions it has no rule for, and a No that an operation of unknown
 //! result could turn into a Yes. The accused is found by bisection: the shortest prefix, by
 //! completions, that is illegal. What is open at the cut keeps the answer that it gets later, but
 //! need not happen, as in the search, so both accuse the same operation.
 
 mod counter;
+mod growing;
 mod lock;
 mod queue;
 mod register;
@@ -15,6 +16,7 @@ mod set;
 mod stack;
 mod zones;
 
+use super::breadth::Standing;
 use super::engine::{Budget, Stop};
 use super::partition::Op;
 use super::search::Outcome;
@@ -29,9 +31,11 @@ const NEVER: u64 = u64::MAX;
 type Monitor = fn(&View<'_>) -> Option<bool>;
 
 const MONITORS: &[(&str, Monitor)] = &[
+    ("append-list", growing::list),
     ("cas-register", register::legal),
     ("counter", counter::legal),
     ("fifo-queue", queue::fifo),
+    ("kv", growing::text),
     ("lock", lock::legal),
     ("register", register::legal),
     ("set", set::legal),
@@ -66,7 +70,7 @@ fn decide(model: &dyn Model, initial: &[Value], ops: &[Op<'_>]) -> Option<Result
     let [start] = initial else { return None };
     let (_, legal) = MONITORS.iter().find(|(name, _)| *name == model.name())?;
     let fresh = *start == model.initial();
-    let view = |cut| View { ops, start, fresh, cut };
+    let view = |cut| View { model: model.name(), ops, start, fresh, cut };
     if legal(&view(NEVER))? {
         return Some(Ok(()));
     }
@@ -85,8 +89,37 @@ fn decide(model: &dyn Model, initial: &[Value], ops: &[Op<'_>]) -> Option<Result
     Some(Err(ends[illegal_at].1))
 }
 
+/// Whether operations that start in one of these states are legal; nothing, if no monitor knows that of every state.
+pub(super) fn are_legal(model: &dyn Model, initial: &[Value], ops: &[Op<'_>]) -> Option<bool> {
+    let (_, legal) = MONITORS.iter().find(|(name, _)| *name == model.name())?;
+    let mut any = false;
+    for start in initial {
+        let fresh = *start == model.initial();
+        any |= legal(&View { model: model.name(), ops, start, fresh, cut: NEVER })?;
+    }
+    Some(any)
+}
+
+/// How things stood before each of some moments, in a legal history; nothing, if no monitor knows.
+pub(super) fn standings(
+    model: &dyn Model,
+    initial: &[Value],
+    ops: &[Op<'_>],
+    moments: &[u64],
+) -> Option<Vec<(u64, Standing)>> {
+    let [start] = initial else { return None };
+    let fresh = *start == model.initial();
+    growing::standings(&View { model: model.name(), ops, start, fresh, cut: NEVER }, moments)
+}
+
+/// When an event was: after 0, which comes before everything, and with room before it.
+fn instant(index: u64) -> u64 {
+    2 * index + 2
+}
+
 /// A history up to a completion.
 struct View<'a> {
+    model: &'static str,
     ops: &'a [Op<'a>],
     start: &'a Value,
     /// Whether it starts as the model does.
@@ -111,10 +144,9 @@ impl Span {
 impl<'a> View<'a> {
     fn ops(&self) -> impl Iterator<Item = (&'a Op<'a>, Span)> + use<'a> {
         let cut = self.cut;
-        // One later, so that 0 comes before everything.
         self.ops.iter().filter(move |op| op.invoked < cut).map(move |op| {
-            let end = op.completed.filter(|end| *end <= cut).map(|end| end + 1);
-            (op, Span { begin: op.invoked + 1, end })
+            let end = op.completed.filter(|end| *end <= cut).map(instant);
+            (op, Span { begin: instant(op.invoked), end })
         })
     }
 }

@@ -11,20 +11,25 @@
 
 use rustc_hash::FxHashMap;
 
-use super::View;
 use super::zones::{Zone, can_be_ordered};
+use super::{Span, View};
 use crate::history::Value;
 use crate::model::Seen;
 
-struct Block<'a> {
+/// What a change expects that expects nothing, and what one expects that nobody makes.
+pub(super) const ANYTHING: usize = usize::MAX;
+pub(super) const NOWHERE: usize = usize::MAX - 1;
+
+#[derive(Clone)]
+pub(super) struct Block {
     zone: Zone,
     /// When its change began.
     changed: u64,
     happened: bool,
     /// The earliest end of a read.
     read: Option<u64>,
-    /// The value that its change expected.
-    expected: Option<&'a Value>,
+    /// The block of the value that its change expected.
+    pub(super) expected: usize,
     /// The block right after it.
     next: Option<usize>,
 }
@@ -33,38 +38,54 @@ struct Block<'a> {
 pub(super) fn legal(view: &View<'_>) -> Option<bool> {
     let mut blocks = Vec::new();
     let mut places: FxHashMap<&Value, usize> = FxHashMap::default();
-    blocks.push(Block::new((0, 0), true, None));
+    blocks.push(Block::start());
     places.insert(view.start, 0);
+    let mut expectations = Vec::new();
     for (op, span) in view.ops().filter(|(op, _)| op.call.f != "read") {
-        let (expected, value) = match (op.call.f.as_str(), &op.call.seen) {
-            ("write", _) => (None, &op.call.input),
+        let value = match (op.call.f.as_str(), &op.call.seen) {
+            ("write", _) => &op.call.input,
             ("cas", Seen::Output(_) | Seen::Nothing) => {
                 let (old, new) = op.call.input.as_pair()?;
-                (Some(old), new)
+                expectations.push((blocks.len(), old));
+                new
             }
             _ => return None,
         };
         if places.insert(value, blocks.len()).is_some() {
             return None;
         }
-        blocks.push(Block::new((span.begin, span.last()), span.end.is_some(), expected));
+        blocks.push(Block::new(span));
+    }
+    for (place, old) in expectations {
+        blocks[place].expected = places.get(old).copied().unwrap_or(NOWHERE);
     }
     for (op, span) in view.ops().filter(|(op, _)| op.call.f == "read") {
         let (Some(end), Seen::Output(output)) = (span.end, &op.call.seen) else { continue };
         let Some(place) = places.get(output) else { return Some(false) };
         blocks[*place].read(span.begin, end);
     }
-    Some(link(&mut blocks, &places) && chains(&blocks).is_some_and(|zones| can_be_ordered(&zones)))
+    Some(are_legal(&mut blocks))
 }
 
-impl<'a> Block<'a> {
-    fn new((begin, end): (u64, u64), happened: bool, expected: Option<&'a Value>) -> Self {
-        let mut zone = Zone::EMPTY;
-        zone.take_in(begin, end);
-        Self { zone, changed: begin, happened, read: None, expected, next: None }
+/// Whether some order of the blocks is legal.
+pub(super) fn are_legal(blocks: &mut [Block]) -> bool {
+    link(blocks) && chains(blocks).is_some_and(|zones| can_be_ordered(&zones))
+}
+
+impl Block {
+    /// The block of the start value.
+    pub(super) fn start() -> Self {
+        Self::new(Span { begin: 0, end: Some(0) })
     }
 
-    fn read(&mut self, begin: u64, end: u64) {
+    /// The block of a change that expects nothing.
+    pub(super) fn new(span: Span) -> Self {
+        let (mut zone, happened) = (Zone::EMPTY, span.end.is_some());
+        zone.take_in(span.begin, span.last());
+        Self { zone, changed: span.begin, happened, read: None, expected: ANYTHING, next: None }
+    }
+
+    pub(super) fn read(&mut self, begin: u64, end: u64) {
         self.zone.take_in(begin, end);
         self.read = Some(self.read.map_or(end, |read| read.min(end)));
         self.happened = true;
@@ -73,12 +94,16 @@ impl<'a> Block<'a> {
 
 /// Puts what happened after what it expected, which happened, then, too. Says no if that is not there, or if two
 /// expected the same.
-fn link(blocks: &mut [Block<'_>], places: &FxHashMap<&Value, usize>) -> bool {
+fn link(blocks: &mut [Block]) -> bool {
     let mut open: Vec<usize> = (0..blocks.len()).filter(|place| blocks[*place].happened).collect();
     while let Some(place) = open.pop() {
-        let Some(expected) = blocks[place].expected else { continue };
-        let Some(before) = places.get(expected) else { return false };
-        let before = *before;
+        let before = blocks[place].expected;
+        if before == ANYTHING {
+            continue;
+        }
+        if before == NOWHERE {
+            return false;
+        }
         if blocks[before].next.is_some_and(|next| next != place) {
             return false;
         }
@@ -91,10 +116,10 @@ fn link(blocks: &mut [Block<'_>], places: &FxHashMap<&Value, usize>) -> bool {
 }
 
 /// The zone of each chain, or nothing if one contradicts real time by itself, or has no beginning.
-fn chains(blocks: &[Block<'_>]) -> Option<Vec<Zone>> {
+fn chains(blocks: &[Block]) -> Option<Vec<Zone>> {
     let mut zones = Vec::new();
     let mut left = blocks.iter().filter(|block| block.happened).count();
-    for root in blocks.iter().filter(|block| block.happened && block.expected.is_none()) {
+    for root in blocks.iter().filter(|block| block.happened && block.expected == ANYTHING) {
         let mut chain = Zone::EMPTY;
         let mut block = Some(root);
         while let Some(Block { zone, changed, read, next, .. }) = block {

@@ -46,7 +46,8 @@ struct Kit {
     call: fn(usize, usize, usize) -> (&'static str, Value, Value),
 }
 
-const KITS: [Kit; 8] = [
+const KITS: [Kit; 10] = [
+    Kit { model: "append-list", kinds: |count| 2 + sequences(count + 1), call: list_call },
     Kit { model: "cas-register", kinds: |count| 3 + 2 * count, call: cas_call },
     Kit { model: "counter", kinds: |count| 2 + count, call: counter_call },
     Kit {
@@ -54,6 +55,7 @@ const KITS: [Kit; 8] = [
         kinds: |count| 2 + count,
         call: |kind, op, _| traffic("enqueue", "dequeue", kind, op),
     },
+    Kit { model: "kv", kinds: |count| 3 + sequences(2 * count + 1), call: text_call },
     Kit { model: "lock", kinds: |_| 6, call: lock_call },
     Kit {
         model: "register",
@@ -116,6 +118,53 @@ fn set_call(kind: usize, op: usize, count: usize) -> (&'static str, Value, Value
     };
     let held = (0..count).filter(|element| some >> element & 1 == 1);
     ("read", Value::Nil, Value::List(held.map(|element| Value::Int(element as i64)).collect()))
+}
+
+/// How many sequences of at most two of so many things there are.
+fn sequences(of: usize) -> usize {
+    1 + of + of * of
+}
+
+/// The sequence of that number.
+fn sequence(number: usize, of: usize) -> Vec<usize> {
+    match number {
+        0 => Vec::new(),
+        _ if number <= of => vec![number - 1],
+        _ => vec![(number - 1 - of) / of, (number - 1 - of) % of],
+    }
+}
+
+/// Appends an element of its own or one that all append, or reads at most two of them.
+fn list_call(kind: usize, op: usize, count: usize) -> (&'static str, Value, Value) {
+    let element = |place: usize| Value::Int(place as i64);
+    match kind {
+        0 => ("append", element(op), element(op)),
+        1 => ("append", element(count), element(count)),
+        _ => {
+            let shown = sequence(kind - 2, count + 1).into_iter().map(element);
+            ("read", Value::Nil, Value::List(shown.collect()))
+        }
+    }
+}
+
+/// Appends a text of its own or one that all append, puts one of its own, or gets at most two of them.
+fn text_call(kind: usize, op: usize, count: usize) -> (&'static str, Value, Value) {
+    let of_key = |text: &str| Value::pair("k", text);
+    let part = |place: usize| match place {
+        _ if place < count => format!("a{place};"),
+        _ if place == count => "same;".to_owned(),
+        _ => format!("p{};", place - count - 1),
+    };
+    let change = |f, place| (f, of_key(&part(place)), of_key(&part(place)));
+    match kind {
+        0 => change("append", op),
+        1 => change("append", count),
+        2 => change("put", count + 1 + op),
+        _ => {
+            let shown: String = sequence(kind - 3, 2 * count + 1).into_iter().map(part).collect();
+            ("get", Value::pair("k", Value::Nil), of_key(&shown))
+        }
+    }
 }
 
 /// The history of a shape in which each operation makes the call of its label.
@@ -181,15 +230,21 @@ fn monitors_agree_with_the_twin_on_small_histories() {
         for (count, most) in
             [(1, 1_000_000), (2, 1_000_000), (3, 1_000_000), (4, 400_000), (5, 40_000)]
         {
+            // There are very many ways to read what grows.
+            let grows = ["append-list", "kv"].contains(&kit.model);
+            if grows && count > 4 {
+                continue;
+            }
+            let most = if grows { most / 10 } else { most };
             let all = shapes(count).len() * (kit.kinds)(count).pow(count as u32);
             // A prime, so that it meets every label of every place.
             let stride = if all <= most {
                 1
             } else {
-                [7, 31, 211, 2503, 50_021]
+                [7, 31, 211, 2503, 50_021, 1_000_003, 20_000_003]
                     .into_iter()
                     .find(|it| all / it <= most)
-                    .unwrap_or(1_000_003)
+                    .expect("a prime is large enough")
             };
             let (legal, illegal) = sweep(kit, count, stride);
             assert!(
@@ -288,8 +343,10 @@ fn monitors_agree_with_the_search_on_larger_histories() {
     let mut draw = Draw(11);
     for kit in KITS {
         let mut answers = [0, 0];
-        for _ in 0..deep(3000) {
-            let count = 4 + draw.below(if kit.model == "set" { 5 } else { 9 });
+        // What grows has a test of its own.
+        let grows = ["append-list", "kv"].contains(&kit.model);
+        for _ in 0..deep(if grows { 300 } else { 3000 }) {
+            let count = 4 + draw.below(if grows || kit.model == "set" { 5 } else { 9 });
             let shape = draw.shape(count);
             let calls = draw.calls(&shape, count, kit);
             if let Some(legal) = compare(&calls_history(&shape, &calls), kit.model, false) {
@@ -297,7 +354,175 @@ fn monitors_agree_with_the_search_on_larger_histories() {
             }
         }
         // Most histories of a lock have an answer of unknown effect, of which the monitor says nothing.
-        let floor = if kit.model == "lock" { 25 } else { 300 };
+        let floor = if grows || kit.model == "lock" { 25 } else { 300 };
         assert!(answers.iter().all(|count| *count > floor), "{}: {answers:?}", kit.model);
     }
+}
+
+/// What one growing copy answers, and now and then what it held before, or will hold, or never.
+fn grown_calls(
+    draw: &mut Draw,
+    shape: &[Step],
+    count: usize,
+    lists: bool,
+) -> Vec<(&'static str, Value, Value)> {
+    let show = |held: &[usize]| match lists {
+        true => Value::List(held.iter().map(|place| Value::Int(*place as i64)).collect()),
+        false => {
+            Value::pair("k", held.iter().map(|place| format!("x{place};")).collect::<String>())
+        }
+    };
+    let asked = if lists { Value::Nil } else { Value::pair("k", Value::Nil) };
+    let (mut held, mut past) = (Vec::new(), vec![Vec::new()]);
+    let mut calls = vec![("", Value::Nil, Value::Nil); count];
+    let happen = |op: usize, held: &mut Vec<usize>, past: &mut Vec<Vec<usize>>, draw: &mut Draw| {
+        // Now and then an element that another appended as well.
+        let element = if draw.below(9) == 0 { draw.below(count) } else { op };
+        let one = if lists { Value::Int(element as i64) } else { show(&[element]) };
+        match draw.below(8) {
+            0 if !lists => {
+                *held = vec![element + 1000];
+                past.push(held.clone());
+                ("put", show(held), show(held))
+            }
+            0..4 => {
+                held.push(element);
+                past.push(held.clone());
+                ("append", one.clone(), one)
+            }
+            _ if draw.below(12) == 0 => {
+                let mut shown = past[draw.below(past.len())].clone();
+                if shown.len() > 1 && draw.below(2) == 0 {
+                    let last = shown.len() - 1;
+                    shown.swap(last, last - 1);
+                }
+                ("read", asked.clone(), show(&shown))
+            }
+            _ => ("read", asked.clone(), show(held)),
+        }
+    };
+    let mut waiting: Vec<usize> = Vec::new();
+    for step in shape {
+        match step {
+            Step::Begin(op) => waiting.push(*op),
+            Step::End(op) => {
+                while let Some(place) = waiting.iter().position(|it| it == op) {
+                    let one = if draw.below(2) == 0 { place } else { draw.below(waiting.len()) };
+                    let one = waiting.swap_remove(one);
+                    calls[one] = happen(one, &mut held, &mut past, draw);
+                }
+            }
+        }
+    }
+    for op in waiting {
+        calls[op] = happen(op, &mut held, &mut past, draw);
+    }
+    calls
+}
+
+#[test]
+fn what_grows_is_judged_as_the_search_would() {
+    let mut draw = Draw(5);
+    for (lists, model) in [(true, "append-list"), (false, "kv")] {
+        let mut answers = [0, 0];
+        for _ in 0..deep(1500) {
+            let count = 4 + draw.below(7);
+            let shape = draw.shape(count);
+            let calls = grown_calls(&mut draw, &shape, count, lists);
+            if let Some(legal) = compare(&calls_history(&shape, &calls), model, false) {
+                answers[usize::from(legal)] += 1;
+            }
+        }
+        assert!(answers.iter().all(|count| *count > 60), "{model}: {answers:?}");
+    }
+}
+
+/// What can be read at a moment is what the history with that read there permits.
+#[test]
+fn what_is_known_of_a_moment_is_what_could_be_read_there() {
+    let mut draw = Draw(7);
+    let (mut cuts, mut states) = (0, 0);
+    for round in 0..deep(300) {
+        let lists = round % 2 == 0;
+        let model = model::named(if lists { "append-list" } else { "kv" }).expect("it is there");
+        let count = 3 + draw.below(6);
+        let shape = draw.shape(count);
+        let calls = grown_calls(&mut draw, &shape, count, lists);
+        let history = calls_history(&shape, &calls);
+        let initial = model.initial();
+        if !is_legal(&history, model) {
+            continue;
+        }
+        let objects = partition(&history, model, Keyed::No).expect("it suits the model");
+        let Some(ops) = objects.first().map(|object| &object.ops) else { continue };
+        let begins: Vec<u64> = ops.iter().map(|op| op.invoked).collect();
+        let known = super::standings(model, &[initial], ops, &begins);
+        for (moment, standing) in known.into_iter().flatten() {
+            let possible = |state: &Value| is_legal(&with_read(&history, moment, state), model);
+            assert!(standing.states.iter().all(possible), "{:?} {history:?}", standing.states);
+            let others = past_states(&history, model).into_iter();
+            for other in others.filter(|it| !standing.states.contains(it)) {
+                assert!(!possible(&other), "{moment}: {other} {history:?}");
+            }
+            cuts += 1;
+            states += standing.states.len();
+        }
+    }
+    assert!(cuts > 100 && states > cuts, "{cuts} cuts, {states} states");
+}
+
+fn is_legal(history: &History, model: &dyn model::Model) -> bool {
+    let objects = partition(history, model, Keyed::No).expect("it suits the model");
+    let Some(object) = objects.first() else { return true };
+    let budget = Budget::of(&Limits::default());
+    Question::new(model, &[model.initial()], &object.ops, budget).decide().answer.is_ok()
+}
+
+/// What reads of a history saw, as states.
+fn past_states(history: &History, model: &dyn model::Model) -> Vec<Value> {
+    let completions = history.events().iter().filter(|it| it.kind == Kind::Ok && it.f == "read");
+    let mut states: Vec<Value> = completions
+        .map(|event| match event.value.as_pair() {
+            Some((_, Value::Str(text))) if model.name() == "kv" && text.is_empty() => {
+                model.initial()
+            }
+            Some(_) if model.name() == "kv" => Value::from(vec![event.value.clone()]),
+            _ => event.value.clone(),
+        })
+        .collect();
+    states.sort();
+    states.dedup();
+    states
+}
+
+/// The history with a read of a state right before an event.
+fn with_read(history: &History, moment: u64, state: &Value) -> History {
+    let kv = history
+        .events()
+        .iter()
+        .any(|event| event.value.as_pair().is_some_and(|(key, _)| *key == Value::from("k")));
+    let (asked, shown) = match (kv, state) {
+        (true, Value::List(entries)) => {
+            let shown = entries.first().cloned();
+            (Value::pair("k", Value::Nil), shown.unwrap_or_else(|| Value::pair("k", "")))
+        }
+        _ => (Value::Nil, state.clone()),
+    };
+    let mut events = history.events().to_vec();
+    let read = |kind, value| Event {
+        index: 0,
+        time: 0,
+        kind,
+        process: Process::Client(999),
+        f: "read".into(),
+        value,
+        node: None,
+        error: None,
+    };
+    let at = moment as usize;
+    events.splice(at..at, [read(Kind::Invoke, asked), read(Kind::Ok, shown)]);
+    for (index, event) in events.iter_mut().enumerate() {
+        (event.index, event.time) = (index as u64, index as u64);
+    }
+    History::new(events).expect("the reader is a process of its own")
 }
