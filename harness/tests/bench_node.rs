@@ -39,6 +39,19 @@ fn a_killed_leader_is_replaced() {
 }
 
 #[test]
+fn a_store_is_left_alone_and_then_written_to_for_long() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let words = ["none of them", "--trials", "0", "--idle", "1", "--endure", "300"];
+    let table = table(&bench(directory.path(), &words));
+    assert!(table["idle"]["seconds"].as_f64().is_some_and(|seconds| seconds >= 1.0), "{table}");
+    assert!(table["idle"]["elections"].is_u64() && table["idle"]["stalls"].is_u64(), "{table}");
+    let looks = table["endurance"].as_array().expect("a list");
+    let last = looks.last().expect("it was looked at");
+    assert!(last["writes"].as_u64().is_some_and(|writes| writes >= 300), "{table}");
+    assert!(last["largest_bytes"].as_u64().is_some_and(|bytes| bytes > 1 << 20), "{table}");
+}
+
+#[test]
 fn what_cannot_be_measured_is_said() {
     let directory = tempfile::TempDir::new().expect("a directory");
     for (words, code, said) in [

@@ -232,6 +232,30 @@ impl Cluster {
         Ok(ticks as f64 / TICKS_PER_SECOND)
     }
 
+    /// How many bytes of memory the largest replica has.
+    pub(super) fn largest(&mut self) -> Result<u64> {
+        let mut largest = 0;
+        for replica in &mut self.replicas {
+            let status = format!("/proc/{}/status", replica.sample()?.pid);
+            let text = std::fs::read_to_string(&status).context("a replica is gone")?;
+            let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+            largest = largest.max(kilobytes.unwrap_or(0_u64) * 1024);
+        }
+        Ok(largest)
+    }
+
+    /// The highest term that a replica knows, if they tell.
+    pub(super) async fn term(&self) -> Option<u64> {
+        let mut highest = None;
+        for number in 0..REPLICAS {
+            let Ok(text) = ask_once(self.address(number), "/metrics").await else { continue };
+            let term = text.lines().find_map(|line| line.strip_prefix("node_term "));
+            highest = highest.max(term.and_then(|term| term.trim().parse().ok()));
+        }
+        highest
+    }
+
     /// How often a replica has waited for its log to be on the disk, if it tells.
     pub(super) async fn syncs(&self, number: usize) -> Option<f64> {
         let text = ask_once(self.address(number), "/metrics").await.ok()?;

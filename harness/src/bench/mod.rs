@@ -7,7 +7,9 @@
 mod cluster;
 mod connection;
 mod dialect;
+mod endurance;
 mod failover;
+mod idle;
 mod load;
 pub(crate) mod machine;
 mod row;
@@ -16,7 +18,9 @@ mod time;
 
 pub(crate) use cluster::{Cluster, Place, Timing, has_etcd};
 pub(crate) use dialect::Dialect;
+pub(crate) use endurance::{Look, endure};
 pub(crate) use failover::fail_over;
+pub(crate) use idle::{Idle, idle};
 pub(crate) use load::{KEYS, Load, Pace, Reach, VALUE_BYTES, run};
 pub(crate) use row::{Side, median, told};
 pub(crate) use sample::Sample;

@@ -3,8 +3,8 @@
 use super::{best, calibrate, milliseconds};
 use crate::bench::machine::Machine;
 use crate::bench::{
-    Cluster, Dialect, KEYS, Load, Pace, Place, Reach, Sample, Side, Timing, VALUE_BYTES, fail_over,
-    has_etcd, median, run, told,
+    Cluster, Dialect, Idle, KEYS, Load, Look, Pace, Place, Reach, Sample, Side, Timing,
+    VALUE_BYTES, endure, fail_over, has_etcd, idle, median, run, told,
 };
 use crate::cli::failure::Failure;
 use crate::cli::{Format, print};
@@ -49,6 +49,12 @@ pub(crate) struct Args {
     /// The same where leaders are killed.
     #[arg(long, value_name = "HEARTBEAT,ELECTION", default_value = "50,300", value_parser = timing)]
     failover_timing: Timing,
+    /// Also leave the store alone for so many seconds, and count elections and stalls of this machine.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    idle: u64,
+    /// Also write so often to the same keys, and tell how large the replicas get.
+    #[arg(long, value_name = "WRITES", default_value_t = 0)]
+    endure: u64,
     /// The directory under which replicas keep their data while they are measured: the disk that counts.
     #[arg(long, value_name = "DIR", default_value = "results")]
     data: PathBuf,
@@ -154,13 +160,15 @@ async fn measure(args: &Args, place: &Place, format: Format) -> Result<ExitCode>
         print(&format!("the loader used at most {:.0} % of the machine{verdict}", share * 100.0))?;
     }
     let failovers = failovers(args, place, human).await?;
-    if rows.is_empty() && failovers.is_empty() {
+    let idle = idle_time(args, place, human).await?;
+    let endurance = endurance(args, place, human).await?;
+    if rows.is_empty() && failovers.is_empty() && args.idle + args.endure == 0 {
         return Err(Failure::Usage(format!("no load's name contains {:?}", args.filter)).into());
     }
     if !human {
         let table = json!({
             "format": 1, "machine": machine, "calibration_ms": calibration, "rows": rows, "loader_share": share,
-            "judged": judged, "failover": failovers,
+            "judged": judged, "failover": failovers, "idle": idle, "endurance": endurance,
         });
         print(&serde_json::to_string_pretty(&table)?)?;
     }
@@ -282,6 +290,43 @@ async fn failovers(args: &Args, place: &Place, human: bool) -> Result<Vec<Value>
         said.push(json!({ "system": name, "heartbeat_ms": heartbeat_ms, "election_ms": election_ms, "p50_ms": p50, "ms": times }));
     }
     Ok(said)
+}
+
+/// Elections of a store that rests.
+async fn idle_time(args: &Args, place: &Place, human: bool) -> Result<Option<Idle>> {
+    if args.idle == 0 {
+        return Ok(None);
+    }
+    let mut cluster = Cluster::start(Dialect::Raft, args.failover_timing, place).await?;
+    say(&format!("idle for {} s", args.idle));
+    let seen = idle(&mut cluster, Duration::from_secs(args.idle)).await?;
+    if human {
+        let Timing { heartbeat_ms, election_ms } = args.failover_timing;
+        let Idle { seconds, elections, stalls, longest_ms } = seen;
+        print(&format!(
+            "idle for {seconds:.0} s at {heartbeat_ms}/{election_ms} ms: {elections} elections; {stalls} stalls of a core \
+             above 25 ms, the longest {longest_ms:.1} ms"
+        ))?;
+    }
+    Ok(Some(seen))
+}
+
+/// How large replicas are while the same keys are written again and again.
+async fn endurance(args: &Args, place: &Place, human: bool) -> Result<Vec<Look>> {
+    if args.endure == 0 {
+        return Ok(Vec::new());
+    }
+    let mut cluster = Cluster::start(Dialect::Raft, args.timing, place).await?;
+    let sample = Sample::new(Dialect::Raft);
+    say(&format!("{} writes to {KEYS} keys", args.endure));
+    let looks = endure(&mut cluster, &sample, args.endure, args.seed).await?;
+    for Look { writes, largest_bytes } in looks.iter().filter(|_| human) {
+        print(&format!(
+            "after {writes} writes the largest replica has {} MB",
+            largest_bytes >> 20
+        ))?;
+    }
+    Ok(looks)
 }
 
 fn timing(text: &str) -> Result<Timing, String> {
