@@ -63,11 +63,8 @@ pub mod property;
 pub mod session;
 pub mod txn;
 
-pub use check::{
-    Algorithm, Check, Keyed, Limits, Stats, Validity, Verdict, check_linearizable, judge, linearize,
-};
-pub use finding::{Finding, Step};
+pub use check::{Limits, Validity, Verdict, check_linearizable, judge, linearize};
 pub use history::History;
-pub use linear::online::{Conviction, Online};
-pub use linear::{Linearization, Window};
+pub use linear::Window;
+pub use linear::online::Online;
 pub use model::Model;

@@ -25,7 +25,7 @@ use crate::model::Model;
 
 /// A judge of a history that is still going on.
 ///
-/// Of [`Limits`], `jobs` means nothing here, and with [`crate::Keyed::Auto`] the first invocation
+/// Of [`Limits`], `jobs` means nothing here, and with [`crate::check::Keyed::Auto`] the first invocation
 /// decides; one that contradicts it makes the whole unknown.
 pub struct Online<'a> {
     model: &'a dyn Model,
@@ -241,7 +241,7 @@ impl<'a> Online<'a> {
     /// Whether the operation says anything of its object, or why it cannot be understood.
     fn has_say(&self, operation: &Operation, keys: Keys) -> Result<bool, String> {
         let told = read(operation, self.model, keys).map_err(|why| refusal(operation, &why))?;
-        let auto = self.limits.keyed == crate::Keyed::Auto && keys == Keys::Around;
+        let auto = self.limits.keyed == crate::check::Keyed::Auto && keys == Keys::Around;
         if auto && told.is_some() && !carries_key(&operation.f, &operation.input) {
             let why = "earlier ones named a key, and this one does not";
             return Err(refusal(operation, why));

@@ -81,7 +81,7 @@ pub(crate) fn unknown(check: &str, text: &str, why: &str) {
 #[track_caller]
 pub(crate) fn wrong(check: &str, text: &str, kinds: &str) {
     let got = verdict(check, text);
-    let told = |finding: &crate::Finding| match finding.count {
+    let told = |finding: &crate::finding::Finding| match finding.count {
         1 => finding.name.clone(),
         count => format!("{}*{count}", finding.name),
     };

@@ -392,7 +392,7 @@ fn every_guarantee_is_broken_exactly_where_its_definition_says() {
             assert_eq!(count, twin.broken(*guarantee), "seed {seed}, {kind}: {}", got.sentence);
             met[place] += count;
         }
-        let record = super::Record::of(&history, crate::Keyed::Auto).expect("registers");
+        let record = super::Record::of(&history, crate::check::Keyed::Auto).expect("registers");
         let behind: Vec<usize> =
             super::staleness::measure(&record).iter().map(|read| read.versions as usize).collect();
         assert_eq!(behind, twin.behind(), "seed {seed}");

@@ -115,7 +115,7 @@ fn words(states: &[Value]) -> Vec<String> {
     states.iter().map(ToString::to_string).collect()
 }
 
-fn finding(finding: &checker::Finding) -> Finding {
+fn finding(finding: &checker::finding::Finding) -> Finding {
     let arrow = |step: &checker::finding::Step| Arrow {
         from: step.from,
         to: step.to,

@@ -3,7 +3,8 @@
 use super::input::Unreadable;
 use crate::report::visible;
 use crate::store::record::Validity;
-use checker::{Finding, Verdict, Window};
+use checker::finding::Finding;
+use checker::{Verdict, Window};
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
