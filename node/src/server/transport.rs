@@ -212,9 +212,14 @@ async fn until_closed(mut reader: ReadHalf<'_>) -> io::Error {
     }
 }
 
+/// An answer that is too large is lost, as values grow by appends and one client's must not cost
+/// everybody the connection.
 fn encode(frame: &Frame, bytes: &mut Vec<u8>) -> io::Result<()> {
     let payload = postcard::to_allocvec(frame).map_err(io::Error::other)?;
     if payload.len() > LARGEST_FRAME {
+        if let Frame::Forwarded { request, answer: Answer::Done { .. } } = frame {
+            return encode(&Frame::Forwarded { request: *request, answer: Answer::Lost }, bytes);
+        }
         return Err(too_large(payload.len()));
     }
     let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
@@ -342,6 +347,25 @@ mod tests {
         link.reset(false);
         link.reset(true);
         assert!(terms(&link).is_empty());
+    }
+
+    #[test]
+    fn an_answer_too_large_to_send_is_lost_and_the_connection_is_not() {
+        let done = |size: usize| {
+            let outcome = Outcome::Results(vec![Some("x".repeat(size))]);
+            Frame::Forwarded { request: 7, answer: Answer::Done { index: 1, outcome } }
+        };
+        let sent = |frame: &Frame| {
+            let mut bytes = Vec::new();
+            encode(frame, &mut bytes).expect("it can be sent");
+            postcard::from_bytes(&bytes[4..]).expect("a frame")
+        };
+        let Frame::Forwarded { request, answer } = sent(&done(LARGEST_FRAME)) else {
+            panic!("another frame")
+        };
+        assert_eq!((request, answer), (7, Answer::Lost));
+        let small = sent(&done(9));
+        assert!(matches!(small, Frame::Forwarded { answer: Answer::Done { .. }, .. }), "{small:?}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::raft::{Change, Membership, Objection, Role, ServerId, Status};
 use crate::server::members::Member;
 use crate::server::transport::Answer;
 use crate::wire::{MemberReply, MembersRequest, NewMember};
+use std::collections::BTreeSet;
 
 /// For how many ticks whoever has gone is still dialled, so that it hears that it has.
 const FAREWELL: u32 = 100;
@@ -43,6 +44,11 @@ impl Driver {
                 Ok(Member { name, address }.contact())
             }
         };
+        let mut names = BTreeSet::new();
+        let mut newcomers = request.add.iter().chain(&request.learn);
+        if let Some(twice) = newcomers.find(|new| !names.insert(&new.name)) {
+            return Err(format!("{} is named twice as a newcomer", twice.name));
+        }
         let gone = |name: &String| {
             self.members.find(name, membership).ok_or_else(|| format!("{name} is no member"))
         };

@@ -3,6 +3,7 @@
 use super::super::log::LogFormat;
 use super::*;
 use crate::raft::{Config, Stored};
+use crate::wire::{MembersRequest, NewMember};
 use tokio::sync::oneshot;
 
 type Answered = oneshot::Receiver<(Finding, Origin)>;
@@ -122,6 +123,24 @@ fn a_peer_is_admitted_by_the_rule_for_clients() {
     };
     driver.receive(2, frame);
     assert_eq!(driver.raft.status().last_index, last);
+}
+
+#[test]
+fn one_request_gives_a_name_to_one_newcomer() {
+    let (mut driver, mut writes) = leader();
+    sync(&mut driver, &mut writes);
+    let new = |port: u16| NewMember { name: "d".to_owned(), address: format!("d:{port}") };
+    let twice = MembersRequest { add: vec![new(1), new(2)], ..Default::default() };
+    let voter_and_learner =
+        MembersRequest { add: vec![new(1)], learn: vec![new(2)], ..Default::default() };
+    for request in [twice, voter_and_learner] {
+        let (reply, mut answer) = oneshot::channel();
+        let (request, deadline) = (Request::Members(request), Instant::now() + LONG);
+        driver.ask(Ask { request, deadline, reply });
+        let declined = Finding::Declined("d is named twice as a newcomer".to_owned());
+        assert_eq!(answer.try_recv().map(|(finding, _)| finding), Ok(declined));
+    }
+    assert_eq!(driver.raft.membership().members(), [1].into());
 }
 
 #[test]
