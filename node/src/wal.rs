@@ -73,7 +73,8 @@ pub fn encode_batch(records: &[Record], mark: u64) -> postcard::Result<Vec<u8>> 
 /// The bytes of a snapshot's file: `"nodesnp2"  crc32 u32  term u64  index u64  length u32`, the
 /// members (postcard, of that length), and the store.
 pub fn encode_snapshot(snapshot: &Snapshot) -> Vec<u8> {
-    let members = postcard::to_allocvec(&snapshot.membership).unwrap_or_default();
+    let members =
+        postcard::to_allocvec(&snapshot.membership).expect("memory has room for the members");
     let mut bytes = Vec::with_capacity(64 + members.len() + snapshot.data.len());
     bytes.extend_from_slice(SNAPSHOT_MAGIC);
     bytes.extend_from_slice(&[0; 4]);

@@ -32,6 +32,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 const GREETING: Duration = Duration::from_secs(5);
 const LARGEST_FRAME: usize = 8 << 20;
+/// What a stranger may make us take in before we know who it is.
+const LARGEST_GREETING: usize = 16 << 10;
 const LONGEST_QUEUE: usize = 1024;
 
 /// What replicas send each other: a length (`u32`, little-endian) and the postcard of this.
@@ -220,7 +222,7 @@ fn encode(frame: &Frame, bytes: &mut Vec<u8>) -> io::Result<()> {
         if let Frame::Forwarded { request, answer: Answer::Done { .. } } = frame {
             return encode(&Frame::Forwarded { request: *request, answer: Answer::Lost }, bytes);
         }
-        return Err(too_large(payload.len()));
+        return Err(too_large(payload.len(), LARGEST_FRAME));
     }
     let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
     bytes.extend(length.to_le_bytes());
@@ -228,8 +230,8 @@ fn encode(frame: &Frame, bytes: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-fn too_large(length: usize) -> io::Error {
-    io::Error::other(format!("a frame of {length} bytes is above the limit of {LARGEST_FRAME}"))
+fn too_large(length: usize, most: usize) -> io::Error {
+    io::Error::other(format!("a frame of {length} bytes is above the limit of {most}"))
 }
 
 /// The bytes that open each of a replica's connections.
@@ -276,9 +278,10 @@ async fn receive(
 ) -> io::Result<()> {
     tune(&stream)?;
     let mut reader = BufReader::new(stream);
-    let Some(first) = timeout(GREETING, read_frame(&mut reader)).await?? else { return Ok(()) };
+    let greeting = timeout(GREETING, read_frame(&mut reader, LARGEST_GREETING));
+    let Some(first) = greeting.await?? else { return Ok(()) };
     let from = greet(first, members, secret)?;
-    while let Some(frame) = read_frame(&mut reader).await? {
+    while let Some(frame) = read_frame(&mut reader, LARGEST_FRAME).await? {
         if events.send(Event::Frame { from, frame }).await.is_err() {
             break;
         }
@@ -305,11 +308,11 @@ fn greet(first: Frame, members: &Members, secret: &Secret) -> io::Result<ServerI
 }
 
 /// The next frame; nothing at the end of the stream, however it ends.
-async fn read_frame(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Frame>> {
+async fn read_frame(reader: &mut BufReader<TcpStream>, most: usize) -> io::Result<Option<Frame>> {
     let Ok(length) = reader.read_u32_le().await else { return Ok(None) };
     let length = usize::try_from(length).map_err(io::Error::other)?;
-    if length > LARGEST_FRAME {
-        return Err(too_large(length));
+    if length > most {
+        return Err(too_large(length, most));
     }
     let mut payload = vec![0; length];
     if reader.read_exact(&mut payload).await.is_err() {

@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use reqwest::Method;
 use serde_json::json;
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -138,6 +138,24 @@ async fn strangers_at_the_peer_port_do_no_harm() {
     assert_eq!(cluster.put(1, "a", "1").await.0, 200);
     let log = cluster.log(1);
     assert!(log.contains("closed the connection from"), "{log}");
+}
+
+#[tokio::test]
+async fn a_stranger_that_announces_much_is_not_waited_for() {
+    let cluster = Cluster::ready(1, &[]).await;
+    let mut stranger = TcpStream::connect(cluster.address(7001)).expect("it listens");
+    stranger.write_all(&(1_u32 << 20).to_le_bytes()).expect("it reads");
+    stranger.set_read_timeout(Some(Duration::from_secs(4))).expect("a socket has timeouts");
+    // Whoever waited for the rest would say nothing for 5 s.
+    let said = stranger.read(&mut [0; 1]);
+    assert!(
+        matches!(&said, Ok(0)) || said.is_err_and(|why| why.kind() == ErrorKind::ConnectionReset)
+    );
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !cluster.log(1).contains("is above the limit of 16384") {
+        assert!(Instant::now() < deadline, "{}", cluster.log(1));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]
