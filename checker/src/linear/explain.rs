@@ -10,6 +10,9 @@ use crate::model::{Call, Meets, Model, Seen};
 /// States looked at when asking what an operation could have led to.
 const STATES: usize = 256;
 
+/// Operations on what grows, of which all states are looked at: each state is as long as the history, nearly.
+const MOST_GROWING: usize = 32;
+
 /// Says why the accused cannot be explained.
 pub(super) struct Explainer<'a, 'h> {
     model: &'a dyn Model,
@@ -106,6 +109,9 @@ impl<'a, 'h> Explainer<'a, 'h> {
         let end = self.ops[self.accused].completed;
         let begun: Vec<Op<'_>> =
             object.ops.iter().filter(|op| Some(op.invoked) < end).cloned().collect();
+        if begun.len() > MOST_GROWING && begun.iter().any(|op| self.model.grows(&op.call)) {
+            return false;
+        }
         let accused = &self.ops[self.accused].call;
         let ever = reachable(self.model, start, &begun, accused, |state| self.answers(state));
         ever.len() < STATES && !ever.iter().any(|state| self.answers(state))
