@@ -72,16 +72,48 @@ pub fn parse(text: impl AsRef<[u8]>) -> Result<Parsed, Damage> {
     if text.trim_ascii_start().starts_with(b"[") {
         return array::parse(text);
     }
+    match std::str::from_utf8(text) {
+        // What is text as a whole need not be looked at again, string by string.
+        Ok(text) => read(
+            text.split_inclusive('\n'),
+            |line| serde_json::from_str(line.trim_ascii_end()),
+            |line| serde_json::from_str(line.trim_ascii_end()),
+        ),
+        Err(_) => {
+            let lines = text.split_inclusive(|byte| *byte == b'\n');
+            read(
+                lines,
+                |line| serde_json::from_slice(line.trim_ascii_end()),
+                |line| serde_json::from_slice(line.trim_ascii_end()),
+            )
+        }
+    }
+}
+
+/// Reads a history from its lines, given how a line is read as an event and as a header.
+fn read<'t, L: AsRef<[u8]> + ?Sized + 't>(
+    lines: impl Iterator<Item = &'t L>,
+    event: impl Fn(&'t L) -> serde_json::Result<Line<'t>>,
+    header: impl Fn(&'t L) -> serde_json::Result<Header>,
+) -> Result<Parsed, Damage> {
     let mut reader = Reader::default();
     let mut torn = None;
-    for (number, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        if line.trim_ascii().is_empty() {
+    for (number, line) in lines.enumerate() {
+        let bytes = line.as_ref();
+        if bytes.trim_ascii().is_empty() {
             continue;
         }
-        match reader.add(number + 1, line.trim_ascii_end()) {
+        if reader.is_new()
+            && let Ok(header) = header(line)
+        {
+            reader.begin(number + 1, header)?;
+            continue;
+        }
+        let read = event(line).map_err(|error| damage(number + 1, &error));
+        match read.and_then(|event| reader.add(number + 1, event)) {
             Ok(()) => {}
-            Err(_) if is_torn(line) => {
-                torn = Some(Torn { line: number + 1, bytes: line.len() });
+            Err(_) if is_torn(bytes) => {
+                torn = Some(Torn { line: number + 1, bytes: bytes.len() });
             }
             Err(damage) => return Err(damage),
         }
@@ -107,22 +139,23 @@ struct Reader {
 }
 
 impl Reader {
-    fn add(&mut self, number: usize, line: &[u8]) -> Result<(), Damage> {
-        if self.events.is_empty()
-            && self.initial.is_none()
-            && let Ok(header) = serde_json::from_slice::<Header>(line)
-        {
-            if header.initial.is_empty() {
-                let why = "\"initial\" names no state to start in".to_owned();
-                return Err(Damage { line: number, column: 1, why });
-            }
-            self.initial = Some(header.initial);
-            return Ok(());
+    /// Whether no line has said anything.
+    fn is_new(&self) -> bool {
+        self.events.is_empty() && self.initial.is_none()
+    }
+
+    fn begin(&mut self, number: usize, header: Header) -> Result<(), Damage> {
+        if header.initial.is_empty() {
+            let why = "\"initial\" names no state to start in".to_owned();
+            return Err(Damage { line: number, column: 1, why });
         }
+        self.initial = Some(header.initial);
+        Ok(())
+    }
+
+    fn add(&mut self, number: usize, line: Line<'_>) -> Result<(), Damage> {
         let next_index = self.events.last().map_or(0, |event| event.index.saturating_add(1));
-        let parsed: Line<'_> =
-            serde_json::from_slice(line).map_err(|error| damage(number, &error))?;
-        let event = parsed.event(next_index, &mut self.said);
+        let event = line.event(next_index, &mut self.said);
         let why = |why: &str| Damage { line: number, column: 1, why: why.to_owned() };
         self.events.push(event.map_err(why)?);
         self.lines.push(number);
