@@ -291,6 +291,12 @@ impl<'h> Reader<'h> {
             self.refused.insert((key, value), place);
             return Ok(());
         }
+        if self.is_initial(value) {
+            return Err(op.bad_input(&format!(
+                "{} was there at first, so nobody could say which of the two was read",
+                brief(value)
+            )));
+        }
         let version = self.record.versions.len();
         if let Some(first) = self.values.insert((key, value), version) {
             let first = self.record.origin(first);
@@ -344,11 +350,15 @@ impl<'h> Reader<'h> {
         Ok(())
     }
 
+    /// Whether a value stands for nothing written yet.
+    fn is_initial(&self, value: &Value) -> bool {
+        *value == Value::Nil || self.initial.is_some_and(|all| all.contains(value))
+    }
+
     fn told(&mut self, op: usize, key: usize, value: &'h Value) {
-        let untouched = *value == Value::Nil || self.initial.is_some_and(|all| all.contains(value));
         let version = match self.values.get(&(key, value)) {
             Some(version) => *version,
-            None if untouched => INITIAL,
+            None if self.is_initial(value) => INITIAL,
             None => {
                 let refused = self.refused.get(&(key, value)).copied();
                 return self.record.unwritten.push(Unwritten { op, key, value, refused });
