@@ -52,6 +52,13 @@ fn what_was_there_at_first_cannot_be_written_without_doubt() {
 }
 
 #[test]
+fn reads_of_several_keys_that_nobody_wrote_are_no_values() {
+    valid(SESSION, "0:read => {:x nil :y nil}; 1:read; 1:info");
+    wrong(SESSION, "0:read => {:x nil :y 1}", "unwritten-value");
+    wrong(SESSION, "0:read => {:x nil}; 0:write 1 => 1", "unwritten-value");
+}
+
+#[test]
 fn a_client_never_reads_something_older() {
     let writes = "0:write 1 => 1; 0:write 2 => 2; ";
     wrong(SESSION, &[writes, "1:read => 2; 1:read => 1"].concat(), "monotonic-reads");

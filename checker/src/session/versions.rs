@@ -205,13 +205,15 @@ fn is_write(op: &Op<'_>) -> bool {
     matches!(op.f, "write" | "cas")
 }
 
-/// Whether writes are `[key value]` and reads ask for a key, or for several at once.
+/// Whether writes are `[key value]` and reads ask for a key, or for several at once. Where nobody names a key, reads of
+/// several say so.
 fn looks_keyed(ops: &[Op<'_>]) -> bool {
     let pair =
         |value: &Value| value.as_pair().is_some_and(|(key, _)| !matches!(key, Value::List(_)));
     let cas = |op: &Op<'_>| op.input.as_pair().is_some_and(|(_, cas)| cas.as_pair().is_some());
+    let several = |op: &Op<'_>| matches!(op.output, Some(Value::Map(_)));
     let mut asked = ops.iter().filter(|op| is_write(op) || op.input.as_pair().is_some()).peekable();
-    asked.peek().is_some()
+    (asked.peek().is_some() || ops.iter().any(several))
         && asked.all(|op| pair(op.input) && (op.f != "cas" || cas(op)))
         && ops
             .iter()
