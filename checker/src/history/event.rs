@@ -83,17 +83,23 @@ impl Serialize for Process {
     }
 }
 
-/// A number is a client; any text is the nemesis, as in Jepsen.
+/// A number is a client, and there is the nemesis. Other names are refused: who took them for the nemesis would judge
+/// a history in which no client did anything.
 impl<'de> Deserialize<'de> for Process {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
             Value::Int(number) if number >= 0 => Ok(Self::Client(number.unsigned_abs())),
-            Value::Str(_) => Ok(Self::Nemesis),
+            Value::Str(name) if is_nemesis(&name) => Ok(Self::Nemesis),
             other => Err(serde::de::Error::custom(format!(
                 "process {other} is neither a client's number nor \"nemesis\""
             ))),
         }
     }
+}
+
+/// What the nemesis is called, with or without a keyword's colon.
+pub(super) fn is_nemesis(name: &str) -> bool {
+    name.strip_prefix(':').unwrap_or(name) == "nemesis"
 }
 
 /// The error of a compare-and-set that failed *because* the state was not the expected one.

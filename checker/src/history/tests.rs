@@ -42,6 +42,11 @@ fn damage_is_reported_with_its_place() {
     let huge =
         "{\"type\":\"invoke\",\"process\":1,\"f\":\"write\",\"value\":18446744073709551615}\n";
     insta::assert_snapshot!(refused(huge), @"line 1, column 69: integer 18446744073709551615 does not fit 64 bits");
+    for next in ["18446744073709551616", "-9223372036854775809", "1e300"] {
+        let rounded = huge.replace("18446744073709551615", next);
+        assert!(refused(&rounded).contains("is too large to be told from"), "{next}");
+    }
+    insta::assert_snapshot!(refused("{\"type\":\"ok\",\"process\":\"c1\",\"f\":\"read\"}\n"), @r#"line 1, column 27: process "c1" is neither a client's number nor "nemesis""#);
     insta::assert_snapshot!(refused(&("{\"initial\":[1]}\n{\"initial\":[1]}\n".to_owned() + &good)), @"line 2, column 15: missing field `type`");
 }
 

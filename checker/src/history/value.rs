@@ -31,13 +31,20 @@ pub enum Value {
     Map(Vec<(String, Value)>),
 }
 
-/// A float that is ordered and hashed by [`f64::total_cmp`].
+/// A float that is ordered and hashed by [`f64::total_cmp`], but that there is one zero.
 #[derive(Clone, Copy, Debug)]
 pub struct Real(pub f64);
 
+impl Real {
+    /// The same number, with zero for minus zero.
+    fn one_zero(self) -> f64 {
+        self.0 + 0.0
+    }
+}
+
 impl Ord for Real {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.0.total_cmp(&other.0)
+        self.one_zero().total_cmp(&other.one_zero())
     }
 }
 
@@ -57,7 +64,7 @@ impl Eq for Real {}
 
 impl Hash for Real {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.to_bits().hash(state);
+        self.one_zero().to_bits().hash(state);
     }
 }
 
@@ -199,6 +206,9 @@ impl<'de> Deserialize<'de> for Value {
 
 struct Json;
 
+/// Where 64 bits end: what JSON has beyond may have been an integer, and is rounded by now.
+const BEYOND_INTEGERS: f64 = 9_223_372_036_854_775_808.0;
+
 impl<'de> Visitor<'de> for Json {
     type Value = Value;
 
@@ -226,8 +236,15 @@ impl<'de> Visitor<'de> for Json {
             .map_err(|_| E::custom(format!("integer {number} does not fit 64 bits")))
     }
 
+    /// An integer of more than 64 bits comes as the nearest float: it is refused for the same reason.
     fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {
-        Ok(Value::Real(Real(number)))
+        if number.abs() < BEYOND_INTEGERS {
+            Ok(Value::Real(Real(number)))
+        } else {
+            Err(E::custom(format!(
+                "number {number:e} is too large to be told from those next to it"
+            )))
+        }
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {

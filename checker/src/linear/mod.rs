@@ -45,13 +45,15 @@ pub const NAME: &str = "linearizable";
 
 /// Judges a history.
 pub fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -> Verdict {
-    let objects = match partition::partition_on(history, model, limits.keyed, limits.jobs) {
-        Ok(objects) => objects,
+    let objects = partition::partition_on(history, model, limits.keyed, limits.jobs);
+    let (objects, initial) = match objects
+        .and_then(|it| Ok((it, initial(history.initial(), model)?)))
+    {
+        Ok(both) => both,
         Err(why) => {
             return Verdict::unknown(format!("this is no history of a {}: {why}", model.name()));
         }
     };
-    let initial = initial(history, model);
     let answers = objects::answers(&objects, model, &initial, limits);
     let stats = Stats {
         operations: objects.iter().map(|object| object.ops.len()).sum(),
@@ -73,8 +75,12 @@ pub fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -> Verdi
     invalid.unwrap_or_else(|| case.not_invalid(&answers, &objects, stats))
 }
 
-fn initial(history: &History, model: &dyn Model) -> Vec<Value> {
-    history.initial().map_or_else(|| vec![model.initial()], <[Value]>::to_vec)
+/// The states that a history may begin in, as the model holds them.
+fn initial(states: Option<&[Value]>, model: &dyn Model) -> Result<Vec<Value>, String> {
+    match states {
+        Some(states) => states.iter().map(|state| model.begins(state)).collect(),
+        None => Ok(vec![model.initial()]),
+    }
 }
 
 fn count(answers: &[Outcome], is: impl Fn(&Outcome) -> bool) -> usize {
@@ -88,10 +94,10 @@ pub fn linearize(
     limits: &Limits<'_>,
 ) -> Result<Vec<Linearization>, Box<Verdict>> {
     let refused = |why: &str| Box::new(Verdict::unknown(why.to_owned()));
-    let Ok(objects) = partition::partition(history, model, limits.keyed) else {
+    let objects = partition::partition(history, model, limits.keyed);
+    let (Ok(objects), Ok(initial)) = (objects, initial(history.initial(), model)) else {
         return Err(Box::new(check(history, model, limits)));
     };
-    let initial = initial(history, model);
     let budget = Budget::of(limits);
     let mut found = Vec::with_capacity(objects.len());
     for object in &objects {

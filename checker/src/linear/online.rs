@@ -206,7 +206,7 @@ impl<'a> Online<'a> {
         });
         // One that names no key may yet fail, and then it does not matter.
         let Ok(key) = key_of(&event.value, keys) else { return Ok(()) };
-        let start = start.clone().unwrap_or_else(|| vec![model.initial()]);
+        let start = super::initial(start.as_deref(), *model)?;
         let held = &mut self.held;
         let fresh = || {
             let ledger = Ledger::new(start);

@@ -28,10 +28,10 @@ pub(crate) fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -
             format!("linearizable, so sequentially consistent: {}", linearizable.sentence);
         return Verdict { check: NAME.to_owned(), sentence, ..linearizable };
     }
-    let verdict = match partition(history, model, limits.keyed) {
+    let objects = partition(history, model, limits.keyed);
+    let verdict = match objects.and_then(|it| Ok((it, initial(history.initial(), model)?))) {
         Err(why) => Verdict::unknown(format!("this is no history of a {}: {why}", model.name())),
-        Ok(objects) => {
-            let starts = initial(history, model);
+        Ok((objects, starts)) => {
             let mut told = Told::default();
             let wrong = starts.iter().find_map(|start| {
                 let mut search = Search::new(model, start, &objects, Budget::of(limits));

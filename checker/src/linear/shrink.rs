@@ -359,7 +359,7 @@ fn replayed(window: &Window, case: &Case<'_>) -> bool {
 
 fn legal(history: &History, case: &Case<'_>) -> Option<bool> {
     let objects = partition(history, case.model, case.limits.keyed).ok()?;
-    let initial = super::initial(history, case.model);
+    let initial = super::initial(history.initial(), case.model).ok()?;
     let budget = case.budget;
     let mut legal = true;
     for object in &objects {

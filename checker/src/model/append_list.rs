@@ -1,7 +1,7 @@
 //! Specifies a list that only grows: a read returns everything appended, in order.
 
 use super::register::read;
-use super::{Call, Model, Seen, items, known};
+use super::{Call, Model, Seen, items, known, listed};
 use crate::history::Value;
 
 /// A list that is appended to and read whole.
@@ -18,6 +18,10 @@ impl Model for AppendList {
 
     fn initial(&self) -> Value {
         Value::List([].into())
+    }
+
+    fn begins(&self, given: &Value) -> Result<Value, String> {
+        listed(self.name(), given).map(|_| given.clone())
     }
 
     fn understands(&self, call: &Call) -> Result<(), String> {

@@ -17,6 +17,11 @@ pub trait Branching: Sync {
     /// The state of a fresh copy.
     fn initial(&self) -> Value;
 
+    /// A state that a history says it began in, as the model holds it, or why it is none.
+    fn begins(&self, given: &Value) -> Result<Value, String> {
+        Ok(given.clone())
+    }
+
     /// Refuses a call that the model has no meaning for.
     fn understands(&self, call: &Call) -> Result<(), String>;
 
@@ -40,6 +45,12 @@ impl<B: Branching> Model for AnyOf<B> {
         self.0.initial()
     }
 
+    fn begins(&self, given: &Value) -> Result<Value, String> {
+        let states: Result<Vec<_>, _> =
+            possible(given).iter().map(|state| self.0.begins(state)).collect();
+        any(states?).ok_or_else(|| "it began in no state at all".to_owned())
+    }
+
     fn understands(&self, call: &Call) -> Result<(), String> {
         self.0.understands(call)
     }
@@ -58,13 +69,18 @@ impl<B: Branching> Model for AnyOf<B> {
                 Err(why) => reasons.push(why),
             }
         }
-        after.sort();
-        after.dedup();
-        match after.len() {
-            0 => Err(reasons.join("; or ")),
-            1 => Ok(after.remove(0)),
-            _ => Ok(Value::Map(vec![(ANY.to_owned(), Value::from(after))])),
-        }
+        any(after).ok_or_else(|| reasons.join("; or "))
+    }
+}
+
+/// One value for all of these states, if there are any.
+fn any(mut states: Vec<Value>) -> Option<Value> {
+    states.sort();
+    states.dedup();
+    match states.len() {
+        0 => None,
+        1 => states.pop(),
+        _ => Some(Value::Map(vec![(ANY.to_owned(), Value::from(states))])),
     }
 }
 

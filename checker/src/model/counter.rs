@@ -20,6 +20,13 @@ impl Model for Counter {
         Value::Int(0)
     }
 
+    fn begins(&self, given: &Value) -> Result<Value, String> {
+        match held(given).map(holding) {
+            Some(state) if state == *given => Ok(state),
+            _ => Err(format!("it began with {given}, but a counter holds an integer")),
+        }
+    }
+
     fn understands(&self, call: &Call) -> Result<(), String> {
         known(self.name(), call, &["add", "read"], &[])?;
         match (call.f.as_str(), &call.input, &call.seen) {
@@ -42,13 +49,23 @@ impl Model for Counter {
     }
 
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
-        match (call.f.as_str(), state, &call.input) {
-            ("add", Value::Int(held), Value::Int(more)) => {
-                let sum = held.checked_add(*more).map(Value::Int);
-                sum.ok_or_else(|| format!("{held} and {more} do not fit 64 bits together"))
-            }
+        match (call.f.as_str(), held(state), &call.input) {
+            ("add", Some(held), Value::Int(more)) => Ok(holding(held + i128::from(*more))),
             ("add", _, _) => Err(format!("the counter held {state}, which is no integer")),
             _ => read(state, call),
         }
     }
+}
+
+/// The number of a state: an integer, or the text of one that does not fit 64 bits, which no read returns.
+fn held(state: &Value) -> Option<i128> {
+    match state {
+        Value::Int(number) => Some(i128::from(*number)),
+        Value::Str(digits) => digits.parse().ok(),
+        _ => None,
+    }
+}
+
+fn holding(number: i128) -> Value {
+    i64::try_from(number).map_or_else(|_| Value::from(number.to_string()), Value::Int)
 }

@@ -4,7 +4,7 @@
 //! key, without the keys that hold nil, so that equal maps are equal states.
 
 use super::cas_register::cas;
-use super::{Call, Meets, Model, Seen, Shape, items};
+use super::{Call, Meets, Model, Seen, Shape, items, listed};
 use crate::history::Value;
 
 /// A map of keys to values.
@@ -26,6 +26,10 @@ impl Model for Kv {
 
     fn has_keys(&self) -> bool {
         true
+    }
+
+    fn begins(&self, given: &Value) -> Result<Value, String> {
+        map(self.name(), given)
     }
 
     fn understands(&self, call: &Call) -> Result<(), String> {
@@ -110,6 +114,21 @@ impl Model for Kv {
 
 fn pair<'a>(what: &str, value: &'a Value) -> Result<(&'a Value, &'a Value), String> {
     value.as_pair().ok_or_else(|| format!("{what} is {value}, not [key value]"))
+}
+
+/// A map that a history began with: pairs in any order, each key once.
+pub(super) fn map(name: &str, given: &Value) -> Result<Value, String> {
+    let mut state = Value::List([].into());
+    for entry in listed(name, given)? {
+        let Some((key, value)) = entry.as_pair() else {
+            return Err(format!("it began with {given}, but a {name} holds [key value]s"));
+        };
+        if *held(&state, key) != Value::Nil {
+            return Err(format!("it began with two values of key {key}"));
+        }
+        state = with(&state, key, value.clone());
+    }
+    Ok(state)
 }
 
 pub(super) fn held<'a>(state: &'a Value, key: &Value) -> &'a Value {

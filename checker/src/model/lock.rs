@@ -3,7 +3,7 @@
 //! The state is `[]` when free and `[holder]` when held. The holder is the argument of the calls;
 //! where that is nil, as in Jepsen's and Knossos' mutex, anyone may release.
 
-use super::{Call, Model, Seen, items, known};
+use super::{Call, Model, Seen, items, known, listed};
 use crate::history::Value;
 
 /// A lock that is acquired and released.
@@ -21,6 +21,13 @@ impl Model for Lock {
 
     fn initial(&self) -> Value {
         Value::List([].into())
+    }
+
+    fn begins(&self, given: &Value) -> Result<Value, String> {
+        match listed(self.name(), given)? {
+            [] | [_] => Ok(given.clone()),
+            _ => Err(format!("it began with {given}, but a lock has one holder: [] or [holder]")),
+        }
     }
 
     fn understands(&self, call: &Call) -> Result<(), String> {

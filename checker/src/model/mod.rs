@@ -66,6 +66,11 @@ pub trait Model: Sync {
     /// The state of a fresh copy.
     fn initial(&self) -> Value;
 
+    /// A state that a history says it began in, as the model holds it, or why it is none.
+    fn begins(&self, given: &Value) -> Result<Value, String> {
+        Ok(given.clone())
+    }
+
     /// Whether its calls carry `[key, value]` by their nature and its state holds every key.
     /// Otherwise the model is one plain object, and a keyed history is one copy of it per key.
     fn has_keys(&self) -> bool {
@@ -182,6 +187,14 @@ fn known(name: &str, call: &Call, functions: &[&str], refusable: &[&str]) -> Res
         return Err(format!("a {f} expects no state, so it cannot mismatch"));
     }
     Ok(())
+}
+
+/// What a history began with, if it is a list.
+fn listed<'v>(name: &str, given: &'v Value) -> Result<&'v [Value], String> {
+    match given {
+        Value::List(items) => Ok(items),
+        other => Err(format!("it began with {other}, but a {name} holds a list")),
+    }
 }
 
 /// What a list holds.

@@ -4,7 +4,7 @@
 //! done in that order at one moment; the result is the same list with the reads filled in. The state
 //! is that of a kv.
 
-use super::kv::{held, with};
+use super::kv::{held, map, with};
 use super::{Call, Model, Seen, items, known};
 use crate::history::Value;
 
@@ -23,6 +23,10 @@ impl Model for MultiRegister {
 
     fn initial(&self) -> Value {
         Value::List([].into())
+    }
+
+    fn begins(&self, given: &Value) -> Result<Value, String> {
+        map(self.name(), given)
     }
 
     fn understands(&self, call: &Call) -> Result<(), String> {

@@ -3,8 +3,9 @@
 //! A step is `[process:] [f argument [= result]] [end]`, values as JSON; see [`crate::history::notation`]
 //! for what overlaps.
 
-use crate::check::{Limits, Validity, check_linearizable};
+use crate::check::{Keyed, Limits, Validity, check_linearizable};
 use crate::history::{Event, History, Kind, MISMATCH, Process, Value};
+use crate::linear::online::Online;
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{text:?}: {error}"))
@@ -217,4 +218,64 @@ fn versioned_registers() {
         model,
         &["write [null, 5] info; write [null, 6] = [3, 6] ok; read [null, null] = [3, 6] ok"],
     );
+}
+
+/// What a history began with is held as the model holds it, and what no such object can hold is refused.
+#[test]
+fn objects_begin_as_the_history_says_or_not_at_all() {
+    let judged = |model: &str, text: &str, state: &str| {
+        let state: Value = serde_json::from_str(state).expect("it is JSON");
+        let history = history(text).with_initial(vec![state]);
+        let limits = Limits { keyed: Keyed::No, ..Limits::default() };
+        let verdict = check_linearizable(&history, model, &limits);
+        let mut online = Online::new(super::named(model).expect("it is one"), limits)
+            .with_initial(history.initial().expect("it begins").to_vec());
+        for event in history.events() {
+            online.feed(event).expect("clients behave");
+        }
+        assert_eq!(online.finish().validity, verdict.validity, "{model}: {text}");
+        (verdict.validity, verdict.sentence)
+    };
+    for (model, text, state) in [
+        ("set", "read null = [1, 2, 3] ok; contains 3 = true ok; remove 1 ok", "[3, 1, 2]"),
+        ("kv", r#"get ["y", null] = ["y", 2] ok; put ["x", 3] ok"#, r#"[["y", 2], ["x", 1]]"#),
+        ("unordered-queue", "enqueue 1 ok; dequeue null = 3 ok; dequeue null = 1 ok", "[3, 2]"),
+        ("lock", "release 7 ok; acquire 8 ok", "[7]"),
+        ("stack", "pop null = 2 ok", "[1, 2]"),
+        ("counter", "read null = -4 ok", "-4"),
+        ("versioned-register", "read null = [3, 5] ok", "[3, 5]"),
+    ] {
+        let (validity, sentence) = judged(model, text, state);
+        assert_eq!(validity, Validity::Valid, "{model} {state}: {sentence}");
+    }
+    for (model, text, state) in [
+        ("set", "read null = [1] ok", "1"),
+        ("kv", r#"get ["x", null] = ["x", 1] ok"#, r#"{"x": 1}"#),
+        ("kv", r#"get ["x", null] = ["x", 1] ok"#, r#"["x", 1]"#),
+        ("kv", r#"get ["x", null] = ["x", 1] ok"#, r#"[["x", 1], ["x", 2]]"#),
+        ("multi-register", r#"txn [["r", "x", null]] = [["r", "x", 1]] ok"#, r#"{"x": 1}"#),
+        ("fifo-queue", "dequeue null = 1 ok", "1"),
+        ("unordered-queue", "dequeue null = 1 ok", r#"{"any": []}"#),
+        ("append-list", "read null = [] ok", "7"),
+        ("lock", "acquire 1 ok", r#""y""#),
+        ("lock", "acquire 1 ok", "[1, 2]"),
+        ("counter", "read null = 0 ok", "null"),
+        ("semaphore", "acquire null ok", "-1"),
+        ("versioned-register", "read null = [0, 1] ok", "[1]"),
+    ] {
+        let (validity, sentence) = judged(model, text, state);
+        assert_eq!(validity, Validity::Unknown, "{model} {state}: {sentence}");
+        assert!(sentence.contains("it began"), "{model} {state}: {sentence}");
+    }
+}
+
+/// A counter may pass 64 bits and come back, though no read can show it meanwhile.
+#[test]
+fn counters_pass_64_bits() {
+    let most = i64::MAX;
+    accepts(
+        "counter",
+        &[&format!("add {most} ok; add 2 ok; add -5 ok; read null = {} ok", most - 3)],
+    );
+    rejects("counter", &[&format!("add {most} ok; add 1 ok; read null = {most} ok")]);
 }

@@ -20,6 +20,13 @@ impl Model for Semaphore {
         Value::Int(1)
     }
 
+    fn begins(&self, given: &Value) -> Result<Value, String> {
+        match given {
+            Value::Int(0..) => Ok(given.clone()),
+            _ => Err(format!("it began with {given}, but a semaphore holds a number of permits")),
+        }
+    }
+
     fn understands(&self, call: &Call) -> Result<(), String> {
         known(self.name(), call, &["acquire", "release"], &["acquire"])?;
         match permits(&call.input) {

@@ -3,7 +3,7 @@
 //! Taking from nothing is an observation, written as a result of nil or as a mismatch. Nil itself
 //! cannot be put in, so that the two are never confused.
 
-use super::{Call, Model, Seen, items, known};
+use super::{Call, Model, Seen, items, known, listed};
 use crate::history::Value;
 
 /// A sequence with its functions and the end that is taken from.
@@ -26,6 +26,10 @@ impl Model for Sequence {
 
     fn initial(&self) -> Value {
         Value::List([].into())
+    }
+
+    fn begins(&self, given: &Value) -> Result<Value, String> {
+        listed(self.name, given).map(|_| given.clone())
     }
 
     fn understands(&self, call: &Call) -> Result<(), String> {

@@ -1,6 +1,6 @@
 //! Specifies a set. The state is the sorted list of what it holds.
 
-use super::{Call, Model, Seen, items, known};
+use super::{Call, Model, Seen, items, known, listed};
 use crate::history::Value;
 
 /// A set that is added to, removed from, asked and read whole.
@@ -18,6 +18,13 @@ impl Model for Set {
 
     fn initial(&self) -> Value {
         Value::List([].into())
+    }
+
+    fn begins(&self, given: &Value) -> Result<Value, String> {
+        listed(self.name(), given)?;
+        let mut held = sorted(given);
+        held.dedup();
+        Ok(Value::from(held))
     }
 
     fn understands(&self, call: &Call) -> Result<(), String> {

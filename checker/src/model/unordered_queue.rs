@@ -1,7 +1,7 @@
 //! Specifies a queue that may hand out anything it holds. The state is the sorted list of that.
 
 use super::sequence::{found_nothing, understands};
-use super::{Branching, Call, Seen, items};
+use super::{Branching, Call, Seen, items, listed};
 use crate::history::Value;
 
 /// A bag that things are put into and taken out of.
@@ -19,6 +19,12 @@ impl Branching for UnorderedQueue {
 
     fn initial(&self) -> Value {
         Value::List([].into())
+    }
+
+    fn begins(&self, given: &Value) -> Result<Value, String> {
+        let mut held = listed(self.name(), given)?.to_vec();
+        held.sort();
+        Ok(Value::from(held))
     }
 
     fn understands(&self, call: &Call) -> Result<(), String> {

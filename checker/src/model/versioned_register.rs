@@ -23,6 +23,13 @@ impl Model for VersionedRegister {
         Value::pair(0, Value::Nil)
     }
 
+    fn begins(&self, given: &Value) -> Result<Value, String> {
+        match given.as_pair() {
+            Some((Value::Int(0..), _)) => Ok(given.clone()),
+            _ => Err(format!("it began with {given}, which is not [version value]")),
+        }
+    }
+
     fn understands(&self, call: &Call) -> Result<(), String> {
         known(self.name(), call, &["cas", "read", "write"], &["cas"])?;
         let parts = halves(&call.input);

@@ -31,10 +31,16 @@ impl Check for Causal {
 
 fn judge(history: &History, limits: &Limits<'_>) -> Result<Verdict, String> {
     let mut tally = Tally::new(NAME, &["causal-violation"]);
+    let mut reads = 0;
     for object in objects(history, limits.keyed)? {
         let before = tally.wrongs();
+        let read = |op: &&Op<'_>| op.f != "write" && op.output.is_some();
+        reads += object.ops.iter().filter(read).count();
         Chain::default().run(&object, &mut tally)?;
         tally.count(object.ops.len(), before);
+    }
+    if reads == 0 {
+        tally.doubt(|| "nothing was ever read".to_owned());
     }
     let operations = tally.stats.operations;
     Ok(tally

@@ -37,13 +37,18 @@ const KINDS: &[&str] = &["two-holders", "token-reused", "token-order"];
 
 fn judge(history: &History, limits: &Limits<'_>) -> Result<Verdict, String> {
     let mut tally = Tally::new(NAME, KINDS);
+    let mut acquired = 0;
     for object in objects(history, limits.keyed)? {
         let before = tally.wrongs();
         let holds = holds(&object)?;
         overlaps(object.key, &holds, &mut tally);
         tokens(object.key, &holds, &mut tally)?;
+        acquired += holds.len();
         tally.add("acquired", holds.len());
         tally.count(object.ops.len(), before);
+    }
+    if acquired == 0 {
+        tally.doubt(|| "nobody was ever granted the lock".to_owned());
     }
     let operations = tally.stats.operations;
     Ok(tally.verdict(&format!("in {operations} operations never two held the lock")))

@@ -5,7 +5,7 @@
 //! `{val, sts}`, as in Jepsen's monotonic, values must grow with the timestamps of the last read, and every
 //! acknowledged row must be there once.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 
 use super::objects::{Object, Op, brief, objects, of_key};
@@ -198,7 +198,8 @@ fn stamped(object: &Object<'_>, read: &Op<'_>, tally: &mut Tally) -> Result<(), 
         let why = || read.bad_output(&format!("{} is no row {{val, sts}}", brief(item)));
         rows.push(row(item).ok_or_else(why)?);
     }
-    rows.sort_by_key(|(_, stamp)| *stamp);
+    // Rows of one stamp say nothing of which came first.
+    rows.sort_by_key(|(val, stamp)| (*stamp, *val));
     for pair in rows.windows(2).filter(|pair| pair[0].0 > pair[1].0) {
         tally.found("off-order", || {
             let [(first, at), (second, then)] = [pair[0], pair[1]];
@@ -242,7 +243,7 @@ fn added(
     read: &Op<'_>,
     tally: &mut Tally,
 ) -> Result<(), String> {
-    let mut refused = FxHashMap::default();
+    let (mut refused, mut possible) = (FxHashMap::default(), FxHashSet::default());
     for op in object.ops.iter().filter(|op| op.f == "add") {
         let told = op.output.unwrap_or(op.input);
         let val = match (row(told), told) {
@@ -260,13 +261,14 @@ fn added(
                     &[op, read],
                 )
             });
-        } else if !op.possible() && there {
+        } else if op.possible() {
+            possible.insert(val);
+        } else if there {
             refused.insert(val, op);
-        } else {
-            refused.remove(&val);
         }
     }
     let mut refused: Vec<_> = refused.into_iter().collect();
+    refused.retain(|(val, _)| !possible.contains(val));
     refused.sort_unstable_by_key(|(_, op)| op.begin);
     for (val, op) in refused {
         tally.found("unexpected", || {

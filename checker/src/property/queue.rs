@@ -154,6 +154,10 @@ impl<'o, 'h> Traffic<'o, 'h> {
             let (rest, key) = (missing - lost.len(), of_key(self.key));
             tally.doubt(|| format!("{rest} elements{key} were never dequeued, and the queue was not seen empty after them"));
         }
+        if self.given.is_empty() && self.emptied.is_none() {
+            let key = of_key(self.key);
+            tally.doubt(|| format!("nobody was told what is in the queue{key}"));
+        }
     }
 
     /// What is left of some enqueues, in order of invocation, when as many as possible of them were given away.

@@ -43,6 +43,22 @@ fn a_client_reads_its_writes() {
 }
 
 #[test]
+fn what_was_there_at_first_cannot_be_written_without_doubt() {
+    unknown(SESSION, "0:read => nil; 0:write nil => nil", "was there at first");
+    unknown(SESSION, "0:write 1 => 1; 0:cas [1 nil] => [1 nil]; 1:read => nil", "at first");
+    valid(SESSION, "0:read => nil; 0:write nil; 0:fail; 1:write 1 => 1; 1:read => 1");
+    let began = history("0:read => 7; 0:write 7 => 7").with_initial(vec![Value::Int(7)]);
+    assert_eq!(judge(&began, &Limits::default(), &Promise::SESSION).validity, Validity::Unknown);
+}
+
+#[test]
+fn reads_of_several_keys_that_nobody_wrote_are_no_values() {
+    valid(SESSION, "0:read => {:x nil :y nil}; 1:read; 1:info");
+    wrong(SESSION, "0:read => {:x nil :y 1}", "unwritten-value");
+    wrong(SESSION, "0:read => {:x nil}; 0:write 1 => 1", "unwritten-value");
+}
+
+#[test]
 fn a_client_never_reads_something_older() {
     let writes = "0:write 1 => 1; 0:write 2 => 2; ";
     wrong(SESSION, &[writes, "1:read => 2; 1:read => 1"].concat(), "monotonic-reads");

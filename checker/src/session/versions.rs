@@ -205,13 +205,15 @@ fn is_write(op: &Op<'_>) -> bool {
     matches!(op.f, "write" | "cas")
 }
 
-/// Whether writes are `[key value]` and reads ask for a key, or for several at once.
+/// Whether writes are `[key value]` and reads ask for a key, or for several at once. Where nobody names a key, reads of
+/// several say so.
 fn looks_keyed(ops: &[Op<'_>]) -> bool {
     let pair =
         |value: &Value| value.as_pair().is_some_and(|(key, _)| !matches!(key, Value::List(_)));
     let cas = |op: &Op<'_>| op.input.as_pair().is_some_and(|(_, cas)| cas.as_pair().is_some());
+    let several = |op: &Op<'_>| matches!(op.output, Some(Value::Map(_)));
     let mut asked = ops.iter().filter(|op| is_write(op) || op.input.as_pair().is_some()).peekable();
-    asked.peek().is_some()
+    (asked.peek().is_some() || ops.iter().any(several))
         && asked.all(|op| pair(op.input) && (op.f != "cas" || cas(op)))
         && ops
             .iter()
@@ -291,6 +293,12 @@ impl<'h> Reader<'h> {
             self.refused.insert((key, value), place);
             return Ok(());
         }
+        if self.is_initial(value) {
+            return Err(op.bad_input(&format!(
+                "{} was there at first, so nobody could say which of the two was read",
+                brief(value)
+            )));
+        }
         let version = self.record.versions.len();
         if let Some(first) = self.values.insert((key, value), version) {
             let first = self.record.origin(first);
@@ -344,11 +352,15 @@ impl<'h> Reader<'h> {
         Ok(())
     }
 
+    /// Whether a value stands for nothing written yet.
+    fn is_initial(&self, value: &Value) -> bool {
+        *value == Value::Nil || self.initial.is_some_and(|all| all.contains(value))
+    }
+
     fn told(&mut self, op: usize, key: usize, value: &'h Value) {
-        let untouched = *value == Value::Nil || self.initial.is_some_and(|all| all.contains(value));
         let version = match self.values.get(&(key, value)) {
             Some(version) => *version,
-            None if untouched => INITIAL,
+            None if self.is_initial(value) => INITIAL,
             None => {
                 let refused = self.refused.get(&(key, value)).copied();
                 return self.record.unwritten.push(Unwritten { op, key, value, refused });

@@ -226,11 +226,12 @@ impl<'h> Log<'h> {
         let key = self.keys[micro.key as usize].value;
         let element = &mut self.elements[id as usize];
         if element.writer != NONE {
+            let other = self.txns.get(element.writer as usize).map_or_else(
+                || "it did so before".to_owned(),
+                |txn| format!("so does the transaction invoked at index {}", txn.invoked),
+            );
             return Err(format!(
-                "writes {value} to key {key}, which the transaction invoked at index {} writes, too: nobody could say which was read",
-                self.txns
-                    .get(element.writer as usize)
-                    .map_or("of its own".to_owned(), |txn| txn.invoked.to_string()),
+                "writes {value} to key {key}, and {other}: nobody could say which was read"
             ));
         }
         element.writer = txn;

@@ -2,7 +2,7 @@
 
 use super::scan::{Dispatch, Fault, Scanner};
 use super::value::{name, value};
-use crate::history::event::Names;
+use crate::history::event::{Names, is_nemesis};
 use crate::history::{Event, Kind, Process, Text, Value};
 
 /// What the map has said so far.
@@ -123,7 +123,7 @@ fn process(scanner: &mut Scanner<'_>) -> Result<Process, Box<Fault>> {
     let at = scanner.at();
     match value(scanner)? {
         Value::Int(number) if number >= 0 => Ok(Process::Client(number.unsigned_abs())),
-        Value::Str(_) => Ok(Process::Nemesis),
+        Value::Str(name) if is_nemesis(&name) => Ok(Process::Nemesis),
         other => {
             Err(scanner
                 .fault(at, format!("process {other} is neither a client's number nor :nemesis")))

@@ -67,6 +67,7 @@ fn forms_are_read_as_values() {
         "(1 (2))",
         "#{3 1 2}",
         "[1.5 -2e3 1.0M ##Inf ##-Inf]",
+        "[0.100000000000000M 1.000000000000001M -2E20M]",
         "[1/2 -3/4]",
         ":append",
         ":a.b/c",
@@ -90,6 +91,7 @@ fn forms_are_read_as_values() {
     (1 (2))                                            [1 [2]]
     #{3 1 2}                                           [1 2 3]
     [1.5 -2e3 1.0M ##Inf ##-Inf]                       [1.5 -2000 1 inf -inf]
+    [0.100000000000000M 1.000000000000001M -2E20M]     [0.1 "1.000000000000001" -200000000000000000000]
     [1/2 -3/4]                                         ["1/2" "-3/4"]
     :append                                            "append"
     :a.b/c                                             "a.b/c"
@@ -119,6 +121,7 @@ fn damage_is_told_with_its_place() {
         "{:type :ok, :f :read}\n",
         "{:type :ok, :process -1}\n",
         "{:type :ok, :process nil}\n",
+        "{:type :ok, :process :c1}\n",
         "{:type 1}\n",
         "{:f [1]}\n",
         "{:type :ok, :type :ok}\n",
@@ -148,6 +151,7 @@ fn damage_is_told_with_its_place() {
     {:type :ok, :f :read}                    line 2, column 1: this operation has no :process
     {:type :ok, :process -1}                 line 2, column 22: process -1 is neither a client's number nor :nemesis
     {:type :ok, :process nil}                line 2, column 22: process nil is neither a client's number nor :nemesis
+    {:type :ok, :process :c1}                line 2, column 22: process "c1" is neither a client's number nor :nemesis
     {:type 1}                                line 2, column 8: 1 is no name
     {:f [1]}                                 line 2, column 5: [1] is no name
     {:type :ok, :type :ok}                   line 2, column 13: this key stands twice in the operation

@@ -243,13 +243,22 @@ fn number(word: &str) -> Result<Value, String> {
     if let Some((upper, lower)) = word.split_once('/') {
         return ratio(upper, lower).ok_or_else(|| no_number(word));
     }
-    let real = word.strip_suffix('M').unwrap_or(word);
+    let decimal = word.strip_suffix('M');
+    let real = decimal.unwrap_or(word);
     let plain =
         real.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
     match real.parse() {
+        Ok(_) if plain && decimal.is_some_and(is_rounded) => Ok(Value::from(real)),
         Ok(number) if plain => Ok(Value::Real(Real(number))),
         _ => Err(no_number(word)),
     }
+}
+
+/// Whether a decimal has more digits than every float keeps, so that two could become one. Such a one is its text.
+fn is_rounded(decimal: &str) -> bool {
+    let digits = decimal.split(['e', 'E']).next().unwrap_or_default();
+    let digits = digits.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0');
+    digits.count() > f64::DIGITS as usize
 }
 
 /// A ratio is its text; the digits may be many.

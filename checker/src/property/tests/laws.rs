@@ -401,7 +401,8 @@ fn what_may_not_have_happened_convicts_nobody() {
         }
         assert!(tried > 30, "{check}: {tried}");
     }
-    let reads = "1:read [[:r 1 nil]] => [[:r 1 7]]; 1:read [[:r 1 nil]] => [[:r 1 7]]; ";
+    let read = "1:read [[:r 1 nil] [:r 2 nil]] => [[:r 1 7] [:r 2 nil]]; ";
+    let reads = &[read, read].concat();
     valid("long-fork", reads);
     wrong("long-fork", &[reads, "0:write [[:w 2 1]]"].concat(), "unwritten-value*2");
     wrong("long-fork", &[reads, "0:write [[:w 1 7]]; 0:fail"].concat(), "unwritten-value*2");

@@ -7,8 +7,11 @@
 //! when that ends, a likely order is guessed and tried as a whole; the first choice that it gets wrong is made both
 //! ways. Finding nothing is a proof, and running out of time or memory is neither proof nor disproof.
 
+mod guess;
+
 use rustc_hash::FxHashMap;
 
+use self::guess::Guess;
 use super::No;
 use super::facts::Facts;
 use super::order::Edge;
@@ -406,11 +409,12 @@ impl Search<'_, '_, '_, '_> {
         // The second way of each choice whose first is being tried.
         let mut stack: Vec<(State, Choice)> = Vec::new();
         loop {
-            if (self.limits.expired)() {
-                return Outcome::Late(self.tried);
-            }
             // A guess that is right needs no more memory; one that is wrong needs another state.
-            let Some(choice) = guess(self.problem, &state) else { return Outcome::Found };
+            let choice = match guess::guess(self.problem, &state, self.limits.expired) {
+                Guess::Right => return Outcome::Found,
+                Guess::Wrong(choice) => choice,
+                Guess::Late => return Outcome::Late(self.tried),
+            };
             let back = Choice { one: choice.other, other: choice.one, ..choice };
             if stack.len() >= self.most {
                 return Outcome::Late(self.tried);
@@ -434,77 +438,6 @@ impl Search<'_, '_, '_, '_> {
             };
         }
     }
-}
-
-/// A likely order of all points, and the first choice that it gets wrong; none, if it explains everything.
-fn guess(problem: &Problem<'_, '_, '_>, state: &State) -> Option<Choice> {
-    let place = likely(problem, state);
-    let wrong = |choice: &&Choice| {
-        let first = place[problem.writes(choice.one)] < place[problem.writes(choice.other)];
-        let (one, other) =
-            if first { (choice.one, choice.other) } else { (choice.other, choice.one) };
-        problem.consequences(choice.key, one, other).any(|(from, to)| place[from] > place[to])
-    };
-    let choice = *state.open.iter().find(wrong)?;
-    // The likely order has the two the wrong way round, more often than not.
-    let first = place[problem.writes(choice.one)] < place[problem.writes(choice.other)];
-    Some(if first { Choice { one: choice.other, other: choice.one, ..choice } } else { choice })
-}
-
-/// A place for each point: nothing is overwritten while somebody who is still to come read it, if that can be helped;
-/// then by time.
-fn likely(problem: &Problem<'_, '_, '_>, state: &State) -> Vec<usize> {
-    let (facts, count) = (problem.facts, problem.count());
-    let mut open: Vec<usize> = vec![0; count];
-    for point in 0..count {
-        for (other, open) in open.iter_mut().enumerate() {
-            *open += usize::from(state.is_after(other, point));
-        }
-    }
-    let mut waiting: FxHashMap<(u32, u32), usize> =
-        problem.readers.iter().map(|(read, readers)| (*read, readers.len())).collect();
-    let mut last: FxHashMap<u32, u32> = FxHashMap::default();
-    let mut ready: Vec<usize> = (0..count).filter(|point| open[*point] == 0).collect();
-    let mut place = vec![0; count];
-    for at in 0..count {
-        let cost = |point: &usize| {
-            let (node, writes) = transaction(problem, *point);
-            let harm = facts.writes[node as usize].iter().filter(|key| {
-                let now = last.get(*key).copied().unwrap_or(facts.start());
-                let own = facts.reads[node as usize].iter();
-                let own = own.filter(|read| read.key == **key && read.source == now).count();
-                writes && waiting.get(&(**key, now)).copied().unwrap_or(0) > own.min(1)
-            });
-            (harm.count(), facts.log.txns[facts.txns[node as usize] as usize].completed, *point)
-        };
-        let Some(next) = ready.iter().enumerate().min_by_key(|(_, point)| cost(point)) else {
-            break;
-        };
-        let point = ready.swap_remove(next.0);
-        place[point] = at;
-        let (node, writes) = transaction(problem, point);
-        if point == problem.reads(node) {
-            let mut done: Vec<_> =
-                facts.reads[node as usize].iter().map(|read| (read.key, read.source)).collect();
-            done.sort_unstable();
-            done.dedup();
-            for read in done {
-                waiting.entry(read).and_modify(|count| *count = count.saturating_sub(1));
-            }
-        }
-        if writes {
-            last.extend(facts.writes[node as usize].iter().map(|key| (*key, node)));
-        }
-        for (other, open) in open.iter_mut().enumerate() {
-            if state.is_after(other, point) {
-                *open -= 1;
-                if *open == 0 {
-                    ready.push(other);
-                }
-            }
-        }
-    }
-    place
 }
 
 /// The transaction of a point, and whether it writes there.

@@ -1,5 +1,7 @@
 //! Compares the deciders with their definitions: every order of commits is tried.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::super::Objects;
 use super::super::log::{self, NONE};
 use super::facts::Facts;
@@ -334,4 +336,21 @@ fn a_budget_that_is_spent_is_unknown_and_never_a_verdict() {
     let late = ask("serializable", Limits { expired: &|| true, ..Limits::default() });
     assert_eq!(late.validity, Validity::Unknown, "{}", late.sentence);
     assert_eq!(ask("causal", Limits::default()).validity, Validity::Valid);
+}
+
+/// What is serializable is under snapshot isolation, too, and seen to be so at the first guess: where transactions
+/// begin and end one after the other no two writers overlap.
+#[test]
+fn blind_writes_are_put_in_order_at_once() {
+    let writes = (1..=40).map(|value| (value as u64, Kind::Ok, vec![(W, 1, value)]));
+    let reads =
+        (1..=160).map(|reader| (1000 + reader as u64, Kind::Ok, vec![(R, 1, 1 + reader % 40)]));
+    let history = history(&writes.chain(reads).collect::<Vec<Txn>>());
+    for level in ["snapshot-isolation", "serializable"] {
+        let asked = AtomicUsize::new(0);
+        let expired = || asked.fetch_add(1, Ordering::Relaxed) > 20;
+        let limits = Limits { consistency: Some(level), expired: &expired, ..Limits::default() };
+        let got = Isolation.check(&history, &limits);
+        assert_eq!(got.validity, Validity::Valid, "{level}: {}", got.sentence);
+    }
 }

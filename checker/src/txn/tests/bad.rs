@@ -37,8 +37,8 @@ fn shapes_are_refused_with_their_place() {
 
 #[test]
 fn what_is_written_twice_is_refused() {
-    insta::assert_snapshot!(refused(&together(&["ax1", "ax1"])), @r#"the event with index 3: writes 1 to key "x", which the transaction invoked at index 0 writes, too: nobody could say which was read"#);
-    insta::assert_snapshot!(refused(&together(&["ax1,ax1"])), @r#"the event with index 1: writes 1 to key "x", which the transaction invoked at index of its own writes, too: nobody could say which was read"#);
+    insta::assert_snapshot!(refused(&together(&["ax1", "ax1"])), @r#"the event with index 3: writes 1 to key "x", and so does the transaction invoked at index 0: nobody could say which was read"#);
+    insta::assert_snapshot!(refused(&together(&["ax1,ax1"])), @r#"the event with index 1: writes 1 to key "x", and it did so before: nobody could say which was read"#);
     let failed = history("0?ax1 0- 1?ax1 1!ax1");
     assert!(refused(&failed).contains("index 0"));
     assert_eq!(registers_by(&registers(&failed), Inference::default()).validity, Validity::Unknown);

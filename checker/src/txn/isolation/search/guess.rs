@@ -1,0 +1,105 @@
+//! Guesses an order of all points that is likely to be right.
+
+use rustc_hash::FxHashMap;
+
+use super::{Choice, Problem, State, transaction};
+
+/// What came of a guess.
+pub(super) enum Guess {
+    /// The likely order explains everything.
+    Right,
+    /// The first choice that it gets wrong, the way it is not in the likely order.
+    Wrong(Choice),
+    /// Time was up.
+    Late,
+}
+
+/// Tries a likely order of all points.
+pub(super) fn guess(
+    problem: &Problem<'_, '_, '_>,
+    state: &State,
+    expired: &dyn Fn() -> bool,
+) -> Guess {
+    let Some(place) = likely(problem, state, expired) else { return Guess::Late };
+    let wrong = |choice: &&Choice| {
+        let first = place[problem.writes(choice.one)] < place[problem.writes(choice.other)];
+        let (one, other) =
+            if first { (choice.one, choice.other) } else { (choice.other, choice.one) };
+        problem.consequences(choice.key, one, other).any(|(from, to)| place[from] > place[to])
+    };
+    let Some(choice) = state.open.iter().find(wrong).copied() else { return Guess::Right };
+    // The likely order has the two the wrong way round, more often than not.
+    let first = place[problem.writes(choice.one)] < place[problem.writes(choice.other)];
+    Guess::Wrong(if first {
+        Choice { one: choice.other, other: choice.one, ..choice }
+    } else {
+        choice
+    })
+}
+
+/// A place for each point, if there was time: nothing is overwritten, nor does anybody begin who will overwrite it, while
+/// somebody who is still to come read it, if that can be helped; who has begun ends before others begin, so that no two
+/// writers of a key overlap that need not; then by time.
+fn likely(
+    problem: &Problem<'_, '_, '_>,
+    state: &State,
+    expired: &dyn Fn() -> bool,
+) -> Option<Vec<usize>> {
+    let (facts, count) = (problem.facts, problem.count());
+    let mut open: Vec<usize> = vec![0; count];
+    for point in 0..count {
+        for (other, open) in open.iter_mut().enumerate() {
+            *open += usize::from(state.is_after(other, point));
+        }
+    }
+    let mut waiting: FxHashMap<(u32, u32), usize> =
+        problem.readers.iter().map(|(read, readers)| (*read, readers.len())).collect();
+    let mut last: FxHashMap<u32, u32> = FxHashMap::default();
+    let mut ready: Vec<usize> = (0..count).filter(|point| open[*point] == 0).collect();
+    let mut place = vec![0; count];
+    for at in 0..count {
+        if at % 64 == 0 && expired() {
+            return None;
+        }
+        let cost = |point: &usize| {
+            let (node, writes) = transaction(problem, *point);
+            let harm = facts.writes[node as usize].iter().filter(|key| {
+                let now = last.get(*key).copied().unwrap_or(facts.start());
+                let own = facts.reads[node as usize].iter();
+                let own = own.filter(|read| read.key == **key && read.source == now).count();
+                // What it read at an earlier point of its own nobody waits for.
+                let own = if *point == problem.reads(node) { own.min(1) } else { 0 };
+                waiting.get(&(**key, now)).copied().unwrap_or(0) > own
+            });
+            let completed = facts.log.txns[facts.txns[node as usize] as usize].completed;
+            (harm.count(), !writes, completed, *point)
+        };
+        let Some(next) = ready.iter().enumerate().min_by_key(|(_, point)| cost(point)) else {
+            break;
+        };
+        let point = ready.swap_remove(next.0);
+        place[point] = at;
+        let (node, writes) = transaction(problem, point);
+        if point == problem.reads(node) {
+            let mut done: Vec<_> =
+                facts.reads[node as usize].iter().map(|read| (read.key, read.source)).collect();
+            done.sort_unstable();
+            done.dedup();
+            for read in done {
+                waiting.entry(read).and_modify(|count| *count = count.saturating_sub(1));
+            }
+        }
+        if writes {
+            last.extend(facts.writes[node as usize].iter().map(|key| (*key, node)));
+        }
+        for (other, open) in open.iter_mut().enumerate() {
+            if state.is_after(other, point) {
+                *open -= 1;
+                if *open == 0 {
+                    ready.push(other);
+                }
+            }
+        }
+    }
+    Some(place)
+}
