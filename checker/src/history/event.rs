@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Text, Value};
@@ -87,14 +88,34 @@ impl Serialize for Process {
 /// a history in which no client did anything.
 impl<'de> Deserialize<'de> for Process {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::Int(number) if number >= 0 => Ok(Self::Client(number.unsigned_abs())),
-            Value::Str(name) if is_nemesis(&name) => Ok(Self::Nemesis),
-            other => Err(serde::de::Error::custom(format!(
-                "process {other} is neither a client's number nor \"nemesis\""
-            ))),
-        }
+        deserializer.deserialize_any(Who)
     }
+}
+
+struct Who;
+
+impl<'de> Visitor<'de> for Who {
+    type Value = Process;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a client's number or \"nemesis\"")
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Process, E> {
+        Ok(Process::Client(number))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Process, E> {
+        u64::try_from(number).map(Process::Client).map_err(|_| neither(number))
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Process, E> {
+        if is_nemesis(name) { Ok(Process::Nemesis) } else { Err(neither(format_args!("{name:?}"))) }
+    }
+}
+
+fn neither<E: Error>(what: impl fmt::Display) -> E {
+    E::custom(format!("process {what} is neither a client's number nor \"nemesis\""))
 }
 
 /// What the nemesis is called, with or without a keyword's colon.

@@ -34,9 +34,14 @@ struct Line<'t> {
     f: Cow<'t, str>,
     #[serde(default)]
     value: Value,
-    node: Option<Cow<'t, str>>,
+    #[serde(borrow)]
+    node: Option<Word<'t>>,
     error: Option<Value>,
 }
+
+/// A name that is borrowed from the line; serde copies a `Cow` that is within an `Option`.
+#[derive(Deserialize)]
+struct Word<'t>(#[serde(borrow)] Cow<'t, str>);
 
 /// What the lines before have said.
 #[derive(Default)]
@@ -59,7 +64,7 @@ impl Line<'_> {
             process: said.names.process(self.process).ok_or("missing field `process`")?,
             f: said.words.share(&self.f),
             value: self.value,
-            node: self.node.map(|node| said.words.share(&node)),
+            node: self.node.map(|Word(node)| said.words.share(&node)),
             error: self.error,
         })
     }

@@ -48,6 +48,8 @@ pub(super) enum Event {
     Frame { from: ServerId, frame: Frame },
     /// The connection to the peer stands, or broke, and why.
     Link { peer: ServerId, broken: Option<String> },
+    /// A peer takes this replica for another than it met, and says so.
+    Refused(String),
 }
 
 /// What the driver waits for, each in a queue of its own: clients cannot keep the disk's word, the
@@ -164,6 +166,7 @@ impl Driver {
         match event {
             Event::Frame { from, frame } => self.receive(from, frame),
             Event::Link { peer, broken } => self.link_changed(peer, broken.as_deref()),
+            Event::Refused(why) => self.fail(why),
         }
     }
 

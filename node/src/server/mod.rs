@@ -8,6 +8,7 @@
 //! | [`secret`] | what peers have to know |
 //! | [`storage`] | the files of the log: one thread |
 //! | [`join`] | how a replica comes into a cluster that it was not founded with |
+//! | [`incarnation`] | who is who it was: a name with an emptied directory is not |
 //! | [`links`] | which peers are dialled |
 //! | [`transport`] | the connections to and from peers: two tasks for each |
 //! | [`ticks`] | the brain's clock |
@@ -23,6 +24,7 @@ mod connections;
 mod driver;
 mod flaws;
 mod http;
+mod incarnation;
 mod join;
 mod links;
 mod log;
@@ -43,6 +45,7 @@ use connections::Door;
 use driver::{Driver, Inbox, Memory, TICK};
 use flaws::Flaws;
 use http::Api;
+use incarnation::Incarnations;
 use links::Links;
 use log::Log;
 use members::{Member, Members};
@@ -57,6 +60,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use trace::Trace;
+use transport::Identity;
 
 /// A replica that could not run, or could not go on.
 const FAILED: u8 = 1;
@@ -121,7 +125,10 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
     let (asks, clients_asks) = mpsc::channel(EVENTS);
     let (reports, disk_reports) = mpsc::channel(EVENTS);
     let inbox = Inbox { disk: disk_reports, peers: peer_events, clients: clients_asks };
-    let links = Links::new(transport::hello(&members, &settings.secret), events.clone());
+    let incarnations = Incarnations::open(&settings.data)?;
+    let secret = settings.secret.clone();
+    let identity = Identity { members: members.clone(), incarnations, secret };
+    let links = Links::new(identity.hello(), events.clone());
     let start = storage.end();
     let store = match &stored.snapshot {
         Some(snapshot) => Store::decode(&snapshot.data)
@@ -141,7 +148,7 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
     let mut driver = Driver {
         raft,
         store,
-        members: members.clone(),
+        members,
         links,
         disk,
         view: view.clone(),
@@ -151,8 +158,7 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
         trace,
     };
     driver.configured(&driver.raft.membership().clone());
-    let trusted = (members, settings.secret);
-    tokio::spawn(transport::listen(peers, trusted, events, log.clone()));
+    tokio::spawn(transport::listen(peers, identity, events, log.clone()));
     let timeout = Duration::from_millis(settings.request_timeout_ms);
     let door = Door::new(clients, settings.max_connections, view.metrics().clone());
     let router = http::router(Api { driver: asks, view, timeout });

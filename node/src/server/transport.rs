@@ -7,6 +7,7 @@
 //! that a healed partition is used at once and not when TCP would next have tried.
 
 use super::driver::Event;
+use super::incarnation::{self, Incarnation, Incarnations};
 use super::log::Log;
 use super::members::Members;
 use super::secret::Secret;
@@ -35,12 +36,13 @@ const LARGEST_FRAME: usize = 8 << 20;
 /// What a stranger may make us take in before we know who it is.
 const LARGEST_GREETING: usize = 16 << 10;
 const LONGEST_QUEUE: usize = 1024;
+const LONGEST_REFUSAL: u64 = 1024;
 
 /// What replicas send each other: a length (`u32`, little-endian) and the postcard of this.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Frame {
     /// The first frame of a connection.
-    Hello { cluster: String, from: ServerId, secret: Vec<u8> },
+    Hello { cluster: String, from: ServerId, incarnation: Incarnation, secret: Vec<u8> },
     /// One message of the brain.
     Raft(Message),
     /// A client's wish, for the leader; it is proposed once or not at all.
@@ -144,9 +146,13 @@ impl Link {
                 self.reset(true);
                 let up = Event::Link { peer: self.peer, broken: None };
                 let told = events.send(up).await;
-                let error = self.carry(stream, &hello).await;
+                let down = match self.carry(stream, &hello).await {
+                    End::Broken(error) => {
+                        Event::Link { peer: self.peer, broken: Some(error.to_string()) }
+                    }
+                    End::Refused(why) => Event::Refused(why),
+                };
                 self.reset(false);
-                let down = Event::Link { peer: self.peer, broken: Some(error.to_string()) };
                 if told.is_err() || events.send(down).await.is_err() {
                     return;
                 }
@@ -159,13 +165,14 @@ impl Link {
         }
     }
 
-    /// Sends until the connection breaks; a peer never writes on it, so reading shows its end at
-    /// once.
-    async fn carry(&self, mut stream: TcpStream, hello: &[u8]) -> io::Error {
+    /// Sends until the connection ends; what a peer writes on it is why it refuses, so reading shows
+    /// its end at once.
+    async fn carry(&self, mut stream: TcpStream, hello: &[u8]) -> End {
         let (reader, writer) = stream.split();
         tokio::select! {
-            error = until_closed(reader) => error,
-            Err(error) = self.pump(writer, hello) => error,
+            biased;
+            end = until_closed(reader) => end,
+            Err(error) = self.pump(writer, hello) => End::Broken(error),
         }
     }
 
@@ -204,13 +211,19 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)
 }
 
-async fn until_closed(mut reader: ReadHalf<'_>) -> io::Error {
-    match reader.read_u8().await {
-        Ok(_) => io::Error::other("the peer sent something where it only listens"),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            io::Error::other("the peer closed the connection")
-        }
-        Err(error) => error,
+/// How a connection ended.
+enum End {
+    Broken(io::Error),
+    /// The peer will never listen to this replica, and says why.
+    Refused(String),
+}
+
+async fn until_closed(mut reader: ReadHalf<'_>) -> End {
+    let mut said = Vec::new();
+    match (&mut reader).take(LONGEST_REFUSAL).read_to_end(&mut said).await {
+        Ok(_) if !said.is_empty() => End::Refused(String::from_utf8_lossy(&said).into_owned()),
+        Ok(_) => End::Broken(io::Error::other("the peer closed the connection")),
+        Err(error) => End::Broken(error),
     }
 }
 
@@ -234,30 +247,43 @@ fn too_large(length: usize, most: usize) -> io::Error {
     io::Error::other(format!("a frame of {length} bytes is above the limit of {most}"))
 }
 
-/// The bytes that open each of a replica's connections.
-pub(super) fn hello(members: &Members, secret: &Secret) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let (cluster, from) = (members.cluster().to_owned(), members.me());
-    let secret = secret.spoken();
-    let hello = Frame::Hello { cluster, from, secret };
-    encode(&hello, &mut bytes).expect("a list of names is far below the limit");
-    bytes
+/// What a replica shows of itself, and asks of others.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub(super) members: Members,
+    pub(super) incarnations: Incarnations,
+    pub(super) secret: Secret,
+}
+
+impl Identity {
+    /// The bytes that open each of a replica's connections.
+    pub(super) fn hello(&self) -> Vec<u8> {
+        let hello = Frame::Hello {
+            cluster: self.members.cluster().to_owned(),
+            from: self.members.me(),
+            incarnation: self.incarnations.own(),
+            secret: self.secret.spoken(),
+        };
+        let mut bytes = Vec::new();
+        encode(&hello, &mut bytes).expect("a list of names is far below the limit");
+        bytes
+    }
 }
 
 /// Accepts the peers' connections for ever.
 pub(super) async fn listen(
     listener: TcpListener,
-    (members, secret): (Members, Secret),
+    identity: Identity,
     events: mpsc::Sender<Event>,
     log: Log,
 ) {
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
-                let ours = (members.clone(), secret.clone());
+                let identity = identity.clone();
                 let (events, log) = (events.clone(), log.clone());
                 tokio::spawn(async move {
-                    if let Err(error) = receive(stream, &ours, &events).await {
+                    if let Err(error) = receive(stream, &identity, &events).await {
                         log.line(format_args!("closed the connection from {address}: {error}"));
                     }
                 });
@@ -273,14 +299,20 @@ pub(super) async fn listen(
 /// Hands on what one peer sends, until it stops.
 async fn receive(
     stream: TcpStream,
-    (members, secret): &(Members, Secret),
+    identity: &Identity,
     events: &mpsc::Sender<Event>,
 ) -> io::Result<()> {
     tune(&stream)?;
     let mut reader = BufReader::new(stream);
     let greeting = timeout(GREETING, read_frame(&mut reader, LARGEST_GREETING));
     let Some(first) = greeting.await?? else { return Ok(()) };
-    let from = greet(first, members, secret)?;
+    let (from, incarnation) = greet(first, identity)?;
+    if !identity.incarnations.meet(from, incarnation).await? {
+        let why = incarnation::refusal(from, &identity.members);
+        reader.write_all(why.as_bytes()).await?;
+        reader.shutdown().await?;
+        return Err(io::Error::other(why));
+    }
     while let Some(frame) = read_frame(&mut reader, LARGEST_FRAME).await? {
         if events.send(Event::Frame { from, frame }).await.is_err() {
             break;
@@ -289,8 +321,9 @@ async fn receive(
     Ok(())
 }
 
-fn greet(first: Frame, members: &Members, secret: &Secret) -> io::Result<ServerId> {
-    let Frame::Hello { cluster, from, secret: said } = first else {
+fn greet(first: Frame, ours: &Identity) -> io::Result<(ServerId, Incarnation)> {
+    let Identity { members, secret, .. } = ours;
+    let Frame::Hello { cluster, from, incarnation, secret: said } = first else {
         return Err(io::Error::other("it does not say hello first"));
     };
     if !secret.is(&said) {
@@ -304,7 +337,7 @@ fn greet(first: Frame, members: &Members, secret: &Secret) -> io::Result<ServerI
     if from == members.me() {
         return Err(io::Error::other("it says that it is this replica"));
     }
-    Ok(from)
+    Ok((from, incarnation))
 }
 
 /// The next frame; nothing at the end of the stream, however it ends.

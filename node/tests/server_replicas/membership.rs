@@ -100,6 +100,26 @@ async fn an_emptied_disk_does_not_come_back_under_its_name() {
 }
 
 #[tokio::test]
+async fn a_founders_emptied_disk_does_not_come_back_either() {
+    let mut cluster = Cluster::ready(3, &[]).await;
+    cluster.put_until_done(1, "a", "x").await;
+    cluster.kill(2);
+    cluster.run(2);
+    cluster.until_healthy(2).await;
+    cluster.kill(2);
+    fs::remove_dir_all(cluster.data(2)).expect("ours");
+    let output = cluster.run_to_end(2);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("refuses n2"), "{said}");
+    assert!(said.contains("add a replica under a new name"), "{said}");
+    // Nothing that it says counts: with the third gone, too, one of three is left.
+    cluster.put_until_done(1, "b", "y").await;
+    cluster.kill(3);
+    drop(cluster.run_to_end(2));
+    assert_ne!(cluster.try_put(1, "/kv/c?timeout_ms=1500", "z").await, Some(200));
+}
+
+#[tokio::test]
 async fn a_learner_reads_and_does_not_count() {
     let mut cluster = Cluster::ready(1, &[]).await;
     let learner = cluster.join(1, &["--learner"]);
