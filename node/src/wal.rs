@@ -1,15 +1,16 @@
 //! Turns the write-ahead log into bytes and back: nothing durable is lost, and no damage to it goes
 //! unnoticed.
 //!
-//! The log is one run of bytes with offsets from 0, cut into segments (one file each). A segment
-//! begins with a header that names its own offset; batches of [`Record`]s follow. Each batch names
+//! The log is one run of bytes with offsets from 0, cut into segments (one file each), and serves
+//! all groups of a replica: each [`Record`] names its own. A segment
+//! begins with a header that names its own offset; batches of records follow. Each batch names
 //! its *mark*: the offset up to which everything was durable before it was written (a segment's
 //! header is a mark too, for its own offset). So a batch that cannot be read is either *torn*, when
 //! no mark lies beyond it (nobody was ever told that it was durable: [`decode`] cuts it off), or
 //! *damaged*, when one does (somebody was: [`decode`] refuses the log).
 //!
 //! ```text
-//! segment  "nodewal1"  offset u64  crc32 u32
+//! segment  "nodewal2"  offset u64  crc32 u32
 //! batch    ff "wal"  crc32 u32  length u32  mark u64  payload (postcard of the records)
 //! ```
 //! Numbers are little-endian. A checksum covers everything in its header and payload but itself
@@ -17,6 +18,7 @@
 //! as a batch.
 
 use crate::raft::{Entry, HardState, Index, Persist, Position, Snapshot, Stored};
+use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use serde::{Deserialize, Serialize};
@@ -24,26 +26,35 @@ use serde::{Deserialize, Serialize};
 /// How many bytes the header of a segment takes.
 pub const SEGMENT_HEADER: usize = 20;
 const BATCH_HEADER: usize = 20;
-const SEGMENT_MAGIC: &[u8; 8] = b"nodewal1";
+const SEGMENT_MAGIC: &[u8; 8] = b"nodewal2";
+/// How a segment begins, of whatever version.
+const ANY_VERSION: &[u8] = b"nodewal";
 const SNAPSHOT_MAGIC: &[u8; 8] = b"nodesnp2";
 const BATCH_MAGIC: &[u8; 4] = b"\xffwal";
+
+/// The number of a group: from 0.
+pub type Group = u32;
 
 /// What one [`Persist`] leaves in the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
+    /// Whose it is.
+    pub group: Group,
     /// The new term and vote, when they changed.
     pub hard_state: Option<HardState>,
     /// Entries that replace everything from the first one's index on.
     pub entries: Vec<Entry>,
     /// Where the log begins from now on: then the entries are all that it has after this place, and
-    /// the hard state is there, so that nothing before this record is needed. Such a record is the
-    /// first of its segment.
+    /// the hard state is there, so that nothing of the group before this record is needed. Such a
+    /// record is the first of its segment.
     pub start: Option<Position>,
 }
 
-impl From<Persist> for Record {
-    fn from(persist: Persist) -> Self {
-        Self { hard_state: persist.hard_state, entries: persist.entries, start: persist.start }
+impl Record {
+    /// What a write of that group leaves.
+    pub fn of(group: Group, persist: Persist) -> Self {
+        let Persist { hard_state, entries, start, .. } = persist;
+        Self { group, hard_state, entries, start }
     }
 }
 
@@ -116,6 +127,15 @@ impl Segment<'_> {
         self.base + self.bytes.len() as u64
     }
 
+    /// Whether it has the header of another version, whole.
+    fn is_foreign(&self) -> bool {
+        let Some((header, _)) = self.bytes.split_first_chunk::<SEGMENT_HEADER>() else {
+            return false;
+        };
+        let checksum = crc32fast::hash(&header[..16]).to_le_bytes();
+        header.starts_with(ANY_VERSION) && header[16..] == checksum && header[..8] != *SEGMENT_MAGIC
+    }
+
     fn has_header(&self) -> bool {
         self.bytes.starts_with(&segment_header(self.base))
     }
@@ -124,8 +144,10 @@ impl Segment<'_> {
 /// What a log says.
 #[derive(Clone, Debug, Default)]
 pub struct Recovered {
-    /// What the server had made durable, and perhaps a little that it had only written.
-    pub stored: Stored,
+    /// What each group had made durable, and perhaps a little that it had only written.
+    pub stored: Vec<Stored>,
+    /// The segment, by its base, before which nothing of a group is needed.
+    pub needed: Vec<u64>,
     /// Where the log ends: what follows is torn and must be cut off before anything is written.
     pub end: u64,
     /// How many bytes follow.
@@ -144,6 +166,8 @@ pub enum Flaw {
     },
     /// The segment begins where another one has not ended.
     Overlap,
+    /// The segment is one of another version of this program.
+    Version,
     /// The checksum holds, but the payload is not that of a batch.
     Undecodable,
     /// The checksum holds, but an entry does not follow the one before it.
@@ -176,6 +200,7 @@ impl fmt::Display for Refusal {
                  so what this replica promised cannot be read back"
             ),
             Flaw::Overlap => f.write_str("the segment begins before the one in front of it ends"),
+            Flaw::Version => f.write_str("the segment was written by another version of node"),
             Flaw::Undecodable => {
                 f.write_str("the batch is whole but not one of this version of node")
             }
@@ -188,14 +213,14 @@ impl fmt::Display for Refusal {
 
 impl core::error::Error for Refusal {}
 
-/// Reads a log back from its segments, in order of their bases.
-pub fn decode(segments: &[Segment<'_>]) -> Result<Recovered, Refusal> {
-    decode_with(segments, Trust::Checksums)
+/// Reads the log of so many groups back from its segments, in order of their bases.
+pub fn decode(segments: &[Segment<'_>], groups: Group) -> Result<Recovered, Refusal> {
+    decode_with(segments, groups, Trust::Checksums)
 }
 
 /// The same as a bug has it: whatever can be decoded is believed, and what follows is cut off as if it were torn.
-pub fn decode_blindly(segments: &[Segment<'_>]) -> Recovered {
-    decode_with(segments, Trust::Blind).unwrap_or_default()
+pub fn decode_blindly(segments: &[Segment<'_>], groups: Group) -> Recovered {
+    decode_with(segments, groups, Trust::Blind).unwrap_or_else(|_| Recovered::of(groups))
 }
 
 /// What of the bytes is believed.
@@ -207,12 +232,42 @@ enum Trust {
     Blind,
 }
 
-fn decode_with(segments: &[Segment<'_>], trust: Trust) -> Result<Recovered, Refusal> {
-    let mut recovered = Recovered::default();
-    let first = segments.iter().rposition(begins_anew).unwrap_or(0);
-    if segments.get(first).is_some_and(begins_anew) {
-        recovered.end = segments[first].base;
+impl Recovered {
+    /// Nothing yet, of so many groups.
+    fn of(groups: Group) -> Self {
+        let groups = usize::try_from(groups).unwrap_or(usize::MAX);
+        Self { stored: vec![Stored::default(); groups], needed: vec![0; groups], ..Self::default() }
     }
+
+    fn group(&mut self, group: Group) -> Option<&mut Stored> {
+        self.stored.get_mut(usize::try_from(group).ok()?)
+    }
+
+    /// Whether a record in the segment at this offset belongs to what its group needs.
+    fn needs(&self, record: &Record, base: u64) -> bool {
+        let from = usize::try_from(record.group).ok().and_then(|at| self.needed.get(at));
+        from.is_none_or(|from| base >= *from)
+    }
+}
+
+fn decode_with(
+    segments: &[Segment<'_>],
+    groups: Group,
+    trust: Trust,
+) -> Result<Recovered, Refusal> {
+    let mut recovered = Recovered::of(groups);
+    if let Some(foreign) = segments.iter().find(|segment| segment.is_foreign()) {
+        return Err(Refusal { segment: foreign.base, offset: 0, flaw: Flaw::Version });
+    }
+    for segment in segments {
+        if let Some(group) = begins_anew(segment).and_then(|group| usize::try_from(group).ok())
+            && let Some(needed) = recovered.needed.get_mut(group)
+        {
+            *needed = segment.base;
+        }
+    }
+    recovered.end = recovered.needed.iter().copied().min().unwrap_or(0);
+    let first = segments.partition_point(|segment| segment.base < recovered.end);
     for segment in &segments[first..] {
         if segment.base < recovered.end {
             return Err(Refusal { segment: segment.base, offset: 0, flaw: Flaw::Overlap });
@@ -229,11 +284,12 @@ fn decode_with(segments: &[Segment<'_>], trust: Trust) -> Result<Recovered, Refu
     Ok(recovered)
 }
 
-/// Whether a segment begins with a record that needs none before it.
-fn begins_anew(segment: &Segment<'_>) -> bool {
+/// The group whose log a segment begins with, if its first record needs none before it.
+fn begins_anew(segment: &Segment<'_>) -> Option<Group> {
     let first = segment.has_header().then(|| read_batch(segment, SEGMENT_HEADER)).flatten();
-    let records = first.and_then(|batch| postcard::from_bytes::<Vec<Record>>(batch.payload).ok());
-    records.is_some_and(|records| records.first().is_some_and(|record| record.start.is_some()))
+    let records =
+        first.and_then(|batch| postcard::from_bytes::<Vec<Record>>(batch.payload).ok())?;
+    records.first().filter(|record| record.start.is_some()).map(|record| record.group)
 }
 
 /// Reads batches until the segment ends (true) or something in it cannot be read (false).
@@ -247,7 +303,7 @@ fn read_segment(
     }
     let mut at = SEGMENT_HEADER;
     while let Some(batch) = read_batch_with(segment, at, trust) {
-        match replay(batch.payload, &mut recovered.stored) {
+        match replay(batch.payload, segment.base, recovered) {
             Ok(()) => {}
             Err(_) if trust == Trust::Blind => break,
             Err(flaw) => {
@@ -307,14 +363,18 @@ fn read_batch_with<'a>(segment: &Segment<'a>, at: usize, trust: Trust) -> Option
     believed.then_some(Batch { mark, payload })
 }
 
-/// Does to the stored state what the records of a batch say.
-fn replay(payload: &[u8], stored: &mut Stored) -> Result<(), Flaw> {
+/// Does to what is stored what the records of a batch say, in the segment of this base.
+fn replay(payload: &[u8], base: u64, recovered: &mut Recovered) -> Result<(), Flaw> {
     let (records, rest): (Vec<Record>, _) =
         postcard::take_from_bytes(payload).map_err(|_| Flaw::Undecodable)?;
     if !rest.is_empty() {
         return Err(Flaw::Undecodable);
     }
     for record in records {
+        if !recovered.needs(&record, base) {
+            continue;
+        }
+        let stored = recovered.group(record.group).ok_or(Flaw::Undecodable)?;
         stored.hard_state = record.hard_state.unwrap_or(stored.hard_state);
         if let Some(start) = record.start {
             (stored.start, stored.entries) = (start, Vec::new());

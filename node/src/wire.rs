@@ -6,7 +6,9 @@
 
 use crate::kv::Results;
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
-use serde::{Deserialize, Deserializer, Serialize};
+use core::fmt;
+use core::str::FromStr;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Who answers, and from what state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +19,9 @@ pub struct Origin {
     pub term: u64,
     /// The last log entry that it had applied.
     pub applied: u64,
+    /// The group whose term and log these are, where the replica has several (`--groups`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<u32>,
 }
 
 /// The body of `PUT /kv/{key}`.
@@ -57,14 +62,83 @@ pub enum Consistency {
     Stale,
 }
 
+/// Up to where a log is to be applied: `INDEX`, in whichever group the request belongs to, or
+/// `GROUP:INDEX,…`, of which the group takes its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum After {
+    /// In the group of the request.
+    Here(u64),
+    /// By group; one that is not named is not waited for.
+    Groups(BTreeMap<u32, u64>),
+}
+
+impl After {
+    /// The index in this group.
+    pub fn of(&self, group: u32) -> u64 {
+        match self {
+            Self::Here(index) => *index,
+            Self::Groups(indices) => indices.get(&group).copied().unwrap_or(0),
+        }
+    }
+}
+
+impl Default for After {
+    fn default() -> Self {
+        Self::Here(0)
+    }
+}
+
+impl FromStr for After {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "`after` is an index, or GROUP:INDEX with commas between";
+        if let Ok(index) = text.parse() {
+            return Ok(Self::Here(index));
+        }
+        let pair = |pair: &str| {
+            let (group, index) = pair.split_once(':')?;
+            Some((group.parse().ok()?, index.parse().ok()?))
+        };
+        text.split(',').map(pair).collect::<Option<_>>().map(Self::Groups).ok_or(wrong)
+    }
+}
+
+impl fmt::Display for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Here(index) => write!(f, "{index}"),
+            Self::Groups(indices) => {
+                for (number, (group, index)) in indices.iter().enumerate() {
+                    let comma = if number > 0 { "," } else { "" };
+                    write!(f, "{comma}{group}:{index}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Serialize for After {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for After {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
 /// The parameters of `GET /kv/{key}`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReadParameters {
     /// How fresh it must be.
     pub consistency: Consistency,
     /// Answer only when the log is applied up to here.
-    pub after: u64,
+    pub after: After,
     /// Answer, with whatever there is to say, within this time.
     pub timeout_ms: Option<u64>,
 }
@@ -79,10 +153,22 @@ pub struct RangeParameters {
     pub to: Option<String>,
     /// The most entries, from 1 to 1000; left out: 100.
     pub limit: Option<usize>,
+    /// The group whose keys are read; needed where there are several, as no moment is common to all.
+    pub group: Option<u32>,
     /// How fresh it must be.
     pub consistency: Consistency,
     /// Answer only when the log is applied up to here.
-    pub after: u64,
+    pub after: After,
+    /// Answer, with whatever there is to say, within this time.
+    pub timeout_ms: Option<u64>,
+}
+
+/// The parameters of `POST /session`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionParameters {
+    /// A key in whose group the session is; needed where there are several groups.
+    pub key: Option<String>,
     /// Answer, with whatever there is to say, within this time.
     pub timeout_ms: Option<u64>,
 }
@@ -100,13 +186,13 @@ pub struct WriteParameters {
 }
 
 /// The parameters of `POST /txn`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TxnParameters {
     /// How fresh one must be that only reads.
     pub consistency: Consistency,
     /// Answer one that only reads when the log is applied up to here.
-    pub after: u64,
+    pub after: After,
     /// Answer, with whatever there is to say, within this time.
     pub timeout_ms: Option<u64>,
     /// The session of one that writes: a retry is not carried out again.
@@ -222,6 +308,10 @@ pub struct MembersRequest {
 pub struct LeaderRequest {
     /// Who is to lead.
     pub name: String,
+    /// Which group, where there are several; the first if nobody says. Whoever leads there hands it
+    /// on again after a while if another one should (leaders are spread over the members).
+    #[serde(default)]
+    pub group: u32,
 }
 
 /// One member, as the replica knows it.
@@ -279,6 +369,28 @@ pub struct StatusReply {
     pub bugs: Vec<String>,
     /// The other members.
     pub peers: BTreeMap<String, Peer>,
+    /// Where the replica has several groups: each of them. What stands above is the first one's then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupStatus>,
+}
+
+/// One group of a replica, as `GET /status` shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// Its number, from 0.
+    pub group: u32,
+    /// What the replica is in it: `follower`, `pre-candidate`, `candidate` or `leader`.
+    pub role: String,
+    /// Its term.
+    pub term: u64,
+    /// The leader of that term, where known.
+    pub leader: Option<String>,
+    /// The last entry of its log.
+    pub last_index: u64,
+    /// The last entry that is known here to be committed.
+    pub commit_index: u64,
+    /// The last entry that was applied here.
+    pub applied: u64,
 }
 
 /// The body of `GET /health`.

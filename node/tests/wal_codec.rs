@@ -2,7 +2,7 @@
 //! before the last mark comes back or is refused, whatever lies behind it comes back or is cut off,
 //! and nothing panics.
 
-use node::raft::{Entry, HardState, Payload, Stored};
+use node::raft::{Entry, HardState, Payload, Position, Stored};
 use node::wal::{Flaw, Record, SEGMENT_HEADER, Segment, decode, encode_batch, segment_header};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -44,8 +44,11 @@ impl Log {
     fn append(&mut self, index: u64, payload: Vec<u8>, mark: u64) {
         let entry = Entry { term: 1, index, payload: Payload::Command(payload) };
         let hard_state = HardState { term: index, voted_for: Some(1) };
-        let record =
-            Record { hard_state: Some(hard_state), entries: vec![entry.clone()], start: None };
+        let record = Record {
+            hard_state: Some(hard_state),
+            entries: vec![entry.clone()],
+            ..Record::default()
+        };
         let mut state = self.states.last().cloned().expect("rolled");
         state.hard_state = hard_state;
         state.entries.push(entry);
@@ -85,7 +88,7 @@ impl Log {
 
     fn decode(&self) -> Result<node::wal::Recovered, node::wal::Refusal> {
         let segments = self.segments.iter().map(|(base, bytes)| Segment { base: *base, bytes });
-        decode(&segments.collect::<Vec<_>>())
+        decode(&segments.collect::<Vec<_>>(), 1)
     }
 }
 
@@ -106,7 +109,7 @@ proptest! {
     #[test]
     fn a_whole_log_comes_back(log in logs()) {
         let recovered = log.decode().expect("nothing is wrong with it");
-        prop_assert!(same(&recovered.stored, log.states.last().expect("one")));
+        prop_assert!(same(&recovered.stored[0], log.states.last().expect("one")));
         prop_assert_eq!((recovered.end, recovered.torn), (log.end(), 0));
     }
 
@@ -120,7 +123,7 @@ proptest! {
             Ok(recovered) => {
                 prop_assert!(log.mark_beside(offset) <= begin, "piece at {begin} was durable");
                 prop_assert_eq!(recovered.end, begin);
-                prop_assert!(same(&recovered.stored, &log.state_before(offset)));
+                prop_assert!(same(&recovered.stored[0], &log.state_before(offset)));
             }
             Err(refusal) => {
                 prop_assert!(log.mark_beside(offset) > begin, "piece at {begin} was torn");
@@ -138,7 +141,7 @@ proptest! {
         let (base, bytes) = short.segments.last_mut().expect("the first begins at 0");
         bytes.truncate(usize::try_from(stop - *base).expect("small"));
         let recovered = short.decode().expect("no mark is left beyond its end");
-        prop_assert!(same(&recovered.stored, &log.state_before(stop)));
+        prop_assert!(same(&recovered.stored[0], &log.state_before(stop)));
         prop_assert_eq!(recovered.end, log.pieces[log.piece_at(stop)].0);
         prop_assert_eq!(recovered.end + recovered.torn, stop.max(base_of_last(&short)));
     }
@@ -174,7 +177,7 @@ proptest! {
     ) {
         let second = Segment { base: u64::from(base), bytes: &second };
         let segments = [Segment { base: 0, bytes: &first }, second];
-        let _ = decode(&segments);
+        let _ = decode(&segments, 1);
     }
 }
 
@@ -189,14 +192,77 @@ fn later_entries_replace_the_tail_and_gaps_are_refused() {
     let mut bytes = segment_header(0).to_vec();
     let records = [record(vec![entry(1, 1), entry(1, 2), entry(1, 3)]), record(vec![entry(2, 2)])];
     bytes.extend(encode_batch(&records, 20).expect("small"));
-    let whole = decode(&[Segment { base: 0, bytes: &bytes }]).expect("whole");
-    assert_eq!(whole.stored.entries, [entry(1, 1), entry(2, 2)]);
+    let whole = decode(&[Segment { base: 0, bytes: &bytes }], 1).expect("whole");
+    assert_eq!(whole.stored[0].entries, [entry(1, 1), entry(2, 2)]);
 
     let damage = bytes.len() as u64;
     bytes.extend(encode_batch(&[record(vec![entry(2, 4)])], damage).expect("small"));
-    let refusal = decode(&[Segment { base: 0, bytes: &bytes }]).expect_err("entry 3 is missing");
+    let refusal = decode(&[Segment { base: 0, bytes: &bytes }], 1).expect_err("entry 3 is missing");
     assert_eq!(refusal.flaw, Flaw::Gap { expected: 3, found: 4 });
     assert_eq!(refusal.offset, damage);
+}
+
+/// A log of two groups: `(group, index, starts)`, a segment each where it starts anew.
+fn of_two(records: &[(u32, u64, bool)]) -> Log {
+    let mut log = Log::default();
+    log.roll();
+    for (group, index, starts) in records {
+        let start = starts.then_some(Position { term: 1, index: index - 1 });
+        if *starts {
+            log.roll();
+        }
+        let entries = vec![Entry { term: 1, index: *index, payload: Payload::Noop }];
+        let record = Record { group: *group, entries, start, ..Record::default() };
+        let batch = encode_batch(&[record], log.end()).expect("it is small");
+        log.segments.last_mut().expect("rolled").1.extend(batch);
+    }
+    log
+}
+
+fn indices(log: &Log, segments: std::ops::RangeFrom<usize>) -> Vec<Vec<u64>> {
+    let kept = log.segments[segments].iter().map(|(base, bytes)| Segment { base: *base, bytes });
+    let recovered = decode(&kept.collect::<Vec<_>>(), 2).expect("nothing is missing");
+    let of = |stored: &Stored| stored.entries.iter().map(|entry| entry.index).collect();
+    recovered.stored.iter().map(of).collect()
+}
+
+#[test]
+fn each_group_needs_only_what_follows_its_own_beginning() {
+    let log = of_two(&[
+        (0, 1, false),
+        (1, 1, false),
+        (0, 2, true),
+        (1, 2, false),
+        (0, 3, false),
+        (1, 3, true),
+        (0, 4, false),
+        (1, 4, false),
+    ]);
+    let whole = vec![vec![2, 3, 4], vec![3, 4]];
+    assert_eq!(indices(&log, 0..), whole);
+    // The first segment is gone, and the second has an entry of group 1 that follows nothing there.
+    assert_eq!(indices(&log, 1..), whole);
+    let last = &log.segments[2];
+    let needed = decode(&[Segment { base: last.0, bytes: &last.1 }], 2);
+    assert!(matches!(needed, Err(refusal) if matches!(refusal.flaw, Flaw::Damaged { .. })));
+}
+
+#[test]
+fn a_log_of_more_groups_or_another_version_is_refused() {
+    let log = of_two(&[(0, 1, false), (1, 1, false)]);
+    fn segment(bytes: &[u8]) -> [Segment<'_>; 1] {
+        [Segment { base: 0, bytes }]
+    }
+    let refusal = decode(&segment(&log.segments[0].1), 1).expect_err("there is no group 1");
+    assert_eq!(refusal.flaw, Flaw::Undecodable);
+    let mut old = log.segments[0].1.clone();
+    old[7] = b'1';
+    let refusal = decode(&segment(&old), 2).expect_err("a bit of its header has flipped");
+    assert!(matches!(refusal.flaw, Flaw::Damaged { .. }), "{refusal}");
+    let checksum = crc32fast::hash(&old[..16]).to_le_bytes();
+    old[16..20].copy_from_slice(&checksum);
+    let refusal = decode(&segment(&old), 2).expect_err("it is no torn one of this version");
+    assert_eq!(refusal.flaw, Flaw::Version);
 }
 
 #[test]

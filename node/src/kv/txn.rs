@@ -78,6 +78,18 @@ impl Txn {
             .map_or(Ok(()), |text| Err(format!("append takes a word without spaces, not {text:?}")))
     }
 
+    /// Every key that it is about, conditions first, as often as it names it.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        let conditions = self.conditions.iter().map(|condition| match condition {
+            Condition::Is(key, _) | Condition::AtLeast(key, _) => key,
+        });
+        let ops = self.ops.iter().map(|micro| match micro {
+            Micro::Write(key, _) | Micro::Append(key, _) => key,
+            Micro::Read(key) | Micro::Take(key) | Micro::Add(key, _) | Micro::Delete(key) => key,
+        });
+        conditions.chain(ops).map(String::as_str)
+    }
+
     /// How many bytes of keys and values it holds.
     pub fn size(&self) -> usize {
         let condition = |condition: &Condition| match condition {

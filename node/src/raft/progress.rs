@@ -171,6 +171,11 @@ impl Progress {
     /// `limit`.
     pub(super) fn tick(&mut self, limit: u32) -> bool {
         self.silence = self.silence.saturating_add(1);
+        self.was_heard_within(limit)
+    }
+
+    /// Whether the peer has been silent for less than so many ticks.
+    pub(super) fn was_heard_within(&self, limit: u32) -> bool {
         self.silence < limit
     }
 

@@ -93,7 +93,7 @@ impl Raft {
         if !self.log.has(last) {
             self.log.begin_after(last, snapshot.membership.clone());
             let sequence = self.disk.begin_after(last.index);
-            self.checkpoint(sequence, snapshot);
+            self.checkpoint(sequence, Some(snapshot));
         }
     }
 
@@ -130,16 +130,22 @@ impl Raft {
         let start = self.log.position(keep.max(self.log.start().index));
         self.log.cut_front(start);
         let sequence = self.disk.cut_front();
-        self.checkpoint(sequence, snapshot);
+        self.checkpoint(sequence, Some(snapshot));
     }
 
-    /// Writes the snapshot and all that the log still has.
-    fn checkpoint(&mut self, sequence: u64, snapshot: Snapshot) {
+    /// Writes all that the log still has once more: the snapshot before it stays where it is.
+    pub(super) fn write_anew(&mut self) {
+        let sequence = self.disk.cut_front();
+        self.checkpoint(sequence, None);
+    }
+
+    /// Writes the snapshot, if it is another one, and all that the log still has.
+    fn checkpoint(&mut self, sequence: u64, snapshot: Option<Snapshot>) {
         self.write(Persist {
             sequence,
             hard_state: Some(self.hard_state),
             entries: self.log.entries().to_vec(),
-            snapshot: Some(snapshot),
+            snapshot,
             start: Some(self.log.start()),
         });
     }
@@ -224,6 +230,6 @@ impl Raft {
         self.verified = self.verified.max(last.index);
         (self.commit_index, self.handed_over) = (last.index, last.index);
         self.effects.push(Effect::Restore { snapshot: snapshot.clone() });
-        self.checkpoint(sequence, snapshot);
+        self.checkpoint(sequence, Some(snapshot));
     }
 }

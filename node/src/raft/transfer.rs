@@ -26,6 +26,16 @@ impl Raft {
         free && to != self.config.id && membership.voters.contains(&to) && !membership.is_joint()
     }
 
+    /// Whether a server could take over from this leader at once: it could be handed to, was heard lately,
+    /// and lacks nothing that is committed.
+    pub fn is_ready_to_lead(&self, to: ServerId) -> bool {
+        let State::Leader(leading) = &self.state else { return false };
+        let lately = 3 * self.config.heartbeat_ticks;
+        let ready =
+            |peer: &Progress| peer.was_heard_within(lately) && peer.matched() >= self.commit_index;
+        self.may_transfer(to) && leading.peers.get(&to).is_some_and(ready)
+    }
+
     /// A wish that another server should lead.
     pub(super) fn transfer(&mut self, to: ServerId) {
         if !self.may_transfer(to) {

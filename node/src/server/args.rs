@@ -77,6 +77,12 @@ struct Args {
     /// replicas must be told so. It takes clocks for granted that differ in rate by less than a fifth
     #[arg(long)]
     lease_reads: bool,
+    /// Into how many groups keys fall, by a hash of the key or of what stands between its first `{` and
+    /// the next `}`; each group has a leader and a log of its own, and a transaction stays in one. All
+    /// members are told the same, for good
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "join")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=64))]
+    groups: u32,
     /// How many clients may be connected at once
     #[arg(long, value_name = "N", default_value_t = 4096)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
@@ -147,6 +153,8 @@ pub(super) struct Settings {
     pub(super) election_ms: u32,
     pub(super) request_timeout_ms: u64,
     pub(super) max_connections: u64,
+    /// How many groups there are.
+    pub(super) groups: u32,
     /// Whether reads may be served by lease.
     pub(super) lease: bool,
     pub(super) compaction: Compaction,
@@ -236,6 +244,7 @@ fn settle(args: Args) -> Result<Settings, String> {
         election_ms: election,
         request_timeout_ms: args.request_timeout_ms,
         max_connections: args.max_connections,
+        groups: args.groups,
         lease: args.lease_reads,
         compaction: Compaction {
             entries: args.snapshot_entries,

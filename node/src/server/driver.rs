@@ -1,33 +1,34 @@
 //! Feeds the brain and carries out what it wants, in the order and under the laws of
 //! [`crate::raft`].
 //!
-//! One task owns the brain, the store and everything that waits; whatever happens elsewhere (a
-//! client asks, a peer speaks, the disk is done) reaches it through its [`Inbox`]. It never waits
-//! for anything but the next of these or a tick, and takes clients last.
+//! One task owns the brain, the store and everything that waits of one group; whatever happens
+//! elsewhere (a client asks, a peer speaks, the disk is done) reaches it through its [`Inbox`]. It
+//! never waits for anything but the next of these or a tick, and takes clients last.
 
 use super::flaws::Flaws;
 use super::links::Links;
 use super::log::Log;
 use super::members::Members;
-use super::request::{
-    Ask, Finding, LONGEST_TIMEOUT, Query, Reason, Reply, Request, SessionFlaw, Stage, Waiting,
-    Writer,
-};
+use super::request::{Ask, Finding, LONGEST_TIMEOUT, Reason, Request, Stage, Waiting, Writer};
+use super::storage::{Report, Write};
 use super::ticks::Ticks;
 use super::trace::Trace;
 use super::transport::{Answer, Frame, Proposal};
 use super::view::View;
-use crate::kv::{Command, Outcome, Store};
-use crate::raft::{Effect, Entry, Index, Input, Message, Payload, Persist, Position, Raft};
-use crate::raft::{Role, ServerId, Snapshot, Status, Token};
-use crate::wire::Origin;
+use crate::kv::{Outcome, Store};
+use crate::raft::{Effect, Index, Input, Message, Persist, Position, Raft};
+use crate::raft::{ServerId, Status, Token};
+use crate::wal::Group;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+mod answers;
+mod apply;
 mod changes;
+mod spread;
 #[cfg(test)]
 mod tests;
 
@@ -37,9 +38,6 @@ pub(super) const TICK: Duration = Duration::from_millis(10);
 const MOST_EVENTS: usize = 256;
 /// How many more clients one turn serves.
 const MOST_CLIENTS: usize = 16;
-
-/// How many bytes of keys and values one range holds, unless a single entry is larger.
-const LARGEST_RANGE: usize = 1 << 20;
 
 /// Something that happened between this replica and a peer.
 #[derive(Debug)]
@@ -56,20 +54,23 @@ pub(super) enum Event {
 /// clock or the peers from being heard.
 #[derive(Debug)]
 pub(super) struct Inbox {
-    /// Everything up to this `Persist` is durable, or cannot be made so.
-    pub(super) disk: mpsc::Receiver<Result<u64, String>>,
+    /// What is durable, or why nothing is any more.
+    pub(super) disk: mpsc::Receiver<Result<Report, String>>,
     pub(super) peers: mpsc::Receiver<Event>,
     pub(super) clients: mpsc::Receiver<Ask>,
 }
 
-/// What the driver is made of.
+/// What the driver of one group is made of.
 #[derive(Debug)]
 pub(super) struct Driver {
+    /// Which of them, and of how many.
+    pub(super) group: Group,
+    pub(super) groups: Group,
     pub(super) raft: Raft,
     pub(super) store: Store,
     pub(super) members: Members,
     pub(super) links: Links,
-    pub(super) disk: mpsc::UnboundedSender<Persist>,
+    pub(super) disk: mpsc::UnboundedSender<Write>,
     pub(super) view: View,
     pub(super) log: Log,
     pub(super) memory: Memory,
@@ -92,14 +93,17 @@ pub(super) struct Memory {
     handing: Option<changes::Handing>,
     /// In how many ticks whoever has gone is no longer dialled.
     parting: u32,
+    /// For how many ticks this replica has led.
+    led: u32,
     /// Why this replica cannot go on.
     failure: Option<String>,
 }
 
 impl Memory {
-    /// Remembers nothing yet; `start` is unlike that of any earlier start.
-    pub(super) fn new(start: u64) -> Self {
-        Self { waiting: Waiting::new(start), ..Self::default() }
+    /// Remembers nothing yet; `start` is unlike that of any earlier start, and so many groups share
+    /// the room for what waits.
+    pub(super) fn new(start: u64, groups: Group) -> Self {
+        Self { waiting: Waiting::new(start, groups), ..Self::default() }
     }
 }
 
@@ -111,11 +115,11 @@ impl Driver {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.turn(&mut inbox, &mut ticks).await;
-            if let Some(trace) = &mut self.trace {
+            if let Some(trace) = &self.trace {
                 trace.flush();
             }
             if let Some(failure) = self.memory.failure {
-                if let Some(trace) = &mut self.trace {
+                if let Some(trace) = &self.trace {
                     trace.stops(self.raft.status().term, &failure);
                 }
                 return failure;
@@ -152,6 +156,7 @@ impl Driver {
         self.wake_up();
         self.part();
         self.look_after_handing(&self.raft.status());
+        self.spread();
     }
 
     /// Tells the brain what time has passed, as far as it has not been told.
@@ -172,14 +177,14 @@ impl Driver {
 
     fn step(&mut self, input: Input) {
         let mut effects = Vec::new();
-        if let Some(trace) = &mut self.trace {
+        if let Some(trace) = &self.trace {
             trace.told(self.raft.status().term, &input);
         }
         if self.memory.failure.is_none() {
             self.raft.step(input, &mut effects);
         }
         for effect in effects {
-            if let Some(trace) = &mut self.trace {
+            if let Some(trace) = &self.trace {
                 trace.see(self.raft.status().term, &effect);
             }
             self.carry_out(effect);
@@ -235,7 +240,7 @@ impl Driver {
     /// Hands a write to the storage thread. Where that has gone, nothing becomes durable any more:
     /// its own report of why may still be on its way.
     fn write(&mut self, persist: Persist) {
-        if self.disk.send(persist).is_err() {
+        if self.disk.send(Write { group: self.group, persist }).is_err() {
             self.fail("the storage thread has stopped, so nothing can be made durable".to_owned());
         }
     }
@@ -243,16 +248,6 @@ impl Driver {
     fn send(&self, to: ServerId, frame: Frame) -> bool {
         self.links.send(to, frame)
     }
-
-    /// Answers a client, with the state that the answer was found in.
-    fn answer(&self, reply: Reply, finding: Finding) {
-        let replica = self.members.name(self.members.me());
-        let (term, applied) = (self.raft.status().term, self.store.applied());
-        // A client that has gone away needs no answer.
-        drop(reply.send((finding, Origin { replica, term, applied })));
-    }
-
-    // ---- what happened ----
 
     fn ask(&mut self, Ask { request, deadline, reply }: Ask) {
         if reply.is_closed() || deadline <= Instant::now() {
@@ -340,20 +335,6 @@ impl Driver {
         self.propose(token, proposal, writer, Instant::now() + patience);
     }
 
-    fn forwarded(&mut self, from: ServerId, token: Token, answer: Answer) {
-        match self.memory.waiting.leave(token) {
-            Some((Stage::Forwarded { to, reply }, _)) if to == from => {
-                let finding = match answer {
-                    Answer::Refused => Finding::Failed(Reason::ForwardRefused),
-                    answer => finding(answer),
-                };
-                self.answer(reply, finding);
-            }
-            Some((stage, deadline)) => self.memory.waiting.enter(token, stage, deadline),
-            None => {}
-        }
-    }
-
     fn link_changed(&mut self, peer: ServerId, broken: Option<&str>) {
         let name = self.members.name(peer);
         match broken {
@@ -367,12 +348,10 @@ impl Driver {
         }
     }
 
-    fn written(&mut self, result: Result<u64, String>) {
+    fn written(&mut self, result: Result<Report, String>) {
         match result {
-            Ok(sequence) => {
-                self.view.metrics().synced();
-                self.persisted(sequence);
-            }
+            Ok(Report::Durable(sequence)) => self.persisted(sequence),
+            Ok(Report::HoldsBack) => self.step(Input::WriteAnew),
             Err(failure) => self.fail(failure),
         }
     }
@@ -385,149 +364,6 @@ impl Driver {
             self.send(to, Frame::Raft(message));
         }
         self.step(Input::Persisted { sequence });
-    }
-
-    // ---- what the brain wants ----
-
-    fn apply(&mut self, entries: Vec<Entry>) {
-        let leads = self.raft.status().role == Role::Leader;
-        for Entry { index, payload, .. } in entries {
-            let command = match &payload {
-                Payload::Command(bytes) => Command::decode(bytes).ok(),
-                Payload::Membership(_) => {
-                    self.memory.outcomes.insert(index, Outcome::Done);
-                    None
-                }
-                Payload::Noop => None,
-            };
-            match command {
-                Some(command) => {
-                    let outcome = self.flaws.apply(&mut self.store, index, &command, leads);
-                    self.memory.outcomes.insert(index, outcome);
-                }
-                None => self.store.skip(index),
-            }
-        }
-        self.serve_reads();
-    }
-
-    /// Puts the leader's store in the place of this one.
-    fn restore(&mut self, snapshot: &Snapshot) {
-        match Store::decode(&snapshot.data) {
-            Ok(store) => {
-                let Position { term, index } = snapshot.last;
-                self.log
-                    .line(format_args!("took over a snapshot up to entry {index} of term {term}"));
-                self.store = store;
-                self.serve_reads();
-            }
-            Err(error) => self.fail(format!(
-                "the leader's snapshot up to entry {} is not one of this version: {error}",
-                snapshot.last.index
-            )),
-        }
-    }
-
-    fn serve_reads(&mut self) {
-        while let Some((query, reply)) = self.memory.waiting.leave_applied(self.store.applied()) {
-            let finding = self.look_up(&query);
-            self.answer(reply, finding);
-        }
-    }
-
-    fn look_up(&self, query: &Query) -> Finding {
-        match query {
-            Query::Key(key) => Finding::Value(self.store.get(key).map(str::to_owned)),
-            Query::Txn(txn) => match txn.run(&self.store) {
-                Ok((results, _)) => Finding::Results { results, index: None },
-                Err(current) => Finding::Mismatch { current },
-            },
-            Query::Members => Finding::Members(self.view.members().members),
-            Query::Range { from, to, limit } => {
-                Finding::Range(self.store.range(from, to.as_deref(), *limit, LARGEST_RANGE))
-            }
-        }
-    }
-
-    fn acknowledge(&mut self, token: Token, index: Index) {
-        let outcome = match self.memory.outcomes.get(&index) {
-            Some(outcome) => Some(outcome.clone()),
-            None => self.foretell(token, index),
-        };
-        let answer = outcome.map_or(Answer::Lost, |outcome| Answer::Done { index, outcome });
-        self.finish_write(token, answer);
-    }
-
-    /// What a command acknowledged before it is applied would find now: a brain without bugs never
-    /// wants to know.
-    fn foretell(&mut self, token: Token, index: Index) -> Option<Outcome> {
-        let (stage, deadline) = self.memory.waiting.leave(token)?;
-        let outcome = match &stage {
-            Stage::Proposed { proposal: Proposal::Command(command), .. }
-                if index > self.store.applied() =>
-            {
-                Command::decode(command).ok().map(|command| self.store.run(&command).0)
-            }
-            _ => None,
-        };
-        self.memory.waiting.enter(token, stage, deadline);
-        outcome
-    }
-
-    fn finish_write(&mut self, token: Token, answer: Answer) {
-        let Some((Stage::Proposed { writer, .. }, _)) = self.memory.waiting.leave(token) else {
-            return;
-        };
-        match writer {
-            Writer::Client(reply) => self.answer(reply, finding(answer)),
-            Writer::Peer { peer, request } => {
-                self.send(peer, Frame::Forwarded { request, answer });
-            }
-        }
-    }
-
-    /// Hands a client's write to the leader, once; a peer's write goes back. A leader refuses only
-    /// when too much waits to be committed.
-    fn refused(&mut self, token: Token, leader: Option<ServerId>) {
-        let Some((stage, deadline)) = self.memory.waiting.leave(token) else { return };
-        match (stage, leader) {
-            (Stage::Proposed { writer: Writer::Client(reply), .. }, Some(to))
-                if to == self.members.me() =>
-            {
-                self.answer(reply, Finding::Failed(Reason::Overloaded));
-            }
-            (Stage::Proposed { proposal, writer: Writer::Client(reply) }, Some(to)) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                let timeout_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-                if self.send(to, Frame::Forward { request: token, timeout_ms, proposal }) {
-                    self.memory.waiting.enter(token, Stage::Forwarded { to, reply }, deadline);
-                } else {
-                    self.answer(reply, Finding::Failed(Reason::ForwardRefused));
-                }
-            }
-            (stage, _) => {
-                self.memory.waiting.enter(token, stage, deadline);
-                self.finish_write(token, Answer::Refused);
-            }
-        }
-    }
-
-    fn read_ready(&mut self, token: Token, index: Index) {
-        self.flaws.confirmed(token, self.raft.status().role == Role::Leader);
-        let confirmed = self.memory.waiting.leave(token);
-        if let Some((Stage::Confirming { query, after, reply }, deadline)) = confirmed {
-            let read = (query, reply, deadline);
-            self.memory.waiting.enter_applying(token, index.max(after), read);
-            self.serve_reads();
-        }
-    }
-
-    fn read_failed(&mut self, token: Token, reason: Reason) {
-        self.flaws.unconfirmed(token);
-        let failed = self.memory.waiting.leave(token);
-        if let Some((Stage::Confirming { reply, .. }, _)) = failed {
-            self.answer(reply, Finding::Failed(reason));
-        }
     }
 
     fn changed(&mut self, status: &Status) {
@@ -552,28 +388,4 @@ fn contradiction(committed: Position, new: Position) -> String {
         "entry {index} is committed here with term {term}, but the leader replaces it by one of \
          term {other}: some replica has lost what it acknowledged, and going on would spread that"
     )
-}
-
-/// What a client of this replica is told.
-fn finding(answer: Answer) -> Finding {
-    match answer {
-        Answer::Done { index, outcome: Outcome::Done } => Finding::Written { index },
-        Answer::Done { index, outcome: Outcome::Results(results) } => {
-            Finding::Results { results, index: Some(index) }
-        }
-        Answer::Done { outcome: Outcome::Again { index, found: Ok(results) }, .. } => {
-            Finding::Results { results, index: Some(index) }
-        }
-        Answer::Done {
-            outcome: Outcome::Mismatch { current } | Outcome::Again { found: Err(current), .. },
-            ..
-        } => Finding::Mismatch { current },
-        Answer::Done { outcome: Outcome::NoSession, .. } => Finding::Session(SessionFlaw::Unknown),
-        Answer::Done { outcome: Outcome::OldSequence { .. }, .. } => {
-            Finding::Session(SessionFlaw::Old)
-        }
-        Answer::Declined(why) => Finding::Declined(why),
-        Answer::Refused => Finding::Failed(Reason::NoLeader),
-        Answer::Lost => Finding::Failed(Reason::LeadershipLost),
-    }
 }

@@ -1,55 +1,71 @@
 //! Answers clients: every request gets one JSON reply within its deadline, and a reply never claims
 //! more than is known.
 //!
-//! The deadline is kept here, so it holds even when the driver is busy; what the driver finds later
-//! is dropped.
+//! A request goes to the group whose keys it is about ([`Seat`]); what is about more than one group
+//! is refused, as no group could answer it.
 
 use super::args;
 use super::connections::Door;
 use super::metrics::Kind;
-use super::request::SessionFlaw;
-use super::request::{Ask, Finding, LONGEST_TIMEOUT, Query as Question, Reason, Request};
+use super::request::{Query as Question, Request};
 use super::view::View;
-use crate::kv::{Command, Range, Txn};
-use crate::wire::{CasRequest, Consistency, Failure, LeaderRequest, MembersReply, MembersRequest};
-use crate::wire::{Mismatch, Origin, PutRequest};
-use crate::wire::{RangeParameters, RangeReply, ReadParameters, SessionReply, TxnParameters};
-use crate::wire::{TxnReply, Value, WriteParameters, Written};
+use crate::kv::{Command, Txn, group_of};
+use crate::wal::Group;
+use crate::wire::{
+    After, CasRequest, Consistency, Health, LeaderRequest, MembersRequest, PutRequest,
+};
+use crate::wire::{RangeParameters, ReadParameters, SessionParameters, StatusReply};
+use crate::wire::{TxnParameters, WriteParameters};
+use answer::{failure, json};
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout_at;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+mod answer;
+mod seat;
+
+pub(super) use seat::Seat;
 
 /// The largest body; one entry of the log is about as large.
 const LARGEST_BODY: usize = 1 << 20;
 /// The most entries of a range, and how many where nobody says.
 const LONGEST_RANGE: usize = 1000;
 const USUAL_RANGE: usize = 100;
-/// In answers to stale reads: how long ago, in milliseconds, the replica last heard from a leader; 0 where it leads.
-const AGE: HeaderName = HeaderName::from_static("age-ms");
 
 /// What the handlers share.
 #[derive(Clone, Debug)]
 pub(super) struct Api {
-    pub(super) driver: mpsc::Sender<Ask>,
-    pub(super) view: View,
-    /// How long a request may take that does not say.
-    pub(super) timeout: Duration,
+    /// The groups in order of their numbers; there is one at least.
+    seats: Arc<[Seat]>,
 }
 
 type Shared = State<Api>;
 type Key = Result<Path<String>, PathRejection>;
 type Parameters<T> = Result<Query<T>, QueryRejection>;
 type Body = Result<Bytes, BytesRejection>;
+
+/// Why something never was a request: code, name and sentence.
+struct Refusal(StatusCode, &'static str, String);
+
+impl From<String> for Refusal {
+    fn from(message: String) -> Self {
+        Self(StatusCode::BAD_REQUEST, "bad-request", message)
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(message: &str) -> Self {
+        message.to_owned().into()
+    }
+}
 
 /// The whole API.
 pub(super) fn router(api: Api) -> Router {
@@ -76,190 +92,254 @@ pub(super) async fn serve(door: Door, router: Router) -> Result<(), String> {
     axum::serve(door, router).await.map_err(|error| format!("cannot serve clients: {error}"))
 }
 
-async fn read(api: Shared, key: Key, parameters: Parameters<ReadParameters>) -> Response {
-    let parsed = parse_key(key).and_then(|key| Ok((key, parse_query(parameters)?)));
-    match parsed {
-        Ok((key, ReadParameters { consistency, after, timeout_ms })) => {
-            api.read(Question::Key(key), (consistency, after, timeout_ms)).await
-        }
-        Err(message) => api.bad_request(message),
-    }
-}
-
-async fn range(api: Shared, parameters: Parameters<RangeParameters>) -> Response {
-    let parsed = parse_query(parameters).and_then(
-        |RangeParameters { from, to, limit, consistency, after, timeout_ms }| {
-            let limit = limit.unwrap_or(USUAL_RANGE);
-            let within = (1..=LONGEST_RANGE).contains(&limit);
-            let query = Question::Range { from, to, limit };
-            let refusal = || format!("limit lies between 1 and {LONGEST_RANGE}");
-            within.then_some((query, (consistency, after, timeout_ms))).ok_or_else(refusal)
-        },
-    );
-    match parsed {
-        Ok((query, fresh)) => api.read(query, fresh).await,
-        Err(message) => api.bad_request(message),
-    }
-}
-
-async fn txn(api: Shared, parameters: Parameters<TxnParameters>, body: Body) -> Response {
-    let (txn, parameters) = match parse_txn(parameters, body) {
-        Ok(parsed) => parsed,
-        Err(message) => return api.bad_request(message),
+async fn read(State(api): Shared, key: Key, parameters: Parameters<ReadParameters>) -> Response {
+    let read = async {
+        let key = parse_key(key)?;
+        let ReadParameters { consistency, after, timeout_ms } = parse_query(parameters)?;
+        let seat = api.of_key(&key);
+        Ok(seat.read(Question::Key(key), (consistency, &after, timeout_ms)).await)
     };
-    let TxnParameters { consistency, after, timeout_ms, session, sequence } = parameters;
-    if txn.is_read_only() {
-        return api.read(Question::Txn(txn), (consistency, after, timeout_ms)).await;
-    }
-    match once(Command::Txn(txn), session, sequence) {
-        Ok(command) => {
-            let asked = api.ask(Request::Write(command), timeout_ms);
-            api.respond(Kind::Write, asked).await
-        }
-        Err(message) => api.bad_request(message),
-    }
+    api.answer(read).await
 }
 
-async fn open_session(api: Shared, query: Parameters<WriteParameters>) -> Response {
-    let timeout_ms = match parse_query(query) {
-        Ok(WriteParameters { timeout_ms, session: None, sequence: None }) => timeout_ms,
-        Ok(_) => return api.bad_request("a session is not opened in a session".to_owned()),
-        Err(message) => return api.bad_request(message),
+async fn range(State(api): Shared, parameters: Parameters<RangeParameters>) -> Response {
+    let read = async {
+        let RangeParameters { from, to, limit, group, consistency, after, timeout_ms } =
+            parse_query(parameters)?;
+        let limit = limit.unwrap_or(USUAL_RANGE);
+        if !(1..=LONGEST_RANGE).contains(&limit) {
+            return Err(format!("limit lies between 1 and {LONGEST_RANGE}").into());
+        }
+        let query = Question::Range { from, to, limit };
+        let seat = api.named(group, "a range is read within one group: say which with `group`")?;
+        Ok(seat.read(query, (consistency, &after, timeout_ms)).await)
     };
-    let command = Command::OpenSession { at_ms: now_ms() };
-    let asked = api.ask(Request::Write(command), timeout_ms);
+    api.answer(read).await
+}
+
+async fn txn(State(api): Shared, parameters: Parameters<TxnParameters>, body: Body) -> Response {
+    let asked = async {
+        let (txn, parameters) = parse_txn(parameters, body)?;
+        let TxnParameters { consistency, after, timeout_ms, session, sequence } = parameters;
+        let seat = api.of_keys(&txn)?;
+        if txn.is_read_only() {
+            return Ok(seat.read(Question::Txn(txn), (consistency, &after, timeout_ms)).await);
+        }
+        let command = api.once(seat, Command::Txn(txn), (session, sequence))?;
+        Ok(seat.respond(Kind::Write, seat.ask(Request::Write(command), timeout_ms)).await)
+    };
+    api.answer(asked).await
+}
+
+async fn open_session(State(api): Shared, query: Parameters<SessionParameters>) -> Response {
     let opened = async {
-        match asked.await {
-            (Finding::Written { index }, origin) => (Finding::Opened { session: index }, origin),
-            other => other,
-        }
+        let SessionParameters { key, timeout_ms } = parse_query(query)?;
+        let group = key.map(|key| group_of(&key, api.groups()));
+        let seat =
+            api.named(group, "a session is in one group: name one of its keys with `key`")?;
+        let command = Command::OpenSession { at_ms: now_ms() };
+        Ok(seat.open(command, timeout_ms, |index| api.session(seat, index)).await)
     };
-    api.respond(Kind::Write, opened).await
+    api.answer(opened).await
 }
 
 async fn metrics(State(api): Shared) -> Response {
-    let text = api.view.metrics().text(&api.view.status());
+    let text = api.first().view.metrics().text(&api.status());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
-async fn put(api: Shared, key: Key, query: Parameters<WriteParameters>, body: Body) -> Response {
-    let command = parse_key(key).and_then(|key| {
+async fn put(
+    State(api): Shared,
+    key: Key,
+    query: Parameters<WriteParameters>,
+    body: Body,
+) -> Response {
+    let command = |key| {
         let PutRequest { value } = parse_body(body)?;
         Ok(Command::Put { key, value })
-    });
-    api.write(command, query).await
+    };
+    api.answer(api.write(key, command, query)).await
 }
 
-async fn delete(api: Shared, key: Key, query: Parameters<WriteParameters>) -> Response {
-    api.write(parse_key(key).map(|key| Command::Delete { key }), query).await
+async fn delete(State(api): Shared, key: Key, query: Parameters<WriteParameters>) -> Response {
+    api.answer(api.write(key, |key| Ok(Command::Delete { key }), query)).await
 }
 
-async fn cas(api: Shared, key: Key, query: Parameters<WriteParameters>, body: Body) -> Response {
-    let command = parse_key(key).and_then(|key| {
+async fn cas(
+    State(api): Shared,
+    key: Key,
+    query: Parameters<WriteParameters>,
+    body: Body,
+) -> Response {
+    let command = |key| {
         let CasRequest { old, new } = parse_body(body)?;
         Ok(Command::Cas { key, old, new })
-    });
-    api.write(command, query).await
+    };
+    api.answer(api.write(key, command, query)).await
 }
 
 async fn members(State(api): Shared) -> Response {
-    Json(api.view.members()).into_response()
+    Json(api.first().view.members()).into_response()
 }
 
-async fn change_members(api: Shared, query: Parameters<WriteParameters>, body: Body) -> Response {
+async fn change_members(
+    State(api): Shared,
+    query: Parameters<WriteParameters>,
+    body: Body,
+) -> Response {
     let request = parse_body::<MembersRequest>(body).and_then(|request| {
         let new = request.add.iter().chain(&request.learn);
         new.into_iter().try_for_each(|new| args::check_member(&new.name, &new.address))?;
         Ok(request)
     });
-    api.change(request, query).await
+    api.answer(api.change(request, query)).await
 }
 
-async fn remove_member(api: Shared, name: Key, query: Parameters<WriteParameters>) -> Response {
+async fn remove_member(
+    State(api): Shared,
+    name: Key,
+    query: Parameters<WriteParameters>,
+) -> Response {
     let request =
         parse_key(name).map(|name| MembersRequest { remove: vec![name], ..Default::default() });
-    api.change(request, query).await
+    api.answer(api.change(request, query)).await
 }
 
-async fn lead(api: Shared, query: Parameters<WriteParameters>, body: Body) -> Response {
-    let parsed = parse_body::<LeaderRequest>(body)
-        .and_then(|LeaderRequest { name }| Ok((name, patience(query)?)));
-    match parsed {
-        Ok((name, timeout_ms)) => {
-            let asked = api.ask(Request::Leader(name), timeout_ms);
-            api.respond(Kind::Write, asked).await
-        }
-        Err(message) => api.bad_request(message),
-    }
+async fn lead(State(api): Shared, query: Parameters<WriteParameters>, body: Body) -> Response {
+    let asked = async {
+        let LeaderRequest { name, group } = parse_body(body)?;
+        let timeout_ms = patience(query)?;
+        let seat = api.named(Some(group), "")?;
+        Ok(seat.respond(Kind::Write, seat.ask(Request::Leader(name), timeout_ms)).await)
+    };
+    api.answer(asked).await
 }
 
 async fn status(State(api): Shared) -> Response {
-    Json(api.view.status()).into_response()
+    Json(api.status()).into_response()
 }
 
+/// Healthy is a replica that knows a leader of every group.
 async fn health(State(api): Shared) -> Response {
-    let health = api.view.health();
-    let code = if health.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json(code, &health)
+    let healthy = api.seats.iter().all(|seat| seat.view.is_healthy());
+    let code = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    json(code, &Health { healthy, origin: api.first().view.origin() })
 }
 
 async fn unknown_path(State(api): Shared) -> Response {
     let known = "unknown path; there are /kv, /kv/{key}, /kv/{key}/cas, /txn, /session, \
                  /cluster/members, /cluster/members/{name}, /cluster/leader, /status, /health and /metrics";
-    api.refuse(StatusCode::NOT_FOUND, "unknown-path", known)
+    api.refuse(Refusal(StatusCode::NOT_FOUND, "unknown-path", known.to_owned()))
 }
 
 async fn wrong_method(State(api): Shared) -> Response {
     let known = "wrong method; /kv/{key} takes GET, PUT and DELETE, /kv/{key}/cas, /txn, \
                  /session and /cluster/leader POST, /cluster/members GET and POST, \
                  /cluster/members/{name} DELETE, the rest GET";
-    api.refuse(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", known)
+    api.refuse(Refusal(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", known.to_owned()))
 }
 
 /// How fresh a read must be, and its deadline: consistency, `after`, `timeout_ms`.
-type Fresh = (Consistency, u64, Option<u64>);
+type Fresh<'a> = (Consistency, &'a After, Option<u64>);
 
 impl Api {
-    async fn read(&self, query: Question, (consistency, after, timeout_ms): Fresh) -> Response {
-        let request = match consistency {
-            Consistency::Linearizable => Request::Read { query, after, lease: false },
-            Consistency::Lease => Request::Read { query, after, lease: true },
-            Consistency::Stale => Request::ReadStale { query, after },
-        };
-        let mut response = self.respond(Kind::Read, self.ask(request, timeout_ms)).await;
-        if consistency == Consistency::Stale {
-            let age = self.view.age_ms().to_string();
-            let age = HeaderValue::from_str(&age).expect("digits are no strange bytes");
-            response.headers_mut().insert(AGE, age);
+    /// All groups in order of their numbers, of which there is one at least.
+    pub(super) fn new(seats: Vec<Seat>) -> Self {
+        assert!(!seats.is_empty(), "there is at least one group");
+        Self { seats: seats.into() }
+    }
+
+    fn groups(&self) -> Group {
+        Group::try_from(self.seats.len()).unwrap_or(Group::MAX)
+    }
+
+    fn first(&self) -> &Seat {
+        &self.seats[0]
+    }
+
+    fn of_key(&self, key: &str) -> &Seat {
+        usize::try_from(group_of(key, self.groups())).map_or(self.first(), |at| &self.seats[at])
+    }
+
+    /// The group of that number; the only one, where nobody says, or `why` that must be said.
+    fn named(&self, group: Option<Group>, why: &str) -> Result<&Seat, Refusal> {
+        match group {
+            None if self.groups() > 1 => Err(why.into()),
+            group => {
+                let at = usize::try_from(group.unwrap_or(0)).ok();
+                let last = self.groups() - 1;
+                let unknown = || format!("there is no such group: they go from 0 to {last}").into();
+                at.and_then(|at| self.seats.get(at)).ok_or_else(unknown)
+            }
         }
-        response
+    }
+
+    /// The group that has all keys of a transaction.
+    fn of_keys(&self, txn: &Txn) -> Result<&Seat, Refusal> {
+        let mut keys = txn.keys();
+        let Some(first) = keys.next() else { return Ok(self.first()) };
+        let group = |key| group_of(key, self.groups());
+        match keys.find(|key| group(key) != group(first)) {
+            None => Ok(self.of_key(first)),
+            Some(other) => Err(Refusal(
+                StatusCode::BAD_REQUEST,
+                "spans-groups",
+                format!(
+                    "the transaction would span groups ({first} is in group {}, {other} in group {}), \
+                     and nothing makes those one: give its keys a tag in common, as in {{tag}}key",
+                    group(first),
+                    group(other)
+                ),
+            )),
+        }
+    }
+
+    /// What clients call a session of this group that was opened at this index: no other group's has
+    /// that number.
+    fn session(&self, seat: &Seat, index: u64) -> u64 {
+        index * u64::from(self.groups()) + u64::from(seat.group())
+    }
+
+    /// The command as the session's request of that number, if it is to be one.
+    fn once(
+        &self,
+        seat: &Seat,
+        command: Command,
+        number: (Option<u64>, Option<u64>),
+    ) -> Result<Command, Refusal> {
+        match number {
+            (None, None) => Ok(command),
+            (Some(session), Some(sequence)) => {
+                let groups = u64::from(self.groups());
+                let (session, group) = (session / groups, session % groups);
+                if group != u64::from(seat.group()) {
+                    let mine = seat.group();
+                    return Err(format!(
+                        "the session is in group {group}, and the key in group {mine}: \
+                         each group needs a session of its own"
+                    )
+                    .into());
+                }
+                let txn = command.into_txn().ok_or("it does not belong into a session")?;
+                Ok(Command::Once { session, sequence, at_ms: now_ms(), txn })
+            }
+            _ => Err("session and sequence go together".into()),
+        }
     }
 
     /// Does what is no transaction to whoever asks, even where a session makes one of it.
     async fn write(
         &self,
-        command: Result<Command, String>,
+        key: Key,
+        command: impl FnOnce(String) -> Result<Command, String>,
         query: Parameters<WriteParameters>,
-    ) -> Response {
-        let parsed = command.and_then(|command| {
-            let WriteParameters { timeout_ms, session, sequence } = parse_query(query)?;
-            Ok((once(command, session, sequence)?, timeout_ms))
-        });
-        match parsed {
-            Ok((command, timeout_ms)) => {
-                let asked = self.ask(Request::Write(command), timeout_ms);
-                let written = async {
-                    match asked.await {
-                        (Finding::Results { index: Some(index), .. }, origin) => {
-                            (Finding::Written { index }, origin)
-                        }
-                        other => other,
-                    }
-                };
-                self.respond(Kind::Write, written).await
-            }
-            Err(message) => self.bad_request(message),
-        }
+    ) -> Result<Response, Refusal> {
+        let key = parse_key(key)?;
+        let seat = self.of_key(&key);
+        let command = command(key)?;
+        let WriteParameters { timeout_ms, session, sequence } = parse_query(query)?;
+        let command = self.once(seat, command, (session, sequence))?;
+        Ok(seat.write(command, timeout_ms).await)
     }
 
     /// Changes who takes part, and tells who does when that is known here.
@@ -267,121 +347,35 @@ impl Api {
         &self,
         request: Result<MembersRequest, String>,
         query: Parameters<WriteParameters>,
-    ) -> Response {
-        let (request, timeout_ms) = match request.and_then(|it| Ok((it, patience(query)?))) {
-            Ok(parsed) => parsed,
-            Err(message) => return self.bad_request(message),
-        };
-        let changed = async {
-            match self.ask(Request::Members(request), timeout_ms).await {
-                (Finding::Written { index }, _) => {
-                    let request = Request::ReadStale { query: Question::Members, after: index };
-                    self.ask(request, timeout_ms).await
-                }
-                other => other,
-            }
-        };
-        self.respond(Kind::Write, changed).await
+    ) -> Result<Response, Refusal> {
+        let (request, timeout_ms) = (request?, patience(query)?);
+        if self.groups() > 1 {
+            let why = "the members of a cluster of several groups do not change: each group would \
+                       decide for itself";
+            return Err(Refusal(StatusCode::CONFLICT, "declined", why.to_owned()));
+        }
+        Ok(self.first().change(request, timeout_ms).await)
     }
 
-    /// Asks the driver, and answers in its place when the deadline passes.
-    async fn ask(&self, request: Request, timeout_ms: Option<u64>) -> (Finding, Origin) {
-        let late = match request {
-            Request::Write(_) | Request::Members(_) | Request::Leader(_) => Reason::WriteTimeout,
-            Request::Read { .. } | Request::ReadStale { .. } => Reason::ReadTimeout,
-        };
-        let patience = timeout_ms.map_or(self.timeout, Duration::from_millis);
-        let deadline = Instant::now() + patience.min(LONGEST_TIMEOUT);
-        let (reply, answer) = oneshot::channel();
-        let ask = Ask { request, deadline, reply };
-        let answered = timeout_at(deadline.into(), async {
-            self.driver.send(ask).await.ok()?;
-            answer.await.ok()
-        });
-        let answered = answered.await.ok().flatten();
-        answered.unwrap_or_else(|| (Finding::Failed(late), self.view.origin()))
+    /// The body of `/status`.
+    fn status(&self) -> StatusReply {
+        let mut status = self.first().view.status();
+        if self.groups() > 1 {
+            status.groups = self.seats.iter().map(|seat| seat.view.group_status()).collect();
+        }
+        status
     }
 
-    /// Turns what comes of a request into its answer, and counts it.
-    async fn respond(
-        &self,
-        kind: Kind,
-        asked: impl Future<Output = (Finding, Origin)>,
-    ) -> Response {
-        let began = Instant::now();
-        let (finding, origin) = asked.await;
-        let response = respond(finding, origin, &self.view);
-        self.view.metrics().answered(kind, response.status().as_u16(), began.elapsed());
-        response
-    }
-
-    fn bad_request(&self, message: String) -> Response {
-        self.refuse(StatusCode::BAD_REQUEST, "bad-request", message)
+    async fn answer(&self, asked: impl Future<Output = Result<Response, Refusal>>) -> Response {
+        asked.await.unwrap_or_else(|refusal| self.refuse(refusal))
     }
 
     /// Answers what never was a request.
-    fn refuse(&self, code: StatusCode, error: &str, message: impl Into<String>) -> Response {
-        self.view.metrics().answered(Kind::Refused, code.as_u16(), Duration::ZERO);
-        json(code, &failure((error, true, &message.into()), self.view.origin()))
+    fn refuse(&self, Refusal(code, error, message): Refusal) -> Response {
+        let view: &View = &self.first().view;
+        view.metrics().answered(Kind::Refused, code.as_u16(), Duration::ZERO);
+        json(code, &failure((error, true, &message), view.origin()))
     }
-}
-
-fn respond(finding: Finding, origin: Origin, view: &View) -> Response {
-    match finding {
-        Finding::Value(Some(value)) => json(StatusCode::OK, &Value { value, origin }),
-        Finding::Value(None) => {
-            let absent = ("not-found", true, "the key has no value");
-            json(StatusCode::NOT_FOUND, &failure(absent, origin))
-        }
-        Finding::Range(Range { entries, more }) => {
-            json(StatusCode::OK, &RangeReply { entries, more, origin })
-        }
-        Finding::Members(members) => {
-            let cluster = view.members().cluster;
-            json(StatusCode::OK, &MembersReply { cluster, members, origin })
-        }
-        Finding::Declined(why) => {
-            json(StatusCode::CONFLICT, &failure(("declined", true, &why), origin))
-        }
-        Finding::Opened { session } => json(StatusCode::OK, &SessionReply { session, origin }),
-        Finding::Session(flaw) => {
-            let code = match flaw {
-                SessionFlaw::Unknown => StatusCode::GONE,
-                SessionFlaw::Old => StatusCode::CONFLICT,
-            };
-            json(code, &failure(flaw.describe(), origin))
-        }
-        Finding::Written { index } => json(StatusCode::OK, &Written { index, origin }),
-        Finding::Results { results, index } => {
-            json(StatusCode::OK, &TxnReply { results, index, origin })
-        }
-        Finding::Mismatch { current } => {
-            let text = ("mismatch", true, "a key does not have what was expected of it");
-            let mismatch = Mismatch { failure: failure(text, origin), current };
-            json(StatusCode::CONFLICT, &mismatch)
-        }
-        Finding::Failed(reason) => json(code(reason), &failure(reason.describe(), origin)),
-    }
-}
-
-fn code(reason: Reason) -> StatusCode {
-    match reason {
-        Reason::ForwardRefused | Reason::NoLeader | Reason::NoQuorum | Reason::Overloaded => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-        Reason::ForwardLost
-        | Reason::LeadershipLost
-        | Reason::ReadTimeout
-        | Reason::WriteTimeout => StatusCode::GATEWAY_TIMEOUT,
-    }
-}
-
-fn failure((error, definite, message): (&str, bool, &str), origin: Origin) -> Failure {
-    Failure { error: error.to_owned(), definite, message: message.to_owned(), origin }
-}
-
-fn json(code: StatusCode, body: &impl Serialize) -> Response {
-    (code, Json(body)).into_response()
 }
 
 /// The time that a request may take which belongs to no session.
@@ -400,18 +394,6 @@ fn parse_query<T>(query: Parameters<T>) -> Result<T, String> {
     query.map(|Query(query)| query).map_err(|rejection| rejection.body_text())
 }
 
-/// The command as the session's request of that number, if it is to be one.
-fn once(command: Command, session: Option<u64>, sequence: Option<u64>) -> Result<Command, String> {
-    match (session, sequence) {
-        (None, None) => Ok(command),
-        (Some(session), Some(sequence)) => {
-            let txn = command.into_txn().ok_or("it does not belong into a session")?;
-            Ok(Command::Once { session, sequence, at_ms: now_ms(), txn })
-        }
-        _ => Err("session and sequence go together".to_owned()),
-    }
-}
-
 /// The time for the log, which the state machine takes from there: no replica asks its clock when it applies.
 fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -426,7 +408,8 @@ fn parse_txn(
     let parameters = parse_query(parameters)?;
     let txn: Txn = parse_body(body)?;
     txn.check()?;
-    let plain = parameters.consistency == Consistency::Linearizable && parameters.after == 0;
+    let plain =
+        parameters.consistency == Consistency::Linearizable && parameters.after == After::default();
     if !plain && !txn.is_read_only() {
         return Err("consistency and after are for transactions that only read".to_owned());
     }

@@ -1,20 +1,21 @@
-//! Keeps one connection to every other member, and opens and closes them as members come and go.
+//! Keeps one connection to every other member for all groups, and opens and closes them as members come and go.
 
-use super::driver::Event;
-use super::transport::{Frame, Link};
+use super::inlets::Inlets;
+use super::transport::{Frame, Letter, Link};
 use crate::raft::ServerId;
+use crate::wal::Group;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-/// The outgoing connections of a replica; clones share them.
+/// The outgoing connections of a replica, as one of its groups uses them; clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Links {
     open: Arc<Mutex<BTreeMap<ServerId, Open>>>,
     /// What opens each of them.
     hello: Arc<Vec<u8>>,
-    events: mpsc::Sender<Event>,
+    inlets: Inlets,
+    group: Group,
 }
 
 #[derive(Debug)]
@@ -24,9 +25,14 @@ struct Open {
 }
 
 impl Links {
-    /// No connections yet.
-    pub(super) fn new(hello: Vec<u8>, events: mpsc::Sender<Event>) -> Self {
-        Self { open: Arc::default(), hello: Arc::new(hello), events }
+    /// No connections yet, as the first group sees them.
+    pub(super) fn new(hello: Vec<u8>, inlets: Inlets) -> Self {
+        Self { open: Arc::default(), hello: Arc::new(hello), inlets, group: 0 }
+    }
+
+    /// The same connections for another group.
+    pub(super) fn of_group(&self, group: Group) -> Self {
+        Self { group, ..self.clone() }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ServerId, Open>> {
@@ -37,7 +43,7 @@ impl Links {
     pub(super) fn open(&self, peer: ServerId, address: &str) {
         self.lock().entry(peer).or_insert_with(|| {
             let link = Arc::new(Link::new(peer, address.to_owned()));
-            let run = link.clone().run(self.hello.clone(), self.events.clone());
+            let run = link.clone().run(self.hello.clone(), self.inlets.clone());
             Open { link, task: tokio::spawn(run).abort_handle() }
         });
     }
@@ -51,7 +57,7 @@ impl Links {
 
     /// Queues a frame; false: it certainly will not be sent.
     pub(super) fn send(&self, to: ServerId, frame: Frame) -> bool {
-        self.lock().get(&to).is_some_and(|open| open.link.send(frame))
+        self.lock().get(&to).is_some_and(|open| open.link.send(Letter { group: self.group, frame }))
     }
 
     /// Who is dialled.

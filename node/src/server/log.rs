@@ -1,6 +1,7 @@
 //! Writes what a replica does to standard error: one line per fact, with the time in milliseconds
 //! and who says it.
 
+use crate::wal::Group;
 use std::fmt;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,16 +21,23 @@ pub(super) enum LogFormat {
 pub(super) struct Log {
     replica: String,
     format: LogFormat,
+    /// What each line begins with, where there are several groups.
+    group: String,
 }
 
 impl Log {
     pub(super) fn new(replica: &str, format: LogFormat) -> Self {
-        Self { replica: replica.to_owned(), format }
+        Self { replica: replica.to_owned(), format, group: String::new() }
+    }
+
+    /// The same log, in which each line says that it is about this group.
+    pub(super) fn of_group(&self, group: Group) -> Self {
+        Self { group: format!("group={group} "), ..self.clone() }
     }
 
     /// Writes one line. A log that nobody can read is no reason to stop.
     pub(super) fn line(&self, text: fmt::Arguments<'_>) {
-        let line = self.format.line(&now(), &self.replica, &text.to_string());
+        let line = self.format.line(&now(), &self.replica, &format!("{}{text}", self.group));
         let _ = io::stderr().write_all(line.as_bytes());
     }
 }

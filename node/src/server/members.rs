@@ -4,6 +4,7 @@
 //! A name once known is kept, as the log may speak of somebody who has gone.
 
 use crate::raft::{Membership, ServerId};
+use crate::wal::Group;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,16 +48,19 @@ pub(super) struct Members {
 }
 
 impl Members {
-    /// The cluster of one replica and its peers, by name and address, as it is founded.
-    pub(super) fn founding(me: &str, peers: &BTreeMap<String, String>) -> Self {
+    /// The cluster of one replica and its peers, by name and address, as it is founded with so many groups.
+    pub(super) fn founding(me: &str, peers: &BTreeMap<String, String>, groups: Group) -> Self {
         let mut all = peers.clone();
         all.entry(me.to_owned()).or_default();
-        let cluster = all.keys().map(String::as_str).collect::<Vec<_>>().join(",").into();
+        let mut cluster = all.keys().map(String::as_str).collect::<Vec<_>>().join(",");
+        if groups > 1 {
+            cluster += &format!(" in {groups} groups");
+        }
         let members = all.into_iter().map(|(name, address)| Member { name, address });
         let known: BTreeMap<ServerId, Member> = (1..).zip(members).collect();
         let id = known.iter().find(|(_, member)| member.name == me).map_or(0, |(id, _)| *id);
         let founders = known.keys().copied().collect();
-        Self { me: id, cluster, founders, known: Arc::new(Mutex::new(known)) }
+        Self { me: id, cluster: cluster.into(), founders, known: Arc::new(Mutex::new(known)) }
     }
 
     /// A cluster that this replica joined.
@@ -109,7 +113,7 @@ impl Members {
         membership.members().into_iter().find(named)
     }
 
-    /// The founders in one line: what both ends of a connection must agree on.
+    /// The founders in one line, and into how many groups keys fall: what both ends of a connection must agree on.
     pub(super) fn cluster(&self) -> &str {
         &self.cluster
     }
@@ -122,10 +126,11 @@ mod tests {
     #[test]
     fn numbers_follow_the_sorted_names_and_newcomers_bring_theirs() {
         let peers = ["c", "a"].map(|name| (name.to_owned(), format!("{name}:1"))).into();
-        let members = Members::founding("b", &peers);
+        let members = Members::founding("b", &peers, 1);
         assert_eq!((members.me(), members.founders()), (2, &[1, 2, 3][..]));
         assert_eq!((members.name(3), members.name(9)), ("c".to_owned(), "?".to_owned()));
         assert_eq!(members.cluster(), "a,b,c");
+        assert_eq!(Members::founding("b", &peers, 4).cluster(), "a,b,c in 4 groups");
         let mut membership = Membership::of(members.founders());
         membership.learners.insert(4);
         membership.contacts.insert(4, "d=d:1".to_owned());

@@ -120,13 +120,8 @@ impl Metrics {
 
     fn write(&self, out: &mut String, status: &StatusReply) -> fmt::Result {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let leads = u64::from(status.role == "leader");
+        gauges(out, status)?;
         for (name, kind, help, value) in [
-            ("node_term", "gauge", "The term.", status.origin.term),
-            ("node_leader", "gauge", "Whether this replica leads.", leads),
-            ("node_last_index", "gauge", "The last entry of the log.", status.last_index),
-            ("node_commit_index", "gauge", "The last committed entry.", status.commit_index),
-            ("node_applied_index", "gauge", "The last applied entry.", status.origin.applied),
             ("node_connections", "gauge", "Connected clients.", self.connections()),
             (
                 "node_connections_refused_total",
@@ -200,6 +195,42 @@ impl Latency {
     }
 }
 
+/// How far each group is, with its number where there are several.
+fn gauges(out: &mut String, status: &StatusReply) -> fmt::Result {
+    let of = |label: String, role: &str, [term, last, commit, applied]: [u64; 4]| {
+        (label, [term, u64::from(role == "leader"), last, commit, applied])
+    };
+    let mut groups: Vec<_> = status
+        .groups
+        .iter()
+        .map(|it| {
+            let label = format!("{{group=\"{}\"}}", it.group);
+            of(label, &it.role, [it.term, it.last_index, it.commit_index, it.applied])
+        })
+        .collect();
+    if groups.is_empty() {
+        let StatusReply { origin, role, last_index, commit_index, .. } = status;
+        let figures = [origin.term, *last_index, *commit_index, origin.applied];
+        groups.push(of(String::new(), role, figures));
+    }
+    for (at, (name, help)) in [
+        ("node_term", "The term."),
+        ("node_leader", "Whether this replica leads."),
+        ("node_last_index", "The last entry of the log."),
+        ("node_commit_index", "The last committed entry."),
+        ("node_applied_index", "The last applied entry."),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        head(out, name, "gauge", help)?;
+        for (label, figures) in &groups {
+            writeln!(out, "{name}{label} {}", figures[at])?;
+        }
+    }
+    Ok(())
+}
+
 fn head(out: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
     writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
 }
@@ -207,7 +238,7 @@ fn head(out: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Origin, Peer};
+    use crate::wire::{GroupStatus, Origin, Peer};
 
     #[test]
     fn every_figure_has_a_type_and_classes_add_up() {
@@ -218,8 +249,8 @@ mod tests {
         metrics.answered(Kind::Read, 404, Duration::ZERO);
         metrics.synced();
         let peer = Peer { address: "h:1".to_owned(), connected: true };
-        let status = StatusReply {
-            origin: Origin { replica: "n1".to_owned(), term: 3, applied: 8 },
+        let mut status = StatusReply {
+            origin: Origin { replica: "n1".to_owned(), term: 3, applied: 8, group: None },
             role: "leader".to_owned(),
             leader: None,
             last_index: 10,
@@ -227,6 +258,7 @@ mod tests {
             member: true,
             bugs: Vec::new(),
             peers: [("n2".to_owned(), peer)].into(),
+            groups: Vec::new(),
         };
         let text = metrics.text(&status);
         for line in [
@@ -249,5 +281,8 @@ mod tests {
                 .fold(name(line), |name, end| name.trim_end_matches(end).to_owned());
             assert!(text.contains(&format!("# TYPE {stem} ")), "{line}");
         }
+        status.groups = vec![GroupStatus { group: 2, term: 5, ..GroupStatus::default() }];
+        let text = metrics.text(&status);
+        assert!(text.contains("\nnode_term{group=\"2\"} 5\n"), "{text}");
     }
 }

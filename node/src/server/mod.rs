@@ -3,13 +3,15 @@
 //!
 //! | part | owns |
 //! |---|---|
-//! | [`driver`] | the brain, the store and everything that waits: one task |
+//! | [`groups`] | what belongs to each group of keys, put together |
+//! | [`driver`] | the brain, the store and everything that waits of a group: one task |
 //! | [`flaws`] | the bugs of the store that are switched on |
 //! | [`secret`] | what peers have to know |
 //! | [`storage`] | the files of the log: one thread |
 //! | [`join`] | how a replica comes into a cluster that it was not founded with |
 //! | [`incarnation`] | who is who it was: a name with an emptied directory is not |
 //! | [`links`] | which peers are dialled |
+//! | [`inlets`] | which group a peer's word is for |
 //! | [`transport`] | the connections to and from peers: two tasks for each |
 //! | [`ticks`] | the brain's clock |
 //! | [`trace`] | one line for every event of the protocol |
@@ -23,8 +25,10 @@ mod args;
 mod connections;
 mod driver;
 mod flaws;
+mod groups;
 mod http;
 mod incarnation;
+mod inlets;
 mod join;
 mod links;
 mod log;
@@ -38,12 +42,11 @@ mod trace;
 mod transport;
 mod view;
 
-use crate::kv::{self, Store};
-use crate::raft::{Bug, Config, Raft};
+use crate::kv;
+use crate::raft::Bug;
 use args::{Order, Settings, Way};
 use connections::Door;
-use driver::{Driver, Inbox, Memory, TICK};
-use flaws::Flaws;
+use groups::Replica;
 use http::Api;
 use incarnation::Incarnations;
 use links::Links;
@@ -54,11 +57,9 @@ use socket2::SockRef;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::Duration;
 use storage::{Care, Storage};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 use trace::Trace;
 use transport::Identity;
 
@@ -67,8 +68,6 @@ const FAILED: u8 = 1;
 const BAD_ARGUMENTS: u8 = 254;
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 4096;
-/// How many events of one kind may wait for the driver.
-const EVENTS: usize = 4096;
 
 /// Runs a replica until it is told to stop, from a command line whose first word is how the command
 /// is called (`node`, or `harness node`).
@@ -118,60 +117,33 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
     let peers = listen(&settings.listen_peer, "--listen-peer").await?;
     let clients = listen(&settings.listen_client, "--listen-client").await?;
     let owner = format!("{} of {}", settings.name, members.cluster());
-    let (storage, stored) = Storage::open(&settings.data, &owner, care(&settings), log)
+    let groups = settings.groups;
+    let (storage, stored) = Storage::open(&settings.data, (&owner, groups), care(&settings), log)
         .map_err(|unusable| unusable.to_string())?;
 
-    let (events, peer_events) = mpsc::channel(EVENTS);
-    let (asks, clients_asks) = mpsc::channel(EVENTS);
-    let (reports, disk_reports) = mpsc::channel(EVENTS);
-    let inbox = Inbox { disk: disk_reports, peers: peer_events, clients: clients_asks };
+    let queues = groups::queues(groups);
     let incarnations = Incarnations::open(&settings.data)?;
     let secret = settings.secret.clone();
     let identity = Identity { members: members.clone(), incarnations, secret };
-    let links = Links::new(identity.hello(), events.clone());
-    let start = storage.end();
-    let store = match &stored.snapshot {
-        Some(snapshot) => Store::decode(&snapshot.data)
-            .map_err(|error| format!("the snapshot is not one of this version: {error}"))?,
-        None => Store::default(),
-    };
-    let raft = Raft::new(config(&settings, &members, start), stored);
+    let links = Links::new(identity.hello(), queues.inlets.clone());
+    tokio::spawn(transport::listen(peers, identity, queues.inlets.clone(), log.clone()));
     let trace = settings.trace.as_deref().map(|path| Trace::open(path, &members)).transpose()?;
-    let flaws = Flaws::new(
-        settings.flaws.clone(),
-        members.me(),
-        raft.status().last_index,
-        Duration::from_millis(u64::from(settings.election_ms)),
-    );
-    let view = view::View::new(members.clone(), settings.bug_names(), links.clone(), raft.status());
-    let (disk, thread) = storage::spawn(storage, reports);
-    let mut driver = Driver {
-        raft,
-        store,
-        members,
-        links,
-        disk,
-        view: view.clone(),
-        log: log.clone(),
-        memory: Memory::new(start),
-        flaws,
-        trace,
-    };
-    driver.configured(&driver.raft.membership().clone());
-    tokio::spawn(transport::listen(peers, identity, events, log.clone()));
-    let timeout = Duration::from_millis(settings.request_timeout_ms);
-    let door = Door::new(clients, settings.max_connections, view.metrics().clone());
-    let router = http::router(Api { driver: asks, view, timeout });
+    let replica = Replica { settings: &settings, members, links, trace, log: log.clone() };
+    let parts = replica.start(storage, stored, queues)?;
+    let metrics = parts.seats[0].view.metrics().clone();
+    let door = Door::new(clients, settings.max_connections, metrics);
+    let router = http::router(Api::new(parts.seats));
     log.line(format_args!("serves clients at {}", settings.listen_client));
+    let mut drivers = groups::spawn(parts.drivers);
     let stopped = tokio::select! {
-        failure = driver.run(inbox) => Err(failure),
+        failure = groups::failure(&mut drivers) => Err(failure),
         result = http::serve(door, router) => result,
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     };
-    // The driver is gone and with it the queue of the disk: its thread ends when it has written the
-    // rest.
-    let _ = thread.join();
+    // With the drivers goes the queue of the disk: its thread ends when it has written the rest.
+    drivers.shutdown().await;
+    let _ = parts.disk.join();
     stopped
 }
 
@@ -187,7 +159,7 @@ async fn listen(address: &str, flag: &str) -> Result<TcpListener, String> {
 /// Who this replica is, and whom it knows.
 async fn members(settings: &Settings) -> Result<Members, String> {
     match &settings.way {
-        Way::Found(peers) => Ok(Members::founding(&settings.name, peers)),
+        Way::Found(peers) => Ok(Members::founding(&settings.name, peers, settings.groups)),
         Way::Join(wish) => {
             let (name, address) = (settings.name.clone(), settings.listen_peer.clone());
             let me = Member { name, address };
@@ -205,20 +177,5 @@ fn care(settings: &Settings) -> Care {
         sync: !settings.bugs.contains(&Bug::NoFsync),
         forgiven: io.or(full),
         check: !has(kv::Bug::TrustDisk),
-    }
-}
-
-/// The brain's settings; no two starts have the same number.
-fn config(settings: &Settings, members: &Members, start: u64) -> Config {
-    let ticks = |ms: u32| ms.div_ceil(u32::try_from(TICK.as_millis()).unwrap_or(1));
-    Config {
-        id: members.me(),
-        voters: members.founders().to_vec(),
-        heartbeat_ticks: ticks(settings.heartbeat_ms),
-        election_ticks: ticks(settings.election_ms),
-        seed: settings.seed.wrapping_add(start),
-        lease: settings.lease,
-        compaction: settings.compaction,
-        unsafe_bugs: settings.bugs.clone(),
     }
 }

@@ -7,6 +7,7 @@
 use super::transport::Proposal;
 use crate::kv::{Command, Range, Results, Txn};
 use crate::raft::{Index, ServerId, Token};
+use crate::wal::Group;
 use crate::wire::{MemberReply, MembersRequest, Origin};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -224,9 +225,11 @@ impl Stage {
     }
 }
 
-/// All requests that wait.
+/// All requests that wait in one group.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
+    /// How many groups share the room.
+    groups: Group,
     /// How many bytes they hold.
     bytes: usize,
     next: Token,
@@ -236,13 +239,15 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// Names requests unlike any earlier start did: a peer may still answer those.
-    pub(super) fn new(start: u64) -> Self {
-        Self { next: start << 32, ..Self::default() }
+    pub(super) fn new(start: u64, groups: Group) -> Self {
+        Self { groups, next: start << 32, ..Self::default() }
     }
 
     /// Whether one more of that size may wait: the rule for clients of this replica and of others.
     pub(super) fn has_room(&self, size: usize) -> bool {
-        self.stages.len() < MOST_WAITING && self.bytes.saturating_add(size) <= MOST_BYTES
+        let share = usize::try_from(self.groups.max(1)).unwrap_or(usize::MAX);
+        let (most, bytes) = ((MOST_WAITING / share).max(64), MOST_BYTES / share);
+        self.stages.len() < most && self.bytes.saturating_add(size) <= bytes
     }
 
     /// A name that no request had before.
@@ -327,7 +332,7 @@ mod tests {
 
     #[test]
     fn starts_share_no_names() {
-        let (mut first, mut second) = (Waiting::new(20), Waiting::new(42));
+        let (mut first, mut second) = (Waiting::new(20, 1), Waiting::new(42, 1));
         let names: BTreeSet<_> = (0..1000).flat_map(|_| [first.name(), second.name()]).collect();
         assert_eq!(names.len(), 2000);
     }

@@ -1,7 +1,7 @@
 //! Writes one JSON object a line for every event of the protocol, for whoever wants to follow or check it.
 //!
 //! Stable: each line has `time` (RFC 3339, by the wall clock), `us` (microseconds since the start, by a clock that
-//! nobody sets), `replica`, `term` and `event`; and by `event`
+//! nobody sets), `replica`, `term` and `event`, where there are several groups also `group`; and by `event`
 //!
 //! | event | and | when |
 //! |---|---|---|
@@ -19,19 +19,22 @@
 use super::log;
 use super::members::Members;
 use crate::raft::{Effect, Input, Membership, Persist, ServerId};
+use crate::wal::Group;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Where the events of a replica go.
-#[derive(Debug)]
+/// Where the events of a replica go; clones share it.
+#[derive(Clone, Debug)]
 pub(super) struct Trace {
-    file: BufWriter<File>,
+    file: Arc<Mutex<BufWriter<File>>>,
     members: Members,
     began: Instant,
+    group: Option<Group>,
 }
 
 impl Trace {
@@ -40,43 +43,54 @@ impl Trace {
         let file = File::options().create(true).append(true).open(path);
         let file = file.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         let members = members.clone();
-        Ok(Self { file: BufWriter::new(file), members, began: Instant::now() })
+        let file = Arc::new(Mutex::new(BufWriter::new(file)));
+        Ok(Self { file, members, began: Instant::now(), group: None })
+    }
+
+    /// The same file, for the events of one of several groups.
+    pub(super) fn of_group(&self, group: Group) -> Self {
+        Self { group: Some(group), ..self.clone() }
+    }
+
+    fn file(&self) -> MutexGuard<'_, BufWriter<File>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sees what the brain is told.
-    pub(super) fn told(&mut self, term: u64, input: &Input) {
+    pub(super) fn told(&self, term: u64, input: &Input) {
         if let Input::Persisted { sequence } = input {
             self.line(term, json!({"event": "durable", "sequence": sequence}));
         }
     }
 
     /// Sees what the brain wants, in the order in which it is done.
-    pub(super) fn see(&mut self, term: u64, effect: &Effect) {
+    pub(super) fn see(&self, term: u64, effect: &Effect) {
         for event in events(&self.members, effect) {
             self.line(term, event);
         }
     }
 
     /// Says why the replica stops.
-    pub(super) fn stops(&mut self, term: u64, why: &str) {
+    pub(super) fn stops(&self, term: u64, why: &str) {
         self.line(term, json!({"event": "stop", "why": why}));
         self.flush();
     }
 
     /// Lets readers see what there is. A trace that cannot be written is no reason to stop.
-    pub(super) fn flush(&mut self) {
-        let _ = self.file.flush();
+    pub(super) fn flush(&self) {
+        let _ = self.file().flush();
     }
 
-    fn line(&mut self, term: u64, event: Value) {
+    fn line(&self, term: u64, event: Value) {
         let us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let replica = self.members.name(self.members.me());
         let head = json!({"time": log::now(), "us": us, "replica": replica, "term": term});
+        let group = self.group.map_or(Value::Null, |group| json!({"group": group}));
         let mut line = Map::new();
-        for part in [head, event] {
+        for part in [head, group, event] {
             line.extend(part.as_object().cloned().unwrap_or_default());
         }
-        let _ = writeln!(self.file, "{}", Value::Object(line));
+        let _ = writeln!(self.file(), "{}", Value::Object(line));
     }
 }
 

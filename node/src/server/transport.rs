@@ -6,13 +6,14 @@
 //! that. A peer that does not acknowledge bytes for [`SILENCE`] is given up and dialled anew, so
 //! that a healed partition is used at once and not when TCP would next have tried.
 
-use super::driver::Event;
 use super::incarnation::{self, Incarnation, Incarnations};
+use super::inlets::Inlets;
 use super::log::Log;
 use super::members::Members;
 use super::secret::Secret;
 use crate::kv::Outcome;
 use crate::raft::{Index, Message, ServerId};
+use crate::wal::Group;
 use crate::wire::MembersRequest;
 use serde::{Deserialize, Serialize};
 use socket2::{SockRef, TcpKeepalive};
@@ -23,7 +24,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long sent bytes may stay unacknowledged before the connection is given up.
@@ -39,6 +40,14 @@ const LONGEST_QUEUE: usize = 1024;
 const LONGEST_REFUSAL: u64 = 1024;
 
 /// What replicas send each other: a length (`u32`, little-endian) and the postcard of this.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Letter {
+    /// The group of the sender and of the receiver.
+    pub(super) group: Group,
+    pub(super) frame: Frame,
+}
+
+/// What groups of two replicas have to say to each other.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Frame {
     /// The first frame of a connection.
@@ -100,7 +109,7 @@ pub(super) struct Link {
 #[derive(Debug, Default)]
 struct Queue {
     connected: bool,
-    frames: VecDeque<Frame>,
+    letters: VecDeque<Letter>,
 }
 
 impl Link {
@@ -118,12 +127,12 @@ impl Link {
         self.queue().connected
     }
 
-    /// Queues a frame; false: it certainly will not be sent.
-    pub(super) fn send(&self, frame: Frame) -> bool {
+    /// Queues a letter; false: it certainly will not be sent.
+    pub(super) fn send(&self, letter: Letter) -> bool {
         let mut queue = self.queue();
-        let room = queue.connected && (queue.frames.len() < LONGEST_QUEUE || queue.shed());
+        let room = queue.connected && (queue.letters.len() < LONGEST_QUEUE || queue.shed());
         if room {
-            queue.frames.push_back(frame);
+            queue.letters.push_back(letter);
             self.wake.notify_one();
         }
         room
@@ -134,26 +143,24 @@ impl Link {
     }
 
     fn reset(&self, connected: bool) {
-        *self.queue() = Queue { connected, frames: VecDeque::new() };
+        *self.queue() = Queue { connected, letters: VecDeque::new() };
     }
 
     /// Dials for ever, and carries what is queued while the connection stands.
-    pub(super) async fn run(self: Arc<Self>, hello: Arc<Vec<u8>>, events: mpsc::Sender<Event>) {
+    pub(super) async fn run(self: Arc<Self>, hello: Arc<Vec<u8>>, inlets: Inlets) {
         let mut pause = FIRST_PAUSE;
         loop {
             if let Ok(stream) = dial(&self.address).await {
                 let began = Instant::now();
                 self.reset(true);
-                let up = Event::Link { peer: self.peer, broken: None };
-                let told = events.send(up).await;
-                let down = match self.carry(stream, &hello).await {
-                    End::Broken(error) => {
-                        Event::Link { peer: self.peer, broken: Some(error.to_string()) }
-                    }
-                    End::Refused(why) => Event::Refused(why),
-                };
+                let told = inlets.link(self.peer, None).await;
+                let end = self.carry(stream, &hello).await;
                 self.reset(false);
-                if told.is_err() || events.send(down).await.is_err() {
+                let heard = match end {
+                    End::Broken(error) => inlets.link(self.peer, Some(error.to_string())).await,
+                    End::Refused(why) => inlets.refused(why).await,
+                };
+                if !told || !heard {
                     return;
                 }
                 if began.elapsed() > SILENCE {
@@ -181,8 +188,8 @@ impl Link {
         loop {
             self.wake.notified().await;
             let mut bytes = Vec::new();
-            for frame in std::mem::take(&mut self.queue().frames) {
-                encode(&frame, &mut bytes)?;
+            for letter in std::mem::take(&mut self.queue().letters) {
+                encode(&letter, &mut bytes)?;
             }
             writer.write_all(&bytes).await?;
         }
@@ -192,8 +199,8 @@ impl Link {
 impl Queue {
     /// Makes room by dropping the oldest message of the brain, if there is one.
     fn shed(&mut self) -> bool {
-        let oldest = self.frames.iter().position(|frame| matches!(frame, Frame::Raft(_)));
-        oldest.and_then(|at| self.frames.remove(at)).is_some()
+        let oldest = self.letters.iter().position(|it| matches!(it.frame, Frame::Raft(_)));
+        oldest.and_then(|at| self.letters.remove(at)).is_some()
     }
 }
 
@@ -229,11 +236,12 @@ async fn until_closed(mut reader: ReadHalf<'_>) -> End {
 
 /// An answer that is too large is lost, as values grow by appends and one client's must not cost
 /// everybody the connection.
-fn encode(frame: &Frame, bytes: &mut Vec<u8>) -> io::Result<()> {
-    let payload = postcard::to_allocvec(frame).map_err(io::Error::other)?;
+fn encode(letter: &Letter, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let payload = postcard::to_allocvec(letter).map_err(io::Error::other)?;
     if payload.len() > LARGEST_FRAME {
-        if let Frame::Forwarded { request, answer: Answer::Done { .. } } = frame {
-            return encode(&Frame::Forwarded { request: *request, answer: Answer::Lost }, bytes);
+        if let Frame::Forwarded { request, answer: Answer::Done { .. } } = letter.frame {
+            let frame = Frame::Forwarded { request, answer: Answer::Lost };
+            return encode(&Letter { group: letter.group, frame }, bytes);
         }
         return Err(too_large(payload.len(), LARGEST_FRAME));
     }
@@ -265,25 +273,21 @@ impl Identity {
             secret: self.secret.spoken(),
         };
         let mut bytes = Vec::new();
-        encode(&hello, &mut bytes).expect("a list of names is far below the limit");
+        encode(&Letter { group: 0, frame: hello }, &mut bytes)
+            .expect("a list of names is far below the limit");
         bytes
     }
 }
 
 /// Accepts the peers' connections for ever.
-pub(super) async fn listen(
-    listener: TcpListener,
-    identity: Identity,
-    events: mpsc::Sender<Event>,
-    log: Log,
-) {
+pub(super) async fn listen(listener: TcpListener, identity: Identity, inlets: Inlets, log: Log) {
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
                 let identity = identity.clone();
-                let (events, log) = (events.clone(), log.clone());
+                let (inlets, log) = (inlets.clone(), log.clone());
                 tokio::spawn(async move {
-                    if let Err(error) = receive(stream, &identity, &events).await {
+                    if let Err(error) = receive(stream, &identity, &inlets).await {
                         log.line(format_args!("closed the connection from {address}: {error}"));
                     }
                 });
@@ -297,24 +301,20 @@ pub(super) async fn listen(
 }
 
 /// Hands on what one peer sends, until it stops.
-async fn receive(
-    stream: TcpStream,
-    identity: &Identity,
-    events: &mpsc::Sender<Event>,
-) -> io::Result<()> {
+async fn receive(stream: TcpStream, identity: &Identity, inlets: &Inlets) -> io::Result<()> {
     tune(&stream)?;
     let mut reader = BufReader::new(stream);
-    let greeting = timeout(GREETING, read_frame(&mut reader, LARGEST_GREETING));
+    let greeting = timeout(GREETING, read_letter(&mut reader, LARGEST_GREETING));
     let Some(first) = greeting.await?? else { return Ok(()) };
-    let (from, incarnation) = greet(first, identity)?;
+    let (from, incarnation) = greet(first.frame, identity)?;
     if !identity.incarnations.meet(from, incarnation).await? {
         let why = incarnation::refusal(from, &identity.members);
         reader.write_all(why.as_bytes()).await?;
         reader.shutdown().await?;
         return Err(io::Error::other(why));
     }
-    while let Some(frame) = read_frame(&mut reader, LARGEST_FRAME).await? {
-        if events.send(Event::Frame { from, frame }).await.is_err() {
+    while let Some(letter) = read_letter(&mut reader, LARGEST_FRAME).await? {
+        if !inlets.letter(from, letter).await {
             break;
         }
     }
@@ -340,8 +340,8 @@ fn greet(first: Frame, ours: &Identity) -> io::Result<(ServerId, Incarnation)> {
     Ok((from, incarnation))
 }
 
-/// The next frame; nothing at the end of the stream, however it ends.
-async fn read_frame(reader: &mut BufReader<TcpStream>, most: usize) -> io::Result<Option<Frame>> {
+/// The next letter; nothing at the end of the stream, however it ends.
+async fn read_letter(reader: &mut BufReader<TcpStream>, most: usize) -> io::Result<Option<Letter>> {
     let Ok(length) = reader.read_u32_le().await else { return Ok(None) };
     let length = usize::try_from(length).map_err(io::Error::other)?;
     if length > most {
@@ -352,7 +352,7 @@ async fn read_frame(reader: &mut BufReader<TcpStream>, most: usize) -> io::Resul
         return Ok(None);
     }
     match postcard::take_from_bytes(&payload) {
-        Ok((frame, [])) => Ok(Some(frame)),
+        Ok((letter, [])) => Ok(Some(letter)),
         _ => Err(io::Error::other("it sent a frame that cannot be read")),
     }
 }
@@ -362,16 +362,20 @@ mod tests {
     use super::*;
     use crate::raft::Content;
 
-    fn message(term: u64) -> Frame {
-        Frame::Raft(Message { term, content: Content::Outdated })
+    fn letter(frame: Frame) -> Letter {
+        Letter { group: 3, frame }
+    }
+
+    fn message(term: u64) -> Letter {
+        letter(Frame::Raft(Message { term, content: Content::Outdated }))
     }
 
     fn terms(link: &Link) -> Vec<u64> {
-        let term = |frame: &Frame| match frame {
+        let term = |letter: &Letter| match &letter.frame {
             Frame::Raft(message) => message.term,
             _ => 0,
         };
-        link.queue().frames.iter().map(term).collect()
+        link.queue().letters.iter().map(term).collect()
     }
 
     #[test]
@@ -389,18 +393,17 @@ mod tests {
     fn an_answer_too_large_to_send_is_lost_and_the_connection_is_not() {
         let done = |size: usize| {
             let outcome = Outcome::Results(vec![Some("x".repeat(size))]);
-            Frame::Forwarded { request: 7, answer: Answer::Done { index: 1, outcome } }
+            letter(Frame::Forwarded { request: 7, answer: Answer::Done { index: 1, outcome } })
         };
-        let sent = |frame: &Frame| {
+        let sent = |letter: &Letter| {
             let mut bytes = Vec::new();
-            encode(frame, &mut bytes).expect("it can be sent");
-            postcard::from_bytes(&bytes[4..]).expect("a frame")
+            encode(letter, &mut bytes).expect("it can be sent");
+            postcard::from_bytes::<Letter>(&bytes[4..]).expect("a letter")
         };
-        let Frame::Forwarded { request, answer } = sent(&done(LARGEST_FRAME)) else {
-            panic!("another frame")
-        };
-        assert_eq!((request, answer), (7, Answer::Lost));
-        let small = sent(&done(9));
+        let lost = sent(&done(LARGEST_FRAME));
+        let Frame::Forwarded { request, answer } = lost.frame else { panic!("another frame") };
+        assert_eq!((lost.group, request, answer), (3, 7, Answer::Lost));
+        let small = sent(&done(9)).frame;
         assert!(matches!(small, Frame::Forwarded { answer: Answer::Done { .. }, .. }), "{small:?}");
     }
 
@@ -408,10 +411,9 @@ mod tests {
     fn a_full_queue_drops_the_oldest_message_but_no_write() {
         let link = Link::new(2, String::new());
         link.reset(true);
-        let forward = || Frame::Forward {
-            request: 1,
-            timeout_ms: 1,
-            proposal: Proposal::Command(Vec::new()),
+        let forward = || {
+            let proposal = Proposal::Command(Vec::new());
+            letter(Frame::Forward { request: 1, timeout_ms: 1, proposal })
         };
         assert!(link.send(forward()));
         (1..=LONGEST_QUEUE as u64).for_each(|term| assert!(link.send(message(term))));
@@ -424,7 +426,7 @@ mod tests {
     fn a_frame_above_the_limit_is_not_sent() {
         let proposal = Proposal::Command(vec![0; LARGEST_FRAME]);
         let frame = Frame::Forward { request: 1, timeout_ms: 1, proposal };
-        let error = encode(&frame, &mut Vec::new()).expect_err("it is too large");
+        let error = encode(&letter(frame), &mut Vec::new()).expect_err("it is too large");
         assert!(error.to_string().contains("above the limit"), "{error}");
     }
 }

@@ -1,11 +1,12 @@
-//! Shows what the replica says of itself, without asking the driver: it answers even when nothing
-//! else does.
+//! Shows what a group of the replica says of itself, without asking the driver: it answers even when
+//! nothing else does.
 
 use super::links::Links;
 use super::members::Members;
 use super::metrics::Metrics;
 use crate::raft::{Role, ServerId, Status};
-use crate::wire::{Health, MemberReply, MembersReply, Origin, Peer, StatusReply};
+use crate::wal::Group;
+use crate::wire::{GroupStatus, MemberReply, MembersReply, Origin, Peer, StatusReply};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -21,14 +22,30 @@ pub(super) struct View {
     latest: Arc<Mutex<(Status, u64)>>,
     heard: Arc<Mutex<Instant>>,
     metrics: Arc<Metrics>,
+    /// Which group it is, where there are several.
+    group: Option<Group>,
 }
 
 impl View {
+    /// The view of the only group, or of the first of several.
     pub(super) fn new(members: Members, bugs: Vec<String>, links: Links, status: Status) -> Self {
         let latest = Arc::new(Mutex::new((status, 0)));
         let heard = Arc::new(Mutex::new(Instant::now()));
         let roster = Arc::new(Mutex::new((Vec::new(), true)));
-        Self { members, bugs, links, roster, latest, heard, metrics: Arc::default() }
+        let (metrics, group) = (Arc::default(), None);
+        Self { members, bugs, links, roster, latest, heard, metrics, group }
+    }
+
+    /// The view of one of several groups of the same replica.
+    pub(super) fn of_group(&self, group: Group, status: Status) -> Self {
+        let Self { members, bugs, links, .. } = self.clone();
+        let metrics = self.metrics.clone();
+        Self { metrics, group: Some(group), ..Self::new(members, bugs, links, status) }
+    }
+
+    /// Which group it is, where there are several.
+    pub(super) fn group(&self) -> Option<Group> {
+        self.group
     }
 
     /// The counters.
@@ -81,7 +98,12 @@ impl View {
     /// Who answers, and from what state.
     pub(super) fn origin(&self) -> Origin {
         let (status, applied) = self.latest();
-        Origin { replica: self.name(self.members.me()), term: status.term, applied }
+        self.origin_at(status.term, applied)
+    }
+
+    /// Who answers, from this state.
+    pub(super) fn origin_at(&self, term: u64, applied: u64) -> Origin {
+        Origin { replica: self.name(self.members.me()), term, applied, group: self.group }
     }
 
     /// The body of `/status`.
@@ -96,12 +118,27 @@ impl View {
             member: self.roster().1,
             bugs: self.bugs.clone(),
             peers: self.peers(),
+            groups: Vec::new(),
         }
     }
 
-    /// The body of `/health`.
-    pub(super) fn health(&self) -> Health {
-        Health { healthy: self.latest().0.leader.is_some(), origin: self.origin() }
+    /// What `/status` says of each of several groups.
+    pub(super) fn group_status(&self) -> GroupStatus {
+        let (status, applied) = self.latest();
+        GroupStatus {
+            group: self.group.unwrap_or_default(),
+            role: role_name(status.role).to_owned(),
+            term: status.term,
+            leader: status.leader.map(|id| self.name(id)),
+            last_index: status.last_index,
+            commit_index: status.commit_index,
+            applied,
+        }
+    }
+
+    /// Whether a leader is known.
+    pub(super) fn is_healthy(&self) -> bool {
+        self.latest().0.leader.is_some()
     }
 
     fn peers(&self) -> BTreeMap<String, Peer> {

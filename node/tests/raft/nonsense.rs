@@ -84,6 +84,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => number().prop_map(|to| Input::Transfer { to }),
         2 => number().prop_map(|sequence| Input::Persisted { sequence }),
         1 => Just(Input::Continue),
+        1 => Just(Input::WriteAnew),
         1 => (position(), prop::collection::vec(any::<u8>(), 0..9))
             .prop_map(|(last, data)| Input::SnapshotTaken { last, data }),
     ]

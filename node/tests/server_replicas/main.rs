@@ -7,6 +7,7 @@ mod api;
 mod cluster;
 mod conversations;
 mod faults;
+mod groups;
 mod membership;
 mod operations;
 mod sessions;

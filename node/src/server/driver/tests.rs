@@ -1,16 +1,19 @@
 //! Drives a replica without sockets or disk: what it answers, whom it hears first, when it gives up.
 
+use super::super::inlets::Inlets;
 use super::super::log::LogFormat;
 use super::*;
+use crate::kv::Command;
 use crate::raft::{Config, Stored};
-use crate::wire::{MembersRequest, NewMember};
+use crate::server::request::{Query, Reply};
+use crate::wire::{MembersRequest, NewMember, Origin};
 use tokio::sync::oneshot;
 
 type Answered = oneshot::Receiver<(Finding, Origin)>;
 
 /// A replica alone in its cluster, and what it writes.
-fn alone() -> (Driver, mpsc::UnboundedReceiver<Persist>) {
-    let members = Members::founding("n1", &BTreeMap::new());
+fn alone() -> (Driver, mpsc::UnboundedReceiver<Write>) {
+    let members = Members::founding("n1", &BTreeMap::new(), 1);
     let config = Config {
         id: 1,
         voters: vec![1],
@@ -22,12 +25,15 @@ fn alone() -> (Driver, mpsc::UnboundedReceiver<Persist>) {
         unsafe_bugs: Vec::new(),
     };
     let raft = Raft::new(config, Stored::default());
-    let links = Links::new(Vec::new(), mpsc::channel(1).0);
+    let links = Links::new(Vec::new(), Inlets::new(Vec::new()));
     let view = View::new(members.clone(), Vec::new(), links.clone(), raft.status());
     let (disk, writes) = mpsc::unbounded_channel();
-    let (store, log, memory) = (Store::default(), Log::new("n1", LogFormat::Text), Memory::new(1));
+    let (store, log, memory) =
+        (Store::default(), Log::new("n1", LogFormat::Text), Memory::new(1, 1));
     (
         Driver {
+            group: 0,
+            groups: 1,
             raft,
             store,
             members,
@@ -44,7 +50,7 @@ fn alone() -> (Driver, mpsc::UnboundedReceiver<Persist>) {
 }
 
 /// The same as leader, with everything durable.
-fn leader() -> (Driver, mpsc::UnboundedReceiver<Persist>) {
+fn leader() -> (Driver, mpsc::UnboundedReceiver<Write>) {
     let (mut driver, mut writes) = alone();
     (0..30).for_each(|_| driver.tick());
     sync(&mut driver, &mut writes);
@@ -53,9 +59,9 @@ fn leader() -> (Driver, mpsc::UnboundedReceiver<Persist>) {
 }
 
 /// Makes everything durable that was written so far.
-fn sync(driver: &mut Driver, writes: &mut mpsc::UnboundedReceiver<Persist>) {
-    while let Ok(Persist { sequence, .. }) = writes.try_recv() {
-        driver.written(Ok(sequence));
+fn sync(driver: &mut Driver, writes: &mut mpsc::UnboundedReceiver<Write>) {
+    while let Ok(Write { persist, .. }) = writes.try_recv() {
+        driver.written(Ok(Report::Durable(persist.sequence)));
     }
 }
 
@@ -77,7 +83,7 @@ fn every_write_of_a_large_commit_is_told_its_outcome() {
     };
     let answers: Vec<_> = (0..6000).map(|_| ask(&mut driver)).collect();
     let last = std::iter::from_fn(|| writes.try_recv().ok()).last().expect("it writes");
-    driver.written(Ok(last.sequence));
+    driver.written(Ok(Report::Durable(last.persist.sequence)));
     while driver.raft.has_more() {
         driver.step(Input::Continue);
         assert!(driver.memory.outcomes.is_empty());
@@ -202,7 +208,7 @@ async fn a_crowd_of_clients_does_not_keep_the_disk_or_a_peer_waiting() {
         asks.try_send(ask).expect("there is room");
         answers.push(answer);
     }
-    reports.try_send(Ok(driver.memory.durable + 1)).expect("there is room");
+    reports.try_send(Ok(Report::Durable(driver.memory.durable + 1))).expect("there is room");
     let outdated = Message { term: 1, content: crate::raft::Content::Outdated };
     let frame = Frame::Raft(outdated);
     events.try_send(Event::Frame { from: 2, frame }).expect("there is room");

@@ -1,0 +1,182 @@
+//! Puts together what each group of keys has for itself, a brain and a driver, and what all share:
+//! connections, the log on disk, counters.
+//!
+//! Groups know nothing of each other; one that cannot go on ends the replica.
+
+use super::args::Settings;
+use super::driver::{Driver, Inbox, Memory, TICK};
+use super::flaws::Flaws;
+use super::http::Seat;
+use super::inlets::Inlets;
+use super::links::Links;
+use super::log::Log;
+use super::members::Members;
+use super::request::Ask;
+use super::storage::{self, Reports, Storage, Write};
+use super::trace::Trace;
+use super::view::View;
+use crate::kv::Store;
+use crate::raft::{Config, Raft, Stored};
+use crate::wal::Group;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// How many events of one kind may wait for a driver.
+const EVENTS: usize = 4096;
+
+/// The ways into and out of the drivers, in order of their groups.
+pub(super) struct Queues {
+    pub(super) inlets: Inlets,
+    reports: Reports,
+    asks: Vec<mpsc::Sender<Ask>>,
+    inboxes: Vec<Inbox>,
+}
+
+/// Queues for so many groups.
+pub(super) fn queues(groups: Group) -> Queues {
+    let (mut events, mut reports, mut asks, mut inboxes) = (vec![], vec![], vec![], vec![]);
+    for _ in 0..groups {
+        let (event, peers) = mpsc::channel(EVENTS);
+        let (report, disk) = mpsc::channel(EVENTS);
+        let (ask, clients) = mpsc::channel(EVENTS);
+        events.push(event);
+        reports.push(report);
+        asks.push(ask);
+        inboxes.push(Inbox { disk, peers, clients });
+    }
+    Queues { inlets: Inlets::new(events), reports, asks, inboxes }
+}
+
+/// What all groups of a replica share.
+pub(super) struct Replica<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) members: Members,
+    pub(super) links: Links,
+    pub(super) trace: Option<Trace>,
+    pub(super) log: Log,
+}
+
+/// A replica that is ready to run: a seat and a driver for each group, and the thread of the disk.
+pub(super) struct Parts {
+    pub(super) seats: Vec<Seat>,
+    pub(super) drivers: Vec<(Driver, Inbox)>,
+    pub(super) disk: JoinHandle<()>,
+}
+
+impl Replica<'_> {
+    /// Makes a brain of what is stored of each group, and all that it needs.
+    pub(super) fn start(
+        &self,
+        storage: Storage,
+        stored: Vec<Stored>,
+        queues: Queues,
+    ) -> Result<Parts, String> {
+        let start = storage.end();
+        let brains: Vec<(Raft, Store)> = (0..)
+            .zip(stored)
+            .map(|(group, stored)| self.brain(group, start, stored))
+            .collect::<Result<_, _>>()?;
+        let views = self.views(&brains);
+        let metrics = views[0].metrics().clone();
+        let (disk, thread) = storage::spawn(storage, queues.reports, metrics);
+        let timeout = Duration::from_millis(self.settings.request_timeout_ms);
+        let seat = |(driver, view): (_, &View)| Seat { driver, view: view.clone(), timeout };
+        let seats = queues.asks.into_iter().zip(&views).map(seat).collect();
+        let mut drivers = Vec::new();
+        for ((group, (raft, store)), view) in (0..).zip(brains).zip(views) {
+            let mut driver = self.driver(group, (raft, store), (disk.clone(), view), start);
+            driver.configured(&driver.raft.membership().clone());
+            drivers.push(driver);
+        }
+        let drivers = drivers.into_iter().zip(queues.inboxes).collect();
+        Ok(Parts { seats, drivers, disk: thread })
+    }
+
+    fn brain(&self, group: Group, start: u64, stored: Stored) -> Result<(Raft, Store), String> {
+        let store = match &stored.snapshot {
+            Some(snapshot) => Store::decode(&snapshot.data)
+                .map_err(|error| format!("the snapshot is not one of this version: {error}"))?,
+            None => Store::default(),
+        };
+        Ok((Raft::new(self.config(group, start), stored), store))
+    }
+
+    /// How each group shows itself; the first has the counters of all.
+    fn views(&self, brains: &[(Raft, Store)]) -> Vec<View> {
+        let Self { settings, members, links, .. } = self;
+        let first = brains[0].0.status();
+        let view = View::new(members.clone(), settings.bug_names(), links.clone(), first);
+        if brains.len() == 1 {
+            return vec![view];
+        }
+        let of = |(group, (raft, _)): (Group, &(Raft, Store))| view.of_group(group, raft.status());
+        (0..).zip(brains).map(of).collect()
+    }
+
+    fn driver(
+        &self,
+        group: Group,
+        (raft, store): (Raft, Store),
+        (disk, view): (mpsc::UnboundedSender<Write>, View),
+        start: u64,
+    ) -> Driver {
+        let Self { settings, members, links, trace, log } = self;
+        let groups = settings.groups;
+        let election = Duration::from_millis(u64::from(settings.election_ms));
+        let last = raft.status().last_index;
+        Driver {
+            group,
+            groups,
+            flaws: Flaws::new(settings.flaws.clone(), members.me(), last, election),
+            raft,
+            store,
+            members: members.clone(),
+            links: links.of_group(group),
+            disk,
+            view,
+            log: if groups > 1 { log.of_group(group) } else { log.clone() },
+            memory: Memory::new(start, groups),
+            trace: trace.as_ref().map(|trace| match groups {
+                1 => trace.clone(),
+                _ => trace.of_group(group),
+            }),
+        }
+    }
+
+    /// The settings of a group's brain; no two starts and no two groups have the same number.
+    fn config(&self, group: Group, start: u64) -> Config {
+        let Settings { heartbeat_ms, election_ms, .. } = self.settings;
+        let ticks = |ms: u32| ms.div_ceil(u32::try_from(TICK.as_millis()).unwrap_or(1));
+        let seed = self.settings.seed.wrapping_add(start);
+        Config {
+            id: self.members.me(),
+            voters: self.members.founders().to_vec(),
+            heartbeat_ticks: ticks(*heartbeat_ms),
+            election_ticks: ticks(*election_ms),
+            seed: seed ^ u64::from(group).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            lease: self.settings.lease,
+            compaction: self.settings.compaction,
+            unsafe_bugs: self.settings.bugs.clone(),
+        }
+    }
+}
+
+/// Runs each driver as a task of its own, which ends when it cannot go on.
+pub(super) fn spawn(drivers: Vec<(Driver, Inbox)>) -> JoinSet<(Group, String)> {
+    let run =
+        |(driver, inbox): (Driver, Inbox)| async move { (driver.group, driver.run(inbox).await) };
+    drivers.into_iter().map(run).collect()
+}
+
+/// Waits until a driver cannot go on, and says why.
+pub(super) async fn failure(drivers: &mut JoinSet<(Group, String)>) -> String {
+    let several = drivers.len() > 1;
+    match drivers.join_next().await {
+        Some(Ok((group, failure))) if several => format!("group {group}: {failure}"),
+        Some(Ok((_, failure))) => failure,
+        Some(Err(error)) => format!("a driver ended: {error}"),
+        None => "there is no group".to_owned(),
+    }
+}

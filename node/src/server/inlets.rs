@@ -1,0 +1,69 @@
+//! Leads what comes from peers to the group that it is for: a frame to one, the news of a connection to all.
+
+use super::driver::Event;
+use super::transport::Letter;
+use crate::raft::ServerId;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Where each group hears of peers; clones share them.
+#[derive(Clone, Debug)]
+pub(super) struct Inlets(Arc<[mpsc::Sender<Event>]>);
+
+impl Inlets {
+    /// The groups in order of their numbers.
+    pub(super) fn new(groups: Vec<mpsc::Sender<Event>>) -> Self {
+        Self(groups.into())
+    }
+
+    /// Hands on what a peer sent; false: nobody listens any more. What is for a group that there is
+    /// not is dropped.
+    pub(super) async fn letter(&self, from: ServerId, letter: Letter) -> bool {
+        let Letter { group, frame } = letter;
+        match usize::try_from(group).ok().and_then(|group| self.0.get(group)) {
+            Some(inlet) => inlet.send(Event::Frame { from, frame }).await.is_ok(),
+            None => true,
+        }
+    }
+
+    /// The connection to a peer stands, or broke, and why; false: nobody listens any more.
+    pub(super) async fn link(&self, peer: ServerId, broken: Option<String>) -> bool {
+        for inlet in self.0.iter() {
+            if inlet.send(Event::Link { peer, broken: broken.clone() }).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// A peer will never listen to this replica; false: nobody listens any more.
+    pub(super) async fn refused(&self, why: String) -> bool {
+        match self.0.first() {
+            Some(inlet) => inlet.send(Event::Refused(why)).await.is_ok(),
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::transport::Frame;
+    use super::*;
+    use crate::raft::{Content, Message};
+
+    #[tokio::test]
+    async fn a_frame_goes_to_its_group_and_news_to_all() {
+        let (senders, mut inlets): (Vec<_>, Vec<_>) = (0..2).map(|_| mpsc::channel(9)).unzip();
+        let all = Inlets::new(senders);
+        let message = Message { term: 1, content: Content::Outdated };
+        for group in [1, 7] {
+            let frame = Frame::Raft(message.clone());
+            assert!(all.letter(2, Letter { group, frame }).await);
+        }
+        assert_eq!([0, 1].map(|at: usize| inlets[at].len()), [0, 1]);
+        assert!(all.link(2, None).await);
+        assert_eq!([0, 1].map(|at: usize| inlets[at].len()), [1, 2]);
+        inlets.pop();
+        assert!(!all.link(2, None).await && all.refused("why".to_owned()).await);
+    }
+}

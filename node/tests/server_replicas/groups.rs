@@ -1,0 +1,171 @@
+//! Checks replicas whose keys fall into several groups: each key is served, leaders are spread and spread
+//! again, what no single group could do is refused, and nothing is lost by a start.
+
+use super::cluster::{Cluster, Reply, finish};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+const FOUR: &[&str] = &["--groups", "4"];
+
+/// Keys of four groups: `a` is in group 0, `b` in 1, `c` in 2, `d` in 3.
+const KEYS: [&str; 4] = ["a", "b", "c", "d"];
+
+/// Who leads each group, as one replica has it.
+async fn leaders(cluster: &Cluster, number: usize) -> Vec<Option<String>> {
+    let (_, status) = cluster.get(number, "/status").await;
+    let groups = status["groups"].as_array().expect("there are several");
+    groups.iter().map(|group| group["leader"].as_str().map(str::to_owned)).collect()
+}
+
+/// Waits until the groups are led by so many replicas.
+async fn until_spread(cluster: &Cluster, asked: usize, over: usize) {
+    let began = Instant::now();
+    loop {
+        let leaders = leaders(cluster, asked).await;
+        let distinct: BTreeSet<_> = leaders.iter().flatten().collect();
+        if leaders.iter().all(Option::is_some) && distinct.len() == over {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "{leaders:?}\n{}", cluster.log(asked));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn txn(cluster: &Cluster, path: &str, ops: Value) -> Reply {
+    cluster.call(1, Method::POST, path, &json!({ "ops": ops }).to_string()).await
+}
+
+#[tokio::test]
+async fn leaders_are_spread_and_those_of_one_that_died_spread_again() {
+    let mut cluster = Cluster::ready(3, FOUR).await;
+    until_spread(&cluster, 1, 3).await;
+    for (number, key) in (0..).zip(KEYS) {
+        cluster.put_until_done(1 + number % 3, key, key).await;
+    }
+    let (_, found) = cluster.get(2, "/kv/c").await;
+    assert_eq!((&found["value"], &found["group"]), (&json!("c"), &json!(2)));
+    cluster.kill(1);
+    until_spread(&cluster, 2, 2).await;
+    for key in KEYS {
+        cluster.put_until_done(2, key, "later").await;
+    }
+    cluster.run(1);
+    cluster.until_healthy(1).await;
+    until_spread(&cluster, 1, 3).await;
+    for key in KEYS {
+        assert_eq!(cluster.get(1, &format!("/kv/{key}")).await.1["value"], json!("later"));
+    }
+}
+
+#[tokio::test]
+async fn every_group_survives_a_start_and_what_was_cut() {
+    let mut cluster = Cluster::ready(3, &["--groups", "4", "--snapshot-entries", "20"]).await;
+    // Group 3 has little to do: it must not hold its log back from the others, nor lose it to them.
+    cluster.put_until_done(1, "d", "once").await;
+    for number in 0..60 {
+        for key in &KEYS[..3] {
+            cluster.put_until_done(1, key, &number.to_string()).await;
+        }
+    }
+    for _ in 0..2 {
+        (1..=3).for_each(|number| cluster.kill(number));
+        (1..=3).for_each(|number| cluster.run(number));
+        for number in 1..=3 {
+            cluster.until_healthy(number).await;
+            for (key, value) in KEYS.iter().zip(["59", "59", "59", "once"]) {
+                let (_, found) = cluster.get(number, &format!("/kv/{key}")).await;
+                assert_eq!(found["value"], json!(value), "{key}:\n{}", cluster.log(number));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_stays_in_one_group() {
+    let cluster = Cluster::ready(1, FOUR).await;
+    let (code, refused) =
+        txn(&cluster, "/txn", json!([{"write": ["a", "1"]}, {"read": "b"}])).await;
+    assert_eq!((code, &refused["error"]), (400, &json!("spans-groups")));
+    assert_eq!(refused["definite"], json!(true));
+    let said = refused["message"].as_str().expect("a sentence");
+    assert!(said.contains("a is in group 0, b in group 1"), "{said}");
+    assert_eq!(cluster.get(1, "/kv/a").await.0, 404);
+    let ops = json!([{"write": ["{x}a", "1"]}, {"read": "{x}b"}]);
+    let (code, done) = txn(&cluster, "/txn", ops).await;
+    assert_eq!((code, &done["results"]), (200, &json!([null, null])), "{done}");
+}
+
+#[tokio::test]
+async fn a_session_belongs_to_one_group_and_no_two_have_one_number() {
+    let cluster = Cluster::ready(1, FOUR).await;
+    let mut sessions = Vec::new();
+    for key in KEYS {
+        let path = format!("/session?key={key}");
+        let (code, opened) = cluster.call(1, Method::POST, &path, "").await;
+        assert_eq!(code, 200, "{opened}");
+        sessions.push(opened["session"].as_u64().expect("a number"));
+    }
+    assert_eq!(sessions.iter().collect::<BTreeSet<_>>().len(), 4);
+    let append = |session: u64| {
+        let path = format!("/txn?session={session}&sequence=1");
+        let cluster = &cluster;
+        async move { txn(cluster, &path, json!([{"append": ["b", "once"]}])).await }
+    };
+    for _ in 0..2 {
+        assert_eq!(append(sessions[1]).await.0, 200);
+    }
+    assert_eq!(cluster.get(1, "/kv/b").await.1["value"], json!("once"));
+    let (code, refused) = append(sessions[0]).await;
+    let said = refused["message"].as_str().expect("a sentence");
+    assert!(code == 400 && said.contains("a session of its own"), "{said}");
+    assert_eq!(cluster.call(1, Method::POST, "/session", "").await.0, 400);
+}
+
+#[tokio::test]
+async fn what_no_group_can_answer_is_refused() {
+    let cluster = Cluster::ready(1, FOUR).await;
+    cluster.put_until_done(1, "a", "1").await;
+    cluster.put_until_done(1, "b", "2").await;
+    assert_eq!(cluster.get(1, "/kv").await.0, 400);
+    let (_, found) = cluster.get(1, "/kv?group=1").await;
+    assert_eq!(found["entries"], json!([["b", "2"]]));
+    let (code, refused) = cluster.get(1, "/kv?group=4").await;
+    assert!(code == 400 && refused["message"] == "there is no such group: they go from 0 to 3");
+    let (code, refused) = cluster.call(1, Method::DELETE, "/cluster/members/n1", "").await;
+    assert_eq!((code, &refused["error"]), (409, &json!("declined")));
+    let (_, written) = cluster.put(1, "a", "3").await;
+    let index = written["index"].as_u64().expect("a number");
+    let path = format!("/kv/a?consistency=stale&timeout_ms=300&after=1:999999,0:{index}");
+    assert_eq!(cluster.get(1, &path).await.0, 200, "only its own group is waited for");
+    let path = format!("/kv/a?consistency=stale&timeout_ms=100&after=0:{}", index + 999);
+    assert_eq!(cluster.get(1, &path).await.0, 504);
+}
+
+#[tokio::test]
+async fn a_group_is_led_by_whom_one_wishes() {
+    let cluster = Cluster::ready(3, FOUR).await;
+    until_spread(&cluster, 1, 3).await;
+    let before = leaders(&cluster, 1).await;
+    let other = ["n1", "n2", "n3"].into_iter().find(|name| before[2].as_deref() != Some(name));
+    let body = json!({"name": other, "group": 2}).to_string();
+    let (code, said) = cluster.call(1, Method::POST, "/cluster/leader", &body).await;
+    assert_eq!(code, 200, "{said}");
+    let (_, status) = cluster.get(1, "/status").await;
+    let led: Vec<_> = [0, 1, 3].map(|at: usize| status["groups"][at]["leader"].clone()).into();
+    assert_eq!(led, [0, 1, 3].map(|at: usize| json!(before[at])));
+}
+
+#[tokio::test]
+async fn the_number_of_groups_stays_what_it_was() {
+    let mut cluster = Cluster::ready(1, FOUR).await;
+    cluster.kill(1);
+    let mut command = cluster.command(1);
+    command.args(["--groups", "5"]);
+    let refused = finish(command);
+    assert_eq!(refused.status.code(), Some(254), "a flag that is given twice");
+    cluster.run_with(1, &["--groups", "5"]);
+    assert_eq!(cluster.wait(1).code(), Some(1));
+    assert!(cluster.log(1).contains("belongs to n1 of n1 in 4 groups, not to n1 of n1 in 5"));
+}
