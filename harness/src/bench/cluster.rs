@@ -62,6 +62,8 @@ pub(crate) struct Timing {
 pub(crate) struct Cluster {
     pub(crate) dialect: Dialect,
     timing: Timing,
+    /// Into how many groups our store divides keys.
+    groups: u32,
     directory: PathBuf,
     clients: Vec<SocketAddr>,
     peers: Vec<SocketAddr>,
@@ -73,6 +75,15 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts the replicas and waits until they have a leader.
     pub(crate) async fn start(dialect: Dialect, timing: Timing, place: &Place) -> Result<Self> {
+        Self::start_divided(dialect, (timing, 1), place).await
+    }
+
+    /// The same with keys in so many groups, where the system knows groups.
+    pub(crate) async fn start_divided(
+        dialect: Dialect,
+        (timing, groups): (Timing, u32),
+        place: &Place,
+    ) -> Result<Self> {
         let addresses = free_addresses(2 * REPLICAS)?;
         let (clients, peers) = addresses.split_at(REPLICAS);
         let directory = place.path().join(format!("{}-{}", dialect.name(), clients[0].port()));
@@ -80,7 +91,8 @@ impl Cluster {
         let host = Host::shared("bench")?;
         let (clients, peers) = (clients.to_vec(), peers.to_vec());
         let replicas = Vec::new();
-        let mut cluster = Self { dialect, timing, directory, clients, peers, replicas, host };
+        let mut cluster =
+            Self { dialect, timing, groups, directory, clients, peers, replicas, host };
         for number in 0..REPLICAS {
             let replica = cluster.spawn(number)?;
             cluster.replicas.push(replica);
@@ -115,6 +127,7 @@ impl Cluster {
             format!("--listen-client={}", self.clients[number]),
             format!("--heartbeat-ms={heartbeat_ms}"),
             format!("--election-ms={election_ms}"),
+            format!("--groups={}", self.groups),
         ]
     }
 

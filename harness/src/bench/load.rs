@@ -46,6 +46,8 @@ pub(crate) enum Reach {
     Leader,
     /// The others.
     Followers,
+    /// Every replica alike: where there are several groups, each has a leader of its own.
+    Everybody,
 }
 
 /// What is to be asked.
@@ -88,6 +90,10 @@ pub(crate) async fn run(
     let targets: Vec<SocketAddr> = match load.reach {
         Reach::Leader => vec![cluster.address(leader)],
         Reach::Followers => cluster.others(leader).map(|number| cluster.address(number)).collect(),
+        Reach::Everybody => {
+            let others = cluster.others(leader).map(|number| cluster.address(number));
+            std::iter::once(cluster.address(leader)).chain(others).collect()
+        }
     };
     let mut connections = dial(&targets, load.clients).await?;
     let start = Instant::now();

@@ -1,6 +1,7 @@
 //! `harness bench`: times parts of this tool on inputs made from a seed.
 
 mod files;
+mod groups;
 mod memory;
 mod store;
 

@@ -9,11 +9,11 @@ use anyhow::{Context as _, Result, bail};
 use futures_util::future::BoxFuture;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use workloads::{Call, Freshness, Object, Reply};
 
@@ -103,7 +103,7 @@ impl System for RaftKv {
     ) -> Result<Arc<dyn Client>> {
         let http = super::http(CLIENT_PATIENCE).context("the HTTP client cannot be built")?;
         let base = format!("http://{address}");
-        Ok(Arc::new(HttpClient { http, base, freshness, seen: AtomicU64::new(0) }))
+        Ok(Arc::new(HttpClient { http, base, freshness, seen: Mutex::default() }))
     }
 }
 
@@ -122,8 +122,8 @@ struct HttpClient {
     http: reqwest::Client,
     base: String,
     freshness: Freshness,
-    /// How far the log was applied in the latest state that an answer came from.
-    seen: AtomicU64,
+    /// How far each group's log was applied in the latest state that an answer came from.
+    seen: Mutex<BTreeMap<u64, u64>>,
 }
 
 impl HttpClient {
@@ -148,7 +148,7 @@ impl HttpClient {
             Freshness::Lease => "&consistency=lease".to_owned(),
             Freshness::Stale => "&consistency=stale".to_owned(),
             Freshness::After => {
-                format!("&consistency=stale&after={}", self.seen.load(Ordering::Relaxed))
+                format!("&consistency=stale&after={}", self.token())
             }
         }
     }
@@ -156,8 +156,25 @@ impl HttpClient {
     /// Remembers the state an answer came from: the client's token.
     fn remember(&self, body: &Value, looks: bool) {
         // A write stands at its own index, and whoever answered for it may not be there yet.
-        let seen = body.get(if looks { "applied" } else { "index" }).and_then(Value::as_u64);
-        self.seen.fetch_max(seen.unwrap_or(0), Ordering::Relaxed);
+        let place = body.get(if looks { "applied" } else { "index" }).and_then(Value::as_u64);
+        let group = body.get("group").and_then(Value::as_u64).unwrap_or(0);
+        if let Some(place) = place {
+            let mut seen = self.seen();
+            let seen = seen.entry(group).or_default();
+            *seen = place.max(*seen);
+        }
+    }
+
+    /// Where a read may begin, for whichever group it belongs to.
+    fn token(&self) -> String {
+        let seen = self.seen();
+        let token = seen.iter().map(|(group, place)| format!("{group}:{place}"));
+        let token = token.collect::<Vec<_>>().join(",");
+        if token.is_empty() { "0".to_owned() } else { token }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<u64, u64>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

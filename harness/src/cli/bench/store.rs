@@ -1,6 +1,6 @@
 //! `harness bench node`: the store that comes with this tool under load, and in turn with etcd.
 
-use super::{best, calibrate, milliseconds};
+use super::{best, calibrate, groups, milliseconds};
 use crate::bench::machine::Machine;
 use crate::bench::{
     Cluster, Dialect, Idle, KEYS, Load, Look, Pace, Place, Reach, Sample, Side, Timing,
@@ -33,10 +33,10 @@ pub(crate) struct Args {
     against: Option<Against>,
     /// How often each load is put on each system.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pairs: u32,
+    pub(super) pairs: u32,
     /// How many seconds each time, after a sixth of that to warm up.
     #[arg(long, default_value_t = 1.2)]
-    seconds: f64,
+    pub(super) seconds: f64,
     /// How often a leader is killed.
     #[arg(long, default_value_t = 20)]
     trials: u32,
@@ -45,13 +45,16 @@ pub(crate) struct Args {
     rate: f64,
     /// Heartbeat and shortest election of both systems under load, in milliseconds.
     #[arg(long, value_name = "HEARTBEAT,ELECTION", default_value = "100,1000", value_parser = timing)]
-    timing: Timing,
+    pub(super) timing: Timing,
     /// The same where leaders are killed.
     #[arg(long, value_name = "HEARTBEAT,ELECTION", default_value = "50,300", value_parser = timing)]
     failover_timing: Timing,
     /// Also leave the store alone for so many seconds, and count elections and stalls of this machine.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     idle: u64,
+    /// Also measure the store with keys divided into so many groups, in turn; the first is what the others are compared with.
+    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(super) groups: Vec<u32>,
     /// Also write so often to the same keys, and tell how large the replicas get.
     #[arg(long, value_name = "WRITES", default_value_t = 0)]
     endure: u64,
@@ -60,7 +63,7 @@ pub(crate) struct Args {
     data: PathBuf,
     /// Decides keys and the order of reads and writes.
     #[arg(long, default_value_t = 1)]
-    seed: u64,
+    pub(super) seed: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -160,15 +163,18 @@ async fn measure(args: &Args, place: &Place, format: Format) -> Result<ExitCode>
         print(&format!("the loader used at most {:.0} % of the machine{verdict}", share * 100.0))?;
     }
     let failovers = failovers(args, place, human).await?;
+    let (groups, spread) = groups::measure(args, place, human).await?;
+    let worst = worst.max(spread);
     let idle = idle_time(args, place, human).await?;
     let endurance = endurance(args, place, human).await?;
-    if rows.is_empty() && failovers.is_empty() && args.idle + args.endure == 0 {
+    let nothing = rows.is_empty() && failovers.is_empty() && groups.is_empty();
+    if nothing && args.idle + args.endure == 0 {
         return Err(Failure::Usage(format!("no load's name contains {:?}", args.filter)).into());
     }
     if !human {
         let table = json!({
             "format": 1, "machine": machine, "calibration_ms": calibration, "rows": rows, "loader_share": share,
-            "judged": judged, "failover": failovers, "idle": idle, "endurance": endurance,
+            "judged": judged, "failover": failovers, "groups": groups, "idle": idle, "endurance": endurance,
         });
         print(&serde_json::to_string_pretty(&table)?)?;
     }

@@ -15,6 +15,8 @@
 //! | txn | | `read`, `write`, `append` |
 //!
 //! An account's key holds what it has more or less than at first. A transaction that only reads does not enter the log.
+//! Keys that one transaction may be about have a tag in common (`{bank}`, `{counters}`, `{txn}`), which keeps them in one
+//! group where a store divides keys into several (`--node-arg=--groups`).
 
 use checker::history::Value as Told;
 use reqwest::StatusCode;
@@ -48,9 +50,9 @@ pub(super) fn ask(call: &Call) -> Asked {
         }
         Call::Txn { ops, .. } => txn(&[], ops.iter().map(micro).collect()),
         Call::Add { amount } => txn(&[], vec![json!({ "add": [SUM, amount] })]),
-        Call::Increment { key } => txn(&[], vec![json!({ "add": [key, 1] })]),
+        Call::Increment { key } => txn(&[], vec![json!({ "add": [counter(key), 1] })]),
         Call::Sum => reads([SUM.to_owned()]),
-        Call::Sums { keys } => reads(keys.clone()),
+        Call::Sums { keys } => reads(keys.iter().map(|key| counter(key))),
         Call::Insert { element } => txn(&[], vec![json!({ "append": [SET, text(element)] })]),
         Call::Elements => reads([SET.to_owned()]),
         Call::Enqueue { value } => txn(&[], vec![json!({ "append": [QUEUE, text(value)] })]),
@@ -79,11 +81,15 @@ pub(super) fn ask(call: &Call) -> Asked {
 }
 
 fn account(number: u64) -> String {
-    format!("account{number}")
+    format!("{{bank}}account{number}")
+}
+
+fn counter(key: &str) -> String {
+    format!("{{counters}}{key}")
 }
 
 fn micro(micro: &Micro) -> Value {
-    let key = format!("t{}", micro.key());
+    let key = format!("{{txn}}{}", micro.key());
     match micro {
         Micro::Read(_) | Micro::List(_) => json!({ "read": key }),
         Micro::Write(_, value) => json!({ "write": [key, value.to_string()] }),

@@ -84,8 +84,8 @@ fn results_become_what_the_call_returns() {
 fn a_call_is_one_request() {
     let transfer = ask(&Call::Transfer { from: 1, to: 2, amount: 4, opening: 10 });
     let body = json!({
-        "conditions": [{ "at-least": ["account1", -6] }],
-        "ops": [{ "add": ["account1", -4] }, { "add": ["account2", 4] }],
+        "conditions": [{ "at-least": ["{bank}account1", -6] }],
+        "ops": [{ "add": ["{bank}account1", -4] }, { "add": ["{bank}account2", 4] }],
     });
     assert_eq!(
         (transfer.path.as_str(), transfer.body, transfer.looks),

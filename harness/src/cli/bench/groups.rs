@@ -1,0 +1,72 @@
+//! How throughput follows from the number of groups that keys are divided into: a cluster for each number, in turn.
+
+use super::store::Args;
+use crate::bench::{Cluster, Dialect, Load, Pace, Place, Reach, Sample, Side, run, told};
+use crate::cli::print;
+use crate::report::say;
+use anyhow::Result;
+use checker::Validity;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long leaders are given to spread over the replicas.
+const SPREADING: Duration = Duration::from_secs(5);
+
+/// A store whose keys are divided into so many groups, and what came of it.
+struct Divided {
+    groups: u32,
+    cluster: Cluster,
+    sample: Sample,
+    side: Side,
+}
+
+/// Measures every number of groups that was asked for; a row for each, and the worst verdict on what clients were told.
+pub(super) async fn measure(
+    args: &Args,
+    place: &Place,
+    human: bool,
+) -> Result<(Vec<Value>, Validity)> {
+    let mut all = Vec::new();
+    for groups in args.groups.iter().copied() {
+        let cluster = Cluster::start_divided(Dialect::Raft, (args.timing, groups), place).await?;
+        let (sample, side) = (Sample::new(Dialect::Raft), Side::default());
+        all.push(Divided { groups, cluster, sample, side });
+    }
+    if all.is_empty() {
+        return Ok((Vec::new(), Validity::Valid));
+    }
+    tokio::time::sleep(SPREADING).await;
+    let time = Duration::from_secs_f64(args.seconds);
+    let (pace, reach) = (Pace::Closed, Reach::Everybody);
+    let load = Load { clients: 64, pace, reach, reads: 10, warm_up: time / 6, time };
+    for pair in 0..args.pairs {
+        say(&format!("groups, round {} of {}", pair + 1, args.pairs));
+        let seed = args.seed.wrapping_add(u64::from(pair));
+        for Divided { cluster, sample, side, .. } in &mut all {
+            side.0.push(run(cluster, load, sample, seed).await?);
+        }
+    }
+    rows(all, human)
+}
+
+fn rows(all: Vec<Divided>, human: bool) -> Result<(Vec<Value>, Validity)> {
+    let (mut rows, mut worst) = (Vec::new(), Validity::Valid);
+    let first = all[0].side.clone();
+    if human {
+        print("nine puts to a read at all replicas, 64 clients")?;
+    }
+    for (at, Divided { groups, sample, side, .. }) in all.into_iter().enumerate() {
+        let (verdict, operations) = sample.judge();
+        worst = worst.max(verdict.validity);
+        let mut row = json!({ "groups": groups, "measured": side.json(), "validity": verdict.validity, "operations": operations });
+        let compared = told(&side, &first).filter(|_| at > 0);
+        if human {
+            let validity = format!("{:?}", verdict.validity).to_lowercase();
+            let ratio = compared.as_ref().map_or_else(String::new, |(text, _)| format!("; {text}"));
+            print(&format!("  {groups:>2} groups  {}; {validity}{ratio}", side.told()))?;
+        }
+        row["ratio"] = compared.map_or(Value::Null, |(_, json)| json);
+        rows.push(row);
+    }
+    Ok((rows, worst))
+}
