@@ -25,6 +25,7 @@ const KINDS: &[&str] = &[
     "power-loss majority",
     "slow-disk one",
     "starve majority",
+    "transfer any",
     "truncate one",
 ];
 /// How long a run may take until a fault is on, and the kernel until all is gone.

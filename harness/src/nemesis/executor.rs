@@ -7,7 +7,7 @@ use super::agenda::{Agenda, Planned, Step, Succeeded, counted};
 use super::ground::Ground;
 use super::grudge::majority_side;
 use super::schedule::{Schedule, When};
-use super::{Before, Fault, Scene, Seen, Target, named};
+use super::{Before, Fault, NotNow, Scene, Seen, Target, named};
 use crate::net::plan::CLIENTS;
 use crate::run::clock::Clock;
 use crate::store::record::{Death, FaultRecord, FaultState};
@@ -185,6 +185,10 @@ impl Executor {
         };
         match nemesis.begin(&target, &mut self.ground).await {
             Ok(before) => Ok(Some(fault(before))),
+            Err(error) if error.is::<NotNow>() => {
+                self.note(Note::Over(skipped(planned, error.to_string())));
+                Ok(None)
+            }
             // A replica that died by itself meanwhile cannot be hit; the watch tells of its death.
             Err(error) => {
                 let now = self.clock.now_ns();

@@ -95,6 +95,8 @@ pub(crate) struct Ground {
     mark: Mark,
     /// What the links had done to packets when they last changed shape.
     before_shapes: LinkCounts,
+    /// What was seen when leadership was last handed on.
+    pub(super) handed: Option<super::Seen>,
     /// Replicas that died by themselves and have been started again since somebody last asked.
     pub(super) revived: Vec<HostId>,
 }
@@ -153,6 +155,7 @@ impl Ground {
             applied: LinkPlan::healed(),
             mark,
             before_shapes,
+            handed: None,
             revived: Vec::new(),
         }
     }

@@ -18,10 +18,12 @@ mod pause;
 pub(crate) mod schedule;
 pub(crate) mod script;
 mod starve;
+mod transfer;
 mod who;
 
 use crate::host::clock::Skew;
 use crate::net::plan::{HostId, LinkPlan};
+use crate::system::System;
 use anyhow::{Result, bail};
 use futures_util::future::BoxFuture;
 use ground::Ground;
@@ -54,6 +56,10 @@ pub(crate) trait Nemesis: Sync {
     }
     /// Why this machine cannot do it, and what to do; `None` where it can, as was tried just now.
     fn unable(&self) -> Option<String> {
+        None
+    }
+    /// Why it cannot be done to that system; `None` where it can.
+    fn refuses_system(&self, _system: &dyn System) -> Option<String> {
         None
     }
     /// Why it cannot aim like this among so many hosts, whatever happens; `None` where it can.
@@ -89,6 +95,7 @@ pub(crate) const NEMESES: &[&dyn Nemesis] = &[
     &disk::PowerLoss,
     &disk::SLOW_DISK,
     &starve::Starve,
+    &transfer::Transfer,
     &disk::TRUNCATE,
 ];
 
@@ -134,6 +141,24 @@ pub(crate) struct Fault {
     /// When it was on, in nanoseconds since the run began.
     pub(crate) started: u64,
 }
+
+/// Why a fault did not begin that the system would not have at that moment: it is skipped, and nobody's failure.
+#[derive(Debug)]
+pub(crate) struct NotNow(String);
+
+impl NotNow {
+    fn because(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
+impl std::fmt::Display for NotNow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotNow {}
 
 /// What was seen of a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -378,7 +403,7 @@ mod tests {
         );
         assert_eq!(names("none").expect("it exists"), [""; 0]);
         let refusal = |text| names(text).expect_err("it is nonsense").to_string();
-        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: bit-rot, clock, crash-loop, disk-error, disk-full, kill, lost-write, misdirected-write, none, packet, partition, pause, power-loss, slow-disk, starve, truncate"#);
+        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: bit-rot, clock, crash-loop, disk-error, disk-full, kill, lost-write, misdirected-write, none, packet, partition, pause, power-loss, slow-disk, starve, transfer, truncate"#);
         insta::assert_snapshot!(refusal("kill:two"), @r#"nemesis "kill" has no variant "two"; it has: all, followers, leader, majority, minority, one, staggered, or hosts by name (`n1 n3`)"#);
         insta::assert_snapshot!(refusal("kill,none"), @r#"nemesis "none" stands alone: it means that nothing goes wrong"#);
         insta::assert_snapshot!(refusal("kill,kill:all"), @r#"nemesis "kill" is named twice"#);

@@ -69,7 +69,7 @@ impl Plan {
             bail!("--node-arg: the replicas of {} take no further arguments", config.system);
         }
         let routing = routing(&config, system)?;
-        let mut wanted = wanted(&config.nemesis.join(","))?;
+        let mut wanted = possible(wanted(&config.nemesis.join(","))?, system, &config.nemesis)?;
         wanted.iter_mut().for_each(|wanted| wanted.leaderless = !system.leads());
         let rng = Rng::new(config.seed);
         let hosts = usize::from(config.nodes);
@@ -119,7 +119,7 @@ impl Plan {
         if kinds.is_empty() {
             kinds.push("none".to_owned());
         }
-        self.wanted = wanted(&kinds.join(","))?;
+        self.wanted = possible(wanted(&kinds.join(","))?, self.system, &kinds)?;
         (self.config.nemesis, self.config.schedule) = (kinds, Some(file.to_owned()));
         Ok(self)
     }
@@ -176,6 +176,17 @@ impl Plan {
         let plain = |c: char| if c.is_ascii_alphanumeric() || "+-".contains(c) { c } else { '.' };
         let kinds: String = kinds.chars().map(plain).collect();
         format!("{}-{}-{kinds}", self.system.name(), self.workload.name())
+    }
+}
+
+/// The faults that can be done to this system: `all` is all of those, and one that is asked for by name must be.
+fn possible(mut all: Vec<Wanted>, system: &dyn System, named: &[String]) -> Result<Vec<Wanted>> {
+    if named == ["all"] {
+        all.retain(|wanted| wanted.nemesis.refuses_system(system).is_none());
+    }
+    match all.iter().find_map(|wanted| wanted.nemesis.refuses_system(system)) {
+        Some(why) => bail!(why),
+        None => Ok(all),
     }
 }
 

@@ -6,7 +6,7 @@
 mod calls;
 
 use self::calls::{Step, Told};
-use super::{Client, Launch, Leadership, Program, System, errors};
+use super::{Client, Handing, Launch, Leadership, Program, System, errors};
 use crate::net::plan::HostId;
 use anyhow::{Context as _, Result};
 use futures_util::future::BoxFuture;
@@ -64,6 +64,10 @@ impl System for Etcd {
         Ok(Vec::new())
     }
 
+    fn hands_on(&self) -> bool {
+        true
+    }
+
     fn program(&self, launch: &Launch) -> Program {
         let path = launch.bin.clone().or_else(|| super::on_path("etcd"));
         let url = |address: SocketAddr| format!("http://{address}");
@@ -106,6 +110,16 @@ struct Gateway {
 }
 
 impl Gateway {
+    /// The number of the member on that host, as text.
+    async fn member(&self, host: HostId) -> Option<String> {
+        let asked = self.http.post(format!("{}/cluster/member/list", self.base)).json(&json!({}));
+        let list: Value = asked.timeout(STATUS_PATIENCE).send().await.ok()?.json().await.ok()?;
+        let members = list.get("members")?.as_array()?;
+        let name = host.to_string();
+        let member = members.iter().find(|member| member["name"] == name.as_str())?;
+        Some(member.get("ID")?.as_str()?.to_owned())
+    }
+
     /// The answer to a request, or what its failure says of the call.
     async fn post(&self, path: &str, body: &Value) -> Result<Value, Reply> {
         let sent = self.http.post(format!("{}{path}", self.base)).json(body).send().await;
@@ -174,6 +188,19 @@ impl Client for Gateway {
             let term = header.get("raft_term")?.as_str()?.parse().ok()?;
             // Members have numbers of their own: only the leader itself is known to be on this host.
             leads.then_some(Leadership { leader: self.host, term })
+        })
+    }
+
+    fn hand_on(&self, to: HostId) -> BoxFuture<'_, Handing> {
+        Box::pin(async move {
+            let Some(member) = self.member(to).await else {
+                return Handing::Refused(format!("etcd names no member {to}"));
+            };
+            let address = format!("{}/maintenance/transfer-leadership", self.base);
+            let asked = self.http.post(address).json(&json!({ "targetID": member })).send();
+            // Who leads afterwards shows what became of it, whatever is answered.
+            drop(asked.await);
+            Handing::Asked
         })
     }
 }

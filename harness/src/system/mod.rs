@@ -51,6 +51,10 @@ pub(crate) trait System: Sync {
     fn leads(&self) -> bool {
         true
     }
+    /// Whether leadership can be handed on through its interface.
+    fn hands_on(&self) -> bool {
+        false
+    }
     /// The bugs that can be switched on in it, name and sentence, as the program itself tells.
     fn bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>>;
     /// Whether its replicas take further arguments (`--node-arg`).
@@ -141,6 +145,15 @@ pub(crate) struct Leadership {
     pub(crate) term: u64,
 }
 
+/// What became of the wish that another replica should lead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Handing {
+    /// It was taken, or nobody can tell: who leads will show.
+    Asked,
+    /// It was refused, and this is why.
+    Refused(String),
+}
+
 /// Someone who speaks to one replica.
 pub(crate) trait Client: Send + Sync {
     /// Makes a call; the reply says whether it happened, and never guesses.
@@ -151,6 +164,10 @@ pub(crate) trait Client: Send + Sync {
     }
     /// Who leads, if the replica answers at once and knows.
     fn leadership(&self) -> BoxFuture<'_, Option<Leadership>>;
+    /// Asks the replica, which leads, to let that one lead. Where [`System::hands_on`] is false nobody asks.
+    fn hand_on(&self, _to: HostId) -> BoxFuture<'_, Handing> {
+        Box::pin(async { Handing::Refused("this system hands nothing on".to_owned()) })
+    }
 }
 
 /// Who leads, as the replica with the greatest term says.

@@ -3,12 +3,12 @@
 mod calls;
 
 use self::calls::{Asked, ask, understand};
-use super::{Client, Launch, Leadership, Program, System, errors};
+use super::{Client, Handing, Launch, Leadership, Program, System, errors};
 use crate::net::plan::HostId;
 use anyhow::{Context as _, Result, bail};
 use futures_util::future::BoxFuture;
 use reqwest::{RequestBuilder, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -68,6 +68,10 @@ impl System for RaftKv {
         let pair =
             |line: &str| line.split_once('\t').map(|(name, doc)| (name.to_owned(), doc.to_owned()));
         Ok(text.lines().filter_map(pair).collect())
+    }
+
+    fn hands_on(&self) -> bool {
+        true
     }
 
     fn program(&self, launch: &Launch) -> Program {
@@ -211,6 +215,22 @@ impl Client for HttpClient {
                 leader: HostId(leader.checked_sub(1)?),
                 term: status.get("term")?.as_u64()?,
             })
+        })
+    }
+
+    fn hand_on(&self, to: HostId) -> BoxFuture<'_, Handing> {
+        Box::pin(async move {
+            let address = format!("{}/cluster/leader?timeout_ms={SERVER_PATIENCE_MS}", self.base);
+            let asked = self.http.post(address).json(&json!({ "name": to.to_string() })).send();
+            let Ok(response) = asked.await else { return Handing::Asked };
+            let refused = !response.status().is_success();
+            let said: Value = response.json().await.unwrap_or_default();
+            match said.get("message").and_then(Value::as_str) {
+                Some(why) if refused && said["definite"] == true => {
+                    Handing::Refused(why.to_owned())
+                }
+                _ => Handing::Asked,
+            }
         })
     }
 }

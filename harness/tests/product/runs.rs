@@ -343,3 +343,15 @@ fn scenarios_are_asked_for_by_name() {
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 6);
 }
+
+#[test]
+fn leadership_is_handed_on_and_the_replicas_say_so() {
+    let (ground, output) = acquitted("test --nodes 3 --nemesis transfer --format json", 8);
+    let verdict = printed(&output);
+    assert!(states(&verdict).contains(&"witnessed"), "{verdict}");
+    let evidence = verdict["faults"][0]["evidence"].as_str().expect("a sentence");
+    assert!(evidence.contains(" led term "), "{evidence}");
+    let refused = ground.run("test --system zookeeper --nemesis transfer");
+    assert_eq!(refused.status.code(), Some(254), "{}", told(&refused));
+    assert!(told(&refused).contains("could be handed on"), "{}", told(&refused));
+}
