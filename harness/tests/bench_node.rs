@@ -39,6 +39,20 @@ fn a_killed_leader_is_replaced() {
 }
 
 #[test]
+fn leadership_is_handed_on_and_keys_are_divided() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let words = ["transfer", "--trials", "0", "--transfers", "2", "--groups", "1,2"];
+    let words = [&words[..], &["--pairs", "1", "--seconds", "0.3"]].concat();
+    let table = table(&bench(directory.path(), &words));
+    assert_eq!(table["transfer"]["ms"].as_array().map(Vec::len), Some(2), "{table}");
+    let rows = table["groups"].as_array().expect("a list");
+    let groups: Vec<_> = rows.iter().filter_map(|row| row["groups"].as_u64()).collect();
+    assert_eq!(groups, [1, 2]);
+    assert!(rows.iter().all(|row| row["validity"] == "valid"), "{table}");
+    assert!(rows[1]["ratio"]["throughput"][0].as_f64().is_some_and(|ratio| ratio > 0.0), "{table}");
+}
+
+#[test]
 fn a_store_is_left_alone_and_then_written_to_for_long() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let words = ["none of them", "--trials", "0", "--idle", "1", "--endure", "300"];

@@ -44,6 +44,12 @@ impl Dialect {
         }
     }
 
+    /// A wish that the replica of that name should lead, for whoever leads; only of our store.
+    pub(super) fn hand_over(self, host: SocketAddr, to: &str) -> Option<Vec<u8>> {
+        let body = format!(r#"{{"name":"{to}"}}"#);
+        (self == Self::Raft).then(|| request("POST", "/cluster/leader", host, &body))
+    }
+
     /// A request to read what every acknowledged write has left.
     pub(super) fn get(self, host: SocketAddr, key: &str) -> Vec<u8> {
         match self {

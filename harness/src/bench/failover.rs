@@ -1,12 +1,12 @@
-//! Measures how long nobody takes a write after the leader was killed.
+//! Measures how long nobody takes a write after the leader was killed, or hands leadership on.
 //!
 //! Both survivors are asked all the time on fresh connections, a request every few milliseconds, whether or not earlier
 //! ones were answered: what is measured is the cluster, not the patience of a client that happened to ask a moment too early.
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, name};
 use super::connection::Connection;
 use super::dialect::Answer;
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use std::time::Duration;
@@ -27,6 +27,25 @@ pub(crate) async fn fail_over(cluster: &mut Cluster) -> Result<Duration> {
     let took = first_write(cluster, leader, began).await?;
     cluster.revive(leader).await?;
     Ok(took)
+}
+
+/// Lets the leader hand on to the next replica, and says how long it took until that one had answered a write.
+pub(crate) async fn hand_over(cluster: &mut Cluster) -> Result<Duration> {
+    let leader = cluster.leader().await?;
+    let to = cluster.others(leader).next().context("there are others")?;
+    sleep(REST).await;
+    let (address, next) = (cluster.address(leader), cluster.address(to));
+    let wish = cluster.dialect.hand_over(address, &name(to));
+    let wish = wish.context("only our store is asked to hand leadership on")?;
+    let mut old = Connection::dial(address).await?;
+    let mut new = Connection::dial(next).await?;
+    let began = Instant::now();
+    let (code, body) = old.ask(&wish).await?;
+    ensure!(code == 200, "the leader does not hand on: {body}");
+    let (code, body) = new.ask(&cluster.dialect.put(next, "handed", "x")).await?;
+    let answer = cluster.dialect.understand(code, body);
+    ensure!(answer != Answer::Failed, "the new leader takes no write: {body}");
+    Ok(began.elapsed())
 }
 
 async fn first_write(cluster: &Cluster, dead: usize, began: Instant) -> Result<Duration> {

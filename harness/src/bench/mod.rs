@@ -19,7 +19,7 @@ mod time;
 pub(crate) use cluster::{Cluster, Place, Timing, has_etcd};
 pub(crate) use dialect::Dialect;
 pub(crate) use endurance::{Look, endure};
-pub(crate) use failover::fail_over;
+pub(crate) use failover::{fail_over, hand_over};
 pub(crate) use idle::{Idle, idle};
 pub(crate) use load::{KEYS, Load, Pace, Reach, VALUE_BYTES, run};
 pub(crate) use row::{Side, median, told};

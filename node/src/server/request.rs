@@ -138,6 +138,8 @@ impl SessionFlaw {
 /// Why a request has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
+    /// The leader has carried it out, and what it returned is too large to come from there.
+    AnswerTooLarge,
     /// The connection to the leader broke after the request was handed to it.
     ForwardLost,
     /// The replica that was taken for the leader refused, or could not be reached.
@@ -160,6 +162,11 @@ impl Reason {
     /// Its name, whether it is definite, and a sentence.
     pub(super) fn describe(self) -> (&'static str, bool, &'static str) {
         match self {
+            Self::AnswerTooLarge => (
+                "answer-too-large",
+                false,
+                "it was carried out, but what it returned is too large to be handed on by the leader",
+            ),
             Self::ForwardLost => (
                 "forward-lost",
                 false,
@@ -318,7 +325,12 @@ mod tests {
 
     #[test]
     fn only_what_cannot_have_happened_is_definite() {
-        let indefinite = [Reason::ForwardLost, Reason::LeadershipLost, Reason::WriteTimeout];
+        let indefinite = [
+            Reason::AnswerTooLarge,
+            Reason::ForwardLost,
+            Reason::LeadershipLost,
+            Reason::WriteTimeout,
+        ];
         let definite = [
             Reason::ForwardRefused,
             Reason::NoLeader,

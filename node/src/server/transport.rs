@@ -95,6 +95,8 @@ pub(super) enum Answer {
     Declined(String),
     /// It was proposed, and nobody knows more.
     Lost,
+    /// It is committed, and what it returned is too large for a frame.
+    TooLarge,
 }
 
 /// The outgoing connection to one peer.
@@ -234,13 +236,13 @@ async fn until_closed(mut reader: ReadHalf<'_>) -> End {
     }
 }
 
-/// An answer that is too large is lost, as values grow by appends and one client's must not cost
+/// An answer that is too large is not sent, as values grow by appends and one client's must not cost
 /// everybody the connection.
 fn encode(letter: &Letter, bytes: &mut Vec<u8>) -> io::Result<()> {
     let payload = postcard::to_allocvec(letter).map_err(io::Error::other)?;
     if payload.len() > LARGEST_FRAME {
         if let Frame::Forwarded { request, answer: Answer::Done { .. } } = letter.frame {
-            let frame = Frame::Forwarded { request, answer: Answer::Lost };
+            let frame = Frame::Forwarded { request, answer: Answer::TooLarge };
             return encode(&Letter { group: letter.group, frame }, bytes);
         }
         return Err(too_large(payload.len(), LARGEST_FRAME));
@@ -402,7 +404,7 @@ mod tests {
         };
         let lost = sent(&done(LARGEST_FRAME));
         let Frame::Forwarded { request, answer } = lost.frame else { panic!("another frame") };
-        assert_eq!((lost.group, request, answer), (3, 7, Answer::Lost));
+        assert_eq!((lost.group, request, answer), (3, 7, Answer::TooLarge));
         let small = sent(&done(9)).frame;
         assert!(matches!(small, Frame::Forwarded { answer: Answer::Done { .. }, .. }), "{small:?}");
     }

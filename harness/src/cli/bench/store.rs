@@ -4,7 +4,7 @@ use super::{best, calibrate, groups, milliseconds};
 use crate::bench::machine::Machine;
 use crate::bench::{
     Cluster, Dialect, Idle, KEYS, Load, Look, Pace, Place, Reach, Sample, Side, Timing,
-    VALUE_BYTES, endure, fail_over, has_etcd, idle, median, run, told,
+    VALUE_BYTES, endure, fail_over, hand_over, has_etcd, idle, median, run, told,
 };
 use crate::cli::failure::Failure;
 use crate::cli::{Format, print};
@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// How often a leader is killed.
     #[arg(long, default_value_t = 20)]
     trials: u32,
+    /// How often leadership of our store is handed on.
+    #[arg(long, default_value_t = 50)]
+    transfers: u32,
     /// Operations in a second where clients do not wait for answers.
     #[arg(long, default_value_t = 1000.0)]
     rate: f64,
@@ -163,18 +166,19 @@ async fn measure(args: &Args, place: &Place, format: Format) -> Result<ExitCode>
         print(&format!("the loader used at most {:.0} % of the machine{verdict}", share * 100.0))?;
     }
     let failovers = failovers(args, place, human).await?;
+    let transfer = transfers(args, place, human).await?;
     let (groups, spread) = groups::measure(args, place, human).await?;
     let worst = worst.max(spread);
     let idle = idle_time(args, place, human).await?;
     let endurance = endurance(args, place, human).await?;
     let nothing = rows.is_empty() && failovers.is_empty() && groups.is_empty();
-    if nothing && args.idle + args.endure == 0 {
+    if nothing && transfer.is_none() && args.idle + args.endure == 0 {
         return Err(Failure::Usage(format!("no load's name contains {:?}", args.filter)).into());
     }
     if !human {
         let table = json!({
             "format": 1, "machine": machine, "calibration_ms": calibration, "rows": rows, "loader_share": share,
-            "judged": judged, "failover": failovers, "groups": groups, "idle": idle, "endurance": endurance,
+            "judged": judged, "failover": failovers, "transfer": transfer, "groups": groups, "idle": idle, "endurance": endurance,
         });
         print(&serde_json::to_string_pretty(&table)?)?;
     }
@@ -296,6 +300,27 @@ async fn failovers(args: &Args, place: &Place, human: bool) -> Result<Vec<Value>
         said.push(json!({ "system": name, "heartbeat_ms": heartbeat_ms, "election_ms": election_ms, "p50_ms": p50, "ms": times }));
     }
     Ok(said)
+}
+
+/// Hands leadership of our store on; how long it took until the next leader had answered a write.
+async fn transfers(args: &Args, place: &Place, human: bool) -> Result<Option<Value>> {
+    if args.transfers == 0 || !"transfer".contains(&args.filter) {
+        return Ok(None);
+    }
+    let mut cluster = Cluster::start(Dialect::Raft, args.failover_timing, place).await?;
+    say(&format!("{} transfers of leadership", args.transfers));
+    let mut times = Vec::new();
+    for _ in 0..args.transfers {
+        times.push(hand_over(&mut cluster).await?.as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    let at = |part: f64| times[((times.len() - 1) as f64 * part).ceil() as usize];
+    let (p50, p99) = (at(0.5), at(0.99));
+    if human {
+        let count = times.len();
+        print(&format!("leadership handed on: p50 {p50:.1} ms, p99 {p99:.1} ms, {count} times"))?;
+    }
+    Ok(Some(json!({ "p50_ms": p50, "p99_ms": p99, "ms": times })))
 }
 
 /// Elections of a store that rests.

@@ -132,6 +132,7 @@ fn finding(answer: Answer) -> Finding {
         }
         Answer::Declined(why) => Finding::Declined(why),
         Answer::Refused => Finding::Failed(Reason::NoLeader),
+        Answer::TooLarge => Finding::Failed(Reason::AnswerTooLarge),
         Answer::Lost => Finding::Failed(Reason::LeadershipLost),
     }
 }

@@ -53,6 +53,7 @@ fn code(reason: Reason) -> StatusCode {
         Reason::ForwardRefused | Reason::NoLeader | Reason::NoQuorum | Reason::Overloaded => {
             StatusCode::SERVICE_UNAVAILABLE
         }
+        Reason::AnswerTooLarge => StatusCode::BAD_GATEWAY,
         Reason::ForwardLost
         | Reason::LeadershipLost
         | Reason::ReadTimeout
