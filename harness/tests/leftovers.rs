@@ -18,6 +18,7 @@ const KINDS: &[&str] = &[
     "disk-full one",
     "kill majority",
     "lost-write one",
+    "membership one",
     "misdirected-write one",
     "packet flaky",
     "partition one",

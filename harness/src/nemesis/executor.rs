@@ -215,6 +215,11 @@ impl Executor {
     async fn end(&mut self, fault: Fault) -> FaultRecord {
         let ended = self.clock.now_ns();
         let seen = fault.nemesis.end(&fault, &mut self.ground).await;
+        if let Err(error) = &seen
+            && error.is::<NotNow>()
+        {
+            return skipped(&fault.planned, error.to_string());
+        }
         let seen = seen.unwrap_or_else(|error| Seen { bit: false, text: format!("{error:#}") });
         let majority = able(&fault.target, self.ground.count());
         record(fault, ended, seen, majority)

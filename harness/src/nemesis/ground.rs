@@ -4,6 +4,7 @@
 //! into another one is a single change of the network. A replica is *touched* from the moment something is done
 //! to it on purpose until that is undone; only an untouched one can exit unasked.
 
+use super::membership::{self, Exile};
 use crate::host::clock::{self, Skew};
 use crate::host::disk::{self, Disk, Loss, Scar};
 use crate::host::process::{Replica, Sample};
@@ -39,7 +40,13 @@ const LAST_WORDS: usize = 12;
 
 /// One replica and how to start it again.
 pub(crate) struct Slot {
-    program: Program,
+    pub(super) program: Program,
+    /// How a new replica joins here, by way of each other host; nowhere, where members do not change.
+    pub(crate) joining: BTreeMap<HostId, Program>,
+    /// Where it keeps its data.
+    pub(super) data: PathBuf,
+    /// Whether it has been removed from the cluster, and what was seen of that.
+    pub(super) exile: Exile,
     log: PathBuf,
     pub(super) replica: Replica,
     /// What its data directory is on, where disks may fail. It goes after the replica.
@@ -107,12 +114,15 @@ impl Slot {
         fabric: &Fabric,
         host: HostId,
         program: Program,
-        log: &Path,
+        (data, log): (&Path, &Path),
         disk: Option<Disk>,
     ) -> Result<Self> {
         let replica = fabric.spawn(host, &program.path, &program.args, log)?;
         Ok(Self {
             program,
+            joining: BTreeMap::new(),
+            data: data.to_owned(),
+            exile: Exile::default(),
             log: log.to_owned(),
             replica,
             disk,
@@ -244,6 +254,8 @@ impl Ground {
             let wrong = slot.skew.take().is_some() && slot.replica.exited().is_none();
             if slot.dead && slot.revived < MOST_REVIVALS {
                 self.revive(host)?;
+            } else if slot.exile.is_out() {
+                // It has nothing to come back with, and joins anew when everything else is whole.
             } else if slot.touched && slot.replica.exited().is_some() {
                 self.restart(host)?;
             } else if slot.touched {
@@ -254,7 +266,8 @@ impl Ground {
             }
         }
         self.wanted = LinkPlan::healed();
-        self.settle().await
+        self.settle().await?;
+        membership::complete(self).await
     }
 
     pub(super) fn slot(&mut self, host: HostId) -> &mut Slot {

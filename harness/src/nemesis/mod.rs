@@ -11,6 +11,7 @@ pub(crate) mod executor;
 pub(crate) mod ground;
 pub(crate) mod grudge;
 mod kill;
+mod membership;
 mod none;
 mod packet;
 mod partition;
@@ -54,6 +55,10 @@ pub(crate) trait Nemesis: Sync {
     fn shapes(&self) -> bool {
         false
     }
+    /// Whether each replica needs a host of its own, where all reach it at one address.
+    fn needs_hosts(&self) -> bool {
+        false
+    }
     /// Why this machine cannot do it, and what to do; `None` where it can, as was tried just now.
     fn unable(&self) -> Option<String> {
         None
@@ -87,6 +92,7 @@ pub(crate) const NEMESES: &[&dyn Nemesis] = &[
     &disk::DISK_FULL,
     &kill::Kill,
     &disk::LOST_WRITE,
+    &membership::Membership,
     &disk::MISDIRECTED_WRITE,
     &none::None,
     &packet::Packet,
@@ -403,7 +409,7 @@ mod tests {
         );
         assert_eq!(names("none").expect("it exists"), [""; 0]);
         let refusal = |text| names(text).expect_err("it is nonsense").to_string();
-        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: bit-rot, clock, crash-loop, disk-error, disk-full, kill, lost-write, misdirected-write, none, packet, partition, pause, power-loss, slow-disk, starve, transfer, truncate"#);
+        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: bit-rot, clock, crash-loop, disk-error, disk-full, kill, lost-write, membership, misdirected-write, none, packet, partition, pause, power-loss, slow-disk, starve, transfer, truncate"#);
         insta::assert_snapshot!(refusal("kill:two"), @r#"nemesis "kill" has no variant "two"; it has: all, followers, leader, majority, minority, one, staggered, or hosts by name (`n1 n3`)"#);
         insta::assert_snapshot!(refusal("kill,none"), @r#"nemesis "none" stands alone: it means that nothing goes wrong"#);
         insta::assert_snapshot!(refusal("kill,kill:all"), @r#"nemesis "kill" is named twice"#);

@@ -75,9 +75,11 @@ pub(crate) async fn network(
     if place.backend == Backend::Proxy && needs_switch(plan) {
         return Err(no_switch(place.why.as_ref()));
     }
-    if place.backend == Backend::Proxy && plan.system.needs_hosts() {
+    let nemesis = plan.wanted.iter().find(|wanted| wanted.nemesis.needs_hosts());
+    let nemesis = nemesis.map(|wanted| wanted.nemesis.name());
+    let needs = nemesis.or_else(|| plan.system.needs_hosts().then(|| plan.system.name()));
+    if let Some(name) = needs.filter(|_| place.backend == Backend::Proxy) {
         let why = place.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
-        let name = plan.system.name();
         let text = format!(
             "{name} needs a network namespace for each host, and there are proxies only{why}; see harness doctor"
         );
@@ -109,10 +111,18 @@ pub(crate) fn replicas(plan: &Plan, fabric: Fabric, directory: &RunDirectory) ->
     for host in all(usize::from(plan.config.nodes)) {
         let launch = launch(plan, &fabric, host, directory);
         let log = directory.log(&host.to_string());
-        let slot = disk(plan, &launch.data)
-            .and_then(|disk| Slot::start(&fabric, host, plan.system.program(&launch), &log, disk));
+        let slot = disk(plan, &launch.data).and_then(|disk| {
+            let places = (launch.data.as_path(), log.as_path());
+            Slot::start(&fabric, host, plan.system.program(&launch), places, disk)
+        });
         let slot = slot.with_context(|| format!("the replica on {host} cannot be started"));
-        slots.push(slot.map_err(|why| Unable::because(&why))?);
+        let mut slot = slot.map_err(|why| Unable::because(&why))?;
+        if plan.system.changes_members() {
+            let seed = |by: &HostId| fabric.listen_addr(*by, Port::Client);
+            let ways = all(usize::from(plan.config.nodes)).into_iter();
+            slot.joining = ways.map(|by| (by, plan.system.joining(&launch, seed(&by)))).collect();
+        }
+        slots.push(slot);
         clients.push(plan.system.client(
             host,
             fabric.client_addr(host),

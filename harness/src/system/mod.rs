@@ -55,6 +55,14 @@ pub(crate) trait System: Sync {
     fn hands_on(&self) -> bool {
         false
     }
+    /// Whether members can be removed and new ones join through its interface.
+    fn changes_members(&self) -> bool {
+        false
+    }
+    /// How a new replica is started that joins by way of the one which serves clients there.
+    fn joining(&self, launch: &Launch, _seed: SocketAddr) -> Program {
+        self.program(launch)
+    }
     /// The bugs that can be switched on in it, name and sentence, as the program itself tells.
     fn bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>>;
     /// Whether its replicas take further arguments (`--node-arg`).
@@ -145,10 +153,19 @@ pub(crate) struct Leadership {
     pub(crate) term: u64,
 }
 
-/// What became of the wish that another replica should lead.
+/// One who takes part, as a replica knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    /// Where it runs.
+    pub(crate) host: HostId,
+    /// Its number, which no other has or had.
+    pub(crate) id: u64,
+}
+
+/// What became of a wish about who leads or takes part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Handing {
-    /// It was taken, or nobody can tell: who leads will show.
+    /// It was taken, or nobody can tell: what follows will show.
     Asked,
     /// It was refused, and this is why.
     Refused(String),
@@ -167,6 +184,14 @@ pub(crate) trait Client: Send + Sync {
     /// Asks the replica, which leads, to let that one lead. Where [`System::hands_on`] is false nobody asks.
     fn hand_on(&self, _to: HostId) -> BoxFuture<'_, Handing> {
         Box::pin(async { Handing::Refused("this system hands nothing on".to_owned()) })
+    }
+    /// Who takes part, if the replica answers at once.
+    fn members(&self) -> BoxFuture<'_, Option<Vec<Member>>> {
+        Box::pin(async { None })
+    }
+    /// Asks the replica to have that one removed. Where [`System::changes_members`] is false nobody asks.
+    fn remove(&self, _host: HostId) -> BoxFuture<'_, Handing> {
+        Box::pin(async { Handing::Refused("members of this system do not change".to_owned()) })
     }
 }
 

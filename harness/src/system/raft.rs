@@ -3,7 +3,7 @@
 mod calls;
 
 use self::calls::{Asked, ask, understand};
-use super::{Client, Handing, Launch, Leadership, Program, System, errors};
+use super::{Client, Handing, Launch, Leadership, Member, Program, System, errors};
 use crate::net::plan::HostId;
 use anyhow::{Context as _, Result, bail};
 use futures_util::future::BoxFuture;
@@ -72,6 +72,25 @@ impl System for RaftKv {
 
     fn hands_on(&self) -> bool {
         true
+    }
+
+    fn changes_members(&self) -> bool {
+        true
+    }
+
+    fn joining(&self, launch: &Launch, seed: SocketAddr) -> Program {
+        let Program { path, args } = self.program(launch);
+        let mut joining = Vec::new();
+        let mut args = args.into_iter();
+        while let Some(arg) = args.next() {
+            if arg == "--peers" {
+                args.next();
+                joining.extend(["--join".into(), seed.to_string().into()]);
+            } else {
+                joining.push(arg);
+            }
+        }
+        Program { path, args: joining }
     }
 
     fn program(&self, launch: &Launch) -> Program {
@@ -219,18 +238,38 @@ impl Client for HttpClient {
     }
 
     fn hand_on(&self, to: HostId) -> BoxFuture<'_, Handing> {
+        let address = format!("{}/cluster/leader?timeout_ms={SERVER_PATIENCE_MS}", self.base);
+        let wish = self.http.post(address).json(&json!({ "name": to.to_string() }));
+        Box::pin(wished(wish))
+    }
+
+    fn members(&self) -> BoxFuture<'_, Option<Vec<Member>>> {
         Box::pin(async move {
-            let address = format!("{}/cluster/leader?timeout_ms={SERVER_PATIENCE_MS}", self.base);
-            let asked = self.http.post(address).json(&json!({ "name": to.to_string() })).send();
-            let Ok(response) = asked.await else { return Handing::Asked };
-            let refused = !response.status().is_success();
-            let said: Value = response.json().await.unwrap_or_default();
-            match said.get("message").and_then(Value::as_str) {
-                Some(why) if refused && said["definite"] == true => {
-                    Handing::Refused(why.to_owned())
-                }
-                _ => Handing::Asked,
-            }
+            let asked = self.http.get(format!("{}/cluster/members", self.base));
+            let said: Value =
+                asked.timeout(STATUS_PATIENCE).send().await.ok()?.json().await.ok()?;
+            let member = |member: &Value| {
+                let number = member["name"].as_str()?.strip_prefix('n')?.parse::<u8>().ok()?;
+                Some(Member { host: HostId(number.checked_sub(1)?), id: member["id"].as_u64()? })
+            };
+            said["members"].as_array()?.iter().map(member).collect()
         })
+    }
+
+    fn remove(&self, host: HostId) -> BoxFuture<'_, Handing> {
+        let query = format!("timeout_ms={SERVER_PATIENCE_MS}");
+        let wish = self.http.delete(format!("{}/cluster/members/{host}?{query}", self.base));
+        Box::pin(wished(wish))
+    }
+}
+
+/// What becomes of a wish about who leads or takes part.
+async fn wished(wish: RequestBuilder) -> Handing {
+    let Ok(response) = wish.send().await else { return Handing::Asked };
+    let refused = !response.status().is_success();
+    let said: Value = response.json().await.unwrap_or_default();
+    match said["message"].as_str() {
+        Some(why) if refused && said["definite"] == true => Handing::Refused(why.to_owned()),
+        _ => Handing::Asked,
     }
 }

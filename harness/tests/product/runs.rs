@@ -355,3 +355,16 @@ fn leadership_is_handed_on_and_the_replicas_say_so() {
     assert_eq!(refused.status.code(), Some(254), "{}", told(&refused));
     assert!(told(&refused).contains("could be handed on"), "{}", told(&refused));
 }
+
+#[test]
+fn a_replica_leaves_and_a_new_one_comes_in_its_place() {
+    let (ground, output) = acquitted("test --nemesis membership --format json", 12);
+    let verdict = printed(&output);
+    let faults = verdict["faults"].as_array().expect("faults are listed");
+    let evidence = faults.iter().filter_map(|fault| fault["evidence"].as_str());
+    let told: Vec<&str> = evidence.filter(|text| text.contains("had gone, said")).collect();
+    assert!(told.iter().any(|text| text.contains("came in its place")), "{verdict}");
+    let proxies = ground.run("test --nemesis membership --net proxy --time-limit 2s");
+    assert_eq!(proxies.status.code(), Some(3), "{}", crate::ground::told(&proxies));
+    ground.nothing_is_left();
+}
