@@ -1,4 +1,4 @@
-//! Runs `harness bench node` for a moment: what it prints adds up, and nothing is left behind.
+//! Runs `harness bench node` and `harness bench faults` for a moment: what it prints adds up, and nothing is left behind.
 
 use serde_json::Value;
 use std::process::{Command, Output};
@@ -63,6 +63,29 @@ fn a_store_is_left_alone_and_then_written_to_for_long() {
     let last = looks.last().expect("it was looked at");
     assert!(last["writes"].as_u64().is_some_and(|writes| writes >= 300), "{table}");
     assert!(last["largest_bytes"].as_u64().is_some_and(|bytes| bytes > 1 << 20), "{table}");
+}
+
+#[test]
+fn what_faults_are_made_of_is_measured_where_there_are_namespaces() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+    command.args(["bench", "faults", "--format", "json", "--pairs", "1", "--seconds", "0.1"]);
+    let output = command.arg("--data").arg(directory.path()).output().expect("the binary is built");
+    if output.status.code() == Some(3) {
+        println!("NOT RUN: {}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let table = table(&output);
+    let rows = table["rows"].as_array().expect("a list");
+    assert_eq!(rows.len(), 7, "{table}");
+    assert!(
+        rows[..4].iter().all(|row| row["p50_ms"].as_f64() <= row["p99_ms"].as_f64()),
+        "{table}"
+    );
+    assert!(rows[4..6].iter().all(|row| row["per_second"].as_f64() > Some(100.0)), "{table}");
+    assert!(rows[6]["ratio"]["throughput"][0].as_f64() > Some(0.0), "{table}");
+    let left = directory.path().read_dir().expect("a directory").count();
+    assert_eq!(left, 0, "the replicas' data is gone");
 }
 
 #[test]

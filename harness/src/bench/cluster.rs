@@ -5,12 +5,15 @@ use super::dialect::{Answer, Dialect};
 use super::time::TICKS_PER_SECOND;
 use crate::host::process::Replica;
 use crate::host::thread::Host;
+use crate::net::plan::HostId;
+use crate::net::{Backend, Fabric, Port};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
+use workloads::Rng;
 
 /// How many replicas stand.
 const REPLICAS: usize = 3;
@@ -68,8 +71,16 @@ pub(crate) struct Cluster {
     clients: Vec<SocketAddr>,
     peers: Vec<SocketAddr>,
     replicas: Vec<Replica>,
-    // Declared last: whoever it started dies with it.
-    host: Host,
+    // Declared last: whoever they started dies with them.
+    ground: Ground,
+}
+
+/// What replicas stand on.
+enum Ground {
+    /// Loopback, where all share one host.
+    Loopback(Host),
+    /// A host for each, and a network between them.
+    Network(Fabric),
 }
 
 impl Cluster {
@@ -86,13 +97,32 @@ impl Cluster {
     ) -> Result<Self> {
         let addresses = free_addresses(2 * REPLICAS)?;
         let (clients, peers) = addresses.split_at(REPLICAS);
-        let directory = place.path().join(format!("{}-{}", dialect.name(), clients[0].port()));
+        let ground = Ground::Loopback(Host::shared("bench")?);
+        let addresses = (clients.to_vec(), peers.to_vec());
+        Self::stand(dialect, (timing, groups), place, (ground, addresses)).await
+    }
+
+    /// Our store with a host for each replica and a bridge between them; needs the sandbox.
+    pub(crate) async fn start_bridged(timing: Timing, place: &Place) -> Result<Self> {
+        let fabric = Fabric::build(Backend::Bridge, REPLICAS as u8, &Rng::new(1), None).await?;
+        let at = |port| hosts().map(|host| fabric.listen_addr(host, port)).collect::<Vec<_>>();
+        let addresses = (at(Port::Client), at(Port::Peer));
+        let ground = Ground::Network(fabric);
+        Self::stand(Dialect::Raft, (timing, 1), place, (ground, addresses)).await
+    }
+
+    async fn stand(
+        dialect: Dialect,
+        (timing, groups): (Timing, u32),
+        place: &Place,
+        (ground, (clients, peers)): (Ground, (Vec<SocketAddr>, Vec<SocketAddr>)),
+    ) -> Result<Self> {
+        let name = format!("{}-{}", dialect.name(), clients[0]).replace(':', "-");
+        let directory = place.path().join(name);
         std::fs::create_dir_all(&directory)?;
-        let host = Host::shared("bench")?;
-        let (clients, peers) = (clients.to_vec(), peers.to_vec());
         let replicas = Vec::new();
         let mut cluster =
-            Self { dialect, timing, groups, directory, clients, peers, replicas, host };
+            Self { dialect, timing, groups, directory, clients, peers, replicas, ground };
         for number in 0..REPLICAS {
             let replica = cluster.spawn(number)?;
             cluster.replicas.push(replica);
@@ -108,7 +138,14 @@ impl Cluster {
         };
         let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
         let log = self.directory.join(format!("{}.log", name(number)));
-        Replica::spawn(&self.host, Path::new(program), &args, &log)
+        let program = Path::new(program);
+        match &self.ground {
+            Ground::Loopback(host) => Replica::spawn(host, program, &args, &log),
+            Ground::Network(fabric) => {
+                let host = hosts().nth(number).context("there is a host for each")?;
+                fabric.spawn(host, program, &args, &log)
+            }
+        }
     }
 
     fn data(&self, number: usize) -> String {
@@ -275,6 +312,11 @@ impl Cluster {
         let mut found = text.lines().filter_map(|line| line.strip_prefix(self.dialect.syncs()));
         found.next()?.trim().parse().ok()
     }
+}
+
+/// The replicas' hosts, where each has its own.
+fn hosts() -> impl Iterator<Item = HostId> {
+    (0..REPLICAS as u8).map(HostId)
 }
 
 /// Addresses where nobody listens.

@@ -93,6 +93,14 @@ fn spread(ours: &[f64], theirs: &[f64]) -> Option<[f64; 3]> {
     Some([median(&ratios)?, least, greatest])
 }
 
+/// The figure that such a part of all does not exceed; 0 where there is none.
+pub(crate) fn quantile(figures: &[f64], part: f64) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().saturating_sub(1) as f64;
+    sorted.get((last * part).ceil() as usize).copied().unwrap_or(0.0)
+}
+
 /// The middle of some figures.
 pub(crate) fn median(figures: &[f64]) -> Option<f64> {
     let mut sorted = figures.to_vec();

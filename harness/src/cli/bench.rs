@@ -1,5 +1,6 @@
 //! `harness bench`: times parts of this tool on inputs made from a seed.
 
+mod faults;
 mod files;
 mod groups;
 mod memory;
@@ -39,6 +40,8 @@ pub(crate) struct Args {
 enum Part {
     /// The judges of linearizability and of transactions.
     Checker(CheckerArgs),
+    /// What faults are made of: networks, cuts, stops and clocks.
+    Faults(faults::Args),
     /// The store that comes with this tool, alone or in turn with etcd.
     Node(store::Args),
 }
@@ -57,6 +60,7 @@ struct CheckerArgs {
 pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     match &args.part {
         Part::Checker(args) => checker(args, format),
+        Part::Faults(args) => faults::main(args, format),
         Part::Node(args) => store::main(args, format),
     }
 }

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 pub(crate) const USAGE: u8 = 254;
 /// The exit code for an error in this tool.
 pub(crate) const INTERNAL: u8 = 255;
-const MACHINE: u8 = 3;
+/// The exit code where this machine cannot do it.
+pub(crate) const MACHINE: u8 = 3;
 
 /// A failure that is not ours.
 #[derive(Debug, thiserror::Error)]

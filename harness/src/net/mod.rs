@@ -277,7 +277,7 @@ impl fmt::Display for Backend {
 }
 
 /// Inside the sandbox the loopback interface sleeps at first.
-async fn wake_loopback() -> Result<()> {
+pub(crate) async fn wake_loopback() -> Result<()> {
     if sandbox::is_inside() { bridge::wake_loopback().await } else { Ok(()) }
 }
 

@@ -4,7 +4,7 @@ use super::{best, calibrate, groups, milliseconds};
 use crate::bench::machine::Machine;
 use crate::bench::{
     Cluster, Dialect, Idle, KEYS, Load, Look, Pace, Place, Reach, Sample, Side, Timing,
-    VALUE_BYTES, endure, fail_over, hand_over, has_etcd, idle, median, run, told,
+    VALUE_BYTES, endure, fail_over, hand_over, has_etcd, idle, median, quantile, run, told,
 };
 use crate::cli::failure::Failure;
 use crate::cli::{Format, print};
@@ -313,9 +313,7 @@ async fn transfers(args: &Args, place: &Place, human: bool) -> Result<Option<Val
     for _ in 0..args.transfers {
         times.push(hand_over(&mut cluster).await?.as_secs_f64() * 1e3);
     }
-    times.sort_by(f64::total_cmp);
-    let at = |part: f64| times[((times.len() - 1) as f64 * part).ceil() as usize];
-    let (p50, p99) = (at(0.5), at(0.99));
+    let (p50, p99) = (quantile(&times, 0.5), quantile(&times, 0.99));
     if human {
         let count = times.len();
         print(&format!("leadership handed on: p50 {p50:.1} ms, p99 {p99:.1} ms, {count} times"))?;
