@@ -19,16 +19,19 @@ async fn leaders(cluster: &Cluster, number: usize) -> Vec<Option<String>> {
     groups.iter().map(|group| group["leader"].as_str().map(str::to_owned)).collect()
 }
 
-/// Waits until the groups are led by so many replicas.
-async fn until_spread(cluster: &Cluster, asked: usize, over: usize) {
+/// Who should lead each group while all are there, and while `n1` is gone.
+const SPREAD: [&str; 4] = ["n1", "n2", "n3", "n1"];
+const WITHOUT_N1: [&str; 4] = ["n2", "n2", "n3", "n3"];
+
+/// Waits until each group is led by whom it should be.
+async fn until_spread(cluster: &Cluster, asked: usize, spread: [&str; 4]) {
     let began = Instant::now();
     loop {
         let leaders = leaders(cluster, asked).await;
-        let distinct: BTreeSet<_> = leaders.iter().flatten().collect();
-        if leaders.iter().all(Option::is_some) && distinct.len() == over {
+        if leaders.iter().map(Option::as_deref).eq(spread.map(Some)) {
             return;
         }
-        assert!(began.elapsed() < Duration::from_secs(30), "{leaders:?}\n{}", cluster.log(asked));
+        assert!(began.elapsed() < Duration::from_secs(60), "{leaders:?}\n{}", cluster.log(asked));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -40,20 +43,20 @@ async fn txn(cluster: &Cluster, path: &str, ops: Value) -> Reply {
 #[tokio::test]
 async fn leaders_are_spread_and_those_of_one_that_died_spread_again() {
     let mut cluster = Cluster::ready(3, FOUR).await;
-    until_spread(&cluster, 1, 3).await;
+    until_spread(&cluster, 1, SPREAD).await;
     for (number, key) in (0..).zip(KEYS) {
         cluster.put_until_done(1 + number % 3, key, key).await;
     }
     let (_, found) = cluster.get(2, "/kv/c").await;
     assert_eq!((&found["value"], &found["group"]), (&json!("c"), &json!(2)));
     cluster.kill(1);
-    until_spread(&cluster, 2, 2).await;
+    until_spread(&cluster, 2, WITHOUT_N1).await;
     for key in KEYS {
         cluster.put_until_done(2, key, "later").await;
     }
     cluster.run(1);
     cluster.until_healthy(1).await;
-    until_spread(&cluster, 1, 3).await;
+    until_spread(&cluster, 1, SPREAD).await;
     for key in KEYS {
         assert_eq!(cluster.get(1, &format!("/kv/{key}")).await.1["value"], json!("later"));
     }
@@ -146,7 +149,7 @@ async fn what_no_group_can_answer_is_refused() {
 #[tokio::test]
 async fn a_group_is_led_by_whom_one_wishes() {
     let cluster = Cluster::ready(3, FOUR).await;
-    until_spread(&cluster, 1, 3).await;
+    until_spread(&cluster, 1, SPREAD).await;
     let before = leaders(&cluster, 1).await;
     let other = ["n1", "n2", "n3"].into_iter().find(|name| before[2].as_deref() != Some(name));
     let body = json!({"name": other, "group": 2}).to_string();
