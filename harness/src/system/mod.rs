@@ -8,6 +8,7 @@ mod errors;
 mod etcd;
 mod maelstrom;
 mod raft;
+mod redis_sentinel;
 mod zookeeper;
 
 use crate::net::plan::HostId;
@@ -81,8 +82,13 @@ pub(crate) trait System: Sync {
 }
 
 /// Every system, in order of name.
-pub(crate) const SYSTEMS: &[&dyn System] =
-    &[&etcd::Etcd, &maelstrom::Maelstrom, &raft::RaftKv, &zookeeper::ZooKeeper];
+pub(crate) const SYSTEMS: &[&dyn System] = &[
+    &etcd::Etcd,
+    &maelstrom::Maelstrom,
+    &raft::RaftKv,
+    &redis_sentinel::RedisSentinel,
+    &zookeeper::ZooKeeper,
+];
 
 /// The system of that name, or the one that this file describes.
 pub(crate) fn system(name: &str) -> Result<Option<&'static dyn System>> {

@@ -1,4 +1,4 @@
-//! Tests systems that are not ours: a user's own server, etcd and ZooKeeper, each right and wrong.
+//! Tests systems that are not ours: a user's own server, etcd, Redis and ZooKeeper, each right and wrong.
 
 use crate::ground::{Ground, acquitted, convicted, there, told};
 use std::path::Path;
@@ -42,6 +42,17 @@ fn etcd_is_acquitted_and_its_serializable_reads_are_not_linearizable() {
     drop(acquitted(line, 12));
     let (_ground, stale) = convicted(&format!("{line} --read serializable"), 12);
     assert!(told(&stale).contains("The operations that prove it"), "{}", told(&stale));
+}
+
+#[test]
+fn a_primary_that_is_cut_off_loses_what_redis_had_acknowledged() {
+    if !there("redis-server") {
+        return;
+    }
+    let line = "test --system redis-sentinel --nodes 3 --workload set --nemesis";
+    drop(acquitted(&format!("{line} kill:followers"), 10));
+    let (_ground, lost) = convicted(&format!("{line} partition:leader"), 25);
+    assert!(told(&lost).contains("is lost"), "{}", told(&lost));
 }
 
 #[test]

@@ -1,0 +1,198 @@
+//! Speaks the protocol of Redis (RESP2): a request is an array of texts, an answer one of five shapes.
+//!
+//! A connection that failed in any way is thrown away: its next answer could belong to the request before. The failure
+//! says whether the request can have left this machine.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long a client waits for a connection, and for an answer.
+const PATIENCE: Duration = Duration::from_millis(1_000);
+/// Answers longer or deeper than this are none of ours.
+const LONGEST: usize = 8 << 20;
+const MOST: usize = 1 << 20;
+
+/// What a server answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// A simple or a bulk text.
+    Text(String),
+    /// A number.
+    Int(i64),
+    /// Nothing.
+    Nil,
+    /// Several texts.
+    Texts(Vec<String>),
+    /// An error: its first word is its name.
+    Error(String),
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The request was never sent.
+    Unsent(String),
+    /// Nobody knows what became of it.
+    Unknown(String),
+}
+
+/// Idle connections, each with where it leads.
+#[derive(Default)]
+pub(super) struct Connections(Mutex<Vec<(SocketAddr, BufReader<TcpStream>)>>);
+
+impl Connections {
+    /// The answer of a server to a request.
+    pub(super) async fn ask(&self, to: SocketAddr, words: &[&str]) -> Result<Answer, Failure> {
+        let mut stream = match self.idle(to) {
+            Some(stream) => stream,
+            None => match timeout(PATIENCE, TcpStream::connect(to)).await {
+                Ok(Ok(stream)) => BufReader::new(stream),
+                Ok(Err(error)) => return Err(Failure::Unsent(error.to_string())),
+                Err(_) => return Err(Failure::Unsent("no connection in time".to_owned())),
+            },
+        };
+        let asked = async {
+            stream.get_mut().set_nodelay(true)?;
+            stream.get_mut().write_all(&request(words)).await?;
+            answer(&mut stream).await
+        };
+        match timeout(PATIENCE, asked).await {
+            Ok(Ok(answer)) => {
+                self.0.lock().unwrap_or_else(PoisonError::into_inner).push((to, stream));
+                Ok(answer)
+            }
+            Ok(Err(error)) => Err(Failure::Unknown(error.to_string())),
+            Err(_) => Err(Failure::Unknown("timeout".to_owned())),
+        }
+    }
+
+    fn idle(&self, to: SocketAddr) -> Option<BufReader<TcpStream>> {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = idle.iter().position(|(address, _)| *address == to)?;
+        Some(idle.swap_remove(at).1)
+    }
+}
+
+fn request(words: &[&str]) -> Vec<u8> {
+    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        bytes.extend(format!("${}\r\n{word}\r\n", word.len()).into_bytes());
+    }
+    bytes
+}
+
+async fn answer(stream: &mut BufReader<TcpStream>) -> io::Result<Answer> {
+    let (kind, rest) = head(stream).await?;
+    match kind {
+        '+' => Ok(Answer::Text(rest)),
+        '-' => Ok(Answer::Error(rest)),
+        ':' => number(&rest).map(Answer::Int),
+        '$' => Ok(bulk(stream, &rest).await?.map_or(Answer::Nil, Answer::Text)),
+        '*' => texts(stream, &rest).await,
+        other => Err(strange(&format!("an answer begins with {other:?}"))),
+    }
+}
+
+/// The texts of an array; numbers among them become texts, and arrays within it are none of ours.
+async fn texts(stream: &mut BufReader<TcpStream>, count: &str) -> io::Result<Answer> {
+    let Ok(count) = usize::try_from(number(count)?) else { return Ok(Answer::Nil) };
+    if count > MOST {
+        return Err(strange("an answer has too many parts"));
+    }
+    let mut texts = Vec::new();
+    for _ in 0..count {
+        let (kind, rest) = head(stream).await?;
+        texts.push(match kind {
+            '$' => bulk(stream, &rest).await?.unwrap_or_default(),
+            '+' | ':' => rest,
+            other => return Err(strange(&format!("a part of an answer begins with {other:?}"))),
+        });
+    }
+    Ok(Answer::Texts(texts))
+}
+
+async fn bulk(stream: &mut BufReader<TcpStream>, length: &str) -> io::Result<Option<String>> {
+    let Ok(length) = usize::try_from(number(length)?) else { return Ok(None) };
+    if length > LONGEST {
+        return Err(strange("an answer is too long"));
+    }
+    let mut bytes = vec![0; length + 2];
+    stream.read_exact(&mut bytes).await?;
+    bytes.truncate(length);
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+async fn head(stream: &mut BufReader<TcpStream>) -> io::Result<(char, String)> {
+    let mut line = String::new();
+    (&mut *stream).take(LONGEST as u64).read_line(&mut line).await?;
+    let line = line.strip_suffix("\r\n").ok_or_else(|| strange("an answer breaks off"))?;
+    let mut rest = line.chars();
+    let kind = rest.next().ok_or_else(|| strange("an answer is empty"))?;
+    Ok((kind, rest.as_str().to_owned()))
+}
+
+fn number(text: &str) -> io::Result<i64> {
+    text.parse().map_err(|_| strange(&format!("{text:?} is no number")))
+}
+
+fn strange(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    async fn told(bytes: &'static [u8]) -> Result<Answer, Failure> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut asked = [0; 14];
+            stream.read_exact(&mut asked).await.expect("the request");
+            assert_eq!(&asked, b"*1\r\n$4\r\nPING\r\n");
+            stream.write_all(bytes).await.expect("it listens");
+        });
+        let answer = Connections::default().ask(address, &["PING"]).await;
+        server.await.expect("it served");
+        answer
+    }
+
+    #[tokio::test]
+    async fn answers_of_every_shape_are_read() {
+        let text = |text: &str| text.to_owned();
+        for (bytes, answer) in [
+            (&b"+PONG\r\n"[..], Answer::Text(text("PONG"))),
+            (b"-READONLY You can't\r\n", Answer::Error(text("READONLY You can't"))),
+            (b":-7\r\n", Answer::Int(-7)),
+            (b"$5\r\na\r\nbc\r\n", Answer::Text(text("a\r\nbc"))),
+            (b"$-1\r\n", Answer::Nil),
+            (b"*-1\r\n", Answer::Nil),
+            (
+                b"*3\r\n$1\r\nx\r\n:2\r\n$-1\r\n",
+                Answer::Texts(vec![text("x"), text("2"), text("")]),
+            ),
+        ] {
+            assert_eq!(told(bytes).await, Ok(answer));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_answer_says_nothing() {
+        for bytes in [&b"?\r\n"[..], b"+PON", b":x\r\n", b"*1\r\n*1\r\n:1\r\n", b"$99999999999\r\n"]
+        {
+            assert!(matches!(told(bytes).await, Err(Failure::Unknown(_))), "{bytes:?}");
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        drop(listener);
+        let refused = Connections::default().ask(address, &["PING"]).await;
+        assert!(matches!(refused, Err(Failure::Unsent(_))), "{refused:?}");
+    }
+}
