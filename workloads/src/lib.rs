@@ -21,6 +21,7 @@ mod kafka;
 mod keys;
 mod lock;
 mod long_fork;
+mod manners;
 mod monotonic;
 mod queue;
 mod register;
@@ -35,6 +36,7 @@ mod wr;
 
 pub use call::{Call, FRESHNESS, Freshness, Micro, Object, Outcome, Reply};
 pub use generator::{Generator, Next, Turn};
+pub use manners::{OUT_OF_PLACE, mannered};
 pub use rng::Rng;
 
 use checker::{History, Limits, Verdict};

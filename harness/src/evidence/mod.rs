@@ -12,6 +12,7 @@ pub(crate) use coverage::coverage;
 use crate::store::record::{CheckRecord, Death, FaultRecord, FaultState, Reason, Validity};
 use checker::history::{History, Kind, Operation, Value};
 use std::collections::BTreeMap;
+use workloads::OUT_OF_PLACE;
 
 /// Fewer operations of a function than this mean nothing.
 const ENOUGH_OK: usize = 20;
@@ -50,6 +51,7 @@ pub(crate) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
     reasons.extend(recovery(facts));
     reasons.extend(liveness::lapses(facts.history, facts.faults).into_iter().map(invalid));
     reasons.extend(facts.trouble.iter().map(|trouble| unknown(trouble.clone())));
+    reasons.extend(unmannered(facts.history));
     reasons.extend(unwitnessed(facts));
     reasons.extend(untouched_kinds(facts));
     reasons.extend(too_few(facts));
@@ -106,6 +108,19 @@ fn final_reads(facts: &Facts<'_>) -> Option<Reason> {
             silent(left).map(|hosts| unknown(format!("{hosts} did not answer every final read")))
         }
     }
+}
+
+/// Answers that did not fit their calls: what the system had said is not known.
+fn unmannered(history: &History) -> Option<Reason> {
+    let errors =
+        history.operations().iter().filter_map(|one| one.completion.as_ref()?.error.as_ref());
+    let texts = errors.filter_map(|error| match error {
+        Value::Str(text) => Some(text.as_str()),
+        _ => None,
+    });
+    let wrong: Vec<&str> = texts.filter(|error| error.starts_with(OUT_OF_PLACE)).collect();
+    let first = wrong.first()?;
+    Some(unknown(format!("{} of the adapter's answers did not fit: {first}", wrong.len())))
 }
 
 fn unwitnessed(facts: &Facts<'_>) -> Vec<Reason> {

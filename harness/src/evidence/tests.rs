@@ -261,3 +261,25 @@ fn one_change_is_enough_to_acquit_a_majority() {
     let history = History::new(events).expect("well-formed");
     assert!(liveness::lapses(&history, &[fault]).is_empty());
 }
+
+#[test]
+fn an_answer_out_of_place_leaves_doubt() {
+    let event = |index, kind, error: Option<Value>| Event {
+        index,
+        time: index,
+        kind,
+        process: Process::Client(0),
+        f: "read".into(),
+        value: Value::Nil,
+        node: None,
+        error,
+    };
+    let ended = |error: &str| {
+        let events =
+            vec![event(0, Kind::Invoke, None), event(1, Kind::Info, Some(Value::from(error)))];
+        unmannered(&History::new(events).expect("a call and its end"))
+    };
+    assert_eq!(ended("timeout"), None);
+    let doubt = ended(&format!("{}read succeeded and returned nothing", workloads::OUT_OF_PLACE));
+    assert!(doubt.is_some_and(|reason| reason.validity == Validity::Unknown));
+}

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use workloads::{Call, Freshness, Outcome, Reply};
+use workloads::{Call, Freshness, Outcome, Reply, mannered};
 
 /// An answer that arrived.
 pub(crate) struct Done {
@@ -117,6 +117,7 @@ async fn work(
         let asked = AssertUnwindSafe(client.call(&call)).catch_unwind().await;
         // Whatever becomes of a client, its call ends: nobody knows how.
         let reply = asked.unwrap_or_else(|_| Reply::info("the client failed"));
+        let reply = mannered(&call, reply);
         if done.send(Done { thread, reply }).is_err() {
             return;
         }
