@@ -28,6 +28,9 @@ pub enum Bug {
     /// Entries of older terms are committed by counting replicas, and a new leader appends no no-op
     /// (paper, figure 8).
     CommitOldTerm,
+    /// A leader's heartbeats also go as datagrams, which arrive where no connection stands, and it
+    /// goes on leading though nobody answers. The datagrams are the server's.
+    LoneHeartbeats,
     /// A leader that no majority answers goes on leading.
     NoCheckQuorum,
     /// What must be durable is answered before it is.
@@ -77,6 +80,11 @@ pub const BUGS: &[(Bug, &str, &str)] = &[
         Bug::KeepTail,
         "keep-tail",
         "whoever takes over a snapshot keeps what its own log had after it, right or wrong",
+    ),
+    (
+        Bug::LoneHeartbeats,
+        "lone-heartbeats",
+        "heartbeats arrive as datagrams where nothing else does, and a leader leads on without an answer",
     ),
     (
         Bug::NoCheckQuorum,

@@ -60,8 +60,8 @@ impl Raft {
         let heard = self.log.membership().agree(|id| !silent.contains(&id));
         leading.since_heartbeat += 1;
         let due = leading.since_heartbeat >= self.config.heartbeat_ticks;
-        let deaf = self.config.has(Bug::StaleReads) || self.config.has(Bug::NoCheckQuorum);
-        if !heard && !deaf {
+        let deaf = [Bug::LoneHeartbeats, Bug::NoCheckQuorum, Bug::StaleReads];
+        if !heard && !deaf.into_iter().any(|bug| self.config.has(bug)) {
             self.follow(None);
         } else if due {
             self.beat();

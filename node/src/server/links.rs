@@ -1,5 +1,6 @@
 //! Keeps one connection to every other member for all groups, and opens and closes them as members come and go.
 
+use super::beacon::Beacon;
 use super::inlets::Inlets;
 use super::transport::{Frame, Letter, Link};
 use crate::raft::ServerId;
@@ -16,6 +17,7 @@ pub(super) struct Links {
     hello: Arc<Vec<u8>>,
     inlets: Inlets,
     group: Group,
+    beacon: Option<Beacon>,
 }
 
 #[derive(Debug)]
@@ -27,7 +29,12 @@ struct Open {
 impl Links {
     /// No connections yet, as the first group sees them.
     pub(super) fn new(hello: Vec<u8>, inlets: Inlets) -> Self {
-        Self { open: Arc::default(), hello: Arc::new(hello), inlets, group: 0 }
+        Self { open: Arc::default(), hello: Arc::new(hello), inlets, group: 0, beacon: None }
+    }
+
+    /// The same connections, beside which heartbeats go as datagrams.
+    pub(super) fn with_beacon(self, beacon: Option<Beacon>) -> Self {
+        Self { beacon, ..self }
     }
 
     /// The same connections for another group.
@@ -57,7 +64,11 @@ impl Links {
 
     /// Queues a frame; false: it certainly will not be sent.
     pub(super) fn send(&self, to: ServerId, frame: Frame) -> bool {
-        self.lock().get(&to).is_some_and(|open| open.link.send(Letter { group: self.group, frame }))
+        let letter = Letter { group: self.group, frame };
+        self.lock().get(&to).is_some_and(|open| {
+            self.beacon.iter().for_each(|beacon| beacon.send(open.link.address(), &letter));
+            open.link.send(letter)
+        })
     }
 
     /// Who is dialled.

@@ -11,6 +11,7 @@
 //! | [`join`] | how a replica comes into a cluster that it was not founded with |
 //! | [`incarnation`] | who is who it was: a name with an emptied directory is not |
 //! | [`links`] | which peers are dialled |
+//! | [`beacon`] | heartbeats as datagrams, a bug |
 //! | [`inlets`] | which group a peer's word is for |
 //! | [`transport`] | the connections to and from peers: two tasks for each |
 //! | [`ticks`] | the brain's clock |
@@ -22,6 +23,7 @@
 //! All tasks share one thread, so a replica is light enough to run five on two cores.
 
 mod args;
+mod beacon;
 mod connections;
 mod driver;
 mod flaws;
@@ -45,6 +47,7 @@ mod view;
 use crate::kv;
 use crate::raft::Bug;
 use args::{Order, Settings, Way};
+use beacon::Beacon;
 use connections::Door;
 use groups::Replica;
 use http::Api;
@@ -125,7 +128,9 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
     let incarnations = Incarnations::open(&settings.data)?;
     let secret = settings.secret.clone();
     let identity = Identity { members: members.clone(), incarnations, secret };
-    let links = Links::new(identity.hello(), queues.inlets.clone());
+    let lone = settings.bugs.contains(&Bug::LoneHeartbeats).then_some(&settings.listen_peer);
+    let beacon = lone.map(|at| Beacon::light(at, &members, queues.inlets.clone())).transpose()?;
+    let links = Links::new(identity.hello(), queues.inlets.clone()).with_beacon(beacon);
     tokio::spawn(transport::listen(peers, identity, queues.inlets.clone(), log.clone()));
     let trace = settings.trace.as_deref().map(|path| Trace::open(path, &members)).transpose()?;
     let replica = Replica { settings: &settings, members, links, trace, log: log.clone() };

@@ -363,8 +363,8 @@ fn the_dice_reach_the_corners() {
 /// others have.
 #[test]
 fn dice_find_the_seeded_bugs() {
-    // The last one breaks no promise: it keeps everybody waiting.
-    let unsought = [Bug::ForgetVote, Bug::KeepTail, Bug::NoCheckQuorum];
+    // The last two break no promise: they keep everybody waiting.
+    let unsought = [Bug::ForgetVote, Bug::KeepTail, Bug::LoneHeartbeats, Bug::NoCheckQuorum];
     for (bug, name, _) in BUGS.iter().filter(|(bug, ..)| !unsought.contains(bug)) {
         let harmed = (0..100).any(|seed| {
             let mut simulation = Simulation::new(seed, &[*bug]);
