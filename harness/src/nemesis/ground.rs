@@ -70,7 +70,11 @@ pub(crate) struct Slot {
     /// How often it has been started again after it had died by itself.
     revived: u32,
     /// How it had ended by itself when a kill came too late.
-    pub(super) missed_exit: Option<String>,
+    missed_exit: Option<String>,
+    /// Until when it may stop because of what its disk had refused it.
+    pub(super) excused_until: Option<Instant>,
+    /// It did, after its fault was over, and is to be started again.
+    stopped_late: bool,
 }
 
 /// A loop of crashes.
@@ -104,7 +108,7 @@ pub(crate) struct Ground {
     before_shapes: LinkCounts,
     /// What was seen when leadership was last handed on.
     pub(super) handed: Option<super::Seen>,
-    /// Replicas that died by themselves and have been started again since somebody last asked.
+    /// Replicas that ended by themselves and have been started again since somebody last asked.
     pub(super) revived: Vec<HostId>,
 }
 
@@ -114,11 +118,20 @@ impl Slot {
         fabric: &Fabric,
         host: HostId,
         program: Program,
-        (data, log): (&Path, &Path),
+        places: (&Path, &Path),
         disk: Option<Disk>,
     ) -> Result<Self> {
-        let replica = fabric.spawn(host, &program.path, &program.args, log)?;
-        Ok(Self {
+        let replica = fabric.spawn(host, &program.path, &program.args, places.1)?;
+        Ok(Self::around(replica, program, places, disk))
+    }
+
+    fn around(
+        replica: Replica,
+        program: Program,
+        (data, log): (&Path, &Path),
+        disk: Option<Disk>,
+    ) -> Self {
+        Self {
             program,
             joining: BTreeMap::new(),
             data: data.to_owned(),
@@ -137,19 +150,35 @@ impl Slot {
             since: Instant::now(),
             revived: 0,
             missed_exit: None,
-        })
+            excused_until: None,
+            stopped_late: false,
+        }
     }
 }
 
 impl Slot {
-    /// How the replica ended without being asked to; told once.
+    /// How the replica ended without being asked to; told once. One that its disk excuses is only to be started again.
     fn unasked_exit(&mut self) -> Option<String> {
         if let Some(how) = self.missed_exit.take() {
             return Some(how);
         }
         let how = self.replica.exited().filter(|_| !self.touched && !self.dead)?;
-        (self.dead, self.since) = (true, Instant::now());
+        self.since = Instant::now();
+        if self.is_excused() {
+            (self.touched, self.stopped_late) = (true, true);
+            return None;
+        }
+        self.dead = true;
         Some(how)
+    }
+
+    fn is_excused(&self) -> bool {
+        self.excused_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Remembers an exit that came before whoever was about to end the replica, unless its disk excuses it.
+    pub(super) fn miss_exit(&mut self, how: Option<String>) {
+        self.missed_exit = how.filter(|_| !self.is_excused());
     }
 }
 
@@ -250,7 +279,7 @@ impl Ground {
         for host in super::grudge::all(self.count()) {
             let slot = self.slot(host);
             (slot.crashing, slot.starving, slot.resume) = (None, None, None);
-            slot.disk.iter().for_each(|disk| disk.set(disk::Fault::Whole));
+            slot.disk.iter().for_each(|disk| _ = disk.set(disk::Fault::Whole));
             let wrong = slot.skew.take().is_some() && slot.replica.exited().is_none();
             if slot.dead && slot.revived < MOST_REVIVALS {
                 self.revive(host)?;
@@ -280,7 +309,8 @@ impl Ground {
         slot.touched = true;
         let killed = tokio::task::block_in_place(|| slot.replica.kill());
         killed.with_context(|| format!("{host} could not be killed"))?;
-        slot.missed_exit = slot.replica.exited().filter(|how| !how.contains("SIGKILL"));
+        let how = slot.replica.exited().filter(|how| !how.contains("SIGKILL"));
+        slot.miss_exit(how);
         Ok(())
     }
 
@@ -291,6 +321,7 @@ impl Ground {
         let started = tokio::task::block_in_place(again);
         slot.replica = started.with_context(|| format!("{host} could not be started again"))?;
         (slot.touched, slot.since) = (false, Instant::now());
+        (slot.excused_until, slot.stopped_late) = (None, false);
         if slot.skew.is_some() { self.apply_clock(host) } else { Ok(()) }
     }
 
@@ -337,7 +368,8 @@ impl Ground {
     fn note_exit_within(&mut self, host: HostId, crashing: Option<Crashing>) {
         let slot = self.slot(host);
         if crashing.is_some_and(|crashing| crashing.is_up) {
-            slot.missed_exit = slot.replica.exited();
+            let how = slot.replica.exited();
+            slot.miss_exit(how);
         }
     }
 
@@ -416,6 +448,10 @@ impl Ground {
                     slot.since = Instant::now();
                     slot.crashing = Some(Crashing { kills: kills + 1, is_up: false });
                 }
+                None if slot.stopped_late => {
+                    self.restart(host)?;
+                    self.revived.push(host);
+                }
                 None if slot.dead && slot.revived < MOST_REVIVALS && waited > REVIVAL => {
                     self.revive(host)?;
                 }
@@ -489,4 +525,37 @@ fn last_lines(log: &Path) -> Vec<String> {
         .unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(LAST_WORDS)..].iter().map(|line| (*line).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::thread::Host;
+
+    /// A replica on no network that exits at once.
+    fn ended() -> Slot {
+        let host = Host::shared("n1").expect("a thread starts");
+        let log = PathBuf::from("/dev/null");
+        let replica = Replica::spawn(&host, Path::new("/bin/false"), &[], &log).expect("it starts");
+        let program = Program { path: PathBuf::from("/bin/false"), args: Vec::new() };
+        let mut slot = Slot::around(replica, program, (Path::new("/"), &log), None);
+        while slot.replica.exited().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        slot
+    }
+
+    #[test]
+    fn an_exit_is_unasked_once_unless_a_disk_that_refused_something_excuses_it() {
+        let mut plain = ended();
+        assert_eq!(plain.unasked_exit().as_deref(), Some("exit status: 1"));
+        assert_eq!((plain.unasked_exit(), plain.dead), (None, true));
+        let mut excused = ended();
+        excused.excused_until = Some(Instant::now() + Duration::from_secs(60));
+        assert_eq!(excused.unasked_exit(), None);
+        assert!(excused.stopped_late && !excused.dead, "it is started again, not mourned");
+        let mut late = ended();
+        late.excused_until = Instant::now().checked_sub(Duration::from_millis(1));
+        assert!(late.unasked_exit().is_some(), "no excuse lasts for ever");
+    }
 }

@@ -69,14 +69,16 @@ impl Switch {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes what is wrong, and counts from zero again.
-    pub(super) fn set(&self, fault: Fault) {
+    /// Changes what is wrong, and counts from zero again; what was done until then.
+    pub(super) fn set(&self, fault: Fault) -> Counts {
         let mut inside = self.lock();
+        let counts = inside.counts;
         inside.fault = fault;
         if fault != Fault::Off {
             inside.counts = Counts::default();
         }
         self.changed.notify_all();
+        counts
     }
 
     /// What was done since something was last set wrong or right.

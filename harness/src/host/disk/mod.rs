@@ -105,9 +105,9 @@ impl Disk {
         Ok(())
     }
 
-    /// Changes what is wrong with it, and counts from zero again.
-    pub(crate) fn set(&self, fault: Fault) {
-        self.layer.switch.set(fault);
+    /// Changes what is wrong with it, and counts from zero again; what it did until then.
+    pub(crate) fn set(&self, fault: Fault) -> Counts {
+        self.layer.switch.set(fault)
     }
 
     /// What it did since its fault last changed.

@@ -238,7 +238,7 @@ impl Ground {
         slot.touched = false;
         if ended.is_some() {
             if damaged.is_none() {
-                slot.missed_exit.clone_from(&ended);
+                slot.miss_exit(ended.clone());
             }
             self.give_back(host)?;
             self.restart(host)?;

@@ -1,7 +1,7 @@
 //! Makes disks fail, fill up or stall while replicas write to them.
 //!
 //! A replica may stop because its disk fails or is full: that is what it should do, no unasked exit, and it is started
-//! again once the disk is whole. A slow disk excuses nobody. Evidence: the disk counted what it did to requests.
+//! again once the disk is whole. It may take its time to stop, and is given some. A slow disk excuses nobody. Evidence: the disk counted what it did to requests.
 
 use super::super::ground::Ground;
 use super::super::{
@@ -20,6 +20,10 @@ use workloads::Rng;
 /// How long a fault is kept on beyond its end until every disk has hit a request, if any come.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 const POLL: Duration = Duration::from_millis(10);
+/// How long is waited for a replica to stop to which requests were refused: it may have something to say before.
+const STOPPING: Duration = Duration::from_millis(500);
+/// How long after that it is still excused, should it have been slower.
+const EXCUSED: Duration = Duration::from_secs(2);
 /// How much longer a sync takes on a slow disk, in milliseconds, from and below.
 const DELAY_MS: (u64, u64) = (20, 300);
 
@@ -109,8 +113,13 @@ impl Nemesis for Failing {
         Box::pin(async move {
             let hosts = &fault.target.hosts;
             ground.await_hits(hosts).await?;
-            let ends = hosts.iter().map(|host| ground.mend(*host, self.excuses));
-            Ok(seen(hosts, &ends.collect::<Result<Vec<_>>>()?))
+            let counts = ground.mend(hosts)?;
+            let refused = |(_, counts): &(&HostId, &Counts)| self.excuses && counts.errors > 0;
+            let excused = hosts.iter().zip(&counts).filter(refused).map(|(host, _)| *host);
+            ground.await_stops(&excused.collect::<Vec<_>>()).await;
+            let ends = hosts.iter().map(|host| ground.look_after(*host));
+            let ends = ends.collect::<Result<Vec<_>>>()?;
+            Ok(seen(hosts, &counts.into_iter().zip(ends).collect::<Vec<_>>()))
         })
     }
 }
@@ -156,21 +165,35 @@ impl Ground {
         }
     }
 
-    /// Makes a disk whole again and starts its replica where it has stopped; an exit that nothing excuses is told.
-    fn mend(&mut self, host: HostId, excused: bool) -> Result<End> {
+    /// Makes disks whole again, and says what they did until then.
+    fn mend(&mut self, hosts: &[HostId]) -> Result<Vec<Counts>> {
+        let mend = |host: &HostId| Ok(disk_of(self.slot(*host))?.set(disk::Fault::Whole));
+        hosts.iter().map(mend).collect()
+    }
+
+    /// Waits until each of these replicas has stopped, or patience ends; and excuses them for a while longer.
+    async fn await_stops(&mut self, hosts: &[HostId]) {
+        let deadline = Instant::now() + STOPPING;
+        for host in hosts {
+            self.slot(*host).excused_until = Some((deadline + EXCUSED).into_std());
+        }
+        for host in hosts {
+            while self.slot(*host).replica.exited().is_none() && Instant::now() < deadline {
+                tokio::time::sleep(POLL).await;
+            }
+        }
+    }
+
+    /// Starts a replica again where it has stopped, and says how; an exit that nothing excuses is told.
+    fn look_after(&mut self, host: HostId) -> Result<Option<String>> {
         let slot = self.slot(host);
-        let disk = disk_of(slot)?;
-        let counts = disk.counts();
-        disk.set(disk::Fault::Whole);
         slot.touched = false;
         let ended = slot.replica.exited();
         if ended.is_some() {
-            if !(excused && counts.errors > 0) {
-                slot.missed_exit.clone_from(&ended);
-            }
+            slot.miss_exit(ended.clone());
             self.restart(host)?;
         }
-        Ok((counts, ended))
+        Ok(ended)
     }
 }
 

@@ -161,7 +161,7 @@ impl Ground {
         slot.touched = true;
         let killed = tokio::task::block_in_place(|| kill(slot));
         killed.with_context(|| format!("{host} could not be killed"))?;
-        slot.missed_exit = alone;
+        slot.miss_exit(alone);
         let disk = slot.disk.as_mut().context("it has no disk that can fail")?;
         let lost = tokio::task::block_in_place(|| disk.lose(thousandths));
         slot.loss = lost.with_context(|| format!("the disk of {host} could not lose power"))?;
@@ -181,7 +181,7 @@ fn kill(slot: &mut Slot) -> Result<()> {
     std::thread::scope(|scope| {
         scope.spawn(move || {
             std::thread::sleep(LETTING_GO);
-            disk.iter().for_each(|disk| disk.set(disk::Fault::Off));
+            disk.iter().for_each(|disk| _ = disk.set(disk::Fault::Off));
         });
         replica.kill()
     })
