@@ -2,12 +2,14 @@
 //!
 //! Never more than a minority at once, and only while nothing else has hold of any replica: enough good copies are
 //! left. A damaged replica is started only when the others have gone on without it, so that what it may have
-//! forgotten is known to enough of them. One that refuses what it finds does as it should: when the fault ends, it
+//! forgotten is known to enough of them; where they do not go on, it gets its good copy at once, and nothing was done to
+//! it but a restart. One that refuses what it finds does as it should: when the fault ends, it
 //! is given back its good copy. Evidence: bytes below the replica changed, and another process was started on them.
 
 use super::super::ground::Ground;
 use super::super::{
-    Before, Fault, Nemesis, Scene, Seen, Target, aim_at_replicas, refuses_replicas, who,
+    Before, Fault, Nemesis, NotNow, Scene, Seen, Target, aim_at_replicas, grudge, refuses_replicas,
+    who,
 };
 use crate::host::disk::{self, Damage};
 use crate::net::plan::HostId;
@@ -110,16 +112,17 @@ impl Nemesis for Damaging {
     ) -> BoxFuture<'a, Result<Before>> {
         Box::pin(async move {
             let before = ground.samples(&target.hosts)?;
+            target.hosts.iter().try_for_each(|host| ground.kill(*host))?;
             let damaged = ground.damage_all(&target.hosts, self.damage, target.dice).await;
-            if damaged.is_err() {
-                // Nobody will end a fault that never began.
-                for host in &target.hosts {
-                    ground.slot(*host).touched = false;
-                    ground.restart(*host)?;
+            for host in &target.hosts {
+                if damaged.is_err() {
+                    // Nobody will end a fault that never began.
+                    ground.give_back(*host)?;
                 }
+                ground.restart(*host)?;
+                ground.slot(*host).touched = damaged.is_ok();
             }
-            damaged?;
-            Ok(before)
+            damaged.map(|()| before)
         })
     }
 
@@ -141,38 +144,32 @@ fn budget(count: usize) -> usize {
 }
 
 /// What was damaged, and how the replica ended that was started on it, if it did.
-type Look = (Option<String>, Option<String>);
+type Look = (String, Option<String>);
 
 fn seen(hosts: &[HostId], looks: &[Look]) -> Seen {
     let told = |(host, (damaged, ended)): (&HostId, &Look)| {
-        let Some(damaged) = damaged else {
-            return format!(
-                "{host}: nothing stayed damaged, as the others did not go on without it"
-            );
-        };
         let then = match ended {
             Some(how) => format!("it refused that ({how}) and was given back what it had"),
             None => "it went on with that".to_owned(),
         };
         format!("{host}: {damaged}; {then}")
     };
-    let bit = looks.iter().all(|(damaged, _)| damaged.is_some()) && !looks.is_empty();
-    Seen { bit, text: hosts.iter().zip(looks).map(told).collect::<Vec<_>>().join(". ") }
+    Seen {
+        bit: !looks.is_empty(),
+        text: hosts.iter().zip(looks).map(told).collect::<Vec<_>>().join(". "),
+    }
 }
 
 impl Ground {
-    /// Starts these replicas on what is left, unless too few others know what they may have forgotten.
+    /// Damages what these dead replicas had synced, unless too few others know what they may have forgotten.
     async fn damage_all(&mut self, hosts: &[HostId], damage: Damage, dice: u64) -> Result<()> {
-        hosts.iter().try_for_each(|host| self.kill(*host))?;
         hosts.iter().try_for_each(|host| self.damage(*host, damage, dice))?;
-        if !self.goes_on_without(hosts).await {
-            hosts.iter().try_for_each(|host| self.give_back(*host))?;
+        if self.goes_on_without(hosts).await {
+            return Ok(());
         }
-        for host in hosts {
-            self.restart(*host)?;
-            self.slot(*host).touched = true;
-        }
-        Ok(())
+        let names = grudge::names(hosts);
+        let why = format!("the others did not go on without {names}, so nothing stayed damaged");
+        Err(NotNow::because(why).into())
     }
 
     /// Damages what a dead replica had synced.
@@ -181,8 +178,8 @@ impl Ground {
         let disk = slot.disk.as_mut().context("it has no disk that can fail")?;
         let dice = dice.wrapping_add(u64::from(host.0));
         let scar = tokio::task::block_in_place(|| disk.damage(damage, dice))?;
-        slot.scar =
-            Some(scar.with_context(|| format!("{host} keeps no file that could be damaged"))?);
+        let nothing = || NotNow::because(format!("{host} keeps nothing that this would change"));
+        slot.scar = Some(scar.ok_or_else(nothing)?);
         Ok(())
     }
 
@@ -198,7 +195,7 @@ impl Ground {
 
     /// Whether the others accept a change in time.
     async fn goes_on_without(&mut self, hosts: &[HostId]) -> bool {
-        let others = super::super::grudge::all(self.count()).into_iter().zip(self.clients());
+        let others = grudge::all(self.count()).into_iter().zip(self.clients());
         let others: Vec<_> = others
             .filter(|(host, _)| !hosts.contains(host))
             .map(|(_, client)| client.clone())
@@ -234,12 +231,10 @@ impl Ground {
     fn settle_damage(&mut self, host: HostId) -> Result<Look> {
         let slot = self.slot(host);
         let damaged = slot.scar.as_ref().map(|scar| scar.text.clone());
+        let damaged = damaged.context("it was not damaged; this is a bug")?;
         let ended = slot.replica.exited();
         slot.touched = false;
         if ended.is_some() {
-            if damaged.is_none() {
-                slot.miss_exit(ended.clone());
-            }
             self.give_back(host)?;
             self.restart(host)?;
         }
@@ -267,11 +262,15 @@ mod tests {
     }
 
     #[test]
-    fn damage_that_did_not_stay_is_no_evidence() {
+    fn what_became_of_the_damaged_is_told() {
         let hosts = [HostId(0), HostId(1)];
-        let refused = (Some("bytes 7+1 of x".to_owned()), Some("exit status: 1".to_owned()));
-        assert!(!seen(&hosts, &[refused.clone(), (None, None)]).bit);
-        let all = seen(&hosts[..1], &[refused]);
-        assert!(all.bit && all.text.contains("refused that (exit status: 1)"), "{all:?}");
+        let refused = ("bytes 7+1 of x".to_owned(), Some("exit status: 1".to_owned()));
+        let seen = seen(&hosts, &[refused, ("the last 3 of 9 bytes of y".to_owned(), None)]);
+        assert!(seen.bit);
+        assert_eq!(
+            seen.text,
+            "n1: bytes 7+1 of x; it refused that (exit status: 1) and was given back what it had. \
+             n2: the last 3 of 9 bytes of y; it went on with that"
+        );
     }
 }
