@@ -1,11 +1,12 @@
 //! Makes disks fail, fill up or stall while replicas write to them.
 //!
 //! A replica may stop because its disk fails or is full: that is what it should do, no unasked exit, and it is started
-//! again once the disk is whole. It may take its time to stop, and is given some. A slow disk excuses nobody. Evidence: the disk counted what it did to requests.
+//! again once the disk is whole. It may take its time to stop, and is given some. A slow disk excuses nobody. A fault of
+//! disks of which nothing is asked did not take place. Evidence: the disk counted what it did to requests.
 
 use super::super::ground::Ground;
 use super::super::{
-    Before, Fault, Nemesis, REPLICA_VARIANTS, Scene, Seen, Target, aim_at_replicas, grudge,
+    Before, Fault, Nemesis, NotNow, REPLICA_VARIANTS, Scene, Seen, Target, aim_at_replicas, grudge,
     refuses_replicas,
 };
 use super::disk_of;
@@ -119,7 +120,7 @@ impl Nemesis for Failing {
             ground.await_stops(&excused.collect::<Vec<_>>()).await;
             let ends = hosts.iter().map(|host| ground.look_after(*host));
             let ends = ends.collect::<Result<Vec<_>>>()?;
-            Ok(seen(hosts, &counts.into_iter().zip(ends).collect::<Vec<_>>()))
+            seen(hosts, &counts.into_iter().zip(ends).collect::<Vec<_>>())
         })
     }
 }
@@ -127,12 +128,16 @@ impl Nemesis for Failing {
 /// What a disk did to requests, and how its replica ended meanwhile.
 type End = (Counts, Option<String>);
 
-fn seen(hosts: &[HostId], ends: &[End]) -> Seen {
+fn seen(hosts: &[HostId], ends: &[End]) -> Result<Seen> {
     let hit = |(counts, _): &End| counts.errors + counts.delayed > 0;
+    if !ends.iter().any(hit) {
+        // A replica without a majority may have nothing to write: a disk does it no harm then.
+        let names = grudge::names(hosts);
+        return Err(NotNow::because(format!("{names} asked nothing of the disk")).into());
+    }
     let told: Vec<String> =
         hosts.iter().zip(ends).map(|(host, end)| format!("{host}: {}", told(end))).collect();
-    // A replica without a majority may have nothing to write.
-    Seen { bit: ends.iter().any(hit), text: told.join("; ") }
+    Ok(Seen { bit: true, text: told.join("; ") })
 }
 
 fn told((counts, ended): &End) -> String {
@@ -207,15 +212,16 @@ mod tests {
     fn disks_of_which_nothing_was_asked_are_no_evidence() {
         let hit = (Counts { errors: 3, ..Counts::default() }, Some("exit status: 1".to_owned()));
         let idle = (Counts::default(), None);
-        assert!(!seen(&HOSTS, &[idle.clone(), idle.clone()]).bit);
-        let one = seen(&HOSTS, &[idle, hit]);
+        let none = seen(&HOSTS, &[idle.clone(), idle.clone()]).expect_err("it did not happen");
+        assert!(none.is::<NotNow>(), "{none}");
+        let one = seen(&HOSTS, &[idle, hit]).expect("one was hit");
         assert!(one.bit && one.text.contains("n2: 3 requests failed, it stopped"), "{one:?}");
     }
 
     #[test]
     fn delays_are_told_as_such() {
         let slow = (Counts { delayed: 2, delay_ms: 90, ..Counts::default() }, None);
-        let text = seen(&HOSTS[..1], &[slow]).text;
+        let text = seen(&HOSTS[..1], &[slow]).expect("it was hit").text;
         assert_eq!(text, "n1: 2 syncs took 90 ms longer, it went on");
     }
 }
