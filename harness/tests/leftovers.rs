@@ -24,6 +24,7 @@ const KINDS: &[&str] = &[
     "partition one",
     "pause majority",
     "power-loss majority",
+    "replace one",
     "slow-disk one",
     "starve majority",
     "transfer any",

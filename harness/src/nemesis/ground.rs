@@ -4,7 +4,7 @@
 //! into another one is a single change of the network. A replica is *touched* from the moment something is done
 //! to it on purpose until that is undone; only an untouched one can exit unasked.
 
-use super::membership::{self, Exile};
+use super::membership::{self, Exile, Newcomers};
 use crate::host::clock::{self, Skew};
 use crate::host::disk::{self, Disk, Loss, Scar};
 use crate::host::process::{Replica, Sample};
@@ -41,8 +41,8 @@ const LAST_WORDS: usize = 12;
 /// One replica and how to start it again.
 pub(crate) struct Slot {
     pub(super) program: Program,
-    /// How a new replica joins here, by way of each other host; nowhere, where members do not change.
-    pub(crate) joining: BTreeMap<HostId, Program>,
+    /// How a new replica comes in here; nobody does where members do not change.
+    pub(crate) newcomers: Option<Newcomers>,
     /// Where it keeps its data.
     pub(super) data: PathBuf,
     /// Whether it has been removed from the cluster, and what was seen of that.
@@ -133,7 +133,7 @@ impl Slot {
     ) -> Self {
         Self {
             program,
-            joining: BTreeMap::new(),
+            newcomers: None,
             data: data.to_owned(),
             exile: Exile::default(),
             log: log.to_owned(),
@@ -311,6 +311,13 @@ impl Ground {
         killed.with_context(|| format!("{host} could not be killed"))?;
         let how = slot.replica.exited().filter(|how| !how.contains("SIGKILL"));
         slot.miss_exit(how);
+        Ok(())
+    }
+
+    /// Kills a replica that is no member, or not yet: however it ends or has ended is nobody's business.
+    pub(super) fn put_down(&mut self, host: HostId) -> Result<()> {
+        self.kill(host)?;
+        self.slot(host).missed_exit = None;
         Ok(())
     }
 

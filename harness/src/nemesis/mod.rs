@@ -11,7 +11,7 @@ pub(crate) mod executor;
 pub(crate) mod ground;
 pub(crate) mod grudge;
 mod kill;
-mod membership;
+pub(crate) mod membership;
 mod none;
 mod packet;
 mod partition;
@@ -99,6 +99,7 @@ pub(crate) const NEMESES: &[&dyn Nemesis] = &[
     &partition::Partition,
     &pause::Pause,
     &disk::PowerLoss,
+    &membership::Replace,
     &disk::SLOW_DISK,
     &starve::Starve,
     &transfer::Transfer,
@@ -409,7 +410,7 @@ mod tests {
         );
         assert_eq!(names("none").expect("it exists"), [""; 0]);
         let refusal = |text| names(text).expect_err("it is nonsense").to_string();
-        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: bit-rot, clock, crash-loop, disk-error, disk-full, kill, lost-write, membership, misdirected-write, none, packet, partition, pause, power-loss, slow-disk, starve, transfer, truncate"#);
+        insta::assert_snapshot!(refusal("fire"), @r#"there is no nemesis "fire"; there are: bit-rot, clock, crash-loop, disk-error, disk-full, kill, lost-write, membership, misdirected-write, none, packet, partition, pause, power-loss, replace, slow-disk, starve, transfer, truncate"#);
         insta::assert_snapshot!(refusal("kill:two"), @r#"nemesis "kill" has no variant "two"; it has: all, followers, leader, majority, minority, one, staggered, or hosts by name (`n1 n3`)"#);
         insta::assert_snapshot!(refusal("kill,none"), @r#"nemesis "none" stands alone: it means that nothing goes wrong"#);
         insta::assert_snapshot!(refusal("kill,kill:all"), @r#"nemesis "kill" is named twice"#);

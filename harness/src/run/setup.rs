@@ -5,6 +5,7 @@ use super::plan::Plan;
 use crate::host::disk::Disk;
 use crate::nemesis::ground::{Ground, Slot};
 use crate::nemesis::grudge::all;
+use crate::nemesis::membership::Newcomers;
 use crate::net::plan::HostId;
 use crate::net::router::MESSAGES;
 use crate::net::{Backend, Fabric, Port};
@@ -118,9 +119,9 @@ pub(crate) fn replicas(plan: &Plan, fabric: Fabric, directory: &RunDirectory) ->
         let slot = slot.with_context(|| format!("the replica on {host} cannot be started"));
         let mut slot = slot.map_err(|why| Unable::because(&why))?;
         if plan.system.changes_members() {
-            let seed = |by: &HostId| fabric.listen_addr(*by, Port::Client);
-            let ways = all(usize::from(plan.config.nodes)).into_iter();
-            slot.joining = ways.map(|by| (by, plan.system.joining(&launch, seed(&by)))).collect();
+            let seed = |by: HostId| (by, fabric.listen_addr(by, Port::Client));
+            let seeds = all(usize::from(plan.config.nodes)).into_iter().map(seed).collect();
+            slot.newcomers = Some(Newcomers::new(plan.system, launch, seeds));
         }
         slots.push(slot);
         clients.push(plan.system.client(

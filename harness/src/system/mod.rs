@@ -60,8 +60,8 @@ pub(crate) trait System: Sync {
     fn changes_members(&self) -> bool {
         false
     }
-    /// How a new replica is started that joins by way of the one which serves clients there.
-    fn joining(&self, launch: &Launch, _seed: SocketAddr) -> Program {
+    /// How a new replica is started that comes into a cluster which is there already.
+    fn joining(&self, launch: &Launch, _arrival: &Arrival) -> Program {
         self.program(launch)
     }
     /// The bugs that can be switched on in it, name and sentence, as the program itself tells.
@@ -139,6 +139,18 @@ pub(crate) struct Launch {
     pub(crate) args: Vec<String>,
     /// Another build of the system.
     pub(crate) bin: Option<PathBuf>,
+}
+
+/// How a new replica comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// Where the replica serves clients that is asked to take it in.
+    pub(crate) seed: SocketAddr,
+    /// How many have come to its host in the place of a member. Two of different generations may be members at once,
+    /// so this is part of its name.
+    pub(crate) generation: u32,
+    /// Whether it comes in the place of the generation before, in one change.
+    pub(crate) replaces: bool,
 }
 
 /// What is executed.

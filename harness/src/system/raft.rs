@@ -3,7 +3,7 @@
 mod calls;
 
 use self::calls::{Asked, ask, understand};
-use super::{Client, Handing, Launch, Leadership, Member, Program, System, errors};
+use super::{Arrival, Client, Handing, Launch, Leadership, Member, Program, System, errors};
 use crate::net::plan::HostId;
 use anyhow::{Context as _, Result, bail};
 use futures_util::future::BoxFuture;
@@ -78,40 +78,20 @@ impl System for RaftKv {
         true
     }
 
-    fn joining(&self, launch: &Launch, seed: SocketAddr) -> Program {
-        let Program { path, args } = self.program(launch);
-        let mut joining = Vec::new();
-        let mut args = args.into_iter();
-        while let Some(arg) = args.next() {
-            if arg == "--peers" {
-                args.next();
-                joining.extend(["--join".into(), seed.to_string().into()]);
-            } else {
-                joining.push(arg);
-            }
+    fn joining(&self, launch: &Launch, arrival: &Arrival) -> Program {
+        let Arrival { seed, generation, replaces } = *arrival;
+        let mut way = vec!["--join".into(), seed.to_string().into()];
+        if replaces {
+            way.extend(["--replace".into(), name(launch.host, generation - 1).into()]);
         }
-        Program { path, args: joining }
+        started(launch, &name(launch.host, generation), way)
     }
 
     fn program(&self, launch: &Launch) -> Program {
-        let Program { path, mut args } = replica(launch.bin.as_ref());
         let peers: Vec<String> =
             launch.peers.iter().map(|(host, address)| format!("{host}={address}")).collect();
-        let mut flag = |name: &str, value: OsString| args.extend([name.into(), value]);
-        flag("--id", launch.host.to_string().into());
-        flag("--data", launch.data.clone().into());
-        flag("--peers", peers.join(",").into());
-        flag("--listen-client", launch.listen_client.to_string().into());
-        flag("--listen-peer", launch.listen_peer.to_string().into());
-        flag("--seed", launch.seed.to_string().into());
-        if !launch.bugs.is_empty() {
-            flag("--unsafe", launch.bugs.join(",").into());
-        }
-        if launch.freshness == Freshness::Lease {
-            args.push("--lease-reads".into());
-        }
-        args.extend(launch.args.iter().map(OsString::from));
-        Program { path, args }
+        let way = vec!["--peers".into(), peers.join(",").into()];
+        started(launch, &name(launch.host, 0), way)
     }
 
     fn takes_arguments(&self) -> bool {
@@ -139,6 +119,40 @@ fn replica(bin: Option<&PathBuf>) -> Program {
             Program { path: "/proc/self/exe".into(), args: vec!["node".into()] }
         }
     }
+}
+
+/// A replica of that name, which comes to its cluster in that way.
+fn started(launch: &Launch, name: &str, way: Vec<OsString>) -> Program {
+    let Program { path, mut args } = replica(launch.bin.as_ref());
+    let mut flag = |name: &str, value: OsString| args.extend([name.into(), value]);
+    flag("--id", name.into());
+    flag("--data", launch.data.clone().into());
+    flag("--listen-client", launch.listen_client.to_string().into());
+    flag("--listen-peer", launch.listen_peer.to_string().into());
+    flag("--seed", launch.seed.to_string().into());
+    if !launch.bugs.is_empty() {
+        flag("--unsafe", launch.bugs.join(",").into());
+    }
+    args.extend(way);
+    if launch.freshness == Freshness::Lease {
+        args.push("--lease-reads".into());
+    }
+    args.extend(launch.args.iter().map(OsString::from));
+    Program { path, args }
+}
+
+/// `n3`, and `n3.1` for who came in its place.
+fn name(host: HostId, generation: u32) -> String {
+    match generation {
+        0 => host.to_string(),
+        _ => format!("{host}.{generation}"),
+    }
+}
+
+/// Where the replica of that name runs.
+fn host(name: &str) -> Option<HostId> {
+    let number = name.strip_prefix('n')?.split('.').next()?.parse::<u8>().ok()?;
+    Some(HostId(number.checked_sub(1)?))
 }
 
 struct HttpClient {
@@ -229,37 +243,53 @@ impl Client for HttpClient {
             let asked =
                 self.http.get(format!("{}/status", self.base)).timeout(STATUS_PATIENCE).send();
             let status: Value = asked.await.ok()?.json().await.ok()?;
-            let leader = status.get("leader")?.as_str()?.strip_prefix('n')?.parse::<u8>().ok()?;
-            Some(Leadership {
-                leader: HostId(leader.checked_sub(1)?),
-                term: status.get("term")?.as_u64()?,
-            })
+            let leader = host(status.get("leader")?.as_str()?)?;
+            Some(Leadership { leader, term: status.get("term")?.as_u64()? })
         })
     }
 
     fn hand_on(&self, to: HostId) -> BoxFuture<'_, Handing> {
-        let address = format!("{}/cluster/leader?timeout_ms={SERVER_PATIENCE_MS}", self.base);
-        let wish = self.http.post(address).json(&json!({ "name": to.to_string() }));
-        Box::pin(wished(wish))
+        Box::pin(async move {
+            let address = format!("{}/cluster/leader?timeout_ms={SERVER_PATIENCE_MS}", self.base);
+            let wish = json!({ "name": self.name_of(to).await });
+            wished(self.http.post(address).json(&wish)).await
+        })
     }
 
     fn members(&self) -> BoxFuture<'_, Option<Vec<Member>>> {
         Box::pin(async move {
-            let asked = self.http.get(format!("{}/cluster/members", self.base));
-            let said: Value =
-                asked.timeout(STATUS_PATIENCE).send().await.ok()?.json().await.ok()?;
-            let member = |member: &Value| {
-                let number = member["name"].as_str()?.strip_prefix('n')?.parse::<u8>().ok()?;
-                Some(Member { host: HostId(number.checked_sub(1)?), id: member["id"].as_u64()? })
-            };
-            said["members"].as_array()?.iter().map(member).collect()
+            let all = self.roll().await?;
+            Some(all.into_iter().map(|(member, _)| member).collect())
         })
     }
 
     fn remove(&self, host: HostId) -> BoxFuture<'_, Handing> {
-        let query = format!("timeout_ms={SERVER_PATIENCE_MS}");
-        let wish = self.http.delete(format!("{}/cluster/members/{host}?{query}", self.base));
-        Box::pin(wished(wish))
+        Box::pin(async move {
+            let query = format!("timeout_ms={SERVER_PATIENCE_MS}");
+            let name = self.name_of(host).await;
+            let wish = format!("{}/cluster/members/{name}?{query}", self.base);
+            wished(self.http.delete(wish)).await
+        })
+    }
+}
+
+impl HttpClient {
+    /// Who takes part, and under which name.
+    async fn roll(&self) -> Option<Vec<(Member, String)>> {
+        let asked = self.http.get(format!("{}/cluster/members", self.base));
+        let said: Value = asked.timeout(STATUS_PATIENCE).send().await.ok()?.json().await.ok()?;
+        let member = |member: &Value| {
+            let name = member["name"].as_str()?;
+            Some((Member { host: host(name)?, id: member["id"].as_u64()? }, name.to_owned()))
+        };
+        said["members"].as_array()?.iter().map(member).collect()
+    }
+
+    /// What the member on that host is called: the last that came, where there are two.
+    async fn name_of(&self, host: HostId) -> String {
+        let there = |(member, _): &(Member, String)| member.host == host;
+        let last = self.roll().await.into_iter().flatten().filter(there).max_by_key(|it| it.0.id);
+        last.map_or_else(|| name(host, 0), |(_, name)| name)
     }
 }
 

@@ -368,3 +368,14 @@ fn a_replica_leaves_and_a_new_one_comes_in_its_place() {
     assert_eq!(proxies.status.code(), Some(3), "{}", crate::ground::told(&proxies));
     ground.nothing_is_left();
 }
+
+#[test]
+fn an_emptied_replica_is_replaced_in_one_change_and_an_early_word_does_not_survive_that() {
+    let line = "test --nemesis replace:leader --format json";
+    let (_, output) = acquitted(line, 12);
+    let verdict = printed(&output);
+    let faults = verdict["faults"].as_array().expect("faults are listed");
+    let mut evidence = faults.iter().filter_map(|fault| fault["evidence"].as_str());
+    assert!(evidence.any(|text| text.contains("died and was emptied; member")), "{verdict}");
+    drop(convicted(&format!("{line} --unsafe early-ack"), 15));
+}

@@ -146,6 +146,8 @@ pub(super) enum Reason {
     ForwardRefused,
     /// The leader was replaced after it had taken the write.
     LeadershipLost,
+    /// Members do not change now, and will soon.
+    MembersBusy,
     /// Nobody is known to lead.
     NoLeader,
     /// Somebody leads, but no majority has confirmed it to a read in time.
@@ -179,6 +181,11 @@ impl Reason {
                 "leadership-lost",
                 false,
                 "the leader was replaced while it had the write; it may or may not happen",
+            ),
+            Self::MembersBusy => (
+                "members-busy",
+                true,
+                "another change of members is under way, or this leader is new; try again",
             ),
             Self::NoLeader => ("no-leader", true, "no leader can be reached now; try again"),
             Self::NoQuorum => (

@@ -97,6 +97,8 @@ pub(super) enum Answer {
     Lost,
     /// It is committed, and what it returned is too large for a frame.
     TooLarge,
+    /// Members do not change now.
+    MembersBusy,
 }
 
 /// The outgoing connection to one peer.

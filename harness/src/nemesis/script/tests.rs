@@ -28,8 +28,8 @@ fn what_is_written_by_hand_is_read() {
 fn nonsense_is_refused_with_place_reason_and_remedy() {
     insta::assert_snapshot!(refusal("kill leader"), @"1:1: a line begins with `at` or `after`; write `at 3.2s partition leader|rest for 2s` or `after 100 ok writes kill leader`");
     insta::assert_snapshot!(refusal("\nat soon kill leader"), @r#"2:4: "soon" is no duration; write for example 3.2s, 700ms or 1m"#);
-    insta::assert_snapshot!(refusal("at 1s"), @r#"1:6: "nothing" is no fault; there are: bit-rot, clock, crash-loop, disk-error, disk-full, kill, lost-write, membership, misdirected-write, packet, partition, pause, power-loss, slow-disk, starve, transfer, truncate"#);
-    insta::assert_snapshot!(refusal("at 1s fire n1"), @r#"1:7: "fire" is no fault; there are: bit-rot, clock, crash-loop, disk-error, disk-full, kill, lost-write, membership, misdirected-write, packet, partition, pause, power-loss, slow-disk, starve, transfer, truncate"#);
+    insta::assert_snapshot!(refusal("at 1s"), @r#"1:6: "nothing" is no fault; there are: bit-rot, clock, crash-loop, disk-error, disk-full, kill, lost-write, membership, misdirected-write, packet, partition, pause, power-loss, replace, slow-disk, starve, transfer, truncate"#);
+    insta::assert_snapshot!(refusal("at 1s fire n1"), @r#"1:7: "fire" is no fault; there are: bit-rot, clock, crash-loop, disk-error, disk-full, kill, lost-write, membership, misdirected-write, packet, partition, pause, power-loss, replace, slow-disk, starve, transfer, truncate"#);
     insta::assert_snapshot!(refusal("at 1s kill n6"), @r#"1:12: there is no host "n6"; there are n1 to n5 (--nodes 5)"#);
     insta::assert_snapshot!(refusal("at 1s kill two"), @r#"1:12: nemesis "kill" has no variant "two"; it has: all, followers, leader, majority, minority, one, staggered, or hosts by name (`n1 n3`)"#);
     insta::assert_snapshot!(refusal("at 1s partition n1|n9 for 1s"), @r#"1:17: there is no host "n9"; there are n1 to n5 (--nodes 5)"#);

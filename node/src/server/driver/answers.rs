@@ -133,6 +133,7 @@ fn finding(answer: Answer) -> Finding {
         Answer::Declined(why) => Finding::Declined(why),
         Answer::Refused => Finding::Failed(Reason::NoLeader),
         Answer::TooLarge => Finding::Failed(Reason::AnswerTooLarge),
+        Answer::MembersBusy => Finding::Failed(Reason::MembersBusy),
         Answer::Lost => Finding::Failed(Reason::LeadershipLost),
     }
 }

@@ -62,10 +62,7 @@ impl Driver {
     /// Why a change is not begun, in words.
     pub(super) fn objected(&mut self, token: Token, why: Objection) {
         let why = match why {
-            Objection::Busy => {
-                "another change of members is under way, or this leader is new; try again"
-                    .to_owned()
-            }
+            Objection::Busy => return self.finish_write(token, Answer::MembersBusy),
             Objection::NobodyLeft => "nobody would be left to vote".to_owned(),
             Objection::NoMember(id) => format!("{} is no member", self.members.name(id)),
             Objection::Nothing => "it would change nothing".to_owned(),

@@ -50,9 +50,11 @@ pub(super) fn respond(finding: Finding, origin: Origin, view: &View) -> Response
 
 fn code(reason: Reason) -> StatusCode {
     match reason {
-        Reason::ForwardRefused | Reason::NoLeader | Reason::NoQuorum | Reason::Overloaded => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Reason::ForwardRefused
+        | Reason::MembersBusy
+        | Reason::NoLeader
+        | Reason::NoQuorum
+        | Reason::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         Reason::AnswerTooLarge => StatusCode::BAD_GATEWAY,
         Reason::ForwardLost
         | Reason::LeadershipLost

@@ -5,6 +5,12 @@
 //! is gone. Where the newcomer cannot be taken in at once (something else has hit the cluster, too) it is tried again when
 //! everything is healed, so that a run ends with as many as it began with.
 
+mod newcomers;
+mod replace;
+
+pub(crate) use newcomers::Newcomers;
+pub(super) use replace::Replace;
+
 use super::ground::Ground;
 use super::{Before, Fault, Nemesis, NotNow, Scene, Seen, Target, no_variant, who};
 use crate::net::plan::{HostId, LinkPlan};
@@ -42,6 +48,8 @@ pub(crate) struct Exile {
     is_doubtful: bool,
     /// What was seen of the removal.
     seen: Option<Seen>,
+    /// The number of the member in whose place one is coming in right now.
+    replaced: Option<u64>,
 }
 
 impl Exile {
@@ -69,45 +77,15 @@ impl Nemesis for Membership {
     }
 
     fn refuses(&self, aim: &str, count: usize) -> Option<String> {
-        let unknown = no_variant(self.name(), VARIANTS, aim)?;
-        if !who::is_list(aim) {
-            return Some(format!("{unknown}, or a host by name (`n3`)"));
-        }
-        match who::hosts(aim, count) {
-            Ok(hosts) => (hosts.len() != 1).then(|| "one goes at a time: name one host".to_owned()),
-            Err(why) => Some(why),
-        }
+        refuses_aim(self.name(), aim, count)
     }
 
     fn refuses_system(&self, system: &dyn System) -> Option<String> {
-        (!system.changes_members()).then(|| {
-            format!(
-                "nemesis \"membership\": {} has no interface here through which members come and go",
-                system.name()
-            )
-        })
+        refuses_system(self.name(), system)
     }
 
     fn aim(&self, variant: &str, scene: &Scene, rng: &mut Rng) -> Option<Target> {
-        let leader = scene.leader?;
-        // One that goes must leave a majority of all hosts, whatever else is broken.
-        if scene.free.len() <= scene.count / 2 + 1 {
-            return None;
-        }
-        let mut hosts: Vec<HostId> = scene.free.iter().copied().collect();
-        rng.shuffle(&mut hosts);
-        match variant {
-            "leader" => hosts.retain(|host| *host == leader),
-            "follower" => hosts.retain(|host| *host != leader),
-            list if who::is_list(list) => {
-                let named = who::resolve(&who::hosts(list, scene.count).ok()?, scene)?;
-                hosts.retain(|host| named.contains(host));
-            }
-            _ => {}
-        }
-        hosts.truncate(1);
-        let text = hosts.first()?.to_string();
-        Some(Target { hosts, links: LinkPlan::healed(), skew: None, dice: 0, text })
+        aim_at_one(variant, scene, rng)
     }
 
     fn begin<'a>(
@@ -129,7 +107,8 @@ impl Nemesis for Membership {
             if is_out {
                 expel(ground, host)?;
             }
-            ground.slot(host).exile = Exile { is_out, is_doubtful: !is_out, seen: Some(seen) };
+            ground.slot(host).exile =
+                Exile { is_out, is_doubtful: !is_out, seen: Some(seen), replaced: None };
             Ok(before)
         })
     }
@@ -147,6 +126,49 @@ impl Nemesis for Membership {
             Ok(Seen { text, ..seen })
         })
     }
+}
+
+/// Why one cannot be aimed at like this.
+fn refuses_aim(name: &str, aim: &str, count: usize) -> Option<String> {
+    let unknown = no_variant(name, VARIANTS, aim)?;
+    if !who::is_list(aim) {
+        return Some(format!("{unknown}, or a host by name (`n3`)"));
+    }
+    match who::hosts(aim, count) {
+        Ok(hosts) => (hosts.len() != 1).then(|| "one goes at a time: name one host".to_owned()),
+        Err(why) => Some(why),
+    }
+}
+
+fn refuses_system(name: &str, system: &dyn System) -> Option<String> {
+    (!system.changes_members()).then(|| {
+        format!(
+            "nemesis {name:?}: {} has no interface here through which members come and go",
+            system.name()
+        )
+    })
+}
+
+/// Aims at one replica which leaves a majority of all hosts, whatever else is broken.
+fn aim_at_one(variant: &str, scene: &Scene, rng: &mut Rng) -> Option<Target> {
+    let leader = scene.leader?;
+    if scene.free.len() <= scene.count / 2 + 1 {
+        return None;
+    }
+    let mut hosts: Vec<HostId> = scene.free.iter().copied().collect();
+    rng.shuffle(&mut hosts);
+    match variant {
+        "leader" => hosts.retain(|host| *host == leader),
+        "follower" => hosts.retain(|host| *host != leader),
+        list if who::is_list(list) => {
+            let named = who::resolve(&who::hosts(list, scene.count).ok()?, scene)?;
+            hosts.retain(|host| named.contains(host));
+        }
+        _ => {}
+    }
+    hosts.truncate(1);
+    let text = hosts.first()?.to_string();
+    Some(Target { hosts, links: LinkPlan::healed(), skew: None, dice: 0, text })
 }
 
 /// Looks whether a replica that was asked to go has gone later than anybody waited for it.
@@ -240,9 +262,14 @@ async fn knowing(ground: &Ground, so: impl Fn(&[Member]) -> bool) -> usize {
     join_all(asked).await.into_iter().flatten().filter(|members| so(members)).count()
 }
 
-/// Kills a replica that has been removed, and empties its disk.
+/// Kills a replica that has been removed or not been taken in, and empties its disk.
 fn expel(ground: &mut Ground, host: HostId) -> Result<()> {
-    ground.kill(host)?;
+    ground.put_down(host)?;
+    clear(ground, host)
+}
+
+/// Empties the disk of a host whose replica is dead.
+fn clear(ground: &mut Ground, host: HostId) -> Result<()> {
     let data = ground.slot(host).data.clone();
     empty(&data).with_context(|| format!("{} cannot be emptied", data.display()))
 }
@@ -290,6 +317,12 @@ async fn admit(ground: &mut Ground, host: HostId, patience: Duration) -> Result<
     Ok(None)
 }
 
+/// Through whom a newcomer on that host asks: the leader, or where that is not known or is to go itself, another.
+async fn seed(ground: &Ground, host: HostId) -> HostId {
+    let leader = ground.leader().await.filter(|leader| *leader != host);
+    leader.unwrap_or(HostId(u8::from(host == HostId(0))))
+}
+
 /// Starts a replica that joins, and waits until it is in; nothing where it has ended or time is up: then it is gone.
 async fn join(
     ground: &mut Ground,
@@ -297,12 +330,10 @@ async fn join(
     asked: &Arc<dyn Client>,
     patience: Duration,
 ) -> Result<Option<u64>> {
-    let seed = ground.leader().await.filter(|leader| *leader != host);
+    let by = seed(ground, host).await;
     let slot = ground.slot(host);
-    let ways = slot.joining.iter();
-    let way =
-        ways.filter(|(by, _)| **by != host).find(|(by, _)| seed.is_none_or(|seed| seed == **by));
-    slot.program = way.context("nobody could be asked to take it in")?.1.clone();
+    let way = slot.newcomers.as_ref().and_then(|newcomers| newcomers.joining(by));
+    slot.program = way.context("nobody could be asked to take it in")?;
     ground.restart(host)?;
     ground.slot(host).touched = true;
     let began = Instant::now();
