@@ -170,10 +170,15 @@ impl Fabric {
         self.listen_addr(host, Port::Client)
     }
 
+    /// One of the hosts.
+    pub(crate) fn host(&self, host: HostId) -> Result<&Host> {
+        let there = self.hosts.get(usize::from(host.0));
+        there.with_context(|| format!("there is no host {host} in this network"))
+    }
+
     /// A socket of the controller's on a host, to see how the links do.
     pub(crate) fn socket(&self, host: HostId) -> Result<UdpSocket> {
-        let there = self.hosts.get(usize::from(host.0));
-        let there = there.with_context(|| format!("there is no host {host} in this network"))?;
+        let there = self.host(host)?;
         let address = SocketAddr::new(self.listen_addr(host, Port::Peer).ip(), 0);
         there.run(move || UdpSocket::bind(address))?.context("a host has no socket left")
     }
@@ -186,8 +191,7 @@ impl Fabric {
         args: &[OsString],
         log: &Path,
     ) -> Result<Replica> {
-        let there = self.hosts.get(usize::from(host.0));
-        let there = there.with_context(|| format!("there is no host {host} in this network"))?;
+        let there = self.host(host)?;
         let Links::Router(router) = &self.links else {
             return Replica::spawn(there, program, args, log);
         };

@@ -59,6 +59,10 @@ fn circumstances(record: &RunRecord) -> Vec<(&'static str, String)> {
     let (net, machine) = (&record.net, &record.machine);
     let mut facts = vec![("network", format!("{}: {}", net.backend, net.description))];
     facts.extend(net.why.iter().map(|why| ("why this network", why.clone())));
+    facts.extend(
+        record.disks.iter().map(|it| ("disks", format!("{}: {}", it.means, it.description))),
+    );
+    facts.extend(record.disks.iter().filter_map(|it| Some(("why these disks", it.why.clone()?))));
     let replicas = record.replicas.iter().map(|one| format!("{} {}", one.name, one.address));
     let cpus = count(machine.cpus, "processor");
     facts.extend([

@@ -150,6 +150,7 @@ fn record() -> RunRecord {
         config: config(),
         started: "2026-11-22T23:18:01Z".into(),
         machine: Machine { kernel: "Linux 6.12.9 x86_64".into(), cpus: 2, uid: 1000 },
+        disks: None,
         net: Net {
             backend: "bridge".into(),
             description: "one network namespace per replica on a bridge, rootless".into(),

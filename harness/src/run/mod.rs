@@ -13,12 +13,15 @@ pub(crate) mod plan;
 mod setup;
 mod tally;
 
+use crate::host::disk::Choice;
 use crate::nemesis::executor::Executor;
 use crate::nemesis::ground::Ground;
 use crate::nemesis::script;
 use crate::net::Backend;
 use crate::report::{Live, Style};
-use crate::store::record::{Config, FORMAT, Machine, Net, RunRecord, Timings, VerdictRecord};
+use crate::store::record::{
+    Config, Disks, FORMAT, Machine, Net, RunRecord, Timings, VerdictRecord,
+};
 use crate::store::{self, RunDirectory};
 use crate::system::{Client, Leadership};
 use anyhow::{Context as _, Result};
@@ -97,6 +100,8 @@ pub(crate) async fn run(plan: Plan, mut place: Place) -> Result<Finished> {
     if let Some(why) = &record.net.why {
         live.line(&format!("     not namespaces and a bridge, because {why}"));
     }
+    record.disks = setup::disks(&plan)?.map(disks);
+    record.disks.iter().for_each(|disks| live.line(&format!("disks: {}", disks.description)));
     directory.write_json("run.json", &record)?;
     directory.write(script::FILE, &script::write(&plan.schedule))?;
     let mut ground = setup::replicas(&plan, fabric, &directory)?;
@@ -114,6 +119,11 @@ pub(crate) async fn run(plan: Plan, mut place: Place) -> Result<Finished> {
         .context("the judge died")?
 }
 
+fn disks(choice: Choice) -> Disks {
+    let Choice { means, why } = choice;
+    Disks { means: means.to_string(), description: means.describe().to_owned(), why }
+}
+
 fn record(plan: &Plan, place: &Place, addresses: &[SocketAddr], started: String) -> RunRecord {
     RunRecord {
         format: FORMAT,
@@ -127,6 +137,7 @@ fn record(plan: &Plan, place: &Place, addresses: &[SocketAddr], started: String)
             description: String::new(),
             why: place.why.clone(),
         },
+        disks: None,
         replicas: setup::named(addresses),
         timings: Timings::default(),
         repro: plan.repro(),

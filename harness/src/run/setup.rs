@@ -2,7 +2,8 @@
 
 use super::Place;
 use super::plan::Plan;
-use crate::host::disk::Disk;
+use crate::host::disk::{self, Disk};
+use crate::host::thread::Host;
 use crate::nemesis::ground::{Ground, Slot};
 use crate::nemesis::grudge::all;
 use crate::nemesis::membership::Newcomers;
@@ -43,10 +44,30 @@ impl Unable {
 
 /// Tries what the plan's faults need, before anything starts.
 pub(crate) fn able(plan: &Plan) -> Result<()> {
-    let unable = plan.wanted.iter().find_map(|wanted| wanted.nemesis.unable());
     let bin = plan.config.bin.as_ref().map(Path::new);
     let missing = || plan.system.missing(bin);
-    unable.or_else(missing).map_or(Ok(()), |why| Err(Unable(why).into()))
+    impossible(plan).or_else(missing).map_or(Ok(()), |why| Err(Unable(why).into()))
+}
+
+/// Why some fault cannot be had here, and what can be asked for instead.
+fn impossible(plan: &Plan) -> Option<String> {
+    let (why, able) = possible(plan.wanted.iter().map(|it| (it.to_string(), it.nemesis.unable())));
+    let instead = match (plan.config.schedule.is_some(), able.is_empty()) {
+        (false, false) => {
+            format!("; all else that was asked for can be had: --nemesis {}", able.join(","))
+        }
+        _ => String::new(),
+    };
+    why.map(|why| format!("{why}{instead}"))
+}
+
+/// Why the first of these that cannot be had cannot, and all that can.
+fn possible(
+    wanted: impl Iterator<Item = (String, Option<String>)>,
+) -> (Option<String>, Vec<String>) {
+    let (able, unable): (Vec<_>, Vec<_>) = wanted.partition(|(_, why)| why.is_none());
+    let why = unable.into_iter().find_map(|(_, why)| why);
+    (why, able.into_iter().map(|(name, _)| name).collect())
 }
 
 /// The network. Where `auto` was asked for and the kernel refuses a bridge, proxies take its place.
@@ -112,7 +133,7 @@ pub(crate) fn replicas(plan: &Plan, fabric: Fabric, directory: &RunDirectory) ->
     for host in all(usize::from(plan.config.nodes)) {
         let launch = launch(plan, &fabric, host, directory);
         let log = directory.log(&host.to_string());
-        let slot = disk(plan, &launch.data).and_then(|disk| {
+        let slot = disk(plan, fabric.host(host)?, &launch.data).and_then(|disk| {
             let places = (launch.data.as_path(), log.as_path());
             Slot::start(&fabric, host, plan.system.program(&launch), places, disk)
         });
@@ -133,10 +154,14 @@ pub(crate) fn replicas(plan: &Plan, fabric: Fabric, directory: &RunDirectory) ->
     Ok(Ground::new(fabric, slots, clients))
 }
 
-/// What a replica's data is on, if one of the plan's faults is about that.
-fn disk(plan: &Plan, data: &Path) -> Result<Option<Disk>> {
+/// What replicas' data is on, if one of the plan's faults is about that.
+pub(crate) fn disks(plan: &Plan) -> Result<Option<disk::Choice>> {
     let needed = plan.wanted.iter().any(|wanted| wanted.nemesis.needs_disks());
-    needed.then(|| Disk::mount(data)).transpose()
+    needed.then(disk::choice).transpose().map_err(|why| Unable(why).into())
+}
+
+fn disk(plan: &Plan, host: &Host, data: &Path) -> Result<Option<Disk>> {
+    disks(plan)?.map(|choice| Disk::make(choice.means, host, data)).transpose()
 }
 
 fn launch(plan: &Plan, fabric: &Fabric, host: HostId, directory: &RunDirectory) -> Launch {
@@ -212,5 +237,19 @@ async fn answers(host: HostId, client: &Arc<dyn Client>) -> Result<()> {
             return Err(Unable(text).into());
         }
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_had_is_told_apart_from_what_can() {
+        let asked = [("kill", None), ("power-loss", Some("no FUSE")), ("disk-full:one", None)];
+        let asked = asked.map(|(name, why)| (name.to_owned(), why.map(str::to_owned)));
+        let (why, able) = possible(asked.into_iter());
+        assert_eq!(why.as_deref(), Some("no FUSE"));
+        assert_eq!(able.join(","), "kill,disk-full:one");
     }
 }

@@ -85,6 +85,9 @@ pub(crate) struct RunRecord {
     pub(crate) machine: Machine,
     /// The network the replicas talked over.
     pub(crate) net: Net,
+    /// What replicas' data was on, where disks could fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) disks: Option<Disks>,
     /// The replicas, in order of host.
     pub(crate) replicas: Vec<Replica>,
     /// How long each part took.
@@ -112,6 +115,17 @@ pub(crate) struct Net {
     /// What it is made of, in a sentence.
     pub(crate) description: String,
     /// Why it is not the one `auto` prefers.
+    pub(crate) why: Option<String>,
+}
+
+/// What made disks fail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Disks {
+    /// `fuse` or `seccomp`.
+    pub(crate) means: String,
+    /// What that is, in a sentence.
+    pub(crate) description: String,
+    /// Why it is not `fuse`.
     pub(crate) why: Option<String>,
 }
 

@@ -5,9 +5,10 @@
 //! another seed and more time. What is never asked again is a conviction of a correct system.
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 use serde_json::Value;
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,16 +25,42 @@ pub(crate) const UNKNOWN: i32 = 2;
 /// The seeds that are tried, and how many times the asked time each of them is given.
 const TRIES: [(u64, u32); 5] = [(1, 1), (2, 1), (3, 1), (4, 3), (5, 3)];
 
+/// The user whom every system has for those who may do nothing.
+const NOBODY: u32 = 65_534;
+
 /// A directory to run in, alone.
 pub(crate) struct Ground {
     pub(crate) directory: TempDir,
+    /// The program: elsewhere, where whoever runs it cannot read it where it was built.
+    program: PathBuf,
+    /// Who runs it, where that is somebody else.
+    user: Option<u32>,
     _turn: MutexGuard<'static, ()>,
 }
 
 impl Ground {
     pub(crate) fn new() -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { directory: tempfile::tempdir().expect("a directory"), _turn: turn }
+        let directory = tempfile::tempdir().expect("a directory");
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_harness"));
+        Self { directory, program, user: None, _turn: turn }
+    }
+
+    /// One for somebody without rights: whoever runs these tests, or root in the shape of nobody.
+    pub(crate) fn of_an_ordinary_user() -> Option<Self> {
+        let mut ground = Self::new();
+        if !geteuid().is_root() {
+            return Some(ground);
+        }
+        let program = ground.directory.path().join("harness");
+        fs::copy(&ground.program, &program).expect("there is room");
+        let (path, nobody) = (ground.directory.path(), Some(NOBODY));
+        if let Err(why) = std::os::unix::fs::chown(path, nobody, nobody) {
+            println!("NOT RUN: nobody cannot be given a directory ({why})");
+            return None;
+        }
+        (ground.program, ground.user) = (program, nobody);
+        Some(ground)
     }
 
     pub(crate) fn run(&self, line: &str) -> Output {
@@ -47,7 +74,10 @@ impl Ground {
     }
 
     fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+        let mut command = Command::new(&self.program);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command.args(line.split_whitespace()).current_dir(self.directory.path());
         command
     }

@@ -48,6 +48,13 @@ pub(crate) struct Counts {
     pub(crate) delay_ms: u64,
 }
 
+impl Counts {
+    fn delayed(&mut self, by: Duration) {
+        self.delayed += 1;
+        self.delay_ms += u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+    }
+}
+
 /// A disk's fault and its counts.
 #[derive(Debug, Default)]
 pub(super) struct Switch {
@@ -110,8 +117,7 @@ impl Switch {
         match inside.fault {
             Fault::Slow(delay) => {
                 inside = self.wait(inside, delay, |fault| fault == Fault::Slow(delay));
-                inside.counts.delayed += 1;
-                inside.counts.delay_ms += u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                inside.counts.delayed(delay);
             }
             Fault::Held => {
                 inside.held += 1;
@@ -122,6 +128,24 @@ impl Switch {
         }
         drop(inside);
         self.admit(Wish::Change)
+    }
+
+    /// Whether nothing is wrong.
+    pub(super) fn is_whole(&self) -> bool {
+        self.lock().fault == Fault::Whole
+    }
+
+    /// How much longer a sync is to take, for whoever does not wait here.
+    pub(super) fn slowness(&self) -> Option<Duration> {
+        match self.lock().fault {
+            Fault::Slow(delay) => Some(delay),
+            _ => None,
+        }
+    }
+
+    /// A sync took so much longer.
+    pub(super) fn delayed(&self, by: Duration) {
+        self.lock().counts.delayed(by);
     }
 
     /// Waits so long, or until the fault is another one.

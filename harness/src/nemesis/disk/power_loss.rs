@@ -51,7 +51,7 @@ impl Nemesis for PowerLoss {
     }
 
     fn unable(&self) -> Option<String> {
-        disk::unable().map(|why| format!("{why}; do without {}", self.name()))
+        disk::no_power_loss().map(|why| format!("{why}; do without {}", self.name()))
     }
 
     fn refuses(&self, aim: &str, count: usize) -> Option<String> {

@@ -1,0 +1,109 @@
+//! Knows the system calls that change files or make them durable, and writes the filter that traps exactly those.
+//!
+//! Not trapped are calls that name files by path (`open`, `rename`, `unlink`, …), writes through a mapping, and Linux's
+//! own asynchronous input and output: what a replica does by these fares as ever. `io_uring` does not exist for it.
+
+use nix::libc::{self, c_long, sock_filter};
+
+/// What a system call does to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// Gives it room, or takes it, as its second argument says.
+    Allocate,
+    /// Makes it as long as its second argument says.
+    Resize,
+    /// Makes it durable.
+    Sync,
+    /// Makes everything durable, without naming a file.
+    SyncAll,
+    /// Puts bytes into it.
+    Write,
+}
+
+/// A system call that is trapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Call {
+    number: c_long,
+    pub(super) deed: Deed,
+    /// Which argument is the descriptor of the file.
+    pub(super) descriptor: usize,
+}
+
+const fn call(number: c_long, deed: Deed, descriptor: usize) -> Call {
+    Call { number, deed, descriptor }
+}
+
+const TRAPPED: &[Call] = &[
+    call(libc::SYS_copy_file_range, Deed::Write, 2),
+    call(libc::SYS_fallocate, Deed::Allocate, 0),
+    call(libc::SYS_fdatasync, Deed::Sync, 0),
+    call(libc::SYS_fsync, Deed::Sync, 0),
+    call(libc::SYS_ftruncate, Deed::Resize, 0),
+    call(libc::SYS_pwrite64, Deed::Write, 0),
+    call(libc::SYS_pwritev, Deed::Write, 0),
+    call(libc::SYS_pwritev2, Deed::Write, 0),
+    call(libc::SYS_sendfile, Deed::Write, 0),
+    call(libc::SYS_splice, Deed::Write, 2),
+    call(libc::SYS_sync, Deed::SyncAll, 0),
+    call(libc::SYS_sync_file_range, Deed::Sync, 0),
+    call(libc::SYS_syncfs, Deed::Sync, 0),
+    call(libc::SYS_write, Deed::Write, 0),
+    call(libc::SYS_writev, Deed::Write, 0),
+];
+
+/// What the kernel calls the machine that the filter is for; numbers of calls mean something else on others.
+#[cfg(target_arch = "x86_64")]
+const MACHINE: u32 = 0xc000_003e;
+
+/// The trapped call of that number.
+pub(super) fn trapped(number: c_long) -> Option<Call> {
+    TRAPPED.iter().copied().find(|call| call.number == number)
+}
+
+/// The program that the kernel runs before each system call; nothing where it has not been written for this machine.
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) fn filter() -> Option<Vec<sock_filter>> {
+    None
+}
+
+/// The program that the kernel runs before each system call.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn filter() -> Option<Vec<sock_filter>> {
+    let traps = u8::try_from(TRAPPED.len()).ok()?;
+    let no_ring = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned();
+    let mut program = vec![
+        load(std::mem::offset_of!(libc::seccomp_data, arch)),
+        unless(MACHINE, traps + 2),
+        load(std::mem::offset_of!(libc::seccomp_data, nr)),
+        when(libc::SYS_io_uring_setup, traps + 2),
+    ];
+    let trap = |(call, left): (&Call, u8)| when(call.number, left);
+    program.extend(TRAPPED.iter().zip((1..=traps).rev()).map(trap));
+    program.extend([libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_USER_NOTIF, no_ring].map(end));
+    Some(program)
+}
+
+fn instruction(code: u32, value: u32, (then, or): (u8, u8)) -> sock_filter {
+    // All codes fit: classic BPF has 16 bits for them.
+    sock_filter { code: code as u16, jt: then, jf: or, k: value }
+}
+
+/// Reads what is at that place in the description of the call.
+fn load(place: usize) -> sock_filter {
+    instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, place as u32, (0, 0))
+}
+
+/// Leaves out so many instructions when the value is this one.
+fn when(number: c_long, skipped: u8) -> sock_filter {
+    instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number as u32, (skipped, 0))
+}
+
+/// Leaves out so many instructions unless the value is this one.
+fn unless(value: u32, skipped: u8) -> sock_filter {
+    instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, value, (0, skipped))
+}
+
+/// Decides.
+fn end(action: u32) -> sock_filter {
+    instruction(libc::BPF_RET | libc::BPF_K, action, (0, 0))
+}

@@ -1,0 +1,124 @@
+//! Speaks the kernel's seccomp protocol: has the calls of a thread and its children trapped, hears of them, answers.
+//!
+//! The filter belongs to a thread for good, and to all it starts from then on, whatever becomes of them. As long as the
+//! listener is open, a trapped call waits for its answer, though never against SIGKILL. Once it is closed such calls fail, so
+//! it must outlive everybody who is trapped.
+
+use nix::errno::Errno;
+use nix::libc::{self, c_long, c_ulong, c_void, sock_filter};
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+
+/// The kernel's structures may have grown since ours were written down; it is told none of their sizes.
+const ROOM: usize = 512;
+/// Wakes whoever waits for an answer on the processor of the one who answers: both take turns anyway. Since Linux 6.6.
+const WAKE_HERE: u64 = 1;
+
+#[repr(C)]
+struct Roomy<T> {
+    it: T,
+    _room: [u8; ROOM],
+}
+
+/// A trapped call, which waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Notice {
+    /// What it is answered by.
+    pub(super) id: u64,
+    /// Whose it is: a thread, as numbered here.
+    pub(super) thread: u32,
+    /// Which call.
+    pub(super) number: c_long,
+    /// With which arguments.
+    pub(super) arguments: [u64; 6],
+}
+
+/// Traps what the filter says of this thread and all that it will start.
+pub(super) fn trap(filter: &[sock_filter]) -> io::Result<OwnedFd> {
+    // Without it an ordinary user may set no filter: setuid programs must not be deceived.
+    nix::sys::prctl::set_no_new_privs()?;
+    let listener = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    // So that a signal does not make a process ask once more what it is waiting for. Since Linux 5.19.
+    let calmly = listener | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    let opened = match set_filter(filter, calmly) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => set_filter(filter, listener),
+        opened => opened,
+    }?;
+    set_flags(&opened);
+    Ok(opened)
+}
+
+fn set_filter(filter: &[sock_filter], flags: c_ulong) -> io::Result<OwnedFd> {
+    let program = libc::sock_fprog {
+        len: u16::try_from(filter.len()).map_err(io::Error::other)?,
+        filter: filter.as_ptr().cast_mut(),
+    };
+    let mode = libc::SECCOMP_SET_MODE_FILTER;
+    #[expect(unsafe_code, reason = "neither std nor nix sets a filter of system calls")]
+    // SAFETY: the program and what it points to live until the call returns, and the kernel only reads them; what it
+    // returns is a new descriptor that nobody else owns.
+    unsafe {
+        let opened = libc::syscall(libc::SYS_seccomp, mode, flags, &raw const program);
+        let opened = i32::try_from(Errno::result(opened)?).map_err(io::Error::other)?;
+        Ok(OwnedFd::from_raw_fd(opened))
+    }
+}
+
+/// Asks for quicker answers; an older kernel refuses that, and is slower.
+fn set_flags(listener: &OwnedFd) {
+    let (of, request) = (listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS);
+    #[expect(unsafe_code, reason = "nix does not know this ioctl")]
+    // SAFETY: the kernel takes the flags from the argument itself, which is no pointer.
+    let _ = unsafe { libc::ioctl(of, request, WAKE_HERE) };
+}
+
+/// The next call that waits, if it still does: a process may have been killed meanwhile.
+pub(super) fn hear(listener: BorrowedFd<'_>) -> io::Result<Option<Notice>> {
+    #[expect(unsafe_code, reason = "the kernel wants these structures empty")]
+    // SAFETY: both structures are plain numbers, of which zero is one.
+    let mut heard: Roomy<libc::seccomp_notif> = unsafe { std::mem::zeroed() };
+    let place = (&raw mut heard).cast();
+    if !done(ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_RECV, place))? {
+        return Ok(None);
+    }
+    let libc::seccomp_notif { id, pid, data, .. } = heard.it;
+    Ok(Some(Notice { id, thread: pid, number: c_long::from(data.nr), arguments: data.args }))
+}
+
+/// Lets a call go on, or makes it fail; whether anyone still waited for that.
+pub(super) fn answer(
+    listener: BorrowedFd<'_>,
+    id: u64,
+    said: Result<(), Errno>,
+) -> io::Result<bool> {
+    let it = match said {
+        Ok(()) => libc::seccomp_notif_resp {
+            id,
+            val: 0,
+            error: 0,
+            flags: libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
+        },
+        Err(errno) => libc::seccomp_notif_resp { id, val: 0, error: -(errno as i32), flags: 0 },
+    };
+    let mut told = Roomy { it, _room: [0; ROOM] };
+    done(ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, (&raw mut told).cast()))
+}
+
+/// Whether it was done: whoever was meant may be gone.
+fn done(result: io::Result<()>) -> io::Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The argument points to one of the kernel's structures with room behind it.
+fn ioctl(listener: BorrowedFd<'_>, request: libc::Ioctl, argument: *mut c_void) -> io::Result<()> {
+    let of = listener.as_raw_fd();
+    #[expect(unsafe_code, reason = "nix does not know these ioctls")]
+    // SAFETY: this module passes only structures that are larger than any the kernel has for this, and that live on.
+    let result = unsafe { libc::ioctl(of, request, argument) };
+    Errno::result(result)?;
+    Ok(())
+}
