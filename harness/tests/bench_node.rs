@@ -77,13 +77,15 @@ fn what_faults_are_made_of_is_measured_where_there_are_namespaces() {
     }
     let table = table(&output);
     let rows = table["rows"].as_array().expect("a list");
-    assert_eq!(rows.len(), 7, "{table}");
-    assert!(
-        rows[..4].iter().all(|row| row["p50_ms"].as_f64() <= row["p99_ms"].as_f64()),
-        "{table}"
-    );
-    assert!(rows[4..6].iter().all(|row| row["per_second"].as_f64() > Some(100.0)), "{table}");
-    assert!(rows[6]["ratio"]["throughput"][0].as_f64() > Some(0.0), "{table}");
+    let of = |key: &str| rows.iter().filter(|row| !row[key].is_null()).collect::<Vec<_>>();
+    // By how many means disks can be made to fail is the machine's business.
+    let (timed, counted, compared) = (of("p50_ms"), of("per_second"), of("ratio"));
+    assert!(timed.len() >= 6 && counted.len() == 2 && !compared.is_empty(), "{table}");
+    assert_eq!(timed.len(), 4 + 2 * compared.len(), "{table}");
+    assert!(timed.iter().all(|row| row["p50_ms"].as_f64() <= row["p99_ms"].as_f64()), "{table}");
+    assert!(counted.iter().all(|row| row["per_second"].as_f64() > Some(100.0)), "{table}");
+    let more = |row: &&Value| row["ratio"]["throughput"][0].as_f64() > Some(0.0);
+    assert!(compared.iter().all(more), "{table}");
     let left = directory.path().read_dir().expect("a directory").count();
     assert_eq!(left, 0, "the replicas' data is gone");
 }

@@ -3,6 +3,7 @@
 use super::connection::{Connection, ask_once};
 use super::dialect::{Answer, Dialect};
 use super::time::TICKS_PER_SECOND;
+use crate::host::disk::{Disk, Means};
 use crate::host::process::Replica;
 use crate::host::thread::Host;
 use crate::net::plan::HostId;
@@ -79,6 +80,8 @@ pub(crate) struct Cluster {
 enum Ground {
     /// Loopback, where all share one host.
     Loopback(Host),
+    /// Loopback, and for each a disk that could fail. That goes before the host that it is used from.
+    Disks(Vec<(Disk, Host)>),
     /// A host for each, and a network between them.
     Network(Fabric),
 }
@@ -111,14 +114,28 @@ impl Cluster {
         Self::stand(Dialect::Raft, (timing, 1), place, (ground, addresses)).await
     }
 
+    /// Our store on disks that could fail, and do not.
+    pub(crate) async fn start_on(means: Means, timing: Timing, place: &Place) -> Result<Self> {
+        let addresses = free_addresses(2 * REPLICAS)?;
+        let (clients, peers) = addresses.split_at(REPLICAS);
+        let directory = directory(Dialect::Raft, clients, place);
+        let disk = |number| {
+            let host = Host::shared(&name(number))?;
+            let disk = Disk::make(means, &host, &directory.join(name(number)))?;
+            Ok((disk, host))
+        };
+        let ground = Ground::Disks((0..REPLICAS).map(disk).collect::<Result<_>>()?);
+        let addresses = (clients.to_vec(), peers.to_vec());
+        Self::stand(Dialect::Raft, (timing, 1), place, (ground, addresses)).await
+    }
+
     async fn stand(
         dialect: Dialect,
         (timing, groups): (Timing, u32),
         place: &Place,
         (ground, (clients, peers)): (Ground, (Vec<SocketAddr>, Vec<SocketAddr>)),
     ) -> Result<Self> {
-        let name = format!("{}-{}", dialect.name(), clients[0]).replace(':', "-");
-        let directory = place.path().join(name);
+        let directory = directory(dialect, &clients, place);
         std::fs::create_dir_all(&directory)?;
         let replicas = Vec::new();
         let mut cluster =
@@ -141,6 +158,10 @@ impl Cluster {
         let program = Path::new(program);
         match &self.ground {
             Ground::Loopback(host) => Replica::spawn(host, program, &args, &log),
+            Ground::Disks(disks) => {
+                let (_, host) = disks.get(number).context("there is a disk for each")?;
+                Replica::spawn(host, program, &args, &log)
+            }
             Ground::Network(fabric) => {
                 let host = hosts().nth(number).context("there is a host for each")?;
                 fabric.spawn(host, program, &args, &log)
@@ -312,6 +333,11 @@ impl Cluster {
         let mut found = text.lines().filter_map(|line| line.strip_prefix(self.dialect.syncs()));
         found.next()?.trim().parse().ok()
     }
+}
+
+/// Where a cluster keeps what it writes.
+fn directory(dialect: Dialect, clients: &[SocketAddr], place: &Place) -> PathBuf {
+    place.path().join(format!("{}-{}", dialect.name(), clients[0]).replace(':', "-"))
 }
 
 /// The replicas' hosts, where each has its own.

@@ -25,7 +25,7 @@ const WRONG_NS: i64 = 5_000_000_000;
 /// Milliseconds, as often as something was done.
 pub(crate) type Times = Vec<f64>;
 
-fn since(began: Instant) -> f64 {
+pub(super) fn since(began: Instant) -> f64 {
     began.elapsed().as_secs_f64() * 1e3
 }
 

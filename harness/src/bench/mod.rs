@@ -7,6 +7,7 @@
 mod cluster;
 mod connection;
 mod dialect;
+mod disks;
 mod endurance;
 mod failover;
 mod faults;
@@ -19,6 +20,7 @@ mod time;
 
 pub(crate) use cluster::{Cluster, Place, Timing, has_etcd};
 pub(crate) use dialect::Dialect;
+pub(crate) use disks::{Writes, writing};
 pub(crate) use endurance::{Look, endure};
 pub(crate) use failover::{fail_over, hand_over};
 pub(crate) use faults::{Times, building, cutting, round_trips, touching};

@@ -1,15 +1,16 @@
-//! `harness bench faults`: how quickly faults are applied on this machine, and what its networks cost.
+//! `harness bench faults`: how quickly faults are applied on this machine, and what its networks and disks cost.
 //!
 //! Each part is measured by a child in namespaces of its own, as each run has them: what one has built does not stand
 //! in the way of the next.
 
 use super::{best, calibrate, milliseconds};
 use crate::bench::{
-    Cluster, Dialect, Load, Pace, Place, Reach, Sample, Side, Times, Timing, building, cutting,
-    quantile, round_trips, run, told, touching,
+    Cluster, Dialect, Load, Pace, Place, Reach, Sample, Side, Times, Timing, Writes, building,
+    cutting, quantile, round_trips, run, told, touching, writing,
 };
 use crate::cli::failure::{self, Failure};
 use crate::cli::{Format, print};
+use crate::host::disk::Means;
 use crate::host::sandbox;
 use crate::net::{Backend, wake_loopback};
 use anyhow::{Context as _, Result};
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-/// How often networks are built, and how often links are cut, processes stopped and clocks set.
+/// How often networks are built, and how often links are cut, processes stopped, clocks set and files written to.
 const BUILDS: usize = 10;
 const TIMES: usize = 200;
 /// How often round trips are counted; the best counts.
@@ -29,7 +30,7 @@ const COUNTS: usize = 3;
 /// What is to be measured, and for how long.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How often a bridge and plain loopback are loaded, in turn.
+    /// How often plain loopback and a bridge, or disks that could fail, are loaded, in turn.
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pairs: u32,
     /// How many seconds each time.
@@ -51,7 +52,10 @@ enum Part {
     Touch,
     Bridge,
     Switch,
+    Disk,
     Store,
+    StoreFuse,
+    StoreSeccomp,
 }
 
 /// Carries out `harness bench faults`.
@@ -95,7 +99,10 @@ async fn measure(args: &Args, part: Part) -> Result<Value> {
         Part::Touch => json!(touching(TIMES, &place.path().join("sleep.log")).await?),
         Part::Bridge => json!(round_trips(Backend::Bridge).await?),
         Part::Switch => json!(round_trips(Backend::Switch).await?),
-        Part::Store => carried(args, &place).await?,
+        Part::Disk => json!(writing(TIMES, place.path())?),
+        Part::Store => carried(args, Over::Bridge, &place).await?,
+        Part::StoreFuse => carried(args, Over::Disk(Means::Overlay), &place).await?,
+        Part::StoreSeccomp => carried(args, Over::Disk(Means::Gate), &place).await?,
     })
 }
 
@@ -131,14 +138,30 @@ fn rows(args: &Args, human: bool) -> Result<Vec<Value>> {
     for (part, backend) in [(Part::Bridge, Backend::Bridge), (Part::Switch, Backend::Switch)] {
         rows.push(trips(args, (part, backend), human)?);
     }
-    let store = child(args, Part::Store)?;
+    let disks: Vec<(String, Writes)> = serde_json::from_value(child(args, Part::Disk)?)?;
+    for (name, (synced, _)) in &disks {
+        rows.push(row(&format!("4 KiB written and synced, {name}"), synced, human)?);
+    }
+    for (name, (_, unsynced)) in &disks {
+        rows.push(row(&format!("64 bytes written, {name}"), unsynced, human)?);
+    }
+    let has = |means: Means| disks.iter().any(|(name, _)| *name == means.to_string());
+    let overlay = has(Means::Overlay).then_some(Part::StoreFuse);
+    let gate = has(Means::Gate).then_some(Part::StoreSeccomp);
+    for part in [Some(Part::Store), overlay, gate].into_iter().flatten() {
+        rows.push(store(args, part, human)?);
+    }
+    Ok(rows)
+}
+
+fn store(args: &Args, part: Part, human: bool) -> Result<Value> {
+    let store = child(args, part)?;
     if human {
         for line in store["told"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             print(line)?;
         }
     }
-    rows.push(store);
-    Ok(rows)
+    Ok(store)
 }
 
 fn row(name: &str, times: &Times, human: bool) -> Result<Value> {
@@ -146,7 +169,7 @@ fn row(name: &str, times: &Times, human: bool) -> Result<Value> {
     if human {
         let count = times.len();
         print(&format!(
-            "{name:<40} p50 {p50:>8.3}  p99 {p99:>8.3}  most {most:>8.3} ms, {count} times"
+            "{name:<43} p50 {p50:>8.3}  p99 {p99:>8.3}  most {most:>8.3} ms, {count} times"
         ))?;
     }
     Ok(json!({ "name": name, "p50_ms": p50, "p99_ms": p99, "most_ms": most, "times": times.len() }))
@@ -159,24 +182,47 @@ fn trips(args: &Args, (part, backend): (Part, Backend), human: bool) -> Result<V
     }
     let name = format!("round trips over a {backend}, eight at once");
     if human {
-        print(&format!("{name:<40} {best:>8.0}/s"))?;
+        print(&format!("{name:<43} {best:>8.0}/s"))?;
     }
     Ok(json!({ "name": name, "per_second": best }))
 }
 
-/// What the store carries over a bridge, as a part of what it carries over plain loopback.
-async fn carried(args: &Args, place: &Place) -> Result<Value> {
+/// What is compared with plain loopback and plain directories.
+#[derive(Clone, Copy)]
+enum Over {
+    Bridge,
+    Disk(Means),
+}
+
+impl Over {
+    async fn start(self, timing: Timing, place: &Place) -> Result<Cluster> {
+        match self {
+            Self::Bridge => Cluster::start_bridged(timing, place).await,
+            Self::Disk(means) => Cluster::start_on(means, timing, place).await,
+        }
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::Bridge => "bridge".to_owned(),
+            Self::Disk(means) => means.to_string(),
+        }
+    }
+}
+
+/// What the store carries over this, as a part of what it carries over plain loopback.
+async fn carried(args: &Args, over: Over, place: &Place) -> Result<Value> {
     let timing = Timing { heartbeat_ms: 100, election_ms: 1000 };
     wake_loopback().await?;
-    let mut bridge = Cluster::start_bridged(timing, place).await?;
-    let mut loopback = Cluster::start(Dialect::Raft, timing, place).await?;
+    let mut one = over.start(timing, place).await?;
+    let mut plain = Cluster::start(Dialect::Raft, timing, place).await?;
     let samples = [Sample::new(Dialect::Raft), Sample::new(Dialect::Raft)];
     let mut sides = [Side::default(), Side::default()];
     let time = Duration::from_secs_f64(args.seconds);
     let (pace, reach) = (Pace::Closed, Reach::Leader);
     let load = Load { clients: 64, pace, reach, reads: 0, warm_up: time / 6, time };
     for pair in 0..args.pairs {
-        let mut turns = [(&mut bridge, 0), (&mut loopback, 1)];
+        let mut turns = [(&mut one, 0), (&mut plain, 1)];
         if pair % 2 == 1 {
             turns.reverse();
         }
@@ -184,15 +230,18 @@ async fn carried(args: &Args, place: &Place) -> Result<Value> {
             sides[at].0.push(run(cluster, load, &samples[at], u64::from(pair)).await?);
         }
     }
-    let [bridge, loopback] = &sides;
-    let (text, ratio) = told(bridge, loopback).context("both were measured")?;
+    compared(&over.name(), &sides)
+}
+
+fn compared(name: &str, [one, plain]: &[Side; 2]) -> Result<Value> {
+    let (text, ratio) = told(one, plain).context("both were measured")?;
     let lines = [
-        format!("64 clients put over a bridge    {}", bridge.told()),
-        format!("64 clients put over loopback    {}", loopback.told()),
-        format!("  bridge/loopback: {text}"),
+        format!("64 clients put, {name:<13} {}", one.told()),
+        format!("64 clients put, loopback       {}", plain.told()),
+        format!("  {name}/loopback: {text}"),
     ];
-    let name = "puts over a bridge and over loopback";
+    let title = format!("puts, {name} against plain loopback");
     Ok(
-        json!({ "name": name, "bridge": bridge.json(), "loopback": loopback.json(), "ratio": ratio, "told": lines }),
+        json!({ "name": title, name: one.json(), "loopback": plain.json(), "ratio": ratio, "told": lines }),
     )
 }
