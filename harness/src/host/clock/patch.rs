@@ -208,7 +208,7 @@ fn jump(from: usize, to: usize) -> Result<[u8; JUMP_BYTES]> {
     Ok([0xE9, distance[0], distance[1], distance[2], distance[3]])
 }
 
-/// Whether a thread of a stopped process has begun, and not finished, instructions that a jump will replace.
+/// Whether a thread of a stopped process may have begun, and not finished, instructions that a jump will replace.
 fn someone_within(pid: i32, entries: &[u64]) -> Result<bool> {
     for thread in std::fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
         let path = thread.path().join("syscall");
@@ -220,6 +220,10 @@ fn someone_within(pid: i32, entries: &[u64]) -> Result<bool> {
                 return Err(anyhow!(error).context(format!("{} cannot be read", path.display())));
             }
         };
+        // It is told to be stopped a moment before it leaves its processor.
+        if text.trim() == "running" {
+            return Ok(true);
+        }
         let Some(at) = text.split_whitespace().next_back().and_then(|word| word.strip_prefix("0x"))
         else {
             bail!("{} says {:?} of a thread that was stopped", path.display(), text.trim());
