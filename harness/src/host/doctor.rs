@@ -48,6 +48,7 @@ pub(crate) fn examine() -> Vec<Row> {
         row("nf_tables", in_sandbox(&filter)),
         row("bridge", in_sandbox(&|| asynchronously(bridge()))),
         row("switch", in_sandbox(&|| asynchronously(switch()))),
+        row("processes", in_sandbox(&super::init::try_here)),
         row("clocks", in_sandbox(&super::clock::try_here)),
         row("disks", disks()),
         row("proxies", asynchronously(proxies()).map_err(Trouble::from)),

@@ -1,20 +1,26 @@
 //! Starts, signals and observes one replica; it never outlives its [`Replica`], nor the controller.
 //!
-//! A replica leads a process group of its own, so that what it starts is killed, stopped and resumed with it.
-//! Its group is only signalled while its leader is not reaped yet: until then no other process can get that number.
+//! On a host that encloses its replicas, each has a pid namespace of its own, so that all it starts is killed,
+//! stopped and resumed with it. Elsewhere it leads a process group, and misses who leaves that. Nobody is signalled
+//! unless the process that was started is not reaped yet: until then no other can get its number or its group's.
 
+use super::init::{self, Report};
+use super::kin::{self, Kin};
 use super::thread::Host;
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+pub(crate) use super::kin::Sample;
 
 /// How long the rest of a killed group may take to vanish.
 const VANISH: Duration = Duration::from_secs(1);
@@ -22,7 +28,12 @@ const POLL: Duration = Duration::from_millis(1);
 
 /// One running server; killed when dropped.
 pub(crate) struct Replica {
+    /// The replica, or its init.
     child: Child,
+    pid: i32,
+    /// What its init tells of it, where it has one.
+    report: Option<Report>,
+    kin: Kin,
     exit: Option<ExitStatus>,
 }
 
@@ -32,26 +43,6 @@ pub(crate) struct Pipes {
     pub(crate) input: ChildStdin,
     /// What it writes.
     pub(crate) output: ChildStdout,
-}
-
-/// What the kernel says of a process at one moment, from `/proc/PID/stat`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sample {
-    /// The process, as numbered in the sandbox.
-    pub(crate) pid: i32,
-    /// When it started, in clock ticks since boot: together with the pid this names a process for good.
-    pub(crate) start_time: u64,
-    /// `R` running, `S` sleeping, `T` stopped, `Z` dead but not reaped, …; `T` only if all its threads are stopped.
-    pub(crate) state: char,
-    /// User and system time of all its threads, in clock ticks.
-    pub(crate) cpu_ticks: u64,
-}
-
-impl Sample {
-    /// It is stopped by a signal or a tracer.
-    pub(crate) fn is_stopped(&self) -> bool {
-        matches!(self.state, 'T' | 't')
-    }
 }
 
 impl Replica {
@@ -88,17 +79,39 @@ impl Replica {
         (input, output, error): (Stdio, Stdio, Stdio),
     ) -> Result<Self> {
         let mut command = Command::new(program);
-        command.args(args).env_remove(super::sandbox::MARKER).process_group(0);
+        command.args(args).env_remove(super::sandbox::MARKER);
         command.stdin(input).stdout(output).stderr(error);
-        die_with_parent(&mut command);
-        let spawned = host.run(move || command.spawn())?;
-        let child = spawned.with_context(|| {
+        let report = if host.encloses() {
+            Some(init::put_below(&mut command)?)
+        } else {
+            die_with_parent(command.process_group(0));
+            None
+        };
+        let child = host.spawn(command)?.with_context(|| {
             format!(
                 "{} cannot be started; does it exist and may it be executed?",
                 program.display()
             )
         })?;
-        Ok(Self { child, exit: None })
+        Self::meet(child, report)
+    }
+
+    /// A replica that has just been started.
+    fn meet(mut child: Child, mut report: Option<Report>) -> Result<Self> {
+        let first = child.id().cast_signed();
+        let met = match &mut report {
+            None => Ok((first, Kin::Group(first))),
+            Some(report) => report.pid().and_then(|pid| Ok((pid, Kin::below(first)?))),
+        };
+        match met {
+            Ok((pid, kin)) => Ok(Self { child, pid, report, kin, exit: None }),
+            Err(error) => {
+                // One that is gone already cannot be killed, and is waited for all the same.
+                drop(child.kill());
+                child.wait().context("the replica's init cannot be waited for")?;
+                Err(error)
+            }
+        }
     }
 
     /// Kills the replica and all it started, and waits until they are gone.
@@ -109,52 +122,38 @@ impl Replica {
         Ok(())
     }
 
-    /// Stops the replica wherever it is.
+    /// Stops the replica wherever it is, and then whoever left its group: until there is nobody new.
     pub(crate) fn pause(&mut self) -> Result<()> {
-        self.signal(Signal::SIGSTOP)
+        self.signal_group(Signal::SIGSTOP)?;
+        let mut known = BTreeSet::from([self.pid]);
+        while self.signal_others(Signal::SIGSTOP, &mut known)? {}
+        Ok(())
     }
 
     /// Lets a stopped replica go on.
     pub(crate) fn resume(&mut self) -> Result<()> {
-        self.signal(Signal::SIGCONT)
+        let mut known = BTreeSet::from([self.pid]);
+        self.signal_others(Signal::SIGCONT, &mut known)?;
+        self.signal_group(Signal::SIGCONT)
     }
 
-    /// What the kernel says of it now; an error once it has exited.
+    /// What the kernel says of it now; an error once it has exited. It is stopped if all that it started is.
     pub(crate) fn sample(&mut self) -> Result<Sample> {
         self.ensure_alive()?;
-        let process = PathBuf::from(format!("/proc/{}", self.child.id()));
-        let mut sample = look(&process)?;
-        let tasks = process.join("task");
-        for task in std::fs::read_dir(&tasks)
-            .with_context(|| format!("{} cannot be read", tasks.display()))?
-        {
-            // A thread that is gone by now is not running either.
-            let thread = task.ok().and_then(|task| look(&task.path()).ok());
-            // One that waits for the disk does not stop before the disk has answered, and works a little then.
-            sample.state = thread
-                .filter(|thread| !thread.is_stopped())
-                .map_or(sample.state, |thread| thread.state);
-        }
-        Ok(sample)
+        // Without a namespace all processes of the machine would have to be looked at; its own group stops as one.
+        let members = if self.report.is_some() { self.kin.members()? } else { Vec::new() };
+        kin::sample(self.pid, &members)
     }
 
     /// The process that was started.
     pub(crate) fn pid(&self) -> i32 {
-        self.child.id().cast_signed()
+        self.pid
     }
 
-    /// That process and whoever else is in its group now.
+    /// That process and whoever else belongs to it now.
     pub(crate) fn processes(&mut self) -> Result<Vec<i32>> {
         self.ensure_alive()?;
-        let group = self.group().to_string();
-        let all = std::fs::read_dir("/proc").context("/proc cannot be read")?.flatten();
-        let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        let ours = |pid: &i32| {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
-            !matches!(fields.next(), Some("Z" | "X")) && fields.nth(1) == Some(&group)
-        };
-        Ok(pids.filter(ours).collect())
+        self.kin.members()
     }
 
     /// How the replica ended, once it has.
@@ -165,10 +164,34 @@ impl Replica {
         self.exit.as_ref().map(ToString::to_string)
     }
 
-    fn signal(&mut self, signal: Signal) -> Result<()> {
+    fn signal_group(&mut self, signal: Signal) -> Result<()> {
         self.ensure_alive()?;
-        let sent = killpg(self.group(), signal);
-        sent.with_context(|| format!("{signal} cannot be sent to pid {}", self.child.id()))
+        let replica = Pid::from_raw(self.pid);
+        let mut sent = killpg(replica, signal);
+        if self.report.is_some() {
+            // It may have left its own group.
+            sent = kill(replica, signal);
+        }
+        sent.with_context(|| format!("{signal} cannot be sent to pid {replica}"))
+    }
+
+    /// Signals those who belong to it and are not known yet; whether there was anyone.
+    fn signal_others(&mut self, signal: Signal, known: &mut BTreeSet<i32>) -> Result<bool> {
+        self.ensure_alive()?;
+        if self.report.is_none() {
+            return Ok(false);
+        }
+        let new: Vec<i32> =
+            self.kin.members()?.into_iter().filter(|pid| known.insert(*pid)).collect();
+        for pid in &new {
+            match kill(Pid::from_raw(*pid), signal) {
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(errno) => {
+                    return Err(errno).with_context(|| format!("{signal} cannot be sent to {pid}"));
+                }
+            }
+        }
+        Ok(!new.is_empty())
     }
 
     fn ensure_alive(&mut self) -> Result<()> {
@@ -177,24 +200,41 @@ impl Replica {
         Ok(())
     }
 
-    fn group(&self) -> Pid {
-        Pid::from_raw(self.child.id().cast_signed())
-    }
-
     fn is_dead(&self) -> bool {
-        let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        !matches!(waitid(Id::Pid(self.group()), look), Ok(WaitStatus::StillAlive))
+        match &self.report {
+            Some(report) => report.is_final(),
+            None => {
+                let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+                !matches!(
+                    waitid(Id::Pid(Pid::from_raw(self.pid)), look),
+                    Ok(WaitStatus::StillAlive)
+                )
+            }
+        }
     }
 
-    /// Kills whatever is left of the group, then reaps its leader.
+    /// Kills whatever is left, then reaps who was started.
     fn end(&mut self) -> std::io::Result<()> {
-        let killed = killpg(self.group(), Signal::SIGKILL);
+        if let Some(report) = &mut self.report {
+            self.child.kill()?;
+            // An init is dead when all that was below it is.
+            let with_init = self.child.wait()?;
+            self.exit = Some(report.exit().unwrap_or(with_init));
+            return Ok(());
+        }
+        let killed = killpg(Pid::from_raw(self.pid), Signal::SIGKILL);
         self.exit = Some(self.child.wait()?);
         let deadline = Instant::now() + VANISH;
-        while killed.is_ok() && lives(self.group()) && Instant::now() < deadline {
+        while killed.is_ok() && self.is_group_alive() && Instant::now() < deadline {
             std::thread::sleep(POLL);
         }
         Ok(())
+    }
+
+    /// Whether anyone of the group still runs. An orphan that is dead but not yet reaped by its new parent does not.
+    fn is_group_alive(&self) -> bool {
+        killpg(Pid::from_raw(self.pid), None) != Err(Errno::ESRCH)
+            && self.kin.members().is_ok_and(|members| !members.is_empty())
     }
 }
 
@@ -211,29 +251,6 @@ fn append_to(log: &Path) -> Result<File> {
     file.with_context(|| format!("the log {} cannot be opened", log.display()))
 }
 
-/// What the kernel says of a process or a thread.
-fn look(directory: &Path) -> Result<Sample> {
-    let path = directory.join("stat");
-    let stat =
-        std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-    parse(&stat).ok_or_else(|| anyhow!("{} is not of the form proc(5) describes", path.display()))
-}
-
-/// Whether anyone of the group still runs. An orphan that is dead but not yet reaped by its new parent does not.
-fn lives(group: Pid) -> bool {
-    if killpg(group, None) == Err(Errno::ESRCH) {
-        return false;
-    }
-    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    processes.filter_map(|process| std::fs::read_to_string(process.path().join("stat")).ok()).any(
-        |stat| {
-            let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
-            let state = fields.next();
-            fields.nth(1) == Some(&group.to_string()) && !matches!(state, Some("Z" | "X"))
-        },
-    )
-}
-
 /// Has the kernel kill the child when the thread that starts it ends.
 pub(crate) fn die_with_parent(command: &mut Command) {
     let parent = Pid::this();
@@ -247,21 +264,6 @@ pub(crate) fn die_with_parent(command: &mut Command) {
     unsafe {
         command.pre_exec(arm);
     }
-}
-
-/// Reads `/proc/PID/stat`, whose second field may itself hold spaces and parentheses.
-fn parse(stat: &[u8]) -> Option<Sample> {
-    let stat = String::from_utf8_lossy(stat);
-    let pid = stat.split(' ').next()?.parse().ok()?;
-    let fields: Vec<&str> = stat[stat.rfind(')')? + 1..].split_ascii_whitespace().collect();
-    // `fields[0]` is the third field of proc(5).
-    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
-    Some(Sample {
-        pid,
-        start_time: number(22)?,
-        state: fields.first()?.chars().next()?,
-        cpu_ticks: number(14)? + number(15)?,
-    })
 }
 
 #[cfg(test)]
@@ -286,20 +288,6 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_spaces_and_parentheses_is_read() {
-        let stat = b"42 (a) b (c) T 1 42 42 0 -1 4 1 2 3 4 50 60 7 8 20 0 1 0 9900 1 2";
-        let sample = Sample { pid: 42, start_time: 9900, state: 'T', cpu_ticks: 110 };
-        assert_eq!(parse(stat), Some(sample));
-        assert!(sample.is_stopped());
-    }
-
-    #[test]
-    fn a_torn_stat_is_no_sample() {
-        assert_eq!(parse(b"42 (sh) S 1 42"), None);
-        assert_eq!(parse(b""), None);
-    }
-
-    #[test]
     fn a_paused_replica_stands_still_and_a_resumed_one_goes_on() {
         let host = Host::shared("n1").expect("a thread starts");
         let mut replica = shell(&host, "while :; do :; done");
@@ -316,10 +304,9 @@ mod tests {
         let host = Host::shared("n1").expect("a thread starts");
         let mut replica = shell(&host, "sleep 1000 & sleep 1000");
         assert_eq!(replica.exited(), None);
-        let group = replica.group();
         replica.kill().expect("it dies");
         assert_eq!(replica.exited().as_deref(), Some("signal: 9 (SIGKILL)"));
-        assert!(!lives(group));
+        assert!(!replica.is_group_alive());
         assert!(replica.pause().is_err(), "the dead are not signalled");
     }
 

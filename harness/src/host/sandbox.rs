@@ -166,14 +166,15 @@ fn start(
     }))
 }
 
-/// Forks; the child has new namespaces and is pid 1 in them.
-fn fork_into(flags: CloneFlags) -> nix::Result<Option<Pid>> {
+/// Forks; the child has new namespaces, and is pid 1 if one is of pids. Makes a system call and nothing else.
+pub(super) fn fork_into(flags: CloneFlags) -> nix::Result<Option<Pid>> {
     let flags = libc::c_long::from(flags.bits() | libc::SIGCHLD);
     #[expect(
         unsafe_code,
         reason = "only clone(2) makes a child in other namespaces than its parent"
     )]
-    // SAFETY: without a stack and without CLONE_VM this is fork(2), and the caller has but one thread.
+    // SAFETY: without a stack and without CLONE_VM this is fork(2), and the caller has but one thread or knows what
+    // may be done between fork and exec.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
     let pid = i32::try_from(Errno::result(pid)?).map_err(|_| Errno::EOVERFLOW)?;
     Ok((pid != 0).then(|| Pid::from_raw(pid)))
@@ -231,19 +232,25 @@ fn tie_to(outer: &mut UnixStream) -> Result<(), String> {
         .map_err(|errno| refusal("a process group of its own", errno))
 }
 
-/// Maps the user, keeps mounts from spreading and shows the new processes in `/proc`.
+/// Maps the user, keeps mounts from spreading but to replicas, and shows the new processes in `/proc`.
 fn furnish(ids: Option<(u32, u32)>) -> Result<(), String> {
     if let Some((uid, gid)) = ids {
         map("setgroups", "deny")?;
         map("uid_map", &format!("0 {uid} 1"))?;
         map("gid_map", &format!("0 {gid} 1"))?;
     }
-    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    mount(None::<&str>, "/", None::<&str>, private, None::<&str>)
-        .map_err(|errno| refusal("a private view of the mounts", errno))?;
+    for spread in [MsFlags::MS_PRIVATE, MsFlags::MS_SHARED] {
+        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | spread, None::<&str>)
+            .map_err(|errno| refusal("a private view of the mounts", errno))?;
+    }
+    show_processes()
+        .map_err(|errno| refusal("a /proc of its own (containers often mask theirs)", errno))
+}
+
+/// Shows in `/proc` the processes of the namespace that the caller is in. Makes a system call and nothing else.
+pub(super) fn show_processes() -> nix::Result<()> {
     let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), plain, None::<&str>)
-        .map_err(|errno| refusal("a /proc of its own (containers often mask theirs)", errno))
 }
 
 fn map(file: &str, text: &str) -> Result<(), String> {
