@@ -3,6 +3,7 @@
 mod faults;
 mod files;
 mod groups;
+mod leftovers;
 mod memory;
 mod store;
 
@@ -42,6 +43,8 @@ enum Part {
     Checker(CheckerArgs),
     /// What faults are made of: networks, cuts, stops and clocks.
     Faults(faults::Args),
+    /// What is left behind when a run is killed during each kind of fault.
+    Leftovers(leftovers::Args),
     /// The store that comes with this tool, alone or in turn with etcd.
     Node(store::Args),
 }
@@ -61,6 +64,7 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     match &args.part {
         Part::Checker(args) => checker(args, format),
         Part::Faults(args) => faults::main(args, format),
+        Part::Leftovers(args) => leftovers::main(args, format),
         Part::Node(args) => store::main(args, format),
     }
 }

@@ -1,0 +1,157 @@
+//! `harness bench leftovers`: what is left of a run whose process is killed during each kind of fault. Nothing, that is.
+
+use crate::bench::{GRACE, Place, Trial, kill_during};
+use crate::cli::failure::Failure;
+use crate::cli::{Format, print};
+use crate::nemesis::{NEMESES, Nemesis};
+use anyhow::Result;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How often a run is started anew whose fault finds nobody to hit.
+const ATTEMPTS: u32 = 5;
+
+/// Whom to hit, where a fault can be aimed like this: the worst comes first.
+const WORST: [&str; 2] = ["majority", "one"];
+
+/// During which faults, and how often.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only during these kinds of fault.
+    #[arg(value_name = "KIND")]
+    kinds: Vec<String>,
+    /// How often during each kind.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    trials: u32,
+    /// The directory under which runs leave their results for as long as they are looked at.
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    data: PathBuf,
+}
+
+/// What came of one kind.
+struct Row {
+    fault: String,
+    trials: u32,
+    clean: u32,
+    slowest: Duration,
+    /// What was left, or why there was no trial.
+    note: Option<String>,
+}
+
+/// Carries out `harness bench leftovers`: 0 if nothing was left, 1 if something was, 3 if nothing could be tried.
+pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
+    let place = Place::make(&args.data)?;
+    let mut rows = Vec::new();
+    for nemesis in chosen(&args.kinds)? {
+        let row = row(nemesis, args.trials, place.path())?;
+        if format == Format::Human {
+            print(&row.told())?;
+        }
+        rows.push(row);
+    }
+    if format == Format::Json {
+        let rows: Vec<Value> = rows.iter().map(Row::json).collect();
+        print(&serde_json::to_string_pretty(&json!({ "format": 1, "rows": rows }))?)?;
+    }
+    if rows.iter().all(|row| row.trials == 0) {
+        return Err(Failure::Machine("no fault can be tried here".to_owned()).into());
+    }
+    Ok(ExitCode::from(u8::from(rows.iter().any(|row| row.clean < row.trials))))
+}
+
+fn chosen(kinds: &[String]) -> Result<Vec<&'static dyn Nemesis>> {
+    let known = || NEMESES.iter().copied().filter(|nemesis| !nemesis.variants().is_empty());
+    if let Some(kind) = kinds.iter().find(|kind| known().all(|nemesis| nemesis.name() != **kind)) {
+        let names: Vec<_> = known().map(Nemesis::name).collect();
+        let text = format!("there is no fault {kind:?}; there are {}", names.join(", "));
+        return Err(Failure::Usage(text).into());
+    }
+    let wanted = |nemesis: &&dyn Nemesis| {
+        kinds.is_empty() || kinds.iter().any(|kind| kind == nemesis.name())
+    };
+    Ok(known().filter(wanted).collect())
+}
+
+/// The kind with its aim, as schedules put it.
+fn fault(nemesis: &dyn Nemesis) -> String {
+    let aims = || nemesis.variants().iter().map(|(aim, _)| *aim);
+    let worst = WORST.iter().find(|worst| aims().any(|aim| aim == **worst)).copied();
+    format!("{} {}", nemesis.name(), worst.or_else(|| aims().next()).unwrap_or_default())
+}
+
+fn row(nemesis: &dyn Nemesis, trials: u32, place: &Path) -> Result<Row> {
+    let (fault, slowest) = (fault(nemesis), Duration::ZERO);
+    let mut row = Row { fault, trials: 0, clean: 0, slowest, note: None };
+    for turn in 0..trials {
+        match trial(&row.fault, &place.join(format!("{}-{turn}", nemesis.name())))? {
+            Trial::Clean(after) => {
+                (row.clean, row.slowest) = (row.clean + 1, row.slowest.max(after));
+            }
+            Trial::Left(what) => row.note = Some(format!("left: {}", what.join("; "))),
+            Trial::NotBegun => {
+                row.note = Some(format!("NOT RUN: {} was never on", row.fault));
+                break;
+            }
+            Trial::Unable(why) => {
+                row.note = Some(format!("NOT RUN: {why}"));
+                break;
+            }
+        }
+        row.trials += 1;
+    }
+    Ok(row)
+}
+
+/// One trial whose fault was on, if that can be had.
+fn trial(fault: &str, place: &Path) -> Result<Trial> {
+    for attempt in 0..ATTEMPTS {
+        let directory = place.join(attempt.to_string());
+        let trial = kill_during(fault, &directory)?;
+        // What cannot be taken away now goes with the place.
+        drop(std::fs::remove_dir_all(&directory));
+        if !matches!(trial, Trial::NotBegun) {
+            return Ok(trial);
+        }
+    }
+    Ok(Trial::NotBegun)
+}
+
+impl Row {
+    fn told(&self) -> String {
+        let Self { fault, trials, clean, slowest, note } = self;
+        let note = note.as_deref().unwrap_or_default();
+        if *trials == 0 {
+            return format!("{fault:<24} {note}");
+        }
+        let (slowest, grace) = (slowest.as_millis(), GRACE.as_secs());
+        let line = format!(
+            "{fault:<24} {clean:>3} of {trials} left nothing after {grace} s; the slowest took {slowest} ms {note}"
+        );
+        line.trim_end().to_owned()
+    }
+
+    fn json(&self) -> Value {
+        json!({ "fault": self.fault, "trials": self.trials, "clean": self.clean,
+                "slowest_ms": self.slowest.as_millis(), "note": self.note })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nemesis::script::{self, Setting};
+
+    #[test]
+    fn every_kind_of_fault_is_among_them_and_can_be_scheduled() {
+        let all = chosen(&[]).expect("they exist");
+        assert_eq!(all.len(), NEMESES.len() - 1, "all but none");
+        let setting = Setting { hosts: 5, limit_ms: 40_000, functions: &[] };
+        for nemesis in all {
+            let text = format!("at 300ms {} for 30s\n", fault(nemesis));
+            script::parse(&text, &setting).unwrap_or_else(|error| panic!("{text}{error}"));
+        }
+        assert!(chosen(&["wind".to_owned()]).is_err());
+    }
+}
