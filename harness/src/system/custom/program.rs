@@ -1,8 +1,8 @@
 //! Asks a described system through a program of the user's: one line of JSON in, one out.
 //!
 //! `{"type":"invoke","f":"write","value":["k1",5]}` goes in; `{"type":"ok"}`, `{"type":"fail","error":"…"}` or
-//! `{"type":"info","error":"…"}` comes out, with a `value` if there is one to tell. A program that is silent for too
-//! long, says something else or dies is started anew for the next call; what became of this one nobody knows.
+//! `{"type":"info","error":"…"}` comes out, with a `value` where the call asks for one (null, where a read finds
+//! nothing). A program that is silent for too long, says something else or dies is started anew for the next call; what became of this one nobody knows.
 
 use super::super::{Client, Leadership};
 use super::file::{Described, Speaker, filled};
@@ -62,10 +62,15 @@ struct Running {
 struct Answer {
     #[serde(rename = "type")]
     kind: String,
-    #[serde(default)]
+    /// Nothing said is not the same as null.
+    #[serde(default, deserialize_with = "said")]
     value: Option<Seen>,
     #[serde(default)]
     error: Option<String>,
+}
+
+fn said<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Seen>, D::Error> {
+    Seen::deserialize(value).map(Some)
 }
 
 impl Asker {
@@ -134,7 +139,6 @@ fn understand(call: &Call, line: &str) -> Option<Reply> {
         "info" => Reply::info(error),
         "ok" => match answer.value {
             Some(value) => Reply::returned(unkeyed(call, value)),
-            None if matches!(call, Call::Read { .. }) => Reply::read(None),
             None => Reply::ok(),
         },
         _ => return None,
@@ -181,6 +185,14 @@ mod tests {
             understand(&write, r#"{"type":"fail","error":"mismatch"}"#),
             Some(Reply::mismatch())
         );
+        let read = Call::Read { key: "k1".to_owned() };
+        assert_eq!(
+            understand(&read, r#"{"type":"ok","value":["k1",null]}"#),
+            Some(Reply::read(None))
+        );
+        assert_eq!(understand(&read, r#"{"type":"ok","value":null}"#), Some(Reply::read(None)));
+        // It said that there was something to tell, and did not tell it: manners make that unknown.
+        assert_eq!(understand(&read, r#"{"type":"ok"}"#), Some(Reply::ok()));
         assert_eq!(understand(&write, r#"{"type":"invoke"}"#), None);
         assert_eq!(understand(&write, ""), None);
     }
