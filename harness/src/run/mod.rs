@@ -107,7 +107,7 @@ pub(crate) async fn run(plan: Plan, mut place: Place) -> Result<Finished> {
     let mut ground = setup::replicas(&plan, fabric, &directory)?;
     let mut stop = place.stop.clone();
     tokio::select! {
-        ready = setup::ready(&mut ground) => ready?,
+        ready = setup::ready(&mut ground, &directory) => ready?,
         _ = stop.wait_for(|stop| *stop) => (),
     }
     record.timings.ready_ms = place.since_ms();

@@ -21,7 +21,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
-use workloads::{Call, Reply};
+use workloads::{Call, Object, Reply};
 
 const PATIENCE: Duration = Duration::from_millis(2_000);
 
@@ -38,13 +38,16 @@ pub(super) fn client(
         ("port", address.port().to_string()),
         ("dir", described.folder()),
     ];
-    let command = speaker.command.iter().map(|word| filled(word, &values)).collect();
+    let command = speaker.command.iter().map(|word| filled(word.get_ref(), &values)).collect();
     let leader = http::client(described, host, address)?;
-    Ok(Arc::new(Asker { command, running: Mutex::new(None), leader: Some(leader) }))
+    let objects = described.objects();
+    Ok(Arc::new(Asker { command, objects, running: Mutex::new(None), leader: Some(leader) }))
 }
 
 struct Asker {
     command: Vec<String>,
+    /// What it can be asked about.
+    objects: Vec<Object>,
     running: Mutex<Option<Running>>,
     /// Who knows whether the replica leads.
     leader: Option<Arc<dyn Client>>,
@@ -125,6 +128,17 @@ impl Client for Asker {
         })
     }
 
+    fn ready(&self) -> BoxFuture<'_, Reply> {
+        Box::pin(async {
+            for call in super::first_calls(&self.objects) {
+                if let Some(why) = super::unready(&call, &self.call(&call).await) {
+                    return why;
+                }
+            }
+            Reply::ok()
+        })
+    }
+
     fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
         Box::pin(async { self.leader.as_ref()?.leadership().await })
     }
@@ -164,13 +178,17 @@ mod tests {
     async fn a_program_is_asked_and_one_that_dies_is_started_again() {
         let script = r#"read line; echo '{"type":"ok","value":["k1",5]}'; read line; echo nonsense; read line"#;
         let command = ["sh", "-c", script].map(str::to_owned).to_vec();
-        let asker = Asker { command, running: Mutex::new(None), leader: None };
+        let asker = |command| Asker {
+            command,
+            objects: Vec::new(),
+            running: Mutex::new(None),
+            leader: None,
+        };
+        let (nobody, asker) = (asker(vec!["/nowhere".to_owned()]), asker(command));
         let read = Call::Read { key: "k1".to_owned() };
         assert_eq!(asker.call(&read).await, Reply::read(Some(5)));
         assert_eq!(asker.call(&read).await.outcome, Outcome::Info);
         assert_eq!(asker.call(&read).await, Reply::read(Some(5)));
-        let nobody =
-            Asker { command: vec!["/nowhere".to_owned()], running: Mutex::new(None), leader: None };
         assert_eq!(nobody.call(&read).await.outcome, Outcome::Fail);
     }
 
