@@ -102,8 +102,9 @@ fn redis_without_failover_keeps_what_it_acknowledged_and_its_replicas_are_late()
         return;
     }
     let line = "test --system redis --nodes 3 --nemesis";
-    let (_ground, right) = acquitted(&format!("{line} partition,kill,pause"), 12);
+    let (ground, right) = acquitted(&format!("{line} partition,kill,pause"), 12);
     assert!(told(&right).contains("not asked: whether a majority goes on"), "{}", told(&right));
+    drop(ground);
     let (_ground, stale) = convicted(&format!("{line} partition --read stale"), 10);
     assert!(told(&stale).contains("The operations that prove it"), "{}", told(&stale));
 }
