@@ -66,7 +66,7 @@ impl System for Custom {
         let lacking: Vec<_> =
             workload.functions().iter().copied().filter(|it| !known(it)).collect();
         let fits = |other: &&&dyn Workload| {
-            self.objects.contains(&other.object()) && other.functions().iter().all(|it| known(&it))
+            self.objects.contains(&other.object()) && other.functions().iter().all(known)
         };
         (!lacking.is_empty()).then(|| {
             let others: Vec<_> = WORKLOADS.iter().filter(fits).map(|other| other.name()).collect();
