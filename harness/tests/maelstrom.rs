@@ -115,6 +115,49 @@ fn programs_in_javascript_pass_and_broken_ones_are_convicted() {
 }
 
 #[test]
+fn messages_that_are_lost_are_said_again_or_missed() {
+    if !there("python3") {
+        return;
+    }
+    let line = "--workload broadcast --topology tree3 --loss 0.2 --nemesis none";
+    let line = format!("--bin {} {line}", example("broadcast.py"));
+    let right = first(&[(4, 5), (5, 20)], |it| it.status.code() == Some(0), &line, false);
+    assert_eq!(right.status.code(), Some(0), "{}", told(&right));
+    assert!(told(&right).contains("--loss 0.2 --topology tree3"), "{}", told(&right));
+    let broken = first(&[(4, 5), (5, 20)], |it| it.status.code() == Some(1), &line, true);
+    assert!(told(&broken).contains("undelivered"), "{}", told(&broken));
+}
+
+#[test]
+fn a_program_that_talks_on_standard_output_proves_nothing() {
+    if !there("python3") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a directory");
+    let program = folder.path().join("chatty.sh");
+    let text = format!("#!/bin/sh\necho starting up\nexec {}\n", example("echo.py"));
+    std::fs::write(&program, text).expect("it is written");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&program, mode).expect("it may be executed");
+    let chatty = format!("--bin {} --workload echo --nemesis none", program.display());
+    let output = run(&format!("{chatty} --seed 4 --time-limit 3s"), false);
+    assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    assert!(told(&output).contains("\"starting up\""), "{}", told(&output));
+}
+
+#[test]
+fn what_only_maelstrom_has_is_a_mistake_elsewhere() {
+    for flag in ["--loss 0.1", "--topology line", "--latency 5"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
+        let output = command.arg("test").args(flag.split(' ')).output().expect("harness runs");
+        assert_eq!(output.status.code(), Some(254), "{flag}: {}", told(&output));
+    }
+    let lost = run("--workload echo --bin /bin/cat --loss 1", false);
+    assert_eq!(lost.status.code(), Some(254), "{}", told(&lost));
+    assert!(told(&lost).contains("no chance from 0 to below 1"), "{}", told(&lost));
+}
+
+#[test]
 fn a_program_that_says_nothing_cannot_be_tested() {
     if !there("sleep") {
         return;

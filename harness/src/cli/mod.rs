@@ -18,6 +18,7 @@ mod selftest;
 mod serve;
 mod shrink;
 mod sim;
+pub(crate) mod spelling;
 mod suite;
 mod test;
 

@@ -5,6 +5,7 @@ use super::{Format, Telling, duration, print, style};
 use crate::host::sandbox;
 use crate::nemesis::NEMESES;
 use crate::net::Backend;
+use crate::net::switch::shape::WHOLE;
 use crate::report::{Run, json, say, text};
 use crate::run::plan::Plan;
 use crate::run::{Finished, Place, run};
@@ -30,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "raft")]
     system: String,
     /// How many replicas, each on a host of its own.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, alias = "node-count", default_value_t = 5)]
     nodes: u8,
     /// What clients do; `harness list` shows all.
     #[arg(long, default_value = "register")]
@@ -82,6 +83,25 @@ pub(crate) struct Args {
     /// How those latencies differ: constant, uniform, or exponential.
     #[arg(long, value_name = "NAME", default_value = "constant")]
     latency_dist: String,
+    /// The chance that a message between nodes is lost when it is sent, from 0 to below 1 (only `maelstrom`).
+    #[arg(long, value_name = "CHANCE", default_value = "0", value_parser = per_mille)]
+    loss: u16,
+    /// Who nodes are told their neighbours are: grid, line, total, tree, tree2, tree3, tree4 (only `maelstrom`, broadcast).
+    #[arg(long, value_name = "NAME", default_value = "grid")]
+    topology: String,
+    /// After `--`, the same as `--node-arg` for each word.
+    #[arg(last = true, value_name = "ARG")]
+    last_args: Vec<String>,
+}
+
+/// Reads a chance in thousandths.
+fn per_mille(text: &str) -> Result<u16, String> {
+    let wrong = || {
+        format!("{text:?} is no chance from 0 to below 1, in thousandths; write for example 0.05")
+    };
+    let thousandths = text.parse::<f64>().map_err(|_| wrong())? * f64::from(WHOLE);
+    let known = (0..WHOLE).find(|it| (f64::from(*it) - thousandths).abs() < 1e-6);
+    known.ok_or_else(wrong)
 }
 
 fn nemesis_help() -> String {
@@ -164,13 +184,15 @@ fn plan(args: &Args) -> Result<Plan> {
         seed: args.seed.unwrap_or_else(any_seed),
         net: args.net.name().to_owned(),
         bugs: args.bugs.clone(),
-        node_args: args.node_args.clone(),
+        node_args: [args.node_args.as_slice(), &args.last_args].concat(),
         bin: args.bin.as_ref().map(|bin| bin.display().to_string()),
         schedule: None,
         fail_fast: args.fail_fast,
         capture: args.capture,
         latency_ms: args.latency,
         latency_dist: args.latency_dist.clone(),
+        loss_per_mille: args.loss,
+        topology: args.topology.clone(),
     };
     let plan = checked(config)?;
     match &args.schedule {

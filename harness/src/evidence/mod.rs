@@ -35,12 +35,16 @@ pub(crate) struct Facts<'a> {
     pub(crate) main_end: u64,
     /// What the nemesis could not do.
     pub(crate) trouble: Option<String>,
+    /// How replicas broke the protocol in which the harness carries what they say.
+    pub(crate) breach: Option<String>,
     /// Whether a host left a call of the recovery phase unanswered; `None` if it never came to that.
     pub(crate) recovery: Option<Vec<bool>>,
     /// The same of the final reads.
     pub(crate) final_reads: Option<Vec<bool>>,
     /// Whether the run was cut short from the keyboard.
     pub(crate) interrupted: bool,
+    /// What lets the system stand still although a majority could reach each other, as it declares itself.
+    pub(crate) stands_still: Option<&'static str>,
 }
 
 /// Everything that stands against *valid*, the worst first.
@@ -49,8 +53,9 @@ pub(crate) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
     reasons.extend(checks(facts));
     reasons.extend(deaths(facts));
     reasons.extend(recovery(facts));
-    reasons.extend(liveness::lapses(facts.history, facts.faults).into_iter().map(invalid));
+    reasons.extend(lapses(facts));
     reasons.extend(facts.trouble.iter().map(|trouble| unknown(trouble.clone())));
+    reasons.extend(facts.breach.iter().map(|breach| unknown(breach.clone())));
     reasons.extend(unmannered(facts.history));
     reasons.extend(unwitnessed(facts));
     reasons.extend(untouched_kinds(facts));
@@ -64,6 +69,12 @@ pub(crate) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
     }
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.validity));
     reasons
+}
+
+/// What the declaration of a system takes out of a run with faults: it is said, so that nobody takes it for proven.
+pub(crate) fn not_asked(stands_still: Option<&str>, faults: &[FaultRecord]) -> Vec<String> {
+    let why = stands_still.filter(|_| !faults.is_empty()).into_iter();
+    why.map(|why| format!("whether a majority goes on without its leader: {why}")).collect()
 }
 
 fn invalid(text: String) -> Reason {
@@ -175,8 +186,20 @@ fn too_few(facts: &Facts<'_>) -> Vec<Reason> {
     .collect()
 }
 
-/// Where some fault left a majority able to go on, that side must have accepted a write while it lasted.
+/// The side of a long cut that could go on must have gone on, unless nobody ever promised that.
+fn lapses(facts: &Facts<'_>) -> Vec<Reason> {
+    if facts.stands_still.is_some() {
+        return Vec::new();
+    }
+    liveness::lapses(facts.history, facts.faults).into_iter().map(invalid).collect()
+}
+
+/// Where some fault left a majority able to go on, that side must have accepted a write while it lasted, unless nobody
+/// ever promised that.
 fn idle_majority(facts: &Facts<'_>) -> Option<Reason> {
+    if facts.stands_still.is_some() {
+        return None;
+    }
     let able =
         |fault: &&FaultRecord| fault.state == FaultState::Witnessed && !fault.majority.is_empty();
     let faults: Vec<&FaultRecord> = facts.faults.iter().filter(able).collect();

@@ -64,9 +64,11 @@ struct Scene {
     kinds: Vec<&'static str>,
     main_end: u64,
     trouble: Option<String>,
+    breach: Option<String>,
     recovery: Option<Vec<bool>>,
     final_reads: Option<Vec<bool>>,
     interrupted: bool,
+    stands_still: Option<&'static str>,
 }
 
 fn told(change: impl FnOnce(&mut Scene)) -> Vec<String> {
@@ -78,9 +80,11 @@ fn told(change: impl FnOnce(&mut Scene)) -> Vec<String> {
         kinds: vec!["partition"],
         main_end: 2 * SECOND,
         trouble: None,
+        breach: None,
         recovery: Some(vec![false; 5]),
         final_reads: Some(vec![false; 5]),
         interrupted: false,
+        stands_still: None,
     };
     change(&mut scene);
     let reasons = reasons(&Facts {
@@ -92,9 +96,11 @@ fn told(change: impl FnOnce(&mut Scene)) -> Vec<String> {
         functions: FUNCTIONS,
         main_end: scene.main_end,
         trouble: scene.trouble,
+        breach: scene.breach,
         recovery: scene.recovery,
         final_reads: scene.final_reads,
         interrupted: scene.interrupted,
+        stands_still: scene.stands_still,
     });
     reasons
         .into_iter()
@@ -179,6 +185,12 @@ fn a_nemesis_in_trouble_leaves_doubt() {
 }
 
 #[test]
+fn replicas_that_break_the_protocol_leave_doubt() {
+    let told = told(|run| run.breach = Some("lines that were no messages: 3".to_owned()));
+    assert_eq!(told, ["unknown: lines that were no messages: 3"]);
+}
+
+#[test]
 fn an_unasked_exit_is_an_anomaly() {
     let deaths =
         vec![Death { replica: "n3".to_owned(), how: "exit code 1".to_owned(), log: Vec::new() }];
@@ -247,6 +259,38 @@ fn what_cannot_be_held_against_a_majority_is_not() {
     assert!(silent(&[long.clone(), kill]), "another fault");
     let served = self::history("");
     assert!(liveness::lapses(&served, &[long]).is_empty(), "nothing was asked in that time");
+}
+
+#[test]
+fn what_a_system_never_promised_is_not_asked_but_told() {
+    let (long, cut) = long_cut();
+    let told = |stands_still| {
+        told(|run| {
+            (run.history, run.faults) = (long.clone(), vec![cut.clone()]);
+            run.stands_still = stands_still;
+        })
+    };
+    let without =
+        |told: Vec<String>| told.into_iter().any(|it| it.contains("n1, n2, n3, n4 served none"));
+    let why = Some("one for ever");
+    assert!(without(told(None)) && !without(told(why)));
+    let faults = [fault()];
+    assert_eq!(
+        not_asked(why, &faults),
+        ["whether a majority goes on without its leader: one for ever"]
+    );
+    assert!(not_asked(None, &faults).is_empty() && not_asked(why, &[]).is_empty());
+    let calm = |stands_still| {
+        self::told(|run| {
+            run.faults[0].majority = vec!["n4".to_owned()];
+            run.stands_still = stands_still;
+        })
+    };
+    assert_eq!(
+        calm(None),
+        ["unknown: no write succeeded on the majority's side while a fault lasted"]
+    );
+    assert_eq!(calm(why), [""; 0]);
 }
 
 #[test]

@@ -257,6 +257,11 @@ impl Ground {
         Ok(counts.into_iter().map(since).collect())
     }
 
+    /// How replicas broke the protocol in which the harness carries what they say, in a sentence.
+    pub(crate) fn breach(&self) -> Option<String> {
+        self.fabric.breach()
+    }
+
     /// What went wrong with the network itself, in a sentence.
     pub(crate) fn network_trouble(&self) -> Option<String> {
         self.fabric.trouble()

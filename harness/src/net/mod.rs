@@ -259,6 +259,14 @@ impl Fabric {
         }
     }
 
+    /// How replicas broke the protocol in which the harness carries what they say, in a sentence.
+    pub(crate) fn breach(&self) -> Option<String> {
+        match &self.links {
+            Links::Router(router) => router.breach(),
+            Links::Switch(_) | Links::Bridge(_) | Links::Proxy(_) => None,
+        }
+    }
+
     /// What went wrong with the network itself, in a sentence.
     pub(crate) fn trouble(&self) -> Option<String> {
         match &self.links {

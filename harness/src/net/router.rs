@@ -8,6 +8,7 @@
 mod door;
 mod hub;
 mod latency;
+mod loss;
 pub(crate) mod message;
 mod pipes;
 mod record;
@@ -33,6 +34,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
+pub(crate) use topology::{TOPOLOGIES, Topology};
 use workloads::Rng;
 
 pub(crate) use record::FILE as MESSAGES;
@@ -49,8 +51,10 @@ const HOPS: u32 = 20;
 pub(crate) struct Routing {
     /// How long they take.
     pub(crate) latency: Latency,
-    /// Whether nodes are told who their neighbours are.
-    pub(crate) topology: bool,
+    /// Who nodes are told their neighbours are, if they are told.
+    pub(crate) topology: Option<Topology>,
+    /// How many of 1000 messages between nodes are lost.
+    pub(crate) loss: u16,
 }
 
 /// How long a client waits for an answer.
@@ -75,9 +79,9 @@ impl Router {
         routing: Routing,
         record: &Path,
     ) -> Result<Self> {
-        let Routing { latency, topology } = routing;
+        let latency = routing.latency;
         let record = Record::create(record)?;
-        let hub = Hub::new(Setting { count, rng: rng.clone(), latency, topology, record });
+        let hub = Hub::new(Setting { count, rng: rng.clone(), routing, record });
         let door = Door::open(Arc::downgrade(&hub)).await.context("the router has no door")?;
         let ring = Arc::clone(&lock(&hub).ring);
         let driver = tokio::spawn(drive(Arc::downgrade(&hub), ring));
@@ -133,6 +137,11 @@ impl Router {
         format!(
             "messages on standard input and output of {count} nodes, {latency}; clients at {door}"
         )
+    }
+
+    /// How nodes broke the protocol.
+    pub(super) fn breach(&self) -> Option<String> {
+        lock(&self.hub).breach()
     }
 
     /// What no fault explains.

@@ -109,12 +109,20 @@ fn footer(run: &Run<'_>) -> String {
     )
 }
 
+/// What the reader has to know of how far the verdict goes.
+fn limits(verdict: &VerdictRecord) -> String {
+    let mut limits = if verdict.interrupted { INTERRUPTED.to_owned() } else { String::new() };
+    let early = verdict.stopped_early.iter().map(|early| format!("Stopped early {early}"));
+    let not_asked = verdict.not_asked.iter().map(|what| format!("Not asked: {what}"));
+    for limit in early.chain(not_asked) {
+        limits += &format!("<p class=\"interrupted\">{}</p>", escape(&limit));
+    }
+    limits
+}
+
 /// Whatever else stands against *valid*.
 fn reasons(verdict: &VerdictRecord) -> String {
-    let mut interrupted = if verdict.interrupted { INTERRUPTED.to_owned() } else { String::new() };
-    if let Some(early) = &verdict.stopped_early {
-        interrupted += &format!("<p class=\"interrupted\">Stopped early {}</p>", escape(early));
-    }
+    let limits = limits(verdict);
     let others = further_reasons(verdict);
     let items: String = others
         .map(|reason| {
@@ -122,11 +130,7 @@ fn reasons(verdict: &VerdictRecord) -> String {
             format!("<li class=\"{name}\"><b>{mark} {name}</b> {}</li>", escape(&reason.text))
         })
         .collect();
-    if items.is_empty() {
-        interrupted
-    } else {
-        format!("{interrupted}<ul class=\"reasons\">{items}</ul>")
-    }
+    if items.is_empty() { limits } else { format!("{limits}<ul class=\"reasons\">{items}</ul>") }
 }
 
 fn faults(faults: &[FaultRecord]) -> String {

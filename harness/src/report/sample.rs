@@ -189,6 +189,8 @@ fn config() -> Config {
         capture: false,
         latency_ms: 0,
         latency_dist: crate::store::record::constant(),
+        loss_per_mille: 0,
+        topology: crate::store::record::grid(),
     }
 }
 
@@ -202,6 +204,7 @@ fn verdict(counts: Counts) -> VerdictRecord {
         bugs: Vec::new(),
         sentence: "5 replicas of raft behaved like one copy through 5 faults.".into(),
         reasons: Vec::new(),
+        not_asked: Vec::new(),
         checks: vec![CheckRecord {
             name: "linearizable".into(),
             validity: Validity::Valid,

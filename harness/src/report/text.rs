@@ -52,6 +52,7 @@ fn headline(verdict: &VerdictRecord, style: Style) -> Vec<String> {
         let mark = style.verdict(reason.validity, style.mark(reason.validity));
         format!("  {mark} {}", visible(&reason.text))
     }));
+    lines.extend(verdict.not_asked.iter().map(|what| format!("  not asked: {}", visible(what))));
     lines
 }
 

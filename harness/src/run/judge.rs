@@ -2,7 +2,7 @@
 
 use super::dispatcher::Closed;
 use super::plan::Plan;
-use crate::evidence::{Facts, coverage, reasons};
+use crate::evidence::{Facts, coverage, not_asked, reasons};
 use crate::store::RunDirectory;
 use crate::store::record::{
     Arrow, Candidate, CheckRecord, FORMAT, Finding, Placed, Reason, RunRecord, Validity,
@@ -28,6 +28,8 @@ pub(crate) struct Phases {
     pub(crate) main_end: u64,
     /// What the nemesis could not do.
     pub(crate) trouble: Option<String>,
+    /// How replicas broke the protocol in which the harness carries what they say.
+    pub(crate) breach: Option<String>,
     /// Whether a host left something unanswered in the recovery phase.
     pub(crate) recovery: Option<Vec<bool>>,
     /// The same of the final reads.
@@ -153,9 +155,11 @@ pub(crate) fn verdict(
         functions: plan.workload.functions(),
         main_end: phases.main_end,
         trouble: phases.trouble,
+        breach: phases.breach,
         recovery: phases.recovery,
         final_reads: phases.final_reads,
         interrupted: phases.interrupted,
+        stands_still: plan.system.stands_still(),
     });
     let validity = reasons.iter().map(|reason| reason.validity).max().unwrap_or(Validity::Valid);
     VerdictRecord {
@@ -167,6 +171,7 @@ pub(crate) fn verdict(
         bugs: plan.config.bugs.clone(),
         sentence: sentence(plan, validity, &reasons, &checks),
         reasons,
+        not_asked: not_asked(plan.system.stands_still(), &closed.faults),
         checks,
         faults: closed.faults.clone(),
         counts: closed.tally.counts.clone(),

@@ -107,7 +107,7 @@ pub(crate) async fn run(plan: Plan, mut place: Place) -> Result<Finished> {
     let mut ground = setup::replicas(&plan, fabric, &directory)?;
     let mut stop = place.stop.clone();
     tokio::select! {
-        ready = setup::ready(&mut ground) => ready?,
+        ready = setup::ready(&mut ground, &directory) => ready?,
         _ = stop.wait_for(|stop| *stop) => (),
     }
     record.timings.ready_ms = place.since_ms();
@@ -206,13 +206,14 @@ impl Stage {
         let succeeded = dispatcher.tally.succeeded();
         let (notes, active) = (notes_in, Vec::new());
         let executor = Executor { ground, clock, rng, succeeded, notes, active };
-        let (mut executor, phases) = self.phases(&mut dispatcher, executor).await?;
+        let (mut executor, mut phases) = self.phases(&mut dispatcher, executor).await?;
         for death in executor.ground.unasked_exits() {
             dispatcher.died(death)?;
         }
         if let Some(trouble) = executor.ground.network_trouble() {
             self.record.net.description += &format!("; {trouble}");
         }
+        phases.breach = executor.ground.breach();
         drop(executor);
         let first_op =
             dispatcher.first_op.map(|first| first.into_std().duration_since(self.place.began));
@@ -245,6 +246,7 @@ impl Stage {
         let mut phases = Phases {
             main_end,
             trouble,
+            breach: None,
             recovery: None,
             final_reads: None,
             interrupted: false,

@@ -4,9 +4,9 @@ use crate::nemesis::agenda::Agenda;
 use crate::nemesis::schedule::{Schedule, schedule};
 use crate::nemesis::script::{self, Setting};
 use crate::nemesis::{Wanted, wanted};
-use crate::net::router::{DISTRIBUTIONS, Distribution, Latency, Routing};
+use crate::net::router::{DISTRIBUTIONS, Distribution, Latency, Routing, TOPOLOGIES, Topology};
 use crate::report::quote;
-use crate::store::record::Config;
+use crate::store::record::{Config, grid};
 use crate::system::{System, system};
 use anyhow::{Context as _, Result, bail, ensure};
 use checker::model::{self, Model};
@@ -166,6 +166,12 @@ impl Plan {
             let (mean, distribution) = (config.latency_ms, &config.latency_dist);
             line += &format!(" --latency {mean} --latency-dist {distribution}");
         }
+        if config.loss_per_mille > 0 {
+            line += &format!(" --loss {}", f64::from(config.loss_per_mille) / 1e3);
+        }
+        if config.topology != grid() {
+            line += &format!(" --topology {}", config.topology);
+        }
         line
     }
 
@@ -220,21 +226,9 @@ fn routing(config: &Config, system: &dyn System) -> Result<Routing> {
         unknown("--latency-dist", name, DISTRIBUTIONS.iter().map(|(_, name)| *name))
     })?;
     if system.speaks() {
-        ensure!(
-            config.bin.is_some(),
-            "system {} is a program of yours: name it with --bin",
-            system.name()
-        );
-        ensure!(
-            !config.capture,
-            "--capture: there are no packets; every message is in messages.jsonl"
-        );
+        carried(config, system)?;
     } else {
-        ensure!(
-            config.latency_ms == 0,
-            "--latency: the replicas of {} have a network of their own; --nemesis packet delays it",
-            system.name()
-        );
+        carries_itself(config, system)?;
     }
     ensure!(
         config.latency_ms <= LONGEST_LATENCY_MS,
@@ -242,7 +236,50 @@ fn routing(config: &Config, system: &dyn System) -> Result<Routing> {
         config.latency_ms
     );
     let latency = Latency { mean_ms: config.latency_ms, distribution };
-    Ok(Routing { latency, topology: config.workload == BROADCAST })
+    let topology = topology(config)?.filter(|_| system.speaks());
+    Ok(Routing { latency, topology, loss: config.loss_per_mille })
+}
+
+/// What can be asked where the harness carries what replicas say.
+fn carried(config: &Config, system: &dyn System) -> Result<()> {
+    ensure!(
+        config.bin.is_some(),
+        "system {} is a program of yours: name it with --bin",
+        system.name()
+    );
+    ensure!(!config.capture, "--capture: there are no packets; every message is in messages.jsonl");
+    Ok(())
+}
+
+/// What cannot be asked where replicas have a network of their own.
+fn carries_itself(config: &Config, system: &dyn System) -> Result<()> {
+    let name = system.name();
+    ensure!(
+        config.latency_ms == 0,
+        "--latency: the replicas of {name} have a network of their own; --nemesis packet delays it"
+    );
+    ensure!(
+        config.loss_per_mille == 0,
+        "--loss: the replicas of {name} have a network of their own; --nemesis packet loses some of it"
+    );
+    ensure!(
+        config.topology == grid(),
+        "--topology: nobody tells the replicas of {name} who their neighbours are"
+    );
+    Ok(())
+}
+
+/// Who is told to be whose neighbour, where the workload has that told.
+fn topology(config: &Config) -> Result<Option<Topology>> {
+    let name = &config.topology;
+    let topology = Topology::named(name)
+        .with_context(|| unknown("--topology", name, TOPOLOGIES.iter().map(|(_, name)| *name)))?;
+    let told = config.workload == BROADCAST;
+    ensure!(
+        told || topology == Topology::default(),
+        "--topology {name}: only the nodes of workload {BROADCAST} are told who their neighbours are"
+    );
+    Ok(told.then_some(topology))
 }
 
 /// The model whose verdict on part of a history holds for the whole.
@@ -327,6 +364,8 @@ pub(crate) mod tests {
             capture: false,
             latency_ms: 0,
             latency_dist: crate::store::record::constant(),
+            loss_per_mille: 0,
+            topology: grid(),
         }
     }
 
@@ -356,8 +395,34 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_only_maelstroms_programs_can_be_asked_is_refused_elsewhere() {
+        insta::assert_snapshot!(refusal(|config| config.latency_ms = 5), @"--latency: the replicas of raft have a network of their own; --nemesis packet delays it");
+        insta::assert_snapshot!(refusal(|config| config.loss_per_mille = 5), @"--loss: the replicas of raft have a network of their own; --nemesis packet loses some of it");
+        insta::assert_snapshot!(refusal(|config| config.topology = "line".to_owned()), @"--topology: nobody tells the replicas of raft who their neighbours are");
+    }
+
+    fn broadcast() -> Config {
+        let (system, workload) = ("maelstrom".to_owned(), BROADCAST.to_owned());
+        let (bin, bugs, nemesis) =
+            (Some("node".to_owned()), Vec::new(), vec!["partition".to_owned()]);
+        let (loss_per_mille, topology) = (125, "tree3".to_owned());
+        Config { system, workload, bin, bugs, nemesis, loss_per_mille, topology, ..config() }
+    }
+
+    #[test]
+    fn loss_and_neighbours_are_part_of_a_plan_and_asked_for_again() {
+        let plan = Plan::new(broadcast(), Vec::new()).expect("everything in it exists");
+        let Routing { topology, loss, .. } = plan.routing;
+        assert_eq!((topology, loss), (Some(Topology::Tree(3)), 125));
+        assert!(plan.repro().ends_with("--loss 0.125 --topology tree3"), "{}", plan.repro());
+        let refused = |config| Plan::new(config, Vec::new()).err().map(|why| why.to_string());
+        insta::assert_snapshot!(refused(Config { topology: "star".to_owned(), ..broadcast() }).unwrap_or_default(), @r#"there is no --topology "star"; there are: grid, line, total, tree, tree2, tree3, tree4"#);
+        insta::assert_snapshot!(refused(Config { workload: "echo".to_owned(), ..broadcast() }).unwrap_or_default(), @"--topology tree3: only the nodes of workload broadcast are told who their neighbours are");
+    }
+
+    #[test]
     fn what_cannot_be_is_refused_with_what_can() {
-        insta::assert_snapshot!(refusal(|config| config.system = "oracle".to_owned()), @r#"there is no system "oracle"; there are: etcd, maelstrom, raft, redis-sentinel, zookeeper, a FILE.toml that describes one"#);
+        insta::assert_snapshot!(refusal(|config| config.system = "oracle".to_owned()), @r#"there is no system "oracle"; there are: etcd, maelstrom, raft, redis, redis-sentinel, zookeeper, a FILE.toml that describes one"#);
         insta::assert_snapshot!(refusal(|config| config.workload = "poetry".to_owned()), @r#"there is no workload "poetry"; there are: append, bank, broadcast, cas, counter, echo, follower-reads, g-counter, g-set, kafka, lin-kv, lock, long-fork, monotonic, pn-counter, queue, register, set, txn-list-append, txn-rw-register, unique-ids, wr"#);
         insta::assert_snapshot!(refusal(|config| config.read = "new".to_owned()), @r#"there is no --read "new"; there are: linearizable, lease, stale, after"#);
         insta::assert_snapshot!(refusal(|config| config.nodes = 0), @"--nodes 0 is not possible: 1 to 9 are");

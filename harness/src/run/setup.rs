@@ -196,13 +196,13 @@ pub(crate) fn named(addresses: &[SocketAddr]) -> Vec<Replica> {
 }
 
 /// Waits until every replica answers a read; one that exits first, or never answers, is told with its last words.
-pub(crate) async fn ready(ground: &mut Ground) -> Result<()> {
+pub(crate) async fn ready(ground: &mut Ground, directory: &RunDirectory) -> Result<()> {
     let clients = ground.clients().to_vec();
     let answers = async {
         let asked = all(clients.len())
             .into_iter()
             .zip(&clients)
-            .map(|(host, client)| answers(host, client));
+            .map(|(host, client)| answers(host, client, directory));
         join_all(asked).await.into_iter().collect::<Result<Vec<()>>>()
     };
     let dies = async {
@@ -222,7 +222,7 @@ pub(crate) async fn ready(ground: &mut Ground) -> Result<()> {
     }
 }
 
-async fn answers(host: HostId, client: &Arc<dyn Client>) -> Result<()> {
+async fn answers(host: HostId, client: &Arc<dyn Client>, directory: &RunDirectory) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let reply = client.ready().await;
@@ -231,9 +231,12 @@ async fn answers(host: HostId, client: &Arc<dyn Client>) -> Result<()> {
         }
         if Instant::now() > deadline {
             let why = reply.error.unwrap_or_default();
-            let patience = PATIENCE.as_secs();
-            let text =
-                format!("the replica on {host} did not answer within {patience} s (last: {why})");
+            let (patience, log) = (PATIENCE.as_secs(), directory.log(&host.to_string()));
+            let text = format!(
+                "the replica on {host} was not ready within {patience} s; the last that came of asking it: {why}; what \
+                 it wrote is in {}",
+                log.display()
+            );
             return Err(Unable(text).into());
         }
         tokio::time::sleep(PAUSE).await;

@@ -56,11 +56,22 @@ pub(crate) struct Config {
     /// How these latencies are distributed.
     #[serde(default = "constant")]
     pub(crate) latency_dist: String,
+    /// How many of 1000 messages between such replicas are lost.
+    #[serde(default)]
+    pub(crate) loss_per_mille: u16,
+    /// Who is told to be whose neighbour, where replicas are told.
+    #[serde(default = "grid")]
+    pub(crate) topology: String,
 }
 
 /// What is so unless something else is asked for.
 pub(crate) fn constant() -> String {
     "constant".to_owned()
+}
+
+/// What Maelstrom has, too, unless something else is asked for.
+pub(crate) fn grid() -> String {
+    "grid".to_owned()
 }
 
 /// What runs from before there was a choice did.
@@ -200,6 +211,9 @@ pub(crate) struct VerdictRecord {
     pub(crate) sentence: String,
     /// Everything that stands against *valid*, the worst first.
     pub(crate) reasons: Vec<Reason>,
+    /// What was left out because the system declares that it never promised it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) not_asked: Vec<String>,
     /// What each check found.
     pub(crate) checks: Vec<CheckRecord>,
     /// Every fault of the run, in order of its start.

@@ -3,29 +3,36 @@
 //!
 //! Whatever answer the file does not explain may mean anything, so nobody knows what became of the call.
 
+mod check;
 mod file;
 mod http;
 mod program;
 
-use self::file::Described;
+use self::file::{Described, filled};
 use super::{Client, Launch, Program, System};
 use crate::net::plan::HostId;
 use anyhow::Result;
+use nix::unistd::{AccessFlags, access};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use workloads::{Freshness, Object, Workload};
+use workloads::{Call, Freshness, Micro, Object, Outcome, Reply, WORKLOADS, Workload};
 
 pub(crate) use self::file::STARTER;
 
 /// How files that describe a system end.
 pub(crate) const EXTENSION: &str = ".toml";
 
+/// What becomes a program with more in its environment.
+const ENV: &str = "/usr/bin/env";
+
 /// A system from a file.
 pub(crate) struct Custom {
     described: &'static Described,
     name: &'static str,
     objects: &'static [Object],
+    stands_still: Option<&'static str>,
 }
 
 impl Custom {
@@ -33,9 +40,11 @@ impl Custom {
     pub(crate) fn load(path: &Path) -> Result<&'static Self> {
         // Read once in the life of a process, and needed until its end.
         let described: &'static Described = Box::leak(Box::new(Described::load(path)?));
-        let name = Box::leak(described.name.clone().into_boxed_str());
+        let name: &'static str = described.name.get_ref();
         let objects = Box::leak(described.objects().into_boxed_slice());
-        Ok(Box::leak(Box::new(Self { described, name, objects })))
+        let why = format!("{name}'s file says failover = false");
+        let stands_still = (!described.failover).then(|| &*why.leak());
+        Ok(Box::leak(Box::new(Self { described, name, objects, stands_still })))
     }
 }
 
@@ -56,12 +65,17 @@ impl System for Custom {
         let known = |function: &&str| self.described.knows(function);
         let lacking: Vec<_> =
             workload.functions().iter().copied().filter(|it| !known(it)).collect();
+        let fits = |other: &&&dyn Workload| {
+            self.objects.contains(&other.object()) && other.functions().iter().all(known)
+        };
         (!lacking.is_empty()).then(|| {
-            let file = self.described.path.display();
+            let others: Vec<_> = WORKLOADS.iter().filter(fits).map(|other| other.name()).collect();
             format!(
-                "{file} describes no {}, which workload {} calls",
+                "{} describes no {}, which workload {} calls; these would do: {}",
+                self.described.path.display(),
                 lacking.join(", "),
-                workload.name()
+                workload.name(),
+                others.join(", ")
             )
         })
     }
@@ -74,16 +88,40 @@ impl System for Custom {
         self.described.hosts
     }
 
+    fn stands_still(&self) -> Option<&'static str> {
+        self.stands_still
+    }
+
+    fn missing(&self, bin: Option<&Path>) -> Option<String> {
+        let file = self.described.path.display();
+        let program = self.described.replica.command.first().filter(|_| bin.is_none());
+        let client = self.described.client.as_ref().and_then(|client| client.command.first());
+        let named = [(program, "replica"), (client, "client")];
+        let absent = named.into_iter().find_map(|(word, part)| {
+            let word = filled(word?.get_ref(), &[("dir", self.described.folder())]);
+            (!found(&word)).then_some((word, part))
+        });
+        absent.map(|(word, part)| {
+            format!("there is no program {word} that may be executed, which {file} starts ({part}.command); a name with a slash is a path from here, and {{dir}} is the folder of the file")
+        })
+    }
+
     fn bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
         Ok(Vec::new())
     }
 
     fn program(&self, launch: &Launch) -> Program {
-        let mut words = self.described.command(launch).into_iter();
+        let (words, variables) = self.described.command(launch);
+        let mut words = words.into_iter();
         let first = words.next().unwrap_or_default();
         let found = if first.contains('/') { None } else { super::on_path(&first) };
         let path = launch.bin.clone().or(found).unwrap_or_else(|| first.into());
-        Program { path, args: words.map(Into::into).collect() }
+        if variables.is_empty() {
+            return Program { path, args: words.map(Into::into).collect() };
+        }
+        let words = words.map(OsString::from);
+        let variables = variables.into_iter().map(OsString::from);
+        Program { path: ENV.into(), args: variables.chain([path.into()]).chain(words).collect() }
     }
 
     fn client(&self, host: HostId, address: SocketAddr, _: Freshness) -> Result<Arc<dyn Client>> {
@@ -92,4 +130,40 @@ impl System for Custom {
             None => http::client(self.described, host, address),
         }
     }
+}
+
+/// Calls that a replica must answer before anything begins: so a file that asks for the wrong thing is told apart from a
+/// system that cannot do it. Their key is none of any workload's.
+fn first_calls(objects: &[Object]) -> Vec<Call> {
+    let (key, lock) = ("ready".to_owned(), "ready".to_owned());
+    let calls = objects.iter().map(|object| match object {
+        Object::Registers => vec![
+            Call::Write { key: key.clone(), value: 1 },
+            Call::Read { key: key.clone() },
+            Call::Cas { key: key.clone(), old: 1, new: 1 },
+        ],
+        Object::Set => vec![Call::Elements],
+        Object::Counters => vec![Call::Sum],
+        Object::Ids => vec![Call::Generate],
+        Object::Queue => vec![Call::Dequeue],
+        Object::Locks => vec![Call::Release { lock: lock.clone(), holder: "nobody".to_owned() }],
+        Object::Transactions => vec![Call::Txn { function: "txn", ops: vec![Micro::Read(0)] }],
+        Object::Bank => vec![Call::Balances { accounts: 1, opening: 0 }],
+        Object::Broadcast | Object::Echo | Object::Logs => Vec::new(),
+    });
+    calls.flatten().collect()
+}
+
+/// Why a replica is not ready that gave this answer to one of them, if it is not.
+fn unready(call: &Call, reply: &Reply) -> Option<Reply> {
+    let ready = reply.outcome == Outcome::Ok || reply.is_mismatch();
+    let why = reply.error.as_deref().unwrap_or_default();
+    (!ready).then(|| Reply::fail(format!("{} {}: {why}", call.function(), call.invoked())))
+}
+
+/// Whether a word names a program, by its path or for a shell.
+fn found(word: &str) -> bool {
+    let path = Path::new(word);
+    let executable = path.is_file() && access(path, AccessFlags::X_OK).is_ok();
+    if word.contains('/') { executable } else { super::on_path(word).is_some() }
 }

@@ -146,7 +146,11 @@ const ERRORS: &[(&str, bool, &str)] = &[
     ("etcdserver: request timed out", false, "it was proposed, and may be committed later"),
     ("etcdserver: leader changed", false, "it was proposed to a leader that is none any more"),
     ("etcdserver: duplicate key given in txn request", true, "the request makes no sense"),
-    ("etcdserver: mvcc: database space exceeded", true, "it was refused before it was proposed"),
+    (
+        "etcdserver: mvcc: database space exceeded",
+        false,
+        "a member that finds this when it applies the request applies it, and answers with the error all the same",
+    ),
 ];
 
 fn refusal(answer: &Value) -> Reply {
@@ -219,6 +223,7 @@ mod tests {
             outcome("etcdserver: request timed out, possibly due to previous leader failure"),
             Outcome::Info
         );
+        assert_eq!(outcome("etcdserver: mvcc: database space exceeded"), Outcome::Info);
         assert_eq!(outcome("something new"), Outcome::Info);
         assert_eq!(refusal(&json!({})).outcome, Outcome::Info);
         assert!(ERRORS.iter().all(|(_, _, why)| why.len() > 20));

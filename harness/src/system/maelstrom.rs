@@ -202,3 +202,45 @@ impl Client for Speaker {
         Box::pin(async { None })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+    use workloads::Outcome;
+
+    /// Greets, then answers each request with the answer to the one before it and, from the second on, with its own.
+    async fn late(listener: TcpListener) {
+        let (stream, _) = listener.accept().await.expect("a client");
+        let (reader, mut output) = stream.into_split();
+        let mut asked = BufReader::new(reader).lines();
+        let greeting = json!({ "type": "welcome", "patience_ms": 100 });
+        let greeting = Message::new("c0", "c1", body(greeting)).line();
+        output.write_all(greeting.as_bytes()).await.expect("it listens");
+        let mut before: Option<Message> = None;
+        while let Ok(Some(line)) = asked.next_line().await {
+            let request = Message::read(line.as_bytes()).expect("a request");
+            assert_ne!(request.body["msg_id"], json!(0), "some programs take 0 for none");
+            let of = |request: &Message, value: i64| {
+                request.answer(body(json!({ "type": "read_ok", "value": value }))).line()
+            };
+            if let Some(before) = &before {
+                let lines = of(before, 1) + &of(&request, 2);
+                output.write_all(lines.as_bytes()).await.expect("it listens");
+            }
+            before = Some(request);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_comes_late_is_not_taken_for_the_next() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let router = tokio::spawn(late(listener));
+        let client = Maelstrom.client(HostId(0), address, Freshness::default()).expect("a client");
+        let read = Call::Read { key: "k1".to_owned() };
+        assert_eq!(client.call(&read).await.outcome, Outcome::Fail, "nobody answers in time");
+        assert_eq!(client.call(&read).await, Reply::read(Some(2)));
+        router.abort();
+    }
+}

@@ -8,6 +8,7 @@ mod errors;
 mod etcd;
 mod maelstrom;
 mod raft;
+mod redis;
 mod redis_sentinel;
 mod zookeeper;
 
@@ -52,6 +53,11 @@ pub(crate) trait System: Sync {
     fn leads(&self) -> bool {
         true
     }
+    /// What it is about it that lets it stand still although a majority could reach each other, if anything is: nobody
+    /// takes the place of a leader that is gone. What a system never promised is not asked of it.
+    fn stands_still(&self) -> Option<&'static str> {
+        None
+    }
     /// Whether leadership can be handed on through its interface.
     fn hands_on(&self) -> bool {
         false
@@ -86,6 +92,7 @@ pub(crate) const SYSTEMS: &[&dyn System] = &[
     &etcd::Etcd,
     &maelstrom::Maelstrom,
     &raft::RaftKv,
+    &redis::Redis,
     &redis_sentinel::RedisSentinel,
     &zookeeper::ZooKeeper,
 ];

@@ -30,7 +30,48 @@ fn a_starter_file_is_written_once_and_is_a_system() {
     assert_eq!(again.status.code(), Some(254), "{}", told(&again));
     let output = ground.run("test --system my-store.toml --time-limit 1s");
     assert_eq!(output.status.code(), Some(3), "{}", told(&output));
-    assert!(told(&output).contains("cannot be started"), "{}", told(&output));
+    assert!(told(&output).contains("there is no program ./my-store"), "{}", told(&output));
+}
+
+/// A server that answers, but not what its file expects: that is told before anything is judged.
+#[test]
+fn a_file_that_asks_for_the_wrong_thing_convicts_nobody() {
+    if !there("python3") {
+        return;
+    }
+    let ground = Ground::new();
+    let text = std::fs::read_to_string(example("toykv")).expect("the example");
+    let folder = format!("{}/examples/toykv", env!("CARGO_MANIFEST_DIR"));
+    let mend = |from: &str, to: &str| {
+        let text = text.replace("{dir}", &folder).replace(from, to);
+        std::fs::write(ground.directory.path().join("my.toml"), text).expect("it is written");
+        let output = ground.run("test --system my.toml --nodes 2 --nemesis kill --time-limit 2s");
+        (output.status.code(), told(&output))
+    };
+    let (code, said) = mend("\"/value\"", "\"/valeu\"");
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("no value where the file says: \"{\\\"value\\\": 1}\""), "{said}");
+    let (code, said) = mend("{value}", "{vlaue}");
+    assert_eq!(code, Some(254), "{said}");
+    assert!(said.contains("my.toml:"), "{said}");
+    let (code, said) = mend("[cas]", "[client]\ncommand = [\"none\"]\nobjects = [\"set\"]\n[cas]");
+    assert_eq!(code, Some(254), "a set has no registers: {said}");
+}
+
+/// One who keeps everything for ever stands still without being convicted, if its file says so.
+#[test]
+fn a_primary_for_ever_may_be_cut_off_for_long() {
+    if !there("python3") {
+        return;
+    }
+    let ground = Ground::new();
+    std::fs::write(ground.directory.path().join("cut.txt"), "at 1s partition n1|n2 n3 for 11s\n")
+        .expect("it is written");
+    let line = "--nodes 3 --seed 1 --schedule cut.txt --time-limit 13s";
+    let output = ground.run(&format!("test --system {} {line}", example("toykv")));
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let what = "not asked: whether a majority goes on without its leader";
+    assert!(told(&output).contains(what), "{}", told(&output));
 }
 
 #[test]
@@ -53,6 +94,19 @@ fn a_primary_that_is_cut_off_loses_what_redis_had_acknowledged() {
     drop(acquitted(&format!("{line} kill:followers"), 10));
     let (_ground, lost) = convicted(&format!("{line} partition:leader"), 25);
     assert!(told(&lost).contains("is lost"), "{}", told(&lost));
+}
+
+#[test]
+fn redis_without_failover_keeps_what_it_acknowledged_and_its_replicas_are_late() {
+    if !there("redis-server") {
+        return;
+    }
+    let line = "test --system redis --nodes 3 --nemesis";
+    let (ground, right) = acquitted(&format!("{line} partition,kill,pause"), 12);
+    assert!(told(&right).contains("not asked: whether a majority goes on"), "{}", told(&right));
+    drop(ground);
+    let (_ground, stale) = convicted(&format!("{line} partition --read stale"), 10);
+    assert!(told(&stale).contains("The operations that prove it"), "{}", told(&stale));
 }
 
 #[test]

@@ -4,11 +4,11 @@
 //! says it is from, to the one it is for; a lane decides as the switch's do ([`Exchange`]) whether it is cut, lost, late
 //! or doubled. Clients have lanes of their own without latency. Services and the harness itself are reached by all.
 
-use super::latency::Latency;
+use super::Routing;
+use super::loss::Loss;
 use super::message::{Body, Message, body, error};
 use super::record::{DELIVERED, Record, now_us};
 use super::service::{SERVICES, Services};
-use super::topology::topology;
 use crate::net::plan::{CLIENTS, HostId, LinkPlan, hosts};
 use crate::net::probe::Book;
 use crate::net::switch::LinkCounts;
@@ -49,9 +49,8 @@ pub(super) struct Hub {
     nodes: Vec<Node>,
     clients: BTreeMap<String, UnboundedSender<String>>,
     services: Services,
-    latency: Latency,
-    /// Whether nodes are told who their neighbours are.
-    topology: bool,
+    routing: Routing,
+    loss: Loss,
     record: Record,
     messages: u64,
     guests: u64,
@@ -117,15 +116,14 @@ struct Trouble {
 pub(super) struct Setting {
     pub(super) count: u8,
     pub(super) rng: Rng,
-    pub(super) latency: Latency,
-    pub(super) topology: bool,
+    pub(super) routing: Routing,
     pub(super) record: Record,
 }
 
 impl Hub {
     /// A hub of nodes that do not run yet.
     pub(super) fn new(setting: Setting) -> Arc<Shared> {
-        let Setting { count, rng, latency, topology, record } = setting;
+        let Setting { count, rng, routing, record } = setting;
         Arc::new_cyclic(|own| {
             Mutex::new(Self {
                 own: own.clone(),
@@ -135,9 +133,9 @@ impl Hub {
                 nodes: hosts(count).map(|_| Node::default()).collect(),
                 clients: BTreeMap::new(),
                 services: Services::new(rng.fork("services")),
+                loss: Loss::new(routing.loss, count, &rng.fork("loss")),
                 rng: rng.fork("latency"),
-                latency,
-                topology,
+                routing,
                 record,
                 messages: 0,
                 guests: 0,
@@ -200,7 +198,7 @@ impl Hub {
     pub(super) fn welcome(&mut self, output: UnboundedSender<String>) -> String {
         self.guests += 1;
         let name = format!("c{}", self.guests);
-        let patience = super::patience(self.latency).as_millis();
+        let patience = super::patience(self.routing.latency).as_millis();
         let greeting = json!({ "type": "welcome", "patience_ms": u64::try_from(patience).ok() });
         // A client that has gone again needs no greeting.
         drop(output.send(Message::new(HARNESS, &name, body(greeting)).line()));
@@ -265,8 +263,14 @@ impl Hub {
             self.record.note(&message, &from.name(), now_us(), "for nobody");
             return;
         };
+        if let (End::Node(one), End::Node(other)) = (&from, &to)
+            && self.loss.takes(*one, *other)
+        {
+            self.record.note(&message, &from.name(), now_us(), told(Fate::Lost));
+            return;
+        }
         let late = from.is_far() && to.is_far() && from != to;
-        let delay = if late { self.latency.draw(&mut self.rng) } else { Duration::ZERO };
+        let delay = if late { self.routing.latency.draw(&mut self.rng) } else { Duration::ZERO };
         let parcel = Parcel { message, from, to, sent_us: now_us(), copies: 0 };
         if delay.is_zero() {
             return self.forward(parcel);
@@ -387,14 +391,17 @@ impl Hub {
         let node = &mut self.nodes[usize::from(host.0)];
         let phase = node.phase;
         node.phase = match (phase, message.answers(), message.kind()) {
-            (Phase::Starting, Some(INIT), "init_ok") if self.topology => Phase::Joining,
+            (Phase::Starting, Some(INIT), "init_ok") if self.routing.topology.is_some() => {
+                Phase::Joining
+            }
             (Phase::Starting, Some(INIT), "init_ok") => Phase::Ready,
             // A node that has no use for it may say so.
             (Phase::Joining, Some(TOPOLOGY), _) => Phase::Ready,
             (phase, ..) => phase,
         };
         if phase != Phase::Joining && node.phase == Phase::Joining {
-            let told = json!({ "type": "topology", "msg_id": TOPOLOGY, "topology": topology(self.count()) });
+            let neighbours = self.routing.topology.unwrap_or_default().neighbours(self.count());
+            let told = json!({ "type": "topology", "msg_id": TOPOLOGY, "topology": neighbours });
             self.send(End::Harness, Message::new(HARNESS, &host.to_string(), body(told)));
         }
         true
@@ -404,16 +411,24 @@ impl Hub {
         self.record.note(&parcel.message, &parcel.from.name(), parcel.sent_us, fate);
     }
 
+    /// How nodes broke the protocol, in a sentence.
+    pub(super) fn breach(&self) -> Option<String> {
+        let Trouble { nonsense, first, .. } = &self.trouble;
+        first.as_ref().map(|first| {
+            format!(
+                "lines of standard output that were no messages: {nonsense}, the first {first}; what is to be read by \
+                 people belongs on standard error"
+            )
+        })
+    }
+
     /// What no fault explains, in a sentence.
     pub(super) fn trouble(&self) -> Option<String> {
         let mut told = Vec::new();
-        let Trouble { nonsense, first, strays } = &self.trouble;
-        if let Some(first) = first {
-            told.push(format!("{nonsense} lines of output were no messages, the first {first}"));
-        }
-        for (name, count) in strays {
+        for (name, count) in &self.trouble.strays {
             told.push(format!("{count} messages were for {name:?}, who does not exist"));
         }
+        told.extend(self.loss.told());
         if self.record.missed() > 0 {
             told.push(format!("{} messages are missing in the record", self.record.missed()));
         }

@@ -6,9 +6,12 @@ use crate::net::plan::HostId;
 use anyhow::{Context as _, Result};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::mpsc;
+
+/// A line longer than this is cut there: a program that never ends one must not fill the memory.
+const LONGEST: u64 = 16 << 20;
 
 /// Starts to carry what a program says and is told; it is greeted at once.
 pub(super) fn attach(hub: &Arc<Shared>, host: HostId, pipes: Pipes) -> Result<()> {
@@ -35,9 +38,17 @@ async fn read(hub: Weak<Shared>, (host, generation): (HostId, u64), output: Rece
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     // A pipe that breaks has ended.
-    while output.read_until(b'\n', &mut line).await.is_ok_and(|bytes| bytes > 0) {
+    while (&mut output)
+        .take(LONGEST)
+        .read_until(b'\n', &mut line)
+        .await
+        .is_ok_and(|bytes| bytes > 0)
+    {
         let Some(hub) = hub.upgrade() else { return };
-        lock(&hub).said(host, generation, &line);
+        // A program that is killed may break off in the middle of a line.
+        if line.ends_with(b"\n") || line.len() as u64 == LONGEST {
+            lock(&hub).said(host, generation, &line);
+        }
         line.clear();
     }
     if let Some(hub) = hub.upgrade() {

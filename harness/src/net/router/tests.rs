@@ -33,10 +33,13 @@ struct Stage {
 
 impl Stage {
     async fn of(script: &str) -> Self {
+        Self::with(script, Routing::default()).await
+    }
+
+    async fn with(script: &str, routing: Routing) -> Self {
         let folder = tempfile::tempdir().expect("a directory");
         let path = folder.path().join(MESSAGES);
-        let router =
-            Router::build(2, &Rng::new(1), Routing::default(), &path).await.expect("it stands");
+        let router = Router::build(2, &Rng::new(1), routing, &path).await.expect("it stands");
         let start = |number: u8| {
             let host = Host::shared(&format!("n{}", number + 1)).expect("a thread");
             let args = ["-c".into(), script.into()];
@@ -112,9 +115,60 @@ read -r init; echo hello; echo '{"src":"n1","dest":"n9","body":{}}'
 echo "{\"src\":\"n1\",\"dest\":\"c0\",\"body\":{\"type\":\"init_ok\",\"in_reply_to\":1}}"; read -r rest"#;
     let mut stage = Stage::of(script).await;
     stage.ready().await;
+    let told = stage.router.breach().expect("there is one");
+    assert!(told.contains("no messages: 2, the first of n") && told.contains("hello"), "{told}");
     let told = stage.router.trouble().expect("there is some");
-    assert!(told.contains("lines of output were no messages, the first of n"), "{told}");
-    assert!(told.contains("hello") && told.contains("2 messages were for \"n9\""), "{told}");
+    assert!(told.contains("2 messages were for \"n9\""), "{told}");
+}
+
+#[tokio::test]
+async fn a_line_that_breaks_off_with_its_program_is_no_breach() {
+    let mut stage = Stage::of(r#"read -r init; printf '{"src":"n1"'; exit 0"#).await;
+    stage.say(ASK).await;
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(stage.router.breach(), None);
+}
+
+#[tokio::test]
+async fn what_chance_takes_is_lost_between_nodes_only_and_told() {
+    let mut stage = Stage::with(RELAY, Routing { loss: 900, ..Routing::default() }).await;
+    stage.ready().await;
+    for _ in 0..200 {
+        stage.say(ASK).await;
+    }
+    let mut arrived = 0;
+    while stage.hear().await.is_some_and(|message| message.kind() == "arrived") {
+        arrived += 1;
+    }
+    assert!((5..50).contains(&arrived), "{arrived} of 200");
+    let told = stage.router.trouble().expect("it is told");
+    assert_eq!(told, format!("{} of 200 messages between nodes were lost (--loss)", 200 - arrived));
+}
+
+#[tokio::test]
+async fn a_line_of_any_usual_length_passes() {
+    let script = r#"
+read -r init
+case "$init" in *'"node_id":"n1"'*) me=n1;; *) me=n2;; esac
+echo "{\"src\":\"$me\",\"dest\":\"c0\",\"body\":{\"type\":\"init_ok\",\"in_reply_to\":1}}"
+while read -r line; do
+  case "$me" in
+    n1) printf '{"src":"n1","dest":"n2","body":{"type":"long","text":"%0200000d"}}\n' 0;;
+    n2) echo "{\"src\":\"n2\",\"dest\":\"c1\",\"body\":{\"type\":\"read\",\"length\":${#line}}}";;
+  esac
+done
+"#;
+    let mut stage = Stage::of(script).await;
+    stage.ready().await;
+    stage.say(ASK).await;
+    let heard = loop {
+        if let Some(message) = stage.hear().await {
+            break message;
+        }
+    };
+    let length = heard.body["length"].as_u64().expect("a number");
+    assert!((200_000..200_100).contains(&length), "{length}");
+    assert_eq!(stage.router.trouble(), None);
 }
 
 #[tokio::test]

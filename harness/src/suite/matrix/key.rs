@@ -2,6 +2,7 @@
 
 use super::super::Expectation;
 use super::Wrong;
+use crate::cli::spelling::nearest;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -103,26 +104,10 @@ impl Axes {
 
 /// That there is no such key, and which one was perhaps meant.
 pub(super) fn unknown(key: &str, known: &[&str]) -> String {
-    let near = known.iter().map(|known| (distance(key, known), known)).min();
-    match near {
-        Some((far, known)) if far <= 2 => format!("no key {key:?}; did you mean {known:?}?"),
-        _ => format!("no key {key:?}; there are: {}", known.join(", ")),
+    match nearest(key, known) {
+        Some(near) => format!("no key {key:?}; did you mean {near:?}?"),
+        None => format!("no key {key:?}; there are: {}", known.join(", ")),
     }
-}
-
-/// How many letters must be put in, taken away or changed.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.chars().enumerate() {
-            let changed = corner + usize::from(x != y);
-            corner = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(corner + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 fn wrong(value: &Value<'_>, wanted: &str) -> Wrong {

@@ -200,6 +200,8 @@ fn config(axes: &Axes, [system, workload, read, nemesis]: [&String; 4], nodes: u
         capture: false,
         latency_ms: 0,
         latency_dist: crate::store::record::constant(),
+        loss_per_mille: 0,
+        topology: crate::store::record::grid(),
     }
 }
 

@@ -1,10 +1,15 @@
 //! Reads the file that describes a system, and fills in its templates.
 
 use super::super::Launch;
+use super::check::{self, Wrong, object};
+use crate::cli::spelling::nearest;
 use anyhow::{Result, anyhow};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use toml::Spanned;
 use workloads::Object;
 
 /// What `harness init` writes: every part, explained.
@@ -16,11 +21,14 @@ pub(crate) const STARTER: &str = include_str!("../../assets/starter.toml");
 pub(super) struct Described {
     #[serde(skip)]
     pub(super) path: PathBuf,
-    pub(super) name: String,
-    replica: Replica,
+    pub(super) name: Spanned<String>,
+    pub(super) replica: Replica,
     /// Whether each replica needs a host of its own, because it tells others its address.
     #[serde(default)]
     pub(super) hosts: bool,
+    /// Whether somebody takes the place of a leader that is gone.
+    #[serde(default = "yes")]
+    pub(super) failover: bool,
     pub(super) leader: Option<Leader>,
     pub(super) read: Option<Request>,
     pub(super) write: Option<Request>,
@@ -31,18 +39,22 @@ pub(super) struct Described {
 /// How a replica is started.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Replica {
-    command: Vec<String>,
-    /// How one of `{peers}` is written.
-    #[serde(default = "plain_peer")]
-    peer: String,
+pub(super) struct Replica {
+    pub(super) command: Vec<Spanned<String>>,
+    /// What stands in its environment besides.
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, Spanned<String>>,
+    /// How one of `{peers}` is written, if not as [`PEER`].
+    pub(super) peer: Option<Spanned<String>>,
     /// What stands between two.
     #[serde(default = "comma")]
     separator: String,
 }
 
-fn plain_peer() -> String {
-    "{id}={ip}:{port}".to_owned()
+const PEER: &str = "{id}={ip}:{port}";
+
+fn yes() -> bool {
+    true
 }
 
 fn comma() -> String {
@@ -54,13 +66,13 @@ fn comma() -> String {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Leader {
     /// The path to ask each replica for.
-    pub(super) get: String,
+    pub(super) get: Spanned<String>,
     /// Where in the JSON it says what it is.
-    pub(super) role: String,
+    pub(super) role: Spanned<String>,
     /// What a leader says there.
     pub(super) is: serde_json::Value,
     /// Where the term is, if there is one.
-    pub(super) term: Option<String>,
+    pub(super) term: Option<Spanned<String>>,
 }
 
 /// What is asked, and what the answers mean.
@@ -68,10 +80,10 @@ pub(super) struct Leader {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Request {
     /// Method and path: `PUT /kv/{key}`.
-    pub(super) request: String,
-    pub(super) body: Option<String>,
+    pub(super) request: Spanned<String>,
+    pub(super) body: Option<Spanned<String>>,
     /// Where in the JSON the value is; the whole text, if not said.
-    pub(super) value: Option<String>,
+    pub(super) value: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) ok: Vec<Rule>,
     /// There is no such key.
@@ -106,22 +118,10 @@ impl Rule {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Speaker {
-    pub(super) command: Vec<String>,
+    pub(super) command: Vec<Spanned<String>>,
     /// What it can be asked about.
-    pub(super) objects: Vec<String>,
+    pub(super) objects: Vec<Spanned<String>>,
 }
-
-/// Every object that a program can be asked about.
-const OBJECTS: [Object; 8] = [
-    Object::Bank,
-    Object::Counters,
-    Object::Ids,
-    Object::Locks,
-    Object::Queue,
-    Object::Registers,
-    Object::Set,
-    Object::Transactions,
-];
 
 impl Described {
     pub(super) fn load(path: &Path) -> Result<Self> {
@@ -130,38 +130,10 @@ impl Described {
             wrong(format!(": cannot be read: {why}; harness init writes one to start from"))
         })?;
         let mut described: Self =
-            toml::from_str(&text).map_err(|error| wrong(located(&text, &error)))?;
+            toml::from_str(&text).map_err(|error| wrong(located(&text, &unread(&error))))?;
         described.path = path.to_owned();
-        described.check().map_err(|why| wrong(format!(": {why}")))?;
+        check::check(&described).map_err(|mistake| wrong(located(&text, &mistake)))?;
         Ok(described)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        if self.name.is_empty()
-            || !self.name.chars().all(|it| it.is_ascii_alphanumeric() || it == '-')
-        {
-            return Err(format!("name {:?} is to be of letters, digits and hyphens", self.name));
-        }
-        if self.replica.command.is_empty() {
-            return Err("replica.command is empty: it is the program and its arguments".to_owned());
-        }
-        match &self.client {
-            Some(client) if client.command.is_empty() => Err("client.command is empty".to_owned()),
-            Some(client) => client.objects.iter().try_for_each(|name| object(name).map(drop)),
-            None => {
-                for (name, request) in self.requests() {
-                    let request = request.as_ref().ok_or_else(|| {
-                        format!("[{name}] is missing: without a [client] program, [read] and [write] are needed")
-                    });
-                    match (request, name) {
-                        (Err(_), "cas") => {}
-                        (Err(why), _) => return Err(why),
-                        (Ok(request), _) => request.check(name)?,
-                    }
-                }
-                Ok(())
-            }
-        }
     }
 
     fn requests(&self) -> [(&'static str, &Option<Request>); 3] {
@@ -178,20 +150,22 @@ impl Described {
 
     pub(super) fn objects(&self) -> Vec<Object> {
         match &self.client {
-            Some(client) => client.objects.iter().filter_map(|name| object(name).ok()).collect(),
+            Some(client) => {
+                client.objects.iter().filter_map(|name| object(name.get_ref())).collect()
+            }
             None => vec![Object::Registers],
         }
     }
 
-    /// The words that start a replica.
-    pub(super) fn command(&self, launch: &Launch) -> Vec<String> {
+    /// The words that start a replica, and what its environment has besides.
+    pub(super) fn command(&self, launch: &Launch) -> (Vec<String>, Vec<String>) {
         let peer = |(id, at): &(crate::net::plan::HostId, SocketAddr)| {
             let replica = [
                 ("id", id.to_string()),
                 ("ip", at.ip().to_string()),
                 ("port", at.port().to_string()),
             ];
-            filled(&self.replica.peer, &replica)
+            filled(self.replica.peer.as_ref().map_or(PEER, |peer| peer.get_ref()), &replica)
         };
         let peers: Vec<_> = launch.peers.iter().map(peer).collect();
         let values = [
@@ -203,7 +177,11 @@ impl Described {
             ("dir", self.folder()),
             ("peers", peers.join(&self.replica.separator)),
         ];
-        self.replica.command.iter().map(|word| filled(word, &values)).collect()
+        let words = self.replica.command.iter().map(|word| filled(word.get_ref(), &values));
+        let variable = |(name, value): (&String, &Spanned<String>)| {
+            format!("{name}={}", filled(value.get_ref(), &values))
+        };
+        (words.collect(), self.replica.env.iter().map(variable).collect())
     }
 
     /// The folder that the file is in.
@@ -211,35 +189,6 @@ impl Described {
         let folder = self.path.parent().filter(|it| !it.as_os_str().is_empty());
         folder.map_or_else(|| ".".to_owned(), |folder| folder.display().to_string())
     }
-}
-
-impl Request {
-    fn check(&self, name: &str) -> Result<(), String> {
-        let methods = ["GET", "PUT", "POST", "DELETE", "PATCH"];
-        match self.request.split_once(' ') {
-            Some((method, path)) if methods.contains(&method) && path.starts_with('/') => {}
-            _ => {
-                let all = methods.join(", ");
-                return Err(format!(
-                    "{name}.request {:?} is to be a method ({all}) and a path: \"GET /kv/{{key}}\"",
-                    self.request
-                ));
-            }
-        }
-        if self.ok.is_empty() {
-            return Err(format!(
-                "{name}.ok is missing: which HTTP status means that it happened, as in ok = [200]"
-            ));
-        }
-        Ok(())
-    }
-}
-
-fn object(name: &str) -> Result<Object, String> {
-    OBJECTS.into_iter().find(|object| object.name() == name).ok_or_else(|| {
-        let all: Vec<_> = OBJECTS.iter().map(|object| object.name()).collect();
-        format!("client.objects: there is no {name:?}; there are: {}", all.join(", "))
-    })
 }
 
 /// A template with these names filled in; other braces stay, for bodies are often JSON.
@@ -250,11 +199,26 @@ pub(super) fn filled(template: &str, values: &[(&str, String)]) -> String {
 }
 
 /// `:line:column: why`
-fn located(text: &str, error: &toml::de::Error) -> String {
-    let before = error.span().map_or("", |span| text.get(..span.start).unwrap_or_default());
+fn located(text: &str, Wrong { at, why }: &Wrong) -> String {
+    let Some(Range { start, .. }) = at else { return format!(": {why}") };
+    let before = text.get(..*start).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
-    format!(":{line}:{column}: {}", error.message())
+    format!(":{line}:{column}: {why}")
+}
+
+/// What the parser did not like, with a guess at what was meant where it knows no such word.
+fn unread(error: &toml::de::Error) -> Wrong {
+    let message = error.message().trim();
+    let mut words = message.split('`').skip(1).step_by(2);
+    let strange = words.next().filter(|_| message.starts_with("unknown field"));
+    let known: Vec<&str> = words.collect();
+    let guess = strange.and_then(|word| nearest(word, &known));
+    let guess = guess.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    Wrong {
+        at: error.span(),
+        why: message.replace('\n', ": ").replace("a sequence", "a list") + &guess,
+    }
 }
 
 #[cfg(test)]
@@ -272,34 +236,57 @@ mod tests {
     #[test]
     fn the_starter_file_is_a_system() {
         let described: Described = toml::from_str(STARTER).expect("it parses");
-        described.check().expect("it makes sense");
+        check::check(&described).expect("it makes sense");
         assert!(["read", "write", "cas"].iter().all(|function| described.knows(function)));
     }
 
     #[test]
     fn mistakes_are_told_with_their_place_and_what_would_do() {
-        let replica = "name = \"a\"\n[replica]\ncommand = [\"x\"]\n";
+        let replica = "name = \"a\"\n[replica]\ncommand = [\"x\", \"{port}\"]\n";
         let read = "[read]\nrequest = \"GET /{key}\"\n";
+        let both = format!("{replica}{read}ok = [200]\n[write]\n");
         let mistakes = [
             "name = \"a\"\n[replica]\ncomand = []\n".to_owned(),
             "name = \"a\"\n[replica]\ncommand = \"x\"\n".to_owned(),
+            "name = \"a\"\n[replica]\ncommand = []\n".to_owned(),
+            "name = \"a\"\n[replica]\ncommand = [\"x\", \"{prot}\"]\n".to_owned(),
+            "name = \"a\"\n[replica]\ncommand = [\"x\"]\n".to_owned(),
+            "name = \"a\"\n[replica]\ncommand = [\"x\"\n".to_owned(),
             replica.to_owned(),
             "name = \"a b\"\n[replica]\ncommand = [\"x\"]\n".to_owned(),
+            format!("{replica}peer = \"{{host}}\"\n"),
+            format!("{replica}[leader]\nget = \"/s\"\nrole = \"role\"\nis = 1\n"),
             format!("{replica}{read}ok = [\"yes\"]\n"),
             format!("{replica}{read}"),
-            format!("{replica}{read}ok = [200]\n[write]\nrequest = \"/x\"\nok = [200]\n"),
+            format!("{replica}{read}ok = [200]\nmismatch = [409]\n"),
+            format!("{both}request = \"/x\"\nok = [200]\n"),
+            format!("{both}request = \"PUT /{{kye}}\"\nok = [200]\n"),
+            format!("{both}request = \"PUT /{{key}}\"\nbody = '{{\"v\": {{val}}}}'\nok = [200]\n"),
+            format!("{both}request = \"PUT /{{key}}/{{value}}\"\nok = [200]\nabsent = [404]\n"),
             format!("{replica}[client]\ncommand = [\"y\"]\nobjects = [\"sets\"]\n"),
+            format!("{replica}[client]\ncommand = [\"y\"]\nobjects = []\n"),
         ];
         let told: Vec<_> = mistakes.iter().map(|text| refused(text)).collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
-:3:1: unknown field `comand`, expected one of `command`, `peer`, `separator`
-:3:11: invalid type: string "x", expected a sequence
+:3:1: unknown field `comand`, expected one of `command`, `env`, `peer`, `separator`; did you mean `command`?
+:3:11: invalid type: string "x", expected a list
+: replica.command is empty: it is the program and its arguments
+:3:17: there is no {prot} here; did you mean {port}? there are: {data}, {dir}, {id}, {ip}, {peer_port}, {peers}, {port}
+:3:12: neither replica.command nor replica.env says {port}: a replica has to be told where to listen for clients
+:3:15: unclosed array, expected `]`
 : [read] is missing: without a [client] program, [read] and [write] are needed
-: name "a b" is to be of letters, digits and hyphens
+:1:8: name "a b" is to be of letters, digits and hyphens
+:4:8: there is no {host} here; did you mean {port}? there are: {id}, {ip}, {port}
+:6:8: "role" is to be a JSON pointer: "/value" is the field value, "/a/0" the first element of a
 :6:6: an HTTP status like 200, or { status = 200, contains = "text" }
-: read.ok is missing: which HTTP status means that it happened, as in ok = [200]
-: write.request "/x" is to be a method (GET, PUT, POST, DELETE, PATCH) and a path: "GET /kv/{key}"
-: client.objects: there is no "sets"; there are: bank, counters, ids, locks, queue, registers, set, transactions
+:5:11: read.ok is missing: which HTTP status means that it happened, as in ok = [200]
+:5:11: read.mismatch: a read compares nothing; it belongs to [cas]
+:8:11: write.request "/x" is to be a method (GET, PUT, POST, DELETE, PATCH) and a path: "GET /kv/{key}"
+:8:11: there is no {kye} here; did you mean {key}? there are: {key}, {value}
+:8:11: neither write.request nor write.body says {value}
+:8:11: write.absent: only a read finds nothing; a write that did nothing for want of the key is a fail
+:6:12: there is no object "sets"; there are: bank, counters, ids, locks, queue, registers, set, transactions
+: client.objects is empty; there are: bank, counters, ids, locks, queue, registers, set, transactions
 "#);
     }
 

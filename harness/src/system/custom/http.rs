@@ -11,9 +11,11 @@ use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use workloads::{Call, Reply};
+use workloads::{Call, Object, Reply};
 
 const PATIENCE: Duration = Duration::from_millis(1_000);
+/// How much of an answer is shown that nobody understands.
+const SHOWN: usize = 80;
 const LEADER_PATIENCE: Duration = Duration::from_millis(200);
 
 /// Someone who asks the replica on that host.
@@ -40,13 +42,13 @@ impl Client for Templates {
                 return Reply::fail(format!("the file describes no {}", call.function()));
             };
             let values = values(call);
-            let (method, path) = request.request.split_once(' ').unwrap_or(("GET", "/"));
+            let (method, path) = request.request.get_ref().split_once(' ').unwrap_or(("GET", "/"));
             let method = Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET);
             let mut sent =
                 self.http.request(method, format!("{}{}", self.base, filled(path, &values)));
             if let Some(body) = &request.body {
                 let kind = reqwest::header::CONTENT_TYPE;
-                sent = sent.header(kind, "application/json").body(filled(body, &values));
+                sent = sent.header(kind, "application/json").body(filled(body.get_ref(), &values));
             }
             let response = match sent.send().await {
                 Ok(response) => response,
@@ -60,19 +62,35 @@ impl Client for Templates {
         })
     }
 
+    fn ready(&self) -> BoxFuture<'_, Reply> {
+        Box::pin(async {
+            let calls = super::first_calls(&[Object::Registers]).into_iter();
+            for call in calls.filter(|call| self.described.request(call.function()).is_some()) {
+                if let Some(why) = super::unready(&call, &self.call(&call).await) {
+                    return why;
+                }
+            }
+            Reply::ok()
+        })
+    }
+
     fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
         Box::pin(async move {
             let leader = self.described.leader.as_ref()?;
-            let asked =
-                self.http.get(format!("{}{}", self.base, leader.get)).timeout(LEADER_PATIENCE);
+            let asked = self
+                .http
+                .get(format!("{}{}", self.base, leader.get.get_ref()))
+                .timeout(LEADER_PATIENCE);
             leads(leader, self.host, &asked.send().await.ok()?.json().await.ok()?)
         })
     }
 }
 
 fn leads(leader: &Leader, host: HostId, told: &Value) -> Option<Leadership> {
-    let term = leader.term.as_ref().map_or(Some(0), |term| told.pointer(term)?.as_u64())?;
-    (told.pointer(&leader.role)? == &leader.is).then_some(Leadership { leader: host, term })
+    let term =
+        leader.term.as_ref().map_or(Some(0), |term| told.pointer(term.get_ref())?.as_u64())?;
+    (told.pointer(leader.role.get_ref())? == &leader.is)
+        .then_some(Leadership { leader: host, term })
 }
 
 /// What a call's templates can name.
@@ -101,14 +119,18 @@ fn understand(call: &Call, request: &Request, status: u16, text: &str) -> Reply 
         return Reply::read(None);
     }
     if !any(&request.ok) {
-        return Reply::info(format!("HTTP {status}, which the file does not explain"));
+        let start: String = text.trim().chars().take(SHOWN).collect();
+        return Reply::info(format!("HTTP {status}, which the file does not explain: {start:?}"));
     }
     if !reads {
         return Reply::ok();
     }
     match value(request, text) {
         Some(value) => Reply::returned(value),
-        None => Reply::info("the answer has no value where the file says"),
+        None => {
+            let start: String = text.trim().chars().take(SHOWN).collect();
+            Reply::info(format!("the answer has no value where the file says: {start:?}"))
+        }
     }
 }
 
@@ -118,7 +140,7 @@ fn value(request: &Request, text: &str) -> Option<Seen> {
         Err(_) => Seen::from(text.trim()),
     };
     let Some(pointer) = &request.value else { return Some(word(text)) };
-    match serde_json::from_str::<Value>(text).ok()?.pointer(pointer)? {
+    match serde_json::from_str::<Value>(text).ok()?.pointer(pointer.get_ref())? {
         Value::Null => Some(Seen::Nil),
         Value::String(text) => Some(word(text)),
         other => serde_json::from_value(other.clone()).ok(),
@@ -132,7 +154,8 @@ mod tests {
 
     #[test]
     fn answers_mean_what_the_file_says_and_nothing_else() {
-        let described: Described = toml::from_str(super::super::STARTER).expect("it parses");
+        let text = super::super::STARTER.replace("# fail = [503]", "fail = [503]");
+        let described: Described = toml::from_str(&text).expect("it parses");
         let said = |call: &Call, status, text: &str| {
             let request = described.request(call.function()).expect("it is described");
             understand(call, request, status, text)

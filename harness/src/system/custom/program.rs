@@ -1,8 +1,8 @@
 //! Asks a described system through a program of the user's: one line of JSON in, one out.
 //!
 //! `{"type":"invoke","f":"write","value":["k1",5]}` goes in; `{"type":"ok"}`, `{"type":"fail","error":"…"}` or
-//! `{"type":"info","error":"…"}` comes out, with a `value` if there is one to tell. A program that is silent for too
-//! long, says something else or dies is started anew for the next call; what became of this one nobody knows.
+//! `{"type":"info","error":"…"}` comes out, with a `value` where the call asks for one (null, where a read finds
+//! nothing). A program that is silent for too long, says something else or dies is started anew for the next call; what became of this one nobody knows.
 
 use super::super::{Client, Leadership};
 use super::file::{Described, Speaker, filled};
@@ -21,7 +21,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
-use workloads::{Call, Reply};
+use workloads::{Call, Object, Reply};
 
 const PATIENCE: Duration = Duration::from_millis(2_000);
 
@@ -38,13 +38,16 @@ pub(super) fn client(
         ("port", address.port().to_string()),
         ("dir", described.folder()),
     ];
-    let command = speaker.command.iter().map(|word| filled(word, &values)).collect();
+    let command = speaker.command.iter().map(|word| filled(word.get_ref(), &values)).collect();
     let leader = http::client(described, host, address)?;
-    Ok(Arc::new(Asker { command, running: Mutex::new(None), leader: Some(leader) }))
+    let objects = described.objects();
+    Ok(Arc::new(Asker { command, objects, running: Mutex::new(None), leader: Some(leader) }))
 }
 
 struct Asker {
     command: Vec<String>,
+    /// What it can be asked about.
+    objects: Vec<Object>,
     running: Mutex<Option<Running>>,
     /// Who knows whether the replica leads.
     leader: Option<Arc<dyn Client>>,
@@ -62,10 +65,15 @@ struct Running {
 struct Answer {
     #[serde(rename = "type")]
     kind: String,
-    #[serde(default)]
+    /// Nothing said is not the same as null.
+    #[serde(default, deserialize_with = "said")]
     value: Option<Seen>,
     #[serde(default)]
     error: Option<String>,
+}
+
+fn said<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Seen>, D::Error> {
+    Seen::deserialize(value).map(Some)
 }
 
 impl Asker {
@@ -120,6 +128,17 @@ impl Client for Asker {
         })
     }
 
+    fn ready(&self) -> BoxFuture<'_, Reply> {
+        Box::pin(async {
+            for call in super::first_calls(&self.objects) {
+                if let Some(why) = super::unready(&call, &self.call(&call).await) {
+                    return why;
+                }
+            }
+            Reply::ok()
+        })
+    }
+
     fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
         Box::pin(async { self.leader.as_ref()?.leadership().await })
     }
@@ -134,7 +153,6 @@ fn understand(call: &Call, line: &str) -> Option<Reply> {
         "info" => Reply::info(error),
         "ok" => match answer.value {
             Some(value) => Reply::returned(unkeyed(call, value)),
-            None if matches!(call, Call::Read { .. }) => Reply::read(None),
             None => Reply::ok(),
         },
         _ => return None,
@@ -160,13 +178,17 @@ mod tests {
     async fn a_program_is_asked_and_one_that_dies_is_started_again() {
         let script = r#"read line; echo '{"type":"ok","value":["k1",5]}'; read line; echo nonsense; read line"#;
         let command = ["sh", "-c", script].map(str::to_owned).to_vec();
-        let asker = Asker { command, running: Mutex::new(None), leader: None };
+        let asker = |command| Asker {
+            command,
+            objects: Vec::new(),
+            running: Mutex::new(None),
+            leader: None,
+        };
+        let (nobody, asker) = (asker(vec!["/nowhere".to_owned()]), asker(command));
         let read = Call::Read { key: "k1".to_owned() };
         assert_eq!(asker.call(&read).await, Reply::read(Some(5)));
         assert_eq!(asker.call(&read).await.outcome, Outcome::Info);
         assert_eq!(asker.call(&read).await, Reply::read(Some(5)));
-        let nobody =
-            Asker { command: vec!["/nowhere".to_owned()], running: Mutex::new(None), leader: None };
         assert_eq!(nobody.call(&read).await.outcome, Outcome::Fail);
     }
 
@@ -181,6 +203,14 @@ mod tests {
             understand(&write, r#"{"type":"fail","error":"mismatch"}"#),
             Some(Reply::mismatch())
         );
+        let read = Call::Read { key: "k1".to_owned() };
+        assert_eq!(
+            understand(&read, r#"{"type":"ok","value":["k1",null]}"#),
+            Some(Reply::read(None))
+        );
+        assert_eq!(understand(&read, r#"{"type":"ok","value":null}"#), Some(Reply::read(None)));
+        // It said that there was something to tell, and did not tell it: manners make that unknown.
+        assert_eq!(understand(&read, r#"{"type":"ok"}"#), Some(Reply::ok()));
         assert_eq!(understand(&write, r#"{"type":"invoke"}"#), None);
         assert_eq!(understand(&write, ""), None);
     }

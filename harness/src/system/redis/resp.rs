@@ -19,7 +19,7 @@ const MOST: usize = 1 << 20;
 
 /// What a server answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(in crate::system) enum Answer {
     /// A simple or a bulk text.
     Text(String),
     /// A number.
@@ -34,7 +34,7 @@ pub(super) enum Answer {
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(in crate::system) enum Failure {
     /// The request was never sent.
     Unsent(String),
     /// Nobody knows what became of it.
@@ -43,11 +43,15 @@ pub(super) enum Failure {
 
 /// Idle connections, each with where it leads.
 #[derive(Default)]
-pub(super) struct Connections(Mutex<Vec<(SocketAddr, BufReader<TcpStream>)>>);
+pub(in crate::system) struct Connections(Mutex<Vec<(SocketAddr, BufReader<TcpStream>)>>);
 
 impl Connections {
     /// The answer of a server to a request.
-    pub(super) async fn ask(&self, to: SocketAddr, words: &[&str]) -> Result<Answer, Failure> {
+    pub(in crate::system) async fn ask(
+        &self,
+        to: SocketAddr,
+        words: &[&str],
+    ) -> Result<Answer, Failure> {
         let mut stream = match self.idle(to) {
             Some(stream) => stream,
             None => match timeout(PATIENCE, TcpStream::connect(to)).await {
