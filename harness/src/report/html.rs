@@ -43,6 +43,7 @@ pub(crate) fn html(run: &Run<'_>) -> String {
             ("hash", &hash()),
             ("script", SCRIPT),
             ("columns", &super::columns::columns(run.history)),
+            ("observed", &super::observed::observed(run)),
             ("outline", &super::outline::outline(run)),
             ("title", &escape(&title(run))),
             ("validity", verdict.validity.name()),
@@ -232,8 +233,8 @@ mod tests {
         let hostile = "</title></style></script><img src=x onerror=alert(1)>\"'><svg onload=\"x\">\
                        {{repro}}&lt;\u{202e}";
         let page = html(&sample::hostile(hostile).run()).replace(SCRIPT, "");
-        assert_eq!(page.matches("<script").count(), 3, "ours, the outline and the columns");
-        assert_eq!(page.matches("</script").count(), 3);
+        assert_eq!(page.matches("<script").count(), 4, "ours, outline, columns, what was seen");
+        assert_eq!(page.matches("</script").count(), 4);
         for tag in names(&page) {
             assert!(
                 tag == "!doctype" || TAGS.split_whitespace().any(|known| known == tag),

@@ -87,7 +87,8 @@ fn hosts<'a>(run: &Run<'a>) -> Vec<Host<'a>> {
     hosts.map(|host| Host { name: &host.name, faults: faults(&host.name) }).collect()
 }
 
-fn proof(verdict: &VerdictRecord) -> Vec<u64> {
+/// The operations that proofs are about, by index of their invocation.
+pub(super) fn proof(verdict: &VerdictRecord) -> Vec<u64> {
     let of_check = |check: &crate::store::record::CheckRecord| {
         let window = check.witness.iter().flat_map(|witness| witness.operations.clone());
         let findings = check.findings.iter().flat_map(|finding| finding.operations.clone());
