@@ -17,6 +17,8 @@ const LOOK: &str = include_str!("../assets/report.css");
 const SCRIPT: &str = concat!(
     include_str!("../assets/report/data.js"),
     include_str!("../assets/report/draw.js"),
+    include_str!("../assets/report/replicas.js"),
+    include_str!("../assets/report/plots.js"),
     include_str!("../assets/report/detail.js"),
     include_str!("../assets/report/export.js"),
     include_str!("../assets/report/explore.js"),
@@ -92,15 +94,21 @@ fn about(run: &Run<'_>) -> String {
         if config.nemesis.is_empty() { "none".to_owned() } else { config.nemesis.join(", ") };
     let total = run.verdict.counts.total();
     format!(
-        "{} of {}; workload {}; nemesis {}; {}; seed {}; {}",
+        "{} of {}; workload {}; nemesis {}; {}; {}; seed {}; {}; harness {}",
         phrase::count(usize::from(config.nodes), "replica"),
         config.system,
         config.workload,
         nemesis,
         phrase::count((total.ok + total.fail + total.info) as usize, "operation"),
+        faulted(&run.verdict.faults),
         config.seed,
-        run.record.started
+        run.record.started,
+        run.record.harness
     )
+}
+
+fn faulted(faults: &[FaultRecord]) -> String {
+    if faults.is_empty() { "no fault".to_owned() } else { phrase::faults(faults) }
 }
 
 fn footer(run: &Run<'_>) -> String {
@@ -299,13 +307,14 @@ mod tests {
         ] {
             assert!(page.contains(words), "{words}");
         }
-        assert!(!page.contains("NaN"));
+        assert!(!page.replace(SCRIPT, "").contains("NaN"));
     }
 
     #[test]
     fn one_operation_is_drawn() {
         let page = html(&sample::valid(1).run());
         assert!(page.contains("<path class=\"ok\" d=\"M"));
+        let page = page.replace(SCRIPT, "");
         assert!(!page.contains("NaN") && !page.contains("inf "));
     }
 

@@ -11,6 +11,7 @@ mod columns;
 mod cycle;
 mod export;
 mod facts;
+mod followers;
 mod html;
 mod live;
 mod markup;

@@ -6,10 +6,15 @@ const OUTCOMES = ['info', 'ok', 'fail', 'info'];
 const RANK = [3, 1, 2, 3];
 const COLUMNS = 11;
 
-async function unpack(text) {
+// What was deflated and put in base64.
+async function inflated(text) {
   const packed = Uint8Array.fromBase64 ? Uint8Array.fromBase64(text) : Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'));
-  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+async function unpack(text) {
+  const bytes = await inflated(text);
   let at = 0;
   const take = () => {
     let number = 0, scale = 1, byte;

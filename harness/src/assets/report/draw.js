@@ -1,6 +1,6 @@
-// Draws lanes and the map of the whole run on canvases. It only reads `view`, and keeps nothing.
+// Draws lanes and the map of the whole run on canvases. Of `view` it only sets from where to where.
 
-const ROW = 16, HEAD = 20, MAP = 34;
+const ROW = 16, HEAD = 20, MAP = 34, HOST = 31;
 // Up to so many operations of a lane are drawn one by one, with their words where there is room.
 const SINGLY = 400;
 
@@ -15,7 +15,7 @@ function prepared(canvas, height) {
 
 function palette(room) {
   const style = getComputedStyle(room), colour = (name) => style.getPropertyValue('--' + name).trim();
-  const names = ['paper', 'ink', 'soft', 'line', 'link', 'ok', 'fail', 'info', 'partition', 'kill', 'pause', 'other', 'invalid'];
+  const names = ['paper', 'ink', 'soft', 'line', 'link', 'ok', 'fail', 'info', 'partition', 'kill', 'pause', 'other', 'invalid', 'leader'];
   const colours = Object.fromEntries(names.map((name) => [name, colour(name)]));
   return { ...colours, ranks: ['', colours.ok, colours.fail, colours.info] };
 }
@@ -27,21 +27,26 @@ function drawLanes(canvas, view) {
   const { run, lanes, facts, colours } = view;
   const { g, width } = prepared(canvas, laneTop(view) + lanes.length * ROW + 6);
   const left = gutter(width), room = width - left;
-  const x = (t) => left + ((t - view.from) / (view.to - view.from)) * room;
+  const x = (t) => left + ((t - view.from) / (view.to - view.from)) * room, place = { x, left, width };
+  Object.assign(view, { left, width });
   drawAxis(g, view, left, width);
   g.save();
   g.beginPath(); g.rect(left, 0, room, canvas.height); g.clip();
-  facts.faults.forEach((fault) => drawFault(g, view, fault, x));
-  lanes.forEach((lane, row) => drawLane(g, view, lane, laneTop(view) + row * ROW, { x, left, width }));
+  facts.faults.forEach((fault) => drawFault(g, view, fault, place));
+  if (view.replicas.length) view.replicas.forEach((one, row) => drawReplica(g, view, one, hostTop(view, row) + 1, place));
+  lanes.forEach((lane, row) => drawLane(g, view, lane, laneTop(view) + row * ROW, place));
   g.restore();
   g.fillStyle = colours.soft; g.textAlign = 'right';
   const name = (text, y) => g.fillText(text, left - 6, y + 12, left - 8);
-  facts.hosts.forEach((host, row) => name(host.name, HEAD + row * ROW));
+  facts.hosts.forEach((host, row) => name(plain(host.name), hostTop(view, row)));
   lanes.forEach((lane, row) => name((width < 500 ? 'c' : 'client ') + lane.client, laneTop(view) + row * ROW));
   if (run.count === 0) { g.textAlign = 'left'; g.fillText('No operation was recorded.', left, laneTop(view) + 12); }
 }
 
-const laneTop = (view) => HEAD + view.facts.hosts.length * ROW + (view.facts.hosts.length ? 4 : 0);
+// A replica's row has its own lane above its faults, where anything was noted of it.
+const hostRow = (view) => (view.replicas.length ? HOST : ROW);
+const hostTop = (view, row) => HEAD + row * hostRow(view);
+const laneTop = (view) => hostTop(view, view.facts.hosts.length) + (view.facts.hosts.length ? 4 : 0);
 
 function drawAxis(g, view, left, width) {
   g.fillStyle = view.colours.soft;
@@ -54,25 +59,27 @@ function drawAxis(g, view, left, width) {
 }
 
 // A fault: a band behind the lanes, and a bar with its name in the row of each host that it means something to.
-function drawFault(g, view, fault, x) {
+function drawFault(g, view, fault, { x, left, width }) {
   if (fault.started === null) return;
   const from = x(view.placed(fault.started)), to = x(view.placed(fault.ended ?? view.run.axes.time.last));
+  if (to < left || from > width) return;
   const colour = view.colours[fault.kind] ?? view.colours.other;
   g.fillStyle = g.strokeStyle = colour;
   g.globalAlpha = 0.09;
   g.fillRect(from, HEAD, Math.max(1, to - from), view.lanes.length * ROW + laneTop(view));
   view.facts.hosts.forEach((host, row) => {
     if (!host.faults.includes(fault.id)) return;
-    const y = HEAD + row * ROW + 2;
+    const y = hostTop(view, row + 1) - ROW + 2;
     g.globalAlpha = fault.witnessed ? 0.45 : 0.15;
     g.fillRect(from, y, Math.max(1.5, to - from), ROW - 4);
     g.globalAlpha = 1;
     g.setLineDash(fault.witnessed ? [] : [3, 2]);
     g.lineWidth = 1; g.strokeRect(from, y, Math.max(1.5, to - from), ROW - 4);
     g.setLineDash([]);
-    if (to - from > 60) {
+    const start = Math.max(from, left), wide = Math.min(to, width) - start;
+    if (wide > 60) {
       g.fillStyle = view.colours.ink; g.textAlign = 'left';
-      g.fillText('#' + fault.id + ' ' + fault.word, Math.max(from, gutter(0)) + 3, y + 10, to - from - 6);
+      g.fillText('#' + fault.id + ' ' + fault.word, start + 3, y + 10, wide - 6);
       g.fillStyle = colour;
     }
   });
@@ -110,8 +117,8 @@ function drawOne(g, view, i, y, x) {
   }
   if (to - from < 46 && mark === undefined) return;
   g.fillStyle = colours.ink; g.textAlign = 'left';
-  const words = (mark === undefined ? '' : mark + ' ') + (to - from < 46 ? '' : view.label(i));
-  g.fillText(words, from + 3, y + 11, Math.max(14, to - from - 6));
+  const room = Math.floor((Math.min(to, view.width) - Math.max(from, view.left) - 6) / 5.6), told = to - from < 46 ? '' : view.label(i);
+  g.fillText((mark === undefined ? '' : mark + ' ') + (told.length > room ? told.slice(0, Math.max(0, room - 1)) + '…' : told), Math.max(from, view.left) + 3, y + 11);
 }
 
 function drawMany(g, view, levels, y, { left, width }) {
