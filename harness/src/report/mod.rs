@@ -23,6 +23,8 @@ mod plot;
 mod proof;
 #[cfg(test)]
 pub(crate) mod sample;
+#[cfg(test)]
+pub(crate) mod schema;
 mod series;
 mod staleness;
 mod style;

@@ -235,6 +235,7 @@ fn config() -> Config {
 
 fn verdict(counts: Counts) -> VerdictRecord {
     VerdictRecord {
+        schema_version: FORMAT,
         format: FORMAT,
         validity: Validity::Valid,
         exit: 0,

@@ -79,7 +79,7 @@ function drawFault(g, view, fault, { x, left, width }) {
     const start = Math.max(from, left), wide = Math.min(to, width) - start;
     if (wide > 60) {
       g.fillStyle = view.colours.ink; g.textAlign = 'left';
-      g.fillText('#' + fault.id + ' ' + fault.word, start + 3, y + 10, wide - 6);
+      g.fillText('#' + fault.id + ' ' + plain(fault.word), start + 3, y + 10, wide - 6);
       g.fillStyle = colour;
     }
   });

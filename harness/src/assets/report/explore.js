@@ -219,7 +219,7 @@ async function explore() {
     if (!host) return;
     const met = told.faults.filter((one) => host.faults.includes(one.id) && view.placed(one.started) <= t && t <= view.placed(one.ended ?? run.axes.time.last));
     const moment = timeOf(view, t), one = view.replicas[row];
-    const rows = [...(one ? [['replica, at ' + seconds(moment), standing(one, moment)]] : []), ...met.map((fault) => ['fault', fault.story])];
+    const rows = [...(one ? [['replica, at ' + seconds(moment), standing(one, moment)]] : []), ...met.map((fault) => ['fault', plain(fault.story)])];
     if (rows.length) { view.chosen = -1; by('chosen').hidden = true; by('around-it').hidden = false; describe(by('drawer'), rows); by('log').replaceChildren(...(replicas[row] ? [excerpt(replicas[row], moment, moment, Number(by('around').value) * 1e9)] : [])); redraw(); }
   }
   let brush = null;

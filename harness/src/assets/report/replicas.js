@@ -54,7 +54,8 @@ function logged(log, from, to) {
 }
 
 // What the log lacks in this page, in words; nothing if nothing.
-function lacking({ name, log }) {
+function lacking({ name: raw, log }) {
+  const name = plain(raw);
   if (!log) return 'There is no log of ' + name + ' in this page.';
   const [before, after] = log.cut, parts = [];
   if (!log.timed) parts.push('when its lines were written was not noted');
@@ -90,7 +91,7 @@ function drawSpell(g, view, role, term, [from, to], y, { left, width }) {
   else if (role === 'follower') { g.fillStyle = colours.soft; g.fillRect(start, y + 5, wide, 1.5); }
   else { g.fillStyle = colours.fail; g.fillRect(start, y + 3, wide, 6); }
   if (from >= left) { g.fillStyle = colours.ink; g.fillRect(from, y, 1, 12); }
-  const words = role + (term === null ? '' : ', term ' + term);
+  const words = plain(String(role)) + (term === null ? '' : ', term ' + term);
   if (wide > 90 || (role === LEADER && wide > 44)) label(g, colours, wide > 90 ? words : 't' + term, start, y, wide);
 }
 
