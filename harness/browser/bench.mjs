@@ -24,14 +24,17 @@ async function load(browser, file) {
   return told;
 }
 
-// How long each frame takes while a reader zooms and moves; reading a pixel back makes the browser finish it.
+// How long the work of each frame takes while a reader zooms and moves, from when the page may draw until the last canvas is
+// painted: reading a pixel back makes the browser finish it.
 async function frames(page) {
   const times = await page.evaluate(async () => {
     const canvases = ['lanes', 'plots', 'map'].map((id) => document.getElementById(id)), times = [];
     const keys = ['w', 'd', 'w', 'd', 'w', 'a', 'w', 'd', 's', 'd', 's', 'a', 's', 'd', 's', 'f'];
     for (let n = 0; n < 160; n++) {
-      document.dispatchEvent(new KeyboardEvent('keydown', { key: keys[n % keys.length], bubbles: true }));
-      times.push(await new Promise((done) => requestAnimationFrame((began) => {
+      let began;
+      requestAnimationFrame(() => { began = performance.now(); });
+      document.body.dispatchEvent(new KeyboardEvent('keydown', { key: keys[n % keys.length], bubbles: true }));
+      times.push(await new Promise((done) => requestAnimationFrame(() => {
         for (const canvas of canvases) canvas.getContext('2d').getImageData(0, 0, 1, 1);
         done(performance.now() - began);
       })));
@@ -75,7 +78,10 @@ async function measure(browser, harness, directory, size) {
   const loads = [];
   for (let round = 0; round < ROUNDS; round++) loads.push(await load(browser, file));
   const best = (name) => Math.min(...loads.map((one) => one[name])), worst = (name) => Math.max(...loads.map((one) => one[name]));
-  const page = await opened(browser, file), frame = await frames(page), pointed = await pointing(page);
+  const page = await opened(browser, file), wrong = [];
+  page.on('pageerror', (error) => wrong.push(error.message));
+  const frame = await frames(page), pointed = await pointing(page);
+  if (wrong.length) throw new Error('the page complains: ' + wrong[0]);
   const round = await same(page, path.join(directory, 'history.jsonl')).catch(() => false);
   await page.close();
   const megabytes = fs.statSync(file).size / 1e6, each = (megabytes * 1e5) / size.operations;

@@ -16,6 +16,7 @@ const PAGE: &str = include_str!("../assets/report.html");
 const LOOK: &str = include_str!("../assets/report.css");
 const SCRIPT: &str = concat!(
     include_str!("../assets/report/data.js"),
+    include_str!("../assets/report/sheet.js"),
     include_str!("../assets/report/draw.js"),
     include_str!("../assets/report/replicas.js"),
     include_str!("../assets/report/plots.js"),

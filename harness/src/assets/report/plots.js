@@ -11,6 +11,8 @@ const QUANTILES = [[0.5, []], [0.9, [6, 2]], [0.99, [3, 2]], [0.999, [1, 2]]];
 // Each replica has a colour and a way of dashing.
 const INKS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#999999'];
 const DASHES = [[], [7, 3], [2, 2], [9, 2, 2, 2], [4, 4], [1, 3], [12, 3]];
+// The same, pixel by pixel.
+const PERIODS = DASHES.map((dashes) => (dashes.length ? dashes.flatMap((long, n) => Array(long).fill(n % 2 ? 0 : 1)) : [1]));
 
 const binOf = (ns) => Math.max(0, Math.min(BINS - 1, Math.floor((Math.log10(Math.max(1, ns)) - LOWEST) * PER_DECADE)));
 
@@ -99,19 +101,19 @@ function spanOf(view) {
 // The plots that this run has anything for; which are left out is said beside them.
 function panelsOf(view) {
   const { replicas } = view, any = (name) => replicas.some((one) => one[name].values.some((value) => value === value && value !== null));
-  const steps = (name, caption, whole) => ({ caption, tall: 54, draw: (g, view, box) => drawSteps(g, view, box, name, whole) });
+  const steps = (name, caption, short) => ({ caption, short, tall: 54, replicas: true, draw: (g, view, box) => drawSteps(g, view, box, name) });
   const panels = [
     { caption: 'operations per second, by when they began', tall: 54, draw: drawRate },
     { caption: 'latency: a spot for the worst outcome; lines for p50, p90, p99, p99.9 of ok', tall: 112, draw: drawLatency },
     { caption: 'operations under way, on average', tall: 40, draw: drawFlight },
   ];
-  if (replicas.some((one) => one.clock.values.some(([offset, drift]) => offset || drift))) panels.push({ caption: 'how far wall clocks were set off, in ms', tall: 54, replicas: true, draw: drawClocks });
-  if (any('term')) panels.push({ ...steps('term', 'term, as each replica says', true), replicas: true });
-  if (any('commit')) panels.push({ ...steps('commit', 'last entry known to be committed, as each replica says', true), replicas: true });
-  if (any('applied')) panels.push({ ...steps('applied', 'last entry applied, as each replica says', true), replicas: true });
+  if (replicas.some((one) => one.clock.values.some(([offset, drift]) => offset || drift))) panels.push({ caption: 'how far wall clocks were set off, in ms', short: 'clocks off, ms', tall: 54, replicas: true, draw: drawClocks });
+  if (any('term')) panels.push(steps('term', 'term, as each replica says', 'term'));
+  if (any('commit')) panels.push(steps('commit', 'last entry known to be committed, as each replica says', 'committed'));
+  if (any('applied')) panels.push(steps('applied', 'last entry applied, as each replica says', 'applied'));
   if (view.facts.staleness) {
-    panels.push({ caption: 'stalest read, in ms, by the replica that answered', tall: 54, replicas: true, draw: (g, view, box) => drawStale(g, view, box, 2) });
-    panels.push({ caption: 'versions behind, by the replica that answered', tall: 44, replicas: true, draw: (g, view, box) => drawStale(g, view, box, 3) });
+    panels.push({ caption: 'stalest read, in ms, by the replica that answered', short: 'stalest, ms', tall: 54, replicas: true, draw: (g, view, box) => drawStale(g, view, box, 2) });
+    panels.push({ caption: 'versions behind, by the replica that answered', short: 'behind', tall: 44, replicas: true, draw: (g, view, box) => drawStale(g, view, box, 3) });
   }
   return panels;
 }
@@ -135,8 +137,10 @@ function drawPlots(canvas, view) {
   for (const panel of panels) {
     const box = { top: y + CAPTION, tall: panel.tall, left, width, x, from, to, told, columns, wide: room / columns };
     g.fillStyle = view.colours.soft; g.textAlign = 'left';
-    g.fillText(panel.caption, left, y + 12, room);
-    if (panel.replicas) drawInks(g, view, left + Math.min(room * 0.6, g.measureText(panel.caption).width + 14), y + 12, width);
+    // Where there is little room, the legend matters more than whole words.
+    const caption = width < 600 && panel.short ? panel.short : panel.caption;
+    g.fillText(caption, left, y + 12, room);
+    if (panel.replicas) drawInks(g, view, left + g.measureText(caption).width + 12, y + 12, width);
     g.strokeStyle = view.colours.line; g.lineWidth = 1;
     g.strokeRect(left, box.top + 0.5, room - 0.5, panel.tall - 1);
     g.save(); g.beginPath(); g.rect(left, box.top, room, panel.tall); g.clip();
@@ -157,8 +161,8 @@ function ink(g, n) { g.strokeStyle = INKS[n % INKS.length]; g.setLineDash(DASHES
 
 function drawInks(g, view, from, y, width) {
   view.replicas.forEach((one, n) => {
-    const at = from + n * 46;
-    if (at + 44 > width) return;
+    const step = width < 600 ? 38 : 46, at = from + n * step;
+    if (at + step > width) return;
     ink(g, n);
     g.beginPath(); g.moveTo(at, y - 4); g.lineTo(at + 16, y - 4); g.stroke(); g.setLineDash([]);
     g.fillText(plain(one.name), at + 19, y, 26);
@@ -173,17 +177,15 @@ function drawRate(g, view, { top, tall, left, told, columns, wide, from, to }) {
   const sorted = totals.slice().sort(), usual = sorted[Math.floor(columns * 0.95)], peak = Math.max(1, sorted[columns - 1]);
   // A burst that would flatten all else goes through the ceiling, and is marked there.
   const cut = usual > 0 && peak > 4 * usual, most = cut ? 1.5 * usual : peak;
-  const bottoms = new Float64Array(columns).fill(top + tall);
+  const bars = sheet('rate', columns * wide, tall), bottoms = new Float64Array(columns).fill(tall);
   // The worst at the bottom, where even one is seen.
-  for (const rank of [3, 2, 1]) {
-    g.fillStyle = view.colours.ranks[rank];
-    for (let c = 0; c < columns; c++) {
-      const count = told.counts[c * 4 + rank];
-      if (!count) continue;
-      const high = Math.max(1.5, (count / most) * (tall - 2));
-      g.fillRect(left + c * wide, bottoms[c] -= high, wide, high);
-    }
+  for (const rank of [3, 2, 1]) for (let c = 0; c < columns; c++) {
+    const count = told.counts[c * 4 + rank];
+    if (!count) continue;
+    const base = bottoms[c];
+    mark(bars, c * wide, bottoms[c] -= Math.max(1.5, (count / most) * (tall - 2)), (c + 1) * wide, base, view.colours.pixels[rank]);
   }
+  lay(g, bars, left, top);
   g.fillStyle = view.colours.ink; g.textAlign = 'right';
   if (cut) totals.forEach((total, c) => {
     if (total <= most) return;
@@ -206,11 +208,15 @@ function drawLatency(g, view, box) {
     grid.push([y(b), spoken(10 ** (LOWEST + b / PER_DECADE))]);
   }
   if (told.few) drawSpots(g, view, box, (ns) => y((Math.log10(Math.max(1, ns)) - LOWEST) * PER_DECADE));
-  else for (const rank of [1, 2, 3]) {
-    g.fillStyle = view.colours.ranks[rank];
-    for (let c = 0; c < columns; c++) for (let b = low; b < high; b++) if (told.worst[c * BINS + b] === rank) g.fillRect(left + c * wide, y(b + 1), wide, Math.max(1.5, size));
+  else {
+    const spots = sheet('latency', columns * wide, tall);
+    for (let c = 0; c < columns; c++) for (let b = low; b < high; b++) {
+      const rank = told.worst[c * BINS + b], at = y(b + 1) - top;
+      if (rank) mark(spots, c * wide, at, (c + 1) * wide, at + Math.max(1.5, size), view.colours.pixels[rank]);
+    }
+    lay(g, spots, left, top);
   }
-  for (const [share, dash] of QUANTILES) drawQuantile(g, view, box, share, dash, y);
+  drawQuantiles(g, view, box, y);
   return grid;
 }
 
@@ -229,32 +235,37 @@ function drawSpots(g, view, { told, x }, y) {
 }
 
 // Where there are too few operations, there is no quantile; several columns are taken together so that there are more.
-function drawQuantile(g, view, { told, columns, wide, left }, share, dash, y) {
-  const group = 4, least = Math.min(200, 1 / (1 - share));
-  g.strokeStyle = view.colours.ink; g.setLineDash(dash); g.lineWidth = 1.3;
-  g.beginPath();
-  let pen = false;
-  for (let c = 0; c < columns; c += group) {
-    const sums = new Uint32Array(BINS);
+const GROUP = 4;
+function drawQuantiles(g, view, { told, columns, wide, left }, y) {
+  const sums = new Uint32Array(BINS), pens = QUANTILES.map(() => []);
+  for (let c = 0; c < columns; c += GROUP) {
+    sums.fill(0);
     let total = 0;
-    for (let d = c; d < Math.min(columns, c + group); d++) for (let b = 0; b < BINS; b++) { const n = told.bins[d * BINS + b]; sums[b] += n; total += n; }
-    if (total < Math.max(5, least)) { pen = pen && total === 0 ? false : pen; continue; }
-    let rank = Math.ceil(share * total), b = 0;
-    while (rank > sums[b]) rank -= sums[b++];
-    const px = left + (c + group / 2) * wide;
-    if (pen) g.lineTo(px, y(b + 0.5)); else g.moveTo(px, y(b + 0.5));
-    pen = true;
+    for (let k = c * BINS; k < Math.min(columns, c + GROUP) * BINS; k++) if (told.bins[k]) { sums[k % BINS] += told.bins[k]; total += told.bins[k]; }
+    QUANTILES.forEach(([share], q) => {
+      if (total === 0) { pens[q].push(null); return; }
+      if (total < Math.max(5, Math.min(200, 1 / (1 - share)))) return;
+      let rank = Math.ceil(share * total), b = 0;
+      while (rank > sums[b]) rank -= sums[b++];
+      pens[q].push([left + (c + GROUP / 2) * wide, y(b + 0.5)]);
+    });
   }
-  g.stroke(); g.setLineDash([]);
+  g.strokeStyle = view.colours.ink; g.lineWidth = 1.3;
+  QUANTILES.forEach(([, dash], q) => {
+    g.setLineDash(dash); g.beginPath();
+    pens[q].forEach((point, k) => { if (point) if (pens[q][k - 1]) g.lineTo(...point); else g.moveTo(...point); });
+    g.stroke();
+  });
+  g.setLineDash([]);
 }
 
 const spoken = (ns) => (ns >= 1e9 ? +(ns / 1e9).toPrecision(3) + ' s' : ns >= 1e6 ? +(ns / 1e6).toPrecision(3) + ' ms' : +(ns / 1e3).toPrecision(3) + ' µs');
 
 function drawFlight(g, view, { top, tall, told, columns, wide, left }) {
   const most = told.flight.reduce((most, one) => Math.max(most, one), 0.1);
-  g.fillStyle = view.colours.link; g.globalAlpha = 0.55;
-  for (let c = 0; c < columns; c++) { const high = (told.flight[c] / most) * (tall - 2); g.fillRect(left + c * wide, top + tall - high, wide, high); }
-  g.globalAlpha = 1;
+  const bars = sheet('flight', columns * wide, tall);
+  for (let c = 0; c < columns; c++) mark(bars, c * wide, tall - (told.flight[c] / most) * (tall - 2), (c + 1) * wide, tall, view.colours.flight);
+  lay(g, bars, left, top);
   return [[top, number(most)], [top + tall, '0']];
 }
 
@@ -269,20 +280,25 @@ function drawSteps(g, view, box, name) {
   });
   if (low > high) return [[top + tall / 2, 'none']];
   const y = (value) => top + tall - 4 - ((value - low) / Math.max(1, high - low)) * (tall - 8);
-  parts.forEach(({ times, values, begin, stop }, n) => {
-    ink(g, n);
-    g.beginPath();
-    let pen = false;
-    for (let k = begin; k < stop; k++) {
-      const at = x(times[k]), until = x(k + 1 < times.length ? Math.min(to, times[k + 1]) : Math.min(to, view.run.axes.time.last));
-      if (values[k] !== values[k]) { pen = false; continue; }
-      if (pen) g.lineTo(at, y(values[k])); else g.moveTo(at, y(values[k]));
-      g.lineTo(until, y(values[k]));
-      pen = true;
-    }
-    g.stroke(); g.setLineDash([]);
-  });
+  const lines = sheet(name, box.width - box.left, tall);
+  parts.forEach((part, n) => drawLine(lines, view, box, part, (value) => y(value) - top, n));
+  lay(g, lines, box.left, top);
   return low === high ? [[y(low), number(low)]] : [[y(high), number(high)], [y(low), number(low)]];
+}
+
+// One such line. What changes again within a pixel is passed over.
+function drawLine(lines, view, { to, x, left }, { times, values, begin, stop }, y, n) {
+  const colour = view.colours.inks[n % INKS.length], end = Math.min(to, view.run.axes.time.last);
+  let before = NaN, since = -Infinity;
+  for (let k = begin; k < stop; k++) {
+    const until = x(k + 1 < times.length ? Math.min(to, times[k + 1]) : end) - left;
+    if (values[k] !== values[k]) { before = NaN; continue; }
+    if (before === before && until - since < 1 && k + 1 < stop) continue;
+    const from = Math.max(since, x(times[k]) - left), at = y(values[k]);
+    dash(lines, before === before ? from : x(times[k]) - left, until, at, colour, PERIODS[n % PERIODS.length]);
+    if (before === before) mark(lines, from, Math.min(before, at) - 1, from + 1, Math.max(before, at) + 1, colour);
+    before = at; since = until;
+  }
 }
 
 function drawClocks(g, view, box) {
