@@ -36,6 +36,7 @@ const INTERRUPTED: &str = "<p class=\"interrupted\">Interrupted from the keyboar
 pub(crate) fn html(run: &Run<'_>) -> String {
     let verdict = run.verdict;
     let ops = series::operations(run.history);
+    let packed = super::columns::packed(run.history);
     let drawing = timeline::timeline(run, &ops);
     let drawing = drawing
         .unwrap_or_else(|| absent("Nothing happened in this run, so there is nothing to draw."));
@@ -45,7 +46,8 @@ pub(crate) fn html(run: &Run<'_>) -> String {
             ("look", LOOK),
             ("hash", &hash()),
             ("script", SCRIPT),
-            ("columns", &super::columns::columns(run.history)),
+            ("columns", &packed.columns),
+            ("words", &packed.words),
             ("observed", &super::observed::observed(run)),
             ("outline", &super::outline::outline(run)),
             ("title", &escape(&title(run))),
@@ -242,8 +244,12 @@ mod tests {
         let hostile = "</title></style></script><img src=x onerror=alert(1)>\"'><svg onload=\"x\">\
                        {{repro}}&lt;\u{202e}";
         let page = html(&sample::hostile(hostile).run()).replace(SCRIPT, "");
-        assert_eq!(page.matches("<script").count(), 4, "ours, outline, columns, what was seen");
-        assert_eq!(page.matches("</script").count(), 4);
+        assert_eq!(
+            page.matches("<script").count(),
+            5,
+            "ours, outline, what was seen, columns, words"
+        );
+        assert_eq!(page.matches("</script").count(), 5);
         for tag in names(&page) {
             assert!(
                 tag == "!doctype" || TAGS.split_whitespace().any(|known| known == tag),

@@ -22,7 +22,7 @@ async function explore() {
   const room = by('explorer'), canvas = by('lanes'), map = by('map'), plots = by('plots'), status = by('status'), form = by('filter');
   room.hidden = false;
   const told = JSON.parse(by('outline').textContent);
-  const [run, replicas] = await Promise.all([unpack(by('columns').textContent), observed(by('observed').textContent, told.hosts)]);
+  const [run, replicas] = await Promise.all([unpack(by('columns').textContent, by('words').textContent), observed(by('observed').textContent, told.hosts)]);
   const clients = Math.max(1, told.clients);
   const noted = replicas.some((one) => one.process.times.length || one.said.times.length);
   const view = { run, facts: told, replicas: noted ? replicas : [], axis: run.axes.time, lanes: [], from: 0, to: 1, chosen: -1, marked: new Map(), colours: palette(room) };
