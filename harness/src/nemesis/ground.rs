@@ -529,8 +529,11 @@ impl Ground {
     pub(crate) fn unasked_exits(&mut self) -> Vec<Death> {
         let mut deaths = Vec::new();
         for (host, slot) in super::grudge::all(self.slots.len()).into_iter().zip(&mut self.slots) {
-            if let Some(how) = slot.unasked_exit() {
+            let unasked = slot.unasked_exit();
+            if slot.replica.exited().is_some() {
                 self.vitals.life(host, Life::Down);
+            }
+            if let Some(how) = unasked {
                 deaths.push(Death { replica: host.to_string(), how, log: last_lines(&slot.log) });
             }
         }

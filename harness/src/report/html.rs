@@ -36,8 +36,12 @@ const INTERRUPTED: &str = "<p class=\"interrupted\">Interrupted from the keyboar
 pub(crate) fn html(run: &Run<'_>) -> String {
     let verdict = run.verdict;
     let ops = series::operations(run.history);
-    let packed = super::columns::packed(run.history);
-    let drawing = timeline::timeline(run, &ops);
+    // Of a long run both take their time.
+    let (packed, drawing) = std::thread::scope(|scope| {
+        let packed = scope.spawn(|| super::columns::packed(run.history));
+        let drawing = timeline::timeline(run, &ops);
+        (packed.join().expect("packing does not fail"), drawing)
+    });
     let drawing = drawing
         .unwrap_or_else(|| absent("Nothing happened in this run, so there is nothing to draw."));
     fill(
