@@ -1,15 +1,35 @@
-// Uses the report of a convicted run as a reader does: npm test -- REPORT.html. Exits with 1 where something is not as it should be.
+// Uses the report of a convicted run as a reader does: npm test -- REPORT.html [HARNESS]. Exits with 1 where something is not
+// as it should be. With the program it makes pages of runs that nobody wants, too: hostile, empty, cut short.
+import { execFileSync } from 'node:child_process';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { browse, opened } from './page.mjs';
+import { makeRun } from './run.mjs';
 
-const file = process.argv[2] && path.resolve(process.argv[2]);
-if (!file) { console.error('npm test -- REPORT.html (of a run that was convicted)'); process.exit(254); }
+const [file, harness] = process.argv.slice(2, 4).map((word) => path.resolve(word));
+if (!file) { console.error('npm test -- REPORT.html (of a run that was convicted) [HARNESS]'); process.exit(254); }
 
 const text = (page, id) => page.evaluate((id) => document.getElementById(id).textContent, id);
 const chosen = async (page) => JSON.parse((await text(page, 'raw')).split('\n')[0]).index;
 const settled = (page) => page.waitForTimeout(400);
+const picture = (page, id) => page.evaluate((id) => document.getElementById(id).toDataURL(), id);
+
+// The page of a made-up run, in the hands of a test.
+async function made(browser, size, options, use) {
+  if (!harness) return 'no HARNESS was named';
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'report-'));
+  try {
+    makeRun(directory, size, 5, options);
+    execFileSync(harness, ['report', directory], { stdio: 'ignore' });
+    const page = await opened(browser, path.join(directory, 'report.html'));
+    await use(page, directory);
+    await page.close();
+  } finally {
+    fs.rmSync(directory, { recursive: true });
+  }
+}
 
 const tests = {
   async 'the verdict is the first thing there, and says what is wrong'(page) {
@@ -84,6 +104,134 @@ const tests = {
     await page.keyboard.press('t');
     await page.keyboard.press('f');
     assert.equal(await view(), whole);
+  },
+
+  async 'what replicas said of themselves is told where one points'(page) {
+    await page.keyboard.press('f');
+    await page.hover('#lanes', { position: { x: 300, y: 30 } });
+    assert.match(await text(page, 'pointed'), /at \d+\.\d+ s; n1 .*(leader|follower|candidate|says nothing|down|stopped).*; n2 /);
+    assert.ok(await page.isVisible('#hair'));
+    await page.click('#lanes', { position: { x: 300, y: 25 } });
+    assert.match(await text(page, 'drawer'), /replica, at/);
+    assert.match(await text(page, 'log'), /log of n1/);
+  },
+
+  async 'plots follow the window of the timeline'(page) {
+    await page.keyboard.press('f');
+    await settled(page);
+    const whole = await picture(page, 'plots');
+    await page.keyboard.press('w');
+    await settled(page);
+    const half = await picture(page, 'plots');
+    assert.ok(half !== whole);
+    await page.selectOption('[name=outcome]', 'fail');
+    await settled(page);
+    assert.ok((await picture(page, 'plots')) !== half, 'filters hold for plots');
+    await page.click('button[type=reset]');
+    await page.locator('#plots').dispatchEvent('wheel', { deltaY: 100, clientX: 600 });
+    await settled(page);
+    assert.ok((await picture(page, 'plots')) !== half, 'the wheel works on plots');
+    await page.click('#all');
+    await settled(page);
+    assert.ok((await picture(page, 'plots')) === whole, 'the whole run is what it was');
+  },
+
+  async 'the log around an operation grows with the time that is asked for'(page) {
+    await page.keyboard.press('.');
+    const lines = async (around) => {
+      await page.selectOption('#around', around);
+      return (await page.locator('#log pre').allTextContents()).join('\n').split('\n').length;
+    };
+    assert.ok((await lines('0.1')) <= (await lines('10')));
+    assert.match(await text(page, 'log'), /by \d+\.\d+ s/);
+    await page.selectOption('#whose', { index: 2 });
+    assert.match(await text(page, 'log'), /log of n2/);
+  },
+
+  async 'a value leads to everybody who wrote or read it'(page) {
+    await page.keyboard.press('.');
+    await page.click('#provenance');
+    const found = await page.locator('#trail button').count();
+    assert.ok(found > 0, await text(page, 'trail'));
+    await page.locator('#trail button').last().click();
+    assert.match(await text(page, 'raw'), /"index":\d+/);
+  },
+
+  async 'a link to a step opens the proof there'(page, browser) {
+    if ((await page.locator('.order > li, .stuck').count()) === 0) return 'this proof has no order';
+    const at = await opened(browser, file, { hash: '#step=1' });
+    assert.equal(await at.locator('.now').count(), 1);
+    await at.close();
+  },
+
+  async 'dark and light are a key away, and the printed page has the still pictures'(page) {
+    const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const before = await paper();
+    await page.keyboard.press('c');
+    assert.notEqual(await paper(), before);
+    await page.keyboard.press('c');
+    assert.equal(await paper(), before);
+    assert.ok(!(await page.isVisible('.still')));
+    await page.emulateMedia({ media: 'print' });
+    assert.ok(await page.isVisible('.still') && !(await page.isVisible('#explorer')));
+  },
+
+  async 'the grid has every operation, and its rows have heads'(page) {
+    const rows = Number(await page.getAttribute('#grid', 'aria-rowcount'));
+    assert.equal(rows, Number(/^\d+/.exec(await text(page, 'status'))[0]));
+    assert.equal(await page.locator('#grid [role=columnheader]').count(), 7);
+    await page.evaluate(() => { document.getElementById('grid').scrollTop = 1e9; });
+    await settled(page);
+    assert.equal(Number(await page.locator('#rows [role=row]').last().getAttribute('aria-rowindex')), rows);
+  },
+
+  async 'a hostile run executes nothing and is shown as text'(page, browser) {
+    const attack = `</script><script>document.title='owned'</script><img src=x onerror="document.title='owned'">\u202e\u0000{{columns}}__proto__`;
+    return made(browser, 40, { text: attack }, async (page) => {
+      await page.keyboard.press('.');
+      await page.click('#provenance');
+      await page.hover('#lanes', { position: { x: 300, y: 30 } });
+      await settled(page);
+      assert.doesNotMatch(await page.title(), /^owned/);
+      assert.equal(await page.locator('img').count(), 0);
+      assert.match(await text(page, 'raw'), /document\.title/);
+      const steering = await page.evaluate(() => [...document.querySelectorAll('main *')].filter((one) => [...one.childNodes].some((part) => part.nodeType === 3 && /\u202e/.test(part.data))).map((one) => one.tagName + one.id));
+      assert.deepEqual(steering, [], 'nothing turns the direction of text');
+    });
+  },
+
+  async 'a value of a megabyte is there, and cut only where there is a line for it'(page, browser) {
+    return made(browser, 3, { value: 'x'.repeat(1 << 20) }, async (page) => {
+      await page.keyboard.press('.');
+      assert.ok((await text(page, 'raw')).length > 1 << 20);
+      assert.ok((await page.locator('#rows [role=row]').first().textContent()).length < 1000);
+    });
+  },
+
+  async 'a run of no operation, of one, and one that was cut short are told'(page, browser) {
+    for (const size of [0, 1]) {
+      const why = await made(browser, size, { interrupted: true }, async (page) => {
+        assert.match(await text(page, 'status'), new RegExp('^' + size + ' operations'));
+        assert.match(await page.textContent('header'), /Interrupted/);
+        for (const key of ['.', ',', 'n', 'N', ']', 't', 'f', 'w', 'a', 'd', 's', 'p', 'g', 'Escape', '?']) await page.keyboard.press(key);
+        await page.hover('#plots', { position: { x: 300, y: 30 } });
+      });
+      if (why) return why;
+    }
+  },
+
+  async 'a run from before replicas were watched says so'(page, browser) {
+    if (!harness) return 'no HARNESS was named';
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'report-'));
+    makeRun(directory, 20, 5);
+    fs.rmSync(path.join(directory, 'replicas.jsonl')); fs.rmSync(path.join(directory, 'logs'), { recursive: true });
+    execFileSync(harness, ['report', directory], { stdio: 'ignore' });
+    const old = await opened(browser, path.join(directory, 'report.html'));
+    assert.match(await text(old, 'noted'), /Nothing was noted of the replicas/);
+    await old.keyboard.press('.');
+    assert.match(await text(old, 'log'), /There is no log of n\d/);
+    await old.close();
+    fs.rmSync(directory, { recursive: true });
   },
 
   async 'what is saved is the history, line for line'(page) {

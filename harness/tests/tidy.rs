@@ -80,6 +80,18 @@ fn the_adapter_of_our_own_node_knows_only_its_public_interface() {
 }
 
 #[test]
+fn what_replicas_say_of_themselves_is_no_evidence() {
+    let mut files = vec![root().join("harness/src/run/judge.rs")];
+    collect(&root().join("harness/src/evidence"), &mut files);
+    for file in files {
+        let text = fs::read_to_string(&file).expect("it is readable");
+        for unwanted in ["sights", "Observed", "Standing", "replicas.jsonl"] {
+            assert!(!text.contains(unwanted), "{} names {unwanted}", file.display());
+        }
+    }
+}
+
+#[test]
 fn no_file_outgrows_its_name_and_each_says_what_it_does() {
     for package in ["checker", "harness", "node", "workloads"] {
         let mut files = Vec::new();

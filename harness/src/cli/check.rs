@@ -11,6 +11,7 @@ use self::input::{Input, Unreadable};
 use self::told::Summary;
 use super::failure::{Failure, USAGE};
 use super::{Format, duration, print};
+use crate::store::record::FORMAT;
 use anyhow::Result;
 use checker::check::Keyed;
 use checker::{History, Limits, Verdict, check, judge as judge_by};
@@ -115,11 +116,14 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     match format {
         Format::Human if args.histories.len() > 1 => print(&summary.to_string())?,
         Format::Human => {}
-        Format::Json => print(&serde_json::to_string_pretty(
-            &json!({ "format": 1, "histories": judged, "summary": summary.json() }),
-        )?)?,
+        Format::Json => print(&serde_json::to_string_pretty(&document(judged, &summary))?)?,
     }
     Ok(exit(&summary))
+}
+
+/// What programs are told, as `harness/schema/check.schema.json` says.
+fn document(judged: Vec<serde_json::Value>, summary: &Summary) -> serde_json::Value {
+    json!({ "schema_version": FORMAT, "format": FORMAT, "histories": judged, "summary": summary.json() })
 }
 
 fn exit(summary: &Summary) -> ExitCode {
@@ -166,5 +170,48 @@ fn record(path: &Path, answer: &Result<Verdict, Unreadable>) -> serde_json::Valu
     match answer {
         Ok(verdict) => json!({ "history": path, "verdict": verdict }),
         Err(unreadable) => json!({ "history": path, "unreadable": unreadable.json() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::schema;
+    use checker::history::jsonl;
+
+    fn judged(model: &str, lines: &str) -> Verdict {
+        let history = jsonl::parse(lines.as_bytes()).expect("a history").history;
+        judge_by(&history, model, &Limits::default())
+    }
+
+    #[test]
+    fn what_programs_are_told_is_as_its_schema_says() {
+        let stale = r#"{"index":0,"time":1,"type":"invoke","process":1,"f":"write","value":["k",5],"node":"n1"}
+{"index":1,"time":2,"type":"ok","process":1,"f":"write","value":["k",5],"node":"n1"}
+{"index":2,"time":3,"type":"invoke","process":1,"f":"read","value":["k",null],"node":"n1"}
+{"index":3,"time":4,"type":"ok","process":1,"f":"read","value":["k",9],"node":"n1"}
+"#;
+        let torn = r#"{"index":0,"time":1,"type":"invoke","process":1,"f":"txn","value":[["r","x",null]]}
+{"index":1,"time":2,"type":"ok","process":1,"f":"txn","value":[["r","x",[9]]]}
+"#;
+        let answers = [
+            Ok(judged("cas-register", stale)),
+            Ok(judged("list-append", torn)),
+            Err(Unreadable::Format { file: "x".into() }),
+            Err(Unreadable::Damage {
+                file: "x".into(),
+                damage: jsonl::parse(b"nonsense\n{}\n").expect_err("it is damaged"),
+            }),
+        ];
+        let mut summary = Summary::default();
+        answers.iter().for_each(|answer| summary.add(answer));
+        assert_eq!((summary.invalid, summary.unreadable), (2, 2));
+        let judged = answers.iter().map(|answer| record(Path::new("x"), answer)).collect();
+        let mut told = document(judged, &summary);
+        assert_eq!(schema::against("check", &told), Vec::<String>::new());
+        assert!(told["histories"][0]["verdict"]["witness"].is_object());
+        assert!(told["histories"][1]["verdict"]["findings"].is_array());
+        told["histories"][0]["verdict"]["validity"] = "VALID".into();
+        assert_eq!(schema::against("check", &told).len(), 1);
     }
 }

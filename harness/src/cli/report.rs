@@ -4,6 +4,7 @@ use super::failure::{Failure, usage};
 use super::{Format, print, style};
 use crate::report::{Export, Run, html, json, text};
 use crate::store::RunDirectory;
+use crate::store::sights::Observed;
 use anyhow::Result;
 use checker::history::jsonl;
 use std::io::IsTerminal as _;
@@ -32,8 +33,15 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     let bytes = std::fs::read(&path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
     let parsed = jsonl::parse(&bytes).map_err(|damage| wrong(damage.to_string()))?;
     let shown = args.run.display().to_string();
-    let run =
-        Run { record: &record, verdict: &verdict, history: &parsed.history, directory: &shown };
+    let names = record.replicas.iter().map(|replica| replica.name.as_str());
+    let observed = Observed::read(&directory, names);
+    let run = Run {
+        record: &record,
+        verdict: &verdict,
+        history: &parsed.history,
+        observed: &observed,
+        directory: &shown,
+    };
     directory.write("report.html", &html(&run))?;
     for export in args.export.iter().copied().chain(args.edn.then_some(Export::Edn)) {
         directory.write(export.file(), &export.text(&run))?;

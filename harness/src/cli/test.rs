@@ -317,6 +317,7 @@ fn show(finished: &Finished, format: Format) -> Result<()> {
         record: &finished.record,
         verdict: &finished.verdict,
         history: &finished.history,
+        observed: &finished.observed,
         directory: &path,
     };
     match format {

@@ -5,6 +5,7 @@
 //! to it on purpose until that is undone; only an untouched one can exit unasked.
 
 use super::membership::{self, Exile, Newcomers};
+use super::vitals::Vitals;
 use crate::host::clock::{self, Skew};
 use crate::host::disk::{self, Disk, Loss, Scar};
 use crate::host::process::{Replica, Sample};
@@ -13,6 +14,7 @@ use crate::net::switch::shape::Shape;
 use crate::net::switch::{Counts, LinkCounts};
 use crate::net::{Fabric, Mark, PairEvidence};
 use crate::store::record::Death;
+use crate::store::sights::Life;
 use crate::system::{Client, Program};
 use anyhow::{Context as _, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,6 +112,8 @@ pub(crate) struct Ground {
     pub(super) handed: Option<super::Seen>,
     /// Replicas that ended by themselves and have been started again since somebody last asked.
     pub(super) revived: Vec<HostId>,
+    /// Who hears what becomes of replicas, for the eye.
+    pub(super) vitals: Vitals,
 }
 
 impl Slot {
@@ -196,6 +200,7 @@ impl Ground {
             before_shapes,
             handed: None,
             revived: Vec::new(),
+            vitals: Vitals::default(),
         }
     }
 
@@ -316,6 +321,7 @@ impl Ground {
         killed.with_context(|| format!("{host} could not be killed"))?;
         let how = slot.replica.exited().filter(|how| !how.contains("SIGKILL"));
         slot.miss_exit(how);
+        self.vitals.life(host, Life::Down);
         Ok(())
     }
 
@@ -334,6 +340,7 @@ impl Ground {
         slot.replica = started.with_context(|| format!("{host} could not be started again"))?;
         (slot.touched, slot.since) = (false, Instant::now());
         (slot.excused_until, slot.stopped_late) = (None, false);
+        self.vitals.life(host, Life::Up);
         if slot.skew.is_some() { self.apply_clock(host) } else { Ok(()) }
     }
 
@@ -342,6 +349,7 @@ impl Ground {
         let slot = self.slot(host);
         let skew = slot.skew.unwrap_or_default();
         let set = tokio::task::block_in_place(|| clock::set(&mut slot.replica, &skew));
+        self.vitals.clock(host, &skew);
         set.with_context(|| format!("the clock of {host} could not be set"))
     }
 
@@ -428,6 +436,7 @@ impl Ground {
         turned?;
         let (is_stopped, since) = (!starving.is_stopped, Instant::now());
         slot.starving = Some(Starving { stops, is_stopped, since });
+        self.vitals.life(host, if is_stopped { Life::Stopped } else { Life::Up });
         Ok(())
     }
 
@@ -487,6 +496,7 @@ impl Ground {
         let slot = self.slot(host);
         slot.replica.pause().with_context(|| format!("{host} could not be paused"))?;
         slot.touched = true;
+        self.vitals.life(host, Life::Stopped);
         Ok(())
     }
 
@@ -495,6 +505,7 @@ impl Ground {
         let slot = self.slot(host);
         slot.replica.resume().with_context(|| format!("{host} could not be resumed"))?;
         slot.touched = false;
+        self.vitals.life(host, Life::Up);
         Ok(())
     }
 
@@ -523,7 +534,11 @@ impl Ground {
     pub(crate) fn unasked_exits(&mut self) -> Vec<Death> {
         let mut deaths = Vec::new();
         for (host, slot) in super::grudge::all(self.slots.len()).into_iter().zip(&mut self.slots) {
-            if let Some(how) = slot.unasked_exit() {
+            let unasked = slot.unasked_exit();
+            if slot.replica.exited().is_some() {
+                self.vitals.life(host, Life::Down);
+            }
+            if let Some(how) = unasked {
                 deaths.push(Death { replica: host.to_string(), how, log: last_lines(&slot.log) });
             }
         }

@@ -20,6 +20,7 @@ pub(crate) mod schedule;
 pub(crate) mod script;
 mod starve;
 mod transfer;
+mod vitals;
 mod who;
 
 use crate::host::clock::Skew;

@@ -37,6 +37,8 @@ fn a_browser_draws_none_one_and_many() {
         let Some(dom) = opened("report in a browser", &page) else { return };
         assert!(dom.contains("data-ready=\"yes\""), "{operations}: the script came to its end");
         assert!(dom.contains(told), "{operations}");
+        let silent = "n2, n3, n4, n5 never said anything of themselves";
+        assert!(dom.contains(silent), "what was seen of replicas is read: {operations}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! Packs every operation of a history into columns that a browser unpacks: nothing is left out.
 //!
 //! Numbers are little-endian base-128, each column behind its length in bytes; texts are numbers of lines in a
-//! dictionary, which comes last. All of it is deflated (zlib) and written in base64, so that no text of a run
-//! can be markup. `assets/report/data.js` reads it.
+//! dictionary. Both are deflated (zlib), at the same time because they are long, and written in base64, so that no text
+//! of a run can be markup. `assets/report/data.js` reads them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,7 @@ use std::collections::HashMap;
 /// How hard deflate tries: what comes after costs much time and saves little.
 const LEVEL: u8 = 4;
 
-/// How many columns there are before the dictionary.
+/// How many columns there are.
 const COLUMNS: usize = 11;
 
 /// Texts by number; 0 is none.
@@ -40,7 +40,15 @@ impl Dictionary {
 }
 
 /// The operations, packed.
-pub(super) fn columns(history: &History) -> String {
+pub(super) struct Packed {
+    /// Their numbers.
+    pub(super) columns: String,
+    /// The dictionary.
+    pub(super) words: String,
+}
+
+/// Packs the operations.
+pub(super) fn packed(history: &History) -> Packed {
     let mut columns: [Vec<u8>; COLUMNS] = Default::default();
     let mut words = Dictionary::default();
     let (mut time, mut index) = (0, 0);
@@ -56,8 +64,13 @@ pub(super) fn columns(history: &History) -> String {
         put(&mut bytes, column.len() as u64);
         bytes.extend(column);
     }
-    bytes.extend(words.lines);
-    STANDARD.encode(miniz_oxide::deflate::compress_to_vec_zlib(&bytes, LEVEL))
+    let deflated =
+        |bytes: &[u8]| STANDARD.encode(miniz_oxide::deflate::compress_to_vec_zlib(bytes, LEVEL));
+    std::thread::scope(|scope| {
+        let words = scope.spawn(|| deflated(&words.lines));
+        let columns = deflated(&bytes);
+        Packed { columns, words: words.join().expect("deflating does not fail") }
+    })
 }
 
 /// An operation; its moments are told from those of the one before.
@@ -74,6 +87,12 @@ fn row(op: &Operation, before: (u64, u64), words: &mut Dictionary) -> [u64; COLU
         Process::Nemesis => unreachable!("the nemesis has no operations"),
     };
     let since = |to: u64, from: u64| zigzag(to.wrapping_sub(from).cast_signed());
+    let input = words.json(&op.input);
+    // Most answers to a write say what it wrote.
+    let output = completion.map_or(0, |it| match it.output == op.input {
+        true => input,
+        false => words.json(&it.output),
+    });
     [
         since(op.invoked.time, before.0),
         since(op.invoked.index, before.1),
@@ -83,8 +102,8 @@ fn row(op: &Operation, before: (u64, u64), words: &mut Dictionary) -> [u64; COLU
         outcome,
         words.json(&op.f),
         op.node.as_ref().map_or(0, |node| words.json(node)),
-        words.json(&op.input),
-        completion.map_or(0, |it| words.json(&it.output)),
+        input,
+        output,
         completion.and_then(|it| it.error.as_ref()).map_or(0, |error| words.json(error)),
     ]
 }
@@ -127,15 +146,20 @@ mod tests {
     #[test]
     fn every_operation_comes_out_as_it_went_in() {
         let sample = sample::valid(500);
-        let packed = STANDARD.decode(columns(&sample.history)).expect("base64");
-        let bytes = miniz_oxide::inflate::decompress_to_vec_zlib(&packed).expect("zlib");
+        let packed = packed(&sample.history);
+        let inflated = |text: &str| {
+            let packed = STANDARD.decode(text).expect("base64");
+            miniz_oxide::inflate::decompress_to_vec_zlib(&packed).expect("zlib")
+        };
+        let (bytes, words) = (inflated(&packed.columns), inflated(&packed.words));
         let mut rest = &bytes[..];
         let mut columns: [&[u8]; COLUMNS] = Default::default();
         for column in &mut columns {
             let length = take(&mut rest) as usize;
             (*column, rest) = rest.split_at(length);
         }
-        let lines: Vec<&str> = std::str::from_utf8(rest).expect("UTF-8").lines().collect();
+        assert!(rest.is_empty());
+        let lines: Vec<&str> = std::str::from_utf8(&words).expect("UTF-8").lines().collect();
         let mut at = (0_u64, 0_u64);
         for operation in sample.history.operations() {
             let row = columns.each_mut().map(take);

@@ -16,7 +16,10 @@ const PAGE: &str = include_str!("../assets/report.html");
 const LOOK: &str = include_str!("../assets/report.css");
 const SCRIPT: &str = concat!(
     include_str!("../assets/report/data.js"),
+    include_str!("../assets/report/sheet.js"),
     include_str!("../assets/report/draw.js"),
+    include_str!("../assets/report/replicas.js"),
+    include_str!("../assets/report/plots.js"),
     include_str!("../assets/report/detail.js"),
     include_str!("../assets/report/export.js"),
     include_str!("../assets/report/explore.js"),
@@ -33,7 +36,12 @@ const INTERRUPTED: &str = "<p class=\"interrupted\">Interrupted from the keyboar
 pub(crate) fn html(run: &Run<'_>) -> String {
     let verdict = run.verdict;
     let ops = series::operations(run.history);
-    let drawing = timeline::timeline(run, &ops);
+    // Of a long run both take their time.
+    let (packed, drawing) = std::thread::scope(|scope| {
+        let packed = scope.spawn(|| super::columns::packed(run.history));
+        let drawing = timeline::timeline(run, &ops);
+        (packed.join().expect("packing does not fail"), drawing)
+    });
     let drawing = drawing
         .unwrap_or_else(|| absent("Nothing happened in this run, so there is nothing to draw."));
     fill(
@@ -42,7 +50,9 @@ pub(crate) fn html(run: &Run<'_>) -> String {
             ("look", LOOK),
             ("hash", &hash()),
             ("script", SCRIPT),
-            ("columns", &super::columns::columns(run.history)),
+            ("columns", &packed.columns),
+            ("words", &packed.words),
+            ("observed", &super::observed::observed(run)),
             ("outline", &super::outline::outline(run)),
             ("title", &escape(&title(run))),
             ("validity", verdict.validity.name()),
@@ -91,15 +101,21 @@ fn about(run: &Run<'_>) -> String {
         if config.nemesis.is_empty() { "none".to_owned() } else { config.nemesis.join(", ") };
     let total = run.verdict.counts.total();
     format!(
-        "{} of {}; workload {}; nemesis {}; {}; seed {}; {}",
+        "{} of {}; workload {}; nemesis {}; {}; {}; seed {}; {}; harness {}",
         phrase::count(usize::from(config.nodes), "replica"),
         config.system,
         config.workload,
         nemesis,
         phrase::count((total.ok + total.fail + total.info) as usize, "operation"),
+        faulted(&run.verdict.faults),
         config.seed,
-        run.record.started
+        run.record.started,
+        run.record.harness
     )
+}
+
+fn faulted(faults: &[FaultRecord]) -> String {
+    if faults.is_empty() { "no fault".to_owned() } else { phrase::faults(faults) }
 }
 
 fn footer(run: &Run<'_>) -> String {
@@ -236,8 +252,12 @@ mod tests {
         let hostile = "</title></style></script><img src=x onerror=alert(1)>\"'><svg onload=\"x\">\
                        {{repro}}&lt;\u{202e}";
         let page = html(&sample::hostile(hostile).run()).replace(SCRIPT, "");
-        assert_eq!(page.matches("<script").count(), 3, "ours, the outline and the columns");
-        assert_eq!(page.matches("</script").count(), 3);
+        assert_eq!(
+            page.matches("<script").count(),
+            5,
+            "ours, outline, what was seen, columns, words"
+        );
+        assert_eq!(page.matches("</script").count(), 5);
         for tag in names(&page) {
             assert!(
                 tag == "!doctype" || TAGS.split_whitespace().any(|known| known == tag),
@@ -302,13 +322,14 @@ mod tests {
         ] {
             assert!(page.contains(words), "{words}");
         }
-        assert!(!page.contains("NaN"));
+        assert!(!page.replace(SCRIPT, "").contains("NaN"));
     }
 
     #[test]
     fn one_operation_is_drawn() {
         let page = html(&sample::valid(1).run());
         assert!(page.contains("<path class=\"ok\" d=\"M"));
+        let page = page.replace(SCRIPT, "");
         assert!(!page.contains("NaN") && !page.contains("inf "));
     }
 

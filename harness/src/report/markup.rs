@@ -47,9 +47,10 @@ pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     out
 }
 
-/// A table: its heads, which are ours, and its rows of text, which need not be.
+/// A table: its heads and its rows, as text.
 pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
-    let head: String = heads.iter().map(|head| format!("<th scope=\"col\">{head}</th>")).collect();
+    let head: String =
+        heads.iter().map(|head| format!("<th scope=\"col\">{}</th>", escape(head))).collect();
     let body: String = rows.iter().map(|row| table_row(heads, row)).collect();
     format!(
         "<div class=\"wide\"><table><thead><tr>{head}</tr></thead>\
@@ -60,7 +61,8 @@ pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
 /// One row; each cell knows its head, for screens too narrow for columns.
 fn table_row(heads: &[&str], row: &[String]) -> String {
     let cells = heads.iter().zip(row);
-    let cells = cells.map(|(head, cell)| format!("<td data-head=\"{head}\">{}</td>", escape(cell)));
+    let cells = cells
+        .map(|(head, cell)| format!("<td data-head=\"{}\">{}</td>", escape(head), escape(cell)));
     format!("<tr>{}</tr>", cells.collect::<String>())
 }
 

@@ -11,16 +11,20 @@ mod columns;
 mod cycle;
 mod export;
 mod facts;
+mod followers;
 mod html;
 mod live;
 mod markup;
 mod measured;
+mod observed;
 mod outline;
 mod phrase;
 mod plot;
 mod proof;
 #[cfg(test)]
 pub(crate) mod sample;
+#[cfg(test)]
+pub(crate) mod schema;
 mod series;
 mod staleness;
 mod style;
@@ -36,6 +40,7 @@ pub(crate) use style::Style;
 pub(crate) use text::{quote, text};
 
 use crate::store::record::{Reason, RunRecord, VerdictRecord};
+use crate::store::sights::Observed;
 use checker::History;
 use serde::Serialize;
 
@@ -48,6 +53,8 @@ pub(crate) struct Run<'a> {
     pub(crate) verdict: &'a VerdictRecord,
     /// Every operation.
     pub(crate) history: &'a History,
+    /// What was seen of the replicas meanwhile, and their logs; for the eye only.
+    pub(crate) observed: &'a Observed,
     /// Where the run's files are, as a user here would type it.
     pub(crate) directory: &'a str,
 }

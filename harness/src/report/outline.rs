@@ -26,6 +26,9 @@ struct Outline<'a> {
     accused: Vec<u64>,
     /// The lines of the history that are no client's.
     others: Vec<String>,
+    /// How stale reads were, where that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    staleness: Option<super::staleness::Staleness>,
     /// Each window as a history of its own, by the name of its file.
     cases: Vec<(&'a str, &'a str)>,
 }
@@ -61,6 +64,10 @@ pub(super) fn outline(run: &Run<'_>) -> String {
         order: witnesses().take(1).flat_map(|it| it.order.iter().map(|one| one.index)).collect(),
         accused: witnesses().filter_map(|witness| witness.accused).collect(),
         others: others(run.history),
+        staleness: verdict
+            .checks
+            .iter()
+            .find_map(|check| super::staleness::measured(&check.measured)),
         cases: witnesses().map(|witness| (&*witness.file, &*witness.case)).collect(),
     };
     harmless(&serde_json::to_string(&outline).expect("it has string keys only"))
@@ -87,7 +94,8 @@ fn hosts<'a>(run: &Run<'a>) -> Vec<Host<'a>> {
     hosts.map(|host| Host { name: &host.name, faults: faults(&host.name) }).collect()
 }
 
-fn proof(verdict: &VerdictRecord) -> Vec<u64> {
+/// The operations that proofs are about, by index of their invocation.
+pub(super) fn proof(verdict: &VerdictRecord) -> Vec<u64> {
     let of_check = |check: &crate::store::record::CheckRecord| {
         let window = check.witness.iter().flat_map(|witness| witness.operations.clone());
         let findings = check.findings.iter().flat_map(|finding| finding.operations.clone());

@@ -3,6 +3,7 @@
 //! It is all there without a script; what names an operation carries its index (`data-op`), so that the
 //! script can show it in the timeline.
 
+use super::followers::followers;
 use super::markup::{beside, escape, table};
 use super::{Run, cycle, phrase};
 use crate::store::record::{Candidate, CheckRecord, Finding, Placed, VerdictRecord, Witness};
@@ -11,7 +12,7 @@ use checker::history::{Kind, Operation};
 
 /// Every proof of a run.
 pub(super) fn proofs(run: &Run<'_>) -> String {
-    let of_check = |check| proof(run.verdict, check) + &findings(run.history, check);
+    let of_check = |check| proof(run.verdict, check) + &findings(run, check);
     run.verdict.checks.iter().map(of_check).collect()
 }
 
@@ -101,11 +102,16 @@ fn named(index: Option<u64>) -> String {
 }
 
 /// What a check found that is no window, a case of each kind.
-fn findings(history: &History, check: &CheckRecord) -> String {
-    check.findings.iter().map(|one| finding(history, one)).collect()
+fn findings(run: &Run<'_>, check: &CheckRecord) -> String {
+    let replicas = |one| match check.name.as_str() {
+        "session" => followers(run, one),
+        _ => String::new(),
+    };
+    check.findings.iter().map(|one| finding(run.history, one, &replicas(one))).collect()
 }
 
-fn finding(history: &History, finding: &Finding) -> String {
+/// A case, and what else is to be said of it.
+fn finding(history: &History, finding: &Finding, further: &str) -> String {
     let links = |number: usize| {
         finding.arrows.get(number).map_or_else(String::new, |arrow| {
             let link = |index| {
@@ -118,7 +124,7 @@ fn finding(history: &History, finding: &Finding) -> String {
     let steps = finding.steps.iter().enumerate();
     let steps = steps.map(|(n, step)| format!("<li>{}{}</li>", links(n), escape(step)));
     format!(
-        "<section class=\"proof\"><h2>{} × {}</h2><p>{}</p>{}{}<ol>{}</ol></section>",
+        "<section class=\"proof\"><h2>{} × {}</h2><p>{}</p>{}{}<ol>{}</ol>{further}</section>",
         escape(&finding.name),
         finding.count,
         escape(&finding.sentence),

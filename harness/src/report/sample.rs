@@ -6,6 +6,7 @@ use crate::store::record::{
     Latency, Machine, Net, Outcomes, Placed, Reason, Replica, RunRecord, Timings, Validity,
     VerdictRecord, Witness,
 };
+use crate::store::sights::{Life, Observed, Said, Sight, Sighting, WrongClock};
 use checker::History;
 use checker::history::{Event, Kind, Process, Value};
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub(crate) struct Sample {
     pub(crate) record: RunRecord,
     pub(crate) verdict: VerdictRecord,
     pub(crate) history: History,
+    pub(crate) observed: Observed,
 }
 
 impl Sample {
@@ -35,6 +37,7 @@ impl Sample {
             record: &self.record,
             verdict: &self.verdict,
             history: &self.history,
+            observed: &self.observed,
             directory: "results/raft-register/42",
         }
     }
@@ -44,7 +47,7 @@ impl Sample {
 pub(crate) fn valid(operations: u64) -> Sample {
     let history = history(operations);
     let counts = counts(&history);
-    Sample { record: record(), verdict: verdict(counts), history }
+    Sample { record: record(), verdict: verdict(counts), history, observed: observed() }
 }
 
 /// The same with a stale read.
@@ -107,6 +110,7 @@ pub(crate) fn hostile(text: &str) -> Sample {
     let all = serde_json::to_value((&sample.record, &sample.verdict)).expect("records are JSON");
     let (record, verdict) = serde_json::from_value(poison(all, text)).expect("still records");
     (sample.record, sample.verdict) = (record, verdict);
+    sample.observed = hostile_sights(text);
     sample.verdict.counts.functions =
         BTreeMap::from([(text.to_owned(), Outcomes { ok: 1, ..Outcomes::default() })]);
     sample.history =
@@ -131,6 +135,44 @@ fn poison(value: serde_json::Value, text: &str) -> serde_json::Value {
         }
         other => other,
     }
+}
+
+/// What was seen of a leader that was killed for three seconds, and whose clock was wrong for one.
+fn observed() -> Observed {
+    let sight = |seconds: u64, what| Sight { time: seconds * SECOND, replica: "n1".into(), what };
+    let said = |role: &str, term, applied| {
+        let role = Some(role.to_owned());
+        Sighting::Says(Some(Said {
+            role,
+            term: Some(term),
+            commit: Some(applied),
+            applied: Some(applied),
+        }))
+    };
+    let ahead = WrongClock { offset_ms: 500.0, ..WrongClock::default() };
+    let sights = vec![
+        sight(0, Sighting::Process(Life::Up)),
+        sight(0, Sighting::Log(10)),
+        sight(0, said("leader", 1, 0)),
+        sight(1, Sighting::Log(27)),
+        sight(5, said("leader", 1, 400)),
+        sight(10, Sighting::Process(Life::Down)),
+        sight(10, Sighting::Says(None)),
+        sight(13, Sighting::Process(Life::Up)),
+        sight(14, said("follower", 2, 900)),
+        sight(20, Sighting::Clock(ahead)),
+        sight(21, Sighting::Clock(WrongClock::default())),
+    ];
+    let log = b"n1 starts\nn1 became leader\n".to_vec();
+    Observed { sights, logs: BTreeMap::from([("n1".to_owned(), log)]) }
+}
+
+/// Sights and a log that say nothing but this, of a replica of that name.
+fn hostile_sights(text: &str) -> Observed {
+    let said = Said { role: Some(text.to_owned()), ..Said::default() };
+    let sight = Sight { time: 0, replica: text.to_owned(), what: Sighting::Says(Some(said)) };
+    let logs = BTreeMap::from([(text.to_owned(), format!("{text}\n").into_bytes())]);
+    Observed { sights: vec![sight], logs }
 }
 
 fn candidate(index: u64, operation: &str, reason: &str) -> Candidate {
@@ -196,6 +238,7 @@ fn config() -> Config {
 
 fn verdict(counts: Counts) -> VerdictRecord {
     VerdictRecord {
+        schema_version: FORMAT,
         format: FORMAT,
         validity: Validity::Valid,
         exit: 0,

@@ -5,7 +5,9 @@
 use super::markup::escape;
 use super::timeline::{self, Scale};
 use super::{Run, phrase};
+use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A replica's row.
 const ROW: f64 = 46.0;
@@ -26,7 +28,28 @@ pub(super) fn staleness(run: &Run<'_>) -> String {
     run.verdict.checks.iter().filter_map(|check| drawing(run, &check.measured)).collect()
 }
 
-fn drawing(run: &Run<'_>, measured: &std::collections::BTreeMap<String, Value>) -> Option<String> {
+/// The same for the page's plots.
+#[derive(Debug, Serialize)]
+pub(super) struct Staleness {
+    /// How long a stretch is, in nanoseconds.
+    stretch: u64,
+    /// By replica: when a stretch begins, how many of its reads were stale, by how many milliseconds and versions at most.
+    replicas: BTreeMap<String, Vec<(u64, u64, f64, u64)>>,
+}
+
+/// What a check measured, if it measured that.
+pub(super) fn measured(measured: &BTreeMap<String, Value>) -> Option<Staleness> {
+    let row = |it: Stretch| (it.from_ns, it.stale, it.ms, it.versions);
+    let replicas = measured.get("replicas")?.as_object()?.iter();
+    Some(Staleness {
+        stretch: nanoseconds(measured.get("stretch_ms")?.as_f64()?),
+        replicas: replicas
+            .map(|(name, told)| (name.clone(), stretches(told).into_iter().map(row).collect()))
+            .collect(),
+    })
+}
+
+fn drawing(run: &Run<'_>, measured: &BTreeMap<String, Value>) -> Option<String> {
     let width_ns = nanoseconds(measured.get("stretch_ms")?.as_f64()?);
     let replicas: Vec<(&String, Vec<Stretch>)> = measured
         .get("replicas")?

@@ -163,6 +163,7 @@ pub(crate) fn verdict(
     });
     let validity = reasons.iter().map(|reason| reason.validity).max().unwrap_or(Validity::Valid);
     VerdictRecord {
+        schema_version: FORMAT,
         format: FORMAT,
         validity,
         exit: exit(validity, phases.interrupted),

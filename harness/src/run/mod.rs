@@ -12,6 +12,7 @@ mod judge;
 pub(crate) mod plan;
 mod setup;
 mod tally;
+pub(crate) mod watch;
 
 use crate::host::disk::Choice;
 use crate::nemesis::executor::Executor;
@@ -22,8 +23,8 @@ use crate::report::{Live, Style};
 use crate::store::record::{
     Config, Disks, FORMAT, Machine, Net, RunRecord, Timings, VerdictRecord,
 };
+use crate::store::sights::Observed;
 use crate::store::{self, RunDirectory};
-use crate::system::{Client, Leadership};
 use anyhow::{Context as _, Result};
 use checker::History;
 use clock::Clock;
@@ -33,16 +34,14 @@ use plan::Plan;
 pub(crate) use setup::Unable;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, watch as channel};
+use watch::Watch;
 
 /// How long replicas may take to answer once everything is healed.
 const RECOVERY: Duration = Duration::from_secs(20);
 /// How long the final reads may take.
 const FINAL_READS: Duration = Duration::from_secs(60);
-/// How often the live view asks who leads.
-const LEADER: Duration = Duration::from_millis(500);
 
 /// Where and how a run takes place, as opposed to what it does.
 pub(crate) struct Place {
@@ -59,7 +58,7 @@ pub(crate) struct Place {
     /// Whether to say nothing while it lasts.
     pub(crate) quiet: bool,
     /// Says when to stop early.
-    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) stop: channel::Receiver<bool>,
 }
 
 impl Place {
@@ -78,6 +77,8 @@ pub(crate) struct Finished {
     pub(crate) verdict: VerdictRecord,
     /// Its history.
     pub(crate) history: History,
+    /// What was seen of its replicas.
+    pub(crate) observed: Observed,
 }
 
 /// Carries out the plan.
@@ -179,10 +180,12 @@ impl Stage {
     /// Everything that happens, from the first call to the last answer.
     async fn perform(
         mut self,
-        ground: Ground,
+        mut ground: Ground,
         live: Live,
     ) -> Result<(dispatcher::Closed, Phases, Self)> {
         let clock = Clock::start();
+        let watch = Watch::start(clock, ground.clients(), &self.directory)?;
+        ground.watched(clock, watch.ear.clone());
         self.record.timings.clock_unix_ms = Some(jiff::Timestamp::now().as_millisecond());
         let (notes_in, notes) = mpsc::unbounded_channel();
         let scene = workloads::Scene { replicas: self.addresses.len() };
@@ -196,7 +199,7 @@ impl Stage {
                 (self.plan.config.concurrency, self.plan.freshness),
             )?,
             notes,
-            leader: watch_leader(ground.clients().to_vec()),
+            leader: watch.leader.clone(),
             stop: self.place.stop.clone(),
             early: self.plan.early.map(early::Early::start).transpose()?,
             live,
@@ -215,6 +218,7 @@ impl Stage {
         }
         phases.breach = executor.ground.breach();
         drop(executor);
+        watch.finish().await?;
         let first_op =
             dispatcher.first_op.map(|first| first.into_std().duration_since(self.place.began));
         self.record.timings.first_op_ms =
@@ -229,7 +233,7 @@ impl Stage {
         executor: Executor,
     ) -> Result<(Executor, Phases)> {
         let (limit, hosts) = (self.plan.limit(), self.addresses.len());
-        let (finished_in, finished) = watch::channel(false);
+        let (finished_in, finished) = channel::channel(false);
         let nemesis = tokio::spawn(harm(
             executor,
             self.plan.schedule.clone(),
@@ -274,10 +278,13 @@ impl Stage {
         self.directory.write_json("run.json", &self.record)?;
         self.directory.write_json("verdict.json", &verdict)?;
         let path = self.directory.path().display().to_string();
+        let names = self.record.replicas.iter().map(|replica| replica.name.as_str());
+        let observed = Observed::read(&self.directory, names);
         let report = crate::report::Run {
             record: &self.record,
             verdict: &verdict,
             history: &history,
+            observed: &observed,
             directory: &path,
         };
         self.directory.write("report.html", &crate::report::html(&report))?;
@@ -297,7 +304,7 @@ impl Stage {
             // The verdict is written and stands.
             crate::report::say(&format!("harness: {error:#}"));
         }
-        Ok(Finished { directory: self.directory, record: self.record, verdict, history })
+        Ok(Finished { directory: self.directory, record: self.record, verdict, history, observed })
     }
 }
 
@@ -306,21 +313,10 @@ async fn harm(
     mut executor: Executor,
     schedule: crate::nemesis::schedule::Schedule,
     limit: Duration,
-    stop: watch::Receiver<bool>,
-    finished: watch::Sender<bool>,
+    stop: channel::Receiver<bool>,
+    finished: channel::Sender<bool>,
 ) -> (Executor, Result<()>) {
     let worked = executor.run(&schedule, limit, stop).await;
     finished.send_replace(true);
     (executor, worked)
-}
-
-/// Asks now and then who leads, for the eye only.
-fn watch_leader(clients: Vec<Arc<dyn Client>>) -> watch::Receiver<Option<Leadership>> {
-    let (sender, receiver) = watch::channel(None);
-    tokio::spawn(async move {
-        while sender.send(crate::system::leadership(&clients).await).is_ok() {
-            tokio::time::sleep(LEADER).await;
-        }
-    });
-    receiver
 }

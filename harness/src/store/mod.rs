@@ -5,6 +5,7 @@
 pub(crate) mod index;
 mod live;
 pub(crate) mod record;
+pub(crate) mod sights;
 
 use anyhow::{Context as _, Result};
 pub(crate) use live::{Mark, running};

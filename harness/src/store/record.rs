@@ -9,6 +9,11 @@ use std::collections::BTreeMap;
 /// The version of the files' shape.
 pub(crate) const FORMAT: u32 = 1;
 
+/// What files from before there was a schema are.
+pub(crate) fn format() -> u32 {
+    FORMAT
+}
+
 /// What was asked of a run, with every default filled in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Config {
@@ -193,6 +198,9 @@ impl Validity {
 /// `verdict.json`: what came of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct VerdictRecord {
+    /// [`FORMAT`], by the name under which programs look for it; `harness/schema` has what it means.
+    #[serde(default = "format")]
+    pub(crate) schema_version: u32,
     /// [`FORMAT`].
     pub(crate) format: u32,
     /// The worst of everything below.

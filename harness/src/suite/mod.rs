@@ -145,6 +145,9 @@ impl CellRecord {
 /// A suite that is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SuiteRecord {
+    /// [`FORMAT`], by the name under which programs look for it.
+    #[serde(default = "crate::store::record::format")]
+    pub(crate) schema_version: u32,
     /// [`FORMAT`].
     pub(crate) format: u32,
     /// Its name, with the shard where it is one of several.
@@ -168,7 +171,15 @@ impl SuiteRecord {
         cells: Vec<CellRecord>,
     ) -> Self {
         let worst = cells.iter().map(|cell| cell.outcome).max().unwrap_or(Outcome::NotRun);
-        Self { format: FORMAT, suite, started, took_ms, exit: worst.exit(), cells }
+        Self {
+            schema_version: FORMAT,
+            format: FORMAT,
+            suite,
+            started,
+            took_ms,
+            exit: worst.exit(),
+            cells,
+        }
     }
 
     /// How many cells ended so.

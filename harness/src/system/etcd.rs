@@ -6,7 +6,7 @@
 mod calls;
 
 use self::calls::{Step, Told};
-use super::{Client, Handing, Launch, Leadership, Program, System, errors};
+use super::{Client, Handing, Launch, Leadership, Program, Standing, System, errors};
 use crate::net::plan::HostId;
 use anyhow::{Context as _, Result};
 use futures_util::future::BoxFuture;
@@ -183,15 +183,14 @@ impl Client for Gateway {
     }
 
     fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
+        Box::pin(async { self.standing().await?.leadership() })
+    }
+
+    fn standing(&self) -> BoxFuture<'_, Option<Standing>> {
         Box::pin(async move {
             let address = format!("{}/maintenance/status", self.base);
             let asked = self.http.post(address).json(&json!({})).timeout(STATUS_PATIENCE).send();
-            let status: Value = asked.await.ok()?.json().await.ok()?;
-            let (leader, header) = (status.get("leader")?.as_str()?, status.get("header")?);
-            let leads = header.get("member_id")?.as_str()? == leader;
-            let term = header.get("raft_term")?.as_str()?.parse().ok()?;
-            // Members have numbers of their own: only the leader itself is known to be on this host.
-            leads.then_some(Leadership { leader: self.host, term })
+            standing(self.host, &asked.await.ok()?.json().await.ok()?)
         })
     }
 
@@ -209,9 +208,43 @@ impl Client for Gateway {
     }
 }
 
+/// What a member's status says. Members have numbers of their own: only the leader itself is known to be on its host.
+fn standing(host: HostId, status: &Value) -> Option<Standing> {
+    let number = |value: &Value, name: &str| value.get(name)?.as_str()?.parse().ok();
+    let header = status.get("header")?;
+    let leader = status.get("leader").and_then(Value::as_str).filter(|leader| *leader != "0");
+    let leads = leader.is_some() && header.get("member_id")?.as_str() == leader;
+    let role = match leader {
+        None => "without a leader",
+        Some(_) if leads => "leader",
+        Some(_) => "follower",
+    };
+    Some(Standing {
+        role: Some(role.to_owned()),
+        leader: leads.then_some(host),
+        term: number(header, "raft_term"),
+        commit: number(status, "raftIndex"),
+        applied: number(status, "raftAppliedIndex"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_member_says_what_it_is() {
+        let said = |leader: &str| {
+            json!({"header": {"member_id": "7", "raft_term": "3"}, "leader": leader,
+            "raftIndex": "12", "raftAppliedIndex": "11"})
+        };
+        let leader = standing(HostId(1), &said("7")).expect("it is understood");
+        assert_eq!((leader.role.as_deref(), leader.leader), (Some("leader"), Some(HostId(1))));
+        assert_eq!((leader.term, leader.commit, leader.applied), (Some(3), Some(12), Some(11)));
+        let follower = standing(HostId(1), &said("8")).expect("it is understood");
+        assert_eq!((follower.role.as_deref(), follower.leadership()), (Some("follower"), None));
+        assert_eq!(standing(HostId(1), &json!({"error": "x"})), None);
+    }
     use workloads::Outcome;
 
     #[test]

@@ -178,6 +178,34 @@ pub(crate) struct Leadership {
     pub(crate) term: u64,
 }
 
+/// What a replica says of itself. For the eye; no check believes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// In the system's own word, if it has one.
+    pub(crate) role: Option<String>,
+    /// Who leads, as far as the replica knows.
+    pub(crate) leader: Option<HostId>,
+    /// Its term, or whatever grows with every leader.
+    pub(crate) term: Option<u64>,
+    /// The last entry that it knows to be committed.
+    pub(crate) commit: Option<u64>,
+    /// The last entry that is in its state.
+    pub(crate) applied: Option<u64>,
+}
+
+impl Standing {
+    /// Who leads, if it says so.
+    pub(crate) fn leadership(&self) -> Option<Leadership> {
+        Some(Leadership { leader: self.leader?, term: self.term? })
+    }
+}
+
+impl From<Leadership> for Standing {
+    fn from(Leadership { leader, term }: Leadership) -> Self {
+        Self { leader: Some(leader), term: Some(term), ..Self::default() }
+    }
+}
+
 /// One who takes part, as a replica knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Member {
@@ -206,6 +234,10 @@ pub(crate) trait Client: Send + Sync {
     }
     /// Who leads, if the replica answers at once and knows.
     fn leadership(&self) -> BoxFuture<'_, Option<Leadership>>;
+    /// What the replica says of itself, if it answers at once; where the system tells no more, who leads.
+    fn standing(&self) -> BoxFuture<'_, Option<Standing>> {
+        Box::pin(async { self.leadership().await.map(Standing::from) })
+    }
     /// Asks the replica, which leads, to let that one lead. Where [`System::hands_on`] is false nobody asks.
     fn hand_on(&self, _to: HostId) -> BoxFuture<'_, Handing> {
         Box::pin(async { Handing::Refused("this system hands nothing on".to_owned()) })

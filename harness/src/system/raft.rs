@@ -3,7 +3,9 @@
 mod calls;
 
 use self::calls::{Asked, ask, understand};
-use super::{Arrival, Client, Handing, Launch, Leadership, Member, Program, System, errors};
+use super::{
+    Arrival, Client, Handing, Launch, Leadership, Member, Program, Standing, System, errors,
+};
 use crate::net::plan::HostId;
 use anyhow::{Context as _, Result, bail};
 use futures_util::future::BoxFuture;
@@ -239,12 +241,14 @@ impl Client for HttpClient {
     }
 
     fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
+        Box::pin(async { self.standing().await?.leadership() })
+    }
+
+    fn standing(&self) -> BoxFuture<'_, Option<Standing>> {
         Box::pin(async move {
             let asked =
                 self.http.get(format!("{}/status", self.base)).timeout(STATUS_PATIENCE).send();
-            let status: Value = asked.await.ok()?.json().await.ok()?;
-            let leader = host(status.get("leader")?.as_str()?)?;
-            Some(Leadership { leader, term: status.get("term")?.as_u64()? })
+            Some(standing(&asked.await.ok()?.json().await.ok()?))
         })
     }
 
@@ -290,6 +294,18 @@ impl HttpClient {
         let there = |(member, _): &(Member, String)| member.host == host;
         let last = self.roll().await.into_iter().flatten().filter(there).max_by_key(|it| it.0.id);
         last.map_or_else(|| name(host, 0), |(_, name)| name)
+    }
+}
+
+/// What `/status` says; of several groups, the first.
+fn standing(status: &Value) -> Standing {
+    let number = |name: &str| status.get(name).and_then(Value::as_u64);
+    Standing {
+        role: status.get("role").and_then(Value::as_str).map(str::to_owned),
+        leader: status.get("leader").and_then(Value::as_str).and_then(host),
+        term: number("term"),
+        commit: number("commit_index"),
+        applied: number("applied"),
     }
 }
 

@@ -9,7 +9,7 @@ mod session;
 
 use self::jute::{ANY, Answer, Frame, Kind};
 use self::session::{Failure, Sessions};
-use super::{Client, Launch, Leadership, Program, System};
+use super::{Client, Launch, Leadership, Program, Standing, System};
 use crate::net::plan::HostId;
 use anyhow::Result;
 use checker::history::Value as Seen;
@@ -254,13 +254,18 @@ fn int(text: &str) -> Seen {
     text.parse().map_or_else(|_| Seen::from(text), Seen::Int)
 }
 
-/// The epoch of a server that says it leads.
-fn epoch(said: &str) -> Option<u64> {
+/// What a server says of itself. Its last transaction is its epoch and a number within that.
+fn standing(host: HostId, said: &str) -> Option<Standing> {
     let field = |name: &str| said.lines().find_map(|line| line.strip_prefix(name));
-    let number = field("Zxid: 0x")?;
-    let leads = field("Mode: ")?.trim() == "leader";
-    let epoch = u64::from_str_radix(number.trim(), 16).ok()? >> 32;
-    leads.then_some(epoch)
+    let role = field("Mode: ")?.trim();
+    let last = u64::from_str_radix(field("Zxid: 0x")?.trim(), 16).ok()?;
+    Some(Standing {
+        role: Some(role.to_owned()),
+        leader: (role == "leader").then_some(host),
+        term: Some(last >> 32),
+        commit: None,
+        applied: Some(last & u64::from(u32::MAX)),
+    })
 }
 
 impl Client for Speaker {
@@ -269,9 +274,13 @@ impl Client for Speaker {
     }
 
     fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
+        Box::pin(async move { self.standing().await?.leadership() })
+    }
+
+    fn standing(&self) -> BoxFuture<'_, Option<Standing>> {
         Box::pin(async move {
             let said = tokio::time::timeout(STATUS_PATIENCE, self.status()).await.ok()?.ok()?;
-            epoch(&said).map(|term| Leadership { leader: self.host, term })
+            standing(self.host, &said)
         })
     }
 }
@@ -292,10 +301,14 @@ mod tests {
     }
 
     #[test]
-    fn only_a_leader_tells_its_epoch() {
+    fn only_a_leader_says_who_leads() {
         let said = |mode| format!("Zookeeper version: 3.8.0\nZxid: 0x300000007\nMode: {mode}\n");
-        assert_eq!(epoch(&said("leader")), Some(3));
-        assert_eq!(epoch(&said("follower")), None);
-        assert_eq!(epoch("This ZooKeeper instance is not currently serving requests"), None);
+        let standing = |said: &str| standing(HostId(1), said);
+        let leader = standing(&said("leader")).expect("it is understood");
+        assert_eq!(leader.leadership(), Some(Leadership { leader: HostId(1), term: 3 }));
+        assert_eq!(leader.applied, Some(7));
+        let follower = standing(&said("follower")).expect("it is understood");
+        assert_eq!((follower.role.as_deref(), follower.leadership()), (Some("follower"), None));
+        assert_eq!(standing("This ZooKeeper instance is not currently serving requests"), None);
     }
 }

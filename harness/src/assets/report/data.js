@@ -6,10 +6,15 @@ const OUTCOMES = ['info', 'ok', 'fail', 'info'];
 const RANK = [3, 1, 2, 3];
 const COLUMNS = 11;
 
-async function unpack(text) {
+// What was deflated and put in base64.
+async function inflated(text) {
   const packed = Uint8Array.fromBase64 ? Uint8Array.fromBase64(text) : Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'));
-  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+async function unpack(numbers, texts) {
+  const [bytes, said] = await Promise.all([inflated(numbers), inflated(texts)]);
   let at = 0;
   const take = () => {
     let number = 0, scale = 1, byte;
@@ -25,10 +30,10 @@ async function unpack(text) {
     for (let i = 0; i < rows; i++) numbers[i] = take();
     columns.push(numbers);
   }
-  const lines = [at];
-  for (let i = at; i < bytes.length; i++) if (bytes[i] === 10) lines.push(i + 1);
+  const lines = [0];
+  for (let i = said.indexOf(10); i >= 0; i = said.indexOf(10, i + 1)) lines.push(i + 1);
   const decoder = new TextDecoder();
-  const word = (n) => (n ? decoder.decode(bytes.subarray(lines[n - 1], lines[n] - 1)) : null);
+  const word = (n) => (n ? decoder.decode(said.subarray(lines[n - 1], lines[n] - 1)) : null);
   return moments(columns, { word, words: lines.length - 1 });
 }
 

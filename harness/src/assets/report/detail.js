@@ -55,6 +55,22 @@ function short(run, i) {
   return word(run.f[i]).replace(/^"|"$/g, '') + ' ' + word(run.input[i]) + output;
 }
 
+// The lines of a replica's log from some time before to some time after; a long stretch is cut in the middle.
+const MOST_LINES = 400;
+function excerpt(one, from, to, around) {
+  const box = element('div', ''), missing = lacking(one);
+  if (one.log) {
+    const [begin, stop] = logged(one.log, from - around, to + around), half = MOST_LINES / 2;
+    const written = (n) => (one.log.by[n] === Infinity ? 'later' : 'by ' + seconds(one.log.by[n])) + '  ' + plain(one.log.words[n]);
+    const some = (a, b) => Array.from({ length: b - a }, (_, n) => written(a + n));
+    const all = stop - begin <= MOST_LINES ? some(begin, stop) : [...some(begin, begin + half), '… ' + (stop - begin - MOST_LINES) + ' lines are left out here; ask for less time around it …', ...some(stop - half, stop)];
+    box.append(element('p', stop > begin ? 'log of ' + plain(one.name) + ', ' + (stop - begin) + ' lines (each was written by the moment before it):' : 'The log of ' + plain(one.name) + ' says nothing in that time.'));
+    if (stop > begin) box.append(element('pre', all.join('\n'), { tabindex: '0', class: 'log' }));
+  }
+  if (missing) box.append(element('p', missing, { class: 'note' }));
+  return box;
+}
+
 // All operations that wrote or read one of the values of this one, by value.
 function provenance(run, i) {
   const own = new Map();
@@ -80,17 +96,23 @@ const deed = (run, i) => (run.input[i] === run.output[i] || run.outcome[i] !== 1
 
 // Every operation of a list, of which only the rows in sight exist.
 function grid(box, rows, run, choose) {
-  const TALL = 24, heads = ['#', 'from', 'process', 'replica', 'what', 'outcome', 'took'];
+  const TALL = 24, MOST_TALL = 1e7, heads = ['#', 'from', 'process', 'replica', 'what', 'outcome', 'took'];
   let shown = [], chosen = -1;
   box.setAttribute('aria-colcount', heads.length);
-  const cells = (i) => [run.index[i], (run.start[i] / 1e9).toFixed(6), run.process[i], plain(run.word(run.node[i]) ?? ''), short(run, i), OUTCOMES[run.outcome[i]], took(run, i)];
+  const head = element('div', '', { role: 'row', class: 'heads' });
+  head.append(...heads.map((text) => element('span', text, { role: 'columnheader' })));
+  box.prepend(head);
+  // Browsers have a limit to how tall something can be; beyond it, a pixel of scrolling is more than one of rows.
+  const tall = () => Math.min(MOST_TALL, shown.length * TALL);
+  const stretch = () => (tall() < MOST_TALL ? 1 : Math.max(1, (shown.length * TALL - box.clientHeight) / (MOST_TALL - box.clientHeight)));
+  const cells = (i) => [run.index[i], (run.start[i] / 1e9).toFixed(6), run.process[i], run.node[i] ? plain(JSON.parse(run.word(run.node[i]))) : '', short(run, i), OUTCOMES[run.outcome[i]], took(run, i)];
   function paint() {
-    const from = Math.max(0, Math.floor(box.scrollTop / TALL) - 2), to = Math.min(shown.length, from + Math.ceil(box.clientHeight / TALL) + 5);
-    rows.style.height = shown.length * TALL + 'px';
+    const top = box.scrollTop * stretch(), from = Math.max(0, Math.floor(top / TALL) - 2), to = Math.min(shown.length, from + Math.ceil(box.clientHeight / TALL) + 5);
+    rows.style.height = tall() + 'px';
     rows.replaceChildren();
     for (let place = from; place < to; place++) {
       const i = shown[place], row = element('div', '', { role: 'row', 'aria-rowindex': place + 1, 'aria-selected': i === chosen, id: 'row' + place });
-      row.style.top = place * TALL + 'px';
+      row.style.top = box.scrollTop + place * TALL - top + 'px';
       row.className = OUTCOMES[run.outcome[i]];
       row.append(...cells(i).map((text) => element('span', text, { role: 'gridcell' })));
       row.addEventListener('click', () => choose(i));
@@ -104,8 +126,8 @@ function grid(box, rows, run, choose) {
       chosen = i;
       const place = lowest(shown.length, (k) => shown[k], i);
       if (shown[place] === i) {
-        const top = place * TALL;
-        if (top < box.scrollTop || top + TALL > box.scrollTop + box.clientHeight) box.scrollTop = Math.max(0, top - box.clientHeight / 2);
+        const top = place * TALL, seen = box.scrollTop * stretch();
+        if (top < seen || top + 2 * TALL > seen + box.clientHeight) box.scrollTop = Math.max(0, top - box.clientHeight / 2) / stretch();
         box.setAttribute('aria-activedescendant', 'row' + place);
       }
       paint();

@@ -1,23 +1,26 @@
-// Draws lanes and the map of the whole run on canvases. It only reads `view`, and keeps nothing.
+// Draws lanes and the map of the whole run on canvases. Of `view` it only sets from where to where.
 
-const ROW = 16, HEAD = 20, MAP = 34;
+const ROW = 16, HEAD = 20, MAP = 34, HOST = 31;
 // Up to so many operations of a lane are drawn one by one, with their words where there is room.
 const SINGLY = 400;
 
 function prepared(canvas, height) {
   const scale = devicePixelRatio || 1, width = canvas.clientWidth || 1;
-  canvas.width = width * scale; canvas.height = height * scale; canvas.style.height = height + 'px';
-  const g = canvas.getContext('2d');
-  g.scale(scale, scale);
+  const g = canvas.getContext('2d'), wide = Math.round(width * scale), tall = Math.round(height * scale);
+  // To set a size clears a canvas, but takes its memory anew.
+  if (canvas.width === wide && canvas.height === tall) { g.setTransform(1, 0, 0, 1, 0, 0); g.clearRect(0, 0, wide, tall); }
+  else { canvas.width = wide; canvas.height = tall; canvas.style.height = height + 'px'; }
+  g.setTransform(scale, 0, 0, scale, 0, 0);
   g.font = '11px system-ui, sans-serif';
   return { g, width };
 }
 
 function palette(room) {
   const style = getComputedStyle(room), colour = (name) => style.getPropertyValue('--' + name).trim();
-  const names = ['paper', 'ink', 'soft', 'line', 'link', 'ok', 'fail', 'info', 'partition', 'kill', 'pause', 'other', 'invalid'];
+  const names = ['paper', 'ink', 'soft', 'line', 'link', 'ok', 'fail', 'info', 'partition', 'kill', 'pause', 'other', 'invalid', 'leader'];
   const colours = Object.fromEntries(names.map((name) => [name, colour(name)]));
-  return { ...colours, ranks: ['', colours.ok, colours.fail, colours.info] };
+  const ranks = ['', colours.ok, colours.fail, colours.info];
+  return { ...colours, ranks, pixels: ['#000', ...ranks.slice(1)].map((rank) => pixel(rank)), flight: pixel(colours.link, 140), inks: INKS.map((one) => pixel(one)) };
 }
 
 // Where lanes begin: left of it stand their names.
@@ -27,21 +30,30 @@ function drawLanes(canvas, view) {
   const { run, lanes, facts, colours } = view;
   const { g, width } = prepared(canvas, laneTop(view) + lanes.length * ROW + 6);
   const left = gutter(width), room = width - left;
-  const x = (t) => left + ((t - view.from) / (view.to - view.from)) * room;
+  const x = (t) => left + ((t - view.from) / (view.to - view.from)) * room, place = { x, left, width };
+  Object.assign(view, { left, width });
   drawAxis(g, view, left, width);
   g.save();
   g.beginPath(); g.rect(left, 0, room, canvas.height); g.clip();
-  facts.faults.forEach((fault) => drawFault(g, view, fault, x));
-  lanes.forEach((lane, row) => drawLane(g, view, lane, laneTop(view) + row * ROW, { x, left, width }));
+  facts.faults.forEach((fault) => drawFault(g, view, fault, place));
+  if (view.replicas.length) view.replicas.forEach((one, row) => drawReplica(g, view, one, hostTop(view, row) + 1, place));
+  // What is drawn one by one needs its words; everything else goes on a sheet.
+  place.sheet = sheet('lanes', room, lanes.length * ROW);
+  lanes.forEach((lane, row) => drawLane(view, lane, row * ROW, place));
+  lay(g, place.sheet, left, laneTop(view));
+  lanes.forEach((lane, row) => drawSingly(g, view, lane, laneTop(view) + row * ROW, x));
   g.restore();
   g.fillStyle = colours.soft; g.textAlign = 'right';
   const name = (text, y) => g.fillText(text, left - 6, y + 12, left - 8);
-  facts.hosts.forEach((host, row) => name(host.name, HEAD + row * ROW));
+  facts.hosts.forEach((host, row) => name(plain(host.name), hostTop(view, row)));
   lanes.forEach((lane, row) => name((width < 500 ? 'c' : 'client ') + lane.client, laneTop(view) + row * ROW));
   if (run.count === 0) { g.textAlign = 'left'; g.fillText('No operation was recorded.', left, laneTop(view) + 12); }
 }
 
-const laneTop = (view) => HEAD + view.facts.hosts.length * ROW + (view.facts.hosts.length ? 4 : 0);
+// A replica's row has its own lane above its faults, where anything was noted of it.
+const hostRow = (view) => (view.replicas.length ? HOST : ROW);
+const hostTop = (view, row) => HEAD + row * hostRow(view);
+const laneTop = (view) => hostTop(view, view.facts.hosts.length) + (view.facts.hosts.length ? 4 : 0);
 
 function drawAxis(g, view, left, width) {
   g.fillStyle = view.colours.soft;
@@ -54,54 +66,59 @@ function drawAxis(g, view, left, width) {
 }
 
 // A fault: a band behind the lanes, and a bar with its name in the row of each host that it means something to.
-function drawFault(g, view, fault, x) {
+function drawFault(g, view, fault, { x, left, width }) {
   if (fault.started === null) return;
   const from = x(view.placed(fault.started)), to = x(view.placed(fault.ended ?? view.run.axes.time.last));
+  if (to < left || from > width) return;
   const colour = view.colours[fault.kind] ?? view.colours.other;
   g.fillStyle = g.strokeStyle = colour;
   g.globalAlpha = 0.09;
   g.fillRect(from, HEAD, Math.max(1, to - from), view.lanes.length * ROW + laneTop(view));
   view.facts.hosts.forEach((host, row) => {
     if (!host.faults.includes(fault.id)) return;
-    const y = HEAD + row * ROW + 2;
+    const y = hostTop(view, row + 1) - ROW + 2;
     g.globalAlpha = fault.witnessed ? 0.45 : 0.15;
     g.fillRect(from, y, Math.max(1.5, to - from), ROW - 4);
     g.globalAlpha = 1;
     g.setLineDash(fault.witnessed ? [] : [3, 2]);
     g.lineWidth = 1; g.strokeRect(from, y, Math.max(1.5, to - from), ROW - 4);
     g.setLineDash([]);
-    if (to - from > 60) {
+    const start = Math.max(from, left), wide = Math.min(to, width) - start;
+    if (wide > 60) {
       g.fillStyle = view.colours.ink; g.textAlign = 'left';
-      g.fillText('#' + fault.id + ' ' + fault.word, Math.max(from, gutter(0)) + 3, y + 10, to - from - 6);
+      g.fillText('#' + fault.id + ' ' + plain(fault.word), start + 3, y + 10, wide - 6);
       g.fillStyle = colour;
     }
   });
   g.globalAlpha = 1;
 }
 
-function drawLane(g, view, lane, y, place) {
-  const { axis, colours } = view, { x, width } = place;
+function drawLane(view, lane, y, { x, left, width, sheet }) {
   if (lane.openSince < view.to) {
-    g.fillStyle = colours.info;
-    for (let px = Math.max(place.left, x(lane.openSince)); px < width; px += 6) g.fillRect(px, y + 13, 3, 1);
+    for (let px = Math.max(left, x(lane.openSince)); px < width; px += 6) mark(sheet, px - left, y + 13, px - left + 3, y + 14, view.colours.pixels[3]);
   }
-  const begin = Math.max(0, lowest(lane.ops.length, (k) => axis.start[lane.ops[k]], view.from) - 1);
-  const stop = lowest(lane.ops.length, (k) => axis.start[lane.ops[k]], view.to);
-  if (stop - begin <= SINGLY) for (let k = begin; k < stop; k++) drawOne(g, view, lane.ops[k], y, x);
-  else drawMany(g, view, lane.levels, y, place);
+  const [begin, stop] = stretchOf(view, lane);
+  if (stop - begin > SINGLY) drawMany(sheet, view, lane.levels, y);
 }
 
-const bar = (g, rank, left, right, y) => {
-  const tall = rank === 2 ? 6 : 11;
-  g.fillRect(left, y + 13 - tall, Math.max(1, right - left), tall);
-};
+// The operations of a lane that are in the window, by place.
+function stretchOf(view, lane) {
+  const start = (k) => view.axis.start[lane.ops[k]];
+  return [Math.max(0, lowest(lane.ops.length, start, view.from) - 1), lowest(lane.ops.length, start, view.to)];
+}
+
+function drawSingly(g, view, lane, y, x) {
+  const [begin, stop] = stretchOf(view, lane);
+  if (stop - begin <= SINGLY) for (let k = begin; k < stop; k++) drawOne(g, view, lane.ops[k], y, x);
+}
 
 function drawOne(g, view, i, y, x) {
   const { run, axis, colours } = view, rank = RANK[run.outcome[i]];
   const from = x(axis.start[i]), to = x(axis.end[i]);
   g.globalAlpha = view.marked.size && !view.marked.has(i) ? 0.45 : 1;
   g.fillStyle = colours.ranks[rank];
-  bar(g, rank, from, to, y);
+  const tall = rank === 2 ? 6 : 11;
+  g.fillRect(from, y + 13 - tall, Math.max(1, to - from), tall);
   g.globalAlpha = 1;
   const mark = view.marked.get(i);
   if (mark !== undefined || i === view.chosen) {
@@ -110,22 +127,22 @@ function drawOne(g, view, i, y, x) {
   }
   if (to - from < 46 && mark === undefined) return;
   g.fillStyle = colours.ink; g.textAlign = 'left';
-  const words = (mark === undefined ? '' : mark + ' ') + (to - from < 46 ? '' : view.label(i));
-  g.fillText(words, from + 3, y + 11, Math.max(14, to - from - 6));
+  const room = Math.floor((Math.min(to, view.width) - Math.max(from, view.left) - 6) / 5.6), told = to - from < 46 ? '' : view.label(i);
+  g.fillText((mark === undefined ? '' : mark + ' ') + (told.length > room && told !== '' ? told.slice(0, Math.max(0, room - 1)) + '…' : told), Math.max(from, view.left) + 3, y + 11);
 }
 
-function drawMany(g, view, levels, y, { left, width }) {
-  const { axis, colours } = view, finest = levels[0].length, room = width - left;
+function drawMany(sheet, view, levels, y) {
+  const { axis, colours } = view, finest = levels[0].length, room = sheet.wide;
   const perPixel = ((view.to - view.from) / axis.last) * finest / room;
   const cells = levels[Math.max(0, Math.min(levels.length - 1, Math.floor(Math.log2(perPixel))))];
-  const cell = (px) => Math.floor(((view.from + ((view.to - view.from) * (px - left)) / room) / axis.last) * cells.length);
-  let rank = 0, since = left;
-  for (let px = left; px <= width; px++) {
+  const cell = (px) => Math.floor(((view.from + ((view.to - view.from) * px) / room) / axis.last) * cells.length);
+  let rank = 0, since = 0;
+  for (let px = 0; px <= room; px++) {
     let worst = 0;
     const to = Math.min(cells.length - 1, cell(px + 1));
-    if (px < width) for (let c = Math.max(0, cell(px)); c <= to; c++) if (cells[c] > worst) worst = cells[c];
+    if (px < room) for (let c = Math.max(0, cell(px)); c <= to; c++) if (cells[c] > worst) worst = cells[c];
     if (worst === rank) continue;
-    if (rank) { g.fillStyle = colours.ranks[rank]; bar(g, rank, since, px, y); }
+    if (rank) mark(sheet, since, y + 13 - (rank === 2 ? 6 : 11), px, y + 13, colours.pixels[rank]);
     rank = worst; since = px;
   }
 }
@@ -142,13 +159,15 @@ function drawMap(canvas, view) {
   }
   g.globalAlpha = 1;
   const rows = view.lanes.map(({ levels }) => levels.find((level) => level.length <= room) ?? levels.at(-1));
+  const strip = sheet('map', room, MAP), ranks = new Uint8Array(4);
   for (let px = 0; px < room; px++) {
-    const ranks = [0, 0, 0, 0];
-    for (const cells of rows) ranks[cells[Math.floor((px / room) * cells.length)]]++;
-    if (ranks[1]) { g.fillStyle = colours.ok; g.fillRect(left + px, 20, 1, 6); }
-    if (ranks[2]) { g.fillStyle = colours.fail; g.fillRect(left + px, 12, 1, 8); }
-    if (ranks[3]) { g.fillStyle = colours.info; g.fillRect(left + px, 8, 1, 8); }
+    ranks.fill(0);
+    for (const cells of rows) ranks[cells[Math.floor((px / room) * cells.length)]] = 1;
+    if (ranks[1]) mark(strip, px, 20, px + 1, 26, colours.pixels[1]);
+    if (ranks[2]) mark(strip, px, 12, px + 1, 20, colours.pixels[2]);
+    if (ranks[3]) mark(strip, px, 8, px + 1, 16, colours.pixels[3]);
   }
+  lay(g, strip, left, 0);
   g.fillStyle = colours.invalid;
   for (const i of view.marked.keys()) g.fillRect(x(axis.start[i]) - 1, 0, 2.5, MAP);
   g.strokeStyle = colours.ink; g.lineWidth = 1.5;

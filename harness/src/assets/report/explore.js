@@ -1,13 +1,33 @@
 // Puts the page together: keys, mouse, filters, links and the proof all move the same view.
 // Text of the run is only ever shown through textContent and fillText.
 
+// The moment at a place of the axis, whichever it is.
+function timeOf({ run, axis }, place) {
+  if (axis === run.axes.time || run.count === 0) return place;
+  return run.start[Math.min(run.count - 1, lowest(run.count, (k) => run.index[k], place))];
+}
+
+// What of replicas and plots is not there, and why.
+function remarks({ replicas, facts }) {
+  const said = [];
+  if (facts.hosts.length && !replicas.length) said.push('Nothing was noted of the replicas in this run: it is from before that was done.');
+  const never = replicas.filter((one) => one.said.values.every((value) => value === null)).map((one) => plain(one.name));
+  if (never.length) said.push(never.join(', ') + ' never said anything of ' + (never.length === 1 ? 'itself.' : 'themselves.'));
+  else if (replicas.length && !replicas.some((one) => one.commit.values.some((value) => value === value))) said.push('This system says nothing of what is committed.');
+  return said.join(' ');
+}
+
 async function explore() {
   const by = (id) => document.getElementById(id);
-  const room = by('explorer'), canvas = by('lanes'), map = by('map'), status = by('status'), form = by('filter');
+  const room = by('explorer'), canvas = by('lanes'), map = by('map'), plots = by('plots'), status = by('status'), form = by('filter');
   room.hidden = false;
-  const told = JSON.parse(by('outline').textContent), run = await unpack(by('columns').textContent);
+  const told = JSON.parse(by('outline').textContent);
+  const [run, replicas] = await Promise.all([unpack(by('columns').textContent, by('words').textContent), observed(by('observed').textContent, told.hosts)]);
   const clients = Math.max(1, told.clients);
-  const view = { run, facts: told, axis: run.axes.time, lanes: [], from: 0, to: 1, chosen: -1, marked: new Map(), colours: palette(room) };
+  const noted = replicas.some((one) => one.process.times.length || one.said.times.length);
+  const view = { run, facts: told, replicas: noted ? replicas : [], axis: run.axes.time, lanes: [], from: 0, to: 1, chosen: -1, marked: new Map(), colours: palette(room) };
+  view.panels = panelsOf(view);
+  by('noted').textContent = remarks(view);
   const labels = new Map();
   view.label = (i) => { if (!labels.has(i)) labels.set(i, short(run, i)); return labels.get(i); };
   view.told = (t) => (view.axis === run.axes.time ? (t / 1e9).toFixed(view.to - view.from < 4e7 ? 6 : 3) + ' s' : 'event ' + Math.round(t));
@@ -16,7 +36,7 @@ async function explore() {
 
   // Drawing, at most once a frame.
   let waiting = false;
-  const draw = () => { waiting = false; drawLanes(canvas, view); drawMap(map, view); };
+  const draw = () => { waiting = false; drawLanes(canvas, view); drawMap(map, view); drawPlots(plots, view); };
   const redraw = () => { if (!waiting) { waiting = true; requestAnimationFrame(draw); } };
   // Browsers refuse addresses that change at every frame.
   let later = 0;
@@ -46,6 +66,7 @@ async function explore() {
   function lay() {
     shown = passing(run, filters());
     view.lanes = lanesOf(run, view.axis, shown, clients);
+    view.summary = summary(run, shown);
     list.list(shown); list.choose(view.chosen);
     const all = shown.length === run.count ? 'all of them here' : shown.length + ' of them pass the filter, the others are hidden';
     status.textContent = run.count + ' operations on ' + view.lanes.length + ' lanes, ' + all + '.' + said;
@@ -67,6 +88,7 @@ async function explore() {
     by('raw').textContent = plain(eventLines(run, i).map(([, line]) => line).join('\n').replace(/\n/g, '\u2028')).replace(/\u2028/g, '\n');
     by('chosen').hidden = false;
     by('trail').replaceChildren();
+    tellLog();
     list.choose(i);
     const { start, end } = view.axis;
     if (end[i] < view.from || start[i] > view.to) show(start[i] - (view.to - view.from) / 2, start[i] + (view.to - view.from) / 2); else { redraw(); link(); }
@@ -89,6 +111,17 @@ async function explore() {
     by('trail').replaceChildren(...(trails.length ? trails : [element('p', 'This operation has no value of its own.')]));
   }
   by('provenance').addEventListener('click', trail);
+
+  // What the log of its replica, or of any, says around it.
+  for (const one of replicas) by('whose').append(element('option', plain(one.name)));
+  function tellLog() {
+    const i = view.chosen, around = Number(by('around').value) * 1e9, own = i >= 0 && run.node[i] ? JSON.parse(run.word(run.node[i])) : null;
+    const asked = by('whose').selectedIndex - 1, wanted = asked >= 0 ? [replicas[asked]] : replicas.filter((one) => one.name === own);
+    by('around-it').hidden = i < 0;
+    if (i >= 0) by('log').replaceChildren(...wanted.map((one) => excerpt(one, run.start[i], run.outcome[i] ? run.end[i] : run.start[i], around)));
+  }
+  by('around').addEventListener('change', tellLog);
+  by('whose').addEventListener('change', tellLog);
   const copy = (text) => navigator.clipboard?.writeText(text).then(() => { status.textContent = 'Copied.'; }, () => { status.textContent = 'This browser does not let the page copy.'; });
   by('copy-json').addEventListener('click', () => copy(eventLines(run, view.chosen).map(([, line]) => line).join('\n')));
   by('copy-link').addEventListener('click', () => { address(); copy(location.href); });
@@ -134,10 +167,16 @@ async function explore() {
     if (view.marked.size) centre();
   };
   const middle = () => (view.from + view.to) / 2;
+  const turn = () => {
+    const dark = getComputedStyle(document.documentElement).getPropertyValue('--dark').trim() === 'yes';
+    document.documentElement.dataset.theme = dark ? 'light' : 'dark';
+    try { localStorage.setItem('theme', dark ? 'light' : 'dark'); } catch { /* a sandbox may forbid it */ }
+    view.colours = palette(room); redraw();
+  };
   const keys = {
     w: () => zoom(0.5, middle()), s: () => zoom(2, middle()), a: () => move(-0.25), d: () => move(0.25), f: whole, p: () => view.marked.size && centre(),
     ',': () => open(list.step(-1)), '.': () => open(list.step(1)), ArrowUp: () => open(list.step(-1)), ArrowDown: () => open(list.step(1)),
-    n: () => bad(1), N: () => bad(-1), '[': () => walk(step - 1), ']': () => walk(step + 1), t: axis,
+    n: () => bad(1), N: () => bad(-1), '[': () => walk(step - 1), ']': () => walk(step + 1), t: axis, c: turn,
     g: () => form.elements.goto.focus(), '/': () => form.elements.key.focus(), '?': () => { by('help').hidden = !by('help').hidden; }, Escape: () => { by('help').hidden = true; },
   };
   document.addEventListener('keydown', (event) => {
@@ -149,33 +188,39 @@ async function explore() {
   });
   by('axis').addEventListener('click', axis);
   by('all').addEventListener('click', whole);
+  by('theme').addEventListener('click', turn);
   by('ask').addEventListener('click', keys['?']);
 
   // Mouse and touch.
   const moment = (event, box) => { const left = gutter(box.clientWidth); return (event.clientX - box.getBoundingClientRect().left - left) / (box.clientWidth - left); };
   const time = (event) => view.from + moment(event, canvas) * (view.to - view.from);
-  canvas.addEventListener('wheel', (event) => { event.preventDefault(); zoom(event.deltaY < 0 ? 0.8 : 1.25, time(event)); }, { passive: false });
+  for (const one of [canvas, plots]) one.addEventListener('wheel', (event) => { event.preventDefault(); zoom(event.deltaY < 0 ? 0.8 : 1.25, time(event)); }, { passive: false });
   let grip = null;
-  canvas.addEventListener('pointerdown', (event) => { grip = { x: event.clientX, t: time(event), from: view.from, to: view.to, moved: false, brush: event.shiftKey }; canvas.setPointerCapture(event.pointerId); });
-  canvas.addEventListener('pointermove', (event) => {
-    if (!grip || Math.abs(event.clientX - grip.x) < 3) return;
-    grip.moved = true;
-    const way = ((event.clientX - grip.x) / (canvas.clientWidth - gutter(canvas.clientWidth))) * (grip.to - grip.from);
-    if (!grip.brush) show(grip.from - way, grip.to - way);
-  });
-  canvas.addEventListener('pointerup', (event) => {
-    if (grip?.moved && grip.brush) show(Math.min(grip.t, time(event)), Math.max(grip.t, time(event)));
-    else if (grip && !grip.moved) pick(event.clientY - canvas.getBoundingClientRect().top, time(event));
-    grip = null;
-  });
+  for (const one of [canvas, plots]) {
+    one.addEventListener('pointerdown', (event) => { grip = { x: event.clientX, t: time(event), from: view.from, to: view.to, moved: false, brush: event.shiftKey }; one.setPointerCapture(event.pointerId); });
+    one.addEventListener('pointermove', (event) => {
+      if (!grip || Math.abs(event.clientX - grip.x) < 3) return;
+      grip.moved = true;
+      const way = ((event.clientX - grip.x) / (canvas.clientWidth - gutter(canvas.clientWidth))) * (grip.to - grip.from);
+      if (!grip.brush) show(grip.from - way, grip.to - way);
+    });
+    one.addEventListener('pointerup', (event) => {
+      if (grip?.moved && grip.brush) show(Math.min(grip.t, time(event)), Math.max(grip.t, time(event)));
+      else if (grip && !grip.moved && one === canvas) pick(event.clientY - canvas.getBoundingClientRect().top, time(event));
+      grip = null;
+    });
+  }
   function pick(y, t) {
-    const lane = view.lanes[Math.floor((y - laneTop(view)) / ROW)], host = told.hosts[Math.floor((y - HEAD) / ROW)];
+    const lane = view.lanes[Math.floor((y - laneTop(view)) / ROW)], row = Math.floor((y - HEAD) / hostRow(view)), host = told.hosts[row];
     if (lane && y >= laneTop(view)) {
       const before = lowest(lane.ops.length, (k) => view.axis.start[lane.ops[k]], t);
       return open(lane.ops[Math.max(0, before - 1)]);
     }
-    const fault = host && told.faults.find((one) => host.faults.includes(one.id) && view.placed(one.started) <= t && t <= view.placed(one.ended ?? run.axes.time.last));
-    if (fault) { by('chosen').hidden = true; describe(by('drawer'), [['fault', fault.story]]); }
+    if (!host) return;
+    const met = told.faults.filter((one) => host.faults.includes(one.id) && view.placed(one.started) <= t && t <= view.placed(one.ended ?? run.axes.time.last));
+    const moment = timeOf(view, t), one = view.replicas[row];
+    const rows = [...(one ? [['replica, at ' + seconds(moment), standing(one, moment)]] : []), ...met.map((fault) => ['fault', plain(fault.story)])];
+    if (rows.length) { view.chosen = -1; by('chosen').hidden = true; by('around-it').hidden = false; describe(by('drawer'), rows); by('log').replaceChildren(...(replicas[row] ? [excerpt(replicas[row], moment, moment, Number(by('around').value) * 1e9)] : [])); redraw(); }
   }
   let brush = null;
   map.addEventListener('pointerdown', (event) => { brush = moment(event, map); map.setPointerCapture(event.pointerId); });
@@ -184,6 +229,17 @@ async function explore() {
     if (brush !== null) { if (Math.abs(to - brush) < 0.004) show(to * last - half, to * last + half); else show(Math.min(to, brush) * last, Math.max(to, brush) * last); }
     brush = null;
   });
+  // One hair over timeline and plots, and what held at that moment.
+  const hair = by('hair'), both = by('both');
+  both.addEventListener('pointermove', (event) => {
+    const part = moment(event, canvas);
+    hair.hidden = part < 0 || part > 1;
+    if (hair.hidden) return;
+    hair.style.left = event.clientX - both.getBoundingClientRect().left + 'px';
+    const t = timeOf(view, view.from + part * (view.to - view.from)), on = told.faults.filter((one) => one.started !== null && one.started <= t && t <= (one.ended ?? Infinity));
+    by('pointed').textContent = ['at ' + seconds(t), ...view.replicas.map((one) => standing(one, t)), ...on.map((one) => 'fault #' + one.id + ' ' + plain(one.word))].join('; ');
+  });
+  both.addEventListener('pointerleave', () => { hair.hidden = true; });
   addEventListener('resize', () => { redraw(); list.paint(); });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { view.colours = palette(room); redraw(); });
 

@@ -13,6 +13,7 @@ use super::super::{
 use super::disk_of;
 use crate::host::disk::{self, Disk, Loss};
 use crate::net::plan::HostId;
+use crate::store::sights::Life;
 use anyhow::{Context as _, Result};
 use futures_util::future::BoxFuture;
 use std::time::Duration;
@@ -165,6 +166,7 @@ impl Ground {
         let disk = slot.disk.as_mut().context("it has no disk that can fail")?;
         let lost = tokio::task::block_in_place(|| disk.lose(thousandths));
         slot.loss = lost.with_context(|| format!("the disk of {host} could not lose power"))?;
+        self.vitals.life(host, Life::Down);
         Ok(())
     }
 
