@@ -1,6 +1,6 @@
 //! Kills replicas again and again, as soon as each has run for a moment: recovery itself is interrupted.
 //!
-//! Evidence: every replica was killed at least twice, and another process than at the beginning runs at the end.
+//! A loop that other work has kept from turning goes on a little longer. Evidence: every replica was killed at least twice, and another process than at the beginning runs at the end.
 
 use super::ground::Ground;
 use super::{
@@ -56,6 +56,7 @@ impl Nemesis for CrashLoop {
 
     fn end<'a>(&'a self, fault: &'a Fault, ground: &'a mut Ground) -> BoxFuture<'a, Result<Seen>> {
         Box::pin(async move {
+            ground.await_crashes(&fault.target.hosts, LEAST).await?;
             let mut deaths = Vec::new();
             for host in &fault.target.hosts {
                 deaths.push(ground.end_crashing(*host)?);

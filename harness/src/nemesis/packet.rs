@@ -24,6 +24,8 @@ use workloads::Rng;
 
 /// How long evidence is waited for when there is none yet.
 const SECOND_LOOK: Duration = Duration::from_millis(400);
+/// In bytes a second: less than the probes of an idle link need.
+const NARROW: u64 = 500;
 /// Some directed links at random.
 const LINKS: &str = "links";
 /// The links between the clients and all replicas.
@@ -110,10 +112,7 @@ impl Nemesis for Packet {
         Box::pin(async move {
             let first = look(fault, ground);
             let seen = match first {
-                Ok(seen) if !seen.bit => {
-                    tokio::time::sleep(SECOND_LOOK).await;
-                    look(fault, ground)
-                }
+                Ok(seen) if !seen.bit => look_again(fault, ground).await,
                 first => first,
             };
             // Whatever was seen: from here on the links are wanted plain.
@@ -166,6 +165,19 @@ fn all_links(scene: &Scene) -> Vec<Link> {
 
 fn look(fault: &Fault, ground: &Ground) -> Result<Seen> {
     Ok(seen(&fault.target.links.shapes, &ground.shape_evidence()?))
+}
+
+/// Looks once more, a little later. Links with too little on them to be throttled are made so narrow that it is enough.
+async fn look_again(fault: &Fault, ground: &mut Ground) -> Result<Seen> {
+    let mut shapes = fault.target.links.shapes.clone();
+    if shapes.values().any(|shape| shape.rate.is_some()) {
+        shapes.values_mut().for_each(|shape| shape.rate = Some(NARROW));
+        ground.want_shapes(shapes);
+        ground.settle().await?;
+        tokio::time::sleep(SECOND_LOOK).await;
+    }
+    tokio::time::sleep(SECOND_LOOK).await;
+    look(fault, ground)
 }
 
 /// Weighs what the switch counted on the links that were to be shaped.
