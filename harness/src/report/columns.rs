@@ -7,7 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use checker::History;
-use checker::history::{Kind, Operation, Process};
+use checker::history::{Kind, Operation, Process, Text};
 use std::collections::HashMap;
 
 /// How hard deflate tries: what comes after costs much time and saves little.
@@ -19,23 +19,36 @@ const COLUMNS: usize = 11;
 /// Texts by number; 0 is none.
 #[derive(Default)]
 struct Dictionary {
-    numbers: HashMap<String, u64>,
+    numbers: HashMap<Vec<u8>, u64>,
     lines: Vec<u8>,
+    /// The numbers of names, of which there are few: they need not be written as JSON each time.
+    names: HashMap<Text, u64>,
+    draft: Vec<u8>,
 }
 
 impl Dictionary {
-    fn number(&mut self, text: String) -> u64 {
-        let next = self.numbers.len() as u64 + 1;
-        *self.numbers.entry(text).or_insert_with_key(|text| {
-            self.lines.extend_from_slice(text.as_bytes());
-            self.lines.push(b'\n');
-            next
-        })
-    }
-
     /// A value as JSON, which has no line breaks.
     fn json(&mut self, value: &impl serde::Serialize) -> u64 {
-        self.number(serde_json::to_string(value).expect("a value is JSON"))
+        self.draft.clear();
+        serde_json::to_writer(&mut self.draft, value).expect("a value is JSON");
+        if let Some(number) = self.numbers.get(&self.draft) {
+            return *number;
+        }
+        let number = self.numbers.len() as u64 + 1;
+        self.lines.extend_from_slice(&self.draft);
+        self.lines.push(b'\n');
+        self.numbers.insert(self.draft.clone(), number);
+        number
+    }
+
+    /// The same of a function or a replica.
+    fn name(&mut self, name: &Text) -> u64 {
+        if let Some(number) = self.names.get(name) {
+            return *number;
+        }
+        let number = self.json(name);
+        self.names.insert(name.clone(), number);
+        number
     }
 }
 
@@ -100,8 +113,8 @@ fn row(op: &Operation, before: (u64, u64), words: &mut Dictionary) -> [u64; COLU
         completion.map_or(0, |it| since(it.at.index, op.invoked.index)),
         process,
         outcome,
-        words.json(&op.f),
-        op.node.as_ref().map_or(0, |node| words.json(node)),
+        words.name(&op.f),
+        op.node.as_ref().map_or(0, |node| words.name(node)),
         input,
         output,
         completion.and_then(|it| it.error.as_ref()).map_or(0, |error| words.json(error)),
