@@ -146,7 +146,7 @@ impl Executor {
         for fault in begun {
             self.on(fault);
         }
-        Ok(())
+        if self.active.is_empty() { self.ground.readmit().await } else { Ok(()) }
     }
 
     /// Ends everything, in the order in which it began, and heals the links.

@@ -280,6 +280,11 @@ impl Ground {
         membership::complete(self).await
     }
 
+    /// Takes in new replicas where some could not be taken in while more was broken.
+    pub(super) async fn readmit(&mut self) -> Result<()> {
+        membership::readmit(self).await
+    }
+
     pub(super) fn slot(&mut self, host: HostId) -> &mut Slot {
         &mut self.slots[usize::from(host.0)]
     }

@@ -15,6 +15,8 @@ use workloads::{FRESHNESS, Freshness, Rng, Workload, workload};
 
 /// The most replicas a run can have: two groups of them still read well, and the addresses suffice.
 const MOST_NODES: u8 = 9;
+/// The most kinds of fault that the name of a family of runs has.
+const MOST_NAMED: usize = 6;
 
 /// The longest latency between nodes: with more, clients would mostly wait.
 const LONGEST_LATENCY_MS: u64 = 2_000;
@@ -177,8 +179,13 @@ impl Plan {
 
     /// What runs like this one are filed under.
     pub(crate) fn family(&self) -> String {
-        let kinds: Vec<_> = self.wanted.iter().map(ToString::to_string).collect();
-        let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join("+") };
+        // What was asked for in one word is called so; a name must not grow with every nemesis that there is.
+        let asked: Vec<&str> = self.config.nemesis.iter().map(|kind| kind.trim()).collect();
+        let kinds = match asked.split_at_checked(MOST_NAMED) {
+            Some((first, more @ [_, ..])) => format!("{}+{}-more", first.join("+"), more.len()),
+            _ if asked.is_empty() => "none".to_owned(),
+            _ => asked.join("+"),
+        };
         let plain = |c: char| if c.is_ascii_alphanumeric() || "+-".contains(c) { c } else { '.' };
         let kinds: String = kinds.chars().map(plain).collect();
         format!("{}-{}-{kinds}", self.system.name(), self.workload.name())
@@ -380,6 +387,17 @@ pub(crate) mod tests {
         let plan = Plan::new(config(), Vec::new()).expect("everything in it exists");
         insta::assert_snapshot!(plan.repro(), @"harness test --system raft --nodes 5 --workload register --nemesis partition,kill:leader --time-limit 30s --concurrency 10 --rate 200 --seed 1 --net auto --unsafe stale-reads");
         insta::assert_snapshot!(plan.family(), @"raft-register-partition+kill.leader");
+        let family = |kinds: &[&str]| {
+            let nemesis = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+            Plan::new(Config { nemesis, time_limit_ms: 200_000, ..config() }, Vec::new())
+                .expect("a plan")
+                .family()
+        };
+        assert_eq!(family(&["all"]), "raft-register-all");
+        assert_eq!(family(&["none"]), "raft-register-none");
+        let many =
+            ["bit-rot", "clock", "kill", "pause", "packet", "starve", "transfer", "truncate"];
+        assert_eq!(family(&many), "raft-register-bit-rot+clock+kill+pause+packet+starve+2-more");
     }
 
     #[test]

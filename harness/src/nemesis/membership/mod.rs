@@ -3,7 +3,7 @@
 //! The one that goes is removed, killed and its disk emptied; at the end of the fault a replica with nothing joins on the same
 //! host, under a number that nobody had. A cluster has one that goes at a time. Evidence: most replicas say that it
 //! is gone. Where the newcomer cannot be taken in at once (something else has hit the cluster, too) it is tried again when
-//! everything is healed, so that a run ends with as many as it began with.
+//! no fault is on, and at last when everything is healed, so that a run ends with as many as it began with.
 
 mod newcomers;
 mod replace;
@@ -181,6 +181,16 @@ async fn late(ground: &mut Ground, host: HostId) -> Result<Seen> {
     let slot = ground.slot(host);
     (slot.exile.is_out, slot.exile.is_doubtful) = (true, false);
     Ok(Seen { bit: true, text: format!("{host} had gone when the fault ended") })
+}
+
+/// Takes in whoever is still out, where that can be done soon: hosts without a replica leave later faults no target.
+pub(super) async fn readmit(ground: &mut Ground) -> Result<()> {
+    for host in super::grudge::all(ground.count()) {
+        if ground.slot(host).exile.is_out {
+            admit(ground, host, ADMISSION).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Lets go whoever was asked to and did not, and takes in whoever is still out, when nothing else is broken any more.
