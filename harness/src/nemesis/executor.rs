@@ -154,10 +154,15 @@ impl Executor {
         let ids: Vec<u32> = self.active.iter().map(|fault| fault.planned.id).collect();
         let ended = self.step(&Step { end: ids, ..Step::default() }).await;
         self.ground.unasked_exits().into_iter().for_each(|death| self.note(Note::Died(death)));
+        // Whoever still may stop because of its disk does so while it is looked after and started again.
+        let excused = match self.ground.excused_until() {
+            Some(until) => self.watch_until(until.into()).await,
+            None => Ok(()),
+        };
         // A step that failed half-way may have left something behind that no fault in the list owns.
         let whole = self.ground.make_whole().await;
         self.note_revivals();
-        ended.and(whole).context("what the nemesis did could not be undone")
+        ended.and(excused).and(whole).context("what the nemesis did could not be undone")
     }
 
     async fn begin(&mut self, planned: &Planned) -> Result<Option<Fault>> {

@@ -280,6 +280,12 @@ impl Ground {
         membership::complete(self).await
     }
 
+    /// Until when the last replica may stop that may still do so because of what its disk refused it.
+    pub(super) fn excused_until(&self) -> Option<Instant> {
+        let all = self.slots.iter().filter(|slot| slot.is_excused());
+        all.filter_map(|slot| slot.excused_until).max()
+    }
+
     /// Takes in new replicas where some could not be taken in while more was broken.
     pub(super) async fn readmit(&mut self) -> Result<()> {
         membership::readmit(self).await
