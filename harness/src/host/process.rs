@@ -137,6 +137,13 @@ impl Replica {
         self.signal_group(Signal::SIGCONT)
     }
 
+    /// Asks the process that was started to end, once: what it started itself is its own business.
+    pub(crate) fn ask_to_end(&mut self, signal: Signal) -> Result<()> {
+        self.ensure_alive()?;
+        kill(Pid::from_raw(self.pid), signal)
+            .with_context(|| format!("{signal} cannot be sent to pid {}", self.pid))
+    }
+
     /// What the kernel says of it now; an error once it has exited. It is stopped if all that it started is.
     pub(crate) fn sample(&mut self) -> Result<Sample> {
         self.ensure_alive()?;

@@ -15,6 +15,7 @@ use crate::net::plan::{HostId, LinkPlan};
 use crate::net::switch::shape::Shape;
 use crate::net::switch::{Counts, LinkCounts};
 use crate::net::{Fabric, Mark, PairEvidence};
+use crate::store::logs::Logs;
 use crate::store::record::Death;
 use crate::store::sights::Life;
 use crate::system::{Client, Program};
@@ -27,8 +28,6 @@ use tending::{Crashing, MOST_REVIVALS, Starving};
 
 /// How long a stopped process may take to be seen stopped.
 const STOP_PATIENCE: Duration = Duration::from_millis(500);
-/// How many lines of a dead replica's log are shown.
-const LAST_WORDS: usize = 12;
 
 /// One replica and how to start it again.
 pub(crate) struct Slot {
@@ -39,7 +38,8 @@ pub(crate) struct Slot {
     pub(super) data: PathBuf,
     /// Whether it has been removed from the cluster, and what was seen of that.
     pub(super) exile: Exile,
-    log: PathBuf,
+    /// Where it says what it does.
+    pub(crate) logs: Logs,
     pub(super) replica: Replica,
     /// What its data directory is on, where disks may fail. It goes after the replica.
     pub(super) disk: Option<Disk>,
@@ -111,7 +111,7 @@ impl Slot {
             newcomers: None,
             data: data.to_owned(),
             exile: Exile::default(),
-            log: log.to_owned(),
+            logs: Logs { said: log.to_owned(), own: Vec::new() },
             replica,
             disk,
             loss: Loss::default(),
@@ -317,7 +317,8 @@ impl Ground {
     /// Starts a killed replica again.
     pub(crate) fn restart(&mut self, host: HostId) -> Result<()> {
         let slot = &mut self.slots[usize::from(host.0)];
-        let again = || self.fabric.spawn(host, &slot.program.path, &slot.program.args, &slot.log);
+        let again =
+            || self.fabric.spawn(host, &slot.program.path, &slot.program.args, &slot.logs.said);
         let started = tokio::task::block_in_place(again);
         slot.replica = started.with_context(|| format!("{host} could not be started again"))?;
         (slot.touched, slot.since) = (false, Instant::now());
@@ -394,19 +395,11 @@ impl Ground {
                 self.vitals.life(host, Life::Down);
             }
             if let Some(how) = unasked {
-                deaths.push(Death { replica: host.to_string(), how, log: last_lines(&slot.log) });
+                deaths.push(Death { replica: host.to_string(), how, log: slot.logs.last_words() });
             }
         }
         deaths
     }
-}
-
-fn last_lines(log: &Path) -> Vec<String> {
-    let text = std::fs::read(log)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(LAST_WORDS)..].iter().map(|line| (*line).to_owned()).collect()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod clock;
 mod crash_loop;
 mod disk;
 pub(crate) mod executor;
+mod farewell;
 pub(crate) mod ground;
 pub(crate) mod grudge;
 mod kill;

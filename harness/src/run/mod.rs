@@ -108,7 +108,7 @@ pub(crate) async fn run(plan: Plan, mut place: Place) -> Result<Finished> {
     let mut ground = setup::replicas(&plan, fabric, &directory)?;
     let mut stop = place.stop.clone();
     tokio::select! {
-        ready = setup::ready(&mut ground, &directory) => ready?,
+        ready = setup::ready(&mut ground, &directory, plan.system.patience()) => ready?,
         _ = stop.wait_for(|stop| *stop) => (),
     }
     record.timings.ready_ms = place.since_ms();
@@ -217,6 +217,9 @@ impl Stage {
             self.record.net.description += &format!("; {trouble}");
         }
         phases.breach = executor.ground.breach();
+        for trouble in executor.ground.farewell(self.plan.system.farewell()).await {
+            crate::report::say(&format!("harness: {trouble}"));
+        }
         drop(executor);
         watch.finish().await?;
         let first_op =

@@ -22,8 +22,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use workloads::{Freshness, Outcome};
 
-/// How long replicas may take to answer for the first time.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// How long to wait before a replica is asked again.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -139,6 +137,7 @@ pub(crate) fn replicas(plan: &Plan, fabric: Fabric, directory: &RunDirectory) ->
         });
         let slot = slot.with_context(|| format!("the replica on {host} cannot be started"));
         let mut slot = slot.map_err(|why| Unable::because(&why))?;
+        slot.logs.own = plan.system.logs(&launch);
         if plan.system.changes_members() {
             let seed = |by: HostId| (by, fabric.listen_addr(by, Port::Client));
             let seeds = all(usize::from(plan.config.nodes)).into_iter().map(seed).collect();
@@ -196,13 +195,17 @@ pub(crate) fn named(addresses: &[SocketAddr]) -> Vec<Replica> {
 }
 
 /// Waits until every replica answers a read; one that exits first, or never answers, is told with its last words.
-pub(crate) async fn ready(ground: &mut Ground, directory: &RunDirectory) -> Result<()> {
+pub(crate) async fn ready(
+    ground: &mut Ground,
+    directory: &RunDirectory,
+    patience: Duration,
+) -> Result<()> {
     let clients = ground.clients().to_vec();
     let answers = async {
         let asked = all(clients.len())
             .into_iter()
             .zip(&clients)
-            .map(|(host, client)| answers(host, client, directory));
+            .map(|(host, client)| answers(host, client, directory, patience));
         join_all(asked).await.into_iter().collect::<Result<Vec<()>>>()
     };
     let dies = async {
@@ -222,8 +225,13 @@ pub(crate) async fn ready(ground: &mut Ground, directory: &RunDirectory) -> Resu
     }
 }
 
-async fn answers(host: HostId, client: &Arc<dyn Client>, directory: &RunDirectory) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+async fn answers(
+    host: HostId,
+    client: &Arc<dyn Client>,
+    directory: &RunDirectory,
+    patience: Duration,
+) -> Result<()> {
+    let deadline = Instant::now() + patience;
     loop {
         let reply = client.ready().await;
         if reply.outcome == Outcome::Ok {
@@ -231,7 +239,7 @@ async fn answers(host: HostId, client: &Arc<dyn Client>, directory: &RunDirector
         }
         if Instant::now() > deadline {
             let why = reply.error.unwrap_or_default();
-            let (patience, log) = (PATIENCE.as_secs(), directory.log(&host.to_string()));
+            let (patience, log) = (patience.as_secs_f64(), directory.log(&host.to_string()));
             let text = format!(
                 "the replica on {host} was not ready within {patience} s; the last that came of asking it: {why}; what \
                  it wrote is in {}",

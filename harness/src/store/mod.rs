@@ -4,6 +4,7 @@
 
 pub(crate) mod index;
 mod live;
+pub(crate) mod logs;
 pub(crate) mod record;
 pub(crate) mod sights;
 

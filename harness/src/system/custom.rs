@@ -7,22 +7,29 @@ mod check;
 mod file;
 mod http;
 mod program;
+mod ready;
 
 use self::file::{Described, filled};
-use super::{Client, Launch, Program, System};
+use super::{Client, Farewell, Launch, Program, System};
 use crate::net::plan::HostId;
 use anyhow::Result;
+use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, access};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use workloads::{Call, Freshness, Micro, Object, Outcome, Reply, WORKLOADS, Workload};
 
 pub(crate) use self::file::STARTER;
 
 /// How files that describe a system end.
 pub(crate) const EXTENSION: &str = ".toml";
+
+/// How long a replica may take to be ready, and to end when it is asked to, where the file does not say.
+const READY: Duration = Duration::from_secs(20);
+const STOP: Duration = Duration::from_secs(5);
 
 /// What becomes a program with more in its environment.
 const ENV: &str = "/usr/bin/env";
@@ -122,6 +129,22 @@ impl System for Custom {
         let words = words.map(OsString::from);
         let variables = variables.into_iter().map(OsString::from);
         Program { path: ENV.into(), args: variables.chain([path.into()]).chain(words).collect() }
+    }
+
+    fn patience(&self) -> Duration {
+        let ready = self.described.ready.as_ref();
+        ready.and_then(|it| it.within.as_ref()).map_or(READY, |within| within.get_ref().0)
+    }
+
+    fn logs(&self, launch: &Launch) -> Vec<PathBuf> {
+        self.described.logs(launch)
+    }
+
+    fn farewell(&self) -> Option<Farewell> {
+        self.described.stop.as_ref().map(|stop| Farewell {
+            signal: stop.signal.get_ref().parse().unwrap_or(Signal::SIGTERM),
+            within: stop.within.as_ref().map_or(STOP, |within| within.get_ref().0),
+        })
     }
 
     fn client(&self, host: HostId, address: SocketAddr, _: Freshness) -> Result<Arc<dyn Client>> {

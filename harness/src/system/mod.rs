@@ -15,6 +15,7 @@ mod zookeeper;
 use crate::net::plan::HostId;
 use anyhow::Result;
 use futures_util::future::{BoxFuture, join_all};
+use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, access};
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -78,6 +79,18 @@ pub(crate) trait System: Sync {
     }
     /// How one replica is started.
     fn program(&self, launch: &Launch) -> Program;
+    /// How long replicas may take to answer for the first time.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(20)
+    }
+    /// Files in which such a replica tells what it does, besides what it prints.
+    fn logs(&self, _launch: &Launch) -> Vec<PathBuf> {
+        Vec::new()
+    }
+    /// How a replica is asked to end when a run is over, if not by killing it.
+    fn farewell(&self) -> Option<Farewell> {
+        None
+    }
     /// Someone who speaks to the replica on that host, at that address, and asks for reads that fresh.
     fn client(
         &self,
@@ -146,6 +159,15 @@ pub(crate) struct Launch {
     pub(crate) args: Vec<String>,
     /// Another build of the system.
     pub(crate) bin: Option<PathBuf>,
+}
+
+/// How a replica is asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Farewell {
+    /// What it is sent.
+    pub(crate) signal: Signal,
+    /// How long it may take, until it is killed.
+    pub(crate) within: Duration,
 }
 
 /// How a new replica comes in.

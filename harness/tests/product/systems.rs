@@ -15,7 +15,12 @@ fn a_users_own_server_is_driven_from_one_file_and_its_bug_is_found() {
     let line = |name| {
         format!("test --system {} --nodes 3 --nemesis partition:one,kill:one", example(name))
     };
-    drop(acquitted(&line("toykv"), 10));
+    let (ground, _) = acquitted(&line("toykv"), 10);
+    let kept = ground.files().into_iter().find(|file| file.ends_with("logs/n2-server.log"));
+    let own = std::fs::read_to_string(kept.expect("its own log is kept")).expect("a text");
+    let whole = own.starts_with("n2 starts") && own.ends_with("n2 was asked to end\n");
+    assert!(whole, "{own}");
+    drop(ground);
     drop(acquitted(&line("toykv-program"), 10));
     drop(convicted(&line("toykv-broken"), 10));
     let output = Ground::new().run(&format!("test --system {} --workload bank", example("toykv")));
@@ -51,6 +56,12 @@ fn a_file_that_asks_for_the_wrong_thing_convicts_nobody() {
     let (code, said) = mend("\"/value\"", "\"/valeu\"");
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("no value where the file says: \"{\\\"value\\\": 1}\""), "{said}");
+    let (code, said) = mend(
+        "get = \"/status\"\nok = [200]\nwithin = \"20s\"",
+        "get = \"/status\"\nok = [204]\nwithin = \"5s\"",
+    );
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("within 5 s") && said.contains("which [ready] does not call"), "{said}");
     let (code, said) = mend("{value}", "{vlaue}");
     assert_eq!(code, Some(254), "{said}");
     assert!(said.contains("my.toml:"), "{said}");

@@ -3,7 +3,7 @@
 //! A template that leaves out what it is about would be driven for a whole run and prove nothing: a write that never
 //! says the value, replicas that all listen at one place. So each must name what it needs, and nothing that is not there.
 
-use super::file::{Described, Leader, Request, Speaker};
+use super::file::{Described, Leader, Ready, Request, Speaker, Stop};
 use crate::cli::spelling::nearest;
 use std::ops::Range;
 use toml::Spanned;
@@ -17,6 +17,9 @@ pub(super) const CLIENT: &[&str] = &["dir", "id", "ip", "port"];
 /// The functions that a file describes, what their templates can name, and which of these they must.
 pub(super) const FUNCTIONS: [(&str, &[&str]); 3] =
     [("read", &["key"]), ("write", &["key", "value"]), ("cas", &["key", "old", "new"])];
+
+/// What a replica can be asked with to end; others stop or kill it.
+const SIGNALS: [&str; 6] = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"];
 
 const METHODS: [&str; 5] = ["GET", "PUT", "POST", "DELETE", "PATCH"];
 
@@ -57,6 +60,9 @@ pub(super) fn check(described: &Described) -> Result<(), Wrong> {
         return Err(Wrong::at(&described.name, why));
     }
     replica(described)?;
+    logs(&described.replica.logs)?;
+    described.ready.as_ref().map_or(Ok(()), ready)?;
+    described.stop.as_ref().map_or(Ok(()), stop)?;
     described.leader.as_ref().map_or(Ok(()), leader)?;
     match &described.client {
         Some(client) => speaker(client),
@@ -81,6 +87,53 @@ fn replica(described: &Described) -> Result<(), Wrong> {
         ));
     }
     Ok(())
+}
+
+/// They are kept as `n1-NAME`, so each needs a name, and no two the same.
+fn logs(logs: &[Spanned<String>]) -> Result<(), Wrong> {
+    let mut seen = Vec::new();
+    for log in logs {
+        known(log, REPLICA)?;
+        let text = log.get_ref();
+        if !names(text).iter().any(|name| ["data", "id"].contains(name)) {
+            let why = format!(
+                "the log {text:?} says neither {{data}} nor {{id}}: it would be one file of all replicas"
+            );
+            return Err(Wrong::at(log, why));
+        }
+        let name = text.rsplit('/').next().unwrap_or_default();
+        if name.is_empty() || seen.contains(&name) {
+            let why = format!("the log {text:?} is to end in a file name that no other log has");
+            return Err(Wrong::at(log, why));
+        }
+        seen.push(name);
+    }
+    Ok(())
+}
+
+fn ready(ready: &Ready) -> Result<(), Wrong> {
+    if !ready.get.get_ref().starts_with('/') {
+        return Err(Wrong::at(&ready.get, "ready.get is to be a path, as in \"/health\""));
+    }
+    if ready.ok.is_empty() {
+        let why = "ready.ok is empty: which HTTP status means that it is ready, as in ok = [200]";
+        return Err(Wrong::at(&ready.get, why));
+    }
+    Ok(())
+}
+
+fn stop(stop: &Stop) -> Result<(), Wrong> {
+    let signal = stop.signal.get_ref().as_str();
+    if SIGNALS.contains(&signal) {
+        return Ok(());
+    }
+    let guess = nearest(signal, &SIGNALS).map(|it| format!("did you mean {it}? "));
+    let why = format!(
+        "nobody is asked to end by {signal:?}; {}there are: {}",
+        guess.unwrap_or_default(),
+        SIGNALS.join(", ")
+    );
+    Err(Wrong::at(&stop.signal, why))
 }
 
 fn leader(leader: &Leader) -> Result<(), Wrong> {

@@ -2,6 +2,7 @@
 
 use super::super::Launch;
 use super::check::{self, Wrong, object};
+use crate::cli::duration;
 use crate::cli::spelling::nearest;
 use anyhow::{Result, anyhow};
 use serde::Deserialize;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use toml::Spanned;
 use workloads::Object;
 
@@ -29,6 +31,8 @@ pub(super) struct Described {
     /// Whether somebody takes the place of a leader that is gone.
     #[serde(default = "yes")]
     pub(super) failover: bool,
+    pub(super) ready: Option<Ready>,
+    pub(super) stop: Option<Stop>,
     pub(super) leader: Option<Leader>,
     pub(super) read: Option<Request>,
     pub(super) write: Option<Request>,
@@ -44,6 +48,9 @@ pub(super) struct Replica {
     /// What stands in its environment besides.
     #[serde(default)]
     pub(super) env: BTreeMap<String, Spanned<String>>,
+    /// Files in which it tells what it does, besides what it prints.
+    #[serde(default)]
+    pub(super) logs: Vec<Spanned<String>>,
     /// How one of `{peers}` is written, if not as [`PEER`].
     pub(super) peer: Option<Spanned<String>>,
     /// What stands between two.
@@ -59,6 +66,38 @@ fn yes() -> bool {
 
 fn comma() -> String {
     ",".to_owned()
+}
+
+/// How to find out whether a replica is ready for its first calls.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Ready {
+    /// The path to ask each replica for.
+    pub(super) get: Spanned<String>,
+    pub(super) ok: Vec<Rule>,
+    /// How long it may take until it can be asked, and answers its first calls.
+    pub(super) within: Option<Spanned<Patience>>,
+}
+
+/// How a replica is asked to end when a run is over.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Stop {
+    pub(super) signal: Spanned<String>,
+    pub(super) within: Option<Spanned<Patience>>,
+}
+
+/// A time that is written like `5s`.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Patience(pub(super) Duration);
+
+impl TryFrom<String> for Patience {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        duration::parse(&text).map(Self)
+    }
 }
 
 /// How to find out who leads.
@@ -159,6 +198,22 @@ impl Described {
 
     /// The words that start a replica, and what its environment has besides.
     pub(super) fn command(&self, launch: &Launch) -> (Vec<String>, Vec<String>) {
+        let values = self.values(launch);
+        let words = self.replica.command.iter().map(|word| filled(word.get_ref(), &values));
+        let variable = |(name, value): (&String, &Spanned<String>)| {
+            format!("{name}={}", filled(value.get_ref(), &values))
+        };
+        (words.collect(), self.replica.env.iter().map(variable).collect())
+    }
+
+    /// The files in which that replica tells what it does.
+    pub(super) fn logs(&self, launch: &Launch) -> Vec<PathBuf> {
+        let values = self.values(launch);
+        self.replica.logs.iter().map(|log| filled(log.get_ref(), &values).into()).collect()
+    }
+
+    /// What a replica's templates can name.
+    fn values(&self, launch: &Launch) -> [(&'static str, String); 7] {
         let peer = |(id, at): &(crate::net::plan::HostId, SocketAddr)| {
             let replica = [
                 ("id", id.to_string()),
@@ -168,7 +223,7 @@ impl Described {
             filled(self.replica.peer.as_ref().map_or(PEER, |peer| peer.get_ref()), &replica)
         };
         let peers: Vec<_> = launch.peers.iter().map(peer).collect();
-        let values = [
+        [
             ("id", launch.host.to_string()),
             ("ip", launch.listen_client.ip().to_string()),
             ("port", launch.listen_client.port().to_string()),
@@ -176,12 +231,7 @@ impl Described {
             ("data", launch.data.display().to_string()),
             ("dir", self.folder()),
             ("peers", peers.join(&self.replica.separator)),
-        ];
-        let words = self.replica.command.iter().map(|word| filled(word.get_ref(), &values));
-        let variable = |(name, value): (&String, &Spanned<String>)| {
-            format!("{name}={}", filled(value.get_ref(), &values))
-        };
-        (words.collect(), self.replica.env.iter().map(variable).collect())
+        ]
     }
 
     /// The folder that the file is in.
@@ -265,10 +315,18 @@ mod tests {
             format!("{both}request = \"PUT /{{key}}/{{value}}\"\nok = [200]\nabsent = [404]\n"),
             format!("{replica}[client]\ncommand = [\"y\"]\nobjects = [\"sets\"]\n"),
             format!("{replica}[client]\ncommand = [\"y\"]\nobjects = []\n"),
+            format!("{replica}logs = [\"/var/log/a\"]\n"),
+            format!("{replica}logs = [\"{{data}}/\"]\n"),
+            format!("{replica}logs = [\"{{data}}/a\", \"{{data}}/b/a\"]\n"),
+            format!("{replica}logs = [\"{{date}}/a\"]\n"),
+            format!("{replica}[ready]\nget = \"health\"\nok = [200]\n"),
+            format!("{replica}[ready]\nget = \"/health\"\nok = []\n"),
+            format!("{replica}[ready]\nget = \"/health\"\nok = [200]\nwithin = \"soon\"\n"),
+            format!("{replica}[stop]\nsignal = \"SIGTREM\"\n"),
         ];
         let told: Vec<_> = mistakes.iter().map(|text| refused(text)).collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
-:3:1: unknown field `comand`, expected one of `command`, `env`, `peer`, `separator`; did you mean `command`?
+:3:1: unknown field `comand`, expected one of `command`, `env`, `logs`, `peer`, `separator`; did you mean `command`?
 :3:11: invalid type: string "x", expected a list
 : replica.command is empty: it is the program and its arguments
 :3:17: there is no {prot} here; did you mean {port}? there are: {data}, {dir}, {id}, {ip}, {peer_port}, {peers}, {port}
@@ -287,6 +345,14 @@ mod tests {
 :8:11: write.absent: only a read finds nothing; a write that did nothing for want of the key is a fail
 :6:12: there is no object "sets"; there are: bank, counters, ids, locks, queue, registers, set, transactions
 : client.objects is empty; there are: bank, counters, ids, locks, queue, registers, set, transactions
+:4:9: the log "/var/log/a" says neither {data} nor {id}: it would be one file of all replicas
+:4:9: the log "{data}/" is to end in a file name that no other log has
+:4:21: the log "{data}/b/a" is to end in a file name that no other log has
+:4:9: there is no {date} here; did you mean {data}? there are: {data}, {dir}, {id}, {ip}, {peer_port}, {peers}, {port}
+:5:7: ready.get is to be a path, as in "/health"
+:5:7: ready.ok is empty: which HTTP status means that it is ready, as in ok = [200]
+:7:10: "soon" is not a duration; write for example 30s, 1m30s or 500ms
+:5:10: nobody is asked to end by "SIGTREM"; did you mean SIGTERM? there are: SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2
 "#);
     }
 

@@ -2,6 +2,7 @@
 
 use super::super::{Client, Leadership, errors, http};
 use super::file::{Described, Leader, Request, filled};
+use super::ready::Probe;
 use crate::net::plan::HostId;
 use anyhow::{Context as _, Result};
 use checker::history::Value as Seen;
@@ -25,11 +26,13 @@ pub(super) fn client(
     address: SocketAddr,
 ) -> Result<Arc<dyn Client>> {
     let http = http(PATIENCE).context("the HTTP client cannot be built")?;
-    Ok(Arc::new(Templates { http, base: format!("http://{address}"), host, described }))
+    let probe = described.ready.as_ref().map(|ready| Probe::new(ready, address)).transpose()?;
+    Ok(Arc::new(Templates { http, probe, base: format!("http://{address}"), host, described }))
 }
 
 struct Templates {
     http: reqwest::Client,
+    probe: Option<Probe>,
     base: String,
     host: HostId,
     described: &'static Described,
@@ -64,6 +67,11 @@ impl Client for Templates {
 
     fn ready(&self) -> BoxFuture<'_, Reply> {
         Box::pin(async {
+            if let Some(probe) = &self.probe
+                && let Some(why) = probe.unready().await
+            {
+                return why;
+            }
             let calls = super::first_calls(&[Object::Registers]).into_iter();
             for call in calls.filter(|call| self.described.request(call.function()).is_some()) {
                 if let Some(why) = super::unready(&call, &self.call(&call).await) {

@@ -7,6 +7,7 @@
 use super::super::{Client, Leadership};
 use super::file::{Described, Speaker, filled};
 use super::http;
+use super::ready::Probe;
 use crate::net::plan::HostId;
 use anyhow::Result;
 use checker::history::Value as Seen;
@@ -41,7 +42,9 @@ pub(super) fn client(
     let command = speaker.command.iter().map(|word| filled(word.get_ref(), &values)).collect();
     let leader = http::client(described, host, address)?;
     let objects = described.objects();
-    Ok(Arc::new(Asker { command, objects, running: Mutex::new(None), leader: Some(leader) }))
+    let probe = described.ready.as_ref().map(|ready| Probe::new(ready, address)).transpose()?;
+    let (running, leader) = (Mutex::new(None), Some(leader));
+    Ok(Arc::new(Asker { command, objects, running, probe, leader }))
 }
 
 struct Asker {
@@ -49,6 +52,7 @@ struct Asker {
     /// What it can be asked about.
     objects: Vec<Object>,
     running: Mutex<Option<Running>>,
+    probe: Option<Probe>,
     /// Who knows whether the replica leads.
     leader: Option<Arc<dyn Client>>,
 }
@@ -130,6 +134,11 @@ impl Client for Asker {
 
     fn ready(&self) -> BoxFuture<'_, Reply> {
         Box::pin(async {
+            if let Some(probe) = &self.probe
+                && let Some(why) = probe.unready().await
+            {
+                return why;
+            }
             for call in super::first_calls(&self.objects) {
                 if let Some(why) = super::unready(&call, &self.call(&call).await) {
                     return why;
@@ -182,6 +191,7 @@ mod tests {
             command,
             objects: Vec::new(),
             running: Mutex::new(None),
+            probe: None,
             leader: None,
         };
         let (nobody, asker) = (asker(vec!["/nowhere".to_owned()]), asker(command));

@@ -1,0 +1,39 @@
+//! Asks a replica whether it is ready, where its file says how.
+
+use super::super::{errors, http};
+use super::file::Ready;
+use anyhow::{Context as _, Result};
+use std::net::SocketAddr;
+use std::time::Duration;
+use workloads::Reply;
+
+const PATIENCE: Duration = Duration::from_millis(1_000);
+
+/// Who asks that of one replica.
+pub(super) struct Probe {
+    http: reqwest::Client,
+    url: String,
+    ready: &'static Ready,
+}
+
+impl Probe {
+    pub(super) fn new(ready: &'static Ready, address: SocketAddr) -> Result<Self> {
+        let http = http(PATIENCE).context("the HTTP client cannot be built")?;
+        Ok(Self { http, url: format!("http://{address}{}", ready.get.get_ref()), ready })
+    }
+
+    /// Why the replica is not ready, if it is not.
+    pub(super) async fn unready(&self) -> Option<Reply> {
+        let get = self.ready.get.get_ref();
+        let response = match self.http.get(&self.url).send().await {
+            Ok(response) => response,
+            Err(error) => return Some(errors::reply(&error)),
+        };
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap_or_default();
+        let fits = self.ready.ok.iter().any(|rule| rule.fits(status, &text));
+        (!fits).then(|| {
+            Reply::fail(format!("GET {get}: HTTP {status}, which [ready] does not call ready"))
+        })
+    }
+}
