@@ -91,9 +91,14 @@ impl Agenda {
         (*next.key() <= now_ms).then(|| next.remove())
     }
 
-    /// What has waited for operations that never came.
+    /// What has waited for operations that never came, or was never reached.
     pub(crate) fn never_began(&self) -> Vec<(Planned, When)> {
-        self.waiting.iter().map(|(id, entry)| (planned(*id, entry), entry.when.clone())).collect()
+        let waited =
+            self.waiting.iter().map(|(id, entry)| (planned(*id, entry), entry.when.clone()));
+        let late = self.steps.values().flat_map(|step| {
+            step.begin.iter().map(|planned| (planned.clone(), When::At(step.at_ms)))
+        });
+        waited.chain(late).collect()
     }
 }
 

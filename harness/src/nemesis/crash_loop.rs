@@ -54,9 +54,16 @@ impl Nemesis for CrashLoop {
         })
     }
 
+    fn linger<'a>(
+        &'a self,
+        fault: &'a mut Fault,
+        ground: &'a mut Ground,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(ground.await_crashes(&fault.target.hosts, LEAST))
+    }
+
     fn end<'a>(&'a self, fault: &'a Fault, ground: &'a mut Ground) -> BoxFuture<'a, Result<Seen>> {
         Box::pin(async move {
-            ground.await_crashes(&fault.target.hosts, LEAST).await?;
             let mut deaths = Vec::new();
             for host in &fault.target.hosts {
                 deaths.push(ground.end_crashing(*host)?);

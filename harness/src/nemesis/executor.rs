@@ -18,6 +18,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use workloads::Rng;
 
+/// Why a fault that was due in time has not begun.
+const TOO_LATE: &str = "what came before it took until the main phase was over";
+
 /// What the nemesis has to say.
 #[derive(Debug)]
 pub(crate) enum Note {
@@ -101,7 +104,12 @@ impl Executor {
         }
         // What ends with the main phase ends as planned, not as something left behind.
         match agenda.take(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)) {
-            Some(step) if !*stop.borrow() => self.step(&Step { begin: Vec::new(), ..step }).await,
+            Some(step) if !*stop.borrow() => {
+                for planned in &step.begin {
+                    self.note(Note::Over(skipped(planned, TOO_LATE.to_owned())));
+                }
+                self.step(&Step { begin: Vec::new(), ..step }).await
+            }
             _ => Ok(()),
         }
     }
@@ -109,11 +117,7 @@ impl Executor {
     /// Waits, and looks after the replicas meanwhile.
     pub(crate) async fn watch_until(&mut self, until: Instant) -> Result<()> {
         loop {
-            for death in self.ground.unasked_exits() {
-                self.note(Note::Died(death));
-            }
-            self.ground.tend()?;
-            self.note_revivals();
+            self.look()?;
             self.ground.follow_clocks();
             let now = Instant::now();
             if now >= until {
@@ -123,6 +127,16 @@ impl Executor {
         }
     }
 
+    /// Tells who has died, and goes on with what takes its time.
+    fn look(&mut self) -> Result<()> {
+        for death in self.ground.unasked_exits() {
+            self.note(Note::Died(death));
+        }
+        self.ground.tend()?;
+        self.note_revivals();
+        Ok(())
+    }
+
     fn note_revivals(&mut self) {
         for host in std::mem::take(&mut self.ground.revived) {
             self.note(Note::Revived(host.to_string()));
@@ -130,6 +144,10 @@ impl Executor {
     }
 
     async fn step(&mut self, step: &Step) -> Result<()> {
+        for fault in self.active.iter_mut().filter(|fault| step.end.contains(&fault.planned.id)) {
+            // What can still be seen is seen at its end; what cannot be looked at any more is no evidence there.
+            drop(fault.nemesis.linger(fault, &mut self.ground).await);
+        }
         let mut over = Vec::new();
         for id in &step.end {
             if let Some(position) = self.active.iter().position(|fault| fault.planned.id == *id) {
@@ -175,6 +193,8 @@ impl Executor {
             self.note(Note::Over(skipped(planned, why)));
             return Ok(None);
         }
+        // Nobody aims at a replica that has just ended.
+        self.look()?;
         let scene = self.scene().await;
         let mut rng = self.rng.fork(&format!("fault {}", planned.id));
         let Some(target) = nemesis.aim(&planned.variant, &scene, &mut rng) else {
@@ -188,10 +208,12 @@ impl Executor {
             before,
             started: 0,
         };
+        let began = self.clock.now_ns();
         match nemesis.begin(&target, &mut self.ground).await {
             Ok(before) => Ok(Some(fault(before))),
             Err(error) if error.is::<NotNow>() => {
-                self.note(Note::Over(skipped(planned, error.to_string())));
+                let begun = Fault { started: began, ..fault(Before::new()) };
+                self.note(Note::Over(undone(begun, self.clock.now_ns(), error.to_string())));
                 Ok(None)
             }
             // A replica that died by itself meanwhile cannot be hit; the watch tells of its death.
@@ -223,7 +245,7 @@ impl Executor {
         if let Err(error) = &seen
             && error.is::<NotNow>()
         {
-            return skipped(&fault.planned, error.to_string());
+            return undone(fault, ended, error.to_string());
         }
         let seen = seen.unwrap_or_else(|error| Seen { bit: false, text: format!("{error:#}") });
         let majority = able(&fault.target, self.ground.count());
@@ -282,6 +304,12 @@ fn record(fault: Fault, ended: u64, seen: Seen, majority: Vec<String>) -> FaultR
     }
 }
 
+/// The record of a fault that came to nothing. When it was on is told: who was touched could not do what others must.
+fn undone(fault: Fault, ended: u64, why: String) -> FaultRecord {
+    let seen = Seen { bit: false, text: why };
+    FaultRecord { state: FaultState::Skipped, ..record(fault, ended, seen, Vec::new()) }
+}
+
 fn no_target(scene: &Scene) -> &'static str {
     match scene.leader {
         None => "nobody led the cluster at that moment",
@@ -297,7 +325,7 @@ fn never(when: &When, succeeded: &Succeeded) -> String {
             let what = function.as_deref().unwrap_or("operation");
             format!("it waited for {count} successful operations ({what}), and there were {seen}")
         }
-        When::At(at_ms) => format!("the nemesis stopped before {at_ms} ms"),
+        When::At(_) => TOO_LATE.to_owned(),
     }
 }
 

@@ -137,7 +137,10 @@ impl Slot {
         if let Some(how) = self.missed_exit.take() {
             return Some(how);
         }
-        let how = self.replica.exited().filter(|_| !self.touched && !self.dead)?;
+        let ended = self.replica.exited();
+        // When it ended is known no better than by looks: only one that is seen alive afterwards has outlived its excuse.
+        self.excused_until.take_if(|until| ended.is_none() && *until < Instant::now());
+        let how = ended.filter(|_| !self.touched && !self.dead)?;
         self.since = Instant::now();
         if self.is_excused() {
             (self.touched, self.stopped_late) = (true, true);
@@ -148,12 +151,15 @@ impl Slot {
     }
 
     fn is_excused(&self) -> bool {
-        self.excused_until.is_some_and(|until| Instant::now() < until)
+        self.excused_until.is_some()
     }
 
-    /// Remembers an exit that came before whoever was about to end the replica, unless its disk excuses it.
+    /// Remembers an exit that came before whoever was about to end the replica, unless its disk excuses it. The first is
+    /// told, if several are.
     pub(super) fn miss_exit(&mut self, how: Option<String>) {
-        self.missed_exit = how.filter(|_| !self.is_excused());
+        if let Some(how) = how.filter(|_| !self.is_excused()) {
+            self.missed_exit.get_or_insert(how);
+        }
     }
 }
 
@@ -307,10 +313,10 @@ impl Ground {
         Ok(())
     }
 
-    /// Kills a replica that is no member, or not yet: however it ends or has ended is nobody's business.
+    /// Kills a replica that is no member, or not yet: it may have been told so and have stopped, but not crashed.
     pub(super) fn put_down(&mut self, host: HostId) -> Result<()> {
         self.kill(host)?;
-        self.slot(host).missed_exit = None;
+        self.slot(host).missed_exit.take_if(|how| !is_crash(how));
         Ok(())
     }
 
@@ -395,11 +401,18 @@ impl Ground {
                 self.vitals.life(host, Life::Down);
             }
             if let Some(how) = unasked {
+                // One that was missed when it ended has been started again since.
+                self.revived.extend(slot.replica.exited().is_none().then_some(host));
                 deaths.push(Death { replica: host.to_string(), how, log: slot.logs.last_words() });
             }
         }
         deaths
     }
+}
+
+/// Whether nobody ends like this on purpose: by a signal, or a panic.
+fn is_crash(how: &str) -> bool {
+    how.starts_with("signal") || how == "exit status: 101"
 }
 
 #[cfg(test)]
@@ -431,6 +444,17 @@ mod tests {
         assert!(excused.stopped_late && !excused.dead, "it is started again, not mourned");
         let mut late = ended();
         late.excused_until = Instant::now().checked_sub(Duration::from_millis(1));
-        assert!(late.unasked_exit().is_some(), "no excuse lasts for ever");
+        assert_eq!(late.unasked_exit(), None, "nobody has seen it alive since");
+    }
+
+    #[test]
+    fn of_several_exits_the_first_is_told_and_a_crash_is_no_refusal() {
+        let mut slot = ended();
+        slot.miss_exit(Some("exit status: 7".to_owned()));
+        slot.miss_exit(None);
+        slot.miss_exit(Some("exit status: 8".to_owned()));
+        assert_eq!(slot.unasked_exit().as_deref(), Some("exit status: 7"));
+        assert!(is_crash("signal: 6 (SIGABRT)") && is_crash("exit status: 101"));
+        assert!(!is_crash("exit status: 1"));
     }
 }

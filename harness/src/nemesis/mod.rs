@@ -81,6 +81,10 @@ pub(crate) trait Nemesis: Sync {
         target: &'a Target,
         ground: &'a mut Ground,
     ) -> BoxFuture<'a, Result<Before>>;
+    /// Lets a fault that has not bitten yet last a little longer, where waiting may help. It may be changed for that.
+    fn linger<'a>(&'a self, _: &'a mut Fault, _: &'a mut Ground) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
     /// Ends the fault, and says what was seen of it.
     fn end<'a>(&'a self, fault: &'a Fault, ground: &'a mut Ground) -> BoxFuture<'a, Result<Seen>>;
 }
@@ -151,7 +155,8 @@ pub(crate) struct Fault {
     pub(crate) started: u64,
 }
 
-/// Why a fault did not begin that the system would not have at that moment: it is skipped, and nobody's failure.
+/// Why a fault that the system would not have at that moment did not begin, or came to nothing: it is skipped, and
+/// nobody's failure.
 #[derive(Debug)]
 pub(crate) struct NotNow(String);
 

@@ -108,13 +108,23 @@ impl Nemesis for Packet {
         })
     }
 
+    fn linger<'a>(
+        &'a self,
+        fault: &'a mut Fault,
+        ground: &'a mut Ground,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            if !look(fault, ground)?.bit {
+                narrow(fault, ground).await?;
+                tokio::time::sleep(SECOND_LOOK).await;
+            }
+            Ok(())
+        })
+    }
+
     fn end<'a>(&'a self, fault: &'a Fault, ground: &'a mut Ground) -> BoxFuture<'a, Result<Seen>> {
         Box::pin(async move {
-            let first = look(fault, ground);
-            let seen = match first {
-                Ok(seen) if !seen.bit => look_again(fault, ground).await,
-                first => first,
-            };
+            let seen = look(fault, ground);
             // Whatever was seen: from here on the links are wanted plain.
             ground.want_shapes(BTreeMap::new());
             seen
@@ -167,17 +177,18 @@ fn look(fault: &Fault, ground: &Ground) -> Result<Seen> {
     Ok(seen(&fault.target.links.shapes, &ground.shape_evidence()?))
 }
 
-/// Looks once more, a little later. Links with too little on them to be throttled are made so narrow that it is enough.
-async fn look_again(fault: &Fault, ground: &mut Ground) -> Result<Seen> {
-    let mut shapes = fault.target.links.shapes.clone();
-    if shapes.values().any(|shape| shape.rate.is_some()) {
-        shapes.values_mut().for_each(|shape| shape.rate = Some(NARROW));
-        ground.want_shapes(shapes);
-        ground.settle().await?;
-        tokio::time::sleep(SECOND_LOOK).await;
+/// Makes links that have too little on them to be throttled so narrow that it is enough.
+async fn narrow(fault: &mut Fault, ground: &mut Ground) -> Result<()> {
+    let shapes = &mut fault.target.links.shapes;
+    if shapes.values().all(|shape| shape.rate.is_none()) {
+        return Ok(());
     }
+    shapes.values_mut().for_each(|shape| shape.rate = Some(NARROW));
+    ground.want_shapes(shapes.clone());
+    ground.settle().await?;
+    fault.target.text += &format!(", at last {NARROW} B/s");
     tokio::time::sleep(SECOND_LOOK).await;
-    look(fault, ground)
+    Ok(())
 }
 
 /// Weighs what the switch counted on the links that were to be shaped.

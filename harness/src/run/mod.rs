@@ -221,7 +221,10 @@ impl Stage {
             crate::report::say(&format!("harness: {trouble}"));
         }
         drop(executor);
-        watch.finish().await?;
+        if let Err(error) = watch.finish().await {
+            // It is for the eye: no verdict waits for it.
+            crate::report::say(&format!("harness: {error:#}"));
+        }
         let first_op =
             dispatcher.first_op.map(|first| first.into_std().duration_since(self.place.began));
         self.record.timings.first_op_ms =

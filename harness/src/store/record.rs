@@ -417,7 +417,7 @@ pub(crate) enum FaultState {
     Witnessed,
     /// It was applied, and nothing proves that it bit.
     Unwitnessed,
-    /// It had no target, so nothing was done.
+    /// It had no target, or came to nothing.
     Skipped,
 }
 

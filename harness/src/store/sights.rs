@@ -6,9 +6,12 @@
 use super::RunDirectory;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::Read as _;
 
 /// The file.
 pub(crate) const FILE: &str = "replicas.jsonl";
+/// How many bytes of a replica's log are read for a report that has room for far fewer.
+const MOST_OF_A_LOG: u64 = 128 << 20;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -105,9 +108,16 @@ impl Observed {
     ) -> Self {
         let text = std::fs::read_to_string(directory.file(FILE)).unwrap_or_default();
         let sights = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let log = |name: &str| Some((name.to_owned(), std::fs::read(directory.log(name)).ok()?));
+        let log = |name: &str| Some((name.to_owned(), beginning(&directory.log(name)).ok()?));
         Self { sights, logs: replicas.filter_map(log).collect() }
     }
+}
+
+/// What a log begins with: all of it, unless it is enormous.
+fn beginning(log: &std::path::Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(log)?.take(MOST_OF_A_LOG).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

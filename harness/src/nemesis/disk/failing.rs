@@ -110,10 +110,17 @@ impl Nemesis for Failing {
         })
     }
 
+    fn linger<'a>(
+        &'a self,
+        fault: &'a mut Fault,
+        ground: &'a mut Ground,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(ground.await_hits(&fault.target.hosts))
+    }
+
     fn end<'a>(&'a self, fault: &'a Fault, ground: &'a mut Ground) -> BoxFuture<'a, Result<Seen>> {
         Box::pin(async move {
             let hosts = &fault.target.hosts;
-            ground.await_hits(hosts).await?;
             let counts = ground.mend(hosts)?;
             let refused = |(_, counts): &(&HostId, &Counts)| self.excuses && counts.errors > 0;
             let excused = hosts.iter().zip(&counts).filter(refused).map(|(host, _)| *host);

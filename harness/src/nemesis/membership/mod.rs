@@ -333,6 +333,12 @@ async fn seed(ground: &Ground, host: HostId) -> HostId {
     leader.unwrap_or(HostId(u8::from(host == HostId(0))))
 }
 
+/// Whether the newcomer itself has heard that it is in: until then it may ask once more, be refused and stop.
+async fn knows_itself(ground: &Ground, host: HostId) -> bool {
+    let Some(own) = ground.clients().get(usize::from(host.0)) else { return false };
+    member(own, host).await.is_some()
+}
+
 /// Starts a replica that joins, and waits until it is in; nothing where it has ended or time is up: then it is gone.
 async fn join(
     ground: &mut Ground,
@@ -348,7 +354,9 @@ async fn join(
     ground.slot(host).touched = true;
     let began = Instant::now();
     while began.elapsed() < patience && ground.slot(host).replica.exited().is_none() {
-        if let Some(member) = member(asked, host).await {
+        if let Some(member) = member(asked, host).await
+            && knows_itself(ground, host).await
+        {
             return Ok(Some(member.id));
         }
         sleep(PAUSE).await;

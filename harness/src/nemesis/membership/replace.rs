@@ -8,8 +8,8 @@
 use super::super::ground::Ground;
 use super::super::{Before, Fault, Nemesis, NotNow, Scene, Seen, Target};
 use super::{
-    ADMISSION, Exile, PAUSE, VARIANTS, aim_at_one, clear, expel, knowing, member, other,
-    refuses_aim, refuses_system, seed,
+    ADMISSION, Exile, PAUSE, VARIANTS, aim_at_one, clear, expel, knowing, knows_itself, member,
+    other, refuses_aim, refuses_system, seed,
 };
 use crate::net::plan::HostId;
 use crate::system::{Member, System};
@@ -102,7 +102,7 @@ async fn replaced(ground: &mut Ground, host: HostId, old: u64) -> Option<Seen> {
     let settled = |all: &[Member]| newcomer(all, host, old).is_some();
     while began.elapsed() < ADMISSION && ground.slot(host).replica.exited().is_none() {
         let knowing = knowing(ground, settled).await;
-        if knowing > ground.count() / 2 {
+        if knowing > ground.count() / 2 && knows_itself(ground, host).await {
             let asked = other(ground, host).await?;
             let new = newcomer(&asked.members().await?, host, old)?;
             let text = format!(

@@ -115,6 +115,7 @@ fn ready(ready: &Ready) -> Result<(), Wrong> {
     if !ready.get.get_ref().starts_with('/') {
         return Err(Wrong::at(&ready.get, "ready.get is to be a path, as in \"/health\""));
     }
+    known(&ready.get, &[])?;
     if ready.ok.is_empty() {
         let why = "ready.ok is empty: which HTTP status means that it is ready, as in ok = [200]";
         return Err(Wrong::at(&ready.get, why));
@@ -140,6 +141,7 @@ fn leader(leader: &Leader) -> Result<(), Wrong> {
     if !leader.get.get_ref().starts_with('/') {
         return Err(Wrong::at(&leader.get, "leader.get is to be a path, as in \"/status\""));
     }
+    known(&leader.get, &[])?;
     pointer(&leader.role)?;
     leader.term.as_ref().map_or(Ok(()), pointer)
 }
@@ -235,6 +237,12 @@ fn known(template: &Spanned<String>, known: &[&str]) -> Result<(), Wrong> {
     let unknown = names(template.get_ref()).into_iter().find(|name| !known.contains(name));
     unknown.map_or(Ok(()), |name| {
         let all: Vec<String> = known.iter().map(|name| format!("{{{name}}}")).collect();
+        if all.is_empty() {
+            return Err(Wrong::at(
+                template,
+                format!("nothing is filled in here, and {{{name}}} is not either"),
+            ));
+        }
         let guess = nearest(name, known).map(|it| format!("did you mean {{{it}}}? "));
         let why = format!("there is no {{{name}}} here; {}there are: ", guess.unwrap_or_default());
         Err(Wrong::at(template, why + &all.join(", ")))
