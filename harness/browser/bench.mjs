@@ -6,7 +6,7 @@ import path from 'node:path';
 import { browse, opened } from './page.mjs';
 import { makeRun } from './run.mjs';
 
-const ROUNDS = 5;
+const ROUNDS = 10;
 const SIZES = [
   { operations: 100_000, clients: 20, interactive: 1000, frame: 16 },
   { operations: 1_000_000, clients: 50, interactive: 3000, frame: 33 },

@@ -31,6 +31,22 @@ async function made(browser, size, options, use) {
   }
 }
 
+// A page that something happened to has its still pictures, and says there what they should.
+async function changed(browser, change, said) {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'report-'));
+  const other = path.join(directory, 'report.html'), page = await browser.newPage();
+  try {
+    fs.writeFileSync(other, change(fs.readFileSync(file, 'utf8')));
+    await page.goto('file://' + other);
+    await page.waitForSelector('.still', { state: 'visible', timeout: 5000 });
+    assert.match(await page.textContent('.still'), said);
+    assert.ok(!(await page.isVisible('#explorer')));
+  } finally {
+    await page.close();
+    fs.rmSync(directory, { recursive: true });
+  }
+}
+
 const tests = {
   async 'the verdict is the first thing there, and says what is wrong'(page) {
     const badge = await page.textContent('.badge');
@@ -174,6 +190,23 @@ const tests = {
     assert.ok(!(await page.isVisible('.still')));
     await page.emulateMedia({ media: 'print' });
     assert.ok(await page.isVisible('.still') && !(await page.isVisible('#explorer')));
+  },
+
+  async 'the reader who chose dark or light finds it again'(page, browser) {
+    const paper = (page) => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    const before = await paper(page);
+    await page.keyboard.press('c');
+    await page.reload();
+    assert.notEqual(await paper(page), before);
+  },
+
+  async 'where no script may run, or the operations are damaged, the still pictures are there'(page, browser) {
+    const plain = await browser.newPage({ javaScriptEnabled: false });
+    await plain.goto('file://' + file);
+    assert.ok(await plain.isVisible('.still') && !(await plain.isVisible('#explorer')));
+    await plain.close();
+    await changed(browser, (page) => page.replace(/(id="columns">)[^<]{40}/, '$1' + 'A'.repeat(40)), /cannot be explored, only seen: ./);
+    await changed(browser, (page) => page.slice(0, page.lastIndexOf('<script>')), /Timeline/);
   },
 
   async 'the grid has every operation, and its rows have heads'(page) {

@@ -3,7 +3,7 @@
 //! The page's shape is `assets/report.html`, its look `assets/report.css`; this file fills the
 //! former in. Whatever comes from a record or a history goes through [`escape`], or is packed into
 //! columns that the scripts in `assets/report` draw. The page's own policy forbids what it never needs: it names
-//! that one script by its hash, so that no other can run.
+//! its two scripts by their hashes, so that no other can run.
 
 use super::markup::{escape, fill, table};
 use super::style::Style;
@@ -14,6 +14,8 @@ use sha2::Digest as _;
 
 const PAGE: &str = include_str!("../assets/report.html");
 const LOOK: &str = include_str!("../assets/report.css");
+/// What runs before the page is drawn.
+const FIRST: &str = include_str!("../assets/report/first.js");
 const SCRIPT: &str = concat!(
     include_str!("../assets/report/data.js"),
     include_str!("../assets/report/sheet.js"),
@@ -48,7 +50,9 @@ pub(crate) fn html(run: &Run<'_>) -> String {
         PAGE,
         &[
             ("look", LOOK),
-            ("hash", &hash()),
+            ("first-hash", &hash(FIRST)),
+            ("first", FIRST),
+            ("hash", &hash(SCRIPT)),
             ("script", SCRIPT),
             ("columns", &packed.columns),
             ("words", &packed.words),
@@ -75,9 +79,9 @@ pub(crate) fn html(run: &Run<'_>) -> String {
     )
 }
 
-/// The script's name in the page's policy.
-fn hash() -> String {
-    let digest = sha2::Sha256::digest(SCRIPT.as_bytes());
+/// A script's name in the page's policy.
+fn hash(script: &str) -> String {
+    let digest = sha2::Sha256::digest(script.as_bytes());
     format!("sha256-{}", base64::engine::general_purpose::STANDARD.encode(digest))
 }
 
@@ -254,10 +258,10 @@ mod tests {
         let page = html(&sample::hostile(hostile).run()).replace(SCRIPT, "");
         assert_eq!(
             page.matches("<script").count(),
-            5,
-            "ours, outline, what was seen, columns, words"
+            6,
+            "first, ours, outline, what was seen, columns, words"
         );
-        assert_eq!(page.matches("</script").count(), 5);
+        assert_eq!(page.matches("</script").count(), 6);
         for tag in names(&page) {
             assert!(
                 tag == "!doctype" || TAGS.split_whitespace().any(|known| known == tag),

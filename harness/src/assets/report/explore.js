@@ -20,7 +20,6 @@ function remarks({ replicas, facts }) {
 async function explore() {
   const by = (id) => document.getElementById(id);
   const room = by('explorer'), canvas = by('lanes'), map = by('map'), plots = by('plots'), status = by('status'), form = by('filter');
-  room.hidden = false;
   const told = JSON.parse(by('outline').textContent);
   const [run, replicas] = await Promise.all([unpack(by('columns').textContent, by('words').textContent), observed(by('observed').textContent, told.hosts)]);
   const clients = Math.max(1, told.clients);
@@ -168,8 +167,8 @@ async function explore() {
   };
   const middle = () => (view.from + view.to) / 2;
   const turn = () => {
-    const dark = getComputedStyle(document.documentElement).getPropertyValue('--dark').trim() === 'yes';
-    document.documentElement.dataset.theme = dark ? 'light' : 'dark';
+    const dark = getComputedStyle(root).getPropertyValue('--dark').trim() === 'yes';
+    root.dataset.theme = dark ? 'light' : 'dark';
     try { localStorage.setItem('theme', dark ? 'light' : 'dark'); } catch { /* a sandbox may forbid it */ }
     view.colours = palette(room); redraw();
   };
@@ -275,5 +274,6 @@ async function explore() {
 }
 
 explore().catch((error) => {
-  document.getElementById('status').textContent = 'The operations cannot be drawn: ' + error.message;
+  root.classList.remove('live');
+  document.querySelector('.still').prepend(element('p', 'The operations cannot be explored, only seen: ' + error.message));
 });
