@@ -43,6 +43,7 @@ pub(crate) fn router(site: Site) -> Router {
         .route("/", get(page::index))
         .route("/browse.css", get(page::style))
         .route("/browse.js", get(page::script))
+        .route("/favicon.ico", get(page::icon))
         .route("/api/runs", get(answer::runs))
         .route("/api/matrix", get(answer::matrix))
         .route("/api/run/{family}/{name}", get(answer::run))

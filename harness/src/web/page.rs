@@ -1,4 +1,4 @@
-//! Hands out the browser's own page, style and script.
+//! Hands out the browser's own page, style, sign and script.
 
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse};
@@ -13,7 +13,23 @@ pub(super) async fn style() -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("../assets/browse.css"))
 }
 
+/// What a tab shows of it.
+pub(super) async fn icon() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "image/svg+xml")], include_str!("../assets/browse.svg"))
+}
+
+/// What runs in the page: first what the views are made of, then the views, then who chooses among them.
+pub(super) const SCRIPT: &str = concat!(
+    include_str!("../assets/browse/dom.js"),
+    include_str!("../assets/browse/runs.js"),
+    include_str!("../assets/browse/matrix.js"),
+    include_str!("../assets/browse/run.js"),
+    include_str!("../assets/browse/compare.js"),
+    include_str!("../assets/browse/live.js"),
+    include_str!("../assets/browse/route.js"),
+);
+
 /// Its script.
 pub(super) async fn script() -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("../assets/browse.js"))
+    ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)
 }

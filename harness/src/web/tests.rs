@@ -1,6 +1,6 @@
 //! Asks a real server, over a socket, what it must and must not answer.
 
-use super::{Site, router};
+use super::{Site, page, router};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -199,7 +199,7 @@ fn unchunked(mut body: &[u8]) -> Vec<u8> {
 
 #[test]
 fn the_script_makes_no_markup_of_words() {
-    let script = include_str!("../assets/browse.js");
+    let script = page::SCRIPT;
     for banned in
         ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function("]
     {
