@@ -69,8 +69,23 @@ struct SoFar {
     ok: u64,
     fail: u64,
     info: u64,
-    /// The last thing that the nemesis did.
-    nemesis: Option<String>,
+    /// What was broken, in the order it began.
+    faults: Vec<Broken>,
+}
+
+/// A fault that began.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+struct Broken {
+    fault: String,
+    name: String,
+    target: String,
+    /// Nanoseconds since the run began.
+    started: u64,
+    /// The same; none while it lasts.
+    ended: Option<u64>,
+    /// Whether it was witnessed, once that is known.
+    state: String,
+    evidence: String,
 }
 
 impl Follower {
@@ -132,15 +147,36 @@ impl SoFar {
     fn add(&mut self, event: &Value) {
         self.time = event["time"].as_u64().unwrap_or(self.time);
         if event["process"] == "nemesis" {
-            self.nemesis =
-                Some(format!("{} {}", event["f"].as_str().unwrap_or("?"), event["value"]));
-            return;
+            return self.broke(event);
         }
         match event["type"].as_str() {
             Some("invoke") => self.invoked += 1,
             Some("ok") => self.ok += 1,
             Some("fail") => self.fail += 1,
             Some("info") => self.info += 1,
+            _ => (),
+        }
+    }
+
+    /// Takes note of a fault that begins or ends; what else the nemesis says is told in the report.
+    fn broke(&mut self, event: &Value) {
+        let text = |name: &str| event["value"][name].as_str().unwrap_or_default().to_owned();
+        let fault = text("fault");
+        match event["f"].as_str() {
+            Some("begin") => self.faults.push(Broken {
+                name: text("name"),
+                target: text("target"),
+                started: self.time,
+                fault,
+                ..Broken::default()
+            }),
+            Some("end") => {
+                let begun = self.faults.iter_mut().rfind(|it| it.fault == fault);
+                if let Some(broken) = begun {
+                    broken.ended = Some(self.time);
+                    (broken.state, broken.evidence) = (text("state"), text("evidence"));
+                }
+            }
             _ => (),
         }
     }
@@ -153,11 +189,14 @@ mod tests {
     #[test]
     fn lines_count_once_wherever_they_were_torn() {
         let text = "{\"time\":1,\"type\":\"invoke\",\"process\":0}\n{\"time\":2,\"type\":\"ok\",\"process\":0}\n\
-                    {\"time\":3,\"type\":\"info\",\"process\":\"nemesis\",\"f\":\"kill\",\"value\":\"n1\"}\n{\"ti";
+                    {\"time\":3,\"type\":\"info\",\"process\":\"nemesis\",\"f\":\"begin\",\"value\":{\"fault\":\"1\",\"name\":\"kill:one\",\"target\":\"n1\"}}\n\
+                    {\"time\":4,\"type\":\"info\",\"process\":\"nemesis\",\"f\":\"end\",\"value\":{\"fault\":\"1\",\"state\":\"witnessed\",\"evidence\":\"pid 1 died\"}}\n{\"ti";
         let mut whole = Follower::default();
         whole.take(text.as_bytes());
-        assert_eq!((whole.so_far.invoked, whole.so_far.ok, whole.so_far.time), (1, 1, 3));
-        assert_eq!(whole.so_far.nemesis.as_deref(), Some("kill \"n1\""));
+        assert_eq!((whole.so_far.invoked, whole.so_far.ok, whole.so_far.time), (1, 1, 4));
+        let [fault] = &whole.so_far.faults[..] else { panic!("{:?}", whole.so_far.faults) };
+        assert_eq!((fault.name.as_str(), fault.started, fault.ended), ("kill:one", 3, Some(4)));
+        assert_eq!(fault.state, "witnessed");
         let mut torn = Follower::default();
         text.as_bytes().iter().for_each(|byte| torn.take(&[*byte]));
         assert_eq!(torn.so_far, whole.so_far);

@@ -25,7 +25,8 @@ const link = (text, href, attributes) => element('a', text, { href, ...attribute
 const verdict = (validity) => element('span', `${MARK[validity] ?? ''} ${validity}`, { class: validity });
 const way = (run) => run.split('/').map(encodeURIComponent).join('/');
 const runLink = (run) => link(run, `#run=${way(run)}`);
-const seconds = (ns) => (ns / 1e9).toFixed(1) + ' s';
+const seconds = (ns) => (ns / 1e9).toFixed(1) + '\u00a0s';
+const lasted = ({ started, ended }) => (started === null ? 'never' : `${seconds(started)} to ${ended === null ? 'the end' : seconds(ended)}`);
 
 // What stands in the address behind #: the view and all that was asked of it, so that a link brings the same back.
 const asked = () => new Map(location.hash.slice(1).split('&').filter(Boolean).map((piece) => {

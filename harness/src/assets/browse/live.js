@@ -11,16 +11,20 @@ async function live() {
 function progress(now, last) {
   const since = last ? (now.time - last.time) / 1e9 : 0, over = (one) => one.ok + one.fail + one.info;
   const rate = since > 0 ? Math.round((over(now) - over(last)) / since) + '/s' : '–';
-  return pairs([['time', seconds(now.time)], ['rate', rate], ['ok', now.ok], ['fail', now.fail], ['info', now.info], ['under way', now.invoked - over(now)], ['last fault', now.nemesis ?? '–']]);
+  return pairs([['time', seconds(now.time)], ['rate', rate], ['ok', now.ok], ['fail', now.fail], ['info', now.info], ['under way', now.invoked - over(now)]]);
 }
 
+// The newest first; of one that lasts it is not known yet whether it bit.
+const broken = (faults) => (faults.length ? table(['fault', 'target', 'when', 'seen', 'evidence'], [...faults].reverse().map((one) => row([
+  one.name, one.target, one.ended === null ? 'since ' + seconds(one.started) : lasted(one), one.state, one.evidence])), 'faults') : note('Nothing was broken so far.'));
+
 function follow(run) {
-  const place = element('div', 'waiting…', { role: 'status' });
+  const place = element('div', 'waiting…');
   let last = null;
   follower = new EventSource(`/api/live/${way(run)}`);
   follower.addEventListener('progress', ({ data }) => {
     const now = JSON.parse(data);
-    place.replaceChildren(progress(now, last));
+    place.replaceChildren(progress(now, last), part('Faults', broken(now.faults)));
     last = now;
   });
   follower.addEventListener('verdict', () => { follower.close(); location.hash = `run=${way(run)}`; });

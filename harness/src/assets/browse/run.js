@@ -16,8 +16,7 @@ const checks = (all) => table(['check', 'verdict', 'in words'], all.map((one) =>
 
 function faults(all) {
   if (!all.length) return note('Nothing was broken on purpose.');
-  const when = (one) => (one.started === null ? 'never' : `${seconds(one.started)} to ${one.ended === null ? 'the end' : seconds(one.ended)}`);
-  return table(['#', 'fault', 'target', 'when', 'seen', 'evidence'], all.map((one) => row([one.id, one.variant ? `${one.kind}:${one.variant}` : one.kind, one.target, when(one), one.state, one.evidence])), 'faults');
+  return table(['#', 'fault', 'target', 'when', 'seen', 'evidence'], all.map((one) => row([one.id, one.variant ? `${one.kind}:${one.variant}` : one.kind, one.target, lasted(one), one.state, one.evidence])), 'faults');
 }
 
 // What the judge of today says, beside what was said at the time.
