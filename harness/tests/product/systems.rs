@@ -101,9 +101,10 @@ fn a_primary_that_is_cut_off_loses_what_redis_had_acknowledged() {
     if !there("redis-server") {
         return;
     }
-    let line = "test --system redis-sentinel --nodes 3 --workload set --nemesis";
-    drop(acquitted(&format!("{line} kill:followers"), 10));
-    let (_ground, lost) = convicted(&format!("{line} partition:leader"), 25);
+    let line = "test --system redis-sentinel --nodes 3 --workload set";
+    drop(acquitted(&format!("{line} --nemesis kill:followers"), 10));
+    let story = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/redis-sentinel/cut-off.txt");
+    let (_ground, lost) = convicted(&format!("{line} --schedule {story}"), 25);
     assert!(told(&lost).contains("is lost"), "{}", told(&lost));
 }
 
