@@ -22,10 +22,12 @@ impl Style {
     pub(crate) fn decide(env: &dyn Fn(&str) -> Option<String>, is_terminal: bool) -> Self {
         let set = |name: &str| env(name).filter(|value| !value.is_empty());
         let terminal = is_terminal && set("TERM").as_deref() != Some("dumb");
+        // As of a CI that shows colours but is no terminal.
+        let forced = set("CLICOLOR_FORCE").is_some_and(|value| value != "0");
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| set(name));
         let charset = locale.unwrap_or_default().to_ascii_lowercase();
         Self {
-            colour: terminal && set("NO_COLOR").is_none(),
+            colour: (terminal || forced) && set("NO_COLOR").is_none(),
             unicode: charset.contains("utf-8") || charset.contains("utf8"),
             terminal,
         }
@@ -101,6 +103,14 @@ mod tests {
         let style = decide(&[("NO_COLOR", "1")], true);
         assert_eq!(style, Style { colour: false, unicode: false, terminal: true });
         assert!(decide(&[("NO_COLOR", "")], true).colour);
+    }
+
+    #[test]
+    fn colour_can_be_forced_where_nothing_is_drawn_over_and_refusing_it_wins() {
+        let style = decide(&[("CLICOLOR_FORCE", "1")], false);
+        assert_eq!(style, Style { colour: true, unicode: false, terminal: false });
+        assert!(!decide(&[("CLICOLOR_FORCE", "0")], false).colour);
+        assert!(!decide(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false).colour);
     }
 
     #[test]
