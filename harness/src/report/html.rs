@@ -24,6 +24,15 @@ const SCRIPT: &str = concat!(
     include_str!("../assets/report/plots.js"),
     include_str!("../assets/report/detail.js"),
     include_str!("../assets/report/export.js"),
+    include_str!("../assets/report/view.js"),
+    include_str!("../assets/report/filters.js"),
+    include_str!("../assets/report/chosen.js"),
+    include_str!("../assets/report/links.js"),
+    include_str!("../assets/report/walk.js"),
+    include_str!("../assets/report/theme.js"),
+    include_str!("../assets/report/keys.js"),
+    include_str!("../assets/report/pointer.js"),
+    include_str!("../assets/report/saving.js"),
     include_str!("../assets/report/explore.js"),
 );
 

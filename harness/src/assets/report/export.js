@@ -34,10 +34,3 @@ function trace(run, faults) {
   for (const fault of faults) if (fault.started !== null) events.push(slice(2, fault.id, fault.started, fault.ended, { name: fault.story, cat: fault.kind }));
   return JSON.stringify({ displayTimeUnit: 'ms', traceEvents: events });
 }
-
-function save(name, parts, type) {
-  const link = element('a', '', { download: name });
-  link.href = URL.createObjectURL(new Blob(parts, { type }));
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-}

@@ -1,0 +1,98 @@
+// Tells all that is known of what was chosen, as it was recorded: an operation, or how a replica stood at a moment.
+
+function choose(page, i) {
+  if (i === undefined || i < 0) return;
+  page.view.chosen = i;
+  describe(by('drawer'), facts(page.run, i, page.told.clock));
+  by('raw').textContent = recorded(page).split('\n').map(plain).join('\n');
+  by('chosen').hidden = false;
+  by('trail').replaceChildren();
+  tellLog(page);
+  page.list.choose(i);
+  bring(page, i);
+}
+
+const recorded = ({ run, view }) => eventLines(run, view.chosen).map(([, line]) => line).join('\n');
+
+// Where the values of the operation were written and read.
+function tellTrails(page) {
+  const trails = provenance(page.run, page.view.chosen).map((trail) => tellTrail(page, trail));
+  by('trail').replaceChildren(...(trails.length ? trails : [element('p', 'This operation has no value of its own.')]));
+}
+
+const STRETCH = 200;
+function tellTrail(page, { key, value, operations }) {
+  const box = element('div', ''), items = element('ol', '');
+  box.append(element('p', 'value ' + plain(value) + (key === null ? '' : ' of key ' + plain(key)) + ': ' + operations.length + ' operations'), items);
+  const more = (from) => {
+    const to = from + STRETCH;
+    items.append(...operations.slice(from, to).map((j) => tellDeed(page, j)));
+    if (to >= operations.length) return;
+    const next = button('show more', () => { next.remove(); more(to); });
+    box.append(next);
+  };
+  more(0);
+  return box;
+}
+
+function tellDeed(page, j) {
+  const { run } = page, item = element('li', seconds(run.start[j]) + ' ' + deed(run, j) + ': ');
+  item.append(button(short(run, j) + ' ' + OUTCOMES[run.outcome[j]] + ' by process ' + run.process[j], () => choose(page, j)));
+  return item;
+}
+
+// What the log of its replica, or of any, says around the operation.
+function tellLog(page) {
+  const { run, replicas } = page, i = page.view.chosen;
+  by('around-it').hidden = i < 0;
+  if (i < 0) return;
+  const own = run.node[i] ? JSON.parse(run.word(run.node[i])) : null, asked = by('whose').selectedIndex - 1;
+  const wanted = asked >= 0 ? [replicas[asked]] : replicas.filter((one) => one.name === own);
+  tellLogs(wanted, run.start[i], run.outcome[i] ? run.end[i] : run.start[i]);
+}
+
+function tellLogs(replicas, from, to) {
+  const around = Number(by('around').value) * 1e9;
+  by('log').replaceChildren(...replicas.map((one) => excerpt(one, from, to, around)));
+}
+
+// How a host's replica stood at a place of the axis, and what was done to it then.
+function tellHost(page, row, place) {
+  const { view, told, replicas } = page, moment = timeOf(view, place), one = view.replicas[row];
+  const met = told.faults.filter((fault) => told.hosts[row].faults.includes(fault.id) && during(page, fault, place));
+  const rows = [...(one ? [['replica, at ' + seconds(moment), standing(one, moment)]] : []), ...met.map((fault) => ['fault', plain(fault.story)])];
+  if (rows.length === 0) return;
+  view.chosen = -1;
+  by('chosen').hidden = true;
+  by('around-it').hidden = false;
+  describe(by('drawer'), rows);
+  tellLogs(replicas[row] ? [replicas[row]] : [], moment, moment);
+  redraw(page);
+}
+
+function during({ view, run }, fault, place) {
+  return view.placed(fault.started) <= place && place <= view.placed(fault.ended ?? run.axes.time.last);
+}
+
+// What of replicas and plots is not there, and why.
+function remarks({ replicas, facts }) {
+  const said = [];
+  if (facts.hosts.length && !replicas.length) said.push('Nothing was noted of the replicas in this run: it is from before that was done.');
+  const never = replicas.filter((one) => one.said.values.every((value) => value === null)).map((one) => plain(one.name));
+  if (never.length) said.push(never.join(', ') + ' never said anything of ' + (never.length === 1 ? 'itself.' : 'themselves.'));
+  else if (replicas.length && !replicas.some((one) => one.commit.values.some((value) => value === value))) said.push('This system says nothing of what is committed.');
+  return said.join(' ');
+}
+
+function copy(text) {
+  navigator.clipboard?.writeText(text).then(() => tell('Copied.'), () => tell('This browser does not let the page copy.'));
+}
+
+function hearChosen(page) {
+  for (const one of page.replicas) by('whose').append(element('option', plain(one.name)));
+  for (const id of ['around', 'whose']) by(id).addEventListener('change', () => tellLog(page));
+  by('provenance').addEventListener('click', () => tellTrails(page));
+  by('copy-json').addEventListener('click', () => copy(recorded(page)));
+  by('copy-link').addEventListener('click', () => { address(page); copy(location.href); });
+  by('copy-command')?.addEventListener('click', () => copy(by('command').textContent));
+}

@@ -1,0 +1,65 @@
+// Moves the part of the run that is shown: always a part of it, and never less than can be told apart.
+
+function viewOf(run, told, replicas) {
+  const noted = replicas.some((one) => one.process.times.length || one.said.times.length), labels = new Map();
+  const view = { run, facts: told, replicas: noted ? replicas : [], axis: run.axes.time, lanes: [], from: 0, to: 1, chosen: -1, marked: new Map(), colours: palette(by('explorer')) };
+  view.panels = panelsOf(view);
+  view.label = (i) => { if (!labels.has(i)) labels.set(i, short(run, i)); return labels.get(i); };
+  view.told = (t) => (view.axis === run.axes.time ? (t / 1e9).toFixed(view.to - view.from < 4e7 ? 6 : 3) + ' s' : 'event ' + Math.round(t));
+  view.placed = (time) => (view.axis === run.axes.time ? time : run.index[lowest(run.count, (k) => run.start[k], time)] ?? view.axis.last);
+  return view;
+}
+
+// The moment at a place of the axis, whichever it is.
+function timeOf({ run, axis }, place) {
+  if (axis === run.axes.time || run.count === 0) return place;
+  return run.start[Math.min(run.count - 1, lowest(run.count, (k) => run.index[k], place))];
+}
+
+function draw(page) {
+  page.waiting = false;
+  drawLanes(page.canvas, page.view); drawMap(by('map'), page.view); drawPlots(by('plots'), page.view);
+}
+
+// At most once a frame.
+function redraw(page) {
+  if (page.waiting) return;
+  page.waiting = true;
+  requestAnimationFrame(() => draw(page));
+}
+
+function show(page, from, to) {
+  const { view } = page, most = view.axis.last, least = view.axis === view.run.axes.time ? 1000 : 4;
+  const span = Math.min(most, Math.max(least, to - from));
+  view.from = Math.min(Math.max(0, from), most - span); view.to = view.from + span;
+  redraw(page); link(page);
+}
+
+const whole = (page) => show(page, 0, page.view.axis.last);
+const middle = ({ view }) => (view.from + view.to) / 2;
+
+function zoom(page, factor, centre) {
+  const { from, to } = page.view;
+  show(page, centre - (centre - from) * factor, centre + (to - centre) * factor);
+}
+
+function shift(page, share) {
+  const { from, to } = page.view, way = (to - from) * share;
+  show(page, from + way, to + way);
+}
+
+// So that an operation is in sight.
+function bring(page, i) {
+  const { view } = page, { start, end } = view.axis, half = (view.to - view.from) / 2;
+  if (end[i] < view.from || start[i] > view.to) show(page, start[i] - half, start[i] + half);
+  else { redraw(page); link(page); }
+}
+
+// Time, or the order of events.
+function turnAxis(page) {
+  const { view, run } = page;
+  view.axis = view.axis === run.axes.time ? run.axes.order : run.axes.time;
+  view.from = 0; view.to = view.axis.last;
+  refilter(page);
+  if (view.marked.size) centre(page);
+}
