@@ -14,6 +14,17 @@ if (!file) { console.error('npm test -- REPORT.html (of a run that was convicted
 const text = (page, id) => page.evaluate((id) => document.getElementById(id).textContent, id);
 const chosen = async (page) => JSON.parse((await text(page, 'raw')).split('\n')[0]).index;
 const settled = (page) => page.waitForTimeout(400);
+// What a button of those that save leads to.
+async function save(page, id) {
+  const [download] = await Promise.all([page.waitForEvent('download'), page.click('#save-' + id)]);
+  return fs.readFileSync(await download.path());
+}
+
+// The names and the texts of what a picture is made of, as any program that reads XML finds them.
+const shapes = (page, saved) => page.evaluate((saved) => {
+  const made = new DOMParser().parseFromString(saved, 'image/svg+xml'), all = [...made.querySelectorAll('*')];
+  return { names: all.map((one) => one.localName), texts: all.filter((one) => one.localName === 'text').map((one) => one.textContent) };
+}, saved.toString());
 const picture = (page, id) => page.evaluate((id) => document.getElementById(id).toDataURL(), id);
 
 // The page of a made-up run, in the hands of a test.
@@ -230,6 +241,10 @@ const tests = {
       assert.match(await text(page, 'raw'), /document\.title/);
       const steering = await page.evaluate(() => [...document.querySelectorAll('main *')].filter((one) => [...one.childNodes].some((part) => part.nodeType === 3 && /\u202e/.test(part.data))).map((one) => one.tagName + one.id));
       assert.deepEqual(steering, [], 'nothing turns the direction of text');
+      const told = await shapes(page, await save(page, 'svg'));
+      assert.deepEqual(told.names.filter((name) => /script|img|foreignObject|parsererror/.test(name)), []);
+      assert.ok(told.texts.some((words) => words.includes('</scr')), 'the picture has it as text: ' + told.texts.slice(0, 20).join(' | '));
+      for (const key of ['1', '2', '0', 'r', 'l', 'y']) await page.keyboard.press(key);
     });
   },
 
@@ -246,7 +261,7 @@ const tests = {
       const why = await made(browser, size, { interrupted: true }, async (page) => {
         assert.match(await text(page, 'status'), new RegExp('^' + size + ' operations'));
         assert.match(await page.textContent('header'), /Interrupted/);
-        for (const key of ['.', ',', 'n', 'N', ']', 't', 'f', 'w', 'a', 'd', 's', 'p', 'g', 'Escape', '?']) await page.keyboard.press(key);
+        for (const key of ['.', ',', 'n', 'N', ']', 't', 'f', 'w', 'a', 'd', 's', 'p', 'r', 'l', 'y', '1', '0', 'g', 'Escape', '?']) await page.keyboard.press(key);
         await page.hover('#plots', { position: { x: 300, y: 30 } });
       });
       if (why) return why;
@@ -267,9 +282,84 @@ const tests = {
     fs.rmSync(directory, { recursive: true });
   },
 
+  async 'lanes are folded and unfolded by key, button and name, and a link says which'(page, browser) {
+    const tall = async () => { await settled(page); return (await page.locator('#lanes').boundingBox()).height; };
+    const whole = await tall(), hash = () => page.evaluate(() => location.hash);
+    await page.keyboard.press('l');
+    const folded = await tall();
+    assert.ok(folded < whole, folded + ' is not less than ' + whole);
+    assert.match(await text(page, 'status'), /folded into one lane/);
+    assert.equal(await page.getAttribute('#fold-clients', 'aria-expanded'), 'false');
+    await page.click('#lanes', { position: { x: 20, y: 30 } });
+    assert.ok((await tall()) < folded, 'a click on the name of a replica folds them all');
+    await page.click('#lanes', { position: { x: 400, y: 28 } });
+    assert.match(await text(page, 'drawer'), /n1 .*n5 /s, 'the row of all replicas tells of each');
+    assert.match(await hash(), /folded=/);
+    const again = await opened(browser, file, { hash: await hash() });
+    assert.equal((await again.locator('#lanes').boundingBox()).height, await tall());
+    await again.close();
+    await page.focus('#fold-replicas');
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('l');
+    assert.equal(await tall(), whole);
+  },
+
+  async 'an operation of a folded lane can still be chosen, and the proof is still seen'(page) {
+    await page.keyboard.press('l');
+    const { height } = await page.locator('#lanes').boundingBox();
+    await page.click('#lanes', { position: { x: 600, y: height - 12 } });
+    assert.match(await text(page, 'raw'), /"index":\d+/);
+  },
+
+  async 'latencies stand on a logarithmic axis or on a linear one, and a link says which'(page, browser) {
+    const before = await picture(page, 'plots');
+    await page.keyboard.press('y');
+    await settled(page);
+    const linear = await picture(page, 'plots');
+    assert.ok(linear !== before);
+    const again = await opened(browser, file, { hash: await page.evaluate(() => location.hash) });
+    assert.ok((await picture(again, 'plots')) === linear);
+    await again.close();
+    await page.click('#latency');
+    await settled(page);
+    assert.ok((await picture(page, 'plots')) === before);
+  },
+
+  async 'a digit leaves only the operations of one key, nought all of them'(page) {
+    const key = () => page.inputValue('[name=key]');
+    await page.keyboard.press('1');
+    const first = await key();
+    assert.match(await text(page, 'status'), /of them pass the filter/);
+    await page.keyboard.press('2');
+    assert.notEqual(await key(), first);
+    await page.keyboard.press('0');
+    assert.equal(await key(), '');
+    assert.match(await text(page, 'status'), /all of them here/);
+    const proved = await page.evaluate(() => document.querySelector('.proof h2 code')?.textContent);
+    if (proved) assert.equal(JSON.stringify(first), proved, 'the key of the proof comes first');
+  },
+
+  async 'the picture is saved as pixels and as shapes, the plots as numbers'(page) {
+    const saved = await save(page, 'svg');
+    const told = await shapes(page, saved);
+    assert.deepEqual(told.names.filter((name) => !/^(clipPath|g|image|path|rect|svg|text|title)$/.test(name)), []);
+    assert.ok(told.texts.some((words) => words.includes('client 0')) && told.texts.some((words) => words.startsWith('latency')), told.texts.join(' '));
+    assert.match((await save(page, 'png')).subarray(1, 4).toString(), /PNG/);
+    const [heads, ...rows] = (await save(page, 'plots')).toString().trim().split('\n').map((line) => line.split(','));
+    assert.deepEqual(heads.slice(0, 5), ['from_s', 'to_s', 'ok', 'fail', 'info']);
+    assert.ok(heads.some((head) => head === '"n1: term"'), heads.join());
+    assert.ok(rows.length > 100 && rows.every((row) => row.length === heads.length && row.slice(0, 6).every((value) => Number.isFinite(Number(value)))));
+  },
+
+  async 'the numbers of the plots add up to the operations'(page) {
+    await page.keyboard.press('f');
+    const rows = (await save(page, 'plots')).toString().trim().split('\n').slice(1).map((line) => line.split(',').map(Number));
+    const counted = rows.reduce((sum, row) => sum + row[2] + row[3] + row[4], 0);
+    assert.equal(counted, Number(/^\d+/.exec(await text(page, 'status'))[0]));
+  },
+
   async 'what is saved is the history, line for line'(page) {
-    const [download] = await Promise.all([page.waitForEvent('download'), page.click('#save-jsonl')]);
-    const saved = fs.readFileSync(await download.path(), 'utf8').trim().split('\n');
+    const saved = (await save(page, 'jsonl')).toString().trim().split('\n');
     const indices = saved.map((line) => JSON.parse(line).index);
     assert.deepEqual(indices, indices.map((_, n) => n));
   },

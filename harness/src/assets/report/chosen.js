@@ -8,7 +8,7 @@ function choose(page, i) {
   by('chosen').hidden = false;
   by('trail').replaceChildren();
   tellLog(page);
-  page.list.choose(i);
+  chooseInGrid(page.list, i);
   bring(page, i);
 }
 
@@ -56,17 +56,18 @@ function tellLogs(replicas, from, to) {
   by('log').replaceChildren(...replicas.map((one) => excerpt(one, from, to, around)));
 }
 
-// How a host's replica stood at a place of the axis, and what was done to it then.
-function tellHost(page, row, place) {
-  const { view, told, replicas } = page, moment = timeOf(view, place), one = view.replicas[row];
-  const met = told.faults.filter((fault) => told.hosts[row].faults.includes(fault.id) && during(page, fault, place));
-  const rows = [...(one ? [['replica, at ' + seconds(moment), standing(one, moment)]] : []), ...met.map((fault) => ['fault', plain(fault.story)])];
+// How the replicas of some hosts stood at a place of the axis, and what was done to them then.
+function tellHosts(page, hosts, place) {
+  const { view, told, replicas } = page, moment = timeOf(view, place);
+  const met = told.faults.filter((fault) => hosts.some((row) => told.hosts[row].faults.includes(fault.id)) && during(page, fault, place));
+  const stood = hosts.filter((row) => view.replicas[row]).map((row) => ['replica, at ' + seconds(moment), standing(view.replicas[row], moment)]);
+  const rows = [...stood, ...met.map((fault) => ['fault', plain(fault.story)])];
   if (rows.length === 0) return;
   view.chosen = -1;
   by('chosen').hidden = true;
   by('around-it').hidden = false;
   describe(by('drawer'), rows);
-  tellLogs(replicas[row] ? [replicas[row]] : [], moment, moment);
+  tellLogs(hosts.filter((row) => replicas[row]).map((row) => replicas[row]), moment, moment);
   redraw(page);
 }
 

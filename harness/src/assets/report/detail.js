@@ -1,4 +1,4 @@
-// Says what an operation was, where else its values were written and read, and lists operations in a grid.
+// Says what an operation was, as it was recorded, and where else its values were written and read.
 
 const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 const plain = (text) => text.replace(UNSEEN, (c) => '\\u{' + c.charCodeAt(0).toString(16) + '}');
@@ -93,49 +93,3 @@ function provenance(run, i) {
 
 // What a trail says of one operation that touched the value.
 const deed = (run, i) => (run.input[i] === run.output[i] || run.outcome[i] !== 1 ? 'asked with it' : 'told of it');
-
-// Every operation of a list, of which only the rows in sight exist.
-function grid(box, rows, run, choose) {
-  const TALL = 24, MOST_TALL = 1e7, heads = ['#', 'from', 'process', 'replica', 'what', 'outcome', 'took'];
-  let shown = [], chosen = -1;
-  box.setAttribute('aria-colcount', heads.length);
-  const head = element('div', '', { role: 'row', class: 'heads' });
-  head.append(...heads.map((text) => element('span', text, { role: 'columnheader' })));
-  box.prepend(head);
-  // Browsers have a limit to how tall something can be; beyond it, a pixel of scrolling is more than one of rows.
-  const tall = () => Math.min(MOST_TALL, shown.length * TALL);
-  const stretch = () => (tall() < MOST_TALL ? 1 : Math.max(1, (shown.length * TALL - box.clientHeight) / (MOST_TALL - box.clientHeight)));
-  const cells = (i) => [run.index[i], (run.start[i] / 1e9).toFixed(6), run.process[i], run.node[i] ? plain(JSON.parse(run.word(run.node[i]))) : '', short(run, i), OUTCOMES[run.outcome[i]], took(run, i)];
-  function paint() {
-    const top = box.scrollTop * stretch(), from = Math.max(0, Math.floor(top / TALL) - 2), to = Math.min(shown.length, from + Math.ceil(box.clientHeight / TALL) + 5);
-    rows.style.height = tall() + 'px';
-    rows.replaceChildren();
-    for (let place = from; place < to; place++) {
-      const i = shown[place], row = element('div', '', { role: 'row', 'aria-rowindex': place + 1, 'aria-selected': i === chosen, id: 'row' + place });
-      row.style.top = box.scrollTop + place * TALL - top + 'px';
-      row.className = OUTCOMES[run.outcome[i]];
-      row.append(...cells(i).map((text) => element('span', text, { role: 'gridcell' })));
-      row.addEventListener('click', () => choose(i));
-      rows.append(row);
-    }
-  }
-  box.addEventListener('scroll', paint);
-  return {
-    list(operations) { shown = operations; box.setAttribute('aria-rowcount', shown.length); box.scrollTop = 0; paint(); },
-    choose(i) {
-      chosen = i;
-      const place = lowest(shown.length, (k) => shown[k], i);
-      if (shown[place] === i) {
-        const top = place * TALL, seen = box.scrollTop * stretch();
-        if (top < seen || top + 2 * TALL > seen + box.clientHeight) box.scrollTop = Math.max(0, top - box.clientHeight / 2) / stretch();
-        box.setAttribute('aria-activedescendant', 'row' + place);
-      }
-      paint();
-    },
-    step(way) {
-      const place = lowest(shown.length, (k) => shown[k], chosen) + way;
-      return shown[chosen < 0 ? 0 : place];
-    },
-    paint,
-  };
-}

@@ -36,24 +36,39 @@ function drawLanes(canvas, view) {
   g.save();
   g.beginPath(); g.rect(left, 0, room, canvas.height); g.clip();
   facts.faults.forEach((fault) => drawFault(g, view, fault, place));
-  if (view.replicas.length) view.replicas.forEach((one, row) => drawReplica(g, view, one, hostTop(view, row) + 1, place));
+  if (!view.folded.has('replicas')) view.replicas.forEach((one, row) => drawReplica(g, view, one, hostTop(view, row) + 1, place));
   // What is drawn one by one needs its words; everything else goes on a sheet.
   place.sheet = sheet('lanes', room, lanes.length * ROW);
   lanes.forEach((lane, row) => drawLane(view, lane, row * ROW, place));
   lay(g, place.sheet, left, laneTop(view));
   lanes.forEach((lane, row) => drawSingly(g, view, lane, laneTop(view) + row * ROW, x));
   g.restore();
-  g.fillStyle = colours.soft; g.textAlign = 'right';
-  const name = (text, y) => g.fillText(text, left - 6, y + 12, left - 8);
-  facts.hosts.forEach((host, row) => name(plain(host.name), hostTop(view, row)));
-  lanes.forEach((lane, row) => name((width < 500 ? 'c' : 'client ') + lane.client, laneTop(view) + row * ROW));
+  drawHeads(g, view, left, width);
   if (run.count === 0) { g.textAlign = 'left'; g.fillText('No operation was recorded.', left, laneTop(view) + 12); }
 }
 
-// A replica's row has its own lane above its faults, where anything was noted of it.
-const hostRow = (view) => (view.replicas.length ? HOST : ROW);
+// The names of lanes; the first of each kind says with a triangle whether they are folded into one.
+function drawHeads(g, view, left, width) {
+  const { facts, lanes, folded } = view, narrow = width < 500;
+  g.fillStyle = view.colours.soft; g.textAlign = 'right';
+  const name = (text, row, y) => g.fillText((row ? '' : '▾ ') + text, left - 6, y + 12, left - 8);
+  if (folded.has('replicas') && facts.hosts.length) name(narrow ? '▸ n' : '▸ replicas', 1, HEAD);
+  else facts.hosts.forEach((host, row) => name(plain(host.name), row, hostTop(view, row)));
+  if (folded.has('clients') && lanes.length) name(narrow ? '▸ c' : '▸ clients', 1, laneTop(view));
+  else lanes.forEach((lane, row) => name((narrow ? 'c' : 'client ') + lane.client, row, laneTop(view) + row * ROW));
+}
+
+// A replica's row has its own lane above its faults, where anything was noted of it. Folded, all faults share a row.
+const hostRow = ({ replicas, folded }) => (replicas.length && !folded.has('replicas') ? HOST : ROW);
+const hostRows = ({ facts, folded }) => (folded.has('replicas') ? Math.min(1, facts.hosts.length) : facts.hosts.length);
 const hostTop = (view, row) => HEAD + row * hostRow(view);
-const laneTop = (view) => hostTop(view, view.facts.hosts.length) + (view.facts.hosts.length ? 4 : 0);
+const laneTop = (view) => hostTop(view, hostRows(view)) + (hostRows(view) ? 4 : 0);
+
+// The rows of the hosts that a fault means something to.
+function rowsOf({ facts: { hosts }, folded }, fault) {
+  if (folded.has('replicas')) return [0];
+  return [...hosts.keys()].filter((row) => hosts[row].faults.includes(fault.id));
+}
 
 function drawAxis(g, view, left, width) {
   g.fillStyle = view.colours.soft;
@@ -74,47 +89,53 @@ function drawFault(g, view, fault, { x, left, width }) {
   g.fillStyle = g.strokeStyle = colour;
   g.globalAlpha = 0.09;
   g.fillRect(from, HEAD, Math.max(1, to - from), view.lanes.length * ROW + laneTop(view));
-  view.facts.hosts.forEach((host, row) => {
-    if (!host.faults.includes(fault.id)) return;
-    const y = hostTop(view, row + 1) - ROW + 2;
-    g.globalAlpha = fault.witnessed ? 0.45 : 0.15;
-    g.fillRect(from, y, Math.max(1.5, to - from), ROW - 4);
-    g.globalAlpha = 1;
-    g.setLineDash(fault.witnessed ? [] : [3, 2]);
-    g.lineWidth = 1; g.strokeRect(from, y, Math.max(1.5, to - from), ROW - 4);
-    g.setLineDash([]);
-    const start = Math.max(from, left), wide = Math.min(to, width) - start;
-    if (wide > 60) {
-      g.fillStyle = view.colours.ink; g.textAlign = 'left';
-      g.fillText('#' + fault.id + ' ' + plain(fault.word), start + 3, y + 10, wide - 6);
-      g.fillStyle = colour;
-    }
-  });
+  for (const row of rowsOf(view, fault)) drawFaultBar(g, view, fault, hostTop(view, row + 1) - ROW + 2, { from, to, left, width, colour });
   g.globalAlpha = 1;
+}
+
+function drawFaultBar(g, view, fault, y, { from, to, left, width, colour }) {
+  g.fillStyle = colour;
+  g.globalAlpha = fault.witnessed ? 0.45 : 0.15;
+  g.fillRect(from, y, Math.max(1.5, to - from), ROW - 4);
+  g.globalAlpha = 1;
+  g.setLineDash(fault.witnessed ? [] : [3, 2]);
+  g.lineWidth = 1; g.strokeRect(from, y, Math.max(1.5, to - from), ROW - 4);
+  g.setLineDash([]);
+  const start = Math.max(from, left), wide = Math.min(to, width) - start;
+  if (wide <= 60) return;
+  g.fillStyle = view.colours.ink; g.textAlign = 'left';
+  g.fillText('#' + fault.id + ' ' + plain(fault.word), start + 3, y + 10, wide - 6);
 }
 
 function drawLane(view, lane, y, { x, left, width, sheet }) {
   if (lane.openSince < view.to) {
     for (let px = Math.max(left, x(lane.openSince)); px < width; px += 6) mark(sheet, px - left, y + 13, px - left + 3, y + 14, view.colours.pixels[3]);
   }
-  const [begin, stop] = stretchOf(view, lane);
-  if (stop - begin > SINGLY) drawMany(sheet, view, lane.levels, y);
+  if (ownOps(view, lane) === null) drawMany(sheet, view, lane.levels, y);
 }
 
-// The operations of a lane that are in the window, by place.
-function stretchOf(view, lane) {
+// The operations of a lane that are in the window, if there is room for each; nothing where they would cover each other.
+function ownOps(view, lane) {
   const start = (k) => view.axis.start[lane.ops[k]];
-  return [Math.max(0, lowest(lane.ops.length, start, view.from) - 1), lowest(lane.ops.length, start, view.to)];
+  const begin = Math.max(0, lowest(lane.ops.length, start, view.from) - 1), stop = lowest(lane.ops.length, start, view.to);
+  return stop - begin > SINGLY || view.folded.has('clients') ? null : lane.ops.slice(begin, stop);
+}
+
+// Of a folded lane those of the proof, and the chosen one.
+function notable({ marked, chosen }, { ops }) {
+  const within = (i) => ops[lowest(ops.length, (k) => ops[k], i)] === i;
+  return [...new Set([...marked.keys(), chosen])].filter(within);
 }
 
 function drawSingly(g, view, lane, y, x) {
-  const [begin, stop] = stretchOf(view, lane);
-  if (stop - begin <= SINGLY) for (let k = begin; k < stop; k++) drawOne(g, view, lane.ops[k], y, x);
+  const ops = view.folded.has('clients') ? notable(view, lane) : ownOps(view, lane) ?? [];
+  for (const i of ops) drawOne(g, view, i, y, x);
 }
 
 function drawOne(g, view, i, y, x) {
   const { run, axis, colours } = view, rank = RANK[run.outcome[i]];
   const from = x(axis.start[i]), to = x(axis.end[i]);
+  if (to < view.left || from > view.width) return;
   g.globalAlpha = view.marked.size && !view.marked.has(i) ? 0.45 : 1;
   g.fillStyle = colours.ranks[rank];
   const tall = rank === 2 ? 6 : 11;

@@ -7,8 +7,8 @@ const by = (id) => document.getElementById(id);
 async function unpacked() {
   const told = JSON.parse(by('outline').textContent);
   const [run, replicas] = await Promise.all([unpack(by('columns').textContent, by('words').textContent), observed(by('observed').textContent, told.hosts)]);
-  const page = { run, told, replicas, view: viewOf(run, told, replicas), canvas: by('lanes'), form: by('filter'), steps: stepsOf(), step: 0, shown: [], said: '', waiting: false, linking: 0, grip: null };
-  page.list = grid(by('grid'), by('rows'), run, (i) => choose(page, i));
+  const page = { run, told, replicas, view: viewOf(run, told, replicas), canvas: by('lanes'), form: by('filter'), steps: stepsOf(), step: 0, shown: [], said: '', waiting: false, linking: 0, grip: null, keys: null };
+  page.list = gridOf(run, (i) => choose(page, i));
   return page;
 }
 
@@ -17,7 +17,7 @@ async function explore() {
   by('noted').textContent = remarks(page.view);
   markProof(page);
   for (const hear of [hearFilters, hearChosen, hearWalk, hearKeys, hearPointer, hearMap, hearTheme, hearSaving]) hear(page);
-  addEventListener('resize', () => { redraw(page); page.list.paint(); });
+  addEventListener('resize', () => { redraw(page); paintGrid(page.list); });
   addEventListener('hashchange', () => follow(page));
   follow(page);
   draw(page);

@@ -14,9 +14,10 @@ function jsonLines(run, others) {
   return [...parts, part];
 }
 
+// A sheet takes what begins so for a formula.
+const quoted = (text) => '"' + (/^[=+@\t\r-]/.test(text) ? "'" : '') + text.replace(/"/g, '""') + '"';
+
 function csv(run, shown) {
-  // A sheet takes what begins so for a formula.
-  const quoted = (text) => '"' + (/^[=+@\t\r-]/.test(text) ? "'" : '') + text.replace(/"/g, '""') + '"';
   const rows = shown.map((i) => [run.index[i], run.start[i], run.outcome[i] ? run.end[i] : '', run.process[i],
     ...[run.f[i], run.node[i]].map((n) => quoted(n ? JSON.parse(run.word(n)) : '')), OUTCOMES[run.outcome[i]],
     ...[run.input[i], run.output[i], run.error[i]].map((n) => quoted(run.word(n) ?? ''))].join(','));
@@ -33,4 +34,19 @@ function trace(run, faults) {
   }
   for (const fault of faults) if (fault.started !== null) events.push(slice(2, fault.id, fault.started, fault.ended, { name: fault.story, cat: fault.kind }));
   return JSON.stringify({ displayTimeUnit: 'ms', traceEvents: events });
+}
+
+// The numbers of the plots, a row for each of their columns; what is not drawn there is empty. Of what replicas said it is
+// what held when the column begins, of quantiles those that are drawn through it.
+function plotted(view, columns) {
+  const [from, to] = spanOf(view), told = columnsOf(view.run, view.summary, from, to, columns), groups = quantilesOf(told, columns);
+  const panels = view.panels.filter((panel) => panel.of), said = (value) => (value === value ? value ?? '' : '');
+  const heads = panels.flatMap((panel) => view.replicas.map((one) => quoted(plain(one.name) + ': ' + panel.column)));
+  const rows = Array.from({ length: columns }, (_, c) => {
+    const begin = from + ((to - from) * c) / columns, end = from + ((to - from) * (c + 1)) / columns;
+    const quantiles = groups[Math.floor(c / GROUP)].map((ns) => (ns ? (ns / 1e6).toPrecision(4) : ''));
+    const replicas = panels.flatMap((panel) => view.replicas.map((one) => said(panel.of(one, begin))));
+    return [begin / 1e9, end / 1e9, ...told.counts.subarray(c * 4 + 1, c * 4 + 4), told.flight[c].toPrecision(4), ...quantiles, ...replicas].join(',');
+  });
+  return [['from_s,to_s,ok,fail,info,under_way,p50_ms,p90_ms,p99_ms,p99.9_ms', ...heads].join(','), ...rows].join('\n') + '\n';
 }

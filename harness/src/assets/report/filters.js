@@ -4,14 +4,48 @@ const filtersOf = ({ form }) => Object.fromEntries(FILTERS.map((name) => [name, 
 const tell = (words) => { by('status').textContent = words; };
 
 function refilter(page) {
-  const { run, view, list, told } = page, shown = passing(run, filtersOf(page));
+  const { run, view, list } = page, shown = passing(run, filtersOf(page));
   page.shown = shown;
-  view.lanes = lanesOf(run, view.axis, shown, Math.max(1, told.clients));
+  layLanes(page);
   view.summary = summary(run, shown);
-  list.list(shown); list.choose(view.chosen);
-  const all = shown.length === run.count ? 'all of them here' : shown.length + ' of them pass the filter, the others are hidden';
-  tell(run.count + ' operations on ' + view.lanes.length + ' lanes, ' + all + '.' + page.said);
+  listInGrid(list, shown); chooseInGrid(list, view.chosen);
+  tellShown(page);
   redraw(page); link(page);
+}
+
+function tellShown({ run, view, shown, said }) {
+  const all = shown.length === run.count ? 'all of them here' : shown.length + ' of them pass the filter, the others are hidden';
+  const lanes = view.folded.has('clients') ? 'folded into one lane' : 'on ' + view.lanes.length + ' lanes';
+  tell(run.count + ' operations ' + lanes + ', ' + all + '.' + said);
+}
+
+// The keys of the run: first those of the proof, then the others; of either the most used first.
+function keysOf({ run, view }) {
+  const all = run.input.keys();
+  return [...new Set([...byUse(run, view.marked.keys()), ...byUse(run, all)])];
+}
+
+function byUse(run, operations) {
+  const uses = new Uint32Array(run.words + 1), keys = new Map();
+  for (const i of operations) uses[run.input[i]]++;
+  uses.forEach((times, n) => {
+    for (const key of times ? new Set(touched(run, n).map(([key]) => key)) : []) if (key !== null) keys.set(key, (keys.get(key) ?? 0) + times);
+  });
+  return [...keys].sort((a, b) => b[1] - a[1]).map(([key]) => key);
+}
+
+// A key as one would write it into the form: as JSON only where it has to be.
+function written(key) {
+  const text = JSON.parse(key);
+  return typeof text === 'string' && key === '"' + text + '"' && text === text.trim() && text !== '' ? text : key;
+}
+
+// Only the operations of the n-th key; of all again, if that is none.
+function onlyKey(page, n) {
+  page.keys ??= keysOf(page);
+  if (n > page.keys.length) { tell('This run has ' + (page.keys.length || 'no') + ' keys.'); return; }
+  page.form.elements.key.value = n ? written(page.keys[n - 1]) : '';
+  refilter(page);
 }
 
 // The operation that began at an index of the history.

@@ -9,10 +9,13 @@ const KEYS = {
   p: centre,
   t: turnAxis,
   c: turnTheme,
-  ',': (page) => choose(page, page.list.step(-1)),
-  '.': (page) => choose(page, page.list.step(1)),
-  ArrowUp: (page) => choose(page, page.list.step(-1)),
-  ArrowDown: (page) => choose(page, page.list.step(1)),
+  r: (page) => fold(page, 'replicas'),
+  l: (page) => fold(page, 'clients'),
+  y: turnLatency,
+  ',': (page) => choose(page, neighbour(page.list, -1)),
+  '.': (page) => choose(page, neighbour(page.list, 1)),
+  ArrowUp: (page) => choose(page, neighbour(page.list, -1)),
+  ArrowDown: (page) => choose(page, neighbour(page.list, 1)),
   n: (page) => chooseBad(page, 1),
   N: (page) => chooseBad(page, -1),
   '[': (page) => walk(page, page.step - 1),
@@ -24,7 +27,7 @@ const KEYS = {
 };
 
 // Those of them that have a button, too.
-const BUTTONS = { all: 'f', axis: 't', theme: 'c', ask: '?' };
+const BUTTONS = { all: 'f', axis: 't', theme: 'c', ask: '?', 'fold-replicas': 'r', 'fold-clients': 'l', latency: 'y' };
 
 // The next operation, or the one before, that failed or that nobody knows.
 function chooseBad(page, way) {
@@ -43,6 +46,7 @@ function press(page, event) {
     return;
   }
   if (event.key.startsWith('Arrow') && event.target !== by('grid')) return;
+  if (/^\d$/.test(event.key)) onlyKey(page, Number(event.key));
   if (!Object.hasOwn(KEYS, event.key)) return;
   event.preventDefault();
   KEYS[event.key](page);

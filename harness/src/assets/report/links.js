@@ -6,6 +6,8 @@ function address(page) {
   words.set('t', Math.round(view.from) + '-' + Math.round(view.to));
   for (const name of FILTERS) if (filters[name]) words.set(name, filters[name]);
   if (view.axis === run.axes.order) words.set('axis', 'order');
+  if (view.folded.size) words.set('folded', [...view.folded].join('-'));
+  if (view.linear) words.set('latency', 'linear');
   if (step > 0) words.set('step', step);
   try { history.replaceState(null, '', '#' + words); } catch { /* a sandbox may forbid it */ }
 }
@@ -20,6 +22,8 @@ function follow(page) {
   const { run, view, form } = page, words = new URLSearchParams(location.hash.slice(1));
   for (const name of FILTERS) form.elements[name].value = words.get(name) ?? '';
   view.axis = words.get('axis') === 'order' ? run.axes.order : run.axes.time;
+  view.folded = new Set(FOLDED.filter((kind) => (words.get('folded') ?? '').split('-').includes(kind)));
+  view.linear = words.get('latency') === 'linear';
   view.from = 0; view.to = view.axis.last;
   const op = words.has('op') ? found(page, Number(words.get('op'))) : -1;
   page.said = words.has('op') && op < 0 ? ' The operation of this link is not in this run.' : '';
@@ -33,5 +37,5 @@ function follow(page) {
 function followSpan(page, words) {
   const [, from, to] = /^([\d.e+]+)-([\d.e+]+)$/.exec(words) ?? [], { marked } = page.view;
   if (Number(to) > Number(from)) show(page, Number(from), Number(to));
-  else if (marked.size) { centre(page); page.list.choose([...marked.keys()].at(-1)); }
+  else if (marked.size) { centre(page); chooseInGrid(page.list, [...marked.keys()].at(-1)); }
 }

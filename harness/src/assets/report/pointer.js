@@ -42,11 +42,14 @@ function release(page, event, canvas) {
   else if (grip && !grip.moved && canvas === page.canvas) pick(page, event.clientY - canvas.getBoundingClientRect().top, place);
 }
 
-// What was clicked: an operation of a client's lane, or a host.
+// What was clicked: the name of a lane, a host's row, or an operation of a client.
 function pick(page, y, place) {
   const { view, told } = page, row = Math.floor((y - HEAD) / hostRow(view));
+  if (y < HEAD) return;
+  if (place < view.from) { fold(page, y < laneTop(view) ? 'replicas' : 'clients'); return; }
   if (y < laneTop(view)) {
-    if (told.hosts[row]) tellHost(page, row, place);
+    if (view.folded.has('replicas')) tellHosts(page, told.hosts.map((_, row) => row), place);
+    else if (told.hosts[row]) tellHosts(page, [row], place);
     return;
   }
   const lane = view.lanes[Math.floor((y - laneTop(view)) / ROW)];
@@ -57,6 +60,7 @@ function pick(page, y, place) {
 function point(page, event) {
   const { view, canvas } = page, part = share(event, canvas), hair = by('hair');
   hair.hidden = part < 0 || part > 1;
+  canvas.style.cursor = part < 0 ? 'pointer' : '';
   if (hair.hidden) return;
   hair.style.left = event.clientX - by('both').getBoundingClientRect().left + 'px';
   by('pointed').textContent = heldAt(page, timeOf(view, placeOf(page, event)));

@@ -11,7 +11,9 @@ const SAVED = {
   'save-jsonl': ({ run, told }) => save('history.jsonl', jsonLines(run, told.others), 'application/jsonl'),
   'save-csv': ({ run, shown }) => save('operations.csv', [csv(run, shown)], 'text/csv'),
   'save-trace': ({ run, told }) => save('trace.json', [trace(run, told.faults)], 'application/json'),
-  'save-png': ({ canvas }) => canvas.toBlob((blob) => save('timeline.png', [blob], 'image/png')),
+  'save-plots': ({ view }) => save('plots.csv', [plotted(view, columnsIn(by('plots').clientWidth))], 'text/csv'),
+  'save-png': (page) => pixels(page).toBlob((blob) => save('timeline.png', [blob], 'image/png')),
+  'save-svg': (page) => save('timeline.svg', [shapes(page)], 'image/svg+xml'),
 };
 
 function hearSaving(page) {

@@ -2,7 +2,7 @@
 
 function viewOf(run, told, replicas) {
   const noted = replicas.some((one) => one.process.times.length || one.said.times.length), labels = new Map();
-  const view = { run, facts: told, replicas: noted ? replicas : [], axis: run.axes.time, lanes: [], from: 0, to: 1, chosen: -1, marked: new Map(), colours: palette(by('explorer')) };
+  const view = { run, facts: told, replicas: noted ? replicas : [], axis: run.axes.time, lanes: [], from: 0, to: 1, chosen: -1, marked: new Map(), folded: new Set(), linear: false, colours: palette(by('explorer')) };
   view.panels = panelsOf(view);
   view.label = (i) => { if (!labels.has(i)) labels.set(i, short(run, i)); return labels.get(i); };
   view.told = (t) => (view.axis === run.axes.time ? (t / 1e9).toFixed(view.to - view.from < 4e7 ? 6 : 3) + ' s' : 'event ' + Math.round(t));
@@ -48,11 +48,32 @@ function shift(page, share) {
   show(page, from + way, to + way);
 }
 
+// Lanes of replicas, or of clients, as one; or each by itself again.
+const FOLDED = ['replicas', 'clients'];
+function fold(page, kind) {
+  const { folded } = page.view;
+  if (!folded.delete(kind)) folded.add(kind);
+  layLanes(page);
+  tellShown(page);
+  redraw(page); link(page);
+}
+
+function layLanes({ run, view, told, shown }) {
+  view.lanes = lanesOf(run, view.axis, shown, view.folded.has('clients') ? 1 : Math.max(1, told.clients));
+  for (const kind of FOLDED) by('fold-' + kind).setAttribute('aria-expanded', !view.folded.has(kind));
+}
+
 // So that an operation is in sight.
 function bring(page, i) {
   const { view } = page, { start, end } = view.axis, half = (view.to - view.from) / 2;
   if (end[i] < view.from || start[i] > view.to) show(page, start[i] - half, start[i] + half);
   else { redraw(page); link(page); }
+}
+
+// Latencies by their logarithm, or as they are.
+function turnLatency(page) {
+  page.view.linear = !page.view.linear;
+  redraw(page); link(page);
 }
 
 // Time, or the order of events.
