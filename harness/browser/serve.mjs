@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { barriers } from './axe.mjs';
 import { browse } from './page.mjs';
 import { makeRun } from './run.mjs';
 
@@ -121,6 +122,18 @@ const tests = {
       const nameless = await page.evaluate(() => [...document.querySelectorAll('button, input, select, a')]
         .filter((one) => !(one.getAttribute('aria-label') || one.labels?.length || one.textContent.trim())).map((one) => one.outerHTML.slice(0, 80)));
       assert.deepEqual(nameless, []);
+    }
+  },
+
+  async 'axe-core finds nothing that would keep anybody out, in the light and in the dark'(page, at) {
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme });
+      for (const view of ['', '#matrix', '#live', '#run=' + RUNS[0].run, `#compare=${RUNS[0].run}&with=${RUNS[1].run}`]) {
+        await page.goto(at + view);
+        await page.reload();
+        await page.waitForFunction(() => !document.getElementById('main').hasAttribute('aria-busy') && document.getElementById('main').children.length);
+        assert.deepEqual(await barriers(page), [], colorScheme + ' ' + view);
+      }
     }
   },
 };

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { barriers } from './axe.mjs';
 import { browse, opened } from './page.mjs';
 import { makeRun } from './run.mjs';
 
@@ -375,6 +376,16 @@ const tests = {
       reached.add(await page.evaluate(() => document.activeElement.id || document.activeElement.name || ''));
     }
     for (const id of ['lanes', 'grid', 'save-jsonl', 'outcome', 'key']) assert.ok(reached.has(id), id + ' is not reached: ' + [...reached]);
+  },
+
+  async 'axe-core finds nothing that would keep anybody out, in the light, in the dark, on a phone'(page, browser) {
+    for (const [colorScheme, width] of [['light', 1280], ['dark', 1280], ['dark', 360]]) {
+      const other = await opened(browser, file, { colorScheme, viewport: { width, height: 800 } });
+      for (const key of ['.', '?', 'l', '1']) await other.keyboard.press(key);
+      await other.click('#provenance');
+      assert.deepEqual(await barriers(other), [], colorScheme + ', ' + width + ' pixels');
+      await other.close();
+    }
   },
 
   async 'nothing is fetched, and a phone needs no sideways scrolling'(page, browser) {

@@ -3,7 +3,7 @@
 const PAGE = 100;
 // What the column heads sort by; the others do not.
 const HEADS = [
-  ['', null], ['verdict', 'validity'], ['started', 'started'], ['workload', 'workload'], ['nemesis', 'nemesis'], ['nodes', null],
+  ['pick', null], ['verdict', 'validity'], ['started', 'started'], ['workload', 'workload'], ['nemesis', 'nemesis'], ['nodes', null],
   ['seed', null], ['unsafe', null], ['ok', 'operations'], ['took', 'took'], ['run', null],
 ];
 const VERDICTS = ['invalid', 'unknown', 'valid'];
@@ -46,7 +46,7 @@ function pair() {
 function listed(run) {
   const box = element('input', [], { type: 'checkbox', 'data-run': run.run, 'aria-label': 'compare ' + run.run, checked: taken.includes(run.run), onchange: (event) => take(run.run, event.target.checked) });
   const line = row([box, verdict(run.validity), run.started.replace('T', ' ').replace('Z', ''), run.workload, run.nemesis.replaceAll(',', ', '), run.nodes || '', run.seed,
-    (run.unsafe ?? []).join(', '), run.nodes ? run.ok : '', run.took_ms ? (run.took_ms / 1000).toFixed(1) + ' s' : '', runLink(run.run)]);
+    (run.unsafe ?? []).join(', '), run.nodes ? run.ok : '', run.took_ms ? (run.took_ms / 1000).toFixed(1) + '\u00a0s' : '', runLink(run.run)]);
   return [line, row([element('td', run.sentence, { colspan: String(HEADS.length - 1) })], { class: 'because' })];
 }
 
