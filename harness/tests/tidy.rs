@@ -106,6 +106,26 @@ fn no_file_outgrows_its_name_and_each_says_what_it_does() {
     }
 }
 
+#[test]
+fn every_script_is_in_its_page_and_says_what_it_does() {
+    let source = root().join("harness/src");
+    for (scripts, page) in [("report", "report/html.rs"), ("browse", "web/page.rs")] {
+        let page = fs::read_to_string(source.join(page)).expect("a source file");
+        for file in fs::read_dir(source.join("assets").join(scripts)).expect("scripts") {
+            let path = file.expect("a script").path();
+            let text = fs::read_to_string(&path).expect("a script");
+            let lines = text.lines().count();
+            let said = text.trim_start_matches("'use strict';\n").starts_with("// ");
+            let name = path.strip_prefix(&source).expect("it lies there").display().to_string();
+            assert!(page.contains(&format!("\"../{name}\"")), "{name} is in no page");
+            assert!(
+                said && lines <= LONGEST_FILE,
+                "{name} does not say what it does: {lines} lines"
+            );
+        }
+    }
+}
+
 fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
