@@ -44,10 +44,11 @@ impl Workload for Broadcast {
     }
 }
 
-/// New elements, a look now and then, and at the end looks until everything acknowledged is there.
+/// New elements, a look now and then, and at the end looks until everything is there that was acknowledged, or that
+/// another replica shows then.
 pub(crate) fn spread(rng: &Rng, add: fn(i64) -> Call, look: Call) -> Traffic {
-    let (fresh, acknowledged) = (Fresh::default(), Acknowledged::default());
-    let remember = acknowledged.clone();
+    let (fresh, certain) = (Fresh::default(), Certain::default());
+    let remember = certain.clone();
     let adds = move || {
         let fresh = fresh.clone();
         remember.by(calls(move |_| add(fresh.next())))
@@ -62,37 +63,45 @@ pub(crate) fn spread(rng: &Rng, add: fn(i64) -> Call, look: Call) -> Traffic {
         main: mix(rng.fork("mix"), vec![(4, adds()), (1, reads)]),
         recovery: Box::new(move || each_until_ok([adds(), looks(&again)])),
         finale: Box::new(move || {
-            let acknowledged = acknowledged.clone();
-            settle(look.clone(), move |shown| acknowledged.all_in(shown))
+            let certain = certain.clone();
+            settle(look.clone(), move |shown| {
+                certain.note(integers(shown));
+                certain.all_in(shown)
+            })
         }),
     }
 }
 
-/// The elements that are certainly there; clones share them.
+/// The elements that are certainly there: acknowledged, or shown at the end. Clones share them.
 #[derive(Clone, Default)]
-struct Acknowledged(Arc<Mutex<BTreeSet<i64>>>);
+struct Certain(Arc<Mutex<BTreeSet<i64>>>);
 
-impl Acknowledged {
+impl Certain {
     /// The part, overheard.
     fn by(&self, part: Any) -> Any {
-        Box::new(Overheard { part, acknowledged: self.clone() })
+        Box::new(Overheard { part, certain: self.clone() })
     }
 
-    fn note(&self, element: i64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(element);
+    fn note(&self, elements: impl IntoIterator<Item = i64>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(elements);
     }
 
     fn all_in(&self, shown: &Value) -> bool {
-        let Value::List(items) = shown else { return false };
-        let int = |item: &Value| if let Value::Int(number) = item { Some(*number) } else { None };
-        let shown: BTreeSet<i64> = items.iter().filter_map(int).collect();
+        let Value::List(_) = shown else { return false };
+        let shown: BTreeSet<i64> = integers(shown).collect();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_subset(&shown)
     }
 }
 
+/// The integers in a list.
+fn integers(list: &Value) -> impl Iterator<Item = i64> + '_ {
+    let items = if let Value::List(items) = list { &items[..] } else { &[] };
+    items.iter().filter_map(|item| if let Value::Int(number) = item { Some(*number) } else { None })
+}
+
 struct Overheard {
     part: Any,
-    acknowledged: Acknowledged,
+    certain: Certain,
 }
 
 impl Generator for Overheard {
@@ -104,8 +113,32 @@ impl Generator for Overheard {
         if let (Call::Broadcast { message: element } | Call::Insert { element }, Outcome::Ok) =
             (call, reply.outcome)
         {
-            self.acknowledged.note(*element);
+            self.certain.note([*element]);
         }
         self.part.observe(thread, call, reply);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_is_asked_again_for_what_another_shows_at_the_end() {
+        let mut traffic = spread(&Rng::new(1), |element| Call::Insert { element }, Call::Elements);
+        let list = |all: &[i64]| {
+            Reply::returned(all.iter().copied().map(Value::Int).collect::<Vec<_>>().into())
+        };
+        let (mut one, mut other) = ((traffic.finale)(), (traffic.finale)());
+        let asks = |part: &mut Any, time| {
+            part.next(&Turn { thread: 0, time }) == Next::Call(Call::Elements)
+        };
+        assert!(asks(&mut one, 0) && asks(&mut other, 0));
+        one.observe(0, &Call::Elements, &list(&[7]));
+        other.observe(0, &Call::Elements, &list(&[]));
+        assert!(asks(&mut other, 1_000_000_000), "nobody acknowledged 7, but it is there");
+        other.observe(0, &Call::Elements, &list(&[7]));
+        let end = Turn { thread: 0, time: 2_000_000_000 };
+        assert!(one.next(&end) == Next::Done && other.next(&end) == Next::Done);
     }
 }
