@@ -35,6 +35,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) main_end: u64,
     /// What the nemesis could not do.
     pub(crate) trouble: Option<String>,
+    /// What it could not undo.
+    pub(crate) unhealed: Option<String>,
     /// How replicas broke the protocol in which the harness carries what they say.
     pub(crate) breach: Option<String>,
     /// Whether a host left a call of the recovery phase unanswered; `None` if it never came to that.
@@ -54,7 +56,7 @@ pub(crate) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
     reasons.extend(deaths(facts));
     reasons.extend(recovery(facts));
     reasons.extend(lapses(facts));
-    reasons.extend(facts.trouble.iter().map(|trouble| unknown(trouble.clone())));
+    reasons.extend(facts.trouble.iter().chain(&facts.unhealed).map(|why| unknown(why.clone())));
     reasons.extend(facts.breach.iter().map(|breach| unknown(breach.clone())));
     reasons.extend(unmannered(facts.history));
     reasons.extend(unwitnessed(facts));
@@ -102,11 +104,17 @@ fn silent(left: &[bool]) -> Option<String> {
     (!names.is_empty()).then(|| names.join(", "))
 }
 
+/// Everybody must answer once everything is healed. Where it is not, silence may be the harness's own doing.
 fn recovery(facts: &Facts<'_>) -> Option<Reason> {
     let hosts = silent(facts.recovery.as_ref()?).filter(|_| !facts.interrupted)?;
-    Some(invalid(format!(
-        "after everything was healed, {hosts} did not answer a write and a read in time"
-    )))
+    Some(match &facts.unhealed {
+        None => invalid(format!(
+            "after everything was healed, {hosts} did not answer a write and a read in time"
+        )),
+        Some(_) => unknown(format!(
+            "{hosts} did not answer a write and a read at the end, when not everything was healed"
+        )),
+    })
 }
 
 fn final_reads(facts: &Facts<'_>) -> Option<Reason> {

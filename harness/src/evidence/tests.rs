@@ -64,6 +64,7 @@ struct Scene {
     kinds: Vec<&'static str>,
     main_end: u64,
     trouble: Option<String>,
+    unhealed: Option<String>,
     breach: Option<String>,
     recovery: Option<Vec<bool>>,
     final_reads: Option<Vec<bool>>,
@@ -80,6 +81,7 @@ fn told(change: impl FnOnce(&mut Scene)) -> Vec<String> {
         kinds: vec!["partition"],
         main_end: 2 * SECOND,
         trouble: None,
+        unhealed: None,
         breach: None,
         recovery: Some(vec![false; 5]),
         final_reads: Some(vec![false; 5]),
@@ -96,6 +98,7 @@ fn told(change: impl FnOnce(&mut Scene)) -> Vec<String> {
         functions: FUNCTIONS,
         main_end: scene.main_end,
         trouble: scene.trouble,
+        unhealed: scene.unhealed,
         breach: scene.breach,
         recovery: scene.recovery,
         final_reads: scene.final_reads,
@@ -182,6 +185,20 @@ fn what_happened_after_the_main_phase_does_not_make_up_for_it() {
 fn a_nemesis_in_trouble_leaves_doubt() {
     let told = told(|run| run.trouble = Some("n1 could not be started again".to_owned()));
     assert_eq!(told, ["unknown: n1 could not be started again"]);
+}
+
+#[test]
+fn nobody_is_convicted_of_silence_after_a_heal_that_failed() {
+    let told = told(|run| {
+        run.unhealed = Some("n2 could not be started again".to_owned());
+        run.recovery = Some(vec![false, true, false, false, false]);
+    });
+    insta::assert_debug_snapshot!(told, @r#"
+    [
+        "unknown: n2 did not answer a write and a read at the end, when not everything was healed",
+        "unknown: n2 could not be started again",
+    ]
+    "#);
 }
 
 #[test]

@@ -41,6 +41,14 @@ pub(crate) enum Note {
     Revived(String),
 }
 
+/// How the nemesis's work ended.
+pub(crate) struct Ended {
+    /// Whether all that was planned could be done.
+    pub(crate) worked: Result<()>,
+    /// Whether all that was done could be undone.
+    pub(crate) healed: Result<()>,
+}
+
 /// The nemesis at work.
 pub(crate) struct Executor {
     /// What it works on.
@@ -64,15 +72,14 @@ impl Executor {
         schedule: &Schedule,
         limit: Duration,
         mut stop: watch::Receiver<bool>,
-    ) -> Result<()> {
+    ) -> Ended {
         let mut agenda = Agenda::new(schedule);
         let worked = self.all_steps(&mut agenda, limit, &mut stop).await;
         for (planned, when) in agenda.never_began() {
             let why = never(&when, &self.succeeded.borrow());
             self.note(Note::Over(skipped(&planned, why)));
         }
-        let healed = self.heal().await;
-        worked.and(healed)
+        Ended { worked, healed: self.heal().await }
     }
 
     /// A step is never cut off in the middle: only the waiting between steps is.
@@ -156,15 +163,23 @@ impl Executor {
             }
         }
         let mut begun = Vec::new();
-        for planned in &step.begin {
-            begun.extend(self.begin(planned).await?);
-        }
-        self.ground.settle().await?;
+        let begins = self.begin_all(&step.begin, &mut begun).await;
+        let settled = self.ground.settle().await;
+        // Whatever failed: what was done is told, and what is on is ended one day.
         over.into_iter().for_each(|record| self.note(Note::Over(record)));
         for fault in begun {
             self.on(fault);
         }
+        begins.and(settled)?;
         if self.active.is_empty() { self.ground.readmit().await } else { Ok(()) }
+    }
+
+    async fn begin_all(&mut self, all: &[Planned], begun: &mut Vec<Fault>) -> Result<()> {
+        for planned in all {
+            let fault = self.begin(planned, begun).await?;
+            begun.extend(fault);
+        }
+        Ok(())
     }
 
     /// Ends everything, in the order in which it began, and heals the links.
@@ -173,19 +188,27 @@ impl Executor {
         let ended = self.step(&Step { end: ids, ..Step::default() }).await;
         self.ground.unasked_exits().into_iter().for_each(|death| self.note(Note::Died(death)));
         // Whoever still may stop because of its disk does so while it is looked after and started again.
-        let excused = match self.ground.excused_until() {
-            Some(until) => self.watch_until(until.into()).await,
-            None => Ok(()),
-        };
+        let excused = self.watch_the_excused().await;
         // A step that failed half-way may have left something behind that no fault in the list owns.
         let whole = self.ground.make_whole().await;
         self.note_revivals();
         ended.and(excused).and(whole).context("what the nemesis did could not be undone")
     }
 
-    async fn begin(&mut self, planned: &Planned) -> Result<Option<Fault>> {
+    /// Waits until nobody may stop any more because of its disk. Who stood still meanwhile has a while longer.
+    async fn watch_the_excused(&mut self) -> Result<()> {
+        let now = std::time::Instant::now;
+        while let Some(until) = self.ground.excused_until().filter(|until| *until > now()) {
+            self.watch_until(until.into()).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins a fault, in the same step as those that have `begun` already.
+    async fn begin(&mut self, planned: &Planned, begun: &[Fault]) -> Result<Option<Fault>> {
         let nemesis = named(&planned.kind).context("a schedule names only nemeses that exist")?;
-        if let Some(other) = self.active.iter().find(|fault| fault.planned.kind == planned.kind) {
+        let mut on = self.active.iter().chain(begun);
+        if let Some(other) = on.find(|fault| fault.planned.kind == planned.kind) {
             let why = format!(
                 "fault {} was still on, and two of a kind undo each other",
                 other.planned.id
@@ -248,7 +271,11 @@ impl Executor {
             return undone(fault, ended, error.to_string());
         }
         let seen = seen.unwrap_or_else(|error| Seen { bit: false, text: format!("{error:#}") });
-        let majority = able(&fault.target, self.ground.count());
+        // With fewer members than hosts nobody can tell from the hosts who is a majority.
+        let majority = match self.ground.lacks_members() {
+            true => Vec::new(),
+            false => able(&fault.target, self.ground.count()),
+        };
         record(fault, ended, seen, majority)
     }
 
@@ -344,3 +371,6 @@ fn skipped(planned: &Planned, why: String) -> FaultRecord {
         evidence: why,
     }
 }
+
+#[cfg(test)]
+mod tests;

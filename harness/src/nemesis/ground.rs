@@ -26,6 +26,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tending::{Crashing, MOST_REVIVALS, Starving};
 
+/// For how long after its fault a replica may still stop because of what its disk refused it, if it was slow to.
+pub(super) const EXCUSED: Duration = Duration::from_secs(2);
 /// How long a stopped process may take to be seen stopped.
 const STOP_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -139,7 +141,8 @@ impl Slot {
         }
         let ended = self.replica.exited();
         // When it ended is known no better than by looks: only one that is seen alive afterwards has outlived its excuse.
-        self.excused_until.take_if(|until| ended.is_none() && *until < Instant::now());
+        let runs = ended.is_none() && !self.touched;
+        self.excused_until.take_if(|until| runs && *until < Instant::now());
         let how = ended.filter(|_| !self.touched && !self.dead)?;
         self.since = Instant::now();
         if self.is_excused() {
@@ -152,6 +155,14 @@ impl Slot {
 
     fn is_excused(&self) -> bool {
         self.excused_until.is_some()
+    }
+
+    /// Excuses a replica that stood still while it was excused for as long again: it could not stop meanwhile.
+    fn excuse_anew(&mut self) {
+        let anew = Instant::now() + EXCUSED;
+        if let Some(until) = &mut self.excused_until {
+            *until = anew.max(*until);
+        }
     }
 
     /// Remembers an exit that came before whoever was about to end the replica, unless its disk excuses it. The first is
@@ -261,29 +272,38 @@ impl Ground {
         Ok(evidence)
     }
 
-    /// Heals every link and disk, resumes every stopped replica, starts every killed one and sets every clock right.
+    /// Heals every link and disk, resumes every stopped replica, starts every killed one and sets every clock right; as
+    /// much of it as can be done.
     pub(crate) async fn make_whole(&mut self) -> Result<()> {
-        for host in super::grudge::all(self.count()) {
-            let slot = self.slot(host);
-            (slot.crashing, slot.starving, slot.resume) = (None, None, None);
-            slot.disk.iter().for_each(|disk| _ = disk.set(disk::Fault::Whole));
-            let wrong = slot.skew.take().is_some() && slot.replica.exited().is_none();
-            if slot.dead && slot.revived < MOST_REVIVALS {
-                self.revive(host)?;
-            } else if slot.exile.is_out() {
-                // It has nothing to come back with, and joins anew when everything else is whole.
-            } else if slot.touched && slot.replica.exited().is_some() {
-                self.restart(host)?;
-            } else if slot.touched {
-                self.resume(host)?;
-            }
-            if wrong {
-                self.apply_clock(host)?;
-            }
-        }
+        let hosts = super::grudge::all(self.count());
+        let whole: Vec<Result<()>> =
+            hosts.into_iter().map(|host| self.make_host_whole(host)).collect();
         self.wanted = LinkPlan::healed();
-        self.settle().await?;
+        let links = self.settle().await;
+        whole.into_iter().collect::<Result<()>>().and(links)?;
         membership::complete(self).await
+    }
+
+    fn make_host_whole(&mut self, host: HostId) -> Result<()> {
+        let slot = self.slot(host);
+        (slot.crashing, slot.starving, slot.resume) = (None, None, None);
+        slot.disk.iter().for_each(|disk| _ = disk.set(disk::Fault::Whole));
+        let wrong = slot.skew.take().is_some() && slot.replica.exited().is_none();
+        if slot.dead && slot.revived < MOST_REVIVALS {
+            self.revive(host)?;
+        } else if slot.exile.is_out() {
+            // It has nothing to come back with, and joins anew when everything else is whole.
+        } else if slot.touched && slot.replica.exited().is_some() {
+            self.restart(host)?;
+        } else if slot.touched {
+            self.resume(host)?;
+        }
+        if wrong { self.apply_clock(host) } else { Ok(()) }
+    }
+
+    /// Whether some host has no member now, or may have none.
+    pub(super) fn lacks_members(&self) -> bool {
+        self.slots.iter().any(|slot| slot.exile.may_be_out())
     }
 
     /// Until when the last replica may stop that may still do so because of what its disk refused it.
@@ -367,6 +387,7 @@ impl Ground {
         let slot = self.slot(host);
         slot.replica.resume().with_context(|| format!("{host} could not be resumed"))?;
         slot.touched = false;
+        slot.excuse_anew();
         self.vitals.life(host, Life::Up);
         Ok(())
     }
@@ -445,6 +466,23 @@ mod tests {
         let mut late = ended();
         late.excused_until = Instant::now().checked_sub(Duration::from_millis(1));
         assert_eq!(late.unasked_exit(), None, "nobody has seen it alive since");
+    }
+
+    #[test]
+    fn a_replica_that_stands_still_has_not_outlived_its_excuse() {
+        let host = Host::shared("n1").expect("a thread starts");
+        let (sleep, log) = (Path::new("/bin/sleep"), Path::new("/dev/null"));
+        let mut slot = ended();
+        slot.replica = Replica::spawn(&host, sleep, &["600".into()], log).expect("it starts");
+        slot.excused_until = Instant::now().checked_sub(Duration::from_millis(1));
+        slot.touched = true;
+        assert!(slot.unasked_exit().is_none() && slot.is_excused(), "it could not stop");
+        slot.touched = false;
+        slot.excuse_anew();
+        assert!(
+            slot.unasked_exit().is_none() && slot.is_excused(),
+            "it has only begun to run again"
+        );
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub(crate) struct Phases {
     pub(crate) main_end: u64,
     /// What the nemesis could not do.
     pub(crate) trouble: Option<String>,
+    /// What it could not undo.
+    pub(crate) unhealed: Option<String>,
     /// How replicas broke the protocol in which the harness carries what they say.
     pub(crate) breach: Option<String>,
     /// Whether a host left something unanswered in the recovery phase.
@@ -155,6 +157,7 @@ pub(crate) fn verdict(
         functions: plan.workload.functions(),
         main_end: phases.main_end,
         trouble: phases.trouble,
+        unhealed: phases.unhealed,
         breach: phases.breach,
         recovery: phases.recovery,
         final_reads: phases.final_reads,

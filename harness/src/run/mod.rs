@@ -15,7 +15,7 @@ mod tally;
 pub(crate) mod watch;
 
 use crate::host::disk::Choice;
-use crate::nemesis::executor::Executor;
+use crate::nemesis::executor::{Ended, Executor};
 use crate::nemesis::ground::Ground;
 use crate::nemesis::script;
 use crate::net::Backend;
@@ -250,12 +250,13 @@ impl Stage {
         dispatcher.main_phase(limit, self.plan.config.rate, self.plan.changes()).await?;
         dispatcher.heal(&finished).await?;
         let main_end = dispatcher.main_end;
-        let (executor, worked) = nemesis.await.context("the nemesis died")?;
+        let (executor, ended) = nemesis.await.context("the nemesis died")?;
         dispatcher.drain().await?;
-        let trouble = worked.err().map(|error| format!("{error:#}"));
+        let told = |result: Result<()>| result.err().map(|error| format!("{error:#}"));
         let mut phases = Phases {
             main_end,
-            trouble,
+            trouble: told(ended.worked),
+            unhealed: told(ended.healed),
             breach: None,
             recovery: None,
             final_reads: None,
@@ -321,8 +322,8 @@ async fn harm(
     limit: Duration,
     stop: channel::Receiver<bool>,
     finished: channel::Sender<bool>,
-) -> (Executor, Result<()>) {
-    let worked = executor.run(&schedule, limit, stop).await;
+) -> (Executor, Ended) {
+    let ended = executor.run(&schedule, limit, stop).await;
     finished.send_replace(true);
-    (executor, worked)
+    (executor, ended)
 }

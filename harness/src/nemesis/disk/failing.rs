@@ -4,7 +4,7 @@
 //! again once the disk is whole. It may take its time to stop, and is given some. A slow disk excuses nobody. A fault of
 //! disks of which nothing is asked did not take place. Evidence: the disk counted what it did to requests.
 
-use super::super::ground::Ground;
+use super::super::ground::{EXCUSED, Ground};
 use super::super::{
     Before, Fault, Nemesis, NotNow, REPLICA_VARIANTS, Scene, Seen, Target, aim_at_replicas, grudge,
     refuses_replicas,
@@ -23,8 +23,6 @@ const PATIENCE: Duration = Duration::from_millis(1_500);
 const POLL: Duration = Duration::from_millis(10);
 /// How long is waited for a replica to stop to which requests were refused: it may have something to say before.
 const STOPPING: Duration = Duration::from_millis(500);
-/// How long after that it is still excused, should it have been slower.
-const EXCUSED: Duration = Duration::from_secs(2);
 /// How much longer a sync takes on a slow disk, in milliseconds, from and below.
 const DELAY_MS: (u64, u64) = (20, 300);
 

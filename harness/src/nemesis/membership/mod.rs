@@ -57,6 +57,17 @@ impl Exile {
     pub(super) fn is_out(&self) -> bool {
         self.is_out
     }
+
+    /// One that was asked to go, and nobody knows whether it will.
+    #[cfg(test)]
+    pub(super) fn doubtful() -> Self {
+        Self { is_doubtful: true, ..Self::default() }
+    }
+
+    /// Whether it may have none: who was asked to go may have gone since anybody looked.
+    pub(super) fn may_be_out(&self) -> bool {
+        self.is_out || self.is_doubtful
+    }
 }
 
 impl Nemesis for Membership {
