@@ -10,6 +10,7 @@ mod maelstrom;
 mod raft;
 mod redis;
 mod redis_sentinel;
+mod values;
 mod zookeeper;
 
 use crate::net::plan::HostId;

@@ -9,6 +9,7 @@ mod session;
 
 use self::jute::{ANY, Answer, Frame, Kind};
 use self::session::{Failure, Sessions};
+use super::values::int;
 use super::{Client, Launch, Leadership, Program, Standing, System};
 use crate::net::plan::HostId;
 use anyhow::Result;
@@ -247,11 +248,6 @@ impl Speaker {
 
 fn node(key: &str) -> String {
     format!("/{key}")
-}
-
-/// A number, or a text that no client ever wrote as it is: the judge shall see it.
-fn int(text: &str) -> Seen {
-    text.parse().map_or_else(|_| Seen::from(text), Seen::Int)
 }
 
 /// What a server says of itself. Its last transaction is its epoch and a number within that.

@@ -161,20 +161,20 @@ fn understand(call: &Call, line: &str) -> Option<Reply> {
         "fail" => Reply::fail(error),
         "info" => Reply::info(error),
         "ok" => match answer.value {
-            Some(value) => Reply::returned(unkeyed(call, value)),
+            Some(value) => unkeyed(call, value)?,
             None => Reply::ok(),
         },
         _ => return None,
     })
 }
 
-/// A read may be answered with the key, as it was asked.
-fn unkeyed(call: &Call, value: Seen) -> Seen {
+/// A read may be answered with the key, as it was asked. What is said of another key answers some other call.
+fn unkeyed(call: &Call, value: Seen) -> Option<Reply> {
     match (call, value.as_pair()) {
-        (Call::Read { key }, Some((Seen::Str(answered), value))) if *answered == key.as_str() => {
-            value.clone()
+        (Call::Read { key }, Some((Seen::Str(answered), value))) => {
+            (*answered == key.as_str()).then(|| Reply::returned(value.clone()))
         }
-        _ => value,
+        _ => Some(Reply::returned(value)),
     }
 }
 
@@ -223,5 +223,6 @@ mod tests {
         assert_eq!(understand(&read, r#"{"type":"ok"}"#), Some(Reply::ok()));
         assert_eq!(understand(&write, r#"{"type":"invoke"}"#), None);
         assert_eq!(understand(&write, ""), None);
+        assert_eq!(understand(&read, r#"{"type":"ok","value":["k2",5]}"#), None, "that is of k2");
     }
 }

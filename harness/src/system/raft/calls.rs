@@ -18,6 +18,7 @@
 //! Keys that one transaction may be about have a tag in common (`{bank}`, `{counters}`, `{txn}`), which keeps them in one
 //! group where a store divides keys into several (`--node-arg=--groups`).
 
+use crate::system::values::int;
 use checker::history::Value as Told;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -201,15 +202,12 @@ fn words(text: &str) -> Told {
     Told::List(text.split_whitespace().map(int).collect())
 }
 
-/// A number, or a text that no client ever wrote as it is: the judge shall see it.
-fn int(text: &str) -> Told {
-    text.parse().map_or_else(|_| Told::from(text), Told::Int)
-}
-
+/// What is on an account of which this was moved. One on which there cannot be so much is told as it is.
 fn balance(result: Option<&str>, opening: i64) -> Told {
-    match result.map_or(Ok(0), str::parse::<i64>) {
-        Ok(moved) => Told::Int(opening + moved),
-        Err(_) => result.map_or(Told::Nil, Told::from),
+    let moved = result.map_or(Told::Int(0), int);
+    match &moved {
+        Told::Int(number) => opening.checked_add(*number).map_or(moved, Told::Int),
+        _ => moved,
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::resp::{Answer, Connections, Failure};
 use crate::net::plan::HostId;
+use crate::system::values::int;
 use crate::system::{Client, Leadership};
 use checker::history::Value as Seen;
 use futures_util::future::BoxFuture;
@@ -170,11 +171,6 @@ impl<G: Guide> Speaker<G> {
         }
         self.guide.term(&self.connections).await
     }
-}
-
-/// A number, or a text that no client ever wrote as it is: the judge shall see it.
-fn int(text: &str) -> Seen {
-    text.parse().map_or_else(|_| Seen::from(text), Seen::Int)
 }
 
 impl<G: Guide> Client for Speaker<G> {

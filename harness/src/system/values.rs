@@ -1,0 +1,25 @@
+//! Reads values as strictly as they were written: what no client wrote must not look as if one had. Pure.
+
+use checker::history::Value;
+
+/// A number as clients write them, or a text that no client ever wrote as it is: the judge shall see it. `+7`, `007`
+/// and `-0` are numbers to a parser, and nobody wrote them.
+pub(super) fn int(text: &str) -> Value {
+    let number = text.parse::<i64>().ok().filter(|number| number.to_string() == text);
+    number.map_or_else(|| Value::from(text), Value::Int)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_client_writes_is_a_number() {
+        for number in [0, 7, -7, i64::MIN, i64::MAX] {
+            assert_eq!(int(&number.to_string()), Value::Int(number));
+        }
+        for text in ["+7", "007", "-0", " 7", "7\n", "", "junk", "9223372036854775808"] {
+            assert_eq!(int(text), Value::from(text));
+        }
+    }
+}
