@@ -57,6 +57,7 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     runtime.block_on(async { test::watch_signals(stop_in) })?;
     let trials = Trials {
         directory,
+        fail_fast: can_fail_fast(&record.config),
         config: record.config,
         wrong: wrong(&verdict),
         tries: args.tries,
@@ -80,6 +81,11 @@ fn start(directory: &RunDirectory, config: &Config) -> Result<Candidate> {
     Ok(Candidate { schedule, limit_ms: config.time_limit_ms })
 }
 
+/// Whether such a run can be told to stop at its first violation: what needs the whole history cannot.
+fn can_fail_fast(config: &Config) -> bool {
+    Plan::new(Config { fail_fast: true, ..config.clone() }, Vec::new()).is_ok()
+}
+
 fn orders(stop: watch::Receiver<bool>) -> Result<Orders> {
     let program = std::env::current_exe().context("this program cannot find itself")?;
     let called = std::env::args().next().unwrap_or_else(|| "harness".to_owned());
@@ -96,6 +102,8 @@ fn wrong(verdict: &VerdictRecord) -> BTreeSet<String> {
 struct Trials {
     directory: RunDirectory,
     config: Config,
+    /// Whether a try can be over at its first violation.
+    fail_fast: bool,
     wrong: BTreeSet<String>,
     tries: u16,
     deadline: Instant,
@@ -196,7 +204,7 @@ impl Trials {
         let config = Config {
             schedule: Some(self.directory.file(file).display().to_string()),
             time_limit_ms: candidate.limit_ms,
-            fail_fast: true,
+            fail_fast: self.fail_fast,
             ..self.config.clone()
         };
         Cell {
@@ -231,5 +239,17 @@ impl Trials {
             size(small),
             self.run
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::plan::tests::config;
+
+    #[test]
+    fn only_a_run_whose_check_needs_no_whole_history_is_told_to_fail_fast() {
+        let of = |workload: &str| Config { workload: workload.to_owned(), ..config() };
+        assert!(can_fail_fast(&of("register")) && !can_fail_fast(&of("set")));
     }
 }

@@ -11,7 +11,7 @@ mod tests;
 use super::Cell;
 use crate::report::quote;
 use crate::run::plan::Plan;
-use crate::store::record::Config;
+use crate::store::record::{Config, grid};
 use key::{Axes, KEYS, Seeds};
 use std::ops::Range;
 use toml::Spanned;
@@ -201,7 +201,7 @@ fn config(axes: &Axes, [system, workload, read, nemesis]: [&String; 4], nodes: u
         latency_ms: 0,
         latency_dist: crate::store::record::constant(),
         loss_per_mille: 0,
-        topology: crate::store::record::grid(),
+        topology: grid(),
     }
 }
 
@@ -245,6 +245,21 @@ pub(crate) fn arguments(config: &Config) -> Vec<String> {
     }
     if let Some(bin) = &config.bin {
         say("--bin", bin.clone());
+    }
+    words.extend(config.node_args.iter().map(|arg| format!("--node-arg={arg}")));
+    if config.latency_ms > 0 {
+        let (mean, distribution) = (config.latency_ms.to_string(), config.latency_dist.clone());
+        words.extend(["--latency".to_owned(), mean, "--latency-dist".to_owned(), distribution]);
+    }
+    if config.loss_per_mille > 0 {
+        let loss = f64::from(config.loss_per_mille) / 1e3;
+        words.extend(["--loss".to_owned(), loss.to_string()]);
+    }
+    if config.topology != grid() {
+        words.extend(["--topology".to_owned(), config.topology.clone()]);
+    }
+    if config.capture {
+        words.push("--capture".to_owned());
     }
     if config.fail_fast {
         words.push("--fail-fast".to_owned());

@@ -105,3 +105,18 @@ fn shards_share_out_every_cell_once() {
         shared.swap_remove(at);
     }
 }
+
+#[test]
+fn a_command_line_asks_for_everything_that_the_configuration_has() {
+    let config = Config {
+        node_args: vec!["--groups".to_owned(), "3".to_owned()],
+        latency_ms: 5,
+        latency_dist: "uniform".to_owned(),
+        loss_per_mille: 125,
+        topology: "line".to_owned(),
+        capture: true,
+        ..crate::run::plan::tests::config()
+    };
+    let asked = pasteable("harness", &arguments(&config));
+    insta::assert_snapshot!(asked, @"harness test --system raft --nodes 5 --workload register --read linearizable --nemesis 'partition,kill:leader' --time-limit 30000ms --concurrency 10 --rate 200 --seed 1 --net auto --unsafe stale-reads '--node-arg=--groups' '--node-arg=3' --latency 5 --latency-dist uniform --loss 0.125 --topology line --capture");
+}
