@@ -27,6 +27,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) faults: &'a [FaultRecord],
     /// Replicas that exited unasked.
     pub(crate) deaths: &'a [Death],
+    /// Those that did so after they had gone on with a damaged disk.
+    pub(crate) doubtful: &'a [Death],
     /// The kinds of fault that were asked for.
     pub(crate) kinds: Vec<&'static str>,
     /// The functions of the workload.
@@ -93,8 +95,20 @@ fn checks(facts: &Facts<'_>) -> Vec<Reason> {
 }
 
 fn deaths(facts: &Facts<'_>) -> Vec<Reason> {
-    let told = |death: &Death| invalid(format!("{} exited unasked: {}", death.replica, death.how));
-    facts.deaths.iter().map(told).collect()
+    let told = |death: &Death| format!("{} exited unasked: {}", death.replica, death.how);
+    let right = |death: &Death| {
+        unknown(format!("{}; its disk had been damaged before, so it may have had to", told(death)))
+    };
+    let wrong = facts.deaths.iter().map(|death| invalid(told(death)));
+    wrong.chain(facts.doubtful.iter().map(right)).collect()
+}
+
+/// Whether each host that was silent had a replica that may have been right to stop.
+fn are_doubtful(left: &[bool], facts: &Facts<'_>) -> bool {
+    let mut silent = left.iter().zip(1..).filter(|(left, _)| **left);
+    silent.all(|(_, number): (_, u8)| {
+        facts.doubtful.iter().any(|death| death.replica == format!("n{number}"))
+    })
 }
 
 /// Numbers hosts that left something unanswered, as `n2, n4`.
@@ -106,8 +120,12 @@ fn silent(left: &[bool]) -> Option<String> {
 
 /// Everybody must answer once everything is healed. Where it is not, silence may be the harness's own doing.
 fn recovery(facts: &Facts<'_>) -> Option<Reason> {
-    let hosts = silent(facts.recovery.as_ref()?).filter(|_| !facts.interrupted)?;
+    let left = facts.recovery.as_ref()?;
+    let hosts = silent(left).filter(|_| !facts.interrupted)?;
     Some(match &facts.unhealed {
+        None if are_doubtful(left, facts) => {
+            unknown(format!("{hosts} did not answer at the end; its disk had been damaged before"))
+        }
         None => invalid(format!(
             "after everything was healed, {hosts} did not answer a write and a read in time"
         )),

@@ -61,6 +61,7 @@ struct Scene {
     checks: Vec<CheckRecord>,
     faults: Vec<FaultRecord>,
     deaths: Vec<Death>,
+    doubtful: Vec<Death>,
     kinds: Vec<&'static str>,
     main_end: u64,
     trouble: Option<String>,
@@ -78,6 +79,7 @@ fn told(change: impl FnOnce(&mut Scene)) -> Vec<String> {
         checks: vec![check(Validity::Valid)],
         faults: vec![fault()],
         deaths: Vec::new(),
+        doubtful: Vec::new(),
         kinds: vec!["partition"],
         main_end: 2 * SECOND,
         trouble: None,
@@ -94,6 +96,7 @@ fn told(change: impl FnOnce(&mut Scene)) -> Vec<String> {
         checks: &scene.checks,
         faults: &scene.faults,
         deaths: &scene.deaths,
+        doubtful: &scene.doubtful,
         kinds: scene.kinds,
         functions: FUNCTIONS,
         main_end: scene.main_end,
@@ -212,6 +215,25 @@ fn an_unasked_exit_is_an_anomaly() {
     let deaths =
         vec![Death { replica: "n3".to_owned(), how: "exit code 1".to_owned(), log: Vec::new() }];
     assert_eq!(told(|run| run.deaths = deaths), ["invalid: n3 exited unasked: exit code 1"]);
+}
+
+#[test]
+fn who_stops_after_its_disk_was_damaged_may_have_had_to() {
+    let stopped =
+        || vec![Death { replica: "n3".to_owned(), how: "exit code 1".to_owned(), log: Vec::new() }];
+    let silent = |n3, n4| {
+        told(|run| {
+            run.doubtful = stopped();
+            run.recovery = Some(vec![false, false, n3, n4, false]);
+        })
+    };
+    insta::assert_debug_snapshot!(silent(true, false), @r#"
+    [
+        "unknown: n3 exited unasked: exit code 1; its disk had been damaged before, so it may have had to",
+        "unknown: n3 did not answer at the end; its disk had been damaged before",
+    ]
+    "#);
+    assert!(silent(true, true)[0].starts_with("invalid: after everything was healed, n3, n4"));
 }
 
 #[test]

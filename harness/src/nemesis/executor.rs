@@ -4,13 +4,13 @@
 //! no history: it sends [`Note`]s to whoever does.
 
 use super::agenda::{Agenda, Planned, Step, Succeeded, counted};
-use super::ground::Ground;
+use super::ground::{Exit, Ground};
 use super::grudge::majority_side;
 use super::schedule::{Schedule, When};
 use super::{Before, Fault, NotNow, Scene, Seen, Target, named};
 use crate::net::plan::CLIENTS;
 use crate::run::clock::Clock;
-use crate::store::record::{Death, FaultRecord, FaultState};
+use crate::store::record::{FaultRecord, FaultState};
 use anyhow::{Context as _, Result};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub(crate) enum Note {
     /// A fault is over, or had no target.
     Over(FaultRecord),
     /// A replica exited unasked.
-    Died(Death),
+    Died(Exit),
     /// That replica was started again.
     Revived(String),
 }
@@ -136,8 +136,8 @@ impl Executor {
 
     /// Tells who has died, and goes on with what takes its time.
     fn look(&mut self) -> Result<()> {
-        for death in self.ground.unasked_exits() {
-            self.note(Note::Died(death));
+        for exit in self.ground.unasked_exits() {
+            self.note(Note::Died(exit));
         }
         self.ground.tend()?;
         self.note_revivals();
@@ -186,7 +186,7 @@ impl Executor {
     pub(crate) async fn heal(&mut self) -> Result<()> {
         let ids: Vec<u32> = self.active.iter().map(|fault| fault.planned.id).collect();
         let ended = self.step(&Step { end: ids, ..Step::default() }).await;
-        self.ground.unasked_exits().into_iter().for_each(|death| self.note(Note::Died(death)));
+        self.ground.unasked_exits().into_iter().for_each(|exit| self.note(Note::Died(exit)));
         // Whoever still may stop because of its disk does so while it is looked after and started again.
         let excused = self.watch_the_excused().await;
         // A step that failed half-way may have left something behind that no fault in the list owns.

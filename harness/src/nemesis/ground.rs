@@ -5,6 +5,8 @@
 //! to it on purpose until that is undone; only an untouched one can exit unasked.
 
 mod tending;
+#[cfg(test)]
+mod tests;
 
 use super::membership::{self, Exile, Newcomers};
 use super::vitals::Vitals;
@@ -49,6 +51,8 @@ pub(crate) struct Slot {
     pub(super) loss: Loss,
     /// What is damaged there.
     pub(super) scar: Option<Scar>,
+    /// It went on with damage that nobody can take back any more.
+    pub(super) damaged: bool,
     pub(super) touched: bool,
     dead: bool,
     /// What is wrong with its wall clock; a replica that is started again shares its host's clock.
@@ -69,6 +73,15 @@ pub(crate) struct Slot {
     pub(super) excused_until: Option<Instant>,
     /// It did, after its fault was over, and is to be started again.
     stopped_late: bool,
+}
+
+/// An exit of a replica that nobody killed.
+#[derive(Debug)]
+pub(crate) struct Exit {
+    /// Which, and how.
+    pub(crate) death: Death,
+    /// Whether it may have been right to stop, for what it had was damaged.
+    pub(crate) doubtful: bool,
 }
 
 /// The network and the replicas.
@@ -118,6 +131,7 @@ impl Slot {
             disk,
             loss: Loss::default(),
             scar: None,
+            damaged: false,
             touched: false,
             dead: false,
             skew: None,
@@ -414,8 +428,8 @@ impl Ground {
     }
 
     /// Replicas that have exited though nobody killed them, each told once.
-    pub(crate) fn unasked_exits(&mut self) -> Vec<Death> {
-        let mut deaths = Vec::new();
+    pub(crate) fn unasked_exits(&mut self) -> Vec<Exit> {
+        let mut exits = Vec::new();
         for (host, slot) in super::grudge::all(self.slots.len()).into_iter().zip(&mut self.slots) {
             let unasked = slot.unasked_exit();
             if slot.replica.exited().is_some() {
@@ -424,75 +438,16 @@ impl Ground {
             if let Some(how) = unasked {
                 // One that was missed when it ended has been started again since.
                 self.revived.extend(slot.replica.exited().is_none().then_some(host));
-                deaths.push(Death { replica: host.to_string(), how, log: slot.logs.last_words() });
+                let log = slot.logs.last_words();
+                let death = Death { replica: host.to_string(), how, log };
+                exits.push(Exit { death, doubtful: slot.damaged });
             }
         }
-        deaths
+        exits
     }
 }
 
 /// Whether nobody ends like this on purpose: by a signal, or a panic.
 fn is_crash(how: &str) -> bool {
     how.starts_with("signal") || how == "exit status: 101"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::host::thread::Host;
-
-    /// A replica on no network that exits at once.
-    fn ended() -> Slot {
-        let host = Host::shared("n1").expect("a thread starts");
-        let log = PathBuf::from("/dev/null");
-        let replica = Replica::spawn(&host, Path::new("/bin/false"), &[], &log).expect("it starts");
-        let program = Program { path: PathBuf::from("/bin/false"), args: Vec::new() };
-        let mut slot = Slot::around(replica, program, (Path::new("/"), &log), None);
-        while slot.replica.exited().is_none() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        slot
-    }
-
-    #[test]
-    fn an_exit_is_unasked_once_unless_a_disk_that_refused_something_excuses_it() {
-        let mut plain = ended();
-        assert_eq!(plain.unasked_exit().as_deref(), Some("exit status: 1"));
-        assert_eq!((plain.unasked_exit(), plain.dead), (None, true));
-        let mut excused = ended();
-        excused.excused_until = Some(Instant::now() + Duration::from_secs(60));
-        assert_eq!(excused.unasked_exit(), None);
-        assert!(excused.stopped_late && !excused.dead, "it is started again, not mourned");
-        let mut late = ended();
-        late.excused_until = Instant::now().checked_sub(Duration::from_millis(1));
-        assert_eq!(late.unasked_exit(), None, "nobody has seen it alive since");
-    }
-
-    #[test]
-    fn a_replica_that_stands_still_has_not_outlived_its_excuse() {
-        let host = Host::shared("n1").expect("a thread starts");
-        let (sleep, log) = (Path::new("/bin/sleep"), Path::new("/dev/null"));
-        let mut slot = ended();
-        slot.replica = Replica::spawn(&host, sleep, &["600".into()], log).expect("it starts");
-        slot.excused_until = Instant::now().checked_sub(Duration::from_millis(1));
-        slot.touched = true;
-        assert!(slot.unasked_exit().is_none() && slot.is_excused(), "it could not stop");
-        slot.touched = false;
-        slot.excuse_anew();
-        assert!(
-            slot.unasked_exit().is_none() && slot.is_excused(),
-            "it has only begun to run again"
-        );
-    }
-
-    #[test]
-    fn of_several_exits_the_first_is_told_and_a_crash_is_no_refusal() {
-        let mut slot = ended();
-        slot.miss_exit(Some("exit status: 7".to_owned()));
-        slot.miss_exit(None);
-        slot.miss_exit(Some("exit status: 8".to_owned()));
-        assert_eq!(slot.unasked_exit().as_deref(), Some("exit status: 7"));
-        assert!(is_crash("signal: 6 (SIGABRT)") && is_crash("exit status: 101"));
-        assert!(!is_crash("exit status: 1"));
-    }
 }

@@ -9,8 +9,9 @@ use super::early::Early;
 use super::journal::{Entry, Journal};
 use super::tally::Tally;
 use crate::nemesis::executor::Note;
+use crate::nemesis::ground::Exit;
 use crate::report::{Live, Snapshot};
-use crate::store::record::{Death, FaultRecord, Led};
+use crate::store::record::{FaultRecord, Led};
 use crate::system::Leadership;
 use anyhow::Result;
 use checker::history::{Kind, Process, Value};
@@ -59,7 +60,7 @@ pub(crate) struct Dispatcher {
     /// Faults that are over.
     pub(crate) faults: Vec<FaultRecord>,
     /// Replicas that exited unasked.
-    pub(crate) deaths: Vec<Death>,
+    pub(crate) exits: Vec<Exit>,
     /// Those of them that have not been started again.
     dead: BTreeSet<String>,
     /// Who led from when on, as the system says.
@@ -125,7 +126,7 @@ impl Dispatcher {
             parts,
             tally: Tally::new(),
             faults: Vec::new(),
-            deaths: Vec::new(),
+            exits: Vec::new(),
             dead: BTreeSet::new(),
             led: Vec::new(),
             first_op: None,
@@ -395,7 +396,7 @@ impl Dispatcher {
                 self.nemesis_event("end", &facts)?;
                 self.faults.push(fault);
             }
-            Note::Died(death) => self.died(death)?,
+            Note::Died(exit) => self.died(exit)?,
             Note::Revived(replica) => {
                 self.dead.remove(&replica);
                 self.nemesis_event("revival", &[("replica", replica)])?;
@@ -405,14 +406,15 @@ impl Dispatcher {
     }
 
     /// Notes a replica that exited unasked.
-    pub(crate) fn died(&mut self, death: Death) -> Result<()> {
+    pub(crate) fn died(&mut self, exit: Exit) -> Result<()> {
+        let death = &exit.death;
         self.parts.live.line(&format!("{} exited unasked: {}", death.replica, death.how));
         self.nemesis_event(
             "death",
             &[("replica", death.replica.clone()), ("how", death.how.clone())],
         )?;
         self.dead.insert(death.replica.clone());
-        self.deaths.push(death);
+        self.exits.push(exit);
         Ok(())
     }
 
@@ -475,9 +477,9 @@ impl Dispatcher {
     /// Shows that the judge is at work, and hands over the terminal and all events.
     pub(crate) fn close(mut self) -> Result<Closed> {
         self.phase("judge");
-        let Self { parts, tally, mut faults, deaths, led, .. } = self;
+        let Self { parts, tally, mut faults, exits, led, .. } = self;
         faults.sort_by_key(|fault| fault.id);
-        Ok(Closed { events: parts.journal.close()?, tally, faults, deaths, led, live: parts.live })
+        Ok(Closed { events: parts.journal.close()?, tally, faults, exits, led, live: parts.live })
     }
 }
 
@@ -490,7 +492,7 @@ pub(crate) struct Closed {
     /// Every fault, in order.
     pub(crate) faults: Vec<FaultRecord>,
     /// Replicas that exited unasked.
-    pub(crate) deaths: Vec<Death>,
+    pub(crate) exits: Vec<Exit>,
     /// Who led from when on, as the system says.
     pub(crate) led: Vec<Led>,
     /// The terminal.

@@ -148,11 +148,16 @@ pub(crate) fn verdict(
     checks: Vec<CheckRecord>,
     phases: Phases,
 ) -> VerdictRecord {
+    let of = |doubtful: bool| {
+        let such = closed.exits.iter().filter(move |exit| exit.doubtful == doubtful);
+        such.map(|exit| exit.death.clone()).collect::<Vec<_>>()
+    };
     let reasons = reasons(&Facts {
         history,
         checks: &checks,
         faults: &closed.faults,
-        deaths: &closed.deaths,
+        deaths: &of(false),
+        doubtful: &of(true),
         kinds: plan.wanted.iter().map(|wanted| wanted.nemesis.name()).collect(),
         functions: plan.workload.functions(),
         main_end: phases.main_end,
@@ -180,7 +185,7 @@ pub(crate) fn verdict(
         faults: closed.faults.clone(),
         counts: closed.tally.counts.clone(),
         latency: closed.tally.latency(),
-        deaths: closed.deaths.clone(),
+        deaths: closed.exits.iter().map(|exit| exit.death.clone()).collect(),
         coverage: coverage(history, &closed.faults, &closed.led),
         led: closed.led.clone(),
     }

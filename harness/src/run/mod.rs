@@ -210,8 +210,8 @@ impl Stage {
         let (notes, active) = (notes_in, Vec::new());
         let executor = Executor { ground, clock, rng, succeeded, notes, active };
         let (mut executor, mut phases) = self.phases(&mut dispatcher, executor).await?;
-        for death in executor.ground.unasked_exits() {
-            dispatcher.died(death)?;
+        for exit in executor.ground.unasked_exits() {
+            dispatcher.died(exit)?;
         }
         if let Some(trouble) = executor.ground.network_trouble() {
             self.record.net.description += &format!("; {trouble}");

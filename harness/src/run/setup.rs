@@ -210,8 +210,8 @@ pub(crate) async fn ready(
     };
     let dies = async {
         loop {
-            if let Some(death) = ground.unasked_exits().into_iter().next() {
-                return death;
+            if let Some(exit) = ground.unasked_exits().into_iter().next() {
+                return exit.death;
             }
             tokio::time::sleep(PAUSE).await;
         }

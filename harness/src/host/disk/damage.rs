@@ -38,10 +38,12 @@ pub(crate) struct Scar {
     path: PathBuf,
     /// Which file that was: another one may stand there by now.
     node: u64,
-    /// How long the file was.
-    size: u64,
+    /// How long the file was left, if its end is gone.
+    cut_to: Option<u64>,
     /// What was changed, by offset.
     before: Vec<(u64, Vec<u8>)>,
+    /// What stands there instead, in the end.
+    after: Vec<(u64, Vec<u8>)>,
     /// In words.
     pub(crate) text: String,
 }
@@ -128,12 +130,14 @@ fn wound(file: &File, size: u64, damage: Damage, rng: &mut Rng) -> io::Result<Wo
 /// Does it, unless that would change nothing.
 fn apply(file: &File, path: &Path, size: u64, wound: &Wound) -> io::Result<Option<Scar>> {
     let node = file.metadata()?.ino();
-    let scar = |before, text| Some(Scar { path: path.to_owned(), node, size, before, text });
+    let (path, text) = (path.to_owned(), String::new());
+    let bare = Scar { path, node, cut_to: None, before: Vec::new(), after: Vec::new(), text };
     match wound {
         Wound::Resize(new) => {
             let before = vec![(*new, read(file, *new..size)?)];
             file.set_len(*new)?;
-            Ok(scar(before, format!("the last {} of {size} bytes", size - new)))
+            let text = format!("the last {} of {size} bytes", size - new);
+            Ok(Some(Scar { cut_to: Some(*new), before, text, ..bare }))
         }
         Wound::Write(writes) => {
             let mut before = Vec::new();
@@ -147,29 +151,51 @@ fn apply(file: &File, path: &Path, size: u64, wound: &Wound) -> io::Result<Optio
             let places: Vec<String> =
                 before.iter().map(|(at, old)| format!("{at}+{}", old.len())).collect();
             let text = format!("bytes {}", places.join(", "));
-            Ok(if before.is_empty() { None } else { scar(before, text) })
+            let left =
+                |(at, old): &(u64, Vec<u8>)| Ok((*at, read(file, *at..at + old.len() as u64)?));
+            let after = before.iter().map(left).collect::<io::Result<_>>()?;
+            Ok((!before.is_empty()).then_some(Scar { before, after, text, ..bare }))
         }
     }
 }
 
-/// Gives a file back what it had; what it has gained since stays. A file that is gone, or that another one has taken the
-/// place of, needs nothing: what was damaged is read by nobody any more.
-pub(super) fn heal(scar: &Scar) -> io::Result<()> {
+/// Gives a file back what it had, and says whether all is as if nothing had been done to it; what it has gained elsewhere
+/// stays. A file that is gone, or that another one has taken the place of, needs nothing: what was damaged is read by
+/// nobody any more. But where something else stands by now than the damage left, whoever used the file has changed it
+/// and may have built on that: it stays as it is.
+pub(super) fn heal(scar: &Scar) -> io::Result<bool> {
     let file = match File::options().read(true).write(true).open(&scar.path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         file => file?,
     };
     if file.metadata()?.ino() != scar.node {
-        return Ok(());
+        return Ok(true);
+    }
+    if !scar.is_as_left(&file)? {
+        return Ok(false);
     }
     // What was done last is undone first.
     for (at, bytes) in scar.before.iter().rev() {
         file.write_all_at(bytes, *at)?;
     }
-    if file.metadata()?.len() < scar.size {
-        file.set_len(scar.size)?;
+    Ok(true)
+}
+
+impl Scar {
+    /// Whether what was damaged is as it was left.
+    fn is_as_left(&self, file: &File) -> io::Result<bool> {
+        let length = file.metadata()?.len();
+        if let Some(cut) = self.cut_to {
+            return Ok(length == cut);
+        }
+        for (at, bytes) in &self.after {
+            let end = at + bytes.len() as u64;
+            if end > length || read(file, *at..end)? != *bytes {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
-    Ok(())
 }
 
 fn read(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {

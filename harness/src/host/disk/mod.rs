@@ -70,8 +70,8 @@ impl Disk {
         scar.context("nothing there can be damaged")
     }
 
-    /// Gives back what was damaged. Whoever used it must be dead.
-    pub(crate) fn heal(&mut self, scar: &Scar) -> Result<()> {
+    /// Gives back what was damaged, if it is as it was left, and says whether it was. Whoever used it must be dead.
+    pub(crate) fn heal(&mut self, scar: &Scar) -> Result<bool> {
         self.unused(|_| damage::heal(scar)).context("what was damaged cannot be given back")
     }
 

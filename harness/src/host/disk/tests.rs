@@ -427,7 +427,7 @@ fn damage_changes_something_and_heals_without_a_trace() {
             let scar = scar.expect("there is something to damage");
             assert_ne!(show(), whole, "{scar:?}");
             assert!(scar.text.ends_with("of deep/a"), "{scar:?}");
-            damage::heal(&scar).expect("it can be healed");
+            assert!(damage::heal(&scar).expect("it can be healed"));
             assert_eq!(show(), whole, "{scar:?}");
         }
     }
@@ -446,6 +446,30 @@ fn what_stands_in_the_place_of_a_damaged_file_is_left_alone() {
     assert_eq!(std::fs::read(&path).expect("ours"), [9; 2000]);
     std::fs::remove_file(&path).expect("ours");
     damage::heal(&scar).expect("there is nothing to heal");
+}
+
+#[test]
+fn what_a_replica_has_changed_since_is_not_undone_with_the_damage() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("log");
+    for (kind, change) in [(Damage::Cut, 0), (Damage::Cut, 1), (Damage::Lost, 1), (Damage::Lost, 2)]
+    {
+        fs::write(&path, [7; 2_000]).expect("room");
+        let scar = damage::inflict(place.path(), kind, 1).expect("it can be damaged");
+        let scar = scar.expect("there is something to damage");
+        let mut left = fs::read(&path).expect("it is there");
+        match change {
+            0 => left.extend([9; 10]),
+            1 => left.truncate(100),
+            _ => left.fill(9),
+        }
+        // In place, as whoever has the file open does.
+        let file = fs::File::options().write(true).open(&path).expect("it is there");
+        file.set_len(left.len() as u64).expect("room");
+        std::os::unix::fs::FileExt::write_all_at(&file, &left, 0).expect("room");
+        assert!(!damage::heal(&scar).expect("it can be read"), "{scar:?}");
+        assert_eq!(fs::read(&path).expect("it is there"), left, "{scar:?}");
+    }
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //! left. A damaged replica is started only when the others have gone on without it, so that what it may have
 //! forgotten is known to enough of them; where they do not go on, it gets its good copy at once, and nothing was done to
 //! it but a restart. One that refuses what it finds does as it should: when the fault ends, it
-//! is given back its good copy. Evidence: bytes below the replica changed, and another process was started on them.
+//! is given back its good copy. One that has gone on with damage may find it later, and stop then: that is doubtful, not
+//! unasked. Evidence: bytes below the replica changed, and another process was started on them.
 
 use super::super::ground::Ground;
 use super::super::{
@@ -143,13 +144,18 @@ fn budget(count: usize) -> usize {
     count.saturating_sub(1) / 2
 }
 
-/// What was damaged, and how the replica ended that was started on it, if it did.
-type Look = (String, Option<String>);
+/// What was damaged; how the replica ended that was started on it, if it did; and whether it could be given back what it had.
+type Look = (String, Option<String>, bool);
 
 fn seen(hosts: &[HostId], looks: &[Look]) -> Seen {
-    let told = |(host, (damaged, ended)): (&HostId, &Look)| {
+    let told = |(host, (damaged, ended, healed)): (&HostId, &Look)| {
         let then = match ended {
-            Some(how) => format!("it refused that ({how}) and was given back what it had"),
+            Some(how) if *healed => {
+                format!("it refused that ({how}) and was given back what it had")
+            }
+            Some(how) => format!(
+                "it changed that, stopped ({how}) and was started again on what it had made of it"
+            ),
             None => "it went on with that".to_owned(),
         };
         format!("{host}: {damaged}; {then}")
@@ -183,13 +189,13 @@ impl Ground {
         Ok(())
     }
 
-    /// Gives a dead replica back what it had.
-    fn give_back(&mut self, host: HostId) -> Result<()> {
+    /// Gives a dead replica back what it had, and says whether that could be done.
+    fn give_back(&mut self, host: HostId) -> Result<bool> {
         let slot = self.slot(host);
         let disk = slot.disk.as_mut().context("it has no disk that can fail")?;
         match slot.scar.take() {
             Some(scar) => tokio::task::block_in_place(|| disk.heal(&scar)),
-            None => Ok(()),
+            None => Ok(true),
         }
     }
 
@@ -234,12 +240,15 @@ impl Ground {
         let damaged = damaged.context("it was not damaged; this is a bug")?;
         let ended = slot.replica.exited();
         slot.touched = false;
+        let mut healed = false;
         if ended.is_some() {
-            self.give_back(host)?;
+            healed = self.give_back(host)?;
             self.restart(host)?;
         }
-        self.slot(host).scar = None;
-        Ok((damaged, ended))
+        let slot = self.slot(host);
+        slot.scar = None;
+        slot.damaged |= !healed;
+        Ok((damaged, ended, healed))
     }
 }
 
@@ -264,8 +273,8 @@ mod tests {
     #[test]
     fn what_became_of_the_damaged_is_told() {
         let hosts = [HostId(0), HostId(1)];
-        let refused = ("bytes 7+1 of x".to_owned(), Some("exit status: 1".to_owned()));
-        let seen = seen(&hosts, &[refused, ("the last 3 of 9 bytes of y".to_owned(), None)]);
+        let refused = ("bytes 7+1 of x".to_owned(), Some("exit status: 1".to_owned()), true);
+        let seen = seen(&hosts, &[refused, ("the last 3 of 9 bytes of y".to_owned(), None, false)]);
         assert!(seen.bit);
         assert_eq!(
             seen.text,

@@ -291,6 +291,7 @@ fn expel(ground: &mut Ground, host: HostId) -> Result<()> {
 
 /// Empties the disk of a host whose replica is dead.
 fn clear(ground: &mut Ground, host: HostId) -> Result<()> {
+    ground.slot(host).damaged = false;
     let data = ground.slot(host).data.clone();
     empty(&data).with_context(|| format!("{} cannot be emptied", data.display()))
 }
