@@ -1,7 +1,8 @@
 //! Damages what was synced, while nobody uses it, in ways that a replica may notice only if it looks for them.
 //!
-//! What is done is decided by dice among the files there are, each byte being as likely as any other. Whatever changes
-//! is kept, so that a replica which refuses what it finds can be given back what it had: its good copy.
+//! What is done is decided by dice among the sectors that hold something, each being as likely as any other: files are
+//! often made long before anything is in them (etcd's log is 64 MB of zeros at first), and damage to nothing hits nobody.
+//! Whatever changes is kept, so that a replica which refuses what it finds can be given back what it had: its good copy.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,8 +15,10 @@ use workloads::Rng;
 const SECTOR: u64 = 512;
 /// Smaller files are left alone: there is nothing in them to go wrong.
 const SMALLEST: u64 = 64;
-/// How often the dice are thrown until something really changes: much of a file may be empty.
+/// How often the dice are thrown until something really changes: sectors may be alike.
 const THROWS: u32 = 64;
+/// How much is looked through at a time.
+const CHUNK: u64 = 1 << 20;
 /// At most so many bits flip.
 const MOST_BITS: u64 = 4;
 
@@ -57,14 +60,16 @@ enum Wound {
 
 /// Damages one of the files below this directory, if there is one that can be damaged.
 pub(super) fn inflict(directory: &Path, damage: Damage, dice: u64) -> io::Result<Option<Scar>> {
-    let mut files = Vec::new();
-    collect(directory, &mut files)?;
-    files.sort();
+    let mut paths = Vec::new();
+    collect(directory, &mut paths)?;
+    paths.sort();
+    let files = paths.into_iter().map(Filled::look).collect::<io::Result<Vec<_>>>()?;
     let mut rng = Rng::new(dice);
     for _ in 0..THROWS {
-        let Some((path, size)) = throw(&files, &mut rng) else { break };
+        let Some(filled) = throw(&files, &mut rng) else { break };
+        let Filled { path, size, .. } = filled;
         let file = File::options().read(true).write(true).open(path)?;
-        let wound = wound(&file, *size, damage, &mut rng)?;
+        let wound = wound(&file, filled, damage, &mut rng)?;
         let scar = apply(&file, path, *size, &wound)?;
         if let Some(scar) = scar {
             let name = path.strip_prefix(directory).unwrap_or(path).display();
@@ -72,6 +77,35 @@ pub(super) fn inflict(directory: &Path, damage: Damage, dice: u64) -> io::Result
         }
     }
     Ok(None)
+}
+
+/// A file, and where it holds anything but zeros.
+struct Filled {
+    path: PathBuf,
+    size: u64,
+    /// Where the sectors begin that do.
+    sectors: Vec<u64>,
+    /// Where the last byte ends that does.
+    end: u64,
+}
+
+impl Filled {
+    fn look((path, size): (PathBuf, u64)) -> io::Result<Self> {
+        let file = File::open(&path)?;
+        let (mut sectors, mut end) = (Vec::new(), 0);
+        for chunk in (0..size).step_by(CHUNK as usize) {
+            let bytes = read(&file, chunk..(chunk + CHUNK).min(size))?;
+            for (start, sector) in
+                (chunk..).step_by(SECTOR as usize).zip(bytes.chunks(SECTOR as usize))
+            {
+                if let Some(last) = sector.iter().rposition(|byte| *byte != 0) {
+                    sectors.push(start);
+                    end = start + last as u64 + 1;
+                }
+            }
+        }
+        Ok(Self { path, size, sectors, end })
+    }
 }
 
 fn collect(directory: &Path, files: &mut Vec<(PathBuf, u64)>) -> io::Result<()> {
@@ -87,43 +121,46 @@ fn collect(directory: &Path, files: &mut Vec<(PathBuf, u64)>) -> io::Result<()> 
     Ok(())
 }
 
-/// A file, each as likely as it is long.
-fn throw<'a>(files: &'a [(PathBuf, u64)], rng: &mut Rng) -> Option<&'a (PathBuf, u64)> {
-    let all: u64 = files.iter().map(|(_, size)| size).sum();
+/// A file, each as likely as it holds much.
+fn throw<'a>(files: &'a [Filled], rng: &mut Rng) -> Option<&'a Filled> {
+    let all: u64 = files.iter().map(|file| file.sectors.len() as u64).sum();
     let mut left = rng.below(all.max(1));
-    files.iter().find(|(_, size)| {
-        let found = left < *size;
-        left = left.saturating_sub(*size);
+    files.iter().find(|file| {
+        let holds = file.sectors.len() as u64;
+        let found = left < holds;
+        left = left.saturating_sub(holds);
         found
     })
 }
 
-fn wound(file: &File, size: u64, damage: Damage, rng: &mut Rng) -> io::Result<Wound> {
-    let mut sector = || {
-        let start = rng.below(size) / SECTOR * SECTOR;
-        start..(start + SECTOR).min(size)
+fn wound(file: &File, filled: &Filled, damage: Damage, rng: &mut Rng) -> io::Result<Wound> {
+    let sector = |rng: &mut Rng| {
+        let start = rng.choose(&filled.sectors).copied().unwrap_or(0);
+        start..(start + SECTOR).min(filled.size)
     };
     Ok(match damage {
         Damage::Flip => {
             let mut bits = Vec::new();
             for _ in 0..=rng.below(MOST_BITS) {
-                let at = rng.below(size);
+                let place = sector(rng);
+                let at = rng.between(place.start, place.end);
                 let byte = read(file, at..at + 1)?[0] ^ (1 << rng.below(8));
                 bits.push((at, vec![byte]));
             }
             Wound::Write(bits)
         }
         Damage::Lost => {
-            let place = sector();
+            let place = sector(rng);
             let length = usize::try_from(place.end - place.start).unwrap_or(0);
             Wound::Write(vec![(place.start, vec![0; length])])
         }
         Damage::Misdirected => {
-            let (from, to) = (sector(), sector());
+            let (from, to) = (sector(rng), sector(rng));
             let length = (from.end - from.start).min(to.end - to.start);
             Wound::Write(vec![(to.start, read(file, from.start..from.start + length)?)])
         }
-        Damage::Cut => Wound::Resize(rng.between(size / 2, size)),
+        // What holds nothing at the end goes with it, and some of what holds something.
+        Damage::Cut => Wound::Resize(rng.between(filled.end / 2, filled.end)),
     })
 }
 

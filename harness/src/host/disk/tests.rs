@@ -473,6 +473,25 @@ fn what_a_replica_has_changed_since_is_not_undone_with_the_damage() {
 }
 
 #[test]
+fn damage_hits_what_is_there_in_a_file_that_was_made_long_before() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("log");
+    let mut bytes = vec![0; 4 << 20];
+    bytes[8_192..10_192].fill(7);
+    bytes[8_192..8_292].fill(5);
+    for (dice, kind) in (0..50).flat_map(|dice| {
+        [Damage::Flip, Damage::Lost, Damage::Misdirected, Damage::Cut].map(|kind| (dice, kind))
+    }) {
+        fs::write(&path, &bytes).expect("room");
+        let scar = damage::inflict(place.path(), kind, dice).expect("it can be damaged");
+        assert!(scar.is_some(), "{kind:?}, dice {dice}");
+        let mut left = fs::read(&path).expect("it is there");
+        left.resize(bytes.len(), 0);
+        assert_ne!(left[8_192..10_240], bytes[8_192..10_240], "{kind:?}, dice {dice}");
+    }
+}
+
+#[test]
 fn what_is_empty_cannot_be_damaged_by_emptiness() {
     let place = tempfile::tempdir().expect("a directory");
     fs::write(place.path().join("a"), vec![0; 4_096]).expect("room");
