@@ -76,6 +76,11 @@ impl System for Maelstrom {
         false
     }
 
+    /// One node that all others ask is a right answer to Maelstrom's `lin-kv`.
+    fn stands_still(&self) -> Option<&'static str> {
+        Some("Maelstrom asks its programs to be right, not to be available")
+    }
+
     fn bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
         Ok(Vec::new())
     }

@@ -1,5 +1,6 @@
 //! Asks a described system over HTTP.
 
+use super::super::values::int;
 use super::super::{Client, Leadership, errors, http};
 use super::file::{Described, Leader, Request, filled};
 use super::ready::Probe;
@@ -143,10 +144,7 @@ fn understand(call: &Call, request: &Request, status: u16, text: &str) -> Reply 
 }
 
 fn value(request: &Request, text: &str) -> Option<Seen> {
-    let word = |text: &str| match text.trim().parse() {
-        Ok(number) => Seen::Int(number),
-        Err(_) => Seen::from(text.trim()),
-    };
+    let word = |text: &str| int(text.trim());
     let Some(pointer) = &request.value else { return Some(word(text)) };
     match serde_json::from_str::<Value>(text).ok()?.pointer(pointer.get_ref())? {
         Value::Null => Some(Seen::Nil),
@@ -172,6 +170,8 @@ mod tests {
         let read = Call::Read { key: key() };
         assert_eq!(said(&read, 200, r#"{"value": 5}"#), Reply::read(Some(5)));
         assert_eq!(said(&read, 200, r#"{"value": "5"}"#), Reply::read(Some(5)));
+        let mangled = said(&read, 200, r#"{"value": "+5"}"#);
+        assert_eq!(mangled, Reply::returned(Seen::from("+5")), "nobody wrote that");
         assert_eq!(said(&read, 200, r#"{"value": null}"#), Reply::read(None));
         assert_eq!(said(&read, 200, "oops").outcome, Outcome::Info);
         assert_eq!(said(&read, 404, ""), Reply::read(None));
