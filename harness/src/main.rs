@@ -6,6 +6,9 @@ mod evidence;
 mod host;
 mod nemesis;
 mod net;
+#[cfg(test)]
+#[path = "../tests/not_run/mod.rs"]
+mod not_run;
 mod report;
 mod run;
 mod scenario;

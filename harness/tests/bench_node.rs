@@ -1,5 +1,8 @@
 //! Runs `harness bench node` and `harness bench faults` for a moment: what it prints adds up, and nothing is left behind.
 
+mod not_run;
+
+use not_run::not_run;
 use serde_json::Value;
 use std::process::{Command, Output};
 
@@ -72,7 +75,7 @@ fn what_faults_are_made_of_is_measured_where_there_are_namespaces() {
     command.args(["bench", "faults", "--format", "json", "--pairs", "1", "--seconds", "0.1"]);
     let output = command.arg("--data").arg(directory.path()).output().expect("the binary is built");
     if output.status.code() == Some(3) {
-        println!("NOT RUN: {}", String::from_utf8_lossy(&output.stderr));
+        not_run(String::from_utf8_lossy(&output.stderr));
         return;
     }
     let table = table(&output);

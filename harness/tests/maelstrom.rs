@@ -2,6 +2,9 @@
 //!
 //! A few runs are under way at once: each mostly waits, and many would starve each other on a small machine.
 
+mod not_run;
+
+use not_run::not_run;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,7 +41,7 @@ const JAVASCRIPT: &[Program] = &[
 fn there(program: &str) -> bool {
     let found = Command::new(program).arg("--version").output().is_ok_and(|it| it.status.success());
     if !found {
-        eprintln!("NOT RUN: there is no {program} here");
+        not_run(format!("there is no {program} here"));
     }
     found
 }

@@ -45,7 +45,12 @@ pub(crate) fn history(file: &str) -> History {
 /// The rows to try, or a word to the reader that there are none.
 pub(crate) fn rows(under: &str) -> Vec<(String, String, String)> {
     expected(under).unwrap_or_else(|| {
-        say("NOT RUN: no verdicts.tsv; set HARNESS_DATA to the folder that has it\n");
+        let folder = folder();
+        say(&format!(
+            "NOT RUN: {under} has histories that other tools published and that are no part of this repository: \
+             {} has no verdicts.tsv; HARNESS_DATA names the folder that has it\n",
+            folder.display()
+        ));
         Vec::new()
     })
 }

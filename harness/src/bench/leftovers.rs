@@ -221,6 +221,7 @@ mod tests {
     use super::*;
     use crate::host::process::Replica;
     use crate::host::thread::Host;
+    use crate::not_run::not_run;
 
     fn seen(directory: &Path) -> Vec<String> {
         left(directory, &Spaces::new(), &interfaces())
@@ -262,7 +263,7 @@ mod tests {
         let started = Replica::spawn(&host, Path::new("sleep"), &args, Path::new("/dev/null"));
         let mut replica = match started {
             Ok(replica) => replica,
-            Err(error) => return println!("NOT RUN: {error:#}"),
+            Err(error) => return not_run(format!("{error:#}")),
         };
         let spaces = spaces(&[PathBuf::from(format!("/proc/{}", replica.pid()))]);
         assert!(holders(&spaces).iter().any(|line| line.contains("(sleep 1000)")));

@@ -200,6 +200,7 @@ fn end(served: nix::Result<()>) -> ! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::not_run::not_run;
 
     fn patiently(mut what: impl FnMut() -> bool) {
         assert!(
@@ -221,7 +222,7 @@ mod tests {
         match start(&host, script, Path::new("/dev/null")) {
             Ok(replica) => Some((host, replica)),
             Err(error) => {
-                println!("NOT RUN: {error:#}");
+                not_run(format!("{error:#}"));
                 None
             }
         }

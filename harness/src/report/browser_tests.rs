@@ -1,6 +1,7 @@
 //! Opens pages in a real browser, where there is one: the script must draw, and run nothing of what it shows.
 
 use super::{html, sample};
+use crate::not_run::not_run;
 use std::process::Command;
 
 /// The page as Chromium has it once its script is through; nothing where there is no Chromium.
@@ -22,7 +23,7 @@ fn linked(name: &str, page: &str, link: &str) -> Option<String> {
     match output {
         Ok(output) => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
         Err(error) => {
-            println!("NOT RUN: {name}: chromium cannot be started: {error}");
+            not_run(format!("{name}: chromium cannot be started: {error}"));
             None
         }
     }

@@ -1,6 +1,7 @@
 //! Asks a real server, over a socket, what it must and must not answer.
 
 use super::{Site, page, router};
+use crate::not_run::not_run;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -180,7 +181,7 @@ fn the_archive_of_a_run_unpacks() {
             let names = String::from_utf8_lossy(&told.stdout).into_owned();
             assert!(told.status.success() && names.contains("'logs/n1.log'"), "{told:?}");
         }
-        Err(error) => println!("NOT RUN: no other program reads the archive: python3: {error}"),
+        Err(error) => not_run(format!("no other program reads the archive: python3: {error}")),
     }
     assert_eq!(&bytes[..4], b"PK\x03\x04");
     assert_eq!(&bytes[bytes.len() - 22..][..4], b"PK\x05\x06");

@@ -1,6 +1,7 @@
 //! Lets disks of real replicas lose power and fail: promises that need a sync are broken without one, and only then.
 
 use crate::ground::{Ground, VALID, acquitted_showing, convicted, json, printed, signal, told};
+use crate::not_run::not_run;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::fs;
@@ -20,7 +21,7 @@ fn disks_can_fail() -> bool {
     let line = doctor(&Ground::new());
     let able = line.starts_with("ok");
     if !able {
-        println!("NOT RUN: {line}");
+        not_run(line);
     }
     able
 }
@@ -31,7 +32,7 @@ fn disks_can_lose_power() -> bool {
     let line = doctor(&ground);
     let able = line.starts_with("ok") && line.contains("FUSE overlay");
     if !able {
-        println!("NOT RUN: {line}");
+        not_run(line);
         let refused = ground.run("test --nemesis power-loss --time-limit 2s");
         assert_eq!(refused.status.code(), Some(3), "{}", told(&refused));
     }
@@ -45,7 +46,7 @@ fn without_fuse() -> Option<Ground> {
     if line.starts_with("ok") && line.contains("trapped by seccomp") {
         return Some(ground);
     }
-    println!("NOT RUN: to an ordinary user the doctor says {line}");
+    not_run(format!("to an ordinary user the doctor says {line}"));
     None
 }
 

@@ -2,5 +2,7 @@
 
 mod disks;
 mod ground;
+#[path = "../not_run/mod.rs"]
+mod not_run;
 mod runs;
 mod systems;

@@ -1,6 +1,7 @@
 //! Tests systems that are not ours: a user's own server, etcd, Redis and ZooKeeper, each right and wrong.
 
 use crate::ground::{Ground, acquitted, convicted, there, told};
+use crate::not_run::not_run;
 use std::path::Path;
 
 fn example(name: &str) -> String {
@@ -127,7 +128,7 @@ fn zookeepers_local_reads_are_not_linearizable() {
         return;
     }
     if !Path::new("/usr/share/java/zookeeper.jar").is_file() {
-        println!("NOT RUN: there is no ZooKeeper (Debian: apt-get install zookeeper)");
+        not_run("there is no ZooKeeper (Debian: apt-get install zookeeper)");
         return;
     }
     let line = "test --system zookeeper --nodes 3 --nemesis partition --read local";

@@ -1,6 +1,7 @@
 //! Sets the clocks of real processes and looks at them from inside and outside.
 
 use super::*;
+use crate::not_run::not_run;
 
 fn shell(host: &Host, script: &str, log: &Path) -> Replica {
     let args = ["-c", script].map(OsString::from);
@@ -11,7 +12,7 @@ fn shell(host: &Host, script: &str, log: &Path) -> Replica {
 fn this_machine_lets_clocks_be_set_or_says_why_not() {
     match try_here() {
         Ok(_) => {}
-        Err(error) => println!("NOT RUN: {error:#}"),
+        Err(error) => not_run(format!("{error:#}")),
     }
 }
 
@@ -24,7 +25,7 @@ fn a_program_sees_its_own_clock_jump_while_it_runs_and_come_back() {
     std::thread::sleep(Duration::from_millis(100));
     let skew = Skew { offset_ns: 3_600_000_000_000, base_ns: now_ns(), ..Skew::default() };
     if let Err(error) = set(&mut replica, &skew) {
-        println!("NOT RUN: {error:#}");
+        not_run(format!("{error:#}"));
         return;
     }
     std::thread::sleep(Duration::from_millis(200));
@@ -48,7 +49,7 @@ fn a_drift_grows_and_a_strobe_comes_and_goes() {
     std::thread::sleep(Duration::from_millis(50));
     let drift = Skew { rate: 1 << 31, base_ns: now_ns(), ..Skew::default() };
     if let Err(error) = set(&mut replica, &drift) {
-        println!("NOT RUN: {error:#}");
+        not_run(format!("{error:#}"));
         return;
     }
     for wait in [50, 100] {
@@ -79,7 +80,7 @@ fn what_is_read_does_not_disturb_who_is_asked() {
     std::thread::sleep(Duration::from_millis(100));
     let skew = Skew { offset_ns: 1_000_000_000, base_ns: now_ns(), ..Skew::default() };
     if let Err(error) = set(&mut replica, &skew) {
-        println!("NOT RUN: {error:#}");
+        not_run(format!("{error:#}"));
         return;
     }
     for _ in 0..50 {
@@ -99,7 +100,7 @@ fn a_paused_replica_can_be_asked_and_stays_paused() {
     std::thread::sleep(Duration::from_millis(50));
     let skew = Skew { offset_ns: 9_000_000_000, base_ns: now_ns(), ..Skew::default() };
     if let Err(error) = set(&mut replica, &skew) {
-        println!("NOT RUN: {error:#}");
+        not_run(format!("{error:#}"));
         return;
     }
     replica.pause().expect("it lives");
@@ -132,7 +133,7 @@ fn a_program_in_go_is_hit_too_and_a_clock_follows_it_into_another_image() {
         match set(&mut replica, &skew) {
             Ok(()) => {}
             Err(error) => {
-                println!("NOT RUN: {error:#} ({})", replica.exited().unwrap_or_default());
+                not_run(format!("{error:#} ({})", replica.exited().unwrap_or_default()));
                 return;
             }
         }
@@ -156,7 +157,7 @@ fn a_change_takes_little_time() {
         let began = std::time::Instant::now();
         let skew = Skew { offset_ns: step * 1_000_000_000, base_ns: now_ns(), ..Skew::default() };
         if let Err(error) = set(&mut replica, &skew) {
-            println!("NOT RUN: {error:#}");
+            not_run(format!("{error:#}"));
             return;
         }
         took.push(began.elapsed());

@@ -3,6 +3,7 @@
 use super::super::{Damage, Disk, Means};
 use super::*;
 use crate::host::process::Replica;
+use crate::not_run::not_run;
 use std::ffi::OsString;
 use tempfile::TempDir;
 
@@ -21,7 +22,7 @@ impl Scene {
         match Disk::make(Means::Gate, &host, &place.path().join("data")) {
             Ok(disk) => Some(Self { disk, host, place }),
             Err(why) => {
-                println!("NOT RUN: {why:#}");
+                not_run(format!("{why:#}"));
                 None
             }
         }
@@ -158,7 +159,7 @@ fn there_is_no_way_around_by_a_ring() {
         Errno::result(made).map(drop)
     };
     if set_up() == Err(Errno::ENOSYS) {
-        println!("NOT RUN: this kernel knows no io_uring at all");
+        not_run("this kernel knows no io_uring at all");
     }
     assert_eq!(scene.host.run(set_up).expect("it answers"), Err(Errno::ENOSYS));
 }
