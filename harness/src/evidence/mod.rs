@@ -45,7 +45,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) recovery: Option<Vec<bool>>,
     /// The same of the final reads.
     pub(crate) final_reads: Option<Vec<bool>>,
-    /// Whether the run was cut short from the keyboard.
+    /// Whether the run was told to stop before it was over.
     pub(crate) interrupted: bool,
     /// What lets the system stand still although a majority could reach each other, as it declares itself.
     pub(crate) stands_still: Option<&'static str>,
@@ -54,6 +54,12 @@ pub(crate) struct Facts<'a> {
 /// Everything that stands against *valid*, the worst first.
 pub(crate) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
     let mut reasons = Vec::new();
+    if facts.interrupted {
+        // Of all that is unknown it comes first, because it is why the rest is.
+        reasons.push(unknown(
+            "the run was interrupted: what did not happen was not checked".to_owned(),
+        ));
+    }
     reasons.extend(checks(facts));
     reasons.extend(deaths(facts));
     reasons.extend(recovery(facts));
@@ -66,11 +72,6 @@ pub(crate) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
     reasons.extend(too_few(facts));
     reasons.extend(idle_majority(facts));
     reasons.extend(final_reads(facts));
-    if facts.interrupted {
-        reasons.push(unknown(
-            "the run was interrupted: what did not happen was not checked".to_owned(),
-        ));
-    }
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.validity));
     reasons
 }

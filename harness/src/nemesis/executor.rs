@@ -20,6 +20,8 @@ use workloads::Rng;
 
 /// Why a fault that was due in time has not begun.
 const TOO_LATE: &str = "what came before it took until the main phase was over";
+/// Why a fault has not begun in a main phase that was stopped early.
+const STOPPED: &str = "the main phase was stopped before it began";
 
 /// What the nemesis has to say.
 #[derive(Debug)]
@@ -76,7 +78,10 @@ impl Executor {
         let mut agenda = Agenda::new(schedule);
         let worked = self.all_steps(&mut agenda, limit, &mut stop).await;
         for (planned, when) in agenda.never_began() {
-            let why = never(&when, &self.succeeded.borrow());
+            let why = match when {
+                When::At(_) if *stop.borrow() => STOPPED.to_owned(),
+                _ => never(&when, &self.succeeded.borrow()),
+            };
             self.note(Note::Over(skipped(&planned, why)));
         }
         Ended { worked, healed: self.heal().await }
@@ -109,15 +114,19 @@ impl Executor {
                 _ = stop.wait_for(|stop| *stop) => (),
             }
         }
+        if *stop.borrow() {
+            // The next step stays on the agenda, so that what it would have begun is told, too.
+            return Ok(());
+        }
         // What ends with the main phase ends as planned, not as something left behind.
         match agenda.take(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)) {
-            Some(step) if !*stop.borrow() => {
+            Some(step) => {
                 for planned in &step.begin {
                     self.note(Note::Over(skipped(planned, TOO_LATE.to_owned())));
                 }
                 self.step(&Step { begin: Vec::new(), ..step }).await
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 

@@ -45,7 +45,7 @@ const SCRIPT: &str = concat!(
 const MARKS: Style = Style { unicode: true, ..Style::PLAIN };
 
 /// What stands above the rest of a page about a run that was cut short.
-const INTERRUPTED: &str = "<p class=\"interrupted\">Interrupted from the keyboard: \
+const INTERRUPTED: &str = "<p class=\"interrupted\">Interrupted: \
                            this page is about the part that ran.</p>";
 
 /// The page.
@@ -356,7 +356,7 @@ mod tests {
     #[test]
     fn an_interrupted_run_says_so() {
         let page = html(&sample::unknown(40).run());
-        assert!(page.contains("Interrupted from the keyboard"));
+        assert!(page.contains("Interrupted: this page is about the part that ran"));
         assert!(page.contains("fault partition unseen") || page.contains("fault kill unseen"));
     }
 }

@@ -38,7 +38,7 @@ fn headline(verdict: &VerdictRecord, style: Style) -> Vec<String> {
     let mut lines =
         vec![format!("{} {}", style.verdict(verdict.validity, &badge), visible(&verdict.sentence))];
     if verdict.interrupted {
-        lines.push("  interrupted from the keyboard; this is about the part that ran".to_owned());
+        lines.push("  interrupted; this is about the part that ran".to_owned());
     }
     if let Some(early) = &verdict.stopped_early {
         lines.push(format!("  stopped early {}", visible(early)));
@@ -304,7 +304,7 @@ mod tests {
     fn an_unknown_run_says_why() {
         insta::assert_snapshot!(plain(&sample::unknown(40)), @r"
         ? UNKNOWN: Nothing wrong was seen, but the run was interrupted and 1 fault left no trace.
-          interrupted from the keyboard; this is about the part that ran
+          interrupted; this is about the part that ran
           ? fault #2 was applied, but nothing shows that it bit
           ? only 41 operations succeeded: too few to mean anything
 

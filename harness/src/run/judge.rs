@@ -36,7 +36,7 @@ pub(crate) struct Phases {
     pub(crate) recovery: Option<Vec<bool>>,
     /// The same of the final reads.
     pub(crate) final_reads: Option<Vec<bool>>,
-    /// Whether the run was cut short from the keyboard.
+    /// Whether the run was told to stop before it was over.
     pub(crate) interrupted: bool,
     /// Why it was stopped at a violation, if it was.
     pub(crate) stopped_early: Option<String>,

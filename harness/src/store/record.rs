@@ -207,7 +207,7 @@ pub(crate) struct VerdictRecord {
     pub(crate) validity: Validity,
     /// The process's exit code.
     pub(crate) exit: u8,
-    /// Whether the run was cut short from the keyboard.
+    /// Whether the run was told to stop before it was over.
     pub(crate) interrupted: bool,
     /// When and why the main phase ended before its time, if a violation ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
