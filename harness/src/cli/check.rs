@@ -36,7 +36,7 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXITS)]
 pub(crate) struct Args {
-    /// Files with histories. The directory of a run, ours or Jepsen's, stands for its history.
+    /// Files with histories; `-` is standard input. The directory of a run, ours or Jepsen's, stands for its history.
     #[arg(required = true, value_name = "HISTORY")]
     histories: Vec<PathBuf>,
     /// What one copy of the system would do; `harness list` shows all.

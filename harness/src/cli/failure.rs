@@ -1,6 +1,7 @@
 //! Tells apart whose fault a failure is: the caller's, the machine's, or ours.
 
 use crate::run::Unable;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 /// The exit code for bad arguments.
@@ -26,9 +27,16 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(match error.downcast_ref::<Failure>() {
         Some(Failure::Usage(_)) => USAGE,
         Some(Failure::Machine(_)) => MACHINE,
-        None if error.is::<Unable>() => MACHINE,
+        None if error.is::<Unable>() || no_room(error) => MACHINE,
         None => INTERNAL,
     })
+}
+
+/// Whether a disk took no more, wherever that was met.
+fn no_room(error: &anyhow::Error) -> bool {
+    let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::ReadOnlyFilesystem];
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    causes.any(|cause| full.contains(&cause.kind()))
 }
 
 /// The error with its causes, in one line.
@@ -36,7 +44,30 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
     format!("{error:#}")
 }
 
+/// Says that an error is the machine's: no room, no right to write.
+pub(crate) fn machine(error: anyhow::Error) -> anyhow::Error {
+    Failure::Machine(sentence(&error)).into()
+}
+
 /// Says that an error is the caller's.
 pub(crate) fn usage(error: anyhow::Error) -> anyhow::Error {
     Failure::Usage(sentence(&error)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+
+    #[test]
+    fn a_full_disk_is_the_machines_and_what_nobody_foresaw_is_ours() {
+        let met = |kind: ErrorKind| {
+            let deep =
+                Err::<(), _>(std::io::Error::from(kind)).context("history.jsonl cannot be written");
+            format!("{:?}", code(&deep.context("the run broke off").expect_err("it failed")))
+        };
+        let exit = |code| format!("{:?}", ExitCode::from(code));
+        assert_eq!(met(ErrorKind::StorageFull), exit(MACHINE));
+        assert_eq!(met(ErrorKind::InvalidData), exit(INTERNAL));
+    }
 }

@@ -6,7 +6,7 @@ use crate::system::custom::{EXTENSION, STARTER};
 use anyhow::Result;
 use serde_json::json;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 /// What is to be described.
@@ -27,7 +27,12 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     let text = STARTER.replace("mykv", name).replace("THIS.toml", &path);
     File::create_new(&path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(|why| Failure::Usage(format!("{path} cannot be written: {why}")))?;
+        .map_err(|why| match why.kind() {
+            ErrorKind::AlreadyExists => Failure::Usage(format!(
+                "{path} is there already, and nothing is written over: take another name, or remove it"
+            )),
+            _ => Failure::Machine(format!("{path} cannot be written: {why}")),
+        })?;
     match format {
         Format::Human => print(&format!(
             "{path}: fill in how a replica is started and what is asked, then: harness test --system {path}"

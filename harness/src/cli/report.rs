@@ -1,6 +1,6 @@
 //! `harness report`: writes a run's report again from its files, and says what came of the run.
 
-use super::failure::{Failure, usage};
+use super::failure::{Failure, machine, usage};
 use super::{Format, print, style};
 use crate::report::{Export, Run, html, json, text};
 use crate::store::RunDirectory;
@@ -42,9 +42,9 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
         observed: &observed,
         directory: &shown,
     };
-    directory.write("report.html", &html(&run))?;
+    directory.write("report.html", &html(&run)).map_err(machine)?;
     for export in args.export.iter().copied().chain(args.edn.then_some(Export::Edn)) {
-        directory.write(export.file(), &export.text(&run))?;
+        directory.write(export.file(), &export.text(&run)).map_err(machine)?;
     }
     match format {
         Format::Human => print(&text(&run, style(std::io::stdout().is_terminal())))?,

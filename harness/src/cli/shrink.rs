@@ -1,6 +1,6 @@
 //! `harness shrink`: makes the schedule of a run that went wrong as small as it can, by running smaller ones.
 
-use super::failure::{Failure, usage};
+use super::failure::{Failure, machine, usage};
 use super::{Format, duration, print, test};
 use crate::nemesis::script;
 use crate::report::say;
@@ -130,7 +130,7 @@ impl Trials {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
-        self.directory.write(FILE, &script::write(&small.schedule))?;
+        self.directory.write(FILE, &script::write(&small.schedule)).map_err(machine)?;
         // A trial that is left behind is only clutter.
         drop(std::fs::remove_file(self.directory.file(TRIAL)));
         self.tell(&start, &small, format)?;
@@ -171,7 +171,7 @@ impl Trials {
     }
 
     fn attempt(&mut self, candidate: &Candidate) -> Result<bool> {
-        self.directory.write(TRIAL, &script::write(&candidate.schedule))?;
+        self.directory.write(TRIAL, &script::write(&candidate.schedule)).map_err(machine)?;
         self.run += 1;
         let cell = self.cell(candidate, TRIAL);
         let mut ended = None;

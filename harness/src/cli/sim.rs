@@ -1,6 +1,6 @@
 //! `harness sim`: lives through thousands of simulated runs of the node's brain, and tells how one goes wrong.
 
-use super::failure::{Failure, usage};
+use super::failure::{Failure, machine, usage};
 use super::{Format, duration, print};
 use crate::sim::plan::Plan;
 use crate::sim::shrink::shrink;
@@ -21,11 +21,14 @@ const PROGRESS: Duration = Duration::from_secs(10);
 /// How many lines of a failing seed's story are shown; `--trace` writes all.
 const STORY_LINES: usize = 40;
 
+/// The last seed; the number after it is where a search ends at the latest.
+const LAST: u64 = u64::MAX - 1;
+
 /// What is to be simulated.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How many seeds.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first seed.
     #[arg(long, default_value_t = 0)]
@@ -104,6 +107,11 @@ fn setting(args: &Args) -> Result<Setting> {
         };
         Bug::named(name).with_context(unknown)
     });
+    if args.seed.checked_add(args.seeds).is_none() {
+        let Args { seed, seeds, .. } = args;
+        let why = format!("--seed {seed} leaves no room for --seeds {seeds}: the last is {LAST}");
+        return Err(Failure::Usage(why).into());
+    }
     let span = u64::try_from(args.time_limit.as_micros()).unwrap_or(u64::MAX);
     if args.time_limit < Duration::from_secs(2) {
         return Err(Failure::Usage("--time-limit below 2s leaves no time for faults".into()).into());
@@ -121,21 +129,22 @@ fn trace(setting: &Setting, seed: u64, file: &std::path::Path) -> Result<()> {
     run(setting, &Plan::new(setting, seed), &mut story);
     std::fs::write(file, story.text())
         .with_context(|| format!("the story cannot be written to {}", file.display()))
+        .map_err(machine)
 }
 
 /// Runs seeds on all threads. The first failing one in order of number is the one that is told, whoever finds it.
 fn search(setting: &Setting, args: &Args, jobs: usize, began: Instant) -> Total {
     let next = AtomicU64::new(args.seed);
     let end = args.seed.saturating_add(args.seeds);
+    // It stays at the end, however many threads ask.
+    let after = |seed: u64| (seed < end).then(|| seed + 1);
     let found = AtomicBool::new(false);
     let total = Mutex::new(Total::default());
     let told = Mutex::new(began);
     let work = || {
         while !found.load(Ordering::Relaxed) {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= end {
-                return;
-            }
+            let taken = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after);
+            let Ok(seed) = taken else { return };
             let outcome = run(setting, &Plan::new(setting, seed), &mut Story::default());
             found.fetch_or(outcome.harm.is_some(), Ordering::Relaxed);
             let mut total = total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -1,6 +1,6 @@
 //! `harness test`: reads what is asked into a plan, enters a place where it can be carried out, and reports.
 
-use super::failure::{Failure, usage};
+use super::failure::{Failure, MACHINE, usage};
 use super::{Format, Telling, duration, print, style};
 use crate::host::sandbox;
 use crate::nemesis::NEMESES;
@@ -167,8 +167,16 @@ pub(super) fn carry_out(plan: Plan, telling: Telling, began: Instant) -> Result<
         .await
     })?;
     runtime.shutdown_background();
-    show(&finished, telling.format)?;
-    Ok(ExitCode::from(finished.verdict.exit))
+    Ok(ExitCode::from(told(&finished, telling.format)))
+}
+
+/// Says what came of a run. A finding that cannot be printed is a finding still: its exit code stays.
+fn told(finished: &Finished, format: Format) -> u8 {
+    let exit = finished.verdict.exit;
+    let Err(error) = show(finished, format) else { return exit };
+    let path = finished.directory.path().display();
+    say(&format!("harness: {error:#}; what came of the run is in {path}"));
+    if exit == 0 { MACHINE } else { exit }
 }
 
 fn plan(args: &Args) -> Result<Plan> {
@@ -242,6 +250,9 @@ fn known_bugs(plan: &Plan, bin: Option<&PathBuf>) -> Result<()> {
     for bug in &plan.config.bugs {
         if !known.iter().any(|(name, _)| name == bug) {
             let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
+            if names.is_empty() {
+                bail!("--unsafe {bug}: {} has no seeded bugs to switch on", plan.config.system);
+            }
             bail!("--unsafe {bug}: there is no such bug; there are: {}", names.join(", "));
         }
     }

@@ -219,10 +219,17 @@ pub(crate) async fn ready(
     tokio::select! {
         answered = answers => answered.map(drop),
         death = dies => Err(Unable(format!(
-            "the replica on {} exited before it answered anything ({}); its last words:\n  {}",
-            death.replica, death.how, death.log.join("\n  ")
+            "the replica on {} exited before it answered anything ({}); {}",
+            death.replica, death.how, last_words(&death.log)
         )).into()),
     }
+}
+
+fn last_words(log: &[String]) -> String {
+    if log.iter().all(|line| line.trim().is_empty()) {
+        return "it said nothing".to_owned();
+    }
+    format!("its last words:\n  {}", log.join("\n  "))
 }
 
 async fn answers(

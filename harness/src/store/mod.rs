@@ -8,7 +8,7 @@ pub(crate) mod logs;
 pub(crate) mod record;
 pub(crate) mod sights;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 pub(crate) use live::{Mark, running};
 use record::{IndexLine, RunRecord, VerdictRecord};
 use serde::Serialize;
@@ -111,6 +111,13 @@ impl RunDirectory {
 
     /// `verdict.json`.
     pub(crate) fn verdict(&self) -> Result<VerdictRecord> {
+        if !self.file("verdict.json").exists() && self.file("history.jsonl").exists() {
+            let path = self.path().display();
+            bail!(
+                "{path} has no verdict: the run was killed before it was judged, or is still going on; \
+                 `harness check {path} --model NAME` judges what was recorded so far"
+            );
+        }
         self.read_json("verdict.json")
     }
 
@@ -156,5 +163,13 @@ mod tests {
         let results = tempfile::tempdir().expect("a directory");
         let error = RunDirectory::open(results.path()).run().expect_err("it is empty");
         assert!(error.to_string().ends_with("is this the directory of a finished run?"), "{error}");
+    }
+
+    #[test]
+    fn a_run_that_was_never_judged_is_told_from_what_is_no_run() {
+        let results = tempfile::tempdir().expect("a directory");
+        fs::write(results.path().join("history.jsonl"), "").expect("it is written");
+        let error = RunDirectory::open(results.path()).verdict().expect_err("it was killed");
+        assert!(error.to_string().contains("harness check"), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A history that is not valid has no certificate, and none is left lying from before: a file stands for a proof.
 
-use super::super::failure::Failure;
+use super::super::failure::{Failure, machine};
 use anyhow::{Context as _, Result};
 use checker::{History, Limits, Validity, Verdict, check, linearize};
 use serde_json::json;
@@ -68,7 +68,8 @@ impl Place {
             json!({ "format": 1, "history": path, "model": model, "objects": objects });
         let text = serde_json::to_string(&certificate)? + "\n";
         std::fs::write(&file, text)
-            .with_context(|| format!("{} cannot be written", file.display()))?;
+            .with_context(|| format!("{} cannot be written", file.display()))
+            .map_err(machine)?;
         Ok(format!("certificate: {}", file.display()))
     }
 }
@@ -76,7 +77,8 @@ impl Place {
 fn without(file: &Path, verdict: &Verdict) -> Result<String> {
     match std::fs::remove_file(file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("{} cannot be removed", file.display()));
+            let what = format!("{} cannot be removed", file.display());
+            return Err(machine(anyhow::Error::new(error).context(what)));
         }
         _ => {}
     }

@@ -75,8 +75,11 @@ pub(super) fn read(path: &Path, input: Input) -> Result<History, Unreadable> {
     }
 }
 
-/// The file itself, or the history in a run's directory.
+/// The file itself, or the history in a run's directory, or standard input.
 fn file(path: &Path) -> PathBuf {
+    if path == Path::new("-") {
+        return "/dev/stdin".into();
+    }
     if !path.is_dir() {
         return path.to_owned();
     }
