@@ -38,7 +38,7 @@ use self::partition::Object;
 use self::search::{Outcome, Question};
 use crate::check::{Algorithm, Limits, Stats, Validity, Verdict};
 use crate::history::{History, Value};
-use crate::model::Model;
+use crate::model::{Model, a};
 
 /// The name of the check.
 pub const NAME: &str = "linearizable";
@@ -46,14 +46,14 @@ pub const NAME: &str = "linearizable";
 /// Judges a history.
 pub fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -> Verdict {
     let objects = partition::partition_on(history, model, limits.keyed, limits.jobs);
-    let (objects, initial) = match objects
-        .and_then(|it| Ok((it, initial(history.initial(), model)?)))
-    {
-        Ok(both) => both,
-        Err(why) => {
-            return Verdict::unknown(format!("this is no history of a {}: {why}", model.name()));
-        }
-    };
+    let (objects, initial) =
+        match objects.and_then(|it| Ok((it, initial(history.initial(), model)?))) {
+            Ok(both) => both,
+            Err(why) => {
+                let name = a(model.name());
+                return Verdict::unknown(format!("this is no history of {name}: {why}"));
+            }
+        };
     let answers = objects::answers(&objects, model, &initial, limits);
     let stats = Stats {
         operations: objects.iter().map(|object| object.ops.len()).sum(),

@@ -21,7 +21,7 @@ use super::partition::{Keys, carries_key, key_of, keys, read, refusal};
 use super::{plural, verdict};
 use crate::check::{Algorithm, Limits, Stats, Validity, Verdict};
 use crate::history::{self, Event, Flaw, Kind, Malformed, Operation, Process, Value};
-use crate::model::Model;
+use crate::model::{Model, a};
 
 /// A judge of a history that is still going on.
 ///
@@ -121,8 +121,8 @@ impl<'a> Online<'a> {
     pub fn finish(mut self) -> Verdict {
         self.read_open();
         if let (Some(why), None) = (&self.refused, &self.convicted) {
-            let name = self.model.name();
-            return Verdict::unknown(format!("this is no history of a {name}: {why}"));
+            let name = a(self.model.name());
+            return Verdict::unknown(format!("this is no history of {name}: {why}"));
         }
         if let (Some(keys), Some(index)) = (self.keys, self.last) {
             let all: Vec<_> = self.objects.keys().cloned().collect();
@@ -142,7 +142,8 @@ impl<'a> Online<'a> {
             }
             (None, None) => {
                 let many = plural(stats.operations, "operation");
-                let what = format!("a {} explains all {many} as they came", self.model.name());
+                let name = a(self.model.name());
+                let what = format!("{name} explains all {many} as they came");
                 (Validity::Valid, what)
             }
         };

@@ -15,7 +15,7 @@ use super::partition::{Object, Op, partition};
 use super::{initial, verdict};
 use crate::check::{Algorithm, Limits, Stats, Validity, Verdict};
 use crate::history::{History, Process, Value};
-use crate::model::Model;
+use crate::model::{Model, a};
 
 /// Configurations between two looks at the clock.
 const ASK_EVERY: usize = 1024;
@@ -30,7 +30,7 @@ pub(crate) fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -
     }
     let objects = partition(history, model, limits.keyed);
     let verdict = match objects.and_then(|it| Ok((it, initial(history.initial(), model)?))) {
-        Err(why) => Verdict::unknown(format!("this is no history of a {}: {why}", model.name())),
+        Err(why) => Verdict::unknown(format!("this is no history of {}: {why}", a(model.name()))),
         Ok((objects, starts)) => {
             let mut told = Told::default();
             let wrong = starts.iter().find_map(|start| {

@@ -126,6 +126,7 @@ fn what_means_nothing_to_the_model_is_unknown() {
         verdict.sentence
     };
     insta::assert_snapshot!(doubtful("register", "w1 ok; cas[1 2] ok"), @r#"this is no history of a register: the cas that process 0 invoked at index 2 means nothing: a register has no function "cas", only read and write"#);
+    insta::assert_snapshot!(doubtful("append-list", "w1 ok"), @r#"this is no history of an append-list: the write that process 0 invoked at index 0 means nothing: an append-list has no function "write", only append, read"#);
     insta::assert_snapshot!(doubtful("kv", "w1 ok"), @"this is no history of a kv: the write that process 0 invoked at index 0 means nothing: its value 1 is not [key value]");
     insta::assert_snapshot!(doubtful("regsiter", "w1 ok"), @r#"there is no model "regsiter"; the models are append-list, cas-register, counter, fifo-queue, kv, lock, multi-register, register, semaphore, set, stack, unordered-queue, versioned-register"#);
 }

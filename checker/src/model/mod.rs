@@ -177,14 +177,20 @@ impl Call {
     }
 }
 
+/// The name with its article.
+pub(crate) fn a(name: &str) -> String {
+    let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {name}")
+}
+
 /// Refuses functions other than these, and a mismatch of those that cannot be refused.
 fn known(name: &str, call: &Call, functions: &[&str], refusable: &[&str]) -> Result<(), String> {
     let f = call.f.as_str();
     if !functions.contains(&f) {
-        return Err(format!("a {name} has no function {f:?}, only {}", functions.join(", ")));
+        return Err(format!("{} has no function {f:?}, only {}", a(name), functions.join(", ")));
     }
     if call.seen == Seen::Mismatch && !refusable.contains(&f) {
-        return Err(format!("a {f} expects no state, so it cannot mismatch"));
+        return Err(format!("{} expects no state, so it cannot mismatch", a(f)));
     }
     Ok(())
 }
@@ -193,7 +199,7 @@ fn known(name: &str, call: &Call, functions: &[&str], refusable: &[&str]) -> Res
 fn listed<'v>(name: &str, given: &'v Value) -> Result<&'v [Value], String> {
     match given {
         Value::List(items) => Ok(items),
-        other => Err(format!("it began with {other}, but a {name} holds a list")),
+        other => Err(format!("it began with {other}, but {} holds a list", a(name))),
     }
 }
 

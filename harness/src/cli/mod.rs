@@ -22,7 +22,7 @@ pub(crate) mod spelling;
 mod suite;
 mod test;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use failure::Failure;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -116,7 +116,7 @@ enum Command {
 /// Runs the command that was asked for.
 pub(crate) fn main() -> ExitCode {
     let began = std::time::Instant::now();
-    let cli = match Cli::try_parse() {
+    let cli = match command().try_get_matches().and_then(|found| Cli::from_arg_matches(&found)) {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
@@ -129,6 +129,17 @@ pub(crate) fn main() -> ExitCode {
         // The panic has told its own story on standard error.
         Err(_) => ExitCode::from(failure::INTERNAL),
     }
+}
+
+/// The command line, in which a negative number is a value that is refused by name, not an argument nobody knows.
+fn command() -> clap::Command {
+    fn numbers(command: clap::Command) -> clap::Command {
+        let option = |arg: &clap::Arg| arg.get_long().is_some() && arg.get_action().takes_values();
+        let allow =
+            |arg: clap::Arg| if option(&arg) { arg.allow_negative_numbers(true) } else { arg };
+        command.mut_args(allow).mut_subcommands(numbers)
+    }
+    numbers(Cli::command())
 }
 
 fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
@@ -183,10 +194,21 @@ fn style(is_terminal: bool) -> crate::report::Style {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_negative_number_is_refused_as_the_value_it_was_meant_to_be() {
+        for option in ["--nodes", "--rate", "--seed", "--concurrency"] {
+            let line = ["harness", "test", option, "-3"];
+            let refused = command().try_get_matches_from(line).expect_err("it is no such number");
+            assert!(
+                refused.to_string().contains(&format!("invalid value '-3' for '{option}")),
+                "{refused}"
+            );
+        }
     }
 }

@@ -36,8 +36,13 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     let query = Query::parse(&args.words.join(" "), args.sort, args.reverse);
     let query = query.map_err(Failure::Usage)?;
     let index = Index::read(&args.results).map_err(usage)?;
-    if index.damaged > 0 {
-        say(&format!("{} lines of the index are damaged and left out", index.damaged));
+    if !args.results.is_dir() {
+        say(&format!("{} is not there; `harness test` makes it", args.results.display()));
+    }
+    match index.damaged {
+        0 => (),
+        1 => say("1 line of the index is damaged and left out"),
+        damaged => say(&format!("{damaged} lines of the index are damaged and left out")),
     }
     let mut picked = query.pick(&index.runs);
     let all = picked.len();

@@ -35,6 +35,10 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
             format!("{} cannot be opened; `harness test` makes it", args.results.display())
         })
         .map_err(usage)?;
+    if !results.is_dir() {
+        let why = format!("{} is no directory", args.results.display());
+        return Err(Failure::Usage(why).into());
+    }
     let program = std::env::current_exe().context("this program cannot find itself")?;
     let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
     runtime.block_on(async {

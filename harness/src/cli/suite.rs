@@ -115,7 +115,8 @@ fn read(name: &str, first_seed: u64) -> Result<matrix::Suite> {
     }
     let source = std::fs::read_to_string(name).map_err(|error| {
         let names: Vec<&str> = SUITES.iter().map(|(name, _)| *name).collect();
-        Failure::Usage(format!("{name}: {error}; suites that come along: {}", names.join(", ")))
+        let names = names.join(", ");
+        Failure::Usage(format!("{name}: this is no suite that comes along ({names}), and no file that can be read: {error}"))
     })?;
     let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy();
     let stem: String =

@@ -112,8 +112,13 @@ pub(super) fn address(host: HostId, port: Port) -> SocketAddr {
 
 /// What such a network is made of.
 pub(super) fn describe(count: usize) -> String {
-    let last = ip(id(count.saturating_sub(1)));
-    format!("kernel bridge {BRIDGE} 10.77.0.1/{PREFIX}, {count} hosts {} to {last}", ip(HostId(0)))
+    format!("kernel bridge {BRIDGE} 10.77.0.1/{PREFIX}, {}", hosts(count))
+}
+
+/// So many hosts, and where they are.
+pub(super) fn hosts(count: usize) -> String {
+    let (first, last) = (ip(HostId(0)), ip(id(count.saturating_sub(1))));
+    if count == 1 { format!("1 host {first}") } else { format!("{count} hosts {first} to {last}") }
 }
 
 pub(super) fn probe_address(host: HostId) -> SocketAddr {
@@ -227,6 +232,7 @@ mod tests {
         let client = address(HostId(0), Port::Client);
         assert_eq!(client.to_string(), "10.77.0.11:7001");
         assert_eq!(address(HostId(4), Port::Peer).to_string(), "10.77.0.15:7002");
-        assert!(describe(5).contains("10.77.0.11 to 10.77.0.15"));
+        assert!(describe(5).contains("5 hosts 10.77.0.11 to 10.77.0.15"));
+        assert!(describe(1).ends_with("1 host 10.77.0.11"));
     }
 }

@@ -101,10 +101,8 @@ impl Switch {
 
     /// What such a network is made of, and what it had to drop without being asked to.
     pub(super) fn describe(&self) -> String {
-        let last = bridge::ip(id(usize::from(self.count).saturating_sub(1)));
-        let first = bridge::ip(HostId(0));
-        let count = self.count;
-        format!("switch in user space {OWN_IP}/{PREFIX}, {count} hosts {first} to {last}")
+        let hosts = bridge::hosts(usize::from(self.count));
+        format!("switch in user space {OWN_IP}/{PREFIX}, {hosts}")
     }
 
     /// Frames that were lost though no fault asked for it, and those that a capture lacks; `None` if there are none.

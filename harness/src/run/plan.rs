@@ -76,7 +76,7 @@ impl Plan {
         let rng = Rng::new(config.seed);
         let hosts = usize::from(config.nodes);
         if let Some(idle) = wanted.iter().find(|wanted| wanted.variants(hosts).is_empty()) {
-            bail!("nemesis {idle} has no target among {hosts} replicas; ask for more with --nodes");
+            bail!("nemesis {idle} has no target with --nodes {hosts}; ask for more");
         }
         let schedule = schedule(&wanted, hosts, config.time_limit_ms, &rng);
         let early = config.fail_fast.then(|| early(workload, freshness)).transpose()?;
@@ -446,6 +446,6 @@ pub(crate) mod tests {
         insta::assert_snapshot!(refusal(|config| config.nodes = 0), @"--nodes 0 is not possible: 1 to 9 are");
         insta::assert_snapshot!(refusal(|config| config.rate = 0), @"--rate 0 would never ask anything");
         insta::assert_snapshot!(refusal(|config| config.time_limit_ms = 10), @"--time-limit below 1s leaves no time for anything to happen");
-        insta::assert_snapshot!(refusal(|config| config.nodes = 1), @"nemesis partition has no target among 1 replicas; ask for more with --nodes");
+        insta::assert_snapshot!(refusal(|config| config.nodes = 1), @"nemesis partition has no target with --nodes 1; ask for more");
     }
 }

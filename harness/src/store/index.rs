@@ -2,7 +2,7 @@
 //!
 //! Listing runs opens one file and no directory. A line that is damaged is counted, not guessed at.
 
-use super::record::IndexLine;
+use super::record::{IndexLine, Validity};
 use anyhow::{Context as _, Result};
 use std::fs;
 use std::path::Path;
@@ -84,6 +84,8 @@ const FIELDS: [(&str, Field); 9] = [
     ("workload", Field::Workload),
 ];
 
+const VALIDITIES: [Validity; 3] = [Validity::Valid, Validity::Unknown, Validity::Invalid];
+
 /// What runs are sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Sort {
@@ -148,13 +150,40 @@ fn term(word: &str) -> Result<Term, String> {
         return Ok(Term { field: None, part: word, not });
     };
     match FIELDS.iter().find(|(known, _)| *known == name) {
-        Some((_, field)) => Ok(Term { field: Some(*field), part: part.to_owned(), not }),
+        Some((_, field)) => {
+            possible(*field, part)?;
+            Ok(Term { field: Some(*field), part: part.to_owned(), not })
+        }
         None if crate::nemesis::named(name).is_some() => Ok(Term { field: None, part: word, not }),
         None => {
             let names: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
             Err(format!("runs have no {name:?}; they have: {}", names.join(", ")))
         }
     }
+}
+
+/// Refuses what no run can have in this field: an empty answer would read as if there were no such runs.
+fn possible(field: Field, part: &str) -> Result<(), String> {
+    match field {
+        Field::Since | Field::Until if !begins_a_moment(part) => Err(format!(
+            "{part:?} is no day or moment; write for example 2026-01-31 or 2026-01-31T12:30"
+        )),
+        Field::Validity if !VALIDITIES.iter().any(|known| known.name() == part) => {
+            Err(format!("{part:?} is no validity; there are: valid, unknown, invalid"))
+        }
+        Field::Seed if part.parse::<u64>().is_err() => {
+            Err(format!("{part:?} is no seed, which is a number"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether moments begin so, as runs write them (in small letters).
+fn begins_a_moment(part: &str) -> bool {
+    const SHAPE: &str = "0000-00-00t00:00:00z";
+    let fits =
+        |(shape, is): (char, char)| if shape == '0' { is.is_ascii_digit() } else { is == shape };
+    part.len() >= 4 && part.len() <= SHAPE.len() && SHAPE.chars().zip(part.chars()).all(fits)
 }
 
 impl Term {
@@ -184,7 +213,6 @@ impl Term {
 /// Runs for tests.
 #[cfg(test)]
 pub(crate) mod sample {
-    use super::super::record::Validity;
     use super::*;
 
     /// A run that ended so.
@@ -209,7 +237,6 @@ pub(crate) mod sample {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::Validity;
     use super::sample::line;
     use super::*;
 
@@ -243,6 +270,20 @@ mod tests {
     fn a_field_that_runs_do_not_have_is_refused() {
         let error = Query::parse("colour:red", Sort::Started, false).expect_err("no such field");
         assert!(error.contains("workload"), "{error}");
+    }
+
+    #[test]
+    fn what_no_run_can_have_in_a_field_is_refused() {
+        let parse = |words| Query::parse(words, Sort::Started, false);
+        for words in ["since:yesterday", "until:31.1.2026", "until:202", "validity:good", "seed:x"]
+        {
+            assert!(parse(words).is_err(), "{words}");
+        }
+        for words in
+            ["since:2026", "until:2026-01", "since:2026-01-31T12:30:00Z", "-validity:VALID"]
+        {
+            assert!(parse(words).is_ok(), "{words}");
+        }
     }
 
     #[test]

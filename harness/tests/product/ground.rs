@@ -4,6 +4,7 @@
 //! and a fault needs operations that overlap it: so a conviction is asked of several seeds, and an *unknown* again with
 //! another seed and more time. What is never asked again is a conviction of a correct system.
 
+use crate::not_run::not_run;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use serde_json::Value;
@@ -56,7 +57,7 @@ impl Ground {
         fs::copy(&ground.program, &program).expect("there is room");
         let (path, nobody) = (ground.directory.path(), Some(NOBODY));
         if let Err(why) = std::os::unix::fs::chown(path, nobody, nobody) {
-            println!("NOT RUN: nobody cannot be given a directory ({why})");
+            not_run(format!("nobody cannot be given a directory ({why})"));
             return None;
         }
         (ground.program, ground.user) = (program, nobody);
@@ -65,6 +66,14 @@ impl Ground {
 
     pub(crate) fn run(&self, line: &str) -> Output {
         self.command(line).output().expect("harness runs")
+    }
+
+    /// Runs it where nothing that it prints finds room.
+    pub(crate) fn run_into_nothing(&self, line: &str) -> Output {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+        let mut command = self.command(line);
+        command.stdout(full).stderr(Stdio::piped());
+        command.spawn().and_then(Child::wait_with_output).expect("harness runs")
     }
 
     pub(crate) fn start(&self, line: &str) -> Child {
@@ -154,7 +163,7 @@ pub(crate) fn there(program: &str) -> bool {
     let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
     let found = found.is_ok_and(|output| output.status.success());
     if !found {
-        println!("NOT RUN: there is no {program}");
+        not_run(format!("there is no {program}"));
     }
     found
 }

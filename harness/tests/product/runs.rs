@@ -3,6 +3,7 @@
 use crate::ground::{
     Ground, acquitted, acquitted_showing, convicted, entries, json, printed, signal, told,
 };
+use crate::not_run::not_run;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::fs;
@@ -129,7 +130,14 @@ fn a_first_interrupt_heals_and_judges() {
     std::thread::sleep(Duration::from_secs(5));
     signal(&child, Signal::SIGINT);
     assert_eq!(child.wait().expect("it ends").code(), Some(130));
-    assert_eq!(json(&only_run(&ground).join("verdict.json"))["interrupted"], true);
+    let run = only_run(&ground);
+    let verdict = json(&run.join("verdict.json"));
+    assert_eq!(verdict["interrupted"], true);
+    let faults = verdict["faults"].as_array().expect("faults are listed");
+    let planned = fs::read_to_string(run.join("schedule.txt")).expect("it is recorded");
+    assert_eq!(faults.len(), planned.lines().count(), "what never began is told, too: {faults:?}");
+    let last = &faults[faults.len() - 1];
+    assert_eq!(last["evidence"], "the main phase was stopped before it began");
     ground.nothing_is_left();
 }
 
@@ -185,7 +193,7 @@ fn bad_arguments_are_refused_before_anything_starts() {
     let refused = [
         ("test --nemesis fire", "there is no nemesis \"fire\""),
         ("test --nodes 0", "--nodes 0 is not possible"),
-        ("test --nodes 1 --nemesis partition", "nemesis partition has no target among 1 replicas"),
+        ("test --nodes 1 --nemesis partition", "nemesis partition has no target with --nodes 1"),
         ("test --bin /nonexistent", "--bin /nonexistent: there is no such program"),
         ("test --time-limit 99999h", "--time-limit above 24h"),
         ("test --unsafe rust", "there is no such bug; there are: apply-lanes, commit-old-term"),
@@ -195,6 +203,13 @@ fn bad_arguments_are_refused_before_anything_starts() {
         ("check --model register nowhere.jsonl", "nowhere.jsonl: cannot be read"),
         ("test --schedule nowhere.txt", "nowhere.txt: this schedule cannot be read"),
         ("test --schedule story.txt --nemesis kill", "cannot be used with"),
+        ("sim --seeds 0", "0 is not in 1.."),
+        ("sim --seed 18446744073709551615 --seeds 1", "leaves no room for --seeds 1"),
+        ("test --rate -3", "invalid value '-3' for '--rate"),
+        ("test --system redis --unsafe stale-reads", "redis has no seeded bugs to switch on"),
+        ("suite weekly", "no suite that comes along (nightly, smoke)"),
+        ("runs since:yesterday", "\"yesterday\" is no day or moment"),
+        ("serve --results /dev/null", "/dev/null is no directory"),
         ("replay nowhere", "is this the directory of a finished run?"),
         ("report nowhere", "is this the directory of a finished run?"),
     ];
@@ -204,6 +219,35 @@ fn bad_arguments_are_refused_before_anything_starts() {
         assert!(told(&output).contains(sentence), "{line}: {}", told(&output));
     }
     assert!(entries(ground.directory.path()).is_empty(), "nothing was started");
+}
+
+#[test]
+fn what_cannot_be_written_is_the_machines_fault_and_not_an_error_in_this_tool() {
+    let ground = Ground::new();
+    let history = ground.directory.path().join("h.jsonl");
+    fs::write(&history, "").expect("it is written");
+    for line in [
+        "sim --seeds 1 --trace /dev/full",
+        "check h.jsonl --model cas-register --certificate /dev/full",
+        "suite smoke --budget 0s --output json=/dev/full",
+    ] {
+        let output = ground.run(line);
+        assert_eq!(output.status.code(), Some(3), "{line}: {}", told(&output));
+        assert!(told(&output).contains("/dev/full"), "{line}: {}", told(&output));
+    }
+}
+
+/// A finding that nobody can print is a finding still.
+#[test]
+fn an_invalid_run_whose_words_find_no_room_still_ends_as_invalid() {
+    let ground = Ground::new();
+    let bug = "test --nemesis partition --unsafe stale-reads --fail-fast --time-limit 30s --seed";
+    let ended = (1..=5).find_map(|seed| {
+        let output = ground.run_into_nothing(&format!("{bug} {seed}"));
+        (output.status.code() == Some(1)).then_some(output)
+    });
+    let output = ended.expect("one of five seeds shows the bug");
+    assert!(told(&output).contains("what came of the run is in results/"), "{}", told(&output));
 }
 
 #[test]
@@ -255,7 +299,7 @@ fn wrong_clocks_are_read_back_and_a_correct_system_does_not_care() {
     let line = format!("test --schedule {} --format json", file.path());
     let able = Ground::new().run(&format!("{line} --time-limit 3s"));
     if able.status.code() == Some(3) {
-        println!("NOT RUN: {}", told(&able));
+        not_run(told(&able));
         return;
     }
     let (ground, output) = acquitted(&line, 4);

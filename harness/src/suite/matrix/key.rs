@@ -25,6 +25,9 @@ pub(super) struct Axes {
     pub(super) fail_fast: bool,
 }
 
+/// More seeds than anybody waits for; so many cells are still held in memory.
+const MOST_SEEDS: u64 = 10_000;
+
 /// Which seeds.
 #[derive(Clone, Debug)]
 pub(super) enum Seeds {
@@ -160,7 +163,11 @@ fn nodes(value: &Value<'_>) -> Result<Vec<u8>, Wrong> {
 
 fn seeds(value: &Value<'_>) -> Result<Seeds, Wrong> {
     if value.get_ref().as_array().is_none() {
-        return Ok(Seeds::Count(number(value)?));
+        let count = number(value)?;
+        if count > MOST_SEEDS {
+            return Err(wrong(value, &format!("at most {MOST_SEEDS} seeds of one matrix")));
+        }
+        return Ok(Seeds::Count(count));
     }
     let seed =
         |one: &Value<'_>| whole(one).ok_or_else(|| wrong(one, "a seed: a whole number from 0 on"));

@@ -153,8 +153,12 @@ fn cells(axes: &Axes, setting: &Setting<'_>, place: &Range<usize>) -> Result<Vec
         if !config.bugs.is_empty() {
             let known = (setting.bugs)(&config.system).map_err(refused)?;
             if let Some(bug) = config.bugs.iter().find(|bug| !known.contains(bug)) {
-                let known = known.join(", ");
-                let text = format!("there is no seeded bug {bug:?}; there are: {known}");
+                let text = match known.join(", ") {
+                    none if none.is_empty() => {
+                        format!("{} has no seeded bugs to switch on, so no {bug:?}", config.system)
+                    }
+                    known => format!("there is no seeded bug {bug:?}; there are: {known}"),
+                };
                 return Err(Wrong::at(place.clone(), text));
             }
         }

@@ -4,7 +4,9 @@ use super::super::Expectation;
 use super::*;
 
 fn suite(name: &str, source: &str, first_seed: u64) -> Result<Suite, String> {
-    let bugs = |_: &str| Ok(vec!["stale-reads".to_owned()]);
+    let bugs = |system: &str| {
+        Ok(if system == "raft" { vec!["stale-reads".to_owned()] } else { Vec::new() })
+    };
     read(&format!("{name}.toml"), name, source, &Setting { first_seed, bugs: &bugs })
 }
 
@@ -72,6 +74,8 @@ fn what_could_not_be_run_is_refused() {
         ("seeds = []", "nothing would run"),
         ("seeds = 0", "above 0"),
         ("seeds = -1", "above 0"),
+        ("seeds = 10_001", "at most 10000 seeds"),
+        ("system = \"etcd\"\nunsafe = \"stale-reads\"", "no seeded bugs"),
         ("matrix = 1", "[[matrix]]"),
         ("matrix = [1]", "[[matrix]]"),
         ("name = \"../x\"", "letters, digits and hyphens"),
