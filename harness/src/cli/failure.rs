@@ -27,16 +27,21 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(match error.downcast_ref::<Failure>() {
         Some(Failure::Usage(_)) => USAGE,
         Some(Failure::Machine(_)) => MACHINE,
-        None if error.is::<Unable>() || no_room(error) => MACHINE,
+        None if error.is::<Unable>() || refused(error) => MACHINE,
         None => INTERNAL,
     })
 }
 
-/// Whether a disk took no more, wherever that was met.
-fn no_room(error: &anyhow::Error) -> bool {
-    let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::ReadOnlyFilesystem];
+/// Whether there was no room, or no right to write, wherever that was met.
+fn refused(error: &anyhow::Error) -> bool {
+    let known = [
+        ErrorKind::PermissionDenied,
+        ErrorKind::QuotaExceeded,
+        ErrorKind::ReadOnlyFilesystem,
+        ErrorKind::StorageFull,
+    ];
     let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
-    causes.any(|cause| full.contains(&cause.kind()))
+    causes.any(|cause| known.contains(&cause.kind()))
 }
 
 /// The error with its causes, in one line.
@@ -68,6 +73,7 @@ mod tests {
         };
         let exit = |code| format!("{:?}", ExitCode::from(code));
         assert_eq!(met(ErrorKind::StorageFull), exit(MACHINE));
+        assert_eq!(met(ErrorKind::PermissionDenied), exit(MACHINE));
         assert_eq!(met(ErrorKind::InvalidData), exit(INTERNAL));
     }
 }

@@ -1,6 +1,6 @@
 //! `harness suite`: runs a matrix of runs, each a child of its own, and tells what came of them all.
 
-use super::failure::{Failure, usage};
+use super::failure::{Failure, machine};
 use super::{Format, Telling, duration, print, style, test};
 use crate::report::{say, suite as told};
 use crate::store::RESULTS;
@@ -150,7 +150,8 @@ pub(super) struct Way {
 pub(super) fn perform(name: String, cells: &[Cell], way: &Way) -> Result<SuiteRecord> {
     let began = Instant::now();
     let now = jiff::Timestamp::now();
-    let ledger = Ledger::open(Path::new(RESULTS), &name, cells, &now, way.fresh).map_err(usage)?;
+    let ledger =
+        Ledger::open(Path::new(RESULTS), &name, cells, &now, way.fresh).map_err(machine)?;
     let mut records: Vec<Option<CellRecord>> = cells
         .iter()
         .map(|cell| ledger.settled.iter().find(|settled| settled.cell == *cell).cloned())
