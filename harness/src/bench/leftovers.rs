@@ -263,7 +263,9 @@ mod tests {
         let started = Replica::spawn(&host, Path::new("sleep"), &args, Path::new("/dev/null"));
         let mut replica = match started {
             Ok(replica) => replica,
-            Err(error) => return not_run(format!("{error:#}")),
+            Err(error) => {
+                return not_run(format!("this user gets none outside of the sandbox: {error:#}"));
+            }
         };
         let spaces = spaces(&[PathBuf::from(format!("/proc/{}", replica.pid()))]);
         assert!(holders(&spaces).iter().any(|line| line.contains("(sleep 1000)")));

@@ -222,7 +222,7 @@ mod tests {
         match start(&host, script, Path::new("/dev/null")) {
             Ok(replica) => Some((host, replica)),
             Err(error) => {
-                not_run(format!("{error:#}"));
+                not_run(format!("this user gets none outside of the sandbox: {error:#}"));
                 None
             }
         }

@@ -2,9 +2,10 @@
 //! somebody says stop.
 //!
 //! A child that does not end is ended; one that crashed is a cell that crashed. Being told to stop is passed on, so
-//! that children heal, judge what there is, and keep their histories.
+//! that children heal, judge what there is, and keep their histories; none outlives this program, however it ends.
 
 use super::{Cell, CellRecord, Expectation, Outcome};
+use crate::host::process::die_with_parent;
 use crate::suite::matrix::pasteable;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -109,7 +110,10 @@ async fn run(cell: Cell, orders: &Orders) -> CellRecord {
 }
 
 async fn live(cell: &Cell, orders: &Orders) -> std::io::Result<Ended> {
-    let mut child = Command::new(&orders.program)
+    let mut command = Command::new(&orders.program);
+    // The threads of this program's runtime live as long as it does.
+    die_with_parent(command.as_std_mut());
+    let mut child = command
         .args(&cell.arguments)
         .args(["--format", "json", "--quiet"])
         .stdin(Stdio::null())

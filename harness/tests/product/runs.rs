@@ -154,6 +154,19 @@ fn a_killed_run_leaves_nothing_behind_but_its_history() {
 }
 
 #[test]
+fn a_killed_suite_takes_its_runs_with_it() {
+    let ground = Ground::new();
+    fs::write(ground.directory.path().join("s.toml"), "nodes = 3\ntime-limit = \"60s\"\n")
+        .expect("it is written");
+    let mut child = ground.start("suite s.toml");
+    std::thread::sleep(Duration::from_secs(5));
+    only_run(&ground);
+    signal(&child, Signal::SIGKILL);
+    child.wait().expect("it ends");
+    ground.nothing_is_left();
+}
+
+#[test]
 fn packets_are_shaped_captured_and_nothing_is_left_of_the_switch() {
     let story = "at 0.5s packet slow leader for 1s\nat 2s packet flaky n2 n3 for 1.5s\n\
                  at 2.2s partition n1|rest for 1s\nat 4s packet hold clients for 0.5s\n";

@@ -142,7 +142,12 @@ fn matrices<'a, 'i>(
 fn cells(axes: &Axes, setting: &Setting<'_>, place: &Range<usize>) -> Result<Vec<Cell>, Wrong> {
     let seeds: Vec<u64> = match &axes.seeds {
         Seeds::Count(count) => {
-            (0..*count).map(|more| setting.first_seed.saturating_add(more)).collect()
+            let first = setting.first_seed;
+            let end = first.checked_add(*count).ok_or_else(|| {
+                let text = format!("--first-seed {first} leaves no room for {count} seeds");
+                Wrong::at(place.clone(), text)
+            })?;
+            (first..end).collect()
         }
         Seeds::These(seeds) => seeds.clone(),
     };

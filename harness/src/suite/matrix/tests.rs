@@ -90,6 +90,13 @@ fn what_could_not_be_run_is_refused() {
 }
 
 #[test]
+fn no_seed_is_run_twice_for_want_of_others() {
+    let last = suite("s", "seeds = 2", u64::MAX - 1).expect_err("there is but one left");
+    assert!(last.contains("leaves no room for 2 seeds"), "{last}");
+    assert!(suite("s", "seeds = 2", u64::MAX - 2).is_ok());
+}
+
+#[test]
 fn suites_that_come_along_can_be_read() {
     for (name, source) in SUITES {
         let suite = suite(name, source, 1).unwrap_or_else(|wrong| panic!("{wrong}"));
