@@ -97,12 +97,34 @@ fn said(what: &str, errno: Errno) -> anyhow::Error {
     anyhow!("nf_tables {what}: {}", errno.desc())
 }
 
+/// Why there is no socket: only two answers mean that the kernel has none to give.
+fn unopened(errno: Errno) -> anyhow::Error {
+    match errno {
+        Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT => {
+            anyhow!("the kernel has no netfilter sockets (CONFIG_NETFILTER); use --net proxy")
+        }
+        other => said("gets no socket", other),
+    }
+}
+
 fn open() -> Result<OwnedFd> {
     let protocol = SockProtocol::NetlinkNetFilter;
     let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
-        .context("the kernel has no netfilter sockets (CONFIG_NETFILTER); use --net proxy")?;
+        .map_err(unopened)?;
     let patience = TimeVal::new(PATIENCE, 0);
     setsockopt(&socket, ReceiveTimeout, &patience).context("netfilter sockets take no timeout")?;
     connect(socket.as_raw_fd(), &NetlinkAddr::new(0, 0)).context("netfilter cannot be reached")?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_is_not_blamed_for_too_many_open_files() {
+        assert!(unopened(Errno::EPROTONOSUPPORT).to_string().contains("CONFIG_NETFILTER"));
+        let full = unopened(Errno::EMFILE).to_string();
+        assert_eq!(full, "nf_tables gets no socket: Too many open files");
+    }
 }
