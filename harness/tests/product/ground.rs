@@ -1,8 +1,9 @@
 //! Gives each run of the product a directory and a turn of its own, and asks again what one run need not show.
 //!
-//! Runs take turns, because two at once on a small machine starve each other. A seeded bug needs a chance to show itself,
-//! and a fault needs operations that overlap it: so a conviction is asked of several seeds, and an *unknown* again with
-//! another seed and more time. What is never asked again is a conviction of a correct system.
+//! Two runs go on at a time: they wait more than they work, and more would starve each other on a small machine. A
+//! seeded bug needs a chance to show itself, and a fault needs operations that overlap it: so a conviction is asked of
+//! several seeds, and an *unknown* again with another seed and more time. What is never asked again is a conviction of
+//! a correct system.
 
 use crate::not_run::not_run;
 use nix::sys::signal::{Signal, kill};
@@ -12,11 +13,12 @@ use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-static TURN: Mutex<()> = Mutex::new(());
+/// How many more runs may begin, and who waits for that.
+static TURNS: (Mutex<usize>, Condvar) = (Mutex::new(2), Condvar::new());
 
 /// Exit codes of `harness test`.
 pub(crate) const VALID: i32 = 0;
@@ -36,12 +38,33 @@ pub(crate) struct Ground {
     program: PathBuf,
     /// Who runs it, where that is somebody else.
     user: Option<u32>,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Turn,
+}
+
+/// The right to run something, until it is dropped.
+struct Turn;
+
+impl Turn {
+    fn take() -> Self {
+        let (left, given_back) = &TURNS;
+        let left = left.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = given_back.wait_while(left, |left| *left == 0);
+        *left.unwrap_or_else(PoisonError::into_inner) -= 1;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let (left, given_back) = &TURNS;
+        *left.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        given_back.notify_one();
+    }
 }
 
 impl Ground {
     pub(crate) fn new() -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = Turn::take();
         let directory = tempfile::tempdir().expect("a directory");
         let program = PathBuf::from(env!("CARGO_BIN_EXE_harness"));
         Self { directory, program, user: None, _turn: turn }

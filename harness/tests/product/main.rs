@@ -1,4 +1,4 @@
-//! Runs the product as a user would, one run at a time.
+//! Runs the product as a user would, two runs at a time.
 
 mod disks;
 mod ground;
