@@ -53,6 +53,7 @@ impl Nemesis for Starve {
 
     fn end<'a>(&'a self, fault: &'a Fault, ground: &'a mut Ground) -> BoxFuture<'a, Result<Seen>> {
         Box::pin(async move {
+            ground.await_slices(&fault.target.hosts, LEAST).await?;
             let mut stops = Vec::new();
             for host in &fault.target.hosts {
                 stops.push(ground.end_starving(*host)?);

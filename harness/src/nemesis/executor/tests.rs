@@ -114,3 +114,12 @@ async fn what_cannot_be_undone_on_one_host_leaves_no_other_broken() {
     let sample = stage.executor.ground.samples(&[HostId(1)]).expect("it is there");
     assert!(!sample[0].is_stopped(), "{sample:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn starving_that_others_left_no_time_for_bites_before_it_ends() {
+    let mut stage = stage().await;
+    stage.step(&[], &[planned(1, "starve", "n1 n2")]).await.expect("it works");
+    stage.step(&[1], &[]).await.expect("it works");
+    let over = stage.over();
+    assert!(over[0].state == FaultState::Witnessed, "{over:?}");
+}

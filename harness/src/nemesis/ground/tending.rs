@@ -3,7 +3,7 @@
 //!
 //! Nothing here waits: each call does what is due at that moment.
 
-use super::Ground;
+use super::{Ground, Slot};
 use crate::nemesis::grudge;
 use crate::net::plan::HostId;
 use crate::store::sights::Life;
@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 /// How long a replica in a loop of crashes is dead, and how long it runs.
 const DOWN: Duration = Duration::from_millis(50);
 const UP: Duration = Duration::from_millis(250);
-/// How long a loop may go on beyond its end for want of crashes.
-const CRASH_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a loop of crashes, or starving, may go on beyond its end for want of turns.
+const TURN_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a starved replica is stopped, and how long it runs.
 const STOPPED: Duration = Duration::from_millis(40);
 const RUNNING: Duration = Duration::from_millis(10);
@@ -60,9 +60,29 @@ impl Ground {
         hosts: &[HostId],
         least: u32,
     ) -> Result<()> {
-        let deadline = Instant::now() + CRASH_PATIENCE;
-        let few = |crashing: Option<Crashing>| crashing.is_some_and(|it| it.kills < least);
-        while hosts.iter().any(|host| few(self.slot(*host).crashing)) && Instant::now() < deadline {
+        self.await_turns(hosts, |slot| slot.crashing.is_some_and(|it| it.kills < least)).await
+    }
+
+    /// Goes on until each of these replicas has been seen stopped so often, has ended, or patience ends.
+    pub(in super::super) async fn await_slices(
+        &mut self,
+        hosts: &[HostId],
+        least: u32,
+    ) -> Result<()> {
+        let few = |slot: &mut Slot| {
+            slot.starving.is_some_and(|it| it.stops < least) && slot.replica.exited().is_none()
+        };
+        self.await_turns(hosts, few).await
+    }
+
+    /// What was done to others may have left no time for the turns of a fault that is to end.
+    async fn await_turns(
+        &mut self,
+        hosts: &[HostId],
+        few: impl Fn(&mut Slot) -> bool,
+    ) -> Result<()> {
+        let deadline = Instant::now() + TURN_PATIENCE;
+        while hosts.iter().any(|host| few(self.slot(*host))) && Instant::now() < deadline {
             self.tend()?;
             tokio::time::sleep(PULSE).await;
         }
