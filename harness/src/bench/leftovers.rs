@@ -227,6 +227,18 @@ mod tests {
         left(directory, &Spaces::new(), &interfaces())
     }
 
+    /// What is told once a program is: one that has only begun has no words and no environment for a moment.
+    fn until_it_sleeps(tell: impl Fn() -> Vec<String>) -> Vec<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let told = tell();
+            if told.iter().any(|line| line.contains("(sleep 1000)")) || Instant::now() > deadline {
+                return told;
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
     #[test]
     fn a_process_that_bears_the_mark_or_stands_in_the_directory_is_seen() {
         let directory = tempfile::tempdir().expect("a directory");
@@ -237,7 +249,7 @@ mod tests {
         let (here, elsewhere) = (directory.path(), Path::new("/"));
         for (place, mark) in [(here, elsewhere), (elsewhere, here)] {
             let mut process = sleep(place, mark);
-            let told = seen(here);
+            let told = until_it_sleeps(|| seen(here));
             process.kill().expect("it lives");
             assert!(told.iter().any(|line| line.contains("(sleep 1000)")), "{told:?}");
             process.wait().expect("it ends");
@@ -268,7 +280,8 @@ mod tests {
             }
         };
         let spaces = spaces(&[PathBuf::from(format!("/proc/{}", replica.pid()))]);
-        assert!(holders(&spaces).iter().any(|line| line.contains("(sleep 1000)")));
+        let told = until_it_sleeps(|| holders(&spaces));
+        assert!(told.iter().any(|line| line.contains("(sleep 1000)")), "{told:?}");
         replica.kill().expect("it lives");
         let mount = spaces.iter().find(|(name, _)| name.to_string_lossy().starts_with("mnt:"));
         let (_, file) = mount.expect("it had mounts of its own");
