@@ -43,7 +43,7 @@ function copyable(text) {
 
 function actions(run, said, place) {
   const choose = () => { taken = [run]; location.hash = ''; };
-  const kind = said && element('a', 'runs of its kind', { href: address({ q: said.kind }) });
+  const kind = said && link('runs of its kind', address({ q: said.kind }));
   return element('p', [
     ...(said ? [link('report', `/files/${way(run)}/report.html`), ' '] : [link('follow', `#live=${way(run)}`), ' ']), link('zip', `/zip/${way(run)}`), ' ', ...(kind ? [kind, ' '] : []),
     ...(said ? [button('judge again', () => judge(run, place)), ' '] : []), button('compare with…', choose),

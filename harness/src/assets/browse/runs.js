@@ -27,7 +27,7 @@ function head([title, by]) {
 // One click for the most usual questions.
 function choices() {
   const rest = q.value.split(/\s+/).filter((word) => word && !/^-?validity:/.test(word)), now = /(?:^|\s)validity:(\S+)/.exec(q.value)?.[1];
-  const choice = (name, text) => link(text, address({ ...words(), q: [...rest, ...(name ? ['validity:' + name] : [])].join(' ') }) || '#', (now ?? '') === name ? { 'aria-current': 'true' } : {});
+  const choice = (name, text) => link(text, address({ ...words(), q: [...rest, ...(name ? ['validity:' + name] : [])].join(' ') }), (now ?? '') === name ? { 'aria-current': 'true' } : {});
   return element('nav', [choice('', 'all'), ...VERDICTS.flatMap((name) => [' ', choice(name, `${MARK[name]} ${name}`)])], { class: 'choices', 'aria-label': 'verdicts' });
 }
 
@@ -54,7 +54,7 @@ async function runs(from) {
   const answer = await ask(`/api/runs?${query({ from, count: PAGE })}`);
   const shown = `${answer.runs.length ? from + 1 : 0}–${from + answer.runs.length} of ${answer.all} runs, times in UTC`;
   const damaged = answer.damaged ? `; ${answer.damaged} damaged lines of the index are left out` : '';
-  const turn = (text, to) => link(text, address({ ...words(), from: to }) || '#');
+  const turn = (text, to) => link(text, address({ ...words(), from: to }));
   const turns = [...(from > 0 ? [' ', turn('newer', Math.max(0, from - PAGE))] : []), ...(from + PAGE < answer.all ? [' ', turn('more', from + PAGE)] : [])];
   const nothing = q.value.trim() ? 'No run is like that.' : 'No run was filed here yet. `harness test` files one.';
   const top = element('p', [shown + damaged, ...turns, ' ', element('span', pair(), { id: 'taken', 'aria-live': 'polite' })]);
