@@ -13,7 +13,8 @@ pub struct Finding {
     /// How many cases there are.
     pub count: usize,
     /// The case that is shown, for someone who has read nothing else.
-    pub sentence: String,
+    #[serde(rename = "sentence")]
+    pub message: String,
     /// Why it is one: in a cycle each edge in turn, the last ends in the contradiction.
     pub steps: Vec<Step>,
     /// The operations of the case, by index of their invocation, in the order the sentence tells.
@@ -30,5 +31,6 @@ pub struct Step {
     /// Why: `ww`, `wr`, `rw`, `process`, `realtime`.
     pub relation: String,
     /// The same in a sentence.
-    pub sentence: String,
+    #[serde(rename = "sentence")]
+    pub message: String,
 }

@@ -43,7 +43,7 @@
 //! "#)?.history;
 //! let verdict = linear::check(&history, &Tickets, &Limits::default());
 //! assert_eq!(verdict.validity, Validity::Invalid);
-//! assert!(verdict.sentence.contains("take"), "{}", verdict.sentence);
+//! assert!(verdict.message.contains("take"), "{}", verdict.message);
 //! # Ok::<(), checker::history::Damage>(())
 //! ```
 //!
@@ -54,17 +54,20 @@
 #![forbid(unsafe_code)]
 
 pub mod bench;
-pub mod check;
 pub mod finding;
 pub mod history;
 pub mod linear;
 pub mod model;
 pub mod property;
+pub mod registry;
 pub mod session;
 pub mod txn;
+pub mod verdict;
+pub mod window;
 
-pub use check::{Limits, Validity, Verdict, check_linearizable, judge, linearize};
 pub use history::History;
-pub use linear::Window;
 pub use linear::online::Online;
 pub use model::Model;
+pub use registry::{check_by_name, check_linearizable, linearize};
+pub use verdict::{Limits, Validity, Verdict};
+pub use window::Window;

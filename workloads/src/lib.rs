@@ -59,7 +59,7 @@ pub trait Workload: Sync {
 
     /// Judges a history of this workload.
     fn check(&self, history: &History, limits: &Limits<'_>, freshness: Freshness) -> Vec<Verdict> {
-        let judge = |name: &&str| checker::judge(history, name, limits);
+        let judge = |name: &&str| checker::check_by_name(history, name, limits);
         self.checks(freshness).iter().map(judge).collect()
     }
 }

@@ -39,7 +39,7 @@ fn a_workload_calls_all_its_functions_on_its_object_and_nothing_else() {
 fn judged() -> &'static [&'static dyn Workload] {
     for workload in WORKLOADS {
         for check in FRESHNESS.iter().flat_map(|(freshness, _)| workload.checks(*freshness)) {
-            assert!(checker::check::names().contains(check), "there is no check {check}");
+            assert!(checker::registry::known_names().contains(check), "there is no check {check}");
         }
     }
     WORKLOADS
@@ -61,7 +61,7 @@ fn a_system_without_fault_is_not_convicted() {
                         verdict.validity,
                         Validity::Valid,
                         "{name} {manner:?} seed {seed}: {}",
-                        verdict.sentence
+                        verdict.message
                     );
                 }
             }

@@ -4,7 +4,7 @@
 use bolero::check;
 use cap::Cap;
 use checker::history::{Damage, Format, History, edn, jsonl, notation};
-use checker::{Limits, Validity, judge};
+use checker::{Limits, Validity, check_by_name};
 use std::alloc::System;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -46,8 +46,8 @@ fn is_judged(history: &History) {
     let expired = || asked.fetch_add(1, Ordering::Relaxed) > 1000;
     let limits = Limits { memory_bytes: 16 << 20, expired: &expired, ..Limits::default() };
     for model in ["register", "cas-register", "kv", "fifo-queue", "set", "bank", "list-append"] {
-        let verdict = judge(history, model, &limits);
-        assert!(verdict.validity == Validity::Valid || !verdict.sentence.is_empty());
+        let verdict = check_by_name(history, model, &limits);
+        assert!(verdict.validity == Validity::Valid || !verdict.message.is_empty());
     }
 }
 

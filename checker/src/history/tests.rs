@@ -173,12 +173,12 @@ fn a_text_of_sessions_has_no_times_and_says_where_it_is_wrong() {
             told(1, r#"[["r" 2 nil]]"#)
         ]
     );
-    for name in crate::check::names() {
-        let verdict = crate::judge(&history, name, &crate::Limits::default());
+    for name in crate::registry::known_names() {
+        let verdict = crate::check_by_name(&history, name, &crate::Limits::default());
         let known = verdict.validity != crate::Validity::Unknown;
-        assert_eq!(known, name == "isolation", "{name}: {}", verdict.sentence);
+        assert_eq!(known, name == "isolation", "{name}: {}", verdict.message);
     }
-    assert!(crate::check::linearize(&history, "register", &crate::Limits::default()).is_err());
+    assert!(crate::linearize(&history, "register", &crate::Limits::default()).is_err());
     let damage = session_text::parse("w 1 1\nx 2 3\n").expect_err("there is no x");
     assert_eq!((damage.line, damage.column), (2, 1));
     assert!(damage.why.contains("none of"), "{}", damage.why);

@@ -10,9 +10,10 @@ use super::partition::{Op, partition};
 use super::search::Question;
 use super::{certificate, twin};
 use crate::bench::Recipe;
-use crate::check::{Keyed, Limits, Validity, check_linearizable, linearize};
 use crate::history::{Event, History, Kind, MISMATCH, Process, Value, jsonl};
 use crate::model::{self, Model};
+use crate::verdict::{Keyed, Limits, Validity};
+use crate::{check_linearizable, linearize};
 
 /// What a client does once: a function, two values, and what came of it.
 type Deed = (u8, (i64, i64), u8);
@@ -153,7 +154,7 @@ fn many_open_operations_are_judged() {
         let recipe = Recipe { object, seed: 3, operations, clients, values, lost: 0, lies };
         let verdict = check_linearizable(&recipe.history(), "register", &Limits::default());
         let expected = if lies { Validity::Invalid } else { Validity::Valid };
-        assert_eq!(verdict.validity, expected, "{clients} {}", verdict.sentence);
+        assert_eq!(verdict.validity, expected, "{clients} {}", verdict.message);
     }
 }
 

@@ -41,8 +41,8 @@ use super::oracle::{Oracle, Role};
 use super::plan::{Plan, Turn};
 use super::scene::{Scene, matters};
 use super::tally::{self, Tallies};
-use crate::check::Limits;
 use crate::history::Value;
+use crate::verdict::Limits;
 use rustc_hash::FxHashSet;
 use std::fmt;
 

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::partition::{Object, Op};
-use super::window::Candidate;
 use crate::history::{Operation, Value};
 use crate::model::{Call, Meets, Model, Seen};
+use crate::window::Candidate;
 
 /// States looked at when asking what an operation could have led to.
 const STATES: usize = 256;
@@ -82,7 +82,7 @@ impl<'a, 'h> Explainer<'a, 'h> {
 
     /// The whole case in a sentence. `start` is where the object began, long before the window
     /// perhaps.
-    pub(super) fn sentence(&self, object: &Object<'_>, start: &[Value]) -> String {
+    pub(super) fn message(&self, object: &Object<'_>, start: &[Value]) -> String {
         let accusation = accusation_of(object, &self.ops[self.accused]);
         if self.never_possible(object, start) {
             return format!("{accusation}, but nothing that had begun by then could lead to that");

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Window;
 use crate::history::{Kind, Operation, Process, Value};
+use crate::window::Window;
 
 /// The drawing, at most `width` columns wide where the labels allow, every line ended.
 pub fn render(window: &Window, width: usize) -> String {
@@ -111,37 +111,7 @@ fn bar(length: usize, ends: bool) -> String {
 /// The label, with a mark on the accused.
 fn marked(window: &Window, place: usize) -> String {
     let mark = if place == window.accused { "✗ " } else { "" };
-    format!("{mark}{}", label(window, place))
-}
-
-/// `w 3 ok`
-pub(super) fn label(window: &Window, place: usize) -> String {
-    let operation = &window.operations[place];
-    let f = match operation.f.as_str() {
-        "write" => "w",
-        "read" => "r",
-        other => other,
-    };
-    let shown = match &operation.completion {
-        Some(completion) if completion.kind == Kind::Ok => &completion.output,
-        _ => &operation.input,
-    };
-    let outcome = match operation.kind() {
-        Kind::Ok => "ok",
-        Kind::Fail if operation.is_mismatch() => "mismatch",
-        Kind::Fail => "fail",
-        Kind::Info | Kind::Invoke => "?",
-    };
-    let node = operation.node.as_ref().map_or_else(String::new, |node| format!(" @{node}"));
-    format!("{f} {} {outcome}{node}", unkeyed(window, shown))
-}
-
-/// The value without the key, which stands above the drawing.
-fn unkeyed<'v>(window: &Window, value: &'v Value) -> &'v Value {
-    match (&window.key, value.as_pair()) {
-        (Some(key), Some((first, rest))) if first == key => rest,
-        _ => value,
-    }
+    format!("{mark}{}", window.label(place))
 }
 
 fn process_name(process: Process) -> String {

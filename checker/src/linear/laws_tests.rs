@@ -8,9 +8,10 @@ use super::engine::Budget;
 use super::partition::{Op, partition};
 use super::search::Question;
 use super::tests::{moves, play};
-use crate::check::{Keyed, Limits, Validity, Verdict, check_linearizable};
+use crate::check_linearizable;
 use crate::history::{Event, History, Kind, Process, Real, Value, jsonl, notation};
 use crate::model::{self, CELLS as MODELS, Call, Seen};
+use crate::verdict::{Keyed, Limits, Validity, Verdict};
 
 fn judge(history: &History, model: &str) -> Verdict {
     check_linearizable(history, model, &Limits::default())
@@ -132,9 +133,9 @@ fn a_hard_object_does_not_hide_a_wrong_one() {
     let expired = || asked.fetch_add(1, Ordering::Relaxed) > 100;
     let limits = Limits { expired: &expired, ..Limits::default() };
     let verdict = check_linearizable(&history, "counter", &limits);
-    assert_eq!(verdict.validity, Validity::Invalid, "{}", verdict.sentence);
+    assert_eq!(verdict.validity, Validity::Invalid, "{}", verdict.message);
     assert_eq!((verdict.stats.invalid_keys, verdict.stats.unknown_keys), (1, 1));
-    assert!(verdict.sentence.contains("easy") && verdict.witness.is_some(), "{}", verdict.sentence);
+    assert!(verdict.message.contains("easy") && verdict.witness.is_some(), "{}", verdict.message);
 }
 
 #[test]
@@ -142,9 +143,9 @@ fn threads_and_their_number_change_no_verdict_that_a_budget_limits() {
     let history = hard_and_wrong();
     let told = |jobs| {
         let limits = Limits { jobs, memory_bytes: 1 << 20, ..Limits::default() };
-        let Verdict { validity, sentence, stats, .. } =
+        let Verdict { validity, message, stats, .. } =
             check_linearizable(&history, "counter", &limits);
-        (validity, sentence, stats.unknown_keys, stats.configurations)
+        (validity, message, stats.unknown_keys, stats.configurations)
     };
     let alone = told(1);
     assert!((2..5).all(|jobs| told(jobs) == alone), "{alone:?}");
@@ -159,7 +160,7 @@ fn the_reasons_of_a_no_are_found_when_time_is_up_already() {
     let limits = Limits { expired: &expired, ..Limits::default() };
     let verdict = check_linearizable(&history, "register", &limits);
     assert_eq!(verdict.validity, Validity::Invalid);
-    assert!(verdict.witness.is_some(), "{}", verdict.sentence);
+    assert!(verdict.witness.is_some(), "{}", verdict.message);
 }
 
 #[test]
@@ -167,7 +168,7 @@ fn keys_that_some_operations_name_and_others_do_not_are_asked_about() {
     let mixed = notation::parse("w1@a ok; r1@a ok; w2 ok").expect("a history");
     let verdict = judge(&mixed, "register");
     assert_eq!(verdict.validity, Validity::Unknown);
-    assert!(verdict.sentence.contains("--keyed yes"), "{}", verdict.sentence);
+    assert!(verdict.message.contains("--keyed yes"), "{}", verdict.message);
     let whole = Limits { keyed: Keyed::No, ..Limits::default() };
     assert_ne!(check_linearizable(&mixed, "register", &whole).validity, Validity::Unknown);
 }

@@ -26,22 +26,18 @@ mod search;
 pub(crate) mod sequential;
 mod shrink;
 mod tally;
-mod window;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use certificate::Linearization;
-pub use window::{Candidate, Window};
 
 use self::engine::{Budget, Stop};
 use self::partition::Object;
 use self::search::{Outcome, Question};
-use crate::check::{Algorithm, Limits, Stats, Validity, Verdict};
 use crate::history::{History, Value};
 use crate::model::{Model, a};
-
-/// The name of the check.
-pub const NAME: &str = "linearizable";
+use crate::verdict::{Algorithm, Limits, Stats, Validity, Verdict};
+use crate::window::Window;
 
 /// Judges a history.
 pub fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -> Verdict {
@@ -135,15 +131,15 @@ const GRACE: usize = 1 << 22;
 impl Case<'_> {
     fn invalid(&self, object: &Object<'_>, accused: usize, stats: Stats) -> Verdict {
         let witness = shrink::window(self, object, accused);
-        let mut sentence = match &witness {
-            Some(window) => window.sentence.clone(),
+        let mut message = match &witness {
+            Some(window) => window.message.clone(),
             None => explain::accusation(object, accused),
         };
         if stats.invalid_keys > 1 {
-            sentence
+            message
                 .push_str(&format!(" ({} of {} keys are wrong)", stats.invalid_keys, stats.keys));
         }
-        verdict(Validity::Invalid, sentence, witness, stats)
+        verdict(Validity::Invalid, message, witness, stats)
     }
 
     fn not_invalid(&self, answers: &[Outcome], objects: &[Object<'_>], stats: Stats) -> Verdict {
@@ -182,8 +178,8 @@ fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-fn verdict(validity: Validity, sentence: String, witness: Option<Window>, stats: Stats) -> Verdict {
-    Verdict { validity, witness, stats, ..Verdict::unknown(sentence) }
+fn verdict(validity: Validity, message: String, witness: Option<Window>, stats: Stats) -> Verdict {
+    Verdict { validity, witness, stats, ..Verdict::unknown(message) }
 }
 
 #[cfg(test)]

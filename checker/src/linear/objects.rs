@@ -16,9 +16,9 @@ use super::monitor;
 use super::partition::Object;
 use super::pieces::{self, Piece};
 use super::search::{Outcome, Question};
-use crate::check::{Algorithm, Limits};
 use crate::history::Value;
 use crate::model::Model;
+use crate::verdict::{Algorithm, Limits};
 
 /// Configurations that an object may cost in the first round, and how many times as many in each later one.
 const FIRST_STEPS: usize = 1 << 16;

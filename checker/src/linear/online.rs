@@ -19,13 +19,13 @@ use self::ledger::{Court, Ledger, Seen};
 use super::engine::{Budget, Spent};
 use super::partition::{Keys, carries_key, key_of, keys, read, refusal};
 use super::{plural, verdict};
-use crate::check::{Algorithm, Limits, Stats, Validity, Verdict};
 use crate::history::{self, Event, Flaw, Kind, Malformed, Operation, Process, Value};
 use crate::model::{Model, a};
+use crate::verdict::{Algorithm, Limits, Stats, Validity, Verdict};
 
 /// A judge of a history that is still going on.
 ///
-/// Of [`Limits`], `jobs` means nothing here, and with [`crate::check::Keyed::Auto`] the first invocation
+/// Of [`Limits`], `jobs` means nothing here, and with [`crate::verdict::Keyed::Auto`] the first invocation
 /// decides; one that contradicts it makes the whole unknown.
 pub struct Online<'a> {
     model: &'a dyn Model,
@@ -52,7 +52,7 @@ pub struct Conviction {
     /// The index of the event at which it became known.
     pub index: u64,
     /// What is wrong.
-    pub sentence: String,
+    pub message: String,
 }
 
 /// What a process is doing.
@@ -133,8 +133,8 @@ impl<'a> Online<'a> {
             Object::Unknown(why) => Some(why),
             Object::Live(_) | Object::Invalid => None,
         });
-        let (validity, sentence) = match (&self.convicted, spent) {
-            (Some(conviction), _) => (Validity::Invalid, conviction.sentence.clone()),
+        let (validity, message) = match (&self.convicted, spent) {
+            (Some(conviction), _) => (Validity::Invalid, conviction.message.clone()),
             (None, Some(why)) => {
                 let of = plural(stats.keys, "object");
                 let what = format!("{why}: no answer for {} of {of}", stats.unknown_keys);
@@ -147,7 +147,7 @@ impl<'a> Online<'a> {
                 (Validity::Valid, what)
             }
         };
-        verdict(validity, sentence, None, stats)
+        verdict(validity, message, None, stats)
     }
 
     /// Roughly what is held of the past, in bytes.
@@ -242,7 +242,7 @@ impl<'a> Online<'a> {
     /// Whether the operation says anything of its object, or why it cannot be understood.
     fn has_say(&self, operation: &Operation, keys: Keys) -> Result<bool, String> {
         let told = read(operation, self.model, keys).map_err(|why| refusal(operation, &why))?;
-        let auto = self.limits.keyed == crate::check::Keyed::Auto && keys == Keys::Around;
+        let auto = self.limits.keyed == crate::verdict::Keyed::Auto && keys == Keys::Around;
         if auto && told.is_some() && !carries_key(&operation.f, &operation.input) {
             let why = "earlier ones named a key, and this one does not";
             return Err(refusal(operation, why));
@@ -278,9 +278,9 @@ impl<'a> Online<'a> {
                 *object = Object::Unknown(why);
                 None
             }
-            Seen::Illegal(sentence) => {
+            Seen::Illegal(message) => {
                 *object = Object::Invalid;
-                let conviction = Conviction { key, index, sentence };
+                let conviction = Conviction { key, index, message };
                 self.convicted.get_or_insert_with(|| conviction.clone());
                 Some(conviction)
             }

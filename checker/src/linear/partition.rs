@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::check::Keyed;
 use crate::history::{History, Operation, Value};
 use crate::model::{Call, Model, Seen};
+use crate::verdict::Keyed;
 
 /// One object's operations that have a say, in order of invocation.
 pub(super) struct Object<'h> {

@@ -16,9 +16,9 @@ use super::engine::{Budget, Engine, Paths, Spent, Stop};
 use super::oracle::Oracle;
 use super::partition::Op;
 use super::plan::{Plan, Turn};
-use crate::check::Algorithm;
 use crate::history::Value;
 use crate::model::Model;
+use crate::verdict::Algorithm;
 
 /// Configurations kept by the first, narrow walk, and how much wider each later one is.
 const NARROW: usize = 4;

@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use super::engine::{Budget, Spent, Stop};
 use super::partition::{Object, Op, partition};
 use super::{initial, verdict};
-use crate::check::{Algorithm, Limits, Stats, Validity, Verdict};
 use crate::history::{History, Process, Value};
 use crate::model::{Model, a};
+use crate::verdict::{Algorithm, Limits, SEQUENTIAL, Stats, Validity, Verdict};
 
 /// Configurations between two looks at the clock.
 const ASK_EVERY: usize = 1024;
@@ -24,9 +24,8 @@ const ASK_EVERY: usize = 1024;
 pub(crate) fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -> Verdict {
     let linearizable = super::check(history, model, limits);
     if linearizable.validity == Validity::Valid {
-        let sentence =
-            format!("linearizable, so sequentially consistent: {}", linearizable.sentence);
-        return Verdict { check: NAME.to_owned(), sentence, ..linearizable };
+        let message = format!("linearizable, so sequentially consistent: {}", linearizable.message);
+        return Verdict { check: SEQUENTIAL.to_owned(), message, ..linearizable };
     }
     let objects = partition(history, model, limits.keyed);
     let verdict = match objects.and_then(|it| Ok((it, initial(history.initial(), model)?))) {
@@ -42,11 +41,8 @@ pub(crate) fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -
             told.verdict(wrong.is_some(), &objects)
         }
     };
-    Verdict { check: NAME.to_owned(), ..verdict }
+    Verdict { check: SEQUENTIAL.to_owned(), ..verdict }
 }
-
-/// The name of the check.
-pub(crate) const NAME: &str = "sequential";
 
 /// What the searches from all start states have shown.
 #[derive(Default)]
@@ -71,7 +67,7 @@ impl Told {
 
     fn verdict(self, is_explained: bool, objects: &[Object<'_>]) -> Verdict {
         let operations = objects.iter().map(|object| object.ops.len()).sum();
-        let (validity, sentence) = match (is_explained, self.spent) {
+        let (validity, message) = match (is_explained, self.spent) {
             (true, _) => {
                 let what = "one order of its own for each process explains all";
                 (
@@ -90,10 +86,10 @@ impl Told {
                 let what = "no order that keeps each process's own explains all";
                 let stuck = self.stuck.join("; ");
                 let most = self.explained;
-                let sentence = format!(
+                let message = format!(
                     "{what} {operations} operations; after the longest, of {most}: {stuck}"
                 );
-                (Validity::Invalid, sentence)
+                (Validity::Invalid, message)
             }
         };
         let stats = Stats {
@@ -103,7 +99,7 @@ impl Told {
             algorithm: Algorithm::Depth,
             ..Stats::default()
         };
-        verdict(validity, sentence, None, stats)
+        verdict(validity, message, None, stats)
     }
 }
 

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 
+use super::Case;
 use super::breadth::Standing;
 use super::engine::{Budget, Spent, Stop};
 use super::explain::Explainer;
@@ -17,9 +18,9 @@ use super::partition::{Object, Op, partition};
 use super::pieces::{self, LEAST, Piece};
 use super::plan::Turn;
 use super::search::Question;
-use super::{Case, Window};
 use crate::history::{History, Kind, Operation, Process, Value, jsonl};
 use crate::model::Model;
+use crate::window::Window;
 
 /// Cuts remembered while walking: enough to reach back over the longest request, and bounded.
 const CUTS: usize = 512;
@@ -285,7 +286,7 @@ impl<'a, 'h> Draft<'a, 'h> {
             legal_prefix,
             states_along,
             states_after,
-            sentence: explainer.sentence(object, case.initial),
+            message: explainer.message(object, case.initial),
         })
     }
 

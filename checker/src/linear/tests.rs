@@ -7,9 +7,10 @@ use super::engine::Budget;
 use super::partition::partition;
 use super::search::Question;
 use super::twin;
-use crate::check::{Keyed, Limits, Validity, Verdict, check_linearizable};
+use crate::check_linearizable;
 use crate::history::{Event, History, Kind, MISMATCH, Operation, Process, Value, jsonl, notation};
 use crate::model::{self, CELLS as MODELS};
+use crate::verdict::{Keyed, Limits, Validity, Verdict};
 
 fn history(text: &str) -> History {
     notation::parse(text).unwrap_or_else(|error| panic!("{error}"))
@@ -22,14 +23,14 @@ fn judge(history: &History, model: &str) -> Verdict {
 #[track_caller]
 fn accepts(model: &str, text: &str) {
     let verdict = judge(&history(text), model);
-    assert_eq!(verdict.validity, Validity::Valid, "{text}: {}", verdict.sentence);
+    assert_eq!(verdict.validity, Validity::Valid, "{text}: {}", verdict.message);
 }
 
 /// Rejects it with this sentence.
 #[track_caller]
-fn rejects(model: &str, text: &str, sentence: &str) {
+fn rejects(model: &str, text: &str, message: &str) {
     let verdict = judge(&history(text), model);
-    assert_eq!((verdict.validity, verdict.sentence.as_str()), (Validity::Invalid, sentence));
+    assert_eq!((verdict.validity, verdict.message.as_str()), (Validity::Invalid, message));
 }
 
 /// The write of unknown outcome can explain the mismatch or the read of 1, never both.
@@ -60,29 +61,29 @@ fn registers_accept_what_one_copy_could_say() {
 #[test]
 fn registers_reject_what_no_copy_could_say() {
     let late = "write 2 by process 0 had been acknowledged before that began";
-    let sentence = format!("process 0 read 1, but {late}");
-    rejects("register", "w1 ok; w2 ok; r1 ok", &sentence);
-    let sentence = "process 0 read 7, but nothing that had begun by then could lead to that";
-    rejects("register", "w1 ok; r7 ok", sentence);
-    let sentence = "process 2 read nil, but no order of these 3 operations explains it";
-    rejects("register", "0:w1; 1:r1 ok; 2:r ok; 0:ok", sentence);
+    let message = format!("process 0 read 1, but {late}");
+    rejects("register", "w1 ok; w2 ok; r1 ok", &message);
+    let message = "process 0 read 7, but nothing that had begun by then could lead to that";
+    rejects("register", "w1 ok; r7 ok", message);
+    let message = "process 2 read nil, but no order of these 3 operations explains it";
+    rejects("register", "0:w1; 1:r1 ok; 2:r ok; 0:ok", message);
 }
 
 #[test]
 fn cas_registers_reject_what_no_copy_could_say() {
-    let sentence = "process 0 was told that the value was not 1, but write 1 by process 0 had been \
+    let message = "process 0 was told that the value was not 1, but write 1 by process 0 had been \
                     acknowledged before that began";
-    rejects("cas-register", "w1 ok; cas[1 2] mismatch", sentence);
-    let sentence = "process 1 was told that cas [1 3] succeeded, but no order of these 2 operations explains it";
-    rejects("cas-register", "w1 ok; 0:cas[1 2]; 1:cas[1 3]; 0:ok; 1:ok; r2 ok", sentence);
+    rejects("cas-register", "w1 ok; cas[1 2] mismatch", message);
+    let message = "process 1 was told that cas [1 3] succeeded, but no order of these 2 operations explains it";
+    rejects("cas-register", "w1 ok; 0:cas[1 2]; 1:cas[1 3]; 0:ok; 1:ok; r2 ok", message);
 }
 
 #[test]
 fn maps_accept_and_reject() {
     accepts("kv", "a\"x\"@k ok; r@l ok; 0:a\"y\"@k; 1:a\"z\"@k; 0:ok; 1:ok; r\"xzy\"@k ok");
-    let sentence = "key \"k\": process 0 read \"xy\", but append \"z\" by process 1 had been acknowledged \
+    let message = "key \"k\": process 0 read \"xy\", but append \"z\" by process 1 had been acknowledged \
                     before that began, and no order of these 3 operations explains it";
-    rejects("kv", "a\"x\"@k ok; 0:a\"y\"@k; 1:a\"z\"@k; 0:ok; 1:ok; r\"xy\"@k ok", sentence);
+    rejects("kv", "a\"x\"@k ok; 0:a\"y\"@k; 1:a\"z\"@k; 0:ok; 1:ok; r\"xy\"@k ok", message);
 }
 
 #[test]
@@ -123,7 +124,7 @@ fn what_means_nothing_to_the_model_is_unknown() {
     let doubtful = |model, text| {
         let verdict = judge(&history(text), model);
         assert_eq!(verdict.validity, Validity::Unknown);
-        verdict.sentence
+        verdict.message
     };
     insta::assert_snapshot!(doubtful("register", "w1 ok; cas[1 2] ok"), @r#"this is no history of a register: the cas that process 0 invoked at index 2 means nothing: a register has no function "cas", only read and write"#);
     insta::assert_snapshot!(doubtful("append-list", "w1 ok"), @r#"this is no history of an append-list: the write that process 0 invoked at index 0 means nothing: an append-list has no function "write", only append, read"#);
@@ -276,7 +277,7 @@ impl Move {
     }
 }
 
-fn without_accused(window: &super::Window) -> History {
+fn without_accused(window: &crate::Window) -> History {
     let others = window.operations.iter().enumerate().filter(|(place, _)| *place != window.accused);
     let mut events: Vec<Event> =
         others.flat_map(|(_, operation)| Operation::events(operation)).collect();
@@ -362,13 +363,13 @@ fn a_spent_budget_is_unknown_and_says_so() {
     let verdict = check_linearizable(&history, "register", &late);
     assert_eq!(verdict.validity, Validity::Unknown);
     assert_eq!(
-        verdict.sentence,
+        verdict.message,
         "time is up: no answer for 1 of 1 object; decided the first 0 of 3 operations"
     );
     let poor = Limits { memory_bytes: 10, ..Limits::default() };
     let verdict = check_linearizable(&history, "register", &poor);
     assert_eq!(
-        verdict.sentence,
+        verdict.message,
         "the memory budget is spent: no answer for 1 of 1 object; decided the first 0 of 3 operations"
     );
 }
@@ -403,6 +404,6 @@ fn a_busy_run_with_lost_answers_is_cheap() {
         (verdict.validity, verdict.stats.keys),
         (Validity::Valid, 40),
         "{}",
-        verdict.sentence
+        verdict.message
     );
 }

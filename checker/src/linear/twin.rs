@@ -2,9 +2,9 @@
 //! histories only.
 
 use super::partition::{Op, partition};
-use crate::check::Keyed;
 use crate::history::{History, Value};
 use crate::model::Model;
+use crate::verdict::Keyed;
 
 /// Whether some order explains every object, judged apart.
 pub(super) fn linearizable(history: &History, model: &dyn Model) -> bool {

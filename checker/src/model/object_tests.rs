@@ -3,9 +3,10 @@
 //! A step is `[process:] [f argument [= result]] [end]`, values as JSON; see [`crate::history::notation`]
 //! for what overlaps.
 
-use crate::check::{Keyed, Limits, Validity, check_linearizable};
+use crate::check_linearizable;
 use crate::history::{Event, History, Kind, MISMATCH, Process, Value};
 use crate::linear::online::Online;
+use crate::verdict::{Keyed, Limits, Validity};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{text:?}: {error}"))
@@ -54,7 +55,7 @@ fn history(text: &str) -> History {
 fn judge(model: &str, texts: &[&str], expected: Validity) {
     for text in texts {
         let verdict = check_linearizable(&history(text), model, &Limits::default());
-        assert_eq!(verdict.validity, expected, "{model}: {text}: {}", verdict.sentence);
+        assert_eq!(verdict.validity, expected, "{model}: {text}: {}", verdict.message);
     }
 }
 
@@ -234,7 +235,7 @@ fn objects_begin_as_the_history_says_or_not_at_all() {
             online.feed(event).expect("clients behave");
         }
         assert_eq!(online.finish().validity, verdict.validity, "{model}: {text}");
-        (verdict.validity, verdict.sentence)
+        (verdict.validity, verdict.message)
     };
     for (model, text, state) in [
         ("set", "read null = [1, 2, 3] ok; contains 3 = true ok; remove 1 ok", "[3, 1, 2]"),
@@ -245,8 +246,8 @@ fn objects_begin_as_the_history_says_or_not_at_all() {
         ("counter", "read null = -4 ok", "-4"),
         ("versioned-register", "read null = [3, 5] ok", "[3, 5]"),
     ] {
-        let (validity, sentence) = judged(model, text, state);
-        assert_eq!(validity, Validity::Valid, "{model} {state}: {sentence}");
+        let (validity, message) = judged(model, text, state);
+        assert_eq!(validity, Validity::Valid, "{model} {state}: {message}");
     }
     for (model, text, state) in [
         ("set", "read null = [1] ok", "1"),
@@ -263,9 +264,9 @@ fn objects_begin_as_the_history_says_or_not_at_all() {
         ("semaphore", "acquire null ok", "-1"),
         ("versioned-register", "read null = [0, 1] ok", "[1]"),
     ] {
-        let (validity, sentence) = judged(model, text, state);
-        assert_eq!(validity, Validity::Unknown, "{model} {state}: {sentence}");
-        assert!(sentence.contains("it began"), "{model} {state}: {sentence}");
+        let (validity, message) = judged(model, text, state);
+        assert_eq!(validity, Validity::Unknown, "{model} {state}: {message}");
+        assert!(message.contains("it began"), "{model} {state}: {message}");
     }
 }
 

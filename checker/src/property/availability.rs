@@ -1,8 +1,8 @@
 //! Judges whether a system went on answering: a floor for each stretch of a run.
 
 use super::tally::{Case, Tally};
-use crate::check::Verdict;
 use crate::history::{History, Kind, Real, Value};
+use crate::verdict::Verdict;
 
 /// A stretch of a run and what is demanded of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,7 +83,7 @@ fn told(stretch: &Stretch, served: Served) -> Value {
 fn short(stretch: &Stretch, served: Served) -> Case {
     let Served { ok, not, per_second } = served;
     Case {
-        sentence: format!(
+        message: format!(
             "{}: {ok} of {} operations succeeded, {per_second:.1} a second; wanted {:.1} a second and \
              {:.0} %",
             stretch.name,

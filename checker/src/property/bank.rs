@@ -5,8 +5,8 @@
 
 use super::objects::{Object, Op, objects, of_key};
 use super::tally::{Case, Tally, meaningless};
-use crate::check::{Check, Limits, Verdict};
 use crate::history::{History, Value};
+use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "bank";
 
@@ -129,7 +129,7 @@ fn one(object: &Object<'_>, rules: &Rules, tally: &mut Tally) -> Result<(), Stri
 fn whole(op: &Op<'_>, balances: Balances<'_>, rules: &Rules, tally: &mut Tally) {
     let mut wrong = |kind, what: String| {
         tally.found(kind, || Case {
-            sentence: format!("{} {what}", op.named()),
+            message: format!("{} {what}", op.named()),
             operations: vec![op.begin],
             ..Case::default()
         });
@@ -157,7 +157,7 @@ fn wrong_total(
 ) -> Case {
     match (given, first) {
         (None, Some((first, wanted))) => Case {
-            sentence: format!(
+            message: format!(
                 "{} sums to {wanted}{place} and {} to {total}: a transfer was seen half done, or money \
                  was made or lost",
                 first.named(),
@@ -167,7 +167,7 @@ fn wrong_total(
             operations: vec![first.begin, op.begin],
         },
         (given, _) => Case {
-            sentence: format!(
+            message: format!(
                 "{} sums to {total}{place} instead of {}",
                 op.named(),
                 given.unwrap_or_default()

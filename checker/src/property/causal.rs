@@ -6,8 +6,8 @@
 
 use super::objects::{Object, Op, brief, objects, of_key};
 use super::tally::{Case, Tally, meaningless};
-use crate::check::{Check, Limits, Verdict};
 use crate::history::{History, Value};
+use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "causal";
 
@@ -98,7 +98,7 @@ impl<'o, 'h> Chain<'o, 'h> {
             |write| format!("{} came before it in the chain", write.named()),
         );
         Case {
-            sentence: format!(
+            message: format!(
                 "{}{} returned {}, but {expected}",
                 op.named(),
                 of_key(key),

@@ -8,8 +8,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::objects::{Object, Op, brief, objects, of_key};
 use super::set_final::{after, unexpected};
 use super::tally::{Case, Tally, meaningless};
-use crate::check::{Check, Limits, Verdict};
 use crate::history::{History, Value};
+use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "causal-reverse";
 
@@ -111,7 +111,7 @@ impl<'o, 'h> Writes<'o, 'h> {
 
     fn reversed(&self, read: &Op<'_>, hidden: &Op<'_>, shown: &Op<'_>) -> Case {
         Case {
-            sentence: format!(
+            message: format!(
                 "{}{} shows {} and not {}, though the latter was acknowledged before the former began",
                 read.named(),
                 of_key(self.key),

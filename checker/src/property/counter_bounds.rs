@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use super::objects::{Object, Op, objects, of_key};
 use super::tally::{Case, Tally, meaningless};
-use crate::check::{Check, Limits, Verdict};
 use crate::history::{History, Value};
+use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "counter-bounds";
 
@@ -115,7 +115,7 @@ const fn bounds(done: Sums, asked: Sums) -> (i128, i128) {
 
 fn out(object: &Object<'_>, op: &Op<'_>, read: i128, (least, most): (i128, i128)) -> Case {
     Case {
-        sentence: format!(
+        message: format!(
             "{} returned {read}{}, but whatever became of the open adds it had to be between {least} and {most}",
             op.named(),
             of_key(object.key)

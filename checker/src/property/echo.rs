@@ -2,8 +2,8 @@
 
 use super::objects::{Op, brief, whole};
 use super::tally::{Case, Tally, meaningless};
-use crate::check::{Check, Limits, Verdict};
 use crate::history::History;
+use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "echo";
 
@@ -46,7 +46,7 @@ fn judge(history: &History) -> Result<Verdict, String> {
 fn altered(op: &Op<'_>) -> Case {
     let told = op.output.map_or_else(String::new, brief);
     Case {
-        sentence: format!("{} returned {told}", op.named()),
+        message: format!("{} returned {told}", op.named()),
         operations: vec![op.begin],
         ..Case::default()
     }

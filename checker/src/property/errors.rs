@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::objects::brief;
 use super::tally::Tally;
-use crate::check::Verdict;
 use crate::history::{History, Kind, Operation, Text, Value};
+use crate::verdict::Verdict;
 
 /// A kind of error.
 #[derive(Clone, Debug, PartialEq, Eq)]

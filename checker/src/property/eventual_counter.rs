@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use super::last_reads::{is_late, last_change, last_reads, on};
 use super::objects::{Op, brief, whole};
 use super::tally::{Case, Tally, meaningless};
-use crate::check::{Check, Limits, Verdict};
 use crate::history::{History, Value};
+use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "eventual-counter";
 /// How many sums are kept at most.
@@ -98,7 +98,7 @@ fn amount(op: &Op<'_>) -> Option<i128> {
 fn within(op: &Op<'_>, read: i128, (least, most): (i128, i128), tally: &mut Tally) {
     if !(least..=most).contains(&read) {
         tally.found("out-of-bounds", || Case {
-            sentence: format!(
+            message: format!(
                 "{}{} returned {read}, but all that had been asked for makes {least} to {most}",
                 op.named(),
                 on(op)
@@ -142,7 +142,7 @@ fn wrong(read: &Op<'_>, told: i128, certain: i128, sums: &Sums) -> Case {
         (least, most) => format!(" ({least} to {most} with what nobody knows)"),
     };
     Case {
-        sentence: format!(
+        message: format!(
             "{}{}, the last one there, returned {told}, but what was acknowledged makes {certain}{unknown}",
             read.named(),
             on(read)

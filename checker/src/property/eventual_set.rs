@@ -8,8 +8,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::last_reads::{is_late, last_change, last_reads, on};
 use super::objects::{Object, Op, brief, whole};
 use super::tally::{Case, Tally, meaningless};
-use crate::check::{Check, Limits, Verdict};
 use crate::history::{History, Value};
+use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "eventual-set";
 
@@ -95,7 +95,7 @@ fn shown_rightly(object: &Object<'_>, tally: &mut Tally) {
 
 fn case(read: &Op<'_>, element: &Value, how: &str) -> Case {
     Case {
-        sentence: format!("{}{} shows {} {how}", read.named(), on(read), brief(element)),
+        message: format!("{}{} shows {} {how}", read.named(), on(read), brief(element)),
         operations: vec![read.begin],
         ..Case::default()
     }
@@ -122,7 +122,7 @@ fn complete(read: &Op<'_>, added: &[&Op<'_>], change: u64, tally: &mut Tally) {
 fn undelivered(read: &Op<'_>, add: &Op<'_>) -> Case {
     let seconds = read.asked_at().saturating_sub(add.told_at()) / 1_000_000_000;
     Case {
-        sentence: format!(
+        message: format!(
             "{}{}, the last one there, lacks {}, which had been acknowledged{} {seconds} s before",
             read.named(),
             on(read),

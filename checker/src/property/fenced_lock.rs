@@ -10,8 +10,8 @@ use rustc_hash::FxHashMap;
 use super::objects::{Object, Op, brief, objects, of_key};
 use super::set_final::after;
 use super::tally::{Case, Tally, meaningless};
-use crate::check::{Check, Limits, Verdict};
 use crate::history::{History, Value};
+use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "fenced-lock";
 
@@ -120,7 +120,7 @@ fn two_holders(key: Option<&Value>, one: &Hold<'_, '_>, other: &Hold<'_, '_>) ->
         index => format!("its release began at index {index} only"),
     };
     Case {
-        sentence: format!(
+        message: format!(
             "{} was granted{} at index {} while {} held it: {until}",
             second.named(),
             of_key(key),
@@ -179,7 +179,7 @@ fn tokens(key: Option<&Value>, holds: &[Hold<'_, '_>], tally: &mut Tally) -> Res
 
 fn wrong_token(key: Option<&Value>, first: &Op<'_>, second: &Op<'_>, tokens: (i64, i64)) -> Case {
     Case {
-        sentence: format!(
+        message: format!(
             "{} was granted{} with token {} and {} with token {}: whoever checks tokens lets the wrong one in",
             first.named(),
             of_key(key),

@@ -13,8 +13,8 @@ mod read;
 use self::log::Logs;
 use super::objects::whole;
 use super::tally::{Tally, meaningless};
-use crate::check::{Check, Limits, Verdict};
 use crate::history::History;
+use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "kafka";
 

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use super::micro::{Micro, micros};
 use super::objects::{Op, brief, whole};
 use super::tally::{Case, Tally, meaningless};
-use crate::check::{Check, Limits, Verdict};
 use crate::history::{History, Value};
+use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "long-fork";
 
@@ -158,7 +158,7 @@ fn fork(one: &Op<'_>, other: &Op<'_>, only_one: &Value, only_other: &Value) -> C
     let (a, b) = (brief(only_one), brief(only_other));
     let (first, second) = (one.named(), other.named());
     Case {
-        sentence: format!(
+        message: format!(
             "{first} shows key {a} written and {b} not, {second} shows {b} written and {a} not: they saw \
              the two writes in opposite orders"
         ),
@@ -186,7 +186,7 @@ fn sources(read: &Read<'_, '_>, writes: &Writes<'_, '_>, tally: &mut Tally) {
         let from = writes.get(key);
         if from.is_none_or(|(op, written)| written != value || op.begin > read.op.end) {
             tally.found("unwritten-value", || Case {
-                sentence: format!(
+                message: format!(
                     "{} shows {} at key {}, which nobody had begun to write",
                     read.op.named(),
                     brief(value),

@@ -1,6 +1,6 @@
 //! Judges what clients were promised without a model: nothing lost, nothing twice, nothing from nowhere.
 //!
-//! One property is one file and one line in [`crate::check::CHECKS`]. Each takes O(n) or O(n log n) of the values in
+//! One property is one file and one line in [`crate::registry::CHECKS`]. Each takes O(n) or O(n log n) of the values in
 //! the history, counts every case of wrong and shows one with its operations. What nobody knows convicts nobody:
 //! an `info` is taken to have happened if that excuses, and not to have happened if that does. A failed operation
 //! did not happen. Where values are `[key, value]` throughout, each key is an object of its own.

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use super::objects::{Object, Op, brief, objects, of_key};
 use super::set_final::after;
 use super::tally::{Case, Tally, meaningless};
-use crate::check::{Check, Limits, Verdict};
 use crate::history::{History, Value};
+use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "monotonic";
 
@@ -159,7 +159,7 @@ fn grows(key: Option<&Value>, numbers: Vec<(i64, &Op<'_>)>, between: Between, ta
 
 fn back(key: Option<&Value>, first: (i64, &Op<'_>), second: (i64, &Op<'_>)) -> Case {
     Case {
-        sentence: format!(
+        message: format!(
             "{} returned {}{} after {} had returned {}: the value went back",
             second.1.named(),
             second.0,
@@ -217,8 +217,8 @@ fn stamped(object: &Object<'_>, read: &Op<'_>, tally: &mut Tally) -> Result<(), 
     added(object, &counts, read, tally)
 }
 
-fn about(sentence: String, ops: &[&Op<'_>]) -> Case {
-    Case { sentence, operations: ops.iter().map(|op| op.begin).collect(), ..Case::default() }
+fn about(message: String, ops: &[&Op<'_>]) -> Case {
+    Case { message, operations: ops.iter().map(|op| op.begin).collect(), ..Case::default() }
 }
 
 fn repeated(

@@ -2,9 +2,9 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::check::Keyed;
 use crate::finding::Step;
 use crate::history::{History, Kind, Operation, Process, Value};
+use crate::verdict::Keyed;
 
 static NIL: Value = Value::Nil;
 
@@ -102,8 +102,8 @@ impl<'h> Op<'h> {
     }
 
     /// A link of an argument from this operation to another.
-    pub(crate) fn step(&self, to: &Self, relation: &str, sentence: String) -> Step {
-        Step { from: self.begin, to: to.begin, relation: relation.to_owned(), sentence }
+    pub(crate) fn step(&self, to: &Self, relation: &str, message: String) -> Step {
+        Step { from: self.begin, to: to.begin, relation: relation.to_owned(), message }
     }
 }
 

@@ -10,8 +10,8 @@ use std::collections::VecDeque;
 use super::objects::{Object, Op, brief, objects, of_key};
 use super::set_final::after;
 use super::tally::{Case, Tally, meaningless};
-use crate::check::{Check, Limits, Verdict};
 use crate::history::{History, Kind, Value};
+use crate::verdict::{Check, Limits, Verdict};
 
 /// What is promised of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +187,7 @@ impl<'o, 'h> Traffic<'o, 'h> {
             None => "nobody enqueued it".to_owned(),
         };
         Case {
-            sentence: format!(
+            message: format!(
                 "{} got {}{}, but {why}",
                 op.named(),
                 brief(element),
@@ -205,7 +205,7 @@ impl<'o, 'h> Traffic<'o, 'h> {
     fn duplicated(&self, element: &Value, earlier: &[&Op<'_>], op: &Op<'_>) -> Case {
         let first = earlier[0];
         Case {
-            sentence: format!(
+            message: format!(
                 "element {}{} was given to {} and again to {}",
                 brief(element),
                 of_key(self.key),
@@ -225,7 +225,7 @@ impl<'o, 'h> Traffic<'o, 'h> {
             ),
         };
         Case {
-            sentence: format!(
+            message: format!(
                 "element {}{} is lost: {} was acknowledged, nobody was given it, and {} found nothing \
                  left{excuse}",
                 brief(op.input),

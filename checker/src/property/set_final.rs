@@ -4,8 +4,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::objects::{Object, Op, brief, objects, of_key};
 use super::tally::{Case, Tally, meaningless};
-use crate::check::{Check, Limits, Verdict};
 use crate::history::{History, Value};
+use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "set-final";
 
@@ -88,7 +88,7 @@ fn one(object: &Object<'_>, tally: &mut Tally) -> Result<(), String> {
 fn lost(key: Option<&Value>, add: &Op<'_>, read: &Op<'_>) -> Case {
     let element = brief(add.input);
     Case {
-        sentence: format!(
+        message: format!(
             "element {element}{} is lost: {} was acknowledged, and {}, the last, does not show it",
             of_key(key),
             add.named(),
@@ -124,7 +124,7 @@ pub(super) fn unexpected(
     };
     let name = brief(element);
     Case {
-        sentence: format!("{} shows element {name}{}, but {why}", read.named(), of_key(key)),
+        message: format!("{} shows element {name}{}, but {why}", read.named(), of_key(key)),
         steps: refused.map(|add| add.step(read, "wr", why.clone())).into_iter().collect(),
         operations: refused.map(|add| add.begin).into_iter().chain([read.begin]).collect(),
     }

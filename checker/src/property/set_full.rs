@@ -14,8 +14,8 @@ use super::distribution::distribution_ms;
 use super::objects::{Object, Op, brief, objects, of_key};
 use super::set_final::{after, functions, shown, unexpected};
 use super::tally::{Case, Tally, meaningless};
-use crate::check::{Check, Limits, Verdict};
 use crate::history::{History, Value};
+use crate::verdict::{Check, Limits, Verdict};
 
 /// What is promised of reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +146,7 @@ impl<'o, 'h> Set<'o, 'h> {
             seen.clear();
             for element in shown(read).iter().filter(|element| !seen.insert(*element)) {
                 tally.found("duplicated", || Case {
-                    sentence: format!(
+                    message: format!(
                         "{} shows element {}{} twice",
                         read.named(),
                         brief(element),
@@ -235,7 +235,7 @@ impl<'o, 'h> Set<'o, 'h> {
         let seen =
             also.map_or_else(String::new, |told| format!(", {} still shows it", told.named()));
         Case {
-            sentence: format!(
+            message: format!(
                 "element {element}{} is lost: {} made it known{seen}, and {} does not show it, nor \
                  does any read after",
                 of_key(self.key),
@@ -257,7 +257,7 @@ impl<'o, 'h> Set<'o, 'h> {
 
     fn stale(&self, element: &Value, known: &Op<'_>, read: &Op<'_>) -> Case {
         Case {
-            sentence: format!(
+            message: format!(
                 "{} misses element {}{}, which {} had made known before it began",
                 read.named(),
                 brief(element),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::tally::Tally;
-use crate::check::{Check, Limits, Verdict};
 use crate::history::{History, Kind, Value};
+use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "stats";
 

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::{Algorithm, Stats, Validity, Verdict};
 use crate::finding::{Finding, Step};
 use crate::history::Value;
+use crate::verdict::{Algorithm, Stats, Validity, Verdict};
 
 /// One case of a kind of wrong.
 #[derive(Debug, Default)]
 pub(crate) struct Case {
-    pub(crate) sentence: String,
+    pub(crate) message: String,
     pub(crate) steps: Vec<Step>,
     pub(crate) operations: Vec<u64>,
 }
@@ -40,14 +40,8 @@ impl Tally {
             known.count += 1;
             return;
         }
-        let Case { sentence, steps, operations } = case();
-        self.findings.push(Finding {
-            name: kind.to_owned(),
-            count: 1,
-            sentence,
-            steps,
-            operations,
-        });
+        let Case { message, steps, operations } = case();
+        self.findings.push(Finding { name: kind.to_owned(), count: 1, message, steps, operations });
     }
 
     /// Remembers why there is no Yes; the first reason is told.
@@ -86,7 +80,7 @@ impl Tally {
     pub(crate) fn verdict(mut self, held: &str) -> Verdict {
         let kinds = self.kinds;
         self.findings.sort_by_key(|finding| kinds.iter().position(|kind| *kind == finding.name));
-        let (validity, sentence) = match (self.findings.first(), self.unknown) {
+        let (validity, message) = match (self.findings.first(), self.unknown) {
             (Some(_), _) => (Validity::Invalid, accusation(&self.findings)),
             (None, Some(why)) => (Validity::Unknown, why),
             (None, None) => (Validity::Valid, held.to_owned()),
@@ -94,7 +88,7 @@ impl Tally {
         Verdict {
             check: self.check.to_owned(),
             validity,
-            sentence,
+            message,
             witness: None,
             findings: self.findings,
             measured: self.measured,
@@ -107,7 +101,7 @@ impl Tally {
 fn accusation(findings: &[Finding]) -> String {
     let counts: Vec<String> =
         findings.iter().map(|finding| format!("{} {}", finding.count, finding.name)).collect();
-    format!("{} ({})", findings[0].sentence, counts.join(", "))
+    format!("{} ({})", findings[0].message, counts.join(", "))
 }
 
 /// A verdict on a history that means nothing to the check.

@@ -10,8 +10,9 @@
 //! | `session` | `session::tests`, and `session::laws` for reads of several keys |
 //! | `list-append`, `rw-register` | `txn::tests::twin`; what `rw-register-closed` adds: `txn::tests::laws` |
 
-use crate::check::{Limits, Validity, Verdict, judge};
+use crate::check_by_name;
 use crate::history::{History, edn};
+use crate::verdict::{Limits, Validity, Verdict};
 
 mod definitions;
 mod eventual;
@@ -58,14 +59,14 @@ pub(crate) fn history(text: &str) -> History {
 
 /// The verdict of a check on a history.
 pub(crate) fn verdict(check: &str, text: &str) -> Verdict {
-    judge(&history(text), check, &Limits::default())
+    check_by_name(&history(text), check, &Limits::default())
 }
 
 /// Checks that a history is valid.
 #[track_caller]
 pub(crate) fn valid(check: &str, text: &str) {
     let got = verdict(check, text);
-    assert_eq!(got.validity, Validity::Valid, "{text}: {}", got.sentence);
+    assert_eq!(got.validity, Validity::Valid, "{text}: {}", got.message);
     assert!(got.findings.is_empty());
 }
 
@@ -73,8 +74,8 @@ pub(crate) fn valid(check: &str, text: &str) {
 #[track_caller]
 pub(crate) fn unknown(check: &str, text: &str, why: &str) {
     let got = verdict(check, text);
-    assert_eq!(got.validity, Validity::Unknown, "{text}: {}", got.sentence);
-    assert!(got.sentence.contains(why), "{text}: {}", got.sentence);
+    assert_eq!(got.validity, Validity::Unknown, "{text}: {}", got.message);
+    assert!(got.message.contains(why), "{text}: {}", got.message);
 }
 
 /// Checks that a history is wrong in these ways, `kind` or `kind*2`, and no others.
@@ -86,9 +87,9 @@ pub(crate) fn wrong(check: &str, text: &str, kinds: &str) {
         count => format!("{}*{count}", finding.name),
     };
     let found: Vec<String> = got.findings.iter().map(told).collect();
-    assert_eq!(found.join(" "), kinds, "{text}: {}", got.sentence);
+    assert_eq!(found.join(" "), kinds, "{text}: {}", got.message);
     assert_eq!(got.validity, Validity::Invalid);
-    assert!(got.sentence.contains(&got.findings[0].sentence));
+    assert!(got.message.contains(&got.findings[0].message));
     for finding in &got.findings {
         assert!(!finding.operations.is_empty(), "{text}: {finding:?} names no operation");
     }

@@ -4,8 +4,8 @@ use rustc_hash::FxHashMap;
 
 use super::objects::{Object, Op, brief, objects, of_key};
 use super::tally::{Case, Tally, meaningless};
-use crate::check::{Check, Limits, Verdict};
 use crate::history::{History, Value};
+use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "unique-ids";
 
@@ -61,7 +61,7 @@ fn one(object: &Object<'_>, tally: &mut Tally) -> Result<(), String> {
 fn twice(key: Option<&Value>, id: &Value, first: &Op<'_>, second: &Op<'_>) -> Case {
     let id = brief(id);
     Case {
-        sentence: format!(
+        message: format!(
             "identifier {id}{} was given to {} and to {}",
             of_key(key),
             first.named(),

@@ -114,7 +114,7 @@ fn case(
     let mut operations = operations(record, read, known);
     operations.insert(operations.len() - 1, seen.begin);
     Case {
-        sentence: format!(
+        message: format!(
             "{}{} returned {}{}, which is older than what must be there: the client had seen {}, and {chain}",
             reader.named(),
             record.on(read.op),

@@ -61,7 +61,7 @@ fn stale(record: &Record<'_>, seen: &Read, known: Known) -> bool {
 fn own_write(record: &Record<'_>, seen: &Read, own: Known) -> Case {
     let (read, write) = (&record.ops[seen.op], &record.ops[own.op]);
     Case {
-        sentence: format!(
+        message: format!(
             "{}{} returned {}{}, which is older than {} by the same client",
             read.named(),
             record.on(seen.op),
@@ -84,7 +84,7 @@ fn own_write(record: &Record<'_>, seen: &Read, own: Known) -> Case {
 fn two_reads(record: &Record<'_>, seen: &Read, before: Known) -> Case {
     let (read, earlier) = (&record.ops[seen.op], &record.ops[before.op]);
     Case {
-        sentence: format!(
+        message: format!(
             "{}{} returned {}{}, and {}{} by the same client, before it, {}, which is newer",
             read.named(),
             record.on(seen.op),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::versions::{Read, Record};
 use super::{KINDS, NAME};
-use crate::check::{Limits, Verdict};
 use crate::history::History;
 use crate::property::tally::{Case, Tally, meaningless};
+use crate::verdict::{Limits, Verdict};
 
 /// Compares, key by key, the last read of each replica among those that began at this index or later.
 ///
@@ -71,7 +71,7 @@ fn agree(
             tally.doubt(|| format!("{told}, but {} may have come between", record.origin(*version)))
         }
         None => tally.found("not-converged", || Case {
-            sentence: format!("replicas disagree in the end: {told}"),
+            message: format!("replicas disagree in the end: {told}"),
             steps: vec![one.step(two, "differs", told.clone())],
             operations: vec![one.begin, two.begin],
         }),

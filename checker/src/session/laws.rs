@@ -1,9 +1,9 @@
 //! Compares what several keys show together with its definition, and holds all guarantees to laws.
 
 use super::{Promise, judge};
-use crate::check::{Keyed, Limits, Validity};
 use crate::history::{Event, History, Kind, Operation, Process, Value};
 use crate::property::tests::random::{Call, Draw, end, history, numbered, oks, output};
+use crate::verdict::{Keyed, Limits, Validity};
 
 /// Two registers that mostly tell the truth, read alone or together.
 #[derive(Default)]

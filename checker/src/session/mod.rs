@@ -30,9 +30,9 @@ mod versions;
 
 pub use convergence::convergence;
 
-use crate::check::{Check, Limits, Verdict};
 use crate::history::History;
 use crate::property::tally::{Tally, meaningless};
+use crate::verdict::{Check, Limits, Verdict};
 use versions::Record;
 
 const NAME: &str = "session";

@@ -64,7 +64,7 @@ fn case(record: &Record<'_>, read: &Read, newest: &Read, hidden: VersionId) -> C
     let mut operations = operations(record, read, known);
     operations.insert(operations.len() - 1, record.ops[newer].begin);
     Case {
-        sentence: format!(
+        message: format!(
             "{}{} shows {}{} together with {}{}, but {replaced}: they never were there together",
             op.named(),
             record.on(read.op),

@@ -130,7 +130,7 @@ fn case(record: &Record<'_>, read: &Read, staleness: Staleness) -> Case {
     let Staleness { nanoseconds, versions } = staleness;
     let ms = milliseconds(nanoseconds as i64);
     Case {
-        sentence: format!(
+        message: format!(
             "{}{} returned {}{}, though {}{} {how} before it began: {versions} versions and {ms} ms behind",
             op.named(),
             record.on(read.op),

@@ -1,9 +1,9 @@
 //! Tries each guarantee on the smallest history that breaks it, and all of them on a simulated store.
 
 use super::{Guarantee, Promise, convergence, judge};
-use crate::check::{Limits, Validity, Verdict};
 use crate::history::{Kind, Value};
 use crate::property::tests::{history, unknown, valid, wrong};
+use crate::verdict::{Limits, Validity, Verdict};
 
 const SESSION: &str = "session";
 
@@ -16,7 +16,7 @@ fn held(text: &str, promise: &Promise<'_>) -> Verdict {
 fn breaks(text: &str, promise: &Promise<'_>, kinds: &[&str]) {
     let got = held(text, promise);
     let names: Vec<&str> = got.findings.iter().map(|finding| finding.name.as_str()).collect();
-    assert_eq!(names, kinds, "{text}: {}", got.sentence);
+    assert_eq!(names, kinds, "{text}: {}", got.message);
 }
 
 #[test]
@@ -106,12 +106,12 @@ fn a_fresh_read_shows_what_was_acknowledged() {
     breaks(stale, &Promise::LINEARIZABLE, &["stale-read"]);
     let got = held(stale, &Promise::LINEARIZABLE);
     assert!(
-        got.sentence
+        got.message
             .contains("on n2 returned 1, though read by process 2 (index 4) on n1 had returned 2"),
         "{}",
-        got.sentence
+        got.message
     );
-    assert!(got.sentence.contains("1 versions and 3 ms behind"), "{}", got.sentence);
+    assert!(got.message.contains("1 versions and 3 ms behind"), "{}", got.message);
     assert_eq!(got.findings[0].operations, [0, 2, 4, 6]);
     breaks("0:write 1 => 1; 0:write 2; 1:read => 1; 0:ok 2", &Promise::LINEARIZABLE, &[]);
 }
@@ -142,7 +142,7 @@ fn staleness_is_told_of_each_replica_and_over_time() {
         "0@n1:write 1 => 1; 0@n1:read => 1; 1@n2:read => nil; 1@n2:read => 1",
         &Promise::STALE,
     );
-    assert_eq!(got.validity, Validity::Valid, "{}", got.sentence);
+    assert_eq!(got.validity, Validity::Valid, "{}", got.message);
     let told = |name: &str| got.measured[name].to_string();
     assert_eq!(told("stale_reads"), "1");
     assert_eq!(told("versions_behind"), r#"{"count" 3, "max" 1, "min" 0, "p50" 0, "p99" 0}"#);
@@ -271,7 +271,7 @@ fn a_store_that_keeps_its_promise_is_never_convicted() {
         ] {
             let history = Store::history(seed, 60, reads);
             let got = judge(&history, &Limits::default(), &promise);
-            assert!(got.findings.is_empty(), "seed {seed}, {reads:?}: {}", got.sentence);
+            assert!(got.findings.is_empty(), "seed {seed}, {reads:?}: {}", got.message);
         }
     }
 }
@@ -405,10 +405,10 @@ fn every_guarantee_is_broken_exactly_where_its_definition_says() {
         for (place, (guarantee, kind)) in kinds.iter().enumerate() {
             let found = got.findings.iter().find(|finding| finding.name == *kind);
             let count = found.map_or(0, |finding| finding.count);
-            assert_eq!(count, twin.broken(*guarantee), "seed {seed}, {kind}: {}", got.sentence);
+            assert_eq!(count, twin.broken(*guarantee), "seed {seed}, {kind}: {}", got.message);
             met[place] += count;
         }
-        let record = super::Record::of(&history, crate::check::Keyed::Auto).expect("registers");
+        let record = super::Record::of(&history, crate::verdict::Keyed::Auto).expect("registers");
         let behind: Vec<usize> =
             super::staleness::measure(&record).iter().map(|read| read.versions as usize).collect();
         assert_eq!(behind, twin.behind(), "seed {seed}");

@@ -2,10 +2,10 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::check::Keyed;
 use crate::history::{History, Value};
 use crate::property::objects::{Op, brief};
 use crate::property::tally::{Case, Tally};
+use crate::verdict::Keyed;
 
 /// Place of a version in [`Record::versions`].
 pub(super) type VersionId = usize;
@@ -169,7 +169,7 @@ impl<'h> Record<'h> {
                 |write| format!("but {} had failed", write.named()),
             );
             tally.found("unwritten-value", || Case {
-                sentence: format!(
+                message: format!(
                     "{} returned {}{}, {why}",
                     read.named(),
                     brief(value),
@@ -186,7 +186,7 @@ impl<'h> Record<'h> {
             let write = &self.ops[write];
             if read.end < write.begin {
                 tally.found("future-read", || Case {
-                    sentence: format!(
+                    message: format!(
                         "{} returned {}{} before {} began",
                         read.named(),
                         self.told(*version),

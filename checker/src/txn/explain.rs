@@ -36,7 +36,7 @@ impl Scene<'_, '_> {
         Finding {
             name: name.to_owned(),
             count,
-            sentence: format!("{}, where {}", circle.join(" < "), cast.join("; ")),
+            message: format!("{}, where {}", circle.join(" < "), cast.join("; ")),
             steps,
             operations: links.iter().map(|(txn, _)| self.txn(*txn).invoked).collect(),
         }
@@ -46,7 +46,7 @@ impl Scene<'_, '_> {
         let ((from, relation), (to, _)) = (links[place], links[after]);
         let (one, other) = (format!("T{}", place + 1), format!("T{}", after + 1));
         let why = self.why(from, to, relation, (&one, &other));
-        let sentence = if after == 0 {
+        let message = if after == 0 {
             format!("However, {one} < {other}, because {why}: a contradiction!")
         } else {
             format!("{one} < {other}, because {why}")
@@ -55,7 +55,7 @@ impl Scene<'_, '_> {
             from: self.txn(from).invoked,
             to: self.txn(to).invoked,
             relation: relation.name().to_owned(),
-            sentence,
+            message,
         }
     }
 

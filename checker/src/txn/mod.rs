@@ -33,9 +33,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::component::{Cycle, Found};
 use self::explain::Scene;
 use self::log::NONE;
-use crate::check::{Algorithm, Check, Limits, Stats, Validity, Verdict};
 use crate::finding::Finding;
 use crate::history::{History, Kind, Value};
+use crate::verdict::{Algorithm, Check, Limits, Stats, Validity, Verdict};
 
 pub use self::explain::dot;
 pub use self::isolation::Isolation;
@@ -156,7 +156,7 @@ fn closed(history: &History, limits: &Limits<'_>) -> Verdict {
     let mut verdict = judge(history, Objects::Registers, &following, limits);
     if verdict.validity == Validity::Invalid {
         let names: Vec<_> = verdict.findings.iter().map(|found| found.name.as_str()).collect();
-        verdict.sentence = format!(
+        verdict.message = format!(
             "not {STRONGEST}, by what that says of the order of writes: {}",
             names.join(", ")
         );
@@ -253,7 +253,7 @@ impl Judgement<'_, '_> {
             .find_map(|version| self.scene.log.element(*version))
             .map(|element| element.key);
         let key = key.map_or(&Value::Nil, |key| self.scene.log.keys[key as usize].value);
-        let sentence = format!(
+        let message = format!(
             "what may be taken for granted makes versions of key {key} come before themselves: {}",
             values.join(" < ")
         );
@@ -263,7 +263,7 @@ impl Judgement<'_, '_> {
             .filter(|writer| *writer != NONE);
         let operations = writers.map(|writer| self.scene.txn(writer).invoked).collect();
         let (name, count, steps) = ("cyclic-versions".to_owned(), circles.len(), Vec::new());
-        self.findings.push(Finding { name, count, sentence, steps, operations });
+        self.findings.push(Finding { name, count, message, steps, operations });
     }
 
     fn cycles(&mut self, limits: &Limits<'_>) {
@@ -308,7 +308,7 @@ impl Judgement<'_, '_> {
             Validity::Valid
         };
         self.findings.sort_by_key(|finding| severity(&finding.name));
-        let sentence = self.sentence(validity, &not);
+        let message = self.message(validity, &not);
         let measured = self.measured(&not, &broken);
         let Scene { log, .. } = self.scene;
         let stats = Stats {
@@ -317,10 +317,10 @@ impl Judgement<'_, '_> {
             algorithm: Algorithm::Graph,
             ..Stats::default()
         };
-        Verdict { validity, findings: self.findings, measured, stats, ..Verdict::unknown(sentence) }
+        Verdict { validity, findings: self.findings, measured, stats, ..Verdict::unknown(message) }
     }
 
-    fn sentence(&self, validity: Validity, not: &BTreeSet<&str>) -> String {
+    fn message(&self, validity: Validity, not: &BTreeSet<&str>) -> String {
         let counts: Vec<_> = self
             .findings
             .iter()

@@ -66,21 +66,15 @@ fn places(scene: &Scene<'_, '_>) -> Vec<u32> {
 
 impl Tally<'_, '_, '_> {
     /// Counts a case, and shows it if it is the first of its kind.
-    fn add(&mut self, name: &str, txns: &[u32], sentence: impl FnOnce(&Scene<'_, '_>) -> String) {
+    fn add(&mut self, name: &str, txns: &[u32], message: impl FnOnce(&Scene<'_, '_>) -> String) {
         if let Some(finding) = self.findings.iter_mut().find(|finding| finding.name == name) {
             finding.count += 1;
             return;
         }
         let operations = txns.iter().map(|txn| self.scene.txn(*txn).invoked).collect();
-        let sentence = sentence(self.scene);
+        let message = message(self.scene);
         let steps = Vec::new();
-        self.findings.push(Finding {
-            name: name.to_owned(),
-            count: 1,
-            sentence,
-            steps,
-            operations,
-        });
+        self.findings.push(Finding { name: name.to_owned(), count: 1, message, steps, operations });
     }
 
     fn internal(&mut self) {
@@ -367,7 +361,7 @@ impl Tally<'_, '_, '_> {
                 from,
                 to,
                 relation: "rw".to_owned(),
-                sentence: format!(
+                message: format!(
                     "{one} < {other}, because {one} did not observe what {other} wrote{end}"
                 ),
             };

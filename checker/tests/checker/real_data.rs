@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use checker::history::{Format, History, Value, edn, jsonl};
 use checker::model::named;
-use checker::{Limits, Validity, check_linearizable, judge};
+use checker::{Limits, Validity, check_by_name, check_linearizable};
 
 /// Where the histories are: `$HARNESS_DATA`, or beside the workspace.
 fn folder() -> PathBuf {
@@ -63,7 +63,7 @@ fn say(what: &str) {
 #[track_caller]
 fn agrees(file: &str, history: &History, model: &str, verdict: &str) {
     let got = check_linearizable(history, model, &Limits::default());
-    assert_eq!(got.validity, validity(verdict), "{file}: {}", got.sentence);
+    assert_eq!(got.validity, validity(verdict), "{file}: {}", got.message);
     assert_eq!(got.witness.is_some(), got.validity == Validity::Invalid, "{file}");
 }
 
@@ -116,8 +116,8 @@ fn property(model: &str) -> Option<&str> {
 fn histories_of_jepsens_workloads_get_the_verdicts_of_jepsens_checkers() {
     for (file, model, verdict) in rows("elle-cli/jepsen/") {
         let property = property(&model).expect("every property is known");
-        let got = judge(&history(&file), property, &Limits::default());
-        assert_eq!(got.validity, validity(&verdict), "{file}: {}", got.sentence);
+        let got = check_by_name(&history(&file), property, &Limits::default());
+        assert_eq!(got.validity, validity(&verdict), "{file}: {}", got.message);
         assert_eq!(got.findings.is_empty(), got.validity == Validity::Valid, "{file}");
     }
 }

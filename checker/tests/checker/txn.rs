@@ -1,18 +1,18 @@
 //! Compares verdicts about transactions with those of Elle, on histories that nobody here wrote.
 
 use crate::real_data::{history, rows, validity};
-use checker::{Limits, Verdict, judge};
+use checker::{Limits, Verdict, check_by_name};
 
 /// What a manifest says of a file: `valid`, or `invalid: G2-item 162, G2-item-realtime 40`.
 #[track_caller]
 fn agrees(file: &str, verdict: &Verdict, expected: &str) {
     let (says, counts) = expected.split_once(": ").unwrap_or((expected, ""));
-    assert_eq!(verdict.validity, validity(says), "{file}: {}", verdict.sentence);
+    assert_eq!(verdict.validity, validity(says), "{file}: {}", verdict.message);
     if !counts.is_empty() {
         let found = verdict.findings.iter().filter(|finding| !finding.name.ends_with("-process"));
         let found: Vec<_> =
             found.map(|finding| format!("{} {}", finding.name, finding.count)).collect();
-        assert_eq!(found.join(", "), counts, "{file}: {}", verdict.sentence);
+        assert_eq!(found.join(", "), counts, "{file}: {}", verdict.message);
     }
 }
 
@@ -23,7 +23,7 @@ fn histories_of_transactions_get_the_verdicts_of_elle() {
     {
         let (model, level) = model.split_once(" (").unwrap_or((&model, "strict-serializable)"));
         let limits = Limits { consistency: level.strip_suffix(')'), ..Limits::default() };
-        let verdict = judge(&history(&file), model, &limits);
+        let verdict = check_by_name(&history(&file), model, &limits);
         agrees(&file, &verdict, &expected);
     }
 }
@@ -37,16 +37,16 @@ fn histories_of_sessions_get_the_verdicts_of_awdit() {
         let upto = levels.iter().position(|level| *level == strongest).map_or(0, |at| at + 1);
         for (number, level) in levels.iter().enumerate() {
             let limits = Limits { consistency: Some(level), ..Limits::default() };
-            let verdict = judge(&history(&file), "isolation", &limits);
+            let verdict = check_by_name(&history(&file), "isolation", &limits);
             let expected = if number < upto { "valid" } else { "invalid" };
             assert_eq!(
                 verdict.validity,
                 validity(expected),
                 "{file}, {level}: {}",
-                verdict.sentence
+                verdict.message
             );
         }
-        let timed = judge(&history(&file), "rw-register", &Limits::default());
-        assert_eq!(timed.validity, validity("unknown"), "{file}: {}", timed.sentence);
+        let timed = check_by_name(&history(&file), "rw-register", &Limits::default());
+        assert_eq!(timed.validity, validity("unknown"), "{file}: {}", timed.message);
     }
 }

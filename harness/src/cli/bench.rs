@@ -10,7 +10,7 @@ mod store;
 use super::failure::Failure;
 use super::{Format, print};
 use anyhow::Result;
-use checker::{History, Limits, bench, judge as judge_by, txn};
+use checker::{History, Limits, bench, check_by_name, txn};
 use serde_json::json;
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -168,7 +168,7 @@ fn time(
             consistency,
             ..Limits::default()
         };
-        judge_by(history, check, &limits)
+        check_by_name(history, check, &limits)
     };
     let (verdict, peak) = memory::peak(judge);
     Timed { name, verdict, best: best(|| drop(black_box(judge()))), peak, speedup: None }
@@ -184,7 +184,7 @@ fn with_threads(name: &'static str, one: usize, two: usize) -> Timed {
     let history = bench::keys(64);
     let judge = |jobs| {
         let began = Instant::now();
-        let verdict = judge_by(&history, "register", &Limits { jobs, ..Limits::default() });
+        let verdict = check_by_name(&history, "register", &Limits { jobs, ..Limits::default() });
         (verdict, began.elapsed())
     };
     let (mut pairs, mut machine, mut best) = (Vec::new(), Vec::new(), Duration::MAX);

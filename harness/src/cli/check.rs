@@ -13,8 +13,8 @@ use super::failure::{Failure, USAGE};
 use super::{Format, duration, print};
 use crate::store::record::FORMAT;
 use anyhow::Result;
-use checker::check::Keyed;
-use checker::{History, Limits, Verdict, check, judge as judge_by};
+use checker::verdict::Keyed;
+use checker::{History, Limits, Verdict, check_by_name, registry};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -76,15 +76,15 @@ enum KeyedChoice {
 
 /// Carries out `harness check`.
 pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
-    if !check::names().contains(&args.model.as_str()) {
-        let names = check::names().join(", ");
+    if !registry::known_names().contains(&args.model.as_str()) {
+        let names = registry::known_names().join(", ");
         return Err(Failure::Usage(format!(
             "there is no model {:?}; there are: {names}",
             args.model
         ))
         .into());
     }
-    check::level(&args.model, args.consistency.as_deref()).map_err(Failure::Usage)?;
+    registry::validate_level(&args.model, args.consistency.as_deref()).map_err(Failure::Usage)?;
     let place = args.certificate.as_deref();
     let place = place.map(|out| Place::of(out, args.histories.len(), &args.model)).transpose()?;
     let began = Instant::now();
@@ -136,7 +136,7 @@ fn exit(summary: &Summary) -> ExitCode {
 }
 
 fn judge(args: &Args, history: &History) -> Verdict {
-    limited(args, |limits| judge_by(history, &args.model, limits))
+    limited(args, |limits| check_by_name(history, &args.model, limits))
 }
 
 /// Does something within the limits that were asked for.
@@ -181,7 +181,7 @@ mod tests {
 
     fn judged(model: &str, lines: &str) -> Verdict {
         let history = jsonl::parse(lines.as_bytes()).expect("a history").history;
-        judge_by(&history, model, &Limits::default())
+        check_by_name(&history, model, &Limits::default())
     }
 
     #[test]

@@ -52,7 +52,7 @@ fn sections() -> Result<Vec<Section>> {
             checker::model::MODELS.iter().map(|it| row(it.name(), it.doc())).collect(),
         ),
     ];
-    let checks = checker::check::CHECKS.iter().map(|it| row(it.name(), it.doc())).collect();
+    let checks = checker::registry::CHECKS.iter().map(|it| row(it.name(), it.doc())).collect();
     sections.push(section("checks (--model)", checks));
     sections.retain(|section| !section.rows.is_empty());
     for system in SYSTEMS {

@@ -77,7 +77,7 @@ fn judge(
         match online.feed(&event) {
             Ok(None) => {}
             Ok(Some(conviction)) => {
-                tell.send_replace(Some(conviction.sentence));
+                tell.send_replace(Some(conviction.message));
                 return;
             }
             // The judge of the whole says what is wrong with such a history.

@@ -70,7 +70,7 @@ pub(crate) fn record_checks(
         records.push(CheckRecord {
             name: verdict.check.clone(),
             validity: verdict.validity.into(),
-            sentence: verdict.sentence.clone(),
+            sentence: verdict.message.clone(),
             witness: verdict.witness.as_ref().map(|window| witness(window, file)),
             findings: verdict.findings.iter().map(finding).collect(),
             measured: measured(verdict)?,
@@ -91,7 +91,7 @@ impl From<checker::Validity> for Validity {
 
 fn witness(window: &Window, file: String) -> Witness {
     let index = |place: usize| window.operations[place].invoked.index;
-    let candidate = |candidate: &checker::linear::Candidate| Candidate {
+    let candidate = |candidate: &checker::window::Candidate| Candidate {
         index: Some(index(candidate.operation)),
         operation: window.name(candidate.operation),
         reason: candidate.reason.clone(),
@@ -128,8 +128,8 @@ fn finding(finding: &checker::finding::Finding) -> Finding {
     Finding {
         name: finding.name.clone(),
         count: finding.count,
-        sentence: finding.sentence.clone(),
-        steps: finding.steps.iter().map(|step| step.sentence.clone()).collect(),
+        sentence: finding.message.clone(),
+        steps: finding.steps.iter().map(|step| step.message.clone()).collect(),
         arrows: finding.steps.iter().map(arrow).collect(),
         operations: finding.operations.clone(),
     }

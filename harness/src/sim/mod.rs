@@ -90,5 +90,5 @@ pub(crate) fn run(setting: &Setting, plan: &Plan, story: &mut story::Story) -> O
 fn judge(setting: &Setting, history: &checker::History, at: Micros) -> Option<Harm> {
     let verdicts = setting.workload.check(history, &Limits::default(), Freshness::Linearizable);
     let wrong = verdicts.into_iter().find(|verdict| verdict.validity == Validity::Invalid)?;
-    Some(Harm { promise: wrong.check, sentence: wrong.sentence, at })
+    Some(Harm { promise: wrong.check, sentence: wrong.message, at })
 }

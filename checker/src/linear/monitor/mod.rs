@@ -20,9 +20,9 @@ use super::breadth::Standing;
 use super::engine::{Budget, Stop};
 use super::partition::Op;
 use super::search::Outcome;
-use crate::check::Algorithm;
 use crate::history::Value;
 use crate::model::Model;
+use crate::verdict::Algorithm;
 
 /// When nothing begins or ends any more.
 const NEVER: u64 = u64::MAX;

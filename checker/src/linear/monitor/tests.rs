@@ -5,9 +5,9 @@ use super::super::engine::{Budget, Stop};
 use super::super::partition::partition;
 use super::super::search::Question;
 use super::super::{deep, twin};
-use crate::check::{Keyed, Limits};
 use crate::history::{Event, History, Kind, Process, Value};
 use crate::model;
+use crate::verdict::{Keyed, Limits};
 
 /// Something begins, with its place, or ends.
 #[derive(Clone, Copy)]

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 
 use super::*;
-use crate::check::{Keyed, Validity, check_linearizable};
+use crate::check_linearizable;
 use crate::history::{Event, History, Kind, Process};
 use crate::linear::deep;
 use crate::linear::partition::{Op, partition};
 use crate::linear::twin;
 use crate::model::{self, Call, Seen};
+use crate::verdict::{Keyed, Validity};
 
 /// Models of which some call settles the state.
 const MODELS: [&str; 8] = [
@@ -265,6 +266,6 @@ fn a_lie_deep_in_a_long_history_is_judged_where_it_is() {
         assert_eq!((1..5).map(judge).filter(|it| *it == alone).count(), 4);
         assert_eq!(alone.validity, Validity::Invalid);
         let window = alone.witness.expect("the proof is small");
-        assert!(window.operations.len() < 20, "{}", window.sentence);
+        assert!(window.operations.len() < 20, "{}", window.message);
     }
 }

@@ -5,11 +5,11 @@ use proptest::prelude::*;
 
 use super::super::deep;
 use super::{Conviction, Online};
-use crate::check::{Keyed, Limits, Validity};
 use crate::history::{Event, Flaw, History, Kind, MISMATCH, Process, Value, jsonl, notation};
 use crate::linear::tests::{moves, play};
 use crate::linear::{check, twin};
 use crate::model::{CELLS, Call, MODELS, Model, Seen, named};
+use crate::verdict::{Keyed, Limits, Validity};
 
 /// Feeds everything; returns the first conviction, and the final answer.
 fn online(
@@ -244,7 +244,7 @@ fn a_conviction_names_key_event_and_reason() {
     let (first, answer) = online(history.events(), cas_register(), Limits::default());
     let first = first.expect("it is wrong");
     assert_eq!((first.key, first.index, answer), (Some("k".into()), 8, Validity::Invalid));
-    assert!(first.sentence.contains("read 4"), "{}", first.sentence);
+    assert!(first.message.contains("read 4"), "{}", first.message);
 }
 
 #[test]

@@ -4,15 +4,16 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 use super::Place;
-use crate::check::{Limits, Validity, Verdict, judge};
+use crate::check_by_name;
 use crate::history::{History, Process, Value, notation};
 use crate::linear::deep;
 use crate::linear::partition::{Object, partition};
 use crate::linear::tests::{moves, play};
 use crate::model::{CELLS, Model, named};
+use crate::verdict::{Limits, Validity, Verdict};
 
 fn ask(history: &History, model: &str) -> Verdict {
-    judge(history, model, &Limits { consistency: Some("sequential"), ..Limits::default() })
+    check_by_name(history, model, &Limits { consistency: Some("sequential"), ..Limits::default() })
 }
 
 /// Whether what is left can be done from here, by the processes in any order.
@@ -55,12 +56,12 @@ fn twin(history: &History, model: &dyn Model) -> bool {
 fn says(text: &str, expected: Validity) -> String {
     let history = notation::parse(text).expect("a history");
     let verdict = ask(&history, "register");
-    assert_eq!(verdict.validity, expected, "{text}: {}", verdict.sentence);
+    assert_eq!(verdict.validity, expected, "{text}: {}", verdict.message);
     assert_eq!(
         twin(&history, named("register").expect("it is there")),
         expected == Validity::Valid
     );
-    verdict.sentence
+    verdict.message
 }
 
 #[test]
@@ -73,11 +74,11 @@ fn a_stale_read_of_another_process_is_sequential() {
 fn two_readers_who_disagree_about_the_order_are_not() {
     let writers = "0:w1; 0:ok; 1:w2; 1:ok; ";
     says(&format!("{writers}2:r1; 2:ok; 2:r2; 2:ok; 3:r1; 3:ok; 3:r2; 3:ok"), Validity::Valid);
-    let sentence = says(
+    let message = says(
         &format!("{writers}2:r1; 2:ok; 2:r2; 2:ok; 3:r2; 3:ok; 3:r1; 3:ok"),
         Validity::Invalid,
     );
-    assert!(sentence.contains("after the longest"), "{sentence}");
+    assert!(message.contains("after the longest"), "{message}");
 }
 
 /// Dekker: each key has an order, and together they have none. Sequential consistency is not local.
@@ -101,7 +102,7 @@ fn a_budget_that_is_spent_is_unknown() {
     let text = "0:w1; 0:ok; 1:w2; 1:ok; 2:r1; 2:ok; 2:r2; 2:ok; 3:r2; 3:ok; 3:r1; 3:ok";
     let history = notation::parse(text).expect("a history");
     let limits = Limits { consistency: Some("sequential"), memory_bytes: 100, ..Limits::default() };
-    assert_eq!(judge(&history, "register", &limits).validity, Validity::Unknown);
+    assert_eq!(check_by_name(&history, "register", &limits).validity, Validity::Unknown);
 }
 
 proptest! {
@@ -111,6 +112,6 @@ proptest! {
     fn the_search_agrees_with_its_twin(which in 0..CELLS.len(), moves in moves(18)) {
         let history = play(CELLS[which].name(), &moves);
         let verdict = ask(&history, CELLS[which].name());
-        prop_assert_eq!(verdict.validity == Validity::Valid, twin(&history, CELLS[which]), "{}", verdict.sentence);
+        prop_assert_eq!(verdict.validity == Validity::Valid, twin(&history, CELLS[which]), "{}", verdict.message);
     }
 }

@@ -136,11 +136,11 @@ impl<'o, 'h> Log<'o, 'h> {
             let once = self.sends.get(value).is_none_or(|sends| sends.len() == 1);
             match places.insert(value, (*offset, op)) {
                 Some((first, teller)) if once => tally.found("duplicate", || {
-                    let sentence = format!(
+                    let message = format!(
                         "value {} of key {key} was sent once and stands at offsets {first} and {offset}",
                         brief(value)
                     );
-                    two(sentence, teller, op)
+                    two(message, teller, op)
                 }),
                 _ => {}
             }
@@ -160,7 +160,7 @@ impl<'o, 'h> Log<'o, 'h> {
                     two(format!("{got}, but {} had failed", send.named()), send, poll)
                 }),
                 None => tally.found("unexpected", || Case {
-                    sentence: format!("{got}, which nobody had begun to send"),
+                    message: format!("{got}, which nobody had begun to send"),
                     operations: vec![poll.begin],
                     ..Case::default()
                 }),
@@ -170,8 +170,8 @@ impl<'o, 'h> Log<'o, 'h> {
 }
 
 /// A case of two operations.
-pub(super) fn two(sentence: String, first: &Op<'_>, second: &Op<'_>) -> Case {
+pub(super) fn two(message: String, first: &Op<'_>, second: &Op<'_>) -> Case {
     let mut operations = vec![first.begin, second.begin];
     operations.dedup();
-    Case { sentence, operations, ..Case::default() }
+    Case { message, operations, ..Case::default() }
 }

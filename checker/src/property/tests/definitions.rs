@@ -4,8 +4,8 @@ use super::random::{
     Call, Draw, chain, compare, compare_verdicts, end, history, items, oks, output,
 };
 use super::twins::set_calls;
-use crate::check::Validity;
 use crate::history::{Kind, Operation, Value};
+use crate::verdict::Validity;
 
 /// Balances of two accounts that hold 2, now and then 3.
 fn bank_calls(draw: &mut Draw) -> Call {

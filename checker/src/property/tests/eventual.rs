@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::history;
-use crate::check::{Limits, Validity, Verdict, judge};
+use crate::check_by_name;
 use crate::history::{Event, History, Kind, Process, Value};
+use crate::verdict::{Limits, Validity, Verdict};
 
 const STEP: u64 = 10_000_000_000;
 
@@ -15,14 +16,14 @@ fn slow(text: &str) -> History {
 }
 
 fn verdict(check: &str, text: &str) -> Verdict {
-    judge(&slow(text), check, &Limits::default())
+    check_by_name(&slow(text), check, &Limits::default())
 }
 
 #[track_caller]
 fn told(check: &str, text: &str, validity: Validity, word: &str) {
     let got = verdict(check, text);
-    assert_eq!(got.validity, validity, "{text}: {}", got.sentence);
-    assert!(got.sentence.contains(word), "{text}: {}", got.sentence);
+    assert_eq!(got.validity, validity, "{text}: {}", got.message);
+    assert!(got.message.contains(word), "{text}: {}", got.message);
 }
 
 #[test]
@@ -54,8 +55,8 @@ fn a_read_too_soon_after_a_change_proves_nothing_by_what_it_lacks() {
         ("eventual-set", "0@n1:add 1 => nil; 4@n2:read => []"),
         ("eventual-counter", "0@n1:add 1 => nil; 4@n2:read => 0"),
     ] {
-        let at_once = judge(&history(text), check, &Limits::default());
-        assert_eq!(at_once.validity, Validity::Unknown, "{}", at_once.sentence);
+        let at_once = check_by_name(&history(text), check, &Limits::default());
+        assert_eq!(at_once.validity, Validity::Unknown, "{}", at_once.message);
         assert_eq!(verdict(check, text).validity, Validity::Invalid);
         // Something of the nemesis in between: the same read is too soon now.
         let mut events = slow(text).events().to_vec();
@@ -64,8 +65,9 @@ fn a_read_too_soon_after_a_change_proves_nothing_by_what_it_lacks() {
         let fault = Event { process, f, kind: Kind::Info, value: Value::Nil, node: None, ..read };
         events.insert(2, fault);
         (0..).zip(&mut events).for_each(|(index, event)| event.index = index);
-        let healed = judge(&History::new(events).expect("it is one"), check, &Limits::default());
-        assert_eq!(healed.validity, Validity::Unknown, "{check}: {}", healed.sentence);
+        let healed =
+            check_by_name(&History::new(events).expect("it is one"), check, &Limits::default());
+        assert_eq!(healed.validity, Validity::Unknown, "{check}: {}", healed.message);
     }
 }
 
@@ -104,7 +106,7 @@ fn sums_of_the_unknown_are_those_of_every_choice() {
             certain + some.sum::<i64>() == read
         });
         let got = verdict("eventual-counter", &text);
-        assert_eq!(got.validity == Validity::Valid, possible, "{text}: {}", got.sentence);
+        assert_eq!(got.validity == Validity::Valid, possible, "{text}: {}", got.message);
         met.insert(possible);
     }
     assert_eq!(met.len(), 2, "both happen");

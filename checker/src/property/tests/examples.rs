@@ -1,13 +1,14 @@
 //! One property after the other: valid, wrong, unknown.
 
 use super::{history, unknown, valid, verdict, wrong};
-use crate::check::{CHECKS, Limits, Validity};
 use crate::history::Value;
 use crate::model;
 use crate::property::availability::{self, Stretch};
 use crate::property::bank::{self, Rules};
 use crate::property::errors;
 use crate::property::monotonic::{self, Between};
+use crate::registry::CHECKS;
+use crate::verdict::{Limits, Validity};
 
 #[test]
 fn names_of_checks_are_sorted_unique_kebab_case_explained_and_no_models() {
@@ -324,7 +325,7 @@ fn availability_has_a_floor_for_each_stretch() {
     let during = stretch("during", 4_000_000, 9_000_000);
     let got = availability::judge(&history, &[before.clone(), during]);
     assert_eq!((got.validity, got.findings[0].count), (Validity::Invalid, 1));
-    assert!(got.sentence.contains("during: 0 of 1"), "{}", got.sentence);
+    assert!(got.message.contains("during: 0 of 1"), "{}", got.message);
     assert_eq!(availability::judge(&history, &[before]).validity, Validity::Valid);
     assert_eq!(availability::judge(&history, &[]).validity, Validity::Unknown);
 }

@@ -2,8 +2,10 @@
 
 use super::random::{Call, Draw, chain, history, numbered};
 use super::{valid, wrong};
-use crate::check::{CHECKS, Limits, Validity, judge};
+use crate::check_by_name;
 use crate::history::{Event, History, Kind, Process, Value};
+use crate::registry::CHECKS;
+use crate::verdict::{Limits, Validity};
 
 /// Checks whose laws stand with the generators of their histories: in `txn::tests::laws`, `txn::isolation::tests`,
 /// `session::laws`.
@@ -204,7 +206,7 @@ fn small(check: &str, seed: u64) -> History {
 
 /// What a check says of a history, without the words.
 fn told(check: &str, history: &History) -> (Validity, Vec<(String, usize)>) {
-    let verdict = judge(history, check, &Limits::default());
+    let verdict = check_by_name(history, check, &Limits::default());
     let counts = verdict.findings.into_iter().map(|finding| (finding.name, finding.count));
     (verdict.validity, counts.collect())
 }

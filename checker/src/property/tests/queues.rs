@@ -1,8 +1,8 @@
 //! Compares queues with every way to say which enqueue a client was given the element of.
 
 use super::random::{Draw, compare_verdicts, end, history, items, oks, output};
-use crate::check::Validity;
 use crate::history::{Kind, Operation, Value};
+use crate::verdict::Validity;
 
 /// Who was given what, where the queue was last seen empty, and how many dequeues have no known end.
 struct Seen<'o> {

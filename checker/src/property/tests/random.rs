@@ -1,7 +1,8 @@
 //! Makes small random histories, and compares what checks count in them.
 
-use crate::check::{Limits, Validity, judge};
+use crate::check_by_name;
 use crate::history::{Event, History, Kind, Operation, Process, Value};
+use crate::verdict::{Limits, Validity};
 
 /// A stream of numbers.
 pub(crate) struct Draw(pub(crate) u64);
@@ -52,7 +53,7 @@ pub(crate) fn history(
 
 /// How often a check found a kind of wrong.
 pub(crate) fn count(check: &str, history: &History, kind: &str) -> usize {
-    let verdict = judge(history, check, &Limits::default());
+    let verdict = check_by_name(history, check, &Limits::default());
     let found = verdict.findings.iter().find(|finding| finding.name == kind);
     found.map_or(0, |finding| finding.count)
 }
@@ -141,9 +142,9 @@ pub(crate) fn compare_verdicts(
     let mut met = vec![0; answers.len()];
     for seed in 0..3000 {
         let history = make(seed);
-        let got = judge(&history, check, &Limits::default());
+        let got = check_by_name(&history, check, &Limits::default());
         let wanted = twin(history.operations());
-        assert_eq!(got.validity, wanted, "{check}, seed {seed}: {}\n{history:?}", got.sentence);
+        assert_eq!(got.validity, wanted, "{check}, seed {seed}: {}\n{history:?}", got.message);
         let place = answers.iter().position(|answer| *answer == wanted);
         met[place.unwrap_or_else(|| panic!("seed {seed}: {wanted:?}"))] += 1;
     }

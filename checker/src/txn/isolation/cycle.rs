@@ -130,7 +130,7 @@ fn told(facts: &Facts<'_, '_>, edges: &[Edge], cycle: &[(u32, u32, Why)]) -> Fin
     let called = |node: u32| name(node).map_or_else(|| facts.told(node), |n| format!("T{n}"));
     let step = |(from, to, why): &(u32, u32, Why)| {
         let (one, other) = (called(*from), called(*to));
-        let (relation, sentence) = match why {
+        let (relation, message) = match why {
             Why::Session if *from == facts.start() => {
                 ("process", format!("{one} < {other}, as nothing comes before that"))
             }
@@ -155,22 +155,22 @@ fn told(facts: &Facts<'_, '_>, edges: &[Edge], cycle: &[(u32, u32, Why)]) -> Fin
             }
         };
         let (from, to) = (facts.invoked(*from), facts.invoked(*to));
-        Step { from, to, relation: relation.to_owned(), sentence }
+        Step { from, to, relation: relation.to_owned(), message }
     };
     let steps: Vec<Step> = cycle.iter().map(step).collect();
     let derived = cycle.iter().any(|(.., why)| matches!(why, Why::Derived(_)));
     let all = cycle.iter().zip(1..).map(|((node, ..), n)| format!("T{n} = {}", facts.told(*node)));
-    let sentences: Vec<_> = steps.iter().map(|step| step.sentence.clone()).collect();
-    let sentence = format!(
+    let messages: Vec<_> = steps.iter().map(|step| step.message.clone()).collect();
+    let message = format!(
         "{}: a contradiction, where {}",
-        sentences.join("; "),
+        messages.join("; "),
         all.collect::<Vec<_>>().join(", ")
     );
     let operations = cycle.iter().filter(|(node, ..)| *node != facts.start());
     Finding {
         name: if derived { "commit-order" } else { "G1c-process" }.to_owned(),
         count: 1,
-        sentence,
+        message,
         steps,
         operations: operations.map(|(node, ..)| facts.invoked(*node)).collect(),
     }

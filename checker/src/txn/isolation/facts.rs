@@ -213,8 +213,8 @@ impl Wrong<'_, '_> {
         let told = told(self.log, self.operations, txn);
         let key = self.log.keys[key as usize].value;
         let operations = vec![self.log.txns[txn as usize].invoked];
-        let sentence = format!("what T1 read from key {key} {why}: T1 = {told}");
+        let message = format!("what T1 read from key {key} {why}: T1 = {told}");
         let name = name.to_owned();
-        self.findings.push(Finding { name, count: 1, sentence, operations, ..Finding::default() });
+        self.findings.push(Finding { name, count: 1, message, operations, ..Finding::default() });
     }
 }

@@ -25,9 +25,9 @@ use std::collections::BTreeMap;
 use self::facts::Facts;
 use super::Objects;
 use super::log;
-use crate::check::{Algorithm, Check, Limits, Stats, Validity, Verdict};
 use crate::finding::Finding;
 use crate::history::{History, Kind, Value};
+use crate::verdict::{Algorithm, Check, Limits, Stats, Validity, Verdict};
 
 /// Transactions on registers whose values are all different.
 pub struct Isolation;
@@ -105,24 +105,24 @@ fn judge(history: &History, level: Level, name: &str, limits: &Limits<'_>) -> Ve
         ..Stats::default()
     };
     let measured = BTreeMap::from([("consistency".to_owned(), Value::from(name))]);
-    let (validity, findings, sentence) = match outcome {
+    let (validity, findings, message) = match outcome {
         _ if !wrong.is_empty() => {
-            let sentence = format!("not {name}, nor anything weaker: {}", wrong[0].sentence);
-            (Validity::Invalid, wrong, sentence)
+            let message = format!("not {name}, nor anything weaker: {}", wrong[0].message);
+            (Validity::Invalid, wrong, message)
         }
         Ok(()) => {
-            let sentence = format!("{name}: an order of commits explains every read");
-            (Validity::Valid, Vec::new(), sentence)
+            let message = format!("{name}: an order of commits explains every read");
+            (Validity::Valid, Vec::new(), message)
         }
         Err(No::Order(finding)) => {
-            let sentence = format!("not {name}: {}", finding.sentence);
-            (Validity::Invalid, vec![finding], sentence)
+            let message = format!("not {name}: {}", finding.message);
+            (Validity::Invalid, vec![finding], message)
         }
         Err(No::Answer(why)) => {
             (Validity::Unknown, Vec::new(), format!("nobody knows whether it is {name}: {why}"))
         }
     };
-    Verdict { validity, findings, measured, stats, ..Verdict::unknown(sentence) }
+    Verdict { validity, findings, measured, stats, ..Verdict::unknown(message) }
 }
 
 fn decide(facts: &Facts<'_, '_>, level: Level, limits: &Limits<'_>) -> Result<(), No> {

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use super::super::log::NONE;
 use super::No;
 use super::facts::{Facts, Read};
-use crate::check::Limits;
+use crate::verdict::Limits;
 
 /// `from` commits before `to`, because `reader` knew of `from` and read `key` from `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -15,8 +15,8 @@ use self::guess::Guess;
 use super::No;
 use super::facts::Facts;
 use super::order::Edge;
-use crate::check::Limits;
 use crate::finding::Finding;
+use crate::verdict::Limits;
 
 /// How many points a transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,7 +193,7 @@ impl<'f, 'l, 'h> Problem<'f, 'l, 'h> {
     fn stuck(&self, one: u32, other: u32, key: u32) -> Finding {
         let facts = self.facts;
         let name = facts.key(key);
-        let sentence = format!(
+        let message = format!(
             "T1 wrote {} to key {name} and T2 wrote {}, and neither can have been first, by what was read: T1 = {}, T2 = {}",
             facts.left(one, key),
             facts.left(other, key),
@@ -204,7 +204,7 @@ impl<'f, 'l, 'h> Problem<'f, 'l, 'h> {
         Finding {
             name: "no-write-order".to_owned(),
             count: 1,
-            sentence,
+            message,
             operations: operations.map(|node| facts.invoked(node)).collect(),
             ..Finding::default()
         }
@@ -217,7 +217,7 @@ impl<'f, 'l, 'h> Problem<'f, 'l, 'h> {
         nodes.dedup();
         let shown =
             nodes.iter().take(3).zip(1..).map(|(node, n)| format!("T{n} = {}", facts.told(*node)));
-        let sentence = format!(
+        let message = format!(
             "reads of the initial state come before its first writes, and with sessions and who read whom that puts \
              {} transactions in a circle, among them {}",
             nodes.len(),
@@ -227,18 +227,18 @@ impl<'f, 'l, 'h> Problem<'f, 'l, 'h> {
         Finding {
             name: "no-write-order".to_owned(),
             count: 1,
-            sentence,
+            message,
             operations,
             ..Finding::default()
         }
     }
 
     fn exhausted(&self, tried: usize) -> Finding {
-        let sentence = format!(
+        let message = format!(
             "no order of the {} transactions explains every read: each of {tried} ways to order two writes that were tried ends in a circle",
             self.facts.len()
         );
-        Finding { name: "no-write-order".to_owned(), count: 1, sentence, ..Finding::default() }
+        Finding { name: "no-write-order".to_owned(), count: 1, message, ..Finding::default() }
     }
 }
 

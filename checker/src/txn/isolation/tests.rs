@@ -6,8 +6,8 @@ use super::super::Objects;
 use super::super::log::{self, NONE};
 use super::facts::Facts;
 use super::{Isolation, LEVELS, Level};
-use crate::check::{Check as _, Limits, Validity};
 use crate::history::{Event, History, Kind, Process, Value};
+use crate::verdict::{Check as _, Limits, Validity};
 
 /// SplitMix64.
 struct Draw(u64);
@@ -223,7 +223,7 @@ fn every_level_agrees_with_its_definition() {
                 got.validity == Validity::Valid,
                 obvious,
                 "seed {seed}, {name}: {}\n{txns:?}",
-                got.sentence
+                got.message
             );
             seen[number][usize::from(obvious)] += 1;
         }
@@ -330,11 +330,11 @@ fn a_budget_that_is_spent_is_unknown_and_never_a_verdict() {
     for level in ["snapshot-isolation", "serializable"] {
         let small = Limits { memory_bytes: 64 << 20, ..Limits::default() };
         let got = ask(level, small);
-        assert_eq!(got.validity, Validity::Unknown, "{}", got.sentence);
-        assert!(got.sentence.contains("MB"), "{}", got.sentence);
+        assert_eq!(got.validity, Validity::Unknown, "{}", got.message);
+        assert!(got.message.contains("MB"), "{}", got.message);
     }
     let late = ask("serializable", Limits { expired: &|| true, ..Limits::default() });
-    assert_eq!(late.validity, Validity::Unknown, "{}", late.sentence);
+    assert_eq!(late.validity, Validity::Unknown, "{}", late.message);
     assert_eq!(ask("causal", Limits::default()).validity, Validity::Valid);
 }
 
@@ -351,6 +351,6 @@ fn blind_writes_are_put_in_order_at_once() {
         let expired = || asked.fetch_add(1, Ordering::Relaxed) > 20;
         let limits = Limits { consistency: Some(level), expired: &expired, ..Limits::default() };
         let got = Isolation.check(&history, &limits);
-        assert_eq!(got.validity, Validity::Valid, "{level}: {}", got.sentence);
+        assert_eq!(got.validity, Validity::Valid, "{level}: {}", got.message);
     }
 }

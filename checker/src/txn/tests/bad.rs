@@ -1,15 +1,15 @@
 //! What is no history of transactions is refused with its place, and never passes.
 
 use super::{history, lists, registers, registers_by, together};
-use crate::check::{Limits, Validity};
 use crate::history::{History, edn};
 use crate::txn::{Inference, Objects, Options, judge};
+use crate::verdict::{Limits, Validity};
 
 #[track_caller]
 fn refused(history: &History) -> String {
     let verdict = lists(history);
-    assert_eq!(verdict.validity, Validity::Unknown, "{}", verdict.sentence);
-    verdict.sentence
+    assert_eq!(verdict.validity, Validity::Unknown, "{}", verdict.message);
+    verdict.message
 }
 
 fn read(text: &str) -> History {
@@ -32,7 +32,7 @@ fn shapes_are_refused_with_their_place() {
     let lost = read("{:process 0 :f :read :type :invoke :value nil :index 4}");
     insta::assert_snapshot!(refused(&lost), @r#"the event with index 4: is no list of micro-operations (its function is "read", not "txn")"#);
     let list = registers_by(&one("[[:append 1 2]]"), Inference::default());
-    insta::assert_snapshot!(list.sentence, @r#"the event with index 7: "append" is neither "r" nor "w", which registers have"#);
+    insta::assert_snapshot!(list.message, @r#"the event with index 7: "append" is neither "r" nor "w", which registers have"#);
 }
 
 #[test]
@@ -67,5 +67,5 @@ fn when_time_is_up_nobody_knows() {
     let limits = Limits { expired: &|| true, ..Limits::default() };
     let verdict =
         judge(&together(&["rx,ay1", "ry,ax1"]), Objects::Lists, &Options::default(), &limits);
-    assert_eq!(verdict.validity, Validity::Unknown, "{}", verdict.sentence);
+    assert_eq!(verdict.validity, Validity::Unknown, "{}", verdict.message);
 }

@@ -1,9 +1,9 @@
 //! The smallest history with each anomaly, and the nearest one without.
 
 use super::{ALL, history, lists, lists_at, names, registers, registers_by, together};
-use crate::check::{Check, Limits, Validity};
 use crate::history::History;
 use crate::txn::{Inference, RwRegister, World};
+use crate::verdict::{Check, Limits, Validity};
 
 /// The first history has just these anomalies, the second none.
 #[track_caller]
@@ -13,12 +13,12 @@ fn only(anomalies: &str, with: &History, without: &History) {
         (names(&verdict).as_str(), verdict.validity),
         (anomalies, Validity::Invalid),
         "{}",
-        verdict.sentence
+        verdict.message
     );
     for finding in &verdict.findings {
-        assert!(!finding.operations.is_empty() && !finding.sentence.is_empty());
+        assert!(!finding.operations.is_empty() && !finding.message.is_empty());
         if let Some(last) = finding.steps.last() {
-            assert!(last.sentence.ends_with("a contradiction!"), "{}", last.sentence);
+            assert!(last.message.ends_with("a contradiction!"), "{}", last.message);
             assert_eq!(last.to, finding.steps[0].from);
         }
     }
@@ -27,7 +27,7 @@ fn only(anomalies: &str, with: &History, without: &History) {
         (names(&verdict).as_str(), verdict.validity),
         ("", Validity::Valid),
         "{}",
-        verdict.sentence
+        verdict.message
     );
 }
 
@@ -192,12 +192,12 @@ fn what_a_level_allows_does_not_break_it() {
         ("read-committed", Validity::Valid),
     ] {
         let verdict = lists_at(&skew, level);
-        assert_eq!(verdict.validity, validity, "{level}: {}", verdict.sentence);
+        assert_eq!(verdict.validity, validity, "{level}: {}", verdict.message);
         assert_eq!(names(&verdict), "G2-item");
     }
     let unknown = lists_at(&skew, "eventual");
     assert_eq!(unknown.validity, Validity::Unknown);
-    assert!(unknown.sentence.contains("read-committed"), "{}", unknown.sentence);
+    assert!(unknown.message.contains("read-committed"), "{}", unknown.message);
 }
 
 #[test]
@@ -212,9 +212,9 @@ fn a_verdict_names_the_weakest_model_and_all_that_fall_with_it() {
 fn a_cycle_is_told_edge_by_edge() {
     let verdict = lists(&together(&["ax1,ay1", "ax2", "rx12,ry"]));
     let finding = &verdict.findings[0];
-    insta::assert_snapshot!(finding.sentence, @r#"T1 < T2 < T3 < T1, where T1 = [append "x" 1, append "y" 1] (index 0); T2 = [append "x" 2] (index 1); T3 = [r "x" [1 2], r "y" []] (index 2)"#);
+    insta::assert_snapshot!(finding.message, @r#"T1 < T2 < T3 < T1, where T1 = [append "x" 1, append "y" 1] (index 0); T2 = [append "x" 2] (index 1); T3 = [r "x" [1 2], r "y" []] (index 2)"#);
     let steps: Vec<_> =
-        finding.steps.iter().map(|step| format!("{} {}", step.relation, step.sentence)).collect();
+        finding.steps.iter().map(|step| format!("{} {}", step.relation, step.message)).collect();
     insta::assert_snapshot!(steps.join("\n"), @r#"
     ww T1 < T2, because T2 appended 2 to key "x" after T1 appended 1
     wr T2 < T3, because T3 observed T2's append of 2 to key "x"
@@ -281,7 +281,7 @@ fn a_value_from_nowhere_is_wrong_only_where_everybody_is_known() {
     let closed = RwRegister(World::Closed).check(&history, &Limits::default());
     assert_eq!((closed.validity, names(&closed)), (Validity::Invalid, "unwritten-read".to_owned()));
     let open = RwRegister(World::Open).check(&history, &Limits::default());
-    assert_eq!(open.validity, Validity::Valid, "{}", open.sentence);
+    assert_eq!(open.validity, Validity::Valid, "{}", open.message);
 }
 
 #[test]

@@ -5,9 +5,9 @@ use proptest::proptest;
 
 use super::twin::wrong;
 use super::{ALL, lists, names, registers, registers_by};
-use crate::check::{Check, Limits, Validity, Verdict};
 use crate::history::{Event, History, Kind, Process, Value};
 use crate::txn::{Inference, RwRegister, World};
+use crate::verdict::{Check, Limits, Validity, Verdict};
 
 /// The same history with every micro-operation changed.
 fn changed(history: &History, change: impl Fn(&Event, &[Value]) -> Vec<Value>) -> History {

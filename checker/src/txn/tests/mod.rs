@@ -6,8 +6,8 @@ mod laws;
 mod twin;
 
 use super::{Inference, Objects, Options, judge};
-use crate::check::{Limits, Verdict};
 use crate::history::{Event, History, Kind, Process, Value};
+use crate::verdict::{Limits, Verdict};
 
 /// A history of lists or registers, an event a word: a process, what happens, and micro-operations that keys `x`,
 /// `y`, `z` and single digits make up. `0?ax1,ry` invokes, `0!ax1,ry12` is ok having read `[1 2]` from y (of a

@@ -10,8 +10,8 @@ use proptest::proptest;
 
 use super::{ALL, Inference, lists_at, names, registers, registers_by};
 use crate::bench::Draw;
-use crate::check::Validity;
 use crate::history::{Event, History, Kind, Operation, Process, Value};
+use crate::verdict::Validity;
 
 /// Who has to be over before whom begins.
 #[derive(Clone, Copy)]
@@ -325,12 +325,12 @@ impl Run {
 #[track_caller]
 fn same(history: &History, level: &str, holds: bool) {
     let verdict = lists_at(history, level);
-    if verdict.sentence.contains("nothing to judge") {
+    if verdict.message.contains("nothing to judge") {
         return;
     }
     let validity = if holds { Validity::Valid } else { Validity::Invalid };
     let text = || crate::history::edn::write(history);
-    assert_eq!(verdict.validity, validity, "{level}: {}\n{}", verdict.sentence, text());
+    assert_eq!(verdict.validity, validity, "{level}: {}\n{}", verdict.message, text());
 }
 
 /// Whether reads show the order of all that was appended, but for the last transaction of each key.
@@ -383,7 +383,7 @@ fn compare(seed: u64, transactions: usize) {
     if Twin::new(&single, Order::Realtime).serializable() {
         for inference in [Inference::default(), ALL] {
             let verdict = registers_by(&single, inference);
-            assert_eq!(names(&verdict), "", "{}", verdict.sentence);
+            assert_eq!(names(&verdict), "", "{}", verdict.message);
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::{Failure, best, milliseconds};
 use anyhow::Result;
 use checker::history::Value;
-use checker::{History, Limits, Validity, check, judge};
+use checker::{History, Limits, Validity, check_by_name, registry};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -39,7 +39,7 @@ pub(super) fn groups(data: &Path, filter: &str) -> Result<Vec<Group>> {
         let start = cells.next().and_then(initially);
         let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
         let name = format!("{folder} {model}");
-        if !name.contains(filter) || !check::names().contains(&model_of(model).0) {
+        if !name.contains(filter) || !registry::known_names().contains(&model_of(model).0) {
             continue;
         }
         let group =
@@ -83,7 +83,7 @@ impl Group {
         let history = history.with_initial(start.into_iter().collect());
         let (model, consistency) = model_of(model);
         let limits = Limits { consistency, ..Limits::default() };
-        let found = judge(&history, model, &limits);
+        let found = check_by_name(&history, model, &limits);
         let expected = match verdict.split(':').next() {
             Some("valid") => Validity::Valid,
             Some("invalid") => Validity::Invalid,
@@ -94,7 +94,7 @@ impl Group {
         self.operations += found.stats.operations;
         self.agree += usize::from(found.validity == expected);
         self.parsing += best(|| format.parse(&bytes[..]).is_ok());
-        let judging = best(|| judge(&history, model, &limits));
+        let judging = best(|| check_by_name(&history, model, &limits));
         self.judging += judging;
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         self.slowest = std::mem::take(&mut self.slowest).max((judging, name));

@@ -4,7 +4,7 @@
 
 use super::super::failure::{Failure, machine};
 use anyhow::{Context as _, Result};
-use checker::{History, Limits, Validity, Verdict, check, linearize};
+use checker::{History, Limits, Validity, Verdict, linearize, registry};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ impl Place {
     /// The place that was asked for, if it can hold so many, and the model has orders at all.
     pub(super) fn of(out: &Path, histories: usize, model: &str) -> Result<Self> {
         let refuse = |why: String| Err(Failure::Usage(why).into());
-        if check::CHECKS.iter().any(|check| check.name() == model) {
+        if registry::CHECKS.iter().any(|check| check.name() == model) {
             return refuse(format!(
                 "--certificate: {model} is no sequential model, so there is no order to write"
             ));
@@ -84,7 +84,7 @@ fn without(file: &Path, verdict: &Verdict) -> Result<String> {
     }
     let why = match verdict.validity {
         Validity::Invalid => "the history is invalid".to_owned(),
-        _ => verdict.sentence.clone(),
+        _ => verdict.message.clone(),
     };
     Ok(format!("no certificate: {why}"))
 }

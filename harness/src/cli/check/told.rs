@@ -15,7 +15,7 @@ const LANES_WIDTH: usize = 100;
 /// The verdict in a line and the operations that prove it; everything known of them if asked for.
 pub(super) fn verdict(path: &Path, verdict: &Verdict, explain: bool) -> String {
     let word = Validity::from(verdict.validity).name().to_uppercase();
-    let mut text = format!("{word}: {}: {}\n", path.display(), verdict.sentence);
+    let mut text = format!("{word}: {}: {}\n", path.display(), verdict.message);
     if let Some(window) = &verdict.witness {
         text += &format!("\n{}\n", checker::linear::lanes::render(window, LANES_WIDTH));
         if explain {
@@ -29,10 +29,10 @@ pub(super) fn verdict(path: &Path, verdict: &Verdict, explain: bool) -> String {
 }
 
 fn finding(finding: &Finding) -> String {
-    let Finding { name, count, sentence, steps, .. } = finding;
+    let Finding { name, count, message, steps, .. } = finding;
     let times = if *count > 1 { format!(" ({count} times)") } else { String::new() };
-    let steps: String = steps.iter().map(|step| format!("    {}\n", step.sentence)).collect();
-    format!("\n  {name}{times}: {sentence}\n{steps}")
+    let steps: String = steps.iter().map(|step| format!("    {}\n", step.message)).collect();
+    format!("\n  {name}{times}: {message}\n{steps}")
 }
 
 fn explanation(window: &Window) -> String {

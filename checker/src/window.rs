@@ -5,8 +5,7 @@
 
 use serde::Serialize;
 
-use super::lanes;
-use crate::history::{Event, History, Operation, Value, jsonl};
+use crate::history::{Event, History, Kind, Operation, Value, jsonl};
 
 /// A part of a history that proves it wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -29,7 +28,8 @@ pub struct Window {
     /// Every operation that could come next, and why it cannot.
     pub candidates: Vec<Candidate>,
     /// What is wrong, for someone who has read nothing else.
-    pub sentence: String,
+    #[serde(rename = "sentence")]
+    pub message: String,
 }
 
 /// An operation that cannot come next.
@@ -45,7 +45,37 @@ impl Window {
     /// An operation by its place, in a few words: `cas [4 5] ok @n2 by process 7`.
     pub fn name(&self, place: usize) -> String {
         let operation = &self.operations[place];
-        format!("{} by {}", lanes::label(self, place), operation.process)
+        format!("{} by {}", self.label(place), operation.process)
+    }
+
+    /// A short label for drawings: `w 3 ok`.
+    pub(crate) fn label(&self, place: usize) -> String {
+        let operation = &self.operations[place];
+        let f = match operation.f.as_str() {
+            "write" => "w",
+            "read" => "r",
+            other => other,
+        };
+        let shown = match &operation.completion {
+            Some(completion) if completion.kind == Kind::Ok => &completion.output,
+            _ => &operation.input,
+        };
+        let outcome = match operation.kind() {
+            Kind::Ok => "ok",
+            Kind::Fail if operation.is_mismatch() => "mismatch",
+            Kind::Fail => "fail",
+            Kind::Info | Kind::Invoke => "?",
+        };
+        let node = operation.node.as_ref().map_or_else(String::new, |node| format!(" @{node}"));
+        format!("{f} {} {outcome}{node}", self.without_key(shown))
+    }
+
+    /// The value without the key, which stands above the drawing.
+    fn without_key<'v>(&self, value: &'v Value) -> &'v Value {
+        match (&self.key, value.as_pair()) {
+            (Some(key), Some((first, rest))) if first == key => rest,
+            _ => value,
+        }
     }
 
     /// The window as a history of its own, which starts in its entry states.
