@@ -1,13 +1,19 @@
-//! Appends to lists and reads them in transactions: the workload of Elle's strongest check.
+//! Appends to lists and reads them in transactions: Elle's list-append.
 //!
-//! Every element is unique per key, so a read of a list tells the order of all writes before it. Transactions are
-//! of the sizes and on the keys that Elle's generator chooses ([`crate::keys`]).
+//! Every element is unique per key, so a read of a list reveals the order of all writes before it.
+//! Sizes and keys of transactions follow Elle's generator ([`crate::txn_generator`]).
 
-use crate::generator::calls;
-use crate::keys::{Fresh, Kind, Transactions, final_reads};
-use crate::{Call, Freshness, Micro, Object, Rng, Scene, Traffic, Workload, each_until_ok};
+use crate::call::{Call, MicroOp};
+use crate::combinator::each_until_ok;
+use crate::generator::repeat_with;
+use crate::object::Object;
+use crate::read_consistency::ReadConsistency;
+use crate::rng::Rng;
+use crate::sequence::Sequence;
+use crate::txn_generator::{TxnGenerator, TxnKind, final_reads};
+use crate::workload::{Traffic, TrafficConfig, Workload};
 
-/// Transactions of appends and reads.
+/// List-append transactions.
 pub(crate) struct Append;
 
 impl Workload for Append {
@@ -16,7 +22,8 @@ impl Workload for Append {
     }
 
     fn doc(&self) -> &'static str {
-        "transactions that append to lists and read them, over rotating keys; judged by the cycles of their dependencies"
+        "transactions that append to lists and read them, over rotating keys; judged by dependency \
+         cycles"
     }
 
     fn object(&self) -> Object {
@@ -27,34 +34,34 @@ impl Workload for Append {
         &["txn"]
     }
 
-    fn checks(&self, _: Freshness) -> &'static [&'static str] {
+    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["list-append"]
     }
 
-    fn traffic(&self, rng: Rng, _: &Scene) -> Traffic {
-        transactions(rng, Kind { read: Micro::List, write: Micro::Append })
+    fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
+        txn_traffic(rng, TxnKind { read: MicroOp::ReadList, write: MicroOp::Append })
     }
 }
 
-/// The key that is written and read once everything is healed.
-const RECOVERY: u64 = 0;
+/// The key that the recovery phase writes and reads.
+const RECOVERY_KEY: u64 = 0;
 
-/// Transactions of that kind, and at the end reads of every key that was used.
-pub(crate) fn transactions(rng: Rng, kind: Kind) -> Traffic {
-    let (opened, recovered) = (Fresh::default(), Fresh::default());
+/// Runs transactions of this kind; the final reads cover every key that was used.
+pub(crate) fn txn_traffic(rng: Rng, kind: TxnKind) -> Traffic {
+    let (opened, recovered) = (Sequence::default(), Sequence::default());
     let txn = |ops| Call::Txn { function: "txn", ops };
-    let mut made = Transactions::new(rng, kind, opened.clone());
-    let write = move |recovered: &Fresh| txn(vec![(kind.write)(RECOVERY, recovered.next())]);
+    let mut transactions = TxnGenerator::new(rng, kind, opened.clone());
+    let write = move |recovered: &Sequence| txn(vec![(kind.write)(RECOVERY_KEY, recovered.next())]);
     Traffic {
-        main: calls(move |_| txn(made.next())),
+        main: repeat_with(move |_| txn(transactions.next())),
         recovery: Box::new(move || {
             let recovered = recovered.clone();
-            let writes = calls(move |_| write(&recovered));
-            each_until_ok([writes, calls(move |_| txn(vec![(kind.read)(RECOVERY)]))])
+            let writes = repeat_with(move |_| write(&recovered));
+            each_until_ok([writes, repeat_with(move |_| txn(vec![(kind.read)(RECOVERY_KEY)]))])
         }),
-        finale: Box::new(move || {
+        final_reads: Box::new(move || {
             let reads = final_reads(kind, &opened).into_iter();
-            each_until_ok(reads.map(|ops| calls(move |_| txn(ops.clone()))))
+            each_until_ok(reads.map(|ops| repeat_with(move |_| txn(ops.clone()))))
         }),
     }
 }

@@ -1,19 +1,24 @@
-//! Moves money between accounts and reads all of them at once: no state shows more or less than there was.
+//! Transfers money between accounts and reads all of them at once: every state preserves the total.
 //!
-//! A transfer is refused where it would overdraw. Every account opens with the same balance, which each call
-//! names, so that nobody has to set anything up.
+//! A transfer that would overdraw must be rejected. Every account opens with the same balance,
+//! which each call carries, so that no setup is needed.
 
-use crate::generator::{calls, mix};
-use crate::{Call, Freshness, Object, Rng, Scene, Traffic, Workload, each_until_ok};
+use crate::call::Call;
+use crate::combinator::{each_until_ok, mix};
+use crate::generator::{BoxGenerator, repeat_with};
+use crate::object::Object;
+use crate::read_consistency::ReadConsistency;
+use crate::rng::Rng;
+use crate::workload::{Traffic, TrafficConfig, Workload};
 
-/// How many accounts there are.
+/// The number of accounts.
 const ACCOUNTS: u64 = 8;
-/// What is on each at first: little, so that a transfer that is not refused when it must be overdraws soon.
+/// The opening balance of each account: low, so that a missing overdraft check shows soon.
 const OPENING: i64 = 10;
-/// The most that is moved at once.
-const LARGEST: u64 = 5;
+/// The largest amount of a transfer.
+const MAX_AMOUNT: u64 = 5;
 
-/// Accounts.
+/// Bank accounts.
 pub(crate) struct Bank;
 
 impl Workload for Bank {
@@ -22,7 +27,8 @@ impl Workload for Bank {
     }
 
     fn doc(&self) -> &'static str {
-        "moves money between accounts and reads all at once; judged by the total and by overdrafts"
+        "transfers money between accounts and reads all at once; judged by the total and by \
+         overdrafts"
     }
 
     fn object(&self) -> Object {
@@ -33,31 +39,34 @@ impl Workload for Bank {
         &["read", "transfer"]
     }
 
-    fn checks(&self, _: Freshness) -> &'static [&'static str] {
+    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["bank"]
     }
 
-    fn traffic(&self, rng: Rng, _: &Scene) -> Traffic {
+    fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
         let transfers = transfers(rng.fork("transfers"));
         Traffic {
-            main: mix(rng.fork("mix"), vec![(1, transfers), (1, calls(|_| balances()))]),
+            main: mix(rng.fork("mix"), vec![(1, transfers), (1, repeat_with(|_| read_accounts()))]),
             recovery: Box::new(move || {
-                each_until_ok([self::transfers(rng.fork("recovery")), calls(|_| balances())])
+                each_until_ok([
+                    self::transfers(rng.fork("recovery")),
+                    repeat_with(|_| read_accounts()),
+                ])
             }),
-            finale: Box::new(|| each_until_ok([calls(|_| balances())])),
+            final_reads: Box::new(|| each_until_ok([repeat_with(|_| read_accounts())])),
         }
     }
 }
 
-fn balances() -> Call {
-    Call::Balances { accounts: ACCOUNTS, opening: OPENING }
+fn read_accounts() -> Call {
+    Call::ReadAccounts { accounts: ACCOUNTS, opening: OPENING }
 }
 
-fn transfers(mut rng: Rng) -> crate::generator::Any {
-    calls(move |_| {
+fn transfers(mut rng: Rng) -> BoxGenerator {
+    repeat_with(move |_| {
         let from = rng.below(ACCOUNTS);
         let to = (from + rng.between(1, ACCOUNTS)) % ACCOUNTS;
-        let amount = rng.between(1, LARGEST + 1).cast_signed();
+        let amount = rng.between(1, MAX_AMOUNT + 1).cast_signed();
         Call::Transfer { from, to, amount, opening: OPENING }
     })
 }

@@ -1,93 +1,16 @@
-//! Names what clients ask and what they are told: the one vocabulary between workloads and systems.
+//! Defines the calls that clients make: the shared vocabulary of workloads and systems.
 //!
-//! A workload makes [`Call`]s, a system's adapter answers each with a [`Reply`], and both know how they stand in a
-//! history (as Jepsen's do), so that N workloads and M systems need N + M adapters. Calls belong to [`Object`]s;
-//! which of them a system keeps is data, and a pair that does not fit is refused before anything starts.
+//! A workload makes [`Call`]s and a system's adapter answers each with a [`Reply`], so that N
+//! workloads and M systems need N + M adapters. A call defines its own representation in a history,
+//! which is Jepsen's. Each call belongs to an [`Object`]; a system without that object is rejected
+//! before the run starts.
 
-use checker::history::{MISMATCH, Value};
+use crate::object::Object;
+use crate::reply::Reply;
+use checker::history::Value;
 use std::collections::BTreeMap;
 
-/// Something that a system keeps for its clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Object {
-    /// Accounts with money on them.
-    Bank,
-    /// Messages that everybody gets.
-    Broadcast,
-    /// Numbers that are added to.
-    Counters,
-    /// Nothing: what is said comes back.
-    Echo,
-    /// A source of identifiers.
-    Ids,
-    /// Locks with fencing tokens.
-    Locks,
-    /// A log by key, of numbered messages.
-    Logs,
-    /// A queue.
-    Queue,
-    /// Registers by key.
-    Registers,
-    /// A set.
-    Set,
-    /// Transactions over registers and lists by key.
-    Transactions,
-}
-
-impl Object {
-    /// Its name in a sentence.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bank => "bank",
-            Self::Broadcast => "broadcast messages",
-            Self::Counters => "counters",
-            Self::Echo => "echoes",
-            Self::Ids => "ids",
-            Self::Locks => "locks",
-            Self::Logs => "logs",
-            Self::Queue => "queue",
-            Self::Registers => "registers",
-            Self::Set => "set",
-            Self::Transactions => "transactions",
-        }
-    }
-}
-
-/// How fresh reads must be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Freshness {
-    /// A read sees every write that was acknowledged before it was asked for.
-    #[default]
-    Linearizable,
-    /// The same, on the word of a leader that trusts clocks.
-    Lease,
-    /// A read sees what the replica happens to have.
-    Stale,
-    /// A read sees at least what its client has seen and done.
-    After,
-}
-
-/// Every freshness and its name on the command line.
-pub const FRESHNESS: [(Freshness, &str); 4] = [
-    (Freshness::Linearizable, "linearizable"),
-    (Freshness::Lease, "lease"),
-    (Freshness::Stale, "stale"),
-    (Freshness::After, "after"),
-];
-
-impl Freshness {
-    /// The freshness of that name; what etcd and ZooKeeper call theirs counts, too.
-    pub fn named(name: &str) -> Option<Self> {
-        let name = match name {
-            "serializable" | "local" => "stale",
-            "sync" => "linearizable",
-            name => name,
-        };
-        FRESHNESS.iter().find(|(_, known)| *known == name).map(|(freshness, _)| *freshness)
-    }
-}
-
-/// One request of a client.
+/// A request of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
     /// Reads a register.
@@ -102,184 +25,188 @@ pub enum Call {
         /// The value.
         value: i64,
     },
-    /// Sets a register to `new` if it is `old`.
+    /// Sets a register to `new` if it holds `old`.
     Cas {
         /// The register.
         key: String,
-        /// The value it must have.
+        /// The expected value.
         old: i64,
-        /// The value it gets.
+        /// The new value.
         new: i64,
     },
-    /// Does all of this at once.
+    /// Executes a transaction atomically.
     Txn {
-        /// What the history calls it.
+        /// The name of the function in the history.
         function: &'static str,
-        /// What it does, in this order.
-        ops: Vec<Micro>,
+        /// The micro-operations, in order.
+        ops: Vec<MicroOp>,
     },
-    /// Adds to the counter.
+    /// Adds to the single counter.
     Add {
-        /// How much.
+        /// The amount.
         amount: i64,
     },
-    /// Reads the counter, which was 0 at first.
-    Sum,
-    /// Adds 1 to a counter of several.
+    /// Reads the single counter, which starts at 0.
+    ReadCounter,
+    /// Adds 1 to a named counter.
     Increment {
         /// The counter.
         key: String,
     },
-    /// Reads several counters at once.
-    Sums {
+    /// Reads several named counters atomically.
+    ReadCounters {
         /// The counters.
         keys: Vec<String>,
     },
     /// Adds an element to the set.
     Insert {
-        /// The element, which is not there yet.
+        /// The element, unique in the run.
         element: i64,
     },
     /// Reads the whole set.
-    Elements,
-    /// Puts something into the queue.
+    ReadSet,
+    /// Adds a value to the queue.
     Enqueue {
-        /// What.
+        /// The value.
         value: i64,
     },
-    /// Takes the oldest out of the queue; a mismatch where it is empty.
+    /// Removes the oldest value from the queue; a mismatch if the queue is empty.
     Dequeue,
-    /// Takes a lock if it is free, else a mismatch. The reply carries a token that grows from holder to holder.
+    /// Acquires a lock; a mismatch if it is held. The reply carries a fencing token that grows from
+    /// holder to holder.
     Acquire {
         /// The lock.
         lock: String,
-        /// Who.
+        /// The name of the holder.
         holder: String,
     },
-    /// Frees a lock if it is held by this holder, else a mismatch.
+    /// Releases a lock; a mismatch unless this holder holds it.
     Release {
         /// The lock.
         lock: String,
-        /// Who.
+        /// The name of the holder.
         holder: String,
     },
-    /// Asks for an identifier that nobody else gets.
+    /// Requests a unique identifier.
     Generate,
-    /// Asks to be told the same.
+    /// Requests the same text back.
     Echo {
-        /// What.
+        /// The text.
         text: String,
     },
-    /// Tells everybody a message.
+    /// Broadcasts a message to every replica.
     Broadcast {
-        /// The message, which is new.
+        /// The message, unique in the run.
         message: i64,
     },
-    /// Asks what a replica has heard.
-    Heard,
-    /// Appends a message to a log, and returns its number.
+    /// Reads the messages that a replica has received.
+    ReadMessages,
+    /// Appends a message to a log and returns its offset.
     Send {
         /// The log.
         key: String,
         /// The message.
         value: i64,
     },
-    /// Asks for messages of logs.
+    /// Reads messages of logs.
     Poll {
-        /// From which number on, by log.
+        /// The first offset to return, by log.
         offsets: BTreeMap<String, i64>,
     },
-    /// Asks where others have got to in logs, to go on from there.
+    /// Fetches the committed offsets of logs, to resume from there.
     Assign {
         /// The logs.
         keys: Vec<String>,
     },
-    /// Moves money if there is enough.
+    /// Transfers money if the balance suffices.
     Transfer {
-        /// From this account.
+        /// The debited account.
         from: u64,
-        /// To this one.
+        /// The credited account.
         to: u64,
-        /// So much.
+        /// The amount.
         amount: i64,
-        /// What is on every account at first.
+        /// The opening balance of every account.
         opening: i64,
     },
-    /// Reads all accounts at once.
-    Balances {
-        /// They are numbered from 0 to here.
+    /// Reads all accounts atomically.
+    ReadAccounts {
+        /// The number of accounts; they are numbered from 0.
         accounts: u64,
-        /// What is on every account at first.
+        /// The opening balance of every account.
         opening: i64,
     },
 }
 
 /// One step of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Micro {
+pub enum MicroOp {
     /// Reads a register.
     Read(u64),
     /// Reads a list.
-    List(u64),
+    ReadList(u64),
     /// Sets a register.
     Write(u64, i64),
-    /// Adds to the end of a list.
+    /// Appends to a list.
     Append(u64, i64),
 }
 
-impl Micro {
-    /// The key it touches.
+impl MicroOp {
+    /// The key it accesses.
     pub fn key(&self) -> u64 {
         match self {
-            Self::Read(key) | Self::List(key) | Self::Write(key, _) | Self::Append(key, _) => *key,
+            Self::Read(key) | Self::ReadList(key) | Self::Write(key, _) | Self::Append(key, _) => {
+                *key
+            }
         }
     }
 
-    /// As it stands in a history; a read that has no answer yet shows nil.
-    pub fn told(&self, read: Value) -> Value {
+    /// Its representation in a history, as `[f key value]`; an invoked read has the value nil.
+    pub fn to_value(&self, read: Value) -> Value {
         let (f, value) = match self {
-            Self::Read(_) | Self::List(_) => ("r", read),
+            Self::Read(_) | Self::ReadList(_) => ("r", read),
             Self::Write(_, value) => ("w", Value::Int(*value)),
             Self::Append(_, value) => ("append", Value::Int(*value)),
         };
-        Value::from(vec![Value::from(f), number(self.key()), value])
+        Value::from(vec![Value::from(f), int_value(self.key()), value])
     }
 }
 
-/// A send as it stands in a history of a log.
-fn sent(key: &str, value: Value) -> Value {
+/// The representation of a send in a history.
+fn send_value(key: &str, value: Value) -> Value {
     vec![Value::from(vec![Value::from("send"), Value::from(key), value])].into()
 }
 
-fn number(number: u64) -> Value {
+fn int_value(number: u64) -> Value {
     Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 impl Call {
-    /// What it is about.
+    /// The object it operates on.
     pub fn object(&self) -> Object {
         match self {
             Self::Read { .. } | Self::Write { .. } | Self::Cas { .. } => Object::Registers,
             Self::Txn { .. } => Object::Transactions,
-            Self::Add { .. } | Self::Sum | Self::Increment { .. } | Self::Sums { .. } => {
-                Object::Counters
-            }
-            Self::Insert { .. } | Self::Elements => Object::Set,
+            Self::Add { .. }
+            | Self::ReadCounter
+            | Self::Increment { .. }
+            | Self::ReadCounters { .. } => Object::Counters,
+            Self::Insert { .. } | Self::ReadSet => Object::Set,
             Self::Enqueue { .. } | Self::Dequeue => Object::Queue,
             Self::Acquire { .. } | Self::Release { .. } => Object::Locks,
             Self::Generate => Object::Ids,
             Self::Echo { .. } => Object::Echo,
-            Self::Broadcast { .. } | Self::Heard => Object::Broadcast,
+            Self::Broadcast { .. } | Self::ReadMessages => Object::Broadcast,
             Self::Send { .. } | Self::Poll { .. } | Self::Assign { .. } => Object::Logs,
-            Self::Transfer { .. } | Self::Balances { .. } => Object::Bank,
+            Self::Transfer { .. } | Self::ReadAccounts { .. } => Object::Bank,
         }
     }
 
-    /// The function's name in a history.
+    /// The name of its function in a history.
     pub fn function(&self) -> &'static str {
         match self {
-            Self::Read { .. } | Self::Sum | Self::Sums { .. } => "read",
-            Self::Elements | Self::Balances { .. } | Self::Heard => "read",
+            Self::Read { .. } | Self::ReadCounter | Self::ReadCounters { .. } => "read",
+            Self::ReadSet | Self::ReadAccounts { .. } | Self::ReadMessages => "read",
             Self::Write { .. } => "write",
             Self::Cas { .. } => "cas",
             Self::Txn { function, .. } => function,
@@ -300,17 +227,17 @@ impl Call {
     }
 
     /// The value of its invocation in a history.
-    pub fn invoked(&self) -> Value {
+    pub fn invocation_value(&self) -> Value {
         let pair = |key: &str, value: Value| Value::pair(key, value);
         match self {
             Self::Read { key } => pair(key, Value::Nil),
             Self::Write { key, value } => pair(key, Value::Int(*value)),
             Self::Cas { key, old, new } => pair(key, Value::pair(*old, *new)),
             Self::Txn { ops, .. } => {
-                ops.iter().map(|op| op.told(Value::Nil)).collect::<Vec<_>>().into()
+                ops.iter().map(|op| op.to_value(Value::Nil)).collect::<Vec<_>>().into()
             }
             Self::Echo { text } => Value::from(text.as_str()),
-            Self::Send { key, value } => sent(key, Value::Int(*value)),
+            Self::Send { key, value } => send_value(key, Value::Int(*value)),
             Self::Poll { .. } => vec![Value::from(vec![Value::from("poll")])].into(),
             Self::Assign { keys } => {
                 keys.iter().map(|key| Value::from(key.as_str())).collect::<Vec<_>>().into()
@@ -324,25 +251,30 @@ impl Call {
                 pair(lock, Value::from(holder.as_str()))
             }
             Self::Transfer { from, to, amount, .. } => {
-                let fields =
-                    [("from", number(*from)), ("to", number(*to)), ("amount", Value::Int(*amount))];
+                let fields = [
+                    ("from", int_value(*from)),
+                    ("to", int_value(*to)),
+                    ("amount", Value::Int(*amount)),
+                ];
                 Value::map(fields.map(|(name, value)| (name.to_owned(), value)))
             }
-            Self::Sum | Self::Sums { .. } | Self::Elements | Self::Dequeue | Self::Generate => {
-                Value::Nil
-            }
-            Self::Balances { .. } | Self::Heard => Value::Nil,
+            Self::ReadCounter
+            | Self::ReadCounters { .. }
+            | Self::ReadSet
+            | Self::Dequeue
+            | Self::Generate => Value::Nil,
+            Self::ReadAccounts { .. } | Self::ReadMessages => Value::Nil,
         }
     }
 
-    /// The value of its completion in a history: what it returned, else what was asked.
-    pub fn completed(&self, reply: &Reply) -> Value {
+    /// The value of its completion in a history: the returned value, or that of the invocation.
+    pub fn completion_value(&self, reply: &Reply) -> Value {
         match (self, &reply.returned) {
-            (_, None) => self.invoked(),
+            (_, None) => self.invocation_value(),
             (Self::Read { key }, Some(read)) => Value::pair(key.as_str(), read.clone()),
             (Self::Acquire { lock, .. }, Some(token)) => Value::pair(lock.as_str(), token.clone()),
             (Self::Send { key, value }, Some(offset)) => {
-                sent(key, Value::pair(offset.clone(), *value))
+                send_value(key, Value::pair(offset.clone(), *value))
             }
             (Self::Poll { .. }, Some(logs)) => {
                 vec![Value::from(vec![Value::from("poll"), logs.clone()])].into()
@@ -352,79 +284,26 @@ impl Call {
     }
 }
 
-/// What is known of a call afterwards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Outcome {
-    /// It happened.
-    Ok,
-    /// It did not happen.
-    Fail,
-    /// Nobody knows; it may still happen.
-    Info,
-}
-
-/// The answer to a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
-    /// Whether it happened.
-    pub outcome: Outcome,
-    /// What it returned: of a read nil where there was nothing, and a text that no client ever wrote as it is.
-    pub returned: Option<Value>,
-    /// Why it did not happen, or why nobody knows. `mismatch` is an observation (see [`Reply::mismatch`]).
-    pub error: Option<String>,
-}
-
-impl Reply {
-    /// It happened.
-    pub fn ok() -> Self {
-        Self { outcome: Outcome::Ok, returned: None, error: None }
-    }
-
-    /// It happened and returned this.
-    pub fn returned(value: Value) -> Self {
-        Self { returned: Some(value), ..Self::ok() }
-    }
-
-    /// A read returned this (`None`: the key was absent).
-    pub fn read(value: Option<i64>) -> Self {
-        Self::returned(value.map_or(Value::Nil, Value::Int))
-    }
-
-    /// It definitely did not happen.
-    pub fn fail(error: impl Into<String>) -> Self {
-        Self { outcome: Outcome::Fail, returned: None, error: Some(error.into()) }
-    }
-
-    /// The state was not the one that the call expects: it did not happen, and the judge learns that.
-    pub fn mismatch() -> Self {
-        Self::fail(MISMATCH)
-    }
-
-    /// Whether it is an observation of a state that was not as expected.
-    pub fn is_mismatch(&self) -> bool {
-        self.outcome == Outcome::Fail && self.error.as_deref() == Some(MISMATCH)
-    }
-
-    /// Nobody knows whether it happened.
-    pub fn info(error: impl Into<String>) -> Self {
-        Self { outcome: Outcome::Info, ..Self::fail(error) }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn calls_stand_in_a_history_as_jepsens_do() {
+    fn histories_represent_calls_as_jepsen_does() {
         let shown = |call: Call, reply: Reply| {
-            format!("{} {} {}", call.function(), call.invoked(), call.completed(&reply))
+            format!(
+                "{} {} {}",
+                call.function(),
+                call.invocation_value(),
+                call.completion_value(&reply)
+            )
         };
         let (key, lock, holder) = ("x".to_owned(), "l1".to_owned(), "h1".to_owned());
-        let txn = Call::Txn { function: "txn", ops: vec![Micro::List(3), Micro::Append(3, 1)] };
+        let txn =
+            Call::Txn { function: "txn", ops: vec![MicroOp::ReadList(3), MicroOp::Append(3, 1)] };
         let done = [
-            Micro::List(3).told(Value::from(vec![Value::Int(2)])),
-            Micro::Append(3, 1).told(Value::Nil),
+            MicroOp::ReadList(3).to_value(Value::from(vec![Value::Int(2)])),
+            MicroOp::Append(3, 1).to_value(Value::Nil),
         ];
         let transfer = Call::Transfer { from: 0, to: 1, amount: 5, opening: 10 };
         for (call, reply, expected) in [
@@ -464,19 +343,5 @@ mod tests {
         ] {
             assert_eq!(shown(call, reply), expected);
         }
-    }
-
-    #[test]
-    fn only_an_observation_is_a_mismatch() {
-        assert!(Reply::mismatch().is_mismatch());
-        assert!(!Reply::fail("no-leader").is_mismatch() && !Reply::info(MISMATCH).is_mismatch());
-    }
-
-    #[test]
-    fn every_freshness_has_a_name_that_leads_back() {
-        for (freshness, name) in FRESHNESS {
-            assert_eq!(Freshness::named(name), Some(freshness));
-        }
-        assert_eq!(Freshness::named("new"), None);
     }
 }

@@ -1,21 +1,28 @@
-//! Reads, writes and compares-and-sets registers of few values, as Jepsen's linearizable-register does.
+//! Read, write and compare-and-set on registers with few values, as in Jepsen's
+//! linearizable-register.
 //!
-//! Values repeat, so a compare-and-set succeeds by chance and a read does not name the write it saw: what a monitor
-//! decides for [`crate::register`] takes a search here. Each key is used for a bounded number of calls, so that the
-//! search stays small.
+//! Values repeat, so a compare-and-set succeeds by chance and a read does not identify the write it
+//! observed: a monitor decides [`crate::register`], but these histories need a search. Each key
+//! gets a bounded number of calls, so that the search stays small.
 
-use crate::generator::{Any, Generator, Next, Turn, calls, limit, mix};
-use crate::keys::Fresh;
-use crate::{Call, Freshness, Object, Reply, Rng, Scene, Traffic, Workload, each_until_ok};
+use crate::call::Call;
+use crate::combinator::{each_until_ok, limit, mix};
+use crate::generator::{BoxGenerator, Context, Generator, Next, repeat_with};
+use crate::object::Object;
+use crate::read_consistency::ReadConsistency;
+use crate::reply::Reply;
+use crate::rng::Rng;
+use crate::sequence::Sequence;
+use crate::workload::{Traffic, TrafficConfig, Workload};
 
-/// Keys in use at a time.
-const ACTIVE: usize = 4;
+/// The number of active keys.
+const ACTIVE_KEYS: usize = 4;
 /// Calls after which a key is retired.
 const CALLS_PER_KEY: u64 = 150;
-/// Values are 0 to here.
-const VALUES: u64 = 5;
+/// Values are drawn from `0..VALUE_COUNT`.
+const VALUE_COUNT: u64 = 5;
 
-/// Registers of few values.
+/// Registers with few values.
 pub(crate) struct Cas;
 
 impl Workload for Cas {
@@ -24,7 +31,8 @@ impl Workload for Cas {
     }
 
     fn doc(&self) -> &'static str {
-        "reads, writes and compares-and-sets registers whose values repeat; judged by linearizability"
+        "read, write and compare-and-set on registers whose values repeat; judged by \
+         linearizability"
     }
 
     fn object(&self) -> Object {
@@ -35,80 +43,91 @@ impl Workload for Cas {
         &["cas", "read", "write"]
     }
 
-    fn checks(&self, _: Freshness) -> &'static [&'static str] {
+    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["cas-register"]
     }
 
-    fn traffic(&self, rng: Rng, _: &Scene) -> Traffic {
-        let opened = Fresh::default();
+    fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
+        let keys = Sequence::default();
         let recovery = rng.fork("recovery");
         Traffic {
-            main: Box::new(Rotation::new(rng, opened.clone())),
+            main: Box::new(RotatingKeys::new(rng, keys.clone())),
             recovery: Box::new(move || {
                 let key = || "recovery".to_owned();
                 let mut values = recovery.fork("values");
-                let writes = calls(move |_| Call::Write { key: key(), value: value(&mut values) });
-                each_until_ok([writes, calls(move |_| Call::Read { key: key() })])
+                let writes = repeat_with(move |_| Call::Write {
+                    key: key(),
+                    value: random_value(&mut values),
+                });
+                each_until_ok([writes, repeat_with(move |_| Call::Read { key: key() })])
             }),
-            finale: Box::new(move || {
+            final_reads: Box::new(move || {
                 each_until_ok(
-                    (1..=opened.last()).map(|key| calls(move |_| Call::Read { key: name(key) })),
+                    (1..=keys.last())
+                        .map(|key| repeat_with(move |_| Call::Read { key: key_name(key) })),
                 )
             }),
         }
     }
 }
 
-fn name(number: i64) -> String {
+fn key_name(number: i64) -> String {
     format!("k{number}")
 }
 
-fn value(rng: &mut Rng) -> i64 {
-    rng.below(VALUES).cast_signed()
+fn random_value(rng: &mut Rng) -> i64 {
+    rng.below(VALUE_COUNT).cast_signed()
 }
 
-/// The calls on one key.
-fn register(rng: &Rng, key: i64, most: u64) -> Any {
+/// The calls on one key, at most `most`.
+fn register_calls(rng: &Rng, key: i64, most: u64) -> BoxGenerator {
     let rng = rng.fork(&format!("key {key}"));
     let (mut writes, mut swaps) = (rng.fork("writes"), rng.fork("swaps"));
     let parts = vec![
-        (1, calls(move |_| Call::Read { key: name(key) })),
-        (1, calls(move |_| Call::Write { key: name(key), value: value(&mut writes) })),
+        (1, repeat_with(move |_| Call::Read { key: key_name(key) })),
         (
             1,
-            calls(move |_| {
-                let (old, new) = (value(&mut swaps), value(&mut swaps));
-                Call::Cas { key: name(key), old, new }
+            repeat_with(move |_| Call::Write {
+                key: key_name(key),
+                value: random_value(&mut writes),
+            }),
+        ),
+        (
+            1,
+            repeat_with(move |_| {
+                let (old, new) = (random_value(&mut swaps), random_value(&mut swaps));
+                Call::Cas { key: key_name(key), old, new }
             }),
         ),
     ];
     limit(most, mix(rng.fork("mix"), parts))
 }
 
-/// A few keys in use, each replaced when its calls are used up.
-struct Rotation {
+/// A few active keys, each replaced once its calls are used up.
+struct RotatingKeys {
     rng: Rng,
-    opened: Fresh,
-    active: Vec<Any>,
+    keys: Sequence,
+    active: Vec<BoxGenerator>,
 }
 
-impl Rotation {
-    fn new(rng: Rng, opened: Fresh) -> Self {
-        // The first ones have fewer calls, or all would retire together.
-        let most = |place: u64| CALLS_PER_KEY * (place + 1) / ACTIVE as u64;
-        let active =
-            (0..ACTIVE as u64).map(|place| register(&rng, opened.next(), most(place))).collect();
-        Self { rng, opened, active }
+impl RotatingKeys {
+    fn new(rng: Rng, keys: Sequence) -> Self {
+        // The first keys get fewer calls; otherwise all would retire at the same time.
+        let most = |place: u64| CALLS_PER_KEY * (place + 1) / ACTIVE_KEYS as u64;
+        let active = (0..ACTIVE_KEYS as u64)
+            .map(|place| register_calls(&rng, keys.next(), most(place)))
+            .collect();
+        Self { rng, keys, active }
     }
 }
 
-impl Generator for Rotation {
-    fn next(&mut self, turn: &Turn) -> Next {
-        let place = self.rng.below(ACTIVE as u64) as usize;
-        match self.active[place].next(turn) {
+impl Generator for RotatingKeys {
+    fn next(&mut self, context: &Context) -> Next {
+        let place = self.rng.below(ACTIVE_KEYS as u64) as usize;
+        match self.active[place].next(context) {
             Next::Done => {
-                self.active[place] = register(&self.rng, self.opened.next(), CALLS_PER_KEY);
-                self.active[place].next(turn)
+                self.active[place] = register_calls(&self.rng, self.keys.next(), CALLS_PER_KEY);
+                self.active[place].next(context)
             }
             next => next,
         }

@@ -1,12 +1,19 @@
-//! Adds to a number and reads it: a read lies between what was certainly and what was possibly added.
+//! Adds to a counter and reads it: a read lies between the sums of the acknowledged and of all
+//! attempted additions.
 //!
-//! Amounts are positive, so that what was lost can only make up for what is unknown by falling below the bound.
+//! Amounts are positive, so that an indeterminate addition can never hide a lost one below the
+//! lower bound.
 
-use crate::generator::{calls, mix};
-use crate::{Call, Freshness, Object, Rng, Scene, Traffic, Workload, each_until_ok};
+use crate::call::Call;
+use crate::combinator::{each_until_ok, mix};
+use crate::generator::repeat_with;
+use crate::object::Object;
+use crate::read_consistency::ReadConsistency;
+use crate::rng::Rng;
+use crate::workload::{Traffic, TrafficConfig, Workload};
 
-/// The most that is added at once.
-const LARGEST: u64 = 5;
+/// The largest amount of an addition.
+const MAX_AMOUNT: u64 = 5;
 
 /// A counter.
 pub(crate) struct Counter;
@@ -17,7 +24,8 @@ impl Workload for Counter {
     }
 
     fn doc(&self) -> &'static str {
-        "adds to a number and reads it; judged by the bounds of what can have been added"
+        "adds to a counter and reads it; judged by the bounds that acknowledged and attempted \
+         additions set"
     }
 
     fn object(&self) -> Object {
@@ -28,19 +36,22 @@ impl Workload for Counter {
         &["add", "read"]
     }
 
-    fn checks(&self, _: Freshness) -> &'static [&'static str] {
+    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["counter-bounds"]
     }
 
-    fn traffic(&self, rng: Rng, _: &Scene) -> Traffic {
+    fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
         let mut amounts = rng.fork("amounts");
-        let adds =
-            calls(move |_| Call::Add { amount: amounts.between(1, LARGEST + 1).cast_signed() });
-        let sums = || calls(|_| Call::Sum);
+        let adds = repeat_with(move |_| Call::Add {
+            amount: amounts.between(1, MAX_AMOUNT + 1).cast_signed(),
+        });
+        let sums = || repeat_with(|_| Call::ReadCounter);
         Traffic {
             main: mix(rng.fork("mix"), vec![(1, adds), (1, sums())]),
-            recovery: Box::new(move || each_until_ok([calls(|_| Call::Add { amount: 1 }), sums()])),
-            finale: Box::new(move || each_until_ok([sums()])),
+            recovery: Box::new(move || {
+                each_until_ok([repeat_with(|_| Call::Add { amount: 1 }), sums()])
+            }),
+            final_reads: Box::new(move || each_until_ok([sums()])),
         }
     }
 }

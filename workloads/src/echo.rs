@@ -1,8 +1,13 @@
-//! Says something and expects to hear the same.
+//! Sends a text and expects the same text back.
 
-use crate::generator::calls;
-use crate::keys::Fresh;
-use crate::{Call, Freshness, Object, Rng, Scene, Traffic, Workload, each_until_ok};
+use crate::call::Call;
+use crate::combinator::each_until_ok;
+use crate::generator::repeat_with;
+use crate::object::Object;
+use crate::read_consistency::ReadConsistency;
+use crate::rng::Rng;
+use crate::sequence::Sequence;
+use crate::workload::{Traffic, TrafficConfig, Workload};
 
 /// An echo.
 pub(crate) struct Echo;
@@ -13,7 +18,7 @@ impl Workload for Echo {
     }
 
     fn doc(&self) -> &'static str {
-        "says something; judged by whether the same comes back (Maelstrom's echo)"
+        "sends a text; judged by whether the reply repeats it (Maelstrom's echo)"
     }
 
     fn object(&self) -> Object {
@@ -24,21 +29,23 @@ impl Workload for Echo {
         &["echo"]
     }
 
-    fn checks(&self, _: Freshness) -> &'static [&'static str] {
+    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["echo"]
     }
 
-    fn traffic(&self, mut rng: Rng, _: &Scene) -> Traffic {
-        let fresh = Fresh::default();
-        let (number, again) = (fresh.clone(), fresh);
+    fn make_traffic(&self, mut rng: Rng, _: &TrafficConfig) -> Traffic {
+        let number = Sequence::default();
+        let recovery_number = number.clone();
         let text = |number: i64, rest: u64| format!("Please echo {number} {rest:x}");
         Traffic {
-            main: calls(move |_| Call::Echo { text: text(number.next(), rng.below(u64::MAX)) }),
-            recovery: Box::new(move || {
-                let number = again.clone();
-                each_until_ok([calls(move |_| Call::Echo { text: text(number.next(), 0) })])
+            main: repeat_with(move |_| Call::Echo {
+                text: text(number.next(), rng.below(u64::MAX)),
             }),
-            finale: Box::new(|| each_until_ok([])),
+            recovery: Box::new(move || {
+                let number = recovery_number.clone();
+                each_until_ok([repeat_with(move |_| Call::Echo { text: text(number.next(), 0) })])
+            }),
+            final_reads: Box::new(|| each_until_ok([])),
         }
     }
 }

@@ -1,37 +1,44 @@
-//! Adds to a number and expects every replica to tell the sum in the end: one that only grows, and one that does not.
+//! Adds to a counter and expects every replica to converge to the sum: grow-only (G-counter) and
+//! with decrements (PN-counter).
 
-use crate::generator::{Any, Generator, Next, Turn, calls, mix};
-use crate::settle::settle;
-use crate::{
-    Call, Freshness, Object, Outcome, Reply, Rng, Scene, Traffic, Workload, each_until_ok,
-};
+use crate::call::Call;
+use crate::combinator::{each_until_ok, mix};
+use crate::generator::{BoxGenerator, Context, Generator, Next, repeat_with};
+use crate::object::Object;
+use crate::read_consistency::ReadConsistency;
+use crate::read_until_converged::read_until_converged;
+use crate::reply::{Outcome, Reply};
+use crate::rng::Rng;
+use crate::workload::{Traffic, TrafficConfig, Workload};
 use checker::history::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// What is added is below this, and for a number that also shrinks not below its negative.
-const LIMIT: i64 = 5;
+/// Amounts are below this; those of a PN-counter are at least its negative.
+const AMOUNT_LIMIT: i64 = 5;
 
-/// A number, and what may be added to it.
+/// A counter and the range of amounts added to it.
 pub(crate) struct EventualCounter {
     name: &'static str,
     doc: &'static str,
-    /// The least that is added.
-    least: i64,
+    /// The least amount.
+    min_amount: i64,
 }
 
-/// A number that only grows.
+/// A grow-only counter.
 pub(crate) const G_COUNTER: EventualCounter = EventualCounter {
     name: "g-counter",
-    doc: "adds to a number that only grows; judged by the sum that every replica tells in the end (Maelstrom's g-counter)",
-    least: 0,
+    doc: "adds to a grow-only counter; judged by the sum that every replica returns in the end \
+          (Maelstrom's g-counter)",
+    min_amount: 0,
 };
 
-/// A number that grows and shrinks.
+/// A counter with increments and decrements.
 pub(crate) const PN_COUNTER: EventualCounter = EventualCounter {
     name: "pn-counter",
-    doc: "adds to a number and takes from it; judged by the sum that every replica tells in the end (Maelstrom's pn-counter)",
-    least: -LIMIT,
+    doc: "adds to a counter and subtracts from it; judged by the sum that every replica returns in \
+          the end (Maelstrom's pn-counter)",
+    min_amount: -AMOUNT_LIMIT,
 };
 
 impl Workload for EventualCounter {
@@ -51,76 +58,76 @@ impl Workload for EventualCounter {
         &["add", "read"]
     }
 
-    fn checks(&self, _: Freshness) -> &'static [&'static str] {
+    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["eventual-counter"]
     }
 
-    fn traffic(&self, rng: Rng, _: &Scene) -> Traffic {
-        traffic(&rng, self.least)
+    fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
+        counter_traffic(&rng, self.min_amount)
     }
 }
 
-/// What was added for sure, and what may have been: below zero and above. Clones share it.
+/// The acknowledged sum, and the indeterminate negative and positive sums. Clones share them.
 #[derive(Clone, Default)]
-struct Sums(Arc<[AtomicI64; 3]>);
+struct PossibleSums(Arc<[AtomicI64; 3]>);
 
-impl Sums {
-    fn note(&self, amount: i64, outcome: Outcome) {
-        let place = match outcome {
+impl PossibleSums {
+    fn record(&self, amount: i64, outcome: Outcome) {
+        let slot = match outcome {
             Outcome::Ok => 0,
             Outcome::Fail => return,
             Outcome::Info => 1 + usize::from(amount > 0),
         };
-        self.0[place].fetch_add(amount, Ordering::Relaxed);
+        self.0[slot].fetch_add(amount, Ordering::Relaxed);
     }
 
-    /// Whether a read may be of everything.
-    fn explain(&self, told: &Value) -> bool {
-        let [certain, below, above] = [0, 1, 2].map(|it| self.0[it].load(Ordering::Relaxed));
-        matches!(told, Value::Int(sum) if (certain + below..=certain + above).contains(sum))
+    /// Whether the value can be the sum of all additions.
+    fn contains(&self, read: &Value) -> bool {
+        let [certain, below, above] = [0, 1, 2].map(|slot| self.0[slot].load(Ordering::Relaxed));
+        matches!(read, Value::Int(sum) if (certain + below..=certain + above).contains(sum))
+    }
+
+    /// Wraps a generator and records its additions.
+    fn record_adds_of(&self, part: BoxGenerator) -> BoxGenerator {
+        Box::new(AddRecorder { part, sums: self.clone() })
     }
 }
 
-fn traffic(rng: &Rng, least: i64) -> Traffic {
-    let sums = Sums::default();
-    let noted = sums.clone();
+fn counter_traffic(rng: &Rng, min_amount: i64) -> Traffic {
+    let sums = PossibleSums::default();
+    let recorder = sums.clone();
     let mut amounts = rng.fork("amounts");
-    let width = LIMIT.abs_diff(least);
-    let adds =
-        calls(move |_| Call::Add { amount: least.saturating_add_unsigned(amounts.below(width)) });
-    let reads = || calls(|_| Call::Sum);
+    let width = AMOUNT_LIMIT.abs_diff(min_amount);
+    let adds = repeat_with(move |_| Call::Add {
+        amount: min_amount.saturating_add_unsigned(amounts.below(width)),
+    });
+    let reads = || repeat_with(|_| Call::ReadCounter);
     Traffic {
-        main: noted.by(mix(rng.fork("mix"), vec![(1, adds), (1, reads())])),
+        main: recorder.record_adds_of(mix(rng.fork("mix"), vec![(1, adds), (1, reads())])),
         recovery: Box::new(move || {
-            noted.by(each_until_ok([calls(|_| Call::Add { amount: 1 }), reads()]))
+            recorder
+                .record_adds_of(each_until_ok([repeat_with(|_| Call::Add { amount: 1 }), reads()]))
         }),
-        finale: Box::new(move || {
+        final_reads: Box::new(move || {
             let sums = sums.clone();
-            settle(Call::Sum, move |told| sums.explain(told))
+            read_until_converged(Call::ReadCounter, move |read| sums.contains(read))
         }),
     }
 }
 
-impl Sums {
-    /// The part, overheard.
-    fn by(&self, part: Any) -> Any {
-        Box::new(Overheard { part, sums: self.clone() })
-    }
+struct AddRecorder {
+    part: BoxGenerator,
+    sums: PossibleSums,
 }
 
-struct Overheard {
-    part: Any,
-    sums: Sums,
-}
-
-impl Generator for Overheard {
-    fn next(&mut self, turn: &Turn) -> Next {
-        self.part.next(turn)
+impl Generator for AddRecorder {
+    fn next(&mut self, context: &Context) -> Next {
+        self.part.next(context)
     }
 
     fn observe(&mut self, thread: usize, call: &Call, reply: &Reply) {
         if let Call::Add { amount } = call {
-            self.sums.note(*amount, reply.outcome);
+            self.sums.record(*amount, reply.outcome);
         }
         self.part.observe(thread, call, reply);
     }

@@ -1,17 +1,23 @@
-//! Reads on every replica beside writers: what readers of followers really get.
+//! Reads from every replica while other clients write: measures what follower reads return.
 //!
-//! One thread of each replica does nothing but read; the others write and read back. Values are unique per key, so
-//! that a read names the write it saw, and how far it was behind. What is promised depends on how fresh reads are
-//! asked to be: linearizable ones everything, those *after* a client's token the session guarantees, stale ones nothing.
+//! One thread per replica only reads; the other threads write and read back. Values are unique per
+//! key, so a read identifies the write it observed and its staleness. The requested read
+//! consistency decides what is promised: linearizability, the session guarantees (`after` a
+//! client's token), or nothing (stale).
 
-use crate::generator::{calls, mix, reserve};
-use crate::keys::Fresh;
-use crate::{Call, Freshness, Object, Rng, Scene, Traffic, Workload, each_until_ok};
+use crate::call::Call;
+use crate::combinator::{each_until_ok, mix, reserve};
+use crate::generator::repeat_with;
+use crate::object::Object;
+use crate::read_consistency::ReadConsistency;
+use crate::rng::Rng;
+use crate::sequence::Sequence;
+use crate::workload::{Traffic, TrafficConfig, Workload};
 
-/// How many keys there are: few, so that reads and writes of one meet.
+/// The number of keys: few, so that reads and writes of a key overlap.
 const KEYS: u64 = 3;
 
-/// Readers of every replica.
+/// Reads from every replica.
 pub(crate) struct FollowerReads;
 
 impl Workload for FollowerReads {
@@ -20,7 +26,8 @@ impl Workload for FollowerReads {
     }
 
     fn doc(&self) -> &'static str {
-        "reads on every replica beside writers; judged by what the reads were promised (--read), their staleness measured"
+        "reads from every replica while other clients write; judged by the promised read \
+         consistency (--read), with staleness measured"
     }
 
     fn object(&self) -> Object {
@@ -31,36 +38,36 @@ impl Workload for FollowerReads {
         &["read", "write"]
     }
 
-    fn checks(&self, freshness: Freshness) -> &'static [&'static str] {
-        match freshness {
-            // Stale reads promise nothing: they are shown for what they are not.
-            Freshness::Linearizable | Freshness::Lease | Freshness::Stale => {
+    fn checks(&self, consistency: ReadConsistency) -> &'static [&'static str] {
+        match consistency {
+            // Stale reads promise nothing; these checks show which guarantees they break.
+            ReadConsistency::Linearizable | ReadConsistency::Lease | ReadConsistency::Stale => {
                 &["register", "session"]
             }
-            Freshness::After => &["session"],
+            ReadConsistency::Session => &["session"],
         }
     }
 
-    fn traffic(&self, rng: Rng, scene: &Scene) -> Traffic {
-        let fresh = Fresh::default();
+    fn make_traffic(&self, rng: Rng, config: &TrafficConfig) -> Traffic {
+        let fresh = Sequence::default();
         let (mut read_keys, mut own_keys) = (rng.fork("readers"), rng.fork("read back"));
         let mut write_keys = rng.fork("writers");
         let recovered = fresh.clone();
-        let write = move |key, fresh: &Fresh| Call::Write { key, value: fresh.next() };
-        let writers = calls(move |_| write(key(write_keys.below(KEYS)), &fresh));
-        let readers = calls(move |_| Call::Read { key: key(read_keys.below(KEYS)) });
-        let read_back = calls(move |_| Call::Read { key: key(own_keys.below(KEYS)) });
+        let write = move |key, fresh: &Sequence| Call::Write { key, value: fresh.next() };
+        let writers = repeat_with(move |_| write(key(write_keys.below(KEYS)), &fresh));
+        let readers = repeat_with(move |_| Call::Read { key: key(read_keys.below(KEYS)) });
+        let read_back = repeat_with(move |_| Call::Read { key: key(own_keys.below(KEYS)) });
         let others = mix(rng.fork("mix"), vec![(1, writers), (1, read_back)]);
         Traffic {
-            main: reserve(scene.replicas, readers, others),
+            main: reserve(config.replicas, readers, others),
             recovery: Box::new(move || {
                 let recovered = recovered.clone();
-                let writes = calls(move |_| write(key(0), &recovered));
-                each_until_ok([writes, calls(|_| Call::Read { key: key(0) })])
+                let writes = repeat_with(move |_| write(key(0), &recovered));
+                each_until_ok([writes, repeat_with(|_| Call::Read { key: key(0) })])
             }),
-            finale: Box::new(|| {
+            final_reads: Box::new(|| {
                 each_until_ok(
-                    (0..KEYS).map(|number| calls(move |_| Call::Read { key: key(number) })),
+                    (0..KEYS).map(|number| repeat_with(move |_| Call::Read { key: key(number) })),
                 )
             }),
         }

@@ -1,9 +1,13 @@
-//! Adds elements to a set that only grows and expects every replica to show all of it in the end.
+//! Adds elements to a grow-only set and expects every replica to converge to all of them.
 
-use crate::broadcast::spread;
-use crate::{Call, Freshness, Object, Rng, Scene, Traffic, Workload};
+use crate::call::Call;
+use crate::object::Object;
+use crate::read_consistency::ReadConsistency;
+use crate::rng::Rng;
+use crate::set_traffic::set_traffic;
+use crate::workload::{Traffic, TrafficConfig, Workload};
 
-/// A set that only grows.
+/// A grow-only set.
 pub(crate) struct GSet;
 
 impl Workload for GSet {
@@ -12,7 +16,8 @@ impl Workload for GSet {
     }
 
     fn doc(&self) -> &'static str {
-        "adds elements to a set that only grows; judged by whether every replica shows each in the end (Maelstrom's g-set)"
+        "adds elements to a grow-only set; judged by whether every replica returns all of them in \
+         the end (Maelstrom's g-set)"
     }
 
     fn object(&self) -> Object {
@@ -23,11 +28,11 @@ impl Workload for GSet {
         &["add", "read"]
     }
 
-    fn checks(&self, _: Freshness) -> &'static [&'static str] {
+    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["eventual-set"]
     }
 
-    fn traffic(&self, rng: Rng, _: &Scene) -> Traffic {
-        spread(&rng, |element| Call::Insert { element }, Call::Elements)
+    fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
+        set_traffic(&rng, |element| Call::Insert { element }, Call::ReadSet)
     }
 }

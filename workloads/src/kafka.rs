@@ -1,25 +1,30 @@
-//! Sends messages to logs and polls them, as consumers that go on from where they are: Kafka, as Maelstrom asks for it.
+//! Sends messages to logs and polls them with consumers that resume at their offsets: Maelstrom's
+//! kafka.
 //!
-//! Every message is unique. A few logs are in use at a time, each for a bounded number of messages. Now and then a
-//! consumer gives up its places and asks where others have got to; at the end each replica is polled for everything
-//! from the beginning, so that what was lost is passed by.
+//! Every message is unique. A few logs are active at a time, each for a bounded number of messages.
+//! From time to time a consumer drops its offsets and fetches the committed ones. The final reads
+//! poll each replica from offset 0, so that a lost message shows as a gap.
 
-use crate::generator::{Any, Generator, Next, Turn, calls, phases, until_ok};
-use crate::keys::Fresh;
-use crate::{
-    Call, Freshness, Object, Outcome, Reply, Rng, Scene, Traffic, Workload, each_until_ok,
-};
+use crate::call::Call;
+use crate::combinator::{each_until_ok, phases, until_ok};
+use crate::generator::{BoxGenerator, Context, Generator, Next, repeat_with};
+use crate::object::Object;
+use crate::read_consistency::ReadConsistency;
+use crate::reply::{Outcome, Reply};
+use crate::rng::Rng;
+use crate::sequence::Sequence;
+use crate::workload::{Traffic, TrafficConfig, Workload};
 use checker::history::Value;
 use std::collections::BTreeMap;
 
-/// Logs in use at a time.
-const ACTIVE: u64 = 4;
+/// The number of active logs.
+const ACTIVE_LOGS: u64 = 4;
 /// Messages after which a log is retired.
 const MESSAGES_PER_LOG: u64 = 120;
 /// The log of the recovery phase.
-const RECOVERY: &str = "0";
+const RECOVERY_LOG: &str = "0";
 
-/// Logs of numbered messages.
+/// Logs of messages with offsets.
 pub(crate) struct Kafka;
 
 impl Workload for Kafka {
@@ -28,7 +33,8 @@ impl Workload for Kafka {
     }
 
     fn doc(&self) -> &'static str {
-        "sends messages to logs and polls them; judged by what is lost, repeated, reordered or renumbered (Maelstrom's kafka)"
+        "sends messages to logs and polls them; judged by lost, duplicated and reordered messages \
+         and by offsets that change (Maelstrom's kafka)"
     }
 
     fn object(&self) -> Object {
@@ -39,63 +45,66 @@ impl Workload for Kafka {
         &["assign", "poll", "send"]
     }
 
-    fn checks(&self, _: Freshness) -> &'static [&'static str] {
+    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["kafka"]
     }
 
-    fn traffic(&self, rng: Rng, _: &Scene) -> Traffic {
-        let (opened, fresh) = (Fresh::default(), Fresh::default());
-        let (last, sent) = (opened.clone(), fresh.clone());
+    fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
+        let (logs, messages) = (Sequence::default(), Sequence::default());
+        let (used_logs, recovery_messages) = (logs.clone(), messages.clone());
         Traffic {
-            main: Box::new(Consumers::new(rng, opened, fresh)),
+            main: Box::new(Consumers::new(rng, logs, messages)),
             recovery: Box::new(move || {
-                let fresh = sent.clone();
-                let sends =
-                    calls(move |_| Call::Send { key: RECOVERY.to_owned(), value: fresh.next() });
-                let offsets = BTreeMap::from([(RECOVERY.to_owned(), 0)]);
-                let assigns = calls(|_| Call::Assign { keys: vec![RECOVERY.to_owned()] });
-                let polls = calls(move |_| Call::Poll { offsets: offsets.clone() });
+                let messages = recovery_messages.clone();
+                let sends = repeat_with(move |_| Call::Send {
+                    key: RECOVERY_LOG.to_owned(),
+                    value: messages.next(),
+                });
+                let offsets = BTreeMap::from([(RECOVERY_LOG.to_owned(), 0)]);
+                let assigns = repeat_with(|_| Call::Assign { keys: vec![RECOVERY_LOG.to_owned()] });
+                let polls = repeat_with(move |_| Call::Poll { offsets: offsets.clone() });
                 each_until_ok([sends, assigns, polls])
             }),
-            finale: Box::new(move || {
-                let logs = (0..=last.last()).map(|log| log.to_string());
-                phases(logs.map(|log| from_the_beginning(&log)))
+            final_reads: Box::new(move || {
+                let logs = (0..=used_logs.last()).map(|log| log.to_string());
+                phases(logs.map(|log| read_whole_log(&log)))
             }),
         }
     }
 }
 
-/// Senders and consumers, one of each on every thread.
+/// A producer and a consumer on every thread.
 struct Consumers {
     rng: Rng,
-    /// Logs in use, with how many messages each was sent.
+    /// The active logs, each with the number of messages sent to it.
     active: Vec<(i64, u64)>,
-    opened: Fresh,
-    fresh: Fresh,
-    /// Where each thread has got to.
-    places: BTreeMap<usize, BTreeMap<String, i64>>,
+    logs: Sequence,
+    messages: Sequence,
+    /// The next offset of each thread in each log.
+    offsets: BTreeMap<usize, BTreeMap<String, i64>>,
 }
 
 impl Consumers {
-    fn new(rng: Rng, opened: Fresh, fresh: Fresh) -> Self {
-        let active = (0..ACTIVE).map(|_| (opened.next(), 0)).collect();
-        Self { rng, active, opened, fresh, places: BTreeMap::new() }
+    fn new(rng: Rng, logs: Sequence, messages: Sequence) -> Self {
+        let active = (0..ACTIVE_LOGS).map(|_| (logs.next(), 0)).collect();
+        Self { rng, active, logs, messages, offsets: BTreeMap::new() }
     }
 
     fn send(&mut self) -> Call {
-        let place = self.rng.below(ACTIVE) as usize;
+        let place = self.rng.below(ACTIVE_LOGS) as usize;
         let (log, sent) = &mut self.active[place];
         let key = log.to_string();
         *sent += 1;
         if *sent == MESSAGES_PER_LOG {
-            self.active[place] = (self.opened.next(), 0);
+            self.active[place] = (self.logs.next(), 0);
         }
-        Call::Send { key, value: self.fresh.next() }
+        Call::Send { key, value: self.messages.next() }
     }
 
     fn poll(&self, thread: usize) -> Call {
-        let places = self.places.get(&thread);
-        let from = |key: &String| places.and_then(|places| places.get(key)).copied().unwrap_or(0);
+        let offsets = self.offsets.get(&thread);
+        let from =
+            |key: &String| offsets.and_then(|offsets| offsets.get(key)).copied().unwrap_or(0);
         Call::Poll { offsets: self.keys().map(|key| (key.clone(), from(&key))).collect() }
     }
 
@@ -105,11 +114,11 @@ impl Consumers {
 }
 
 impl Generator for Consumers {
-    fn next(&mut self, turn: &Turn) -> Next {
+    fn next(&mut self, context: &Context) -> Next {
         Next::Call(match self.rng.below(20) {
             0..2 => Call::Assign { keys: self.keys().collect() },
             2..11 => self.send(),
-            _ => self.poll(turn.thread),
+            _ => self.poll(context.thread),
         })
     }
 
@@ -117,68 +126,71 @@ impl Generator for Consumers {
         let (Outcome::Ok, Some(Value::Map(logs))) = (reply.outcome, &reply.returned) else {
             return;
         };
-        let places = self.places.entry(thread).or_default();
+        let offsets = self.offsets.entry(thread).or_default();
         match call {
             Call::Assign { .. } => {
-                *places = BTreeMap::new();
-                for (key, place) in logs {
-                    if let Value::Int(place) = place {
-                        places.insert(key.clone(), *place);
+                *offsets = BTreeMap::new();
+                for (key, offset) in logs {
+                    if let Value::Int(offset) = offset {
+                        offsets.insert(key.clone(), *offset);
                     }
                 }
             }
-            Call::Poll { .. } => drop(advance(places, logs)),
+            Call::Poll { .. } => drop(advance_offsets(offsets, logs)),
             _ => {}
         }
     }
 }
 
-/// Puts each place behind what was polled there.
-fn advance<'l>(
-    places: &mut BTreeMap<String, i64>,
+/// Advances each offset past the polled messages; returns whether any moved.
+fn advance_offsets<'l>(
+    offsets: &mut BTreeMap<String, i64>,
     logs: impl IntoIterator<Item = &'l (String, Value)>,
 ) -> bool {
     let mut moved = false;
     for (key, messages) in logs {
         let Value::List(messages) = messages else { continue };
-        let numbers = messages.iter().filter_map(|message| match message.as_pair() {
-            Some((Value::Int(number), _)) => Some(*number),
+        let polled = messages.iter().filter_map(|message| match message.as_pair() {
+            Some((Value::Int(offset), _)) => Some(*offset),
             _ => None,
         });
-        if let Some(last) = numbers.max() {
-            let place = places.entry(key.clone()).or_default();
-            moved |= last >= *place;
-            *place = (*place).max(last + 1);
+        if let Some(last) = polled.max() {
+            let offset = offsets.entry(key.clone()).or_default();
+            moved |= last >= *offset;
+            *offset = (*offset).max(last + 1);
         }
     }
     moved
 }
 
-/// All of a log, however many polls that takes.
-fn from_the_beginning(key: &str) -> Any {
+/// Polls a log from offset 0 until a poll returns nothing new.
+fn read_whole_log(key: &str) -> BoxGenerator {
     let keys = vec![key.to_owned()];
-    let whole = Whole { places: BTreeMap::from([(key.to_owned(), 0)]), done: false };
-    phases([until_ok(calls(move |_| Call::Assign { keys: keys.clone() })), Box::new(whole) as Any])
+    let reader = LogReader { offsets: BTreeMap::from([(key.to_owned(), 0)]), done: false };
+    phases([
+        until_ok(repeat_with(move |_| Call::Assign { keys: keys.clone() })),
+        Box::new(reader) as BoxGenerator,
+    ])
 }
 
-/// A consumer of one log that ends where the log does.
-struct Whole {
-    places: BTreeMap<String, i64>,
+/// A consumer of one log that is done at the end of the log.
+struct LogReader {
+    offsets: BTreeMap<String, i64>,
     done: bool,
 }
 
-impl Generator for Whole {
-    fn next(&mut self, _: &Turn) -> Next {
+impl Generator for LogReader {
+    fn next(&mut self, _: &Context) -> Next {
         match self.done {
             true => Next::Done,
-            false => Next::Call(Call::Poll { offsets: self.places.clone() }),
+            false => Next::Call(Call::Poll { offsets: self.offsets.clone() }),
         }
     }
 
     fn observe(&mut self, _: usize, call: &Call, reply: &Reply) {
         let Call::Poll { .. } = call else { return };
         if let (Outcome::Ok, Some(Value::Map(logs))) = (reply.outcome, &reply.returned) {
-            self.done |= !advance(&mut self.places, logs);
+            self.done |= !advance_offsets(&mut self.offsets, logs);
         }
     }
 }

@@ -1,16 +1,20 @@
-//! Says what clients do to a system under test, and which checks judge what came of it.
+//! Generates the operations that clients invoke on a system under test, and names the checks that
+//! judge the resulting history.
 //!
-//! A [`Workload`] makes the [`Traffic`] of a run: [`generator`]s, values that are asked for the next [`Call`] of a
-//! thread and told each [`Reply`]; whoever owns the clock decides when. Nothing here does I/O, reads a clock or
-//! starts a task: the same seed, turns and replies give the same calls.
+//! A [`Workload`] builds the [`Traffic`] of a run from [`generator`]s. The caller owns the clock:
+//! it asks a generator for the next [`Call`] of a thread and passes every [`Reply`] back to it.
+//! This crate does no I/O, reads no clock and starts no task: the same seed, contexts and replies
+//! yield the same calls.
 
 #![forbid(unsafe_code)]
 
+mod alias;
 mod append;
 mod bank;
 mod broadcast;
 mod call;
 mod cas;
+pub mod combinator;
 mod counter;
 mod echo;
 mod eventual_counter;
@@ -18,107 +22,36 @@ mod follower_reads;
 mod g_set;
 pub mod generator;
 mod kafka;
-mod keys;
 mod lock;
 mod long_fork;
-mod manners;
 mod monotonic;
+mod object;
 mod queue;
+mod read_consistency;
+mod read_until_converged;
 mod register;
+mod registry;
+mod reply;
 mod rng;
-mod same;
+mod sequence;
 mod set;
-mod settle;
+mod set_traffic;
 #[cfg(test)]
 mod simulate;
-mod unique_ids;
-mod wr;
-
-pub use call::{Call, FRESHNESS, Freshness, Micro, Object, Outcome, Reply};
-pub use generator::{Generator, Next, Turn};
-pub use manners::{OUT_OF_PLACE, mannered};
-pub use rng::Rng;
-
-use checker::{History, Limits, Verdict};
-use generator::{Any, phases, until_ok};
-
-/// A kind of traffic and the claims it can test.
-pub trait Workload: Sync {
-    /// Its name on the command line.
-    fn name(&self) -> &'static str;
-    /// What it does and what it proves, in a sentence.
-    fn doc(&self) -> &'static str;
-    /// What its calls are about; a system that keeps nothing of the kind cannot run it.
-    fn object(&self) -> Object;
-    /// The functions its main phase calls, in order of name.
-    fn functions(&self) -> &'static [&'static str];
-    /// The checks that judge its histories where reads are that fresh, as `harness check --model` takes them.
-    fn checks(&self, freshness: Freshness) -> &'static [&'static str];
-    /// The calls of one run, decided by the stream, the turns and the replies alone.
-    fn traffic(&self, rng: Rng, scene: &Scene) -> Traffic;
-
-    /// Judges a history of this workload.
-    fn check(&self, history: &History, limits: &Limits<'_>, freshness: Freshness) -> Vec<Verdict> {
-        let judge = |name: &&str| checker::check_by_name(history, name, limits);
-        self.checks(freshness).iter().map(judge).collect()
-    }
-}
-
-/// What a workload has to know of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scene {
-    /// How many replicas there are; thread `t` speaks to replica `t % replicas`.
-    pub replicas: usize,
-}
-
-/// The calls of one run, phase by phase.
-pub struct Traffic {
-    /// What clients do while things go wrong.
-    pub main: Any,
-    /// What each replica must answer once everything is healed: a change and a look, made anew for each.
-    pub recovery: Part,
-    /// What each replica is asked at the end, so that what was lost is seen to be lost.
-    pub finale: Part,
-}
-
-/// Makes the generator of one replica, which has one thread.
-pub type Part = Box<dyn FnMut() -> Any + Send>;
-
-/// Every workload, in order of name.
-pub const WORKLOADS: &[&dyn Workload] = &[
-    &append::Append,
-    &bank::Bank,
-    &broadcast::Broadcast,
-    &cas::Cas,
-    &counter::Counter,
-    &echo::Echo,
-    &follower_reads::FollowerReads,
-    &eventual_counter::G_COUNTER,
-    &g_set::GSet,
-    &kafka::Kafka,
-    &same::LIN_KV,
-    &lock::Lock,
-    &long_fork::LongFork,
-    &monotonic::Monotonic,
-    &eventual_counter::PN_COUNTER,
-    &queue::Queue,
-    &register::Register,
-    &set::Set,
-    &same::TXN_LIST_APPEND,
-    &same::TXN_RW_REGISTER,
-    &unique_ids::UniqueIds,
-    &wr::Wr,
-];
-
-/// The workload of that name.
-pub fn workload(name: &str) -> Option<&'static dyn Workload> {
-    WORKLOADS.iter().copied().find(|workload| workload.name() == name)
-}
-
-/// One after another, each until it is answered.
-fn each_until_ok(parts: impl IntoIterator<Item = Any>) -> Any {
-    phases(parts.into_iter().map(until_ok))
-}
-
 #[cfg(test)]
 mod tests;
+mod txn_generator;
+mod unique_ids;
+mod validate;
+mod workload;
+mod wr;
+
+pub use call::{Call, MicroOp};
+pub use generator::{BoxGenerator, Context, Generator, Next};
+pub use object::Object;
+pub use read_consistency::{READ_CONSISTENCIES, ReadConsistency};
+pub use registry::{WORKLOADS, find_workload};
+pub use reply::{Outcome, Reply};
+pub use rng::Rng;
+pub use validate::{MALFORMED_REPLY, validate_reply};
+pub use workload::{GeneratorFactory, Traffic, TrafficConfig, Workload};

@@ -1,19 +1,24 @@
-//! Takes locks and gives them back: never two hold one, and fencing tokens grow from holder to holder.
+//! Acquires and releases locks: a lock has at most one holder, and fencing tokens grow from holder
+//! to holder.
 //!
-//! Each attempt has a holder's name of its own. A client that does not know whether it got a lock gives it back
-//! until it hears an answer. An attempt may come true later all the same and hold its lock for ever, so locks are
-//! retired after a number of attempts.
+//! Each attempt uses its own holder name. A client whose acquire is indeterminate releases the lock
+//! until a release is answered. The acquire may still take effect later and hold the lock for ever,
+//! so locks are retired after a number of attempts.
 
-use crate::generator::{Generator, Next, Turn, calls, each_thread};
-use crate::keys::Fresh;
-use crate::{
-    Call, Freshness, Object, Outcome, Reply, Rng, Scene, Traffic, Workload, each_until_ok,
-};
+use crate::call::Call;
+use crate::combinator::{each_thread, each_until_ok};
+use crate::generator::{Context, Generator, Next, repeat_with};
+use crate::object::Object;
+use crate::read_consistency::ReadConsistency;
+use crate::reply::{Outcome, Reply};
+use crate::rng::Rng;
+use crate::sequence::Sequence;
+use crate::workload::{Traffic, TrafficConfig, Workload};
 
-/// Locks in use at a time.
-const ACTIVE: u64 = 2;
-/// Attempts after which the locks in use are retired.
-const ATTEMPTS: i64 = 100;
+/// The number of active locks.
+const ACTIVE_LOCKS: u64 = 2;
+/// Attempts after which the active locks are retired.
+const ATTEMPTS_PER_LOCK: i64 = 100;
 
 /// Locks with fencing tokens.
 pub(crate) struct Lock;
@@ -24,7 +29,7 @@ impl Workload for Lock {
     }
 
     fn doc(&self) -> &'static str {
-        "takes locks and gives them back; judged by whether two ever held one, and by its fencing tokens"
+        "acquires and releases locks; judged by mutual exclusion and by fencing tokens"
     }
 
     fn object(&self) -> Object {
@@ -35,46 +40,49 @@ impl Workload for Lock {
         &["acquire", "release"]
     }
 
-    fn checks(&self, _: Freshness) -> &'static [&'static str] {
+    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["fenced-lock", "lock"]
     }
 
-    fn traffic(&self, rng: Rng, _: &Scene) -> Traffic {
-        let attempts = Fresh::default();
+    fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
+        let attempts = Sequence::default();
         let own = attempts.clone();
         Traffic {
             main: each_thread(move |thread| {
                 let rng = rng.fork(&format!("thread {thread}"));
-                Box::new(Client { rng, attempts: own.clone(), held: None })
+                Box::new(LockClient { rng, attempts: own.clone(), held: None })
             }),
             recovery: Box::new(move || {
                 let number = attempts.next();
                 let (lock, holder) = (format!("recovery{number}"), format!("h{number}"));
                 let release = Call::Release { lock: lock.clone(), holder: holder.clone() };
                 let acquire = Call::Acquire { lock, holder };
-                each_until_ok([calls(move |_| acquire.clone()), calls(move |_| release.clone())])
+                each_until_ok([
+                    repeat_with(move |_| acquire.clone()),
+                    repeat_with(move |_| release.clone()),
+                ])
             }),
-            finale: Box::new(|| each_until_ok([])),
+            final_reads: Box::new(|| each_until_ok([])),
         }
     }
 }
 
-/// A client with at most one lock.
-struct Client {
+/// A client that holds at most one lock.
+struct LockClient {
     rng: Rng,
-    attempts: Fresh,
-    /// The lock it has or may have, and under what name.
+    attempts: Sequence,
+    /// The lock it holds or may hold, and the holder name.
     held: Option<(String, String)>,
 }
 
-impl Generator for Client {
-    fn next(&mut self, _: &Turn) -> Next {
+impl Generator for LockClient {
+    fn next(&mut self, _: &Context) -> Next {
         let call = match self.held.clone() {
             Some((lock, holder)) => Call::Release { lock, holder },
             None => {
                 let attempt = self.attempts.next();
-                let lock = attempt / ATTEMPTS * ACTIVE.cast_signed()
-                    + self.rng.below(ACTIVE).cast_signed();
+                let lock = attempt / ATTEMPTS_PER_LOCK * ACTIVE_LOCKS.cast_signed()
+                    + self.rng.below(ACTIVE_LOCKS).cast_signed();
                 Call::Acquire { lock: format!("l{lock}"), holder: format!("h{attempt}") }
             }
         };

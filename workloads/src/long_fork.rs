@@ -1,20 +1,26 @@
-//! Writes keys once each and reads groups of them: no two reads disagree on which of two writes came first.
+//! Writes each key once and reads groups of keys: all reads agree on the order of any two writes.
 //!
-//! Each thread writes the next key and then reads the group of some key that was lately written, mostly of its own,
-//! as Jepsen's long-fork does. Groups are small, so that many reads of one fall into the time in which it is written.
+//! Each thread writes the next key and then reads the group of a recently written key, mostly its
+//! own, as Jepsen's long-fork does. Groups are small, so that many reads of a group overlap its
+//! writes.
 
-use crate::generator::{Any, calls, each_thread, flip_flop};
-use crate::keys::Fresh;
-use crate::{Call, Freshness, Micro, Object, Rng, Scene, Traffic, Workload, each_until_ok};
+use crate::call::{Call, MicroOp};
+use crate::combinator::{each_thread, each_until_ok, flip_flop};
+use crate::generator::{BoxGenerator, repeat_with};
+use crate::object::Object;
+use crate::read_consistency::ReadConsistency;
+use crate::rng::Rng;
+use crate::sequence::Sequence;
+use crate::workload::{Traffic, TrafficConfig, Workload};
 
-/// Keys of a group.
-const GROUP: u64 = 2;
-/// How many of the last groups are read.
-const RECENT: u64 = 2;
-/// How many groups are read at the end.
+/// Keys per group.
+const GROUP_SIZE: u64 = 2;
+/// The number of most recent groups that reads choose from.
+const RECENT_GROUPS: u64 = 2;
+/// The number of groups that the final reads cover.
 const FINAL_GROUPS: u64 = 50;
 
-/// Keys that are written once.
+/// Keys that are written once each.
 pub(crate) struct LongFork;
 
 impl Workload for LongFork {
@@ -23,7 +29,8 @@ impl Workload for LongFork {
     }
 
     fn doc(&self) -> &'static str {
-        "writes keys once each and reads groups of them; judged by whether reads agree on the order of the writes"
+        "writes each key once and reads groups of keys; judged by whether reads agree on the order \
+         of the writes"
     }
 
     fn object(&self) -> Object {
@@ -34,12 +41,12 @@ impl Workload for LongFork {
         &["read", "write"]
     }
 
-    fn checks(&self, _: Freshness) -> &'static [&'static str] {
+    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["long-fork"]
     }
 
-    fn traffic(&self, rng: Rng, _: &Scene) -> Traffic {
-        let keys = Fresh::default();
+    fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
+        let keys = Sequence::default();
         let (main_keys, recovery_keys) = (keys.clone(), keys.clone());
         Traffic {
             main: each_thread(move |thread| {
@@ -50,34 +57,34 @@ impl Workload for LongFork {
                 let newest = recovery_keys.clone();
                 each_until_ok([
                     writes(recovery_keys.clone()),
-                    calls(move |_| read(group(newest.last()))),
+                    repeat_with(move |_| read_group(group_of(newest.last()))),
                 ])
             }),
-            finale: Box::new(move || {
-                let last = group(keys.last());
+            final_reads: Box::new(move || {
+                let last = group_of(keys.last());
                 let groups = last.saturating_sub(FINAL_GROUPS)..=last;
-                each_until_ok(groups.map(|group| calls(move |_| read(group))))
+                each_until_ok(groups.map(|group| repeat_with(move |_| read_group(group))))
             }),
         }
     }
 }
 
-fn group(key: i64) -> u64 {
-    key.unsigned_abs() / GROUP
+fn group_of(key: i64) -> u64 {
+    key.unsigned_abs() / GROUP_SIZE
 }
 
-fn read(group: u64) -> Call {
-    let keys = group * GROUP..(group + 1) * GROUP;
-    Call::Txn { function: "read", ops: keys.map(Micro::Read).collect() }
+fn read_group(group: u64) -> Call {
+    let keys = group * GROUP_SIZE..(group + 1) * GROUP_SIZE;
+    Call::Txn { function: "read", ops: keys.map(MicroOp::Read).collect() }
 }
 
-fn writes(keys: Fresh) -> Any {
-    calls(move |_| {
-        let ops = vec![Micro::Write(keys.next().unsigned_abs(), 1)];
+fn writes(keys: Sequence) -> BoxGenerator {
+    repeat_with(move |_| {
+        let ops = vec![MicroOp::Write(keys.next().unsigned_abs(), 1)];
         Call::Txn { function: "write", ops }
     })
 }
 
-fn reads(mut rng: Rng, keys: Fresh) -> Any {
-    calls(move |_| read(group(keys.last()).saturating_sub(rng.below(RECENT))))
+fn reads(mut rng: Rng, keys: Sequence) -> BoxGenerator {
+    repeat_with(move |_| read_group(group_of(keys.last()).saturating_sub(rng.below(RECENT_GROUPS))))
 }

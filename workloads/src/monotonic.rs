@@ -1,13 +1,18 @@
-//! Counts up several counters and reads all of them at once: none ever goes down, and no two reads disagree on
-//! which came first.
+//! Increments several counters and reads all of them at once: no counter ever decreases, and all
+//! reads agree on one order.
 
-use crate::generator::{calls, mix};
-use crate::{Call, Freshness, Object, Rng, Scene, Traffic, Workload, each_until_ok};
+use crate::call::Call;
+use crate::combinator::{each_until_ok, mix};
+use crate::generator::repeat_with;
+use crate::object::Object;
+use crate::read_consistency::ReadConsistency;
+use crate::rng::Rng;
+use crate::workload::{Traffic, TrafficConfig, Workload};
 
-/// How many counters there are.
+/// The number of counters.
 const COUNTERS: u64 = 4;
 
-/// Counters that only grow.
+/// Monotonic counters.
 pub(crate) struct Monotonic;
 
 impl Workload for Monotonic {
@@ -16,7 +21,7 @@ impl Workload for Monotonic {
     }
 
     fn doc(&self) -> &'static str {
-        "counts up and reads several counters at once; judged by whether any read goes back"
+        "increments counters and reads all of them at once; judged by whether any read goes back"
     }
 
     fn object(&self) -> Object {
@@ -27,20 +32,22 @@ impl Workload for Monotonic {
         &["inc", "read"]
     }
 
-    fn checks(&self, _: Freshness) -> &'static [&'static str] {
+    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["monotonic"]
     }
 
-    fn traffic(&self, rng: Rng, _: &Scene) -> Traffic {
+    fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
         let mut choices = rng.fork("keys");
-        let increments = calls(move |_| Call::Increment { key: key(choices.below(COUNTERS)) });
-        let reads = || calls(|_| Call::Sums { keys: (0..COUNTERS).map(key).collect() });
+        let increments =
+            repeat_with(move |_| Call::Increment { key: key(choices.below(COUNTERS)) });
+        let reads =
+            || repeat_with(|_| Call::ReadCounters { keys: (0..COUNTERS).map(key).collect() });
         Traffic {
             main: mix(rng.fork("mix"), vec![(1, increments), (1, reads())]),
             recovery: Box::new(move || {
-                each_until_ok([calls(|_| Call::Increment { key: key(0) }), reads()])
+                each_until_ok([repeat_with(|_| Call::Increment { key: key(0) }), reads()])
             }),
-            finale: Box::new(move || each_until_ok([reads()])),
+            final_reads: Box::new(move || each_until_ok([reads()])),
         }
     }
 }

@@ -1,10 +1,16 @@
-//! Puts values into a queue and takes them out: each is given to one client, and none is lost.
+//! Enqueues and dequeues values: each value is delivered to one client, and none is lost.
 //!
-//! Every value is new. At the end each replica takes out what is left until it finds nothing.
+//! Every value is unique. The final phase dequeues through each replica until the queue is empty.
 
-use crate::generator::{calls, mix, until};
-use crate::keys::Fresh;
-use crate::{Call, Freshness, Object, Reply, Rng, Scene, Traffic, Workload, each_until_ok};
+use crate::call::Call;
+use crate::combinator::{each_until_ok, mix, until};
+use crate::generator::repeat_with;
+use crate::object::Object;
+use crate::read_consistency::ReadConsistency;
+use crate::reply::Reply;
+use crate::rng::Rng;
+use crate::sequence::Sequence;
+use crate::workload::{Traffic, TrafficConfig, Workload};
 
 /// A queue.
 pub(crate) struct Queue;
@@ -15,7 +21,7 @@ impl Workload for Queue {
     }
 
     fn doc(&self) -> &'static str {
-        "puts values into a queue and takes them out; judged by what is lost, given twice or from nowhere"
+        "enqueues and dequeues values; judged by lost, duplicated and never-enqueued values"
     }
 
     fn object(&self) -> Object {
@@ -26,21 +32,21 @@ impl Workload for Queue {
         &["dequeue", "enqueue"]
     }
 
-    fn checks(&self, _: Freshness) -> &'static [&'static str] {
+    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["queue"]
     }
 
-    fn traffic(&self, rng: Rng, _: &Scene) -> Traffic {
-        let fresh = Fresh::default();
+    fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
+        let values = Sequence::default();
         let enqueues = move || {
-            let fresh = fresh.clone();
-            calls(move |_| Call::Enqueue { value: fresh.next() })
+            let values = values.clone();
+            repeat_with(move |_| Call::Enqueue { value: values.next() })
         };
-        let dequeues = || calls(|_| Call::Dequeue);
+        let dequeues = || repeat_with(|_| Call::Dequeue);
         Traffic {
             main: mix(rng.fork("mix"), vec![(1, enqueues()), (1, dequeues())]),
             recovery: Box::new(move || each_until_ok([enqueues(), dequeues()])),
-            finale: Box::new(move || until(dequeues(), Reply::is_mismatch)),
+            final_reads: Box::new(move || until(dequeues(), Reply::is_mismatch)),
         }
     }
 }

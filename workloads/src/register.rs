@@ -1,23 +1,27 @@
-//! Reads, writes and compares-and-sets single registers: the workload of linearizability.
+//! Read, write and compare-and-set on single registers: tests linearizability.
 //!
-//! A few keys are in use at a time, so that clients collide; each is retired after a bounded number of calls, so
-//! that its history stays small enough to be judged exactly. Values are unique per key, so that a read names
-//! the write it saw. A compare-and-set mostly wants the value last seen, to succeed often, and sometimes an older
-//! one, to observe a mismatch.
+//! A few keys are active at a time, so that clients contend. Each is retired after a bounded number
+//! of calls, so that its history stays small enough for an exact decision. Values are unique per
+//! key, so a read identifies the write it observed. A compare-and-set mostly expects the value last
+//! observed, to succeed often, and sometimes an older one, to observe a mismatch.
 
-use crate::generator::{Generator, Next, Turn, calls};
-use crate::keys::Fresh;
-use crate::{
-    Call, Freshness, Object, Outcome, Reply, Rng, Scene, Traffic, Workload, each_until_ok,
-};
+use crate::call::Call;
+use crate::combinator::each_until_ok;
+use crate::generator::{Context, Generator, Next, repeat_with};
+use crate::object::Object;
+use crate::read_consistency::ReadConsistency;
+use crate::reply::{Outcome, Reply};
+use crate::rng::Rng;
+use crate::sequence::Sequence;
+use crate::workload::{Traffic, TrafficConfig, Workload};
 use checker::history::Value;
 
-/// Keys in use at a time.
+/// The number of active keys.
 const ACTIVE_KEYS: usize = 4;
 /// Calls after which a key is retired.
 const CALLS_PER_KEY: u64 = 300;
-/// How many seen values of a key are remembered as candidates for a compare-and-set.
-const SEEN_VALUES: usize = 8;
+/// How many observed values of a key are kept as candidates for a compare-and-set.
+const OBSERVED_VALUES: usize = 8;
 
 /// Linearizable registers.
 pub(crate) struct Register;
@@ -28,7 +32,7 @@ impl Workload for Register {
     }
 
     fn doc(&self) -> &'static str {
-        "reads, writes and compares-and-sets registers over rotating keys; judged by linearizability"
+        "read, write and compare-and-set on registers over rotating keys; judged by linearizability"
     }
 
     fn object(&self) -> Object {
@@ -39,97 +43,102 @@ impl Workload for Register {
         &["cas", "read", "write"]
     }
 
-    fn checks(&self, _: Freshness) -> &'static [&'static str] {
+    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["cas-register"]
     }
 
-    fn traffic(&self, rng: Rng, _: &Scene) -> Traffic {
-        let (opened, recovered) = (Fresh::default(), Fresh::default());
+    fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
+        let (keys, recovered) = (Sequence::default(), Sequence::default());
         Traffic {
-            main: Box::new(Registers::new(rng, opened.clone())),
+            main: Box::new(RegisterClients::new(rng, keys.clone())),
             recovery: Box::new(move || {
                 let recovered = recovered.clone();
                 let key = || RECOVERY_KEY.to_owned();
-                let writes = calls(move |_| Call::Write { key: key(), value: recovered.next() });
-                each_until_ok([writes, calls(move |_| Call::Read { key: key() })])
+                let writes =
+                    repeat_with(move |_| Call::Write { key: key(), value: recovered.next() });
+                each_until_ok([writes, repeat_with(move |_| Call::Read { key: key() })])
             }),
-            finale: Box::new(move || {
+            final_reads: Box::new(move || {
                 each_until_ok(
-                    (1..=opened.last()).map(|key| calls(move |_| Call::Read { key: name(key) })),
+                    (1..=keys.last())
+                        .map(|key| repeat_with(move |_| Call::Read { key: key_name(key) })),
                 )
             }),
         }
     }
 }
 
-fn name(number: i64) -> String {
+fn key_name(number: i64) -> String {
     format!("k{number}")
 }
 
-struct Registers {
+struct RegisterClients {
     rng: Rng,
-    active: Vec<Key>,
+    active: Vec<ActiveKey>,
     /// Numbers the keys.
-    opened: Fresh,
+    keys: Sequence,
 }
 
-struct Key {
+struct ActiveKey {
     name: String,
     calls: u64,
     last_value: i64,
-    /// Values that were seen to be there, the latest last.
-    seen: Vec<i64>,
+    /// The observed values, the most recent last.
+    observed: Vec<i64>,
 }
 
 const RECOVERY_KEY: &str = "recovery";
 
-impl Registers {
-    fn new(rng: Rng, opened: Fresh) -> Self {
-        let mut registers = Self { rng, active: Vec::new(), opened };
+impl RegisterClients {
+    fn new(rng: Rng, keys: Sequence) -> Self {
+        let mut registers = Self { rng, active: Vec::new(), keys };
         for _ in 0..ACTIVE_KEYS {
-            let key = registers.open();
+            let key = registers.open_key();
             registers.active.push(key);
         }
         registers
     }
 
-    fn open(&mut self) -> Key {
-        let number = self.opened.next();
-        // The first ones start part-used, or all would retire together.
+    fn open_key(&mut self) -> ActiveKey {
+        let number = self.keys.next();
+        // The first keys start partly used; otherwise all would retire at the same time.
         let stagger = self.active.len() as u64 * CALLS_PER_KEY / ACTIVE_KEYS as u64;
         let calls = if number <= ACTIVE_KEYS as i64 { stagger } else { 0 };
-        Key { name: name(number), calls, last_value: 0, seen: Vec::new() }
+        ActiveKey { name: key_name(number), calls, last_value: 0, observed: Vec::new() }
     }
 
-    /// The position of a key to use, which is then used once more.
-    fn pick(&mut self) -> usize {
+    /// Picks the position of an active key and counts the use.
+    fn pick_key(&mut self) -> usize {
         let position = self.rng.below(ACTIVE_KEYS as u64) as usize;
         if self.active[position].calls >= CALLS_PER_KEY {
-            self.active[position] = self.open();
+            self.active[position] = self.open_key();
         }
         self.active[position].calls += 1;
         position
     }
 }
 
-impl Generator for Registers {
-    fn next(&mut self, _: &Turn) -> Next {
-        let position = self.pick();
-        // Always the same number of draws: what a reply says must not shift the choices after it.
-        let (draw, recent, older) =
-            (self.rng.below(10), self.rng.percent(80), self.rng.below(SEEN_VALUES as u64) as usize);
+impl Generator for RegisterClients {
+    fn next(&mut self, _: &Context) -> Next {
+        let position = self.pick_key();
+        // Always the same number of draws, so that a reply does not shift later choices.
+        let (draw, recent, older) = (
+            self.rng.below(10),
+            self.rng.percent(80),
+            self.rng.below(OBSERVED_VALUES as u64) as usize,
+        );
         let key = &mut self.active[position];
-        let old =
-            if recent { key.seen.last() } else { key.seen.iter().cycle().nth(older) }.copied();
+        let old = if recent { key.observed.last() } else { key.observed.iter().cycle().nth(older) }
+            .copied();
         Next::Call(match (draw, old) {
             (0..4, _) => Call::Read { key: key.name.clone() },
-            (4..7, Some(old)) => Call::Cas { key: key.name.clone(), old, new: key.fresh() },
-            _ => Call::Write { key: key.name.clone(), value: key.fresh() },
+            (4..7, Some(old)) => Call::Cas { key: key.name.clone(), old, new: key.next_value() },
+            _ => Call::Write { key: key.name.clone(), value: key.next_value() },
         })
     }
 
     fn observe(&mut self, _: usize, call: &Call, reply: &Reply) {
-        let (key, seen) = match (call, reply.outcome, &reply.returned) {
+        let (key, value) = match (call, reply.outcome, &reply.returned) {
             (Call::Read { key }, Outcome::Ok, Some(Value::Int(value))) => (key, *value),
             (Call::Write { key, value } | Call::Cas { key, new: value, .. }, Outcome::Ok, _) => {
                 (key, *value)
@@ -137,22 +146,22 @@ impl Generator for Registers {
             _ => return,
         };
         if let Some(key) = self.active.iter_mut().find(|active| active.name == *key) {
-            key.saw(seen);
+            key.record(value);
         }
     }
 }
 
-impl Key {
-    fn fresh(&mut self) -> i64 {
+impl ActiveKey {
+    fn next_value(&mut self) -> i64 {
         self.last_value += 1;
         self.last_value
     }
 
-    fn saw(&mut self, value: i64) {
-        self.seen.retain(|known| *known != value);
-        self.seen.push(value);
-        if self.seen.len() > SEEN_VALUES {
-            self.seen.remove(0);
+    fn record(&mut self, value: i64) {
+        self.observed.retain(|known| *known != value);
+        self.observed.push(value);
+        if self.observed.len() > OBSERVED_VALUES {
+            self.observed.remove(0);
         }
     }
 }
@@ -160,20 +169,20 @@ impl Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::Memory;
+    use crate::simulate::InMemorySystem;
     use std::collections::BTreeSet;
 
     fn key(call: &Call) -> String {
         match call {
             Call::Read { key } | Call::Write { key, .. } | Call::Cas { key, .. } => key.clone(),
-            other => panic!("{other:?} is no call on a register"),
+            other => panic!("{other:?} is not a call on a register"),
         }
     }
 
-    /// The calls of one thread and what `answer` says to them.
+    /// The calls of one thread with the replies that `answer` makes.
     fn run(seed: u64, count: usize, mut answer: impl FnMut(&Call) -> Reply) -> Vec<(Call, Reply)> {
-        let mut main = Register.traffic(Rng::new(seed), &Scene { replicas: 1 }).main;
-        let mut step = || match main.next(&Turn { thread: 0, time: 0 }) {
+        let mut main = Register.make_traffic(Rng::new(seed), &TrafficConfig { replicas: 1 }).main;
+        let mut step = || match main.next(&Context { thread: 0, time: 0 }) {
             Next::Call(call) => {
                 let reply = answer(&call);
                 main.observe(0, &call, &reply);
@@ -184,20 +193,20 @@ mod tests {
         (0..count).map(|_| step()).collect()
     }
 
-    /// The same of a perfect store.
-    fn perfect(seed: u64, count: usize) -> Vec<(Call, Reply)> {
-        let mut memory = Memory::default();
-        run(seed, count, |call| memory.answer(call))
+    /// The same with a correct store.
+    fn run_correct(seed: u64, count: usize) -> Vec<(Call, Reply)> {
+        let mut system = InMemorySystem::default();
+        run(seed, count, |call| system.execute(call))
     }
 
     #[test]
-    fn a_seed_decides_every_call() {
-        assert_eq!(perfect(9, 2000), perfect(9, 2000));
-        assert_ne!(perfect(9, 2000), perfect(10, 2000));
+    fn a_seed_determines_every_call() {
+        assert_eq!(run_correct(9, 2000), run_correct(9, 2000));
+        assert_ne!(run_correct(9, 2000), run_correct(10, 2000));
     }
 
     #[test]
-    fn replies_decide_what_a_cas_expects_and_nothing_else() {
+    fn replies_affect_only_the_expected_value_of_a_cas() {
         let keys = |reply: fn() -> Reply| {
             run(4, 2000, |_| reply()).iter().map(|(call, _)| key(call)).collect::<Vec<_>>()
         };
@@ -207,7 +216,7 @@ mod tests {
     #[test]
     fn written_values_are_unique_per_key() {
         let mut written = BTreeSet::new();
-        for (call, _) in perfect(1, 5000) {
+        for (call, _) in run_correct(1, 5000) {
             let value = match call {
                 Call::Write { key, value } | Call::Cas { key, new: value, .. } => (key, value),
                 _ => continue,
@@ -218,7 +227,7 @@ mod tests {
 
     #[test]
     fn keys_rotate_and_every_outcome_is_common() {
-        let run = perfect(2, 5000);
+        let run = run_correct(2, 5000);
         let keys: BTreeSet<String> = run.iter().map(|(call, _)| key(call)).collect();
         assert!(keys.len() >= 5000 / CALLS_PER_KEY as usize, "{keys:?}");
         let cas = |outcome| {

@@ -1,8 +1,10 @@
-//! Draws every random choice of a run from its seed, so that a seed in a bug report replays for years.
+//! Draws every random choice of a run from its seed, so that a seed in a bug report replays for
+//! years.
 //!
-//! The stream is ChaCha8, whose output is fixed by its specification; the few distributions used are written
-//! here rather than taken from a crate that may change them. [`Rng::fork`] derives an independent stream from
-//! a label and never from how much was already drawn, so a new consumer shifts nobody else's choices.
+//! The stream is ChaCha8, whose output its specification fixes. The few distributions are
+//! implemented here, because another crate may change its own. [`Rng::fork`] derives an independent
+//! stream from a label and not from the position of the stream, so a new consumer does not shift
+//! the choices of the others.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -20,15 +22,15 @@ impl Rng {
         Self { key: seed, stream: ChaCha8Rng::seed_from_u64(seed) }
     }
 
-    /// The stream named `label` below this one; the same whatever has been drawn so far.
+    /// Derives the stream named `label`; it does not depend on what was drawn so far.
     pub fn fork(&self, label: &str) -> Self {
         Self::new(fnv1a(self.key, label.as_bytes()))
     }
 
     /// A uniform number in `0..bound`; `bound` must not be 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        assert!(bound > 0, "nothing lies below 0");
-        // Rejecting the short last stretch keeps the choice exactly uniform.
+        assert!(bound > 0, "no number is below 0");
+        // Rejecting the incomplete last range avoids modulo bias.
         let limit = u64::MAX - u64::MAX % bound;
         loop {
             let draw = self.stream.next_u64();
@@ -43,7 +45,7 @@ impl Rng {
         low + self.below(high - low)
     }
 
-    /// True in `percent` of 100 cases.
+    /// True with a probability of `percent` %.
     pub fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
@@ -54,13 +56,13 @@ impl Rng {
         (self.stream.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// One of the items, `None` of none.
+    /// A uniformly chosen item; `None` if there are none.
     pub fn choose<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
         let length = u64::try_from(items.len()).ok().filter(|length| *length > 0)?;
         items.get(usize::try_from(self.below(length)).ok()?)
     }
 
-    /// The items in a random order (Fisher and Yates).
+    /// Shuffles the items (Fisher-Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let pick = self.below(last as u64 + 1) as usize;
@@ -69,7 +71,8 @@ impl Rng {
     }
 }
 
-/// FNV-1a over 64 bits, started from `key`: a fixed, published function, unlike the standard library's hasher.
+/// 64-bit FNV-1a, seeded with `key`: a published function that, unlike the standard library's
+/// hasher, never changes.
 fn fnv1a(key: u64, bytes: &[u8]) -> u64 {
     let start = 0xcbf2_9ce4_8422_2325_u64 ^ key.rotate_left(17);
     key.to_le_bytes()
@@ -83,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_always_draws_the_same() {
+    fn a_seed_always_yields_the_same_stream() {
         let mut rng = Rng::new(42);
         let drawn: Vec<u64> = (0..6).map(|_| rng.below(1000)).collect();
         assert_eq!(drawn, [737, 312, 20, 866, 744, 838]);
@@ -99,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn every_item_is_chosen_about_as_often() {
+    fn draws_are_roughly_uniform() {
         let mut rng = Rng::new(1);
         let mut counts = [0; 5];
         for _ in 0..5000 {

@@ -1,10 +1,14 @@
-//! Adds elements to a set and reads all of it now and then: what was acknowledged stays.
+//! Adds elements to a set and reads all of it from time to time: acknowledged elements stay.
 //!
-//! A replica whose reads may be of the past may still be catching up when it is asked for the last time. It is asked
-//! again then ([`crate::broadcast::spread`]): one that is only behind has lost nothing.
+//! A replica with stale reads may still be catching up at its first final read. The final reads
+//! therefore repeat ([`crate::set_traffic`]), because a lagging replica has lost nothing.
 
-use crate::broadcast::spread;
-use crate::{Call, Freshness, Object, Rng, Scene, Traffic, Workload};
+use crate::call::Call;
+use crate::object::Object;
+use crate::read_consistency::ReadConsistency;
+use crate::rng::Rng;
+use crate::set_traffic::set_traffic;
+use crate::workload::{Traffic, TrafficConfig, Workload};
 
 /// A set.
 pub(crate) struct Set;
@@ -15,7 +19,8 @@ impl Workload for Set {
     }
 
     fn doc(&self) -> &'static str {
-        "adds elements to a set and reads all of it now and then; judged by what is lost, late or from nowhere"
+        "adds elements to a set and reads all of it from time to time; judged by lost, stale and \
+         never-added elements"
     }
 
     fn object(&self) -> Object {
@@ -26,33 +31,34 @@ impl Workload for Set {
         &["add", "read"]
     }
 
-    fn checks(&self, freshness: Freshness) -> &'static [&'static str] {
-        match freshness {
-            Freshness::Linearizable | Freshness::Lease => &["set-full-linearizable"],
-            Freshness::Stale | Freshness::After => &["set-full"],
+    fn checks(&self, consistency: ReadConsistency) -> &'static [&'static str] {
+        match consistency {
+            ReadConsistency::Linearizable | ReadConsistency::Lease => &["set-full-linearizable"],
+            ReadConsistency::Stale | ReadConsistency::Session => &["set-full"],
         }
     }
 
-    fn traffic(&self, rng: Rng, _: &Scene) -> Traffic {
-        spread(&rng, |element| Call::Insert { element }, Call::Elements)
+    fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
+        set_traffic(&rng, |element| Call::Insert { element }, Call::ReadSet)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::Memory;
-    use crate::{Next, Reply, Turn};
+    use crate::generator::{Context, Generator, Next};
+    use crate::reply::Reply;
+    use crate::simulate::InMemorySystem;
     use checker::history::{Event, Kind, Process, Value};
     use checker::{History, Limits, Validity};
 
-    /// Some elements are added through one replica; then another, which is behind for a while, is asked after it.
-    struct Play {
+    /// Records a history in which elements are added through one replica while another one lags.
+    struct Recorder {
         events: Vec<Event>,
         time: u64,
     }
 
-    impl Play {
+    impl Recorder {
         fn record(&mut self, node: &str, kind: Kind, call: &Call, value: Value) {
             let process = Process::Client(u64::from(node == "n2"));
             let (node, f) = (Some(node.into()), call.function().into());
@@ -60,49 +66,49 @@ mod tests {
             self.events.push(Event { index, time, kind, process, f, value, node, error: None });
         }
 
-        /// Follows a generator until it is done or has called so often.
+        /// Follows a generator until it is done or has been asked this many times.
         fn follow(
             &mut self,
             node: &str,
-            (part, most): (&mut dyn crate::Generator, usize),
+            (part, most): (&mut dyn Generator, usize),
             mut answer: impl FnMut(&Call) -> Reply,
         ) {
             for _ in 0..most {
                 self.time += 200_000_000;
-                let call = match part.next(&Turn { thread: 0, time: self.time }) {
+                let call = match part.next(&Context { thread: 0, time: self.time }) {
                     Next::Call(call) => call,
                     Next::Pending => continue,
                     Next::Done => return,
                 };
-                self.record(node, Kind::Invoke, &call, call.invoked());
+                self.record(node, Kind::Invoke, &call, call.invocation_value());
                 let reply = answer(&call);
-                self.record(node, Kind::Ok, &call, call.completed(&reply));
+                self.record(node, Kind::Ok, &call, call.completion_value(&reply));
                 part.observe(0, &call, &reply);
             }
         }
     }
 
-    /// What comes of it if the other replica is that many looks behind.
-    fn judged(looks: usize) -> Validity {
-        let mut traffic = Set.traffic(Rng::new(1), &Scene { replicas: 2 });
-        let mut play = Play { events: Vec::new(), time: 0 };
-        let (mut now, mut behind) = (Memory::default(), Memory::default());
-        play.follow("n1", (&mut *traffic.main, 40), |call| now.answer(call));
-        play.follow("n1", (&mut *(traffic.finale)(), 400), |call| now.answer(call));
-        let mut left = looks;
-        play.follow("n2", (&mut *(traffic.finale)(), 400), |call| {
-            let shown = if left > 0 { &mut behind } else { &mut now };
+    /// The validity if the lagging replica catches up after this many final reads.
+    fn judge_lag(stale_reads: usize) -> Validity {
+        let mut traffic = Set.make_traffic(Rng::new(1), &TrafficConfig { replicas: 2 });
+        let mut recorder = Recorder { events: Vec::new(), time: 0 };
+        let (mut current, mut lagging) = (InMemorySystem::default(), InMemorySystem::default());
+        recorder.follow("n1", (&mut *traffic.main, 40), |call| current.execute(call));
+        recorder.follow("n1", (&mut *(traffic.final_reads)(), 400), |call| current.execute(call));
+        let mut left = stale_reads;
+        recorder.follow("n2", (&mut *(traffic.final_reads)(), 400), |call| {
+            let replica = if left > 0 { &mut lagging } else { &mut current };
             left = left.saturating_sub(1);
-            shown.answer(call)
+            replica.execute(call)
         });
-        let history = History::new(play.events).expect("one call at a time");
-        Set.check(&history, &Limits::default(), Freshness::Stale)[0].validity
+        let history = History::new(recorder.events).expect("one call at a time");
+        Set.check(&history, &Limits::default(), ReadConsistency::Stale)[0].validity
     }
 
     #[test]
-    fn a_replica_that_is_behind_at_the_end_has_lost_nothing_unless_it_stays_so() {
-        assert_eq!(judged(0), Validity::Valid);
-        assert_eq!(judged(3), Validity::Valid);
-        assert_eq!(judged(usize::MAX), Validity::Invalid);
+    fn a_replica_that_lags_at_the_end_is_invalid_only_if_it_never_catches_up() {
+        assert_eq!(judge_lag(0), Validity::Valid);
+        assert_eq!(judge_lag(3), Validity::Valid);
+        assert_eq!(judge_lag(usize::MAX), Validity::Invalid);
     }
 }

@@ -1,18 +1,22 @@
-//! Plays a system and its clients, so that workloads are tested without a cluster: the same seed gives the same history.
+//! Simulates a system and its clients, to test workloads without a cluster: the same seed yields
+//! the same history.
 //!
-//! [`Memory`] answers every call as one correct copy would. An executor drives a workload's traffic through its
-//! phases against it: *perfect* answers at once, *slow* lets calls overlap, *crashing* also loses calls and answers.
-//! A [`Lie`] makes it wrong in one way.
+//! [`InMemorySystem`] executes every call on a single correct copy. [`simulate`] drives the phases
+//! of a workload's traffic against it in one of three [`Execution`]s. A [`SeededBug`] makes it
+//! wrong in one way.
 
-use crate::generator::Any;
-use crate::{Call, Micro, Next, Outcome, Reply, Rng, Scene, Turn, Workload};
+use crate::call::{Call, MicroOp};
+use crate::generator::{BoxGenerator, Context, Next};
+use crate::reply::{Outcome, Reply};
+use crate::rng::Rng;
+use crate::workload::{TrafficConfig, Workload};
 use checker::History;
 use checker::history::{Event, Kind, Process, Value};
 use std::collections::{BTreeMap, VecDeque};
 
-/// One correct copy of everything.
+/// A single correct copy of every object.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Memory {
+pub(crate) struct InMemorySystem {
     registers: BTreeMap<String, i64>,
     lists: BTreeMap<u64, Vec<i64>>,
     counters: BTreeMap<String, i64>,
@@ -20,15 +24,15 @@ pub(crate) struct Memory {
     queue: VecDeque<i64>,
     logs: BTreeMap<String, Vec<i64>>,
     locks: BTreeMap<String, String>,
-    /// What accounts have more or less than at first.
-    moved: BTreeMap<u64, i64>,
-    /// Counts calls: what identifiers and tokens are made of.
+    /// The change of each account's balance.
+    transferred: BTreeMap<u64, i64>,
+    /// The number of calls, from which identifiers and tokens are made.
     calls: i64,
 }
 
-impl Memory {
-    /// What the call finds and returns.
-    pub(crate) fn answer(&mut self, call: &Call) -> Reply {
+impl InMemorySystem {
+    /// Executes the call.
+    pub(crate) fn execute(&mut self, call: &Call) -> Reply {
         self.calls += 1;
         match call {
             Call::Read { key } => Reply::read(self.registers.get(key).copied()),
@@ -42,13 +46,13 @@ impl Memory {
             }
             Call::Cas { .. } => Reply::mismatch(),
             Call::Txn { ops, .. } => {
-                Reply::returned(Value::List(ops.iter().map(|op| self.micro(op)).collect()))
+                Reply::returned(Value::List(ops.iter().map(|op| self.execute_op(op)).collect()))
             }
-            Call::Add { amount } => self.count("", *amount),
-            Call::Increment { key } => self.count(key, 1),
-            Call::Sum => Reply::returned(self.sum("")),
-            Call::Sums { keys } => {
-                let sum = |key: &String| (key.clone(), self.sum(key));
+            Call::Add { amount } => self.add_to_counter("", *amount),
+            Call::Increment { key } => self.add_to_counter(key, 1),
+            Call::ReadCounter => Reply::returned(self.read_counter("")),
+            Call::ReadCounters { keys } => {
+                let sum = |key: &String| (key.clone(), self.read_counter(key));
                 Reply::returned(Value::map(keys.iter().map(sum)))
             }
             Call::Echo { text } => Reply::returned(Value::from(text.as_str())),
@@ -58,7 +62,7 @@ impl Memory {
                 Reply::read(Some(log.len() as i64 - 1))
             }
             Call::Poll { offsets } => {
-                let polled = |(key, from): (&String, &i64)| (key.clone(), self.polled(key, *from));
+                let polled = |(key, from): (&String, &i64)| (key.clone(), self.poll(key, *from));
                 Reply::returned(Value::map(offsets.iter().map(polled)))
             }
             Call::Assign { .. } => Reply::returned(Value::map([])),
@@ -66,7 +70,7 @@ impl Memory {
                 self.set.push(*element);
                 Reply::ok()
             }
-            Call::Elements | Call::Heard => Reply::returned(ints(&self.set)),
+            Call::ReadSet | Call::ReadMessages => Reply::returned(int_list(&self.set)),
             Call::Enqueue { value } => {
                 self.queue.push_back(*value);
                 Reply::ok()
@@ -85,34 +89,37 @@ impl Memory {
             Call::Transfer { from, to, amount, opening } => {
                 self.transfer((*from, *to), *amount, *opening)
             }
-            Call::Balances { accounts, opening } => {
-                let balance = |account| opening + self.moved.get(&account).copied().unwrap_or(0);
+            Call::ReadAccounts { accounts, opening } => {
+                let balance =
+                    |account| opening + self.transferred.get(&account).copied().unwrap_or(0);
                 let row = |account: u64| (account.to_string(), Value::Int(balance(account)));
                 Reply::returned(Value::map((0..*accounts).map(row)))
             }
         }
     }
 
-    fn micro(&mut self, op: &Micro) -> Value {
+    fn execute_op(&mut self, op: &MicroOp) -> Value {
         let name = |key: &u64| format!("t{key}");
         match op {
-            Micro::Read(key) => {
-                op.told(self.registers.get(&name(key)).copied().map_or(Value::Nil, Value::Int))
+            MicroOp::Read(key) => {
+                op.to_value(self.registers.get(&name(key)).copied().map_or(Value::Nil, Value::Int))
             }
-            Micro::List(key) => op.told(self.lists.get(key).map_or(Value::Nil, |list| ints(list))),
-            Micro::Write(key, value) => {
+            MicroOp::ReadList(key) => {
+                op.to_value(self.lists.get(key).map_or(Value::Nil, |list| int_list(list)))
+            }
+            MicroOp::Write(key, value) => {
                 self.registers.insert(name(key), *value);
-                op.told(Value::Nil)
+                op.to_value(Value::Nil)
             }
-            Micro::Append(key, value) => {
+            MicroOp::Append(key, value) => {
                 self.lists.entry(*key).or_default().push(*value);
-                op.told(Value::Nil)
+                op.to_value(Value::Nil)
             }
         }
     }
 
-    /// A few messages of a log from there on, with their numbers.
-    fn polled(&self, key: &str, from: i64) -> Value {
+    /// Up to ten messages of a log from this offset on, each with its offset.
+    fn poll(&self, key: &str, from: i64) -> Value {
         let log = self.logs.get(key).into_iter().flatten();
         let numbered = (0..).zip(log).skip(from.max(0) as usize).take(10);
         numbered
@@ -121,12 +128,12 @@ impl Memory {
             .into()
     }
 
-    fn count(&mut self, key: &str, amount: i64) -> Reply {
+    fn add_to_counter(&mut self, key: &str, amount: i64) -> Reply {
         *self.counters.entry(key.to_owned()).or_default() += amount;
         Reply::ok()
     }
 
-    fn sum(&self, key: &str) -> Value {
+    fn read_counter(&self, key: &str) -> Value {
         Value::Int(self.counters.get(key).copied().unwrap_or(0))
     }
 
@@ -139,175 +146,178 @@ impl Memory {
     }
 
     fn transfer(&mut self, (from, to): (u64, u64), amount: i64, opening: i64) -> Reply {
-        if opening + self.moved.get(&from).copied().unwrap_or(0) < amount {
+        if opening + self.transferred.get(&from).copied().unwrap_or(0) < amount {
             return Reply::fail("insufficient funds");
         }
-        *self.moved.entry(from).or_default() -= amount;
-        *self.moved.entry(to).or_default() += amount;
+        *self.transferred.entry(from).or_default() -= amount;
+        *self.transferred.entry(to).or_default() += amount;
         Reply::ok()
     }
 }
 
-fn ints(list: &[i64]) -> Value {
+fn int_list(list: &[i64]) -> Value {
     Value::List(list.iter().map(|value| Value::Int(*value)).collect())
 }
 
-/// How an executor treats calls.
+/// How the simulation executes calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Manner {
-    /// Each is answered before the next begins.
-    Perfect,
-    /// They overlap.
-    Slow,
-    /// They overlap, and of some nobody hears again, whether they happen or not.
+pub(crate) enum Execution {
+    /// Each call completes before the next begins.
+    Sequential,
+    /// Calls overlap.
+    Concurrent,
+    /// Calls overlap, and some time out, whether they take effect or not.
     Crashing,
 }
 
-/// A way to be wrong, now and then.
+/// A bug that takes effect in a fraction of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lie {
-    /// A change is acknowledged and not made.
-    Forget,
-    /// A look shows keys with an odd last digit, or those with an even one, as they were some time ago.
-    Fork,
-    /// A transfer arrives without leaving.
-    Half,
-    /// A look shows what was there some time ago.
-    Past,
-    /// An answer is the one that the last call of the function got.
-    Repeat,
+pub(crate) enum SeededBug {
+    /// An update is acknowledged but lost.
+    LostUpdate,
+    /// A read returns an old state of the odd keys, or of the even ones.
+    LongFork,
+    /// A transfer credits one account without debiting the other.
+    HalfTransfer,
+    /// A read returns an old state.
+    StaleRead,
+    /// A call returns the previous reply to the same function.
+    RepeatedReply,
 }
 
-/// A system that lies now and then, if at all.
-struct Liar {
-    memory: Memory,
-    lie: Option<Lie>,
+/// A system with at most one seeded bug.
+struct BuggySystem {
+    current: InMemorySystem,
+    bug: Option<SeededBug>,
     rng: Rng,
-    past: VecDeque<Memory>,
-    last: BTreeMap<&'static str, Reply>,
+    snapshots: VecDeque<InMemorySystem>,
+    last_replies: BTreeMap<&'static str, Reply>,
 }
 
-/// How many calls ago the past is.
-const PAST: usize = 12;
+/// The age of an old state, in calls.
+const SNAPSHOT_AGE: usize = 12;
 
-impl Liar {
-    fn answer(&mut self, call: &Call) -> Reply {
-        self.past.push_back(self.memory.clone());
-        if self.past.len() > PAST {
-            self.past.pop_front();
+impl BuggySystem {
+    fn execute(&mut self, call: &Call) -> Reply {
+        self.snapshots.push_back(self.current.clone());
+        if self.snapshots.len() > SNAPSHOT_AGE {
+            self.snapshots.pop_front();
         }
-        let lies = self.rng.percent(20);
-        let reply = match self.lie.filter(|_| lies) {
-            Some(lie) => self.lied(lie, call),
-            None => self.memory.answer(call),
+        let is_buggy = self.rng.percent(20);
+        let reply = match self.bug.filter(|_| is_buggy) {
+            Some(bug) => self.execute_with_bug(bug, call),
+            None => self.current.execute(call),
         };
         if reply.outcome == Outcome::Ok {
-            self.last.insert(call.function(), reply.clone());
+            self.last_replies.insert(call.function(), reply.clone());
         }
         reply
     }
 
-    fn lied(&mut self, lie: Lie, call: &Call) -> Reply {
-        let mut elsewhere = match lie {
-            Lie::Forget => self.memory.clone(),
-            _ => self.past[0].clone(),
+    fn execute_with_bug(&mut self, bug: SeededBug, call: &Call) -> Reply {
+        let mut copy = match bug {
+            SeededBug::LostUpdate => self.current.clone(),
+            _ => self.snapshots[0].clone(),
         };
-        match (lie, call) {
-            (Lie::Forget, _) => elsewhere.answer(call),
-            (Lie::Past, _) if looks(call) => elsewhere.answer(call),
-            (Lie::Fork, Call::Txn { ops, .. }) if looks(call) => {
+        match (bug, call) {
+            (SeededBug::LostUpdate, _) => copy.execute(call),
+            (SeededBug::StaleRead, _) if is_read(call) => copy.execute(call),
+            (SeededBug::LongFork, Call::Txn { ops, .. }) if is_read(call) => {
                 let odd = self.rng.below(2);
-                let mut shown = |op: &Micro| match op.key() % 2 == odd {
-                    true => elsewhere.micro(op),
-                    false => self.memory.micro(op),
+                let mut execute_op = |op: &MicroOp| match op.key() % 2 == odd {
+                    true => copy.execute_op(op),
+                    false => self.current.execute_op(op),
                 };
-                Reply::returned(Value::List(ops.iter().map(&mut shown).collect()))
+                Reply::returned(Value::List(ops.iter().map(&mut execute_op).collect()))
             }
-            (Lie::Half, Call::Transfer { to, amount, .. }) => {
-                *self.memory.moved.entry(*to).or_default() += amount;
+            (SeededBug::HalfTransfer, Call::Transfer { to, amount, .. }) => {
+                *self.current.transferred.entry(*to).or_default() += amount;
                 Reply::ok()
             }
-            (Lie::Repeat, _) => match self.last.get(call.function()) {
+            (SeededBug::RepeatedReply, _) => match self.last_replies.get(call.function()) {
                 Some(reply) => reply.clone(),
-                None => self.memory.answer(call),
+                None => self.current.execute(call),
             },
-            _ => self.memory.answer(call),
+            _ => self.current.execute(call),
         }
     }
 }
 
-/// Whether a call changes nothing.
-fn looks(call: &Call) -> bool {
+/// Whether a call only reads.
+fn is_read(call: &Call) -> bool {
     match call {
-        Call::Txn { ops, .. } => ops.iter().all(|op| matches!(op, Micro::Read(_) | Micro::List(_))),
+        Call::Txn { ops, .. } => {
+            ops.iter().all(|op| matches!(op, MicroOp::Read(_) | MicroOp::ReadList(_)))
+        }
         _ => call.function() == "read",
     }
 }
 
-/// A call on its way.
-struct Flight {
+/// A call in flight; the reply is known once it has taken effect.
+struct CallInFlight {
     call: Call,
     reply: Option<Reply>,
 }
 
-/// Clients at work on a system.
-struct Stage {
-    liar: Liar,
-    manner: Manner,
+/// Clients of a system and the history of their calls.
+struct Simulation {
+    system: BuggySystem,
+    execution: Execution,
     rng: Rng,
     events: Vec<Event>,
-    /// How often nobody had anything to do.
+    /// How often a thread had no call; it advances the clock.
     idle: u64,
-    /// Each thread's process, and the call it waits for.
-    threads: Vec<(u64, Option<Flight>)>,
+    /// Each thread's process and its call in flight.
+    threads: Vec<(u64, Option<CallInFlight>)>,
 }
 
 const THREADS: usize = 5;
 const REPLICAS: usize = 3;
 
-/// The history of so many calls of the workload and its last phases.
-pub(crate) fn history(
+/// Simulates this many calls of the main phase, then the recovery and final reads.
+pub(crate) fn simulate(
     workload: &dyn Workload,
     seed: u64,
     calls: usize,
-    (manner, lie): (Manner, Option<Lie>),
+    (execution, bug): (Execution, Option<SeededBug>),
 ) -> History {
     let rng = Rng::new(seed);
-    let mut traffic = workload.traffic(rng.fork("traffic"), &Scene { replicas: REPLICAS });
-    let liar = Liar {
-        memory: Memory::default(),
-        lie,
+    let mut traffic =
+        workload.make_traffic(rng.fork("traffic"), &TrafficConfig { replicas: REPLICAS });
+    let system = BuggySystem {
+        current: InMemorySystem::default(),
+        bug,
         rng: rng.fork("lies"),
-        past: VecDeque::new(),
-        last: BTreeMap::new(),
+        snapshots: VecDeque::new(),
+        last_replies: BTreeMap::new(),
     };
     let threads = (0..THREADS as u64).map(|process| (process, None)).collect();
-    let mut stage =
-        Stage { liar, manner, rng: rng.fork("order"), events: Vec::new(), idle: 0, threads };
-    stage.play(&mut traffic.main, THREADS, calls);
-    for part in [&mut traffic.recovery, &mut traffic.finale] {
+    let rng = rng.fork("order");
+    let mut simulation =
+        Simulation { system, execution, rng, events: Vec::new(), idle: 0, threads };
+    simulation.run_generator(&mut traffic.main, THREADS, calls);
+    for make_generator in [&mut traffic.recovery, &mut traffic.final_reads] {
         for _ in 0..REPLICAS {
-            stage.play(&mut part(), 1, usize::MAX);
+            simulation.run_generator(&mut make_generator(), 1, usize::MAX);
         }
     }
-    History::new(stage.events).expect("it is well-formed")
+    History::new(simulation.events).expect("a well-formed history")
 }
 
-impl Stage {
-    /// Lets the first threads follow the generator until it is done or has made so many calls.
-    fn play(&mut self, generator: &mut Any, threads: usize, mut calls: usize) {
+impl Simulation {
+    /// Runs the first threads until the generator is done or has made this many calls.
+    fn run_generator(&mut self, generator: &mut BoxGenerator, threads: usize, mut calls: usize) {
         let mut done = false;
-        while !done || self.threads.iter().any(|(_, flight)| flight.is_some()) {
+        while !done || self.threads.iter().any(|(_, call)| call.is_some()) {
             let thread = self.rng.below(threads as u64) as usize;
             match self.threads[thread].1.take() {
-                Some(flight) => self.go_on(thread, flight, generator),
+                Some(call) => self.advance_call(thread, call, generator),
                 None if calls == 0 => done = true,
-                None => match generator.next(&Turn { thread, time: self.now() }) {
+                None => match generator.next(&Context { thread, time: self.now() }) {
                     Next::Call(call) => {
                         calls -= 1;
-                        self.begin(thread, call, generator);
+                        self.invoke(thread, call, generator);
                     }
-                    // Time goes on.
                     Next::Pending => self.idle += 1,
                     Next::Done => done = true,
                 },
@@ -315,41 +325,51 @@ impl Stage {
         }
     }
 
-    fn begin(&mut self, thread: usize, call: Call, generator: &mut Any) {
-        self.record(thread, Kind::Invoke, (call.function(), call.invoked()), None);
-        let flight = Flight { call, reply: None };
-        if self.manner != Manner::Perfect {
-            self.threads[thread].1 = Some(flight);
-            return;
+    fn invoke(&mut self, thread: usize, call: Call, generator: &mut BoxGenerator) {
+        self.record(thread, Kind::Invoke, (call.function(), call.invocation_value()), None);
+        let mut in_flight = CallInFlight { call, reply: None };
+        if self.execution == Execution::Sequential {
+            in_flight.reply = Some(self.system.execute(&in_flight.call));
+            return self.advance_call(thread, in_flight, generator);
         }
-        let reply = self.liar.answer(&flight.call);
-        self.end(thread, &flight.call, &reply, generator);
+        self.threads[thread].1 = Some(in_flight);
     }
 
-    /// A call happens, or is answered, or neither.
-    fn go_on(&mut self, thread: usize, mut flight: Flight, generator: &mut Any) {
-        if self.manner == Manner::Crashing && self.rng.percent(3) {
-            // Where it has not happened by now, it may be that it never does.
-            self.end(thread, &flight.call, &Reply::info("timeout"), generator);
+    /// Executes a call, completes one that was executed, or lets it time out.
+    fn advance_call(
+        &mut self,
+        thread: usize,
+        mut in_flight: CallInFlight,
+        generator: &mut BoxGenerator,
+    ) {
+        if self.execution == Execution::Crashing && self.rng.percent(3) {
+            // A call that was not executed by now never takes effect.
+            self.complete(thread, &in_flight.call, &Reply::info("timeout"), generator);
             return;
         }
-        match flight.reply.take() {
-            Some(reply) => self.end(thread, &flight.call, &reply, generator),
+        match in_flight.reply.take() {
+            Some(reply) => self.complete(thread, &in_flight.call, &reply, generator),
             None => {
-                flight.reply = Some(self.liar.answer(&flight.call));
-                self.threads[thread].1 = Some(flight);
+                in_flight.reply = Some(self.system.execute(&in_flight.call));
+                self.threads[thread].1 = Some(in_flight);
             }
         }
     }
 
-    fn end(&mut self, thread: usize, call: &Call, reply: &Reply, generator: &mut Any) {
+    fn complete(
+        &mut self,
+        thread: usize,
+        call: &Call,
+        reply: &Reply,
+        generator: &mut BoxGenerator,
+    ) {
         let kind = match reply.outcome {
             Outcome::Ok => Kind::Ok,
             Outcome::Fail => Kind::Fail,
             Outcome::Info => Kind::Info,
         };
         let error = reply.error.as_deref().map(Value::from);
-        self.record(thread, kind, (call.function(), call.completed(reply)), error);
+        self.record(thread, kind, (call.function(), call.completion_value(reply)), error);
         if kind == Kind::Info {
             self.threads[thread].0 += THREADS as u64;
         }

@@ -1,33 +1,38 @@
-//! Plays every workload against systems that are right and against one that lies.
+//! Runs every workload against simulated correct and buggy systems.
 
-use super::*;
-use crate::simulate::{Lie, Manner, history};
-use checker::Validity;
+use crate::generator::{Context, Next};
+use crate::read_consistency::{READ_CONSISTENCIES, ReadConsistency};
+use crate::registry::WORKLOADS;
+use crate::reply::Reply;
+use crate::rng::Rng;
+use crate::simulate::{Execution, SeededBug, simulate};
+use crate::workload::{TrafficConfig, Workload};
+use checker::{Limits, Validity, Verdict};
 use std::collections::BTreeSet;
 
 const SEEDS: std::ops::Range<u64> = 0..5;
 
 #[test]
-fn names_are_unique_sorted_kebab_case_and_explained() {
+fn names_are_unique_sorted_kebab_case_and_documented() {
     let names: Vec<&str> = WORKLOADS.iter().map(|workload| workload.name()).collect();
     assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "{names:?}");
     for workload in WORKLOADS {
         assert!(workload.name().chars().all(|c| c.is_ascii_lowercase() || c == '-'));
-        assert!(workload.doc().len() > 20, "{} explains itself", workload.name());
+        assert!(workload.doc().len() > 20, "{} lacks a description", workload.name());
     }
 }
 
 #[test]
-fn a_workload_calls_all_its_functions_on_its_object_and_nothing_else() {
+fn a_workload_calls_exactly_its_functions_on_its_object() {
     for workload in WORKLOADS {
-        let mut main = workload.traffic(Rng::new(1), &Scene { replicas: 3 }).main;
+        let mut main = workload.make_traffic(Rng::new(1), &TrafficConfig { replicas: 3 }).main;
         let mut called = BTreeSet::new();
         for number in 0..2000 {
-            let turn = Turn { thread: number % 10, time: number as u64 * 5_000_000 };
-            if let Next::Call(call) = main.next(&turn) {
+            let context = Context { thread: number % 10, time: number as u64 * 5_000_000 };
+            if let Next::Call(call) = main.next(&context) {
                 assert_eq!(call.object(), workload.object(), "{call:?}");
                 called.insert(call.function());
-                main.observe(turn.thread, &call, &Reply::ok());
+                main.observe(context.thread, &call, &Reply::ok());
             }
         }
         let declared = workload.functions().iter().copied().collect();
@@ -35,32 +40,38 @@ fn a_workload_calls_all_its_functions_on_its_object_and_nothing_else() {
     }
 }
 
-/// The workloads whose checks are all there.
-fn judged() -> &'static [&'static dyn Workload] {
+/// The workloads, once every check they name is known to exist.
+fn workloads_with_known_checks() -> &'static [&'static dyn Workload] {
     for workload in WORKLOADS {
-        for check in FRESHNESS.iter().flat_map(|(freshness, _)| workload.checks(*freshness)) {
-            assert!(checker::registry::known_names().contains(check), "there is no check {check}");
+        for check in
+            READ_CONSISTENCIES.iter().flat_map(|(consistency, _)| workload.checks(*consistency))
+        {
+            assert!(checker::check::names().contains(check), "no check is named {check}");
         }
     }
     WORKLOADS
 }
 
-fn verdicts(workload: &dyn Workload, seed: u64, manner: (Manner, Option<Lie>)) -> Vec<Verdict> {
-    let history = history(workload, seed, 600, manner);
-    workload.check(&history, &Limits::default(), Freshness::Linearizable)
+fn verdicts(
+    workload: &dyn Workload,
+    seed: u64,
+    execution: (Execution, Option<SeededBug>),
+) -> Vec<Verdict> {
+    let history = simulate(workload, seed, 600, execution);
+    workload.check(&history, &Limits::default(), ReadConsistency::Linearizable)
 }
 
 #[test]
-fn a_system_without_fault_is_not_convicted() {
-    for workload in judged() {
+fn a_correct_system_is_valid() {
+    for workload in workloads_with_known_checks() {
         for seed in SEEDS {
-            for manner in [Manner::Perfect, Manner::Slow, Manner::Crashing] {
-                for verdict in verdicts(*workload, seed, (manner, None)) {
+            for execution in [Execution::Sequential, Execution::Concurrent, Execution::Crashing] {
+                for verdict in verdicts(*workload, seed, (execution, None)) {
                     let name = workload.name();
                     assert_eq!(
                         verdict.validity,
                         Validity::Valid,
-                        "{name} {manner:?} seed {seed}: {}",
+                        "{name} {execution:?} seed {seed}: {}",
                         verdict.message
                     );
                 }
@@ -69,46 +80,49 @@ fn a_system_without_fault_is_not_convicted() {
     }
 }
 
-/// The lies that each workload sees through.
-const SEEN_THROUGH: &[(&str, &[Lie])] = &[
-    ("append", &[Lie::Forget, Lie::Fork, Lie::Past]),
-    ("bank", &[Lie::Half]),
-    ("broadcast", &[Lie::Forget]),
-    ("cas", &[Lie::Forget, Lie::Past]),
-    ("counter", &[Lie::Forget, Lie::Past]),
-    ("echo", &[Lie::Repeat]),
-    ("follower-reads", &[Lie::Forget, Lie::Past]),
-    ("g-counter", &[Lie::Forget]),
-    ("g-set", &[Lie::Forget]),
-    ("kafka", &[Lie::Forget]),
-    ("lin-kv", &[Lie::Forget, Lie::Past]),
-    ("lock", &[Lie::Forget, Lie::Repeat]),
-    ("long-fork", &[Lie::Fork]),
-    ("monotonic", &[Lie::Past]),
-    ("pn-counter", &[Lie::Forget]),
-    ("queue", &[Lie::Forget, Lie::Repeat]),
-    ("register", &[Lie::Forget, Lie::Past]),
-    ("set", &[Lie::Forget, Lie::Past]),
-    ("txn-list-append", &[Lie::Forget, Lie::Fork, Lie::Past]),
-    ("txn-rw-register", &[Lie::Forget, Lie::Fork, Lie::Past]),
-    ("unique-ids", &[Lie::Repeat]),
-    ("wr", &[Lie::Forget, Lie::Fork, Lie::Past]),
+/// The seeded bugs that the checks of each workload detect.
+const DETECTED_BUGS: &[(&str, &[SeededBug])] = &[
+    ("append", &[SeededBug::LostUpdate, SeededBug::LongFork, SeededBug::StaleRead]),
+    ("bank", &[SeededBug::HalfTransfer]),
+    ("broadcast", &[SeededBug::LostUpdate]),
+    ("cas", &[SeededBug::LostUpdate, SeededBug::StaleRead]),
+    ("counter", &[SeededBug::LostUpdate, SeededBug::StaleRead]),
+    ("echo", &[SeededBug::RepeatedReply]),
+    ("follower-reads", &[SeededBug::LostUpdate, SeededBug::StaleRead]),
+    ("g-counter", &[SeededBug::LostUpdate]),
+    ("g-set", &[SeededBug::LostUpdate]),
+    ("kafka", &[SeededBug::LostUpdate]),
+    ("lin-kv", &[SeededBug::LostUpdate, SeededBug::StaleRead]),
+    ("lock", &[SeededBug::LostUpdate, SeededBug::RepeatedReply]),
+    ("long-fork", &[SeededBug::LongFork]),
+    ("monotonic", &[SeededBug::StaleRead]),
+    ("pn-counter", &[SeededBug::LostUpdate]),
+    ("queue", &[SeededBug::LostUpdate, SeededBug::RepeatedReply]),
+    ("register", &[SeededBug::LostUpdate, SeededBug::StaleRead]),
+    ("set", &[SeededBug::LostUpdate, SeededBug::StaleRead]),
+    ("txn-list-append", &[SeededBug::LostUpdate, SeededBug::LongFork, SeededBug::StaleRead]),
+    ("txn-rw-register", &[SeededBug::LostUpdate, SeededBug::LongFork, SeededBug::StaleRead]),
+    ("unique-ids", &[SeededBug::RepeatedReply]),
+    ("wr", &[SeededBug::LostUpdate, SeededBug::LongFork, SeededBug::StaleRead]),
 ];
 
 #[test]
-fn every_workload_sees_through_its_lies() {
-    let names: Vec<&str> = SEEN_THROUGH.iter().map(|(name, _)| *name).collect();
+fn every_workload_detects_its_seeded_bugs() {
+    let names: Vec<&str> = DETECTED_BUGS.iter().map(|(name, _)| *name).collect();
     assert!(WORKLOADS.iter().map(|workload| workload.name()).eq(names));
-    for (name, lies) in SEEN_THROUGH {
-        let Some(workload) = judged().iter().find(|it| it.name() == *name) else { continue };
-        for lie in *lies {
+    for (name, bugs) in DETECTED_BUGS {
+        let Some(workload) = workloads_with_known_checks().iter().find(|it| it.name() == *name)
+        else {
+            continue;
+        };
+        for bug in *bugs {
             for seed in SEEDS {
-                let verdicts = verdicts(*workload, seed, (Manner::Slow, Some(*lie)));
+                let verdicts = verdicts(*workload, seed, (Execution::Concurrent, Some(*bug)));
                 let worst = verdicts.iter().map(|verdict| verdict.validity).max();
                 assert_eq!(
                     worst,
                     Some(Validity::Invalid),
-                    "{name} {lie:?} seed {seed}: {verdicts:?}"
+                    "{name} {bug:?} seed {seed}: {verdicts:?}"
                 );
             }
         }
@@ -116,9 +130,10 @@ fn every_workload_sees_through_its_lies() {
 }
 
 #[test]
-fn a_seed_decides_a_whole_history() {
+fn a_seed_determines_the_whole_history() {
     for workload in WORKLOADS {
-        let made = |seed| history(*workload, seed, 300, (Manner::Crashing, None)).events().to_vec();
+        let made =
+            |seed| simulate(*workload, seed, 300, (Execution::Crashing, None)).events().to_vec();
         assert_eq!(made(1), made(1), "{}", workload.name());
         assert_ne!(made(1), made(2), "{}", workload.name());
     }

@@ -1,7 +1,12 @@
-//! Asks for identifiers: nobody gets one that somebody else got.
+//! Requests identifiers: no two requests return the same one.
 
-use crate::generator::calls;
-use crate::{Call, Freshness, Object, Rng, Scene, Traffic, Workload, each_until_ok};
+use crate::call::Call;
+use crate::combinator::each_until_ok;
+use crate::generator::repeat_with;
+use crate::object::Object;
+use crate::read_consistency::ReadConsistency;
+use crate::rng::Rng;
+use crate::workload::{Traffic, TrafficConfig, Workload};
 
 /// A source of identifiers.
 pub(crate) struct UniqueIds;
@@ -12,7 +17,7 @@ impl Workload for UniqueIds {
     }
 
     fn doc(&self) -> &'static str {
-        "asks for identifiers; judged by whether one was given twice"
+        "requests identifiers; judged by whether any was returned twice"
     }
 
     fn object(&self) -> Object {
@@ -23,16 +28,16 @@ impl Workload for UniqueIds {
         &["generate"]
     }
 
-    fn checks(&self, _: Freshness) -> &'static [&'static str] {
+    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["unique-ids"]
     }
 
-    fn traffic(&self, _: Rng, _: &Scene) -> Traffic {
-        let ids = || calls(|_| Call::Generate);
+    fn make_traffic(&self, _: Rng, _: &TrafficConfig) -> Traffic {
+        let ids = || repeat_with(|_| Call::Generate);
         Traffic {
             main: ids(),
             recovery: Box::new(move || each_until_ok([ids(), ids()])),
-            finale: Box::new(move || each_until_ok([ids()])),
+            final_reads: Box::new(move || each_until_ok([ids()])),
         }
     }
 }

@@ -1,13 +1,17 @@
 //! Writes and reads registers in transactions.
 //!
-//! Every value is unique per key, so a read tells which write it saw; unlike a list it does not tell the order of
-//! the writes before. Transactions are made as [`crate::append`]'s are.
+//! Every value is unique per key, so a read identifies the write it observed; unlike a list it does
+//! not reveal the order of earlier writes. Transactions are generated as in [`crate::append`].
 
-use crate::append::transactions;
-use crate::keys::Kind;
-use crate::{Freshness, Micro, Object, Rng, Scene, Traffic, Workload};
+use crate::append::txn_traffic;
+use crate::call::MicroOp;
+use crate::object::Object;
+use crate::read_consistency::ReadConsistency;
+use crate::rng::Rng;
+use crate::txn_generator::TxnKind;
+use crate::workload::{Traffic, TrafficConfig, Workload};
 
-/// Transactions of writes and reads.
+/// Read-write transactions over registers.
 pub(crate) struct Wr;
 
 impl Workload for Wr {
@@ -16,7 +20,8 @@ impl Workload for Wr {
     }
 
     fn doc(&self) -> &'static str {
-        "transactions that write registers and read them, over rotating keys; judged by the cycles of their dependencies"
+        "transactions that write and read registers, over rotating keys; judged by dependency \
+         cycles"
     }
 
     fn object(&self) -> Object {
@@ -27,11 +32,11 @@ impl Workload for Wr {
         &["txn"]
     }
 
-    fn checks(&self, _: Freshness) -> &'static [&'static str] {
+    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["rw-register-closed"]
     }
 
-    fn traffic(&self, rng: Rng, _: &Scene) -> Traffic {
-        transactions(rng, Kind { read: Micro::Read, write: Micro::Write })
+    fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
+        txn_traffic(rng, TxnKind { read: MicroOp::Read, write: MicroOp::Write })
     }
 }

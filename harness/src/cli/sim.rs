@@ -87,7 +87,7 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
 }
 
 fn setting(args: &Args) -> Result<Setting> {
-    let workload = workloads::workload(&args.workload).with_context(|| {
+    let workload = workloads::find_workload(&args.workload).with_context(|| {
         let names: Vec<_> = workloads::WORKLOADS.iter().map(|it| it.name()).collect();
         format!("there is no workload {:?}; there are: {}", args.workload, names.join(", "))
     });

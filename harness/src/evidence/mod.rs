@@ -12,7 +12,7 @@ pub(crate) use coverage::coverage;
 use crate::store::record::{CheckRecord, Death, FaultRecord, FaultState, Reason, Validity};
 use checker::history::{History, Kind, Operation, Value};
 use std::collections::BTreeMap;
-use workloads::OUT_OF_PLACE;
+use workloads::MALFORMED_REPLY;
 
 /// Fewer operations of a function than this mean nothing.
 const ENOUGH_OK: usize = 20;
@@ -66,7 +66,7 @@ pub(crate) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
     reasons.extend(lapses(facts));
     reasons.extend(facts.trouble.iter().chain(&facts.unhealed).map(|why| unknown(why.clone())));
     reasons.extend(facts.breach.iter().map(|breach| unknown(breach.clone())));
-    reasons.extend(unmannered(facts.history));
+    reasons.extend(malformed_replies(facts.history));
     reasons.extend(unwitnessed(facts));
     reasons.extend(untouched_kinds(facts));
     reasons.extend(too_few(facts));
@@ -149,14 +149,14 @@ fn final_reads(facts: &Facts<'_>) -> Option<Reason> {
 }
 
 /// Answers that did not fit their calls: what the system had said is not known.
-fn unmannered(history: &History) -> Option<Reason> {
+fn malformed_replies(history: &History) -> Option<Reason> {
     let errors =
         history.operations().iter().filter_map(|one| one.completion.as_ref()?.error.as_ref());
     let texts = errors.filter_map(|error| match error {
         Value::Str(text) => Some(text.as_str()),
         _ => None,
     });
-    let wrong: Vec<&str> = texts.filter(|error| error.starts_with(OUT_OF_PLACE)).collect();
+    let wrong: Vec<&str> = texts.filter(|error| error.starts_with(MALFORMED_REPLY)).collect();
     let first = wrong.first()?;
     Some(unknown(format!("{} of the adapter's answers did not fit: {first}", wrong.len())))
 }

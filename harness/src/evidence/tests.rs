@@ -360,9 +360,10 @@ fn an_answer_out_of_place_leaves_doubt() {
     let ended = |error: &str| {
         let events =
             vec![event(0, Kind::Invoke, None), event(1, Kind::Info, Some(Value::from(error)))];
-        unmannered(&History::new(events).expect("a call and its end"))
+        malformed_replies(&History::new(events).expect("a call and its end"))
     };
     assert_eq!(ended("timeout"), None);
-    let doubt = ended(&format!("{}read succeeded and returned nothing", workloads::OUT_OF_PLACE));
+    let doubt =
+        ended(&format!("{}read succeeded and returned nothing", workloads::MALFORMED_REPLY));
     assert!(doubt.is_some_and(|reason| reason.validity == Validity::Unknown));
 }

@@ -200,8 +200,9 @@ fn endings(run: &Run<'_>, style: Style) -> Vec<String> {
 /// What is worth doing now: judge the proof again, or the whole history, or look at the page.
 fn next(run: &Run<'_>, directory: &str) -> String {
     let config = &run.record.config;
-    let freshness = workloads::Freshness::named(&config.read).unwrap_or_default();
-    let names = workloads::workload(&config.workload).map_or(&[][..], |it| it.checks(freshness));
+    let consistency = workloads::ReadConsistency::parse(&config.read).unwrap_or_default();
+    let names =
+        workloads::find_workload(&config.workload).map_or(&[][..], |it| it.checks(consistency));
     let proven = run.verdict.checks.iter().zip(names).find_map(|(check, name)| {
         let witness = check.witness.as_ref().map(|witness| format!("{directory}/{}", witness.file));
         let found = (!check.findings.is_empty()).then(|| directory.to_owned());

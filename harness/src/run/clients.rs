@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use workloads::{Call, Freshness, Outcome, Reply, mannered};
+use workloads::{Call, Outcome, ReadConsistency, Reply, validate_reply};
 
 /// An answer that arrived.
 pub(crate) struct Done {
@@ -50,7 +50,7 @@ impl Clients {
     pub(crate) fn start(
         system: &dyn System,
         hosts: &[SocketAddr],
-        (concurrency, freshness): (u64, Freshness),
+        (concurrency, consistency): (u64, ReadConsistency),
     ) -> Result<Self> {
         let (sender, done) = mpsc::unbounded_channel();
         let count = usize::try_from(concurrency).unwrap_or(usize::MAX).max(hosts.len());
@@ -58,7 +58,7 @@ impl Clients {
         let mut threads = Vec::new();
         for (number, (host, address)) in places.take(count).enumerate() {
             let (calls, queue) = mpsc::unbounded_channel();
-            let client = system.client(host, *address, freshness)?;
+            let client = system.client(host, *address, consistency)?;
             tokio::spawn(work(client, number, queue, sender.clone()));
             threads.push(Thread { host, process: number as u64, calls, open: None });
         }
@@ -117,7 +117,7 @@ async fn work(
         let asked = AssertUnwindSafe(client.call(&call)).catch_unwind().await;
         // Whatever becomes of a client, its call ends: nobody knows how.
         let reply = asked.unwrap_or_else(|_| Reply::info("the client failed"));
-        let reply = mannered(&call, reply);
+        let reply = validate_reply(&call, reply);
         if done.send(Done { thread, reply }).is_err() {
             return;
         }

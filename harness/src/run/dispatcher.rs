@@ -19,8 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
-use workloads::generator::Any;
-use workloads::{Call, Next, Outcome, Reply, Traffic, Turn};
+use workloads::{BoxGenerator, Call, Context, Next, Outcome, Reply, Traffic};
 
 /// The history is at most this far behind.
 const FLUSH: Duration = Duration::from_millis(100);
@@ -91,7 +90,7 @@ struct Scene {
 
 /// The last phases: what each host is asked, when it may be asked again, and whether it was asked everything.
 struct Last {
-    parts: Vec<Any>,
+    parts: Vec<BoxGenerator>,
     rest: Vec<Instant>,
     done: Vec<bool>,
 }
@@ -194,7 +193,7 @@ impl Dispatcher {
             self.tally.counts.missed += 1;
         }
         for thread in idle {
-            if let Next::Call(call) = self.parts.traffic.main.next(&Turn { thread, time }) {
+            if let Next::Call(call) = self.parts.traffic.main.next(&Context { thread, time }) {
                 return self.invoke(thread, Open { call, intended });
             }
         }
@@ -238,14 +237,18 @@ impl Dispatcher {
         patience: Duration,
     ) -> Result<Vec<bool>> {
         self.phase("final reads");
-        let parts = (0..hosts).map(|_| (self.parts.traffic.finale)()).collect();
+        let parts = (0..hosts).map(|_| (self.parts.traffic.final_reads)()).collect();
         self.work_off(parts, patience).await
     }
 
     /// Thread `t` follows part `t`, and rests after what did not succeed, until patience ends and nothing more succeeds.
     ///
     /// A host whose replica exited unasked, or that did not recover, is not waited for: it counts as not done.
-    async fn work_off(&mut self, parts: Vec<Any>, patience: Duration) -> Result<Vec<bool>> {
+    async fn work_off(
+        &mut self,
+        parts: Vec<BoxGenerator>,
+        patience: Duration,
+    ) -> Result<Vec<bool>> {
         self.main_is_over = true;
         let count = parts.len();
         let dead: Vec<bool> = (0..count)
@@ -278,7 +281,7 @@ impl Dispatcher {
             return Ok(());
         }
         let intended = self.parts.clock.now_ns();
-        match last.parts[thread].next(&Turn { thread, time: intended }) {
+        match last.parts[thread].next(&Context { thread, time: intended }) {
             Next::Call(call) => self.invoke(thread, Open { call, intended })?,
             Next::Pending => (),
             Next::Done => last.done[thread] = true,
@@ -306,7 +309,8 @@ impl Dispatcher {
 
     fn invoke(&mut self, thread: usize, open: Open) -> Result<()> {
         self.first_op.get_or_insert_with(Instant::now);
-        let entry = self.entry(thread, Kind::Invoke, open.call.function(), open.call.invoked());
+        let entry =
+            self.entry(thread, Kind::Invoke, open.call.function(), open.call.invocation_value());
         self.parts.journal.record(entry)?;
         self.parts.clients.send(thread, open);
         Ok(())
@@ -362,7 +366,7 @@ impl Dispatcher {
         };
         let Done { thread, reply } = done;
         entry.f = call.function().to_owned();
-        entry.value = call.completed(&reply);
+        entry.value = call.completion_value(&reply);
         entry.error.clone_from(&reply.error);
         self.tally.completed(call.function(), reply.outcome, intended, entry.time);
         if !self.main_is_over {

@@ -52,7 +52,7 @@ pub(crate) fn checks(plan: &Plan, history: &History, stop: &watch::Receiver<bool
     let expired = move || Instant::now() > deadline || (*stop.borrow() && !was_stopped);
     let limits =
         Limits { jobs, memory_bytes: MEMORY_BYTES, expired: &expired, ..Limits::default() };
-    plan.workload.check(history, &limits, plan.freshness)
+    plan.workload.check(history, &limits, plan.consistency)
 }
 
 /// Writes each witness as a history of its own, and returns the checks as they are recorded.

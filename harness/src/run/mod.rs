@@ -188,15 +188,15 @@ impl Stage {
         ground.watched(clock, watch.ear.clone());
         self.record.timings.clock_unix_ms = Some(jiff::Timestamp::now().as_millisecond());
         let (notes_in, notes) = mpsc::unbounded_channel();
-        let scene = workloads::Scene { replicas: self.addresses.len() };
+        let scene = workloads::TrafficConfig { replicas: self.addresses.len() };
         let parts = Parts {
             clock,
             journal: journal::Journal::create(&self.directory.file("history.jsonl"))?,
-            traffic: self.plan.workload.traffic(self.plan.rng.fork("clients"), &scene),
+            traffic: self.plan.workload.make_traffic(self.plan.rng.fork("clients"), &scene),
             clients: clients::Clients::start(
                 self.plan.system,
                 &self.addresses,
-                (self.plan.config.concurrency, self.plan.freshness),
+                (self.plan.config.concurrency, self.plan.consistency),
             )?,
             notes,
             leader: watch.leader.clone(),

@@ -11,7 +11,7 @@ use crate::system::{System, system};
 use anyhow::{Context as _, Result, bail, ensure};
 use checker::model::{self, Model};
 use std::time::Duration;
-use workloads::{FRESHNESS, Freshness, Rng, Workload, workload};
+use workloads::{READ_CONSISTENCIES, ReadConsistency, Rng, Workload, find_workload};
 
 /// The most replicas a run can have: two groups of them still read well, and the addresses suffice.
 const MOST_NODES: u8 = 9;
@@ -38,7 +38,7 @@ pub(crate) struct Plan {
     /// What clients do.
     pub(crate) workload: &'static dyn Workload,
     /// How fresh their reads are asked to be.
-    pub(crate) freshness: Freshness,
+    pub(crate) consistency: ReadConsistency,
     /// What goes wrong.
     pub(crate) wanted: Vec<Wanted>,
     /// When.
@@ -58,14 +58,14 @@ impl Plan {
             let names = crate::system::SYSTEMS.iter().map(|system| system.name());
             unknown("system", &config.system, names.chain(["a FILE.toml that describes one"]))
         })?;
-        let workload = workload(&config.workload).with_context(|| {
+        let workload = find_workload(&config.workload).with_context(|| {
             unknown(
                 "workload",
                 &config.workload,
                 workloads::WORKLOADS.iter().map(|workload| workload.name()),
             )
         })?;
-        let freshness = suited(system, workload, &config.read)?;
+        let consistency = suited(system, workload, &config.read)?;
         bounds(&config)?;
         if !config.node_args.is_empty() && !system.takes_arguments() {
             bail!("--node-arg: the replicas of {} take no further arguments", config.system);
@@ -79,13 +79,13 @@ impl Plan {
             bail!("nemesis {idle} has no target with --nodes {hosts}; ask for more");
         }
         let schedule = schedule(&wanted, hosts, config.time_limit_ms, &rng);
-        let early = config.fail_fast.then(|| early(workload, freshness)).transpose()?;
+        let early = config.fail_fast.then(|| early(workload, consistency)).transpose()?;
         Ok(Self {
             config,
             argv,
             system,
             workload,
-            freshness,
+            consistency,
             wanted,
             schedule,
             early,
@@ -146,7 +146,7 @@ impl Plan {
             config.seed,
             config.net
         );
-        if self.freshness != Freshness::default() {
+        if self.consistency != ReadConsistency::default() {
             line += &format!(" --read {}", config.read);
         }
         if !config.bugs.is_empty() {
@@ -204,7 +204,7 @@ fn possible(mut all: Vec<Wanted>, system: &dyn System, named: &[String]) -> Resu
 }
 
 /// How fresh reads are to be, if the system can be asked for that and keeps what the workload is about.
-fn suited(system: &dyn System, workload: &dyn Workload, read: &str) -> Result<Freshness> {
+fn suited(system: &dyn System, workload: &dyn Workload, read: &str) -> Result<ReadConsistency> {
     let object = workload.object();
     ensure!(
         system.objects().contains(&object),
@@ -216,14 +216,15 @@ fn suited(system: &dyn System, workload: &dyn Workload, read: &str) -> Result<Fr
     if let Some(why) = system.lacks(workload) {
         bail!(why);
     }
-    let names = || FRESHNESS.iter().map(|(_, name)| *name);
-    let freshness = Freshness::named(read).with_context(|| unknown("--read", read, names()))?;
+    let names = || READ_CONSISTENCIES.iter().map(|(_, name)| *name);
+    let consistency =
+        ReadConsistency::parse(read).with_context(|| unknown("--read", read, names()))?;
     ensure!(
-        system.freshness().contains(&freshness),
+        system.read_consistencies().contains(&consistency),
         "system {} has no {read} reads",
         system.name()
     );
-    Ok(freshness)
+    Ok(consistency)
 }
 
 /// How messages travel between replicas that speak on standard input and output, if these do.
@@ -290,8 +291,8 @@ fn topology(config: &Config) -> Result<Option<Topology>> {
 }
 
 /// The model whose verdict on part of a history holds for the whole.
-fn early(workload: &dyn Workload, freshness: Freshness) -> Result<&'static dyn Model> {
-    let checks = workload.checks(freshness);
+fn early(workload: &dyn Workload, consistency: ReadConsistency) -> Result<&'static dyn Model> {
+    let checks = workload.checks(consistency);
     checks.iter().find_map(|name| model::named(name)).with_context(|| {
         format!(
             "--fail-fast has no effect on workload {}: it is judged by {}, which needs the whole \

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use workloads::{Freshness, Outcome};
+use workloads::{Outcome, ReadConsistency};
 
 /// How long to wait before a replica is asked again.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -147,7 +147,7 @@ pub(crate) fn replicas(plan: &Plan, fabric: Fabric, directory: &RunDirectory) ->
         clients.push(plan.system.client(
             host,
             fabric.client_addr(host),
-            Freshness::Linearizable,
+            ReadConsistency::Linearizable,
         )?);
     }
     Ok(Ground::new(fabric, slots, clients))
@@ -173,7 +173,7 @@ fn launch(plan: &Plan, fabric: &Fabric, host: HostId, directory: &RunDirectory) 
         listen_client: fabric.listen_addr(host, Port::Client),
         listen_peer: fabric.listen_addr(host, Port::Peer),
         seed: rng.below(u64::MAX),
-        freshness: workloads::Freshness::named(&plan.config.read).unwrap_or_default(),
+        consistency: workloads::ReadConsistency::parse(&plan.config.read).unwrap_or_default(),
         bugs: plan.config.bugs.clone(),
         args: plan.config.node_args.clone(),
         bin: plan.config.bin.as_ref().map(PathBuf::from),

@@ -8,7 +8,7 @@ use checker::history::{Event, Kind, Process, Value};
 use checker::{History, history};
 use node::raft::ServerId;
 use std::collections::BTreeMap;
-use workloads::{Call, Generator, Next, Outcome, Reply, Rng, Turn};
+use workloads::{Call, Context, Generator, Next, Outcome, Reply, Rng};
 
 /// Clients at a time.
 const CLIENTS: u64 = 6;
@@ -68,7 +68,7 @@ impl Clients {
 
     /// What the first client is to do, in a phase in which it is alone.
     pub(super) fn next(&mut self) -> Next {
-        self.generator.next(&Turn { thread: 0, time: 0 })
+        self.generator.next(&Context { thread: 0, time: 0 })
     }
 
     /// The next call of the main phase, its number and whom to ask; none, if all clients wait.
@@ -81,7 +81,7 @@ impl Clients {
         let free = |thread: &usize| !self.threads[*thread].busy;
         let thread = (self.turn..self.turn + threads).map(|turn| turn % threads).find(free)?;
         self.turn = thread + 1;
-        let Next::Call(call) = self.generator.next(&Turn { thread, time: at * 1000 }) else {
+        let Next::Call(call) = self.generator.next(&Context { thread, time: at * 1000 }) else {
             return None;
         };
         let anyone = *self.rng.choose(members)?;
@@ -107,7 +107,7 @@ impl Clients {
         self.asked += 1;
         let event = Event {
             node: Some(format!("n{to}").into()),
-            ..self.event(at, thread, (Kind::Invoke, &call), call.invoked())
+            ..self.event(at, thread, (Kind::Invoke, &call), call.invocation_value())
         };
         self.events.push(event);
         self.open.insert(self.asked, Open { thread, call });
@@ -125,7 +125,7 @@ impl Clients {
         self.ok += usize::from(kind == Kind::Ok);
         let event = Event {
             error: reply.error.as_deref().map(Value::from),
-            ..self.event(at, thread, (kind, &call), call.completed(reply))
+            ..self.event(at, thread, (kind, &call), call.completion_value(reply))
         };
         self.events.push(event);
         self.threads[thread].busy = false;

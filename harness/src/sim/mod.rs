@@ -24,7 +24,7 @@ mod world;
 use checker::{Limits, Validity};
 use node::raft::Bug;
 use plan::Plan;
-use workloads::{Freshness, Workload};
+use workloads::{ReadConsistency, Workload};
 use world::World;
 
 /// A moment of simulated time, in microseconds.
@@ -88,7 +88,8 @@ pub(crate) fn run(setting: &Setting, plan: &Plan, story: &mut story::Story) -> O
 }
 
 fn judge(setting: &Setting, history: &checker::History, at: Micros) -> Option<Harm> {
-    let verdicts = setting.workload.check(history, &Limits::default(), Freshness::Linearizable);
+    let verdicts =
+        setting.workload.check(history, &Limits::default(), ReadConsistency::Linearizable);
     let wrong = verdicts.into_iter().find(|verdict| verdict.validity == Validity::Invalid)?;
     Some(Harm { promise: wrong.check, sentence: wrong.message, at })
 }

@@ -6,7 +6,7 @@ use super::{Outcome, SECOND, Setting, run, shrink};
 use node::raft::{BUGS, Bug};
 
 fn setting(bugs: &[Bug]) -> Setting {
-    let workload = workloads::workload("register").expect("it exists");
+    let workload = workloads::find_workload("register").expect("it exists");
     Setting { nodes: 5, span: 30 * SECOND, workload, bugs: bugs.to_vec() }
 }
 

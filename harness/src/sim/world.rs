@@ -12,7 +12,7 @@ use checker::History;
 use node::raft::{Config, Effect, Input, Membership, Message, Role, ServerId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
-use workloads::{Call, Next, Part, Reply, Rng, Scene, Traffic};
+use workloads::{Call, GeneratorFactory, Next, Reply, Rng, Traffic, TrafficConfig};
 
 /// Between two ticks of a server's clock, as in the real node.
 pub(super) const TICK: Micros = 10_000;
@@ -99,7 +99,7 @@ pub(super) struct World<'a> {
     pub(super) network: Network,
     clients: Clients,
     /// What each server must answer when everything is healed, and at the end.
-    last: [(&'static str, Part); 2],
+    last: [(&'static str, GeneratorFactory); 2],
     pub(super) onlooker: Onlooker,
     disk_rng: Rng,
     /// How long a tick of each server takes.
@@ -134,9 +134,9 @@ impl<'a> World<'a> {
         let drift = plan.habits.drift;
         let tick =
             |id: &ServerId| (*id, TICK * (1000 - drift + clocks.below(2 * drift + 1)) / 1000);
-        let scene = Scene { replicas: usize::try_from(setting.nodes).unwrap_or(1) };
-        let Traffic { main, recovery, finale } =
-            setting.workload.traffic(root.fork("workload"), &scene);
+        let scene = TrafficConfig { replicas: usize::try_from(setting.nodes).unwrap_or(1) };
+        let Traffic { main, recovery, final_reads } =
+            setting.workload.make_traffic(root.fork("workload"), &scene);
         Self {
             machines: voters.iter().map(machine).collect(),
             membership: Membership::of(&voters),
@@ -144,7 +144,7 @@ impl<'a> World<'a> {
             ticks: voters.iter().map(tick).collect(),
             network: Network::new(plan.habits, root.fork("network")),
             clients: Clients::new(main, root.fork("clients")),
-            last: [("recovery", recovery), ("final reads", finale)],
+            last: [("recovery", recovery), ("final reads", final_reads)],
             onlooker: Onlooker::default(),
             disk_rng: root.fork("disk"),
             config,

@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use workloads::{Call, Freshness, Micro, Object, Outcome, Reply, WORKLOADS, Workload};
+use workloads::{Call, MicroOp, Object, Outcome, ReadConsistency, Reply, WORKLOADS, Workload};
 
 pub(crate) use self::file::STARTER;
 
@@ -87,8 +87,8 @@ impl System for Custom {
         })
     }
 
-    fn freshness(&self) -> &'static [Freshness] {
-        &[Freshness::Linearizable]
+    fn read_consistencies(&self) -> &'static [ReadConsistency] {
+        &[ReadConsistency::Linearizable]
     }
 
     fn needs_hosts(&self) -> bool {
@@ -147,7 +147,12 @@ impl System for Custom {
         })
     }
 
-    fn client(&self, host: HostId, address: SocketAddr, _: Freshness) -> Result<Arc<dyn Client>> {
+    fn client(
+        &self,
+        host: HostId,
+        address: SocketAddr,
+        _: ReadConsistency,
+    ) -> Result<Arc<dyn Client>> {
         match &self.described.client {
             Some(client) => program::client(client, self.described, host, address),
             None => http::client(self.described, host, address),
@@ -165,13 +170,13 @@ fn first_calls(objects: &[Object]) -> Vec<Call> {
             Call::Read { key: key.clone() },
             Call::Cas { key: key.clone(), old: 1, new: 1 },
         ],
-        Object::Set => vec![Call::Elements],
-        Object::Counters => vec![Call::Sum],
+        Object::Set => vec![Call::ReadSet],
+        Object::Counters => vec![Call::ReadCounter],
         Object::Ids => vec![Call::Generate],
         Object::Queue => vec![Call::Dequeue],
         Object::Locks => vec![Call::Release { lock: lock.clone(), holder: "nobody".to_owned() }],
-        Object::Transactions => vec![Call::Txn { function: "txn", ops: vec![Micro::Read(0)] }],
-        Object::Bank => vec![Call::Balances { accounts: 1, opening: 0 }],
+        Object::Transactions => vec![Call::Txn { function: "txn", ops: vec![MicroOp::Read(0)] }],
+        Object::Bank => vec![Call::ReadAccounts { accounts: 1, opening: 0 }],
         Object::Broadcast | Object::Echo | Object::Logs => Vec::new(),
     });
     calls.flatten().collect()
@@ -181,7 +186,7 @@ fn first_calls(objects: &[Object]) -> Vec<Call> {
 fn unready(call: &Call, reply: &Reply) -> Option<Reply> {
     let ready = reply.outcome == Outcome::Ok || reply.is_mismatch();
     let why = reply.error.as_deref().unwrap_or_default();
-    (!ready).then(|| Reply::fail(format!("{} {}: {why}", call.function(), call.invoked())))
+    (!ready).then(|| Reply::fail(format!("{} {}: {why}", call.function(), call.invocation_value())))
 }
 
 /// Whether a word names a program, by its path or for a shell.

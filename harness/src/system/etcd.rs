@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use workloads::{Call, Freshness, Object, Reply};
+use workloads::{Call, Object, ReadConsistency, Reply};
 
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_millis(1_000);
@@ -44,8 +44,8 @@ impl System for Etcd {
         &[Object::Registers, Object::Set, Object::Transactions]
     }
 
-    fn freshness(&self) -> &'static [Freshness] {
-        &[Freshness::Linearizable, Freshness::Stale]
+    fn read_consistencies(&self) -> &'static [ReadConsistency] {
+        &[ReadConsistency::Linearizable, ReadConsistency::Stale]
     }
 
     fn missing(&self, bin: Option<&Path>) -> Option<String> {
@@ -94,11 +94,16 @@ impl System for Etcd {
         &self,
         host: HostId,
         address: SocketAddr,
-        freshness: Freshness,
+        consistency: ReadConsistency,
     ) -> Result<Arc<dyn Client>> {
         let http = super::http(PATIENCE).context("the HTTP client cannot be built")?;
         let base = format!("http://{address}/v3");
-        Ok(Arc::new(Gateway { http, base, host, serializable: freshness == Freshness::Stale }))
+        Ok(Arc::new(Gateway {
+            http,
+            base,
+            host,
+            serializable: consistency == ReadConsistency::Stale,
+        }))
     }
 }
 

@@ -23,7 +23,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
-use workloads::{Call, Freshness, Object, Reply, Workload};
+use workloads::{Call, Object, ReadConsistency, Reply, Workload};
 
 /// How long the router may take to greet.
 const GREETING: Duration = Duration::from_secs(2);
@@ -64,8 +64,8 @@ impl System for Maelstrom {
         ))
     }
 
-    fn freshness(&self) -> &'static [Freshness] {
-        &[Freshness::Linearizable]
+    fn read_consistencies(&self) -> &'static [ReadConsistency] {
+        &[ReadConsistency::Linearizable]
     }
 
     fn speaks(&self) -> bool {
@@ -96,7 +96,12 @@ impl System for Maelstrom {
         Program { path, args: launch.args.iter().map(OsString::from).collect() }
     }
 
-    fn client(&self, host: HostId, address: SocketAddr, _: Freshness) -> Result<Arc<dyn Client>> {
+    fn client(
+        &self,
+        host: HostId,
+        address: SocketAddr,
+        _: ReadConsistency,
+    ) -> Result<Arc<dyn Client>> {
         Ok(Arc::new(Speaker { node: host.to_string(), address, line: Mutex::new(None) }))
     }
 }
@@ -242,7 +247,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let router = tokio::spawn(late(listener));
-        let client = Maelstrom.client(HostId(0), address, Freshness::default()).expect("a client");
+        let client =
+            Maelstrom.client(HostId(0), address, ReadConsistency::default()).expect("a client");
         let read = Call::Read { key: "k1".to_owned() };
         assert_eq!(client.call(&read).await.outcome, Outcome::Fail, "nobody answers in time");
         assert_eq!(client.call(&read).await, Reply::read(Some(2)));

@@ -23,7 +23,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use workloads::{Call, Freshness, Object, Reply, Workload};
+use workloads::{Call, Object, ReadConsistency, Reply, Workload};
 
 /// A system under test.
 pub(crate) trait System: Sync {
@@ -38,7 +38,7 @@ pub(crate) trait System: Sync {
         None
     }
     /// How fresh its reads can be asked to be.
-    fn freshness(&self) -> &'static [Freshness];
+    fn read_consistencies(&self) -> &'static [ReadConsistency];
     /// What has to be installed first, and how, if it is not there.
     fn missing(&self, _bin: Option<&Path>) -> Option<String> {
         None
@@ -97,7 +97,7 @@ pub(crate) trait System: Sync {
         &self,
         host: HostId,
         address: SocketAddr,
-        freshness: Freshness,
+        consistency: ReadConsistency,
     ) -> Result<Arc<dyn Client>>;
 }
 
@@ -153,7 +153,7 @@ pub(crate) struct Launch {
     /// Decides its random choices.
     pub(crate) seed: u64,
     /// How fresh its clients want reads to be.
-    pub(crate) freshness: Freshness,
+    pub(crate) consistency: ReadConsistency,
     /// The bugs to switch on.
     pub(crate) bugs: Vec<String>,
     /// Further arguments.

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use workloads::{Call, Freshness, Object, Reply};
+use workloads::{Call, Object, ReadConsistency, Reply};
 
 /// How long a client waits for an answer.
 const CLIENT_PATIENCE: Duration = Duration::from_millis(1_000);
@@ -51,8 +51,13 @@ impl System for RaftKv {
         ]
     }
 
-    fn freshness(&self) -> &'static [Freshness] {
-        &[Freshness::Linearizable, Freshness::Lease, Freshness::Stale, Freshness::After]
+    fn read_consistencies(&self) -> &'static [ReadConsistency] {
+        &[
+            ReadConsistency::Linearizable,
+            ReadConsistency::Lease,
+            ReadConsistency::Stale,
+            ReadConsistency::Session,
+        ]
     }
 
     fn bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
@@ -104,11 +109,11 @@ impl System for RaftKv {
         &self,
         _: HostId,
         address: SocketAddr,
-        freshness: Freshness,
+        consistency: ReadConsistency,
     ) -> Result<Arc<dyn Client>> {
         let http = super::http(CLIENT_PATIENCE).context("the HTTP client cannot be built")?;
         let base = format!("http://{address}");
-        Ok(Arc::new(HttpClient { http, base, freshness, seen: Mutex::default() }))
+        Ok(Arc::new(HttpClient { http, base, consistency, seen: Mutex::default() }))
     }
 }
 
@@ -136,7 +141,7 @@ fn started(launch: &Launch, name: &str, way: Vec<OsString>) -> Program {
         flag("--unsafe", launch.bugs.join(",").into());
     }
     args.extend(way);
-    if launch.freshness == Freshness::Lease {
+    if launch.consistency == ReadConsistency::Lease {
         args.push("--lease-reads".into());
     }
     args.extend(launch.args.iter().map(OsString::from));
@@ -160,7 +165,7 @@ fn host(name: &str) -> Option<HostId> {
 struct HttpClient {
     http: reqwest::Client,
     base: String,
-    freshness: Freshness,
+    consistency: ReadConsistency,
     /// How far each group's log was applied in the latest state that an answer came from.
     seen: Mutex<BTreeMap<u64, u64>>,
 }
@@ -182,11 +187,11 @@ impl HttpClient {
 
     /// What a read is to be promised, as parameters.
     fn promise(&self) -> String {
-        match self.freshness {
-            Freshness::Linearizable => String::new(),
-            Freshness::Lease => "&consistency=lease".to_owned(),
-            Freshness::Stale => "&consistency=stale".to_owned(),
-            Freshness::After => {
+        match self.consistency {
+            ReadConsistency::Linearizable => String::new(),
+            ReadConsistency::Lease => "&consistency=lease".to_owned(),
+            ReadConsistency::Stale => "&consistency=stale".to_owned(),
+            ReadConsistency::Session => {
                 format!("&consistency=stale&after={}", self.token())
             }
         }

@@ -18,12 +18,13 @@ use futures_util::future::BoxFuture;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use workloads::{Freshness, Object, Reply};
+use workloads::{Object, ReadConsistency, Reply};
 
 /// What Redis keeps for clients of ours.
 pub(super) const OBJECTS: &[Object] = &[Object::Registers, Object::Set];
 /// How fresh its reads can be asked to be.
-pub(super) const READS: &[Freshness] = &[Freshness::Linearizable, Freshness::Stale];
+pub(super) const READS: &[ReadConsistency] =
+    &[ReadConsistency::Linearizable, ReadConsistency::Stale];
 
 /// Writes the configuration, then becomes the server: `$1` data, `$2` configuration, `$3` the server; what follows is
 /// for the server.
@@ -46,7 +47,7 @@ impl System for Redis {
         OBJECTS
     }
 
-    fn freshness(&self) -> &'static [Freshness] {
+    fn read_consistencies(&self) -> &'static [ReadConsistency] {
         READS
     }
 
@@ -87,9 +88,9 @@ impl System for Redis {
         &self,
         host: HostId,
         address: SocketAddr,
-        freshness: Freshness,
+        consistency: ReadConsistency,
     ) -> Result<Arc<dyn Client>> {
-        Ok(client(Follow { own: address }, (host, address), freshness))
+        Ok(client(Follow { own: address }, (host, address), consistency))
     }
 }
 

@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use workloads::{Freshness, Object, Reply};
+use workloads::{Object, ReadConsistency, Reply};
 
 /// How long a primary is silent before a sentinel takes it for gone, and how long one try to replace it may take.
 const DOWN_MS: u32 = 1_000;
@@ -44,7 +44,7 @@ impl System for RedisSentinel {
         redis::OBJECTS
     }
 
-    fn freshness(&self) -> &'static [Freshness] {
+    fn read_consistencies(&self) -> &'static [ReadConsistency] {
         redis::READS
     }
 
@@ -82,10 +82,10 @@ impl System for RedisSentinel {
         &self,
         host: HostId,
         address: SocketAddr,
-        freshness: Freshness,
+        consistency: ReadConsistency,
     ) -> Result<Arc<dyn Client>> {
         let sentinel = SocketAddr::new(address.ip(), sentinel_port(address.port()));
-        Ok(redis::client(Sentinel { at: sentinel }, (host, address), freshness))
+        Ok(redis::client(Sentinel { at: sentinel }, (host, address), consistency))
     }
 }
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use workloads::{Call, Freshness, Object, Reply};
+use workloads::{Call, Object, ReadConsistency, Reply};
 
 /// Where Debian puts it.
 const JAR: &str = "/usr/share/java/zookeeper.jar";
@@ -51,8 +51,8 @@ impl System for ZooKeeper {
         &[Object::Registers, Object::Set]
     }
 
-    fn freshness(&self) -> &'static [Freshness] {
-        &[Freshness::Linearizable, Freshness::Stale]
+    fn read_consistencies(&self) -> &'static [ReadConsistency] {
+        &[ReadConsistency::Linearizable, ReadConsistency::Stale]
     }
 
     fn missing(&self, bin: Option<&Path>) -> Option<String> {
@@ -92,9 +92,9 @@ impl System for ZooKeeper {
         &self,
         host: HostId,
         address: SocketAddr,
-        freshness: Freshness,
+        consistency: ReadConsistency,
     ) -> Result<Arc<dyn Client>> {
-        let local = freshness == Freshness::Stale;
+        let local = consistency == ReadConsistency::Stale;
         Ok(Arc::new(Speaker { sessions: Sessions::new(address), address, host, local }))
     }
 }
@@ -230,7 +230,7 @@ impl Speaker {
                 let made = self.create(&format!("/s-{element}"), "").await;
                 made.map(|()| Reply::ok()).map_err(changed)
             }
-            Call::Elements => self.elements().await,
+            Call::ReadSet => self.elements().await,
             // The system declares no object of theirs, so none is ever asked.
             other => Err(Reply::fail(format!("ZooKeeper keeps nothing for {}", other.function()))),
         }

@@ -31,9 +31,9 @@ pub(super) async fn again(
     }
     let path = directory_of(&site.results, &family, &name).ok_or_else(nothing)?;
     let record = RunDirectory::open(&path).run()?;
-    let freshness = workloads::Freshness::named(&record.config.read).unwrap_or_default();
-    let checks =
-        workloads::workload(&record.config.workload).map_or(&[][..], |it| it.checks(freshness));
+    let consistency = workloads::ReadConsistency::parse(&record.config.read).unwrap_or_default();
+    let checks = workloads::find_workload(&record.config.workload)
+        .map_or(&[][..], |it| it.checks(consistency));
     let busy = |_| Refusal(StatusCode::TOO_MANY_REQUESTS, "another run is being judged".to_owned());
     let _turn = site.judge.try_acquire().map_err(busy)?;
     let mut told = Vec::new();

@@ -98,7 +98,8 @@ impl Asker {
 
 impl Running {
     async fn ask(&mut self, call: &Call) -> std::io::Result<String> {
-        let line = json!({ "type": "invoke", "f": call.function(), "value": call.invoked() });
+        let line =
+            json!({ "type": "invoke", "f": call.function(), "value": call.invocation_value() });
         self.input.write_all(format!("{line}\n").as_bytes()).await?;
         self.input.flush().await?;
         let mut answer = String::new();

@@ -9,7 +9,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use checker::history::Value as Seen;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use workloads::{Call, Micro, Reply};
+use workloads::{Call, MicroOp, Reply};
 
 /// One request.
 pub(super) struct Step {
@@ -34,7 +34,7 @@ const SET: (&str, &str) = ("set/", "set0");
 pub(super) fn first(call: &Call, serializable: bool) -> Step {
     match call {
         Call::Read { key } => look("/kv/range", range(key, serializable)),
-        Call::Elements => {
+        Call::ReadSet => {
             let (from, to) = (coded(SET.0), coded(SET.1));
             look("/kv/range", json!({ "key": from, "range_end": to, "serializable": serializable }))
         }
@@ -72,7 +72,7 @@ pub(super) fn next(call: &Call, step: &Step, answer: &Value) -> Told {
             Some(entry) => Reply::returned(int(&entry.value)),
             None => Reply::read(None),
         }),
-        Call::Elements => entries(answer).map(|found| {
+        Call::ReadSet => entries(answer).map(|found| {
             let elements = found.iter().filter_map(|entry| entry.key.strip_prefix(SET.0));
             Reply::returned(Seen::List(elements.map(int).collect()))
         }),
@@ -86,7 +86,7 @@ pub(super) fn next(call: &Call, step: &Step, answer: &Value) -> Told {
 }
 
 /// What the keys of a transaction hold, in the order of [`keys`].
-fn looked_at(ops: &[Micro], answer: &Value) -> Told {
+fn looked_at(ops: &[MicroOp], answer: &Value) -> Told {
     let Some(found) = found(ops, answer) else {
         return Told::Reply(Reply::fail("the answer is not what was asked for"));
     };
@@ -108,7 +108,7 @@ fn looked_at(ops: &[Micro], answer: &Value) -> Told {
     Told::Then(Step { found, ..change("/kv/txn", body) })
 }
 
-fn finished(ops: &[Micro], step: &Step, answer: &Value) -> Reply {
+fn finished(ops: &[MicroOp], step: &Step, answer: &Value) -> Reply {
     if !succeeded(answer) {
         return Reply::fail("somebody else changed a key in between");
     }
@@ -118,7 +118,7 @@ fn finished(ops: &[Micro], step: &Step, answer: &Value) -> Reply {
 /// The revision and the value of each key.
 type Found = BTreeMap<u64, (String, Option<String>)>;
 
-fn found(ops: &[Micro], answer: &Value) -> Option<Found> {
+fn found(ops: &[MicroOp], answer: &Value) -> Option<Found> {
     let responses = answer.get("responses")?.as_array()?;
     let all: Vec<u64> = keys(ops).collect();
     if responses.len() != all.len() {
@@ -137,7 +137,7 @@ fn found(ops: &[Micro], answer: &Value) -> Option<Found> {
 }
 
 /// What each micro-operation returns, and what keys hold in the end that were written.
-fn play(ops: &[Micro], found: &Found) -> (Vec<Seen>, BTreeMap<u64, String>) {
+fn play(ops: &[MicroOp], found: &Found) -> (Vec<Seen>, BTreeMap<u64, String>) {
     let mut after: BTreeMap<u64, String> = BTreeMap::new();
     let mut results = Vec::new();
     for op in ops {
@@ -146,28 +146,28 @@ fn play(ops: &[Micro], found: &Found) -> (Vec<Seen>, BTreeMap<u64, String>) {
             after.get(&op.key()).cloned().or_else(before)
         };
         let read = match op {
-            Micro::Read(_) => held().map_or(Seen::Nil, |text| int(&text)),
-            Micro::List(_) => held()
+            MicroOp::Read(_) => held().map_or(Seen::Nil, |text| int(&text)),
+            MicroOp::ReadList(_) => held()
                 .map_or(Seen::Nil, |text| Seen::List(text.split_whitespace().map(int).collect())),
-            Micro::Write(key, value) => {
+            MicroOp::Write(key, value) => {
                 after.insert(*key, value.to_string());
                 Seen::Nil
             }
-            Micro::Append(key, value) => {
+            MicroOp::Append(key, value) => {
                 let text =
                     held().map_or_else(|| value.to_string(), |text| format!("{text} {value}"));
                 after.insert(*key, text);
                 Seen::Nil
             }
         };
-        results.push(op.told(read));
+        results.push(op.to_value(read));
     }
     (results, after)
 }
 
 /// Each key once, in order.
-fn keys(ops: &[Micro]) -> impl Iterator<Item = u64> + use<> {
-    let all: std::collections::BTreeSet<u64> = ops.iter().map(Micro::key).collect();
+fn keys(ops: &[MicroOp]) -> impl Iterator<Item = u64> + use<> {
+    let all: std::collections::BTreeSet<u64> = ops.iter().map(MicroOp::key).collect();
     all.into_iter()
 }
 
@@ -233,7 +233,7 @@ mod tests {
         let kvs = json!([{ "key": coded("k1"), "value": coded("7"), "mod_revision": "3" }]);
         assert_eq!(reply(&read, json!({ "header": {}, "kvs": kvs })), Reply::read(Some(7)));
         assert_eq!(reply(&read, json!({ "header": {} })), Reply::read(None));
-        for call in [&read, &Call::Elements] {
+        for call in [&read, &Call::ReadSet] {
             assert_eq!(reply(call, json!({})).outcome, Outcome::Info, "etcd did not say that");
         }
         let damaged = json!({ "header": {}, "kvs": [{ "key": "%", "mod_revision": "3" }] });
@@ -246,7 +246,12 @@ mod tests {
 
     #[test]
     fn a_transaction_reads_then_writes_if_nothing_changed() {
-        let ops = vec![Micro::List(1), Micro::Append(1, 9), Micro::List(1), Micro::List(2)];
+        let ops = vec![
+            MicroOp::ReadList(1),
+            MicroOp::Append(1, 9),
+            MicroOp::ReadList(1),
+            MicroOp::ReadList(2),
+        ];
         let call = Call::Txn { function: "txn", ops };
         let kvs = json!([{ "key": coded("t1"), "value": coded("4 5"), "mod_revision": "8" }]);
         let looked = json!({ "header": {}, "succeeded": true, "responses": [
@@ -270,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_transaction_that_only_reads_takes_one_step() {
-        let call = Call::Txn { function: "txn", ops: vec![Micro::Read(3)] };
+        let call = Call::Txn { function: "txn", ops: vec![MicroOp::Read(3)] };
         let looked =
             json!({ "header": {}, "succeeded": true, "responses": [{ "response_range": {} }] });
         assert_eq!(reply(&call, looked).outcome, Outcome::Ok);

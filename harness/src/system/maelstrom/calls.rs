@@ -15,7 +15,7 @@ use crate::net::router::message::{Body, body};
 use checker::history::Value as Told;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use workloads::{Call, Micro, Outcome, Reply};
+use workloads::{Call, MicroOp, Outcome, Reply};
 
 /// The errors of the protocol: number, name, and whether the request definitely did nothing. All others are indefinite.
 const ERRORS: &[(u64, &str, bool)] = &[
@@ -65,18 +65,20 @@ fn number(key: &str) -> u64 {
     key.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0)
 }
 
-fn micro(micro: &Micro) -> Value {
+fn micro(micro: &MicroOp) -> Value {
     match micro {
-        Micro::Read(key) | Micro::List(key) => json!(["r", key, null]),
-        Micro::Write(key, value) => json!(["w", key, value]),
-        Micro::Append(key, value) => json!(["append", key, value]),
+        MicroOp::Read(key) | MicroOp::ReadList(key) => json!(["r", key, null]),
+        MicroOp::Write(key, value) => json!(["w", key, value]),
+        MicroOp::Append(key, value) => json!(["append", key, value]),
     }
 }
 
 /// Whether a call changes nothing.
 pub(super) fn looks(call: &Call) -> bool {
     match call {
-        Call::Txn { ops, .. } => ops.iter().all(|op| matches!(op, Micro::Read(_) | Micro::List(_))),
+        Call::Txn { ops, .. } => {
+            ops.iter().all(|op| matches!(op, MicroOp::Read(_) | MicroOp::ReadList(_)))
+        }
         Call::Poll { .. } | Call::Assign { .. } | Call::Echo { .. } => true,
         call => call.function() == "read",
     }
@@ -120,13 +122,13 @@ fn refusal(call: &Call, answer: &Body) -> Reply {
 fn field(call: &Call) -> Option<&'static str> {
     match call {
         Call::Txn { .. } => Some("txn"),
-        Call::Heard => Some("messages"),
+        Call::ReadMessages => Some("messages"),
         Call::Generate => Some("id"),
         Call::Echo { .. } => Some("echo"),
         Call::Send { .. } => Some("offset"),
         Call::Poll { .. } => Some("msgs"),
         Call::Assign { .. } => Some("offsets"),
-        Call::Read { .. } | Call::Sum | Call::Elements => Some("value"),
+        Call::Read { .. } | Call::ReadCounter | Call::ReadSet => Some("value"),
         _ => None,
     }
 }
@@ -191,7 +193,7 @@ mod tests {
     #[test]
     fn calls_are_requests_of_the_protocol() {
         let shown = |call: Call| Value::Object(ask(&call)).to_string();
-        let txn = vec![Micro::List(3), Micro::Append(3, 1), Micro::Write(4, 2)];
+        let txn = vec![MicroOp::ReadList(3), MicroOp::Append(3, 1), MicroOp::Write(4, 2)];
         assert_eq!(shown(Call::Read { key: key() }), r#"{"key":7,"type":"read"}"#);
         assert_eq!(
             shown(Call::Cas { key: "recovery".to_owned(), old: 1, new: 2 }),
@@ -201,7 +203,7 @@ mod tests {
             shown(Call::Txn { function: "txn", ops: txn }),
             r#"{"txn":[["r",3,null],["append",3,1],["w",4,2]],"type":"txn"}"#
         );
-        assert_eq!(shown(Call::Sum), r#"{"type":"read"}"#);
+        assert_eq!(shown(Call::ReadCounter), r#"{"type":"read"}"#);
         let offsets = BTreeMap::from([("1".to_owned(), 5)]);
         assert_eq!(shown(Call::Poll { offsets }), r#"{"offsets":{"1":5},"type":"poll"}"#);
     }
@@ -217,7 +219,7 @@ mod tests {
         }
         assert_eq!(outcome(&write, 1_001), Outcome::Info);
         assert_eq!(said(&write, json!({ "type": "error" })).outcome, Outcome::Info);
-        assert_eq!(outcome(&Call::Sum, 13), Outcome::Fail);
+        assert_eq!(outcome(&Call::ReadCounter, 13), Outcome::Fail);
     }
 
     #[test]
@@ -262,6 +264,6 @@ mod tests {
             json!({ "type": "commit_offsets", "offsets": { "1": 7 } })
         );
         assert_eq!(commit(&poll, &said(&poll, json!({ "type": "poll_ok", "msgs": {} }))), None);
-        assert_eq!(commit(&Call::Sum, &reply), None);
+        assert_eq!(commit(&Call::ReadCounter, &reply), None);
     }
 }

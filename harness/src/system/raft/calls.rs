@@ -22,7 +22,7 @@ use crate::system::values::int;
 use checker::history::Value as Told;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use workloads::{Call, Micro, Reply};
+use workloads::{Call, MicroOp, Reply};
 
 /// A request.
 pub(super) struct Asked {
@@ -52,10 +52,10 @@ pub(super) fn ask(call: &Call) -> Asked {
         Call::Txn { ops, .. } => txn(&[], ops.iter().map(micro).collect()),
         Call::Add { amount } => txn(&[], vec![json!({ "add": [SUM, amount] })]),
         Call::Increment { key } => txn(&[], vec![json!({ "add": [counter(key), 1] })]),
-        Call::Sum => reads([SUM.to_owned()]),
-        Call::Sums { keys } => reads(keys.iter().map(|key| counter(key))),
+        Call::ReadCounter => reads([SUM.to_owned()]),
+        Call::ReadCounters { keys } => reads(keys.iter().map(|key| counter(key))),
         Call::Insert { element } => txn(&[], vec![json!({ "append": [SET, text(element)] })]),
-        Call::Elements => reads([SET.to_owned()]),
+        Call::ReadSet => reads([SET.to_owned()]),
         Call::Enqueue { value } => txn(&[], vec![json!({ "append": [QUEUE, text(value)] })]),
         Call::Dequeue => txn(&[], vec![json!({ "take": QUEUE })]),
         Call::Acquire { lock, holder } => {
@@ -70,11 +70,11 @@ pub(super) fn ask(call: &Call) -> Asked {
             let ops = vec![json!({ "add": [from, -amount] }), json!({ "add": [to, amount] })];
             txn(&[json!({ "at-least": [from, amount - opening] })], ops)
         }
-        Call::Balances { accounts, .. } => reads((0..*accounts).map(account)),
+        Call::ReadAccounts { accounts, .. } => reads((0..*accounts).map(account)),
         // The system declares no object of theirs, so none is ever asked.
         Call::Echo { .. }
         | Call::Broadcast { .. }
-        | Call::Heard
+        | Call::ReadMessages
         | Call::Send { .. }
         | Call::Poll { .. }
         | Call::Assign { .. } => reads([call.function().to_owned()]),
@@ -89,12 +89,12 @@ fn counter(key: &str) -> String {
     format!("{{counters}}{key}")
 }
 
-fn micro(micro: &Micro) -> Value {
+fn micro(micro: &MicroOp) -> Value {
     let key = format!("{{txn}}{}", micro.key());
     match micro {
-        Micro::Read(_) | Micro::List(_) => json!({ "read": key }),
-        Micro::Write(_, value) => json!({ "write": [key, value.to_string()] }),
-        Micro::Append(_, value) => json!({ "append": [key, value.to_string()] }),
+        MicroOp::Read(_) | MicroOp::ReadList(_) => json!({ "read": key }),
+        MicroOp::Write(_, value) => json!({ "write": [key, value.to_string()] }),
+        MicroOp::Append(_, value) => json!({ "append": [key, value.to_string()] }),
     }
 }
 
@@ -143,24 +143,24 @@ fn done(call: &Call, body: &Value) -> Option<Reply> {
         Call::Write { .. } | Call::Cas { .. } => Reply::ok(),
         Call::Txn { ops, .. } => {
             let results = results().filter(|results| results.len() == ops.len())?;
-            let told = ops.iter().zip(results).map(|(op, result)| op.told(read(op, result)));
+            let told = ops.iter().zip(results).map(|(op, result)| op.to_value(read(op, result)));
             Reply::returned(Told::List(told.collect()))
         }
-        Call::Sum => Reply::returned(only()?.map_or(Told::Int(0), int)),
-        Call::Sums { keys } => {
+        Call::ReadCounter => Reply::returned(only()?.map_or(Told::Int(0), int)),
+        Call::ReadCounters { keys } => {
             let results = results().filter(|results| results.len() == keys.len())?;
             let sum = |result: Option<&str>| result.map_or(Told::Int(0), int);
             let sums = keys.iter().zip(results).map(|(key, result)| (key.clone(), sum(result)));
             Reply::returned(Told::map(sums))
         }
-        Call::Elements => Reply::returned(only()?.map_or(Told::List([].into()), words)),
+        Call::ReadSet => Reply::returned(only()?.map_or(Told::List([].into()), words)),
         Call::Dequeue => only()?.map_or_else(Reply::mismatch, |taken| Reply::returned(int(taken))),
         Call::Generate => Reply::returned(int(only()??)),
         Call::Acquire { .. } => {
             let token = i64::try_from(body.get("index")?.as_u64()?).ok()?;
             Reply::returned(Told::map([("token".to_owned(), Told::Int(token))]))
         }
-        Call::Balances { accounts, opening } => {
+        Call::ReadAccounts { accounts, opening } => {
             let results = results().filter(|results| results.len() as u64 == *accounts)?;
             let rows = (0..*accounts).zip(results);
             let balance = |result| balance(result, *opening);
@@ -176,7 +176,7 @@ fn done(call: &Call, body: &Value) -> Option<Reply> {
         | Call::Transfer { .. } => results().map(|_| Reply::ok())?,
         Call::Echo { .. }
         | Call::Broadcast { .. }
-        | Call::Heard
+        | Call::ReadMessages
         | Call::Send { .. }
         | Call::Poll { .. }
         | Call::Assign { .. } => return None,
@@ -190,10 +190,10 @@ fn results(body: &Value) -> Option<Vec<Option<&str>>> {
     known.then(|| results.iter().map(Value::as_str).collect())
 }
 
-fn read(micro: &Micro, result: Option<&str>) -> Told {
+fn read(micro: &MicroOp, result: Option<&str>) -> Told {
     match (micro, result) {
         (_, None) => Told::Nil,
-        (Micro::List(_), Some(text)) => words(text),
+        (MicroOp::ReadList(_), Some(text)) => words(text),
         (_, Some(text)) => int(text),
     }
 }

@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use workloads::{Call, Freshness, Reply};
+use workloads::{Call, ReadConsistency, Reply};
 
 /// How long a question about leadership may take.
 const STATUS_PATIENCE: Duration = Duration::from_millis(200);
@@ -46,9 +46,9 @@ pub(in crate::system) trait Guide: Send + Sync + 'static {
 pub(in crate::system) fn client(
     guide: impl Guide,
     (host, address): (HostId, SocketAddr),
-    freshness: Freshness,
+    consistency: ReadConsistency,
 ) -> Arc<dyn Client> {
-    let stale = freshness == Freshness::Stale;
+    let stale = consistency == ReadConsistency::Stale;
     Arc::new(Speaker { connections: Connections::default(), guide, address, host, stale })
 }
 
@@ -153,7 +153,7 @@ impl<G: Guide> Speaker<G> {
                     other => Err(refused(&other)),
                 }
             }
-            Call::Elements => match self.look(&["SMEMBERS", SET]).await? {
+            Call::ReadSet => match self.look(&["SMEMBERS", SET]).await? {
                 Answer::Texts(all) => {
                     Ok(Reply::returned(Seen::List(all.iter().map(|text| int(text)).collect())))
                 }

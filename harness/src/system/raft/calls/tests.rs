@@ -49,7 +49,7 @@ fn an_answer_to_another_call_says_nothing() {
         (Call::Dequeue, r#"{"results":["1","2"]}"#),
         (Call::Dequeue, r#"{"results":[7]}"#),
         (Call::Generate, r#"{"results":[null]}"#),
-        (Call::Sum, "{}"),
+        (Call::ReadCounter, "{}"),
         (Call::Add { amount: 1 }, "{}"),
         (acquire(), r#"{"results":[null]}"#),
     ] {
@@ -60,16 +60,16 @@ fn an_answer_to_another_call_says_nothing() {
 
 #[test]
 fn results_become_what_the_call_returns() {
-    let ops = vec![Micro::List(1), Micro::Append(1, 5), Micro::Read(2)];
+    let ops = vec![MicroOp::ReadList(1), MicroOp::Append(1, 5), MicroOp::Read(2)];
     let txn = Call::Txn { function: "txn", ops };
-    let balances = Call::Balances { accounts: 2, opening: 10 };
-    let sums = Call::Sums { keys: vec!["a".to_owned(), "b".to_owned()] };
+    let balances = Call::ReadAccounts { accounts: 2, opening: 10 };
+    let sums = Call::ReadCounters { keys: vec!["a".to_owned(), "b".to_owned()] };
     for (call, body, shown) in [
         (&txn, r#"{"results":["3 4",null,null]}"#, r#"[["r" 1 [3 4]] ["append" 1 5] ["r" 2 nil]]"#),
         (&Call::Dequeue, r#"{"results":["3"]}"#, "3"),
-        (&Call::Sum, r#"{"results":[null]}"#, "0"),
+        (&Call::ReadCounter, r#"{"results":[null]}"#, "0"),
         (&sums, r#"{"results":[null,"2"]}"#, r#"{"a" 0, "b" 2}"#),
-        (&Call::Elements, r#"{"results":["1 x"]}"#, r#"[1 "x"]"#),
+        (&Call::ReadSet, r#"{"results":["1 x"]}"#, r#"[1 "x"]"#),
         (&balances, r#"{"results":["-3",null]}"#, r#"{"0" 7, "1" 10}"#),
         (&acquire(), r#"{"results":[null],"index":9}"#, r#"{"token" 9}"#),
     ] {
@@ -91,7 +91,7 @@ fn a_call_is_one_request() {
         (transfer.path.as_str(), transfer.body, transfer.looks),
         ("/txn", Some(body), false)
     );
-    assert!(ask(&Call::Sum).looks && ask(&read()).looks && !ask(&Call::Dequeue).looks);
-    let only_reads = Call::Txn { function: "txn", ops: vec![Micro::Read(1)] };
+    assert!(ask(&Call::ReadCounter).looks && ask(&read()).looks && !ask(&Call::Dequeue).looks);
+    let only_reads = Call::Txn { function: "txn", ops: vec![MicroOp::Read(1)] };
     assert!(ask(&only_reads).looks);
 }

@@ -1,24 +1,25 @@
 //! Ends a generator after a number of calls.
 
-use super::{Any, Generator, Next, Turn};
-use crate::{Call, Reply};
+use crate::call::Call;
+use crate::generator::{BoxGenerator, Context, Generator, Next};
+use crate::reply::Reply;
 
-/// At most this many calls of the part.
-pub fn limit(most: u64, part: Any) -> Any {
+/// Takes at most this many calls from the generator.
+pub fn limit(most: u64, part: BoxGenerator) -> BoxGenerator {
     Box::new(Limit { left: most, part })
 }
 
 struct Limit {
     left: u64,
-    part: Any,
+    part: BoxGenerator,
 }
 
 impl Generator for Limit {
-    fn next(&mut self, turn: &Turn) -> Next {
+    fn next(&mut self, context: &Context) -> Next {
         if self.left == 0 {
             return Next::Done;
         }
-        let next = self.part.next(turn);
+        let next = self.part.next(context);
         self.left -= u64::from(matches!(next, Next::Call(_)));
         next
     }

@@ -1,24 +1,25 @@
-//! Does one thing after another.
+//! Runs generators one after another.
 
-use super::{Any, Generator, Next, Turn};
-use crate::{Call, Reply};
+use crate::call::Call;
+use crate::generator::{BoxGenerator, Context, Generator, Next};
+use crate::reply::Reply;
 use std::collections::VecDeque;
 
-/// Each part begins when the one before is done and every call of it was answered.
-pub fn phases(parts: impl IntoIterator<Item = Any>) -> Any {
+/// Starts each part once the previous one is done and all its calls have completed.
+pub fn phases(parts: impl IntoIterator<Item = BoxGenerator>) -> BoxGenerator {
     Box::new(Phases { parts: parts.into_iter().collect(), open: 0 })
 }
 
 struct Phases {
-    parts: VecDeque<Any>,
-    /// Calls without an answer.
+    parts: VecDeque<BoxGenerator>,
+    /// The number of calls in flight.
     open: usize,
 }
 
 impl Generator for Phases {
-    fn next(&mut self, turn: &Turn) -> Next {
+    fn next(&mut self, context: &Context) -> Next {
         while let Some(part) = self.parts.front_mut() {
-            match part.next(turn) {
+            match part.next(context) {
                 Next::Call(call) => {
                     self.open += 1;
                     return Next::Call(call);

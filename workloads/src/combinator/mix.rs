@@ -1,23 +1,25 @@
-//! Chooses between generators by chance.
+//! Chooses randomly between generators.
 
-use super::{Any, Generator, Next, Turn};
-use crate::{Call, Reply, Rng};
+use crate::call::Call;
+use crate::generator::{BoxGenerator, Context, Generator, Next};
+use crate::reply::Reply;
+use crate::rng::Rng;
 
-/// Each call is of one of the parts, chosen with these weights. Where that one has nothing now, the next one that
-/// has takes its place; when all are done, so is the mix.
-pub fn mix(rng: Rng, parts: Vec<(u64, Any)>) -> Any {
+/// Takes each call from a part chosen with these weights. If that part has no call, the next part
+/// that has one supplies it. The mix is done when all parts are.
+pub fn mix(rng: Rng, parts: Vec<(u64, BoxGenerator)>) -> BoxGenerator {
     Box::new(Mix { rng, parts })
 }
 
 struct Mix {
     rng: Rng,
-    parts: Vec<(u64, Any)>,
+    parts: Vec<(u64, BoxGenerator)>,
 }
 
 impl Mix {
     fn choose(&mut self) -> usize {
         let mut draw = self.rng.below(self.parts.iter().map(|(weight, _)| weight).sum());
-        let hit = |(weight, _): &(u64, Any)| {
+        let hit = |(weight, _): &(u64, BoxGenerator)| {
             let hit = draw < *weight;
             draw = draw.saturating_sub(*weight);
             hit
@@ -27,11 +29,11 @@ impl Mix {
 }
 
 impl Generator for Mix {
-    fn next(&mut self, turn: &Turn) -> Next {
+    fn next(&mut self, context: &Context) -> Next {
         let (first, count) = (self.choose(), self.parts.len());
         let mut answer = Next::Done;
         for place in (first..first + count).map(|place| place % count) {
-            match self.parts[place].1.next(turn) {
+            match self.parts[place].1.next(context) {
                 Next::Call(call) => return Next::Call(call),
                 Next::Pending => answer = Next::Pending,
                 Next::Done => (),

@@ -1,0 +1,56 @@
+//! Defines what a workload is: generators for each phase of a run, and the checks for its history.
+
+use crate::generator::BoxGenerator;
+use crate::object::Object;
+use crate::read_consistency::ReadConsistency;
+use crate::rng::Rng;
+use checker::{History, Limits, Verdict};
+
+/// A kind of traffic and the claims it can test.
+pub trait Workload: Sync {
+    /// Its name on the command line.
+    fn name(&self) -> &'static str;
+    /// One sentence: what clients do and what the checks judge.
+    fn doc(&self) -> &'static str;
+    /// The object its calls operate on; a system without that object cannot run the workload.
+    fn object(&self) -> Object;
+    /// The functions its main phase calls, sorted by name.
+    fn functions(&self) -> &'static [&'static str];
+    /// The checks for histories whose reads have this consistency, by the names that
+    /// `harness check --model` takes.
+    fn checks(&self, consistency: ReadConsistency) -> &'static [&'static str];
+    /// The generators of one run. Its calls depend on the seed, the contexts and the replies alone.
+    fn make_traffic(&self, rng: Rng, config: &TrafficConfig) -> Traffic;
+
+    /// Judges a history of this workload.
+    fn check(
+        &self,
+        history: &History,
+        limits: &Limits<'_>,
+        consistency: ReadConsistency,
+    ) -> Vec<Verdict> {
+        let judge = |name: &&str| checker::check_by_name(history, name, limits);
+        self.checks(consistency).iter().map(judge).collect()
+    }
+}
+
+/// The facts about a run that shape its traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrafficConfig {
+    /// The number of replicas; thread `t` talks to replica `t % replicas`.
+    pub replicas: usize,
+}
+
+/// The generators of one run, by phase.
+pub struct Traffic {
+    /// The operations invoked while faults are injected.
+    pub main: BoxGenerator,
+    /// The operations each replica must complete after all faults have healed: one update and one
+    /// read, with a new generator per replica.
+    pub recovery: GeneratorFactory,
+    /// The final reads of each replica, which expose lost writes.
+    pub final_reads: GeneratorFactory,
+}
+
+/// Makes the generator for one replica, which a single thread follows.
+pub type GeneratorFactory = Box<dyn FnMut() -> BoxGenerator + Send>;
