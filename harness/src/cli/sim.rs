@@ -105,7 +105,7 @@ fn setting(args: &Args) -> Result<Setting> {
             let names = names.join(", ");
             format!("--unsafe {name}: there is no such bug; there are: {names}")
         };
-        Bug::named(name).with_context(unknown)
+        Bug::from_name(name).with_context(unknown)
     });
     if args.seed.checked_add(args.seeds).is_none() {
         let Args { seed, seeds, .. } = args;

@@ -152,7 +152,7 @@ impl Machine {
     pub(super) fn wake(&mut self, wishes: &mut Vec<Wish>) {
         let ticks = std::mem::take(&mut self.slept);
         if ticks > 0 {
-            self.step(Input::Slept { ticks }, wishes);
+            self.step(Input::MissedTicks { ticks }, wishes);
         }
     }
 
@@ -167,7 +167,11 @@ impl Machine {
             }
             Request::Read(key) => {
                 body.reading.insert(token, key);
-                if self.config.lease { Input::LeaseRead { token } } else { Input::Read { token } }
+                if self.config.lease_reads {
+                    Input::LeaseRead { token }
+                } else {
+                    Input::Read { token }
+                }
             }
         };
         self.step(input, wishes);
@@ -178,7 +182,7 @@ impl Machine {
         let mut effects = Vec::new();
         let Some(body) = &mut self.body else { return };
         body.raft.step(input, &mut effects);
-        while body.raft.has_more() {
+        while body.raft.has_undelivered() {
             body.raft.step(Input::Continue, &mut effects);
         }
         for effect in effects {
@@ -209,7 +213,7 @@ impl Machine {
                 body.proposed.remove(token);
                 wishes.push(Wish::Answer(*token, Reply::fail("not-leader"), *leader));
             }
-            Effect::Lost { token } => {
+            Effect::OutcomeUnknown { token } => {
                 body.proposed.remove(token);
                 wishes.push(Wish::Answer(*token, Reply::info("lost"), None));
             }
@@ -218,11 +222,11 @@ impl Machine {
                 body.reading.remove(token);
                 wishes.push(Wish::Answer(*token, Reply::fail("no-leader"), None));
             }
-            Effect::Configured { .. }
-            | Effect::Objected { .. }
+            Effect::MembershipChanged { .. }
+            | Effect::ChangeRejected { .. }
             | Effect::Fatal { .. }
-            | Effect::LostEntries { .. }
-            | Effect::Changed(_) => {}
+            | Effect::PeerLostEntries { .. }
+            | Effect::StatusChanged(_) => {}
         }
         if matches!(effect, Effect::Fatal { .. }) {
             self.crash(0, false);

@@ -9,7 +9,7 @@ use super::watch::Violation;
 use super::world::{Event, World};
 use super::{Harm, SECOND};
 use node::raft::invariants::membership_safety;
-use node::raft::{Change, Config, Entry, Input, Membership, Payload, ServerId};
+use node::raft::{Config, Entry, Input, Membership, MembershipChange, Payload, ServerId};
 
 /// Wishes of the operator have numbers that no client's call has.
 const OPERATOR: u64 = 1 << 62;
@@ -35,15 +35,19 @@ impl World<'_> {
     /// Wishes for a newcomer in the place of a server.
     pub(super) fn replace(&mut self, id: ServerId) -> Result<(), Harm> {
         let remove = [self.nth(id)].into();
-        let change = Change { add: vec!["newcomer".to_owned()], remove, ..Change::default() };
+        let change = MembershipChange {
+            add_voters: vec!["newcomer".to_owned()],
+            remove,
+            ..MembershipChange::default()
+        };
         let token = OPERATOR + u64::try_from(self.outcome.faults).unwrap_or(0);
-        self.wish(Input::Change { token, change })
+        self.wish(Input::ChangeMembership { token, change })
     }
 
     /// Wishes for a server to lead.
     pub(super) fn hand_over(&mut self, to: ServerId) -> Result<(), Harm> {
         let to = self.nth(to);
-        self.wish(Input::Transfer { to })
+        self.wish(Input::TransferLeadership { to })
     }
 
     /// Asks whoever leads, if anybody does.
@@ -78,7 +82,7 @@ impl World<'_> {
             self.after(0, Event::Welcome(id));
         }
         if !membership.is_joint() {
-            let gone = self.machines.keys().filter(|id| !membership.has(**id));
+            let gone = self.machines.keys().filter(|id| !membership.contains(**id));
             for id in gone.copied().collect::<Vec<_>>() {
                 // It may hear of it, or not, before it is taken away.
                 self.after(SECOND / 5, Event::TakeAway(id));

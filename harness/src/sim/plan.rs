@@ -143,8 +143,8 @@ fn compaction(rng: &mut Rng) -> Compaction {
     Compaction {
         entries: *rng.choose(&[0, 5, 20, 100]).unwrap_or(&0),
         bytes: *rng.choose(&[0, 0, 1_000]).unwrap_or(&0),
-        keep: *rng.choose(&[0, 2, 20]).unwrap_or(&0),
-        piece: *rng.choose(&[0, 64, 512]).unwrap_or(&0),
+        keep_entries: *rng.choose(&[0, 2, 20]).unwrap_or(&0),
+        chunk_bytes: *rng.choose(&[0, 64, 512]).unwrap_or(&0),
     }
 }
 

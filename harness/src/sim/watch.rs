@@ -92,8 +92,10 @@ impl Onlooker {
             Effect::Persist(write) => self.writes(id, term, &write.entries),
             Effect::Restore { snapshot } => self.restores(id, snapshot.last),
             Effect::Commit { entries } => self.commits(id, term, entries),
-            Effect::Changed(status) if status.role == Role::Leader => self.leads(id, status.term),
-            Effect::Changed(_) => {
+            Effect::StatusChanged(status) if status.role == Role::Leader => {
+                self.leads(id, status.term)
+            }
+            Effect::StatusChanged(_) => {
                 self.leading.remove(&id);
                 Ok(())
             }
@@ -297,7 +299,13 @@ mod tests {
 
     fn leads(term: Term) -> Effect {
         let (last_index, commit_index) = (0, 0);
-        Effect::Changed(Status { role: Role::Leader, term, leader: None, last_index, commit_index })
+        Effect::StatusChanged(Status {
+            role: Role::Leader,
+            term,
+            leader: None,
+            last_index,
+            commit_index,
+        })
     }
 
     /// Shows the effects one after the other; the property that the last one breaks.

@@ -125,7 +125,7 @@ impl<'a> World<'a> {
             heartbeat_ticks: HEARTBEAT_TICKS,
             election_ticks: ELECTION_TICKS,
             seed: plan.seed,
-            lease: plan.habits.lease,
+            lease_reads: plan.habits.lease,
             compaction: plan.habits.compaction,
             unsafe_bugs: setting.bugs.clone(),
         };
@@ -139,7 +139,7 @@ impl<'a> World<'a> {
             setting.workload.make_traffic(root.fork("workload"), &scene);
         Self {
             machines: voters.iter().map(machine).collect(),
-            membership: Membership::of(&voters),
+            membership: Membership::from_voters(&voters),
             membership_index: 0,
             ticks: voters.iter().map(tick).collect(),
             network: Network::new(plan.habits, root.fork("network")),
@@ -361,7 +361,7 @@ impl<'a> World<'a> {
     fn see(&mut self, id: ServerId, effect: &Effect) -> Result<(), Harm> {
         let term = self.machines[&id].raft().map_or(0, |raft| raft.status().term);
         match effect {
-            Effect::Changed(status) => {
+            Effect::StatusChanged(status) => {
                 let mark = [4, id, status.term, status.role as u64];
                 let (role, term) = (role(status.role), status.term);
                 self.story.tell(self.now, mark, format_args!("n{id} is {role} of term {term}"));
@@ -382,7 +382,9 @@ impl<'a> World<'a> {
                 let told = format_args!("n{id} takes a snapshot up to {}", last.index);
                 self.story.tell(self.now, [12, id, last.index, 0], told);
             }
-            Effect::Fatal { .. } | Effect::LostEntries { .. } if self.setting.bugs.is_empty() => {
+            Effect::Fatal { .. } | Effect::PeerLostEntries { .. }
+                if self.setting.bugs.is_empty() =>
+            {
                 return Err(
                     self.harm("Accusation", format!("n{id} accuses a sound server: {effect:?}"))
                 );

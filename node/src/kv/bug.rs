@@ -4,7 +4,7 @@
 
 /// A bug that can be switched on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Bug {
+pub enum StoreBug {
     /// A follower applies one half of the keys later than the other; which half differs between replicas.
     ApplyLanes,
     /// A restart applies the last entries of its log twice.
@@ -25,62 +25,62 @@ pub enum Bug {
     WallClockLease,
 }
 
-impl Bug {
+impl StoreBug {
     /// Its name on the command line: kebab-case.
     pub fn name(self) -> &'static str {
         BUGS.iter().find(|(bug, ..)| *bug == self).map_or("", |(_, name, _)| name)
     }
 
     /// The bug of that name.
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         BUGS.iter().find(|(_, known, _)| *known == name).map(|(bug, ..)| *bug)
     }
 }
 
 /// Every bug, its name and one sentence.
-pub const BUGS: &[(Bug, &str, &str)] = &[
+pub const BUGS: &[(StoreBug, &str, &str)] = &[
     (
-        Bug::ApplyLanes,
+        StoreBug::ApplyLanes,
         "apply-lanes",
         "followers apply keys in separate lanes, and one lane is late: which one differs between replicas",
     ),
     (
-        Bug::DoubleApply,
+        StoreBug::DoubleApply,
         "double-apply",
         "a restarted replica applies the last entries of its log twice",
     ),
     (
-        Bug::EvaluateEarly,
+        StoreBug::EvaluateEarly,
         "evaluate-early",
         "a transaction is evaluated by the replica that is asked, and only its writes are replicated",
     ),
     (
-        Bug::IgnoreAfter,
+        StoreBug::IgnoreAfter,
         "ignore-after",
         "a read does not wait until the log is applied as far as the client has already seen",
     ),
     (
-        Bug::IgnoreFullDisk,
+        StoreBug::IgnoreFullDisk,
         "ignore-full-disk",
         "what was not written because the disk was full is taken for durable",
     ),
     (
-        Bug::IgnoreIoError,
+        StoreBug::IgnoreIoError,
         "ignore-io-error",
         "what was not written or synced because of an I/O error is taken for durable",
     ),
     (
-        Bug::TornTxn,
+        StoreBug::TornTxn,
         "torn-txn",
         "the changes of a transaction become visible one key first and the others a moment later",
     ),
     (
-        Bug::TrustDisk,
+        StoreBug::TrustDisk,
         "trust-disk",
         "a start believes what it can decode of its log without looking at a checksum, and forgets the rest",
     ),
     (
-        Bug::WallClockLease,
+        StoreBug::WallClockLease,
         "wall-clock-lease",
         "a leader serves reads by a lease that is counted by the wall clock, which others may set",
     ),
@@ -97,8 +97,8 @@ mod tests {
             assert!(
                 name.chars().all(|c| c.is_ascii_lowercase() || c == '-') && sentence.len() > 20
             );
-            assert_eq!((bug.name(), Bug::named(name)), (*name, Some(*bug)));
-            assert_eq!(crate::raft::Bug::named(name), None, "the brain has one of that name");
+            assert_eq!((bug.name(), StoreBug::from_name(name)), (*name, Some(*bug)));
+            assert_eq!(crate::raft::Bug::from_name(name), None, "the brain has one of that name");
         }
     }
 }

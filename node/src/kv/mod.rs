@@ -12,7 +12,7 @@ mod shard;
 mod store;
 mod txn;
 
-pub use bug::{BUGS, Bug};
+pub use bug::{BUGS, StoreBug};
 pub use command::{Command, Undecodable};
 pub use session::{Found, LIFETIME_MS, MOST_SESSIONS, Sessions};
 pub use shard::group_of;

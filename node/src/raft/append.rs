@@ -1,21 +1,21 @@
 //! Takes entries from the leader: a follower's log follows its leader's, and it answers for exactly
 //! what the message spoke of, once that is durable (paper §5.3).
 
-use super::role::State;
+use super::role::RoleState;
 use super::{Content, Effect, Entry, Index, Position, Raft, ServerId};
 use alloc::vec::Vec;
 
-/// The parts of [`Content::Append`].
-pub(super) struct Append {
+/// The parts of [`Content::AppendEntries`].
+pub(super) struct AppendRequest {
     pub(super) previous: Position,
     pub(super) entries: Vec<Entry>,
     pub(super) commit: Index,
     pub(super) round: u64,
 }
 
-impl Append {
+impl AppendRequest {
     /// The last entry that this speaks of; `None` if its entries do not follow one another.
-    fn last(&self) -> Option<Index> {
+    fn last_index(&self) -> Option<Index> {
         let mut last = self.previous.index;
         for entry in &self.entries {
             last = last.checked_add(1)?;
@@ -29,38 +29,38 @@ impl Append {
 
 impl Raft {
     /// Hears the leader of the current term.
-    pub(super) fn on_append(&mut self, from: ServerId, append: Append) {
-        if matches!(self.state, State::Leader(_)) {
+    pub(super) fn on_append(&mut self, from: ServerId, append: AppendRequest) {
+        if matches!(self.state, RoleState::Leader(_)) {
             return; // Two leaders in one term: only a seeded bug gets here, and it keeps its log.
         }
-        self.follow(Some(from));
-        self.restart_election_timer();
-        self.promise();
-        if self.log.has(append.previous) {
-            self.take(from, append);
+        self.become_follower(Some(from));
+        self.reset_election_timer();
+        self.withhold_votes();
+        if self.log.matches(append.previous) {
+            self.accept_append(from, append);
         } else {
-            let Append { previous, round, .. } = append;
-            let hint = self.log.last_that_could_match(previous);
-            self.send(from, Content::Conflict { rejected: previous.index, hint, round }, 0);
+            let AppendRequest { previous, round, .. } = append;
+            let hint = self.log.find_conflict_by_term(previous);
+            self.send(from, Content::AppendRejected { rejected: previous.index, hint, round }, 0);
         }
     }
 
-    fn take(&mut self, from: ServerId, append: Append) {
-        let Some(last) = append.last() else { return };
+    fn accept_append(&mut self, from: ServerId, append: AppendRequest) {
+        let Some(last) = append.last_index() else { return };
         let mut entries = append.entries;
-        let new = entries.split_off(self.log.known(&entries));
+        let new = entries.split_off(self.log.count_known(&entries));
         if self.would_overwrite_committed(&new) {
-            return self.break_off(&new);
+            return self.report_overwrite(&new);
         }
         if !new.is_empty() {
-            self.log.replace(&new);
+            self.log.truncate_and_append(&new);
             self.persist(None, new);
         }
-        self.verified = self.verified.max(last);
+        self.leader_match = self.leader_match.max(last);
         // Not the end of this log: what follows may not be the leader's (paper, figure 2).
-        self.commit_to(append.commit.min(self.verified));
-        let after = self.disk.after_entry(last);
-        self.send(from, Content::Matched { index: last, round: append.round }, after);
+        self.commit_to(append.commit.min(self.leader_match));
+        let after = self.writes.entry_barrier(last);
+        self.send(from, Content::AppendAccepted { index: last, round: append.round }, after);
     }
 
     /// Whether these entries would replace one that is committed: no leader can have them unless
@@ -71,7 +71,7 @@ impl Raft {
     }
 
     /// Says what is wrong and answers nothing: whoever gave up the entry must not be helped.
-    fn break_off(&mut self, new: &[Entry]) {
+    fn report_overwrite(&mut self, new: &[Entry]) {
         let Some(new) = new.first().map(|entry| Position { term: entry.term, index: entry.index })
         else {
             return;

@@ -46,7 +46,7 @@ impl Bug {
     }
 
     /// The bug of that name.
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         BUGS.iter().find(|(_, known, _)| *known == name).map(|(bug, ..)| *bug)
     }
 }
@@ -120,8 +120,8 @@ mod tests {
             assert!(
                 name.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !sentence.is_empty()
             );
-            assert_eq!((bug.name(), Bug::named(name)), (*name, Some(*bug)));
+            assert_eq!((bug.name(), Bug::from_name(name)), (*name, Some(*bug)));
         }
-        assert_eq!(Bug::named("none"), None);
+        assert_eq!(Bug::from_name("none"), None);
     }
 }

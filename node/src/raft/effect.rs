@@ -1,6 +1,6 @@
 //! Lists what a server wants done, in the order in which the body has to do it.
 
-use super::{Entry, HardState, Index, Membership, Message, Objection, Position};
+use super::{ChangeError, Entry, HardState, Index, Membership, Message, Position};
 use super::{ServerId, Snapshot, Status, Token};
 use alloc::vec::Vec;
 
@@ -42,7 +42,7 @@ pub enum Effect {
         entries: Vec<Entry>,
     },
     /// Another configuration is in force: whoever is in it must be reachable from now on.
-    Configured {
+    MembershipChanged {
         /// Who takes part; it need not be committed.
         membership: Membership,
     },
@@ -71,14 +71,14 @@ pub enum Effect {
         leader: Option<ServerId>,
     },
     /// The change of members was not begun, and this is why.
-    Objected {
+    ChangeRejected {
         /// The wish.
         token: Token,
         /// Why not.
-        why: Objection,
+        error: ChangeError,
     },
     /// The proposal was appended here and its fate is now out of this server's hands: unknown.
-    Lost {
+    OutcomeUnknown {
         /// The proposal.
         token: Token,
     },
@@ -109,7 +109,7 @@ pub enum Effect {
     },
     /// A peer has lost entries that it had acknowledged, up to one of these at least (for logs: its
     /// place in the cluster is not safe any more, and the leader sends it everything again).
-    LostEntries {
+    PeerLostEntries {
         /// The peer.
         peer: ServerId,
         /// The last entry that it had acknowledged.
@@ -118,5 +118,5 @@ pub enum Effect {
         rejected: Index,
     },
     /// Role, term or known leader changed (for logs and traces; nothing depends on it).
-    Changed(Status),
+    StatusChanged(Status),
 }

@@ -1,6 +1,6 @@
 //! Lists what can happen to a server: nothing else changes what it is.
 
-use super::{Change, Message, Position, ServerId, Token};
+use super::{MembershipChange, Message, Position, ServerId, Token};
 use alloc::vec::Vec;
 
 /// What can happen to a server.
@@ -23,14 +23,14 @@ pub enum Input {
         command: Vec<u8>,
     },
     /// A client wants other members.
-    Change {
+    ChangeMembership {
         /// Names the client's request.
         token: Token,
         /// What is to be different.
-        change: Change,
+        change: MembershipChange,
     },
     /// A client wants another server to lead; whoever leads then shows that.
-    Transfer {
+    TransferLeadership {
         /// Who should lead.
         to: ServerId,
     },
@@ -46,7 +46,7 @@ pub enum Input {
         token: Token,
     },
     /// So many ticks' time passed without a tick: the body was not awake.
-    Slept {
+    MissedTicks {
         /// How many.
         ticks: u64,
     },
@@ -63,7 +63,7 @@ pub enum Input {
         data: Vec<u8>,
     },
     /// The body wants to do without what was written so far.
-    WriteAnew,
+    RewriteLog,
     /// Nothing happened, and the body has time for more committed entries.
     Continue,
 }

@@ -1,7 +1,7 @@
 //! States the five safety properties of Raft (paper, figure 3) and that of changing members (thesis
 //! §4.3), one function each, over all servers at once.
 //!
-//! They are pure: what they need to know of the past is an argument, and [`Past`] keeps it for
+//! They are pure: what they need to know of the past is an argument, and [`SafetyChecker`] keeps it for
 //! whoever looks after every step. A violation means that the brain, or a bug that was switched on,
 //! broke a promise.
 
@@ -11,7 +11,7 @@ use core::fmt;
 
 /// What an onlooker sees of one server.
 #[derive(Clone, Copy, Debug)]
-pub struct Server<'a> {
+pub struct ServerView<'a> {
     /// Its name.
     pub id: ServerId,
     /// Its role.
@@ -26,7 +26,7 @@ pub struct Server<'a> {
     pub log: &'a [Entry],
 }
 
-impl<'a> Server<'a> {
+impl<'a> ServerView<'a> {
     /// What there is to see of `raft`.
     pub fn of(raft: &'a Raft) -> Self {
         let status = raft.status();
@@ -64,7 +64,7 @@ impl<'a> Server<'a> {
 
 /// An entry that some server knew to be committed.
 #[derive(Clone, Debug)]
-pub struct Committed {
+pub struct CommittedEntry {
     /// The entry.
     pub entry: Entry,
     /// The term of the server that first knew; it was committed in that term or before.
@@ -89,7 +89,7 @@ impl fmt::Display for Violation {
 /// At most one leader can be elected in a given term (§5.2); `leaders` are those seen before.
 pub fn election_safety(
     leaders: &BTreeMap<Term, ServerId>,
-    servers: &[Server<'_>],
+    servers: &[ServerView<'_>],
 ) -> Result<(), Violation> {
     let mut known = leaders.clone();
     for server in leading(servers) {
@@ -106,7 +106,7 @@ pub fn election_safety(
 /// are those of the leaders seen before.
 pub fn leader_append_only(
     logs: &BTreeMap<Term, Vec<Entry>>,
-    servers: &[Server<'_>],
+    servers: &[ServerView<'_>],
 ) -> Result<(), Violation> {
     for server in leading(servers) {
         let before = logs.get(&server.term).map_or(&[][..], Vec::as_slice);
@@ -121,7 +121,7 @@ pub fn leader_append_only(
 
 /// If two logs contain an entry with the same index and term, they are identical up to there
 /// (§5.3).
-pub fn log_matching(servers: &[Server<'_>]) -> Result<(), Violation> {
+pub fn log_matching(servers: &[ServerView<'_>]) -> Result<(), Violation> {
     for (place, one) in servers.iter().enumerate() {
         for other in servers.get(place + 1..).unwrap_or_default() {
             let first = one.start.index.max(other.start.index) + 1;
@@ -142,8 +142,8 @@ pub fn log_matching(servers: &[Server<'_>]) -> Result<(), Violation> {
 
 /// An entry committed in a term is in the logs of the leaders of all later terms (§5.4).
 pub fn leader_completeness(
-    committed: &[Committed],
-    servers: &[Server<'_>],
+    committed: &[CommittedEntry],
+    servers: &[ServerView<'_>],
 ) -> Result<(), Violation> {
     for server in leading(servers) {
         let earlier = committed.iter().filter(|c| c.by < server.term);
@@ -159,8 +159,8 @@ pub fn leader_completeness(
 
 /// No two servers apply different entries for the same index (§5.4.3).
 pub fn state_machine_safety(
-    committed: &[Committed],
-    servers: &[Server<'_>],
+    committed: &[CommittedEntry],
+    servers: &[ServerView<'_>],
 ) -> Result<(), Violation> {
     for server in servers {
         let own = committed.iter().take_while(|c| c.entry.index <= server.commit_index);
@@ -185,25 +185,25 @@ pub fn membership_safety(before: &Membership, after: &Membership) -> Result<(), 
     Err(Violation { property: "Membership Safety", seen })
 }
 
-fn leading<'a>(servers: &[Server<'a>]) -> impl Iterator<Item = Server<'a>> {
+fn leading<'a>(servers: &[ServerView<'a>]) -> impl Iterator<Item = ServerView<'a>> {
     servers.iter().copied().filter(|server| server.role == Role::Leader)
 }
 
 /// What an onlooker remembers.
 #[derive(Debug, Default)]
-pub struct Past {
+pub struct SafetyChecker {
     leaders: BTreeMap<Term, ServerId>,
     logs: BTreeMap<Term, Vec<Entry>>,
-    committed: Vec<Committed>,
+    committed: Vec<CommittedEntry>,
     /// The last committed configuration, and whether one followed that must not.
     membership: Option<Membership>,
-    misstep: Option<Violation>,
+    membership_violation: Option<Violation>,
 }
 
-impl Past {
+impl SafetyChecker {
     /// Begins with a cluster of these voters.
-    pub fn of(voters: &[ServerId]) -> Self {
-        Self { membership: Some(Membership::of(voters)), ..Self::default() }
+    pub fn new(voters: &[ServerId]) -> Self {
+        Self { membership: Some(Membership::from_voters(voters)), ..Self::default() }
     }
 
     /// The last configuration that any server ever knew to be committed.
@@ -212,22 +212,22 @@ impl Past {
     }
 
     /// Checks all properties of what the running servers are now, and remembers it.
-    pub fn observe(&mut self, servers: &[Server<'_>]) -> Result<(), Violation> {
+    pub fn observe(&mut self, servers: &[ServerView<'_>]) -> Result<(), Violation> {
         election_safety(&self.leaders, servers)?;
         leader_append_only(&self.logs, servers)?;
         log_matching(servers)?;
         servers.iter().for_each(|server| self.remember(server));
-        self.misstep.clone().map_or(Ok(()), Err)?;
+        self.membership_violation.clone().map_or(Ok(()), Err)?;
         leader_completeness(&self.committed, servers)?;
         state_machine_safety(&self.committed, servers)
     }
 
     /// Everything that any server ever knew to be committed, from index 1.
-    pub fn committed(&self) -> &[Committed] {
+    pub fn committed(&self) -> &[CommittedEntry] {
         &self.committed
     }
 
-    fn remember(&mut self, server: &Server<'_>) {
+    fn remember(&mut self, server: &ServerView<'_>) {
         if server.role == Role::Leader {
             self.leaders.insert(server.term, server.id);
             let known = self.committed.iter().map(|c| c.entry.clone());
@@ -245,17 +245,17 @@ impl Past {
     pub fn commits(&mut self, by: Term, entries: &[Entry]) {
         for entry in entries {
             if entry.index == self.committed.len() as Index + 1 {
-                self.committed.push(Committed { entry: entry.clone(), by });
-                self.follow(entry);
+                self.committed.push(CommittedEntry { entry: entry.clone(), by });
+                self.track_membership(entry);
             }
         }
     }
 
-    fn follow(&mut self, entry: &Entry) {
+    fn track_membership(&mut self, entry: &Entry) {
         let Payload::Membership(after) = &entry.payload else { return };
         if let Some(before) = &self.membership {
             let step = membership_safety(before, after);
-            self.misstep = self.misstep.take().or(step.err());
+            self.membership_violation = self.membership_violation.take().or(step.err());
         }
         self.membership = Some(after.clone());
     }
@@ -277,12 +277,26 @@ mod tests {
         terms.iter().enumerate().map(entry).collect()
     }
 
-    fn leader(id: ServerId, term: Term, log: &[Entry]) -> Server<'_> {
-        Server { id, role: Role::Leader, term, commit_index: 0, start: Position::default(), log }
+    fn leader(id: ServerId, term: Term, log: &[Entry]) -> ServerView<'_> {
+        ServerView {
+            id,
+            role: Role::Leader,
+            term,
+            commit_index: 0,
+            start: Position::default(),
+            log,
+        }
     }
 
-    fn follower(id: ServerId, commit_index: Index, log: &[Entry]) -> Server<'_> {
-        Server { id, role: Role::Follower, term: 9, commit_index, start: Position::default(), log }
+    fn follower(id: ServerId, commit_index: Index, log: &[Entry]) -> ServerView<'_> {
+        ServerView {
+            id,
+            role: Role::Follower,
+            term: 9,
+            commit_index,
+            start: Position::default(),
+            log,
+        }
     }
 
     #[test]
@@ -312,7 +326,7 @@ mod tests {
     #[test]
     fn later_leaders_have_what_was_committed() {
         let committed: Vec<_> =
-            log(&[1, 2]).into_iter().map(|entry| Committed { entry, by: 2 }).collect();
+            log(&[1, 2]).into_iter().map(|entry| CommittedEntry { entry, by: 2 }).collect();
         assert!(leader_completeness(&committed, &[leader(1, 3, &log(&[1, 2, 3]))]).is_ok());
         assert!(leader_completeness(&committed, &[leader(1, 3, &log(&[1, 1, 3]))]).is_err());
         assert!(leader_completeness(&committed, &[leader(1, 2, &[])]).is_ok());
@@ -322,7 +336,7 @@ mod tests {
     fn voters_change_by_way_of_both_sets() {
         let of = |voters: &[ServerId], outgoing: &[ServerId]| {
             let outgoing = outgoing.iter().copied().collect();
-            Membership { outgoing, ..Membership::of(voters) }
+            Membership { outgoing, ..Membership::from_voters(voters) }
         };
         let [three, joint, other] =
             [of(&[1, 2, 3], &[]), of(&[1, 4], &[1, 2, 3]), of(&[1, 4], &[])];
@@ -336,11 +350,14 @@ mod tests {
     #[test]
     fn what_was_applied_stays() {
         let (one, other) = (log(&[1, 2]), log(&[1, 3]));
-        let mut past = Past::default();
-        assert_eq!(past.observe(&[follower(1, 2, &one), follower(2, 1, &other)]), Ok(()));
-        assert_eq!(past.committed().len(), 2);
-        let seen = past.observe(&[follower(2, 2, &other)]).map_err(|v| v.property);
+        let mut checker = SafetyChecker::default();
+        assert_eq!(checker.observe(&[follower(1, 2, &one), follower(2, 1, &other)]), Ok(()));
+        assert_eq!(checker.committed().len(), 2);
+        let seen = checker.observe(&[follower(2, 2, &other)]).map_err(|v| v.property);
         assert_eq!(seen, Err("State Machine Safety"));
-        assert_eq!(vec![1, 2], past.committed().iter().map(|c| c.entry.term).collect::<Vec<_>>());
+        assert_eq!(
+            vec![1, 2],
+            checker.committed().iter().map(|c| c.entry.term).collect::<Vec<_>>()
+        );
     }
 }

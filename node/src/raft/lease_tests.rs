@@ -5,7 +5,7 @@ use super::*;
 
 /// Server 1 of five as leader of term 2 with leases, whose no-op is committed.
 fn lessor() -> Raft {
-    let mut raft = Raft::new(Config { lease: true, ..config(7) }, Stored::default());
+    let mut raft = Raft::new(Config { lease_reads: true, ..config(7) }, Stored::default());
     stand(&mut raft);
     sync(&mut raft);
     let term = raft.term();
@@ -14,7 +14,7 @@ fn lessor() -> Raft {
     }
     sync(&mut raft);
     for peer in [2, 3] {
-        answers(&mut raft, peer, term, Content::Matched { index: 1, round: 0 });
+        answers(&mut raft, peer, term, Content::AppendAccepted { index: 1, round: 0 });
     }
     assert_eq!((raft.role(), raft.status().commit_index), (Role::Leader, 1));
     raft
@@ -26,7 +26,7 @@ fn beat(raft: &mut Raft) -> u64 {
     loop {
         let round = |effect: &Effect| match effect {
             Effect::Send {
-                message: Message { content: Content::Append { round, .. }, .. },
+                message: Message { content: Content::AppendEntries { round, .. }, .. },
                 ..
             } => Some(*round),
             _ => None,
@@ -45,7 +45,7 @@ fn reads_by_lease(raft: &mut Raft) -> bool {
 fn answer_round(raft: &mut Raft, round: u64) {
     for peer in [2, 3] {
         let term = raft.term();
-        answers(raft, peer, term, Content::Matched { index: 1, round });
+        answers(raft, peer, term, Content::AppendAccepted { index: 1, round });
     }
 }
 
@@ -58,9 +58,9 @@ fn a_lease_counts_from_when_the_answered_question_left() {
     answer_round(&mut raft, first);
     assert!(reads_by_lease(&mut raft));
     // Ten ticks less a fifth and less two are six; two have passed between the heartbeats.
-    step(&mut raft, Input::Slept { ticks: 3 });
+    step(&mut raft, Input::MissedTicks { ticks: 3 });
     assert!(reads_by_lease(&mut raft));
-    step(&mut raft, Input::Slept { ticks: 1 });
+    step(&mut raft, Input::MissedTicks { ticks: 1 });
     assert!(!reads_by_lease(&mut raft));
 }
 
@@ -70,7 +70,7 @@ fn whoever_has_told_another_to_stand_holds_no_lease_any_more() {
     let round = beat(&mut raft);
     answer_round(&mut raft, round);
     assert!(reads_by_lease(&mut raft));
-    step(&mut raft, Input::Transfer { to: 2 });
+    step(&mut raft, Input::TransferLeadership { to: 2 });
     assert!(!reads_by_lease(&mut raft));
     for _ in 0..5 {
         let round = beat(&mut raft);
@@ -81,10 +81,10 @@ fn whoever_has_told_another_to_stand_holds_no_lease_any_more() {
 
 #[test]
 fn with_leases_whoever_has_just_started_gives_no_vote() {
-    let mut raft = Raft::new(Config { lease: true, ..config(7) }, Stored::default());
+    let mut raft = Raft::new(Config { lease_reads: true, ..config(7) }, Stored::default());
     assert_eq!(answers(&mut raft, 2, 1, request(0, 0)), []);
     (0..9).for_each(|_| drop(step(&mut raft, Input::Tick)));
-    step(&mut raft, Input::Slept { ticks: 9 });
+    step(&mut raft, Input::MissedTicks { ticks: 9 });
     assert_eq!(answers(&mut raft, 2, 1, request(0, 0)), []);
     step(&mut raft, Input::Tick);
     assert_eq!(answers(&mut raft, 2, 1, request(0, 0)), [vote(true)]);
@@ -92,13 +92,13 @@ fn with_leases_whoever_has_just_started_gives_no_vote() {
 
 #[test]
 fn with_leases_a_vote_is_withheld_though_the_leader_of_the_term_is_unknown() {
-    let mut raft = Raft::new(Config { lease: true, ..config(7) }, Stored::default());
+    let mut raft = Raft::new(Config { lease_reads: true, ..config(7) }, Stored::default());
     (0..10).for_each(|_| drop(step(&mut raft, Input::Tick)));
     answers(&mut raft, 2, 1, heartbeat(0, 0, 0));
-    answers(&mut raft, 3, 2, Content::Outdated);
+    answers(&mut raft, 3, 2, Content::StaleTerm);
     assert_eq!((raft.term(), raft.leader), (2, None));
     assert_eq!(answers(&mut raft, 4, 2, request(0, 0)), []);
-    let urgent =
-        Content::RequestVote { pre: false, last: Position { term: 0, index: 0 }, urgent: true };
-    assert_eq!(answers(&mut raft, 4, 2, urgent), [vote(true)]);
+    let transfer =
+        Content::RequestVote { pre: false, last: Position { term: 0, index: 0 }, transfer: true };
+    assert_eq!(answers(&mut raft, 4, 2, transfer), [vote(true)]);
 }

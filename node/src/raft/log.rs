@@ -8,9 +8,9 @@ use super::{Entry, Index, Membership, Payload, Position, Term};
 use alloc::{vec, vec::Vec};
 
 /// The most entries of one message.
-const BATCH_ENTRIES: usize = 64;
+const MAX_BATCH_ENTRIES: usize = 64;
 /// The most bytes of commands in one message; a single entry may be larger and then travels alone.
-const BATCH_BYTES: usize = 256 * 1024;
+const MAX_BATCH_BYTES: usize = 256 * 1024;
 
 /// The replicated log of one server.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Log {
     /// committed.
     pub(super) fn new(start: Position, entries: Vec<Entry>, base: (Index, Membership)) -> Self {
         let mut log = Self { start, entries: Vec::new(), memberships: vec![base], revision: 0 };
-        log.note_memberships(&entries);
+        log.index_memberships(&entries);
         log.entries = entries;
         log
     }
@@ -62,7 +62,7 @@ impl Log {
         self.memberships.iter().skip(upto.saturating_sub(1)).map(|(_, membership)| membership)
     }
 
-    fn note_memberships(&mut self, entries: &[Entry]) {
+    fn index_memberships(&mut self, entries: &[Entry]) {
         for entry in entries {
             if let Payload::Membership(membership) = &entry.payload
                 && entry.index > self.membership_index()
@@ -97,14 +97,14 @@ impl Log {
             _ if index == 0 => Some(0),
             None => None,
             Some(0) => Some(self.start.term),
-            Some(_) => self.entries.get(self.place(index)).map(|entry| entry.term),
+            Some(_) => self.entries.get(self.offset(index)).map(|entry| entry.term),
         }
     }
 
     /// Where an entry after the start stands in `entries`.
-    fn place(&self, index: Index) -> usize {
-        let place = index.saturating_sub(self.start.index).saturating_sub(1);
-        usize::try_from(place).unwrap_or(usize::MAX)
+    fn offset(&self, index: Index) -> usize {
+        let offset = index.saturating_sub(self.start.index).saturating_sub(1);
+        usize::try_from(offset).unwrap_or(usize::MAX)
     }
 
     /// The place of an entry; the place before the first if it is not known.
@@ -113,8 +113,8 @@ impl Log {
     }
 
     /// Whether this place is in the log, or before it.
-    pub(super) fn has(&self, place: Position) -> bool {
-        place.index < self.start.index || self.term(place.index) == Some(place.term)
+    pub(super) fn matches(&self, position: Position) -> bool {
+        position.index < self.start.index || self.term(position.index) == Some(position.term)
     }
 
     /// The last place that may also be in a log which has `other`: not after it, and of no later
@@ -122,11 +122,11 @@ impl Log {
     ///
     /// Both sides of a conflict ask this of the other's last word, so each exchange skips a whole
     /// term of one of them (paper §5.3, end).
-    pub(super) fn last_that_could_match(&self, other: Position) -> Position {
+    pub(super) fn find_conflict_by_term(&self, other: Position) -> Position {
         if other < self.start || other.index < self.start.index {
             return Position::default();
         }
-        let upto = self.entries.len().min(self.place(other.index.saturating_add(1)));
+        let upto = self.entries.len().min(self.offset(other.index.saturating_add(1)));
         let head = self.entries.get(..upto).unwrap_or_default();
         let fits = head.partition_point(|entry| entry.term <= other.term);
         self.position(self.start.index + fits as Index)
@@ -134,30 +134,35 @@ impl Log {
 
     /// The entries of `from ..= to`, as far as they exist.
     pub(super) fn range(&self, from: Index, to: Index) -> &[Entry] {
-        let start = if from > self.start.index { self.place(from) } else { usize::MAX };
-        let end = self.entries.len().min(self.place(to.saturating_add(1)));
+        let start = if from > self.start.index { self.offset(from) } else { usize::MAX };
+        let end = self.entries.len().min(self.offset(to.saturating_add(1)));
         self.entries.get(start..end).unwrap_or_default()
     }
 
     /// How many bytes the entries of `from ..= to` stand for.
-    pub(super) fn weight(&self, from: Index, to: Index) -> usize {
-        self.range(from, to).iter().map(|entry| weight(size(entry))).sum()
+    pub(super) fn byte_size(&self, from: Index, to: Index) -> usize {
+        self.range(from, to).iter().map(|entry| entry_size(payload_size(entry))).sum()
     }
 
     /// The entries from an index on that fit into one message.
     pub(super) fn batch(&self, from: Index) -> Vec<Entry> {
         let mut bytes = 0;
         let fits = |entry: &&Entry| {
-            bytes += size(entry);
-            bytes <= BATCH_BYTES || bytes == size(entry)
+            bytes += payload_size(entry);
+            bytes <= MAX_BATCH_BYTES || bytes == payload_size(entry)
         };
-        self.range(from, Index::MAX).iter().take(BATCH_ENTRIES).take_while(fits).cloned().collect()
+        self.range(from, Index::MAX)
+            .iter()
+            .take(MAX_BATCH_ENTRIES)
+            .take_while(fits)
+            .cloned()
+            .collect()
     }
 
     /// Adds an entry at the end.
-    pub(super) fn push(&mut self, term: Term, payload: Payload) -> Entry {
+    pub(super) fn append(&mut self, term: Term, payload: Payload) -> Entry {
         let entry = Entry { term, index: self.last().index + 1, payload };
-        self.note_memberships(core::slice::from_ref(&entry));
+        self.index_memberships(core::slice::from_ref(&entry));
         self.entries.push(entry.clone());
         entry
     }
@@ -166,29 +171,29 @@ impl Log {
     ///
     /// Only a real conflict cuts the log (paper §5.3): a late message about entries that are all
     /// here must not take away what came after them.
-    pub(super) fn known(&self, entries: &[Entry]) -> usize {
-        let known = |entry: &Entry| {
+    pub(super) fn count_known(&self, entries: &[Entry]) -> usize {
+        let is_known = |entry: &Entry| {
             entry.index < self.start.index || self.term(entry.index) == Some(entry.term)
         };
-        entries.iter().position(|entry| !known(entry)).unwrap_or(entries.len())
+        entries.iter().position(|entry| !is_known(entry)).unwrap_or(entries.len())
     }
 
     /// Replaces everything from the first of these entries on by them.
-    pub(super) fn replace(&mut self, entries: &[Entry]) {
+    pub(super) fn truncate_and_append(&mut self, entries: &[Entry]) {
         if let Some(first) = entries.first() {
-            self.entries.truncate(self.place(first.index));
+            self.entries.truncate(self.offset(first.index));
             let kept = self.memberships.partition_point(|(index, _)| *index < first.index);
             self.revision += (self.memberships.len() - kept.max(1)) as u64;
             self.memberships.truncate(kept.max(1));
-            self.note_memberships(entries);
+            self.index_memberships(entries);
             self.entries.extend_from_slice(entries);
         }
     }
 
     /// Cuts off everything up to a place of the log, which a snapshot stands for.
-    pub(super) fn cut_front(&mut self, last: Position) {
+    pub(super) fn compact(&mut self, last: Position) {
         if last.index > self.start.index {
-            let gone = self.entries.len().min(self.place(last.index.saturating_add(1)));
+            let gone = self.entries.len().min(self.offset(last.index.saturating_add(1)));
             self.entries.drain(..gone);
             self.start = last;
             let older = self.memberships.partition_point(|(index, _)| *index <= last.index);
@@ -197,28 +202,28 @@ impl Log {
     }
 
     /// Begins anew after a place that a snapshot ends at.
-    pub(super) fn begin_after(&mut self, last: Position, membership: Membership) {
+    pub(super) fn restore(&mut self, last: Position, membership: Membership) {
         let revision = self.revision + 1;
         *self = Self { revision, ..Self::new(last, Vec::new(), (last.index, membership)) };
     }
 }
 
 /// How many bytes an entry stands for besides its command.
-const ENTRY: usize = 64;
+const ENTRY_OVERHEAD: usize = 64;
 
 /// How many bytes an entry with a command of this size stands for.
-pub(super) fn weight(command: usize) -> usize {
-    ENTRY.saturating_add(command)
+pub(super) fn entry_size(command: usize) -> usize {
+    ENTRY_OVERHEAD.saturating_add(command)
 }
 
 /// How many bytes of a command an entry holds.
-fn size(entry: &Entry) -> usize {
+fn payload_size(entry: &Entry) -> usize {
     match &entry.payload {
         Payload::Noop => 0,
         Payload::Command(command) => command.len(),
         Payload::Membership(membership) => {
             let contacts =
-                membership.contacts.values().map(|text| ENTRY.saturating_add(text.len()));
+                membership.contacts.values().map(|text| ENTRY_OVERHEAD.saturating_add(text.len()));
             contacts.sum()
         }
     }
@@ -233,7 +238,7 @@ mod tests {
     fn log(terms: &[Term]) -> Log {
         let mut log = Log::new(Position::default(), vec![], (0, Membership::default()));
         for term in terms {
-            log.push(*term, Payload::Noop);
+            log.append(*term, Payload::Noop);
         }
         log
     }
@@ -245,8 +250,8 @@ mod tests {
     #[test]
     fn a_late_message_takes_nothing_away() {
         let mut follower = log(&[1, 1, 2, 2]);
-        assert_eq!(follower.known(&log(&[1, 1, 2]).entries), 3);
-        follower.replace(&[]);
+        assert_eq!(follower.count_known(&log(&[1, 1, 2]).entries), 3);
+        follower.truncate_and_append(&[]);
         assert_eq!(terms(&follower), [1, 1, 2, 2]);
     }
 
@@ -254,8 +259,8 @@ mod tests {
     fn a_conflict_cuts_from_where_it_begins() {
         let mut follower = log(&[1, 1, 2, 2]);
         let leader = log(&[1, 1, 3]).entries;
-        let known = follower.known(&leader);
-        follower.replace(&leader[known..]);
+        let known = follower.count_known(&leader);
+        follower.truncate_and_append(&leader[known..]);
         assert_eq!((known, terms(&follower)), (2, vec![1, 1, 3]));
     }
 
@@ -265,18 +270,18 @@ mod tests {
         assert_eq!((log.term(0), log.term(1), log.term(2)), (Some(0), Some(1), None));
         assert_eq!(log.term(Index::MAX), None);
         assert!(log.range(3, 2).is_empty() && log.range(Index::MAX, Index::MAX).is_empty());
-        assert!(log.has(Position::default()) && !log.has(Position { term: 2, index: 1 }));
+        assert!(log.matches(Position::default()) && !log.matches(Position { term: 2, index: 1 }));
     }
 
     #[test]
     fn batches_are_bounded_and_a_giant_travels_alone() {
         let mut log = Log::new(Position::default(), vec![], (0, Membership::default()));
-        for size in [BATCH_BYTES * 2, BATCH_BYTES / 2, BATCH_BYTES / 2, 1] {
-            log.push(1, Payload::Command(vec![0; size]));
+        for size in [MAX_BATCH_BYTES * 2, MAX_BATCH_BYTES / 2, MAX_BATCH_BYTES / 2, 1] {
+            log.append(1, Payload::Command(vec![0; size]));
         }
         assert_eq!([1, 2, 4, 5].map(|from| log.batch(from).len()), [1, 2, 1, 0]);
-        (0..100).for_each(|_| drop(log.push(1, Payload::Noop)));
-        assert_eq!(log.batch(4).len(), BATCH_ENTRIES);
+        (0..100).for_each(|_| drop(log.append(1, Payload::Noop)));
+        assert_eq!(log.batch(4).len(), MAX_BATCH_ENTRIES);
     }
 
     /// The same questions of a log and of one whose front was cut off have the same answers, where
@@ -287,25 +292,25 @@ mod tests {
         for index in 0..=5 {
             let mut cut = log(&[1, 1, 2, 2, 3]);
             let start = cut.position(index);
-            cut.cut_front(start);
+            cut.compact(start);
             assert_eq!((cut.start(), cut.last()), (start, whole.last()));
             assert_eq!(cut.entries(), whole.range(index + 1, 5));
             for other in index..=6 {
                 assert_eq!(cut.term(other), whole.term(other), "{other} after {index}");
                 assert_eq!(cut.range(other + 1, 4), whole.range(other + 1, 4));
                 for term in start.term..=4 {
-                    let place = Position { term, index: other };
-                    assert_eq!(cut.has(place), whole.has(place));
-                    let could = whole.last_that_could_match(place);
-                    assert_eq!(cut.last_that_could_match(place), could);
+                    let position = Position { term, index: other };
+                    assert_eq!(cut.matches(position), whole.matches(position));
+                    let could = whole.find_conflict_by_term(position);
+                    assert_eq!(cut.find_conflict_by_term(position), could);
                 }
             }
             for before in 1..index {
-                let place = Position { term: 9, index: before };
-                assert!(cut.has(place) && cut.term(before).is_none());
+                let position = Position { term: 9, index: before };
+                assert!(cut.matches(position) && cut.term(before).is_none());
                 assert!(cut.range(before, 5).is_empty());
             }
-            assert_eq!(cut.known(whole.entries()), 5);
+            assert_eq!(cut.count_known(whole.entries()), 5);
         }
     }
 
@@ -330,7 +335,7 @@ mod tests {
             terms in rising(), term in 0u64..20, index in 0u64..20
         ) {
             let (log, other) = (log(&terms), Position { term, index });
-            prop_assert_eq!(log.last_that_could_match(other), obvious(&log, other));
+            prop_assert_eq!(log.find_conflict_by_term(other), obvious(&log, other));
         }
 
         /// Two logs that share a prefix and nothing after it: backing up never passes the prefix,
@@ -348,14 +353,14 @@ mod tests {
             let (ours, theirs) = (tail(&leader, 0), tail(&follower, 1));
             let mut terms = terms(&theirs);
             terms.dedup();
-            let (mut place, mut questions) = (ours.last(), 1);
-            while !theirs.has(place) {
-                let hint = theirs.last_that_could_match(place);
-                let next = ours.last_that_could_match(hint);
-                prop_assert!(next.index < place.index && next.index >= common.len() as Index);
-                (place, questions) = (next, questions + 1);
+            let (mut position, mut questions) = (ours.last(), 1);
+            while !theirs.matches(position) {
+                let hint = theirs.find_conflict_by_term(position);
+                let next = ours.find_conflict_by_term(hint);
+                prop_assert!(next.index < position.index && next.index >= common.len() as Index);
+                (position, questions) = (next, questions + 1);
             }
-            prop_assert_eq!(place.index, common.len() as Index);
+            prop_assert_eq!(position.index, common.len() as Index);
             prop_assert!(questions <= terms.len() + 2);
         }
     }

@@ -35,32 +35,32 @@ pub struct Membership {
 
 /// What is to be different.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
+pub struct MembershipChange {
     /// Newcomers that are to vote, as the body knows them.
-    pub add: Vec<String>,
+    pub add_voters: Vec<String>,
     /// Newcomers that only get the log.
-    pub learn: Vec<String>,
+    pub add_learners: Vec<String>,
     /// Who goes: where somebody is to be added, when those have caught up.
     pub remove: BTreeSet<ServerId>,
 }
 
 /// Why a change is not begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Objection {
+pub enum ChangeError {
     /// Another change is not committed yet, or the leader has not committed anything in its term
     /// (Ongaro, raft-dev 2015: two changes may otherwise miss each other).
     Busy,
     /// No voter would be left.
-    NobodyLeft,
+    NoVoters,
     /// Who is to go is no member.
-    NoMember(ServerId),
+    NotAMember(ServerId),
     /// It changes nothing.
-    Nothing,
+    NoChange,
 }
 
 impl Membership {
     /// These voters, and nobody else.
-    pub fn of(voters: &[ServerId]) -> Self {
+    pub fn from_voters(voters: &[ServerId]) -> Self {
         let next = voters.iter().max().map_or(1, |last| last.saturating_add(1));
         Self { voters: voters.iter().copied().collect(), next, ..Self::default() }
     }
@@ -71,13 +71,13 @@ impl Membership {
     }
 
     /// Whether a server votes, in either set.
-    pub fn votes(&self, id: ServerId) -> bool {
+    pub fn is_voter(&self, id: ServerId) -> bool {
         self.voters.contains(&id) || self.outgoing.contains(&id)
     }
 
     /// Whether a server takes part.
-    pub fn has(&self, id: ServerId) -> bool {
-        self.votes(id) || self.joining.contains(&id) || self.learners.contains(&id)
+    pub fn contains(&self, id: ServerId) -> bool {
+        self.is_voter(id) || self.joining.contains(&id) || self.learners.contains(&id)
     }
 
     /// Everybody who takes part.
@@ -87,30 +87,31 @@ impl Membership {
     }
 
     /// Everybody who votes, in either set.
-    pub fn electors(&self) -> BTreeSet<ServerId> {
+    pub fn voting_members(&self) -> BTreeSet<ServerId> {
         self.voters.union(&self.outgoing).copied().collect()
     }
 
     /// Whether a majority of each set says yes.
-    pub(super) fn agree(&self, yes: impl Fn(ServerId) -> bool) -> bool {
+    pub(super) fn has_quorum(&self, yes: impl Fn(ServerId) -> bool) -> bool {
         let majority = |set: &BTreeSet<ServerId>| {
-            set.iter().filter(|id| yes(**id)).count() >= quorum::majority(set.len())
+            set.iter().filter(|id| yes(**id)).count() >= quorum::majority_size(set.len())
         };
         majority(&self.voters) && (!self.is_joint() || majority(&self.outgoing))
     }
 
     /// The greatest number that a majority of each set has reached.
-    pub(super) fn reached(&self, value: impl Fn(ServerId) -> u64) -> u64 {
-        let by =
-            |set: &BTreeSet<ServerId>| quorum::reached(set.iter().map(|id| value(*id)).collect());
+    pub(super) fn quorum_index(&self, value: impl Fn(ServerId) -> u64) -> u64 {
+        let by = |set: &BTreeSet<ServerId>| {
+            quorum::quorum_index(set.iter().map(|id| value(*id)).collect())
+        };
         let new = by(&self.voters);
         if self.is_joint() { new.min(by(&self.outgoing)) } else { new }
     }
 
     /// The configuration that a change begins with.
-    pub(super) fn changed(&self, change: &Change) -> Result<Self, Objection> {
-        if let Some(id) = change.remove.iter().find(|id| !self.has(**id)) {
-            return Err(Objection::NoMember(*id));
+    pub(super) fn begin_change(&self, change: &MembershipChange) -> Result<Self, ChangeError> {
+        if let Some(id) = change.remove.iter().find(|id| !self.contains(**id)) {
+            return Err(ChangeError::NotAMember(*id));
         }
         let mut next = self.clone();
         next.joining.retain(|id| !change.remove.contains(id));
@@ -118,23 +119,23 @@ impl Membership {
         if next.joining.is_empty() {
             next.leaving.clear();
         }
-        for contact in &change.add {
-            let id = next.newcomer(contact);
+        for contact in &change.add_voters {
+            let id = next.allocate_id(contact);
             next.joining.insert(id);
         }
-        for contact in &change.learn {
-            let id = next.newcomer(contact);
+        for contact in &change.add_learners {
+            let id = next.allocate_id(contact);
             next.learners.insert(id);
         }
         next.leaving.extend(change.remove.intersection(&self.voters));
         if next.voters.difference(&next.leaving).next().is_none() && next.joining.is_empty() {
-            return Err(Objection::NobodyLeft);
+            return Err(ChangeError::NoVoters);
         }
-        let next = if next.joining.is_empty() { next.promoted() } else { next };
-        if next == *self { Err(Objection::Nothing) } else { Ok(next) }
+        let next = if next.joining.is_empty() { next.enter_joint() } else { next };
+        if next == *self { Err(ChangeError::NoChange) } else { Ok(next) }
     }
 
-    fn newcomer(&mut self, contact: &str) -> ServerId {
+    fn allocate_id(&mut self, contact: &str) -> ServerId {
         let id = self.next;
         self.next = id.saturating_add(1);
         self.contacts.insert(id, contact.into());
@@ -143,7 +144,7 @@ impl Membership {
 
     /// The configuration in which those who join vote and those who leave do not, beside the set of
     /// voters before, if that is another one.
-    pub(super) fn promoted(&self) -> Self {
+    pub(super) fn enter_joint(&self) -> Self {
         let mut next = self.clone();
         next.voters.extend(&self.joining);
         next.voters.retain(|id| !self.leaving.contains(id));
@@ -152,18 +153,18 @@ impl Membership {
         }
         next.joining.clear();
         next.leaving.clear();
-        next.forget_the_gone();
+        next.drop_unused_contacts();
         next
     }
 
     /// The configuration after a joint one.
-    pub(super) fn settled(&self) -> Self {
+    pub(super) fn leave_joint(&self) -> Self {
         let mut next = Self { outgoing: BTreeSet::new(), ..self.clone() };
-        next.forget_the_gone();
+        next.drop_unused_contacts();
         next
     }
 
-    fn forget_the_gone(&mut self) {
+    fn drop_unused_contacts(&mut self) {
         let members = self.members();
         self.contacts.retain(|id, _| members.contains(id));
     }
@@ -181,13 +182,17 @@ mod tests {
 
     #[test]
     fn a_voter_is_replaced_when_the_newcomer_has_caught_up() {
-        let three = Membership::of(&[1, 2, 3]);
-        let change = Change { add: vec!["d".into()], remove: set(&[2]), ..Change::default() };
-        let joining = three.changed(&change).expect("a sound change");
+        let three = Membership::from_voters(&[1, 2, 3]);
+        let change = MembershipChange {
+            add_voters: vec!["d".into()],
+            remove: set(&[2]),
+            ..MembershipChange::default()
+        };
+        let joining = three.begin_change(&change).expect("a sound change");
         assert_eq!((&joining.voters, &joining.joining), (&three.voters, &set(&[4])));
-        let joint = joining.promoted();
+        let joint = joining.enter_joint();
         assert_eq!((&joint.voters, &joint.outgoing), (&set(&[1, 3, 4]), &three.voters));
-        let settled = joint.settled();
+        let settled = joint.leave_joint();
         assert_eq!(
             (&settled.voters, settled.is_joint(), settled.next),
             (&set(&[1, 3, 4]), false, 5)
@@ -197,20 +202,26 @@ mod tests {
 
     #[test]
     fn who_gives_up_joining_takes_nobody_along() {
-        let change = Change { add: vec!["d".into()], remove: set(&[2]), ..Change::default() };
-        let joining = Membership::of(&[1, 2, 3]).changed(&change).expect("a sound change");
-        let back = Change { remove: set(&[4]), ..Change::default() };
-        let after = joining.changed(&back).expect("a sound change");
+        let change = MembershipChange {
+            add_voters: vec!["d".into()],
+            remove: set(&[2]),
+            ..MembershipChange::default()
+        };
+        let joining =
+            Membership::from_voters(&[1, 2, 3]).begin_change(&change).expect("a sound change");
+        let back = MembershipChange { remove: set(&[4]), ..MembershipChange::default() };
+        let after = joining.begin_change(&back).expect("a sound change");
         assert_eq!((after.voters, after.leaving, after.next), (set(&[1, 2, 3]), set(&[]), 5));
     }
 
     #[test]
     fn what_makes_no_sense_is_not_begun() {
-        let one = Membership::of(&[1]);
-        let remove = |ids: &[ServerId]| Change { remove: set(ids), ..Change::default() };
-        assert_eq!(one.changed(&remove(&[1])), Err(Objection::NobodyLeft));
-        assert_eq!(one.changed(&remove(&[2])), Err(Objection::NoMember(2)));
-        assert_eq!(one.changed(&Change::default()), Err(Objection::Nothing));
+        let one = Membership::from_voters(&[1]);
+        let remove =
+            |ids: &[ServerId]| MembershipChange { remove: set(ids), ..MembershipChange::default() };
+        assert_eq!(one.begin_change(&remove(&[1])), Err(ChangeError::NoVoters));
+        assert_eq!(one.begin_change(&remove(&[2])), Err(ChangeError::NotAMember(2)));
+        assert_eq!(one.begin_change(&MembershipChange::default()), Err(ChangeError::NoChange));
     }
 
     fn some_set() -> impl Strategy<Value = BTreeSet<ServerId>> {
@@ -227,7 +238,7 @@ mod tests {
             let joint = Membership { voters: voters.clone(), outgoing: outgoing.clone(), ..Membership::default() };
             for alone in [voters, outgoing] {
                 let alone = Membership { voters: alone, ..Membership::default() };
-                prop_assert!(!(joint.agree(|id| yes.contains(&id)) && alone.agree(no)));
+                prop_assert!(!(joint.has_quorum(|id| yes.contains(&id)) && alone.has_quorum(no)));
             }
         }
 
@@ -239,14 +250,14 @@ mod tests {
         ) {
             let joint = Membership { voters, outgoing, ..Membership::default() };
             let value = |id: ServerId| values[id as usize];
-            let obvious = (0..5).rev().find(|n| joint.agree(|id| value(id) >= *n)).unwrap_or(0);
-            prop_assert_eq!(joint.reached(value), obvious);
+            let obvious = (0..5).rev().find(|n| joint.has_quorum(|id| value(id) >= *n)).unwrap_or(0);
+            prop_assert_eq!(joint.quorum_index(value), obvious);
         }
     }
 
     #[test]
     fn nobody_decides_for_nobody() {
-        assert!(!Membership::default().agree(|_| true));
-        assert_eq!(Membership::default().reached(|_| 7), 0);
+        assert!(!Membership::default().has_quorum(|_| true));
+        assert_eq!(Membership::default().quorum_index(|_| 7), 0);
     }
 }

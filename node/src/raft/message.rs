@@ -38,17 +38,17 @@ pub enum Content {
         /// The end of the candidate's log.
         last: Position,
         /// The leader wishes it: whoever hears that leader votes all the same (thesis §3.10).
-        urgent: bool,
+        transfer: bool,
     },
     /// Answers `RequestVote`.
-    Vote {
+    VoteReply {
         /// Whether it answers a pre-vote.
         pre: bool,
         /// Yes or no.
         granted: bool,
     },
     /// Replicates entries; without any it is a heartbeat (paper §5.3).
-    Append {
+    AppendEntries {
         /// The place just before the entries, which the follower must have.
         previous: Position,
         /// What follows it in the leader's log.
@@ -59,14 +59,14 @@ pub enum Content {
         round: u64,
     },
     /// Answers `Append`: follower and leader agree up to `index`, durably.
-    Matched {
+    AppendAccepted {
         /// The last entry that the answered message spoke of.
         index: Index,
         /// The round of the answered message.
         round: u64,
     },
     /// Answers `Append`: the follower does not have `previous` (paper §5.3, end).
-    Conflict {
+    AppendRejected {
         /// The index of the place that it does not have.
         rejected: Index,
         /// The last place of the follower's log that could still agree.
@@ -76,7 +76,7 @@ pub enum Content {
     },
     /// Sends a piece of the leader's snapshot to a peer that lacks what the leader's log no longer
     /// has (paper §7).
-    Snapshot {
+    InstallSnapshot {
         /// The last entry that the snapshot stands for.
         last: Position,
         /// Who took part at that entry.
@@ -90,21 +90,21 @@ pub enum Content {
         /// The leader's latest round of read confirmations.
         round: u64,
     },
-    /// Answers `Snapshot`: so much of it is there. The whole is answered by `Matched`, once it is
+    /// Answers `Snapshot`: so much of it is there. The whole is answered by `AppendAccepted`, once it is
     /// durable.
-    Received {
+    SnapshotReceived {
         /// The snapshot.
         last: Position,
         /// How many bytes are there, from its beginning.
-        upto: u64,
+        received: u64,
         /// The round of the answered message.
         round: u64,
     },
     /// The leader wishes that the receiver, who has everything, stand for election at once (thesis
     /// §3.10).
-    Stand,
+    TimeoutNow,
     /// Answers a request of an older term: that term is over.
-    Outdated,
+    StaleTerm,
     /// A follower asks what a linearizable read must wait for (thesis §6.4).
     ReadIndex {
         /// The follower's own number for the question.

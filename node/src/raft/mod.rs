@@ -12,10 +12,10 @@
 //!    on them, but counts itself only when `Persisted` says so).
 //! 3. [`Effect::Commit`] hands over entries once each, in order of index, without gaps. A restarted
 //!    server hands over everything again, from after its snapshot. One step hands over a bounded slice; while
-//!    [`Raft::has_more`], the next inputs bring the rest, and [`Input::Continue`] does only that.
+//!    [`Raft::has_undelivered`], the next inputs bring the rest, and [`Input::Continue`] does only that.
 //! 4. A proposal is answered exactly once: [`Effect::Acknowledge`] (committed: answer with what
 //!    applying entry `index` returned), [`Effect::Refused`] (it was never appended here: definitely
-//!    not done) or [`Effect::Lost`] (it was appended here, and this server can no longer tell: the
+//!    not done) or [`Effect::OutcomeUnknown`] (it was appended here, and this server can no longer tell: the
 //!    client must be told *unknown*).
 //! 5. A read is answered exactly once: [`Effect::ReadReady`] (serve it when everything up to
 //!    `index` is applied) or [`Effect::ReadFailed`] or [`Effect::ReadExpired`] (nothing was read: definite).
@@ -34,7 +34,6 @@ mod append;
 mod bug;
 mod change;
 mod commit;
-mod disk;
 mod effect;
 mod election;
 mod input;
@@ -55,21 +54,22 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod write_tracker;
 
 pub use bug::{BUGS, Bug};
 pub use effect::{Effect, Persist};
 pub use input::Input;
-pub use membership::{Change, Membership, Objection};
+pub use membership::{ChangeError, Membership, MembershipChange};
 pub use message::{Content, Message, Position};
 pub use snapshot::{Compaction, Snapshot};
 
 use alloc::vec::Vec;
-use disk::Disk;
 use log::Log;
 use random::Random;
-use read_index::Forwarded;
-use role::State;
+use read_index::ForwardedReads;
+use role::RoleState;
 use serde::{Deserialize, Serialize};
+use write_tracker::WriteTracker;
 
 /// A server's name inside the brain: for the first members the position in the sorted list of them,
 /// from 1; newcomers get the numbers after those.
@@ -156,7 +156,7 @@ pub struct Config {
     /// that tell this life's questions from those of the life before come from it too.
     pub seed: u64,
     /// Whether reads may be served by lease. All servers of a cluster must agree on it.
-    pub lease: bool,
+    pub lease_reads: bool,
     /// When the log is cut.
     pub compaction: Compaction,
     /// The bugs that are switched on; empty outside tests of the harness.
@@ -183,33 +183,33 @@ pub struct Raft {
     random: Random,
     hard_state: HardState,
     log: Log,
-    disk: Disk,
+    writes: WriteTracker,
     /// The last entry known to be committed.
     commit_index: Index,
     /// The last entry that was handed over.
-    handed_over: Index,
+    delivered: Index,
     /// How many more entries the current step may hand over.
-    allowance: Index,
+    delivery_budget: Index,
     /// Up to where the log is known to be that of the current term's leader, who does not change
     /// it.
-    verified: Index,
-    state: State,
+    leader_match: Index,
+    state: RoleState,
     /// The leader of the current term, once it has been heard.
     leader: Option<ServerId>,
     /// Ticks since this server started.
-    now: u64,
+    ticks: u64,
     /// The time that passed without ticks, in ticks.
-    slept: u64,
+    missed_ticks: u64,
     /// Until when, in ticks since this server started, a leader may count on its giving no vote.
-    promised: u64,
+    withhold_votes_until: u64,
     /// Ticks since a leader was heard, a vote was given or an election began.
-    elapsed: u32,
+    election_elapsed: u32,
     /// At how many of those an election begins.
-    timeout: u32,
+    election_timeout: u32,
     /// The last snapshot, and what is to be done for the next.
-    compaction: snapshot::Compacting,
+    snapshots: snapshot::SnapshotState,
     /// The reads that wait for the leader's word.
-    forwarded: Forwarded,
+    forwarded_reads: ForwardedReads,
     /// What the current step has caused so far.
     effects: Vec<Effect>,
 }
@@ -224,32 +224,32 @@ impl Raft {
         }
         let base = match &stored.snapshot {
             Some(snapshot) => (snapshot.last.index, snapshot.membership.clone()),
-            None => (0, Membership::of(&config.voters)),
+            None => (0, Membership::from_voters(&config.voters)),
         };
         let log = Log::new(stored.start, stored.entries, base);
         let mut raft = Self {
             hard_state,
-            disk: Disk::new(log.last().index),
+            writes: WriteTracker::new(log.last().index),
             log,
             commit_index: 0,
-            handed_over: 0,
-            allowance: 0,
-            verified: 0,
-            state: State::Follower,
+            delivered: 0,
+            delivery_budget: 0,
+            leader_match: 0,
+            state: RoleState::Follower,
             leader: None,
-            now: 0,
-            slept: 0,
-            promised: u64::from(config.election_ticks),
-            elapsed: 0,
-            timeout: 0,
-            compaction: snapshot::Compacting::default(),
-            forwarded: Forwarded::new(random.next()),
+            ticks: 0,
+            missed_ticks: 0,
+            withhold_votes_until: u64::from(config.election_ticks),
+            election_elapsed: 0,
+            election_timeout: 0,
+            snapshots: snapshot::SnapshotState::default(),
+            forwarded_reads: ForwardedReads::new(random.next()),
             effects: Vec::new(),
             random,
             config,
         };
         raft.recover(stored.snapshot);
-        raft.restart_election_timer();
+        raft.reset_election_timer();
         raft
     }
 
@@ -257,30 +257,30 @@ impl Raft {
     pub fn step(&mut self, input: Input, effects: &mut Vec<Effect>) {
         let before = (self.role(), self.term(), self.leader);
         let revision = self.log.revision();
-        self.allowance = commit::SLICE;
-        self.hand_over();
+        self.delivery_budget = commit::MAX_DELIVERED_PER_STEP;
+        self.deliver_committed();
         match input {
             Input::Tick => self.tick(),
             Input::Receive { from, message } => self.receive(from, message),
             Input::Propose { token, command } => self.propose(token, command),
-            Input::Change { token, change } => self.change(token, &change),
-            Input::Transfer { to } => self.transfer(to),
+            Input::ChangeMembership { token, change } => self.change_membership(token, &change),
+            Input::TransferLeadership { to } => self.transfer_leadership(to),
             Input::Read { token } => self.read(token),
-            Input::LeaseRead { token } => self.read_by_lease(token),
-            Input::Slept { ticks } => self.sleep(ticks),
-            Input::Persisted { sequence } => self.persisted(sequence),
-            Input::SnapshotTaken { last, data } => self.take_snapshot(last, data),
-            Input::WriteAnew => self.write_anew(),
+            Input::LeaseRead { token } => self.read_with_lease(token),
+            Input::MissedTicks { ticks } => self.add_missed_ticks(ticks),
+            Input::Persisted { sequence } => self.on_persisted(sequence),
+            Input::SnapshotTaken { last, data } => self.on_snapshot_taken(last, data),
+            Input::RewriteLog => self.rewrite_log(),
             Input::Continue => {}
         }
         if before != (self.role(), self.term(), self.leader) {
-            self.effects.push(Effect::Changed(self.status()));
+            self.effects.push(Effect::StatusChanged(self.status()));
         }
         if revision != self.log.revision() {
             let membership = self.log.membership().clone();
-            self.effects.push(Effect::Configured { membership });
+            self.effects.push(Effect::MembershipChanged { membership });
         }
-        self.ask_for_snapshot();
+        self.request_snapshot();
         effects.append(&mut self.effects);
     }
 
@@ -288,32 +288,34 @@ impl Raft {
     fn receive(&mut self, from: ServerId, message: Message) {
         let Message { term, content } = message;
         // Whoever speaks may be a member that this server has not heard of yet.
-        if from == self.config.id || self.withholds_vote(&content) {
+        if from == self.config.id || self.in_leader_lease(&content) {
             return;
         }
         if term > self.term() {
             self.enter_term(term, None);
         }
         if term < self.term() {
-            return self.correct(from, &content);
+            return self.reject_stale(from, &content);
         }
         match content {
             Content::RequestVote { pre, last, .. } => self.on_request_vote(from, pre, last),
-            Content::Vote { pre, granted } => self.on_vote(from, pre, granted),
-            Content::Append { previous, entries, commit, round } => {
-                self.on_append(from, append::Append { previous, entries, commit, round });
+            Content::VoteReply { pre, granted } => self.on_vote_reply(from, pre, granted),
+            Content::AppendEntries { previous, entries, commit, round } => {
+                self.on_append(from, append::AppendRequest { previous, entries, commit, round });
             }
-            Content::Matched { index, round } => self.on_matched(from, index, round),
-            Content::Conflict { rejected, hint, round } => {
-                self.on_conflict(from, rejected, hint, round);
+            Content::AppendAccepted { index, round } => self.on_append_accepted(from, index, round),
+            Content::AppendRejected { rejected, hint, round } => {
+                self.on_append_rejected(from, rejected, hint, round);
             }
-            Content::Snapshot { last, membership, size, offset, data, round } => {
-                let piece = snapshot::Piece { last, membership, size, offset, data, round };
-                self.on_snapshot(from, piece);
+            Content::InstallSnapshot { last, membership, size, offset, data, round } => {
+                let chunk = snapshot::SnapshotChunk { last, membership, size, offset, data, round };
+                self.on_snapshot(from, chunk);
             }
-            Content::Received { last, upto, round } => self.on_received(from, last, upto, round),
-            Content::Outdated => {}
-            Content::Stand => self.on_stand(from),
+            Content::SnapshotReceived { last, received, round } => {
+                self.on_snapshot_received(from, last, received, round)
+            }
+            Content::StaleTerm => {}
+            Content::TimeoutNow => self.on_timeout_now(from),
             Content::ReadIndex { request } => self.on_read_index(from, request),
             Content::ReadIndexReply { request, index } => self.on_read_index_reply(request, index),
         }
@@ -353,21 +355,21 @@ impl Raft {
 
     /// Writes to stable storage.
     fn persist(&mut self, hard_state: Option<HardState>, entries: Vec<Entry>) {
-        let sequence = self.disk.write(hard_state.is_some(), &entries);
-        self.write(Persist { sequence, hard_state, entries, snapshot: None, start: None });
+        let sequence = self.writes.begin_write(hard_state.is_some(), &entries);
+        self.emit_persist(Persist { sequence, hard_state, entries, snapshot: None, start: None });
     }
 
-    fn write(&mut self, persist: Persist) {
+    fn emit_persist(&mut self, persist: Persist) {
         let sequence = persist.sequence;
         self.effects.push(Effect::Persist(persist));
         if self.config.has(Bug::NoFsync) {
-            self.disk.persisted(sequence);
+            self.writes.complete(sequence);
         }
     }
 
     /// Counts for this server what waited for its disk.
-    fn persisted(&mut self, sequence: u64) {
-        self.disk.persisted(sequence);
+    fn on_persisted(&mut self, sequence: u64) {
+        self.writes.complete(sequence);
         self.count_own_vote();
         self.advance_commit();
     }

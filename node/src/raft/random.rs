@@ -27,7 +27,7 @@ impl Random {
     }
 
     /// A number of `base .. 2 * base`.
-    pub(super) fn between_once_and_twice(&mut self, base: u32) -> u32 {
+    pub(super) fn draw_timeout(&mut self, base: u32) -> u32 {
         let spread = self.next() % u64::from(base.max(1));
         base.max(1).saturating_add(spread as u32)
     }
@@ -42,7 +42,7 @@ mod tests {
         let mut random = Random::new(7, 1);
         let mut seen = [0; 30];
         for _ in 0..1000 {
-            seen[random.between_once_and_twice(10) as usize] += 1;
+            seen[random.draw_timeout(10) as usize] += 1;
         }
         assert!(seen.iter().enumerate().all(|(n, count)| (*count > 0) == (10..20).contains(&n)));
     }

@@ -6,7 +6,7 @@
 //! after it. So what is committed is always in the snapshot, in the log, or in both. A snapshot that
 //! is no newer than what is committed here changes nothing: the store never goes back.
 
-use super::role::{Leading, State};
+use super::role::{LeaderState, RoleState};
 use super::{Bug, Content, Effect, Index, Membership, Persist, Position, Raft, ServerId};
 use alloc::{sync::Arc, vec::Vec};
 
@@ -18,9 +18,9 @@ pub struct Compaction {
     /// The same of the bytes that they stand for; 0: whatever they are.
     pub bytes: usize,
     /// How many entries before the snapshot's end stay in the log.
-    pub keep: Index,
+    pub keep_entries: Index,
     /// The most bytes of a snapshot in one message; 0: all.
-    pub piece: usize,
+    pub chunk_bytes: usize,
 }
 
 /// What the store was after an entry.
@@ -35,7 +35,7 @@ pub struct Snapshot {
 }
 
 /// A piece of a snapshot, as the leader sent it.
-pub(super) struct Piece {
+pub(super) struct SnapshotChunk {
     pub(super) last: Position,
     pub(super) membership: Membership,
     pub(super) size: u64,
@@ -46,38 +46,38 @@ pub(super) struct Piece {
 
 /// What a server remembers of snapshots.
 #[derive(Debug, Default)]
-pub(super) struct Compacting {
+pub(super) struct SnapshotState {
     /// The last one.
-    snapshot: Option<Snapshot>,
+    latest: Option<Snapshot>,
     /// Whether the body has been asked for the next.
-    asked: bool,
+    requested: bool,
     /// The bytes that were handed over since the last.
-    bytes: usize,
+    bytes_since: usize,
     /// The leader's, as far as it has come.
-    incoming: Option<Incoming>,
+    incoming: Option<IncomingSnapshot>,
 }
 
 #[derive(Debug)]
-struct Incoming {
+struct IncomingSnapshot {
     from: ServerId,
     last: Position,
     size: u64,
     data: Vec<u8>,
 }
 
-impl Compacting {
+impl SnapshotState {
     /// Where the last snapshot ends.
     pub(super) fn last(&self) -> Position {
-        self.snapshot.as_ref().map_or(Position::default(), |snapshot| snapshot.last)
+        self.latest.as_ref().map_or(Position::default(), |snapshot| snapshot.last)
     }
 
     /// Notes that entries of so many bytes were handed over.
-    pub(super) fn count(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_add(bytes);
+    pub(super) fn add_bytes(&mut self, bytes: usize) {
+        self.bytes_since = self.bytes_since.saturating_add(bytes);
     }
 
-    fn replace(&mut self, snapshot: Snapshot) {
-        *self = Self { snapshot: Some(snapshot), ..Self::default() };
+    fn set_latest(&mut self, snapshot: Snapshot) {
+        *self = Self { latest: Some(snapshot), ..Self::default() };
     }
 }
 
@@ -88,60 +88,60 @@ impl Raft {
     pub(super) fn recover(&mut self, snapshot: Option<Snapshot>) {
         let Some(snapshot) = snapshot else { return };
         let last = snapshot.last;
-        self.compaction.replace(snapshot.clone());
-        (self.commit_index, self.handed_over) = (last.index, last.index);
-        if !self.log.has(last) {
-            self.log.begin_after(last, snapshot.membership.clone());
-            let sequence = self.disk.begin_after(last.index);
+        self.snapshots.set_latest(snapshot.clone());
+        (self.commit_index, self.delivered) = (last.index, last.index);
+        if !self.log.matches(last) {
+            self.log.restore(last, snapshot.membership.clone());
+            let sequence = self.writes.begin_restore(last.index);
             self.checkpoint(sequence, Some(snapshot));
         }
     }
 
     /// Asks the body for a snapshot where enough has been handed over since the last, unless a peer
     /// is still being brought that one: it would have to begin again.
-    pub(super) fn ask_for_snapshot(&mut self) {
+    pub(super) fn request_snapshot(&mut self) {
         let Compaction { entries, bytes, .. } = self.config.compaction;
-        let many = self.handed_over.saturating_sub(self.compaction.last().index) >= entries.max(1);
-        let large = bytes > 0 && self.compaction.bytes >= bytes;
-        let last = self.log.position(self.handed_over);
-        let due = entries > 0 && (many || large) && last.index > self.compaction.last().index;
-        if due && !self.compaction.asked && !self.is_bringing_snapshot() {
-            self.compaction.asked = true;
+        let many = self.delivered.saturating_sub(self.snapshots.last().index) >= entries.max(1);
+        let large = bytes > 0 && self.snapshots.bytes_since >= bytes;
+        let last = self.log.position(self.delivered);
+        let due = entries > 0 && (many || large) && last.index > self.snapshots.last().index;
+        if due && !self.snapshots.requested && !self.is_sending_snapshot() {
+            self.snapshots.requested = true;
             self.effects.push(Effect::TakeSnapshot { last });
         }
     }
 
-    fn is_bringing_snapshot(&self) -> bool {
-        let State::Leader(leading) = &self.state else { return false };
+    fn is_sending_snapshot(&self) -> bool {
+        let RoleState::Leader(leading) = &self.state else { return false };
         let limit = self.config.election_ticks;
-        leading.peers.values().any(|peer| peer.takes_snapshot(limit))
+        leading.peers.values().any(|peer| peer.is_receiving_snapshot(limit))
     }
 
     /// Takes over the body's snapshot, and cuts the log.
-    pub(super) fn take_snapshot(&mut self, last: Position, data: Vec<u8>) {
-        self.compaction.asked = false;
-        if last.index <= self.compaction.last().index || last.index > self.handed_over {
+    pub(super) fn on_snapshot_taken(&mut self, last: Position, data: Vec<u8>) {
+        self.snapshots.requested = false;
+        if last.index <= self.snapshots.last().index || last.index > self.delivered {
             return; // The leader's was newer.
         }
         let membership = self.log.membership_at(last.index).clone();
         let snapshot = Snapshot { last, membership, data: data.into() };
-        self.compaction.replace(snapshot.clone());
-        let keep = last.index.saturating_sub(self.config.compaction.keep);
+        self.snapshots.set_latest(snapshot.clone());
+        let keep = last.index.saturating_sub(self.config.compaction.keep_entries);
         let start = self.log.position(keep.max(self.log.start().index));
-        self.log.cut_front(start);
-        let sequence = self.disk.cut_front();
+        self.log.compact(start);
+        let sequence = self.writes.begin_checkpoint();
         self.checkpoint(sequence, Some(snapshot));
     }
 
     /// Writes all that the log still has once more: the snapshot before it stays where it is.
-    pub(super) fn write_anew(&mut self) {
-        let sequence = self.disk.cut_front();
+    pub(super) fn rewrite_log(&mut self) {
+        let sequence = self.writes.begin_checkpoint();
         self.checkpoint(sequence, None);
     }
 
     /// Writes the snapshot, if it is another one, and all that the log still has.
     fn checkpoint(&mut self, sequence: u64, snapshot: Option<Snapshot>) {
-        self.write(Persist {
+        self.emit_persist(Persist {
             sequence,
             hard_state: Some(self.hard_state),
             entries: self.log.entries().to_vec(),
@@ -151,84 +151,96 @@ impl Raft {
     }
 
     /// The next piece of the snapshot for a peer, if it may be sent now.
-    pub(super) fn next_piece(&mut self, to: ServerId) -> Option<Content> {
-        let State::Leader(Leading { peers, rounds, .. }) = &mut self.state else { return None };
-        let Snapshot { last, membership, data } = self.compaction.snapshot.as_ref()?;
-        let offset = peers.get_mut(&to)?.next_piece(last.index)?;
+    pub(super) fn next_snapshot_chunk(&mut self, to: ServerId) -> Option<Content> {
+        let RoleState::Leader(LeaderState { peers, reads, .. }) = &mut self.state else {
+            return None;
+        };
+        let Snapshot { last, membership, data } = self.snapshots.latest.as_ref()?;
+        let offset = peers.get_mut(&to)?.next_chunk_offset(last.index)?;
         let rest = data.get(usize::try_from(offset).ok()?..).unwrap_or_default();
-        let most = if self.config.compaction.piece == 0 {
+        let most = if self.config.compaction.chunk_bytes == 0 {
             rest.len()
         } else {
-            self.config.compaction.piece
+            self.config.compaction.chunk_bytes
         };
-        let (size, piece) = (data.len() as u64, rest.get(..most).unwrap_or(rest).to_vec());
-        let (last, membership, round) = (*last, membership.clone(), rounds.current());
-        Some(Content::Snapshot { last, membership, size, offset, data: piece, round })
+        let (size, chunk) = (data.len() as u64, rest.get(..most).unwrap_or(rest).to_vec());
+        let (last, membership, round) = (*last, membership.clone(), reads.current());
+        Some(Content::InstallSnapshot { last, membership, size, offset, data: chunk, round })
     }
 
     /// Hears how much of the snapshot a peer has.
-    pub(super) fn on_received(&mut self, from: ServerId, last: Position, upto: u64, round: u64) {
-        let State::Leader(Leading { peers, .. }) = &mut self.state else { return };
+    pub(super) fn on_snapshot_received(
+        &mut self,
+        from: ServerId,
+        last: Position,
+        received: u64,
+        round: u64,
+    ) {
+        let RoleState::Leader(LeaderState { peers, .. }) = &mut self.state else { return };
         let Some(progress) = peers.get_mut(&from) else { return };
-        progress.heard(round);
-        progress.received(last.index, upto);
-        self.confirm_round();
-        self.feed(from);
+        progress.record_reply(round);
+        progress.record_chunk(last.index, received);
+        self.complete_read_round();
+        self.send_append(from);
     }
 
     /// Hears the leader of the current term, who sends a piece of its snapshot.
-    pub(super) fn on_snapshot(&mut self, from: ServerId, piece: Piece) {
-        if matches!(self.state, State::Leader(_)) {
+    pub(super) fn on_snapshot(&mut self, from: ServerId, chunk: SnapshotChunk) {
+        if matches!(self.state, RoleState::Leader(_)) {
             return; // Two leaders in one term: only a seeded bug gets here, and it keeps its log.
         }
-        self.follow(Some(from));
-        self.restart_election_timer();
-        self.promise();
-        let (last, round) = (piece.last, piece.round);
-        let membership = piece.membership.clone();
+        self.become_follower(Some(from));
+        self.reset_election_timer();
+        self.withhold_votes();
+        let (last, round) = (chunk.last, chunk.round);
+        let membership = chunk.membership.clone();
         if last.index <= self.commit_index {
-            let after = self.disk.after_entry(last.index);
-            self.send(from, Content::Matched { index: last.index, round }, after);
-        } else if let Some(data) = self.gather(from, piece) {
+            let after = self.writes.entry_barrier(last.index);
+            self.send(from, Content::AppendAccepted { index: last.index, round }, after);
+        } else if let Some(data) = self.add_chunk(from, chunk) {
             self.install(Snapshot { last, membership, data: data.into() });
-            let after = self.disk.after_entry(last.index);
-            self.send(from, Content::Matched { index: last.index, round }, after);
+            let after = self.writes.entry_barrier(last.index);
+            self.send(from, Content::AppendAccepted { index: last.index, round }, after);
         } else {
-            let upto = self.compaction.incoming.as_ref().map_or(0, |it| it.data.len() as u64);
-            self.send(from, Content::Received { last, upto, round }, 0);
+            let received = self.snapshots.incoming.as_ref().map_or(0, |it| it.data.len() as u64);
+            self.send(from, Content::SnapshotReceived { last, received, round }, 0);
         }
     }
 
     /// Adds a piece to what is there, if it follows that; the whole, once it is complete.
-    fn gather(&mut self, from: ServerId, piece: Piece) -> Option<Vec<u8>> {
-        let Piece { last, size, offset, data, .. } = piece;
-        let same = |it: &Incoming| (it.from, it.last, it.size) == (from, last, size);
-        if !self.compaction.incoming.as_ref().is_some_and(same) {
-            self.compaction.incoming = Some(Incoming { from, last, size, data: Vec::new() });
+    fn add_chunk(&mut self, from: ServerId, chunk: SnapshotChunk) -> Option<Vec<u8>> {
+        let SnapshotChunk { last, size, offset, data, .. } = chunk;
+        let same = |it: &IncomingSnapshot| (it.from, it.last, it.size) == (from, last, size);
+        if !self.snapshots.incoming.as_ref().is_some_and(same) {
+            self.snapshots.incoming = Some(IncomingSnapshot { from, last, size, data: Vec::new() });
         }
-        let incoming = self.compaction.incoming.as_mut()?;
+        let incoming = self.snapshots.incoming.as_mut()?;
         if incoming.data.len() as u64 == offset {
             incoming.data.extend_from_slice(&data);
         }
         let whole = incoming.data.len() as u64 >= size;
-        whole.then(|| self.compaction.incoming.take().map(|it| it.data)).flatten()
+        whole.then(|| self.snapshots.incoming.take().map(|it| it.data)).flatten()
     }
 
     /// Puts the leader's snapshot in the place of what was applied here. The log goes on after it
     /// where it had its last entry; otherwise it has nothing to do with the leader's and goes.
     fn install(&mut self, snapshot: Snapshot) {
         let last = snapshot.last;
-        let agrees = self.log.has(last);
+        let agrees = self.log.matches(last);
         let sequence = if agrees || self.config.has(Bug::KeepTail) {
-            self.log.cut_front(last);
-            if agrees { self.disk.cut_front() } else { self.disk.begin_after(last.index) }
+            self.log.compact(last);
+            if agrees {
+                self.writes.begin_checkpoint()
+            } else {
+                self.writes.begin_restore(last.index)
+            }
         } else {
-            self.log.begin_after(last, snapshot.membership.clone());
-            self.disk.begin_after(last.index)
+            self.log.restore(last, snapshot.membership.clone());
+            self.writes.begin_restore(last.index)
         };
-        self.compaction.replace(snapshot.clone());
-        self.verified = self.verified.max(last.index);
-        (self.commit_index, self.handed_over) = (last.index, last.index);
+        self.snapshots.set_latest(snapshot.clone());
+        self.leader_match = self.leader_match.max(last.index);
+        (self.commit_index, self.delivered) = (last.index, last.index);
         self.effects.push(Effect::Restore { snapshot: snapshot.clone() });
         self.checkpoint(sequence, Some(snapshot));
     }

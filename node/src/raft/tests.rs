@@ -24,7 +24,7 @@ pub(super) fn config(seed: u64) -> Config {
         heartbeat_ticks: 2,
         election_ticks: 10,
         seed,
-        lease: false,
+        lease_reads: false,
         compaction: Compaction::default(),
         unsafe_bugs: vec![],
     }
@@ -53,15 +53,15 @@ pub(super) fn answers(
 
 pub(super) fn heartbeat(term: Term, index: Index, commit: Index) -> Content {
     let previous = Position { term, index };
-    Content::Append { previous, entries: vec![], commit, round: 0 }
+    Content::AppendEntries { previous, entries: vec![], commit, round: 0 }
 }
 
 pub(super) fn request(term: Term, index: Index) -> Content {
-    Content::RequestVote { pre: false, last: Position { term, index }, urgent: false }
+    Content::RequestVote { pre: false, last: Position { term, index }, transfer: false }
 }
 
 pub(super) fn vote(granted: bool) -> Content {
-    Content::Vote { pre: false, granted }
+    Content::VoteReply { pre: false, granted }
 }
 
 /// Ticks until the server asks for pre-votes, and lets it win them.
@@ -70,7 +70,7 @@ pub(super) fn stand(raft: &mut Raft) {
         step(raft, Input::Tick);
     }
     for voter in [2, 3] {
-        answers(raft, voter, raft.term(), Content::Vote { pre: true, granted: true });
+        answers(raft, voter, raft.term(), Content::VoteReply { pre: true, granted: true });
     }
     assert_eq!(raft.role(), Role::Candidate);
 }
@@ -101,7 +101,7 @@ fn what_an_earlier_leader_vouched_for_says_nothing_of_the_next() {
 fn an_answer_speaks_of_what_was_asked_not_of_what_lies_beyond() {
     let mut raft = server(2, &[1, 1, 1]);
     let answer = answers(&mut raft, 2, 2, heartbeat(1, 1, 0));
-    assert_eq!(answer, [Content::Matched { index: 1, round: 0 }]);
+    assert_eq!(answer, [Content::AppendAccepted { index: 1, round: 0 }]);
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_candidate_follows_the_leader_of_its_term_though_their_logs_differ() {
     stand(&mut raft);
     let answer = answers(&mut raft, 2, 2, heartbeat(1, 9, 9));
     let hint = Position { term: 1, index: 1 };
-    assert_eq!(answer, [Content::Conflict { rejected: 9, hint, round: 0 }]);
+    assert_eq!(answer, [Content::AppendRejected { rejected: 9, hint, round: 0 }]);
     assert_eq!((raft.role(), raft.leader), (Role::Follower, Some(2)));
 }
 
@@ -173,9 +173,10 @@ fn near_its_leader_a_server_does_not_even_read_a_request() {
 fn a_request_of_an_old_term_is_told_so_and_an_old_answer_nothing() {
     let mut raft = server(3, &[1]);
     for content in [request(9, 9), heartbeat(0, 0, 0), Content::ReadIndex { request: 1 }] {
-        assert_eq!(answers(&mut raft, 2, 2, content), [Content::Outdated]);
+        assert_eq!(answers(&mut raft, 2, 2, content), [Content::StaleTerm]);
     }
-    for content in [vote(true), Content::Matched { index: 1, round: 1 }, Content::Outdated] {
+    for content in [vote(true), Content::AppendAccepted { index: 1, round: 1 }, Content::StaleTerm]
+    {
         assert_eq!(answers(&mut raft, 2, 2, content), []);
     }
 }
@@ -224,7 +225,7 @@ fn a_forwarded_read_is_answered_once_and_fails_with_its_leader() {
 
 #[test]
 fn each_start_numbers_its_questions_anew() {
-    let first = |seed| Raft::new(config(seed), Stored::default()).forwarded;
+    let first = |seed| Raft::new(config(seed), Stored::default()).forwarded_reads;
     assert_ne!(alloc::format!("{:?}", first(1)), alloc::format!("{:?}", first(2)));
 }
 
@@ -237,9 +238,9 @@ fn a_leader_gives_up_its_clients_where_it_steps_down() {
     answers(&mut raft, 3, 2, vote(true));
     step(&mut raft, Input::Propose { token: 1, command: vec![] });
     step(&mut raft, Input::Read { token: 2 });
-    let message = Message { term: 3, content: Content::Outdated };
+    let message = Message { term: 3, content: Content::StaleTerm };
     let effects = step(&mut raft, Input::Receive { from: 2, message });
-    let given_up = [Effect::Lost { token: 1 }, Effect::ReadFailed { token: 2 }];
+    let given_up = [Effect::OutcomeUnknown { token: 1 }, Effect::ReadFailed { token: 2 }];
     assert!(effects.starts_with(&given_up), "{effects:?}");
 }
 
@@ -251,7 +252,7 @@ fn a_committed_entry_is_not_overwritten_but_where_a_bug_is_to_show() {
         answers(&mut raft, 2, 2, heartbeat(1, 2, 2));
         let entries = vec![Entry { term: 3, index: 2, payload: Payload::Noop }];
         let previous = Position { term: 1, index: 1 };
-        let content = Content::Append { previous, entries, commit: 2, round: 0 };
+        let content = Content::AppendEntries { previous, entries, commit: 2, round: 0 };
         let effects =
             step(&mut raft, Input::Receive { from: 3, message: Message { term: 3, content } });
         (effects, raft.log().last().map(|entry| entry.term))
@@ -262,7 +263,7 @@ fn a_committed_entry_is_not_overwritten_but_where_a_bug_is_to_show() {
     assert!(!effects.iter().any(|effect| matches!(
         effect,
         Effect::Persist(Persist { hard_state: None, .. })
-            | Effect::Send { message: Message { content: Content::Matched { .. }, .. }, .. }
+            | Effect::Send { message: Message { content: Content::AppendAccepted { .. }, .. }, .. }
     )));
     assert_eq!((last, overwrite(vec![Bug::NoFsync]).1), (Some(1), Some(3)));
 }
@@ -279,10 +280,10 @@ fn a_long_log_is_handed_over_in_slices_and_every_input_brings_one() {
     };
     let message = Message { term: 2, content: heartbeat(1, 2500, 2500) };
     assert_eq!(sizes(step(&mut raft, Input::Receive { from: 2, message })), [1024]);
-    assert_eq!((raft.status().commit_index, raft.has_more()), (2500, true));
+    assert_eq!((raft.status().commit_index, raft.has_undelivered()), (2500, true));
     assert_eq!(sizes(step(&mut raft, Input::Tick)), [1024]);
     assert_eq!(sizes(step(&mut raft, Input::Continue)), [452]);
-    assert!(!raft.has_more() && sizes(step(&mut raft, Input::Continue)).is_empty());
+    assert!(!raft.has_undelivered() && sizes(step(&mut raft, Input::Continue)).is_empty());
 }
 
 #[test]
@@ -312,34 +313,34 @@ fn acknowledgements_come_with_their_slice() {
         else {
             panic!("{slice:?}")
         };
-        let handed_over = entries.iter().filter(|entry| entry.payload != Payload::Noop);
-        let handed_over: Vec<_> = handed_over.map(|entry| entry.index).collect();
+        let delivered = entries.iter().filter(|entry| entry.payload != Payload::Noop);
+        let delivered: Vec<_> = delivered.map(|entry| entry.index).collect();
         let acknowledged = answers.iter().filter_map(|effect| match effect {
             Effect::Acknowledge { index, .. } => Some(*index),
             _ => None,
         });
-        assert_eq!(acknowledged.collect::<Vec<_>>(), handed_over);
+        assert_eq!(acknowledged.collect::<Vec<_>>(), delivered);
     }
-    assert!(!raft.has_more());
+    assert!(!raft.has_undelivered());
 }
 
 /// Server 1, which cuts its log after every two entries and keeps none.
 fn cutting(entries: Index) -> Raft {
-    let compaction = Compaction { entries: 2, bytes: 0, keep: 0, piece: 2 };
+    let compaction = Compaction { entries: 2, bytes: 0, keep_entries: 0, chunk_bytes: 2 };
     let log = (1..=entries).map(|index| Entry { term: 1, index, payload: Payload::Noop });
     let hard_state = HardState { term: 1, voted_for: None };
     let stored = Stored { hard_state, entries: log.collect(), ..Stored::default() };
     Raft::new(Config { compaction, ..config(7) }, stored)
 }
 
-fn piece(term: Term, index: Index, offset: u64, data: &[u8]) -> Content {
+fn chunk(term: Term, index: Index, offset: u64, data: &[u8]) -> Content {
     let last = Position { term, index };
-    let membership = Membership::of(&[1, 2, 3, 4, 5]);
-    Content::Snapshot { last, membership, size: 4, offset, data: data.to_vec(), round: 0 }
+    let membership = Membership::from_voters(&[1, 2, 3, 4, 5]);
+    Content::InstallSnapshot { last, membership, size: 4, offset, data: data.to_vec(), round: 0 }
 }
 
-fn received(term: Term, index: Index, upto: u64) -> Content {
-    Content::Received { last: Position { term, index }, upto, round: 0 }
+fn received(term: Term, index: Index, received: u64) -> Content {
+    Content::SnapshotReceived { last: Position { term, index }, received, round: 0 }
 }
 
 #[test]
@@ -362,23 +363,26 @@ fn a_snapshot_is_asked_for_once_and_an_older_one_cuts_nothing() {
 #[test]
 fn pieces_of_a_snapshot_may_come_late_twice_or_too_early() {
     let mut raft = cutting(1);
-    assert_eq!(answers(&mut raft, 2, 1, piece(1, 9, 2, &[3, 4])), [received(1, 9, 0)]);
-    assert_eq!(answers(&mut raft, 2, 1, piece(1, 9, 0, &[1, 2])), [received(1, 9, 2)]);
-    assert_eq!(answers(&mut raft, 2, 1, piece(1, 9, 0, &[1, 2])), [received(1, 9, 2)]);
+    assert_eq!(answers(&mut raft, 2, 1, chunk(1, 9, 2, &[3, 4])), [received(1, 9, 0)]);
+    assert_eq!(answers(&mut raft, 2, 1, chunk(1, 9, 0, &[1, 2])), [received(1, 9, 2)]);
+    assert_eq!(answers(&mut raft, 2, 1, chunk(1, 9, 0, &[1, 2])), [received(1, 9, 2)]);
     // Another snapshot, and the first again from the start.
-    assert_eq!(answers(&mut raft, 2, 1, piece(1, 8, 0, &[9])), [received(1, 8, 1)]);
-    assert_eq!(answers(&mut raft, 2, 1, piece(1, 9, 2, &[3, 4])), [received(1, 9, 0)]);
-    answers(&mut raft, 2, 1, piece(1, 9, 0, &[1, 2]));
-    let message = Message { term: 1, content: piece(1, 9, 2, &[3, 4]) };
+    assert_eq!(answers(&mut raft, 2, 1, chunk(1, 8, 0, &[9])), [received(1, 8, 1)]);
+    assert_eq!(answers(&mut raft, 2, 1, chunk(1, 9, 2, &[3, 4])), [received(1, 9, 0)]);
+    answers(&mut raft, 2, 1, chunk(1, 9, 0, &[1, 2]));
+    let message = Message { term: 1, content: chunk(1, 9, 2, &[3, 4]) };
     let effects = step(&mut raft, Input::Receive { from: 2, message });
     let last = Position { term: 1, index: 9 };
-    let snapshot =
-        Snapshot { last, membership: Membership::of(&[1, 2, 3, 4, 5]), data: [1, 2, 3, 4].into() };
+    let snapshot = Snapshot {
+        last,
+        membership: Membership::from_voters(&[1, 2, 3, 4, 5]),
+        data: [1, 2, 3, 4].into(),
+    };
     assert!(effects.contains(&Effect::Restore { snapshot }), "{effects:?}");
     assert_eq!((raft.start(), raft.status().commit_index, raft.log().len()), (last, 9, 0));
     // An older one is agreed with and changes nothing.
-    let matched = Content::Matched { index: 8, round: 0 };
-    let says = answers(&mut raft, 2, 1, piece(1, 8, 0, &[9, 9, 9, 9]));
+    let matched = Content::AppendAccepted { index: 8, round: 0 };
+    let says = answers(&mut raft, 2, 1, chunk(1, 8, 0, &[9, 9, 9, 9]));
     assert!(matches!(says[..], [ref said] if *said == matched), "{says:?}");
     assert_eq!(raft.start(), last);
 }
@@ -386,8 +390,11 @@ fn pieces_of_a_snapshot_may_come_late_twice_or_too_early() {
 #[test]
 fn a_snapshot_without_the_log_that_goes_with_it_is_written_anew() {
     let last = Position { term: 2, index: 9 };
-    let snapshot =
-        Some(Snapshot { last, membership: Membership::of(&[1, 2, 3, 4, 5]), data: [1].into() });
+    let snapshot = Some(Snapshot {
+        last,
+        membership: Membership::from_voters(&[1, 2, 3, 4, 5]),
+        data: [1].into(),
+    });
     let log = (1..=3).map(|index| Entry { term: 1, index, payload: Payload::Noop }).collect();
     let hard_state = HardState { term: 2, voted_for: None };
     let stored = Stored { hard_state, snapshot, entries: log, ..Stored::default() };

@@ -107,9 +107,9 @@ struct Args {
 }
 
 /// Of the entries between two snapshots, the part that stays in the log for peers that are a little behind.
-const KEPT_PART: u64 = 10;
+const KEPT_FRACTION: u64 = 10;
 /// The bytes of a snapshot that travel in one message.
-const PIECE_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// Timings that go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -164,7 +164,7 @@ pub(super) struct Settings {
     /// The bugs of the brain.
     pub(super) bugs: Vec<Bug>,
     /// The bugs of the store.
-    pub(super) flaws: Vec<kv::Bug>,
+    pub(super) flaws: Vec<kv::StoreBug>,
 }
 
 impl Settings {
@@ -179,7 +179,7 @@ impl Settings {
 #[derive(Clone, Copy, Debug)]
 enum AnyBug {
     Brain(Bug),
-    Store(kv::Bug),
+    Store(kv::StoreBug),
 }
 
 /// What a command line asks for.
@@ -249,8 +249,8 @@ fn settle(args: Args) -> Result<Settings, String> {
         compaction: Compaction {
             entries: args.snapshot_entries,
             bytes: usize::try_from(args.snapshot_mib << 20).unwrap_or(usize::MAX),
-            keep: args.snapshot_entries / KEPT_PART,
-            piece: PIECE_BYTES,
+            keep_entries: args.snapshot_entries / KEPT_FRACTION,
+            chunk_bytes: CHUNK_BYTES,
         },
         secret: args.peer_secret_file.as_deref().map_or(Ok(Secret::default()), Secret::read)?,
         log_format: args.log_format,
@@ -308,8 +308,8 @@ fn bugs() -> BTreeMap<&'static str, &'static str> {
 }
 
 fn bug(name: &str) -> Result<AnyBug, String> {
-    let brain = Bug::named(name).map(AnyBug::Brain);
-    brain.or_else(|| kv::Bug::named(name).map(AnyBug::Store)).ok_or_else(|| {
+    let brain = Bug::from_name(name).map(AnyBug::Brain);
+    brain.or_else(|| kv::StoreBug::from_name(name).map(AnyBug::Store)).ok_or_else(|| {
         let known: Vec<_> = bugs().into_keys().collect();
         format!("there is no such bug; there are {}", known.join(", "))
     })
@@ -323,7 +323,7 @@ impl AnyBug {
         }
     }
 
-    fn of_store(self) -> Option<kv::Bug> {
+    fn of_store(self) -> Option<kv::StoreBug> {
         match self {
             Self::Store(bug) => Some(bug),
             Self::Brain(_) => None,

@@ -47,7 +47,8 @@ impl Beacon {
 
     /// Sends a letter if it is a heartbeat. What is lost is lost.
     pub(super) fn send(&self, address: &str, letter: &Letter) {
-        let Frame::Raft(Message { content: Content::Append { entries, .. }, .. }) = &letter.frame
+        let Frame::Raft(Message { content: Content::AppendEntries { entries, .. }, .. }) =
+            &letter.frame
         else {
             return;
         };
@@ -82,7 +83,7 @@ mod tests {
 
     fn append(entries: Vec<Entry>) -> Letter {
         let content =
-            Content::Append { previous: Position::default(), entries, commit: 0, round: 0 };
+            Content::AppendEntries { previous: Position::default(), entries, commit: 0, round: 0 };
         Letter { group: 0, frame: Frame::Raft(Message { term: 4, content }) }
     }
 
@@ -112,7 +113,7 @@ mod tests {
             panic!("something else was heard")
         };
         let is_heartbeat =
-            matches!(message.content, Content::Append { entries, .. } if entries.is_empty());
+            matches!(message.content, Content::AppendEntries { entries, .. } if entries.is_empty());
         assert!(from == 2 && message.term == 4 && is_heartbeat);
         assert!(heard.try_recv().is_err());
     }

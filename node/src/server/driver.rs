@@ -140,7 +140,7 @@ impl Driver {
                 events.into_iter().for_each(|event| self.handle(event));
             }
             Some(ask) = inbox.clients.recv() => self.ask(ask),
-            () = yield_now(), if self.raft.has_more() => self.step(Input::Continue),
+            () = yield_now(), if self.raft.has_undelivered() => self.step(Input::Continue),
         }
         for _ in 0..MOST_CLIENTS {
             let Ok(ask) = inbox.clients.try_recv() else { return };
@@ -163,7 +163,7 @@ impl Driver {
     fn wake_up(&mut self) {
         let ticks = self.memory.ticks.slept();
         if ticks > 0 {
-            self.step(Input::Slept { ticks });
+            self.step(Input::MissedTicks { ticks });
         }
     }
 
@@ -210,25 +210,25 @@ impl Driver {
                 self.memory.held.entry(after).or_default().push((to, message));
             }
             Effect::Commit { entries } => self.apply(entries),
-            Effect::Configured { membership } => self.configured(&membership),
+            Effect::MembershipChanged { membership } => self.configured(&membership),
             Effect::TakeSnapshot { last } => self.memory.taken = Some((last, self.store.encode())),
             Effect::Restore { snapshot } => self.restore(&snapshot),
             Effect::Acknowledge { token, index } => self.acknowledge(token, index),
             Effect::Refused { token, leader } => self.refused(token, leader),
-            Effect::Objected { token, why } => self.objected(token, why),
-            Effect::Lost { token } => self.finish_write(token, Answer::Lost),
+            Effect::ChangeRejected { token, error } => self.objected(token, error),
+            Effect::OutcomeUnknown { token } => self.finish_write(token, Answer::Lost),
             Effect::ReadReady { token, index } => self.read_ready(token, index),
             Effect::ReadFailed { token } => self.read_failed(token, Reason::NoLeader),
             Effect::ReadExpired { token } => self.read_failed(token, Reason::NoQuorum),
             Effect::Fatal { committed, new } => self.fail(contradiction(committed, new)),
-            Effect::LostEntries { peer, acknowledged, rejected } => {
+            Effect::PeerLostEntries { peer, acknowledged, rejected } => {
                 let name = self.members.name(peer);
                 self.log.line(format_args!(
                     "{name} lost entries it had acknowledged: it had {acknowledged} and lacks \
                      {rejected}; it gets them again, but what it promised besides is not safe"
                 ));
             }
-            Effect::Changed(status) => self.changed(&status),
+            Effect::StatusChanged(status) => self.changed(&status),
         }
     }
 
@@ -351,7 +351,7 @@ impl Driver {
     fn written(&mut self, result: Result<Report, String>) {
         match result {
             Ok(Report::Durable(sequence)) => self.persisted(sequence),
-            Ok(Report::HoldsBack) => self.step(Input::WriteAnew),
+            Ok(Report::HoldsBack) => self.step(Input::RewriteLog),
             Err(failure) => self.fail(failure),
         }
     }

@@ -4,7 +4,7 @@
 //! No bug touches the log: replicas still agree on it, and disagree on what it means or on when it shows.
 
 use super::request::{Finding, Reply, Request};
-use crate::kv::{Bug, Changes, Command, Micro, Outcome, Results, Store, Txn};
+use crate::kv::{Changes, Command, Micro, Outcome, Results, Store, StoreBug, Txn};
 use crate::raft::{Index, Token};
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
@@ -20,7 +20,7 @@ const DOUBLED: Index = 3;
 /// The bugs of one replica's store, and what they hold back.
 #[derive(Debug)]
 pub(super) struct Flaws {
-    bugs: Vec<Bug>,
+    bugs: Vec<StoreBug>,
     /// Which lane of a follower is late.
     lane: u8,
     /// The last entry of the log when the replica started.
@@ -39,7 +39,7 @@ pub(super) struct Flaws {
 
 impl Flaws {
     /// The bugs of the replica with that number, whose log ended at `start`, and its shortest election timeout.
-    pub(super) fn new(bugs: Vec<Bug>, me: u64, start: Index, election: Duration) -> Self {
+    pub(super) fn new(bugs: Vec<StoreBug>, me: u64, start: Index, election: Duration) -> Self {
         Self {
             bugs,
             lane: u8::from(me.is_multiple_of(2)),
@@ -53,14 +53,14 @@ impl Flaws {
         }
     }
 
-    fn has(&self, bug: Bug) -> bool {
+    fn has(&self, bug: StoreBug) -> bool {
         self.bugs.contains(&bug)
     }
 
     /// Whether a linearizable read need not be confirmed; remembers when it asks, if it must be. Harmless as long as
     /// the clock is right: nobody else leads before the lease is over, whatever this replica is by then.
     pub(super) fn is_leased(&mut self, token: Token) -> bool {
-        if !self.has(Bug::WallClockLease) {
+        if !self.has(StoreBug::WallClockLease) {
             return false;
         }
         let now = SystemTime::now();
@@ -113,13 +113,13 @@ impl Flaws {
         reply: Reply,
     ) -> Result<(Request, Reply), (Reply, Finding)> {
         match request {
-            Request::Read { query, lease, .. } if self.has(Bug::IgnoreAfter) => {
+            Request::Read { query, lease, .. } if self.has(StoreBug::IgnoreAfter) => {
                 Ok((Request::Read { query, after: 0, lease }, reply))
             }
-            Request::ReadStale { query, .. } if self.has(Bug::IgnoreAfter) => {
+            Request::ReadStale { query, .. } if self.has(StoreBug::IgnoreAfter) => {
                 Ok((Request::ReadStale { query, after: 0 }, reply))
             }
-            Request::Write(Command::Txn(txn)) if self.has(Bug::EvaluateEarly) => {
+            Request::Write(Command::Txn(txn)) if self.has(StoreBug::EvaluateEarly) => {
                 match txn.run(store) {
                     Err(current) => Err((reply, Finding::Mismatch { current })),
                     Ok((results, changes)) => {
@@ -133,7 +133,7 @@ impl Flaws {
 
     /// What the command finds and changes: a store that does not show everything is not asked.
     fn run(&mut self, store: &Store, command: &Command) -> (Outcome, Changes) {
-        if !self.has(Bug::ApplyLanes) && !self.has(Bug::TornTxn) {
+        if !self.has(StoreBug::ApplyLanes) && !self.has(StoreBug::TornTxn) {
             return store.run(command);
         }
         let (outcome, changes) = self.truth.run(command);
@@ -154,19 +154,19 @@ impl Flaws {
             return outcome;
         }
         let (outcome, mut changes) = self.run(store, command);
-        if leads || self.has(Bug::TornTxn) {
+        if leads || self.has(StoreBug::TornTxn) {
             self.show_all(store);
         }
-        if self.has(Bug::ApplyLanes) && !leads {
+        if self.has(StoreBug::ApplyLanes) && !leads {
             let slow = changes.extract_if(.., |key, _| lane(key) == self.lane).collect();
             self.late.push_back((self.now + LANE_TICKS, slow));
         }
-        if self.has(Bug::TornTxn) && changes.len() > 1 {
+        if self.has(StoreBug::TornTxn) && changes.len() > 1 {
             let first: Changes = changes.pop_first().into_iter().collect();
             self.late.push_back((self.now + TORN_TICKS, std::mem::replace(&mut changes, first)));
         }
         store.change(changes);
-        if self.has(Bug::DoubleApply) && (index..index + DOUBLED).contains(&self.start) {
+        if self.has(StoreBug::DoubleApply) && (index..index + DOUBLED).contains(&self.start) {
             store.change(store.run(command).1);
         }
         store.remember(index, command, &outcome);

@@ -156,7 +156,7 @@ impl Replica<'_> {
             heartbeat_ticks: ticks(*heartbeat_ms),
             election_ticks: ticks(*election_ms),
             seed: seed ^ u64::from(group).wrapping_mul(0x9e37_79b9_7f4a_7c15),
-            lease: self.settings.lease,
+            lease_reads: self.settings.lease,
             compaction: self.settings.compaction,
             unsafe_bugs: self.settings.bugs.clone(),
         }

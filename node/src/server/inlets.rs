@@ -55,7 +55,7 @@ mod tests {
     async fn a_frame_goes_to_its_group_and_news_to_all() {
         let (senders, mut inlets): (Vec<_>, Vec<_>) = (0..2).map(|_| mpsc::channel(9)).unzip();
         let all = Inlets::new(senders);
-        let message = Message { term: 1, content: Content::Outdated };
+        let message = Message { term: 1, content: Content::StaleTerm };
         for group in [1, 7] {
             let frame = Frame::Raft(message.clone());
             assert!(all.letter(2, Letter { group, frame }).await);

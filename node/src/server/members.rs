@@ -131,7 +131,7 @@ mod tests {
         assert_eq!((members.name(3), members.name(9)), ("c".to_owned(), "?".to_owned()));
         assert_eq!(members.cluster(), "a,b,c");
         assert_eq!(Members::founding("b", &peers, 4).cluster(), "a,b,c in 4 groups");
-        let mut membership = Membership::of(members.founders());
+        let mut membership = Membership::from_voters(members.founders());
         membership.learners.insert(4);
         membership.contacts.insert(4, "d=d:1".to_owned());
         members.clone().learn(&membership);

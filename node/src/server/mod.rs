@@ -176,11 +176,11 @@ async fn members(settings: &Settings) -> Result<Members, String> {
 /// How the disk is treated: with care, but for the bugs that are switched on.
 fn care(settings: &Settings) -> Care {
     let has = |bug| settings.flaws.contains(&bug);
-    let io = has(kv::Bug::IgnoreIoError).then_some(Errno::EIO);
-    let full = has(kv::Bug::IgnoreFullDisk).then_some(Errno::ENOSPC);
+    let io = has(kv::StoreBug::IgnoreIoError).then_some(Errno::EIO);
+    let full = has(kv::StoreBug::IgnoreFullDisk).then_some(Errno::ENOSPC);
     Care {
         sync: !settings.bugs.contains(&Bug::NoFsync),
         forgiven: io.or(full),
-        check: !has(kv::Bug::TrustDisk),
+        check: !has(kv::StoreBug::TrustDisk),
     }
 }

@@ -103,12 +103,12 @@ fn events(members: &Members, effect: &Effect) -> Vec<Value> {
             let event = |(first, last): (&crate::raft::Entry, &crate::raft::Entry)| json!({"event": "commit", "from": first.index, "to": last.index});
             ends.map(event).into_iter().collect()
         }
-        Effect::Configured { membership } => vec![configured(members, membership)],
+        Effect::MembershipChanged { membership } => vec![configured(members, membership)],
         Effect::Restore { snapshot } => {
             let last = snapshot.last;
             vec![json!({"event": "snapshot", "index": last.index, "of": last.term, "taken": false})]
         }
-        Effect::Changed(status) => {
+        Effect::StatusChanged(status) => {
             let role = super::view::role_name(status.role);
             let leader = status.leader.map(|id| members.name(id));
             vec![json!({"event": "role", "role": role, "leader": leader})]

@@ -371,7 +371,7 @@ mod tests {
     }
 
     fn message(term: u64) -> Letter {
-        letter(Frame::Raft(Message { term, content: Content::Outdated }))
+        letter(Frame::Raft(Message { term, content: Content::StaleTerm }))
     }
 
     fn terms(link: &Link) -> Vec<u64> {

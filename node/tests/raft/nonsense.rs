@@ -2,8 +2,8 @@
 //! over.
 
 use node::raft::{
-    Change, Compaction, Config, Content, Effect, Entry, Input, Membership, Message, Payload,
-    Position, Raft, Stored,
+    Compaction, Config, Content, Effect, Entry, Input, Membership, MembershipChange, Message,
+    Payload, Position, Raft, Stored,
 };
 use proptest::prelude::*;
 
@@ -31,26 +31,23 @@ fn membership() -> impl Strategy<Value = Payload> {
 fn content() -> impl Strategy<Value = Content> {
     let append = (position(), prop::collection::vec(entry(), 0..4), number(), number());
     prop_oneof![
-        any::<(bool, bool)>().prop_flat_map(|(pre, urgent)| {
-            position().prop_map(move |last| Content::RequestVote { pre, last, urgent })
+        any::<(bool, bool)>().prop_flat_map(|(pre, transfer)| {
+            position().prop_map(move |last| Content::RequestVote { pre, last, transfer })
         }),
-        any::<(bool, bool)>().prop_map(|(pre, granted)| Content::Vote { pre, granted }),
-        append.prop_map(|(previous, entries, commit, round)| Content::Append {
+        any::<(bool, bool)>().prop_map(|(pre, granted)| Content::VoteReply { pre, granted }),
+        append.prop_map(|(previous, entries, commit, round)| Content::AppendEntries {
             previous,
             entries,
             commit,
             round
         }),
-        (number(), number()).prop_map(|(index, round)| Content::Matched { index, round }),
-        (number(), position(), number()).prop_map(|(rejected, hint, round)| Content::Conflict {
-            rejected,
-            hint,
-            round
-        }),
-        Just(Content::Outdated),
-        Just(Content::Stand),
+        (number(), number()).prop_map(|(index, round)| Content::AppendAccepted { index, round }),
+        (number(), position(), number())
+            .prop_map(|(rejected, hint, round)| Content::AppendRejected { rejected, hint, round }),
+        Just(Content::StaleTerm),
+        Just(Content::TimeoutNow),
         (position(), number(), number(), prop::collection::vec(any::<u8>(), 0..4), number())
-            .prop_map(|(last, size, offset, data, round)| Content::Snapshot {
+            .prop_map(|(last, size, offset, data, round)| Content::InstallSnapshot {
                 last,
                 membership: Membership::default(),
                 size,
@@ -58,10 +55,8 @@ fn content() -> impl Strategy<Value = Content> {
                 data,
                 round
             }),
-        (position(), number(), number()).prop_map(|(last, upto, round)| Content::Received {
-            last,
-            upto,
-            round
+        (position(), number(), number()).prop_map(|(last, received, round)| {
+            Content::SnapshotReceived { last, received, round }
         }),
         number().prop_map(|request| Content::ReadIndex { request }),
         (number(), prop::option::of(number()))
@@ -78,13 +73,13 @@ fn input() -> impl Strategy<Value = Input> {
         1 => number().prop_map(|token| Input::Propose { token, command: Vec::new() }),
         1 => number().prop_map(|token| Input::Read { token }),
         1 => (number(), prop::collection::btree_set(number(), 0..3)).prop_map(|(token, remove)| {
-            let change = Change { add: vec!["x".to_owned()], remove, ..Change::default() };
-            Input::Change { token, change }
+            let change = MembershipChange { add_voters: vec!["x".to_owned()], remove, ..MembershipChange::default() };
+            Input::ChangeMembership { token, change }
         }),
-        1 => number().prop_map(|to| Input::Transfer { to }),
+        1 => number().prop_map(|to| Input::TransferLeadership { to }),
         2 => number().prop_map(|sequence| Input::Persisted { sequence }),
         1 => Just(Input::Continue),
-        1 => Just(Input::WriteAnew),
+        1 => Just(Input::RewriteLog),
         1 => (position(), prop::collection::vec(any::<u8>(), 0..9))
             .prop_map(|(last, data)| Input::SnapshotTaken { last, data }),
     ]
@@ -101,8 +96,8 @@ proptest! {
             heartbeat_ticks,
             election_ticks,
             seed,
-            lease: true,
-            compaction: Compaction { entries: 3, bytes: 0, keep: 1, piece: 4 },
+            lease_reads: true,
+            compaction: Compaction { entries: 3, bytes: 0, keep_entries: 1, chunk_bytes: 4 },
             unsafe_bugs,
         };
         let mut raft = Raft::new(config, Stored::default());

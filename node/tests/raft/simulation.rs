@@ -4,8 +4,10 @@
 //! answer.
 
 use crate::cluster::{Answer, Cluster, ELECTION};
-use node::raft::invariants::Committed;
-use node::raft::{BUGS, Bug, Change, Compaction, Effect, Input, Message, Payload, Role, ServerId};
+use node::raft::invariants::CommittedEntry;
+use node::raft::{
+    BUGS, Bug, Compaction, Effect, Input, MembershipChange, Message, Payload, Role, ServerId,
+};
 use std::collections::BTreeSet;
 
 /// How many random steps a run takes before it heals.
@@ -63,7 +65,7 @@ impl Simulation {
             count,
             seed,
             bugs,
-            Compaction { entries: seed % 4, bytes: 0, keep: seed % 2, piece: 30 },
+            Compaction { entries: seed % 4, bytes: 0, keep_entries: seed % 2, chunk_bytes: 30 },
         );
         let (network, cut) = (Vec::new(), BTreeSet::new());
         let (writes, honest, accusation) = (0, bugs.is_empty(), None);
@@ -139,15 +141,15 @@ impl Simulation {
         let id = if self.dice.percent(50) { self.leader().unwrap_or(id) } else { id };
         let Some(membership) = self.cluster.machine(id).membership() else { return };
         let members: Vec<_> = membership.members().into_iter().collect();
-        let mut change = Change::default();
+        let mut change = MembershipChange::default();
         let wish = self.dice.below(4);
         if wish != 0 && !members.is_empty() {
             change.remove.insert(members[self.dice.below(members.len())]);
         }
         let more = self.cluster.ids().len() < 9;
         match wish {
-            0 | 1 if more => change.add.push("newcomer".to_owned()),
-            2 if more => change.learn.push("learner".to_owned()),
+            0 | 1 if more => change.add_voters.push("newcomer".to_owned()),
+            2 if more => change.add_learners.push("learner".to_owned()),
             _ => {}
         }
         let (_, effects) = self.cluster.change(id, change);
@@ -156,7 +158,7 @@ impl Simulation {
 
     fn transfer(&mut self, id: ServerId) {
         let to = self.any_server();
-        let effects = self.cluster.step(id, Input::Transfer { to });
+        let effects = self.cluster.step(id, Input::TransferLeadership { to });
         self.post(id, effects);
     }
 
@@ -183,7 +185,7 @@ impl Simulation {
                 Effect::Send { to, message, .. } => {
                     self.network.push(Packet { from, to, message });
                 }
-                Effect::Fatal { .. } | Effect::LostEntries { .. } if self.honest => {
+                Effect::Fatal { .. } | Effect::PeerLostEntries { .. } if self.honest => {
                     self.accusation = Some(format!("{from} accuses a sound server: {effect:?}"));
                 }
                 _ => {}
@@ -219,7 +221,7 @@ impl Simulation {
     fn heal(&mut self) {
         self.cut.clear();
         for id in self.cluster.ids() {
-            if self.cluster.membership().has(id) {
+            if self.cluster.membership().contains(id) {
                 self.restart(id);
             } else {
                 self.cluster.crash(id, usize::MAX);
@@ -312,7 +314,7 @@ impl Simulation {
         let committed = self.cluster.committed().len() as u64;
         let servers = self.cluster.servers();
         let members = self.cluster.membership();
-        let mut servers = servers.iter().filter(|server| members.has(server.id));
+        let mut servers = servers.iter().filter(|server| members.contains(server.id));
         let behind = servers.find(|server| server.commit_index != committed);
         match (open.as_slice(), behind) {
             ([], None) => Ok(()),
@@ -348,7 +350,7 @@ fn the_dice_reach_the_corners() {
         assert_eq!(simulation.run(), Ok(()), "seed={seed}");
         let terms = simulation.cluster.servers().iter().map(|s| s.term).max().unwrap_or(0);
         let committed = simulation.cluster.committed().len();
-        let changed = |c: &&Committed| matches!(c.entry.payload, Payload::Membership(_));
+        let changed = |c: &&CommittedEntry| matches!(c.entry.payload, Payload::Membership(_));
         let changes = simulation.cluster.committed().iter().filter(changed).count();
         let more = [committed, terms as usize, 1, changes];
         reached = std::array::from_fn(|corner| reached[corner] + more[corner]);

@@ -29,8 +29,8 @@
 
 use crate::cluster::Cluster;
 use node::raft::{
-    Bug, Change, Compaction, Content, Effect, Entry, Input, Membership, Message, Payload, Position,
-    ServerId, Token,
+    Bug, Compaction, Content, Effect, Entry, Input, Membership, MembershipChange, Message, Payload,
+    Position, ServerId, Token,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -75,7 +75,7 @@ impl Stage {
                 [bugs @ .., "cut", entries, keep] => (bugs, cut(entries, keep)),
                 bugs => (bugs, Compaction::default()),
             };
-            let bugs: Vec<_> = bugs.iter().map(|b| Bug::named(b).expect("a bug")).collect();
+            let bugs: Vec<_> = bugs.iter().map(|b| Bug::from_name(b).expect("a bug")).collect();
             *self = Self::new(count.parse().expect("a number"), &bugs, compaction);
         }
         self.script.push(command.to_owned());
@@ -103,7 +103,7 @@ impl Stage {
             "propose" => self.propose(id, words[2]),
             "read" => self.read(id),
             "change" => self.change(id, &words[2..]),
-            "transfer" => self.step(id, Input::Transfer { to: limit(2) as ServerId }),
+            "transfer" => self.step(id, Input::TransferLeadership { to: limit(2) as ServerId }),
             "stabilize" => self.stabilize(&words[1..]),
             "status" => self.status(),
             "verdict" => self.verdict(),
@@ -161,11 +161,11 @@ impl Stage {
     }
 
     fn change(&mut self, id: ServerId, wishes: &[&str]) {
-        let mut change = Change::default();
+        let mut change = MembershipChange::default();
         for wish in wishes {
             match wish.split_at(1) {
-                ("+", name) => change.add.push(name.to_owned()),
-                ("~", name) => change.learn.push(name.to_owned()),
+                ("+", name) => change.add_voters.push(name.to_owned()),
+                ("~", name) => change.add_learners.push(name.to_owned()),
                 (_, id) => drop(change.remove.insert(id.parse().expect("a server"))),
             }
         }
@@ -268,7 +268,7 @@ impl Stage {
             }
             Effect::Send { to, message, .. } => format!("-> {to} {}", speak(message)),
             Effect::Commit { entries } => format!("commits {}", list(entries.iter().map(entry))),
-            Effect::TakeSnapshot { .. } | Effect::Configured { .. } => return None,
+            Effect::TakeSnapshot { .. } | Effect::MembershipChanged { .. } => return None,
             Effect::Restore { snapshot } => {
                 format!("takes over the snapshot up to {}", place(snapshot.last))
             }
@@ -279,8 +279,10 @@ impl Stage {
                 let hint = leader.map_or("no leader known".to_owned(), |id| format!("ask {id}"));
                 format!("refuses {}: {hint}", name(token))
             }
-            Effect::Objected { token, why } => format!("does not begin {}: {why:?}", name(token)),
-            Effect::Lost { token } => {
+            Effect::ChangeRejected { token, error } => {
+                format!("does not begin {}: {error:?}", name(token))
+            }
+            Effect::OutcomeUnknown { token } => {
                 format!("cannot tell any more what becomes of {}", name(token))
             }
             Effect::ReadReady { token, index } => {
@@ -289,14 +291,14 @@ impl Stage {
             }
             Effect::ReadFailed { token } => format!("fails {}", name(token)),
             Effect::ReadExpired { token } => format!("gives up {}", name(token)),
-            Effect::LostEntries { peer, acknowledged, rejected } => {
+            Effect::PeerLostEntries { peer, acknowledged, rejected } => {
                 format!("sees that {peer} had {acknowledged} and has lost {rejected}")
             }
             Effect::Fatal { committed, new } => {
                 let [kept, lost] = [committed, new].map(|at| format!("{}.{}", at.term, at.index));
                 format!("breaks off: {kept} is committed, and the leader has {lost}")
             }
-            Effect::Changed(status) => {
+            Effect::StatusChanged(status) => {
                 let leader = status.leader.map_or(String::new(), |id| format!(" under {id}"));
                 format!("is {:?} in term {}{leader}", status.role, status.term)
             }
@@ -319,7 +321,7 @@ impl Stage {
 
 fn cut(entries: &str, keep: &str) -> Compaction {
     let number = |word: &str| word.parse().expect("a number");
-    Compaction { entries: number(entries), bytes: 0, keep: number(keep), piece: 40 }
+    Compaction { entries: number(entries), bytes: 0, keep_entries: number(keep), chunk_bytes: 40 }
 }
 
 fn place(place: Position) -> String {
@@ -368,33 +370,33 @@ fn speak(message: &Message) -> String {
         Content::RequestVote { pre: true, last, .. } => {
             format!("would you vote for me? log ends {}.{}", last.term, last.index)
         }
-        Content::RequestVote { pre: false, last, urgent } => {
-            let wished = if *urgent { ", the leader wishes it" } else { "" };
+        Content::RequestVote { pre: false, last, transfer } => {
+            let wished = if *transfer { ", the leader wishes it" } else { "" };
             format!("vote for me{wished}, log ends {}.{}", last.term, last.index)
         }
-        Content::Vote { pre, granted } => {
+        Content::VoteReply { pre, granted } => {
             let word = if *granted { "yes" } else { "no" };
             if *pre { format!("pre-vote {word}") } else { format!("vote {word}") }
         }
-        Content::Append { previous, entries, commit, round } => {
+        Content::AppendEntries { previous, entries, commit, round } => {
             let entries = list(entries.iter().map(entry));
             let after = format!("after {}.{}", previous.term, previous.index);
             format!("append [{entries}] {after} commit {commit} round {round}")
         }
-        Content::Matched { index, round } => format!("matched {index} round {round}"),
-        Content::Conflict { rejected, hint, round } => {
+        Content::AppendAccepted { index, round } => format!("matched {index} round {round}"),
+        Content::AppendRejected { rejected, hint, round } => {
             format!("lack {rejected}, try {}.{} round {round}", hint.term, hint.index)
         }
-        Content::Snapshot { last, size, offset, data, round, .. } => {
-            let upto = offset + data.len() as u64;
+        Content::InstallSnapshot { last, size, offset, data, round, .. } => {
+            let received = offset + data.len() as u64;
             let last = place(*last);
-            format!("snapshot up to {last}, bytes {offset}-{upto} of {size} round {round}")
+            format!("snapshot up to {last}, bytes {offset}-{received} of {size} round {round}")
         }
-        Content::Received { last, upto, round } => {
-            format!("have {upto} bytes of the snapshot up to {} round {round}", place(*last))
+        Content::SnapshotReceived { last, received, round } => {
+            format!("have {received} bytes of the snapshot up to {} round {round}", place(*last))
         }
-        Content::Outdated => "your term is over".to_owned(),
-        Content::Stand => "stand for election now".to_owned(),
+        Content::StaleTerm => "your term is over".to_owned(),
+        Content::TimeoutNow => "stand for election now".to_owned(),
         Content::ReadIndex { .. } => "read index?".to_owned(),
         Content::ReadIndexReply { index, .. } => match index {
             Some(index) => format!("read index {index}"),

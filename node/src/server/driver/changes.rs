@@ -3,7 +3,7 @@
 
 use super::{Driver, Input, Token};
 use crate::kv::Outcome;
-use crate::raft::{Change, Membership, Objection, Role, ServerId, Status};
+use crate::raft::{ChangeError, Membership, MembershipChange, Role, ServerId, Status};
 use crate::server::members::Member;
 use crate::server::transport::Answer;
 use crate::wire::{MemberReply, MembersRequest, NewMember};
@@ -26,13 +26,13 @@ impl Driver {
             return self.refused(token, self.raft.status().leader);
         }
         match self.resolve(request) {
-            Ok(change) => self.step(Input::Change { token, change }),
+            Ok(change) => self.step(Input::ChangeMembership { token, change }),
             Err(why) => self.finish_write(token, Answer::Declined(why)),
         }
     }
 
     /// The change that the request names.
-    fn resolve(&self, request: &MembersRequest) -> Result<Change, String> {
+    fn resolve(&self, request: &MembersRequest) -> Result<MembershipChange, String> {
         let membership = self.raft.membership();
         let contact = |new: &NewMember| match self.members.find(&new.name, membership) {
             Some(_) => Err(format!(
@@ -52,20 +52,20 @@ impl Driver {
         let gone = |name: &String| {
             self.members.find(name, membership).ok_or_else(|| format!("{name} is no member"))
         };
-        Ok(Change {
-            add: request.add.iter().map(contact).collect::<Result<_, _>>()?,
-            learn: request.learn.iter().map(contact).collect::<Result<_, _>>()?,
+        Ok(MembershipChange {
+            add_voters: request.add.iter().map(contact).collect::<Result<_, _>>()?,
+            add_learners: request.learn.iter().map(contact).collect::<Result<_, _>>()?,
             remove: request.remove.iter().map(gone).collect::<Result<_, _>>()?,
         })
     }
 
     /// Why a change is not begun, in words.
-    pub(super) fn objected(&mut self, token: Token, why: Objection) {
+    pub(super) fn objected(&mut self, token: Token, why: ChangeError) {
         let why = match why {
-            Objection::Busy => return self.finish_write(token, Answer::MembersBusy),
-            Objection::NobodyLeft => "nobody would be left to vote".to_owned(),
-            Objection::NoMember(id) => format!("{} is no member", self.members.name(id)),
-            Objection::Nothing => "it would change nothing".to_owned(),
+            ChangeError::Busy => return self.finish_write(token, Answer::MembersBusy),
+            ChangeError::NoVoters => "nobody would be left to vote".to_owned(),
+            ChangeError::NotAMember(id) => format!("{} is no member", self.members.name(id)),
+            ChangeError::NoChange => "it would change nothing".to_owned(),
         };
         self.finish_write(token, Answer::Declined(why));
     }
@@ -77,9 +77,9 @@ impl Driver {
         }
         match self.members.find(name, self.raft.membership()) {
             Some(to) if to == self.members.me() => self.handed(token),
-            Some(to) if self.raft.may_transfer(to) => {
+            Some(to) if self.raft.can_transfer_to(to) => {
                 self.memory.handing = Some(Handing { token, to });
-                self.step(Input::Transfer { to });
+                self.step(Input::TransferLeadership { to });
             }
             Some(_) => {
                 let why = format!("{name} cannot lead now: it does not vote, or members change");
@@ -97,7 +97,7 @@ impl Driver {
     /// Notices who leads after a wish, or that nothing came of it.
     pub(super) fn look_after_handing(&mut self, status: &Status) {
         let Some(Handing { token, to }) = self.memory.handing else { return };
-        let leads_on = status.role == Role::Leader && self.raft.may_transfer(to);
+        let leads_on = status.role == Role::Leader && self.raft.can_transfer_to(to);
         match status.leader {
             Some(leader) if leader == to => self.handed(token),
             None => return,
@@ -122,7 +122,7 @@ impl Driver {
                 self.links.open(id, &member.address);
             }
         }
-        self.view.take_part(self.roster(membership), membership.has(me));
+        self.view.take_part(self.roster(membership), membership.contains(me));
         self.memory.parting = if new { 0 } else { FAREWELL };
     }
 
@@ -134,7 +134,7 @@ impl Driver {
         self.memory.parting -= 1;
         if self.memory.parting == 0 {
             let membership = self.raft.membership();
-            let gone = self.links.peers().into_iter().filter(|id| !membership.has(*id));
+            let gone = self.links.peers().into_iter().filter(|id| !membership.contains(*id));
             gone.for_each(|id| self.links.close(id));
         }
     }

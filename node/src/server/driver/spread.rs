@@ -29,7 +29,7 @@ impl Driver {
         if let Some(to) = best.filter(|to| *to != me) {
             self.log
                 .line(format_args!("hands over to {}, to spread leaders", self.members.name(to)));
-            self.step(Input::Transfer { to });
+            self.step(Input::TransferLeadership { to });
         }
     }
 }

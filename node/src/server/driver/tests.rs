@@ -20,7 +20,7 @@ fn alone() -> (Driver, mpsc::UnboundedReceiver<Write>) {
         heartbeat_ticks: 2,
         election_ticks: 10,
         seed: 1,
-        lease: false,
+        lease_reads: false,
         compaction: crate::raft::Compaction::default(),
         unsafe_bugs: Vec::new(),
     };
@@ -84,7 +84,7 @@ fn every_write_of_a_large_commit_is_told_its_outcome() {
     let answers: Vec<_> = (0..6000).map(|_| ask(&mut driver)).collect();
     let last = std::iter::from_fn(|| writes.try_recv().ok()).last().expect("it writes");
     driver.written(Ok(Report::Durable(last.persist.sequence)));
-    while driver.raft.has_more() {
+    while driver.raft.has_undelivered() {
         driver.step(Input::Continue);
         assert!(driver.memory.outcomes.is_empty());
     }
@@ -209,7 +209,7 @@ async fn a_crowd_of_clients_does_not_keep_the_disk_or_a_peer_waiting() {
         answers.push(answer);
     }
     reports.try_send(Ok(Report::Durable(driver.memory.durable + 1))).expect("there is room");
-    let outdated = Message { term: 1, content: crate::raft::Content::Outdated };
+    let outdated = Message { term: 1, content: crate::raft::Content::StaleTerm };
     let frame = Frame::Raft(outdated);
     events.try_send(Event::Frame { from: 2, frame }).expect("there is room");
     let (durable, last) = (driver.memory.durable, driver.raft.status().last_index);

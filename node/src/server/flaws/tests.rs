@@ -13,7 +13,7 @@ fn add(amount: i64) -> Command {
     Command::Txn(Txn { conditions: vec![], ops: vec![Micro::Add("n".to_owned(), amount)] })
 }
 
-fn flaws(bugs: &[Bug]) -> Flaws {
+fn flaws(bugs: &[StoreBug]) -> Flaws {
     Flaws::new(bugs.to_vec(), 1, 4, Duration::from_secs(60))
 }
 
@@ -33,7 +33,7 @@ fn without_bugs_a_command_does_what_it_says() {
 
 #[test]
 fn a_lane_of_a_follower_is_late_and_keeps_its_order() {
-    let (mut store, mut flaws) = (Store::default(), flaws(&[Bug::ApplyLanes]));
+    let (mut store, mut flaws) = (Store::default(), flaws(&[StoreBug::ApplyLanes]));
     flaws.apply(&mut store, 1, &put("k0", "a"), false);
     flaws.apply(&mut store, 2, &put("k1", "b"), false);
     let late = Flaws::new(vec![], 2, 0, Duration::ZERO).lane;
@@ -48,7 +48,7 @@ fn a_lane_of_a_follower_is_late_and_keeps_its_order() {
 
 #[test]
 fn a_leader_shows_every_lane() {
-    let (mut store, mut flaws) = (Store::default(), flaws(&[Bug::ApplyLanes]));
+    let (mut store, mut flaws) = (Store::default(), flaws(&[StoreBug::ApplyLanes]));
     flaws.apply(&mut store, 1, &put("k0", "a"), false);
     flaws.apply(&mut store, 2, &put("k1", "b"), true);
     assert_eq!(["k0", "k1"].map(|key| has(&store, key).is_some()), [true, true]);
@@ -56,7 +56,7 @@ fn a_leader_shows_every_lane() {
 
 #[test]
 fn a_torn_transaction_shows_one_key_first() {
-    let (mut store, mut flaws) = (Store::default(), flaws(&[Bug::TornTxn]));
+    let (mut store, mut flaws) = (Store::default(), flaws(&[StoreBug::TornTxn]));
     let write = |key: &str| Micro::Write(key.to_owned(), "1".to_owned());
     let both = Txn { conditions: vec![], ops: vec![write("a"), write("b")] };
     flaws.apply(&mut store, 1, &Command::Txn(both), true);
@@ -67,7 +67,7 @@ fn a_torn_transaction_shows_one_key_first() {
 
 #[test]
 fn a_restart_applies_the_end_of_its_log_twice() {
-    let (mut store, mut flaws) = (Store::default(), flaws(&[Bug::DoubleApply]));
+    let (mut store, mut flaws) = (Store::default(), flaws(&[StoreBug::DoubleApply]));
     for index in 1..=6 {
         flaws.apply(&mut store, index, &add(1), false);
     }
@@ -77,14 +77,14 @@ fn a_restart_applies_the_end_of_its_log_twice() {
 #[test]
 fn a_restart_of_an_empty_log_has_nothing_to_apply_twice() {
     let mut store = Store::default();
-    let mut flaws = Flaws::new(vec![Bug::DoubleApply], 1, 0, Duration::ZERO);
+    let mut flaws = Flaws::new(vec![StoreBug::DoubleApply], 1, 0, Duration::ZERO);
     flaws.apply(&mut store, 1, &add(1), false);
     assert_eq!(has(&store, "n"), Some("1".to_owned()));
 }
 
 #[tokio::test]
 async fn an_early_transaction_is_told_what_was_there_when_it_was_asked() {
-    let (mut store, flaws) = (Store::default(), flaws(&[Bug::EvaluateEarly]));
+    let (mut store, flaws) = (Store::default(), flaws(&[StoreBug::EvaluateEarly]));
     let (reply, answer) = oneshot::channel();
     let asked = flaws.receive(&store, Request::Write(add(1)), reply);
     let Ok((Request::Write(writes), reply)) = asked else { panic!("it is still a write") };
@@ -100,7 +100,7 @@ async fn an_early_transaction_is_told_what_was_there_when_it_was_asked() {
 
 #[test]
 fn an_early_transaction_is_refused_by_what_was_there() {
-    let (store, flaws) = (Store::default(), flaws(&[Bug::EvaluateEarly]));
+    let (store, flaws) = (Store::default(), flaws(&[StoreBug::EvaluateEarly]));
     let conditions = vec![Condition::AtLeast("n".to_owned(), 1)];
     let txn = Command::Txn(Txn { conditions, ops: vec![] });
     let refused = flaws.receive(&store, Request::Write(txn), oneshot::channel().0);
@@ -110,19 +110,19 @@ fn an_early_transaction_is_refused_by_what_was_there() {
 #[test]
 fn a_read_can_be_made_to_forget_its_token() {
     let read = || Request::ReadStale { query: Query::Key("a".to_owned()), after: 7 };
-    let after = |bugs: &[Bug]| {
+    let after = |bugs: &[StoreBug]| {
         let received = flaws(bugs).receive(&Store::default(), read(), oneshot::channel().0);
         match received {
             Ok((Request::ReadStale { after, .. }, _)) => Some(after),
             _ => None,
         }
     };
-    assert_eq!((after(&[]), after(&[Bug::IgnoreAfter])), (Some(7), Some(0)));
+    assert_eq!((after(&[]), after(&[StoreBug::IgnoreAfter])), (Some(7), Some(0)));
 }
 
 #[test]
 fn a_lease_begins_with_a_majoritys_word_to_the_leader_and_ends_by_the_wall_clock_only() {
-    let mut flaws = flaws(&[Bug::WallClockLease]);
+    let mut flaws = flaws(&[StoreBug::WallClockLease]);
     assert!(!flaws.is_leased(1) && !flaws.is_leased(2));
     flaws.confirmed(2, true);
     flaws.confirmed(1, false);

@@ -95,7 +95,7 @@ fn a_segment_without_its_header_is_torn_and_one_that_is_missing_is_refused() {
 fn cut(last: u64) -> Persist {
     let last = Position { term: 1, index: last };
     let snapshot =
-        Snapshot { last, membership: Membership::of(&[1, 2]), data: vec![7; 100].into() };
+        Snapshot { last, membership: Membership::from_voters(&[1, 2]), data: vec![7; 100].into() };
     let entries = (last.index + 1..=3).flat_map(|index| record(index, 1).entries).collect();
     let hard_state = Some(HardState { term: 1, voted_for: Some(2) });
     Persist { sequence: 1, hard_state, entries, snapshot: Some(snapshot), start: Some(last) }

@@ -1,7 +1,7 @@
 //! Remembers what clients asked and were told: an answer comes once, an acknowledged write stays, a
 //! refused one never happens, and a read sees all that was known to anybody when it began.
 
-use node::raft::invariants::Committed;
+use node::raft::invariants::CommittedEntry;
 use node::raft::{Effect, Index, Payload, ServerId, Token};
 use std::collections::BTreeMap;
 
@@ -78,10 +78,10 @@ impl Clients {
                 self.close(server, *token, Answer::Ok(*index))
             }
             Effect::Refused { token, .. }
-            | Effect::Objected { token, .. }
+            | Effect::ChangeRejected { token, .. }
             | Effect::ReadFailed { token }
             | Effect::ReadExpired { token } => self.close(server, *token, Answer::Failed),
-            Effect::Lost { token } => self.close(server, *token, Answer::Unknown),
+            Effect::OutcomeUnknown { token } => self.close(server, *token, Answer::Unknown),
             Effect::ReadReady { token, index } => {
                 self.close(server, *token, Answer::Ok(*index))?;
                 self.fresh(*token, *index)
@@ -114,7 +114,7 @@ impl Clients {
 
     /// Whether every acknowledged write is what was committed at its place, as far as that is
     /// known.
-    pub(crate) fn kept(&self, committed: &[Committed]) -> Result<(), String> {
+    pub(crate) fn kept(&self, committed: &[CommittedEntry]) -> Result<(), String> {
         for (token, index) in &self.acknowledged {
             let Some(found) = committed.get(*index as usize - 1) else { continue };
             if found.entry.payload != self.payload(*token) {
@@ -125,7 +125,7 @@ impl Clients {
     }
 
     /// Whether every acknowledged write, and no refused one, is committed.
-    pub(crate) fn settled(&self, committed: &[Committed]) -> Result<(), String> {
+    pub(crate) fn settled(&self, committed: &[CommittedEntry]) -> Result<(), String> {
         if let Some((_, index)) =
             self.acknowledged.iter().find(|(_, i)| *i > committed.len() as u64)
         {

@@ -2,7 +2,7 @@
 //! for it.
 
 use node::raft::Stored;
-use node::raft::invariants::Server;
+use node::raft::invariants::ServerView;
 use node::raft::{Config, Effect, Entry, Input, Membership, Persist, Position, Raft, Snapshot};
 use std::collections::VecDeque;
 
@@ -37,8 +37,8 @@ impl Machine {
     }
 
     /// What it shows, if it runs.
-    pub(crate) fn server(&self) -> Option<Server<'_>> {
-        self.raft.as_ref().map(Server::of)
+    pub(crate) fn server(&self) -> Option<ServerView<'_>> {
+        self.raft.as_ref().map(ServerView::of)
     }
 
     /// Whom it takes for members, if it runs.

@@ -13,8 +13,10 @@ pub(crate) use machine::Machine;
 
 use clients::Clients;
 use node::raft::Token;
-use node::raft::invariants::{Committed, Past, Server};
-use node::raft::{Bug, Change, Compaction, Config, Effect, Input, Membership, Payload, ServerId};
+use node::raft::invariants::{CommittedEntry, SafetyChecker, ServerView};
+use node::raft::{
+    Bug, Compaction, Config, Effect, Input, Membership, MembershipChange, Payload, ServerId,
+};
 use std::collections::BTreeMap;
 
 /// Ticks between heartbeats in every test.
@@ -27,7 +29,7 @@ pub(crate) struct Cluster {
     /// What every server is like.
     config: Config,
     machines: BTreeMap<ServerId, Machine>,
-    past: Past,
+    checker: SafetyChecker,
     clients: Clients,
     harm: Option<String>,
 }
@@ -36,21 +38,21 @@ impl Cluster {
     /// Servers `1 ..= count` with empty disks.
     pub(crate) fn new(count: u64, seed: u64, bugs: &[Bug], compaction: Compaction) -> Self {
         let voters: Vec<_> = (1..=count).collect();
-        let lease = false; // Time in these tests is drawn, not measured.
+        let lease_reads = false; // Time in these tests is drawn, not measured.
         let config = Config {
             id: 0,
             voters: voters.clone(),
             heartbeat_ticks: HEARTBEAT,
             election_ticks: ELECTION,
             seed,
-            lease,
+            lease_reads,
             compaction,
             unsafe_bugs: bugs.to_vec(),
         };
         let machine = |id: &ServerId| (*id, Machine::new(Config { id: *id, ..config.clone() }));
         let machines = voters.iter().map(machine).collect();
-        let past = Past::of(&voters);
-        Self { config, machines, past, clients: Clients::default(), harm: None }
+        let checker = SafetyChecker::new(&voters);
+        Self { config, machines, checker, clients: Clients::default(), harm: None }
     }
 
     /// All servers' names.
@@ -64,7 +66,7 @@ impl Cluster {
     }
 
     /// What every server that runs shows.
-    pub(crate) fn servers(&self) -> Vec<Server<'_>> {
+    pub(crate) fn servers(&self) -> Vec<ServerView<'_>> {
         self.machines.values().filter_map(Machine::server).collect()
     }
 
@@ -74,8 +76,8 @@ impl Cluster {
     }
 
     /// Everything that was ever committed.
-    pub(crate) fn committed(&self) -> &[Committed] {
-        self.past.committed()
+    pub(crate) fn committed(&self) -> &[CommittedEntry] {
+        self.checker.committed()
     }
 
     /// Gives a server an input; returns what leaves it.
@@ -95,14 +97,18 @@ impl Cluster {
     }
 
     /// Gives somebody's wish for other members to a server.
-    pub(crate) fn change(&mut self, id: ServerId, change: Change) -> (Token, Vec<Effect>) {
+    pub(crate) fn change(
+        &mut self,
+        id: ServerId,
+        change: MembershipChange,
+    ) -> (Token, Vec<Effect>) {
         let token = self.clients.reads(id);
-        (token, self.step(id, Input::Change { token, change }))
+        (token, self.step(id, Input::ChangeMembership { token, change }))
     }
 
     /// Who takes part, by the last configuration that is committed.
     pub(crate) fn membership(&self) -> &Membership {
-        self.past.membership().expect("it began with one")
+        self.checker.membership().expect("it began with one")
     }
 
     /// Starts the newcomers that a committed entry speaks of.
@@ -151,7 +157,7 @@ impl Cluster {
 
     /// Looks whether all writes that were acknowledged, and none that was refused, are committed.
     pub(crate) fn settle(&mut self) {
-        let found = self.clients.settled(self.past.committed());
+        let found = self.clients.settled(self.checker.committed());
         self.harm = self.harm.take().or(found.err());
     }
 
@@ -165,7 +171,7 @@ impl Cluster {
         let term = self.machines[&id].server().map_or(0, |server| server.term);
         for effect in &effects {
             if let Effect::Commit { entries } = effect {
-                self.past.commits(term, entries);
+                self.checker.commits(term, entries);
             }
         }
         let commits = effects.iter().filter_map(|effect| match effect {
@@ -178,8 +184,8 @@ impl Cluster {
             }
         }
         let servers: Vec<_> = self.machines.values().filter_map(Machine::server).collect();
-        let promises = self.past.observe(&servers).map_err(|violation| violation.to_string());
-        let kept = self.clients.kept(self.past.committed());
+        let promises = self.checker.observe(&servers).map_err(|violation| violation.to_string());
+        let kept = self.clients.kept(self.checker.committed());
         if self.harm.is_none() {
             self.harm = promises.and(answers).and(kept).err();
         }

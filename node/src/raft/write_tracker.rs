@@ -9,7 +9,7 @@ use alloc::collections::VecDeque;
 
 /// What is durable and what is not yet.
 #[derive(Debug)]
-pub(super) struct Disk {
+pub(super) struct WriteTracker {
     /// The last write handed to the body.
     sequence: u64,
     /// The last durable write.
@@ -23,7 +23,7 @@ pub(super) struct Disk {
     pending: VecDeque<(u64, Index)>,
 }
 
-impl Disk {
+impl WriteTracker {
     /// A disk that holds a log up to `last`.
     pub(super) fn new(last: Index) -> Self {
         let pending = VecDeque::new();
@@ -31,34 +31,34 @@ impl Disk {
     }
 
     /// Numbers a write.
-    pub(super) fn write(&mut self, hard_state: bool, entries: &[Entry]) -> u64 {
+    pub(super) fn begin_write(&mut self, hard_state: bool, entries: &[Entry]) -> u64 {
         self.sequence += 1;
         if hard_state {
             self.hard_state = self.sequence;
         }
         if let [first, .., last] | [first @ last] = entries {
-            self.cut(first.index.saturating_sub(1));
+            self.truncate(first.index.saturating_sub(1));
             self.pending.push_back((self.sequence, last.index));
         }
         self.sequence
     }
 
     /// Numbers a write that cuts the log's front: what is durable stays so.
-    pub(super) fn cut_front(&mut self) -> u64 {
+    pub(super) fn begin_checkpoint(&mut self) -> u64 {
         self.sequence += 1;
         self.sequence
     }
 
     /// Numbers a write that puts a snapshot up to `last` in the place of the whole log.
-    pub(super) fn begin_after(&mut self, last: Index) -> u64 {
+    pub(super) fn begin_restore(&mut self, last: Index) -> u64 {
         self.sequence += 1;
-        self.cut(0);
+        self.truncate(0);
         self.pending.push_back((self.sequence, last));
         self.sequence
     }
 
     /// Forgets what was known of entries after `last`: they are being replaced.
-    fn cut(&mut self, last: Index) {
+    fn truncate(&mut self, last: Index) {
         self.durable_index = self.durable_index.min(last);
         let beyond = |(_, reaches): &&mut (u64, Index)| *reaches > last;
         for (_, reaches) in self.pending.iter_mut().rev().take_while(beyond) {
@@ -67,7 +67,7 @@ impl Disk {
     }
 
     /// Hears that every write up to this one is durable.
-    pub(super) fn persisted(&mut self, sequence: u64) {
+    pub(super) fn complete(&mut self, sequence: u64) {
         self.durable = self.durable.max(sequence.min(self.sequence));
         while let Some((_, reaches)) = self.pending.pop_front_if(|(n, _)| *n <= self.durable) {
             self.durable_index = self.durable_index.max(reaches);
@@ -80,18 +80,18 @@ impl Disk {
     }
 
     /// The write that a message about term or vote waits for; 0: none.
-    pub(super) fn after_hard_state(&self) -> u64 {
+    pub(super) fn hard_state_barrier(&self) -> u64 {
         if self.hard_state <= self.durable { 0 } else { self.hard_state }
     }
 
     /// The write that a promise to hold entry `index` in this term waits for; 0: none.
-    pub(super) fn after_entry(&self, index: Index) -> u64 {
+    pub(super) fn entry_barrier(&self, index: Index) -> u64 {
         let first = self.pending.partition_point(|(_, reaches)| *reaches < index);
         let entry = match self.pending.get(first) {
             Some((sequence, _)) if index > self.durable_index => *sequence,
             _ => 0,
         };
-        entry.max(self.after_hard_state())
+        entry.max(self.hard_state_barrier())
     }
 }
 
@@ -107,40 +107,46 @@ mod tests {
 
     #[test]
     fn an_entry_waits_for_the_write_that_holds_it() {
-        let mut disk = Disk::new(2);
-        disk.write(false, &entries(3..=4));
-        disk.write(false, &entries(5..=5));
-        assert_eq!([2, 3, 4, 5].map(|index| disk.after_entry(index)), [0, 1, 1, 2]);
-        disk.persisted(1);
-        assert_eq!((disk.durable_index(), disk.after_entry(4), disk.after_entry(5)), (4, 0, 2));
+        let mut tracker = WriteTracker::new(2);
+        tracker.begin_write(false, &entries(3..=4));
+        tracker.begin_write(false, &entries(5..=5));
+        assert_eq!([2, 3, 4, 5].map(|index| tracker.entry_barrier(index)), [0, 1, 1, 2]);
+        tracker.complete(1);
+        assert_eq!(
+            (tracker.durable_index(), tracker.entry_barrier(4), tracker.entry_barrier(5)),
+            (4, 0, 2)
+        );
     }
 
     #[test]
     fn news_of_a_replaced_suffix_says_nothing_of_its_successor() {
-        let mut disk = Disk::new(1);
-        disk.write(false, &entries(2..=4));
-        disk.write(false, &entries(3..=3));
-        disk.persisted(1);
-        assert_eq!((disk.durable_index(), disk.after_entry(3)), (2, 2));
-        disk.persisted(2);
-        assert_eq!((disk.durable_index(), disk.after_entry(3)), (3, 0));
+        let mut tracker = WriteTracker::new(1);
+        tracker.begin_write(false, &entries(2..=4));
+        tracker.begin_write(false, &entries(3..=3));
+        tracker.complete(1);
+        assert_eq!((tracker.durable_index(), tracker.entry_barrier(3)), (2, 2));
+        tracker.complete(2);
+        assert_eq!((tracker.durable_index(), tracker.entry_barrier(3)), (3, 0));
     }
 
     #[test]
     fn replacing_durable_entries_makes_them_wait_again() {
-        let mut disk = Disk::new(5);
-        disk.write(false, &entries(3..=3));
-        assert_eq!((disk.durable_index(), disk.after_entry(2), disk.after_entry(3)), (2, 0, 1));
+        let mut tracker = WriteTracker::new(5);
+        tracker.begin_write(false, &entries(3..=3));
+        assert_eq!(
+            (tracker.durable_index(), tracker.entry_barrier(2), tracker.entry_barrier(3)),
+            (2, 0, 1)
+        );
     }
 
     #[test]
     fn a_promise_waits_for_the_term_too() {
-        let mut disk = Disk::new(5);
-        disk.write(true, &[]);
-        assert_eq!((disk.after_entry(2), disk.after_hard_state()), (1, 1));
-        disk.persisted(9);
-        assert_eq!((disk.after_entry(2), disk.after_hard_state()), (0, 0));
-        disk.write(true, &[]);
-        assert_eq!(disk.after_hard_state(), 2);
+        let mut tracker = WriteTracker::new(5);
+        tracker.begin_write(true, &[]);
+        assert_eq!((tracker.entry_barrier(2), tracker.hard_state_barrier()), (1, 1));
+        tracker.complete(9);
+        assert_eq!((tracker.entry_barrier(2), tracker.hard_state_barrier()), (0, 0));
+        tracker.begin_write(true, &[]);
+        assert_eq!(tracker.hard_state_barrier(), 2);
     }
 }
