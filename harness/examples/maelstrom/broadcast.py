@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tells neighbours every message until they say that they have it. With `--broken` it tells them once."""
+"""Sends every message to its neighbours until they acknowledge it. With `--broken` it sends each once."""
 
 import sys
 

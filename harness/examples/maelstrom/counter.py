@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A counter (g-counter, pn-counter): each node keeps what was added at every node, and tells the others.
+"""A counter (g-counter, pn-counter): each node stores the sum of every node, and sends all sums to the others.
 
-With `--broken` it keeps one sum and adds what others tell it, as often as they do.
+With `--broken` it stores one sum and adds what others send, each time they send it.
 """
 
 import sys

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Echoes. With `--broken` every tenth echo is the one before.
+// Echoes. With `--broken` every tenth answer repeats the previous one.
 const { Node } = require("./maelstrom.js");
 
 const node = new Node();

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Echoes. With `--broken` every tenth echo is the one before."""
+"""Echoes. With `--broken` every tenth answer repeats the previous one."""
 
 import sys
 

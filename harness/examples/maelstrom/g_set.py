@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A set that only grows: nodes tell each other all of it now and then. With `--broken` they only tell what is new."""
+"""A set that only grows: nodes send all of it to each other at intervals. With `--broken` they send only new elements."""
 
 import sys
 

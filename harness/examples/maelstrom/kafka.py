@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Logs (kafka): every log has one node that keeps it, and the others hand requests on to that.
+"""Logs (kafka): one node stores each log, and the others forward requests to it.
 
-With `--broken` the node loses every twentieth message that it has acknowledged.
+With `--broken` the node loses every twentieth message that it acknowledged.
 """
 
 import sys
@@ -19,7 +19,7 @@ def keeper(key):
 
 
 def by_keeper(keys):
-    """Who keeps which of the logs."""
+    """Groups the logs by the node that stores them."""
     groups = {}
     for key in keys:
         groups.setdefault(keeper(key), []).append(key)
@@ -27,7 +27,7 @@ def by_keeper(keys):
 
 
 def passed_on(kind, fields, keys):
-    """Asks every keeper for its part, and joins the answers."""
+    """Asks each of these nodes for its part, and joins the answers."""
     told = {}
     for who, part in by_keeper(keys):
         body = {"type": kind, **fields(part)}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Hands every request to the service `lin-kv`. With `--broken` it answers reads from what it wrote or read last."""
+"""Forwards every request to the service `lin-kv`. With `--broken` it answers reads from a cache of its last values."""
 
 import sys
 

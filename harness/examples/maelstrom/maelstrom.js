@@ -1,4 +1,4 @@
-// Speaks Maelstrom's protocol: what every node of these examples has in common.
+// Implements Maelstrom's protocol, for all nodes of these examples.
 const readline = require("readline");
 
 class Failure extends Error {
@@ -29,7 +29,7 @@ class Node {
     this.send(message.src, { ...body, in_reply_to: message.body.msg_id });
   }
 
-  // Sends a request, and promises the answer.
+  // Sends a request and returns a promise of its answer.
   ask(dest, body, patience = 1000) {
     const number = ++this.next;
     return new Promise((resolve, reject) => {

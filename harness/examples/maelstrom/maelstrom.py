@@ -1,4 +1,4 @@
-"""Speaks Maelstrom's protocol: what every node of these examples has in common."""
+"""Implements Maelstrom's protocol, for all nodes of these examples."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ MISSING, DIFFERENT, CONFLICT = 20, 22, 30
 
 
 class Failure(Exception):
-    """An error of the protocol."""
+    """An error that the protocol defines."""
 
     def __init__(self, code, text=""):
         super().__init__(f"{code} {text}")
@@ -17,7 +17,7 @@ class Failure(Exception):
 
 
 class Node:
-    """A node: `handlers` answer messages by type, each in a thread of its own where `threads` is on."""
+    """A node: `handlers` answer messages by type; with `threads`, each in its own thread."""
 
     def __init__(self, threads=False):
         self.id, self.peers, self.handlers = None, [], {}
@@ -40,7 +40,7 @@ class Node:
         self.send(message["src"], {**body, "in_reply_to": message["body"]["msg_id"]})
 
     def ask(self, dest, body, patience=1.0):
-        """Sends a request and waits for the answer to it; only where threads are on."""
+        """Sends a request and waits for its answer; needs `threads`."""
         arrived, held = threading.Event(), []
         with self.lock:
             self.next += 1

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Transactions over lists and registers (txn-list-append, txn-rw-register): all state is one value of `lin-kv`,
-exchanged for another by compare-and-set; who comes too late aborts. With `--broken` a transaction is done piece by
-piece.
+replaced by compare-and-set; a transaction that comes too late aborts. With `--broken` a transaction is not atomic.
 """
 
 import json
@@ -45,7 +44,7 @@ def atomically(txn):
         node.ask("lin-kv", {**swap, "create_if_not_exists": True})
     except Failure as failure:
         if failure.code == DIFFERENT:
-            raise Failure(CONFLICT, "somebody was faster") from failure
+            raise Failure(CONFLICT, "another transaction was faster") from failure
         raise
     return told
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Gives identifiers. With `--broken` nodes forget to put their names into them.
+// Generates identifiers. With `--broken` they lack the name of the node, so nodes generate the same ones.
 const { Node } = require("./maelstrom.js");
 
 const node = new Node();

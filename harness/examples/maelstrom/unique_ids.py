@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Gives identifiers. With `--broken` nodes forget to put their names into them."""
+"""Generates identifiers. With `--broken` they lack the name of the node, so nodes generate the same ones."""
 
 import itertools
 import sys

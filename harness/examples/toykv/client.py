@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Asks a toykv replica what `harness` asks it: one line of JSON in, one out."""
+"""Forwards the calls of `harness` to a toykv replica: one line of JSON in, one line out."""
 import http.client, json, sys
 
 ip, port = sys.argv[1], int(sys.argv[2])
