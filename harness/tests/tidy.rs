@@ -7,6 +7,19 @@ use std::process::Command;
 /// A file longer than this has outgrown its name.
 const LONGEST_FILE: usize = 600;
 
+/// The folders of all packages.
+const PACKAGES: [&str; 9] = [
+    "checker",
+    "harness",
+    "harness/crates/engine",
+    "harness/crates/records",
+    "harness/crates/report",
+    "harness/crates/simulator",
+    "harness/crates/testbed",
+    "node",
+    "workloads",
+];
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -63,14 +76,36 @@ fn nobody_needs_a_c_compiler() {
 }
 
 #[test]
-fn the_adapter_of_our_own_node_knows_only_its_public_interface() {
+fn the_engine_and_what_it_stands_on_do_not_link_the_node() {
+    for package in ["testbed", "records", "report", "engine"] {
+        assert!(!depends_on(&tree(package, &[]), "node"), "{package} depends on node");
+    }
+    for package in ["records", "report"] {
+        let tree = tree(package, &[]);
+        for unwanted in ["tokio", "nix", "workloads", "testbed", "engine"] {
+            assert!(!depends_on(&tree, unwanted), "{package} depends on {unwanted}");
+        }
+    }
+    let tree = tree("testbed", &[]);
+    for unwanted in ["records", "report", "engine"] {
+        assert!(!depends_on(&tree, unwanted), "testbed depends on {unwanted}");
+    }
+    let mut files = Vec::new();
+    collect(&root().join("harness/crates/testbed/src"), &mut files);
+    for path in files {
+        let text = fs::read_to_string(&path).expect("a source file");
+        let of_workloads = text.lines().filter(|line| line.contains("workloads::"));
+        let other = of_workloads.filter(|line| line.trim() != "use workloads::Rng;").count();
+        assert_eq!(other, 0, "{} uses more of workloads than its Rng", path.display());
+    }
+}
+
+/// The simulator links the pure library; nothing else of the node is called from outside.
+#[test]
+fn the_program_calls_only_the_main_of_the_node() {
     let mut files = Vec::new();
     collect(&root().join("harness/src"), &mut files);
-    // The simulator drives the pure library: no replica, no socket, nothing that the harness judges from outside.
-    let simulates = |path: &PathBuf| {
-        path.components().any(|part| part.as_os_str() == "sim") || path.ends_with("cli/sim.rs")
-    };
-    for path in files.into_iter().filter(|path| !simulates(path)) {
+    for path in files {
         let text = fs::read_to_string(&path).expect("a source file");
         let calls_node = text.lines().filter(|line| line.contains("node::")).any(|line| {
             !line.contains("node::server::main") && !line.trim_start().starts_with("//")
@@ -81,8 +116,10 @@ fn the_adapter_of_our_own_node_knows_only_its_public_interface() {
 
 #[test]
 fn what_replicas_say_of_themselves_is_no_evidence() {
-    let mut files = vec![root().join("harness/src/run/judge.rs")];
-    collect(&root().join("harness/src/evidence"), &mut files);
+    let engine = root().join("harness/crates/engine/src");
+    let mut files = vec![engine.join("run/judge.rs")];
+    collect(&engine.join("evidence"), &mut files);
+    assert!(files.len() > 1, "there is code that weighs evidence");
     for file in files {
         let text = fs::read_to_string(&file).expect("it is readable");
         for unwanted in ["sights", "Observed", "Standing", "replicas.jsonl"] {
@@ -93,10 +130,11 @@ fn what_replicas_say_of_themselves_is_no_evidence() {
 
 #[test]
 fn no_file_outgrows_its_name_and_each_says_what_it_does() {
-    for package in ["checker", "harness", "node", "workloads"] {
+    for package in PACKAGES {
         let mut files = Vec::new();
         collect(&root().join(package).join("src"), &mut files);
         collect(&root().join(package).join("tests"), &mut files);
+        assert!(!files.is_empty(), "{package} has no source files");
         for path in files {
             let text = fs::read_to_string(&path).expect("a source file");
             let lines = text.lines().count();
@@ -108,16 +146,20 @@ fn no_file_outgrows_its_name_and_each_says_what_it_does() {
 
 #[test]
 fn every_script_is_in_its_page_and_says_what_it_does() {
-    let source = root().join("harness/src");
-    for (scripts, page) in [("report", "report/html.rs"), ("browse", "web/page.rs")] {
+    let pages = [
+        ("harness/crates/report/src", "html.rs", "assets/report"),
+        ("harness/src/web", "page.rs", "assets/browse"),
+    ];
+    for (source, page, scripts) in pages {
+        let source = root().join(source);
         let page = fs::read_to_string(source.join(page)).expect("a source file");
-        for file in fs::read_dir(source.join("assets").join(scripts)).expect("scripts") {
+        for file in fs::read_dir(source.join(scripts)).expect("scripts") {
             let path = file.expect("a script").path();
             let text = fs::read_to_string(&path).expect("a script");
             let lines = text.lines().count();
             let said = text.trim_start_matches("'use strict';\n").starts_with("// ");
             let name = path.strip_prefix(&source).expect("it lies there").display().to_string();
-            assert!(page.contains(&format!("\"../{name}\"")), "{name} is in no page");
+            assert!(page.contains(&format!("\"{name}\"")), "{name} is in no page");
             assert!(
                 said && lines <= LONGEST_FILE,
                 "{name} does not say what it does: {lines} lines"

@@ -3,16 +3,16 @@
 use super::connection::{Connection, ask_once};
 use super::dialect::{Answer, Dialect};
 use super::time::TICKS_PER_SECOND;
-use crate::host::disk::{Disk, Means};
-use crate::host::process::Replica;
-use crate::host::thread::Host;
-use crate::net::plan::HostId;
-use crate::net::{Backend, Fabric, Port};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use testbed::host::disk::{Disk, Means};
+use testbed::host::process::Replica;
+use testbed::host::thread::Host;
+use testbed::net::plan::HostId;
+use testbed::net::{Backend, Fabric, Port};
 use tokio::time::{sleep, timeout};
 use workloads::Rng;
 

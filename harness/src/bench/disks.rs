@@ -1,14 +1,14 @@
 //! Times writes and syncs on a plain directory and by each means of making disks fail, in turn.
 
 use super::faults::{Times, since};
-use crate::host::disk::{Disk, Means};
-use crate::host::thread::Host;
 use anyhow::{Context as _, Result};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
+use testbed::host::disk::{Disk, Means};
+use testbed::host::thread::Host;
 
 /// What is written before a sync, and what without one.
 const SYNCED: [u8; 4096] = [7; 4096];

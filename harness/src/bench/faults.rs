@@ -1,14 +1,14 @@
 //! Times what faults are made of: building a network, cutting it, stopping a process, setting its clock, and what the
 //! networks carry.
 
-use crate::host::clock::{self, Skew};
-use crate::host::process::Replica;
-use crate::net::plan::{HostId, LinkPlan};
-use crate::net::{Backend, Fabric};
 use anyhow::{Context as _, Result, ensure};
 use std::net::UdpSocket;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use testbed::host::clock::{self, Skew};
+use testbed::host::process::Replica;
+use testbed::net::plan::{HostId, LinkPlan};
+use testbed::net::{Backend, Fabric};
 use workloads::Rng;
 
 /// How many hosts are built and cut.

@@ -219,9 +219,9 @@ fn strange_files(directory: &Path) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::process::Replica;
-    use crate::host::thread::Host;
     use crate::not_run::not_run;
+    use testbed::host::process::Replica;
+    use testbed::host::thread::Host;
 
     fn seen(directory: &Path) -> Vec<String> {
         left(directory, &Spaces::new(), &interfaces())

@@ -10,11 +10,12 @@ use self::certificate::Place;
 use self::input::{Input, Unreadable};
 use self::told::Summary;
 use super::failure::{Failure, USAGE};
-use super::{Format, duration, print};
-use crate::store::record::FORMAT;
+use super::{Format, print};
 use anyhow::Result;
 use checker::verdict::Keyed;
 use checker::{History, Limits, Verdict, check_by_name, registry};
+use engine::duration;
+use records::record::FORMAT;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -100,12 +101,12 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
             let told = limited(args, |limits| {
                 place.write((number, path), history, (&args.model, verdict), limits)
             })?;
-            crate::report::say(&format!("harness: {}: {told}", path.display()));
+            engine::live::say(&format!("harness: {}: {told}", path.display()));
         }
         let answer = answer.map(|(verdict, _)| verdict);
         summary.add(&answer);
         if let Err(unreadable) = &answer {
-            crate::report::say(&format!("harness: {unreadable}"));
+            engine::live::say(&format!("harness: {unreadable}"));
         }
         match format {
             Format::Human => tell(path, &answer, args.explain)?,
@@ -121,7 +122,7 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     Ok(exit(&summary))
 }
 
-/// What programs are told, as `harness/schema/check.schema.json` says.
+/// What programs are told, as `harness/crates/records/schema/check.schema.json` says.
 fn document(judged: Vec<serde_json::Value>, summary: &Summary) -> serde_json::Value {
     json!({ "schema_version": FORMAT, "format": FORMAT, "histories": judged, "summary": summary.json() })
 }
@@ -176,8 +177,8 @@ fn record(path: &Path, answer: &Result<Verdict, Unreadable>) -> serde_json::Valu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::schema;
     use checker::history::jsonl;
+    use records::schema;
 
     fn judged(model: &str, lines: &str) -> Verdict {
         let history = jsonl::parse(lines.as_bytes()).expect("a history").history;

@@ -1,9 +1,9 @@
 //! `harness doctor`: tries every capability on this machine, and says how to mend what is missing.
 
 use super::{Format, print};
-use crate::host::doctor::{Row, examine};
 use anyhow::Result;
 use std::process::ExitCode;
+use testbed::doctor::{Row, examine};
 
 /// Carries out `harness doctor`: exit code 3 when not even the simplest run is possible.
 pub(crate) fn main(format: Format) -> Result<ExitCode> {

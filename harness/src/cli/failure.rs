@@ -1,6 +1,6 @@
 //! Tells apart whose fault a failure is: the caller's, the machine's, or ours.
 
-use crate::run::Unable;
+use engine::run::Unable;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 

@@ -2,8 +2,8 @@
 
 use super::failure::Failure;
 use super::{Format, print};
-use crate::system::custom::{EXTENSION, STARTER};
 use anyhow::Result;
+use engine::system::custom::{EXTENSION, STARTER};
 use serde_json::json;
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};

@@ -1,9 +1,9 @@
 //! `harness list`: shows every system, workload, nemesis, model and seeded bug, straight from the registries.
 
 use super::{Format, print};
-use crate::nemesis::NEMESES;
-use crate::system::SYSTEMS;
 use anyhow::Result;
+use engine::nemesis::NEMESES;
+use engine::system::SYSTEMS;
 use serde::Serialize;
 use std::process::ExitCode;
 

@@ -6,7 +6,6 @@ mod bench;
 mod check;
 mod completions;
 mod doctor;
-pub(crate) mod duration;
 mod failure;
 mod init;
 mod list;
@@ -18,7 +17,6 @@ mod selftest;
 mod serve;
 mod shrink;
 mod sim;
-pub(crate) mod spelling;
 mod suite;
 mod test;
 
@@ -123,7 +121,7 @@ pub(crate) fn main() -> ExitCode {
     match std::panic::catch_unwind(move || dispatch(cli, began)) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
-            crate::report::say(&format!("harness: {}", failure::sentence(&error)));
+            engine::live::say(&format!("harness: {}", failure::sentence(&error)));
             failure::code(&error)
         }
         // The panic has told its own story on standard error.
@@ -187,8 +185,8 @@ fn print(text: &str) -> anyhow::Result<()> {
 }
 
 /// How this stream is written to, as environment and terminal have it.
-fn style(is_terminal: bool) -> crate::report::Style {
-    crate::report::Style::decide(&|name| std::env::var(name).ok(), is_terminal)
+fn style(is_terminal: bool) -> ::report::Style {
+    ::report::Style::decide(&|name| std::env::var(name).ok(), is_terminal)
 }
 
 #[cfg(test)]

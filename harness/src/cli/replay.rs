@@ -2,9 +2,9 @@
 
 use super::failure::{Failure, usage};
 use super::{Telling, test};
-use crate::nemesis::script;
-use crate::store::RunDirectory;
 use anyhow::Result;
+use engine::nemesis::script;
+use records::RunDirectory;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;

@@ -2,11 +2,12 @@
 
 use super::failure::{Failure, machine, usage};
 use super::{Format, print, style};
-use crate::report::{Export, Run, html, json, text};
-use crate::store::RunDirectory;
-use crate::store::sights::Observed;
 use anyhow::Result;
 use checker::history::jsonl;
+use engine::run::check_names;
+use records::RunDirectory;
+use records::sights::Observed;
+use report::{Export, Run, html, json, text};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
         verdict: &verdict,
         history: &parsed.history,
         observed: &observed,
+        check_names: check_names(&record.config),
         directory: &shown,
     };
     directory.write("report.html", &html(&run)).map_err(machine)?;

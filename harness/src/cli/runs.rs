@@ -2,11 +2,13 @@
 
 use super::failure::{Failure, usage};
 use super::{Format, print, style};
-use crate::report::{Style, say, visible};
-use crate::store::RESULTS;
-use crate::store::index::{Index, Query, Sort};
-use crate::store::record::IndexLine;
 use anyhow::Result;
+use engine::live::say;
+use engine::nemesis::NEMESES;
+use records::RESULTS;
+use records::index::{Index, Query, Sort};
+use records::record::IndexLine;
+use report::{Style, visible};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,7 +35,8 @@ pub(crate) struct Args {
 
 /// Carries out `harness runs`.
 pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
-    let query = Query::parse(&args.words.join(" "), args.sort, args.reverse);
+    let faults: Vec<&str> = NEMESES.iter().map(|nemesis| nemesis.name()).collect();
+    let query = Query::parse(&args.words.join(" "), args.sort, args.reverse, &faults);
     let query = query.map_err(Failure::Usage)?;
     let index = Index::read(&args.results).map_err(usage)?;
     if !args.results.is_dir() {
@@ -77,8 +80,8 @@ fn row(run: &IndexLine, width: usize, style: Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::index::sample::line;
-    use crate::store::record::Validity;
+    use records::index::sample::line;
+    use records::record::Validity;
 
     #[test]
     fn a_list_says_what_it_leaves_out() {

@@ -2,15 +2,15 @@
 
 use super::failure::{Failure, usage};
 use super::{Format, print};
-use crate::host::process::die_with_parent;
-use crate::report::say;
 use crate::scenario::story::{self, Story};
 use crate::scenario::{Act, SCENARIOS, Scenario};
-use crate::store::{RESULTS, RunDirectory};
 use anyhow::{Context as _, Result};
+use engine::live::say;
+use records::{RESULTS, RunDirectory};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use testbed::host::process::die_with_parent;
 
 /// The exit code of a scenario that did not show what it should.
 const OTHERWISE: u8 = 1;

@@ -5,8 +5,8 @@
 
 use super::Telling;
 use super::suite::{Way, perform, show};
-use crate::suite::{Cell, Expectation};
 use anyhow::Result;
+use records::suite::{Cell, Expectation};
 use std::process::ExitCode;
 
 /// A cell: what it is called, what this program is told, what it must come to, and for how many seconds it works.

@@ -1,10 +1,10 @@
 //! `harness serve`: lets a browser look at all runs, over and going on.
 
 use super::failure::{Failure, usage};
-use crate::report::say;
-use crate::store::RESULTS;
 use crate::web::{Site, router};
 use anyhow::{Context as _, Result};
+use engine::live::say;
+use records::RESULTS;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,17 +1,18 @@
 //! `harness shrink`: makes the schedule of a run that went wrong as small as it can, by running smaller ones.
 
 use super::failure::{Failure, machine, usage};
-use super::{Format, duration, print, test};
-use crate::nemesis::script;
-use crate::report::say;
-use crate::run::plan::Plan;
-use crate::store::RunDirectory;
-use crate::store::record::{Config, Validity, VerdictRecord};
-use crate::suite::matrix::{arguments, pasteable};
-use crate::suite::runner::{Orders, carry_out};
-use crate::suite::shrink::{Candidate, shrink};
-use crate::suite::{Cell, CellRecord, Expectation, Outcome};
+use super::{Format, print, test};
 use anyhow::{Context as _, Result};
+use engine::duration;
+use engine::live::say;
+use engine::nemesis::script;
+use engine::run::plan::Plan;
+use engine::suite::matrix::{arguments, pasteable};
+use engine::suite::runner::{Orders, carry_out};
+use engine::suite::shrink::{Candidate, shrink};
+use records::RunDirectory;
+use records::record::{Config, Validity, VerdictRecord};
+use records::suite::{Cell, CellRecord, Expectation, Outcome};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -245,7 +246,7 @@ impl Trials {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::plan::tests::config;
+    use records::sample::config;
 
     #[test]
     fn only_a_run_whose_check_needs_no_whole_history_is_told_to_fail_fast() {

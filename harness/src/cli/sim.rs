@@ -1,14 +1,15 @@
 //! `harness sim`: lives through thousands of simulated runs of the node's brain, and tells how one goes wrong.
 
 use super::failure::{Failure, machine, usage};
-use super::{Format, duration, print};
-use crate::sim::plan::Plan;
-use crate::sim::shrink::shrink;
-use crate::sim::story::Story;
-use crate::sim::{Harm, Outcome, Setting, run};
+use super::{Format, print};
 use anyhow::{Context as _, Result};
-use node::raft::{BUGS, Bug};
+use engine::duration;
 use serde_json::json;
+use simulator::plan::Plan;
+use simulator::shrink::shrink;
+use simulator::story::Story;
+use simulator::{BUGS, Bug};
+use simulator::{Harm, Outcome, Setting, run};
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -168,7 +169,7 @@ fn progress(told: &Mutex<Instant>, total: &Total, seeds: u64, began: Instant) {
         *told = Instant::now();
         let rate = total.events as f64 / began.elapsed().as_secs_f64() / 1e3;
         let done = total.seeds;
-        crate::report::say(&format!("{done} of {seeds} seeds, {rate:.0} k events/s"));
+        engine::live::say(&format!("{done} of {seeds} seeds, {rate:.0} k events/s"));
     }
 }
 

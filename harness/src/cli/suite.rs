@@ -1,15 +1,17 @@
 //! `harness suite`: runs a matrix of runs, each a child of its own, and tells what came of them all.
 
 use super::failure::{Failure, machine};
-use super::{Format, Telling, duration, print, style, test};
-use crate::report::{say, suite as told};
-use crate::store::RESULTS;
-use crate::suite::ledger::Ledger;
-use crate::suite::matrix::{self, SUITES};
-use crate::suite::runner::{Orders, carry_out};
-use crate::suite::{Cell, CellRecord, SuiteRecord};
-use crate::system::system;
+use super::{Format, Telling, print, style, test};
 use anyhow::{Context as _, Result};
+use engine::duration;
+use engine::live::say;
+use engine::suite::ledger::Ledger;
+use engine::suite::matrix::{self, SUITES};
+use engine::suite::runner::{Orders, carry_out};
+use engine::system::system;
+use records::RESULTS;
+use records::suite::{Cell, CellRecord, SuiteRecord};
+use report::suite as told;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,21 +1,23 @@
 //! `harness test`: reads what is asked into a plan, enters a place where it can be carried out, and reports.
 
 use super::failure::{Failure, MACHINE, usage};
-use super::{Format, Telling, duration, print, style};
-use crate::host::sandbox;
-use crate::nemesis::NEMESES;
-use crate::net::Backend;
-use crate::net::switch::shape::WHOLE;
-use crate::report::{Run, json, say, text};
-use crate::run::plan::Plan;
-use crate::run::{Finished, Place, run};
-use crate::store::RESULTS;
-use crate::store::record::Config;
+use super::{Format, Telling, print, style};
 use anyhow::{Context as _, Result, bail};
+use engine::duration;
+use engine::live::say;
+use engine::nemesis::NEMESES;
+use engine::run::plan::Plan;
+use engine::run::{Finished, Place, check_names, run};
+use records::RESULTS;
+use records::record::Config;
+use report::{Run, json, text};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use testbed::host::sandbox;
+use testbed::net::Backend;
+use testbed::net::switch::shape::WHOLE;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -329,6 +331,7 @@ fn show(finished: &Finished, format: Format) -> Result<()> {
         verdict: &finished.verdict,
         history: &finished.history,
         observed: &finished.observed,
+        check_names: check_names(&finished.record.config),
         directory: &path,
     };
     match format {

@@ -3,7 +3,7 @@
 //!
 //! Times are milliseconds of the run's clock. Logs carry the wall clock, so they are shifted by when the run began.
 
-use crate::store::record::FaultRecord;
+use records::record::FaultRecord;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

@@ -2,8 +2,8 @@
 
 use super::story::{self, Story};
 use super::{SCENARIOS, claim};
-use crate::nemesis::script::{self, Setting};
-use crate::store::record::{FaultRecord, FaultState};
+use engine::nemesis::script::{self, Setting};
+use records::record::{FaultRecord, FaultState};
 
 /// The wall clock when the run began.
 const ZERO_MS: i64 = 1_795_448_000_000;

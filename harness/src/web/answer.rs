@@ -3,15 +3,16 @@
 use super::inside::{inside, run as directory_of};
 use super::matrix::matrix as counted;
 use super::{Site, matrix::Matrix};
-use crate::store::RunDirectory;
-use crate::store::index::{Index, Query as Picked, Sort};
-use crate::store::record::{IndexLine, RunRecord, VerdictRecord};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use engine::nemesis::NEMESES;
 use futures_util::stream;
+use records::RunDirectory;
+use records::index::{Index, Query as Picked, Sort};
+use records::record::{IndexLine, RunRecord, VerdictRecord};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
 
@@ -66,7 +67,8 @@ impl Asked {
     fn query(&self) -> Answer<Picked> {
         let bad = |why| Refusal(StatusCode::BAD_REQUEST, why);
         let sort = <Sort as clap::ValueEnum>::from_str(&self.sort, true).map_err(bad)?;
-        Picked::parse(&self.q, sort, self.reverse).map_err(bad)
+        let faults: Vec<&str> = NEMESES.iter().map(|nemesis| nemesis.name()).collect();
+        Picked::parse(&self.q, sort, self.reverse, &faults).map_err(bad)
     }
 }
 

@@ -5,7 +5,6 @@
 use super::Site;
 use super::answer::{Refusal, nothing};
 use super::inside::{inside, run as directory_of};
-use crate::store;
 use axum::Json;
 use axum::extract::{Path as Named, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -29,7 +28,7 @@ pub(super) async fn running(State(site): State<Site>) -> Json<Vec<String>> {
     let going_on = |run: &String| {
         inside(&site.results, run).is_some_and(|path| !path.join("verdict.json").exists())
     };
-    Json(store::running(&site.results).into_iter().filter(going_on).collect())
+    Json(records::running(&site.results).into_iter().filter(going_on).collect())
 }
 
 /// `GET /api/live/…`: what has happened so far, twice a second, and the verdict in the end.

@@ -1,6 +1,6 @@
 //! Counts what came of runs: by workload and nemesis, and by night. Pure.
 
-use crate::store::record::{IndexLine, Validity};
+use records::record::{IndexLine, Validity};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -90,7 +90,7 @@ pub(super) fn matrix<'a>(runs: impl IntoIterator<Item = &'a IndexLine>) -> Matri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::index::sample::line;
+    use records::index::sample::line;
 
     #[test]
     fn a_tally_knows_the_worst_and_how_often_runs_differ() {

@@ -5,28 +5,28 @@ use axum::response::{Html, IntoResponse};
 
 /// The page.
 pub(super) async fn index() -> Html<&'static str> {
-    Html(include_str!("../assets/browse.html"))
+    Html(include_str!("assets/browse.html"))
 }
 
 /// Its style.
 pub(super) async fn style() -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("../assets/browse.css"))
+    ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("assets/browse.css"))
 }
 
 /// What a tab shows of it.
 pub(super) async fn icon() -> impl IntoResponse {
-    ([(CONTENT_TYPE, "image/svg+xml")], include_str!("../assets/browse.svg"))
+    ([(CONTENT_TYPE, "image/svg+xml")], include_str!("assets/browse.svg"))
 }
 
 /// What runs in the page: first what the views are made of, then the views, then who chooses among them.
 pub(super) const SCRIPT: &str = concat!(
-    include_str!("../assets/browse/dom.js"),
-    include_str!("../assets/browse/runs.js"),
-    include_str!("../assets/browse/matrix.js"),
-    include_str!("../assets/browse/run.js"),
-    include_str!("../assets/browse/compare.js"),
-    include_str!("../assets/browse/live.js"),
-    include_str!("../assets/browse/route.js"),
+    include_str!("assets/browse/dom.js"),
+    include_str!("assets/browse/runs.js"),
+    include_str!("assets/browse/matrix.js"),
+    include_str!("assets/browse/run.js"),
+    include_str!("assets/browse/compare.js"),
+    include_str!("assets/browse/live.js"),
+    include_str!("assets/browse/route.js"),
 );
 
 /// Its script.

@@ -3,10 +3,10 @@
 use super::Site;
 use super::answer::{Refusal, nothing};
 use super::inside::run as directory_of;
-use crate::store::RunDirectory;
 use axum::Json;
 use axum::extract::{Path as Named, State};
 use axum::http::{HeaderMap, StatusCode};
+use records::RunDirectory;
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::path::Path;

@@ -27,7 +27,7 @@ impl Ground {
     fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let results = directory.path().canonicalize().expect("it is there").join("results");
-        let sample = crate::report::sample::valid(5);
+        let sample = report::sample::valid(5);
         let run = results.join(RUN);
         put(&run.join("run.json"), &serde_json::to_string(&sample.record).expect("it is JSON"));
         put(
@@ -40,7 +40,7 @@ impl Ground {
         put(&run.join("logs/n1.log"), "hello\n");
         put(&results.join(".secret"), "secret");
         put(&directory.path().join("secret"), "secret");
-        let line = crate::store::index::sample::line(7, crate::store::record::Validity::Valid);
+        let line = records::index::sample::line(7, records::record::Validity::Valid);
         put(&results.join("index.jsonl"), &(serde_json::to_string(&line).expect("JSON") + "\n"));
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         let site = Site {

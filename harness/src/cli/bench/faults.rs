@@ -10,9 +10,6 @@ use crate::bench::{
 };
 use crate::cli::failure::{self, Failure};
 use crate::cli::{Format, print};
-use crate::host::disk::Means;
-use crate::host::sandbox;
-use crate::net::{Backend, wake_loopback};
 use anyhow::{Context as _, Result};
 use clap::ValueEnum as _;
 use serde_json::{Value, json};
@@ -20,6 +17,9 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
+use testbed::host::disk::Means;
+use testbed::host::sandbox;
+use testbed::net::{Backend, wake_loopback};
 
 /// How often networks are built, and how often links are cut, processes stopped, clocks set and files written to.
 const BUILDS: usize = 10;

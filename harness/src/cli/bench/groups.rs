@@ -3,9 +3,9 @@
 use super::store::Args;
 use crate::bench::{Cluster, Dialect, Load, Pace, Place, Reach, Sample, Side, run, told};
 use crate::cli::print;
-use crate::report::say;
 use anyhow::Result;
 use checker::Validity;
+use engine::live::say;
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -3,8 +3,8 @@
 use crate::bench::{GRACE, Place, Trial, kill_during};
 use crate::cli::failure::Failure;
 use crate::cli::{Format, print};
-use crate::nemesis::{NEMESES, Nemesis};
 use anyhow::Result;
+use engine::nemesis::{NEMESES, Nemesis};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -141,7 +141,7 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nemesis::script::{self, Setting};
+    use engine::nemesis::script::{self, Setting};
 
     #[test]
     fn every_kind_of_fault_is_among_them_and_can_be_scheduled() {

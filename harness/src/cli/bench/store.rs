@@ -8,9 +8,9 @@ use crate::bench::{
 };
 use crate::cli::failure::Failure;
 use crate::cli::{Format, print};
-use crate::report::say;
 use anyhow::{Context as _, Result};
 use checker::Validity;
+use engine::live::say;
 use serde_json::{Value, json};
 use std::hint::black_box;
 use std::path::PathBuf;

@@ -68,7 +68,7 @@ pub(super) fn read(path: &Path, input: Input) -> Result<History, Unreadable> {
         Some(Err(damage)) => Err(Unreadable::Damage { file, damage }),
         Some(Ok(parsed)) => {
             if let Some(torn) = parsed.torn {
-                crate::report::say(&format!("harness: {}: warning: {torn}", file.display()));
+                engine::live::say(&format!("harness: {}: warning: {torn}", file.display()));
             }
             Ok(parsed.history)
         }

@@ -1,10 +1,10 @@
 //! Says what `harness check` found, shortly or with every reason.
 
 use super::input::Unreadable;
-use crate::report::visible;
-use crate::store::record::Validity;
 use checker::finding::Finding;
 use checker::{Verdict, Window};
+use engine::run::record_validity;
+use report::visible;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const LANES_WIDTH: usize = 100;
 
 /// The verdict in a line and the operations that prove it; everything known of them if asked for.
 pub(super) fn verdict(path: &Path, verdict: &Verdict, explain: bool) -> String {
-    let word = Validity::from(verdict.validity).name().to_uppercase();
+    let word = record_validity(verdict.validity).name().to_uppercase();
     let mut text = format!("{word}: {}: {}\n", path.display(), verdict.message);
     if let Some(window) = &verdict.witness {
         text += &format!("\n{}\n", checker::linear::lanes::render(window, LANES_WIDTH));

@@ -1,0 +1,14 @@
+//! Runs a test from plan to verdict: the controller, the nemeses and the adapters of systems under test.
+//!
+//! `node` is not among the dependencies: a replica is a separate process, reached only over its public API.
+
+pub mod clock;
+pub mod duration;
+pub mod evidence;
+pub mod live;
+pub mod nemesis;
+pub mod run;
+pub mod spelling;
+pub mod suite;
+pub mod system;
+pub mod watch;

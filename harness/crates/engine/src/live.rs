@@ -1,0 +1,230 @@
+//! Shows a run while it lasts, on standard error: a block drawn over in place, or plain lines now
+//! and then.
+//!
+//! What a [`Snapshot`] looks like is decided purely; only [`Live`] prints.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use report::{Style, duration, visible};
+use std::time::Duration;
+
+/// Where the output is not a terminal: at least this long between two lines of one phase.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// Drawings per second, at most.
+const HERTZ: u8 = 5;
+
+/// What is known of a run in one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshot {
+    /// What the run is doing, in a word or three.
+    pub phase: String,
+    /// Since the main phase began.
+    pub elapsed: Duration,
+    /// How long the main phase lasts.
+    pub limit: Duration,
+    /// Operations that happened.
+    pub ok: u64,
+    /// Operations of which nobody knows.
+    pub info: u64,
+    /// Operations that did not happen.
+    pub fail: u64,
+    /// Arrivals that found no free process.
+    pub(crate) missed: u64,
+    /// Completions per second, lately.
+    pub(crate) ops_per_s: f64,
+    /// Median latency, lately.
+    pub p50: Option<Duration>,
+    /// 99th percentile of latency, lately.
+    pub p99: Option<Duration>,
+    /// Who says it leads, and in which term.
+    pub leader: Option<(String, u64)>,
+    /// The faults in force, in words.
+    pub(crate) active: Vec<String>,
+    /// Until the next fault begins or ends.
+    pub(crate) next_in: Option<Duration>,
+}
+
+/// The view of a run that lasts.
+pub(crate) struct Live {
+    style: Style,
+    bar: Option<ProgressBar>,
+    last: Option<(String, Duration)>,
+    quiet: bool,
+}
+
+impl Live {
+    /// A view in this style, which must have been decided for standard error; a quiet one shows nothing.
+    pub(crate) fn new(style: Style, quiet: bool) -> Self {
+        let bar = (style.terminal && !quiet).then(|| {
+            let target = ProgressDrawTarget::stderr_with_hz(HERTZ);
+            let block = ProgressStyle::with_template("{msg}").expect("a template of one key");
+            ProgressBar::with_draw_target(None, target).with_style(block)
+        });
+        Self { style, bar, last: None, quiet }
+    }
+
+    /// Shows the moment: at once on a terminal, else when there is something to say.
+    pub(crate) fn update(&mut self, snapshot: &Snapshot) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(block(snapshot, self.style).join("\n"));
+        } else if !self.quiet && due(self.last.as_ref(), snapshot) {
+            self.last = Some((snapshot.phase.clone(), snapshot.elapsed));
+            say(&line(snapshot));
+        }
+    }
+
+    /// Prints a line that stays, above the block.
+    pub(crate) fn line(&self, text: &str) {
+        let text = visible(text);
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say(&text)),
+            None if self.quiet => (),
+            None => say(&text),
+        }
+    }
+
+    /// Takes the block away.
+    pub(crate) fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Prints a line on standard error. That nobody reads it any more is no reason to end a run.
+pub fn say(text: &str) {
+    use std::io::Write as _;
+    drop(writeln!(std::io::stderr(), "{text}"));
+}
+
+/// Whether a plain line is worth printing after the last one.
+fn due(last: Option<&(String, Duration)>, now: &Snapshot) -> bool {
+    last.is_none_or(|(phase, at)| *phase != now.phase || now.elapsed.saturating_sub(*at) >= QUIET)
+}
+
+/// The block on a terminal, line by line.
+fn block(now: &Snapshot, style: Style) -> Vec<String> {
+    let head = |word: &str| style.faint(&format!("{word:<11}"));
+    let mut lines = vec![
+        format!("{} {}", head(&visible(&now.phase)), clock(now)),
+        format!("{} {}", head("operations"), operations(now)),
+        format!("{} {}", head("latency"), latency(now)),
+        format!("{} {}", head("leader"), leader(now)),
+    ];
+    lines.extend(
+        now.active
+            .iter()
+            .map(|fault| format!("{} {}", head("fault"), style.fault(&visible(fault)))),
+    );
+    lines.extend(countdown(now).map(|words| format!("{} {words}", head("next"))));
+    lines
+}
+
+/// The same in one line.
+fn line(now: &Snapshot) -> String {
+    let mut parts =
+        vec![clock(now), operations(now), latency(now), format!("leader {}", leader(now))];
+    parts.extend(now.active.iter().map(|fault| format!("fault {}", visible(fault))));
+    format!("{}: {}", visible(&now.phase), parts.join("; "))
+}
+
+fn clock(now: &Snapshot) -> String {
+    format!("{:.0} of {:.0} s", now.elapsed.as_secs_f64(), now.limit.as_secs_f64())
+}
+
+fn operations(now: &Snapshot) -> String {
+    let Snapshot { ok, info, fail, missed, ops_per_s, .. } = now;
+    format!("{ops_per_s:.0}/s, {ok} ok, {info} info, {fail} fail, {missed} missed")
+}
+
+fn latency(now: &Snapshot) -> String {
+    let words = |value: Option<Duration>| value.map_or("-".to_owned(), duration);
+    format!("p50 {}, p99 {}", words(now.p50), words(now.p99))
+}
+
+fn leader(now: &Snapshot) -> String {
+    match &now.leader {
+        Some((name, term)) => format!("{} in term {term}", visible(name)),
+        None => "nobody".to_owned(),
+    }
+}
+
+/// When the next fault begins or the active one ends; the schedule knows only the moment.
+fn countdown(now: &Snapshot) -> Option<String> {
+    let left = now.next_in?.as_secs_f64().ceil();
+    let what = if now.active.is_empty() { "fault in" } else { "healed in" };
+    Some(format!("{what} {left} s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment() -> Snapshot {
+        Snapshot {
+            phase: "running".into(),
+            elapsed: Duration::from_millis(12_400),
+            limit: Duration::from_secs(30),
+            ok: 2210,
+            info: 45,
+            fail: 12,
+            missed: 3,
+            ops_per_s: 198.4,
+            p50: Some(Duration::from_micros(1234)),
+            p99: Some(Duration::from_millis(48)),
+            leader: Some(("n3".into(), 7)),
+            active: vec!["partition:leader n2 | n1 n3 n4 n5".into()],
+            next_in: Some(Duration::from_millis(3600)),
+        }
+    }
+
+    #[test]
+    fn the_block_says_everything() {
+        insta::assert_snapshot!(block(&moment(), Style::PLAIN).join("\n"), @r"
+        running     12 of 30 s
+        operations  198/s, 2210 ok, 45 info, 12 fail, 3 missed
+        latency     p50 1.2 ms, p99 48 ms
+        leader      n3 in term 7
+        fault       partition:leader n2 | n1 n3 n4 n5
+        next        healed in 4 s
+        ");
+    }
+
+    #[test]
+    fn before_anything_happened_nothing_is_made_up() {
+        let start = Snapshot { phase: "starting".into(), ..Snapshot::default() };
+        insta::assert_snapshot!(block(&start, Style::PLAIN).join("\n"), @r"
+        starting    0 of 0 s
+        operations  0/s, 0 ok, 0 info, 0 fail, 0 missed
+        latency     p50 -, p99 -
+        leader      nobody
+        ");
+    }
+
+    #[test]
+    fn a_plain_line_says_the_same() {
+        insta::assert_snapshot!(line(&moment()).replace("; ", "\n; "), @r"
+        running: 12 of 30 s
+        ; 198/s, 2210 ok, 45 info, 12 fail, 3 missed
+        ; p50 1.2 ms, p99 48 ms
+        ; leader n3 in term 7
+        ; fault partition:leader n2 | n1 n3 n4 n5
+        ");
+    }
+
+    #[test]
+    fn a_name_cannot_steer_the_terminal() {
+        let snapshot = Snapshot { active: vec!["\x1b[2J".into()], ..moment() };
+        assert!(!block(&snapshot, Style::PLAIN).join("").contains('\x1b'));
+        assert!(!line(&snapshot).contains('\x1b'));
+    }
+
+    #[test]
+    fn plain_lines_come_with_a_phase_and_then_every_ten_seconds() {
+        let last = |phase: &str, at| Some((phase.to_owned(), Duration::from_millis(at)));
+        assert!(due(None, &moment()));
+        assert!(due(last("starting", 12_000).as_ref(), &moment()));
+        assert!(!due(last("running", 2_500).as_ref(), &moment()));
+        assert!(due(last("running", 2_400).as_ref(), &moment()));
+    }
+}

@@ -1,0 +1,224 @@
+//! Decides who refuses whom: a shape of partition and the hosts become a set of directed cuts. Pure.
+//!
+//! A [`Grudge`] also says which hosts still reach a majority, because a run in which that side accepted no
+//! write proves little.
+
+use std::collections::BTreeSet;
+use testbed::net::plan::{HostId, LinkPlan};
+use workloads::Rng;
+
+/// A way to cut a cluster. In `SHAPES` stand name and sentence of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Shape {
+    Bridge,
+    Halves,
+    Leader,
+    LeaderMinority,
+    Minority,
+    One,
+    OneWay,
+    Ring,
+}
+
+/// Every shape, in order of name.
+pub(crate) const SHAPES: &[(Shape, &str, &str)] = &[
+    (Shape::Bridge, "bridge", "two halves that only one host in the middle can reach"),
+    (Shape::Halves, "halves", "two groups as equal as they can be"),
+    (Shape::Leader, "leader", "the leader alone, clients still reach it"),
+    (Shape::LeaderMinority, "leader-minority", "the leader with a minority"),
+    (Shape::Minority, "minority", "a random minority against the rest"),
+    (Shape::One, "one", "one random host alone"),
+    (Shape::OneWay, "one-way", "a random group hears the rest but is not heard, or the reverse"),
+    (Shape::Ring, "ring", "each host reaches a majority, and no two the same one"),
+];
+
+/// A shape applied to hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Grudge {
+    /// The links to cut.
+    pub plan: LinkPlan,
+    /// The same for a reader: `n2 | n1 n3 n4 n5`.
+    pub text: String,
+}
+
+/// The cuts of `shape` among `count` hosts; `None` where it has no target (no leader now, too few hosts).
+pub(crate) fn grudge(
+    shape: Shape,
+    count: usize,
+    leader: Option<HostId>,
+    rng: &mut Rng,
+) -> Option<Grudge> {
+    let mut hosts: Vec<HostId> = all(count);
+    rng.shuffle(&mut hosts);
+    let minority = |rng: &mut Rng| 1 + rng.below(((count - 1) / 2).max(1) as u64) as usize;
+    match shape {
+        Shape::One => Some(split(&hosts, 1)),
+        Shape::Halves => Some(split(&hosts, count / 2)),
+        Shape::Minority => Some(split(&hosts, minority(rng))),
+        Shape::Leader => Some(split(&first(&hosts, leader?), 1)),
+        // The leader alone is a shape of its own; here somebody hears it, where a minority has room for two.
+        Shape::LeaderMinority => {
+            Some(split(&first(&hosts, leader?), minority(rng).max(2.min((count - 1) / 2))))
+        }
+        Shape::OneWay => Some(one_way(&hosts, minority(rng), rng.percent(50))),
+        Shape::Bridge => (count >= 3).then(|| bridge(&hosts)),
+        Shape::Ring => (count >= 4).then(|| ring(&hosts)),
+    }
+    .filter(|grudge| !grudge.plan.cuts.is_empty())
+}
+
+/// The hosts that can talk, both ways, with a majority of `count` (themselves included).
+pub(crate) fn majority_side(plan: &LinkPlan, count: usize) -> BTreeSet<HostId> {
+    let talks = |a: HostId, b: HostId| !plan.cuts.contains(&(a, b)) && !plan.cuts.contains(&(b, a));
+    let reaches_majority = |host: &HostId| {
+        all(count).into_iter().filter(|peer| talks(*host, *peer)).count() > count / 2
+    };
+    all(count).into_iter().filter(reaches_majority).collect()
+}
+
+/// All hosts in order.
+pub(crate) fn all(count: usize) -> Vec<HostId> {
+    (0..count).filter_map(|id| u8::try_from(id).ok()).map(HostId).collect()
+}
+
+/// The hosts with this one in front.
+fn first(hosts: &[HostId], front: HostId) -> Vec<HostId> {
+    let rest = hosts.iter().copied().filter(|host| *host != front);
+    std::iter::once(front).chain(rest).collect()
+}
+
+fn split(hosts: &[HostId], size: usize) -> Grudge {
+    let (some, rest) = hosts.split_at(size);
+    let mut plan = one_direction(some, rest);
+    plan.cuts.extend(one_direction(rest, some).cuts);
+    Grudge { plan, text: format!("{} | {}", names(some), names(rest)) }
+}
+
+fn one_way(hosts: &[HostId], size: usize, muted: bool) -> Grudge {
+    let (some, rest) = hosts.split_at(size);
+    let (from, to) = if muted { (some, rest) } else { (rest, some) };
+    Grudge { plan: one_direction(from, to), text: format!("{} -/-> {}", names(from), names(to)) }
+}
+
+fn bridge(hosts: &[HostId]) -> Grudge {
+    let (middle, sides) = hosts.split_at(1);
+    let (left, right) = sides.split_at(sides.len() / 2);
+    let mut grudge = split(&[left, right].concat(), left.len());
+    grudge.text = format!("{} | {} | {}", names(left), names(middle), names(right));
+    grudge
+}
+
+/// Each group refuses every other one, or only the first is not heard by the second.
+pub(crate) fn by_groups(groups: &[Vec<HostId>], one_way: bool) -> Grudge {
+    let mut plan = LinkPlan::healed();
+    for (place, from) in groups.iter().enumerate() {
+        for (other, to) in groups.iter().enumerate() {
+            if place < other || (place > other && !one_way) {
+                plan.cuts.extend(one_direction(from, to).cuts);
+            }
+        }
+    }
+    let told: Vec<String> = groups.iter().map(|group| names(group)).collect();
+    Grudge { plan, text: told.join(if one_way { " -/-> " } else { " | " }) }
+}
+
+/// Each host keeps its nearest neighbours on a circle, just enough for a majority.
+fn ring(hosts: &[HostId]) -> Grudge {
+    let count = hosts.len();
+    let reach = (count / 2).div_ceil(2);
+    let mut plan = LinkPlan::healed();
+    for (i, from) in hosts.iter().enumerate() {
+        for (j, to) in hosts.iter().enumerate() {
+            let distance = i.abs_diff(j).min(count - i.abs_diff(j));
+            if distance > reach {
+                plan.cuts.insert((*from, *to));
+            }
+        }
+    }
+    Grudge { plan, text: format!("ring {}", names(hosts)) }
+}
+
+fn one_direction(from: &[HostId], to: &[HostId]) -> LinkPlan {
+    let cuts = from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to)));
+    LinkPlan::cut(cuts)
+}
+
+/// `n1 n3 n4`, sorted.
+pub(crate) fn names(hosts: &[HostId]) -> String {
+    let mut sorted = hosts.to_vec();
+    sorted.sort_unstable();
+    sorted.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(shape: Shape, count: usize, seed: u64) -> Option<Grudge> {
+        grudge(shape, count, Some(HostId(1)), &mut Rng::new(seed))
+    }
+
+    #[test]
+    fn shapes_are_sorted_named_and_explained() {
+        assert!(SHAPES.windows(2).all(|pair| pair[0].1 < pair[1].1));
+        assert!(SHAPES.iter().all(|(_, _, doc)| doc.len() > 15));
+    }
+
+    #[test]
+    fn no_shape_cuts_a_host_from_itself_and_each_cuts_something() {
+        for (shape, name, _) in SHAPES {
+            for (count, seed) in (2..=7).flat_map(|count| (0..20).map(move |seed| (count, seed))) {
+                let Some(grudge) = cut(*shape, count, seed) else { continue };
+                assert!(!grudge.plan.cuts.is_empty(), "{name} of {count}");
+                assert!(grudge.plan.cuts.iter().all(|(from, to)| from != to), "{name} of {count}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_leader_alone_reaches_nobody_and_the_rest_are_the_majority() {
+        let plan = cut(Shape::Leader, 5, 3).expect("there is a leader").plan;
+        assert_eq!(plan.cuts.len(), 8);
+        let side = majority_side(&plan, 5);
+        assert_eq!(side.len(), 4);
+        assert!(!side.contains(&HostId(1)));
+    }
+
+    #[test]
+    fn a_leader_with_a_minority_is_not_alone_where_two_are_one() {
+        for seed in 0..20 {
+            let plan = cut(Shape::LeaderMinority, 5, seed).expect("there is a leader").plan;
+            let side = majority_side(&plan, 5);
+            assert!(side.len() == 3 && !side.contains(&HostId(1)), "seed {seed}");
+        }
+        assert_eq!(
+            majority_side(&cut(Shape::LeaderMinority, 3, 0).expect("a cut").plan, 3).len(),
+            2
+        );
+    }
+
+    #[test]
+    fn a_ring_of_five_leaves_every_host_a_different_majority() {
+        let plan = cut(Shape::Ring, 5, 0).expect("five hosts make a ring").plan;
+        assert_eq!(plan.cuts.len(), 10);
+        assert_eq!(majority_side(&plan, 5).len(), 5);
+    }
+
+    #[test]
+    fn a_bridge_leaves_the_middle_whole() {
+        let plan = cut(Shape::Bridge, 5, 0).expect("five hosts make a bridge").plan;
+        assert_eq!(plan.cuts.len(), 8);
+        assert_eq!(majority_side(&plan, 5).len(), 5);
+    }
+
+    #[test]
+    fn a_one_way_cut_has_no_way_back() {
+        let plan = cut(Shape::OneWay, 5, 4).expect("five hosts can be cut").plan;
+        assert!(plan.cuts.iter().all(|(from, to)| !plan.cuts.contains(&(*to, *from))));
+    }
+
+    #[test]
+    fn without_a_leader_there_is_no_leader_to_cut() {
+        assert_eq!(grudge(Shape::Leader, 5, None, &mut Rng::new(1)), None);
+    }
+}

@@ -1,0 +1,504 @@
+//! Drives a run from one task: owns the history, the generator and the counts, and decides what happens next.
+//!
+//! An interval may only be widened: an invocation is journaled before its call is handed to a client, a
+//! completion after the whole answer has arrived.
+
+use super::clients::{Clients, Done, Open};
+use super::early::Early;
+use super::journal::{Entry, Journal};
+use super::tally::Tally;
+use crate::clock::Clock;
+use crate::live::{Live, Snapshot};
+use crate::nemesis::executor::Note;
+use crate::nemesis::ground::Exit;
+use crate::system::Leadership;
+use anyhow::Result;
+use checker::history::{Kind, Process, Value};
+use records::record::{FaultRecord, Led};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior};
+use workloads::{BoxGenerator, Call, Context, Next, Outcome, Reply, Traffic};
+
+/// The history is at most this far behind.
+const FLUSH: Duration = Duration::from_millis(100);
+/// How long a failed call of the last phases waits before it is tried again.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// How long the last phases wait for more when they make progress, so that long runs get the time they need.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// What the dispatcher is made of.
+pub(crate) struct Parts {
+    /// The run's clock.
+    pub clock: Clock,
+    /// The history.
+    pub(crate) journal: Journal,
+    /// What clients ask.
+    pub(crate) traffic: Traffic,
+    /// The clients.
+    pub clients: Clients,
+    /// What the nemesis says.
+    pub notes: mpsc::UnboundedReceiver<Note>,
+    /// Who leads, for the eye.
+    pub leader: watch::Receiver<Option<Leadership>>,
+    /// Says when the run is to stop early.
+    pub stop: watch::Receiver<bool>,
+    /// Who judges meanwhile, if the run is to stop at the first violation.
+    pub early: Option<Early>,
+    /// The terminal.
+    pub live: Live,
+}
+
+/// The one task that knows all.
+pub(crate) struct Dispatcher {
+    parts: Parts,
+    /// The counts.
+    pub tally: Tally,
+    /// Faults that are over.
+    pub faults: Vec<FaultRecord>,
+    /// Replicas that exited unasked.
+    pub(crate) exits: Vec<Exit>,
+    /// Those of them that have not been started again.
+    dead: BTreeSet<String>,
+    /// Who led from when on, as the system says.
+    led: Vec<Led>,
+    /// When the first operation was invoked.
+    pub(crate) first_op: Option<Instant>,
+    /// When the main phase was over, in nanoseconds since the run began.
+    pub(crate) main_end: u64,
+    /// Whether every call of the main phase was answered.
+    main_is_over: bool,
+    /// Why the main phase was over early, if a violation ended it.
+    pub(crate) stopped_early: Option<String>,
+    active: BTreeMap<u32, String>,
+    /// Hosts that did not answer in the recovery phase.
+    silent: BTreeSet<usize>,
+    flush: tokio::time::Interval,
+    scene: Scene,
+}
+
+/// What the live view shows besides counts.
+struct Scene {
+    phase: String,
+    began: Instant,
+    limit: Duration,
+    /// When faults begin and end.
+    changes: Vec<Duration>,
+}
+
+/// The last phases: what each host is asked, when it may be asked again, and whether it was asked everything.
+struct Last {
+    parts: Vec<BoxGenerator>,
+    rest: Vec<Instant>,
+    done: Vec<bool>,
+}
+
+/// An answer that was journaled.
+struct Heard {
+    thread: usize,
+    call: Call,
+    reply: Reply,
+}
+
+/// What happened next.
+enum Happened {
+    Answer(Done),
+    Note(Note),
+    Flush,
+    Deadline,
+}
+
+impl Dispatcher {
+    /// A dispatcher that has done nothing yet.
+    pub(crate) fn new(parts: Parts) -> Self {
+        let mut flush = tokio::time::interval(FLUSH);
+        flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let scene = Scene {
+            phase: "setup".to_owned(),
+            began: Instant::now(),
+            limit: Duration::ZERO,
+            changes: Vec::new(),
+        };
+        Self {
+            parts,
+            tally: Tally::new(),
+            faults: Vec::new(),
+            exits: Vec::new(),
+            dead: BTreeSet::new(),
+            led: Vec::new(),
+            first_op: None,
+            main_end: 0,
+            main_is_over: false,
+            stopped_early: None,
+            active: BTreeMap::new(),
+            silent: BTreeSet::new(),
+            flush,
+            scene,
+        }
+    }
+
+    /// Whether the run was told to stop early.
+    pub(crate) fn stopped(&self) -> bool {
+        *self.parts.stop.borrow()
+    }
+
+    /// The main phase: calls arrive at a steady rate; one that finds every client busy is missed.
+    pub(crate) async fn main_phase(
+        &mut self,
+        limit: Duration,
+        rate: u64,
+        changes: Vec<Duration>,
+    ) -> Result<()> {
+        let began = Instant::now();
+        let gap = Duration::from_nanos(1_000_000_000 / rate.max(1));
+        self.scene = Scene { phase: "main".to_owned(), began, limit, changes };
+        let mut arrival = began;
+        while arrival < began + limit && !self.stopped() && self.stopped_early.is_none() {
+            if arrival <= Instant::now() {
+                self.arrive(arrival, arrival - began)?;
+                arrival += gap;
+            }
+            self.next(arrival).await?;
+            self.ask_early(began);
+        }
+        self.main_end = self.parts.clock.now_ns();
+        self.parts.early = None;
+        Ok(())
+    }
+
+    /// Where to hear what the early judge says.
+    pub(crate) fn early_word(&self) -> Option<watch::Receiver<Option<String>>> {
+        self.parts.early.as_ref().map(Early::word)
+    }
+
+    fn ask_early(&mut self, began: Instant) {
+        let Some(early) = &mut self.parts.early else { return };
+        early.feed(self.parts.journal.events());
+        if let Some(word) = early.word().borrow().as_ref() {
+            let after = began.elapsed().as_secs_f64();
+            self.parts.live.line(&format!("violation after {after:.1} s: healing, then judging"));
+            self.stopped_early = Some(format!("after {after:.1} s by --fail-fast: {word}"));
+        }
+    }
+
+    /// Lets the first idle thread that has something to do begin it.
+    fn arrive(&mut self, intended: Instant, into: Duration) -> Result<()> {
+        let late = u64::try_from(intended.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let intended = self.parts.clock.now_ns().saturating_sub(late);
+        let time = u64::try_from(into.as_nanos()).unwrap_or(u64::MAX);
+        let idle = self.parts.clients.idle();
+        if idle.is_empty() {
+            self.tally.counts.missed += 1;
+        }
+        for thread in idle {
+            if let Next::Call(call) = self.parts.traffic.main.next(&Context { thread, time }) {
+                return self.invoke(thread, Open { call, intended });
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the nemesis has undone everything: until `finished` says so.
+    pub(crate) async fn heal(&mut self, finished: &watch::Receiver<bool>) -> Result<()> {
+        self.phase("heal");
+        while !*finished.borrow() {
+            self.next(Instant::now() + Duration::from_millis(20)).await?;
+        }
+        // The nemesis has said everything by now, and no fault may go unrecorded.
+        while let Ok(note) = self.parts.notes.try_recv() {
+            self.noted(note)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until no call is on its way. A call always ends: clients have timeouts.
+    pub(crate) async fn drain(&mut self) -> Result<()> {
+        while !self.parts.clients.all_idle() {
+            self.next(Instant::now() + FLUSH).await?;
+        }
+        Ok(())
+    }
+
+    /// Each host is asked for a change and a look; returns whether a host left one of them unanswered.
+    pub(crate) async fn recovery(&mut self, hosts: usize, patience: Duration) -> Result<Vec<bool>> {
+        self.phase("recovery");
+        let parts = (0..hosts).map(|_| (self.parts.traffic.recovery)()).collect();
+        let left = self.work_off(parts, patience).await?;
+        self.silent = (0..hosts).filter(|host| left[*host]).collect();
+        Ok(left)
+    }
+
+    /// Each host is asked for everything; returns whether a host left something unanswered.
+    pub(crate) async fn final_reads(
+        &mut self,
+        hosts: usize,
+        patience: Duration,
+    ) -> Result<Vec<bool>> {
+        self.phase("final reads");
+        let parts = (0..hosts).map(|_| (self.parts.traffic.final_reads)()).collect();
+        self.work_off(parts, patience).await
+    }
+
+    /// Thread `t` follows part `t`, and rests after what did not succeed, until patience ends and nothing more succeeds.
+    ///
+    /// A host whose replica exited unasked, or that did not recover, is not waited for: it counts as not done.
+    async fn work_off(
+        &mut self,
+        parts: Vec<BoxGenerator>,
+        patience: Duration,
+    ) -> Result<Vec<bool>> {
+        self.main_is_over = true;
+        let count = parts.len();
+        let dead: Vec<bool> = (0..count)
+            .map(|thread| self.is_dead(thread) || self.silent.contains(&thread))
+            .collect();
+        let mut deadline = Instant::now() + patience;
+        let mut last = Last { parts, rest: vec![Instant::now(); count], done: vec![false; count] };
+        while Instant::now() < deadline && !self.stopped() {
+            for thread in (0..count).filter(|thread| !dead[*thread]) {
+                self.go_on(thread, &mut last)?;
+            }
+            if (0..count).all(|thread| dead[thread] || last.done[thread]) {
+                break;
+            }
+            if let Some((thread, answered)) = self.heard(deadline, &mut last).await? {
+                let now = Instant::now();
+                match answered {
+                    true => deadline = deadline.max(now + PROGRESS),
+                    false => last.rest[thread] = now + RETRY,
+                }
+            }
+        }
+        self.drain().await?;
+        Ok(last.done.iter().map(|done| !done).collect())
+    }
+
+    /// Lets a thread that is idle and rested make its next call.
+    fn go_on(&mut self, thread: usize, last: &mut Last) -> Result<()> {
+        if !self.parts.clients.is_idle(thread) || last.rest[thread] > Instant::now() {
+            return Ok(());
+        }
+        let intended = self.parts.clock.now_ns();
+        match last.parts[thread].next(&Context { thread, time: intended }) {
+            Next::Call(call) => self.invoke(thread, Open { call, intended })?,
+            Next::Pending => (),
+            Next::Done => last.done[thread] = true,
+        }
+        Ok(())
+    }
+
+    /// Waits for one thing, and tells a part its answer; returns whose it was and whether it answers the question.
+    async fn heard(&mut self, deadline: Instant, last: &mut Last) -> Result<Option<(usize, bool)>> {
+        let Some(Heard { thread, call, reply }) =
+            self.next(deadline.min(Instant::now() + RETRY)).await?
+        else {
+            return Ok(None);
+        };
+        if let Some(part) = last.parts.get_mut(thread) {
+            part.observe(thread, &call, &reply);
+        }
+        Ok(Some((thread, reply.outcome == Outcome::Ok || reply.is_mismatch())))
+    }
+
+    fn is_dead(&self, thread: usize) -> bool {
+        let (_, host) = self.parts.clients.identity(thread);
+        self.dead.contains(&host.to_string())
+    }
+
+    fn invoke(&mut self, thread: usize, open: Open) -> Result<()> {
+        self.first_op.get_or_insert_with(Instant::now);
+        let entry =
+            self.entry(thread, Kind::Invoke, open.call.function(), open.call.invocation_value());
+        self.parts.journal.record(entry)?;
+        self.parts.clients.send(thread, open);
+        Ok(())
+    }
+
+    fn entry(&self, thread: usize, kind: Kind, function: &str, value: Value) -> Entry {
+        let (process, host) = self.parts.clients.identity(thread);
+        Entry {
+            time: self.parts.clock.now_ns(),
+            kind,
+            process: Process::Client(process),
+            f: function.to_owned(),
+            value,
+            node: Some(host.to_string()),
+            error: None,
+        }
+    }
+
+    /// Takes in one thing that happens before `deadline`; if it is an answer, returns it.
+    async fn next(&mut self, deadline: Instant) -> Result<Option<Heard>> {
+        match self.happens(deadline).await {
+            Happened::Answer(done) => return self.complete(done),
+            Happened::Note(note) => self.noted(note)?,
+            Happened::Flush => {
+                self.parts.journal.flush()?;
+                self.show();
+            }
+            Happened::Deadline => (),
+        }
+        Ok(None)
+    }
+
+    async fn happens(&mut self, deadline: Instant) -> Happened {
+        tokio::select! {
+            biased;
+            Some(done) = self.parts.clients.done.recv() => Happened::Answer(done),
+            Some(note) = self.parts.notes.recv() => Happened::Note(note),
+            _ = self.flush.tick() => Happened::Flush,
+            () = tokio::time::sleep_until(deadline) => Happened::Deadline,
+        }
+    }
+
+    fn complete(&mut self, done: Done) -> Result<Option<Heard>> {
+        let kind = match done.reply.outcome {
+            Outcome::Ok => Kind::Ok,
+            Outcome::Fail => Kind::Fail,
+            Outcome::Info => Kind::Info,
+        };
+        // The process that asked is the one that is answered: look before it is retired.
+        let mut entry = self.entry(done.thread, kind, "", Value::Nil);
+        let Some(Open { call, intended }) = self.parts.clients.complete(&done) else {
+            return Ok(None);
+        };
+        let Done { thread, reply } = done;
+        entry.f = call.function().to_owned();
+        entry.value = call.completion_value(&reply);
+        entry.error.clone_from(&reply.error);
+        self.tally.completed(call.function(), reply.outcome, intended, entry.time);
+        if !self.main_is_over {
+            self.parts.traffic.main.observe(thread, &call, &reply);
+        }
+        self.parts.journal.record(entry)?;
+        Ok(Some(Heard { thread, call, reply }))
+    }
+
+    fn noted(&mut self, note: Note) -> Result<()> {
+        match note {
+            Note::Began { id, name, target } => {
+                self.nemesis_event(
+                    "begin",
+                    &[
+                        ("fault", id.to_string()),
+                        ("name", name.clone()),
+                        ("target", target.clone()),
+                    ],
+                )?;
+                self.active.insert(id, format!("{name} {target}"));
+            }
+            Note::Over(fault) => {
+                self.active.remove(&fault.id);
+                let state = format!("{:?}", fault.state).to_lowercase();
+                let facts = [
+                    ("fault", fault.id.to_string()),
+                    ("state", state),
+                    ("evidence", fault.evidence.clone()),
+                ];
+                self.nemesis_event("end", &facts)?;
+                self.faults.push(fault);
+            }
+            Note::Died(exit) => self.died(exit)?,
+            Note::Revived(replica) => {
+                self.dead.remove(&replica);
+                self.nemesis_event("revival", &[("replica", replica)])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes a replica that exited unasked.
+    pub(crate) fn died(&mut self, exit: Exit) -> Result<()> {
+        let death = &exit.death;
+        self.parts.live.line(&format!("{} exited unasked: {}", death.replica, death.how));
+        self.nemesis_event(
+            "death",
+            &[("replica", death.replica.clone()), ("how", death.how.clone())],
+        )?;
+        self.dead.insert(death.replica.clone());
+        self.exits.push(exit);
+        Ok(())
+    }
+
+    fn nemesis_event(&mut self, f: &str, facts: &[(&str, String)]) -> Result<()> {
+        let value = Value::map(
+            facts.iter().map(|(name, text)| ((*name).to_owned(), Value::from(text.as_str()))),
+        );
+        let time = self.parts.clock.now_ns();
+        let (kind, process) = (Kind::Info, Process::Nemesis);
+        self.parts.journal.record(Entry {
+            time,
+            kind,
+            process,
+            f: f.to_owned(),
+            value,
+            node: None,
+            error: None,
+        })
+    }
+
+    fn phase(&mut self, name: &str) {
+        name.clone_into(&mut self.scene.phase);
+        self.show();
+    }
+
+    fn show(&mut self) {
+        let elapsed = self.scene.began.elapsed();
+        let (ops_per_s, p50, p99) = self.tally.lately(self.parts.clock.now_ns());
+        let total = self.tally.counts.total();
+        let leader = self.parts.leader.borrow().map(|now| (now.leader.to_string(), now.term));
+        self.note_leader(leader.as_ref());
+        let next = self.scene.changes.iter().find(|at| **at > elapsed);
+        self.parts.live.update(&Snapshot {
+            phase: self.scene.phase.clone(),
+            elapsed,
+            limit: self.scene.limit,
+            ok: total.ok,
+            info: total.info,
+            fail: total.fail,
+            missed: self.tally.counts.missed,
+            ops_per_s,
+            p50,
+            p99,
+            leader,
+            active: self.active.values().cloned().collect(),
+            next_in: next.map(|at| *at - elapsed).filter(|_| self.scene.phase == "main"),
+        });
+    }
+
+    /// Remembers who leads, where that is news.
+    fn note_leader(&mut self, now: Option<&(String, u64)>) {
+        let before = self.led.last();
+        let term = now.map(|now| now.1).or(before.map(|led| led.term)).unwrap_or_default();
+        let leader = now.map(|now| now.0.clone());
+        if before.is_none_or(|led| (&led.leader, led.term) != (&leader, term)) {
+            self.led.push(Led { at: self.parts.clock.now_ns(), leader, term });
+        }
+    }
+
+    /// Shows that the judge is at work, and hands over the terminal and all events.
+    pub(crate) fn close(mut self) -> Result<Closed> {
+        self.phase("judge");
+        let Self { parts, tally, mut faults, exits, led, .. } = self;
+        faults.sort_by_key(|fault| fault.id);
+        Ok(Closed { events: parts.journal.close()?, tally, faults, exits, led, live: parts.live })
+    }
+}
+
+/// What is left when everything has happened.
+pub(crate) struct Closed {
+    /// Every event, in order.
+    pub events: Vec<checker::history::Event>,
+    /// The counts.
+    pub tally: Tally,
+    /// Every fault, in order.
+    pub faults: Vec<FaultRecord>,
+    /// Replicas that exited unasked.
+    pub(crate) exits: Vec<Exit>,
+    /// Who led from when on, as the system says.
+    pub led: Vec<Led>,
+    /// The terminal.
+    pub live: Live,
+}

@@ -1,0 +1,244 @@
+//! Turns what happened into a verdict: runs the workload's checks within a budget, and weighs the coverage.
+
+use super::dispatcher::Closed;
+use super::plan::Plan;
+use crate::evidence::{Facts, coverage, not_asked, reasons};
+use anyhow::Result;
+use checker::history::Value;
+use checker::{History, Limits, Verdict, Window};
+use records::RunDirectory;
+use records::record::{
+    Arrow, Candidate, CheckRecord, Config, FORMAT, Finding, Placed, Reason, RunRecord, Validity,
+    VerdictRecord, Witness,
+};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use workloads::ReadConsistency;
+
+/// How long the judge may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How much it may remember.
+const MEMORY_BYTES: usize = 2 << 30;
+/// How wide lanes may be drawn.
+const LANES_WIDTH: usize = 100;
+
+/// The names of the checks that judge a run so configured, as `harness check --model` takes them.
+pub fn check_names(config: &Config) -> &'static [&'static str] {
+    let consistency = ReadConsistency::parse(&config.read).unwrap_or_default();
+    workloads::find_workload(&config.workload).map_or(&[], |workload| workload.checks(consistency))
+}
+
+/// What the phases came to.
+pub(crate) struct Phases {
+    /// When the main phase was over, in nanoseconds since the run began.
+    pub main_end: u64,
+    /// What the nemesis could not do.
+    pub trouble: Option<String>,
+    /// What it could not undo.
+    pub unhealed: Option<String>,
+    /// How replicas broke the protocol in which the harness carries what they say.
+    pub breach: Option<String>,
+    /// Whether a host left something unanswered in the recovery phase.
+    pub recovery: Option<Vec<bool>>,
+    /// The same of the final reads.
+    pub final_reads: Option<Vec<bool>>,
+    /// Whether the run was told to stop before it was over.
+    pub interrupted: bool,
+    /// Why it was stopped at a violation, if it was.
+    pub stopped_early: Option<String>,
+}
+
+/// Judges the history with the workload's checks.
+///
+/// Who interrupts the judge gets what it has by then.
+pub(crate) fn checks(plan: &Plan, history: &History, stop: &watch::Receiver<bool>) -> Vec<Verdict> {
+    let deadline = Instant::now() + PATIENCE;
+    let was_stopped = *stop.borrow();
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let expired = move || Instant::now() > deadline || (*stop.borrow() && !was_stopped);
+    let limits =
+        Limits { jobs, memory_bytes: MEMORY_BYTES, expired: &expired, ..Limits::default() };
+    plan.workload.check(history, &limits, plan.consistency)
+}
+
+/// Writes each witness as a history of its own, and returns the checks as they are recorded.
+pub(crate) fn record_checks(
+    verdicts: &[Verdict],
+    directory: &RunDirectory,
+) -> Result<Vec<CheckRecord>> {
+    let mut records = Vec::new();
+    for (verdict, number) in verdicts.iter().zip(1..) {
+        let file =
+            if number == 1 { "window.jsonl".to_owned() } else { format!("window-{number}.jsonl") };
+        if let Some(window) = &verdict.witness {
+            directory.write(&file, &window.to_jsonl())?;
+        }
+        records.push(CheckRecord {
+            name: verdict.check.clone(),
+            validity: record_validity(verdict.validity),
+            sentence: verdict.message.clone(),
+            witness: verdict.witness.as_ref().map(|window| witness(window, file)),
+            findings: verdict.findings.iter().map(finding).collect(),
+            measured: measured(verdict)?,
+        });
+    }
+    Ok(records)
+}
+
+/// The verdict of a check as records name it.
+pub fn record_validity(validity: checker::Validity) -> Validity {
+    match validity {
+        checker::Validity::Valid => Validity::Valid,
+        checker::Validity::Unknown => Validity::Unknown,
+        checker::Validity::Invalid => Validity::Invalid,
+    }
+}
+
+fn witness(window: &Window, file: String) -> Witness {
+    let index = |place: usize| window.operations[place].invoked.index;
+    let candidate = |candidate: &checker::window::Candidate| Candidate {
+        index: Some(index(candidate.operation)),
+        operation: window.name(candidate.operation),
+        reason: candidate.reason.clone(),
+    };
+    let placed = |(place, before): (&usize, &Vec<Value>)| Placed {
+        index: index(*place),
+        operation: window.name(*place),
+        before: words(before),
+    };
+    Witness {
+        key: window.key.as_ref().map(ToString::to_string),
+        entry_states: words(&window.entry_states),
+        states_after: words(&window.states_after),
+        lanes: checker::linear::lanes::render(window, LANES_WIDTH),
+        operations: (0..window.operations.len()).map(index).collect(),
+        accused: Some(index(window.accused)),
+        order: window.legal_prefix.iter().zip(&window.states_along).map(placed).collect(),
+        candidates: window.candidates.iter().map(candidate).collect(),
+        file,
+        case: window.to_jsonl(),
+    }
+}
+
+fn words(states: &[Value]) -> Vec<String> {
+    states.iter().map(ToString::to_string).collect()
+}
+
+fn finding(finding: &checker::finding::Finding) -> Finding {
+    let arrow = |step: &checker::finding::Step| Arrow {
+        from: step.from,
+        to: step.to,
+        relation: step.relation.clone(),
+    };
+    Finding {
+        name: finding.name.clone(),
+        count: finding.count,
+        sentence: finding.message.clone(),
+        steps: finding.steps.iter().map(|step| step.message.clone()).collect(),
+        arrows: finding.steps.iter().map(arrow).collect(),
+        operations: finding.operations.clone(),
+    }
+}
+
+fn measured(verdict: &Verdict) -> Result<BTreeMap<String, serde_json::Value>> {
+    let json = |(name, value): (&String, &Value)| Ok((name.clone(), serde_json::to_value(value)?));
+    verdict.measured.iter().map(json).collect()
+}
+
+/// The verdict on a run.
+pub(crate) fn verdict(
+    plan: &Plan,
+    closed: &Closed,
+    history: &History,
+    checks: Vec<CheckRecord>,
+    phases: Phases,
+) -> VerdictRecord {
+    let of = |doubtful: bool| {
+        let such = closed.exits.iter().filter(move |exit| exit.doubtful == doubtful);
+        such.map(|exit| exit.death.clone()).collect::<Vec<_>>()
+    };
+    let reasons = reasons(&Facts {
+        history,
+        checks: &checks,
+        faults: &closed.faults,
+        deaths: &of(false),
+        doubtful: &of(true),
+        kinds: plan.wanted.iter().map(|wanted| wanted.nemesis.name()).collect(),
+        functions: plan.workload.functions(),
+        main_end: phases.main_end,
+        trouble: phases.trouble,
+        unhealed: phases.unhealed,
+        breach: phases.breach,
+        recovery: phases.recovery,
+        final_reads: phases.final_reads,
+        interrupted: phases.interrupted,
+        stands_still: plan.system.stands_still(),
+    });
+    let validity = reasons.iter().map(|reason| reason.validity).max().unwrap_or(Validity::Valid);
+    VerdictRecord {
+        schema_version: FORMAT,
+        format: FORMAT,
+        validity,
+        exit: exit(validity, phases.interrupted),
+        interrupted: phases.interrupted,
+        stopped_early: phases.stopped_early,
+        bugs: plan.config.bugs.clone(),
+        sentence: sentence(plan, validity, &reasons, &checks),
+        reasons,
+        not_asked: not_asked(plan.system.stands_still(), &closed.faults),
+        checks,
+        faults: closed.faults.clone(),
+        counts: closed.tally.counts.clone(),
+        latency: closed.tally.latency(),
+        deaths: closed.exits.iter().map(|exit| exit.death.clone()).collect(),
+        coverage: coverage(history, &closed.faults, &closed.led),
+        led: closed.led.clone(),
+    }
+}
+
+/// Jepsen's exit codes.
+fn exit(validity: Validity, interrupted: bool) -> u8 {
+    match (interrupted, validity) {
+        (true, _) => 130,
+        (false, Validity::Valid) => 0,
+        (false, Validity::Invalid) => 1,
+        (false, Validity::Unknown) => 2,
+    }
+}
+
+fn sentence(plan: &Plan, validity: Validity, reasons: &[Reason], checks: &[CheckRecord]) -> String {
+    let first = reasons.first().map_or("", |reason| reason.text.as_str());
+    match validity {
+        Validity::Valid => {
+            let found: Vec<&str> = checks.iter().map(|check| check.sentence.as_str()).collect();
+            let calm = if plan.wanted.is_empty() { "; no fault was asked for" } else { "" };
+            format!("{} kept its promise: {}{calm}", plan.system.name(), found.join("; "))
+        }
+        Validity::Unknown => format!("nothing wrong was found, but it is not proven: {first}"),
+        Validity::Invalid => first.to_owned(),
+    }
+}
+
+/// The line of the index about this run.
+pub(crate) fn index_line(
+    run: String,
+    record: &RunRecord,
+    verdict: &VerdictRecord,
+) -> records::record::IndexLine {
+    records::record::IndexLine {
+        run,
+        started: record.started.clone(),
+        validity: verdict.validity,
+        exit: verdict.exit,
+        seed: record.config.seed,
+        sentence: verdict.sentence.clone(),
+        system: record.config.system.clone(),
+        workload: record.config.workload.clone(),
+        nemesis: record.config.schedule.clone().unwrap_or_else(|| record.config.nemesis.join(",")),
+        nodes: record.config.nodes,
+        bugs: record.config.bugs.clone(),
+        ok: verdict.counts.total().ok,
+        took_ms: record.timings.judged_ms.unwrap_or(0),
+    }
+}

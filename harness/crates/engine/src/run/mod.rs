@@ -1,0 +1,328 @@
+//! Carries out a plan from the first link to the verdict, and leaves everything in the run's directory.
+//!
+//! Setup, main phase, heal, recovery, final reads, judgement: a run that is interrupted skips what it can and
+//! still heals and judges. Whatever fails, replicas and links are gone when [`run`] returns.
+
+mod clients;
+mod dispatcher;
+mod early;
+mod journal;
+mod judge;
+pub mod plan;
+mod setup;
+mod tally;
+
+use crate::clock::Clock;
+use crate::live::Live;
+use crate::nemesis::executor::{Ended, Executor};
+use crate::nemesis::ground::Ground;
+use crate::nemesis::script;
+use crate::watch::Watch;
+use anyhow::{Context as _, Result};
+use checker::History;
+use dispatcher::{Dispatcher, Parts};
+use judge::Phases;
+pub use judge::{check_names, record_validity};
+use plan::Plan;
+use records::RunDirectory;
+use records::record::{Config, Disks, FORMAT, Machine, Net, RunRecord, Timings, VerdictRecord};
+use records::sights::Observed;
+use report::Style;
+pub use setup::Unable;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use testbed::host::disk::Choice;
+use testbed::net::Backend;
+use tokio::sync::{mpsc, watch as channel};
+
+/// How long replicas may take to answer once everything is healed.
+const RECOVERY: Duration = Duration::from_secs(20);
+/// How long the final reads may take.
+const FINAL_READS: Duration = Duration::from_secs(60);
+
+/// Where and how a run takes place, as opposed to what it does.
+pub struct Place {
+    /// When the command began.
+    pub began: Instant,
+    /// What links are made of.
+    pub backend: Backend,
+    /// Why they are not made of what `auto` prefers.
+    pub why: Option<String>,
+    /// Where runs are filed.
+    pub results: PathBuf,
+    /// How standard error is written to.
+    pub style: Style,
+    /// Whether to say nothing while it lasts.
+    pub quiet: bool,
+    /// Says when to stop early.
+    pub stop: channel::Receiver<bool>,
+}
+
+impl Place {
+    fn since_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A run that is over.
+pub struct Finished {
+    /// Its directory.
+    pub directory: RunDirectory,
+    /// Everything about it but its outcome.
+    pub record: RunRecord,
+    /// Its outcome.
+    pub verdict: VerdictRecord,
+    /// Its history.
+    pub history: History,
+    /// What was seen of its replicas.
+    pub observed: Observed,
+}
+
+/// Carries out the plan.
+pub async fn run(plan: Plan, mut place: Place) -> Result<Finished> {
+    tokio::task::block_in_place(|| setup::able(&plan))?;
+    let started = jiff::Timestamp::now();
+    let stamp = started.strftime("%Y%m%dT%H%M%SZ").to_string();
+    let directory = RunDirectory::create(&place.results, &plan.family(), &stamp, plan.config.seed);
+    let directory = directory.map_err(|error| Unable::because(&error))?;
+    // A run that cannot be marked is only harder to find while it lasts.
+    let _mark = records::Mark::set(&place.results, directory.path());
+    let live = Live::new(place.style, place.quiet);
+    let fabric = setup::network(&plan, &mut place, &directory).await?;
+    let addresses = setup::addresses(&plan, &fabric);
+    let mut record =
+        record(&plan, &place, &addresses, started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+    record.net.description = fabric.describe();
+    record.timings.net_ms = place.since_ms();
+    live.line(&format!("net: {}", record.net.description));
+    if let Some(why) = &record.net.why {
+        live.line(&format!("     not namespaces and a bridge, because {why}"));
+    }
+    record.disks = setup::disks(&plan)?.map(disks);
+    record.disks.iter().for_each(|disks| live.line(&format!("disks: {}", disks.description)));
+    directory.write_json("run.json", &record)?;
+    directory.write(script::FILE, &script::write(&plan.schedule))?;
+    let mut ground = setup::replicas(&plan, fabric, &directory)?;
+    let mut stop = place.stop.clone();
+    tokio::select! {
+        ready = setup::ready(&mut ground, &directory, plan.system.patience()) => ready?,
+        _ = stop.wait_for(|stop| *stop) => (),
+    }
+    record.timings.ready_ms = place.since_ms();
+    directory.write_json("run.json", &record)?;
+    let stage = Stage { plan, place, directory, record, addresses };
+    let (closed, phases, stage) = stage.perform(ground, live).await?;
+    tokio::task::spawn_blocking(move || stage.judge(closed, phases))
+        .await
+        .context("the judge died")?
+}
+
+fn disks(choice: Choice) -> Disks {
+    let Choice { means, why } = choice;
+    Disks { means: means.to_string(), description: means.describe().to_owned(), why }
+}
+
+fn record(plan: &Plan, place: &Place, addresses: &[SocketAddr], started: String) -> RunRecord {
+    RunRecord {
+        format: FORMAT,
+        harness: env!("CARGO_PKG_VERSION").to_owned(),
+        argv: plan.argv.clone(),
+        config: Config { ..plan.config.clone() },
+        started,
+        machine: machine(),
+        net: Net {
+            backend: place.backend.to_string(),
+            description: String::new(),
+            why: place.why.clone(),
+        },
+        disks: None,
+        replicas: setup::named(addresses),
+        timings: Timings::default(),
+        repro: plan.repro(),
+    }
+}
+
+fn machine() -> Machine {
+    let kernel = nix::sys::utsname::uname().map_or_else(
+        |_| "unknown".to_owned(),
+        |name| {
+            let part = |part: &std::ffi::OsStr| part.to_string_lossy().into_owned();
+            format!("{} {} {}", part(name.sysname()), part(name.release()), part(name.machine()))
+        },
+    );
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    Machine { kernel, cpus, uid: outside_uid() }
+}
+
+/// The user's id outside any user namespace: a namespace of ours maps exactly one.
+fn outside_uid() -> u32 {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let fields: Vec<u32> = map.split_whitespace().filter_map(|field| field.parse().ok()).collect();
+    match fields[..] {
+        [_, outside, 1] => outside,
+        _ => nix::unistd::geteuid().as_raw(),
+    }
+}
+
+/// A run whose replicas stand.
+struct Stage {
+    plan: Plan,
+    place: Place,
+    directory: RunDirectory,
+    record: RunRecord,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Stage {
+    /// Everything that happens, from the first call to the last answer.
+    async fn perform(
+        mut self,
+        mut ground: Ground,
+        live: Live,
+    ) -> Result<(dispatcher::Closed, Phases, Self)> {
+        let clock = Clock::start();
+        let watch = Watch::start(clock, ground.clients(), &self.directory)?;
+        ground.watched(clock, watch.ear.clone());
+        self.record.timings.clock_unix_ms = Some(jiff::Timestamp::now().as_millisecond());
+        let (notes_in, notes) = mpsc::unbounded_channel();
+        let scene = workloads::TrafficConfig { replicas: self.addresses.len() };
+        let parts = Parts {
+            clock,
+            journal: journal::Journal::create(&self.directory.file("history.jsonl"))?,
+            traffic: self.plan.workload.make_traffic(self.plan.rng.fork("clients"), &scene),
+            clients: clients::Clients::start(
+                self.plan.system,
+                &self.addresses,
+                (self.plan.config.concurrency, self.plan.consistency),
+            )?,
+            notes,
+            leader: watch.leader.clone(),
+            stop: self.place.stop.clone(),
+            early: self.plan.early.map(early::Early::start).transpose()?,
+            live,
+        };
+        let rng = self.plan.rng.fork("aim");
+        let mut dispatcher = Dispatcher::new(parts);
+        let succeeded = dispatcher.tally.succeeded();
+        let (notes, active) = (notes_in, Vec::new());
+        let executor = Executor { ground, clock, rng, succeeded, notes, active };
+        let (mut executor, mut phases) = self.phases(&mut dispatcher, executor).await?;
+        for exit in executor.ground.unasked_exits() {
+            dispatcher.died(exit)?;
+        }
+        if let Some(trouble) = executor.ground.network_trouble() {
+            self.record.net.description += &format!("; {trouble}");
+        }
+        phases.breach = executor.ground.breach();
+        for trouble in executor.ground.farewell(self.plan.system.farewell()).await {
+            crate::live::say(&format!("harness: {trouble}"));
+        }
+        drop(executor);
+        if let Err(error) = watch.finish().await {
+            // It is for the eye: no verdict waits for it.
+            crate::live::say(&format!("harness: {error:#}"));
+        }
+        let first_op =
+            dispatcher.first_op.map(|first| first.into_std().duration_since(self.place.began));
+        self.record.timings.first_op_ms =
+            first_op.and_then(|took| u64::try_from(took.as_millis()).ok());
+        self.record.timings.history_ms = Some(self.place.since_ms());
+        Ok((dispatcher.close()?, phases, self))
+    }
+
+    async fn phases(
+        &self,
+        dispatcher: &mut Dispatcher,
+        executor: Executor,
+    ) -> Result<(Executor, Phases)> {
+        let (limit, hosts) = (self.plan.limit(), self.addresses.len());
+        let (finished_in, finished) = channel::channel(false);
+        let nemesis = tokio::spawn(harm(
+            executor,
+            self.plan.schedule.clone(),
+            limit,
+            early::halt(self.place.stop.clone(), dispatcher.early_word()),
+            finished_in,
+        ));
+        dispatcher.main_phase(limit, self.plan.config.rate, self.plan.changes()).await?;
+        dispatcher.heal(&finished).await?;
+        let main_end = dispatcher.main_end;
+        let (executor, ended) = nemesis.await.context("the nemesis died")?;
+        dispatcher.drain().await?;
+        let told = |result: Result<()>| result.err().map(|error| format!("{error:#}"));
+        let mut phases = Phases {
+            main_end,
+            trouble: told(ended.worked),
+            unhealed: told(ended.healed),
+            breach: None,
+            recovery: None,
+            final_reads: None,
+            interrupted: false,
+            stopped_early: dispatcher.stopped_early.take(),
+        };
+        if !dispatcher.stopped() {
+            phases.recovery = Some(dispatcher.recovery(hosts, RECOVERY).await?);
+        }
+        if !dispatcher.stopped() {
+            phases.final_reads = Some(dispatcher.final_reads(hosts, FINAL_READS).await?);
+        }
+        phases.interrupted = dispatcher.stopped();
+        Ok((executor, phases))
+    }
+
+    /// Judges what happened and writes it all down.
+    fn judge(mut self, closed: dispatcher::Closed, mut phases: Phases) -> Result<Finished> {
+        let history = History::new(closed.events.clone())
+            .context("the recorded history is not well-formed")?;
+        let checks = judge::checks(&self.plan, &history, &self.place.stop);
+        phases.interrupted |= *self.place.stop.borrow();
+        let checks = judge::record_checks(&checks, &self.directory)?;
+        let verdict = judge::verdict(&self.plan, &closed, &history, checks, phases);
+        self.record.timings.judged_ms = Some(self.place.since_ms());
+        self.directory.write_json("run.json", &self.record)?;
+        self.directory.write_json("verdict.json", &verdict)?;
+        let path = self.directory.path().display().to_string();
+        let names = self.record.replicas.iter().map(|replica| replica.name.as_str());
+        let observed = Observed::read(&self.directory, names);
+        let report = report::Run {
+            record: &self.record,
+            verdict: &verdict,
+            history: &history,
+            observed: &observed,
+            check_names: check_names(&self.record.config),
+            directory: &path,
+        };
+        self.directory.write("report.html", &report::html(&report))?;
+        let run = self
+            .directory
+            .path()
+            .strip_prefix(&self.place.results)
+            .unwrap_or(self.directory.path());
+        let line = judge::index_line(run.display().to_string(), &self.record, &verdict);
+        let tidied =
+            records::index(&self.place.results, &line).and_then(|()| match verdict.validity {
+                records::record::Validity::Valid => self.directory.remove_data(),
+                _ => Ok(()),
+            });
+        closed.live.finish();
+        if let Err(error) = tidied {
+            // The verdict is written and stands.
+            crate::live::say(&format!("harness: {error:#}"));
+        }
+        Ok(Finished { directory: self.directory, record: self.record, verdict, history, observed })
+    }
+}
+
+/// Lets the nemesis work, and says when everything is undone.
+async fn harm(
+    mut executor: Executor,
+    schedule: crate::nemesis::schedule::Schedule,
+    limit: Duration,
+    stop: channel::Receiver<bool>,
+    finished: channel::Sender<bool>,
+) -> (Executor, Ended) {
+    let ended = executor.run(&schedule, limit, stop).await;
+    finished.send_replace(true);
+    (executor, ended)
+}

@@ -1,0 +1,273 @@
+//! Builds what a run stands on: the network, the replicas in it, and the certainty that each of them answers.
+
+use super::Place;
+use super::plan::Plan;
+use crate::nemesis::ground::{Ground, Slot};
+use crate::nemesis::grudge::all;
+use crate::nemesis::membership::Newcomers;
+use crate::system::{Client, Launch};
+use anyhow::{Context as _, Result};
+use futures_util::future::join_all;
+use records::RunDirectory;
+use records::record::Replica;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use testbed::host::disk::{self, Disk};
+use testbed::host::thread::Host;
+use testbed::net::plan::HostId;
+use testbed::net::router::MESSAGES;
+use testbed::net::{Backend, Fabric, Port};
+use tokio::time::Instant;
+use workloads::{Outcome, ReadConsistency};
+
+/// How long to wait before a replica is asked again.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What a capture is called in the directory of a run.
+const CAPTURE: &str = "capture.pcapng";
+
+/// Says why no run can begin on this machine, or with this system: nothing was tested.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unable(String);
+
+impl Unable {
+    /// With the error that is in the way.
+    pub fn because(error: &anyhow::Error) -> Self {
+        Self(format!("{error:#}"))
+    }
+}
+
+/// Tries what the plan's faults need, before anything starts.
+pub(crate) fn able(plan: &Plan) -> Result<()> {
+    let bin = plan.config.bin.as_ref().map(Path::new);
+    let missing = || plan.system.missing(bin);
+    impossible(plan).or_else(missing).map_or(Ok(()), |why| Err(Unable(why).into()))
+}
+
+/// Why some fault cannot be had here, and what can be asked for instead.
+fn impossible(plan: &Plan) -> Option<String> {
+    let (why, able) = possible(plan.wanted.iter().map(|it| (it.to_string(), it.nemesis.unable())));
+    let instead = match (plan.config.schedule.is_some(), able.is_empty()) {
+        (false, false) => {
+            format!("; all else that was asked for can be had: --nemesis {}", able.join(","))
+        }
+        _ => String::new(),
+    };
+    why.map(|why| format!("{why}{instead}"))
+}
+
+/// Why the first of these that cannot be had cannot, and all that can.
+fn possible(
+    wanted: impl Iterator<Item = (String, Option<String>)>,
+) -> (Option<String>, Vec<String>) {
+    let (able, unable): (Vec<_>, Vec<_>) = wanted.partition(|(_, why)| why.is_none());
+    let why = unable.into_iter().find_map(|(_, why)| why);
+    (why, able.into_iter().map(|(name, _)| name).collect())
+}
+
+/// The network. Where `auto` was asked for and the kernel refuses a bridge, proxies take its place.
+pub(crate) async fn network(
+    plan: &Plan,
+    place: &mut Place,
+    directory: &RunDirectory,
+) -> Result<Fabric> {
+    if plan.system.speaks() {
+        (place.backend, place.why) = (Backend::Router, None);
+        let messages = directory.file(MESSAGES);
+        let built = Fabric::routed(plan.config.nodes, &plan.rng, plan.routing, &messages).await;
+        return built.map_err(|error| Unable::because(&error).into());
+    }
+    if place.backend == Backend::Bridge && needs_switch(plan) {
+        place.backend = Backend::Switch;
+    }
+    let capture = plan.config.capture.then(|| directory.file(CAPTURE));
+    let nodes = plan.config.nodes;
+    let built = match Fabric::build(place.backend, nodes, &plan.rng, capture).await {
+        Err(error) if place.backend != Backend::Proxy && plan.config.net == "auto" => {
+            (place.backend, place.why) = (Backend::Proxy, Some(format!("{error:#}")));
+            Fabric::build(Backend::Proxy, nodes, &plan.rng, None).await
+        }
+        built => built,
+    };
+    if place.backend == Backend::Proxy && needs_switch(plan) {
+        return Err(no_switch(place.why.as_ref()));
+    }
+    let nemesis = plan.wanted.iter().find(|wanted| wanted.nemesis.needs_hosts());
+    let nemesis = nemesis.map(|wanted| wanted.nemesis.name());
+    let needs = nemesis.or_else(|| plan.system.needs_hosts().then(|| plan.system.name()));
+    if let Some(name) = needs.filter(|_| place.backend == Backend::Proxy) {
+        let why = place.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+        let text = format!(
+            "{name} needs a network namespace for each host, and there are proxies only{why}; see harness doctor"
+        );
+        return Err(Unable(text).into());
+    }
+    built.map_err(|error| {
+        Unable(format!("the network between the hosts cannot be built: {error:#}")).into()
+    })
+}
+
+/// Whether only the switch can do what is asked: shape links, or show their packets.
+fn needs_switch(plan: &Plan) -> bool {
+    plan.config.capture || plan.wanted.iter().any(|wanted| wanted.nemesis.shapes())
+}
+
+fn no_switch(why: Option<&String>) -> anyhow::Error {
+    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+    Unable(format!(
+        "proxies see streams, not packets: they can neither shape links nor capture what passes, and there is no \
+         switch here{why}; do without packet and --capture, or see harness doctor"
+    ))
+    .into()
+}
+
+/// The replicas, started.
+pub(crate) fn replicas(plan: &Plan, fabric: Fabric, directory: &RunDirectory) -> Result<Ground> {
+    let mut slots = Vec::new();
+    let mut clients = Vec::new();
+    for host in all(usize::from(plan.config.nodes)) {
+        let launch = launch(plan, &fabric, host, directory);
+        let log = directory.log(&host.to_string());
+        let slot = disk(plan, fabric.host(host)?, &launch.data).and_then(|disk| {
+            let places = (launch.data.as_path(), log.as_path());
+            Slot::start(&fabric, host, plan.system.program(&launch), places, disk)
+        });
+        let slot = slot.with_context(|| format!("the replica on {host} cannot be started"));
+        let mut slot = slot.map_err(|why| Unable::because(&why))?;
+        slot.logs.own = plan.system.logs(&launch);
+        if plan.system.changes_members() {
+            let seed = |by: HostId| (by, fabric.listen_addr(by, Port::Client));
+            let seeds = all(usize::from(plan.config.nodes)).into_iter().map(seed).collect();
+            slot.newcomers = Some(Newcomers::new(plan.system, launch, seeds));
+        }
+        slots.push(slot);
+        clients.push(plan.system.client(
+            host,
+            fabric.client_addr(host),
+            ReadConsistency::Linearizable,
+        )?);
+    }
+    Ok(Ground::new(fabric, slots, clients))
+}
+
+/// What replicas' data is on, if one of the plan's faults is about that.
+pub(crate) fn disks(plan: &Plan) -> Result<Option<disk::Choice>> {
+    let needed = plan.wanted.iter().any(|wanted| wanted.nemesis.needs_disks());
+    needed.then(disk::choice).transpose().map_err(|why| Unable(why).into())
+}
+
+fn disk(plan: &Plan, host: &Host, data: &Path) -> Result<Option<Disk>> {
+    disks(plan)?.map(|choice| Disk::make(choice.means, host, data)).transpose()
+}
+
+fn launch(plan: &Plan, fabric: &Fabric, host: HostId, directory: &RunDirectory) -> Launch {
+    let hosts = all(usize::from(plan.config.nodes));
+    let mut rng = plan.rng.fork(&format!("replica {host}"));
+    Launch {
+        host,
+        data: directory.data(&host.to_string()),
+        peers: hosts.into_iter().map(|peer| (peer, fabric.dial_addr(host, peer))).collect(),
+        listen_client: fabric.listen_addr(host, Port::Client),
+        listen_peer: fabric.listen_addr(host, Port::Peer),
+        seed: rng.below(u64::MAX),
+        consistency: workloads::ReadConsistency::parse(&plan.config.read).unwrap_or_default(),
+        bugs: plan.config.bugs.clone(),
+        args: plan.config.node_args.clone(),
+        bin: plan.config.bin.as_ref().map(PathBuf::from),
+    }
+}
+
+/// Where clients reach each replica.
+pub(crate) fn addresses(plan: &Plan, fabric: &Fabric) -> Vec<SocketAddr> {
+    all(usize::from(plan.config.nodes)).into_iter().map(|host| fabric.client_addr(host)).collect()
+}
+
+/// The replicas as `run.json` names them.
+pub(crate) fn named(addresses: &[SocketAddr]) -> Vec<Replica> {
+    let replica = |(host, address): (HostId, &SocketAddr)| Replica {
+        name: host.to_string(),
+        address: address.to_string(),
+    };
+    all(addresses.len()).into_iter().zip(addresses).map(replica).collect()
+}
+
+/// Waits until every replica answers a read; one that exits first, or never answers, is told with its last words.
+pub(crate) async fn ready(
+    ground: &mut Ground,
+    directory: &RunDirectory,
+    patience: Duration,
+) -> Result<()> {
+    let clients = ground.clients().to_vec();
+    let answers = async {
+        let asked = all(clients.len())
+            .into_iter()
+            .zip(&clients)
+            .map(|(host, client)| answers(host, client, directory, patience));
+        join_all(asked).await.into_iter().collect::<Result<Vec<()>>>()
+    };
+    let dies = async {
+        loop {
+            if let Some(exit) = ground.unasked_exits().into_iter().next() {
+                return exit.death;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::select! {
+        answered = answers => answered.map(drop),
+        death = dies => Err(Unable(format!(
+            "the replica on {} exited before it answered anything ({}); {}",
+            death.replica, death.how, last_words(&death.log)
+        )).into()),
+    }
+}
+
+fn last_words(log: &[String]) -> String {
+    if log.iter().all(|line| line.trim().is_empty()) {
+        return "it said nothing".to_owned();
+    }
+    format!("its last words:\n  {}", log.join("\n  "))
+}
+
+async fn answers(
+    host: HostId,
+    client: &Arc<dyn Client>,
+    directory: &RunDirectory,
+    patience: Duration,
+) -> Result<()> {
+    let deadline = Instant::now() + patience;
+    loop {
+        let reply = client.ready().await;
+        if reply.outcome == Outcome::Ok {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            let why = reply.error.unwrap_or_default();
+            let (patience, log) = (patience.as_secs_f64(), directory.log(&host.to_string()));
+            let text = format!(
+                "the replica on {host} was not ready within {patience} s; the last that came of asking it: {why}; what \
+                 it wrote is in {}",
+                log.display()
+            );
+            return Err(Unable(text).into());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_had_is_told_apart_from_what_can() {
+        let asked = [("kill", None), ("power-loss", Some("no FUSE")), ("disk-full:one", None)];
+        let asked = asked.map(|(name, why)| (name.to_owned(), why.map(str::to_owned)));
+        let (why, able) = possible(asked.into_iter());
+        assert_eq!(why.as_deref(), Some("no FUSE"));
+        assert_eq!(able.join(","), "kill,disk-full:one");
+    }
+}

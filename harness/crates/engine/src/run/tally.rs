@@ -1,0 +1,109 @@
+//! Counts operations by outcome and measures their latency, from the moment they were meant to start.
+//!
+//! An arrival that waited for its turn shows the waiting in its latency, and one that never got a turn is
+//! counted as missed: a slow system cannot hide behind clients that wait for it.
+
+use crate::nemesis::agenda::Succeeded;
+use hdrhistogram::Histogram;
+use records::record::{Counts, Latency};
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::sync::watch;
+use workloads::Outcome;
+
+/// How far back "lately" reaches.
+const LATELY_NS: u64 = 2_000_000_000;
+/// The largest latency that is told apart, in microseconds.
+const LONGEST_US: u64 = 600_000_000;
+
+/// The counts of a run.
+pub(crate) struct Tally {
+    /// By function and outcome.
+    pub counts: Counts,
+    latency: Histogram<u64>,
+    succeeded: watch::Sender<Succeeded>,
+    /// Time of completion and latency of the last operations.
+    recent: VecDeque<(u64, u64)>,
+}
+
+impl Tally {
+    /// Nothing counted yet.
+    pub(crate) fn new() -> Self {
+        let latency =
+            Histogram::new_with_bounds(1, LONGEST_US, 3).expect("these bounds are in order");
+        let succeeded = watch::Sender::new(Succeeded::new());
+        Self { counts: Counts::default(), latency, succeeded, recent: VecDeque::new() }
+    }
+
+    /// How many operations have succeeded, for whoever waits for them.
+    pub(crate) fn succeeded(&self) -> watch::Receiver<Succeeded> {
+        self.succeeded.subscribe()
+    }
+
+    /// Counts an operation that was meant to start at `intended` and ended `now`, both in nanoseconds.
+    pub(crate) fn completed(&mut self, function: &str, outcome: Outcome, intended: u64, now: u64) {
+        let outcomes = self.counts.functions.entry(function.to_owned()).or_default();
+        match outcome {
+            Outcome::Ok => outcomes.ok += 1,
+            Outcome::Fail => outcomes.fail += 1,
+            Outcome::Info => outcomes.info += 1,
+        }
+        let took_us = now.saturating_sub(intended) / 1_000;
+        if outcome == Outcome::Ok {
+            self.latency.saturating_record(took_us);
+            self.succeeded.send_modify(|all| *all.entry(function.to_owned()).or_default() += 1);
+        }
+        self.recent.push_back((now, took_us));
+        self.forget(now);
+    }
+
+    fn forget(&mut self, now: u64) {
+        while self.recent.front().is_some_and(|(time, _)| time + LATELY_NS < now) {
+            self.recent.pop_front();
+        }
+    }
+
+    /// The latency of the whole run.
+    pub(crate) fn latency(&self) -> Latency {
+        Latency {
+            p50_us: self.latency.value_at_quantile(0.5),
+            p95_us: self.latency.value_at_quantile(0.95),
+            p99_us: self.latency.value_at_quantile(0.99),
+            max_us: self.latency.max(),
+        }
+    }
+
+    /// Completions per second lately, with their median and 99th percentile.
+    pub(crate) fn lately(&mut self, now: u64) -> (f64, Option<Duration>, Option<Duration>) {
+        self.forget(now);
+        let mut took: Vec<u64> = self.recent.iter().map(|(_, took_us)| *took_us).collect();
+        took.sort_unstable();
+        let at = |percent: usize| {
+            took.get(took.len() * percent / 100).map(|us| Duration::from_micros(*us))
+        };
+        let seconds = LATELY_NS.min(now.max(1)) as f64 / 1e9;
+        (took.len() as f64 / seconds, at(50), at(99))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latency_counts_from_the_intended_start_and_only_of_what_happened() {
+        let mut tally = Tally::new();
+        tally.completed("read", Outcome::Ok, 0, 5_000_000);
+        tally.completed("read", Outcome::Info, 0, 900_000_000);
+        assert_eq!(tally.latency().max_us / 10, 500);
+        let read = tally.counts.functions["read"];
+        assert_eq!((read.ok, read.fail, read.info), (1, 0, 1));
+    }
+
+    #[test]
+    fn lately_forgets() {
+        let mut tally = Tally::new();
+        tally.completed("read", Outcome::Ok, 0, 1_000);
+        assert_eq!(tally.lately(5_000_000_000), (0.0, None, None));
+    }
+}

@@ -1,0 +1,159 @@
+//! Finds a small schedule that still goes wrong: fewer faults, a shorter run. Pure: each try is somebody else's.
+//!
+//! A smaller candidate is taken only if it was seen to fail; what is handed back always was.
+
+use crate::nemesis::schedule::{Schedule, When};
+
+/// What comes after the last fault, so that what it broke can be seen.
+const AFTERMATH_MS: u64 = 2_000;
+
+/// A run that may still go wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its faults.
+    pub schedule: Schedule,
+    /// How long its main phase lasts, in milliseconds.
+    pub limit_ms: u64,
+}
+
+/// The smallest candidate that was seen to fail, given one that was. `fails` tries one; `None` ends the search.
+pub fn shrink(start: Candidate, fails: &mut dyn FnMut(&Candidate) -> Option<bool>) -> Candidate {
+    let mut search = Search { best: start, fails };
+    // Where there is no more time for a step, the best so far is the answer.
+    let _ended: Option<()> = search.fewer_faults().and_then(|()| search.shorter());
+    search.best
+}
+
+struct Search<'a> {
+    best: Candidate,
+    fails: &'a mut dyn FnMut(&Candidate) -> Option<bool>,
+}
+
+impl Search<'_> {
+    fn takes(&mut self, candidate: Candidate) -> Option<bool> {
+        let fails = (self.fails)(&candidate)?;
+        if fails {
+            self.best = candidate;
+        }
+        Some(fails)
+    }
+
+    /// Leaves out halves of the faults, the later ones first, then quarters, then each (Zeller's ddmin).
+    fn fewer_faults(&mut self) -> Option<()> {
+        let mut size = self.best.schedule.len().div_ceil(2);
+        while size > 0 {
+            let mut end = self.best.schedule.len();
+            while end > 0 {
+                let from = end.saturating_sub(size);
+                let mut candidate = self.best.clone();
+                candidate.schedule.drain(from..end);
+                self.takes(candidate)?;
+                end = from;
+            }
+            size = if size == 1 { 0 } else { size.div_ceil(2) };
+        }
+        Some(())
+    }
+
+    /// Ends soon after the last fault, then after half of the time, as far as the faults let it.
+    fn shorter(&mut self) -> Option<()> {
+        let Some(last_ms) = last_ms(&self.best.schedule) else { return Some(()) };
+        let needed_ms = last_ms + AFTERMATH_MS;
+        if needed_ms < self.best.limit_ms {
+            let limit_ms = needed_ms;
+            self.takes(Candidate { limit_ms, ..self.best.clone() })?;
+        }
+        self.sooner()
+    }
+
+    /// Lets the first fault come at once, and everything after it as much earlier.
+    fn sooner(&mut self) -> Option<()> {
+        let starts = self.best.schedule.iter().filter_map(|entry| match entry.when {
+            When::At(at_ms) => Some(at_ms),
+            When::After { .. } => None,
+        });
+        let earlier_ms = starts.min().unwrap_or(0).saturating_sub(1_000);
+        if earlier_ms > 0 {
+            let mut candidate = self.best.clone();
+            candidate.limit_ms = candidate.limit_ms.saturating_sub(earlier_ms);
+            for entry in &mut candidate.schedule {
+                if let When::At(at_ms) = &mut entry.when {
+                    *at_ms -= earlier_ms;
+                }
+            }
+            self.takes(candidate)?;
+        }
+        Some(())
+    }
+}
+
+/// When the last fault is over; `None` where that depends on what clients do.
+fn last_ms(schedule: &Schedule) -> Option<u64> {
+    let ends = schedule.iter().map(|entry| match entry.when {
+        When::At(at_ms) => Some(at_ms + entry.for_ms),
+        When::After { .. } => None,
+    });
+    ends.collect::<Option<Vec<u64>>>().map(|ends| ends.into_iter().max().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nemesis::schedule::Entry;
+
+    fn candidate(starts: &[u64]) -> Candidate {
+        let entry = |at_ms: &u64| Entry {
+            when: When::At(*at_ms),
+            kind: "kill".into(),
+            aim: at_ms.to_string(),
+            for_ms: 500,
+        };
+        Candidate { schedule: starts.iter().map(entry).collect(), limit_ms: 30_000 }
+    }
+
+    /// The names of a candidate's faults.
+    fn aims(candidate: &Candidate) -> Vec<&str> {
+        candidate.schedule.iter().map(|entry| entry.aim.as_str()).collect()
+    }
+
+    fn starts() -> Vec<u64> {
+        (2..26).map(|s| s * 1_000).collect()
+    }
+
+    #[test]
+    fn only_the_faults_that_are_needed_remain() {
+        for needed in [&["5000"][..], &["5000", "20000"], &["2000", "3000", "25000"], &[]] {
+            let mut tries = 0;
+            let small = shrink(candidate(&starts()), &mut |candidate| {
+                tries += 1;
+                Some(needed.iter().all(|aim| aims(candidate).contains(aim)))
+            });
+            assert_eq!(aims(&small), needed);
+            assert!(tries < 80, "{tries}");
+        }
+    }
+
+    #[test]
+    fn time_that_is_not_needed_goes_from_both_ends() {
+        let small =
+            shrink(candidate(&starts()), &mut |candidate| Some(aims(candidate).contains(&"9000")));
+        assert_eq!(small.schedule[0].when, When::At(1_000));
+        assert_eq!(small.limit_ms, 1_000 + 500 + AFTERMATH_MS);
+    }
+
+    #[test]
+    fn an_end_of_the_search_leaves_the_last_that_failed() {
+        let mut tries = 0;
+        let small = shrink(candidate(&starts()), &mut |candidate| {
+            tries += 1;
+            (tries <= 3).then(|| aims(candidate).contains(&"5000"))
+        });
+        assert!(aims(&small).contains(&"5000") && small.schedule.len() < 24);
+        let start = candidate(&starts());
+        assert_eq!(
+            shrink(start.clone(), &mut |_| Some(false)),
+            start,
+            "what never fails is not taken"
+        );
+    }
+}

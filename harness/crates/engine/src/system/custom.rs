@@ -1,0 +1,197 @@
+//! Plugs in a user's own server, which one file describes: how a replica is started, what is asked over HTTP and what
+//! the answers mean; or a program that asks in its place.
+//!
+//! Whatever answer the file does not explain may mean anything, so nobody knows what became of the call.
+
+mod check;
+mod file;
+mod http;
+mod program;
+mod ready;
+
+use self::file::{Described, filled};
+use super::{Client, Farewell, Launch, Program, System};
+use anyhow::Result;
+use nix::sys::signal::Signal;
+use nix::unistd::{AccessFlags, access};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use testbed::net::plan::HostId;
+use workloads::{Call, MicroOp, Object, Outcome, ReadConsistency, Reply, WORKLOADS, Workload};
+
+pub use self::file::STARTER;
+
+/// How files that describe a system end.
+pub const EXTENSION: &str = ".toml";
+
+/// How long a replica may take to be ready, and to end when it is asked to, where the file does not say.
+const READY: Duration = Duration::from_secs(20);
+const STOP: Duration = Duration::from_secs(5);
+
+/// What becomes a program with more in its environment.
+const ENV: &str = "/usr/bin/env";
+
+/// A system from a file.
+pub struct Custom {
+    described: &'static Described,
+    name: &'static str,
+    objects: &'static [Object],
+    stands_still: Option<&'static str>,
+}
+
+impl Custom {
+    /// Reads the file; an error says where in it what is wrong.
+    pub fn load(path: &Path) -> Result<&'static Self> {
+        // Read once in the life of a process, and needed until its end.
+        let described: &'static Described = Box::leak(Box::new(Described::load(path)?));
+        let name: &'static str = described.name.get_ref();
+        let objects = Box::leak(described.objects().into_boxed_slice());
+        let why = format!("{name}'s file says failover = false");
+        let stands_still = (!described.failover).then(|| &*why.leak());
+        Ok(Box::leak(Box::new(Self { described, name, objects, stands_still })))
+    }
+}
+
+impl System for Custom {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn doc(&self) -> &'static str {
+        "a system that a file describes"
+    }
+
+    fn objects(&self) -> &'static [Object] {
+        self.objects
+    }
+
+    fn lacks(&self, workload: &dyn Workload) -> Option<String> {
+        let known = |function: &&str| self.described.knows(function);
+        let lacking: Vec<_> =
+            workload.functions().iter().copied().filter(|it| !known(it)).collect();
+        let fits = |other: &&&dyn Workload| {
+            self.objects.contains(&other.object()) && other.functions().iter().all(known)
+        };
+        (!lacking.is_empty()).then(|| {
+            let others: Vec<_> = WORKLOADS.iter().filter(fits).map(|other| other.name()).collect();
+            format!(
+                "{} describes no {}, which workload {} calls; these would do: {}",
+                self.described.path.display(),
+                lacking.join(", "),
+                workload.name(),
+                others.join(", ")
+            )
+        })
+    }
+
+    fn read_consistencies(&self) -> &'static [ReadConsistency] {
+        &[ReadConsistency::Linearizable]
+    }
+
+    fn needs_hosts(&self) -> bool {
+        self.described.hosts
+    }
+
+    fn stands_still(&self) -> Option<&'static str> {
+        self.stands_still
+    }
+
+    fn missing(&self, bin: Option<&Path>) -> Option<String> {
+        let file = self.described.path.display();
+        let program = self.described.replica.command.first().filter(|_| bin.is_none());
+        let client = self.described.client.as_ref().and_then(|client| client.command.first());
+        let named = [(program, "replica"), (client, "client")];
+        let absent = named.into_iter().find_map(|(word, part)| {
+            let word = filled(word?.get_ref(), &[("dir", self.described.folder())]);
+            (!found(&word)).then_some((word, part))
+        });
+        absent.map(|(word, part)| {
+            format!("there is no program {word} that may be executed, which {file} starts ({part}.command); a name with a slash is a path from here, and {{dir}} is the folder of the file")
+        })
+    }
+
+    fn bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
+        Ok(Vec::new())
+    }
+
+    fn program(&self, launch: &Launch) -> Program {
+        let (words, variables) = self.described.command(launch);
+        let mut words = words.into_iter();
+        let first = words.next().unwrap_or_default();
+        let found = if first.contains('/') { None } else { super::on_path(&first) };
+        let path = launch.bin.clone().or(found).unwrap_or_else(|| first.into());
+        if variables.is_empty() {
+            return Program { path, args: words.map(Into::into).collect() };
+        }
+        let words = words.map(OsString::from);
+        let variables = variables.into_iter().map(OsString::from);
+        Program { path: ENV.into(), args: variables.chain([path.into()]).chain(words).collect() }
+    }
+
+    fn patience(&self) -> Duration {
+        let ready = self.described.ready.as_ref();
+        ready.and_then(|it| it.within.as_ref()).map_or(READY, |within| within.get_ref().0)
+    }
+
+    fn logs(&self, launch: &Launch) -> Vec<PathBuf> {
+        self.described.logs(launch)
+    }
+
+    fn farewell(&self) -> Option<Farewell> {
+        self.described.stop.as_ref().map(|stop| Farewell {
+            signal: stop.signal.get_ref().parse().unwrap_or(Signal::SIGTERM),
+            within: stop.within.as_ref().map_or(STOP, |within| within.get_ref().0),
+        })
+    }
+
+    fn client(
+        &self,
+        host: HostId,
+        address: SocketAddr,
+        _: ReadConsistency,
+    ) -> Result<Arc<dyn Client>> {
+        match &self.described.client {
+            Some(client) => program::client(client, self.described, host, address),
+            None => http::client(self.described, host, address),
+        }
+    }
+}
+
+/// Calls that a replica must answer before anything begins: so a file that asks for the wrong thing is told apart from a
+/// system that cannot do it. Their key is none of any workload's.
+fn first_calls(objects: &[Object]) -> Vec<Call> {
+    let (key, lock) = ("ready".to_owned(), "ready".to_owned());
+    let calls = objects.iter().map(|object| match object {
+        Object::Registers => vec![
+            Call::Write { key: key.clone(), value: 1 },
+            Call::Read { key: key.clone() },
+            Call::Cas { key: key.clone(), old: 1, new: 1 },
+        ],
+        Object::Set => vec![Call::ReadSet],
+        Object::Counters => vec![Call::ReadCounter],
+        Object::Ids => vec![Call::Generate],
+        Object::Queue => vec![Call::Dequeue],
+        Object::Locks => vec![Call::Release { lock: lock.clone(), holder: "nobody".to_owned() }],
+        Object::Transactions => vec![Call::Txn { function: "txn", ops: vec![MicroOp::Read(0)] }],
+        Object::Bank => vec![Call::ReadAccounts { accounts: 1, opening: 0 }],
+        Object::Broadcast | Object::Echo | Object::Logs => Vec::new(),
+    });
+    calls.flatten().collect()
+}
+
+/// Why a replica is not ready that gave this answer to one of them, if it is not.
+fn unready(call: &Call, reply: &Reply) -> Option<Reply> {
+    let ready = reply.outcome == Outcome::Ok || reply.is_mismatch();
+    let why = reply.error.as_deref().unwrap_or_default();
+    (!ready).then(|| Reply::fail(format!("{} {}: {why}", call.function(), call.invocation_value())))
+}
+
+/// Whether a word names a program, by its path or for a shell.
+fn found(word: &str) -> bool {
+    let path = Path::new(word);
+    let executable = path.is_file() && access(path, AccessFlags::X_OK).is_ok();
+    if word.contains('/') { executable } else { super::on_path(word).is_some() }
+}

@@ -1,0 +1,270 @@
+//! Finds what cannot work in a file that describes a system, before anything is started, and says where. Pure.
+//!
+//! A template that leaves out what it is about would be driven for a whole run and prove nothing: a write that never
+//! says the value, replicas that all listen at one place. So each must name what it needs, and nothing that is not there.
+
+use super::file::{Described, Leader, Ready, Request, Speaker, Stop};
+use crate::spelling::nearest;
+use std::ops::Range;
+use toml::Spanned;
+use workloads::Object;
+
+/// What replicas' commands, peers, client programs and requests can name.
+pub(super) const REPLICA: &[&str] = &["data", "dir", "id", "ip", "peer_port", "peers", "port"];
+pub(super) const PEER: &[&str] = &["id", "ip", "port"];
+pub(super) const CLIENT: &[&str] = &["dir", "id", "ip", "port"];
+
+/// The functions that a file describes, what their templates can name, and which of these they must.
+pub(super) const FUNCTIONS: [(&str, &[&str]); 3] =
+    [("read", &["key"]), ("write", &["key", "value"]), ("cas", &["key", "old", "new"])];
+
+/// What a replica can be asked with to end; others stop or kill it.
+const SIGNALS: [&str; 6] = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"];
+
+const METHODS: [&str; 5] = ["GET", "PUT", "POST", "DELETE", "PATCH"];
+
+/// Every object that a program can be asked about.
+const OBJECTS: [Object; 8] = [
+    Object::Bank,
+    Object::Counters,
+    Object::Ids,
+    Object::Locks,
+    Object::Queue,
+    Object::Registers,
+    Object::Set,
+    Object::Transactions,
+];
+
+/// What cannot work, and where that is, if it is somewhere.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub(super) at: Option<Range<usize>>,
+    pub(super) why: String,
+}
+
+impl Wrong {
+    fn at<T>(place: &Spanned<T>, why: impl Into<String>) -> Self {
+        Self { at: Some(place.span()), why: why.into() }
+    }
+
+    fn nowhere(why: impl Into<String>) -> Self {
+        Self { at: None, why: why.into() }
+    }
+}
+
+/// The first thing that cannot work.
+pub(super) fn check(described: &Described) -> Result<(), Wrong> {
+    let name = described.name.get_ref();
+    if name.is_empty() || !name.chars().all(|it| it.is_ascii_alphanumeric() || it == '-') {
+        let why = format!("name {name:?} is to be of letters, digits and hyphens");
+        return Err(Wrong::at(&described.name, why));
+    }
+    replica(described)?;
+    logs(&described.replica.logs)?;
+    described.ready.as_ref().map_or(Ok(()), ready)?;
+    described.stop.as_ref().map_or(Ok(()), stop)?;
+    described.leader.as_ref().map_or(Ok(()), leader)?;
+    match &described.client {
+        Some(client) => speaker(client),
+        None => requests(described),
+    }
+}
+
+fn replica(described: &Described) -> Result<(), Wrong> {
+    let replica = &described.replica;
+    let Some(program) = replica.command.first() else {
+        return Err(Wrong::nowhere(
+            "replica.command is empty: it is the program and its arguments",
+        ));
+    };
+    let words = || replica.command.iter().chain(replica.env.values());
+    words().try_for_each(|word| known(word, REPLICA))?;
+    replica.peer.as_ref().map_or(Ok(()), |peer| known(peer, PEER))?;
+    if !words().any(|word| names(word.get_ref()).contains(&"port")) {
+        return Err(Wrong::at(
+            program,
+            "neither replica.command nor replica.env says {port}: a replica has to be told where to listen for clients",
+        ));
+    }
+    Ok(())
+}
+
+/// They are kept as `n1-NAME`, so each needs a name, and no two the same.
+fn logs(logs: &[Spanned<String>]) -> Result<(), Wrong> {
+    let mut seen = Vec::new();
+    for log in logs {
+        known(log, REPLICA)?;
+        let text = log.get_ref();
+        if !names(text).iter().any(|name| ["data", "id"].contains(name)) {
+            let why = format!(
+                "the log {text:?} says neither {{data}} nor {{id}}: it would be one file of all replicas"
+            );
+            return Err(Wrong::at(log, why));
+        }
+        let name = text.rsplit('/').next().unwrap_or_default();
+        if name.is_empty() || seen.contains(&name) {
+            let why = format!("the log {text:?} is to end in a file name that no other log has");
+            return Err(Wrong::at(log, why));
+        }
+        seen.push(name);
+    }
+    Ok(())
+}
+
+fn ready(ready: &Ready) -> Result<(), Wrong> {
+    if !ready.get.get_ref().starts_with('/') {
+        return Err(Wrong::at(&ready.get, "ready.get is to be a path, as in \"/health\""));
+    }
+    known(&ready.get, &[])?;
+    if ready.ok.is_empty() {
+        let why = "ready.ok is empty: which HTTP status means that it is ready, as in ok = [200]";
+        return Err(Wrong::at(&ready.get, why));
+    }
+    Ok(())
+}
+
+fn stop(stop: &Stop) -> Result<(), Wrong> {
+    let signal = stop.signal.get_ref().as_str();
+    if SIGNALS.contains(&signal) {
+        return Ok(());
+    }
+    let guess = nearest(signal, &SIGNALS).map(|it| format!("did you mean {it}? "));
+    let why = format!(
+        "nobody is asked to end by {signal:?}; {}there are: {}",
+        guess.unwrap_or_default(),
+        SIGNALS.join(", ")
+    );
+    Err(Wrong::at(&stop.signal, why))
+}
+
+fn leader(leader: &Leader) -> Result<(), Wrong> {
+    if !leader.get.get_ref().starts_with('/') {
+        return Err(Wrong::at(&leader.get, "leader.get is to be a path, as in \"/status\""));
+    }
+    known(&leader.get, &[])?;
+    pointer(&leader.role)?;
+    leader.term.as_ref().map_or(Ok(()), pointer)
+}
+
+fn speaker(client: &Speaker) -> Result<(), Wrong> {
+    if client.command.is_empty() {
+        return Err(Wrong::nowhere("client.command is empty: it is the program and its arguments"));
+    }
+    client.command.iter().try_for_each(|word| known(word, CLIENT))?;
+    if client.objects.is_empty() {
+        return Err(Wrong::nowhere(format!("client.objects is empty; there are: {}", objects())));
+    }
+    client.objects.iter().try_for_each(|name| {
+        let none = || format!("there is no object {:?}; there are: {}", name.get_ref(), objects());
+        object(name.get_ref()).map(drop).ok_or_else(|| Wrong::at(name, none()))
+    })
+}
+
+fn objects() -> String {
+    OBJECTS.map(Object::name).join(", ")
+}
+
+/// The object of that name.
+pub(super) fn object(name: &str) -> Option<Object> {
+    OBJECTS.into_iter().find(|object| object.name() == name)
+}
+
+fn requests(described: &Described) -> Result<(), Wrong> {
+    for (name, needed) in FUNCTIONS {
+        match described.request(name) {
+            Some(asked) => request(name, needed, asked)?,
+            None if name == "cas" => {}
+            None => {
+                return Err(Wrong::nowhere(format!(
+                    "[{name}] is missing: without a [client] program, [read] and [write] are needed"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn request(name: &str, needed: &[&str], asked: &Request) -> Result<(), Wrong> {
+    let wrong = |why: String| Err(Wrong::at(&asked.request, why));
+    match asked.request.get_ref().split_once(' ') {
+        Some((method, path)) if METHODS.contains(&method) && path.starts_with('/') => {}
+        _ => {
+            let all = METHODS.join(", ");
+            let text = asked.request.get_ref();
+            return wrong(format!(
+                "{name}.request {text:?} is to be a method ({all}) and a path: \"GET /kv/{{key}}\""
+            ));
+        }
+    }
+    known(&asked.request, needed)?;
+    let said = |what: &&&str| {
+        let texts = [Some(&asked.request), asked.body.as_ref()];
+        texts.into_iter().flatten().any(|text| names(text.get_ref()).contains(what))
+    };
+    if let Some(what) = needed.iter().find(|what| !said(what)) {
+        return wrong(format!("neither {name}.request nor {name}.body says {{{what}}}"));
+    }
+    if asked.ok.is_empty() {
+        return wrong(format!(
+            "{name}.ok is missing: which HTTP status means that it happened, as in ok = [200]"
+        ));
+    }
+    if name != "cas" && !asked.mismatch.is_empty() {
+        return wrong(format!("{name}.mismatch: a {name} compares nothing; it belongs to [cas]"));
+    }
+    if name != "read" && !asked.absent.is_empty() {
+        return wrong(format!(
+            "{name}.absent: only a read finds nothing; a {name} that did nothing for want of the key is a {}",
+            if name == "cas" { "mismatch" } else { "fail" }
+        ));
+    }
+    asked.value.as_ref().map_or(Ok(()), pointer)
+}
+
+fn pointer(text: &Spanned<String>) -> Result<(), Wrong> {
+    if text.get_ref().starts_with('/') {
+        return Ok(());
+    }
+    let why = format!(
+        "{:?} is to be a JSON pointer: \"/value\" is the field value, \"/a/0\" the first element of a",
+        text.get_ref()
+    );
+    Err(Wrong::at(text, why))
+}
+
+/// Whether a template names only what there is.
+fn known(template: &Spanned<String>, known: &[&str]) -> Result<(), Wrong> {
+    let unknown = names(template.get_ref()).into_iter().find(|name| !known.contains(name));
+    unknown.map_or(Ok(()), |name| {
+        let all: Vec<String> = known.iter().map(|name| format!("{{{name}}}")).collect();
+        if all.is_empty() {
+            return Err(Wrong::at(
+                template,
+                format!("nothing is filled in here, and {{{name}}} is not either"),
+            ));
+        }
+        let guess = nearest(name, known).map(|it| format!("did you mean {{{it}}}? "));
+        let why = format!("there is no {{{name}}} here; {}there are: ", guess.unwrap_or_default());
+        Err(Wrong::at(template, why + &all.join(", ")))
+    })
+}
+
+/// The names in braces; other braces are what they are, for bodies are often JSON.
+fn names(template: &str) -> Vec<&str> {
+    let inner = template.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+    let word = |name: &&str| {
+        !name.is_empty() && name.chars().all(|it| it.is_ascii_alphabetic() || it == '_')
+    };
+    inner.map(|(name, _)| name).filter(word).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_words_in_braces_are_names() {
+        assert_eq!(names(r#"{"{key}": {value}, "x": {}, "y": {"z": 1}}"#), ["key", "value"]);
+        assert_eq!(names("--peers={peers}:{peer_port}"), ["peers", "peer_port"]);
+    }
+}

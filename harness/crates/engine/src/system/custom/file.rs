@@ -1,0 +1,364 @@
+//! Reads the file that describes a system, and fills in its templates.
+
+use super::super::Launch;
+use super::check::{self, Wrong, object};
+use crate::duration;
+use crate::spelling::nearest;
+use anyhow::{Result, anyhow};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::Spanned;
+use workloads::Object;
+
+/// What `harness init` writes: every part, explained.
+pub const STARTER: &str = include_str!("../../assets/starter.toml");
+
+/// A system as its file tells.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Described {
+    #[serde(skip)]
+    pub(super) path: PathBuf,
+    pub(super) name: Spanned<String>,
+    pub(super) replica: Replica,
+    /// Whether each replica needs a host of its own, because it tells others its address.
+    #[serde(default)]
+    pub(super) hosts: bool,
+    /// Whether somebody takes the place of a leader that is gone.
+    #[serde(default = "yes")]
+    pub(super) failover: bool,
+    pub(super) ready: Option<Ready>,
+    pub(super) stop: Option<Stop>,
+    pub(super) leader: Option<Leader>,
+    pub(super) read: Option<Request>,
+    pub(super) write: Option<Request>,
+    pub(super) cas: Option<Request>,
+    pub(super) client: Option<Speaker>,
+}
+
+/// How a replica is started.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Replica {
+    pub(super) command: Vec<Spanned<String>>,
+    /// What stands in its environment besides.
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, Spanned<String>>,
+    /// Files in which it tells what it does, besides what it prints.
+    #[serde(default)]
+    pub(super) logs: Vec<Spanned<String>>,
+    /// How one of `{peers}` is written, if not as [`PEER`].
+    pub(super) peer: Option<Spanned<String>>,
+    /// What stands between two.
+    #[serde(default = "comma")]
+    separator: String,
+}
+
+const PEER: &str = "{id}={ip}:{port}";
+
+fn yes() -> bool {
+    true
+}
+
+fn comma() -> String {
+    ",".to_owned()
+}
+
+/// How to find out whether a replica is ready for its first calls.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Ready {
+    /// The path to ask each replica for.
+    pub(super) get: Spanned<String>,
+    pub(super) ok: Vec<Rule>,
+    /// How long it may take until it can be asked, and answers its first calls.
+    pub(super) within: Option<Spanned<Patience>>,
+}
+
+/// How a replica is asked to end when a run is over.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Stop {
+    pub(super) signal: Spanned<String>,
+    pub(super) within: Option<Spanned<Patience>>,
+}
+
+/// A time that is written like `5s`.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Patience(pub(super) Duration);
+
+impl TryFrom<String> for Patience {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        duration::parse(&text).map(Self)
+    }
+}
+
+/// How to find out who leads.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Leader {
+    /// The path to ask each replica for.
+    pub(super) get: Spanned<String>,
+    /// Where in the JSON it says what it is.
+    pub(super) role: Spanned<String>,
+    /// What a leader says there.
+    pub(super) is: serde_json::Value,
+    /// Where the term is, if there is one.
+    pub(super) term: Option<Spanned<String>>,
+}
+
+/// What is asked, and what the answers mean.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Request {
+    /// Method and path: `PUT /kv/{key}`.
+    pub(super) request: Spanned<String>,
+    pub(super) body: Option<Spanned<String>>,
+    /// Where in the JSON the value is; the whole text, if not said.
+    pub(super) value: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) ok: Vec<Rule>,
+    /// There is no such key.
+    #[serde(default)]
+    pub(super) absent: Vec<Rule>,
+    /// It was compared, and differed.
+    #[serde(default)]
+    pub(super) mismatch: Vec<Rule>,
+    /// It definitely did nothing.
+    #[serde(default)]
+    pub(super) fail: Vec<Rule>,
+}
+
+/// An answer.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "an HTTP status like 200, or { status = 200, contains = \"text\" }")]
+pub(super) enum Rule {
+    Status(u16),
+    Text { status: u16, contains: String },
+}
+
+impl Rule {
+    pub(super) fn fits(&self, answered: u16, text: &str) -> bool {
+        match self {
+            Self::Status(status) => *status == answered,
+            Self::Text { status, contains } => *status == answered && text.contains(contains),
+        }
+    }
+}
+
+/// A program that asks.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Speaker {
+    pub(super) command: Vec<Spanned<String>>,
+    /// What it can be asked about.
+    pub(super) objects: Vec<Spanned<String>>,
+}
+
+impl Described {
+    pub(super) fn load(path: &Path) -> Result<Self> {
+        let wrong = |why: String| anyhow!("{}{why}", path.display());
+        let text = std::fs::read_to_string(path).map_err(|why| {
+            wrong(format!(": cannot be read: {why}; harness init writes one to start from"))
+        })?;
+        let mut described: Self =
+            toml::from_str(&text).map_err(|error| wrong(located(&text, &unread(&error))))?;
+        described.path = path.to_owned();
+        check::check(&described).map_err(|mistake| wrong(located(&text, &mistake)))?;
+        Ok(described)
+    }
+
+    fn requests(&self) -> [(&'static str, &Option<Request>); 3] {
+        [("read", &self.read), ("write", &self.write), ("cas", &self.cas)]
+    }
+
+    pub(super) fn request(&self, function: &str) -> Option<&Request> {
+        self.requests().into_iter().find(|(name, _)| *name == function)?.1.as_ref()
+    }
+
+    pub(super) fn knows(&self, function: &str) -> bool {
+        self.client.is_some() || self.request(function).is_some()
+    }
+
+    pub(super) fn objects(&self) -> Vec<Object> {
+        match &self.client {
+            Some(client) => {
+                client.objects.iter().filter_map(|name| object(name.get_ref())).collect()
+            }
+            None => vec![Object::Registers],
+        }
+    }
+
+    /// The words that start a replica, and what its environment has besides.
+    pub(super) fn command(&self, launch: &Launch) -> (Vec<String>, Vec<String>) {
+        let values = self.values(launch);
+        let words = self.replica.command.iter().map(|word| filled(word.get_ref(), &values));
+        let variable = |(name, value): (&String, &Spanned<String>)| {
+            format!("{name}={}", filled(value.get_ref(), &values))
+        };
+        (words.collect(), self.replica.env.iter().map(variable).collect())
+    }
+
+    /// The files in which that replica tells what it does.
+    pub(super) fn logs(&self, launch: &Launch) -> Vec<PathBuf> {
+        let values = self.values(launch);
+        self.replica.logs.iter().map(|log| filled(log.get_ref(), &values).into()).collect()
+    }
+
+    /// What a replica's templates can name.
+    fn values(&self, launch: &Launch) -> [(&'static str, String); 7] {
+        let peer = |(id, at): &(testbed::net::plan::HostId, SocketAddr)| {
+            let replica = [
+                ("id", id.to_string()),
+                ("ip", at.ip().to_string()),
+                ("port", at.port().to_string()),
+            ];
+            filled(self.replica.peer.as_ref().map_or(PEER, |peer| peer.get_ref()), &replica)
+        };
+        let peers: Vec<_> = launch.peers.iter().map(peer).collect();
+        [
+            ("id", launch.host.to_string()),
+            ("ip", launch.listen_client.ip().to_string()),
+            ("port", launch.listen_client.port().to_string()),
+            ("peer_port", launch.listen_peer.port().to_string()),
+            ("data", launch.data.display().to_string()),
+            ("dir", self.folder()),
+            ("peers", peers.join(&self.replica.separator)),
+        ]
+    }
+
+    /// The folder that the file is in.
+    pub(super) fn folder(&self) -> String {
+        let folder = self.path.parent().filter(|it| !it.as_os_str().is_empty());
+        folder.map_or_else(|| ".".to_owned(), |folder| folder.display().to_string())
+    }
+}
+
+/// A template with these names filled in; other braces stay, for bodies are often JSON.
+pub(super) fn filled(template: &str, values: &[(&str, String)]) -> String {
+    let fill =
+        |text: String, (name, value): &(&str, String)| text.replace(&format!("{{{name}}}"), value);
+    values.iter().fold(template.to_owned(), fill)
+}
+
+/// `:line:column: why`
+fn located(text: &str, Wrong { at, why }: &Wrong) -> String {
+    let Some(Range { start, .. }) = at else { return format!(": {why}") };
+    let before = text.get(..*start).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+    format!(":{line}:{column}: {why}")
+}
+
+/// What the parser did not like, with a guess at what was meant where it knows no such word.
+fn unread(error: &toml::de::Error) -> Wrong {
+    let message = error.message().trim();
+    let mut words = message.split('`').skip(1).step_by(2);
+    let strange = words.next().filter(|_| message.starts_with("unknown field"));
+    let known: Vec<&str> = words.collect();
+    let guess = strange.and_then(|word| nearest(word, &known));
+    let guess = guess.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    Wrong {
+        at: error.span(),
+        why: message.replace('\n', ": ").replace("a sequence", "a list") + &guess,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = folder.path().join("my.toml");
+        std::fs::write(&path, text).expect("it is written");
+        let error = Described::load(&path).expect_err("it is wrong").to_string();
+        error.rsplit_once("my.toml").map(|(_, why)| why.to_owned()).unwrap_or(error)
+    }
+
+    #[test]
+    fn the_starter_file_is_a_system() {
+        let described: Described = toml::from_str(STARTER).expect("it parses");
+        check::check(&described).expect("it makes sense");
+        assert!(["read", "write", "cas"].iter().all(|function| described.knows(function)));
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_place_and_what_would_do() {
+        let replica = "name = \"a\"\n[replica]\ncommand = [\"x\", \"{port}\"]\n";
+        let read = "[read]\nrequest = \"GET /{key}\"\n";
+        let both = format!("{replica}{read}ok = [200]\n[write]\n");
+        let mistakes = [
+            "name = \"a\"\n[replica]\ncomand = []\n".to_owned(),
+            "name = \"a\"\n[replica]\ncommand = \"x\"\n".to_owned(),
+            "name = \"a\"\n[replica]\ncommand = []\n".to_owned(),
+            "name = \"a\"\n[replica]\ncommand = [\"x\", \"{prot}\"]\n".to_owned(),
+            "name = \"a\"\n[replica]\ncommand = [\"x\"]\n".to_owned(),
+            "name = \"a\"\n[replica]\ncommand = [\"x\"\n".to_owned(),
+            replica.to_owned(),
+            "name = \"a b\"\n[replica]\ncommand = [\"x\"]\n".to_owned(),
+            format!("{replica}peer = \"{{host}}\"\n"),
+            format!("{replica}[leader]\nget = \"/s\"\nrole = \"role\"\nis = 1\n"),
+            format!("{replica}{read}ok = [\"yes\"]\n"),
+            format!("{replica}{read}"),
+            format!("{replica}{read}ok = [200]\nmismatch = [409]\n"),
+            format!("{both}request = \"/x\"\nok = [200]\n"),
+            format!("{both}request = \"PUT /{{kye}}\"\nok = [200]\n"),
+            format!("{both}request = \"PUT /{{key}}\"\nbody = '{{\"v\": {{val}}}}'\nok = [200]\n"),
+            format!("{both}request = \"PUT /{{key}}/{{value}}\"\nok = [200]\nabsent = [404]\n"),
+            format!("{replica}[client]\ncommand = [\"y\"]\nobjects = [\"sets\"]\n"),
+            format!("{replica}[client]\ncommand = [\"y\"]\nobjects = []\n"),
+            format!("{replica}logs = [\"/var/log/a\"]\n"),
+            format!("{replica}logs = [\"{{data}}/\"]\n"),
+            format!("{replica}logs = [\"{{data}}/a\", \"{{data}}/b/a\"]\n"),
+            format!("{replica}logs = [\"{{date}}/a\"]\n"),
+            format!("{replica}[ready]\nget = \"health\"\nok = [200]\n"),
+            format!("{replica}[ready]\nget = \"/health\"\nok = []\n"),
+            format!("{replica}[ready]\nget = \"/health\"\nok = [200]\nwithin = \"soon\"\n"),
+            format!("{replica}[stop]\nsignal = \"SIGTREM\"\n"),
+        ];
+        let told: Vec<_> = mistakes.iter().map(|text| refused(text)).collect();
+        insta::assert_snapshot!(told.join("\n"), @r#"
+:3:1: unknown field `comand`, expected one of `command`, `env`, `logs`, `peer`, `separator`; did you mean `command`?
+:3:11: invalid type: string "x", expected a list
+: replica.command is empty: it is the program and its arguments
+:3:17: there is no {prot} here; did you mean {port}? there are: {data}, {dir}, {id}, {ip}, {peer_port}, {peers}, {port}
+:3:12: neither replica.command nor replica.env says {port}: a replica has to be told where to listen for clients
+:3:15: unclosed array, expected `]`
+: [read] is missing: without a [client] program, [read] and [write] are needed
+:1:8: name "a b" is to be of letters, digits and hyphens
+:4:8: there is no {host} here; did you mean {port}? there are: {id}, {ip}, {port}
+:6:8: "role" is to be a JSON pointer: "/value" is the field value, "/a/0" the first element of a
+:6:6: an HTTP status like 200, or { status = 200, contains = "text" }
+:5:11: read.ok is missing: which HTTP status means that it happened, as in ok = [200]
+:5:11: read.mismatch: a read compares nothing; it belongs to [cas]
+:8:11: write.request "/x" is to be a method (GET, PUT, POST, DELETE, PATCH) and a path: "GET /kv/{key}"
+:8:11: there is no {kye} here; did you mean {key}? there are: {key}, {value}
+:8:11: neither write.request nor write.body says {value}
+:8:11: write.absent: only a read finds nothing; a write that did nothing for want of the key is a fail
+:6:12: there is no object "sets"; there are: bank, counters, ids, locks, queue, registers, set, transactions
+: client.objects is empty; there are: bank, counters, ids, locks, queue, registers, set, transactions
+:4:9: the log "/var/log/a" says neither {data} nor {id}: it would be one file of all replicas
+:4:9: the log "{data}/" is to end in a file name that no other log has
+:4:21: the log "{data}/b/a" is to end in a file name that no other log has
+:4:9: there is no {date} here; did you mean {data}? there are: {data}, {dir}, {id}, {ip}, {peer_port}, {peers}, {port}
+:5:7: ready.get is to be a path, as in "/health"
+:5:7: ready.ok is empty: which HTTP status means that it is ready, as in ok = [200]
+:7:10: "soon" is not a duration; write for example 30s, 1m30s or 500ms
+:5:10: nobody is asked to end by "SIGTREM"; did you mean SIGTERM? there are: SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2
+"#);
+    }
+
+    #[test]
+    fn only_known_names_are_filled_in() {
+        let values = [("key", "k1".to_owned()), ("value", "5".to_owned())];
+        assert_eq!(filled("{\"{key}\": {value}, \"x\": {y}}", &values), "{\"k1\": 5, \"x\": {y}}");
+    }
+}

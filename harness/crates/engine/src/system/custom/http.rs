@@ -1,0 +1,185 @@
+//! Asks a described system over HTTP.
+
+use super::super::values::int;
+use super::super::{Client, Leadership, errors, http};
+use super::file::{Described, Leader, Request, filled};
+use super::ready::Probe;
+use anyhow::{Context as _, Result};
+use checker::history::Value as Seen;
+use futures_util::future::BoxFuture;
+use reqwest::Method;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use testbed::net::plan::HostId;
+use workloads::{Call, Object, Reply};
+
+const PATIENCE: Duration = Duration::from_millis(1_000);
+/// How much of an answer is shown that nobody understands.
+const SHOWN: usize = 80;
+const LEADER_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Someone who asks the replica on that host.
+pub(super) fn client(
+    described: &'static Described,
+    host: HostId,
+    address: SocketAddr,
+) -> Result<Arc<dyn Client>> {
+    let http = http(PATIENCE).context("the HTTP client cannot be built")?;
+    let probe = described.ready.as_ref().map(|ready| Probe::new(ready, address)).transpose()?;
+    Ok(Arc::new(Templates { http, probe, base: format!("http://{address}"), host, described }))
+}
+
+struct Templates {
+    http: reqwest::Client,
+    probe: Option<Probe>,
+    base: String,
+    host: HostId,
+    described: &'static Described,
+}
+
+impl Client for Templates {
+    fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply> {
+        Box::pin(async move {
+            let Some(request) = self.described.request(call.function()) else {
+                return Reply::fail(format!("the file describes no {}", call.function()));
+            };
+            let values = values(call);
+            let (method, path) = request.request.get_ref().split_once(' ').unwrap_or(("GET", "/"));
+            let method = Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET);
+            let mut sent =
+                self.http.request(method, format!("{}{}", self.base, filled(path, &values)));
+            if let Some(body) = &request.body {
+                let kind = reqwest::header::CONTENT_TYPE;
+                sent = sent.header(kind, "application/json").body(filled(body.get_ref(), &values));
+            }
+            let response = match sent.send().await {
+                Ok(response) => response,
+                Err(error) => return errors::reply(&error),
+            };
+            let status = response.status().as_u16();
+            match response.text().await {
+                Ok(text) => understand(call, request, status, &text),
+                Err(error) => errors::reply(&error),
+            }
+        })
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Reply> {
+        Box::pin(async {
+            if let Some(probe) = &self.probe
+                && let Some(why) = probe.unready().await
+            {
+                return why;
+            }
+            let calls = super::first_calls(&[Object::Registers]).into_iter();
+            for call in calls.filter(|call| self.described.request(call.function()).is_some()) {
+                if let Some(why) = super::unready(&call, &self.call(&call).await) {
+                    return why;
+                }
+            }
+            Reply::ok()
+        })
+    }
+
+    fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
+        Box::pin(async move {
+            let leader = self.described.leader.as_ref()?;
+            let asked = self
+                .http
+                .get(format!("{}{}", self.base, leader.get.get_ref()))
+                .timeout(LEADER_PATIENCE);
+            leads(leader, self.host, &asked.send().await.ok()?.json().await.ok()?)
+        })
+    }
+}
+
+fn leads(leader: &Leader, host: HostId, told: &Value) -> Option<Leadership> {
+    let term =
+        leader.term.as_ref().map_or(Some(0), |term| told.pointer(term.get_ref())?.as_u64())?;
+    (told.pointer(leader.role.get_ref())? == &leader.is)
+        .then_some(Leadership { leader: host, term })
+}
+
+/// What a call's templates can name.
+fn values(call: &Call) -> Vec<(&'static str, String)> {
+    match call {
+        Call::Read { key } => vec![("key", key.clone())],
+        Call::Write { key, value } => vec![("key", key.clone()), ("value", value.to_string())],
+        Call::Cas { key, old, new } => {
+            vec![("key", key.clone()), ("old", old.to_string()), ("new", new.to_string())]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What an answer says. One that no rule explains says nothing, so nobody knows.
+fn understand(call: &Call, request: &Request, status: u16, text: &str) -> Reply {
+    let any = |rules: &[super::file::Rule]| rules.iter().any(|rule| rule.fits(status, text));
+    if any(&request.mismatch) {
+        return Reply::mismatch();
+    }
+    if any(&request.fail) {
+        return Reply::fail(format!("HTTP {status}"));
+    }
+    let reads = matches!(call, Call::Read { .. });
+    if reads && any(&request.absent) {
+        return Reply::read(None);
+    }
+    if !any(&request.ok) {
+        let start: String = text.trim().chars().take(SHOWN).collect();
+        return Reply::info(format!("HTTP {status}, which the file does not explain: {start:?}"));
+    }
+    if !reads {
+        return Reply::ok();
+    }
+    match value(request, text) {
+        Some(value) => Reply::returned(value),
+        None => {
+            let start: String = text.trim().chars().take(SHOWN).collect();
+            Reply::info(format!("the answer has no value where the file says: {start:?}"))
+        }
+    }
+}
+
+fn value(request: &Request, text: &str) -> Option<Seen> {
+    let word = |text: &str| int(text.trim());
+    let Some(pointer) = &request.value else { return Some(word(text)) };
+    match serde_json::from_str::<Value>(text).ok()?.pointer(pointer.get_ref())? {
+        Value::Null => Some(Seen::Nil),
+        Value::String(text) => Some(word(text)),
+        other => serde_json::from_value(other.clone()).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use workloads::Outcome;
+
+    #[test]
+    fn answers_mean_what_the_file_says_and_nothing_else() {
+        let text = super::super::STARTER.replace("# fail = [503]", "fail = [503]");
+        let described: Described = toml::from_str(&text).expect("it parses");
+        let said = |call: &Call, status, text: &str| {
+            let request = described.request(call.function()).expect("it is described");
+            understand(call, request, status, text)
+        };
+        let key = || "k1".to_owned();
+        let read = Call::Read { key: key() };
+        assert_eq!(said(&read, 200, r#"{"value": 5}"#), Reply::read(Some(5)));
+        assert_eq!(said(&read, 200, r#"{"value": "5"}"#), Reply::read(Some(5)));
+        let mangled = said(&read, 200, r#"{"value": "+5"}"#);
+        assert_eq!(mangled, Reply::returned(Seen::from("+5")), "nobody wrote that");
+        assert_eq!(said(&read, 200, r#"{"value": null}"#), Reply::read(None));
+        assert_eq!(said(&read, 200, "oops").outcome, Outcome::Info);
+        assert_eq!(said(&read, 404, ""), Reply::read(None));
+        assert_eq!(said(&read, 500, "").outcome, Outcome::Info);
+        let cas = Call::Cas { key: key(), old: 1, new: 2 };
+        assert_eq!(said(&cas, 200, ""), Reply::ok());
+        assert_eq!(said(&cas, 409, ""), Reply::mismatch());
+        assert_eq!(said(&cas, 404, "").outcome, Outcome::Info);
+        assert_eq!(said(&Call::Write { key: key(), value: 1 }, 503, "").outcome, Outcome::Fail);
+    }
+}

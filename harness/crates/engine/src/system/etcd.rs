@@ -1,0 +1,269 @@
+//! Speaks to etcd over the JSON gateway of its v3 interface, and to nothing else.
+//!
+//! etcd is found on PATH or by `--bin`. Every replica must be reached by all others at one address, so it needs hosts of
+//! its own: proxies, which give each link an address, would make every member believe in another cluster.
+
+mod calls;
+
+use self::calls::{Step, Told};
+use super::{Client, Handing, Launch, Leadership, Program, Standing, System, errors};
+use anyhow::{Context as _, Result};
+use futures_util::future::BoxFuture;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use testbed::net::plan::HostId;
+use workloads::{Call, Object, ReadConsistency, Reply};
+
+/// How long a client waits for an answer.
+const PATIENCE: Duration = Duration::from_millis(1_000);
+/// How long a question about leadership may take.
+const STATUS_PATIENCE: Duration = Duration::from_millis(200);
+
+/// Between heartbeats, and until an election, in milliseconds: half of etcd's own, for links of this machine.
+const HEARTBEAT_MS: u32 = 50;
+const ELECTION_MS: u32 = 500;
+
+/// etcd, as Debian packages it or as given.
+pub(crate) struct Etcd;
+
+impl System for Etcd {
+    fn name(&self) -> &'static str {
+        "etcd"
+    }
+
+    fn doc(&self) -> &'static str {
+        "etcd 3.4 or newer, found on PATH or by --bin; `--read stale` asks for its serializable reads"
+    }
+
+    fn objects(&self) -> &'static [Object] {
+        &[Object::Registers, Object::Set, Object::Transactions]
+    }
+
+    fn read_consistencies(&self) -> &'static [ReadConsistency] {
+        &[ReadConsistency::Linearizable, ReadConsistency::Stale]
+    }
+
+    fn missing(&self, bin: Option<&Path>) -> Option<String> {
+        let there = bin.is_some() || super::on_path("etcd").is_some();
+        (!there).then(|| {
+            "there is no etcd on PATH; install it (Debian: apt-get install etcd-server), or name it with --bin"
+                .to_owned()
+        })
+    }
+
+    fn needs_hosts(&self) -> bool {
+        true
+    }
+
+    fn bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
+        Ok(Vec::new())
+    }
+
+    fn hands_on(&self) -> bool {
+        true
+    }
+
+    fn program(&self, launch: &Launch) -> Program {
+        let path = launch.bin.clone().or_else(|| super::on_path("etcd"));
+        let url = |address: SocketAddr| format!("http://{address}");
+        let members: Vec<_> =
+            launch.peers.iter().map(|(host, at)| format!("{host}={}", url(*at))).collect();
+        let (client, peer) = (url(launch.listen_client), url(launch.listen_peer));
+        let mut args: Vec<OsString> = Vec::new();
+        let mut flag = |name: &str, value: String| args.extend([name.into(), value.into()]);
+        flag("--name", launch.host.to_string());
+        flag("--data-dir", launch.data.display().to_string());
+        flag("--listen-client-urls", client.clone());
+        flag("--advertise-client-urls", client);
+        flag("--listen-peer-urls", peer.clone());
+        flag("--initial-advertise-peer-urls", peer);
+        flag("--initial-cluster", members.join(","));
+        flag("--initial-cluster-token", "harness".to_owned());
+        flag("--initial-cluster-state", "new".to_owned());
+        flag("--heartbeat-interval", HEARTBEAT_MS.to_string());
+        flag("--election-timeout", ELECTION_MS.to_string());
+        Program { path: path.unwrap_or_else(|| "etcd".into()), args }
+    }
+
+    fn client(
+        &self,
+        host: HostId,
+        address: SocketAddr,
+        consistency: ReadConsistency,
+    ) -> Result<Arc<dyn Client>> {
+        let http = super::http(PATIENCE).context("the HTTP client cannot be built")?;
+        let base = format!("http://{address}/v3");
+        Ok(Arc::new(Gateway {
+            http,
+            base,
+            host,
+            serializable: consistency == ReadConsistency::Stale,
+        }))
+    }
+}
+
+struct Gateway {
+    http: reqwest::Client,
+    base: String,
+    host: HostId,
+    serializable: bool,
+}
+
+impl Gateway {
+    /// The number of the member on that host, as text.
+    async fn member(&self, host: HostId) -> Option<String> {
+        let asked = self.http.post(format!("{}/cluster/member/list", self.base)).json(&json!({}));
+        let list: Value = asked.timeout(STATUS_PATIENCE).send().await.ok()?.json().await.ok()?;
+        let members = list.get("members")?.as_array()?;
+        let name = host.to_string();
+        let member = members.iter().find(|member| member["name"] == name.as_str())?;
+        Some(member.get("ID")?.as_str()?.to_owned())
+    }
+
+    /// The answer to a request, or what its failure says of the call.
+    async fn post(&self, path: &str, body: &Value) -> Result<Value, Reply> {
+        let sent = self.http.post(format!("{}{path}", self.base)).json(body).send().await;
+        let response = sent.map_err(|error| errors::reply(&error))?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(|error| errors::reply(&error))?;
+        let answer = serde_json::from_slice::<Value>(&bytes)
+            .map_err(|_| Reply::info(format!("HTTP {status} without a readable answer")))?;
+        if status == StatusCode::OK { Ok(answer) } else { Err(refusal(&answer)) }
+    }
+}
+
+/// What etcd says when it answers with an error, and whether the request definitely did nothing. Whatever is not in this
+/// table may have happened.
+const ERRORS: &[(&str, bool, &str)] = &[
+    (
+        "etcdserver: too many requests",
+        true,
+        "the queue of proposals was full, and this one was not put into it",
+    ),
+    ("etcdserver: no leader", true, "it was refused before it was proposed"),
+    ("etcdserver: not leader", true, "it was refused before it was proposed"),
+    ("etcdserver: server stopped", false, "it may have been proposed before"),
+    ("etcdserver: request timed out", false, "it was proposed, and may be committed later"),
+    ("etcdserver: leader changed", false, "it was proposed to a leader that is none any more"),
+    ("etcdserver: duplicate key given in txn request", true, "the request makes no sense"),
+    (
+        "etcdserver: mvcc: database space exceeded",
+        false,
+        "a member that finds this when it applies the request applies it, and answers with the error all the same",
+    ),
+];
+
+fn refusal(answer: &Value) -> Reply {
+    let text = |name| answer.get(name).and_then(Value::as_str);
+    let error = text("message").or_else(|| text("error")).unwrap_or("an error without a text");
+    match ERRORS.iter().find(|(known, ..)| error.starts_with(known)) {
+        Some((known, true, _)) => Reply::fail(*known),
+        _ => Reply::info(error),
+    }
+}
+
+impl Client for Gateway {
+    fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply> {
+        Box::pin(async move {
+            let mut step = calls::first(call, self.serializable);
+            loop {
+                let Step { path, body, looks, .. } = &step;
+                let answer = match self.post(path, body).await {
+                    Ok(answer) => answer,
+                    // Whatever became of a request that only looks, it did nothing.
+                    Err(reply) if *looks => return Reply::fail(reply.error.unwrap_or_default()),
+                    Err(reply) => return reply,
+                };
+                match calls::next(call, &step, &answer) {
+                    Told::Reply(reply) => return reply,
+                    Told::Then(next) => step = next,
+                }
+            }
+        })
+    }
+
+    fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
+        Box::pin(async { self.standing().await?.leadership() })
+    }
+
+    fn standing(&self) -> BoxFuture<'_, Option<Standing>> {
+        Box::pin(async move {
+            let address = format!("{}/maintenance/status", self.base);
+            let asked = self.http.post(address).json(&json!({})).timeout(STATUS_PATIENCE).send();
+            standing(self.host, &asked.await.ok()?.json().await.ok()?)
+        })
+    }
+
+    fn hand_on(&self, to: HostId) -> BoxFuture<'_, Handing> {
+        Box::pin(async move {
+            let Some(member) = self.member(to).await else {
+                return Handing::Refused(format!("etcd names no member {to}"));
+            };
+            let address = format!("{}/maintenance/transfer-leadership", self.base);
+            let asked = self.http.post(address).json(&json!({ "targetID": member })).send();
+            // Who leads afterwards shows what became of it, whatever is answered.
+            drop(asked.await);
+            Handing::Asked
+        })
+    }
+}
+
+/// What a member's status says. Members have numbers of their own: only the leader itself is known to be on its host.
+fn standing(host: HostId, status: &Value) -> Option<Standing> {
+    let number = |value: &Value, name: &str| value.get(name)?.as_str()?.parse().ok();
+    let header = status.get("header")?;
+    let leader = status.get("leader").and_then(Value::as_str).filter(|leader| *leader != "0");
+    let leads = leader.is_some() && header.get("member_id")?.as_str() == leader;
+    let role = match leader {
+        None => "without a leader",
+        Some(_) if leads => "leader",
+        Some(_) => "follower",
+    };
+    Some(Standing {
+        role: Some(role.to_owned()),
+        leader: leads.then_some(host),
+        term: number(header, "raft_term"),
+        commit: number(status, "raftIndex"),
+        applied: number(status, "raftAppliedIndex"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_says_what_it_is() {
+        let said = |leader: &str| {
+            json!({"header": {"member_id": "7", "raft_term": "3"}, "leader": leader,
+            "raftIndex": "12", "raftAppliedIndex": "11"})
+        };
+        let leader = standing(HostId(1), &said("7")).expect("it is understood");
+        assert_eq!((leader.role.as_deref(), leader.leader), (Some("leader"), Some(HostId(1))));
+        assert_eq!((leader.term, leader.commit, leader.applied), (Some(3), Some(12), Some(11)));
+        let follower = standing(HostId(1), &said("8")).expect("it is understood");
+        assert_eq!((follower.role.as_deref(), follower.leadership()), (Some("follower"), None));
+        assert_eq!(standing(HostId(1), &json!({"error": "x"})), None);
+    }
+    use workloads::Outcome;
+
+    #[test]
+    fn only_errors_of_the_table_are_definite() {
+        let outcome = |error: &str| refusal(&json!({ "error": error, "code": 14 })).outcome;
+        assert_eq!(outcome("etcdserver: too many requests"), Outcome::Fail);
+        assert_eq!(outcome("etcdserver: request timed out"), Outcome::Info);
+        assert_eq!(
+            outcome("etcdserver: request timed out, possibly due to previous leader failure"),
+            Outcome::Info
+        );
+        assert_eq!(outcome("etcdserver: mvcc: database space exceeded"), Outcome::Info);
+        assert_eq!(outcome("something new"), Outcome::Info);
+        assert_eq!(refusal(&json!({})).outcome, Outcome::Info);
+        assert!(ERRORS.iter().all(|(_, _, why)| why.len() > 20));
+    }
+}

@@ -1,0 +1,257 @@
+//! Runs any program that speaks Maelstrom's protocol: lines of JSON on standard input and output.
+//!
+//! The program is the user's own (`--bin`), and the [router](testbed::net::router) is its network. A client of ours is one
+//! of Maelstrom's: it has one request on its way at a time, and answers to earlier ones are let pass. An error is
+//! definite only if the protocol says so.
+
+mod calls;
+
+use self::calls::{ask, commit, understand};
+use super::{Client, Launch, Leadership, Program, System};
+use anyhow::Result;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use testbed::net::plan::HostId;
+use testbed::net::router::message::{Body, Message, body};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout_at};
+use workloads::{Call, Object, ReadConsistency, Reply, Workload};
+
+/// How long the router may take to greet.
+const GREETING: Duration = Duration::from_secs(2);
+
+/// Programs written for Maelstrom.
+pub(crate) struct Maelstrom;
+
+/// Functions that the protocol has no words for.
+const UNKNOWN: &[&str] = &["inc"];
+
+impl System for Maelstrom {
+    fn name(&self) -> &'static str {
+        "maelstrom"
+    }
+
+    fn doc(&self) -> &'static str {
+        "any program that speaks Maelstrom's protocol on standard input and output (--bin ./node.py); --latency, --latency-dist"
+    }
+
+    fn objects(&self) -> &'static [Object] {
+        &[
+            Object::Broadcast,
+            Object::Counters,
+            Object::Echo,
+            Object::Ids,
+            Object::Logs,
+            Object::Registers,
+            Object::Set,
+            Object::Transactions,
+        ]
+    }
+
+    fn lacks(&self, workload: &dyn Workload) -> Option<String> {
+        let unknown = workload.functions().iter().find(|function| UNKNOWN.contains(function))?;
+        Some(format!(
+            "Maelstrom's protocol has no {unknown}, which workload {} calls",
+            workload.name()
+        ))
+    }
+
+    fn read_consistencies(&self) -> &'static [ReadConsistency] {
+        &[ReadConsistency::Linearizable]
+    }
+
+    fn speaks(&self) -> bool {
+        true
+    }
+
+    fn leads(&self) -> bool {
+        false
+    }
+
+    /// One node that all others ask is a right answer to Maelstrom's `lin-kv`.
+    fn stands_still(&self) -> Option<&'static str> {
+        Some("Maelstrom asks its programs to be right, not to be available")
+    }
+
+    fn bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
+        Ok(Vec::new())
+    }
+
+    fn takes_arguments(&self) -> bool {
+        true
+    }
+
+    fn program(&self, launch: &Launch) -> Program {
+        let path = launch.bin.clone().unwrap_or_default();
+        // A bare name is a file here, not a command to be searched for.
+        let path = std::path::absolute(&path).unwrap_or(path);
+        Program { path, args: launch.args.iter().map(OsString::from).collect() }
+    }
+
+    fn client(
+        &self,
+        host: HostId,
+        address: SocketAddr,
+        _: ReadConsistency,
+    ) -> Result<Arc<dyn Client>> {
+        Ok(Arc::new(Speaker { node: host.to_string(), address, line: Mutex::new(None) }))
+    }
+}
+
+/// A client of one node.
+struct Speaker {
+    node: String,
+    address: SocketAddr,
+    line: Mutex<Option<Line>>,
+}
+
+/// A connection to the router.
+struct Line {
+    name: String,
+    patience: Duration,
+    answers: Lines<BufReader<OwnedReadHalf>>,
+    output: OwnedWriteHalf,
+    /// The number of the latest request.
+    latest: u64,
+}
+
+/// Why there is no answer.
+enum Silence {
+    /// Nothing was sent.
+    Unsent(String),
+    /// Nobody knows what became of what was sent.
+    Unknown(String),
+}
+
+impl Line {
+    async fn open(address: SocketAddr) -> Result<Self, String> {
+        let deadline = Instant::now() + GREETING;
+        let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+        let (reader, output) = stream.into_split();
+        let mut answers = BufReader::new(reader).lines();
+        let greeting = timeout_at(deadline, answers.next_line()).await;
+        let line = greeting.ok().and_then(Result::ok).flatten().ok_or("the router is silent")?;
+        let greeting = Message::read(line.as_bytes())?;
+        let patience = greeting.body.get("patience_ms").and_then(Value::as_u64);
+        let patience = Duration::from_millis(patience.ok_or("the router does not greet")?);
+        Ok(Self { name: greeting.dest, patience, answers, output, latest: 0 })
+    }
+
+    /// Asks, and waits for the answer to just that.
+    async fn ask(&mut self, node: &str, mut request: Body) -> Result<Body, String> {
+        self.latest += 1;
+        request.insert("msg_id".to_owned(), json!(self.latest));
+        let deadline = Instant::now() + self.patience;
+        let line = Message::new(&self.name, node, request).line();
+        let sent = self.output.write_all(line.as_bytes()).await;
+        sent.map_err(|error| error.to_string())?;
+        loop {
+            let heard = timeout_at(deadline, self.answers.next_line()).await;
+            let heard = heard.map_err(|_| "timeout".to_owned())?;
+            let line = heard.map_err(|error| error.to_string())?.ok_or("the router has gone")?;
+            let message = Message::read(line.as_bytes())?;
+            if message.answers() == Some(self.latest) {
+                return Ok(message.body);
+            }
+        }
+    }
+}
+
+impl Speaker {
+    async fn ask(&self, request: Body) -> Result<Body, Silence> {
+        let mut held = self.line.lock().await;
+        let mut line = match held.take() {
+            Some(line) => line,
+            None => Line::open(self.address).await.map_err(Silence::Unsent)?,
+        };
+        let answer = line.ask(&self.node, request).await;
+        *held = Some(line);
+        answer.map_err(Silence::Unknown)
+    }
+}
+
+impl Client for Speaker {
+    fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply> {
+        Box::pin(async move {
+            let reply = match self.ask(ask(call)).await {
+                Ok(answer) => understand(call, &answer),
+                Err(Silence::Unsent(why)) => Reply::fail(why),
+                // Whatever became of a request that only looks, it did nothing.
+                Err(Silence::Unknown(why)) if calls::looks(call) => Reply::fail(why),
+                Err(Silence::Unknown(why)) => Reply::info(why),
+            };
+            if let Some(request) = commit(call, &reply) {
+                // A consumer whose place is not kept is only assigned an older one.
+                drop(self.ask(request).await);
+            }
+            reply
+        })
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Reply> {
+        Box::pin(async move {
+            match self.ask(body(json!({ "type": "ready" }))).await {
+                Ok(answer) if answer.get("type") == Some(&json!("ready_ok")) => Reply::ok(),
+                Ok(answer) => {
+                    Reply::fail(answer.get("text").map(Value::to_string).unwrap_or_default())
+                }
+                Err(Silence::Unsent(why) | Silence::Unknown(why)) => Reply::fail(why),
+            }
+        })
+    }
+
+    fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
+        Box::pin(async { None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+    use workloads::Outcome;
+
+    /// Greets, then answers each request with the answer to the one before it and, from the second on, with its own.
+    async fn late(listener: TcpListener) {
+        let (stream, _) = listener.accept().await.expect("a client");
+        let (reader, mut output) = stream.into_split();
+        let mut asked = BufReader::new(reader).lines();
+        let greeting = json!({ "type": "welcome", "patience_ms": 100 });
+        let greeting = Message::new("c0", "c1", body(greeting)).line();
+        output.write_all(greeting.as_bytes()).await.expect("it listens");
+        let mut before: Option<Message> = None;
+        while let Ok(Some(line)) = asked.next_line().await {
+            let request = Message::read(line.as_bytes()).expect("a request");
+            assert_ne!(request.body["msg_id"], json!(0), "some programs take 0 for none");
+            let of = |request: &Message, value: i64| {
+                request.answer(body(json!({ "type": "read_ok", "value": value }))).line()
+            };
+            if let Some(before) = &before {
+                let lines = of(before, 1) + &of(&request, 2);
+                output.write_all(lines.as_bytes()).await.expect("it listens");
+            }
+            before = Some(request);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_comes_late_is_not_taken_for_the_next() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let router = tokio::spawn(late(listener));
+        let client =
+            Maelstrom.client(HostId(0), address, ReadConsistency::default()).expect("a client");
+        let read = Call::Read { key: "k1".to_owned() };
+        assert_eq!(client.call(&read).await.outcome, Outcome::Fail, "nobody answers in time");
+        assert_eq!(client.call(&read).await, Reply::read(Some(2)));
+        router.abort();
+    }
+}

@@ -1,0 +1,326 @@
+//! Speaks to the key-value store that comes with this tool, over its public HTTP interface and nothing else.
+
+mod calls;
+
+use self::calls::{Asked, ask, understand};
+use super::{
+    Arrival, Client, Handing, Launch, Leadership, Member, Program, Standing, System, errors,
+};
+use anyhow::{Context as _, Result, bail};
+use futures_util::future::BoxFuture;
+use reqwest::{RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use testbed::net::plan::HostId;
+use workloads::{Call, Object, ReadConsistency, Reply};
+
+/// How long a client waits for an answer.
+const CLIENT_PATIENCE: Duration = Duration::from_millis(1_000);
+/// How long the server may try: less, so that it can still say what it knows.
+const SERVER_PATIENCE_MS: u32 = 800;
+/// How long a question about leadership may take.
+const STATUS_PATIENCE: Duration = Duration::from_millis(200);
+
+/// The built-in Raft-replicated key-value store.
+pub(crate) struct RaftKv;
+
+impl System for RaftKv {
+    fn name(&self) -> &'static str {
+        "raft"
+    }
+
+    fn doc(&self) -> &'static str {
+        "the Raft-replicated key-value store in this binary (`harness node`), or another build of it (--bin)"
+    }
+
+    fn objects(&self) -> &'static [Object] {
+        &[
+            Object::Bank,
+            Object::Counters,
+            Object::Ids,
+            Object::Locks,
+            Object::Queue,
+            Object::Registers,
+            Object::Set,
+            Object::Transactions,
+        ]
+    }
+
+    fn read_consistencies(&self) -> &'static [ReadConsistency] {
+        &[
+            ReadConsistency::Linearizable,
+            ReadConsistency::Lease,
+            ReadConsistency::Stale,
+            ReadConsistency::Session,
+        ]
+    }
+
+    fn bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
+        let Program { path, mut args } = replica(bin);
+        args.push("--list-unsafe".into());
+        let output = std::process::Command::new(&path).args(&args).output();
+        let output = output.with_context(|| format!("{} cannot be executed", path.display()))?;
+        if !output.status.success() {
+            bail!(
+                "{} does not know --list-unsafe: it is not a replica of this store",
+                path.display()
+            );
+        }
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let pair =
+            |line: &str| line.split_once('\t').map(|(name, doc)| (name.to_owned(), doc.to_owned()));
+        Ok(text.lines().filter_map(pair).collect())
+    }
+
+    fn hands_on(&self) -> bool {
+        true
+    }
+
+    fn changes_members(&self) -> bool {
+        true
+    }
+
+    fn joining(&self, launch: &Launch, arrival: &Arrival) -> Program {
+        let Arrival { seed, generation, replaces } = *arrival;
+        let mut way = vec!["--join".into(), seed.to_string().into()];
+        if replaces {
+            way.extend(["--replace".into(), name(launch.host, generation - 1).into()]);
+        }
+        started(launch, &name(launch.host, generation), way)
+    }
+
+    fn program(&self, launch: &Launch) -> Program {
+        let peers: Vec<String> =
+            launch.peers.iter().map(|(host, address)| format!("{host}={address}")).collect();
+        let way = vec!["--peers".into(), peers.join(",").into()];
+        started(launch, &name(launch.host, 0), way)
+    }
+
+    fn takes_arguments(&self) -> bool {
+        true
+    }
+
+    fn client(
+        &self,
+        _: HostId,
+        address: SocketAddr,
+        consistency: ReadConsistency,
+    ) -> Result<Arc<dyn Client>> {
+        let http = super::http(CLIENT_PATIENCE).context("the HTTP client cannot be built")?;
+        let base = format!("http://{address}");
+        Ok(Arc::new(HttpClient { http, base, consistency, seen: Mutex::default() }))
+    }
+}
+
+/// A replica is this very binary, unless another one was named.
+fn replica(bin: Option<&PathBuf>) -> Program {
+    match bin {
+        Some(path) => Program { path: path.clone(), args: Vec::new() },
+        None => {
+            // The file that runs, whatever stands under its name by now: a rebuild must not change the system under test.
+            Program { path: "/proc/self/exe".into(), args: vec!["node".into()] }
+        }
+    }
+}
+
+/// A replica of that name, which comes to its cluster in that way.
+fn started(launch: &Launch, name: &str, way: Vec<OsString>) -> Program {
+    let Program { path, mut args } = replica(launch.bin.as_ref());
+    let mut flag = |name: &str, value: OsString| args.extend([name.into(), value]);
+    flag("--id", name.into());
+    flag("--data", launch.data.clone().into());
+    flag("--listen-client", launch.listen_client.to_string().into());
+    flag("--listen-peer", launch.listen_peer.to_string().into());
+    flag("--seed", launch.seed.to_string().into());
+    if !launch.bugs.is_empty() {
+        flag("--unsafe", launch.bugs.join(",").into());
+    }
+    args.extend(way);
+    if launch.consistency == ReadConsistency::Lease {
+        args.push("--lease-reads".into());
+    }
+    args.extend(launch.args.iter().map(OsString::from));
+    Program { path, args }
+}
+
+/// `n3`, and `n3.1` for who came in its place.
+fn name(host: HostId, generation: u32) -> String {
+    match generation {
+        0 => host.to_string(),
+        _ => format!("{host}.{generation}"),
+    }
+}
+
+/// Where the replica of that name runs.
+fn host(name: &str) -> Option<HostId> {
+    let number = name.strip_prefix('n')?.split('.').next()?.parse::<u8>().ok()?;
+    Some(HostId(number.checked_sub(1)?))
+}
+
+struct HttpClient {
+    http: reqwest::Client,
+    base: String,
+    consistency: ReadConsistency,
+    /// How far each group's log was applied in the latest state that an answer came from.
+    seen: Mutex<BTreeMap<u64, u64>>,
+}
+
+impl HttpClient {
+    fn request(&self, asked: &Asked) -> RequestBuilder {
+        let mut address = format!("{}{}?timeout_ms={SERVER_PATIENCE_MS}", self.base, asked.path);
+        if asked.looks {
+            address += &self.promise();
+        }
+        match &asked.body {
+            None => self.http.get(address),
+            Some(body) if asked.path.ends_with("/cas") || asked.path == "/txn" => {
+                self.http.post(address).json(body)
+            }
+            Some(body) => self.http.put(address).json(body),
+        }
+    }
+
+    /// What a read is to be promised, as parameters.
+    fn promise(&self) -> String {
+        match self.consistency {
+            ReadConsistency::Linearizable => String::new(),
+            ReadConsistency::Lease => "&consistency=lease".to_owned(),
+            ReadConsistency::Stale => "&consistency=stale".to_owned(),
+            ReadConsistency::Session => {
+                format!("&consistency=stale&after={}", self.token())
+            }
+        }
+    }
+
+    /// Remembers the state an answer came from: the client's token.
+    fn remember(&self, body: &Value, looks: bool) {
+        // A write stands at its own index, and whoever answered for it may not be there yet.
+        let place = body.get(if looks { "applied" } else { "index" }).and_then(Value::as_u64);
+        let group = body.get("group").and_then(Value::as_u64).unwrap_or(0);
+        if let Some(place) = place {
+            let mut seen = self.seen();
+            let seen = seen.entry(group).or_default();
+            *seen = place.max(*seen);
+        }
+    }
+
+    /// Where a read may begin, for whichever group it belongs to.
+    fn token(&self) -> String {
+        let seen = self.seen();
+        let token = seen.iter().map(|(group, place)| format!("{group}:{place}"));
+        let token = token.collect::<Vec<_>>().join(",");
+        if token.is_empty() { "0".to_owned() } else { token }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<u64, u64>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Client for HttpClient {
+    fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply> {
+        Box::pin(async move {
+            let asked = ask(call);
+            let response = match self.request(&asked).send().await {
+                Ok(response) => response,
+                Err(error) => return errors::reply(&error),
+            };
+            let status = response.status();
+            let body = match response.bytes().await {
+                Ok(body) => body,
+                Err(error) => return errors::reply(&error),
+            };
+            let Ok(body) = serde_json::from_slice::<Value>(&body) else {
+                return Reply::info(format!("HTTP {status} without a readable answer"));
+            };
+            if matches!(status, StatusCode::OK | StatusCode::NOT_FOUND) {
+                self.remember(&body, asked.looks);
+            }
+            understand(call, status, &body)
+        })
+    }
+
+    fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
+        Box::pin(async { self.standing().await?.leadership() })
+    }
+
+    fn standing(&self) -> BoxFuture<'_, Option<Standing>> {
+        Box::pin(async move {
+            let asked =
+                self.http.get(format!("{}/status", self.base)).timeout(STATUS_PATIENCE).send();
+            Some(standing(&asked.await.ok()?.json().await.ok()?))
+        })
+    }
+
+    fn hand_on(&self, to: HostId) -> BoxFuture<'_, Handing> {
+        Box::pin(async move {
+            let address = format!("{}/cluster/leader?timeout_ms={SERVER_PATIENCE_MS}", self.base);
+            let wish = json!({ "name": self.name_of(to).await });
+            wished(self.http.post(address).json(&wish)).await
+        })
+    }
+
+    fn members(&self) -> BoxFuture<'_, Option<Vec<Member>>> {
+        Box::pin(async move {
+            let all = self.roll().await?;
+            Some(all.into_iter().map(|(member, _)| member).collect())
+        })
+    }
+
+    fn remove(&self, host: HostId) -> BoxFuture<'_, Handing> {
+        Box::pin(async move {
+            let query = format!("timeout_ms={SERVER_PATIENCE_MS}");
+            let name = self.name_of(host).await;
+            let wish = format!("{}/cluster/members/{name}?{query}", self.base);
+            wished(self.http.delete(wish)).await
+        })
+    }
+}
+
+impl HttpClient {
+    /// Who takes part, and under which name.
+    async fn roll(&self) -> Option<Vec<(Member, String)>> {
+        let asked = self.http.get(format!("{}/cluster/members", self.base));
+        let said: Value = asked.timeout(STATUS_PATIENCE).send().await.ok()?.json().await.ok()?;
+        let member = |member: &Value| {
+            let name = member["name"].as_str()?;
+            Some((Member { host: host(name)?, id: member["id"].as_u64()? }, name.to_owned()))
+        };
+        said["members"].as_array()?.iter().map(member).collect()
+    }
+
+    /// What the member on that host is called: the last that came, where there are two.
+    async fn name_of(&self, host: HostId) -> String {
+        let there = |(member, _): &(Member, String)| member.host == host;
+        let last = self.roll().await.into_iter().flatten().filter(there).max_by_key(|it| it.0.id);
+        last.map_or_else(|| name(host, 0), |(_, name)| name)
+    }
+}
+
+/// What `/status` says; of several groups, the first.
+fn standing(status: &Value) -> Standing {
+    let number = |name: &str| status.get(name).and_then(Value::as_u64);
+    Standing {
+        role: status.get("role").and_then(Value::as_str).map(str::to_owned),
+        leader: status.get("leader").and_then(Value::as_str).and_then(host),
+        term: number("term"),
+        commit: number("commit_index"),
+        applied: number("applied"),
+    }
+}
+
+/// What becomes of a wish about who leads or takes part.
+async fn wished(wish: RequestBuilder) -> Handing {
+    let Ok(response) = wish.send().await else { return Handing::Asked };
+    let refused = !response.status().is_success();
+    let said: Value = response.json().await.unwrap_or_default();
+    match said["message"].as_str() {
+        Some(why) if refused && said["definite"] == true => Handing::Refused(why.to_owned()),
+        _ => Handing::Asked,
+    }
+}

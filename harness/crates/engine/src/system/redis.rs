@@ -1,0 +1,179 @@
+//! Speaks to Redis as one primary and replicas that follow it, where nobody ever takes the primary's place.
+//!
+//! A failover of Redis loses what was acknowledged and not yet replicated, by design; this is the setting that loses
+//! nothing: the first host's server is the primary as long as the run lasts, and its log is on the disk before it
+//! answers. The price is that nothing is served without it. Clients ask the server of their own host whom it follows,
+//! and talk to that; a stale read asks the host's server itself. Servers reach each other at one address, so each needs
+//! a host of its own.
+
+mod resp;
+mod speaker;
+
+pub(super) use self::resp::{Answer, Connections};
+pub(super) use self::speaker::{Guide, client, field, replication, unread, unseen};
+use super::{Client, Launch, Program, System, on_path};
+use anyhow::Result;
+use futures_util::future::BoxFuture;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use testbed::net::plan::HostId;
+use workloads::{Object, ReadConsistency, Reply};
+
+/// What Redis keeps for clients of ours.
+pub(super) const OBJECTS: &[Object] = &[Object::Registers, Object::Set];
+/// How fresh its reads can be asked to be.
+pub(super) const READS: &[ReadConsistency] =
+    &[ReadConsistency::Linearizable, ReadConsistency::Stale];
+
+/// Writes the configuration, then becomes the server: `$1` data, `$2` configuration, `$3` the server; what follows is
+/// for the server.
+const START: &str = r#"mkdir -p "$1" && cd "$1" && printf '%s' "$2" >redis.conf && server=$3 && shift 3 &&
+exec "$server" redis.conf "$@""#;
+
+/// Redis without failover, as Debian packages it or as given.
+pub(crate) struct Redis;
+
+impl System for Redis {
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+
+    fn doc(&self) -> &'static str {
+        "Redis 7, one primary for ever with its log synced and replicas that follow, found on PATH or by --bin; `--read stale` asks the host's own server"
+    }
+
+    fn objects(&self) -> &'static [Object] {
+        OBJECTS
+    }
+
+    fn read_consistencies(&self) -> &'static [ReadConsistency] {
+        READS
+    }
+
+    fn missing(&self, bin: Option<&Path>) -> Option<String> {
+        missing(bin)
+    }
+
+    fn needs_hosts(&self) -> bool {
+        true
+    }
+
+    fn takes_arguments(&self) -> bool {
+        true
+    }
+
+    fn stands_still(&self) -> Option<&'static str> {
+        Some("the primary of redis is one for ever")
+    }
+
+    fn bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
+        Ok(Vec::new())
+    }
+
+    fn program(&self, launch: &Launch) -> Program {
+        let mut args = vec![
+            "-c".into(),
+            START.into(),
+            "redis".into(),
+            launch.data.clone().into(),
+            settings(launch).into(),
+            server(launch).into(),
+        ];
+        args.extend(launch.args.iter().map(std::ffi::OsString::from));
+        Program { path: "/bin/sh".into(), args }
+    }
+
+    fn client(
+        &self,
+        host: HostId,
+        address: SocketAddr,
+        consistency: ReadConsistency,
+    ) -> Result<Arc<dyn Client>> {
+        Ok(client(Follow { own: address }, (host, address), consistency))
+    }
+}
+
+/// What has to be installed first, if it is not there.
+pub(super) fn missing(bin: Option<&Path>) -> Option<String> {
+    let there = bin.is_some() || on_path("redis-server").is_some();
+    (!there).then(|| {
+        "there is no redis-server on PATH; install it (Debian: apt-get install redis-server), or name it with --bin"
+            .to_owned()
+    })
+}
+
+/// The server's program, at a place that holds wherever it is started.
+pub(super) fn server(launch: &Launch) -> PathBuf {
+    let found = launch.bin.clone().or_else(|| on_path("redis-server"));
+    let path = found.unwrap_or_else(|| "redis-server".into());
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+/// Where the first primary runs.
+pub(super) fn first(launch: &Launch) -> Option<IpAddr> {
+    launch.peers.iter().find(|(host, _)| *host == HostId(0)).map(|(_, at)| at.ip())
+}
+
+/// A server's configuration: its log is synced before it answers, and it follows the first host's.
+pub(super) fn settings(launch: &Launch) -> String {
+    let (ip, port) = (launch.listen_client.ip(), launch.listen_client.port());
+    let mut lines = format!(
+        "bind {ip}\nport {port}\ndir .\nprotected-mode no\nappendonly yes\nappendfsync always\nsave \"\"\n\
+         repl-diskless-sync-delay 0\nrepl-timeout 10\n"
+    );
+    if let Some(primary) = first(launch).filter(|primary| *primary != ip) {
+        lines += &format!("replicaof {primary} {port}\n");
+    }
+    lines
+}
+
+/// Whom the server at that address follows, or that server itself if it follows nobody.
+struct Follow {
+    own: SocketAddr,
+}
+
+impl Follow {
+    fn followed(&self, said: &str) -> Option<SocketAddr> {
+        match field(said, "role")? {
+            "master" => Some(self.own),
+            _ => {
+                let (host, port) = (field(said, "master_host")?, field(said, "master_port")?);
+                format!("{host}:{port}").parse().ok()
+            }
+        }
+    }
+}
+
+impl Guide for Follow {
+    fn primary<'a>(
+        &'a self,
+        connections: &'a Connections,
+    ) -> BoxFuture<'a, Result<SocketAddr, Reply>> {
+        Box::pin(async move {
+            let said = replication(connections, self.own).await?;
+            self.followed(&said)
+                .ok_or_else(|| Reply::fail("the server does not say whom it follows"))
+        })
+    }
+
+    fn term<'a>(&'a self, _: &'a Connections) -> BoxFuture<'a, Option<u64>> {
+        Box::pin(async { Some(0) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_follows_nobody_is_the_primary() {
+        let follow = Follow { own: "10.0.0.2:6379".parse().expect("an address") };
+        let told = |said: &str| follow.followed(said).map(|at| at.to_string());
+        assert_eq!(told("role:master\r\nconnected_slaves:2\r\n").as_deref(), Some("10.0.0.2:6379"));
+        let replica = "role:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:6379\r\n";
+        assert_eq!(told(replica).as_deref(), Some("10.0.0.1:6379"));
+        assert_eq!(told("role:slave\r\n"), None);
+        assert_eq!(told(""), None);
+    }
+}

@@ -1,0 +1,216 @@
+//! Translates calls into commands of Redis and its answers into replies, wherever the primary is.
+//!
+//! Registers are keys, the set is one key. Whatever changes something is asked of the primary, and so is a read, unless
+//! it may be stale: then the server of the client's own host is asked. Who the primary is, a [`Guide`] says anew for each
+//! call.
+
+use super::resp::{Answer, Connections, Failure};
+use crate::system::values::int;
+use crate::system::{Client, Leadership};
+use checker::history::Value as Seen;
+use futures_util::future::BoxFuture;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use testbed::net::plan::HostId;
+use workloads::{Call, ReadConsistency, Reply};
+
+/// How long a question about leadership may take.
+const STATUS_PATIENCE: Duration = Duration::from_millis(200);
+/// The key of the one set.
+const SET: &str = "set";
+
+/// Sets a key to another value if it has the expected one.
+const CAS: &str = "if redis.call('GET',KEYS[1])==ARGV[1] then redis.call('SET',KEYS[1],ARGV[2]) return 1 end return 0";
+
+/// The errors that say that the request did nothing. Whatever is not in this table may have happened.
+const DEFINITE: &[(&str, &str)] = &[
+    ("LOADING", "the server still reads its data and takes no requests"),
+    ("MASTERDOWN", "the replica has lost its primary and serves nothing"),
+    ("NOREPLICAS", "the primary has too few replicas to take writes"),
+    ("READONLY", "the server is a replica and takes no writes"),
+];
+
+/// Says where the primary is.
+pub(in crate::system) trait Guide: Send + Sync + 'static {
+    /// Its address now; or what a call comes to that cannot be sent to it.
+    fn primary<'a>(
+        &'a self,
+        connections: &'a Connections,
+    ) -> BoxFuture<'a, Result<SocketAddr, Reply>>;
+    /// The term in which the server of this host, which says that it is the primary, is so.
+    fn term<'a>(&'a self, connections: &'a Connections) -> BoxFuture<'a, Option<u64>>;
+}
+
+/// A client of the server on that host, at that address.
+pub(in crate::system) fn client(
+    guide: impl Guide,
+    (host, address): (HostId, SocketAddr),
+    consistency: ReadConsistency,
+) -> Arc<dyn Client> {
+    let stale = consistency == ReadConsistency::Stale;
+    Arc::new(Speaker { connections: Connections::default(), guide, address, host, stale })
+}
+
+struct Speaker<G> {
+    connections: Connections,
+    guide: G,
+    address: SocketAddr,
+    host: HostId,
+    stale: bool,
+}
+
+/// What a failure says of a request that would change something.
+fn changed(failure: Failure) -> Reply {
+    match failure {
+        Failure::Unsent(why) => Reply::fail(why),
+        Failure::Unknown(why) => Reply::info(why),
+    }
+}
+
+/// The same of a request that only looks: whatever became of it, it did nothing.
+pub(in crate::system) fn unseen(failure: Failure) -> Reply {
+    looked(changed(failure))
+}
+
+/// What an answer says that carries no result.
+fn refused(answer: &Answer) -> Reply {
+    let Answer::Error(said) = answer else {
+        return Reply::info("an answer to some other request");
+    };
+    let name = said.split_whitespace().next().unwrap_or_default();
+    match DEFINITE.iter().find(|(known, _)| *known == name) {
+        Some((_, why)) => Reply::fail(*why),
+        None => Reply::info(said.clone()),
+    }
+}
+
+/// The same of a request that only looks.
+pub(in crate::system) fn unread(answer: &Answer) -> Reply {
+    looked(refused(answer))
+}
+
+fn looked(reply: Reply) -> Reply {
+    Reply::fail(reply.error.unwrap_or_default())
+}
+
+/// What a server says of itself and of whom it follows.
+pub(in crate::system) async fn replication(
+    connections: &Connections,
+    server: SocketAddr,
+) -> Result<String, Reply> {
+    let told = connections.ask(server, &["INFO", "replication"]).await.map_err(unseen)?;
+    match told {
+        Answer::Text(said) => Ok(said),
+        other => Err(unread(&other)),
+    }
+}
+
+/// What it says under that name.
+pub(in crate::system) fn field<'s>(said: &'s str, name: &str) -> Option<&'s str> {
+    said.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
+}
+
+impl<G: Guide> Speaker<G> {
+    async fn primary(&self) -> Result<SocketAddr, Reply> {
+        self.guide.primary(&self.connections).await
+    }
+
+    async fn change(&self, words: &[&str]) -> Result<Answer, Reply> {
+        let primary = self.primary().await?;
+        self.connections.ask(primary, words).await.map_err(changed)
+    }
+
+    async fn look(&self, words: &[&str]) -> Result<Answer, Reply> {
+        let place = if self.stale { self.address } else { self.primary().await? };
+        self.connections.ask(place, words).await.map_err(unseen)
+    }
+
+    async fn answer(&self, call: &Call) -> Result<Reply, Reply> {
+        match call {
+            Call::Read { key } => match self.look(&["GET", key]).await? {
+                Answer::Text(value) => Ok(Reply::returned(int(&value))),
+                Answer::Nil => Ok(Reply::read(None)),
+                other => Err(unread(&other)),
+            },
+            Call::Write { key, value } => {
+                match self.change(&["SET", key, &value.to_string()]).await? {
+                    Answer::Text(ok) if ok == "OK" => Ok(Reply::ok()),
+                    other => Err(refused(&other)),
+                }
+            }
+            Call::Cas { key, old, new } => {
+                let (old, new) = (old.to_string(), new.to_string());
+                match self.change(&["EVAL", CAS, "1", key, &old, &new]).await? {
+                    Answer::Int(1) => Ok(Reply::ok()),
+                    Answer::Int(0) => Ok(Reply::mismatch()),
+                    other => Err(refused(&other)),
+                }
+            }
+            Call::Insert { element } => {
+                match self.change(&["SADD", SET, &element.to_string()]).await? {
+                    Answer::Int(0 | 1) => Ok(Reply::ok()),
+                    other => Err(refused(&other)),
+                }
+            }
+            Call::ReadSet => match self.look(&["SMEMBERS", SET]).await? {
+                Answer::Texts(all) => {
+                    Ok(Reply::returned(Seen::List(all.iter().map(|text| int(text)).collect())))
+                }
+                other => Err(unread(&other)),
+            },
+            // The system declares no object of theirs, so none is ever asked.
+            other => Err(Reply::fail(format!("Redis keeps nothing here for {}", other.function()))),
+        }
+    }
+
+    async fn term(&self) -> Option<u64> {
+        let said = replication(&self.connections, self.address).await.ok()?;
+        if field(&said, "role") != Some("master") {
+            return None;
+        }
+        self.guide.term(&self.connections).await
+    }
+}
+
+impl<G: Guide> Client for Speaker<G> {
+    fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply> {
+        Box::pin(async move { self.answer(call).await.unwrap_or_else(|reply| reply) })
+    }
+
+    fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
+        Box::pin(async move {
+            let term = tokio::time::timeout(STATUS_PATIENCE, self.term()).await.ok()??;
+            Some(Leadership { leader: self.host, term })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use workloads::Outcome;
+
+    #[test]
+    fn only_errors_of_the_table_and_requests_never_sent_are_definite() {
+        let error = |text: &str| refused(&Answer::Error(text.to_owned())).outcome;
+        assert_eq!(error("READONLY You can't write against a read only replica."), Outcome::Fail);
+        assert_eq!(error("NOREPLICAS Not enough good replicas to write."), Outcome::Fail);
+        assert_eq!(error("UNBLOCKED force unblock from blocking operation"), Outcome::Info);
+        assert_eq!(error("ERR something new"), Outcome::Info);
+        assert_eq!(error("MISCONF Errors writing to the AOF file"), Outcome::Info);
+        assert_eq!(error(""), Outcome::Info);
+        assert_eq!(refused(&Answer::Int(3)).outcome, Outcome::Info);
+        assert_eq!(changed(Failure::Unsent("refused".to_owned())).outcome, Outcome::Fail);
+        assert_eq!(changed(Failure::Unknown("timeout".to_owned())).outcome, Outcome::Info);
+        assert!(DEFINITE.iter().all(|(_, why)| why.len() > 20));
+    }
+
+    #[test]
+    fn what_a_server_says_of_itself_is_found_by_its_whole_name() {
+        let said = "# Replication\r\nrole:slave\r\nmaster_host:10.77.0.11\r\nmaster_port:6379\r\n";
+        assert_eq!(field(said, "role"), Some("slave"));
+        assert_eq!(field(said, "master_host"), Some("10.77.0.11"));
+        assert_eq!(field(said, "master"), None);
+    }
+}

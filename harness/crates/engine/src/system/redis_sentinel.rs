@@ -1,0 +1,136 @@
+//! Speaks to Redis under Sentinel: a server and a sentinel on each host, the first host's server the first primary.
+//!
+//! Clients do as Sentinel's do: each asks the sentinel of its own host who the primary is, and talks to that. A stale read
+//! asks the server of the host itself. Servers reach each other at one address, so each needs a host of its own.
+//! Redis replicates behind the client's back, so a primary that is cut off goes on acknowledging what will be lost:
+//! `--node-arg=--min-replicas-to-write --node-arg=1` narrows that, and does not close it.
+
+use super::redis::{self, Answer, Connections, Guide};
+use super::{Client, Launch, Program, System};
+use anyhow::Result;
+use futures_util::future::BoxFuture;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use testbed::net::plan::HostId;
+use workloads::{Object, ReadConsistency, Reply};
+
+/// How long a primary is silent before a sentinel takes it for gone, and how long one try to replace it may take.
+const DOWN_MS: u32 = 1_000;
+const FAILOVER_MS: u32 = 3_000;
+/// What sentinels call the primary.
+const NAME: &str = "main";
+
+/// Writes both configurations unless they are there (each program keeps its own up to date), then becomes both: `$1` data,
+/// `$2` and `$3` the configurations, `$4` the server; what follows is for the server.
+const START: &str = r#"mkdir -p "$1" && cd "$1" && data=$1 server=$4 &&
+{ [ -f redis.conf ] || printf '%s' "$2" >redis.conf; } &&
+{ [ -f sentinel.conf ] || printf '%s' "$3" >sentinel.conf; } && shift 4 &&
+{ "$server" redis.conf "$@" & } && exec "$server" sentinel.conf --sentinel"#;
+
+/// Redis with Sentinel, as Debian packages them or as given.
+pub(crate) struct RedisSentinel;
+
+impl System for RedisSentinel {
+    fn name(&self) -> &'static str {
+        "redis-sentinel"
+    }
+
+    fn doc(&self) -> &'static str {
+        "Redis 7 with a sentinel on each host, found on PATH or by --bin; `--read stale` asks the host's own server"
+    }
+
+    fn objects(&self) -> &'static [Object] {
+        redis::OBJECTS
+    }
+
+    fn read_consistencies(&self) -> &'static [ReadConsistency] {
+        redis::READS
+    }
+
+    fn missing(&self, bin: Option<&Path>) -> Option<String> {
+        redis::missing(bin)
+    }
+
+    fn needs_hosts(&self) -> bool {
+        true
+    }
+
+    fn takes_arguments(&self) -> bool {
+        true
+    }
+
+    fn bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
+        Ok(Vec::new())
+    }
+
+    fn program(&self, launch: &Launch) -> Program {
+        let mut args = vec![
+            "-c".into(),
+            START.into(),
+            "redis".into(),
+            launch.data.clone().into(),
+            redis::settings(launch).into(),
+            sentinel_settings(launch).into(),
+            redis::server(launch).into(),
+        ];
+        args.extend(launch.args.iter().map(std::ffi::OsString::from));
+        Program { path: "/bin/sh".into(), args }
+    }
+
+    fn client(
+        &self,
+        host: HostId,
+        address: SocketAddr,
+        consistency: ReadConsistency,
+    ) -> Result<Arc<dyn Client>> {
+        let sentinel = SocketAddr::new(address.ip(), sentinel_port(address.port()));
+        Ok(redis::client(Sentinel { at: sentinel }, (host, address), consistency))
+    }
+}
+
+/// The port of a host's sentinel: the one after its server's.
+fn sentinel_port(server: u16) -> u16 {
+    server.wrapping_add(1)
+}
+
+fn sentinel_settings(launch: &Launch) -> String {
+    let (ip, port) = (launch.listen_client.ip(), launch.listen_client.port());
+    let (primary, quorum) = (redis::first(launch).unwrap_or(ip), launch.peers.len() / 2 + 1);
+    format!(
+        "bind {ip}\nport {}\ndir .\nprotected-mode no\nsentinel monitor {NAME} {primary} {port} {quorum}\n\
+         sentinel down-after-milliseconds {NAME} {DOWN_MS}\nsentinel failover-timeout {NAME} {FAILOVER_MS}\n\
+         sentinel parallel-syncs {NAME} 5\n",
+        sentinel_port(port)
+    )
+}
+
+/// The sentinel of a client's own host.
+struct Sentinel {
+    at: SocketAddr,
+}
+
+impl Guide for Sentinel {
+    fn primary<'a>(
+        &'a self,
+        connections: &'a Connections,
+    ) -> BoxFuture<'a, Result<SocketAddr, Reply>> {
+        Box::pin(async move {
+            let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME];
+            let told = connections.ask(self.at, &words).await.map_err(redis::unseen)?;
+            let Answer::Texts(parts) = &told else { return Err(redis::unread(&told)) };
+            let address = parts.join(":").parse();
+            address.map_err(|_| Reply::fail(format!("the sentinel names {parts:?} as the primary")))
+        })
+    }
+
+    /// The epoch of the configuration.
+    fn term<'a>(&'a self, connections: &'a Connections) -> BoxFuture<'a, Option<u64>> {
+        Box::pin(async move {
+            let told = connections.ask(self.at, &["SENTINEL", "MASTER", NAME]).await.ok()?;
+            let Answer::Texts(all) = told else { return None };
+            let at = all.iter().position(|word| word == "config-epoch")?;
+            all.get(at + 1)?.parse().ok()
+        })
+    }
+}

@@ -1,0 +1,310 @@
+//! Speaks to ZooKeeper in its own wire protocol, and to nothing else.
+//!
+//! A register is a node `/k`, an element of the set a node `/s-ELEMENT`. A linearizable read sends `sync` first; a stale
+//! one asks the server as it is. A compare-and-set reads a node so, then sets it under the condition that its version
+//! has not changed since. Members reach each other at one address, so each needs a host of its own.
+
+mod jute;
+mod session;
+
+use self::jute::{ANY, Answer, Frame, Kind};
+use self::session::{Failure, Sessions};
+use super::values::int;
+use super::{Client, Launch, Leadership, Program, Standing, System};
+use anyhow::Result;
+use checker::history::Value as Seen;
+use futures_util::future::BoxFuture;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use testbed::net::plan::HostId;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use workloads::{Call, Object, ReadConsistency, Reply};
+
+/// Where Debian puts it.
+const JAR: &str = "/usr/share/java/zookeeper.jar";
+/// How long a question about leadership may take.
+const STATUS_PATIENCE: Duration = Duration::from_millis(200);
+/// A node that was made or not in between is asked for again so often.
+const ATTEMPTS: usize = 3;
+
+/// Writes the configuration, then becomes the server: `$1` data, `$2` configuration, `$3` number, `$4` jar.
+const START: &str = r#"mkdir -p "$1" && printf '%s' "$2" >"$1/zoo.cfg" && printf '%s' "$3" >"$1/myid" &&
+exec java -Xmx256m -Dzookeeper.admin.enableServer=false -cp "$4" \
+org.apache.zookeeper.server.quorum.QuorumPeerMain "$1/zoo.cfg""#;
+
+/// ZooKeeper, as Debian packages it or as given.
+pub(crate) struct ZooKeeper;
+
+impl System for ZooKeeper {
+    fn name(&self) -> &'static str {
+        "zookeeper"
+    }
+
+    fn doc(&self) -> &'static str {
+        "ZooKeeper 3.8 from Debian's package, or the jar given by --bin; `--read local` leaves out the sync before a read"
+    }
+
+    fn objects(&self) -> &'static [Object] {
+        &[Object::Registers, Object::Set]
+    }
+
+    fn read_consistencies(&self) -> &'static [ReadConsistency] {
+        &[ReadConsistency::Linearizable, ReadConsistency::Stale]
+    }
+
+    fn missing(&self, bin: Option<&Path>) -> Option<String> {
+        if super::on_path("java").is_none() {
+            return Some("there is no java on PATH; install it (Debian: apt-get install default-jre-headless)".to_owned());
+        }
+        let there = bin.is_some() || Path::new(JAR).is_file();
+        (!there).then(|| {
+            format!("there is no {JAR}; install it (Debian: apt-get install zookeeper), or name a jar with --bin")
+        })
+    }
+
+    fn needs_hosts(&self) -> bool {
+        true
+    }
+
+    fn bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
+        Ok(Vec::new())
+    }
+
+    fn program(&self, launch: &Launch) -> Program {
+        let jar = launch.bin.clone().unwrap_or_else(|| JAR.into());
+        let number = (launch.host.0 + 1).to_string();
+        let args = vec![
+            "-c".into(),
+            START.into(),
+            "zookeeper".into(),
+            launch.data.clone().into(),
+            configuration(launch).into(),
+            number.into(),
+            jar.into(),
+        ];
+        Program { path: "/bin/sh".into(), args }
+    }
+
+    fn client(
+        &self,
+        host: HostId,
+        address: SocketAddr,
+        consistency: ReadConsistency,
+    ) -> Result<Arc<dyn Client>> {
+        let local = consistency == ReadConsistency::Stale;
+        Ok(Arc::new(Speaker { sessions: Sessions::new(address), address, host, local }))
+    }
+}
+
+/// What `zoo.cfg` says. Members elect ten ports above the one where they follow: the ports between are taken.
+fn configuration(launch: &Launch) -> String {
+    let (client, data) = (launch.listen_client, launch.data.display());
+    let mut lines = vec![
+        "tickTime=1000".to_owned(),
+        "initLimit=10".to_owned(),
+        "syncLimit=5".to_owned(),
+        "maxClientCnxns=0".to_owned(),
+        "4lw.commands.whitelist=srvr".to_owned(),
+        format!("dataDir={data}"),
+        format!("clientPort={}", client.port()),
+        format!("clientPortAddress={}", client.ip()),
+    ];
+    lines.extend(launch.peers.iter().map(|(host, at)| {
+        let election = at.port().wrapping_add(10);
+        format!("server.{}={}:{}:{election}", host.0 + 1, at.ip(), at.port())
+    }));
+    lines.join("\n") + "\n"
+}
+
+struct Speaker {
+    sessions: Sessions,
+    address: SocketAddr,
+    host: HostId,
+    local: bool,
+}
+
+const NO_NODE: i32 = -101;
+const BAD_VERSION: i32 = -103;
+const NODE_EXISTS: i32 = -110;
+
+/// The errors that say that the request did nothing. Whatever is not in this table may have happened.
+const DEFINITE: &[(i32, &str)] = &[
+    (NO_NODE, "there is no such node"),
+    (BAD_VERSION, "somebody else changed the node in between"),
+    (NODE_EXISTS, "there is such a node already"),
+];
+
+/// What a failure says of a request that would change something.
+fn changed(failure: Failure) -> Reply {
+    match failure {
+        Failure::Unsent(why) => Reply::fail(why),
+        Failure::Unknown(why) => Reply::info(why),
+        Failure::Refused(code) => match DEFINITE.iter().find(|(known, _)| *known == code) {
+            Some((_, why)) => Reply::fail(*why),
+            None => Reply::info(format!("ZooKeeper's error {code}")),
+        },
+    }
+}
+
+/// What a failure says of a request that only looks: whatever became of it, it did nothing.
+fn looked(failure: Failure) -> Reply {
+    Reply::fail(changed(failure).error.unwrap_or_default())
+}
+
+impl Speaker {
+    /// Lets the server catch up with the leader, if reads shall be fresh.
+    async fn catch_up(&self, path: &str) -> Result<(), Reply> {
+        if !self.local {
+            self.sessions.ask(Kind::Sync, path, |frame| frame).await.map_err(looked)?;
+        }
+        Ok(())
+    }
+
+    /// What a node holds and in which version, if there is one.
+    async fn look(&self, path: &str) -> Result<Option<(String, i32)>, Reply> {
+        self.catch_up(path).await?;
+        match self.sessions.ask(Kind::Get, path, |frame| frame.byte(0)).await {
+            Ok(body) => {
+                Answer(&body).data().map(Some).ok_or_else(|| Reply::fail("no answer to a read"))
+            }
+            Err(Failure::Refused(NO_NODE)) => Ok(None),
+            Err(failure) => Err(looked(failure)),
+        }
+    }
+
+    async fn set(&self, path: &str, value: i64, version: i32) -> Result<(), Failure> {
+        let data = value.to_string();
+        let rest = |frame: Frame| frame.bytes(data.as_bytes()).int(version);
+        self.sessions.ask(Kind::Set, path, rest).await.map(drop)
+    }
+
+    async fn create(&self, path: &str, data: &str) -> Result<(), Failure> {
+        self.sessions.ask(Kind::Create, path, |frame| frame.open_to_all(data)).await.map(drop)
+    }
+
+    /// Sets a node, or makes it.
+    async fn write(&self, path: &str, value: i64) -> Result<Reply, Reply> {
+        for _ in 0..ATTEMPTS {
+            match self.set(path, value, ANY).await {
+                Err(Failure::Refused(NO_NODE)) => {}
+                done => return done.map(|()| Reply::ok()).map_err(changed),
+            }
+            match self.create(path, &value.to_string()).await {
+                Err(Failure::Refused(NODE_EXISTS)) => {}
+                done => return done.map(|()| Reply::ok()).map_err(changed),
+            }
+        }
+        Err(Reply::fail("the server cannot tell whether there is such a node"))
+    }
+
+    async fn cas(&self, path: &str, old: i64, new: i64) -> Result<Reply, Reply> {
+        match self.look(path).await? {
+            Some((held, version)) if held == old.to_string() => {
+                self.set(path, new, version).await.map(|()| Reply::ok()).map_err(changed)
+            }
+            _ => Ok(Reply::mismatch()),
+        }
+    }
+
+    async fn elements(&self) -> Result<Reply, Reply> {
+        self.catch_up("/").await?;
+        let asked = self.sessions.ask(Kind::Children, "/", |frame| frame.byte(0)).await;
+        let body = asked.map_err(looked)?;
+        let names = Answer(&body).texts().ok_or_else(|| Reply::fail("no answer to a read"))?;
+        let elements = names.iter().filter_map(|name| name.strip_prefix("s-")).map(int);
+        Ok(Reply::returned(Seen::List(elements.collect())))
+    }
+
+    async fn answer(&self, call: &Call) -> Result<Reply, Reply> {
+        match call {
+            Call::Read { key } => {
+                let held = self.look(&node(key)).await?;
+                Ok(held.map_or(Reply::read(None), |(data, _)| Reply::returned(int(&data))))
+            }
+            Call::Write { key, value } => self.write(&node(key), *value).await,
+            Call::Cas { key, old, new } => self.cas(&node(key), *old, *new).await,
+            Call::Insert { element } => {
+                let made = self.create(&format!("/s-{element}"), "").await;
+                made.map(|()| Reply::ok()).map_err(changed)
+            }
+            Call::ReadSet => self.elements().await,
+            // The system declares no object of theirs, so none is ever asked.
+            other => Err(Reply::fail(format!("ZooKeeper keeps nothing for {}", other.function()))),
+        }
+    }
+
+    /// What the server says of itself.
+    async fn status(&self) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(self.address).await?;
+        stream.write_all(b"srvr").await?;
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await?;
+        Ok(said)
+    }
+}
+
+fn node(key: &str) -> String {
+    format!("/{key}")
+}
+
+/// What a server says of itself. Its last transaction is its epoch and a number within that.
+fn standing(host: HostId, said: &str) -> Option<Standing> {
+    let field = |name: &str| said.lines().find_map(|line| line.strip_prefix(name));
+    let role = field("Mode: ")?.trim();
+    let last = u64::from_str_radix(field("Zxid: 0x")?.trim(), 16).ok()?;
+    Some(Standing {
+        role: Some(role.to_owned()),
+        leader: (role == "leader").then_some(host),
+        term: Some(last >> 32),
+        commit: None,
+        applied: Some(last & u64::from(u32::MAX)),
+    })
+}
+
+impl Client for Speaker {
+    fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply> {
+        Box::pin(async move { self.answer(call).await.unwrap_or_else(|reply| reply) })
+    }
+
+    fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
+        Box::pin(async move { self.standing().await?.leadership() })
+    }
+
+    fn standing(&self) -> BoxFuture<'_, Option<Standing>> {
+        Box::pin(async move {
+            let said = tokio::time::timeout(STATUS_PATIENCE, self.status()).await.ok()?.ok()?;
+            standing(self.host, &said)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use workloads::Outcome;
+
+    #[test]
+    fn only_errors_of_the_table_and_requests_never_sent_are_definite() {
+        assert_eq!(changed(Failure::Refused(BAD_VERSION)).outcome, Outcome::Fail);
+        assert_eq!(changed(Failure::Refused(-4)).outcome, Outcome::Info);
+        assert_eq!(changed(Failure::Refused(1)).outcome, Outcome::Info);
+        assert_eq!(changed(Failure::Unknown("timeout".to_owned())).outcome, Outcome::Info);
+        assert_eq!(changed(Failure::Unsent("refused".to_owned())).outcome, Outcome::Fail);
+        assert_eq!(looked(Failure::Unknown("timeout".to_owned())).outcome, Outcome::Fail);
+    }
+
+    #[test]
+    fn only_a_leader_says_who_leads() {
+        let said = |mode| format!("Zookeeper version: 3.8.0\nZxid: 0x300000007\nMode: {mode}\n");
+        let standing = |said: &str| standing(HostId(1), said);
+        let leader = standing(&said("leader")).expect("it is understood");
+        assert_eq!(leader.leadership(), Some(Leadership { leader: HostId(1), term: 3 }));
+        assert_eq!(leader.applied, Some(7));
+        let follower = standing(&said("follower")).expect("it is understood");
+        assert_eq!((follower.role.as_deref(), follower.leadership()), (Some("follower"), None));
+        assert_eq!(standing("This ZooKeeper instance is not currently serving requests"), None);
+    }
+}

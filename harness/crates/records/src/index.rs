@@ -1,0 +1,306 @@
+//! Reads the index of all runs, and picks and sorts its lines.
+//!
+//! Listing runs opens one file and no directory. A line that is damaged is counted, not guessed at.
+
+use super::record::{IndexLine, Validity};
+use anyhow::{Context as _, Result};
+use std::fs;
+use std::path::Path;
+
+/// All runs that are over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Index {
+    /// In the order they ended.
+    pub runs: Vec<IndexLine>,
+    /// Lines that are no runs.
+    pub damaged: usize,
+}
+
+impl Index {
+    /// The index of a results directory; where no run was ever filed there is an empty one.
+    pub fn read(results: &Path) -> Result<Self> {
+        let path = results.join(super::INDEX);
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Self::parse(&text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        }
+    }
+
+    fn parse(text: &str) -> Self {
+        let mut index = Self::default();
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            match serde_json::from_str(line) {
+                Ok(run) => index.runs.push(run),
+                Err(_) => index.damaged += 1,
+            }
+        }
+        index
+    }
+}
+
+/// What is asked of the runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    terms: Vec<Term>,
+    sort: Sort,
+    ascending: bool,
+}
+
+/// One condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Term {
+    /// The field that is meant; `None` is any.
+    field: Option<Field>,
+    /// What is in it, in small letters.
+    part: String,
+    /// Whether it is meant the other way round.
+    not: bool,
+}
+
+/// A field of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Bugs,
+    Nemesis,
+    Run,
+    Seed,
+    Since,
+    System,
+    Until,
+    Validity,
+    Workload,
+}
+
+const FIELDS: [(&str, Field); 9] = [
+    ("nemesis", Field::Nemesis),
+    ("run", Field::Run),
+    ("seed", Field::Seed),
+    ("since", Field::Since),
+    ("system", Field::System),
+    ("unsafe", Field::Bugs),
+    ("until", Field::Until),
+    ("validity", Field::Validity),
+    ("workload", Field::Workload),
+];
+
+const VALIDITIES: [Validity; 3] = [Validity::Valid, Validity::Unknown, Validity::Invalid];
+
+/// What runs are sorted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Sort {
+    /// When they started, the newest first.
+    #[default]
+    Started,
+    /// How bad they are, the worst first.
+    Validity,
+    /// What clients did.
+    Workload,
+    /// What went wrong.
+    Nemesis,
+    /// How many operations happened, the most first.
+    Operations,
+    /// How long they took, the longest first.
+    Took,
+}
+
+impl Query {
+    /// Reads words: `append` is anywhere, `workload:append` is in one field, `-validity:valid` is in none. Among `faults`, the
+    /// names of nemeses, are words that may precede a colon without being a field.
+    pub fn parse(
+        words: &str,
+        sort: Sort,
+        ascending: bool,
+        faults: &[&str],
+    ) -> Result<Self, String> {
+        let terms =
+            words.split_whitespace().map(|word| term(word, faults)).collect::<Result<_, _>>()?;
+        Ok(Self { terms, sort, ascending })
+    }
+
+    /// The runs that are meant, in order.
+    pub fn pick<'a>(&self, runs: &'a [IndexLine]) -> Vec<&'a IndexLine> {
+        let mut picked: Vec<&IndexLine> = runs.iter().filter(|run| self.means(run)).collect();
+        picked.sort_by(|a, b| self.order(a, b));
+        if self.ascending {
+            picked.reverse();
+        }
+        picked
+    }
+
+    fn means(&self, run: &IndexLine) -> bool {
+        self.terms.iter().all(|term| term.holds(run) != term.not)
+    }
+
+    /// Runs that are alike in what is asked for come newest first.
+    fn order(&self, a: &IndexLine, b: &IndexLine) -> std::cmp::Ordering {
+        let newest = || b.started.cmp(&a.started).then_with(|| b.run.cmp(&a.run));
+        match self.sort {
+            Sort::Started => newest(),
+            Sort::Validity => b.validity.cmp(&a.validity).then_with(newest),
+            Sort::Workload => a.workload.cmp(&b.workload).then_with(newest),
+            Sort::Nemesis => a.nemesis.cmp(&b.nemesis).then_with(newest),
+            Sort::Operations => b.ok.cmp(&a.ok).then_with(newest),
+            Sort::Took => b.took_ms.cmp(&a.took_ms).then_with(newest),
+        }
+    }
+}
+
+fn term(word: &str, faults: &[&str]) -> Result<Term, String> {
+    let (not, word) = match word.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, word),
+    };
+    let word = word.to_lowercase();
+    // A nemesis has colons of its own; only a word that could be a field's name is taken for one.
+    let Some((name, part)) = word.split_once(':') else {
+        return Ok(Term { field: None, part: word, not });
+    };
+    match FIELDS.iter().find(|(known, _)| *known == name) {
+        Some((_, field)) => {
+            possible(*field, part)?;
+            Ok(Term { field: Some(*field), part: part.to_owned(), not })
+        }
+        None if faults.contains(&name) => Ok(Term { field: None, part: word, not }),
+        None => {
+            let names: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
+            Err(format!("runs have no {name:?}; they have: {}", names.join(", ")))
+        }
+    }
+}
+
+/// Refuses what no run can have in this field: an empty answer would read as if there were no such runs.
+fn possible(field: Field, part: &str) -> Result<(), String> {
+    match field {
+        Field::Since | Field::Until if !begins_a_moment(part) => Err(format!(
+            "{part:?} is no day or moment; write for example 2026-01-31 or 2026-01-31T12:30"
+        )),
+        Field::Validity if !VALIDITIES.iter().any(|known| known.name() == part) => {
+            Err(format!("{part:?} is no validity; there are: valid, unknown, invalid"))
+        }
+        Field::Seed if part.parse::<u64>().is_err() => {
+            Err(format!("{part:?} is no seed, which is a number"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether moments begin so, as runs write them (in small letters).
+fn begins_a_moment(part: &str) -> bool {
+    const SHAPE: &str = "0000-00-00t00:00:00z";
+    let fits =
+        |(shape, is): (char, char)| if shape == '0' { is.is_ascii_digit() } else { is == shape };
+    part.len() >= 4 && part.len() <= SHAPE.len() && SHAPE.chars().zip(part.chars()).all(fits)
+}
+
+impl Term {
+    fn holds(&self, run: &IndexLine) -> bool {
+        let has = |text: &str| text.to_lowercase().contains(&self.part);
+        match self.field {
+            Some(Field::Bugs) => run.bugs.iter().any(|bug| has(bug)),
+            Some(Field::Nemesis) => has(&run.nemesis),
+            Some(Field::Run) => has(&run.run),
+            Some(Field::Seed) => run.seed.to_string() == self.part,
+            Some(Field::Since) => run.started.to_lowercase() >= self.part,
+            Some(Field::System) => has(&run.system),
+            Some(Field::Until) => run.started.to_lowercase() < self.part,
+            Some(Field::Validity) => run.validity.name() == self.part,
+            Some(Field::Workload) => run.workload == self.part,
+            None => {
+                has(&run.run)
+                    || has(&run.nemesis)
+                    || has(&run.sentence)
+                    || has(run.validity.name())
+                    || run.bugs.iter().any(|bug| has(bug))
+            }
+        }
+    }
+}
+
+/// Runs for tests.
+#[cfg(any(test, feature = "sample"))]
+pub mod sample {
+    use super::*;
+
+    /// A run that ended so.
+    pub fn line(seed: u64, validity: Validity) -> IndexLine {
+        IndexLine {
+            run: format!("raft-register-partition/20260101T00{:02}00Z-{seed}", seed % 60),
+            started: format!("2026-01-01T00:{:02}:00Z", seed % 60),
+            validity,
+            exit: 0,
+            seed,
+            sentence: "5 replicas of raft behaved like one copy through 8 faults.".into(),
+            system: "raft".into(),
+            workload: "register".into(),
+            nemesis: "partition:leader".into(),
+            nodes: 5,
+            bugs: Vec::new(),
+            ok: 4_000 + seed,
+            took_ms: 33_000,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sample::line;
+    use super::*;
+
+    const FAULTS: [&str; 1] = ["partition"];
+
+    fn seeds(words: &str, sort: Sort, ascending: bool) -> Vec<u64> {
+        let mut runs = vec![
+            line(1, Validity::Valid),
+            line(2, Validity::Invalid),
+            IndexLine { workload: "append".into(), ..line(3, Validity::Unknown) },
+        ];
+        runs[1].bugs.push("stale-reads".into());
+        let query = Query::parse(words, sort, ascending, &FAULTS).expect("a query");
+        query.pick(&runs).iter().map(|run| run.seed).collect()
+    }
+
+    #[test]
+    fn words_pick_and_order_decides() {
+        let newest = |words| seeds(words, Sort::Started, false);
+        assert_eq!(newest(""), [3, 2, 1]);
+        assert_eq!(newest("workload:register"), [2, 1]);
+        assert_eq!(newest("-workload:register"), [3]);
+        assert_eq!(newest("STALE"), [2]);
+        assert_eq!(newest("unsafe:stale -validity:valid"), [2]);
+        assert_eq!(newest("partition:leader seed:1"), [1]);
+        assert_eq!(newest("since:2026-01-01t00:02 until:2026-01-01t00:03"), [2]);
+        assert_eq!(seeds("", Sort::Validity, false), [2, 3, 1]);
+        assert_eq!(seeds("", Sort::Operations, true), [1, 2, 3]);
+        assert_eq!(seeds("", Sort::Workload, false), [3, 2, 1]);
+    }
+
+    #[test]
+    fn a_field_that_runs_do_not_have_is_refused() {
+        let error =
+            Query::parse("colour:red", Sort::Started, false, &FAULTS).expect_err("no such field");
+        assert!(error.contains("workload"), "{error}");
+    }
+
+    #[test]
+    fn what_no_run_can_have_in_a_field_is_refused() {
+        let parse = |words| Query::parse(words, Sort::Started, false, &FAULTS);
+        for words in ["since:yesterday", "until:31.1.2026", "until:202", "validity:good", "seed:x"]
+        {
+            assert!(parse(words).is_err(), "{words}");
+        }
+        for words in
+            ["since:2026", "until:2026-01", "since:2026-01-31T12:30:00Z", "-validity:VALID"]
+        {
+            assert!(parse(words).is_ok(), "{words}");
+        }
+    }
+
+    #[test]
+    fn lines_of_older_runs_are_read_and_damage_is_counted() {
+        let old =
+            r#"{"run":"a/b","started":"2026","validity":"valid","exit":0,"seed":1,"sentence":"x"}"#;
+        let index = Index::parse(&format!("{old}\n\n{{\"run\":\"torn"));
+        assert_eq!((index.runs.len(), index.damaged), (1, 1));
+    }
+}

@@ -1,0 +1,180 @@
+//! Files runs: one directory each, and one line each in the index of them all.
+//!
+//! A file that somebody may read while it is written appears whole or not at all. The index only grows.
+
+pub mod index;
+mod live;
+pub mod logs;
+pub mod record;
+#[cfg(any(test, feature = "sample"))]
+pub mod sample;
+#[cfg(any(test, feature = "sample"))]
+pub mod schema;
+pub mod sights;
+pub mod suite;
+
+use anyhow::{Context as _, Result, bail};
+pub use live::{Mark, running};
+use record::{IndexLine, RunRecord, VerdictRecord};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Where runs are filed, below the current directory.
+pub const RESULTS: &str = "results";
+
+/// The index of all runs, in there.
+const INDEX: &str = "index.jsonl";
+
+/// The directory of one run.
+#[derive(Clone, Debug)]
+pub struct RunDirectory {
+    path: PathBuf,
+}
+
+impl RunDirectory {
+    /// Makes the directory `<results>/<family>/<stamp>-<seed>`; a second run in the same second gets a suffix.
+    pub fn create(results: &Path, family: &str, stamp: &str, seed: u64) -> Result<Self> {
+        let parent = results.join(family);
+        make(&parent)?;
+        for attempt in 1.. {
+            let suffix = if attempt == 1 { String::new() } else { format!("-{attempt}") };
+            let path = parent.join(format!("{stamp}-{seed}{suffix}"));
+            match fs::create_dir(&path) {
+                Ok(()) => {
+                    let directory = Self { path };
+                    make(&directory.path.join("logs"))?;
+                    return Ok(directory);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => (),
+                Err(error) => {
+                    return Err(error)
+                        .with_context(|| format!("{} cannot be made", path.display()));
+                }
+            }
+        }
+        unreachable!("some suffix is free")
+    }
+
+    /// The directory of a run that is over.
+    pub fn open(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The log of a replica.
+    pub fn log(&self, replica: &str) -> PathBuf {
+        self.path.join("logs").join(format!("{replica}.log"))
+    }
+
+    /// Where a replica keeps its data, as an absolute path: it may run elsewhere.
+    pub fn data(&self, replica: &str) -> PathBuf {
+        let path = self.path.join("data").join(replica);
+        std::path::absolute(&path).unwrap_or(path)
+    }
+
+    /// Takes away what the replicas stored.
+    pub fn remove_data(&self) -> Result<()> {
+        let data = self.path.join("data");
+        match fs::remove_dir_all(&data) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("{} cannot be removed", data.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a file, whole or not at all.
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
+        let (path, draft) = (self.file(name), self.file(&format!(".{name}.draft")));
+        fs::write(&draft, text)
+            .and_then(|()| fs::rename(&draft, &path))
+            .with_context(|| format!("{} cannot be written", path.display()))
+    }
+
+    /// Writes a value as JSON, whole or not at all.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string_pretty(value).context("a record is not JSON")?;
+        self.write(name, &(text + "\n"))
+    }
+
+    /// `run.json`.
+    pub fn run(&self) -> Result<RunRecord> {
+        self.read_json("run.json")
+    }
+
+    /// `verdict.json`.
+    pub fn verdict(&self) -> Result<VerdictRecord> {
+        if !self.file("verdict.json").exists() && self.file("history.jsonl").exists() {
+            let path = self.path().display();
+            bail!(
+                "{path} has no verdict: the run was killed before it was judged, or is still going on; \
+                 `harness check {path} --model NAME` judges what was recorded so far"
+            );
+        }
+        self.read_json("verdict.json")
+    }
+
+    fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let path = self.file(name);
+        let text = fs::read_to_string(&path).with_context(|| {
+            format!("{} cannot be read; is this the directory of a finished run?", path.display())
+        })?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("{} is not what a run writes", path.display()))
+    }
+}
+
+fn make(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("{} cannot be made", path.display()))
+}
+
+/// Adds a run to the index. One write of one line: two runs that end together do not mix.
+pub fn index(results: &Path, line: &IndexLine) -> Result<()> {
+    let path = results.join(INDEX);
+    let text = serde_json::to_string(line).context("a record is not JSON")? + "\n";
+    let file = fs::OpenOptions::new().create(true).append(true).open(&path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_runs_in_one_second_have_directories_of_their_own() {
+        let results = tempfile::tempdir().expect("a directory");
+        let make = || {
+            RunDirectory::create(results.path(), "raft", "20260101T000000Z", 7)
+                .expect("a directory")
+        };
+        assert_ne!(make().path(), make().path());
+    }
+
+    #[test]
+    fn a_directory_that_is_no_run_is_refused_in_words() {
+        let results = tempfile::tempdir().expect("a directory");
+        let error = RunDirectory::open(results.path()).run().expect_err("it is empty");
+        assert!(error.to_string().ends_with("is this the directory of a finished run?"), "{error}");
+    }
+
+    #[test]
+    fn a_run_that_was_never_judged_is_told_from_what_is_no_run() {
+        let results = tempfile::tempdir().expect("a directory");
+        fs::write(results.path().join("history.jsonl"), "").expect("it is written");
+        let error = RunDirectory::open(results.path()).verdict().expect_err("it was killed");
+        assert!(error.to_string().contains("harness check"), "{error}");
+    }
+}

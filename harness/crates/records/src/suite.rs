@@ -1,0 +1,253 @@
+//! Records of a suite: its cells, and the outcome of each.
+//!
+//! Every [`Cell`] ends in exactly one [`Outcome`]. One that did not run, or ran where this machine could not, is
+//! neither green nor a finding.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the shape of a suite's JSON.
+pub const FORMAT: u32 = 1;
+
+/// One run that a suite wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cell {
+    /// What it has in common with the runs that differ from it by seed only.
+    pub family: String,
+    /// Its seed.
+    pub seed: u64,
+    /// What this program is told.
+    pub arguments: Vec<String>,
+    /// What it is to come to.
+    pub expect: Expectation,
+    /// How long its main phase lasts, in milliseconds.
+    pub limit_ms: u64,
+}
+
+/// What a run is to come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expectation {
+    /// The system keeps its promises.
+    #[default]
+    Valid,
+    /// A seeded bug is convicted.
+    Invalid,
+}
+
+/// What became of a cell, the better first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// What was expected.
+    Passed,
+    /// Its turn did not come: the time was spent.
+    NotRun,
+    /// This machine cannot.
+    Infra,
+    /// Something could not be established.
+    Unknown,
+    /// It was told to stop.
+    Interrupted,
+    /// This tool failed.
+    Crashed,
+    /// The system did what it must not, or a seeded bug went free.
+    Finding,
+}
+
+/// All outcomes, the worst first.
+pub const OUTCOMES: [Outcome; 7] = [
+    Outcome::Finding,
+    Outcome::Crashed,
+    Outcome::Interrupted,
+    Outcome::Unknown,
+    Outcome::Infra,
+    Outcome::NotRun,
+    Outcome::Passed,
+];
+
+impl Outcome {
+    /// The word in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::NotRun => "not run",
+            Self::Infra => "infra",
+            Self::Unknown => "unknown",
+            Self::Interrupted => "interrupted",
+            Self::Crashed => "crashed",
+            Self::Finding => "finding",
+        }
+    }
+
+    /// What a suite exits with whose worst this is. What did not run is unknown: never green by default.
+    pub fn exit(self) -> u8 {
+        match self {
+            Self::Passed => 0,
+            Self::Finding => 1,
+            Self::Unknown | Self::NotRun => 2,
+            Self::Infra => 3,
+            Self::Interrupted => 130,
+            Self::Crashed => 255,
+        }
+    }
+
+    /// Whether it says something about the system, so that a suite that goes on need not ask again.
+    pub fn is_settled(self) -> bool {
+        matches!(self, Self::Passed | Self::Unknown | Self::Finding)
+    }
+
+    /// What an exit code says of a run that was to come to this; `None` is a run that a signal ended.
+    pub fn of(exit: Option<i32>, expect: Expectation) -> Self {
+        match (exit, expect) {
+            (Some(0), Expectation::Valid) | (Some(1), Expectation::Invalid) => Self::Passed,
+            (Some(0 | 1), _) => Self::Finding,
+            (Some(2), _) => Self::Unknown,
+            (Some(3), _) => Self::Infra,
+            (Some(130), _) => Self::Interrupted,
+            _ => Self::Crashed,
+        }
+    }
+}
+
+/// A cell and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellRecord {
+    /// What was wanted.
+    #[serde(flatten)]
+    pub cell: Cell,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The exit code of the run; `None` if it never ran or a signal ended it.
+    pub exit: Option<i32>,
+    /// Why, in a sentence.
+    pub sentence: String,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// The run's directory.
+    pub run: Option<String>,
+    /// A command line that asks for the same again.
+    pub repro: String,
+}
+
+impl CellRecord {
+    /// The page that tells all about the run.
+    pub fn report(&self) -> Option<String> {
+        self.run.as_ref().map(|run| format!("{}/report.html", run.trim_end_matches('/')))
+    }
+}
+
+/// A suite that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuiteRecord {
+    /// [`FORMAT`], by the name under which programs look for it.
+    #[serde(default = "crate::record::format")]
+    pub schema_version: u32,
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Its name, with the shard where it is one of several.
+    pub suite: String,
+    /// When it began, UTC, RFC 3339.
+    pub started: String,
+    /// How long it took, in milliseconds; of one that was resumed, the last part.
+    pub took_ms: u64,
+    /// What this program exits with.
+    pub exit: u8,
+    /// Every cell, in the order of the matrix.
+    pub cells: Vec<CellRecord>,
+}
+
+impl SuiteRecord {
+    /// The record of these cells.
+    pub fn new(suite: String, started: String, took_ms: u64, cells: Vec<CellRecord>) -> Self {
+        let worst = cells.iter().map(|cell| cell.outcome).max().unwrap_or(Outcome::NotRun);
+        Self {
+            schema_version: FORMAT,
+            format: FORMAT,
+            suite,
+            started,
+            took_ms,
+            exit: worst.exit(),
+            cells,
+        }
+    }
+
+    /// How many cells ended so.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.cells.iter().filter(|cell| cell.outcome == outcome).count()
+    }
+
+    /// All cells that are not as they should be, the worst first.
+    pub fn noteworthy(&self) -> Vec<&CellRecord> {
+        let mut cells: Vec<_> =
+            self.cells.iter().filter(|cell| cell.outcome != Outcome::Passed).collect();
+        cells.sort_by_key(|cell| std::cmp::Reverse(cell.outcome));
+        cells
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exit_code_is_read_against_what_was_expected() {
+        let of =
+            |exit| (Outcome::of(exit, Expectation::Valid), Outcome::of(exit, Expectation::Invalid));
+        assert_eq!(of(Some(0)), (Outcome::Passed, Outcome::Finding));
+        assert_eq!(of(Some(1)), (Outcome::Finding, Outcome::Passed));
+        assert_eq!(of(Some(2)), (Outcome::Unknown, Outcome::Unknown));
+        assert_eq!(of(Some(3)), (Outcome::Infra, Outcome::Infra));
+        assert_eq!(of(Some(130)), (Outcome::Interrupted, Outcome::Interrupted));
+        for crash in [None, Some(101), Some(254), Some(255)] {
+            assert_eq!(of(crash), (Outcome::Crashed, Outcome::Crashed));
+        }
+    }
+
+    #[test]
+    fn the_worst_outcome_decides_and_nothing_at_all_is_not_green() {
+        assert!(OUTCOMES.is_sorted_by(|a, b| a > b));
+        let exit = |outcomes: &[Outcome]| {
+            let cells = outcomes.iter().map(|outcome| sample::cell(*outcome)).collect();
+            SuiteRecord::new("smoke".into(), String::new(), 0, cells).exit
+        };
+        assert_eq!(exit(&[]), 2);
+        assert_eq!(exit(&[Outcome::Passed]), 0);
+        assert_eq!(exit(&[Outcome::Passed, Outcome::NotRun]), 2);
+        assert_eq!(exit(&[Outcome::Infra, Outcome::NotRun]), 3);
+        assert_eq!(exit(&[Outcome::Infra, Outcome::Unknown]), 2);
+        assert_eq!(exit(&[Outcome::Crashed, Outcome::Finding, Outcome::Infra]), 1);
+    }
+}
+
+/// Suites for tests.
+#[cfg(any(test, feature = "sample"))]
+pub mod sample {
+    use super::*;
+
+    /// A cell that ended so.
+    pub fn cell(outcome: Outcome) -> CellRecord {
+        CellRecord {
+            cell: Cell {
+                family: "raft register partition, 5 nodes".into(),
+                seed: 7,
+                arguments: vec!["test".into(), "--seed".into(), "7".into()],
+                expect: Expectation::Valid,
+                limit_ms: 30_000,
+            },
+            outcome,
+            exit: Some(0),
+            sentence: format!("it is {}", outcome.name()),
+            took_ms: 31_500,
+            run: Some("results/raft-register-partition/20260101T000000Z-7".into()),
+            repro: "harness test --seed 7".into(),
+        }
+    }
+
+    /// A suite with a cell of each outcome, and one that tries to be more than text.
+    pub fn suite() -> SuiteRecord {
+        let mut cells: Vec<_> = OUTCOMES.iter().rev().map(|outcome| cell(*outcome)).collect();
+        let hostile = "</failure>]]> <b>\u{1b}[31m & \"'|\n::error::% ";
+        cells.push(CellRecord { sentence: hostile.into(), ..cell(Outcome::Finding) });
+        SuiteRecord::new("nightly".into(), "2026-01-01T00:00:00Z".into(), 250_000, cells)
+    }
+}

@@ -1,0 +1,400 @@
+//! Makes up runs to render in tests, the same ones every time.
+
+use super::Run;
+use checker::History;
+use checker::history::{Event, Kind, Process, Value};
+use records::record::{
+    Candidate, CheckRecord, Config, Counts, Coverage, Death, FORMAT, FaultRecord, FaultState,
+    Latency, Machine, Net, Outcomes, Placed, Reason, Replica, RunRecord, Timings, Validity,
+    VerdictRecord, Witness,
+};
+use records::sights::{Life, Observed, Said, Sight, Sighting, WrongClock};
+use std::collections::BTreeMap;
+
+const SECOND: u64 = 1_000_000_000;
+
+const LANES: &str = r#"key "k3", before: 4
+    w 5 ok
+p2  ├───────┤
+                ✗ r 4 ok
+p7              ├────────┤
+          cas [1 2] ?
+p9        ├╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌
+"#;
+
+/// A run with everything that a report borrows.
+pub struct Sample {
+    /// `run.json`.
+    pub record: RunRecord,
+    /// `verdict.json`.
+    pub verdict: VerdictRecord,
+    /// Every operation.
+    pub history: History,
+    /// What was seen of the replicas.
+    pub observed: Observed,
+}
+
+impl Sample {
+    /// What a report is given.
+    pub fn run(&self) -> Run<'_> {
+        Run {
+            record: &self.record,
+            verdict: &self.verdict,
+            history: &self.history,
+            observed: &self.observed,
+            check_names: &["cas-register"],
+            directory: "results/raft-register/42",
+        }
+    }
+}
+
+/// A run of `operations` operations over half a minute in which all was well.
+pub fn valid(operations: u64) -> Sample {
+    let history = history(operations);
+    let counts = counts(&history);
+    Sample { record: record(), verdict: verdict(counts), history, observed: observed() }
+}
+
+/// The same with a stale read.
+pub fn invalid(operations: u64) -> Sample {
+    let mut sample = valid(operations);
+    let sentence = "process 7 read 4 from n2, but write 5 had been acknowledged before that began";
+    let verdict = &mut sample.verdict;
+    (verdict.validity, verdict.exit) = (Validity::Invalid, 1);
+    verdict.sentence = sentence.into();
+    verdict.reasons = vec![reason(Validity::Invalid, sentence)];
+    verdict.checks = vec![CheckRecord {
+        name: "linearizable".into(),
+        validity: Validity::Invalid,
+        sentence: sentence.into(),
+        witness: Some(witness()),
+        findings: Vec::new(),
+        measured: std::collections::BTreeMap::new(),
+    }];
+    verdict.deaths = vec![Death {
+        replica: "n4".into(),
+        how: "exit code 101".into(),
+        log: vec![
+            "term 9: became follower".into(),
+            "thread 'main' panicked: log has a gap at 812".into(),
+        ],
+    }];
+    verdict.bugs = vec!["stale-reads".into()];
+    sample.record.config.bugs.clone_from(&verdict.bugs);
+    sample
+}
+
+/// A run that was cut short and whose faults nothing saw.
+pub fn unknown(operations: u64) -> Sample {
+    let mut sample = valid(operations);
+    let verdict = &mut sample.verdict;
+    (verdict.validity, verdict.exit, verdict.interrupted) = (Validity::Unknown, 130, true);
+    verdict.sentence =
+        "Nothing wrong was seen, but the run was interrupted and 1 fault left no trace.".into();
+    verdict.reasons = vec![
+        reason(Validity::Unknown, "fault #2 was applied, but nothing shows that it bit"),
+        reason(Validity::Unknown, "only 41 operations succeeded: too few to mean anything"),
+    ];
+    verdict.faults[1].state = FaultState::Unwitnessed;
+    verdict.faults[1].evidence = "it answered".into();
+    verdict.faults[3].ended = None;
+    sample.record.net = Net {
+        backend: "proxy".into(),
+        description: "user-space proxies on loopback".into(),
+        why: Some(
+            "this kernel refuses unprivileged user namespaces (kernel.unprivileged_userns_clone=0)"
+                .into(),
+        ),
+    };
+    sample
+}
+
+/// A run in which every text is the same hostile one.
+pub fn hostile(text: &str) -> Sample {
+    let mut sample = invalid(20);
+    let all = serde_json::to_value((&sample.record, &sample.verdict)).expect("records are JSON");
+    let (record, verdict) = serde_json::from_value(poison(all, text)).expect("still records");
+    (sample.record, sample.verdict) = (record, verdict);
+    sample.observed = hostile_sights(text);
+    sample.verdict.counts.functions =
+        BTreeMap::from([(text.to_owned(), Outcomes { ok: 1, ..Outcomes::default() })]);
+    sample.history =
+        History::new(events(0, (text, 5, 9), Kind::Info).to_vec()).expect("well-formed");
+    sample
+}
+
+/// Replaces every text but the words of our own enums.
+fn poison(value: serde_json::Value, text: &str) -> serde_json::Value {
+    use serde_json::Value::{Array, Object, String};
+    match value {
+        String(word)
+            if ["valid", "unknown", "invalid", "witnessed", "unwitnessed", "skipped"]
+                .contains(&&*word) =>
+        {
+            String(word)
+        }
+        String(_) => String(text.to_owned()),
+        Array(items) => Array(items.into_iter().map(|item| poison(item, text)).collect()),
+        Object(entries) => {
+            Object(entries.into_iter().map(|(key, item)| (key, poison(item, text))).collect())
+        }
+        other => other,
+    }
+}
+
+/// What was seen of a leader that was killed for three seconds, and whose clock was wrong for one.
+fn observed() -> Observed {
+    let sight = |seconds: u64, what| Sight { time: seconds * SECOND, replica: "n1".into(), what };
+    let said = |role: &str, term, applied| {
+        let role = Some(role.to_owned());
+        Sighting::Says(Some(Said {
+            role,
+            term: Some(term),
+            commit: Some(applied),
+            applied: Some(applied),
+        }))
+    };
+    let ahead = WrongClock { offset_ms: 500.0, ..WrongClock::default() };
+    let sights = vec![
+        sight(0, Sighting::Process(Life::Up)),
+        sight(0, Sighting::Log(10)),
+        sight(0, said("leader", 1, 0)),
+        sight(1, Sighting::Log(27)),
+        sight(5, said("leader", 1, 400)),
+        sight(10, Sighting::Process(Life::Down)),
+        sight(10, Sighting::Says(None)),
+        sight(13, Sighting::Process(Life::Up)),
+        sight(14, said("follower", 2, 900)),
+        sight(20, Sighting::Clock(ahead)),
+        sight(21, Sighting::Clock(WrongClock::default())),
+    ];
+    let log = b"n1 starts\nn1 became leader\n".to_vec();
+    Observed { sights, logs: BTreeMap::from([("n1".to_owned(), log)]) }
+}
+
+/// Sights and a log that say nothing but this, of a replica of that name.
+fn hostile_sights(text: &str) -> Observed {
+    let said = Said { role: Some(text.to_owned()), ..Said::default() };
+    let sight = Sight { time: 0, replica: text.to_owned(), what: Sighting::Says(Some(said)) };
+    let logs = BTreeMap::from([(text.to_owned(), format!("{text}\n").into_bytes())]);
+    Observed { sights: vec![sight], logs }
+}
+
+fn candidate(index: u64, operation: &str, reason: &str) -> Candidate {
+    Candidate { index: Some(index), operation: operation.into(), reason: reason.into() }
+}
+
+fn reason(validity: Validity, text: &str) -> Reason {
+    Reason { validity, text: text.into() }
+}
+
+fn record() -> RunRecord {
+    let replica = |n| Replica { name: format!("n{n}"), address: format!("10.7.0.{n}:8080") };
+    RunRecord {
+        format: FORMAT,
+        harness: "0.1.0".into(),
+        argv: ["harness", "test", "--nemesis", "partition,kill,pause"].map(String::from).to_vec(),
+        config: config(),
+        started: "2026-11-22T23:18:01Z".into(),
+        machine: Machine { kernel: "Linux 6.12.9 x86_64".into(), cpus: 2, uid: 1000 },
+        disks: None,
+        net: Net {
+            backend: "bridge".into(),
+            description: "one network namespace per replica on a bridge, rootless".into(),
+            why: None,
+        },
+        replicas: (1..=5).map(replica).collect(),
+        timings: Timings {
+            clock_unix_ms: Some(1_795_389_481_720),
+            net_ms: 45,
+            ready_ms: 720,
+            first_op_ms: Some(733),
+            history_ms: Some(31_020),
+            judged_ms: Some(31_190),
+        },
+        repro: "harness test --seed 42".into(),
+    }
+}
+
+fn config() -> Config {
+    Config {
+        system: "raft".into(),
+        nodes: 5,
+        workload: "register".into(),
+        read: "linearizable".into(),
+        nemesis: ["partition", "kill", "pause"].map(String::from).to_vec(),
+        time_limit_ms: 30_000,
+        concurrency: 10,
+        rate: 200,
+        seed: 42,
+        net: "auto".into(),
+        bugs: Vec::new(),
+        bin: None,
+        schedule: None,
+        node_args: Vec::new(),
+        fail_fast: false,
+        capture: false,
+        latency_ms: 0,
+        latency_dist: records::record::constant(),
+        loss_per_mille: 0,
+        topology: records::record::grid(),
+    }
+}
+
+fn verdict(counts: Counts) -> VerdictRecord {
+    VerdictRecord {
+        schema_version: FORMAT,
+        format: FORMAT,
+        validity: Validity::Valid,
+        exit: 0,
+        interrupted: false,
+        stopped_early: None,
+        bugs: Vec::new(),
+        sentence: "5 replicas of raft behaved like one copy through 5 faults.".into(),
+        reasons: Vec::new(),
+        not_asked: Vec::new(),
+        checks: vec![CheckRecord {
+            name: "linearizable".into(),
+            validity: Validity::Valid,
+            sentence: "An order explains every operation on each of 8 keys.".into(),
+            witness: None,
+            findings: Vec::new(),
+            measured: std::collections::BTreeMap::new(),
+        }],
+        faults: faults(),
+        counts,
+        latency: Latency { p50_us: 1_240, p95_us: 3_900, p99_us: 48_000, max_us: 1_980_000 },
+        deaths: Vec::new(),
+        coverage: Coverage::default(),
+        led: Vec::new(),
+    }
+}
+
+fn faults() -> Vec<FaultRecord> {
+    let partition = |id, variant: &str, target: &str, at: (u64, u64)| {
+        let sides = target.split_once(" | ").expect("two sides");
+        let side = |names: &str| names.split(' ').map(String::from).collect::<Vec<_>>();
+        let (minority, majority) = (side(sides.0), side(sides.1));
+        let pairs = minority.iter().flat_map(|one| majority.iter().map(move |other| (one, other)));
+        FaultRecord {
+            cut: pairs.map(|(one, other)| (one.clone(), other.clone())).collect(),
+            majority: majority.clone(),
+            evidence: "412 packets dropped".into(),
+            ..fault((id, "partition"), variant, target, at)
+        }
+    };
+    let on = |id, kind, host: &str, at| FaultRecord {
+        hosts: vec![host.to_owned()],
+        evidence: format!("{host} did not answer for 2.9 s"),
+        ..fault((id, kind), "leader", host, at)
+    };
+    let skipped = FaultRecord {
+        started: None,
+        ended: None,
+        state: FaultState::Skipped,
+        evidence: "nobody led".into(),
+        ..fault((5, "pause"), "leader", "-", (0, 0))
+    };
+    vec![
+        partition(1, "halves", "n1 n2 | n3 n4 n5", (3, 7)),
+        on(2, "kill", "n3", (10, 13)),
+        on(3, "pause", "n2", (16, 18)),
+        partition(4, "leader", "n2 | n1 n3 n4 n5", (21, 25)),
+        skipped,
+    ]
+}
+
+fn fault(
+    (id, kind): (u32, &str),
+    variant: &str,
+    target: &str,
+    (from, to): (u64, u64),
+) -> FaultRecord {
+    FaultRecord {
+        id,
+        kind: kind.into(),
+        variant: variant.into(),
+        target: target.into(),
+        hosts: Vec::new(),
+        cut: Vec::new(),
+        majority: Vec::new(),
+        started: Some(from * SECOND),
+        ended: Some(to * SECOND),
+        state: FaultState::Witnessed,
+        evidence: String::new(),
+    }
+}
+
+fn witness() -> Witness {
+    Witness {
+        key: Some("\"k3\"".into()),
+        entry_states: vec!["4".into()],
+        lanes: LANES.into(),
+        operations: vec![0, 2, 4],
+        accused: Some(2),
+        order: vec![Placed {
+            index: 0,
+            operation: "w 5 ok by process 2".into(),
+            before: vec!["4".into()],
+        }],
+        states_after: vec!["5".to_owned()],
+        candidates: vec![
+            candidate(2, "read by process 7", "it read 4, but the register holds 5"),
+            candidate(4, "cas 1 -> 2 by process 9", "it needs 1, but the register holds 5"),
+        ],
+        file: "window.jsonl".into(),
+        case: "{\"initial\":[4]}\n".into(),
+    }
+}
+
+/// Operations spread over half a minute; those under a fault are slow, or fail, or are lost.
+fn history(operations: u64) -> History {
+    let mut log = Vec::new();
+    for n in 0..operations {
+        let start = n * 30 * SECOND / operations;
+        let noise = n.wrapping_mul(2_654_435_761) >> 7;
+        let broken = [(3, 5), (10, 11), (21, 23)]
+            .iter()
+            .any(|(from, to)| (from * SECOND..to * SECOND).contains(&start));
+        let (kind, latency) = match (broken, noise % 20) {
+            (true, 0..4) => (Kind::Info, 2 * SECOND),
+            (true, 4..8) => (Kind::Fail, SECOND / 50 + noise % 9_000_000),
+            (true, _) => (Kind::Ok, SECOND / 100 + noise % 400_000_000),
+            (false, _) => (Kind::Ok, 700_000 + noise % 1_400_000 + noise % 17 * (noise % 90_000)),
+        };
+        log.extend(events(n, ("read", start, start + latency), kind));
+    }
+    log.sort_by_key(|event| (event.time, event.index));
+    for (index, event) in (0..).zip(&mut log) {
+        event.index = index;
+    }
+    History::new(log).expect("every operation has a process of its own")
+}
+
+fn events(n: u64, (f, start, end): (&str, u64, u64), kind: Kind) -> [Event; 2] {
+    let invoke = Event {
+        index: 2 * n,
+        time: start,
+        kind: Kind::Invoke,
+        process: Process::Client(n),
+        f: f.into(),
+        value: Value::from(f),
+        node: Some(f.into()),
+        error: None,
+    };
+    let completion = Event { index: 2 * n + 1, time: end, kind, ..invoke.clone() };
+    [invoke, completion]
+}
+
+fn counts(history: &History) -> Counts {
+    let mut functions: BTreeMap<String, Outcomes> = BTreeMap::new();
+    for operation in history.operations() {
+        let outcomes = functions.entry(operation.f.to_string()).or_default();
+        match operation.kind() {
+            Kind::Ok => outcomes.ok += 1,
+            Kind::Fail => outcomes.fail += 1,
+            Kind::Info | Kind::Invoke => outcomes.info += 1,
+        }
+    }
+    Counts { functions, missed: 3 }
+}

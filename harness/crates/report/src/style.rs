@@ -1,0 +1,132 @@
+//! Decides how a terminal is spoken to: in colour or not, with which marks, redrawn in place or
+//! line by line. The environment is an argument.
+
+use records::record::Validity;
+
+/// What the place where text goes can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// ANSI colours.
+    pub colour: bool,
+    /// Marks outside ASCII.
+    pub(crate) unicode: bool,
+    /// Lines can be drawn over.
+    pub terminal: bool,
+}
+
+impl Style {
+    /// No colour, no marks outside ASCII, nothing drawn over.
+    pub const PLAIN: Self = Self { colour: false, unicode: false, terminal: false };
+
+    /// The style for a stream, given the environment and whether the stream is a terminal.
+    pub fn decide(env: &dyn Fn(&str) -> Option<String>, is_terminal: bool) -> Self {
+        let set = |name: &str| env(name).filter(|value| !value.is_empty());
+        let terminal = is_terminal && set("TERM").as_deref() != Some("dumb");
+        // As of a CI that shows colours but is no terminal.
+        let forced = set("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| set(name));
+        let charset = locale.unwrap_or_default().to_ascii_lowercase();
+        Self {
+            colour: (terminal || forced) && set("NO_COLOR").is_none(),
+            unicode: charset.contains("utf-8") || charset.contains("utf8"),
+            terminal,
+        }
+    }
+
+    /// The mark that stands before a verdict.
+    pub fn mark(self, validity: Validity) -> &'static str {
+        match (validity, self.unicode) {
+            (Validity::Valid, true) => "✓",
+            (Validity::Valid, false) => "+",
+            (Validity::Invalid, true) => "✗",
+            (Validity::Invalid, false) => "x",
+            (Validity::Unknown, _) => "?",
+        }
+    }
+
+    /// Lanes as this place can show them.
+    pub fn lanes(self, lanes: &str) -> String {
+        let ascii = |c| match c {
+            '├' | '┤' => '|',
+            '─' => '-',
+            '╌' => '.',
+            '✗' => 'x',
+            other => other,
+        };
+        if self.unicode { lanes.to_owned() } else { lanes.chars().map(ascii).collect() }
+    }
+
+    /// The text in the colour of a verdict, and bold.
+    pub fn verdict(self, validity: Validity, text: &str) -> String {
+        let code = match validity {
+            Validity::Valid => "1;32",
+            Validity::Unknown => "1;33",
+            Validity::Invalid => "1;31",
+        };
+        self.sgr(code, text)
+    }
+
+    /// A heading that steps back behind what it introduces.
+    pub fn faint(self, text: &str) -> String {
+        self.sgr("2", text)
+    }
+
+    /// A fault that is in force.
+    pub fn fault(self, text: &str) -> String {
+        self.sgr("1;35", text)
+    }
+
+    fn sgr(self, code: &str, text: &str) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decide(env: &[(&str, &str)], is_terminal: bool) -> Style {
+        let look = |name: &str| {
+            env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        };
+        Style::decide(&look, is_terminal)
+    }
+
+    #[test]
+    fn a_modern_terminal_gets_everything() {
+        let style = decide(&[("TERM", "xterm-256color"), ("LANG", "en_GB.UTF-8")], true);
+        assert_eq!(style, Style { colour: true, unicode: true, terminal: true });
+    }
+
+    #[test]
+    fn no_color_takes_the_colour_only_and_counts_only_when_it_is_not_empty() {
+        let style = decide(&[("NO_COLOR", "1")], true);
+        assert_eq!(style, Style { colour: false, unicode: false, terminal: true });
+        assert!(decide(&[("NO_COLOR", "")], true).colour);
+    }
+
+    #[test]
+    fn colour_can_be_forced_where_nothing_is_drawn_over_and_refusing_it_wins() {
+        let style = decide(&[("CLICOLOR_FORCE", "1")], false);
+        assert_eq!(style, Style { colour: true, unicode: false, terminal: false });
+        assert!(!decide(&[("CLICOLOR_FORCE", "0")], false).colour);
+        assert!(!decide(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false).colour);
+    }
+
+    #[test]
+    fn a_pipe_or_a_dumb_terminal_gets_plain_lines() {
+        assert_eq!(decide(&[("TERM", "xterm")], false), Style::PLAIN);
+        assert_eq!(decide(&[("TERM", "dumb")], true), Style::PLAIN);
+    }
+
+    #[test]
+    fn lanes_survive_a_terminal_without_their_signs() {
+        assert_eq!(Style::PLAIN.lanes("├──┤ ✗ ├╌╌"), "|--| x |..");
+    }
+
+    #[test]
+    fn the_first_locale_that_is_set_decides_about_marks() {
+        assert!(!decide(&[("LC_ALL", "C"), ("LANG", "en_GB.UTF-8")], true).unicode);
+        assert!(decide(&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8")], true).unicode);
+    }
+}

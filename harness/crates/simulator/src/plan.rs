@@ -1,0 +1,228 @@
+//! Decides everything about a simulated run that a seed decides: the world's habits and what goes wrong when.
+//!
+//! A plan is plain data. Whoever shrinks a failing seed takes faults away and runs the rest again.
+
+use super::{Micros, SECOND, Setting};
+use node::raft::{Compaction, ServerId};
+use std::fmt;
+use workloads::Rng;
+
+/// All that is decided before a simulated run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Decides what is drawn while the run goes on.
+    pub seed: u64,
+    /// What this world is like when nothing is wrong.
+    pub(crate) habits: Habits,
+    /// What goes wrong, in order of time.
+    pub faults: Vec<Fault>,
+    /// When clients and faults end.
+    pub span: Micros,
+    /// Calls that clients start in a second.
+    pub rate: u64,
+    /// Whether a server that is dead at the end stays so: a minority's death must not stop the rest.
+    pub(crate) leave_dead: bool,
+}
+
+/// What a world is like when nothing is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Habits {
+    /// The least and the most time that a message takes.
+    pub(crate) delay: (Micros, Micros),
+    /// Messages lost, of a thousand.
+    pub loss: u64,
+    /// Messages that arrive twice, of a thousand.
+    pub twice: u64,
+    /// The least and the most time that an fsync takes.
+    pub fsync: (Micros, Micros),
+    /// By how many thousandths clocks are fast or slow, at most.
+    pub(crate) drift: u64,
+    /// Whether reads are served by lease.
+    pub lease: bool,
+    /// When servers cut their logs.
+    pub(crate) compaction: Compaction,
+}
+
+/// One thing that goes wrong for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// When it begins.
+    pub at: Micros,
+    /// When it is undone.
+    pub until: Micros,
+    /// What it is.
+    pub kind: Kind,
+    /// To whom, decided when it begins.
+    pub aim: Aim,
+}
+
+/// What can go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Power is lost: unsynced writes with it. It starts again afterwards.
+    Crash,
+    /// Power is lost and comes back at once, again and again with this much time between.
+    Blink(Micros),
+    /// Time stands still for it, and goes on.
+    Pause,
+    /// It and its neighbours hear nothing of the others, and the others nothing of them.
+    Partition,
+    /// The others do not hear it.
+    Mute,
+    /// It does not hear the others.
+    Deaf,
+    /// Its disk takes this long for each fsync.
+    SlowDisk(Micros),
+    /// Its next fsync fails, whereupon it must stop; it starts again afterwards.
+    BadDisk,
+    /// Everywhere this many messages of a thousand are lost.
+    Loss(u64),
+    /// Everywhere messages take up to this much longer, and overtake each other.
+    Delay(Micros),
+    /// A newcomer takes its place.
+    Replace,
+    /// Its neighbour is wished to lead.
+    HandOver,
+}
+
+/// Whom a fault hits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// Whoever leads.
+    Leader,
+    /// These.
+    Servers(Vec<ServerId>),
+}
+
+const KINDS: [Kind; 12] = [
+    Kind::Crash,
+    Kind::Blink(0),
+    Kind::Pause,
+    Kind::Partition,
+    Kind::Mute,
+    Kind::Deaf,
+    Kind::SlowDisk(0),
+    Kind::BadDisk,
+    Kind::Loss(0),
+    Kind::Delay(0),
+    Kind::Replace,
+    Kind::HandOver,
+];
+
+impl Plan {
+    /// The plan of a seed.
+    pub fn new(setting: &Setting, seed: u64) -> Self {
+        let root = Rng::new(seed);
+        let mut rng = root.fork("plan");
+        let lease = root.fork("lease").percent(30);
+        let habits = Habits { lease, ..Habits::draw(&mut rng, &mut root.fork("snapshots")) };
+        let rate = rng.between(50, 120);
+        let faults = faults(setting, &mut rng);
+        let leave_dead = rng.percent(30);
+        Self { seed, habits, faults, span: setting.span, rate, leave_dead }
+    }
+}
+
+impl Habits {
+    fn draw(rng: &mut Rng, snapshots: &mut Rng) -> Self {
+        let slow = rng.percent(20);
+        Self {
+            delay: if slow { (2_000, 25_000) } else { (100, rng.between(200, 3_000)) },
+            loss: *rng.choose(&[0, 0, 10, 50]).unwrap_or(&0),
+            twice: *rng.choose(&[0, 0, 10, 100]).unwrap_or(&0),
+            fsync: (100, rng.between(200, 8_000)),
+            drift: *rng.choose(&[0, 10, 100]).unwrap_or(&0),
+            lease: false,
+            compaction: compaction(snapshots),
+        }
+    }
+}
+
+/// Mostly with small steps and small pieces, so that logs are cut and snapshots travel often.
+fn compaction(rng: &mut Rng) -> Compaction {
+    Compaction {
+        entries: *rng.choose(&[0, 5, 20, 100]).unwrap_or(&0),
+        bytes: *rng.choose(&[0, 0, 1_000]).unwrap_or(&0),
+        keep_entries: *rng.choose(&[0, 2, 20]).unwrap_or(&0),
+        chunk_bytes: *rng.choose(&[0, 64, 512]).unwrap_or(&0),
+    }
+}
+
+/// Phases of half a second to three, mostly with a fault, from the few kinds that this seed has (swarm testing).
+fn faults(setting: &Setting, rng: &mut Rng) -> Vec<Fault> {
+    let mut kinds = KINDS;
+    rng.shuffle(&mut kinds);
+    let kinds = &kinds[..rng.between(2, KINDS.len() as u64 + 1) as usize];
+    let mut faults = Vec::new();
+    let mut at = SECOND;
+    while at + SECOND / 2 < setting.span {
+        let length = rng.between(SECOND / 3, 3 * SECOND);
+        let kind = strength(*rng.choose(kinds).unwrap_or(&Kind::Crash), rng);
+        let aim = aim(setting.nodes, rng);
+        faults.push(Fault { at, until: (at + length).min(setting.span), kind, aim });
+        // Some begin while others last.
+        at += if rng.percent(70) { length + rng.below(SECOND) } else { rng.below(length) };
+    }
+    faults
+}
+
+fn strength(kind: Kind, rng: &mut Rng) -> Kind {
+    match kind {
+        Kind::Blink(_) => Kind::Blink(rng.between(5_000, 300_000)),
+        Kind::SlowDisk(_) => Kind::SlowDisk(rng.between(20_000, 400_000)),
+        Kind::Loss(_) => Kind::Loss(rng.between(50, 500)),
+        Kind::Delay(_) => Kind::Delay(rng.between(10_000, 400_000)),
+        other => other,
+    }
+}
+
+/// The leader, or a few servers: sometimes a majority, sometimes all.
+fn aim(nodes: u64, rng: &mut Rng) -> Aim {
+    let mut servers: Vec<ServerId> = (1..=nodes).collect();
+    rng.shuffle(&mut servers);
+    let most = if rng.percent(15) { nodes } else { (nodes / 2).max(1) };
+    servers.truncate(rng.between(1, most + 1) as usize);
+    servers.sort_unstable();
+    if rng.percent(50) { Aim::Leader } else { Aim::Servers(servers) }
+}
+
+/// `at 3.200s crash leader for 1.100s`
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |micros: Micros| micros as f64 / SECOND as f64;
+        let (at, length) = (seconds(self.at), seconds(self.until - self.at));
+        write!(f, "at {at:.3}s {} {} for {length:.3}s", self.kind, self.aim)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = |micros: &Micros| micros / 1000;
+        match self {
+            Self::Crash => f.write_str("crash"),
+            Self::Blink(every) => write!(f, "every {} ms restart", millis(every)),
+            Self::Pause => f.write_str("pause"),
+            Self::Partition => f.write_str("partition"),
+            Self::Mute => f.write_str("mute"),
+            Self::Deaf => f.write_str("deafen"),
+            Self::SlowDisk(by) => write!(f, "slow the disk to {} ms of", millis(by)),
+            Self::BadDisk => f.write_str("fail the disk of"),
+            Self::Loss(share) => write!(f, "lose {share} in 1000 messages around"),
+            Self::Replace => f.write_str("replace"),
+            Self::HandOver => f.write_str("hand over next to"),
+            Self::Delay(by) => write!(f, "delay by up to {} ms messages around", millis(by)),
+        }
+    }
+}
+
+impl fmt::Display for Aim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Leader => f.write_str("leader"),
+            Self::Servers(servers) => {
+                let names: Vec<String> = servers.iter().map(|id| format!("n{id}")).collect();
+                f.write_str(&names.join(","))
+            }
+        }
+    }
+}

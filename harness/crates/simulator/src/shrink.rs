@@ -1,0 +1,85 @@
+//! Finds the smallest plan that still goes wrong: fewer faults, fewer calls, a shorter span.
+//!
+//! Every step is a run of its own: a smaller plan is taken only if the same promise is broken in it.
+
+use super::plan::Plan;
+use super::story::Story;
+use super::{Harm, SECOND, Setting, run};
+
+/// How many runs a shrinking may take.
+const TRIES: usize = 300;
+
+/// The smallest plan found that breaks the same promise, and how.
+pub fn shrink(setting: &Setting, plan: Plan, harm: Harm) -> (Plan, Harm) {
+    let mut search = Search { setting, plan, harm, tries: 0 };
+    search.shorten();
+    search.fewer_faults();
+    search.fewer_calls();
+    search.fewer_faults();
+    (search.plan, search.harm)
+}
+
+struct Search<'a> {
+    setting: &'a Setting,
+    plan: Plan,
+    harm: Harm,
+    tries: usize,
+}
+
+impl Search<'_> {
+    /// Takes the plan if it goes wrong in the same way.
+    fn takes(&mut self, plan: Plan) -> bool {
+        self.tries += 1;
+        if self.tries > TRIES {
+            return false;
+        }
+        let harm = run(self.setting, &plan, &mut Story::default()).harm;
+        match harm {
+            Some(harm) if harm.promise == self.harm.promise => {
+                (self.plan, self.harm) = (plan, harm);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Leaves out what comes after the harm, then halves.
+    fn shorten(&mut self) {
+        let ends = [self.harm.at + SECOND / 10, self.plan.span / 2, self.plan.span / 4];
+        for end in ends {
+            if end >= self.plan.span {
+                continue;
+            }
+            let mut plan = self.plan.clone();
+            plan.span = end;
+            plan.faults.retain(|fault| fault.at < end);
+            plan.faults.iter_mut().for_each(|fault| fault.until = fault.until.min(end));
+            self.takes(plan);
+        }
+    }
+
+    /// Leaves out halves of the faults, then quarters, then each (Zeller's ddmin).
+    fn fewer_faults(&mut self) {
+        let mut size = self.plan.faults.len().div_ceil(2);
+        while size > 0 {
+            let mut from = 0;
+            while from < self.plan.faults.len() {
+                let mut plan = self.plan.clone();
+                plan.faults.drain(from..(from + size).min(plan.faults.len()));
+                if !self.takes(plan) {
+                    from += size;
+                }
+            }
+            size = if size == 1 { 0 } else { size.div_ceil(2) };
+        }
+    }
+
+    fn fewer_calls(&mut self) {
+        while self.plan.rate > 1 {
+            let rate = self.plan.rate / 2;
+            if !self.takes(Plan { rate, ..self.plan.clone() }) {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Starts a replica in a pid namespace of its own, below an init that reaps what ends there and reports how the replica did.
+//!
+//! Whatever the replica starts stays in that namespace, whatever it does to sessions, groups and parents; when the
+//! replica ends, or its init does, the kernel ends the rest. The replica is not pid 1 itself: signals of its own would
+//! not end that one (an abort becomes a segmentation fault), and it would have to reap strangers. It is not
+//! numbered alike in each namespace either, but as in the sandbox, nearly always: programs name files in shared
+//! places after their number. `/proc` there shows that namespace. Mounts of the sandbox come and go there too.
+//!
+//! The init is a fork of the controller that never becomes another program: what runs here may make system calls
+//! and nothing else, as between any fork and exec.
+
+use super::process::Replica;
+use super::sandbox;
+use super::thread::Host;
+use anyhow::{Context as _, Result, ensure};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat};
+use nix::libc;
+use nix::mount::{MsFlags, mount};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::stat::Mode;
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, getsid, read, setpgid, write};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{PipeReader, PipeWriter, Read as _};
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+/// How long a child of a replica may take to be there when that is tried.
+const PATIENCE: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(1);
+
+/// What the init says of its replica: first its number in the sandbox, and at last how it ended.
+pub(super) struct Report(PipeReader);
+
+/// Has the command be run below an init, if whoever spawns it is about to have children in a new pid namespace.
+pub(super) fn put_below(command: &mut Command) -> Result<Report> {
+    let (report, told) = std::io::pipe().context("no pipe to hear from the replica's init")?;
+    let proc = File::open("/proc").context("/proc cannot be opened")?;
+    let split = move || split(&proc, &told).map_err(std::io::Error::from);
+    #[expect(unsafe_code, reason = "an init must be there before the program is")]
+    // SAFETY: between fork and exec the closure makes system calls only and neither allocates nor locks.
+    unsafe {
+        command.pre_exec(split);
+    }
+    Ok(Report(report))
+}
+
+impl Report {
+    /// The replica's number, once it has been started.
+    pub(super) fn pid(&mut self) -> Result<i32> {
+        self.number().context("the replica's init ended before it had said anything")
+    }
+
+    /// The replica has ended, or its init has.
+    pub(super) fn is_final(&self) -> bool {
+        let mut ends = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        !matches!(poll(&mut ends, PollTimeout::ZERO), Ok(0) | Err(Errno::EINTR))
+    }
+
+    /// How the replica ended; nothing if it went together with its init, which must be dead.
+    pub(super) fn exit(&mut self) -> Option<ExitStatus> {
+        self.number().ok().map(ExitStatus::from_raw)
+    }
+
+    fn number(&mut self) -> std::io::Result<i32> {
+        let mut bytes = [0; 4];
+        self.0.read_exact(&mut bytes).map(|()| i32::from_ne_bytes(bytes))
+    }
+}
+
+/// Kills a replica whose child has a session of its own, and looks whether that is gone too.
+pub(crate) fn try_here() -> Result<String> {
+    let host = Host::enclosing("init")?;
+    let args = ["-c", "setsid sleep 60 & exec sleep 60"].map(OsString::from);
+    let began = Instant::now();
+    let mut replica = Replica::spawn(&host, Path::new("/bin/sh"), &args, Path::new("/dev/null"))?;
+    let started = began.elapsed();
+    let session = |pid: &i32| getsid(Some(Pid::from_raw(*pid))).ok() == Some(Pid::from_raw(*pid));
+    let escaped = loop {
+        if let Some(pid) = replica.processes()?.into_iter().find(session) {
+            break Pid::from_raw(pid);
+        }
+        ensure!(began.elapsed() < PATIENCE, "a child of a replica was not found");
+        std::thread::sleep(POLL);
+    };
+    let began = Instant::now();
+    replica.kill()?;
+    let killed = began.elapsed();
+    ensure!(kill(escaped, None) == Err(Errno::ESRCH), "a child of a replica outlived it");
+    let [started, killed] = [started, killed].map(|took| took.as_secs_f64() * 1e3);
+    Ok(format!(
+        "a replica in a pid namespace of its own in {started:.1} ms, dead with all it started in {killed:.1} ms"
+    ))
+}
+
+/// Makes pid 1 of this process, and lets its first child go on: to become the replica.
+fn split(proc: &File, told: &PipeWriter) -> nix::Result<()> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+    // Where the kernel cannot do it, replicas are numbered alike, and nearly all of them do not mind.
+    let _ = number(proc).and_then(count_from);
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    let follow = MsFlags::MS_REC | MsFlags::MS_SLAVE;
+    mount(None::<&str>, "/", None::<&str>, follow, None::<&str>)?;
+    sandbox::show_processes()?;
+    if let Some(replica) = sandbox::fork_into(CloneFlags::empty())? {
+        end(serve(replica, told));
+    }
+    setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+    write(told, &number(proc)?.to_ne_bytes()).map(drop)
+}
+
+/// How the caller is numbered in the `/proc` that it was started with.
+fn number(proc: &File) -> nix::Result<i32> {
+    let stat = openat(proc, c"self/stat", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut text = [0; 16];
+    let length = read(stat, &mut text)?;
+    let digits = text[..length].iter().take_while(|byte| byte.is_ascii_digit());
+    Ok(digits.fold(0, |number, digit| number * 10 + i32::from(digit - b'0')))
+}
+
+/// Has the next process of the caller's namespace be numbered from there on.
+fn count_from(last: i32) -> nix::Result<()> {
+    let path = c"/proc/sys/kernel/ns_last_pid";
+    let file = open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut text = [b'0'; 10];
+    let (mut rest, mut first) = (last, text.len());
+    // A zero in front would make it octal.
+    while rest > 0 {
+        first -= 1;
+        text[first] += u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+    }
+    write(file, &text[first..]).map(drop)
+}
+
+/// The life of the init: reaps, until the replica has ended and that is told.
+fn serve(replica: Pid, told: &PipeWriter) -> nix::Result<()> {
+    SigSet::all().thread_block()?;
+    nix::sys::prctl::set_name(c"init")?;
+    close_all_but(told)?;
+    loop {
+        let (ended, status) = wait()?;
+        // The replica stays a zombie until it is told how it ended: who looks for it meanwhile finds it.
+        if ended == replica {
+            return write(told, &status.to_ne_bytes()).map(drop);
+        }
+        // An orphan's end is nobody's business.
+        let _ = waitpid(ended, None);
+    }
+}
+
+/// Who has ended, and how, as `wait` would put it; whoever it is remains to be reaped.
+fn wait() -> nix::Result<(Pid, i32)> {
+    let flags = libc::WEXITED | libc::WNOWAIT;
+    #[expect(unsafe_code, reason = "nix takes a death by a real-time signal for an error")]
+    // SAFETY: the kernel fills in what it is given, which is plain numbers, and does so for any child that has ended.
+    let (pid, code, status) = unsafe {
+        let mut ended: libc::siginfo_t = std::mem::zeroed();
+        Errno::result(libc::waitid(libc::P_ALL, 0, &raw mut ended, flags))?;
+        (ended.si_pid(), ended.si_code, ended.si_status())
+    };
+    let status = match code {
+        libc::CLD_EXITED => (status & 0xFF) << 8,
+        libc::CLD_DUMPED => status | 0x80,
+        _ => status,
+    };
+    Ok((Pid::from_raw(pid), status))
+}
+
+/// Lets go of everything of the controller's: sockets, disks, and what tells it that the replica has been started.
+fn close_all_but(kept: &PipeWriter) -> nix::Result<()> {
+    let kept = kept.as_raw_fd().cast_unsigned();
+    for (first, last) in [(0, kept.wrapping_sub(1)), (kept + 1, u32::MAX)] {
+        if first <= last {
+            #[expect(unsafe_code, reason = "std closes files one by one")]
+            // SAFETY: this process never touches what it closes here again.
+            let closed = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+            Errno::result(closed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends without the controller's farewells.
+fn end(served: nix::Result<()>) -> ! {
+    #[expect(unsafe_code, reason = "exit would run what the controller has registered")]
+    // SAFETY: it only ends this process.
+    unsafe {
+        libc::_exit(i32::from(served.is_err()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::not_run::not_run;
+
+    fn patiently(mut what: impl FnMut() -> bool) {
+        assert!(
+            (0..2000).any(|_| {
+                std::thread::sleep(Duration::from_millis(1));
+                what()
+            }),
+            "it never came to that"
+        );
+    }
+
+    fn start(host: &Host, script: &str, log: &Path) -> anyhow::Result<Replica> {
+        Replica::spawn(host, Path::new("/bin/sh"), &["-c", script].map(OsString::from), log)
+    }
+
+    /// A replica in a namespace of its own, where this user may make one outside of the sandbox.
+    fn shell(script: &str) -> Option<(Host, Replica)> {
+        let host = Host::enclosing("n1").expect("a thread starts");
+        match start(&host, script, Path::new("/dev/null")) {
+            Ok(replica) => Some((host, replica)),
+            Err(error) => {
+                not_run(format!("this user gets none outside of the sandbox: {error:#}"));
+                None
+            }
+        }
+    }
+
+    fn states(pids: &[i32]) -> String {
+        let state = |pid: &i32| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            stat.rsplit(") ").next()?.chars().next()
+        };
+        pids.iter().filter_map(state).collect()
+    }
+
+    fn end(script: &str) -> Option<String> {
+        let (_host, mut replica) = shell(script)?;
+        patiently(|| replica.exited().is_some());
+        replica.exited()
+    }
+
+    /// Everyone is stopped, resumed and killed with a replica that has so many processes.
+    fn goes_through_all(script: &str, count: usize) {
+        let Some((_host, mut replica)) = shell(script) else { return };
+        patiently(|| replica.processes().expect("it lives").len() == count);
+        let all = replica.processes().expect("it lives");
+        assert!(!replica.sample().expect("it lives").is_stopped());
+        replica.pause().expect("it stops");
+        patiently(|| replica.sample().expect("it lives").is_stopped());
+        assert_eq!(states(&all), "T".repeat(count));
+        replica.resume().expect("it goes on");
+        patiently(|| !states(&all).contains('T'));
+        replica.kill().expect("it dies");
+        assert_eq!(states(&all), "");
+        assert_eq!(replica.exited().as_deref(), Some("signal: 9 (SIGKILL)"));
+        assert!(replica.pause().is_err(), "the dead are not signalled");
+    }
+
+    #[test]
+    fn a_child_with_a_session_of_its_own_shares_the_fate_of_its_replica() {
+        goes_through_all("setsid sleep 1000 & exec sleep 1000", 2);
+    }
+
+    #[test]
+    fn an_orphan_shares_the_fate_of_its_replica() {
+        goes_through_all("(setsid sh -c 'sleep 1000 & exec sleep 1000' &); exec sleep 1000", 3);
+    }
+
+    #[test]
+    fn a_replica_is_not_stopped_while_one_that_left_its_group_runs() {
+        let Some((_host, mut replica)) = shell("setsid sleep 1000 & exec sleep 1000") else {
+            return;
+        };
+        patiently(|| replica.processes().expect("it lives").len() == 2);
+        let all = replica.processes().expect("it lives");
+        replica.pause().expect("it stops");
+        patiently(|| replica.sample().expect("it lives").is_stopped());
+        let escaped = all.into_iter().find(|pid| *pid != replica.pid()).expect("there are two");
+        kill(Pid::from_raw(escaped), Signal::SIGCONT).expect("it lives");
+        patiently(|| !replica.sample().expect("it lives").is_stopped());
+    }
+
+    #[test]
+    fn how_it_ended_is_told_as_if_there_were_no_init() {
+        for (script, how) in [
+            ("exit 3", "exit status: 3"),
+            ("kill -KILL $$", "signal: 9 (SIGKILL)"),
+            ("ulimit -c 0; kill -ABRT $$", "signal: 6 (SIGABRT)"),
+            ("(sh -c 'sleep 0.05; kill -40 $$' &); sleep 0.2; exit 4", "exit status: 4"),
+        ] {
+            let Some(told) = end(script) else { return };
+            assert_eq!(told, how, "{script}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_when_a_replica_ends_by_itself_ends_with_it() {
+        let Some((_host, mut replica)) = shell("setsid sleep 1000 & sleep 0.1; exit 5") else {
+            return;
+        };
+        patiently(|| replica.processes().is_ok_and(|all| all.len() == 3));
+        let all = replica.processes().expect("it lives");
+        patiently(|| replica.exited().is_some());
+        assert_eq!(replica.exited().as_deref(), Some("exit status: 5"));
+        assert_eq!(states(&all), "");
+    }
+
+    #[test]
+    fn what_a_host_started_dies_with_its_thread() {
+        let Some((host, mut replica)) = shell("setsid sleep 1000 & exec sleep 1000") else {
+            return;
+        };
+        patiently(|| replica.processes().expect("it lives").len() == 2);
+        let all = replica.processes().expect("it lives");
+        drop(host);
+        patiently(|| replica.exited().is_some());
+        assert_eq!(replica.exited().as_deref(), Some("signal: 9 (SIGKILL)"));
+        assert_eq!(states(&all), "");
+    }
+
+    #[test]
+    fn a_program_finds_itself_and_nobody_else_in_proc() {
+        let script = "read me rest < /proc/self/stat; [ $me = $$ ] && [ $me != 1 ] \
+                      && set -- /proc/[0-9]* && [ \"$*\" = \"/proc/1 /proc/$$\" ] && exit 7";
+        assert!(end(script).is_none_or(|how| how == "exit status: 7"));
+    }
+
+    #[test]
+    fn two_replicas_have_two_numbers() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let log = directory.path().join("log");
+        let Some((host, _replica)) = shell("exec sleep 1000") else { return };
+        for _ in 0..2 {
+            let mut replica = start(&host, "echo $$", &log).expect("it starts");
+            patiently(|| replica.exited().is_some());
+        }
+        let text = std::fs::read_to_string(&log).expect("a log");
+        let numbers: Vec<&str> = text.lines().collect();
+        assert!(numbers.len() == 2 && numbers[0] != numbers[1], "{text}");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_told_of() {
+        if shell("exit 0").is_none() {
+            return;
+        }
+        let host = Host::enclosing("n1").expect("a thread starts");
+        let nowhere = Replica::spawn(&host, Path::new("/nowhere"), &[], Path::new("/dev/null"));
+        let error = format!("{:#}", nowhere.err().expect("there is no such program"));
+        assert!(error.contains("No such file"), "{error}");
+    }
+}

@@ -1,0 +1,160 @@
+//! Finds every process that belongs to a replica, and says what the kernel says of them.
+//!
+//! In a pid namespace of its own a replica cannot lose any; without one, whoever leaves its process group is missed.
+//! A process that is dead but not yet reaped is nobody. Not found: who lives in pid namespaces that the replica made.
+
+use anyhow::{Context as _, Result, anyhow};
+use std::path::{Path, PathBuf};
+
+/// What holds a replica's processes together.
+pub(super) enum Kin {
+    /// The process group that a replica leads.
+    Group(i32),
+    /// A pid namespace.
+    Namespace {
+        /// Its first process, which belongs to us.
+        init: i32,
+        /// Its name.
+        name: PathBuf,
+    },
+}
+
+/// What the kernel says of a process at one moment, from `/proc/PID/stat`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The process, as numbered in the sandbox.
+    pub pid: i32,
+    /// When it started, in clock ticks since boot: together with the pid this names a process for good.
+    pub start_time: u64,
+    /// `R` running, `S` sleeping, `T` stopped, `Z` dead but not reaped, …; `T` only if all its threads are stopped.
+    pub state: char,
+    /// User and system time of all its threads, in clock ticks.
+    pub cpu_ticks: u64,
+}
+
+impl Sample {
+    /// It is stopped by a signal or a tracer.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self.state, 'T' | 't')
+    }
+
+    fn is_dead(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+}
+
+impl Kin {
+    /// The namespace that was made for this init.
+    pub(super) fn below(init: i32) -> Result<Self> {
+        let name = namespace(init).context("the replica's init cannot be looked at")?;
+        Ok(Self::Namespace { init, name })
+    }
+
+    /// Who belongs to it now.
+    pub(super) fn members(&self) -> Result<Vec<i32>> {
+        let all = std::fs::read_dir("/proc").context("/proc cannot be read")?.flatten();
+        let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        Ok(pids.filter(|pid| self.holds(*pid)).collect())
+    }
+
+    fn holds(&self, pid: i32) -> bool {
+        match self {
+            Self::Group(group) => alive(pid).is_some_and(|process| process.group == *group),
+            Self::Namespace { init, name } => {
+                pid != *init && namespace(pid).as_ref() == Some(name) && alive(pid).is_some()
+            }
+        }
+    }
+}
+
+fn namespace(pid: i32) -> Option<PathBuf> {
+    std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
+}
+
+struct Process {
+    group: i32,
+    sample: Sample,
+}
+
+/// A process that is not dead.
+fn alive(pid: i32) -> Option<Process> {
+    let process = look(Path::new(&format!("/proc/{pid}"))).ok()?;
+    (!process.sample.is_dead()).then_some(process)
+}
+
+/// What the kernel says of a process and of those that belong to it: they stand still if all of their threads do.
+pub(super) fn sample(pid: i32, members: &[i32]) -> Result<Sample> {
+    let mut all = closely(pid)?;
+    for other in members.iter().filter(|other| **other != pid) {
+        // One that is gone by now does nothing either.
+        let Ok(one) = closely(*other) else { continue };
+        all.cpu_ticks += one.cpu_ticks;
+        if !one.is_dead() && !one.is_stopped() {
+            all.state = one.state;
+        }
+    }
+    Ok(all)
+}
+
+/// What it says of one process, after a look at each thread.
+fn closely(pid: i32) -> Result<Sample> {
+    let process = PathBuf::from(format!("/proc/{pid}"));
+    let mut sample = look(&process)?.sample;
+    let tasks = process.join("task");
+    for task in
+        std::fs::read_dir(&tasks).with_context(|| format!("{} cannot be read", tasks.display()))?
+    {
+        // A thread that is gone by now is not running either.
+        let thread = task.ok().and_then(|task| look(&task.path()).ok());
+        // One that waits for the disk does not stop before the disk has answered, and works a little then.
+        sample.state = thread
+            .map(|thread| thread.sample)
+            .filter(|thread| !thread.is_stopped())
+            .map_or(sample.state, |thread| thread.state);
+    }
+    Ok(sample)
+}
+
+/// What the kernel says of a process or a thread.
+fn look(directory: &Path) -> Result<Process> {
+    let path = directory.join("stat");
+    let stat =
+        std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    parse(&stat).ok_or_else(|| anyhow!("{} is not of the form proc(5) describes", path.display()))
+}
+
+/// Reads `/proc/PID/stat`, whose second field may itself hold spaces and parentheses.
+fn parse(stat: &[u8]) -> Option<Process> {
+    let stat = String::from_utf8_lossy(stat);
+    let pid = stat.split(' ').next()?.parse().ok()?;
+    let fields: Vec<&str> = stat[stat.rfind(')')? + 1..].split_ascii_whitespace().collect();
+    // `fields[0]` is the third field of proc(5).
+    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+    let sample = Sample {
+        pid,
+        start_time: number(22)?,
+        state: fields.first()?.chars().next()?,
+        cpu_ticks: number(14)? + number(15)?,
+    };
+    Some(Process { group: i32::try_from(number(5)?).ok()?, sample })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_spaces_and_parentheses_is_read() {
+        let stat = b"42 (a) b (c) T 1 41 42 0 -1 4 1 2 3 4 50 60 7 8 20 0 1 0 9900 1 2";
+        let process = parse(stat).expect("it is whole");
+        let sample = Sample { pid: 42, start_time: 9900, state: 'T', cpu_ticks: 110 };
+        assert_eq!((process.sample, process.group), (sample, 41));
+        assert!(sample.is_stopped());
+    }
+
+    #[test]
+    fn a_torn_stat_is_no_sample() {
+        assert!(parse(b"42 (sh) S 1 42").is_none());
+        assert!(parse(b"").is_none());
+    }
+}

@@ -1,0 +1,335 @@
+//! Starts, signals and observes one replica; it never outlives its [`Replica`], nor the controller.
+//!
+//! On a host that encloses its replicas, each has a pid namespace of its own, so that all it starts is killed,
+//! stopped and resumed with it. Elsewhere it leads a process group, and misses who leaves that. Nobody is signalled
+//! unless the process that was started is not reaped yet: until then no other can get its number or its group's.
+
+use super::init::{self, Report};
+use super::kin::{self, Kin};
+use super::thread::Host;
+use anyhow::{Context as _, Result, ensure};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+pub use super::kin::Sample;
+
+/// How long the rest of a killed group may take to vanish.
+const VANISH: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(1);
+
+/// One running server; killed when dropped.
+pub struct Replica {
+    /// The replica, or its init.
+    child: Child,
+    pid: i32,
+    /// What its init tells of it, where it has one.
+    report: Option<Report>,
+    kin: Kin,
+    exit: Option<ExitStatus>,
+}
+
+/// The standard input and output of a replica that speaks on them.
+pub(crate) struct Pipes {
+    /// What it reads.
+    pub input: ChildStdin,
+    /// What it writes.
+    pub output: ChildStdout,
+}
+
+impl Replica {
+    /// Starts a program on a host; what it prints is appended to the log.
+    pub fn spawn(host: &Host, program: &Path, args: &[OsString], log: &Path) -> Result<Self> {
+        let out = append_to(log)?;
+        let err = out.try_clone().context("the log cannot be opened a second time")?;
+        Self::start(host, program, args, (Stdio::null(), out.into(), err.into()))
+    }
+
+    /// Starts a program that speaks on its standard input and output; what it prints besides is appended to the log.
+    pub(crate) fn spawn_speaking(
+        host: &Host,
+        program: &Path,
+        args: &[OsString],
+        log: &Path,
+    ) -> Result<(Self, Pipes)> {
+        let pipes = (Stdio::piped(), Stdio::piped(), append_to(log)?.into());
+        let mut replica = Self::start(host, program, args, pipes)?;
+        let (input, output) = (replica.child.stdin.take(), replica.child.stdout.take());
+        let pipes = input.zip(output).map(|(input, output)| Pipes { input, output });
+        Ok((replica, pipes.context("the replica has no pipes; this is a bug")?))
+    }
+
+    fn start(
+        host: &Host,
+        program: &Path,
+        args: &[OsString],
+        (input, output, error): (Stdio, Stdio, Stdio),
+    ) -> Result<Self> {
+        let mut command = Command::new(program);
+        command.args(args).env_remove(super::sandbox::MARKER);
+        command.stdin(input).stdout(output).stderr(error);
+        let report = if host.encloses() {
+            Some(init::put_below(&mut command)?)
+        } else {
+            die_with_parent(command.process_group(0));
+            None
+        };
+        let child = host.spawn(command)?.with_context(|| {
+            format!(
+                "{} cannot be started; does it exist and may it be executed?",
+                program.display()
+            )
+        })?;
+        Self::meet(child, report)
+    }
+
+    /// A replica that has just been started.
+    fn meet(mut child: Child, mut report: Option<Report>) -> Result<Self> {
+        let first = child.id().cast_signed();
+        let met = match &mut report {
+            None => Ok((first, Kin::Group(first))),
+            Some(report) => report.pid().and_then(|pid| Ok((pid, Kin::below(first)?))),
+        };
+        match met {
+            Ok((pid, kin)) => Ok(Self { child, pid, report, kin, exit: None }),
+            Err(error) => {
+                // One that is gone already cannot be killed, and is waited for all the same.
+                drop(child.kill());
+                child.wait().context("the replica's init cannot be waited for")?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Kills the replica and all it started, and waits until they are gone.
+    pub fn kill(&mut self) -> Result<()> {
+        if self.exit.is_none() {
+            self.end().context("the killed replica cannot be waited for")?;
+        }
+        Ok(())
+    }
+
+    /// Stops the replica wherever it is, and then whoever left its group: until there is nobody new.
+    pub fn pause(&mut self) -> Result<()> {
+        self.signal_group(Signal::SIGSTOP)?;
+        let mut known = BTreeSet::from([self.pid]);
+        while self.signal_others(Signal::SIGSTOP, &mut known)? {}
+        Ok(())
+    }
+
+    /// Lets a stopped replica go on.
+    pub fn resume(&mut self) -> Result<()> {
+        let mut known = BTreeSet::from([self.pid]);
+        self.signal_others(Signal::SIGCONT, &mut known)?;
+        self.signal_group(Signal::SIGCONT)
+    }
+
+    /// Asks the process that was started to end, once: what it started itself is its own business.
+    pub fn ask_to_end(&mut self, signal: Signal) -> Result<()> {
+        self.ensure_alive()?;
+        kill(Pid::from_raw(self.pid), signal)
+            .with_context(|| format!("{signal} cannot be sent to pid {}", self.pid))
+    }
+
+    /// What the kernel says of it now; an error once it has exited. It is stopped if all that it started is.
+    pub fn sample(&mut self) -> Result<Sample> {
+        self.ensure_alive()?;
+        // Without a namespace all processes of the machine would have to be looked at; its own group stops as one.
+        let members = if self.report.is_some() { self.kin.members()? } else { Vec::new() };
+        kin::sample(self.pid, &members)
+    }
+
+    /// The process that was started.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// That process and whoever else belongs to it now.
+    pub fn processes(&mut self) -> Result<Vec<i32>> {
+        self.ensure_alive()?;
+        self.kin.members()
+    }
+
+    /// How the replica ended, once it has.
+    pub fn exited(&mut self) -> Option<String> {
+        if self.exit.is_none() && self.is_dead() && self.end().is_err() {
+            return Some("its exit status was lost".to_owned());
+        }
+        self.exit.as_ref().map(ToString::to_string)
+    }
+
+    fn signal_group(&mut self, signal: Signal) -> Result<()> {
+        self.ensure_alive()?;
+        let replica = Pid::from_raw(self.pid);
+        let mut sent = killpg(replica, signal);
+        if self.report.is_some() {
+            // It may have left its own group.
+            sent = kill(replica, signal);
+        }
+        sent.with_context(|| format!("{signal} cannot be sent to pid {replica}"))
+    }
+
+    /// Signals those who belong to it and are not known yet; whether there was anyone.
+    fn signal_others(&mut self, signal: Signal, known: &mut BTreeSet<i32>) -> Result<bool> {
+        self.ensure_alive()?;
+        if self.report.is_none() {
+            return Ok(false);
+        }
+        let new: Vec<i32> =
+            self.kin.members()?.into_iter().filter(|pid| known.insert(*pid)).collect();
+        for pid in &new {
+            match kill(Pid::from_raw(*pid), signal) {
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(errno) => {
+                    return Err(errno).with_context(|| format!("{signal} cannot be sent to {pid}"));
+                }
+            }
+        }
+        Ok(!new.is_empty())
+    }
+
+    fn ensure_alive(&mut self) -> Result<()> {
+        let exit = self.exited();
+        ensure!(exit.is_none(), "the replica has ended ({})", exit.unwrap_or_default());
+        Ok(())
+    }
+
+    fn is_dead(&self) -> bool {
+        match &self.report {
+            Some(report) => report.is_final(),
+            None => {
+                let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+                !matches!(
+                    waitid(Id::Pid(Pid::from_raw(self.pid)), look),
+                    Ok(WaitStatus::StillAlive)
+                )
+            }
+        }
+    }
+
+    /// Kills whatever is left, then reaps who was started.
+    fn end(&mut self) -> std::io::Result<()> {
+        if let Some(report) = &mut self.report {
+            self.child.kill()?;
+            // An init is dead when all that was below it is.
+            let with_init = self.child.wait()?;
+            self.exit = Some(report.exit().unwrap_or(with_init));
+            return Ok(());
+        }
+        let killed = killpg(Pid::from_raw(self.pid), Signal::SIGKILL);
+        self.exit = Some(self.child.wait()?);
+        let deadline = Instant::now() + VANISH;
+        while killed.is_ok() && self.is_group_alive() && Instant::now() < deadline {
+            std::thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
+    /// Whether anyone of the group still runs. An orphan that is dead but not yet reaped by its new parent does not.
+    fn is_group_alive(&self) -> bool {
+        killpg(Pid::from_raw(self.pid), None) != Err(Errno::ESRCH)
+            && self.kin.members().is_ok_and(|members| !members.is_empty())
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        if let Err(error) = self.kill() {
+            crate::cleanup::report_failure(&error);
+        }
+    }
+}
+
+fn append_to(log: &Path) -> Result<File> {
+    let file = File::options().create(true).append(true).open(log);
+    file.with_context(|| format!("the log {} cannot be opened", log.display()))
+}
+
+/// Has the kernel kill the child when the thread that starts it ends.
+pub fn die_with_parent(command: &mut Command) {
+    let parent = Pid::this();
+    let arm = move || {
+        nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+        // The parent may have died before the signal was armed.
+        if Pid::parent() == parent { Ok(()) } else { Err(Errno::ESRCH.into()) }
+    };
+    #[expect(unsafe_code, reason = "std offers no parent-death signal")]
+    // SAFETY: between fork and exec the closure makes two system calls and neither allocates nor locks.
+    unsafe {
+        command.pre_exec(arm);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(host: &Host, script: &str) -> Replica {
+        let args = ["-c", script].map(OsString::from);
+        Replica::spawn(host, Path::new("/bin/sh"), &args, Path::new("/dev/null"))
+            .expect("it starts")
+    }
+
+    fn sampled(replica: &mut Replica, wanted: fn(&Sample) -> bool) -> Sample {
+        for _ in 0..1000 {
+            let sample = replica.sample().expect("it lives");
+            if wanted(&sample) {
+                return sample;
+            }
+            std::thread::sleep(POLL);
+        }
+        panic!("it never came to that state")
+    }
+
+    #[test]
+    fn a_paused_replica_stands_still_and_a_resumed_one_goes_on() {
+        let host = Host::shared("n1").expect("a thread starts");
+        let mut replica = shell(&host, "while :; do :; done");
+        replica.pause().expect("it stops");
+        let begin = sampled(&mut replica, Sample::is_stopped);
+        std::thread::sleep(Duration::from_millis(60));
+        assert_eq!(replica.sample().expect("it lives"), begin);
+        replica.resume().expect("it goes on");
+        sampled(&mut replica, |sample| sample.state == 'R');
+    }
+
+    #[test]
+    fn a_kill_takes_the_children_along_and_is_seen() {
+        let host = Host::shared("n1").expect("a thread starts");
+        let mut replica = shell(&host, "sleep 1000 & sleep 1000");
+        assert_eq!(replica.exited(), None);
+        replica.kill().expect("it dies");
+        assert_eq!(replica.exited().as_deref(), Some("signal: 9 (SIGKILL)"));
+        assert!(!replica.is_group_alive());
+        assert!(replica.pause().is_err(), "the dead are not signalled");
+    }
+
+    #[test]
+    fn an_exit_nobody_asked_for_is_told() {
+        let host = Host::shared("n1").expect("a thread starts");
+        let mut replica = shell(&host, "exit 3");
+        while replica.exited().is_none() {
+            std::thread::sleep(POLL);
+        }
+        assert_eq!(replica.exited().as_deref(), Some("exit status: 3"));
+    }
+
+    #[test]
+    fn what_a_host_started_dies_with_its_thread() {
+        let host = Host::shared("n1").expect("a thread starts");
+        let mut replica = shell(&host, "sleep 1000");
+        drop(host);
+        while replica.exited().is_none() {
+            std::thread::sleep(POLL);
+        }
+        assert_eq!(replica.exited().as_deref(), Some("signal: 9 (SIGKILL)"));
+    }
+}

@@ -1,0 +1,294 @@
+//! Connects hosts so that any directed link can be cut, and counts what passed to show that it was.
+//!
+//! A [`plan::LinkPlan`] says what is wanted. Backends make it so: [`bridge`], a kernel bridge between network
+//! namespaces whose forwarding nf_tables filters, and [`proxy`], TCP proxies in this process for machines that
+//! refuse namespaces. A third, [`switch`], takes the bridge's place where packets are to be delayed, lost or
+//! otherwise shaped. A fourth, [`router`], carries the messages
+//! of programs that speak on standard input and output. A change is one step: no moment shows half of it. The controller's own connections to the
+//! replicas are never cut, unless a plan for the switch says so. All backends send probes of their own over every directed link all the time, the way
+//! that replicas' bytes take, so evidence of a cut does not depend on what replicas happen to say.
+
+mod bridge;
+mod filter;
+mod nft;
+pub mod plan;
+mod probe;
+mod proxy;
+pub mod router;
+pub mod switch;
+
+use crate::host::process::Replica;
+use crate::host::sandbox;
+use crate::host::thread::Host;
+use anyhow::{Context as _, Result, bail, ensure};
+use plan::{HostId, LinkPlan};
+use router::{Router, Routing};
+use std::ffi::OsString;
+use std::fmt;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use switch::LinkCounts;
+use workloads::Rng;
+
+/// The most hosts a network has.
+const MOST: u8 = 64;
+
+/// What the network is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// A kernel bridge between network namespaces; needs the sandbox.
+    Bridge,
+    /// TCP proxies on the loopback interface; needs nothing.
+    Proxy,
+    /// A router of lines on standard input and output; needs nothing.
+    Router,
+    /// An Ethernet switch in this process between network namespaces; needs the sandbox.
+    Switch,
+}
+
+/// What a replica listens for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// Clients.
+    Client,
+    /// Other replicas.
+    Peer,
+}
+
+/// The hosts and the links between them. Dropping it ends the hosts and all that runs on them.
+pub struct Fabric {
+    hosts: Vec<Host>,
+    links: Links,
+}
+
+enum Links {
+    Bridge(bridge::Bridge),
+    Proxy(proxy::Proxies),
+    Router(Router),
+    Switch(switch::Switch),
+}
+
+/// A change of the links that is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Directed links that are cut now.
+    pub cuts: usize,
+    /// How long the change took.
+    pub took: Duration,
+}
+
+/// A moment from which traffic is counted; see [`Fabric::mark`].
+#[derive(Clone, Debug)]
+pub struct Mark(Vec<Tally>);
+
+/// What passed one directed link since a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PairEvidence {
+    /// Who sent.
+    pub from: HostId,
+    /// To whom.
+    pub to: HostId,
+    /// What was sent, as far as it has had time to arrive.
+    pub offered: u64,
+    /// What of it arrived.
+    pub delivered: u64,
+    /// What the cut itself took away: packets of any kind that its rule dropped, or probes that a proxy held back.
+    pub dropped: u64,
+}
+
+/// Running totals of one directed link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    offered: u64,
+    delivered: u64,
+    dropped: u64,
+}
+
+impl Fabric {
+    /// Builds the hosts and whole links between them; every link has been seen to work.
+    ///
+    /// The seed decides what a switch leaves to chance, and a path has it capture every frame there.
+    pub async fn build(
+        backend: Backend,
+        count: u8,
+        rng: &Rng,
+        capture: Option<PathBuf>,
+    ) -> Result<Self> {
+        ensure!((1..=MOST).contains(&count), "a network has 1 to {MOST} hosts, not {count}");
+        let make = |id: HostId| match backend {
+            Backend::Bridge | Backend::Switch => Host::isolated(&id.to_string()),
+            Backend::Proxy | Backend::Router => Host::shared(&id.to_string()),
+        };
+        let hosts = plan::hosts(count).map(make).collect::<Result<Vec<_>>>()?;
+        let links = match backend {
+            Backend::Bridge => Links::Bridge(bridge::Bridge::build(&hosts).await?),
+            Backend::Switch => Links::Switch(switch::Switch::build(&hosts, rng, capture).await?),
+            Backend::Proxy => {
+                wake_loopback().await?;
+                Links::Proxy(proxy::Proxies::build(count).await?)
+            }
+            Backend::Router => bail!("a router is built with its routing; this is a bug"),
+        };
+        Ok(Self { hosts, links })
+    }
+
+    /// Builds a router and hosts whose replicas are to speak to it; every message is written down there.
+    pub async fn routed(count: u8, rng: &Rng, routing: Routing, messages: &Path) -> Result<Self> {
+        ensure!((1..=MOST).contains(&count), "a network has 1 to {MOST} hosts, not {count}");
+        wake_loopback().await?;
+        let hosts = plan::hosts(count).map(|id| Host::shared(&id.to_string()));
+        let hosts = hosts.collect::<Result<Vec<_>>>()?;
+        let router = Router::build(count, rng, routing, messages).await?;
+        Ok(Self { hosts, links: Links::Router(router) })
+    }
+
+    /// Where a replica on `host` has to listen.
+    pub fn listen_addr(&self, host: HostId, port: Port) -> SocketAddr {
+        match &self.links {
+            Links::Bridge(_) | Links::Switch(_) => bridge::address(host, port),
+            Links::Proxy(proxies) => proxies.listen_addr(host, port),
+            Links::Router(router) => router.address(),
+        }
+    }
+
+    /// Where a replica on `from` reaches the peer port of the one on `to`: every link has its own address.
+    pub fn dial_addr(&self, from: HostId, to: HostId) -> SocketAddr {
+        match &self.links {
+            Links::Proxy(proxies) if from != to => proxies.dial_addr(from, to),
+            _ => self.listen_addr(to, Port::Peer),
+        }
+    }
+
+    /// Where the controller's clients reach the replica on `host`, whatever is cut.
+    pub fn client_addr(&self, host: HostId) -> SocketAddr {
+        self.listen_addr(host, Port::Client)
+    }
+
+    /// One of the hosts.
+    pub fn host(&self, host: HostId) -> Result<&Host> {
+        let there = self.hosts.get(usize::from(host.0));
+        there.with_context(|| format!("there is no host {host} in this network"))
+    }
+
+    /// A socket of the controller's on a host, to see how the links do.
+    pub fn socket(&self, host: HostId) -> Result<UdpSocket> {
+        let there = self.host(host)?;
+        let address = SocketAddr::new(self.listen_addr(host, Port::Peer).ip(), 0);
+        there.run(move || UdpSocket::bind(address))?.context("a host has no socket left")
+    }
+
+    /// Starts a program on a host; what it prints is appended to the log.
+    pub fn spawn(
+        &self,
+        host: HostId,
+        program: &Path,
+        args: &[OsString],
+        log: &Path,
+    ) -> Result<Replica> {
+        let there = self.host(host)?;
+        let Links::Router(router) = &self.links else {
+            return Replica::spawn(there, program, args, log);
+        };
+        let (replica, pipes) = Replica::spawn_speaking(there, program, args, log)?;
+        router.attach(host, pipes)?;
+        Ok(replica)
+    }
+
+    /// Makes the links what the plan says, all at once.
+    pub async fn apply(&self, plan: &LinkPlan) -> Result<Applied> {
+        let begin = Instant::now();
+        match &self.links {
+            Links::Bridge(bridge) => bridge.apply(plan).await?,
+            Links::Proxy(proxies) => proxies.apply(plan),
+            Links::Router(router) => router.apply(plan),
+            Links::Switch(switch) => switch.apply(plan)?,
+        }
+        Ok(Applied { cuts: plan.cuts.len(), took: begin.elapsed() })
+    }
+
+    /// Starts to count evidence. Call it right after [`Fabric::apply`], and [`Fabric::since`] before the next one:
+    /// what was under way while the links changed proves nothing.
+    pub fn mark(&self) -> Mark {
+        Mark(match &self.links {
+            Links::Bridge(bridge) => bridge.mark(),
+            Links::Proxy(proxies) => proxies.mark(),
+            Links::Router(router) => router.mark(),
+            Links::Switch(switch) => switch.mark(),
+        })
+    }
+
+    /// What passed every directed link since the mark, in order of (from, to).
+    pub async fn since(&self, mark: &Mark) -> Result<Vec<PairEvidence>> {
+        let now = match &self.links {
+            Links::Bridge(bridge) => bridge.since(&mark.0).await?,
+            Links::Proxy(proxies) => proxies.since(&mark.0),
+            Links::Router(router) => router.since(&mark.0),
+            Links::Switch(switch) => switch.since(&mark.0),
+        };
+        let count = u8::try_from(self.hosts.len()).unwrap_or(MOST);
+        let evidence = |((from, to), tally): ((HostId, HostId), Tally)| {
+            let Tally { offered, delivered, dropped } = tally;
+            PairEvidence { from, to, offered, delivered, dropped }
+        };
+        Ok(plan::pairs(count).zip(now).map(evidence).collect())
+    }
+
+    /// What it is made of, in a sentence.
+    pub fn describe(&self) -> String {
+        let count = self.hosts.len();
+        match &self.links {
+            Links::Bridge(_) => bridge::describe(count),
+            Links::Proxy(proxies) => proxies.describe(count),
+            Links::Router(router) => router.describe(),
+            Links::Switch(switch) => switch.describe(),
+        }
+    }
+
+    /// What every directed link has done to packets so far; only a switch and a router know.
+    pub fn counts(&self) -> Option<LinkCounts> {
+        match &self.links {
+            Links::Router(router) => Some(router.counts()),
+            Links::Switch(switch) => Some(switch.counts()),
+            Links::Bridge(_) | Links::Proxy(_) => None,
+        }
+    }
+
+    /// How replicas broke the protocol in which the harness carries what they say, in a sentence.
+    pub fn breach(&self) -> Option<String> {
+        match &self.links {
+            Links::Router(router) => router.breach(),
+            Links::Switch(_) | Links::Bridge(_) | Links::Proxy(_) => None,
+        }
+    }
+
+    /// What went wrong with the network itself, in a sentence.
+    pub fn trouble(&self) -> Option<String> {
+        match &self.links {
+            Links::Router(router) => router.trouble(),
+            Links::Switch(switch) => switch.trouble(),
+            Links::Bridge(_) | Links::Proxy(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bridge => "bridge",
+            Self::Proxy => "proxy",
+            Self::Router => "router",
+            Self::Switch => "switch",
+        })
+    }
+}
+
+/// Inside the sandbox the loopback interface sleeps at first.
+pub async fn wake_loopback() -> Result<()> {
+    if sandbox::is_inside() { bridge::wake_loopback().await } else { Ok(()) }
+}
+
+/// Tries nf_tables in the network namespace of the calling thread, for the doctor.
+pub(crate) fn try_filter() -> Result<()> {
+    filter::Filter::install().map(drop)
+}
