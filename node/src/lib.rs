@@ -11,6 +11,7 @@ extern crate alloc;
 
 pub mod kv;
 pub mod raft;
+pub mod runtime;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod wal;

@@ -10,7 +10,7 @@ use super::links::Links;
 use super::log::Log;
 use super::members::Members;
 use super::request::{Ask, Finding, LONGEST_TIMEOUT, Reason, Request, Stage, Waiting, Writer};
-use super::storage::{Report, Write};
+use super::storage::Report;
 use super::ticks::Ticks;
 use super::trace::Trace;
 use super::transport::{Answer, Frame, Proposal};
@@ -18,6 +18,7 @@ use super::view::View;
 use crate::kv::{Outcome, Store};
 use crate::raft::{Effect, Index, Input, Message, Persist, Position, Raft};
 use crate::raft::{ServerId, Status, Token};
+use crate::runtime::LogWrite;
 use crate::wal::Group;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -70,7 +71,7 @@ pub(super) struct Driver {
     pub(super) store: Store,
     pub(super) members: Members,
     pub(super) links: Links,
-    pub(super) disk: mpsc::UnboundedSender<Write>,
+    pub(super) disk: mpsc::UnboundedSender<LogWrite>,
     pub(super) view: View,
     pub(super) log: Log,
     pub(super) memory: Memory,
@@ -240,7 +241,7 @@ impl Driver {
     /// Hands a write to the storage thread. Where that has gone, nothing becomes durable any more:
     /// its own report of why may still be on its way.
     fn write(&mut self, persist: Persist) {
-        if self.disk.send(Write { group: self.group, persist }).is_err() {
+        if self.disk.send(LogWrite { group: self.group, persist }).is_err() {
             self.fail("the storage thread has stopped, so nothing can be made durable".to_owned());
         }
     }
@@ -351,7 +352,7 @@ impl Driver {
     fn written(&mut self, result: Result<Report, String>) {
         match result {
             Ok(Report::Durable(sequence)) => self.persisted(sequence),
-            Ok(Report::HoldsBack) => self.step(Input::RewriteLog),
+            Ok(Report::BlocksLog) => self.step(Input::RewriteLog),
             Err(failure) => self.fail(failure),
         }
     }

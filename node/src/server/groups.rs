@@ -12,11 +12,12 @@ use super::links::Links;
 use super::log::Log;
 use super::members::Members;
 use super::request::Ask;
-use super::storage::{self, Reports, Storage, Write};
+use super::storage::{self, Reports, Storage};
 use super::trace::Trace;
 use super::view::View;
 use crate::kv::Store;
 use crate::raft::{Config, Raft, Stored};
+use crate::runtime::LogWrite;
 use crate::wal::Group;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -119,7 +120,7 @@ impl Replica<'_> {
         &self,
         group: Group,
         (raft, store): (Raft, Store),
-        (disk, view): (mpsc::UnboundedSender<Write>, View),
+        (disk, view): (mpsc::UnboundedSender<LogWrite>, View),
         start: u64,
     ) -> Driver {
         let Self { settings, members, links, trace, log } = self;

@@ -46,6 +46,7 @@ mod view;
 
 use crate::kv;
 use crate::raft::Bug;
+use crate::runtime::{DiskErrorKind, DurabilityBugs};
 use args::{Order, Settings, Way};
 use beacon::Beacon;
 use connections::Door;
@@ -55,12 +56,11 @@ use incarnation::Incarnations;
 use links::Links;
 use log::Log;
 use members::{Member, Members};
-use nix::errno::Errno;
 use socket2::SockRef;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
-use storage::{Care, Storage};
+use storage::Storage;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use trace::Trace;
@@ -121,8 +121,8 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
     let clients = listen(&settings.listen_client, "--listen-client").await?;
     let owner = format!("{} of {}", settings.name, members.cluster());
     let groups = settings.groups;
-    let (storage, stored) = Storage::open(&settings.data, (&owner, groups), care(&settings), log)
-        .map_err(|unusable| unusable.to_string())?;
+    let (storage, stored) =
+        Storage::open(&settings.data, (&owner, groups), durability_bugs(&settings), log)?;
 
     let queues = groups::queues(groups);
     let incarnations = Incarnations::open(&settings.data)?;
@@ -173,14 +173,14 @@ async fn members(settings: &Settings) -> Result<Members, String> {
     }
 }
 
-/// How the disk is treated: with care, but for the bugs that are switched on.
-fn care(settings: &Settings) -> Care {
+/// The bugs in the handling of the disk that are switched on.
+fn durability_bugs(settings: &Settings) -> DurabilityBugs {
     let has = |bug| settings.flaws.contains(&bug);
-    let io = has(kv::StoreBug::IgnoreIoError).then_some(Errno::EIO);
-    let full = has(kv::StoreBug::IgnoreFullDisk).then_some(Errno::ENOSPC);
-    Care {
-        sync: !settings.bugs.contains(&Bug::NoFsync),
-        forgiven: io.or(full),
-        check: !has(kv::StoreBug::TrustDisk),
+    let io = has(kv::StoreBug::IgnoreIoError).then_some(DiskErrorKind::Io);
+    let full = has(kv::StoreBug::IgnoreFullDisk).then_some(DiskErrorKind::Full);
+    DurabilityBugs {
+        skip_sync: settings.bugs.contains(&Bug::NoFsync),
+        ignored_error: io.or(full),
+        skip_checks: has(kv::StoreBug::TrustDisk),
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 type Answered = oneshot::Receiver<(Finding, Origin)>;
 
 /// A replica alone in its cluster, and what it writes.
-fn alone() -> (Driver, mpsc::UnboundedReceiver<Write>) {
+fn alone() -> (Driver, mpsc::UnboundedReceiver<LogWrite>) {
     let members = Members::founding("n1", &BTreeMap::new(), 1);
     let config = Config {
         id: 1,
@@ -50,7 +50,7 @@ fn alone() -> (Driver, mpsc::UnboundedReceiver<Write>) {
 }
 
 /// The same as leader, with everything durable.
-fn leader() -> (Driver, mpsc::UnboundedReceiver<Write>) {
+fn leader() -> (Driver, mpsc::UnboundedReceiver<LogWrite>) {
     let (mut driver, mut writes) = alone();
     (0..30).for_each(|_| driver.tick());
     sync(&mut driver, &mut writes);
@@ -59,8 +59,8 @@ fn leader() -> (Driver, mpsc::UnboundedReceiver<Write>) {
 }
 
 /// Makes everything durable that was written so far.
-fn sync(driver: &mut Driver, writes: &mut mpsc::UnboundedReceiver<Write>) {
-    while let Ok(Write { persist, .. }) = writes.try_recv() {
+fn sync(driver: &mut Driver, writes: &mut mpsc::UnboundedReceiver<LogWrite>) {
+    while let Ok(LogWrite { persist, .. }) = writes.try_recv() {
         driver.written(Ok(Report::Durable(persist.sequence)));
     }
 }

@@ -1,0 +1,32 @@
+//! Carries out what the Raft core decides, without touching the world: pure, `no_std`, and the same
+//! code in a replica's process, in the simulator and in tests.
+//!
+//! ```text
+//!   ticks, messages, requests        ┌──────────────────────────── runtime ─┐
+//!  ─────────────────────────────────▶│ raft ──effects──▶ Runtime             │──▶ messages
+//!                                    │  (core)           · kv store          │──▶ replies
+//!   "durable up to write n"          │                   · pending requests  │──▶ observations
+//!  ───────────────┐                  │                   · held messages     │
+//!                 └─────────────────▶│                                       │
+//!                                    └───────────────┬───────────────────────┘
+//!                                                    │ writes (Persist)
+//!                                                    ▼
+//!                                    LogStore: batches, segments, snapshots, recovery
+//!                                                    │ append, sync, rename, …
+//!                                                    ▼
+//!                                    Disk: files (server) │ memory that loses power (simulator)
+//! ```
+//!
+//! [`LogStore`] is the half below: it blocks until what it was given is durable, so the server runs
+//! it on a thread of its own, and the simulator runs it when the simulated sync is over.
+
+mod disk;
+mod log_store;
+mod memory_disk;
+mod open_error;
+mod snapshot_file;
+
+pub use disk::{Disk, DiskError, DiskErrorKind};
+pub use log_store::{BATCH_WRITES, DurabilityBugs, LONGEST_LOG, LogStore, LogWrite, Recovery};
+pub use memory_disk::MemoryDisk;
+pub use open_error::OpenError;
