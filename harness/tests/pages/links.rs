@@ -1,0 +1,40 @@
+//! Resolves every relative link and anchor of the pages.
+
+use crate::markdown::{Page, inline_code, pages};
+
+/// The targets of a line's links and pictures.
+fn targets(line: &str) -> Vec<String> {
+    let (_, plain) = inline_code(line);
+    let behind = plain.split("](").skip(1);
+    behind.filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())).collect()
+}
+
+/// Why a link of a page leads nowhere.
+fn broken(page: &Page, target: &str) -> Option<String> {
+    let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+    let folder = page.path.parent().expect("a page lies in a folder");
+    let file = if path.is_empty() { page.path.clone() } else { folder.join(path) };
+    if !file.exists() {
+        return Some(format!("{}: {target} does not exist", page.name()));
+    }
+    if anchor.is_empty() || Page::read(file).anchors().iter().any(|known| known == anchor) {
+        return None;
+    }
+    Some(format!("{}: {target} has no such heading", page.name()))
+}
+
+#[test]
+fn every_relative_link_resolves() {
+    let mut wrong = Vec::new();
+    let mut checked = 0;
+    for page in pages() {
+        for target in page.prose().into_iter().flat_map(targets) {
+            if !target.contains("://") {
+                checked += 1;
+                wrong.extend(broken(&page, &target));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(checked > 100, "only {checked} links were found");
+}
