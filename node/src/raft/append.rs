@@ -1,53 +1,44 @@
-//! Takes entries from the leader: a follower's log follows its leader's, and it answers for exactly
-//! what the message spoke of, once that is durable (paper §5.3).
+//! Handles AppendEntries at a follower: its log follows the leader's, and each reply covers
+//! exactly the entries of the message, once they are durable (paper §5.3).
 
+use super::effect::Effect;
+use super::entry::Entry;
+use super::message::{AppendEntries, Content};
 use super::role::RoleState;
-use super::{Content, Effect, Entry, Index, Position, Raft, ServerId};
-use alloc::vec::Vec;
-
-/// The parts of [`Content::AppendEntries`].
-pub(super) struct AppendRequest {
-    pub(super) previous: Position,
-    pub(super) entries: Vec<Entry>,
-    pub(super) commit: Index,
-    pub(super) round: u64,
-}
-
-impl AppendRequest {
-    /// The last entry that this speaks of; `None` if its entries do not follow one another.
-    fn last_index(&self) -> Option<Index> {
-        let mut last = self.previous.index;
-        for entry in &self.entries {
-            last = last.checked_add(1)?;
-            if entry.index != last {
-                return None;
-            }
-        }
-        Some(last)
-    }
-}
+use super::server::Raft;
+use super::types::{Position, ServerId};
 
 impl Raft {
-    /// Hears the leader of the current term.
-    pub(super) fn on_append(&mut self, from: ServerId, append: AppendRequest) {
+    /// Handles entries, or a heartbeat, from the leader of the current term.
+    pub(super) fn on_append(&mut self, from: ServerId, append: AppendEntries) {
+        // A term has one leader (paper §5.2), so only a seeded bug reaches this line. A leader
+        // never overwrites its own log, even then (Leader Append-Only, paper §5.3).
         if matches!(self.state, RoleState::Leader(_)) {
-            return; // Two leaders in one term: only a seeded bug gets here, and it keeps its log.
+            return;
         }
+        // Before the log check: a candidate that ignored its term's leader because their logs
+        // differ would go on campaigning against it (paper §5.2).
         self.become_follower(Some(from));
         self.reset_election_timer();
         self.withhold_votes();
+        // Log Matching (paper §5.3): entries go only behind an entry that both logs share.
+        // Otherwise two logs could hold the same entry and differ before it.
         if self.log.matches(append.previous) {
             self.accept_append(from, append);
         } else {
-            let AppendRequest { previous, round, .. } = append;
+            let AppendEntries { previous, round, .. } = append;
             let hint = self.log.find_conflict_by_term(previous);
+            // The rejection reports nothing durable, so it waits for no write.
             self.send(from, Content::AppendRejected { rejected: previous.index, hint, round }, 0);
         }
     }
 
-    fn accept_append(&mut self, from: ServerId, append: AppendRequest) {
+    fn accept_append(&mut self, from: ServerId, append: AppendEntries) {
+        // Entries with a gap come from no correct leader; storing them would misplace the rest.
         let Some(last) = append.last_index() else { return };
         let mut entries = append.entries;
+        // Truncate from the first conflict on, not from `previous` on (paper §5.3). A delayed
+        // message would otherwise cut off later entries that the leader has counted as replicated.
         let new = entries.split_off(self.log.count_known(&entries));
         if self.would_overwrite_committed(&new) {
             return self.report_overwrite(&new);
@@ -57,20 +48,25 @@ impl Raft {
             self.persist(None, new);
         }
         self.leader_match = self.leader_match.max(last);
-        // Not the end of this log: what follows may not be the leader's (paper, figure 2).
+        // Bounded by what is known to match, not by the end of this log (paper, figure 2): the
+        // tail may be an old leader's, and a heartbeat would commit it.
         self.commit_to(append.commit.min(self.leader_match));
+        // The reply waits for the disk: the leader counts it towards a majority, and a crash must
+        // not take the entries back (removed by --unsafe no-fsync).
         let after = self.writes.entry_barrier(last);
+        // `last`, not the end of this log: the leader would count a divergent tail as replicated.
         self.send(from, Content::AppendAccepted { index: last, round: append.round }, after);
     }
 
-    /// Whether these entries would replace one that is committed: no leader can have them unless
-    /// some server lost what it had promised to keep. Under a seeded bug that is the harm to show.
+    /// Whether these entries would replace a committed one. Every leader has all committed entries
+    /// (Leader Completeness, paper §5.4.3), so this happens only after some server lost entries
+    /// that it had acknowledged. With a seeded bug it is allowed, so that the bug becomes visible.
     fn would_overwrite_committed(&self, new: &[Entry]) -> bool {
         let committed = new.first().is_some_and(|first| first.index <= self.commit_index);
         committed && self.config.unsafe_bugs.is_empty()
     }
 
-    /// Says what is wrong and answers nothing: whoever gave up the entry must not be helped.
+    /// Stops this server without a reply: an acknowledgement would help to commit the new entry.
     fn report_overwrite(&mut self, new: &[Entry]) {
         let Some(new) = new.first().map(|entry| Position { term: entry.term, index: entry.index })
         else {

@@ -1,111 +1,103 @@
-//! Names the bugs that can be switched on, so that whoever judges this store can be judged too.
+//! Names the bugs that can be switched on, so that the harness can be tested against them.
 //!
-//! Each is an `if` at the line that would be wrong. Three are more than one: commit-old-term (who
-//! counts, what such a leader knows, and its missing no-op), stale-reads (the quorum's word, and
-//! stepping down without it) and no-fsync (the brain does not wait, and the storage does not sync).
-//! While any bug is on, a leader that contradicts what is committed is followed, so that the harm
-//! shows. None is on unless [`Config`] asks for it.
+//! Each bug is a condition at the line that it breaks. Three are more than one: `commit-old-term`
+//! (the commit rule, the check before reads, and the missing no-op), `stale-reads` (the quorum of
+//! a read, and the step-down without one) and `no-fsync` (the core does not wait, and the storage
+//! does not sync). While any bug is on, a follower accepts entries that contradict committed ones,
+//! so that the damage becomes visible. No bug is on unless `Config` names it.
 
-use super::Config;
 use serde::{Deserialize, Serialize};
 
 /// A bug that can be switched on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Bug {
-    /// A leader serves reads from what it has, without asking a quorum, and never steps down.
+    /// A leader serves reads from its own state without a quorum, and never steps down.
     StaleReads,
     /// A follower serves its own state as if it were linearizable.
     FollowerReads,
-    /// A leader acknowledges a write when it is in its own log.
+    /// A leader acknowledges a write once it is in its own log.
     EarlyAck,
-    /// Votes (and pre-votes) are given without comparing logs.
+    /// Votes and pre-votes are granted without comparing logs.
     VoteWithoutLogCheck,
-    /// A restart forgets the vote of the current term.
+    /// A restarted server forgets its vote of the current term.
     ForgetVote,
-    /// A server that takes over a leader's snapshot keeps what its own log had after it, whoever
-    /// wrote that.
+    /// A server that installs a leader's snapshot keeps the entries after it, even another
+    /// leader's.
     KeepTail,
-    /// Entries of older terms are committed by counting replicas, and a new leader appends no no-op
-    /// (paper, figure 8).
+    /// Entries of older terms are committed by counting replicas, and a new leader appends no
+    /// no-op (paper, figure 8).
     CommitOldTerm,
-    /// A leader's heartbeats also go as datagrams, which arrive where no connection stands, and it
-    /// goes on leading though nobody answers. The datagrams are the server's.
+    /// A leader also sends its heartbeats as datagrams, which arrive over links that are cut in
+    /// the other direction, and does not step down without a quorum. The server sends them.
     LoneHeartbeats,
-    /// A leader that no majority answers goes on leading.
+    /// A leader without a quorum does not step down.
     NoCheckQuorum,
-    /// What must be durable is answered before it is.
+    /// Votes and acknowledgements are sent before they are durable.
     NoFsync,
-    /// New voters take the place of the old at once, without a time in which both decide.
+    /// New voters replace the old ones at once, without a joint configuration.
     SwapVoters,
 }
 
 impl Bug {
-    /// Its name on the command line: kebab-case.
+    /// Returns its kebab-case name on the command line.
     pub fn name(self) -> &'static str {
         BUGS.iter().find(|(bug, ..)| *bug == self).map_or("", |(_, name, _)| name)
     }
 
-    /// The bug of that name.
+    /// Returns the bug with that name.
     pub fn from_name(name: &str) -> Option<Self> {
         BUGS.iter().find(|(_, known, _)| *known == name).map(|(bug, ..)| *bug)
     }
 }
 
-impl Config {
-    /// Whether a bug is switched on.
-    pub(super) fn has(&self, bug: Bug) -> bool {
-        self.unsafe_bugs.contains(&bug)
-    }
-}
-
-/// Every bug, its name and one sentence.
+/// Every bug, its name and its description.
 pub const BUGS: &[(Bug, &str, &str)] = &[
     (
         Bug::CommitOldTerm,
         "commit-old-term",
-        "older terms' entries are committed by counting, and a new leader appends no no-op",
+        "entries of older terms are committed by counting replicas; a new leader appends no no-op",
     ),
     (
         Bug::EarlyAck,
         "early-ack",
-        "a leader acknowledges a write when it is in its own log, before it is committed",
+        "a leader acknowledges a write once it is in its own log, before it is committed",
     ),
     (
         Bug::FollowerReads,
         "follower-reads",
         "a follower serves its own state as if it were linearizable",
     ),
-    (Bug::ForgetVote, "forget-vote", "a restart forgets the vote of the current term"),
+    (Bug::ForgetVote, "forget-vote", "a restarted replica forgets its vote of the current term"),
     (
         Bug::KeepTail,
         "keep-tail",
-        "whoever takes over a snapshot keeps what its own log had after it, right or wrong",
+        "a replica that installs a snapshot keeps the entries after it, even another leader's",
     ),
     (
         Bug::LoneHeartbeats,
         "lone-heartbeats",
-        "heartbeats arrive as datagrams where nothing else does, and a leader leads on without an answer",
+        "heartbeats also arrive as datagrams over one-way links; a leader needs no quorum to stay",
     ),
     (
         Bug::NoCheckQuorum,
         "no-check-quorum",
-        "a leader that no majority answers goes on leading, and whoever hears it elects no other",
+        "a leader without a quorum does not step down, and followers that hear it elect no other",
     ),
-    (Bug::NoFsync, "no-fsync", "what must be durable is answered before it is"),
+    (Bug::NoFsync, "no-fsync", "votes and writes are acknowledged before they are durable"),
     (
         Bug::StaleReads,
         "stale-reads",
-        "a leader serves reads without asking a quorum, and never steps down",
+        "a leader serves reads without a quorum, and never steps down",
     ),
     (
         Bug::SwapVoters,
         "swap-voters",
-        "new voters take the place of the old at once, without a time in which both decide",
+        "new voters replace the old ones at once, without a joint configuration",
     ),
     (
         Bug::VoteWithoutLogCheck,
         "vote-without-log-check",
-        "votes and pre-votes are given without comparing logs",
+        "votes and pre-votes are granted without comparing logs",
     ),
 ];
 
@@ -114,12 +106,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_sorted_kebab_case_and_lead_back() {
+    fn names_are_sorted_kebab_case_and_unique() {
         assert!(BUGS.is_sorted_by(|a, b| a.1 < b.1));
-        for (bug, name, sentence) in BUGS {
-            assert!(
-                name.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !sentence.is_empty()
-            );
+        for (bug, name, description) in BUGS {
+            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '-'));
+            assert!(!description.is_empty());
             assert_eq!((bug.name(), Bug::from_name(name)), (*name, Some(*bug)));
         }
         assert_eq!(Bug::from_name("none"), None);

@@ -1,21 +1,27 @@
-//! Takes a cluster from one configuration to the next, as leader: newcomers first learn, then two
-//! sets of voters decide together, then the new one alone (thesis §4.2.1, §4.3).
+//! Changes the membership, as leader: newcomers first catch up as learners, then a joint
+//! configuration decides, then the new one alone (thesis §4.2.1, §4.3).
 //!
-//! Every step is an entry of the log and follows from what the log says, so that whoever leads next
-//! goes on where this leader stopped. A new step begins only when the one before is committed, and
-//! the first of a leader only when it has committed something in its term.
+//! Every step is a log entry and follows from the log alone, so a new leader continues a change
+//! that its predecessor began. A step begins only when the previous one is committed.
 
-use super::membership::{Membership, MembershipChange};
+use super::bug::Bug;
+use super::effect::Effect;
+use super::entry::Payload;
+use super::membership::{ChangeError, Membership, MembershipChange};
+use super::message::Content;
 use super::progress::Progress;
 use super::role::{LeaderState, RoleState};
-use super::{Bug, ChangeError, Content, Effect, Payload, Raft, ServerId, Token};
+use super::server::Raft;
+use super::types::{Index, ServerId, Token};
+use alloc::vec::Vec;
 
-/// How many entries a newcomer may lack when it becomes a voter: about one message's.
-const MAX_PROMOTION_LAG: u64 = 64;
+/// How many entries a newcomer may lack when it becomes a voter: about one message of them.
+const MAX_PROMOTION_LAG: Index = 64;
 
 impl Raft {
-    /// A wish to change who takes part.
+    /// Handles a client's request to change the membership.
     pub(super) fn change_membership(&mut self, token: Token, change: &MembershipChange) {
+        // Only a leader may append (paper §5.3).
         if !matches!(self.state, RoleState::Leader(_)) {
             return self.effects.push(Effect::Refused { token, leader: self.leader });
         }
@@ -29,6 +35,8 @@ impl Raft {
                 let joint = next.is_joint();
                 let index = self.append_membership(next);
                 if let RoleState::Leader(leading) = &mut self.state {
+                    // A change through a joint configuration is done when the entry that leaves it
+                    // is committed; until then the outcome is not decided.
                     if joint {
                         leading.pending_change = Some(token);
                     } else {
@@ -41,29 +49,39 @@ impl Raft {
         }
     }
 
-    /// The configuration itself, or with a seeded bug the one after it.
+    /// Seeded bug: skips the joint configuration. Majorities of the old and the new voters may
+    /// then be disjoint, and each can elect a leader (paper §6).
     fn skip_joint_if_seeded(&self, next: Membership) -> Membership {
         if self.config.has(Bug::SwapVoters) { next.leave_joint() } else { next }
     }
 
-    /// Whether the configuration is committed and not joint, and this leader knows what is.
+    /// Whether a step of a membership change may begin.
     fn can_change_membership(&self) -> bool {
         let transfers =
             matches!(&self.state, RoleState::Leader(leading) if leading.transfer.is_some());
+        // A transfer target must hold the whole log, so the log must not grow (thesis §3.10).
         !transfers
+            // A new leader cannot tell yet whether the last configuration of an older term is
+            // committed. With single-server changes two leaders could then get disjoint
+            // majorities (Ongaro, raft-dev, July 2015); here it keeps changes sequential.
             && self.has_committed_in_term()
+            // One change at a time: majorities overlap only between consecutive configurations
+            // (thesis §4.1).
             && self.log.membership_index() <= self.commit_index
+            // The joint configuration is left first: two sets of voters can be joined, not three.
             && !self.log.membership().is_joint()
     }
 
-    /// Appends a configuration, which is in force at once.
-    fn append_membership(&mut self, membership: Membership) -> u64 {
+    /// Appends a configuration, which is in force from this moment. Waiting for its commit would
+    /// let two leaders count by different configurations (thesis §4.1).
+    fn append_membership(&mut self, membership: Membership) -> Index {
         let index = self.append_entry(Payload::Membership(membership));
         self.track_members();
         index
     }
 
-    /// Begins to follow whoever is new.
+    /// Starts to track the progress of new members. What is known of the others stays: a peer's
+    /// `matched` must not fall while the peer keeps its log.
     pub(super) fn track_members(&mut self) {
         let (me, last) = (self.config.id, self.log.last().index);
         let RoleState::Leader(leading) = &mut self.state else { return };
@@ -74,7 +92,7 @@ impl Raft {
         }
     }
 
-    /// Sends what was appended, and counts.
+    /// Sends what was appended to every peer. A single voter commits it at once.
     fn broadcast_append(&mut self) {
         for peer in self.peer_ids() {
             self.send_append(peer);
@@ -82,8 +100,11 @@ impl Raft {
         self.advance_commit();
     }
 
-    /// Once a configuration is committed: ends a joint one; takes leave of who is gone.
+    /// Continues a change once its configuration is committed: leaves a joint configuration, or
+    /// lets go of removed members.
     pub(super) fn continue_change(&mut self) {
+        // C_new is appended only after C_old,new is committed (paper §6). Before that, C_old alone
+        // could still elect a leader, and C_new would decide without it.
         let committed = self.log.membership_index() <= self.commit_index;
         if !matches!(self.state, RoleState::Leader(_))
             || !committed
@@ -91,6 +112,8 @@ impl Raft {
         {
             return;
         }
+        // Any leader leaves the joint configuration, not only the one that entered it: after a
+        // failover the cluster would otherwise stay joint (etcd issue 12136).
         if self.log.membership().is_joint() {
             let index = self.append_membership(self.log.membership().leave_joint());
             if let RoleState::Leader(leading) = &mut self.state
@@ -104,22 +127,26 @@ impl Raft {
         }
     }
 
-    /// Tells those who are gone that they are, as far as they have heard the rest; goes itself, and
-    /// lets another stand at once.
+    /// Stops replication to removed members; a removed leader steps down.
     fn remove_departed(&mut self) {
         let RoleState::Leader(LeaderState { peers, .. }) = &self.state else { return };
         let membership = self.log.membership();
-        let gone: alloc::vec::Vec<ServerId> =
+        let gone: Vec<ServerId> =
             peers.keys().copied().filter(|id| !membership.contains(*id)).collect();
         let stays = membership.is_voter(self.config.id);
         for id in gone {
+            // The last heartbeat carries the commit index. A removed server that never learns of
+            // its removal would campaign forever (thesis §4.2.3).
             self.send_heartbeat(id);
             if let RoleState::Leader(leading) = &mut self.state {
                 leading.peers.remove(&id);
             }
         }
+        // A removed leader steps down only now that its removal is committed: until then it may be
+        // the only server that can commit it (thesis §4.2.2).
         if !stays {
             self.peer_ids().into_iter().for_each(|peer| self.send_heartbeat(peer));
+            // Saves the remaining members an election timeout without a leader.
             if let Some(successor) = self.pick_successor() {
                 self.send(successor, Content::TimeoutNow, 0);
             }
@@ -127,7 +154,7 @@ impl Raft {
         }
     }
 
-    /// A voter that has everything, and so can lead at once.
+    /// Picks a voter whose log is complete. Any other could lose the election to it (paper §5.4.1).
     fn pick_successor(&self) -> Option<ServerId> {
         let RoleState::Leader(leading) = &self.state else { return None };
         let last = self.log.last().index;
@@ -137,7 +164,7 @@ impl Raft {
         self.log.membership().voters.iter().find(complete).copied()
     }
 
-    /// Makes voters of those who join, if all of them have caught up.
+    /// Makes voters of the joining members once all of them have caught up.
     pub(super) fn promote_joining(&mut self) {
         let membership = self.log.membership();
         if membership.joining.is_empty() || !self.can_change_membership() {
@@ -145,6 +172,8 @@ impl Raft {
         }
         let RoleState::Leader(leading) = &self.state else { return };
         let last = self.log.last().index;
+        // A voter with an empty log counts in the majority and cannot acknowledge new entries, so
+        // the cluster would stop committing until it has caught up (thesis §4.2.1).
         let caught_up = |id: &ServerId| {
             let matched = leading.peers.get(id).map_or(0, Progress::matched);
             matched > 0 && matched.saturating_add(MAX_PROMOTION_LAG) >= last

@@ -1,27 +1,37 @@
-//! Decides what is committed: an entry of the leader's own term that is durable on a majority, and
-//! with it everything before (paper §5.4.2).
+//! Advances the commit index and delivers committed entries. An entry of the leader's own term is
+//! committed once it is durable on a majority, and with it every entry before it (paper §5.4.2).
 //!
-//! The commit index only grows, and each entry is handed over once. A step hands over a slice: a
-//! server that starts with a long log goes on hearing its clock and its peers meanwhile.
+//! One step delivers a bounded slice: a server that starts with a long log still handles its clock
+//! and its peers in time.
 
+use super::bug::Bug;
+use super::effect::Effect;
 use super::role::RoleState;
-use super::{Bug, Effect, Index, Raft, Token};
+use super::server::Raft;
+use super::types::{Index, Token};
 use alloc::vec::Vec;
 
-/// The most entries that one step hands over.
-pub(super) const MAX_DELIVERED_PER_STEP: Index = 1024;
+/// The most entries that one step delivers.
+const MAX_DELIVERED_PER_STEP: Index = 1024;
 
 impl Raft {
-    /// As leader: counts how far a majority has come.
+    /// Advances a leader's commit index to what a majority holds durably.
     pub(super) fn advance_commit(&mut self) {
         let RoleState::Leader(leading) = &self.state else { return };
+        // The leader counts itself like a follower: only as far as its own disk is durable
+        // (thesis §10.2.1). Otherwise its crash takes back an entry that a minority holds.
         let own = self.writes.durable_index();
         let me = self.config.id;
+        // A majority of each set in a joint configuration (thesis §4.3). A leader that is not a
+        // voter is not asked, so it does not count itself (thesis §4.2.2).
         let index = self.log.membership().quorum_index(|id| match leading.peers.get(&id) {
             Some(progress) => progress.matched(),
             None if id == me => own,
             None => 0,
         });
+        // Counting replicas commits only entries of the leader's own term. An older entry on a
+        // majority can still be overwritten by a later leader (paper, figure 8; removed by
+        // --unsafe commit-old-term).
         if self.log.term(index) == Some(self.term()) || self.config.has(Bug::CommitOldTerm) {
             self.commit_to(index);
             self.start_read_round();
@@ -29,21 +39,28 @@ impl Raft {
         }
     }
 
-    /// Notes that everything up to `index` is committed.
+    /// Raises the commit index.
     pub(super) fn commit_to(&mut self, index: Index) {
+        // A follower's leader may be further than this log reaches.
         let last = index.min(self.log.last().index);
+        // The commit index never falls, as delivered entries cannot be taken back: a delayed
+        // heartbeat carries an older one.
         if last > self.commit_index {
             if let RoleState::Leader(leading) = &mut self.state {
-                let weight = self.log.byte_size(self.commit_index.saturating_add(1), last);
-                leading.uncommitted_bytes = leading.uncommitted_bytes.saturating_sub(weight);
+                let bytes = self.log.byte_size(self.commit_index.saturating_add(1), last);
+                leading.uncommitted_bytes = leading.uncommitted_bytes.saturating_sub(bytes);
             }
             self.commit_index = last;
             self.deliver_committed();
         }
     }
 
-    /// Hands over what is committed and was not yet, as much as one step may, and answers the
-    /// proposals among it.
+    /// Allows the current step to deliver a full slice.
+    pub(super) fn reset_delivery_budget(&mut self) {
+        self.delivery_budget = MAX_DELIVERED_PER_STEP;
+    }
+
+    /// Delivers committed entries within the step's budget, and acknowledges their proposals.
     pub(super) fn deliver_committed(&mut self) {
         let upto = self.commit_index.min(self.delivered.saturating_add(self.delivery_budget));
         let entries = self.log.range(self.delivered.saturating_add(1), upto).to_vec();
@@ -56,26 +73,24 @@ impl Raft {
         }
     }
 
-    /// Whether committed entries wait for the next input to be handed over.
+    /// Whether committed entries wait for the next input to be delivered.
     pub fn has_undelivered(&self) -> bool {
         self.delivered < self.commit_index
     }
 
+    /// Acknowledges the proposals up to the last delivered entry: the reply needs the result of
+    /// applying it, so it follows in the same step.
     fn acknowledge_proposals(&mut self) {
         let RoleState::Leader(leading) = &mut self.state else { return };
         let later = leading.proposals.split_off(&self.delivered.saturating_add(1));
         let done = core::mem::replace(&mut leading.proposals, later);
-        let answers = done.into_iter().map(|(index, token)| acknowledged(token, index));
-        self.effects.extend(answers.collect::<Vec<_>>());
+        let acknowledged = |(index, token): (Index, Token)| Effect::Acknowledge { token, index };
+        self.effects.extend(done.into_iter().map(acknowledged).collect::<Vec<_>>());
     }
 
-    /// Whether everything is committed here that any earlier leader committed: an entry of the
-    /// leader's own term is (thesis §6.4, step 1).
+    /// Whether an entry of the leader's own term is committed. Only then does its commit index
+    /// cover everything that earlier leaders committed (thesis §6.4, step 1).
     pub(super) fn has_committed_in_term(&self) -> bool {
         self.log.term(self.commit_index) == Some(self.term()) || self.config.has(Bug::CommitOldTerm)
     }
-}
-
-fn acknowledged(token: Token, index: Index) -> Effect {
-    Effect::Acknowledge { token, index }
 }

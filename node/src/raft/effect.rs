@@ -1,122 +1,126 @@
-//! Lists what a server wants done, in the order in which the body has to do it.
+//! Defines the effects of a step, in the order in which the runtime must carry them out.
 
-use super::{ChangeError, Entry, HardState, Index, Membership, Message, Position};
-use super::{ServerId, Snapshot, Status, Token};
+use super::entry::Entry;
+use super::membership::{ChangeError, Membership};
+use super::message::Message;
+use super::stored::Snapshot;
+use super::types::{HardState, Index, Position, ServerId, Status, Token};
 use alloc::vec::Vec;
 
-/// One write to stable storage. Entries replace everything in the log from the first one's index
-/// on.
+/// One write to stable storage. Its entries replace everything in the log from the index of the
+/// first entry on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Persist {
     /// Grows by one with each `Persist`, from 1.
     pub sequence: u64,
-    /// The new term and vote, when they changed.
+    /// The new term and vote, if they changed.
     pub hard_state: Option<HardState>,
-    /// Entries to append, after cutting the log back to just before the first of them.
+    /// The entries to append, after truncating the log to just before the first of them.
     pub entries: Vec<Entry>,
-    /// A snapshot that takes the last one's place, before the rest of this is written.
+    /// A snapshot that replaces the previous one; it must be durable before the rest is written.
     pub snapshot: Option<Snapshot>,
-    /// Where the log begins from now on: `entries` are then all that it has after this place, and
-    /// everything that was written before may go.
+    /// The new start of the log. `entries` are then the whole log after it, and everything
+    /// written before may be deleted.
     pub start: Option<Position>,
 }
 
-/// What a server wants done.
+/// Something that the runtime must do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Make this durable.
     Persist(Persist),
-    /// Send a message, once `Persist` number `after` is durable (0: at once).
+    /// Send a message once the `Persist` with sequence number `after` is durable (0: at once).
     Send {
-        /// To whom.
+        /// The receiver.
         to: ServerId,
-        /// What.
+        /// The message.
         message: Message,
-        /// The `Persist` it waits for.
+        /// The sequence number of the `Persist` that it waits for.
         after: u64,
     },
-    /// These entries are committed: apply them, in order. The [`Effect::Acknowledge`]s of proposals
-    /// among them follow in the same step.
+    /// Apply these committed entries. The [`Effect::Acknowledge`]s of their proposals follow in
+    /// the same step.
     Commit {
-        /// In order of index, without gaps since the last `Commit`.
+        /// In index order, without a gap since the last `Commit`.
         entries: Vec<Entry>,
     },
-    /// Another configuration is in force: whoever is in it must be reachable from now on.
+    /// Another configuration is in force: connect to all of its members.
     MembershipChanged {
-        /// Who takes part; it need not be committed.
+        /// The configuration; it need not be committed.
         membership: Membership,
     },
-    /// Take a snapshot of the store as it is now.
+    /// Take a snapshot of the state machine as it is now.
     TakeSnapshot {
-        /// The last entry that was handed over.
+        /// The last entry that was delivered.
         last: Position,
     },
-    /// Put this store in the place of the one that there is.
+    /// Replace the state machine by this snapshot.
     Restore {
-        /// The store, and how far it has come.
+        /// The snapshot.
         snapshot: Snapshot,
     },
-    /// The client may be told what applying entry `index` returned.
+    /// The proposal is committed: answer with the result of applying entry `index`.
     Acknowledge {
         /// The proposal.
         token: Token,
-        /// Where it stands in the log.
+        /// The index of its entry.
         index: Index,
     },
-    /// The proposal was never appended here: definitely not done.
+    /// The proposal was never appended here: a definite failure.
     Refused {
         /// The proposal.
         token: Token,
-        /// The leader, where one is known; this server itself, if too much waits to be committed.
+        /// The leader, if known; this server itself if too many bytes wait to be committed.
         leader: Option<ServerId>,
     },
-    /// The change of members was not begun, and this is why.
+    /// The change of membership did not begin.
     ChangeRejected {
-        /// The wish.
+        /// The request.
         token: Token,
-        /// Why not.
+        /// The reason.
         error: ChangeError,
     },
-    /// The proposal was appended here and its fate is now out of this server's hands: unknown.
+    /// The proposal was appended here, and this server cannot tell any more whether it will be
+    /// committed: an indefinite failure.
     OutcomeUnknown {
         /// The proposal.
         token: Token,
     },
-    /// The read may be served when everything up to `index` is applied.
+    /// Serve the read once everything up to `index` is applied.
     ReadReady {
         /// The read.
         token: Token,
         /// The read index.
         index: Index,
     },
-    /// The read cannot be served now: there is no leader who could, or not the same any more.
+    /// The read failed: no leader is known, or the leader changed.
     ReadFailed {
         /// The read.
         token: Token,
     },
-    /// The read cannot be served now: nobody's word came for an election timeout.
+    /// The read failed: no majority confirmed it within an election timeout.
     ReadExpired {
         /// The read.
         token: Token,
     },
-    /// The leader's log contradicts what is committed here, so some server has lost what it promised
-    /// to keep; going on would spread the loss.
+    /// Stop the server: the leader's log contradicts a committed entry, so some server lost
+    /// entries that it had acknowledged. Going on would spread the loss.
     Fatal {
         /// The committed entry.
         committed: Position,
-        /// What the leader has in its place.
+        /// The leader's entry at the same index.
         new: Position,
     },
-    /// A peer has lost entries that it had acknowledged, up to one of these at least (for logs: its
-    /// place in the cluster is not safe any more, and the leader sends it everything again).
+    /// A peer lost entries that it had acknowledged. The leader sends them again. For logs only:
+    /// the peer may have lost votes too, so its membership is unsafe.
     PeerLostEntries {
         /// The peer.
         peer: ServerId,
         /// The last entry that it had acknowledged.
         acknowledged: Index,
-        /// The entry that it turned out to lack.
+        /// An entry up to there that it lacks.
         rejected: Index,
     },
-    /// Role, term or known leader changed (for logs and traces; nothing depends on it).
+    /// Role, term or known leader changed. For logs and traces only.
     StatusChanged(Status),
 }

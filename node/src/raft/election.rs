@@ -1,16 +1,20 @@
-//! Holds elections: at most one leader per term, because each server votes once per term, durably,
-//! and a majority must vote (paper §5.2, §5.4.1).
+//! Holds elections. A term has at most one leader, because each server votes once per term,
+//! durably, and a majority must vote (paper §5.2, §5.4.1).
 //!
-//! A server asks first whether it could win (thesis §9.6), so one that was cut off does not come
-//! back with a term that unseats a healthy leader; and whoever hears a leader takes no part (thesis
-//! §4.2.3).
+//! A server first collects pre-votes (thesis §9.6): one that was cut off must not return with a
+//! term that deposes a healthy leader. Servers that hear a leader grant nothing (thesis §4.2.3).
 
+use super::bug::Bug;
+use super::message::Content;
 use super::role::RoleState;
-use super::{Bug, Content, Position, Raft, ServerId};
+use super::server::Raft;
+use super::types::{Position, ServerId};
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
 impl Raft {
-    /// Asks whether an election could be won; changes neither term nor vote.
+    /// Begins a pre-vote. It changes neither term nor vote, so a server that cannot win leaves the
+    /// cluster undisturbed (thesis §9.6).
     pub(super) fn start_pre_vote(&mut self) {
         self.become_follower(None);
         self.reset_election_timer();
@@ -19,9 +23,10 @@ impl Raft {
         self.count_vote(self.config.id);
     }
 
-    /// Stands for election in the next term.
-    /// `transfer` where the leader itself wishes so: nobody protects it then.
+    /// Begins an election in the next term. With `transfer` the leader asked for it, and voters
+    /// ignore its lease.
     pub(super) fn start_election(&mut self, transfer: bool) {
+        // A hostile message can carry the greatest term; wrapping around would reuse terms.
         let Some(next) = self.term().checked_add(1) else { return };
         self.enter_term(next, Some(self.config.id));
         self.reset_election_timer();
@@ -32,62 +37,80 @@ impl Raft {
 
     fn request_votes(&mut self, pre: bool, transfer: bool) {
         let last = self.log.last();
-        let electors = self.log.membership().voting_members();
+        // In a joint configuration both sets of voters must elect (thesis §4.3).
+        let voters = self.log.membership().voting_members();
         let me = self.config.id;
-        for peer in electors.into_iter().filter(|id| *id != me) {
+        for peer in voters.into_iter().filter(|id| *id != me) {
+            // The term and the own vote are durable first. A candidate that crashed and forgot
+            // them could vote for another server in the same term (paper, figure 2).
             let after = self.writes.hard_state_barrier();
             self.send(peer, Content::RequestVote { pre, last, transfer }, after);
         }
     }
 
-    /// Whether a message is a request for a vote that a server near its leader does not even read:
-    /// it must not take the term from it either.
+    /// Whether a message requests a vote that must be ignored because this server leads, hears a
+    /// leader, or backs a leader's lease (thesis §4.2.3, §6.4.1).
     pub(super) fn in_leader_lease(&self, content: &Content) -> bool {
-        let asked = matches!(content, Content::RequestVote { transfer: false, .. });
+        // A transfer is exempt: the leader gives up its lease when it sends TimeoutNow.
+        let is_request = matches!(content, Content::RequestVote { transfer: false, .. });
         let is_leader = matches!(self.state, RoleState::Leader(_));
+        // Within the minimum election timeout the leader is taken to be alive. A candidate that
+        // cannot hear it, or was removed, must not depose it.
         let hears_leader =
             self.leader.is_some() && self.election_elapsed < self.config.election_ticks;
-        asked && (is_leader || hears_leader || self.withholds_votes())
+        is_request && (is_leader || hears_leader || self.withholds_votes())
     }
 
-    /// Answers a candidate of the current term.
+    /// Answers a candidate of the current term. A server that is not a voter in its own
+    /// configuration answers too: that configuration may be outdated, and the candidate counts
+    /// only voters.
     pub(super) fn on_request_vote(&mut self, from: ServerId, pre: bool, last: Position) {
+        // One vote per term, or two candidates could both win it (paper §5.2). A repeated request
+        // of the same candidate gets the same answer.
         let free = self.hard_state.voted_for.is_none_or(|candidate| candidate == from);
+        // A pre-vote promises nothing, so it needs no free vote.
         let granted = (pre || free) && self.is_up_to_date(last);
         if granted && !pre {
             self.grant_vote(from);
         }
+        // The vote is durable before the reply leaves: after a crash this server must not vote
+        // again in the term (thesis §3.8; removed by --unsafe no-fsync).
         let after = self.writes.hard_state_barrier();
         self.send(from, Content::VoteReply { pre, granted }, after);
     }
 
-    /// Whether a log that ends there holds all that this one may have helped to commit (paper
-    /// §5.4.1).
+    /// Election restriction: the candidate's log must be at least as up to date as this one, by
+    /// last term, then by length (paper §5.4.1). Otherwise a leader could lack committed entries
+    /// and overwrite them (removed by --unsafe vote-without-log-check).
     fn is_up_to_date(&self, last: Position) -> bool {
         self.config.has(Bug::VoteWithoutLogCheck) || last >= self.log.last()
     }
 
     fn grant_vote(&mut self, candidate: ServerId) {
+        // Only a granted vote restarts the timer: a candidate that cannot win must not keep this
+        // server from campaigning (paper §5.2).
         self.reset_election_timer();
         if self.hard_state.voted_for.is_none() {
             self.hard_state.voted_for = Some(candidate);
-            self.persist(Some(self.hard_state), alloc::vec::Vec::new());
+            self.persist(Some(self.hard_state), Vec::new());
         }
     }
 
-    /// Hears a voter's answer in the current term.
+    /// Handles a reply to a request of the current term.
     pub(super) fn on_vote_reply(&mut self, from: ServerId, pre: bool, granted: bool) {
-        let asked = match self.state {
+        // A late pre-vote must not count as a vote: its sender recorded none, and may vote for
+        // another candidate of this term.
+        let requested = match self.state {
             RoleState::PreCandidate(_) => pre,
             RoleState::Candidate(_) => !pre,
             RoleState::Follower | RoleState::Leader(_) => false,
         };
-        if asked && granted {
+        if requested && granted {
             self.count_vote(from);
         }
     }
 
-    /// Counts a candidate's vote for itself, once that is durable like any other.
+    /// Counts a candidate's vote for itself, once it is durable like any other vote.
     pub(super) fn count_own_vote(&mut self) {
         if matches!(self.state, RoleState::Candidate(_)) && self.writes.hard_state_barrier() == 0 {
             self.count_vote(self.config.id);
@@ -103,6 +126,7 @@ impl Raft {
                 }
             }
             RoleState::Candidate(votes) => {
+                // The set counts a repeated reply once; `has_quorum` ignores non-voters.
                 if votes.insert(voter) && membership.has_quorum(|id| votes.contains(&id)) {
                     self.become_leader();
                 }
@@ -111,13 +135,14 @@ impl Raft {
         }
     }
 
-    /// Tells the sender of a request that its term is over; answers of an old term are not worth a
-    /// word.
+    /// Answers a request of an older term with the current one, so that a stale leader or
+    /// candidate steps down (paper §5.1). Replies of an older term are dropped: a vote or an
+    /// acknowledgement counts only in the term it was given in.
     pub(super) fn reject_stale(&mut self, from: ServerId, content: &Content) {
         let is_request = match content {
             Content::RequestVote { .. }
-            | Content::AppendEntries { .. }
-            | Content::InstallSnapshot { .. }
+            | Content::AppendEntries(_)
+            | Content::InstallSnapshot(_)
             | Content::ReadIndex { .. } => true,
             Content::VoteReply { .. }
             | Content::SnapshotReceived { .. }

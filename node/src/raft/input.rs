@@ -1,69 +1,71 @@
-//! Lists what can happen to a server: nothing else changes what it is.
+//! Defines the inputs of a server: nothing else changes its state.
 
-use super::{MembershipChange, Message, Position, ServerId, Token};
+use super::membership::MembershipChange;
+use super::message::Message;
+use super::types::{Position, ServerId, Token};
 use alloc::vec::Vec;
 
-/// What can happen to a server.
+/// An event that a server reacts to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// One tick of the body's monotonic clock; [`Config`] counts its timeouts in ticks.
+    /// One tick of the runtime's monotonic clock; timeouts in `Config` count these.
     Tick,
-    /// A message came from a peer.
+    /// A message arrived from a peer.
     Receive {
-        /// Who sent it.
+        /// The sender.
         from: ServerId,
-        /// What it says.
+        /// The message.
         message: Message,
     },
-    /// A client wants a command in the log.
+    /// A client proposes a command.
     Propose {
-        /// Names the client's request.
+        /// Identifies the client's request.
         token: Token,
         /// The command.
         command: Vec<u8>,
     },
-    /// A client wants other members.
+    /// A client asks for a change of membership.
     ChangeMembership {
-        /// Names the client's request.
+        /// Identifies the client's request.
         token: Token,
-        /// What is to be different.
+        /// The members to add and to remove.
         change: MembershipChange,
     },
-    /// A client wants another server to lead; whoever leads then shows that.
+    /// A client asks for another leader. There is no answer: the new leader shows the outcome.
     TransferLeadership {
-        /// Who should lead.
+        /// The server that should lead.
         to: ServerId,
     },
-    /// A client wants a linearizable read, at whatever server it asked.
+    /// A client asks any server for a linearizable read.
     Read {
-        /// Names the client's request.
+        /// Identifies the client's request.
         token: Token,
     },
-    /// A client wants a linearizable read, and the body has just said how much time has passed: a
-    /// leader that holds a lease serves it at once.
+    /// A client asks for a linearizable read that a lease may serve. The runtime must have
+    /// reported missed ticks just before, as the lease depends on real time.
     LeaseRead {
-        /// Names the client's request.
+        /// Identifies the client's request.
         token: Token,
     },
-    /// So many ticks' time passed without a tick: the body was not awake.
+    /// Time passed without ticks because the process was paused or starved.
     MissedTicks {
-        /// How many.
+        /// The missed time in ticks.
         ticks: u64,
     },
-    /// Every [`Persist`] up to this sequence number is durable.
+    /// Every `Persist` up to this sequence number is durable.
     Persisted {
         /// The greatest durable sequence number.
         sequence: u64,
     },
-    /// What the store contained when [`Effect::TakeSnapshot`] asked for it.
+    /// The snapshot that `Effect::TakeSnapshot` asked for.
     SnapshotTaken {
         /// The last entry that it contains.
         last: Position,
-        /// The store, as bytes.
+        /// The state machine, as bytes.
         data: Vec<u8>,
     },
-    /// The body wants to do without what was written so far.
+    /// The runtime wants to delete everything written so far: write the current state again.
     RewriteLog,
-    /// Nothing happened, and the body has time for more committed entries.
+    /// Deliver more committed entries, and do nothing else.
     Continue,
 }

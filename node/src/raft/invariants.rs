@@ -1,33 +1,36 @@
-//! States the five safety properties of Raft (paper, figure 3) and that of changing members (thesis
-//! §4.3), one function each, over all servers at once.
+//! Checks the five safety properties of Raft (paper, figure 3) and that of membership changes
+//! (thesis §4.3), one function each, over all servers at once.
 //!
-//! They are pure: what they need to know of the past is an argument, and [`SafetyChecker`] keeps it for
-//! whoever looks after every step. A violation means that the brain, or a bug that was switched on,
-//! broke a promise.
+//! The functions are pure and take earlier observations as arguments. [`SafetyChecker`] records
+//! those, for tests that check after every step. A violation is a defect of the core, or the work
+//! of a seeded bug.
 
-use super::{Entry, Index, Membership, Payload, Position, Raft, Role, ServerId, Term};
+use super::entry::{Entry, Payload};
+use super::membership::Membership;
+use super::server::Raft;
+use super::types::{Index, Position, Role, ServerId, Term};
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use core::fmt;
 
-/// What an onlooker sees of one server.
+/// The observable state of one server.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerView<'a> {
-    /// Its name.
+    /// Its id.
     pub id: ServerId,
     /// Its role.
     pub role: Role,
     /// Its term.
     pub term: Term,
-    /// How far it knows the log to be committed.
+    /// The last entry that it knows to be committed.
     pub commit_index: Index,
-    /// The last place that was cut off its log: what came up to there was committed.
+    /// The position up to which its log was compacted: everything up to there was committed.
     pub start: Position,
     /// Its log, from after `start`.
     pub log: &'a [Entry],
 }
 
 impl<'a> ServerView<'a> {
-    /// What there is to see of `raft`.
+    /// Returns the observable state of `raft`.
     pub fn of(raft: &'a Raft) -> Self {
         let status = raft.status();
         let id = raft.config.id;
@@ -36,25 +39,25 @@ impl<'a> ServerView<'a> {
         Self { id, role: status.role, term: status.term, commit_index, start, log }
     }
 
-    /// The entry at an index, if it was not cut off.
+    /// Returns the entry at an index, unless it was compacted.
     fn entry(&self, index: Index) -> Option<&'a Entry> {
-        let place = index.checked_sub(self.start.index)?.checked_sub(1)?;
-        self.log.get(usize::try_from(place).ok()?)
+        let offset = index.checked_sub(self.start.index)?.checked_sub(1)?;
+        self.log.get(usize::try_from(offset).ok()?)
     }
 
-    /// The term of the entry at an index that is at the start of its log or after it.
+    /// Returns the term of the entry at an index, from the start of its log on.
     fn term(&self, index: Index) -> Option<Term> {
         let at_start = (index == self.start.index).then_some(self.start.term);
         at_start.or_else(|| self.entry(index).map(|entry| entry.term))
     }
 
-    /// Whether its log has, or had, this entry. One that was cut off was committed, and what is in
-    /// its place is what the server has applied.
+    /// Whether its log contains this entry. A compacted entry was committed, and its index holds
+    /// what the server has applied.
     fn has(&self, entry: &Entry) -> bool {
         entry.index <= self.start.index || self.entry(entry.index) == Some(entry)
     }
 
-    /// Its entries from an index on.
+    /// Returns its entries from an index on.
     fn from(&self, index: Index) -> &'a [Entry] {
         let gone =
             usize::try_from(index.saturating_sub(self.start.index + 1)).unwrap_or(usize::MAX);
@@ -62,21 +65,21 @@ impl<'a> ServerView<'a> {
     }
 }
 
-/// An entry that some server knew to be committed.
+/// An entry that some server knows to be committed.
 #[derive(Clone, Debug)]
 pub struct CommittedEntry {
     /// The entry.
     pub entry: Entry,
-    /// The term of the server that first knew; it was committed in that term or before.
+    /// The term of the first server that knew; the entry was committed in that term or before.
     pub by: Term,
 }
 
-/// A property that does not hold.
+/// A property that was violated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Its name in the paper.
     pub property: &'static str,
-    /// What was seen instead.
+    /// The observation.
     pub seen: String,
 }
 
@@ -86,7 +89,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// At most one leader can be elected in a given term (§5.2); `leaders` are those seen before.
+/// At most one leader can be elected in a term (§5.2); `leaders` are those observed before.
 pub fn election_safety(
     leaders: &BTreeMap<Term, ServerId>,
     servers: &[ServerView<'_>],
@@ -102,16 +105,16 @@ pub fn election_safety(
     Ok(())
 }
 
-/// A leader never overwrites or deletes entries in its log, it only appends new ones (§5.3); `logs`
-/// are those of the leaders seen before.
+/// A leader never overwrites or deletes entries in its log; it only appends (§5.3). `logs` are
+/// those of the leaders observed before.
 pub fn leader_append_only(
     logs: &BTreeMap<Term, Vec<Entry>>,
     servers: &[ServerView<'_>],
 ) -> Result<(), Violation> {
     for server in leading(servers) {
         let before = logs.get(&server.term).map_or(&[][..], Vec::as_slice);
-        let after_cut = usize::try_from(server.start.index).unwrap_or(usize::MAX);
-        if !server.log.starts_with(before.get(after_cut..).unwrap_or_default()) {
+        let compacted = usize::try_from(server.start.index).unwrap_or(usize::MAX);
+        if !server.log.starts_with(before.get(compacted..).unwrap_or_default()) {
             let seen = format!("leader {} of term {} changed its log", server.id, server.term);
             return Err(Violation { property: "Leader Append-Only", seen });
         }
@@ -122,8 +125,8 @@ pub fn leader_append_only(
 /// If two logs contain an entry with the same index and term, they are identical up to there
 /// (§5.3).
 pub fn log_matching(servers: &[ServerView<'_>]) -> Result<(), Violation> {
-    for (place, one) in servers.iter().enumerate() {
-        for other in servers.get(place + 1..).unwrap_or_default() {
+    for (at, one) in servers.iter().enumerate() {
+        for other in servers.get(at + 1..).unwrap_or_default() {
             let first = one.start.index.max(other.start.index) + 1;
             let pairs = || one.from(first).iter().zip(other.from(first));
             let agree = pairs().rposition(|(a, b)| a.term == b.term).map_or(0, |last| last + 1);
@@ -173,15 +176,16 @@ pub fn state_machine_safety(
     Ok(())
 }
 
-/// Two committed configurations that follow one another share a set of voters that decided in both:
-/// the same voters, or a joint one of the old and the new, which only the new may follow.
+/// Consecutive committed configurations share a set of voters that decides in both (thesis §4.3):
+/// either the voters are the same, or one of the two is joint and contains the other's voters.
 pub fn membership_safety(before: &Membership, after: &Membership) -> Result<(), Violation> {
     let same = after.voters == before.voters && !after.is_joint();
     let begins = !before.is_joint() && after.outgoing == before.voters;
     if same || begins {
         return Ok(());
     }
-    let seen = format!("{after:?} follows {before:?}, and neither is a part of the other");
+    let seen =
+        format!("{after:?} follows {before:?}, without a set of voters that decides in both");
     Err(Violation { property: "Membership Safety", seen })
 }
 
@@ -189,60 +193,60 @@ fn leading<'a>(servers: &[ServerView<'a>]) -> impl Iterator<Item = ServerView<'a
     servers.iter().copied().filter(|server| server.role == Role::Leader)
 }
 
-/// What an onlooker remembers.
+/// Checks all properties after every step, and records what the checks need.
 #[derive(Debug, Default)]
 pub struct SafetyChecker {
     leaders: BTreeMap<Term, ServerId>,
     logs: BTreeMap<Term, Vec<Entry>>,
     committed: Vec<CommittedEntry>,
-    /// The last committed configuration, and whether one followed that must not.
+    /// The last committed configuration, and whether an invalid one followed.
     membership: Option<Membership>,
     membership_violation: Option<Violation>,
 }
 
 impl SafetyChecker {
-    /// Begins with a cluster of these voters.
+    /// Starts with a cluster of these voters.
     pub fn new(voters: &[ServerId]) -> Self {
         Self { membership: Some(Membership::from_voters(voters)), ..Self::default() }
     }
 
-    /// The last configuration that any server ever knew to be committed.
+    /// Returns the last configuration that any server knew to be committed.
     pub fn membership(&self) -> Option<&Membership> {
         self.membership.as_ref()
     }
 
-    /// Checks all properties of what the running servers are now, and remembers it.
+    /// Checks all properties of the running servers, and records their state.
     pub fn observe(&mut self, servers: &[ServerView<'_>]) -> Result<(), Violation> {
         election_safety(&self.leaders, servers)?;
         leader_append_only(&self.logs, servers)?;
         log_matching(servers)?;
-        servers.iter().for_each(|server| self.remember(server));
+        servers.iter().for_each(|server| self.record(server));
         self.membership_violation.clone().map_or(Ok(()), Err)?;
         leader_completeness(&self.committed, servers)?;
         state_machine_safety(&self.committed, servers)
     }
 
-    /// Everything that any server ever knew to be committed, from index 1.
+    /// Returns all entries that any server knew to be committed, from index 1.
     pub fn committed(&self) -> &[CommittedEntry] {
         &self.committed
     }
 
-    fn remember(&mut self, server: &ServerView<'_>) {
+    fn record(&mut self, server: &ServerView<'_>) {
         if server.role == Role::Leader {
             self.leaders.insert(server.term, server.id);
             let known = self.committed.iter().map(|c| c.entry.clone());
-            let cut_off = known.take(usize::try_from(server.start.index).unwrap_or(usize::MAX));
-            let log = self.logs.entry(server.term).or_insert_with(|| cut_off.collect());
+            let compacted = known.take(usize::try_from(server.start.index).unwrap_or(usize::MAX));
+            let log = self.logs.entry(server.term).or_insert_with(|| compacted.collect());
             log.extend_from_slice(server.from(log.len() as Index + 1));
         }
-        let news = server.from(self.committed.len() as Index + 1);
-        let upto = news.partition_point(|entry| entry.index <= server.commit_index);
-        self.commits(server.term, &news[..upto]);
+        let new = server.from(self.committed.len() as Index + 1);
+        let upto = new.partition_point(|entry| entry.index <= server.commit_index);
+        self.record_commits(server.term, &new[..upto]);
     }
 
-    /// Learns that a server in this term knows these entries to be committed. It may cut them off in
-    /// the same step.
-    pub fn commits(&mut self, by: Term, entries: &[Entry]) {
+    /// Records that a server in this term knows these entries to be committed. It may compact them
+    /// in the same step, so `observe` alone can miss them.
+    pub fn record_commits(&mut self, by: Term, entries: &[Entry]) {
         for entry in entries {
             if entry.index == self.committed.len() as Index + 1 {
                 self.committed.push(CommittedEntry { entry: entry.clone(), by });
@@ -254,8 +258,8 @@ impl SafetyChecker {
     fn track_membership(&mut self, entry: &Entry) {
         let Payload::Membership(after) = &entry.payload else { return };
         if let Some(before) = &self.membership {
-            let step = membership_safety(before, after);
-            self.membership_violation = self.membership_violation.take().or(step.err());
+            let checked = membership_safety(before, after);
+            self.membership_violation = self.membership_violation.take().or(checked.err());
         }
         self.membership = Some(after.clone());
     }
@@ -264,14 +268,13 @@ impl SafetyChecker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::Payload;
     use alloc::vec;
 
-    /// A log with these terms.
+    /// Returns a log with these terms.
     fn log(terms: &[Term]) -> Vec<Entry> {
-        let entry = |(place, term): (usize, &Term)| Entry {
+        let entry = |(at, term): (usize, &Term)| Entry {
             term: *term,
-            index: place as Index + 1,
+            index: at as Index + 1,
             payload: Payload::Noop,
         };
         terms.iter().enumerate().map(entry).collect()
@@ -300,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn one_leader_a_term() {
+    fn a_term_has_one_leader() {
         let past = BTreeMap::from([(2, 1)]);
         assert!(election_safety(&past, &[leader(1, 2, &[]), leader(3, 3, &[])]).is_ok());
         assert!(election_safety(&past, &[leader(2, 2, &[])]).is_err());
@@ -316,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_terms_mean_equal_prefixes() {
+    fn entries_of_equal_index_and_term_have_equal_prefixes() {
         let logs = [log(&[1, 1, 2]), log(&[1, 1, 3]), log(&[1, 2, 2])];
         let [a, b, c] = [0, 1, 2].map(|n| follower(n, 0, &logs[n as usize]));
         assert!(log_matching(&[a, b]).is_ok());
@@ -324,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn later_leaders_have_what_was_committed() {
+    fn later_leaders_have_all_committed_entries() {
         let committed: Vec<_> =
             log(&[1, 2]).into_iter().map(|entry| CommittedEntry { entry, by: 2 }).collect();
         assert!(leader_completeness(&committed, &[leader(1, 3, &log(&[1, 2, 3]))]).is_ok());
@@ -333,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn voters_change_by_way_of_both_sets() {
+    fn voters_change_through_a_joint_configuration() {
         let of = |voters: &[ServerId], outgoing: &[ServerId]| {
             let outgoing = outgoing.iter().copied().collect();
             Membership { outgoing, ..Membership::from_voters(voters) }
@@ -348,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_applied_stays() {
+    fn an_applied_entry_never_changes() {
         let (one, other) = (log(&[1, 2]), log(&[1, 3]));
         let mut checker = SafetyChecker::default();
         assert_eq!(checker.observe(&[follower(1, 2, &one), follower(2, 1, &other)]), Ok(()));

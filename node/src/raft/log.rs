@@ -1,32 +1,36 @@
-//! Holds the log: entries follow one another from just after `start`, without gaps, and terms never
-//! fall along it.
+//! Holds the log: entries follow one another from just after `start`, without gaps, and their terms
+//! never decrease.
 //!
-//! What came up to `start` is in a snapshot. It was committed, so a place before `start` counts as
-//! agreed with every leader; the entry at `start` itself can still be compared.
+//! Entries up to `start` are in a snapshot, so they were committed: a position before `start`
+//! matches every leader's log. The entry at `start` itself can still be compared.
 
-use super::{Entry, Index, Membership, Payload, Position, Term};
+use super::entry::{Entry, Payload};
+use super::membership::Membership;
+use super::types::{Index, Position, Term};
 use alloc::{vec, vec::Vec};
 
 /// The most entries of one message.
 const MAX_BATCH_ENTRIES: usize = 64;
-/// The most bytes of commands in one message; a single entry may be larger and then travels alone.
+/// The most bytes of commands in one message; a larger entry is sent alone.
 const MAX_BATCH_BYTES: usize = 256 * 1024;
+/// The bytes that an entry counts for besides its command.
+const ENTRY_OVERHEAD: usize = 64;
 
 /// The replicated log of one server.
 #[derive(Debug)]
 pub(super) struct Log {
     start: Position,
     entries: Vec<Entry>,
-    /// The configurations and where each stands: first a committed one, which no entry replaces,
-    /// then those of the entries after it.
+    /// The configurations and their indices: first a committed one, which no entry can replace,
+    /// then those of later entries.
     memberships: Vec<(Index, Membership)>,
-    /// How often the configuration in force has become another one.
+    /// How often the configuration in force has changed.
     revision: u64,
 }
 
 impl Log {
-    /// A log that holds these entries after `start`; `base` is the configuration at an index that is
-    /// committed.
+    /// Creates a log with these entries after `start`; `base` is the configuration at a committed
+    /// index.
     pub(super) fn new(start: Position, entries: Vec<Entry>, base: (Index, Membership)) -> Self {
         let mut log = Self { start, entries: Vec::new(), memberships: vec![base], revision: 0 };
         log.index_memberships(&entries);
@@ -34,29 +38,30 @@ impl Log {
         log
     }
 
-    /// The configuration in force: the last one, committed or not (thesis §4.1).
+    /// Returns the configuration in force: the last one, committed or not. A server that used the
+    /// last committed one could decide by a majority that the leader no longer asks (thesis §4.1).
     pub(super) fn membership(&self) -> &Membership {
-        let (_, last) = self.memberships.last().expect("the first is never taken away");
+        let (_, last) = self.memberships.last().expect("the first is never removed");
         last
     }
 
-    /// How often the configuration in force has become another one.
+    /// Returns how often the configuration in force has changed.
     pub(super) fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// Where the configuration in force stands.
+    /// Returns the index of the configuration in force.
     pub(super) fn membership_index(&self) -> Index {
         self.memberships.last().map_or(0, |(index, _)| *index)
     }
 
-    /// The configuration that was in force at a committed index.
+    /// Returns the configuration that was in force at a committed index.
     pub(super) fn membership_at(&self, index: Index) -> &Membership {
         let upto = self.memberships.partition_point(|(at, _)| *at <= index);
         &self.memberships[upto.saturating_sub(1)].1
     }
 
-    /// The configuration that was in force at a committed index, and all that came later.
+    /// Returns the configuration that was in force at a committed index, and all later ones.
     pub(super) fn memberships_from(&self, index: Index) -> impl Iterator<Item = &Membership> {
         let upto = self.memberships.partition_point(|(at, _)| *at <= index);
         self.memberships.iter().skip(upto.saturating_sub(1)).map(|(_, membership)| membership)
@@ -64,6 +69,8 @@ impl Log {
 
     fn index_memberships(&mut self, entries: &[Entry]) {
         for entry in entries {
+            // Entries up to the base repeat it or are older: an old one must not come into force
+            // again after a snapshot.
             if let Payload::Membership(membership) = &entry.payload
                 && entry.index > self.membership_index()
             {
@@ -73,24 +80,25 @@ impl Log {
         }
     }
 
-    /// The last place that was cut off at the front.
+    /// Returns the position up to which the log was compacted.
     pub(super) fn start(&self) -> Position {
         self.start
     }
 
-    /// Everything after the start.
+    /// Returns the entries after `start`.
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// Its end.
+    /// Returns the position of the last entry; of the snapshot, if no entry follows it. A log that
+    /// reported term 0 after compaction would lose every comparison of logs.
     pub(super) fn last(&self) -> Position {
         self.entries
             .last()
             .map_or(self.start, |entry| Position { term: entry.term, index: entry.index })
     }
 
-    /// The term of an entry; 0 before the first, `None` where it is not known: after the log, and
+    /// Returns the term of an entry; 0 before the first, `None` if unknown: after the log, and
     /// before its start.
     pub(super) fn term(&self, index: Index) -> Option<Term> {
         match index.checked_sub(self.start.index) {
@@ -101,27 +109,28 @@ impl Log {
         }
     }
 
-    /// Where an entry after the start stands in `entries`.
+    /// Returns the offset in `entries` of an entry after `start`.
     fn offset(&self, index: Index) -> usize {
         let offset = index.saturating_sub(self.start.index).saturating_sub(1);
         usize::try_from(offset).unwrap_or(usize::MAX)
     }
 
-    /// The place of an entry; the place before the first if it is not known.
+    /// Returns the position of an entry; the position before the first if it is unknown.
     pub(super) fn position(&self, index: Index) -> Position {
         self.term(index).map_or(Position::default(), |term| Position { term, index })
     }
 
-    /// Whether this place is in the log, or before it.
+    /// Whether this position is in the log, or was compacted. Same index and term mean the same
+    /// prefix (Log Matching, paper §5.3).
     pub(super) fn matches(&self, position: Position) -> bool {
         position.index < self.start.index || self.term(position.index) == Some(position.term)
     }
 
-    /// The last place that may also be in a log which has `other`: not after it, and of no later
-    /// term.
+    /// Returns the last position that can also be in a log that contains `other`: not after it,
+    /// and of no later term.
     ///
-    /// Both sides of a conflict ask this of the other's last word, so each exchange skips a whole
-    /// term of one of them (paper §5.3, end).
+    /// Both sides of a rejected append apply this to each other's hint, so each exchange skips a
+    /// whole term (paper §5.3). Backing up by one entry takes a round trip for each.
     pub(super) fn find_conflict_by_term(&self, other: Position) -> Position {
         if other < self.start || other.index < self.start.index {
             return Position::default();
@@ -132,34 +141,30 @@ impl Log {
         self.position(self.start.index + fits as Index)
     }
 
-    /// The entries of `from ..= to`, as far as they exist.
+    /// Returns the entries of `from ..= to`, as far as they exist.
     pub(super) fn range(&self, from: Index, to: Index) -> &[Entry] {
         let start = if from > self.start.index { self.offset(from) } else { usize::MAX };
         let end = self.entries.len().min(self.offset(to.saturating_add(1)));
         self.entries.get(start..end).unwrap_or_default()
     }
 
-    /// How many bytes the entries of `from ..= to` stand for.
+    /// Returns how many bytes the entries of `from ..= to` count for.
     pub(super) fn byte_size(&self, from: Index, to: Index) -> usize {
         self.range(from, to).iter().map(|entry| entry_size(payload_size(entry))).sum()
     }
 
-    /// The entries from an index on that fit into one message.
+    /// Returns the entries from an index on that fit into one message.
     pub(super) fn batch(&self, from: Index) -> Vec<Entry> {
         let mut bytes = 0;
         let fits = |entry: &&Entry| {
             bytes += payload_size(entry);
             bytes <= MAX_BATCH_BYTES || bytes == payload_size(entry)
         };
-        self.range(from, Index::MAX)
-            .iter()
-            .take(MAX_BATCH_ENTRIES)
-            .take_while(fits)
-            .cloned()
-            .collect()
+        let entries = self.range(from, Index::MAX).iter();
+        entries.take(MAX_BATCH_ENTRIES).take_while(fits).cloned().collect()
     }
 
-    /// Adds an entry at the end.
+    /// Appends an entry at the end.
     pub(super) fn append(&mut self, term: Term, payload: Payload) -> Entry {
         let entry = Entry { term, index: self.last().index + 1, payload };
         self.index_memberships(core::slice::from_ref(&entry));
@@ -167,10 +172,8 @@ impl Log {
         entry
     }
 
-    /// How many of these entries, whose predecessor it has, the log has already.
-    ///
-    /// Only a real conflict cuts the log (paper §5.3): a late message about entries that are all
-    /// here must not take away what came after them.
+    /// Returns how many of these entries, whose predecessor it contains, the log contains already.
+    /// Only the first real conflict may truncate the log (paper §5.3).
     pub(super) fn count_known(&self, entries: &[Entry]) -> usize {
         let is_known = |entry: &Entry| {
             entry.index < self.start.index || self.term(entry.index) == Some(entry.term)
@@ -178,10 +181,12 @@ impl Log {
         entries.iter().position(|entry| !is_known(entry)).unwrap_or(entries.len())
     }
 
-    /// Replaces everything from the first of these entries on by them.
+    /// Replaces everything from the index of the first of these entries on.
     pub(super) fn truncate_and_append(&mut self, entries: &[Entry]) {
         if let Some(first) = entries.first() {
             self.entries.truncate(self.offset(first.index));
+            // A truncated configuration is no longer in force: the previous one is again
+            // (thesis §4.1).
             let kept = self.memberships.partition_point(|(index, _)| *index < first.index);
             self.revision += (self.memberships.len() - kept.max(1)) as u64;
             self.memberships.truncate(kept.max(1));
@@ -190,33 +195,31 @@ impl Log {
         }
     }
 
-    /// Cuts off everything up to a place of the log, which a snapshot stands for.
+    /// Drops everything up to a position of the log that a snapshot contains.
     pub(super) fn compact(&mut self, last: Position) {
         if last.index > self.start.index {
             let gone = self.entries.len().min(self.offset(last.index.saturating_add(1)));
             self.entries.drain(..gone);
             self.start = last;
+            // The configuration in force at `last` stays, as no entry holds it any more.
             let older = self.memberships.partition_point(|(index, _)| *index <= last.index);
             self.memberships.drain(..older.saturating_sub(1));
         }
     }
 
-    /// Begins anew after a place that a snapshot ends at.
+    /// Empties the log; it continues after the end of a snapshot.
     pub(super) fn restore(&mut self, last: Position, membership: Membership) {
         let revision = self.revision + 1;
         *self = Self { revision, ..Self::new(last, Vec::new(), (last.index, membership)) };
     }
 }
 
-/// How many bytes an entry stands for besides its command.
-const ENTRY_OVERHEAD: usize = 64;
-
-/// How many bytes an entry with a command of this size stands for.
+/// Returns how many bytes an entry with a command of this size counts for.
 pub(super) fn entry_size(command: usize) -> usize {
     ENTRY_OVERHEAD.saturating_add(command)
 }
 
-/// How many bytes of a command an entry holds.
+/// Returns the size of an entry's command.
 fn payload_size(entry: &Entry) -> usize {
     match &entry.payload {
         Payload::Noop => 0,
@@ -248,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_message_takes_nothing_away() {
+    fn a_delayed_message_truncates_nothing() {
         let mut follower = log(&[1, 1, 2, 2]);
         assert_eq!(follower.count_known(&log(&[1, 1, 2]).entries), 3);
         follower.truncate_and_append(&[]);
@@ -256,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conflict_cuts_from_where_it_begins() {
+    fn a_conflict_truncates_from_its_first_entry() {
         let mut follower = log(&[1, 1, 2, 2]);
         let leader = log(&[1, 1, 3]).entries;
         let known = follower.count_known(&leader);
@@ -265,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn places_outside_are_nowhere() {
+    fn positions_outside_the_log_are_unknown() {
         let log = log(&[1]);
         assert_eq!((log.term(0), log.term(1), log.term(2)), (Some(0), Some(1), None));
         assert_eq!(log.term(Index::MAX), None);
@@ -274,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_are_bounded_and_a_giant_travels_alone() {
+    fn batches_are_bounded_and_a_large_entry_is_sent_alone() {
         let mut log = Log::new(Position::default(), vec![], (0, Membership::default()));
         for size in [MAX_BATCH_BYTES * 2, MAX_BATCH_BYTES / 2, MAX_BATCH_BYTES / 2, 1] {
             log.append(1, Payload::Command(vec![0; size]));
@@ -284,10 +287,9 @@ mod tests {
         assert_eq!(log.batch(4).len(), MAX_BATCH_ENTRIES);
     }
 
-    /// The same questions of a log and of one whose front was cut off have the same answers, where
-    /// there still are any.
+    /// A compacted log answers like the whole log, as far as it still can.
     #[test]
-    fn what_is_cut_off_counts_as_agreed_and_the_rest_stays() {
+    fn compacted_entries_match_and_the_rest_is_unchanged() {
         let whole = log(&[1, 1, 2, 2, 3]);
         for index in 0..=5 {
             let mut cut = log(&[1, 1, 2, 2, 3]);
@@ -314,7 +316,7 @@ mod tests {
         }
     }
 
-    /// Terms that never fall, as along every log.
+    /// Terms that never decrease, as in every log.
     fn rising() -> impl Strategy<Value = Vec<Term>> {
         let sum = |steps: Vec<Term>| {
             (1..=steps.len()).map(|upto| 1 + steps[..upto].iter().sum::<Term>()).collect()
@@ -322,8 +324,8 @@ mod tests {
         proptest::collection::vec(0u64..3, 0..12).prop_map(sum)
     }
 
-    /// The last place before `other` or at it, of no later term, found by looking at each.
-    fn obvious(log: &Log, other: Position) -> Position {
+    /// The same result as `find_conflict_by_term`, by linear search.
+    fn find_linearly(log: &Log, other: Position) -> Position {
         let fits = |index: &Index| log.term(*index).is_some_and(|term| term <= other.term);
         let index = (1..=other.index).rev().find(fits).unwrap_or(0);
         log.position(index)
@@ -331,18 +333,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn searching_agrees_with_looking_at_each(
+        fn binary_search_agrees_with_linear_search(
             terms in rising(), term in 0u64..20, index in 0u64..20
         ) {
             let (log, other) = (log(&terms), Position { term, index });
-            prop_assert_eq!(log.find_conflict_by_term(other), obvious(&log, other));
+            prop_assert_eq!(log.find_conflict_by_term(other), find_linearly(&log, other));
         }
 
         /// Two logs that share a prefix and nothing after it: backing up never passes the prefix,
-        /// ends at it or where the follower's log goes on, and takes no more questions than there
+        /// ends at it or where the follower's log goes on, and takes no more exchanges than there
         /// are terms.
         #[test]
-        fn backing_up_finds_the_common_prefix(
+        fn backtracking_finds_the_common_prefix(
             common in rising(), leader in rising(), follower in rising()
         ) {
             let base = common.last().copied().unwrap_or(0);
@@ -353,15 +355,15 @@ mod tests {
             let (ours, theirs) = (tail(&leader, 0), tail(&follower, 1));
             let mut terms = terms(&theirs);
             terms.dedup();
-            let (mut position, mut questions) = (ours.last(), 1);
+            let (mut position, mut exchanges) = (ours.last(), 1);
             while !theirs.matches(position) {
                 let hint = theirs.find_conflict_by_term(position);
                 let next = ours.find_conflict_by_term(hint);
                 prop_assert!(next.index < position.index && next.index >= common.len() as Index);
-                (position, questions) = (next, questions + 1);
+                (position, exchanges) = (next, exchanges + 1);
             }
             prop_assert_eq!(position.index, common.len() as Index);
-            prop_assert!(questions <= terms.len() + 2);
+            prop_assert!(exchanges <= terms.len() + 2);
         }
     }
 }

@@ -1,12 +1,13 @@
-//! Says who counts: the voters, the learners, and the joint rule by which one set of voters turns
-//! into another.
+//! Defines configurations: the voters, the learners, and the joint rule by which one set of voters
+//! replaces another.
 //!
-//! A configuration is an entry of the log and in force from the moment it is appended, committed or
-//! not (thesis §4.1). While two sets of voters are in force nothing is decided without a majority of
-//! each (thesis §4.3), so no two majorities of any two configurations that follow one another can
-//! decide without a server in common. A server's number is never given to another.
+//! A configuration is a log entry and in force from the moment it is appended, committed or not
+//! (thesis §4.1). A joint configuration decides only with a majority of each of its two sets
+//! (thesis §4.3). So majorities of consecutive configurations always share a server. A server's id
+//! is never given to another server.
 
-use super::{ServerId, quorum};
+use super::quorum;
+use super::types::ServerId;
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     string::String,
@@ -14,52 +15,51 @@ use alloc::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Who takes part, and how.
+/// The members of a cluster and their parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
-    /// Who votes, and whose copies count.
+    /// The servers that vote and count towards a majority.
     pub voters: BTreeSet<ServerId>,
-    /// Who did before, while both sets decide together; empty otherwise.
+    /// The previous voters, while a joint configuration is in force; empty otherwise.
     pub outgoing: BTreeSet<ServerId>,
-    /// Who gets the log, and votes as soon as it has caught up.
+    /// Learners that become voters once they have caught up.
     pub joining: BTreeSet<ServerId>,
-    /// Who gets the log and never votes.
+    /// Members that receive the log and never vote.
     pub learners: BTreeSet<ServerId>,
-    /// The voters that go when all who join have come.
+    /// The voters to remove when the joining members become voters.
     pub leaving: BTreeSet<ServerId>,
-    /// What the body knows newcomers by.
+    /// The runtime's contact data of members that joined after the start.
     pub contacts: BTreeMap<ServerId, String>,
-    /// The number of the next newcomer.
+    /// The id of the next new member.
     pub next: ServerId,
 }
 
-/// What is to be different.
+/// A requested change of membership.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MembershipChange {
-    /// Newcomers that are to vote, as the body knows them.
+    /// The contact data of new voters.
     pub add_voters: Vec<String>,
-    /// Newcomers that only get the log.
+    /// The contact data of new learners.
     pub add_learners: Vec<String>,
-    /// Who goes: where somebody is to be added, when those have caught up.
+    /// The members to remove; voters stay until the new voters have caught up.
     pub remove: BTreeSet<ServerId>,
 }
 
-/// Why a change is not begun.
+/// Why a change of membership did not begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChangeError {
-    /// Another change is not committed yet, or the leader has not committed anything in its term
-    /// (Ongaro, raft-dev 2015: two changes may otherwise miss each other).
+    /// Another change is not committed yet, or the leader has not committed an entry of its term.
     Busy,
-    /// No voter would be left.
+    /// No voter would remain.
     NoVoters,
-    /// Who is to go is no member.
+    /// A server to remove is not a member.
     NotAMember(ServerId),
-    /// It changes nothing.
+    /// The change has no effect.
     NoChange,
 }
 
 impl Membership {
-    /// These voters, and nobody else.
+    /// Creates a configuration with these voters and no other members.
     pub fn from_voters(voters: &[ServerId]) -> Self {
         let next = voters.iter().max().map_or(1, |last| last.saturating_add(1));
         Self { voters: voters.iter().copied().collect(), next, ..Self::default() }
@@ -75,23 +75,24 @@ impl Membership {
         self.voters.contains(&id) || self.outgoing.contains(&id)
     }
 
-    /// Whether a server takes part.
+    /// Whether a server is a member.
     pub fn contains(&self, id: ServerId) -> bool {
         self.is_voter(id) || self.joining.contains(&id) || self.learners.contains(&id)
     }
 
-    /// Everybody who takes part.
+    /// Returns all members.
     pub fn members(&self) -> BTreeSet<ServerId> {
         let sets = [&self.voters, &self.outgoing, &self.joining, &self.learners];
         sets.into_iter().flatten().copied().collect()
     }
 
-    /// Everybody who votes, in either set.
+    /// Returns all voters of either set.
     pub fn voting_members(&self) -> BTreeSet<ServerId> {
         self.voters.union(&self.outgoing).copied().collect()
     }
 
-    /// Whether a majority of each set says yes.
+    /// Whether a majority of each set says yes. One majority of the union would let one set be
+    /// outvoted, and elect two leaders (thesis §4.3).
     pub(super) fn has_quorum(&self, yes: impl Fn(ServerId) -> bool) -> bool {
         let majority = |set: &BTreeSet<ServerId>| {
             set.iter().filter(|id| yes(**id)).count() >= quorum::majority_size(set.len())
@@ -99,7 +100,7 @@ impl Membership {
         majority(&self.voters) && (!self.is_joint() || majority(&self.outgoing))
     }
 
-    /// The greatest number that a majority of each set has reached.
+    /// Returns the greatest index that a majority of each set has reached.
     pub(super) fn quorum_index(&self, value: impl Fn(ServerId) -> u64) -> u64 {
         let by = |set: &BTreeSet<ServerId>| {
             quorum::quorum_index(set.iter().map(|id| value(*id)).collect())
@@ -108,7 +109,7 @@ impl Membership {
         if self.is_joint() { new.min(by(&self.outgoing)) } else { new }
     }
 
-    /// The configuration that a change begins with.
+    /// Returns the first configuration of a change.
     pub(super) fn begin_change(&self, change: &MembershipChange) -> Result<Self, ChangeError> {
         if let Some(id) = change.remove.iter().find(|id| !self.contains(**id)) {
             return Err(ChangeError::NotAMember(*id));
@@ -116,6 +117,7 @@ impl Membership {
         let mut next = self.clone();
         next.joining.retain(|id| !change.remove.contains(id));
         next.learners.retain(|id| !change.remove.contains(id));
+        // The voters to remove were to be replaced by joining members. Without those they stay.
         if next.joining.is_empty() {
             next.leaving.clear();
         }
@@ -128,6 +130,7 @@ impl Membership {
             next.learners.insert(id);
         }
         next.leaving.extend(change.remove.intersection(&self.voters));
+        // A configuration without voters could never decide anything again.
         if next.voters.difference(&next.leaving).next().is_none() && next.joining.is_empty() {
             return Err(ChangeError::NoVoters);
         }
@@ -135,6 +138,8 @@ impl Membership {
         if next == *self { Err(ChangeError::NoChange) } else { Ok(next) }
     }
 
+    /// Ids are never reused: a new server with an old id would inherit the acknowledgements and
+    /// votes that others remember of the old one.
     fn allocate_id(&mut self, contact: &str) -> ServerId {
         let id = self.next;
         self.next = id.saturating_add(1);
@@ -142,8 +147,8 @@ impl Membership {
         id
     }
 
-    /// The configuration in which those who join vote and those who leave do not, beside the set of
-    /// voters before, if that is another one.
+    /// Returns the configuration in which joining members vote and leaving ones do not. It is
+    /// joint with the current voters if the voters change.
     pub(super) fn enter_joint(&self) -> Self {
         let mut next = self.clone();
         next.voters.extend(&self.joining);
@@ -157,7 +162,7 @@ impl Membership {
         next
     }
 
-    /// The configuration after a joint one.
+    /// Returns the configuration that follows a joint one.
     pub(super) fn leave_joint(&self) -> Self {
         let mut next = Self { outgoing: BTreeSet::new(), ..self.clone() };
         next.drop_unused_contacts();
@@ -181,14 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn a_voter_is_replaced_when_the_newcomer_has_caught_up() {
+    fn a_voter_is_replaced_once_the_new_one_has_caught_up() {
         let three = Membership::from_voters(&[1, 2, 3]);
         let change = MembershipChange {
             add_voters: vec!["d".into()],
             remove: set(&[2]),
             ..MembershipChange::default()
         };
-        let joining = three.begin_change(&change).expect("a sound change");
+        let joining = three.begin_change(&change).expect("a valid change");
         assert_eq!((&joining.voters, &joining.joining), (&three.voters, &set(&[4])));
         let joint = joining.enter_joint();
         assert_eq!((&joint.voters, &joint.outgoing), (&set(&[1, 3, 4]), &three.voters));
@@ -201,21 +206,21 @@ mod tests {
     }
 
     #[test]
-    fn who_gives_up_joining_takes_nobody_along() {
+    fn removing_a_joining_member_keeps_the_voter_it_would_replace() {
         let change = MembershipChange {
             add_voters: vec!["d".into()],
             remove: set(&[2]),
             ..MembershipChange::default()
         };
         let joining =
-            Membership::from_voters(&[1, 2, 3]).begin_change(&change).expect("a sound change");
+            Membership::from_voters(&[1, 2, 3]).begin_change(&change).expect("a valid change");
         let back = MembershipChange { remove: set(&[4]), ..MembershipChange::default() };
-        let after = joining.begin_change(&back).expect("a sound change");
+        let after = joining.begin_change(&back).expect("a valid change");
         assert_eq!((after.voters, after.leaving, after.next), (set(&[1, 2, 3]), set(&[]), 5));
     }
 
     #[test]
-    fn what_makes_no_sense_is_not_begun() {
+    fn rejects_changes_without_effect_or_voters() {
         let one = Membership::from_voters(&[1]);
         let remove =
             |ids: &[ServerId]| MembershipChange { remove: set(ids), ..MembershipChange::default() };
@@ -229,34 +234,40 @@ mod tests {
     }
 
     proptest! {
-        /// Deciding needs a server in common: with the set before, and with the set after.
+        /// A quorum of a joint configuration overlaps every quorum of either of its sets.
         #[test]
-        fn what_two_sets_decide_neither_decides_alone(
-            voters in some_set(), outgoing in some_set(), yes in prop::collection::btree_set(1u64..8, 0..8)
+        fn joint_quorums_overlap_those_of_each_set(
+            voters in some_set(), outgoing in some_set(),
+            yes in prop::collection::btree_set(1u64..8, 0..8)
         ) {
             let no = |id: ServerId| !yes.contains(&id);
-            let joint = Membership { voters: voters.clone(), outgoing: outgoing.clone(), ..Membership::default() };
+            let joint = Membership {
+                voters: voters.clone(),
+                outgoing: outgoing.clone(),
+                ..Membership::default()
+            };
             for alone in [voters, outgoing] {
                 let alone = Membership { voters: alone, ..Membership::default() };
                 prop_assert!(!(joint.has_quorum(|id| yes.contains(&id)) && alone.has_quorum(no)));
             }
         }
 
-        /// Counting values is asking, for each number, who has reached it.
+        /// The quorum index is the greatest index that has a quorum.
         #[test]
-        fn reaching_is_agreeing(
+        fn quorum_index_agrees_with_has_quorum(
             voters in some_set(), outgoing in prop::collection::btree_set(1u64..8, 0..6),
             values in prop::collection::vec(0u64..5, 8)
         ) {
             let joint = Membership { voters, outgoing, ..Membership::default() };
             let value = |id: ServerId| values[id as usize];
-            let obvious = (0..5).rev().find(|n| joint.has_quorum(|id| value(id) >= *n)).unwrap_or(0);
-            prop_assert_eq!(joint.quorum_index(value), obvious);
+            let reached = |n: &u64| joint.has_quorum(|id| value(id) >= *n);
+            let expected = (0..5).rev().find(reached).unwrap_or(0);
+            prop_assert_eq!(joint.quorum_index(value), expected);
         }
     }
 
     #[test]
-    fn nobody_decides_for_nobody() {
+    fn without_voters_there_is_no_quorum() {
         assert!(!Membership::default().has_quorum(|_| true));
         assert_eq!(Membership::default().quorum_index(|_| 7), 0);
     }

@@ -1,120 +1,132 @@
-//! Says what servers tell each other: a term, which is the sender's own and nothing else, and one
-//! [`Content`].
+//! Defines the messages between servers: the sender's term and one [`Content`].
 //!
-//! Every message is harmless when it comes late, twice or out of order: a request of an older term
-//! is answered with the newer one, an answer of an older term is dropped, and within a term answers
-//! only ever add knowledge.
+//! Every message may arrive late, twice or out of order. A request of an older term is answered
+//! with the newer term; a reply of an older term is dropped. Within a term, replies only raise
+//! what the receiver has recorded.
 
-use super::{Entry, Index, Membership, Term};
+use super::entry::Entry;
+use super::membership::Membership;
+use super::types::{Index, Position, Term};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// The sender's term when it sent this.
+    /// The sender's current term; a pre-vote carries it too, not the term it would campaign in.
     pub term: Term,
-    /// What it says.
+    /// The request or reply.
     pub content: Content,
 }
 
-/// A place in a log: the index of an entry and its term. The default is the place before the first
-/// entry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Position {
-    /// The entry's term; compared first, as voters compare logs (paper §5.4.1).
-    pub term: Term,
-    /// The entry's index.
-    pub index: Index,
-}
-
-/// What a message says.
+/// A request or reply. The encoding is positional: new variants go at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Content {
     /// Asks for a vote (paper §5.2).
     RequestVote {
-        /// Only asks whether the vote would be given in the next term (thesis §9.6).
+        /// Asks only whether the vote would be granted in the next term (thesis §9.6).
         pre: bool,
-        /// The end of the candidate's log.
+        /// The last entry of the candidate's log.
         last: Position,
-        /// The leader wishes it: whoever hears that leader votes all the same (thesis §3.10).
+        /// The leader itself asked for this election: voters ignore its lease (thesis §3.10).
         transfer: bool,
     },
     /// Answers `RequestVote`.
     VoteReply {
         /// Whether it answers a pre-vote.
         pre: bool,
-        /// Yes or no.
+        /// Whether the vote is granted.
         granted: bool,
     },
-    /// Replicates entries; without any it is a heartbeat (paper §5.3).
-    AppendEntries {
-        /// The place just before the entries, which the follower must have.
-        previous: Position,
-        /// What follows it in the leader's log.
-        entries: Vec<Entry>,
-        /// The leader's commit index.
-        commit: Index,
-        /// The leader's latest round of read confirmations (thesis §6.4).
-        round: u64,
-    },
-    /// Answers `Append`: follower and leader agree up to `index`, durably.
+    /// Replicates entries, or is a heartbeat (paper §5.3).
+    AppendEntries(AppendEntries),
+    /// Answers `AppendEntries`: the logs match up to `index`, durably.
     AppendAccepted {
-        /// The last entry that the answered message spoke of.
+        /// The last entry that the answered message covered.
         index: Index,
-        /// The round of the answered message.
+        /// The read round of the answered message.
         round: u64,
     },
-    /// Answers `Append`: the follower does not have `previous` (paper §5.3, end).
+    /// Answers `AppendEntries`: the follower's log does not contain `previous` (paper §5.3).
     AppendRejected {
-        /// The index of the place that it does not have.
+        /// The index of the missing `previous`.
         rejected: Index,
-        /// The last place of the follower's log that could still agree.
+        /// The last position of the follower's log that could match the leader's.
         hint: Position,
-        /// The round of the answered message.
+        /// The read round of the answered message.
         round: u64,
     },
-    /// Sends a piece of the leader's snapshot to a peer that lacks what the leader's log no longer
-    /// has (paper §7).
-    InstallSnapshot {
-        /// The last entry that the snapshot stands for.
-        last: Position,
-        /// Who took part at that entry.
-        membership: Membership,
-        /// How many bytes the whole has.
-        size: u64,
-        /// Where the piece begins.
-        offset: u64,
-        /// The piece.
-        data: Vec<u8>,
-        /// The leader's latest round of read confirmations.
-        round: u64,
-    },
-    /// Answers `Snapshot`: so much of it is there. The whole is answered by `AppendAccepted`, once it is
-    /// durable.
+    /// Sends one chunk of the leader's snapshot to a peer that needs compacted entries (paper §7).
+    InstallSnapshot(InstallSnapshot),
+    /// Answers `InstallSnapshot` with the bytes received so far. The complete snapshot is answered
+    /// by `AppendAccepted`, once it is durable.
     SnapshotReceived {
-        /// The snapshot.
+        /// The last entry of the snapshot.
         last: Position,
-        /// How many bytes are there, from its beginning.
+        /// The number of bytes received, from the beginning.
         received: u64,
-        /// The round of the answered message.
+        /// The read round of the answered message.
         round: u64,
     },
-    /// The leader wishes that the receiver, who has everything, stand for election at once (thesis
-    /// §3.10).
+    /// The leader asks the receiver, whose log is complete, to campaign at once (thesis §3.10).
     TimeoutNow,
-    /// Answers a request of an older term: that term is over.
+    /// Answers a request of an older term; the message's term is the newer one.
     StaleTerm,
-    /// A follower asks what a linearizable read must wait for (thesis §6.4).
+    /// A follower asks for the read index of a linearizable read (thesis §6.4).
     ReadIndex {
-        /// The follower's own number for the question.
+        /// The follower's number of the request.
         request: u64,
     },
     /// Answers `ReadIndex`.
     ReadIndexReply {
-        /// The number of the question.
+        /// The number of the request.
         request: u64,
-        /// The read index; `None`: whoever was asked cannot tell.
+        /// The read index; `None`: the receiver is not the leader.
         index: Option<Index>,
     },
+}
+
+/// The AppendEntries request; without entries it is a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppendEntries {
+    /// The position just before the entries, which the follower's log must contain.
+    pub previous: Position,
+    /// The entries that follow it in the leader's log.
+    pub entries: Vec<Entry>,
+    /// The leader's commit index.
+    pub commit: Index,
+    /// The leader's current read round (thesis §6.4).
+    pub round: u64,
+}
+
+impl AppendEntries {
+    /// Returns the index of the last entry that the message covers; `None` if its entries do not
+    /// follow one another.
+    pub(super) fn last_index(&self) -> Option<Index> {
+        let mut last = self.previous.index;
+        for entry in &self.entries {
+            last = last.checked_add(1)?;
+            if entry.index != last {
+                return None;
+            }
+        }
+        Some(last)
+    }
+}
+
+/// The InstallSnapshot request: one chunk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstallSnapshot {
+    /// The last entry that the snapshot contains.
+    pub last: Position,
+    /// The configuration in force at that entry.
+    pub membership: Membership,
+    /// The size of the whole snapshot in bytes.
+    pub size: u64,
+    /// The offset of the chunk.
+    pub offset: u64,
+    /// The chunk.
+    pub data: Vec<u8>,
+    /// The leader's current read round.
+    pub round: u64,
 }

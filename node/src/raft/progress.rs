@@ -1,46 +1,46 @@
-//! Follows what the leader knows of one peer: `next` is never behind `matched`, and `matched` only
-//! grows while the peer keeps what it acknowledged.
+//! Tracks what a leader knows of one peer's log: `next` is always above `matched`, and `matched`
+//! only grows unless the peer lost entries.
 //!
-//! A peer is *probed*, one message at a time, until a place is found at which the logs agree, and
-//! then *replicated* to with several messages under way. What a message says late or twice falls
-//! through.
+//! A peer is *probed* with one message at a time until a position is found at which the logs
+//! match. Then entries are *replicated* with several messages in flight. Late and repeated
+//! replies change nothing. (etcd-raft's `tracker.Progress` has the same states.)
 
-use super::Index;
+use super::types::Index;
 use alloc::collections::VecDeque;
 
-/// The most messages with entries that may be under way to one peer.
+/// The most messages with entries in flight to one peer.
 const MAX_IN_FLIGHT: usize = 16;
-/// After how many heartbeats entries are taken for lost though the peer answers those: its disk may
-/// be slow.
+/// After how many heartbeats entries count as lost although the peer answers heartbeats: its disk
+/// may be slow.
 const MAX_STALLED_HEARTBEATS: u32 = 4;
 
 /// How entries are sent.
 #[derive(Debug, PartialEq, Eq)]
 enum Mode {
-    /// The place where the logs agree is not known.
+    /// The position at which the logs match is unknown.
     Probe {
-        /// Whether a message is under way.
+        /// Whether a message is in flight.
         sent: bool,
     },
-    /// The place is known; `next` runs ahead of what was answered.
+    /// The position is known; `next` runs ahead of what was acknowledged.
     Replicate {
-        /// The last index of each message under way.
+        /// The last index of each message in flight.
         in_flight: VecDeque<Index>,
-        /// Whether any of them was answered since the last heartbeat.
+        /// Whether any of them was acknowledged since the last heartbeat.
         progressed: bool,
     },
-    /// The peer lacks what only a snapshot still holds, and gets that piece by piece.
+    /// The peer needs entries that only the snapshot still contains.
     Snapshot {
-        /// The last entry that the snapshot stands for.
+        /// The last entry of the snapshot.
         last: Index,
-        /// How much of it the peer has.
+        /// How many of its bytes the peer has.
         offset: u64,
-        /// Whether a piece is under way.
+        /// Whether a chunk is in flight.
         sent: bool,
     },
 }
 
-/// What the leader knows of one peer.
+/// A leader's view of one peer.
 #[derive(Debug)]
 pub(super) struct Progress {
     matched: Index,
@@ -48,21 +48,21 @@ pub(super) struct Progress {
     mode: Mode,
     /// The latest read round that the peer answered.
     round: u64,
-    /// Ticks since the peer answered anything in this term.
+    /// Ticks since the peer's last reply in this term.
     ticks_since_reply: u32,
-    /// Whether the peer answered anything since the last heartbeat.
+    /// Whether the peer replied since the last heartbeat.
     replied: bool,
-    /// Heartbeats since entries were last sent or answered.
+    /// Heartbeats since entries were last sent or acknowledged.
     stalled_heartbeats: u32,
     /// The latest round that had begun when `matched` last grew.
     matched_round: u64,
-    /// Answers to earlier rounds than this may be those of a disk that is gone.
+    /// Acknowledgements of earlier rounds may be from before the peer lost its disk.
     min_trusted_round: u64,
 }
 
 impl Progress {
-    /// A peer of which a new leader knows nothing; it supposes that the logs are equal up to
-    /// `last`.
+    /// Creates the view of a new leader. It assumes that the peer's log is equal up to `last`; the
+    /// first probe corrects that.
     pub(super) fn new(last: Index) -> Self {
         Self {
             matched: 0,
@@ -77,23 +77,23 @@ impl Progress {
         }
     }
 
-    /// Up to where the peer durably has the leader's log.
+    /// Returns up to where the peer durably holds the leader's log.
     pub(super) fn matched(&self) -> Index {
         self.matched
     }
 
-    /// The first entry to send next.
+    /// Returns the first entry to send next.
     pub(super) fn next(&self) -> Index {
         self.next
     }
 
-    /// The latest read round that the peer answered.
+    /// Returns the latest read round that the peer answered.
     pub(super) fn round(&self) -> u64 {
         self.round
     }
 
-    /// What a heartbeat speaks of: what is known to agree, so that the answer waits for no disk; or
-    /// the question that is open, where no entries ask it.
+    /// Returns the position that a heartbeat covers: what is known to match, so that the answer
+    /// waits for no disk; or the open probe, if no entries carry it.
     pub(super) fn heartbeat_index(&self) -> Index {
         match self.mode {
             Mode::Probe { sent: false } => self.next.saturating_sub(1),
@@ -106,20 +106,23 @@ impl Progress {
     /// Whether entries may be sent now.
     pub(super) fn can_send(&self) -> bool {
         match &self.mode {
+            // More messages behind an unmatched position would all be rejected.
             Mode::Probe { sent } => !sent,
             Mode::Replicate { in_flight, .. } => in_flight.len() < MAX_IN_FLIGHT,
+            // The peer rejects entries until it has the snapshot.
             Mode::Snapshot { .. } => false,
         }
     }
 
-    /// From where to send the snapshot that ends at `last`, if a piece may be sent now; notes that
-    /// it is under way.
+    /// Returns the offset of the next chunk of the snapshot that ends at `last`, if one may be
+    /// sent now; records it as in flight.
     pub(super) fn next_chunk_offset(&mut self, last: Index) -> Option<u64> {
         match &mut self.mode {
             Mode::Snapshot { last: same, offset, sent } if *same == last => {
                 let free = !core::mem::replace(sent, true);
                 free.then_some(*offset)
             }
+            // Another snapshot starts from the beginning: chunks of two do not fit together.
             mode => {
                 *mode = Mode::Snapshot { last, offset: 0, sent: true };
                 self.stalled_heartbeats = 0;
@@ -128,8 +131,8 @@ impl Progress {
         }
     }
 
-    /// Notes how much of the snapshot that ends at `last` the peer has: less than before, if it has
-    /// started anew.
+    /// Records how much of the snapshot that ends at `last` the peer has; less than before if the
+    /// peer restarted. A repeated reply sends no chunk twice.
     pub(super) fn record_chunk(&mut self, last: Index, size: u64) {
         if let Mode::Snapshot { last: same, offset, sent } = &mut self.mode
             && *same == last
@@ -139,12 +142,12 @@ impl Progress {
         }
     }
 
-    /// Whether a snapshot is on its way to the peer, who has answered not long ago.
+    /// Whether a snapshot is being sent to the peer, and the peer replied within `limit` ticks.
     pub(super) fn is_receiving_snapshot(&self, limit: u32) -> bool {
         matches!(self.mode, Mode::Snapshot { .. }) && self.ticks_since_reply < limit
     }
 
-    /// Notes that everything from `next` up to `last` is under way.
+    /// Records that everything from `next` up to `last` is in flight.
     pub(super) fn record_sent(&mut self, last: Index) {
         match &mut self.mode {
             Mode::Probe { sent } => {
@@ -160,53 +163,58 @@ impl Progress {
         }
     }
 
-    /// Notes that the peer is there and answered a round.
+    /// Records that the peer is alive and answered a round. Rounds only grow: a delayed answer to
+    /// an older round must not take back a newer one.
     pub(super) fn record_reply(&mut self, round: u64) {
         self.ticks_since_reply = 0;
         self.replied = true;
         self.round = self.round.max(round);
     }
 
-    /// Notes that a tick has passed, and says whether the peer has been silent for less than
-    /// `limit`.
+    /// Records one tick; returns whether the peer replied within `limit` ticks.
     pub(super) fn tick(&mut self, limit: u32) -> bool {
         self.ticks_since_reply = self.ticks_since_reply.saturating_add(1);
         self.replied_within(limit)
     }
 
-    /// Whether the peer has been silent for less than so many ticks.
+    /// Whether the peer replied within `limit` ticks.
     pub(super) fn replied_within(&self, limit: u32) -> bool {
         self.ticks_since_reply < limit
     }
 
-    /// Notes the same of an answer that was asked in a round, while `current` is the latest.
+    /// Records an acknowledgement of a round, while `current` is the latest; returns whether
+    /// `matched` grew.
     pub(super) fn accept_in_round(&mut self, round: u64, current: u64, index: Index) -> bool {
-        let news = round >= self.min_trusted_round && self.accept(index);
-        if news {
+        // A delayed acknowledgement from before the peer lost its disk would count entries that
+        // it no longer holds.
+        let grew = round >= self.min_trusted_round && self.accept(index);
+        if grew {
             self.matched_round = current;
         }
-        news
+        grew
     }
 
-    /// Whether a peer that lacks the entry `rejected` of a question in this round has lost what it
-    /// had acknowledged: the question was asked when it already had, in this term, in which its log
-    /// only follows the leader's. (An earlier question may have been answered late.)
+    /// Whether a peer that lacks the entry `rejected` has lost what it acknowledged. The answered
+    /// message must have been sent after the acknowledgement arrived; a reply to an earlier one
+    /// may only be late.
     pub(super) fn has_lost_entries(&self, rejected: Index, round: u64) -> bool {
         rejected <= self.matched && round > self.matched_round
     }
 
-    /// Begins anew with a peer that has lost entries.
+    /// Starts over with a peer that lost entries.
     ///
-    /// What it once had may have been counted, and what was committed by that stays committed: the
-    /// commit index never falls. From here on it counts for less, and so can commit only less.
+    /// What was committed with its acknowledgement stays committed: the commit index never falls.
+    /// From now on the peer counts for less, so that it can commit only less.
     pub(super) fn reset_after_loss(&mut self, hint: Index, round: u64) {
         self.matched = 0;
         self.min_trusted_round = round;
         self.probe_from(hint);
     }
 
-    /// Notes that the logs agree up to `index`; false if that is no news.
+    /// Records that the logs match up to `index`; returns whether `matched` grew.
     pub(super) fn accept(&mut self, index: Index) -> bool {
+        // `matched` is monotonic: a delayed acknowledgement must not lower it, or the commit rule
+        // would count this peer for less than it holds.
         if index <= self.matched {
             return false;
         }
@@ -225,21 +233,23 @@ impl Progress {
         true
     }
 
-    /// Notes that the peer lacks the entry `rejected`, and that the logs may agree up to `hint`;
-    /// does nothing if that was answered before or since.
+    /// Records that the peer lacks the entry `rejected`, and that the logs may match up to `hint`.
     pub(super) fn reject(&mut self, rejected: Index, hint: Index) {
-        let asked = match self.mode {
+        // Only the rejection of the message in flight counts. A delayed one would move `next`
+        // back again and again, and replication would not get on.
+        let expected = match self.mode {
             Mode::Probe { .. } => rejected.checked_add(1) == Some(self.next),
             Mode::Replicate { .. } => rejected < self.next,
             Mode::Snapshot { .. } => false,
         };
-        if asked && rejected > self.matched {
+        if expected && rejected > self.matched {
+            // At least one step back, whatever the hint says, so that the search ends.
             self.probe_from(hint.min(rejected.saturating_sub(1)));
         }
     }
 
-    /// At a heartbeat: takes what was not answered since the last one for lost. A peer that answers
-    /// heartbeats is given longer: it may have everything, and wait for its disk.
+    /// Handles a heartbeat interval: what was not answered in it counts as lost. A peer that
+    /// answers heartbeats gets longer: it may hold all entries and wait for its disk.
     pub(super) fn on_heartbeat(&mut self) {
         self.stalled_heartbeats = self.stalled_heartbeats.saturating_add(1);
         let lost = !core::mem::take(&mut self.replied)
@@ -255,8 +265,9 @@ impl Progress {
         }
     }
 
-    fn probe_from(&mut self, place: Index) {
-        self.next = place.max(self.matched).saturating_add(1);
+    fn probe_from(&mut self, position: Index) {
+        // Never behind `matched`: those entries are acknowledged.
+        self.next = position.max(self.matched).saturating_add(1);
         self.mode = Mode::Probe { sent: false };
     }
 }
@@ -272,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_is_sent_once_until_it_is_answered_or_a_heartbeat_passes() {
+    fn a_probe_is_sent_once_until_a_reply_or_a_heartbeat() {
         let mut progress = Progress::new(5);
         progress.record_sent(6);
         assert_eq!(
@@ -296,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_late_or_twice_changes_nothing() {
+    fn late_and_repeated_replies_change_nothing() {
         let mut progress = replicating(5);
         progress.record_sent(8);
         progress.reject(5, 2);
@@ -311,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_beyond_the_question_still_steps_back() {
+    fn a_hint_beyond_the_rejected_index_still_steps_back() {
         let mut progress = Progress::new(9);
         progress.reject(9, 30);
         assert_eq!(progress.next(), 9);
@@ -320,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_over_two_heartbeats_means_loss() {
+    fn two_heartbeats_without_a_reply_mean_loss() {
         let mut progress = replicating(5);
         progress.record_sent(7);
         progress.on_heartbeat();
@@ -330,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_later_question_can_show_that_entries_are_lost() {
+    fn only_a_reply_to_a_later_message_shows_a_loss() {
         let mut progress = Progress::new(5);
         assert!(progress.accept_in_round(0, 3, 5));
         assert!(
@@ -344,17 +355,17 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_answers_heartbeats_is_given_longer() {
+    fn a_peer_that_answers_heartbeats_gets_longer() {
         let mut progress = replicating(5);
         progress.record_sent(7);
-        let mut beats_until_free = || {
+        let mut heartbeats_until_free = || {
             (1..).find(|_| {
                 progress.record_reply(0);
                 progress.on_heartbeat();
                 progress.next() == 6 && progress.can_send()
             })
         };
-        assert_eq!(beats_until_free(), Some(MAX_STALLED_HEARTBEATS + 1));
+        assert_eq!(heartbeats_until_free(), Some(MAX_STALLED_HEARTBEATS + 1));
         progress.record_sent(7);
         for _ in 1..MAX_STALLED_HEARTBEATS {
             progress.record_reply(0);

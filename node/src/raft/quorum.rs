@@ -1,13 +1,13 @@
-//! Counts majorities: whatever two quorums of the same voters decide, one server took part in both.
+//! Counts majorities: any two majorities of the same voters share a server.
 
 use alloc::vec::Vec;
 
-/// How many of `voters` are a majority.
+/// Returns how many of `voters` are a majority.
 pub(super) fn majority_size(voters: usize) -> usize {
     voters / 2 + 1
 }
 
-/// The greatest number that a majority has reached, where each voter has reached one of `values`.
+/// Returns the greatest index that a majority has reached, given the index of each voter.
 pub(super) fn quorum_index(mut values: Vec<u64>) -> u64 {
     values.sort_unstable_by(|a, b| b.cmp(a));
     values.get(majority_size(values.len()) - 1).copied().unwrap_or(0)
@@ -20,15 +20,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_asking_every_voter(values in proptest::collection::vec(0u64..6, 1..8)) {
-            let has = |n: u64| values.iter().filter(|v| **v >= n).count() >= majority_size(values.len());
-            let obvious = (0..6).rev().find(|n| has(*n)).unwrap_or(0);
-            prop_assert_eq!(quorum_index(values.clone()), obvious);
+        fn agrees_with_counting_each_voter(values in proptest::collection::vec(0u64..6, 1..8)) {
+            let count = |n: u64| values.iter().filter(|v| **v >= n).count();
+            let has_majority = |n: &u64| count(*n) >= majority_size(values.len());
+            let expected = (0..6).rev().find(has_majority).unwrap_or(0);
+            prop_assert_eq!(quorum_index(values.clone()), expected);
         }
     }
 
     #[test]
-    fn nobody_reaches_nothing() {
+    fn without_voters_the_quorum_index_is_zero() {
         assert_eq!(quorum_index(Vec::new()), 0);
     }
 }

@@ -1,24 +1,24 @@
-//! Draws the numbers of one server: the same seed and the same server give the same numbers for
-//! ever.
+//! Draws the random numbers of one server: the same seed and id give the same numbers.
 //!
-//! The generator is SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): eight bytes of state, and
-//! servers whose seeds differ by one still draw unlike numbers, which is what breaks split votes
+//! The generator is SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), with eight bytes of state.
+//! Servers whose seeds differ by one draw unrelated numbers, which is what breaks split votes
 //! (paper §5.2).
 
-use super::ServerId;
+use super::types::ServerId;
 
-/// A stream of numbers.
+/// A stream of random numbers.
 #[derive(Debug)]
 pub(super) struct Random(u64);
 
 impl Random {
-    /// The stream of one server.
+    /// Creates the stream of one server. The id is mixed in: servers with the same seed would draw
+    /// the same timeouts and split every vote.
     pub(super) fn new(seed: u64, id: ServerId) -> Self {
         let mut own = Self(id);
         Self(seed ^ own.next())
     }
 
-    /// The next number.
+    /// Draws the next number.
     pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -26,10 +26,10 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number of `base .. 2 * base`.
+    /// Draws a timeout from `base .. 2 * base`, as etcd does.
     pub(super) fn draw_timeout(&mut self, base: u32) -> u32 {
-        let spread = self.next() % u64::from(base.max(1));
-        base.max(1).saturating_add(spread as u32)
+        let jitter = self.next() % u64::from(base.max(1));
+        base.max(1).saturating_add(jitter as u32)
     }
 }
 
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn draws_the_whole_range_and_nothing_else() {
+    fn draws_the_whole_range_and_nothing_outside_it() {
         let mut random = Random::new(7, 1);
         let mut seen = [0; 30];
         for _ in 0..1000 {
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_of_one_seed_differ() {
+    fn servers_with_the_same_seed_draw_different_numbers() {
         let draw = |id| Random::new(7, id).next();
         assert!(draw(1) != draw(2) && draw(2) != draw(3));
     }

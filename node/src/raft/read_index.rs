@@ -1,124 +1,36 @@
 //! Serves linearizable reads at any replica without writing to the log (thesis §6.4).
 //!
-//! A read waits for an index that was committed when the read had already begun. The leader may
-//! name that index only after a majority has answered a message it sent later than the read came
-//! in: *rounds* number those messages within a term, and one round serves every read that waited
-//! for it to begin. A follower asks the leader, under a number that no earlier life of it has used,
-//! and waits until it has applied as much. A read that gets no answer for an election timeout has
-//! failed, and nothing was read.
+//! A read waits for an index that was committed when the read arrived. The leader names that index
+//! only after a majority has answered a message that was sent after the read arrived. A follower
+//! asks the leader for the index and waits until it has applied as much. A read without an answer
+//! for an election timeout fails, and nothing was read.
 
+use super::bug::Bug;
+use super::effect::Effect;
+use super::message::Content;
+use super::read_rounds::{PendingRead, ReadOrigin};
 use super::role::{LeaderState, RoleState};
-use super::{Bug, Content, Effect, Index, Raft, ServerId, Token};
-use alloc::{collections::BTreeMap, vec::Vec};
-
-/// Who waits for a read index.
-#[derive(Clone, Copy, Debug)]
-enum ReadOrigin {
-    /// A client of this server.
-    Client(Token),
-    /// A follower, for a client of its own.
-    Peer { id: ServerId, request: u64 },
-}
-
-/// A reader and when it began to wait.
-#[derive(Clone, Copy, Debug)]
-struct PendingRead {
-    origin: ReadOrigin,
-    since: u64,
-}
-
-/// A leader's reads.
-#[derive(Debug, Default)]
-pub(super) struct ReadRounds {
-    /// The number of the latest round.
-    current: u64,
-    /// The read index of that round and who waits for its majority; `None`: it has it.
-    open: Option<(Index, Vec<PendingRead>)>,
-    /// Who waits for the next round.
-    next: Vec<PendingRead>,
-}
-
-impl ReadRounds {
-    /// The number of the latest round, which every append carries.
-    pub(super) fn current(&self) -> u64 {
-        self.current
-    }
-
-    /// The clients of this server that wait.
-    pub(super) fn into_client_tokens(self) -> impl Iterator<Item = Token> {
-        let open = self.open.map(|(_, readers)| readers).unwrap_or_default();
-        open.into_iter().chain(self.next).filter_map(|waiting| waiting.origin.client())
-    }
-
-    /// Opens the next round, if somebody waits for one and none is open.
-    fn start_next(&mut self, index: Index) -> bool {
-        let opens = self.open.is_none() && !self.next.is_empty();
-        if opens {
-            self.current += 1;
-            self.open = Some((index, core::mem::take(&mut self.next)));
-        }
-        opens
-    }
-
-    /// Begins a round that serves nobody, unless that of a doubtful answer is over or one is open:
-    /// answers to it will be to later questions. Whether it begins.
-    pub(super) fn start_empty_round(&mut self, round: u64) -> bool {
-        let begins = self.open.is_none() && round == self.current;
-        self.current += u64::from(begins);
-        begins
-    }
-
-    /// Takes out who has waited since before `start`.
-    fn take_expired(&mut self, start: u64) -> Vec<PendingRead> {
-        let open = self.open.as_mut().map(|(_, readers)| readers);
-        let queues = open.into_iter().chain([&mut self.next]);
-        queues.flat_map(|queue| queue.extract_if(.., |waiting| waiting.since < start)).collect()
-    }
-}
-
-impl ReadOrigin {
-    fn client(self) -> Option<Token> {
-        match self {
-            Self::Client(token) => Some(token),
-            Self::Peer { .. } => None,
-        }
-    }
-}
-
-/// A follower's reads.
-#[derive(Debug)]
-pub(super) struct ForwardedReads {
-    /// The number of the next question to the leader.
-    next: u64,
-    /// The questions that are open, and when they were asked.
-    open: BTreeMap<u64, (Token, u64)>,
-}
-
-impl ForwardedReads {
-    /// No questions yet; the first has number `first`.
-    pub(super) fn new(first: u64) -> Self {
-        Self { next: first, open: BTreeMap::new() }
-    }
-}
+use super::server::Raft;
+use super::types::{Index, ServerId, Token};
 
 impl Raft {
-    /// A client's read.
+    /// Handles a client's linearizable read.
     pub(super) fn read(&mut self, token: Token) {
         if matches!(self.state, RoleState::Leader(_)) {
             self.queue_read(ReadOrigin::Client(token));
         } else if self.config.has(Bug::FollowerReads) {
+            // Seeded bug: a follower's commit index may be behind the leader's, so the read can
+            // miss acknowledged writes (thesis §6.4).
             self.effects.push(Effect::ReadReady { token, index: self.commit_index });
         } else if let Some(leader) = self.leader {
-            let request = self.forwarded_reads.next;
-            self.forwarded_reads.next = request.wrapping_add(1);
-            self.forwarded_reads.open.insert(request, (token, self.ticks));
+            let request = self.forwarded_reads.open(token, self.ticks);
             self.send(leader, Content::ReadIndex { request }, 0);
         } else {
             self.effects.push(Effect::ReadFailed { token });
         }
     }
 
-    /// A follower's question.
+    /// Handles a follower's request for a read index.
     pub(super) fn on_read_index(&mut self, from: ServerId, request: u64) {
         if matches!(self.state, RoleState::Leader(_)) {
             self.queue_read(ReadOrigin::Peer { id: from, request });
@@ -127,9 +39,10 @@ impl Raft {
         }
     }
 
-    /// The leader's answer.
+    /// Handles the leader's reply.
     pub(super) fn on_read_index_reply(&mut self, request: u64, index: Option<Index>) {
-        let Some((token, _)) = self.forwarded_reads.open.remove(&request) else { return };
+        // A repeated reply, or one whose read expired: the client has its answer.
+        let Some(token) = self.forwarded_reads.close(request) else { return };
         self.effects.push(match index {
             Some(index) => Effect::ReadReady { token, index },
             None => Effect::ReadFailed { token },
@@ -137,18 +50,23 @@ impl Raft {
     }
 
     fn queue_read(&mut self, origin: ReadOrigin) {
+        // Seeded bug: the leader serves the read at once. A deposed leader that has not noticed
+        // yet then returns old values (thesis §6.4).
         if self.config.has(Bug::StaleReads) {
             return self.answer_read(origin, self.commit_index);
         }
         let since = self.ticks;
         if let RoleState::Leader(leading) = &mut self.state {
-            leading.reads.next.push(PendingRead { origin, since });
+            leading.reads.queue(PendingRead { origin, since });
         }
         self.start_read_round();
     }
 
-    /// Begins to ask a majority whether this server still leads, for all reads that wait.
+    /// Starts to confirm this server's leadership for all reads that wait.
     pub(super) fn start_read_round(&mut self) {
+        // A new leader's commit index may be behind what earlier leaders committed, so its reads
+        // wait for the no-op of its term (thesis §6.4, step 1; removed by --unsafe
+        // commit-old-term).
         if !self.has_committed_in_term() {
             return;
         }
@@ -165,11 +83,13 @@ impl Raft {
         }
     }
 
-    /// Serves the open round if a majority has answered it, and begins the next.
+    /// Serves the open round once a majority has answered it, and starts the next.
     pub(super) fn complete_read_round(&mut self) {
         let me = self.config.id;
         let RoleState::Leader(LeaderState { reads, peers, .. }) = &mut self.state else { return };
-        let current = reads.current;
+        let current = reads.current();
+        // A majority of each set of a joint configuration: any later leader needs a vote from one
+        // of these servers, which were still in this term (thesis §6.4, step 3).
         let answered = self.log.membership().quorum_index(|id| match peers.get(&id) {
             Some(progress) => progress.round(),
             None if id == me => current,
@@ -178,13 +98,15 @@ impl Raft {
         if self.config.lease_reads {
             self.extend_lease(answered);
         }
+        // Answers to earlier rounds do not count: they may have left before the read arrived, and
+        // another leader may have committed a write in between.
         if answered < current {
             return;
         }
         let RoleState::Leader(LeaderState { reads, .. }) = &mut self.state else { return };
-        if let Some((index, readers)) = reads.open.take() {
-            for waiting in readers {
-                self.answer_read(waiting.origin, index);
+        if let Some((index, reads)) = reads.take_open() {
+            for read in reads {
+                self.answer_read(read.origin, index);
             }
             self.start_read_round();
         }
@@ -199,24 +121,22 @@ impl Raft {
         }
     }
 
-    /// Gives up reads that have waited for an election timeout.
+    /// Fails reads that have waited for an election timeout: a leader without a majority, or a
+    /// lost message, must not keep a client waiting forever.
     pub(super) fn expire_reads(&mut self) {
         let start = self.ticks.saturating_sub(u64::from(self.config.election_ticks));
         if let RoleState::Leader(leading) = &mut self.state {
-            let late = leading
-                .reads
-                .take_expired(start)
-                .into_iter()
-                .filter_map(|late| late.origin.client());
-            self.effects.extend(late.map(|token| Effect::ReadExpired { token }));
+            let late = leading.reads.take_expired(start);
+            let clients = late.into_iter().filter_map(|read| read.origin.client());
+            self.effects.extend(clients.map(|token| Effect::ReadExpired { token }));
         }
-        let late = self.forwarded_reads.open.extract_if(.., |_, (_, since)| *since < start);
-        self.effects.extend(late.map(|(_, (token, _))| Effect::ReadExpired { token }));
+        let late = self.forwarded_reads.take_expired(start);
+        self.effects.extend(late.into_iter().map(|token| Effect::ReadExpired { token }));
     }
 
-    /// Gives up reads that wait for the word of a leader which is none any more.
+    /// Fails reads that wait for a server that no longer leads.
     pub(super) fn fail_forwarded_reads(&mut self) {
-        let open = core::mem::take(&mut self.forwarded_reads.open);
-        self.effects.extend(open.into_values().map(|(token, _)| Effect::ReadFailed { token }));
+        let open = self.forwarded_reads.take_all();
+        self.effects.extend(open.into_iter().map(|token| Effect::ReadFailed { token }));
     }
 }

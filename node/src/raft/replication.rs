@@ -1,25 +1,32 @@
-//! Sends the log to the other servers: as leader, appends, batches, pipelines, backs up and
-//! repeats.
+//! Replicates the log, as leader: appends, batches, pipelines, backtracks and retransmits.
 //!
-//! A leader only ever appends to its own log (paper, *leader append-only*), sends entries before
-//! its own disk has them, and counts itself only when it does (thesis §10.2.1).
+//! A leader only ever appends to its own log (Leader Append-Only, paper §5.3). It sends entries
+//! before its own disk has them, and counts itself only afterwards (thesis §10.2.1).
 
+use super::bug::Bug;
+use super::effect::Effect;
+use super::entry::Payload;
+use super::log::entry_size;
+use super::message::{AppendEntries, Content};
 use super::progress::Progress;
 use super::role::{LeaderState, RoleState};
-use super::{Bug, Content, Effect, Index, Payload, Position, Raft, ServerId, Token, log};
+use super::server::Raft;
+use super::types::{Index, Position, ServerId, Token};
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
-/// The most bytes that may wait for a majority before a leader takes no more.
+/// The most bytes of uncommitted entries before a leader refuses commands.
 const MAX_UNCOMMITTED_BYTES: usize = 16 << 20;
 
 impl Raft {
-    /// A client's command.
-    pub(super) fn propose(&mut self, token: Token, command: alloc::vec::Vec<u8>) {
-        if !self.can_propose(log::entry_size(command.len())) {
+    /// Handles a client's command.
+    pub(super) fn propose(&mut self, token: Token, command: Vec<u8>) {
+        if !self.can_propose(entry_size(command.len())) {
             return self.effects.push(Effect::Refused { token, leader: self.leader });
         }
         let index = self.append_entry(Payload::Command(command));
         if self.config.has(Bug::EarlyAck) {
+            // Seeded bug: acknowledged before a majority holds it, so a new leader can lack it.
             self.effects.push(Effect::Acknowledge { token, index });
         } else if let RoleState::Leader(leading) = &mut self.state {
             leading.proposals.insert(index, token);
@@ -30,17 +37,22 @@ impl Raft {
         self.advance_commit();
     }
 
-    /// Whether this server leads and so much more may wait for a majority.
-    fn can_propose(&self, weight: usize) -> bool {
+    /// Whether this server leads and may append a command of this size.
+    fn can_propose(&self, bytes: usize) -> bool {
+        // Only a leader may append (paper §5.3).
         let RoleState::Leader(leading) = &self.state else { return false };
+        // The transfer target must reach the end of the log, so the end must not move
+        // (thesis §3.10).
         if leading.transfer.is_some() {
             return false;
         }
+        // Without a limit a leader cut off from its majority fills its memory. One entry always
+        // fits, however large.
         let open = leading.uncommitted_bytes;
-        open == 0 || open.saturating_add(weight) <= MAX_UNCOMMITTED_BYTES
+        open == 0 || open.saturating_add(bytes) <= MAX_UNCOMMITTED_BYTES
     }
 
-    /// Appends an entry of the leader's own term.
+    /// Appends an entry of the current term to the leader's own log.
     pub(super) fn append_entry(&mut self, payload: Payload) -> Index {
         let entry = self.log.append(self.term(), payload);
         let index = entry.index;
@@ -51,7 +63,7 @@ impl Raft {
         index
     }
 
-    /// Heartbeats, and steps down where no majority answers for an election timeout (thesis §6.2).
+    /// Handles a leader's tick: heartbeats, and the check for a quorum (thesis §6.2).
     pub(super) fn tick_leader(&mut self) {
         let RoleState::Leader(leading) = &mut self.state else { return };
         let limit = self.config.election_ticks;
@@ -60,8 +72,11 @@ impl Raft {
         let has_quorum = self.log.membership().has_quorum(|id| !silent.contains(&id));
         leading.heartbeat_elapsed += 1;
         let due = leading.heartbeat_elapsed >= self.config.heartbeat_ticks;
-        let ignores_silence = [Bug::LoneHeartbeats, Bug::NoCheckQuorum, Bug::StaleReads];
-        if !has_quorum && !ignores_silence.into_iter().any(|bug| self.config.has(bug)) {
+        // A leader that no majority answers steps down: its clients would wait forever, and the
+        // followers that still hear it would elect no other leader (thesis §6.2; removed by the
+        // three bugs named here).
+        let unchecked = [Bug::LoneHeartbeats, Bug::NoCheckQuorum, Bug::StaleReads];
+        if !has_quorum && !unchecked.into_iter().any(|bug| self.config.has(bug)) {
             self.become_follower(None);
         } else if due {
             self.broadcast_heartbeat();
@@ -70,25 +85,27 @@ impl Raft {
         self.expire_transfer();
     }
 
-    /// Says to every peer that this server leads, and again what is taken for lost.
+    /// Sends a heartbeat to every peer, and retransmits what seems lost.
     ///
-    /// Entries do not stand in for the heartbeat: their answer waits for the peer's disk, and a
-    /// peer that is alive must not look silent because its disk is slow.
+    /// Entries do not replace the heartbeat: their acknowledgement waits for the peer's disk, and
+    /// a peer with a slow disk must not look dead.
     pub(super) fn broadcast_heartbeat(&mut self) {
         let now = self.elapsed_ticks();
         let RoleState::Leader(leading) = &mut self.state else { return };
         leading.heartbeat_elapsed = 0;
+        // With leases every heartbeat begins a round, so that its answers extend the lease.
         if self.config.lease_reads && leading.reads.start_empty_round(leading.reads.current()) {
             leading.lease.start_round(leading.reads.current(), now);
         }
-        leading.peers.values_mut().for_each(super::progress::Progress::on_heartbeat);
+        leading.peers.values_mut().for_each(Progress::on_heartbeat);
         for peer in self.peer_ids() {
             self.send_append(peer);
             self.send_heartbeat(peer);
         }
     }
 
-    /// Says to every peer that this server leads from now on.
+    /// Announces a new leader at once: waiting for the first heartbeat would let others time out
+    /// and campaign (paper §5.2).
     pub(super) fn announce_leadership(&mut self) {
         for peer in self.peer_ids() {
             if !self.send_append(peer) {
@@ -97,7 +114,8 @@ impl Raft {
         }
     }
 
-    /// Sends a peer the entries it lacks, as many messages as may be under way; false if none.
+    /// Sends a peer the entries it lacks, as many messages as may be in flight; returns whether it
+    /// sent any.
     pub(super) fn send_append(&mut self, to: ServerId) -> bool {
         let mut sent = false;
         while let Some(content) = self.next_append(to) {
@@ -113,37 +131,38 @@ impl Raft {
         };
         let progress = peers.get_mut(&to)?;
         let first = progress.next();
+        // `<=`, as the entry at `start` is compacted too: sending from behind it would skip
+        // entries that the peer lacks (paper §7).
         if first <= self.log.start().index {
             return self.next_snapshot_chunk(to);
         }
         let entries = if progress.can_send() { self.log.batch(first) } else { return None };
         progress.record_sent(entries.last()?.index);
         let previous = self.log.position(first.saturating_sub(1));
-        Some(Content::AppendEntries {
+        Some(Content::AppendEntries(AppendEntries {
             previous,
             entries,
             commit: self.commit_index,
             round: reads.current(),
-        })
+        }))
     }
 
-    /// Sends a peer an append without entries.
-    ///
-    /// It speaks of what the peer is known to have, so the answer need not wait for the peer's
-    /// disk.
+    /// Sends a heartbeat: an append without entries. It covers only what the peer is known to
+    /// hold, so that the peer's answer does not wait for its disk.
     pub(super) fn send_heartbeat(&mut self, to: ServerId) {
         let RoleState::Leader(leading) = &self.state else { return };
         let Some(progress) = leading.peers.get(&to) else { return };
         let previous = self.log.position(progress.heartbeat_index());
         let (commit, round) = (self.commit_index, leading.reads.current());
-        let content = Content::AppendEntries { previous, entries: [].into(), commit, round };
-        self.send(to, content, 0);
+        let append = AppendEntries { previous, entries: [].into(), commit, round };
+        self.send(to, Content::AppendEntries(append), 0);
     }
 
-    /// Hears that a peer agrees up to `index`.
+    /// Handles an acknowledgement: the peer's log matches up to `index`.
     pub(super) fn on_append_accepted(&mut self, from: ServerId, index: Index, round: u64) {
         let last = self.log.last().index;
         let RoleState::Leader(LeaderState { peers, reads, .. }) = &mut self.state else { return };
+        // A server that is no member any more: its acknowledgements count for nothing.
         let Some(progress) = peers.get_mut(&from) else { return };
         progress.record_reply(round);
         if progress.accept_in_round(round, reads.current(), index.min(last)) {
@@ -154,7 +173,7 @@ impl Raft {
         self.continue_transfer();
     }
 
-    /// Hears that a peer lacks an entry: looks for a place where the logs agree, a term at a time.
+    /// Handles a rejection: searches, a term at a time, for a position at which the logs match.
     pub(super) fn on_append_rejected(
         &mut self,
         from: ServerId,
@@ -168,9 +187,13 @@ impl Raft {
         progress.record_reply(round);
         let acknowledged = progress.matched();
         if progress.has_lost_entries(rejected, round) {
+            // The peer lacks what it acknowledged: its disk lost entries. Its acknowledgements so
+            // far must not commit anything more.
             progress.reset_after_loss(hint.index, round);
             self.effects.push(Effect::PeerLostEntries { peer: from, acknowledged, rejected });
         } else if rejected <= acknowledged {
+            // Either a late reply or the first sign of a loss. A new round tells: an answer to it
+            // was sent after the acknowledgement.
             reads.start_empty_round(round);
         } else {
             progress.reject(rejected, hint.index);

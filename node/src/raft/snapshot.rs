@@ -1,94 +1,30 @@
-//! Cuts the log behind what a snapshot of the store stands for, and brings a snapshot to peers that
-//! lack what was cut (paper §7, thesis §5).
+//! Compacts the log behind a snapshot of the state machine, and sends the snapshot to peers that
+//! need compacted entries (paper §7, thesis §5).
 //!
-//! A snapshot contains exactly the entries up to its last one, all committed; the log begins at that
-//! entry or before it (a few entries are kept for peers that are only a little behind), and never
-//! after it. So what is committed is always in the snapshot, in the log, or in both. A snapshot that
-//! is no newer than what is committed here changes nothing: the store never goes back.
+//! A snapshot contains exactly the entries up to its last one, all committed. The log begins at
+//! that entry or before it, never after it: a committed entry is always in the snapshot, in the
+//! log, or in both. A snapshot that is not newer than the commit index changes nothing, as the
+//! state machine must not go back.
 
+use super::bug::Bug;
+use super::config::Compaction;
+use super::effect::{Effect, Persist};
+use super::message::{Content, InstallSnapshot};
 use super::role::{LeaderState, RoleState};
-use super::{Bug, Content, Effect, Index, Membership, Persist, Position, Raft, ServerId};
-use alloc::{sync::Arc, vec::Vec};
-
-/// When the log is cut, and what is kept of it; the default is never.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Compaction {
-    /// A snapshot is taken when so many entries were handed over since the last; 0: never.
-    pub entries: Index,
-    /// The same of the bytes that they stand for; 0: whatever they are.
-    pub bytes: usize,
-    /// How many entries before the snapshot's end stay in the log.
-    pub keep_entries: Index,
-    /// The most bytes of a snapshot in one message; 0: all.
-    pub chunk_bytes: usize,
-}
-
-/// What the store was after an entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The last entry that it contains.
-    pub last: Position,
-    /// Who took part at that entry.
-    pub membership: Membership,
-    /// The store, as bytes that only the body understands.
-    pub data: Arc<[u8]>,
-}
-
-/// A piece of a snapshot, as the leader sent it.
-pub(super) struct SnapshotChunk {
-    pub(super) last: Position,
-    pub(super) membership: Membership,
-    pub(super) size: u64,
-    pub(super) offset: u64,
-    pub(super) data: Vec<u8>,
-    pub(super) round: u64,
-}
-
-/// What a server remembers of snapshots.
-#[derive(Debug, Default)]
-pub(super) struct SnapshotState {
-    /// The last one.
-    latest: Option<Snapshot>,
-    /// Whether the body has been asked for the next.
-    requested: bool,
-    /// The bytes that were handed over since the last.
-    bytes_since: usize,
-    /// The leader's, as far as it has come.
-    incoming: Option<IncomingSnapshot>,
-}
-
-#[derive(Debug)]
-struct IncomingSnapshot {
-    from: ServerId,
-    last: Position,
-    size: u64,
-    data: Vec<u8>,
-}
-
-impl SnapshotState {
-    /// Where the last snapshot ends.
-    pub(super) fn last(&self) -> Position {
-        self.latest.as_ref().map_or(Position::default(), |snapshot| snapshot.last)
-    }
-
-    /// Notes that entries of so many bytes were handed over.
-    pub(super) fn add_bytes(&mut self, bytes: usize) {
-        self.bytes_since = self.bytes_since.saturating_add(bytes);
-    }
-
-    fn set_latest(&mut self, snapshot: Snapshot) {
-        *self = Self { latest: Some(snapshot), ..Self::default() };
-    }
-}
+use super::server::Raft;
+use super::stored::Snapshot;
+use super::types::{Position, ServerId};
+use alloc::vec::Vec;
 
 impl Raft {
-    /// Brings the log in line with a snapshot found on the disk. A snapshot becomes durable before
-    /// the log is cut: one that came from a leader may find a log that has nothing to do with it,
-    /// and what is appended from now on must not be taken for a part of that.
+    /// Brings the log in line with the snapshot found on disk. A snapshot becomes durable before
+    /// the log is replaced. After a crash in between, a leader's snapshot stands beside a log that
+    /// does not lead up to it; new entries must not be appended to that log.
     pub(super) fn recover(&mut self, snapshot: Option<Snapshot>) {
         let Some(snapshot) = snapshot else { return };
         let last = snapshot.last;
         self.snapshots.set_latest(snapshot.clone());
+        // Everything in a snapshot was committed.
         (self.commit_index, self.delivered) = (last.index, last.index);
         if !self.log.matches(last) {
             self.log.restore(last, snapshot.membership.clone());
@@ -97,14 +33,15 @@ impl Raft {
         }
     }
 
-    /// Asks the body for a snapshot where enough has been handed over since the last, unless a peer
-    /// is still being brought that one: it would have to begin again.
+    /// Asks the runtime for a snapshot once enough entries were delivered since the last one.
     pub(super) fn request_snapshot(&mut self) {
         let Compaction { entries, bytes, .. } = self.config.compaction;
         let many = self.delivered.saturating_sub(self.snapshots.last().index) >= entries.max(1);
         let large = bytes > 0 && self.snapshots.bytes_since >= bytes;
         let last = self.log.position(self.delivered);
         let due = entries > 0 && (many || large) && last.index > self.snapshots.last().index;
+        // Not while a peer receives the last one: it would have to start over, and with frequent
+        // snapshots it would never finish.
         if due && !self.snapshots.requested && !self.is_sending_snapshot() {
             self.snapshots.requested = true;
             self.effects.push(Effect::TakeSnapshot { last });
@@ -113,16 +50,21 @@ impl Raft {
 
     fn is_sending_snapshot(&self) -> bool {
         let RoleState::Leader(leading) = &self.state else { return false };
+        // A peer that stopped replying must not block compaction.
         let limit = self.config.election_ticks;
         leading.peers.values().any(|peer| peer.is_receiving_snapshot(limit))
     }
 
-    /// Takes over the body's snapshot, and cuts the log.
+    /// Takes over the runtime's snapshot and compacts the log.
     pub(super) fn on_snapshot_taken(&mut self, last: Position, data: Vec<u8>) {
         self.snapshots.requested = false;
+        // A leader's newer snapshot may have arrived meanwhile; an older one must not replace it.
+        // A snapshot beyond `delivered` cannot be of this state machine.
         if last.index <= self.snapshots.last().index || last.index > self.delivered {
-            return; // The leader's was newer.
+            return;
         }
+        // The configuration at `last`, not the latest: that one may be uncommitted, and a server
+        // that restores the snapshot would keep it.
         let membership = self.log.membership_at(last.index).clone();
         let snapshot = Snapshot { last, membership, data: data.into() };
         self.snapshots.set_latest(snapshot.clone());
@@ -133,13 +75,14 @@ impl Raft {
         self.checkpoint(sequence, Some(snapshot));
     }
 
-    /// Writes all that the log still has once more: the snapshot before it stays where it is.
+    /// Writes the whole log again; the last snapshot stays where it is.
     pub(super) fn rewrite_log(&mut self) {
         let sequence = self.writes.begin_checkpoint();
         self.checkpoint(sequence, None);
     }
 
-    /// Writes the snapshot, if it is another one, and all that the log still has.
+    /// Writes a snapshot, if there is a new one, and the whole log after its start. The hard state
+    /// is written too, as everything before may be deleted.
     fn checkpoint(&mut self, sequence: u64, snapshot: Option<Snapshot>) {
         self.emit_persist(Persist {
             sequence,
@@ -150,7 +93,7 @@ impl Raft {
         });
     }
 
-    /// The next piece of the snapshot for a peer, if it may be sent now.
+    /// Returns the next chunk of the snapshot for a peer, if it may be sent now.
     pub(super) fn next_snapshot_chunk(&mut self, to: ServerId) -> Option<Content> {
         let RoleState::Leader(LeaderState { peers, reads, .. }) = &mut self.state else {
             return None;
@@ -158,17 +101,20 @@ impl Raft {
         let Snapshot { last, membership, data } = self.snapshots.latest.as_ref()?;
         let offset = peers.get_mut(&to)?.next_chunk_offset(last.index)?;
         let rest = data.get(usize::try_from(offset).ok()?..).unwrap_or_default();
-        let most = if self.config.compaction.chunk_bytes == 0 {
-            rest.len()
-        } else {
-            self.config.compaction.chunk_bytes
-        };
-        let (size, chunk) = (data.len() as u64, rest.get(..most).unwrap_or(rest).to_vec());
-        let (last, membership, round) = (*last, membership.clone(), reads.current());
-        Some(Content::InstallSnapshot { last, membership, size, offset, data: chunk, round })
+        let limit = self.config.compaction.chunk_bytes;
+        let most = if limit == 0 { rest.len() } else { limit };
+        let chunk = rest.get(..most).unwrap_or(rest).to_vec();
+        Some(Content::InstallSnapshot(InstallSnapshot {
+            last: *last,
+            membership: membership.clone(),
+            size: data.len() as u64,
+            offset,
+            data: chunk,
+            round: reads.current(),
+        }))
     }
 
-    /// Hears how much of the snapshot a peer has.
+    /// Handles a peer's progress in receiving the snapshot.
     pub(super) fn on_snapshot_received(
         &mut self,
         from: ServerId,
@@ -184,48 +130,40 @@ impl Raft {
         self.send_append(from);
     }
 
-    /// Hears the leader of the current term, who sends a piece of its snapshot.
-    pub(super) fn on_snapshot(&mut self, from: ServerId, chunk: SnapshotChunk) {
+    /// Handles a chunk of the snapshot of the current term's leader.
+    pub(super) fn on_snapshot(&mut self, from: ServerId, chunk: InstallSnapshot) {
+        // A term has one leader (paper §5.2), so only a seeded bug reaches this line. A leader
+        // never overwrites its own log, even then.
         if matches!(self.state, RoleState::Leader(_)) {
-            return; // Two leaders in one term: only a seeded bug gets here, and it keeps its log.
+            return;
         }
         self.become_follower(Some(from));
         self.reset_election_timer();
         self.withhold_votes();
         let (last, round) = (chunk.last, chunk.round);
         let membership = chunk.membership.clone();
+        // An older snapshot would take the state machine back behind entries that it has applied
+        // and that clients have read. This log matches up to the commit index, so it says so.
         if last.index <= self.commit_index {
             let after = self.writes.entry_barrier(last.index);
             self.send(from, Content::AppendAccepted { index: last.index, round }, after);
-        } else if let Some(data) = self.add_chunk(from, chunk) {
+        } else if let Some(data) = self.snapshots.add_chunk(from, chunk) {
             self.install(Snapshot { last, membership, data: data.into() });
+            // Acknowledged once durable, like entries: the leader counts it towards a majority.
             let after = self.writes.entry_barrier(last.index);
             self.send(from, Content::AppendAccepted { index: last.index, round }, after);
         } else {
-            let received = self.snapshots.incoming.as_ref().map_or(0, |it| it.data.len() as u64);
+            let received = self.snapshots.received();
             self.send(from, Content::SnapshotReceived { last, received, round }, 0);
         }
     }
 
-    /// Adds a piece to what is there, if it follows that; the whole, once it is complete.
-    fn add_chunk(&mut self, from: ServerId, chunk: SnapshotChunk) -> Option<Vec<u8>> {
-        let SnapshotChunk { last, size, offset, data, .. } = chunk;
-        let same = |it: &IncomingSnapshot| (it.from, it.last, it.size) == (from, last, size);
-        if !self.snapshots.incoming.as_ref().is_some_and(same) {
-            self.snapshots.incoming = Some(IncomingSnapshot { from, last, size, data: Vec::new() });
-        }
-        let incoming = self.snapshots.incoming.as_mut()?;
-        if incoming.data.len() as u64 == offset {
-            incoming.data.extend_from_slice(&data);
-        }
-        let whole = incoming.data.len() as u64 >= size;
-        whole.then(|| self.snapshots.incoming.take().map(|it| it.data)).flatten()
-    }
-
-    /// Puts the leader's snapshot in the place of what was applied here. The log goes on after it
-    /// where it had its last entry; otherwise it has nothing to do with the leader's and goes.
+    /// Replaces the state machine by the leader's snapshot.
     fn install(&mut self, snapshot: Snapshot) {
         let last = snapshot.last;
+        // Entries after the snapshot stay only if the log holds its last entry (paper §7).
+        // Otherwise they are another leader's, and would look committed behind the snapshot
+        // (removed by --unsafe keep-tail).
         let agrees = self.log.matches(last);
         let sequence = if agrees || self.config.has(Bug::KeepTail) {
             self.log.compact(last);

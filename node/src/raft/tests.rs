@@ -1,14 +1,14 @@
-//! Says one thing to one server and looks at its answer: a test for each rule that a single message
-//! can break.
+//! Sends single messages to one server and checks its reply: one test for each rule that a single
+//! message can break.
 
 use super::*;
-use alloc::vec;
+use alloc::{vec, vec::Vec};
 
-/// Server 1 of five, in a term, with a log of these terms.
+/// Server 1 of five, in this term, with a log of these terms.
 fn server(term: Term, log: &[Term]) -> Raft {
-    let entry = |(place, term): (usize, &Term)| Entry {
+    let entry = |(at, term): (usize, &Term)| Entry {
         term: *term,
-        index: place as Index + 1,
+        index: at as Index + 1,
         payload: Payload::Noop,
     };
     let entries = log.iter().enumerate().map(entry).collect();
@@ -36,24 +36,24 @@ pub(super) fn step(raft: &mut Raft, input: Input) -> Vec<Effect> {
     effects
 }
 
-/// What a server answers to a message.
-pub(super) fn answers(
+/// Returns the replies of a server to a message.
+pub(super) fn receive(
     raft: &mut Raft,
     from: ServerId,
     term: Term,
     content: Content,
 ) -> Vec<Content> {
     let effects = step(raft, Input::Receive { from, message: Message { term, content } });
-    let said = |effect| match effect {
+    let sent = |effect| match effect {
         Effect::Send { message, .. } => Some(message.content),
         _ => None,
     };
-    effects.into_iter().filter_map(said).collect()
+    effects.into_iter().filter_map(sent).collect()
 }
 
 pub(super) fn heartbeat(term: Term, index: Index, commit: Index) -> Content {
     let previous = Position { term, index };
-    Content::AppendEntries { previous, entries: vec![], commit, round: 0 }
+    Content::AppendEntries(AppendEntries { previous, entries: vec![], commit, round: 0 })
 }
 
 pub(super) fn request(term: Term, index: Index) -> Content {
@@ -64,146 +64,146 @@ pub(super) fn vote(granted: bool) -> Content {
     Content::VoteReply { pre: false, granted }
 }
 
-/// Ticks until the server asks for pre-votes, and lets it win them.
-pub(super) fn stand(raft: &mut Raft) {
+/// Ticks until the server requests pre-votes, and grants them.
+pub(super) fn campaign(raft: &mut Raft) {
     while raft.role() != Role::PreCandidate {
         step(raft, Input::Tick);
     }
     for voter in [2, 3] {
-        answers(raft, voter, raft.term(), Content::VoteReply { pre: true, granted: true });
+        receive(raft, voter, raft.term(), Content::VoteReply { pre: true, granted: true });
     }
     assert_eq!(raft.role(), Role::Candidate);
 }
 
-/// Tells the server that everything is durable.
+/// Reports all writes as durable.
 pub(super) fn sync(raft: &mut Raft) -> Vec<Effect> {
     step(raft, Input::Persisted { sequence: u64::MAX })
 }
 
 #[test]
-fn a_heartbeat_commits_no_more_than_it_vouches_for() {
+fn a_heartbeat_commits_only_up_to_its_previous_entry() {
     let mut raft = server(2, &[1, 1, 1]);
-    answers(&mut raft, 2, 2, heartbeat(1, 1, 3));
+    receive(&mut raft, 2, 2, heartbeat(1, 1, 3));
     assert_eq!(raft.status().commit_index, 1);
-    answers(&mut raft, 2, 2, heartbeat(1, 3, 2));
+    receive(&mut raft, 2, 2, heartbeat(1, 3, 2));
     assert_eq!(raft.status().commit_index, 2);
 }
 
 #[test]
-fn what_an_earlier_leader_vouched_for_says_nothing_of_the_next() {
+fn a_match_with_an_earlier_leader_commits_nothing_for_the_next() {
     let mut raft = server(2, &[1, 1, 1]);
-    answers(&mut raft, 2, 2, heartbeat(1, 3, 0));
-    answers(&mut raft, 3, 3, heartbeat(1, 1, 3));
+    receive(&mut raft, 2, 2, heartbeat(1, 3, 0));
+    receive(&mut raft, 3, 3, heartbeat(1, 1, 3));
     assert_eq!(raft.status().commit_index, 1);
 }
 
 #[test]
-fn an_answer_speaks_of_what_was_asked_not_of_what_lies_beyond() {
+fn an_acknowledgement_covers_the_message_not_the_log_behind_it() {
     let mut raft = server(2, &[1, 1, 1]);
-    let answer = answers(&mut raft, 2, 2, heartbeat(1, 1, 0));
+    let answer = receive(&mut raft, 2, 2, heartbeat(1, 1, 0));
     assert_eq!(answer, [Content::AppendAccepted { index: 1, round: 0 }]);
 }
 
 #[test]
-fn a_candidate_follows_the_leader_of_its_term_though_their_logs_differ() {
+fn a_candidate_follows_the_leader_of_its_term_despite_a_log_mismatch() {
     let mut raft = server(1, &[1]);
-    stand(&mut raft);
-    let answer = answers(&mut raft, 2, 2, heartbeat(1, 9, 9));
+    campaign(&mut raft);
+    let answer = receive(&mut raft, 2, 2, heartbeat(1, 9, 9));
     let hint = Position { term: 1, index: 1 };
     assert_eq!(answer, [Content::AppendRejected { rejected: 9, hint, round: 0 }]);
     assert_eq!((raft.role(), raft.leader), (Role::Follower, Some(2)));
 }
 
 #[test]
-fn a_vote_outlives_the_role_in_which_it_was_given() {
+fn a_vote_survives_a_change_of_role_within_its_term() {
     let mut raft = server(1, &[1]);
-    stand(&mut raft);
-    answers(&mut raft, 2, 2, heartbeat(1, 9, 9));
+    campaign(&mut raft);
+    receive(&mut raft, 2, 2, heartbeat(1, 9, 9));
     (0..10).for_each(|_| drop(step(&mut raft, Input::Tick)));
-    assert_eq!(answers(&mut raft, 3, 2, request(1, 1)).last(), Some(&vote(false)));
+    assert_eq!(receive(&mut raft, 3, 2, request(1, 1)).last(), Some(&vote(false)));
 }
 
 #[test]
-fn the_longer_log_of_an_older_term_gets_no_vote() {
-    let ask = |last: (Term, Index)| {
+fn a_longer_log_of_an_older_term_gets_no_vote() {
+    let request_vote = |last: (Term, Index)| {
         let mut raft = server(2, &[1, 2]);
-        answers(&mut raft, 2, 3, request(last.0, last.1))
+        receive(&mut raft, 2, 3, request(last.0, last.1))
     };
-    assert_eq!([(1, 9), (2, 1)].map(ask), [vec![vote(false)], vec![vote(false)]]);
-    assert_eq!([(2, 2), (3, 1)].map(ask), [vec![vote(true)], vec![vote(true)]]);
+    assert_eq!([(1, 9), (2, 1)].map(request_vote), [vec![vote(false)], vec![vote(false)]]);
+    assert_eq!([(2, 2), (3, 1)].map(request_vote), [vec![vote(true)], vec![vote(true)]]);
 }
 
 #[test]
-fn a_vote_waits_for_the_disk_and_can_be_said_again() {
+fn a_vote_waits_for_the_disk_and_is_repeated_on_request() {
     let mut raft = server(1, &[]);
     let message = Message { term: 2, content: request(0, 0) };
     let effects = step(&mut raft, Input::Receive { from: 2, message: message.clone() });
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Send { after: 2, .. })));
     let effects = step(&mut raft, Input::Receive { from: 2, message });
     assert!(matches!(effects.as_slice(), [Effect::Send { after: 2, .. }]));
-    assert_eq!(answers(&mut raft, 3, 2, request(0, 0)), [vote(false)]);
+    assert_eq!(receive(&mut raft, 3, 2, request(0, 0)), [vote(false)]);
 }
 
 #[test]
 fn votes_of_an_earlier_term_are_not_counted() {
     let mut raft = server(1, &[]);
-    stand(&mut raft);
+    campaign(&mut raft);
     sync(&mut raft);
     for voter in [2, 3, 4] {
-        answers(&mut raft, voter, 1, vote(true));
-        answers(&mut raft, 2, 2, vote(true));
-        answers(&mut raft, voter, 2, vote(false));
+        receive(&mut raft, voter, 1, vote(true));
+        receive(&mut raft, 2, 2, vote(true));
+        receive(&mut raft, voter, 2, vote(false));
     }
     assert_eq!(raft.role(), Role::Candidate);
-    answers(&mut raft, 3, 2, vote(true));
+    receive(&mut raft, 3, 2, vote(true));
     assert_eq!(raft.role(), Role::Leader);
 }
 
 #[test]
-fn near_its_leader_a_server_does_not_even_read_a_request() {
+fn a_server_that_hears_a_leader_ignores_vote_requests_and_their_term() {
     let mut raft = server(1, &[]);
-    answers(&mut raft, 2, 1, heartbeat(0, 0, 0));
+    receive(&mut raft, 2, 1, heartbeat(0, 0, 0));
     (0..9).for_each(|_| drop(step(&mut raft, Input::Tick)));
-    assert_eq!((answers(&mut raft, 3, 5, request(9, 9)), raft.term()), (vec![], 1));
+    assert_eq!((receive(&mut raft, 3, 5, request(9, 9)), raft.term()), (vec![], 1));
     step(&mut raft, Input::Tick);
-    assert_eq!((answers(&mut raft, 3, 5, request(9, 9)), raft.term()), (vec![vote(true)], 5));
+    assert_eq!((receive(&mut raft, 3, 5, request(9, 9)), raft.term()), (vec![vote(true)], 5));
 }
 
 #[test]
-fn a_request_of_an_old_term_is_told_so_and_an_old_answer_nothing() {
+fn a_stale_request_gets_a_reply_and_a_stale_reply_none() {
     let mut raft = server(3, &[1]);
     for content in [request(9, 9), heartbeat(0, 0, 0), Content::ReadIndex { request: 1 }] {
-        assert_eq!(answers(&mut raft, 2, 2, content), [Content::StaleTerm]);
+        assert_eq!(receive(&mut raft, 2, 2, content), [Content::StaleTerm]);
     }
     for content in [vote(true), Content::AppendAccepted { index: 1, round: 1 }, Content::StaleTerm]
     {
-        assert_eq!(answers(&mut raft, 2, 2, content), []);
+        assert_eq!(receive(&mut raft, 2, 2, content), []);
     }
 }
 
 #[test]
-fn a_server_does_not_hear_itself() {
+fn a_server_ignores_messages_from_itself() {
     let mut raft = server(1, &[]);
-    assert_eq!((answers(&mut raft, 1, 9, request(9, 9)), raft.term()), (vec![], 1));
+    assert_eq!((receive(&mut raft, 1, 9, request(9, 9)), raft.term()), (vec![], 1));
 }
 
-/// It may be a member that this server has not heard of; but nothing is counted that it says.
+/// The sender may be a member that this log does not name yet.
 #[test]
-fn a_stranger_is_answered_and_does_not_count() {
+fn a_non_member_gets_an_answer_but_its_votes_do_not_count() {
     let mut raft = server(1, &[]);
-    stand(&mut raft);
+    campaign(&mut raft);
     sync(&mut raft);
-    answers(&mut raft, 6, 2, vote(true));
-    answers(&mut raft, 7, 2, vote(true));
+    receive(&mut raft, 6, 2, vote(true));
+    receive(&mut raft, 7, 2, vote(true));
     assert_eq!(raft.role(), Role::Candidate);
-    assert_eq!(answers(&mut raft, 6, 3, request(9, 9)), [vote(true)]);
+    assert_eq!(receive(&mut raft, 6, 3, request(9, 9)), [vote(true)]);
 }
 
 #[test]
 fn a_forwarded_read_is_answered_once_and_fails_with_its_leader() {
     let mut raft = server(1, &[]);
-    answers(&mut raft, 2, 1, heartbeat(0, 0, 0));
-    let asked = |effects: Vec<Effect>| match effects.as_slice() {
+    receive(&mut raft, 2, 1, heartbeat(0, 0, 0));
+    let request_number = |effects: Vec<Effect>| match effects.as_slice() {
         [
             Effect::Send {
                 message: Message { content: Content::ReadIndex { request }, .. }, ..
@@ -211,8 +211,8 @@ fn a_forwarded_read_is_answered_once_and_fails_with_its_leader() {
         ] => *request,
         other => panic!("{other:?}"),
     };
-    let request = asked(step(&mut raft, Input::Read { token: 1 }));
-    asked(step(&mut raft, Input::Read { token: 2 }));
+    let request = request_number(step(&mut raft, Input::Read { token: 1 }));
+    request_number(step(&mut raft, Input::Read { token: 2 }));
     let content = Content::ReadIndexReply { request, index: Some(4) };
     let reply = Input::Receive { from: 2, message: Message { term: 1, content } };
     let ready = [Effect::ReadReady { token: 1, index: 4 }];
@@ -224,35 +224,36 @@ fn a_forwarded_read_is_answered_once_and_fails_with_its_leader() {
 }
 
 #[test]
-fn each_start_numbers_its_questions_anew() {
+fn each_start_uses_new_request_numbers() {
     let first = |seed| Raft::new(config(seed), Stored::default()).forwarded_reads;
     assert_ne!(alloc::format!("{:?}", first(1)), alloc::format!("{:?}", first(2)));
 }
 
 #[test]
-fn a_leader_gives_up_its_clients_where_it_steps_down() {
+fn a_leader_answers_all_clients_when_it_steps_down() {
     let mut raft = server(1, &[]);
-    stand(&mut raft);
+    campaign(&mut raft);
     sync(&mut raft);
-    answers(&mut raft, 2, 2, vote(true));
-    answers(&mut raft, 3, 2, vote(true));
+    receive(&mut raft, 2, 2, vote(true));
+    receive(&mut raft, 3, 2, vote(true));
     step(&mut raft, Input::Propose { token: 1, command: vec![] });
     step(&mut raft, Input::Read { token: 2 });
     let message = Message { term: 3, content: Content::StaleTerm };
     let effects = step(&mut raft, Input::Receive { from: 2, message });
-    let given_up = [Effect::OutcomeUnknown { token: 1 }, Effect::ReadFailed { token: 2 }];
-    assert!(effects.starts_with(&given_up), "{effects:?}");
+    let answers = [Effect::OutcomeUnknown { token: 1 }, Effect::ReadFailed { token: 2 }];
+    assert!(effects.starts_with(&answers), "{effects:?}");
 }
 
 #[test]
-fn a_committed_entry_is_not_overwritten_but_where_a_bug_is_to_show() {
+fn a_committed_entry_is_overwritten_only_with_a_seeded_bug() {
     let overwrite = |unsafe_bugs: Vec<Bug>| {
         let mut raft = server(2, &[1, 1]);
         raft.config.unsafe_bugs = unsafe_bugs;
-        answers(&mut raft, 2, 2, heartbeat(1, 2, 2));
+        receive(&mut raft, 2, 2, heartbeat(1, 2, 2));
         let entries = vec![Entry { term: 3, index: 2, payload: Payload::Noop }];
         let previous = Position { term: 1, index: 1 };
-        let content = Content::AppendEntries { previous, entries, commit: 2, round: 0 };
+        let content =
+            Content::AppendEntries(AppendEntries { previous, entries, commit: 2, round: 0 });
         let effects =
             step(&mut raft, Input::Receive { from: 3, message: Message { term: 3, content } });
         (effects, raft.log().last().map(|entry| entry.term))
@@ -269,7 +270,7 @@ fn a_committed_entry_is_not_overwritten_but_where_a_bug_is_to_show() {
 }
 
 #[test]
-fn a_long_log_is_handed_over_in_slices_and_every_input_brings_one() {
+fn a_long_log_is_delivered_in_slices_one_per_input() {
     let mut raft = server(2, &[1; 2500]);
     let sizes = |effects: Vec<Effect>| -> Vec<usize> {
         let commits = effects.into_iter().filter_map(|effect| match effect {
@@ -287,7 +288,7 @@ fn a_long_log_is_handed_over_in_slices_and_every_input_brings_one() {
 }
 
 #[test]
-fn a_leader_takes_no_more_than_may_wait_for_a_majority() {
+fn a_leader_refuses_commands_above_the_uncommitted_limit() {
     let mut raft = Raft::new(Config { voters: vec![1], ..config(7) }, Stored::default());
     (0..30).for_each(|_| drop(step(&mut raft, Input::Tick)));
     sync(&mut raft);
@@ -301,7 +302,7 @@ fn a_leader_takes_no_more_than_may_wait_for_a_majority() {
 }
 
 #[test]
-fn acknowledgements_come_with_their_slice() {
+fn acknowledgements_follow_their_slice() {
     let mut raft = Raft::new(Config { voters: vec![1], ..config(7) }, Stored::default());
     (0..30).for_each(|_| drop(step(&mut raft, Input::Tick)));
     sync(&mut raft);
@@ -324,8 +325,8 @@ fn acknowledgements_come_with_their_slice() {
     assert!(!raft.has_undelivered());
 }
 
-/// Server 1, which cuts its log after every two entries and keeps none.
-fn cutting(entries: Index) -> Raft {
+/// Server 1, which compacts its log after every two entries and keeps none.
+fn compacting(entries: Index) -> Raft {
     let compaction = Compaction { entries: 2, bytes: 0, keep_entries: 0, chunk_bytes: 2 };
     let log = (1..=entries).map(|index| Entry { term: 1, index, payload: Payload::Noop });
     let hard_state = HardState { term: 1, voted_for: None };
@@ -336,7 +337,8 @@ fn cutting(entries: Index) -> Raft {
 fn chunk(term: Term, index: Index, offset: u64, data: &[u8]) -> Content {
     let last = Position { term, index };
     let membership = Membership::from_voters(&[1, 2, 3, 4, 5]);
-    Content::InstallSnapshot { last, membership, size: 4, offset, data: data.to_vec(), round: 0 }
+    let (size, data) = (4, data.to_vec());
+    Content::InstallSnapshot(InstallSnapshot { last, membership, size, offset, data, round: 0 })
 }
 
 fn received(term: Term, index: Index, received: u64) -> Content {
@@ -344,8 +346,8 @@ fn received(term: Term, index: Index, received: u64) -> Content {
 }
 
 #[test]
-fn a_snapshot_is_asked_for_once_and_an_older_one_cuts_nothing() {
-    let mut raft = cutting(4);
+fn a_snapshot_is_requested_once_and_an_older_one_compacts_nothing() {
+    let mut raft = compacting(4);
     let effects = step(
         &mut raft,
         Input::Receive { from: 2, message: Message { term: 1, content: heartbeat(1, 4, 3) } },
@@ -357,19 +359,19 @@ fn a_snapshot_is_asked_for_once_and_an_older_one_cuts_nothing() {
     assert_eq!((raft.start(), raft.log().len()), (last, 1));
     step(&mut raft, Input::SnapshotTaken { last: Position { term: 1, index: 2 }, data: vec![2] });
     step(&mut raft, Input::SnapshotTaken { last: Position { term: 1, index: 4 }, data: vec![4] });
-    assert_eq!(raft.start(), last, "what is not handed over yet is in no snapshot");
+    assert_eq!(raft.start(), last, "a snapshot cannot contain undelivered entries");
 }
 
 #[test]
-fn pieces_of_a_snapshot_may_come_late_twice_or_too_early() {
-    let mut raft = cutting(1);
-    assert_eq!(answers(&mut raft, 2, 1, chunk(1, 9, 2, &[3, 4])), [received(1, 9, 0)]);
-    assert_eq!(answers(&mut raft, 2, 1, chunk(1, 9, 0, &[1, 2])), [received(1, 9, 2)]);
-    assert_eq!(answers(&mut raft, 2, 1, chunk(1, 9, 0, &[1, 2])), [received(1, 9, 2)]);
-    // Another snapshot, and the first again from the start.
-    assert_eq!(answers(&mut raft, 2, 1, chunk(1, 8, 0, &[9])), [received(1, 8, 1)]);
-    assert_eq!(answers(&mut raft, 2, 1, chunk(1, 9, 2, &[3, 4])), [received(1, 9, 0)]);
-    answers(&mut raft, 2, 1, chunk(1, 9, 0, &[1, 2]));
+fn snapshot_chunks_may_arrive_late_twice_or_early() {
+    let mut raft = compacting(1);
+    assert_eq!(receive(&mut raft, 2, 1, chunk(1, 9, 2, &[3, 4])), [received(1, 9, 0)]);
+    assert_eq!(receive(&mut raft, 2, 1, chunk(1, 9, 0, &[1, 2])), [received(1, 9, 2)]);
+    assert_eq!(receive(&mut raft, 2, 1, chunk(1, 9, 0, &[1, 2])), [received(1, 9, 2)]);
+    // Another snapshot, then the first one again from the start.
+    assert_eq!(receive(&mut raft, 2, 1, chunk(1, 8, 0, &[9])), [received(1, 8, 1)]);
+    assert_eq!(receive(&mut raft, 2, 1, chunk(1, 9, 2, &[3, 4])), [received(1, 9, 0)]);
+    receive(&mut raft, 2, 1, chunk(1, 9, 0, &[1, 2]));
     let message = Message { term: 1, content: chunk(1, 9, 2, &[3, 4]) };
     let effects = step(&mut raft, Input::Receive { from: 2, message });
     let last = Position { term: 1, index: 9 };
@@ -380,15 +382,15 @@ fn pieces_of_a_snapshot_may_come_late_twice_or_too_early() {
     };
     assert!(effects.contains(&Effect::Restore { snapshot }), "{effects:?}");
     assert_eq!((raft.start(), raft.status().commit_index, raft.log().len()), (last, 9, 0));
-    // An older one is agreed with and changes nothing.
+    // An older snapshot is acknowledged and changes nothing.
     let matched = Content::AppendAccepted { index: 8, round: 0 };
-    let says = answers(&mut raft, 2, 1, chunk(1, 8, 0, &[9, 9, 9, 9]));
-    assert!(matches!(says[..], [ref said] if *said == matched), "{says:?}");
+    let replies = receive(&mut raft, 2, 1, chunk(1, 8, 0, &[9, 9, 9, 9]));
+    assert!(matches!(replies[..], [ref reply] if *reply == matched), "{replies:?}");
     assert_eq!(raft.start(), last);
 }
 
 #[test]
-fn a_snapshot_without_the_log_that_goes_with_it_is_written_anew() {
+fn a_snapshot_beside_an_unrelated_log_replaces_it() {
     let last = Position { term: 2, index: 9 };
     let snapshot = Some(Snapshot {
         last,

@@ -1,36 +1,37 @@
-//! Remembers which writes are on their way to stable storage, so that nothing is promised before it
-//! is there.
+//! Tracks which writes are not durable yet, so that no message promises what a crash can take back.
 //!
-//! A write is known by its sequence number, never by the index it reaches: when a suffix of the log
-//! is replaced, news of the old suffix says nothing about the entries that took its place.
+//! A write is identified by its sequence number, never by the index it reaches. When a suffix of
+//! the log is replaced, completion of the old write must not mark the new entries as durable (the
+//! ABA race of etcd-raft's `async_storage_writes_append_aba_race`).
 
-use super::{Entry, Index};
+use super::entry::Entry;
+use super::types::Index;
 use alloc::collections::VecDeque;
 
-/// What is durable and what is not yet.
+/// The writes in progress and what is durable.
 #[derive(Debug)]
 pub(super) struct WriteTracker {
-    /// The last write handed to the body.
+    /// The last write that was begun.
     sequence: u64,
     /// The last durable write.
     durable: u64,
-    /// The last write that held a term and vote.
+    /// The last write that contained a term and vote.
     hard_state: u64,
-    /// How far the log is durable.
+    /// Up to where the log is durable.
     durable_index: Index,
-    /// The writes of entries that are not durable: their number, and the last entry that the log
-    /// still has of them. Neither falls from one to the next.
+    /// The writes of entries that are not durable: sequence number, and the last of their entries
+    /// that is still in the log. Both are in ascending order.
     pending: VecDeque<(u64, Index)>,
 }
 
 impl WriteTracker {
-    /// A disk that holds a log up to `last`.
+    /// Creates a tracker for a disk that holds the log up to `last`.
     pub(super) fn new(last: Index) -> Self {
         let pending = VecDeque::new();
         Self { sequence: 0, durable: 0, hard_state: 0, durable_index: last, pending }
     }
 
-    /// Numbers a write.
+    /// Begins a write; returns its sequence number.
     pub(super) fn begin_write(&mut self, hard_state: bool, entries: &[Entry]) -> u64 {
         self.sequence += 1;
         if hard_state {
@@ -43,13 +44,15 @@ impl WriteTracker {
         self.sequence
     }
 
-    /// Numbers a write that cuts the log's front: what is durable stays so.
+    /// Begins a write that repeats the log, without its compacted front: durable entries stay
+    /// durable.
     pub(super) fn begin_checkpoint(&mut self) -> u64 {
         self.sequence += 1;
         self.sequence
     }
 
-    /// Numbers a write that puts a snapshot up to `last` in the place of the whole log.
+    /// Begins a write that replaces the whole log by a snapshot up to `last`. Nothing counts as
+    /// durable until it is done.
     pub(super) fn begin_restore(&mut self, last: Index) -> u64 {
         self.sequence += 1;
         self.truncate(0);
@@ -57,7 +60,7 @@ impl WriteTracker {
         self.sequence
     }
 
-    /// Forgets what was known of entries after `last`: they are being replaced.
+    /// Forgets what was durable after `last`: those entries are being replaced.
     fn truncate(&mut self, last: Index) {
         self.durable_index = self.durable_index.min(last);
         let beyond = |(_, reaches): &&mut (u64, Index)| *reaches > last;
@@ -66,31 +69,33 @@ impl WriteTracker {
         }
     }
 
-    /// Hears that every write up to this one is durable.
+    /// Records that every write up to this one is durable.
     pub(super) fn complete(&mut self, sequence: u64) {
+        // Never beyond the last write, and never back: reports may come late.
         self.durable = self.durable.max(sequence.min(self.sequence));
         while let Some((_, reaches)) = self.pending.pop_front_if(|(n, _)| *n <= self.durable) {
             self.durable_index = self.durable_index.max(reaches);
         }
     }
 
-    /// How far this server's own log is durable.
+    /// Returns up to where this server's own log is durable.
     pub(super) fn durable_index(&self) -> Index {
         self.durable_index
     }
 
-    /// The write that a message about term or vote waits for; 0: none.
+    /// Returns the write that a message depending on term or vote waits for; 0: none.
     pub(super) fn hard_state_barrier(&self) -> u64 {
         if self.hard_state <= self.durable { 0 } else { self.hard_state }
     }
 
-    /// The write that a promise to hold entry `index` in this term waits for; 0: none.
+    /// Returns the write that an acknowledgement of entry `index` in this term waits for; 0: none.
     pub(super) fn entry_barrier(&self, index: Index) -> u64 {
         let first = self.pending.partition_point(|(_, reaches)| *reaches < index);
         let entry = match self.pending.get(first) {
             Some((sequence, _)) if index > self.durable_index => *sequence,
             _ => 0,
         };
+        // The term too: a server that forgot it could acknowledge an older leader's entries.
         entry.max(self.hard_state_barrier())
     }
 }
@@ -98,7 +103,7 @@ impl WriteTracker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::Payload;
+    use crate::raft::entry::Payload;
     use alloc::vec::Vec;
 
     fn entries(indices: core::ops::RangeInclusive<Index>) -> Vec<Entry> {
@@ -119,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn news_of_a_replaced_suffix_says_nothing_of_its_successor() {
+    fn completion_of_a_replaced_suffix_does_not_cover_its_successor() {
         let mut tracker = WriteTracker::new(1);
         tracker.begin_write(false, &entries(2..=4));
         tracker.begin_write(false, &entries(3..=3));
@@ -130,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn replacing_durable_entries_makes_them_wait_again() {
+    fn replaced_entries_are_not_durable_any_more() {
         let mut tracker = WriteTracker::new(5);
         tracker.begin_write(false, &entries(3..=3));
         assert_eq!(
@@ -140,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_promise_waits_for_the_term_too() {
+    fn an_acknowledgement_waits_for_the_term_too() {
         let mut tracker = WriteTracker::new(5);
         tracker.begin_write(true, &[]);
         assert_eq!((tracker.entry_barrier(2), tracker.hard_state_barrier()), (1, 1));

@@ -47,12 +47,11 @@ impl Beacon {
 
     /// Sends a letter if it is a heartbeat. What is lost is lost.
     pub(super) fn send(&self, address: &str, letter: &Letter) {
-        let Frame::Raft(Message { content: Content::AppendEntries { entries, .. }, .. }) =
-            &letter.frame
+        let Frame::Raft(Message { content: Content::AppendEntries(append), .. }) = &letter.frame
         else {
             return;
         };
-        if entries.is_empty() {
+        if append.entries.is_empty() {
             let said = Datagram { cluster: self.cluster.to_string(), from: self.me, letter };
             let bytes = postcard::to_allocvec(&said).unwrap_or_default();
             let _ = self.socket.send_to(&bytes, address);
@@ -78,12 +77,16 @@ async fn listen(ears: tokio::net::UdpSocket, cluster: String, inlets: Inlets) {
 mod tests {
     use super::super::driver::Event;
     use super::*;
-    use crate::raft::{Entry, Payload, Position};
+    use crate::raft::{AppendEntries, Entry, Payload, Position};
     use tokio::sync::mpsc;
 
     fn append(entries: Vec<Entry>) -> Letter {
-        let content =
-            Content::AppendEntries { previous: Position::default(), entries, commit: 0, round: 0 };
+        let content = Content::AppendEntries(AppendEntries {
+            previous: Position::default(),
+            entries,
+            commit: 0,
+            round: 0,
+        });
         Letter { group: 0, frame: Frame::Raft(Message { term: 4, content }) }
     }
 
@@ -113,7 +116,7 @@ mod tests {
             panic!("something else was heard")
         };
         let is_heartbeat =
-            matches!(message.content, Content::AppendEntries { entries, .. } if entries.is_empty());
+            matches!(message.content, Content::AppendEntries(append) if append.entries.is_empty());
         assert!(from == 2 && message.term == 4 && is_heartbeat);
         assert!(heard.try_recv().is_err());
     }

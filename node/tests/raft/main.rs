@@ -1,4 +1,4 @@
-//! Tests the brain as a whole: scripts whose every line is known, and dice whose promises are.
+//! Tests the core as a whole: scripts with a known transcript, and random faults with invariants.
 
 mod cluster;
 mod nonsense;

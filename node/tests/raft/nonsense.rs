@@ -1,13 +1,12 @@
-//! Tells a server things that no sane peer would say: it may believe them, but it does not fall
-//! over.
+//! Sends a server messages that no correct peer would send: it may act on them, but must not panic.
 
 use node::raft::{
-    Compaction, Config, Content, Effect, Entry, Input, Membership, MembershipChange, Message,
-    Payload, Position, Raft, Stored,
+    AppendEntries, Compaction, Config, Content, Effect, Entry, Input, InstallSnapshot, Membership,
+    MembershipChange, Message, Payload, Position, Raft, Stored,
 };
 use proptest::prelude::*;
 
-/// A number of the size that occurs, or of the size that overflows.
+/// A small number, or one close to overflow.
 fn number() -> impl Strategy<Value = u64> {
     prop_oneof![8 => 0u64..6, 1 => u64::MAX - 2..=u64::MAX]
 }
@@ -28,6 +27,15 @@ fn membership() -> impl Strategy<Value = Payload> {
     })
 }
 
+fn chunk() -> impl Strategy<Value = InstallSnapshot> {
+    let data = prop::collection::vec(any::<u8>(), 0..4);
+    let parts = (position(), number(), number(), data, number());
+    parts.prop_map(|(last, size, offset, data, round)| {
+        let membership = Membership::default();
+        InstallSnapshot { last, membership, size, offset, data, round }
+    })
+}
+
 fn content() -> impl Strategy<Value = Content> {
     let append = (position(), prop::collection::vec(entry(), 0..4), number(), number());
     prop_oneof![
@@ -35,26 +43,15 @@ fn content() -> impl Strategy<Value = Content> {
             position().prop_map(move |last| Content::RequestVote { pre, last, transfer })
         }),
         any::<(bool, bool)>().prop_map(|(pre, granted)| Content::VoteReply { pre, granted }),
-        append.prop_map(|(previous, entries, commit, round)| Content::AppendEntries {
-            previous,
-            entries,
-            commit,
-            round
+        append.prop_map(|(previous, entries, commit, round)| {
+            Content::AppendEntries(AppendEntries { previous, entries, commit, round })
         }),
         (number(), number()).prop_map(|(index, round)| Content::AppendAccepted { index, round }),
         (number(), position(), number())
             .prop_map(|(rejected, hint, round)| Content::AppendRejected { rejected, hint, round }),
         Just(Content::StaleTerm),
         Just(Content::TimeoutNow),
-        (position(), number(), number(), prop::collection::vec(any::<u8>(), 0..4), number())
-            .prop_map(|(last, size, offset, data, round)| Content::InstallSnapshot {
-                last,
-                membership: Membership::default(),
-                size,
-                offset,
-                data,
-                round
-            }),
+        chunk().prop_map(Content::InstallSnapshot),
         (position(), number(), number()).prop_map(|(last, received, round)| {
             Content::SnapshotReceived { last, received, round }
         }),
@@ -73,7 +70,8 @@ fn input() -> impl Strategy<Value = Input> {
         1 => number().prop_map(|token| Input::Propose { token, command: Vec::new() }),
         1 => number().prop_map(|token| Input::Read { token }),
         1 => (number(), prop::collection::btree_set(number(), 0..3)).prop_map(|(token, remove)| {
-            let change = MembershipChange { add_voters: vec!["x".to_owned()], remove, ..MembershipChange::default() };
+            let add_voters = vec!["x".to_owned()];
+            let change = MembershipChange { add_voters, remove, ..MembershipChange::default() };
             Input::ChangeMembership { token, change }
         }),
         1 => number().prop_map(|to| Input::TransferLeadership { to }),
@@ -87,7 +85,7 @@ fn input() -> impl Strategy<Value = Input> {
 
 proptest! {
     #[test]
-    fn no_message_makes_a_server_panic(inputs in prop::collection::vec(input(), 0..120)) {
+    fn no_input_makes_a_server_panic(inputs in prop::collection::vec(input(), 0..120)) {
         let (heartbeat_ticks, election_ticks) = (1, 2);
         let (id, seed, voters, unsafe_bugs) = (1, 1, vec![1, 2, 3], Vec::new());
         let config = Config {

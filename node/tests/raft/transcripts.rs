@@ -1,57 +1,55 @@
-//! Plays the scripts of `tests/transcripts` and compares what the servers do, line by line, with
-//! what the script says they did. `REWRITE=1 cargo test` writes the scripts anew; commit only what
-//! you understand.
+//! Plays the scripts in `tests/transcripts` and compares the output, line by line, with what the
+//! script says. `REWRITE=1 cargo test` updates the scripts; review every difference.
 //!
-//! A line `> command` is played, `#` begins a comment, everything else is what the last command
-//! showed:
+//! A line `> command` is played, `#` begins a comment, all other lines are the output of the last
+//! command:
 //!
 //! ```text
-//! > cluster 3 [BUG…]      new servers 1, 2, 3 with empty disks
-//! > cluster 3 [BUG…] cut 4 1   the same; they cut their logs after every 4 entries, and keep 1
-//! > tick 1 10             ten ticks of server 1's clock
-//! > campaign 1            ticks until server 1, no leader, seeks election
-//! > deliver 1 2 [N]       server 2 receives what server 1 sent it, or the oldest N of that
-//! > repeat 1 2            what server 1 sent to server 2 is under way twice
-//! > drop 1 2              what server 1 sent to server 2 is lost
-//! > persist 1 [N]         server 1's waiting writes become durable, or the oldest N of them
-//! > crash 1 [N]           server 1 stops; only the oldest N of its waiting writes survive
-//! > wipe 1                server 1 stops and its disk is emptied
-//! > restart 1             server 1 starts from its disk
-//! > propose 1 x           a client writes x at server 1
+//! > cluster 3 [BUG…]      start servers 1, 2, 3 with empty disks
+//! > cluster 3 [BUG…] compact 4 1  the same; compact logs after 4 entries, and keep 1
+//! > tick 1 10             tick server 1's clock ten times
+//! > campaign 1            tick until server 1, which does not lead, campaigns
+//! > deliver 1 2 [N]       deliver the messages from server 1 to server 2, or the oldest N
+//! > repeat 1 2            duplicate the messages in flight from server 1 to server 2
+//! > drop 1 2              lose the messages in flight from server 1 to server 2
+//! > persist 1 [N]         make server 1's waiting writes durable, or the oldest N
+//! > crash 1 [N]           stop server 1; only the oldest N of its waiting writes survive
+//! > wipe 1                stop server 1 and empty its disk
+//! > restart 1             start server 1 from its disk
+//! > propose 1 x           a client proposes x at server 1
 //! > read 1                a client reads at server 1
-//! > change 1 +d -2        somebody asks server 1 for a newcomer d in the place of server 2 (~d: to learn)
-//! > transfer 1 2          somebody asks server 1 to let server 2 lead
-//! > stabilize [1 2]       all (or these) write and deliver until all is quiet; shows no messages
-//! > status                what every server is, and its log as term.index
-//! > verdict               whether a promise has been broken
-//! > again without bugs    plays everything since `cluster` once more, without the bugs
+//! > change 1 +d -2        ask server 1 to add voter d and remove server 2 (~d: add a learner)
+//! > transfer 1 2          ask server 1 to transfer its leadership to server 2
+//! > stabilize [1 2]       all (or these) write and deliver until nothing is left; hide messages
+//! > status                show every server's state, and its log as term.index
+//! > verdict               show whether an invariant was violated
+//! > again without bugs    play everything since `cluster` once more, without the bugs
 //! ```
 
 use crate::cluster::Cluster;
 use node::raft::{
-    Bug, Compaction, Content, Effect, Entry, Input, Membership, MembershipChange, Message, Payload,
-    Position, ServerId, Token,
+    AppendEntries, Bug, Compaction, Content, Effect, Entry, Input, InstallSnapshot, Membership,
+    MembershipChange, Message, Payload, Position, ServerId, Token,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// What is being played.
-struct Stage {
+/// A script in progress.
+struct Player {
     cluster: Cluster,
     links: BTreeMap<(ServerId, ServerId), VecDeque<Message>>,
     names: BTreeMap<Token, String>,
     /// Reads that wait until their server has applied enough.
     reads: Vec<(ServerId, Token, u64)>,
-    /// What has been played since `cluster`.
+    /// The commands since `cluster`.
     script: Vec<String>,
-    /// Whether messages are shown.
-    loud: bool,
-    harmed: bool,
-    shown: Vec<String>,
+    verbose: bool,
+    violation_shown: bool,
+    output: Vec<String>,
 }
 
-impl Stage {
+impl Player {
     fn new(count: u64, bugs: &[Bug], compaction: Compaction) -> Self {
         Self {
             cluster: Cluster::new(count, 1, bugs, compaction),
@@ -59,33 +57,33 @@ impl Stage {
             names: BTreeMap::new(),
             reads: Vec::new(),
             script: Vec::new(),
-            loud: true,
-            harmed: false,
-            shown: Vec::new(),
+            verbose: true,
+            violation_shown: false,
+            output: Vec::new(),
         }
     }
 
     fn play(&mut self, command: &str) -> Vec<String> {
         let words: Vec<_> = command.split_whitespace().collect();
         if words == ["again", "without", "bugs"] {
-            return self.again();
+            return self.replay_without_bugs();
         }
         if let ["cluster", count, bugs @ ..] = words.as_slice() {
             let (bugs, compaction) = match bugs {
-                [bugs @ .., "cut", entries, keep] => (bugs, cut(entries, keep)),
+                [bugs @ .., "compact", entries, keep] => (bugs, compaction(entries, keep)),
                 bugs => (bugs, Compaction::default()),
             };
             let bugs: Vec<_> = bugs.iter().map(|b| Bug::from_name(b).expect("a bug")).collect();
             *self = Self::new(count.parse().expect("a number"), &bugs, compaction);
         }
         self.script.push(command.to_owned());
-        self.loud = words[0] != "stabilize";
-        self.act(&words);
-        self.show_harm();
-        std::mem::take(&mut self.shown)
+        self.verbose = words[0] != "stabilize";
+        self.run_command(&words);
+        self.show_violation();
+        std::mem::take(&mut self.output)
     }
 
-    fn act(&mut self, words: &[&str]) {
+    fn run_command(&mut self, words: &[&str]) {
         let number = |place: usize| words.get(place).and_then(|word| word.parse().ok());
         let id = number(1).unwrap_or(0);
         let limit = |place: usize| number(place).map_or(usize::MAX, |n| n as usize);
@@ -113,7 +111,7 @@ impl Stage {
 
     fn step(&mut self, id: ServerId, input: Input) {
         let effects = self.cluster.step(id, input);
-        self.see(id, effects);
+        self.record(id, effects);
     }
 
     fn campaign(&mut self, id: ServerId) {
@@ -121,7 +119,7 @@ impl Stage {
         loop {
             let effects = self.cluster.step(id, Input::Tick);
             let begins = effects.iter().any(asks);
-            self.see(id, effects);
+            self.record(id, effects);
             if begins {
                 return;
             }
@@ -145,33 +143,33 @@ impl Stage {
 
     fn persist(&mut self, id: ServerId, count: usize) {
         let effects = self.cluster.persist(id, count);
-        self.see(id, effects);
+        self.record(id, effects);
     }
 
     fn propose(&mut self, id: ServerId, command: &str) {
         let (token, effects) = self.cluster.propose(id, command);
         self.names.insert(token, command.to_owned());
-        self.see(id, effects);
+        self.record(id, effects);
     }
 
     fn read(&mut self, id: ServerId) {
         let (token, effects) = self.cluster.read(id);
         self.names.insert(token, format!("read {token}"));
-        self.see(id, effects);
+        self.record(id, effects);
     }
 
-    fn change(&mut self, id: ServerId, wishes: &[&str]) {
+    fn change(&mut self, id: ServerId, parts: &[&str]) {
         let mut change = MembershipChange::default();
-        for wish in wishes {
-            match wish.split_at(1) {
+        for part in parts {
+            match part.split_at(1) {
                 ("+", name) => change.add_voters.push(name.to_owned()),
                 ("~", name) => change.add_learners.push(name.to_owned()),
                 (_, id) => drop(change.remove.insert(id.parse().expect("a server"))),
             }
         }
         let (token, effects) = self.cluster.change(id, change);
-        self.names.insert(token, format!("change {}", wishes.join(" ")));
-        self.see(id, effects);
+        self.names.insert(token, format!("change {}", parts.join(" ")));
+        self.record(id, effects);
     }
 
     fn stabilize(&mut self, among: &[&str]) {
@@ -204,128 +202,128 @@ impl Stage {
                     )
                 }
             };
-            self.shown.push(line);
+            self.output.push(line);
         }
     }
 
     fn verdict(&mut self) {
         self.cluster.settle();
-        let verdict = self.cluster.harm().map(|harm| format!("BROKEN: {harm}"));
-        self.shown.push(verdict.unwrap_or("every promise was kept".to_owned()));
+        let verdict = self.cluster.harm().map(|harm| format!("VIOLATED: {harm}"));
+        self.output.push(verdict.unwrap_or("all invariants hold".to_owned()));
     }
 
-    fn again(&mut self) -> Vec<String> {
+    fn replay_without_bugs(&mut self) -> Vec<String> {
         let script = std::mem::take(&mut self.script);
-        let mut shown = Vec::new();
+        let mut output = Vec::new();
         for command in &script {
-            let cut = command.find(" cut ").map_or("", |at| &command[at..]);
+            let suffix = command.find(" compact ").map_or("", |at| &command[at..]);
             let count = command.split_whitespace().nth(1).unwrap_or_default();
-            let bare = format!("cluster {count}{cut}");
+            let bare = format!("cluster {count}{suffix}");
             let command = if command.starts_with("cluster") { &bare } else { command };
-            shown.push(format!("| > {command}"));
-            shown.extend(self.play(command).into_iter().map(|line| format!("| {line}")));
+            output.push(format!("| > {command}"));
+            output.extend(self.play(command).into_iter().map(|line| format!("| {line}")));
         }
-        shown
+        output
     }
 
-    fn show_harm(&mut self) {
-        if let (Some(harm), false) = (self.cluster.harm(), self.harmed) {
-            self.shown.push(format!("!! {harm}"));
-            self.harmed = true;
+    fn show_violation(&mut self) {
+        if let (Some(harm), false) = (self.cluster.harm(), self.violation_shown) {
+            self.output.push(format!("!! {harm}"));
+            self.violation_shown = true;
         }
     }
 
-    fn see(&mut self, id: ServerId, effects: Vec<Effect>) {
+    fn record(&mut self, id: ServerId, effects: Vec<Effect>) {
         for effect in effects {
             if let Some(line) = self.describe(id, &effect) {
-                self.shown.push(format!("{id} {line}"));
+                self.output.push(format!("{id} {line}"));
             }
             if let Effect::Send { to, message, .. } = effect {
                 self.links.entry((id, to)).or_default().push_back(message);
             }
-            self.serve(id);
+            self.serve_reads(id);
         }
     }
 
     fn describe(&mut self, id: ServerId, effect: &Effect) -> Option<String> {
         let name = |token: &Token| self.names.get(token).cloned().unwrap_or_default();
         Some(match effect {
-            Effect::Persist(_) | Effect::Send { .. } if !self.loud => return None,
+            Effect::Persist(_) | Effect::Send { .. } if !self.verbose => return None,
             Effect::Persist(write) => {
                 let mut line = format!("writes #{}:", write.sequence);
                 if let Some(hard) = write.hard_state {
-                    let vote = hard.voted_for.map_or("nobody".to_owned(), |id| id.to_string());
+                    let vote = hard.voted_for.map_or("none".to_owned(), |id| id.to_string());
                     let _ = write!(line, " term {} vote {vote}", hard.term);
                 }
                 if let Some(snapshot) = &write.snapshot {
-                    let _ = write!(line, " snapshot up to {}", place(snapshot.last));
+                    let _ = write!(line, " snapshot up to {}", position(snapshot.last));
                 }
                 if let Some(start) = write.start {
-                    let _ = write!(line, ", log after {}:", place(start));
+                    let _ = write!(line, ", log after {}:", position(start));
                 }
                 write.entries.iter().for_each(|e| _ = write!(line, " {}", entry(e)));
                 line
             }
-            Effect::Send { to, message, .. } => format!("-> {to} {}", speak(message)),
+            Effect::Send { to, message, .. } => format!("-> {to} {}", describe_message(message)),
             Effect::Commit { entries } => format!("commits {}", list(entries.iter().map(entry))),
             Effect::TakeSnapshot { .. } | Effect::MembershipChanged { .. } => return None,
             Effect::Restore { snapshot } => {
-                format!("takes over the snapshot up to {}", place(snapshot.last))
+                format!("restores the snapshot up to {}", position(snapshot.last))
             }
             Effect::Acknowledge { token, index } => {
                 format!("acknowledges {} at {index}", name(token))
             }
             Effect::Refused { token, leader } => {
-                let hint = leader.map_or("no leader known".to_owned(), |id| format!("ask {id}"));
+                let hint =
+                    leader.map_or("no leader known".to_owned(), |id| format!("leader is {id}"));
                 format!("refuses {}: {hint}", name(token))
             }
             Effect::ChangeRejected { token, error } => {
-                format!("does not begin {}: {error:?}", name(token))
+                format!("rejects {}: {error:?}", name(token))
             }
             Effect::OutcomeUnknown { token } => {
-                format!("cannot tell any more what becomes of {}", name(token))
+                format!("reports {} as unknown", name(token))
             }
             Effect::ReadReady { token, index } => {
                 self.reads.push((id, *token, *index));
                 return None;
             }
             Effect::ReadFailed { token } => format!("fails {}", name(token)),
-            Effect::ReadExpired { token } => format!("gives up {}", name(token)),
+            Effect::ReadExpired { token } => format!("expires {}", name(token)),
             Effect::PeerLostEntries { peer, acknowledged, rejected } => {
-                format!("sees that {peer} had {acknowledged} and has lost {rejected}")
+                format!("reports that {peer} acknowledged {acknowledged} and lost {rejected}")
             }
             Effect::Fatal { committed, new } => {
-                let [kept, lost] = [committed, new].map(|at| format!("{}.{}", at.term, at.index));
-                format!("breaks off: {kept} is committed, and the leader has {lost}")
+                let [kept, lost] = [committed, new].map(|at| position(*at));
+                format!("stops: {kept} is committed, and the leader sent {lost}")
             }
             Effect::StatusChanged(status) => {
-                let leader = status.leader.map_or(String::new(), |id| format!(" under {id}"));
+                let leader = status.leader.map_or(String::new(), |id| format!(", leader {id}"));
                 format!("is {:?} in term {}{leader}", status.role, status.term)
             }
         })
     }
 
     /// Serves the reads whose index a server has applied.
-    fn serve(&mut self, id: ServerId) {
+    fn serve_reads(&mut self, id: ServerId) {
         let applied = self.cluster.machine(id).applied();
         let commands = applied.iter().filter(|entry| matches!(entry.payload, Payload::Command(_)));
         let seen = list(commands.map(command));
         let due =
             |read: &mut (ServerId, Token, u64)| read.0 == id && read.2 <= applied.len() as u64;
         for (_, token, index) in self.reads.extract_if(.., due) {
-            self.shown
-                .push(format!("{id} serves {}: sees [{seen}] at {index}", self.names[&token]));
+            self.output.push(format!("{id} serves {}: [{seen}] at {index}", self.names[&token]));
         }
     }
 }
 
-fn cut(entries: &str, keep: &str) -> Compaction {
+fn compaction(entries: &str, keep: &str) -> Compaction {
     let number = |word: &str| word.parse().expect("a number");
     Compaction { entries: number(entries), bytes: 0, keep_entries: number(keep), chunk_bytes: 40 }
 }
 
-fn place(place: Position) -> String {
-    format!("{}.{}", place.term, place.index)
+fn position(at: Position) -> String {
+    format!("{}.{}", at.term, at.index)
 }
 
 fn list(words: impl Iterator<Item = String>) -> String {
@@ -340,7 +338,8 @@ fn command(entry: &Entry) -> String {
     }
 }
 
-/// `<1,2,4 was 1,2,3>`: voters, and who voted before; `joins`, `learns`, `leaves` and numbers.
+/// Formats a configuration: `<1,2,4 was 1,2,3>` has voters and outgoing voters; `joins`, `learns`
+/// and `leaves` list the other sets.
 fn members(membership: &Membership) -> String {
     let sets = [
         ("", &membership.voters),
@@ -356,64 +355,66 @@ fn members(membership: &Membership) -> String {
     format!("<{}>", sets.map(set).concat())
 }
 
-/// An entry as term.index=command.
+/// Formats an entry as term.index=command.
 fn entry(entry: &Entry) -> String {
-    let place = format!("{}.{}", entry.term, entry.index);
+    let position = format!("{}.{}", entry.term, entry.index);
     match command(entry) {
-        noop if noop.is_empty() => place,
-        command => format!("{place}={command}"),
+        noop if noop.is_empty() => position,
+        command => format!("{position}={command}"),
     }
 }
 
-fn speak(message: &Message) -> String {
+fn describe_message(message: &Message) -> String {
     let content = match &message.content {
         Content::RequestVote { pre: true, last, .. } => {
-            format!("would you vote for me? log ends {}.{}", last.term, last.index)
+            format!("request pre-vote, log ends {}", position(*last))
         }
         Content::RequestVote { pre: false, last, transfer } => {
-            let wished = if *transfer { ", the leader wishes it" } else { "" };
-            format!("vote for me{wished}, log ends {}.{}", last.term, last.index)
+            let transfer = if *transfer { " (leadership transfer)" } else { "" };
+            format!("request vote{transfer}, log ends {}", position(*last))
         }
         Content::VoteReply { pre, granted } => {
-            let word = if *granted { "yes" } else { "no" };
-            if *pre { format!("pre-vote {word}") } else { format!("vote {word}") }
+            let answer = if *granted { "granted" } else { "denied" };
+            if *pre { format!("pre-vote {answer}") } else { format!("vote {answer}") }
         }
-        Content::AppendEntries { previous, entries, commit, round } => {
+        Content::AppendEntries(append) => {
+            let AppendEntries { previous, entries, commit, round } = append;
             let entries = list(entries.iter().map(entry));
-            let after = format!("after {}.{}", previous.term, previous.index);
+            let after = format!("after {}", position(*previous));
             format!("append [{entries}] {after} commit {commit} round {round}")
         }
-        Content::AppendAccepted { index, round } => format!("matched {index} round {round}"),
+        Content::AppendAccepted { index, round } => format!("accept {index} round {round}"),
         Content::AppendRejected { rejected, hint, round } => {
-            format!("lack {rejected}, try {}.{} round {round}", hint.term, hint.index)
+            format!("reject {rejected}, hint {} round {round}", position(*hint))
         }
-        Content::InstallSnapshot { last, size, offset, data, round, .. } => {
+        Content::InstallSnapshot(chunk) => {
+            let InstallSnapshot { last, size, offset, data, round, .. } = chunk;
             let received = offset + data.len() as u64;
-            let last = place(*last);
-            format!("snapshot up to {last}, bytes {offset}-{received} of {size} round {round}")
+            let last = position(*last);
+            format!("snapshot {last}, bytes {offset}-{received} of {size} round {round}")
         }
         Content::SnapshotReceived { last, received, round } => {
-            format!("have {received} bytes of the snapshot up to {} round {round}", place(*last))
+            format!("received {received} bytes of snapshot {} round {round}", position(*last))
         }
-        Content::StaleTerm => "your term is over".to_owned(),
-        Content::TimeoutNow => "stand for election now".to_owned(),
-        Content::ReadIndex { .. } => "read index?".to_owned(),
+        Content::StaleTerm => "stale term".to_owned(),
+        Content::TimeoutNow => "timeout now".to_owned(),
+        Content::ReadIndex { .. } => "request read index".to_owned(),
         Content::ReadIndexReply { index, .. } => match index {
             Some(index) => format!("read index {index}"),
-            None => "not mine to say".to_owned(),
+            None => "not the leader".to_owned(),
         },
     };
     format!("(term {}) {content}", message.term)
 }
 
-/// The script with what its commands show now.
-fn played(script: &str) -> String {
-    let mut stage = Stage::new(1, &[], Compaction::default());
+/// Plays a script; returns it with its current output.
+fn play_script(script: &str) -> String {
+    let mut player = Player::new(1, &[], Compaction::default());
     let mut lines = Vec::new();
     for line in script.lines() {
         if let Some(command) = line.strip_prefix("> ") {
             lines.push(line.to_owned());
-            lines.extend(stage.play(command));
+            lines.extend(player.play(command));
         } else if line.is_empty() || line.starts_with('#') {
             lines.push(line.to_owned());
         }
@@ -434,10 +435,10 @@ fn scripts() -> Vec<(std::path::PathBuf, String)> {
 }
 
 #[test]
-fn the_transcripts_are_what_happens() {
+fn transcripts_match_the_current_output() {
     let rewrite = std::env::var_os("REWRITE").is_some();
     for (path, script) in scripts() {
-        let now = played(&script);
+        let now = play_script(&script);
         if rewrite {
             std::fs::write(&path, now).expect("a transcript");
         } else {
@@ -448,16 +449,16 @@ fn the_transcripts_are_what_happens() {
 }
 
 #[test]
-fn every_bug_has_a_transcript_that_shows_harm_and_none_without_it() {
+fn every_bug_has_a_transcript_with_a_violation_and_without_the_bug_none() {
     let scripts = scripts();
-    // A leader without a majority breaks no promise: it keeps everybody waiting.
-    let waiting = [node::raft::Bug::LoneHeartbeats, node::raft::Bug::NoCheckQuorum];
-    let harms = |bug: &node::raft::Bug| !waiting.contains(bug);
+    // A leader without a quorum violates no invariant: it only keeps clients waiting.
+    let liveness = [node::raft::Bug::LoneHeartbeats, node::raft::Bug::NoCheckQuorum];
+    let harms = |bug: &node::raft::Bug| !liveness.contains(bug);
     for (_, name, _) in node::raft::BUGS.iter().filter(|(bug, ..)| harms(bug)) {
         let file = format!("bug-{name}.txt");
         let script = scripts.iter().find(|(path, _)| path.ends_with(&file));
         let (_, text) = script.unwrap_or_else(|| panic!("{file} is missing"));
-        assert!(text.lines().any(|line| line.starts_with("!! ")), "{file} shows no harm");
-        assert!(text.ends_with("| every promise was kept\n"), "{file}: harm without the bug");
+        assert!(text.lines().any(|line| line.starts_with("!! ")), "{file} shows no violation");
+        assert!(text.ends_with("| all invariants hold\n"), "{file}: violation without the bug");
     }
 }

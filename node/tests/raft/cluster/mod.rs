@@ -171,7 +171,7 @@ impl Cluster {
         let term = self.machines[&id].server().map_or(0, |server| server.term);
         for effect in &effects {
             if let Effect::Commit { entries } = effect {
-                self.checker.commits(term, entries);
+                self.checker.record_commits(term, entries);
             }
         }
         let commits = effects.iter().filter_map(|effect| match effect {
