@@ -1,6 +1,6 @@
-//! Resolves every relative link and anchor of the pages.
+//! Resolves every relative link, anchor and path that the pages name.
 
-use crate::markdown::{Page, inline_code, pages};
+use crate::markdown::{Page, inline_code, pages, root};
 
 /// The targets of a line's links and pictures.
 fn targets(line: &str) -> Vec<String> {
@@ -37,4 +37,22 @@ fn every_relative_link_resolves() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(checked > 100, "only {checked} links were found");
+}
+
+#[test]
+fn every_path_of_the_map_exists() {
+    let page = Page::read(root().join("ARCHITECTURE.md"));
+    let lines = page.prose();
+    let map = lines.iter().skip_while(|line| **line != "## Map").skip(1);
+    let rows =
+        map.take_while(|line| !line.starts_with("## ")).filter(|line| line.starts_with("| `"));
+    let mut paths = 0;
+    for row in rows {
+        let first = row.split('|').nth(1).expect("a row has cells");
+        for path in inline_code(first).0 {
+            assert!(root().join(path).exists(), "ARCHITECTURE.md: {path} does not exist");
+            paths += 1;
+        }
+    }
+    assert!(paths > 20, "only {paths} paths were found");
 }
