@@ -1,0 +1,83 @@
+//! Holds each package to what it may still have of what the design forbids. Numbers only go down.
+
+use crate::circles::Arrows;
+use crate::sources::{Crate, crates};
+use crate::words::{banned_lines, repeated_types, wide_lines};
+
+/// What is left to mend in one package; packages that are not listed have nothing.
+const REMAINING: &[(&str, Faults)] = &[];
+
+/// Types whose name two files of a package may share, with the reason.
+const SHARED_NAMES: &[(&str, &str, &str)] = &[];
+
+/// Files that list the banned words.
+const LISTS: [&str; 2] = ["tests/pages/prose.rs", "tests/tidy/words.rs"];
+
+/// How often a package breaks each rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Faults {
+    /// Lines wider than 100 columns.
+    wide_lines: usize,
+    /// Banned words.
+    banned_words: usize,
+    /// Definitions of types that share their name with another one of the package.
+    repeated_types: usize,
+    /// Files that are part of a circle.
+    files_in_circles: usize,
+    /// Pairs of top-level modules that need each other.
+    two_way_ties: usize,
+}
+
+impl Faults {
+    /// Those of a package, and where they are.
+    fn of(package: &Crate) -> (Self, Vec<String>) {
+        let mut places = Vec::new();
+        let mut faults = Self::default();
+        for source in package.sources() {
+            let wide: Vec<usize> = wide_lines(source).collect();
+            let lists_them = LISTS.iter().any(|list| source.path.ends_with(list));
+            let banned: Vec<_> = banned_lines(&source.text).filter(|_| !lists_them).collect();
+            faults.wide_lines += wide.len();
+            faults.banned_words += banned.len();
+            let name = source.name();
+            places.extend(wide.iter().map(|line| format!("{name}:{line}: wider than 100")));
+            places.extend(banned.iter().map(|(line, word)| format!("{name}:{line}: {word:?}")));
+        }
+        for (name, files) in repeated_types(package) {
+            let allowed = |it: &&(&str, &str, &str)| it.0 == package.folder && it.1 == name;
+            if SHARED_NAMES.iter().find(allowed).is_none() {
+                faults.repeated_types += files.len();
+                places.push(format!("type {name} is defined in {}", files.join(", ")));
+            }
+        }
+        let arrows = Arrows::of(package);
+        for circle in arrows.circles() {
+            faults.files_in_circles += circle.len();
+            places.push(format!("circle:\n    {}", arrows.inside(&circle).join("\n    ")));
+        }
+        let ties = arrows.two_way_ties();
+        faults.two_way_ties = ties.len();
+        places.extend(ties.iter().map(|(one, other)| format!("{one} and {other} need each other")));
+        (faults, places)
+    }
+}
+
+#[test]
+fn packages_keep_to_the_rules_or_to_what_remains() {
+    let mut wrong = Vec::new();
+    for package in crates() {
+        let (faults, places) = Faults::of(&package);
+        let remaining = REMAINING.iter().find(|(folder, _)| *folder == package.folder);
+        let remaining = remaining.map_or_else(Faults::default, |(_, faults)| *faults);
+        if faults != remaining {
+            let folder = &package.folder;
+            let places = places.join("\n  ");
+            wrong.push(format!("{folder}: {faults:?}, not {remaining:?}:\n  {places}"));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{}\nmend these, or lower the numbers in limits.rs",
+        wrong.join("\n")
+    );
+}
