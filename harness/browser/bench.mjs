@@ -1,4 +1,4 @@
-// Measures the report: npm run bench -- PATH-OF-HARNESS. Prints a table; exits with 1 where a target is missed.
+// Measures the report: npm run bench -- PATH-OF-HARNESS. Prints a table; exits with 1 if a target is missed.
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -13,7 +13,7 @@ const SIZES = [
 ];
 const PAINTED = 150, POINTED = 4, MEGABYTES = 3;
 
-// When the verdict could be read and when the timeline answered, in milliseconds since the page was asked for.
+// Returns when the verdict was readable and when the timeline responded, in milliseconds since the page was requested.
 async function load(browser, file) {
   const page = await opened(browser, file);
   const told = await page.evaluate(() => ({
@@ -24,7 +24,7 @@ async function load(browser, file) {
   return told;
 }
 
-// How long the work of each frame takes while a reader zooms and moves, from when the page may draw until the last canvas is
+// Returns the work per frame while the user zooms and moves, from when the page may draw until the last canvas is
 // painted: reading a pixel back makes the browser finish it.
 async function frames(page) {
   const times = await page.evaluate(async () => {
@@ -44,7 +44,7 @@ async function frames(page) {
   return times.sort((a, b) => a - b)[Math.floor(times.length * 0.95)];
 }
 
-// How long it takes until what is pointed at is told.
+// Returns how long it takes to describe what is under the pointer.
 async function pointing(page) {
   const times = await page.evaluate(() => {
     const canvas = document.getElementById('lanes'), box = canvas.getBoundingClientRect(), times = [];
@@ -58,13 +58,13 @@ async function pointing(page) {
   return times.sort((a, b) => a - b)[Math.floor(times.length * 0.95)];
 }
 
-// What is saved as JSON lines must be the history, byte for byte.
+// The history saved as JSON lines must be the original, byte for byte.
 async function same(page, history) {
   const [download] = await Promise.all([page.waitForEvent('download', { timeout: 60000 }), page.click('#save-jsonl', { timeout: 60000 })]);
   return fs.readFileSync(await download.path()).equals(fs.readFileSync(history));
 }
 
-// Exit codes of a judge are no failures.
+// Exit codes of a verdict are no failures.
 function took(program, words) {
   const began = performance.now();
   spawnSync(program, words, { stdio: 'ignore' });
@@ -73,7 +73,7 @@ function took(program, words) {
 
 async function measure(browser, harness, directory, size) {
   makeRun(directory, size.operations, size.clients);
-  // A model that cannot read these operations gives up once the history is read: what is left is judging, or writing.
+  // A model that cannot read these operations stops after reading the history; the rest is judging, or writing.
   const reading = took(harness, ['check', directory, '--model', 'unique-ids']);
   const written = took(harness, ['report', directory]) - reading, judged = took(harness, ['check', directory, '--model', 'cas-register']) - reading;
   const allowed = Math.max(1000, judged / 10), file = path.join(directory, 'report.html');

@@ -1,4 +1,4 @@
-// Opens pages in Debian's Chromium, as a reader would from disk.
+// Opens pages in Debian's Chromium, from disk.
 import { chromium } from 'playwright-core';
 
 export async function browse(use) {
@@ -6,7 +6,7 @@ export async function browse(use) {
   try { return await use(browser); } finally { await browser.close(); }
 }
 
-// The page once its script is through. Anything that it complains of is an error here.
+// Returns the page when its script has finished. Every complaint of the page is an error here.
 export async function opened(browser, path, { hash = '', ...options } = {}) {
   const page = await browser.newPage({ viewport: { width: 1600, height: 900 }, ...options });
   const complaints = [];

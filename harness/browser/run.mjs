@@ -1,10 +1,10 @@
-// Makes up the files of a run of any size, the same ones every time.
+// Generates the files of a run of any size, the same ones every time.
 import fs from 'node:fs';
 import path from 'node:path';
 
 const SECOND = 1e9;
 
-// Where a text is given, every name and value of the run is that; where a value is, every value.
+// With a text, every name and value of the run is that text; with a value, every value.
 export function makeRun(directory, operations, clients, { text, value, interrupted = false } = {}) {
   const named = (word) => text ?? word;
   fs.mkdirSync(directory, { recursive: true });
@@ -20,7 +20,7 @@ export function makeRun(directory, operations, clients, { text, value, interrupt
   write('verdict.json', { format: 1, validity: 'valid', exit: 0, interrupted, unsafe: [], sentence: named('made up to be measured'), reasons: [], checks: [], faults: [1, 2, 3, 4, 5].map(fault), counts: { functions: { all: counts }, missed: 0 }, latency: { p50_us: 1, p95_us: 1, p99_us: 1, max_us: 1 }, deaths: [] });
 }
 
-// What replicas say of themselves five times a second, and a log of which each says a line a second.
+// Generates what replicas report five times a second, and a log with one line a second.
 function sights(directory, span, named) {
   const lines = [], logs = {};
   for (let beat = 0, time = 0; time < span; time = ++beat * SECOND / 5) for (let n = 1; n <= 5; n++) {
@@ -30,7 +30,7 @@ function sights(directory, span, named) {
     lines.push({ time, replica, says: { role: named(leads ? 'leader' : 'follower'), term, commit: beat * 40, applied: beat * 40 - n } });
   }
   fs.mkdirSync(path.join(directory, 'logs'), { recursive: true });
-  // A name that is no name of a file has no log.
+  // A name that is not a file name has no log.
   for (const [replica, text] of Object.entries(logs)) if (/^\w+$/.test(replica)) fs.writeFileSync(path.join(directory, 'logs', replica + '.log'), text);
   fs.writeFileSync(path.join(directory, 'replicas.jsonl'), lines.map((line) => JSON.stringify(line) + '\n').join(''));
 }

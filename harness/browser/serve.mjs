@@ -1,4 +1,4 @@
-// Uses `harness serve` as a reader does: npm run serve -- HARNESS. Exits with 1 where something is not as it should be.
+// Uses `harness serve` like a user: npm run serve -- HARNESS. Exits with 1 if a test fails.
 import { spawn } from 'node:child_process';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -18,7 +18,7 @@ const RUNS = [
   { run: 'raft-register-kill/20261103T000000Z-3', seed: 3, validity: 'unknown', ok: 290, took_ms: 1000, nemesis: 'kill', sentence: EVIL },
 ];
 
-// Runs as they are filed, all of this very day, for the matrix shows the last ones only.
+// Runs of today, because the matrix shows only the last nights.
 function file(results) {
   const now = new Date().toISOString().slice(0, 10);
   const lines = RUNS.map((told, n) => {
@@ -141,7 +141,7 @@ const tests = {
 async function tried(browser, at, results, [name, test]) {
   const page = await browser.newPage({ viewport: { width: 1300, height: 900 } }), complaints = [];
   page.on('pageerror', (error) => complaints.push(error.message));
-  // That what was asked is nonsense is an answer, not a fault of the page.
+  // An error answer to a nonsense query is expected, not a fault of the page.
   page.on('console', (message) => { if (message.type() === 'error' && !/400 \(Bad Request\)/.test(message.text())) complaints.push(message.text()); });
   try {
     await page.goto(at);

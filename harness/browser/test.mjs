@@ -1,5 +1,5 @@
-// Uses the report of a convicted run as a reader does: npm test -- REPORT.html [HARNESS]. Exits with 1 where something is not
-// as it should be. With the program it makes pages of runs that nobody wants, too: hostile, empty, cut short.
+// Uses the report of an invalid run like a user: npm test -- REPORT.html [HARNESS]. Exits with 1 if a test fails.
+// With the program it also generates unusual runs: hostile, empty, cut short.
 import { execFileSync } from 'node:child_process';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -15,20 +15,20 @@ if (!file) { console.error('npm test -- REPORT.html (of a run that was convicted
 const text = (page, id) => page.evaluate((id) => document.getElementById(id).textContent, id);
 const chosen = async (page) => JSON.parse((await text(page, 'raw')).split('\n')[0]).index;
 const settled = (page) => page.waitForTimeout(400);
-// What a button of those that save leads to.
+// Returns the file that a save button produces.
 async function save(page, id) {
   const [download] = await Promise.all([page.waitForEvent('download'), page.click('#save-' + id)]);
   return fs.readFileSync(await download.path());
 }
 
-// The names and the texts of what a picture is made of, as any program that reads XML finds them.
+// Returns the names and texts in a picture, as any XML reader finds them.
 const shapes = (page, saved) => page.evaluate((saved) => {
   const made = new DOMParser().parseFromString(saved, 'image/svg+xml'), all = [...made.querySelectorAll('*')];
   return { names: all.map((one) => one.localName), texts: all.filter((one) => one.localName === 'text').map((one) => one.textContent) };
 }, saved.toString());
 const picture = (page, id) => page.evaluate((id) => document.getElementById(id).toDataURL(), id);
 
-// The page of a made-up run, in the hands of a test.
+// Opens the page of a generated run for a test.
 async function made(browser, size, options, use) {
   if (!harness) return 'no HARNESS was named';
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'report-'));
@@ -43,7 +43,7 @@ async function made(browser, size, options, use) {
   }
 }
 
-// A page that something happened to has its still pictures, and says there what they should.
+// A page that was changed shows its static pictures, and the expected message there.
 async function changed(browser, change, said) {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'report-'));
   const other = path.join(directory, 'report.html'), page = await browser.newPage();
@@ -176,7 +176,7 @@ const tests = {
     assert.match(await text(page, 'log'), /log of n2/);
   },
 
-  async 'a value leads to everybody who wrote or read it'(page) {
+  async 'a value leads to all operations that wrote or read it'(page) {
     await page.keyboard.press('.');
     await page.click('#provenance');
     const found = await page.locator('#trail button').count();

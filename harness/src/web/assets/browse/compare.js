@@ -1,6 +1,6 @@
-// Lays two runs side by side, what differs first.
+// Shows two runs side by side, differences first.
 
-// Every leaf of a value, by the way that leads to it.
+// Returns every leaf of a value, by its path.
 function leaves(value, at = '', into = {}) {
   if (value !== null && typeof value === 'object') {
     for (const [key, inner] of Object.entries(value)) leaves(inner, at ? `${at}.${key}` : key, into);

@@ -1,4 +1,4 @@
-// Makes what the pages are built of. All text goes in as text, never as markup.
+// Creates the elements of the pages. All text is inserted as text, never as markup.
 
 const MARK = { valid: '✓', unknown: '?', invalid: '✗' };
 
@@ -14,7 +14,7 @@ const element = (tag, content = [], attributes = {}) => {
 };
 const cell = (content) => (content?.tagName === 'TD' ? content : element('td', content));
 const row = (cells, attributes) => element('tr', cells.map(cell), attributes);
-// Whoever cannot see where the table ends can scroll it by keyboard.
+// A table that is wider than the page can be scrolled by keyboard.
 const table = (heads, rows, name) => element('div', element('table', [
   element('thead', element('tr', heads.map((head) => element('th', head, { scope: 'col' })))), element('tbody', rows),
 ]), { class: 'wide', tabindex: '0', role: 'region', 'aria-label': name });
@@ -28,7 +28,7 @@ const runLink = (run) => link(run, `#run=${way(run)}`);
 const seconds = (ns) => (ns / 1e9).toFixed(1) + '\u00a0s';
 const lasted = ({ started, ended }) => (started === null ? 'never' : `${seconds(started)} to ${ended === null ? 'the end' : seconds(ended)}`);
 
-// What stands in the address behind #: the view and all that was asked of it, so that a link brings the same back.
+// Reads the address behind #: the view and its query, so that a link restores both.
 const asked = () => new Map(location.hash.slice(1).split('&').filter(Boolean).map((piece) => {
   const [name, ...value] = piece.split('=');
   return [decodeURIComponent(name), decodeURIComponent(value.join('='))];

@@ -14,7 +14,7 @@ function progress(now, last) {
   return pairs([['time', seconds(now.time)], ['rate', rate], ['ok', now.ok], ['fail', now.fail], ['info', now.info], ['under way', now.invoked - over(now)]]);
 }
 
-// The newest first; of one that lasts it is not known yet whether it bit.
+// Newest first; evidence for a fault that is still active comes later.
 const broken = (faults) => (faults.length ? table(['fault', 'target', 'when', 'seen', 'evidence'], [...faults].reverse().map((one) => row([
   one.name, one.target, one.ended === null ? 'since ' + seconds(one.started) : lasted(one), one.state, one.evidence])), 'faults') : note('Nothing was broken so far.'));
 

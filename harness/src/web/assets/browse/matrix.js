@@ -1,4 +1,4 @@
-// Shows which workloads met which faults over the last nights, and what came of it.
+// Shows which workloads met which faults in the last nights, and the results.
 
 const NIGHTS = 14;
 

@@ -1,4 +1,4 @@
-// Shows the view that the address asks for. The form at the top says what the list and the matrix are of.
+// Shows the view of the address. The form at the top filters the list and the matrix.
 
 const main = document.getElementById('main');
 const [q, sort, reverse] = ['q', 'sort', 'reverse'].map((id) => document.getElementById(id));
@@ -8,7 +8,7 @@ async function show(view) {
   main.setAttribute('aria-busy', 'true');
   let parts;
   try { parts = await view(); } catch (error) { parts = [element('p', error.message, { role: 'alert' })]; }
-  // An answer that comes late is no answer to what was asked since.
+  // A late answer to an earlier query is dropped.
   if (view === latest) { main.replaceChildren(...parts); main.removeAttribute('aria-busy'); }
 }
 let latest = null;
@@ -31,7 +31,7 @@ function route() {
   return list(words);
 }
 
-// To ask is to go to another address; what is typed leaves no trail of its letters.
+// A query changes the address; single keystrokes leave no entries in the browser's history.
 let typing = 0;
 function refresh(event) {
   const to = (asked().has('matrix') ? '#matrix&' : '#') + address(words()).slice(1);

@@ -1,4 +1,4 @@
-// Shows one run: what was asked, what came of it, what went wrong meanwhile, and its files; and has it judged again.
+// Shows one run: settings, verdict, faults and files; and judges it again.
 
 const pairs = (facts) => element('dl', facts.filter(([, what]) => what !== undefined && what !== null && what !== '')
   .map(([name, what]) => element('div', [element('dt', name), element('dd', what)])));
@@ -19,7 +19,7 @@ function faults(all) {
   return table(['#', 'fault', 'target', 'when', 'seen', 'evidence'], all.map((one) => row([one.id, one.variant ? `${one.kind}:${one.variant}` : one.kind, one.target, lasted(one), one.state, one.evidence])), 'faults');
 }
 
-// What the judge of today says, beside what was said at the time.
+// Shows the verdict of the present checker beside the recorded one.
 function again(told) {
   const line = ({ check, exit, said }) => {
     const first = said?.histories?.[0], now = first?.verdict;

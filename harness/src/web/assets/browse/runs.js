@@ -1,7 +1,7 @@
-// Lists runs, page by page, as they were asked for; two of them can be taken to be compared.
+// Lists runs, page by page; two of them can be selected for comparison.
 
 const PAGE = 100;
-// What the column heads sort by; the others do not.
+// The columns that can be sorted by.
 const HEADS = [
   ['pick', null], ['verdict', 'validity'], ['started', 'started'], ['workload', 'workload'], ['nemesis', 'nemesis'], ['nodes', null],
   ['seed', null], ['unsafe', null], ['ok', 'operations'], ['took', 'took'], ['run', null],
@@ -9,7 +9,7 @@ const HEADS = [
 const VERDICTS = ['invalid', 'unknown', 'valid'];
 let taken = []; // at most two runs
 
-// What the form asks for, as the address has it.
+// Returns the query of the form as the address has it.
 const words = () => ({ q: q.value.trim(), sort: sort.value === 'started' ? '' : sort.value, reverse: reverse.checked ? 'true' : '' });
 const query = (extra) => new URLSearchParams({ q: q.value, sort: sort.value, reverse: reverse.checked, ...extra });
 
@@ -24,7 +24,7 @@ function head([title, by]) {
   return element('button', title + (now ? (reverse.checked ? ' ▴' : ' ▾') : ''), { type: 'button', class: 'head', 'aria-pressed': String(now), onclick: () => sortBy(by) });
 }
 
-// One click for the most usual questions.
+// Links to the most common queries.
 function choices() {
   const rest = q.value.split(/\s+/).filter((word) => word && !/^-?validity:/.test(word)), now = /(?:^|\s)validity:(\S+)/.exec(q.value)?.[1];
   const choice = (name, text) => link(text, address({ ...words(), q: [...rest, ...(name ? ['validity:' + name] : [])].join(' ') }), (now ?? '') === name ? { 'aria-current': 'true' } : {});
@@ -37,7 +37,7 @@ function take(run, is) {
   document.getElementById('taken').replaceChildren(...pair());
 }
 
-// What can be done with the runs that were taken.
+// Actions on the selected runs.
 function pair() {
   if (taken.length === 2) return [link('compare the two', `#compare=${way(taken[0])}&with=${way(taken[1])}`)];
   return taken.length ? [`choose a run to compare ${taken[0]} with`] : [];

@@ -1,4 +1,4 @@
-// Tells all that is known of what was chosen, as it was recorded: an operation, or how a replica stood at a moment.
+// Shows the details of the selection: an operation as it was recorded, or the state of a replica at one time.
 
 function choose(page, i) {
   if (i === undefined || i < 0) return;
@@ -14,7 +14,7 @@ function choose(page, i) {
 
 const recorded = ({ run, view }) => eventLines(run, view.chosen).map(([, line]) => line).join('\n');
 
-// Where the values of the operation were written and read.
+// Finds where the operation's values were written and read.
 function tellTrails(page) {
   const trails = provenance(page.run, page.view.chosen).map((trail) => tellTrail(page, trail));
   by('trail').replaceChildren(...(trails.length ? trails : [element('p', 'This operation has no value of its own.')]));
@@ -41,7 +41,7 @@ function tellDeed(page, j) {
   return item;
 }
 
-// What the log of its replica, or of any, says around the operation.
+// Shows the log of its replica, or of another, around the operation.
 function tellLog(page) {
   const { run, replicas } = page, i = page.view.chosen;
   by('around-it').hidden = i < 0;
@@ -56,7 +56,7 @@ function tellLogs(replicas, from, to) {
   by('log').replaceChildren(...replicas.map((one) => excerpt(one, from, to, around)));
 }
 
-// How the replicas of some hosts stood at a place of the axis, and what was done to them then.
+// Describes the replicas of some hosts at one place of the axis, and the faults on them then.
 function tellHosts(page, hosts, place) {
   const { view, told, replicas } = page, moment = timeOf(view, place);
   const met = told.faults.filter((fault) => hosts.some((row) => told.hosts[row].faults.includes(fault.id)) && during(page, fault, place));
@@ -75,7 +75,7 @@ function during({ view, run }, fault, place) {
   return view.placed(fault.started) <= place && place <= view.placed(fault.ended ?? run.axes.time.last);
 }
 
-// What of replicas and plots is not there, and why.
+// Names what is missing of replicas and plots, and why.
 function remarks({ replicas, facts }) {
   const said = [];
   if (facts.hosts.length && !replicas.length) said.push('Nothing was noted of the replicas in this run: it is from before that was done.');

@@ -1,20 +1,20 @@
-// Counts the operations of a part of the run into columns: how they ended, how long they took, how many were under way.
+// Counts the operations of a part of the run in columns: outcomes, latencies, and how many were under way.
 
-// Latencies are counted in bins that grow by a sixteenth of a decade, from a microsecond to a hundred seconds.
+// Latency bins grow by a sixteenth of a decade, from a microsecond to a hundred seconds.
 const PER_DECADE = 16, BINS = 128, LOWEST = 3;
 const CELLS = 4096;
-// Up to so many operations are counted one by one, up to so few are drawn one by one.
+// Limits below which operations are counted one by one, and drawn one by one.
 const COUNTED = 80000, DOTTED = 2500;
 
-// Where a bin begins, in nanoseconds.
+// Returns where a bin begins, in nanoseconds.
 const edge = (bin) => 10 ** (LOWEST + bin / PER_DECADE);
 const binOf = (ns) => Math.max(0, Math.min(BINS - 1, Math.floor((Math.log10(Math.max(1, ns)) - LOWEST) * PER_DECADE)));
 
-// The operations that pass, counted in cells of time: how they ended, how long they took, how many were under way.
+// The filtered operations, counted in cells of time: outcomes, latencies, and how many were under way.
 function summary(run, shown) {
   const last = run.axes.time.last, cell = (t) => Math.min(CELLS - 1, Math.floor((t / last) * CELLS));
   const made = { shown, last, counts: new Uint32Array(CELLS * 4), bins: new Uint32Array(CELLS * BINS), worst: new Uint8Array(CELLS * BINS), flight: new Float64Array(CELLS), level: new Int32Array(CELLS + 1), bin: new Uint8Array(shown.length) };
-  // How far into a cell a moment is, in cells: what of the cell is left counts.
+  // How far a time is into a cell, in cells; the rest of the cell counts.
   const left = (t, c) => c + 1 - (t / last) * CELLS;
   const ends = new Uint32Array(CELLS + 1);
   shown.forEach((i, k) => {
@@ -28,14 +28,14 @@ function summary(run, shown) {
     if (made.worst[at * BINS + bin] < rank) made.worst[at * BINS + bin] = rank;
   });
   for (let c = 0; c < CELLS; c++) { made.flight[c] += made.level[c]; made.level[c + 1] += made.level[c]; ends[c + 1] += ends[c]; }
-  // Those that end in one cell stand together, so that a part of the run need not look at all.
+  // Operations that end in one cell are adjacent, so a part of the run reads only its own.
   made.ends = ends; made.byEnd = new Uint32Array(ends[CELLS]);
   const next = ends.slice();
   for (const i of shown) if (run.end[i] !== Infinity) made.byEnd[next[cell(run.end[i])]++] = i;
   return made;
 }
 
-// What is drawn of the operations between two moments, in so many columns.
+// Returns the columns to draw for the operations between two times.
 function columnsOf(run, made, from, to, columns) {
   const told = { counts: new Uint32Array(columns * 4), bins: new Uint32Array(columns * BINS), worst: new Uint8Array(columns * BINS), flight: new Float64Array(columns) };
   const { shown } = made, begin = lowest(shown.length, (k) => run.start[shown[k]], from), stop = lowest(shown.length, (k) => run.start[shown[k]], to);
@@ -86,8 +86,8 @@ function byCells(made, told, from, to, columns, column) {
 
 const QUANTILES = [[0.5, []], [0.9, [6, 2]], [0.99, [3, 2]], [0.999, [1, 2]]];
 
-// The quantiles of what was ok. Where there are too few operations, there is none; several columns are taken together so
-// that there are more.
+// Returns the quantiles of successful operations. Several columns are joined where one has too few;
+// with too few even then, there is none.
 const GROUP = 4;
 function quantilesOf({ bins }, columns) {
   const groups = [], sums = new Uint32Array(BINS);
@@ -100,7 +100,7 @@ function quantilesOf({ bins }, columns) {
   return groups;
 }
 
-// Null is nothing at all, undefined too little.
+// Null means no operation, undefined means too few.
 function quantile(sums, total, share) {
   if (total === 0) return null;
   if (total < Math.max(5, Math.min(200, 1 / (1 - share)))) return undefined;

@@ -1,12 +1,12 @@
 'use strict';
-// Unpacks the operations of a run, and says what of them is to be seen. The layout is that of report/columns.rs.
+// Unpacks the operations of a run and applies the filters. The layout is that of report/columns.rs.
 
 const OUTCOMES = ['info', 'ok', 'fail', 'info'];
-// The worse, the higher; in the order of the column.
+// Ranks outcomes: the worse, the higher; in the order of the column.
 const RANK = [3, 1, 2, 3];
 const COLUMNS = 11;
 
-// What was deflated and put in base64.
+// Unpacks deflated, base64-encoded data.
 async function inflated(text) {
   const packed = Uint8Array.fromBase64 ? Uint8Array.fromBase64(text) : Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'));
@@ -37,7 +37,7 @@ async function unpack(numbers, texts) {
   return moments(columns, { word, words: lines.length - 1 });
 }
 
-// Moments were told from those before; here they become times and places.
+// Times are stored as differences; this adds them up to times and places.
 function moments(columns, dictionary) {
   const [since, further, took, later, process, outcome, f, node, input, output, error] = columns;
   const signed = (n) => (n % 2 ? -(n + 1) / 2 : n / 2);
@@ -58,7 +58,7 @@ function moments(columns, dictionary) {
 
 const capped = (ends, last) => ends.map((end) => Math.min(end, last));
 
-// What an operation is about: pairs of a key and a value, both as JSON.
+// Returns what an operation is about: pairs of a key and a value, both as JSON.
 function touched(run, n) {
   run.atoms ??= new Map();
   if (!run.atoms.has(n)) run.atoms.set(n, n ? atoms(JSON.parse(run.word(n)), keyed(run)) : []);
@@ -73,7 +73,7 @@ function atoms(value, hasKeys) {
   return hasKeys ? held(json(value[0]), value[1]) : held(null, value);
 }
 
-// Whether every argument is a pair that begins with a plain key, as the judge has it.
+// Tells whether every argument is a pair that begins with a plain key, as the checker decides it.
 function keyed(run) {
   if (run.keyed === undefined) {
     run.keyed = run.count > 0;
@@ -87,7 +87,7 @@ function keyed(run) {
 
 const FILTERS = ['key', 'process', 'replica', 'function', 'outcome'];
 
-// The operations that pass; all, if nothing is asked.
+// Returns the operations that pass the filters.
 function passing(run, asked) {
   const found = [];
   const plain = (n) => (n ? run.word(n).replace(/^"|"$/g, '') : '');
@@ -105,7 +105,7 @@ function passing(run, asked) {
   return found;
 }
 
-// Lanes: one per client, and of each the level-of-detail pyramid in which the worst outcome wins.
+// One lane per client, each with a level-of-detail pyramid in which the worst outcome wins.
 function lanesOf(run, axis, shown, clients) {
   const lanes = [];
   for (const i of shown) (lanes[run.process[i] % clients] ??= []).push(i);
@@ -120,7 +120,7 @@ function detail(run, axis, ops, cells) {
   let openSince = Infinity;
   for (const i of ops) {
     const rank = RANK[run.outcome[i]], to = cell(axis.end[i]);
-    // From there on something in the lane may still happen.
+    // From here on an operation of unknown outcome may still take effect.
     if (rank === 3) openSince = Math.min(openSince, axis.end[i]);
     for (let b = cell(axis.start[i]); b <= to; b++) if (finest[b] < rank) finest[b] = rank;
   }
@@ -132,7 +132,7 @@ function detail(run, axis, ops, cells) {
   return { levels, openSince };
 }
 
-// The first of some growing numbers that is not below a limit.
+// Returns the first of ascending numbers that is not below a limit.
 function lowest(count, number, limit) {
   let low = 0, high = count;
   while (low < high) { const mid = (low + high) >> 1; if (number(mid) < limit) low = mid + 1; else high = mid; }

@@ -1,4 +1,4 @@
-// Says what an operation was, as it was recorded, and where else its values were written and read.
+// Describes an operation as it was recorded, and where else its values were written and read.
 
 const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 const plain = (text) => text.replace(UNSEEN, (c) => '\\u{' + c.charCodeAt(0).toString(16) + '}');
@@ -17,7 +17,7 @@ function button(text, act) {
   return made;
 }
 
-// The operation as the lines of history.jsonl that it is made of.
+// Returns the lines of history.jsonl that make up the operation.
 function eventLines(run, i) {
   const tail = (end) => (run.node[i] ? ',"node":' + run.word(run.node[i]) : '') + (end && run.error[i] ? ',"error":' + run.word(run.error[i]) : '') + '}';
   const head = (index, time, type, value) =>
@@ -45,17 +45,17 @@ function describe(drawer, rows) {
   }));
 }
 
-// What is longer ends in dots wherever a line has to do; the drawer shows all of it.
+// Shortens long text in lines; the drawer shows all of it.
 const LINE = 160;
 
-// A line of what was asked and told.
+// Returns one line with the call and its answer.
 function short(run, i) {
   const word = (n) => { const text = run.word(n) ?? ''; return plain(text.length > LINE ? text.slice(0, LINE) + '…' : text); };
   const output = run.outcome[i] && run.output[i] !== run.input[i] ? ' → ' + word(run.output[i]) : '';
   return word(run.f[i]).replace(/^"|"$/g, '') + ' ' + word(run.input[i]) + output;
 }
 
-// The lines of a replica's log from some time before to some time after; a long stretch is cut in the middle.
+// Returns the log lines of a replica between two times; a long stretch is cut in the middle.
 const MOST_LINES = 400;
 function excerpt(one, from, to, around) {
   const box = element('div', ''), missing = lacking(one);
@@ -71,7 +71,7 @@ function excerpt(one, from, to, around) {
   return box;
 }
 
-// All operations that wrote or read one of the values of this one, by value.
+// Returns all operations that wrote or read one of the values of this one, by value.
 function provenance(run, i) {
   const own = new Map();
   for (const n of new Set([run.input[i], run.outcome[i] === 1 ? run.output[i] : 0])) {
@@ -91,5 +91,5 @@ function provenance(run, i) {
   return [...own.values()];
 }
 
-// What a trail says of one operation that touched the value.
+// Describes one operation of such a trail.
 const deed = (run, i) => (run.input[i] === run.output[i] || run.outcome[i] !== 1 ? 'asked with it' : 'told of it');

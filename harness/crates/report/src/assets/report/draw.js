@@ -1,13 +1,13 @@
-// Draws lanes and the map of the whole run on canvases. Of `view` it only sets from where to where.
+// Draws the lanes and the map of the whole run on canvases. Of `view` it sets only the range.
 
 const ROW = 16, HEAD = 20, MAP = 34, HOST = 31;
-// Up to so many operations of a lane are drawn one by one, with their words where there is room.
+// Up to this many operations of a lane are drawn one by one, with their words where there is room.
 const SINGLY = 400;
 
 function prepared(canvas, height) {
   const scale = devicePixelRatio || 1, width = canvas.clientWidth || 1;
   const g = canvas.getContext('2d'), wide = Math.round(width * scale), tall = Math.round(height * scale);
-  // To set a size clears a canvas, but takes its memory anew.
+  // Setting a size clears a canvas, but allocates its memory again.
   if (canvas.width === wide && canvas.height === tall) { g.setTransform(1, 0, 0, 1, 0, 0); g.clearRect(0, 0, wide, tall); }
   else { canvas.width = wide; canvas.height = tall; canvas.style.height = height + 'px'; }
   g.setTransform(scale, 0, 0, scale, 0, 0);
@@ -23,7 +23,7 @@ function palette(room) {
   return { ...colours, ranks, pixels: ['#000', ...ranks.slice(1)].map((rank) => pixel(rank)), flight: pixel(colours.link, 140), inks: INKS.map((one) => pixel(one)) };
 }
 
-// Where lanes begin: left of it stand their names.
+// Where lanes begin; their names are to the left.
 const gutter = (width) => (width < 500 ? 44 : 74);
 
 function drawLanes(canvas, view) {
@@ -37,7 +37,7 @@ function drawLanes(canvas, view) {
   g.beginPath(); g.rect(left, 0, room, canvas.height); g.clip();
   facts.faults.forEach((fault) => drawFault(g, view, fault, place));
   if (!view.folded.has('replicas')) view.replicas.forEach((one, row) => drawReplica(g, view, one, hostTop(view, row) + 1, place));
-  // What is drawn one by one needs its words; everything else goes on a sheet.
+  // Operations that are drawn one by one need their words; all others go on a sheet.
   place.sheet = sheet('lanes', room, lanes.length * ROW);
   lanes.forEach((lane, row) => drawLane(view, lane, row * ROW, place));
   lay(g, place.sheet, left, laneTop(view));
@@ -47,7 +47,7 @@ function drawLanes(canvas, view) {
   if (run.count === 0) { g.textAlign = 'left'; g.fillText('No operation was recorded.', left, laneTop(view) + 12); }
 }
 
-// The names of lanes; the first of each kind says with a triangle whether they are folded into one.
+// Draws the names of lanes; on the first of each kind a triangle shows whether they are folded.
 function drawHeads(g, view, left, width) {
   const { facts, lanes, folded } = view, narrow = width < 500;
   g.fillStyle = view.colours.soft; g.textAlign = 'right';
@@ -58,13 +58,13 @@ function drawHeads(g, view, left, width) {
   else lanes.forEach((lane, row) => name((narrow ? 'c' : 'client ') + lane.client, row, laneTop(view) + row * ROW));
 }
 
-// A replica's row has its own lane above its faults, where anything was noted of it. Folded, all faults share a row.
+// A replica's row has its own lane above its faults, if anything is known of it. Folded, all faults share a row.
 const hostRow = ({ replicas, folded }) => (replicas.length && !folded.has('replicas') ? HOST : ROW);
 const hostRows = ({ facts, folded }) => (folded.has('replicas') ? Math.min(1, facts.hosts.length) : facts.hosts.length);
 const hostTop = (view, row) => HEAD + row * hostRow(view);
 const laneTop = (view) => hostTop(view, hostRows(view)) + (hostRows(view) ? 4 : 0);
 
-// The rows of the hosts that a fault means something to.
+// Returns the rows of the hosts that a fault concerns.
 function rowsOf({ facts: { hosts }, folded }, fault) {
   if (folded.has('replicas')) return [0];
   return [...hosts.keys()].filter((row) => hosts[row].faults.includes(fault.id));
@@ -80,7 +80,7 @@ function drawAxis(g, view, left, width) {
   }
 }
 
-// A fault: a band behind the lanes, and a bar with its name in the row of each host that it means something to.
+// Draws a fault: a band behind the lanes, and a bar with its name in the row of each host that it concerns.
 function drawFault(g, view, fault, { x, left, width }) {
   if (fault.started === null) return;
   const from = x(view.placed(fault.started)), to = x(view.placed(fault.ended ?? view.run.axes.time.last));
@@ -114,14 +114,14 @@ function drawLane(view, lane, y, { x, left, width, sheet }) {
   if (ownOps(view, lane) === null) drawMany(sheet, view, lane.levels, y);
 }
 
-// The operations of a lane that are in the window, if there is room for each; nothing where they would cover each other.
+// Returns the operations of a lane in the window, if there is room for each; otherwise none.
 function ownOps(view, lane) {
   const start = (k) => view.axis.start[lane.ops[k]];
   const begin = Math.max(0, lowest(lane.ops.length, start, view.from) - 1), stop = lowest(lane.ops.length, start, view.to);
   return stop - begin > SINGLY || view.folded.has('clients') ? null : lane.ops.slice(begin, stop);
 }
 
-// Of a folded lane those of the proof, and the chosen one.
+// Returns the operations of the proof, and the selected one, of a folded lane.
 function notable({ marked, chosen }, { ops }) {
   const within = (i) => ops[lowest(ops.length, (k) => ops[k], i)] === i;
   return [...new Set([...marked.keys(), chosen])].filter(within);
@@ -168,7 +168,7 @@ function drawMany(sheet, view, levels, y) {
   }
 }
 
-// The whole run: how the lanes fared, where something went wrong, and the part that is shown below.
+// Draws the map: outcomes of the whole run, faults, and the part that is shown below.
 function drawMap(canvas, view) {
   const { g, width } = prepared(canvas, MAP);
   const left = gutter(width), room = width - left, { axis, colours } = view;

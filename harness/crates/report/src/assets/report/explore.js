@@ -1,9 +1,9 @@
-// Puts the page together: all that a reader does moves one view, and text of the run is only ever shown through
-// textContent and fillText. `page` is what everything else here is handed: the run, what of it is seen and what was chosen.
+// Puts the page together: all input changes one view, and text of the run is shown only through
+// textContent and fillText. `page` is passed everywhere: the run, the view and the selection.
 
 const by = (id) => document.getElementById(id);
 
-// The page as it stands before anything was asked of it.
+// Returns the page in its initial state.
 async function unpacked() {
   const told = JSON.parse(by('outline').textContent);
   const [run, replicas] = await Promise.all([unpack(by('columns').textContent, by('words').textContent), observed(by('observed').textContent, told.hosts)]);

@@ -1,12 +1,12 @@
-// Writes the run in the forms of other tools, from what the page holds.
+// Writes the run in the formats of other tools, from the data of the page.
 
-// Every line of history.jsonl, the nemesis's too; in parts, for together they may be longer than a text can be.
+// Returns every line of history.jsonl, with the nemesis's, in parts: together they may exceed the longest string.
 function jsonLines(run, others) {
   const lines = [], parts = [];
   for (const line of others) lines[JSON.parse(line).index] = line;
   for (let i = 0; i < run.count; i++) for (const [index, line] of eventLines(run, i)) lines[index] = line;
   let part = '';
-  // Passes over numbers that no event has.
+  // Skips indices that no event has.
   lines.forEach((line) => {
     part += line + '\n';
     if (part.length > 1 << 20) { parts.push(part); part = ''; }
@@ -14,7 +14,7 @@ function jsonLines(run, others) {
   return [...parts, part];
 }
 
-// A sheet takes what begins so for a formula.
+// Spreadsheets read text that begins like this as a formula.
 const quoted = (text) => '"' + (/^[=+@\t\r-]/.test(text) ? "'" : '') + text.replace(/"/g, '""') + '"';
 
 function csv(run, shown) {
@@ -24,7 +24,7 @@ function csv(run, shown) {
   return ['index,start_ns,end_ns,process,function,replica,outcome,input,output,error', ...rows].join('\n') + '\n';
 }
 
-// Trace events; what may still happen has no end, for its process never goes on.
+// Trace events; an operation of unknown outcome has no end, because its process makes no other call.
 function trace(run, faults) {
   const slice = (pid, tid, from, to, rest) => ({ ph: to === null ? 'B' : 'X', pid, tid, ts: from / 1e3, ...(to === null ? {} : { dur: (to - from) / 1e3 }), ...rest });
   const events = [[1, 'clients'], [2, 'faults']].map(([pid, name]) => ({ ph: 'M', pid, name: 'process_name', args: { name } }));
@@ -36,8 +36,8 @@ function trace(run, faults) {
   return JSON.stringify({ displayTimeUnit: 'ms', traceEvents: events });
 }
 
-// The numbers of the plots, a row for each of their columns; what is not drawn there is empty. Of what replicas said it is
-// what held when the column begins, of quantiles those that are drawn through it.
+// Returns the numbers of the plots, one row per column; what is not drawn is empty. Values that replicas report are
+// those at the start of the column, quantiles those that are drawn through it.
 function plotted(view, columns) {
   const [from, to] = spanOf(view), told = columnsOf(view.run, view.summary, from, to, columns), groups = quantilesOf(told, columns);
   const panels = view.panels.filter((panel) => panel.of), said = (value) => (value === value ? value ?? '' : '');

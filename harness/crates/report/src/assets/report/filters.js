@@ -1,4 +1,4 @@
-// Filters: what does not pass is nowhere to be seen, and how much that is is said.
+// Applies filters: hides the operations that do not pass, and says how many these are.
 
 const filtersOf = ({ form }) => Object.fromEntries(FILTERS.map((name) => [name, form.elements[name].value.trim()]));
 const tell = (words) => { by('status').textContent = words; };
@@ -19,7 +19,7 @@ function tellShown({ run, view, shown, said }) {
   tell(run.count + ' operations ' + lanes + ', ' + all + '.' + said);
 }
 
-// The keys of the run: first those of the proof, then the others; of either the most used first.
+// Returns the keys of the run: those of the proof first, then the others, by number of operations.
 function keysOf({ run, view }) {
   const all = run.input.keys();
   return [...new Set([...byUse(run, view.marked.keys()), ...byUse(run, all)])];
@@ -34,13 +34,13 @@ function byUse(run, operations) {
   return [...keys].sort((a, b) => b[1] - a[1]).map(([key]) => key);
 }
 
-// A key as one would write it into the form: as JSON only where it has to be.
+// Writes a key as a user would type it: as JSON only where it must be.
 function written(key) {
   const text = JSON.parse(key);
   return typeof text === 'string' && key === '"' + text + '"' && text === text.trim() && text !== '' ? text : key;
 }
 
-// Only the operations of the n-th key; of all again, if that is none.
+// Shows only the operations of the n-th key, or all again if there is none.
 function onlyKey(page, n) {
   page.keys ??= keysOf(page);
   if (n > page.keys.length) { tell('This run has ' + (page.keys.length || 'no') + ' keys.'); return; }
@@ -48,7 +48,7 @@ function onlyKey(page, n) {
   refilter(page);
 }
 
-// The operation that began at an index of the history.
+// Returns the operation that began at an index of the history.
 function found({ run }, index) {
   const i = lowest(run.count, (k) => run.index[k], index);
   return run.index[i] === index ? i : -1;
@@ -66,7 +66,7 @@ function hearFilters(page) {
     clearTimeout(later);
     later = setTimeout(refilter, 150, page);
   });
-  // The form is empty only after everybody has heard of it.
+  // The form is empty only after all listeners have run.
   page.form.addEventListener('reset', () => setTimeout(refilter, 0, page));
   page.form.addEventListener('submit', (event) => { event.preventDefault(); goTo(page); });
 }

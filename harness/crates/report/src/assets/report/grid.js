@@ -1,7 +1,7 @@
-// Lists the operations in a grid, of which only the rows in sight exist.
+// Lists the operations in a grid that contains only the visible rows.
 
 const TALL = 24;
-// Browsers have a limit to how tall something can be; beyond it, a pixel of scrolling is more than one of rows.
+// Browsers limit the height of an element; beyond it, one pixel of scrolling is more than one pixel of rows.
 const MOST_TALL = 1e7;
 const HEADS = ['#', 'from', 'process', 'replica', 'what', 'outcome', 'took'];
 
@@ -31,7 +31,7 @@ function chooseInGrid(list, i) {
   paintGrid(list);
 }
 
-// The operation after the chosen one, or before it; the first if none is.
+// Returns the operation after the selected one, or before it; the first if there is none.
 function neighbour(list, way) {
   return list.shown[list.chosen < 0 ? 0 : placeIn(list, list.chosen) + way];
 }
@@ -49,7 +49,7 @@ function paintGrid(list) {
   rows.style.height = tallness(list) + 'px';
   rows.replaceChildren();
   for (let place = from; place < to; place++) rows.append(rowOf(list, place, box.scrollTop + place * TALL - top));
-  // The chosen row, as long as it exists.
+  // The selected row, as long as it exists.
   const active = rows.querySelector('[aria-selected=true]');
   if (active) box.setAttribute('aria-activedescendant', active.id); else box.removeAttribute('aria-activedescendant');
 }

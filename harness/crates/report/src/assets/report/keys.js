@@ -1,4 +1,4 @@
-// Hears keys: everything that a pointer can do, and only where nobody is writing.
+// Handles keys: everything that a pointer can do, except while the user types in a field.
 
 const KEYS = {
   w: (page) => zoom(page, 0.5, middle(page)),
@@ -26,10 +26,10 @@ const KEYS = {
   Escape: () => { by('help').hidden = true; },
 };
 
-// Those of them that have a button, too.
+// Keys that also have a button.
 const BUTTONS = { all: 'f', axis: 't', theme: 'c', ask: '?', 'fold-replicas': 'r', 'fold-clients': 'l', latency: 'y' };
 
-// The next operation, or the one before, that failed or that nobody knows.
+// Selects the next or previous operation that failed or is unknown.
 function chooseBad(page, way) {
   const { run, view, shown } = page, place = lowest(shown.length, (k) => shown[k], view.chosen);
   const bad = (i) => i !== view.chosen && RANK[run.outcome[i]] > 1;

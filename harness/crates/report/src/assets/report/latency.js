@@ -1,4 +1,4 @@
-// Draws how long operations took: the worst outcome wherever anything is, and the quantiles of what was ok.
+// Draws latencies: the worst outcome of each cell, and the quantiles of successful operations.
 
 function drawLatency(g, view, box) {
   const { told, columns, left } = box, seen = binsSeen(told, columns);
@@ -12,14 +12,14 @@ function drawLatency(g, view, box) {
   return lines.map((ns) => [y(ns), spoken(ns)]);
 }
 
-// The lowest and the highest bin that anything is in.
+// Returns the lowest and the highest bin with anything in it.
 function binsSeen({ worst }, columns) {
   let low = BINS, high = -1;
   for (let k = 0; k < columns * BINS; k++) if (worst[k]) { const b = k % BINS; if (b < low) low = b; if (b > high) high = b; }
   return high < 0 ? null : [low, high];
 }
 
-// Where a latency stands, and those that have a line: whole decades, or even steps from nothing to the longest.
+// Places latencies on the axis, and chooses its lines: whole decades, or even steps from zero to the longest.
 function latencyAxis({ linear }, { top, tall }, low, high) {
   const bottom = top + tall;
   if (linear) {
@@ -31,13 +31,13 @@ function latencyAxis({ linear }, { top, tall }, low, high) {
   return { y, lines: Array.from({ length: decades + 1 }, (_, n) => 10 ** (LOWEST + least + n)) };
 }
 
-// One, two or five of a power of ten, and no less than is asked for.
+// Returns one, two or five times a power of ten that is at least the given number.
 function evenStep(least) {
   const power = 10 ** Math.floor(Math.log10(least));
   return power * [1, 2, 5, 10].find((times) => times * power >= least);
 }
 
-// The worst outcome of each bin of each column.
+// Draws the worst outcome of each bin of each column.
 function drawBins(g, view, { top, tall, told, columns, wide, left }, y) {
   const spots = sheet('latency', columns * wide, tall), edges = Float64Array.from({ length: BINS + 1 }, (_, b) => y(edge(b)) - top);
   for (let c = 0; c < columns; c++) for (let b = 0; b < BINS; b++) {
@@ -47,7 +47,7 @@ function drawBins(g, view, { top, tall, told, columns, wide, left }, y) {
   lay(g, spots, left, top);
 }
 
-// Each operation as the shape of its outcome: a square, a triangle, a cross.
+// Draws each operation as the shape of its outcome: a square, a triangle, a cross.
 function drawSpots(g, view, { told, x }, y) {
   const { run, summary, colours } = view;
   for (let k = told.begin; k < told.stop; k++) {
@@ -61,7 +61,7 @@ function drawSpots(g, view, { told, x }, y) {
   }
 }
 
-// Lines go on over what is too little, and break off where there is nothing.
+// Lines continue over columns with too few operations, and break where there is none.
 function drawQuantiles(g, view, { told, columns, wide, left }, y) {
   const groups = quantilesOf(told, columns);
   g.strokeStyle = view.colours.ink; g.lineWidth = 1.3;

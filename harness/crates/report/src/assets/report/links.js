@@ -1,4 +1,4 @@
-// Writes what is seen into the page's address, and shows again what an address asks for, as far as this run has it.
+// Keeps the view in the page's address, and restores the view of an address as far as this run has it.
 
 function address(page) {
   const { run, view, step } = page, filters = filtersOf(page), words = new URLSearchParams();
@@ -33,7 +33,7 @@ function follow(page) {
   if (op >= 0) choose(page, op);
 }
 
-// The window that is asked for, or that of the proof.
+// Returns the window in the address, or that of the proof.
 function followSpan(page, words) {
   const [, from, to] = /^([\d.e+]+)-([\d.e+]+)$/.exec(words) ?? [], { marked } = page.view;
   if (Number(to) > Number(from)) show(page, Number(from), Number(to));

@@ -1,7 +1,7 @@
-// Makes a picture of what is seen, as pixels or as shapes. Shapes are drawn by the same hands as the canvases, on a pen
-// that makes a node of each: text stays text, and no markup is ever glued together.
+// Makes a picture of the view, as pixels or as shapes. Shapes are drawn by the same code as the canvases, on a context
+// that creates a node for each: text stays text, and no markup is concatenated.
 
-// Timeline and plots on one canvas, on the colour of the page.
+// Draws timeline and plots on one canvas, on the background colour of the page.
 function pixels({ canvas, view }) {
   const plots = by('plots'), whole = element('canvas', ''), gap = Math.round(6 * (devicePixelRatio || 1));
   whole.width = canvas.width; whole.height = canvas.height + gap + plots.height;
@@ -29,14 +29,14 @@ function node(name, attributes) {
   return made;
 }
 
-// Without the characters that no XML may have.
+// Removes the characters that XML forbids.
 const legible = (text) => text.replace(/[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd');
 
 const ANCHORS = { left: 'start', center: 'middle', right: 'end' };
-// What is further out than this is not seen, and numbers that large are drawn wrong.
+// Beyond this coordinate nothing is visible, and large numbers are drawn wrong.
 const BEYOND = 100;
 
-// What of a canvas's context is used here, on a group of nodes.
+// Implements the part of a canvas context that is used here, on a group of nodes.
 class Pen {
   constructor(group, width, name) {
     Object.assign(this, { group, width, name, clips: 0, path: '', area: null, dash: [], saved: [], measure: element('canvas', '').getContext('2d') });
@@ -99,7 +99,7 @@ class Pen {
     this.add('text', { x, y, fill: this.fillStyle, 'text-anchor': ANCHORS[this.textAlign], ...wide }).textContent = legible(text);
   }
 
-  // What is drawn in pixels for its number.
+  // Drawn as pixels, because there are so many.
   drawImage(canvas, x, y) {
     this.add('image', { x, y, width: canvas.width, height: canvas.height, href: canvas.toDataURL(), 'image-rendering': 'pixelated' });
   }

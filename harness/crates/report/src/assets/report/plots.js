@@ -1,9 +1,9 @@
-// Draws what clients got and what replicas said over the part of the run that the timeline shows, above its faults.
+// Draws what clients and replicas reported over the part of the run that the timeline shows, above its faults.
 
-// A column of a plot, in pixels, and the room above a plot for its caption.
+// The width of a plot's column in pixels, and the room above a plot for its caption.
 const COLUMN = 3, CAPTION = 17;
 
-// The part of the run that the timeline shows, in time whatever its axis is.
+// Returns the part of the run that the timeline shows, in time, whatever its axis is.
 function spanOf(view) {
   const { run } = view;
   if (view.axis === run.axes.time) return [view.from, view.to];
@@ -11,8 +11,8 @@ function spanOf(view) {
   return [time(view.from), Math.max(time(view.from) + 1000, view.to >= view.axis.last ? run.axes.time.last : time(view.to))];
 }
 
-// The plots that this run has anything for; which are left out is said beside them. What is `of` each replica has a line
-// and a legend, and goes by its `column` where numbers are saved.
+// Lists the plots that have data in this run; the others are named beside them. A plot with `of` has a line per replica
+// and a legend, and is called `column` where numbers are saved.
 function panelsOf(view) {
   const panels = [
     { caption: 'operations per second, by when they began', tall: 54, draw: drawRate },
@@ -22,7 +22,7 @@ function panelsOf(view) {
   return [...panels, ...clockPanels(view), ...STEPS.flatMap((step) => stepPanels(view, step)), ...stalePanels(view)];
 }
 
-// How many columns there is room for in a canvas.
+// Returns how many columns fit in a canvas.
 const columnsIn = (width) => Math.max(1, Math.floor((width - gutter(width)) / COLUMN));
 
 function drawPlots(canvas, view) {
@@ -38,7 +38,7 @@ function drawPlots(canvas, view) {
   }
 }
 
-// Faults, behind all plots.
+// Draws faults behind all plots.
 function drawBands(g, view, { left, room, width, x }, height) {
   g.save();
   g.beginPath(); g.rect(left, 0, room, height); g.clip();
@@ -67,7 +67,7 @@ function drawPanel(g, view, panel, box) {
   drawScale(g, view, scale, box);
 }
 
-// The numbers beside a plot; where one would cover another, the later is left out.
+// Draws the numbers beside a plot; one that would cover another is left out.
 function drawScale(g, view, scale, { left, top, tall }) {
   g.fillStyle = view.colours.soft; g.textAlign = 'right';
   const said = [];
@@ -84,10 +84,10 @@ function drawRate(g, view, { top, tall, left, told, columns, wide, from, to }) {
   const seconds = (to - from) / 1e9 / columns;
   const totals = Float64Array.from({ length: columns }, (_, c) => told.counts[c * 4 + 1] + told.counts[c * 4 + 2] + told.counts[c * 4 + 3]);
   const sorted = totals.slice().sort(), usual = sorted[Math.floor(columns * 0.95)], peak = Math.max(1, sorted[columns - 1]);
-  // A burst that would flatten all else goes through the ceiling, and is marked there.
+  // A burst that would flatten the rest is cut off at the top, and marked there.
   const cut = usual > 0 && peak > 4 * usual, most = cut ? 1.5 * usual : peak;
   const bars = sheet('rate', columns * wide, tall), bottoms = new Float64Array(columns).fill(tall);
-  // The worst at the bottom, where even one is seen.
+  // The worst outcome is at the bottom, where even one is visible.
   for (const rank of [3, 2, 1]) for (let c = 0; c < columns; c++) {
     const count = told.counts[c * 4 + rank];
     if (!count) continue;

@@ -1,6 +1,6 @@
-// Hears mouse and touch on timeline, plots and map: the wheel zooms where it is, what is dragged goes along.
+// Handles mouse and touch on timeline, plots and map: the wheel zooms at the pointer, dragging moves.
 
-// Where an event is in a canvas: from 0 to 1 between the names and the right edge.
+// Returns where an event is in a canvas: from 0 to 1 between the names and the right edge.
 function share(event, canvas) {
   const left = gutter(canvas.clientWidth);
   return (event.clientX - canvas.getBoundingClientRect().left - left) / (canvas.clientWidth - left);
@@ -42,7 +42,7 @@ function release(page, event, canvas) {
   else if (grip && !grip.moved && canvas === page.canvas) pick(page, event.clientY - canvas.getBoundingClientRect().top, place);
 }
 
-// What was clicked: the name of a lane, a host's row, or an operation of a client.
+// Finds what was clicked: the name of a lane, a host's row, or an operation of a client.
 function pick(page, y, place) {
   const { view, told } = page, row = Math.floor((y - HEAD) / hostRow(view));
   if (y < HEAD) return;
@@ -56,7 +56,7 @@ function pick(page, y, place) {
   if (lane) choose(page, lane.ops[Math.max(0, lowest(lane.ops.length, (k) => view.axis.start[lane.ops[k]], place) - 1)]);
 }
 
-// One hair over timeline and plots, and what held at that moment.
+// Draws one hairline over timeline and plots, and shows the state at that time.
 function point(page, event) {
   const { view, canvas } = page, part = share(event, canvas), hair = by('hair');
   hair.hidden = part < 0 || part > 1;
@@ -71,7 +71,7 @@ function heldAt({ view, told }, t) {
   return ['at ' + seconds(t), ...view.replicas.map((one) => standing(one, t)), ...on.map((one) => 'fault #' + one.id + ' ' + plain(one.word))].join('; ');
 }
 
-// The map: what is dragged over is shown below, a click moves there.
+// On the map, dragging selects the part that is shown below; a click moves there.
 function hearMap(page) {
   const map = by('map');
   let since = null;

@@ -1,5 +1,5 @@
-// Unpacks what was seen of each replica, draws its lane, and finds the lines of its log by time.
-// All of it is for the eye: roles, terms and indices are the system's own word, and no check reads them.
+// Unpacks the observations of each replica, draws its lane, and finds the lines of its log by time.
+// All of it is for people: roles, terms and indices are what the system reports, and no check reads them.
 
 const LEADER = 'leader';
 
@@ -15,16 +15,16 @@ async function observed(text, hosts) {
   });
 }
 
-// What holds from some moments on, each told from the one before.
+// Unpacks values that hold from some times on, each stored as a difference.
 function track([since, values]) {
   let time = 0;
   return { times: Float64Array.from(since, (step) => (time += step)), values };
 }
 
-// The place of what held at a moment; -1 before anything did.
+// Returns the index of the value that held at a time; -1 before the first.
 const held = ({ times }, t) => lowest(times.length, (k) => times[k], t + 1) - 1;
 
-// Stretches in which role and term stay the same.
+// Returns stretches in which role and term stay the same.
 function spells({ times, values }) {
   const found = [];
   for (let k = 0; k < times.length; k++) {
@@ -34,7 +34,7 @@ function spells({ times, values }) {
   return found;
 }
 
-// The lines of a log, and between which moments each was written: nobody looked in between.
+// Returns the lines of a log, each with the two observations between which it was written.
 function lines({ from, bytes, text, ends, marks: [times, lengths] }) {
   const words = text.split('\n').slice(0, ends.length), after = new Float64Array(words.length), by = new Float64Array(words.length);
   let at = from, mark = 0;
@@ -47,13 +47,13 @@ function lines({ from, bytes, text, ends, marks: [times, lengths] }) {
   return { words, after, by, cut: [from, bytes - at], timed: times.length > 0 };
 }
 
-// The lines that may have been written between two moments.
+// Returns the lines that may have been written between two times.
 function logged(log, from, to) {
   const begin = lowest(log.words.length, (n) => log.by[n], from);
   return [begin, lowest(log.words.length, (n) => log.after[n], to)];
 }
 
-// What the log lacks in this page, in words; nothing if nothing.
+// Says what the log lacks in this page, or nothing.
 function lacking({ name: raw, log }) {
   const name = plain(raw);
   if (!log) return 'There is no log of ' + name + ' in this page.';
@@ -64,7 +64,7 @@ function lacking({ name: raw, log }) {
   return parts.length ? 'Of the log of ' + name + ': ' + parts.join('; ') + '. All of it is in logs/' + name + '.log.' : '';
 }
 
-// A replica's lane: a bar while it leads, a line while it follows, hatched while it is down or stopped.
+// Draws a replica's lane: a bar while it leads, a line while it follows, hatched while it is down or stopped.
 function drawReplica(g, view, one, y, place) {
   const { x, left, width } = place, { colours } = view;
   const stretch = (list, k, time) => [x(view.placed(time(k))), k + 1 < list ? x(view.placed(time(k + 1))) : x(view.axis.last)];
@@ -102,7 +102,7 @@ function label(g, colours, words, from, y, wide) {
   g.fillStyle = colours.ink; g.fillText(words, from + 5, y + 10, wide - 8);
 }
 
-// Down is crossed out, stopped is dotted: never colour alone.
+// Down is crossed out, stopped is dotted: colour never carries meaning alone.
 function hatch(g, life, from, y, wide) {
   g.lineWidth = 1; g.strokeRect(from, y + 0.5, wide, 11);
   for (let px = from; px < from + wide; px += 5) {
@@ -111,7 +111,7 @@ function hatch(g, life, from, y, wide) {
   }
 }
 
-// What is known of a replica at a moment, in words.
+// Describes in words what is known of a replica at a time.
 function standing(one, t) {
   const life = one.process.values[held(one.process, t)], said = one.said.values[held(one.said, t)];
   const parts = [];
@@ -125,7 +125,7 @@ function standing(one, t) {
   return plain(one.name) + ' ' + parts.join(', ');
 }
 
-// How far a clock was off, in milliseconds, as it was set.
+// Returns how far a clock was set off, in milliseconds.
 function clockOffset(one, t) {
   const k = held(one.clock, t);
   if (k < 0) return 0;

@@ -1,4 +1,4 @@
-// Saves what the page holds as files, in the forms of other tools.
+// Saves the data of the page as files, in the formats of other tools.
 
 function save(name, parts, type) {
   const link = element('a', '', { download: name });

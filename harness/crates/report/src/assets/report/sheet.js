@@ -1,5 +1,5 @@
-// Sheets of pixels: where there are thousands of small rectangles, writing them is many times faster than asking a canvas
-// for each. A sheet is laid on a canvas in one go; sheets are kept from frame to frame.
+// Sheets of pixels: for thousands of small rectangles, writing pixels is many times faster than asking a canvas
+// for each. A sheet is drawn on a canvas in one call, and is kept from frame to frame.
 
 const sheets = new Map();
 
@@ -15,19 +15,19 @@ function sheet(name, width, height) {
   return made;
 }
 
-// A rectangle on a sheet; what is not on it is not there.
+// Draws a rectangle on a sheet, clipped to it.
 function mark({ data, wide, tall }, left, top, right, bottom, colour) {
   const from = Math.max(0, Math.round(left)), to = Math.min(wide, Math.max(from + 1, Math.round(right)));
   const last = Math.min(tall, Math.round(bottom));
   for (let y = Math.max(0, Math.round(top)); y < last; y++) {
     const row = y * wide;
-    // To call for a few pixels takes longer than to write them.
+    // For a few pixels a call takes longer than writing them.
     if (to - from > 8) data.fill(colour, row + from, row + to);
     else for (let x = from; x < to; x++) data[row + x] = colour;
   }
 }
 
-// A level line two pixels tall, and dashed: which pixels of a period are there is told by ones.
+// Draws a dashed horizontal line two pixels tall; the ones of a number say which pixels of a period are set.
 function dash({ data, wide, tall }, left, right, y, colour, period) {
   const from = Math.max(0, Math.round(left)), to = Math.min(wide, Math.round(right)), row = Math.max(0, Math.min(tall - 2, Math.round(y) - 1)) * wide;
   for (let x = from; x < to; x++) if (period[x % period.length]) data[row + x] = data[row + wide + x] = colour;
@@ -39,7 +39,7 @@ function lay(g, { canvas, g: own, image }, x, y) {
   g.drawImage(canvas, x, y);
 }
 
-// A colour as the bytes of a pixel, red first.
+// Returns a colour as the bytes of a pixel, red first.
 function pixel(colour, alpha = 255) {
   const g = document.createElement('canvas').getContext('2d');
   g.fillStyle = colour;

@@ -1,4 +1,4 @@
-// Turns the page dark or light. Canvases know no style sheet, so their colours are read again whenever it changes.
+// Switches between dark and light. Canvases do not use the style sheet, so their colours are read again on each change.
 
 function recolour(page) {
   page.view.colours = palette(by('explorer'));

@@ -1,8 +1,8 @@
-// Draws what is known of each replica over time, a line of its own for each: a colour and a way of dashing.
+// Draws what is known of each replica over time, one line each, with its own colour and dashes.
 
 const INKS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#999999'];
 const DASHES = [[], [7, 3], [2, 2], [9, 2, 2, 2], [4, 4], [1, 3], [12, 3]];
-// The same, pixel by pixel.
+// The same dashes, pixel by pixel.
 const PERIODS = DASHES.map((dashes) => (dashes.length ? dashes.flatMap((long, n) => Array(long).fill(n % 2 ? 0 : 1)) : [1]));
 
 function clockPanels({ replicas }) {
@@ -10,7 +10,7 @@ function clockPanels({ replicas }) {
   return [{ caption: 'how far wall clocks were set off, in ms', short: 'clocks off, ms', column: 'clock off (ms)', tall: 54, of: clockOffset, draw: drawClocks }];
 }
 
-// What replicas said of themselves in numbers.
+// Lists the numbers that replicas report.
 const STEPS = [
   ['term', 'term, as each replica says', 'term'],
   ['commit', 'last entry known to be committed, as each replica says', 'committed'],
@@ -48,7 +48,7 @@ function drawInks(g, view, from, y, width) {
   });
 }
 
-// What replicas said, each a line that holds until it says something else and breaks off where it says nothing.
+// Draws the values that replicas report: each holds until the next, and the line breaks where there is no report.
 function drawSteps(g, view, box, name) {
   const { from, to, top, tall, x } = box;
   let low = Infinity, high = -Infinity;
@@ -65,7 +65,7 @@ function drawSteps(g, view, box, name) {
   return low === high ? [[y(low), number(low)]] : [[y(high), number(high)], [y(low), number(low)]];
 }
 
-// One such line. What changes again within a pixel is passed over.
+// Draws one such line. Changes within one pixel are skipped.
 function drawLine(lines, view, { to, x, left }, { times, values, begin, stop }, y, n) {
   const colour = view.colours.inks[n % INKS.length], end = Math.min(to, view.run.axes.time.last);
   let before = NaN, since = -Infinity;
@@ -96,7 +96,7 @@ function drawClocks(g, view, box) {
   return [...new Set([low, 0, high])].map((off) => [y(off), number(off)]);
 }
 
-// The stalest read of each stretch; what is not stale lies on the line.
+// Draws the stalest read of each stretch; fresh reads lie on the axis.
 function drawStale(g, view, { top, tall, x, from, to }, column) {
   const { stretch, replicas } = view.facts.staleness;
   let most = 0;

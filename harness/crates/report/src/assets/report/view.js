@@ -1,4 +1,4 @@
-// Moves the part of the run that is shown: always a part of it, and never less than can be told apart.
+// Moves the part of the run that is shown: it stays within the run, and is never too short to draw.
 
 function viewOf(run, told, replicas) {
   const noted = replicas.some((one) => one.process.times.length || one.said.times.length), labels = new Map();
@@ -10,7 +10,7 @@ function viewOf(run, told, replicas) {
   return view;
 }
 
-// The moment at a place of the axis, whichever it is.
+// Returns the time at a place of the axis, whichever axis is shown.
 function timeOf({ run, axis }, place) {
   if (axis === run.axes.time || run.count === 0) return place;
   return run.start[Math.min(run.count - 1, lowest(run.count, (k) => run.index[k], place))];
@@ -21,7 +21,7 @@ function draw(page) {
   drawLanes(page.canvas, page.view); drawMap(by('map'), page.view); drawPlots(by('plots'), page.view);
 }
 
-// At most once a frame.
+// Draws at most once a frame.
 function redraw(page) {
   if (page.waiting) return;
   page.waiting = true;
@@ -48,7 +48,7 @@ function shift(page, share) {
   show(page, from + way, to + way);
 }
 
-// Lanes of replicas, or of clients, as one; or each by itself again.
+// Folds the lanes of replicas, or of clients, into one, or unfolds them.
 const FOLDED = ['replicas', 'clients'];
 function fold(page, kind) {
   const { folded } = page.view;
@@ -63,20 +63,20 @@ function layLanes({ run, view, told, shown }) {
   for (const kind of FOLDED) by('fold-' + kind).setAttribute('aria-expanded', !view.folded.has(kind));
 }
 
-// So that an operation is in sight.
+// Moves the view so that an operation is visible.
 function bring(page, i) {
   const { view } = page, { start, end } = view.axis, half = (view.to - view.from) / 2;
   if (end[i] < view.from || start[i] > view.to) show(page, start[i] - half, start[i] + half);
   else { redraw(page); link(page); }
 }
 
-// Latencies by their logarithm, or as they are.
+// Switches between logarithmic and linear latencies.
 function turnLatency(page) {
   page.view.linear = !page.view.linear;
   redraw(page); link(page);
 }
 
-// Time, or the order of events.
+// Switches between time and the order of events.
 function turnAxis(page) {
   const { view, run } = page;
   view.axis = view.axis === run.axes.time ? run.axes.order : run.axes.time;

@@ -1,4 +1,4 @@
-// Walks through the proof: what fits, one operation at a time, then where it sticks. Whatever names an operation leads to it.
+// Steps through the proof: the longest consistent prefix one by one, then the operations that cannot come next.
 
 const stepsOf = () => [...document.querySelectorAll('.order > li, .stuck')];
 
@@ -13,7 +13,7 @@ function walk(page, to) {
   link(page);
 }
 
-// The later of these marks count: an operation that no order explains may have a place in the proof, too.
+// Later marks win: an operation that no order explains may also have a place in the proof.
 function markProof(page) {
   const { told, view } = page;
   const mark = (index, sign) => { const i = found(page, index); if (i >= 0) view.marked.set(i, sign); };
@@ -22,7 +22,7 @@ function markProof(page) {
   told.accused.forEach((index) => mark(index, '✗'));
 }
 
-// The window of the proof, with some room around it.
+// Returns the window of the proof, with some room around it.
 function centre(page) {
   const { marked, axis: { start, end, last } } = page.view, all = [...marked.keys()];
   if (all.length === 0) return;
