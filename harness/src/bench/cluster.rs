@@ -1,7 +1,7 @@
 //! Runs three replicas of a system on loopback, kills and restarts them, and reads their counters from outside.
 
 use super::connection::{Connection, ask_once};
-use super::dialect::{Answer, Dialect};
+use super::dialect::{Answer, Dialect, name};
 use super::time::TICKS_PER_SECOND;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::ffi::OsString;
@@ -21,11 +21,6 @@ const REPLICAS: usize = 3;
 /// How long they may take to find a leader.
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(20);
-
-/// How a replica is called, counted from 0.
-pub(super) fn name(number: usize) -> String {
-    format!("n{}", number + 1)
-}
 
 /// Where replicas are measured: a directory on the disk that counts, gone when this is dropped.
 pub(crate) struct Place(PathBuf);

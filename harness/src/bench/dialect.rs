@@ -74,7 +74,7 @@ impl Dialect {
         let Ok(said) = serde_json::from_str::<serde_json::Value>(body) else { return false };
         let leader = &said["leader"];
         match self {
-            Self::Raft => leader == &super::cluster::name(number),
+            Self::Raft => leader == &name(number),
             Self::Etcd => leader.is_string() && leader == &said["header"]["member_id"],
         }
     }
@@ -134,6 +134,11 @@ fn base64(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// How a replica is called, counted from 0.
+pub(super) fn name(number: usize) -> String {
+    format!("n{}", number + 1)
 }
 
 #[cfg(test)]

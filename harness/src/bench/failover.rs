@@ -3,9 +3,9 @@
 //! Both survivors are asked all the time on fresh connections, a request every few milliseconds, whether or not earlier
 //! ones were answered: what is measured is the cluster, not the patience of a client that happened to ask a moment too early.
 
-use super::cluster::{Cluster, name};
+use super::cluster::Cluster;
 use super::connection::Connection;
-use super::dialect::Answer;
+use super::dialect::{Answer, name};
 use anyhow::{Context as _, Result, ensure};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;

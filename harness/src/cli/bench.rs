@@ -6,9 +6,10 @@ mod groups;
 mod leftovers;
 mod memory;
 mod store;
+mod timing;
 
 use super::failure::Failure;
-use super::{Format, print};
+use super::output::{Format, print};
 use anyhow::Result;
 use checker::{History, Limits, bench, check_by_name, txn};
 use serde_json::json;
@@ -16,13 +17,10 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use timing::{best, calibrate, milliseconds};
 
 /// How long one judgement may take before the row says *unknown*.
 const LIMIT: Duration = Duration::from_secs(10);
-
-/// How often each row is timed, and how long at most.
-const TIMES: usize = 10;
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What one judgement may use.
 const MEMORY_BYTES: usize = 6 << 30;
@@ -220,28 +218,4 @@ fn scaling() -> f64 {
         });
     });
     alone / together
-}
-
-/// The shortest of several times.
-fn best<T>(work: impl Fn() -> T) -> Duration {
-    let began = Instant::now();
-    let mut best = Duration::MAX;
-    for _ in 0..TIMES {
-        let start = Instant::now();
-        work();
-        best = best.min(start.elapsed());
-        if began.elapsed() > PATIENCE {
-            break;
-        }
-    }
-    best
-}
-
-/// Work that takes this machine as long as it is slow.
-fn calibrate() -> u64 {
-    (0..100_000_000_u64).fold(0, |sum, number| black_box(sum.wrapping_add(number)))
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
 }

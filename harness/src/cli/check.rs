@@ -10,7 +10,7 @@ use self::certificate::Place;
 use self::input::{Input, Unreadable};
 use self::told::Summary;
 use super::failure::{Failure, USAGE};
-use super::{Format, print};
+use super::output::{Format, print};
 use anyhow::Result;
 use checker::verdict::Keyed;
 use checker::{History, Limits, Verdict, check_by_name, registry};

@@ -1,8 +1,7 @@
 //! `harness completions`: prints what a shell needs to complete our command line.
 
-use super::Cli;
+use super::output::print;
 use anyhow::Result;
-use clap::CommandFactory as _;
 use std::process::ExitCode;
 
 /// Which shell.
@@ -13,9 +12,9 @@ pub(crate) struct Args {
 }
 
 /// Carries out `harness completions`.
-pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+pub(crate) fn main(args: &Args, command: &mut clap::Command) -> Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "harness", &mut script);
-    super::print(&String::from_utf8_lossy(&script))?;
+    clap_complete::generate(args.shell, command, "harness", &mut script);
+    print(&String::from_utf8_lossy(&script))?;
     Ok(ExitCode::SUCCESS)
 }

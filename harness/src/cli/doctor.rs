@@ -1,6 +1,6 @@
 //! `harness doctor`: tries every capability on this machine, and says how to mend what is missing.
 
-use super::{Format, print};
+use super::output::{Format, print};
 use anyhow::Result;
 use std::process::ExitCode;
 use testbed::doctor::{Row, examine};

@@ -1,7 +1,7 @@
 //! `harness init`: writes a file that describes a system, to start from.
 
 use super::failure::Failure;
-use super::{Format, print};
+use super::output::{Format, print};
 use anyhow::Result;
 use engine::system::custom::{EXTENSION, STARTER};
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! `harness list`: shows every system, workload, nemesis, model and seeded bug, straight from the registries.
 
-use super::{Format, print};
+use super::output::{Format, print};
 use anyhow::Result;
 use engine::nemesis::NEMESES;
 use engine::system::SYSTEMS;

@@ -9,6 +9,7 @@ mod doctor;
 mod failure;
 mod init;
 mod list;
+mod output;
 mod replay;
 mod report;
 mod runs;
@@ -20,8 +21,8 @@ mod sim;
 mod suite;
 mod test;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
-use failure::Failure;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use output::{Format, Telling};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -48,24 +49,6 @@ pub(crate) struct Cli {
     /// Say nothing while it lasts; only results, and what goes wrong.
     #[arg(long, global = true)]
     quiet: bool,
-}
-
-/// How much is told, and how.
-#[derive(Clone, Copy)]
-pub(crate) struct Telling {
-    /// How results are printed.
-    pub(crate) format: Format,
-    /// Whether nothing is said while it lasts.
-    pub(crate) quiet: bool,
-}
-
-/// How results are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people.
-    Human,
-    /// For programs: one JSON value.
-    Json,
 }
 
 #[derive(Subcommand)]
@@ -158,7 +141,7 @@ fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::main(&args),
         Command::Doctor => doctor::main(cli.format),
         Command::List => list::main(cli.format),
-        Command::Completions(args) => completions::main(&args),
+        Command::Completions(args) => completions::main(&args, &mut Cli::command()),
         Command::Node { args } => {
             Ok(node::server::main(std::iter::once("harness node".into()).chain(args)))
         }
@@ -170,23 +153,6 @@ fn misused(error: &clap::Error) -> ExitCode {
     // Nothing is left to say where standard error is closed.
     drop(error.print());
     if error.use_stderr() { ExitCode::from(failure::USAGE) } else { ExitCode::SUCCESS }
-}
-
-/// Prints a result.
-fn print(text: &str) -> anyhow::Result<()> {
-    use std::io::Write as _;
-    match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
-        // Whoever read it has read enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => {
-            written.map_err(|error| Failure::Machine(format!("standard output: {error}")).into())
-        }
-    }
-}
-
-/// How this stream is written to, as environment and terminal have it.
-fn style(is_terminal: bool) -> ::report::Style {
-    ::report::Style::decide(&|name| std::env::var(name).ok(), is_terminal)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! `harness replay`: carries out a run again, with its configuration, its seed and the schedule that it recorded.
 
 use super::failure::{Failure, usage};
-use super::{Telling, test};
+use super::output::Telling;
+use super::test;
 use anyhow::Result;
 use engine::nemesis::script;
 use records::RunDirectory;

@@ -1,7 +1,7 @@
 //! `harness report`: writes a run's report again from its files, and says what came of the run.
 
 use super::failure::{Failure, machine, usage};
-use super::{Format, print, style};
+use super::output::{Format, print, style};
 use anyhow::Result;
 use checker::history::jsonl;
 use engine::run::check_names;

@@ -1,7 +1,7 @@
 //! `harness runs`: lists runs that are over, picked and sorted, from the index alone.
 
 use super::failure::{Failure, usage};
-use super::{Format, print, style};
+use super::output::{Format, print, style};
 use anyhow::Result;
 use engine::live::say;
 use engine::nemesis::NEMESES;

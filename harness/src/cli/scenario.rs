@@ -1,7 +1,7 @@
 //! `harness scenario`: plays a question about Raft act by act, tells the story, and says whether it went as it should.
 
 use super::failure::{Failure, usage};
-use super::{Format, print};
+use super::output::{Format, print};
 use crate::scenario::story::{self, Story};
 use crate::scenario::{Act, SCENARIOS, Scenario};
 use anyhow::{Context as _, Result};

@@ -3,7 +3,7 @@
 //! It is a suite like any other, some cells of which are simulated: seeded bugs must be convicted, and the same
 //! system without them acquitted.
 
-use super::Telling;
+use super::output::Telling;
 use super::suite::{Way, perform, show};
 use anyhow::Result;
 use records::suite::{Cell, Expectation};

@@ -1,7 +1,8 @@
 //! `harness shrink`: makes the schedule of a run that went wrong as small as it can, by running smaller ones.
 
 use super::failure::{Failure, machine, usage};
-use super::{Format, print, test};
+use super::output::{Format, print};
+use super::test;
 use anyhow::{Context as _, Result};
 use engine::duration;
 use engine::live::say;

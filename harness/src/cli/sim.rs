@@ -1,7 +1,7 @@
 //! `harness sim`: lives through thousands of simulated runs of the node's brain, and tells how one goes wrong.
 
 use super::failure::{Failure, machine, usage};
-use super::{Format, print};
+use super::output::{Format, print};
 use anyhow::{Context as _, Result};
 use engine::duration;
 use serde_json::json;

@@ -1,7 +1,8 @@
 //! `harness suite`: runs a matrix of runs, each a child of its own, and tells what came of them all.
 
 use super::failure::{Failure, machine};
-use super::{Format, Telling, print, style, test};
+use super::output::{Format, Telling, print, style};
+use super::test;
 use anyhow::{Context as _, Result};
 use engine::duration;
 use engine::live::say;

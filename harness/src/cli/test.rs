@@ -1,7 +1,7 @@
 //! `harness test`: reads what is asked into a plan, enters a place where it can be carried out, and reports.
 
 use super::failure::{Failure, MACHINE, usage};
-use super::{Format, Telling, print, style};
+use super::output::{Format, Telling, print, style};
 use anyhow::{Context as _, Result, bail};
 use engine::duration;
 use engine::live::say;

@@ -1,8 +1,10 @@
 //! Answers what is asked of runs that are over: lists, the matrix, one run, its files.
 
 use super::inside::{inside, run as directory_of};
+use super::matrix::Matrix;
 use super::matrix::matrix as counted;
-use super::{Site, matrix::Matrix};
+use super::refusal::{Refusal, nothing};
+use super::site::Site;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -15,26 +17,6 @@ use records::index::{Index, Query as Picked, Sort};
 use records::record::{IndexLine, RunRecord, VerdictRecord};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
-
-/// Why there is no answer.
-pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
-
-impl axum::response::IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        (self.0, self.1 + "\n").into_response()
-    }
-}
-
-impl From<anyhow::Error> for Refusal {
-    fn from(error: anyhow::Error) -> Self {
-        Self(StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}"))
-    }
-}
-
-/// That there is nothing of that name.
-pub(super) fn nothing() -> Refusal {
-    Refusal(StatusCode::NOT_FOUND, "there is nothing of that name".to_owned())
-}
 
 type Answer<T> = Result<T, Refusal>;
 

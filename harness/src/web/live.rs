@@ -2,9 +2,9 @@
 //!
 //! A run's own history is all that is read: its lines are counted as they are appended.
 
-use super::Site;
-use super::answer::{Refusal, nothing};
 use super::inside::{inside, run as directory_of};
+use super::refusal::{Refusal, nothing};
+use super::site::Site;
 use axum::Json;
 use axum::extract::{Path as Named, State};
 use axum::response::sse::{Event, KeepAlive, Sse};

@@ -10,6 +10,8 @@ mod live;
 mod matrix;
 mod page;
 mod recheck;
+mod refusal;
+mod site;
 #[cfg(test)]
 mod tests;
 mod zip;
@@ -20,22 +22,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use std::path::PathBuf;
-use std::sync::Arc;
-use tokio::sync::Semaphore;
 
-/// What is served.
-#[derive(Clone)]
-pub(crate) struct Site {
-    /// The results directory, with every link followed.
-    pub(crate) results: Arc<PathBuf>,
-    /// This program, which judges again.
-    pub(crate) program: Arc<PathBuf>,
-    /// Names of this host that a request may use; empty is any.
-    pub(crate) names: Arc<Vec<String>>,
-    /// Runs are judged again one at a time.
-    pub(crate) judge: Arc<Semaphore>,
-}
+pub(crate) use site::Site;
 
 /// Everything there is to ask for.
 pub(crate) fn router(site: Site) -> Router {

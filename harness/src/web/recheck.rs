@@ -1,8 +1,8 @@
 //! Judges a run again, by the program that serves, into a new file beside the first verdict.
 
-use super::Site;
-use super::answer::{Refusal, nothing};
 use super::inside::run as directory_of;
+use super::refusal::{Refusal, nothing};
+use super::site::Site;
 use axum::Json;
 use axum::extract::{Path as Named, State};
 use axum::http::{HeaderMap, StatusCode};

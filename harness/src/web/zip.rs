@@ -3,9 +3,9 @@
 //! Each file is read twice, for its checksum and for its bytes, so that any unpacker can read the archive while it
 //! comes. A file that grows meanwhile is cut where it was measured; one that shrinks breaks the archive off.
 
-use super::Site;
-use super::answer::{Refusal, nothing};
 use super::inside::run as directory_of;
+use super::refusal::{Refusal, nothing};
+use super::site::Site;
 use axum::body::Body;
 use axum::extract::{Path as Named, State};
 use axum::http::{StatusCode, header};

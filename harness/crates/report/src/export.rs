@@ -2,7 +2,8 @@
 //!
 //! Nothing is left out: an operation without an answer has empty fields, and in a trace no end.
 
-use super::{Run, timeline};
+use super::run::Run;
+use super::timeline;
 use checker::History;
 use checker::history::{Kind, Operation, Process, edn};
 use records::record::FaultRecord;

@@ -2,7 +2,8 @@
 //! said what while others had said more.
 
 use super::markup::table;
-use super::{Run, phrase};
+use super::phrase;
+use super::run::Run;
 use checker::history::{Kind, Operation, Value};
 use records::record::Finding;
 

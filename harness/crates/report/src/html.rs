@@ -6,8 +6,9 @@
 //! its two scripts by their hashes, so that no other can run.
 
 use super::markup::{escape, fill, table};
+use super::run::{Run, further_reasons};
 use super::style::Style;
-use super::{Run, further_reasons, phrase, series, timeline};
+use super::{phrase, series, timeline};
 use base64::Engine as _;
 use records::record::{CheckRecord, Death, FaultRecord, Outcomes, VerdictRecord};
 use sha2::Digest as _;

@@ -4,7 +4,7 @@
 //! Columns are JSON arrays, deflated and in base64, so that no text of a log can be markup. Moments are told in
 //! nanoseconds, each from the one before. A log that is too long is cut, and the page says what was.
 
-use super::Run;
+use super::run::Run;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use records::sights::{Sight, Sighting};

@@ -2,7 +2,8 @@
 //!
 //! It is JSON in plain ASCII without a character that means anything to a browser; texts in it come from a run.
 
-use super::{Run, timeline};
+use super::run::Run;
+use super::timeline;
 use crate::phrase;
 use checker::History;
 use checker::history::{Process, jsonl};

@@ -2,8 +2,8 @@
 
 use super::markup::escape;
 use super::phrase;
+use super::scale::{LEFT, RIGHT, Scale};
 use super::series::{self, Bucket, OUTCOMES, Op, Outcome};
-use super::timeline::{LEFT, RIGHT, Scale};
 use records::record::FaultRecord;
 
 /// How tall the plot of rates is, in pixels.

@@ -5,7 +5,8 @@
 
 use super::followers::followers;
 use super::markup::{beside, escape, table};
-use super::{Run, cycle, phrase};
+use super::run::Run;
+use super::{cycle, phrase};
 use checker::History;
 use checker::history::{Kind, Operation};
 use records::record::{Candidate, CheckRecord, Finding, Placed, VerdictRecord, Witness};

@@ -1,6 +1,6 @@
 //! Makes up runs to render in tests, the same ones every time.
 
-use super::Run;
+use super::run::Run;
 use checker::History;
 use checker::history::{Event, Kind, Process, Value};
 use records::record::{

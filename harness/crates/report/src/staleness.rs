@@ -3,8 +3,10 @@
 //! The numbers are those that the session check measured, stretch by stretch; a run without them has no such drawing.
 
 use super::markup::escape;
-use super::timeline::{self, Scale};
-use super::{Run, phrase};
+use super::phrase;
+use super::run::Run;
+use super::scale::Scale;
+use super::timeline;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -1,8 +1,9 @@
 //! Renders the end of a run for a terminal: the verdict first, then why, then what to type next.
 
+use super::phrase;
 use super::phrase::{count, span, visible};
+use super::run::{Run, further_reasons};
 use super::style::Style;
-use super::{Run, further_reasons, phrase};
 use records::record::{CheckRecord, FaultRecord, FaultState, Validity, VerdictRecord, Witness};
 
 /// As many faults as are listed before the rest is left to the files.

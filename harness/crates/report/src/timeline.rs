@@ -4,43 +4,21 @@
 //! moment. Faults are told apart by hatching as well as by colour, outcomes by shape too.
 
 use super::markup::escape;
+use super::run::Run;
+use super::scale::{LEFT, RIGHT, Scale};
 use super::series::{self, Op};
-use super::{Run, phrase, plot};
+use super::{phrase, plot};
 use records::record::{FaultRecord, FaultState};
 use std::collections::BTreeSet;
 
-/// Where the plots begin, in pixels; the names of the rows stand left of it.
-pub(super) const LEFT: f64 = 78.0;
-/// Where they end.
-pub(super) const RIGHT: f64 = 946.0;
 /// The whole drawing.
 const WIDTH: f64 = 960.0;
 /// A row of faults or of a host.
 const ROW: f64 = 20.0;
 /// Marks on the axis of time, at most.
 const TICKS: u64 = 10;
-/// Stretches of time that operations are counted in, at most.
-const BUCKETS: u64 = 120;
 /// The kinds of fault that have a colour and a hatching of their own.
 const KINDS: [&str; 3] = ["partition", "kill", "pause"];
-
-/// Where a moment of the run stands.
-pub(super) struct Scale {
-    /// The last moment, in nanoseconds since the run began; never 0.
-    pub(super) span: u64,
-}
-
-impl Scale {
-    /// Where this moment stands, in pixels from the left.
-    pub(super) fn x(&self, ns: u64) -> f64 {
-        LEFT + (RIGHT - LEFT) * (ns.min(self.span) as f64 / self.span as f64)
-    }
-
-    /// How long one bucket is, in nanoseconds.
-    pub(super) fn bucket(&self) -> u64 {
-        series::nice_step(self.span, BUCKETS)
-    }
-}
 
 /// The drawing, or nothing where there is nothing to draw.
 pub(super) fn timeline(run: &Run<'_>, ops: &[Op]) -> Option<String> {

@@ -3,15 +3,22 @@
 //! Nothing is guessed from `/proc` or from version numbers: the very code that a run uses makes namespaces, a
 //! network of two hosts with a one-way cut in it, and proxies, in processes that end right away.
 
+use crate::host::process::Replica;
 use crate::host::refusal::remedy;
 use crate::host::sandbox;
+use crate::host::thread::Host;
 use crate::net::plan::{HostId, LinkPlan};
 use crate::net::switch::shape::{Shape, WHOLE};
 use crate::net::{Backend, Fabric, PairEvidence, try_filter};
 use anyhow::{Context as _, Result, anyhow, ensure};
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::{Pid, getsid};
 use serde::Serialize;
+use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use workloads::Rng;
 
@@ -20,6 +27,9 @@ const WATCH: Duration = Duration::from_millis(450);
 
 /// How many datagrams are under way at once when round trips are counted.
 const UNDER_WAY: u32 = 8;
+
+/// How long a child of a replica may take to be there.
+const FOUND_WITHIN: Duration = Duration::from_secs(2);
 
 /// One thing that was tried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,7 +58,7 @@ pub fn examine() -> Vec<Row> {
         row("nf_tables", in_sandbox(&filter)),
         row("bridge", in_sandbox(&|| asynchronously(bridge()))),
         row("switch", in_sandbox(&|| asynchronously(switch()))),
-        row("processes", in_sandbox(&crate::host::init::try_here)),
+        row("processes", in_sandbox(&processes)),
         row("clocks", in_sandbox(&crate::host::clock::try_here)),
         row("disks", disks()),
         row("proxies", asynchronously(proxies()).map_err(Trouble::from)),
@@ -168,6 +178,31 @@ fn round_trips(fabric: &Fabric) -> Result<u128> {
 fn is_as_wanted(plan: &LinkPlan, pair: &PairEvidence) -> bool {
     let is_cut = plan.cuts.contains(&(pair.from, pair.to));
     pair.offered > 0 && (pair.delivered == 0) == is_cut && (pair.dropped > 0) == is_cut
+}
+
+/// Kills a replica whose child has a session of its own, and looks whether that is gone too.
+fn processes() -> Result<String> {
+    let host = Host::enclosing("init")?;
+    let args = ["-c", "setsid sleep 60 & exec sleep 60"].map(OsString::from);
+    let began = Instant::now();
+    let mut replica = Replica::spawn(&host, Path::new("/bin/sh"), &args, Path::new("/dev/null"))?;
+    let started = began.elapsed();
+    let session = |pid: &i32| getsid(Some(Pid::from_raw(*pid))).ok() == Some(Pid::from_raw(*pid));
+    let escaped = loop {
+        if let Some(pid) = replica.processes()?.into_iter().find(session) {
+            break Pid::from_raw(pid);
+        }
+        ensure!(began.elapsed() < FOUND_WITHIN, "a child of a replica was not found");
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    let began = Instant::now();
+    replica.kill()?;
+    let killed = began.elapsed();
+    ensure!(kill(escaped, None) == Err(Errno::ESRCH), "a child of a replica outlived it");
+    let [started, killed] = [started, killed].map(|took| took.as_secs_f64() * 1e3);
+    Ok(format!(
+        "a replica in a pid namespace of its own in {started:.1} ms, dead with all it started in {killed:.1} ms"
+    ))
 }
 
 async fn proxies() -> Result<String> {

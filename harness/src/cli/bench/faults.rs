@@ -3,13 +3,13 @@
 //! Each part is measured by a child in namespaces of its own, as each run has them: what one has built does not stand
 //! in the way of the next.
 
-use super::{best, calibrate, milliseconds};
+use super::timing::{best, calibrate, milliseconds};
 use crate::bench::{
     Cluster, Dialect, Load, Pace, Place, Reach, Sample, Side, Times, Timing, Writes, building,
     cutting, quantile, round_trips, run, told, touching, writing,
 };
 use crate::cli::failure::{self, Failure};
-use crate::cli::{Format, print};
+use crate::cli::output::{Format, print};
 use anyhow::{Context as _, Result};
 use clap::ValueEnum as _;
 use serde_json::{Value, json};

@@ -1,7 +1,8 @@
 //! Times the judge and the parsers on histories from files: a folder with a table `verdicts.tsv` of file, model and
 //! verdict, whose files are added up by folder and model.
 
-use super::{Failure, best, milliseconds};
+use super::timing::{best, milliseconds};
+use crate::cli::failure::Failure;
 use anyhow::Result;
 use checker::history::Value;
 use checker::{History, Limits, Validity, check_by_name, registry};

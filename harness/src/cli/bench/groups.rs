@@ -1,8 +1,7 @@
 //! How throughput follows from the number of groups that keys are divided into: a cluster for each number, in turn.
 
-use super::store::Args;
-use crate::bench::{Cluster, Dialect, Load, Pace, Place, Reach, Sample, Side, run, told};
-use crate::cli::print;
+use crate::bench::{Cluster, Dialect, Load, Pace, Place, Reach, Sample, Side, Timing, run, told};
+use crate::cli::output::print;
 use anyhow::Result;
 use checker::Validity;
 use engine::live::say;
@@ -11,6 +10,20 @@ use std::time::Duration;
 
 /// How long leaders are given to spread over the replicas.
 const SPREADING: Duration = Duration::from_secs(5);
+
+/// How often, how long and for how many groups each.
+pub(super) struct Rounds<'a> {
+    /// The numbers of groups; the first is what the others are compared with.
+    pub(super) groups: &'a [u32],
+    /// Heartbeat and shortest election.
+    pub(super) timing: Timing,
+    /// How many seconds each time.
+    pub(super) seconds: f64,
+    /// How many rounds.
+    pub(super) pairs: u32,
+    /// Decides keys and the order of reads and writes.
+    pub(super) seed: u64,
+}
 
 /// A store whose keys are divided into so many groups, and what came of it.
 struct Divided {
@@ -22,13 +35,13 @@ struct Divided {
 
 /// Measures every number of groups that was asked for; a row for each, and the worst verdict on what clients were told.
 pub(super) async fn measure(
-    args: &Args,
+    rounds: &Rounds<'_>,
     place: &Place,
     human: bool,
 ) -> Result<(Vec<Value>, Validity)> {
     let mut all = Vec::new();
-    for groups in args.groups.iter().copied() {
-        let cluster = Cluster::start_divided(Dialect::Raft, (args.timing, groups), place).await?;
+    for groups in rounds.groups.iter().copied() {
+        let cluster = Cluster::start_divided(Dialect::Raft, (rounds.timing, groups), place).await?;
         let (sample, side) = (Sample::new(Dialect::Raft), Side::default());
         all.push(Divided { groups, cluster, sample, side });
     }
@@ -36,12 +49,12 @@ pub(super) async fn measure(
         return Ok((Vec::new(), Validity::Valid));
     }
     tokio::time::sleep(SPREADING).await;
-    let time = Duration::from_secs_f64(args.seconds);
+    let time = Duration::from_secs_f64(rounds.seconds);
     let (pace, reach) = (Pace::Closed, Reach::Everybody);
     let load = Load { clients: 64, pace, reach, reads: 10, warm_up: time / 6, time };
-    for pair in 0..args.pairs {
-        say(&format!("groups, round {} of {}", pair + 1, args.pairs));
-        let seed = args.seed.wrapping_add(u64::from(pair));
+    for pair in 0..rounds.pairs {
+        say(&format!("groups, round {} of {}", pair + 1, rounds.pairs));
+        let seed = rounds.seed.wrapping_add(u64::from(pair));
         for Divided { cluster, sample, side, .. } in &mut all {
             side.0.push(run(cluster, load, sample, seed).await?);
         }

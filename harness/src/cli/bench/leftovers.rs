@@ -2,7 +2,7 @@
 
 use crate::bench::{GRACE, Place, Trial, kill_during};
 use crate::cli::failure::Failure;
-use crate::cli::{Format, print};
+use crate::cli::output::{Format, print};
 use anyhow::Result;
 use engine::nemesis::{NEMESES, Nemesis};
 use serde_json::{Value, json};

@@ -1,13 +1,14 @@
 //! `harness bench node`: the store that comes with this tool under load, and in turn with etcd.
 
-use super::{best, calibrate, groups, milliseconds};
+use super::groups;
+use super::timing::{best, calibrate, milliseconds};
 use crate::bench::machine::Machine;
 use crate::bench::{
     Cluster, Dialect, Idle, KEYS, Load, Look, Pace, Place, Reach, Sample, Side, Timing,
     VALUE_BYTES, endure, fail_over, hand_over, has_etcd, idle, median, quantile, run, told,
 };
 use crate::cli::failure::Failure;
-use crate::cli::{Format, print};
+use crate::cli::output::{Format, print};
 use anyhow::{Context as _, Result};
 use checker::Validity;
 use engine::live::say;
@@ -33,10 +34,10 @@ pub(crate) struct Args {
     against: Option<Against>,
     /// How often each load is put on each system.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub(super) pairs: u32,
+    pairs: u32,
     /// How many seconds each time, after a sixth of that to warm up.
     #[arg(long, default_value_t = 1.2)]
-    pub(super) seconds: f64,
+    seconds: f64,
     /// How often a leader is killed.
     #[arg(long, default_value_t = 20)]
     trials: u32,
@@ -48,7 +49,7 @@ pub(crate) struct Args {
     rate: f64,
     /// Heartbeat and shortest election of both systems under load, in milliseconds.
     #[arg(long, value_name = "HEARTBEAT,ELECTION", default_value = "100,1000", value_parser = timing)]
-    pub(super) timing: Timing,
+    timing: Timing,
     /// The same where leaders are killed.
     #[arg(long, value_name = "HEARTBEAT,ELECTION", default_value = "50,300", value_parser = timing)]
     failover_timing: Timing,
@@ -57,7 +58,7 @@ pub(crate) struct Args {
     idle: u64,
     /// Also measure the store with keys divided into so many groups, in turn; the first is what the others are compared with.
     #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub(super) groups: Vec<u32>,
+    groups: Vec<u32>,
     /// Also write so often to the same keys, and tell how large the replicas get.
     #[arg(long, value_name = "WRITES", default_value_t = 0)]
     endure: u64,
@@ -66,7 +67,19 @@ pub(crate) struct Args {
     data: PathBuf,
     /// Decides keys and the order of reads and writes.
     #[arg(long, default_value_t = 1)]
-    pub(super) seed: u64,
+    seed: u64,
+}
+
+impl Args {
+    fn rounds(&self) -> groups::Rounds<'_> {
+        groups::Rounds {
+            groups: &self.groups,
+            timing: self.timing,
+            seconds: self.seconds,
+            pairs: self.pairs,
+            seed: self.seed,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -167,7 +180,7 @@ async fn measure(args: &Args, place: &Place, format: Format) -> Result<ExitCode>
     }
     let failovers = failovers(args, place, human).await?;
     let transfer = transfers(args, place, human).await?;
-    let (groups, spread) = groups::measure(args, place, human).await?;
+    let (groups, spread) = groups::measure(&args.rounds(), place, human).await?;
     let worst = worst.max(spread);
     let idle = idle_time(args, place, human).await?;
     let endurance = endurance(args, place, human).await?;

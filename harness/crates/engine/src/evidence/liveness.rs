@@ -4,8 +4,7 @@
 //! from [`GRACE`] after they began, only where nothing else was broken meanwhile, and only a side on which not one of
 //! several changes succeeded is convicted. Which hosts could go on follows from the cut alone.
 
-use super::looks;
-use checker::history::{History, Operation};
+use checker::history::{History, Operation, Value};
 use records::record::{FaultRecord, FaultState};
 
 /// How long a majority may take to go on without those that were cut off, in nanoseconds.
@@ -60,4 +59,13 @@ fn lapse(history: &History, fault: &FaultRecord, (from, to): (u64, u64)) -> Opti
             fault.variant
         )
     })
+}
+
+/// Whether the operation is a read, or a transaction of nothing else.
+pub(super) fn looks(operation: &Operation) -> bool {
+    let reads = |micro: &Value| matches!(micro, Value::List(parts) if parts.first() == Some(&Value::from("r")));
+    match &operation.input {
+        Value::List(micros) if operation.f == "txn" => micros.iter().all(reads),
+        _ => operation.f == "read",
+    }
 }

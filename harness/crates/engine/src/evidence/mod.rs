@@ -10,6 +10,7 @@ mod liveness;
 pub(crate) use coverage::coverage;
 
 use checker::history::{History, Kind, Operation, Value};
+use liveness::looks;
 use records::record::{CheckRecord, Death, FaultRecord, FaultState, Reason, Validity};
 use std::collections::BTreeMap;
 use workloads::MALFORMED_REPLY;
@@ -243,15 +244,6 @@ fn idle_majority(facts: &Facts<'_>) -> Option<Reason> {
     idle.then(|| {
         unknown("no write succeeded on the majority's side while a fault lasted".to_owned())
     })
-}
-
-/// Whether the operation is a read, or a transaction of nothing else.
-fn looks(operation: &Operation) -> bool {
-    let reads = |micro: &Value| matches!(micro, Value::List(parts) if parts.first() == Some(&Value::from("r")));
-    match &operation.input {
-        Value::List(micros) if operation.f == "txn" => micros.iter().all(reads),
-        _ => operation.f == "read",
-    }
 }
 
 /// Whether the operation happened wholly while the fault lasted.

@@ -8,6 +8,7 @@ mod dispatcher;
 mod early;
 mod journal;
 mod judge;
+mod place;
 pub mod plan;
 mod setup;
 mod tally;
@@ -23,47 +24,21 @@ use checker::History;
 use dispatcher::{Dispatcher, Parts};
 use judge::Phases;
 pub use judge::{check_names, record_validity};
+pub use place::Place;
 use plan::Plan;
 use records::RunDirectory;
 use records::record::{Config, Disks, FORMAT, Machine, Net, RunRecord, Timings, VerdictRecord};
 use records::sights::Observed;
-use report::Style;
 pub use setup::Unable;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use testbed::host::disk::Choice;
-use testbed::net::Backend;
 use tokio::sync::{mpsc, watch as channel};
 
 /// How long replicas may take to answer once everything is healed.
 const RECOVERY: Duration = Duration::from_secs(20);
 /// How long the final reads may take.
 const FINAL_READS: Duration = Duration::from_secs(60);
-
-/// Where and how a run takes place, as opposed to what it does.
-pub struct Place {
-    /// When the command began.
-    pub began: Instant,
-    /// What links are made of.
-    pub backend: Backend,
-    /// Why they are not made of what `auto` prefers.
-    pub why: Option<String>,
-    /// Where runs are filed.
-    pub results: PathBuf,
-    /// How standard error is written to.
-    pub style: Style,
-    /// Whether to say nothing while it lasts.
-    pub quiet: bool,
-    /// Says when to stop early.
-    pub stop: channel::Receiver<bool>,
-}
-
-impl Place {
-    fn since_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-}
 
 /// A run that is over.
 pub struct Finished {

@@ -1,6 +1,6 @@
 //! Builds what a run stands on: the network, the replicas in it, and the certainty that each of them answers.
 
-use super::Place;
+use super::place::Place;
 use super::plan::Plan;
 use crate::nemesis::ground::{Ground, Slot};
 use crate::nemesis::grudge::all;

@@ -4,13 +4,17 @@
 //! Whatever answer the file does not explain may mean anything, so nobody knows what became of the call.
 
 mod check;
+mod description;
 mod file;
+mod first_calls;
 mod http;
 mod program;
 mod ready;
 
-use self::file::{Described, filled};
-use super::{Client, Farewell, Launch, Program, System};
+use self::description::Described;
+use self::file::filled;
+use super::adapter::{Farewell, Launch, Program, System};
+use super::client::Client;
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, access};
@@ -20,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use testbed::net::plan::HostId;
-use workloads::{Call, MicroOp, Object, Outcome, ReadConsistency, Reply, WORKLOADS, Workload};
+use workloads::{Object, ReadConsistency, WORKLOADS, Workload};
 
 pub use self::file::STARTER;
 
@@ -121,7 +125,7 @@ impl System for Custom {
         let (words, variables) = self.described.command(launch);
         let mut words = words.into_iter();
         let first = words.next().unwrap_or_default();
-        let found = if first.contains('/') { None } else { super::on_path(&first) };
+        let found = if first.contains('/') { None } else { super::executable::on_path(&first) };
         let path = launch.bin.clone().or(found).unwrap_or_else(|| first.into());
         if variables.is_empty() {
             return Program { path, args: words.map(Into::into).collect() };
@@ -160,38 +164,9 @@ impl System for Custom {
     }
 }
 
-/// Calls that a replica must answer before anything begins: so a file that asks for the wrong thing is told apart from a
-/// system that cannot do it. Their key is none of any workload's.
-fn first_calls(objects: &[Object]) -> Vec<Call> {
-    let (key, lock) = ("ready".to_owned(), "ready".to_owned());
-    let calls = objects.iter().map(|object| match object {
-        Object::Registers => vec![
-            Call::Write { key: key.clone(), value: 1 },
-            Call::Read { key: key.clone() },
-            Call::Cas { key: key.clone(), old: 1, new: 1 },
-        ],
-        Object::Set => vec![Call::ReadSet],
-        Object::Counters => vec![Call::ReadCounter],
-        Object::Ids => vec![Call::Generate],
-        Object::Queue => vec![Call::Dequeue],
-        Object::Locks => vec![Call::Release { lock: lock.clone(), holder: "nobody".to_owned() }],
-        Object::Transactions => vec![Call::Txn { function: "txn", ops: vec![MicroOp::Read(0)] }],
-        Object::Bank => vec![Call::ReadAccounts { accounts: 1, opening: 0 }],
-        Object::Broadcast | Object::Echo | Object::Logs => Vec::new(),
-    });
-    calls.flatten().collect()
-}
-
-/// Why a replica is not ready that gave this answer to one of them, if it is not.
-fn unready(call: &Call, reply: &Reply) -> Option<Reply> {
-    let ready = reply.outcome == Outcome::Ok || reply.is_mismatch();
-    let why = reply.error.as_deref().unwrap_or_default();
-    (!ready).then(|| Reply::fail(format!("{} {}: {why}", call.function(), call.invocation_value())))
-}
-
 /// Whether a word names a program, by its path or for a shell.
 fn found(word: &str) -> bool {
     let path = Path::new(word);
     let executable = path.is_file() && access(path, AccessFlags::X_OK).is_ok();
-    if word.contains('/') { executable } else { super::on_path(word).is_some() }
+    if word.contains('/') { executable } else { super::executable::on_path(word).is_some() }
 }

@@ -6,7 +6,9 @@
 mod calls;
 
 use self::calls::{Step, Told};
-use super::{Client, Handing, Launch, Leadership, Program, Standing, System, errors};
+use super::adapter::{Launch, Program, System};
+use super::client::{Client, Handing, Leadership, Standing};
+use super::errors;
 use anyhow::{Context as _, Result};
 use futures_util::future::BoxFuture;
 use reqwest::StatusCode;
@@ -49,7 +51,7 @@ impl System for Etcd {
     }
 
     fn missing(&self, bin: Option<&Path>) -> Option<String> {
-        let there = bin.is_some() || super::on_path("etcd").is_some();
+        let there = bin.is_some() || super::executable::on_path("etcd").is_some();
         (!there).then(|| {
             "there is no etcd on PATH; install it (Debian: apt-get install etcd-server), or name it with --bin"
                 .to_owned()
@@ -69,7 +71,7 @@ impl System for Etcd {
     }
 
     fn program(&self, launch: &Launch) -> Program {
-        let path = launch.bin.clone().or_else(|| super::on_path("etcd"));
+        let path = launch.bin.clone().or_else(|| super::executable::on_path("etcd"));
         let url = |address: SocketAddr| format!("http://{address}");
         let members: Vec<_> =
             launch.peers.iter().map(|(host, at)| format!("{host}={}", url(*at))).collect();
@@ -96,7 +98,7 @@ impl System for Etcd {
         address: SocketAddr,
         consistency: ReadConsistency,
     ) -> Result<Arc<dyn Client>> {
-        let http = super::http(PATIENCE).context("the HTTP client cannot be built")?;
+        let http = super::http::http(PATIENCE).context("the HTTP client cannot be built")?;
         let base = format!("http://{address}/v3");
         Ok(Arc::new(Gateway {
             http,

@@ -7,7 +7,8 @@
 mod calls;
 
 use self::calls::{ask, commit, understand};
-use super::{Client, Launch, Leadership, Program, System};
+use super::adapter::{Launch, Program, System};
+use super::client::{Client, Leadership};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};

@@ -3,9 +3,9 @@
 mod calls;
 
 use self::calls::{Asked, ask, understand};
-use super::{
-    Arrival, Client, Handing, Launch, Leadership, Member, Program, Standing, System, errors,
-};
+use super::adapter::{Arrival, Launch, Program, System};
+use super::client::{Client, Handing, Leadership, Member, Standing};
+use super::errors;
 use anyhow::{Context as _, Result, bail};
 use futures_util::future::BoxFuture;
 use reqwest::{RequestBuilder, StatusCode};
@@ -111,7 +111,7 @@ impl System for RaftKv {
         address: SocketAddr,
         consistency: ReadConsistency,
     ) -> Result<Arc<dyn Client>> {
-        let http = super::http(CLIENT_PATIENCE).context("the HTTP client cannot be built")?;
+        let http = super::http::http(CLIENT_PATIENCE).context("the HTTP client cannot be built")?;
         let base = format!("http://{address}");
         Ok(Arc::new(HttpClient { http, base, consistency, seen: Mutex::default() }))
     }

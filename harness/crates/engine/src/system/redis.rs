@@ -11,7 +11,9 @@ mod speaker;
 
 pub(super) use self::resp::{Answer, Connections};
 pub(super) use self::speaker::{Guide, client, field, replication, unread, unseen};
-use super::{Client, Launch, Program, System, on_path};
+use super::adapter::{Launch, Program, System};
+use super::client::Client;
+use super::executable::on_path;
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 use std::net::{IpAddr, SocketAddr};

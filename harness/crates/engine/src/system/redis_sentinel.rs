@@ -5,8 +5,9 @@
 //! Redis replicates behind the client's back, so a primary that is cut off goes on acknowledging what will be lost:
 //! `--node-arg=--min-replicas-to-write --node-arg=1` narrows that, and does not close it.
 
+use super::adapter::{Launch, Program, System};
+use super::client::Client;
 use super::redis::{self, Answer, Connections, Guide};
-use super::{Client, Launch, Program, System};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 use std::net::SocketAddr;

@@ -9,8 +9,9 @@ mod session;
 
 use self::jute::{ANY, Answer, Frame, Kind};
 use self::session::{Failure, Sessions};
+use super::adapter::{Launch, Program, System};
+use super::client::{Client, Leadership, Standing};
 use super::values::int;
-use super::{Client, Launch, Leadership, Program, Standing, System};
 use anyhow::Result;
 use checker::history::Value as Seen;
 use futures_util::future::BoxFuture;
@@ -56,7 +57,7 @@ impl System for ZooKeeper {
     }
 
     fn missing(&self, bin: Option<&Path>) -> Option<String> {
-        if super::on_path("java").is_none() {
+        if super::executable::on_path("java").is_none() {
             return Some("there is no java on PATH; install it (Debian: apt-get install default-jre-headless)".to_owned());
         }
         let there = bin.is_some() || Path::new(JAR).is_file();

@@ -4,7 +4,7 @@
 //! for is skipped, with the reason, because it says nothing about the system.
 
 use super::super::visible;
-use super::families;
+use super::cells::families;
 use records::suite::{CellRecord, Outcome, SuiteRecord};
 
 /// The suite as JUnit XML.

@@ -1,7 +1,7 @@
 //! Renders a suite as Markdown, the worst first, no longer than the reader takes.
 
 use super::super::visible;
-use super::{counts, families};
+use super::cells::{counts, families};
 use records::suite::{CellRecord, Outcome, SuiteRecord};
 
 /// A step summary of GitHub's is dropped whole above 1 MiB; this leaves room for others' words.

@@ -2,6 +2,7 @@
 //!
 //! All show the same cells and decide nothing. What must be short shows the worst first and says what it leaves out.
 
+mod cells;
 mod github;
 mod junit;
 mod markdown;
@@ -11,8 +12,9 @@ pub use junit::junit;
 pub use markdown::{SUMMARY_BYTES, markdown};
 
 use super::{Style, visible};
+use cells::{counts, families};
 use records::record::Validity;
-use records::suite::{CellRecord, OUTCOMES, Outcome, SuiteRecord};
+use records::suite::{CellRecord, Outcome, SuiteRecord};
 
 /// As many cells as are told one by one on a terminal.
 const TOLD: usize = 20;
@@ -49,16 +51,6 @@ fn headline(suite: &SuiteRecord, style: Style) -> String {
     )
 }
 
-/// `3 findings, 1 unknown, 20 passed`.
-fn counts(suite: &SuiteRecord) -> String {
-    let counts = OUTCOMES.iter().map(|outcome| (suite.count(*outcome), outcome.name()));
-    let words: Vec<String> = counts
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, name)| format!("{count} {name}"))
-        .collect();
-    if words.is_empty() { "no cells".to_owned() } else { words.join(", ") }
-}
-
 /// What is known of the system after such an outcome.
 fn validity(outcome: Outcome) -> Validity {
     match outcome {
@@ -79,18 +71,6 @@ fn mark_plain(outcome: Outcome, style: Style) -> &'static str {
 
 fn mark(outcome: Outcome, style: Style) -> String {
     style.verdict(validity(outcome), mark_plain(outcome, style))
-}
-
-/// Cells that differ by seed only, under what they have in common, in the order of the matrix.
-fn families(suite: &SuiteRecord) -> Vec<(&str, Vec<&CellRecord>)> {
-    let mut families: Vec<(&str, Vec<&CellRecord>)> = Vec::new();
-    for cell in &suite.cells {
-        match families.iter_mut().find(|(name, _)| *name == cell.cell.family) {
-            Some((_, cells)) => cells.push(cell),
-            None => families.push((&cell.cell.family, vec![cell])),
-        }
-    }
-    families
 }
 
 fn story(cell: &CellRecord, style: Style) -> Vec<String> {

@@ -9,32 +9,23 @@
 //! The init is a fork of the controller that never becomes another program: what runs here may make system calls
 //! and nothing else, as between any fork and exec.
 
-use super::process::Replica;
 use super::sandbox;
-use super::thread::Host;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::Mode;
 use nix::sys::wait::waitpid;
-use nix::unistd::{Pid, getsid, read, setpgid, write};
-use std::ffi::OsString;
+use nix::unistd::{Pid, read, setpgid, write};
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read as _};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::Path;
 use std::process::{Command, ExitStatus};
-use std::time::{Duration, Instant};
-
-/// How long a child of a replica may take to be there when that is tried.
-const PATIENCE: Duration = Duration::from_secs(2);
-const POLL: Duration = Duration::from_millis(1);
 
 /// What the init says of its replica: first its number in the sandbox, and at last how it ended.
 pub(super) struct Report(PipeReader);
@@ -73,31 +64,6 @@ impl Report {
         let mut bytes = [0; 4];
         self.0.read_exact(&mut bytes).map(|()| i32::from_ne_bytes(bytes))
     }
-}
-
-/// Kills a replica whose child has a session of its own, and looks whether that is gone too.
-pub(crate) fn try_here() -> Result<String> {
-    let host = Host::enclosing("init")?;
-    let args = ["-c", "setsid sleep 60 & exec sleep 60"].map(OsString::from);
-    let began = Instant::now();
-    let mut replica = Replica::spawn(&host, Path::new("/bin/sh"), &args, Path::new("/dev/null"))?;
-    let started = began.elapsed();
-    let session = |pid: &i32| getsid(Some(Pid::from_raw(*pid))).ok() == Some(Pid::from_raw(*pid));
-    let escaped = loop {
-        if let Some(pid) = replica.processes()?.into_iter().find(session) {
-            break Pid::from_raw(pid);
-        }
-        ensure!(began.elapsed() < PATIENCE, "a child of a replica was not found");
-        std::thread::sleep(POLL);
-    };
-    let began = Instant::now();
-    replica.kill()?;
-    let killed = began.elapsed();
-    ensure!(kill(escaped, None) == Err(Errno::ESRCH), "a child of a replica outlived it");
-    let [started, killed] = [started, killed].map(|took| took.as_secs_f64() * 1e3);
-    Ok(format!(
-        "a replica in a pid namespace of its own in {started:.1} ms, dead with all it started in {killed:.1} ms"
-    ))
 }
 
 /// Makes pid 1 of this process, and lets its first child go on: to become the replica.
@@ -200,7 +166,13 @@ fn end(served: nix::Result<()>) -> ! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::process::Replica;
+    use crate::host::thread::Host;
     use crate::not_run::not_run;
+    use nix::sys::signal::kill;
+    use std::ffi::OsString;
+    use std::path::Path;
+    use std::time::Duration;
 
     fn patiently(mut what: impl FnMut() -> bool) {
         assert!(

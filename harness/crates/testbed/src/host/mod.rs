@@ -7,7 +7,7 @@
 
 pub mod clock;
 pub mod disk;
-pub(crate) mod init;
+mod init;
 mod kin;
 pub mod process;
 pub(crate) mod refusal;

@@ -6,8 +6,9 @@
 use super::filter::Filter;
 use super::nft::Cut;
 use super::plan::{HostId, LinkPlan};
+use super::port::Port;
 use super::probe::Probes;
-use super::{Port, Tally};
+use super::traffic::Tally;
 use crate::host::thread::Host;
 use anyhow::{Context as _, Result};
 use futures_util::TryStreamExt as _;

@@ -12,16 +12,19 @@ mod bridge;
 mod filter;
 mod nft;
 pub mod plan;
+mod port;
 mod probe;
 mod proxy;
 pub mod router;
 pub mod switch;
+mod traffic;
 
 use crate::host::process::Replica;
 use crate::host::sandbox;
 use crate::host::thread::Host;
 use anyhow::{Context as _, Result, bail, ensure};
 use plan::{HostId, LinkPlan};
+pub use port::Port;
 use router::{Router, Routing};
 use std::ffi::OsString;
 use std::fmt;
@@ -29,6 +32,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use switch::LinkCounts;
+use traffic::Tally;
+pub use traffic::{Mark, PairEvidence};
 use workloads::Rng;
 
 /// The most hosts a network has.
@@ -45,15 +50,6 @@ pub enum Backend {
     Router,
     /// An Ethernet switch in this process between network namespaces; needs the sandbox.
     Switch,
-}
-
-/// What a replica listens for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Port {
-    /// Clients.
-    Client,
-    /// Other replicas.
-    Peer,
 }
 
 /// The hosts and the links between them. Dropping it ends the hosts and all that runs on them.
@@ -76,33 +72,6 @@ pub struct Applied {
     pub cuts: usize,
     /// How long the change took.
     pub took: Duration,
-}
-
-/// A moment from which traffic is counted; see [`Fabric::mark`].
-#[derive(Clone, Debug)]
-pub struct Mark(Vec<Tally>);
-
-/// What passed one directed link since a mark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PairEvidence {
-    /// Who sent.
-    pub from: HostId,
-    /// To whom.
-    pub to: HostId,
-    /// What was sent, as far as it has had time to arrive.
-    pub offered: u64,
-    /// What of it arrived.
-    pub delivered: u64,
-    /// What the cut itself took away: packets of any kind that its rule dropped, or probes that a proxy held back.
-    pub dropped: u64,
-}
-
-/// Running totals of one directed link.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Tally {
-    offered: u64,
-    delivered: u64,
-    dropped: u64,
 }
 
 impl Fabric {

@@ -14,7 +14,8 @@ mod frames;
 mod tests;
 
 use super::plan::{HostId, LinkPlan, hosts, pairs};
-use super::{Port, Tally};
+use super::port::Port;
+use super::traffic::Tally;
 use anyhow::{Context as _, Result, anyhow};
 use frames::{FRAME, Frames, Sinks};
 use std::collections::BTreeMap;

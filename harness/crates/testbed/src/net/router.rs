@@ -12,25 +12,26 @@ mod loss;
 pub mod message;
 mod pipes;
 mod record;
+mod routing;
 mod service;
 #[cfg(test)]
 mod tests;
 mod topology;
 
-use super::Tally;
 use super::plan::{HostId, LinkPlan, pairs};
 use super::probe::PERIOD;
 use super::switch::LinkCounts;
+use super::traffic::Tally;
 use crate::host::process::Pipes;
 use anyhow::{Context as _, Result};
 use door::Door;
 use hub::{Hub, Setting, Shared, lock};
 pub use latency::{DISTRIBUTIONS, Distribution, Latency};
 use record::Record;
+pub use routing::Routing;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -38,29 +39,6 @@ pub use topology::{TOPOLOGIES, Topology};
 use workloads::Rng;
 
 pub use record::FILE as MESSAGES;
-
-/// The latest probes of a link may still be under way: four periods' worth.
-const UNSETTLED: u64 = 4;
-/// How long clients wait for an answer, at least.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How many latencies they wait besides.
-const HOPS: u32 = 20;
-
-/// How messages travel.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Routing {
-    /// How long they take.
-    pub latency: Latency,
-    /// Who nodes are told their neighbours are, if they are told.
-    pub topology: Option<Topology>,
-    /// How many of 1000 messages between nodes are lost.
-    pub loss: u16,
-}
-
-/// How long a client waits for an answer.
-fn patience(latency: Latency) -> Duration {
-    PATIENCE + Duration::from_millis(latency.mean_ms) * HOPS
-}
 
 /// The router; all who work for it end when it is dropped.
 pub(super) struct Router {

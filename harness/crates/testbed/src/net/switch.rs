@@ -13,10 +13,10 @@ pub mod shape;
 mod tests;
 mod wire;
 
-use super::Tally;
 use super::bridge::{self, id, index, up};
 use super::plan::{CLIENTS, HostId, LinkPlan, hosts, pairs};
 use super::probe::Probes;
+use super::traffic::Tally;
 use crate::host::thread::Host;
 use anyhow::{Context as _, Result};
 use capture::Capture;

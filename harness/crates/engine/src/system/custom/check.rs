@@ -3,7 +3,7 @@
 //! A template that leaves out what it is about would be driven for a whole run and prove nothing: a write that never
 //! says the value, replicas that all listen at one place. So each must name what it needs, and nothing that is not there.
 
-use super::file::{Described, Leader, Ready, Request, Speaker, Stop};
+use super::description::{Described, Leader, Ready, Request, Speaker, Stop};
 use crate::spelling::nearest;
 use std::ops::Range;
 use toml::Spanned;

@@ -1,8 +1,11 @@
 //! Asks a described system over HTTP.
 
+use super::super::client::{Client, Leadership};
+use super::super::errors;
+use super::super::http::http;
 use super::super::values::int;
-use super::super::{Client, Leadership, errors, http};
-use super::file::{Described, Leader, Request, filled};
+use super::description::{Described, Leader, Request};
+use super::file::filled;
 use super::ready::Probe;
 use anyhow::{Context as _, Result};
 use checker::history::Value as Seen;
@@ -73,9 +76,9 @@ impl Client for Templates {
             {
                 return why;
             }
-            let calls = super::first_calls(&[Object::Registers]).into_iter();
+            let calls = super::first_calls::first_calls(&[Object::Registers]).into_iter();
             for call in calls.filter(|call| self.described.request(call.function()).is_some()) {
-                if let Some(why) = super::unready(&call, &self.call(&call).await) {
+                if let Some(why) = super::first_calls::unready(&call, &self.call(&call).await) {
                     return why;
                 }
             }
@@ -116,7 +119,7 @@ fn values(call: &Call) -> Vec<(&'static str, String)> {
 
 /// What an answer says. One that no rule explains says nothing, so nobody knows.
 fn understand(call: &Call, request: &Request, status: u16, text: &str) -> Reply {
-    let any = |rules: &[super::file::Rule]| rules.iter().any(|rule| rule.fits(status, text));
+    let any = |rules: &[super::description::Rule]| rules.iter().any(|rule| rule.fits(status, text));
     if any(&request.mismatch) {
         return Reply::mismatch();
     }

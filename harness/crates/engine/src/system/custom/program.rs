@@ -4,8 +4,9 @@
 //! `{"type":"info","error":"…"}` comes out, with a `value` where the call asks for one (null, where a read finds
 //! nothing). A program that is silent for too long, says something else or dies is started anew for the next call; what became of this one nobody knows.
 
-use super::super::{Client, Leadership};
-use super::file::{Described, Speaker, filled};
+use super::super::client::{Client, Leadership};
+use super::description::{Described, Speaker};
+use super::file::filled;
 use super::http;
 use super::ready::Probe;
 use anyhow::Result;
@@ -140,8 +141,8 @@ impl Client for Asker {
             {
                 return why;
             }
-            for call in super::first_calls(&self.objects) {
-                if let Some(why) = super::unready(&call, &self.call(&call).await) {
+            for call in super::first_calls::first_calls(&self.objects) {
+                if let Some(why) = super::first_calls::unready(&call, &self.call(&call).await) {
                     return why;
                 }
             }

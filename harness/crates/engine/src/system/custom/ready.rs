@@ -1,7 +1,8 @@
 //! Asks a replica whether it is ready, where its file says how.
 
-use super::super::{errors, http};
-use super::file::Ready;
+use super::super::errors;
+use super::super::http::http;
+use super::description::Ready;
 use anyhow::{Context as _, Result};
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -5,8 +5,8 @@
 //! call.
 
 use super::resp::{Answer, Connections, Failure};
+use crate::system::client::{Client, Leadership};
 use crate::system::values::int;
-use crate::system::{Client, Leadership};
 use checker::history::Value as Seen;
 use futures_util::future::BoxFuture;
 use std::net::SocketAddr;

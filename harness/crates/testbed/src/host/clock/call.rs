@@ -5,7 +5,8 @@
 
 use super::super::process::Replica;
 use super::patch::Image;
-use super::{Reading, now_ns, stub};
+use super::reading::{Reading, now_ns};
+use super::stub;
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::errno::Errno;
 use nix::libc::user_regs_struct;

@@ -4,7 +4,8 @@
 //! the slot that does not count, before that one is made to count.
 
 use super::super::process::Replica;
-use super::{Skew, stub};
+use super::reading::Skew;
+use super::stub;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;

@@ -1,21 +1,6 @@
-//! Finds out by which means disks can be made to fail on this machine, by making one fail.
+//! The backends that make disks fail, and which of them this machine has.
 
-use super::overlay::Overlay;
-use super::{Disk, Fault};
-use crate::host::sandbox;
-use crate::host::thread::Host;
-use anyhow::{Context as _, Result, anyhow, ensure};
-use nix::libc;
-use nix::unistd::mkdtemp;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::Path;
-use std::sync::OnceLock;
-
-/// Why nothing is mounted outside.
-const OUTSIDE: &str =
-    "a mount would stay behind without a mount namespace of our own; see harness doctor";
 
 /// What makes disks fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,82 +39,4 @@ pub struct Choice {
     pub means: Means,
     /// Why nothing better.
     pub why: Option<String>,
-}
-
-/// The best there is here, or why there is nothing. It is tried once: what a machine permits stays as it is.
-pub fn choice() -> Result<Choice, String> {
-    static CHOICE: OnceLock<Result<Choice, String>> = OnceLock::new();
-    CHOICE.get_or_init(|| choose(sandbox::is_inside())).clone()
-}
-
-fn choose(is_inside: bool) -> Result<Choice, String> {
-    let inside = if is_inside { Ok(()) } else { Err(anyhow!(OUTSIDE)) };
-    let Err(why) = inside.and_then(|()| in_new_directory(try_overlay)) else {
-        return Ok(Choice { means: Means::Overlay, why: None });
-    };
-    match in_new_directory(try_gate) {
-        Ok(()) => Ok(Choice { means: Means::Gate, why: Some(format!("{why:#}")) }),
-        Err(error) => Err(format!("{why:#}; and without that: {error:#}")),
-    }
-}
-
-/// Why no disk can be made to fail here, and what to do about it.
-pub fn unable() -> Option<String> {
-    let why = choice().err()?;
-    Some(format!("unsupported here: disks cannot be made to fail ({why})"))
-}
-
-/// Why no disk can lose power here, and what to do about it.
-pub fn no_power_loss() -> Option<String> {
-    let why = match choice() {
-        Ok(Choice { why, .. }) => why?,
-        Err(why) => why,
-    };
-    Some(format!("unsupported here: only a FUSE overlay knows what was not synced ({why})"))
-}
-
-/// What there is in the sandbox, or outside, and why nothing better.
-pub fn try_here(is_inside: bool) -> Result<String> {
-    let Choice { means, why } = choose(is_inside).map_err(|why| anyhow!(why))?;
-    let but = why.map_or_else(String::new, |why| format!("; power-loss needs FUSE: {why}"));
-    Ok(format!("{}{but}", means.describe()))
-}
-
-fn in_new_directory(attempt: impl Fn(&Path) -> Result<()>) -> Result<()> {
-    let place = mkdtemp(&std::env::temp_dir().join("harness-disk-XXXXXX"))
-        .context("no directory can be made to try a disk in")?;
-    let tried = attempt(&place.join("data"));
-    drop(fs::remove_dir_all(&place));
-    tried
-}
-
-/// Loses an unsynced write, and keeps a synced one.
-fn try_overlay(path: &Path) -> Result<()> {
-    let mut disk = Overlay::mount(path)?;
-    let file = path.join("file");
-    let write = || {
-        let mut file = File::create(&file)?;
-        file.write_all(b"kept")?;
-        file.sync_all()?;
-        File::open(path)?.sync_all()?;
-        file.write_all(b" lost")
-    };
-    write().context("a file on it cannot be written")?;
-    let loss = disk.lose(0)?;
-    let left = fs::read(&file).context("a file on it cannot be read")?;
-    ensure!(left == b"kept" && loss.bytes == 5, "a power loss left {} bytes of 4", left.len());
-    Ok(())
-}
-
-/// Lets a sync fail, and another one not.
-fn try_gate(path: &Path) -> Result<()> {
-    let host = Host::shared("trial")?;
-    let disk = Disk::make(Means::Gate, &host, path)?;
-    let file = path.join("file");
-    let sync = move || File::create(&file).and_then(|file| file.sync_all());
-    host.run(sync.clone())?.context("a whole disk does not sync")?;
-    disk.set(Fault::Failing);
-    let failed = host.run(sync)?.err().and_then(|error: io::Error| error.raw_os_error());
-    ensure!(failed == Some(libc::EIO), "a sync did not fail that should have");
-    Ok(())
 }

@@ -4,10 +4,10 @@
 //! says it is from, to the one it is for; a lane decides as the switch's do ([`Exchange`]) whether it is cut, lost, late
 //! or doubled. Clients have lanes of their own without latency. Services and the harness itself are reached by all.
 
-use super::Routing;
 use super::loss::Loss;
 use super::message::{Body, Message, body, error};
 use super::record::{DELIVERED, Record, now_us};
+use super::routing::{self, Routing};
 use super::service::{SERVICES, Services};
 use crate::net::plan::{CLIENTS, HostId, LinkPlan, hosts};
 use crate::net::probe::Book;
@@ -140,7 +140,7 @@ impl Hub {
                 messages: 0,
                 guests: 0,
                 trouble: Trouble::default(),
-                book: Book::new(count, super::UNSETTLED),
+                book: Book::new(count, routing::UNSETTLED),
                 ring: Arc::default(),
             })
         })
@@ -198,7 +198,7 @@ impl Hub {
     pub(super) fn welcome(&mut self, output: UnboundedSender<String>) -> String {
         self.guests += 1;
         let name = format!("c{}", self.guests);
-        let patience = super::patience(self.routing.latency).as_millis();
+        let patience = routing::patience(self.routing.latency).as_millis();
         let greeting = json!({ "type": "welcome", "patience_ms": u64::try_from(patience).ok() });
         // A client that has gone again needs no greeting.
         drop(output.send(Message::new(HARNESS, &name, body(greeting)).line()));

@@ -5,6 +5,7 @@ use super::*;
 use crate::host::process::Replica;
 use crate::host::thread::Host;
 use serde_json::Value;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};

@@ -1,0 +1,25 @@
+//! Groups and counts the cells of a suite.
+
+use records::suite::{CellRecord, OUTCOMES, SuiteRecord};
+
+/// `3 findings, 1 unknown, 20 passed`.
+pub(super) fn counts(suite: &SuiteRecord) -> String {
+    let counts = OUTCOMES.iter().map(|outcome| (suite.count(*outcome), outcome.name()));
+    let words: Vec<String> = counts
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
+    if words.is_empty() { "no cells".to_owned() } else { words.join(", ") }
+}
+
+/// Cells that differ by seed only, under what they have in common, in the order of the matrix.
+pub(super) fn families(suite: &SuiteRecord) -> Vec<(&str, Vec<&CellRecord>)> {
+    let mut families: Vec<(&str, Vec<&CellRecord>)> = Vec::new();
+    for cell in &suite.cells {
+        match families.iter_mut().find(|(name, _)| *name == cell.cell.family) {
+            Some((_, cells)) => cells.push(cell),
+            None => families.push((&cell.cell.family, vec![cell])),
+        }
+    }
+    families
+}

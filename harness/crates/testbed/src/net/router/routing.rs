@@ -1,0 +1,30 @@
+//! How messages travel between programs, and how long clients wait for them.
+
+use super::latency::Latency;
+use super::topology::Topology;
+use std::time::Duration;
+
+/// How messages travel.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Routing {
+    /// How long they take.
+    pub latency: Latency,
+    /// Who nodes are told their neighbours are, if they are told.
+    pub topology: Option<Topology>,
+    /// How many of 1000 messages between nodes are lost.
+    pub loss: u16,
+}
+
+/// The latest probes of a link may still be under way: four periods' worth.
+pub(super) const UNSETTLED: u64 = 4;
+
+/// How long clients wait for an answer, at least.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How many latencies they wait besides.
+const HOPS: u32 = 20;
+
+/// How long a client waits for an answer.
+pub(super) fn patience(latency: Latency) -> Duration {
+    PATIENCE + Duration::from_millis(latency.mean_ms) * HOPS
+}

@@ -1,0 +1,18 @@
+//! What is served, and to whom.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// What is served.
+#[derive(Clone)]
+pub(crate) struct Site {
+    /// The results directory, with every link followed.
+    pub(crate) results: Arc<PathBuf>,
+    /// This program, which judges again.
+    pub(crate) program: Arc<PathBuf>,
+    /// Names of this host that a request may use; empty is any.
+    pub(crate) names: Arc<Vec<String>>,
+    /// Runs are judged again one at a time.
+    pub(crate) judge: Arc<Semaphore>,
+}
