@@ -1,8 +1,9 @@
-//! Replicates a key-value store with Raft: a pure brain, and behind the feature `server` a thin body.
+//! Replicates a key-value store with Raft: a pure core, and behind the feature `server` the server
+//! that runs it.
 //!
-//! The brain ([`raft`], [`kv`], [`wal`], [`wire`]) is a set of deterministic values and functions: no clock, no
-//! socket, no disk, no thread, no hash order. It is `no_std` so that the compiler keeps it that way. Only
-//! `server` touches the world, and nothing but a replica's own process uses it.
+//! The core ([`raft`], [`kv`], [`runtime`], [`wal`], [`wire`]) is deterministic: it has no clock,
+//! socket, disk, thread or hash order. It is `no_std`, so the compiler enforces that. Only `server`
+//! does I/O, and only a replica's own process uses it.
 
 #![cfg_attr(not(any(test, feature = "server")), no_std)]
 #![forbid(unsafe_code)]

@@ -1,8 +1,8 @@
-//! Names what crosses the HTTP API: every reply says which replica answered, in what term, and how
-//! far it had applied.
+//! Defines the requests and replies of the HTTP API. Every reply names the replica that sent it,
+//! its term and its last applied entry.
 //!
-//! A [`Failure`] is *definite* when the request was certainly not carried out and never will be,
-//! and *indefinite* when nobody can tell; nothing that may have happened is ever called definite.
+//! A [`Failure`] is *definite* if the request did not take effect and never will, and *indefinite*
+//! if that is unknown. A request that may have taken effect never fails definitely.
 
 use crate::kv::Results;
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
@@ -10,16 +10,16 @@ use core::fmt;
 use core::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Who answers, and from what state.
+/// The replica that answered, and its state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// The replica.
+    /// The name of the replica.
     pub replica: String,
     /// Its term.
     pub term: u64,
-    /// The last log entry that it had applied.
+    /// The index of the last entry that it had applied.
     pub applied: u64,
-    /// The group whose term and log these are, where the replica has several (`--groups`).
+    /// The group of that term and log, if the replica has several (`--groups`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<u32>,
 }
@@ -36,44 +36,44 @@ pub struct PutRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CasRequest {
-    /// What the key must have; `null`: it must be absent. Leaving it out is an error.
+    /// The expected value; `null`: the key must be absent. It is a required field.
     #[serde(deserialize_with = "present")]
     pub old: Option<String>,
-    /// Its new value.
+    /// The new value.
     pub new: String,
 }
 
-/// What `null` is and a missing field is not.
+/// Accepts `null` as `None`, but not a missing field.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Option::deserialize(deserializer)
 }
 
-/// How fresh a read must be.
+/// The consistency of a read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Consistency {
-    /// It sees every write that was acknowledged before it was asked for.
+    /// It sees every write that was acknowledged before the read began.
     #[default]
     Linearizable,
-    /// The same, without asking a majority where the leader holds a lease (`--lease-reads`); it relies
-    /// on clocks that run at about the same rate.
+    /// The same, served by the leader's lease if it holds one (`--lease-reads`). It requires clocks
+    /// that run at about the same rate.
     Lease,
-    /// It sees what the replica happens to have.
+    /// It sees the state of the replica that answers, which may be old.
     Stale,
 }
 
-/// Up to where a log is to be applied: `INDEX`, in whichever group the request belongs to, or
-/// `GROUP:INDEX,…`, of which the group takes its own.
+/// The index up to which the log must be applied: `INDEX` in the group of the request, or
+/// `GROUP:INDEX,…` for each group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum After {
-    /// In the group of the request.
+    /// An index in the group of the request.
     Here(u64),
-    /// By group; one that is not named is not waited for.
+    /// An index for each group; a group that is not named does not wait.
     Groups(BTreeMap<u32, u64>),
 }
 
 impl After {
-    /// The index in this group.
+    /// Returns the index for this group.
     pub fn of(&self, group: u32) -> u64 {
         match self {
             Self::Here(index) => *index,
@@ -92,7 +92,7 @@ impl FromStr for After {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = "`after` is an index, or GROUP:INDEX with commas between";
+        let invalid = "`after` must be INDEX or GROUP:INDEX,…";
         if let Ok(index) = text.parse() {
             return Ok(Self::Here(index));
         }
@@ -100,7 +100,7 @@ impl FromStr for After {
             let (group, index) = pair.split_once(':')?;
             Some((group.parse().ok()?, index.parse().ok()?))
         };
-        text.split(',').map(pair).collect::<Option<_>>().map(Self::Groups).ok_or(wrong)
+        text.split(',').map(pair).collect::<Option<_>>().map(Self::Groups).ok_or(invalid)
     }
 }
 
@@ -135,11 +135,11 @@ impl<'de> Deserialize<'de> for After {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReadParameters {
-    /// How fresh it must be.
+    /// The consistency of the read.
     pub consistency: Consistency,
-    /// Answer only when the log is applied up to here.
+    /// Answer only after the log is applied up to here.
     pub after: After,
-    /// Answer, with whatever there is to say, within this time.
+    /// Answer within this time, if need be with a failure.
     pub timeout_ms: Option<u64>,
 }
 
@@ -149,17 +149,17 @@ pub struct ReadParameters {
 pub struct RangeParameters {
     /// The first key.
     pub from: String,
-    /// The first key that is not wanted any more; left out: there is none.
+    /// The first key after the range; left out: the range has no end.
     pub to: Option<String>,
     /// The most entries, from 1 to 1000; left out: 100.
     pub limit: Option<usize>,
-    /// The group whose keys are read; needed where there are several, as no moment is common to all.
+    /// The group to read; required if there are several, as a read is atomic only within one.
     pub group: Option<u32>,
-    /// How fresh it must be.
+    /// The consistency of the read.
     pub consistency: Consistency,
-    /// Answer only when the log is applied up to here.
+    /// Answer only after the log is applied up to here.
     pub after: After,
-    /// Answer, with whatever there is to say, within this time.
+    /// Answer within this time, if need be with a failure.
     pub timeout_ms: Option<u64>,
 }
 
@@ -167,21 +167,21 @@ pub struct RangeParameters {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SessionParameters {
-    /// A key in whose group the session is; needed where there are several groups.
+    /// A key of the session's group; required if there are several groups.
     pub key: Option<String>,
-    /// Answer, with whatever there is to say, within this time.
+    /// Answer within this time, if need be with a failure.
     pub timeout_ms: Option<u64>,
 }
 
-/// The parameters of everything that writes.
+/// The parameters of all writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WriteParameters {
-    /// Answer, with whatever there is to say, within this time.
+    /// Answer within this time, if need be with a failure.
     pub timeout_ms: Option<u64>,
-    /// The session that the request belongs to: a retry is not carried out again.
+    /// The session of the request: a retry does not run again.
     pub session: Option<u64>,
-    /// The session's number for the request; greater than those before, the same for a retry.
+    /// The number of the request in its session: greater than before, or equal for a retry.
     pub sequence: Option<u64>,
 }
 
@@ -189,116 +189,116 @@ pub struct WriteParameters {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TxnParameters {
-    /// How fresh one must be that only reads.
+    /// The consistency of a transaction that only reads.
     pub consistency: Consistency,
-    /// Answer one that only reads when the log is applied up to here.
+    /// Answer a transaction that only reads after the log is applied up to here.
     pub after: After,
-    /// Answer, with whatever there is to say, within this time.
+    /// Answer within this time, if need be with a failure.
     pub timeout_ms: Option<u64>,
-    /// The session of one that writes: a retry is not carried out again.
+    /// The session of a transaction that writes: a retry does not run again.
     pub session: Option<u64>,
-    /// The session's number for the request; greater than those before, the same for a retry.
+    /// The number of the request in its session: greater than before, or equal for a retry.
     pub sequence: Option<u64>,
 }
 
-/// A read that found something.
+/// The reply to a read of a key that has a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Value {
-    /// What the key has.
+    /// The value.
     pub value: String,
-    /// Who says so.
+    /// The replica that answered.
     #[serde(flatten)]
     pub origin: Origin,
 }
 
-/// Entries in order of key.
+/// The reply to a range read, in key order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RangeReply {
     /// Keys and values.
     pub entries: Vec<(String, String)>,
-    /// Whether there are more.
+    /// Whether the range has more entries.
     pub more: bool,
-    /// Who says so.
+    /// The replica that answered.
     #[serde(flatten)]
     pub origin: Origin,
 }
 
-/// A session that was opened.
+/// The reply with a new session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionReply {
-    /// Its name.
+    /// The id of the session.
     pub session: u64,
-    /// Who says so.
+    /// The replica that answered.
     #[serde(flatten)]
     pub origin: Origin,
 }
 
-/// A transaction that took effect, or only read.
+/// The reply to a transaction that took effect, or only read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TxnReply {
-    /// What each micro-operation returned, in their order.
+    /// The results of the micro-operations, in order.
     pub results: Results,
-    /// Where it stands in the log, if it stands there: `?after=` this on any replica sees it.
+    /// Its log index, unless it only read: a read with `?after=` this sees it on any replica.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index: Option<u64>,
-    /// Who says so.
+    /// The replica that answered.
     #[serde(flatten)]
     pub origin: Origin,
 }
 
-/// A write that took effect.
+/// The reply to a write that took effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
-    /// Where it stands in the log: `?after=` this on any replica sees it.
+    /// Its log index: a read with `?after=` this sees it on any replica.
     pub index: u64,
-    /// Who says so.
+    /// The replica that answered.
     #[serde(flatten)]
     pub origin: Origin,
 }
 
-/// A compare-and-set that found something else and changed nothing.
+/// The reply to a compare-and-set, or transaction, whose condition failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mismatch {
-    /// The error, and who says so.
+    /// The error.
     #[serde(flatten)]
     pub failure: Failure,
-    /// What the key has; `null`: it is absent.
+    /// The current value of the key; `null`: it is absent.
     pub current: Option<String>,
 }
 
-/// A request that did not succeed, or of which nobody knows.
+/// The reply to a request that failed, or whose outcome is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// What went wrong, in kebab-case.
+    /// The name of the error, in kebab-case.
     pub error: String,
-    /// Whether the request certainly had no effect and never will have.
+    /// Whether the request had no effect and never will.
     pub definite: bool,
-    /// The same for people.
+    /// The error as a sentence.
     pub message: String,
-    /// Who says so.
+    /// The replica that answered.
     #[serde(flatten)]
     pub origin: Origin,
 }
 
-/// A replica that is to join.
+/// A replica to add.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewMember {
-    /// Its name, which no member has.
+    /// Its name, which must be unused.
     pub name: String,
-    /// Where the others dial it.
+    /// The address at which the others connect to it.
     pub address: String,
 }
 
-/// The body of `POST /cluster/members`; what is left out does not change.
+/// The body of `POST /cluster/members`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MembersRequest {
-    /// Who is to vote, once it has caught up.
+    /// The replicas to add as voters, once they have caught up.
     pub add: Vec<NewMember>,
-    /// Who is only to get the log.
+    /// The replicas to add as learners.
     pub learn: Vec<NewMember>,
-    /// Who is to go: at once, or when those who are added have caught up.
+    /// The members to remove: at once, or when the added voters have caught up.
     pub remove: Vec<String>,
 }
 
@@ -306,90 +306,90 @@ pub struct MembersRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeaderRequest {
-    /// Who is to lead.
+    /// The replica that should lead.
     pub name: String,
-    /// Which group, where there are several; the first if nobody says. Whoever leads there hands it
-    /// on again after a while if another one should (leaders are spread over the members).
+    /// The group, if there are several; by default the first. Leaders are balanced over the
+    /// members, so the new leader may transfer the group again after a while.
     #[serde(default)]
     pub group: u32,
 }
 
-/// One member, as the replica knows it.
+/// One member, as this replica sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberReply {
-    /// Its number, which no other member has or had.
+    /// Its id, which is never reused.
     pub id: u64,
     /// Its name.
     pub name: String,
-    /// Where it is dialled.
+    /// Its address.
     pub address: String,
-    /// `voter`, `joining` (a voter as soon as it has caught up), `learner` or `leaving`.
+    /// `voter`, `joining` (a voter once it has caught up), `learner` or `leaving`.
     pub role: String,
 }
 
-/// The members in force here, committed or not.
+/// The configuration in force here, committed or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MembersReply {
-    /// What the cluster is called: its founders.
+    /// The name of the cluster: its founders.
     pub cluster: String,
-    /// Who takes part.
+    /// The members.
     pub members: Vec<MemberReply>,
-    /// Who says so.
+    /// The replica that answered.
     #[serde(flatten)]
     pub origin: Origin,
 }
 
-/// How a replica sees another one.
+/// A replica's connection to a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Peer {
-    /// Where it is dialled.
+    /// Its address.
     pub address: String,
-    /// Whether the connection to it stands.
+    /// Whether it is connected.
     pub connected: bool,
 }
 
 /// The body of `GET /status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusReply {
-    /// Who answers.
+    /// The replica that answered.
     #[serde(flatten)]
     pub origin: Origin,
     /// `follower`, `pre-candidate`, `candidate` or `leader`.
     pub role: String,
-    /// The leader of its term, where known.
+    /// The leader of its term, if known.
     pub leader: Option<String>,
-    /// The last entry of its log.
+    /// The index of the last entry of its log.
     pub last_index: u64,
-    /// The last entry that it knows to be committed.
+    /// The index of the last entry that it knows to be committed.
     pub commit_index: u64,
-    /// Whether it takes part in the cluster (still).
+    /// Whether it is a member of the cluster.
     pub member: bool,
     /// The bugs that are switched on.
     #[serde(rename = "unsafe")]
     pub bugs: Vec<String>,
     /// The other members.
     pub peers: BTreeMap<String, Peer>,
-    /// Where the replica has several groups: each of them. What stands above is the first one's then.
+    /// Every group, if there are several; the fields above are then those of the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<GroupStatus>,
 }
 
-/// One group of a replica, as `GET /status` shows it.
+/// One group of a replica, in `GET /status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupStatus {
     /// Its number, from 0.
     pub group: u32,
-    /// What the replica is in it: `follower`, `pre-candidate`, `candidate` or `leader`.
+    /// The role of the replica: `follower`, `pre-candidate`, `candidate` or `leader`.
     pub role: String,
     /// Its term.
     pub term: u64,
-    /// The leader of that term, where known.
+    /// The leader of that term, if known.
     pub leader: Option<String>,
-    /// The last entry of its log.
+    /// The index of the last entry of its log.
     pub last_index: u64,
-    /// The last entry that is known here to be committed.
+    /// The index of the last entry known to be committed.
     pub commit_index: u64,
-    /// The last entry that was applied here.
+    /// The index of the last applied entry.
     pub applied: u64,
 }
 
@@ -398,7 +398,7 @@ pub struct GroupStatus {
 pub struct Health {
     /// Whether a leader is known.
     pub healthy: bool,
-    /// Who says so.
+    /// The replica that answered.
     #[serde(flatten)]
     pub origin: Origin,
 }

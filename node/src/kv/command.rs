@@ -1,98 +1,97 @@
-//! Names what a client may ask of the store, and turns it into the bytes of a log entry and back.
+//! Defines the commands of the store and their encoding in log entries.
 //!
-//! Decoding is strict: bytes that are not exactly one command are [`Undecodable`], and every
-//! replica finds so.
+//! Decoding is strict: bytes that are not exactly one command are an error, on every replica alike.
 
-use super::{Condition, Micro, Txn};
+use super::txn::{Condition, MicroOp, Txn};
 use alloc::{string::String, vec, vec::Vec};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// One change of the store.
+/// One command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
-    /// Gives the key this value, whatever it had.
+    /// Sets the value of a key.
     Put {
         /// The key.
         key: String,
-        /// Its new value.
+        /// The new value.
         value: String,
     },
-    /// Takes the key away, if it is there.
+    /// Removes a key, if it is present.
     Delete {
         /// The key.
         key: String,
     },
-    /// Gives the key the new value if it has the old one now.
+    /// Sets the value of a key if it has the old value (compare-and-set).
     Cas {
         /// The key.
         key: String,
-        /// What it must have; `None`: it must be absent.
+        /// The expected value; `None`: the key must be absent.
         old: Option<String>,
-        /// Its new value.
+        /// The new value.
         new: String,
     },
-    /// Does several things at once.
+    /// Runs a transaction.
     Txn(Txn),
-    /// Opens a client session, named by the index of this entry.
+    /// Opens a client session; its id is the index of this entry.
     OpenSession {
-        /// The time, as whoever took the request knew it.
+        /// The time at the replica that proposed it.
         at_ms: u64,
     },
-    /// Does several things at once, unless the session has had that number carried out already.
+    /// Runs a transaction unless the session has run this request already.
     Once {
         /// The session.
         session: u64,
-        /// Its number for this request.
+        /// The number of the request in the session.
         sequence: u64,
-        /// The time, as whoever took the request knew it.
+        /// The time at the replica that proposed it.
         at_ms: u64,
-        /// What to do.
+        /// The transaction.
         txn: Txn,
     },
 }
 
-/// The bytes of a log entry are not a command.
+/// Reports that the bytes of a log entry are not a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Undecodable;
+pub struct DecodeError;
 
-impl fmt::Display for Undecodable {
+impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("log entry is not a command of this version")
     }
 }
 
-impl core::error::Error for Undecodable {}
+impl core::error::Error for DecodeError {}
 
 impl Command {
-    /// The command as the bytes of a log entry.
+    /// Encodes the command as the bytes of a log entry.
     pub fn encode(&self) -> Vec<u8> {
         postcard::to_allocvec(self).expect("strings always encode")
     }
 
-    /// The command that these bytes are, all of them.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Undecodable> {
+    /// Decodes a command from exactly these bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         match postcard::take_from_bytes(bytes) {
             Ok((command, [])) => Ok(command),
-            _ => Err(Undecodable),
+            _ => Err(DecodeError),
         }
     }
 
-    /// The same as a transaction; what opens a session, or belongs to one, is none.
+    /// Returns the same command as a transaction; `None` for the commands of sessions.
     pub fn into_txn(self) -> Option<Txn> {
-        let txn = |conditions, micro| Some(Txn { conditions, ops: vec![micro] });
+        let txn = |conditions, op| Some(Txn { conditions, ops: vec![op] });
         match self {
-            Self::Put { key, value } => txn(Vec::new(), Micro::Write(key, value)),
-            Self::Delete { key } => txn(Vec::new(), Micro::Delete(key)),
+            Self::Put { key, value } => txn(Vec::new(), MicroOp::Write(key, value)),
+            Self::Delete { key } => txn(Vec::new(), MicroOp::Delete(key)),
             Self::Cas { key, old, new } => {
-                txn(vec![Condition::Is(key.clone(), old)], Micro::Write(key, new))
+                txn(vec![Condition::Is(key.clone(), old)], MicroOp::Write(key, new))
             }
             Self::Txn(txn) => Some(txn),
             Self::OpenSession { .. } | Self::Once { .. } => None,
         }
     }
 
-    /// How many bytes of keys and values it holds.
+    /// Returns the number of bytes in keys and values.
     pub fn size(&self) -> usize {
         match self {
             Self::Put { key, value } => key.len() + value.len(),
@@ -108,8 +107,8 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Store;
     use super::*;
+    use crate::kv::Store;
 
     fn cas(old: Option<&str>) -> Command {
         Command::Cas { key: "k".into(), old: old.map(Into::into), new: "n".into() }
@@ -120,18 +119,18 @@ mod tests {
         Command::Txn(Txn {
             conditions: alloc::vec![Condition::Is(key(), None), Condition::AtLeast(key(), -1)],
             ops: alloc::vec![
-                Micro::Read(key()),
-                Micro::Write(key(), "1".into()),
-                Micro::Append(key(), "2".into()),
-                Micro::Take(key()),
-                Micro::Add(key(), i64::MIN),
-                Micro::Delete(key()),
+                MicroOp::Read(key()),
+                MicroOp::Write(key(), "1".into()),
+                MicroOp::Append(key(), "2".into()),
+                MicroOp::Take(key()),
+                MicroOp::Add(key(), i64::MIN),
+                MicroOp::Delete(key()),
             ],
         })
     }
 
     #[test]
-    fn every_command_survives_the_log() {
+    fn every_command_survives_encoding() {
         let put = Command::Put { key: "k".into(), value: "ü".into() };
         let delete = Command::Delete { key: String::new() };
         let plain = [put, delete, cas(None), cas(Some("")), txn(), Command::Txn(Txn::default())];
@@ -142,25 +141,25 @@ mod tests {
     }
 
     #[test]
-    fn a_command_and_its_transaction_do_the_same() {
+    fn a_command_and_its_transaction_are_equivalent() {
         let put = Command::Put { key: "k".into(), value: "o".into() };
         let delete = Command::Delete { key: "k".into() };
         let mut store = Store::default();
         for command in [cas(Some("o")), put, cas(None), cas(Some("o")), delete, cas(None)] {
-            let as_txn = Command::Txn(command.clone().into_txn().expect("it is plain"));
+            let as_txn = Command::Txn(command.clone().into_txn().expect("not a session command"));
             let (plain, same) = (store.run(&command), store.run(&as_txn));
             assert_eq!(plain.1, same.1, "{command:?}");
-            store.change(plain.1);
+            store.apply_changes(plain.1);
         }
         assert_eq!(Command::OpenSession { at_ms: 0 }.into_txn(), None);
     }
 
     #[test]
-    fn anything_else_is_undecodable() {
+    fn anything_else_is_a_decode_error() {
         for bytes in [cas(Some("o")).encode(), txn().encode()] {
             let longer = [bytes.as_slice(), &[0]].concat();
             for wrong in [&[][..], &[9], &bytes[..bytes.len() - 1], &longer] {
-                assert_eq!(Command::decode(wrong), Err(Undecodable));
+                assert_eq!(Command::decode(wrong), Err(DecodeError));
             }
         }
     }

@@ -1,20 +1,23 @@
-//! Applies committed commands to a map of strings: the same commands in the same order give the
-//! same store and the same outcomes on every replica.
+//! Applies committed commands to a map of strings. The same commands in the same order give the
+//! same state and the same outcomes on every replica.
 //!
-//! [`Command`] is what clients ask for and what the log carries, [`Txn`] the one that is about several
-//! keys; [`Sessions`] are what makes retries harmless; [`Store`] is what replicas agree on; [`Outcome`] is what a command found when its turn came; [`group_of`]
-//! says which of several groups has a key.
+//! [`Command`] is what clients ask for and what the log carries; [`Txn`] is the command on several
+//! keys. [`Sessions`] make retries safe. [`Store`] is the replicated state, [`Outcome`] the result
+//! of a command. [`group_of`] maps a key to its group.
 
 mod bug;
 mod command;
+mod evaluate;
+mod outcome;
 mod session;
 mod shard;
 mod store;
 mod txn;
 
 pub use bug::{BUGS, StoreBug};
-pub use command::{Command, Undecodable};
-pub use session::{Found, LIFETIME_MS, MOST_SESSIONS, Sessions};
+pub use command::{Command, DecodeError};
+pub use outcome::{Outcome, TxnResult};
+pub use session::{MAX_SESSIONS, SESSION_TTL_MS, Sessions};
 pub use shard::group_of;
-pub use store::{Outcome, Range, Store};
-pub use txn::{Changes, Condition, MOST_PARTS, Micro, Results, Txn};
+pub use store::{Range, Store};
+pub use txn::{Changes, Condition, MAX_TXN_OPS, MicroOp, Results, Txn};

@@ -1,63 +1,58 @@
-//! Remembers what each client session has had carried out last, so that a retry is answered and not carried out again.
+//! Records the last request of each client session, so that a retry is answered and not run again
+//! (thesis §6.3).
 //!
-//! A session is opened by an entry of the log and named by that entry's index. Its client numbers what it asks for,
-//! one request at a time: the last number again is a retry and gets the first answer, a smaller one comes too late
-//! and is refused, a greater one is new. All of it is part of the replicated state: it depends on the log alone.
+//! A log entry opens a session, and the entry's index is its id. The client numbers its requests
+//! and sends one at a time. The last number again is a retry and gets the first answer; a smaller
+//! number is rejected; a greater one is new. All of this is replicated state and depends on the
+//! log alone.
 //!
-//! Time is what the entries say, never less than an earlier entry said. A session that nothing was asked of for
-//! [`LIFETIME_MS`] of that time is forgotten, and so is the one used least recently where there would be more than
-//! [`MOST_SESSIONS`]. Whoever comes with a forgotten session is told so: whether an earlier try of that request was
-//! carried out is then unknown.
+//! Time is the greatest time in any entry so far. A session that is not used for
+//! [`SESSION_TTL_MS`] of that time expires; above [`MAX_SESSIONS`] the least recently used one
+//! does. A request of an expired session is rejected: the outcome of its earlier tries is unknown.
 
-use super::{Outcome, Results};
+use super::outcome::{Outcome, TxnResult};
 use crate::raft::Index;
-use alloc::{
-    collections::{BTreeMap, BTreeSet},
-    string::String,
-};
+use alloc::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
-/// How long a session lives that nothing is asked of, in milliseconds of the log's time.
-pub const LIFETIME_MS: u64 = 600_000;
+/// How long an unused session lives, in milliseconds of the log's time.
+pub const SESSION_TTL_MS: u64 = 600_000;
 /// The most sessions at once.
-pub const MOST_SESSIONS: usize = 10_000;
+pub const MAX_SESSIONS: usize = 10_000;
 
-/// What a request of a session found: the results of a transaction, or what stood against it.
-pub type Found = Result<Results, Option<String>>;
-
-/// All sessions.
+/// All open sessions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sessions {
     now_ms: u64,
     open: BTreeMap<u64, Session>,
-    /// When each was last used, in order of that.
+    /// The sessions by the time of their last use.
     used: BTreeSet<(u64, u64)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Session {
     used_ms: u64,
-    /// The last request that was carried out.
-    last: Option<Done>,
+    /// The last request that was run.
+    last: Option<LastRequest>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Done {
+struct LastRequest {
     sequence: u64,
     index: Index,
-    found: Found,
+    found: TxnResult,
 }
 
 impl Sessions {
-    /// How many are open.
+    /// Returns the number of open sessions.
     pub fn count(&self) -> usize {
         self.open.len()
     }
 
-    /// Opens the session that log entry `index` asks for.
+    /// Opens the session of log entry `index`.
     pub(super) fn open(&mut self, index: Index, at_ms: u64) {
         self.advance(at_ms);
-        if self.open.len() >= MOST_SESSIONS
+        if self.open.len() >= MAX_SESSIONS
             && let Some((_, oldest)) = self.used.pop_first()
         {
             self.open.remove(&oldest);
@@ -66,8 +61,13 @@ impl Sessions {
         self.used.insert((self.now_ms, index));
     }
 
-    /// Lets a new request through; any other is answered.
-    pub(super) fn admit(&mut self, id: u64, sequence: u64, at_ms: u64) -> Result<(), Outcome> {
+    /// Checks a request; returns its outcome if it is not new.
+    pub(super) fn check_request(
+        &mut self,
+        id: u64,
+        sequence: u64,
+        at_ms: u64,
+    ) -> Result<(), Outcome> {
         self.advance(at_ms);
         let session = self.open.get_mut(&id).ok_or(Outcome::NoSession)?;
         self.used.remove(&(session.used_ms, id));
@@ -84,18 +84,21 @@ impl Sessions {
         }
     }
 
-    /// Remembers what the request that was let through found at `index`.
-    pub(super) fn remember(&mut self, id: u64, sequence: u64, index: Index, found: Found) {
+    /// Records the result of a new request, which ran at `index`.
+    pub(super) fn record_result(&mut self, id: u64, sequence: u64, index: Index, found: TxnResult) {
         if let Some(session) = self.open.get_mut(&id) {
-            session.last = Some(Done { sequence, index, found });
+            session.last = Some(LastRequest { sequence, index, found });
         }
     }
 
-    /// Time passes, as an entry says, and takes forgotten sessions with it.
+    /// Advances the log's time and drops expired sessions. The replica's own clock must not decide
+    /// this: replicas would disagree on which sessions exist (thesis §6.3).
     fn advance(&mut self, at_ms: u64) {
         self.now_ms = self.now_ms.max(at_ms);
-        let dead = |used_ms: u64| used_ms.saturating_add(LIFETIME_MS) < self.now_ms;
-        while let Some((_, id)) = self.used.first().copied().filter(|(used_ms, _)| dead(*used_ms)) {
+        let expired = |used_ms: u64| used_ms.saturating_add(SESSION_TTL_MS) < self.now_ms;
+        while let Some((_, id)) =
+            self.used.first().copied().filter(|(used_ms, _)| expired(*used_ms))
+        {
             self.used.pop_first();
             self.open.remove(&id);
         }
@@ -104,8 +107,8 @@ impl Sessions {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Command, Micro, Store, Txn};
     use super::*;
+    use crate::kv::{Command, MicroOp, Store, Txn};
     use proptest::prelude::*;
 
     fn open(store: &mut Store, at_ms: u64) -> u64 {
@@ -114,16 +117,16 @@ mod tests {
         index
     }
 
-    /// Appends the number itself to a list, under that number.
+    /// Appends the request's number to a list.
     fn append(store: &mut Store, session: u64, sequence: u64, at_ms: u64) -> Outcome {
-        let ops = vec![Micro::Append("l".into(), sequence.to_string())];
+        let ops = vec![MicroOp::Append("l".into(), sequence.to_string())];
         let txn = Txn { conditions: Vec::new(), ops };
         let index = store.applied() + 1;
         store.apply(index, &Command::Once { session, sequence, at_ms, txn })
     }
 
     #[test]
-    fn a_retry_gets_the_first_answer_and_an_old_request_none() {
+    fn a_retry_gets_the_first_answer_and_an_old_request_is_rejected() {
         let mut store = Store::default();
         let session = open(&mut store, 0);
         let done = || Outcome::Results(vec![None]);
@@ -136,11 +139,11 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_remembered_as_well() {
+    fn a_mismatch_is_recorded_too() {
         let mut store = Store::default();
         let session = open(&mut store, 0);
         let add = |text: &str| Command::Put { key: "n".into(), value: text.into() };
-        let txn = Txn { conditions: Vec::new(), ops: vec![Micro::Add("n".into(), 1)] };
+        let txn = Txn { conditions: Vec::new(), ops: vec![MicroOp::Add("n".into(), 1)] };
         let once = Command::Once { session, sequence: 1, at_ms: 0, txn };
         store.apply(2, &add("x"));
         let mismatch = Outcome::Mismatch { current: Some("x".into()) };
@@ -151,12 +154,12 @@ mod tests {
     }
 
     #[test]
-    fn sessions_end_by_the_logs_time_which_never_goes_back() {
+    fn sessions_expire_by_the_logs_time_which_never_goes_back() {
         let mut store = Store::default();
         let (idle, busy) = (open(&mut store, 1000), open(&mut store, 1000));
-        append(&mut store, busy, 1, 1000 + LIFETIME_MS);
+        append(&mut store, busy, 1, 1000 + SESSION_TTL_MS);
         assert_eq!(store.sessions().count(), 2);
-        append(&mut store, busy, 2, 1001 + LIFETIME_MS);
+        append(&mut store, busy, 2, 1001 + SESSION_TTL_MS);
         assert_eq!(store.sessions().count(), 1);
         assert_eq!(append(&mut store, idle, 1, 0), Outcome::NoSession);
         assert_eq!(append(&mut store, busy, 3, 0), Outcome::Results(vec![None]));
@@ -164,32 +167,34 @@ mod tests {
     }
 
     #[test]
-    fn the_session_used_least_recently_makes_room() {
+    fn the_least_recently_used_session_is_dropped() {
         let mut store = Store::default();
         let first = open(&mut store, 0);
-        for at_ms in 1..MOST_SESSIONS as u64 {
+        for at_ms in 1..MAX_SESSIONS as u64 {
             open(&mut store, at_ms);
         }
-        append(&mut store, first, 1, MOST_SESSIONS as u64);
-        open(&mut store, MOST_SESSIONS as u64);
-        assert_eq!(store.sessions().count(), MOST_SESSIONS);
+        append(&mut store, first, 1, MAX_SESSIONS as u64);
+        open(&mut store, MAX_SESSIONS as u64);
+        assert_eq!(store.sessions().count(), MAX_SESSIONS);
         assert_eq!(append(&mut store, first + 1, 1, 0), Outcome::NoSession);
         assert_eq!(append(&mut store, first, 2, 0), Outcome::Results(vec![None]));
     }
 
     proptest! {
-        /// The obvious twin: a list has each number once, whatever is retried and in whatever order.
+        /// A list has each number once, whatever is retried and in whatever order.
         #[test]
-        fn each_number_is_carried_out_at_most_once(asked in prop::collection::vec((0..3_u64, 0..6_u64), 0..60)) {
+        fn each_request_runs_at_most_once(
+            requests in prop::collection::vec((0..3_u64, 0..6_u64), 0..60)
+        ) {
             let mut store = Store::default();
             let sessions: Vec<_> = (0..3).map(|_| open(&mut store, 0)).collect();
             let mut greatest = [None; 3];
             let mut expected = Vec::new();
-            for (who, sequence) in asked {
-                let place = usize::try_from(who).expect("small");
-                append(&mut store, sessions[place], sequence, 0);
-                if greatest[place].is_none_or(|last| sequence > last) {
-                    greatest[place] = Some(sequence);
+            for (client, sequence) in requests {
+                let client = usize::try_from(client).expect("small");
+                append(&mut store, sessions[client], sequence, 0);
+                if greatest[client].is_none_or(|last| sequence > last) {
+                    greatest[client] = Some(sequence);
                     expected.push(sequence.to_string());
                 }
             }

@@ -1,42 +1,16 @@
-//! Holds the replicated map, the client sessions and how far into the log it has come.
+//! Holds the replicated map, the client sessions and the index of the last applied entry.
 //!
-//! [`Store::apply`] is the only way to change a value, and what it returns depends on the map
-//! alone, so a replica that has applied the log up to an index has the one state that belongs to
-//! that index.
+//! [`Store::apply`] depends on the state and the command alone, so the state after an index is the
+//! same on every replica.
 
-use super::{Changes, Command, Found, Results, Sessions};
+use super::command::Command;
+use super::outcome::Outcome;
+use super::session::Sessions;
+use super::txn::Changes;
 use crate::raft::Index;
 use alloc::{borrow::ToOwned, collections::BTreeMap, string::String, vec::Vec};
 use core::ops::Bound;
 use serde::{Deserialize, Serialize};
-
-/// What a command found when its turn came.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Outcome {
-    /// It took effect.
-    Done,
-    /// Something was expected of a key that was not so, and nothing changed.
-    Mismatch {
-        /// What it found.
-        current: Option<String>,
-    },
-    /// The transaction took effect, and its micro-operations returned these.
-    Results(Results),
-    /// The session had that request carried out before, at this index, and this is what it found then.
-    Again {
-        /// Where it was carried out.
-        index: Index,
-        /// What it found.
-        found: Found,
-    },
-    /// There is no such session, or none any more, and nothing changed.
-    NoSession,
-    /// The session is further already, and nothing changed.
-    OldSequence {
-        /// The last request it had carried out.
-        last: u64,
-    },
-}
 
 /// The replicated map.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,22 +20,22 @@ pub struct Store {
     sessions: Sessions,
 }
 
-/// A part of the map.
+/// A range of the map.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Range {
-    /// Keys and values, in order of key.
+    /// Keys and values, in key order.
     pub entries: Vec<(String, String)>,
-    /// Whether there are more.
+    /// Whether the range has more entries.
     pub more: bool,
 }
 
 impl Store {
-    /// Everything, sessions too, as bytes: the same state gives the same bytes.
+    /// Encodes the whole state, with sessions: equal states give equal bytes.
     pub fn encode(&self) -> Vec<u8> {
         postcard::to_allocvec(self).expect("plain data and memory enough for it")
     }
 
-    /// The store of these bytes.
+    /// Decodes a store from exactly these bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, postcard::Error> {
         match postcard::take_from_bytes(bytes)? {
             (store, []) => Ok(store),
@@ -69,13 +43,13 @@ impl Store {
         }
     }
 
-    /// The client sessions.
+    /// Returns the client sessions.
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
     }
 
-    /// The entries from a key on and below another one: at most so many, and as many as fit into so many bytes, but one at
-    /// least.
+    /// Returns the entries with keys in `from .. to`: at most `limit`, and as many as fit into
+    /// `bytes`, but at least one.
     pub fn range(&self, from: &str, to: Option<&str>, limit: usize, bytes: usize) -> Range {
         let mut range = Range::default();
         let below = |key: &str| to.is_none_or(|to| key < to);
@@ -93,63 +67,63 @@ impl Store {
         range
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(String::as_str)
     }
 
-    /// The last log entry that this state contains.
+    /// Returns the index of the last applied entry.
     pub fn applied(&self) -> Index {
         self.applied
     }
 
-    /// Every key and its value, in order of key.
+    /// Iterates over keys and values, in key order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.values.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Does what log entry `index` says.
+    /// Applies the command of log entry `index`.
     pub fn apply(&mut self, index: Index, command: &Command) -> Outcome {
         self.skip(index);
-        if let Err(outcome) = self.admit(index, command) {
+        if let Err(outcome) = self.check_session(index, command) {
             return outcome;
         }
         let (outcome, changes) = self.run(command);
-        self.change(changes);
-        self.remember(index, command, &outcome);
+        self.apply_changes(changes);
+        self.record_result(index, command, &outcome);
         outcome
     }
 
-    /// Lets a command of log entry `index` through, unless its session has an answer to it already.
-    pub fn admit(&mut self, index: Index, command: &Command) -> Result<(), Outcome> {
+    /// Opens or checks the session of a command; returns the outcome if the command must not run.
+    pub fn check_session(&mut self, index: Index, command: &Command) -> Result<(), Outcome> {
         match *command {
             Command::OpenSession { at_ms } => self.sessions.open(index, at_ms),
             Command::Once { session, sequence, at_ms, .. } => {
-                self.sessions.admit(session, sequence, at_ms)?;
+                self.sessions.check_request(session, sequence, at_ms)?;
             }
             _ => {}
         }
         Ok(())
     }
 
-    /// Takes note of what a command that was let through has found.
-    pub fn remember(&mut self, index: Index, command: &Command, outcome: &Outcome) {
+    /// Records the result of a session's request, for its retries.
+    pub fn record_result(&mut self, index: Index, command: &Command, outcome: &Outcome) {
         let Command::Once { session, sequence, .. } = *command else { return };
-        let found = match outcome {
+        let result = match outcome {
             Outcome::Results(results) => Ok(results.clone()),
             Outcome::Mismatch { current } => Err(current.clone()),
             _ => return,
         };
-        self.sessions.remember(session, sequence, index, found);
+        self.sessions.record_result(session, sequence, index, result);
     }
 
-    /// Passes over log entry `index`, which is no command (a no-op, or undecodable).
+    /// Skips log entry `index`, which contains no command or cannot be decoded.
     pub fn skip(&mut self, index: Index) {
         debug_assert!(index > self.applied, "entry {index} applied after {}", self.applied);
         self.applied = index;
     }
 
-    /// What the command would find and change now.
+    /// Evaluates the command without changing the state.
     pub fn run(&self, command: &Command) -> (Outcome, Changes) {
         let only = |key: &String, value| (Outcome::Done, Changes::from([(key.clone(), value)]));
         match command {
@@ -169,8 +143,8 @@ impl Store {
         }
     }
 
-    /// Makes these changes.
-    pub fn change(&mut self, changes: Changes) {
+    /// Applies changes that `run` returned.
+    pub fn apply_changes(&mut self, changes: Changes) {
         for (key, value) in changes {
             match value {
                 Some(value) => drop(self.values.insert(key, value)),
@@ -193,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compare_and_set_tells_what_it_found() {
+    fn compare_and_set_returns_the_current_value() {
         let mut store = Store::default();
         assert_eq!(store.apply(1, &cas(Some("a"), "b")), Outcome::Mismatch { current: None });
         assert_eq!(store.apply(2, &cas(None, "a")), Outcome::Done);
@@ -206,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_in_order_and_says_whether_there_is_more() {
+    fn a_range_is_ordered_and_reports_whether_there_is_more() {
         let mut store = Store::default();
         for (index, key) in (1..).zip(["b", "a", "d", "ü", "c"]) {
             store.apply(index, &Command::Put { key: key.into(), value: "12".into() });
@@ -225,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn running_changes_nothing() {
+    fn evaluating_changes_nothing() {
         let mut store = Store::default();
         store.apply(1, &put("a"));
         let before = store.clone();
@@ -237,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_command_still_counts_as_applied() {
+    fn a_skipped_entry_counts_as_applied() {
         let mut store = Store::default();
         store.apply(1, &put("a"));
         store.skip(2);

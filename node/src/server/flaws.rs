@@ -4,7 +4,7 @@
 //! No bug touches the log: replicas still agree on it, and disagree on what it means or on when it shows.
 
 use super::request::{Finding, Reply, Request};
-use crate::kv::{Changes, Command, Micro, Outcome, Results, Store, StoreBug, Txn};
+use crate::kv::{Changes, Command, MicroOp, Outcome, Results, Store, StoreBug, Txn};
 use crate::raft::{Index, Token};
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
@@ -95,7 +95,7 @@ impl Flaws {
 
     fn show_next(&mut self, store: &mut Store) {
         if let Some((_, changes)) = self.late.pop_front() {
-            store.change(changes);
+            store.apply_changes(changes);
         }
     }
 
@@ -137,7 +137,7 @@ impl Flaws {
             return store.run(command);
         }
         let (outcome, changes) = self.truth.run(command);
-        self.truth.change(changes.clone());
+        self.truth.apply_changes(changes.clone());
         (outcome, changes)
     }
 
@@ -150,7 +150,7 @@ impl Flaws {
         leads: bool,
     ) -> Outcome {
         store.skip(index);
-        if let Err(outcome) = store.admit(index, command) {
+        if let Err(outcome) = store.check_session(index, command) {
             return outcome;
         }
         let (outcome, mut changes) = self.run(store, command);
@@ -165,11 +165,11 @@ impl Flaws {
             let first: Changes = changes.pop_first().into_iter().collect();
             self.late.push_back((self.now + TORN_TICKS, std::mem::replace(&mut changes, first)));
         }
-        store.change(changes);
+        store.apply_changes(changes);
         if self.has(StoreBug::DoubleApply) && (index..index + DOUBLED).contains(&self.start) {
-            store.change(store.run(command).1);
+            store.apply_changes(store.run(command).1);
         }
-        store.remember(index, command, &outcome);
+        store.record_result(index, command, &outcome);
         outcome
     }
 }
@@ -182,8 +182,8 @@ fn lane(key: &str) -> u8 {
 /// A transaction that makes these changes, whatever it finds.
 fn writes(changes: Changes) -> Command {
     let write = |(key, value)| match value {
-        Some(value) => Micro::Write(key, value),
-        None => Micro::Delete(key),
+        Some(value) => MicroOp::Write(key, value),
+        None => MicroOp::Delete(key),
     };
     Command::Txn(Txn { conditions: Vec::new(), ops: changes.into_iter().map(write).collect() })
 }

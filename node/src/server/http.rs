@@ -407,7 +407,7 @@ fn parse_txn(
 ) -> Result<(Txn, TxnParameters), String> {
     let parameters = parse_query(parameters)?;
     let txn: Txn = parse_body(body)?;
-    txn.check()?;
+    txn.validate()?;
     let plain =
         parameters.consistency == Consistency::Linearizable && parameters.after == After::default();
     if !plain && !txn.is_read_only() {

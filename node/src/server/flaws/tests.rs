@@ -10,7 +10,7 @@ fn put(key: &str, value: &str) -> Command {
 }
 
 fn add(amount: i64) -> Command {
-    Command::Txn(Txn { conditions: vec![], ops: vec![Micro::Add("n".to_owned(), amount)] })
+    Command::Txn(Txn { conditions: vec![], ops: vec![MicroOp::Add("n".to_owned(), amount)] })
 }
 
 fn flaws(bugs: &[StoreBug]) -> Flaws {
@@ -57,7 +57,7 @@ fn a_leader_shows_every_lane() {
 #[test]
 fn a_torn_transaction_shows_one_key_first() {
     let (mut store, mut flaws) = (Store::default(), flaws(&[StoreBug::TornTxn]));
-    let write = |key: &str| Micro::Write(key.to_owned(), "1".to_owned());
+    let write = |key: &str| MicroOp::Write(key.to_owned(), "1".to_owned());
     let both = Txn { conditions: vec![], ops: vec![write("a"), write("b")] };
     flaws.apply(&mut store, 1, &Command::Txn(both), true);
     assert_eq!(["a", "b"].map(|key| has(&store, key).is_some()), [true, false]);
