@@ -20,13 +20,26 @@
 //! [`LogStore`] is the half below: it blocks until what it was given is durable, so the server runs
 //! it on a thread of its own, and the simulator runs it when the simulated sync is over.
 
+mod answers;
+mod changes;
 mod disk;
+mod interpreter;
+mod leader_balance;
 mod log_store;
 mod memory_disk;
 mod open_error;
+mod pending;
+mod request;
 mod snapshot_file;
+mod store_bugs;
+#[cfg(test)]
+mod tests;
 
+pub use changes::contact;
 pub use disk::{Disk, DiskError, DiskErrorKind};
+pub use interpreter::{LONGEST_TIMEOUT, Output, Runtime, RuntimeConfig};
 pub use log_store::{BATCH_WRITES, DurabilityBugs, LONGEST_LOG, LogStore, LogWrite, Recovery};
 pub use memory_disk::MemoryDisk;
 pub use open_error::OpenError;
+pub use request::{Answer, SessionError};
+pub use request::{ClientRequest, FailureReason, Proposal, ProposalResult, Query, Reply, Request};

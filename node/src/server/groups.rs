@@ -1,23 +1,21 @@
-//! Puts together what each group of keys has for itself, a brain and a driver, and what all share:
+//! Assembles what each group of keys has for itself, a runtime and a driver, and what all share:
 //! connections, the log on disk, counters.
 //!
 //! Groups know nothing of each other; one that cannot go on ends the replica.
 
 use super::args::Settings;
-use super::driver::{Driver, Inbox, Memory, TICK};
-use super::flaws::Flaws;
+use super::driver::{Clock, Driver, Inbox, TICK};
 use super::http::Seat;
 use super::inlets::Inlets;
 use super::links::Links;
 use super::log::Log;
 use super::members::Members;
-use super::request::Ask;
+use super::request::{Ask, ReplySender};
 use super::storage::{self, Reports, Storage};
 use super::trace::Trace;
 use super::view::View;
-use crate::kv::Store;
-use crate::raft::{Config, Raft, Stored};
-use crate::runtime::LogWrite;
+use crate::raft::{Config, Stored};
+use crate::runtime::{LogWrite, Runtime, RuntimeConfig};
 use crate::wal::Group;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -67,7 +65,7 @@ pub(super) struct Parts {
 }
 
 impl Replica<'_> {
-    /// Makes a brain of what is stored of each group, and all that it needs.
+    /// Makes a runtime of what is stored of each group, and all that it needs.
     pub(super) fn start(
         &self,
         storage: Storage,
@@ -75,79 +73,76 @@ impl Replica<'_> {
         queues: Queues,
     ) -> Result<Parts, String> {
         let start = storage.end();
-        let brains: Vec<(Raft, Store)> = (0..)
+        let runtimes: Vec<Runtime<ReplySender>> = (0..)
             .zip(stored)
-            .map(|(group, stored)| self.brain(group, start, stored))
+            .map(|(group, stored)| Runtime::new(self.runtime_config(group, start), stored))
             .collect::<Result<_, _>>()?;
-        let views = self.views(&brains);
+        let views = self.views(&runtimes);
         let metrics = views[0].metrics().clone();
         let (disk, thread) = storage::spawn(storage, queues.reports, metrics);
         let timeout = Duration::from_millis(self.settings.request_timeout_ms);
         let seat = |(driver, view): (_, &View)| Seat { driver, view: view.clone(), timeout };
         let seats = queues.asks.into_iter().zip(&views).map(seat).collect();
         let mut drivers = Vec::new();
-        for ((group, (raft, store)), view) in (0..).zip(brains).zip(views) {
-            let mut driver = self.driver(group, (raft, store), (disk.clone(), view), start);
-            driver.configured(&driver.raft.membership().clone());
+        for ((group, runtime), view) in (0..).zip(runtimes).zip(views) {
+            let mut driver = self.driver(group, runtime, (disk.clone(), view));
+            driver.membership_changed(&driver.runtime.membership().clone());
             drivers.push(driver);
         }
         let drivers = drivers.into_iter().zip(queues.inboxes).collect();
         Ok(Parts { seats, drivers, disk: thread })
     }
 
-    fn brain(&self, group: Group, start: u64, stored: Stored) -> Result<(Raft, Store), String> {
-        let store = match &stored.snapshot {
-            Some(snapshot) => Store::decode(&snapshot.data)
-                .map_err(|error| format!("the snapshot is not one of this version: {error}"))?,
-            None => Store::default(),
-        };
-        Ok((Raft::new(self.config(group, start), stored), store))
-    }
-
     /// How each group shows itself; the first has the counters of all.
-    fn views(&self, brains: &[(Raft, Store)]) -> Vec<View> {
+    fn views(&self, runtimes: &[Runtime<ReplySender>]) -> Vec<View> {
         let Self { settings, members, links, .. } = self;
-        let first = brains[0].0.status();
+        let first = runtimes[0].status();
         let view = View::new(members.clone(), settings.bug_names(), links.clone(), first);
-        if brains.len() == 1 {
+        if runtimes.len() == 1 {
             return vec![view];
         }
-        let of = |(group, (raft, _)): (Group, &(Raft, Store))| view.of_group(group, raft.status());
-        (0..).zip(brains).map(of).collect()
+        let statuses = runtimes.iter().map(Runtime::status);
+        (0..).zip(statuses).map(|(group, status)| view.of_group(group, status)).collect()
     }
 
     fn driver(
         &self,
         group: Group,
-        (raft, store): (Raft, Store),
+        runtime: Runtime<ReplySender>,
         (disk, view): (mpsc::UnboundedSender<LogWrite>, View),
-        start: u64,
     ) -> Driver {
         let Self { settings, members, links, trace, log } = self;
-        let groups = settings.groups;
-        let election = Duration::from_millis(u64::from(settings.election_ms));
-        let last = raft.status().last_index;
+        let several = settings.groups > 1;
         Driver {
             group,
-            groups,
-            flaws: Flaws::new(settings.flaws.clone(), members.me(), last, election),
-            raft,
-            store,
+            runtime,
             members: members.clone(),
             links: links.of_group(group),
             disk,
             view,
-            log: if groups > 1 { log.of_group(group) } else { log.clone() },
-            memory: Memory::new(start, groups),
-            trace: trace.as_ref().map(|trace| match groups {
-                1 => trace.clone(),
-                _ => trace.of_group(group),
+            log: if several { log.of_group(group) } else { log.clone() },
+            trace: trace.as_ref().map(|trace| match several {
+                true => trace.of_group(group),
+                false => trace.clone(),
             }),
+            clock: Clock::default(),
         }
     }
 
-    /// The settings of a group's brain; no two starts and no two groups have the same number.
-    fn config(&self, group: Group, start: u64) -> Config {
+    fn runtime_config(&self, group: Group, start: u64) -> RuntimeConfig {
+        let settings = self.settings;
+        RuntimeConfig {
+            raft: self.raft_config(group, start),
+            group,
+            groups: settings.groups,
+            start,
+            election: Duration::from_millis(u64::from(settings.election_ms)),
+            store_bugs: settings.flaws.clone(),
+        }
+    }
+
+    /// The settings of a group's core; no two starts and no two groups have the same seed.
+    fn raft_config(&self, group: Group, start: u64) -> Config {
         let Settings { heartbeat_ms, election_ms, .. } = self.settings;
         let ticks = |ms: u32| ms.div_ceil(u32::try_from(TICK.as_millis()).unwrap_or(1));
         let seed = self.settings.seed.wrapping_add(start);

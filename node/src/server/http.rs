@@ -7,9 +7,9 @@
 use super::args;
 use super::connections::Door;
 use super::metrics::Kind;
-use super::request::{Query as Question, Request};
 use super::view::View;
 use crate::kv::{Command, Txn, group_of};
+use crate::runtime::{Query as Question, Request};
 use crate::wal::Group;
 use crate::wire::{
     After, CasRequest, Consistency, Health, LeaderRequest, MembersRequest, PutRequest,

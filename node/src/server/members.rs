@@ -18,11 +18,6 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// How the log speaks of a newcomer.
-    pub(super) fn contact(&self) -> String {
-        format!("{}={}", self.name, self.address)
-    }
-
     fn from_contact(contact: &str) -> Option<Self> {
         let (name, address) = contact.split_once('=')?;
         Some(Self { name: name.to_owned(), address: address.to_owned() })
@@ -106,13 +101,6 @@ impl Members {
         self.known().get(&id).map_or_else(|| "?".to_owned(), |member| member.name.clone())
     }
 
-    /// The member of that name that takes part.
-    pub(super) fn find(&self, name: &str, membership: &Membership) -> Option<ServerId> {
-        let known = self.known();
-        let named = |id: &ServerId| known.get(id).is_some_and(|member| member.name == name);
-        membership.members().into_iter().find(named)
-    }
-
     /// The founders in one line, and into how many groups keys fall: what both ends of a connection must agree on.
     pub(super) fn cluster(&self) -> &str {
         &self.cluster
@@ -122,6 +110,7 @@ impl Members {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::contact;
 
     #[test]
     fn numbers_follow_the_sorted_names_and_newcomers_bring_theirs() {
@@ -135,12 +124,9 @@ mod tests {
         membership.learners.insert(4);
         membership.contacts.insert(4, "d=d:1".to_owned());
         members.clone().learn(&membership);
-        assert_eq!(members.get(4).map(|member| member.contact()), Some("d=d:1".to_owned()));
-        assert_eq!(
-            (members.find("d", &membership), members.find("e", &membership)),
-            (Some(4), None)
-        );
+        let text = members.get(4).map(|member| contact(&member.name, &member.address));
+        assert_eq!(text, Some("d=d:1".to_owned()));
         membership.learners.clear();
-        assert_eq!((members.find("d", &membership), members.name(4).as_str()), (None, "d"));
+        assert_eq!(members.name(4), "d", "a removed member keeps its name");
     }
 }

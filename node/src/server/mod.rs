@@ -5,7 +5,6 @@
 //! |---|---|
 //! | [`groups`] | what belongs to each group of keys, put together |
 //! | [`driver`] | the brain, the store and everything that waits of a group: one task |
-//! | [`flaws`] | the bugs of the store that are switched on |
 //! | [`secret`] | what peers have to know |
 //! | [`storage`] | the files of the log: one thread |
 //! | [`join`] | how a replica comes into a cluster that it was not founded with |
@@ -26,7 +25,6 @@ mod args;
 mod beacon;
 mod connections;
 mod driver;
-mod flaws;
 mod groups;
 mod http;
 mod incarnation;

@@ -18,7 +18,7 @@
 
 use super::log;
 use super::members::Members;
-use crate::raft::{Effect, Input, Membership, Persist, ServerId};
+use crate::raft::{Effect, Membership, Persist, ServerId};
 use crate::wal::Group;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -56,16 +56,21 @@ impl Trace {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees what the brain is told.
-    pub(super) fn told(&self, term: u64, input: &Input) {
-        if let Input::Persisted { sequence } = input {
-            self.line(term, json!({"event": "durable", "sequence": sequence}));
+    /// Writes that everything up to a write is durable.
+    pub(super) fn durable(&self, term: u64, sequence: u64) {
+        self.line(term, json!({"event": "durable", "sequence": sequence}));
+    }
+
+    /// Writes what a write holds, which is not durable yet.
+    pub(super) fn written(&self, term: u64, persist: &Persist) {
+        for event in written(&self.members, persist) {
+            self.line(term, event);
         }
     }
 
-    /// Sees what the brain wants, in the order in which it is done.
+    /// Writes the event that an effect stands for, in the order in which effects are carried out.
     pub(super) fn see(&self, term: u64, effect: &Effect) {
-        for event in events(&self.members, effect) {
+        if let Some(event) = event(&self.members, effect) {
             self.line(term, event);
         }
     }
@@ -94,26 +99,24 @@ impl Trace {
     }
 }
 
-/// The events that an effect stands for.
-fn events(members: &Members, effect: &Effect) -> Vec<Value> {
+/// The event that an effect stands for.
+fn event(members: &Members, effect: &Effect) -> Option<Value> {
     match effect {
-        Effect::Persist(persist) => written(members, persist),
         Effect::Commit { entries } => {
-            let ends = entries.first().zip(entries.last());
-            let event = |(first, last): (&crate::raft::Entry, &crate::raft::Entry)| json!({"event": "commit", "from": first.index, "to": last.index});
-            ends.map(event).into_iter().collect()
+            let (first, last) = entries.first().zip(entries.last())?;
+            Some(json!({"event": "commit", "from": first.index, "to": last.index}))
         }
-        Effect::MembershipChanged { membership } => vec![configured(members, membership)],
+        Effect::MembershipChanged { membership } => Some(configured(members, membership)),
         Effect::Restore { snapshot } => {
             let last = snapshot.last;
-            vec![json!({"event": "snapshot", "index": last.index, "of": last.term, "taken": false})]
+            Some(json!({"event": "snapshot", "index": last.index, "of": last.term, "taken": false}))
         }
         Effect::StatusChanged(status) => {
             let role = super::view::role_name(status.role);
             let leader = status.leader.map(|id| members.name(id));
-            vec![json!({"event": "role", "role": role, "leader": leader})]
+            Some(json!({"event": "role", "role": role, "leader": leader}))
         }
-        _ => Vec::new(),
+        _ => None,
     }
 }
 

@@ -11,10 +11,9 @@ use super::inlets::Inlets;
 use super::log::Log;
 use super::members::Members;
 use super::secret::Secret;
-use crate::kv::Outcome;
-use crate::raft::{Index, Message, ServerId};
+use crate::raft::{Message, ServerId};
+use crate::runtime::{Proposal, ProposalResult};
 use crate::wal::Group;
-use crate::wire::MembersRequest;
 use serde::{Deserialize, Serialize};
 use socket2::{SockRef, TcpKeepalive};
 use std::collections::VecDeque;
@@ -57,48 +56,7 @@ pub(super) enum Frame {
     /// A client's wish, for the leader; it is proposed once or not at all.
     Forward { request: u64, timeout_ms: u64, proposal: Proposal },
     /// What became of it.
-    Forwarded { request: u64, answer: Answer },
-}
-
-/// What only a leader can begin.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Proposal {
-    /// A command of the store.
-    Command(Vec<u8>),
-    /// Other members.
-    Members(MembersRequest),
-    /// Another leader, by name.
-    Leader(String),
-}
-
-impl Proposal {
-    /// How many bytes it holds, more or less.
-    pub(super) fn size(&self) -> usize {
-        match self {
-            Self::Command(command) => command.len(),
-            Self::Members(MembersRequest { add, learn, remove }) => {
-                (add.len() + learn.len() + remove.len()) * 128
-            }
-            Self::Leader(name) => name.len(),
-        }
-    }
-}
-
-/// What became of a forwarded write.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Answer {
-    /// It is committed.
-    Done { index: Index, outcome: Outcome },
-    /// It was never proposed.
-    Refused,
-    /// It was not begun, and this is why.
-    Declined(String),
-    /// It was proposed, and nobody knows more.
-    Lost,
-    /// It is committed, and what it returned is too large for a frame.
-    TooLarge,
-    /// Members do not change now.
-    MembersBusy,
+    Forwarded { request: u64, result: ProposalResult },
 }
 
 /// The outgoing connection to one peer.
@@ -243,8 +201,8 @@ async fn until_closed(mut reader: ReadHalf<'_>) -> End {
 fn encode(letter: &Letter, bytes: &mut Vec<u8>) -> io::Result<()> {
     let payload = postcard::to_allocvec(letter).map_err(io::Error::other)?;
     if payload.len() > LARGEST_FRAME {
-        if let Frame::Forwarded { request, answer: Answer::Done { .. } } = letter.frame {
-            let frame = Frame::Forwarded { request, answer: Answer::TooLarge };
+        if let Frame::Forwarded { request, result: ProposalResult::Done { .. } } = letter.frame {
+            let frame = Frame::Forwarded { request, result: ProposalResult::TooLarge };
             return encode(&Letter { group: letter.group, frame }, bytes);
         }
         return Err(too_large(payload.len(), LARGEST_FRAME));
@@ -364,6 +322,7 @@ async fn read_letter(reader: &mut BufReader<TcpStream>, most: usize) -> io::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kv::Outcome;
     use crate::raft::Content;
 
     fn letter(frame: Frame) -> Letter {
@@ -397,7 +356,10 @@ mod tests {
     fn an_answer_too_large_to_send_is_lost_and_the_connection_is_not() {
         let done = |size: usize| {
             let outcome = Outcome::Results(vec![Some("x".repeat(size))]);
-            letter(Frame::Forwarded { request: 7, answer: Answer::Done { index: 1, outcome } })
+            letter(Frame::Forwarded {
+                request: 7,
+                result: ProposalResult::Done { index: 1, outcome },
+            })
         };
         let sent = |letter: &Letter| {
             let mut bytes = Vec::new();
@@ -405,10 +367,13 @@ mod tests {
             postcard::from_bytes::<Letter>(&bytes[4..]).expect("a letter")
         };
         let lost = sent(&done(LARGEST_FRAME));
-        let Frame::Forwarded { request, answer } = lost.frame else { panic!("another frame") };
-        assert_eq!((lost.group, request, answer), (3, 7, Answer::TooLarge));
+        let Frame::Forwarded { request, result } = lost.frame else { panic!("another frame") };
+        assert_eq!((lost.group, request, result), (3, 7, ProposalResult::TooLarge));
         let small = sent(&done(9)).frame;
-        assert!(matches!(small, Frame::Forwarded { answer: Answer::Done { .. }, .. }), "{small:?}");
+        assert!(
+            matches!(small, Frame::Forwarded { result: ProposalResult::Done { .. }, .. }),
+            "{small:?}"
+        );
     }
 
     #[test]

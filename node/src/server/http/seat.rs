@@ -5,8 +5,9 @@
 
 use super::{Fresh, answer};
 use crate::kv::Command;
+use crate::runtime::{Answer, FailureReason, LONGEST_TIMEOUT, Query, Request};
 use crate::server::metrics::Kind;
-use crate::server::request::{Ask, Finding, LONGEST_TIMEOUT, Query, Reason, Request};
+use crate::server::request::Ask;
 use crate::server::view::View;
 use crate::wal::Group;
 use crate::wire::{Consistency, MembersRequest, Origin};
@@ -58,8 +59,8 @@ impl Seat {
     pub(super) async fn write(&self, command: Command, timeout_ms: Option<u64>) -> Response {
         let written = async {
             match self.ask(Request::Write(command), timeout_ms).await {
-                (Finding::Results { index: Some(index), .. }, origin) => {
-                    (Finding::Written { index }, origin)
+                (Answer::Results { index: Some(index), .. }, origin) => {
+                    (Answer::Written { index }, origin)
                 }
                 other => other,
             }
@@ -76,8 +77,8 @@ impl Seat {
     ) -> Response {
         let opened = async {
             match self.ask(Request::Write(command), timeout_ms).await {
-                (Finding::Written { index }, origin) => {
-                    (Finding::Opened { session: name(index) }, origin)
+                (Answer::Written { index }, origin) => {
+                    (Answer::Opened { session: name(index) }, origin)
                 }
                 other => other,
             }
@@ -93,7 +94,7 @@ impl Seat {
     ) -> Response {
         let changed = async {
             match self.ask(Request::Members(request), timeout_ms).await {
-                (Finding::Written { index }, _) => {
+                (Answer::Written { index }, _) => {
                     let request = Request::ReadStale { query: Query::Members, after: index };
                     self.ask(request, timeout_ms).await
                 }
@@ -104,10 +105,12 @@ impl Seat {
     }
 
     /// Asks the driver, and answers in its place when the deadline passes.
-    pub(super) async fn ask(&self, request: Request, timeout_ms: Option<u64>) -> (Finding, Origin) {
+    pub(super) async fn ask(&self, request: Request, timeout_ms: Option<u64>) -> (Answer, Origin) {
         let late = match request {
-            Request::Write(_) | Request::Members(_) | Request::Leader(_) => Reason::WriteTimeout,
-            Request::Read { .. } | Request::ReadStale { .. } => Reason::ReadTimeout,
+            Request::Write(_) | Request::Members(_) | Request::Leader(_) => {
+                FailureReason::WriteTimeout
+            }
+            Request::Read { .. } | Request::ReadStale { .. } => FailureReason::ReadTimeout,
         };
         let patience = timeout_ms.map_or(self.timeout, Duration::from_millis);
         let deadline = Instant::now() + patience.min(LONGEST_TIMEOUT);
@@ -118,18 +121,18 @@ impl Seat {
             answer.await.ok()
         });
         let answered = answered.await.ok().flatten();
-        answered.unwrap_or_else(|| (Finding::Failed(late), self.view.origin()))
+        answered.unwrap_or_else(|| (Answer::Failed(late), self.view.origin()))
     }
 
     /// Turns what comes of a request into its answer, and counts it.
     pub(super) async fn respond(
         &self,
         kind: Kind,
-        asked: impl Future<Output = (Finding, Origin)>,
+        asked: impl Future<Output = (Answer, Origin)>,
     ) -> Response {
         let began = Instant::now();
-        let (finding, origin) = asked.await;
-        let response = answer::respond(finding, origin, &self.view);
+        let (answer, origin) = asked.await;
+        let response = answer::respond(answer, origin, &self.view);
         self.view.metrics().answered(kind, response.status().as_u16(), began.elapsed());
         response
     }

@@ -1,14 +1,14 @@
-//! Keeps the bugs of the store apart from the store: what a replica without bugs does stands here, too, as the
-//! branch that every method falls through to.
+//! Carries out the seeded bugs of the store; without bugs, each method does what a correct replica
+//! does.
 //!
-//! No bug touches the log: replicas still agree on it, and disagree on what it means or on when it shows.
+//! No bug touches the log: replicas agree on it, and disagree on its meaning or on when it shows.
 
-use super::request::{Finding, Reply, Request};
+use super::request::{Answer, Request};
 use crate::kv::{Changes, Command, MicroOp, Outcome, Results, Store, StoreBug, Txn};
 use crate::raft::{Index, Token};
-use std::collections::VecDeque;
-use std::time::{Duration, SystemTime};
-use tokio::sync::oneshot;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 /// How many ticks the slow lane of a follower is late.
 const LANE_TICKS: u64 = 10;
@@ -19,26 +19,27 @@ const DOUBLED: Index = 3;
 
 /// The bugs of one replica's store, and what they hold back.
 #[derive(Debug)]
-pub(super) struct Flaws {
+pub(super) struct BuggyStore {
     bugs: Vec<StoreBug>,
     /// Which lane of a follower is late.
     lane: u8,
     /// The last entry of the log when the replica started.
     start: Index,
     now: u64,
-    /// How long a majority's word holds, by the wall clock.
+    /// How long a majority's confirmation holds, by the wall clock.
     lease: Duration,
-    leased_until: SystemTime,
-    /// The read whose confirmation will make the next lease, and when it was asked.
-    asked: Option<(Token, SystemTime)>,
+    leased_until: Duration,
+    /// The read whose confirmation will begin the next lease, and when it was asked.
+    asked: Option<(Token, Duration)>,
     /// What the log says, where the store does not show all of it yet.
     truth: Store,
     /// Changes that do not show yet, and when they will.
     late: VecDeque<(u64, Changes)>,
 }
 
-impl Flaws {
-    /// The bugs of the replica with that number, whose log ended at `start`, and its shortest election timeout.
+impl BuggyStore {
+    /// The bugs of the replica with that number, whose log ended at `start`, and its shortest
+    /// election timeout.
     pub(super) fn new(bugs: Vec<StoreBug>, me: u64, start: Index, election: Duration) -> Self {
         Self {
             bugs,
@@ -46,7 +47,7 @@ impl Flaws {
             start,
             now: 0,
             lease: election * 4 / 5,
-            leased_until: SystemTime::UNIX_EPOCH,
+            leased_until: Duration::ZERO,
             asked: None,
             truth: Store::default(),
             late: VecDeque::new(),
@@ -57,22 +58,21 @@ impl Flaws {
         self.bugs.contains(&bug)
     }
 
-    /// Whether a linearizable read need not be confirmed; remembers when it asks, if it must be. Harmless as long as
-    /// the clock is right: nobody else leads before the lease is over, whatever this replica is by then.
-    pub(super) fn is_leased(&mut self, token: Token) -> bool {
+    /// Whether a linearizable read need not be confirmed; remembers when it asks, if it must be. The
+    /// bug does no harm while the wall clock is right: no other replica leads before the lease ends.
+    pub(super) fn is_leased(&mut self, token: Token, wall: Duration) -> bool {
         if !self.has(StoreBug::WallClockLease) {
             return false;
         }
-        let now = SystemTime::now();
-        let leased = now < self.leased_until;
+        let leased = wall < self.leased_until;
         if !leased {
-            self.asked.get_or_insert((token, now));
+            self.asked.get_or_insert((token, wall));
         }
         leased
     }
 
     /// A majority has confirmed the read to this replica, which leads or does not.
-    pub(super) fn confirmed(&mut self, token: Token, leads: bool) {
+    pub(super) fn confirm(&mut self, token: Token, leads: bool) {
         if let Some((_, at)) = self.asked.take_if(|(asked, _)| *asked == token)
             && leads
         {
@@ -81,7 +81,7 @@ impl Flaws {
     }
 
     /// The read was not confirmed.
-    pub(super) fn unconfirmed(&mut self, token: Token) {
+    pub(super) fn reject(&mut self, token: Token) {
         self.asked.take_if(|(asked, _)| *asked == token);
     }
 
@@ -105,29 +105,26 @@ impl Flaws {
         }
     }
 
-    /// Takes a request in, as it is to be carried out from here on, or answers it at once.
-    pub(super) fn receive(
+    /// Admits a request as it is to be carried out, with the results it will be answered with if
+    /// those are known already; or answers it at once.
+    pub(super) fn admit(
         &self,
         store: &Store,
         request: Request,
-        reply: Reply,
-    ) -> Result<(Request, Reply), (Reply, Finding)> {
+    ) -> Result<(Request, Option<Results>), Answer> {
         match request {
             Request::Read { query, lease, .. } if self.has(StoreBug::IgnoreAfter) => {
-                Ok((Request::Read { query, after: 0, lease }, reply))
+                Ok((Request::Read { query, after: 0, lease }, None))
             }
             Request::ReadStale { query, .. } if self.has(StoreBug::IgnoreAfter) => {
-                Ok((Request::ReadStale { query, after: 0 }, reply))
+                Ok((Request::ReadStale { query, after: 0 }, None))
             }
             Request::Write(Command::Txn(txn)) if self.has(StoreBug::EvaluateEarly) => {
-                match txn.run(store) {
-                    Err(current) => Err((reply, Finding::Mismatch { current })),
-                    Ok((results, changes)) => {
-                        Ok((Request::Write(writes(changes)), answering(results, reply)))
-                    }
-                }
+                let (results, changes) =
+                    txn.run(store).map_err(|current| Answer::Mismatch { current })?;
+                Ok((Request::Write(write_all(changes)), Some(results)))
             }
-            request => Ok((request, reply)),
+            request => Ok((request, None)),
         }
     }
 
@@ -163,7 +160,7 @@ impl Flaws {
         }
         if self.has(StoreBug::TornTxn) && changes.len() > 1 {
             let first: Changes = changes.pop_first().into_iter().collect();
-            self.late.push_back((self.now + TORN_TICKS, std::mem::replace(&mut changes, first)));
+            self.late.push_back((self.now + TORN_TICKS, core::mem::replace(&mut changes, first)));
         }
         store.apply_changes(changes);
         if self.has(StoreBug::DoubleApply) && (index..index + DOUBLED).contains(&self.start) {
@@ -180,27 +177,12 @@ fn lane(key: &str) -> u8 {
 }
 
 /// A transaction that makes these changes, whatever it finds.
-fn writes(changes: Changes) -> Command {
+fn write_all(changes: Changes) -> Command {
     let write = |(key, value)| match value {
         Some(value) => MicroOp::Write(key, value),
         None => MicroOp::Delete(key),
     };
     Command::Txn(Txn { conditions: Vec::new(), ops: changes.into_iter().map(write).collect() })
-}
-
-/// Someone who waits for the writes, and tells the client those early results in place of theirs.
-fn answering(early: Results, client: Reply) -> Reply {
-    let (reply, answer) = oneshot::channel();
-    tokio::spawn(async move {
-        if let Ok((finding, origin)) = answer.await {
-            let finding = match finding {
-                Finding::Results { index, .. } => Finding::Results { results: early, index },
-                other => other,
-            };
-            drop(client.send((finding, origin)));
-        }
-    });
-    reply
 }
 
 #[cfg(test)]

@@ -1,0 +1,121 @@
+//! Translates requests about members and leadership for the core, and reports what came of them.
+
+use super::interpreter::Runtime;
+use super::request::ProposalResult;
+use crate::kv::Outcome;
+use crate::raft::{ChangeError, Input, MembershipChange, Role, ServerId, Status, Token};
+use crate::wire::{MembersRequest, NewMember};
+use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+
+/// A request for another leader, which the current one decides.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Transfer {
+    token: Token,
+    to: ServerId,
+}
+
+/// How the log describes a newcomer: its name, and where its peers reach it.
+pub fn contact(name: &str, address: &str) -> String {
+    format!("{name}={address}")
+}
+
+impl<C> Runtime<C> {
+    /// Proposes other members, where this replica leads.
+    pub(super) fn change_members(&mut self, token: Token, request: &MembersRequest) {
+        let status = self.raft.status();
+        if status.role != Role::Leader {
+            return self.refuse(token, status.leader);
+        }
+        match self.resolve(request) {
+            Ok(change) => self.step(Input::ChangeMembership { token, change }),
+            Err(why) => self.finish(token, ProposalResult::Declined(why)),
+        }
+    }
+
+    /// The change that the request names.
+    fn resolve(&self, request: &MembersRequest) -> Result<MembershipChange, String> {
+        let add = |new: &NewMember| match self.find(&new.name) {
+            Some(_) => Err(format!(
+                "{} is a member already: remove it first, and its successor gets a new number",
+                new.name
+            )),
+            None => Ok(contact(&new.name, &new.address)),
+        };
+        let mut names = BTreeSet::new();
+        let mut newcomers = request.add.iter().chain(&request.learn);
+        if let Some(twice) = newcomers.find(|new| !names.insert(&new.name)) {
+            return Err(format!("{} is named twice as a newcomer", twice.name));
+        }
+        let remove =
+            |name: &String| self.find(name).ok_or_else(|| format!("{name} is not a member"));
+        Ok(MembershipChange {
+            add_voters: request.add.iter().map(add).collect::<Result<_, _>>()?,
+            add_learners: request.learn.iter().map(add).collect::<Result<_, _>>()?,
+            remove: request.remove.iter().map(remove).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The member of that name.
+    fn find(&self, name: &str) -> Option<ServerId> {
+        let membership = self.raft.membership();
+        let named = self.roster.iter().find(|member| member.name == name);
+        named.map(|member| member.id).filter(|id| membership.contains(*id))
+    }
+
+    fn name(&self, id: ServerId) -> &str {
+        self.roster.iter().find(|member| member.id == id).map_or("?", |member| &member.name)
+    }
+
+    /// Reports that a change was not begun.
+    pub(super) fn reject_change(&mut self, token: Token, error: ChangeError) {
+        let why = match error {
+            ChangeError::Busy => return self.finish(token, ProposalResult::MembersBusy),
+            ChangeError::NoVoters => "no voter would be left".to_owned(),
+            ChangeError::NotAMember(id) => format!("{} is not a member", self.name(id)),
+            ChangeError::NoChange => "it would change nothing".to_owned(),
+        };
+        self.finish(token, ProposalResult::Declined(why));
+    }
+
+    /// Lets another replica lead, where this one does.
+    pub(super) fn transfer_to(&mut self, token: Token, name: &str) {
+        let status = self.raft.status();
+        if status.role != Role::Leader {
+            return self.refuse(token, status.leader);
+        }
+        let why = match self.find(name) {
+            Some(to) if to == self.me => return self.finish_transfer(token),
+            Some(to) if self.raft.can_transfer_to(to) => {
+                self.transfer = Some(Transfer { token, to });
+                return self.step(Input::TransferLeadership { to });
+            }
+            Some(_) => format!("{name} cannot lead now: it does not vote, or members change"),
+            None => format!("{name} is not a member"),
+        };
+        self.finish(token, ProposalResult::Declined(why));
+    }
+
+    fn finish_transfer(&mut self, token: Token) {
+        let index = self.raft.status().commit_index;
+        self.finish(token, ProposalResult::Done { index, outcome: Outcome::Done });
+    }
+
+    /// Answers a request for another leader once it is known who leads.
+    pub(super) fn watch_transfer(&mut self, status: &Status) {
+        let Some(Transfer { token, to }) = self.transfer else { return };
+        let continues = status.role == Role::Leader && self.raft.can_transfer_to(to);
+        match status.leader {
+            Some(leader) if leader == to => self.finish_transfer(token),
+            None => return,
+            Some(leader) if leader == self.me && !continues => return,
+            Some(_) => {
+                let why = format!("{} did not take over", self.name(to));
+                self.finish(token, ProposalResult::Declined(why));
+            }
+        }
+        self.transfer = None;
+    }
+}

@@ -1,0 +1,75 @@
+//! Lets connections and the published list of members follow the membership.
+
+use super::Driver;
+use crate::raft::{Membership, ServerId};
+use crate::wire::MemberReply;
+
+/// For how many ticks a removed member is still dialled, so that it receives its own removal.
+const FAREWELL: u32 = 100;
+
+impl Driver {
+    /// Connects to the members of now.
+    pub(in crate::server) fn membership_changed(&mut self, membership: &Membership) {
+        self.members.learn(membership);
+        let me = self.members.me();
+        // A newcomer has received nothing of the log yet: it dials the members that it was told of.
+        let new = membership.voters.is_empty();
+        let all = if new { self.members.ids() } else { membership.members() };
+        for id in all.into_iter().filter(|id| *id != me) {
+            if let Some(member) = self.members.get(id) {
+                self.links.open(id, &member.address);
+            }
+        }
+        let roster = self.roster(membership);
+        self.runtime.set_roster(roster.clone());
+        self.view.take_part(roster, membership.contains(me));
+        self.clock.parting = if new { 0 } else { FAREWELL };
+    }
+
+    /// Closes the connections to removed members, after a while.
+    pub(super) fn close_removed(&mut self) {
+        if self.clock.parting == 0 {
+            return;
+        }
+        self.clock.parting -= 1;
+        if self.clock.parting == 0 {
+            let membership = self.runtime.membership();
+            let gone = self.links.peers().into_iter().filter(|id| !membership.contains(*id));
+            gone.for_each(|id| self.links.close(id));
+        }
+    }
+
+    /// Logs that a connection stands or broke; what was forwarded over a broken one is lost.
+    pub(super) fn link_changed(&mut self, peer: ServerId, broken: Option<&str>) {
+        let name = self.members.name(peer);
+        match broken {
+            None => self.log.line(format_args!("connected to {name}")),
+            Some(why) => self.log.line(format_args!("lost the connection to {name}: {why}")),
+        }
+        if broken.is_some() {
+            self.runtime.lose_connection(peer);
+            self.carry_out();
+        }
+    }
+
+    fn roster(&self, membership: &Membership) -> Vec<MemberReply> {
+        let reply = |id: ServerId| {
+            let member = self.members.get(id);
+            let (name, address) = member.map_or_else(Default::default, |it| (it.name, it.address));
+            MemberReply { id, name, address, role: role(membership, id).to_owned() }
+        };
+        membership.members().into_iter().map(reply).collect()
+    }
+}
+
+fn role(membership: &Membership, id: ServerId) -> &'static str {
+    if membership.joining.contains(&id) {
+        "joining"
+    } else if membership.learners.contains(&id) {
+        "learner"
+    } else if membership.leaving.contains(&id) || !membership.voters.contains(&id) {
+        "leaving"
+    } else {
+        "voter"
+    }
+}
