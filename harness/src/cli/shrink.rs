@@ -132,7 +132,7 @@ impl Trials {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
-        self.directory.write(FILE, &script::write(&small.schedule)).map_err(machine)?;
+        self.directory.write(FILE, &script::write_script(&small.schedule)).map_err(machine)?;
         // A trial that is left behind is only clutter.
         drop(std::fs::remove_file(self.directory.file(TRIAL)));
         self.tell(&start, &small, format)?;
@@ -173,7 +173,7 @@ impl Trials {
     }
 
     fn attempt(&mut self, candidate: &Candidate) -> Result<bool> {
-        self.directory.write(TRIAL, &script::write(&candidate.schedule)).map_err(machine)?;
+        self.directory.write(TRIAL, &script::write_script(&candidate.schedule)).map_err(machine)?;
         self.run += 1;
         let cell = self.cell(candidate, TRIAL);
         let mut ended = None;
@@ -221,7 +221,7 @@ impl Trials {
     fn tell(&self, start: &Candidate, small: &Candidate, format: Format) -> Result<()> {
         let repro = pasteable(&self.orders.called, &self.cell(small, FILE).arguments);
         let file = self.directory.file(FILE).display().to_string();
-        let text = script::write(&small.schedule);
+        let text = script::write_script(&small.schedule);
         if format == Format::Json {
             let value = json!({
                 "format": 1, "faults": small.schedule.len(), "limit_ms": small.limit_ms,

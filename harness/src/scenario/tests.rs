@@ -2,7 +2,7 @@
 
 use super::story::{self, Story};
 use super::{SCENARIOS, claim};
-use engine::nemesis::script::{self, Setting};
+use engine::nemesis::script::{self, ScriptContext};
 use records::record::{FaultRecord, FaultState};
 
 /// The wall clock when the run began.
@@ -15,8 +15,8 @@ fn scenarios_are_sorted_and_their_schedules_can_be_carried_out() {
         assert!(scenario.question.ends_with('?'), "{}", scenario.name);
         for act in scenario.acts {
             let hosts = if act.options.contains(&"4") { 4 } else { 5 };
-            let setting = Setting { hosts, limit_ms: 8_000, functions: &[] };
-            let schedule = script::parse(act.schedule, &setting).expect(scenario.name);
+            let setting = ScriptContext { hosts, limit_ms: 8_000, functions: &[] };
+            let schedule = script::parse_script(act.schedule, &setting).expect(scenario.name);
             assert!(!schedule.is_empty() && !act.claims.is_empty(), "{}", scenario.name);
         }
     }

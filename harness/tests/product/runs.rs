@@ -417,8 +417,9 @@ fn a_replica_leaves_and_a_new_one_comes_in_its_place() {
     let verdict = printed(&output);
     let faults = verdict["faults"].as_array().expect("faults are listed");
     let evidence = faults.iter().filter_map(|fault| fault["evidence"].as_str());
-    let told: Vec<&str> = evidence.filter(|text| text.contains("had gone, said")).collect();
-    assert!(told.iter().any(|text| text.contains("came in its place")), "{verdict}");
+    let told: Vec<&str> =
+        evidence.filter(|text| text.contains("was removed, reported by")).collect();
+    assert!(told.iter().any(|text| text.contains("joined in its place")), "{verdict}");
     let proxies = ground.run("test --nemesis membership --net proxy --time-limit 2s");
     assert_eq!(proxies.status.code(), Some(3), "{}", crate::ground::told(&proxies));
     ground.nothing_is_left();

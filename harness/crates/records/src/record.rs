@@ -421,6 +421,17 @@ pub enum FaultState {
     Skipped,
 }
 
+impl FaultState {
+    /// The word in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Witnessed => "witnessed",
+            Self::Unwitnessed => "unwitnessed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
 /// How operations ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {

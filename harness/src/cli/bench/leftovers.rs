@@ -141,16 +141,16 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::nemesis::script::{self, Setting};
+    use engine::nemesis::script::{self, ScriptContext};
 
     #[test]
     fn every_kind_of_fault_is_among_them_and_can_be_scheduled() {
         let all = chosen(&[]).expect("they exist");
         assert_eq!(all.len(), NEMESES.len() - 1, "all but none");
-        let setting = Setting { hosts: 5, limit_ms: 40_000, functions: &[] };
+        let setting = ScriptContext { hosts: 5, limit_ms: 40_000, functions: &[] };
         for nemesis in all {
             let text = format!("at 300ms {} for 30s\n", fault(nemesis));
-            script::parse(&text, &setting).unwrap_or_else(|error| panic!("{text}{error}"));
+            script::parse_script(&text, &setting).unwrap_or_else(|error| panic!("{text}{error}"));
         }
         assert!(chosen(&["wind".to_owned()]).is_err());
     }

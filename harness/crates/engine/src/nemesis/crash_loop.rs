@@ -1,21 +1,29 @@
-//! Kills replicas again and again, as soon as each has run for a moment: recovery itself is interrupted.
+//! Kills replicas again and again, as soon as each has run for a moment: recovery itself is
+//! interrupted.
 //!
-//! A loop that other work has kept from turning goes on a little longer. Evidence: every replica was killed at least twice, and another process than at the beginning runs at the end.
+//! A loop that other work has kept from its turns lasts a little longer. Evidence: every replica
+//! was killed at least twice, and another process than at the beginning runs at the end.
 
-use super::ground::Ground;
-use super::{
-    Before, Fault, Nemesis, REPLICA_VARIANTS, Scene, Seen, Target, aim_at_replicas,
-    refuses_replicas,
-};
+use super::aim::{REPLICA_VARIANTS, aim_at_replicas, reject_replicas};
+use super::kill::were_replaced;
+use super::{ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Target, try_all};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
+use std::time::{Duration, Instant};
+use testbed::host::process::Sample;
+use testbed::net::plan::HostId;
 use workloads::Rng;
 
-/// Fewer deaths than this are no loop.
-const LEAST: u32 = 2;
+/// Fewer kills than this are no loop.
+const MIN_KILLS: u32 = 2;
+/// How long a replica is down, and how long it runs.
+const DOWN: Duration = Duration::from_millis(50);
+const UP: Duration = Duration::from_millis(250);
+/// How much longer than planned the fault may last if other work has kept it from its turns.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// SIGKILL after every start.
-pub(crate) struct CrashLoop;
+pub(super) struct CrashLoop;
 
 impl Nemesis for CrashLoop {
     fn name(&self) -> &'static str {
@@ -23,7 +31,8 @@ impl Nemesis for CrashLoop {
     }
 
     fn doc(&self) -> &'static str {
-        "kills replicas every time they have run for some tenths of a second, as a supervisor restarts them"
+        "kills replicas every time they have run for some tenths of a second, \
+         as a supervisor restarts them"
     }
 
     fn variants(&self) -> &'static [(&'static str, &'static str)] {
@@ -34,56 +43,118 @@ impl Nemesis for CrashLoop {
         (1_500, 4_000)
     }
 
-    fn refuses(&self, aim: &str, count: usize) -> Option<String> {
-        refuses_replicas(self.name(), aim, count)
+    fn reject_aim(&self, aim: &str, hosts: usize) -> Option<String> {
+        reject_replicas(self, aim, hosts)
     }
 
-    fn aim(&self, variant: &str, scene: &Scene, rng: &mut Rng) -> Option<Target> {
-        aim_at_replicas(variant, scene, rng)
+    fn aim(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
+        aim_at_replicas(variant, view, rng)
     }
 
     fn begin<'a>(
         &'a self,
         target: &'a Target,
-        ground: &'a mut Ground,
-    ) -> BoxFuture<'a, Result<Before>> {
+        cluster: &'a mut Cluster,
+    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
         Box::pin(async move {
-            let before = ground.samples(&target.hosts)?;
-            target.hosts.iter().try_for_each(|host| ground.begin_crashing(*host))?;
-            Ok(before)
-        })
-    }
-
-    fn linger<'a>(
-        &'a self,
-        fault: &'a mut Fault,
-        ground: &'a mut Ground,
-    ) -> BoxFuture<'a, Result<()>> {
-        Box::pin(ground.await_crashes(&fault.target.hosts, LEAST))
-    }
-
-    fn end<'a>(&'a self, fault: &'a Fault, ground: &'a mut Ground) -> BoxFuture<'a, Result<Seen>> {
-        Box::pin(async move {
-            let mut deaths = Vec::new();
-            for host in &fault.target.hosts {
-                deaths.push(ground.end_crashing(*host)?);
+            let before = cluster.samples(&target.hosts)?;
+            let mut replicas = Vec::new();
+            for host in &target.hosts {
+                cluster.member(*host).kill(self.name())?;
+                replicas.push(LoopingReplica::killed(*host));
             }
-            let after = ground.samples(&fault.target.hosts)?;
-            Ok(seen(fault, &after, &deaths))
+            let after = Vec::new();
+            Ok(Box::new(CrashLoops { replicas, before, after }) as Box<dyn ActiveFault>)
         })
     }
 }
 
-fn seen(fault: &Fault, after: &Before, deaths: &[u32]) -> Seen {
-    let pairs = || fault.before.iter().zip(after);
-    let replaced = pairs().all(|(old, new)| (old.pid, old.start_time) != (new.pid, new.start_time));
-    let hosts = fault.target.hosts.iter().zip(deaths);
-    let told: Vec<String> = hosts
-        .zip(pairs())
-        .map(|((host, deaths), (old, new))| {
-            format!("{host}: killed {deaths} times, from pid {} to pid {}", old.pid, new.pid)
+/// Replicas that are killed again and again.
+struct CrashLoops {
+    replicas: Vec<LoopingReplica>,
+    before: Vec<Sample>,
+    after: Vec<Sample>,
+}
+
+struct LoopingReplica {
+    host: HostId,
+    /// The loop has started it since the last kill.
+    is_up: bool,
+    /// Since when it is up or down.
+    since: Instant,
+    kills: u32,
+}
+
+impl LoopingReplica {
+    fn killed(host: HostId) -> Self {
+        Self { host, is_up: false, since: Instant::now(), kills: 1 }
+    }
+
+    /// Kills or starts the replica, if its time is up.
+    fn tick(&mut self, cluster: &mut Cluster) -> Result<()> {
+        let waited = self.since.elapsed();
+        match cluster.member(self.host).has_exited() {
+            true if waited > DOWN => {
+                self.start(cluster)?;
+                cluster.member(self.host).hold(CrashLoop.name());
+                self.is_up = true;
+            }
+            false if waited > UP => {
+                cluster.member(self.host).kill(CrashLoop.name())?;
+                (self.is_up, self.kills) = (false, self.kills + 1);
+            }
+            _ => return Ok(()),
+        }
+        self.since = Instant::now();
+        Ok(())
+    }
+
+    /// Starts the replica. If it was up, it has exited by itself, and that is reported.
+    fn start(&self, cluster: &mut Cluster) -> Result<()> {
+        let member = cluster.member(self.host);
+        if self.is_up {
+            let exit = member.replica.poll_exit();
+            member.record_missed_exit(exit);
+        }
+        cluster.restart(self.host)
+    }
+
+    fn end(&self, cluster: &mut Cluster) -> Result<()> {
+        if cluster.member(self.host).has_exited() {
+            self.start(cluster)?;
+        }
+        cluster.member(self.host).release();
+        Ok(())
+    }
+}
+
+impl ActiveFault for CrashLoops {
+    fn tick(&mut self, cluster: &mut Cluster) -> Result<()> {
+        self.replicas.iter_mut().try_for_each(|replica| replica.tick(cluster))
+    }
+
+    fn needs_more_time(&mut self, _: &mut Cluster, extended: Duration) -> Result<bool> {
+        let few = self.replicas.iter().any(|replica| replica.kills < MIN_KILLS);
+        Ok(few && extended < PATIENCE)
+    }
+
+    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            try_all(&self.replicas, |replica| replica.end(cluster))?;
+            let hosts: Vec<HostId> = self.replicas.iter().map(|replica| replica.host).collect();
+            self.after = cluster.samples(&hosts)?;
+            Ok(())
         })
-        .collect();
-    let often = deaths.iter().all(|deaths| *deaths >= LEAST);
-    Seen { bit: replaced && often && !told.is_empty(), text: told.join("; ") }
+    }
+
+    fn evidence(&self) -> Result<Evidence> {
+        let mut texts = Vec::new();
+        let samples = self.before.iter().zip(&self.after);
+        for (LoopingReplica { host, kills, .. }, (old, new)) in self.replicas.iter().zip(samples) {
+            let (old, new) = (old.pid, new.pid);
+            texts.push(format!("{host}: killed {kills} times, from pid {old} to pid {new}"));
+        }
+        let often = self.replicas.iter().all(|replica| replica.kills >= MIN_KILLS);
+        Ok(Evidence::from_hosts(often && were_replaced(&self.before, &self.after), &texts))
+    }
 }

@@ -1,383 +1,434 @@
-//! Carries out a schedule: waits for each step, ends and begins its faults as one change, and notes what was seen.
+//! Carries out a schedule: waits for each step, ends and begins its faults as one change, and
+//! reports what happened.
 //!
-//! Whatever happens, what was begun is ended and the links are healed before [`Executor::run`] returns. It keeps
-//! no history: it sends [`Note`]s to whoever does.
+//! Whatever happens, faults that began are ended and the links are healed before [`Executor::run`]
+//! returns. It keeps no history: it sends [`NemesisEvent`]s to the dispatcher.
 
-use super::agenda::{Agenda, Planned, Step, Succeeded, counted};
-use super::ground::{Exit, Ground};
+use super::cluster::SUPERVISION_INTERVAL;
+use super::event::{FaultOutcome, NemesisEvent};
 use super::grudge::majority_side;
 use super::schedule::{Schedule, When};
-use super::{Before, Fault, NotNow, Scene, Seen, Target, named};
+use super::timeline::{PlannedFault, Step, SuccessCounts, Timeline, count_successes};
+use super::{
+    ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Skip, Target, find_nemesis, membership,
+};
 use crate::clock::Clock;
 use anyhow::{Context as _, Result};
-use records::record::{FaultRecord, FaultState};
+use records::record::FaultState;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use testbed::net::plan::CLIENTS;
+use testbed::net::plan::{CLIENTS, HostId};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use workloads::Rng;
 
 /// Why a fault that was due in time has not begun.
-const TOO_LATE: &str = "what came before it took until the main phase was over";
+const TOO_LATE: &str = "an earlier step lasted until the main phase was over";
 /// Why a fault has not begun in a main phase that was stopped early.
 const STOPPED: &str = "the main phase was stopped before it began";
 
-/// What the nemesis has to say.
-#[derive(Debug)]
-pub(crate) enum Note {
-    /// A fault is on.
-    Began {
-        /// Its number.
-        id: u32,
-        /// Kind and variant.
-        name: String,
-        /// Whom it hits.
-        target: String,
-    },
-    /// A fault is over, or had no target.
-    Over(FaultRecord),
-    /// A replica exited unasked.
-    Died(Exit),
-    /// That replica was started again.
-    Revived(String),
-}
+/// How often a fault that lasts longer than planned is looked at.
+const EXTENSION_POLL: Duration = Duration::from_millis(5);
 
 /// How the nemesis's work ended.
 pub(crate) struct Ended {
-    /// Whether all that was planned could be done.
+    /// Whether the schedule could be carried out.
     pub(crate) worked: Result<()>,
-    /// Whether all that was done could be undone.
-    pub healed: Result<()>,
+    /// Whether all of it could be undone.
+    pub(crate) healed: Result<()>,
 }
 
-/// The nemesis at work.
+/// Carries out a schedule on a cluster.
 pub(crate) struct Executor {
-    /// What it works on.
-    pub ground: Ground,
-    /// The run's clock.
-    pub clock: Clock,
-    /// Decides whom each fault hits.
-    pub rng: Rng,
-    /// How many operations have succeeded, for what waits for them.
-    pub succeeded: watch::Receiver<Succeeded>,
-    /// Where it says what it does.
-    pub notes: mpsc::UnboundedSender<Note>,
-    /// The faults that are on.
-    pub(crate) active: Vec<Fault>,
+    /// What it acts on.
+    pub(crate) cluster: Cluster,
+    clock: Clock,
+    /// Decides what each fault hits.
+    rng: Rng,
+    /// How many operations have succeeded, for faults that wait for them.
+    succeeded: watch::Receiver<SuccessCounts>,
+    events: mpsc::UnboundedSender<NemesisEvent>,
+    active: Vec<RunningFault>,
+}
+
+/// A fault of the schedule that is on.
+struct RunningFault {
+    planned: PlannedFault,
+    target: Target,
+    fault: Box<dyn ActiveFault>,
+    /// When it was fully applied, in nanoseconds since the run began.
+    started: u64,
 }
 
 impl Executor {
-    /// Carries out the schedule, whose times count from now, until `limit` or until `stop` says so.
+    /// An executor without an active fault.
+    pub(crate) fn new(
+        cluster: Cluster,
+        clock: Clock,
+        rng: Rng,
+        succeeded: watch::Receiver<SuccessCounts>,
+        events: mpsc::UnboundedSender<NemesisEvent>,
+    ) -> Self {
+        Self { cluster, clock, rng, succeeded, events, active: Vec::new() }
+    }
+
+    /// Carries out the schedule, whose times count from now, until `limit` or until `stop` is true.
     pub(crate) async fn run(
         &mut self,
         schedule: &Schedule,
         limit: Duration,
         mut stop: watch::Receiver<bool>,
     ) -> Ended {
-        let mut agenda = Agenda::new(schedule);
-        let worked = self.all_steps(&mut agenda, limit, &mut stop).await;
-        for (planned, when) in agenda.never_began() {
+        let mut timeline = Timeline::new(schedule);
+        let worked = self.run_steps(&mut timeline, limit, &mut stop).await;
+        for (planned, when) in timeline.unstarted() {
             let why = match when {
                 When::At(_) if *stop.borrow() => STOPPED.to_owned(),
-                _ => never(&when, &self.succeeded.borrow()),
+                _ => explain_unstarted(&when, &self.succeeded.borrow()),
             };
-            self.note(Note::Over(skipped(&planned, why)));
+            self.report_skipped(&planned, why);
         }
         Ended { worked, healed: self.heal().await }
     }
 
     /// A step is never cut off in the middle: only the waiting between steps is.
-    async fn all_steps(
+    async fn run_steps(
         &mut self,
-        agenda: &mut Agenda,
+        timeline: &mut Timeline,
         limit: Duration,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<()> {
         let begun = Instant::now();
         while begun.elapsed() < limit && !*stop.borrow() {
             let now_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-            agenda.heed(&self.succeeded.borrow_and_update(), now_ms);
-            if let Some(step) = agenda.take(now_ms) {
-                let done = self.step(&step).await;
+            timeline.release_triggered(&self.succeeded.borrow_and_update(), now_ms);
+            if let Some(step) = timeline.take_due(now_ms) {
+                let done = self.run_step(&step).await;
                 done.with_context(|| format!("the nemesis failed at {} ms", step.at_ms))?;
                 continue;
             }
-            let next = agenda.next_ms().map_or(limit, Duration::from_millis);
+            let next = timeline.next_ms().map_or(limit, Duration::from_millis);
             let mut succeeded = self.succeeded.clone();
             tokio::select! {
-                watched = self.watch_until(begun + next.min(limit)) => watched?,
-                more = succeeded.changed(), if agenda.waits() => {
-                    // Whoever counts is gone only when the run is being torn down.
-                    more.context("nobody counts operations any more")?;
+                supervised = self.supervise_until(begun + next.min(limit)) => supervised?,
+                more = succeeded.changed(), if timeline.has_waiting() => {
+                    // The dispatcher is gone only when the run is being torn down.
+                    more.context("operations are no longer counted")?;
                 }
                 _ = stop.wait_for(|stop| *stop) => (),
             }
         }
         if *stop.borrow() {
-            // The next step stays on the agenda, so that what it would have begun is told, too.
+            // The next step stays in the timeline, so that the faults it would have begun are
+            // reported, too.
             return Ok(());
         }
-        // What ends with the main phase ends as planned, not as something left behind.
-        match agenda.take(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)) {
-            Some(step) => {
-                for planned in &step.begin {
-                    self.note(Note::Over(skipped(planned, TOO_LATE.to_owned())));
-                }
-                self.step(&Step { begin: Vec::new(), ..step }).await
-            }
-            None => Ok(()),
-        }
+        self.end_main_phase(timeline, limit).await
     }
 
-    /// Waits, and looks after the replicas meanwhile.
-    pub(crate) async fn watch_until(&mut self, until: Instant) -> Result<()> {
+    /// Faults that end with the main phase end as planned, not as something left behind.
+    async fn end_main_phase(&mut self, timeline: &mut Timeline, limit: Duration) -> Result<()> {
+        let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        let Some(step) = timeline.take_due(limit_ms) else { return Ok(()) };
+        for planned in &step.begin {
+            self.report_skipped(planned, TOO_LATE.to_owned());
+        }
+        self.run_step(&Step { begin: Vec::new(), ..step }).await
+    }
+
+    /// Waits until then, and supervises replicas and faults meanwhile.
+    async fn supervise_until(&mut self, until: Instant) -> Result<()> {
         loop {
-            self.look()?;
-            self.ground.follow_clocks();
+            self.supervise()?;
             let now = Instant::now();
             if now >= until {
                 return Ok(());
             }
-            tokio::time::sleep_until(until.min(now + self.ground.pulse())).await;
+            let intervals = self.active.iter().map(|active| active.fault.tick_interval());
+            let interval = intervals.min().unwrap_or(SUPERVISION_INTERVAL);
+            tokio::time::sleep_until(until.min(now + interval)).await;
         }
     }
 
-    /// Tells who has died, and goes on with what takes its time.
-    fn look(&mut self) -> Result<()> {
-        for exit in self.ground.unasked_exits() {
-            self.note(Note::Died(exit));
+    /// Reports unexpected exits, gives every fault its turn, and restarts replicas that exited by
+    /// themselves.
+    fn supervise(&mut self) -> Result<()> {
+        self.report_exits();
+        for active in &mut self.active {
+            active.fault.tick(&mut self.cluster)?;
         }
-        self.ground.tend()?;
-        self.note_revivals();
+        self.cluster.supervise()?;
+        self.report_restarts();
         Ok(())
     }
 
-    fn note_revivals(&mut self) {
-        for host in std::mem::take(&mut self.ground.revived) {
-            self.note(Note::Revived(host.to_string()));
-        }
-    }
-
-    async fn step(&mut self, step: &Step) -> Result<()> {
-        for fault in self.active.iter_mut().filter(|fault| step.end.contains(&fault.planned.id)) {
-            // What can still be seen is seen at its end; what cannot be looked at any more is no evidence there.
-            drop(fault.nemesis.linger(fault, &mut self.ground).await);
-        }
+    /// Ends and begins the faults of a step, and changes the network once.
+    async fn run_step(&mut self, step: &Step) -> Result<()> {
+        self.extend_until_observed(&step.end).await;
         let mut over = Vec::new();
         for id in &step.end {
-            if let Some(position) = self.active.iter().position(|fault| fault.planned.id == *id) {
-                let fault = self.active.remove(position);
-                over.push(self.end(fault).await);
+            if let Some(place) = self.active.iter().position(|active| active.planned.id == *id) {
+                let active = self.active.remove(place);
+                over.push(self.end(active).await);
             }
         }
         let mut begun = Vec::new();
-        let begins = self.begin_all(&step.begin, &mut begun).await;
-        let settled = self.ground.settle().await;
-        // Whatever failed: what was done is told, and what is on is ended one day.
-        over.into_iter().for_each(|record| self.note(Note::Over(record)));
-        for fault in begun {
-            self.on(fault);
+        let began = self.begin_all(&step.begin, &mut begun).await;
+        let applied = self.cluster.links.apply().await;
+        // Even after an error, faults that ended are reported, and faults that began are ended
+        // later.
+        over.into_iter().for_each(|outcome| self.report(NemesisEvent::FaultEnded(outcome)));
+        begun.into_iter().for_each(|active| self.activate(active));
+        began.and(applied)?;
+        if self.active.is_empty() {
+            membership::rejoin_removed(&mut self.cluster).await
+        } else {
+            Ok(())
         }
-        begins.and(settled)?;
-        if self.active.is_empty() { self.ground.readmit().await } else { Ok(()) }
     }
 
-    async fn begin_all(&mut self, all: &[Planned], begun: &mut Vec<Fault>) -> Result<()> {
+    /// Lets faults that are to end last longer while their effect is still to be observed.
+    ///
+    /// An error ends the extension: what can still be sampled is sampled when the fault ends.
+    async fn extend_until_observed(&mut self, ids: &[u32]) {
+        let began = Instant::now();
+        while self.needs_more_time(ids, began.elapsed()) {
+            if self.supervise().is_err() || self.cluster.links.apply().await.is_err() {
+                return;
+            }
+            sleep(EXTENSION_POLL).await;
+        }
+    }
+
+    fn needs_more_time(&mut self, ids: &[u32], extended: Duration) -> bool {
+        let mut needed = false;
+        for active in self.active.iter_mut().filter(|active| ids.contains(&active.planned.id)) {
+            needed |= active.fault.needs_more_time(&mut self.cluster, extended).unwrap_or(false);
+        }
+        needed
+    }
+
+    async fn begin_all(
+        &mut self,
+        all: &[PlannedFault],
+        begun: &mut Vec<RunningFault>,
+    ) -> Result<()> {
         for planned in all {
-            let fault = self.begin(planned, begun).await?;
-            begun.extend(fault);
-        }
-        Ok(())
-    }
-
-    /// Ends everything, in the order in which it began, and heals the links.
-    pub(crate) async fn heal(&mut self) -> Result<()> {
-        let ids: Vec<u32> = self.active.iter().map(|fault| fault.planned.id).collect();
-        let ended = self.step(&Step { end: ids, ..Step::default() }).await;
-        self.ground.unasked_exits().into_iter().for_each(|exit| self.note(Note::Died(exit)));
-        // Whoever still may stop because of its disk does so while it is looked after and started again.
-        let excused = self.watch_the_excused().await;
-        // A step that failed half-way may have left something behind that no fault in the list owns.
-        let whole = self.ground.make_whole().await;
-        self.note_revivals();
-        ended.and(excused).and(whole).context("what the nemesis did could not be undone")
-    }
-
-    /// Waits until nobody may stop any more because of its disk. Who stood still meanwhile has a while longer.
-    async fn watch_the_excused(&mut self) -> Result<()> {
-        let now = std::time::Instant::now;
-        while let Some(until) = self.ground.excused_until().filter(|until| *until > now()) {
-            self.watch_until(until.into()).await?;
+            let active = self.begin(planned, begun).await?;
+            begun.extend(active);
         }
         Ok(())
     }
 
     /// Begins a fault, in the same step as those that have `begun` already.
-    async fn begin(&mut self, planned: &Planned, begun: &[Fault]) -> Result<Option<Fault>> {
-        let nemesis = named(&planned.kind).context("a schedule names only nemeses that exist")?;
+    async fn begin(
+        &mut self,
+        planned: &PlannedFault,
+        begun: &[RunningFault],
+    ) -> Result<Option<RunningFault>> {
+        let nemesis = find_nemesis(&planned.kind);
+        let nemesis = nemesis.with_context(|| format!("there is no nemesis {:?}", planned.kind))?;
         let mut on = self.active.iter().chain(begun);
-        if let Some(other) = on.find(|fault| fault.planned.kind == planned.kind) {
-            let why = format!(
-                "fault {} was still on, and two of a kind undo each other",
-                other.planned.id
-            );
-            self.note(Note::Over(skipped(planned, why)));
+        if let Some(other) = on.find(|active| active.planned.kind == planned.kind) {
+            let other = other.planned.id;
+            let why = format!("fault {other} was still on, and two of a kind undo each other");
+            self.report_skipped(planned, why);
             return Ok(None);
         }
-        // Nobody aims at a replica that has just ended.
-        self.look()?;
-        let scene = self.scene().await;
+        // A replica that has just exited is no target.
+        self.supervise()?;
+        let view = self.view().await;
         let mut rng = self.rng.fork(&format!("fault {}", planned.id));
-        let Some(target) = nemesis.aim(&planned.variant, &scene, &mut rng) else {
-            self.note(Note::Over(skipped(planned, no_target(&scene).to_owned())));
+        let Some(target) = nemesis.aim(&planned.variant, &view, &mut rng) else {
+            self.report_skipped(planned, explain_no_target(&view).to_owned());
             return Ok(None);
         };
-        let fault = |before| Fault {
-            planned: planned.clone(),
-            nemesis,
-            target: target.clone(),
-            before,
-            started: 0,
-        };
+        Ok(self.begin_aimed(nemesis, planned, target).await)
+    }
+
+    async fn begin_aimed(
+        &mut self,
+        nemesis: &'static dyn Nemesis,
+        planned: &PlannedFault,
+        target: Target,
+    ) -> Option<RunningFault> {
         let began = self.clock.now_ns();
-        match nemesis.begin(&target, &mut self.ground).await {
-            Ok(before) => Ok(Some(fault(before))),
-            Err(error) if error.is::<NotNow>() => {
-                let begun = Fault { started: began, ..fault(Before::new()) };
-                self.note(Note::Over(undone(begun, self.clock.now_ns(), error.to_string())));
-                Ok(None)
+        match nemesis.begin(&target, &mut self.cluster).await {
+            Ok(fault) => {
+                Some(RunningFault { planned: planned.clone(), target, fault, started: began })
             }
-            // A replica that died by itself meanwhile cannot be hit; the watch tells of its death.
             Err(error) => {
                 let now = self.clock.now_ns();
-                let begun = Fault { started: now, ..fault(Before::new()) };
-                let seen = Seen { bit: false, text: format!("{error:#}") };
-                self.note(Note::Over(record(begun, now, seen, Vec::new())));
-                Ok(None)
+                // A fault that was skipped may have broken something for a moment. Another error
+                // means that a replica exited by itself meanwhile and could not be hit; the
+                // supervisor reports that.
+                let began = if error.is::<Skip>() { began } else { now };
+                let outcome =
+                    conclude(planned.clone(), target, (began, now), Err(error), Vec::new());
+                self.report(NemesisEvent::FaultEnded(outcome));
+                None
             }
         }
     }
 
     /// Everything of the step is applied: from now on the fault counts.
-    fn on(&mut self, mut fault: Fault) {
-        fault.started = self.clock.now_ns();
-        self.note(Note::Began {
-            id: fault.planned.id,
-            name: format!("{}:{}", fault.planned.kind, fault.planned.variant),
-            target: fault.target.text.clone(),
+    fn activate(&mut self, mut active: RunningFault) {
+        active.started = self.clock.now_ns();
+        self.report(NemesisEvent::FaultBegan {
+            id: active.planned.id,
+            kind: active.planned.kind.clone(),
+            variant: active.planned.variant.clone(),
+            target: active.target.text.clone(),
         });
-        self.active.push(fault);
+        self.active.push(active);
     }
 
-    /// Ends a fault. What cannot be seen any more is no evidence, and no reason to stop the run.
-    async fn end(&mut self, fault: Fault) -> FaultRecord {
+    /// Ends a fault. An error makes it unconfirmed, and is no reason to stop the run.
+    async fn end(&mut self, active: RunningFault) -> FaultOutcome {
+        let RunningFault { planned, target, mut fault, started } = active;
         let ended = self.clock.now_ns();
-        let seen = fault.nemesis.end(&fault, &mut self.ground).await;
-        if let Err(error) = &seen
-            && error.is::<NotNow>()
-        {
-            return undone(fault, ended, error.to_string());
-        }
-        let seen = seen.unwrap_or_else(|error| Seen { bit: false, text: format!("{error:#}") });
-        // With fewer members than hosts nobody can tell from the hosts who is a majority.
-        let majority = match self.ground.lacks_members() {
+        let undone = fault.end(&mut self.cluster).await;
+        let evidence = undone.and_then(|()| fault.evidence());
+        // With fewer members than hosts, the hosts alone do not decide which of them are a
+        // majority.
+        let majority = match self.cluster.may_lack_members() {
             true => Vec::new(),
-            false => able(&fault.target, self.ground.count()),
+            false => majority_under(&target, self.cluster.count()),
         };
-        record(fault, ended, seen, majority)
+        conclude(planned, target, (started, ended), evidence, majority)
     }
 
-    async fn scene(&self) -> Scene {
-        Scene {
-            count: self.ground.count(),
-            leader: self.ground.leader().await,
-            free: self.ground.free(),
+    /// Ends everything, in the order in which it began, and heals what is left.
+    async fn heal(&mut self) -> Result<()> {
+        let ids: Vec<u32> = self.active.iter().map(|active| active.planned.id).collect();
+        let ended = self.run_step(&Step { end: ids, ..Step::default() }).await;
+        self.report_exits();
+        // A replica that may still stop because of its disk is supervised until it may not any
+        // more.
+        let graceful = self.await_disk_grace().await;
+        // A step that failed half-way may have left something broken that no active fault owns.
+        let healed = self.cluster.heal().await;
+        let rejoined = match healed {
+            Ok(()) => membership::finish_changes(&mut self.cluster).await,
+            Err(error) => Err(error),
+        };
+        self.report_restarts();
+        ended.and(graceful).and(rejoined).context("the faults could not be undone")
+    }
+
+    /// Waits until no disk fault excuses an exit any more. A replica that was paused meanwhile has
+    /// a new grace.
+    async fn await_disk_grace(&mut self) -> Result<()> {
+        let now = std::time::Instant::now;
+        while let Some(until) = self.cluster.disk_grace_ends().filter(|until| *until > now()) {
+            self.supervise_until(until.into()).await?;
+        }
+        Ok(())
+    }
+
+    async fn view(&self) -> ClusterView {
+        ClusterView {
+            count: self.cluster.count(),
+            leader: self.cluster.leader().await,
+            free: self.cluster.free_hosts(),
         }
     }
 
-    fn note(&self, note: Note) {
-        // Nobody listens any more only when the run is being torn down.
-        drop(self.notes.send(note));
+    fn report_exits(&mut self) {
+        for exit in self.cluster.poll_unexpected_exits() {
+            self.report(NemesisEvent::ReplicaExited(exit));
+        }
+    }
+
+    fn report_restarts(&mut self) {
+        for host in self.cluster.take_restarted() {
+            self.report(NemesisEvent::ReplicaRestarted(host));
+        }
+    }
+
+    fn report_skipped(&self, planned: &PlannedFault, why: String) {
+        self.report(NemesisEvent::FaultEnded(FaultOutcome {
+            id: planned.id,
+            kind: planned.kind.clone(),
+            variant: planned.variant.clone(),
+            target: "none".to_owned(),
+            hosts: Vec::new(),
+            cut: Vec::new(),
+            majority: Vec::new(),
+            span: None,
+            state: FaultState::Skipped,
+            evidence: why,
+        }));
+    }
+
+    fn report(&self, event: NemesisEvent) {
+        // The dispatcher is gone only when the run is being torn down.
+        drop(self.events.send(event));
     }
 }
 
 /// The hosts that can still form a majority under this fault, as far as it alone decides.
-fn able(target: &Target, count: usize) -> Vec<String> {
-    // Who only has a wrong clock can still take part.
-    let stopped = target.hosts.iter().filter(|_| target.skew.is_none());
-    let mut touched: BTreeSet<_> = stopped.copied().collect();
-    // Who hears late or little may still take part, but need not.
-    let ends = target.links.shapes.keys().flat_map(|(from, to)| [*from, *to]);
-    touched.extend(ends.filter(|end| *end != CLIENTS));
-    if target.links.shapes.keys().any(|(from, to)| [*from, *to].contains(&CLIENTS)) {
+fn majority_under(target: &Target, count: usize) -> Vec<HostId> {
+    let shaped = || target.links.shapes.keys().flat_map(|(from, to)| [*from, *to]);
+    if shaped().any(|end| end == CLIENTS) {
         return Vec::new();
     }
-    let side = majority_side(&target.links, count);
-    let able: Vec<String> = side.difference(&touched).map(ToString::to_string).collect();
-    if count - touched.len() > count / 2 { able } else { Vec::new() }
+    // A replica with a wrong clock can take part. One whose packets are late or lost may, but need
+    // not.
+    let stopped = target.hosts.iter().filter(|_| target.skew.is_none()).copied();
+    let affected: BTreeSet<HostId> = stopped.chain(shaped()).collect();
+    if count - affected.len() <= count / 2 {
+        return Vec::new();
+    }
+    majority_side(&target.links, count).difference(&affected).copied().collect()
 }
 
-fn record(fault: Fault, ended: u64, seen: Seen, majority: Vec<String>) -> FaultRecord {
-    let Fault { planned, target, started, .. } = fault;
-    FaultRecord {
+/// The outcome of a fault that began, or of one that could not begin after it was aimed.
+fn conclude(
+    planned: PlannedFault,
+    target: Target,
+    span: (u64, u64),
+    evidence: Result<Evidence>,
+    majority: Vec<HostId>,
+) -> FaultOutcome {
+    let (state, majority, evidence) = match evidence {
+        Ok(Evidence { confirmed: true, text }) => (FaultState::Witnessed, majority, text),
+        Ok(Evidence { confirmed: false, text }) => (FaultState::Unwitnessed, majority, text),
+        Err(skip) if skip.is::<Skip>() => (FaultState::Skipped, Vec::new(), skip.to_string()),
+        Err(error) => (FaultState::Unwitnessed, majority, format!("{error:#}")),
+    };
+    FaultOutcome {
         id: planned.id,
         kind: planned.kind,
         variant: planned.variant,
-        hosts: target.hosts.iter().map(ToString::to_string).collect(),
-        cut: target
-            .links
-            .cuts
-            .iter()
-            .map(|(from, to)| (from.to_string(), to.to_string()))
-            .collect(),
         target: target.text,
+        hosts: target.hosts,
+        cut: target.links.cuts.into_iter().collect(),
         majority,
-        started: Some(started),
-        ended: Some(ended),
-        state: if seen.bit { FaultState::Witnessed } else { FaultState::Unwitnessed },
-        evidence: seen.text,
+        // Also of one that was skipped: whatever it broke for a moment explains what others could
+        // not do.
+        span: Some(span),
+        state,
+        evidence,
     }
 }
 
-/// The record of a fault that came to nothing. When it was on is told: who was touched could not do what others must.
-fn undone(fault: Fault, ended: u64, why: String) -> FaultRecord {
-    let seen = Seen { bit: false, text: why };
-    FaultRecord { state: FaultState::Skipped, ..record(fault, ended, seen, Vec::new()) }
-}
-
-fn no_target(scene: &Scene) -> &'static str {
-    match scene.leader {
-        None => "nobody led the cluster at that moment",
-        Some(_) => "something else had already hit whom it aims at, or there are too few hosts",
+fn explain_no_target(view: &ClusterView) -> &'static str {
+    match view.leader {
+        None => "there was no leader at that moment",
+        Some(_) => "another fault held its target, or there are too few hosts",
     }
 }
 
-/// Why a fault that waited for operations has never begun.
-fn never(when: &When, succeeded: &Succeeded) -> String {
+/// Why a fault has not begun.
+fn explain_unstarted(when: &When, succeeded: &SuccessCounts) -> String {
     match when {
         When::After { count, function } => {
-            let seen = counted(succeeded, function.as_ref());
+            let seen = count_successes(succeeded, function.as_ref());
             let what = function.as_deref().unwrap_or("operation");
             format!("it waited for {count} successful operations ({what}), and there were {seen}")
         }
         When::At(_) => TOO_LATE.to_owned(),
-    }
-}
-
-fn skipped(planned: &Planned, why: String) -> FaultRecord {
-    FaultRecord {
-        id: planned.id,
-        kind: planned.kind.clone(),
-        variant: planned.variant.clone(),
-        target: "nobody".to_owned(),
-        hosts: Vec::new(),
-        cut: Vec::new(),
-        majority: Vec::new(),
-        started: None,
-        ended: None,
-        state: FaultState::Skipped,
-        evidence: why,
     }
 }
 

@@ -1,15 +1,16 @@
-//! Decides who refuses whom: a shape of partition and the hosts become a set of directed cuts. Pure.
+//! Decides which host hears which: a shape of partition and the hosts become a set of directed
+//! cuts. Pure.
 //!
-//! A [`Grudge`] also says which hosts still reach a majority, because a run in which that side accepted no
-//! write proves little.
+//! *Grudge* is Jepsen's word for that. [`majority_side`] names the hosts that still reach a
+//! majority: a run in which that side accepted no write proves little.
 
 use std::collections::BTreeSet;
 use testbed::net::plan::{HostId, LinkPlan};
 use workloads::Rng;
 
-/// A way to cut a cluster. In `SHAPES` stand name and sentence of each.
+/// A way to cut a cluster; [`SHAPES`] has name and sentence of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Shape {
+pub(crate) enum PartitionShape {
     Bridge,
     Halves,
     Leader,
@@ -21,109 +22,120 @@ pub(crate) enum Shape {
 }
 
 /// Every shape, in order of name.
-pub(crate) const SHAPES: &[(Shape, &str, &str)] = &[
-    (Shape::Bridge, "bridge", "two halves that only one host in the middle can reach"),
-    (Shape::Halves, "halves", "two groups as equal as they can be"),
-    (Shape::Leader, "leader", "the leader alone, clients still reach it"),
-    (Shape::LeaderMinority, "leader-minority", "the leader with a minority"),
-    (Shape::Minority, "minority", "a random minority against the rest"),
-    (Shape::One, "one", "one random host alone"),
-    (Shape::OneWay, "one-way", "a random group hears the rest but is not heard, or the reverse"),
-    (Shape::Ring, "ring", "each host reaches a majority, and no two the same one"),
+pub(crate) const SHAPES: &[(PartitionShape, &str, &str)] = &[
+    (PartitionShape::Bridge, "bridge", "two halves that only one host in the middle can reach"),
+    (PartitionShape::Halves, "halves", "two groups as equal as they can be"),
+    (PartitionShape::Leader, "leader", "the leader alone, clients still reach it"),
+    (PartitionShape::LeaderMinority, "leader-minority", "the leader with a minority"),
+    (PartitionShape::Minority, "minority", "a random minority against the rest"),
+    (PartitionShape::One, "one", "one random host alone"),
+    (
+        PartitionShape::OneWay,
+        "one-way",
+        "a random group hears the rest but is not heard, or the reverse",
+    ),
+    (PartitionShape::Ring, "ring", "each host reaches a majority, and no two the same one"),
 ];
 
 /// A shape applied to hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grudge {
     /// The links to cut.
-    pub plan: LinkPlan,
+    pub(crate) plan: LinkPlan,
     /// The same for a reader: `n2 | n1 n3 n4 n5`.
-    pub text: String,
+    pub(crate) text: String,
 }
 
-/// The cuts of `shape` among `count` hosts; `None` where it has no target (no leader now, too few hosts).
-pub(crate) fn grudge(
-    shape: Shape,
+/// The cuts of `shape` among `count` hosts; `None` where it has no target (no leader now, too few
+/// hosts).
+pub(crate) fn cut_shape(
+    shape: PartitionShape,
     count: usize,
     leader: Option<HostId>,
     rng: &mut Rng,
 ) -> Option<Grudge> {
-    let mut hosts: Vec<HostId> = all(count);
+    let mut hosts: Vec<HostId> = all_hosts(count);
     rng.shuffle(&mut hosts);
     let minority = |rng: &mut Rng| 1 + rng.below(((count - 1) / 2).max(1) as u64) as usize;
     match shape {
-        Shape::One => Some(split(&hosts, 1)),
-        Shape::Halves => Some(split(&hosts, count / 2)),
-        Shape::Minority => Some(split(&hosts, minority(rng))),
-        Shape::Leader => Some(split(&first(&hosts, leader?), 1)),
-        // The leader alone is a shape of its own; here somebody hears it, where a minority has room for two.
-        Shape::LeaderMinority => {
-            Some(split(&first(&hosts, leader?), minority(rng).max(2.min((count - 1) / 2))))
-        }
-        Shape::OneWay => Some(one_way(&hosts, minority(rng), rng.percent(50))),
-        Shape::Bridge => (count >= 3).then(|| bridge(&hosts)),
-        Shape::Ring => (count >= 4).then(|| ring(&hosts)),
+        PartitionShape::One => Some(cut_in_two(&hosts, 1)),
+        PartitionShape::Halves => Some(cut_in_two(&hosts, count / 2)),
+        PartitionShape::Minority => Some(cut_in_two(&hosts, minority(rng))),
+        PartitionShape::Leader => Some(cut_in_two(&move_to_front(&hosts, leader?), 1)),
+        // The leader alone is another shape; here a follower hears it, where a minority has room
+        // for two.
+        PartitionShape::LeaderMinority => Some(cut_in_two(
+            &move_to_front(&hosts, leader?),
+            minority(rng).max(2.min((count - 1) / 2)),
+        )),
+        PartitionShape::OneWay => Some(cut_one_way(&hosts, minority(rng), rng.percent(50))),
+        PartitionShape::Bridge => (count >= 3).then(|| cut_bridge(&hosts)),
+        PartitionShape::Ring => (count >= 4).then(|| cut_ring(&hosts)),
     }
     .filter(|grudge| !grudge.plan.cuts.is_empty())
 }
 
-/// The hosts that can talk, both ways, with a majority of `count` (themselves included).
+/// The hosts that reach a majority of `count`, themselves included, in both directions.
 pub(crate) fn majority_side(plan: &LinkPlan, count: usize) -> BTreeSet<HostId> {
-    let talks = |a: HostId, b: HostId| !plan.cuts.contains(&(a, b)) && !plan.cuts.contains(&(b, a));
+    let connected =
+        |a: HostId, b: HostId| !plan.cuts.contains(&(a, b)) && !plan.cuts.contains(&(b, a));
     let reaches_majority = |host: &HostId| {
-        all(count).into_iter().filter(|peer| talks(*host, *peer)).count() > count / 2
+        all_hosts(count).into_iter().filter(|peer| connected(*host, *peer)).count() > count / 2
     };
-    all(count).into_iter().filter(reaches_majority).collect()
+    all_hosts(count).into_iter().filter(reaches_majority).collect()
 }
 
 /// All hosts in order.
-pub(crate) fn all(count: usize) -> Vec<HostId> {
+pub(crate) fn all_hosts(count: usize) -> Vec<HostId> {
     (0..count).filter_map(|id| u8::try_from(id).ok()).map(HostId).collect()
 }
 
-/// The hosts with this one in front.
-fn first(hosts: &[HostId], front: HostId) -> Vec<HostId> {
+/// The hosts with `front` moved to the front.
+fn move_to_front(hosts: &[HostId], front: HostId) -> Vec<HostId> {
     let rest = hosts.iter().copied().filter(|host| *host != front);
     std::iter::once(front).chain(rest).collect()
 }
 
-fn split(hosts: &[HostId], size: usize) -> Grudge {
+fn cut_in_two(hosts: &[HostId], size: usize) -> Grudge {
     let (some, rest) = hosts.split_at(size);
-    let mut plan = one_direction(some, rest);
-    plan.cuts.extend(one_direction(rest, some).cuts);
-    Grudge { plan, text: format!("{} | {}", names(some), names(rest)) }
+    let mut plan = cut_direction(some, rest);
+    plan.cuts.extend(cut_direction(rest, some).cuts);
+    Grudge { plan, text: format!("{} | {}", host_names(some), host_names(rest)) }
 }
 
-fn one_way(hosts: &[HostId], size: usize, muted: bool) -> Grudge {
+fn cut_one_way(hosts: &[HostId], size: usize, muted: bool) -> Grudge {
     let (some, rest) = hosts.split_at(size);
     let (from, to) = if muted { (some, rest) } else { (rest, some) };
-    Grudge { plan: one_direction(from, to), text: format!("{} -/-> {}", names(from), names(to)) }
+    Grudge {
+        plan: cut_direction(from, to),
+        text: format!("{} -/-> {}", host_names(from), host_names(to)),
+    }
 }
 
-fn bridge(hosts: &[HostId]) -> Grudge {
+fn cut_bridge(hosts: &[HostId]) -> Grudge {
     let (middle, sides) = hosts.split_at(1);
     let (left, right) = sides.split_at(sides.len() / 2);
-    let mut grudge = split(&[left, right].concat(), left.len());
-    grudge.text = format!("{} | {} | {}", names(left), names(middle), names(right));
+    let mut grudge = cut_in_two(&[left, right].concat(), left.len());
+    grudge.text = format!("{} | {} | {}", host_names(left), host_names(middle), host_names(right));
     grudge
 }
 
-/// Each group refuses every other one, or only the first is not heard by the second.
-pub(crate) fn by_groups(groups: &[Vec<HostId>], one_way: bool) -> Grudge {
+/// No group hears another one; or with `one_way`, the second does not hear the first.
+pub(crate) fn cut_groups(groups: &[Vec<HostId>], one_way: bool) -> Grudge {
     let mut plan = LinkPlan::healed();
     for (place, from) in groups.iter().enumerate() {
         for (other, to) in groups.iter().enumerate() {
             if place < other || (place > other && !one_way) {
-                plan.cuts.extend(one_direction(from, to).cuts);
+                plan.cuts.extend(cut_direction(from, to).cuts);
             }
         }
     }
-    let told: Vec<String> = groups.iter().map(|group| names(group)).collect();
-    Grudge { plan, text: told.join(if one_way { " -/-> " } else { " | " }) }
+    let names: Vec<String> = groups.iter().map(|group| host_names(group)).collect();
+    Grudge { plan, text: names.join(if one_way { " -/-> " } else { " | " }) }
 }
 
-/// Each host keeps its nearest neighbours on a circle, just enough for a majority.
-fn ring(hosts: &[HostId]) -> Grudge {
+/// Each host hears its nearest neighbours on a circle, just enough for a majority.
+fn cut_ring(hosts: &[HostId]) -> Grudge {
     let count = hosts.len();
     let reach = (count / 2).div_ceil(2);
     let mut plan = LinkPlan::healed();
@@ -135,16 +147,16 @@ fn ring(hosts: &[HostId]) -> Grudge {
             }
         }
     }
-    Grudge { plan, text: format!("ring {}", names(hosts)) }
+    Grudge { plan, text: format!("ring {}", host_names(hosts)) }
 }
 
-fn one_direction(from: &[HostId], to: &[HostId]) -> LinkPlan {
+fn cut_direction(from: &[HostId], to: &[HostId]) -> LinkPlan {
     let cuts = from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to)));
     LinkPlan::cut(cuts)
 }
 
 /// `n1 n3 n4`, sorted.
-pub(crate) fn names(hosts: &[HostId]) -> String {
+pub(crate) fn host_names(hosts: &[HostId]) -> String {
     let mut sorted = hosts.to_vec();
     sorted.sort_unstable();
     sorted.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
@@ -154,8 +166,8 @@ pub(crate) fn names(hosts: &[HostId]) -> String {
 mod tests {
     use super::*;
 
-    fn cut(shape: Shape, count: usize, seed: u64) -> Option<Grudge> {
-        grudge(shape, count, Some(HostId(1)), &mut Rng::new(seed))
+    fn cut(shape: PartitionShape, count: usize, seed: u64) -> Option<Grudge> {
+        cut_shape(shape, count, Some(HostId(1)), &mut Rng::new(seed))
     }
 
     #[test]
@@ -176,8 +188,8 @@ mod tests {
     }
 
     #[test]
-    fn the_leader_alone_reaches_nobody_and_the_rest_are_the_majority() {
-        let plan = cut(Shape::Leader, 5, 3).expect("there is a leader").plan;
+    fn the_leader_alone_reaches_no_host_and_the_rest_are_the_majority() {
+        let plan = cut(PartitionShape::Leader, 5, 3).expect("there is a leader").plan;
         assert_eq!(plan.cuts.len(), 8);
         let side = majority_side(&plan, 5);
         assert_eq!(side.len(), 4);
@@ -187,38 +199,39 @@ mod tests {
     #[test]
     fn a_leader_with_a_minority_is_not_alone_where_two_are_one() {
         for seed in 0..20 {
-            let plan = cut(Shape::LeaderMinority, 5, seed).expect("there is a leader").plan;
+            let plan =
+                cut(PartitionShape::LeaderMinority, 5, seed).expect("there is a leader").plan;
             let side = majority_side(&plan, 5);
             assert!(side.len() == 3 && !side.contains(&HostId(1)), "seed {seed}");
         }
         assert_eq!(
-            majority_side(&cut(Shape::LeaderMinority, 3, 0).expect("a cut").plan, 3).len(),
+            majority_side(&cut(PartitionShape::LeaderMinority, 3, 0).expect("a cut").plan, 3).len(),
             2
         );
     }
 
     #[test]
     fn a_ring_of_five_leaves_every_host_a_different_majority() {
-        let plan = cut(Shape::Ring, 5, 0).expect("five hosts make a ring").plan;
+        let plan = cut(PartitionShape::Ring, 5, 0).expect("five hosts make a ring").plan;
         assert_eq!(plan.cuts.len(), 10);
         assert_eq!(majority_side(&plan, 5).len(), 5);
     }
 
     #[test]
     fn a_bridge_leaves_the_middle_whole() {
-        let plan = cut(Shape::Bridge, 5, 0).expect("five hosts make a bridge").plan;
+        let plan = cut(PartitionShape::Bridge, 5, 0).expect("five hosts make a bridge").plan;
         assert_eq!(plan.cuts.len(), 8);
         assert_eq!(majority_side(&plan, 5).len(), 5);
     }
 
     #[test]
-    fn a_one_way_cut_has_no_way_back() {
-        let plan = cut(Shape::OneWay, 5, 4).expect("five hosts can be cut").plan;
+    fn a_one_way_cut_leaves_the_other_direction_open() {
+        let plan = cut(PartitionShape::OneWay, 5, 4).expect("five hosts can be cut").plan;
         assert!(plan.cuts.iter().all(|(from, to)| !plan.cuts.contains(&(*to, *from))));
     }
 
     #[test]
     fn without_a_leader_there_is_no_leader_to_cut() {
-        assert_eq!(grudge(Shape::Leader, 5, None, &mut Rng::new(1)), None);
+        assert_eq!(cut_shape(PartitionShape::Leader, 5, None, &mut Rng::new(1)), None);
     }
 }

@@ -1,24 +1,24 @@
 //! Kills replicas with SIGKILL and starts them again from their disks.
 //!
-//! Evidence: the process that was there is gone, and the one that is there now has another pid and start time.
+//! Evidence: the process from before is gone, and the one that runs now has another pid and start
+//! time.
 
-use super::ground::Ground;
-use super::{
-    Before, Fault, Nemesis, REPLICA_VARIANTS, Scene, Seen, Target, aim_at_replicas,
-    refuses_replicas,
-};
+use super::aim::{REPLICA_VARIANTS, aim_at_replicas, reject_replicas};
+use super::{ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Target};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 use std::time::Duration;
+use testbed::host::process::Sample;
+use testbed::net::plan::HostId;
 use workloads::Rng;
 
-/// The variant whose replicas come back one by one: those that are back must go on with too few for a while.
+/// The variant whose replicas come back one by one: for a while there are too few for a majority.
 const STAGGERED: &str = "staggered";
 /// How much later each of them is started than the one before.
 const STAGGER: Duration = Duration::from_millis(300);
 
 /// SIGKILL, then a restart.
-pub(crate) struct Kill;
+pub(super) struct Kill;
 
 impl Nemesis for Kill {
     fn name(&self) -> &'static str {
@@ -42,50 +42,65 @@ impl Nemesis for Kill {
         &VARIANTS
     }
 
-    fn refuses(&self, aim: &str, count: usize) -> Option<String> {
-        refuses_replicas(self.name(), aim, count)
+    fn reject_aim(&self, aim: &str, hosts: usize) -> Option<String> {
+        reject_replicas(self, aim, hosts)
     }
 
-    fn aim(&self, variant: &str, scene: &Scene, rng: &mut Rng) -> Option<Target> {
-        aim_at_replicas(variant, scene, rng)
+    fn aim(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
+        aim_at_replicas(variant, view, rng)
     }
 
     fn begin<'a>(
         &'a self,
         target: &'a Target,
-        ground: &'a mut Ground,
-    ) -> BoxFuture<'a, Result<Before>> {
+        cluster: &'a mut Cluster,
+    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
         Box::pin(async move {
-            let before = ground.samples(&target.hosts)?;
-            target.hosts.iter().try_for_each(|host| ground.kill(*host))?;
-            Ok(before)
-        })
-    }
-
-    fn end<'a>(&'a self, fault: &'a Fault, ground: &'a mut Ground) -> BoxFuture<'a, Result<Seen>> {
-        Box::pin(async move {
-            let gap = if fault.planned.variant == STAGGERED { STAGGER } else { Duration::ZERO };
-            for host in &fault.target.hosts {
-                ground.restart(*host)?;
-                tokio::time::sleep(gap).await;
-            }
-            let after = ground.samples(&fault.target.hosts)?;
-            Ok(seen(fault, &after))
+            let hosts = target.hosts.clone();
+            let before = cluster.samples(&hosts)?;
+            hosts.iter().try_for_each(|host| cluster.member(*host).kill(self.name()))?;
+            let gap = if target.variant == STAGGERED { STAGGER } else { Duration::ZERO };
+            let after = Vec::new();
+            Ok(Box::new(KilledReplicas { hosts, gap, before, after }) as Box<dyn ActiveFault>)
         })
     }
 }
 
-fn seen(fault: &Fault, after: &Before) -> Seen {
-    let pairs = || fault.before.iter().zip(after);
-    let replaced = pairs().all(|(old, new)| (old.pid, old.start_time) != (new.pid, new.start_time));
-    let told: Vec<String> = fault
-        .target
-        .hosts
-        .iter()
-        .zip(pairs())
-        .map(|(host, (old, new))| {
-            format!("{host}: pid {} died, pid {} took over", old.pid, new.pid)
+/// Replicas that are down.
+struct KilledReplicas {
+    hosts: Vec<HostId>,
+    /// How long to wait after each restart.
+    gap: Duration,
+    before: Vec<Sample>,
+    after: Vec<Sample>,
+}
+
+impl ActiveFault for KilledReplicas {
+    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            for host in &self.hosts {
+                cluster.restart(*host)?;
+                tokio::time::sleep(self.gap).await;
+            }
+            self.after = cluster.samples(&self.hosts)?;
+            Ok(())
         })
-        .collect();
-    Seen { bit: replaced && !told.is_empty(), text: told.join("; ") }
+    }
+
+    fn evidence(&self) -> Result<Evidence> {
+        let mut texts = Vec::new();
+        for (host, (before, after)) in self.hosts.iter().zip(self.before.iter().zip(&self.after)) {
+            texts.push(format!(
+                "{host}: killed (pid {}), restarted (pid {})",
+                before.pid, after.pid
+            ));
+        }
+        Ok(Evidence::from_hosts(were_replaced(&self.before, &self.after), &texts))
+    }
+}
+
+/// Whether each process is another one than before.
+pub(super) fn were_replaced(before: &[Sample], after: &[Sample]) -> bool {
+    let mut pairs = before.iter().zip(after);
+    pairs.all(|(old, new)| (old.pid, old.start_time) != (new.pid, new.start_time))
 }

@@ -1,20 +1,22 @@
-//! Shapes links: packets come late, twice, out of order, corrupted, too slowly or not at all. Needs the switch.
+//! Shapes links: packets come late, twice, out of order, corrupted, too slowly or not at all. Needs
+//! the switch.
 //!
-//! Evidence: the counters of the shaped links, which say of how many packets the switch really did so while the fault
-//! lasted. A fault that was to lose packets and found none to lose has not bitten.
+//! Evidence: the counters of the shaped links, which say what the switch did to how many packets
+//! while the fault lasted. A fault that was to lose packets and found none to lose is not
+//! confirmed.
 
 mod package;
 #[cfg(test)]
 mod tests;
 
-use super::ground::Ground;
+use super::aim::{REPLICA_VARIANTS, aim_at_replicas};
 use super::{
-    Before, Fault, Nemesis, REPLICA_VARIANTS, Scene, Seen, Target, aim_at_replicas, grudge,
-    no_variant, who,
+    ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Requirement, Target, grudge,
+    reject_variant, selector,
 };
 use anyhow::Result;
-use futures_util::future::BoxFuture;
-use package::{Effect, Package, VARIANTS, package};
+use futures_util::future::{BoxFuture, ready};
+use package::{Effect, VARIANTS, choose_shape};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use testbed::net::plan::{CLIENTS, HostId, LinkPlan};
@@ -22,19 +24,21 @@ use testbed::net::switch::shape::Shape;
 use testbed::net::switch::{Counts, LinkCounts};
 use workloads::Rng;
 
-/// How long evidence is waited for when there is none yet.
-const SECOND_LOOK: Duration = Duration::from_millis(400);
-/// In bytes a second: less than the probes of an idle link need.
-const NARROW: u64 = 500;
+/// How much longer than planned the fault may last until its effect is counted.
+const PATIENCE: Duration = Duration::from_millis(400);
+/// The same after links have been narrowed.
+const NARROWED_PATIENCE: Duration = Duration::from_millis(800);
+/// The rate of a narrowed link, in bytes a second: less than the probes of an idle link need.
+const NARROW_RATE: u64 = 500;
 /// Some directed links at random.
 const LINKS: &str = "links";
 /// The links between the clients and all replicas.
 const WITH_CLIENTS: &str = "clients";
-/// Whom a fault hits that does not say: mostly some, so that the others can go on.
-const ANYBODY: &[&str] = &["leader", LINKS, "minority", "one", "all"];
+/// What a fault hits whose aim names nothing: mostly a part, so that the rest can go on.
+const DEFAULT_TARGETS: &[&str] = &["leader", LINKS, "minority", "one", "all"];
 
 /// Links that do not carry packets as they should.
-pub(crate) struct Packet;
+pub(super) struct Packet;
 
 impl Nemesis for Packet {
     fn name(&self) -> &'static str {
@@ -42,7 +46,8 @@ impl Nemesis for Packet {
     }
 
     fn doc(&self) -> &'static str {
-        "delays, loses, duplicates, reorders, corrupts or holds packets of links between hosts, or of clients"
+        "delays, loses, duplicates, reorders, corrupts or holds packets of links between hosts, \
+         or of clients"
     }
 
     fn variants(&self) -> &'static [(&'static str, &'static str)] {
@@ -53,112 +58,78 @@ impl Nemesis for Packet {
         (1_000, 4_000)
     }
 
-    fn shapes(&self) -> bool {
-        true
+    fn requirements(&self) -> &'static [Requirement] {
+        &[Requirement::Switch]
     }
 
-    fn refuses(&self, aim: &str, count: usize) -> Option<String> {
-        let (package, whom) = parts(aim);
-        if let Some(why) = no_variant(self.name(), VARIANTS, package) {
+    fn reject_aim(&self, aim: &str, hosts: usize) -> Option<String> {
+        let (package, target) = split_aim(aim);
+        if let Some(why) = reject_variant(self.name(), VARIANTS, package) {
             return Some(format!(
-                "{why}, and whom behind it (`lossy leader`, `slow n1 n3`, `hold links`)"
+                "{why}, and a target behind it (`lossy leader`, `slow n1 n3`, `hold links`)"
             ));
         }
-        let known = whom.is_empty()
-            || is_group(whom)
-            || REPLICA_VARIANTS.iter().any(|(name, _)| *name == whom);
-        if known {
+        let is_known = target.is_empty()
+            || [LINKS, WITH_CLIENTS].contains(&target)
+            || REPLICA_VARIANTS.iter().any(|(name, _)| *name == target);
+        if is_known {
             return None;
         }
         let names: Vec<_> = REPLICA_VARIANTS.iter().map(|(name, _)| *name).collect();
-        who::hosts(whom, count)
+        selector::parse_hosts(target, hosts)
             .err()
             .map(|why| format!("{why}; or say {WITH_CLIENTS}, {LINKS}, {}", names.join(", ")))
     }
 
-    fn aim(&self, aim: &str, scene: &Scene, rng: &mut Rng) -> Option<Target> {
-        let (name, whom) = parts(aim);
-        let Package { shape, .. } = package(name, rng)?;
-        let whom = if whom.is_empty() { rng.choose(ANYBODY).copied()? } else { whom };
-        let (links, text) = match whom {
-            LINKS => some_links(scene, rng)?,
-            WITH_CLIENTS => (of_clients(scene), "the links of clients".to_owned()),
-            whom => of_hosts(&aim_at_replicas(whom, scene, rng)?.hosts, scene),
+    fn aim(&self, aim: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
+        let (name, target) = split_aim(aim);
+        let shape = choose_shape(name, rng)?;
+        let target = if target.is_empty() { rng.choose(DEFAULT_TARGETS).copied()? } else { target };
+        let (links, text) = match target {
+            LINKS => choose_links(view, rng)?,
+            WITH_CLIENTS => (client_links(view), "the links of clients".to_owned()),
+            replicas => host_links(&aim_at_replicas(replicas, view, rng)?.hosts, view),
         };
-        let text = format!("{text}: {shape}");
         let shapes: BTreeMap<_, _> = links.into_iter().map(|link| (link, shape)).collect();
         let links = LinkPlan { shapes, ..LinkPlan::healed() };
-        (!links.shapes.is_empty()).then_some(Target {
-            hosts: Vec::new(),
-            links,
-            skew: None,
-            dice: 0,
-            text,
-        })
+        (!links.shapes.is_empty()).then(|| Target::links(aim, links, format!("{text}: {shape}")))
     }
 
     fn begin<'a>(
         &'a self,
         target: &'a Target,
-        ground: &'a mut Ground,
-    ) -> BoxFuture<'a, Result<Before>> {
-        Box::pin(async move {
-            ground.want_shapes(target.links.shapes.clone());
-            Ok(Before::new())
-        })
-    }
-
-    fn linger<'a>(
-        &'a self,
-        fault: &'a mut Fault,
-        ground: &'a mut Ground,
-    ) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async move {
-            if !look(fault, ground)?.bit {
-                narrow(fault, ground).await?;
-                tokio::time::sleep(SECOND_LOOK).await;
-            }
-            Ok(())
-        })
-    }
-
-    fn end<'a>(&'a self, fault: &'a Fault, ground: &'a mut Ground) -> BoxFuture<'a, Result<Seen>> {
-        Box::pin(async move {
-            let seen = look(fault, ground);
-            // Whatever was seen: from here on the links are wanted plain.
-            ground.want_shapes(BTreeMap::new());
-            seen
-        })
+        cluster: &'a mut Cluster,
+    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
+        let shapes = target.links.shapes.clone();
+        cluster.links.set_shapes(shapes.clone());
+        let fault = ShapedLinks { shapes, is_narrowed: false, counts: LinkCounts::default() };
+        Box::pin(ready(Ok(Box::new(fault) as Box<dyn ActiveFault>)))
     }
 }
 
-/// How and whom: `slow n1 n3`.
-fn parts(aim: &str) -> (&str, &str) {
+/// The package and its target: `slow n1 n3`.
+fn split_aim(aim: &str) -> (&str, &str) {
     aim.split_once(' ').unwrap_or((aim, ""))
-}
-
-fn is_group(whom: &str) -> bool {
-    whom == LINKS || whom == WITH_CLIENTS
 }
 
 /// A directed link.
 type Link = (HostId, HostId);
 
 /// All links from and to these hosts.
-fn of_hosts(hosts: &[HostId], scene: &Scene) -> (Vec<Link>, String) {
-    let links = all_links(scene).into_iter();
+fn host_links(hosts: &[HostId], view: &ClusterView) -> (Vec<Link>, String) {
+    let links = all_links(view).into_iter();
     let links = links.filter(|(from, to)| hosts.contains(from) || hosts.contains(to)).collect();
-    (links, format!("links of {}", grudge::names(hosts)))
+    (links, format!("links of {}", grudge::host_names(hosts)))
 }
 
-fn of_clients(scene: &Scene) -> Vec<Link> {
-    let hosts = grudge::all(scene.count).into_iter();
+fn client_links(view: &ClusterView) -> Vec<Link> {
+    let hosts = grudge::all_hosts(view.count).into_iter();
     hosts.flat_map(|host| [(CLIENTS, host), (host, CLIENTS)]).collect()
 }
 
-/// Up to half of the directed links: most of those hit are hit one way only.
-fn some_links(scene: &Scene, rng: &mut Rng) -> Option<(Vec<Link>, String)> {
-    let mut links = all_links(scene);
+/// Up to half of the directed links: most of those are hit in one direction only.
+fn choose_links(view: &ClusterView, rng: &mut Rng) -> Option<(Vec<Link>, String)> {
+    let mut links = all_links(view);
     rng.shuffle(&mut links);
     let most = u64::try_from(links.len() / 2).ok().filter(|most| *most > 0)?;
     links.truncate(1 + usize::try_from(rng.below(most)).ok()?);
@@ -167,32 +138,63 @@ fn some_links(scene: &Scene, rng: &mut Rng) -> Option<(Vec<Link>, String)> {
     Some((links, names.join(" ")))
 }
 
-fn all_links(scene: &Scene) -> Vec<Link> {
-    let hosts = grudge::all(scene.count);
+fn all_links(view: &ClusterView) -> Vec<Link> {
+    let hosts = grudge::all_hosts(view.count);
     let pairs = hosts.iter().flat_map(|from| hosts.iter().map(|to| (*from, *to)));
     pairs.filter(|(from, to)| from != to).collect()
 }
 
-fn look(fault: &Fault, ground: &Ground) -> Result<Seen> {
-    Ok(seen(&fault.target.links.shapes, &ground.shape_evidence()?))
+/// Links that are shaped.
+struct ShapedLinks {
+    shapes: BTreeMap<Link, Shape>,
+    /// They had too little on them to be throttled, and were made narrower.
+    is_narrowed: bool,
+    /// What the switch did since they were shaped.
+    counts: LinkCounts,
 }
 
-/// Makes links that have too little on them to be throttled so narrow that it is enough.
-async fn narrow(fault: &mut Fault, ground: &mut Ground) -> Result<()> {
-    let shapes = &mut fault.target.links.shapes;
-    if shapes.values().all(|shape| shape.rate.is_none()) {
-        return Ok(());
+impl ShapedLinks {
+    /// Makes throttled links so narrow that what is always on them is enough; whether there are
+    /// any.
+    fn narrow(&mut self, cluster: &mut Cluster) -> bool {
+        if self.shapes.values().all(|shape| shape.rate.is_none()) {
+            return false;
+        }
+        self.shapes.values_mut().for_each(|shape| shape.rate = Some(NARROW_RATE));
+        cluster.links.set_shapes(self.shapes.clone());
+        true
     }
-    shapes.values_mut().for_each(|shape| shape.rate = Some(NARROW));
-    ground.want_shapes(shapes.clone());
-    ground.settle().await?;
-    fault.target.text += &format!(", at last {NARROW} B/s");
-    tokio::time::sleep(SECOND_LOOK).await;
-    Ok(())
 }
 
-/// Weighs what the switch counted on the links that were to be shaped.
-fn seen(shapes: &BTreeMap<Link, Shape>, counts: &LinkCounts) -> Seen {
+impl ActiveFault for ShapedLinks {
+    fn needs_more_time(&mut self, cluster: &mut Cluster, extended: Duration) -> Result<bool> {
+        if weigh(&self.shapes, &cluster.links.shape_evidence()?).confirmed {
+            return Ok(false);
+        }
+        self.is_narrowed = self.is_narrowed || self.narrow(cluster);
+        Ok(extended < if self.is_narrowed { NARROWED_PATIENCE } else { PATIENCE })
+    }
+
+    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+        let counts = cluster.links.shape_evidence();
+        cluster.links.set_shapes(BTreeMap::new());
+        Box::pin(async {
+            self.counts = counts?;
+            Ok(())
+        })
+    }
+
+    fn evidence(&self) -> Result<Evidence> {
+        let Evidence { confirmed, mut text } = weigh(&self.shapes, &self.counts);
+        if self.is_narrowed {
+            text += &format!(", at last at {NARROW_RATE} B/s");
+        }
+        Ok(Evidence { confirmed, text })
+    }
+}
+
+/// Every effect that the shape should have was counted on the shaped links.
+fn weigh(shapes: &BTreeMap<Link, Shape>, counts: &LinkCounts) -> Evidence {
     let mut total = Counts::default();
     let mut tried = 0;
     for link in shapes.keys() {
@@ -202,15 +204,16 @@ fn seen(shapes: &BTreeMap<Link, Shape>, counts: &LinkCounts) -> Seen {
     }
     let shape = shapes.values().next().copied().unwrap_or_default();
     let effects: Vec<(&Effect, u64)> =
-        package::effects(&shape).map(|effect| (effect, (effect.count)(&total))).collect();
-    let told: Vec<String> =
+        package::expected_effects(&shape).map(|effect| (effect, (effect.count)(&total))).collect();
+    let texts: Vec<String> =
         effects.iter().map(|(effect, count)| format!("{count} {}", effect.name)).collect();
     let text = format!(
         "{tried} of {} shaped links tried: {} packets offered, {} delivered, {}",
         shapes.len(),
         total.offered,
         total.delivered,
-        told.join(", ")
+        texts.join(", ")
     );
-    Seen { bit: !effects.is_empty() && effects.iter().all(|(_, count)| *count > 0), text }
+    let confirmed = !effects.is_empty() && effects.iter().all(|(_, count)| *count > 0);
+    Evidence { confirmed, text }
 }

@@ -1,11 +1,12 @@
 //! Cuts links between hosts, in one direction or both; clients still reach every host.
 //!
-//! Evidence: while the cut lasts nothing passes a link that is cut, though something was offered to it, and
-//! traffic passes the others. What is offered and delivered is counted by the network itself.
+//! Evidence: while the partition lasts nothing passes a link that is cut, though probes were sent
+//! over it, and probes pass the others. The network itself counts what was sent and what arrived.
 
-use super::ground::Ground;
-use super::grudge::{Grudge, SHAPES, by_groups, grudge};
-use super::{Before, Fault, Nemesis, Scene, Seen, Target, no_variant, who};
+use super::grudge::{Grudge, SHAPES, cut_groups, cut_shape};
+use super::{
+    ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Target, reject_variant, selector,
+};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 use std::time::Duration;
@@ -13,11 +14,11 @@ use testbed::net::PairEvidence;
 use testbed::net::plan::LinkPlan;
 use workloads::Rng;
 
-/// How long evidence is waited for when there is none yet.
-const SECOND_LOOK: Duration = Duration::from_millis(400);
+/// How much later the probes are counted again if they do not prove the cut yet.
+const SECOND_COUNT: Duration = Duration::from_millis(400);
 
-/// Links that are down.
-pub(crate) struct Partition;
+/// Links that are cut.
+pub(super) struct Partition;
 
 impl Nemesis for Partition {
     fn name(&self) -> &'static str {
@@ -49,81 +50,98 @@ impl Nemesis for Partition {
         true
     }
 
-    fn refuses(&self, aim: &str, count: usize) -> Option<String> {
-        let unknown = no_variant(self.name(), self.variants(), aim)?;
-        if !who::is_cut(aim) {
+    fn reject_aim(&self, aim: &str, hosts: usize) -> Option<String> {
+        let unknown = reject_variant(self.name(), self.variants(), aim)?;
+        if !selector::is_cut(aim) {
             return Some(format!(
-                "{unknown}, or groups of hosts by name (`n1 n2|n3 n4 n5`, `leader|rest`, `n1 -/-> rest`)"
+                "{unknown}, or groups of hosts by name \
+                 (`n1 n2|n3 n4 n5`, `leader|rest`, `n1 -/-> rest`)"
             ));
         }
-        who::cut(aim, count).err()
+        selector::parse_cut(aim, hosts).err()
     }
 
-    fn aim(&self, variant: &str, scene: &Scene, rng: &mut Rng) -> Option<Target> {
+    fn aim(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
         let shape = SHAPES.iter().find(|(_, name, _)| *name == variant);
         let Grudge { plan, text } = match shape {
-            Some((shape, ..)) => grudge(*shape, scene.count, scene.leader, rng),
-            None => named(variant, scene),
+            Some((shape, ..)) => cut_shape(*shape, view.count, view.leader, rng),
+            None => cut_named(variant, view),
         }?;
-        Some(Target { hosts: Vec::new(), links: plan, skew: None, dice: 0, text })
+        Some(Target::links(variant, plan, text))
     }
 
     fn begin<'a>(
         &'a self,
         target: &'a Target,
-        ground: &'a mut Ground,
-    ) -> BoxFuture<'a, Result<Before>> {
+        cluster: &'a mut Cluster,
+    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
         Box::pin(async move {
-            ground.want_links(target.links.clone());
-            Ok(Before::new())
-        })
-    }
-
-    fn end<'a>(&'a self, fault: &'a Fault, ground: &'a mut Ground) -> BoxFuture<'a, Result<Seen>> {
-        Box::pin(async move {
-            let seen = look_twice(&fault.target.links, ground).await;
-            // Whatever was seen: from here on the links are wanted whole.
-            ground.want_links(LinkPlan::healed());
-            seen
+            cluster.links.set_cuts(&target.links);
+            let links = target.links.clone();
+            Ok(Box::new(ActivePartition { links, probes: Vec::new() }) as Box<dyn ActiveFault>)
         })
     }
 }
 
-/// The cut whose groups are named: whoever is in none of them still reaches everybody.
-fn named(aim: &str, scene: &Scene) -> Option<Grudge> {
-    let cut = who::cut(aim, scene.count).ok()?;
-    let groups = who::resolve_groups(&cut.groups, scene)?;
-    let grudge = by_groups(&groups, cut.one_way);
+/// The cut whose groups are named. A host that is in no group still reaches all others.
+fn cut_named(aim: &str, view: &ClusterView) -> Option<Grudge> {
+    let cut = selector::parse_cut(aim, view.count).ok()?;
+    let groups = selector::resolve_groups(&cut.groups, view)?;
+    let grudge = cut_groups(&groups, cut.one_way);
     (!grudge.plan.cuts.is_empty()).then_some(grudge)
 }
 
-async fn look_twice(links: &LinkPlan, ground: &mut Ground) -> Result<Seen> {
-    let first = seen(links, &ground.link_evidence().await?);
-    if first.bit {
-        return Ok(first);
-    }
-    tokio::time::sleep(SECOND_LOOK).await;
-    Ok(seen(links, &ground.link_evidence().await?))
+/// A partition that is on.
+struct ActivePartition {
+    links: LinkPlan,
+    /// What probes met.
+    probes: Vec<PairEvidence>,
 }
 
-/// Weighs what the network's probes counted: every cut link was tried and held, and no other one is deaf.
-fn seen(links: &LinkPlan, evidence: &[PairEvidence]) -> Seen {
+impl ActiveFault for ActivePartition {
+    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let probes = count_twice(&self.links, cluster).await;
+            cluster.links.set_cuts(&LinkPlan::healed());
+            self.probes = probes?;
+            Ok(())
+        })
+    }
+
+    fn evidence(&self) -> Result<Evidence> {
+        Ok(weigh(&self.links, &self.probes))
+    }
+}
+
+async fn count_twice(links: &LinkPlan, cluster: &mut Cluster) -> Result<Vec<PairEvidence>> {
+    let first = cluster.links.cut_evidence().await?;
+    if weigh(links, &first).confirmed {
+        return Ok(first);
+    }
+    tokio::time::sleep(SECOND_COUNT).await;
+    cluster.links.cut_evidence().await
+}
+
+/// Every cut link was tried and let nothing through, and every other one that was tried let
+/// something through.
+fn weigh(links: &LinkPlan, probes: &[PairEvidence]) -> Evidence {
     let is_cut = |pair: &&PairEvidence| links.cuts.contains(&(pair.from, pair.to));
-    let cut: Vec<_> = evidence.iter().filter(is_cut).collect();
-    let open: Vec<_> = evidence.iter().filter(|pair| !is_cut(pair)).collect();
-    let offered: u64 = cut.iter().map(|pair| pair.offered).sum();
+    let (cut, open): (Vec<&PairEvidence>, Vec<&PairEvidence>) = probes.iter().partition(is_cut);
+    let sent: u64 = cut.iter().map(|pair| pair.offered).sum();
     let leaked: u64 = cut.iter().map(|pair| pair.delivered).sum();
-    let dropped: u64 = cut.iter().map(|pair| pair.dropped).sum();
     let passed: u64 = open.iter().map(|pair| pair.delivered).sum();
-    let deaf = open.iter().filter(|pair| pair.offered > 0 && pair.delivered == 0).count();
-    let tried = cut.iter().filter(|pair| pair.offered > 0 && pair.dropped > 0).count();
+    let silent = open.iter().filter(|pair| pair.offered > 0 && pair.delivered == 0).count();
+    let blocked =
+        cut.iter().filter(|pair| pair.delivered == 0 && pair.offered > 0 && pair.dropped > 0);
+    let blocked = blocked.count();
     let text = format!(
-        "{tried} of {} cut links tried: {offered} probes offered, {leaked} delivered, {dropped} dropped; \
-         {passed} probes delivered on the {} others",
+        "{blocked} of {} cut links blocked ({leaked} of {sent} probes arrived); \
+         {passed} probes arrived on the {} others",
         cut.len(),
         open.len()
     );
-    Seen { bit: tried > 0 && tried == cut.len() && leaked == 0 && deaf == 0, text }
+    let confirmed = blocked > 0 && blocked == cut.len() && silent == 0;
+    Evidence { confirmed, text }
 }
 
 #[cfg(test)]
@@ -141,19 +159,20 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_that_drops_everything_one_way_and_nothing_the_other_bit() {
-        let seen = seen(&one_way(), &[pair(0, 1, 0, 9), pair(1, 0, 9, 0)]);
-        assert!(seen.bit);
-        insta::assert_snapshot!(seen.text, @"1 of 1 cut links tried: 9 probes offered, 0 delivered, 9 dropped; 9 probes delivered on the 1 others");
+    fn a_cut_that_drops_everything_one_way_and_nothing_the_other_is_confirmed() {
+        let evidence = weigh(&one_way(), &[pair(0, 1, 0, 9), pair(1, 0, 9, 0)]);
+        assert!(evidence.confirmed);
+        assert_eq!(
+            evidence.text,
+            "1 of 1 cut links blocked (0 of 9 probes arrived); 9 probes arrived on the 1 others"
+        );
     }
 
     #[test]
-    fn a_leak_an_untried_cut_and_a_deaf_open_link_are_no_evidence() {
-        assert!(!seen(&one_way(), &[pair(0, 1, 1, 9), pair(1, 0, 9, 0)]).bit, "a leak");
-        assert!(!seen(&one_way(), &[pair(0, 1, 0, 0), pair(1, 0, 9, 0)]).bit, "nothing was tried");
-        assert!(
-            !seen(&one_way(), &[pair(0, 1, 0, 9), pair(1, 0, 0, 9)]).bit,
-            "the way back is deaf"
-        );
+    fn a_leak_an_untried_cut_and_a_silent_open_link_are_no_evidence() {
+        let confirmed = |pairs: &[PairEvidence]| weigh(&one_way(), pairs).confirmed;
+        assert!(!confirmed(&[pair(0, 1, 1, 9), pair(1, 0, 9, 0)]), "a leak");
+        assert!(!confirmed(&[pair(0, 1, 0, 0), pair(1, 0, 9, 0)]), "nothing was tried");
+        assert!(!confirmed(&[pair(0, 1, 0, 9), pair(1, 0, 0, 9)]), "the way back is silent");
     }
 }

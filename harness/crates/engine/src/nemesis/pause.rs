@@ -1,12 +1,10 @@
-//! Pauses replicas with SIGSTOP and lets them go on with SIGCONT.
+//! Pauses replicas with SIGSTOP and resumes them with SIGCONT.
 //!
-//! Evidence: the kernel reports the process as stopped and its CPU time stands still between begin and end.
+//! Evidence: the kernel reports the process as stopped, and its CPU time does not grow between
+//! begin and end.
 
-use super::ground::Ground;
-use super::{
-    Before, Fault, Nemesis, REPLICA_VARIANTS, Scene, Seen, Target, aim_at_replicas,
-    refuses_replicas,
-};
+use super::aim::{REPLICA_VARIANTS, aim_at_replicas, reject_replicas};
+use super::{ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Target, try_all};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 use testbed::host::process::Sample;
@@ -14,7 +12,7 @@ use testbed::net::plan::HostId;
 use workloads::Rng;
 
 /// SIGSTOP, then SIGCONT.
-pub(crate) struct Pause;
+pub(super) struct Pause;
 
 impl Nemesis for Pause {
     fn name(&self) -> &'static str {
@@ -29,52 +27,61 @@ impl Nemesis for Pause {
         REPLICA_VARIANTS
     }
 
-    fn refuses(&self, aim: &str, count: usize) -> Option<String> {
-        refuses_replicas(self.name(), aim, count)
+    fn reject_aim(&self, aim: &str, hosts: usize) -> Option<String> {
+        reject_replicas(self, aim, hosts)
     }
 
-    fn aim(&self, variant: &str, scene: &Scene, rng: &mut Rng) -> Option<Target> {
-        aim_at_replicas(variant, scene, rng)
+    fn aim(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
+        aim_at_replicas(variant, view, rng)
     }
 
     fn begin<'a>(
         &'a self,
         target: &'a Target,
-        ground: &'a mut Ground,
-    ) -> BoxFuture<'a, Result<Before>> {
+        cluster: &'a mut Cluster,
+    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
         Box::pin(async move {
-            target.hosts.iter().try_for_each(|host| ground.pause(*host))?;
-            ground.stopped_samples(&target.hosts).await
-        })
-    }
-
-    fn end<'a>(&'a self, fault: &'a Fault, ground: &'a mut Ground) -> BoxFuture<'a, Result<Seen>> {
-        Box::pin(async move {
-            let after = ground.samples(&fault.target.hosts);
-            fault.target.hosts.iter().try_for_each(|host| ground.resume(*host))?;
-            Ok(seen(fault, &after?))
+            let hosts = target.hosts.clone();
+            hosts.iter().try_for_each(|host| cluster.member(*host).pause(self.name()))?;
+            let before = cluster.stopped_samples(&hosts).await?;
+            let after = Vec::new();
+            Ok(Box::new(PausedReplicas { hosts, before, after }) as Box<dyn ActiveFault>)
         })
     }
 }
 
-fn seen(fault: &Fault, after: &Before) -> Seen {
-    let pairs = || fault.before.iter().zip(after);
-    let hosts = fault.target.hosts.iter();
-    let told: Vec<String> =
-        hosts.zip(pairs()).map(|(host, (begin, end))| told(*host, begin, end)).collect();
-    Seen {
-        bit: !told.is_empty() && pairs().all(|(begin, end)| stood_still(begin, end)),
-        text: told.join("; "),
+/// Replicas that are stopped.
+struct PausedReplicas {
+    hosts: Vec<HostId>,
+    before: Vec<Sample>,
+    after: Vec<Sample>,
+}
+
+impl ActiveFault for PausedReplicas {
+    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let after = cluster.samples(&self.hosts);
+            try_all(&self.hosts, |host| cluster.member(*host).resume_and_release())?;
+            self.after = after?;
+            Ok(())
+        })
+    }
+
+    fn evidence(&self) -> Result<Evidence> {
+        let pairs = || self.before.iter().zip(&self.after);
+        let texts: Vec<String> =
+            self.hosts.iter().zip(pairs()).map(|(host, pair)| describe(*host, pair)).collect();
+        Ok(Evidence::from_hosts(pairs().all(was_stopped), &texts))
     }
 }
 
-fn stood_still(begin: &Sample, end: &Sample) -> bool {
+fn was_stopped((begin, end): (&Sample, &Sample)) -> bool {
     let same =
         (begin.pid, begin.start_time, begin.cpu_ticks) == (end.pid, end.start_time, end.cpu_ticks);
     same && begin.is_stopped() && end.is_stopped()
 }
 
-fn told(host: HostId, begin: &Sample, end: &Sample) -> String {
+fn describe(host: HostId, (begin, end): (&Sample, &Sample)) -> String {
     let used = end.cpu_ticks.saturating_sub(begin.cpu_ticks);
     format!(
         "{host}: pid {} in state {}, then {}, used {used} ticks of CPU",

@@ -1,22 +1,30 @@
-//! Starves replicas of CPU: stops them for most of every moment, as a crowded machine does.
+//! Starves replicas of CPU: they are stopped for most of the time, as on an overloaded machine.
 //!
-//! Unlike a pause it lets everything go on, too slowly: connections stay, answers and heartbeats come late, and timers
-//! fire in bursts. Evidence: the kernel reported the process as stopped several times, and running in between.
+//! Unlike a pause it lets everything go on, too slowly: connections stay open, answers and
+//! heartbeats come late, and timers fire in bursts. Evidence: the kernel reported the process as
+//! stopped several times, and it is still the same.
 
-use super::ground::Ground;
-use super::{
-    Before, Fault, Nemesis, REPLICA_VARIANTS, Scene, Seen, Target, aim_at_replicas,
-    refuses_replicas,
-};
-use anyhow::Result;
+use super::aim::{REPLICA_VARIANTS, aim_at_replicas, reject_replicas};
+use super::{ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Target, try_all};
+use anyhow::{Context as _, Result};
 use futures_util::future::BoxFuture;
+use std::time::{Duration, Instant};
+use testbed::host::process::Sample;
+use testbed::net::plan::HostId;
 use workloads::Rng;
 
-/// Fewer stops than this starve nobody.
-const LEAST: u32 = 3;
+/// Fewer stops than this do not starve.
+const MIN_STOPS: u32 = 3;
+/// How long a starved replica is stopped, and how long it runs.
+const STOPPED: Duration = Duration::from_millis(40);
+const RUNNING: Duration = Duration::from_millis(10);
+/// How often it is looked at.
+const TICK: Duration = Duration::from_millis(5);
+/// How much longer than planned the fault may last if other work has kept it from its turns.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// SIGSTOP and SIGCONT in turn.
-pub(crate) struct Starve;
+pub(super) struct Starve;
 
 impl Nemesis for Starve {
     fn name(&self) -> &'static str {
@@ -24,60 +32,131 @@ impl Nemesis for Starve {
     }
 
     fn doc(&self) -> &'static str {
-        "leaves replicas a fifth of their CPU time, in slices of 10 ms (SIGSTOP and SIGCONT in turn)"
+        "leaves replicas a fifth of their CPU time, in slices of 10 ms \
+         (SIGSTOP and SIGCONT in turn)"
     }
 
     fn variants(&self) -> &'static [(&'static str, &'static str)] {
         REPLICA_VARIANTS
     }
 
-    fn refuses(&self, aim: &str, count: usize) -> Option<String> {
-        refuses_replicas(self.name(), aim, count)
+    fn reject_aim(&self, aim: &str, hosts: usize) -> Option<String> {
+        reject_replicas(self, aim, hosts)
     }
 
-    fn aim(&self, variant: &str, scene: &Scene, rng: &mut Rng) -> Option<Target> {
-        aim_at_replicas(variant, scene, rng)
+    fn aim(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
+        aim_at_replicas(variant, view, rng)
     }
 
     fn begin<'a>(
         &'a self,
         target: &'a Target,
-        ground: &'a mut Ground,
-    ) -> BoxFuture<'a, Result<Before>> {
+        cluster: &'a mut Cluster,
+    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
         Box::pin(async move {
-            let before = ground.samples(&target.hosts)?;
-            target.hosts.iter().try_for_each(|host| ground.begin_starving(*host))?;
-            Ok(before)
-        })
-    }
-
-    fn end<'a>(&'a self, fault: &'a Fault, ground: &'a mut Ground) -> BoxFuture<'a, Result<Seen>> {
-        Box::pin(async move {
-            ground.await_slices(&fault.target.hosts, LEAST).await?;
-            let mut stops = Vec::new();
-            for host in &fault.target.hosts {
-                stops.push(ground.end_starving(*host)?);
-            }
-            let after = ground.samples(&fault.target.hosts)?;
-            Ok(seen(fault, &after, &stops))
+            let before = cluster.samples(&target.hosts)?;
+            target.hosts.iter().try_for_each(|host| cluster.member(*host).pause(self.name()))?;
+            let replica = |host: &HostId| StarvedReplica::new(*host);
+            let replicas = target.hosts.iter().map(replica).collect();
+            let after = Vec::new();
+            Ok(Box::new(StarvedReplicas { replicas, before, after }) as Box<dyn ActiveFault>)
         })
     }
 }
 
-fn seen(fault: &Fault, after: &Before, stops: &[u32]) -> Seen {
-    let pairs = fault.before.iter().zip(after);
-    let told: Vec<String> = fault
-        .target
-        .hosts
-        .iter()
-        .zip(stops)
-        .zip(pairs)
-        .map(|((host, stops), (begin, end))| {
-            let used = end.cpu_ticks.saturating_sub(begin.cpu_ticks);
-            format!("{host}: pid {} was stopped {stops} times, used {used} ticks of CPU", end.pid)
+/// Replicas that run only now and then.
+struct StarvedReplicas {
+    replicas: Vec<StarvedReplica>,
+    before: Vec<Sample>,
+    after: Vec<Sample>,
+}
+
+struct StarvedReplica {
+    host: HostId,
+    is_stopped: bool,
+    /// Since when.
+    since: Instant,
+    /// How often the kernel reported it as stopped.
+    stops: u32,
+}
+
+impl StarvedReplica {
+    fn new(host: HostId) -> Self {
+        Self { host, is_stopped: true, since: Instant::now(), stops: 0 }
+    }
+
+    /// Stops the process or lets it go on, if its time is up.
+    fn tick(&mut self, cluster: &mut Cluster) -> Result<()> {
+        let member = cluster.member(self.host);
+        let slice = if self.is_stopped { STOPPED } else { RUNNING };
+        if self.since.elapsed() < slice || member.has_exited() {
+            return Ok(());
+        }
+        let switched = if self.is_stopped {
+            self.stops += u32::from(member.sample().is_ok_and(|sample| sample.is_stopped()));
+            member.resume()
+        } else {
+            member.pause(Starve.name())
+        };
+        // One that has just exited is reported by the supervisor; the fault did not fail.
+        if member.has_exited() {
+            return Ok(());
+        }
+        switched?;
+        (self.is_stopped, self.since) = (!self.is_stopped, Instant::now());
+        Ok(())
+    }
+
+    /// Lets the process run. One that has exited is left to the supervisor.
+    fn end(&self, cluster: &mut Cluster) -> Result<()> {
+        let member = cluster.member(self.host);
+        let resumed =
+            if self.is_stopped && !member.has_exited() { member.resume() } else { Ok(()) };
+        member.release();
+        resumed
+    }
+}
+
+impl ActiveFault for StarvedReplicas {
+    fn tick(&mut self, cluster: &mut Cluster) -> Result<()> {
+        for replica in &mut self.replicas {
+            let host = replica.host;
+            replica.tick(cluster).with_context(|| format!("{host} cannot be starved"))?;
+        }
+        Ok(())
+    }
+
+    fn tick_interval(&self) -> Duration {
+        TICK
+    }
+
+    fn needs_more_time(&mut self, cluster: &mut Cluster, extended: Duration) -> Result<bool> {
+        let mut few = self.replicas.iter().filter(|replica| replica.stops < MIN_STOPS);
+        Ok(extended < PATIENCE && few.any(|replica| !cluster.member(replica.host).has_exited()))
+    }
+
+    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            try_all(&self.replicas, |replica| replica.end(cluster))?;
+            let hosts: Vec<HostId> = self.replicas.iter().map(|replica| replica.host).collect();
+            self.after = cluster.samples(&hosts)?;
+            Ok(())
         })
-        .collect();
-    let same = fault.before.iter().zip(after).all(|(begin, end)| begin.pid == end.pid);
-    let often = stops.iter().all(|stops| *stops >= LEAST);
-    Seen { bit: same && often && !told.is_empty(), text: told.join("; ") }
+    }
+
+    fn evidence(&self) -> Result<Evidence> {
+        let mut texts = Vec::new();
+        let mut confirmed = true;
+        let samples = self.before.iter().zip(&self.after);
+        for (StarvedReplica { host, stops, .. }, (begin, end)) in self.replicas.iter().zip(samples)
+        {
+            confirmed &= begin.pid == end.pid && *stops >= MIN_STOPS;
+            let used = end.cpu_ticks.saturating_sub(begin.cpu_ticks);
+            let pid = end.pid;
+            texts.push(format!(
+                "{host}: pid {pid} was stopped {stops} times, used {used} ticks of CPU"
+            ));
+        }
+        Ok(Evidence::from_hosts(confirmed, &texts))
+    }
 }

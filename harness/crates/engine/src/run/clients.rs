@@ -54,7 +54,7 @@ impl Clients {
     ) -> Result<Self> {
         let (sender, done) = mpsc::unbounded_channel();
         let count = usize::try_from(concurrency).unwrap_or(usize::MAX).max(hosts.len());
-        let places = crate::nemesis::grudge::all(hosts.len()).into_iter().zip(hosts).cycle();
+        let places = crate::nemesis::grudge::all_hosts(hosts.len()).into_iter().zip(hosts).cycle();
         let mut threads = Vec::new();
         for (number, (host, address)) in places.take(count).enumerate() {
             let (calls, queue) = mpsc::unbounded_channel();

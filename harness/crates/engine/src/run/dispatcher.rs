@@ -9,14 +9,15 @@ use super::journal::{Entry, Journal};
 use super::tally::Tally;
 use crate::clock::Clock;
 use crate::live::{Live, Snapshot};
-use crate::nemesis::executor::Note;
-use crate::nemesis::ground::Exit;
+use crate::nemesis::UnexpectedExit;
+use crate::nemesis::event::{FaultOutcome, NemesisEvent};
 use crate::system::Leadership;
 use anyhow::Result;
 use checker::history::{Kind, Process, Value};
 use records::record::{FaultRecord, Led};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use testbed::net::plan::HostId;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use workloads::{BoxGenerator, Call, Context, Next, Outcome, Reply, Traffic};
@@ -40,7 +41,7 @@ pub(crate) struct Parts {
     /// The clients.
     pub clients: Clients,
     /// What the nemesis says.
-    pub notes: mpsc::UnboundedReceiver<Note>,
+    pub notes: mpsc::UnboundedReceiver<NemesisEvent>,
     /// Who leads, for the eye.
     pub leader: watch::Receiver<Option<Leadership>>,
     /// Says when the run is to stop early.
@@ -57,11 +58,11 @@ pub(crate) struct Dispatcher {
     /// The counts.
     pub tally: Tally,
     /// Faults that are over.
-    pub faults: Vec<FaultRecord>,
+    pub faults: Vec<FaultOutcome>,
     /// Replicas that exited unasked.
-    pub(crate) exits: Vec<Exit>,
+    pub(crate) exits: Vec<UnexpectedExit>,
     /// Those of them that have not been started again.
-    dead: BTreeSet<String>,
+    dead: BTreeSet<HostId>,
     /// Who led from when on, as the system says.
     led: Vec<Led>,
     /// When the first operation was invoked.
@@ -105,7 +106,7 @@ struct Heard {
 /// What happened next.
 enum Happened {
     Answer(Done),
-    Note(Note),
+    Note(NemesisEvent),
     Flush,
     Deadline,
 }
@@ -304,7 +305,7 @@ impl Dispatcher {
 
     fn is_dead(&self, thread: usize) -> bool {
         let (_, host) = self.parts.clients.identity(thread);
-        self.dead.contains(&host.to_string())
+        self.dead.contains(&host)
     }
 
     fn invoke(&mut self, thread: usize, open: Open) -> Result<()> {
@@ -376,9 +377,10 @@ impl Dispatcher {
         Ok(Some(Heard { thread, call, reply }))
     }
 
-    fn noted(&mut self, note: Note) -> Result<()> {
-        match note {
-            Note::Began { id, name, target } => {
+    fn noted(&mut self, event: NemesisEvent) -> Result<()> {
+        match event {
+            NemesisEvent::FaultBegan { id, kind, variant, target } => {
+                let name = format!("{kind}:{variant}");
                 self.nemesis_event(
                     "begin",
                     &[
@@ -389,35 +391,31 @@ impl Dispatcher {
                 )?;
                 self.active.insert(id, format!("{name} {target}"));
             }
-            Note::Over(fault) => {
+            NemesisEvent::FaultEnded(fault) => {
                 self.active.remove(&fault.id);
-                let state = format!("{:?}", fault.state).to_lowercase();
                 let facts = [
                     ("fault", fault.id.to_string()),
-                    ("state", state),
+                    ("state", fault.state.name().to_owned()),
                     ("evidence", fault.evidence.clone()),
                 ];
                 self.nemesis_event("end", &facts)?;
                 self.faults.push(fault);
             }
-            Note::Died(exit) => self.died(exit)?,
-            Note::Revived(replica) => {
-                self.dead.remove(&replica);
-                self.nemesis_event("revival", &[("replica", replica)])?;
+            NemesisEvent::ReplicaExited(exit) => self.record_exit(exit)?,
+            NemesisEvent::ReplicaRestarted(host) => {
+                self.dead.remove(&host);
+                self.nemesis_event("revival", &[("replica", host.to_string())])?;
             }
         }
         Ok(())
     }
 
-    /// Notes a replica that exited unasked.
-    pub(crate) fn died(&mut self, exit: Exit) -> Result<()> {
-        let death = &exit.death;
-        self.parts.live.line(&format!("{} exited unasked: {}", death.replica, death.how));
-        self.nemesis_event(
-            "death",
-            &[("replica", death.replica.clone()), ("how", death.how.clone())],
-        )?;
-        self.dead.insert(death.replica.clone());
+    /// Notes a replica that exited unexpectedly.
+    pub(crate) fn record_exit(&mut self, exit: UnexpectedExit) -> Result<()> {
+        let (host, how) = (exit.host, exit.exit);
+        self.parts.live.line(&format!("{host} exited unasked: {how}"));
+        self.nemesis_event("death", &[("replica", host.to_string()), ("how", how.to_string())])?;
+        self.dead.insert(host);
         self.exits.push(exit);
         Ok(())
     }
@@ -481,7 +479,8 @@ impl Dispatcher {
     /// Shows that the judge is at work, and hands over the terminal and all events.
     pub(crate) fn close(mut self) -> Result<Closed> {
         self.phase("judge");
-        let Self { parts, tally, mut faults, exits, led, .. } = self;
+        let Self { parts, tally, faults, exits, led, .. } = self;
+        let mut faults: Vec<_> = faults.into_iter().map(FaultOutcome::into_record).collect();
         faults.sort_by_key(|fault| fault.id);
         Ok(Closed { events: parts.journal.close()?, tally, faults, exits, led, live: parts.live })
     }
@@ -496,7 +495,7 @@ pub(crate) struct Closed {
     /// Every fault, in order.
     pub faults: Vec<FaultRecord>,
     /// Replicas that exited unasked.
-    pub(crate) exits: Vec<Exit>,
+    pub(crate) exits: Vec<UnexpectedExit>,
     /// Who led from when on, as the system says.
     pub led: Vec<Led>,
     /// The terminal.

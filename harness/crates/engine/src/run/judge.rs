@@ -3,6 +3,7 @@
 use super::dispatcher::Closed;
 use super::plan::Plan;
 use crate::evidence::{Facts, coverage, not_asked, reasons};
+use crate::nemesis::UnexpectedExit;
 use anyhow::Result;
 use checker::history::Value;
 use checker::{History, Limits, Verdict, Window};
@@ -155,8 +156,8 @@ pub(crate) fn verdict(
     phases: Phases,
 ) -> VerdictRecord {
     let of = |doubtful: bool| {
-        let such = closed.exits.iter().filter(move |exit| exit.doubtful == doubtful);
-        such.map(|exit| exit.death.clone()).collect::<Vec<_>>()
+        let such = closed.exits.iter().filter(move |exit| exit.disk_was_corrupt == doubtful);
+        such.map(UnexpectedExit::to_record).collect::<Vec<_>>()
     };
     let reasons = reasons(&Facts {
         history,
@@ -191,7 +192,7 @@ pub(crate) fn verdict(
         faults: closed.faults.clone(),
         counts: closed.tally.counts.clone(),
         latency: closed.tally.latency(),
-        deaths: closed.exits.iter().map(|exit| exit.death.clone()).collect(),
+        deaths: closed.exits.iter().map(UnexpectedExit::to_record).collect(),
         coverage: coverage(history, &closed.faults, &closed.led),
         led: closed.led.clone(),
     }

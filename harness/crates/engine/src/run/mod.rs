@@ -16,8 +16,7 @@ mod tally;
 use crate::clock::Clock;
 use crate::live::Live;
 use crate::nemesis::executor::{Ended, Executor};
-use crate::nemesis::ground::Ground;
-use crate::nemesis::script;
+use crate::nemesis::{Cluster, Telemetry, script};
 use crate::watch::Watch;
 use anyhow::{Context as _, Result};
 use checker::History;
@@ -77,17 +76,17 @@ pub async fn run(plan: Plan, mut place: Place) -> Result<Finished> {
     record.disks = setup::disks(&plan)?.map(disks);
     record.disks.iter().for_each(|disks| live.line(&format!("disks: {}", disks.description)));
     directory.write_json("run.json", &record)?;
-    directory.write(script::FILE, &script::write(&plan.schedule))?;
-    let mut ground = setup::replicas(&plan, fabric, &directory)?;
+    directory.write(script::FILE, &script::write_script(&plan.schedule))?;
+    let mut cluster = setup::replicas(&plan, fabric, &directory)?;
     let mut stop = place.stop.clone();
     tokio::select! {
-        ready = setup::ready(&mut ground, &directory, plan.system.patience()) => ready?,
+        ready = setup::ready(&mut cluster, &directory, plan.system.patience()) => ready?,
         _ = stop.wait_for(|stop| *stop) => (),
     }
     record.timings.ready_ms = place.since_ms();
     directory.write_json("run.json", &record)?;
     let stage = Stage { plan, place, directory, record, addresses };
-    let (closed, phases, stage) = stage.perform(ground, live).await?;
+    let (closed, phases, stage) = stage.perform(cluster, live).await?;
     tokio::task::spawn_blocking(move || stage.judge(closed, phases))
         .await
         .context("the judge died")?
@@ -153,12 +152,16 @@ impl Stage {
     /// Everything that happens, from the first call to the last answer.
     async fn perform(
         mut self,
-        mut ground: Ground,
+        mut cluster: Cluster,
         live: Live,
     ) -> Result<(dispatcher::Closed, Phases, Self)> {
         let clock = Clock::start();
-        let watch = Watch::start(clock, ground.clients(), &self.directory)?;
-        ground.watched(clock, watch.ear.clone());
+        let watch = Watch::start(clock, cluster.clients(), &self.directory)?;
+        let ear = watch.ear.clone();
+        cluster.report_to(&Telemetry::new(move |host, what| {
+            // The watcher is gone only when the run is being torn down.
+            drop(ear.send(crate::watch::Heard { time: clock.now_ns(), host, what }));
+        }));
         self.record.timings.clock_unix_ms = Some(jiff::Timestamp::now().as_millisecond());
         let (notes_in, notes) = mpsc::unbounded_channel();
         let scene = workloads::TrafficConfig { replicas: self.addresses.len() };
@@ -180,17 +183,16 @@ impl Stage {
         let rng = self.plan.rng.fork("aim");
         let mut dispatcher = Dispatcher::new(parts);
         let succeeded = dispatcher.tally.succeeded();
-        let (notes, active) = (notes_in, Vec::new());
-        let executor = Executor { ground, clock, rng, succeeded, notes, active };
+        let executor = Executor::new(cluster, clock, rng, succeeded, notes_in);
         let (mut executor, mut phases) = self.phases(&mut dispatcher, executor).await?;
-        for exit in executor.ground.unasked_exits() {
-            dispatcher.died(exit)?;
+        for exit in executor.cluster.poll_unexpected_exits() {
+            dispatcher.record_exit(exit)?;
         }
-        if let Some(trouble) = executor.ground.network_trouble() {
+        if let Some(trouble) = executor.cluster.network_error() {
             self.record.net.description += &format!("; {trouble}");
         }
-        phases.breach = executor.ground.breach();
-        for trouble in executor.ground.farewell(self.plan.system.farewell()).await {
+        phases.breach = executor.cluster.protocol_error();
+        for trouble in executor.cluster.shutdown(self.plan.system.farewell()).await {
             crate::live::say(&format!("harness: {trouble}"));
         }
         drop(executor);

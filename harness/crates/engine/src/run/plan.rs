@@ -1,9 +1,9 @@
 //! Decides everything that can be decided before a run, from the command line and the seed. Pure.
 
-use crate::nemesis::agenda::Agenda;
-use crate::nemesis::schedule::{Schedule, schedule};
-use crate::nemesis::script::{self, Setting};
-use crate::nemesis::{Wanted, wanted};
+use crate::nemesis::schedule::{Schedule, plan_schedule};
+use crate::nemesis::script::{self, ScriptContext};
+use crate::nemesis::timeline::Timeline;
+use crate::nemesis::{RequestedNemesis, parse_request};
 use crate::system::{System, system};
 use anyhow::{Context as _, Result, bail, ensure};
 use checker::model::{self, Model};
@@ -40,7 +40,7 @@ pub struct Plan {
     /// How fresh their reads are asked to be.
     pub consistency: ReadConsistency,
     /// What goes wrong.
-    pub wanted: Vec<Wanted>,
+    pub wanted: Vec<RequestedNemesis>,
     /// When.
     pub schedule: Schedule,
     /// Whose word ends the run early, if it is to stop at the first violation.
@@ -71,14 +71,15 @@ impl Plan {
             bail!("--node-arg: the replicas of {} take no further arguments", config.system);
         }
         let routing = routing(&config, system)?;
-        let mut wanted = possible(wanted(&config.nemesis.join(","))?, system, &config.nemesis)?;
-        wanted.iter_mut().for_each(|wanted| wanted.leaderless = !system.leads());
+        let mut wanted =
+            possible(parse_request(&config.nemesis.join(","))?, system, &config.nemesis)?;
+        wanted.iter_mut().for_each(|wanted| wanted.leader_unknown = !system.leads());
         let rng = Rng::new(config.seed);
         let hosts = usize::from(config.nodes);
         if let Some(idle) = wanted.iter().find(|wanted| wanted.variants(hosts).is_empty()) {
             bail!("nemesis {idle} has no target with --nodes {hosts}; ask for more");
         }
-        let schedule = schedule(&wanted, hosts, config.time_limit_ms, &rng);
+        let schedule = plan_schedule(&wanted, hosts, config.time_limit_ms, &rng);
         let early = config.fail_fast.then(|| early(workload, consistency)).transpose()?;
         Ok(Self {
             config,
@@ -101,27 +102,27 @@ impl Plan {
 
     /// When faults begin and end.
     pub fn changes(&self) -> Vec<Duration> {
-        let mut agenda = Agenda::new(&self.schedule);
-        let moments = std::iter::from_fn(|| agenda.take(u64::MAX));
+        let mut timeline = Timeline::new(&self.schedule);
+        let moments = std::iter::from_fn(|| timeline.take_due(u64::MAX));
         moments.map(|step| Duration::from_millis(step.at_ms)).collect()
     }
 
     /// Plays this schedule instead of the seed's; an error says where in the file it cannot be.
     pub fn play(mut self, file: &str, text: &str) -> Result<Self> {
-        let setting = Setting {
+        let setting = ScriptContext {
             hosts: usize::from(self.config.nodes),
             limit_ms: self.config.time_limit_ms,
             functions: self.workload.functions(),
         };
-        self.schedule =
-            script::parse(text, &setting).map_err(|wrong| anyhow::anyhow!("{file}:{wrong}"))?;
+        self.schedule = script::parse_script(text, &setting)
+            .map_err(|wrong| anyhow::anyhow!("{file}:{wrong}"))?;
         let mut kinds: Vec<String> = self.schedule.iter().map(|entry| entry.kind.clone()).collect();
         kinds.sort_unstable();
         kinds.dedup();
         if kinds.is_empty() {
             kinds.push("none".to_owned());
         }
-        self.wanted = possible(wanted(&kinds.join(","))?, self.system, &kinds)?;
+        self.wanted = possible(parse_request(&kinds.join(","))?, self.system, &kinds)?;
         (self.config.nemesis, self.config.schedule) = (kinds, Some(file.to_owned()));
         Ok(self)
     }
@@ -193,11 +194,15 @@ impl Plan {
 }
 
 /// The faults that can be done to this system: `all` is all of those, and one that is asked for by name must be.
-fn possible(mut all: Vec<Wanted>, system: &dyn System, named: &[String]) -> Result<Vec<Wanted>> {
+fn possible(
+    mut all: Vec<RequestedNemesis>,
+    system: &dyn System,
+    named: &[String],
+) -> Result<Vec<RequestedNemesis>> {
     if named == ["all"] {
-        all.retain(|wanted| wanted.nemesis.refuses_system(system).is_none());
+        all.retain(|wanted| wanted.nemesis.reject_system(system).is_none());
     }
-    match all.iter().find_map(|wanted| wanted.nemesis.refuses_system(system)) {
+    match all.iter().find_map(|wanted| wanted.nemesis.reject_system(system)) {
         Some(why) => bail!(why),
         None => Ok(all),
     }
@@ -381,7 +386,7 @@ mod tests {
         let plan = || Plan::new(config(), Vec::new()).expect("everything in it exists");
         let text = "after 10 ok writes pause n2 for 1s\n";
         let played = plan().play("story.txt", text).expect("it can be done");
-        assert_eq!(script::write(&played.schedule), text);
+        assert_eq!(script::write_script(&played.schedule), text);
         assert!(played.repro().contains("--schedule story.txt"), "{}", played.repro());
         assert_eq!(played.family(), "raft-register-pause");
         let wrong = plan().play("story.txt", "at 1s kill n7").err().expect("there is no n7");

@@ -2,13 +2,13 @@
 
 use super::place::Place;
 use super::plan::Plan;
-use crate::nemesis::ground::{Ground, Slot};
-use crate::nemesis::grudge::all;
-use crate::nemesis::membership::Newcomers;
+use crate::nemesis::grudge::all_hosts;
+use crate::nemesis::{Cluster, Member, Replacements, Requirement, Startup};
 use crate::system::{Client, Launch};
 use anyhow::{Context as _, Result};
 use futures_util::future::join_all;
 use records::RunDirectory;
+use records::logs::Logs;
 use records::record::Replica;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -49,7 +49,8 @@ pub(crate) fn able(plan: &Plan) -> Result<()> {
 
 /// Why some fault cannot be had here, and what can be asked for instead.
 fn impossible(plan: &Plan) -> Option<String> {
-    let (why, able) = possible(plan.wanted.iter().map(|it| (it.to_string(), it.nemesis.unable())));
+    let (why, able) =
+        possible(plan.wanted.iter().map(|it| (it.to_string(), it.nemesis.unsupported_here())));
     let instead = match (plan.config.schedule.is_some(), able.is_empty()) {
         (false, false) => {
             format!("; all else that was asked for can be had: --nemesis {}", able.join(","))
@@ -95,7 +96,10 @@ pub(crate) async fn network(
     if place.backend == Backend::Proxy && needs_switch(plan) {
         return Err(no_switch(place.why.as_ref()));
     }
-    let nemesis = plan.wanted.iter().find(|wanted| wanted.nemesis.needs_hosts());
+    let nemesis = plan
+        .wanted
+        .iter()
+        .find(|wanted| wanted.nemesis.requirements().contains(&Requirement::SeparateHosts));
     let nemesis = nemesis.map(|wanted| wanted.nemesis.name());
     let needs = nemesis.or_else(|| plan.system.needs_hosts().then(|| plan.system.name()));
     if let Some(name) = needs.filter(|_| place.backend == Backend::Proxy) {
@@ -112,7 +116,12 @@ pub(crate) async fn network(
 
 /// Whether only the switch can do what is asked: shape links, or show their packets.
 fn needs_switch(plan: &Plan) -> bool {
-    plan.config.capture || plan.wanted.iter().any(|wanted| wanted.nemesis.shapes())
+    plan.config.capture || requires(plan, Requirement::Switch)
+}
+
+/// Whether a fault of the plan needs that.
+fn requires(plan: &Plan, requirement: Requirement) -> bool {
+    plan.wanted.iter().any(|wanted| wanted.nemesis.requirements().contains(&requirement))
 }
 
 fn no_switch(why: Option<&String>) -> anyhow::Error {
@@ -125,38 +134,44 @@ fn no_switch(why: Option<&String>) -> anyhow::Error {
 }
 
 /// The replicas, started.
-pub(crate) fn replicas(plan: &Plan, fabric: Fabric, directory: &RunDirectory) -> Result<Ground> {
-    let mut slots = Vec::new();
+pub(crate) fn replicas(plan: &Plan, fabric: Fabric, directory: &RunDirectory) -> Result<Cluster> {
+    let mut members = Vec::new();
     let mut clients = Vec::new();
-    for host in all(usize::from(plan.config.nodes)) {
+    for host in all_hosts(usize::from(plan.config.nodes)) {
         let launch = launch(plan, &fabric, host, directory);
         let log = directory.log(&host.to_string());
-        let slot = disk(plan, fabric.host(host)?, &launch.data).and_then(|disk| {
-            let places = (launch.data.as_path(), log.as_path());
-            Slot::start(&fabric, host, plan.system.program(&launch), places, disk)
+        let member = disk(plan, fabric.host(host)?, &launch.data).and_then(|disk| {
+            Member::start(&fabric, host, startup(plan, &fabric, launch, log), disk)
         });
-        let slot = slot.with_context(|| format!("the replica on {host} cannot be started"));
-        let mut slot = slot.map_err(|why| Unable::because(&why))?;
-        slot.logs.own = plan.system.logs(&launch);
-        if plan.system.changes_members() {
-            let seed = |by: HostId| (by, fabric.listen_addr(by, Port::Client));
-            let seeds = all(usize::from(plan.config.nodes)).into_iter().map(seed).collect();
-            slot.newcomers = Some(Newcomers::new(plan.system, launch, seeds));
-        }
-        slots.push(slot);
+        let member = member.with_context(|| format!("the replica on {host} cannot be started"));
+        members.push(member.map_err(|why| Unable::because(&why))?);
         clients.push(plan.system.client(
             host,
             fabric.client_addr(host),
             ReadConsistency::Linearizable,
         )?);
     }
-    Ok(Ground::new(fabric, slots, clients))
+    Ok(Cluster::new(fabric, members, clients))
+}
+
+/// How a replica is started, and where it keeps its data and logs.
+fn startup(plan: &Plan, fabric: &Fabric, launch: Launch, log: PathBuf) -> Startup {
+    let logs = Logs { said: log, own: plan.system.logs(&launch) };
+    let (program, data) = (plan.system.program(&launch), launch.data.clone());
+    let replacements = plan.system.changes_members().then(|| {
+        let seed = |by: HostId| (by, fabric.listen_addr(by, Port::Client));
+        let seeds = all_hosts(usize::from(plan.config.nodes)).into_iter().map(seed).collect();
+        Replacements::new(plan.system, launch, seeds)
+    });
+    Startup { program, data, logs, replacements }
 }
 
 /// What replicas' data is on, if one of the plan's faults is about that.
 pub(crate) fn disks(plan: &Plan) -> Result<Option<disk::Choice>> {
-    let needed = plan.wanted.iter().any(|wanted| wanted.nemesis.needs_disks());
-    needed.then(disk::choice).transpose().map_err(|why| Unable(why).into())
+    requires(plan, Requirement::Disks)
+        .then(disk::choice)
+        .transpose()
+        .map_err(|why| Unable(why).into())
 }
 
 fn disk(plan: &Plan, host: &Host, data: &Path) -> Result<Option<Disk>> {
@@ -164,7 +179,7 @@ fn disk(plan: &Plan, host: &Host, data: &Path) -> Result<Option<Disk>> {
 }
 
 fn launch(plan: &Plan, fabric: &Fabric, host: HostId, directory: &RunDirectory) -> Launch {
-    let hosts = all(usize::from(plan.config.nodes));
+    let hosts = all_hosts(usize::from(plan.config.nodes));
     let mut rng = plan.rng.fork(&format!("replica {host}"));
     Launch {
         host,
@@ -182,7 +197,10 @@ fn launch(plan: &Plan, fabric: &Fabric, host: HostId, directory: &RunDirectory) 
 
 /// Where clients reach each replica.
 pub(crate) fn addresses(plan: &Plan, fabric: &Fabric) -> Vec<SocketAddr> {
-    all(usize::from(plan.config.nodes)).into_iter().map(|host| fabric.client_addr(host)).collect()
+    all_hosts(usize::from(plan.config.nodes))
+        .into_iter()
+        .map(|host| fabric.client_addr(host))
+        .collect()
 }
 
 /// The replicas as `run.json` names them.
@@ -191,18 +209,18 @@ pub(crate) fn named(addresses: &[SocketAddr]) -> Vec<Replica> {
         name: host.to_string(),
         address: address.to_string(),
     };
-    all(addresses.len()).into_iter().zip(addresses).map(replica).collect()
+    all_hosts(addresses.len()).into_iter().zip(addresses).map(replica).collect()
 }
 
 /// Waits until every replica answers a read; one that exits first, or never answers, is told with its last words.
 pub(crate) async fn ready(
-    ground: &mut Ground,
+    cluster: &mut Cluster,
     directory: &RunDirectory,
     patience: Duration,
 ) -> Result<()> {
-    let clients = ground.clients().to_vec();
+    let clients = cluster.clients().to_vec();
     let answers = async {
-        let asked = all(clients.len())
+        let asked = all_hosts(clients.len())
             .into_iter()
             .zip(&clients)
             .map(|(host, client)| answers(host, client, directory, patience));
@@ -210,8 +228,8 @@ pub(crate) async fn ready(
     };
     let dies = async {
         loop {
-            if let Some(exit) = ground.unasked_exits().into_iter().next() {
-                return exit.death;
+            if let Some(exit) = cluster.poll_unexpected_exits().into_iter().next() {
+                return exit;
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -220,7 +238,7 @@ pub(crate) async fn ready(
         answered = answers => answered.map(drop),
         death = dies => Err(Unable(format!(
             "the replica on {} exited before it answered anything ({}); {}",
-            death.replica, death.how, last_words(&death.log)
+            death.host, death.exit, last_words(&death.log)
         )).into()),
     }
 }

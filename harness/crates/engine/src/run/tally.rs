@@ -3,7 +3,7 @@
 //! An arrival that waited for its turn shows the waiting in its latency, and one that never got a turn is
 //! counted as missed: a slow system cannot hide behind clients that wait for it.
 
-use crate::nemesis::agenda::Succeeded;
+use crate::nemesis::timeline::SuccessCounts;
 use hdrhistogram::Histogram;
 use records::record::{Counts, Latency};
 use std::collections::VecDeque;
@@ -21,7 +21,7 @@ pub(crate) struct Tally {
     /// By function and outcome.
     pub counts: Counts,
     latency: Histogram<u64>,
-    succeeded: watch::Sender<Succeeded>,
+    succeeded: watch::Sender<SuccessCounts>,
     /// Time of completion and latency of the last operations.
     recent: VecDeque<(u64, u64)>,
 }
@@ -31,12 +31,12 @@ impl Tally {
     pub(crate) fn new() -> Self {
         let latency =
             Histogram::new_with_bounds(1, LONGEST_US, 3).expect("these bounds are in order");
-        let succeeded = watch::Sender::new(Succeeded::new());
+        let succeeded = watch::Sender::new(SuccessCounts::new());
         Self { counts: Counts::default(), latency, succeeded, recent: VecDeque::new() }
     }
 
     /// How many operations have succeeded, for whoever waits for them.
-    pub(crate) fn succeeded(&self) -> watch::Receiver<Succeeded> {
+    pub(crate) fn succeeded(&self) -> watch::Receiver<SuccessCounts> {
         self.succeeded.subscribe()
     }
 

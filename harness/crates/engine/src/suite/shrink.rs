@@ -99,10 +99,10 @@ fn last_ms(schedule: &Schedule) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nemesis::schedule::Entry;
+    use crate::nemesis::schedule::ScheduledFault;
 
     fn candidate(starts: &[u64]) -> Candidate {
-        let entry = |at_ms: &u64| Entry {
+        let entry = |at_ms: &u64| ScheduledFault {
             when: When::At(*at_ms),
             kind: "kill".into(),
             aim: at_ms.to_string(),

@@ -1,21 +1,23 @@
 //! Starts, signals and observes one replica; it never outlives its [`Replica`], nor the controller.
 //!
-//! On a host that encloses its replicas, each has a pid namespace of its own, so that all it starts is killed,
-//! stopped and resumed with it. Elsewhere it leads a process group, and misses who leaves that. Nobody is signalled
-//! unless the process that was started is not reaped yet: until then no other can get its number or its group's.
+//! On a host that encloses its replicas, each has a pid namespace of its own, so that all it starts
+//! is killed, stopped and resumed with it. Elsewhere it leads a process group, and misses who
+//! leaves that. Nobody is signalled unless the process that was started is not reaped yet: until
+//! then no other can get its number or its group's.
 
 use super::init::{self, Report};
 use super::kin::{self, Kin};
 use super::thread::Host;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::File;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -25,6 +27,8 @@ pub use super::kin::Sample;
 /// How long the rest of a killed group may take to vanish.
 const VANISH: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(1);
+/// The exit code of a Rust program that panicked.
+const PANIC_CODE: i32 = 101;
 
 /// One running server; killed when dropped.
 pub struct Replica {
@@ -35,6 +39,37 @@ pub struct Replica {
     report: Option<Report>,
     kin: Kin,
     exit: Option<ExitStatus>,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessExit {
+    /// With this exit code or signal.
+    Status(ExitStatus),
+    /// It ended, and its status could not be read.
+    Lost,
+}
+
+impl ProcessExit {
+    /// Whether SIGKILL ended it: what the harness itself sends.
+    pub fn is_sigkill(self) -> bool {
+        matches!(self, Self::Status(status) if status.signal() == Some(Signal::SIGKILL as i32))
+    }
+
+    /// Whether it crashed: it ended by a signal or by a Rust panic, not by its own decision.
+    pub fn is_crash(self) -> bool {
+        let Self::Status(status) = self else { return false };
+        status.signal().is_some() || status.code() == Some(PANIC_CODE)
+    }
+}
+
+impl fmt::Display for ProcessExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => status.fmt(f),
+            Self::Lost => f.write_str("its exit status was lost"),
+        }
+    }
 }
 
 /// The standard input and output of a replica that speaks on them.
@@ -53,7 +88,8 @@ impl Replica {
         Self::start(host, program, args, (Stdio::null(), out.into(), err.into()))
     }
 
-    /// Starts a program that speaks on its standard input and output; what it prints besides is appended to the log.
+    /// Starts a program that speaks on its standard input and output; what it prints besides is
+    /// appended to the log.
     pub(crate) fn spawn_speaking(
         host: &Host,
         program: &Path,
@@ -117,7 +153,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Stops the replica wherever it is, and then whoever left its group: until there is nobody new.
+    /// Stops the replica wherever it is, and then whoever left its group: until there is nobody
+    /// new.
     pub fn pause(&mut self) -> Result<()> {
         self.signal_group(Signal::SIGSTOP)?;
         let mut known = BTreeSet::from([self.pid]);
@@ -139,10 +176,12 @@ impl Replica {
             .with_context(|| format!("{signal} cannot be sent to pid {}", self.pid))
     }
 
-    /// What the kernel says of it now; an error once it has exited. It is stopped if all that it started is.
+    /// What the kernel says of it now; an error once it has exited. It is stopped if all that it
+    /// started is.
     pub fn sample(&mut self) -> Result<Sample> {
         self.ensure_alive()?;
-        // Without a namespace all processes of the machine would have to be looked at; its own group stops as one.
+        // Without a namespace all processes of the machine would have to be looked at; its own
+        // group stops as one.
         let members = if self.report.is_some() { self.kin.members()? } else { Vec::new() };
         kin::sample(self.pid, &members)
     }
@@ -158,12 +197,17 @@ impl Replica {
         self.kin.members()
     }
 
-    /// How the replica ended, once it has.
+    /// How the replica ended, in words, once it has.
     pub fn exited(&mut self) -> Option<String> {
+        self.poll_exit().map(|exit| exit.to_string())
+    }
+
+    /// How the replica ended, once it has.
+    pub fn poll_exit(&mut self) -> Option<ProcessExit> {
         if self.exit.is_none() && self.is_dead() && self.end().is_err() {
-            return Some("its exit status was lost".to_owned());
+            return Some(ProcessExit::Lost);
         }
-        self.exit.as_ref().map(ToString::to_string)
+        self.exit.map(ProcessExit::Status)
     }
 
     fn signal_group(&mut self, signal: Signal) -> Result<()> {
@@ -197,9 +241,10 @@ impl Replica {
     }
 
     fn ensure_alive(&mut self) -> Result<()> {
-        let exit = self.exited();
-        ensure!(exit.is_none(), "the replica has ended ({})", exit.unwrap_or_default());
-        Ok(())
+        match self.poll_exit() {
+            Some(exit) => bail!("the replica has ended ({exit})"),
+            None => Ok(()),
+        }
     }
 
     fn is_dead(&self) -> bool {
@@ -233,7 +278,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Whether anyone of the group still runs. An orphan that is dead but not yet reaped by its new parent does not.
+    /// Whether anyone of the group still runs. An orphan that is dead but not yet reaped by its new
+    /// parent does not.
     fn is_group_alive(&self) -> bool {
         killpg(Pid::from_raw(self.pid), None) != Err(Errno::ESRCH)
             && self.kin.members().is_ok_and(|members| !members.is_empty())
@@ -262,7 +308,8 @@ pub fn die_with_parent(command: &mut Command) {
         if Pid::parent() == parent { Ok(()) } else { Err(Errno::ESRCH.into()) }
     };
     #[expect(unsafe_code, reason = "std offers no parent-death signal")]
-    // SAFETY: between fork and exec the closure makes two system calls and neither allocates nor locks.
+    // SAFETY: between fork and exec the closure makes two system calls and neither allocates nor
+    // locks.
     unsafe {
         command.pre_exec(arm);
     }

@@ -1,18 +1,12 @@
-//! Harms the disks that replicas write to: they lose power, fail, fill up, stall or forget.
+//! Disk faults: power loss, failing and full disks, slow syncs, corruption.
 //!
-//! All of it goes through a [`Disk`], which counts what it did; those counts are the evidence.
+//! All of them go through a [`testbed::host::disk::Disk`], which counts what it did; those counts
+//! are the evidence.
 
-mod damaging;
-mod failing;
+mod corruption;
+mod io_faults;
 mod power_loss;
 
-use super::ground::Slot;
-use anyhow::{Context as _, Result};
-pub(super) use damaging::{BIT_ROT, LOST_WRITE, MISDIRECTED_WRITE, TRUNCATE};
-pub(super) use failing::{DISK_ERROR, DISK_FULL, SLOW_DISK};
+pub(super) use corruption::{BIT_ROT, LOST_WRITE, MISDIRECTED_WRITE, TRUNCATE};
+pub(super) use io_faults::{DISK_ERROR, DISK_FULL, SLOW_DISK};
 pub(super) use power_loss::PowerLoss;
-use testbed::host::disk::Disk;
-
-fn disk_of(slot: &Slot) -> Result<&Disk> {
-    slot.disk.as_ref().context("it has no disk that can fail")
-}

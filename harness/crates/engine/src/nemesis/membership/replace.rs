@@ -1,16 +1,20 @@
-//! Lets a newcomer take the place of a replica that has lost everything, in one change of the members.
+//! Replaces a member that has lost everything by a new one, in one change of the members.
 //!
-//! The replica dies and its disk is emptied while it is still a member; at once one with nothing and another name asks
-//! to come in as its replacement, so that two voters are exchanged by way of one joint configuration. Evidence: most
-//! replicas know the newcomer and no longer the other. Where that takes too long, the newcomer goes, and another is taken
-//! in when all is healed.
+//! The replica dies and its disk is emptied while it is still a member. At once one without data
+//! and with another name asks to join as its replacement, so that two voters are exchanged by way
+//! of one joint configuration. Evidence: most replicas report the new member and no longer the old
+//! one. Where that takes too long, the new replica is killed, and another joins after healing.
 
-use super::super::ground::Ground;
-use super::super::{Before, Fault, Nemesis, NotNow, Scene, Seen, Target};
-use super::{
-    ADMISSION, Exile, PAUSE, VARIANTS, aim_at_one, clear, expel, knowing, knows_itself, member,
-    other, refuses_aim, refuses_system, seed,
+use super::super::aim::reject_single_host;
+use super::super::cluster::Roster;
+use super::super::{
+    ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Requirement, Skip, Target,
 };
+use super::changes::{
+    JOIN_PATIENCE, POLL, VARIANTS, aim_at_one, count_reports, find_client, find_member,
+    reject_fixed_members,
+};
+use super::rejoin::{choose_seed, kill_and_wipe, reports_itself, wipe};
 use crate::system::{Member, System};
 use anyhow::{Context as _, Result};
 use futures_util::future::BoxFuture;
@@ -18,8 +22,8 @@ use testbed::net::plan::HostId;
 use tokio::time::{Instant, sleep};
 use workloads::Rng;
 
-/// A member that is lost and one that comes in its place.
-pub(crate) struct Replace;
+/// A member that is lost and one that replaces it.
+pub(in super::super) struct Replace;
 
 impl Nemesis for Replace {
     fn name(&self) -> &'static str {
@@ -27,7 +31,8 @@ impl Nemesis for Replace {
     }
 
     fn doc(&self) -> &'static str {
-        "kills a replica, empties its disk, and lets a new one take its place in one change of the members"
+        "kills a replica, empties its disk, and lets a new one take its place \
+         in one change of the members"
     }
 
     fn variants(&self) -> &'static [(&'static str, &'static str)] {
@@ -38,86 +43,101 @@ impl Nemesis for Replace {
         (1_000, 4_000)
     }
 
-    fn needs_hosts(&self) -> bool {
-        true
+    fn requirements(&self) -> &'static [Requirement] {
+        &[Requirement::SeparateHosts]
     }
 
-    fn refuses(&self, aim: &str, count: usize) -> Option<String> {
-        refuses_aim(self.name(), aim, count)
+    fn reject_aim(&self, aim: &str, hosts: usize) -> Option<String> {
+        reject_single_host(self.name(), VARIANTS, aim, hosts)
     }
 
-    fn refuses_system(&self, system: &dyn System) -> Option<String> {
-        refuses_system(self.name(), system)
+    fn reject_system(&self, system: &dyn System) -> Option<String> {
+        reject_fixed_members(self.name(), system)
     }
 
-    fn aim(&self, variant: &str, scene: &Scene, rng: &mut Rng) -> Option<Target> {
-        aim_at_one(variant, scene, rng)
+    fn aim(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
+        aim_at_one(variant, view, rng)
     }
 
     fn begin<'a>(
         &'a self,
         target: &'a Target,
-        ground: &'a mut Ground,
-    ) -> BoxFuture<'a, Result<Before>> {
+        cluster: &'a mut Cluster,
+    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
         Box::pin(async move {
-            let host = *target.hosts.first().context("somebody is to go")?;
-            let before = ground.samples(&target.hosts)?;
-            let asked = other(ground, host).await.ok_or(NotNow::because("nobody leads"))?;
-            let old = member(&asked, host).await;
-            let old = old.ok_or_else(|| NotNow::because(format!("{host} is no member")))?;
-            let by = seed(ground, host).await;
-            ground.kill(host)?;
-            clear(ground, host)?;
-            let slot = ground.slot(host);
-            let way = slot.newcomers.as_mut().and_then(|newcomers| newcomers.replacing(by));
-            slot.program = way.context("nobody could be asked to take it in")?;
-            slot.exile = Exile { replaced: Some(old.id), ..Exile::default() };
-            ground.restart(host)?;
-            ground.slot(host).touched = true;
-            Ok(before)
-        })
-    }
-
-    fn end<'a>(&'a self, fault: &'a Fault, ground: &'a mut Ground) -> BoxFuture<'a, Result<Seen>> {
-        Box::pin(async move {
-            let host = *fault.target.hosts.first().context("somebody had to go")?;
-            let old = ground.slot(host).exile.replaced.take().context("nobody was replaced")?;
-            if let Some(seen) = replaced(ground, host, old).await {
-                ground.slot(host).touched = false;
-                return Ok(seen);
-            }
-            expel(ground, host)?;
-            ground.slot(host).exile.is_out = true;
-            let why = format!(
-                "{host} was emptied, and nobody took another in for it in time; one comes when all is healed"
-            );
-            Err(NotNow::because(why).into())
+            let (host, _, old) = find_member(target, cluster).await?;
+            let seed = choose_seed(cluster, host).await;
+            cluster.member(host).kill(self.name())?;
+            wipe(cluster, host)?;
+            // Whatever became of an earlier removal concerned the old member.
+            cluster.member(host).lasting.roster = Roster::Member;
+            let startup = &mut cluster.member(host).startup;
+            let program = startup.replacements.as_mut().and_then(|it| it.replacing(seed));
+            startup.program = program.context("there is no replica to join through")?;
+            cluster.restart(host)?;
+            cluster.member(host).hold(self.name());
+            let evidence = None;
+            Ok(Box::new(ActiveReplacement { host, old: old.id, evidence }) as Box<dyn ActiveFault>)
         })
     }
 }
 
-/// Waits until most replicas know who came in the place of that member.
-async fn replaced(ground: &mut Ground, host: HostId, old: u64) -> Option<Seen> {
+/// A replica that is to replace a member.
+struct ActiveReplacement {
+    host: HostId,
+    /// The id of the member that is lost.
+    old: u64,
+    /// What replicas reported, if the replacement succeeded in time.
+    evidence: Option<Evidence>,
+}
+
+impl ActiveFault for ActiveReplacement {
+    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            self.evidence = await_replacement(cluster, self.host, self.old).await;
+            if self.evidence.is_some() {
+                cluster.member(self.host).release();
+                return Ok(());
+            }
+            kill_and_wipe(cluster, self.host, Replace.name())?;
+            cluster.member(self.host).lasting.roster = Roster::Removed;
+            Ok(())
+        })
+    }
+
+    fn evidence(&self) -> Result<Evidence> {
+        let host = self.host;
+        let why = || {
+            let text = "was emptied, and no replacement joined in time; will retry after healing";
+            Skip::because(format!("{host} {text}"))
+        };
+        Ok(self.evidence.clone().ok_or_else(why)?)
+    }
+}
+
+/// Waits until most replicas report the member that replaces the old one.
+async fn await_replacement(cluster: &mut Cluster, host: HostId, old: u64) -> Option<Evidence> {
     let began = Instant::now();
-    let settled = |all: &[Member]| newcomer(all, host, old).is_some();
-    while began.elapsed() < ADMISSION && ground.slot(host).replica.exited().is_none() {
-        let knowing = knowing(ground, settled).await;
-        if knowing > ground.count() / 2 && knows_itself(ground, host).await {
-            let asked = other(ground, host).await?;
-            let new = newcomer(&asked.members().await?, host, old)?;
+    let is_replaced = |all: &[Member]| find_new_member(all, host, old).is_some();
+    while began.elapsed() < JOIN_PATIENCE && !cluster.member(host).has_exited() {
+        let reports = count_reports(cluster, is_replaced).await;
+        if reports > cluster.count() / 2 && reports_itself(cluster, host).await {
+            let client = find_client(cluster, host).await?;
+            let new = find_new_member(&client.members().await?, host, old)?;
+            let count = cluster.count();
             let text = format!(
-                "{host} (member {old}) died and was emptied; member {new} came in its place, said {knowing} of {}",
-                ground.count()
+                "{host} (member {old}) died and was emptied; member {new} joined in its place, \
+                 reported by {reports} of {count}"
             );
-            return Some(Seen { bit: true, text });
+            return Some(Evidence { confirmed: true, text });
         }
-        sleep(PAUSE).await;
+        sleep(POLL).await;
     }
     None
 }
 
-/// The only member on that host, if it is another than that one.
-fn newcomer(all: &[Member], host: HostId, old: u64) -> Option<u64> {
+/// The only member on that host, if it is not the old one.
+fn find_new_member(all: &[Member], host: HostId, old: u64) -> Option<u64> {
     let mut there = all.iter().filter(|member| member.host == host);
     let new = there.next().filter(|member| member.id != old)?;
     there.next().is_none().then_some(new.id)
@@ -128,12 +148,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_came_is_told_once_the_other_has_gone() {
+    fn a_new_member_counts_once_the_old_one_is_gone() {
         let member = |id| Member { host: HostId(2), id };
         let elsewhere = Member { host: HostId(1), id: 9 };
-        assert_eq!(newcomer(&[elsewhere, member(6)], HostId(2), 3), Some(6));
-        assert_eq!(newcomer(&[member(3), member(6)], HostId(2), 3), None, "both are there");
-        assert_eq!(newcomer(&[member(3)], HostId(2), 3), None, "nobody came");
-        assert_eq!(newcomer(&[elsewhere], HostId(2), 3), None, "nobody is there");
+        let find = |all: &[Member]| find_new_member(all, HostId(2), 3);
+        assert_eq!(find(&[elsewhere, member(6)]), Some(6));
+        assert_eq!(find(&[member(3), member(6)]), None, "both are there");
+        assert_eq!(find(&[member(3)]), None, "no new one is there");
+        assert_eq!(find(&[elsewhere]), None, "neither is there");
     }
 }

@@ -1,4 +1,5 @@
-//! Names the ways in which links go bad: each [`Package`] is a shape whose strength the fault's own stream decides.
+//! The ways in which links go bad: each package is a [`Shape`] whose strength the fault's own
+//! stream decides.
 
 use testbed::net::switch::Counts;
 use testbed::net::switch::shape::Shape;
@@ -17,39 +18,34 @@ pub(super) const VARIANTS: &[(&str, &str)] = &[
     ("throttled", "links of 4 to 40 kB/s with a short queue"),
 ];
 
-/// A package with its strength.
-pub(super) struct Package {
-    pub(super) shape: Shape,
-}
-
-/// What a shape does to packets, and the counter that tells.
+/// What a shape does to packets, and the counter of that.
 pub(super) struct Effect {
     pub(super) name: &'static str,
-    wanted: fn(&Shape) -> bool,
+    expected: fn(&Shape) -> bool,
     pub(super) count: fn(&Counts) -> u64,
 }
 
 const EFFECTS: &[Effect] = &[
-    Effect { name: "dropped while down", wanted: |it| it.flap_ms.is_some(), count: |it| it.down },
-    Effect { name: "held", wanted: |it| it.hold, count: |it| it.held },
-    Effect { name: "lost", wanted: |it| it.loss > 0, count: |it| it.lost },
-    Effect { name: "corrupted", wanted: |it| it.corrupt > 0, count: |it| it.corrupted },
-    Effect { name: "throttled", wanted: |it| it.rate.is_some(), count: |it| it.throttled },
-    Effect { name: "delayed", wanted: |it| it.delay_us > 0, count: |it| it.delayed },
-    Effect { name: "overtaken", wanted: |it| it.reorder > 0, count: |it| it.overtaken },
-    Effect { name: "duplicated", wanted: |it| it.duplicate > 0, count: |it| it.duplicated },
+    Effect { name: "dropped while down", expected: |it| it.flap_ms.is_some(), count: |it| it.down },
+    Effect { name: "held", expected: |it| it.hold, count: |it| it.held },
+    Effect { name: "lost", expected: |it| it.loss > 0, count: |it| it.lost },
+    Effect { name: "corrupted", expected: |it| it.corrupt > 0, count: |it| it.corrupted },
+    Effect { name: "throttled", expected: |it| it.rate.is_some(), count: |it| it.throttled },
+    Effect { name: "delayed", expected: |it| it.delay_us > 0, count: |it| it.delayed },
+    Effect { name: "overtaken", expected: |it| it.reorder > 0, count: |it| it.overtaken },
+    Effect { name: "duplicated", expected: |it| it.duplicate > 0, count: |it| it.duplicated },
 ];
 
-/// What such a shape must be seen to have done.
-pub(super) fn effects(shape: &Shape) -> impl Iterator<Item = &'static Effect> {
-    EFFECTS.iter().filter(move |effect| (effect.wanted)(shape))
+/// The effects that such a shape must have had.
+pub(super) fn expected_effects(shape: &Shape) -> impl Iterator<Item = &'static Effect> {
+    EFFECTS.iter().filter(move |effect| (effect.expected)(shape))
 }
 
-/// The package of that name.
-pub(super) fn package(name: &str, rng: &mut Rng) -> Option<Package> {
+/// A shape of that package.
+pub(super) fn choose_shape(name: &str, rng: &mut Rng) -> Option<Shape> {
     let plain = Shape::default();
     let mut some = |low: u16, high: u16| rng.between(u64::from(low), u64::from(high)) as u16;
-    let shape = match name {
+    Some(match name {
         "corrupt" => Shape { corrupt: some(50, 400), ..plain },
         "duplicate" => Shape { duplicate: some(200, 900), ..plain },
         "flaky" => Shape {
@@ -74,6 +70,5 @@ pub(super) fn package(name: &str, rng: &mut Rng) -> Option<Package> {
         },
         "throttled" => Shape { rate: Some(u64::from(some(4, 40)) * 1_000), ..plain },
         _ => return None,
-    };
-    Some(Package { shape })
+    })
 }

@@ -1,22 +1,22 @@
-//! Knows how replicas come in on a host after the one that it was founded with.
+//! How replicas join on a host after the one that it started with.
 
 use crate::system::{Arrival, Launch, Program, System};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use testbed::net::plan::HostId;
 
-/// Those who come to one host.
-pub(crate) struct Newcomers {
+/// The replicas that join on one host.
+pub(crate) struct Replacements {
     system: &'static dyn System,
     launch: Launch,
-    /// Where each replica serves clients, and can be asked to take another in.
+    /// The client address of each replica, through which a new one can join.
     seeds: BTreeMap<HostId, SocketAddr>,
-    /// How many have come in the place of one that was still a member.
+    /// How many have replaced one that was still a member.
     generation: u32,
 }
 
-impl Newcomers {
-    /// Nobody has come yet.
+impl Replacements {
+    /// No replica has joined yet.
     pub(crate) fn new(
         system: &'static dyn System,
         launch: Launch,
@@ -25,13 +25,13 @@ impl Newcomers {
         Self { system, launch, seeds, generation: 0 }
     }
 
-    /// How one is started that joins where nobody is a member, by way of this replica.
-    pub(super) fn joining(&self, by: HostId) -> Option<Program> {
+    /// The program of a replica that joins on a host without a member, through replica `by`.
+    pub(in super::super) fn joining(&self, by: HostId) -> Option<Program> {
         self.arriving(by, false)
     }
 
-    /// How one is started that takes the place of a member that is dead, by way of this replica.
-    pub(super) fn replacing(&mut self, by: HostId) -> Option<Program> {
+    /// The program of a replica that replaces a member that is dead, through replica `by`.
+    pub(in super::super) fn replacing(&mut self, by: HostId) -> Option<Program> {
         self.generation += 1;
         self.arriving(by, true)
     }

@@ -1,0 +1,42 @@
+//! Ends the replicas when a run is over: asks them to exit where the system supports that, and
+//! keeps their logs.
+//!
+//! Nothing here is a fault or is judged. A replica that does not exit in time is killed like all
+//! others.
+
+use super::Cluster;
+use crate::system::Farewell;
+use std::time::Duration;
+use testbed::net::plan::HostId;
+use tokio::time::{Instant, sleep};
+
+const POLL: Duration = Duration::from_millis(5);
+
+impl Cluster {
+    /// Ends all replicas and keeps their logs; returns a message for each problem.
+    pub(crate) async fn shutdown(&mut self, farewell: Option<Farewell>) -> Vec<String> {
+        let mut problems = Vec::new();
+        if let Some(farewell) = farewell {
+            problems.extend(self.request_exits(farewell).await);
+        }
+        problems.extend(self.members.iter().flat_map(|member| member.startup.logs.keep()));
+        problems
+    }
+
+    async fn request_exits(&mut self, Farewell { signal, within }: Farewell) -> Vec<String> {
+        for member in &mut self.members {
+            // The signal fails only where the process has exited already.
+            drop(member.replica.ask_to_end(signal));
+        }
+        let deadline = Instant::now() + within;
+        let mut running = self.hosts();
+        while !running.is_empty() && Instant::now() < deadline {
+            running.retain(|host| !self.member(*host).has_exited());
+            sleep(POLL).await;
+        }
+        let message = |host: HostId| {
+            format!("{host} did not exit within {within:?} of {signal}; it is killed")
+        };
+        running.into_iter().map(message).collect()
+    }
+}

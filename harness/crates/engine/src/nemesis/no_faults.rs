@@ -1,0 +1,35 @@
+//! Does nothing, so that a run without faults has a name. It is never scheduled.
+
+use super::{ActiveFault, Cluster, ClusterView, Nemesis, Skip, Target};
+use anyhow::Result;
+use futures_util::future::{BoxFuture, ready};
+use workloads::Rng;
+
+/// No fault at all.
+pub(super) struct NoFaults;
+
+impl Nemesis for NoFaults {
+    fn name(&self) -> &'static str {
+        "none"
+    }
+
+    fn doc(&self) -> &'static str {
+        "no faults: how the system behaves when nothing fails"
+    }
+
+    fn variants(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    fn aim(&self, _: &str, _: &ClusterView, _: &mut Rng) -> Option<Target> {
+        None
+    }
+
+    fn begin<'a>(
+        &'a self,
+        _: &'a Target,
+        _: &'a mut Cluster,
+    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
+        Box::pin(ready(Err(Skip::because("there is nothing to do").into())))
+    }
+}
