@@ -5,9 +5,9 @@
 use crate::history::History;
 use crate::linear::{self, Linearization};
 use crate::model;
-use crate::property::{self, queue::Delivery, set_full::Promise};
+use crate::property::{self, queue::Delivery, set_full::ReadGuarantee};
 use crate::session;
-use crate::txn::{self, World};
+use crate::txn::{self, UnknownWriters};
 use crate::verdict::{Check, LINEARIZABLE, Limits, SEQUENTIAL, Verdict};
 
 /// Every check, in order of name.
@@ -26,13 +26,13 @@ pub const CHECKS: &[&dyn Check] = &[
     &property::long_fork::LongFork,
     &property::monotonic::Monotonic,
     &property::queue::Queue(Delivery::ExactlyOnce),
-    &txn::RwRegister(World::Open),
-    &txn::RwRegister(World::Closed),
+    &txn::RwRegister(UnknownWriters::Allowed),
+    &txn::RwRegister(UnknownWriters::Forbidden),
     &session::Session,
     &property::set_final::SetFinal,
-    &property::set_full::SetFull(Promise::Eventual),
-    &property::set_full::SetFull(Promise::Linearizable),
-    &property::stats::Stats,
+    &property::set_full::SetFull(ReadGuarantee::Eventual),
+    &property::set_full::SetFull(ReadGuarantee::Linearizable),
+    &property::stats::FunctionStats,
     &property::queue::Queue(Delivery::AtLeastOnce),
     &property::unique_ids::UniqueIds,
 ];

@@ -1,57 +1,57 @@
-//! Judges whether a system went on answering: a floor for each stretch of a run.
+//! Checks availability: the rate of successful operations in each interval of a run.
 
-use super::tally::{Case, Tally};
+use super::verdict_builder::{Case, VerdictBuilder};
 use crate::history::{History, Kind, Real, Value};
 use crate::verdict::Verdict;
 
-/// A stretch of a run and what is demanded of it.
+/// An interval of a run and its required availability.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Stretch {
-    /// What it is: `before`, `partition 3`.
+pub struct Interval {
+    /// Its name, such as `before` or `partition 3`.
     pub name: String,
-    /// Where it begins, in nanoseconds since the run began.
+    /// Its start, in nanoseconds since the run began.
     pub from: u64,
-    /// Where it ends.
+    /// Its end.
     pub to: u64,
-    /// How many operations a second have to succeed.
+    /// The required number of successful operations per second.
     pub per_second: f64,
-    /// Which part of the operations that ended in it has to succeed.
+    /// The required fraction of successful operations among those that completed in it.
     pub part: f64,
 }
 
-/// What was counted in a stretch.
+/// The counts of an interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Served {
-    /// Operations that ended well, mismatches included.
+    /// Successful operations, mismatches included.
     pub ok: usize,
-    /// Operations that ended otherwise.
+    /// Other operations.
     pub not: usize,
-    /// How many a second ended well.
+    /// Successful operations per second.
     pub per_second: f64,
 }
 
-/// Judges each stretch against its floor. Operations count where they end.
-pub fn judge(history: &History, stretches: &[Stretch]) -> Verdict {
-    let mut tally = Tally::new("availability", &["unavailable"]);
+/// Checks each interval. Operations count in the interval in which they complete.
+pub fn check_availability(history: &History, intervals: &[Interval]) -> Verdict {
+    let mut builder = VerdictBuilder::new("availability", &["unavailable"]);
     let ends = ends(history);
     let mut measured = Vec::new();
-    for stretch in stretches {
-        let served = served(&ends, stretch);
-        measured.push(told(stretch, served));
+    for interval in intervals {
+        let served = served(&ends, interval);
+        measured.push(interval_row(interval, served));
         let all = (served.ok + served.not).max(1) as f64;
-        if served.per_second < stretch.per_second || (served.ok as f64) < stretch.part * all {
-            tally.found("unavailable", || short(stretch, served));
+        if served.per_second < interval.per_second || (served.ok as f64) < interval.part * all {
+            builder.add_case("unavailable", || unavailable_case(interval, served));
         }
     }
-    if stretches.is_empty() {
-        tally.doubt(|| "there is no stretch of time to judge".to_owned());
+    if intervals.is_empty() {
+        builder.add_unknown(|| "no interval was given".to_owned());
     }
-    tally.stats.operations = ends.len();
-    tally.measure("stretches", measured);
-    tally.verdict(&format!("all {} stretches were served", stretches.len()))
+    builder.stats.operations = ends.len();
+    builder.set_measure("stretches", measured);
+    builder.build(&format!("all {} intervals were available", intervals.len()))
 }
 
-/// When operations ended and whether well, in order of time.
+/// The completion time of each operation and whether it succeeded, in order of time.
 fn ends(history: &History) -> Vec<(u64, bool)> {
     let ended = history.operations().iter().filter_map(|operation| {
         let good = operation.kind() == Kind::Ok || operation.is_mismatch();
@@ -62,34 +62,34 @@ fn ends(history: &History) -> Vec<(u64, bool)> {
     ends
 }
 
-fn served(ends: &[(u64, bool)], stretch: &Stretch) -> Served {
-    let from = ends.partition_point(|(time, _)| *time < stretch.from);
-    let to = ends.partition_point(|(time, _)| *time < stretch.to).max(from);
+fn served(ends: &[(u64, bool)], interval: &Interval) -> Served {
+    let from = ends.partition_point(|(time, _)| *time < interval.from);
+    let to = ends.partition_point(|(time, _)| *time < interval.to).max(from);
     let ok = ends[from..to].iter().filter(|(_, good)| *good).count();
-    let seconds = stretch.to.saturating_sub(stretch.from).max(1) as f64 / 1e9;
+    let seconds = interval.to.saturating_sub(interval.from).max(1) as f64 / 1e9;
     Served { ok, not: to - from - ok, per_second: ok as f64 / seconds }
 }
 
-fn told(stretch: &Stretch, served: Served) -> Value {
+fn interval_row(interval: &Interval, served: Served) -> Value {
     Value::map([
-        ("name".to_owned(), Value::from(stretch.name.as_str())),
+        ("name".to_owned(), Value::from(interval.name.as_str())),
         ("ok".to_owned(), Value::Int(served.ok as i64)),
         ("not_ok".to_owned(), Value::Int(served.not as i64)),
         ("per_second".to_owned(), Value::Real(Real(served.per_second))),
-        ("floor_per_second".to_owned(), Value::Real(Real(stretch.per_second))),
+        ("floor_per_second".to_owned(), Value::Real(Real(interval.per_second))),
     ])
 }
 
-fn short(stretch: &Stretch, served: Served) -> Case {
+fn unavailable_case(interval: &Interval, served: Served) -> Case {
     let Served { ok, not, per_second } = served;
     Case {
         message: format!(
-            "{}: {ok} of {} operations succeeded, {per_second:.1} a second; wanted {:.1} a second and \
-             {:.0} %",
-            stretch.name,
+            "{}: {ok} of {} operations succeeded ({per_second:.1} per second), but {:.1} per \
+             second and {:.0} % are required",
+            interval.name,
             ok + not,
-            stretch.per_second,
-            stretch.part * 100.0
+            interval.per_second,
+            interval.part * 100.0
         ),
         ..Case::default()
     }

@@ -1,21 +1,21 @@
-//! Judges that transfers between accounts create and destroy no money.
+//! Checks that transfers between accounts preserve the total.
 //!
-//! Every read of all accounts must sum to one total. Where nobody says which, two reads that differ prove that one
-//! of them is wrong, whatever the total is.
+//! Every read of all accounts must sum to the same total. If the total is not given, two reads that
+//! differ prove that one of them is wrong.
 
-use super::objects::{Object, Op, objects, of_key};
-use super::tally::{Case, Tally, meaningless};
+use super::op::{Object, Op, key_suffix, split_by_key};
+use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "bank";
 
-/// What is known of the accounts beforehand.
+/// Facts about the accounts that are known in advance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rules {
-    /// The sum of all balances; `None`: whatever the first read says.
+pub struct BankRules {
+    /// The sum of all balances; `None` takes that of the first read.
     pub total: Option<i64>,
-    /// The accounts; `None`: whichever are read.
+    /// The accounts; `None` accepts any.
     pub accounts: Option<Vec<String>>,
     /// Whether a balance may be below zero.
     pub overdraft: bool,
@@ -34,32 +34,32 @@ impl Check for Bank {
     }
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
-        judge(history, limits, &Rules::default())
+        check_bank(history, limits, &BankRules::default())
     }
 }
 
-/// Judges with what is known beforehand. A history that says where it started gives the total.
-pub fn judge(history: &History, limits: &Limits<'_>, rules: &Rules) -> Verdict {
-    judged(history, limits, rules).unwrap_or_else(|why| meaningless(NAME, why))
+/// Checks a history with these rules. An initial state in the history defines the total.
+pub fn check_bank(history: &History, limits: &Limits<'_>, rules: &BankRules) -> Verdict {
+    try_check(history, limits, rules).unwrap_or_else(|why| unsupported_history(NAME, why))
 }
 
 const KINDS: &[&str] =
     &["wrong-total", "negative-balance", "missing-balance", "unexpected-account"];
 
-fn judged(history: &History, limits: &Limits<'_>, rules: &Rules) -> Result<Verdict, String> {
-    let rules = Rules { total: rules.total.or(initial_total(history)?), ..rules.clone() };
-    let mut tally = Tally::new(NAME, KINDS);
-    for object in objects(history, limits.keyed)? {
-        one(&object, &rules, &mut tally)?;
+fn try_check(history: &History, limits: &Limits<'_>, rules: &BankRules) -> Result<Verdict, String> {
+    let rules = BankRules { total: rules.total.or(initial_total(history)?), ..rules.clone() };
+    let mut builder = VerdictBuilder::new(NAME, KINDS);
+    for object in split_by_key(history, limits.keyed)? {
+        check_object(&object, &rules, &mut builder)?;
     }
-    let reads = tally.stats.operations;
+    let reads = builder.stats.operations;
     if reads == 0 {
-        tally.doubt(|| "the accounts were never read".to_owned());
+        builder.add_unknown(|| "no read completed".to_owned());
     }
-    Ok(tally.verdict(&format!("all {reads} reads sum to the same total")))
+    Ok(builder.build(&format!("all {reads} reads sum to the same total")))
 }
 
-/// The total of the state a history says it started in; of several, none.
+/// The total of the history's initial state, if it has exactly one.
 fn initial_total(history: &History) -> Result<Option<i64>, String> {
     match history.initial() {
         Some([Value::Map(balances)]) => sum(balances).map(Some),
@@ -69,67 +69,78 @@ fn initial_total(history: &History) -> Result<Option<i64>, String> {
 
 fn sum(balances: &[(String, Value)]) -> Result<i64, String> {
     balances.iter().try_fold(0_i64, |sum, (account, balance)| match balance {
-        Value::Int(balance) => {
-            sum.checked_add(*balance).ok_or_else(|| "the balances do not fit 64 bits".to_owned())
-        }
+        Value::Int(balance) => sum
+            .checked_add(*balance)
+            .ok_or_else(|| "the sum of the balances exceeds 64 bits".to_owned()),
         Value::Nil => Ok(sum),
-        other => Err(format!("account {account} holds {other}, which is no integer")),
+        other => Err(format!("the balance of account {account} is {other}, not an integer")),
     })
 }
 
 type Balances<'h> = &'h [(String, Value)];
 
-/// The balances a read returned, if it returned.
+/// The balances that a completed read returned.
 fn balances<'h>(op: &Op<'h>) -> Result<Option<Balances<'h>>, String> {
     match (op.f, op.output) {
         ("transfer", _) => transfer(op).map(|()| None),
         ("read", None) => Ok(None),
         ("read", Some(Value::Map(balances))) => Ok(Some(balances)),
-        ("read", Some(other)) => Err(op.bad_output(&format!("it returned {other}, not accounts"))),
+        ("read", Some(other)) => {
+            Err(op.invalid_output(&format!("expected a map of accounts, got {other}")))
+        }
         _ => Err(op.unknown_function("read, transfer")),
     }
 }
 
 fn transfer(op: &Op<'_>) -> Result<(), String> {
     let Value::Map(fields) = op.input else {
-        return Err(op.bad_input("a transfer is {from, to, amount}"));
+        return Err(op.invalid_input("expected {from, to, amount}"));
     };
     match ["from", "to", "amount"]
         .iter()
         .find(|name| !fields.iter().any(|(field, _)| field == *name))
     {
-        Some(name) => Err(op.bad_input(&format!("the transfer does not say {name}"))),
+        Some(name) => Err(op.invalid_input(&format!("the transfer lacks {name}"))),
         None => Ok(()),
     }
 }
 
-fn one(object: &Object<'_>, rules: &Rules, tally: &mut Tally) -> Result<(), String> {
-    let before = tally.wrongs();
+fn check_object(
+    object: &Object<'_>,
+    rules: &BankRules,
+    builder: &mut VerdictBuilder,
+) -> Result<(), String> {
+    let before = builder.case_count();
     let (mut reads, mut first) = (0, None);
     for op in &object.ops {
         let Some(balances) = balances(op)? else { continue };
         reads += 1;
-        let total = sum(balances).map_err(|why| op.bad_output(&why))?;
-        let place = of_key(object.key);
-        whole(op, balances, rules, tally);
+        let total = sum(balances).map_err(|why| op.invalid_output(&why))?;
+        let place = key_suffix(object.key);
+        check_balances(op, balances, rules, builder);
         let wanted = rules.total.or(first.map(|(_, total)| total));
         if wanted.is_some_and(|wanted| wanted != total) {
-            tally.found("wrong-total", || wrong_total(op, total, rules.total, first, &place));
+            builder.add_case("wrong-total", || wrong_total(op, total, rules.total, first, &place));
         }
         first = first.or(Some((op, total)));
     }
     if let Some((_, total)) = first {
-        tally.measure("total", rules.total.unwrap_or(total));
+        builder.set_measure("total", rules.total.unwrap_or(total));
     }
-    tally.count(reads, before);
+    builder.finish_object(reads, before);
     Ok(())
 }
 
-/// What is wrong with a read by itself.
-fn whole(op: &Op<'_>, balances: Balances<'_>, rules: &Rules, tally: &mut Tally) {
+/// Reports the anomalies of a single read.
+fn check_balances(
+    op: &Op<'_>,
+    balances: Balances<'_>,
+    rules: &BankRules,
+    builder: &mut VerdictBuilder,
+) {
     let mut wrong = |kind, what: String| {
-        tally.found(kind, || Case {
-            message: format!("{} {what}", op.named()),
+        builder.add_case(kind, || Case {
+            message: format!("{} {what}", op.describe()),
             operations: vec![op.begin],
             ..Case::default()
         });
@@ -137,13 +148,21 @@ fn whole(op: &Op<'_>, balances: Balances<'_>, rules: &Rules, tally: &mut Tally) 
     for (account, balance) in balances {
         match balance {
             Value::Int(..0) if !rules.overdraft => {
-                wrong("negative-balance", format!("shows {balance} on account {account}"));
+                wrong(
+                    "negative-balance",
+                    format!("returned the negative balance {balance} of account {account}"),
+                );
             }
-            Value::Nil => wrong("missing-balance", format!("shows nothing on account {account}")),
+            Value::Nil => {
+                wrong("missing-balance", format!("returned no balance of account {account}"))
+            }
             _ => {}
         }
         if rules.accounts.as_ref().is_some_and(|known| !known.contains(account)) {
-            wrong("unexpected-account", format!("shows account {account}, which does not exist"));
+            wrong(
+                "unexpected-account",
+                format!("returned account {account}, which does not exist"),
+            );
         }
     }
 }
@@ -158,10 +177,10 @@ fn wrong_total(
     match (given, first) {
         (None, Some((first, wanted))) => Case {
             message: format!(
-                "{} sums to {wanted}{place} and {} to {total}: a transfer was seen half done, or money \
-                 was made or lost",
-                first.named(),
-                op.named()
+                "{} sums to {wanted}{place} but {} sums to {total}: a read observed half of a \
+                 transfer, or money was created or lost",
+                first.describe(),
+                op.describe()
             ),
             steps: vec![first.step(op, "total", format!("the sums are {wanted} and {total}"))],
             operations: vec![first.begin, op.begin],
@@ -169,7 +188,7 @@ fn wrong_total(
         (given, _) => Case {
             message: format!(
                 "{} sums to {total}{place} instead of {}",
-                op.named(),
+                op.describe(),
                 given.unwrap_or_default()
             ),
             operations: vec![op.begin],

@@ -1,11 +1,12 @@
-//! Judges a causal chain on each key: every read returns the last write of the chain.
+//! Checks a causal chain on each key: every read returns the last write of the chain.
 //!
-//! As in Jepsen, the operations on a key follow each other (`read-init`, `write`, `read`, `write`, …), each having
-//! seen the one before, whoever carries them out. A write of unknown end may happen at any later time, so a read
-//! may return it or what was there; once a read has returned it, it has happened and cannot again.
+//! As in Jepsen, the operations on a key form a chain (`read-init`, `write`, `read`, `write`, …),
+//! each causally after the previous one, from any process. An open write may take effect at any
+//! later time, so a read may return it or the earlier value; once a read has returned it, it has
+//! taken effect and cannot do so again.
 
-use super::objects::{Object, Op, brief, objects, of_key};
-use super::tally::{Case, Tally, meaningless};
+use super::op::{Object, Op, abbreviate, key_suffix, split_by_key};
+use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
@@ -20,53 +21,55 @@ impl Check for Causal {
     }
 
     fn doc(&self) -> &'static str {
-        "in a causal chain of `read-init`, `write` and `read` on a key each read returns the last write \
-         (Jepsen's causal register); clients of a chain take turns"
+        "in a causal chain of `read-init`, `write` and `read` on a key each read returns the last \
+         write (Jepsen's causal register); clients of a chain take turns"
     }
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
-        judge(history, limits).unwrap_or_else(|why| meaningless(NAME, why))
+        check_history(history, limits).unwrap_or_else(|why| unsupported_history(NAME, why))
     }
 }
 
-fn judge(history: &History, limits: &Limits<'_>) -> Result<Verdict, String> {
-    let mut tally = Tally::new(NAME, &["causal-violation"]);
+fn check_history(history: &History, limits: &Limits<'_>) -> Result<Verdict, String> {
+    let mut builder = VerdictBuilder::new(NAME, &["causal-violation"]);
     let mut reads = 0;
-    for object in objects(history, limits.keyed)? {
-        let before = tally.wrongs();
+    for object in split_by_key(history, limits.keyed)? {
+        let before = builder.case_count();
         let read = |op: &&Op<'_>| op.f != "write" && op.output.is_some();
         reads += object.ops.iter().filter(read).count();
-        Chain::default().run(&object, &mut tally)?;
-        tally.count(object.ops.len(), before);
+        CausalChain::default().run(&object, &mut builder)?;
+        builder.finish_object(object.ops.len(), before);
     }
     if reads == 0 {
-        tally.doubt(|| "nothing was ever read".to_owned());
+        builder.add_unknown(|| "no read completed".to_owned());
     }
-    let operations = tally.stats.operations;
-    Ok(tally
-        .verdict(&format!("every read in chains of {operations} operations saw what came before")))
+    let operations = builder.stats.operations;
+    Ok(builder.build(&format!(
+        "every read in causal chains of {operations} operations returned the preceding write"
+    )))
 }
 
-/// What the register holds, and which writes of unknown end may still change that.
+/// The state of the register, and the open writes that may still change it.
 #[derive(Default)]
-struct Chain<'o, 'h> {
-    /// Who wrote what it holds; nobody: it is as it began.
+struct CausalChain<'o, 'h> {
+    /// The write of the current value; `None` for the initial value.
     writer: Option<&'o Op<'h>>,
     open: Vec<&'o Op<'h>>,
     last: Option<&'o Op<'h>>,
 }
 
-impl<'o, 'h> Chain<'o, 'h> {
-    fn run(mut self, object: &'o Object<'h>, tally: &mut Tally) -> Result<(), String> {
-        for op in object.ops.iter().filter(|op| op.possible()) {
+impl<'o, 'h> CausalChain<'o, 'h> {
+    fn run(mut self, object: &'o Object<'h>, builder: &mut VerdictBuilder) -> Result<(), String> {
+        for op in object.ops.iter().filter(|op| op.may_have_happened()) {
             if let Some(last) = self.last.filter(|last| last.end > op.begin) {
-                let why = format!("it overlaps {}, so there is no chain", last.named());
-                return Err(op.bad_input(&why));
+                let why =
+                    format!("it overlaps {}, so the operations are not a chain", last.describe());
+                return Err(op.invalid_input(&why));
             }
             match (op.f, op.output) {
                 ("write", Some(_)) => self.writer = Some(op),
                 ("write", None) => self.open.push(op),
-                ("read" | "read-init", Some(read)) => self.read(object.key, op, read, tally),
+                ("read" | "read-init", Some(read)) => self.read(object.key, op, read, builder),
                 ("read" | "read-init", None) => {}
                 _ => return Err(op.unknown_function("read, read-init, write")),
             }
@@ -77,7 +80,13 @@ impl<'o, 'h> Chain<'o, 'h> {
         Ok(())
     }
 
-    fn read(&mut self, key: Option<&Value>, op: &'o Op<'h>, read: &Value, tally: &mut Tally) {
+    fn read(
+        &mut self,
+        key: Option<&Value>,
+        op: &'o Op<'h>,
+        read: &Value,
+        builder: &mut VerdictBuilder,
+    ) {
         let held = match self.writer {
             Some(write) => write.input == read,
             None => matches!(read, Value::Nil | Value::Int(0)),
@@ -87,22 +96,22 @@ impl<'o, 'h> Chain<'o, 'h> {
         }
         match self.open.iter().position(|write| write.input == read) {
             Some(place) => self.writer = Some(self.open.swap_remove(place)),
-            None => tally.found("causal-violation", || self.violation(key, op, read)),
+            None => builder.add_case("causal-violation", || self.violation(key, op, read)),
         }
     }
 
     fn violation(&self, key: Option<&Value>, op: &Op<'_>, read: &Value) -> Case {
         let writer = self.writer;
         let expected = writer.map_or_else(
-            || "nothing had been written yet".to_owned(),
-            |write| format!("{} came before it in the chain", write.named()),
+            || "no write precedes it in the causal chain".to_owned(),
+            |write| format!("{} precedes it in the causal chain", write.describe()),
         );
         Case {
             message: format!(
                 "{}{} returned {}, but {expected}",
-                op.named(),
-                of_key(key),
-                brief(read)
+                op.describe(),
+                key_suffix(key),
+                abbreviate(read)
             ),
             steps: writer
                 .map(|write| write.step(op, "causal", expected.clone()))

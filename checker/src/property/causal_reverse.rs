@@ -1,19 +1,21 @@
-//! Judges that no write is visible before one that was acknowledged before it began.
+//! Checks that no write is visible before another that was acknowledged before it began (Jepsen's
+//! causal reverse).
 //!
-//! Strict serializability forbids it, serializability alone does not. A read shows everything that is visible, so
-//! it must show every write acknowledged before the last-begun of those that it shows; one count per read decides.
+//! Strict serializability forbids this anomaly, serializability does not. A read returns all
+//! visible writes, so it must return every write acknowledged before the last-invoked of them; one
+//! count per read decides.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::objects::{Object, Op, brief, objects, of_key};
-use super::set_final::{after, unexpected};
-use super::tally::{Case, Tally, meaningless};
+use super::op::{Object, Op, abbreviate, key_suffix, split_by_key};
+use super::set_final::unexpected_element;
+use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "causal-reverse";
 
-/// Writes become visible in the order in which they were acknowledged.
+/// Writes become visible in real-time order.
 pub(crate) struct CausalReverse;
 
 impl Check for CausalReverse {
@@ -22,65 +24,68 @@ impl Check for CausalReverse {
     }
 
     fn doc(&self) -> &'static str {
-        "no `read` of everything shows a `write` without each one acknowledged before it began \
+        "a `read` that returns a `write` also returns each write acknowledged before it began \
          (Jepsen's causal-reverse)"
     }
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
-        judge(history, limits).unwrap_or_else(|why| meaningless(NAME, why))
+        check_history(history, limits).unwrap_or_else(|why| unsupported_history(NAME, why))
     }
 }
 
-fn judge(history: &History, limits: &Limits<'_>) -> Result<Verdict, String> {
-    let mut tally = Tally::new(NAME, &["causal-reverse", "unexpected"]);
+fn check_history(history: &History, limits: &Limits<'_>) -> Result<Verdict, String> {
+    let mut builder = VerdictBuilder::new(NAME, &["causal-reverse", "unexpected"]);
     let mut reads = 0;
-    for object in objects(history, limits.keyed)? {
-        reads += one(&object, &mut tally)?;
+    for object in split_by_key(history, limits.keyed)? {
+        reads += check_object(&object, &mut builder)?;
     }
     if reads == 0 {
-        tally.doubt(|| "nothing was ever read".to_owned());
+        builder.add_unknown(|| "no read completed".to_owned());
     }
-    Ok(tally.verdict(&format!("in all {reads} reads writes became visible in order")))
+    Ok(builder.build(&format!("in all {reads} reads writes are visible in real-time order")))
 }
 
-fn one(object: &Object<'_>, tally: &mut Tally) -> Result<usize, String> {
-    let before = tally.wrongs();
-    let writes = Writes::of(object)?;
+fn check_object(object: &Object<'_>, builder: &mut VerdictBuilder) -> Result<usize, String> {
+    let before = builder.case_count();
+    let writes = VisibleWrites::of(object)?;
     let mut reads = 0;
     for read in object.ops.iter().filter(|op| op.f == "read") {
         let shown = match read.output {
             None => continue,
             Some(Value::List(shown)) => shown,
             Some(other) => {
-                return Err(read.bad_output(&format!("it returned {}, no list", brief(other))));
+                return Err(
+                    read.invalid_output(&format!("expected a list, got {}", abbreviate(other)))
+                );
             }
         };
         reads += 1;
-        writes.read(read, shown, tally);
+        writes.read(read, shown, builder);
     }
-    tally.count(object.ops.len(), before);
+    builder.finish_object(object.ops.len(), before);
     Ok(reads)
 }
 
-struct Writes<'o, 'h> {
+struct VisibleWrites<'o, 'h> {
     key: Option<&'h Value>,
     by_value: FxHashMap<&'h Value, &'o Op<'h>>,
-    /// The acknowledged ones, in order of acknowledgement.
+    /// The acknowledged writes, in order of acknowledgement.
     acknowledged: Vec<&'o Op<'h>>,
     all: Vec<&'o Op<'h>>,
 }
 
-impl<'o, 'h> Writes<'o, 'h> {
+impl<'o, 'h> VisibleWrites<'o, 'h> {
     fn of(object: &'o Object<'h>) -> Result<Self, String> {
         if let Some(op) = object.ops.iter().find(|op| !matches!(op.f, "write" | "read")) {
             return Err(op.unknown_function("read, write"));
         }
         let all: Vec<_> = object.ops.iter().filter(|op| op.f == "write").collect();
         let mut by_value: FxHashMap<&Value, &Op<'_>> = FxHashMap::default();
-        for op in all.iter().filter(|op| op.possible()) {
+        for op in all.iter().filter(|op| op.may_have_happened()) {
             if let Some(first) = by_value.insert(op.input, op) {
-                let why = format!("values must differ, and {} wrote this one too", first.named());
-                return Err(op.bad_input(&why));
+                let why =
+                    format!("values must be unique, but {} wrote the same one", first.describe());
+                return Err(op.invalid_input(&why));
             }
         }
         let mut acknowledged: Vec<_> =
@@ -89,12 +94,14 @@ impl<'o, 'h> Writes<'o, 'h> {
         Ok(Self { key: object.key, by_value, acknowledged, all })
     }
 
-    fn read(&self, read: &Op<'h>, shown: &[Value], tally: &mut Tally) {
+    fn read(&self, read: &Op<'h>, shown: &[Value], builder: &mut VerdictBuilder) {
         let mut seen: Vec<&Op<'_>> = Vec::with_capacity(shown.len());
         for value in shown {
             match self.by_value.get(value).filter(|write| write.begin < read.end) {
                 Some(write) => seen.push(write),
-                None => tally.found("unexpected", || unexpected(self.key, value, read, &self.all)),
+                None => builder.add_case("unexpected", || {
+                    unexpected_element(self.key, value, read, &self.all)
+                }),
             }
         }
         seen.sort_unstable_by_key(|write| write.begin);
@@ -104,29 +111,33 @@ impl<'o, 'h> Writes<'o, 'h> {
         if seen.iter().filter(|write| write.end < latest.begin).count() < needed {
             let seen: FxHashSet<u64> = seen.iter().map(|write| write.begin).collect();
             let hidden = self.acknowledged.iter().find(|write| !seen.contains(&write.begin));
-            let hidden = hidden.expect("fewer are seen than there are");
-            tally.found("causal-reverse", || self.reversed(read, hidden, latest));
+            let hidden = hidden.expect("a write is missing");
+            builder.add_case("causal-reverse", || self.reversed(read, hidden, latest));
         }
     }
 
     fn reversed(&self, read: &Op<'_>, hidden: &Op<'_>, shown: &Op<'_>) -> Case {
         Case {
             message: format!(
-                "{}{} shows {} and not {}, though the latter was acknowledged before the former began",
-                read.named(),
-                of_key(self.key),
-                shown.named(),
-                hidden.named()
+                "{}{} observed {} but not {}, which was acknowledged before the former began",
+                read.describe(),
+                key_suffix(self.key),
+                shown.describe(),
+                hidden.describe()
             ),
             steps: vec![
-                hidden.step(shown, "realtime", after(hidden, shown)),
-                shown.step(read, "wr", format!("{} shows {}", read.named(), shown.named())),
+                hidden.step(shown, "realtime", hidden.acknowledged_before(shown)),
+                shown.step(
+                    read,
+                    "wr",
+                    format!("{} observed {}", read.describe(), shown.describe()),
+                ),
                 read.step(
                     hidden,
                     "rw",
                     format!(
-                        "it does not show {}, so it came before that: a contradiction",
-                        hidden.named()
+                        "it did not observe {}, so it precedes that write: a contradiction",
+                        hidden.describe()
                     ),
                 ),
             ],

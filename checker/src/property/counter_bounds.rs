@@ -1,13 +1,14 @@
-//! Judges that each read of a counter lies between what must and what may have been added.
+//! Checks that each read of a counter lies between the sums of the acknowledged and of the possible
+//! additions.
 //!
-//! An add acknowledged before a read began counts; one that was open or of unknown end while the read was open may
-//! count or not. The bounds are kept as running sums, one step an event. This is necessary, not sufficient; the
-//! model `counter` decides linearizability.
+//! An add acknowledged before a read began counts; one that was open during the read may count or
+//! not. The bounds are running sums, updated at each event. The check is necessary but not
+//! sufficient; the model `counter` decides linearizability.
 
 use std::collections::BTreeMap;
 
-use super::objects::{Object, Op, objects, of_key};
-use super::tally::{Case, Tally, meaningless};
+use super::op::{Object, Op, key_suffix, split_by_key};
+use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
@@ -22,52 +23,58 @@ impl Check for CounterBounds {
     }
 
     fn doc(&self) -> &'static str {
-        "each `read` of a counter lies between the sum of what was certainly added before it and of \
-         what may have been by its end (Jepsen's counter)"
+        "each `read` of a counter lies between the sum of the adds acknowledged before it and the \
+         sum of those that may have taken effect by its end (Jepsen's counter)"
     }
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
-        judge(history, limits).unwrap_or_else(|why| meaningless(NAME, why))
+        check_history(history, limits).unwrap_or_else(|why| unsupported_history(NAME, why))
     }
 }
 
-fn judge(history: &History, limits: &Limits<'_>) -> Result<Verdict, String> {
-    let mut tally = Tally::new(NAME, &["out-of-bounds"]);
-    for object in objects(history, limits.keyed)? {
-        one(&object, &mut tally)?;
+fn check_history(history: &History, limits: &Limits<'_>) -> Result<Verdict, String> {
+    let mut builder = VerdictBuilder::new(NAME, &["out-of-bounds"]);
+    for object in split_by_key(history, limits.keyed)? {
+        check_object(&object, &mut builder)?;
     }
-    let operations = tally.stats.operations;
-    Ok(tally.verdict(&format!("every read among {operations} operations is within its bounds")))
+    let operations = builder.stats.operations;
+    Ok(builder.build(&format!("every read is within its bounds ({operations} operations)")))
 }
 
-/// What an operation does to the sums.
-enum Effect {
+/// The effect of an operation on the sums.
+enum CounterEffect {
     Add(i128),
     Read(i128),
     Nothing,
 }
 
-fn effect(op: &Op<'_>) -> Result<Effect, String> {
+fn effect(op: &Op<'_>) -> Result<CounterEffect, String> {
     match (op.f, op.input, op.output) {
-        ("add" | "inc", Value::Int(more), _) => {
-            Ok(if op.possible() { Effect::Add(i128::from(*more)) } else { Effect::Nothing })
+        ("add" | "inc", Value::Int(more), _) => Ok(if op.may_have_happened() {
+            CounterEffect::Add(i128::from(*more))
+        } else {
+            CounterEffect::Nothing
+        }),
+        ("add" | "inc", other, _) => {
+            Err(op.invalid_input(&format!("expected an integer, got {other}")))
         }
-        ("add" | "inc", other, _) => Err(op.bad_input(&format!("it adds {other}, no integer"))),
-        ("read", _, Some(Value::Int(read))) => Ok(Effect::Read(i128::from(*read))),
-        ("read", _, None) => Ok(Effect::Nothing),
-        ("read", _, Some(other)) => Err(op.bad_output(&format!("it read {other}, no integer"))),
+        ("read", _, Some(Value::Int(read))) => Ok(CounterEffect::Read(i128::from(*read))),
+        ("read", _, None) => Ok(CounterEffect::Nothing),
+        ("read", _, Some(other)) => {
+            Err(op.invalid_output(&format!("expected an integer, got {other}")))
+        }
         _ => Err(op.unknown_function("add, read")),
     }
 }
 
-/// Adds above and below zero, summed apart.
+/// The sums of the positive and of the negative amounts.
 #[derive(Clone, Copy, Default)]
-struct Sums {
+struct SplitSums {
     above: i128,
     below: i128,
 }
 
-impl Sums {
+impl SplitSums {
     const fn add(&mut self, more: i128) {
         if more > 0 {
             self.above += more;
@@ -77,48 +84,54 @@ impl Sums {
     }
 }
 
-fn one(object: &Object<'_>, tally: &mut Tally) -> Result<(), String> {
-    let before = tally.wrongs();
-    let (mut asked, mut done) = (Sums::default(), Sums::default());
+fn check_object(object: &Object<'_>, builder: &mut VerdictBuilder) -> Result<(), String> {
+    let before = builder.case_count();
+    let (mut asked, mut done) = (SplitSums::default(), SplitSums::default());
     let mut events = BTreeMap::new();
     for (place, op) in object.ops.iter().enumerate() {
         let effect = effect(op)?;
         events.insert(op.begin, (place, true));
-        if op.output.is_some() && !matches!(effect, Effect::Nothing) {
+        if op.output.is_some() && !matches!(effect, CounterEffect::Nothing) {
             events.insert(op.end, (place, false));
         }
     }
-    let mut at_begin = vec![Sums::default(); object.ops.len()];
+    let mut at_begin = vec![SplitSums::default(); object.ops.len()];
     for (place, begins) in events.into_values() {
         let op = &object.ops[place];
         match (effect(op)?, begins) {
-            (Effect::Add(more), true) => asked.add(more),
-            (Effect::Add(more), false) => done.add(more),
-            (Effect::Read(_), true) => at_begin[place] = done,
-            (Effect::Read(read), false) => {
+            (CounterEffect::Add(more), true) => asked.add(more),
+            (CounterEffect::Add(more), false) => done.add(more),
+            (CounterEffect::Read(_), true) => at_begin[place] = done,
+            (CounterEffect::Read(read), false) => {
                 let bounds = bounds(at_begin[place], asked);
                 if !(bounds.0..=bounds.1).contains(&read) {
-                    tally.found("out-of-bounds", || out(object, op, read, bounds));
+                    builder
+                        .add_case("out-of-bounds", || out_of_bounds_case(object, op, read, bounds));
                 }
             }
-            (Effect::Nothing, _) => {}
+            (CounterEffect::Nothing, _) => {}
         }
     }
-    tally.count(object.ops.len(), before);
+    builder.finish_object(object.ops.len(), before);
     Ok(())
 }
 
-/// What a read may see, if this was done before it began and that was asked for by its end.
-const fn bounds(done: Sums, asked: Sums) -> (i128, i128) {
+/// The bounds of a read, given the additions acknowledged before it and those invoked by its end.
+const fn bounds(done: SplitSums, asked: SplitSums) -> (i128, i128) {
     (done.above + asked.below, asked.above + done.below)
 }
 
-fn out(object: &Object<'_>, op: &Op<'_>, read: i128, (least, most): (i128, i128)) -> Case {
+fn out_of_bounds_case(
+    object: &Object<'_>,
+    op: &Op<'_>,
+    read: i128,
+    (least, most): (i128, i128),
+) -> Case {
     Case {
         message: format!(
-            "{} returned {read}{}, but whatever became of the open adds it had to be between {least} and {most}",
-            op.named(),
-            of_key(object.key)
+            "{} returned {read}{}, outside the possible range {least} to {most}",
+            op.describe(),
+            key_suffix(object.key)
         ),
         operations: vec![op.begin],
         ..Case::default()

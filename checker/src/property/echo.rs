@@ -1,7 +1,7 @@
-//! Judges that each echo is what was called.
+//! Checks that each echo returns its input.
 
-use super::objects::{Op, brief, whole};
-use super::tally::{Case, Tally, meaningless};
+use super::op::{Op, abbreviate, single_object};
+use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
 use crate::history::History;
 use crate::verdict::{Check, Limits, Verdict};
 
@@ -16,37 +16,37 @@ impl Check for Echo {
     }
 
     fn doc(&self) -> &'static str {
-        "each `echo` returned what it was called with"
+        "each `echo` returns its input"
     }
 
     fn check(&self, history: &History, _: &Limits<'_>) -> Verdict {
-        judge(history).unwrap_or_else(|why| meaningless(NAME, why))
+        check_history(history).unwrap_or_else(|why| unsupported_history(NAME, why))
     }
 }
 
-fn judge(history: &History) -> Result<Verdict, String> {
-    let mut tally = Tally::new(NAME, &["altered"]);
-    let object = whole(history);
+fn check_history(history: &History) -> Result<Verdict, String> {
+    let mut builder = VerdictBuilder::new(NAME, &["altered"]);
+    let object = single_object(history);
     for op in &object.ops {
         if op.f != NAME {
             return Err(op.unknown_function(NAME));
         }
         if op.output.is_some_and(|output| output != op.input) {
-            tally.found("altered", || altered(op));
+            builder.add_case("altered", || altered_case(op));
         }
     }
     let answered = object.ops.iter().filter(|op| op.output.is_some()).count();
-    tally.count(answered, 0);
+    builder.finish_object(answered, 0);
     if answered == 0 {
-        tally.doubt(|| "nothing was ever echoed".to_owned());
+        builder.add_unknown(|| "no echo completed".to_owned());
     }
-    Ok(tally.verdict(&format!("all {answered} echoes are what was called")))
+    Ok(builder.build(&format!("all {answered} echoes returned their input")))
 }
 
-fn altered(op: &Op<'_>) -> Case {
-    let told = op.output.map_or_else(String::new, brief);
+fn altered_case(op: &Op<'_>) -> Case {
+    let output = op.output.map_or_else(String::new, abbreviate);
     Case {
-        message: format!("{} returned {told}", op.named()),
+        message: format!("{} returned {output}", op.describe()),
         operations: vec![op.begin],
         ..Case::default()
     }

@@ -1,72 +1,73 @@
-//! Lists the errors that operations ended with, so that none goes unnoticed.
+//! Lists the errors that operations completed with, to find unexpected ones.
 
 use std::collections::BTreeMap;
 
-use super::objects::brief;
-use super::tally::Tally;
+use super::op::abbreviate;
+use super::verdict_builder::VerdictBuilder;
 use crate::history::{History, Kind, Operation, Text, Value};
 use crate::verdict::Verdict;
 
-/// A kind of error.
+/// Operations of one function that completed with the same error.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unhandled {
-    /// Its text, or its first word where it is a list.
+pub struct UnhandledError {
+    /// The error text, or its first item if it is a list.
     pub error: String,
-    /// The function that met it.
+    /// The function.
     pub f: Text,
-    /// How it ended: `fail` or `info`.
+    /// The outcome: `fail` or `info`.
     pub kind: Kind,
-    /// How often.
+    /// The number of such operations.
     pub count: usize,
-    /// The invocation of the first such operation.
+    /// The index of the first invocation of such an operation.
     pub first: u64,
 }
 
-/// Every kind of error that is not among those known, the most frequent first.
-pub fn unhandled(history: &History, known: &[&str]) -> Vec<Unhandled> {
-    let mut kinds: BTreeMap<(String, &str, Kind), Unhandled> = BTreeMap::new();
+/// Every error that is not expected, the most frequent first.
+pub fn find_unhandled_errors(history: &History, known: &[&str]) -> Vec<UnhandledError> {
+    let mut kinds: BTreeMap<(String, &str, Kind), UnhandledError> = BTreeMap::new();
     for operation in history.operations() {
         let Some(error) = error(operation).filter(|error| !known.contains(&error.as_str())) else {
             continue;
         };
         let (f, kind, first) = (&operation.f, operation.kind(), operation.invoked.index);
-        let fresh = || Unhandled { error: error.clone(), f: f.clone(), kind, count: 0, first };
+        let fresh = || UnhandledError { error: error.clone(), f: f.clone(), kind, count: 0, first };
         kinds.entry((error.clone(), f, kind)).or_insert_with(fresh).count += 1;
     }
-    let mut kinds: Vec<Unhandled> = kinds.into_values().collect();
+    let mut kinds: Vec<UnhandledError> = kinds.into_values().collect();
     kinds.sort_by_key(|kind| std::cmp::Reverse(kind.count));
     kinds
 }
 
-/// What an operation says went wrong: a text, or the head of a list such as Jepsen's `[:timeout …]`.
+/// The error of an operation: a text, or the head of a list such as Jepsen's `[:timeout …]`.
 fn error(operation: &Operation) -> Option<String> {
     match operation.completion.as_ref()?.error.as_ref()? {
         Value::Str(text) => Some(text.to_string()),
         Value::List(items) => items.first().map(|head| match head {
             Value::Str(text) => text.to_string(),
-            other => brief(other),
+            other => abbreviate(other),
         }),
-        other => Some(brief(other)),
+        other => Some(abbreviate(other)),
     }
 }
 
-/// Unknown if there is an error that is not among those known: its outcome may have been misjudged.
-pub fn judge(history: &History, known: &[&str]) -> Verdict {
-    let mut tally = Tally::new("unhandled-errors", &[]);
-    let found = unhandled(history, known);
-    if let Some(Unhandled { error, f, count, first, .. }) = found.first() {
-        tally.doubt(|| {
+/// Unknown if there is an unexpected error, because its outcome may have been misclassified.
+pub fn check_errors(history: &History, known: &[&str]) -> Verdict {
+    let mut builder = VerdictBuilder::new("unhandled-errors", &[]);
+    let found = find_unhandled_errors(history, known);
+    if let Some(UnhandledError { error, f, count, first, .. }) = found.first() {
+        builder.add_unknown(|| {
             format!(
-                "{count} {f} ended with {error:?}, which nobody expected, first at index {first}"
+                "{count} calls of {f} completed with the unexpected error {error:?}, first at \
+                 index {first}"
             )
         });
     }
-    tally.stats.operations = history.operations().len();
-    tally.measure("errors", found.iter().map(told).collect::<Vec<_>>());
-    tally.verdict("no operation ended with an unexpected error")
+    builder.stats.operations = history.operations().len();
+    builder.set_measure("errors", found.iter().map(error_row).collect::<Vec<_>>());
+    builder.build("no operation completed with an unexpected error")
 }
 
-fn told(kind: &Unhandled) -> Value {
+fn error_row(kind: &UnhandledError) -> Value {
     Value::map([
         ("error".to_owned(), Value::from(kind.error.as_str())),
         ("f".to_owned(), Value::from(kind.f.as_str())),

@@ -1,21 +1,21 @@
-//! Judges that every replica tells in the end the sum of what was added anywhere.
+//! Checks that every replica of a counter converges to the sum of all additions.
 //!
-//! A read in between may be of the past, but never of more than was asked for, nor of less than what was asked to be
-//! taken away. The last read of each replica, if it is late ([`super::last_reads`]), is the sum of all that was
-//! acknowledged and of some of what nobody knows. The sums that the unknown can make are found exactly while they are
-//! few, else taken to be everything between the least and the greatest.
+//! An earlier read may be stale, but never outside the range of the additions invoked by then. The
+//! last read of each replica, if it follows the quiet period ([`super::last_reads`]), is the sum of
+//! all acknowledged additions and some of the indeterminate ones. The possible sums are enumerated
+//! while they are few, and approximated by their range otherwise.
 
 use std::collections::BTreeSet;
 
-use super::last_reads::{is_late, last_change, last_reads, on};
-use super::objects::{Op, brief, whole};
-use super::tally::{Case, Tally, meaningless};
+use super::last_reads::{find_last_change, find_last_reads, follows_quiet_period, node_suffix};
+use super::op::{Op, abbreviate, single_object};
+use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "eventual-counter";
-/// How many sums are kept at most.
-const MOST_SUMS: usize = 1 << 16;
+/// The maximum number of enumerated sums.
+const MAX_SUMS: usize = 1 << 16;
 
 /// A counter that converges.
 pub(crate) struct EventualCounter;
@@ -26,82 +26,91 @@ impl Check for EventualCounter {
     }
 
     fn doc(&self) -> &'static str {
-        "the last `read` of each replica, if 10 s or more after the last change, is the sum of every acknowledged `add` \
-         and of some of unknown end; no `read` is outside of what had been asked for"
+        "the last `read` of each replica, if 10 s or more after the last change, is the sum of \
+         every acknowledged `add` and of some indeterminate ones; no `read` is outside the range \
+         of the adds invoked by then"
     }
 
     fn check(&self, history: &History, _: &Limits<'_>) -> Verdict {
-        judge(history).unwrap_or_else(|why| meaningless(NAME, why))
+        check_history(history).unwrap_or_else(|why| unsupported_history(NAME, why))
     }
 }
 
 const KINDS: &[&str] = &["wrong-sum", "out-of-bounds"];
 
-fn judge(history: &History) -> Result<Verdict, String> {
-    let object = whole(history);
-    let mut tally = Tally::new(NAME, KINDS);
+fn check_history(history: &History) -> Result<Verdict, String> {
+    let object = single_object(history);
+    let mut builder = VerdictBuilder::new(NAME, KINDS);
     let mut reads = Vec::new();
-    // After each add: when it was asked for, and the least and the most that all so far can make.
+    // After each add: its invocation, and the least and greatest possible sum of all adds so far.
     let mut bounds = vec![(0, 0, 0)];
     for op in &object.ops {
         match effect(op)? {
-            Effect::Add(more) => {
+            ConvergentEffect::Add(more) => {
                 let (_, least, most) = bounds[bounds.len() - 1];
                 bounds.push((op.begin, least + more.min(0), most + more.max(0)));
             }
-            Effect::Read(read) => reads.push((op, read)),
-            Effect::Nothing => {}
+            ConvergentEffect::Read(read) => reads.push((op, read)),
+            ConvergentEffect::Nothing => {}
         }
     }
     for (op, read) in &reads {
         let asked = bounds[1..].partition_point(|(begin, ..)| *begin < op.end);
         let (_, least, most) = bounds[asked];
-        within(op, *read, (least, most), &mut tally);
+        check_range(op, *read, (least, most), &mut builder);
     }
-    in_the_end(history, &object.ops, &mut tally)?;
-    tally.count(object.ops.len(), 0);
+    check_last_reads(history, &object.ops, &mut builder)?;
+    builder.finish_object(object.ops.len(), 0);
     if reads.is_empty() {
-        tally.doubt(|| "nothing was read".to_owned());
+        builder.add_unknown(|| "no read completed".to_owned());
     }
-    Ok(tally.verdict(&format!("the last of {} reads agree with what was added", reads.len())))
+    Ok(builder.build(&format!(
+        "the last reads of all replicas equal the sum of the additions ({} reads)",
+        reads.len()
+    )))
 }
 
-/// What an operation adds, as far as it may have happened, or what it read.
-enum Effect {
+/// The amount that an operation may have added, or the value that it read.
+enum ConvergentEffect {
     Add(i128),
     Read(i128),
     Nothing,
 }
 
-fn effect(op: &Op<'_>) -> Result<Effect, String> {
+fn effect(op: &Op<'_>) -> Result<ConvergentEffect, String> {
     match (op.f, op.input, op.output) {
-        ("add", Value::Int(more), _) if op.possible() => Ok(Effect::Add(i128::from(*more))),
-        ("add", Value::Int(_), _) | ("read", _, None) => Ok(Effect::Nothing),
-        ("add", other, _) => Err(op.bad_input(&format!("it adds {}, no integer", brief(other)))),
-        ("read", _, Some(Value::Int(read))) => Ok(Effect::Read(i128::from(*read))),
+        ("add", Value::Int(more), _) if op.may_have_happened() => {
+            Ok(ConvergentEffect::Add(i128::from(*more)))
+        }
+        ("add", Value::Int(_), _) | ("read", _, None) => Ok(ConvergentEffect::Nothing),
+        ("add", other, _) => {
+            Err(op.invalid_input(&format!("expected an integer, got {}", abbreviate(other))))
+        }
+        ("read", _, Some(Value::Int(read))) => Ok(ConvergentEffect::Read(i128::from(*read))),
         ("read", _, Some(other)) => {
-            Err(op.bad_output(&format!("it read {}, no integer", brief(other))))
+            Err(op.invalid_output(&format!("expected an integer, got {}", abbreviate(other))))
         }
         _ => Err(op.unknown_function("add, read")),
     }
 }
 
-/// What an add may have added.
+/// The amount that an add may have added.
 fn amount(op: &Op<'_>) -> Option<i128> {
     match (op.f, op.input) {
-        ("add", Value::Int(more)) if op.possible() => Some(i128::from(*more)),
+        ("add", Value::Int(more)) if op.may_have_happened() => Some(i128::from(*more)),
         _ => None,
     }
 }
 
-/// No read tells more than what was asked to be added by then, nor less than what was asked to be taken.
-fn within(op: &Op<'_>, read: i128, (least, most): (i128, i128), tally: &mut Tally) {
+/// Checks that a read is in the range of the additions invoked before it completed.
+fn check_range(op: &Op<'_>, read: i128, (least, most): (i128, i128), builder: &mut VerdictBuilder) {
     if !(least..=most).contains(&read) {
-        tally.found("out-of-bounds", || Case {
+        builder.add_case("out-of-bounds", || Case {
             message: format!(
-                "{}{} returned {read}, but all that had been asked for makes {least} to {most}",
-                op.named(),
-                on(op)
+                "{}{} returned {read}, outside the range {least} to {most} of all additions \
+                 invoked by then",
+                op.describe(),
+                node_suffix(op)
             ),
             operations: vec![op.begin],
             ..Case::default()
@@ -109,26 +118,31 @@ fn within(op: &Op<'_>, read: i128, (least, most): (i128, i128), tally: &mut Tall
     }
 }
 
-/// The last read of each replica is a sum of all that is certain and of some of what is not.
-fn in_the_end(history: &History, ops: &[Op<'_>], tally: &mut Tally) -> Result<(), String> {
-    let change = last_change(history, ops);
-    for read in last_reads(ops) {
-        let Effect::Read(told) = effect(read)? else { continue };
-        // What was answered before the read is in it, what was open meanwhile may be, what was not asked for is not.
+/// Checks that the last read of each replica is a possible sum.
+fn check_last_reads(
+    history: &History,
+    ops: &[Op<'_>],
+    builder: &mut VerdictBuilder,
+) -> Result<(), String> {
+    let change = find_last_change(history, ops);
+    for read in find_last_reads(ops) {
+        let ConvergentEffect::Read(read_value) = effect(read)? else { continue };
+        // Additions completed before the read count, open ones may count, later ones do not.
         let asked = ops.iter().filter(|op| op.begin < read.end);
         let (done, open): (Vec<_>, Vec<_>) = asked.partition(|op| op.end < read.begin);
         let certain = done.into_iter().filter_map(amount).sum();
-        let sums = Sums::of(certain, open.into_iter().filter_map(amount));
-        if sums.has(told) {
+        let sums = PossibleSums::of(certain, open.into_iter().filter_map(amount));
+        if sums.contains(read_value) {
             continue;
         }
-        if is_late(read, change) {
-            tally.found("wrong-sum", || wrong(read, told, certain, &sums));
+        if follows_quiet_period(read, change) {
+            builder.add_case("wrong-sum", || wrong_sum_case(read, read_value, certain, &sums));
         } else {
-            tally.doubt(|| {
+            builder.add_unknown(|| {
                 format!(
-                    "the last read{} is {told}, not {certain}, but it began less than 10 s after the last change",
-                    on(read)
+                    "the last read{} returned {read_value}, not {certain}, but it began less than \
+                     10 s after the last change, so the replica may not have converged yet",
+                    node_suffix(read)
                 )
             });
         }
@@ -136,43 +150,44 @@ fn in_the_end(history: &History, ops: &[Op<'_>], tally: &mut Tally) -> Result<()
     Ok(())
 }
 
-fn wrong(read: &Op<'_>, told: i128, certain: i128, sums: &Sums) -> Case {
+fn wrong_sum_case(read: &Op<'_>, read_value: i128, certain: i128, sums: &PossibleSums) -> Case {
     let unknown = match sums.bounds() {
         (least, most) if least == most => String::new(),
-        (least, most) => format!(" ({least} to {most} with what nobody knows)"),
+        (least, most) => format!(" ({least} to {most} with the indeterminate ones)"),
     };
     Case {
         message: format!(
-            "{}{}, the last one there, returned {told}, but what was acknowledged makes {certain}{unknown}",
-            read.named(),
-            on(read)
+            "{}{}, the last read of this replica, returned {read_value}, but the acknowledged \
+             additions sum to {certain}{unknown}",
+            read.describe(),
+            node_suffix(read)
         ),
         operations: vec![read.begin],
         ..Case::default()
     }
 }
 
-/// What the certain and some of the uncertain make.
-enum Sums {
+/// The possible sums of the certain and some of the indeterminate additions.
+enum PossibleSums {
     Exactly(BTreeSet<i128>),
     Between(i128, i128),
 }
 
-impl Sums {
+impl PossibleSums {
     fn of(certain: i128, open: impl Iterator<Item = i128>) -> Self {
         let mut sums = Self::Exactly(BTreeSet::from([certain]));
         for more in open {
-            sums = sums.with(more);
+            sums = sums.with_optional(more);
         }
         sums
     }
 
-    /// Another amount that is there or not.
-    fn with(self, more: i128) -> Self {
+    /// Adds an amount that counts or not.
+    fn with_optional(self, more: i128) -> Self {
         match self {
-            Self::Exactly(known) if known.len() > MOST_SUMS => {
+            Self::Exactly(known) if known.len() > MAX_SUMS => {
                 let (least, most) = Self::Exactly(known).bounds();
-                Self::Between(least, most).with(more)
+                Self::Between(least, most).with_optional(more)
             }
             Self::Exactly(mut known) => {
                 let with: Vec<i128> = known.iter().map(|sum| sum + more).collect();
@@ -183,7 +198,7 @@ impl Sums {
         }
     }
 
-    fn has(&self, sum: i128) -> bool {
+    fn contains(&self, sum: i128) -> bool {
         match self {
             Self::Exactly(known) => known.contains(&sum),
             Self::Between(least, most) => (*least..=*most).contains(&sum),

@@ -1,21 +1,21 @@
-//! Judges a lock by who certainly held it: never two at once, and fencing tokens that only grow.
+//! Checks that a lock never has two certain holders, and that fencing tokens grow.
 //!
-//! A client certainly holds the lock from the acknowledgement of its acquire to the invocation of its next release,
-//! whatever becomes of that. The holder is the argument of the calls, or the process where that is nil. A token is
-//! an integer, or `{token: n}`, that an acquire returns; an acquire that began after another was acknowledged must
-//! have a higher one. What search is needed for (open acquires, refusals) the model `lock` judges.
+//! A client certainly holds the lock from the acknowledgement of its acquire to the invocation of
+//! its next release, whatever the outcome of that. The holder is the argument of the calls, or the
+//! process if that is nil. A token is an integer, or `{token: n}`, that an acquire returns; an
+//! acquire that began after another was acknowledged must have a higher one. The model `lock` also
+//! covers open acquires and rejections, which need a search.
 
 use rustc_hash::FxHashMap;
 
-use super::objects::{Object, Op, brief, objects, of_key};
-use super::set_final::after;
-use super::tally::{Case, Tally, meaningless};
+use super::op::{Object, Op, abbreviate, key_suffix, split_by_key};
+use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "fenced-lock";
 
-/// One holder at a time, and growing tokens.
+/// Mutual exclusion and growing fencing tokens.
 pub(crate) struct FencedLock;
 
 impl Check for FencedLock {
@@ -24,44 +24,44 @@ impl Check for FencedLock {
     }
 
     fn doc(&self) -> &'static str {
-        "no two clients certainly held the lock at once between `acquire` and `release`, and fencing \
-         tokens grow from one holder to the next"
+        "no two clients certainly hold the lock at once between `acquire` and `release`, and \
+         fencing tokens grow from one holder to the next"
     }
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
-        judge(history, limits).unwrap_or_else(|why| meaningless(NAME, why))
+        check_history(history, limits).unwrap_or_else(|why| unsupported_history(NAME, why))
     }
 }
 
 const KINDS: &[&str] = &["two-holders", "token-reused", "token-order"];
 
-fn judge(history: &History, limits: &Limits<'_>) -> Result<Verdict, String> {
-    let mut tally = Tally::new(NAME, KINDS);
+fn check_history(history: &History, limits: &Limits<'_>) -> Result<Verdict, String> {
+    let mut builder = VerdictBuilder::new(NAME, KINDS);
     let mut acquired = 0;
-    for object in objects(history, limits.keyed)? {
-        let before = tally.wrongs();
-        let holds = holds(&object)?;
-        overlaps(object.key, &holds, &mut tally);
-        tokens(object.key, &holds, &mut tally)?;
+    for object in split_by_key(history, limits.keyed)? {
+        let before = builder.case_count();
+        let holds = certain_holds(&object)?;
+        check_overlaps(object.key, &holds, &mut builder);
+        check_tokens(object.key, &holds, &mut builder)?;
         acquired += holds.len();
-        tally.add("acquired", holds.len());
-        tally.count(object.ops.len(), before);
+        builder.add_to_measure("acquired", holds.len());
+        builder.finish_object(object.ops.len(), before);
     }
     if acquired == 0 {
-        tally.doubt(|| "nobody was ever granted the lock".to_owned());
+        builder.add_unknown(|| "no acquire succeeded".to_owned());
     }
-    let operations = tally.stats.operations;
-    Ok(tally.verdict(&format!("in {operations} operations never two held the lock")))
+    let operations = builder.stats.operations;
+    Ok(builder.build(&format!("the lock never had two holders in {operations} operations")))
 }
 
-/// A time in which a client certainly held the lock.
+/// An interval in which a client certainly held the lock.
 struct Hold<'o, 'h> {
     acquire: &'o Op<'h>,
-    /// Where its release began, if it did.
+    /// The index of the invocation of its release; `u64::MAX` if there is none.
     until: u64,
 }
 
-/// Who holds: the argument, or the process where that says nothing.
+/// The holder: the argument, or the process if that is nil.
 fn holder<'h>(op: &Op<'h>) -> (Option<&'h Value>, u64) {
     match op.input {
         Value::Nil => {
@@ -79,7 +79,7 @@ fn holder<'h>(op: &Op<'h>) -> (Option<&'h Value>, u64) {
 }
 
 /// The certain holds, in order of acknowledgement.
-fn holds<'o, 'h>(object: &'o Object<'h>) -> Result<Vec<Hold<'o, 'h>>, String> {
+fn certain_holds<'o, 'h>(object: &'o Object<'h>) -> Result<Vec<Hold<'o, 'h>>, String> {
     let mut holds: Vec<Hold<'_, '_>> = Vec::new();
     let mut held = FxHashMap::default();
     for op in &object.ops {
@@ -101,11 +101,11 @@ fn holds<'o, 'h>(object: &'o Object<'h>) -> Result<Vec<Hold<'o, 'h>>, String> {
     Ok(holds)
 }
 
-fn overlaps(key: Option<&Value>, holds: &[Hold<'_, '_>], tally: &mut Tally) {
+fn check_overlaps(key: Option<&Value>, holds: &[Hold<'_, '_>], builder: &mut VerdictBuilder) {
     let mut longest: Option<&Hold<'_, '_>> = None;
     for hold in holds.iter().filter(|hold| hold.acquire.end < hold.until) {
         if let Some(other) = longest.filter(|other| other.until > hold.acquire.end) {
-            tally.found("two-holders", || two_holders(key, other, hold));
+            builder.add_case("two-holders", || two_holders_case(key, other, hold));
         }
         if longest.is_none_or(|longest| longest.until < hold.until) {
             longest = Some(hold);
@@ -113,24 +113,24 @@ fn overlaps(key: Option<&Value>, holds: &[Hold<'_, '_>], tally: &mut Tally) {
     }
 }
 
-fn two_holders(key: Option<&Value>, one: &Hold<'_, '_>, other: &Hold<'_, '_>) -> Case {
+fn two_holders_case(key: Option<&Value>, one: &Hold<'_, '_>, other: &Hold<'_, '_>) -> Case {
     let (first, second) = (one.acquire, other.acquire);
     let until = match one.until {
-        u64::MAX => "nobody released it since".to_owned(),
-        index => format!("its release began at index {index} only"),
+        u64::MAX => "it was never released".to_owned(),
+        index => format!("its release only began at index {index}"),
     };
     Case {
         message: format!(
             "{} was granted{} at index {} while {} held it: {until}",
-            second.named(),
-            of_key(key),
+            second.describe(),
+            key_suffix(key),
             second.end,
-            first.named()
+            first.describe()
         ),
         steps: vec![first.step(
             second,
             "overlap",
-            format!("the first held it from index {}, {until}", first.end),
+            format!("the first client held it from index {}, and {until}", first.end),
         )],
         operations: vec![first.begin, second.begin],
     }
@@ -144,15 +144,23 @@ fn token(op: &Op<'_>) -> Result<Option<i64>, String> {
         Some(Value::Int(token)) => Ok(Some(*token)),
         Some(Value::Map(fields)) => match fields.iter().find(|(name, _)| name == "token") {
             Some((_, Value::Int(token))) => Ok(Some(*token)),
-            Some((_, other)) => Err(op.bad_output(&format!("token {other} is no integer"))),
+            Some((_, other)) => {
+                Err(op.invalid_output(&format!("the token {other} is not an integer")))
+            }
             None => Ok(None),
         },
-        Some(other) => Err(op.bad_output(&format!("{} is no fencing token", brief(other)))),
+        Some(other) => {
+            Err(op.invalid_output(&format!("{} is not a fencing token", abbreviate(other))))
+        }
     }
 }
 
 /// Compares each token with the highest one acknowledged before its acquire began.
-fn tokens(key: Option<&Value>, holds: &[Hold<'_, '_>], tally: &mut Tally) -> Result<(), String> {
+fn check_tokens(
+    key: Option<&Value>,
+    holds: &[Hold<'_, '_>],
+    builder: &mut VerdictBuilder,
+) -> Result<(), String> {
     let mut granted = Vec::new();
     for hold in holds {
         granted.extend(token(hold.acquire)?.map(|token| (token, hold.acquire)));
@@ -160,7 +168,7 @@ fn tokens(key: Option<&Value>, holds: &[Hold<'_, '_>], tally: &mut Tally) -> Res
     let mut known = FxHashMap::default();
     for (token, op) in &granted {
         if let Some(first) = known.insert(*token, *op) {
-            tally.found("token-reused", || wrong_token(key, first, op, (*token, *token)));
+            builder.add_case("token-reused", || wrong_token_case(key, first, op, (*token, *token)));
         }
     }
     let mut later = granted.clone();
@@ -171,24 +179,30 @@ fn tokens(key: Option<&Value>, holds: &[Hold<'_, '_>], tally: &mut Tally) -> Res
             highest = highest.filter(|held| held.0 >= done.0).or(Some(*done));
         }
         if let Some((high, first)) = highest.filter(|(high, _)| *high > token) {
-            tally.found("token-order", || wrong_token(key, first, op, (high, token)));
+            builder.add_case("token-order", || wrong_token_case(key, first, op, (high, token)));
         }
     }
     Ok(())
 }
 
-fn wrong_token(key: Option<&Value>, first: &Op<'_>, second: &Op<'_>, tokens: (i64, i64)) -> Case {
+fn wrong_token_case(
+    key: Option<&Value>,
+    first: &Op<'_>,
+    second: &Op<'_>,
+    tokens: (i64, i64),
+) -> Case {
     Case {
         message: format!(
-            "{} was granted{} with token {} and {} with token {}: whoever checks tokens lets the wrong one in",
-            first.named(),
-            of_key(key),
+            "{} was granted{} with token {} and later {} with token {}: the token cannot fence off \
+             the earlier holder",
+            first.describe(),
+            key_suffix(key),
             tokens.0,
-            second.named(),
+            second.describe(),
             tokens.1
         ),
         steps: (first.end < second.begin)
-            .then(|| first.step(second, "realtime", after(first, second)))
+            .then(|| first.step(second, "realtime", first.acknowledged_before(second)))
             .into_iter()
             .collect(),
         operations: vec![first.begin, second.begin],

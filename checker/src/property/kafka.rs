@@ -1,18 +1,19 @@
-//! Judges a log of numbered messages per key, as Kafka keeps it: nothing lost, repeated, reordered or renumbered.
+//! Checks a log per key, as in Kafka: no message is lost, duplicated, reordered or renumbered.
 //!
-//! Offsets that acknowledged sends and polls tell give each key one log. A consumer's position on a key goes from
-//! one polled offset to the next; `assign` and `subscribe` end that, and a process that ever subscribed may be
-//! moved at any time, so only what one poll of it returned is compared. A message is *lost* if it was acknowledged,
-//! nobody polled it, and a consumer went from before it to behind it; an unpolled message that no consumer passed
-//! is *unseen*, which is measured and not wrong.
+//! The offsets in acknowledged sends and polls define one log per key. A consumer's position
+//! advances from one polled offset to the next; `assign` and `subscribe` reset it. A process that
+//! ever subscribed may be rebalanced at any time, so only the messages of a single poll are
+//! compared. A message is *lost* if it was acknowledged, no client polled it, and a consumer
+//! skipped its offset. An unpolled message that no consumer has passed is *unseen*, which is
+//! measured but not an anomaly.
 
 mod log;
 mod polls;
 mod read;
 
-use self::log::Logs;
-use super::objects::whole;
-use super::tally::{Tally, meaningless};
+use self::log::KeyLogs;
+use super::op::single_object;
+use super::verdict_builder::{VerdictBuilder, unsupported_history};
 use crate::history::History;
 use crate::verdict::{Check, Limits, Verdict};
 
@@ -27,12 +28,12 @@ impl Check for Kafka {
     }
 
     fn doc(&self) -> &'static str {
-        "a log per key: `send` numbers messages, `poll` returns them in order; none is lost, skipped, \
-         repeated, reordered or numbered twice (Jepsen's kafka)"
+        "a log per key: `send` assigns offsets, `poll` returns messages in order; none is lost, \
+         skipped, duplicated, reordered or at two offsets (Jepsen's kafka)"
     }
 
     fn check(&self, history: &History, _limits: &Limits<'_>) -> Verdict {
-        judge(history).unwrap_or_else(|why| meaningless(NAME, why))
+        check_history(history).unwrap_or_else(|why| unsupported_history(NAME, why))
     }
 }
 
@@ -47,19 +48,19 @@ const KINDS: &[&str] = &[
     "poll-skip",
 ];
 
-fn judge(history: &History) -> Result<Verdict, String> {
-    let object = whole(history);
-    let mut tally = Tally::new(NAME, KINDS);
-    let mut logs = Logs::default();
+fn check_history(history: &History) -> Result<Verdict, String> {
+    let object = single_object(history);
+    let mut builder = VerdictBuilder::new(NAME, KINDS);
+    let mut logs = KeyLogs::default();
     for op in &object.ops {
-        logs.add(op, read::read(op)?);
+        logs.add_op(op, read::parse_log_ops(op)?);
     }
-    logs.judge(&mut tally);
-    polls::judge(&logs, &object.ops, &mut tally)?;
-    tally.stats.operations = object.ops.len();
-    tally.stats.keys = logs.keys();
+    logs.check(&mut builder);
+    polls::check_polls(&logs, &object.ops, &mut builder)?;
+    builder.stats.operations = object.ops.len();
+    builder.stats.keys = logs.keys();
     if logs.keys() == 0 {
-        tally.doubt(|| "nothing was sent or polled".to_owned());
+        builder.add_unknown(|| "no send or poll completed".to_owned());
     }
-    Ok(tally.verdict(&format!("{} logs are whole", logs.keys())))
+    Ok(builder.build(&format!("all {} logs are consistent and complete", logs.keys())))
 }

@@ -1,19 +1,21 @@
-//! Finds the last read of each replica, and whether replicas had long enough to agree before it.
+//! Finds the last read of each replica, and whether replicas had time to converge before it.
 //!
-//! What is promised *in the end* can only be judged of reads that nothing was still on its way to: a read is *late*
-//! if it began [`QUIET`] or more after the last change of the history, be it a completed call that is no read, one
-//! of unknown end, or an act of the nemesis. A last read that is not late proves nothing by what it lacks.
+//! Eventual consistency can only be checked once the system is quiet: a read is conclusive if it
+//! began [`QUIET_PERIOD`] or more after the last change of the history. A change is a completed or
+//! open call that is not a read, or an event of the nemesis. A missing element in an earlier read
+//! proves nothing.
 
 use std::collections::BTreeMap;
 
-use super::objects::Op;
+use super::op::Op;
 use crate::history::{History, Process};
 
-/// How long replicas have to agree, in nanoseconds: as long as Maelstrom waits before its final reads.
-pub(crate) const QUIET: u64 = 10_000_000_000;
+/// The time that replicas have to converge, in nanoseconds; Maelstrom waits as long before its
+/// final reads.
+pub(crate) const QUIET_PERIOD: u64 = 10_000_000_000;
 
-/// The last answered read of each replica; reads of no known replica count as those of one.
-pub(crate) fn last_reads<'o, 'h>(ops: &'o [Op<'h>]) -> Vec<&'o Op<'h>> {
+/// The last completed read of each replica; reads without a node count as those of one replica.
+pub(crate) fn find_last_reads<'o, 'h>(ops: &'o [Op<'h>]) -> Vec<&'o Op<'h>> {
     let mut last = BTreeMap::new();
     for op in ops.iter().filter(|op| op.f == "read" && op.output.is_some()) {
         last.insert(op.operation.node.as_ref().map(AsRef::<str>::as_ref), op);
@@ -21,19 +23,19 @@ pub(crate) fn last_reads<'o, 'h>(ops: &'o [Op<'h>]) -> Vec<&'o Op<'h>> {
     last.into_values().collect()
 }
 
-/// ` on n2`, where that is known.
-pub(crate) fn on(op: &Op<'_>) -> String {
+/// ` on n2`, or nothing if the node is unknown.
+pub(crate) fn node_suffix(op: &Op<'_>) -> String {
     op.operation.node.as_ref().map_or_else(String::new, |node| format!(" on {node}"))
 }
 
-/// When the last change was over, in nanoseconds.
-pub(crate) fn last_change(history: &History, ops: &[Op<'_>]) -> u64 {
+/// The time of the last change, in nanoseconds.
+pub(crate) fn find_last_change(history: &History, ops: &[Op<'_>]) -> u64 {
     let nemesis = history.events().iter().filter(|event| event.process == Process::Nemesis);
-    let changes = ops.iter().filter(|op| op.f != "read").map(Op::told_at);
+    let changes = ops.iter().filter(|op| op.f != "read").map(Op::completed_at);
     changes.chain(nemesis.map(|event| event.time)).max().unwrap_or(0)
 }
 
-/// Whether a read began so long after the last change that it has no excuse.
-pub(crate) fn is_late(op: &Op<'_>, last_change: u64) -> bool {
-    op.asked_at() >= last_change.saturating_add(QUIET)
+/// Whether a read began at least [`QUIET_PERIOD`] after the last change.
+pub(crate) fn follows_quiet_period(op: &Op<'_>, last_change: u64) -> bool {
+    op.invoked_at() >= last_change.saturating_add(QUIET_PERIOD)
 }

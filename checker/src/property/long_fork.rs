@@ -1,20 +1,21 @@
-//! Judges that all reads of a group of keys agree on the order in which the keys were written.
+//! Checks that all reads of a group of keys agree on the order in which the keys were written.
 //!
-//! Each key is written once, so of two reads of the same keys one shows everything the other does. Sorted by how
-//! much they show, each read need only be compared with the next.
+//! Each key is written once, so of two reads of the same keys one observes every write that the
+//! other observes. Once sorted by the number of observed writes, each read is only compared with
+//! the next.
 
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
-use super::micro::{Micro, micros};
-use super::objects::{Op, brief, whole};
-use super::tally::{Case, Tally, meaningless};
+use super::micro::{MicroOp, parse_micro_ops};
+use super::op::{Op, abbreviate, single_object};
+use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "long-fork";
 
-/// No two reads disagree on which of two writes came first.
+/// All reads agree on the order of any two writes.
 pub(crate) struct LongFork;
 
 impl Check for LongFork {
@@ -23,112 +24,114 @@ impl Check for LongFork {
     }
 
     fn doc(&self) -> &'static str {
-        "no two reads of the same keys disagree on which of two writes came first; keys are written once \
-         (Jepsen's long-fork, the anomaly of parallel snapshot isolation)"
+        "all reads of the same keys agree on the order of any two writes; keys are written once \
+         (Jepsen's long-fork, the anomaly that parallel snapshot isolation allows)"
     }
 
     fn check(&self, history: &History, _limits: &Limits<'_>) -> Verdict {
-        judge(history).unwrap_or_else(|why| meaningless(NAME, why))
+        check_history(history).unwrap_or_else(|why| unsupported_history(NAME, why))
     }
 }
 
-/// What a read of a group showed, by key.
-struct Read<'o, 'h> {
+/// A read of a group of keys and the returned values.
+struct GroupRead<'o, 'h> {
     op: &'o Op<'h>,
     values: BTreeMap<&'h Value, &'h Value>,
 }
 
-impl Read<'_, '_> {
-    fn shown(&self) -> usize {
+impl GroupRead<'_, '_> {
+    fn observed_writes(&self) -> usize {
         self.values.values().filter(|value| ***value != Value::Nil).count()
     }
 }
 
-fn judge(history: &History) -> Result<Verdict, String> {
-    let object = whole(history);
-    let mut tally = Tally::new(NAME, &["long-fork", "unwritten-value"]);
-    let mut groups: BTreeMap<Vec<&Value>, Vec<Read<'_, '_>>> = BTreeMap::new();
-    let (mut writes, mut asked) = (Writes::default(), false);
+fn check_history(history: &History) -> Result<Verdict, String> {
+    let object = single_object(history);
+    let mut builder = VerdictBuilder::new(NAME, &["long-fork", "unwritten-value"]);
+    let mut groups: BTreeMap<Vec<&Value>, Vec<GroupRead<'_, '_>>> = BTreeMap::new();
+    let (mut writes, mut asked) = (KeyWrites::default(), false);
     for op in &object.ops {
-        match part(op)? {
-            Part::Write(key, value) => {
+        match parse_fork_txn(op)? {
+            ForkTxn::Write(key, value) => {
                 asked = true;
-                write(&mut writes, op, (key, value))?;
+                add_write(&mut writes, op, (key, value))?;
             }
-            Part::Reads(values) if op.output.is_some() => {
+            ForkTxn::Reads(values) if op.output.is_some() => {
                 groups
                     .entry(values.keys().copied().collect())
                     .or_default()
-                    .push(Read { op, values });
+                    .push(GroupRead { op, values });
             }
-            Part::Reads(_) => {}
+            ForkTxn::Reads(_) => {}
         }
     }
     let mut reads = 0;
     for (keys, group) in &mut groups {
-        // Of fewer than two keys there is no order to disagree on.
+        // Fewer than two keys have no order.
         reads += if keys.len() < 2 { 0 } else { group.len() };
-        group.sort_by_key(Read::shown);
-        group.windows(2).for_each(|pair| compare(&pair[0], &pair[1], &mut tally));
-        // Without any write the history tells nothing of where values come from.
+        group.sort_by_key(GroupRead::observed_writes);
+        group.windows(2).for_each(|pair| compare_reads(&pair[0], &pair[1], &mut builder));
+        // A history without writes does not show where values come from.
         if asked {
-            group.iter().for_each(|read| sources(read, &writes, &mut tally));
+            group.iter().for_each(|read| check_sources(read, &writes, &mut builder));
         }
     }
-    tally.measure("groups", groups.len() as i64);
-    tally.stats.operations = object.ops.len();
-    tally.stats.keys = 1;
+    builder.set_measure("groups", groups.len() as i64);
+    builder.stats.operations = object.ops.len();
+    builder.stats.keys = 1;
     if reads < 2 {
-        tally.doubt(|| {
-            format!("{reads} reads of several keys returned, and it takes two to disagree")
+        builder.add_unknown(|| {
+            format!("{reads} reads of several keys completed, but the check needs at least two")
         });
     }
-    Ok(tally.verdict(&format!("all {reads} reads agree on one order of the writes")))
+    Ok(builder.build(&format!("all {reads} reads agree on one order of the writes")))
 }
 
-enum Part<'h> {
+enum ForkTxn<'h> {
     Write(&'h Value, &'h Value),
     Reads(BTreeMap<&'h Value, &'h Value>),
 }
 
-fn part<'h>(op: &Op<'h>) -> Result<Part<'h>, String> {
-    let micros = micros(op)?;
-    if let [Micro::Write { key, value }] = micros.as_slice() {
-        return Ok(Part::Write(key, value));
+fn parse_fork_txn<'h>(op: &Op<'h>) -> Result<ForkTxn<'h>, String> {
+    let micros = parse_micro_ops(op)?;
+    if let [MicroOp::Write { key, value }] = micros.as_slice() {
+        return Ok(ForkTxn::Write(key, value));
     }
     let mut values = BTreeMap::new();
     for micro in micros {
-        let Micro::Read { key, value } = micro else {
-            return Err(op.bad_input("a transaction is one write, or reads only"));
+        let MicroOp::Read { key, value } = micro else {
+            return Err(op.invalid_input("expected one write, or only reads"));
         };
         if values.insert(key, value).is_some_and(|earlier| earlier != value) {
-            return Err(op.bad_output(&format!("it reads key {key} twice, differently")));
+            return Err(
+                op.invalid_output(&format!("it reads key {key} twice with different values"))
+            );
         }
     }
-    Ok(Part::Reads(values))
+    Ok(ForkTxn::Reads(values))
 }
 
-type Writes<'o, 'h> = FxHashMap<&'h Value, (&'o Op<'h>, &'h Value)>;
+type KeyWrites<'o, 'h> = FxHashMap<&'h Value, (&'o Op<'h>, &'h Value)>;
 
-fn write<'o, 'h>(
-    writes: &mut Writes<'o, 'h>,
+fn add_write<'o, 'h>(
+    writes: &mut KeyWrites<'o, 'h>,
     op: &'o Op<'h>,
     (key, value): (&'h Value, &'h Value),
 ) -> Result<(), String> {
-    if !op.possible() {
+    if !op.may_have_happened() {
         return Ok(());
     }
     match writes.insert(key, (op, value)) {
-        Some((first, _)) => Err(op.bad_input(&format!(
-            "keys must be written once, and {} writes key {key} too",
-            first.named()
+        Some((first, _)) => Err(op.invalid_input(&format!(
+            "keys must be written once, but {} writes key {key}, too",
+            first.describe()
         ))),
         None => Ok(()),
     }
 }
 
-/// Compares two reads of which the second shows no less than the first.
-fn compare(less: &Read<'_, '_>, more: &Read<'_, '_>, tally: &mut Tally) {
+/// Compares two reads, of which the second observes at least as many writes as the first.
+fn compare_reads(less: &GroupRead<'_, '_>, more: &GroupRead<'_, '_>, builder: &mut VerdictBuilder) {
     let hidden = less
         .values
         .iter()
@@ -138,9 +141,9 @@ fn compare(less: &Read<'_, '_>, more: &Read<'_, '_>, tally: &mut Tally) {
         ***value != Value::Nil && *other != Value::Nil && **value != other
     });
     if let Some((key, _)) = differs {
-        let (one, other) = (less.op.named(), more.op.named());
-        tally.doubt(|| {
-            format!("{one} and {other} show two values of key {key}: keys must be written once")
+        let (one, other) = (less.op.describe(), more.op.describe());
+        builder.add_unknown(|| {
+            format!("{one} and {other} returned two values of key {key}: keys must be written once")
         });
     }
     let Some((only_first, _)) = hidden else { return };
@@ -148,31 +151,32 @@ fn compare(less: &Read<'_, '_>, more: &Read<'_, '_>, tally: &mut Tally) {
         .values
         .iter()
         .find(|(key, value)| ***value != Value::Nil && *less.values[*key] == Value::Nil);
-    // The second shows as much and hides a key, so it shows another one.
+    // The second observes as many writes but misses this one, so it observes another one.
     if let Some((only_second, _)) = only_second {
-        tally.found("long-fork", || fork(less.op, more.op, only_first, only_second));
+        builder.add_case("long-fork", || fork_case(less.op, more.op, only_first, only_second));
     }
 }
 
-fn fork(one: &Op<'_>, other: &Op<'_>, only_one: &Value, only_other: &Value) -> Case {
-    let (a, b) = (brief(only_one), brief(only_other));
-    let (first, second) = (one.named(), other.named());
+fn fork_case(one: &Op<'_>, other: &Op<'_>, only_one: &Value, only_other: &Value) -> Case {
+    let (a, b) = (abbreviate(only_one), abbreviate(only_other));
+    let (first, second) = (one.describe(), other.describe());
     Case {
         message: format!(
-            "{first} shows key {a} written and {b} not, {second} shows {b} written and {a} not: they saw \
-             the two writes in opposite orders"
+            "long fork: {first} observed the write of key {a} but not of {b}, {second} observed \
+             the write of {b} but not of {a}: they observed the two writes in opposite orders"
         ),
         steps: vec![
             one.step(
                 other,
                 "rw",
-                format!("{first} shows {a} and not {b}, so {a} was written before {b}"),
+                format!("{first} observed {a} but not {b}, so {a} was written before {b}"),
             ),
             other.step(
                 one,
                 "rw",
                 format!(
-                    "{second} shows {b} and not {a}, so {b} was written before {a}: a contradiction"
+                    "{second} observed {b} but not {a}, so {b} was written before {a}: a \
+                     contradiction"
                 ),
             ),
         ],
@@ -180,17 +184,21 @@ fn fork(one: &Op<'_>, other: &Op<'_>, only_one: &Value, only_other: &Value) -> C
     }
 }
 
-/// Convicts a value that nobody may have written.
-fn sources(read: &Read<'_, '_>, writes: &Writes<'_, '_>, tally: &mut Tally) {
+/// Reports a value that no write by then can have created.
+fn check_sources(
+    read: &GroupRead<'_, '_>,
+    writes: &KeyWrites<'_, '_>,
+    builder: &mut VerdictBuilder,
+) {
     for (key, value) in read.values.iter().filter(|(_, value)| ***value != Value::Nil) {
         let from = writes.get(key);
         if from.is_none_or(|(op, written)| written != value || op.begin > read.op.end) {
-            tally.found("unwritten-value", || Case {
+            builder.add_case("unwritten-value", || Case {
                 message: format!(
-                    "{} shows {} at key {}, which nobody had begun to write",
-                    read.op.named(),
-                    brief(value),
-                    brief(key)
+                    "{} returned {} for key {}, which was not written by then",
+                    read.op.describe(),
+                    abbreviate(value),
+                    abbreviate(key)
                 ),
                 operations: vec![read.op.begin],
                 ..Case::default()

@@ -1,35 +1,40 @@
-//! Reads the micro-operations of transactions: `["r", k, v]`, `["w", k, v]`.
+//! Parses the micro-operations of transactions: `["r", k, v]`, `["w", k, v]`.
 
-use super::objects::{Op, brief};
+use super::op::{Op, abbreviate};
 use crate::history::Value;
 
-/// One part of a transaction.
+/// A micro-operation of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Micro<'h> {
+pub(crate) enum MicroOp<'h> {
     Read { key: &'h Value, value: &'h Value },
     Write { key: &'h Value, value: &'h Value },
 }
 
-/// The parts of a transaction as it was answered, or as it was asked if it was not.
-pub(crate) fn micros<'h>(op: &Op<'h>) -> Result<Vec<Micro<'h>>, String> {
+/// The micro-operations of the completion, or of the invocation if the transaction is not ok.
+pub(crate) fn parse_micro_ops<'h>(op: &Op<'h>) -> Result<Vec<MicroOp<'h>>, String> {
     let Value::List(items) = op.output.unwrap_or(op.input) else {
-        let why = "its value is no list of micro-operations";
-        return Err(if op.output.is_some() { op.bad_output(why) } else { op.bad_input(why) });
+        let why = "expected a list of micro-operations";
+        return Err(if op.output.is_some() {
+            op.invalid_output(why)
+        } else {
+            op.invalid_input(why)
+        });
     };
-    items.iter().map(|item| micro(op, item)).collect()
+    items.iter().map(|item| parse_micro_op(op, item)).collect()
 }
 
-fn micro<'h>(op: &Op<'h>, item: &'h Value) -> Result<Micro<'h>, String> {
+fn parse_micro_op<'h>(op: &Op<'h>, item: &'h Value) -> Result<MicroOp<'h>, String> {
     let parts = match item {
         Value::List(parts) => &**parts,
         _ => &[],
     };
     match parts {
-        [Value::Str(f), key, value] if f == "r" => Ok(Micro::Read { key, value }),
-        [Value::Str(f), key, value] if f == "w" => Ok(Micro::Write { key, value }),
+        [Value::Str(f), key, value] if f == "r" => Ok(MicroOp::Read { key, value }),
+        [Value::Str(f), key, value] if f == "w" => Ok(MicroOp::Write { key, value }),
         _ => {
-            let why = format!("{} is neither [\"r\" key value] nor [\"w\" key value]", brief(item));
-            Err(if op.output.is_some() { op.bad_output(&why) } else { op.bad_input(&why) })
+            let why =
+                format!("{} is neither [\"r\" key value] nor [\"w\" key value]", abbreviate(item));
+            Err(if op.output.is_some() { op.invalid_output(&why) } else { op.invalid_input(&why) })
         }
     }
 }

@@ -1,31 +1,31 @@
-//! Judges values that may only grow: reads of a growing counter, or rows stamped by the database.
+//! Checks values that only grow: reads of a counter, or rows with timestamps of the database.
 //!
-//! A read that began after another completed must not be lower; a client's own reads are a special case of it.
-//! Sorted by invocation, each read is compared with the highest that was complete by then. Where reads return rows
-//! `{val, sts}`, as in Jepsen's monotonic, values must grow with the timestamps of the last read, and every
-//! acknowledged row must be there once.
+//! A read that began after another completed must not return a lower value; reads of one client are
+//! a special case. In order of invocation, each read is compared with the highest value of the
+//! reads completed by then. If reads return rows `{val, sts}`, as in Jepsen's monotonic, the values
+//! of the last read must grow with their timestamps, and every acknowledged row must be present
+//! once.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 
-use super::objects::{Object, Op, brief, objects, of_key};
-use super::set_final::after;
-use super::tally::{Case, Tally, meaningless};
+use super::op::{Object, Op, abbreviate, key_suffix, split_by_key};
+use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "monotonic";
 
-/// Between which reads the value may not shrink.
+/// The pairs of reads between which the value must not decrease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Between {
+pub enum MonotonicScope {
     /// Reads of one client.
     OwnReads,
-    /// Any read and those that begin after it completed.
+    /// Any two reads in real-time order.
     AllReads,
 }
 
-/// What grows never shrinks.
+/// Values that only grow.
 pub(crate) struct Monotonic;
 
 impl Check for Monotonic {
@@ -34,18 +34,18 @@ impl Check for Monotonic {
     }
 
     fn doc(&self) -> &'static str {
-        "a `read` of a value that only grows is never lower than one that completed before it began; \
-         rows of `add` stamped by the database grow with their timestamps (Jepsen's monotonic)"
+        "a `read` of a value that only grows is never lower than one that completed before it \
+         began; rows of `add` grow with the timestamps of the database (Jepsen's monotonic)"
     }
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
-        judge(history, limits, Between::AllReads)
+        check_monotonic(history, limits, MonotonicScope::AllReads)
     }
 }
 
-/// Judges reads against those of the same client, or against all.
-pub fn judge(history: &History, limits: &Limits<'_>, between: Between) -> Verdict {
-    judged(history, limits, between).unwrap_or_else(|why| meaningless(NAME, why))
+/// Compares reads of the same client, or all reads in real-time order.
+pub fn check_monotonic(history: &History, limits: &Limits<'_>, scope: MonotonicScope) -> Verdict {
+    try_check(history, limits, scope).unwrap_or_else(|why| unsupported_history(NAME, why))
 }
 
 const KINDS: &[&str] = &[
@@ -57,52 +57,58 @@ const KINDS: &[&str] = &[
     "unexpected",
 ];
 
-fn judged(history: &History, limits: &Limits<'_>, between: Between) -> Result<Verdict, String> {
-    let mut tally = Tally::new(NAME, KINDS);
+fn try_check(
+    history: &History,
+    limits: &Limits<'_>,
+    scope: MonotonicScope,
+) -> Result<Verdict, String> {
+    let mut builder = VerdictBuilder::new(NAME, KINDS);
     let mut reads = 0;
-    for object in objects(history, limits.keyed)? {
-        let before = tally.wrongs();
+    for object in split_by_key(history, limits.keyed)? {
+        let before = builder.case_count();
         let seen = observations(&object)?;
         reads += seen.numbers.values().map(Vec::len).sum::<usize>();
         reads += usize::from(seen.last_rows.is_some());
         for (key, numbers) in seen.numbers {
-            grows(key.as_ref().or(object.key), numbers, between, &mut tally);
+            check_growth(key.as_ref().or(object.key), numbers, scope, &mut builder);
         }
         if let Some(read) = seen.last_rows {
-            stamped(&object, read, &mut tally)?;
+            check_rows(&object, read, &mut builder)?;
         }
-        tally.count(object.ops.len(), before);
+        builder.finish_object(object.ops.len(), before);
     }
     if reads == 0 {
-        tally.doubt(|| "nothing was ever read".to_owned());
+        builder.add_unknown(|| "no read completed".to_owned());
     }
-    Ok(tally.verdict(&format!("none of {reads} reads went back")))
+    Ok(builder.build(&format!("no value decreased in {reads} reads")))
 }
 
-/// What was seen of one object.
+/// The values that were read from one object.
 #[derive(Default)]
-struct Seen<'o, 'h> {
-    /// Numbers by key within a read of several, in order of invocation.
+struct Observations<'o, 'h> {
+    /// The numbers of each key, in order of invocation; the key is `None` for single values.
     numbers: BTreeMap<Option<Value>, Vec<(i64, &'o Op<'h>)>>,
     /// The last read that returned rows.
     last_rows: Option<&'o Op<'h>>,
 }
 
-fn observations<'o, 'h>(object: &'o Object<'h>) -> Result<Seen<'o, 'h>, String> {
-    let mut seen = Seen::default();
+fn observations<'o, 'h>(object: &'o Object<'h>) -> Result<Observations<'o, 'h>, String> {
+    let mut seen = Observations::default();
     for op in &object.ops {
         match (op.f, op.output) {
             ("read", Some(Value::Nil)) => {}
             ("read", Some(Value::Int(number))) => {
                 seen.numbers.entry(None).or_default().push((*number, op));
             }
-            ("read" | "inc", Some(Value::Map(numbers))) => several(op, numbers, &mut seen)?,
+            ("read" | "inc", Some(Value::Map(numbers))) => add_numbers(op, numbers, &mut seen)?,
             ("read", Some(Value::List(_))) => {
                 let later = seen.last_rows.is_none_or(|last| last.end < op.end);
                 seen.last_rows = if later { Some(op) } else { seen.last_rows };
             }
             ("read", Some(other)) => {
-                return Err(op.bad_output(&format!("it read {}, no number", brief(other))));
+                return Err(
+                    op.invalid_output(&format!("expected a number, got {}", abbreviate(other)))
+                );
             }
             ("read" | "inc" | "add" | "write", _) => {}
             _ => return Err(op.unknown_function("add, inc, read, write")),
@@ -111,10 +117,10 @@ fn observations<'o, 'h>(object: &'o Object<'h>) -> Result<Seen<'o, 'h>, String> 
     Ok(seen)
 }
 
-fn several<'o, 'h>(
+fn add_numbers<'o, 'h>(
     op: &'o Op<'h>,
     numbers: &[(String, Value)],
-    seen: &mut Seen<'o, 'h>,
+    seen: &mut Observations<'o, 'h>,
 ) -> Result<(), String> {
     for (key, value) in numbers {
         match value {
@@ -124,15 +130,22 @@ fn several<'o, 'h>(
                 seen.numbers.entry(key).or_default().push((*number, op));
             }
             other => {
-                return Err(op.bad_output(&format!("it read {}, no number", brief(other))));
+                return Err(
+                    op.invalid_output(&format!("expected a number, got {}", abbreviate(other)))
+                );
             }
         }
     }
     Ok(())
 }
 
-/// Compares each number with the highest known when its read began.
-fn grows(key: Option<&Value>, numbers: Vec<(i64, &Op<'_>)>, between: Between, tally: &mut Tally) {
+/// Compares each number with the highest one read before its own read began.
+fn check_growth(
+    key: Option<&Value>,
+    numbers: Vec<(i64, &Op<'_>)>,
+    scope: MonotonicScope,
+    builder: &mut VerdictBuilder,
+) {
     let mut done = numbers.clone();
     done.sort_by_key(|(_, op)| op.end);
     let mut done = done.into_iter().peekable();
@@ -145,11 +158,11 @@ fn grows(key: Option<&Value>, numbers: Vec<(i64, &Op<'_>)>, between: Between, ta
         let above = |held: &(i64, &Op<'_>)| held.0 > number;
         let mine = own.get(&op.process()).copied();
         if let Some(first) = mine.filter(above) {
-            tally.found("non-monotonic-session", || back(key, first, (number, op)));
+            builder.add_case("non-monotonic-session", || decrease_case(key, first, (number, op)));
         } else if let Some(first) = highest.filter(above)
-            && between == Between::AllReads
+            && scope == MonotonicScope::AllReads
         {
-            tally.found("non-monotonic-realtime", || back(key, first, (number, op)));
+            builder.add_case("non-monotonic-realtime", || decrease_case(key, first, (number, op)));
         }
         if mine.is_none_or(|mine| mine.0 < number) {
             own.insert(op.process(), (number, op));
@@ -157,23 +170,23 @@ fn grows(key: Option<&Value>, numbers: Vec<(i64, &Op<'_>)>, between: Between, ta
     }
 }
 
-fn back(key: Option<&Value>, first: (i64, &Op<'_>), second: (i64, &Op<'_>)) -> Case {
+fn decrease_case(key: Option<&Value>, first: (i64, &Op<'_>), second: (i64, &Op<'_>)) -> Case {
     Case {
         message: format!(
-            "{} returned {}{} after {} had returned {}: the value went back",
-            second.1.named(),
+            "{} returned {}{} after {} returned {}: the value decreased",
+            second.1.describe(),
             second.0,
-            of_key(key),
-            first.1.named(),
+            key_suffix(key),
+            first.1.describe(),
             first.0
         ),
-        steps: vec![first.1.step(second.1, "realtime", after(first.1, second.1))],
+        steps: vec![first.1.step(second.1, "realtime", first.1.acknowledged_before(second.1))],
         operations: vec![first.1.begin, second.1.begin],
     }
 }
 
 /// A value and its timestamp: `{val, sts}` or `[val, sts]`.
-fn row(row: &Value) -> Option<(i64, &Value)> {
+fn parse_row(row: &Value) -> Option<(i64, &Value)> {
     match row {
         Value::List(parts) => match &**parts {
             [Value::Int(val), sts] => Some((*val, sts)),
@@ -190,21 +203,30 @@ fn row(row: &Value) -> Option<(i64, &Value)> {
     }
 }
 
-/// Judges the rows of the last read.
-fn stamped(object: &Object<'_>, read: &Op<'_>, tally: &mut Tally) -> Result<(), String> {
+/// Checks the rows of the last read.
+fn check_rows(
+    object: &Object<'_>,
+    read: &Op<'_>,
+    builder: &mut VerdictBuilder,
+) -> Result<(), String> {
     let Some(Value::List(items)) = read.output else { return Ok(()) };
     let mut rows = Vec::with_capacity(items.len());
     for item in items.iter() {
-        let why = || read.bad_output(&format!("{} is no row {{val, sts}}", brief(item)));
-        rows.push(row(item).ok_or_else(why)?);
+        let why =
+            || read.invalid_output(&format!("{} is not a row {{val, sts}}", abbreviate(item)));
+        rows.push(parse_row(item).ok_or_else(why)?);
     }
-    // Rows of one stamp say nothing of which came first.
+    // Rows with equal timestamps are unordered.
     rows.sort_by_key(|(val, stamp)| (*stamp, *val));
     for pair in rows.windows(2).filter(|pair| pair[0].0 > pair[1].0) {
-        tally.found("off-order", || {
+        builder.add_case("off-order", || {
             let [(first, at), (second, then)] = [pair[0], pair[1]];
-            about(
-                format!("{} shows {first} stamped {at} and {second} stamped {then}", read.named()),
+            build_case(
+                format!(
+                    "{} returned {first} with timestamp {at} and {second} with the later \
+                     timestamp {then}",
+                    read.describe()
+                ),
                 &[read],
             )
         });
@@ -213,55 +235,59 @@ fn stamped(object: &Object<'_>, read: &Op<'_>, tally: &mut Tally) -> Result<(), 
     for (val, _) in &rows {
         *counts.entry(*val).or_default() += 1;
     }
-    repeated(&rows, &mut counts.clone(), read, tally);
-    added(object, &counts, read, tally)
+    check_duplicates(&rows, &mut counts.clone(), read, builder);
+    check_added(object, &counts, read, builder)
 }
 
-fn about(message: String, ops: &[&Op<'_>]) -> Case {
+fn build_case(message: String, ops: &[&Op<'_>]) -> Case {
     Case { message, operations: ops.iter().map(|op| op.begin).collect(), ..Case::default() }
 }
 
-fn repeated(
+fn check_duplicates(
     rows: &[(i64, &Value)],
     counts: &mut FxHashMap<i64, usize>,
     read: &Op<'_>,
-    tally: &mut Tally,
+    builder: &mut VerdictBuilder,
 ) {
     for (val, _) in rows {
         if counts.remove(val).is_some_and(|count| count > 1) {
-            tally.found("duplicated", || {
-                about(format!("{} shows {val} more than once", read.named()), &[read])
+            builder.add_case("duplicated", || {
+                build_case(format!("{} returned {val} more than once", read.describe()), &[read])
             });
         }
     }
 }
 
-/// Compares the rows with what was added.
-fn added(
+/// Compares the rows with the additions.
+fn check_added(
     object: &Object<'_>,
     shown: &FxHashMap<i64, usize>,
     read: &Op<'_>,
-    tally: &mut Tally,
+    builder: &mut VerdictBuilder,
 ) -> Result<(), String> {
     let (mut refused, mut possible) = (FxHashMap::default(), FxHashSet::default());
     for op in object.ops.iter().filter(|op| op.f == "add") {
-        let told = op.output.unwrap_or(op.input);
-        let val = match (row(told), told) {
+        let value = op.output.unwrap_or(op.input);
+        let val = match (parse_row(value), value) {
             (Some((val, _)), _) => val,
             (None, Value::Int(val)) => *val,
             _ if op.output.is_none() => continue,
-            _ => return Err(op.bad_output(&format!("{} is no row {{val, sts}}", brief(told)))),
+            _ => {
+                return Err(
+                    op.invalid_output(&format!("{} is not a row {{val, sts}}", abbreviate(value)))
+                );
+            }
         };
         let there = shown.contains_key(&val);
         if op.end < read.begin && !there {
-            tally.found("lost", || Case {
-                steps: vec![op.step(read, "realtime", after(op, read))],
-                ..about(
-                    format!("{} does not show {val} of {}", read.named(), op.named()),
+            builder.add_case("lost", || Case {
+                steps: vec![op.step(read, "realtime", op.acknowledged_before(read))],
+                ..build_case(
+                    format!("{} lacks {val}, which {} added", read.describe(), op.describe()),
                     &[op, read],
                 )
             });
-        } else if op.possible() {
+        } else if op.may_have_happened() {
             possible.insert(val);
         } else if there {
             refused.insert(val, op);
@@ -271,9 +297,9 @@ fn added(
     refused.retain(|(val, _)| !possible.contains(val));
     refused.sort_unstable_by_key(|(_, op)| op.begin);
     for (val, op) in refused {
-        tally.found("unexpected", || {
-            about(
-                format!("{} shows {val} of {}, which had failed", read.named(), op.named()),
+        builder.add_case("unexpected", || {
+            build_case(
+                format!("{} returned {val} of {}, which failed", read.describe(), op.describe()),
                 &[op, read],
             )
         });

@@ -1,28 +1,28 @@
-//! Judges that a queue gives each element to one client, loses none and makes none up.
+//! Checks that a queue delivers each element to one client, loses none and invents none.
 //!
-//! An element is lost if its enqueue was acknowledged, nobody was given it, and a drain, or a dequeue that found
-//! the queue empty, began afterwards. A dequeue of unknown end may have taken one element, a drain any number, so
-//! elements convict only when more are missing than such dequeues can have taken.
+//! An element is lost if its enqueue was acknowledged, no client received it, and a drain, or a
+//! dequeue that found the queue empty, began afterwards. An indeterminate dequeue may have removed
+//! one element, an indeterminate drain any number, so a loss is proved only if more elements are
+//! missing than those can have removed.
 
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 
-use super::objects::{Object, Op, brief, objects, of_key};
-use super::set_final::after;
-use super::tally::{Case, Tally, meaningless};
+use super::op::{Object, Op, abbreviate, key_suffix, split_by_key};
+use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
 use crate::history::{History, Kind, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
-/// What is promised of an element.
+/// How often an element is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// It is given away at least once; again is measured, not wrong.
+    /// At least once; duplicates are measured but not an anomaly.
     AtLeastOnce,
-    /// It is given away once.
+    /// Exactly once.
     ExactlyOnce,
 }
 
-/// Jepsen's total-queue, or one that forbids duplicates too.
+/// Jepsen's total-queue, or a queue that forbids duplicates, too.
 pub(crate) struct Queue(pub(crate) Delivery);
 
 impl Check for Queue {
@@ -36,47 +36,49 @@ impl Check for Queue {
     fn doc(&self) -> &'static str {
         match self.0 {
             Delivery::AtLeastOnce => {
-                "everything enqueued is dequeued or drained at least once by the end, and nothing else \
-                 is (Jepsen's total-queue)"
+                "every enqueued element is dequeued or drained at least once by the end, and no \
+                 other element is (Jepsen's total-queue)"
             }
             Delivery::ExactlyOnce => {
-                "everything enqueued is dequeued or drained once by the end, and nothing else is, \
-                 whatever the order"
+                "every enqueued element is dequeued or drained once by the end, in any order, and \
+                 no other element is"
             }
         }
     }
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
-        judge(self, history, limits).unwrap_or_else(|why| meaningless(self.name(), why))
+        check_history(self, history, limits)
+            .unwrap_or_else(|why| unsupported_history(self.name(), why))
     }
 }
 
-fn judge(check: &Queue, history: &History, limits: &Limits<'_>) -> Result<Verdict, String> {
-    let mut tally = Tally::new(check.name(), &["lost", "unexpected", "duplicated"]);
-    for object in objects(history, limits.keyed)? {
-        let before = tally.wrongs();
-        let queue = Traffic::of(&object)?;
-        queue.taken(check.0, &mut tally);
-        queue.missing(&mut tally);
-        tally.count(object.ops.len(), before);
+fn check_history(check: &Queue, history: &History, limits: &Limits<'_>) -> Result<Verdict, String> {
+    let mut builder = VerdictBuilder::new(check.name(), &["lost", "unexpected", "duplicated"]);
+    for object in split_by_key(history, limits.keyed)? {
+        let before = builder.case_count();
+        let queue = QueueOps::of(&object)?;
+        queue.check_deliveries(check.0, &mut builder);
+        queue.check_losses(&mut builder);
+        builder.finish_object(object.ops.len(), before);
     }
-    let operations = tally.stats.operations;
-    Ok(tally.verdict(&format!("{operations} operations lost, made up and repeated nothing")))
+    let operations = builder.stats.operations;
+    Ok(builder
+        .build(&format!("no element was lost, invented or duplicated in {operations} operations")))
 }
 
-/// Who put and took what.
-struct Traffic<'o, 'h> {
+/// The enqueues and deliveries of a queue.
+struct QueueOps<'o, 'h> {
     key: Option<&'h Value>,
     enqueues: Vec<&'o Op<'h>>,
-    /// Elements given away, with the operation that got them, in order of completion.
+    /// The delivered elements with the operations that received them, in order of completion.
     given: Vec<(&'h Value, &'o Op<'h>)>,
-    /// The last operation that found the queue empty, by invocation.
+    /// The last-invoked operation that found the queue empty.
     emptied: Option<&'o Op<'h>>,
-    /// How many elements may have been taken by operations of unknown end.
+    /// The number of elements that indeterminate operations may have removed.
     unknown_takes: usize,
 }
 
-impl<'o, 'h> Traffic<'o, 'h> {
+impl<'o, 'h> QueueOps<'o, 'h> {
     fn of(object: &'o Object<'h>) -> Result<Self, String> {
         let mut traffic = Self {
             key: object.key,
@@ -93,7 +95,7 @@ impl<'o, 'h> Traffic<'o, 'h> {
     fn add(&mut self, op: &'o Op<'h>) -> Result<(), String> {
         match (op.f, op.output, op.kind) {
             ("enqueue", ..) if *op.input == Value::Nil => {
-                return Err(op.bad_input("it has no element"));
+                return Err(op.invalid_input("it has no element"));
             }
             ("enqueue", ..) => self.enqueues.push(op),
             ("dequeue", Some(Value::Nil), _) => self.emptied = Some(op),
@@ -104,7 +106,9 @@ impl<'o, 'h> Traffic<'o, 'h> {
                 self.emptied = Some(op);
             }
             ("drain", Some(other), _) => {
-                return Err(op.bad_output(&format!("a drain returns a list, not {}", brief(other))));
+                return Err(
+                    op.invalid_output(&format!("expected a list, got {}", abbreviate(other)))
+                );
             }
             ("dequeue" | "drain", None, Kind::Fail) => {}
             ("dequeue", ..) => self.unknown_takes = self.unknown_takes.saturating_add(1),
@@ -114,10 +118,10 @@ impl<'o, 'h> Traffic<'o, 'h> {
         Ok(())
     }
 
-    /// Judges what was given away: once each, and only what somebody put in before.
-    fn taken(&self, delivery: Delivery, tally: &mut Tally) {
+    /// Checks that deliveries are of enqueued elements, and that none is a duplicate.
+    fn check_deliveries(&self, delivery: Delivery, builder: &mut VerdictBuilder) {
         let mut puts: FxHashMap<&Value, Vec<&Op<'_>>> = FxHashMap::default();
-        for op in self.enqueues.iter().filter(|op| op.possible()) {
+        for op in self.enqueues.iter().filter(|op| op.may_have_happened()) {
             puts.entry(op.input).or_default().push(op);
         }
         let mut taken: FxHashMap<&Value, Vec<&Op<'_>>> = FxHashMap::default();
@@ -126,47 +130,54 @@ impl<'o, 'h> Traffic<'o, 'h> {
             let put = puts.get(element).map_or(&[][..], Vec::as_slice);
             let possible = put.partition_point(|put| put.begin < op.end);
             if possible == 0 {
-                tally.found("unexpected", || self.unexpected(element, op));
+                builder.add_case("unexpected", || self.unexpected_case(element, op));
             } else if earlier.len() >= possible {
-                tally.add("repeated", 1);
+                builder.add_to_measure("repeated", 1);
                 if delivery == Delivery::ExactlyOnce {
-                    tally.found("duplicated", || self.duplicated(element, earlier, op));
+                    builder.add_case("duplicated", || self.duplicate_case(element, earlier, op));
                 }
             } else if put[earlier.len()].output.is_none() {
-                tally.add("recovered", 1);
+                builder.add_to_measure("recovered", 1);
             }
             earlier.push(op);
         }
     }
 
-    fn missing(&self, tally: &mut Tally) {
+    fn check_losses(&self, builder: &mut VerdictBuilder) {
         let acknowledged = self.enqueues.iter().filter(|op| op.output.is_some()).copied();
         let provable = |op: &&Op<'_>| self.emptied.is_some_and(|emptied| emptied.begin > op.end);
-        let lost = self.left_of(acknowledged.clone().filter(provable));
-        let missing = self.left_of(acknowledged).len();
-        tally.add("outstanding", missing);
+        let lost = self.unmatched(acknowledged.clone().filter(provable));
+        let missing = self.unmatched(acknowledged).len();
+        builder.add_to_measure("outstanding", missing);
         if let (Some(op), Some(emptied)) = (lost.first(), self.emptied) {
             for _ in self.unknown_takes..lost.len() {
-                tally.found("lost", || self.lost(op, emptied, lost.len()));
+                builder.add_case("lost", || self.lost_case(op, emptied, lost.len()));
             }
         }
         if lost.len() < missing {
-            let (rest, key) = (missing - lost.len(), of_key(self.key));
-            tally.doubt(|| format!("{rest} elements{key} were never dequeued, and the queue was not seen empty after them"));
+            let (rest, key) = (missing - lost.len(), key_suffix(self.key));
+            builder.add_unknown(|| {
+                format!(
+                    "{rest} acknowledged elements{key} were never dequeued, but no later operation \
+                     found the queue empty"
+                )
+            });
         }
         if self.given.is_empty() && self.emptied.is_none() {
-            let key = of_key(self.key);
-            tally.doubt(|| format!("nobody was told what is in the queue{key}"));
+            let key = key_suffix(self.key);
+            builder.add_unknown(|| format!("no dequeue or drain of the queue{key} completed"));
         }
     }
 
-    /// What is left of some enqueues, in order of invocation, when as many as possible of them were given away.
+    /// The enqueues that remain undelivered, in order of invocation, if deliveries match as many
+    /// enqueues as possible.
     ///
-    /// Equal elements cannot be told apart, but who was given one before an enqueue began was not given its. So each
-    /// taker, the first to be done first, accounts for the earliest that is left, if that had begun: this accounts
-    /// for as many as can be. Other enqueues, of unknown end or not provably lost, take nothing away from that:
-    /// what some takers can account for, and what all of them need, can be had together (Mendelsohn and Dulmage).
-    fn left_of(&self, puts: impl Iterator<Item = &'o Op<'h>>) -> Vec<&'o Op<'h>> {
+    /// Equal elements are indistinguishable, but a delivery that completed before an enqueue began
+    /// is not of its element. So each delivery, in order of completion, is matched with the
+    /// earliest unmatched enqueue if that had begun by then; this greedy matching is maximal.
+    /// Enqueues outside `puts` do not reduce it: a matching that covers the one set and one that
+    /// covers the other combine into one that covers both (Mendelsohn and Dulmage).
+    fn unmatched(&self, puts: impl Iterator<Item = &'o Op<'h>>) -> Vec<&'o Op<'h>> {
         let mut queues: FxHashMap<&Value, VecDeque<&Op<'_>>> = FxHashMap::default();
         puts.for_each(|op| queues.entry(op.input).or_default().push_back(op));
         for (element, taker) in &self.given {
@@ -179,19 +190,21 @@ impl<'o, 'h> Traffic<'o, 'h> {
         left
     }
 
-    fn unexpected(&self, element: &Value, op: &Op<'_>) -> Case {
+    fn unexpected_case(&self, element: &Value, op: &Op<'_>) -> Case {
         let attempt = self.enqueues.iter().find(|enqueue| enqueue.input == element);
         let why = match attempt {
-            Some(enqueue) if enqueue.begin > op.end => format!("{} began later", enqueue.named()),
-            Some(enqueue) => format!("{} had failed", enqueue.named()),
-            None => "nobody enqueued it".to_owned(),
+            Some(enqueue) if enqueue.begin > op.end => {
+                format!("{} began later", enqueue.describe())
+            }
+            Some(enqueue) => format!("{} failed", enqueue.describe()),
+            None => "it was never enqueued".to_owned(),
         };
         Case {
             message: format!(
-                "{} got {}{}, but {why}",
-                op.named(),
-                brief(element),
-                of_key(self.key)
+                "{} returned {}{}, but {why}",
+                op.describe(),
+                abbreviate(element),
+                key_suffix(self.key)
             ),
             steps: attempt.map(|enqueue| enqueue.step(op, "wr", why.clone())).into_iter().collect(),
             operations: attempt
@@ -202,44 +215,45 @@ impl<'o, 'h> Traffic<'o, 'h> {
         }
     }
 
-    fn duplicated(&self, element: &Value, earlier: &[&Op<'_>], op: &Op<'_>) -> Case {
+    fn duplicate_case(&self, element: &Value, earlier: &[&Op<'_>], op: &Op<'_>) -> Case {
         let first = earlier[0];
         Case {
             message: format!(
-                "element {}{} was given to {} and again to {}",
-                brief(element),
-                of_key(self.key),
-                first.named(),
-                op.named()
+                "element {}{} was delivered to {} and again to {}",
+                abbreviate(element),
+                key_suffix(self.key),
+                first.describe(),
+                op.describe()
             ),
-            steps: vec![first.step(op, "same", format!("both were given {}", brief(element)))],
+            steps: vec![first.step(op, "same", format!("both returned {}", abbreviate(element)))],
             operations: vec![first.begin, op.begin],
         }
     }
 
-    fn lost(&self, op: &Op<'_>, emptied: &Op<'_>, missing: usize) -> Case {
+    fn lost_case(&self, op: &Op<'_>, emptied: &Op<'_>, missing: usize) -> Case {
         let excuse = match self.unknown_takes {
             0 => String::new(),
             takes => format!(
-                ", and of {missing} that are missing, dequeues of unknown end took {takes} at most"
+                ", and indeterminate dequeues removed at most {takes} of the {missing} missing \
+                 elements"
             ),
         };
         Case {
             message: format!(
-                "element {}{} is lost: {} was acknowledged, nobody was given it, and {} found nothing \
-                 left{excuse}",
-                brief(op.input),
-                of_key(self.key),
-                op.named(),
-                emptied.named()
+                "element {}{} is lost: {} was acknowledged, no client received it, and {} found \
+                 the queue empty{excuse}",
+                abbreviate(op.input),
+                key_suffix(self.key),
+                op.describe(),
+                emptied.describe()
             ),
-            steps: vec![op.step(emptied, "realtime", after(op, emptied))],
+            steps: vec![op.step(emptied, "realtime", op.acknowledged_before(emptied))],
             operations: vec![op.begin, emptied.begin],
         }
     }
 }
 
-/// Whether a dequeue failed because there was nothing to take.
+/// Whether a dequeue failed because the queue was empty.
 fn found_empty(op: &Op<'_>) -> bool {
     let error = op.operation.completion.as_ref().and_then(|completion| completion.error.as_ref());
     op.operation.is_mismatch() || error == Some(&Value::from("empty"))

@@ -1,15 +1,15 @@
-//! Judges that the last read of a set holds every acknowledged element and nothing from nowhere.
+//! Checks that the last read of a set returns every acknowledged element, and no other one.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::objects::{Object, Op, brief, objects, of_key};
-use super::tally::{Case, Tally, meaningless};
+use super::op::{Object, Op, abbreviate, key_suffix, split_by_key};
+use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "set-final";
 
-/// The last read holds what was added.
+/// Jepsen's set: only the last read is checked.
 pub(crate) struct SetFinal;
 
 impl Check for SetFinal {
@@ -18,99 +18,91 @@ impl Check for SetFinal {
     }
 
     fn doc(&self) -> &'static str {
-        "the last `read` of a set holds every element whose `add` was acknowledged before it, and no \
-         element that nobody added (Jepsen's set)"
+        "the last `read` of a set returns every element whose `add` was acknowledged before it, \
+         and no element that was never added (Jepsen's set)"
     }
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
-        judge(history, limits).unwrap_or_else(|why| meaningless(NAME, why))
+        check_history(history, limits).unwrap_or_else(|why| unsupported_history(NAME, why))
     }
 }
 
-fn judge(history: &History, limits: &Limits<'_>) -> Result<Verdict, String> {
-    let mut tally = Tally::new(NAME, &["lost", "unexpected"]);
-    for object in objects(history, limits.keyed)? {
-        one(&object, &mut tally)?;
+fn check_history(history: &History, limits: &Limits<'_>) -> Result<Verdict, String> {
+    let mut builder = VerdictBuilder::new(NAME, &["lost", "unexpected"]);
+    for object in split_by_key(history, limits.keyed)? {
+        check_object(&object, &mut builder)?;
     }
-    let adds = tally.stats.operations;
-    Ok(tally.verdict(&format!("the last read holds what {adds} adds promised")))
+    let adds = builder.stats.operations;
+    Ok(builder.build(&format!("the last read returned every acknowledged element ({adds} adds)")))
 }
 
-/// Every way to ask for an element to be added, and the read that closes the matter.
-pub(super) fn functions(op: &Op<'_>) -> Result<(), String> {
+/// Rejects functions and outputs that a set does not have.
+pub(super) fn validate_functions(op: &Op<'_>) -> Result<(), String> {
     match (op.f, op.output) {
         ("add", _) | ("read", None | Some(Value::List(_))) => Ok(()),
-        ("read", Some(Value::Nil)) => Err(op.bad_output("a read of a set returned nothing")),
+        ("read", Some(Value::Nil)) => Err(op.invalid_output("expected a list, got nil")),
         ("read", Some(other)) => {
-            Err(op.bad_output(&format!("a read of a set returned {}, no list", brief(other))))
+            Err(op.invalid_output(&format!("expected a list, got {}", abbreviate(other))))
         }
         _ => Err(op.unknown_function("add, read")),
     }
 }
 
-/// What a read of a set returned.
-pub(super) fn shown<'h>(op: &Op<'h>) -> &'h [Value] {
+/// The elements that a read returned.
+pub(super) fn returned_elements<'h>(op: &Op<'h>) -> &'h [Value] {
     match op.output {
         Some(Value::List(items)) if op.f == "read" => items,
         _ => &[],
     }
 }
 
-fn one(object: &Object<'_>, tally: &mut Tally) -> Result<(), String> {
-    object.ops.iter().try_for_each(functions)?;
-    let before = tally.wrongs();
+fn check_object(object: &Object<'_>, builder: &mut VerdictBuilder) -> Result<(), String> {
+    object.ops.iter().try_for_each(validate_functions)?;
+    let before = builder.case_count();
     let reads = object.ops.iter().filter(|op| op.f == "read" && op.output.is_some());
     let Some(last) = reads.max_by_key(|op| op.end) else {
-        tally.doubt(|| format!("the set{} was never read", of_key(object.key)));
+        builder.add_unknown(|| format!("no read of the set{} completed", key_suffix(object.key)));
         return Ok(());
     };
     let adds: Vec<&Op<'_>> = object.ops.iter().filter(|op| op.f == "add").collect();
-    let present: FxHashSet<&Value> = shown(last).iter().collect();
+    let present: FxHashSet<&Value> = returned_elements(last).iter().collect();
     let mut asked: FxHashMap<&Value, &Op<'_>> = FxHashMap::default();
-    for op in adds.iter().filter(|op| op.possible() && op.begin < last.end) {
+    for op in adds.iter().filter(|op| op.may_have_happened() && op.begin < last.end) {
         asked.insert(op.input, op);
     }
     for op in adds.iter().filter(|op| op.end < last.begin && !present.contains(op.input)) {
-        tally.found("lost", || lost(object.key, op, last));
+        builder.add_case("lost", || lost_case(object.key, op, last));
     }
-    for element in shown(last).iter().filter(|element| !asked.contains_key(element)) {
-        tally.found("unexpected", || unexpected(object.key, element, last, &adds));
+    for element in returned_elements(last).iter().filter(|element| !asked.contains_key(element)) {
+        builder.add_case("unexpected", || unexpected_element(object.key, element, last, &adds));
     }
-    let unsure = |op: &&&Op<'_>| op.output.is_none() && op.possible() && present.contains(op.input);
-    tally.add("recovered", adds.iter().filter(unsure).count());
-    tally.add("acknowledged", adds.iter().filter(|op| op.output.is_some()).count());
-    tally.add("attempted", adds.len());
-    tally.add("repeated", shown(last).len() - present.len());
-    tally.count(adds.len(), before);
+    let unsure =
+        |op: &&&Op<'_>| op.output.is_none() && op.may_have_happened() && present.contains(op.input);
+    builder.add_to_measure("recovered", adds.iter().filter(unsure).count());
+    builder.add_to_measure("acknowledged", adds.iter().filter(|op| op.output.is_some()).count());
+    builder.add_to_measure("attempted", adds.len());
+    builder.add_to_measure("repeated", returned_elements(last).len() - present.len());
+    builder.finish_object(adds.len(), before);
     Ok(())
 }
 
-fn lost(key: Option<&Value>, add: &Op<'_>, read: &Op<'_>) -> Case {
-    let element = brief(add.input);
+fn lost_case(key: Option<&Value>, add: &Op<'_>, read: &Op<'_>) -> Case {
+    let element = abbreviate(add.input);
     Case {
         message: format!(
-            "element {element}{} is lost: {} was acknowledged, and {}, the last, does not show it",
-            of_key(key),
-            add.named(),
-            read.named()
+            "element {element}{} is lost: {} was acknowledged, but {}, the last read, does not \
+             return it",
+            key_suffix(key),
+            add.describe(),
+            read.describe()
         ),
-        steps: vec![add.step(read, "realtime", after(add, read))],
+        steps: vec![add.step(read, "realtime", add.acknowledged_before(read))],
         operations: vec![add.begin, read.begin],
     }
 }
 
-/// Why one operation has to see another.
-pub(super) fn after(earlier: &Op<'_>, later: &Op<'_>) -> String {
-    format!(
-        "{} was acknowledged at index {}, before {} began",
-        earlier.named(),
-        earlier.end,
-        later.named()
-    )
-}
-
-/// An element that nobody asked for, or only someone who was told that it was refused.
-pub(super) fn unexpected(
+/// The case of an element that was never added, or only by a failed or later add.
+pub(super) fn unexpected_element(
     key: Option<&Value>,
     element: &Value,
     read: &Op<'_>,
@@ -118,13 +110,17 @@ pub(super) fn unexpected(
 ) -> Case {
     let refused = adds.iter().find(|add| add.input == element);
     let why = match refused {
-        Some(add) if add.begin > read.end => format!("{} began later", add.named()),
-        Some(add) => format!("{} had failed", add.named()),
-        None => "nobody added it".to_owned(),
+        Some(add) if add.begin > read.end => format!("{} began later", add.describe()),
+        Some(add) => format!("{} failed", add.describe()),
+        None => "it was never added".to_owned(),
     };
-    let name = brief(element);
+    let name = abbreviate(element);
     Case {
-        message: format!("{} shows element {name}{}, but {why}", read.named(), of_key(key)),
+        message: format!(
+            "{} returned element {name}{}, but {why}",
+            read.describe(),
+            key_suffix(key)
+        ),
         steps: refused.map(|add| add.step(read, "wr", why.clone())).into_iter().collect(),
         operations: refused.map(|add| add.begin).into_iter().chain([read.begin]).collect(),
     }

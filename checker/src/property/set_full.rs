@@ -1,84 +1,93 @@
-//! Judges every read of a set: whether elements stay once they are there, and how long they take.
+//! Checks every read of a set: whether elements stay present, and how long they take to appear.
 //!
-//! An element is *known* once its add was acknowledged or a read that shows it completed. It is *lost* if a read
-//! that began after it was known, and after every read that shows it had completed, does not show it; *stale* if
-//! a read that began after it was known does not show it but a later one does. A stale read is wrong only of a
-//! linearizable set. An element that no read shows or misses after it was known was never read.
+//! An element is *known* once its add was acknowledged or a read that returned it completed. It is
+//! *lost* if it is missing from a read that began after it was known and after every read that
+//! returned it completed. It is *stale* if it is missing from a read that began after it was known,
+//! but a later read returns it; that is an anomaly only of a linearizable set. An element is *never
+//! read* if no read after it was known returns or misses it.
 //!
-//! Reads are sorted once by their invocation; for an element the last read that misses it is found by walking back
-//! along the reads that show it, so that the whole takes O(n log n) of the elements shown.
+//! Reads are sorted once by invocation. For each element, the last read that misses it is found by
+//! walking back along the reads that return it, so the check takes O(n log n) in the number of
+//! returned elements.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::distribution::distribution_ms;
-use super::objects::{Object, Op, brief, objects, of_key};
-use super::set_final::{after, functions, shown, unexpected};
-use super::tally::{Case, Tally, meaningless};
+use super::distribution::summarize_ms;
+use super::op::{Object, Op, abbreviate, key_suffix, split_by_key};
+use super::set_final::{returned_elements, unexpected_element, validate_functions};
+use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
-/// What is promised of reads.
+/// The guarantee of reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Promise {
-    /// What is there stays, but a read may be of the past.
+pub enum ReadGuarantee {
+    /// Elements stay present, but a read may be stale.
     Eventual,
-    /// A read shows everything that was known when it began.
+    /// A read returns every element that was known when it began.
     Linearizable,
 }
 
 /// Jepsen's set-full.
-pub(crate) struct SetFull(pub(crate) Promise);
+pub(crate) struct SetFull(pub(crate) ReadGuarantee);
 
 impl Check for SetFull {
     fn name(&self) -> &'static str {
         match self.0 {
-            Promise::Eventual => "set-full",
-            Promise::Linearizable => "set-full-linearizable",
+            ReadGuarantee::Eventual => "set-full",
+            ReadGuarantee::Linearizable => "set-full-linearizable",
         }
     }
 
     fn doc(&self) -> &'static str {
         match self.0 {
-            Promise::Eventual => {
-                "no element of a set that was acknowledged or read is missing for good, shown twice \
-                 by one `read` or shown unasked; measures how long elements take to be seen"
+            ReadGuarantee::Eventual => {
+                "no element of a set that was acknowledged or read is lost, no `read` returns an \
+                 element twice or one that was never added; measures how long elements take to \
+                 appear"
             }
-            Promise::Linearizable => {
-                "the same as set-full, and no `read` misses what was acknowledged or read before it"
+            ReadGuarantee::Linearizable => {
+                "the same as set-full, and no `read` misses an element that was acknowledged or \
+                 read before it began"
             }
         }
     }
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
-        judge(self, history, limits).unwrap_or_else(|why| meaningless(self.name(), why))
+        check_history(self, history, limits)
+            .unwrap_or_else(|why| unsupported_history(self.name(), why))
     }
 }
 
 const KINDS: &[&str] = &["lost", "unexpected", "duplicated", "stale"];
 
-fn judge(check: &SetFull, history: &History, limits: &Limits<'_>) -> Result<Verdict, String> {
-    let mut tally = Tally::new(check.name(), KINDS);
+fn check_history(
+    check: &SetFull,
+    history: &History,
+    limits: &Limits<'_>,
+) -> Result<Verdict, String> {
+    let mut builder = VerdictBuilder::new(check.name(), KINDS);
     let mut delays = Delays::default();
-    for object in objects(history, limits.keyed)? {
-        object.ops.iter().try_for_each(functions)?;
-        let before = tally.wrongs();
-        Set::new(&object).judge(check.0, &mut tally, &mut delays);
-        tally.count(object.ops.len(), before);
+    for object in split_by_key(history, limits.keyed)? {
+        object.ops.iter().try_for_each(validate_functions)?;
+        let before = builder.case_count();
+        SetReads::new(&object).check(check.0, &mut builder, &mut delays);
+        builder.finish_object(object.ops.len(), before);
     }
     let stable = delays.stable.len();
     for (name, number) in [("never_read", delays.never_read), ("stale", delays.stale)] {
-        tally.add(name, number);
+        builder.add_to_measure(name, number);
     }
-    tally.add("stable", stable);
-    tally.measure("stable_latency_ms", distribution_ms(delays.stable));
-    tally.measure("lost_latency_ms", distribution_ms(delays.lost));
+    builder.add_to_measure("stable", stable);
+    builder.set_measure("stable_latency_ms", summarize_ms(delays.stable));
+    builder.set_measure("lost_latency_ms", summarize_ms(delays.lost));
     if stable == 0 {
-        tally.doubt(|| "no read shows any element, so nothing is proved".to_owned());
+        builder.add_unknown(|| "no read returned an element, so nothing is proved".to_owned());
     }
-    Ok(tally.verdict(&format!("all {stable} elements that were read stay")))
+    Ok(builder.build(&format!("all {stable} elements that were read stayed present")))
 }
 
-/// How long elements took, in nanoseconds after they were known.
+/// How long elements took to become stable or lost, in nanoseconds after they were known.
 #[derive(Default)]
 struct Delays {
     stable: Vec<i64>,
@@ -87,18 +96,18 @@ struct Delays {
     never_read: usize,
 }
 
-/// The reads of one set in order of invocation, and what they show.
-struct Set<'o, 'h> {
+/// The reads of one set in order of invocation, and the elements they return.
+struct SetReads<'o, 'h> {
     key: Option<&'h Value>,
     adds: Vec<&'o Op<'h>>,
     reads: Vec<&'o Op<'h>>,
-    /// Of each element the reads that show it, by place, ascending.
+    /// The positions of the reads that return each element, ascending.
     showing: FxHashMap<&'h Value, Vec<usize>>,
     /// The elements in order of first mention.
     elements: Vec<&'h Value>,
 }
 
-impl<'o, 'h> Set<'o, 'h> {
+impl<'o, 'h> SetReads<'o, 'h> {
     fn new(object: &'o Object<'h>) -> Self {
         let adds: Vec<_> = object.ops.iter().filter(|op| op.f == "add").collect();
         let reads: Vec<_> =
@@ -109,7 +118,7 @@ impl<'o, 'h> Set<'o, 'h> {
             set.mention(set.adds[place].input);
         }
         for place in 0..set.reads.len() {
-            for element in shown(set.reads[place]) {
+            for element in returned_elements(set.reads[place]) {
                 let places = set.mention(element);
                 if places.last() != Some(&place) {
                     places.push(place);
@@ -127,30 +136,30 @@ impl<'o, 'h> Set<'o, 'h> {
         })
     }
 
-    fn judge(&self, promise: Promise, tally: &mut Tally, delays: &mut Delays) {
-        self.duplicated(tally);
-        let known = self.known();
-        let asked = self.asked();
+    fn check(&self, promise: ReadGuarantee, builder: &mut VerdictBuilder, delays: &mut Delays) {
+        self.check_duplicates(builder);
+        let known = self.known_elements();
+        let asked = self.first_adds();
         for element in &self.elements {
-            self.unasked(element, &asked, tally);
+            self.check_unexpected(element, &asked, builder);
             match known.get(element) {
-                Some(known) => self.element(element, known, promise, (tally, delays)),
+                Some(known) => self.check_element(element, known, promise, (builder, delays)),
                 None => delays.never_read += 1,
             }
         }
     }
 
-    fn duplicated(&self, tally: &mut Tally) {
+    fn check_duplicates(&self, builder: &mut VerdictBuilder) {
         let mut seen = FxHashSet::default();
         for read in &self.reads {
             seen.clear();
-            for element in shown(read).iter().filter(|element| !seen.insert(*element)) {
-                tally.found("duplicated", || Case {
+            for element in returned_elements(read).iter().filter(|element| !seen.insert(*element)) {
+                builder.add_case("duplicated", || Case {
                     message: format!(
-                        "{} shows element {}{} twice",
-                        read.named(),
-                        brief(element),
-                        of_key(self.key)
+                        "{} returned element {}{} twice",
+                        read.describe(),
+                        abbreviate(element),
+                        key_suffix(self.key)
                     ),
                     operations: vec![read.begin],
                     ..Case::default()
@@ -159,26 +168,32 @@ impl<'o, 'h> Set<'o, 'h> {
         }
     }
 
-    /// When each element may first have been there: the first invocation that may have added it.
-    fn asked(&self) -> FxHashMap<&'h Value, u64> {
+    /// The first invocation that may have added each element.
+    fn first_adds(&self) -> FxHashMap<&'h Value, u64> {
         let mut asked = FxHashMap::default();
-        for add in self.adds.iter().filter(|add| add.possible()) {
+        for add in self.adds.iter().filter(|add| add.may_have_happened()) {
             asked.entry(add.input).or_insert(add.begin);
         }
         asked
     }
 
-    fn unasked(&self, element: &Value, asked: &FxHashMap<&Value, u64>, tally: &mut Tally) {
+    fn check_unexpected(
+        &self,
+        element: &Value,
+        asked: &FxHashMap<&Value, u64>,
+        builder: &mut VerdictBuilder,
+    ) {
         let possible_from = asked.get(element).copied().unwrap_or(u64::MAX);
         let too_early = |place: &&usize| self.reads[**place].end < possible_from;
         if let Some(place) = self.showing[element].iter().find(too_early) {
             let read = self.reads[*place];
-            tally.found("unexpected", || unexpected(self.key, element, read, &self.adds));
+            builder
+                .add_case("unexpected", || unexpected_element(self.key, element, read, &self.adds));
         }
     }
 
-    /// The operation that first made sure that an element is there.
-    fn known(&self) -> FxHashMap<&'h Value, &'o Op<'h>> {
+    /// The operation that first made each element known.
+    fn known_elements(&self) -> FxHashMap<&'h Value, &'o Op<'h>> {
         let mut known: FxHashMap<&Value, &Op<'_>> = FxHashMap::default();
         let mut tell = |element, op: &'o Op<'h>| {
             let first = known.entry(element).or_insert(op);
@@ -188,33 +203,34 @@ impl<'o, 'h> Set<'o, 'h> {
         };
         self.adds.iter().filter(|add| add.output.is_some()).for_each(|add| tell(add.input, add));
         for read in &self.reads {
-            shown(read).iter().for_each(|element| tell(element, read));
+            returned_elements(read).iter().for_each(|element| tell(element, read));
         }
         known
     }
 
-    fn element(
+    fn check_element(
         &self,
         element: &Value,
         known: &Op<'h>,
-        promise: Promise,
-        (tally, delays): (&mut Tally, &mut Delays),
+        promise: ReadGuarantee,
+        (builder, delays): (&mut VerdictBuilder, &mut Delays),
     ) {
         let showing = &self.showing[element];
         let missing = self.last_missing(showing).filter(|read| read.begin > known.end);
-        let told = showing.iter().map(|place| self.reads[*place]).max_by_key(|read| read.end);
-        let lost_by = missing.filter(|read| told.is_none_or(|told| told.end < read.begin));
-        match (lost_by, told, missing) {
+        let shown_by = showing.iter().map(|place| self.reads[*place]).max_by_key(|read| read.end);
+        let lost_by =
+            missing.filter(|read| shown_by.is_none_or(|shown_by| shown_by.end < read.begin));
+        match (lost_by, shown_by, missing) {
             (Some(read), ..) => {
-                let last = told.unwrap_or(known);
-                delays.lost.push(after_known(last.told_at(), known));
-                tally.found("lost", || self.lost(element, known, told, read));
+                let last = shown_by.unwrap_or(known);
+                delays.lost.push(after_known(last.completed_at(), known));
+                builder.add_case("lost", || self.lost_case(element, known, shown_by, read));
             }
             (None, Some(_), Some(read)) => {
                 delays.stale += 1;
-                delays.stable.push(after_known(read.asked_at() + 1, known));
-                if promise == Promise::Linearizable {
-                    tally.found("stale", || self.stale(element, known, read));
+                delays.stable.push(after_known(read.invoked_at() + 1, known));
+                if promise == ReadGuarantee::Linearizable {
+                    builder.add_case("stale", || self.stale_case(element, known, read));
                 }
             }
             (None, Some(_), None) => delays.stable.push(0),
@@ -222,30 +238,37 @@ impl<'o, 'h> Set<'o, 'h> {
         }
     }
 
-    /// The last-invoked read that does not show the element.
+    /// The last-invoked read that does not return the element.
     fn last_missing(&self, showing: &[usize]) -> Option<&'o Op<'h>> {
         let mut showing = showing.iter().rev().copied().peekable();
         let place = (0..self.reads.len()).rev().find(|place| showing.next_if_eq(place).is_none());
         place.map(|place| self.reads[place])
     }
 
-    fn lost(&self, element: &Value, known: &Op<'_>, told: Option<&Op<'_>>, read: &Op<'_>) -> Case {
-        let element = brief(element);
-        let also = told.filter(|told| told.begin != known.begin);
-        let seen =
-            also.map_or_else(String::new, |told| format!(", {} still shows it", told.named()));
+    fn lost_case(
+        &self,
+        element: &Value,
+        known: &Op<'_>,
+        shown_by: Option<&Op<'_>>,
+        read: &Op<'_>,
+    ) -> Case {
+        let element = abbreviate(element);
+        let also = shown_by.filter(|shown_by| shown_by.begin != known.begin);
+        let seen = also.map_or_else(String::new, |shown_by| {
+            format!(", {} still returned it", shown_by.describe())
+        });
         Case {
             message: format!(
-                "element {element}{} is lost: {} made it known{seen}, and {} does not show it, nor \
-                 does any read after",
-                of_key(self.key),
-                known.named(),
-                read.named()
+                "element {element}{} is lost: it was known from {}{seen}, but neither {} nor any \
+                 later read returns it",
+                key_suffix(self.key),
+                known.describe(),
+                read.describe()
             ),
             steps: [Some(known), also]
                 .into_iter()
                 .flatten()
-                .map(|op| op.step(read, "realtime", after(op, read)))
+                .map(|op| op.step(read, "realtime", op.acknowledged_before(read)))
                 .collect(),
             operations: [Some(known), also, Some(read)]
                 .into_iter()
@@ -255,21 +278,21 @@ impl<'o, 'h> Set<'o, 'h> {
         }
     }
 
-    fn stale(&self, element: &Value, known: &Op<'_>, read: &Op<'_>) -> Case {
+    fn stale_case(&self, element: &Value, known: &Op<'_>, read: &Op<'_>) -> Case {
         Case {
             message: format!(
-                "{} misses element {}{}, which {} had made known before it began",
-                read.named(),
-                brief(element),
-                of_key(self.key),
-                known.named()
+                "{} misses element {}{}, which was known from {} before the read began",
+                read.describe(),
+                abbreviate(element),
+                key_suffix(self.key),
+                known.describe()
             ),
-            steps: vec![known.step(read, "realtime", after(known, read))],
+            steps: vec![known.step(read, "realtime", known.acknowledged_before(read))],
             operations: vec![known.begin, read.begin],
         }
     }
 }
 
 fn after_known(time: u64, known: &Op<'_>) -> i64 {
-    time.saturating_sub(known.told_at()) as i64
+    time.saturating_sub(known.completed_at()) as i64
 }

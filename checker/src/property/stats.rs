@@ -1,41 +1,41 @@
-//! Judges whether a run says anything: each function that was called succeeded at least once.
+//! Checks that each function that was called succeeded at least once.
 
 use std::collections::BTreeMap;
 
-use super::tally::Tally;
+use super::verdict_builder::VerdictBuilder;
 use crate::history::{History, Kind, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "stats";
 
 /// Jepsen's stats.
-pub(crate) struct Stats;
+pub(crate) struct FunctionStats;
 
-impl Check for Stats {
+impl Check for FunctionStats {
     fn name(&self) -> &'static str {
         NAME
     }
 
     fn doc(&self) -> &'static str {
-        "each function that was called succeeded at least once; a run in which one never did proves \
-         nothing about it, and is unknown"
+        "each function that was called succeeded at least once; a run in which one never did \
+         proves nothing about it, and is unknown"
     }
 
     fn check(&self, history: &History, _limits: &Limits<'_>) -> Verdict {
-        let mut tally = Tally::new(NAME, &[]);
-        let counts = counts(history);
+        let mut builder = VerdictBuilder::new(NAME, &[]);
+        let counts = count_outcomes(history);
         for (f, count) in &counts {
             if count.ok == 0 {
-                tally.doubt(|| format!("no {f} ever succeeded, in {} calls", count.all()));
+                builder.add_unknown(|| format!("none of {} calls of {f} succeeded", count.total()));
             }
         }
         if counts.is_empty() {
-            tally.doubt(|| "nothing was ever called".to_owned());
+            builder.add_unknown(|| "no function was called".to_owned());
         }
-        tally.stats.operations = history.operations().len();
-        let by_f = counts.iter().map(|(f, count)| ((*f).to_owned(), count.told()));
-        tally.measure("functions", Value::map(by_f));
-        tally.verdict(&format!("each of {} functions succeeded", counts.len()))
+        builder.stats.operations = history.operations().len();
+        let by_f = counts.iter().map(|(f, count)| ((*f).to_owned(), count.to_value()));
+        builder.set_measure("functions", Value::map(by_f));
+        builder.build(&format!("each of {} functions succeeded at least once", counts.len()))
     }
 }
 
@@ -47,23 +47,23 @@ struct Count {
 }
 
 impl Count {
-    const fn all(&self) -> i64 {
+    const fn total(&self) -> i64 {
         self.ok + self.fail + self.info
     }
 
-    fn told(&self) -> Value {
+    fn to_value(&self) -> Value {
         let numbers = [("ok", self.ok), ("fail", self.fail), ("info", self.info)];
         Value::map(numbers.map(|(name, number)| (name.to_owned(), Value::Int(number))))
     }
 }
 
-fn counts(history: &History) -> BTreeMap<&str, Count> {
+fn count_outcomes(history: &History) -> BTreeMap<&str, Count> {
     let mut counts: BTreeMap<&str, Count> = BTreeMap::new();
     for operation in history.operations() {
         let count = counts.entry(&operation.f).or_default();
         match operation.kind() {
             Kind::Ok => count.ok += 1,
-            // A mismatch is an answer: the call went through and saw the state.
+            // A mismatch is a definite reply: the call observed the state.
             Kind::Fail if operation.is_mismatch() => count.ok += 1,
             Kind::Fail => count.fail += 1,
             Kind::Invoke | Kind::Info => count.info += 1,

@@ -1,19 +1,22 @@
-//! Tries each property on the smallest history that breaks it and on the nearest one that does not, compares it with a
-//! slow obvious twin on thousands of small random histories, and holds it to laws.
+//! Tests each check with minimal histories, compares it with a brute-force implementation on
+//! thousands of small random histories, and tests invariants.
 //!
-//! | check | twin |
-//! |---|---|
-//! | `bank`, `causal`, `set-final`, `stats`, `unique-ids` | [`definitions`] |
-//! | `kafka` | [`logs`] |
-//! | `queue`, `total-queue` | [`queues`]: every way to share out the elements |
-//! | `causal-reverse`, `counter-bounds`, `fenced-lock`, `long-fork`, `monotonic`, `set-full`, `set-full-linearizable` | [`twins`] |
-//! | `session` | `session::tests`, and `session::laws` for reads of several keys |
-//! | `list-append`, `rw-register` | `txn::tests::twin`; what `rw-register-closed` adds: `txn::tests::laws` |
+//! The brute-force implementation of each check:
+//!
+//! - `bank`, `causal`, `set-final`, `stats`, `unique-ids`: [`definitions`]
+//! - `kafka`: [`logs`]
+//! - `queue`, `total-queue`: [`queues`]: every assignment of deliveries to enqueues
+//! - `causal-reverse`, `counter-bounds`, `fenced-lock`, `long-fork`, `monotonic`, `set-full`,
+//!   `set-full-linearizable`: [`brute_force`]
+//! - `session`: `session::tests`, and `session::laws` for reads of several keys
+//! - `list-append`, `rw-register`: `txn::tests::brute_force`; `rw-register-closed`:
+//!   `txn::tests::laws`
 
 use crate::check_by_name;
 use crate::history::{History, edn};
 use crate::verdict::{Limits, Validity, Verdict};
 
+mod brute_force;
 mod definitions;
 mod eventual;
 mod examples;
@@ -21,18 +24,17 @@ mod laws;
 mod logs;
 mod queues;
 pub(crate) mod random;
-mod twins;
 
-/// Reads `0:add 1; 0:ok 1; 1:read => [1 2]; 0:fail`: `process:` a function and its argument, or how the open call
-/// ended; with `=>` a call that is ok at once. Values are EDN.
+/// Parses `0:add 1; 0:ok 1; 1:read => [1 2]; 0:fail`: a process, then a function with its argument
+/// or the completion of the open call; `=>` denotes a call that completes at once. Values are EDN.
 pub(crate) fn history(text: &str) -> History {
     let mut open = std::collections::BTreeMap::new();
     let mut lines = String::new();
     for (step, line) in text.split(';').map(str::trim).filter(|step| !step.is_empty()).enumerate() {
         let (process, call) = line.split_once(':').expect("process: call");
         let (process, node) = process.split_once('@').unwrap_or((process, ""));
-        let (call, told) = match call.split_once("=>") {
-            Some((call, told)) => (call, Some(told)),
+        let (call, output) = match call.split_once("=>") {
+            Some((call, output)) => (call, Some(output)),
             None => (call, None),
         };
         let (word, value) = call.trim().split_once(' ').unwrap_or((call.trim(), "nil"));
@@ -40,17 +42,18 @@ pub(crate) fn history(text: &str) -> History {
         let mut line = |kind: &str, f: &str, value: &str, index: usize| {
             let time = index * 1_000_000;
             lines += &format!(
-                "{{:index {index} :time {time} :process {process} :type :{kind} :f :{f} :value {value} {node}}}\n"
+                "{{:index {index} :time {time} :process {process} :type :{kind} :f :{f} :value \
+                 {value} {node}}}\n"
             );
         };
         if let "ok" | "fail" | "info" = word {
-            let f: String = open.remove(process).expect("something is open");
+            let f: String = open.remove(process).expect("an open call");
             line(word, &f, value, 2 * step);
             continue;
         }
         line("invoke", word, value, 2 * step);
-        match told {
-            Some(told) => line("ok", word, told, 2 * step + 1),
+        match output {
+            Some(output) => line("ok", word, output, 2 * step + 1),
             None => drop(open.insert(process.to_owned(), word.to_owned())),
         }
     }
@@ -70,7 +73,7 @@ pub(crate) fn valid(check: &str, text: &str) {
     assert!(got.findings.is_empty());
 }
 
-/// Checks that nobody knows, and why.
+/// Checks that the verdict is unknown for this reason.
 #[track_caller]
 pub(crate) fn unknown(check: &str, text: &str, why: &str) {
     let got = verdict(check, text);
@@ -78,16 +81,16 @@ pub(crate) fn unknown(check: &str, text: &str, why: &str) {
     assert!(got.message.contains(why), "{text}: {}", got.message);
 }
 
-/// Checks that a history is wrong in these ways, `kind` or `kind*2`, and no others.
+/// Checks that a history has exactly these anomalies, written as `name` or `name*2`.
 #[track_caller]
-pub(crate) fn wrong(check: &str, text: &str, kinds: &str) {
+pub(crate) fn wrong(check: &str, text: &str, anomalies: &str) {
     let got = verdict(check, text);
-    let told = |finding: &crate::finding::Finding| match finding.count {
+    let name = |finding: &crate::finding::Finding| match finding.count {
         1 => finding.name.clone(),
         count => format!("{}*{count}", finding.name),
     };
-    let found: Vec<String> = got.findings.iter().map(told).collect();
-    assert_eq!(found.join(" "), kinds, "{text}: {}", got.message);
+    let found: Vec<String> = got.findings.iter().map(name).collect();
+    assert_eq!(found.join(" "), anomalies, "{text}: {}", got.message);
     assert_eq!(got.validity, Validity::Invalid);
     assert!(got.message.contains(&got.findings[0].message));
     for finding in &got.findings {

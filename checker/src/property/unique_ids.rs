@@ -1,15 +1,15 @@
-//! Judges that no identifier was given to two clients.
+//! Checks that no two calls return the same identifier.
 
 use rustc_hash::FxHashMap;
 
-use super::objects::{Object, Op, brief, objects, of_key};
-use super::tally::{Case, Tally, meaningless};
+use super::op::{Object, Op, abbreviate, key_suffix, split_by_key};
+use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
 const NAME: &str = "unique-ids";
 
-/// No identifier was given twice.
+/// Identifiers are unique.
 pub(crate) struct UniqueIds;
 
 impl Check for UniqueIds {
@@ -18,28 +18,28 @@ impl Check for UniqueIds {
     }
 
     fn doc(&self) -> &'static str {
-        "no two `generate` returned the same identifier"
+        "no two `generate` return the same identifier"
     }
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
-        judge(history, limits).unwrap_or_else(|why| meaningless(NAME, why))
+        check_history(history, limits).unwrap_or_else(|why| unsupported_history(NAME, why))
     }
 }
 
-fn judge(history: &History, limits: &Limits<'_>) -> Result<Verdict, String> {
-    let mut tally = Tally::new(NAME, &["duplicate-id"]);
-    for object in objects(history, limits.keyed)? {
-        one(&object, &mut tally)?;
+fn check_history(history: &History, limits: &Limits<'_>) -> Result<Verdict, String> {
+    let mut builder = VerdictBuilder::new(NAME, &["duplicate-id"]);
+    for object in split_by_key(history, limits.keyed)? {
+        check_object(&object, &mut builder)?;
     }
-    let acknowledged = tally.stats.operations;
+    let acknowledged = builder.stats.operations;
     if acknowledged == 0 {
-        tally.doubt(|| "no identifier was ever given".to_owned());
+        builder.add_unknown(|| "no generate completed".to_owned());
     }
-    Ok(tally.verdict(&format!("all {acknowledged} identifiers are distinct")))
+    Ok(builder.build(&format!("all {acknowledged} identifiers are distinct")))
 }
 
-fn one(object: &Object<'_>, tally: &mut Tally) -> Result<(), String> {
-    let before = tally.wrongs();
+fn check_object(object: &Object<'_>, builder: &mut VerdictBuilder) -> Result<(), String> {
+    let before = builder.case_count();
     let mut given: FxHashMap<&Value, &Op<'_>> = FxHashMap::default();
     for op in &object.ops {
         if op.f != "generate" {
@@ -47,27 +47,29 @@ fn one(object: &Object<'_>, tally: &mut Tally) -> Result<(), String> {
         }
         let Some(id) = op.output else { continue };
         if *id == Value::Nil {
-            return Err(op.bad_output("it returned no identifier"));
+            return Err(op.invalid_output("expected an identifier, got nil"));
         }
         match given.get(id) {
-            Some(first) => tally.found("duplicate-id", || twice(object.key, id, first, op)),
+            Some(first) => {
+                builder.add_case("duplicate-id", || duplicate_case(object.key, id, first, op))
+            }
             None => drop(given.insert(id, op)),
         }
     }
-    tally.count(object.ops.iter().filter(|op| op.output.is_some()).count(), before);
+    builder.finish_object(object.ops.iter().filter(|op| op.output.is_some()).count(), before);
     Ok(())
 }
 
-fn twice(key: Option<&Value>, id: &Value, first: &Op<'_>, second: &Op<'_>) -> Case {
-    let id = brief(id);
+fn duplicate_case(key: Option<&Value>, id: &Value, first: &Op<'_>, second: &Op<'_>) -> Case {
+    let id = abbreviate(id);
     Case {
         message: format!(
-            "identifier {id}{} was given to {} and to {}",
-            of_key(key),
-            first.named(),
-            second.named()
+            "identifier {id}{} was returned to {} and to {}",
+            key_suffix(key),
+            first.describe(),
+            second.describe()
         ),
-        steps: vec![first.step(second, "same", format!("both were told {id}"))],
+        steps: vec![first.step(second, "same", format!("both returned {id}"))],
         operations: vec![first.begin, second.begin],
     }
 }

@@ -1,159 +1,173 @@
-//! Compares what each client reads from a key with what it wrote to it and read from it before.
+//! Compares each read of a client with its earlier writes and reads of the same key.
 
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 
-use super::versions::{Deed, Read, Record, VersionId};
-use super::{Guarantee, Promise};
+use super::promise::{Guarantee, Promise};
+use super::register_history::{RegisterHistory, SessionOp, VersionId, VersionRead};
 use crate::history::Process;
-use crate::property::tally::{Case, Tally};
+use crate::property::verdict_builder::{Case, VerdictBuilder};
 
-/// The newest version a client is sure of, and the operation that made it so.
+/// The newest version that a client has certainly observed, and the operation that shows it.
 #[derive(Clone, Copy)]
 pub(super) struct Known {
     pub(super) version: VersionId,
     pub(super) op: usize,
 }
 
-/// Of two versions the one that more is certainly older than.
-pub(super) fn newer(record: &Record<'_>, held: Option<Known>, fresh: Known) -> Known {
-    let lo = |known: Known| record.versions[known.version].lo;
-    held.filter(|held| lo(*held) >= lo(fresh)).unwrap_or(fresh)
+/// The version that was created later, as far as is certain.
+pub(super) fn newer(history: &RegisterHistory<'_>, held: Option<Known>, fresh: Known) -> Known {
+    let not_before = |known: Known| history.versions[known.version].not_before;
+    held.filter(|held| not_before(*held) >= not_before(fresh)).unwrap_or(fresh)
 }
 
-/// Judges read-your-writes and monotonic reads, and counts replicas that went back.
-pub(super) fn judge(record: &Record<'_>, promise: &Promise<'_>, tally: &mut Tally) {
+/// Checks read your writes and monotonic reads, and counts reads in which a replica went back.
+pub(super) fn check_clients(
+    history: &RegisterHistory<'_>,
+    promise: &Promise<'_>,
+    builder: &mut VerdictBuilder,
+) {
     let mut wrote: FxHashMap<(Process, usize), Known> = FxHashMap::default();
     let mut read: FxHashMap<(Process, usize), Known> = FxHashMap::default();
-    for (op, deed) in &record.deeds {
-        let client = record.ops[*op].process();
+    for (op, deed) in &history.session_ops {
+        let client = history.ops[*op].process();
         match deed {
-            Deed::Write { key, version, acknowledged: true } => {
+            SessionOp::Write { key, version, acknowledged: true } => {
                 let place = wrote.get(&(client, *key)).copied();
                 let known = Known { version: *version, op: *op };
-                wrote.insert((client, *key), newer(record, place, known));
+                wrote.insert((client, *key), newer(history, place, known));
             }
-            Deed::Write { .. } => {}
-            Deed::Read(seen) => {
+            SessionOp::Write { .. } => {}
+            SessionOp::Read(seen) => {
                 let place = (client, seen.key);
-                let own = wrote.get(&place).filter(|own| stale(record, seen, **own));
+                let own = wrote.get(&place).filter(|own| is_stale(history, seen, **own));
                 if let Some(own) = own.filter(|_| promise.has(Guarantee::ReadYourWrites)) {
-                    tally.found("read-your-writes", || own_write(record, seen, *own));
+                    builder.add_case("read-your-writes", || stale_own_write(history, seen, *own));
                 }
                 let before = read.get(&place).copied();
-                let back = before.filter(|before| stale(record, seen, *before));
+                let back = before.filter(|before| is_stale(history, seen, *before));
                 if let Some(before) = back.filter(|_| promise.has(Guarantee::MonotonicReads)) {
-                    tally.found("monotonic-reads", || two_reads(record, seen, before));
+                    builder.add_case("monotonic-reads", || stale_own_read(history, seen, before));
                 }
                 let known = Known { version: seen.version, op: *op };
-                read.insert(place, newer(record, before, known));
+                read.insert(place, newer(history, before, known));
             }
         }
     }
-    replicas(record, tally);
+    count_replica_regressions(history, builder);
 }
 
-fn stale(record: &Record<'_>, seen: &Read, known: Known) -> bool {
-    record.certainly_older(seen.version, known.version)
+fn is_stale(history: &RegisterHistory<'_>, seen: &VersionRead, known: Known) -> bool {
+    history.certainly_older(seen.version, known.version)
 }
 
-fn own_write(record: &Record<'_>, seen: &Read, own: Known) -> Case {
-    let (read, write) = (&record.ops[seen.op], &record.ops[own.op]);
+fn stale_own_write(history: &RegisterHistory<'_>, seen: &VersionRead, own: Known) -> Case {
+    let (read, write) = (&history.ops[seen.op], &history.ops[own.op]);
     Case {
         message: format!(
             "{}{} returned {}{}, which is older than {} by the same client",
-            read.named(),
-            record.on(seen.op),
-            record.told(seen.version),
-            record.of_key(seen.key),
-            write.named()
+            read.describe(),
+            history.node_suffix(seen.op),
+            history.describe_version(seen.version),
+            history.of_key(seen.key),
+            write.describe()
         ),
         steps: vec![
             write.step(
                 read,
                 "process",
-                format!("{} was acknowledged before {} began", write.named(), read.named()),
+                format!("{} was acknowledged before {} began", write.describe(), read.describe()),
             ),
-            older(record, seen, own),
+            older_version_step(history, seen, own),
         ],
-        operations: operations(record, seen, own),
+        operations: involved_operations(history, seen, own),
     }
 }
 
-fn two_reads(record: &Record<'_>, seen: &Read, before: Known) -> Case {
-    let (read, earlier) = (&record.ops[seen.op], &record.ops[before.op]);
+fn stale_own_read(history: &RegisterHistory<'_>, seen: &VersionRead, before: Known) -> Case {
+    let (read, earlier) = (&history.ops[seen.op], &history.ops[before.op]);
     Case {
         message: format!(
-            "{}{} returned {}{}, and {}{} by the same client, before it, {}, which is newer",
-            read.named(),
-            record.on(seen.op),
-            record.told(seen.version),
-            record.of_key(seen.key),
-            earlier.named(),
-            record.on(before.op),
-            record.told(before.version)
+            "{}{} returned {}{}, but earlier {}{} by the same client returned {}, which is newer",
+            read.describe(),
+            history.node_suffix(seen.op),
+            history.describe_version(seen.version),
+            history.of_key(seen.key),
+            earlier.describe(),
+            history.node_suffix(before.op),
+            history.describe_version(before.version)
         ),
         steps: vec![
-            earlier.step(read, "process", "the client read the newer one first".to_owned()),
-            older(record, seen, before),
+            earlier.step(read, "process", "the client read the newer version first".to_owned()),
+            older_version_step(history, seen, before),
         ],
-        operations: operations(record, seen, before),
+        operations: involved_operations(history, seen, before),
     }
 }
 
-/// Why what was read is older than what was known.
-pub(super) fn older(record: &Record<'_>, seen: &Read, known: Known) -> crate::finding::Step {
-    let newer = record.versions[known.version].write.map_or(known.op, |write| write);
-    let from = record.versions[seen.version].write.unwrap_or(seen.op);
-    let (one, other) = (record.told(seen.version), record.told(known.version));
-    record.ops[from].step(
-        &record.ops[newer],
+/// Why the version that was read is older than the one the client had observed.
+pub(super) fn older_version_step(
+    history: &RegisterHistory<'_>,
+    seen: &VersionRead,
+    known: Known,
+) -> crate::finding::Step {
+    let newer = history.versions[known.version].write.map_or(known.op, |write| write);
+    let from = history.versions[seen.version].write.unwrap_or(seen.op);
+    let (one, other) =
+        (history.describe_version(seen.version), history.describe_version(known.version));
+    history.ops[from].step(
+        &history.ops[newer],
         "ww",
-        match record.versions[seen.version].hi {
-            Some(hi) => format!(
-                "{one} was there by index {hi}, before {} began: {one} is older than {other}",
-                record.ops[newer].named()
+        match history.versions[seen.version].effective_by {
+            Some(effective_by) => format!(
+                "{one} had taken effect by index {effective_by}, before {} began, so it is older \
+                 than {other}",
+                history.ops[newer].describe()
             ),
-            None => format!("{} came after the beginning", record.ops[newer].named()),
+            None => format!("{} overwrote the initial value", history.ops[newer].describe()),
         },
     )
 }
 
-/// The writes of both versions and the two operations that met them.
-pub(super) fn operations(record: &Record<'_>, seen: &Read, known: Known) -> Vec<u64> {
-    let write = |version: VersionId| record.versions[version].write;
+/// The writes of both versions and the two operations that observed them.
+pub(super) fn involved_operations(
+    history: &RegisterHistory<'_>,
+    seen: &VersionRead,
+    known: Known,
+) -> Vec<u64> {
+    let write = |version: VersionId| history.versions[version].write;
     let all = [write(seen.version), write(known.version), Some(known.op), Some(seen.op)];
-    let mut told: Vec<u64> = Vec::new();
+    let mut involved: Vec<u64> = Vec::new();
     for op in all.into_iter().flatten() {
-        let begin = record.ops[op].begin;
-        if !told.contains(&begin) {
-            told.push(begin);
+        let begin = history.ops[op].begin;
+        if !involved.contains(&begin) {
+            involved.push(begin);
         }
     }
-    told
+    involved
 }
 
-/// Counts of each replica the reads that returned something older than one it had completed before.
-fn replicas(record: &Record<'_>, tally: &mut Tally) {
-    let mut by_place: BTreeMap<(&str, usize), Vec<&Read>> = BTreeMap::new();
-    for read in &record.reads {
-        by_place.entry((record.replica(read.op), read.key)).or_default().push(read);
+/// Counts the reads that returned an older version than an earlier read of the same replica.
+fn count_replica_regressions(history: &RegisterHistory<'_>, builder: &mut VerdictBuilder) {
+    let mut by_place: BTreeMap<(&str, usize), Vec<&VersionRead>> = BTreeMap::new();
+    for read in &history.reads {
+        by_place.entry((history.replica(read.op), read.key)).or_default().push(read);
     }
     let mut back = 0;
     for reads in by_place.values() {
         let mut done = reads.clone();
-        done.sort_by_key(|read| record.ops[read.op].end);
+        done.sort_by_key(|read| history.ops[read.op].end);
         let mut done = done.into_iter().peekable();
         let mut highest = None;
         for read in reads {
             while let Some(earlier) =
-                done.next_if(|earlier| record.ops[earlier.op].end < record.ops[read.op].begin)
+                done.next_if(|earlier| history.ops[earlier.op].end < history.ops[read.op].begin)
             {
-                highest = highest.max(record.versions[earlier.version].lo);
+                highest = highest.max(history.versions[earlier.version].not_before);
             }
-            back += usize::from(record.versions[read.version].hi < highest);
+            back += usize::from(history.versions[read.version].effective_by < highest);
         }
     }
-    tally.add("replicas_went_back", back);
+    builder.add_to_measure("replicas_went_back", back);
 }

@@ -1,11 +1,11 @@
-//! Compares what several keys show together with its definition, and holds all guarantees to laws.
+//! Compares reads of several keys with their definition, and tests invariants of all guarantees.
 
-use super::{Promise, judge};
+use super::{Promise, check_session};
 use crate::history::{Event, History, Kind, Operation, Process, Value};
 use crate::property::tests::random::{Call, Draw, end, history, numbered, oks, output};
 use crate::verdict::{Keyed, Limits, Validity};
 
-/// Two registers that mostly tell the truth, read alone or together.
+/// Two registers that are mostly correct, read alone or together.
 #[derive(Default)]
 struct Store {
     log: Vec<(usize, i64)>,
@@ -31,7 +31,7 @@ impl Store {
         ("read", Value::Nil, Value::map(both.collect::<Vec<_>>()))
     }
 
-    /// The last value of a key, or an older one, or nothing like it.
+    /// The last value of a key, an older one, or an unwritten one.
     fn shown(&self, key: usize, draw: &mut Draw) -> Value {
         let past = if draw.below(2) == 0 { draw.below(5) as usize } else { 0 };
         let log = &self.log[..self.log.len().saturating_sub(past)];
@@ -49,33 +49,33 @@ fn small(seed: u64) -> History {
     history(seed, 6 + (seed % 14) as usize, &mut |draw: &mut Draw| store.call(draw))
 }
 
-/// What a completed read showed: keys and values.
+/// The keys and values that a completed read returned.
 fn shown(op: &Operation) -> Vec<(&str, &Value)> {
     match output(op) {
         Value::Map(entries) => entries.iter().map(|(key, value)| (key.as_str(), value)).collect(),
-        told => match told.as_pair() {
+        counts => match counts.as_pair() {
             Some((Value::Str(key), value)) => vec![(key, value)],
-            _ => panic!("no read: {told}"),
+            _ => panic!("no read: {counts}"),
         },
     }
 }
 
-/// The write of a value that may have happened.
+/// The write of a value, unless it failed.
 fn writer<'o>(ops: &'o [Operation], key: &str, value: &Value) -> Option<&'o Operation> {
     let pair = Value::pair(key, value.clone());
     ops.iter().find(|op| op.f == "write" && op.kind() != Kind::Fail && op.input == pair)
 }
 
-/// When a value had certainly taken effect; none, of what was there at first.
+/// The index by which a value had certainly taken effect; `None` for the initial value.
 fn effect(ops: &[Operation], key: &str, value: &Value) -> Option<u64> {
     let write = writer(ops, key, value)?;
     let reads = oks(ops, "read").into_iter().filter(|op| shown(op).contains(&(key, value)));
     reads.map(end).chain([end(write)]).min()
 }
 
-/// Whether a read shows one key as it was before another value came to be that had certainly taken effect when
-/// something else began that the same read shows.
-fn torn(ops: &[Operation], read: &Operation, (key, value): (&str, &Value)) -> bool {
+/// Whether a read returns an overwritten value of one key together with a value of another key that
+/// was written after the overwrite had certainly taken effect.
+fn is_torn(ops: &[Operation], read: &Operation, (key, value): (&str, &Value)) -> bool {
     let begun = |key: &str, value: &Value| writer(ops, key, value).map(|op| op.invoked.index);
     let hidden = |write: &&Operation| {
         write.kind() != Kind::Fail
@@ -92,14 +92,14 @@ fn torn(ops: &[Operation], read: &Operation, (key, value): (&str, &Value)) -> bo
 }
 
 #[test]
-fn keys_shown_together_agree_with_a_comparison_of_every_write_with_all_of_them() {
+fn consistent_prefix_agrees_with_its_definition() {
     let mut met = 0;
     for seed in 0..4000 {
         let history = small(seed);
         let ops = history.operations();
         let reads = oks(ops, "read").into_iter().filter(|op| shown(op).len() > 1);
         let wanted = reads
-            .map(|read| shown(read).into_iter().filter(|part| torn(ops, read, *part)).count())
+            .map(|read| shown(read).into_iter().filter(|part| is_torn(ops, read, *part)).count())
             .sum::<usize>();
         assert_eq!(count(&history, "consistent-prefix"), wanted, "seed {seed}: {history:?}");
         met += usize::from(wanted > 0);
@@ -108,7 +108,7 @@ fn keys_shown_together_agree_with_a_comparison_of_every_write_with_all_of_them()
 }
 
 #[test]
-fn what_nobody_wrote_and_what_somebody_wrote_later_are_told_apart() {
+fn unwritten_values_and_future_reads_agree_with_their_definition() {
     let mut met = [0; 2];
     for seed in 0..4000 {
         let history = small(seed);
@@ -132,16 +132,16 @@ fn what_nobody_wrote_and_what_somebody_wrote_later_are_told_apart() {
 }
 
 fn count(history: &History, kind: &str) -> usize {
-    told(history, &Promise::SESSION)
+    outcome(history, &Promise::SESSION)
         .1
         .into_iter()
         .find(|(name, _)| name == kind)
         .map_or(0, |(_, count)| count)
 }
 
-fn told(history: &History, promise: &Promise<'_>) -> (Validity, Vec<(String, usize)>) {
+fn outcome(history: &History, promise: &Promise<'_>) -> (Validity, Vec<(String, usize)>) {
     let limits = Limits { keyed: Keyed::Yes, ..Limits::default() };
-    let verdict = judge(history, &limits, promise);
+    let verdict = check_session(history, &limits, promise);
     let counts = verdict.findings.into_iter().map(|finding| (finding.name, finding.count));
     (verdict.validity, counts.collect())
 }
@@ -150,7 +150,7 @@ fn changed(history: &History, change: impl FnMut(Event) -> Event) -> History {
     History::new(history.events().iter().cloned().map(change).collect()).expect("well-formed")
 }
 
-/// Other names of keys and values, in the same order.
+/// Renames keys and values.
 fn renamed(value: &Value) -> Value {
     match value {
         Value::Int(number) => Value::from(format!("it is {number}")),
@@ -171,7 +171,7 @@ const PROMISES: [Promise<'static>; 3] = [Promise::STALE, Promise::SESSION, Promi
 fn times_and_names_do_not_matter() {
     for (seed, promise) in (0..3000).zip(PROMISES.iter().cycle()) {
         let history = small(seed);
-        let wanted = told(&history, promise);
+        let wanted = outcome(&history, promise);
         let others = changed(&history, |event| Event {
             index: 5 * event.index + 3,
             time: event.time + 1_000_000_007,
@@ -182,24 +182,24 @@ fn times_and_names_do_not_matter() {
             },
             ..event
         });
-        assert_eq!(told(&others, promise), wanted, "seed {seed}: {history:?}");
+        assert_eq!(outcome(&others, promise), wanted, "seed {seed}: {history:?}");
     }
 }
 
-/// Of what a client is certain it need not be, and a write that nobody saw need not have happened.
+/// Removing a read or adding an unobserved open write removes evidence, so it adds no anomaly.
 #[test]
-fn fewer_reads_and_writes_that_may_not_have_happened_convict_nobody() {
+fn removing_reads_or_adding_open_writes_adds_no_anomaly() {
     let mut tried = 0;
     for (seed, promise) in (0..6000).zip(PROMISES.iter().cycle()) {
         let history = small(seed);
-        if told(&history, promise).0 != Validity::Valid {
+        if outcome(&history, promise).0 != Validity::Valid {
             continue;
         }
         for read in oks(history.operations(), "read") {
             let gone = [read.invoked.index, end(read)];
             let left = history.events().iter().filter(|event| !gone.contains(&event.index));
-            let less = History::new(left.cloned().collect()).expect("a whole operation is gone");
-            assert_ne!(told(&less, promise).0, Validity::Invalid, "seed {seed}: {less:?}");
+            let less = History::new(left.cloned().collect()).expect("a whole operation is removed");
+            assert_ne!(outcome(&less, promise).0, Validity::Invalid, "seed {seed}: {less:?}");
         }
         let mut draw = Draw(seed);
         let mut events = history.events().to_vec();
@@ -211,7 +211,7 @@ fn fewer_reads_and_writes_that_may_not_have_happened_convict_nobody() {
             Event { index: 0, time: 0, kind, process, f, value, node: None, error: None },
         );
         let more = numbered(events);
-        assert_ne!(told(&more, promise).0, Validity::Invalid, "seed {seed}: {more:?}");
+        assert_ne!(outcome(&more, promise).0, Validity::Invalid, "seed {seed}: {more:?}");
         tried += 1;
     }
     assert!(tried > 300, "{tried}");

@@ -1,14 +1,14 @@
 //! Makes the histories that the judge of transactions is timed with: a database simulated in memory, drawn from
 //! a seed, whose clients ask what Elle's generator asks.
 //!
-//! A transaction has one to [`Recipe::longest`] micro-operations, half of them reads, on one of
-//! [`Recipe::keys`] keys, each twice as likely as the one before it; a key that was written
-//! [`Recipe::writes_per_key`] times gives way to a new one. Each client begins, commits and hears of it in turns of
+//! A transaction has one to [`TxnRecipe::longest`] micro-operations, half of them reads, on one of
+//! [`TxnRecipe::keys`] keys, each twice as likely as the one before it; a key that was written
+//! [`TxnRecipe::writes_per_key`] times gives way to a new one. Each client begins, commits and hears of it in turns of
 //! its own, and whose turn it is is drawn anew each time.
 
 use rustc_hash::FxHashMap;
 
-use super::Objects;
+use super::options::DataType;
 use crate::bench::Draw;
 use crate::history::{Event, History, Kind, Process, Value};
 
@@ -25,7 +25,7 @@ pub enum Database {
 
 /// A history to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Recipe {
+pub struct TxnRecipe {
     /// Where the draws start.
     pub seed: u64,
     /// How many transactions.
@@ -35,7 +35,7 @@ pub struct Recipe {
     /// What answers them.
     pub database: Database,
     /// What is in it.
-    pub objects: Objects,
+    pub data_type: DataType,
     /// How many keys there are at a time.
     pub keys: usize,
     /// The most micro-operations of a transaction.
@@ -45,14 +45,14 @@ pub struct Recipe {
 }
 
 /// As the histories that Elle was timed with were made.
-impl Default for Recipe {
+impl Default for TxnRecipe {
     fn default() -> Self {
         Self {
             seed: 7,
             transactions: 100_000,
             clients: 10,
             database: Database::Perfect,
-            objects: Objects::Lists,
+            data_type: DataType::Lists,
             keys: 10,
             longest: 4,
             writes_per_key: 32,
@@ -62,7 +62,7 @@ impl Default for Recipe {
 
 /// A line of the table: what is timed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct TxnRow {
     /// Its name in the table.
     pub name: &'static str,
     /// The check that is timed.
@@ -70,21 +70,21 @@ pub struct Row {
     /// The level that it is asked for, where that is not its own.
     pub consistency: Option<&'static str>,
     /// How its history is made.
-    pub recipe: Recipe,
+    pub recipe: TxnRecipe,
 }
 
 /// Every history of the table.
-pub fn rows() -> Vec<Row> {
-    let row = |name, objects, database, transactions| {
-        let check = match objects {
-            Objects::Lists => "list-append",
-            Objects::Registers => "rw-register",
+pub fn rows() -> Vec<TxnRow> {
+    let row = |name, data_type, database, transactions| {
+        let check = match data_type {
+            DataType::Lists => "list-append",
+            DataType::Registers => "rw-register",
         };
-        let recipe = Recipe { transactions, database, objects, ..Recipe::default() };
-        Row { name, check, consistency: None, recipe }
+        let recipe = TxnRecipe { transactions, database, data_type, ..TxnRecipe::default() };
+        TxnRow { name, check, consistency: None, recipe }
     };
+    use DataType::{Lists, Registers};
     use Database::{Perfect, Serializable, Snapshot};
-    use Objects::{Lists, Registers};
     let mut rows = vec![
         row("list-append 100k perfect", Lists, Perfect, 100_000),
         row("list-append 100k SI", Lists, Snapshot, 100_000),
@@ -104,19 +104,19 @@ pub fn rows() -> Vec<Row> {
 
 /// Levels that are decided exactly: 25 clients with 10 k transactions of about 8 steps, 1001 clients with 201 k of
 /// about 5, and 5 clients with 500 of about 15. The first are answered by a database that lets all of them commit.
-fn isolation() -> Vec<Row> {
-    let row = |name, level, clients, transactions, longest, database| Row {
+fn isolation() -> Vec<TxnRow> {
+    let row = |name, level, clients, transactions, longest, database| TxnRow {
         name,
         check: "isolation",
         consistency: Some(level),
-        recipe: Recipe {
+        recipe: TxnRecipe {
             transactions,
             clients,
             longest,
             database,
-            objects: Objects::Registers,
+            data_type: DataType::Registers,
             keys: 20,
-            ..Recipe::default()
+            ..TxnRecipe::default()
         },
     };
     use Database::{Perfect, Snapshot};
@@ -132,10 +132,10 @@ fn isolation() -> Vec<Row> {
     ]
 }
 
-impl Recipe {
+impl TxnRecipe {
     /// The history, made the same every time.
     pub fn history(self) -> History {
-        let mut simulation = Simulation::new(self);
+        let mut simulation = DatabaseSimulation::new(self);
         while simulation.begun < self.transactions {
             let client = simulation.draw.below(self.clients as u64) as usize;
             simulation.turn(client);
@@ -153,7 +153,7 @@ impl Recipe {
 type Ask = (u64, Option<i64>);
 
 /// A transaction under way.
-struct Open {
+struct OpenTxn {
     asked: Vec<Ask>,
     /// When its snapshot was taken, counted in commits.
     snapshot: u64,
@@ -163,11 +163,11 @@ struct Open {
 
 /// A key of the database: its writes, each with the commit that made it.
 #[derive(Default)]
-struct Cell {
+struct DatabaseKey {
     versions: Vec<(u64, i64)>,
 }
 
-impl Cell {
+impl DatabaseKey {
     fn last_write(&self) -> u64 {
         self.versions.last().map_or(0, |(commit, _)| *commit)
     }
@@ -178,21 +178,21 @@ impl Cell {
     }
 }
 
-struct Simulation {
-    recipe: Recipe,
+struct DatabaseSimulation {
+    recipe: TxnRecipe,
     draw: Draw,
     events: Vec<Event>,
-    clients: Vec<Option<Open>>,
+    clients: Vec<Option<OpenTxn>>,
     begun: usize,
     commits: u64,
-    cells: FxHashMap<u64, Cell>,
+    cells: FxHashMap<u64, DatabaseKey>,
     active: Vec<u64>,
     /// How often each active key was asked to be written.
     asked: Vec<u64>,
 }
 
-impl Simulation {
-    fn new(recipe: Recipe) -> Self {
+impl DatabaseSimulation {
+    fn new(recipe: TxnRecipe) -> Self {
         Self {
             recipe,
             draw: Draw(recipe.seed),
@@ -225,7 +225,7 @@ impl Simulation {
         let length = 1 + self.draw.below(self.recipe.longest);
         let asked: Vec<_> = (0..length).map(|_| self.ask()).collect();
         self.push(client, Kind::Invoke, self.value(&asked));
-        self.clients[client] = Some(Open { asked, snapshot: self.commits, answer: None });
+        self.clients[client] = Some(OpenTxn { asked, snapshot: self.commits, answer: None });
     }
 
     fn ask(&mut self) -> Ask {
@@ -246,7 +246,7 @@ impl Simulation {
     }
 
     /// Does everything at once, if the database allows it.
-    fn commit(&mut self, open: &Open) -> Option<Value> {
+    fn commit(&mut self, open: &OpenTxn) -> Option<Value> {
         let perfect = self.recipe.database == Database::Perfect;
         let snapshot = if perfect { self.commits } else { open.snapshot };
         if !perfect && !self.allowed(open) {
@@ -267,7 +267,7 @@ impl Simulation {
     }
 
     /// Whether a transaction with a snapshot may commit.
-    fn allowed(&self, open: &Open) -> bool {
+    fn allowed(&self, open: &OpenTxn) -> bool {
         let cell = |key: &u64| self.cells.get(key);
         let fresh =
             |(key, _): &Ask| cell(key).is_none_or(|cell| cell.last_write() <= open.snapshot);
@@ -287,9 +287,9 @@ impl Simulation {
         let old = self.cells.get(&key).map_or(&[][..], |cell| cell.at(snapshot));
         let own = before.iter().filter(|(other, _)| *other == key).filter_map(|(_, write)| *write);
         let mut all = old.iter().map(|(_, number)| *number).chain(own);
-        match self.recipe.objects {
-            Objects::Lists => Value::List(all.map(Value::Int).collect()),
-            Objects::Registers => all.next_back().map_or(Value::Nil, Value::Int),
+        match self.recipe.data_type {
+            DataType::Lists => Value::List(all.map(Value::Int).collect()),
+            DataType::Registers => all.next_back().map_or(Value::Nil, Value::Int),
         }
     }
 
@@ -299,10 +299,10 @@ impl Simulation {
     }
 
     fn step(&self, (key, write): Ask, seen: impl FnOnce() -> Value) -> Value {
-        let (f, value) = match (write, self.recipe.objects) {
+        let (f, value) = match (write, self.recipe.data_type) {
             (None, _) => ("r", seen()),
-            (Some(number), Objects::Lists) => ("append", Value::Int(number)),
-            (Some(number), Objects::Registers) => ("w", Value::Int(number)),
+            (Some(number), DataType::Lists) => ("append", Value::Int(number)),
+            (Some(number), DataType::Registers) => ("w", Value::Int(number)),
         };
         Value::from(vec![Value::from(f), Value::Int(key as i64), value])
     }

@@ -1,7 +1,7 @@
 //! Looks for cycles in one strongly connected component, the worst kind first.
 //!
 //! Which kinds there are is decided exactly, but for one: whether a cycle has a *single* anti-dependency may take
-//! a search from each of them, which has a budget. What is spent in vain shows as [`Found::doubt`]. Whether there
+//! a search from each of them, which has a budget. What is spent in vain shows as [`ComponentCycles::undecided`]. Whether there
 //! is a cycle without two anti-dependencies in a row is a question of components again, of a graph with two
 //! nodes for each: one is entered by anti-dependencies, and none leave it.
 //!
@@ -13,9 +13,9 @@ use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
 use petgraph::visit::{EdgeFiltered, EdgeRef};
 
-use super::graph::{Graph, Relation};
+use super::graph::{DependencyGraph, Relation};
 use super::level;
-use super::log::{Log, NONE};
+use super::table::{NONE, TxnTable};
 
 /// How many arrows may be followed to make a cycle of one kind smaller, or to rule it out.
 const WORK: usize = 2_000_000;
@@ -31,34 +31,40 @@ pub(super) struct Cycle {
 
 /// What was found in a component.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct ComponentCycles {
     /// A cycle of each kind, by the kind's name.
     pub(super) cycles: BTreeMap<&'static str, Cycle>,
     /// Kinds that could not be ruled out.
-    pub(super) doubt: Vec<&'static str>,
+    pub(super) undecided: Vec<&'static str>,
 }
 
-/// Names of kinds: as they are, with the process order, with real time.
-type Names = [&'static str; 3];
-const G0: Names = ["G0", "G0-process", "G0-realtime"];
-const G1C: Names = ["G1c", "G1c-process", "G1c-realtime"];
-const SINGLE: Names = ["G-single", "G-single-process", "G-single-realtime"];
-const NONADJACENT: Names = ["G-nonadjacent", "G-nonadjacent-process", "G-nonadjacent-realtime"];
-const G2: Names = ["G2-item", "G2-item-process", "G2-item-realtime"];
+/// VariantNames of kinds: as they are, with the process order, with real time.
+type VariantNames = [&'static str; 3];
+const G0: VariantNames = ["G0", "G0-process", "G0-realtime"];
+const G1C: VariantNames = ["G1c", "G1c-process", "G1c-realtime"];
+const SINGLE: VariantNames = ["G-single", "G-single-process", "G-single-realtime"];
+const NONADJACENT: VariantNames =
+    ["G-nonadjacent", "G-nonadjacent-process", "G-nonadjacent-realtime"];
+const G2: VariantNames = ["G2-item", "G2-item-process", "G2-item-realtime"];
 
 const WW: u8 = Relation::Ww.bit();
 const WR: u8 = Relation::Wr.bit();
 const RW: u8 = Relation::Rw.bit();
-const EXTRA: Names3 = [0, Relation::Process.bit(), Relation::Realtime.bit()];
-type Names3 = [u8; 3];
+const EXTRA: VariantBits = [0, Relation::Process.bit(), Relation::Realtime.bit()];
+type VariantBits = [u8; 3];
 
 /// Searches a component; `local` has a place for every node of the graph and is left as it was, all [`NONE`].
-pub(super) fn search(graph: &Graph, nodes: &[u32], log: &Log<'_>, local: &mut [u32]) -> Found {
-    let component = Component::of(graph, nodes, log, local);
-    let mut found = Found::default();
+pub(super) fn search_component(
+    graph: &DependencyGraph,
+    nodes: &[u32],
+    table: &TxnTable<'_>,
+    local: &mut [u32],
+) -> ComponentCycles {
+    let component = Component::of(graph, nodes, table, local);
+    let mut found = ComponentCycles::default();
     for variant in 0..EXTRA.len() {
-        component.written(&mut found, variant);
-        component.missed(&mut found, variant);
+        component.find_cycles_of_writes(&mut found, variant);
+        component.find_anti_dependency_cycles(&mut found, variant);
     }
     found
 }
@@ -71,7 +77,7 @@ struct Component {
 }
 
 impl Component {
-    fn of(whole: &Graph, nodes: &[u32], log: &Log<'_>, local: &mut [u32]) -> Self {
+    fn of(whole: &DependencyGraph, nodes: &[u32], table: &TxnTable<'_>, local: &mut [u32]) -> Self {
         let mut graph = DiGraph::with_capacity(nodes.len(), nodes.len() * 4);
         for node in nodes {
             local[*node as usize] = graph.add_node(*node).index() as u32;
@@ -93,15 +99,15 @@ impl Component {
             local[*node as usize] = NONE;
         }
         let mut component = Self { graph, txns };
-        component.processes(log);
+        component.add_process_order(table);
         component
     }
 
     /// Adds each process's order. Transactions of one process between two of a component are in it, too.
-    fn processes(&mut self, log: &Log<'_>) {
+    fn add_process_order(&mut self, table: &TxnTable<'_>) {
         let mut last = BTreeMap::new();
         for node in (0..self.txns).map(NodeIndex::new) {
-            let process = log.txns[self.graph[node] as usize].process;
+            let process = table.txns[self.graph[node] as usize].process;
             if let Some(before) = last.insert(process, node) {
                 self.graph.add_edge(before, node, Relation::Process);
             }
@@ -109,46 +115,48 @@ impl Component {
     }
 
     /// Cycles without anti-dependencies: G0 and G1c.
-    fn written(&self, found: &mut Found, variant: usize) {
+    fn find_cycles_of_writes(&self, found: &mut ComponentCycles, variant: usize) {
         for (names, relations) in [(G0, WW), (G1C, WW | WR)] {
-            if !found.has(names[variant])
-                && let Some(cycle) = self.smallest(relations | EXTRA[variant])
+            if !found.covers(names[variant])
+                && let Some(cycle) = self.find_small_cycle(relations | EXTRA[variant])
             {
-                found.put(names, variant, cycle);
+                found.insert(names, variant, cycle);
             }
         }
     }
 
     /// Cycles with anti-dependencies: G-single, G-nonadjacent and G2-item.
-    fn missed(&self, found: &mut Found, variant: usize) {
+    fn find_anti_dependency_cycles(&self, found: &mut ComponentCycles, variant: usize) {
         let plain = WW | WR | EXTRA[variant];
-        if !found.has(SINGLE[variant]) {
-            let apart = self.apart(plain);
-            let (single, cut) = self.closed(&apart, |walk, to, from| walk.path(to, from, plain));
+        if !found.covers(SINGLE[variant]) {
+            let apart = self.separated_anti_dependencies(plain);
+            let (single, cut) =
+                self.close_cycles(&apart, |paths, to, from| paths.find_path(to, from, plain));
             match single {
-                Some(cycle) => found.put(SINGLE, variant, cycle),
-                None if cut => found.doubt.push(SINGLE[variant]),
+                Some(cycle) => found.insert(SINGLE, variant, cycle),
+                None if cut => found.undecided.push(SINGLE[variant]),
                 None => {}
             }
-            if !found.has(NONADJACENT[variant])
-                && let (Some(cycle), _) =
-                    self.closed(&apart, |walk, to, from| walk.apart(to, from, plain))
+            if !found.covers(NONADJACENT[variant])
+                && let (Some(cycle), _) = self.close_cycles(&apart, |paths, to, from| {
+                    paths.find_separated_path(to, from, plain)
+                })
             {
-                found.put(NONADJACENT, variant, cycle);
+                found.insert(NONADJACENT, variant, cycle);
             }
         }
-        if !found.has(G2[variant]) {
-            let any = self.within(plain | RW);
+        if !found.covers(G2[variant]) {
+            let any = self.anti_dependencies_in_components(plain | RW);
             if let (Some(cycle), _) =
-                self.closed(&any, |walk, to, from| walk.path(to, from, plain | RW))
+                self.close_cycles(&any, |paths, to, from| paths.find_path(to, from, plain | RW))
             {
-                found.put(G2, variant, cycle);
+                found.insert(G2, variant, cycle);
             }
         }
     }
 
     /// A small cycle of these relations, if there is any.
-    fn smallest(&self, relations: u8) -> Option<Cycle> {
+    fn find_small_cycle(&self, relations: u8) -> Option<Cycle> {
         let relations = relations | Relation::Via.bit();
         let view = EdgeFiltered::from_fn(
             &self.graph,
@@ -156,7 +164,7 @@ impl Component {
                 edge.weight().bit() & relations != 0
             },
         );
-        let mut walk = Walk::new(self);
+        let mut paths = PathSearch::new(self);
         let mut best: Option<Cycle> = None;
         let mut components = kosaraju_scc(&view);
         components.retain(|component| component.len() > 1);
@@ -164,41 +172,42 @@ impl Component {
             .sort_unstable_by_key(|component| (component.len(), component.iter().min().copied()));
         let begins = components.iter().flatten().filter(|node| node.index() < self.txns);
         for begin in begins {
-            if walk.work > WORK && best.is_some() || best.as_ref().is_some_and(Cycle::is_least) {
+            if paths.work > WORK && best.is_some() || best.as_ref().is_some_and(Cycle::is_least) {
                 break;
             }
-            if let Some(path) = walk.around(*begin, relations) {
-                best = smaller(best, self.cycle(path));
+            if let Some(path) = paths.find_closed_path(*begin, relations) {
+                best = smaller_cycle(best, self.cycle(path));
             }
         }
         best
     }
 
     /// Anti-dependencies that a path found by `back` closes: the smallest cycle, and whether the budget was spent.
-    fn closed(
+    fn close_cycles(
         &self,
         edges: &[EdgeIndex],
-        back: impl Fn(&mut Walk<'_>, NodeIndex, NodeIndex) -> Option<Vec<EdgeIndex>>,
+        back: impl Fn(&mut PathSearch<'_>, NodeIndex, NodeIndex) -> Option<Vec<EdgeIndex>>,
     ) -> (Option<Cycle>, bool) {
-        let mut walk = Walk::new(self);
+        let mut paths = PathSearch::new(self);
         let mut best: Option<Cycle> = None;
         for edge in edges {
-            if walk.work > WORK {
+            if paths.work > WORK {
                 return (best, true);
             }
             if best.as_ref().is_some_and(Cycle::is_least) {
                 break;
             }
             let Some((from, to)) = self.graph.edge_endpoints(*edge) else { continue };
-            if let Some(path) = back(&mut walk, to, from) {
-                best = smaller(best, self.cycle(std::iter::once(*edge).chain(path).collect()));
+            if let Some(path) = back(&mut paths, to, from) {
+                best =
+                    smaller_cycle(best, self.cycle(std::iter::once(*edge).chain(path).collect()));
             }
         }
         (best, false)
     }
 
     /// The anti-dependencies within a component of these relations.
-    fn within(&self, relations: u8) -> Vec<EdgeIndex> {
+    fn anti_dependencies_in_components(&self, relations: u8) -> Vec<EdgeIndex> {
         let relations = relations | Relation::Via.bit();
         let view = EdgeFiltered::from_fn(
             &self.graph,
@@ -210,14 +219,14 @@ impl Component {
         for (number, component) in kosaraju_scc(&view).into_iter().enumerate() {
             component.into_iter().for_each(|node| part[node.index()] = number);
         }
-        self.anti()
+        self.anti_dependencies()
             .filter(|(_, from, to)| part[from.index()] == part[to.index()])
             .map(|(edge, ..)| edge)
             .collect()
     }
 
-    /// The anti-dependencies on a closed walk of these relations without two of them in a row.
-    fn apart(&self, relations: u8) -> Vec<EdgeIndex> {
+    /// The anti-dependencies on a closed paths of these relations without two of them in a row.
+    fn separated_anti_dependencies(&self, relations: u8) -> Vec<EdgeIndex> {
         let nodes = self.graph.node_count();
         let mut twice = DiGraph::<(), ()>::with_capacity(2 * nodes, 2 * self.graph.edge_count());
         for _ in 0..2 * nodes {
@@ -243,13 +252,13 @@ impl Component {
         for (number, component) in kosaraju_scc(&twice).into_iter().enumerate() {
             component.into_iter().for_each(|node| part[node.index()] = number);
         }
-        self.anti()
+        self.anti_dependencies()
             .filter(|(_, from, to)| part[2 * from.index()] == part[2 * to.index() + 1])
             .map(|(edge, ..)| edge)
             .collect()
     }
 
-    fn anti(&self) -> impl Iterator<Item = (EdgeIndex, NodeIndex, NodeIndex)> + '_ {
+    fn anti_dependencies(&self) -> impl Iterator<Item = (EdgeIndex, NodeIndex, NodeIndex)> + '_ {
         let edges = self.graph.edge_references();
         edges
             .filter(|edge| *edge.weight() == Relation::Rw)
@@ -279,19 +288,19 @@ impl Cycle {
     }
 }
 
-fn smaller(best: Option<Cycle>, cycle: Cycle) -> Option<Cycle> {
+fn smaller_cycle(best: Option<Cycle>, cycle: Cycle) -> Option<Cycle> {
     Some(best.map_or(cycle.clone(), |best| best.min(cycle)))
 }
 
-impl Found {
+impl ComponentCycles {
     /// Whether this kind is there, or one that it is a case of.
-    fn has(&self, name: &str) -> bool {
-        level::implied(self.cycles.keys().copied()).contains(name)
+    fn covers(&self, name: &str) -> bool {
+        level::implied_anomalies(self.cycles.keys().copied()).contains(name)
     }
 
     /// A cycle with a process arrow is one with a real-time arrow, too.
-    fn put(&mut self, names: Names, variant: usize, cycle: Cycle) {
-        if variant == 1 && !self.has(names[2]) {
+    fn insert(&mut self, names: VariantNames, variant: usize, cycle: Cycle) {
+        if variant == 1 && !self.covers(names[2]) {
             self.cycles.insert(names[2], cycle.clone());
         }
         self.cycles.insert(names[variant], cycle);
@@ -299,7 +308,7 @@ impl Found {
 }
 
 /// Shortest paths, where only arrows out of transactions count.
-struct Walk<'c> {
+struct PathSearch<'c> {
     component: &'c Component,
     /// Per state the round it was reached in, how far it is, and the arrow to it.
     reached: Vec<(u32, u32, EdgeIndex, u32)>,
@@ -307,14 +316,19 @@ struct Walk<'c> {
     work: usize,
 }
 
-impl<'c> Walk<'c> {
+impl<'c> PathSearch<'c> {
     fn new(component: &'c Component) -> Self {
         let states = 2 * component.graph.node_count();
         Self { component, reached: vec![(0, 0, EdgeIndex::end(), NONE); states], round: 0, work: 0 }
     }
 
     /// A path from one node to another by these relations.
-    fn path(&mut self, from: NodeIndex, to: NodeIndex, relations: u8) -> Option<Vec<EdgeIndex>> {
+    fn find_path(
+        &mut self,
+        from: NodeIndex,
+        to: NodeIndex,
+        relations: u8,
+    ) -> Option<Vec<EdgeIndex>> {
         let relations = relations | Relation::Via.bit();
         if from == to {
             return Some(Vec::new());
@@ -325,7 +339,7 @@ impl<'c> Walk<'c> {
     }
 
     /// A way from a node to itself.
-    fn around(&mut self, node: NodeIndex, relations: u8) -> Option<Vec<EdgeIndex>> {
+    fn find_closed_path(&mut self, node: NodeIndex, relations: u8) -> Option<Vec<EdgeIndex>> {
         let begin = 2 * node.index() as u32;
         // The other state of the node is where the way ends.
         self.search(begin, begin + 1, |relation, to| {
@@ -334,7 +348,12 @@ impl<'c> Walk<'c> {
     }
 
     /// A path that begins after an anti-dependency and ends before one, and has no two of them in a row.
-    fn apart(&mut self, from: NodeIndex, to: NodeIndex, relations: u8) -> Option<Vec<EdgeIndex>> {
+    fn find_separated_path(
+        &mut self,
+        from: NodeIndex,
+        to: NodeIndex,
+        relations: u8,
+    ) -> Option<Vec<EdgeIndex>> {
         let (begin, end) = (2 * from.index() as u32 + 1, 2 * to.index() as u32);
         let after = std::cell::Cell::new(0);
         self.search_states(begin, end, &after, |relation, _| match relation {
@@ -370,7 +389,7 @@ impl<'c> Walk<'c> {
                 continue;
             }
             if state == end {
-                return Some(self.back(begin, end));
+                return Some(self.trace_path(begin, end));
             }
             after.set(state % 2);
             for edge in self.component.graph.edges(NodeIndex::new(state as usize / 2)) {
@@ -393,7 +412,7 @@ impl<'c> Walk<'c> {
         None
     }
 
-    fn back(&self, begin: u32, end: u32) -> Vec<EdgeIndex> {
+    fn trace_path(&self, begin: u32, end: u32) -> Vec<EdgeIndex> {
         let (mut path, mut state) = (Vec::new(), end);
         while state != begin {
             let (_, _, edge, before) = self.reached[state as usize];

@@ -1,9 +1,9 @@
 //! Says in sentences why a cycle is one: what each transaction saw or missed of the next.
 
-use super::Objects;
 use super::component::Cycle;
 use super::graph::Relation;
-use super::log::{Log, NONE, Txn};
+use super::options::DataType;
+use super::table::{NONE, Txn, TxnTable};
 use super::versions::Versions;
 use crate::finding::{Finding, Step};
 use crate::history::{Operation, Value};
@@ -12,16 +12,16 @@ use crate::history::{Operation, Value};
 const SHOWN: usize = 8;
 
 /// What sentences are made of.
-pub(super) struct Scene<'l, 'h> {
+pub(super) struct Explainer<'l, 'h> {
     pub(super) operations: &'h [Operation],
-    pub(super) objects: Objects,
-    pub(super) log: &'l Log<'h>,
+    pub(super) data_type: DataType,
+    pub(super) table: &'l TxnTable<'h>,
     pub(super) versions: &'l Versions,
 }
 
-impl Scene<'_, '_> {
+impl Explainer<'_, '_> {
     /// The finding that a cycle proves.
-    pub(super) fn cycle(&self, name: &str, count: usize, cycle: &Cycle) -> Finding {
+    pub(super) fn build_finding(&self, name: &str, count: usize, cycle: &Cycle) -> Finding {
         let links = &cycle.links;
         let after = |place: usize| (place + 1) % links.len();
         let steps: Vec<_> =
@@ -29,7 +29,7 @@ impl Scene<'_, '_> {
         let cast: Vec<_> = links
             .iter()
             .enumerate()
-            .map(|(place, (txn, _))| format!("T{} = {}", place + 1, self.told(*txn)))
+            .map(|(place, (txn, _))| format!("T{} = {}", place + 1, self.describe(*txn)))
             .collect();
         let circle: Vec<_> =
             (0..=links.len()).map(|place| format!("T{}", place % links.len() + 1)).collect();
@@ -45,7 +45,7 @@ impl Scene<'_, '_> {
     fn step(&self, links: &[(u32, Relation)], place: usize, after: usize) -> Step {
         let ((from, relation), (to, _)) = (links[place], links[after]);
         let (one, other) = (format!("T{}", place + 1), format!("T{}", after + 1));
-        let why = self.why(from, to, relation, (&one, &other));
+        let why = self.explain(from, to, relation, (&one, &other));
         let message = if after == 0 {
             format!("However, {one} < {other}, because {why}: a contradiction!")
         } else {
@@ -59,12 +59,12 @@ impl Scene<'_, '_> {
         }
     }
 
-    fn why(&self, from: u32, to: u32, relation: Relation, names: (&str, &str)) -> String {
+    fn explain(&self, from: u32, to: u32, relation: Relation, names: (&str, &str)) -> String {
         let (one, other) = names;
         let data = match relation {
-            Relation::Ww => self.overwrote(from, to, names),
-            Relation::Wr => self.observed(from, to, names),
-            Relation::Rw => self.missed(from, to, names),
+            Relation::Ww => self.explain_ww(from, to, names),
+            Relation::Wr => self.explain_wr(from, to, names),
+            Relation::Rw => self.explain_rw(from, to, names),
             Relation::Process => Some(format!("one process did {one} before it began {other}")),
             Relation::Realtime | Relation::Via => {
                 let (ended, began) = (self.txn(from).completed, self.txn(to).invoked);
@@ -74,44 +74,46 @@ impl Scene<'_, '_> {
         data.unwrap_or_else(|| format!("{one} comes before {other}"))
     }
 
-    fn overwrote(&self, from: u32, to: u32, (one, other): (&str, &str)) -> Option<String> {
-        let written = self.log.micros(from).iter().filter(|micro| micro.write);
-        let (before, next) = written.flat_map(|micro| self.next_of(micro.element, to)).next()?;
+    fn explain_ww(&self, from: u32, to: u32, (one, other): (&str, &str)) -> Option<String> {
+        let written = self.table.accesses(from).iter().filter(|access| access.write);
+        let (before, next) = written.flat_map(|access| self.next_of(access.element, to)).next()?;
         let (key, before, next) = (self.key(next), self.value(before), self.value(next));
-        Some(match self.objects {
-            Objects::Lists => {
+        Some(match self.data_type {
+            DataType::Lists => {
                 format!("{other} appended {next} to key {key} after {one} appended {before}")
             }
-            Objects::Registers => {
+            DataType::Registers => {
                 format!("{other} overwrote {one}'s {before} in key {key} with {next}")
             }
         })
     }
 
-    fn observed(&self, from: u32, to: u32, (one, other): (&str, &str)) -> Option<String> {
+    fn explain_wr(&self, from: u32, to: u32, (one, other): (&str, &str)) -> Option<String> {
         let mut reads =
-            self.log.micros(to).iter().filter(|micro| !micro.write && micro.element != NONE);
-        let version = reads.find(|read| self.log.writer(read.element) == from)?.element;
+            self.table.accesses(to).iter().filter(|access| !access.write && access.element != NONE);
+        let version = reads.find(|read| self.table.writer(read.element) == from)?.element;
         let (key, value) = (self.key(version), self.value(version));
-        Some(match self.objects {
-            Objects::Lists => format!("{other} observed {one}'s append of {value} to key {key}"),
-            Objects::Registers => format!("{other} observed {one}'s write of {value} to key {key}"),
+        Some(match self.data_type {
+            DataType::Lists => format!("{other} observed {one}'s append of {value} to key {key}"),
+            DataType::Registers => {
+                format!("{other} observed {one}'s write of {value} to key {key}")
+            }
         })
     }
 
-    fn missed(&self, from: u32, to: u32, (one, other): (&str, &str)) -> Option<String> {
-        let reads = self.log.micros(from).iter().filter(|micro| !micro.write);
-        let mut pairs = reads.flat_map(|read| self.next_of(self.log.version(*read), to));
+    fn explain_rw(&self, from: u32, to: u32, (one, other): (&str, &str)) -> Option<String> {
+        let reads = self.table.accesses(from).iter().filter(|access| !access.write);
+        let mut pairs = reads.flat_map(|read| self.next_of(self.table.version(*read), to));
         let (before, next) = pairs.next()?;
         let (key, value) = (self.key(next), self.value(next));
-        Some(match (self.objects, self.log.element(before)) {
+        Some(match (self.data_type, self.table.element(before)) {
             (_, None) => format!(
                 "{one} observed the initial state of key {key}, which {other} changed to {value}"
             ),
-            (Objects::Lists, _) => {
+            (DataType::Lists, _) => {
                 format!("{one} did not observe {other}'s append of {value} to key {key}")
             }
-            (Objects::Registers, Some(before)) => {
+            (DataType::Registers, Some(before)) => {
                 format!(
                     "{one} observed {} in key {key}, which {other} overwrote with {value}",
                     before.value
@@ -123,29 +125,30 @@ impl Scene<'_, '_> {
     /// The version and those of its next ones that a transaction wrote.
     fn next_of(&self, version: u32, writer: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
         let next = self.versions.next(version).iter();
-        next.filter(move |next| self.log.writer(**next) == writer).map(move |next| (version, *next))
+        next.filter(move |next| self.table.writer(**next) == writer)
+            .map(move |next| (version, *next))
     }
 
     pub(super) fn txn(&self, txn: u32) -> &Txn {
-        &self.log.txns[txn as usize]
+        &self.table.txns[txn as usize]
     }
 
     fn key(&self, element: u32) -> &Value {
-        let key = self.log.elements[element as usize].key;
-        self.log.keys[key as usize].value
+        let key = self.table.elements[element as usize].key;
+        self.table.keys[key as usize].value
     }
 
     pub(super) fn value(&self, version: u32) -> &Value {
-        self.log.element(version).map_or(&Value::Nil, |element| element.value)
+        self.table.element(version).map_or(&Value::Nil, |element| element.value)
     }
 
     /// What a transaction did, and which it is.
-    pub(super) fn told(&self, txn: u32) -> String {
+    pub(super) fn describe(&self, txn: u32) -> String {
         let operation = &self.operations[self.txn(txn).operation as usize];
         let completion = operation.completion.as_ref().filter(|_| operation.is_ok());
         let value = completion.map_or(&operation.input, |completion| &completion.output);
         let steps: Vec<_> = match value {
-            Value::List(steps) => steps.iter().map(micro).collect(),
+            Value::List(steps) => steps.iter().map(format_micro_op).collect(),
             other => vec![other.to_string()],
         };
         format!("[{}] (index {})", steps.join(", "), operation.invoked.index)
@@ -153,10 +156,10 @@ impl Scene<'_, '_> {
 }
 
 /// A micro-operation as people write it.
-fn micro(step: &Value) -> String {
+fn format_micro_op(step: &Value) -> String {
     match step {
         Value::List(parts) => match &**parts {
-            [Value::Str(f), key, value] => format!("{f} {key} {}", shortened(value)),
+            [Value::Str(f), key, value] => format!("{f} {key} {}", shorten_list(value)),
             _ => step.to_string(),
         },
         _ => step.to_string(),
@@ -164,7 +167,7 @@ fn micro(step: &Value) -> String {
 }
 
 /// A list without its beginning, if it is long.
-pub(super) fn shortened(value: &Value) -> String {
+pub(super) fn shorten_list(value: &Value) -> String {
     match value {
         Value::List(items) if items.len() > SHOWN => {
             let end: Vec<_> =

@@ -6,7 +6,7 @@
 //! whoever was invoked between it and the next, and at the next. Those arrows are not stored at all: transactions
 //! are numbered in order of invocation, so what a barrier points at is a range.
 
-use super::log::NONE;
+use super::table::NONE;
 
 /// Why one transaction must come before another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,33 +45,33 @@ impl Relation {
 
 /// An arrow that is stored.
 #[derive(Clone, Copy)]
-pub(super) struct Arrow {
+pub(super) struct DependencyEdge {
     pub(super) from: u32,
     pub(super) to: u32,
     pub(super) relation: Relation,
 }
 
 /// Who must come before whom.
-pub(super) struct Graph {
+pub(super) struct DependencyGraph {
     txns: u32,
     /// Transactions and hubs.
     stored: u32,
     offsets: Vec<u32>,
     targets: Vec<u32>,
     relations: Vec<Relation>,
-    time: Time,
+    time: RealTimeOrder,
 }
 
 /// The real-time order.
 #[derive(Default)]
-pub(super) struct Time {
+pub(super) struct RealTimeOrder {
     /// The first transaction behind each barrier.
     pub(super) begins: Vec<u32>,
     /// The barrier that each transaction was over before, or [`NONE`].
     pub(super) before: Vec<u32>,
 }
 
-impl Time {
+impl RealTimeOrder {
     /// Draws barriers. Transactions come in order of invocation as (invoked, completed); without a completion
     /// that counts, `u64::MAX`.
     pub(super) fn of(spans: impl Iterator<Item = (u64, u64)>) -> Self {
@@ -100,23 +100,23 @@ impl Time {
     }
 }
 
-impl Graph {
-    pub(super) fn new(txns: u32, hubs: u32, arrows: &[Arrow], time: Time) -> Self {
+impl DependencyGraph {
+    pub(super) fn new(txns: u32, hubs: u32, edges: &[DependencyEdge], time: RealTimeOrder) -> Self {
         let stored = txns + hubs;
         let mut offsets = vec![0_u32; stored as usize + 1];
-        for arrow in arrows {
-            offsets[arrow.from as usize + 1] += 1;
+        for edge in edges {
+            offsets[edge.from as usize + 1] += 1;
         }
         for node in 0..stored as usize {
             offsets[node + 1] += offsets[node];
         }
         let mut next = offsets.clone();
-        let mut targets = vec![0; arrows.len()];
-        let mut relations = vec![Relation::Via; arrows.len()];
-        for arrow in arrows {
-            let place = &mut next[arrow.from as usize];
-            targets[*place as usize] = arrow.to;
-            relations[*place as usize] = arrow.relation;
+        let mut targets = vec![0; edges.len()];
+        let mut relations = vec![Relation::Via; edges.len()];
+        for edge in edges {
+            let place = &mut next[edge.from as usize];
+            targets[*place as usize] = edge.to;
+            relations[*place as usize] = edge.relation;
             *place += 1;
         }
         Self { txns, stored, offsets, targets, relations, time }
@@ -134,7 +134,7 @@ impl Graph {
     /// The arrow of that number out of a node, counted from 0.
     pub(super) fn successor(&self, node: u32, number: u32) -> Option<(u32, Relation)> {
         if node >= self.stored {
-            return self.behind(node - self.stored, number);
+            return self.barrier_successor(node - self.stored, number);
         }
         let place = self.offsets[node as usize] + number;
         let end = self.offsets[node as usize + 1];
@@ -145,7 +145,7 @@ impl Graph {
         (place == end && barrier != NONE).then(|| (self.stored + barrier, Relation::Realtime))
     }
 
-    fn behind(&self, barrier: u32, number: u32) -> Option<(u32, Relation)> {
+    fn barrier_successor(&self, barrier: u32, number: u32) -> Option<(u32, Relation)> {
         let next = self.time.begins.get(barrier as usize + 1);
         let (first, end) = (self.time.begins[barrier as usize], next.copied().unwrap_or(self.txns));
         let txn = first + number;
@@ -157,7 +157,7 @@ impl Graph {
 
     /// The components of more than one node, each in order.
     pub(super) fn components(&self) -> Vec<Vec<u32>> {
-        let mut search = Search::new(self.len());
+        let mut search = SccSearch::new(self.len());
         // What comes last has hardly any successors that were not visited: the stack stays shallow.
         for barrier in (self.stored..self.len() as u32).rev() {
             let behind = barrier - self.stored;
@@ -176,7 +176,7 @@ impl Graph {
 }
 
 /// Pearce's search for strongly connected components, with a stack of its own.
-struct Search {
+struct SccSearch {
     /// 0: not visited. Else the smallest place that is reached; of a finished component a number above all places.
     reach: Vec<u32>,
     place: u32,
@@ -186,7 +186,7 @@ struct Search {
     found: Vec<Vec<u32>>,
 }
 
-impl Search {
+impl SccSearch {
     fn new(nodes: usize) -> Self {
         let reach = vec![0; nodes];
         let (waiting, path, found) = (Vec::new(), Vec::new(), Vec::new());
@@ -199,7 +199,7 @@ impl Search {
         self.path.push((node, 0, true));
     }
 
-    fn visit(&mut self, graph: &Graph, root: u32) {
+    fn visit(&mut self, graph: &DependencyGraph, root: u32) {
         if self.reach[root as usize] != 0 {
             return;
         }

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 /// A consistency model.
-pub struct Model {
+pub struct ConsistencyModel {
     /// Its name.
     pub name: &'static str,
     /// What else it is called.
@@ -23,12 +23,12 @@ const fn model(
     aliases: &'static [&'static str],
     weaker: &'static [&'static str],
     forbids: &'static [&'static str],
-) -> Model {
-    Model { name, aliases, weaker, forbids }
+) -> ConsistencyModel {
+    ConsistencyModel { name, aliases, weaker, forbids }
 }
 
 /// Every model, in order of name.
-pub const MODELS: &[Model] = &[
+pub const MODELS: &[ConsistencyModel] = &[
     model("causal-cerone", &[], &["read-atomic"], &[]),
     model("consistent-view", &["PL-2+"], &["cursor-stability", "monotonic-view"], &["G-single"]),
     model("cursor-stability", &["PL-CS"], &["read-committed"], &["lost-update"]),
@@ -139,41 +139,44 @@ const IMPLIED: &[(&str, &[&str])] = &[
 ];
 
 /// The model of a name or an alias.
-pub fn named(name: &str) -> Option<&'static Model> {
+pub fn find_model(name: &str) -> Option<&'static ConsistencyModel> {
     MODELS.iter().find(|model| model.name == name || model.aliases.contains(&name))
 }
 
 /// The names of all models.
-pub fn names() -> Vec<&'static str> {
+pub fn model_names() -> Vec<&'static str> {
     MODELS.iter().map(|model| model.name).collect()
 }
 
 /// The anomalies given and all that they are cases of.
-pub fn implied<'a>(anomalies: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
+pub fn implied_anomalies<'a>(anomalies: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
     closure(anomalies, |anomaly| {
         IMPLIED.iter().find(|(name, _)| *name == anomaly).map_or(&[][..], |(_, implied)| implied)
     })
 }
 
 /// The models that cannot hold where these anomalies are.
-pub fn broken<'a>(anomalies: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'static str> {
-    let anomalies = implied(anomalies);
-    let forbids = |model: &Model| model.forbids.iter().any(|name| anomalies.contains(name));
-    let breaks =
-        |model: &&Model| weaker(model.name).iter().any(|name| named(name).is_some_and(forbids));
+pub fn broken_models<'a>(anomalies: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'static str> {
+    let anomalies = implied_anomalies(anomalies);
+    let forbids =
+        |model: &ConsistencyModel| model.forbids.iter().any(|name| anomalies.contains(name));
+    let breaks = |model: &&ConsistencyModel| {
+        weaker_models(model.name).iter().any(|name| find_model(name).is_some_and(forbids))
+    };
     MODELS.iter().filter(breaks).map(|model| model.name).collect()
 }
 
 /// Of broken models those that no weaker broken one explains.
-pub fn weakest<'a>(broken: &BTreeSet<&'a str>) -> BTreeSet<&'a str> {
-    let explained =
-        |name: &str| weaker(name).iter().any(|other| *other != name && broken.contains(other));
+pub fn weakest_models<'a>(broken: &BTreeSet<&'a str>) -> BTreeSet<&'a str> {
+    let explained = |name: &str| {
+        weaker_models(name).iter().any(|other| *other != name && broken.contains(other))
+    };
     broken.iter().copied().filter(|name| !explained(name)).collect()
 }
 
 /// A model and all weaker ones.
-fn weaker(name: &str) -> BTreeSet<&str> {
-    closure([name], |name| named(name).map_or(&[][..], |model| model.weaker))
+fn weaker_models(name: &str) -> BTreeSet<&str> {
+    closure([name], |name| find_model(name).map_or(&[][..], |model| model.weaker))
 }
 
 fn closure<'a>(
@@ -192,21 +195,26 @@ fn closure<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::{IMPLIED, MODELS, broken, named, names, weaker, weakest};
+    use super::{
+        IMPLIED, MODELS, broken_models, find_model, model_names, weaker_models, weakest_models,
+    };
 
-    fn not(anomalies: &[&str]) -> String {
-        let broken = broken(anomalies.iter().copied());
-        Vec::from_iter(weakest(&broken)).join(" ")
+    fn weakest_broken(anomalies: &[&str]) -> String {
+        let broken = broken_models(anomalies.iter().copied());
+        Vec::from_iter(weakest_models(&broken)).join(" ")
     }
 
     #[test]
     fn models_are_in_order_and_every_name_in_the_tables_exists() {
-        assert!(names().is_sorted());
+        assert!(model_names().is_sorted());
         for model in MODELS {
-            assert!(model.weaker.iter().all(|name| named(name).is_some()), "{}", model.name);
-            assert!(model.aliases.iter().all(|alias| named(alias).unwrap().name == model.name));
-            for other in weaker(model.name).into_iter().filter(|other| *other != model.name) {
-                assert!(!weaker(other).contains(model.name), "{} and {other}", model.name);
+            assert!(model.weaker.iter().all(|name| find_model(name).is_some()), "{}", model.name);
+            assert!(
+                model.aliases.iter().all(|alias| find_model(alias).unwrap().name == model.name)
+            );
+            for other in weaker_models(model.name).into_iter().filter(|other| *other != model.name)
+            {
+                assert!(!weaker_models(other).contains(model.name), "{} and {other}", model.name);
             }
         }
         assert!(IMPLIED.is_sorted_by_key(|(name, _)| !name.starts_with('G')));
@@ -214,7 +222,7 @@ mod tests {
 
     #[test]
     fn strict_serializability_is_above_everything() {
-        assert_eq!(weaker("strict-serializable").len(), MODELS.len());
+        assert_eq!(weaker_models("strict-serializable").len(), MODELS.len());
     }
 
     #[test]
@@ -235,7 +243,7 @@ mod tests {
             ("G2-item-realtime", "strict-serializable"),
         ];
         for (anomaly, models) in cases {
-            assert_eq!(not(&[anomaly]), models, "{anomaly}");
+            assert_eq!(weakest_broken(&[anomaly]), models, "{anomaly}");
         }
     }
 }

@@ -14,82 +14,45 @@
 //!
 //! Everything takes time and memory linear in the history until an anomaly is found.
 
-mod arrows;
 pub mod bench;
 mod component;
+mod dependencies;
 mod explain;
 mod graph;
 mod isolation;
+mod item_anomalies;
 pub mod level;
-mod log;
-mod register;
-mod single;
+mod options;
+mod register_order;
+mod table;
 #[cfg(test)]
 mod tests;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::component::{Cycle, Found};
-use self::explain::Scene;
-use self::log::NONE;
+use self::component::{ComponentCycles, Cycle};
+use self::explain::Explainer;
+use self::options::STRONGEST;
+use self::table::NONE;
 use crate::finding::Finding;
 use crate::history::{History, Kind, Value};
 use crate::verdict::{Algorithm, Check, Limits, Stats, Validity, Verdict};
 
 pub use self::explain::dot;
 pub use self::isolation::Isolation;
-pub use self::log::Bad;
-pub use self::register::Inference;
+pub use self::options::{DataType, Inference, Options, UnknownWriters};
+pub use self::table::InvalidTxn;
 
-/// What transactions read and write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Objects {
-    /// Lists that are appended to and read whole.
-    Lists,
-    /// Registers; no two writes to one put in the same value.
-    Registers,
-}
-
-/// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options<'a> {
-    /// The consistency model that must hold.
-    pub level: &'a str,
-    /// What may be taken for granted of registers.
-    pub inference: Inference,
-    /// Who may have written to registers.
-    pub world: World,
-}
-
-/// Whether the history holds everybody who wrote.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum World {
-    /// Others may have written: a value from nowhere says nothing (as in Elle).
-    #[default]
-    Open,
-    /// It does: a value from nowhere is wrong.
-    Closed,
-}
-
-/// Strict serializability, of registers that begin with nil.
-impl Default for Options<'_> {
-    fn default() -> Self {
-        Self { level: STRONGEST, inference: Inference::default(), world: World::Open }
-    }
-}
-
-/// The model above all others.
-const STRONGEST: &str = "strict-serializable";
-const LISTS: &str = "list-append";
-const REGISTERS: &str = "rw-register";
+const LIST_APPEND: &str = "list-append";
+const RW_REGISTER: &str = "rw-register";
 
 /// Lists that transactions append to.
 pub struct ListAppend;
 
 impl Check for ListAppend {
     fn name(&self) -> &'static str {
-        LISTS
+        LIST_APPEND
     }
 
     fn doc(&self) -> &'static str {
@@ -97,45 +60,47 @@ impl Check for ListAppend {
     }
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
-        judge(history, Objects::Lists, &options(limits), limits)
+        check_transactions(history, DataType::Lists, &options(limits), limits)
     }
 
     fn levels(&self) -> Vec<&'static str> {
-        level::names()
+        level::model_names()
     }
 }
 
 /// Registers that transactions read and write.
-pub struct RwRegister(pub World);
+pub struct RwRegister(pub UnknownWriters);
 
 impl Check for RwRegister {
     fn name(&self) -> &'static str {
         match self.0 {
-            World::Open => REGISTERS,
-            World::Closed => "rw-register-closed",
+            UnknownWriters::Allowed => RW_REGISTER,
+            UnknownWriters::Forbidden => "rw-register-closed",
         }
     }
 
     fn doc(&self) -> &'static str {
         match self.0 {
-            World::Open => {
+            UnknownWriters::Allowed => {
                 "nothing that transactions read from registers rules out that they are strictly serializable, or as \
                  `--consistency` says"
             }
-            World::Closed => "the same, and nobody reads what nobody wrote",
+            UnknownWriters::Forbidden => "the same, and nobody reads what nobody wrote",
         }
     }
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
         let verdict = match self.0 {
-            World::Open => judge(history, Objects::Registers, &options(limits), limits),
-            World::Closed => closed(history, limits),
+            UnknownWriters::Allowed => {
+                check_transactions(history, DataType::Registers, &options(limits), limits)
+            }
+            UnknownWriters::Forbidden => check_closed_registers(history, limits),
         };
         Verdict { check: self.name().to_owned(), ..verdict }
     }
 
     fn levels(&self) -> Vec<&'static str> {
-        level::names()
+        level::model_names()
     }
 }
 
@@ -146,14 +111,14 @@ fn options<'a>(limits: &Limits<'a>) -> Options<'a> {
 /// Judges registers that nobody else writes: first by what is certain; then, if nothing is wrong with that and
 /// strict serializability is asked for, by what follows from it. What is wrong only then is wrong only there, and
 /// says nothing of weaker models.
-fn closed(history: &History, limits: &Limits<'_>) -> Verdict {
-    let certain = Options { world: World::Closed, ..options(limits) };
-    let verdict = judge(history, Objects::Registers, &certain, limits);
+fn check_closed_registers(history: &History, limits: &Limits<'_>) -> Verdict {
+    let certain = Options { unknown_writers: UnknownWriters::Forbidden, ..options(limits) };
+    let verdict = check_transactions(history, DataType::Registers, &certain, limits);
     if verdict.validity != Validity::Valid || certain.level != STRONGEST {
         return verdict;
     }
-    let following = Options { inference: Inference::OF_STRICT, ..certain };
-    let mut verdict = judge(history, Objects::Registers, &following, limits);
+    let following = Options { inference: Inference::STRICT_SERIALIZABLE, ..certain };
+    let mut verdict = check_transactions(history, DataType::Registers, &following, limits);
     if verdict.validity == Validity::Invalid {
         let names: Vec<_> = verdict.findings.iter().map(|found| found.name.as_str()).collect();
         verdict.message = format!(
@@ -167,33 +132,33 @@ fn closed(history: &History, limits: &Limits<'_>) -> Verdict {
 }
 
 /// Judges a history of transactions.
-pub fn judge(
+pub fn check_transactions(
     history: &History,
-    objects: Objects,
+    data_type: DataType,
     options: &Options<'_>,
     limits: &Limits<'_>,
 ) -> Verdict {
-    let check = match objects {
-        Objects::Lists => LISTS,
-        Objects::Registers => REGISTERS,
+    let check = match data_type {
+        DataType::Lists => LIST_APPEND,
+        DataType::Registers => RW_REGISTER,
     };
-    let outcome = attempt(history, objects, options, limits);
+    let outcome = try_check(history, data_type, options, limits);
     let verdict = outcome.unwrap_or_else(Verdict::unknown);
     Verdict { check: check.to_owned(), ..verdict }
 }
 
 /// A verdict, or why there is none.
-fn attempt(
+fn try_check(
     history: &History,
-    objects: Objects,
+    data_type: DataType,
     options: &Options<'_>,
     limits: &Limits<'_>,
 ) -> Result<Verdict, String> {
-    let Some(level) = level::named(options.level) else {
+    let Some(level) = level::find_model(options.level) else {
         return Err(format!(
             "there is no consistency model {:?}; there are: {}",
             options.level,
-            level::names().join(", ")
+            level::model_names().join(", ")
         ));
     };
     if history.initial().is_some() {
@@ -202,72 +167,77 @@ fn attempt(
                 .to_owned(),
         );
     }
-    let spent = || "there was no time to look at every transaction".to_owned();
-    let log =
-        log::read(history.operations(), objects, limits.expired).map_err(|bad| bad.to_string())?;
-    let log = log.ok_or_else(spent)?;
-    if log.txns.iter().all(|txn| txn.kind != Kind::Ok) {
+    let timed_out = || "there was no time to look at every transaction".to_owned();
+    let table = table::read_transactions(history.operations(), data_type, limits.expired)
+        .map_err(|bad| bad.to_string())?;
+    let table = table.ok_or_else(timed_out)?;
+    if table.txns.iter().all(|txn| txn.kind != Kind::Ok) {
         return Err(
             "no transaction is known to have taken place: there is nothing to judge".to_owned()
         );
     }
-    let (versions, circles) = match objects {
-        Objects::Lists => (versions::of_lists(&log), Vec::new()),
-        Objects::Registers => register::of_registers(&log, options.inference),
+    let (versions, cyclic) = match data_type {
+        DataType::Lists => (versions::order_lists(&table), Vec::new()),
+        DataType::Registers => register_order::infer_register_order(&table, options.inference),
     };
-    let scene = Scene { operations: history.operations(), objects, log: &log, versions: &versions };
-    let mut judgement = Judgement {
-        scene,
+    let explainer = Explainer {
+        operations: history.operations(),
+        data_type,
+        table: &table,
+        versions: &versions,
+    };
+    let mut check = TxnCheck {
+        explainer,
         level: level.name,
         findings: Vec::new(),
-        doubt: BTreeSet::new(),
-        cut: false,
+        undecided: BTreeSet::new(),
+        timed_out: false,
     };
-    judgement.findings = single::findings(&judgement.scene, options.world);
-    judgement.circles(&circles);
-    judgement.cycles(limits);
-    Ok(judgement.verdict())
+    check.findings = item_anomalies::find_item_anomalies(&check.explainer, options.unknown_writers);
+    check.add_cyclic_versions(&cyclic);
+    check.search_cycles(limits);
+    Ok(check.build_verdict())
 }
 
-struct Judgement<'l, 'h> {
-    scene: Scene<'l, 'h>,
+struct TxnCheck<'l, 'h> {
+    explainer: Explainer<'l, 'h>,
     level: &'static str,
     findings: Vec<Finding>,
     /// Anomalies that could not be ruled out.
-    doubt: BTreeSet<&'static str>,
+    undecided: BTreeSet<&'static str>,
     /// Whether time was up before every component was looked at.
-    cut: bool,
+    timed_out: bool,
 }
 
-impl Judgement<'_, '_> {
+impl TxnCheck<'_, '_> {
     /// Keys whose versions come before themselves.
-    fn circles(&mut self, circles: &[Vec<u32>]) {
+    fn add_cyclic_versions(&mut self, circles: &[Vec<u32>]) {
         let Some(circle) = circles.first() else { return };
         let values: Vec<_> = circle
             .iter()
             .chain(circle.first())
-            .map(|version| self.scene.value(*version).to_string())
+            .map(|version| self.explainer.value(*version).to_string())
             .collect();
         let key = circle
             .iter()
-            .find_map(|version| self.scene.log.element(*version))
+            .find_map(|version| self.explainer.table.element(*version))
             .map(|element| element.key);
-        let key = key.map_or(&Value::Nil, |key| self.scene.log.keys[key as usize].value);
+        let key = key.map_or(&Value::Nil, |key| self.explainer.table.keys[key as usize].value);
         let message = format!(
             "what may be taken for granted makes versions of key {key} come before themselves: {}",
             values.join(" < ")
         );
         let writers = circle
             .iter()
-            .map(|version| self.scene.log.writer(*version))
+            .map(|version| self.explainer.table.writer(*version))
             .filter(|writer| *writer != NONE);
-        let operations = writers.map(|writer| self.scene.txn(writer).invoked).collect();
+        let operations = writers.map(|writer| self.explainer.txn(writer).invoked).collect();
         let (name, count, steps) = ("cyclic-versions".to_owned(), circles.len(), Vec::new());
         self.findings.push(Finding { name, count, message, steps, operations });
     }
 
-    fn cycles(&mut self, limits: &Limits<'_>) {
-        let graph = arrows::graph(self.scene.log, self.scene.versions);
+    fn search_cycles(&mut self, limits: &Limits<'_>) {
+        let graph = dependencies::build_graph(self.explainer.table, self.explainer.versions);
         let components = graph.components();
         if components.is_empty() {
             return;
@@ -276,12 +246,12 @@ impl Judgement<'_, '_> {
         let mut best: BTreeMap<&'static str, (usize, Cycle)> = BTreeMap::new();
         for component in &components {
             if (limits.expired)() {
-                self.cut = true;
+                self.timed_out = true;
                 break;
             }
-            let Found { cycles, doubt } =
-                component::search(&graph, component, self.scene.log, &mut local);
-            self.doubt.extend(doubt);
+            let ComponentCycles { cycles, undecided } =
+                component::search_component(&graph, component, self.explainer.table, &mut local);
+            self.undecided.extend(undecided);
             for (name, cycle) in cycles {
                 let (count, smallest) = best.entry(name).or_insert_with(|| (0, cycle.clone()));
                 *count += 1;
@@ -290,19 +260,20 @@ impl Judgement<'_, '_> {
                 }
             }
         }
-        let cycles =
-            best.into_iter().map(|(name, (count, cycle))| self.scene.cycle(name, count, &cycle));
+        let cycles = best
+            .into_iter()
+            .map(|(name, (count, cycle))| self.explainer.build_finding(name, count, &cycle));
         self.findings.extend(cycles);
     }
 
-    fn verdict(mut self) -> Verdict {
+    fn build_verdict(mut self) -> Verdict {
         let names: BTreeSet<_> = self.findings.iter().map(|finding| finding.name.clone()).collect();
-        let broken = level::broken(names.iter().map(String::as_str));
-        let not = level::weakest(&broken);
-        let doubted = level::broken(self.doubt.iter().copied());
+        let broken = level::broken_models(names.iter().map(String::as_str));
+        let not = level::weakest_models(&broken);
+        let undecided_models = level::broken_models(self.undecided.iter().copied());
         let validity = if broken.contains(self.level) {
             Validity::Invalid
-        } else if self.cut || doubted.contains(self.level) {
+        } else if self.timed_out || undecided_models.contains(self.level) {
             Validity::Unknown
         } else {
             Validity::Valid
@@ -310,10 +281,10 @@ impl Judgement<'_, '_> {
         self.findings.sort_by_key(|finding| severity(&finding.name));
         let message = self.message(validity, &not);
         let measured = self.measured(&not, &broken);
-        let Scene { log, .. } = self.scene;
+        let Explainer { table, .. } = self.explainer;
         let stats = Stats {
-            operations: log.txns.iter().filter(|txn| txn.kind != Kind::Fail).count(),
-            keys: log.keys.len(),
+            operations: table.txns.iter().filter(|txn| txn.kind != Kind::Fail).count(),
+            keys: table.keys.len(),
             algorithm: Algorithm::Graph,
             ..Stats::default()
         };
@@ -336,16 +307,18 @@ impl Judgement<'_, '_> {
                 format!("time was up before {level} could be decided")
             }
             Validity::Unknown => {
-                format!("nobody knows whether it is {level}: time was up. Found: {counts}")
+                format!(
+                    "nobody knows whether it is {level}: time was up. ComponentCycles: {counts}"
+                )
             }
-            Validity::Valid if counts.is_empty() => match self.scene.objects {
-                Objects::Lists => format!("no anomaly: {level}"),
-                Objects::Registers => format!(
+            Validity::Valid if counts.is_empty() => match self.explainer.data_type {
+                DataType::Lists => format!("no anomaly: {level}"),
+                DataType::Registers => format!(
                     "no anomaly that the values which were read can show: nothing speaks against {level}"
                 ),
             },
             Validity::Valid => format!(
-                "{level}, as far as is known, but not more. Found: {counts}. Models that do not hold: {not}"
+                "{level}, as far as is known, but not more. ComponentCycles: {counts}. Models that do not hold: {not}"
             ),
         }
     }
@@ -358,7 +331,7 @@ impl Judgement<'_, '_> {
             measured.insert("not".to_owned(), list(not.iter().copied().collect()));
             measured.insert("also-not".to_owned(), list(also));
         }
-        let unwritten = single::unwritten(&self.scene);
+        let unwritten = item_anomalies::count_unwritten_reads(&self.explainer);
         if unwritten > 0 {
             measured.insert("unwritten-reads".to_owned(), Value::Int(unwritten as i64));
         }
@@ -368,5 +341,5 @@ impl Judgement<'_, '_> {
 
 /// The worst first: what breaks the most models; then by name.
 fn severity(name: &str) -> (usize, String) {
-    (usize::MAX - level::broken([name]).len(), name.to_owned())
+    (usize::MAX - level::broken_models([name]).len(), name.to_owned())
 }

@@ -1,82 +1,83 @@
-//! Puts together the log of each key, and judges whether it is one log.
+//! Reconstructs the log of each key from sends and polls, and checks that it is consistent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
 
-use super::read::Part;
+use super::read::LogOp;
 use crate::history::{Kind, Process, Value};
-use crate::property::objects::{Op, brief};
-use crate::property::tally::{Case, Tally};
+use crate::property::op::{Op, abbreviate};
+use crate::property::verdict_builder::{Case, VerdictBuilder};
 
 /// Every key's log.
 #[derive(Default)]
-pub(super) struct Logs<'o, 'h> {
-    logs: BTreeMap<String, Log<'o, 'h>>,
+pub(super) struct KeyLogs<'o, 'h> {
+    logs: BTreeMap<String, KeyLog<'o, 'h>>,
 }
 
-/// What is known of one key.
+/// The reconstructed log of one key.
 #[derive(Default)]
-pub(super) struct Log<'o, 'h> {
-    /// Who first told what stands at an offset.
+pub(super) struct KeyLog<'o, 'h> {
+    /// The value at each offset and the first operation that showed it.
     pub(super) at: BTreeMap<i64, (&'h Value, &'o Op<'h>)>,
-    /// Other values told of an offset that had one.
+    /// Other values shown at an offset.
     conflicts: Vec<(i64, &'h Value, &'o Op<'h>)>,
     /// Acknowledged sends by offset.
     pub(super) acknowledged: BTreeMap<i64, &'o Op<'h>>,
-    /// Every attempt to send a value.
+    /// The sends of each value, whatever their outcome.
     sends: FxHashMap<&'h Value, Vec<&'o Op<'h>>>,
-    /// Of each polled value the poll that was over first, in the order in which polls of them began.
+    /// For each polled value the poll that completed first, in order of the first poll's
+    /// invocation.
     polled: Vec<(&'h Value, &'o Op<'h>)>,
-    /// Where in `polled` a value is.
+    /// The position of a value in `polled`.
     polled_values: FxHashMap<&'h Value, usize>,
-    /// Where anybody was given something.
+    /// The offsets that were polled.
     pub(super) polled_at: BTreeSet<i64>,
-    /// Of each process the last offset it was told by a send.
+    /// The last offset that a send of each process returned.
     last_sent: BTreeMap<Process, (i64, &'o Op<'h>)>,
     backwards: Vec<[(i64, &'o Op<'h>); 2]>,
 }
 
-impl<'o, 'h> Logs<'o, 'h> {
+impl<'o, 'h> KeyLogs<'o, 'h> {
     pub(super) fn keys(&self) -> usize {
         self.logs.len()
     }
 
-    pub(super) fn of(&self, key: &str) -> Option<&Log<'o, 'h>> {
+    pub(super) fn of(&self, key: &str) -> Option<&KeyLog<'o, 'h>> {
         self.logs.get(key)
     }
 
-    pub(super) fn each(&self) -> impl Iterator<Item = (&String, &Log<'o, 'h>)> {
+    pub(super) fn each(&self) -> impl Iterator<Item = (&String, &KeyLog<'o, 'h>)> {
         self.logs.iter()
     }
 
     /// Learns what an operation tells.
-    pub(super) fn add(&mut self, op: &'o Op<'h>, parts: Vec<Part<'h>>) {
+    pub(super) fn add_op(&mut self, op: &'o Op<'h>, parts: Vec<LogOp<'h>>) {
         for part in parts {
             match part {
-                Part::Send { key, value, offset } => {
+                LogOp::Send { key, value, offset } => {
                     self.logs.entry(key).or_default().send(op, value, offset);
                 }
-                Part::Poll { key, messages } if op.kind == Kind::Ok => {
+                LogOp::Poll { key, messages } if op.kind == Kind::Ok => {
                     self.logs.entry(key).or_default().poll(op, messages);
                 }
-                Part::Poll { .. } | Part::Moved { .. } => {}
+                LogOp::Poll { .. } | LogOp::Moved { .. } => {}
             }
         }
     }
 
-    pub(super) fn judge(&self, tally: &mut Tally) {
+    pub(super) fn check(&self, builder: &mut VerdictBuilder) {
         for (key, log) in &self.logs {
-            log.judge(key, tally);
+            log.check(key, builder);
         }
     }
 }
 
-impl<'o, 'h> Log<'o, 'h> {
+impl<'o, 'h> KeyLog<'o, 'h> {
     fn send(&mut self, op: &'o Op<'h>, value: &'h Value, offset: Option<i64>) {
         self.sends.entry(value).or_default().push(op);
         let Some(offset) = offset else { return };
-        self.tell(offset, value, op);
+        self.record_offset(offset, value, op);
         self.acknowledged.insert(offset, op);
         let last = self.last_sent.insert(op.process(), (offset, op));
         if let Some(last) = last.filter(|last| last.0 >= offset) {
@@ -86,7 +87,7 @@ impl<'o, 'h> Log<'o, 'h> {
 
     fn poll(&mut self, op: &'o Op<'h>, messages: Vec<(i64, &'h Value)>) {
         for (offset, value) in messages {
-            self.tell(offset, value, op);
+            self.record_offset(offset, value, op);
             self.polled_at.insert(offset);
             let place = *self.polled_values.entry(value).or_insert(self.polled.len());
             match self.polled.get_mut(place) {
@@ -97,70 +98,78 @@ impl<'o, 'h> Log<'o, 'h> {
         }
     }
 
-    fn tell(&mut self, offset: i64, value: &'h Value, op: &'o Op<'h>) {
+    fn record_offset(&mut self, offset: i64, value: &'h Value, op: &'o Op<'h>) {
         let known = self.at.entry(offset).or_insert((value, op));
         if known.0 != value {
             self.conflicts.push((offset, value, op));
         }
     }
 
-    /// Whether anybody was given a value.
+    /// Whether any poll returned a value.
     pub(super) fn was_polled(&self, value: &Value) -> bool {
         self.polled_values.contains_key(value)
     }
 
-    fn judge(&self, key: &str, tally: &mut Tally) {
+    fn check(&self, key: &str, builder: &mut VerdictBuilder) {
         for (offset, value, op) in &self.conflicts {
-            tally.found("inconsistent-offsets", || {
+            builder.add_case("inconsistent-offsets", || {
                 let (first, teller) = self.at[offset];
-                let (one, other) = (brief(first), brief(value));
-                let told =
-                    format!("holds {one} for {} and {other} for {}", teller.named(), op.named());
-                two(format!("offset {offset} of key {key} {told}"), teller, op)
+                let (one, other) = (abbreviate(first), abbreviate(value));
+                let detail = format!(
+                    "holds {one} for {} and {other} for {}",
+                    teller.describe(),
+                    op.describe()
+                );
+                two_op_case(format!("offset {offset} of key {key} {detail}"), teller, op)
             });
         }
-        self.repeated(key, tally);
+        self.check_duplicates(key, builder);
         for [(before, first), (offset, second)] in &self.backwards {
-            tally.found("nonmonotonic-send", || {
-                let told = format!("went to offset {offset}, though {} before it by the same client went to {before}", first.named());
-                two(format!("{} to key {key} {told}", second.named()), first, second)
+            builder.add_case("nonmonotonic-send", || {
+                let detail = format!(
+                    "went to offset {offset}, though {} before it by the same \
+                    client went to {before}",
+                    first.describe()
+                );
+                two_op_case(format!("{} to key {key} {detail}", second.describe()), first, second)
             });
         }
-        self.sources(key, tally);
+        self.check_sources(key, builder);
     }
 
-    /// Convicts a value that stands at two offsets. Sent twice, it may.
-    fn repeated(&self, key: &str, tally: &mut Tally) {
+    /// Reports a value at two offsets, unless it was sent twice.
+    fn check_duplicates(&self, key: &str, builder: &mut VerdictBuilder) {
         let mut places: FxHashMap<&Value, (i64, &Op<'_>)> = FxHashMap::default();
         for (offset, (value, op)) in &self.at {
             let once = self.sends.get(value).is_none_or(|sends| sends.len() == 1);
             match places.insert(value, (*offset, op)) {
-                Some((first, teller)) if once => tally.found("duplicate", || {
+                Some((first, teller)) if once => builder.add_case("duplicate", || {
                     let message = format!(
-                        "value {} of key {key} was sent once and stands at offsets {first} and {offset}",
-                        brief(value)
+                        "value {} of key {key} was sent once but is at offsets {first} and \
+                         {offset}",
+                        abbreviate(value)
                     );
-                    two(message, teller, op)
+                    two_op_case(message, teller, op)
                 }),
                 _ => {}
             }
         }
     }
 
-    /// Convicts a polled value that nobody sent, or only sends that failed.
-    fn sources(&self, key: &str, tally: &mut Tally) {
+    /// Reports a polled value that was never sent, or only by failed sends.
+    fn check_sources(&self, key: &str, builder: &mut VerdictBuilder) {
         for (value, poll) in &self.polled {
             let sends = self.sends.get(value).map_or(&[][..], Vec::as_slice);
-            if sends.iter().any(|send| send.possible() && send.begin < poll.end) {
+            if sends.iter().any(|send| send.may_have_happened() && send.begin < poll.end) {
                 continue;
             }
-            let got = format!("{} got {} of key {key}", poll.named(), brief(value));
-            match sends.iter().find(|send| !send.possible()) {
-                Some(send) => tally.found("aborted-read", || {
-                    two(format!("{got}, but {} had failed", send.named()), send, poll)
+            let got = format!("{} returned {} of key {key}", poll.describe(), abbreviate(value));
+            match sends.iter().find(|send| !send.may_have_happened()) {
+                Some(send) => builder.add_case("aborted-read", || {
+                    two_op_case(format!("{got}, but {} failed", send.describe()), send, poll)
                 }),
-                None => tally.found("unexpected", || Case {
-                    message: format!("{got}, which nobody had begun to send"),
+                None => builder.add_case("unexpected", || Case {
+                    message: format!("{got}, which was not sent by then"),
                     operations: vec![poll.begin],
                     ..Case::default()
                 }),
@@ -170,7 +179,7 @@ impl<'o, 'h> Log<'o, 'h> {
 }
 
 /// A case of two operations.
-pub(super) fn two(message: String, first: &Op<'_>, second: &Op<'_>) -> Case {
+pub(super) fn two_op_case(message: String, first: &Op<'_>, second: &Op<'_>) -> Case {
     let mut operations = vec![first.begin, second.begin];
     operations.dedup();
     Case { message, operations, ..Case::default() }

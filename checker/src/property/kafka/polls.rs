@@ -1,115 +1,124 @@
-//! Follows each consumer along the logs: whether it went back, and what it passed without being given it.
+//! Follows each consumer along the logs: whether it goes back, and which offsets it skips.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::log::{Log, Logs, two};
-use super::read::{Part, read};
+use super::log::{KeyLog, KeyLogs, two_op_case};
+use super::read::{LogOp, parse_log_ops};
 use crate::history::Process;
-use crate::property::objects::{Op, brief};
-use crate::property::tally::Tally;
+use crate::property::op::{Op, abbreviate};
+use crate::property::verdict_builder::VerdictBuilder;
 
-/// Where a consumer is.
+/// The position of a consumer.
 #[derive(Default)]
 struct Consumer<'o, 'h> {
-    /// Whether others may move it between polls.
+    /// Whether a rebalance may move it between polls.
     subscribed: bool,
     at: BTreeMap<String, (i64, &'o Op<'h>)>,
 }
 
-/// A step of a consumer over messages it was not given.
-struct Passed<'o, 'h> {
+/// A step of a consumer over offsets that it did not receive.
+struct SkippedRange<'o, 'h> {
     from: i64,
     to: i64,
     op: &'o Op<'h>,
 }
 
-pub(super) fn judge<'o, 'h>(
-    logs: &Logs<'o, 'h>,
+pub(super) fn check_polls<'o, 'h>(
+    logs: &KeyLogs<'o, 'h>,
     ops: &'o [Op<'h>],
-    tally: &mut Tally,
+    builder: &mut VerdictBuilder,
 ) -> Result<(), String> {
     let mut consumers: BTreeMap<Process, Consumer<'_, '_>> = BTreeMap::new();
-    let mut passed: BTreeMap<String, Vec<Passed<'_, '_>>> = BTreeMap::new();
+    let mut passed: BTreeMap<String, Vec<SkippedRange<'_, '_>>> = BTreeMap::new();
     for op in ops.iter().filter(|op| op.output.is_some()) {
         let consumer = consumers.entry(op.process()).or_default();
         if consumer.subscribed {
             consumer.at.clear();
         }
-        for part in read(op)? {
+        for part in parse_log_ops(op)? {
             match part {
-                Part::Moved { by_others } => {
+                LogOp::Moved { by_others } => {
                     consumer.subscribed |= by_others;
                     consumer.at.clear();
                 }
-                Part::Poll { key, messages } => {
+                LogOp::Poll { key, messages } => {
                     for (offset, _) in messages {
                         let before = consumer.at.insert(key.clone(), (offset, op));
                         if let (Some(before), Some(log)) = (before, logs.of(&key)) {
                             let steps = passed.entry(key.clone()).or_default();
-                            moved(&key, log, (before, (offset, op)), steps, tally);
+                            check_step(&key, log, (before, (offset, op)), steps, builder);
                         }
                     }
                 }
-                Part::Send { .. } => {}
+                LogOp::Send { .. } => {}
             }
         }
     }
     for (key, log) in logs.each() {
-        missing(key, log, passed.get(key).map_or(&[][..], Vec::as_slice), tally);
+        check_lost_writes(key, log, passed.get(key).map_or(&[][..], Vec::as_slice), builder);
     }
     Ok(())
 }
 
 type Position<'o, 'h> = (i64, &'o Op<'h>);
 
-/// Judges one step of a consumer.
-fn moved<'o, 'h>(
+/// Checks one step of a consumer.
+fn check_step<'o, 'h>(
     key: &str,
-    log: &Log<'o, 'h>,
+    log: &KeyLog<'o, 'h>,
     (before, now): (Position<'o, 'h>, Position<'o, 'h>),
-    passed: &mut Vec<Passed<'o, 'h>>,
-    tally: &mut Tally,
+    passed: &mut Vec<SkippedRange<'o, 'h>>,
+    builder: &mut VerdictBuilder,
 ) {
     let ((from, first), (to, op)) = (before, now);
     if to <= from {
-        tally.found("nonmonotonic-poll", || {
-            let told = format!("offset {to} after it was given {from}");
-            two(format!("the consumer of {} was given key {key}'s {told}", op.named()), first, op)
+        builder.add_case("nonmonotonic-poll", || {
+            let detail = format!("offset {to} after offset {from}");
+            two_op_case(format!("{} received key {key} at {detail}", op.describe()), first, op)
         });
     } else if log.at.range(from + 1..to).next().is_some() {
-        passed.push(Passed { from, to, op });
+        passed.push(SkippedRange { from, to, op });
         if let Some(offset) = log.polled_at.range(from + 1..to).next() {
-            tally.found("poll-skip", || {
+            builder.add_case("poll-skip", || {
                 let (value, teller) = log.at[offset];
-                let value = brief(value);
-                let told = format!("from offset {from} to {to} over {value} at {offset}");
-                two(format!("{} went on key {key} {told}", op.named()), teller, op)
+                let value = abbreviate(value);
+                let detail = format!("from offset {from} to {to}, over {value} at offset {offset}");
+                two_op_case(
+                    format!("{} skipped messages of key {key} {detail}", op.describe()),
+                    teller,
+                    op,
+                )
             });
         }
     }
 }
 
-/// Convicts acknowledged messages that nobody was given though somebody passed them.
-fn missing(key: &str, log: &Log<'_, '_>, passed: &[Passed<'_, '_>], tally: &mut Tally) {
+/// Reports acknowledged messages that no poll returned although a consumer skipped them.
+fn check_lost_writes(
+    key: &str,
+    log: &KeyLog<'_, '_>,
+    passed: &[SkippedRange<'_, '_>],
+    builder: &mut VerdictBuilder,
+) {
     let mut unseen: BTreeSet<i64> = BTreeSet::new();
     for offset in log.acknowledged.keys() {
         if !log.was_polled(log.at[offset].0) {
             unseen.insert(*offset);
         }
     }
-    for Passed { from, to, op } in passed {
+    for SkippedRange { from, to, op } in passed {
         let lost: Vec<i64> = unseen.range(from + 1..*to).copied().collect();
         for offset in lost {
             unseen.remove(&offset);
-            tally.found("lost-write", || {
+            builder.add_case("lost-write", || {
                 let send = log.acknowledged[&offset];
-                let told = format!(
-                    "was acknowledged at offset {offset} of key {key}, nobody was given it"
+                let detail = format!(
+                    "was acknowledged at offset {offset} of key {key}, but no poll returned it"
                 );
-                let by = format!("{} went from {from} to {to}", op.named());
-                two(format!("{} {told}, and {by}", send.named()), send, op)
+                let by = format!("{} skipped from {from} to {to}", op.describe());
+                two_op_case(format!("{} {detail}, and {by}", send.describe()), send, op)
             });
         }
     }
-    tally.add("unseen", unseen.len());
+    builder.add_to_measure("unseen", unseen.len());
 }

@@ -1,87 +1,91 @@
-//! Reads sends and polls off operations.
+//! Parses the sends and polls of operations.
 
 use crate::history::Value;
-use crate::property::objects::{Op, brief};
+use crate::property::op::{Op, abbreviate};
 
-/// One part of an operation.
+/// One action of an operation.
 #[derive(Debug)]
-pub(super) enum Part<'h> {
-    /// A message was sent; where it went, if that is known.
+pub(super) enum LogOp<'h> {
+    /// A message was sent, to this offset if it is known.
     Send { key: String, value: &'h Value, offset: Option<i64> },
-    /// Messages came back, in this order.
+    /// A poll returned these messages, in this order.
     Poll { key: String, messages: Vec<(i64, &'h Value)> },
-    /// From here on the consumer may be anywhere.
+    /// The consumer's position is unknown from here on.
     Moved { by_others: bool },
 }
 
-/// The parts of an operation as it was answered, or as it was asked if it was not.
-pub(super) fn read<'h>(op: &Op<'h>) -> Result<Vec<Part<'h>>, String> {
+/// The actions of the completion, or of the invocation if the operation is not ok.
+pub(super) fn parse_log_ops<'h>(op: &Op<'h>) -> Result<Vec<LogOp<'h>>, String> {
     match op.f {
-        "assign" => return Ok(vec![Part::Moved { by_others: false }]),
-        "subscribe" => return Ok(vec![Part::Moved { by_others: true }]),
+        "assign" => return Ok(vec![LogOp::Moved { by_others: false }]),
+        "subscribe" => return Ok(vec![LogOp::Moved { by_others: true }]),
         "send" | "poll" | "txn" => {}
         "crash" | "debug-topic-partitions" => return Ok(Vec::new()),
         _ => return Err(op.unknown_function("assign, poll, send, subscribe, txn")),
     }
     let Value::List(items) = op.output.unwrap_or(op.input) else {
-        return Err(bad(op, "its value is no list of sends and polls"));
+        return Err(bad(op, "expected a list of sends and polls"));
     };
     let mut parts = Vec::new();
     for item in items.iter() {
-        part(op, item, &mut parts)?;
+        parse_log_op(op, item, &mut parts)?;
     }
     Ok(parts)
 }
 
 fn bad(op: &Op<'_>, why: &str) -> String {
-    if op.output.is_some() { op.bad_output(why) } else { op.bad_input(why) }
+    if op.output.is_some() { op.invalid_output(why) } else { op.invalid_input(why) }
 }
 
-fn part<'h>(op: &Op<'h>, item: &'h Value, parts: &mut Vec<Part<'h>>) -> Result<(), String> {
+fn parse_log_op<'h>(
+    op: &Op<'h>,
+    item: &'h Value,
+    parts: &mut Vec<LogOp<'h>>,
+) -> Result<(), String> {
     let words = match item {
         Value::List(words) => &**words,
         _ => &[],
     };
     match words {
         [Value::Str(f), key, value] if f == "send" => {
-            let (offset, value) = sent(op, value)?;
-            parts.push(Part::Send { key: text(key), value, offset });
+            let (offset, value) = parse_send(op, value)?;
+            parts.push(LogOp::Send { key: key_text(key), value, offset });
         }
         [Value::Str(f)] if f == "poll" => {}
         [Value::Str(f), Value::Map(logs)] if f == "poll" => {
             for (key, messages) in logs {
-                let messages = messages_of(op, messages)?;
-                parts.push(Part::Poll { key: key.clone(), messages });
+                let messages = parse_messages(op, messages)?;
+                parts.push(LogOp::Poll { key: key.clone(), messages });
             }
         }
-        _ => return Err(bad(op, &format!("{} is neither a send nor a poll", brief(item)))),
+        _ => return Err(bad(op, &format!("{} is neither a send nor a poll", abbreviate(item)))),
     }
     Ok(())
 }
 
-/// What was sent and, if it was acknowledged with `[offset, value]`, where to.
-fn sent<'h>(op: &Op<'h>, value: &'h Value) -> Result<(Option<i64>, &'h Value), String> {
+/// The sent value, and its offset if it was acknowledged with `[offset, value]`.
+fn parse_send<'h>(op: &Op<'h>, value: &'h Value) -> Result<(Option<i64>, &'h Value), String> {
     match (op.output.and(value.as_pair()), value) {
         (Some((Value::Int(offset), value)), _) => Ok((Some(*offset), value)),
         (Some((Value::Nil, value)), _) => Ok((None, value)),
-        (Some(_), _) => Err(bad(op, &format!("{} is not [offset value]", brief(value)))),
+        (Some(_), _) => Err(bad(op, &format!("{} is not [offset value]", abbreviate(value)))),
         (None, value) => Ok((None, value)),
     }
 }
 
-fn messages_of<'h>(op: &Op<'h>, messages: &'h Value) -> Result<Vec<(i64, &'h Value)>, String> {
+fn parse_messages<'h>(op: &Op<'h>, messages: &'h Value) -> Result<Vec<(i64, &'h Value)>, String> {
     let Value::List(items) = messages else {
-        return Err(bad(op, &format!("{} is no list of messages", brief(messages))));
+        return Err(bad(op, &format!("{} is not a list of messages", abbreviate(messages))));
     };
     let message = |item: &'h Value| match item.as_pair() {
         Some((Value::Int(offset), value)) => Ok((*offset, value)),
-        _ => Err(bad(op, &format!("{} is not [offset value]", brief(item)))),
+        _ => Err(bad(op, &format!("{} is not [offset value]", abbreviate(item)))),
     };
     items.iter().map(message).collect()
 }
 
-/// A key as maps spell it.
-fn text(key: &Value) -> String {
+/// The spelling of a key in maps.
+fn key_text(key: &Value) -> String {
     match key {
         Value::Str(text) => text.to_string(),
         other => other.to_string(),

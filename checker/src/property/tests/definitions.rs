@@ -1,13 +1,13 @@
-//! Compares the checks of single answers with the sentences that define them.
+//! Compares checks of single operations with their definitions.
 
+use super::brute_force::set_calls;
 use super::random::{
     Call, Draw, chain, compare, compare_verdicts, end, history, items, oks, output,
 };
-use super::twins::set_calls;
 use crate::history::{Kind, Operation, Value};
 use crate::verdict::Validity;
 
-/// Balances of two accounts that hold 2, now and then 3.
+/// Balances of two accounts with a total of 2, sometimes 3.
 fn bank_calls(draw: &mut Draw) -> Call {
     let accounts = |a: i64, b: i64| {
         Value::map([("a".to_owned(), Value::Int(a)), ("b".to_owned(), Value::Int(b))])
@@ -36,7 +36,7 @@ fn balances(op: &Operation) -> Vec<i64> {
 }
 
 #[test]
-fn a_bank_is_right_where_one_total_explains_every_read() {
+fn bank_agrees_with_its_definition() {
     let explained = |ops: &[Operation]| {
         let reads: Vec<Vec<i64>> = oks(ops, "read").into_iter().map(balances).collect();
         let fits = |total: i64| reads.iter().all(|read| read.iter().sum::<i64>() == total);
@@ -87,7 +87,7 @@ fn the_last_read_of_a_set_agrees_with_its_definition() {
 }
 
 #[test]
-fn identifiers_agree_with_a_comparison_of_all_pairs() {
+fn unique_ids_agree_with_a_comparison_of_all_pairs() {
     let mut calls = |draw: &mut Draw| ("generate", Value::Nil, Value::Int(draw.below(20) as i64));
     compare("unique-ids", "duplicate-id", &mut calls, |ops| {
         let given = oks(ops, "generate");
@@ -99,7 +99,7 @@ fn identifiers_agree_with_a_comparison_of_all_pairs() {
 }
 
 #[test]
-fn a_run_says_something_where_every_function_succeeded() {
+fn stats_agrees_with_its_definition() {
     let mut calls = |draw: &mut Draw| {
         let f = ["read", "write", "cas"][draw.below(3) as usize];
         (f, Value::Nil, Value::Nil)
@@ -112,7 +112,8 @@ fn a_run_says_something_where_every_function_succeeded() {
     compare_verdicts("stats", &mut make, said, &[Validity::Valid, Validity::Unknown]);
 }
 
-/// Whether the rest of a chain can follow, each write of unknown end happening at some time or never.
+/// Whether the rest of a chain is possible, with each open write taking effect at some time or
+/// never.
 fn follows(ops: &[&Operation], held: Option<&Value>, open: &[&Value]) -> bool {
     let Some((op, rest)) = ops.split_first() else { return true };
     let late = (0..open.len()).any(|place| {
@@ -136,7 +137,7 @@ fn follows(ops: &[&Operation], held: Option<&Value>, open: &[&Value]) -> bool {
 }
 
 #[test]
-fn a_causal_chain_agrees_with_every_time_at_which_open_writes_may_happen() {
+fn causal_agrees_with_every_placement_of_open_writes() {
     let mut held = 0;
     let mut calls = |draw: &mut Draw| match draw.below(5) {
         0 | 1 => {
@@ -144,8 +145,8 @@ fn a_causal_chain_agrees_with_every_time_at_which_open_writes_may_happen() {
             ("write", Value::Int(held), Value::Int(held))
         }
         it => {
-            let told = if draw.below(4) == 0 { draw.below(4) as i64 } else { held };
-            (["read", "read-init"][usize::from(it == 2)], Value::Nil, Value::Int(told))
+            let observed = if draw.below(4) == 0 { draw.below(4) as i64 } else { held };
+            (["read", "read-init"][usize::from(it == 2)], Value::Nil, Value::Int(observed))
         }
     };
     let mut make = |seed| chain(seed, 1 + (seed % 9) as usize, &mut calls);
@@ -154,10 +155,10 @@ fn a_causal_chain_agrees_with_every_time_at_which_open_writes_may_happen() {
         let overlap = (0..possible.len()).any(|place| {
             possible[..place].iter().any(|op| op.is_ok() && end(op) > possible[place].invoked.index)
         });
-        let told = possible.iter().any(|op| op.is_ok() && op.f != "write");
+        let observed = possible.iter().any(|op| op.is_ok() && op.f != "write");
         match (overlap, follows(&possible, None, &[])) {
             (true, _) => Validity::Unknown,
-            (false, true) if told => Validity::Valid,
+            (false, true) if observed => Validity::Valid,
             (false, true) => Validity::Unknown,
             (false, false) => Validity::Invalid,
         }

@@ -1,28 +1,28 @@
-//! One property after the other: valid, wrong, unknown.
+//! Tests each check with small histories: valid, invalid and unknown.
 
 use super::{history, unknown, valid, verdict, wrong};
 use crate::history::Value;
 use crate::model;
-use crate::property::availability::{self, Stretch};
-use crate::property::bank::{self, Rules};
+use crate::property::availability::{self, Interval};
+use crate::property::bank::{self, BankRules};
 use crate::property::errors;
-use crate::property::monotonic::{self, Between};
+use crate::property::monotonic::{self, MonotonicScope};
 use crate::registry::CHECKS;
 use crate::verdict::{Limits, Validity};
 
 #[test]
-fn names_of_checks_are_sorted_unique_kebab_case_explained_and_no_models() {
+fn check_names_are_sorted_unique_kebab_case_documented_and_not_models() {
     let names: Vec<&str> = CHECKS.iter().map(|check| check.name()).collect();
     assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "{names:?}");
     for check in CHECKS {
         assert!(check.name().chars().all(|c| c.is_ascii_lowercase() || c == '-'));
-        assert!(check.doc().len() > 20, "{} explains itself", check.name());
+        assert!(check.doc().len() > 20, "{} lacks a description", check.name());
         assert!(model::named(check.name()).is_none(), "{} is a model", check.name());
     }
 }
 
 #[test]
-fn every_check_calls_nonsense_unknown_and_not_one_panics() {
+fn every_check_reports_unsupported_histories_as_unknown() {
     for check in CHECKS.iter().map(|check| check.name()).filter(|name| *name != "stats") {
         unknown(check, "0:frobnicate 1 => 1", "");
     }
@@ -43,7 +43,7 @@ fn every_check_calls_nonsense_unknown_and_not_one_panics() {
 }
 
 #[test]
-fn a_set_loses_what_was_acknowledged_before_the_last_read() {
+fn set_final_checks_the_last_read() {
     let check = "set-final";
     valid(check, "0:add 1 => 1; 1:add 2; 1:info; 0:add 3; 0:fail; 0:read => [1]");
     valid(check, "0:add 1 => 1; 1:add 2; 1:info; 0:read => [2 1]");
@@ -53,15 +53,16 @@ fn a_set_loses_what_was_acknowledged_before_the_last_read() {
     wrong(check, "0:read => [7]", "unexpected");
     wrong(
         check,
-        "0:add [:a 1] => [:a 1]; 0:add [:b 1] => [:b 1]; 0:read [:a nil] => [:a []]; 0:read [:b nil] => [:b [1]]",
+        "0:add [:a 1] => [:a 1]; 0:add [:b 1] => [:b 1]; 0:read [:a nil] => [:a []]; 0:read [:b \
+         nil] => [:b [1]]",
         "lost",
     );
-    unknown(check, "0:add 1 => 1", "never read");
+    unknown(check, "0:add 1 => 1", "no read of the set completed");
     unknown(check, "0:add 1 => 1; 0:read => 7", "event index 3");
 }
 
 #[test]
-fn every_read_of_a_set_counts() {
+fn set_full_checks_every_read() {
     for check in ["set-full", "set-full-linearizable"] {
         valid(
             check,
@@ -73,20 +74,20 @@ fn every_read_of_a_set_counts() {
         wrong(check, "0:add 1; 1:read => [1]; 1:read => []", "lost");
         wrong(check, "0:add 1 => 1; 0:read => [1 1]", "duplicated");
         wrong(check, "0:read => [1]; 0:add 1 => 1; 0:read => [1]", "unexpected");
-        unknown(check, "0:add 1 => 1", "no read shows any element");
+        unknown(check, "0:add 1 => 1", "no read returned an element");
     }
     let stale = "0:add 1 => 1; 0:read => []; 0:read => [1]";
     valid("set-full", stale);
     wrong("set-full-linearizable", stale, "stale");
-    // Not after it was known: the read that shows it is still open.
+    // The element is not yet known, because the read that returns it is still open.
     valid("set-full-linearizable", "0:add 1; 1:read; 2:read => []; 1:ok [1]");
 }
 
 #[test]
-fn latencies_of_a_set_are_measured() {
+fn set_full_measures_latencies() {
     let got = verdict("set-full", "0:add 1 => 1; 0:read => []; 0:read => [1]");
     let Value::Map(latency) = &got.measured["stable_latency_ms"] else { panic!("{got:?}") };
-    // Known at 1 ms (index 1), still missing in the read at 2 ms.
+    // Known at 1 ms (index 1), and still missing in the read at 2 ms.
     assert_eq!(latency[1].0, "max");
     assert!(
         latency[1].1.to_string().starts_with('2') || latency[1].1.to_string().starts_with('1'),
@@ -96,7 +97,7 @@ fn latencies_of_a_set_are_measured() {
 }
 
 #[test]
-fn a_bank_keeps_its_money() {
+fn bank_preserves_the_total() {
     valid(
         "bank",
         "0:read => {0 5, 1 5}; 0:transfer {:from 0 :to 1 :amount 5} => nil; 0:read => {0 0, 1 10}",
@@ -104,11 +105,12 @@ fn a_bank_keeps_its_money() {
     wrong("bank", "0:read => {0 5, 1 5}; 0:read => {0 5, 1 4}", "wrong-total");
     wrong("bank", "0:read => {0 5, 1 5}; 0:read => {0 -1, 1 11}", "negative-balance");
     wrong("bank", "0:read => {0 nil, 1 5}", "missing-balance");
-    unknown("bank", "0:transfer {:from 0} => nil", "does not say to");
+    unknown("bank", "0:transfer {:from 0} => nil", "lacks to");
     unknown("bank", "0:read => {0 :x}", "event index 1");
-    unknown("bank", "0:read", "never read");
-    let given = Rules { total: Some(11), accounts: Some(vec!["0".to_owned()]), overdraft: true };
-    let got = bank::judge(
+    unknown("bank", "0:read", "no read completed");
+    let given =
+        BankRules { total: Some(11), accounts: Some(vec!["0".to_owned()]), overdraft: true };
+    let got = bank::check_bank(
         &history("0:read => {0 5, 1 5}; 0:read => {0 12 1 -1}"),
         &Limits::default(),
         &given,
@@ -119,7 +121,7 @@ fn a_bank_keeps_its_money() {
 }
 
 #[test]
-fn a_counter_stays_within_its_bounds() {
+fn counter_bounds() {
     let check = "counter-bounds";
     valid(check, "0:add 1 => 1; 1:add 2; 1:info; 0:read => 3; 0:read => 1");
     valid(check, "0:read; 1:add 5 => 5; 2:add -3; 0:ok -3");
@@ -130,17 +132,17 @@ fn a_counter_stays_within_its_bounds() {
 }
 
 #[test]
-fn a_queue_delivers_each_element() {
+fn queues_deliver_each_element() {
     for check in ["queue", "total-queue"] {
         valid(check, "0:enqueue 1 => 1; 1:dequeue => 1; 0:drain => []");
         valid(check, "0:enqueue 1; 1:dequeue => 1; 0:info; 1:drain => []");
         wrong(check, "0:enqueue 1 => 1; 0:drain => []", "lost");
         wrong(check, "0:enqueue 1 => 1; 0:dequeue => nil", "lost");
         wrong(check, "0:dequeue => 2; 0:enqueue 1 => 1; 0:drain => [1]", "unexpected");
-        // What came before cannot be the one that was put in later: that one is gone.
+        // A delivery before the enqueue is not of its element, so that element is lost.
         wrong(check, "0:dequeue => 1; 0:enqueue 1 => 1; 0:drain => []", "lost unexpected");
         wrong(check, "0:enqueue 1; 0:fail; 1:dequeue => 1", "unexpected");
-        // A dequeue of unknown end may have taken one of the two, so one is lost for sure.
+        // An indeterminate dequeue may have removed one of the two, so the other one is lost.
         valid(check, "0:enqueue 1 => 1; 1:dequeue; 1:info; 0:drain => []");
         wrong(
             check,
@@ -149,7 +151,7 @@ fn a_queue_delivers_each_element() {
         );
         valid(check, "0:enqueue 1 => 1; 0:enqueue 2 => 2; 1:drain; 1:info; 0:drain => []");
         unknown(check, "0:enqueue 1 => 1", "never dequeued");
-        unknown(check, "0:enqueue 1; 0:fail; 1:dequeue; 1:fail", "nobody was told");
+        unknown(check, "0:enqueue 1; 0:fail; 1:dequeue; 1:fail", "no dequeue or drain");
         valid(check, "0:dequeue => nil");
         unknown(check, "0:drain => 3", "event index 1");
     }
@@ -160,16 +162,16 @@ fn a_queue_delivers_each_element() {
 }
 
 #[test]
-fn identifiers_are_distinct() {
+fn unique_ids_are_distinct() {
     valid("unique-ids", "0:generate => 1; 0:generate => 2; 1:generate; 1:info");
     valid("unique-ids", "0:generate [:a nil] => [:a 1]; 0:generate [:b nil] => [:b 1]");
     wrong("unique-ids", "0:generate => 1; 1:generate => 1; 1:generate => 1", "duplicate-id*2");
-    unknown("unique-ids", "0:generate; 0:info", "ever given");
+    unknown("unique-ids", "0:generate; 0:info", "no generate completed");
     unknown("unique-ids", "0:generate => nil", "event index 1");
 }
 
 #[test]
-fn reads_of_a_group_agree_on_an_order() {
+fn long_fork_reads_agree_on_an_order() {
     let check = "long-fork";
     let writes = "0:write [[:w 1 1]] => [[:w 1 1]]; 0:write [[:w 2 1]] => [[:w 2 1]]; ";
     let read =
@@ -179,14 +181,14 @@ fn reads_of_a_group_agree_on_an_order() {
     wrong(check, &[writes, &read("1", "nil"), &read("7", "1")].concat(), "unwritten-value");
     unknown(check, &[writes, writes].concat(), "written once");
     unknown(check, &[read("1", "nil"), read("2", "nil")].concat(), "two values");
-    unknown(check, &read("1", "nil"), "two to disagree");
+    unknown(check, &read("1", "nil"), "at least two");
     let alone = "0:read [] => []; 0:read [] => []; 1:read [[:r 1 nil]] => [[:r 1 nil]]; ";
     unknown(check, &[alone, alone].concat(), "0 reads of several keys");
     unknown(check, "0:read 7 => 7", "event index 1");
 }
 
 #[test]
-fn a_causal_chain_reads_what_it_wrote() {
+fn causal_reads_return_the_preceding_write() {
     valid("causal", "0:read-init => 0; 0:write 1 => 1; 0:read => 1; 0:write 2 => 2; 0:read => 2");
     valid("causal", "0:write 1; 0:info; 1:read => 0; 1:write 2 => 2; 1:read => 2; 1:read => 1");
     wrong("causal", "0:read-init => 0; 0:write 1 => 1; 0:read => 0", "causal-violation");
@@ -202,21 +204,21 @@ fn a_causal_chain_reads_what_it_wrote() {
         "causal-violation",
     );
     unknown("causal", "0:write 1; 1:read => 1; 0:ok 1", "overlaps");
-    unknown("causal", "0:write 1 => 1; 0:write 2 => 2", "nothing was ever read");
+    unknown("causal", "0:write 1 => 1; 0:write 2 => 2", "no read completed");
 }
 
 #[test]
-fn writes_become_visible_in_order() {
+fn causal_reverse_writes_become_visible_in_order() {
     let check = "causal-reverse";
     valid(check, "0:write 1 => 1; 0:write 2 => 2; 1:read => [1]; 1:read => [2 1]; 1:read => []");
     valid(check, "0:write 1; 1:write 2 => 2; 1:read => [2]; 0:ok 1");
     wrong(check, "0:write 1 => 1; 0:write 2 => 2; 1:read => [2]", "causal-reverse");
     wrong(check, "0:write 1; 0:fail; 1:read => [1]", "unexpected");
-    unknown(check, "0:write 1 => 1; 0:write 1 => 1", "values must differ");
+    unknown(check, "0:write 1 => 1; 0:write 1 => 1", "values must be unique");
 }
 
 #[test]
-fn a_lock_has_one_holder_and_growing_tokens() {
+fn fenced_locks_have_one_holder_and_growing_tokens() {
     let check = "fenced-lock";
     valid(check, "0:acquire => 1; 1:acquire; 0:release => nil; 1:ok 2; 1:release; 1:info");
     valid(check, "0:acquire; 0:info; 1:acquire => 1; 1:release; 2:acquire => 2");
@@ -227,7 +229,7 @@ fn a_lock_has_one_holder_and_growing_tokens() {
         "0:acquire => {:token 2}; 0:release => nil; 1:acquire => {:token 2}",
         "token-reused",
     );
-    // The holder is the argument, whichever process speaks for it.
+    // The holder is the argument, whichever process makes the call.
     valid(check, "0:acquire 7 => 7; 1:release 7 => 7; 1:acquire 8 => 8");
     wrong(check, "0:acquire 7 => 7; 1:release 8 => 8; 1:acquire 8 => 8", "two-holders");
     wrong(
@@ -236,20 +238,24 @@ fn a_lock_has_one_holder_and_growing_tokens() {
         "two-holders",
     );
     unknown(check, "0:acquire => \"x\"", "fencing token");
-    unknown(check, "0:acquire; 0:fail; 0:release => nil; 1:acquire; 1:info", "ever granted");
+    unknown(
+        check,
+        "0:acquire; 0:fail; 0:release => nil; 1:acquire; 1:info",
+        "no acquire succeeded",
+    );
 }
 
 #[test]
-fn what_grows_never_goes_back() {
+fn monotonic_values_never_decrease() {
     let check = "monotonic";
     valid(check, "0:inc => nil; 0:read => 1; 1:read; 0:read => 2; 1:ok 1");
     wrong(check, "0:read => 2; 0:read => 1", "non-monotonic-session");
     wrong(check, "0:read => 2; 1:read => 1", "non-monotonic-realtime");
     wrong(check, "0:read => {:x 2 :y 1}; 1:read => {:x 1 :y 1}", "non-monotonic-realtime");
-    let own = monotonic::judge(
+    let own = monotonic::check_monotonic(
         &history("0:read => 2; 1:read => 1"),
         &Limits::default(),
-        Between::OwnReads,
+        MonotonicScope::OwnReads,
     );
     assert_eq!(own.validity, Validity::Valid);
     let add = |val: i64, sts: i64| format!("0:add nil => {{:val {val} :sts {sts}}}; ");
@@ -262,18 +268,18 @@ fn what_grows_never_goes_back() {
         &[add(1, 20), add(2, 10), "0:read => [[1 20] [2 10]]".to_owned()].concat(),
         "off-order",
     );
-    // One stamp for two rows: neither came first.
+    // Two rows with the same timestamp are unordered.
     valid(check, &[add(1, 10), add(2, 10), "0:read => [[2 10] [1 10]]".to_owned()].concat());
-    // Tried again after nobody knew: the first try may have done it.
+    // A retry failed, but the indeterminate first attempt may have taken effect.
     valid(check, "0:add 1; 0:info; 1:add 1; 1:fail; 1:read => [[1 10]]");
     wrong(check, &[add(1, 10), "0:read => []".to_owned()].concat(), "lost");
     wrong(check, "0:read => [[1 10] [1 11]]", "duplicated");
     wrong(check, "0:add 1; 0:fail; 0:read => [[1 10]]", "unexpected");
-    unknown(check, "0:read => [7]", "no row");
+    unknown(check, "0:read => [7]", "not a row");
 }
 
 #[test]
-fn a_log_keeps_what_was_sent() {
+fn kafka_logs_keep_sent_messages() {
     let check = "kafka";
     let send = |value: i64, offset: i64| {
         format!("0:send [[:send 0 {value}]] => [[:send 0 [{offset} {value}]]]; ")
@@ -281,7 +287,7 @@ fn a_log_keeps_what_was_sent() {
     let poll = |messages: &str| format!("1:poll [[:poll]] => [[:poll {{0 [{messages}]}}]]; ");
     let three = [send(10, 0), send(11, 1), send(12, 2)].concat();
     valid(check, &[three.clone(), poll("[0 10] [1 11]"), poll("[2 12]")].concat());
-    // Nobody came past the last message, so it is unseen rather than lost.
+    // No consumer passed the last message, so it is unseen rather than lost.
     valid(check, &[three.clone(), poll("[0 10] [1 11]")].concat());
     wrong(check, &[three.clone(), poll("[0 10] [2 12]")].concat(), "lost-write");
     valid(
@@ -305,38 +311,38 @@ fn a_log_keeps_what_was_sent() {
 }
 
 #[test]
-fn a_function_that_never_succeeded_proves_nothing() {
+fn stats_is_unknown_if_a_function_never_succeeded() {
     valid("stats", "0:read => 1; 0:write 1; 0:fail; 0:write 1 => 1");
-    unknown("stats", "0:read => 1; 0:write 1; 0:fail", "no write ever succeeded");
-    unknown("stats", "", "nothing");
+    unknown("stats", "0:read => 1; 0:write 1; 0:fail", "none of 1 calls of write succeeded");
+    unknown("stats", "", "no function was called");
 }
 
 #[test]
-fn availability_has_a_floor_for_each_stretch() {
+fn availability_is_required_in_each_interval() {
     let history = history("0:read => 1; 0:read => 1; 0:read; 0:fail");
-    let stretch = |name: &str, from, to| Stretch {
+    let interval = |name: &str, from, to| Interval {
         name: name.to_owned(),
         from,
         to,
         per_second: 1.0,
         part: 0.6,
     };
-    let before = stretch("before", 0, 4_000_000);
-    let during = stretch("during", 4_000_000, 9_000_000);
-    let got = availability::judge(&history, &[before.clone(), during]);
+    let before = interval("before", 0, 4_000_000);
+    let during = interval("during", 4_000_000, 9_000_000);
+    let got = availability::check_availability(&history, &[before.clone(), during]);
     assert_eq!((got.validity, got.findings[0].count), (Validity::Invalid, 1));
     assert!(got.message.contains("during: 0 of 1"), "{}", got.message);
-    assert_eq!(availability::judge(&history, &[before]).validity, Validity::Valid);
-    assert_eq!(availability::judge(&history, &[]).validity, Validity::Unknown);
+    assert_eq!(availability::check_availability(&history, &[before]).validity, Validity::Valid);
+    assert_eq!(availability::check_availability(&history, &[]).validity, Validity::Unknown);
 }
 
 #[test]
-fn errors_that_nobody_expected_are_told() {
+fn unexpected_errors_are_reported() {
     let text = "{:process 0 :type :invoke :f :r} {:process 0 :type :info :f :r :error [:timeout 3]}
                 {:process 1 :type :invoke :f :r} {:process 1 :type :fail :f :r :error \"refused\"}";
     let history = crate::history::edn::parse(text).expect("EDN").history;
-    let kinds = errors::unhandled(&history, &["refused"]);
+    let kinds = errors::find_unhandled_errors(&history, &["refused"]);
     assert_eq!((kinds.len(), kinds[0].error.as_str(), kinds[0].count), (1, "timeout", 1));
-    assert_eq!(errors::judge(&history, &["refused"]).validity, Validity::Unknown);
-    assert_eq!(errors::judge(&history, &["refused", "timeout"]).validity, Validity::Valid);
+    assert_eq!(errors::check_errors(&history, &["refused"]).validity, Validity::Unknown);
+    assert_eq!(errors::check_errors(&history, &["refused", "timeout"]).validity, Validity::Valid);
 }

@@ -1,4 +1,5 @@
-//! Holds every check to laws: names, times and independent keys do not matter; less evidence convicts nobody.
+//! Tests invariants of every check: names, times and independent keys do not matter; less evidence
+//! adds no anomaly.
 
 use super::random::{Call, Draw, chain, history, numbered};
 use super::{valid, wrong};
@@ -7,12 +8,12 @@ use crate::history::{Event, History, Kind, Process, Value};
 use crate::registry::CHECKS;
 use crate::verdict::{Limits, Validity};
 
-/// Checks whose laws stand with the generators of their histories: in `txn::tests::laws`, `txn::isolation::tests`,
-/// `session::laws`.
+/// Checks whose invariants are tested beside their generators: in `txn::tests::laws`,
+/// `txn::isolation::tests`, `session::laws`.
 const ELSEWHERE: &[&str] =
     &["isolation", "list-append", "rw-register", "rw-register-closed", "session"];
 
-/// Those whose operations name the key of an object, `[key, value]`.
+/// Checks whose operations may be keyed, `[key, value]`.
 const KEYED: &[&str] = &[
     "bank",
     "causal",
@@ -28,9 +29,9 @@ const KEYED: &[&str] = &[
     "unique-ids",
 ];
 
-/// Those that any one read may be left out of. Left out of others it may convict:
-/// of `set-final`, where the read before it counts then; of `set-full`, where it may be the one that shows that
-/// an element was late rather than lost. What a queue or a log gives away is no mere observation.
+/// Checks for which removing a read adds no anomaly. It may add one to the others: to `set-final`,
+/// because the read before it becomes the last; to `set-full`, because it may show that an element
+/// was stale rather than lost. Dequeues and polls change the state.
 const READS_ARE_FREE: &[&str] = &[
     "bank",
     "causal",
@@ -42,7 +43,7 @@ const READS_ARE_FREE: &[&str] = &[
     "stats",
 ];
 
-/// One object that mostly tells the truth.
+/// An object that is mostly correct.
 #[derive(Default)]
 struct Store {
     items: Vec<i64>,
@@ -105,7 +106,8 @@ impl Store {
         ("read", Value::Nil, numbers(&self.items[from..]))
     }
 
-    /// A lie shows what nobody added: what a read lacks is held against it only much later.
+    /// A lie returns an element that was never added: a missing element is an anomaly only much
+    /// later.
     fn grow_wildly(&mut self, lie: bool, draw: &mut Draw) -> Call {
         let (f, input, output) = self.grow("add", false, draw);
         match output {
@@ -125,7 +127,7 @@ impl Store {
         ("read", Value::Nil, Value::Int(self.last - wrong))
     }
 
-    /// Mostly taken and given back in turn.
+    /// Mostly acquired and released in turn.
     fn lock(&mut self, wrong: i64, draw: &mut Draw) -> Call {
         self.last += 1;
         match draw.below(3) {
@@ -166,7 +168,7 @@ impl Store {
         ("poll", wrap(vec![Value::from("poll")]), wrap(vec![Value::from("poll"), logs]))
     }
 
-    /// Keys are written in order, and a read shows the first of them.
+    /// Keys are written in order, and a read returns a prefix of them.
     fn group(&mut self, lie: bool, draw: &mut Draw) -> Call {
         if draw.below(3) == 0 && self.last < 3 {
             self.last += 1;
@@ -194,7 +196,7 @@ fn bank(store: &mut Store, wrong: i64, draw: &mut Draw) -> Call {
     ("read", Value::Nil, map(&[("a", 3 - store.last + wrong), ("b", store.last)]))
 }
 
-/// A small history of the kind that a check judges.
+/// A small history that the check supports.
 fn small(check: &str, seed: u64) -> History {
     let mut store = Store::default();
     let mut next = |draw: &mut Draw| store.call(check, draw);
@@ -204,8 +206,8 @@ fn small(check: &str, seed: u64) -> History {
     }
 }
 
-/// What a check says of a history, without the words.
-fn told(check: &str, history: &History) -> (Validity, Vec<(String, usize)>) {
+/// The validity and the counts of the anomalies.
+fn outcome(check: &str, history: &History) -> (Validity, Vec<(String, usize)>) {
     let verdict = check_by_name(history, check, &Limits::default());
     let counts = verdict.findings.into_iter().map(|finding| (finding.name, finding.count));
     (verdict.validity, counts.collect())
@@ -215,7 +217,7 @@ fn changed(history: &History, change: impl FnMut(Event) -> Event) -> History {
     History::new(history.events().iter().cloned().map(change).collect()).expect("well-formed")
 }
 
-/// Every number in a value replaced, but for nil and 0: they stand for what was there at first.
+/// Replaces every number in a value except nil and 0, which stand for the initial state.
 fn renamed(value: &Value, name: &dyn Fn(i64) -> Value) -> Value {
     match value {
         Value::Int(0) => Value::Int(0),
@@ -228,10 +230,10 @@ fn renamed(value: &Value, name: &dyn Fn(i64) -> Value) -> Value {
     }
 }
 
-/// Another name for each number, such as a check must not mind.
+/// Renames a number in a way that must not change the verdict.
 fn rename(check: &str, number: i64) -> Value {
     match check {
-        // Sums stay equal, and nothing that was not below zero gets there.
+        // Equal sums stay equal, and no balance becomes negative.
         "bank" => Value::Int(3 * number),
         "counter-bounds" => Value::Int(-5 * number),
         "eventual-counter" | "fenced-lock" | "kafka" | "monotonic" => Value::Int(7 * number),
@@ -244,19 +246,19 @@ fn judged() -> impl Iterator<Item = &'static str> {
 }
 
 #[test]
-fn times_and_names_of_clients_and_values_do_not_matter() {
+fn times_and_names_of_clients_and_values_do_not_change_the_verdict() {
     for check in judged() {
         let mut met = [0; 3];
         for seed in 0..800 {
             let history = small(check, seed);
-            let wanted = told(check, &history);
+            let wanted = outcome(check, &history);
             met[wanted.0 as usize] += 1;
             let later = changed(&history, |event| Event {
                 index: event.index * 3 + 7,
                 time: event.time + 5_000_000_000,
                 ..event
             });
-            assert_eq!(told(check, &later), wanted, "{check}, seed {seed}: {history:?}");
+            assert_eq!(outcome(check, &later), wanted, "{check}, seed {seed}: {history:?}");
             let others = changed(&history, |event| Event {
                 process: match event.process {
                     Process::Client(number) => Process::Client(1_000_000 - number),
@@ -264,19 +266,19 @@ fn times_and_names_of_clients_and_values_do_not_matter() {
                 },
                 ..event
             });
-            assert_eq!(told(check, &others), wanted, "{check}, seed {seed}: {history:?}");
+            assert_eq!(outcome(check, &others), wanted, "{check}, seed {seed}: {history:?}");
             let values = changed(&history, |event| Event {
                 value: renamed(&event.value, &|number| rename(check, number)),
                 ..event
             });
-            assert_eq!(told(check, &values), wanted, "{check}, seed {seed}: {history:?}");
+            assert_eq!(outcome(check, &values), wanted, "{check}, seed {seed}: {history:?}");
         }
         assert!(met[0] > 15, "{check} is valid now and then: {met:?}");
         assert!(met[2] > 15 || check == "stats", "{check} is wrong now and then: {met:?}");
     }
 }
 
-/// Two histories as one, each about a key of its own.
+/// Interleaves two histories, each with its own key.
 fn both(one: &History, other: &History, names: [&str; 2], draw: &mut Draw) -> History {
     let keyed = |history: &History, place: u64| -> Vec<Event> {
         let name = names[place as usize];
@@ -299,30 +301,30 @@ fn both(one: &History, other: &History, names: [&str; 2], draw: &mut Draw) -> Hi
 }
 
 #[test]
-fn independent_keys_are_judged_apart_whatever_they_are_called() {
+fn independent_keys_are_checked_separately() {
     for check in KEYED {
         for seed in 0..300 {
             let (one, other) = (small(check, 2 * seed), small(check, 2 * seed + 1));
-            let got = told(check, &both(&one, &other, ["a", "b"], &mut Draw(seed)));
-            let renamed = told(check, &both(&one, &other, ["z", "b"], &mut Draw(seed)));
+            let got = outcome(check, &both(&one, &other, ["a", "b"], &mut Draw(seed)));
+            let renamed = outcome(check, &both(&one, &other, ["z", "b"], &mut Draw(seed)));
             assert_eq!(got, renamed, "{check}, seed {seed}");
-            let swapped = told(check, &both(&one, &other, ["b", "a"], &mut Draw(seed + 1)));
+            let swapped = outcome(check, &both(&one, &other, ["b", "a"], &mut Draw(seed + 1)));
             assert_eq!(got, swapped, "{check}, seed {seed}");
-            let (one, other) = (told(check, &one), told(check, &other));
+            let (one, other) = (outcome(check, &one), outcome(check, &other));
             if *check == "causal" && one.0.max(other.0) != got.0 && got.0 == Validity::Unknown {
-                // What is no chain is not counted, be it one key of many.
+                // A history that is not a chain has no counts, even if only one key is not.
                 continue;
             }
-            let count = |told: &[(String, usize)], kind: &str| {
-                told.iter().find(|(name, _)| name == kind).map_or(0, |(_, count)| *count)
+            let count = |counts: &[(String, usize)], kind: &str| {
+                counts.iter().find(|(name, _)| name == kind).map_or(0, |(_, count)| *count)
             };
             let kinds = got.1.iter().chain(&one.1).chain(&other.1);
             for (kind, _) in kinds {
                 let sum = count(&one.1, kind) + count(&other.1, kind);
                 assert_eq!(count(&got.1, kind), sum, "{check} {kind}, seed {seed}");
             }
-            // What one key leaves unknown may be known of the other: a reason for a No counts, and whether anything
-            // was asked at all is a question to both.
+            // What one key leaves unknown may be known of the other: a reason for a No counts, and
+            // whether anything was asked at all is a question to both.
             let worst = one.0.max(other.0);
             assert!(got.0 == worst || worst == Validity::Unknown, "{check}, seed {seed}: {got:?}");
         }
@@ -338,18 +340,18 @@ fn without(history: &History, place: usize) -> History {
 }
 
 #[test]
-fn fewer_reads_convict_nobody() {
+fn removing_a_read_adds_no_anomaly() {
     for check in READS_ARE_FREE {
         let mut tried = 0;
         for seed in 0..600 {
             let history = small(check, seed);
-            if told(check, &history).0 != Validity::Valid {
+            if outcome(check, &history).0 != Validity::Valid {
                 continue;
             }
             for (place, operation) in history.operations().iter().enumerate() {
                 if matches!(operation.f.as_str(), "read" | "read-init") {
                     let less = without(&history, place);
-                    let got = told(check, &less);
+                    let got = outcome(check, &less);
                     assert_ne!(got.0, Validity::Invalid, "{check}, seed {seed}: {less:?}");
                     tried += 1;
                 }
@@ -360,7 +362,7 @@ fn fewer_reads_convict_nobody() {
 }
 
 #[test]
-fn a_read_that_is_evidence_convicts_when_it_is_gone() {
+fn removing_a_read_can_add_an_anomaly_to_sets() {
     valid("set-final", "0:add 1 => 1; 0:read => []; 0:read => [1]");
     wrong("set-final", "0:add 1 => 1; 0:read => []", "lost");
     valid("set-full", "0:add 1 => 1; 0:read => []; 0:read => [1]");
@@ -375,14 +377,15 @@ fn a_read_that_is_evidence_convicts_when_it_is_gone() {
     wrong("kafka", &[all, poll(1, 0), poll(1, 2)].concat(), "lost-write");
 }
 
-/// One exception: a first write, though unknown, says of a `long-fork` that its values come from writes.
+/// One exception: the first write of `long-fork`, even if open, enables the check of unwritten
+/// values.
 #[test]
-fn what_may_not_have_happened_convicts_nobody() {
+fn adding_an_open_operation_adds_no_anomaly() {
     for check in judged() {
         let mut tried = 0;
         for seed in 0..600 {
             let history = small(check, seed);
-            if told(check, &history).0 != Validity::Valid {
+            if outcome(check, &history).0 != Validity::Valid {
                 continue;
             }
             let mut draw = Draw(seed);
@@ -397,7 +400,7 @@ fn what_may_not_have_happened_convicts_nobody() {
                 events.insert(draw.below(events.len() as u64 + 1) as usize, event);
             }
             let more = numbered(events);
-            let got = told(check, &more);
+            let got = outcome(check, &more);
             assert_ne!(got.0, Validity::Invalid, "{check}, seed {seed}: {got:?} {more:?}");
             tried += 1;
         }

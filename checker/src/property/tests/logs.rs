@@ -1,11 +1,11 @@
-//! Compares the log check with the definition of each of its kinds of wrong, tellings and steps compared in pairs.
+//! Compares the kafka check with the definition of each anomaly, by comparing all pairs.
 
 use std::collections::BTreeSet;
 
 use super::random::{Call, Draw, count, end, history, output};
 use crate::history::{Kind, Operation, Value};
 
-/// One key's log as it is, and calls that mostly tell the truth about it.
+/// The log of one key, and calls whose outputs are mostly correct.
 #[derive(Default)]
 struct Store {
     log: Vec<i64>,
@@ -35,14 +35,14 @@ impl Store {
 
     fn send(&mut self, draw: &mut Draw) -> Call {
         self.sent += i64::from(draw.below(12) > 0);
-        // Some are put into the log by nobody, some at the wrong place.
+        // Some messages are never appended, some are appended at another offset.
         if draw.below(8) > 0 {
             self.log.push(self.sent);
         }
         let offset = self.log.len() as i64 - 1 - i64::from(draw.below(12) == 0);
         let asked = micro("send", vec![Value::from("k"), Value::Int(self.sent)]);
-        let told = micro("send", vec![Value::from("k"), message(offset.max(0), self.sent)]);
-        ("send", asked, told)
+        let shown = micro("send", vec![Value::from("k"), message(offset.max(0), self.sent)]);
+        ("send", asked, shown)
     }
 
     fn poll(&mut self, draw: &mut Draw) -> Call {
@@ -57,14 +57,14 @@ impl Store {
             _ => self.log[at],
         };
         let given: Vec<usize> = range.filter(|_| draw.below(5) > 0).collect();
-        let told = given.into_iter().map(|at| message(at as i64, value(at, draw)));
-        let told: Vec<Value> = told.collect();
-        let logs = Value::map([("k".to_owned(), Value::from(told))]);
+        let shown = given.into_iter().map(|at| message(at as i64, value(at, draw)));
+        let shown: Vec<Value> = shown.collect();
+        let logs = Value::map([("k".to_owned(), Value::from(shown))]);
         ("poll", micro("poll", Vec::new()), micro("poll", vec![logs]))
     }
 }
 
-/// The words of an operation's only micro-operation.
+/// The items of an operation's only micro-operation.
 fn words(value: &Value) -> Vec<Value> {
     let Value::List(micros) = value else { return Vec::new() };
     match micros.first() {
@@ -73,37 +73,37 @@ fn words(value: &Value) -> Vec<Value> {
     }
 }
 
-/// A value that was told to stand at an offset.
-struct Told<'o> {
+/// A value that an operation shows at an offset.
+struct ShownValue<'o> {
     op: &'o Operation,
     offset: i64,
     value: Value,
     sent: bool,
 }
 
-fn told(op: &Operation) -> Vec<Told<'_>> {
+fn shown(op: &Operation) -> Vec<ShownValue<'_>> {
     let pair = |it: &Value| match it.as_pair() {
         Some((Value::Int(offset), value)) => (*offset, value.clone()),
         _ => panic!("no message: {it}"),
     };
-    let told = |(offset, value)| Told { op, offset, value, sent: op.f == "send" };
+    let shown = |(offset, value)| ShownValue { op, offset, value, sent: op.f == "send" };
     match (op.f.as_str(), op.is_ok()) {
-        ("send", true) => vec![told(pair(&words(output(op))[2]))],
+        ("send", true) => vec![shown(pair(&words(output(op))[2]))],
         ("poll", true) => {
             let Value::Map(logs) = &words(output(op))[1] else { return Vec::new() };
             let Value::List(messages) = &logs[0].1 else { return Vec::new() };
-            messages.iter().map(|it| told(pair(it))).collect()
+            messages.iter().map(|it| shown(pair(it))).collect()
         }
         _ => Vec::new(),
     }
 }
 
-fn all(ops: &[Operation]) -> Vec<Told<'_>> {
-    ops.iter().flat_map(told).collect()
+fn all(ops: &[Operation]) -> Vec<ShownValue<'_>> {
+    ops.iter().flat_map(shown).collect()
 }
 
-fn polls(ops: &[Operation]) -> Vec<Told<'_>> {
-    all(ops).into_iter().filter(|told| !told.sent).collect()
+fn polls(ops: &[Operation]) -> Vec<ShownValue<'_>> {
+    all(ops).into_iter().filter(|shown| !shown.sent).collect()
 }
 
 /// Every attempt to send a value.
@@ -111,16 +111,16 @@ fn attempts<'o>(ops: &'o [Operation], value: &Value) -> Vec<&'o Operation> {
     ops.iter().filter(|op| op.f == "send" && words(&op.input)[2] == *value).collect()
 }
 
-/// What stands at an offset: what was told of it first.
+/// The value at an offset: the first one that an operation shows.
 fn at(ops: &[Operation], offset: i64) -> Option<Value> {
-    all(ops).into_iter().find(|told| told.offset == offset).map(|told| told.value)
+    all(ops).into_iter().find(|shown| shown.offset == offset).map(|shown| shown.value)
 }
 
 fn offsets(ops: &[Operation]) -> BTreeSet<i64> {
-    all(ops).iter().map(|told| told.offset).collect()
+    all(ops).iter().map(|shown| shown.offset).collect()
 }
 
-/// From which offset to which consumers went, step by step.
+/// The steps of all consumers, from one offset to the next.
 fn steps(ops: &[Operation]) -> Vec<(i64, i64)> {
     let mut steps = Vec::new();
     for (place, op) in ops.iter().enumerate() {
@@ -129,16 +129,16 @@ fn steps(ops: &[Operation]) -> Vec<(i64, i64)> {
         let moved = |f: &str| own.iter().rposition(|it| it.f == f);
         let subscribed = moved("subscribe").is_some();
         let from = if subscribed { own.len() - 1 } else { moved("assign").map_or(0, |at| at + 1) };
-        let before = own[from.min(own.len())..].iter().flat_map(|it| told(it));
-        let seen: Vec<i64> = before.filter(|told| !told.sent).map(|told| told.offset).collect();
-        let fresh = told(op).iter().filter(|told| !told.sent).count();
+        let before = own[from.min(own.len())..].iter().flat_map(|it| shown(it));
+        let seen: Vec<i64> = before.filter(|shown| !shown.sent).map(|shown| shown.offset).collect();
+        let fresh = shown(op).iter().filter(|shown| !shown.sent).count();
         let first = (seen.len() - fresh).max(1);
         steps.extend((first..seen.len()).map(|at| (seen[at - 1], seen[at])));
     }
     steps
 }
 
-/// Compares counts over many seeds, each with a log of its own.
+/// Compares counts over many seeds, each with its own log.
 #[track_caller]
 fn check(kind: &str, twin: impl Fn(&[Operation]) -> usize) {
     let mut met = 0;
@@ -154,9 +154,9 @@ fn check(kind: &str, twin: impl Fn(&[Operation]) -> usize) {
 }
 
 #[test]
-fn offsets_agree_with_a_comparison_of_all_tellings() {
+fn offset_anomalies_agree_with_their_definition() {
     check("inconsistent-offsets", |ops| {
-        all(ops).iter().filter(|told| at(ops, told.offset).as_ref() != Some(&told.value)).count()
+        all(ops).iter().filter(|shown| at(ops, shown.offset).as_ref() != Some(&shown.value)).count()
     });
     check("duplicate", |ops| {
         let again = |offset: &&i64| {
@@ -167,7 +167,7 @@ fn offsets_agree_with_a_comparison_of_all_tellings() {
         offsets(ops).iter().filter(again).count()
     });
     check("nonmonotonic-send", |ops| {
-        let sends: Vec<Told<'_>> = all(ops).into_iter().filter(|told| told.sent).collect();
+        let sends: Vec<ShownValue<'_>> = all(ops).into_iter().filter(|shown| shown.sent).collect();
         let back = |place: &usize| {
             let (before, send) = (&sends[..*place], &sends[*place]);
             let last = before.iter().rev().find(|other| other.op.process == send.op.process);
@@ -178,16 +178,16 @@ fn offsets_agree_with_a_comparison_of_all_tellings() {
 }
 
 #[test]
-fn sources_agree_with_a_comparison_of_every_poll_with_every_send() {
+fn source_anomalies_agree_with_their_definition() {
     let from_nowhere = |ops: &[Operation], refused: bool| {
         let polls = polls(ops);
-        let values: BTreeSet<&Value> = polls.iter().map(|told| &told.value).collect();
+        let values: BTreeSet<&Value> = polls.iter().map(|shown| &shown.value).collect();
         let wrong = |value: &&&Value| {
             let sends = attempts(ops, value);
-            let early = |told: &Told<'_>| {
+            let early = |shown: &ShownValue<'_>| {
                 let possible = sends.iter().filter(|send| send.kind() != Kind::Fail);
-                told.value == ***value
-                    && possible.clone().all(|send| send.invoked.index > end(told.op))
+                shown.value == ***value
+                    && possible.clone().all(|send| send.invoked.index > end(shown.op))
             };
             let failed = sends.iter().any(|send| send.kind() == Kind::Fail);
             polls.iter().any(early) && failed == refused
@@ -199,21 +199,21 @@ fn sources_agree_with_a_comparison_of_every_poll_with_every_send() {
 }
 
 #[test]
-fn consumers_agree_with_a_comparison_of_every_step_with_every_offset() {
+fn consumer_anomalies_agree_with_their_definition() {
     check("nonmonotonic-poll", |ops| steps(ops).iter().filter(|(from, to)| to <= from).count());
     check("poll-skip", |ops| {
         let polls = polls(ops);
         let over = |(from, to): &&(i64, i64)| {
-            polls.iter().any(|told| *from < told.offset && told.offset < *to)
+            polls.iter().any(|shown| *from < shown.offset && shown.offset < *to)
         };
         steps(ops).iter().filter(over).count()
     });
     check("lost-write", |ops| {
         let (steps, polls) = (steps(ops), polls(ops));
         let acknowledged: BTreeSet<i64> =
-            all(ops).iter().filter(|told| told.sent).map(|told| told.offset).collect();
+            all(ops).iter().filter(|shown| shown.sent).map(|shown| shown.offset).collect();
         let lost = |offset: &&i64| {
-            let given = polls.iter().any(|told| Some(&told.value) == at(ops, **offset).as_ref());
+            let given = polls.iter().any(|shown| Some(&shown.value) == at(ops, **offset).as_ref());
             !given && steps.iter().any(|(from, to)| from < *offset && *offset < to)
         };
         acknowledged.iter().filter(lost).count()
@@ -221,20 +221,22 @@ fn consumers_agree_with_a_comparison_of_every_step_with_every_offset() {
 }
 
 #[test]
-fn a_poll_that_was_over_before_the_send_began_convicts_though_another_began_before_it() {
+fn a_poll_that_completed_before_the_send_is_unexpected() {
     let poll = "[[:poll {0 [[0 10]]}]]";
     let text = format!(
-        "1:poll [[:poll]]; 2:poll [[:poll]] => {poll}; 0:send [[:send 0 10]] => [[:send 0 [0 10]]]; 1:ok {poll}"
+        "1:poll [[:poll]]; 2:poll [[:poll]] => {poll}; 0:send [[:send 0 10]] => [[:send 0 [0 \
+         10]]]; 1:ok {poll}"
     );
     super::wrong("kafka", &text, "unexpected");
     let text = format!(
-        "1:poll [[:poll]]; 2:poll [[:poll]]; 0:send [[:send 0 10]] => [[:send 0 [0 10]]]; 2:ok {poll}; 1:ok {poll}"
+        "1:poll [[:poll]]; 2:poll [[:poll]]; 0:send [[:send 0 10]] => [[:send 0 [0 10]]]; 2:ok \
+         {poll}; 1:ok {poll}"
     );
     super::valid("kafka", &text);
 }
 
 #[test]
-fn a_log_has_steps_only_where_its_consumer_stayed() {
+fn assign_and_subscribe_reset_the_position_of_a_consumer() {
     let poll = |offset: i64| format!("1:poll [[:poll]] => [[:poll {{0 [[{offset} {offset}]]}}]]; ");
     let of = |text: &str| steps(super::history(text).operations());
     assert_eq!(of(&[poll(0), poll(2)].concat()), [(0, 2)]);

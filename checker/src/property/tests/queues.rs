@@ -1,10 +1,11 @@
-//! Compares queues with every way to say which enqueue a client was given the element of.
+//! Compares queues with every assignment of deliveries to enqueues.
 
 use super::random::{Draw, compare_verdicts, end, history, items, oks, output};
 use crate::history::{Kind, Operation, Value};
 use crate::verdict::Validity;
 
-/// Who was given what, where the queue was last seen empty, and how many dequeues have no known end.
+/// The deliveries, the last observation of an empty queue, and the number of indeterminate
+/// dequeues.
 struct Seen<'o> {
     puts: Vec<&'o Operation>,
     given: Vec<(&'o Value, u64)>,
@@ -24,8 +25,9 @@ fn seen(ops: &[Operation]) -> Seen<'_> {
     Seen { puts, given: one.chain(all).collect(), emptied: emptied.unwrap_or(0), unknown }
 }
 
-/// The fewest acknowledged elements that were there and are gone, and then the fewest of which nobody knows, over all
-/// ways to give each taker an enqueue of its own; of a queue that may repeat itself, any. Nothing, if there is no way.
+/// The minimum number of provably lost elements, and then of elements of unknown fate, over all
+/// assignments of deliveries to enqueues, each used once unless the queue may repeat. `None` if
+/// there is no assignment.
 fn fewest_gone(seen: &Seen<'_>, taken: &mut Vec<usize>, repeats: bool) -> Option<(usize, usize)> {
     let Some((element, until)) = seen.given.get(taken.len()) else {
         let left = |place: &usize| !taken.contains(place) && seen.puts[*place].is_ok();
@@ -48,15 +50,15 @@ fn fewest_gone(seen: &Seen<'_>, taken: &mut Vec<usize>, repeats: bool) -> Option
 
 fn judged(ops: &[Operation], repeats: bool) -> Validity {
     let seen = seen(ops);
-    let told = !oks(ops, "dequeue").is_empty() || !oks(ops, "drain").is_empty();
+    let observed = !oks(ops, "dequeue").is_empty() || !oks(ops, "drain").is_empty();
     match fewest_gone(&seen, &mut Vec::new(), repeats) {
-        Some((gone, 0)) if gone <= seen.unknown && told => Validity::Valid,
+        Some((gone, 0)) if gone <= seen.unknown && observed => Validity::Valid,
         Some((gone, _)) if gone <= seen.unknown => Validity::Unknown,
         _ => Validity::Invalid,
     }
 }
 
-/// Elements that differ, or one of two.
+/// Compares verdicts for distinct elements or for only two different ones.
 fn compare(check: &str, repeats: bool, distinct: bool) {
     let mut put = 0;
     let mut calls = |draw: &mut Draw| match draw.below(8) {
@@ -77,24 +79,24 @@ fn compare(check: &str, repeats: bool, distinct: bool) {
 }
 
 #[test]
-fn a_queue_is_wrong_exactly_where_no_way_to_share_out_its_elements_explains_it() {
+fn queue_agrees_with_all_assignments_of_deliveries() {
     compare("queue", false, true);
     compare("queue", false, false);
 }
 
 #[test]
-fn a_queue_that_repeats_itself_is_wrong_exactly_where_nothing_explains_it() {
+fn total_queue_agrees_with_all_assignments_of_deliveries() {
     compare("total-queue", true, true);
 }
 
 #[test]
-fn of_equal_elements_the_one_that_must_have_been_there_was_taken() {
-    // The one that is still being enqueued comes later, so nothing is lost.
+fn equal_elements_are_matched_with_the_earliest_enqueue() {
+    // The open enqueue may take effect later, so no element is lost.
     let late = "0:enqueue 1; 1:enqueue 1 => 1; 2:dequeue => 1; 2:dequeue => nil; 0:ok 1";
     super::unknown("queue", late, "never dequeued");
     let early = "0:enqueue 1; 1:enqueue 1 => 1; 2:dequeue => 1; 0:ok 1; 2:dequeue => nil";
     super::wrong("queue", early, "lost");
-    // What was taken before the second was enqueued can only have been the first.
+    // The delivery before the second enqueue can only be of the first.
     let gone = "0:enqueue 1; 0:info; 1:dequeue => 1; 2:enqueue 1 => 1; 2:dequeue => nil";
     super::wrong("queue", gone, "lost");
     let taken = "0:enqueue 1; 0:info; 2:enqueue 1 => 1; 1:dequeue => 1; 2:dequeue => nil";

@@ -1,10 +1,10 @@
-//! Makes small random histories, and compares what checks count in them.
+//! Generates small random histories, and compares the counts of checks on them.
 
 use crate::check_by_name;
 use crate::history::{Event, History, Kind, Operation, Process, Value};
 use crate::verdict::{Limits, Validity};
 
-/// A stream of numbers.
+/// A stream of random numbers.
 pub(crate) struct Draw(pub(crate) u64);
 
 impl Draw {
@@ -14,10 +14,10 @@ impl Draw {
     }
 }
 
-/// A call and what it is told if it is ok.
+/// A function, its input, and its output if it is ok.
 pub(crate) type Call = (&'static str, Value, Value);
 
-/// Three clients that call what `next` draws and end as the dice fall.
+/// Three clients make the calls that `next` draws, with random outcomes.
 pub(crate) fn history(
     seed: u64,
     events: usize,
@@ -25,7 +25,7 @@ pub(crate) fn history(
 ) -> History {
     let mut draw = Draw(seed.wrapping_mul(7_919) + 1);
     let mut clients: Vec<(u64, Option<Call>)> = (0..3).map(|client| (client, None)).collect();
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     for index in 0..events as u64 {
         let place = draw.below(3) as usize;
         let (number, call) = &mut clients[place];
@@ -46,19 +46,19 @@ pub(crate) fn history(
             *number += 3;
         }
         let (f, time) = (f.into(), index);
-        told.push(Event { index, time, kind, process, f, value, node: None, error: None });
+        events.push(Event { index, time, kind, process, f, value, node: None, error: None });
     }
-    History::new(told).expect("clients take turns")
+    History::new(events).expect("clients take turns")
 }
 
-/// How often a check found a kind of wrong.
+/// The number of cases of an anomaly that a check finds.
 pub(crate) fn count(check: &str, history: &History, kind: &str) -> usize {
     let verdict = check_by_name(history, check, &Limits::default());
     let found = verdict.findings.iter().find(|finding| finding.name == kind);
     found.map_or(0, |finding| finding.count)
 }
 
-/// Compares counts over many seeds; each kind must be met now and then.
+/// Compares counts over many seeds; each anomaly must occur sometimes.
 #[track_caller]
 pub(crate) fn compare(
     check: &str,
@@ -81,7 +81,7 @@ pub(crate) fn compare(
 }
 
 pub(crate) fn end(op: &Operation) -> u64 {
-    op.completion.as_ref().filter(|_| op.is_ok()).map_or(u64::MAX, |told| told.at.index)
+    op.completion.as_ref().filter(|_| op.is_ok()).map_or(u64::MAX, |events| events.at.index)
 }
 
 pub(crate) fn output(op: &Operation) -> &Value {
@@ -99,10 +99,10 @@ pub(crate) fn oks<'o>(ops: &'o [Operation], f: &str) -> Vec<&'o Operation> {
     ops.iter().filter(|op| op.f == f && op.is_ok()).collect()
 }
 
-/// Clients that take turns: each call is over before the next begins, but for one in a dozen.
+/// Clients that take turns: each call completes before the next begins, except one in twelve.
 pub(crate) fn chain(seed: u64, calls: usize, next: &mut dyn FnMut(&mut Draw) -> Call) -> History {
     let mut draw = Draw(seed.wrapping_mul(7_919) + 1);
-    let mut told: Vec<Event> = Vec::new();
+    let mut events: Vec<Event> = Vec::new();
     for number in 0..calls as u64 {
         let (f, input, output) = next(&mut draw);
         let (kind, value) = match draw.below(8) {
@@ -115,12 +115,12 @@ pub(crate) fn chain(seed: u64, calls: usize, next: &mut dyn FnMut(&mut Draw) -> 
             let f = f.into();
             Event { index: 0, time: 0, kind, process, f, value, node: None, error: None }
         };
-        // A call that begins before the last one is over is no link of a chain.
-        let early = usize::from(!told.is_empty() && draw.below(12) == 0);
-        told.insert(told.len() - early, event(Kind::Invoke, input));
-        told.push(event(kind, value));
+        // A call that begins before the last one completed is not part of a chain.
+        let early = usize::from(!events.is_empty() && draw.below(12) == 0);
+        events.insert(events.len() - early, event(Kind::Invoke, input));
+        events.push(event(kind, value));
     }
-    numbered(told)
+    numbered(events)
 }
 
 /// Events in this order.
@@ -131,7 +131,7 @@ pub(crate) fn numbered(mut events: Vec<Event>) -> History {
     History::new(events).expect("clients take turns")
 }
 
-/// Compares verdicts on histories of many seeds; each of the answers must be met now and then.
+/// Compares verdicts over many seeds; each validity must occur sometimes.
 #[track_caller]
 pub(crate) fn compare_verdicts(
     check: &str,

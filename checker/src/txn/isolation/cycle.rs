@@ -2,47 +2,47 @@
 
 use std::collections::VecDeque;
 
-use super::super::log::NONE;
+use super::super::table::NONE;
 use super::facts::Facts;
-use super::order::Edge;
+use super::order::CommitEdge;
 use crate::finding::{Finding, Step};
 
-/// Why one commit comes before another.
+/// EdgeReason one commit comes before another.
 #[derive(Clone, Copy)]
-enum Why {
+enum EdgeReason {
     Session,
     Read(u32),
     Derived(u32),
 }
 
 /// A cycle, if there is one.
-pub(super) fn find(facts: &Facts<'_, '_>, edges: &[Edge]) -> Option<Finding> {
-    let graph = Graph::of(facts, edges);
-    let rest = graph.rest();
+pub(super) fn find_cycle(facts: &Facts<'_, '_>, edges: &[CommitEdge]) -> Option<Finding> {
+    let graph = CommitGraph::of(facts, edges);
+    let rest = graph.cyclic_core();
     let begin = rest.iter().position(|left| *left)?;
-    let cycle = graph.cycle(&rest, graph.inside(&rest, begin as u32))?;
-    Some(told(facts, edges, &cycle))
+    let cycle = graph.shortest_cycle(&rest, graph.node_on_cycle(&rest, begin as u32))?;
+    Some(build_finding(facts, edges, &cycle))
 }
 
 /// Edges by where they begin.
-struct Graph {
+struct CommitGraph {
     begins: Vec<usize>,
-    ends: Vec<(u32, Why)>,
+    ends: Vec<(u32, EdgeReason)>,
 }
 
-impl Graph {
-    fn of(facts: &Facts<'_, '_>, edges: &[Edge]) -> Self {
+impl CommitGraph {
+    fn of(facts: &Facts<'_, '_>, edges: &[CommitEdge]) -> Self {
         let start = facts.start();
-        let mut all: Vec<(u32, u32, Why)> = Vec::new();
+        let mut all: Vec<(u32, u32, EdgeReason)> = Vec::new();
         for node in 0..facts.len() as u32 {
             let before = facts.before[node as usize];
-            all.push((if before == NONE { start } else { before }, node, Why::Session));
+            all.push((if before == NONE { start } else { before }, node, EdgeReason::Session));
             for read in facts.reads[node as usize].iter().filter(|read| read.source != start) {
-                all.push((read.source, node, Why::Read(read.key)));
+                all.push((read.source, node, EdgeReason::Read(read.key)));
             }
         }
         let derived = edges.iter().zip(0..);
-        all.extend(derived.map(|(edge, number)| (edge.from, edge.to, Why::Derived(number))));
+        all.extend(derived.map(|(edge, number)| (edge.from, edge.to, EdgeReason::Derived(number))));
         let mut begins = vec![0; facts.len() + 2];
         for (from, ..) in &all {
             begins[*from as usize + 1] += 1;
@@ -51,7 +51,7 @@ impl Graph {
             begins[at] += begins[at - 1];
         }
         let mut next = begins.clone();
-        let mut ends = vec![(0, Why::Session); all.len()];
+        let mut ends = vec![(0, EdgeReason::Session); all.len()];
         for (from, to, why) in all {
             ends[next[from as usize]] = (to, why);
             next[from as usize] += 1;
@@ -59,12 +59,12 @@ impl Graph {
         Self { begins, ends }
     }
 
-    fn from(&self, node: u32) -> &[(u32, Why)] {
+    fn from(&self, node: u32) -> &[(u32, EdgeReason)] {
         &self.ends[self.begins[node as usize]..self.begins[node as usize + 1]]
     }
 
     /// The nodes that are left when those that nothing comes before are taken away, again and again.
-    fn rest(&self) -> Vec<bool> {
+    fn cyclic_core(&self) -> Vec<bool> {
         let count = self.begins.len() - 1;
         let mut open = vec![0_u32; count];
         self.ends.iter().for_each(|(to, _)| open[*to as usize] += 1);
@@ -84,7 +84,7 @@ impl Graph {
     }
 
     /// A node on a cycle: every node of the rest has one before it, so walking backwards ends in one.
-    fn inside(&self, rest: &[bool], begin: u32) -> u32 {
+    fn node_on_cycle(&self, rest: &[bool], begin: u32) -> u32 {
         let mut before = vec![NONE; rest.len()];
         for node in (0..rest.len() as u32).filter(|node| rest[*node as usize]) {
             for (to, _) in self.from(node) {
@@ -99,8 +99,8 @@ impl Graph {
     }
 
     /// A shortest cycle through a node.
-    fn cycle(&self, rest: &[bool], begin: u32) -> Option<Vec<(u32, u32, Why)>> {
-        let mut came: Vec<Option<(u32, Why)>> = vec![None; rest.len()];
+    fn shortest_cycle(&self, rest: &[bool], begin: u32) -> Option<Vec<(u32, u32, EdgeReason)>> {
+        let mut came: Vec<Option<(u32, EdgeReason)>> = vec![None; rest.len()];
         let mut queue = VecDeque::from([begin]);
         while let Some(node) = queue.pop_front() {
             for (to, why) in self.from(node).iter().filter(|(to, _)| rest[*to as usize]) {
@@ -125,18 +125,24 @@ impl Graph {
     }
 }
 
-fn told(facts: &Facts<'_, '_>, edges: &[Edge], cycle: &[(u32, u32, Why)]) -> Finding {
+fn build_finding(
+    facts: &Facts<'_, '_>,
+    edges: &[CommitEdge],
+    cycle: &[(u32, u32, EdgeReason)],
+) -> Finding {
     let name = |node: u32| cycle.iter().position(|(from, ..)| *from == node).map(|at| at + 1);
-    let called = |node: u32| name(node).map_or_else(|| facts.told(node), |n| format!("T{n}"));
-    let step = |(from, to, why): &(u32, u32, Why)| {
+    let called = |node: u32| name(node).map_or_else(|| facts.describe(node), |n| format!("T{n}"));
+    let step = |(from, to, why): &(u32, u32, EdgeReason)| {
         let (one, other) = (called(*from), called(*to));
         let (relation, message) = match why {
-            Why::Session if *from == facts.start() => {
+            EdgeReason::Session if *from == facts.start() => {
                 ("process", format!("{one} < {other}, as nothing comes before that"))
             }
-            Why::Session => ("process", format!("{one} < {other}, as they follow in one session")),
-            Why::Read(key) => {
-                let (key, value) = (facts.key(*key), facts.left(*from, *key));
+            EdgeReason::Session => {
+                ("process", format!("{one} < {other}, as they follow in one session"))
+            }
+            EdgeReason::Read(key) => {
+                let (key, value) = (facts.key(*key), facts.written_value(*from, *key));
                 (
                     "wr",
                     format!(
@@ -144,10 +150,10 @@ fn told(facts: &Facts<'_, '_>, edges: &[Edge], cycle: &[(u32, u32, Why)]) -> Fin
                     ),
                 )
             }
-            Why::Derived(number) => {
-                let Edge { reader, key, .. } = edges[*number as usize];
+            EdgeReason::Derived(number) => {
+                let CommitEdge { reader, key, .. } = edges[*number as usize];
                 let (reader, at) = (called(reader), facts.key(key));
-                let (seen, read) = (facts.left(*from, key), facts.left(*to, key));
+                let (seen, read) = (facts.written_value(*from, key), facts.written_value(*to, key));
                 let text = format!(
                     "{one} < {other}, as {reader} must have known {one}, which wrote {seen} to key {at}, and read {read} of {other}"
                 );
@@ -158,8 +164,9 @@ fn told(facts: &Facts<'_, '_>, edges: &[Edge], cycle: &[(u32, u32, Why)]) -> Fin
         Step { from, to, relation: relation.to_owned(), message }
     };
     let steps: Vec<Step> = cycle.iter().map(step).collect();
-    let derived = cycle.iter().any(|(.., why)| matches!(why, Why::Derived(_)));
-    let all = cycle.iter().zip(1..).map(|((node, ..), n)| format!("T{n} = {}", facts.told(*node)));
+    let derived = cycle.iter().any(|(.., why)| matches!(why, EdgeReason::Derived(_)));
+    let all =
+        cycle.iter().zip(1..).map(|((node, ..), n)| format!("T{n} = {}", facts.describe(*node)));
     let messages: Vec<_> = steps.iter().map(|step| step.message.clone()).collect();
     let message = format!(
         "{}: a contradiction, where {}",

@@ -3,13 +3,13 @@
 
 use rustc_hash::FxHashMap;
 
-use super::super::log::{Log, NONE};
+use super::super::table::{NONE, TxnTable};
 use crate::finding::Finding;
 use crate::history::{Kind, Operation};
 
 /// A read of what another transaction wrote, or of the initial state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Read {
+pub(super) struct ExternalRead {
     pub(super) key: u32,
     /// Who wrote it: a node, [`Facts::start`] where nobody did.
     pub(super) source: u32,
@@ -17,7 +17,7 @@ pub(super) struct Read {
 
 /// Committed transactions, numbered from 0 in order of invocation.
 pub(super) struct Facts<'l, 'h> {
-    pub(super) log: &'l Log<'h>,
+    pub(super) table: &'l TxnTable<'h>,
     pub(super) operations: &'h [Operation],
     /// The transaction of each node, as the log numbers it.
     pub(super) txns: Vec<u32>,
@@ -28,7 +28,7 @@ pub(super) struct Facts<'l, 'h> {
     /// The node before it in its session, or [`NONE`].
     pub(super) before: Vec<u32>,
     /// What it read of others, in order.
-    pub(super) reads: Vec<Vec<Read>>,
+    pub(super) reads: Vec<Vec<ExternalRead>>,
     /// The keys it wrote, in order of key.
     pub(super) writes: Vec<Vec<u32>>,
     /// How many sessions there are.
@@ -37,13 +37,14 @@ pub(super) struct Facts<'l, 'h> {
 
 impl<'l, 'h> Facts<'l, 'h> {
     /// The facts, and the reads that make no sense.
-    pub(super) fn of(log: &'l Log<'h>, operations: &'h [Operation]) -> (Self, Vec<Finding>) {
-        let mut wrong = Wrong { log, operations, findings: Vec::new() };
-        let outer: Vec<_> = (0..log.txns.len() as u32).map(|txn| wrong.outer_reads(txn)).collect();
-        let node = nodes(log, &outer);
+    pub(super) fn of(table: &'l TxnTable<'h>, operations: &'h [Operation]) -> (Self, Vec<Finding>) {
+        let mut wrong = ReadValidator { table, operations, findings: Vec::new() };
+        let outer: Vec<_> =
+            (0..table.txns.len() as u32).map(|txn| wrong.outer_reads(txn)).collect();
+        let node = nodes(table, &outer);
         let count = node.iter().filter(|node| **node != NONE).count();
         let mut facts = Self {
-            log,
+            table,
             operations,
             txns: Vec::with_capacity(count),
             session: Vec::with_capacity(count),
@@ -59,20 +60,20 @@ impl<'l, 'h> Facts<'l, 'h> {
             if node[txn] == NONE {
                 continue;
             }
-            let process = log.txns[txn].process;
+            let process = table.txns[txn].process;
             let fresh = sessions.len() as u32;
             let session = *sessions.entry(process).or_insert(fresh);
             let before = last.insert(session, node[txn]).unwrap_or(NONE);
             let place = facts.place.get(before as usize).map_or(1, |place| place + 1);
             let source =
                 |writer: u32| if writer == NONE { count as u32 } else { node[writer as usize] };
-            let read = |(key, writer): (u32, u32)| Read { key, source: source(writer) };
+            let read = |(key, writer): (u32, u32)| ExternalRead { key, source: source(writer) };
             facts.txns.push(txn as u32);
             facts.session.push(session);
             facts.place.push(place);
             facts.before.push(before);
             facts.reads.push(reads.into_iter().map(read).collect());
-            facts.writes.push(written(log, txn as u32));
+            facts.writes.push(written(table, txn as u32));
         }
         facts.sessions = sessions.len();
         (facts, wrong.findings)
@@ -96,35 +97,35 @@ impl<'l, 'h> Facts<'l, 'h> {
     /// Where a node's operation was invoked, for a report.
     pub(super) fn invoked(&self, node: u32) -> u64 {
         let txn = self.txns.get(node as usize);
-        txn.map_or(0, |txn| self.log.txns[*txn as usize].invoked)
+        txn.map_or(0, |txn| self.table.txns[*txn as usize].invoked)
     }
 
     /// What a key is called.
     pub(super) fn key(&self, key: u32) -> String {
-        self.log.keys[key as usize].value.to_string()
+        self.table.keys[key as usize].value.to_string()
     }
 
     /// A node in words.
-    pub(super) fn told(&self, node: u32) -> String {
+    pub(super) fn describe(&self, node: u32) -> String {
         match self.txns.get(node as usize) {
-            Some(txn) => told(self.log, self.operations, *txn),
+            Some(txn) => describe(self.table, self.operations, *txn),
             None => "the initial state".to_owned(),
         }
     }
 
     /// What a node left in a key.
-    pub(super) fn left(&self, node: u32, key: u32) -> String {
+    pub(super) fn written_value(&self, node: u32, key: u32) -> String {
         let Some(txn) = self.txns.get(node as usize) else { return "nil".to_owned() };
-        let micros = self.log.micros(*txn).iter().rev();
-        let last = micros.into_iter().find(|micro| micro.write && micro.key == key);
-        last.map_or("?".to_owned(), |micro| {
-            self.log.elements[micro.element as usize].value.to_string()
+        let accesses = self.table.accesses(*txn).iter().rev();
+        let last = accesses.into_iter().find(|access| access.write && access.key == key);
+        last.map_or("?".to_owned(), |access| {
+            self.table.elements[access.element as usize].value.to_string()
         })
     }
 }
 
-fn told(log: &Log<'_>, operations: &[Operation], txn: u32) -> String {
-    let txn = &log.txns[txn as usize];
+fn describe(table: &TxnTable<'_>, operations: &[Operation], txn: u32) -> String {
+    let txn = &table.txns[txn as usize];
     let operation = &operations[txn.operation as usize];
     let value = match &operation.completion {
         Some(done) if txn.kind == Kind::Ok => &done.output,
@@ -134,8 +135,8 @@ fn told(log: &Log<'_>, operations: &[Operation], txn: u32) -> String {
 }
 
 /// The node of each transaction: those that are ok, and those that may be and were read.
-fn nodes(log: &Log<'_>, outer: &[Vec<(u32, u32)>]) -> Vec<u32> {
-    let mut counts: Vec<bool> = log.txns.iter().map(|txn| txn.kind == Kind::Ok).collect();
+fn nodes(table: &TxnTable<'_>, outer: &[Vec<(u32, u32)>]) -> Vec<u32> {
+    let mut counts: Vec<bool> = table.txns.iter().map(|txn| txn.kind == Kind::Ok).collect();
     for (_, writer) in outer.iter().flatten() {
         if let Some(counts) = counts.get_mut(*writer as usize) {
             *counts = true;
@@ -150,41 +151,46 @@ fn nodes(log: &Log<'_>, outer: &[Vec<(u32, u32)>]) -> Vec<u32> {
     counts.into_iter().map(number).collect()
 }
 
-fn written(log: &Log<'_>, txn: u32) -> Vec<u32> {
+fn written(table: &TxnTable<'_>, txn: u32) -> Vec<u32> {
     let mut keys: Vec<u32> =
-        log.micros(txn).iter().filter(|micro| micro.write).map(|micro| micro.key).collect();
+        table.accesses(txn).iter().filter(|access| access.write).map(|access| access.key).collect();
     keys.sort_unstable();
     keys.dedup();
     keys
 }
 
 /// Looks for reads that no order explains.
-struct Wrong<'l, 'h> {
-    log: &'l Log<'h>,
+struct ReadValidator<'l, 'h> {
+    table: &'l TxnTable<'h>,
     operations: &'h [Operation],
     findings: Vec<Finding>,
 }
 
-impl Wrong<'_, '_> {
+impl ReadValidator<'_, '_> {
     /// The keys that a transaction read of others, and the transactions that wrote what it read.
     fn outer_reads(&mut self, txn: u32) -> Vec<(u32, u32)> {
-        let log = self.log;
-        if log.txns[txn as usize].kind != Kind::Ok {
+        let table = self.table;
+        if table.txns[txn as usize].kind != Kind::Ok {
             return Vec::new();
         }
         let mut own: FxHashMap<u32, u32> = FxHashMap::default();
         let mut reads = Vec::new();
-        for micro in log.micros(txn) {
-            if micro.write {
-                own.insert(micro.key, micro.element);
-            } else if let Some(element) = own.get(&micro.key) {
-                if *element != micro.element {
-                    self.add("internal", txn, micro.key, "is not what it had written there itself");
+        for access in table.accesses(txn) {
+            if access.write {
+                own.insert(access.key, access.element);
+            } else if let Some(element) = own.get(&access.key) {
+                if *element != access.element {
+                    self.add(
+                        "internal",
+                        txn,
+                        access.key,
+                        "is not what it had written there itself",
+                    );
                 }
-            } else if micro.element == NONE {
-                reads.push((micro.key, NONE));
-            } else if let Some(source) = self.source(txn, micro.key, micro.element) {
-                reads.push((micro.key, source));
+            } else if access.element == NONE {
+                reads.push((access.key, NONE));
+            } else if let Some(source) = self.source(txn, access.key, access.element) {
+                reads.push((access.key, source));
             }
         }
         reads
@@ -192,8 +198,8 @@ impl Wrong<'_, '_> {
 
     /// Who wrote what was read; nobody, if it cannot have been read by anybody.
     fn source(&mut self, txn: u32, key: u32, element: u32) -> Option<u32> {
-        let element = &self.log.elements[element as usize];
-        let kind = self.log.txns.get(element.writer as usize).map(|txn| txn.kind);
+        let element = &self.table.elements[element as usize];
+        let kind = self.table.txns.get(element.writer as usize).map(|txn| txn.kind);
         let (name, why) = match kind {
             None => ("unwritten-read", "was written by nobody"),
             Some(Kind::Fail) => ("G1a", "was written by a transaction that did not take place"),
@@ -210,9 +216,9 @@ impl Wrong<'_, '_> {
             finding.count += 1;
             return;
         }
-        let told = told(self.log, self.operations, txn);
-        let key = self.log.keys[key as usize].value;
-        let operations = vec![self.log.txns[txn as usize].invoked];
+        let told = describe(self.table, self.operations, txn);
+        let key = self.table.keys[key as usize].value;
+        let operations = vec![self.table.txns[txn as usize].invoked];
         let message = format!("what T1 read from key {key} {why}: T1 = {told}");
         let name = name.to_owned();
         self.findings.push(Finding { name, count: 1, message, operations, ..Finding::default() });

@@ -15,6 +15,7 @@
 
 mod cycle;
 mod facts;
+mod failure;
 mod order;
 mod search;
 #[cfg(test)]
@@ -23,9 +24,9 @@ mod tests;
 use std::collections::BTreeMap;
 
 use self::facts::Facts;
-use super::Objects;
-use super::log;
-use crate::finding::Finding;
+use self::failure::Failure;
+use super::options::DataType;
+use super::table;
 use crate::history::{History, Kind, Value};
 use crate::verdict::{Algorithm, Check, Limits, Stats, Validity, Verdict};
 
@@ -50,14 +51,6 @@ const LEVELS: [(Level, &str); 5] = [
     (Level::Serializable, "serializable"),
 ];
 
-/// Why there is no order, or what was not decided.
-enum No {
-    /// There is none, and this shows it.
-    Order(Finding),
-    /// Time or memory was up.
-    Answer(String),
-}
-
 impl Check for Isolation {
     fn name(&self) -> &'static str {
         "isolation"
@@ -71,7 +64,7 @@ impl Check for Isolation {
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
         let wanted = limits.consistency.unwrap_or("serializable");
         let verdict = match LEVELS.iter().find(|(_, name)| *name == wanted) {
-            Some((level, name)) => judge(history, *level, name, limits),
+            Some((level, name)) => check_isolation(history, *level, name, limits),
             None => Verdict::unknown(format!("there is no level {wanted:?} of isolation")),
         };
         Verdict { check: self.name().to_owned(), ..verdict }
@@ -82,25 +75,26 @@ impl Check for Isolation {
     }
 }
 
-fn judge(history: &History, level: Level, name: &str, limits: &Limits<'_>) -> Verdict {
+fn check_isolation(history: &History, level: Level, name: &str, limits: &Limits<'_>) -> Verdict {
     if history.initial().is_some() {
         let why = "the history says in which state it began, and transactions begin with nothing";
         return Verdict::unknown(why.to_owned());
     }
-    let log = match log::read(history.operations(), Objects::Registers, limits.expired) {
-        Ok(Some(log)) => log,
-        Ok(None) => return Verdict::unknown("there was no time to look at it".to_owned()),
-        Err(bad) => return Verdict::unknown(bad.to_string()),
-    };
-    if log.txns.iter().all(|txn| txn.kind != Kind::Ok) {
+    let table =
+        match table::read_transactions(history.operations(), DataType::Registers, limits.expired) {
+            Ok(Some(table)) => table,
+            Ok(None) => return Verdict::unknown("there was no time to look at it".to_owned()),
+            Err(bad) => return Verdict::unknown(bad.to_string()),
+        };
+    if table.txns.iter().all(|txn| txn.kind != Kind::Ok) {
         let why = "no transaction is known to have taken place: there is nothing to judge";
         return Verdict::unknown(why.to_owned());
     }
-    let (facts, wrong) = Facts::of(&log, history.operations());
-    let outcome = if wrong.is_empty() { decide(&facts, level, limits) } else { Ok(()) };
+    let (facts, wrong) = Facts::of(&table, history.operations());
+    let outcome = if wrong.is_empty() { decide_level(&facts, level, limits) } else { Ok(()) };
     let stats = Stats {
         operations: facts.len(),
-        keys: log.keys.len(),
+        keys: table.keys.len(),
         algorithm: Algorithm::Graph,
         ..Stats::default()
     };
@@ -114,31 +108,35 @@ fn judge(history: &History, level: Level, name: &str, limits: &Limits<'_>) -> Ve
             let message = format!("{name}: an order of commits explains every read");
             (Validity::Valid, Vec::new(), message)
         }
-        Err(No::Order(finding)) => {
+        Err(Failure::Violation(finding)) => {
             let message = format!("not {name}: {}", finding.message);
             (Validity::Invalid, vec![finding], message)
         }
-        Err(No::Answer(why)) => {
+        Err(Failure::BudgetExceeded(why)) => {
             (Validity::Unknown, Vec::new(), format!("nobody knows whether it is {name}: {why}"))
         }
     };
     Verdict { validity, findings, measured, stats, ..Verdict::unknown(message) }
 }
 
-fn decide(facts: &Facts<'_, '_>, level: Level, limits: &Limits<'_>) -> Result<(), No> {
+fn decide_level(facts: &Facts<'_, '_>, level: Level, limits: &Limits<'_>) -> Result<(), Failure> {
     let edges = match level {
-        Level::ReadCommitted => order::read_committed(facts),
-        Level::ReadAtomic => order::read_atomic(facts),
+        Level::ReadCommitted => order::read_committed_edges(facts),
+        Level::ReadAtomic => order::read_atomic_edges(facts),
         Level::Causal | Level::SnapshotIsolation | Level::Serializable => {
-            order::causal(facts, limits)?
+            order::causal_edges(facts, limits)?
         }
     };
-    if let Some(finding) = cycle::find(facts, &edges) {
-        return Err(No::Order(finding));
+    if let Some(finding) = cycle::find_cycle(facts, &edges) {
+        return Err(Failure::Violation(finding));
     }
     match level {
-        Level::SnapshotIsolation => search::run(facts, &edges, search::Points::Two, limits),
-        Level::Serializable => search::run(facts, &edges, search::Points::One, limits),
+        Level::SnapshotIsolation => {
+            search::search_commit_order(facts, &edges, search::Points::Two, limits)
+        }
+        Level::Serializable => {
+            search::search_commit_order(facts, &edges, search::Points::One, limits)
+        }
         _ => Ok(()),
     }
 }

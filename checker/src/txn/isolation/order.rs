@@ -1,21 +1,21 @@
 //! Derives which commits must come before which: for each read, whatever its transaction must have known that wrote
 //! the same key comes before the write that was read.
 //!
-//! Read committed and read atomic look at pairs of a transaction and one it read from, and walk through the smaller
+//! ExternalRead committed and read atomic look at pairs of a transaction and one it read from, and walk through the smaller
 //! of what that wrote and what this read: at most n√n steps for n operations. Causal consistency asks of each read
 //! and each session that wrote its key for the latest such write that is known: n·k for k sessions. Clocks are
 //! dropped when whoever needs them has been looked at.
 
 use rustc_hash::FxHashMap;
 
-use super::super::log::NONE;
-use super::No;
-use super::facts::{Facts, Read};
+use super::super::table::NONE;
+use super::facts::{ExternalRead, Facts};
+use super::failure::Failure;
 use crate::verdict::Limits;
 
 /// `from` commits before `to`, because `reader` knew of `from` and read `key` from `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Edge {
+pub(super) struct CommitEdge {
     pub(super) from: u32,
     pub(super) to: u32,
     pub(super) reader: u32,
@@ -23,16 +23,16 @@ pub(super) struct Edge {
 }
 
 /// What a transaction had read from makes known what it reads later.
-pub(super) fn read_committed(facts: &Facts<'_, '_>) -> Vec<Edge> {
+pub(super) fn read_committed_edges(facts: &Facts<'_, '_>) -> Vec<CommitEdge> {
     let mut edges = Vec::new();
     for reader in 0..facts.len() as u32 {
         let reads = &facts.reads[reader as usize];
-        let places = places(reads);
-        for (first, known) in sources(facts, reads) {
-            pairs(facts, known, &places, |key, at| {
+        let places = read_places(reads);
+        for (first, known) in read_sources(facts, reads) {
+            for_each_shared_key(facts, known, &places, |key, at| {
                 for place in at.iter().filter(|place| **place > first) {
                     let to = reads[*place].source;
-                    put(&mut edges, Edge { from: known, to, reader, key });
+                    add_edge(&mut edges, CommitEdge { from: known, to, reader, key });
                 }
             });
         }
@@ -41,24 +41,24 @@ pub(super) fn read_committed(facts: &Facts<'_, '_>) -> Vec<Edge> {
 }
 
 /// What a transaction reads from, and what its session did before, is known to all its reads.
-pub(super) fn read_atomic(facts: &Facts<'_, '_>) -> Vec<Edge> {
+pub(super) fn read_atomic_edges(facts: &Facts<'_, '_>) -> Vec<CommitEdge> {
     let mut edges = Vec::new();
     let mut latest: FxHashMap<(u32, u32), u32> = FxHashMap::default();
     for reader in 0..facts.len() as u32 {
         let reads = &facts.reads[reader as usize];
-        let places = places(reads);
-        for (_, known) in sources(facts, reads) {
-            pairs(facts, known, &places, |key, at| {
+        let places = read_places(reads);
+        for (_, known) in read_sources(facts, reads) {
+            for_each_shared_key(facts, known, &places, |key, at| {
                 for place in at {
                     let to = reads[*place].source;
-                    put(&mut edges, Edge { from: known, to, reader, key });
+                    add_edge(&mut edges, CommitEdge { from: known, to, reader, key });
                 }
             });
         }
         let session = facts.session[reader as usize];
-        for Read { key, source } in reads {
+        for ExternalRead { key, source } in reads {
             if let Some(from) = latest.get(&(session, *key)) {
-                put(&mut edges, Edge { from: *from, to: *source, reader, key: *key });
+                add_edge(&mut edges, CommitEdge { from: *from, to: *source, reader, key: *key });
             }
         }
         for key in &facts.writes[reader as usize] {
@@ -68,14 +68,14 @@ pub(super) fn read_atomic(facts: &Facts<'_, '_>) -> Vec<Edge> {
     edges
 }
 
-fn put(edges: &mut Vec<Edge>, edge: Edge) {
+fn add_edge(edges: &mut Vec<CommitEdge>, edge: CommitEdge) {
     if edge.from != edge.to {
         edges.push(edge);
     }
 }
 
 /// Where each key is read.
-fn places(reads: &[Read]) -> FxHashMap<u32, Vec<usize>> {
+fn read_places(reads: &[ExternalRead]) -> FxHashMap<u32, Vec<usize>> {
     let mut places: FxHashMap<u32, Vec<usize>> = FxHashMap::default();
     for (place, read) in reads.iter().enumerate() {
         places.entry(read.key).or_default().push(place);
@@ -84,7 +84,7 @@ fn places(reads: &[Read]) -> FxHashMap<u32, Vec<usize>> {
 }
 
 /// Whom a transaction read from, and where first.
-fn sources(facts: &Facts<'_, '_>, reads: &[Read]) -> Vec<(usize, u32)> {
+fn read_sources(facts: &Facts<'_, '_>, reads: &[ExternalRead]) -> Vec<(usize, u32)> {
     let mut first: FxHashMap<u32, usize> = FxHashMap::default();
     for (place, read) in reads.iter().enumerate() {
         first.entry(read.source).or_insert(place);
@@ -96,7 +96,7 @@ fn sources(facts: &Facts<'_, '_>, reads: &[Read]) -> Vec<(usize, u32)> {
 }
 
 /// The keys that `known` wrote and that are read, by way of whichever are fewer.
-fn pairs(
+fn for_each_shared_key(
     facts: &Facts<'_, '_>,
     known: u32,
     places: &FxHashMap<u32, Vec<usize>>,
@@ -117,17 +117,20 @@ fn pairs(
 }
 
 /// Everything before what a transaction reads, and before it in its session, is known to it.
-pub(super) fn causal(facts: &Facts<'_, '_>, limits: &Limits<'_>) -> Result<Vec<Edge>, No> {
-    let Some(order) = happened_before(facts) else { return Ok(Vec::new()) };
-    let writers = Writers::of(facts);
+pub(super) fn causal_edges(
+    facts: &Facts<'_, '_>,
+    limits: &Limits<'_>,
+) -> Result<Vec<CommitEdge>, Failure> {
+    let Some(order) = topological_order(facts) else { return Ok(Vec::new()) };
+    let writers = WritersByKey::of(facts);
     let mut clocks = Clocks::of(facts);
     let mut edges = Vec::new();
     for (done, node) in order.into_iter().enumerate() {
-        let bytes = edges.len().saturating_mul(size_of::<Edge>());
+        let bytes = edges.len().saturating_mul(size_of::<CommitEdge>());
         if (done % 1024 == 1023 && (limits.expired)()) || bytes > limits.memory_bytes / 2 {
             let all = facts.len();
             let why = format!("time or memory was up after {done} of {all} transactions");
-            return Err(No::Answer(why));
+            return Err(Failure::BudgetExceeded(why));
         }
         let clock = clocks.known(facts, node);
         let mut seen = Vec::new();
@@ -138,7 +141,7 @@ pub(super) fn causal(facts: &Facts<'_, '_>, limits: &Limits<'_>) -> Result<Vec<E
             seen.push((read.key, read.source));
             writers.latest(read.key, &clock, |session, place, from| {
                 if from != read.source && !clocks.knows(facts, read.source, session, place) {
-                    edges.push(Edge { from, to: read.source, reader: node, key: read.key });
+                    edges.push(CommitEdge { from, to: read.source, reader: node, key: read.key });
                 }
             });
         }
@@ -149,7 +152,7 @@ pub(super) fn causal(facts: &Facts<'_, '_>, limits: &Limits<'_>) -> Result<Vec<E
 
 /// The nodes, each after those it read from and those before it in its session; none if that goes in circles, which
 /// whoever looks for cycles will find.
-fn happened_before(facts: &Facts<'_, '_>) -> Option<Vec<u32>> {
+fn topological_order(facts: &Facts<'_, '_>) -> Option<Vec<u32>> {
     let count = facts.len();
     let mut open = vec![0_u32; count];
     let mut later: Vec<Vec<u32>> = vec![Vec::new(); count];
@@ -177,17 +180,17 @@ fn happened_before(facts: &Facts<'_, '_>) -> Option<Vec<u32>> {
 }
 
 /// Who wrote each key, by session, in order of place.
-struct Writers {
-    by_key: Vec<Vec<Session>>,
+struct WritersByKey {
+    by_key: Vec<Vec<SessionWriters>>,
 }
 
 /// A session and its writers of a key: places and nodes.
-type Session = (u32, Vec<(u32, u32)>);
+type SessionWriters = (u32, Vec<(u32, u32)>);
 
-impl Writers {
+impl WritersByKey {
     fn of(facts: &Facts<'_, '_>) -> Self {
         let mut by_key: Vec<FxHashMap<u32, Vec<(u32, u32)>>> =
-            vec![FxHashMap::default(); facts.log.keys.len()];
+            vec![FxHashMap::default(); facts.table.keys.len()];
         for node in 0..facts.len() {
             for key in &facts.writes[node] {
                 let sessions = by_key[*key as usize].entry(facts.session[node]).or_default();

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::super::Objects;
-use super::super::log::{self, NONE};
+use super::super::options::DataType;
+use super::super::table::{self, NONE};
 use super::facts::Facts;
 use super::{Isolation, LEVELS, Level};
 use crate::history::{Event, History, Kind, Process, Value};
@@ -26,9 +26,9 @@ type Txn = (u64, Kind, Vec<(bool, i64, i64)>);
 
 fn history(txns: &[Txn]) -> History {
     let mut events = Vec::new();
-    for (process, kind, micros) in txns {
-        let told = |answered: bool| {
-            let micro = |(write, key, value): &(bool, i64, i64)| {
+    for (process, kind, accesses) in txns {
+        let describe = |answered: bool| {
+            let access = |(write, key, value): &(bool, i64, i64)| {
                 let value = match (*write || answered, value) {
                     (false, _) | (true, 0) => Value::Nil,
                     (true, value) => Value::Int(*value),
@@ -39,9 +39,10 @@ fn history(txns: &[Txn]) -> History {
                     value,
                 ])
             };
-            Value::from(micros.iter().map(micro).collect::<Vec<_>>())
+            Value::from(accesses.iter().map(access).collect::<Vec<_>>())
         };
-        for (kind, value) in [(Kind::Invoke, told(false)), (*kind, told(*kind == Kind::Ok))] {
+        for (kind, value) in [(Kind::Invoke, describe(false)), (*kind, describe(*kind == Kind::Ok))]
+        {
             let index = events.len() as u64;
             events.push(Event {
                 index,
@@ -79,23 +80,23 @@ fn random(draw: &mut Draw) -> Vec<Txn> {
             _ => Kind::Ok,
         };
         retired[process as usize] = kind == Kind::Info;
-        let mut micros = Vec::new();
+        let mut accesses = Vec::new();
         for _ in 0..1 + draw.below(3) {
             let key = draw.below(keys) as usize;
             if draw.below(2) == 0 {
                 fresh += 1;
                 (view[key], now[key]) = (fresh, fresh);
-                micros.push((true, key as i64, fresh));
+                accesses.push((true, key as i64, fresh));
             } else {
                 let lie = draw.below(12) == 0;
                 let seen = if lie { draw.below(fresh as u64 + 2) as i64 } else { view[key] };
-                micros.push((false, key as i64, seen));
+                accesses.push((false, key as i64, seen));
             }
         }
         if kind != Kind::Fail {
             states.push(now);
         }
-        txns.push((process, kind, micros));
+        txns.push((process, kind, accesses));
     }
     txns
 }
@@ -203,9 +204,9 @@ fn every_level_agrees_with_its_definition() {
     for seed in 0..6000 {
         let txns = random(&mut Draw(seed));
         let history = history(&txns);
-        let log = log::read(history.operations(), Objects::Registers, &|| false);
-        let Ok(Some(log)) = log else { continue };
-        let (facts, wrong) = Facts::of(&log, history.operations());
+        let table = table::read_transactions(history.operations(), DataType::Registers, &|| false);
+        let Ok(Some(table)) = table else { continue };
+        let (facts, wrong) = Facts::of(&table, history.operations());
         if facts.len() == 0 {
             continue;
         }
@@ -231,7 +232,7 @@ fn every_level_agrees_with_its_definition() {
     assert!(seen.iter().flatten().all(|count| *count > 300), "{seen:?}");
 }
 
-fn told(txns: &[Txn]) -> Vec<(&'static str, Validity)> {
+fn describe(txns: &[Txn]) -> Vec<(&'static str, Validity)> {
     let history = history(txns);
     let ask = |(_, name): &(Level, &'static str)| {
         let limits = Limits { consistency: Some(name), ..Limits::default() };
@@ -242,7 +243,7 @@ fn told(txns: &[Txn]) -> Vec<(&'static str, Validity)> {
 
 /// The levels that hold.
 fn holds(txns: &[Txn]) -> String {
-    let valid = told(txns).into_iter().filter(|(_, validity)| *validity == Validity::Valid);
+    let valid = describe(txns).into_iter().filter(|(_, validity)| *validity == Validity::Valid);
     valid.map(|(name, _)| name).collect::<Vec<_>>().join(" ")
 }
 
@@ -251,7 +252,7 @@ const W: bool = true;
 
 #[test]
 fn each_level_has_a_smallest_history_that_it_alone_forbids() {
-    let ok = |process, micros: &[(bool, i64, i64)]| (process, Kind::Ok, micros.to_vec());
+    let ok = |process, accesses: &[(bool, i64, i64)]| (process, Kind::Ok, accesses.to_vec());
     let both = ok(0, &[(W, 1, 1), (W, 2, 2)]);
     // One of two writes is seen, and then what was before the other.
     assert_eq!(holds(&[both.clone(), ok(1, &[(R, 1, 1), (R, 2, 0)])]), "");
@@ -282,11 +283,13 @@ fn what_may_not_have_happened_counts_if_it_was_read_and_what_did_not_must_not_be
 #[test]
 fn a_value_that_is_written_twice_cannot_be_judged() {
     let write = |process| (process, Kind::Ok, vec![(W, 1, 1)]);
-    assert!(told(&[write(0), write(1)]).iter().all(|(_, validity)| *validity == Validity::Unknown));
+    assert!(
+        describe(&[write(0), write(1)]).iter().all(|(_, validity)| *validity == Validity::Unknown)
+    );
 }
 
 fn validities(txns: &[Txn]) -> Vec<Validity> {
-    told(txns).into_iter().map(|(_, validity)| validity).collect()
+    describe(txns).into_iter().map(|(_, validity)| validity).collect()
 }
 
 #[test]
@@ -295,15 +298,15 @@ fn fewer_reads_convict_nobody_and_names_of_keys_and_values_do_not_matter() {
         let txns = random(&mut Draw(seed));
         let wanted = validities(&txns);
         let mut renamed = txns.clone();
-        for (_, _, micros) in &mut renamed {
-            for (_, key, value) in micros {
+        for (_, _, accesses) in &mut renamed {
+            for (_, key, value) in accesses {
                 (*key, *value) = (100 - *key, *value * 7);
             }
         }
         assert_eq!(validities(&renamed), wanted, "seed {seed}: {txns:?}");
-        for (place, (_, kind, micros)) in txns.iter().enumerate() {
-            let Some(read) = micros.iter().position(|(write, ..)| !write) else { continue };
-            if *kind != Kind::Ok || micros.len() == 1 {
+        for (place, (_, kind, accesses)) in txns.iter().enumerate() {
+            let Some(read) = accesses.iter().position(|(write, ..)| !write) else { continue };
+            if *kind != Kind::Ok || accesses.len() == 1 {
                 continue;
             }
             let mut fewer = txns.clone();

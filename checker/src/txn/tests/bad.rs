@@ -2,7 +2,7 @@
 
 use super::{history, lists, registers, registers_by, together};
 use crate::history::{History, edn};
-use crate::txn::{Inference, Objects, Options, judge};
+use crate::txn::{DataType, Inference, Options, check_transactions};
 use crate::verdict::{Limits, Validity};
 
 #[track_caller]
@@ -65,7 +65,11 @@ fn nothing_is_no_proof() {
 #[test]
 fn when_time_is_up_nobody_knows() {
     let limits = Limits { expired: &|| true, ..Limits::default() };
-    let verdict =
-        judge(&together(&["rx,ay1", "ry,ax1"]), Objects::Lists, &Options::default(), &limits);
+    let verdict = check_transactions(
+        &together(&["rx,ay1", "ry,ax1"]),
+        DataType::Lists,
+        &Options::default(),
+        &limits,
+    );
     assert_eq!(verdict.validity, Validity::Unknown, "{}", verdict.message);
 }

@@ -2,7 +2,7 @@
 
 use super::{ALL, history, lists, lists_at, names, registers, registers_by, together};
 use crate::history::History;
-use crate::txn::{Inference, RwRegister, World};
+use crate::txn::{Inference, RwRegister, UnknownWriters};
 use crate::verdict::{Check, Limits, Validity};
 
 /// The first history has just these anomalies, the second none.
@@ -278,9 +278,9 @@ fn registers_know_more_by_each_rule() {
 #[test]
 fn a_value_from_nowhere_is_wrong_only_where_everybody_is_known() {
     let history = registers(&history("0?wx2 0! 1?rx 1!rx3"));
-    let closed = RwRegister(World::Closed).check(&history, &Limits::default());
+    let closed = RwRegister(UnknownWriters::Forbidden).check(&history, &Limits::default());
     assert_eq!((closed.validity, names(&closed)), (Validity::Invalid, "unwritten-read".to_owned()));
-    let open = RwRegister(World::Open).check(&history, &Limits::default());
+    let open = RwRegister(UnknownWriters::Allowed).check(&history, &Limits::default());
     assert_eq!(open.validity, Validity::Valid, "{}", open.message);
 }
 
@@ -288,7 +288,7 @@ fn a_value_from_nowhere_is_wrong_only_where_everybody_is_known() {
 fn what_strictness_says_of_the_order_of_writes_convicts_of_nothing_else() {
     let judge = |text: &str, consistency| {
         let limits = Limits { consistency, ..Limits::default() };
-        RwRegister(World::Closed).check(&registers(&history(text)), &limits)
+        RwRegister(UnknownWriters::Forbidden).check(&registers(&history(text)), &limits)
     };
     let stale = "0?wx1 0! 1?wx2 1! 2?rx 2!rx1";
     let verdict = judge(stale, None);

@@ -6,7 +6,7 @@ use proptest::proptest;
 use super::twin::wrong;
 use super::{ALL, lists, names, registers, registers_by};
 use crate::history::{Event, History, Kind, Process, Value};
-use crate::txn::{Inference, RwRegister, World};
+use crate::txn::{Inference, RwRegister, UnknownWriters};
 use crate::verdict::{Check, Limits, Validity, Verdict};
 
 /// The same history with every micro-operation changed.
@@ -218,7 +218,7 @@ proptest! {
         lies in 0..8_u64,
     ) {
         let history = lying(&registers(&wrong(seed, transactions)), lies);
-        let verdict = RwRegister(World::Closed).check(&history, &Limits::default());
+        let verdict = RwRegister(UnknownWriters::Forbidden).check(&history, &Limits::default());
         let found = verdict.findings.iter().find(|finding| finding.name == "unwritten-read");
         assert_eq!(found.map_or(0, |finding| finding.count), from_nowhere(&history), "{history:?}");
     }

@@ -5,7 +5,7 @@ mod cases;
 mod laws;
 mod twin;
 
-use super::{Inference, Objects, Options, judge};
+use super::{DataType, Inference, Options, check_transactions};
 use crate::history::{Event, History, Kind, Process, Value};
 use crate::verdict::{Limits, Verdict};
 
@@ -89,7 +89,12 @@ fn registers(history: &History) -> History {
 }
 
 fn lists_at(history: &History, level: &str) -> Verdict {
-    judge(history, Objects::Lists, &Options { level, ..Options::default() }, &Limits::default())
+    check_transactions(
+        history,
+        DataType::Lists,
+        &Options { level, ..Options::default() },
+        &Limits::default(),
+    )
 }
 
 fn lists(history: &History) -> Verdict {
@@ -106,7 +111,7 @@ const ALL: Inference = Inference {
 
 fn registers_by(history: &History, inference: Inference) -> Verdict {
     let options = Options { inference, ..Options::default() };
-    judge(history, Objects::Registers, &options, &Limits::default())
+    check_transactions(history, DataType::Registers, &options, &Limits::default())
 }
 
 /// The names of what was found, in order of name.

@@ -2,26 +2,27 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Choice, Problem, State, transaction};
+use super::problem::{SearchProblem, WriterPair, transaction};
+use super::state::SearchState;
 
 /// What came of a guess.
 pub(super) enum Guess {
     /// The likely order explains everything.
     Right,
     /// The first choice that it gets wrong, the way it is not in the likely order.
-    Wrong(Choice),
-    /// Time was up.
-    Late,
+    Wrong(WriterPair),
+    /// RealTimeOrder was up.
+    TimedOut,
 }
 
 /// Tries a likely order of all points.
-pub(super) fn guess(
-    problem: &Problem<'_, '_, '_>,
-    state: &State,
+pub(super) fn check_likely_order(
+    problem: &SearchProblem<'_, '_, '_>,
+    state: &SearchState,
     expired: &dyn Fn() -> bool,
 ) -> Guess {
-    let Some(place) = likely(problem, state, expired) else { return Guess::Late };
-    let wrong = |choice: &&Choice| {
+    let Some(place) = find_likely_order(problem, state, expired) else { return Guess::TimedOut };
+    let wrong = |choice: &&WriterPair| {
         let first = place[problem.writes(choice.one)] < place[problem.writes(choice.other)];
         let (one, other) =
             if first { (choice.one, choice.other) } else { (choice.other, choice.one) };
@@ -31,7 +32,7 @@ pub(super) fn guess(
     // The likely order has the two the wrong way round, more often than not.
     let first = place[problem.writes(choice.one)] < place[problem.writes(choice.other)];
     Guess::Wrong(if first {
-        Choice { one: choice.other, other: choice.one, ..choice }
+        WriterPair { one: choice.other, other: choice.one, ..choice }
     } else {
         choice
     })
@@ -40,9 +41,9 @@ pub(super) fn guess(
 /// A place for each point, if there was time: nothing is overwritten, nor does anybody begin who will overwrite it, while
 /// somebody who is still to come read it, if that can be helped; who has begun ends before others begin, so that no two
 /// writers of a key overlap that need not; then by time.
-fn likely(
-    problem: &Problem<'_, '_, '_>,
-    state: &State,
+fn find_likely_order(
+    problem: &SearchProblem<'_, '_, '_>,
+    state: &SearchState,
     expired: &dyn Fn() -> bool,
 ) -> Option<Vec<usize>> {
     let (facts, count) = (problem.facts, problem.count());
@@ -71,7 +72,7 @@ fn likely(
                 let own = if *point == problem.reads(node) { own.min(1) } else { 0 };
                 waiting.get(&(**key, now)).copied().unwrap_or(0) > own
             });
-            let completed = facts.log.txns[facts.txns[node as usize] as usize].completed;
+            let completed = facts.table.txns[facts.txns[node as usize] as usize].completed;
             (harm.count(), !writes, completed, *point)
         };
         let Some(next) = ready.iter().enumerate().min_by_key(|(_, point)| cost(point)) else {

@@ -1,4 +1,4 @@
-//! Compares each fast check with a slow obvious one on small random histories.
+//! Compares each fast check with a brute-force implementation on small random histories.
 
 use super::random::{Call, Draw, compare, count, end, history, items, oks, output};
 use crate::history::{Kind, Operation, Value};
@@ -20,14 +20,14 @@ fn elements() -> Vec<Value> {
     (0..3).map(Value::Int).collect()
 }
 
-/// Where an element was first sure to be there.
+/// The index at which an element is first known.
 fn known(ops: &[Operation], element: &Value) -> Option<u64> {
     let adds = oks(ops, "add").into_iter().filter(|op| op.input == *element);
     let reads = oks(ops, "read").into_iter().filter(|op| items(op).contains(element));
     adds.chain(reads).map(end).min()
 }
 
-/// Whether an element is lost (or stale, if a later read shows it again).
+/// Whether an element is lost (or stale, if a later read returns it again).
 fn missed(ops: &[Operation], element: &Value, lost: bool) -> bool {
     let Some(known) = known(ops, element) else { return false };
     let reads = oks(ops, "read");
@@ -90,7 +90,7 @@ fn causal_reverse_agrees_with_its_definition() {
 }
 
 #[test]
-fn a_counter_agrees_with_every_subset_of_its_open_adds() {
+fn counter_bounds_agree_with_every_subset_of_open_adds() {
     let mut calls = |draw: &mut Draw| match draw.below(2) {
         0 => ("add", Value::Int(draw.below(7) as i64 - 3), Value::Nil),
         _ => ("read", Value::Nil, Value::Int(draw.below(12) as i64 - 6)),
@@ -123,7 +123,7 @@ fn a_counter_agrees_with_every_subset_of_its_open_adds() {
 }
 
 #[test]
-fn a_lock_agrees_with_a_comparison_of_all_pairs() {
+fn fenced_lock_agrees_with_a_comparison_of_all_pairs() {
     let mut token = 0;
     let mut calls = |draw: &mut Draw| {
         token += draw.below(3) as i64 - 1;
@@ -138,7 +138,7 @@ fn a_lock_agrees_with_a_comparison_of_all_pairs() {
             let mut releases = ops.iter().filter(|other| {
                 other.f == "release" && other.process == op.process && other.invoked.index > end(op)
             });
-            // The next release is not this one's if the client acquired again in between.
+            // The next release is not of this hold if the client acquired again in between.
             let again = oks(ops, "acquire")
                 .into_iter()
                 .find(|next| next.process == op.process && next.invoked.index > op.invoked.index);
@@ -167,7 +167,7 @@ fn a_lock_agrees_with_a_comparison_of_all_pairs() {
 }
 
 #[test]
-fn what_grows_agrees_with_a_comparison_of_all_pairs() {
+fn monotonic_agrees_with_a_comparison_of_all_pairs() {
     let mut held = 0;
     let mut calls = |draw: &mut Draw| {
         held += draw.below(3) as i64;
@@ -191,7 +191,7 @@ fn what_grows_agrees_with_a_comparison_of_all_pairs() {
 }
 
 #[test]
-fn a_long_fork_is_found_exactly_where_two_reads_disagree() {
+fn long_fork_agrees_with_a_comparison_of_all_pairs() {
     let group = |values: &[u64]| {
         let micro = |(key, value): (usize, &u64)| {
             let value = if *value == 0 { Value::Nil } else { Value::Int(1) };

@@ -3,11 +3,11 @@
 //! A version of a key is its initial state or the *element* that a write put there last. Of a transaction that
 //! is `ok` the completion counts, of any other only what its invocation meant to write. Whatever has another shape
 //! than a list of `["r" key value]`, `["append" key element]` and `["w" key value]` is refused with its place
-//! ([`Bad`]), and so is an element that is written twice: nobody could tell afterwards which of the two was seen.
+//! ([`InvalidTxn`]), and so is an element that is written twice: nobody could tell afterwards which of the two was seen.
 
 use rustc_hash::FxHashMap;
 
-use super::Objects;
+use super::options::DataType;
 use crate::history::{Kind, Operation, Value};
 
 /// No transaction, no element, no place.
@@ -16,7 +16,7 @@ pub(super) const NONE: u32 = u32::MAX;
 /// What cannot be judged, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the event with index {index}: {why}")]
-pub struct Bad {
+pub struct InvalidTxn {
     /// The event's index.
     pub index: u64,
     /// What is wrong with it.
@@ -39,7 +39,7 @@ pub(super) struct Txn {
 
 /// A read of a version or the write of one.
 #[derive(Clone, Copy)]
-pub(super) struct Micro {
+pub(super) struct Access {
     pub(super) key: u32,
     /// The element; [`NONE`] is the initial state.
     pub(super) element: u32,
@@ -49,7 +49,7 @@ pub(super) struct Micro {
 }
 
 /// What a write puts into a key.
-pub(super) struct Element<'h> {
+pub(super) struct ElementInfo<'h> {
     pub(super) key: u32,
     pub(super) value: &'h Value,
     /// Who wrote it; [`NONE`] if it was only read.
@@ -59,11 +59,11 @@ pub(super) struct Element<'h> {
 }
 
 /// What is known of a key.
-pub(super) struct Key<'h> {
+pub(super) struct KeyInfo<'h> {
     pub(super) value: &'h Value,
     elements: FxHashMap<&'h Value, u32>,
     /// The longest list that was read and agreed with all lists before it.
-    pub(super) spine: &'h [Value],
+    pub(super) longest_read: &'h [Value],
     /// The elements of the spine.
     pub(super) order: Vec<u32>,
     /// Who touched it last, and with which micro-operation.
@@ -71,7 +71,7 @@ pub(super) struct Key<'h> {
 }
 
 /// A read of a list that is not a beginning of the key's spine, nor the other way round.
-pub(super) struct Odd<'h> {
+pub(super) struct IncompatibleRead<'h> {
     pub(super) txn: u32,
     pub(super) key: u32,
     pub(super) list: &'h [Value],
@@ -79,7 +79,7 @@ pub(super) struct Odd<'h> {
 }
 
 /// A read that contradicts what its own transaction did before.
-pub(super) struct Internal<'h> {
+pub(super) struct InternalRead<'h> {
     pub(super) txn: u32,
     pub(super) key: u32,
     pub(super) read: &'h Value,
@@ -89,13 +89,13 @@ pub(super) struct Internal<'h> {
 
 /// Everything that transactions did.
 #[derive(Default)]
-pub(super) struct Log<'h> {
+pub(super) struct TxnTable<'h> {
     pub(super) txns: Vec<Txn>,
-    pub(super) micros: Vec<Micro>,
-    pub(super) elements: Vec<Element<'h>>,
-    pub(super) keys: Vec<Key<'h>>,
-    pub(super) odd: Vec<Odd<'h>>,
-    pub(super) internal: Vec<Internal<'h>>,
+    pub(super) accesses: Vec<Access>,
+    pub(super) elements: Vec<ElementInfo<'h>>,
+    pub(super) keys: Vec<KeyInfo<'h>>,
+    pub(super) incompatible_reads: Vec<IncompatibleRead<'h>>,
+    pub(super) internal_reads: Vec<InternalRead<'h>>,
     names: FxHashMap<&'h Value, u32>,
     processes: FxHashMap<crate::history::Process, u32>,
     /// What the micro-operations of the transaction at hand carry.
@@ -103,27 +103,27 @@ pub(super) struct Log<'h> {
 }
 
 /// Reads every transaction of a history.
-pub(super) fn read<'h>(
+pub(super) fn read_transactions<'h>(
     operations: &'h [Operation],
-    objects: Objects,
+    data_type: DataType,
     expired: &dyn Fn() -> bool,
-) -> Result<Option<Log<'h>>, Bad> {
-    let mut log = Log::default();
-    log.txns.reserve(operations.len());
+) -> Result<Option<TxnTable<'h>>, InvalidTxn> {
+    let mut table = TxnTable::default();
+    table.txns.reserve(operations.len());
     for (place, operation) in operations.iter().enumerate() {
         if place % 4096 == 4095 && expired() {
             return Ok(None);
         }
-        log.add(place as u32, operation, objects)?;
+        table.add(place as u32, operation, data_type)?;
     }
-    Ok(Some(log))
+    Ok(Some(table))
 }
 
-impl<'h> Log<'h> {
+impl<'h> TxnTable<'h> {
     /// The micro-operations of a transaction.
-    pub(super) fn micros(&self, txn: u32) -> &[Micro] {
+    pub(super) fn accesses(&self, txn: u32) -> &[Access] {
         let begin = txn.checked_sub(1).map_or(0, |before| self.txns[before as usize].end);
-        &self.micros[begin as usize..self.txns[txn as usize].end as usize]
+        &self.accesses[begin as usize..self.txns[txn as usize].end as usize]
     }
 
     /// Every version: the elements, then each key's initial state.
@@ -132,8 +132,8 @@ impl<'h> Log<'h> {
     }
 
     /// The version that a micro-operation reads or writes.
-    pub(super) fn version(&self, micro: Micro) -> u32 {
-        if micro.element == NONE { self.initial(micro.key) } else { micro.element }
+    pub(super) fn version(&self, access: Access) -> u32 {
+        if access.element == NONE { self.initial(access.key) } else { access.element }
     }
 
     /// The initial state of a key.
@@ -142,7 +142,7 @@ impl<'h> Log<'h> {
     }
 
     /// The element of a version that is no initial state.
-    pub(super) fn element(&self, version: u32) -> Option<&Element<'h>> {
+    pub(super) fn element(&self, version: u32) -> Option<&ElementInfo<'h>> {
         self.elements.get(version as usize)
     }
 
@@ -151,33 +151,39 @@ impl<'h> Log<'h> {
         self.element(version).map_or(NONE, |element| element.writer)
     }
 
-    fn add(&mut self, place: u32, operation: &'h Operation, objects: Objects) -> Result<(), Bad> {
-        let begin = self.micros.len();
+    fn add(
+        &mut self,
+        place: u32,
+        operation: &'h Operation,
+        data_type: DataType,
+    ) -> Result<(), InvalidTxn> {
+        let begin = self.accesses.len();
         self.carried.clear();
         let known = operation.kind() == Kind::Ok;
-        for value in told(operation)? {
-            let (index, txn) = (at(operation), self.txns.len() as u32);
-            let step =
-                step(value, objects).map_err(|why| Bad { index, why: blame(operation, why) })?;
+        for value in micro_ops_of(operation)? {
+            let (index, txn) = (defining_index(operation), self.txns.len() as u32);
+            let step = parse_micro_op(value, data_type)
+                .map_err(|why| InvalidTxn { index, why: name_function(operation, why) })?;
             let key = self.key(step.key);
-            let mut micro = Micro { key, element: NONE, earlier: NONE, write: step.write };
+            let mut access = Access { key, element: NONE, earlier: NONE, write: step.write };
             let last = &mut self.keys[key as usize].last;
             if last.0 == txn {
-                micro.earlier = last.1;
+                access.earlier = last.1;
             }
             *last = (txn, self.carried.len() as u32);
             self.carried.push(step.value);
             if step.write {
-                micro.element =
-                    self.write(txn, begin, micro, step.value).map_err(|why| Bad { index, why })?;
+                access.element = self
+                    .write(txn, begin, access, step.value)
+                    .map_err(|why| InvalidTxn { index, why })?;
             } else if known {
-                micro.element = self
-                    .observe(txn, key, step.value, objects)
-                    .map_err(|why| Bad { index, why })?;
+                access.element = self
+                    .observe(txn, key, step.value, data_type)
+                    .map_err(|why| InvalidTxn { index, why })?;
             }
-            self.micros.push(micro);
-            if known && !step.write && micro.earlier != NONE {
-                self.compare(txn, begin, objects);
+            self.accesses.push(access);
+            if known && !step.write && access.earlier != NONE {
+                self.compare(txn, begin, data_type);
             }
         }
         let count = self.processes.len() as u32;
@@ -191,7 +197,7 @@ impl<'h> Log<'h> {
                 .completion
                 .as_ref()
                 .map_or(u64::MAX, |completion| completion.at.index),
-            end: self.micros.len() as u32,
+            end: self.accesses.len() as u32,
         });
         Ok(())
     }
@@ -200,14 +206,14 @@ impl<'h> Log<'h> {
         *self.names.entry(value).or_insert_with(|| {
             let elements = FxHashMap::default();
             let last = (NONE, NONE);
-            self.keys.push(Key { value, elements, spine: &[], order: Vec::new(), last });
+            self.keys.push(KeyInfo { value, elements, longest_read: &[], order: Vec::new(), last });
             self.keys.len() as u32 - 1
         })
     }
 
     fn intern(&mut self, key: u32, value: &'h Value) -> u32 {
         *self.keys[key as usize].elements.entry(value).or_insert_with(|| {
-            self.elements.push(Element { key, value, writer: NONE, intermediate: false });
+            self.elements.push(ElementInfo { key, value, writer: NONE, intermediate: false });
             self.elements.len() as u32 - 1
         })
     }
@@ -216,14 +222,14 @@ impl<'h> Log<'h> {
         &mut self,
         txn: u32,
         begin: usize,
-        micro: Micro,
+        access: Access,
         value: &'h Value,
     ) -> Result<u32, String> {
         if *value == Value::Nil {
             return Err("writes nil, which cannot be told from the initial state".to_owned());
         }
-        let id = self.intern(micro.key, value);
-        let key = self.keys[micro.key as usize].value;
+        let id = self.intern(access.key, value);
+        let key = self.keys[access.key as usize].value;
         let element = &mut self.elements[id as usize];
         if element.writer != NONE {
             let other = self.txns.get(element.writer as usize).map_or_else(
@@ -235,9 +241,9 @@ impl<'h> Log<'h> {
             ));
         }
         element.writer = txn;
-        let mut earlier = micro.earlier;
+        let mut earlier = access.earlier;
         while earlier != NONE {
-            let before = self.micros[begin + earlier as usize];
+            let before = self.accesses[begin + earlier as usize];
             if before.write {
                 self.elements[before.element as usize].intermediate = true;
                 break;
@@ -253,74 +259,74 @@ impl<'h> Log<'h> {
         txn: u32,
         key: u32,
         value: &'h Value,
-        objects: Objects,
+        data_type: DataType,
     ) -> Result<u32, String> {
-        match (objects, value) {
+        match (data_type, value) {
             (_, Value::Nil) => Ok(NONE),
-            (Objects::Registers, value) => Ok(self.intern(key, value)),
-            (Objects::Lists, Value::List(list)) => Ok(self.list(txn, key, list)),
-            (Objects::Lists, other) => Err(format!("reads {other}, which is no list")),
+            (DataType::Registers, value) => Ok(self.intern(key, value)),
+            (DataType::Lists, Value::List(list)) => Ok(self.list(txn, key, list)),
+            (DataType::Lists, other) => Err(format!("reads {other}, which is no list")),
         }
     }
 
     fn list(&mut self, txn: u32, key: u32, list: &'h [Value]) -> u32 {
-        let spine = self.keys[key as usize].spine;
-        let common = spine.len().min(list.len());
-        if list[..common] != spine[..common] {
+        let longest_read = self.keys[key as usize].longest_read;
+        let common = longest_read.len().min(list.len());
+        if list[..common] != longest_read[..common] {
             let elements: Vec<_> = list.iter().map(|value| self.intern(key, value)).collect();
             let last = elements[elements.len() - 1];
-            self.odd.push(Odd { txn, key, list, elements });
+            self.incompatible_reads.push(IncompatibleRead { txn, key, list, elements });
             return last;
         }
-        if list.len() > spine.len() {
+        if list.len() > longest_read.len() {
             for value in &list[common..] {
                 let element = self.intern(key, value);
                 self.keys[key as usize].order.push(element);
             }
-            self.keys[key as usize].spine = list;
+            self.keys[key as usize].longest_read = list;
         }
         list.len().checked_sub(1).map_or(NONE, |last| self.keys[key as usize].order[last])
     }
 
     /// Compares the read that was just added with what its transaction did to the key before.
-    fn compare(&mut self, txn: u32, begin: usize, objects: Objects) {
-        let micros = &self.micros[begin..];
-        let Some((read, _)) = micros.split_last() else { return };
-        let value = self.carried[micros.len() - 1];
-        let expected = match objects {
-            Objects::Registers => {
+    fn compare(&mut self, txn: u32, begin: usize, data_type: DataType) {
+        let accesses = &self.accesses[begin..];
+        let Some((read, _)) = accesses.split_last() else { return };
+        let value = self.carried[accesses.len() - 1];
+        let expected = match data_type {
+            DataType::Registers => {
                 let before = self.carried[read.earlier as usize];
                 (before != value).then(|| before.to_string())
             }
-            Objects::Lists => self.expected(micros, *read, items(value)),
+            DataType::Lists => self.expected(accesses, *read, items(value)),
         };
         if let Some(expected) = expected
-            && self.internal.last().is_none_or(|internal| internal.txn != txn)
+            && self.internal_reads.last().is_none_or(|internal| internal.txn != txn)
         {
-            self.internal.push(Internal { txn, key: read.key, read: value, expected });
+            self.internal_reads.push(InternalRead { txn, key: read.key, read: value, expected });
         }
     }
 
     /// What a list should have been, or how it should have ended, if it was not so.
-    fn expected(&self, micros: &[Micro], read: Micro, list: &[Value]) -> Option<String> {
+    fn expected(&self, accesses: &[Access], read: Access, list: &[Value]) -> Option<String> {
         let (mut rest, mut earlier) = (list, read.earlier);
         let mut fits = true;
-        while earlier != NONE && micros[earlier as usize].write {
+        while earlier != NONE && accesses[earlier as usize].write {
             fits = fits && rest.last() == Some(self.carried[earlier as usize]);
             rest = rest.split_last().map_or(rest, |(_, front)| front);
-            earlier = micros[earlier as usize].earlier;
+            earlier = accesses[earlier as usize].earlier;
         }
         let before = self.carried.get(earlier as usize);
         fits = fits && before.is_none_or(|before| items(before) == rest);
-        (!fits).then(|| self.own(micros, read))
+        (!fits).then(|| self.own(accesses, read))
     }
 
     /// What its transaction knew of a list before it read it.
-    fn own(&self, micros: &[Micro], read: Micro) -> String {
+    fn own(&self, accesses: &[Access], read: Access) -> String {
         let (mut known, mut earlier) = (Vec::new(), read.earlier);
-        while earlier != NONE && micros[earlier as usize].write {
+        while earlier != NONE && accesses[earlier as usize].write {
             known.push(self.carried[earlier as usize]);
-            earlier = micros[earlier as usize].earlier;
+            earlier = accesses[earlier as usize].earlier;
         }
         let front = self.carried.get(earlier as usize).map(|before| items(before).iter());
         let unknown = front.is_none().then(|| "…".to_owned());
@@ -343,32 +349,33 @@ fn items(value: &Value) -> &[Value] {
 }
 
 /// What a transaction did, as far as that is known: the place of the event that says so is [`at`].
-fn told(operation: &Operation) -> Result<&[Value], Bad> {
-    let bad = |index, why: &str| Bad { index, why: blame(operation, why.to_owned()) };
+fn micro_ops_of(operation: &Operation) -> Result<&[Value], InvalidTxn> {
+    let bad =
+        |index, why: &str| InvalidTxn { index, why: name_function(operation, why.to_owned()) };
     let asked = &operation.input;
     let Some(completion) = operation.completion.as_ref().filter(|_| operation.is_ok()) else {
         return match asked {
             Value::List(steps) => Ok(steps),
-            _ => Err(bad(operation.invoked.index, "is no list of micro-operations")),
+            _ => Err(bad(operation.invoked.index, "is no list of access-operations")),
         };
     };
     let Value::List(steps) = &completion.output else {
-        return Err(bad(completion.at.index, "is no list of micro-operations"));
+        return Err(bad(completion.at.index, "is no list of access-operations"));
     };
     match asked {
         Value::Nil => Ok(steps),
-        Value::List(asked) if answers(asked, steps) => Ok(steps),
+        Value::List(asked) if matches_invocation(asked, steps) => Ok(steps),
         _ => Err(bad(completion.at.index, "does not answer what was asked, step by step")),
     }
 }
 
 /// The index of the event that says what a transaction did.
-fn at(operation: &Operation) -> u64 {
+fn defining_index(operation: &Operation) -> u64 {
     let completion = operation.completion.as_ref().filter(|_| operation.is_ok());
     completion.map_or(operation.invoked.index, |completion| completion.at.index)
 }
 
-fn blame(operation: &Operation, why: String) -> String {
+fn name_function(operation: &Operation, why: String) -> String {
     if operation.f == "txn" {
         why
     } else {
@@ -377,7 +384,7 @@ fn blame(operation: &Operation, why: String) -> String {
 }
 
 /// Whether both do the same, but for what is read.
-fn answers(asked: &[Value], told: &[Value]) -> bool {
+fn matches_invocation(asked: &[Value], told: &[Value]) -> bool {
     asked.len() == told.len()
         && asked.iter().zip(told).all(|(asked, told)| match (asked, told) {
             (Value::List(asked), Value::List(told)) => match (&**asked, &**told) {
@@ -395,28 +402,28 @@ fn is_read(f: &Value) -> bool {
     matches!(f, Value::Str(f) if f == "r")
 }
 
-struct Step<'h> {
+struct ParsedOp<'h> {
     write: bool,
     key: &'h Value,
     value: &'h Value,
 }
 
-fn step(value: &Value, objects: Objects) -> Result<Step<'_>, String> {
+fn parse_micro_op(value: &Value, data_type: DataType) -> Result<ParsedOp<'_>, String> {
     let Value::List(parts) = value else {
-        return Err(format!("{value} is no micro-operation"));
+        return Err(format!("{value} is no access-operation"));
     };
     let [Value::Str(f), key, value] = &**parts else {
-        return Err(format!("{value} is no micro-operation of a function, a key and a value"));
+        return Err(format!("{value} is no access-operation of a function, a key and a value"));
     };
-    let write = match (f.as_str(), objects) {
+    let write = match (f.as_str(), data_type) {
         ("r", _) => false,
-        ("append", Objects::Lists) | ("w", Objects::Registers) => true,
-        (other, Objects::Lists) => {
+        ("append", DataType::Lists) | ("w", DataType::Registers) => true,
+        (other, DataType::Lists) => {
             return Err(format!("{other:?} is neither \"r\" nor \"append\", which lists have"));
         }
-        (other, Objects::Registers) => {
+        (other, DataType::Registers) => {
             return Err(format!("{other:?} is neither \"r\" nor \"w\", which registers have"));
         }
     };
-    Ok(Step { write, key, value })
+    Ok(ParsedOp { write, key, value })
 }

@@ -3,60 +3,65 @@
 
 use rustc_hash::FxHashMap;
 
-use super::arrows::reads;
-use super::explain::{Scene, shortened};
-use super::log::{Micro, NONE, Odd};
-use super::{Objects, World};
+use super::dependencies::read_versions;
+use super::explain::{Explainer, shorten_list};
+use super::options::{DataType, UnknownWriters};
+use super::table::{Access, IncompatibleRead, NONE};
 use crate::finding::{Finding, Step};
 use crate::history::Kind;
 
 /// Everything of that sort.
-pub(super) fn findings(scene: &Scene<'_, '_>, world: World) -> Vec<Finding> {
-    let mut tally = Tally { scene, places: places(scene), findings: Vec::new() };
-    tally.internal();
-    match scene.objects {
-        Objects::Lists => {
-            tally.lists();
-            tally.odd();
-            tally.own_orders();
-            tally.dirty_updates();
+pub(super) fn find_item_anomalies(
+    explainer: &Explainer<'_, '_>,
+    unknown_writers: UnknownWriters,
+) -> Vec<Finding> {
+    let mut collector =
+        AnomalyCollector { explainer, places: list_places(explainer), findings: Vec::new() };
+    collector.internal();
+    match explainer.data_type {
+        DataType::Lists => {
+            collector.lists();
+            collector.odd();
+            collector.own_orders();
+            collector.dirty_updates();
         }
-        Objects::Registers => {
-            tally.registers();
-            if world == World::Closed {
-                tally.written_by_nobody();
+        DataType::Registers => {
+            collector.registers();
+            if unknown_writers == UnknownWriters::Forbidden {
+                collector.written_by_nobody();
             }
         }
     }
-    tally.intermediate();
-    tally.future_reads();
-    tally.lost_updates();
-    tally.findings
+    collector.intermediate();
+    collector.future_reads();
+    collector.lost_updates();
+    collector.findings
 }
 
 /// How many reads nobody can explain, as no transaction wrote what they saw.
-pub(super) fn unwritten(scene: &Scene<'_, '_>) -> usize {
-    nowhere(scene).count()
+pub(super) fn count_unwritten_reads(explainer: &Explainer<'_, '_>) -> usize {
+    unwritten_reads(explainer).count()
 }
 
 /// Reads of what no transaction wrote.
-fn nowhere<'s>(scene: &'s Scene<'_, '_>) -> impl Iterator<Item = (u32, u32)> + 's {
-    let written =
-        |version: u32| scene.log.element(version).is_none_or(|element| element.writer != NONE);
-    reads(scene.log).filter(move |(_, version)| !written(*version))
+fn unwritten_reads<'s>(explainer: &'s Explainer<'_, '_>) -> impl Iterator<Item = (u32, u32)> + 's {
+    let written = |version: u32| {
+        explainer.table.element(version).is_none_or(|element| element.writer != NONE)
+    };
+    read_versions(explainer.table).filter(move |(_, version)| !written(*version))
 }
 
-struct Tally<'s, 'l, 'h> {
-    scene: &'s Scene<'l, 'h>,
+struct AnomalyCollector<'s, 'l, 'h> {
+    explainer: &'s Explainer<'l, 'h>,
     /// Where each element of a list stands in the longest read of its key, or [`NONE`].
     places: Vec<u32>,
     findings: Vec<Finding>,
 }
 
 /// Of an element that is there twice the last place counts: a read of it went that far.
-fn places(scene: &Scene<'_, '_>) -> Vec<u32> {
-    let mut places = vec![NONE; scene.log.elements.len()];
-    for key in &scene.log.keys {
+fn list_places(explainer: &Explainer<'_, '_>) -> Vec<u32> {
+    let mut places = vec![NONE; explainer.table.elements.len()];
+    for key in &explainer.table.keys {
         for (place, element) in key.order.iter().enumerate() {
             places[*element as usize] = place as u32;
         }
@@ -64,24 +69,29 @@ fn places(scene: &Scene<'_, '_>) -> Vec<u32> {
     places
 }
 
-impl Tally<'_, '_, '_> {
+impl AnomalyCollector<'_, '_, '_> {
     /// Counts a case, and shows it if it is the first of its kind.
-    fn add(&mut self, name: &str, txns: &[u32], message: impl FnOnce(&Scene<'_, '_>) -> String) {
+    fn add(
+        &mut self,
+        name: &str,
+        txns: &[u32],
+        message: impl FnOnce(&Explainer<'_, '_>) -> String,
+    ) {
         if let Some(finding) = self.findings.iter_mut().find(|finding| finding.name == name) {
             finding.count += 1;
             return;
         }
-        let operations = txns.iter().map(|txn| self.scene.txn(*txn).invoked).collect();
-        let message = message(self.scene);
+        let operations = txns.iter().map(|txn| self.explainer.txn(*txn).invoked).collect();
+        let message = message(self.explainer);
         let steps = Vec::new();
         self.findings.push(Finding { name: name.to_owned(), count: 1, message, steps, operations });
     }
 
     fn internal(&mut self) {
-        for internal in &self.scene.log.internal {
-            self.add("internal", &[internal.txn], |scene| {
-                let (key, read) = (scene.log.keys[internal.key as usize].value, shortened(internal.read));
-                let (told, expected) = (scene.told(internal.txn), &internal.expected);
+        for internal in &self.explainer.table.internal_reads {
+            self.add("internal", &[internal.txn], |explainer| {
+                let (key, read) = (explainer.table.keys[internal.key as usize].value, shorten_list(internal.read));
+                let (told, expected) = (explainer.describe(internal.txn), &internal.expected);
                 format!("T1 read {read} from key {key}, where it must have seen {expected} after what it did itself: T1 = {told}")
             });
         }
@@ -89,18 +99,20 @@ impl Tally<'_, '_, '_> {
 
     /// Reads of lists that hold what was aborted, what nobody appended, or something twice.
     fn lists(&mut self) {
-        let log = self.scene.log;
-        let marks: Vec<_> = log.keys.iter().map(|key| Marks::of(self.scene, &key.order)).collect();
-        let odd: rustc_hash::FxHashSet<_> = log.odd.iter().map(|odd| (odd.txn, odd.key)).collect();
-        if marks.iter().all(Marks::is_empty) {
+        let table = self.explainer.table;
+        let marks: Vec<_> =
+            table.keys.iter().map(|key| ListDefects::of(self.explainer, &key.order)).collect();
+        let odd: rustc_hash::FxHashSet<_> =
+            table.incompatible_reads.iter().map(|odd| (odd.txn, odd.key)).collect();
+        if marks.iter().all(ListDefects::is_empty) {
             return;
         }
-        for txn in 0..log.txns.len() as u32 {
-            let known = log.txns[txn as usize].kind == Kind::Ok;
-            for read in log
-                .micros(txn)
+        for txn in 0..table.txns.len() as u32 {
+            let known = table.txns[txn as usize].kind == Kind::Ok;
+            for read in table
+                .accesses(txn)
                 .iter()
-                .filter(|micro| known && !micro.write && micro.element != NONE)
+                .filter(|access| known && !access.write && access.element != NONE)
             {
                 if !odd.contains(&(txn, read.key)) {
                     self.marked(txn, *read, &marks[read.key as usize]);
@@ -109,9 +121,9 @@ impl Tally<'_, '_, '_> {
         }
     }
 
-    fn marked(&mut self, txn: u32, read: Micro, marks: &Marks) {
+    fn marked(&mut self, txn: u32, read: Access, marks: &ListDefects) {
         let last = self.places[read.element as usize] as usize;
-        let order = &self.scene.log.keys[read.key as usize].order;
+        let order = &self.explainer.table.keys[read.key as usize].order;
         let seen = |mark: Option<usize>| mark.filter(|at| *at <= last).map(|at| order[at]);
         if let Some(element) = seen(marks.aborted) {
             self.aborted(txn, element);
@@ -125,35 +137,39 @@ impl Tally<'_, '_, '_> {
     }
 
     fn written_by_nobody(&mut self) {
-        for (txn, version) in nowhere(self.scene) {
+        for (txn, version) in unwritten_reads(self.explainer) {
             self.unwritten(txn, version);
         }
     }
 
     fn aborted(&mut self, txn: u32, element: u32) {
-        let writer = self.scene.log.writer(element);
-        self.add("G1a", &[writer, txn], |scene| {
-            let (what, one, other) = (scene.named(element), scene.told(writer), scene.told(txn));
+        let writer = self.explainer.table.writer(element);
+        self.add("G1a", &[writer, txn], |explainer| {
+            let (what, one, other) = (
+                explainer.describe_version(element),
+                explainer.describe(writer),
+                explainer.describe(txn),
+            );
             format!("T2 observed {what}, which T1 wrote, and T1 failed: T1 = {one}; T2 = {other}")
         });
     }
 
     fn unwritten(&mut self, txn: u32, element: u32) {
-        self.add("unwritten-read", &[txn], |scene| {
+        self.add("unwritten-read", &[txn], |explainer| {
             format!(
                 "T1 observed {}, which no transaction wrote: T1 = {}",
-                scene.named(element),
-                scene.told(txn)
+                explainer.describe_version(element),
+                explainer.describe(txn)
             )
         });
     }
 
     fn twice(&mut self, txn: u32, element: u32) {
-        self.add("duplicate-elements", &[txn], |scene| {
+        self.add("duplicate-elements", &[txn], |explainer| {
             format!(
                 "T1 observed {} more than once, which was appended once: T1 = {}",
-                scene.named(element),
-                scene.told(txn)
+                explainer.describe_version(element),
+                explainer.describe(txn)
             )
         });
     }
@@ -161,11 +177,11 @@ impl Tally<'_, '_, '_> {
     /// Lists that cannot have been one list: one case for each key.
     fn odd(&mut self) {
         let mut keys = rustc_hash::FxHashSet::default();
-        for odd in &self.scene.log.odd {
+        for odd in &self.explainer.table.incompatible_reads {
             if keys.insert(odd.key) {
                 self.incompatible(odd);
             }
-            let marks = Marks::of(self.scene, &odd.elements);
+            let marks = ListDefects::of(self.explainer, &odd.elements);
             let seen = |mark: Option<usize>| mark.map(|at| odd.elements[at]);
             if let Some(element) = seen(marks.aborted) {
                 self.aborted(odd.txn, element);
@@ -179,16 +195,18 @@ impl Tally<'_, '_, '_> {
         }
     }
 
-    fn incompatible(&mut self, odd: &Odd<'_>) {
-        let log = self.scene.log;
-        let key = &log.keys[odd.key as usize];
-        let common = odd.list.iter().zip(key.spine).take_while(|(one, other)| one == other).count();
+    fn incompatible(&mut self, odd: &IncompatibleRead<'_>) {
+        let table = self.explainer.table;
+        let key = &table.keys[odd.key as usize];
+        let common =
+            odd.list.iter().zip(key.longest_read).take_while(|(one, other)| one == other).count();
         // Whoever read so much of the spine that the two part.
         let parted = |version: u32| key.order[common..].contains(&version);
-        let other =
-            reads(log).find(|(_, version)| parted(*version)).map_or(odd.txn, |(txn, _)| txn);
-        self.add("incompatible-order", &[other, odd.txn], |scene| {
-            let (one, two) = (scene.told(other), scene.told(odd.txn));
+        let other = read_versions(table)
+            .find(|(_, version)| parted(*version))
+            .map_or(odd.txn, |(txn, _)| txn);
+        self.add("incompatible-order", &[other, odd.txn], |explainer| {
+            let (one, two) = (explainer.describe(other), explainer.describe(odd.txn));
             format!("T1 and T2 observed orders of key {} neither of which is the beginning of the other: T1 = {one}; T2 = {two}", key.value)
         });
     }
@@ -196,13 +214,13 @@ impl Tally<'_, '_, '_> {
     /// Transactions whose appends to a key were observed in another order than they were made, or the later
     /// without the earlier.
     fn own_orders(&mut self) {
-        let log = self.scene.log;
-        for txn in 0..log.txns.len() as u32 {
-            let micros = log.micros(txn);
-            let repeated = |micro: &&Micro| micro.write && micro.earlier != NONE;
-            for later in micros.iter().filter(repeated) {
-                let place = |micro: &Micro| self.places[micro.element as usize];
-                let Some(sooner) = written_before(micros, *later) else { continue };
+        let table = self.explainer.table;
+        for txn in 0..table.txns.len() as u32 {
+            let accesses = table.accesses(txn);
+            let repeated = |access: &&Access| access.write && access.earlier != NONE;
+            for later in accesses.iter().filter(repeated) {
+                let place = |access: &Access| self.places[access.element as usize];
+                let Some(sooner) = written_before(accesses, *later) else { continue };
                 if place(later) != NONE && place(&sooner) >= place(later) {
                     self.own_order(txn, sooner.element, later.element);
                 }
@@ -215,27 +233,28 @@ impl Tally<'_, '_, '_> {
             *version == later
                 || self.places.get(*version as usize) > self.places.get(later as usize)
         };
-        let key = self.scene.log.elements[later as usize].key;
+        let key = self.explainer.table.elements[later as usize].key;
         let of_key = |(_, version): &(u32, u32)| {
-            self.scene.log.element(*version).is_some_and(|element| element.key == key)
+            self.explainer.table.element(*version).is_some_and(|element| element.key == key)
         };
-        let reader = reads(self.scene.log).find(|read| of_key(read) && seen(read));
+        let reader = read_versions(self.explainer.table).find(|read| of_key(read) && seen(read));
         let reader = reader.map_or(txn, |(reader, _)| reader);
-        self.add("incompatible-order", &[txn, reader], |scene| {
-            let (sooner, later) = (scene.value(sooner), scene.named(later));
-            let (one, two) = (scene.told(txn), scene.told(reader));
+        self.add("incompatible-order", &[txn, reader], |explainer| {
+            let (sooner, later) = (explainer.value(sooner), explainer.describe_version(later));
+            let (one, two) = (explainer.describe(txn), explainer.describe(reader));
             format!("T1 appended {sooner} before {later}, which T2 observed otherwise: T1 = {one}; T2 = {two}")
         });
     }
 
     /// Aborted writes that a committed one was put upon.
     fn dirty_updates(&mut self) {
-        let log = self.scene.log;
-        for key in &log.keys {
+        let table = self.explainer.table;
+        for key in &table.keys {
             let mut aborted = None;
             for element in &key.order {
-                let writer = log.writer(*element);
-                let kind = if writer == NONE { Kind::Info } else { log.txns[writer as usize].kind };
+                let writer = table.writer(*element);
+                let kind =
+                    if writer == NONE { Kind::Info } else { table.txns[writer as usize].kind };
                 match (kind, aborted) {
                     (Kind::Fail, _) => aborted = Some(*element),
                     (Kind::Ok, Some(dirty)) => {
@@ -249,18 +268,18 @@ impl Tally<'_, '_, '_> {
     }
 
     fn dirty_update(&mut self, dirty: u32, element: u32) {
-        let (one, two) = (self.scene.log.writer(dirty), self.scene.log.writer(element));
-        self.add("dirty-update", &[one, two], |scene| {
-            let (dirty, value) = (scene.named(dirty), scene.value(element));
-            let (one, two) = (scene.told(one), scene.told(two));
+        let (one, two) = (self.explainer.table.writer(dirty), self.explainer.table.writer(element));
+        self.add("dirty-update", &[one, two], |explainer| {
+            let (dirty, value) = (explainer.describe_version(dirty), explainer.value(element));
+            let (one, two) = (explainer.describe(one), explainer.describe(two));
             format!("T2 appended {value} after {dirty}, which T1 appended, and T1 failed: T1 = {one}; T2 = {two}")
         });
     }
 
     fn registers(&mut self) {
-        for (txn, version) in reads(self.scene.log) {
-            let writer = self.scene.log.writer(version);
-            if writer != NONE && self.scene.txn(writer).kind == Kind::Fail {
+        for (txn, version) in read_versions(self.explainer.table) {
+            let writer = self.explainer.table.writer(version);
+            if writer != NONE && self.explainer.txn(writer).kind == Kind::Fail {
                 self.aborted(txn, version);
             }
         }
@@ -268,12 +287,12 @@ impl Tally<'_, '_, '_> {
 
     /// G1b: reads of what their writer overwrote itself.
     fn intermediate(&mut self) {
-        for (txn, version) in reads(self.scene.log) {
-            let Some(element) = self.scene.log.element(version) else { continue };
+        for (txn, version) in read_versions(self.explainer.table) {
+            let Some(element) = self.explainer.table.element(version) else { continue };
             let writer = element.writer;
             if element.intermediate && writer != txn {
-                self.add("G1b", &[writer, txn], |scene| {
-                    let (what, one, two) = (scene.named(version), scene.told(writer), scene.told(txn));
+                self.add("G1b", &[writer, txn], |explainer| {
+                    let (what, one, two) = (explainer.describe_version(version), explainer.describe(writer), explainer.describe(txn));
                     format!("T2 observed {what}, which was not T1's last word on that key: T1 = {one}; T2 = {two}")
                 });
             }
@@ -282,15 +301,16 @@ impl Tally<'_, '_, '_> {
 
     /// Transactions that observed what they did only afterwards.
     fn future_reads(&mut self) {
-        let log = self.scene.log;
-        for txn in 0..log.txns.len() as u32 {
-            let micros = log.micros(txn);
-            let known = log.txns[txn as usize].kind == Kind::Ok;
-            let repeated = |micro: &&Micro| micro.write && micro.earlier != NONE;
-            for write in micros.iter().filter(|micro| known && repeated(micro)) {
-                if self.foresaw(txn, micros, *write) {
-                    self.add("future-read", &[txn], |scene| {
-                        let (what, told) = (scene.named(write.element), scene.told(txn));
+        let table = self.explainer.table;
+        for txn in 0..table.txns.len() as u32 {
+            let accesses = table.accesses(txn);
+            let known = table.txns[txn as usize].kind == Kind::Ok;
+            let repeated = |access: &&Access| access.write && access.earlier != NONE;
+            for write in accesses.iter().filter(|access| known && repeated(access)) {
+                if self.foresaw(txn, accesses, *write) {
+                    self.add("future-read", &[txn], |explainer| {
+                        let (what, told) =
+                            (explainer.describe_version(write.element), explainer.describe(txn));
                         format!("T1 observed {what} before it wrote that itself: T1 = {told}")
                     });
                     break;
@@ -300,13 +320,16 @@ impl Tally<'_, '_, '_> {
     }
 
     /// Whether a read before a write of the same transaction shows what was written.
-    fn foresaw(&self, txn: u32, micros: &[Micro], write: Micro) -> bool {
-        let log = self.scene.log;
+    fn foresaw(&self, txn: u32, accesses: &[Access], write: Access) -> bool {
+        let table = self.explainer.table;
         let mut earlier = write.earlier;
         while earlier != NONE {
-            let read = micros[earlier as usize];
+            let read = accesses[earlier as usize];
             let odd = || {
-                log.odd.iter().any(|odd| odd.txn == txn && odd.elements.contains(&write.element))
+                table
+                    .incompatible_reads
+                    .iter()
+                    .any(|odd| odd.txn == txn && odd.elements.contains(&write.element))
             };
             if !read.write
                 && (read.element == write.element || self.beneath(read, write.element) || odd())
@@ -319,19 +342,20 @@ impl Tally<'_, '_, '_> {
     }
 
     /// Whether a list that was read holds an element before its last one.
-    fn beneath(&self, read: Micro, element: u32) -> bool {
+    fn beneath(&self, read: Access, element: u32) -> bool {
         let place = |element: u32| self.places[element as usize];
         read.element != NONE && place(element) != NONE && place(element) < place(read.element)
     }
 
     /// Transactions that read the same version and then wrote the key, all of which took place.
     fn lost_updates(&mut self) {
-        let log = self.scene.log;
+        let table = self.explainer.table;
         let mut updaters: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
-        let mut first = vec![NONE; log.versions()];
-        for txn in (0..log.txns.len() as u32).filter(|txn| log.txns[*txn as usize].kind == Kind::Ok)
+        let mut first = vec![NONE; table.versions()];
+        for txn in
+            (0..table.txns.len() as u32).filter(|txn| table.txns[*txn as usize].kind == Kind::Ok)
         {
-            for version in updated(log.micros(txn)).map(|read| log.version(read)) {
+            for version in updated(table.accesses(txn)).map(|read| table.version(read)) {
                 let before = &mut first[version as usize];
                 if *before == NONE {
                     *before = txn;
@@ -350,13 +374,13 @@ impl Tally<'_, '_, '_> {
     fn lost_update(&mut self, version: u32, txns: &[u32]) {
         let (one, two) = (txns[0], txns[1]);
         let known = self.findings.iter().any(|finding| finding.name == "lost-update");
-        self.add("lost-update", &[one, two], |scene| {
-            let what = scene.named(version);
-            let (one, two) = (scene.told(one), scene.told(two));
+        self.add("lost-update", &[one, two], |explainer| {
+            let what = explainer.describe_version(version);
+            let (one, two) = (explainer.describe(one), explainer.describe(two));
             format!("T1 and T2 both observed {what} and then wrote that key: one did not see the other. T1 = {one}; T2 = {two}")
         });
         if let Some(finding) = self.findings.last_mut().filter(|_| !known) {
-            let (from, to) = (self.scene.txn(one).invoked, self.scene.txn(two).invoked);
+            let (from, to) = (self.explainer.txn(one).invoked, self.explainer.txn(two).invoked);
             let link = |from, to, one: &str, other: &str, end: &str| Step {
                 from,
                 to,
@@ -374,33 +398,35 @@ impl Tally<'_, '_, '_> {
 }
 
 /// The write before another one of the same transaction to the same key.
-fn written_before(micros: &[Micro], write: Micro) -> Option<Micro> {
+fn written_before(accesses: &[Access], write: Access) -> Option<Access> {
     let mut earlier = write.earlier;
-    while earlier != NONE && !micros[earlier as usize].write {
-        earlier = micros[earlier as usize].earlier;
+    while earlier != NONE && !accesses[earlier as usize].write {
+        earlier = accesses[earlier as usize].earlier;
     }
-    micros.get(earlier as usize).copied()
+    accesses.get(earlier as usize).copied()
 }
 
 /// The reads of a transaction that came before anything else it did to their keys, which it wrote afterwards.
-fn updated(micros: &[Micro]) -> impl Iterator<Item = Micro> + '_ {
-    let is_first = |micro: &Micro| !micro.write && micro.earlier == NONE;
-    let firsts = micros.iter().filter(move |micro| is_first(micro));
-    firsts.copied().filter(|read| micros.iter().any(|micro| micro.write && micro.key == read.key))
+fn updated(accesses: &[Access]) -> impl Iterator<Item = Access> + '_ {
+    let is_first = |access: &Access| !access.write && access.earlier == NONE;
+    let firsts = accesses.iter().filter(move |access| is_first(access));
+    firsts
+        .copied()
+        .filter(|read| accesses.iter().any(|access| access.write && access.key == read.key))
 }
 
 /// The first places in a list where something is wrong.
-struct Marks {
+struct ListDefects {
     aborted: Option<usize>,
     unwritten: Option<usize>,
     twice: Option<usize>,
 }
 
-impl Marks {
-    fn of(scene: &Scene<'_, '_>, elements: &[u32]) -> Self {
-        let writer = |element: &u32| scene.log.writer(*element);
+impl ListDefects {
+    fn of(explainer: &Explainer<'_, '_>, elements: &[u32]) -> Self {
+        let writer = |element: &u32| explainer.table.writer(*element);
         let failed = |element: &u32| {
-            writer(element) != NONE && scene.txn(writer(element)).kind == Kind::Fail
+            writer(element) != NONE && explainer.txn(writer(element)).kind == Kind::Fail
         };
         let mut seen = rustc_hash::FxHashSet::default();
         Self {
@@ -415,16 +441,16 @@ impl Marks {
     }
 }
 
-impl Scene<'_, '_> {
+impl Explainer<'_, '_> {
     /// A version in words.
-    fn named(&self, version: u32) -> String {
-        match self.log.element(version) {
+    fn describe_version(&self, version: u32) -> String {
+        match self.table.element(version) {
             Some(element) => {
-                format!("{} in key {}", element.value, self.log.keys[element.key as usize].value)
+                format!("{} in key {}", element.value, self.table.keys[element.key as usize].value)
             }
             None => {
-                let key = version - self.log.elements.len() as u32;
-                format!("the initial state of key {}", self.log.keys[key as usize].value)
+                let key = version - self.table.elements.len() as u32;
+                format!("the initial state of key {}", self.table.keys[key as usize].value)
             }
         }
     }

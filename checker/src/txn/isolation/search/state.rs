@@ -1,0 +1,147 @@
+//! Holds the partial order of the search: a transitive closure as bit sets, and the open choices.
+
+use super::problem::{SearchProblem, WriterPair};
+
+/// Which points come before which, and what is not decided.
+#[derive(Clone)]
+pub(super) struct SearchState {
+    pub(super) words: usize,
+    /// Of each point all that come after it, as bits.
+    pub(super) after: Vec<u64>,
+    pub(super) open: Vec<WriterPair>,
+    /// Points that cannot be put in order whatever is chosen.
+    pub(super) cycle: Vec<usize>,
+}
+
+impl SearchState {
+    pub(super) fn new(problem: &SearchProblem<'_, '_, '_>) -> Self {
+        let count = problem.count();
+        let words = count.div_ceil(64);
+        let open = problem.choices.clone();
+        let mut state = Self { words, after: vec![0; words * count], open, cycle: Vec::new() };
+        state.close(count, &problem.base());
+        state
+    }
+
+    /// The closure of edges, from the last point to the first.
+    pub(super) fn close(&mut self, count: usize, edges: &[(usize, usize)]) {
+        let (mut later, mut open) = (vec![Vec::new(); count], vec![0_u32; count]);
+        for (from, to) in edges {
+            later[*from].push(*to);
+            open[*to] += 1;
+        }
+        let mut order: Vec<usize> = (0..count).filter(|point| open[*point] == 0).collect();
+        let mut at = 0;
+        while let Some(point) = order.get(at).copied() {
+            at += 1;
+            for next in &later[point] {
+                open[*next] -= 1;
+                if open[*next] == 0 {
+                    order.push(*next);
+                }
+            }
+        }
+        self.cycle = (0..count).filter(|point| open[*point] > 0).collect();
+        for point in order.into_iter().rev() {
+            for next in &later[point] {
+                self.take(point, *next);
+            }
+        }
+    }
+
+    pub(super) fn is_after(&self, point: usize, than: usize) -> bool {
+        self.after[than * self.words + point / 64] >> (point % 64) & 1 == 1
+    }
+
+    /// Everything after `next`, and `next`, comes after `point`.
+    pub(super) fn take(&mut self, point: usize, next: usize) {
+        let (point, from) = (point * self.words, next * self.words);
+        for word in 0..self.words {
+            self.after[point + word] |= self.after[from + word];
+        }
+        self.after[point + next / 64] |= 1 << (next % 64);
+    }
+
+    /// Puts one point before another; false if that closes a cycle.
+    pub(super) fn put(&mut self, from: usize, to: usize) -> bool {
+        if from == to || self.is_after(from, to) {
+            return false;
+        }
+        if !self.is_after(to, from) {
+            let count = self.after.len() / self.words;
+            for point in (0..count).filter(|point| *point != from) {
+                if self.is_after(from, point) {
+                    self.take(point, to);
+                }
+            }
+            self.take(from, to);
+        }
+        true
+    }
+
+    /// Whether one writer can come before the other.
+    pub(super) fn allows(&self, problem: &SearchProblem<'_, '_, '_>, choice: WriterPair) -> bool {
+        let mut edges = problem.consequences(choice.key, choice.one, choice.other);
+        edges.all(|(from, to)| from != to && !self.is_after(from, to))
+    }
+
+    /// Puts one writer before the other; false if that closes a cycle.
+    pub(super) fn decide(
+        &mut self,
+        problem: &SearchProblem<'_, '_, '_>,
+        choice: WriterPair,
+    ) -> bool {
+        let edges: Vec<_> = problem.consequences(choice.key, choice.one, choice.other).collect();
+        edges.into_iter().all(|(from, to)| self.put(from, to))
+    }
+
+    /// Decides whatever only one way is left for, until nothing changes.
+    pub(super) fn saturate(
+        &mut self,
+        problem: &SearchProblem<'_, '_, '_>,
+        expired: &dyn Fn() -> bool,
+    ) -> Result<(), Halt> {
+        loop {
+            let mut changed = false;
+            let mut late = false;
+            let mut open = std::mem::take(&mut self.open);
+            let mut stuck = None;
+            open.retain(|choice| {
+                if late || stuck.is_some() {
+                    return true;
+                }
+                let back = WriterPair { one: choice.other, other: choice.one, ..*choice };
+                let left = match (self.allows(problem, *choice), self.allows(problem, back)) {
+                    (true, true) => return true,
+                    (true, false) => *choice,
+                    (false, true) => back,
+                    (false, false) => {
+                        stuck = stuck.or(Some(*choice));
+                        return true;
+                    }
+                };
+                changed = true;
+                late = expired();
+                if !self.decide(problem, left) {
+                    stuck = stuck.or(Some(*choice));
+                }
+                false
+            });
+            self.open = open;
+            match stuck {
+                Some(choice) => return Err(Halt::Stuck(choice)),
+                None if late => return Err(Halt::TimedOut),
+                None if !changed => return Ok(()),
+                None => {}
+            }
+        }
+    }
+}
+
+/// Why no more can be decided.
+pub(super) enum Halt {
+    /// No way is left for this choice.
+    Stuck(WriterPair),
+    /// RealTimeOrder is up.
+    TimedOut,
+}
