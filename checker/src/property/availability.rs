@@ -1,6 +1,6 @@
 //! Checks availability: the rate of successful operations in each interval of a run.
 
-use super::verdict_builder::{Case, VerdictBuilder};
+use super::verdict_builder::{AnomalyCase, VerdictBuilder};
 use crate::history::{History, Kind, Real, Value};
 use crate::verdict::Verdict;
 
@@ -80,9 +80,9 @@ fn interval_row(interval: &Interval, served: Served) -> Value {
     ])
 }
 
-fn unavailable_case(interval: &Interval, served: Served) -> Case {
+fn unavailable_case(interval: &Interval, served: Served) -> AnomalyCase {
     let Served { ok, not, per_second } = served;
-    Case {
+    AnomalyCase {
         message: format!(
             "{}: {ok} of {} operations succeeded ({per_second:.1} per second), but {:.1} per \
              second and {:.0} % are required",
@@ -91,6 +91,6 @@ fn unavailable_case(interval: &Interval, served: Served) -> Case {
             interval.per_second,
             interval.part * 100.0
         ),
-        ..Case::default()
+        ..AnomalyCase::default()
     }
 }

@@ -3,8 +3,8 @@
 //! Every read of all accounts must sum to the same total. If the total is not given, two reads that
 //! differ prove that one of them is wrong.
 
-use super::op::{Object, Op, key_suffix, split_by_key};
-use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
+use super::op::{ObjectOps, Op, key_suffix, split_by_key};
+use super::verdict_builder::{AnomalyCase, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
@@ -106,7 +106,7 @@ fn transfer(op: &Op<'_>) -> Result<(), String> {
 }
 
 fn check_object(
-    object: &Object<'_>,
+    object: &ObjectOps<'_>,
     rules: &BankRules,
     builder: &mut VerdictBuilder,
 ) -> Result<(), String> {
@@ -139,10 +139,10 @@ fn check_balances(
     builder: &mut VerdictBuilder,
 ) {
     let mut wrong = |kind, what: String| {
-        builder.add_case(kind, || Case {
+        builder.add_case(kind, || AnomalyCase {
             message: format!("{} {what}", op.describe()),
             operations: vec![op.begin],
-            ..Case::default()
+            ..AnomalyCase::default()
         });
     };
     for (account, balance) in balances {
@@ -173,9 +173,9 @@ fn wrong_total(
     given: Option<i64>,
     first: Option<(&Op<'_>, i64)>,
     place: &str,
-) -> Case {
+) -> AnomalyCase {
     match (given, first) {
-        (None, Some((first, wanted))) => Case {
+        (None, Some((first, wanted))) => AnomalyCase {
             message: format!(
                 "{} sums to {wanted}{place} but {} sums to {total}: a read observed half of a \
                  transfer, or money was created or lost",
@@ -185,14 +185,14 @@ fn wrong_total(
             steps: vec![first.step(op, "total", format!("the sums are {wanted} and {total}"))],
             operations: vec![first.begin, op.begin],
         },
-        (given, _) => Case {
+        (given, _) => AnomalyCase {
             message: format!(
                 "{} sums to {total}{place} instead of {}",
                 op.describe(),
                 given.unwrap_or_default()
             ),
             operations: vec![op.begin],
-            ..Case::default()
+            ..AnomalyCase::default()
         },
     }
 }

@@ -5,8 +5,8 @@
 //! later time, so a read may return it or the earlier value; once a read has returned it, it has
 //! taken effect and cannot do so again.
 
-use super::op::{Object, Op, abbreviate, key_suffix, split_by_key};
-use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
+use super::op::{ObjectOps, Op, abbreviate, key_suffix, split_by_key};
+use super::verdict_builder::{AnomalyCase, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
@@ -59,7 +59,11 @@ struct CausalChain<'o, 'h> {
 }
 
 impl<'o, 'h> CausalChain<'o, 'h> {
-    fn run(mut self, object: &'o Object<'h>, builder: &mut VerdictBuilder) -> Result<(), String> {
+    fn run(
+        mut self,
+        object: &'o ObjectOps<'h>,
+        builder: &mut VerdictBuilder,
+    ) -> Result<(), String> {
         for op in object.ops.iter().filter(|op| op.may_have_happened()) {
             if let Some(last) = self.last.filter(|last| last.end > op.begin) {
                 let why =
@@ -100,13 +104,13 @@ impl<'o, 'h> CausalChain<'o, 'h> {
         }
     }
 
-    fn violation(&self, key: Option<&Value>, op: &Op<'_>, read: &Value) -> Case {
+    fn violation(&self, key: Option<&Value>, op: &Op<'_>, read: &Value) -> AnomalyCase {
         let writer = self.writer;
         let expected = writer.map_or_else(
             || "no write precedes it in the causal chain".to_owned(),
             |write| format!("{} precedes it in the causal chain", write.describe()),
         );
-        Case {
+        AnomalyCase {
             message: format!(
                 "{}{} returned {}, but {expected}",
                 op.describe(),

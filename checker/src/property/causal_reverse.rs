@@ -7,9 +7,9 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::op::{Object, Op, abbreviate, key_suffix, split_by_key};
+use super::op::{ObjectOps, Op, abbreviate, key_suffix, split_by_key};
 use super::set_final::unexpected_element;
-use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
+use super::verdict_builder::{AnomalyCase, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
@@ -45,7 +45,7 @@ fn check_history(history: &History, limits: &Limits<'_>) -> Result<Verdict, Stri
     Ok(builder.build(&format!("in all {reads} reads writes are visible in real-time order")))
 }
 
-fn check_object(object: &Object<'_>, builder: &mut VerdictBuilder) -> Result<usize, String> {
+fn check_object(object: &ObjectOps<'_>, builder: &mut VerdictBuilder) -> Result<usize, String> {
     let before = builder.case_count();
     let writes = VisibleWrites::of(object)?;
     let mut reads = 0;
@@ -75,7 +75,7 @@ struct VisibleWrites<'o, 'h> {
 }
 
 impl<'o, 'h> VisibleWrites<'o, 'h> {
-    fn of(object: &'o Object<'h>) -> Result<Self, String> {
+    fn of(object: &'o ObjectOps<'h>) -> Result<Self, String> {
         if let Some(op) = object.ops.iter().find(|op| !matches!(op.f, "write" | "read")) {
             return Err(op.unknown_function("read, write"));
         }
@@ -116,8 +116,8 @@ impl<'o, 'h> VisibleWrites<'o, 'h> {
         }
     }
 
-    fn reversed(&self, read: &Op<'_>, hidden: &Op<'_>, shown: &Op<'_>) -> Case {
-        Case {
+    fn reversed(&self, read: &Op<'_>, hidden: &Op<'_>, shown: &Op<'_>) -> AnomalyCase {
+        AnomalyCase {
             message: format!(
                 "{}{} observed {} but not {}, which was acknowledged before the former began",
                 read.describe(),

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use super::op::{Object, Op, key_suffix, split_by_key};
-use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
+use super::op::{ObjectOps, Op, key_suffix, split_by_key};
+use super::verdict_builder::{AnomalyCase, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
@@ -84,7 +84,7 @@ impl SplitSums {
     }
 }
 
-fn check_object(object: &Object<'_>, builder: &mut VerdictBuilder) -> Result<(), String> {
+fn check_object(object: &ObjectOps<'_>, builder: &mut VerdictBuilder) -> Result<(), String> {
     let before = builder.case_count();
     let (mut asked, mut done) = (SplitSums::default(), SplitSums::default());
     let mut events = BTreeMap::new();
@@ -122,18 +122,18 @@ const fn bounds(done: SplitSums, asked: SplitSums) -> (i128, i128) {
 }
 
 fn out_of_bounds_case(
-    object: &Object<'_>,
+    object: &ObjectOps<'_>,
     op: &Op<'_>,
     read: i128,
     (least, most): (i128, i128),
-) -> Case {
-    Case {
+) -> AnomalyCase {
+    AnomalyCase {
         message: format!(
             "{} returned {read}{}, outside the possible range {least} to {most}",
             op.describe(),
             key_suffix(object.key)
         ),
         operations: vec![op.begin],
-        ..Case::default()
+        ..AnomalyCase::default()
     }
 }

@@ -1,7 +1,7 @@
 //! Checks that each echo returns its input.
 
 use super::op::{Op, abbreviate, single_object};
-use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
+use super::verdict_builder::{AnomalyCase, VerdictBuilder, unsupported_history};
 use crate::history::History;
 use crate::verdict::{Check, Limits, Verdict};
 
@@ -43,11 +43,11 @@ fn check_history(history: &History) -> Result<Verdict, String> {
     Ok(builder.build(&format!("all {answered} echoes returned their input")))
 }
 
-fn altered_case(op: &Op<'_>) -> Case {
+fn altered_case(op: &Op<'_>) -> AnomalyCase {
     let output = op.output.map_or_else(String::new, abbreviate);
-    Case {
+    AnomalyCase {
         message: format!("{} returned {output}", op.describe()),
         operations: vec![op.begin],
-        ..Case::default()
+        ..AnomalyCase::default()
     }
 }

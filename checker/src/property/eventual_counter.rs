@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use super::last_reads::{find_last_change, find_last_reads, follows_quiet_period, node_suffix};
 use super::op::{Op, abbreviate, single_object};
-use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
+use super::verdict_builder::{AnomalyCase, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
@@ -105,7 +105,7 @@ fn amount(op: &Op<'_>) -> Option<i128> {
 /// Checks that a read is in the range of the additions invoked before it completed.
 fn check_range(op: &Op<'_>, read: i128, (least, most): (i128, i128), builder: &mut VerdictBuilder) {
     if !(least..=most).contains(&read) {
-        builder.add_case("out-of-bounds", || Case {
+        builder.add_case("out-of-bounds", || AnomalyCase {
             message: format!(
                 "{}{} returned {read}, outside the range {least} to {most} of all additions \
                  invoked by then",
@@ -113,7 +113,7 @@ fn check_range(op: &Op<'_>, read: i128, (least, most): (i128, i128), builder: &m
                 node_suffix(op)
             ),
             operations: vec![op.begin],
-            ..Case::default()
+            ..AnomalyCase::default()
         });
     }
 }
@@ -150,12 +150,17 @@ fn check_last_reads(
     Ok(())
 }
 
-fn wrong_sum_case(read: &Op<'_>, read_value: i128, certain: i128, sums: &PossibleSums) -> Case {
+fn wrong_sum_case(
+    read: &Op<'_>,
+    read_value: i128,
+    certain: i128,
+    sums: &PossibleSums,
+) -> AnomalyCase {
     let unknown = match sums.bounds() {
         (least, most) if least == most => String::new(),
         (least, most) => format!(" ({least} to {most} with the indeterminate ones)"),
     };
-    Case {
+    AnomalyCase {
         message: format!(
             "{}{}, the last read of this replica, returned {read_value}, but the acknowledged \
              additions sum to {certain}{unknown}",
@@ -163,7 +168,7 @@ fn wrong_sum_case(read: &Op<'_>, read_value: i128, certain: i128, sums: &Possibl
             node_suffix(read)
         ),
         operations: vec![read.begin],
-        ..Case::default()
+        ..AnomalyCase::default()
     }
 }
 

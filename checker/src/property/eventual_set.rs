@@ -7,8 +7,8 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::last_reads::{find_last_change, find_last_reads, follows_quiet_period, node_suffix};
-use super::op::{Object, Op, abbreviate, single_object};
-use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
+use super::op::{ObjectOps, Op, abbreviate, single_object};
+use super::verdict_builder::{AnomalyCase, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
@@ -79,7 +79,7 @@ fn returned_elements<'h>(op: &Op<'h>) -> &'h [Value] {
 }
 
 /// Checks that a read returns no element twice, and none that was not added by then.
-fn check_elements(object: &Object<'_>, builder: &mut VerdictBuilder) {
+fn check_elements(object: &ObjectOps<'_>, builder: &mut VerdictBuilder) {
     let mut asked: FxHashMap<&Value, u64> = FxHashMap::default();
     for add in object.ops.iter().filter(|op| adds(op) && op.may_have_happened()) {
         asked.entry(add.input).or_insert(add.begin);
@@ -99,8 +99,8 @@ fn check_elements(object: &Object<'_>, builder: &mut VerdictBuilder) {
     }
 }
 
-fn element_case(read: &Op<'_>, element: &Value, how: &str) -> Case {
-    Case {
+fn element_case(read: &Op<'_>, element: &Value, how: &str) -> AnomalyCase {
+    AnomalyCase {
         message: format!(
             "{}{} returned {} {how}",
             read.describe(),
@@ -108,7 +108,7 @@ fn element_case(read: &Op<'_>, element: &Value, how: &str) -> Case {
             abbreviate(element)
         ),
         operations: vec![read.begin],
-        ..Case::default()
+        ..AnomalyCase::default()
     }
 }
 
@@ -131,9 +131,9 @@ fn check_complete(read: &Op<'_>, added: &[&Op<'_>], change: u64, builder: &mut V
     }
 }
 
-fn undelivered_case(read: &Op<'_>, add: &Op<'_>) -> Case {
+fn undelivered_case(read: &Op<'_>, add: &Op<'_>) -> AnomalyCase {
     let seconds = read.invoked_at().saturating_sub(add.completed_at()) / 1_000_000_000;
-    Case {
+    AnomalyCase {
         message: format!(
             "{}{}, the last read of this replica, lacks {}, which was acknowledged{} {seconds} s \
              earlier",

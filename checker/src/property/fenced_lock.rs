@@ -8,8 +8,8 @@
 
 use rustc_hash::FxHashMap;
 
-use super::op::{Object, Op, abbreviate, key_suffix, split_by_key};
-use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
+use super::op::{ObjectOps, Op, abbreviate, key_suffix, split_by_key};
+use super::verdict_builder::{AnomalyCase, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
@@ -79,7 +79,7 @@ fn holder<'h>(op: &Op<'h>) -> (Option<&'h Value>, u64) {
 }
 
 /// The certain holds, in order of acknowledgement.
-fn certain_holds<'o, 'h>(object: &'o Object<'h>) -> Result<Vec<Hold<'o, 'h>>, String> {
+fn certain_holds<'o, 'h>(object: &'o ObjectOps<'h>) -> Result<Vec<Hold<'o, 'h>>, String> {
     let mut holds: Vec<Hold<'_, '_>> = Vec::new();
     let mut held = FxHashMap::default();
     for op in &object.ops {
@@ -113,13 +113,13 @@ fn check_overlaps(key: Option<&Value>, holds: &[Hold<'_, '_>], builder: &mut Ver
     }
 }
 
-fn two_holders_case(key: Option<&Value>, one: &Hold<'_, '_>, other: &Hold<'_, '_>) -> Case {
+fn two_holders_case(key: Option<&Value>, one: &Hold<'_, '_>, other: &Hold<'_, '_>) -> AnomalyCase {
     let (first, second) = (one.acquire, other.acquire);
     let until = match one.until {
         u64::MAX => "it was never released".to_owned(),
         index => format!("its release only began at index {index}"),
     };
-    Case {
+    AnomalyCase {
         message: format!(
             "{} was granted{} at index {} while {} held it: {until}",
             second.describe(),
@@ -190,8 +190,8 @@ fn wrong_token_case(
     first: &Op<'_>,
     second: &Op<'_>,
     tokens: (i64, i64),
-) -> Case {
-    Case {
+) -> AnomalyCase {
+    AnomalyCase {
         message: format!(
             "{} was granted{} with token {} and later {} with token {}: the token cannot fence off \
              the earlier holder",

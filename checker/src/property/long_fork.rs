@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::micro::{MicroOp, parse_micro_ops};
 use super::op::{Op, abbreviate, single_object};
-use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
+use super::verdict_builder::{AnomalyCase, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
@@ -157,10 +157,10 @@ fn compare_reads(less: &GroupRead<'_, '_>, more: &GroupRead<'_, '_>, builder: &m
     }
 }
 
-fn fork_case(one: &Op<'_>, other: &Op<'_>, only_one: &Value, only_other: &Value) -> Case {
+fn fork_case(one: &Op<'_>, other: &Op<'_>, only_one: &Value, only_other: &Value) -> AnomalyCase {
     let (a, b) = (abbreviate(only_one), abbreviate(only_other));
     let (first, second) = (one.describe(), other.describe());
-    Case {
+    AnomalyCase {
         message: format!(
             "long fork: {first} observed the write of key {a} but not of {b}, {second} observed \
              the write of {b} but not of {a}: they observed the two writes in opposite orders"
@@ -193,7 +193,7 @@ fn check_sources(
     for (key, value) in read.values.iter().filter(|(_, value)| ***value != Value::Nil) {
         let from = writes.get(key);
         if from.is_none_or(|(op, written)| written != value || op.begin > read.op.end) {
-            builder.add_case("unwritten-value", || Case {
+            builder.add_case("unwritten-value", || AnomalyCase {
                 message: format!(
                     "{} returned {} for key {}, which was not written by then",
                     read.op.describe(),
@@ -201,7 +201,7 @@ fn check_sources(
                     abbreviate(key)
                 ),
                 operations: vec![read.op.begin],
-                ..Case::default()
+                ..AnomalyCase::default()
             });
         }
     }

@@ -9,8 +9,8 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 
-use super::op::{Object, Op, abbreviate, key_suffix, split_by_key};
-use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
+use super::op::{ObjectOps, Op, abbreviate, key_suffix, split_by_key};
+use super::verdict_builder::{AnomalyCase, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
@@ -92,7 +92,7 @@ struct Observations<'o, 'h> {
     last_rows: Option<&'o Op<'h>>,
 }
 
-fn observations<'o, 'h>(object: &'o Object<'h>) -> Result<Observations<'o, 'h>, String> {
+fn observations<'o, 'h>(object: &'o ObjectOps<'h>) -> Result<Observations<'o, 'h>, String> {
     let mut seen = Observations::default();
     for op in &object.ops {
         match (op.f, op.output) {
@@ -170,8 +170,12 @@ fn check_growth(
     }
 }
 
-fn decrease_case(key: Option<&Value>, first: (i64, &Op<'_>), second: (i64, &Op<'_>)) -> Case {
-    Case {
+fn decrease_case(
+    key: Option<&Value>,
+    first: (i64, &Op<'_>),
+    second: (i64, &Op<'_>),
+) -> AnomalyCase {
+    AnomalyCase {
         message: format!(
             "{} returned {}{} after {} returned {}: the value decreased",
             second.1.describe(),
@@ -205,7 +209,7 @@ fn parse_row(row: &Value) -> Option<(i64, &Value)> {
 
 /// Checks the rows of the last read.
 fn check_rows(
-    object: &Object<'_>,
+    object: &ObjectOps<'_>,
     read: &Op<'_>,
     builder: &mut VerdictBuilder,
 ) -> Result<(), String> {
@@ -239,8 +243,12 @@ fn check_rows(
     check_added(object, &counts, read, builder)
 }
 
-fn build_case(message: String, ops: &[&Op<'_>]) -> Case {
-    Case { message, operations: ops.iter().map(|op| op.begin).collect(), ..Case::default() }
+fn build_case(message: String, ops: &[&Op<'_>]) -> AnomalyCase {
+    AnomalyCase {
+        message,
+        operations: ops.iter().map(|op| op.begin).collect(),
+        ..AnomalyCase::default()
+    }
 }
 
 fn check_duplicates(
@@ -260,7 +268,7 @@ fn check_duplicates(
 
 /// Compares the rows with the additions.
 fn check_added(
-    object: &Object<'_>,
+    object: &ObjectOps<'_>,
     shown: &FxHashMap<i64, usize>,
     read: &Op<'_>,
     builder: &mut VerdictBuilder,
@@ -280,7 +288,7 @@ fn check_added(
         };
         let there = shown.contains_key(&val);
         if op.end < read.begin && !there {
-            builder.add_case("lost", || Case {
+            builder.add_case("lost", || AnomalyCase {
                 steps: vec![op.step(read, "realtime", op.acknowledged_before(read))],
                 ..build_case(
                     format!("{} lacks {val}, which {} added", read.describe(), op.describe()),

@@ -25,7 +25,7 @@ pub(crate) struct Op<'h> {
 
 /// The operations on one object, in order of invocation.
 #[derive(Debug)]
-pub(crate) struct Object<'h> {
+pub(crate) struct ObjectOps<'h> {
     pub(crate) key: Option<&'h Value>,
     pub(crate) ops: Vec<Op<'h>>,
 }
@@ -146,22 +146,22 @@ pub(crate) fn key_suffix(key: Option<&Value>) -> String {
 }
 
 /// The history as one object.
-pub(crate) fn single_object(history: &History) -> Object<'_> {
-    Object { key: None, ops: history.operations().iter().map(Op::new).collect() }
+pub(crate) fn single_object(history: &History) -> ObjectOps<'_> {
+    ObjectOps { key: None, ops: history.operations().iter().map(Op::new).collect() }
 }
 
 /// The objects in order of their first operation; an error if a required key is missing.
-pub(crate) fn split_by_key(history: &History, keyed: Keyed) -> Result<Vec<Object<'_>>, String> {
+pub(crate) fn split_by_key(history: &History, keyed: Keyed) -> Result<Vec<ObjectOps<'_>>, String> {
     if keyed == Keyed::No || (keyed == Keyed::Auto && !looks_keyed(history)) {
         return Ok(vec![single_object(history)]);
     }
-    let mut objects: Vec<Object<'_>> = Vec::new();
+    let mut objects: Vec<ObjectOps<'_>> = Vec::new();
     let mut places = FxHashMap::default();
     for operation in history.operations() {
         let (key, op) = Op::without_key(operation)
             .ok_or_else(|| Op::new(operation).invalid_input("expected [key value]"))?;
         let place = *places.entry(key).or_insert_with(|| {
-            objects.push(Object { key: Some(key), ops: Vec::new() });
+            objects.push(ObjectOps { key: Some(key), ops: Vec::new() });
             objects.len() - 1
         });
         objects[place].ops.push(op);

@@ -8,8 +8,8 @@
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 
-use super::op::{Object, Op, abbreviate, key_suffix, split_by_key};
-use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
+use super::op::{ObjectOps, Op, abbreviate, key_suffix, split_by_key};
+use super::verdict_builder::{AnomalyCase, VerdictBuilder, unsupported_history};
 use crate::history::{History, Kind, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
@@ -79,7 +79,7 @@ struct QueueOps<'o, 'h> {
 }
 
 impl<'o, 'h> QueueOps<'o, 'h> {
-    fn of(object: &'o Object<'h>) -> Result<Self, String> {
+    fn of(object: &'o ObjectOps<'h>) -> Result<Self, String> {
         let mut traffic = Self {
             key: object.key,
             enqueues: Vec::new(),
@@ -190,7 +190,7 @@ impl<'o, 'h> QueueOps<'o, 'h> {
         left
     }
 
-    fn unexpected_case(&self, element: &Value, op: &Op<'_>) -> Case {
+    fn unexpected_case(&self, element: &Value, op: &Op<'_>) -> AnomalyCase {
         let attempt = self.enqueues.iter().find(|enqueue| enqueue.input == element);
         let why = match attempt {
             Some(enqueue) if enqueue.begin > op.end => {
@@ -199,7 +199,7 @@ impl<'o, 'h> QueueOps<'o, 'h> {
             Some(enqueue) => format!("{} failed", enqueue.describe()),
             None => "it was never enqueued".to_owned(),
         };
-        Case {
+        AnomalyCase {
             message: format!(
                 "{} returned {}{}, but {why}",
                 op.describe(),
@@ -215,9 +215,9 @@ impl<'o, 'h> QueueOps<'o, 'h> {
         }
     }
 
-    fn duplicate_case(&self, element: &Value, earlier: &[&Op<'_>], op: &Op<'_>) -> Case {
+    fn duplicate_case(&self, element: &Value, earlier: &[&Op<'_>], op: &Op<'_>) -> AnomalyCase {
         let first = earlier[0];
-        Case {
+        AnomalyCase {
             message: format!(
                 "element {}{} was delivered to {} and again to {}",
                 abbreviate(element),
@@ -230,7 +230,7 @@ impl<'o, 'h> QueueOps<'o, 'h> {
         }
     }
 
-    fn lost_case(&self, op: &Op<'_>, emptied: &Op<'_>, missing: usize) -> Case {
+    fn lost_case(&self, op: &Op<'_>, emptied: &Op<'_>, missing: usize) -> AnomalyCase {
         let excuse = match self.unknown_takes {
             0 => String::new(),
             takes => format!(
@@ -238,7 +238,7 @@ impl<'o, 'h> QueueOps<'o, 'h> {
                  elements"
             ),
         };
-        Case {
+        AnomalyCase {
             message: format!(
                 "element {}{} is lost: {} was acknowledged, no client received it, and {} found \
                  the queue empty{excuse}",

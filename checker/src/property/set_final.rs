@@ -2,8 +2,8 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::op::{Object, Op, abbreviate, key_suffix, split_by_key};
-use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
+use super::op::{ObjectOps, Op, abbreviate, key_suffix, split_by_key};
+use super::verdict_builder::{AnomalyCase, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
@@ -56,7 +56,7 @@ pub(super) fn returned_elements<'h>(op: &Op<'h>) -> &'h [Value] {
     }
 }
 
-fn check_object(object: &Object<'_>, builder: &mut VerdictBuilder) -> Result<(), String> {
+fn check_object(object: &ObjectOps<'_>, builder: &mut VerdictBuilder) -> Result<(), String> {
     object.ops.iter().try_for_each(validate_functions)?;
     let before = builder.case_count();
     let reads = object.ops.iter().filter(|op| op.f == "read" && op.output.is_some());
@@ -86,9 +86,9 @@ fn check_object(object: &Object<'_>, builder: &mut VerdictBuilder) -> Result<(),
     Ok(())
 }
 
-fn lost_case(key: Option<&Value>, add: &Op<'_>, read: &Op<'_>) -> Case {
+fn lost_case(key: Option<&Value>, add: &Op<'_>, read: &Op<'_>) -> AnomalyCase {
     let element = abbreviate(add.input);
-    Case {
+    AnomalyCase {
         message: format!(
             "element {element}{} is lost: {} was acknowledged, but {}, the last read, does not \
              return it",
@@ -107,7 +107,7 @@ pub(super) fn unexpected_element(
     element: &Value,
     read: &Op<'_>,
     adds: &[&Op<'_>],
-) -> Case {
+) -> AnomalyCase {
     let refused = adds.iter().find(|add| add.input == element);
     let why = match refused {
         Some(add) if add.begin > read.end => format!("{} began later", add.describe()),
@@ -115,7 +115,7 @@ pub(super) fn unexpected_element(
         None => "it was never added".to_owned(),
     };
     let name = abbreviate(element);
-    Case {
+    AnomalyCase {
         message: format!(
             "{} returned element {name}{}, but {why}",
             read.describe(),

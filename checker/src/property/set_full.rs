@@ -13,9 +13,9 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::distribution::summarize_ms;
-use super::op::{Object, Op, abbreviate, key_suffix, split_by_key};
+use super::op::{ObjectOps, Op, abbreviate, key_suffix, split_by_key};
 use super::set_final::{returned_elements, unexpected_element, validate_functions};
-use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
+use super::verdict_builder::{AnomalyCase, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
@@ -108,7 +108,7 @@ struct SetReads<'o, 'h> {
 }
 
 impl<'o, 'h> SetReads<'o, 'h> {
-    fn new(object: &'o Object<'h>) -> Self {
+    fn new(object: &'o ObjectOps<'h>) -> Self {
         let adds: Vec<_> = object.ops.iter().filter(|op| op.f == "add").collect();
         let reads: Vec<_> =
             object.ops.iter().filter(|op| op.f == "read" && op.output.is_some()).collect();
@@ -154,7 +154,7 @@ impl<'o, 'h> SetReads<'o, 'h> {
         for read in &self.reads {
             seen.clear();
             for element in returned_elements(read).iter().filter(|element| !seen.insert(*element)) {
-                builder.add_case("duplicated", || Case {
+                builder.add_case("duplicated", || AnomalyCase {
                     message: format!(
                         "{} returned element {}{} twice",
                         read.describe(),
@@ -162,7 +162,7 @@ impl<'o, 'h> SetReads<'o, 'h> {
                         key_suffix(self.key)
                     ),
                     operations: vec![read.begin],
-                    ..Case::default()
+                    ..AnomalyCase::default()
                 });
             }
         }
@@ -195,15 +195,15 @@ impl<'o, 'h> SetReads<'o, 'h> {
     /// The operation that first made each element known.
     fn known_elements(&self) -> FxHashMap<&'h Value, &'o Op<'h>> {
         let mut known: FxHashMap<&Value, &Op<'_>> = FxHashMap::default();
-        let mut tell = |element, op: &'o Op<'h>| {
+        let mut record = |element, op: &'o Op<'h>| {
             let first = known.entry(element).or_insert(op);
             if op.end < first.end {
                 *first = op;
             }
         };
-        self.adds.iter().filter(|add| add.output.is_some()).for_each(|add| tell(add.input, add));
+        self.adds.iter().filter(|add| add.output.is_some()).for_each(|add| record(add.input, add));
         for read in &self.reads {
-            returned_elements(read).iter().for_each(|element| tell(element, read));
+            returned_elements(read).iter().for_each(|element| record(element, read));
         }
         known
     }
@@ -251,13 +251,13 @@ impl<'o, 'h> SetReads<'o, 'h> {
         known: &Op<'_>,
         shown_by: Option<&Op<'_>>,
         read: &Op<'_>,
-    ) -> Case {
+    ) -> AnomalyCase {
         let element = abbreviate(element);
         let also = shown_by.filter(|shown_by| shown_by.begin != known.begin);
         let seen = also.map_or_else(String::new, |shown_by| {
             format!(", {} still returned it", shown_by.describe())
         });
-        Case {
+        AnomalyCase {
             message: format!(
                 "element {element}{} is lost: it was known from {}{seen}, but neither {} nor any \
                  later read returns it",
@@ -278,8 +278,8 @@ impl<'o, 'h> SetReads<'o, 'h> {
         }
     }
 
-    fn stale_case(&self, element: &Value, known: &Op<'_>, read: &Op<'_>) -> Case {
-        Case {
+    fn stale_case(&self, element: &Value, known: &Op<'_>, read: &Op<'_>) -> AnomalyCase {
+        AnomalyCase {
             message: format!(
                 "{} misses element {}{}, which was known from {} before the read began",
                 read.describe(),

@@ -2,8 +2,8 @@
 
 use rustc_hash::FxHashMap;
 
-use super::op::{Object, Op, abbreviate, key_suffix, split_by_key};
-use super::verdict_builder::{Case, VerdictBuilder, unsupported_history};
+use super::op::{ObjectOps, Op, abbreviate, key_suffix, split_by_key};
+use super::verdict_builder::{AnomalyCase, VerdictBuilder, unsupported_history};
 use crate::history::{History, Value};
 use crate::verdict::{Check, Limits, Verdict};
 
@@ -38,7 +38,7 @@ fn check_history(history: &History, limits: &Limits<'_>) -> Result<Verdict, Stri
     Ok(builder.build(&format!("all {acknowledged} identifiers are distinct")))
 }
 
-fn check_object(object: &Object<'_>, builder: &mut VerdictBuilder) -> Result<(), String> {
+fn check_object(object: &ObjectOps<'_>, builder: &mut VerdictBuilder) -> Result<(), String> {
     let before = builder.case_count();
     let mut given: FxHashMap<&Value, &Op<'_>> = FxHashMap::default();
     for op in &object.ops {
@@ -60,9 +60,9 @@ fn check_object(object: &Object<'_>, builder: &mut VerdictBuilder) -> Result<(),
     Ok(())
 }
 
-fn duplicate_case(key: Option<&Value>, id: &Value, first: &Op<'_>, second: &Op<'_>) -> Case {
+fn duplicate_case(key: Option<&Value>, id: &Value, first: &Op<'_>, second: &Op<'_>) -> AnomalyCase {
     let id = abbreviate(id);
-    Case {
+    AnomalyCase {
         message: format!(
             "identifier {id}{} was returned to {} and to {}",
             key_suffix(key),

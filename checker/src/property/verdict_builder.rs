@@ -9,7 +9,7 @@ use crate::verdict::{Algorithm, Stats, Validity, Verdict};
 
 /// One case of an anomaly.
 #[derive(Debug, Default)]
-pub(crate) struct Case {
+pub(crate) struct AnomalyCase {
     pub(crate) message: String,
     pub(crate) steps: Vec<Step>,
     pub(crate) operations: Vec<u64>,
@@ -35,13 +35,13 @@ impl VerdictBuilder {
     }
 
     /// Counts a case, and shows it if it is the first of its anomaly.
-    pub(crate) fn add_case(&mut self, anomaly: &'static str, case: impl FnOnce() -> Case) {
+    pub(crate) fn add_case(&mut self, anomaly: &'static str, case: impl FnOnce() -> AnomalyCase) {
         debug_assert!(self.anomalies.contains(&anomaly), "{anomaly} is not declared");
         if let Some(known) = self.findings.iter_mut().find(|finding| finding.name == anomaly) {
             known.count += 1;
             return;
         }
-        let Case { message, steps, operations } = case();
+        let AnomalyCase { message, steps, operations } = case();
         let name = anomaly.to_owned();
         self.findings.push(Finding { name, count: 1, message, steps, operations });
     }

@@ -11,7 +11,7 @@ use super::client::{Known, involved_operations, newer, older_version_step};
 use super::promise::{Guarantee, Promise};
 use super::register_history::{RegisterHistory, SessionOp, VersionId, VersionRead};
 use crate::history::Process;
-use crate::property::verdict_builder::{Case, VerdictBuilder};
+use crate::property::verdict_builder::{AnomalyCase, VerdictBuilder};
 
 /// The versions of one key that a client had observed, by position in its session.
 type Trail = Vec<(usize, Known)>;
@@ -111,7 +111,7 @@ fn build_case(
     known: Known,
     through: usize,
     guarantee: Guarantee,
-) -> Case {
+) -> AnomalyCase {
     let (reader, seen) = (&history.ops[read.op], &history.ops[through]);
     let before = &history.ops[known.op];
     let verb = if guarantee == Guarantee::MonotonicWrites { "written" } else { "read" };
@@ -123,7 +123,7 @@ fn build_case(
     );
     let mut operations = involved_operations(history, read, known);
     operations.insert(operations.len() - 1, seen.begin);
-    Case {
+    AnomalyCase {
         message: format!(
             "{}{} returned {}{}, which is too old: the client had observed {}, and {chain}",
             reader.describe(),

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use super::promise::{Guarantee, Promise};
 use super::register_history::{RegisterHistory, SessionOp, VersionId, VersionRead};
 use crate::history::Process;
-use crate::property::verdict_builder::{Case, VerdictBuilder};
+use crate::property::verdict_builder::{AnomalyCase, VerdictBuilder};
 
 /// The newest version that a client has certainly observed, and the operation that shows it.
 #[derive(Clone, Copy)]
@@ -62,9 +62,9 @@ fn is_stale(history: &RegisterHistory<'_>, seen: &VersionRead, known: Known) -> 
     history.certainly_older(seen.version, known.version)
 }
 
-fn stale_own_write(history: &RegisterHistory<'_>, seen: &VersionRead, own: Known) -> Case {
+fn stale_own_write(history: &RegisterHistory<'_>, seen: &VersionRead, own: Known) -> AnomalyCase {
     let (read, write) = (&history.ops[seen.op], &history.ops[own.op]);
-    Case {
+    AnomalyCase {
         message: format!(
             "{}{} returned {}{}, which is older than {} by the same client",
             read.describe(),
@@ -85,9 +85,9 @@ fn stale_own_write(history: &RegisterHistory<'_>, seen: &VersionRead, own: Known
     }
 }
 
-fn stale_own_read(history: &RegisterHistory<'_>, seen: &VersionRead, before: Known) -> Case {
+fn stale_own_read(history: &RegisterHistory<'_>, seen: &VersionRead, before: Known) -> AnomalyCase {
     let (read, earlier) = (&history.ops[seen.op], &history.ops[before.op]);
-    Case {
+    AnomalyCase {
         message: format!(
             "{}{} returned {}{}, but earlier {}{} by the same client returned {}, which is newer",
             read.describe(),

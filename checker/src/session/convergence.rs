@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::promise::{ANOMALIES, NAME};
 use super::register_history::{RegisterHistory, VersionRead};
 use crate::history::History;
-use crate::property::verdict_builder::{Case, VerdictBuilder, unsupported_history};
+use crate::property::verdict_builder::{AnomalyCase, VerdictBuilder, unsupported_history};
 use crate::verdict::{Limits, Verdict};
 
 /// Compares, key by key, the last read of each replica among those that began at this index or
@@ -74,7 +74,7 @@ fn check_key(
                 history.describe_write(*version)
             )
         }),
-        None => builder.add_case("not-converged", || Case {
+        None => builder.add_case("not-converged", || AnomalyCase {
             message: format!("replicas have not converged: {reads_differ}"),
             steps: vec![one.step(two, "differs", reads_differ.clone())],
             operations: vec![one.begin, two.begin],

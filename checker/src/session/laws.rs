@@ -2,19 +2,19 @@
 
 use super::{Promise, check_session};
 use crate::history::{Event, History, Kind, Operation, Process, Value};
-use crate::property::tests::random::{Call, Draw, end, history, numbered, oks, output};
+use crate::property::tests::random::{DrawnCall, RandomDraw, end, history, numbered, oks, output};
 use crate::verdict::{Keyed, Limits, Validity};
 
 /// Two registers that are mostly correct, read alone or together.
 #[derive(Default)]
-struct Store {
+struct RegisterPair {
     log: Vec<(usize, i64)>,
 }
 
 const KEYS: [&str; 2] = ["x", "y"];
 
-impl Store {
-    fn call(&mut self, draw: &mut Draw) -> Call {
+impl RegisterPair {
+    fn call(&mut self, draw: &mut RandomDraw) -> DrawnCall {
         let key = draw.below(2) as usize;
         let first = self.log.len() + 1;
         if draw.below(2) == 0 {
@@ -32,7 +32,7 @@ impl Store {
     }
 
     /// The last value of a key, an older one, or an unwritten one.
-    fn shown(&self, key: usize, draw: &mut Draw) -> Value {
+    fn shown(&self, key: usize, draw: &mut RandomDraw) -> Value {
         let past = if draw.below(2) == 0 { draw.below(5) as usize } else { 0 };
         let log = &self.log[..self.log.len().saturating_sub(past)];
         let last = log.iter().rev().find(|(other, _)| *other == key);
@@ -45,8 +45,8 @@ impl Store {
 }
 
 fn small(seed: u64) -> History {
-    let mut store = Store::default();
-    history(seed, 6 + (seed % 14) as usize, &mut |draw: &mut Draw| store.call(draw))
+    let mut store = RegisterPair::default();
+    history(seed, 6 + (seed % 14) as usize, &mut |draw: &mut RandomDraw| store.call(draw))
 }
 
 /// The keys and values that a completed read returned.
@@ -201,7 +201,7 @@ fn removing_reads_or_adding_open_writes_adds_no_anomaly() {
             let less = History::new(left.cloned().collect()).expect("a whole operation is removed");
             assert_ne!(outcome(&less, promise).0, Validity::Invalid, "seed {seed}: {less:?}");
         }
-        let mut draw = Draw(seed);
+        let mut draw = RandomDraw(seed);
         let mut events = history.events().to_vec();
         let place = draw.below(events.len() as u64 + 1) as usize;
         let value = Value::pair(KEYS[draw.below(2) as usize], 500);

@@ -5,7 +5,7 @@
 
 use super::client::{Known, involved_operations, older_version_step};
 use super::register_history::{NEVER, RegisterHistory, VersionId, VersionRead};
-use crate::property::verdict_builder::{Case, VerdictBuilder};
+use crate::property::verdict_builder::{AnomalyCase, VerdictBuilder};
 
 /// The versions of a key, ordered by when they had certainly taken effect, each with the newest so
 /// far.
@@ -60,7 +60,7 @@ fn build_case(
     read: &VersionRead,
     newest: &VersionRead,
     hidden: VersionId,
-) -> Case {
+) -> AnomalyCase {
     let op = &history.ops[read.op];
     let known = Known { version: hidden, op: history.versions[hidden].write.unwrap_or(read.op) };
     let newer = history.versions[newest.version].write.unwrap_or(read.op);
@@ -71,7 +71,7 @@ fn build_case(
     );
     let mut operations = involved_operations(history, read, known);
     operations.insert(operations.len() - 1, history.ops[newer].begin);
-    Case {
+    AnomalyCase {
         message: format!(
             "{}{} returned {}{} together with {}{}, but {replaced}: the two values never existed \
              together",

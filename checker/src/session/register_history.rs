@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 
 use crate::history::{History, Value};
 use crate::property::op::{Op, abbreviate};
-use crate::property::verdict_builder::{Case, VerdictBuilder};
+use crate::property::verdict_builder::{AnomalyCase, VerdictBuilder};
 use crate::verdict::Keyed;
 
 /// The index of a version in [`RegisterHistory::versions`].
@@ -173,7 +173,7 @@ impl<'h> RegisterHistory<'h> {
                 || "which no client wrote".to_owned(),
                 |write| format!("but {} failed", write.describe()),
             );
-            builder.add_case("unwritten-value", || Case {
+            builder.add_case("unwritten-value", || AnomalyCase {
                 message: format!(
                     "{} returned {}{}, {why}",
                     read.describe(),
@@ -181,7 +181,7 @@ impl<'h> RegisterHistory<'h> {
                     self.of_key(*key)
                 ),
                 operations: refused.into_iter().chain([read]).map(|op| op.begin).collect(),
-                ..Case::default()
+                ..AnomalyCase::default()
             });
         }
         for VersionRead { op, key, version } in &self.reads {
@@ -190,7 +190,7 @@ impl<'h> RegisterHistory<'h> {
             };
             let write = &self.ops[write];
             if read.end < write.begin {
-                builder.add_case("future-read", || Case {
+                builder.add_case("future-read", || AnomalyCase {
                     message: format!(
                         "{} returned {}{} before {} began",
                         read.describe(),

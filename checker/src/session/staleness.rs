@@ -11,7 +11,7 @@ use super::promise::{Guarantee, Promise};
 use super::register_history::{NEVER, RegisterHistory, Version, VersionId, VersionRead};
 use crate::history::Value;
 use crate::property::distribution::{summarize, summarize_ms, to_milliseconds};
-use crate::property::verdict_builder::{Case, VerdictBuilder};
+use crate::property::verdict_builder::{AnomalyCase, VerdictBuilder};
 
 /// The number of time buckets in a series.
 const BUCKETS: u64 = 60;
@@ -132,7 +132,11 @@ impl FenwickTree {
 }
 
 /// The case of a stale read: an earlier read of a newer version if there is one, else its write.
-fn build_case(history: &RegisterHistory<'_>, read: &VersionRead, staleness: Staleness) -> Case {
+fn build_case(
+    history: &RegisterHistory<'_>,
+    read: &VersionRead,
+    staleness: Staleness,
+) -> AnomalyCase {
     let op = &history.ops[read.op];
     let known = newest_before(history, read);
     let other = &history.ops[known.op];
@@ -142,7 +146,7 @@ fn build_case(history: &RegisterHistory<'_>, read: &VersionRead, staleness: Stal
     };
     let Staleness { nanoseconds, versions } = staleness;
     let ms = to_milliseconds(nanoseconds as i64);
-    Case {
+    AnomalyCase {
         message: format!(
             "{}{} returned {}{}, though {}{} {how} before it began: {versions} versions and {ms} \
              ms behind",

@@ -196,23 +196,23 @@ mod store {
         Latest,
     }
 
-    pub(super) struct Store {
+    pub(super) struct LogStore {
         state: u64,
         log: Vec<(i64, i64)>,
         /// The length of the log prefix that each client has observed, and its open call.
-        clients: Vec<(usize, Option<Call>)>,
+        clients: Vec<(usize, Option<StoreCall>)>,
         events: Vec<Event>,
     }
 
     #[derive(Clone)]
-    struct Call {
+    struct StoreCall {
         write: bool,
         key: i64,
         value: Value,
         at: usize,
     }
 
-    impl Store {
+    impl LogStore {
         fn below(&mut self, limit: u64) -> u64 {
             self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (self.state >> 33) % limit
@@ -234,7 +234,7 @@ mod store {
                 let Value::Int(value) = call.value else { return };
                 self.log.push((call.key, value));
                 let at = self.log.len();
-                self.clients[client].1 = Some(Call { at, ..call });
+                self.clients[client].1 = Some(StoreCall { at, ..call });
                 return;
             }
             let (at, value) = if call.write {
@@ -255,7 +255,7 @@ mod store {
             let value = if write { Value::Int(self.events.len() as i64) } else { Value::Nil };
             let f = if write { "write" } else { "read" };
             self.push(client, Kind::Invoke, f, Value::pair(key, value.clone()));
-            self.clients[client].1 = Some(Call { write, key, value, at: 0 });
+            self.clients[client].1 = Some(StoreCall { write, key, value, at: 0 });
         }
 
         /// Generates a history of such a store.
@@ -271,7 +271,7 @@ mod store {
     }
 }
 
-use store::{Reads, Store};
+use store::{LogStore, Reads};
 
 #[test]
 fn a_store_that_keeps_its_promise_is_valid() {
@@ -281,7 +281,7 @@ fn a_store_that_keeps_its_promise_is_valid() {
             (Reads::Session, Promise::SESSION),
             (Reads::Latest, Promise::LINEARIZABLE),
         ] {
-            let history = Store::history(seed, 60, reads);
+            let history = LogStore::history(seed, 60, reads);
             let got = check_session(&history, &Limits::default(), &promise);
             assert!(got.findings.is_empty(), "seed {seed}, {reads:?}: {}", got.message);
         }
@@ -414,7 +414,7 @@ fn every_guarantee_agrees_with_its_definition() {
     ];
     let mut met = [0; 5];
     for seed in 0..3000 {
-        let history = Store::history(seed, 50, Reads::Stale);
+        let history = LogStore::history(seed, 50, Reads::Stale);
         let got = check_session(&history, &Limits::default(), &Promise::LINEARIZABLE);
         let expected = brute_force::PairwiseCheck::new(&history);
         for (place, (guarantee, kind)) in kinds.iter().enumerate() {

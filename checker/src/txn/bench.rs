@@ -1,10 +1,10 @@
-//! Makes the histories that the judge of transactions is timed with: a database simulated in memory, drawn from
-//! a seed, whose clients ask what Elle's generator asks.
+//! Generates the histories that benchmark the transaction checks: a simulated in-memory database
+//! whose clients run the transactions of Elle's generator, from a seed.
 //!
 //! A transaction has one to [`TxnRecipe::longest`] micro-operations, half of them reads, on one of
-//! [`TxnRecipe::keys`] keys, each twice as likely as the one before it; a key that was written
-//! [`TxnRecipe::writes_per_key`] times gives way to a new one. Each client begins, commits and hears of it in turns of
-//! its own, and whose turn it is is drawn anew each time.
+//! [`TxnRecipe::keys`] keys, each twice as likely as the one before it. A key that was written
+//! [`TxnRecipe::writes_per_key`] times is replaced by a new one. Each client invokes, commits and
+//! completes in separate steps; each step is of a randomly drawn client.
 
 use rustc_hash::FxHashMap;
 
@@ -12,39 +12,40 @@ use super::options::DataType;
 use crate::bench::Draw;
 use crate::history::{Event, History, Kind, Process, Value};
 
-/// What the simulated database promises, and keeps.
+/// The isolation of the simulated database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Database {
-    /// One transaction at a time, each at some moment between its invocation and its completion.
+    /// Strict serializability: each transaction takes effect at one point between invocation and
+    /// completion.
     Perfect,
-    /// Snapshot isolation: reads from a snapshot taken at the beginning, and the first committer of a key wins.
+    /// Snapshot isolation: reads from a snapshot taken at the beginning; first committer wins.
     Snapshot,
-    /// The same, and who read what someone else has written since its snapshot fails, too.
+    /// The same, and a transaction aborts if a key it read was written since its snapshot.
     Serializable,
 }
 
-/// A history to make.
+/// The parameters of a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TxnRecipe {
-    /// Where the draws start.
+    /// The seed.
     pub seed: u64,
-    /// How many transactions.
+    /// The number of transactions.
     pub transactions: usize,
-    /// How many clients at a time.
+    /// The number of concurrent clients.
     pub clients: usize,
-    /// What answers them.
+    /// The isolation of the database.
     pub database: Database,
-    /// What is in it.
+    /// The data type.
     pub data_type: DataType,
-    /// How many keys there are at a time.
+    /// The number of active keys.
     pub keys: usize,
-    /// The most micro-operations of a transaction.
+    /// The maximum number of micro-operations of a transaction.
     pub longest: u64,
-    /// How often a key is written.
+    /// The number of writes to a key before it is replaced.
     pub writes_per_key: u64,
 }
 
-/// As the histories that Elle was timed with were made.
+/// The parameters of Elle's benchmark histories.
 impl Default for TxnRecipe {
     fn default() -> Self {
         Self {
@@ -60,20 +61,20 @@ impl Default for TxnRecipe {
     }
 }
 
-/// A line of the table: what is timed.
+/// A row of the benchmark table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TxnRow {
-    /// Its name in the table.
+    /// Its name.
     pub name: &'static str,
-    /// The check that is timed.
+    /// The benchmarked check.
     pub check: &'static str,
-    /// The level that it is asked for, where that is not its own.
+    /// The required level, unless it is the check's default.
     pub consistency: Option<&'static str>,
-    /// How its history is made.
+    /// The parameters of its history.
     pub recipe: TxnRecipe,
 }
 
-/// Every history of the table.
+/// Every row of the table.
 pub fn rows() -> Vec<TxnRow> {
     let row = |name, data_type, database, transactions| {
         let check = match data_type {
@@ -102,8 +103,8 @@ pub fn rows() -> Vec<TxnRow> {
     rows
 }
 
-/// Levels that are decided exactly: 25 clients with 10 k transactions of about 8 steps, 1001 clients with 201 k of
-/// about 5, and 5 clients with 500 of about 15. The first are answered by a database that lets all of them commit.
+/// Rows for the exact decision of isolation levels: 25 clients with 10 k transactions of about 8
+/// steps, 1001 clients with 201 k of about 5, and 5 clients with 500 of about 15.
 fn isolation() -> Vec<TxnRow> {
     let row = |name, level, clients, transactions, longest, database| TxnRow {
         name,
@@ -133,7 +134,7 @@ fn isolation() -> Vec<TxnRow> {
 }
 
 impl TxnRecipe {
-    /// The history, made the same every time.
+    /// Generates the history; the same parameters yield the same history.
     pub fn history(self) -> History {
         let mut simulation = DatabaseSimulation::new(self);
         while simulation.begun < self.transactions {
@@ -149,15 +150,15 @@ impl TxnRecipe {
     }
 }
 
-/// A micro-operation that is asked for: a read, or the write of a number.
+/// A requested micro-operation: a read, or the write of a number.
 type Ask = (u64, Option<i64>);
 
-/// A transaction under way.
+/// An open transaction.
 struct OpenTxn {
     asked: Vec<Ask>,
-    /// When its snapshot was taken, counted in commits.
+    /// The time of its snapshot, counted in commits.
     snapshot: u64,
-    /// How it ended, once it is over.
+    /// Its outcome, once it has committed or aborted.
     answer: Option<(Kind, Value)>,
 }
 
@@ -172,7 +173,7 @@ impl DatabaseKey {
         self.versions.last().map_or(0, |(commit, _)| *commit)
     }
 
-    /// What a snapshot shows.
+    /// The versions in a snapshot.
     fn at(&self, snapshot: u64) -> &[(u64, i64)] {
         &self.versions[..self.versions.partition_point(|(commit, _)| *commit <= snapshot)]
     }
@@ -187,7 +188,7 @@ struct DatabaseSimulation {
     commits: u64,
     cells: FxHashMap<u64, DatabaseKey>,
     active: Vec<u64>,
-    /// How often each active key was asked to be written.
+    /// The number of requested writes to each active key.
     asked: Vec<u64>,
 }
 
@@ -206,7 +207,7 @@ impl DatabaseSimulation {
         }
     }
 
-    /// Begins a transaction, lets an open one take effect, or tells its client how it ended.
+    /// Invokes a transaction, commits an open one, or completes it.
     fn turn(&mut self, client: usize) {
         let Some(mut open) = self.clients[client].take() else { return self.begin(client) };
         match open.answer.take() {
@@ -230,7 +231,7 @@ impl DatabaseSimulation {
 
     fn ask(&mut self) -> Ask {
         let is_read = self.draw.below(2) == 0;
-        // Key number i is drawn 2^i times as often as the first.
+        // Key number i is drawn 2^i times as often as key 0.
         let drawn = self.draw.below((1 << self.recipe.keys) - 1) + 1;
         let place = drawn.ilog2() as usize;
         if is_read {
@@ -245,7 +246,7 @@ impl DatabaseSimulation {
         (self.active[place], Some(self.asked[place] as i64))
     }
 
-    /// Does everything at once, if the database allows it.
+    /// Executes the transaction atomically, if it may commit.
     fn commit(&mut self, open: &OpenTxn) -> Option<Value> {
         let perfect = self.recipe.database == Database::Perfect;
         let snapshot = if perfect { self.commits } else { open.snapshot };
@@ -277,12 +278,13 @@ impl DatabaseSimulation {
         match self.recipe.database {
             Database::Perfect => true,
             Database::Snapshot => first,
-            // What it read is still so: its snapshot could as well have been taken now.
+            // The values that it read are still current, so its snapshot is equivalent to one at
+            // commit.
             Database::Serializable => first && reads().all(fresh),
         }
     }
 
-    /// What a read returns, its own writes before it included.
+    /// The value of a read, including the transaction's own earlier writes.
     fn seen(&self, key: u64, snapshot: u64, before: &[Ask]) -> Value {
         let old = self.cells.get(&key).map_or(&[][..], |cell| cell.at(snapshot));
         let own = before.iter().filter(|(other, _)| *other == key).filter_map(|(_, write)| *write);
@@ -293,7 +295,7 @@ impl DatabaseSimulation {
         }
     }
 
-    /// What is asked.
+    /// The value of the invocation.
     fn value(&self, asked: &[Ask]) -> Value {
         Value::List(asked.iter().map(|ask| self.step(*ask, Value::default)).collect())
     }

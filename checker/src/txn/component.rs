@@ -1,11 +1,13 @@
-//! Looks for cycles in one strongly connected component, the worst kind first.
+//! Searches one strongly connected component for cycles, the worst anomaly first.
 //!
-//! Which kinds there are is decided exactly, but for one: whether a cycle has a *single* anti-dependency may take
-//! a search from each of them, which has a budget. What is spent in vain shows as [`ComponentCycles::undecided`]. Whether there
-//! is a cycle without two anti-dependencies in a row is a question of components again, of a graph with two
-//! nodes for each: one is entered by anti-dependencies, and none leave it.
+//! The existence of each anomaly is decided exactly, with one exception: G-single may need a search
+//! from each anti-dependency, which has a budget. If the budget is exhausted, the anomaly is
+//! [`ComponentCycles::undecided`]. Whether a cycle without two adjacent anti-dependencies exists
+//! (G-nonadjacent) is decided by the components of a graph with two nodes per transaction:
+//! anti-dependencies enter the second one, and none leaves it.
 //!
-//! A cycle with a process or real-time arrow is only looked for where the same kind does not exist without.
+//! A cycle with process or real-time edges is only searched for if the same anomaly does not occur
+//! without them.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,28 +19,28 @@ use super::graph::{DependencyGraph, Relation};
 use super::level;
 use super::table::{NONE, TxnTable};
 
-/// How many arrows may be followed to make a cycle of one kind smaller, or to rule it out.
+/// The number of edges that may be followed to shrink a cycle of one anomaly, or to rule it out.
 const WORK: usize = 2_000_000;
 
-/// Transactions, each of which must come before the next, and the last before the first.
+/// A cycle of transactions, each of which must precede the next.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cycle {
-    /// How many there are: the smallest cycle sorts first.
+    /// The number of transactions: the shortest cycle sorts first.
     length: usize,
-    /// Each transaction, and how it is related to the next.
+    /// Each transaction and the kind of its edge to the next.
     pub(super) links: Vec<(u32, Relation)>,
 }
 
-/// What was found in a component.
+/// The anomalies of a component.
 #[derive(Default)]
 pub(super) struct ComponentCycles {
-    /// A cycle of each kind, by the kind's name.
+    /// One cycle per anomaly, by name.
     pub(super) cycles: BTreeMap<&'static str, Cycle>,
-    /// Kinds that could not be ruled out.
+    /// Anomalies that could not be ruled out within the budget.
     pub(super) undecided: Vec<&'static str>,
 }
 
-/// VariantNames of kinds: as they are, with the process order, with real time.
+/// The names of an anomaly: plain, with process edges, with real-time edges.
 type VariantNames = [&'static str; 3];
 const G0: VariantNames = ["G0", "G0-process", "G0-realtime"];
 const G1C: VariantNames = ["G1c", "G1c-process", "G1c-realtime"];
@@ -53,7 +55,8 @@ const RW: u8 = Relation::Rw.bit();
 const EXTRA: VariantBits = [0, Relation::Process.bit(), Relation::Realtime.bit()];
 type VariantBits = [u8; 3];
 
-/// Searches a component; `local` has a place for every node of the graph and is left as it was, all [`NONE`].
+/// Searches a component. `local` has an entry for every node of the graph, all [`NONE`] before and
+/// after.
 pub(super) fn search_component(
     graph: &DependencyGraph,
     nodes: &[u32],
@@ -70,9 +73,9 @@ pub(super) fn search_component(
 }
 
 struct Component {
-    /// Nodes are numbers of the whole graph's nodes.
+    /// The weight of a node is its number in the whole graph.
     graph: DiGraph<u32, Relation>,
-    /// How many of the first nodes are transactions.
+    /// The number of transactions; they are the first nodes.
     txns: usize,
 }
 
@@ -84,8 +87,8 @@ impl Component {
         }
         let txns = nodes.partition_point(|node| whole.is_txn(*node));
         for (from, node) in nodes.iter().enumerate() {
-            let arrows = (0..).map_while(|number| whole.successor(*node, number));
-            for (to, relation) in arrows {
+            let edges = (0..).map_while(|number| whole.successor(*node, number));
+            for (to, relation) in edges {
                 if local[to as usize] != NONE {
                     graph.add_edge(
                         NodeIndex::new(from),
@@ -103,7 +106,8 @@ impl Component {
         component
     }
 
-    /// Adds each process's order. Transactions of one process between two of a component are in it, too.
+    /// Adds the order of each process. Transactions of a process between two of the component are
+    /// in it, too.
     fn add_process_order(&mut self, table: &TxnTable<'_>) {
         let mut last = BTreeMap::new();
         for node in (0..self.txns).map(NodeIndex::new) {
@@ -114,7 +118,7 @@ impl Component {
         }
     }
 
-    /// Cycles without anti-dependencies: G0 and G1c.
+    /// Finds cycles without anti-dependencies: G0 and G1c.
     fn find_cycles_of_writes(&self, found: &mut ComponentCycles, variant: usize) {
         for (names, relations) in [(G0, WW), (G1C, WW | WR)] {
             if !found.covers(names[variant])
@@ -125,7 +129,7 @@ impl Component {
         }
     }
 
-    /// Cycles with anti-dependencies: G-single, G-nonadjacent and G2-item.
+    /// Finds cycles with anti-dependencies: G-single, G-nonadjacent and G2-item.
     fn find_anti_dependency_cycles(&self, found: &mut ComponentCycles, variant: usize) {
         let plain = WW | WR | EXTRA[variant];
         if !found.covers(SINGLE[variant]) {
@@ -155,7 +159,7 @@ impl Component {
         }
     }
 
-    /// A small cycle of these relations, if there is any.
+    /// A small cycle of these relations, if one exists.
     fn find_small_cycle(&self, relations: u8) -> Option<Cycle> {
         let relations = relations | Relation::Via.bit();
         let view = EdgeFiltered::from_fn(
@@ -182,7 +186,8 @@ impl Component {
         best
     }
 
-    /// Anti-dependencies that a path found by `back` closes: the smallest cycle, and whether the budget was spent.
+    /// Closes each anti-dependency with a path found by `back`: the smallest cycle, and whether the
+    /// budget was exhausted.
     fn close_cycles(
         &self,
         edges: &[EdgeIndex],
@@ -225,7 +230,7 @@ impl Component {
             .collect()
     }
 
-    /// The anti-dependencies on a closed paths of these relations without two of them in a row.
+    /// The anti-dependencies on a closed walk of these relations without two adjacent ones.
     fn separated_anti_dependencies(&self, relations: u8) -> Vec<EdgeIndex> {
         let nodes = self.graph.node_count();
         let mut twice = DiGraph::<(), ()>::with_capacity(2 * nodes, 2 * self.graph.edge_count());
@@ -265,7 +270,7 @@ impl Component {
             .map(|edge| (edge.id(), edge.source(), edge.target()))
     }
 
-    /// The cycle of edges that follow each other, the transaction that was invoked first in front.
+    /// The cycle of consecutive edges, rotated so that it starts at the first-invoked transaction.
     fn cycle(&self, edges: Vec<EdgeIndex>) -> Cycle {
         let ends =
             |edge: &EdgeIndex| self.graph.edge_endpoints(*edge).map(|(from, _)| self.graph[from]);
@@ -282,7 +287,7 @@ impl Component {
 }
 
 impl Cycle {
-    /// No cycle is smaller than two.
+    /// Whether it has the minimal length, two.
     fn is_least(&self) -> bool {
         self.length <= 2
     }
@@ -293,12 +298,12 @@ fn smaller_cycle(best: Option<Cycle>, cycle: Cycle) -> Option<Cycle> {
 }
 
 impl ComponentCycles {
-    /// Whether this kind is there, or one that it is a case of.
+    /// Whether this anomaly was found, or one that implies it.
     fn covers(&self, name: &str) -> bool {
         level::implied_anomalies(self.cycles.keys().copied()).contains(name)
     }
 
-    /// A cycle with a process arrow is one with a real-time arrow, too.
+    /// A cycle with process edges is also one with real-time edges.
     fn insert(&mut self, names: VariantNames, variant: usize, cycle: Cycle) {
         if variant == 1 && !self.covers(names[2]) {
             self.cycles.insert(names[2], cycle.clone());
@@ -307,10 +312,11 @@ impl ComponentCycles {
     }
 }
 
-/// Shortest paths, where only arrows out of transactions count.
+/// Searches shortest paths, where only edges out of transactions count.
 struct PathSearch<'c> {
     component: &'c Component,
-    /// Per state the round it was reached in, how far it is, and the arrow to it.
+    /// For each state the round in which it was reached, its distance, and the edge and state
+    /// before.
     reached: Vec<(u32, u32, EdgeIndex, u32)>,
     round: u32,
     work: usize,
@@ -338,16 +344,16 @@ impl<'c> PathSearch<'c> {
         })
     }
 
-    /// A way from a node to itself.
+    /// A path from a node to itself.
     fn find_closed_path(&mut self, node: NodeIndex, relations: u8) -> Option<Vec<EdgeIndex>> {
         let begin = 2 * node.index() as u32;
-        // The other state of the node is where the way ends.
+        // The path ends in the other state of the node.
         self.search(begin, begin + 1, |relation, to| {
             (relation.bit() & relations != 0).then_some(u32::from(to == node))
         })
     }
 
-    /// A path that begins after an anti-dependency and ends before one, and has no two of them in a row.
+    /// A path that begins after an anti-dependency, ends before one, and has no two adjacent ones.
     fn find_separated_path(
         &mut self,
         from: NodeIndex,
@@ -372,8 +378,8 @@ impl<'c> PathSearch<'c> {
         self.search_states(begin, end, &std::cell::Cell::new(0), allowed)
     }
 
-    /// Goes from state to state, twice a node's number and 0 or 1; `allowed` says into which of the two an arrow
-    /// leads, `after` in which the search is.
+    /// Searches over states, which are twice a node's number plus 0 or 1. `allowed` returns which
+    /// of the two states an edge leads to, `after` holds that of the current state.
     fn search_states(
         &mut self,
         begin: u32,

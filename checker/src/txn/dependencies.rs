@@ -1,8 +1,9 @@
-//! Draws the arrows between transactions that the order of versions makes: ww, wr and rw.
+//! Builds the dependency graph of transactions from the version order: ww, wr and rw edges.
 //!
-//! The number of arrows is linear in reads, writes and known pairs of versions: where many read a version that has
-//! many next ones, hubs stand between them. A reader may itself have written one of the next versions and must not
-//! point at itself, so there are two hub_chains of hubs: for every beginning of the row of writers, and for every end.
+//! The number of edges is linear in reads, writes and known pairs of versions: between many readers
+//! of a version and many writers of its successors, hub nodes replace the complete bipartite graph.
+//! A reader may itself have written one of the successors and must not get an edge to itself, so
+//! there are two chains of hubs: one for each prefix of the writers, and one for each suffix.
 
 use rustc_hash::FxHashMap;
 
@@ -11,10 +12,10 @@ use super::table::{NONE, TxnTable};
 use super::versions::Versions;
 use crate::history::Kind;
 
-/// Below this many arrows per reader and writer, each reader points at each writer.
+/// Hubs replace direct edges beyond this many edges per reader and writer.
 const DENSE: usize = 8;
 
-/// The graph of all transactions.
+/// Builds the graph of all transactions.
 pub(super) fn build_graph(table: &TxnTable<'_>, versions: &Versions) -> DependencyGraph {
     let txns = table.txns.len() as u32;
     let mut builder = GraphBuilder {
@@ -35,7 +36,7 @@ pub(super) fn build_graph(table: &TxnTable<'_>, versions: &Versions) -> Dependen
     DependencyGraph::new(txns, hubs - txns, &edges, RealTimeOrder::of(spans))
 }
 
-/// The writers of a version's next ones, and the first hub of the two hub_chains before them.
+/// The writers of a version's successors, and the first hub of the two chains before them.
 struct HubChains {
     writers: Vec<u32>,
     hub: u32,
@@ -56,7 +57,7 @@ impl GraphBuilder<'_, '_> {
         }
     }
 
-    /// Puts hubs where every reader pointing at every writer would be too much.
+    /// Adds hubs where direct edges from each reader to each writer would be too many.
     fn add_hubs(&mut self) {
         let many = |version: u32| self.versions.next(version).len() > DENSE;
         let crowded: Vec<_> =
@@ -138,7 +139,7 @@ impl GraphBuilder<'_, '_> {
     }
 }
 
-/// Who read which version.
+/// The versions that committed transactions read, as (transaction, version).
 pub(super) fn read_versions<'l>(table: &'l TxnTable<'_>) -> impl Iterator<Item = (u32, u32)> + 'l {
     let txns =
         (0..table.txns.len() as u32).filter(|txn| table.txns[*txn as usize].kind == Kind::Ok);

@@ -1,4 +1,4 @@
-//! Says in sentences why a cycle is one: what each transaction saw or missed of the next.
+//! Explains cycles in Elle's style: what each transaction observed or missed of the next.
 
 use super::component::Cycle;
 use super::graph::Relation;
@@ -8,35 +8,35 @@ use super::versions::Versions;
 use crate::finding::{Finding, Step};
 use crate::history::{Operation, Value};
 
-/// How many items at the end of a list are shown.
+/// The number of items shown of a long list.
 const SHOWN: usize = 8;
 
-/// What sentences are made of.
-pub(super) struct Explainer<'l, 'h> {
+/// The data that explanations quote.
+pub(super) struct TxnExplainer<'l, 'h> {
     pub(super) operations: &'h [Operation],
     pub(super) data_type: DataType,
     pub(super) table: &'l TxnTable<'h>,
     pub(super) versions: &'l Versions,
 }
 
-impl Explainer<'_, '_> {
+impl TxnExplainer<'_, '_> {
     /// The finding that a cycle proves.
     pub(super) fn build_finding(&self, name: &str, count: usize, cycle: &Cycle) -> Finding {
         let links = &cycle.links;
         let after = |place: usize| (place + 1) % links.len();
         let steps: Vec<_> =
             (0..links.len()).map(|place| self.step(links, place, after(place))).collect();
-        let cast: Vec<_> = links
+        let transactions: Vec<_> = links
             .iter()
             .enumerate()
             .map(|(place, (txn, _))| format!("T{} = {}", place + 1, self.describe(*txn)))
             .collect();
-        let circle: Vec<_> =
+        let cycle_names: Vec<_> =
             (0..=links.len()).map(|place| format!("T{}", place % links.len() + 1)).collect();
         Finding {
             name: name.to_owned(),
             count,
-            message: format!("{}, where {}", circle.join(" < "), cast.join("; ")),
+            message: format!("{}, where {}", cycle_names.join(" < "), transactions.join("; ")),
             steps,
             operations: links.iter().map(|(txn, _)| self.txn(*txn).invoked).collect(),
         }
@@ -65,13 +65,16 @@ impl Explainer<'_, '_> {
             Relation::Ww => self.explain_ww(from, to, names),
             Relation::Wr => self.explain_wr(from, to, names),
             Relation::Rw => self.explain_rw(from, to, names),
-            Relation::Process => Some(format!("one process did {one} before it began {other}")),
+            Relation::Process => Some(format!("the same process completed {one} before {other}")),
             Relation::Realtime | Relation::Via => {
                 let (ended, began) = (self.txn(from).completed, self.txn(to).invoked);
-                Some(format!("{one} was over (index {ended}) before {other} began (index {began})"))
+                Some(format!(
+                    "{one} completed (index {ended}) before {other} began (index \
+                    {began})"
+                ))
             }
         };
-        data.unwrap_or_else(|| format!("{one} comes before {other}"))
+        data.unwrap_or_else(|| format!("{one} precedes {other}"))
     }
 
     fn explain_ww(&self, from: u32, to: u32, (one, other): (&str, &str)) -> Option<String> {
@@ -122,7 +125,7 @@ impl Explainer<'_, '_> {
         })
     }
 
-    /// The version and those of its next ones that a transaction wrote.
+    /// Pairs of the version and those of its successors that a transaction wrote.
     fn next_of(&self, version: u32, writer: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
         let next = self.versions.next(version).iter();
         next.filter(move |next| self.table.writer(**next) == writer)
@@ -142,7 +145,7 @@ impl Explainer<'_, '_> {
         self.table.element(version).map_or(&Value::Nil, |element| element.value)
     }
 
-    /// What a transaction did, and which it is.
+    /// The micro-operations and the index of a transaction.
     pub(super) fn describe(&self, txn: u32) -> String {
         let operation = &self.operations[self.txn(txn).operation as usize];
         let completion = operation.completion.as_ref().filter(|_| operation.is_ok());
@@ -155,7 +158,7 @@ impl Explainer<'_, '_> {
     }
 }
 
-/// A micro-operation as people write it.
+/// A micro-operation as text, such as `append x 1`.
 fn format_micro_op(step: &Value) -> String {
     match step {
         Value::List(parts) => match &**parts {
@@ -166,7 +169,7 @@ fn format_micro_op(step: &Value) -> String {
     }
 }
 
-/// A list without its beginning, if it is long.
+/// A value as text; a long list is shortened to its last items.
 pub(super) fn shorten_list(value: &Value) -> String {
     match value {
         Value::List(items) if items.len() > SHOWN => {
@@ -178,7 +181,7 @@ pub(super) fn shorten_list(value: &Value) -> String {
     }
 }
 
-/// The transactions of a finding and its arrows as a graph in DOT.
+/// The transactions and steps of a finding as a graph in DOT.
 pub fn dot(finding: &Finding) -> String {
     let mut graph = petgraph::graph::DiGraph::<String, &str>::new();
     let mut nodes = std::collections::BTreeMap::new();

@@ -1,28 +1,30 @@
-//! Holds who must come before whom: dense arrays, and components found without recursion.
+//! Stores the dependency graph in dense arrays, and finds its strongly connected components without
+//! recursion.
 //!
-//! Nodes are transactions, then *hubs*, then *barriers*. A hub stands for a set of transactions, so that many
-//! readers who missed many writers cost one arrow each instead of one per pair. Barriers carry real time: each
-//! stands where an invocation follows a completion. Whoever completed before it points at it, it points at
-//! whoever was invoked between it and the next, and at the next. Those arrows are not stored at all: transactions
-//! are numbered in order of invocation, so what a barrier points at is a range.
+//! Nodes are transactions, then *hubs*, then *barriers*. A hub stands for a set of transactions, so
+//! that many readers before many writers cost one edge each instead of one per pair. Barriers carry
+//! the real-time order: there is one wherever an invocation follows a completion. Transactions that
+//! completed before a barrier have an edge to it; the barrier has edges to the transactions invoked
+//! between it and the next barrier, and to the next barrier. The latter are not stored:
+//! transactions are numbered in order of invocation, so the targets are a range.
 
 use super::table::NONE;
 
-/// Why one transaction must come before another.
+/// The kind of dependency of a transaction on an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum Relation {
-    /// The other overwrote its version.
+    /// Write dependency: the later transaction overwrote a version of the earlier.
     Ww = 1,
-    /// The other read its version.
+    /// Read dependency: the later transaction read a version of the earlier.
     Wr = 2,
-    /// The other overwrote the version it read.
+    /// Anti-dependency: the later transaction overwrote a version that the earlier read.
     Rw = 4,
-    /// The other is its process's next.
+    /// The later transaction is the next one of the same process.
     Process = 8,
-    /// It was over before the other began.
+    /// The earlier transaction completed before the later was invoked.
     Realtime = 16,
-    /// No reason of its own: goes on from a hub or a barrier.
+    /// An edge from a hub or a barrier, which continues another edge.
     Via = 32,
 }
 
@@ -43,7 +45,7 @@ impl Relation {
     }
 }
 
-/// An arrow that is stored.
+/// A stored edge.
 #[derive(Clone, Copy)]
 pub(super) struct DependencyEdge {
     pub(super) from: u32,
@@ -51,7 +53,7 @@ pub(super) struct DependencyEdge {
     pub(super) relation: Relation,
 }
 
-/// Who must come before whom.
+/// The dependency graph.
 pub(super) struct DependencyGraph {
     txns: u32,
     /// Transactions and hubs.
@@ -65,15 +67,15 @@ pub(super) struct DependencyGraph {
 /// The real-time order.
 #[derive(Default)]
 pub(super) struct RealTimeOrder {
-    /// The first transaction behind each barrier.
+    /// The first transaction after each barrier.
     pub(super) begins: Vec<u32>,
-    /// The barrier that each transaction was over before, or [`NONE`].
+    /// The first barrier after the completion of each transaction, or [`NONE`].
     pub(super) before: Vec<u32>,
 }
 
 impl RealTimeOrder {
-    /// Draws barriers. Transactions come in order of invocation as (invoked, completed); without a completion
-    /// that counts, `u64::MAX`.
+    /// Draws barriers. Transactions come in order of invocation as (invoked, completed); without a
+    /// completion that counts, `u64::MAX`.
     pub(super) fn of(spans: impl Iterator<Item = (u64, u64)>) -> Self {
         let spans: Vec<_> = spans.collect();
         let mut ends: Vec<(u64, u32)> = spans
@@ -122,7 +124,7 @@ impl DependencyGraph {
         Self { txns, stored, offsets, targets, relations, time }
     }
 
-    /// How many nodes there are.
+    /// The number of nodes.
     pub(super) fn len(&self) -> usize {
         self.stored as usize + self.time.begins.len()
     }
@@ -131,7 +133,7 @@ impl DependencyGraph {
         node < self.txns
     }
 
-    /// The arrow of that number out of a node, counted from 0.
+    /// The edge with this number out of a node, counted from 0.
     pub(super) fn successor(&self, node: u32, number: u32) -> Option<(u32, Relation)> {
         if node >= self.stored {
             return self.barrier_successor(node - self.stored, number);
@@ -155,10 +157,10 @@ impl DependencyGraph {
         (txn == end && next.is_some()).then(|| (self.stored + barrier + 1, Relation::Via))
     }
 
-    /// The components of more than one node, each in order.
+    /// The strongly connected components of more than one node, each sorted.
     pub(super) fn components(&self) -> Vec<Vec<u32>> {
         let mut search = SccSearch::new(self.len());
-        // What comes last has hardly any successors that were not visited: the stack stays shallow.
+        // Visiting late nodes first keeps the stack shallow: few of their successors are unvisited.
         for barrier in (self.stored..self.len() as u32).rev() {
             let behind = barrier - self.stored;
             let end = self.time.begins.get(behind as usize + 1).copied().unwrap_or(self.txns);
@@ -177,7 +179,8 @@ impl DependencyGraph {
 
 /// Pearce's search for strongly connected components, with a stack of its own.
 struct SccSearch {
-    /// 0: not visited. Else the smallest place that is reached; of a finished component a number above all places.
+    /// 0: not visited. Else the smallest place that is reached; of a finished component a number
+    /// above all places.
     reach: Vec<u32>,
     place: u32,
     done: u32,
@@ -207,7 +210,7 @@ impl SccSearch {
         while let Some((node, number, is_root)) = self.path.last_mut() {
             let from = *node as usize;
             match graph.successor(*node, *number) {
-                // A node entered from here is looked at once more when it is left.
+                // A node entered from here is examined again when the search leaves it.
                 Some((to, _)) if self.reach[to as usize] == 0 => self.enter(to),
                 Some((to, _)) => {
                     *number += 1;

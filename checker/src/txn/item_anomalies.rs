@@ -1,18 +1,18 @@
-//! Finds what needs no cycle: reads of what was aborted, overwritten or never written, versions that contradict
-//! each other, transactions that contradict themselves, and updates that were lost.
+//! Finds the anomalies that need no cycle: aborted (G1a), intermediate (G1b) and unwritten reads,
+//! incompatible orders, internal inconsistencies and lost updates.
 
 use rustc_hash::FxHashMap;
 
 use super::dependencies::read_versions;
-use super::explain::{Explainer, shorten_list};
+use super::explain::{TxnExplainer, shorten_list};
 use super::options::{DataType, UnknownWriters};
 use super::table::{Access, IncompatibleRead, NONE};
 use crate::finding::{Finding, Step};
 use crate::history::Kind;
 
-/// Everything of that sort.
+/// Finds all anomalies of this kind.
 pub(super) fn find_item_anomalies(
-    explainer: &Explainer<'_, '_>,
+    explainer: &TxnExplainer<'_, '_>,
     unknown_writers: UnknownWriters,
 ) -> Vec<Finding> {
     let mut collector =
@@ -38,13 +38,15 @@ pub(super) fn find_item_anomalies(
     collector.findings
 }
 
-/// How many reads nobody can explain, as no transaction wrote what they saw.
-pub(super) fn count_unwritten_reads(explainer: &Explainer<'_, '_>) -> usize {
+/// The number of reads of elements that no transaction wrote.
+pub(super) fn count_unwritten_reads(explainer: &TxnExplainer<'_, '_>) -> usize {
     unwritten_reads(explainer).count()
 }
 
-/// Reads of what no transaction wrote.
-fn unwritten_reads<'s>(explainer: &'s Explainer<'_, '_>) -> impl Iterator<Item = (u32, u32)> + 's {
+/// The reads of elements that no transaction wrote.
+fn unwritten_reads<'s>(
+    explainer: &'s TxnExplainer<'_, '_>,
+) -> impl Iterator<Item = (u32, u32)> + 's {
     let written = |version: u32| {
         explainer.table.element(version).is_none_or(|element| element.writer != NONE)
     };
@@ -52,14 +54,15 @@ fn unwritten_reads<'s>(explainer: &'s Explainer<'_, '_>) -> impl Iterator<Item =
 }
 
 struct AnomalyCollector<'s, 'l, 'h> {
-    explainer: &'s Explainer<'l, 'h>,
-    /// Where each element of a list stands in the longest read of its key, or [`NONE`].
+    explainer: &'s TxnExplainer<'l, 'h>,
+    /// The position of each element in the longest read of its key, or [`NONE`].
     places: Vec<u32>,
     findings: Vec<Finding>,
 }
 
-/// Of an element that is there twice the last place counts: a read of it went that far.
-fn list_places(explainer: &Explainer<'_, '_>) -> Vec<u32> {
+/// The position of each element. For a duplicate element it is the last one, because a read of the
+/// element includes it.
+fn list_places(explainer: &TxnExplainer<'_, '_>) -> Vec<u32> {
     let mut places = vec![NONE; explainer.table.elements.len()];
     for key in &explainer.table.keys {
         for (place, element) in key.order.iter().enumerate() {
@@ -70,12 +73,12 @@ fn list_places(explainer: &Explainer<'_, '_>) -> Vec<u32> {
 }
 
 impl AnomalyCollector<'_, '_, '_> {
-    /// Counts a case, and shows it if it is the first of its kind.
+    /// Counts a case, and shows it if it is the first of its anomaly.
     fn add(
         &mut self,
         name: &str,
         txns: &[u32],
-        message: impl FnOnce(&Explainer<'_, '_>) -> String,
+        message: impl FnOnce(&TxnExplainer<'_, '_>) -> String,
     ) {
         if let Some(finding) = self.findings.iter_mut().find(|finding| finding.name == name) {
             finding.count += 1;
@@ -90,14 +93,20 @@ impl AnomalyCollector<'_, '_, '_> {
     fn internal(&mut self) {
         for internal in &self.explainer.table.internal_reads {
             self.add("internal", &[internal.txn], |explainer| {
-                let (key, read) = (explainer.table.keys[internal.key as usize].value, shorten_list(internal.read));
+                let (key, read) = (
+                    explainer.table.keys[internal.key as usize].value,
+                    shorten_list(internal.read),
+                );
                 let (told, expected) = (explainer.describe(internal.txn), &internal.expected);
-                format!("T1 read {read} from key {key}, where it must have seen {expected} after what it did itself: T1 = {told}")
+                format!(
+                    "internal: T1 read {read} from key {key}, but its own earlier operations \
+                    imply {expected}: T1 = {told}"
+                )
             });
         }
     }
 
-    /// Reads of lists that hold what was aborted, what nobody appended, or something twice.
+    /// Finds reads of lists with aborted, unwritten or duplicate elements.
     fn lists(&mut self) {
         let table = self.explainer.table;
         let marks: Vec<_> =
@@ -150,14 +159,17 @@ impl AnomalyCollector<'_, '_, '_> {
                 explainer.describe(writer),
                 explainer.describe(txn),
             );
-            format!("T2 observed {what}, which T1 wrote, and T1 failed: T1 = {one}; T2 = {other}")
+            format!(
+                "aborted read (G1a): T2 observed {what}, which T1 wrote, but T1 failed: T1 = \
+                {one}; T2 = {other}"
+            )
         });
     }
 
     fn unwritten(&mut self, txn: u32, element: u32) {
         self.add("unwritten-read", &[txn], |explainer| {
             format!(
-                "T1 observed {}, which no transaction wrote: T1 = {}",
+                "unwritten read: T1 observed {}, which no transaction wrote: T1 = {}",
                 explainer.describe_version(element),
                 explainer.describe(txn)
             )
@@ -167,14 +179,15 @@ impl AnomalyCollector<'_, '_, '_> {
     fn twice(&mut self, txn: u32, element: u32) {
         self.add("duplicate-elements", &[txn], |explainer| {
             format!(
-                "T1 observed {} more than once, which was appended once: T1 = {}",
+                "duplicate elements: T1 observed {} more than once, but it was appended once: T1 \
+                 = {}",
                 explainer.describe_version(element),
                 explainer.describe(txn)
             )
         });
     }
 
-    /// Lists that cannot have been one list: one case for each key.
+    /// Finds lists that are not prefixes of one list: one case for each key.
     fn odd(&mut self) {
         let mut keys = rustc_hash::FxHashSet::default();
         for odd in &self.explainer.table.incompatible_reads {
@@ -200,18 +213,22 @@ impl AnomalyCollector<'_, '_, '_> {
         let key = &table.keys[odd.key as usize];
         let common =
             odd.list.iter().zip(key.longest_read).take_while(|(one, other)| one == other).count();
-        // Whoever read so much of the spine that the two part.
+        // A transaction that read the longest list beyond the common prefix.
         let parted = |version: u32| key.order[common..].contains(&version);
         let other = read_versions(table)
             .find(|(_, version)| parted(*version))
             .map_or(odd.txn, |(txn, _)| txn);
         self.add("incompatible-order", &[other, odd.txn], |explainer| {
             let (one, two) = (explainer.describe(other), explainer.describe(odd.txn));
-            format!("T1 and T2 observed orders of key {} neither of which is the beginning of the other: T1 = {one}; T2 = {two}", key.value)
+            format!(
+                "incompatible order: T1 and T2 read lists of key {}, neither of which is a \
+                prefix of the other: T1 = {one}; T2 = {two}",
+                key.value
+            )
         });
     }
 
-    /// Transactions whose appends to a key were observed in another order than they were made, or the later
+    /// Finds transactions whose appends to a key were observed in another order, or the later one
     /// without the earlier.
     fn own_orders(&mut self) {
         let table = self.explainer.table;
@@ -242,11 +259,14 @@ impl AnomalyCollector<'_, '_, '_> {
         self.add("incompatible-order", &[txn, reader], |explainer| {
             let (sooner, later) = (explainer.value(sooner), explainer.describe_version(later));
             let (one, two) = (explainer.describe(txn), explainer.describe(reader));
-            format!("T1 appended {sooner} before {later}, which T2 observed otherwise: T1 = {one}; T2 = {two}")
+            format!(
+                "incompatible order: T1 appended {sooner} before {later}, but T2 observed \
+                another order: T1 = {one}; T2 = {two}"
+            )
         });
     }
 
-    /// Aborted writes that a committed one was put upon.
+    /// Finds committed appends after aborted ones.
     fn dirty_updates(&mut self) {
         let table = self.explainer.table;
         for key in &table.keys {
@@ -272,7 +292,10 @@ impl AnomalyCollector<'_, '_, '_> {
         self.add("dirty-update", &[one, two], |explainer| {
             let (dirty, value) = (explainer.describe_version(dirty), explainer.value(element));
             let (one, two) = (explainer.describe(one), explainer.describe(two));
-            format!("T2 appended {value} after {dirty}, which T1 appended, and T1 failed: T1 = {one}; T2 = {two}")
+            format!(
+                "dirty update: T2 appended {value} after {dirty}, which T1 appended, but T1 \
+                failed: T1 = {one}; T2 = {two}"
+            )
         });
     }
 
@@ -285,21 +308,28 @@ impl AnomalyCollector<'_, '_, '_> {
         }
     }
 
-    /// G1b: reads of what their writer overwrote itself.
+    /// Finds G1b: reads of versions that their own writer overwrote.
     fn intermediate(&mut self) {
         for (txn, version) in read_versions(self.explainer.table) {
             let Some(element) = self.explainer.table.element(version) else { continue };
             let writer = element.writer;
             if element.intermediate && writer != txn {
                 self.add("G1b", &[writer, txn], |explainer| {
-                    let (what, one, two) = (explainer.describe_version(version), explainer.describe(writer), explainer.describe(txn));
-                    format!("T2 observed {what}, which was not T1's last word on that key: T1 = {one}; T2 = {two}")
+                    let (what, one, two) = (
+                        explainer.describe_version(version),
+                        explainer.describe(writer),
+                        explainer.describe(txn),
+                    );
+                    format!(
+                        "intermediate read (G1b): T2 observed {what}, which T1 overwrote \
+                        later: T1 = {one}; T2 = {two}"
+                    )
                 });
             }
         }
     }
 
-    /// Transactions that observed what they did only afterwards.
+    /// Finds transactions that observed their own later writes.
     fn future_reads(&mut self) {
         let table = self.explainer.table;
         for txn in 0..table.txns.len() as u32 {
@@ -307,11 +337,14 @@ impl AnomalyCollector<'_, '_, '_> {
             let known = table.txns[txn as usize].kind == Kind::Ok;
             let repeated = |access: &&Access| access.write && access.earlier != NONE;
             for write in accesses.iter().filter(|access| known && repeated(access)) {
-                if self.foresaw(txn, accesses, *write) {
+                if self.observed_before_write(txn, accesses, *write) {
                     self.add("future-read", &[txn], |explainer| {
                         let (what, told) =
                             (explainer.describe_version(write.element), explainer.describe(txn));
-                        format!("T1 observed {what} before it wrote that itself: T1 = {told}")
+                        format!(
+                            "future read: T1 observed {what} before it wrote that itself: T1 \
+                            = {told}"
+                        )
                     });
                     break;
                 }
@@ -319,8 +352,8 @@ impl AnomalyCollector<'_, '_, '_> {
         }
     }
 
-    /// Whether a read before a write of the same transaction shows what was written.
-    fn foresaw(&self, txn: u32, accesses: &[Access], write: Access) -> bool {
+    /// Whether a read before a write of the same transaction observed the written element.
+    fn observed_before_write(&self, txn: u32, accesses: &[Access], write: Access) -> bool {
         let table = self.explainer.table;
         let mut earlier = write.earlier;
         while earlier != NONE {
@@ -341,13 +374,13 @@ impl AnomalyCollector<'_, '_, '_> {
         false
     }
 
-    /// Whether a list that was read holds an element before its last one.
+    /// Whether a list that was read contains the element before its last one.
     fn beneath(&self, read: Access, element: u32) -> bool {
         let place = |element: u32| self.places[element as usize];
         read.element != NONE && place(element) != NONE && place(element) < place(read.element)
     }
 
-    /// Transactions that read the same version and then wrote the key, all of which took place.
+    /// Finds committed transactions that read the same version and then wrote the key.
     fn lost_updates(&mut self) {
         let table = self.explainer.table;
         let mut updaters: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
@@ -377,7 +410,10 @@ impl AnomalyCollector<'_, '_, '_> {
         self.add("lost-update", &[one, two], |explainer| {
             let what = explainer.describe_version(version);
             let (one, two) = (explainer.describe(one), explainer.describe(two));
-            format!("T1 and T2 both observed {what} and then wrote that key: one did not see the other. T1 = {one}; T2 = {two}")
+            format!(
+                "lost update: T1 and T2 both read {what} and both wrote that key: T1 = {one}; \
+                T2 = {two}"
+            )
         });
         if let Some(finding) = self.findings.last_mut().filter(|_| !known) {
             let (from, to) = (self.explainer.txn(one).invoked, self.explainer.txn(two).invoked);
@@ -386,7 +422,7 @@ impl AnomalyCollector<'_, '_, '_> {
                 to,
                 relation: "rw".to_owned(),
                 message: format!(
-                    "{one} < {other}, because {one} did not observe what {other} wrote{end}"
+                    "{one} < {other}, because {one} did not observe the write of {other}{end}"
                 ),
             };
             finding.steps = vec![
@@ -397,7 +433,7 @@ impl AnomalyCollector<'_, '_, '_> {
     }
 }
 
-/// The write before another one of the same transaction to the same key.
+/// The previous write of the same transaction to the same key.
 fn written_before(accesses: &[Access], write: Access) -> Option<Access> {
     let mut earlier = write.earlier;
     while earlier != NONE && !accesses[earlier as usize].write {
@@ -406,7 +442,7 @@ fn written_before(accesses: &[Access], write: Access) -> Option<Access> {
     accesses.get(earlier as usize).copied()
 }
 
-/// The reads of a transaction that came before anything else it did to their keys, which it wrote afterwards.
+/// The reads that are a transaction's first access to a key which it also wrote.
 fn updated(accesses: &[Access]) -> impl Iterator<Item = Access> + '_ {
     let is_first = |access: &Access| !access.write && access.earlier == NONE;
     let firsts = accesses.iter().filter(move |access| is_first(access));
@@ -415,7 +451,7 @@ fn updated(accesses: &[Access]) -> impl Iterator<Item = Access> + '_ {
         .filter(|read| accesses.iter().any(|access| access.write && access.key == read.key))
 }
 
-/// The first places in a list where something is wrong.
+/// The first position of each kind of defect in a list.
 struct ListDefects {
     aborted: Option<usize>,
     unwritten: Option<usize>,
@@ -423,7 +459,7 @@ struct ListDefects {
 }
 
 impl ListDefects {
-    fn of(explainer: &Explainer<'_, '_>, elements: &[u32]) -> Self {
+    fn of(explainer: &TxnExplainer<'_, '_>, elements: &[u32]) -> Self {
         let writer = |element: &u32| explainer.table.writer(*element);
         let failed = |element: &u32| {
             writer(element) != NONE && explainer.txn(writer(element)).kind == Kind::Fail
@@ -441,8 +477,8 @@ impl ListDefects {
     }
 }
 
-impl Explainer<'_, '_> {
-    /// A version in words.
+impl TxnExplainer<'_, '_> {
+    /// A version as text.
     fn describe_version(&self, version: u32) -> String {
         match self.table.element(version) {
             Some(element) => {

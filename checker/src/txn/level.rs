@@ -1,8 +1,9 @@
-//! Orders consistency models, and says which anomaly breaks which of them.
+//! Orders consistency models, and maps each anomaly to the models that it violates.
 //!
-//! Names and arrows are those of Adya, Berenson, Bailis, Cerone and Daudjee as Elle collects them. A history that
-//! satisfies a model satisfies every weaker one, so an anomaly breaks the models that forbid it and all stronger
-//! ones. Reads name items, never predicates: G2 is G2-item here, and every cycle with an anti-dependency is one.
+//! Names and order are those of Adya, Berenson, Bailis, Cerone and Daudjee, as collected by Elle. A
+//! history that satisfies a model satisfies every weaker one, so an anomaly violates the models
+//! that forbid it and all stronger ones. Reads are of items, never of predicates, so G2 is G2-item
+//! here, and every cycle with an anti-dependency is one.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +11,11 @@ use std::collections::BTreeSet;
 pub struct ConsistencyModel {
     /// Its name.
     pub name: &'static str,
-    /// What else it is called.
+    /// Other names.
     pub aliases: &'static [&'static str],
-    /// The next weaker ones.
+    /// The next weaker models.
     weaker: &'static [&'static str],
-    /// What it forbids beyond what they do.
+    /// The anomalies that it forbids and the weaker models allow.
     forbids: &'static [&'static str],
 }
 
@@ -27,7 +28,7 @@ const fn model(
     ConsistencyModel { name, aliases, weaker, forbids }
 }
 
-/// Every model, in order of name.
+/// Every model, sorted by name.
 pub const MODELS: &[ConsistencyModel] = &[
     model("causal-cerone", &[], &["read-atomic"], &[]),
     model("consistent-view", &["PL-2+"], &["cursor-stability", "monotonic-view"], &["G-single"]),
@@ -116,7 +117,7 @@ pub const MODELS: &[ConsistencyModel] = &[
     model("update-serializable", &["PL-3U"], &["forward-consistent-view"], &[]),
 ];
 
-/// Which anomaly is a case of which others.
+/// The anomalies of which each anomaly is a special case.
 const IMPLIED: &[(&str, &[&str])] = &[
     ("G0", &["G1c", "G0-process"]),
     ("G0-process", &["G1c-process", "G0-realtime"]),
@@ -138,7 +139,7 @@ const IMPLIED: &[(&str, &[&str])] = &[
     ("unwritten-read", &["G1a"]),
 ];
 
-/// The model of a name or an alias.
+/// The model with this name or alias.
 pub fn find_model(name: &str) -> Option<&'static ConsistencyModel> {
     MODELS.iter().find(|model| model.name == name || model.aliases.contains(&name))
 }
@@ -148,14 +149,14 @@ pub fn model_names() -> Vec<&'static str> {
     MODELS.iter().map(|model| model.name).collect()
 }
 
-/// The anomalies given and all that they are cases of.
+/// The given anomalies and all those that they imply.
 pub fn implied_anomalies<'a>(anomalies: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
     closure(anomalies, |anomaly| {
         IMPLIED.iter().find(|(name, _)| *name == anomaly).map_or(&[][..], |(_, implied)| implied)
     })
 }
 
-/// The models that cannot hold where these anomalies are.
+/// The models that these anomalies violate.
 pub fn broken_models<'a>(anomalies: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'static str> {
     let anomalies = implied_anomalies(anomalies);
     let forbids =
@@ -166,7 +167,7 @@ pub fn broken_models<'a>(anomalies: impl IntoIterator<Item = &'a str>) -> BTreeS
     MODELS.iter().filter(breaks).map(|model| model.name).collect()
 }
 
-/// Of broken models those that no weaker broken one explains.
+/// The violated models none of whose weaker models is violated.
 pub fn weakest_models<'a>(broken: &BTreeSet<&'a str>) -> BTreeSet<&'a str> {
     let explained = |name: &str| {
         weaker_models(name).iter().any(|other| *other != name && broken.contains(other))
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn models_are_in_order_and_every_name_in_the_tables_exists() {
+    fn models_are_sorted_and_every_name_in_the_tables_exists() {
         assert!(model_names().is_sorted());
         for model in MODELS {
             assert!(model.weaker.iter().all(|name| find_model(name).is_some()), "{}", model.name);
@@ -221,12 +222,12 @@ mod tests {
     }
 
     #[test]
-    fn strict_serializability_is_above_everything() {
+    fn strict_serializability_is_the_strongest_model() {
         assert_eq!(weaker_models("strict-serializable").len(), MODELS.len());
     }
 
     #[test]
-    fn an_anomaly_breaks_the_weakest_model_that_forbids_it() {
+    fn an_anomaly_violates_the_weakest_model_that_forbids_it() {
         let cases = [
             ("G0", "read-uncommitted"),
             ("G1a", "read-committed"),

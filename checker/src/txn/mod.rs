@@ -1,18 +1,19 @@
-//! Judges transactions over many keys: which consistency models their answers rule out, and by which cycle.
+//! Checks transactions over many keys, as Elle does: which consistency models they violate, and by
+//! which anomaly.
 //!
-//! Every transaction reads and writes, and the history shows which version each read saw. Where it also shows in
-//! which order versions followed each other, transactions come before each other: ww if the second overwrote what
-//! the first wrote, wr if it read that, rw if it overwrote what the first read. Each process's order and real time
-//! come on top. A cycle of these is an anomaly with a name, by what it consists of, and breaks every model that
-//! forbids it ([`level`]).
+//! The history shows which version each read observed. If it also shows the order of versions,
+//! transactions depend on each other (Adya): ww if the second overwrote a version of the first, wr
+//! if it read one, rw if it overwrote a version that the first read. Process order and real-time
+//! order add edges. A cycle in this graph is an anomaly, named by its edges, and violates every
+//! model that forbids it ([`level`]).
 //!
-//! Lists show their own order: a list that was read is the order in which it was appended to. Registers do not,
-//! and [`Inference`] says what may be taken for granted about theirs. A verdict of *valid* means that no anomaly
-//! is in what is known. Of lists that proves serializability, strict and of sessions, too: any order that the arrows
-//! allow gives every answer. Weaker models it proves if of each key at most one transaction's appends were never
-//! read.
+//! A list shows its version order: a read returns the elements in the order of their appends. A
+//! register does not, so [`Inference`] rules derive it. *Valid* means that the known dependencies
+//! contain no anomaly. For lists this proves (strict, strong-session) serializability: every
+//! topological order of the graph explains all reads. It proves the weaker models if, for each key,
+//! the unread appends are of at most one transaction.
 //!
-//! Everything takes time and memory linear in the history until an anomaly is found.
+//! Until an anomaly is found, time and memory are linear in the size of the history.
 
 pub mod bench;
 mod component;
@@ -32,7 +33,7 @@ mod versions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::component::{ComponentCycles, Cycle};
-use self::explain::Explainer;
+use self::explain::TxnExplainer;
 use self::options::STRONGEST;
 use self::table::NONE;
 use crate::finding::Finding;
@@ -47,7 +48,7 @@ pub use self::table::InvalidTxn;
 const LIST_APPEND: &str = "list-append";
 const RW_REGISTER: &str = "rw-register";
 
-/// Lists that transactions append to.
+/// Elle's list-append.
 pub struct ListAppend;
 
 impl Check for ListAppend {
@@ -56,7 +57,8 @@ impl Check for ListAppend {
     }
 
     fn doc(&self) -> &'static str {
-        "transactions that append to lists and read them are strictly serializable, or as `--consistency` says"
+        "transactions that append to lists and read them are strictly serializable, or satisfy the \
+         model in `--consistency`"
     }
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
@@ -68,7 +70,7 @@ impl Check for ListAppend {
     }
 }
 
-/// Registers that transactions read and write.
+/// Elle's rw-register.
 pub struct RwRegister(pub UnknownWriters);
 
 impl Check for RwRegister {
@@ -82,10 +84,12 @@ impl Check for RwRegister {
     fn doc(&self) -> &'static str {
         match self.0 {
             UnknownWriters::Allowed => {
-                "nothing that transactions read from registers rules out that they are strictly serializable, or as \
-                 `--consistency` says"
+                "the reads of transactions over registers reveal no violation of strict \
+                 serializability, or of the model in `--consistency`"
             }
-            UnknownWriters::Forbidden => "the same, and nobody reads what nobody wrote",
+            UnknownWriters::Forbidden => {
+                "the same as rw-register, and no transaction reads a value that none wrote"
+            }
         }
     }
 
@@ -108,21 +112,22 @@ fn options<'a>(limits: &Limits<'a>) -> Options<'a> {
     Options { level: limits.consistency.unwrap_or(STRONGEST), ..Options::default() }
 }
 
-/// Judges registers that nobody else writes: first by what is certain; then, if nothing is wrong with that and
-/// strict serializability is asked for, by what follows from it. What is wrong only then is wrong only there, and
-/// says nothing of weaker models.
+/// Checks registers without unknown writers. The first pass uses only certain version orders. If it
+/// finds nothing and strict serializability is required, the second pass also uses the orders that
+/// strict serializability implies. An anomaly of the second pass violates only that model, not the
+/// weaker ones.
 fn check_closed_registers(history: &History, limits: &Limits<'_>) -> Verdict {
     let certain = Options { unknown_writers: UnknownWriters::Forbidden, ..options(limits) };
     let verdict = check_transactions(history, DataType::Registers, &certain, limits);
     if verdict.validity != Validity::Valid || certain.level != STRONGEST {
         return verdict;
     }
-    let following = Options { inference: Inference::STRICT_SERIALIZABLE, ..certain };
-    let mut verdict = check_transactions(history, DataType::Registers, &following, limits);
+    let implied = Options { inference: Inference::STRICT_SERIALIZABLE, ..certain };
+    let mut verdict = check_transactions(history, DataType::Registers, &implied, limits);
     if verdict.validity == Validity::Invalid {
         let names: Vec<_> = verdict.findings.iter().map(|found| found.name.as_str()).collect();
         verdict.message = format!(
-            "not {STRONGEST}, by what that says of the order of writes: {}",
+            "not {STRONGEST}, given the version order that it implies: {}",
             names.join(", ")
         );
         verdict.measured.remove("also-not");
@@ -131,7 +136,7 @@ fn check_closed_registers(history: &History, limits: &Limits<'_>) -> Verdict {
     verdict
 }
 
-/// Judges a history of transactions.
+/// Checks a history of transactions.
 pub fn check_transactions(
     history: &History,
     data_type: DataType,
@@ -147,7 +152,7 @@ pub fn check_transactions(
     Verdict { check: check.to_owned(), ..verdict }
 }
 
-/// A verdict, or why there is none.
+/// The verdict, or why the history cannot be checked.
 fn try_check(
     history: &History,
     data_type: DataType,
@@ -156,31 +161,29 @@ fn try_check(
 ) -> Result<Verdict, String> {
     let Some(level) = level::find_model(options.level) else {
         return Err(format!(
-            "there is no consistency model {:?}; there are: {}",
+            "unknown consistency model {:?}; expected one of {}",
             options.level,
             level::model_names().join(", ")
         ));
     };
     if history.initial().is_some() {
         return Err(
-            "the history says in which state it began, and transactions begin with nothing"
+            "the history has an initial state, but transactions must start from an empty one"
                 .to_owned(),
         );
     }
-    let timed_out = || "there was no time to look at every transaction".to_owned();
+    let timed_out = || "time limit exceeded while parsing the transactions".to_owned();
     let table = table::read_transactions(history.operations(), data_type, limits.expired)
         .map_err(|bad| bad.to_string())?;
     let table = table.ok_or_else(timed_out)?;
     if table.txns.iter().all(|txn| txn.kind != Kind::Ok) {
-        return Err(
-            "no transaction is known to have taken place: there is nothing to judge".to_owned()
-        );
+        return Err("no transaction committed, so there is nothing to check".to_owned());
     }
     let (versions, cyclic) = match data_type {
         DataType::Lists => (versions::order_lists(&table), Vec::new()),
         DataType::Registers => register_order::infer_register_order(&table, options.inference),
     };
-    let explainer = Explainer {
+    let explainer = TxnExplainer {
         operations: history.operations(),
         data_type,
         table: &table,
@@ -200,39 +203,39 @@ fn try_check(
 }
 
 struct TxnCheck<'l, 'h> {
-    explainer: Explainer<'l, 'h>,
+    explainer: TxnExplainer<'l, 'h>,
     level: &'static str,
     findings: Vec<Finding>,
     /// Anomalies that could not be ruled out.
     undecided: BTreeSet<&'static str>,
-    /// Whether time was up before every component was looked at.
+    /// Whether the time limit was exceeded before every component was searched.
     timed_out: bool,
 }
 
 impl TxnCheck<'_, '_> {
-    /// Keys whose versions come before themselves.
-    fn add_cyclic_versions(&mut self, circles: &[Vec<u32>]) {
-        let Some(circle) = circles.first() else { return };
-        let values: Vec<_> = circle
+    /// Reports keys whose inferred version order is cyclic.
+    fn add_cyclic_versions(&mut self, cycles: &[Vec<u32>]) {
+        let Some(cycle) = cycles.first() else { return };
+        let values: Vec<_> = cycle
             .iter()
-            .chain(circle.first())
+            .chain(cycle.first())
             .map(|version| self.explainer.value(*version).to_string())
             .collect();
-        let key = circle
+        let key = cycle
             .iter()
             .find_map(|version| self.explainer.table.element(*version))
             .map(|element| element.key);
         let key = key.map_or(&Value::Nil, |key| self.explainer.table.keys[key as usize].value);
         let message = format!(
-            "what may be taken for granted makes versions of key {key} come before themselves: {}",
+            "cyclic versions: the inferred version order of key {key} is cyclic: {}",
             values.join(" < ")
         );
-        let writers = circle
+        let writers = cycle
             .iter()
             .map(|version| self.explainer.table.writer(*version))
             .filter(|writer| *writer != NONE);
         let operations = writers.map(|writer| self.explainer.txn(writer).invoked).collect();
-        let (name, count, steps) = ("cyclic-versions".to_owned(), circles.len(), Vec::new());
+        let (name, count, steps) = ("cyclic-versions".to_owned(), cycles.len(), Vec::new());
         self.findings.push(Finding { name, count, message, steps, operations });
     }
 
@@ -281,7 +284,7 @@ impl TxnCheck<'_, '_> {
         self.findings.sort_by_key(|finding| severity(&finding.name));
         let message = self.message(validity, &not);
         let measured = self.measured(&not, &broken);
-        let Explainer { table, .. } = self.explainer;
+        let TxnExplainer { table, .. } = self.explainer;
         let stats = Stats {
             operations: table.txns.iter().filter(|txn| txn.kind != Kind::Fail).count(),
             keys: table.keys.len(),
@@ -301,24 +304,24 @@ impl TxnCheck<'_, '_> {
         let level = self.level;
         match validity {
             Validity::Invalid => {
-                format!("not {level}: {counts}. The weakest models that do not hold: {not}")
+                format!("not {level}: {counts}; weakest violated models: {not}")
             }
             Validity::Unknown if counts.is_empty() => {
-                format!("time was up before {level} could be decided")
+                format!("time limit exceeded before {level} was decided")
             }
             Validity::Unknown => {
                 format!(
-                    "nobody knows whether it is {level}: time was up. ComponentCycles: {counts}"
+                    "time limit exceeded before {level} was decided; anomalies so far: {counts}"
                 )
             }
             Validity::Valid if counts.is_empty() => match self.explainer.data_type {
                 DataType::Lists => format!("no anomaly: {level}"),
-                DataType::Registers => format!(
-                    "no anomaly that the values which were read can show: nothing speaks against {level}"
-                ),
+                DataType::Registers => {
+                    format!("no anomaly in the values that were read: consistent with {level}")
+                }
             },
             Validity::Valid => format!(
-                "{level}, as far as is known, but not more. ComponentCycles: {counts}. Models that do not hold: {not}"
+                "no violation of {level}; other anomalies: {counts}; weakest violated models: {not}"
             ),
         }
     }
@@ -339,7 +342,7 @@ impl TxnCheck<'_, '_> {
     }
 }
 
-/// The worst first: what breaks the most models; then by name.
+/// Sorts anomalies that violate the most models first; then by name.
 fn severity(name: &str) -> (usize, String) {
     (usize::MAX - level::broken_models([name]).len(), name.to_owned())
 }

@@ -1,8 +1,8 @@
-//! Infers the order of a register's versions, by the rules that were asked for.
+//! Infers the version order of registers by the enabled rules.
 //!
-//! A register does not show what it held before. What is certain without any rule is who read whose write; the
-//! rules say when one version must have come before another. Two rules that contradict each other make versions
-//! that come before themselves: those keys are told apart as cyclic, and none of their order is used.
+//! A register does not show its earlier versions. Without rules, only the read dependencies are
+//! certain; a rule derives that one version precedes another. If rules contradict each other, the
+//! order of a key is cyclic: such keys are reported, and none of their order is used.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -11,7 +11,7 @@ use super::table::{Access, NONE, TxnTable};
 use super::versions::{Versions, committed};
 use crate::history::Kind;
 
-/// The order, and of each key whose order goes in cycles the versions in one.
+/// The order, and one cycle of versions for each key whose order is cyclic.
 pub(super) fn infer_register_order(
     table: &TxnTable<'_>,
     inference: Inference,
@@ -48,13 +48,13 @@ fn key(table: &TxnTable<'_>, version: u32) -> u32 {
         .map_or_else(|| version - table.elements.len() as u32, |element| element.key)
 }
 
-/// How a transaction found a key and how it left it.
+/// The versions of a key at the beginning and at the end of a transaction.
 #[derive(Clone, Copy)]
 struct KeyAccess {
     key: u32,
-    /// What it read before it wrote.
+    /// The version it read before it wrote.
     read: Option<u32>,
-    /// What it wrote last.
+    /// The version it wrote last.
     wrote: Option<u32>,
 }
 
@@ -82,7 +82,7 @@ impl OrderInference<'_, '_> {
         }
     }
 
-    /// Every key's nil before its other versions. Each pair comes once: there is no need to look it up.
+    /// Orders nil before all other versions of a key. Each pair occurs once, so it needs no lookup.
     fn initial_first(&mut self) {
         for (number, element) in self.table.elements.iter().enumerate() {
             if element.writer != NONE
@@ -130,8 +130,8 @@ impl OrderInference<'_, '_> {
         }
     }
 
-    /// Whoever was over before this transaction began, and not already before another such, left what it then
-    /// found, or something earlier.
+    /// Orders the final versions of the transactions that immediately precede this one in real time
+    /// before the version that this transaction found.
     fn linearizable(&mut self, txn: u32, access: KeyAccess, past: &mut Vec<CompletedAccess>) {
         let (Some(enter), Some(leave)) = (access.enter(), access.leave()) else { return };
         let txn = &self.table.txns[txn as usize];
@@ -152,14 +152,14 @@ impl OrderInference<'_, '_> {
     }
 }
 
-/// A transaction that touched a key.
+/// A completed transaction that accessed a key.
 struct CompletedAccess {
     invoked: u64,
     completed: u64,
     left: u32,
 }
 
-/// How a transaction found and left each of its keys.
+/// The access of a transaction to each of its keys.
 fn key_accesses(table: &TxnTable<'_>, txn: u32) -> Vec<KeyAccess> {
     let accesses = table.accesses(txn);
     let known = table.txns[txn as usize].kind == Kind::Ok;
@@ -189,11 +189,11 @@ fn key_accesses(table: &TxnTable<'_>, txn: u32) -> Vec<KeyAccess> {
     key_accesses
 }
 
-/// Versions that come before themselves: one cycle for each key that has any.
+/// One cycle of versions for each key whose order is cyclic.
 fn find_cyclic_versions(table: &TxnTable<'_>, versions: &Versions) -> Vec<Vec<u32>> {
     let mut graph = petgraph::graph::DiGraph::<u32, ()>::default();
     let mut nodes: FxHashMap<u32, _> = FxHashMap::default();
-    // nil alone has no way back, so that the rule about it costs nothing here.
+    // nil has no predecessor, so its edges to versions without successors cannot be on a cycle.
     for before in 0..table.versions() as u32 {
         let outward = before >= table.elements.len() as u32;
         for after in versions.next(before) {
@@ -216,7 +216,7 @@ fn find_cyclic_versions(table: &TxnTable<'_>, versions: &Versions) -> Vec<Vec<u3
     cycles
 }
 
-/// A shortest way from a node of a component to itself, the smallest version first.
+/// A shortest cycle through the smallest version of a component, which comes first.
 fn shortest_cycle(
     graph: &petgraph::graph::DiGraph<u32, ()>,
     component: &[petgraph::graph::NodeIndex],

@@ -1,76 +1,77 @@
-//! Reads transactions into dense tables: who touched which version of which key.
+//! Parses transactions into dense tables: which transaction accessed which version of which key.
 //!
-//! A version of a key is its initial state or the *element* that a write put there last. Of a transaction that
-//! is `ok` the completion counts, of any other only what its invocation meant to write. Whatever has another shape
-//! than a list of `["r" key value]`, `["append" key element]` and `["w" key value]` is refused with its place
-//! ([`InvalidTxn`]), and so is an element that is written twice: nobody could tell afterwards which of the two was seen.
+//! A version of a key is its initial state or the *element* that was written last. The
+//! micro-operations are those of the completion if the transaction is `ok`, else those of the
+//! invocation, whose reads are unknown. Anything but a list of `["r" key value]`, `["append" key
+//! element]` and `["w" key value]` is rejected with its index ([`InvalidTxn`]), and so is an
+//! element that is written twice, because reads of it would be ambiguous.
 
 use rustc_hash::FxHashMap;
 
 use super::options::DataType;
 use crate::history::{Kind, Operation, Value};
 
-/// No transaction, no element, no place.
+/// Stands for no transaction, no element, no position.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// What cannot be judged, and where it stands.
+/// An event that is not a valid transaction.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the event with index {index}: {why}")]
+#[error("event index {index}: {why}")]
 pub struct InvalidTxn {
-    /// The event's index.
+    /// The index of the event.
     pub index: u64,
-    /// What is wrong with it.
+    /// Why it is invalid.
     pub why: String,
 }
 
 /// A transaction, numbered in order of invocation.
 pub(super) struct Txn {
-    /// Its place among the history's operations.
+    /// Its position among the history's operations.
     pub(super) operation: u32,
-    /// Whose it is, numbered in order of appearance.
+    /// Its process, numbered in order of appearance.
     pub(super) process: u32,
     /// `Ok`, `Fail` or `Info`.
     pub(super) kind: Kind,
     pub(super) invoked: u64,
     pub(super) completed: u64,
-    /// Where its micro-operations end; they begin where those of the one before end.
+    /// The end of its accesses; they begin where those of the previous transaction end.
     pub(super) end: u32,
 }
 
-/// A read of a version or the write of one.
+/// A read or a write of a version.
 #[derive(Clone, Copy)]
 pub(super) struct Access {
     pub(super) key: u32,
-    /// The element; [`NONE`] is the initial state.
+    /// The element; [`NONE`] for the initial state.
     pub(super) element: u32,
-    /// The micro-operation before it on the same key in the same transaction, counted from its first.
+    /// The previous access to the same key in the same transaction, counted from its first access.
     pub(super) earlier: u32,
     pub(super) write: bool,
 }
 
-/// What a write puts into a key.
+/// A written value of a key.
 pub(super) struct ElementInfo<'h> {
     pub(super) key: u32,
     pub(super) value: &'h Value,
-    /// Who wrote it; [`NONE`] if it was only read.
+    /// The transaction that wrote it; [`NONE`] if it was only read.
     pub(super) writer: u32,
-    /// Whether its writer overwrote it.
+    /// Whether its own writer overwrote it.
     pub(super) intermediate: bool,
 }
 
-/// What is known of a key.
+/// A key, its elements and its longest read.
 pub(super) struct KeyInfo<'h> {
     pub(super) value: &'h Value,
     elements: FxHashMap<&'h Value, u32>,
-    /// The longest list that was read and agreed with all lists before it.
+    /// The longest list that was read and is compatible with all lists read before it.
     pub(super) longest_read: &'h [Value],
-    /// The elements of the spine.
+    /// The elements of the longest read.
     pub(super) order: Vec<u32>,
-    /// Who touched it last, and with which micro-operation.
+    /// The transaction and access that touched the key last.
     last: (u32, u32),
 }
 
-/// A read of a list that is not a beginning of the key's spine, nor the other way round.
+/// A read of a list such that neither it nor the key's longest read is a prefix of the other.
 pub(super) struct IncompatibleRead<'h> {
     pub(super) txn: u32,
     pub(super) key: u32,
@@ -78,16 +79,16 @@ pub(super) struct IncompatibleRead<'h> {
     pub(super) elements: Vec<u32>,
 }
 
-/// A read that contradicts what its own transaction did before.
+/// A read that contradicts an earlier access of its own transaction (internal anomaly).
 pub(super) struct InternalRead<'h> {
     pub(super) txn: u32,
     pub(super) key: u32,
     pub(super) read: &'h Value,
-    /// What it should have read, or how that should have ended.
+    /// The expected value, or the expected end of the list.
     pub(super) expected: String,
 }
 
-/// Everything that transactions did.
+/// All transactions of a history.
 #[derive(Default)]
 pub(super) struct TxnTable<'h> {
     pub(super) txns: Vec<Txn>,
@@ -98,11 +99,11 @@ pub(super) struct TxnTable<'h> {
     pub(super) internal_reads: Vec<InternalRead<'h>>,
     names: FxHashMap<&'h Value, u32>,
     processes: FxHashMap<crate::history::Process, u32>,
-    /// What the micro-operations of the transaction at hand carry.
+    /// The values of the accesses of the current transaction.
     carried: Vec<&'h Value>,
 }
 
-/// Reads every transaction of a history.
+/// Parses every transaction of a history; `None` if the time limit is exceeded.
 pub(super) fn read_transactions<'h>(
     operations: &'h [Operation],
     data_type: DataType,
@@ -120,18 +121,18 @@ pub(super) fn read_transactions<'h>(
 }
 
 impl<'h> TxnTable<'h> {
-    /// The micro-operations of a transaction.
+    /// The accesses of a transaction.
     pub(super) fn accesses(&self, txn: u32) -> &[Access] {
         let begin = txn.checked_sub(1).map_or(0, |before| self.txns[before as usize].end);
         &self.accesses[begin as usize..self.txns[txn as usize].end as usize]
     }
 
-    /// Every version: the elements, then each key's initial state.
+    /// The number of versions: the elements, then each key's initial state.
     pub(super) fn versions(&self) -> usize {
         self.elements.len() + self.keys.len()
     }
 
-    /// The version that a micro-operation reads or writes.
+    /// The version that an access reads or writes.
     pub(super) fn version(&self, access: Access) -> u32 {
         if access.element == NONE { self.initial(access.key) } else { access.element }
     }
@@ -141,12 +142,12 @@ impl<'h> TxnTable<'h> {
         self.elements.len() as u32 + key
     }
 
-    /// The element of a version that is no initial state.
+    /// The element of a version; `None` for an initial state.
     pub(super) fn element(&self, version: u32) -> Option<&ElementInfo<'h>> {
         self.elements.get(version as usize)
     }
 
-    /// Who wrote a version.
+    /// The transaction that wrote a version, or [`NONE`].
     pub(super) fn writer(&self, version: u32) -> u32 {
         self.element(version).map_or(NONE, |element| element.writer)
     }
@@ -183,7 +184,7 @@ impl<'h> TxnTable<'h> {
             }
             self.accesses.push(access);
             if known && !step.write && access.earlier != NONE {
-                self.compare(txn, begin, data_type);
+                self.check_internal(txn, begin, data_type);
             }
         }
         let count = self.processes.len() as u32;
@@ -226,18 +227,18 @@ impl<'h> TxnTable<'h> {
         value: &'h Value,
     ) -> Result<u32, String> {
         if *value == Value::Nil {
-            return Err("writes nil, which cannot be told from the initial state".to_owned());
+            return Err("writes nil, which is also the initial state".to_owned());
         }
         let id = self.intern(access.key, value);
         let key = self.keys[access.key as usize].value;
         let element = &mut self.elements[id as usize];
         if element.writer != NONE {
             let other = self.txns.get(element.writer as usize).map_or_else(
-                || "it did so before".to_owned(),
-                |txn| format!("so does the transaction invoked at index {}", txn.invoked),
+                || "the same transaction".to_owned(),
+                |txn| format!("the transaction invoked at index {}", txn.invoked),
             );
             return Err(format!(
-                "writes {value} to key {key}, and {other}: nobody could say which was read"
+                "writes {value} to key {key}, which {other} also writes: reads of it are ambiguous"
             ));
         }
         element.writer = txn;
@@ -253,7 +254,7 @@ impl<'h> TxnTable<'h> {
         Ok(id)
     }
 
-    /// The element that was in the key when it was read.
+    /// The element that a read observed.
     fn observe(
         &mut self,
         txn: u32,
@@ -265,7 +266,7 @@ impl<'h> TxnTable<'h> {
             (_, Value::Nil) => Ok(NONE),
             (DataType::Registers, value) => Ok(self.intern(key, value)),
             (DataType::Lists, Value::List(list)) => Ok(self.list(txn, key, list)),
-            (DataType::Lists, other) => Err(format!("reads {other}, which is no list")),
+            (DataType::Lists, other) => Err(format!("reads {other}, expected a list")),
         }
     }
 
@@ -288,8 +289,8 @@ impl<'h> TxnTable<'h> {
         list.len().checked_sub(1).map_or(NONE, |last| self.keys[key as usize].order[last])
     }
 
-    /// Compares the read that was just added with what its transaction did to the key before.
-    fn compare(&mut self, txn: u32, begin: usize, data_type: DataType) {
+    /// Compares the last read with the earlier accesses of its transaction to the key.
+    fn check_internal(&mut self, txn: u32, begin: usize, data_type: DataType) {
         let accesses = &self.accesses[begin..];
         let Some((read, _)) = accesses.split_last() else { return };
         let value = self.carried[accesses.len() - 1];
@@ -307,7 +308,7 @@ impl<'h> TxnTable<'h> {
         }
     }
 
-    /// What a list should have been, or how it should have ended, if it was not so.
+    /// The expected list, or its expected end, if the read contradicts it.
     fn expected(&self, accesses: &[Access], read: Access, list: &[Value]) -> Option<String> {
         let (mut rest, mut earlier) = (list, read.earlier);
         let mut fits = true;
@@ -318,11 +319,11 @@ impl<'h> TxnTable<'h> {
         }
         let before = self.carried.get(earlier as usize);
         fits = fits && before.is_none_or(|before| items(before) == rest);
-        (!fits).then(|| self.own(accesses, read))
+        (!fits).then(|| self.known_list(accesses, read))
     }
 
-    /// What its transaction knew of a list before it read it.
-    fn own(&self, accesses: &[Access], read: Access) -> String {
+    /// The part of a list that the earlier accesses of its transaction determine.
+    fn known_list(&self, accesses: &[Access], read: Access) -> String {
         let (mut known, mut earlier) = (Vec::new(), read.earlier);
         while earlier != NONE && accesses[earlier as usize].write {
             known.push(self.carried[earlier as usize]);
@@ -340,7 +341,7 @@ impl<'h> TxnTable<'h> {
     }
 }
 
-/// The items of a list; nil is the empty one.
+/// The items of a list; nil is the empty list.
 fn items(value: &Value) -> &[Value] {
     match value {
         Value::List(items) => items,
@@ -348,7 +349,7 @@ fn items(value: &Value) -> &[Value] {
     }
 }
 
-/// What a transaction did, as far as that is known: the place of the event that says so is [`at`].
+/// The micro-operations of a transaction, from the event with [`defining_index`].
 fn micro_ops_of(operation: &Operation) -> Result<&[Value], InvalidTxn> {
     let bad =
         |index, why: &str| InvalidTxn { index, why: name_function(operation, why.to_owned()) };
@@ -356,20 +357,20 @@ fn micro_ops_of(operation: &Operation) -> Result<&[Value], InvalidTxn> {
     let Some(completion) = operation.completion.as_ref().filter(|_| operation.is_ok()) else {
         return match asked {
             Value::List(steps) => Ok(steps),
-            _ => Err(bad(operation.invoked.index, "is no list of access-operations")),
+            _ => Err(bad(operation.invoked.index, "expected a list of micro-operations")),
         };
     };
     let Value::List(steps) = &completion.output else {
-        return Err(bad(completion.at.index, "is no list of access-operations"));
+        return Err(bad(completion.at.index, "expected a list of micro-operations"));
     };
     match asked {
         Value::Nil => Ok(steps),
         Value::List(asked) if matches_invocation(asked, steps) => Ok(steps),
-        _ => Err(bad(completion.at.index, "does not answer what was asked, step by step")),
+        _ => Err(bad(completion.at.index, "the completion does not match the invocation")),
     }
 }
 
-/// The index of the event that says what a transaction did.
+/// The index of the event that defines the micro-operations of a transaction.
 fn defining_index(operation: &Operation) -> u64 {
     let completion = operation.completion.as_ref().filter(|_| operation.is_ok());
     completion.map_or(operation.invoked.index, |completion| completion.at.index)
@@ -379,11 +380,11 @@ fn name_function(operation: &Operation, why: String) -> String {
     if operation.f == "txn" {
         why
     } else {
-        format!("{why} (its function is {:?}, not \"txn\")", operation.f)
+        format!("{why} (the function is {:?}, not \"txn\")", operation.f)
     }
 }
 
-/// Whether both do the same, but for what is read.
+/// Whether invocation and completion agree, except for the values of reads.
 fn matches_invocation(asked: &[Value], told: &[Value]) -> bool {
     asked.len() == told.len()
         && asked.iter().zip(told).all(|(asked, told)| match (asked, told) {
@@ -391,7 +392,7 @@ fn matches_invocation(asked: &[Value], told: &[Value]) -> bool {
                 ([f, key, value], [g, same, result]) => {
                     f == g && key == same && (is_read(f) || value == result)
                 }
-                // The shape is judged where the completion is read.
+                // The shape is validated where the completion is parsed.
                 _ => true,
             },
             _ => true,
@@ -419,10 +420,10 @@ fn parse_micro_op(value: &Value, data_type: DataType) -> Result<ParsedOp<'_>, St
         ("r", _) => false,
         ("append", DataType::Lists) | ("w", DataType::Registers) => true,
         (other, DataType::Lists) => {
-            return Err(format!("{other:?} is neither \"r\" nor \"append\", which lists have"));
+            return Err(format!("unknown function {other:?}, lists have \"r\" and \"append\""));
         }
         (other, DataType::Registers) => {
-            return Err(format!("{other:?} is neither \"r\" nor \"w\", which registers have"));
+            return Err(format!("unknown function {other:?}, registers have \"r\" and \"w\""));
         }
     };
     Ok(ParsedOp { write, key, value })

@@ -1,22 +1,23 @@
-//! Orders the versions of each key, as far as the history shows how they followed each other.
+//! Orders the versions of each key, as far as the history shows.
 //!
-//! `next` of a version are versions that certainly came later, with nothing known in between. Only what was
-//! committed is in that order: transactions that are `ok`, and those of unknown outcome of which something was
-//! read. A version that was read though it was aborted, or though nobody wrote it, has a next, but is none.
+//! The successors of a version are those that certainly come later, with no known version in
+//! between. Only committed versions are ordered: those of transactions that are `ok`, and of
+//! indeterminate ones of which a write was read. A version that was read although it was aborted or
+//! never written has successors, but is no successor.
 
 use super::table::{NONE, TxnTable};
 use crate::history::Kind;
 
-/// Which versions follow which.
+/// The known successors of each version.
 pub(super) struct Versions {
-    /// Whether each transaction took place.
+    /// Whether each transaction committed.
     pub(super) committed: Vec<bool>,
     offsets: Vec<u32>,
     next: Vec<u32>,
 }
 
 impl Versions {
-    /// The order that these pairs make; a transaction took place if that is what `committed` says.
+    /// The order with these (version, successor) pairs.
     pub(super) fn new(table: &TxnTable<'_>, committed: Vec<bool>, pairs: &[(u32, u32)]) -> Self {
         let mut offsets = vec![0_u32; table.versions() + 1];
         for (before, _) in pairs {
@@ -34,20 +35,21 @@ impl Versions {
         Self { committed, offsets, next }
     }
 
-    /// The versions that come right after one.
+    /// The known direct successors of a version.
     pub(super) fn next(&self, version: u32) -> &[u32] {
         let version = version as usize;
         &self.next[self.offsets[version] as usize..self.offsets[version + 1] as usize]
     }
 
-    /// Who wrote a version, if that took place.
+    /// The writer of a version, if it committed.
     pub(super) fn writer(&self, table: &TxnTable<'_>, version: u32) -> Option<u32> {
         let writer = table.writer(version);
         (writer != NONE && self.committed[writer as usize]).then_some(writer)
     }
 }
 
-/// Which transactions took place: of those of unknown outcome, the ones that a read shows.
+/// Which transactions committed: those that are ok, and the indeterminate ones whose writes were
+/// read.
 pub(super) fn committed(table: &TxnTable<'_>) -> Vec<bool> {
     let mut committed: Vec<_> = table.txns.iter().map(|txn| txn.kind == Kind::Ok).collect();
     let mut shows = |element: u32| {
@@ -65,7 +67,8 @@ pub(super) fn committed(table: &TxnTable<'_>) -> Vec<bool> {
     committed
 }
 
-/// The order of lists: each key's longest read, and after it whatever was appended and never read.
+/// The version order of lists: each key's longest read, followed by the elements that were appended
+/// but never read.
 pub(super) fn order_lists(table: &TxnTable<'_>) -> Versions {
     let committed = committed(table);
     let mut chain = VersionChain {
@@ -83,14 +86,14 @@ pub(super) fn order_lists(table: &TxnTable<'_>) -> Versions {
         ends.push((last, std::mem::take(&mut chain.uncommitted)));
         unread.push(Vec::new());
     }
-    // Of a key whose reads contradict each other nobody knows what came last.
+    // The last version of a key with incompatible reads is unknown.
     let doubtful: rustc_hash::FxHashSet<_> =
         table.incompatible_reads.iter().map(|odd| odd.key).collect();
     for (number, element) in table.elements.iter().enumerate() {
         let took_place = element.writer != NONE && committed[element.writer as usize];
         if !chain.placed[number] && took_place && !doubtful.contains(&element.key) {
             let later = &mut unread[element.key as usize];
-            // One arrow to each transaction will do.
+            // One edge to each transaction suffices.
             if later.last().is_none_or(|last| table.writer(*last) != element.writer) {
                 later.push(number as u32);
             }
@@ -106,12 +109,12 @@ pub(super) fn order_lists(table: &TxnTable<'_>) -> Versions {
 struct VersionChain {
     pairs: Vec<(u32, u32)>,
     placed: Vec<bool>,
-    /// Versions since the last one that took place, and that did not.
+    /// Uncommitted versions since the last committed one.
     uncommitted: Vec<u32>,
 }
 
 impl VersionChain {
-    /// Puts an element after the last one, and says which is the last then.
+    /// Appends an element after the last committed one; returns the new last one.
     fn push(&mut self, table: &TxnTable<'_>, committed: &[bool], last: u32, element: u32) -> u32 {
         if std::mem::replace(&mut self.placed[element as usize], true) {
             return last;

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use super::read::LogOp;
 use crate::history::{Kind, Process, Value};
 use crate::property::op::{Op, abbreviate};
-use crate::property::verdict_builder::{Case, VerdictBuilder};
+use crate::property::verdict_builder::{AnomalyCase, VerdictBuilder};
 
 /// Every key's log.
 #[derive(Default)]
@@ -51,7 +51,7 @@ impl<'o, 'h> KeyLogs<'o, 'h> {
         self.logs.iter()
     }
 
-    /// Learns what an operation tells.
+    /// Records the sends and polls of an operation.
     pub(super) fn add_op(&mut self, op: &'o Op<'h>, parts: Vec<LogOp<'h>>) {
         for part in parts {
             match part {
@@ -168,10 +168,10 @@ impl<'o, 'h> KeyLog<'o, 'h> {
                 Some(send) => builder.add_case("aborted-read", || {
                     two_op_case(format!("{got}, but {} failed", send.describe()), send, poll)
                 }),
-                None => builder.add_case("unexpected", || Case {
+                None => builder.add_case("unexpected", || AnomalyCase {
                     message: format!("{got}, which was not sent by then"),
                     operations: vec![poll.begin],
-                    ..Case::default()
+                    ..AnomalyCase::default()
                 }),
             }
         }
@@ -179,8 +179,8 @@ impl<'o, 'h> KeyLog<'o, 'h> {
 }
 
 /// A case of two operations.
-pub(super) fn two_op_case(message: String, first: &Op<'_>, second: &Op<'_>) -> Case {
+pub(super) fn two_op_case(message: String, first: &Op<'_>, second: &Op<'_>) -> AnomalyCase {
     let mut operations = vec![first.begin, second.begin];
     operations.dedup();
-    Case { message, operations, ..Case::default() }
+    AnomalyCase { message, operations, ..AnomalyCase::default() }
 }

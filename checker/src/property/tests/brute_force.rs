@@ -1,14 +1,14 @@
 //! Compares each fast check with a brute-force implementation on small random histories.
 
-use super::random::{Call, Draw, compare, count, end, history, items, oks, output};
+use super::random::{DrawnCall, RandomDraw, compare, count, end, history, items, oks, output};
 use crate::history::{Kind, Operation, Value};
 
 /// Some numbers below a limit, in order.
-fn some(draw: &mut Draw, limit: i64) -> Value {
+fn some(draw: &mut RandomDraw, limit: i64) -> Value {
     Value::List((0..limit).filter(|_| draw.below(3) > 0).map(Value::Int).collect())
 }
 
-pub(super) fn set_calls(draw: &mut Draw) -> Call {
+pub(super) fn set_calls(draw: &mut RandomDraw) -> DrawnCall {
     let element = Value::Int(draw.below(3) as i64);
     match draw.below(2) {
         0 => ("add", element.clone(), element),
@@ -61,7 +61,7 @@ fn set_full_agrees_with_its_definition() {
 #[test]
 fn causal_reverse_agrees_with_its_definition() {
     let mut written = 0;
-    let mut calls = |draw: &mut Draw| {
+    let mut calls = |draw: &mut RandomDraw| {
         if draw.below(2) == 0 {
             written += 1;
             let value = Value::Int(written);
@@ -91,7 +91,7 @@ fn causal_reverse_agrees_with_its_definition() {
 
 #[test]
 fn counter_bounds_agree_with_every_subset_of_open_adds() {
-    let mut calls = |draw: &mut Draw| match draw.below(2) {
+    let mut calls = |draw: &mut RandomDraw| match draw.below(2) {
         0 => ("add", Value::Int(draw.below(7) as i64 - 3), Value::Nil),
         _ => ("read", Value::Nil, Value::Int(draw.below(12) as i64 - 6)),
     };
@@ -125,7 +125,7 @@ fn counter_bounds_agree_with_every_subset_of_open_adds() {
 #[test]
 fn fenced_lock_agrees_with_a_comparison_of_all_pairs() {
     let mut token = 0;
-    let mut calls = |draw: &mut Draw| {
+    let mut calls = |draw: &mut RandomDraw| {
         token += draw.below(3) as i64 - 1;
         match draw.below(3) {
             0 => ("acquire", Value::Nil, Value::Int(token)),
@@ -169,7 +169,7 @@ fn fenced_lock_agrees_with_a_comparison_of_all_pairs() {
 #[test]
 fn monotonic_agrees_with_a_comparison_of_all_pairs() {
     let mut held = 0;
-    let mut calls = |draw: &mut Draw| {
+    let mut calls = |draw: &mut RandomDraw| {
         held += draw.below(3) as i64;
         ("read", Value::Nil, Value::Int(held - draw.below(3) as i64))
     };
@@ -199,7 +199,7 @@ fn long_fork_agrees_with_a_comparison_of_all_pairs() {
         };
         Value::List(values.iter().enumerate().map(micro).collect())
     };
-    let mut calls = |draw: &mut Draw| {
+    let mut calls = |draw: &mut RandomDraw| {
         let shown = [draw.below(2), draw.below(4).min(1), draw.below(4).min(1)];
         ("read", group(&[0, 0, 0]), group(&shown))
     };

@@ -2,13 +2,13 @@
 
 use super::brute_force::set_calls;
 use super::random::{
-    Call, Draw, chain, compare, compare_verdicts, end, history, items, oks, output,
+    DrawnCall, RandomDraw, chain, compare, compare_verdicts, end, history, items, oks, output,
 };
 use crate::history::{Kind, Operation, Value};
 use crate::verdict::Validity;
 
 /// Balances of two accounts with a total of 2, sometimes 3.
-fn bank_calls(draw: &mut Draw) -> Call {
+fn bank_calls(draw: &mut RandomDraw) -> DrawnCall {
     let accounts = |a: i64, b: i64| {
         Value::map([("a".to_owned(), Value::Int(a)), ("b".to_owned(), Value::Int(b))])
     };
@@ -88,7 +88,8 @@ fn the_last_read_of_a_set_agrees_with_its_definition() {
 
 #[test]
 fn unique_ids_agree_with_a_comparison_of_all_pairs() {
-    let mut calls = |draw: &mut Draw| ("generate", Value::Nil, Value::Int(draw.below(20) as i64));
+    let mut calls =
+        |draw: &mut RandomDraw| ("generate", Value::Nil, Value::Int(draw.below(20) as i64));
     compare("unique-ids", "duplicate-id", &mut calls, |ops| {
         let given = oks(ops, "generate");
         let again = |place: &usize| {
@@ -100,7 +101,7 @@ fn unique_ids_agree_with_a_comparison_of_all_pairs() {
 
 #[test]
 fn stats_agrees_with_its_definition() {
-    let mut calls = |draw: &mut Draw| {
+    let mut calls = |draw: &mut RandomDraw| {
         let f = ["read", "write", "cas"][draw.below(3) as usize];
         (f, Value::Nil, Value::Nil)
     };
@@ -139,7 +140,7 @@ fn follows(ops: &[&Operation], held: Option<&Value>, open: &[&Value]) -> bool {
 #[test]
 fn causal_agrees_with_every_placement_of_open_writes() {
     let mut held = 0;
-    let mut calls = |draw: &mut Draw| match draw.below(5) {
+    let mut calls = |draw: &mut RandomDraw| match draw.below(5) {
         0 | 1 => {
             held = 1 + draw.below(3) as i64;
             ("write", Value::Int(held), Value::Int(held))

@@ -1,7 +1,7 @@
 //! Tests invariants of every check: names, times and independent keys do not matter; less evidence
 //! adds no anomaly.
 
-use super::random::{Call, Draw, chain, history, numbered};
+use super::random::{DrawnCall, RandomDraw, chain, history, numbered};
 use super::{valid, wrong};
 use crate::check_by_name;
 use crate::history::{Event, History, Kind, Process, Value};
@@ -45,7 +45,7 @@ const READS_ARE_FREE: &[&str] = &[
 
 /// An object that is mostly correct.
 #[derive(Default)]
-struct Store {
+struct MostlyCorrectObject {
     items: Vec<i64>,
     last: i64,
 }
@@ -58,8 +58,8 @@ fn micro(f: &str, key: i64, value: Value) -> Value {
     Value::from(vec![Value::from(f), Value::Int(key), value])
 }
 
-impl Store {
-    fn call(&mut self, check: &str, draw: &mut Draw) -> Call {
+impl MostlyCorrectObject {
+    fn call(&mut self, check: &str, draw: &mut RandomDraw) -> DrawnCall {
         let lie = draw.below(12) == 0;
         let wrong = i64::from(lie);
         match check {
@@ -88,7 +88,7 @@ impl Store {
         }
     }
 
-    fn register(&mut self, read: &'static str, wrong: i64, draw: &mut Draw) -> Call {
+    fn register(&mut self, read: &'static str, wrong: i64, draw: &mut RandomDraw) -> DrawnCall {
         if draw.below(2) == 0 {
             self.last += 1;
             return ("write", Value::Int(self.last), Value::Int(self.last));
@@ -96,7 +96,7 @@ impl Store {
         (read, Value::Nil, Value::Int((self.last - wrong).max(0)))
     }
 
-    fn grow(&mut self, f: &'static str, lie: bool, draw: &mut Draw) -> Call {
+    fn grow(&mut self, f: &'static str, lie: bool, draw: &mut RandomDraw) -> DrawnCall {
         if draw.below(2) == 0 {
             self.last += 1;
             self.items.push(self.last);
@@ -108,7 +108,7 @@ impl Store {
 
     /// A lie returns an element that was never added: a missing element is an anomaly only much
     /// later.
-    fn grow_wildly(&mut self, lie: bool, draw: &mut Draw) -> Call {
+    fn grow_wildly(&mut self, lie: bool, draw: &mut RandomDraw) -> DrawnCall {
         let (f, input, output) = self.grow("add", false, draw);
         match output {
             Value::List(items) if lie => {
@@ -119,7 +119,7 @@ impl Store {
         }
     }
 
-    fn count(&mut self, f: &'static str, wrong: i64, draw: &mut Draw) -> Call {
+    fn count(&mut self, f: &'static str, wrong: i64, draw: &mut RandomDraw) -> DrawnCall {
         if draw.below(2) == 0 {
             self.last += 1;
             return (f, Value::Int(1), Value::Nil);
@@ -128,7 +128,7 @@ impl Store {
     }
 
     /// Mostly acquired and released in turn.
-    fn lock(&mut self, wrong: i64, draw: &mut Draw) -> Call {
+    fn lock(&mut self, wrong: i64, draw: &mut RandomDraw) -> DrawnCall {
         self.last += 1;
         match draw.below(3) {
             0 => ("acquire", Value::Nil, Value::Int(self.last - 2 * wrong)),
@@ -136,7 +136,7 @@ impl Store {
         }
     }
 
-    fn queue(&mut self, lie: bool, draw: &mut Draw) -> Call {
+    fn queue(&mut self, lie: bool, draw: &mut RandomDraw) -> DrawnCall {
         match draw.below(5) {
             0 | 1 => {
                 self.last += 1;
@@ -152,7 +152,7 @@ impl Store {
         }
     }
 
-    fn log(&mut self, lie: bool, draw: &mut Draw) -> Call {
+    fn log(&mut self, lie: bool, draw: &mut RandomDraw) -> DrawnCall {
         let wrap = |words: Vec<Value>| Value::from(vec![Value::from(words)]);
         if draw.below(2) == 0 {
             self.last += 1;
@@ -169,7 +169,7 @@ impl Store {
     }
 
     /// Keys are written in order, and a read returns a prefix of them.
-    fn group(&mut self, lie: bool, draw: &mut Draw) -> Call {
+    fn group(&mut self, lie: bool, draw: &mut RandomDraw) -> DrawnCall {
         if draw.below(3) == 0 && self.last < 3 {
             self.last += 1;
             let write = Value::from(vec![micro("w", self.last, Value::Int(1))]);
@@ -185,7 +185,7 @@ impl Store {
     }
 }
 
-fn bank(store: &mut Store, wrong: i64, draw: &mut Draw) -> Call {
+fn bank(store: &mut MostlyCorrectObject, wrong: i64, draw: &mut RandomDraw) -> DrawnCall {
     let map = |fields: &[(&str, i64)]| {
         Value::map(fields.iter().map(|(name, it)| ((*name).to_owned(), Value::Int(*it))))
     };
@@ -198,8 +198,8 @@ fn bank(store: &mut Store, wrong: i64, draw: &mut Draw) -> Call {
 
 /// A small history that the check supports.
 fn small(check: &str, seed: u64) -> History {
-    let mut store = Store::default();
-    let mut next = |draw: &mut Draw| store.call(check, draw);
+    let mut store = MostlyCorrectObject::default();
+    let mut next = |draw: &mut RandomDraw| store.call(check, draw);
     match check {
         "causal" => chain(seed, 1 + (seed % 9) as usize, &mut next),
         _ => history(seed, 4 + (seed % 14) as usize, &mut next),
@@ -279,7 +279,7 @@ fn times_and_names_of_clients_and_values_do_not_change_the_verdict() {
 }
 
 /// Interleaves two histories, each with its own key.
-fn both(one: &History, other: &History, names: [&str; 2], draw: &mut Draw) -> History {
+fn both(one: &History, other: &History, names: [&str; 2], draw: &mut RandomDraw) -> History {
     let keyed = |history: &History, place: u64| -> Vec<Event> {
         let name = names[place as usize];
         let change = |event: Event| Event {
@@ -305,10 +305,11 @@ fn independent_keys_are_checked_separately() {
     for check in KEYED {
         for seed in 0..300 {
             let (one, other) = (small(check, 2 * seed), small(check, 2 * seed + 1));
-            let got = outcome(check, &both(&one, &other, ["a", "b"], &mut Draw(seed)));
-            let renamed = outcome(check, &both(&one, &other, ["z", "b"], &mut Draw(seed)));
+            let got = outcome(check, &both(&one, &other, ["a", "b"], &mut RandomDraw(seed)));
+            let renamed = outcome(check, &both(&one, &other, ["z", "b"], &mut RandomDraw(seed)));
             assert_eq!(got, renamed, "{check}, seed {seed}");
-            let swapped = outcome(check, &both(&one, &other, ["b", "a"], &mut Draw(seed + 1)));
+            let swapped =
+                outcome(check, &both(&one, &other, ["b", "a"], &mut RandomDraw(seed + 1)));
             assert_eq!(got, swapped, "{check}, seed {seed}");
             let (one, other) = (outcome(check, &one), outcome(check, &other));
             if *check == "causal" && one.0.max(other.0) != got.0 && got.0 == Validity::Unknown {
@@ -388,8 +389,8 @@ fn adding_an_open_operation_adds_no_anomaly() {
             if outcome(check, &history).0 != Validity::Valid {
                 continue;
             }
-            let mut draw = Draw(seed);
-            let mut store = Store { items: vec![1], last: draw.below(6) as i64 };
+            let mut draw = RandomDraw(seed);
+            let mut store = MostlyCorrectObject { items: vec![1], last: draw.below(6) as i64 };
             let mut events = history.events().to_vec();
             for number in 0..3 {
                 let (f, value, _) = store.call(check, &mut draw);

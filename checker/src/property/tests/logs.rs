@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::random::{Call, Draw, count, end, history, output};
+use super::random::{DrawnCall, RandomDraw, count, end, history, output};
 use crate::history::{Kind, Operation, Value};
 
 /// The log of one key, and calls whose outputs are mostly correct.
 #[derive(Default)]
-struct Store {
+struct MessageLog {
     log: Vec<i64>,
     sent: i64,
     at: usize,
@@ -22,8 +22,8 @@ fn micro(f: &str, rest: Vec<Value>) -> Value {
     Value::from(vec![Value::from(words)])
 }
 
-impl Store {
-    fn call(&mut self, draw: &mut Draw) -> Call {
+impl MessageLog {
+    fn call(&mut self, draw: &mut RandomDraw) -> DrawnCall {
         match draw.below(16) {
             0..=5 => self.send(draw),
             15 if draw.below(2) == 0 => {
@@ -33,7 +33,7 @@ impl Store {
         }
     }
 
-    fn send(&mut self, draw: &mut Draw) -> Call {
+    fn send(&mut self, draw: &mut RandomDraw) -> DrawnCall {
         self.sent += i64::from(draw.below(12) > 0);
         // Some messages are never appended, some are appended at another offset.
         if draw.below(8) > 0 {
@@ -45,14 +45,14 @@ impl Store {
         ("send", asked, shown)
     }
 
-    fn poll(&mut self, draw: &mut Draw) -> Call {
+    fn poll(&mut self, draw: &mut RandomDraw) -> DrawnCall {
         let room = self.log.len() as u64 + 1;
         self.at = if draw.below(4) == 0 { draw.below(room) as usize } else { self.at };
         self.at += usize::from(draw.below(4) == 0);
         let to = self.log.len().min(self.at + 1 + draw.below(4) as usize);
         let range = self.at.min(to)..to;
         self.at = to;
-        let value = |at: usize, draw: &mut Draw| match draw.below(16) {
+        let value = |at: usize, draw: &mut RandomDraw| match draw.below(16) {
             0 => self.sent + 1,
             _ => self.log[at],
         };
@@ -140,13 +140,13 @@ fn steps(ops: &[Operation]) -> Vec<(i64, i64)> {
 
 /// Compares counts over many seeds, each with its own log.
 #[track_caller]
-fn check(kind: &str, twin: impl Fn(&[Operation]) -> usize) {
+fn check(kind: &str, expected: impl Fn(&[Operation]) -> usize) {
     let mut met = 0;
     for seed in 0..3000 {
-        let mut store = Store::default();
+        let mut store = MessageLog::default();
         let events = 8 + (seed % 32) as usize;
-        let history = history(seed, events, &mut |draw: &mut Draw| store.call(draw));
-        let wanted = twin(history.operations());
+        let history = history(seed, events, &mut |draw: &mut RandomDraw| store.call(draw));
+        let wanted = expected(history.operations());
         assert_eq!(count("kafka", &history, kind), wanted, "{kind}, seed {seed}: {history:?}");
         met += usize::from(wanted > 0);
     }

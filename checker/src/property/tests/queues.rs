@@ -1,19 +1,19 @@
 //! Compares queues with every assignment of deliveries to enqueues.
 
-use super::random::{Draw, compare_verdicts, end, history, items, oks, output};
+use super::random::{RandomDraw, compare_verdicts, end, history, items, oks, output};
 use crate::history::{Kind, Operation, Value};
 use crate::verdict::Validity;
 
 /// The deliveries, the last observation of an empty queue, and the number of indeterminate
 /// dequeues.
-struct Seen<'o> {
+struct QueueObservations<'o> {
     puts: Vec<&'o Operation>,
     given: Vec<(&'o Value, u64)>,
     emptied: u64,
     unknown: usize,
 }
 
-fn seen(ops: &[Operation]) -> Seen<'_> {
+fn seen(ops: &[Operation]) -> QueueObservations<'_> {
     let puts = ops.iter().filter(|op| op.f == "enqueue" && op.kind() != Kind::Fail).collect();
     let one = oks(ops, "dequeue").into_iter().filter(|op| *output(op) != Value::Nil);
     let one = one.map(|op| (output(op), end(op)));
@@ -22,13 +22,22 @@ fn seen(ops: &[Operation]) -> Seen<'_> {
     let emptied = nothing.chain(oks(ops, "drain")).map(|op| op.invoked.index).max();
     let open = |f: &str| ops.iter().filter(|op| op.f == f && op.kind() == Kind::Info).count();
     let unknown = open("dequeue") + if open("drain") > 0 { 1000 } else { 0 };
-    Seen { puts, given: one.chain(all).collect(), emptied: emptied.unwrap_or(0), unknown }
+    QueueObservations {
+        puts,
+        given: one.chain(all).collect(),
+        emptied: emptied.unwrap_or(0),
+        unknown,
+    }
 }
 
 /// The minimum number of provably lost elements, and then of elements of unknown fate, over all
 /// assignments of deliveries to enqueues, each used once unless the queue may repeat. `None` if
 /// there is no assignment.
-fn fewest_gone(seen: &Seen<'_>, taken: &mut Vec<usize>, repeats: bool) -> Option<(usize, usize)> {
+fn fewest_gone(
+    seen: &QueueObservations<'_>,
+    taken: &mut Vec<usize>,
+    repeats: bool,
+) -> Option<(usize, usize)> {
     let Some((element, until)) = seen.given.get(taken.len()) else {
         let left = |place: &usize| !taken.contains(place) && seen.puts[*place].is_ok();
         let left: Vec<usize> = (0..seen.puts.len()).filter(left).collect();
@@ -61,7 +70,7 @@ fn judged(ops: &[Operation], repeats: bool) -> Validity {
 /// Compares verdicts for distinct elements or for only two different ones.
 fn compare(check: &str, repeats: bool, distinct: bool) {
     let mut put = 0;
-    let mut calls = |draw: &mut Draw| match draw.below(8) {
+    let mut calls = |draw: &mut RandomDraw| match draw.below(8) {
         0..=2 => {
             put = if distinct { put + 1 } else { 1 + draw.below(2) as i64 };
             ("enqueue", Value::Int(put), Value::Int(put))

@@ -5,9 +5,9 @@ use crate::history::{Event, History, Kind, Operation, Process, Value};
 use crate::verdict::{Limits, Validity};
 
 /// A stream of random numbers.
-pub(crate) struct Draw(pub(crate) u64);
+pub(crate) struct RandomDraw(pub(crate) u64);
 
-impl Draw {
+impl RandomDraw {
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (self.0 >> 33) % limit
@@ -15,17 +15,17 @@ impl Draw {
 }
 
 /// A function, its input, and its output if it is ok.
-pub(crate) type Call = (&'static str, Value, Value);
+pub(crate) type DrawnCall = (&'static str, Value, Value);
 
 /// Three clients make the calls that `next` draws, with random outcomes.
 pub(crate) fn history(
     seed: u64,
     events: usize,
-    next: &mut dyn FnMut(&mut Draw) -> Call,
+    next: &mut dyn FnMut(&mut RandomDraw) -> DrawnCall,
 ) -> History {
-    let mut draw = Draw(seed.wrapping_mul(7_919) + 1);
-    let mut clients: Vec<(u64, Option<Call>)> = (0..3).map(|client| (client, None)).collect();
-    let mut events = Vec::new();
+    let mut draw = RandomDraw(seed.wrapping_mul(7_919) + 1);
+    let mut clients: Vec<(u64, Option<DrawnCall>)> = (0..3).map(|client| (client, None)).collect();
+    let mut recorded = Vec::new();
     for index in 0..events as u64 {
         let place = draw.below(3) as usize;
         let (number, call) = &mut clients[place];
@@ -46,9 +46,9 @@ pub(crate) fn history(
             *number += 3;
         }
         let (f, time) = (f.into(), index);
-        events.push(Event { index, time, kind, process, f, value, node: None, error: None });
+        recorded.push(Event { index, time, kind, process, f, value, node: None, error: None });
     }
-    History::new(events).expect("clients take turns")
+    History::new(recorded).expect("clients take turns")
 }
 
 /// The number of cases of an anomaly that a check finds.
@@ -63,13 +63,13 @@ pub(crate) fn count(check: &str, history: &History, kind: &str) -> usize {
 pub(crate) fn compare(
     check: &str,
     kind: &str,
-    next: &mut dyn FnMut(&mut Draw) -> Call,
-    twin: impl Fn(&[Operation]) -> usize,
+    next: &mut dyn FnMut(&mut RandomDraw) -> DrawnCall,
+    expected: impl Fn(&[Operation]) -> usize,
 ) {
     let (mut met, mut missed) = (0, 0);
     for seed in 0..2000 {
         let history = history(seed, 4 + (seed % 20) as usize, next);
-        let wanted = twin(history.operations());
+        let wanted = expected(history.operations());
         assert_eq!(
             count(check, &history, kind),
             wanted,
@@ -100,8 +100,12 @@ pub(crate) fn oks<'o>(ops: &'o [Operation], f: &str) -> Vec<&'o Operation> {
 }
 
 /// Clients that take turns: each call completes before the next begins, except one in twelve.
-pub(crate) fn chain(seed: u64, calls: usize, next: &mut dyn FnMut(&mut Draw) -> Call) -> History {
-    let mut draw = Draw(seed.wrapping_mul(7_919) + 1);
+pub(crate) fn chain(
+    seed: u64,
+    calls: usize,
+    next: &mut dyn FnMut(&mut RandomDraw) -> DrawnCall,
+) -> History {
+    let mut draw = RandomDraw(seed.wrapping_mul(7_919) + 1);
     let mut events: Vec<Event> = Vec::new();
     for number in 0..calls as u64 {
         let (f, input, output) = next(&mut draw);
@@ -136,14 +140,14 @@ pub(crate) fn numbered(mut events: Vec<Event>) -> History {
 pub(crate) fn compare_verdicts(
     check: &str,
     make: &mut dyn FnMut(u64) -> History,
-    twin: impl Fn(&[Operation]) -> Validity,
+    expected: impl Fn(&[Operation]) -> Validity,
     answers: &[Validity],
 ) {
     let mut met = vec![0; answers.len()];
     for seed in 0..3000 {
         let history = make(seed);
         let got = check_by_name(&history, check, &Limits::default());
-        let wanted = twin(history.operations());
+        let wanted = expected(history.operations());
         assert_eq!(got.validity, wanted, "{check}, seed {seed}: {}\n{history:?}", got.message);
         let place = answers.iter().position(|answer| *answer == wanted);
         met[place.unwrap_or_else(|| panic!("seed {seed}: {wanted:?}"))] += 1;

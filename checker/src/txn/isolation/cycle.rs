@@ -1,4 +1,4 @@
-//! Finds a short cycle among sessions, reads and derived orders, and tells it.
+//! Finds a short cycle of session order, read dependencies and derived edges, and explains it.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use super::facts::Facts;
 use super::order::CommitEdge;
 use crate::finding::{Finding, Step};
 
-/// EdgeReason one commit comes before another.
+/// Why one commit precedes another.
 #[derive(Clone, Copy)]
 enum EdgeReason {
     Session,
@@ -15,7 +15,7 @@ enum EdgeReason {
     Derived(u32),
 }
 
-/// A cycle, if there is one.
+/// Finds a cycle.
 pub(super) fn find_cycle(facts: &Facts<'_, '_>, edges: &[CommitEdge]) -> Option<Finding> {
     let graph = CommitGraph::of(facts, edges);
     let rest = graph.cyclic_core();
@@ -24,7 +24,7 @@ pub(super) fn find_cycle(facts: &Facts<'_, '_>, edges: &[CommitEdge]) -> Option<
     Some(build_finding(facts, edges, &cycle))
 }
 
-/// Edges by where they begin.
+/// Edges, sorted by their source.
 struct CommitGraph {
     begins: Vec<usize>,
     ends: Vec<(u32, EdgeReason)>,
@@ -63,7 +63,7 @@ impl CommitGraph {
         &self.ends[self.begins[node as usize]..self.begins[node as usize + 1]]
     }
 
-    /// The nodes that are left when those that nothing comes before are taken away, again and again.
+    /// The nodes that remain after repeatedly removing those without predecessors.
     fn cyclic_core(&self) -> Vec<bool> {
         let count = self.begins.len() - 1;
         let mut open = vec![0_u32; count];
@@ -83,7 +83,8 @@ impl CommitGraph {
         rest
     }
 
-    /// A node on a cycle: every node of the rest has one before it, so walking backwards ends in one.
+    /// A node on a cycle: every remaining node has a predecessor, so a backward walk reaches a
+    /// cycle.
     fn node_on_cycle(&self, rest: &[bool], begin: u32) -> u32 {
         let mut before = vec![NONE; rest.len()];
         for node in (0..rest.len() as u32).filter(|node| rest[*node as usize]) {
@@ -136,11 +137,9 @@ fn build_finding(
         let (one, other) = (called(*from), called(*to));
         let (relation, message) = match why {
             EdgeReason::Session if *from == facts.start() => {
-                ("process", format!("{one} < {other}, as nothing comes before that"))
+                ("process", format!("{one} < {other}, as the initial state comes first"))
             }
-            EdgeReason::Session => {
-                ("process", format!("{one} < {other}, as they follow in one session"))
-            }
+            EdgeReason::Session => ("process", format!("{one} < {other}, by session order")),
             EdgeReason::Read(key) => {
                 let (key, value) = (facts.key(*key), facts.written_value(*from, *key));
                 (
@@ -155,7 +154,8 @@ fn build_finding(
                 let (reader, at) = (called(reader), facts.key(key));
                 let (seen, read) = (facts.written_value(*from, key), facts.written_value(*to, key));
                 let text = format!(
-                    "{one} < {other}, as {reader} must have known {one}, which wrote {seen} to key {at}, and read {read} of {other}"
+                    "{one} < {other}, as {reader} must have observed {one}, which wrote {seen} to \
+                     key {at}, but read {read} from {other}"
                 );
                 ("ww", text)
             }

@@ -1,5 +1,5 @@
-//! Gathers what is certain of committed transactions: their sessions, what each wrote last, and whose writes each
-//! read; and what cannot be whatever the order.
+//! Collects the sessions, reads and writes of committed transactions, and the reads that no commit
+//! order explains.
 
 use rustc_hash::FxHashMap;
 
@@ -7,11 +7,11 @@ use super::super::table::{NONE, TxnTable};
 use crate::finding::Finding;
 use crate::history::{Kind, Operation};
 
-/// A read of what another transaction wrote, or of the initial state.
+/// A read of another transaction's write, or of the initial state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ExternalRead {
     pub(super) key: u32,
-    /// Who wrote it: a node, [`Facts::start`] where nobody did.
+    /// The node that wrote it; [`Facts::start`] for the initial state.
     pub(super) source: u32,
 }
 
@@ -19,24 +19,24 @@ pub(super) struct ExternalRead {
 pub(super) struct Facts<'l, 'h> {
     pub(super) table: &'l TxnTable<'h>,
     pub(super) operations: &'h [Operation],
-    /// The transaction of each node, as the log numbers it.
+    /// The transaction of each node, by its number in the table.
     pub(super) txns: Vec<u32>,
-    /// Whose it is.
+    /// The session of each node.
     pub(super) session: Vec<u32>,
-    /// Its place in its session, from 1.
+    /// The position in its session, from 1.
     pub(super) place: Vec<u32>,
     /// The node before it in its session, or [`NONE`].
     pub(super) before: Vec<u32>,
-    /// What it read of others, in order.
+    /// Its reads of other transactions, in order.
     pub(super) reads: Vec<Vec<ExternalRead>>,
-    /// The keys it wrote, in order of key.
+    /// The keys it wrote, sorted.
     pub(super) writes: Vec<Vec<u32>>,
-    /// How many sessions there are.
+    /// The number of sessions.
     pub(super) sessions: usize,
 }
 
 impl<'l, 'h> Facts<'l, 'h> {
-    /// The facts, and the reads that make no sense.
+    /// The facts, and the anomalies of single reads.
     pub(super) fn of(table: &'l TxnTable<'h>, operations: &'h [Operation]) -> (Self, Vec<Finding>) {
         let mut wrong = ReadValidator { table, operations, findings: Vec::new() };
         let outer: Vec<_> =
@@ -79,12 +79,12 @@ impl<'l, 'h> Facts<'l, 'h> {
         (facts, wrong.findings)
     }
 
-    /// How many there are.
+    /// The number of committed transactions.
     pub(super) fn len(&self) -> usize {
         self.txns.len()
     }
 
-    /// The node that stands for whoever made the initial state.
+    /// The node that stands for the writer of the initial state.
     pub(super) fn start(&self) -> u32 {
         self.len() as u32
     }
@@ -94,18 +94,18 @@ impl<'l, 'h> Facts<'l, 'h> {
         self.writes.get(node as usize).is_some_and(|keys| keys.binary_search(&key).is_ok())
     }
 
-    /// Where a node's operation was invoked, for a report.
+    /// The index of the invocation of a node's transaction.
     pub(super) fn invoked(&self, node: u32) -> u64 {
         let txn = self.txns.get(node as usize);
         txn.map_or(0, |txn| self.table.txns[*txn as usize].invoked)
     }
 
-    /// What a key is called.
+    /// The name of a key.
     pub(super) fn key(&self, key: u32) -> String {
         self.table.keys[key as usize].value.to_string()
     }
 
-    /// A node in words.
+    /// A node as text.
     pub(super) fn describe(&self, node: u32) -> String {
         match self.txns.get(node as usize) {
             Some(txn) => describe(self.table, self.operations, *txn),
@@ -113,7 +113,7 @@ impl<'l, 'h> Facts<'l, 'h> {
         }
     }
 
-    /// What a node left in a key.
+    /// The last value that a node wrote to a key.
     pub(super) fn written_value(&self, node: u32, key: u32) -> String {
         let Some(txn) = self.txns.get(node as usize) else { return "nil".to_owned() };
         let accesses = self.table.accesses(*txn).iter().rev();
@@ -131,10 +131,10 @@ fn describe(table: &TxnTable<'_>, operations: &[Operation], txn: u32) -> String 
         Some(done) if txn.kind == Kind::Ok => &done.output,
         _ => &operation.input,
     };
-    format!("{value} of process {}", operation.process)
+    format!("{value} by process {}", operation.process)
 }
 
-/// The node of each transaction: those that are ok, and those that may be and were read.
+/// The node of each transaction that is ok, or indeterminate and read by another one.
 fn nodes(table: &TxnTable<'_>, outer: &[Vec<(u32, u32)>]) -> Vec<u32> {
     let mut counts: Vec<bool> = table.txns.iter().map(|txn| txn.kind == Kind::Ok).collect();
     for (_, writer) in outer.iter().flatten() {
@@ -159,7 +159,7 @@ fn written(table: &TxnTable<'_>, txn: u32) -> Vec<u32> {
     keys
 }
 
-/// Looks for reads that no order explains.
+/// Finds reads that no commit order explains.
 struct ReadValidator<'l, 'h> {
     table: &'l TxnTable<'h>,
     operations: &'h [Operation],
@@ -167,7 +167,7 @@ struct ReadValidator<'l, 'h> {
 }
 
 impl ReadValidator<'_, '_> {
-    /// The keys that a transaction read of others, and the transactions that wrote what it read.
+    /// The keys that a transaction read from others, and the writers of the versions it read.
     fn outer_reads(&mut self, txn: u32) -> Vec<(u32, u32)> {
         let table = self.table;
         if table.txns[txn as usize].kind != Kind::Ok {
@@ -180,12 +180,7 @@ impl ReadValidator<'_, '_> {
                 own.insert(access.key, access.element);
             } else if let Some(element) = own.get(&access.key) {
                 if *element != access.element {
-                    self.add(
-                        "internal",
-                        txn,
-                        access.key,
-                        "is not what it had written there itself",
-                    );
+                    self.add("internal", txn, access.key, "is not its own earlier write");
                 }
             } else if access.element == NONE {
                 reads.push((access.key, NONE));
@@ -196,14 +191,14 @@ impl ReadValidator<'_, '_> {
         reads
     }
 
-    /// Who wrote what was read; nobody, if it cannot have been read by anybody.
+    /// The writer of a version; `None` if no transaction can have read it.
     fn source(&mut self, txn: u32, key: u32, element: u32) -> Option<u32> {
         let element = &self.table.elements[element as usize];
         let kind = self.table.txns.get(element.writer as usize).map(|txn| txn.kind);
         let (name, why) = match kind {
-            None => ("unwritten-read", "was written by nobody"),
-            Some(Kind::Fail) => ("G1a", "was written by a transaction that did not take place"),
-            Some(_) if element.writer == txn => ("future-read", "is what it wrote later itself"),
+            None => ("unwritten-read", "was never written"),
+            Some(Kind::Fail) => ("G1a", "was written by a failed transaction"),
+            Some(_) if element.writer == txn => ("future-read", "is its own later write"),
             Some(_) if element.intermediate => ("G1b", "was overwritten by its own writer"),
             Some(_) => return Some(element.writer),
         };
@@ -219,7 +214,7 @@ impl ReadValidator<'_, '_> {
         let told = describe(self.table, self.operations, txn);
         let key = self.table.keys[key as usize].value;
         let operations = vec![self.table.txns[txn as usize].invoked];
-        let message = format!("what T1 read from key {key} {why}: T1 = {told}");
+        let message = format!("the value that T1 read from key {key} {why}: T1 = {told}");
         let name = name.to_owned();
         self.findings.push(Finding { name, count: 1, message, operations, ..Finding::default() });
     }

@@ -1,17 +1,22 @@
-//! Decides isolation levels of transactions on registers exactly: where every value is written once, the reads say
-//! who read whose write, and a level holds if *some* order of commits explains them.
+//! Decides isolation levels of transactions on registers exactly.
 //!
-//! Levels are those of Biswas and Enea (*On the Complexity of Checking Transactional Consistency*, OOPSLA 2019): a
-//! total order of commits that contains the order of each session and who read whom, such that nobody reads a
-//! version that was overwritten by something it must have known. What that is makes the level: what the same
-//! transaction had read before (read committed), what it read or its session did (read atomic), all that came before
-//! those (causal), or everything in commit order (serializable). Snapshot isolation lets a transaction read at one
-//! moment and write at a later one, with no other write to its keys in between. Real time plays no part.
+//! Every value is written once, so each read identifies its write. A level holds if *some* commit
+//! order explains all reads.
 //!
-//! The first three follow from closures ([`order`], after AWDIT: Møldrup and Pavlogiannis, PLDI 2025); the last two
-//! are searched for, after everything that is forced is known ([`search`]). Before all of them reads must make sense
-//! by themselves: of what was committed, of the last write of its transaction, of a transaction's own writes.
-//! What may or may not have been committed counts if somebody read it.
+//! Levels are those of Biswas and Enea (*On the Complexity of Checking Transactional Consistency*,
+//! OOPSLA 2019): a total commit order that contains session order and read dependencies, in which
+//! no transaction reads a version overwritten by a transaction that it must have observed. The
+//! level defines which ones those are: those the transaction had read from before (read committed);
+//! those it reads from and the earlier ones of its session (read atomic); their transitive closure
+//! (causal); or all earlier ones in commit order (serializable). Under snapshot isolation a
+//! transaction reads at one point and writes at a later one, with no other write to its keys in
+//! between. Real time plays no part.
+//!
+//! The first three levels follow from closures ([`order`], after AWDIT: Møldrup and Pavlogiannis,
+//! PLDI 2025). The last two need a search, after all forced edges are known ([`search`]). First,
+//! each read must be consistent by itself: it must be of a committed transaction, of its last write
+//! to the key, and of the reader's own write if there is one. An indeterminate transaction counts
+//! as committed if another one read from it.
 
 mod cycle;
 mod facts;
@@ -30,12 +35,12 @@ use super::table;
 use crate::history::{History, Kind, Value};
 use crate::verdict::{Algorithm, Check, Limits, Stats, Validity, Verdict};
 
-/// Transactions on registers whose values are all different.
+/// Transactions on registers with distinct values.
 pub struct Isolation;
 
-/// What can be asked for, weakest first.
+/// The isolation levels, weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
+enum IsolationLevel {
     ReadCommitted,
     ReadAtomic,
     Causal,
@@ -43,12 +48,12 @@ enum Level {
     Serializable,
 }
 
-const LEVELS: [(Level, &str); 5] = [
-    (Level::ReadCommitted, "read-committed"),
-    (Level::ReadAtomic, "read-atomic"),
-    (Level::Causal, "causal"),
-    (Level::SnapshotIsolation, "snapshot-isolation"),
-    (Level::Serializable, "serializable"),
+const LEVELS: [(IsolationLevel, &str); 5] = [
+    (IsolationLevel::ReadCommitted, "read-committed"),
+    (IsolationLevel::ReadAtomic, "read-atomic"),
+    (IsolationLevel::Causal, "causal"),
+    (IsolationLevel::SnapshotIsolation, "snapshot-isolation"),
+    (IsolationLevel::Serializable, "serializable"),
 ];
 
 impl Check for Isolation {
@@ -57,15 +62,15 @@ impl Check for Isolation {
     }
 
     fn doc(&self) -> &'static str {
-        "transactions on registers, every value written once, are isolated as `--consistency` says (serializable): \
-         decided exactly, by sessions and reads, without real time"
+        "transactions on registers, with every value written once, have the isolation level in \
+         `--consistency` (serializable): decided exactly from sessions and reads, without real time"
     }
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
         let wanted = limits.consistency.unwrap_or("serializable");
         let verdict = match LEVELS.iter().find(|(_, name)| *name == wanted) {
             Some((level, name)) => check_isolation(history, *level, name, limits),
-            None => Verdict::unknown(format!("there is no level {wanted:?} of isolation")),
+            None => Verdict::unknown(format!("unknown isolation level {wanted:?}")),
         };
         Verdict { check: self.name().to_owned(), ..verdict }
     }
@@ -75,19 +80,30 @@ impl Check for Isolation {
     }
 }
 
-fn check_isolation(history: &History, level: Level, name: &str, limits: &Limits<'_>) -> Verdict {
+fn check_isolation(
+    history: &History,
+    level: IsolationLevel,
+    name: &str,
+    limits: &Limits<'_>,
+) -> Verdict {
     if history.initial().is_some() {
-        let why = "the history says in which state it began, and transactions begin with nothing";
+        let why = "the history has an initial state, but transactions must start from an empty one";
         return Verdict::unknown(why.to_owned());
     }
     let table =
         match table::read_transactions(history.operations(), DataType::Registers, limits.expired) {
             Ok(Some(table)) => table,
-            Ok(None) => return Verdict::unknown("there was no time to look at it".to_owned()),
+            Ok(None) => {
+                return Verdict::unknown(
+                    "time limit exceeded while parsing the \
+                transactions"
+                        .to_owned(),
+                );
+            }
             Err(bad) => return Verdict::unknown(bad.to_string()),
         };
     if table.txns.iter().all(|txn| txn.kind != Kind::Ok) {
-        let why = "no transaction is known to have taken place: there is nothing to judge";
+        let why = "no transaction committed, so there is nothing to check";
         return Verdict::unknown(why.to_owned());
     }
     let (facts, wrong) = Facts::of(&table, history.operations());
@@ -101,11 +117,11 @@ fn check_isolation(history: &History, level: Level, name: &str, limits: &Limits<
     let measured = BTreeMap::from([("consistency".to_owned(), Value::from(name))]);
     let (validity, findings, message) = match outcome {
         _ if !wrong.is_empty() => {
-            let message = format!("not {name}, nor anything weaker: {}", wrong[0].message);
+            let message = format!("not {name}, nor any weaker level: {}", wrong[0].message);
             (Validity::Invalid, wrong, message)
         }
         Ok(()) => {
-            let message = format!("{name}: an order of commits explains every read");
+            let message = format!("{name}: a commit order explains every read");
             (Validity::Valid, Vec::new(), message)
         }
         Err(Failure::Violation(finding)) => {
@@ -113,28 +129,32 @@ fn check_isolation(history: &History, level: Level, name: &str, limits: &Limits<
             (Validity::Invalid, vec![finding], message)
         }
         Err(Failure::BudgetExceeded(why)) => {
-            (Validity::Unknown, Vec::new(), format!("nobody knows whether it is {name}: {why}"))
+            (Validity::Unknown, Vec::new(), format!("{name} is undecided: {why}"))
         }
     };
     Verdict { validity, findings, measured, stats, ..Verdict::unknown(message) }
 }
 
-fn decide_level(facts: &Facts<'_, '_>, level: Level, limits: &Limits<'_>) -> Result<(), Failure> {
+fn decide_level(
+    facts: &Facts<'_, '_>,
+    level: IsolationLevel,
+    limits: &Limits<'_>,
+) -> Result<(), Failure> {
     let edges = match level {
-        Level::ReadCommitted => order::read_committed_edges(facts),
-        Level::ReadAtomic => order::read_atomic_edges(facts),
-        Level::Causal | Level::SnapshotIsolation | Level::Serializable => {
-            order::causal_edges(facts, limits)?
-        }
+        IsolationLevel::ReadCommitted => order::read_committed_edges(facts),
+        IsolationLevel::ReadAtomic => order::read_atomic_edges(facts),
+        IsolationLevel::Causal
+        | IsolationLevel::SnapshotIsolation
+        | IsolationLevel::Serializable => order::causal_edges(facts, limits)?,
     };
     if let Some(finding) = cycle::find_cycle(facts, &edges) {
         return Err(Failure::Violation(finding));
     }
     match level {
-        Level::SnapshotIsolation => {
+        IsolationLevel::SnapshotIsolation => {
             search::search_commit_order(facts, &edges, search::Points::Two, limits)
         }
-        Level::Serializable => {
+        IsolationLevel::Serializable => {
             search::search_commit_order(facts, &edges, search::Points::One, limits)
         }
         _ => Ok(()),

@@ -1,10 +1,10 @@
-//! Derives which commits must come before which: for each read, whatever its transaction must have known that wrote
-//! the same key comes before the write that was read.
+//! Derives commit-order edges: a transaction that the reader must have observed, and that wrote the
+//! key of a read, commits before the writer of the version that was read.
 //!
-//! ExternalRead committed and read atomic look at pairs of a transaction and one it read from, and walk through the smaller
-//! of what that wrote and what this read: at most n√n steps for n operations. Causal consistency asks of each read
-//! and each session that wrote its key for the latest such write that is known: n·k for k sessions. Clocks are
-//! dropped when whoever needs them has been looked at.
+//! Read committed and read atomic examine pairs of a transaction and one it read from, and iterate
+//! over the smaller of the latter's writes and the former's reads: at most n√n steps for n
+//! operations. Causal consistency looks up, for each read and each session that wrote its key, the
+//! latest observed write: n·k steps for k sessions. Vector clocks are dropped after their last use.
 
 use rustc_hash::FxHashMap;
 
@@ -13,7 +13,7 @@ use super::facts::{ExternalRead, Facts};
 use super::failure::Failure;
 use crate::verdict::Limits;
 
-/// `from` commits before `to`, because `reader` knew of `from` and read `key` from `to`.
+/// `from` commits before `to`, because `reader` observed `from` and read `key` from `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct CommitEdge {
     pub(super) from: u32,
@@ -22,7 +22,7 @@ pub(super) struct CommitEdge {
     pub(super) key: u32,
 }
 
-/// What a transaction had read from makes known what it reads later.
+/// The edges of read committed: a read observes the sources of the transaction's earlier reads.
 pub(super) fn read_committed_edges(facts: &Facts<'_, '_>) -> Vec<CommitEdge> {
     let mut edges = Vec::new();
     for reader in 0..facts.len() as u32 {
@@ -40,7 +40,8 @@ pub(super) fn read_committed_edges(facts: &Facts<'_, '_>) -> Vec<CommitEdge> {
     edges
 }
 
-/// What a transaction reads from, and what its session did before, is known to all its reads.
+/// The edges of read atomic: every read observes all sources of the transaction and the earlier
+/// transactions of its session.
 pub(super) fn read_atomic_edges(facts: &Facts<'_, '_>) -> Vec<CommitEdge> {
     let mut edges = Vec::new();
     let mut latest: FxHashMap<(u32, u32), u32> = FxHashMap::default();
@@ -74,7 +75,7 @@ fn add_edge(edges: &mut Vec<CommitEdge>, edge: CommitEdge) {
     }
 }
 
-/// Where each key is read.
+/// The positions of the reads of each key.
 fn read_places(reads: &[ExternalRead]) -> FxHashMap<u32, Vec<usize>> {
     let mut places: FxHashMap<u32, Vec<usize>> = FxHashMap::default();
     for (place, read) in reads.iter().enumerate() {
@@ -83,7 +84,7 @@ fn read_places(reads: &[ExternalRead]) -> FxHashMap<u32, Vec<usize>> {
     places
 }
 
-/// Whom a transaction read from, and where first.
+/// The transactions that a transaction read from, with the position of the first such read.
 fn read_sources(facts: &Facts<'_, '_>, reads: &[ExternalRead]) -> Vec<(usize, u32)> {
     let mut first: FxHashMap<u32, usize> = FxHashMap::default();
     for (place, read) in reads.iter().enumerate() {
@@ -95,7 +96,7 @@ fn read_sources(facts: &Facts<'_, '_>, reads: &[ExternalRead]) -> Vec<(usize, u3
     sources
 }
 
-/// The keys that `known` wrote and that are read, by way of whichever are fewer.
+/// Visits the keys that `known` wrote and that are read, iterating over the smaller set.
 fn for_each_shared_key(
     facts: &Facts<'_, '_>,
     known: u32,
@@ -116,7 +117,7 @@ fn for_each_shared_key(
     }
 }
 
-/// Everything before what a transaction reads, and before it in its session, is known to it.
+/// The edges of causal consistency: a transaction observes everything that happened before it.
 pub(super) fn causal_edges(
     facts: &Facts<'_, '_>,
     limits: &Limits<'_>,
@@ -129,7 +130,7 @@ pub(super) fn causal_edges(
         let bytes = edges.len().saturating_mul(size_of::<CommitEdge>());
         if (done % 1024 == 1023 && (limits.expired)()) || bytes > limits.memory_bytes / 2 {
             let all = facts.len();
-            let why = format!("time or memory was up after {done} of {all} transactions");
+            let why = format!("budget exhausted after {done} of {all} transactions");
             return Err(Failure::BudgetExceeded(why));
         }
         let clock = clocks.known(facts, node);
@@ -150,8 +151,8 @@ pub(super) fn causal_edges(
     Ok(edges)
 }
 
-/// The nodes, each after those it read from and those before it in its session; none if that goes in circles, which
-/// whoever looks for cycles will find.
+/// The nodes in an order that contains session order and read dependencies; `None` if those are
+/// cyclic, which the search for cycles reports.
 fn topological_order(facts: &Facts<'_, '_>) -> Option<Vec<u32>> {
     let count = facts.len();
     let mut open = vec![0_u32; count];
@@ -179,12 +180,12 @@ fn topological_order(facts: &Facts<'_, '_>) -> Option<Vec<u32>> {
     (order.len() == count).then_some(order)
 }
 
-/// Who wrote each key, by session, in order of place.
+/// The writers of each key by session, in session order.
 struct WritersByKey {
     by_key: Vec<Vec<SessionWriters>>,
 }
 
-/// A session and its writers of a key: places and nodes.
+/// A session and its writers of a key, as (position, node).
 type SessionWriters = (u32, Vec<(u32, u32)>);
 
 impl WritersByKey {
@@ -205,7 +206,7 @@ impl WritersByKey {
         Self { by_key: by_key.into_iter().map(sorted).collect() }
     }
 
-    /// Of each session the latest writer of a key that a clock knows.
+    /// Visits the latest writer of a key in each session that a clock includes.
     fn latest(&self, key: u32, clock: &[u32], mut each: impl FnMut(u32, u32, u32)) {
         for (session, writers) in &self.by_key[key as usize] {
             let known = clock[*session as usize];
@@ -220,10 +221,10 @@ impl WritersByKey {
     }
 }
 
-/// What each transaction knew: of each session, up to which place.
+/// The vector clock of each transaction: its last observed position in each session.
 struct Clocks {
     known: Vec<Option<Box<[u32]>>>,
-    /// How many will still ask.
+    /// The number of remaining uses of each clock.
     uses: Vec<u32>,
 }
 
@@ -239,7 +240,7 @@ impl Clocks {
         Self { known: vec![None; facts.len()], uses }
     }
 
-    /// What a transaction knows: what those before it knew, and them.
+    /// The clock of a transaction: the maximum of its predecessors' clocks and positions.
     fn known(&mut self, facts: &Facts<'_, '_>, node: u32) -> Box<[u32]> {
         let before = facts.before[node as usize];
         let mut clock = match self.known.get_mut(before as usize) {
@@ -261,14 +262,15 @@ impl Clocks {
         clock
     }
 
-    /// Whether a node knew of that place of a session; the initial state knows nothing.
+    /// Whether a node's clock includes this position of a session; that of the initial state is
+    /// empty.
     fn knows(&self, facts: &Facts<'_, '_>, node: u32, session: u32, place: u32) -> bool {
         let Some(Some(clock)) = self.known.get(node as usize) else { return false };
         let own = facts.session[node as usize] == session && facts.place[node as usize] > place;
         own || clock[session as usize] >= place
     }
 
-    /// Keeps what a transaction knew as long as somebody will ask, and forgets what nobody will.
+    /// Stores a clock that will be used, and drops those that will not.
     fn keep(&mut self, facts: &Facts<'_, '_>, node: u32, clock: Box<[u32]>) {
         let sources = facts.reads[node as usize].iter().map(|read| read.source);
         for used in sources.chain([facts.before[node as usize]]) {

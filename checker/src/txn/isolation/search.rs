@@ -1,11 +1,12 @@
-//! Searches for an order in which every read is right, once everything that is forced is known.
+//! Searches for a commit order that explains every read, given all forced edges.
 //!
-//! For serializability a transaction is one point in the order, for snapshot isolation two: it reads at the first and
-//! writes at the second (Cerone and Gotsman, JACM 2018, put the same as cycles without two anti-dependencies in a
-//! row). What remains open is, for any two writers of a key, which comes first; either way whoever read the first
-//! must read before the second writes. A way that would close a cycle is impossible, so the other holds (saturation);
-//! when that ends, a likely order is guessed and tried as a whole; the first choice that it gets wrong is made both
-//! ways. Finding nothing is a proof, and running out of time or memory is neither proof nor disproof.
+//! For serializability a transaction is one point in the order. For snapshot isolation it is two:
+//! it reads at the first and writes at the second (Cerone and Gotsman, JACM 2018, characterize this
+//! by cycles without two adjacent anti-dependencies). The open choices are the orders of each two
+//! writers of a key; each choice implies that the readers of the first read before the second
+//! writes. If one choice would close a cycle, the other is forced (saturation). After saturation, a
+//! likely total order is tried as a whole, and the search branches on the first choice that it
+//! violates. An exhausted search proves that no order exists; an exhausted budget proves nothing.
 
 mod guess;
 mod problem;
@@ -21,7 +22,7 @@ use super::failure::Failure;
 use super::order::CommitEdge;
 use crate::verdict::Limits;
 
-/// Looks for an order; `edges` are what any order must contain.
+/// Searches for an order that contains `edges`.
 pub(super) fn search_commit_order(
     facts: &Facts<'_, '_>,
     edges: &[CommitEdge],
@@ -31,7 +32,8 @@ pub(super) fn search_commit_order(
     let bytes = required_bytes(facts, points);
     if bytes > limits.memory_bytes / 2 {
         let why = format!(
-            "to order the writes of {} transactions takes {} MB, more than half of what there is",
+            "ordering the writes of {} transactions takes {} MB, more than half of the memory \
+             budget",
             facts.len(),
             bytes >> 20
         );
@@ -63,16 +65,14 @@ pub(super) fn search_commit_order(
 }
 
 fn budget_exceeded(tried: usize) -> Failure {
-    Failure::BudgetExceeded(format!(
-        "time or memory was up after {tried} tries at the order of writes"
-    ))
+    Failure::BudgetExceeded(format!("budget exhausted after {tried} attempts to order two writes"))
 }
 
 enum SearchOutcome {
     ComponentCycles,
-    /// What is forced already leaves no way for this one.
+    /// The forced edges allow neither order of this pair.
     Stuck(WriterPair),
-    /// Every way was tried.
+    /// Every branch failed.
     Exhausted(usize),
     TimedOut(usize),
 }
@@ -80,7 +80,7 @@ enum SearchOutcome {
 struct OrderSearch<'p, 'f, 'l, 'h> {
     problem: &'p SearchProblem<'f, 'l, 'h>,
     limits: &'p Limits<'p>,
-    /// How many states there is memory for.
+    /// The maximum number of states in memory.
     most: usize,
     tried: usize,
 }
@@ -92,10 +92,10 @@ impl OrderSearch<'_, '_, '_, '_> {
             Err(Halt::Stuck(choice)) => return SearchOutcome::Stuck(choice),
             Err(Halt::TimedOut) => return SearchOutcome::TimedOut(self.tried),
         }
-        // The second way of each choice whose first is being tried.
+        // The other branch of each choice whose first branch is being explored.
         let mut stack: Vec<(SearchState, WriterPair)> = Vec::new();
         loop {
-            // A guess that is right needs no more memory; one that is wrong needs another state.
+            // A correct guess needs no more memory; a wrong one needs another state.
             let choice = match guess::check_likely_order(self.problem, &state, self.limits.expired)
             {
                 Guess::Right => return SearchOutcome::ComponentCycles,

@@ -1,18 +1,18 @@
-//! Compares the deciders with their definitions: every order of commits is tried.
+//! Compares the decisions with the definitions of the levels, by trying every commit order.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::options::DataType;
 use super::super::table::{self, NONE};
 use super::facts::Facts;
-use super::{Isolation, LEVELS, Level};
+use super::{Isolation, IsolationLevel, LEVELS};
 use crate::history::{Event, History, Kind, Process, Value};
 use crate::verdict::{Check as _, Limits, Validity};
 
 /// SplitMix64.
-struct Draw(u64);
+struct SplitMix(u64);
 
-impl Draw {
+impl SplitMix {
     fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,9 +22,9 @@ impl Draw {
 }
 
 /// A transaction of a process: micro-operations as `(is_write, key, value)`, nil is 0.
-type Txn = (u64, Kind, Vec<(bool, i64, i64)>);
+type TestTxn = (u64, Kind, Vec<(bool, i64, i64)>);
 
-fn history(txns: &[Txn]) -> History {
+fn history(txns: &[TestTxn]) -> History {
     let mut events = Vec::new();
     for (process, kind, accesses) in txns {
         let describe = |answered: bool| {
@@ -59,8 +59,8 @@ fn history(txns: &[Txn]) -> History {
     History::new(events).expect("every process does one thing at a time")
 }
 
-/// Runs transactions one after another, or with old snapshots, and tells a lie now and then.
-fn random(draw: &mut Draw) -> Vec<Txn> {
+/// Runs transactions serially or on old snapshots, with an occasional wrong read.
+fn random(draw: &mut SplitMix) -> Vec<TestTxn> {
     let (sessions, keys) = (1 + draw.below(3), 1 + draw.below(3));
     let mut states: Vec<Vec<i64>> = vec![vec![0; keys as usize]];
     let mut retired = vec![false; sessions as usize];
@@ -117,15 +117,15 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
     longer.collect()
 }
 
-/// Whether the level holds, by definition: some order of commits violates nothing.
-fn by_definition(facts: &Facts<'_, '_>, level: Level) -> bool {
+/// Whether the level holds by definition: some commit order violates nothing.
+fn by_definition(facts: &Facts<'_, '_>, level: IsolationLevel) -> bool {
     match level {
-        Level::SnapshotIsolation => snapshots(facts),
+        IsolationLevel::SnapshotIsolation => snapshots(facts),
         _ => orders(facts.len()).into_iter().any(|order| commits(facts, level, &order)),
     }
 }
 
-fn commits(facts: &Facts<'_, '_>, level: Level, order: &[usize]) -> bool {
+fn commits(facts: &Facts<'_, '_>, level: IsolationLevel, order: &[usize]) -> bool {
     let count = facts.len();
     let mut at = vec![0_i64; count + 1];
     order.iter().zip(1..).for_each(|(node, place)| at[*node] = place);
@@ -154,9 +154,9 @@ fn commits(facts: &Facts<'_, '_>, level: Level, order: &[usize]) -> bool {
             (0..count).filter(|one| facts.wrote(*one as u32, read.key)).all(|one| {
                 let earlier = || facts.reads[reader][..place].iter();
                 let must = match level {
-                    Level::ReadCommitted => earlier().any(|it| it.source as usize == one),
-                    Level::ReadAtomic => direct(one, reader),
-                    Level::Causal => known[one][reader],
+                    IsolationLevel::ReadCommitted => earlier().any(|it| it.source as usize == one),
+                    IsolationLevel::ReadAtomic => direct(one, reader),
+                    IsolationLevel::Causal => known[one][reader],
                     _ => at[one] < at[reader],
                 };
                 one == reader
@@ -168,8 +168,8 @@ fn commits(facts: &Facts<'_, '_>, level: Level, order: &[usize]) -> bool {
     })
 }
 
-/// Whether points to read and to write can be put in an order in which every transaction reads what had been written
-/// by then, and nobody else writes its keys between its two points.
+/// Whether the read and write points have an order in which every transaction reads the latest
+/// writes, and no other one writes its keys between its two points.
 fn snapshots(facts: &Facts<'_, '_>) -> bool {
     let count = facts.len();
     orders(2 * count).into_iter().any(|order| {
@@ -202,7 +202,7 @@ fn snapshots(facts: &Facts<'_, '_>) -> bool {
 fn every_level_agrees_with_its_definition() {
     let mut seen = [[0_usize; 2]; LEVELS.len()];
     for seed in 0..6000 {
-        let txns = random(&mut Draw(seed));
+        let txns = random(&mut SplitMix(seed));
         let history = history(&txns);
         let table = table::read_transactions(history.operations(), DataType::Registers, &|| false);
         let Ok(Some(table)) = table else { continue };
@@ -211,13 +211,13 @@ fn every_level_agrees_with_its_definition() {
             continue;
         }
         for (number, (level, name)) in LEVELS.iter().enumerate() {
-            if *level == Level::SnapshotIsolation && facts.len() > 3 {
+            if *level == IsolationLevel::SnapshotIsolation && facts.len() > 3 {
                 continue;
             }
             let limits = Limits { consistency: Some(name), ..Limits::default() };
             let got = Isolation.check(&history, &limits);
             if got.validity == Validity::Unknown {
-                continue; // Nothing is known to have taken place.
+                continue; // No transaction committed.
             }
             let obvious = wrong.is_empty() && by_definition(&facts, *level);
             assert_eq!(
@@ -232,9 +232,9 @@ fn every_level_agrees_with_its_definition() {
     assert!(seen.iter().flatten().all(|count| *count > 300), "{seen:?}");
 }
 
-fn describe(txns: &[Txn]) -> Vec<(&'static str, Validity)> {
+fn describe(txns: &[TestTxn]) -> Vec<(&'static str, Validity)> {
     let history = history(txns);
-    let ask = |(_, name): &(Level, &'static str)| {
+    let ask = |(_, name): &(IsolationLevel, &'static str)| {
         let limits = Limits { consistency: Some(name), ..Limits::default() };
         (*name, Isolation.check(&history, &limits).validity)
     };
@@ -242,7 +242,7 @@ fn describe(txns: &[Txn]) -> Vec<(&'static str, Validity)> {
 }
 
 /// The levels that hold.
-fn holds(txns: &[Txn]) -> String {
+fn holds(txns: &[TestTxn]) -> String {
     let valid = describe(txns).into_iter().filter(|(_, validity)| *validity == Validity::Valid);
     valid.map(|(name, _)| name).collect::<Vec<_>>().join(" ")
 }
@@ -251,27 +251,27 @@ const R: bool = false;
 const W: bool = true;
 
 #[test]
-fn each_level_has_a_smallest_history_that_it_alone_forbids() {
+fn each_level_forbids_a_smallest_history_that_the_weaker_ones_allow() {
     let ok = |process, accesses: &[(bool, i64, i64)]| (process, Kind::Ok, accesses.to_vec());
     let both = ok(0, &[(W, 1, 1), (W, 2, 2)]);
-    // One of two writes is seen, and then what was before the other.
+    // Fractured read: one of two writes is observed, and the other is missed.
     assert_eq!(holds(&[both.clone(), ok(1, &[(R, 1, 1), (R, 2, 0)])]), "");
     assert_eq!(holds(&[both.clone(), ok(1, &[(R, 2, 0), (R, 1, 1)])]), "read-committed");
-    // An answer is seen, and the question is not.
+    // Causality violation: an effect is observed without its cause.
     let answer = ok(1, &[(R, 1, 1), (W, 2, 2)]);
     let blind = ok(2, &[(R, 2, 2), (R, 1, 0)]);
     assert_eq!(holds(&[ok(0, &[(W, 1, 1)]), answer, blind]), "read-committed read-atomic");
-    // Two read the same and write after it.
+    // Lost update.
     let update = |process, value| ok(process, &[(R, 1, 0), (W, 1, value)]);
     assert_eq!(holds(&[update(0, 1), update(1, 2)]), "read-committed read-atomic causal");
-    // Each reads what the other writes, too early.
+    // Write skew.
     let skew = [ok(0, &[(R, 1, 0), (W, 2, 1)]), ok(1, &[(R, 2, 0), (W, 1, 2)])];
     assert_eq!(holds(&skew), "read-committed read-atomic causal snapshot-isolation");
     assert_eq!(holds(&[skew[0].clone(), ok(1, &[(R, 2, 1), (W, 1, 2)])]).split(' ').count(), 5);
 }
 
 #[test]
-fn what_may_not_have_happened_counts_if_it_was_read_and_what_did_not_must_not_be() {
+fn indeterminate_writes_may_be_read_and_failed_ones_must_not() {
     let write = |kind| (0, kind, vec![(W, 1, 1)]);
     let read = |value| (1, Kind::Ok, vec![(R, 1, value)]);
     assert_eq!(holds(&[write(Kind::Info), read(1)]).split(' ').count(), 5);
@@ -281,21 +281,21 @@ fn what_may_not_have_happened_counts_if_it_was_read_and_what_did_not_must_not_be
 }
 
 #[test]
-fn a_value_that_is_written_twice_cannot_be_judged() {
+fn a_value_written_twice_is_unknown() {
     let write = |process| (process, Kind::Ok, vec![(W, 1, 1)]);
     assert!(
         describe(&[write(0), write(1)]).iter().all(|(_, validity)| *validity == Validity::Unknown)
     );
 }
 
-fn validities(txns: &[Txn]) -> Vec<Validity> {
+fn validities(txns: &[TestTxn]) -> Vec<Validity> {
     describe(txns).into_iter().map(|(_, validity)| validity).collect()
 }
 
 #[test]
-fn fewer_reads_convict_nobody_and_names_of_keys_and_values_do_not_matter() {
+fn fewer_reads_violate_nothing_and_names_do_not_matter() {
     for seed in 0..1500 {
-        let txns = random(&mut Draw(seed));
+        let txns = random(&mut SplitMix(seed));
         let wanted = validities(&txns);
         let mut renamed = txns.clone();
         for (_, _, accesses) in &mut renamed {
@@ -321,11 +321,12 @@ fn fewer_reads_convict_nobody_and_names_of_keys_and_values_do_not_matter() {
     }
 }
 
-/// Ten thousand writers of one key could be ordered in more ways than fit into memory: that is said before it is tried.
+/// The orders of ten thousand writers of one key exceed the memory budget, which is detected in
+/// advance.
 #[test]
-fn a_budget_that_is_spent_is_unknown_and_never_a_verdict() {
+fn an_exhausted_budget_is_unknown() {
     let write = |value| (value as u64, Kind::Ok, vec![(W, 1, value)]);
-    let many: Vec<Txn> = (1..10_000).map(write).collect();
+    let many: Vec<TestTxn> = (1..10_000).map(write).collect();
     let history = history(&many);
     let ask = |level, limits: Limits<'_>| {
         Isolation.check(&history, &Limits { consistency: Some(level), ..limits })
@@ -341,14 +342,13 @@ fn a_budget_that_is_spent_is_unknown_and_never_a_verdict() {
     assert_eq!(ask("causal", Limits::default()).validity, Validity::Valid);
 }
 
-/// What is serializable is under snapshot isolation, too, and seen to be so at the first guess: where transactions
-/// begin and end one after the other no two writers overlap.
+/// The first guess is right for a serial history: no two writers of a key overlap.
 #[test]
-fn blind_writes_are_put_in_order_at_once() {
+fn blind_writes_are_ordered_by_the_first_guess() {
     let writes = (1..=40).map(|value| (value as u64, Kind::Ok, vec![(W, 1, value)]));
     let reads =
         (1..=160).map(|reader| (1000 + reader as u64, Kind::Ok, vec![(R, 1, 1 + reader % 40)]));
-    let history = history(&writes.chain(reads).collect::<Vec<Txn>>());
+    let history = history(&writes.chain(reads).collect::<Vec<TestTxn>>());
     for level in ["snapshot-isolation", "serializable"] {
         let asked = AtomicUsize::new(0);
         let expired = || asked.fetch_add(1, Ordering::Relaxed) > 20;

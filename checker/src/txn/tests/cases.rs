@@ -1,11 +1,11 @@
-//! The smallest history with each anomaly, and the nearest one without.
+//! Tests the smallest history with each anomaly, and the most similar one without it.
 
 use super::{ALL, history, lists, lists_at, names, registers, registers_by, together};
 use crate::history::History;
 use crate::txn::{Inference, RwRegister, UnknownWriters};
 use crate::verdict::{Check, Limits, Validity};
 
-/// The first history has just these anomalies, the second none.
+/// Checks that the first history has exactly these anomalies, and the second none.
 #[track_caller]
 fn only(anomalies: &str, with: &History, without: &History) {
     let verdict = lists(with);
@@ -41,7 +41,7 @@ fn g0() {
 }
 
 #[test]
-fn g0_of_a_process_and_of_real_time() {
+fn g0_with_process_and_real_time_edges() {
     let process = history("0?ax1 0!ax1 0?ax2 0!ax2 1?rx 1!rx21");
     only("G0-process G0-realtime", &process, &history("0?ax1 0!ax1 0?ax2 0!ax2 1?rx 1!rx12"));
     let realtime = history("0?ax1 0!ax1 1?ax2 1!ax2 2?rx 2!rx21");
@@ -103,7 +103,7 @@ fn incompatible_order() {
 }
 
 #[test]
-fn a_transaction_appends_in_its_order() {
+fn incompatible_order_of_appends_of_one_transaction() {
     only(
         "G1b incompatible-order",
         &together(&["ax1,ax2", "rx21"]),
@@ -147,7 +147,7 @@ fn g_single() {
 
 #[test]
 fn g_nonadjacent() {
-    // Long fork: each of two readers saw one write and missed the other.
+    // Long fork: each of two readers observed one write and missed the other.
     only(
         "G-nonadjacent",
         &together(&["ax1", "ay1", "rx1,ry", "rx,ry1"]),
@@ -170,7 +170,7 @@ fn g_nonadjacent() {
 #[test]
 fn g2_item() {
     only("G2-item", &together(&["rx,ay1", "ry,ax1"]), &together(&["rx,ay1", "ry1,ax1"]));
-    // Write skew closed by a process, and by real time.
+    // Write skew closed by process order, and by real-time order.
     let process = history("0?rx,ay1 1?ax1 1!ax1 1?ry 1!ry 0!rx,ay1");
     only(
         "G2-item-process G2-item-realtime",
@@ -182,7 +182,7 @@ fn g2_item() {
 }
 
 #[test]
-fn what_a_level_allows_does_not_break_it() {
+fn an_anomaly_violates_only_levels_that_forbid_it() {
     let skew = together(&["rx,ay1", "ry,ax1"]);
     for (level, validity) in [
         ("snapshot-isolation", Validity::Valid),
@@ -201,25 +201,42 @@ fn what_a_level_allows_does_not_break_it() {
 }
 
 #[test]
-fn a_verdict_names_the_weakest_model_and_all_that_fall_with_it() {
+fn a_verdict_names_the_weakest_violated_models_and_all_stronger_ones() {
     let verdict = lists(&together(&["ax1,ay1", "rx1,ry"]));
     let models = |what: &str| verdict.measured[what].to_string();
-    insta::assert_snapshot!(models("not"), @r#"["consistent-view" "parallel-snapshot-isolation" "repeatable-read"]"#);
-    insta::assert_snapshot!(models("also-not"), @r#"["forward-consistent-view" "serializable" "snapshot-isolation" "strict-serializable" "strong-session-serializable" "strong-session-snapshot-isolation" "strong-snapshot-isolation" "update-serializable"]"#);
+    assert_eq!(
+        models("not"),
+        "[\"consistent-view\" \"parallel-snapshot-isolation\" \"repeatable-read\"]"
+    );
+    assert_eq!(
+        models("also-not"),
+        "[\"forward-consistent-view\" \"serializable\" \"snapshot-isolation\" \
+         \"strict-serializable\" \"strong-session-serializable\" \
+         \"strong-session-snapshot-isolation\" \"strong-snapshot-isolation\" \
+         \"update-serializable\"]"
+    );
 }
 
 #[test]
-fn a_cycle_is_told_edge_by_edge() {
+fn a_cycle_is_explained_edge_by_edge() {
     let verdict = lists(&together(&["ax1,ay1", "ax2", "rx12,ry"]));
     let finding = &verdict.findings[0];
-    insta::assert_snapshot!(finding.message, @r#"T1 < T2 < T3 < T1, where T1 = [append "x" 1, append "y" 1] (index 0); T2 = [append "x" 2] (index 1); T3 = [r "x" [1 2], r "y" []] (index 2)"#);
+    assert_eq!(
+        finding.message,
+        "T1 < T2 < T3 < T1, where T1 = [append \"x\" 1, append \"y\" 1] (index 0); T2 = [append \
+         \"x\" 2] (index 1); T3 = [r \"x\" [1 2], r \"y\" []] (index 2)"
+    );
     let steps: Vec<_> =
         finding.steps.iter().map(|step| format!("{} {}", step.relation, step.message)).collect();
-    insta::assert_snapshot!(steps.join("\n"), @r#"
-    ww T1 < T2, because T2 appended 2 to key "x" after T1 appended 1
-    wr T2 < T3, because T3 observed T2's append of 2 to key "x"
-    rw However, T3 < T1, because T3 observed the initial state of key "y", which T1 changed to 1: a contradiction!
-    "#);
+    assert_eq!(
+        steps,
+        [
+            "ww T1 < T2, because T2 appended 2 to key \"x\" after T1 appended 1",
+            "wr T2 < T3, because T3 observed T2's append of 2 to key \"x\"",
+            "rw However, T3 < T1, because T3 observed the initial state of key \"y\", which T1 \
+             changed to 1: a contradiction!",
+        ]
+    );
     insta::assert_snapshot!(crate::txn::dot(finding), @r#"
     digraph {
         0 [ label = "T1 (index 0)" ]
@@ -233,15 +250,16 @@ fn a_cycle_is_told_edge_by_edge() {
 }
 
 #[test]
-fn a_transaction_of_unknown_outcome_counts_only_when_it_was_observed() {
-    // Unobserved: it may never have happened. Observed: it did, and y, too, must be there.
+fn an_indeterminate_transaction_counts_only_if_it_was_observed() {
+    // Unobserved, it may not have committed. Observed, it did, so its write to y must be visible,
+    // too.
     assert_eq!(names(&lists(&history("0?ax1,ay1 0~ 1?rx,ry 1!rx,ry"))), "");
     assert_eq!(names(&lists(&history("0?ax1,ay1 0~ 1?rx,ry 1!rx1,ry"))), "G-single");
     assert_eq!(names(&lists(&history("0?ax1,ay1 1?rx,ry 1!rx1,ry"))), "G-single");
 }
 
 #[test]
-fn registers_know_who_read_whom() {
+fn register_anomalies_without_inference() {
     let register = |history: &History, rules| names(&registers_by(&registers(history), rules));
     let none = Inference { initial_first: false, ..Inference::default() };
     let circular = together(&["ax1,ry1", "ay1,rx1"]);
@@ -254,7 +272,7 @@ fn registers_know_who_read_whom() {
 }
 
 #[test]
-fn registers_know_more_by_each_rule() {
+fn each_inference_rule_finds_more_register_anomalies() {
     let register = |history: &History, rules| names(&registers_by(&registers(history), rules));
     let none = Inference { initial_first: false, ..Inference::default() };
     let fracture = together(&["ax1,ay1", "rx1,ry"]);
@@ -276,7 +294,7 @@ fn registers_know_more_by_each_rule() {
 }
 
 #[test]
-fn a_value_from_nowhere_is_wrong_only_where_everybody_is_known() {
+fn an_unwritten_read_is_an_anomaly_only_without_unknown_writers() {
     let history = registers(&history("0?wx2 0! 1?rx 1!rx3"));
     let closed = RwRegister(UnknownWriters::Forbidden).check(&history, &Limits::default());
     assert_eq!((closed.validity, names(&closed)), (Validity::Invalid, "unwritten-read".to_owned()));
@@ -285,7 +303,7 @@ fn a_value_from_nowhere_is_wrong_only_where_everybody_is_known() {
 }
 
 #[test]
-fn what_strictness_says_of_the_order_of_writes_convicts_of_nothing_else() {
+fn the_order_implied_by_strict_serializability_violates_only_that_model() {
     let judge = |text: &str, consistency| {
         let limits = Limits { consistency, ..Limits::default() };
         RwRegister(UnknownWriters::Forbidden).check(&registers(&history(text)), &limits)

@@ -1,15 +1,15 @@
-//! Changes that must not matter: other names, other orders of what is independent, fewer reads.
+//! Tests invariants: names, the order of independent operations, and fewer reads.
 
 use proptest::prelude::{ProptestConfig, any};
 use proptest::proptest;
 
-use super::twin::wrong;
+use super::brute_force::wrong;
 use super::{ALL, lists, names, registers, registers_by};
 use crate::history::{Event, History, Kind, Process, Value};
 use crate::txn::{Inference, RwRegister, UnknownWriters};
 use crate::verdict::{Check, Limits, Validity, Verdict};
 
-/// The same history with every micro-operation changed.
+/// The history with changed micro-operations.
 fn changed(history: &History, change: impl Fn(&Event, &[Value]) -> Vec<Value>) -> History {
     let mut events = history.events().to_vec();
     for event in &mut events {
@@ -34,7 +34,7 @@ fn counts(verdict: Verdict) -> Vec<(String, usize)> {
     counts
 }
 
-/// 0 is 1, and 1 is 0 and text.
+/// Swaps the keys 0 and 1, and makes them text.
 fn renamed(history: &History) -> History {
     changed(history, |_, steps| {
         let rename = |step: &Value| match parts(step) {
@@ -47,7 +47,7 @@ fn renamed(history: &History) -> History {
     })
 }
 
-/// Within each transaction one key after the other.
+/// Sorts the micro-operations of each transaction by key.
 fn sorted(history: &History) -> History {
     changed(history, |_, steps| {
         let mut steps = steps.to_vec();
@@ -56,7 +56,7 @@ fn sorted(history: &History) -> History {
     })
 }
 
-/// Without the read of that number in the transaction of that number.
+/// Removes one read of one transaction.
 fn without(history: &History, transaction: usize, place: usize) -> Option<History> {
     let operation = history.operations().get(transaction)?;
     let Value::List(steps) = &operation.input else { return None };
@@ -71,7 +71,7 @@ fn without(history: &History, transaction: usize, place: usize) -> Option<Histor
     }))
 }
 
-/// Later, by other clients, with other elements.
+/// Changes times, clients and elements.
 fn elsewhere(history: &History) -> History {
     let element = |value: &Value| match value {
         Value::Int(number) => Value::from(format!("it is {number}")),
@@ -98,7 +98,7 @@ fn elsewhere(history: &History) -> History {
     History::new(events).expect("well-formed")
 }
 
-/// With a transaction that nobody knows the end of, somewhere in between.
+/// Inserts an indeterminate transaction.
 fn with_unknown(history: &History, seed: u64, write: &str) -> History {
     let mut events = history.events().to_vec();
     let step =
@@ -118,7 +118,7 @@ fn with_unknown(history: &History, seed: u64, write: &str) -> History {
     History::new(events).expect("well-formed")
 }
 
-/// With one read in so many, or none, returning what nobody wrote.
+/// Makes every `one_in`-th read return an unwritten value; none if that is 0.
 fn lying(history: &History, one_in: u64) -> History {
     changed(history, |event, steps| {
         let lie = |(place, step): (usize, &Value)| match parts(step) {
@@ -137,7 +137,7 @@ fn lying(history: &History, one_in: u64) -> History {
     })
 }
 
-/// How many reads of committed transactions return what no transaction writes to the key.
+/// The number of committed reads that return a value which no transaction wrote to the key.
 fn from_nowhere(history: &History) -> usize {
     let steps = |value: &Value| match value {
         Value::List(steps) => steps.to_vec(),
@@ -163,16 +163,23 @@ fn from_nowhere(history: &History) -> usize {
     answers.map(of).sum()
 }
 
-/// Every rule of inference, or none but what the history shows.
+/// Every inference rule, or only the default.
 fn rules(inferred: bool) -> Inference {
     if inferred { ALL } else { Inference::default() }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        cases: 1000,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
-    fn other_names_and_orders_of_independent_keys_change_nothing(seed in any::<u64>(), transactions in 1..40_usize) {
+    fn other_names_and_orders_of_independent_keys_change_nothing(
+        seed in any::<u64>(),
+        transactions in 1..40_usize,
+    ) {
         let history = wrong(seed, transactions);
         let wanted = counts(lists(&history));
         assert_eq!(wanted, counts(lists(&renamed(&history))));
@@ -180,13 +187,20 @@ proptest! {
     }
 
     #[test]
-    fn times_and_names_of_clients_and_elements_change_nothing(seed in any::<u64>(), transactions in 1..40_usize) {
+    fn times_and_names_of_clients_and_elements_change_nothing(
+        seed in any::<u64>(),
+        transactions in 1..40_usize,
+    ) {
         let history = wrong(seed, transactions);
         assert_eq!(counts(lists(&history)), counts(lists(&elsewhere(&history))));
     }
 
     #[test]
-    fn registers_obey_the_same_laws(seed in any::<u64>(), transactions in 1..40_usize, inferred in any::<bool>()) {
+    fn registers_obey_the_same_laws(
+        seed in any::<u64>(),
+        transactions in 1..40_usize,
+        inferred in any::<bool>(),
+    ) {
         let history = registers(&wrong(seed, transactions));
         let judge = |history: &History| counts(registers_by(history, rules(inferred)));
         let wanted = judge(&history);
@@ -196,13 +210,18 @@ proptest! {
     }
 
     #[test]
-    fn registers_are_not_made_wrong_by_less_evidence(seed in any::<u64>(), transactions in 2..10_usize, inferred in any::<bool>()) {
+    fn less_evidence_adds_no_register_anomaly(
+        seed in any::<u64>(),
+        transactions in 2..10_usize,
+        inferred in any::<bool>(),
+    ) {
         let history = registers(&wrong(seed, transactions));
         let judge = |history: &History| registers_by(history, rules(inferred));
         if judge(&history).validity != Validity::Valid {
             return Ok(());
         }
-        for (transaction, place) in (0..transactions).flat_map(|one| (0..3).map(move |place| (one, place))) {
+        let places = (0..transactions).flat_map(|one| (0..3).map(move |place| (one, place)));
+        for (transaction, place) in places {
             if let Some(fewer) = without(&history, transaction, place) {
                 assert_eq!(names(&judge(&fewer)), "");
             }
@@ -210,9 +229,9 @@ proptest! {
         assert_eq!(names(&judge(&with_unknown(&history, seed, "w"))), "");
     }
 
-    /// The twin of what the closed world adds.
+    /// The brute-force check of unwritten reads.
     #[test]
-    fn what_nobody_wrote_is_counted_as_a_comparison_of_all_reads_with_all_writes_does(
+    fn unwritten_reads_agree_with_a_comparison_of_all_reads_and_writes(
         seed in any::<u64>(),
         transactions in 1..20_usize,
         lies in 0..8_u64,
@@ -224,7 +243,10 @@ proptest! {
     }
 
     #[test]
-    fn what_may_not_have_happened_makes_nothing_wrong(seed in any::<u64>(), transactions in 2..20_usize) {
+    fn an_indeterminate_transaction_adds_no_anomaly(
+        seed in any::<u64>(),
+        transactions in 2..20_usize,
+    ) {
         let history = wrong(seed, transactions);
         if lists(&history).validity == Validity::Valid {
             assert_eq!(names(&lists(&with_unknown(&history, seed, "append"))), "");
@@ -232,12 +254,13 @@ proptest! {
     }
 
     #[test]
-    fn fewer_reads_make_nothing_wrong(seed in any::<u64>(), transactions in 2..10_usize) {
+    fn fewer_reads_add_no_anomaly(seed in any::<u64>(), transactions in 2..10_usize) {
         let history = wrong(seed, transactions);
         if lists(&history).validity != Validity::Valid {
             return Ok(());
         }
-        for (transaction, place) in (0..transactions).flat_map(|one| (0..3).map(move |place| (one, place))) {
+        let places = (0..transactions).flat_map(|one| (0..3).map(move |place| (one, place)));
+        for (transaction, place) in places {
             if let Some(fewer) = without(&history, transaction, place) {
                 assert_eq!(names(&lists(&fewer)), "");
             }

@@ -1,17 +1,18 @@
-//! Judges small histories: by hand, against twins that try everything, and under changes that must not matter.
+//! Tests transaction checks with small histories, against a brute-force check, and by invariants.
 
-mod bad;
+mod brute_force;
 mod cases;
+mod invalid_txns;
 mod laws;
-mod twin;
 
 use super::{DataType, Inference, Options, check_transactions};
 use crate::history::{Event, History, Kind, Process, Value};
 use crate::verdict::{Limits, Verdict};
 
-/// A history of lists or registers, an event a word: a process, what happens, and micro-operations that keys `x`,
-/// `y`, `z` and single digits make up. `0?ax1,ry` invokes, `0!ax1,ry12` is ok having read `[1 2]` from y (of a
-/// register the last digit counts), `0-` fails, `0~` is unknown; what is asked need not be said again.
+/// A history of lists or registers, an event a word: a process, what happens, and micro-operations
+/// that keys `x`, `y`, `z` and single digits make up. `0?ax1,ry` invokes, `0!ax1,ry12` is ok having
+/// read `[1 2]` from y (of a register the last digit counts), `0-` fails, `0~` is unknown; what is
+/// asked need not be said again.
 fn history(text: &str) -> History {
     let mut asked: Vec<(u64, Value)> = Vec::new();
     let mut events = Vec::new();
@@ -38,7 +39,7 @@ fn history(text: &str) -> History {
     History::new(events).expect("well-formed")
 }
 
-/// Lists of transactions that are all under way at the same time.
+/// A history of lists whose transactions are all concurrent.
 fn together(steps: &[&str]) -> History {
     let asked = |steps: &str| -> String {
         let bare =
@@ -78,7 +79,7 @@ fn register(step: &Value) -> Value {
     }
 }
 
-/// The same with registers: a read list is its last item.
+/// The same history with registers: a list that was read becomes its last item.
 fn registers(history: &History) -> History {
     let mut events = history.events().to_vec();
     for event in &mut events {
@@ -101,7 +102,7 @@ fn lists(history: &History) -> Verdict {
     lists_at(history, "strict-serializable")
 }
 
-/// Every rule there is.
+/// Every inference rule.
 const ALL: Inference = Inference {
     initial_first: true,
     writes_follow_reads: true,
@@ -114,7 +115,7 @@ fn registers_by(history: &History, inference: Inference) -> Verdict {
     check_transactions(history, DataType::Registers, &options, &Limits::default())
 }
 
-/// The names of what was found, in order of name.
+/// The names of the findings, sorted.
 fn names(verdict: &Verdict) -> String {
     let mut names: Vec<_> = verdict.findings.iter().map(|finding| finding.name.as_str()).collect();
     names.sort_unstable();

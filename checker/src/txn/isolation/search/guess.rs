@@ -1,21 +1,21 @@
-//! Guesses an order of all points that is likely to be right.
+//! Guesses a total order of all points that is likely to be valid.
 
 use rustc_hash::FxHashMap;
 
 use super::problem::{SearchProblem, WriterPair, transaction};
 use super::state::SearchState;
 
-/// What came of a guess.
+/// The result of a guess.
 pub(super) enum Guess {
     /// The likely order explains everything.
     Right,
-    /// The first choice that it gets wrong, the way it is not in the likely order.
+    /// The first pair that the likely order violates, in the opposite order.
     Wrong(WriterPair),
-    /// RealTimeOrder was up.
+    /// The time limit is exceeded.
     TimedOut,
 }
 
-/// Tries a likely order of all points.
+/// Checks a likely order of all points.
 pub(super) fn check_likely_order(
     problem: &SearchProblem<'_, '_, '_>,
     state: &SearchState,
@@ -29,7 +29,7 @@ pub(super) fn check_likely_order(
         problem.consequences(choice.key, one, other).any(|(from, to)| place[from] > place[to])
     };
     let Some(choice) = state.open.iter().find(wrong).copied() else { return Guess::Right };
-    // The likely order has the two the wrong way round, more often than not.
+    // The opposite order is more often right.
     let first = place[problem.writes(choice.one)] < place[problem.writes(choice.other)];
     Guess::Wrong(if first {
         WriterPair { one: choice.other, other: choice.one, ..choice }
@@ -38,9 +38,11 @@ pub(super) fn check_likely_order(
     })
 }
 
-/// A place for each point, if there was time: nothing is overwritten, nor does anybody begin who will overwrite it, while
-/// somebody who is still to come read it, if that can be helped; who has begun ends before others begin, so that no two
-/// writers of a key overlap that need not; then by time.
+/// The position of each point; `None` if the time limit is exceeded.
+///
+/// Greedy: prefer points that overwrite no version with pending readers; then writes, so that a
+/// transaction that has begun ends before others begin and writers of a key do not overlap; then
+/// the order of completion.
 fn find_likely_order(
     problem: &SearchProblem<'_, '_, '_>,
     state: &SearchState,
@@ -68,7 +70,7 @@ fn find_likely_order(
                 let now = last.get(*key).copied().unwrap_or(facts.start());
                 let own = facts.reads[node as usize].iter();
                 let own = own.filter(|read| read.key == **key && read.source == now).count();
-                // What it read at an earlier point of its own nobody waits for.
+                // Its own read at an earlier point is not pending.
                 let own = if *point == problem.reads(node) { own.min(1) } else { 0 };
                 waiting.get(&(**key, now)).copied().unwrap_or(0) > own
             });

@@ -5,16 +5,16 @@ use rustc_hash::FxHashMap;
 use super::super::facts::Facts;
 use crate::finding::Finding;
 
-/// How many points a transaction is.
+/// The number of points of a transaction in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Points {
-    /// It reads and writes at one moment.
+    /// It reads and writes at one point (serializable).
     One,
-    /// It reads at one and writes at a later one.
+    /// It reads at one point and writes at a later one (snapshot isolation).
     Two,
 }
 
-/// Two writers of a key, the first before the second or the other way round.
+/// Two writers of a key, `one` before `other`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WriterPair {
     pub(super) key: u32,
@@ -22,11 +22,11 @@ pub(super) struct WriterPair {
     pub(super) other: u32,
 }
 
-/// What does not change while the search goes on.
+/// The constant part of the search.
 pub(super) struct SearchProblem<'f, 'l, 'h> {
     pub(super) facts: &'f Facts<'l, 'h>,
     pub(super) points: Points,
-    /// Who read each key from each writer.
+    /// The readers of each (key, writer).
     pub(super) readers: FxHashMap<(u32, u32), Vec<u32>>,
     pub(super) choices: Vec<WriterPair>,
 }
@@ -60,7 +60,7 @@ impl<'f, 'l, 'h> SearchProblem<'f, 'l, 'h> {
         Self { facts, points, readers, choices }
     }
 
-    /// How many points there are.
+    /// The number of points.
     pub(super) fn count(&self) -> usize {
         match self.points {
             Points::One => self.facts.len(),
@@ -68,7 +68,7 @@ impl<'f, 'l, 'h> SearchProblem<'f, 'l, 'h> {
         }
     }
 
-    /// Where a transaction reads.
+    /// The point at which a transaction reads.
     pub(super) fn reads(&self, node: u32) -> usize {
         match self.points {
             Points::One => node as usize,
@@ -76,7 +76,7 @@ impl<'f, 'l, 'h> SearchProblem<'f, 'l, 'h> {
         }
     }
 
-    /// Where it writes.
+    /// The point at which a transaction writes.
     pub(super) fn writes(&self, node: u32) -> usize {
         match self.points {
             Points::One => node as usize,
@@ -84,7 +84,8 @@ impl<'f, 'l, 'h> SearchProblem<'f, 'l, 'h> {
         }
     }
 
-    /// What holds in any order: sessions, who read whom, and that nobody writes before a read of the initial state.
+    /// The edges of every order: session order, read dependencies, and reads of the initial state
+    /// before all writes of the key.
     pub(super) fn base(&self) -> Vec<(usize, usize)> {
         let facts = self.facts;
         let mut edges = Vec::new();
@@ -108,7 +109,7 @@ impl<'f, 'l, 'h> SearchProblem<'f, 'l, 'h> {
         edges
     }
 
-    /// What follows if one writer of a key comes before another.
+    /// The edges that follow if one writer of a key precedes another.
     pub(super) fn consequences(
         &self,
         key: u32,
@@ -125,7 +126,8 @@ impl<'f, 'l, 'h> SearchProblem<'f, 'l, 'h> {
         let facts = self.facts;
         let name = facts.key(key);
         let message = format!(
-            "T1 wrote {} to key {name} and T2 wrote {}, and neither can have been first, by what was read: T1 = {}, T2 = {}",
+            "T1 wrote {} to key {name} and T2 wrote {}, but the reads rule out both orders: T1 = \
+             {}, T2 = {}",
             facts.written_value(one, key),
             facts.written_value(other, key),
             facts.describe(one),
@@ -141,7 +143,7 @@ impl<'f, 'l, 'h> SearchProblem<'f, 'l, 'h> {
         }
     }
 
-    /// Of points that cannot be put in order the first few transactions.
+    /// The finding for points that cannot be ordered; it names the first few transactions.
     pub(super) fn cycle(&self, points: &[usize]) -> Finding {
         let facts = self.facts;
         let mut nodes: Vec<u32> = points.iter().map(|point| transaction(self, *point).0).collect();
@@ -152,8 +154,8 @@ impl<'f, 'l, 'h> SearchProblem<'f, 'l, 'h> {
             .zip(1..)
             .map(|(node, n)| format!("T{n} = {}", facts.describe(*node)));
         let message = format!(
-            "reads of the initial state come before its first writes, and with sessions and who read whom that puts \
-             {} transactions in a cycle, among them {}",
+            "session order, read dependencies and reads of the initial state form a cycle of {} \
+             transactions, among them {}",
             nodes.len(),
             shown.collect::<Vec<_>>().join(", ")
         );
@@ -169,14 +171,15 @@ impl<'f, 'l, 'h> SearchProblem<'f, 'l, 'h> {
 
     pub(super) fn exhausted(&self, tried: usize) -> Finding {
         let message = format!(
-            "no order of the {} transactions explains every read: each of {tried} ways to order two writes that were tried ends in a cycle",
+            "no order of the {} transactions explains every read: all {tried} attempts to \
+             order two writes end in a cycle",
             self.facts.len()
         );
         Finding { name: "no-write-order".to_owned(), count: 1, message, ..Finding::default() }
     }
 }
 
-/// The bytes of one state of the search, and of what is drawn up before it: known before any of it is made.
+/// The bytes of the problem and one state of the search, computed before they are allocated.
 pub(super) fn required_bytes(facts: &Facts<'_, '_>, points: Points) -> usize {
     let keys = facts.table.keys.len();
     let (mut writers, mut fresh) = (vec![0_usize; keys], vec![0_usize; keys]);
@@ -192,7 +195,7 @@ pub(super) fn required_bytes(facts: &Facts<'_, '_>, points: Points) -> usize {
     closure.saturating_add(pairs.saturating_mul(2)).saturating_add(first)
 }
 
-/// The transaction of a point, and whether it writes there.
+/// The transaction of a point, and whether it writes at that point.
 pub(super) fn transaction(problem: &SearchProblem<'_, '_, '_>, point: usize) -> (u32, bool) {
     match problem.points {
         Points::One => (point as u32, true),

@@ -2,14 +2,14 @@
 
 use super::problem::{SearchProblem, WriterPair};
 
-/// Which points come before which, and what is not decided.
+/// The partial order of points, and the undecided pairs of writers.
 #[derive(Clone)]
 pub(super) struct SearchState {
     pub(super) words: usize,
-    /// Of each point all that come after it, as bits.
+    /// The successors of each point, as bit sets.
     pub(super) after: Vec<u64>,
     pub(super) open: Vec<WriterPair>,
-    /// Points that cannot be put in order whatever is chosen.
+    /// Points on a cycle of the edges that every order contains.
     pub(super) cycle: Vec<usize>,
 }
 
@@ -23,7 +23,7 @@ impl SearchState {
         state
     }
 
-    /// The closure of edges, from the last point to the first.
+    /// Computes the transitive closure of edges, from the last point to the first.
     pub(super) fn close(&mut self, count: usize, edges: &[(usize, usize)]) {
         let (mut later, mut open) = (vec![Vec::new(); count], vec![0_u32; count]);
         for (from, to) in edges {
@@ -53,7 +53,7 @@ impl SearchState {
         self.after[than * self.words + point / 64] >> (point % 64) & 1 == 1
     }
 
-    /// Everything after `next`, and `next`, comes after `point`.
+    /// Adds `next` and its successors to the successors of `point`.
     pub(super) fn take(&mut self, point: usize, next: usize) {
         let (point, from) = (point * self.words, next * self.words);
         for word in 0..self.words {
@@ -62,7 +62,7 @@ impl SearchState {
         self.after[point + next / 64] |= 1 << (next % 64);
     }
 
-    /// Puts one point before another; false if that closes a cycle.
+    /// Orders one point before another; false if that closes a cycle.
     pub(super) fn put(&mut self, from: usize, to: usize) -> bool {
         if from == to || self.is_after(from, to) {
             return false;
@@ -79,13 +79,13 @@ impl SearchState {
         true
     }
 
-    /// Whether one writer can come before the other.
+    /// Whether `one` can precede `other`.
     pub(super) fn allows(&self, problem: &SearchProblem<'_, '_, '_>, choice: WriterPair) -> bool {
         let mut edges = problem.consequences(choice.key, choice.one, choice.other);
         edges.all(|(from, to)| from != to && !self.is_after(from, to))
     }
 
-    /// Puts one writer before the other; false if that closes a cycle.
+    /// Orders `one` before `other`; false if that closes a cycle.
     pub(super) fn decide(
         &mut self,
         problem: &SearchProblem<'_, '_, '_>,
@@ -95,7 +95,7 @@ impl SearchState {
         edges.into_iter().all(|(from, to)| self.put(from, to))
     }
 
-    /// Decides whatever only one way is left for, until nothing changes.
+    /// Decides pairs for which only one order is possible, until none is left.
     pub(super) fn saturate(
         &mut self,
         problem: &SearchProblem<'_, '_, '_>,
@@ -138,10 +138,10 @@ impl SearchState {
     }
 }
 
-/// Why no more can be decided.
+/// Why saturation stopped.
 pub(super) enum Halt {
-    /// No way is left for this choice.
+    /// Neither order of this pair is possible.
     Stuck(WriterPair),
-    /// RealTimeOrder is up.
+    /// The time limit is exceeded.
     TimedOut,
 }

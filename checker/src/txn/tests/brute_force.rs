@@ -1,7 +1,8 @@
-//! Compares with what definitions say, by trying every order: of transactions, and for snapshot isolation of their
-//! beginnings and commits.
+//! Compares verdicts with the definitions, by trying every order of transactions, or of their
+//! beginnings and commits for snapshot isolation.
 //!
-//! Of lists the verdict is exact, so both directions are asked. Of registers a *no* is.
+//! The verdict on lists is exact, so both directions are compared; that on registers is only
+//! compared where it is invalid.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use crate::bench::Draw;
 use crate::history::{Event, History, Kind, Operation, Process, Value};
 use crate::verdict::Validity;
 
-/// Who has to be over before whom begins.
+/// The order that a serialization must contain.
 #[derive(Clone, Copy)]
 enum Order {
     Any,
@@ -21,15 +22,15 @@ enum Order {
     Realtime,
 }
 
-/// What a twin tries to explain: each operation may or must take place.
-struct Twin<'h> {
+/// The operations to explain: each one that is ok must commit, an indeterminate one may.
+struct SerialOrders<'h> {
     operations: Vec<&'h Operation>,
     order: Order,
 }
 
-type Store = BTreeMap<Value, Vec<Value>>;
+type ListStore = BTreeMap<Value, Vec<Value>>;
 
-impl<'h> Twin<'h> {
+impl<'h> SerialOrders<'h> {
     fn new(history: &'h History, order: Order) -> Self {
         let operations = history
             .operations()
@@ -50,12 +51,12 @@ impl<'h> Twin<'h> {
         }
     }
 
-    /// Whether some order of transactions, one at a time, gives every answer.
+    /// Whether some serial order of transactions explains every read.
     fn serializable(&self) -> bool {
-        self.serial(&mut vec![false; self.operations.len()], &Store::new())
+        self.serial(&mut vec![false; self.operations.len()], &ListStore::new())
     }
 
-    fn serial(&self, done: &mut Vec<bool>, store: &Store) -> bool {
+    fn serial(&self, done: &mut Vec<bool>, store: &ListStore) -> bool {
         if (0..done.len()).all(|one| done[one] || !self.operations[one].is_ok()) {
             return true;
         }
@@ -78,13 +79,14 @@ impl<'h> Twin<'h> {
         self.before(other, one)
     }
 
-    /// Whether some order of beginnings and commits does, where reads see what was committed before the beginning
-    /// and of two that overlap and write one key only one commits.
+    /// Whether some order of beginnings and commits does, where reads observe the commits before
+    /// the beginning, and only one of two concurrent writers of a key commits.
     fn snapshot(&self) -> bool {
         self.snapshots(&mut vec![None; self.operations.len()], &mut Vec::new())
     }
 
-    /// `begun` says how many commits a transaction saw, `committed` who committed with which writes.
+    /// `begun` is the number of commits that each transaction observes, `committed` the
+    /// transactions and writes committed so far.
     fn snapshots(
         &self,
         begun: &mut Vec<Option<usize>>,
@@ -107,7 +109,7 @@ impl<'h> Twin<'h> {
             }
             Some(_) if is_done(committed, one) => false,
             Some(seen) => {
-                let mut store = Store::new();
+                let mut store = ListStore::new();
                 committed[..seen].iter().for_each(|(_, writes)| append(&mut store, writes));
                 let Some(writes) = run(self.operations[one], &store) else { return false };
                 let clash = committed[seen..].iter().any(|(_, other)| {
@@ -125,14 +127,14 @@ impl<'h> Twin<'h> {
     }
 }
 
-fn append(store: &mut Store, writes: &[(Value, Value)]) {
+fn append(store: &mut ListStore, writes: &[(Value, Value)]) {
     for (key, value) in writes {
         store.entry(key.clone()).or_default().push(value.clone());
     }
 }
 
-/// What an operation writes, if it can have read what it says from this store.
-fn run(operation: &Operation, store: &Store) -> Option<Vec<(Value, Value)>> {
+/// The writes of an operation, if its reads match this store.
+fn run(operation: &Operation, store: &ListStore) -> Option<Vec<(Value, Value)>> {
     let completion = operation.completion.as_ref().filter(|_| operation.is_ok());
     let (value, known) =
         completion.map_or((&operation.input, false), |completion| (&completion.output, true));
@@ -158,20 +160,20 @@ fn run(operation: &Operation, store: &Store) -> Option<Vec<(Value, Value)>> {
     Some(writes)
 }
 
-/// How a database goes wrong.
+/// The defect of a simulated database.
 #[derive(Clone, Copy, Debug)]
 enum Wrong {
-    /// Every micro-operation by itself, whenever it comes.
+    /// Each micro-operation takes effect by itself, at any time.
     Interleaved,
-    /// Reads from a snapshot, writes at the end.
+    /// Reads from a snapshot, writes at commit without conflict detection.
     Snapshot,
-    /// Some reads are of the past.
+    /// Some reads are stale.
     Stale,
-    /// Some lists are not what they were.
+    /// Some lists are corrupted.
     Garbled,
 }
 
-/// A history of a database that goes wrong now and then.
+/// A history of a database with an occasional defect.
 pub(super) fn wrong(seed: u64, transactions: usize) -> History {
     let mut draw = Draw(seed);
     let wrong =
@@ -194,13 +196,14 @@ struct Run {
     draw: Draw,
     wrong: Wrong,
     plans: Vec<Vec<(u64, Option<i64>)>>,
-    /// Every state there was.
+    /// All earlier states.
     past: Vec<[Vec<i64>; 2]>,
     events: Vec<Event>,
 }
 
-/// A transaction under way: how far it is, its answers, and how many states there were when it began.
-struct Doing {
+/// A transaction under way: how far it is, its answers, and how many states there were when it
+/// began.
+struct OpenTransaction {
     txn: usize,
     answers: Vec<Value>,
     began: usize,
@@ -209,7 +212,7 @@ struct Doing {
 
 impl Run {
     fn history(mut self) -> History {
-        let mut clients: Vec<Option<Doing>> = (0..3).map(|_| None).collect();
+        let mut clients: Vec<Option<OpenTransaction>> = (0..3).map(|_| None).collect();
         let mut numbers = [0, 1, 2];
         let mut next = 0;
         while next < self.plans.len() || clients.iter().any(Option::is_some) {
@@ -218,21 +221,22 @@ impl Run {
                 None if next < self.plans.len() => {
                     let (began, fate) = (self.past.len() - 1, self.draw.below(10));
                     self.push(numbers[client], Kind::Invoke, next, None);
-                    clients[client] = Some(Doing { txn: next, answers: Vec::new(), began, fate });
+                    clients[client] =
+                        Some(OpenTransaction { txn: next, answers: Vec::new(), began, fate });
                     next += 1;
                 }
                 None => {}
-                Some(mut doing) if doing.answers.len() < self.plans[doing.txn].len() => {
-                    self.step(&mut doing);
-                    clients[client] = Some(doing);
+                Some(mut open) if open.answers.len() < self.plans[open.txn].len() => {
+                    self.step(&mut open);
+                    clients[client] = Some(open);
                 }
-                Some(doing) => {
-                    let kind = match doing.fate {
+                Some(open) => {
+                    let kind = match open.fate {
                         0 => Kind::Fail,
                         1 => Kind::Info,
                         _ => Kind::Ok,
                     };
-                    self.push(numbers[client], kind, doing.txn, Some(doing.answers));
+                    self.push(numbers[client], kind, open.txn, Some(open.answers));
                     if kind == Kind::Info {
                         numbers[client] += 3;
                     }
@@ -242,11 +246,11 @@ impl Run {
         History::new(self.events).expect("well-formed")
     }
 
-    fn step(&mut self, doing: &mut Doing) {
-        let plan = self.plans[doing.txn].clone();
-        let (key, write) = plan[doing.answers.len()];
-        // A failed transaction seldom leaves something behind.
-        let silent = doing.fate == 0 && self.draw.below(4) > 0;
+    fn step(&mut self, open: &mut OpenTransaction) {
+        let plan = self.plans[open.txn].clone();
+        let (key, write) = plan[open.answers.len()];
+        // A failed transaction rarely leaves a write behind.
+        let silent = open.fate == 0 && self.draw.below(4) > 0;
         let late = matches!(self.wrong, Wrong::Snapshot);
         let answer = match write {
             Some(number) => {
@@ -255,10 +259,10 @@ impl Run {
                 }
                 Value::Int(number)
             }
-            None => self.read(key, doing, &plan),
+            None => self.read(key, open, &plan),
         };
-        doing.answers.push(answer);
-        if late && doing.answers.len() == plan.len() && !silent {
+        open.answers.push(answer);
+        if late && open.answers.len() == plan.len() && !silent {
             plan.iter()
                 .for_each(|(key, write)| write.iter().for_each(|number| self.write(*key, *number)));
         }
@@ -270,15 +274,15 @@ impl Run {
         self.past.push(state);
     }
 
-    fn read(&mut self, key: u64, doing: &Doing, plan: &[(u64, Option<i64>)]) -> Value {
+    fn read(&mut self, key: u64, open: &OpenTransaction, plan: &[(u64, Option<i64>)]) -> Value {
         let now = self.past.len() - 1;
-        let own = plan[..doing.answers.len()]
+        let own = plan[..open.answers.len()]
             .iter()
             .filter(|(other, _)| *other == key)
             .filter_map(|(_, write)| *write);
         let mut list = match self.wrong {
             Wrong::Snapshot => {
-                self.past[doing.began][key as usize].iter().copied().chain(own).collect()
+                self.past[open.began][key as usize].iter().copied().chain(own).collect()
             }
             Wrong::Stale if self.draw.below(3) == 0 => {
                 let then = self.draw.below(now as u64 + 1) as usize;
@@ -323,7 +327,7 @@ impl Run {
 }
 
 #[track_caller]
-fn same(history: &History, level: &str, holds: bool) {
+fn assert_level(history: &History, level: &str, holds: bool) {
     let verdict = lists_at(history, level);
     if verdict.message.contains("nothing to judge") {
         return;
@@ -333,7 +337,7 @@ fn same(history: &History, level: &str, holds: bool) {
     assert_eq!(verdict.validity, validity, "{level}: {}\n{}", verdict.message, text());
 }
 
-/// Whether reads show the order of all that was appended, but for the last transaction of each key.
+/// Whether reads show the order of all appends except those of the last transaction of each key.
 fn recovered(history: &History) -> bool {
     let steps = |operation: &Operation| match operation.completion.as_ref().map(|done| &done.output)
     {
@@ -362,7 +366,7 @@ fn recovered(history: &History) -> bool {
     unseen.values().all(|writers| writers.len() < 2)
 }
 
-/// Compares everything that lists can be asked for.
+/// Compares all levels that brute force decides for lists.
 fn compare(seed: u64, transactions: usize) {
     let history = wrong(seed, transactions);
     for (order, serializable, snapshot) in [
@@ -370,17 +374,17 @@ fn compare(seed: u64, transactions: usize) {
         (Order::Process, "strong-session-serializable", "strong-session-snapshot-isolation"),
         (Order::Realtime, "strict-serializable", "strong-snapshot-isolation"),
     ] {
-        let twin = Twin::new(&history, order);
-        same(&history, serializable, twin.serializable());
+        let orders = SerialOrders::new(&history, order);
+        assert_level(&history, serializable, orders.serializable());
         if transactions <= 4 {
-            let holds = twin.snapshot();
+            let holds = orders.snapshot();
             if holds || recovered(&history) {
-                same(&history, snapshot, holds);
+                assert_level(&history, snapshot, holds);
             }
         }
     }
     let single = registers(&history);
-    if Twin::new(&single, Order::Realtime).serializable() {
+    if SerialOrders::new(&single, Order::Realtime).serializable() {
         for inference in [Inference::default(), ALL] {
             let verdict = registers_by(&single, inference);
             assert_eq!(names(&verdict), "", "{}", verdict.message);
@@ -389,7 +393,11 @@ fn compare(seed: u64, transactions: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        cases: 4000,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn verdicts_are_those_of_the_definitions(seed in any::<u64>(), transactions in 1..6_usize) {
@@ -398,10 +406,10 @@ proptest! {
 }
 
 #[test]
-fn twins_have_both_answers_often() {
+fn both_outcomes_are_frequent() {
     let mut valid = 0;
     for seed in 0..1000 {
-        valid += usize::from(Twin::new(&wrong(seed, 4), Order::Realtime).serializable());
+        valid += usize::from(SerialOrders::new(&wrong(seed, 4), Order::Realtime).serializable());
     }
     assert!((200..800).contains(&valid), "{valid} of 1000 are valid");
 }
