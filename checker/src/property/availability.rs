@@ -33,10 +33,10 @@ pub struct Served {
 /// Checks each interval. Operations count in the interval in which they complete.
 pub fn check_availability(history: &History, intervals: &[Interval]) -> Verdict {
     let mut builder = VerdictBuilder::new("availability", &["unavailable"]);
-    let ends = ends(history);
+    let ends = completions(history);
     let mut measured = Vec::new();
     for interval in intervals {
-        let served = served(&ends, interval);
+        let served = count_served(&ends, interval);
         measured.push(interval_row(interval, served));
         let all = (served.ok + served.not).max(1) as f64;
         if served.per_second < interval.per_second || (served.ok as f64) < interval.part * all {
@@ -52,7 +52,7 @@ pub fn check_availability(history: &History, intervals: &[Interval]) -> Verdict 
 }
 
 /// The completion time of each operation and whether it succeeded, in order of time.
-fn ends(history: &History) -> Vec<(u64, bool)> {
+fn completions(history: &History) -> Vec<(u64, bool)> {
     let ended = history.operations().iter().filter_map(|operation| {
         let good = operation.kind() == Kind::Ok || operation.is_mismatch();
         operation.completion.as_ref().map(|completion| (completion.at.time, good))
@@ -62,7 +62,7 @@ fn ends(history: &History) -> Vec<(u64, bool)> {
     ends
 }
 
-fn served(ends: &[(u64, bool)], interval: &Interval) -> Served {
+fn count_served(ends: &[(u64, bool)], interval: &Interval) -> Served {
     let from = ends.partition_point(|(time, _)| *time < interval.from);
     let to = ends.partition_point(|(time, _)| *time < interval.to).max(from);
     let ok = ends[from..to].iter().filter(|(_, good)| *good).count();

@@ -62,12 +62,12 @@ fn try_check(history: &History, limits: &Limits<'_>, rules: &BankRules) -> Resul
 /// The total of the history's initial state, if it has exactly one.
 fn initial_total(history: &History) -> Result<Option<i64>, String> {
     match history.initial() {
-        Some([Value::Map(balances)]) => sum(balances).map(Some),
+        Some([Value::Map(balances)]) => sum_balances(balances).map(Some),
         _ => Ok(None),
     }
 }
 
-fn sum(balances: &[(String, Value)]) -> Result<i64, String> {
+fn sum_balances(balances: &[(String, Value)]) -> Result<i64, String> {
     balances.iter().try_fold(0_i64, |sum, (account, balance)| match balance {
         Value::Int(balance) => sum
             .checked_add(*balance)
@@ -80,9 +80,9 @@ fn sum(balances: &[(String, Value)]) -> Result<i64, String> {
 type Balances<'h> = &'h [(String, Value)];
 
 /// The balances that a completed read returned.
-fn balances<'h>(op: &Op<'h>) -> Result<Option<Balances<'h>>, String> {
+fn read_balances<'h>(op: &Op<'h>) -> Result<Option<Balances<'h>>, String> {
     match (op.f, op.output) {
-        ("transfer", _) => transfer(op).map(|()| None),
+        ("transfer", _) => validate_transfer(op).map(|()| None),
         ("read", None) => Ok(None),
         ("read", Some(Value::Map(balances))) => Ok(Some(balances)),
         ("read", Some(other)) => {
@@ -92,7 +92,7 @@ fn balances<'h>(op: &Op<'h>) -> Result<Option<Balances<'h>>, String> {
     }
 }
 
-fn transfer(op: &Op<'_>) -> Result<(), String> {
+fn validate_transfer(op: &Op<'_>) -> Result<(), String> {
     let Value::Map(fields) = op.input else {
         return Err(op.invalid_input("expected {from, to, amount}"));
     };
@@ -113,9 +113,9 @@ fn check_object(
     let before = builder.case_count();
     let (mut reads, mut first) = (0, None);
     for op in &object.ops {
-        let Some(balances) = balances(op)? else { continue };
+        let Some(balances) = read_balances(op)? else { continue };
         reads += 1;
-        let total = sum(balances).map_err(|why| op.invalid_output(&why))?;
+        let total = sum_balances(balances).map_err(|why| op.invalid_output(&why))?;
         let place = key_suffix(object.key);
         check_balances(op, balances, rules, builder);
         let wanted = rules.total.or(first.map(|(_, total)| total));

@@ -37,7 +37,7 @@ fn check_history(history: &History, limits: &Limits<'_>) -> Result<Verdict, Stri
         let before = builder.case_count();
         let read = |op: &&Op<'_>| op.f != "write" && op.output.is_some();
         reads += object.ops.iter().filter(read).count();
-        CausalChain::default().run(&object, &mut builder)?;
+        CausalChain::default().check_operations(&object, &mut builder)?;
         builder.finish_object(object.ops.len(), before);
     }
     if reads == 0 {
@@ -59,7 +59,7 @@ struct CausalChain<'o, 'h> {
 }
 
 impl<'o, 'h> CausalChain<'o, 'h> {
-    fn run(
+    fn check_operations(
         mut self,
         object: &'o ObjectOps<'h>,
         builder: &mut VerdictBuilder,
@@ -73,7 +73,9 @@ impl<'o, 'h> CausalChain<'o, 'h> {
             match (op.f, op.output) {
                 ("write", Some(_)) => self.writer = Some(op),
                 ("write", None) => self.open.push(op),
-                ("read" | "read-init", Some(read)) => self.read(object.key, op, read, builder),
+                ("read" | "read-init", Some(read)) => {
+                    self.check_read(object.key, op, read, builder)
+                }
                 ("read" | "read-init", None) => {}
                 _ => return Err(op.unknown_function("read, read-init, write")),
             }
@@ -84,7 +86,7 @@ impl<'o, 'h> CausalChain<'o, 'h> {
         Ok(())
     }
 
-    fn read(
+    fn check_read(
         &mut self,
         key: Option<&Value>,
         op: &'o Op<'h>,
@@ -100,11 +102,11 @@ impl<'o, 'h> CausalChain<'o, 'h> {
         }
         match self.open.iter().position(|write| write.input == read) {
             Some(place) => self.writer = Some(self.open.swap_remove(place)),
-            None => builder.add_case("causal-violation", || self.violation(key, op, read)),
+            None => builder.add_case("causal-violation", || self.violation_case(key, op, read)),
         }
     }
 
-    fn violation(&self, key: Option<&Value>, op: &Op<'_>, read: &Value) -> AnomalyCase {
+    fn violation_case(&self, key: Option<&Value>, op: &Op<'_>, read: &Value) -> AnomalyCase {
         let writer = self.writer;
         let expected = writer.map_or_else(
             || "no write precedes it in the causal chain".to_owned(),

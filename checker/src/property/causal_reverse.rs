@@ -60,7 +60,7 @@ fn check_object(object: &ObjectOps<'_>, builder: &mut VerdictBuilder) -> Result<
             }
         };
         reads += 1;
-        writes.read(read, shown, builder);
+        writes.check_read(read, shown, builder);
     }
     builder.finish_object(object.ops.len(), before);
     Ok(reads)
@@ -94,7 +94,7 @@ impl<'o, 'h> VisibleWrites<'o, 'h> {
         Ok(Self { key: object.key, by_value, acknowledged, all })
     }
 
-    fn read(&self, read: &Op<'h>, shown: &[Value], builder: &mut VerdictBuilder) {
+    fn check_read(&self, read: &Op<'h>, shown: &[Value], builder: &mut VerdictBuilder) {
         let mut seen: Vec<&Op<'_>> = Vec::with_capacity(shown.len());
         for value in shown {
             match self.by_value.get(value).filter(|write| write.begin < read.end) {
@@ -112,11 +112,11 @@ impl<'o, 'h> VisibleWrites<'o, 'h> {
             let seen: FxHashSet<u64> = seen.iter().map(|write| write.begin).collect();
             let hidden = self.acknowledged.iter().find(|write| !seen.contains(&write.begin));
             let hidden = hidden.expect("a write is missing");
-            builder.add_case("causal-reverse", || self.reversed(read, hidden, latest));
+            builder.add_case("causal-reverse", || self.reversed_case(read, hidden, latest));
         }
     }
 
-    fn reversed(&self, read: &Op<'_>, hidden: &Op<'_>, shown: &Op<'_>) -> AnomalyCase {
+    fn reversed_case(&self, read: &Op<'_>, hidden: &Op<'_>, shown: &Op<'_>) -> AnomalyCase {
         AnomalyCase {
             message: format!(
                 "{}{} observed {} but not {}, which was acknowledged before the former began",

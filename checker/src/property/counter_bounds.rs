@@ -48,7 +48,7 @@ enum CounterEffect {
     Nothing,
 }
 
-fn effect(op: &Op<'_>) -> Result<CounterEffect, String> {
+fn classify_op(op: &Op<'_>) -> Result<CounterEffect, String> {
     match (op.f, op.input, op.output) {
         ("add" | "inc", Value::Int(more), _) => Ok(if op.may_have_happened() {
             CounterEffect::Add(i128::from(*more))
@@ -89,7 +89,7 @@ fn check_object(object: &ObjectOps<'_>, builder: &mut VerdictBuilder) -> Result<
     let (mut asked, mut done) = (SplitSums::default(), SplitSums::default());
     let mut events = BTreeMap::new();
     for (place, op) in object.ops.iter().enumerate() {
-        let effect = effect(op)?;
+        let effect = classify_op(op)?;
         events.insert(op.begin, (place, true));
         if op.output.is_some() && !matches!(effect, CounterEffect::Nothing) {
             events.insert(op.end, (place, false));
@@ -98,7 +98,7 @@ fn check_object(object: &ObjectOps<'_>, builder: &mut VerdictBuilder) -> Result<
     let mut at_begin = vec![SplitSums::default(); object.ops.len()];
     for (place, begins) in events.into_values() {
         let op = &object.ops[place];
-        match (effect(op)?, begins) {
+        match (classify_op(op)?, begins) {
             (CounterEffect::Add(more), true) => asked.add(more),
             (CounterEffect::Add(more), false) => done.add(more),
             (CounterEffect::Read(_), true) => at_begin[place] = done,

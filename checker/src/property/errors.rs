@@ -26,7 +26,8 @@ pub struct UnhandledError {
 pub fn find_unhandled_errors(history: &History, known: &[&str]) -> Vec<UnhandledError> {
     let mut kinds: BTreeMap<(String, &str, Kind), UnhandledError> = BTreeMap::new();
     for operation in history.operations() {
-        let Some(error) = error(operation).filter(|error| !known.contains(&error.as_str())) else {
+        let Some(error) = error_text(operation).filter(|error| !known.contains(&error.as_str()))
+        else {
             continue;
         };
         let (f, kind, first) = (&operation.f, operation.kind(), operation.invoked.index);
@@ -39,7 +40,7 @@ pub fn find_unhandled_errors(history: &History, known: &[&str]) -> Vec<Unhandled
 }
 
 /// The error of an operation: a text, or the head of a list such as Jepsen's `[:timeout …]`.
-fn error(operation: &Operation) -> Option<String> {
+fn error_text(operation: &Operation) -> Option<String> {
     match operation.completion.as_ref()?.error.as_ref()? {
         Value::Str(text) => Some(text.to_string()),
         Value::List(items) => items.first().map(|head| match head {

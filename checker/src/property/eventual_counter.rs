@@ -45,7 +45,7 @@ fn check_history(history: &History) -> Result<Verdict, String> {
     // After each add: its invocation, and the least and greatest possible sum of all adds so far.
     let mut bounds = vec![(0, 0, 0)];
     for op in &object.ops {
-        match effect(op)? {
+        match classify_op(op)? {
             ConvergentEffect::Add(more) => {
                 let (_, least, most) = bounds[bounds.len() - 1];
                 bounds.push((op.begin, least + more.min(0), most + more.max(0)));
@@ -77,7 +77,7 @@ enum ConvergentEffect {
     Nothing,
 }
 
-fn effect(op: &Op<'_>) -> Result<ConvergentEffect, String> {
+fn classify_op(op: &Op<'_>) -> Result<ConvergentEffect, String> {
     match (op.f, op.input, op.output) {
         ("add", Value::Int(more), _) if op.may_have_happened() => {
             Ok(ConvergentEffect::Add(i128::from(*more)))
@@ -95,7 +95,7 @@ fn effect(op: &Op<'_>) -> Result<ConvergentEffect, String> {
 }
 
 /// The amount that an add may have added.
-fn amount(op: &Op<'_>) -> Option<i128> {
+fn added_amount(op: &Op<'_>) -> Option<i128> {
     match (op.f, op.input) {
         ("add", Value::Int(more)) if op.may_have_happened() => Some(i128::from(*more)),
         _ => None,
@@ -126,12 +126,12 @@ fn check_last_reads(
 ) -> Result<(), String> {
     let change = find_last_change(history, ops);
     for read in find_last_reads(ops) {
-        let ConvergentEffect::Read(read_value) = effect(read)? else { continue };
+        let ConvergentEffect::Read(read_value) = classify_op(read)? else { continue };
         // Additions completed before the read count, open ones may count, later ones do not.
         let asked = ops.iter().filter(|op| op.begin < read.end);
         let (done, open): (Vec<_>, Vec<_>) = asked.partition(|op| op.end < read.begin);
-        let certain = done.into_iter().filter_map(amount).sum();
-        let sums = PossibleSums::of(certain, open.into_iter().filter_map(amount));
+        let certain = done.into_iter().filter_map(added_amount).sum();
+        let sums = PossibleSums::of(certain, open.into_iter().filter_map(added_amount));
         if sums.contains(read_value) {
             continue;
         }

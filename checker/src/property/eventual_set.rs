@@ -42,7 +42,7 @@ fn check_history(history: &History) -> Result<Verdict, String> {
     check_elements(&object, &mut builder);
     let change = find_last_change(history, &object.ops);
     let reads = find_last_reads(&object.ops);
-    let added: Vec<_> = object.ops.iter().filter(|op| adds(op) && op.output.is_some()).collect();
+    let added: Vec<_> = object.ops.iter().filter(|op| is_add(op) && op.output.is_some()).collect();
     reads.iter().for_each(|read| check_complete(read, &added, change, &mut builder));
     builder.finish_object(object.ops.len(), 0);
     builder.set_measure("added", added.len() as i64);
@@ -56,7 +56,7 @@ fn check_history(history: &History) -> Result<Verdict, String> {
     )))
 }
 
-fn adds(op: &Op<'_>) -> bool {
+fn is_add(op: &Op<'_>) -> bool {
     matches!(op.f, "add" | "broadcast")
 }
 
@@ -81,7 +81,7 @@ fn returned_elements<'h>(op: &Op<'h>) -> &'h [Value] {
 /// Checks that a read returns no element twice, and none that was not added by then.
 fn check_elements(object: &ObjectOps<'_>, builder: &mut VerdictBuilder) {
     let mut asked: FxHashMap<&Value, u64> = FxHashMap::default();
-    for add in object.ops.iter().filter(|op| adds(op) && op.may_have_happened()) {
+    for add in object.ops.iter().filter(|op| is_add(op) && op.may_have_happened()) {
         asked.entry(add.input).or_insert(add.begin);
     }
     for read in &object.ops {

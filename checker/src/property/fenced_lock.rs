@@ -62,7 +62,7 @@ struct Hold<'o, 'h> {
 }
 
 /// The holder: the argument, or the process if that is nil.
-fn holder<'h>(op: &Op<'h>) -> (Option<&'h Value>, u64) {
+fn holder_of<'h>(op: &Op<'h>) -> (Option<&'h Value>, u64) {
     match op.input {
         Value::Nil => {
             let process = &op.operation.process;
@@ -85,11 +85,11 @@ fn certain_holds<'o, 'h>(object: &'o ObjectOps<'h>) -> Result<Vec<Hold<'o, 'h>>,
     for op in &object.ops {
         match (op.f, op.output) {
             ("acquire", Some(_)) => {
-                held.insert(holder(op), holds.len());
+                held.insert(holder_of(op), holds.len());
                 holds.push(Hold { acquire: op, until: u64::MAX });
             }
             ("release", _) => {
-                if let Some(place) = held.remove(&holder(op)) {
+                if let Some(place) = held.remove(&holder_of(op)) {
                     holds[place].until = op.begin;
                 }
             }
@@ -137,7 +137,7 @@ fn two_holders_case(key: Option<&Value>, one: &Hold<'_, '_>, other: &Hold<'_, '_
 }
 
 /// The token of an acquire. An acquire that echoes its argument has none.
-fn token(op: &Op<'_>) -> Result<Option<i64>, String> {
+fn token_of(op: &Op<'_>) -> Result<Option<i64>, String> {
     match op.output {
         Some(output) if output == op.input => Ok(None),
         None | Some(Value::Nil | Value::Bool(_)) => Ok(None),
@@ -163,7 +163,7 @@ fn check_tokens(
 ) -> Result<(), String> {
     let mut granted = Vec::new();
     for hold in holds {
-        granted.extend(token(hold.acquire)?.map(|token| (token, hold.acquire)));
+        granted.extend(token_of(hold.acquire)?.map(|token| (token, hold.acquire)));
     }
     let mut known = FxHashMap::default();
     for (token, op) in &granted {

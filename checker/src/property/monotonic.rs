@@ -66,7 +66,7 @@ fn try_check(
     let mut reads = 0;
     for object in split_by_key(history, limits.keyed)? {
         let before = builder.case_count();
-        let seen = observations(&object)?;
+        let seen = collect_observations(&object)?;
         reads += seen.numbers.values().map(Vec::len).sum::<usize>();
         reads += usize::from(seen.last_rows.is_some());
         for (key, numbers) in seen.numbers {
@@ -92,7 +92,7 @@ struct Observations<'o, 'h> {
     last_rows: Option<&'o Op<'h>>,
 }
 
-fn observations<'o, 'h>(object: &'o ObjectOps<'h>) -> Result<Observations<'o, 'h>, String> {
+fn collect_observations<'o, 'h>(object: &'o ObjectOps<'h>) -> Result<Observations<'o, 'h>, String> {
     let mut seen = Observations::default();
     for op in &object.ops {
         match (op.f, op.output) {

@@ -146,8 +146,8 @@ impl<'o, 'h> QueueOps<'o, 'h> {
     fn check_losses(&self, builder: &mut VerdictBuilder) {
         let acknowledged = self.enqueues.iter().filter(|op| op.output.is_some()).copied();
         let provable = |op: &&Op<'_>| self.emptied.is_some_and(|emptied| emptied.begin > op.end);
-        let lost = self.unmatched(acknowledged.clone().filter(provable));
-        let missing = self.unmatched(acknowledged).len();
+        let lost = self.unmatched_enqueues(acknowledged.clone().filter(provable));
+        let missing = self.unmatched_enqueues(acknowledged).len();
         builder.add_to_measure("outstanding", missing);
         if let (Some(op), Some(emptied)) = (lost.first(), self.emptied) {
             for _ in self.unknown_takes..lost.len() {
@@ -177,7 +177,7 @@ impl<'o, 'h> QueueOps<'o, 'h> {
     /// earliest unmatched enqueue if that had begun by then; this greedy matching is maximal.
     /// Enqueues outside `puts` do not reduce it: a matching that covers the one set and one that
     /// covers the other combine into one that covers both (Mendelsohn and Dulmage).
-    fn unmatched(&self, puts: impl Iterator<Item = &'o Op<'h>>) -> Vec<&'o Op<'h>> {
+    fn unmatched_enqueues(&self, puts: impl Iterator<Item = &'o Op<'h>>) -> Vec<&'o Op<'h>> {
         let mut queues: FxHashMap<&Value, VecDeque<&Op<'_>>> = FxHashMap::default();
         puts.for_each(|op| queues.entry(op.input).or_default().push_back(op));
         for (element, taker) in &self.given {

@@ -115,11 +115,11 @@ impl<'o, 'h> SetReads<'o, 'h> {
         let mut set =
             Self { key: object.key, adds, reads, showing: FxHashMap::default(), elements: vec![] };
         for place in 0..set.adds.len() {
-            set.mention(set.adds[place].input);
+            set.positions_of(set.adds[place].input);
         }
         for place in 0..set.reads.len() {
             for element in returned_elements(set.reads[place]) {
-                let places = set.mention(element);
+                let places = set.positions_of(element);
                 if places.last() != Some(&place) {
                     places.push(place);
                 }
@@ -128,7 +128,7 @@ impl<'o, 'h> SetReads<'o, 'h> {
         set
     }
 
-    fn mention(&mut self, element: &'h Value) -> &mut Vec<usize> {
+    fn positions_of(&mut self, element: &'h Value) -> &mut Vec<usize> {
         let elements = &mut self.elements;
         self.showing.entry(element).or_insert_with(|| {
             elements.push(element);

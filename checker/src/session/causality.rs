@@ -7,7 +7,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::client::{Known, involved_operations, newer, older_version_step};
+use super::client::{Known, involved_operations, newer_version, older_version_step};
 use super::promise::{Guarantee, Promise};
 use super::register_history::{RegisterHistory, SessionOp, VersionId, VersionRead};
 use crate::history::Process;
@@ -30,7 +30,7 @@ impl SessionKnowledge {
             if let Some((key, version)) = follows(deed) {
                 let trail: &mut Trail = keys[key].entry(history.ops[*op].process()).or_default();
                 let held = trail.last().map(|(_, known)| *known);
-                trail.push((*op, newer(history, held, Known { version, op: *op })));
+                trail.push((*op, newer_version(history, held, Known { version, op: *op })));
             }
         }
         Self(keys)

@@ -17,7 +17,11 @@ pub(super) struct Known {
 }
 
 /// The version that was created later, as far as is certain.
-pub(super) fn newer(history: &RegisterHistory<'_>, held: Option<Known>, fresh: Known) -> Known {
+pub(super) fn newer_version(
+    history: &RegisterHistory<'_>,
+    held: Option<Known>,
+    fresh: Known,
+) -> Known {
     let not_before = |known: Known| history.versions[known.version].not_before;
     held.filter(|held| not_before(*held) >= not_before(fresh)).unwrap_or(fresh)
 }
@@ -36,7 +40,7 @@ pub(super) fn check_clients(
             SessionOp::Write { key, version, acknowledged: true } => {
                 let place = wrote.get(&(client, *key)).copied();
                 let known = Known { version: *version, op: *op };
-                wrote.insert((client, *key), newer(history, place, known));
+                wrote.insert((client, *key), newer_version(history, place, known));
             }
             SessionOp::Write { .. } => {}
             SessionOp::Read(seen) => {
@@ -51,7 +55,7 @@ pub(super) fn check_clients(
                     builder.add_case("monotonic-reads", || stale_own_read(history, seen, before));
                 }
                 let known = Known { version: seen.version, op: *op };
-                read.insert(place, newer(history, before, known));
+                read.insert(place, newer_version(history, before, known));
             }
         }
     }

@@ -81,10 +81,10 @@ impl<'h> RegisterHistory<'h> {
         };
         let mut reader = RegisterHistoryBuilder::new(history, ops, keyed);
         for op in 0..reader.history.ops.len() {
-            reader.write(op)?;
+            reader.add_write(op)?;
         }
         for op in 0..reader.history.ops.len() {
-            reader.read(op)?;
+            reader.parse_read(op)?;
         }
         let RegisterHistoryBuilder { mut history, chains, .. } = reader;
         history.session_ops.sort_by_key(|(op, _)| *op);
@@ -217,17 +217,17 @@ fn is_write(op: &Op<'_>) -> bool {
 /// Whether writes are `[key value]` and reads name a key or return a map of several. If no input
 /// names a key, a read that returns a map decides.
 fn looks_keyed(ops: &[Op<'_>]) -> bool {
-    let pair =
+    let is_keyed =
         |value: &Value| value.as_pair().is_some_and(|(key, _)| !matches!(key, Value::List(_)));
     let cas = |op: &Op<'_>| op.input.as_pair().is_some_and(|(_, cas)| cas.as_pair().is_some());
     let several = |op: &Op<'_>| matches!(op.output, Some(Value::Map(_)));
     let mut asked = ops.iter().filter(|op| is_write(op) || op.input.as_pair().is_some()).peekable();
     (asked.peek().is_some() || ops.iter().any(several))
-        && asked.all(|op| pair(op.input) && (op.f != "cas" || cas(op)))
+        && asked.all(|op| is_keyed(op.input) && (op.f != "cas" || cas(op)))
         && ops
             .iter()
             .filter(|op| !is_write(op))
-            .all(|op| pair(op.input) || matches!(op.output, None | Some(Value::Map(_))))
+            .all(|op| is_keyed(op.input) || matches!(op.output, None | Some(Value::Map(_))))
 }
 
 /// Builds a [`RegisterHistory`]: first the writes, then the reads.
@@ -268,7 +268,7 @@ impl<'h> RegisterHistoryBuilder<'h> {
         }
     }
 
-    fn key(&mut self, name: Value) -> usize {
+    fn intern_key(&mut self, name: Value) -> usize {
         let history = &mut self.history;
         let keyed = self.keyed;
         *self.ids.entry(name).or_insert_with_key(|name| {
@@ -278,22 +278,22 @@ impl<'h> RegisterHistoryBuilder<'h> {
         })
     }
 
-    fn split(&mut self, op: usize) -> Result<(usize, &'h Value), String> {
+    fn split_key(&mut self, op: usize) -> Result<(usize, &'h Value), String> {
         let op = self.history.ops[op];
         if !self.keyed {
-            return Ok((self.key(Value::Nil), op.input));
+            return Ok((self.intern_key(Value::Nil), op.input));
         }
         let (key, value) =
             op.input.as_pair().ok_or_else(|| op.invalid_input("expected [key value]"))?;
-        Ok((self.key(key_name(key)), value))
+        Ok((self.intern_key(key_name(key)), value))
     }
 
-    fn write(&mut self, place: usize) -> Result<(), String> {
+    fn add_write(&mut self, place: usize) -> Result<(), String> {
         let op = self.history.ops[place];
         if !is_write(&op) {
             return Ok(());
         }
-        let (key, input) = self.split(place)?;
+        let (key, input) = self.split_key(place)?;
         let (old, value) = match (op.f, input.as_pair()) {
             ("cas", Some((old, new))) => (Some(old), new),
             ("cas", None) => return Err(op.invalid_input("expected [old new]")),
@@ -334,7 +334,7 @@ impl<'h> RegisterHistoryBuilder<'h> {
         Ok(())
     }
 
-    fn read(&mut self, place: usize) -> Result<(), String> {
+    fn parse_read(&mut self, place: usize) -> Result<(), String> {
         let op = self.history.ops[place];
         let output = match (op.f, op.output) {
             ("write" | "cas", _) | ("read", None) => return Ok(()),
@@ -344,24 +344,24 @@ impl<'h> RegisterHistoryBuilder<'h> {
         match output {
             Value::Map(entries) if self.keyed => {
                 for (key, value) in entries {
-                    let key = self.key(Value::from(key.as_str()));
+                    let key = self.intern_key(Value::from(key.as_str()));
                     self.add_read(place, key, value);
                 }
             }
             Value::Nil if op.input.as_pair().is_some() || !self.keyed => {
-                let (key, _) = self.split(place)?;
+                let (key, _) = self.split_key(place)?;
                 self.add_read(place, key, output);
             }
             _ if !self.keyed => {
-                let (key, _) = self.split(place)?;
+                let (key, _) = self.split_key(place)?;
                 self.add_read(place, key, output);
             }
             _ => {
-                let (asked, (key, value)) = (op.input.as_pair(), pair(&op, output)?);
+                let (asked, (key, value)) = (op.input.as_pair(), parse_pair(&op, output)?);
                 if asked.is_some_and(|(asked, _)| asked != key) {
                     return Err(op.invalid_output(&format!("it is of another key, {key}")));
                 }
-                let key = self.key(key_name(key));
+                let key = self.intern_key(key_name(key));
                 self.add_read(place, key, value);
             }
         }
@@ -388,7 +388,7 @@ impl<'h> RegisterHistoryBuilder<'h> {
     }
 }
 
-fn pair<'h>(op: &Op<'h>, output: &'h Value) -> Result<(&'h Value, &'h Value), String> {
+fn parse_pair<'h>(op: &Op<'h>, output: &'h Value) -> Result<(&'h Value, &'h Value), String> {
     output
         .as_pair()
         .ok_or_else(|| op.invalid_output(&format!("{} is not [key value]", abbreviate(output))))

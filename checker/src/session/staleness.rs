@@ -40,7 +40,7 @@ pub(super) fn check_staleness(
             builder.add_case("stale-read", || build_case(history, read, *staleness));
         }
     }
-    report(history, &measured, builder);
+    report_staleness(history, &measured, builder);
 }
 
 /// Measures the staleness of every read.
@@ -195,7 +195,11 @@ fn newest_before(history: &RegisterHistory<'_>, read: &VersionRead) -> Known {
 /// The time and staleness of a read.
 type Sample = (u64, Staleness);
 
-fn report(history: &RegisterHistory<'_>, measured: &[Staleness], builder: &mut VerdictBuilder) {
+fn report_staleness(
+    history: &RegisterHistory<'_>,
+    measured: &[Staleness],
+    builder: &mut VerdictBuilder,
+) {
     let mut replicas: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
     let mut all = Vec::with_capacity(measured.len());
     for (read, staleness) in history.reads.iter().zip(measured) {
@@ -205,18 +209,18 @@ fn report(history: &RegisterHistory<'_>, measured: &[Staleness], builder: &mut V
     }
     let end = all.iter().map(|(time, _)| *time).max().unwrap_or(0);
     let bucket = (end / BUCKETS).div_ceil(1_000_000).max(1) * 1_000_000;
-    for (name, value) in summary(&all) {
+    for (name, value) in summarize_samples(&all) {
         builder.set_measure(&name, value);
     }
     builder.set_measure("stretch_ms", to_milliseconds(bucket as i64));
     let rows = replicas.iter().map(|(replica, samples)| {
-        let series = ("series".to_owned(), series(samples, bucket));
-        ((*replica).to_owned(), Value::map(summary(samples).into_iter().chain([series])))
+        let series = ("series".to_owned(), build_series(samples, bucket));
+        ((*replica).to_owned(), Value::map(summarize_samples(samples).into_iter().chain([series])))
     });
     builder.set_measure("replicas", Value::map(rows));
 }
 
-fn summary(samples: &[Sample]) -> Vec<(String, Value)> {
+fn summarize_samples(samples: &[Sample]) -> Vec<(String, Value)> {
     let stale = samples.iter().filter(|(_, staleness)| staleness.versions > 0).count();
     let ms = samples.iter().map(|(_, staleness)| staleness.nanoseconds as i64).collect();
     let versions = samples.iter().map(|(_, staleness)| staleness.versions as i64).collect();
@@ -230,7 +234,7 @@ fn summary(samples: &[Sample]) -> Vec<(String, Value)> {
 
 /// One row per bucket, `{ms, reads, stale_reads, max_ms, max_versions}`; buckets without reads are
 /// left out.
-fn series(samples: &[Sample], bucket: u64) -> Value {
+fn build_series(samples: &[Sample], bucket: u64) -> Value {
     let mut buckets: BTreeMap<u64, Vec<Staleness>> = BTreeMap::new();
     for (time, staleness) in samples {
         buckets.entry(time / bucket).or_default().push(*staleness);

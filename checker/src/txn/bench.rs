@@ -99,13 +99,13 @@ pub fn rows() -> Vec<TxnRow> {
         row("rw-register 1M SI", Registers, Snapshot, 1_000_000),
         row("rw-register 4M perfect (10M steps)", Registers, Perfect, 4_000_000),
     ];
-    rows.extend(isolation());
+    rows.extend(isolation_rows());
     rows
 }
 
 /// Rows for the exact decision of isolation levels: 25 clients with 10 k transactions of about 8
 /// steps, 1001 clients with 201 k of about 5, and 5 clients with 500 of about 15.
-fn isolation() -> Vec<TxnRow> {
+fn isolation_rows() -> Vec<TxnRow> {
     let row = |name, level, clients, transactions, longest, database| TxnRow {
         name,
         check: "isolation",
@@ -139,11 +139,11 @@ impl TxnRecipe {
         let mut simulation = DatabaseSimulation::new(self);
         while simulation.begun < self.transactions {
             let client = simulation.draw.below(self.clients as u64) as usize;
-            simulation.turn(client);
+            simulation.step_client(client);
         }
         for client in (0..self.clients).flat_map(|client| [client; 2]) {
             if simulation.clients[client].is_some() {
-                simulation.turn(client);
+                simulation.step_client(client);
             }
         }
         History::new(simulation.events).expect("each client does one thing at a time")
@@ -174,7 +174,7 @@ impl DatabaseKey {
     }
 
     /// The versions in a snapshot.
-    fn at(&self, snapshot: u64) -> &[(u64, i64)] {
+    fn versions_at(&self, snapshot: u64) -> &[(u64, i64)] {
         &self.versions[..self.versions.partition_point(|(commit, _)| *commit <= snapshot)]
     }
 }
@@ -208,8 +208,8 @@ impl DatabaseSimulation {
     }
 
     /// Invokes a transaction, commits an open one, or completes it.
-    fn turn(&mut self, client: usize) {
-        let Some(mut open) = self.clients[client].take() else { return self.begin(client) };
+    fn step_client(&mut self, client: usize) {
+        let Some(mut open) = self.clients[client].take() else { return self.invoke(client) };
         match open.answer.take() {
             Some((kind, value)) => self.push(client, kind, value),
             None => {
@@ -221,15 +221,15 @@ impl DatabaseSimulation {
         }
     }
 
-    fn begin(&mut self, client: usize) {
+    fn invoke(&mut self, client: usize) {
         self.begun += 1;
         let length = 1 + self.draw.below(self.recipe.longest);
-        let asked: Vec<_> = (0..length).map(|_| self.ask()).collect();
+        let asked: Vec<_> = (0..length).map(|_| self.draw_access()).collect();
         self.push(client, Kind::Invoke, self.value(&asked));
         self.clients[client] = Some(OpenTxn { asked, snapshot: self.commits, answer: None });
     }
 
-    fn ask(&mut self) -> Ask {
+    fn draw_access(&mut self) -> Ask {
         let is_read = self.draw.below(2) == 0;
         // Key number i is drawn 2^i times as often as key 0.
         let drawn = self.draw.below((1 << self.recipe.keys) - 1) + 1;
@@ -250,11 +250,11 @@ impl DatabaseSimulation {
     fn commit(&mut self, open: &OpenTxn) -> Option<Value> {
         let perfect = self.recipe.database == Database::Perfect;
         let snapshot = if perfect { self.commits } else { open.snapshot };
-        if !perfect && !self.allowed(open) {
+        if !perfect && !self.may_commit(open) {
             return None;
         }
         let steps = open.asked.iter().enumerate().map(|(place, (key, write))| {
-            let seen = || self.seen(*key, snapshot, &open.asked[..place]);
+            let seen = || self.read_value(*key, snapshot, &open.asked[..place]);
             self.step((*key, *write), seen)
         });
         let steps = Value::List(steps.collect());
@@ -268,7 +268,7 @@ impl DatabaseSimulation {
     }
 
     /// Whether a transaction with a snapshot may commit.
-    fn allowed(&self, open: &OpenTxn) -> bool {
+    fn may_commit(&self, open: &OpenTxn) -> bool {
         let cell = |key: &u64| self.cells.get(key);
         let fresh =
             |(key, _): &Ask| cell(key).is_none_or(|cell| cell.last_write() <= open.snapshot);
@@ -285,8 +285,8 @@ impl DatabaseSimulation {
     }
 
     /// The value of a read, including the transaction's own earlier writes.
-    fn seen(&self, key: u64, snapshot: u64, before: &[Ask]) -> Value {
-        let old = self.cells.get(&key).map_or(&[][..], |cell| cell.at(snapshot));
+    fn read_value(&self, key: u64, snapshot: u64, before: &[Ask]) -> Value {
+        let old = self.cells.get(&key).map_or(&[][..], |cell| cell.versions_at(snapshot));
         let own = before.iter().filter(|(other, _)| *other == key).filter_map(|(_, write)| *write);
         let mut all = old.iter().map(|(_, number)| *number).chain(own);
         match self.recipe.data_type {
@@ -300,9 +300,9 @@ impl DatabaseSimulation {
         Value::List(asked.iter().map(|ask| self.step(*ask, Value::default)).collect())
     }
 
-    fn step(&self, (key, write): Ask, seen: impl FnOnce() -> Value) -> Value {
+    fn step(&self, (key, write): Ask, read_value: impl FnOnce() -> Value) -> Value {
         let (f, value) = match (write, self.recipe.data_type) {
-            (None, _) => ("r", seen()),
+            (None, _) => ("r", read_value()),
             (Some(number), DataType::Lists) => ("append", Value::Int(number)),
             (Some(number), DataType::Registers) => ("w", Value::Int(number)),
         };

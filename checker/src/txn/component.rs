@@ -180,7 +180,7 @@ impl Component {
                 break;
             }
             if let Some(path) = paths.find_closed_path(*begin, relations) {
-                best = smaller_cycle(best, self.cycle(path));
+                best = smaller_cycle(best, self.build_cycle(path));
             }
         }
         best
@@ -204,8 +204,10 @@ impl Component {
             }
             let Some((from, to)) = self.graph.edge_endpoints(*edge) else { continue };
             if let Some(path) = back(&mut paths, to, from) {
-                best =
-                    smaller_cycle(best, self.cycle(std::iter::once(*edge).chain(path).collect()));
+                best = smaller_cycle(
+                    best,
+                    self.build_cycle(std::iter::once(*edge).chain(path).collect()),
+                );
             }
         }
         (best, false)
@@ -271,7 +273,7 @@ impl Component {
     }
 
     /// The cycle of consecutive edges, rotated so that it starts at the first-invoked transaction.
-    fn cycle(&self, edges: Vec<EdgeIndex>) -> Cycle {
+    fn build_cycle(&self, edges: Vec<EdgeIndex>) -> Cycle {
         let ends =
             |edge: &EdgeIndex| self.graph.edge_endpoints(*edge).map(|(from, _)| self.graph[from]);
         let mut links: Vec<_> = edges
@@ -339,7 +341,7 @@ impl<'c> PathSearch<'c> {
         if from == to {
             return Some(Vec::new());
         }
-        self.search(2 * from.index() as u32, 2 * to.index() as u32, |relation, _| {
+        self.search_paths(2 * from.index() as u32, 2 * to.index() as u32, |relation, _| {
             (relation.bit() & relations != 0).then_some(0)
         })
     }
@@ -348,7 +350,7 @@ impl<'c> PathSearch<'c> {
     fn find_closed_path(&mut self, node: NodeIndex, relations: u8) -> Option<Vec<EdgeIndex>> {
         let begin = 2 * node.index() as u32;
         // The path ends in the other state of the node.
-        self.search(begin, begin + 1, |relation, to| {
+        self.search_paths(begin, begin + 1, |relation, to| {
             (relation.bit() & relations != 0).then_some(u32::from(to == node))
         })
     }
@@ -369,7 +371,7 @@ impl<'c> PathSearch<'c> {
         })
     }
 
-    fn search(
+    fn search_paths(
         &mut self,
         begin: u32,
         end: u32,

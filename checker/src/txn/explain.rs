@@ -25,7 +25,7 @@ impl TxnExplainer<'_, '_> {
         let links = &cycle.links;
         let after = |place: usize| (place + 1) % links.len();
         let steps: Vec<_> =
-            (0..links.len()).map(|place| self.step(links, place, after(place))).collect();
+            (0..links.len()).map(|place| self.build_step(links, place, after(place))).collect();
         let transactions: Vec<_> = links
             .iter()
             .enumerate()
@@ -42,10 +42,10 @@ impl TxnExplainer<'_, '_> {
         }
     }
 
-    fn step(&self, links: &[(u32, Relation)], place: usize, after: usize) -> Step {
+    fn build_step(&self, links: &[(u32, Relation)], place: usize, after: usize) -> Step {
         let ((from, relation), (to, _)) = (links[place], links[after]);
         let (one, other) = (format!("T{}", place + 1), format!("T{}", after + 1));
-        let why = self.explain(from, to, relation, (&one, &other));
+        let why = self.explain_edge(from, to, relation, (&one, &other));
         let message = if after == 0 {
             format!("However, {one} < {other}, because {why}: a contradiction!")
         } else {
@@ -59,7 +59,7 @@ impl TxnExplainer<'_, '_> {
         }
     }
 
-    fn explain(&self, from: u32, to: u32, relation: Relation, names: (&str, &str)) -> String {
+    fn explain_edge(&self, from: u32, to: u32, relation: Relation, names: (&str, &str)) -> String {
         let (one, other) = names;
         let data = match relation {
             Relation::Ww => self.explain_ww(from, to, names),
@@ -79,7 +79,8 @@ impl TxnExplainer<'_, '_> {
 
     fn explain_ww(&self, from: u32, to: u32, (one, other): (&str, &str)) -> Option<String> {
         let written = self.table.accesses(from).iter().filter(|access| access.write);
-        let (before, next) = written.flat_map(|access| self.next_of(access.element, to)).next()?;
+        let (before, next) =
+            written.flat_map(|access| self.successors_by(access.element, to)).next()?;
         let (key, before, next) = (self.key(next), self.value(before), self.value(next));
         Some(match self.data_type {
             DataType::Lists => {
@@ -106,7 +107,7 @@ impl TxnExplainer<'_, '_> {
 
     fn explain_rw(&self, from: u32, to: u32, (one, other): (&str, &str)) -> Option<String> {
         let reads = self.table.accesses(from).iter().filter(|access| !access.write);
-        let mut pairs = reads.flat_map(|read| self.next_of(self.table.version(*read), to));
+        let mut pairs = reads.flat_map(|read| self.successors_by(self.table.version(*read), to));
         let (before, next) = pairs.next()?;
         let (key, value) = (self.key(next), self.value(next));
         Some(match (self.data_type, self.table.element(before)) {
@@ -126,7 +127,7 @@ impl TxnExplainer<'_, '_> {
     }
 
     /// Pairs of the version and those of its successors that a transaction wrote.
-    fn next_of(&self, version: u32, writer: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+    fn successors_by(&self, version: u32, writer: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
         let next = self.versions.next(version).iter();
         next.filter(move |next| self.table.writer(**next) == writer)
             .map(move |next| (version, *next))

@@ -17,24 +17,24 @@ pub(super) fn find_item_anomalies(
 ) -> Vec<Finding> {
     let mut collector =
         AnomalyCollector { explainer, places: list_places(explainer), findings: Vec::new() };
-    collector.internal();
+    collector.find_internal_anomalies();
     match explainer.data_type {
         DataType::Lists => {
-            collector.lists();
-            collector.odd();
-            collector.own_orders();
-            collector.dirty_updates();
+            collector.find_list_defects();
+            collector.find_incompatible_orders();
+            collector.find_reordered_appends();
+            collector.find_dirty_updates();
         }
         DataType::Registers => {
-            collector.registers();
+            collector.find_aborted_register_reads();
             if unknown_writers == UnknownWriters::Forbidden {
-                collector.written_by_nobody();
+                collector.find_unwritten_reads();
             }
         }
     }
-    collector.intermediate();
-    collector.future_reads();
-    collector.lost_updates();
+    collector.find_intermediate_reads();
+    collector.find_future_reads();
+    collector.find_lost_updates();
     collector.findings
 }
 
@@ -74,7 +74,7 @@ fn list_places(explainer: &TxnExplainer<'_, '_>) -> Vec<u32> {
 
 impl AnomalyCollector<'_, '_, '_> {
     /// Counts a case, and shows it if it is the first of its anomaly.
-    fn add(
+    fn add_case(
         &mut self,
         name: &str,
         txns: &[u32],
@@ -90,9 +90,9 @@ impl AnomalyCollector<'_, '_, '_> {
         self.findings.push(Finding { name: name.to_owned(), count: 1, message, steps, operations });
     }
 
-    fn internal(&mut self) {
+    fn find_internal_anomalies(&mut self) {
         for internal in &self.explainer.table.internal_reads {
-            self.add("internal", &[internal.txn], |explainer| {
+            self.add_case("internal", &[internal.txn], |explainer| {
                 let (key, read) = (
                     explainer.table.keys[internal.key as usize].value,
                     shorten_list(internal.read),
@@ -107,7 +107,7 @@ impl AnomalyCollector<'_, '_, '_> {
     }
 
     /// Finds reads of lists with aborted, unwritten or duplicate elements.
-    fn lists(&mut self) {
+    fn find_list_defects(&mut self) {
         let table = self.explainer.table;
         let marks: Vec<_> =
             table.keys.iter().map(|key| ListDefects::of(self.explainer, &key.order)).collect();
@@ -124,36 +124,36 @@ impl AnomalyCollector<'_, '_, '_> {
                 .filter(|access| known && !access.write && access.element != NONE)
             {
                 if !odd.contains(&(txn, read.key)) {
-                    self.marked(txn, *read, &marks[read.key as usize]);
+                    self.check_list_read(txn, *read, &marks[read.key as usize]);
                 }
             }
         }
     }
 
-    fn marked(&mut self, txn: u32, read: Access, marks: &ListDefects) {
+    fn check_list_read(&mut self, txn: u32, read: Access, marks: &ListDefects) {
         let last = self.places[read.element as usize] as usize;
         let order = &self.explainer.table.keys[read.key as usize].order;
         let seen = |mark: Option<usize>| mark.filter(|at| *at <= last).map(|at| order[at]);
         if let Some(element) = seen(marks.aborted) {
-            self.aborted(txn, element);
+            self.add_aborted_read(txn, element);
         }
         if let Some(element) = seen(marks.unwritten) {
-            self.unwritten(txn, element);
+            self.add_unwritten_read(txn, element);
         }
         if let Some(element) = seen(marks.twice) {
-            self.twice(txn, element);
+            self.add_duplicate_elements(txn, element);
         }
     }
 
-    fn written_by_nobody(&mut self) {
+    fn find_unwritten_reads(&mut self) {
         for (txn, version) in unwritten_reads(self.explainer) {
-            self.unwritten(txn, version);
+            self.add_unwritten_read(txn, version);
         }
     }
 
-    fn aborted(&mut self, txn: u32, element: u32) {
+    fn add_aborted_read(&mut self, txn: u32, element: u32) {
         let writer = self.explainer.table.writer(element);
-        self.add("G1a", &[writer, txn], |explainer| {
+        self.add_case("G1a", &[writer, txn], |explainer| {
             let (what, one, other) = (
                 explainer.describe_version(element),
                 explainer.describe(writer),
@@ -166,8 +166,8 @@ impl AnomalyCollector<'_, '_, '_> {
         });
     }
 
-    fn unwritten(&mut self, txn: u32, element: u32) {
-        self.add("unwritten-read", &[txn], |explainer| {
+    fn add_unwritten_read(&mut self, txn: u32, element: u32) {
+        self.add_case("unwritten-read", &[txn], |explainer| {
             format!(
                 "unwritten read: T1 observed {}, which no transaction wrote: T1 = {}",
                 explainer.describe_version(element),
@@ -176,8 +176,8 @@ impl AnomalyCollector<'_, '_, '_> {
         });
     }
 
-    fn twice(&mut self, txn: u32, element: u32) {
-        self.add("duplicate-elements", &[txn], |explainer| {
+    fn add_duplicate_elements(&mut self, txn: u32, element: u32) {
+        self.add_case("duplicate-elements", &[txn], |explainer| {
             format!(
                 "duplicate elements: T1 observed {} more than once, but it was appended once: T1 \
                  = {}",
@@ -188,27 +188,27 @@ impl AnomalyCollector<'_, '_, '_> {
     }
 
     /// Finds lists that are not prefixes of one list: one case for each key.
-    fn odd(&mut self) {
+    fn find_incompatible_orders(&mut self) {
         let mut keys = rustc_hash::FxHashSet::default();
         for odd in &self.explainer.table.incompatible_reads {
             if keys.insert(odd.key) {
-                self.incompatible(odd);
+                self.add_incompatible_order(odd);
             }
             let marks = ListDefects::of(self.explainer, &odd.elements);
             let seen = |mark: Option<usize>| mark.map(|at| odd.elements[at]);
             if let Some(element) = seen(marks.aborted) {
-                self.aborted(odd.txn, element);
+                self.add_aborted_read(odd.txn, element);
             }
             if let Some(element) = seen(marks.unwritten) {
-                self.unwritten(odd.txn, element);
+                self.add_unwritten_read(odd.txn, element);
             }
             if let Some(element) = seen(marks.twice) {
-                self.twice(odd.txn, element);
+                self.add_duplicate_elements(odd.txn, element);
             }
         }
     }
 
-    fn incompatible(&mut self, odd: &IncompatibleRead<'_>) {
+    fn add_incompatible_order(&mut self, odd: &IncompatibleRead<'_>) {
         let table = self.explainer.table;
         let key = &table.keys[odd.key as usize];
         let common =
@@ -218,7 +218,7 @@ impl AnomalyCollector<'_, '_, '_> {
         let other = read_versions(table)
             .find(|(_, version)| parted(*version))
             .map_or(odd.txn, |(txn, _)| txn);
-        self.add("incompatible-order", &[other, odd.txn], |explainer| {
+        self.add_case("incompatible-order", &[other, odd.txn], |explainer| {
             let (one, two) = (explainer.describe(other), explainer.describe(odd.txn));
             format!(
                 "incompatible order: T1 and T2 read lists of key {}, neither of which is a \
@@ -230,7 +230,7 @@ impl AnomalyCollector<'_, '_, '_> {
 
     /// Finds transactions whose appends to a key were observed in another order, or the later one
     /// without the earlier.
-    fn own_orders(&mut self) {
+    fn find_reordered_appends(&mut self) {
         let table = self.explainer.table;
         for txn in 0..table.txns.len() as u32 {
             let accesses = table.accesses(txn);
@@ -239,13 +239,13 @@ impl AnomalyCollector<'_, '_, '_> {
                 let place = |access: &Access| self.places[access.element as usize];
                 let Some(sooner) = written_before(accesses, *later) else { continue };
                 if place(later) != NONE && place(&sooner) >= place(later) {
-                    self.own_order(txn, sooner.element, later.element);
+                    self.add_reordered_appends(txn, sooner.element, later.element);
                 }
             }
         }
     }
 
-    fn own_order(&mut self, txn: u32, sooner: u32, later: u32) {
+    fn add_reordered_appends(&mut self, txn: u32, sooner: u32, later: u32) {
         let seen = |(_, version): &(u32, u32)| {
             *version == later
                 || self.places.get(*version as usize) > self.places.get(later as usize)
@@ -256,7 +256,7 @@ impl AnomalyCollector<'_, '_, '_> {
         };
         let reader = read_versions(self.explainer.table).find(|read| of_key(read) && seen(read));
         let reader = reader.map_or(txn, |(reader, _)| reader);
-        self.add("incompatible-order", &[txn, reader], |explainer| {
+        self.add_case("incompatible-order", &[txn, reader], |explainer| {
             let (sooner, later) = (explainer.value(sooner), explainer.describe_version(later));
             let (one, two) = (explainer.describe(txn), explainer.describe(reader));
             format!(
@@ -267,7 +267,7 @@ impl AnomalyCollector<'_, '_, '_> {
     }
 
     /// Finds committed appends after aborted ones.
-    fn dirty_updates(&mut self) {
+    fn find_dirty_updates(&mut self) {
         let table = self.explainer.table;
         for key in &table.keys {
             let mut aborted = None;
@@ -278,7 +278,7 @@ impl AnomalyCollector<'_, '_, '_> {
                 match (kind, aborted) {
                     (Kind::Fail, _) => aborted = Some(*element),
                     (Kind::Ok, Some(dirty)) => {
-                        self.dirty_update(dirty, *element);
+                        self.add_dirty_update(dirty, *element);
                         aborted = None;
                     }
                     _ => {}
@@ -287,9 +287,9 @@ impl AnomalyCollector<'_, '_, '_> {
         }
     }
 
-    fn dirty_update(&mut self, dirty: u32, element: u32) {
+    fn add_dirty_update(&mut self, dirty: u32, element: u32) {
         let (one, two) = (self.explainer.table.writer(dirty), self.explainer.table.writer(element));
-        self.add("dirty-update", &[one, two], |explainer| {
+        self.add_case("dirty-update", &[one, two], |explainer| {
             let (dirty, value) = (explainer.describe_version(dirty), explainer.value(element));
             let (one, two) = (explainer.describe(one), explainer.describe(two));
             format!(
@@ -299,22 +299,22 @@ impl AnomalyCollector<'_, '_, '_> {
         });
     }
 
-    fn registers(&mut self) {
+    fn find_aborted_register_reads(&mut self) {
         for (txn, version) in read_versions(self.explainer.table) {
             let writer = self.explainer.table.writer(version);
             if writer != NONE && self.explainer.txn(writer).kind == Kind::Fail {
-                self.aborted(txn, version);
+                self.add_aborted_read(txn, version);
             }
         }
     }
 
     /// Finds G1b: reads of versions that their own writer overwrote.
-    fn intermediate(&mut self) {
+    fn find_intermediate_reads(&mut self) {
         for (txn, version) in read_versions(self.explainer.table) {
             let Some(element) = self.explainer.table.element(version) else { continue };
             let writer = element.writer;
             if element.intermediate && writer != txn {
-                self.add("G1b", &[writer, txn], |explainer| {
+                self.add_case("G1b", &[writer, txn], |explainer| {
                     let (what, one, two) = (
                         explainer.describe_version(version),
                         explainer.describe(writer),
@@ -330,7 +330,7 @@ impl AnomalyCollector<'_, '_, '_> {
     }
 
     /// Finds transactions that observed their own later writes.
-    fn future_reads(&mut self) {
+    fn find_future_reads(&mut self) {
         let table = self.explainer.table;
         for txn in 0..table.txns.len() as u32 {
             let accesses = table.accesses(txn);
@@ -338,7 +338,7 @@ impl AnomalyCollector<'_, '_, '_> {
             let repeated = |access: &&Access| access.write && access.earlier != NONE;
             for write in accesses.iter().filter(|access| known && repeated(access)) {
                 if self.observed_before_write(txn, accesses, *write) {
-                    self.add("future-read", &[txn], |explainer| {
+                    self.add_case("future-read", &[txn], |explainer| {
                         let (what, told) =
                             (explainer.describe_version(write.element), explainer.describe(txn));
                         format!(
@@ -365,7 +365,9 @@ impl AnomalyCollector<'_, '_, '_> {
                     .any(|odd| odd.txn == txn && odd.elements.contains(&write.element))
             };
             if !read.write
-                && (read.element == write.element || self.beneath(read, write.element) || odd())
+                && (read.element == write.element
+                    || self.contains_earlier(read, write.element)
+                    || odd())
             {
                 return true;
             }
@@ -375,20 +377,20 @@ impl AnomalyCollector<'_, '_, '_> {
     }
 
     /// Whether a list that was read contains the element before its last one.
-    fn beneath(&self, read: Access, element: u32) -> bool {
+    fn contains_earlier(&self, read: Access, element: u32) -> bool {
         let place = |element: u32| self.places[element as usize];
         read.element != NONE && place(element) != NONE && place(element) < place(read.element)
     }
 
     /// Finds committed transactions that read the same version and then wrote the key.
-    fn lost_updates(&mut self) {
+    fn find_lost_updates(&mut self) {
         let table = self.explainer.table;
         let mut updaters: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
         let mut first = vec![NONE; table.versions()];
         for txn in
             (0..table.txns.len() as u32).filter(|txn| table.txns[*txn as usize].kind == Kind::Ok)
         {
-            for version in updated(table.accesses(txn)).map(|read| table.version(read)) {
+            for version in read_then_written(table.accesses(txn)).map(|read| table.version(read)) {
                 let before = &mut first[version as usize];
                 if *before == NONE {
                     *before = txn;
@@ -400,14 +402,14 @@ impl AnomalyCollector<'_, '_, '_> {
         let mut groups: Vec<_> = updaters.into_iter().collect();
         groups.sort_unstable_by_key(|(_, txns)| txns[0]);
         for (version, txns) in groups {
-            self.lost_update(version, &txns);
+            self.add_lost_update(version, &txns);
         }
     }
 
-    fn lost_update(&mut self, version: u32, txns: &[u32]) {
+    fn add_lost_update(&mut self, version: u32, txns: &[u32]) {
         let (one, two) = (txns[0], txns[1]);
         let known = self.findings.iter().any(|finding| finding.name == "lost-update");
-        self.add("lost-update", &[one, two], |explainer| {
+        self.add_case("lost-update", &[one, two], |explainer| {
             let what = explainer.describe_version(version);
             let (one, two) = (explainer.describe(one), explainer.describe(two));
             format!(
@@ -443,7 +445,7 @@ fn written_before(accesses: &[Access], write: Access) -> Option<Access> {
 }
 
 /// The reads that are a transaction's first access to a key which it also wrote.
-fn updated(accesses: &[Access]) -> impl Iterator<Item = Access> + '_ {
+fn read_then_written(accesses: &[Access]) -> impl Iterator<Item = Access> + '_ {
     let is_first = |access: &Access| !access.write && access.earlier == NONE;
     let firsts = accesses.iter().filter(move |access| is_first(access));
     firsts

@@ -62,7 +62,7 @@ impl Check for ListAppend {
     }
 
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
-        check_transactions(history, DataType::Lists, &options(limits), limits)
+        check_transactions(history, DataType::Lists, &options_from(limits), limits)
     }
 
     fn levels(&self) -> Vec<&'static str> {
@@ -96,7 +96,7 @@ impl Check for RwRegister {
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict {
         let verdict = match self.0 {
             UnknownWriters::Allowed => {
-                check_transactions(history, DataType::Registers, &options(limits), limits)
+                check_transactions(history, DataType::Registers, &options_from(limits), limits)
             }
             UnknownWriters::Forbidden => check_closed_registers(history, limits),
         };
@@ -108,7 +108,7 @@ impl Check for RwRegister {
     }
 }
 
-fn options<'a>(limits: &Limits<'a>) -> Options<'a> {
+fn options_from<'a>(limits: &Limits<'a>) -> Options<'a> {
     Options { level: limits.consistency.unwrap_or(STRONGEST), ..Options::default() }
 }
 
@@ -117,7 +117,7 @@ fn options<'a>(limits: &Limits<'a>) -> Options<'a> {
 /// strict serializability implies. An anomaly of the second pass violates only that model, not the
 /// weaker ones.
 fn check_closed_registers(history: &History, limits: &Limits<'_>) -> Verdict {
-    let certain = Options { unknown_writers: UnknownWriters::Forbidden, ..options(limits) };
+    let certain = Options { unknown_writers: UnknownWriters::Forbidden, ..options_from(limits) };
     let verdict = check_transactions(history, DataType::Registers, &certain, limits);
     if verdict.validity != Validity::Valid || certain.level != STRONGEST {
         return verdict;
@@ -281,9 +281,9 @@ impl TxnCheck<'_, '_> {
         } else {
             Validity::Valid
         };
-        self.findings.sort_by_key(|finding| severity(&finding.name));
-        let message = self.message(validity, &not);
-        let measured = self.measured(&not, &broken);
+        self.findings.sort_by_key(|finding| severity_rank(&finding.name));
+        let message = self.build_message(validity, &not);
+        let measured = self.build_measurements(&not, &broken);
         let TxnExplainer { table, .. } = self.explainer;
         let stats = Stats {
             operations: table.txns.iter().filter(|txn| txn.kind != Kind::Fail).count(),
@@ -294,7 +294,7 @@ impl TxnCheck<'_, '_> {
         Verdict { validity, findings: self.findings, measured, stats, ..Verdict::unknown(message) }
     }
 
-    fn message(&self, validity: Validity, not: &BTreeSet<&str>) -> String {
+    fn build_message(&self, validity: Validity, not: &BTreeSet<&str>) -> String {
         let counts: Vec<_> = self
             .findings
             .iter()
@@ -326,7 +326,11 @@ impl TxnCheck<'_, '_> {
         }
     }
 
-    fn measured(&self, not: &BTreeSet<&str>, broken: &BTreeSet<&str>) -> BTreeMap<String, Value> {
+    fn build_measurements(
+        &self,
+        not: &BTreeSet<&str>,
+        broken: &BTreeSet<&str>,
+    ) -> BTreeMap<String, Value> {
         let list = |names: Vec<&str>| Value::List(names.into_iter().map(Value::from).collect());
         let also = broken.difference(not).copied().collect();
         let mut measured = BTreeMap::from([("consistency".to_owned(), Value::from(self.level))]);
@@ -343,6 +347,6 @@ impl TxnCheck<'_, '_> {
 }
 
 /// Sorts anomalies that violate the most models first; then by name.
-fn severity(name: &str) -> (usize, String) {
+fn severity_rank(name: &str) -> (usize, String) {
     (usize::MAX - level::broken_models([name]).len(), name.to_owned())
 }

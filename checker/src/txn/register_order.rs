@@ -23,12 +23,12 @@ pub(super) fn infer_register_order(
         order: Vec::new(),
     };
     if inference.initial_first {
-        rules.initial_first();
+        rules.order_initial_first();
     }
     let needs =
         inference.writes_follow_reads || inference.sequential_keys || inference.linearizable_keys;
     if needs {
-        rules.by_transactions(inference);
+        rules.order_by_transactions(inference);
     }
     let OrderInference { committed, order, .. } = rules;
     let versions = Versions::new(table, committed, &order);
@@ -36,13 +36,13 @@ pub(super) fn infer_register_order(
     if cyclic.is_empty() {
         return (versions, cyclic);
     }
-    let wrong: FxHashSet<_> = cyclic.iter().map(|cycle| key(table, cycle[0])).collect();
+    let wrong: FxHashSet<_> = cyclic.iter().map(|cycle| key_of(table, cycle[0])).collect();
     let kept: Vec<_> =
-        order.into_iter().filter(|(before, _)| !wrong.contains(&key(table, *before))).collect();
+        order.into_iter().filter(|(before, _)| !wrong.contains(&key_of(table, *before))).collect();
     (Versions::new(table, versions.committed, &kept), cyclic)
 }
 
-fn key(table: &TxnTable<'_>, version: u32) -> u32 {
+fn key_of(table: &TxnTable<'_>, version: u32) -> u32 {
     table
         .element(version)
         .map_or_else(|| version - table.elements.len() as u32, |element| element.key)
@@ -59,11 +59,11 @@ struct KeyAccess {
 }
 
 impl KeyAccess {
-    fn enter(self) -> Option<u32> {
+    fn first_version(self) -> Option<u32> {
         self.read.or(self.wrote)
     }
 
-    fn leave(self) -> Option<u32> {
+    fn last_version(self) -> Option<u32> {
         self.wrote.or(self.read)
     }
 }
@@ -83,7 +83,7 @@ impl OrderInference<'_, '_> {
     }
 
     /// Orders nil before all other versions of a key. Each pair occurs once, so it needs no lookup.
-    fn initial_first(&mut self) {
+    fn order_initial_first(&mut self) {
         for (number, element) in self.table.elements.iter().enumerate() {
             if element.writer != NONE
                 && self.committed[element.writer as usize]
@@ -94,7 +94,7 @@ impl OrderInference<'_, '_> {
         }
     }
 
-    fn by_transactions(&mut self, inference: Inference) {
+    fn order_by_transactions(&mut self, inference: Inference) {
         let mut sessions = FxHashMap::default();
         let mut open: FxHashMap<u32, Vec<CompletedAccess>> = FxHashMap::default();
         for txn in 0..self.table.txns.len() as u32 {
@@ -108,22 +108,24 @@ impl OrderInference<'_, '_> {
                     self.add_pair(read, wrote);
                 }
                 if inference.sequential_keys {
-                    self.sequential(txn, access, &mut sessions);
+                    self.order_by_process(txn, access, &mut sessions);
                 }
                 if inference.linearizable_keys {
-                    self.linearizable(txn, access, open.entry(access.key).or_default());
+                    self.order_by_real_time(txn, access, open.entry(access.key).or_default());
                 }
             }
         }
     }
 
-    fn sequential(
+    fn order_by_process(
         &mut self,
         txn: u32,
         access: KeyAccess,
         sessions: &mut FxHashMap<(u32, u32), u32>,
     ) {
-        let (Some(enter), Some(leave)) = (access.enter(), access.leave()) else { return };
+        let (Some(enter), Some(leave)) = (access.first_version(), access.last_version()) else {
+            return;
+        };
         let process = self.table.txns[txn as usize].process;
         if let Some(before) = sessions.insert((process, access.key), leave) {
             self.add_pair(before, enter);
@@ -132,8 +134,10 @@ impl OrderInference<'_, '_> {
 
     /// Orders the final versions of the transactions that immediately precede this one in real time
     /// before the version that this transaction found.
-    fn linearizable(&mut self, txn: u32, access: KeyAccess, past: &mut Vec<CompletedAccess>) {
-        let (Some(enter), Some(leave)) = (access.enter(), access.leave()) else { return };
+    fn order_by_real_time(&mut self, txn: u32, access: KeyAccess, past: &mut Vec<CompletedAccess>) {
+        let (Some(enter), Some(leave)) = (access.first_version(), access.last_version()) else {
+            return;
+        };
         let txn = &self.table.txns[txn as usize];
         let over = |past: &CompletedAccess| past.completed < txn.invoked;
         let latest =
@@ -212,7 +216,7 @@ fn find_cyclic_versions(table: &TxnTable<'_>, versions: &Versions) -> Vec<Vec<u3
         .map(|component| shortest_cycle(&graph, &component))
         .collect();
     cycles.sort_unstable();
-    cycles.retain(|cycle| seen.insert(key(table, cycle[0])));
+    cycles.retain(|cycle| seen.insert(key_of(table, cycle[0])));
     cycles
 }
 

@@ -411,10 +411,10 @@ struct ParsedOp<'h> {
 
 fn parse_micro_op(value: &Value, data_type: DataType) -> Result<ParsedOp<'_>, String> {
     let Value::List(parts) = value else {
-        return Err(format!("{value} is no access-operation"));
+        return Err(format!("{value} is not a micro-operation"));
     };
     let [Value::Str(f), key, value] = &**parts else {
-        return Err(format!("{value} is no access-operation of a function, a key and a value"));
+        return Err(format!("{value} is not a micro-operation [function key value]"));
     };
     let write = match (f.as_str(), data_type) {
         ("r", _) => false,

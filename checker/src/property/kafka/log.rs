@@ -56,10 +56,10 @@ impl<'o, 'h> KeyLogs<'o, 'h> {
         for part in parts {
             match part {
                 LogOp::Send { key, value, offset } => {
-                    self.logs.entry(key).or_default().send(op, value, offset);
+                    self.logs.entry(key).or_default().add_send(op, value, offset);
                 }
                 LogOp::Poll { key, messages } if op.kind == Kind::Ok => {
-                    self.logs.entry(key).or_default().poll(op, messages);
+                    self.logs.entry(key).or_default().add_poll(op, messages);
                 }
                 LogOp::Poll { .. } | LogOp::Moved { .. } => {}
             }
@@ -74,7 +74,7 @@ impl<'o, 'h> KeyLogs<'o, 'h> {
 }
 
 impl<'o, 'h> KeyLog<'o, 'h> {
-    fn send(&mut self, op: &'o Op<'h>, value: &'h Value, offset: Option<i64>) {
+    fn add_send(&mut self, op: &'o Op<'h>, value: &'h Value, offset: Option<i64>) {
         self.sends.entry(value).or_default().push(op);
         let Some(offset) = offset else { return };
         self.record_offset(offset, value, op);
@@ -85,7 +85,7 @@ impl<'o, 'h> KeyLog<'o, 'h> {
         }
     }
 
-    fn poll(&mut self, op: &'o Op<'h>, messages: Vec<(i64, &'h Value)>) {
+    fn add_poll(&mut self, op: &'o Op<'h>, messages: Vec<(i64, &'h Value)>) {
         for (offset, value) in messages {
             self.record_offset(offset, value, op);
             self.polled_at.insert(offset);

@@ -24,7 +24,7 @@ pub(super) fn parse_log_ops<'h>(op: &Op<'h>) -> Result<Vec<LogOp<'h>>, String> {
         _ => return Err(op.unknown_function("assign, poll, send, subscribe, txn")),
     }
     let Value::List(items) = op.output.unwrap_or(op.input) else {
-        return Err(bad(op, "expected a list of sends and polls"));
+        return Err(invalid_value(op, "expected a list of sends and polls"));
     };
     let mut parts = Vec::new();
     for item in items.iter() {
@@ -33,7 +33,7 @@ pub(super) fn parse_log_ops<'h>(op: &Op<'h>) -> Result<Vec<LogOp<'h>>, String> {
     Ok(parts)
 }
 
-fn bad(op: &Op<'_>, why: &str) -> String {
+fn invalid_value(op: &Op<'_>, why: &str) -> String {
     if op.output.is_some() { op.invalid_output(why) } else { op.invalid_input(why) }
 }
 
@@ -58,7 +58,12 @@ fn parse_log_op<'h>(
                 parts.push(LogOp::Poll { key: key.clone(), messages });
             }
         }
-        _ => return Err(bad(op, &format!("{} is neither a send nor a poll", abbreviate(item)))),
+        _ => {
+            return Err(invalid_value(
+                op,
+                &format!("{} is neither a send nor a poll", abbreviate(item)),
+            ));
+        }
     }
     Ok(())
 }
@@ -68,18 +73,23 @@ fn parse_send<'h>(op: &Op<'h>, value: &'h Value) -> Result<(Option<i64>, &'h Val
     match (op.output.and(value.as_pair()), value) {
         (Some((Value::Int(offset), value)), _) => Ok((Some(*offset), value)),
         (Some((Value::Nil, value)), _) => Ok((None, value)),
-        (Some(_), _) => Err(bad(op, &format!("{} is not [offset value]", abbreviate(value)))),
+        (Some(_), _) => {
+            Err(invalid_value(op, &format!("{} is not [offset value]", abbreviate(value))))
+        }
         (None, value) => Ok((None, value)),
     }
 }
 
 fn parse_messages<'h>(op: &Op<'h>, messages: &'h Value) -> Result<Vec<(i64, &'h Value)>, String> {
     let Value::List(items) = messages else {
-        return Err(bad(op, &format!("{} is not a list of messages", abbreviate(messages))));
+        return Err(invalid_value(
+            op,
+            &format!("{} is not a list of messages", abbreviate(messages)),
+        ));
     };
     let message = |item: &'h Value| match item.as_pair() {
         Some((Value::Int(offset), value)) => Ok((*offset, value)),
-        _ => Err(bad(op, &format!("{} is not [offset value]", abbreviate(item)))),
+        _ => Err(invalid_value(op, &format!("{} is not [offset value]", abbreviate(item)))),
     };
     items.iter().map(message).collect()
 }

@@ -324,8 +324,8 @@ fn independent_keys_are_checked_separately() {
                 let sum = count(&one.1, kind) + count(&other.1, kind);
                 assert_eq!(count(&got.1, kind), sum, "{check} {kind}, seed {seed}");
             }
-            // What one key leaves unknown may be known of the other: a reason for a No counts, and
-            // whether anything was asked at all is a question to both.
+            // The other key may decide what one key leaves unknown: an anomaly wins, and reads of
+            // either key suffice.
             let worst = one.0.max(other.0);
             assert!(got.0 == worst || worst == Validity::Unknown, "{check}, seed {seed}: {got:?}");
         }

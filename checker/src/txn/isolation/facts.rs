@@ -40,8 +40,8 @@ impl<'l, 'h> Facts<'l, 'h> {
     pub(super) fn of(table: &'l TxnTable<'h>, operations: &'h [Operation]) -> (Self, Vec<Finding>) {
         let mut wrong = ReadValidator { table, operations, findings: Vec::new() };
         let outer: Vec<_> =
-            (0..table.txns.len() as u32).map(|txn| wrong.outer_reads(txn)).collect();
-        let node = nodes(table, &outer);
+            (0..table.txns.len() as u32).map(|txn| wrong.collect_outer_reads(txn)).collect();
+        let node = number_nodes(table, &outer);
         let count = node.iter().filter(|node| **node != NONE).count();
         let mut facts = Self {
             table,
@@ -135,7 +135,7 @@ fn describe(table: &TxnTable<'_>, operations: &[Operation], txn: u32) -> String 
 }
 
 /// The node of each transaction that is ok, or indeterminate and read by another one.
-fn nodes(table: &TxnTable<'_>, outer: &[Vec<(u32, u32)>]) -> Vec<u32> {
+fn number_nodes(table: &TxnTable<'_>, outer: &[Vec<(u32, u32)>]) -> Vec<u32> {
     let mut counts: Vec<bool> = table.txns.iter().map(|txn| txn.kind == Kind::Ok).collect();
     for (_, writer) in outer.iter().flatten() {
         if let Some(counts) = counts.get_mut(*writer as usize) {
@@ -168,7 +168,7 @@ struct ReadValidator<'l, 'h> {
 
 impl ReadValidator<'_, '_> {
     /// The keys that a transaction read from others, and the writers of the versions it read.
-    fn outer_reads(&mut self, txn: u32) -> Vec<(u32, u32)> {
+    fn collect_outer_reads(&mut self, txn: u32) -> Vec<(u32, u32)> {
         let table = self.table;
         if table.txns[txn as usize].kind != Kind::Ok {
             return Vec::new();

@@ -133,20 +133,20 @@ pub(super) fn causal_edges(
             let why = format!("budget exhausted after {done} of {all} transactions");
             return Err(Failure::BudgetExceeded(why));
         }
-        let clock = clocks.known(facts, node);
+        let clock = clocks.compute_clock(facts, node);
         let mut seen = Vec::new();
         for read in &facts.reads[node as usize] {
             if seen.contains(&(read.key, read.source)) {
                 continue;
             }
             seen.push((read.key, read.source));
-            writers.latest(read.key, &clock, |session, place, from| {
-                if from != read.source && !clocks.knows(facts, read.source, session, place) {
+            writers.for_each_latest_writer(read.key, &clock, |session, place, from| {
+                if from != read.source && !clocks.includes(facts, read.source, session, place) {
                     edges.push(CommitEdge { from, to: read.source, reader: node, key: read.key });
                 }
             });
         }
-        clocks.keep(facts, node, clock);
+        clocks.store_clock(facts, node, clock);
     }
     Ok(edges)
 }
@@ -207,7 +207,7 @@ impl WritersByKey {
     }
 
     /// Visits the latest writer of a key in each session that a clock includes.
-    fn latest(&self, key: u32, clock: &[u32], mut each: impl FnMut(u32, u32, u32)) {
+    fn for_each_latest_writer(&self, key: u32, clock: &[u32], mut each: impl FnMut(u32, u32, u32)) {
         for (session, writers) in &self.by_key[key as usize] {
             let known = clock[*session as usize];
             if known < writers[0].0 {
@@ -241,7 +241,7 @@ impl Clocks {
     }
 
     /// The clock of a transaction: the maximum of its predecessors' clocks and positions.
-    fn known(&mut self, facts: &Facts<'_, '_>, node: u32) -> Box<[u32]> {
+    fn compute_clock(&mut self, facts: &Facts<'_, '_>, node: u32) -> Box<[u32]> {
         let before = facts.before[node as usize];
         let mut clock = match self.known.get_mut(before as usize) {
             Some(known) if self.uses[before as usize] == 1 => known.take().unwrap_or_default(),
@@ -264,14 +264,14 @@ impl Clocks {
 
     /// Whether a node's clock includes this position of a session; that of the initial state is
     /// empty.
-    fn knows(&self, facts: &Facts<'_, '_>, node: u32, session: u32, place: u32) -> bool {
+    fn includes(&self, facts: &Facts<'_, '_>, node: u32, session: u32, place: u32) -> bool {
         let Some(Some(clock)) = self.known.get(node as usize) else { return false };
         let own = facts.session[node as usize] == session && facts.place[node as usize] > place;
         own || clock[session as usize] >= place
     }
 
     /// Stores a clock that will be used, and drops those that will not.
-    fn keep(&mut self, facts: &Facts<'_, '_>, node: u32, clock: Box<[u32]>) {
+    fn store_clock(&mut self, facts: &Facts<'_, '_>, node: u32, clock: Box<[u32]>) {
         let sources = facts.reads[node as usize].iter().map(|read| read.source);
         for used in sources.chain([facts.before[node as usize]]) {
             if used == NONE || used == facts.start() {

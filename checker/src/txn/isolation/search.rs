@@ -42,24 +42,26 @@ pub(super) fn search_commit_order(
     let problem = SearchProblem::of(facts, points);
     let mut state = SearchState::new(&problem);
     if !state.cycle.is_empty() {
-        return Err(Failure::Violation(problem.cycle(&state.cycle)));
+        return Err(Failure::Violation(problem.cycle_finding(&state.cycle)));
     }
     let forced = edges.iter().map(|edge| (edge.from, edge.to, edge.key));
     for (from, to, key) in forced {
         if (limits.expired)() {
             return Err(budget_exceeded(0));
         }
-        if !state.decide(&problem, WriterPair { key, one: from, other: to }) {
-            return Err(Failure::Violation(problem.stuck(from, to, key)));
+        if !state.decide_pair(&problem, WriterPair { key, one: from, other: to }) {
+            return Err(Failure::Violation(problem.no_order_finding(from, to, key)));
         }
     }
     let most = (limits.memory_bytes / 2 / bytes.max(1)).max(1);
-    match (OrderSearch { problem: &problem, limits, most, tried: 0 }).solve(state) {
+    match (OrderSearch { problem: &problem, limits, most, tried: 0 }).search_orders(state) {
         SearchOutcome::ComponentCycles => Ok(()),
         SearchOutcome::Stuck(choice) => {
-            Err(Failure::Violation(problem.stuck(choice.one, choice.other, choice.key)))
+            Err(Failure::Violation(problem.no_order_finding(choice.one, choice.other, choice.key)))
         }
-        SearchOutcome::Exhausted(tried) => Err(Failure::Violation(problem.exhausted(tried))),
+        SearchOutcome::Exhausted(tried) => {
+            Err(Failure::Violation(problem.exhausted_finding(tried)))
+        }
         SearchOutcome::TimedOut(tried) => Err(budget_exceeded(tried)),
     }
 }
@@ -86,7 +88,7 @@ struct OrderSearch<'p, 'f, 'l, 'h> {
 }
 
 impl OrderSearch<'_, '_, '_, '_> {
-    fn solve(&mut self, mut state: SearchState) -> SearchOutcome {
+    fn search_orders(&mut self, mut state: SearchState) -> SearchOutcome {
         match state.saturate(self.problem, self.limits.expired) {
             Ok(()) => {}
             Err(Halt::Stuck(choice)) => return SearchOutcome::Stuck(choice),
@@ -111,7 +113,7 @@ impl OrderSearch<'_, '_, '_, '_> {
             state = loop {
                 let (mut tried, choice) = next;
                 self.tried += 1;
-                if tried.decide(self.problem, choice) {
+                if tried.decide_pair(self.problem, choice) {
                     match tried.saturate(self.problem, self.limits.expired) {
                         Ok(()) => break tried,
                         Err(Halt::Stuck(_)) => {}

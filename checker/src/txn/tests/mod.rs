@@ -9,10 +9,10 @@ use super::{DataType, Inference, Options, check_transactions};
 use crate::history::{Event, History, Kind, Process, Value};
 use crate::verdict::{Limits, Verdict};
 
-/// A history of lists or registers, an event a word: a process, what happens, and micro-operations
-/// that keys `x`, `y`, `z` and single digits make up. `0?ax1,ry` invokes, `0!ax1,ry12` is ok having
-/// read `[1 2]` from y (of a register the last digit counts), `0-` fails, `0~` is unknown; what is
-/// asked need not be said again.
+/// Parses a history of lists or registers, one event a word: a process, the event type, and
+/// micro-operations with the keys `x`, `y`, `z` and single-digit values. `0?ax1,ry` invokes,
+/// `0!ax1,ry12` is ok and read `[1 2]` from y (for registers, the last digit), `0-` fails, `0~` is
+/// indeterminate. A completion without micro-operations repeats the invocation.
 fn history(text: &str) -> History {
     let mut asked: Vec<(u64, Value)> = Vec::new();
     let mut events = Vec::new();

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::problem::{SearchProblem, WriterPair, transaction};
+use super::problem::{SearchProblem, WriterPair, transaction_of};
 use super::state::SearchState;
 
 /// The result of a guess.
@@ -23,14 +23,15 @@ pub(super) fn check_likely_order(
 ) -> Guess {
     let Some(place) = find_likely_order(problem, state, expired) else { return Guess::TimedOut };
     let wrong = |choice: &&WriterPair| {
-        let first = place[problem.writes(choice.one)] < place[problem.writes(choice.other)];
+        let first =
+            place[problem.write_point(choice.one)] < place[problem.write_point(choice.other)];
         let (one, other) =
             if first { (choice.one, choice.other) } else { (choice.other, choice.one) };
-        problem.consequences(choice.key, one, other).any(|(from, to)| place[from] > place[to])
+        problem.implied_edges(choice.key, one, other).any(|(from, to)| place[from] > place[to])
     };
     let Some(choice) = state.open.iter().find(wrong).copied() else { return Guess::Right };
     // The opposite order is more often right.
-    let first = place[problem.writes(choice.one)] < place[problem.writes(choice.other)];
+    let first = place[problem.write_point(choice.one)] < place[problem.write_point(choice.other)];
     Guess::Wrong(if first {
         WriterPair { one: choice.other, other: choice.one, ..choice }
     } else {
@@ -48,7 +49,7 @@ fn find_likely_order(
     state: &SearchState,
     expired: &dyn Fn() -> bool,
 ) -> Option<Vec<usize>> {
-    let (facts, count) = (problem.facts, problem.count());
+    let (facts, count) = (problem.facts, problem.point_count());
     let mut open: Vec<usize> = vec![0; count];
     for point in 0..count {
         for (other, open) in open.iter_mut().enumerate() {
@@ -65,13 +66,13 @@ fn find_likely_order(
             return None;
         }
         let cost = |point: &usize| {
-            let (node, writes) = transaction(problem, *point);
+            let (node, writes) = transaction_of(problem, *point);
             let harm = facts.writes[node as usize].iter().filter(|key| {
                 let now = last.get(*key).copied().unwrap_or(facts.start());
                 let own = facts.reads[node as usize].iter();
                 let own = own.filter(|read| read.key == **key && read.source == now).count();
                 // Its own read at an earlier point is not pending.
-                let own = if *point == problem.reads(node) { own.min(1) } else { 0 };
+                let own = if *point == problem.read_point(node) { own.min(1) } else { 0 };
                 waiting.get(&(**key, now)).copied().unwrap_or(0) > own
             });
             let completed = facts.table.txns[facts.txns[node as usize] as usize].completed;
@@ -82,8 +83,8 @@ fn find_likely_order(
         };
         let point = ready.swap_remove(next.0);
         place[point] = at;
-        let (node, writes) = transaction(problem, point);
-        if point == problem.reads(node) {
+        let (node, writes) = transaction_of(problem, point);
+        if point == problem.read_point(node) {
             let mut done: Vec<_> =
                 facts.reads[node as usize].iter().map(|read| (read.key, read.source)).collect();
             done.sort_unstable();

@@ -7,7 +7,7 @@ use crate::finding::Finding;
 
 /// The number of points of a transaction in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Points {
+pub(crate) enum Points {
     /// It reads and writes at one point (serializable).
     One,
     /// It reads at one point and writes at a later one (snapshot isolation).
@@ -61,7 +61,7 @@ impl<'f, 'l, 'h> SearchProblem<'f, 'l, 'h> {
     }
 
     /// The number of points.
-    pub(super) fn count(&self) -> usize {
+    pub(super) fn point_count(&self) -> usize {
         match self.points {
             Points::One => self.facts.len(),
             Points::Two => 2 * self.facts.len(),
@@ -69,7 +69,7 @@ impl<'f, 'l, 'h> SearchProblem<'f, 'l, 'h> {
     }
 
     /// The point at which a transaction reads.
-    pub(super) fn reads(&self, node: u32) -> usize {
+    pub(super) fn read_point(&self, node: u32) -> usize {
         match self.points {
             Points::One => node as usize,
             Points::Two => 2 * node as usize,
@@ -77,7 +77,7 @@ impl<'f, 'l, 'h> SearchProblem<'f, 'l, 'h> {
     }
 
     /// The point at which a transaction writes.
-    pub(super) fn writes(&self, node: u32) -> usize {
+    pub(super) fn write_point(&self, node: u32) -> usize {
         match self.points {
             Points::One => node as usize,
             Points::Two => 2 * node as usize + 1,
@@ -86,43 +86,46 @@ impl<'f, 'l, 'h> SearchProblem<'f, 'l, 'h> {
 
     /// The edges of every order: session order, read dependencies, and reads of the initial state
     /// before all writes of the key.
-    pub(super) fn base(&self) -> Vec<(usize, usize)> {
+    pub(super) fn forced_edges(&self) -> Vec<(usize, usize)> {
         let facts = self.facts;
         let mut edges = Vec::new();
         for node in 0..facts.len() as u32 {
             if self.points == Points::Two {
-                edges.push((self.reads(node), self.writes(node)));
+                edges.push((self.read_point(node), self.write_point(node)));
             }
             let before = facts.before[node as usize];
             if (before as usize) < facts.len() {
-                edges.push((self.writes(before), self.reads(node)));
+                edges.push((self.write_point(before), self.read_point(node)));
             }
             for read in facts.reads[node as usize].iter().filter(|it| it.source != facts.start()) {
-                edges.push((self.writes(read.source), self.reads(node)));
+                edges.push((self.write_point(read.source), self.read_point(node)));
             }
             for key in &facts.writes[node as usize] {
                 let fresh = self.readers.get(&(*key, facts.start())).into_iter().flatten();
                 let fresh = fresh.filter(|reader| **reader != node);
-                edges.extend(fresh.map(|reader| (self.reads(*reader), self.writes(node))));
+                edges
+                    .extend(fresh.map(|reader| (self.read_point(*reader), self.write_point(node))));
             }
         }
         edges
     }
 
     /// The edges that follow if one writer of a key precedes another.
-    pub(super) fn consequences(
+    pub(super) fn implied_edges(
         &self,
         key: u32,
         one: u32,
         other: u32,
     ) -> impl Iterator<Item = (usize, usize)> {
-        let first = (self.writes(one), self.reads(other));
+        let first = (self.write_point(one), self.read_point(other));
         let readers = self.readers.get(&(key, one)).into_iter().flatten();
         let readers = readers.filter(move |reader| **reader != other);
-        [first].into_iter().chain(readers.map(move |it| (self.reads(*it), self.writes(other))))
+        [first]
+            .into_iter()
+            .chain(readers.map(move |it| (self.read_point(*it), self.write_point(other))))
     }
 
-    pub(super) fn stuck(&self, one: u32, other: u32, key: u32) -> Finding {
+    pub(super) fn no_order_finding(&self, one: u32, other: u32, key: u32) -> Finding {
         let facts = self.facts;
         let name = facts.key(key);
         let message = format!(
@@ -144,9 +147,10 @@ impl<'f, 'l, 'h> SearchProblem<'f, 'l, 'h> {
     }
 
     /// The finding for points that cannot be ordered; it names the first few transactions.
-    pub(super) fn cycle(&self, points: &[usize]) -> Finding {
+    pub(super) fn cycle_finding(&self, points: &[usize]) -> Finding {
         let facts = self.facts;
-        let mut nodes: Vec<u32> = points.iter().map(|point| transaction(self, *point).0).collect();
+        let mut nodes: Vec<u32> =
+            points.iter().map(|point| transaction_of(self, *point).0).collect();
         nodes.dedup();
         let shown = nodes
             .iter()
@@ -169,7 +173,7 @@ impl<'f, 'l, 'h> SearchProblem<'f, 'l, 'h> {
         }
     }
 
-    pub(super) fn exhausted(&self, tried: usize) -> Finding {
+    pub(super) fn exhausted_finding(&self, tried: usize) -> Finding {
         let message = format!(
             "no order of the {} transactions explains every read: all {tried} attempts to \
              order two writes end in a cycle",
@@ -196,7 +200,7 @@ pub(super) fn required_bytes(facts: &Facts<'_, '_>, points: Points) -> usize {
 }
 
 /// The transaction of a point, and whether it writes at that point.
-pub(super) fn transaction(problem: &SearchProblem<'_, '_, '_>, point: usize) -> (u32, bool) {
+pub(super) fn transaction_of(problem: &SearchProblem<'_, '_, '_>, point: usize) -> (u32, bool) {
     match problem.points {
         Points::One => (point as u32, true),
         Points::Two => ((point / 2) as u32, point % 2 == 1),

@@ -15,16 +15,16 @@ pub(super) struct SearchState {
 
 impl SearchState {
     pub(super) fn new(problem: &SearchProblem<'_, '_, '_>) -> Self {
-        let count = problem.count();
+        let count = problem.point_count();
         let words = count.div_ceil(64);
         let open = problem.choices.clone();
         let mut state = Self { words, after: vec![0; words * count], open, cycle: Vec::new() };
-        state.close(count, &problem.base());
+        state.close_transitively(count, &problem.forced_edges());
         state
     }
 
     /// Computes the transitive closure of edges, from the last point to the first.
-    pub(super) fn close(&mut self, count: usize, edges: &[(usize, usize)]) {
+    pub(super) fn close_transitively(&mut self, count: usize, edges: &[(usize, usize)]) {
         let (mut later, mut open) = (vec![Vec::new(); count], vec![0_u32; count]);
         for (from, to) in edges {
             later[*from].push(*to);
@@ -44,7 +44,7 @@ impl SearchState {
         self.cycle = (0..count).filter(|point| open[*point] > 0).collect();
         for point in order.into_iter().rev() {
             for next in &later[point] {
-                self.take(point, *next);
+                self.add_successors(point, *next);
             }
         }
     }
@@ -54,7 +54,7 @@ impl SearchState {
     }
 
     /// Adds `next` and its successors to the successors of `point`.
-    pub(super) fn take(&mut self, point: usize, next: usize) {
+    pub(super) fn add_successors(&mut self, point: usize, next: usize) {
         let (point, from) = (point * self.words, next * self.words);
         for word in 0..self.words {
             self.after[point + word] |= self.after[from + word];
@@ -63,7 +63,7 @@ impl SearchState {
     }
 
     /// Orders one point before another; false if that closes a cycle.
-    pub(super) fn put(&mut self, from: usize, to: usize) -> bool {
+    pub(super) fn order_points(&mut self, from: usize, to: usize) -> bool {
         if from == to || self.is_after(from, to) {
             return false;
         }
@@ -71,28 +71,32 @@ impl SearchState {
             let count = self.after.len() / self.words;
             for point in (0..count).filter(|point| *point != from) {
                 if self.is_after(from, point) {
-                    self.take(point, to);
+                    self.add_successors(point, to);
                 }
             }
-            self.take(from, to);
+            self.add_successors(from, to);
         }
         true
     }
 
     /// Whether `one` can precede `other`.
-    pub(super) fn allows(&self, problem: &SearchProblem<'_, '_, '_>, choice: WriterPair) -> bool {
-        let mut edges = problem.consequences(choice.key, choice.one, choice.other);
+    pub(super) fn can_order(
+        &self,
+        problem: &SearchProblem<'_, '_, '_>,
+        choice: WriterPair,
+    ) -> bool {
+        let mut edges = problem.implied_edges(choice.key, choice.one, choice.other);
         edges.all(|(from, to)| from != to && !self.is_after(from, to))
     }
 
     /// Orders `one` before `other`; false if that closes a cycle.
-    pub(super) fn decide(
+    pub(super) fn decide_pair(
         &mut self,
         problem: &SearchProblem<'_, '_, '_>,
         choice: WriterPair,
     ) -> bool {
-        let edges: Vec<_> = problem.consequences(choice.key, choice.one, choice.other).collect();
-        edges.into_iter().all(|(from, to)| self.put(from, to))
+        let edges: Vec<_> = problem.implied_edges(choice.key, choice.one, choice.other).collect();
+        edges.into_iter().all(|(from, to)| self.order_points(from, to))
     }
 
     /// Decides pairs for which only one order is possible, until none is left.
@@ -111,7 +115,7 @@ impl SearchState {
                     return true;
                 }
                 let back = WriterPair { one: choice.other, other: choice.one, ..*choice };
-                let left = match (self.allows(problem, *choice), self.allows(problem, back)) {
+                let left = match (self.can_order(problem, *choice), self.can_order(problem, back)) {
                     (true, true) => return true,
                     (true, false) => *choice,
                     (false, true) => back,
@@ -122,7 +126,7 @@ impl SearchState {
                 };
                 changed = true;
                 late = expired();
-                if !self.decide(problem, left) {
+                if !self.decide_pair(problem, left) {
                     stuck = stuck.or(Some(*choice));
                 }
                 false
