@@ -219,7 +219,7 @@ impl<'o, 'h> QueueOps<'o, 'h> {
         let first = earlier[0];
         AnomalyCase {
             message: format!(
-                "element {}{} was delivered to {} and again to {}",
+                "element {}{} was returned by {} and again by {}",
                 abbreviate(element),
                 key_suffix(self.key),
                 first.describe(),

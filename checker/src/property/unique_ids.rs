@@ -64,7 +64,7 @@ fn duplicate_case(key: Option<&Value>, id: &Value, first: &Op<'_>, second: &Op<'
     let id = abbreviate(id);
     AnomalyCase {
         message: format!(
-            "identifier {id}{} was returned to {} and to {}",
+            "identifier {id}{} was returned by {} and by {}",
             key_suffix(key),
             first.describe(),
             second.describe()

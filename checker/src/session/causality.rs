@@ -26,8 +26,8 @@ impl SessionKnowledge {
         follows: impl Fn(&SessionOp) -> Option<(usize, VersionId)>,
     ) -> Self {
         let mut keys = vec![FxHashMap::default(); history.keys.len()];
-        for (op, deed) in &history.session_ops {
-            if let Some((key, version)) = follows(deed) {
+        for (op, session_op) in &history.session_ops {
+            if let Some((key, version)) = follows(session_op) {
                 let trail: &mut Trail = keys[key].entry(history.ops[*op].process()).or_default();
                 let held = trail.last().map(|(_, known)| *known);
                 trail.push((*op, newer_version(history, held, Known { version, op: *op })));
@@ -66,11 +66,11 @@ pub(super) fn check_causality(
     promise: &Promise<'_>,
     builder: &mut VerdictBuilder,
 ) {
-    let writes = SessionKnowledge::new(history, |deed| match deed {
+    let writes = SessionKnowledge::new(history, |session_op| match session_op {
         SessionOp::Write { key, version, acknowledged: true } => Some((*key, *version)),
         _ => None,
     });
-    let reads = SessionKnowledge::new(history, |deed| match deed {
+    let reads = SessionKnowledge::new(history, |session_op| match session_op {
         SessionOp::Read(read) => Some((read.key, read.version)),
         SessionOp::Write { .. } => None,
     });

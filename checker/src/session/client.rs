@@ -34,9 +34,9 @@ pub(super) fn check_clients(
 ) {
     let mut wrote: FxHashMap<(Process, usize), Known> = FxHashMap::default();
     let mut read: FxHashMap<(Process, usize), Known> = FxHashMap::default();
-    for (op, deed) in &history.session_ops {
+    for (op, session_op) in &history.session_ops {
         let client = history.ops[*op].process();
-        match deed {
+        match session_op {
             SessionOp::Write { key, version, acknowledged: true } => {
                 let place = wrote.get(&(client, *key)).copied();
                 let known = Known { version: *version, op: *op };

@@ -97,10 +97,10 @@ impl AnomalyCollector<'_, '_, '_> {
                     explainer.table.keys[internal.key as usize].value,
                     shorten_list(internal.read),
                 );
-                let (told, expected) = (explainer.describe(internal.txn), &internal.expected);
+                let (text, expected) = (explainer.describe(internal.txn), &internal.expected);
                 format!(
                     "internal: T1 read {read} from key {key}, but its own earlier operations \
-                    imply {expected}: T1 = {told}"
+                    imply {expected}: T1 = {text}"
                 )
             });
         }
@@ -111,8 +111,11 @@ impl AnomalyCollector<'_, '_, '_> {
         let table = self.explainer.table;
         let marks: Vec<_> =
             table.keys.iter().map(|key| ListDefects::of(self.explainer, &key.order)).collect();
-        let odd: rustc_hash::FxHashSet<_> =
-            table.incompatible_reads.iter().map(|odd| (odd.txn, odd.key)).collect();
+        let incompatible: rustc_hash::FxHashSet<_> = table
+            .incompatible_reads
+            .iter()
+            .map(|incompatible| (incompatible.txn, incompatible.key))
+            .collect();
         if marks.iter().all(ListDefects::is_empty) {
             return;
         }
@@ -123,7 +126,7 @@ impl AnomalyCollector<'_, '_, '_> {
                 .iter()
                 .filter(|access| known && !access.write && access.element != NONE)
             {
-                if !odd.contains(&(txn, read.key)) {
+                if !incompatible.contains(&(txn, read.key)) {
                     self.check_list_read(txn, *read, &marks[read.key as usize]);
                 }
             }
@@ -190,36 +193,40 @@ impl AnomalyCollector<'_, '_, '_> {
     /// Finds lists that are not prefixes of one list: one case for each key.
     fn find_incompatible_orders(&mut self) {
         let mut keys = rustc_hash::FxHashSet::default();
-        for odd in &self.explainer.table.incompatible_reads {
-            if keys.insert(odd.key) {
-                self.add_incompatible_order(odd);
+        for incompatible in &self.explainer.table.incompatible_reads {
+            if keys.insert(incompatible.key) {
+                self.add_incompatible_order(incompatible);
             }
-            let marks = ListDefects::of(self.explainer, &odd.elements);
-            let seen = |mark: Option<usize>| mark.map(|at| odd.elements[at]);
+            let marks = ListDefects::of(self.explainer, &incompatible.elements);
+            let seen = |mark: Option<usize>| mark.map(|at| incompatible.elements[at]);
             if let Some(element) = seen(marks.aborted) {
-                self.add_aborted_read(odd.txn, element);
+                self.add_aborted_read(incompatible.txn, element);
             }
             if let Some(element) = seen(marks.unwritten) {
-                self.add_unwritten_read(odd.txn, element);
+                self.add_unwritten_read(incompatible.txn, element);
             }
             if let Some(element) = seen(marks.twice) {
-                self.add_duplicate_elements(odd.txn, element);
+                self.add_duplicate_elements(incompatible.txn, element);
             }
         }
     }
 
-    fn add_incompatible_order(&mut self, odd: &IncompatibleRead<'_>) {
+    fn add_incompatible_order(&mut self, incompatible: &IncompatibleRead<'_>) {
         let table = self.explainer.table;
-        let key = &table.keys[odd.key as usize];
-        let common =
-            odd.list.iter().zip(key.longest_read).take_while(|(one, other)| one == other).count();
+        let key = &table.keys[incompatible.key as usize];
+        let common = incompatible
+            .list
+            .iter()
+            .zip(key.longest_read)
+            .take_while(|(one, other)| one == other)
+            .count();
         // A transaction that read the longest list beyond the common prefix.
         let parted = |version: u32| key.order[common..].contains(&version);
         let other = read_versions(table)
             .find(|(_, version)| parted(*version))
-            .map_or(odd.txn, |(txn, _)| txn);
-        self.add_case("incompatible-order", &[other, odd.txn], |explainer| {
-            let (one, two) = (explainer.describe(other), explainer.describe(odd.txn));
+            .map_or(incompatible.txn, |(txn, _)| txn);
+        self.add_case("incompatible-order", &[other, incompatible.txn], |explainer| {
+            let (one, two) = (explainer.describe(other), explainer.describe(incompatible.txn));
             format!(
                 "incompatible order: T1 and T2 read lists of key {}, neither of which is a \
                 prefix of the other: T1 = {one}; T2 = {two}",
@@ -339,11 +346,11 @@ impl AnomalyCollector<'_, '_, '_> {
             for write in accesses.iter().filter(|access| known && repeated(access)) {
                 if self.observed_before_write(txn, accesses, *write) {
                     self.add_case("future-read", &[txn], |explainer| {
-                        let (what, told) =
+                        let (what, text) =
                             (explainer.describe_version(write.element), explainer.describe(txn));
                         format!(
                             "future read: T1 observed {what} before it wrote that itself: T1 \
-                            = {told}"
+                            = {text}"
                         )
                     });
                     break;
@@ -358,16 +365,15 @@ impl AnomalyCollector<'_, '_, '_> {
         let mut earlier = write.earlier;
         while earlier != NONE {
             let read = accesses[earlier as usize];
-            let odd = || {
-                table
-                    .incompatible_reads
-                    .iter()
-                    .any(|odd| odd.txn == txn && odd.elements.contains(&write.element))
+            let incompatible = || {
+                table.incompatible_reads.iter().any(|incompatible| {
+                    incompatible.txn == txn && incompatible.elements.contains(&write.element)
+                })
             };
             if !read.write
                 && (read.element == write.element
                     || self.contains_earlier(read, write.element)
-                    || odd())
+                    || incompatible())
             {
                 return true;
             }

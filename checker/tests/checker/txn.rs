@@ -1,9 +1,9 @@
-//! Compares verdicts about transactions with those of Elle, on histories that nobody here wrote.
+//! Compares verdicts about transactions with those of Elle, on histories from other projects.
 
 use crate::real_data::{history, rows, validity};
 use checker::{Limits, Verdict, check_by_name};
 
-/// What a manifest says of a file: `valid`, or `invalid: G2-item 162, G2-item-realtime 40`.
+/// Checks the verdict that a manifest expects: `valid`, or `invalid: G2-item 162, G2-item-realtime 40`.
 #[track_caller]
 fn agrees(file: &str, verdict: &Verdict, expected: &str) {
     let (says, counts) = expected.split_once(": ").unwrap_or((expected, ""));
@@ -28,7 +28,7 @@ fn histories_of_transactions_get_the_verdicts_of_elle() {
     }
 }
 
-/// The table names the strongest of four levels that holds.
+/// The manifest names the strongest level that holds.
 #[test]
 fn histories_of_sessions_get_the_verdicts_of_awdit() {
     let levels = ["read-committed", "read-atomic", "causal"];
