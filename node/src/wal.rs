@@ -6,8 +6,8 @@
 //! begins with a header that names its own offset; batches of records follow. Each batch names
 //! its *mark*: the offset up to which everything was durable before it was written (a segment's
 //! header is a mark too, for its own offset). So a batch that cannot be read is either *torn*, when
-//! no mark lies beyond it (nobody was ever told that it was durable: [`decode`] cuts it off), or
-//! *damaged*, when one does (somebody was: [`decode`] refuses the log).
+//! no mark lies beyond it (it was never reported durable: [`decode`] cuts it off), or *damaged*,
+//! when one does (it was: [`decode`] refuses the log).
 //!
 //! ```text
 //! segment  "nodewal2"  offset u64  crc32 u32

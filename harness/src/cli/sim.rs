@@ -7,9 +7,9 @@ use engine::duration;
 use serde_json::json;
 use simulator::plan::Plan;
 use simulator::shrink::shrink;
-use simulator::story::Story;
+use simulator::trace::Trace;
 use simulator::{BUGS, Bug};
-use simulator::{Harm, Outcome, Setting, run};
+use simulator::{Failure as SeedFailure, Outcome, Setting, run};
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -19,8 +19,8 @@ use workloads::Object;
 
 /// How often progress is told.
 const PROGRESS: Duration = Duration::from_secs(10);
-/// How many lines of a failing seed's story are shown; `--trace` writes all.
-const STORY_LINES: usize = 40;
+/// How many lines of a failing seed's trace are shown; `--trace` writes all.
+const TRACE_LINES: usize = 40;
 
 /// The last seed; the number after it is where a search ends at the latest.
 const LAST: u64 = u64::MAX - 1;
@@ -49,7 +49,7 @@ pub(crate) struct Args {
     /// Switches on a seeded bug of the brain (several with commas); the first seed that shows it ends the search.
     #[arg(long = "unsafe", value_name = "NAME", value_delimiter = ',')]
     bugs: Vec<String>,
-    /// Writes the whole story of the first seed to this file.
+    /// Write the whole trace of the first seed to this file.
     #[arg(long, value_name = "FILE")]
     trace: Option<std::path::PathBuf>,
 }
@@ -65,7 +65,7 @@ struct Total {
     led_anew: u64,
     simulated: u64,
     digest: u64,
-    found: Option<(u64, Harm)>,
+    found: Option<(u64, SeedFailure)>,
 }
 
 /// Carries out `harness sim`.
@@ -126,10 +126,10 @@ fn setting(args: &Args) -> Result<Setting> {
 }
 
 fn trace(setting: &Setting, seed: u64, file: &std::path::Path) -> Result<()> {
-    let mut story = Story::told();
-    run(setting, &Plan::new(setting, seed), &mut story);
-    std::fs::write(file, story.text())
-        .with_context(|| format!("the story cannot be written to {}", file.display()))
+    let mut trace = Trace::recording();
+    run(setting, &Plan::new(setting, seed), &mut trace);
+    std::fs::write(file, trace.text())
+        .with_context(|| format!("cannot write the trace to {}", file.display()))
         .map_err(machine)
 }
 
@@ -146,8 +146,8 @@ fn search(setting: &Setting, args: &Args, jobs: usize, began: Instant) -> Total 
         while !found.load(Ordering::Relaxed) {
             let taken = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after);
             let Ok(seed) = taken else { return };
-            let outcome = run(setting, &Plan::new(setting, seed), &mut Story::default());
-            found.fetch_or(outcome.harm.is_some(), Ordering::Relaxed);
+            let outcome = run(setting, &Plan::new(setting, seed), &mut Trace::default());
+            found.fetch_or(outcome.failure.is_some(), Ordering::Relaxed);
             let mut total = total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             total.add(seed, outcome);
             progress(&told, &total, args.seeds, began);
@@ -185,8 +185,8 @@ impl Total {
         // Addition, because threads finish in any order.
         self.digest = self.digest.wrapping_add(outcome.digest ^ seed);
         let earlier = self.found.as_ref().is_none_or(|(first, _)| seed < *first);
-        if let Some(harm) = outcome.harm.filter(|_| earlier) {
-            self.found = Some((seed, harm));
+        if let Some(failure) = outcome.failure.filter(|_| earlier) {
+            self.found = Some((seed, failure));
         }
     }
 }
@@ -195,7 +195,7 @@ fn told(setting: &Setting, args: &Args, total: &Total, (jobs, spent): (usize, Du
     let seconds = spent.as_secs_f64();
     let mut text = match &total.found {
         None => format!("VALID: {} seeds kept every promise\n", total.seeds),
-        Some((seed, harm)) => failing(setting, args, *seed, harm),
+        Some((seed, failure)) => failing(setting, args, *seed, failure),
     };
     let simulated = total.simulated as f64 / 1e6;
     let share = 100 * total.led_anew / total.seeds.max(1);
@@ -217,12 +217,12 @@ fn told(setting: &Setting, args: &Args, total: &Total, (jobs, spent): (usize, Du
 }
 
 /// How a seed goes wrong, in as few faults as it takes.
-fn failing(setting: &Setting, args: &Args, seed: u64, harm: &Harm) -> String {
-    let (plan, harm) = shrink(setting, Plan::new(setting, seed), harm.clone());
-    let mut story = Story::told();
-    run(setting, &plan, &mut story);
-    let Harm { promise, sentence, at } = &harm;
-    let mut text = format!("INVALID: seed {seed}: {promise}: {sentence}\n");
+fn failing(setting: &Setting, args: &Args, seed: u64, failure: &SeedFailure) -> String {
+    let (plan, failure) = shrink(setting, Plan::new(setting, seed), failure.clone());
+    let mut trace = Trace::recording();
+    run(setting, &plan, &mut trace);
+    let SeedFailure { property, message, at } = &failure;
+    let mut text = format!("INVALID: seed {seed}: {property}: {message}\n");
     let seconds = *at as f64 / 1e6;
     text += &format!(
         "\n  It takes {} calls a second for {seconds:.3} s, and these faults:\n",
@@ -230,8 +230,8 @@ fn failing(setting: &Setting, args: &Args, seed: u64, harm: &Harm) -> String {
     );
     text += &plan.faults.iter().map(|fault| format!("    {fault}\n")).collect::<String>();
     text += "\n  How it ends:\n";
-    let lines: Vec<&str> = story.text().lines().collect();
-    let shown = lines.len().saturating_sub(STORY_LINES);
+    let lines: Vec<&str> = trace.text().lines().collect();
+    let shown = lines.len().saturating_sub(TRACE_LINES);
     text += &lines[shown..].iter().map(|line| format!("    {line}\n")).collect::<String>();
     let bugs = match args.bugs.as_slice() {
         [] => String::new(),
@@ -241,14 +241,14 @@ fn failing(setting: &Setting, args: &Args, seed: u64, harm: &Harm) -> String {
     let limit = args.time_limit.as_millis();
     text += &format!(
         "\n  repro: harness sim --seeds 1 --seed {seed} --nodes {nodes} --workload {workload} \
-         --time-limit {limit}ms{bugs} --trace story.txt\n"
+         --time-limit {limit}ms{bugs} --trace trace.txt\n"
     );
     text
 }
 
 fn json(args: &Args, total: &Total, spent: Duration) -> serde_json::Value {
-    let found = total.found.as_ref().map(|(seed, Harm { promise, sentence, at })| {
-        json!({ "seed": seed, "promise": promise, "sentence": sentence, "at_us": at })
+    let found = total.found.as_ref().map(|(seed, SeedFailure { property, message, at })| {
+        json!({ "seed": seed, "promise": property, "sentence": message, "at_us": at })
     });
     json!({
         "format": 1,

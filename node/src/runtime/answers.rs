@@ -102,7 +102,7 @@ impl<C> Runtime<C> {
         }
     }
 
-    /// Answers whoever proposed a write.
+    /// Answers the client or the peer that proposed a write.
     pub(super) fn finish(&mut self, token: Token, result: ProposalResult) {
         match self.pending.remove(token) {
             Some((Stage::Proposed { writer: Writer::Client { client, early }, .. }, _)) => {

@@ -1,6 +1,7 @@
 //! Translates requests about members and leadership for the core, and reports what came of them.
 
-use super::interpreter::Runtime;
+use super::interpreter::{Output, Runtime};
+use super::pending::Transfer;
 use super::request::ProposalResult;
 use crate::kv::Outcome;
 use crate::raft::{ChangeError, Input, MembershipChange, Role, ServerId, Status, Token};
@@ -9,13 +10,7 @@ use alloc::borrow::ToOwned;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
-
-/// A request for another leader, which the current one decides.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Transfer {
-    token: Token,
-    to: ServerId,
-}
+use alloc::vec::Vec;
 
 /// How the log describes a newcomer: its name, and where its peers reach it.
 pub fn contact(name: &str, address: &str) -> String {
@@ -117,5 +112,19 @@ impl<C> Runtime<C> {
             }
         }
         self.transfer = None;
+    }
+
+    /// Transfers leadership to the preferred voter of this group, where there are several groups.
+    pub(super) fn balance_leaders(&mut self) {
+        if !self.balance.is_due(self.raft.status().role == Role::Leader) {
+            return;
+        }
+        let voters: Vec<ServerId> = self.raft.membership().voters.iter().copied().collect();
+        let could = |id: &ServerId| *id == self.me || self.raft.is_ready_to_lead(*id);
+        let best = self.balance.preference(&voters).into_iter().find(could);
+        if let Some(to) = best.filter(|to| *to != self.me) {
+            self.outputs.push(Output::BalanceLeaders { to });
+            self.step(Input::TransferLeadership { to });
+        }
     }
 }

@@ -92,7 +92,7 @@ impl fmt::Display for DiskError {
 
 impl core::error::Error for DiskError {}
 
-/// A disk that is lent: it outlives whoever writes to it.
+/// A disk that is lent: it outlives the store that writes to it.
 impl<D: Disk> Disk for &mut D {
     fn path(&self, name: &str) -> String {
         (**self).path(name)

@@ -1,11 +1,11 @@
 //! Steps the Raft core and carries out its effects, in their order and under the laws of
 //! [`crate::raft`].
 
-use super::pending::{PendingRequests, Stage, Writer};
+use super::leader_balance::LeaderBalance;
+use super::pending::{PendingRequests, Stage, Transfer, Writer};
 use super::request::Answer;
 use super::request::{ClientRequest, FailureReason, Proposal, ProposalResult, Reply, Request};
 use super::store_bugs::BuggyStore;
-use super::{changes, leader_balance};
 use crate::kv::{Outcome, Store, StoreBug};
 use crate::raft::{Config, ServerId, Status, Stored, Token};
 use crate::raft::{Effect, Index, Input, Membership, Message, Persist, Position, Raft};
@@ -44,9 +44,9 @@ pub enum Output<C> {
     Write(Persist),
     /// Send a message: everything that it depends on is durable.
     Send {
-        /// To whom.
+        /// The receiver.
         to: ServerId,
-        /// What.
+        /// The message.
         message: Message,
     },
     /// Send a client's proposal to the leader; where that is certainly impossible, call
@@ -112,9 +112,9 @@ pub struct Runtime<C> {
     /// The members with their names, as the caller describes them.
     pub(super) roster: Vec<MemberReply>,
     pub(super) me: ServerId,
-    pub(super) balance: leader_balance::LeaderBalance,
+    pub(super) balance: LeaderBalance,
     /// The request for another leader that is under way.
-    pub(super) transfer: Option<changes::Transfer>,
+    pub(super) transfer: Option<Transfer>,
     /// The time since this replica started, and the wall clock.
     pub(super) now: Duration,
     pub(super) wall: Duration,
@@ -147,7 +147,7 @@ impl<C> Runtime<C> {
             snapshot: None,
             roster: Vec::new(),
             me,
-            balance: leader_balance::LeaderBalance::new(group, groups),
+            balance: LeaderBalance::new(group, groups),
             transfer: None,
             now: Duration::ZERO,
             wall: Duration::ZERO,
@@ -170,6 +170,12 @@ impl<C> Runtime<C> {
     /// What the caller has to do now.
     pub fn take_outputs(&mut self) -> Vec<Output<C>> {
         core::mem::take(&mut self.outputs)
+    }
+
+    /// The same, moved into an empty vector, which keeps its memory from one call to the next.
+    pub fn swap_outputs(&mut self, outputs: &mut Vec<Output<C>>) {
+        debug_assert!(outputs.is_empty(), "outputs would be lost");
+        core::mem::swap(&mut self.outputs, outputs);
     }
 
     /// What the core is now.
@@ -337,7 +343,7 @@ impl<C> Runtime<C> {
         }
     }
 
-    /// Proposes what a peer has forwarded, under the rule that holds for this replica's own clients.
+    /// Proposes what a peer has forwarded, by the rule for this replica's own clients.
     pub fn receive_forward(
         &mut self,
         (peer, request): (ServerId, u64),

@@ -5,8 +5,7 @@
 //! Each voter is the first of as many groups as any other, and the groups of a voter that is down
 //! fall to all others alike. The replicas need not agree: a leader uses only what it observes.
 
-use super::interpreter::{Output, Runtime};
-use crate::raft::{Input, Role, ServerId};
+use crate::raft::ServerId;
 use crate::wal::Group;
 use alloc::vec::Vec;
 
@@ -31,25 +30,14 @@ impl LeaderBalance {
     }
 
     /// Counts a tick; whether it is time to consider a transfer.
-    fn is_due(&mut self, leads: bool) -> bool {
+    pub(super) fn is_due(&mut self, leads: bool) -> bool {
         self.led = if leads && self.groups > 1 { self.led.saturating_add(1) } else { 0 };
         self.led >= SETTLED && self.led.is_multiple_of(PAUSE)
     }
-}
 
-impl<C> Runtime<C> {
-    /// Transfers the leadership of this group to its preferred voter, where there are several groups.
-    pub(super) fn balance_leaders(&mut self) {
-        if !self.balance.is_due(self.raft.status().role == Role::Leader) {
-            return;
-        }
-        let voters: Vec<ServerId> = self.raft.membership().voters.iter().copied().collect();
-        let could = |id: &ServerId| *id == self.me || self.raft.is_ready_to_lead(*id);
-        let best = preference(self.balance.group, &voters).into_iter().find(could);
-        if let Some(to) = best.filter(|to| *to != self.me) {
-            self.outputs.push(Output::BalanceLeaders { to });
-            self.step(Input::TransferLeadership { to });
-        }
+    /// The voters in the order in which they should lead the group.
+    pub(super) fn preference(&self, voters: &[ServerId]) -> Vec<ServerId> {
+        preference(self.group, voters)
     }
 }
 

@@ -30,7 +30,7 @@ use alloc::vec::Vec;
 
 /// A segment that has grown beyond this is followed by a new one.
 const SEGMENT_BYTES: u64 = 16 << 20;
-/// How long the log of several groups may grow before the group that blocks its shortening is named.
+/// How long the log of several groups may grow before the group that blocks its end is named.
 pub const LONGEST_LOG: u64 = 256 << 20;
 /// How many writes one batch may hold; it bounds how late the first of them is reported.
 pub const BATCH_WRITES: usize = 256;

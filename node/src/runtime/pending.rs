@@ -47,6 +47,13 @@ impl<C> Stage<C> {
     }
 }
 
+/// A request for another leader, which the current one decides.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Transfer {
+    pub(super) token: Token,
+    pub(super) to: ServerId,
+}
+
 /// All requests that wait in one group.
 #[derive(Debug)]
 pub(super) struct PendingRequests<C> {

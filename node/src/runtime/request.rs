@@ -209,7 +209,7 @@ impl FailureReason {
             Self::AnswerTooLarge => (
                 "answer-too-large",
                 false,
-                "it was carried out, but what it returned is too large to be forwarded by the leader",
+                "it was carried out, but its result is too large for the leader to send back",
             ),
             Self::ForwardLost => (
                 "forward-lost",

@@ -58,8 +58,8 @@ impl BuggyStore {
         self.bugs.contains(&bug)
     }
 
-    /// Whether a linearizable read need not be confirmed; remembers when it asks, if it must be. The
-    /// bug does no harm while the wall clock is right: no other replica leads before the lease ends.
+    /// Whether a linearizable read need not be confirmed; remembers when it asks, if it must be.
+    /// Without clock faults the bug has no effect: no other replica leads before the lease ends.
     pub(super) fn is_leased(&mut self, token: Token, wall: Duration) -> bool {
         if !self.has(StoreBug::WallClockLease) {
             return false;

@@ -1,4 +1,4 @@
-//! Drives a runtime alone: whom it answers, what it proposes, when it gives up.
+//! Drives a runtime alone: what it answers, what it proposes, when it gives up.
 
 use super::*;
 use crate::kv::Command;

@@ -1,9 +1,10 @@
-//! Plays the clients: concurrent, each single-threaded, with timeouts, and a history of what they were told.
+//! Plays the clients: concurrent, each single-threaded, with timeouts, and records their history.
 //!
-//! An interval is never too short: the invocation is written before the request leaves and the completion after the
-//! answer has come. A timeout is *info* and retires the process, as in a real run.
+//! An interval is never too short: the invocation is recorded before the request leaves, and the
+//! completion after the answer has come. A timeout is *info* and retires the process, as in a real
+//! run.
 
-use super::Micros;
+use super::setting::Micros;
 use checker::history::{Event, Kind, Process, Value};
 use checker::{History, history};
 use node::raft::ServerId;
@@ -13,7 +14,7 @@ use workloads::{Call, Context, Generator, Next, Outcome, Reply, Rng};
 /// Clients at a time.
 const CLIENTS: u64 = 6;
 
-/// Everybody who asks.
+/// All clients.
 pub(super) struct Clients {
     /// What they do in this phase.
     generator: Box<dyn Generator>,
@@ -25,7 +26,7 @@ pub(super) struct Clients {
     open: BTreeMap<u64, Open>,
     events: Vec<Event>,
     asked: u64,
-    /// Whoever was last said to lead.
+    /// The last replica that was named as leader.
     hint: Option<ServerId>,
     pub(super) ok: usize,
 }
@@ -61,7 +62,7 @@ impl Clients {
         usize::try_from(self.asked).unwrap_or(usize::MAX)
     }
 
-    /// Another phase begins; nobody waits for anything.
+    /// Begins another phase; no call is open.
     pub(super) fn begin(&mut self, generator: Box<dyn Generator>) {
         self.generator = generator;
     }
@@ -71,7 +72,7 @@ impl Clients {
         self.generator.next(&Context { thread: 0, time: 0 })
     }
 
-    /// The next call of the main phase, its number and whom to ask; none, if all clients wait.
+    /// The next call of the main phase, its number and its replica; `None` if all clients wait.
     pub(super) fn call(
         &mut self,
         at: Micros,
@@ -136,13 +137,13 @@ impl Clients {
         true
     }
 
-    /// Whether anybody waits for an answer.
+    /// Whether any call is open.
     pub(super) fn are_waiting(&self) -> bool {
         !self.open.is_empty()
     }
 
-    /// Somebody said who leads.
-    pub(super) fn hear(&mut self, leader: Option<ServerId>) {
+    /// Sets the replica that is taken for the leader.
+    pub(super) fn set_leader_hint(&mut self, leader: Option<ServerId>) {
         self.hint = leader;
     }
 
@@ -159,7 +160,7 @@ impl Clients {
         }
     }
 
-    /// What everybody was told.
+    /// The history of all clients.
     pub(super) fn close(self) -> Result<History, history::Malformed> {
         History::new(self.events)
     }

@@ -1,45 +1,45 @@
 //! Carries out the faults of a plan in a world, and takes each back when it is over.
 
-use super::Harm;
+use super::outcome::Failure;
 use super::plan::{Aim, Fault, Kind};
 use super::world::{Event, World};
 use node::raft::ServerId;
 
 impl World<'_> {
-    pub(super) fn begin(&mut self, number: usize) -> Result<(), Harm> {
+    pub(super) fn begin(&mut self, number: usize) -> Result<(), Failure> {
         let fault = &self.plan.faults[number];
         let targets: Vec<ServerId> = match &fault.aim {
-            Aim::Leader => self.onlooker.leader().into_iter().collect(),
+            Aim::Leader => self.invariants.leader().into_iter().collect(),
             Aim::Servers(servers) => servers.iter().map(|id| self.nth(*id)).collect(),
         };
         if targets.is_empty() {
             return Ok(());
         }
         self.outcome.faults += 1;
-        self.story.tell(self.now, [8, number as u64, 0, 0], format_args!("fault: {fault}"));
+        self.trace.record(self.now, [8, number as u64, 0, 0], format_args!("fault: {fault}"));
         self.apply(fault, &targets)?;
         self.hit.insert(number, targets);
-        self.blink(number);
-        Ok(())
+        self.blink(number)
     }
 
-    /// Restarts at once whomever such a fault has hit, as long as it lasts.
-    pub(super) fn blink(&mut self, number: usize) {
+    /// Restarts the replicas that such a fault has hit, again and again as long as it lasts.
+    pub(super) fn blink(&mut self, number: usize) -> Result<(), Failure> {
         let (Kind::Blink(every), Some(targets)) =
             (self.plan.faults[number].kind, self.hit.get(&number).cloned())
         else {
-            return;
+            return Ok(());
         };
         for id in targets {
             if self.runs(id) {
                 self.crash(id);
-                self.start(id);
+                self.start(id)?;
             }
         }
         self.after(every, Event::Blink(number));
+        Ok(())
     }
 
-    fn apply(&mut self, fault: &Fault, targets: &[ServerId]) -> Result<(), Harm> {
+    fn apply(&mut self, fault: &Fault, targets: &[ServerId]) -> Result<(), Failure> {
         for id in targets {
             match fault.kind {
                 Kind::Crash => {
@@ -60,34 +60,32 @@ impl World<'_> {
                 let links = self.links(fault.kind, targets);
                 self.network.cut(&links);
             }
-            Kind::Loss(loss) => self.network.worsen(loss, 0),
-            Kind::Delay(delay) => self.network.worsen(0, delay),
+            Kind::Loss(loss) => self.network.degrade(loss, 0),
+            Kind::Delay(delay) => self.network.degrade(0, delay),
             Kind::Replace => return self.replace(targets[0]),
-            Kind::HandOver => return self.hand_over(targets[0] % self.setting.nodes + 1),
+            Kind::HandOver => return self.transfer_leadership(targets[0] % self.setting.nodes + 1),
             _ => {}
         }
         Ok(())
     }
 
-    pub(super) fn end(&mut self, number: usize) {
-        let Some(targets) = self.hit.remove(&number) else { return };
+    pub(super) fn end(&mut self, number: usize) -> Result<(), Failure> {
+        let Some(targets) = self.hit.remove(&number) else { return Ok(()) };
         let fault = &self.plan.faults[number];
-        self.story.tell(self.now, [9, number as u64, 0, 0], format_args!("over: {fault}"));
+        self.trace.record(self.now, [9, number as u64, 0, 0], format_args!("over: {fault}"));
         match fault.kind {
             Kind::Partition | Kind::Mute | Kind::Deaf => {
                 let links = self.links(fault.kind, &targets);
-                self.network.mend(&links);
+                self.network.heal_links(&links);
             }
-            Kind::Loss(loss) => self.network.better(loss, 0),
-            Kind::Delay(delay) => self.network.better(0, delay),
+            Kind::Loss(loss) => self.network.restore(loss, 0),
+            Kind::Delay(delay) => self.network.restore(0, delay),
             _ => {}
         }
-        for id in targets {
-            self.undo(fault.kind, id);
-        }
+        targets.into_iter().try_for_each(|id| self.undo(fault.kind, id))
     }
 
-    fn undo(&mut self, kind: Kind, id: ServerId) {
+    fn undo(&mut self, kind: Kind, id: ServerId) -> Result<(), Failure> {
         match kind {
             Kind::Crash | Kind::BadDisk => {
                 self.bad.remove(&id);
@@ -95,7 +93,7 @@ impl World<'_> {
                 *count = count.saturating_sub(1);
                 let stays = self.plan.leave_dead && self.is_spare(id);
                 if *self.down.entry(id).or_default() == 0 && !self.runs(id) && !stays {
-                    self.start(id);
+                    self.start(id)?;
                 }
             }
             Kind::Pause => {
@@ -111,6 +109,7 @@ impl World<'_> {
             }
             _ => {}
         }
+        Ok(())
     }
 
     /// Whether the others make a majority without it, and the end is near: it may stay dead.
@@ -123,7 +122,7 @@ impl World<'_> {
 
     fn links(&self, kind: Kind, side: &[ServerId]) -> Vec<(ServerId, ServerId)> {
         let rest: Vec<ServerId> =
-            self.machines.keys().copied().filter(|id| !side.contains(id)).collect();
+            self.nodes.keys().copied().filter(|id| !side.contains(id)).collect();
         let pairs = side.iter().flat_map(|one| rest.iter().map(move |other| (*one, *other)));
         match kind {
             Kind::Mute => pairs.collect(),

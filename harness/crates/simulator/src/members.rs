@@ -1,13 +1,15 @@
-//! Lets members come and go in a world: asks whoever leads, starts newcomers when the log has them, and takes away
-//! whoever is no member any more.
+//! Changes the members of a world: asks the leader, starts newcomers when the log has them, and
+//! removes former members.
 //!
-//! An operator acts on what is committed only: a newcomer starts with an empty disk and no voters, and a server is
-//! taken away for good when a configuration without it is in force and not joint.
+//! The operator acts on committed configurations only: a newcomer starts with an empty disk and no
+//! voters, and a server is removed for good when a configuration without it is in force and not
+//! joint.
 
-use super::machine::{Machine, Wish};
-use super::watch::Violation;
-use super::world::{Event, World};
-use super::{Harm, SECOND};
+use super::invariant_checker::Violation;
+use super::outcome::Failure;
+use super::setting::SECOND;
+use super::sim_node::SimNode;
+use super::world::{Event, World, durability_bugs};
 use node::raft::invariants::membership_safety;
 use node::raft::{Config, Entry, Input, Membership, MembershipChange, Payload, ServerId};
 
@@ -20,7 +22,7 @@ impl World<'_> {
         self.membership.members().into_iter().collect()
     }
 
-    /// The member in that place, for whoever counts from 1 and has not heard of changes.
+    /// The member in that place, for faults that count from 1 and ignore changes of members.
     pub(super) fn nth(&self, place: ServerId) -> ServerId {
         let members = self.members();
         match members.binary_search(&place) {
@@ -33,7 +35,7 @@ impl World<'_> {
     }
 
     /// Wishes for a newcomer in the place of a server.
-    pub(super) fn replace(&mut self, id: ServerId) -> Result<(), Harm> {
+    pub(super) fn replace(&mut self, id: ServerId) -> Result<(), Failure> {
         let remove = [self.nth(id)].into();
         let change = MembershipChange {
             add_voters: vec!["newcomer".to_owned()],
@@ -41,24 +43,23 @@ impl World<'_> {
             ..MembershipChange::default()
         };
         let token = OPERATOR + u64::try_from(self.outcome.faults).unwrap_or(0);
-        self.wish(Input::ChangeMembership { token, change })
+        self.ask_leader(Input::ChangeMembership { token, change })
     }
 
     /// Wishes for a server to lead.
-    pub(super) fn hand_over(&mut self, to: ServerId) -> Result<(), Harm> {
+    pub(super) fn transfer_leadership(&mut self, to: ServerId) -> Result<(), Failure> {
         let to = self.nth(to);
-        self.wish(Input::TransferLeadership { to })
+        self.ask_leader(Input::TransferLeadership { to })
     }
 
-    /// Asks whoever leads, if anybody does.
-    fn wish(&mut self, input: Input) -> Result<(), Harm> {
-        let Some(leader) = self.onlooker.leader() else { return Ok(()) };
-        self.step(leader, |machine: &mut Machine, wishes: &mut Vec<Wish>| {
-            machine.step(input, wishes);
-        })
+    /// Gives an input to the leader, if there is one.
+    fn ask_leader(&mut self, input: Input) -> Result<(), Failure> {
+        let Some(leader) = self.invariants.leader() else { return Ok(()) };
+        self.act(leader, |runtime| runtime.step(input))
     }
 
-    /// Sees entries that a server applies: a configuration among them that nobody applied before changes the world.
+    /// Handles entries that a server applies: a configuration that no server applied before
+    /// changes the world.
     pub(super) fn see_members(&mut self, entries: &[Entry]) -> Result<(), Violation> {
         for entry in entries {
             if let Payload::Membership(membership) = &entry.payload
@@ -74,25 +75,26 @@ impl World<'_> {
     }
 
     fn enforce(&mut self, membership: Membership) {
-        let news = membership.contacts.keys().filter(|id| !self.machines.contains_key(*id));
+        let news = membership.contacts.keys().filter(|id| !self.nodes.contains_key(*id));
         for id in news.copied().collect::<Vec<_>>() {
             let config = Config { id, voters: Vec::new(), ..self.config.clone() };
-            self.machines.insert(id, Machine::new(config));
+            let durability = durability_bugs(&self.setting.bugs);
+            self.nodes.insert(id, SimNode::new(config, durability));
             self.ticks.insert(id, super::world::TICK);
-            self.after(0, Event::Welcome(id));
+            self.after(0, Event::StartNewcomer(id));
         }
         if !membership.is_joint() {
-            let gone = self.machines.keys().filter(|id| !membership.contains(**id));
+            let gone = self.nodes.keys().filter(|id| !membership.contains(**id));
             for id in gone.copied().collect::<Vec<_>>() {
                 // It may hear of it, or not, before it is taken away.
-                self.after(SECOND / 5, Event::TakeAway(id));
+                self.after(SECOND / 5, Event::Remove(id));
             }
         }
         self.membership = membership;
     }
 
     /// Takes a server away for good.
-    pub(super) fn take_away(&mut self, id: ServerId) {
+    pub(super) fn remove_node(&mut self, id: ServerId) {
         if self.runs(id) {
             self.crash(id);
         }

@@ -1,10 +1,44 @@
 //! Decides of each message whether it arrives, when, and how often.
 
-use super::Micros;
 use super::plan::Habits;
-use node::raft::ServerId;
+use super::setting::Micros;
+use node::raft::{Message, ServerId};
+use node::runtime::{Proposal, ProposalResult};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
 use workloads::Rng;
+
+/// What one replica sends to another.
+#[derive(Clone, Debug)]
+pub(super) enum PeerMessage {
+    /// A message of the core.
+    Raft(Message),
+    /// A client's proposal, for the leader.
+    Forward { request: u64, timeout: Duration, proposal: Proposal },
+    /// What became of it.
+    ForwardResult { request: u64, result: ProposalResult },
+}
+
+impl PeerMessage {
+    /// Numbers that tell it from others, for the digest.
+    pub(super) fn mark(&self) -> u64 {
+        match self {
+            Self::Raft(message) => message.term,
+            Self::Forward { request, .. } => *request,
+            Self::ForwardResult { request, .. } => !*request,
+        }
+    }
+}
+
+impl fmt::Display for PeerMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Raft(message) => write!(f, "{message:?}"),
+            other => write!(f, "{other:?}"),
+        }
+    }
+}
 
 /// Every directed link at once.
 pub(super) struct Network {
@@ -39,7 +73,7 @@ impl Network {
     }
 
     /// Takes one such cut back.
-    pub(super) fn mend(&mut self, links: &[(ServerId, ServerId)]) {
+    pub(super) fn heal_links(&mut self, links: &[(ServerId, ServerId)]) {
         for link in links {
             let cuts = self.cuts.entry(*link).or_default();
             *cuts = cuts.saturating_sub(1);
@@ -47,13 +81,13 @@ impl Network {
     }
 
     /// Loses and delays more, everywhere.
-    pub(super) fn worsen(&mut self, loss: u64, delay: Micros) {
+    pub(super) fn degrade(&mut self, loss: u64, delay: Micros) {
         self.loss += loss;
         self.delay += delay;
     }
 
     /// Takes it back.
-    pub(super) fn better(&mut self, loss: u64, delay: Micros) {
+    pub(super) fn restore(&mut self, loss: u64, delay: Micros) {
         self.loss = self.loss.saturating_sub(loss);
         self.delay = self.delay.saturating_sub(delay);
     }

@@ -1,8 +1,8 @@
-//! Decides everything about a simulated run that a seed decides: the world's habits and what goes wrong when.
+//! Draws the plan of a seed: the properties of network, disks and clocks, and the faults.
 //!
-//! A plan is plain data. Whoever shrinks a failing seed takes faults away and runs the rest again.
+//! A plan is plain data. Shrinking a failing seed removes faults and runs the rest again.
 
-use super::{Micros, SECOND, Setting};
+use super::setting::{Micros, SECOND, Setting};
 use node::raft::{Compaction, ServerId};
 use std::fmt;
 use workloads::Rng;
@@ -20,7 +20,7 @@ pub struct Plan {
     pub span: Micros,
     /// Calls that clients start in a second.
     pub rate: u64,
-    /// Whether a server that is dead at the end stays so: a minority's death must not stop the rest.
+    /// Whether a server that is down at the end stays down: a minority must not stop the rest.
     pub(crate) leave_dead: bool,
 }
 
@@ -39,6 +39,8 @@ pub(crate) struct Habits {
     pub(crate) drift: u64,
     /// Whether reads are served by lease.
     pub lease: bool,
+    /// Whether followers forward writes to the leader; otherwise they refuse them.
+    pub forward: bool,
     /// When servers cut their logs.
     pub(crate) compaction: Compaction,
 }
@@ -52,7 +54,7 @@ pub struct Fault {
     pub until: Micros,
     /// What it is.
     pub kind: Kind,
-    /// To whom, decided when it begins.
+    /// Its targets, decided when it begins.
     pub aim: Aim,
 }
 
@@ -85,10 +87,10 @@ pub enum Kind {
     HandOver,
 }
 
-/// Whom a fault hits.
+/// The targets of a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Aim {
-    /// Whoever leads.
+    /// The leader.
     Leader,
     /// These.
     Servers(Vec<ServerId>),
@@ -115,7 +117,9 @@ impl Plan {
         let root = Rng::new(seed);
         let mut rng = root.fork("plan");
         let lease = root.fork("lease").percent(30);
-        let habits = Habits { lease, ..Habits::draw(&mut rng, &mut root.fork("snapshots")) };
+        let forward = root.fork("forward").percent(50);
+        let habits =
+            Habits { lease, forward, ..Habits::draw(&mut rng, &mut root.fork("snapshots")) };
         let rate = rng.between(50, 120);
         let faults = faults(setting, &mut rng);
         let leave_dead = rng.percent(30);
@@ -133,6 +137,7 @@ impl Habits {
             fsync: (100, rng.between(200, 8_000)),
             drift: *rng.choose(&[0, 10, 100]).unwrap_or(&0),
             lease: false,
+            forward: false,
             compaction: compaction(snapshots),
         }
     }
@@ -148,7 +153,8 @@ fn compaction(rng: &mut Rng) -> Compaction {
     }
 }
 
-/// Phases of half a second to three, mostly with a fault, from the few kinds that this seed has (swarm testing).
+/// Phases of half a second to three, mostly with a fault, of the few kinds that this seed has (swarm
+/// testing).
 fn faults(setting: &Setting, rng: &mut Rng) -> Vec<Fault> {
     let mut kinds = KINDS;
     rng.shuffle(&mut kinds);

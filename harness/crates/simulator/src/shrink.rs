@@ -1,28 +1,30 @@
-//! Finds the smallest plan that still goes wrong: fewer faults, fewer calls, a shorter span.
+//! Finds the smallest plan that still fails: fewer faults, fewer calls, a shorter span.
 //!
-//! Every step is a run of its own: a smaller plan is taken only if the same promise is broken in it.
+//! Every step is a run of its own: a smaller plan is taken only if it violates the same property.
 
+use super::outcome::Failure;
 use super::plan::Plan;
-use super::story::Story;
-use super::{Harm, SECOND, Setting, run};
+use super::run::run;
+use super::setting::{SECOND, Setting};
+use super::trace::Trace;
 
 /// How many runs a shrinking may take.
 const TRIES: usize = 300;
 
-/// The smallest plan found that breaks the same promise, and how.
-pub fn shrink(setting: &Setting, plan: Plan, harm: Harm) -> (Plan, Harm) {
-    let mut search = Search { setting, plan, harm, tries: 0 };
+/// The smallest plan found that breaks the same property, and how.
+pub fn shrink(setting: &Setting, plan: Plan, failure: Failure) -> (Plan, Failure) {
+    let mut search = Search { setting, plan, failure, tries: 0 };
     search.shorten();
     search.fewer_faults();
     search.fewer_calls();
     search.fewer_faults();
-    (search.plan, search.harm)
+    (search.plan, search.failure)
 }
 
 struct Search<'a> {
     setting: &'a Setting,
     plan: Plan,
-    harm: Harm,
+    failure: Failure,
     tries: usize,
 }
 
@@ -33,19 +35,19 @@ impl Search<'_> {
         if self.tries > TRIES {
             return false;
         }
-        let harm = run(self.setting, &plan, &mut Story::default()).harm;
-        match harm {
-            Some(harm) if harm.promise == self.harm.promise => {
-                (self.plan, self.harm) = (plan, harm);
+        let failure = run(self.setting, &plan, &mut Trace::default()).failure;
+        match failure {
+            Some(failure) if failure.property == self.failure.property => {
+                (self.plan, self.failure) = (plan, failure);
                 true
             }
             _ => false,
         }
     }
 
-    /// Leaves out what comes after the harm, then halves.
+    /// Leaves out what comes after the failure, then halves.
     fn shorten(&mut self) {
-        let ends = [self.harm.at + SECOND / 10, self.plan.span / 2, self.plan.span / 4];
+        let ends = [self.failure.at + SECOND / 10, self.plan.span / 2, self.plan.span / 4];
         for end in ends {
             if end >= self.plan.span {
                 continue;

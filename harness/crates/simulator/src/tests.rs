@@ -1,8 +1,11 @@
-//! Tries the simulator: the same seed is the same run, sound brains are acquitted, seeded bugs are found.
+//! Tests the simulator: a seed is one run, a correct core passes, seeded bugs are found.
 
+use super::outcome::Outcome;
 use super::plan::Plan;
-use super::story::Story;
-use super::{Outcome, SECOND, Setting, run, shrink};
+use super::run::run;
+use super::setting::{SECOND, Setting};
+use super::shrink;
+use super::trace::Trace;
 use node::raft::{BUGS, Bug};
 
 fn setting(bugs: &[Bug]) -> Setting {
@@ -11,9 +14,9 @@ fn setting(bugs: &[Bug]) -> Setting {
 }
 
 fn told(seed: u64) -> (Outcome, String) {
-    let (setting, mut story) = (setting(&[]), Story::told());
-    let outcome = run(&setting, &Plan::new(&setting, seed), &mut story);
-    (outcome, story.text().to_owned())
+    let (setting, mut trace) = (setting(&[]), Trace::recording());
+    let outcome = run(&setting, &Plan::new(&setting, seed), &mut trace);
+    (outcome, trace.text().to_owned())
 }
 
 #[test]
@@ -24,52 +27,52 @@ fn a_seed_is_one_run_to_the_last_byte() {
 }
 
 #[test]
-fn whether_the_story_is_written_changes_nothing() {
+fn recording_a_trace_changes_nothing() {
     let setting = setting(&[]);
     let plan = Plan::new(&setting, 11);
-    assert_eq!(run(&setting, &plan, &mut Story::default()), told(11).0);
+    assert_eq!(run(&setting, &plan, &mut Trace::default()), told(11).0);
 }
 
 #[test]
-fn a_sound_brain_is_acquitted_and_kept_busy() {
+fn a_correct_core_passes_and_is_kept_busy() {
     let setting = setting(&[]);
     let mut changed = 0;
     for seed in 0..40 {
-        let outcome = run(&setting, &Plan::new(&setting, seed), &mut Story::default());
-        assert_eq!(outcome.harm, None, "seed {seed}");
+        let outcome = run(&setting, &Plan::new(&setting, seed), &mut Trace::default());
+        assert_eq!(outcome.failure, None, "seed {seed}");
         assert!(outcome.faults >= 8 && outcome.operations >= 1000, "seed {seed}: {outcome:?}");
         changed += usize::from(outcome.leaders > 1);
     }
     assert!(changed >= 34, "the leader changed in {changed} of 40 seeds");
 }
 
-/// The first seed in which a bug does harm.
-fn found(bug: Bug, most: u64) -> Option<(Plan, super::Harm)> {
+/// The first seed in which a bug causes a failure.
+fn found(bug: Bug, most: u64) -> Option<(Plan, super::outcome::Failure)> {
     let setting = setting(&[bug]);
     (0..most).find_map(|seed| {
         let plan = Plan::new(&setting, seed);
-        run(&setting, &plan, &mut Story::default()).harm.map(|harm| (plan, harm))
+        run(&setting, &plan, &mut Trace::default()).failure.map(|failure| (plan, failure))
     })
 }
 
 /// The rare ones take thousands of seeds: `.ci/run` asks `harness sim` for them.
 #[test]
 fn seeded_bugs_are_found() {
-    let rare = [Bug::ForgetVote, Bug::CommitOldTerm, Bug::NoFsync];
-    // These break no promise, they only keep everybody waiting: real cuts of long standing show them.
+    let rare = [Bug::ForgetVote, Bug::CommitOldTerm];
+    // These only block progress: long partitions of real replicas show them.
     let idle = [Bug::LoneHeartbeats, Bug::NoCheckQuorum];
     let sought = |bug: &Bug| !rare.contains(bug) && !idle.contains(bug);
     for (bug, name, _) in BUGS.iter().filter(|(bug, ..)| sought(bug)) {
-        assert!(found(*bug, 300).is_some(), "{name} did no harm in 300 seeds");
+        assert!(found(*bug, 300).is_some(), "{name} caused no failure in 300 seeds");
     }
 }
 
 #[test]
 fn a_failing_seed_shrinks_to_few_faults() {
-    let (plan, harm) = found(Bug::StaleReads, 300).expect("found above");
+    let (plan, failure) = found(Bug::StaleReads, 300).expect("found above");
     let faults = plan.faults.len();
     let setting = setting(&[Bug::StaleReads]);
-    let (small, still) = shrink::shrink(&setting, plan, harm.clone());
-    assert_eq!(still.promise, harm.promise);
+    let (small, still) = shrink::shrink(&setting, plan, failure.clone());
+    assert_eq!(still.property, failure.property);
     assert!(small.faults.len() < faults && small.faults.len() <= 4, "{:?}", small.faults);
 }

@@ -1,17 +1,20 @@
-//! Lets simulated time pass: takes the next event, lets it happen, and asks the onlooker.
+//! Advances simulated time: takes the next event, handles it, and checks the invariants.
 
-use super::ask::{self, Request};
 use super::clients::Clients;
-use super::machine::{Machine, Wish};
-use super::network::Network;
+use super::invariant_checker::InvariantChecker;
+use super::network::{Network, PeerMessage};
+use super::outcome::{Failure, Outcome};
 use super::plan::Plan;
-use super::story::Story;
-use super::watch::{Onlooker, Violation};
-use super::{Harm, Micros, Outcome, SECOND, Setting};
+use super::queue::EventQueue;
+use super::setting::{Micros, SECOND, Setting};
+use super::sim_node::{Caller, SimNode};
+use super::trace::Trace;
+use super::translate;
 use checker::History;
-use node::raft::{Config, Effect, Input, Membership, Message, Role, ServerId};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use node::raft::{Bug, Config, Membership, ServerId};
+use node::runtime::{ClientRequest, DurabilityBugs, Output, Request};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use workloads::{Call, GeneratorFactory, Next, Reply, Rng, Traffic, TrafficConfig};
 
 /// Between two ticks of a server's clock, as in the real node.
@@ -22,8 +25,8 @@ const ELECTION_TICKS: u32 = 30;
 /// A client waits as long as this for an answer.
 const TIMEOUT: Micros = SECOND;
 /// Between a client and a server.
-const NEAR: Micros = 100;
-/// By then after everything has healed there is a leader, and everybody answers.
+pub(super) const NEAR: Micros = 100;
+/// Within this time after everything has healed there is a leader, and every replica answers.
 const RECOVERY: Micros = 10 * SECOND;
 
 /// Something that is going to happen.
@@ -32,7 +35,7 @@ pub(super) enum Event {
     Deliver {
         from: ServerId,
         to: ServerId,
-        message: Message,
+        message: PeerMessage,
     },
     Synced(ServerId, u64),
     NextCall,
@@ -40,6 +43,8 @@ pub(super) enum Event {
         number: u64,
         to: ServerId,
         request: Request,
+        /// When the client gives up.
+        deadline: Micros,
     },
     Answer {
         number: u64,
@@ -50,58 +55,30 @@ pub(super) enum Event {
     Blink(usize),
     End(usize),
     /// A newcomer starts.
-    Welcome(ServerId),
-    /// Somebody who has gone is taken away.
-    TakeAway(ServerId),
-}
-
-/// An event, ordered by time and then by when it was decided.
-struct Due {
-    at: Micros,
-    number: u64,
-    event: Event,
-}
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.number).cmp(&(other.at, other.number))
-    }
+    StartNewcomer(ServerId),
+    /// A former member is removed.
+    Remove(ServerId),
 }
 
 /// A world.
 pub(super) struct World<'a> {
     pub(super) setting: &'a Setting,
     pub(super) plan: &'a Plan,
-    pub(super) story: &'a mut Story,
+    pub(super) trace: &'a mut Trace,
     pub(super) now: Micros,
-    queue: BinaryHeap<Reverse<Due>>,
-    decided: u64,
+    queue: EventQueue<Event>,
     /// What every server is like.
     pub(super) config: Config,
     /// Who takes part, as far as it is committed, and by which entry.
     pub(super) membership: Membership,
     pub(super) membership_index: u64,
-    pub(super) machines: BTreeMap<ServerId, Machine>,
+    pub(super) nodes: BTreeMap<ServerId, SimNode>,
     pub(super) network: Network,
     clients: Clients,
     /// What each server must answer when everything is healed, and at the end.
     last: [(&'static str, GeneratorFactory); 2],
-    pub(super) onlooker: Onlooker,
-    disk_rng: Rng,
+    pub(super) invariants: InvariantChecker,
+    pub(super) disk_random: Rng,
     /// How long a tick of each server takes.
     pub(super) ticks: BTreeMap<ServerId, Micros>,
     /// What stands still, and how many faults want it so.
@@ -110,13 +87,15 @@ pub(super) struct World<'a> {
     pub(super) bad: BTreeSet<ServerId>,
     /// How many faults keep a server down.
     pub(super) down: BTreeMap<ServerId, u32>,
-    /// Whom each fault that lasts has hit.
+    /// The targets of each fault that lasts.
     pub(super) hit: BTreeMap<usize, Vec<ServerId>>,
     pub(super) outcome: Outcome,
+    /// An empty vector that keeps its memory.
+    pub(super) outputs: Vec<Output<Caller>>,
 }
 
 impl<'a> World<'a> {
-    pub(super) fn new(setting: &'a Setting, plan: &'a Plan, story: &'a mut Story) -> Self {
+    pub(super) fn new(setting: &'a Setting, plan: &'a Plan, trace: &'a mut Trace) -> Self {
         let root = Rng::new(plan.seed);
         let voters: Vec<ServerId> = (1..=setting.nodes).collect();
         let config = Config {
@@ -129,7 +108,9 @@ impl<'a> World<'a> {
             compaction: plan.habits.compaction,
             unsafe_bugs: setting.bugs.clone(),
         };
-        let machine = |id: &ServerId| (*id, Machine::new(Config { id: *id, ..config.clone() }));
+        let durability = durability_bugs(&setting.bugs);
+        let node =
+            |id: &ServerId| (*id, SimNode::new(Config { id: *id, ..config.clone() }, durability));
         let mut clocks = root.fork("clocks");
         let drift = plan.habits.drift;
         let tick =
@@ -138,43 +119,43 @@ impl<'a> World<'a> {
         let Traffic { main, recovery, final_reads } =
             setting.workload.make_traffic(root.fork("workload"), &scene);
         Self {
-            machines: voters.iter().map(machine).collect(),
+            nodes: voters.iter().map(node).collect(),
             membership: Membership::from_voters(&voters),
             membership_index: 0,
             ticks: voters.iter().map(tick).collect(),
             network: Network::new(plan.habits, root.fork("network")),
             clients: Clients::new(main, root.fork("clients")),
             last: [("recovery", recovery), ("final reads", final_reads)],
-            onlooker: Onlooker::default(),
-            disk_rng: root.fork("disk"),
+            invariants: InvariantChecker::default(),
+            disk_random: root.fork("disk"),
             config,
             setting,
             plan,
-            story,
+            trace,
             now: 0,
-            queue: BinaryHeap::new(),
-            decided: 0,
+            queue: EventQueue::new(),
             paused: BTreeMap::new(),
             slow: BTreeMap::new(),
             bad: BTreeSet::new(),
             down: BTreeMap::new(),
             hit: BTreeMap::new(),
             outcome: Outcome::default(),
+            outputs: Vec::new(),
         }
     }
 
-    /// Lives through the plan, heals, and waits for answers; the first promise seen broken.
-    pub(super) fn live(&mut self) -> Result<(), Harm> {
+    /// Plays the plan, heals, and waits for answers; the first failure.
+    pub(super) fn play(&mut self) -> Result<(), Failure> {
         for id in self.ids() {
-            self.start(id);
+            self.start(id)?;
         }
         for (number, fault) in self.plan.faults.iter().enumerate() {
             self.at(fault.at, Event::Begin(number));
             self.at(fault.until, Event::End(number));
         }
         self.at(SECOND / 2, Event::NextCall);
-        self.until(self.plan.span + 1)?;
-        self.heal();
+        self.run_until(self.plan.span + 1)?;
+        self.heal()?;
         self.recover()
     }
 
@@ -182,19 +163,18 @@ impl<'a> World<'a> {
     pub(super) fn close(mut self) -> (Outcome, History) {
         self.outcome.operations = self.clients.operations();
         self.outcome.ok = self.clients.ok;
-        self.outcome.leaders = self.onlooker.changes;
+        self.outcome.leaders = self.invariants.changes;
         self.outcome.simulated = self.now;
-        self.outcome.digest = self.story.digest();
+        self.outcome.digest = self.trace.digest();
         (self.outcome, self.clients.close().unwrap_or_default())
     }
 
     fn ids(&self) -> Vec<ServerId> {
-        self.machines.keys().copied().collect()
+        self.nodes.keys().copied().collect()
     }
 
     fn at(&mut self, at: Micros, event: Event) {
-        self.decided += 1;
-        self.queue.push(Reverse(Due { at, number: self.decided, event }));
+        self.queue.push(at, event);
     }
 
     pub(super) fn after(&mut self, delay: Micros, event: Event) {
@@ -202,18 +182,17 @@ impl<'a> World<'a> {
     }
 
     /// Lets everything before `end` happen.
-    fn until(&mut self, end: Micros) -> Result<(), Harm> {
-        while self.queue.peek().is_some_and(|Reverse(due)| due.at < end) {
-            let Some(Reverse(due)) = self.queue.pop() else { break };
-            self.now = due.at;
+    fn run_until(&mut self, end: Micros) -> Result<(), Failure> {
+        while let Some((at, event)) = self.queue.pop_before(end) {
+            self.now = at;
             self.outcome.events += 1;
-            self.happen(due.event)?;
+            self.handle(event)?;
         }
         self.now = end;
         Ok(())
     }
 
-    fn happen(&mut self, event: Event) -> Result<(), Harm> {
+    fn handle(&mut self, event: Event) -> Result<(), Failure> {
         match event {
             Event::Tick(id, life) => self.tick(id, life),
             Event::Deliver { from, to, message } => self.deliver(from, to, message),
@@ -222,182 +201,27 @@ impl<'a> World<'a> {
                 self.next_call();
                 Ok(())
             }
-            Event::Ask { number, to, request } => {
-                self.step(to, |machine, wishes| machine.ask(number, request, wishes))
-            }
+            Event::Ask { number, to, request, deadline } => self.act(to, |runtime| {
+                let deadline = Duration::from_micros(deadline);
+                runtime.request(ClientRequest { request, deadline, client: number });
+            }),
             Event::Answer { number, reply, leader } => {
                 self.answer(number, &reply, leader);
                 Ok(())
             }
-            Event::Welcome(id) => {
-                self.start(id);
-                Ok(())
-            }
-            Event::TakeAway(id) => {
-                self.take_away(id);
+            Event::StartNewcomer(id) => self.start(id),
+            Event::Remove(id) => {
+                self.remove_node(id);
                 Ok(())
             }
             Event::Begin(fault) => self.begin(fault),
-            Event::Blink(fault) => {
-                self.blink(fault);
-                Ok(())
-            }
-            Event::End(fault) => {
-                self.end(fault);
-                Ok(())
-            }
+            Event::Blink(fault) => self.blink(fault),
+            Event::End(fault) => self.end(fault),
         }
     }
 
-    // ---- servers ----
-
-    pub(super) fn start(&mut self, id: ServerId) {
-        let Some(machine) = self.machines.get_mut(&id) else { return };
-        machine.start();
-        self.onlooker.starts(id, machine.stored());
-        let life = machine.life;
-        self.story.tell(self.now, [1, id, life, 0], format_args!("n{id} starts"));
-        self.after(self.ticks[&id], Event::Tick(id, life));
-    }
-
-    pub(super) fn crash(&mut self, id: ServerId) {
-        let Some(machine) = self.machines.get_mut(&id) else { return };
-        let survive = self.disk_rng.below(machine.unsynced() as u64 + 1) as usize;
-        machine.crash(survive, self.disk_rng.percent(50));
-        self.onlooker.stops(id);
-        self.story.tell(self.now, [2, id, survive as u64, 0], format_args!("n{id} stops"));
-    }
-
-    pub(super) fn runs(&self, id: ServerId) -> bool {
-        self.machines.get(&id).is_some_and(|machine| machine.raft().is_some())
-    }
-
-    fn is_paused(&self, id: ServerId) -> bool {
-        self.paused.get(&id).is_some_and(|count| *count > 0)
-    }
-
-    fn tick(&mut self, id: ServerId, life: u64) -> Result<(), Harm> {
-        if self.machines[&id].life != life || !self.runs(id) {
-            return Ok(());
-        }
-        self.after(self.ticks[&id], Event::Tick(id, life));
-        if self.is_paused(id) {
-            self.machines.entry(id).and_modify(Machine::sleep);
-        }
-        self.step(id, |machine, wishes| machine.step(Input::Tick, wishes))
-    }
-
-    fn deliver(&mut self, from: ServerId, to: ServerId, message: Message) -> Result<(), Harm> {
-        // What reaches a server that stands still waits in its socket.
-        if self.is_paused(to) {
-            self.after(TICK, Event::Deliver { from, to, message });
-            return Ok(());
-        }
-        self.step(to, |machine, wishes| machine.step(Input::Receive { from, message }, wishes))
-    }
-
-    fn synced(&mut self, id: ServerId, life: u64) -> Result<(), Harm> {
-        if self.machines[&id].life != life {
-            return Ok(());
-        }
-        if self.bad.remove(&id) {
-            self.crash(id);
-            return Ok(());
-        }
-        if self.is_paused(id) {
-            self.after(TICK, Event::Synced(id, life));
-            return Ok(());
-        }
-        self.step(id, Machine::synced)
-    }
-
-    /// Lets a server do something, and does what it wishes.
-    pub(super) fn step(
-        &mut self,
-        id: ServerId,
-        act: impl FnOnce(&mut Machine, &mut Vec<Wish>),
-    ) -> Result<(), Harm> {
-        if self.is_paused(id) || !self.runs(id) {
-            return Ok(());
-        }
-        let mut wishes = Vec::new();
-        let Some(machine) = self.machines.get_mut(&id) else { return Ok(()) };
-        machine.wake(&mut wishes);
-        act(machine, &mut wishes);
-        wishes.into_iter().try_for_each(|wish| self.grant(id, wish))
-    }
-
-    fn grant(&mut self, id: ServerId, wish: Wish) -> Result<(), Harm> {
-        match wish {
-            Wish::Send(to, message) => self.send(id, to, message),
-            Wish::Sync => self.sync(id),
-            Wish::Answer(number, reply, leader) => {
-                self.after(NEAR, Event::Answer { number, reply, leader });
-            }
-            Wish::Seen(effect) => return self.see(id, &effect),
-        }
-        Ok(())
-    }
-
-    fn send(&mut self, from: ServerId, to: ServerId, message: Message) {
-        let delays = self.network.route(from, to);
-        let mark = [3, from << 32 | to, message.term, delays.len() as u64];
-        let arrive = if delays.is_empty() { "  (lost)" } else { "" };
-        let told = format_args!("n{from} → n{to} {message:?}{arrive}");
-        self.story.tell(self.now, mark, told);
-        for delay in delays {
-            self.after(delay, Event::Deliver { from, to, message: message.clone() });
-        }
-    }
-
-    fn sync(&mut self, id: ServerId) {
-        let (least, most) = self.plan.habits.fsync;
-        let slow = self.slow.get(&id).and_then(|all| all.iter().max()).copied().unwrap_or(0);
-        let delay = self.disk_rng.between(least, most + 1) + slow;
-        let life = self.machines[&id].life;
-        self.after(delay, Event::Synced(id, life));
-    }
-
-    fn see(&mut self, id: ServerId, effect: &Effect) -> Result<(), Harm> {
-        let term = self.machines[&id].raft().map_or(0, |raft| raft.status().term);
-        match effect {
-            Effect::StatusChanged(status) => {
-                let mark = [4, id, status.term, status.role as u64];
-                let (role, term) = (role(status.role), status.term);
-                self.story.tell(self.now, mark, format_args!("n{id} is {role} of term {term}"));
-            }
-            Effect::Commit { entries } => {
-                let last = entries.last().map_or(0, |entry| entry.index);
-                let told = format_args!("n{id} applies up to {last}");
-                self.story.tell(self.now, [5, id, last, 0], told);
-                let seen = self.see_members(entries);
-                seen.map_err(|Violation { property, seen }| self.harm(property, seen))?;
-            }
-            Effect::Restore { snapshot } => {
-                let last = snapshot.last.index;
-                let told = format_args!("n{id} takes over a snapshot up to {last}");
-                self.story.tell(self.now, [11, id, last, 0], told);
-            }
-            Effect::TakeSnapshot { last } => {
-                let told = format_args!("n{id} takes a snapshot up to {}", last.index);
-                self.story.tell(self.now, [12, id, last.index, 0], told);
-            }
-            Effect::Fatal { .. } | Effect::PeerLostEntries { .. }
-                if self.setting.bugs.is_empty() =>
-            {
-                return Err(
-                    self.harm("Accusation", format!("n{id} accuses a sound server: {effect:?}"))
-                );
-            }
-            _ => {}
-        }
-        self.onlooker
-            .see(id, term, effect)
-            .map_err(|Violation { property, seen }| self.harm(property, seen))
-    }
-
-    fn harm(&self, promise: &str, sentence: String) -> Harm {
-        Harm { promise: promise.to_owned(), sentence, at: self.now }
+    pub(super) fn failure(&self, property: &str, message: String) -> Failure {
+        Failure { property: property.to_owned(), message, at: self.now }
     }
 
     // ---- clients ----
@@ -415,10 +239,10 @@ impl<'a> World<'a> {
 
     fn ask(&mut self, number: u64, to: ServerId, call: &Call) {
         let told = format_args!("client asks n{to} ({number}) {call:?}");
-        self.story.tell(self.now, [6, number, to, 0], told);
+        self.trace.record(self.now, [6, number, to, 0], told);
         let timeout = Reply::info("timeout");
         self.after(TIMEOUT, Event::Answer { number, reply: timeout, leader: None });
-        let event = match (ask::request(call), self.runs(to)) {
+        let event = match (translate::request(call, self.config.lease_reads), self.runs(to)) {
             (None, _) => {
                 let reply = Reply::fail("unsupported");
                 Event::Answer { number, reply, leader: None }
@@ -427,7 +251,9 @@ impl<'a> World<'a> {
                 let reply = Reply::fail("connection-refused");
                 Event::Answer { number, reply, leader: None }
             }
-            (Some(request), true) => Event::Ask { number, to, request },
+            (Some(request), true) => {
+                Event::Ask { number, to, request, deadline: self.now + TIMEOUT }
+            }
         };
         self.after(NEAR, event);
     }
@@ -437,81 +263,80 @@ impl<'a> World<'a> {
             return;
         }
         let mark = [7, number, reply.outcome as u64, 0];
-        self.story.tell(self.now, mark, format_args!("client is told ({number}) {reply:?}"));
+        self.trace.record(self.now, mark, format_args!("client is told ({number}) {reply:?}"));
         if reply.outcome != workloads::Outcome::Ok {
-            self.clients.hear(leader);
+            self.clients.set_leader_hint(leader);
         }
     }
 
     // ---- the end ----
 
-    fn heal(&mut self) {
+    fn heal(&mut self) -> Result<(), Failure> {
         let lasting: Vec<usize> = self.hit.keys().copied().collect();
-        lasting.into_iter().for_each(|number| self.end(number));
-        self.story.tell(self.now, [10, 0, 0, 0], format_args!("everything is healed"));
+        lasting.into_iter().try_for_each(|number| self.end(number))?;
+        self.trace.record(self.now, [10, 0, 0, 0], format_args!("everything is healed"));
+        Ok(())
     }
 
     /// Every server that runs answers a write and a read, and then the final reads.
-    fn recover(&mut self) -> Result<(), Harm> {
-        self.until(self.now + TIMEOUT)?; // Whoever asked before has been answered or has given up.
+    fn recover(&mut self) -> Result<(), Failure> {
+        // Every earlier call is answered or times out first.
+        self.run_until(self.now + TIMEOUT)?;
         for phase in 0..self.last.len() {
             for id in self.members() {
                 if self.runs(id) {
                     let generator = (self.last[phase].1)();
                     self.clients.begin(generator);
-                    self.work_off(id, self.last[phase].0)?;
+                    self.drain_calls(id, self.last[phase].0)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Asks what there is to ask of a server; between two *ok* there may not be more than the bound.
-    fn work_off(&mut self, id: ServerId, phase: &str) -> Result<(), Harm> {
+    /// Plays the generator's calls at a server; the time between two *ok* is bounded.
+    fn drain_calls(&mut self, id: ServerId, phase: &str) -> Result<(), Failure> {
         let mut deadline = self.now + RECOVERY;
         while self.now < deadline {
             let call = match self.clients.next() {
                 Next::Call(call) => call,
                 Next::Pending => {
-                    self.until(self.now + TICK)?;
+                    self.run_until(self.now + TICK)?;
                     continue;
                 }
                 Next::Done => return Ok(()),
             };
             let ok = self.clients.ok;
-            self.insist(id, &call)?;
+            self.call_and_wait(id, &call)?;
             if self.clients.ok > ok {
                 deadline = self.now + RECOVERY;
             }
         }
-        let sentence = format!(
-            "{phase}: n{id} gave no answer within {} s after everything was healed; committed up to {}",
+        let message = format!(
+            "{phase}: n{id} gave no answer within {} s after everything was healed; \
+             committed up to {}",
             RECOVERY / SECOND,
-            self.onlooker.committed()
+            self.invariants.committed()
         );
-        Err(self.harm("liveness", sentence))
+        Err(self.failure("liveness", message))
     }
 
-    /// Asks once and waits; a write is asked of whoever leads.
-    fn insist(&mut self, id: ServerId, call: &Call) -> Result<(), Harm> {
+    /// Calls once and waits; a write goes to the leader.
+    fn call_and_wait(&mut self, id: ServerId, call: &Call) -> Result<(), Failure> {
         let to = match call {
             Call::Read { .. } => id,
-            _ => self.onlooker.leader().unwrap_or(id),
+            _ => self.invariants.leader().unwrap_or(id),
         };
         let number = self.clients.invoke(self.now, 0, to, call.clone());
         self.ask(number, to, call);
         while self.clients.are_waiting() {
-            self.until(self.now + TICK)?;
+            self.run_until(self.now + TICK)?;
         }
         Ok(())
     }
 }
 
-fn role(role: Role) -> &'static str {
-    match role {
-        Role::Follower => "follower",
-        Role::PreCandidate => "pre-candidate",
-        Role::Candidate => "candidate",
-        Role::Leader => "leader",
-    }
+/// The bugs of the disk's handling that go with the core's.
+pub(super) fn durability_bugs(bugs: &[Bug]) -> DurabilityBugs {
+    DurabilityBugs { skip_sync: bugs.contains(&Bug::NoFsync), ..DurabilityBugs::default() }
 }

@@ -96,7 +96,7 @@ impl Cluster {
         (token, self.step(id, Input::Propose { token, command: command.into() }))
     }
 
-    /// Gives somebody's wish for other members to a server.
+    /// Gives a server a request for other members.
     pub(crate) fn change(
         &mut self,
         id: ServerId,

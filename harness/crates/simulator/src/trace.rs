@@ -1,18 +1,18 @@
 //! Writes down what happens in a simulated run, a line each, or only a digest of it.
 
-use super::{Micros, SECOND};
+use super::setting::{Micros, SECOND};
 use std::fmt::{self, Write as _};
 
 /// What was written down.
 #[derive(Default)]
-pub struct Story {
+pub struct Trace {
     text: Option<String>,
     digest: u64,
 }
 
-impl Story {
+impl Trace {
     /// One that remembers every line.
-    pub fn told() -> Self {
+    pub fn recording() -> Self {
         Self { text: Some(String::new()), digest: 0 }
     }
 
@@ -27,7 +27,7 @@ impl Story {
     }
 
     /// Something happened: numbers that tell it from everything else, and the words for it.
-    pub(super) fn tell(&mut self, at: Micros, mark: [u64; 4], line: fmt::Arguments<'_>) {
+    pub(super) fn record(&mut self, at: Micros, mark: [u64; 4], line: fmt::Arguments<'_>) {
         for number in [at].into_iter().chain(mark) {
             self.digest = (self.digest.rotate_left(5) ^ number).wrapping_mul(0x517c_c1b7_2722_0a95);
         }
