@@ -141,7 +141,7 @@ fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::main(&args),
         Command::Doctor => doctor::main(cli.format),
         Command::List => list::main(cli.format),
-        Command::Completions(args) => completions::main(&args, &mut Cli::command()),
+        Command::Completions(args) => completions::main(&args, &Cli::command()),
         Command::Node { args } => {
             Ok(node::server::main(std::iter::once("harness node".into()).chain(args)))
         }

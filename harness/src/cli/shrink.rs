@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result};
 use engine::duration;
 use engine::live::say;
 use engine::nemesis::script;
+use engine::run::options::{command_line, test_arguments};
 use engine::run::plan::Plan;
-use engine::suite::matrix::{arguments, pasteable};
 use engine::suite::runner::{Orders, carry_out};
 use engine::suite::shrink::{Candidate, shrink};
 use records::RunDirectory;
@@ -212,14 +212,14 @@ impl Trials {
         Cell {
             family: "shrink".to_owned(),
             seed: config.seed,
-            arguments: arguments(&config),
+            arguments: test_arguments(&config),
             expect: Expectation::Valid,
             limit_ms: candidate.limit_ms,
         }
     }
 
     fn tell(&self, start: &Candidate, small: &Candidate, format: Format) -> Result<()> {
-        let repro = pasteable(&self.orders.called, &self.cell(small, FILE).arguments);
+        let repro = command_line(&self.orders.called, &self.cell(small, FILE).arguments);
         let file = self.directory.file(FILE).display().to_string();
         let text = script::write_script(&small.schedule);
         if format == Format::Json {

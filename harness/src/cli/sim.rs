@@ -101,9 +101,8 @@ fn setting(args: &Args) -> Result<Setting> {
         .into());
     }
     let bugs = args.bugs.iter().map(|name| {
-        let names: Vec<_> = BUGS.iter().map(|(_, name, _)| *name).collect();
         let unknown = || {
-            let names = names.join(", ");
+            let names = bug_names().join(", ");
             format!("--unsafe {name}: there is no such bug; there are: {names}")
         };
         Bug::from_name(name).with_context(unknown)
@@ -123,6 +122,11 @@ fn setting(args: &Args) -> Result<Setting> {
         workload,
         bugs: bugs.collect::<Result<_>>().map_err(usage)?,
     })
+}
+
+/// The names of the bugs that can be enabled.
+pub(super) fn bug_names() -> Vec<&'static str> {
+    BUGS.iter().map(|(_, name, _)| *name).collect()
 }
 
 fn trace(setting: &Setting, seed: u64, file: &std::path::Path) -> Result<()> {

@@ -6,6 +6,7 @@ use super::test;
 use anyhow::{Context as _, Result};
 use engine::duration;
 use engine::live::say;
+use engine::run::options::command_line;
 use engine::suite::ledger::Ledger;
 use engine::suite::matrix::{self, SUITES};
 use engine::suite::runner::{Orders, carry_out};
@@ -133,7 +134,7 @@ fn bugs(name: &str) -> Result<Vec<String>> {
 }
 
 fn foretell(cells: &[Cell], format: Format) -> Result<ExitCode> {
-    let line = |cell: &Cell| matrix::pasteable("harness", &cell.arguments);
+    let line = |cell: &Cell| command_line("harness", &cell.arguments);
     match format {
         Format::Human => print(&cells.iter().map(line).collect::<Vec<_>>().join("\n"))?,
         Format::Json => print(&serde_json::to_string_pretty(cells)?)?,

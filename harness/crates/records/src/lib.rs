@@ -2,6 +2,7 @@
 //!
 //! A file that somebody may read while it is written appears whole or not at all. The index only grows.
 
+pub mod config;
 pub mod index;
 mod live;
 pub mod logs;

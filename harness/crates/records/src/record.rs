@@ -3,6 +3,7 @@
 //! These are plain values; whoever made a run and whoever reads it years later share nothing but them. Fields
 //! are only ever added, and [`FORMAT`] grows when the meaning of one changes.
 
+pub use crate::config::Config;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -12,76 +13,6 @@ pub const FORMAT: u32 = 1;
 /// What files from before there was a schema are.
 pub fn format() -> u32 {
     FORMAT
-}
-
-/// What was asked of a run, with every default filled in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Config {
-    /// The system under test.
-    pub system: String,
-    /// How many replicas.
-    pub nodes: u8,
-    /// What clients do.
-    pub workload: String,
-    /// How fresh reads are asked to be: `linearizable`, `lease`, `stale` or `after`.
-    #[serde(default = "linearizable")]
-    pub read: String,
-    /// What goes wrong: kinds of fault, with a variant after a colon where one was named.
-    pub nemesis: Vec<String>,
-    /// How long the main phase lasts, in milliseconds.
-    pub time_limit_ms: u64,
-    /// How many clients.
-    pub concurrency: u64,
-    /// Calls per second that are meant to start.
-    pub rate: u64,
-    /// Decides generator, plan and schedule.
-    pub seed: u64,
-    /// The network that was asked for: `auto`, `namespaces`, `proxy` or `switch`.
-    pub net: String,
-    /// The bugs that were switched on in the replicas.
-    #[serde(rename = "unsafe")]
-    pub bugs: Vec<String>,
-    /// Further arguments of each replica.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub node_args: Vec<String>,
-    /// Another build of the system than the one in this binary.
-    pub bin: Option<String>,
-    /// The file that says what goes wrong and when, where one was given instead of a nemesis.
-    #[serde(default)]
-    pub schedule: Option<String>,
-    /// Whether to stop at the first violation.
-    #[serde(default)]
-    pub fail_fast: bool,
-    /// Whether every packet was written down.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub capture: bool,
-    /// How long messages between replicas that speak on standard output take on average, in milliseconds.
-    #[serde(default)]
-    pub latency_ms: u64,
-    /// How these latencies are distributed.
-    #[serde(default = "constant")]
-    pub latency_dist: String,
-    /// How many of 1000 messages between such replicas are lost.
-    #[serde(default)]
-    pub loss_per_mille: u16,
-    /// Who is told to be whose neighbour, where replicas are told.
-    #[serde(default = "grid")]
-    pub topology: String,
-}
-
-/// What is so unless something else is asked for.
-pub fn constant() -> String {
-    "constant".to_owned()
-}
-
-/// What Maelstrom has, too, unless something else is asked for.
-pub fn grid() -> String {
-    "grid".to_owned()
-}
-
-/// What runs from before there was a choice did.
-fn linearizable() -> String {
-    "linearizable".to_owned()
 }
 
 /// `run.json`: everything about a run but its outcome.

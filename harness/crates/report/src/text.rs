@@ -212,13 +212,14 @@ fn next(run: &Run<'_>, directory: &str) -> String {
     }
 }
 
-/// A path as a shell takes it.
-pub fn quote(path: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,".contains(c);
-    if path.chars().all(plain) {
-        path.to_owned()
+/// A word as a shell reads it.
+pub fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:=".contains(c);
+    // At the start of a word zsh replaces `=ls` by the path of `ls`.
+    if word.chars().all(plain) && !word.is_empty() && !word.starts_with('=') {
+        word.to_owned()
     } else {
-        format!("'{}'", path.replace('\'', r"'\''"))
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 
@@ -364,5 +365,7 @@ mod tests {
     fn a_path_is_quoted_where_a_shell_would_split_it() {
         assert_eq!(quote("results/a-b/2026_1.2+3,4"), "results/a-b/2026_1.2+3,4");
         assert_eq!(quote("my results/it's"), r"'my results/it'\''s'");
+        assert_eq!(quote("--node-arg=--groups"), "--node-arg=--groups");
+        assert_eq!((quote("=ls"), quote("")), ("'=ls'".to_owned(), "''".to_owned()));
     }
 }

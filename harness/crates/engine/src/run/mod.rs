@@ -8,6 +8,7 @@ mod dispatcher;
 mod early;
 mod journal;
 mod judge;
+pub mod options;
 mod place;
 pub mod plan;
 mod setup;
@@ -26,7 +27,7 @@ pub use judge::{check_names, record_validity};
 pub use place::Place;
 use plan::Plan;
 use records::RunDirectory;
-use records::record::{Config, Disks, FORMAT, Machine, Net, RunRecord, Timings, VerdictRecord};
+use records::record::{Disks, FORMAT, Machine, Net, RunRecord, Timings, VerdictRecord};
 use records::sights::Observed;
 pub use setup::Unable;
 use std::net::SocketAddr;
@@ -102,7 +103,7 @@ fn record(plan: &Plan, place: &Place, addresses: &[SocketAddr], started: String)
         format: FORMAT,
         harness: env!("CARGO_PKG_VERSION").to_owned(),
         argv: plan.argv.clone(),
-        config: Config { ..plan.config.clone() },
+        config: plan.config.clone(),
         started,
         machine: machine(),
         net: Net {

@@ -1,33 +1,25 @@
-//! Decides everything that can be decided before a run, from the command line and the seed. Pure.
+//! Plans a run from its configuration and seed: everything that is decided before it. Pure.
 
 use crate::nemesis::schedule::{Schedule, plan_schedule};
 use crate::nemesis::script::{self, ScriptContext};
 use crate::nemesis::timeline::Timeline;
 use crate::nemesis::{RequestedNemesis, parse_request};
+use crate::run::options::{check_values, command_line, test_arguments};
 use crate::system::{System, system};
 use anyhow::{Context as _, Result, bail, ensure};
 use checker::model::{self, Model};
-use records::record::{Config, grid};
-use report::quote;
+use records::config::{Config, grid};
 use std::time::Duration;
 use testbed::net::router::{DISTRIBUTIONS, Distribution, Latency, Routing, TOPOLOGIES, Topology};
 use workloads::{READ_CONSISTENCIES, ReadConsistency, Rng, Workload, find_workload};
 
-/// The most replicas a run can have: two groups of them still read well, and the addresses suffice.
-const MOST_NODES: u8 = 9;
-/// The most kinds of fault that the name of a family of runs has.
+/// The largest number of nemeses in the name of a family of runs.
 const MOST_NAMED: usize = 6;
 
-/// The longest latency between nodes: with more, clients would mostly wait.
-const LONGEST_LATENCY_MS: u64 = 2_000;
-
-/// The workload whose nodes are told who their neighbours are.
+/// The workload whose nodes are given neighbours.
 const BROADCAST: &str = "broadcast";
 
-/// The longest main phase: a day.
-const LONGEST_MS: u64 = 24 * 3_600_000;
-
-/// All that is decided before a run.
+/// Everything that is decided before a run.
 pub struct Plan {
     /// What was asked, defaults filled in.
     pub config: Config,
@@ -37,22 +29,22 @@ pub struct Plan {
     pub system: &'static dyn System,
     /// What clients do.
     pub workload: &'static dyn Workload,
-    /// How fresh their reads are asked to be.
+    /// The consistency asked of their reads.
     pub consistency: ReadConsistency,
-    /// What goes wrong.
+    /// The nemeses and their variants.
     pub wanted: Vec<RequestedNemesis>,
-    /// When.
+    /// Every fault with its times.
     pub schedule: Schedule,
-    /// Whose word ends the run early, if it is to stop at the first violation.
+    /// The model whose violation ends the run early, with `--fail-fast`.
     pub early: Option<&'static dyn Model>,
-    /// The run's root stream.
+    /// The run's root stream of random numbers.
     pub rng: Rng,
-    /// How messages travel where the harness itself carries them.
+    /// How messages travel where the harness carries them.
     pub routing: Routing,
 }
 
 impl Plan {
-    /// The plan of this configuration; an error says which part of it cannot be.
+    /// The plan of this configuration; an error names the option that is wrong.
     pub fn new(config: Config, argv: Vec<String>) -> Result<Self> {
         let system = system(&config.system)?.with_context(|| {
             let names = crate::system::SYSTEMS.iter().map(|system| system.name());
@@ -66,7 +58,7 @@ impl Plan {
             )
         })?;
         let consistency = suited(system, workload, &config.read)?;
-        bounds(&config)?;
+        check_values(&config)?;
         if !config.node_args.is_empty() && !system.takes_arguments() {
             bail!("--node-arg: the replicas of {} take no further arguments", config.system);
         }
@@ -107,7 +99,7 @@ impl Plan {
         moments.map(|step| Duration::from_millis(step.at_ms)).collect()
     }
 
-    /// Plays this schedule instead of the seed's; an error says where in the file it cannot be.
+    /// Replaces the seed's schedule by this one; an error has the place in the file.
     pub fn play(mut self, file: &str, text: &str) -> Result<Self> {
         let setting = ScriptContext {
             hosts: usize::from(self.config.nodes),
@@ -129,58 +121,13 @@ impl Plan {
 
     /// A command line that asks for the same run again.
     pub fn repro(&self) -> String {
-        let config = &self.config;
-        let harm = match &config.schedule {
-            Some(file) => format!("--schedule {}", quote(file)),
-            None => format!("--nemesis {}", quoted_where_needed(&config.nemesis.join(","))),
-        };
-        let mut line = format!(
-            "{} test --system {} --nodes {} --workload {} {harm} --time-limit {} \
-             --concurrency {} --rate {} --seed {} --net {}",
-            quote(self.argv.first().map_or("harness", String::as_str)),
-            config.system,
-            config.nodes,
-            config.workload,
-            written(config.time_limit_ms),
-            config.concurrency,
-            config.rate,
-            config.seed,
-            config.net
-        );
-        if self.consistency != ReadConsistency::default() {
-            line += &format!(" --read {}", config.read);
-        }
-        if !config.bugs.is_empty() {
-            line += &format!(" --unsafe {}", config.bugs.join(","));
-        }
-        for arg in &config.node_args {
-            line += &format!(" --node-arg={}", quote(arg));
-        }
-        if let Some(bin) = &config.bin {
-            line += &format!(" --bin {}", quote(bin));
-        }
-        if config.fail_fast {
-            line += " --fail-fast";
-        }
-        if config.capture {
-            line += " --capture";
-        }
-        if config.latency_ms > 0 {
-            let (mean, distribution) = (config.latency_ms, &config.latency_dist);
-            line += &format!(" --latency {mean} --latency-dist {distribution}");
-        }
-        if config.loss_per_mille > 0 {
-            line += &format!(" --loss {}", f64::from(config.loss_per_mille) / 1e3);
-        }
-        if config.topology != grid() {
-            line += &format!(" --topology {}", config.topology);
-        }
-        line
+        let program = self.argv.first().map_or("harness", String::as_str);
+        command_line(program, &test_arguments(&self.config))
     }
 
-    /// What runs like this one are filed under.
+    /// The name of the directory for runs like this one.
     pub fn family(&self) -> String {
-        // What was asked for in one word is called so; a name must not grow with every nemesis that there is.
+        // `all` stays one word: a directory's name must not grow with every new nemesis.
         let asked: Vec<&str> = self.config.nemesis.iter().map(|kind| kind.trim()).collect();
         let kinds = match asked.split_at_checked(MOST_NAMED) {
             Some((first, more @ [_, ..])) => format!("{}+{}-more", first.join("+"), more.len()),
@@ -193,7 +140,7 @@ impl Plan {
     }
 }
 
-/// The faults that can be done to this system: `all` is all of those, and one that is asked for by name must be.
+/// The nemeses that this system supports. `all` leaves out the others; naming one is an error.
 fn possible(
     mut all: Vec<RequestedNemesis>,
     system: &dyn System,
@@ -208,7 +155,7 @@ fn possible(
     }
 }
 
-/// How fresh reads are to be, if the system can be asked for that and keeps what the workload is about.
+/// The consistency of reads, after checking that system and workload support it.
 fn suited(system: &dyn System, workload: &dyn Workload, read: &str) -> Result<ReadConsistency> {
     let object = workload.object();
     ensure!(
@@ -232,7 +179,7 @@ fn suited(system: &dyn System, workload: &dyn Workload, read: &str) -> Result<Re
     Ok(consistency)
 }
 
-/// How messages travel between replicas that speak on standard input and output, if these do.
+/// How the harness carries messages, for systems that use standard input and output.
 fn routing(config: &Config, system: &dyn System) -> Result<Routing> {
     let name = &config.latency_dist;
     let distribution = Distribution::named(name).with_context(|| {
@@ -243,17 +190,12 @@ fn routing(config: &Config, system: &dyn System) -> Result<Routing> {
     } else {
         carries_itself(config, system)?;
     }
-    ensure!(
-        config.latency_ms <= LONGEST_LATENCY_MS,
-        "--latency {} is more than {LONGEST_LATENCY_MS} ms",
-        config.latency_ms
-    );
     let latency = Latency { mean_ms: config.latency_ms, distribution };
     let topology = topology(config)?.filter(|_| system.speaks());
     Ok(Routing { latency, topology, loss: config.loss_per_mille })
 }
 
-/// What can be asked where the harness carries what replicas say.
+/// Checks the options of a system whose messages the harness carries.
 fn carried(config: &Config, system: &dyn System) -> Result<()> {
     ensure!(
         config.bin.is_some(),
@@ -264,7 +206,7 @@ fn carried(config: &Config, system: &dyn System) -> Result<()> {
     Ok(())
 }
 
-/// What cannot be asked where replicas have a network of their own.
+/// Checks the options of a system whose replicas have a network of their own.
 fn carries_itself(config: &Config, system: &dyn System) -> Result<()> {
     let name = system.name();
     ensure!(
@@ -273,16 +215,17 @@ fn carries_itself(config: &Config, system: &dyn System) -> Result<()> {
     );
     ensure!(
         config.loss_per_mille == 0,
-        "--loss: the replicas of {name} have a network of their own; --nemesis packet loses some of it"
+        "--loss: the replicas of {name} have a network of their own; --nemesis packet loses \
+         some of it"
     );
     ensure!(
         config.topology == grid(),
-        "--topology: nobody tells the replicas of {name} who their neighbours are"
+        "--topology: the replicas of {name} are given no neighbours; only those of maelstrom are"
     );
     Ok(())
 }
 
-/// Who is told to be whose neighbour, where the workload has that told.
+/// The topology, where the workload gives nodes their neighbours.
 fn topology(config: &Config) -> Result<Option<Topology>> {
     let name = &config.topology;
     let topology = Topology::named(name)
@@ -290,12 +233,12 @@ fn topology(config: &Config) -> Result<Option<Topology>> {
     let told = config.workload == BROADCAST;
     ensure!(
         told || topology == Topology::default(),
-        "--topology {name}: only the nodes of workload {BROADCAST} are told who their neighbours are"
+        "--topology {name}: only workload {BROADCAST} gives nodes their neighbours"
     );
     Ok(told.then_some(topology))
 }
 
-/// The model whose verdict on part of a history holds for the whole.
+/// The model that can convict a history by its beginning.
 fn early(workload: &dyn Workload, consistency: ReadConsistency) -> Result<&'static dyn Model> {
     let checks = workload.checks(consistency);
     checks.iter().find_map(|name| model::named(name)).with_context(|| {
@@ -306,46 +249,6 @@ fn early(workload: &dyn Workload, consistency: ReadConsistency) -> Result<&'stat
             checks.join(", ")
         )
     })
-}
-
-fn bounds(config: &Config) -> Result<()> {
-    ensure!(
-        (1..=MOST_NODES).contains(&config.nodes),
-        "--nodes {} is not possible: 1 to {MOST_NODES} are",
-        config.nodes
-    );
-    ensure!(config.rate >= 1, "--rate 0 would never ask anything");
-    ensure!(
-        config.rate <= 1_000_000,
-        "--rate {} is more than a clock of microseconds can keep",
-        config.rate
-    );
-    ensure!(config.concurrency >= 1, "--concurrency 0 leaves nobody to ask");
-    ensure!(
-        config.concurrency <= 10_000,
-        "--concurrency {} is more than 10000",
-        config.concurrency
-    );
-    ensure!(
-        config.time_limit_ms >= 1_000,
-        "--time-limit below 1s leaves no time for anything to happen"
-    );
-    ensure!(
-        config.time_limit_ms <= LONGEST_MS,
-        "--time-limit above 24h is more than one run should be"
-    );
-    Ok(())
-}
-
-/// Hosts by name bring spaces and bars; everything else reads better without quotes.
-fn quoted_where_needed(nemesis: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || ",:-".contains(c);
-    if nemesis.chars().all(bare) { nemesis.to_owned() } else { quote(nemesis) }
-}
-
-/// A duration as the command line takes it.
-fn written(ms: u64) -> String {
-    if ms.is_multiple_of(1_000) { format!("{}s", ms / 1_000) } else { format!("{ms}ms") }
 }
 
 fn unknown(what: &str, name: &str, names: impl Iterator<Item = &'static str>) -> String {
@@ -397,7 +300,7 @@ mod tests {
     fn what_only_maelstroms_programs_can_be_asked_is_refused_elsewhere() {
         insta::assert_snapshot!(refusal(|config| config.latency_ms = 5), @"--latency: the replicas of raft have a network of their own; --nemesis packet delays it");
         insta::assert_snapshot!(refusal(|config| config.loss_per_mille = 5), @"--loss: the replicas of raft have a network of their own; --nemesis packet loses some of it");
-        insta::assert_snapshot!(refusal(|config| config.topology = "line".to_owned()), @"--topology: nobody tells the replicas of raft who their neighbours are");
+        insta::assert_snapshot!(refusal(|config| config.topology = "line".to_owned()), @"--topology: the replicas of raft are given no neighbours; only those of maelstrom are");
     }
 
     fn broadcast() -> Config {
@@ -416,7 +319,7 @@ mod tests {
         assert!(plan.repro().ends_with("--loss 0.125 --topology tree3"), "{}", plan.repro());
         let refused = |config| Plan::new(config, Vec::new()).err().map(|why| why.to_string());
         insta::assert_snapshot!(refused(Config { topology: "star".to_owned(), ..broadcast() }).unwrap_or_default(), @r#"there is no --topology "star"; there are: grid, line, total, tree, tree2, tree3, tree4"#);
-        insta::assert_snapshot!(refused(Config { workload: "echo".to_owned(), ..broadcast() }).unwrap_or_default(), @"--topology tree3: only the nodes of workload broadcast are told who their neighbours are");
+        insta::assert_snapshot!(refused(Config { workload: "echo".to_owned(), ..broadcast() }).unwrap_or_default(), @"--topology tree3: only workload broadcast gives nodes their neighbours");
     }
 
     #[test]
@@ -424,9 +327,9 @@ mod tests {
         insta::assert_snapshot!(refusal(|config| config.system = "oracle".to_owned()), @r#"there is no system "oracle"; there are: etcd, maelstrom, raft, redis, redis-sentinel, zookeeper, a FILE.toml that describes one"#);
         insta::assert_snapshot!(refusal(|config| config.workload = "poetry".to_owned()), @r#"there is no workload "poetry"; there are: append, bank, broadcast, cas, counter, echo, follower-reads, g-counter, g-set, kafka, lin-kv, lock, long-fork, monotonic, pn-counter, queue, register, set, txn-list-append, txn-rw-register, unique-ids, wr"#);
         insta::assert_snapshot!(refusal(|config| config.read = "new".to_owned()), @r#"there is no --read "new"; there are: linearizable, lease, stale, after"#);
-        insta::assert_snapshot!(refusal(|config| config.nodes = 0), @"--nodes 0 is not possible: 1 to 9 are");
-        insta::assert_snapshot!(refusal(|config| config.rate = 0), @"--rate 0 would never ask anything");
-        insta::assert_snapshot!(refusal(|config| config.time_limit_ms = 10), @"--time-limit below 1s leaves no time for anything to happen");
+        insta::assert_snapshot!(refusal(|config| config.nodes = 0), @"--nodes 0: expected a whole number from 1 to 9");
+        insta::assert_snapshot!(refusal(|config| config.rate = 0), @"--rate 0: expected a whole number from 1 to 1000000");
+        insta::assert_snapshot!(refusal(|config| config.time_limit_ms = 10), @"--time-limit 10ms: expected a duration from 1s to 24h");
         insta::assert_snapshot!(refusal(|config| config.nodes = 1), @"nemesis partition has no target with --nodes 1; ask for more");
     }
 }

@@ -4,7 +4,7 @@
 //! A child that does not end is ended; one that crashed is a cell that crashed. Being told to stop is passed on, so
 //! that children heal, judge what there is, and keep their histories; none outlives this program, however it ends.
 
-use crate::suite::matrix::pasteable;
+use crate::run::options::command_line;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use records::suite::{Cell, CellRecord, Expectation, Outcome};
@@ -83,7 +83,7 @@ fn refusal(cell: &Cell, elapsed: Duration, orders: &Orders) -> Option<(Outcome, 
 }
 
 fn unrun(cell: Cell, outcome: Outcome, sentence: String, orders: &Orders) -> CellRecord {
-    let repro = pasteable(&orders.called, &cell.arguments);
+    let repro = command_line(&orders.called, &cell.arguments);
     CellRecord { cell, outcome, exit: None, sentence, took_ms: 0, run: None, repro }
 }
 

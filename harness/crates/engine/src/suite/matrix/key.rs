@@ -1,31 +1,28 @@
-//! Names what a suite's file can say, and reads one value of it.
+//! Names the keys of a suite file, and reads the value of one.
+//!
+//! Every option of `harness test` is a key, except `schedule` and `seed`: a suite has `seeds`. The
+//! keys `seeds` and `expect` are a suite's own.
 
-use super::Wrong;
+use super::error::SuiteFileError;
+use crate::run::options::{OptionValues, expected_value, parse_value};
 use crate::spelling::nearest;
+use records::config::{OPTIONS, OptionKind, TestOption};
 use records::suite::Expectation;
+use serde_json::Value as OptionValue;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
 
-/// What a suite can say of its runs; a list makes one run of each.
+/// What a suite file sets for its runs: a list makes one run of each value.
 #[derive(Clone, Debug)]
 pub(super) struct Axes {
-    pub(super) system: Vec<String>,
-    pub(super) workload: Vec<String>,
-    pub(super) nemesis: Vec<String>,
-    pub(super) read: Vec<String>,
-    pub(super) nodes: Vec<u8>,
+    /// The values of each option that is set.
+    set: Vec<(&'static TestOption, Vec<OptionValue>)>,
     pub(super) seeds: Seeds,
-    pub(super) time_limit_ms: u64,
-    pub(super) concurrency: u64,
-    pub(super) rate: u64,
-    pub(super) net: String,
-    pub(super) bugs: Vec<String>,
     pub(super) expect: Expectation,
-    pub(super) fail_fast: bool,
 }
 
-/// More seeds than anybody waits for; so many cells are still held in memory.
+/// More seeds than a suite gets through; so many cells still fit into memory.
 const MOST_SEEDS: u64 = 10_000;
 
 /// Which seeds.
@@ -38,97 +35,88 @@ pub(super) enum Seeds {
 }
 
 impl Default for Axes {
-    /// What `harness test` does when nothing is said.
     fn default() -> Self {
-        let one = |word: &str| vec![word.to_owned()];
-        Self {
-            system: one("raft"),
-            workload: one("register"),
-            nemesis: one("partition,kill"),
-            read: one("linearizable"),
-            nodes: vec![5],
-            seeds: Seeds::Count(1),
-            time_limit_ms: 30_000,
-            concurrency: 10,
-            rate: 200,
-            net: "auto".to_owned(),
-            bugs: Vec::new(),
-            expect: Expectation::Valid,
-            fail_fast: false,
-        }
+        Self { set: Vec::new(), seeds: Seeds::Count(1), expect: Expectation::Valid }
     }
 }
 
-/// Everything that [`Axes::set`] knows, in alphabetical order.
-pub(super) const KEYS: [&str; 13] = [
-    "concurrency",
-    "expect",
-    "fail-fast",
-    "nemesis",
-    "net",
-    "nodes",
-    "rate",
-    "read",
-    "seeds",
-    "system",
-    "time-limit",
-    "unsafe",
-    "workload",
-];
+/// The options that a suite file can set.
+fn suite_options() -> impl Iterator<Item = &'static TestOption> {
+    OPTIONS.iter().filter(|option| option.in_suites)
+}
+
+/// Every key that [`Axes::set`] accepts, in alphabetical order.
+pub(super) fn run_keys() -> Vec<&'static str> {
+    let options = suite_options().map(|option| option.name);
+    let mut keys: Vec<&str> = options.chain(["expect", "seeds"]).collect();
+    keys.sort_unstable();
+    keys
+}
 
 type Value<'a> = Spanned<DeValue<'a>>;
 
 impl Axes {
-    /// Takes over what a key says; a key that is unknown is refused at its own place.
+    /// Sets what a key says; an unknown key is refused at its own place.
     pub(super) fn set(
         &mut self,
         (key, place): (&str, Range<usize>),
         value: &Value<'_>,
-    ) -> Result<(), Wrong> {
+    ) -> Result<(), SuiteFileError> {
         match key {
-            "system" => self.system = words(value)?,
-            "workload" => self.workload = words(value)?,
-            "nemesis" => self.nemesis = words(value)?,
-            "read" => self.read = words(value)?,
-            "unsafe" => self.bugs = words(value)?,
-            "net" => self.net = word(value)?,
-            "nodes" => self.nodes = nodes(value)?,
             "seeds" => self.seeds = seeds(value)?,
-            "time-limit" => self.time_limit_ms = duration_ms(value)?,
-            "concurrency" => self.concurrency = number(value)?,
-            "rate" => self.rate = number(value)?,
             "expect" => self.expect = expectation(value)?,
-            "fail-fast" => self.fail_fast = truth(value)?,
-            _ => return Err(Wrong::at(place, unknown(key, &KEYS))),
+            _ => {
+                let option = suite_options().find(|option| option.name == key);
+                let unknown = || SuiteFileError::new(place, unknown_key(key, &run_keys()));
+                let option = option.ok_or_else(unknown)?;
+                let values = option_values(option, value)?;
+                self.set.retain(|(earlier, _)| earlier.name != key);
+                self.set.push((option, values));
+            }
         }
         Ok(())
     }
+
+    /// The options with more than one value.
+    pub(super) fn varied(&self) -> impl Iterator<Item = &'static TestOption> {
+        self.set.iter().filter(|(_, values)| values.len() > 1).map(|(option, _)| *option)
+    }
+
+    /// Every combination of the values, in the table's order of options. Numbers vary fastest, so
+    /// that runs of one system, workload and nemesis stay together.
+    pub(super) fn combinations(&self) -> Vec<OptionValues> {
+        let place = |option: &TestOption| {
+            let place = suite_options().position(|other| other.name == option.name);
+            (matches!(option.kind, OptionKind::Number { .. }), place)
+        };
+        let mut axes: Vec<_> = self.set.iter().collect();
+        axes.sort_by_key(|(option, _)| place(option));
+        axes.iter().fold(vec![OptionValues::defaults()], |all, (option, values)| {
+            let with = |base: &OptionValues, value: &OptionValue| {
+                let mut changed = base.clone();
+                changed.set(option, value.clone());
+                changed
+            };
+            all.iter().flat_map(|base| values.iter().map(move |value| with(base, value))).collect()
+        })
+    }
 }
 
-/// That there is no such key, and which one was perhaps meant.
-pub(super) fn unknown(key: &str, known: &[&str]) -> String {
+/// The message for an unknown key: the key that was perhaps meant, or all of them.
+pub(super) fn unknown_key(key: &str, known: &[&str]) -> String {
     match nearest(key, known) {
         Some(near) => format!("no key {key:?}; did you mean {near:?}?"),
         None => format!("no key {key:?}; there are: {}", known.join(", ")),
     }
 }
 
-fn wrong(value: &Value<'_>, wanted: &str) -> Wrong {
-    Wrong::at(value.span(), format!("this is to be {wanted}"))
+fn wrong(value: &Value<'_>, expected: &str) -> SuiteFileError {
+    SuiteFileError::new(value.span(), format!("expected {expected}"))
 }
 
-fn word(value: &Value<'_>) -> Result<String, Wrong> {
+fn word(value: &Value<'_>) -> Result<String, SuiteFileError> {
     let word = value.get_ref().as_str();
     word.map(str::to_owned).ok_or_else(|| wrong(value, "a string"))
-}
-
-fn truth(value: &Value<'_>) -> Result<bool, Wrong> {
-    value.get_ref().as_bool().ok_or_else(|| wrong(value, "true or false"))
-}
-
-/// A number of at least one.
-fn number(value: &Value<'_>) -> Result<u64, Wrong> {
-    whole(value).filter(|number| *number > 0).ok_or_else(|| wrong(value, "a whole number above 0"))
 }
 
 fn whole(value: &Value<'_>) -> Option<u64> {
@@ -136,54 +124,68 @@ fn whole(value: &Value<'_>) -> Option<u64> {
     u64::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
-/// A value of its own is a list of one.
+/// The values that a key gives to an option, of which each is a run of its own.
+fn option_values(
+    option: &'static TestOption,
+    value: &Value<'_>,
+) -> Result<Vec<OptionValue>, SuiteFileError> {
+    match option.kind {
+        OptionKind::NameSet(_) | OptionKind::Words => {
+            let parts = each(value, |one| option_value(option, one))?;
+            let parts = parts.into_iter().filter_map(|part| part.as_array().cloned());
+            Ok(vec![parts.flatten().collect()])
+        }
+        _ => each(value, |one| option_value(option, one)),
+    }
+}
+
+/// One value of an option. TOML's type must fit, too: a number is not written as a string.
+fn option_value(option: &TestOption, value: &Value<'_>) -> Result<OptionValue, SuiteFileError> {
+    let leaf = value.get_ref();
+    let text = match option.kind {
+        OptionKind::Number { .. } => whole(value).map(|number| number.to_string()),
+        OptionKind::Probability => leaf.as_float().map(|float| float.as_str().to_owned()),
+        OptionKind::Flag => leaf.as_bool().map(|flag| flag.to_string()),
+        _ => leaf.as_str().map(str::to_owned),
+    };
+    let text = text.ok_or_else(|| wrong(value, &expected_value(option.kind)))?;
+    parse_value(option, &text).map_err(|why| SuiteFileError::new(value.span(), why))
+}
+
+/// A value that is no list is a list of one.
 fn each<T>(
     value: &Value<'_>,
-    one: impl Fn(&Value<'_>) -> Result<T, Wrong>,
-) -> Result<Vec<T>, Wrong> {
+    one: impl Fn(&Value<'_>) -> Result<T, SuiteFileError>,
+) -> Result<Vec<T>, SuiteFileError> {
     match value.get_ref().as_array() {
         Some(list) if list.is_empty() => {
-            Err(wrong(value, "a list with something in it, or nothing would run"))
+            Err(wrong(value, "a list with at least one value: an empty one makes no run"))
         }
         Some(list) => list.iter().map(one).collect(),
         None => Ok(vec![one(value)?]),
     }
 }
 
-fn words(value: &Value<'_>) -> Result<Vec<String>, Wrong> {
-    each(value, word)
-}
-
-fn nodes(value: &Value<'_>) -> Result<Vec<u8>, Wrong> {
-    each(value, |one| {
-        let few = number(one)?;
-        u8::try_from(few).map_err(|_| wrong(one, "a number of replicas that a run can have"))
-    })
-}
-
-fn seeds(value: &Value<'_>) -> Result<Seeds, Wrong> {
+fn seeds(value: &Value<'_>) -> Result<Seeds, SuiteFileError> {
     if value.get_ref().as_array().is_none() {
-        let count = number(value)?;
-        if count > MOST_SEEDS {
-            return Err(wrong(value, &format!("at most {MOST_SEEDS} seeds of one matrix")));
-        }
-        return Ok(Seeds::Count(count));
+        let count = whole(value).filter(|count| (1..=MOST_SEEDS).contains(count));
+        let expected = || format!("a number of seeds from 1 to {MOST_SEEDS}, or a list of seeds");
+        return count.map(Seeds::Count).ok_or_else(|| wrong(value, &expected()));
     }
-    let seed =
-        |one: &Value<'_>| whole(one).ok_or_else(|| wrong(one, "a seed: a whole number from 0 on"));
+    let seed = |one: &Value<'_>| whole(one).ok_or_else(|| wrong(one, "a seed, a whole number"));
     Ok(Seeds::These(each(value, seed)?))
 }
 
 /// A duration in milliseconds.
-pub(super) fn duration_ms(value: &Value<'_>) -> Result<u64, Wrong> {
+pub(super) fn duration_ms(value: &Value<'_>) -> Result<u64, SuiteFileError> {
     let text = word(value)?;
     let duration = crate::duration::parse(&text);
-    let duration = duration.map_err(|why| Wrong::at(value.span(), why))?;
+    let duration = duration.map_err(|why| SuiteFileError::new(value.span(), why))?;
     Ok(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// A word that names the suite or a file of it.
-pub(super) fn name(value: &Value<'_>) -> Result<String, Wrong> {
+pub(super) fn name(value: &Value<'_>) -> Result<String, SuiteFileError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let name = word(value)?;
     if name.is_empty() || !name.chars().all(plain) {
@@ -192,7 +194,7 @@ pub(super) fn name(value: &Value<'_>) -> Result<String, Wrong> {
     Ok(name)
 }
 
-fn expectation(value: &Value<'_>) -> Result<Expectation, Wrong> {
+fn expectation(value: &Value<'_>) -> Result<Expectation, SuiteFileError> {
     match word(value)?.as_str() {
         "valid" => Ok(Expectation::Valid),
         "invalid" => Ok(Expectation::Invalid),

@@ -1,23 +1,25 @@
-//! Reads what a suite runs from a TOML file, and lays it out as cells. Pure.
+//! Reads a suite from a TOML file into the runs that it consists of. Pure.
 //!
-//! What is said above the first `[[matrix]]` holds for all of them. Every cell that is read could be run: names,
-//! combinations and bounds are checked as `harness test` checks them, and what cannot be is refused with line and
-//! column.
+//! Keys above the first `[[matrix]]` apply to all matrices. Names, combinations and bounds are
+//! checked as `harness test` checks them, so that every cell can run; an error has line and column.
 
+mod error;
 mod key;
 #[cfg(test)]
 mod tests;
 
+use crate::run::options::{option_text, test_arguments};
 use crate::run::plan::Plan;
-use key::{Axes, KEYS, Seeds};
-use records::record::{Config, grid};
+use anyhow::{Context as _, Result, bail};
+use error::SuiteFileError;
+use key::{Axes, Seeds, run_keys};
+use records::record::Config;
 use records::suite::Cell;
-use report::quote;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Suites that come with this tool.
+/// The built-in suites.
 pub const SUITES: [(&str, &str); 2] = [
     ("nightly", include_str!("../../assets/suites/nightly.toml")),
     ("smoke", include_str!("../../assets/suites/smoke.toml")),
@@ -34,54 +36,23 @@ pub struct Suite {
     pub cells: Vec<Cell>,
 }
 
-/// What is wrong with a file, and where: bytes of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wrong {
-    place: Range<usize>,
-    text: String,
-}
-
-impl Wrong {
-    fn at(place: Range<usize>, text: String) -> Self {
-        Self { place, text }
-    }
-
-    /// `file:line:column: what`, and the line with a mark under the place.
-    fn told(&self, file: &str, source: &str) -> String {
-        let start = self.place.start.min(source.len());
-        let before = source.get(..start).unwrap_or_default();
-        let from = before.rfind('\n').map_or(0, |at| at + 1);
-        let line = source.get(from..).unwrap_or_default().lines().next().unwrap_or_default();
-        let column = before[from..].chars().count();
-        let number = before.matches('\n').count() + 1;
-        let most = line.chars().count().saturating_sub(column).max(1);
-        let width = self.place.len().clamp(1, most);
-        format!(
-            "{file}:{number}:{}: {}\n  | {line}\n  | {}{}",
-            column + 1,
-            self.text,
-            " ".repeat(column),
-            "^".repeat(width)
-        )
-    }
-}
-
-/// What a suite is read with besides its text.
+/// What reading a suite needs besides its text.
 pub struct Setting<'a> {
-    /// The first of seeds of which only the number is said.
+    /// The first seed of a matrix that has only a number of seeds.
     pub first_seed: u64,
     /// The names of a system's seeded bugs.
     pub bugs: &'a dyn Fn(&str) -> anyhow::Result<Vec<String>>,
 }
 
-/// Reads a suite; `stem` names one that does not name itself.
+/// Reads a suite; `stem` is its name unless the file has one.
 pub fn read(file: &str, stem: &str, source: &str, setting: &Setting<'_>) -> Result<Suite, String> {
-    parse(stem, source, setting).map_err(|wrong| wrong.told(file, source))
+    parse(stem, source, setting).map_err(|wrong| wrong.message(file, source))
 }
 
-fn parse(stem: &str, source: &str, setting: &Setting<'_>) -> Result<Suite, Wrong> {
-    let table = DeTable::parse(source)
-        .map_err(|error| Wrong::at(error.span().unwrap_or(0..0), error.message().to_owned()))?;
+fn parse(stem: &str, source: &str, setting: &Setting<'_>) -> Result<Suite, SuiteFileError> {
+    let table = DeTable::parse(source).map_err(|error| {
+        SuiteFileError::new(error.span().unwrap_or(0..0), error.message().to_owned())
+    })?;
     let mut suite = Suite { name: stem.to_owned(), budget_ms: None, cells: Vec::new() };
     let mut common = Axes::default();
     let mut tables = Vec::new();
@@ -90,11 +61,11 @@ fn parse(stem: &str, source: &str, setting: &Setting<'_>) -> Result<Suite, Wrong
             "name" => suite.name = key::name(value)?,
             "budget" => suite.budget_ms = Some(key::duration_ms(value)?),
             "matrix" => tables = matrices(value)?,
-            other if KEYS.contains(&other) => common.set((other, key.span()), value)?,
+            other if run_keys().contains(&other) => common.set((other, key.span()), value)?,
             other => {
                 let known: Vec<&str> =
-                    ["budget", "matrix", "name"].into_iter().chain(KEYS).collect();
-                return Err(Wrong::at(key.span(), key::unknown(other, &known)));
+                    ["budget", "matrix", "name"].into_iter().chain(run_keys()).collect();
+                return Err(SuiteFileError::new(key.span(), key::unknown_key(other, &known)));
             }
         }
     }
@@ -113,7 +84,7 @@ fn parse(stem: &str, source: &str, setting: &Setting<'_>) -> Result<Suite, Wrong
 
 type Entry<'a, 'i> = (&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
 
-/// The entries of a table as they stand in the file, so that the first thing wrong is told first.
+/// The entries of a table in the order of the file, so that the first error is reported.
 fn in_order<'a, 'i>(table: &'a DeTable<'i>) -> Vec<Entry<'a, 'i>> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
@@ -122,94 +93,73 @@ fn in_order<'a, 'i>(table: &'a DeTable<'i>) -> Vec<Entry<'a, 'i>> {
 
 fn matrices<'a, 'i>(
     value: &'a Spanned<DeValue<'i>>,
-) -> Result<Vec<(&'a DeTable<'i>, Range<usize>)>, Wrong> {
+) -> Result<Vec<(&'a DeTable<'i>, Range<usize>)>, SuiteFileError> {
     let list = value.get_ref().as_array();
     let tables: Option<Vec<_>> = list.map(|list| {
         list.iter().filter_map(|one| Some((one.get_ref().as_table()?, one.span()))).collect()
     });
     let all = list.map_or(0, |list| list.len());
     tables.filter(|tables| tables.len() == all).ok_or_else(|| {
-        Wrong::at(value.span(), "write each matrix as a table: [[matrix]]".to_owned())
+        SuiteFileError::new(value.span(), "write each matrix as a table: [[matrix]]".to_owned())
     })
 }
 
 /// One cell per combination and seed.
-fn cells(axes: &Axes, setting: &Setting<'_>, place: &Range<usize>) -> Result<Vec<Cell>, Wrong> {
-    let seeds: Vec<u64> = match &axes.seeds {
-        Seeds::Count(count) => {
-            let first = setting.first_seed;
-            let end = first.checked_add(*count).ok_or_else(|| {
-                let text = format!("--first-seed {first} leaves no room for {count} seeds");
-                Wrong::at(place.clone(), text)
-            })?;
-            (first..end).collect()
-        }
-        Seeds::These(seeds) => seeds.clone(),
-    };
+fn cells(
+    axes: &Axes,
+    setting: &Setting<'_>,
+    place: &Range<usize>,
+) -> Result<Vec<Cell>, SuiteFileError> {
+    let refused = |error: anyhow::Error| SuiteFileError::new(place.clone(), format!("{error:#}"));
+    let seeds = seeds(axes, setting.first_seed).map_err(refused)?;
     let mut cells = Vec::new();
-    for config in combinations(axes) {
-        let refused = |error: anyhow::Error| Wrong::at(place.clone(), format!("{error:#}"));
+    for values in axes.combinations() {
+        let config = values.into_config(0).map_err(refused)?;
         Plan::new(config.clone(), Vec::new()).map_err(refused)?;
-        if !config.bugs.is_empty() {
-            let known = (setting.bugs)(&config.system).map_err(refused)?;
-            if let Some(bug) = config.bugs.iter().find(|bug| !known.contains(bug)) {
-                let text = match known.join(", ") {
-                    none if none.is_empty() => {
-                        format!("{} has no seeded bugs to switch on, so no {bug:?}", config.system)
-                    }
-                    known => format!("there is no seeded bug {bug:?}; there are: {known}"),
-                };
-                return Err(Wrong::at(place.clone(), text));
-            }
-        }
-        cells
-            .extend(seeds.iter().map(|seed| cell(&Config { seed: *seed, ..config.clone() }, axes)));
+        check_bugs(&config, setting).map_err(refused)?;
+        let seeded = seeds.iter().map(|seed| Config { seed: *seed, ..config.clone() });
+        cells.extend(seeded.map(|config| cell(&config, axes)));
     }
     Ok(cells)
 }
 
-fn combinations(axes: &Axes) -> Vec<Config> {
-    let mut all = Vec::new();
-    for system in &axes.system {
-        for workload in &axes.workload {
-            for read in &axes.read {
-                for nemesis in &axes.nemesis {
-                    let config =
-                        |nodes: &u8| config(axes, [system, workload, read, nemesis], *nodes);
-                    all.extend(axes.nodes.iter().map(config));
-                }
-            }
+fn seeds(axes: &Axes, first: u64) -> Result<Vec<u64>> {
+    match &axes.seeds {
+        Seeds::Count(count) => {
+            let end = first.checked_add(*count).with_context(|| {
+                format!("--first-seed {first} leaves no room for {count} seeds")
+            })?;
+            Ok((first..end).collect())
         }
+        Seeds::These(seeds) => Ok(seeds.clone()),
     }
-    all
 }
 
-fn config(axes: &Axes, [system, workload, read, nemesis]: [&String; 4], nodes: u8) -> Config {
-    Config {
-        system: system.clone(),
-        nodes,
-        workload: workload.clone(),
-        read: read.clone(),
-        nemesis: nemesis.split(',').map(|part| part.trim().to_owned()).collect(),
-        time_limit_ms: axes.time_limit_ms,
-        concurrency: axes.concurrency,
-        rate: axes.rate,
-        seed: 0,
-        net: axes.net.clone(),
-        bugs: axes.bugs.clone(),
-        bin: None,
-        schedule: None,
-        node_args: Vec::new(),
-        fail_fast: axes.fail_fast,
-        capture: false,
-        latency_ms: 0,
-        latency_dist: records::record::constant(),
-        loss_per_mille: 0,
-        topology: grid(),
+/// Refuses a seeded bug that the system does not have.
+fn check_bugs(config: &Config, setting: &Setting<'_>) -> Result<()> {
+    if config.bugs.is_empty() {
+        return Ok(());
     }
+    let known = (setting.bugs)(&config.system)?;
+    let Some(bug) = config.bugs.iter().find(|bug| !known.contains(bug)) else { return Ok(()) };
+    if known.is_empty() {
+        bail!("{} has no seeded bugs, so no {bug:?}", config.system);
+    }
+    bail!("there is no seeded bug {bug:?}; there are: {}", known.join(", "))
 }
 
 fn cell(config: &Config, axes: &Axes) -> Cell {
+    Cell {
+        family: family(config, axes),
+        seed: config.seed,
+        arguments: test_arguments(config),
+        expect: axes.expect,
+        limit_ms: config.time_limit_ms,
+    }
+}
+
+/// The name of all runs that differ in nothing but their seed.
+fn family(config: &Config, axes: &Axes) -> String {
     let Config { system, workload, read, nodes, .. } = config;
     let mut family = format!("{system} {workload} {}, {nodes} nodes", config.nemesis.join(","));
     if read != "linearizable" {
@@ -218,66 +168,14 @@ fn cell(config: &Config, axes: &Axes) -> Cell {
     if !config.bugs.is_empty() {
         family += &format!(", unsafe {}", config.bugs.join(","));
     }
-    Cell {
-        family,
-        seed: config.seed,
-        arguments: arguments(config),
-        expect: axes.expect,
-        limit_ms: config.time_limit_ms,
+    let named = ["system", "workload", "read", "nemesis", "nodes"];
+    for option in axes.varied().filter(|option| !named.contains(&option.name)) {
+        family += &format!(", {} {}", option.name, option_text(option, config));
     }
+    family
 }
 
-/// What `harness` is told to carry out this configuration.
-pub fn arguments(config: &Config) -> Vec<String> {
-    let mut words = vec!["test".to_owned()];
-    let mut say = |option: &str, value: String| words.extend([option.to_owned(), value]);
-    say("--system", config.system.clone());
-    say("--nodes", config.nodes.to_string());
-    say("--workload", config.workload.clone());
-    say("--read", config.read.clone());
-    match &config.schedule {
-        Some(file) => say("--schedule", file.clone()),
-        None => say("--nemesis", config.nemesis.join(",")),
-    }
-    say("--time-limit", format!("{}ms", config.time_limit_ms));
-    say("--concurrency", config.concurrency.to_string());
-    say("--rate", config.rate.to_string());
-    say("--seed", config.seed.to_string());
-    say("--net", config.net.clone());
-    if !config.bugs.is_empty() {
-        say("--unsafe", config.bugs.join(","));
-    }
-    if let Some(bin) = &config.bin {
-        say("--bin", bin.clone());
-    }
-    words.extend(config.node_args.iter().map(|arg| format!("--node-arg={arg}")));
-    if config.latency_ms > 0 {
-        let (mean, distribution) = (config.latency_ms.to_string(), config.latency_dist.clone());
-        words.extend(["--latency".to_owned(), mean, "--latency-dist".to_owned(), distribution]);
-    }
-    if config.loss_per_mille > 0 {
-        let loss = f64::from(config.loss_per_mille) / 1e3;
-        words.extend(["--loss".to_owned(), loss.to_string()]);
-    }
-    if config.topology != grid() {
-        words.extend(["--topology".to_owned(), config.topology.clone()]);
-    }
-    if config.capture {
-        words.push("--capture".to_owned());
-    }
-    if config.fail_fast {
-        words.push("--fail-fast".to_owned());
-    }
-    words
-}
-
-/// A command line that can be pasted.
-pub fn pasteable(program: &str, arguments: &[String]) -> String {
-    let words = arguments.iter().map(|word| quote(word));
-    std::iter::once(quote(program)).chain(words).collect::<Vec<_>>().join(" ")
-}
-
-/// The cells whose turn is in part `part` of `parts`, counted from one.
+/// The cells of one part of so many; parts are counted from one.
 pub fn shard(cells: Vec<Cell>, part: usize, parts: usize) -> Vec<Cell> {
     let turns = cells.into_iter().enumerate();
     turns.filter(|(turn, _)| turn % parts == part - 1).map(|(_, cell)| cell).collect()

@@ -1,6 +1,8 @@
 //! Tests what suites' files say and where they are wrong.
 
 use super::*;
+use crate::run::options::{OptionValues, command_line, parse_value};
+use records::config::{OPTIONS, OptionKind};
 use records::suite::Expectation;
 
 fn suite(name: &str, source: &str, first_seed: u64) -> Result<Suite, String> {
@@ -37,12 +39,57 @@ fn a_file_is_every_combination_of_its_lists() {
     assert_eq!(suite.cells[1].seed, 41);
     let last = &suite.cells[16];
     assert_eq!((last.seed, last.expect, last.limit_ms), (16, Expectation::Invalid, 10_000));
-    let line = pasteable("harness", &last.arguments);
+    let line = command_line("harness", &last.arguments);
     assert_eq!(
         line,
-        "harness test --system raft --nodes 5 --workload register --read linearizable --nemesis partition,kill \
-         --time-limit 10000ms --concurrency 10 --rate 200 --seed 16 --net auto --unsafe stale-reads"
+        "harness test --system raft --nodes 5 --workload register --nemesis partition,kill \
+         --time-limit 10s --concurrency 10 --rate 200 --seed 16 --net auto --unsafe stale-reads"
     );
+}
+
+/// The configuration of a file with one key, whether it could run or not.
+fn configuration(source: &str) -> Result<Config> {
+    let table = DeTable::parse(source)?;
+    let mut axes = Axes::default();
+    for (key, value) in in_order(table.get_ref()) {
+        let set = axes.set((key.get_ref(), key.span()), value);
+        set.map_err(|wrong| anyhow::anyhow!(wrong.message("s.toml", source)))?;
+    }
+    axes.combinations().remove(0).into_config(0)
+}
+
+#[test]
+fn a_key_has_the_effect_of_the_option() {
+    for option in OPTIONS.iter().filter(|option| option.in_suites) {
+        let text = match option.kind {
+            OptionKind::Number { max, .. } => max.to_string(),
+            OptionKind::Probability => "0.125".to_owned(),
+            OptionKind::Flag => "true".to_owned(),
+            OptionKind::Duration { .. } => "1500ms".to_owned(),
+            OptionKind::Choice(words) => words[1].0.to_owned(),
+            _ => "x,y".to_owned(),
+        };
+        let is_bare = ["true", "0.125"].contains(&text.as_str()) || text.parse::<u64>().is_ok();
+        let value = if is_bare { text.clone() } else { format!("{text:?}") };
+        let read = configuration(&format!("{} = {value}", option.name));
+        let mut values = OptionValues::defaults();
+        values.set(option, parse_value(option, &text).expect("it is in bounds"));
+        let expected = values.into_config(0).expect("every option has a value");
+        assert_eq!(read.expect("it is read"), expected, "{} = {value}", option.name);
+    }
+}
+
+#[test]
+fn every_option_can_vary_and_is_part_of_the_name_where_it_does() {
+    let source = "rate = [100, 200]\nfail-fast = [false, true]\nunsafe = \"stale-reads\"";
+    let cells = suite("s", source, 1).expect("it is right").cells;
+    let families: Vec<&str> = cells.iter().map(|cell| cell.family.as_str()).collect();
+    insta::assert_snapshot!(families.join("\n"), @r"
+    raft register partition,kill, 5 nodes, unsafe stale-reads, rate 100, fail-fast false
+    raft register partition,kill, 5 nodes, unsafe stale-reads, rate 200, fail-fast false
+    raft register partition,kill, 5 nodes, unsafe stale-reads, rate 100, fail-fast true
+    raft register partition,kill, 5 nodes, unsafe stale-reads, rate 200, fail-fast true
+    ");
 }
 
 #[test]
@@ -53,7 +100,7 @@ fn what_is_wrong_is_said_with_its_place() {
       | ^^^^^^^^
     "#);
     insta::assert_snapshot!(wrong("[[matrix]]\nnodes = [3, \"ä\"]"), @r#"
-    s.toml:2:13: this is to be a whole number above 0
+    s.toml:2:13: expected a whole number from 1 to 9
       | nodes = [3, "ä"]
       |             ^^^^
     "#);
@@ -71,10 +118,17 @@ fn what_could_not_be_run_is_refused() {
         ("nemesis = \"partition:nowhere\"", "nowhere"),
         ("unsafe = \"nonsense\"", "no seeded bug"),
         ("nodes = 200", "200"),
-        ("seeds = []", "nothing would run"),
-        ("seeds = 0", "above 0"),
-        ("seeds = -1", "above 0"),
-        ("seeds = 10_001", "at most 10000 seeds"),
+        ("nodes = \"3\"", "expected a whole number from 1 to 9"),
+        ("rate = 0", "expected a whole number from 1 to 1000000"),
+        ("net = \"carrier-pigeon\"", "one of auto, namespaces, proxy, switch"),
+        ("time-limit = \"10ms\"", "a duration from 1s to 24h"),
+        ("latency = 5", "--latency"),
+        ("seed = 5", "did you mean \"seeds\"?"),
+        ("schedule = \"x.txt\"", "no key \"schedule\""),
+        ("seeds = []", "an empty one makes no run"),
+        ("seeds = 0", "from 1 to 10000"),
+        ("seeds = -1", "from 1 to 10000"),
+        ("seeds = 10_001", "from 1 to 10000"),
         ("system = \"etcd\"\nunsafe = \"stale-reads\"", "no seeded bugs"),
         ("matrix = 1", "[[matrix]]"),
         ("matrix = [1]", "[[matrix]]"),
@@ -115,19 +169,4 @@ fn shards_share_out_every_cell_once() {
         let at = shared.iter().position(|other| other == cell).expect("it is in a shard");
         shared.swap_remove(at);
     }
-}
-
-#[test]
-fn a_command_line_asks_for_everything_that_the_configuration_has() {
-    let config = Config {
-        node_args: vec!["--groups".to_owned(), "3".to_owned()],
-        latency_ms: 5,
-        latency_dist: "uniform".to_owned(),
-        loss_per_mille: 125,
-        topology: "line".to_owned(),
-        capture: true,
-        ..records::sample::config()
-    };
-    let asked = pasteable("harness", &arguments(&config));
-    insta::assert_snapshot!(asked, @"harness test --system raft --nodes 5 --workload register --read linearizable --nemesis 'partition,kill:leader' --time-limit 30000ms --concurrency 10 --rate 200 --seed 1 --net auto --unsafe stale-reads '--node-arg=--groups' '--node-arg=3' --latency 5 --latency-dist uniform --loss 0.125 --topology line --capture");
 }
