@@ -1,9 +1,8 @@
-//! Turns a command line into [`Settings`] that cannot contradict themselves, or into one sentence
-//! that says why not.
+//! Parses the command line into consistent [`Settings`], or rejects it with one sentence.
 
-use super::join::JoinWish;
+use super::join::JoinRequest;
 use super::log::LogFormat;
-use super::secret::Secret;
+use super::secret::PeerSecret;
 use crate::kv;
 use crate::raft::{BUGS, Bug, Compaction};
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
@@ -14,114 +13,114 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Parser)]
 #[command(
-    about = "Runs one replica of a key-value store replicated by Raft",
+    about = "Run one replica of the built-in key-value store",
     arg_required_else_help = true,
     version
 )]
 struct Args {
-    /// The name of this replica
+    /// Set the name of this replica
     #[arg(long, value_name = "NAME", required_unless_present = "list_unsafe")]
     id: Option<String>,
-    /// Where the replica keeps its log; created if missing
+    /// Keep the log in this directory; create it if missing
     #[arg(long, value_name = "DIR", required_unless_present = "list_unsafe")]
     data: Option<PathBuf>,
-    /// The members and where this replica dials them
-    #[arg(long, value_name = "NAME=HOST:PORT,…", value_delimiter = ',', value_parser = peer)]
+    /// Found a cluster with these members; this replica connects to them at these addresses
+    #[arg(long, value_name = "NAME=HOST:PORT,…", value_delimiter = ',', value_parser = parse_peer)]
     #[arg(required_unless_present_any = ["list_unsafe", "join"])]
     peers: Vec<(String, String)>,
-    /// Joins a cluster, by asking the member that serves clients there; --listen-peer is then needed,
-    /// and must be an address at which the others reach this replica
-    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
+    /// Join a cluster through the member that serves clients at this address; requires
+    /// --listen-peer, with an address at which the others can reach this replica
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
     #[arg(conflicts_with = "peers", requires = "listen_peer")]
     join: Option<String>,
-    /// Joins only to get the log, without a vote
+    /// Join as a learner: receive the log, without a vote
     #[arg(long, requires = "join")]
     learner: bool,
-    /// Joins in the place of this member, which goes when the newcomer has caught up
+    /// Join in place of this member, which is removed once this replica has caught up
     #[arg(long, value_name = "NAME", requires = "join", conflicts_with = "learner")]
     replace: Option<String>,
-    /// Where clients are served over HTTP
-    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
+    /// Serve clients over HTTP at this address
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
     #[arg(required_unless_present = "list_unsafe")]
     listen_client: Option<String>,
-    /// Where peers are awaited [default: this replica's own entry of --peers]
-    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
+    /// Accept peers at this address [default: this replica's entry in --peers]
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
     listen_peer: Option<String>,
-    /// Decides the replica's random choices [default: drawn by the system]
+    /// Seed the replica's random choices [default: a random seed]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Sets --heartbeat-ms and --election-ms where they are not given
+    /// Set the defaults of --heartbeat-ms and --election-ms
     #[arg(long, value_enum, default_value_t = Profile::Steady)]
     profile: Profile,
-    /// The time between a leader's heartbeats, in steps of 10 ms [default: the profile's]
+    /// Send a leader's heartbeats at this interval, in steps of 10 ms [default: the profile's]
     #[arg(long, value_name = "MS")]
     #[arg(value_parser = clap::value_parser!(u32).range(10..=60_000))]
     heartbeat_ms: Option<u32>,
-    /// The shortest time without a leader after which an election begins (the longest is twice
-    /// that) [default: the profile's]
+    /// Begin an election after at least this time without a leader, and at most twice this time
+    /// [default: the profile's]
     #[arg(long, value_name = "MS")]
     #[arg(value_parser = clap::value_parser!(u32).range(20..=600_000))]
     election_ms: Option<u32>,
-    /// How long a request may take that does not say `timeout_ms`
+    /// Time out requests without `timeout_ms` after this time
     #[arg(long, value_name = "MS", default_value_t = 1500)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=60_000))]
     request_timeout_ms: u64,
-    /// After how many entries the log is cut behind a snapshot; 0: never
+    /// Take a snapshot and compact the log after this many entries; 0: never
     #[arg(long, value_name = "N", default_value_t = 50_000)]
     snapshot_entries: u64,
-    /// The same by the bytes of the entries, in MiB; 0: whatever they are
+    /// Take a snapshot after entries of this size, in MiB; 0: no limit by size
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     #[arg(value_parser = clap::value_parser!(u64).range(0..=65_536))]
     snapshot_mib: u64,
-    /// Serves reads with `consistency=lease` from a lease, without asking a majority each time; all
-    /// replicas must be told so. It takes clocks for granted that differ in rate by less than a fifth
+    /// Serve reads with `consistency=lease` by the leader's lease, without asking a majority each
+    /// time. All replicas need this option, and clocks whose rates differ by less than a fifth
     #[arg(long)]
     lease_reads: bool,
-    /// Into how many groups keys fall, by a hash of the key or of what stands between its first `{` and
-    /// the next `}`; each group has a leader and a log of its own, and a transaction stays in one. All
-    /// members are told the same, for good
+    /// Split the keys into this many groups, by a hash of the key or of its tag (the text between
+    /// its first `{` and the next `}`). Each group has its own leader and log, and a transaction
+    /// stays within one group. All members need the same number, and it cannot change
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "join")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=64))]
     groups: u32,
-    /// How many clients may be connected at once
+    /// Accept at most this many client connections
     #[arg(long, value_name = "N", default_value_t = 4096)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     max_connections: u64,
-    /// A file with what all members know and nobody else should: peers that do not say it are not
-    /// listened to
+    /// Read the secret of the cluster's members from this file, and reject peers that do not send
+    /// it
     #[arg(long, value_name = "PATH")]
     peer_secret_file: Option<PathBuf>,
-    /// Writes one JSON object a line for every event of the protocol (role, vote, append, durable,
-    /// commit, config, snapshot) to this file, behind what is there
+    /// Append one JSON line for every protocol event (role, vote, append, durable, commit, config,
+    /// snapshot) to this file
     #[arg(long, value_name = "PATH")]
     trace: Option<PathBuf>,
-    /// How a line of the log on standard error is written
+    /// Set the format of log lines on standard error
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-    /// Switches bugs on, for testing whoever tests this store
-    #[arg(long = "unsafe", value_name = "NAME,…", value_delimiter = ',', value_parser = bug)]
+    /// Switch bugs on, to test the tester
+    #[arg(long = "unsafe", value_name = "NAME,…", value_delimiter = ',', value_parser = parse_bug)]
     bugs: Vec<AnyBug>,
-    /// Lists the bugs and exits
+    /// List the bugs and exit
     #[arg(long)]
     list_unsafe: bool,
 }
 
-/// Of the entries between two snapshots, the part that stays in the log for peers that are a little behind.
+/// The inverse of the share of entries that stay in the log after a snapshot, for slow peers.
 const KEPT_FRACTION: u64 = 10;
-/// The bytes of a snapshot that travel in one message.
+/// The bytes of a snapshot in one message.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// Timings that go together.
+/// A set of timings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Profile {
-    /// Heartbeat 50 ms, election 300 ms: rides out pauses of a busy machine
+    /// Heartbeat 50 ms, election 300 ms: tolerates pauses of a busy machine
     Steady,
-    /// Heartbeat 10 ms, election 80 ms: a new leader in about a tenth of a second, on machines that do not stall
+    /// Heartbeat 10 ms, election 80 ms: fails over in about 100 ms, on machines that do not stall
     Fast,
 }
 
 impl Profile {
-    /// Heartbeat and election, in milliseconds.
+    /// Returns the heartbeat interval and the election timeout, in milliseconds.
     fn timings(self) -> (u32, u32) {
         match self {
             Self::Steady => (50, 300),
@@ -130,21 +129,20 @@ impl Profile {
     }
 }
 
-/// How a replica comes to its cluster.
+/// How a replica becomes a member of its cluster.
 #[derive(Debug)]
-pub(super) enum Way {
-    /// It founds it, with these members, by name and address.
+pub(super) enum Bootstrap {
+    /// It founds the cluster with these members, by name and address.
     Found(BTreeMap<String, String>),
-    /// It joins it, by way of a member that serves clients there.
-    Join(JoinWish),
+    /// It joins an existing cluster.
+    Join(JoinRequest),
 }
 
-/// What a replica needs to know to run.
+/// The settings of a replica.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) name: String,
-    /// How it comes to its cluster.
-    pub(super) way: Way,
+    pub(super) bootstrap: Bootstrap,
     pub(super) data: PathBuf,
     pub(super) listen_client: String,
     pub(super) listen_peer: String,
@@ -153,60 +151,58 @@ pub(super) struct Settings {
     pub(super) election_ms: u32,
     pub(super) request_timeout_ms: u64,
     pub(super) max_connections: u64,
-    /// How many groups there are.
     pub(super) groups: u32,
-    /// Whether reads may be served by lease.
     pub(super) lease: bool,
     pub(super) compaction: Compaction,
-    pub(super) secret: Secret,
+    pub(super) secret: PeerSecret,
     pub(super) log_format: LogFormat,
     pub(super) trace: Option<PathBuf>,
-    /// The bugs of the brain.
+    /// The bugs of the core.
     pub(super) bugs: Vec<Bug>,
     /// The bugs of the store.
     pub(super) flaws: Vec<kv::StoreBug>,
 }
 
 impl Settings {
-    /// Every bug that is switched on.
+    /// Returns the names of all bugs that are switched on.
     pub(super) fn bug_names(&self) -> Vec<String> {
         let names = self.bugs.iter().map(|bug| bug.name());
         names.chain(self.flaws.iter().map(|bug| bug.name())).map(str::to_owned).collect()
     }
 }
 
-/// A bug of either part.
+/// A bug of the core or of the store.
 #[derive(Clone, Copy, Debug)]
 enum AnyBug {
-    Brain(Bug),
+    Core(Bug),
     Store(kv::StoreBug),
 }
 
-/// What a command line asks for.
+/// A parsed command line.
 #[derive(Debug)]
-pub(super) enum Order {
+pub(super) enum Invocation {
     Run(Box<Settings>),
-    /// Print this and be done.
+    /// Print this text and exit.
     Print(String),
 }
 
-/// Reads a command line, whose first word is how the command is called.
-pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Order, clap::Error> {
+/// Parses a command line, whose first word is the name of the command.
+pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
     let words: Vec<OsString> = words.into_iter().collect();
-    let called = words.first().map(Path::new).and_then(Path::file_name);
-    let called = called.map_or("node".into(), |name| name.to_string_lossy());
-    let mut command = Args::command().name("node").bin_name(called.as_ref());
+    let name = words.first().map(Path::new).and_then(Path::file_name);
+    let name = name.map_or("node".into(), |name| name.to_string_lossy());
+    let mut command = Args::command().name("node").bin_name(name.as_ref());
     let args = Args::from_arg_matches(&command.try_get_matches_from_mut(words)?)?;
     if args.list_unsafe {
         let line = |(name, text)| format!("{name}\t{text}\n");
-        return Ok(Order::Print(bugs().into_iter().map(line).collect()));
+        return Ok(Invocation::Print(all_bugs().into_iter().map(line).collect()));
     }
-    let settings = settle(args)
+    let settings = build_settings(args)
         .map_err(|message| command.error(clap::error::ErrorKind::ValueValidation, message))?;
-    Ok(Order::Run(Box::new(settings)))
+    Ok(Invocation::Run(Box::new(settings)))
 }
 
-fn settle(args: Args) -> Result<Settings, String> {
+fn build_settings(args: Args) -> Result<Settings, String> {
     let (Some(name), Some(data), Some(listen_client)) = (args.id, args.data, args.listen_client)
     else {
         return Err("--id, --data and --listen-client are needed".to_owned());
@@ -221,20 +217,20 @@ fn settle(args: Args) -> Result<Settings, String> {
              followers would not wait for the leader's heartbeats"
         ));
     }
-    let addresses = distinct(args.peers)?;
+    let addresses = reject_duplicates(args.peers)?;
     let own = addresses.get(&name).cloned();
     let listen_peer = args.listen_peer.or(own).ok_or_else(|| {
         format!(
-            "nobody could reach this replica: \
-             name it in --peers ({name}=HOST:PORT) or give --listen-peer"
+            "no peer could reach this replica: \
+             add it to --peers ({name}=HOST:PORT) or give --listen-peer"
         )
     })?;
     Ok(Settings {
-        way: match args.join {
+        bootstrap: match args.join {
             Some(seed) => {
-                Way::Join(JoinWish { seed, learns: args.learner, replaces: args.replace })
+                Bootstrap::Join(JoinRequest { seed, learner: args.learner, replaces: args.replace })
             }
-            None => Way::Found(addresses),
+            None => Bootstrap::Found(addresses),
         },
         data,
         listen_client,
@@ -252,16 +248,19 @@ fn settle(args: Args) -> Result<Settings, String> {
             keep_entries: args.snapshot_entries / KEPT_FRACTION,
             chunk_bytes: CHUNK_BYTES,
         },
-        secret: args.peer_secret_file.as_deref().map_or(Ok(Secret::default()), Secret::read)?,
+        secret: args
+            .peer_secret_file
+            .as_deref()
+            .map_or(Ok(PeerSecret::default()), PeerSecret::read)?,
         log_format: args.log_format,
         trace: args.trace,
-        bugs: args.bugs.iter().filter_map(|bug| bug.of_brain()).collect(),
-        flaws: args.bugs.iter().filter_map(|bug| bug.of_store()).collect(),
+        bugs: args.bugs.iter().filter_map(|bug| bug.core_bug()).collect(),
+        flaws: args.bugs.iter().filter_map(|bug| bug.store_bug()).collect(),
         name,
     })
 }
 
-fn distinct(peers: Vec<(String, String)>) -> Result<BTreeMap<String, String>, String> {
+fn reject_duplicates(peers: Vec<(String, String)>) -> Result<BTreeMap<String, String>, String> {
     let mut addresses = BTreeMap::new();
     for (name, address) in peers {
         if addresses.contains_key(&name) {
@@ -272,27 +271,27 @@ fn distinct(peers: Vec<(String, String)>) -> Result<BTreeMap<String, String>, St
     Ok(addresses)
 }
 
-fn peer(text: &str) -> Result<(String, String), String> {
-    let (name, place) = text.split_once('=').ok_or("a peer is written NAME=HOST:PORT")?;
+fn parse_peer(text: &str) -> Result<(String, String), String> {
+    let (name, at) = text.split_once('=').ok_or("a peer is written NAME=HOST:PORT")?;
     check_name(name)?;
-    Ok((name.to_owned(), address(place)?))
+    Ok((name.to_owned(), parse_address(at)?))
 }
 
-/// Whether a newcomer could be called and reached so.
-pub(super) fn check_member(name: &str, place: &str) -> Result<(), String> {
+/// Checks the name and address of a new member.
+pub(super) fn check_member(name: &str, address: &str) -> Result<(), String> {
     check_name(name)?;
-    address(place).map(drop)
+    parse_address(address).map(drop)
 }
 
 fn check_name(name: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || !name.chars().all(plain) {
-        return Err(format!("`{name}` is no name: use letters, digits, `-`, `_` and `.`"));
+        return Err(format!("`{name}` is not a name: use letters, digits, `-`, `_` and `.`"));
     }
     Ok(())
 }
 
-fn address(text: &str) -> Result<String, String> {
+fn parse_address(text: &str) -> Result<String, String> {
     match text.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
             Ok(text.to_owned())
@@ -301,32 +300,32 @@ fn address(text: &str) -> Result<String, String> {
     }
 }
 
-/// Every bug of either part and its sentence, in order of name.
-fn bugs() -> BTreeMap<&'static str, &'static str> {
-    let brain = BUGS.iter().map(|(_, name, text)| (*name, *text));
-    brain.chain(kv::BUGS.iter().map(|(_, name, text)| (*name, *text))).collect()
+/// Returns every bug and its description, ordered by name.
+fn all_bugs() -> BTreeMap<&'static str, &'static str> {
+    let core = BUGS.iter().map(|(_, name, text)| (*name, *text));
+    core.chain(kv::BUGS.iter().map(|(_, name, text)| (*name, *text))).collect()
 }
 
-fn bug(name: &str) -> Result<AnyBug, String> {
-    let brain = Bug::from_name(name).map(AnyBug::Brain);
-    brain.or_else(|| kv::StoreBug::from_name(name).map(AnyBug::Store)).ok_or_else(|| {
-        let known: Vec<_> = bugs().into_keys().collect();
-        format!("there is no such bug; there are {}", known.join(", "))
+fn parse_bug(name: &str) -> Result<AnyBug, String> {
+    let core = Bug::from_name(name).map(AnyBug::Core);
+    core.or_else(|| kv::StoreBug::from_name(name).map(AnyBug::Store)).ok_or_else(|| {
+        let known: Vec<_> = all_bugs().into_keys().collect();
+        format!("unknown bug; known bugs are {}", known.join(", "))
     })
 }
 
 impl AnyBug {
-    fn of_brain(self) -> Option<Bug> {
+    fn core_bug(self) -> Option<Bug> {
         match self {
-            Self::Brain(bug) => Some(bug),
+            Self::Core(bug) => Some(bug),
             Self::Store(_) => None,
         }
     }
 
-    fn of_store(self) -> Option<kv::StoreBug> {
+    fn store_bug(self) -> Option<kv::StoreBug> {
         match self {
             Self::Store(bug) => Some(bug),
-            Self::Brain(_) => None,
+            Self::Core(_) => None,
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Says by datagram, too, what a leader's heartbeats say, where the bug `lone-heartbeats` is on; nothing else does.
+//! Sends heartbeats as datagrams too, for the bug `lone-heartbeats` only.
 //!
-//! A datagram needs no answer, so it arrives over a link that is cut in the other direction, where a connection gives
-//! up. Whoever hears one takes it for what it is: the word of a leader.
+//! A datagram needs no reply, so it arrives over a link that is cut in the other direction, where a
+//! TCP connection breaks. The receiver treats it like any heartbeat.
 
 use super::inlets::Inlets;
 use super::members::Members;
@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use std::net::UdpSocket;
 use std::sync::Arc;
 
-/// More than a heartbeat ever is.
-const LARGEST: usize = 1 << 12;
+/// The buffer size; a heartbeat is smaller.
+const BUFFER_BYTES: usize = 1 << 12;
 
-/// Sends a replica's heartbeats; clones share its socket.
+/// Sends a replica's heartbeats as datagrams; clones share the socket.
 #[derive(Clone, Debug)]
 pub(super) struct Beacon {
     cluster: Arc<str>,
@@ -22,7 +22,7 @@ pub(super) struct Beacon {
     socket: Arc<UdpSocket>,
 }
 
-/// What one datagram holds, as postcard.
+/// The content of a datagram, encoded as postcard.
 #[derive(Serialize, Deserialize)]
 struct Datagram<L> {
     cluster: String,
@@ -31,13 +31,13 @@ struct Datagram<L> {
 }
 
 impl Beacon {
-    /// Sends from that address, and hands on what arrives there from others of the same cluster.
-    pub(super) fn light(address: &str, members: &Members, inlets: Inlets) -> Result<Self, String> {
+    /// Binds the address, and delivers what other members send to it.
+    pub(super) fn bind(address: &str, members: &Members, inlets: Inlets) -> Result<Self, String> {
         let cluster = members.cluster();
         let socket = UdpSocket::bind(address).and_then(|socket| {
             socket.set_nonblocking(true)?;
-            let ears = tokio::net::UdpSocket::from_std(socket.try_clone()?)?;
-            tokio::spawn(listen(ears, cluster.to_owned(), inlets));
+            let receiver = tokio::net::UdpSocket::from_std(socket.try_clone()?)?;
+            tokio::spawn(receive(receiver, cluster.to_owned(), inlets));
             Ok(socket)
         });
         let socket =
@@ -45,29 +45,29 @@ impl Beacon {
         Ok(Self { cluster: cluster.into(), me: members.me(), socket: Arc::new(socket) })
     }
 
-    /// Sends a letter if it is a heartbeat. What is lost is lost.
+    /// Sends a letter if it is a heartbeat, without retransmission.
     pub(super) fn send(&self, address: &str, letter: &Letter) {
         let Frame::Raft(Message { content: Content::AppendEntries(append), .. }) = &letter.frame
         else {
             return;
         };
         if append.entries.is_empty() {
-            let said = Datagram { cluster: self.cluster.to_string(), from: self.me, letter };
-            let bytes = postcard::to_allocvec(&said).unwrap_or_default();
+            let datagram = Datagram { cluster: self.cluster.to_string(), from: self.me, letter };
+            let bytes = postcard::to_allocvec(&datagram).unwrap_or_default();
             let _ = self.socket.send_to(&bytes, address);
         }
     }
 }
 
-/// Hands on datagrams until nobody listens any more.
-async fn listen(ears: tokio::net::UdpSocket, cluster: String, inlets: Inlets) {
-    let mut bytes = [0; LARGEST];
+/// Delivers datagrams until the groups have stopped.
+async fn receive(receiver: tokio::net::UdpSocket, cluster: String, inlets: Inlets) {
+    let mut bytes = [0; BUFFER_BYTES];
     loop {
-        // An error is the answer to something that was sent, and of no interest to who hears.
-        let Ok(length) = ears.recv(&mut bytes).await else { continue };
-        let heard = postcard::from_bytes::<Datagram<Letter>>(&bytes[..length]);
-        let Ok(heard) = heard else { continue };
-        if heard.cluster == cluster && !inlets.letter(heard.from, heard.letter).await {
+        // An error reports an earlier send that failed; the next datagram may still arrive.
+        let Ok(length) = receiver.recv(&mut bytes).await else { continue };
+        let datagram = postcard::from_bytes::<Datagram<Letter>>(&bytes[..length]);
+        let Ok(datagram) = datagram else { continue };
+        if datagram.cluster == cluster && !inlets.letter(datagram.from, datagram.letter).await {
             return;
         }
     }
@@ -90,34 +90,34 @@ mod tests {
         Letter { group: 0, frame: Frame::Raft(Message { term: 4, content }) }
     }
 
-    /// The member of that name among those that founded a cluster.
+    /// Returns a founding member.
     fn member(me: &str, names: [&str; 2]) -> Members {
         let peers = names.map(|name| (name.to_owned(), String::new())).into();
         Members::founding(me, &peers, 1)
     }
 
     #[tokio::test]
-    async fn a_heartbeat_arrives_from_the_own_cluster_only_and_nothing_else_is_sent() {
-        let (inlet, mut heard) = mpsc::channel(9);
+    async fn only_heartbeats_of_the_same_cluster_arrive() {
+        let (inlet, mut events) = mpsc::channel(9);
         let inlets = Inlets::new(vec![inlet]);
         let free = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let address = free.expect("a port").to_string();
-        let light = |at: &str, members: &Members| {
-            Beacon::light(at, members, inlets.clone()).expect("it is bound")
+        let bind = |at: &str, members: &Members| {
+            Beacon::bind(at, members, inlets.clone()).expect("it is bound")
         };
-        let _ears = light(&address, &member("n1", ["n1", "n2"]));
-        let stranger = light("127.0.0.1:0", &member("n2", ["n2", "n3"]));
-        let ours = light("127.0.0.1:0", &member("n2", ["n1", "n2"]));
+        let _receiver = bind(&address, &member("n1", ["n1", "n2"]));
+        let stranger = bind("127.0.0.1:0", &member("n2", ["n2", "n3"]));
+        let ours = bind("127.0.0.1:0", &member("n2", ["n1", "n2"]));
         let entry = Entry { index: 1, term: 1, payload: Payload::Noop };
         stranger.send(&address, &append(Vec::new()));
         ours.send(&address, &append(vec![entry]));
         ours.send(&address, &append(Vec::new()));
-        let Some(Event::Frame { from, frame: Frame::Raft(message) }) = heard.recv().await else {
-            panic!("something else was heard")
+        let Some(Event::Frame { from, frame: Frame::Raft(message) }) = events.recv().await else {
+            panic!("unexpected event")
         };
         let is_heartbeat =
             matches!(message.content, Content::AppendEntries(append) if append.entries.is_empty());
         assert!(from == 2 && message.term == 4 && is_heartbeat);
-        assert!(heard.try_recv().is_err());
+        assert!(events.try_recv().is_err());
     }
 }

@@ -1,4 +1,5 @@
-//! Lets clients in, up to a number of connections: one more is told so and closed, so that those inside are served.
+//! Limits the number of client connections: above it, a client gets an error and is disconnected, so
+//! that the others are served.
 
 use super::metrics::Metrics;
 use axum::serve::Listener;
@@ -10,42 +11,44 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What a client hears that is not let in.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-type: application/json\r\n\
-content-length: 117\r\n\r\n{\"error\":\"overloaded\",\"definite\":true,\"message\":\"too many clients are connected here; try again later, or elsewhere\"}";
+/// The response to a client above the limit.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n\
+content-type: application/json\r\ncontent-length: 117\r\n\r\n\
+{\"error\":\"overloaded\",\"definite\":true,\
+\"message\":\"too many clients are connected here; try again later, or elsewhere\"}";
 
-/// Accepts clients while there is room.
+/// Accepts clients up to the limit.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct ClientListener {
     listener: TcpListener,
     most: u64,
     metrics: Arc<Metrics>,
 }
 
-impl Door {
+impl ClientListener {
     pub(super) fn new(listener: TcpListener, most: u64, metrics: Arc<Metrics>) -> Self {
         Self { listener, most, metrics }
     }
 }
 
-impl Listener for Door {
-    type Io = Client;
+impl Listener for ClientListener {
+    type Io = ClientStream;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Client, SocketAddr) {
+    async fn accept(&mut self) -> (ClientStream, SocketAddr) {
         loop {
-            // axum's own way waits where the process has too many files open.
+            // axum's implementation waits while the process has too many open files.
             let (stream, address) = Listener::accept(&mut self.listener).await;
             if self.metrics.connections() >= self.most {
-                self.metrics.turned_away();
-                // A client that cannot be told notices the end of the connection.
+                self.metrics.rejected();
+                // If the write fails, the client still sees the end of the connection.
                 let _ = stream.try_write(FULL);
                 continue;
             }
-            // A connection whose options cannot be set is broken, and found so when it is read.
+            // A connection whose options cannot be set is broken; reading it reports that.
             let _ = stream.set_nodelay(true);
             self.metrics.connected();
-            return (Client { stream, metrics: self.metrics.clone() }, address);
+            return (ClientStream { stream, metrics: self.metrics.clone() }, address);
         }
     }
 
@@ -54,20 +57,20 @@ impl Listener for Door {
     }
 }
 
-/// A client inside, counted until its connection is dropped.
+/// A client connection, counted until it is dropped.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct ClientStream {
     stream: TcpStream,
     metrics: Arc<Metrics>,
 }
 
-impl Drop for Client {
+impl Drop for ClientStream {
     fn drop(&mut self) {
         self.metrics.disconnected();
     }
 }
 
-impl AsyncRead for Client {
+impl AsyncRead for ClientStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -77,7 +80,7 @@ impl AsyncRead for Client {
     }
 }
 
-impl AsyncWrite for Client {
+impl AsyncWrite for ClientStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -112,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_refusal_is_a_whole_answer() {
+    fn the_error_response_is_complete() {
         let text = std::str::from_utf8(FULL).expect("text");
         let (head, body) = text.split_once("\r\n\r\n").expect("head and body");
         assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());

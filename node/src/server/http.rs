@@ -1,11 +1,11 @@
-//! Answers clients: every request gets one JSON reply within its deadline, and a reply never claims
-//! more than is known.
+//! Serves clients: every request gets one JSON reply within its deadline, and a reply claims only
+//! what is known.
 //!
-//! A request goes to the group whose keys it is about ([`Seat`]); what is about more than one group
-//! is refused, as no group could answer it.
+//! A request goes to the group of its keys ([`Seat`]). A request on keys of several groups is
+//! rejected, as no group could answer it.
 
 use super::args;
-use super::connections::Door;
+use super::connections::ClientListener;
 use super::metrics::Kind;
 use super::view::View;
 use crate::kv::{Command, Txn, group_of};
@@ -34,16 +34,16 @@ mod seat;
 
 pub(super) use seat::Seat;
 
-/// The largest body; one entry of the log is about as large.
-const LARGEST_BODY: usize = 1 << 20;
-/// The most entries of a range, and how many where nobody says.
-const LONGEST_RANGE: usize = 1000;
-const USUAL_RANGE: usize = 100;
+/// The largest request body; a log entry is about as large.
+const MAX_BODY_BYTES: usize = 1 << 20;
+/// The most entries of a range, and the default.
+const MAX_RANGE: usize = 1000;
+const DEFAULT_RANGE: usize = 100;
 
-/// What the handlers share.
+/// The state shared by all handlers.
 #[derive(Clone, Debug)]
 pub(super) struct Api {
-    /// The groups in order of their numbers; there is one at least.
+    /// The groups in order; there is at least one.
     seats: Arc<[Seat]>,
 }
 
@@ -52,22 +52,22 @@ type Key = Result<Path<String>, PathRejection>;
 type Parameters<T> = Result<Query<T>, QueryRejection>;
 type Body = Result<Bytes, BytesRejection>;
 
-/// Why something never was a request: code, name and sentence.
-struct Refusal(StatusCode, &'static str, String);
+/// An invalid request: status code, name of the error and message.
+struct InvalidRequest(StatusCode, &'static str, String);
 
-impl From<String> for Refusal {
+impl From<String> for InvalidRequest {
     fn from(message: String) -> Self {
         Self(StatusCode::BAD_REQUEST, "bad-request", message)
     }
 }
 
-impl From<&str> for Refusal {
+impl From<&str> for InvalidRequest {
     fn from(message: &str) -> Self {
         message.to_owned().into()
     }
 }
 
-/// The whole API.
+/// Returns the router of the whole API.
 pub(super) fn router(api: Api) -> Router {
     Router::new()
         .route("/kv", get(range))
@@ -83,13 +83,13 @@ pub(super) fn router(api: Api) -> Router {
         .route("/health", get(health))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(api)
 }
 
-/// Serves clients for ever.
-pub(super) async fn serve(door: Door, router: Router) -> Result<(), String> {
-    axum::serve(door, router).await.map_err(|error| format!("cannot serve clients: {error}"))
+/// Serves clients until the process ends.
+pub(super) async fn serve(listener: ClientListener, router: Router) -> Result<(), String> {
+    axum::serve(listener, router).await.map_err(|error| format!("cannot serve clients: {error}"))
 }
 
 async fn read(State(api): Shared, key: Key, parameters: Parameters<ReadParameters>) -> Response {
@@ -106,12 +106,12 @@ async fn range(State(api): Shared, parameters: Parameters<RangeParameters>) -> R
     let read = async {
         let RangeParameters { from, to, limit, group, consistency, after, timeout_ms } =
             parse_query(parameters)?;
-        let limit = limit.unwrap_or(USUAL_RANGE);
-        if !(1..=LONGEST_RANGE).contains(&limit) {
-            return Err(format!("limit lies between 1 and {LONGEST_RANGE}").into());
+        let limit = limit.unwrap_or(DEFAULT_RANGE);
+        if !(1..=MAX_RANGE).contains(&limit) {
+            return Err(format!("limit must be between 1 and {MAX_RANGE}").into());
         }
         let query = Question::Range { from, to, limit };
-        let seat = api.named(group, "a range is read within one group: say which with `group`")?;
+        let seat = api.named(group, "a range is read from one group: select it with `group`")?;
         Ok(seat.read(query, (consistency, &after, timeout_ms)).await)
     };
     api.answer(read).await
@@ -135,8 +135,7 @@ async fn open_session(State(api): Shared, query: Parameters<SessionParameters>) 
     let opened = async {
         let SessionParameters { key, timeout_ms } = parse_query(query)?;
         let group = key.map(|key| group_of(&key, api.groups()));
-        let seat =
-            api.named(group, "a session is in one group: name one of its keys with `key`")?;
+        let seat = api.named(group, "a session belongs to one group: select it with `key`")?;
         let command = Command::OpenSession { at_ms: now_ms() };
         Ok(seat.open(command, timeout_ms, |index| api.session(seat, index)).await)
     };
@@ -144,7 +143,7 @@ async fn open_session(State(api): Shared, query: Parameters<SessionParameters>) 
 }
 
 async fn metrics(State(api): Shared) -> Response {
-    let text = api.first().view.metrics().text(&api.status());
+    let text = api.first().view.metrics().render(&api.status());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
@@ -208,7 +207,7 @@ async fn remove_member(
 async fn lead(State(api): Shared, query: Parameters<WriteParameters>, body: Body) -> Response {
     let asked = async {
         let LeaderRequest { name, group } = parse_body(body)?;
-        let timeout_ms = patience(query)?;
+        let timeout_ms = parse_timeout(query)?;
         let seat = api.named(Some(group), "")?;
         Ok(seat.respond(Kind::Write, seat.ask(Request::Leader(name), timeout_ms)).await)
     };
@@ -219,7 +218,7 @@ async fn status(State(api): Shared) -> Response {
     Json(api.status()).into_response()
 }
 
-/// Healthy is a replica that knows a leader of every group.
+/// A replica is healthy if it knows a leader of every group.
 async fn health(State(api): Shared) -> Response {
     let healthy = api.seats.iter().all(|seat| seat.view.is_healthy());
     let code = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -228,22 +227,27 @@ async fn health(State(api): Shared) -> Response {
 
 async fn unknown_path(State(api): Shared) -> Response {
     let known = "unknown path; there are /kv, /kv/{key}, /kv/{key}/cas, /txn, /session, \
-                 /cluster/members, /cluster/members/{name}, /cluster/leader, /status, /health and /metrics";
-    api.refuse(Refusal(StatusCode::NOT_FOUND, "unknown-path", known.to_owned()))
+                 /cluster/members, /cluster/members/{name}, /cluster/leader, /status, /health \
+                 and /metrics";
+    api.reject(InvalidRequest(StatusCode::NOT_FOUND, "unknown-path", known.to_owned()))
 }
 
 async fn wrong_method(State(api): Shared) -> Response {
     let known = "wrong method; /kv/{key} takes GET, PUT and DELETE, /kv/{key}/cas, /txn, \
                  /session and /cluster/leader POST, /cluster/members GET and POST, \
                  /cluster/members/{name} DELETE, the rest GET";
-    api.refuse(Refusal(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", known.to_owned()))
+    api.reject(InvalidRequest(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        known.to_owned(),
+    ))
 }
 
-/// How fresh a read must be, and its deadline: consistency, `after`, `timeout_ms`.
-type Fresh<'a> = (Consistency, &'a After, Option<u64>);
+/// The parameters of a read: consistency, `after`, `timeout_ms`.
+type ReadOptions<'a> = (Consistency, &'a After, Option<u64>);
 
 impl Api {
-    /// All groups in order of their numbers, of which there is one at least.
+    /// Takes the groups in order; there is at least one.
     pub(super) fn new(seats: Vec<Seat>) -> Self {
         assert!(!seats.is_empty(), "there is at least one group");
         Self { seats: seats.into() }
@@ -261,32 +265,33 @@ impl Api {
         usize::try_from(group_of(key, self.groups())).map_or(self.first(), |at| &self.seats[at])
     }
 
-    /// The group of that number; the only one, where nobody says, or `why` that must be said.
-    fn named(&self, group: Option<Group>, why: &str) -> Result<&Seat, Refusal> {
+    /// Returns the group of that number, by default the only one; fails with `why` if there are
+    /// several and none is selected.
+    fn named(&self, group: Option<Group>, why: &str) -> Result<&Seat, InvalidRequest> {
         match group {
             None if self.groups() > 1 => Err(why.into()),
             group => {
                 let at = usize::try_from(group.unwrap_or(0)).ok();
                 let last = self.groups() - 1;
-                let unknown = || format!("there is no such group: they go from 0 to {last}").into();
+                let unknown = || format!("unknown group; groups are numbered 0 to {last}").into();
                 at.and_then(|at| self.seats.get(at)).ok_or_else(unknown)
             }
         }
     }
 
-    /// The group that has all keys of a transaction.
-    fn of_keys(&self, txn: &Txn) -> Result<&Seat, Refusal> {
+    /// Returns the group of all keys of a transaction.
+    fn of_keys(&self, txn: &Txn) -> Result<&Seat, InvalidRequest> {
         let mut keys = txn.keys();
         let Some(first) = keys.next() else { return Ok(self.first()) };
         let group = |key| group_of(key, self.groups());
         match keys.find(|key| group(key) != group(first)) {
             None => Ok(self.of_key(first)),
-            Some(other) => Err(Refusal(
+            Some(other) => Err(InvalidRequest(
                 StatusCode::BAD_REQUEST,
                 "spans-groups",
                 format!(
-                    "the transaction would span groups ({first} is in group {}, {other} in group {}), \
-                     and nothing makes those one: give its keys a tag in common, as in {{tag}}key",
+                    "the transaction spans groups ({first} is in group {}, {other} in group {}), and \
+                     is atomic only within one: give its keys a common tag, as in {{tag}}key",
                     group(first),
                     group(other)
                 ),
@@ -294,19 +299,19 @@ impl Api {
         }
     }
 
-    /// What clients call a session of this group that was opened at this index: no other group's has
-    /// that number.
+    /// Returns the client's id of a session that this group opened at this index; it is unique over
+    /// all groups.
     fn session(&self, seat: &Seat, index: u64) -> u64 {
         index * u64::from(self.groups()) + u64::from(seat.group())
     }
 
-    /// The command as the session's request of that number, if it is to be one.
+    /// Wraps a command as a request of its session, if it names one.
     fn once(
         &self,
         seat: &Seat,
         command: Command,
         number: (Option<u64>, Option<u64>),
-    ) -> Result<Command, Refusal> {
+    ) -> Result<Command, InvalidRequest> {
         match number {
             (None, None) => Ok(command),
             (Some(session), Some(sequence)) => {
@@ -315,25 +320,26 @@ impl Api {
                 if group != u64::from(seat.group()) {
                     let mine = seat.group();
                     return Err(format!(
-                        "the session is in group {group}, and the key in group {mine}: \
-                         each group needs a session of its own"
+                        "the session is in group {group}, the key in group {mine}: open a \
+                         session in each group"
                     )
                     .into());
                 }
-                let txn = command.into_txn().ok_or("it does not belong into a session")?;
+                let txn = command.into_txn().ok_or("this request cannot be part of a session")?;
                 Ok(Command::Once { session, sequence, at_ms: now_ms(), txn })
             }
-            _ => Err("session and sequence go together".into()),
+            _ => Err("`session` and `sequence` must be given together".into()),
         }
     }
 
-    /// Does what is no transaction to whoever asks, even where a session makes one of it.
+    /// Runs a single-key write. In a session it becomes a transaction, and its reply does not show
+    /// that.
     async fn write(
         &self,
         key: Key,
         command: impl FnOnce(String) -> Result<Command, String>,
         query: Parameters<WriteParameters>,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Response, InvalidRequest> {
         let key = parse_key(key)?;
         let seat = self.of_key(&key);
         let command = command(key)?;
@@ -342,17 +348,17 @@ impl Api {
         Ok(seat.write(command, timeout_ms).await)
     }
 
-    /// Changes who takes part, and tells who does when that is known here.
+    /// Changes the membership, and replies with the new one.
     async fn change(
         &self,
         request: Result<MembersRequest, String>,
         query: Parameters<WriteParameters>,
-    ) -> Result<Response, Refusal> {
-        let (request, timeout_ms) = (request?, patience(query)?);
+    ) -> Result<Response, InvalidRequest> {
+        let (request, timeout_ms) = (request?, parse_timeout(query)?);
         if self.groups() > 1 {
-            let why = "the members of a cluster of several groups do not change: each group would \
-                       decide for itself";
-            return Err(Refusal(StatusCode::CONFLICT, "declined", why.to_owned()));
+            let why = "the membership of a cluster with several groups cannot change: each group \
+                       would decide on its own";
+            return Err(InvalidRequest(StatusCode::CONFLICT, "declined", why.to_owned()));
         }
         Ok(self.first().change(request, timeout_ms).await)
     }
@@ -366,23 +372,26 @@ impl Api {
         status
     }
 
-    async fn answer(&self, asked: impl Future<Output = Result<Response, Refusal>>) -> Response {
-        asked.await.unwrap_or_else(|refusal| self.refuse(refusal))
+    async fn answer(
+        &self,
+        asked: impl Future<Output = Result<Response, InvalidRequest>>,
+    ) -> Response {
+        asked.await.unwrap_or_else(|invalid| self.reject(invalid))
     }
 
-    /// Answers what never was a request.
-    fn refuse(&self, Refusal(code, error, message): Refusal) -> Response {
+    /// Answers an invalid request.
+    fn reject(&self, InvalidRequest(code, error, message): InvalidRequest) -> Response {
         let view: &View = &self.first().view;
         view.metrics().answered(Kind::Refused, code.as_u16(), Duration::ZERO);
         json(code, &failure((error, true, &message), view.origin()))
     }
 }
 
-/// The time that a request may take which belongs to no session.
-fn patience(query: Parameters<WriteParameters>) -> Result<Option<u64>, String> {
+/// Returns the timeout of a request that cannot be part of a session.
+fn parse_timeout(query: Parameters<WriteParameters>) -> Result<Option<u64>, String> {
     match parse_query(query)? {
         WriteParameters { timeout_ms, session: None, sequence: None } => Ok(timeout_ms),
-        _ => Err("it does not belong into a session".to_owned()),
+        _ => Err("this request cannot be part of a session".to_owned()),
     }
 }
 
@@ -394,7 +403,8 @@ fn parse_query<T>(query: Parameters<T>) -> Result<T, String> {
     query.map(|Query(query)| query).map_err(|rejection| rejection.body_text())
 }
 
-/// The time for the log, which the state machine takes from there: no replica asks its clock when it applies.
+/// Returns the time to put into the log. The state machine takes it from there: with their own
+/// clocks, replicas would expire different sessions.
 fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)

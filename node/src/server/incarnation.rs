@@ -1,9 +1,11 @@
-//! Tells a replica from one that took its name with an emptied directory, and has forgotten what the first had promised.
+//! Distinguishes a replica from one that has its name and an emptied data directory, and so has lost
+//! its votes and acknowledgements.
 //!
-//! Whoever writes in a directory first gives it a number that nobody else has, its incarnation. Each replica writes down
-//! the number of each peer that it meets, durably and before it listens to it, and never again listens to another number
-//! under the same id. So whoever has counted a vote or an entry of a founder will not count what is left of it; a peer
-//! that it never met cannot know, and a directory that is copied back from long ago has its old number.
+//! The first start in a directory draws a random number, its incarnation. Each replica records the
+//! incarnation of every peer, durably and before it accepts messages, and rejects another one under
+//! the same id. So a server that counted a vote or an entry of a founder never accepts its wiped
+//! successor. Known gaps: a peer that never met the original cannot detect this, and a restored old
+//! copy of a directory has the original incarnation.
 
 use super::members::Members;
 use crate::raft::ServerId;
@@ -17,32 +19,32 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The file in the data directory.
 const FILE: &str = "incarnations";
 
-/// The number of a directory since it was empty.
+/// The random number of a data directory.
 pub(super) type Incarnation = u64;
 
-/// What the file says.
+/// The content of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Record {
+struct IncarnationFile {
     own: Incarnation,
     met: BTreeMap<ServerId, Incarnation>,
 }
 
-/// The number of this directory, and those of the peers that were met; clones share them.
+/// The incarnations of this replica and of the peers it met; clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Incarnations {
     directory: PathBuf,
     own: Incarnation,
-    record: Arc<Mutex<Record>>,
+    record: Arc<Mutex<IncarnationFile>>,
 }
 
 impl Incarnations {
-    /// Reads them from a directory that is this process's alone, or begins them.
+    /// Reads them from the data directory, which this process has locked, or creates them.
     pub(super) fn open(directory: &Path) -> Result<Self, String> {
         let path = directory.join(FILE);
         let record = match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map_err(|error| format!("{} cannot be read: {error}", path.display()))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => begin(directory)
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create(directory)
                 .map_err(|error| format!("cannot write {}: {error}", path.display()))?,
             Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
         };
@@ -50,12 +52,12 @@ impl Incarnations {
         Ok(Self { directory, own, record: Arc::new(Mutex::new(record)) })
     }
 
-    /// This directory's.
+    /// Returns the incarnation of this directory.
     pub(super) fn own(&self) -> Incarnation {
         self.own
     }
 
-    /// Whether this peer may be listened to: it is new, and that is durable now, or it is who it was.
+    /// Whether to accept a peer: it has the recorded incarnation, or is new and recorded now.
     pub(super) async fn meet(&self, peer: ServerId, number: Incarnation) -> io::Result<bool> {
         let shared = self.clone();
         tokio::task::spawn_blocking(move || shared.meet_blocking(peer, number)).await?
@@ -68,21 +70,21 @@ impl Incarnations {
         }
         let mut next = record.clone();
         next.met.insert(peer, number);
-        keep(&self.directory, &next)?;
+        store(&self.directory, &next)?;
         *record = next;
         Ok(true)
     }
 }
 
-fn begin(directory: &Path) -> io::Result<Record> {
+fn create(directory: &Path) -> io::Result<IncarnationFile> {
     let mut random = [0; 8];
     File::open("/dev/urandom")?.read_exact(&mut random)?;
-    let record = Record { own: Incarnation::from_le_bytes(random), met: BTreeMap::new() };
-    keep(directory, &record)?;
+    let record = IncarnationFile { own: Incarnation::from_le_bytes(random), met: BTreeMap::new() };
+    store(directory, &record)?;
     Ok(record)
 }
 
-fn keep(directory: &Path, record: &Record) -> io::Result<()> {
+fn store(directory: &Path, record: &IncarnationFile) -> io::Result<()> {
     let temporary = directory.join("incarnations.new");
     let mut file = File::create(&temporary)?;
     file.write_all(&serde_json::to_vec(record)?)?;
@@ -91,12 +93,13 @@ fn keep(directory: &Path, record: &Record) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// What a peer is told that is not who it was.
-pub(super) fn refusal(peer: ServerId, members: &Members) -> String {
+/// Returns the message to a peer with another incarnation.
+pub(super) fn rejection_message(peer: ServerId, members: &Members) -> String {
     let (name, me) = (members.name(peer), members.name(members.me()));
     format!(
-        "{me} refuses {name}: its data directory is not the one with which {me} met it, so what it had promised is \
-         lost; restore that directory, or remove {name} and add a replica under a new name"
+        "{me} refuses {name}: its data directory is not the original one, so its votes and \
+         acknowledgements are lost; restore that directory, or remove {name} and add a replica \
+         under a new name"
     )
 }
 
@@ -106,7 +109,7 @@ mod tests {
     use tempfile::TempDir;
 
     #[test]
-    fn a_peer_is_who_it_was_when_it_was_first_met_whatever_starts_again() {
+    fn a_peer_keeps_its_first_incarnation_across_restarts() {
         let ours = TempDir::new().expect("a directory");
         let incarnations = Incarnations::open(ours.path()).expect("it is empty");
         assert!(incarnations.meet_blocking(2, 7).expect("the disk has room"));
@@ -119,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_emptied_directory_is_another() {
+    fn an_emptied_directory_gets_a_new_incarnation() {
         let directory = TempDir::new().expect("a directory");
         let first = Incarnations::open(directory.path()).expect("it is empty").own();
         fs::remove_file(directory.path().join(FILE)).expect("ours");
@@ -127,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_write_it_down_does_not_listen() {
+    fn a_peer_that_cannot_be_recorded_is_not_accepted() {
         let directory = TempDir::new().expect("a directory");
         let incarnations = Incarnations::open(directory.path()).expect("it is empty");
         fs::remove_dir_all(directory.path()).expect("ours");

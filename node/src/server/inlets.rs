@@ -1,4 +1,5 @@
-//! Leads what comes from peers to the group that it is for: a frame to one, the news of a connection to all.
+//! Demultiplexes what arrives from peers: a frame goes to its group, a change of a connection to all
+//! groups.
 
 use super::driver::Event;
 use super::transport::Letter;
@@ -6,18 +7,18 @@ use crate::raft::ServerId;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Where each group hears of peers; clones share them.
+/// The event queue of each group; clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Inlets(Arc<[mpsc::Sender<Event>]>);
 
 impl Inlets {
-    /// The groups in order of their numbers.
+    /// Takes the queues in group order.
     pub(super) fn new(groups: Vec<mpsc::Sender<Event>>) -> Self {
         Self(groups.into())
     }
 
-    /// Hands on what a peer sent; false: nobody listens any more. What is for a group that there is
-    /// not is dropped.
+    /// Delivers a letter to its group; drops it if there is no such group. Returns whether the groups
+    /// still run.
     pub(super) async fn letter(&self, from: ServerId, letter: Letter) -> bool {
         let Letter { group, frame } = letter;
         match usize::try_from(group).ok().and_then(|group| self.0.get(group)) {
@@ -26,7 +27,7 @@ impl Inlets {
         }
     }
 
-    /// The connection to a peer stands, or broke, and why; false: nobody listens any more.
+    /// Reports that a connection was made, or why it broke. Returns whether the groups still run.
     pub(super) async fn link(&self, peer: ServerId, broken: Option<String>) -> bool {
         for inlet in self.0.iter() {
             if inlet.send(Event::Link { peer, broken: broken.clone() }).await.is_err() {
@@ -36,7 +37,7 @@ impl Inlets {
         true
     }
 
-    /// A peer will never listen to this replica; false: nobody listens any more.
+    /// Reports that a peer rejects this replica. Returns whether the groups still run.
     pub(super) async fn refused(&self, why: String) -> bool {
         match self.0.first() {
             Some(inlet) => inlet.send(Event::Refused(why)).await.is_ok(),
@@ -52,7 +53,7 @@ mod tests {
     use crate::raft::{Content, Message};
 
     #[tokio::test]
-    async fn a_frame_goes_to_its_group_and_news_to_all() {
+    async fn a_frame_goes_to_its_group_and_a_link_event_to_all() {
         let (senders, mut inlets): (Vec<_>, Vec<_>) = (0..2).map(|_| mpsc::channel(9)).unzip();
         let all = Inlets::new(senders);
         let message = Message { term: 1, content: Content::StaleTerm };

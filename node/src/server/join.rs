@@ -1,8 +1,8 @@
-//! Finds out who this replica is in a cluster that it was not founded with: asks any member to take
-//! it in, and writes the answer down before it does anything else.
+//! Joins a cluster: asks a member to add this replica, and stores the answer durably before anything
+//! else.
 //!
-//! What was written down is believed at every later start, so a replica whose directory was emptied
-//! asks anew, is refused under its old name, and cannot forget what it had promised.
+//! Every later start uses the stored answer. A replica whose directory was emptied asks again and
+//! is rejected under its old name, so it cannot break votes and acknowledgements that it forgot.
 
 use super::members::{Admission, Member};
 use crate::wire::{MembersReply, NewMember};
@@ -16,26 +16,26 @@ use tokio::time::{sleep, timeout};
 
 /// The file in the data directory.
 const FILE: &str = "member";
-/// How long a cluster without a leader is asked again.
-const PATIENCE: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(200);
-const REPLY: Duration = Duration::from_secs(5);
+/// How long to retry while the cluster has no leader.
+const RETRY_LIMIT: Duration = Duration::from_secs(30);
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How a replica wants to come in.
+/// How a replica joins.
 #[derive(Clone, Debug)]
-pub(super) struct JoinWish {
-    /// The member to ask, where it serves clients.
+pub(super) struct JoinRequest {
+    /// The client address of the member to ask.
     pub(super) seed: String,
-    /// Whether it only wants the log.
-    pub(super) learns: bool,
-    /// In whose place it comes.
+    /// Whether it joins as a learner.
+    pub(super) learner: bool,
+    /// The member that it replaces.
     pub(super) replaces: Option<String>,
 }
 
-/// What this replica was told when it joined, now or at an earlier start.
+/// Returns the answer of the cluster, from this start or an earlier one.
 pub(super) async fn admission(
     data: &Path,
-    wish: &JoinWish,
+    request: &JoinRequest,
     me: &Member,
 ) -> Result<Admission, String> {
     let path = data.join(FILE);
@@ -43,8 +43,8 @@ pub(super) async fn admission(
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map_err(|error| format!("{} cannot be read: {error}", path.display())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let admission = ask(wish, me).await?;
-            keep(data, &admission)
+            let admission = request_admission(request, me).await?;
+            store(data, &admission)
                 .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
             Ok(admission)
         }
@@ -52,7 +52,7 @@ pub(super) async fn admission(
     }
 }
 
-fn keep(data: &Path, admission: &Admission) -> io::Result<()> {
+fn store(data: &Path, admission: &Admission) -> io::Result<()> {
     fs::create_dir_all(data)?;
     let temporary = data.join("member.new");
     let mut file = File::create(&temporary)?;
@@ -62,53 +62,54 @@ fn keep(data: &Path, admission: &Admission) -> io::Result<()> {
     File::open(data)?.sync_all()
 }
 
-/// Asks a member, and again where it could not tell.
-async fn ask(wish: &JoinWish, me: &Member) -> Result<Admission, String> {
-    let JoinWish { seed, learns, replaces } = wish;
+/// Asks a member to add this replica, and retries after an indefinite failure.
+async fn request_admission(request: &JoinRequest, me: &Member) -> Result<Admission, String> {
+    let JoinRequest { seed, learner, replaces } = request;
     let newcomer = [NewMember { name: me.name.clone(), address: me.address.clone() }];
-    let role = if *learns { "learn" } else { "add" };
+    let role = if *learner { "learn" } else { "add" };
     let gone: Vec<&String> = replaces.iter().collect();
     let body = serde_json::json!({ role: newcomer, "remove": gone }).to_string();
     let began = Instant::now();
-    let mut unsure = false;
+    let mut may_have_joined = false;
     loop {
         let answer = post(seed, &body).await;
         let why = match answer {
-            Ok((200, text)) => return admitted(&text, me),
-            // Whose place that is nobody can tell: an earlier try's whose answer was lost, or that of an earlier life
-            // of this replica, which had promised things that an empty disk does not know.
+            Ok((200, text)) => return parse_admission(&text, me),
+            // A member of this name may be an earlier try whose answer was lost, or an earlier
+            // replica with votes and acknowledgements that an empty disk does not know. Both look
+            // the same from here.
             Ok((code @ 400..500, text)) => {
-                let lost = if unsure {
+                let hint = if may_have_joined {
                     " (perhaps by an earlier try: remove it and start again)"
                 } else {
                     ""
                 };
-                return Err(format!("{seed} does not take this replica in ({code}): {text}{lost}"));
+                return Err(format!("{seed} rejects this replica ({code}): {text}{hint}"));
             }
             Ok((code, text)) => {
-                unsure |= !text.contains("\"definite\":true");
+                may_have_joined |= !text.contains("\"definite\":true");
                 format!("{code}: {text}")
             }
             Err(error) => {
-                unsure = true;
+                may_have_joined = true;
                 error.to_string()
             }
         };
-        if began.elapsed() > PATIENCE {
+        if began.elapsed() > RETRY_LIMIT {
             return Err(format!(
-                "{seed} (--join) did not take this replica in within {} s: {why}",
-                PATIENCE.as_secs()
+                "{seed} (--join) did not add this replica within {} s: {why}",
+                RETRY_LIMIT.as_secs()
             ));
         }
-        sleep(PAUSE).await;
+        sleep(RETRY_INTERVAL).await;
     }
 }
 
-fn admitted(text: &str, me: &Member) -> Result<Admission, String> {
+fn parse_admission(text: &str, me: &Member) -> Result<Admission, String> {
     let reply: MembersReply = serde_json::from_str(text)
-        .map_err(|error| format!("what the cluster answered cannot be read: {error}"))?;
+        .map_err(|error| format!("cannot parse the answer of the cluster: {error}"))?;
     let own = reply.members.iter().find(|it| it.name == me.name && it.address == me.address);
-    let id = own.map(|it| it.id).ok_or("the cluster took in another replica under this name")?;
+    let id = own.map(|it| it.id).ok_or("the cluster has another replica of this name")?;
     let member =
         |it: crate::wire::MemberReply| (it.id, Member { name: it.name, address: it.address });
     let members = reply.members.into_iter().map(member).collect();
@@ -117,12 +118,12 @@ fn admitted(text: &str, me: &Member) -> Result<Admission, String> {
 
 async fn post(seed: &str, body: &str) -> io::Result<(u16, String)> {
     let head = format!("POST /cluster/members HTTP/1.1\r\ncontent-length: {}\r\n", body.len());
-    exchange(seed, &head, body).await
+    send_request(seed, &head, body).await
 }
 
-/// Asks once, over a connection of its own; the status and the body of the answer.
-async fn exchange(seed: &str, head: &str, body: &str) -> io::Result<(u16, String)> {
-    let answer = timeout(REPLY, async {
+/// Sends one request over a new connection; returns the status and body of the answer.
+async fn send_request(seed: &str, head: &str, body: &str) -> io::Result<(u16, String)> {
+    let answer = timeout(REPLY_TIMEOUT, async {
         let mut stream = TcpStream::connect(seed).await?;
         let request = format!("{head}host: {seed}\r\nconnection: close\r\n\r\n{body}");
         stream.write_all(request.as_bytes()).await?;
@@ -133,7 +134,7 @@ async fn exchange(seed: &str, head: &str, body: &str) -> io::Result<(u16, String
     let answer = answer.await??;
     let code = answer.split_whitespace().nth(1).and_then(|word| word.parse().ok());
     let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
-    code.zip(body).ok_or_else(|| io::Error::other("this is no answer over HTTP/1.1"))
+    code.zip(body).ok_or_else(|| io::Error::other("the answer is not HTTP/1.1"))
 }
 
 #[cfg(test)]
@@ -142,17 +143,17 @@ mod tests {
     use tempfile::TempDir;
 
     #[tokio::test]
-    async fn what_was_written_down_is_believed_and_nobody_is_asked_again() {
+    async fn a_stored_admission_is_used_without_asking_again() {
         let data = TempDir::new().expect("a directory");
-        let wish = JoinWish { seed: "nowhere".to_owned(), learns: false, replaces: None };
+        let request = JoinRequest { seed: "nowhere".to_owned(), learner: false, replaces: None };
         let me = Member { name: "d".to_owned(), address: "h:1".to_owned() };
         let members = [(4, me.clone())].into();
-        let told = Admission { id: 4, cluster: "a,b,c".to_owned(), members };
-        keep(data.path(), &told).expect("ours");
-        let found = admission(data.path(), &wish, &me).await;
-        assert_eq!(found, Ok(told));
+        let stored = Admission { id: 4, cluster: "a,b,c".to_owned(), members };
+        store(data.path(), &stored).expect("ours");
+        let found = admission(data.path(), &request, &me).await;
+        assert_eq!(found, Ok(stored));
         fs::write(data.path().join(FILE), "{").expect("ours");
-        let error = admission(data.path(), &wish, &me).await.expect_err("damaged");
+        let error = admission(data.path(), &request, &me).await.expect_err("damaged");
         assert!(error.contains("cannot be read"), "{error}");
     }
 }

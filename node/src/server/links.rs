@@ -1,4 +1,4 @@
-//! Keeps one connection to every other member for all groups, and opens and closes them as members come and go.
+//! Keeps one connection to every other member, shared by all groups, and follows the membership.
 
 use super::beacon::Beacon;
 use super::inlets::Inlets;
@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::AbortHandle;
 
-/// The outgoing connections of a replica, as one of its groups uses them; clones share them.
+/// The outgoing connections of a replica, as used by one group; clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Links {
-    open: Arc<Mutex<BTreeMap<ServerId, Open>>>,
-    /// What opens each of them.
+    open: Arc<Mutex<BTreeMap<ServerId, OpenLink>>>,
+    /// The first bytes of each connection.
     hello: Arc<Vec<u8>>,
     inlets: Inlets,
     group: Group,
@@ -21,48 +21,48 @@ pub(super) struct Links {
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenLink {
     link: Arc<Link>,
     task: AbortHandle,
 }
 
 impl Links {
-    /// No connections yet, as the first group sees them.
+    /// Creates the set without connections, for the first group.
     pub(super) fn new(hello: Vec<u8>, inlets: Inlets) -> Self {
         Self { open: Arc::default(), hello: Arc::new(hello), inlets, group: 0, beacon: None }
     }
 
-    /// The same connections, beside which heartbeats go as datagrams.
+    /// Adds heartbeats as datagrams.
     pub(super) fn with_beacon(self, beacon: Option<Beacon>) -> Self {
         Self { beacon, ..self }
     }
 
-    /// The same connections for another group.
+    /// Returns the same connections for another group.
     pub(super) fn of_group(&self, group: Group) -> Self {
         Self { group, ..self.clone() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ServerId, Open>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ServerId, OpenLink>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Dials a peer from now on, unless it is dialled already.
+    /// Connects to a peer, unless it is connected already.
     pub(super) fn open(&self, peer: ServerId, address: &str) {
         self.lock().entry(peer).or_insert_with(|| {
             let link = Arc::new(Link::new(peer, address.to_owned()));
             let run = link.clone().run(self.hello.clone(), self.inlets.clone());
-            Open { link, task: tokio::spawn(run).abort_handle() }
+            OpenLink { link, task: tokio::spawn(run).abort_handle() }
         });
     }
 
-    /// Dials a peer no longer.
+    /// Closes the connection to a peer.
     pub(super) fn close(&self, peer: ServerId) {
         if let Some(open) = self.lock().remove(&peer) {
             open.task.abort();
         }
     }
 
-    /// Queues a frame; false: it certainly will not be sent.
+    /// Queues a frame; returns false if it will certainly not be sent.
     pub(super) fn send(&self, to: ServerId, frame: Frame) -> bool {
         let letter = Letter { group: self.group, frame };
         self.lock().get(&to).is_some_and(|open| {
@@ -71,16 +71,16 @@ impl Links {
         })
     }
 
-    /// Who is dialled.
+    /// Returns the peers.
     pub(super) fn peers(&self) -> Vec<ServerId> {
         self.lock().keys().copied().collect()
     }
 
-    /// Who is dialled where, and whether the connection stands.
-    pub(super) fn seen(&self) -> Vec<(ServerId, String, bool)> {
-        let seen = |(id, open): (&ServerId, &Open)| {
+    /// Returns each peer, its address and whether it is connected.
+    pub(super) fn connections(&self) -> Vec<(ServerId, String, bool)> {
+        let connection = |(id, open): (&ServerId, &OpenLink)| {
             (*id, open.link.address().to_owned(), open.link.connected())
         };
-        self.lock().iter().map(seen).collect()
+        self.lock().iter().map(connection).collect()
     }
 }

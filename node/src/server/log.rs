@@ -1,27 +1,27 @@
-//! Writes what a replica does to standard error: one line per fact, with the time in milliseconds
-//! and who says it.
+//! Writes log lines to standard error: one line per event, with the time in milliseconds and the name
+//! of the replica.
 
 use crate::wal::Group;
 use std::fmt;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How a line is written.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum LogFormat {
-    /// Time, replica and sentence
+    /// Time, replica and message
     #[default]
     Text,
     /// The same as a JSON object: `time`, `replica`, `message`
     Json,
 }
 
-/// Where a replica's log lines go.
+/// A replica's log.
 #[derive(Clone, Debug)]
 pub(super) struct Log {
     replica: String,
     format: LogFormat,
-    /// What each line begins with, where there are several groups.
+    /// The prefix of each line, if there are several groups.
     group: String,
 }
 
@@ -30,12 +30,12 @@ impl Log {
         Self { replica: replica.to_owned(), format, group: String::new() }
     }
 
-    /// The same log, in which each line says that it is about this group.
+    /// Returns the same log with this group in each line.
     pub(super) fn of_group(&self, group: Group) -> Self {
         Self { group: format!("group={group} "), ..self.clone() }
     }
 
-    /// Writes one line. A log that nobody can read is no reason to stop.
+    /// Writes one line. A replica goes on if its log cannot be written.
     pub(super) fn line(&self, text: fmt::Arguments<'_>) {
         let line = self.format.line(&now(), &self.replica, &format!("{}{text}", self.group));
         let _ = io::stderr().write_all(line.as_bytes());
@@ -55,12 +55,12 @@ impl LogFormat {
     }
 }
 
-/// The time as RFC 3339 in UTC.
+/// Returns the current time as RFC 3339 in UTC.
 pub(super) fn now() -> String {
     timestamp(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
-/// The time since 1970 as RFC 3339 in UTC.
+/// Formats a time since 1970 as RFC 3339 in UTC.
 fn timestamp(since_epoch: Duration) -> String {
     let seconds = since_epoch.as_secs();
     let (year, month, day) = civil(seconds / 86_400);
@@ -69,7 +69,7 @@ fn timestamp(since_epoch: Duration) -> String {
     format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
-/// The date that lies this many days after 1970-01-01.
+/// Returns the date this many days after 1970-01-01.
 fn civil(mut days: u64) -> (u64, usize, u64) {
     let mut year = 1970;
     while days >= 365 + leap(year) {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn timestamps_know_the_calendar() {
+    fn timestamps_follow_the_calendar() {
         let at = |seconds: u64| timestamp(Duration::from_millis(seconds * 1000 + 7));
         assert_eq!(at(0), "1970-01-01T00:00:00.007Z");
         assert_eq!(at(951_782_399), "2000-02-28T23:59:59.007Z");

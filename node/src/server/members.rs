@@ -1,7 +1,7 @@
-//! Names the members of a cluster: the founders' numbers follow from their sorted names, so all
-//! replicas agree on them; newcomers bring the number that the log gave them.
+//! Maps members to names and addresses. Founders are numbered in the order of their sorted names, so
+//! all replicas agree; later members get their ids from the log.
 //!
-//! A name once known is kept, as the log may speak of somebody who has gone.
+//! Names of removed members are kept, as log lines may still mention them.
 
 use crate::raft::{Membership, ServerId};
 use crate::wal::Group;
@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What is known of one member.
+/// One member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Member {
     pub(super) name: String,
-    /// Where this replica dials it.
+    /// The address to connect to.
     pub(super) address: String,
 }
 
@@ -24,16 +24,16 @@ impl Member {
     }
 }
 
-/// Who a replica is that joined a cluster, and whom it knew then.
+/// The identity of a replica that joined a cluster, and the members at that time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Admission {
-    /// Its number.
+    /// Its id.
     pub(super) id: ServerId,
     pub(super) cluster: String,
     pub(super) members: BTreeMap<ServerId, Member>,
 }
 
-/// All members that were ever heard of, and which of them this replica is; clones share it.
+/// All known members, past ones too, and the own id; clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Members {
     me: ServerId,
@@ -43,7 +43,7 @@ pub(super) struct Members {
 }
 
 impl Members {
-    /// The cluster of one replica and its peers, by name and address, as it is founded with so many groups.
+    /// Creates the members of a new cluster: this replica and its peers, by name and address.
     pub(super) fn founding(me: &str, peers: &BTreeMap<String, String>, groups: Group) -> Self {
         let mut all = peers.clone();
         all.entry(me.to_owned()).or_default();
@@ -58,7 +58,7 @@ impl Members {
         Self { me: id, cluster: cluster.into(), founders, known: Arc::new(Mutex::new(known)) }
     }
 
-    /// A cluster that this replica joined.
+    /// Creates the members of a cluster that this replica joined.
     pub(super) fn joined(admission: Admission) -> Self {
         let Admission { id, cluster, members } = admission;
         let known = Arc::new(Mutex::new(members));
@@ -69,39 +69,40 @@ impl Members {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// This replica.
+    /// Returns the id of this replica.
     pub(super) fn me(&self) -> ServerId {
         self.me
     }
 
-    /// Who founded the cluster; nobody where this replica joined it.
+    /// Returns the founders; none if this replica joined the cluster.
     pub(super) fn founders(&self) -> &[ServerId] {
         &self.founders
     }
 
-    /// Hears of newcomers.
+    /// Adds the new members of a configuration.
     pub(super) fn learn(&self, membership: &Membership) {
         let news = membership.contacts.iter();
         let news = news.filter_map(|(id, text)| Some((*id, Member::from_contact(text)?)));
         self.known().extend(news);
     }
 
-    /// Everybody who was ever heard of.
+    /// Returns the ids of all known members.
     pub(super) fn ids(&self) -> BTreeSet<ServerId> {
         self.known().keys().copied().collect()
     }
 
-    /// What is known of a member.
+    /// Returns a member.
     pub(super) fn get(&self, id: ServerId) -> Option<Member> {
         self.known().get(&id).cloned()
     }
 
-    /// A member's name.
+    /// Returns the name of a member.
     pub(super) fn name(&self, id: ServerId) -> String {
         self.known().get(&id).map_or_else(|| "?".to_owned(), |member| member.name.clone())
     }
 
-    /// The founders in one line, and into how many groups keys fall: what both ends of a connection must agree on.
+    /// Returns the founders and the number of groups in one line; both ends of a connection must
+    /// agree on it.
     pub(super) fn cluster(&self) -> &str {
         &self.cluster
     }
@@ -113,7 +114,7 @@ mod tests {
     use crate::runtime::contact;
 
     #[test]
-    fn numbers_follow_the_sorted_names_and_newcomers_bring_theirs() {
+    fn founders_are_numbered_by_sorted_name_and_later_members_by_the_log() {
         let peers = ["c", "a"].map(|name| (name.to_owned(), format!("{name}:1"))).into();
         let members = Members::founding("b", &peers, 1);
         assert_eq!((members.me(), members.founders()), (2, &[1, 2, 3][..]));

@@ -1,7 +1,6 @@
-//! Counts what a replica does, and tells it in the text form that Prometheus reads.
+//! Counts events of a replica and renders them in the text format of Prometheus.
 //!
-//! Counters only grow, from zero at each start. What they count is listed at [`Metrics::text`], and a name once given
-//! there is kept.
+//! Counters start from zero and only grow. The names of metrics do not change.
 
 use crate::wire::StatusReply;
 use std::collections::BTreeMap;
@@ -10,16 +9,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The upper bounds of the classes of latency, in seconds.
+/// The upper bounds of the latency buckets, in seconds.
 const BOUNDS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
-/// What clients ask for.
+/// The kind of a client request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Read,
     Write,
-    /// Anything that never was a request.
+    /// An invalid request.
     Refused,
 }
 
@@ -42,7 +41,7 @@ pub(super) struct Metrics {
     snapshots: AtomicU64,
     snapshot_bytes: AtomicU64,
     connections: AtomicU64,
-    turned_away: AtomicU64,
+    rejected: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -53,8 +52,8 @@ struct Answers {
 
 #[derive(Debug, Default)]
 struct Latency {
-    /// How many fell into each class and none before; the last is for the rest.
-    classes: [u64; BOUNDS.len() + 1],
+    /// The count in each bucket; the last bucket has no upper bound.
+    buckets: [u64; BOUNDS.len() + 1],
     seconds: f64,
 }
 
@@ -63,55 +62,55 @@ impl Metrics {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A client was answered.
+    /// Counts an answer to a client.
     pub(super) fn answered(&self, kind: Kind, code: u16, took: Duration) {
         let mut answers = self.answers();
         *answers.by_code.entry((kind, code)).or_default() += 1;
         let latency = answers.latency.entry(kind).or_default();
         let seconds = took.as_secs_f64();
         latency.seconds += seconds;
-        let class = BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(BOUNDS.len());
-        latency.classes[class] += 1;
+        let bucket = BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(BOUNDS.len());
+        latency.buckets[bucket] += 1;
     }
 
-    /// A batch of the log became durable.
+    /// Counts a durable batch of the log.
     pub(super) fn synced(&self) {
         self.syncs.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Role, term or leader is another one.
+    /// Counts a change of role, term or leader.
     pub(super) fn changed(&self) {
         self.changes.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A snapshot of so many bytes was taken.
+    /// Counts a snapshot of this size.
     pub(super) fn snapshot(&self, bytes: usize) {
         self.snapshots.fetch_add(1, Ordering::Relaxed);
         self.snapshot_bytes.store(bytes as u64, Ordering::Relaxed);
     }
 
-    /// A client has connected.
+    /// Counts a new client connection.
     pub(super) fn connected(&self) {
         self.connections.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A client has gone.
+    /// Counts a closed client connection.
     pub(super) fn disconnected(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// A client was not let in.
-    pub(super) fn turned_away(&self) {
-        self.turned_away.fetch_add(1, Ordering::Relaxed);
+    /// Counts a client above the limit.
+    pub(super) fn rejected(&self) {
+        self.rejected.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many clients are connected.
+    /// Returns the number of connected clients.
     pub(super) fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Everything, in the text form of Prometheus.
-    pub(super) fn text(&self, status: &StatusReply) -> String {
+    /// Renders all metrics in the text format of Prometheus.
+    pub(super) fn render(&self, status: &StatusReply) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = self.write(&mut text, status);
@@ -127,7 +126,7 @@ impl Metrics {
                 "node_connections_refused_total",
                 "counter",
                 "Clients above the limit.",
-                count(&self.turned_away),
+                count(&self.rejected),
             ),
             (
                 "node_role_changes_total",
@@ -138,26 +137,26 @@ impl Metrics {
             (
                 "node_wal_syncs_total",
                 "counter",
-                "Batches of the log made durable, a sync each.",
+                "Batches of the log made durable, with one sync each.",
                 count(&self.syncs),
             ),
             (
                 "node_snapshots_total",
                 "counter",
-                "Snapshots taken, after each of which the log was cut.",
+                "Snapshots taken; each compacts the log.",
                 count(&self.snapshots),
             ),
             (
                 "node_snapshot_bytes",
                 "gauge",
-                "The size of the last of them.",
+                "The size of the last snapshot.",
                 count(&self.snapshot_bytes),
             ),
         ] {
             head(out, name, kind, help)?;
             writeln!(out, "{name} {value}")?;
         }
-        head(out, "node_peer_connected", "gauge", "Whether the connection to the peer stands.")?;
+        head(out, "node_peer_connected", "gauge", "Whether the peer is connected.")?;
         for (name, peer) in &status.peers {
             let up = u64::from(peer.connected);
             writeln!(out, "node_peer_connected{{peer=\"{name}\"}} {up}")?;
@@ -184,18 +183,18 @@ impl Answers {
 impl Latency {
     fn write(&self, out: &mut String, kind: &str) -> fmt::Result {
         let mut sum = 0;
-        for (bound, count) in BOUNDS.iter().zip(self.classes) {
+        for (bound, count) in BOUNDS.iter().zip(self.buckets) {
             sum += count;
             writeln!(out, "node_request_seconds_bucket{{kind=\"{kind}\",le=\"{bound}\"}} {sum}")?;
         }
-        sum += self.classes[BOUNDS.len()];
+        sum += self.buckets[BOUNDS.len()];
         writeln!(out, "node_request_seconds_bucket{{kind=\"{kind}\",le=\"+Inf\"}} {sum}")?;
         writeln!(out, "node_request_seconds_sum{{kind=\"{kind}\"}} {}", self.seconds)?;
         writeln!(out, "node_request_seconds_count{{kind=\"{kind}\"}} {sum}")
     }
 }
 
-/// How far each group is, with its number where there are several.
+/// Writes the gauges of each group, labelled if there are several.
 fn gauges(out: &mut String, status: &StatusReply) -> fmt::Result {
     let of = |label: String, role: &str, [term, last, commit, applied]: [u64; 4]| {
         (label, [term, u64::from(role == "leader"), last, commit, applied])
@@ -241,7 +240,7 @@ mod tests {
     use crate::wire::{GroupStatus, Origin, Peer};
 
     #[test]
-    fn every_figure_has_a_type_and_classes_add_up() {
+    fn every_metric_has_a_type_and_buckets_are_cumulative() {
         let metrics = Metrics::default();
         for micros in [400, 600, 10_000_000] {
             metrics.answered(Kind::Write, 200, Duration::from_micros(micros));
@@ -260,7 +259,7 @@ mod tests {
             peers: [("n2".to_owned(), peer)].into(),
             groups: Vec::new(),
         };
-        let text = metrics.text(&status);
+        let text = metrics.render(&status);
         for line in [
             "node_term 3",
             "node_leader 1",
@@ -282,7 +281,7 @@ mod tests {
             assert!(text.contains(&format!("# TYPE {stem} ")), "{line}");
         }
         status.groups = vec![GroupStatus { group: 2, term: 5, ..GroupStatus::default() }];
-        let text = metrics.text(&status);
+        let text = metrics.render(&status);
         assert!(text.contains("\nnode_term{group=\"2\"} 5\n"), "{text}");
     }
 }

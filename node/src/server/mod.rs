@@ -1,25 +1,24 @@
-//! Runs a replica: the thin body around the brain, and the only part that touches sockets, disk and
-//! clock.
+//! Runs a replica: the I/O around the pure core. Only this module touches sockets, disk and clock.
 //!
-//! | part | owns |
+//! | module | owns |
 //! |---|---|
-//! | [`groups`] | what belongs to each group of keys, put together |
-//! | [`driver`] | the brain, the store and everything that waits of a group: one task |
-//! | [`secret`] | what peers have to know |
+//! | [`groups`] | the parts of each group of keys, assembled |
+//! | [`driver`] | the core, the store and the pending requests of a group: one task |
+//! | [`secret`] | the authentication of peers |
 //! | [`storage`] | the files of the log: one thread |
-//! | [`join`] | how a replica comes into a cluster that it was not founded with |
-//! | [`incarnation`] | who is who it was: a name with an emptied directory is not |
-//! | [`links`] | which peers are dialled |
-//! | [`beacon`] | heartbeats as datagrams, a bug |
-//! | [`inlets`] | which group a peer's word is for |
-//! | [`transport`] | the connections to and from peers: two tasks for each |
-//! | [`ticks`] | the brain's clock |
-//! | [`trace`] | one line for every event of the protocol |
-//! | [`connections`] | how many clients are let in |
-//! | [`http`] | the clients' requests and their deadlines: a task for each connection |
-//! | [`metrics`] | what is counted |
+//! | [`join`] | joining a cluster |
+//! | [`incarnation`] | the detection of emptied data directories |
+//! | [`links`] | the connections to peers |
+//! | [`beacon`] | heartbeats as datagrams, for a bug |
+//! | [`inlets`] | the delivery of peers' frames to groups |
+//! | [`transport`] | the protocol between peers: two tasks for each |
+//! | [`ticks`] | the core's clock |
+//! | [`trace`] | one JSON line for each protocol event |
+//! | [`connections`] | the limit of client connections |
+//! | [`http`] | client requests and their deadlines: one task for each connection |
+//! | [`metrics`] | counters |
 //!
-//! All tasks share one thread, so a replica is light enough to run five on two cores.
+//! All tasks share one thread: five replicas fit on two cores.
 
 mod args;
 mod beacon;
@@ -45,9 +44,9 @@ mod view;
 use crate::kv;
 use crate::raft::Bug;
 use crate::runtime::{DiskErrorKind, DurabilityBugs};
-use args::{Order, Settings, Way};
+use args::{Bootstrap, Invocation, Settings};
 use beacon::Beacon;
-use connections::Door;
+use connections::ClientListener;
 use groups::Replica;
 use http::Api;
 use incarnation::Incarnations;
@@ -64,21 +63,21 @@ use tokio::signal::unix::{SignalKind, signal};
 use trace::Trace;
 use transport::Identity;
 
-/// A replica that could not run, or could not go on.
+/// The exit code of a replica that cannot start or continue.
 const FAILED: u8 = 1;
 const BAD_ARGUMENTS: u8 = 254;
-/// How many connections may wait to be accepted.
+/// How many client connections may wait to be accepted.
 const BACKLOG: i32 = 4096;
 
-/// Runs a replica until it is told to stop, from a command line whose first word is how the command
-/// is called (`node`, or `harness node`).
+/// Runs a replica until a signal stops it. The first word of the command line is the name of the
+/// command (`node`, or `harness node`).
 ///
-/// Exit codes: 0 after SIGTERM or SIGINT, 1 when the replica cannot run or go on, 254 for bad
+/// Exit codes: 0 after SIGTERM or SIGINT, 1 if the replica cannot start or continue, 254 for invalid
 /// arguments.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match args::parse(args) {
-        Ok(Order::Run(settings)) => run(*settings),
-        Ok(Order::Print(text)) => {
+        Ok(Invocation::Run(settings)) => run(*settings),
+        Ok(Invocation::Print(text)) => {
             let _ = io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
         }
@@ -108,13 +107,13 @@ fn run(settings: Settings) -> ExitCode {
     }
 }
 
-/// Brings every part up, and stops when a signal says so or a part cannot go on.
+/// Starts every part; stops on a signal or when a part fails.
 async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
     let members = members(&settings).await?;
     log.line(format_args!("starts as a member of {}", members.cluster()));
-    // Both ports before the disk: a replica that cannot be reached must not touch its data.
+    // Bind both ports before opening the disk: a replica without its ports must not touch its data.
     let peers = listen(&settings.listen_peer, "--listen-peer").await?;
     let clients = listen(&settings.listen_client, "--listen-client").await?;
     let owner = format!("{} of {}", settings.name, members.cluster());
@@ -126,25 +125,26 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
     let incarnations = Incarnations::open(&settings.data)?;
     let secret = settings.secret.clone();
     let identity = Identity { members: members.clone(), incarnations, secret };
-    let lone = settings.bugs.contains(&Bug::LoneHeartbeats).then_some(&settings.listen_peer);
-    let beacon = lone.map(|at| Beacon::light(at, &members, queues.inlets.clone())).transpose()?;
+    let datagrams = settings.bugs.contains(&Bug::LoneHeartbeats).then_some(&settings.listen_peer);
+    let beacon =
+        datagrams.map(|at| Beacon::bind(at, &members, queues.inlets.clone())).transpose()?;
     let links = Links::new(identity.hello(), queues.inlets.clone()).with_beacon(beacon);
     tokio::spawn(transport::listen(peers, identity, queues.inlets.clone(), log.clone()));
     let trace = settings.trace.as_deref().map(|path| Trace::open(path, &members)).transpose()?;
     let replica = Replica { settings: &settings, members, links, trace, log: log.clone() };
     let parts = replica.start(storage, stored, queues)?;
     let metrics = parts.seats[0].view.metrics().clone();
-    let door = Door::new(clients, settings.max_connections, metrics);
+    let listener = ClientListener::new(clients, settings.max_connections, metrics);
     let router = http::router(Api::new(parts.seats));
     log.line(format_args!("serves clients at {}", settings.listen_client));
     let mut drivers = groups::spawn(parts.drivers);
     let stopped = tokio::select! {
         failure = groups::failure(&mut drivers) => Err(failure),
-        result = http::serve(door, router) => result,
+        result = http::serve(listener, router) => result,
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     };
-    // With the drivers goes the queue of the disk: its thread ends when it has written the rest.
+    // Dropping the drivers closes the queue of the storage thread, which writes the rest and ends.
     drivers.shutdown().await;
     let _ = parts.disk.join();
     stopped
@@ -152,21 +152,22 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
 
 async fn listen(address: &str, flag: &str) -> Result<TcpListener, String> {
     let listener = TcpListener::bind(address).await.and_then(|listener| {
-        // Clients come in crowds, after a failover above all; whoever finds the queue full tries again a second later.
+        // Many clients reconnect at once after a failover; with a full queue their SYN is dropped,
+        // and they retry only a second later.
         SockRef::from(&listener).listen(BACKLOG)?;
         Ok(listener)
     });
     listener.map_err(|error| format!("cannot listen at {address} ({flag}): {error}"))
 }
 
-/// Who this replica is, and whom it knows.
+/// Returns the members, and this replica among them.
 async fn members(settings: &Settings) -> Result<Members, String> {
-    match &settings.way {
-        Way::Found(peers) => Ok(Members::founding(&settings.name, peers, settings.groups)),
-        Way::Join(wish) => {
+    match &settings.bootstrap {
+        Bootstrap::Found(peers) => Ok(Members::founding(&settings.name, peers, settings.groups)),
+        Bootstrap::Join(request) => {
             let (name, address) = (settings.name.clone(), settings.listen_peer.clone());
             let me = Member { name, address };
-            join::admission(&settings.data, wish, &me).await.map(Members::joined)
+            join::admission(&settings.data, request, &me).await.map(Members::joined)
         }
     }
 }

@@ -1,36 +1,36 @@
-//! Counts the brain's ticks against a clock that nobody can set: what was slept through is told apart.
+//! Measures the core's ticks against a monotonic clock, and reports missed time separately.
 //!
-//! A replica that was stopped, or starved, comes back with one tick and the word that it slept, so that it is not
-//! impatient with peers that could not reach it, and does not take old promises for new ones.
+//! A replica that was paused or starved continues with one tick and the missed time. So it does not
+//! time out on peers that could not reach it, and its leases end in real time.
 
 use super::driver::TICK;
 use std::time::Instant;
 
-/// The ticks that the brain was told of.
+/// The ticks that the core has received.
 #[derive(Debug)]
 pub(super) struct Ticks {
     since: Instant,
-    told: u64,
+    counted: u64,
 }
 
 impl Default for Ticks {
     fn default() -> Self {
-        Self { since: Instant::now(), told: 0 }
+        Self { since: Instant::now(), counted: 0 }
     }
 }
 
 impl Ticks {
-    /// One more; it may come a little early, and the first does.
+    /// Counts a tick; it may come a little early, as the first one does.
     pub(super) fn tell(&mut self) {
-        self.told += 1;
+        self.counted += 1;
     }
 
-    /// How many have passed that the brain was not told of; it is told of them now.
+    /// Returns the ticks that were missed since the last call, and counts them.
     pub(super) fn slept(&mut self) -> u64 {
         let due = self.since.elapsed().as_nanos() / TICK.as_nanos();
-        let slept = u64::try_from(due).unwrap_or(u64::MAX).saturating_sub(self.told);
-        self.told += slept;
-        slept
+        let missed = u64::try_from(due).unwrap_or(u64::MAX).saturating_sub(self.counted);
+        self.counted += missed;
+        missed
     }
 }
 
@@ -39,8 +39,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_slept_through_is_told_once() {
-        let mut ticks = Ticks { since: Instant::now() - 50 * TICK, told: 0 };
+    fn missed_ticks_are_reported_once() {
+        let mut ticks = Ticks { since: Instant::now() - 50 * TICK, counted: 0 };
         ticks.tell();
         assert!((49..60).contains(&ticks.slept()));
         assert!(ticks.slept() < 5);

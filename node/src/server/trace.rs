@@ -1,20 +1,21 @@
-//! Writes one JSON object a line for every event of the protocol, for whoever wants to follow or check it.
+//! Writes one JSON line for every protocol event, for tools that follow or check the protocol.
 //!
-//! Stable: each line has `time` (RFC 3339, by the wall clock), `us` (microseconds since the start, by a clock that
-//! nobody sets), `replica`, `term` and `event`, where there are several groups also `group`; and by `event`
+//! The format is stable. Each line has `time` (RFC 3339, wall clock), `us` (microseconds since the
+//! start, monotonic clock), `replica`, `term` and `event`, and `group` if there are several groups.
+//! Further fields depend on `event`:
 //!
-//! | event | and | when |
+//! | event | fields | meaning |
 //! |---|---|---|
 //! | `role` | `role`, `leader` (or null) | role, term or known leader changed |
-//! | `vote` | `for` | a vote was given, and waits for the disk |
-//! | `append` | `from`, `to` (indices), `of` (the last entry's term) | entries were put into the log, and wait for the disk |
-//! | `durable` | `sequence` | everything up to that write is on the disk |
-//! | `commit` | `from`, `to` | entries are committed and applied here |
-//! | `config` | `voters`, `outgoing`, `joining`, `learners` (names) | another configuration is in force |
-//! | `snapshot` | `index`, `of`, `taken` (or received) | the log was cut behind a snapshot |
-//! | `stop` | `why` | the replica cannot go on |
+//! | `vote` | `for` | a vote was granted; it is not durable yet |
+//! | `append` | `from`, `to` (indices), `of` (last term) | entries were appended; not durable yet |
+//! | `durable` | `sequence` | every write up to this one is durable |
+//! | `commit` | `from`, `to` | entries were committed and applied |
+//! | `config` | `voters`, `outgoing`, `joining`, `learners` | another configuration is in force |
+//! | `snapshot` | `index`, `of`, `taken` (false: received) | the log was compacted |
+//! | `stop` | `why` | the replica cannot continue |
 //!
-//! A name once given keeps its meaning; new ones may come. The file is appended to, so that a restart goes on in it.
+//! Events and fields keep their meaning; new ones may be added. A restart appends to the file.
 
 use super::log;
 use super::members::Members;
@@ -28,7 +29,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Where the events of a replica go; clones share it.
+/// The trace file of a replica; clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Trace {
     file: Arc<Mutex<BufWriter<File>>>,
@@ -38,7 +39,7 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    /// Goes on in this file.
+    /// Opens the file for appending.
     pub(super) fn open(path: &Path, members: &Members) -> Result<Self, String> {
         let file = File::options().create(true).append(true).open(path);
         let file = file.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
@@ -47,7 +48,7 @@ impl Trace {
         Ok(Self { file, members, began: Instant::now(), group: None })
     }
 
-    /// The same file, for the events of one of several groups.
+    /// Returns the same file for the events of one of several groups.
     pub(super) fn of_group(&self, group: Group) -> Self {
         Self { group: Some(group), ..self.clone() }
     }
@@ -75,13 +76,13 @@ impl Trace {
         }
     }
 
-    /// Says why the replica stops.
+    /// Records why the replica stops.
     pub(super) fn stops(&self, term: u64, why: &str) {
         self.line(term, json!({"event": "stop", "why": why}));
         self.flush();
     }
 
-    /// Lets readers see what there is. A trace that cannot be written is no reason to stop.
+    /// Flushes the file. A replica goes on if its trace cannot be written.
     pub(super) fn flush(&self) {
         let _ = self.file().flush();
     }

@@ -1,16 +1,16 @@
-//! Carries frames between replicas: each dials each other one and keeps the connection, and a frame
-//! is sent at most once.
+//! Carries frames between replicas. Each replica keeps a connection to every other one, and sends each
+//! frame at most once.
 //!
-//! A [`Link`] is the outgoing half. It holds a bounded queue while it is connected and nothing
-//! while it is not: what was queued when a connection broke is gone, and the brain is built to bear
-//! that. A peer that does not acknowledge bytes for [`SILENCE`] is given up and dialled anew, so
-//! that a healed partition is used at once and not when TCP would next have tried.
+//! A [`Link`] is the outgoing half. It queues a bounded number of frames while it is connected, and
+//! none while it is not. Frames queued when a connection breaks are lost, which Raft tolerates. A
+//! peer that acknowledges no bytes for [`SILENCE`] is disconnected and dialled again. So a healed
+//! partition is noticed at once, and not at TCP's next retransmission.
 
 use super::incarnation::{self, Incarnation, Incarnations};
 use super::inlets::Inlets;
 use super::log::Log;
 use super::members::Members;
-use super::secret::Secret;
+use super::secret::PeerSecret;
 use crate::raft::{Message, ServerId};
 use crate::runtime::{Proposal, ProposalResult};
 use crate::wal::Group;
@@ -33,7 +33,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 const GREETING: Duration = Duration::from_secs(5);
 const LARGEST_FRAME: usize = 8 << 20;
-/// What a stranger may make us take in before we know who it is.
+/// The largest first frame, which a stranger may send.
 const LARGEST_GREETING: usize = 16 << 10;
 const LONGEST_QUEUE: usize = 1024;
 const LONGEST_REFUSAL: u64 = 1024;
@@ -84,7 +84,7 @@ impl Link {
         &self.address
     }
 
-    /// Whether the connection stands, as far as anybody knows.
+    /// Whether the peer is connected.
     pub(super) fn connected(&self) -> bool {
         self.queue().connected
     }
@@ -108,7 +108,7 @@ impl Link {
         *self.queue() = Queue { connected, letters: VecDeque::new() };
     }
 
-    /// Dials for ever, and carries what is queued while the connection stands.
+    /// Connects again and again, and sends what is queued while connected.
     pub(super) async fn run(self: Arc<Self>, hello: Arc<Vec<u8>>, inlets: Inlets) {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -134,8 +134,8 @@ impl Link {
         }
     }
 
-    /// Sends until the connection ends; what a peer writes on it is why it refuses, so reading shows
-    /// its end at once.
+    /// Sends until the connection ends. A peer writes only to reject this replica, so reading detects
+    /// the end at once.
     async fn carry(&self, mut stream: TcpStream, hello: &[u8]) -> End {
         let (reader, writer) = stream.split();
         tokio::select! {
@@ -159,7 +159,7 @@ impl Link {
 }
 
 impl Queue {
-    /// Makes room by dropping the oldest message of the brain, if there is one.
+    /// Drops the oldest Raft message, if there is one, to make room.
     fn shed(&mut self) -> bool {
         let oldest = self.letters.iter().position(|it| matches!(it.frame, Frame::Raft(_)));
         oldest.and_then(|at| self.letters.remove(at)).is_some()
@@ -183,7 +183,7 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
 /// How a connection ended.
 enum End {
     Broken(io::Error),
-    /// The peer will never listen to this replica, and says why.
+    /// The peer rejects this replica, with this reason.
     Refused(String),
 }
 
@@ -196,8 +196,8 @@ async fn until_closed(mut reader: ReadHalf<'_>) -> End {
     }
 }
 
-/// An answer that is too large is not sent, as values grow by appends and one client's must not cost
-/// everybody the connection.
+/// Replaces an answer that is too large by an error: one client's large value must not break the
+/// connection for all.
 fn encode(letter: &Letter, bytes: &mut Vec<u8>) -> io::Result<()> {
     let payload = postcard::to_allocvec(letter).map_err(io::Error::other)?;
     if payload.len() > LARGEST_FRAME {
@@ -217,22 +217,22 @@ fn too_large(length: usize, most: usize) -> io::Error {
     io::Error::other(format!("a frame of {length} bytes is above the limit of {most}"))
 }
 
-/// What a replica shows of itself, and asks of others.
+/// What a replica sends of itself, and checks of its peers.
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
     pub(super) members: Members,
     pub(super) incarnations: Incarnations,
-    pub(super) secret: Secret,
+    pub(super) secret: PeerSecret,
 }
 
 impl Identity {
-    /// The bytes that open each of a replica's connections.
+    /// Returns the first bytes of each of a replica's connections.
     pub(super) fn hello(&self) -> Vec<u8> {
         let hello = Frame::Hello {
             cluster: self.members.cluster().to_owned(),
             from: self.members.me(),
             incarnation: self.incarnations.own(),
-            secret: self.secret.spoken(),
+            secret: self.secret.to_bytes(),
         };
         let mut bytes = Vec::new();
         encode(&Letter { group: 0, frame: hello }, &mut bytes)
@@ -241,7 +241,7 @@ impl Identity {
     }
 }
 
-/// Accepts the peers' connections for ever.
+/// Accepts connections of peers until the process ends.
 pub(super) async fn listen(listener: TcpListener, identity: Identity, inlets: Inlets, log: Log) {
     loop {
         match listener.accept().await {
@@ -262,7 +262,7 @@ pub(super) async fn listen(listener: TcpListener, identity: Identity, inlets: In
     }
 }
 
-/// Hands on what one peer sends, until it stops.
+/// Delivers the letters of one peer until its connection ends.
 async fn receive(stream: TcpStream, identity: &Identity, inlets: &Inlets) -> io::Result<()> {
     tune(&stream)?;
     let mut reader = BufReader::new(stream);
@@ -270,7 +270,7 @@ async fn receive(stream: TcpStream, identity: &Identity, inlets: &Inlets) -> io:
     let Some(first) = greeting.await?? else { return Ok(()) };
     let (from, incarnation) = greet(first.frame, identity)?;
     if !identity.incarnations.meet(from, incarnation).await? {
-        let why = incarnation::refusal(from, &identity.members);
+        let why = incarnation::rejection_message(from, &identity.members);
         reader.write_all(why.as_bytes()).await?;
         reader.shutdown().await?;
         return Err(io::Error::other(why));
@@ -286,23 +286,23 @@ async fn receive(stream: TcpStream, identity: &Identity, inlets: &Inlets) -> io:
 fn greet(first: Frame, ours: &Identity) -> io::Result<(ServerId, Incarnation)> {
     let Identity { members, secret, .. } = ours;
     let Frame::Hello { cluster, from, incarnation, secret: said } = first else {
-        return Err(io::Error::other("it does not say hello first"));
+        return Err(io::Error::other("its first frame is not a hello"));
     };
-    if !secret.is(&said) {
+    if !secret.matches(&said) {
         return Err(io::Error::other("it does not know the secret of this cluster's members"));
     }
     if cluster != members.cluster() {
         let ours = members.cluster();
         return Err(io::Error::other(format!("it belongs to cluster {cluster}, not to {ours}")));
     }
-    // A newcomer may call before this replica has heard of it; the brain counts members only.
+    // A new member may connect before its configuration arrives here; the core counts members only.
     if from == members.me() {
-        return Err(io::Error::other("it says that it is this replica"));
+        return Err(io::Error::other("it has the id of this replica"));
     }
     Ok((from, incarnation))
 }
 
-/// The next letter; nothing at the end of the stream, however it ends.
+/// Reads the next letter; returns `None` at the end of the stream, even within a letter.
 async fn read_letter(reader: &mut BufReader<TcpStream>, most: usize) -> io::Result<Option<Letter>> {
     let Ok(length) = reader.read_u32_le().await else { return Ok(None) };
     let length = usize::try_from(length).map_err(io::Error::other)?;
@@ -315,7 +315,7 @@ async fn read_letter(reader: &mut BufReader<TcpStream>, most: usize) -> io::Resu
     }
     match postcard::take_from_bytes(&payload) {
         Ok((letter, [])) => Ok(Some(letter)),
-        _ => Err(io::Error::other("it sent a frame that cannot be read")),
+        _ => Err(io::Error::other("it sent an invalid frame")),
     }
 }
 
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_holds_nothing_while_it_is_broken() {
+    fn a_disconnected_link_queues_nothing() {
         let link = Link::new(2, String::new());
         assert!(!link.send(message(1)));
         link.reset(true);
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_too_large_to_send_is_lost_and_the_connection_is_not() {
+    fn an_answer_that_is_too_large_keeps_the_connection() {
         let done = |size: usize| {
             let outcome = Outcome::Results(vec![Some("x".repeat(size))]);
             letter(Frame::Forwarded {
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_drops_the_oldest_message_but_no_write() {
+    fn a_full_queue_drops_the_oldest_message_but_no_forwarded_write() {
         let link = Link::new(2, String::new());
         link.reset(true);
         let forward = || {

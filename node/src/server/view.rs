@@ -1,5 +1,5 @@
-//! Shows what a group of the replica says of itself, without asking the driver: it answers even when
-//! nothing else does.
+//! Publishes the status of a group, so that `/status` and `/health` answer even when the driver is
+//! stuck.
 
 use super::links::Links;
 use super::members::Members;
@@ -11,23 +11,23 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// The driver's last word on itself; clones share it.
+/// The last status that a driver published; clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct View {
     members: Members,
     bugs: Vec<String>,
     links: Links,
-    /// Who takes part, and whether this replica does.
+    /// The members, and whether this replica is one.
     roster: Arc<Mutex<(Vec<MemberReply>, bool)>>,
     latest: Arc<Mutex<(Status, u64)>>,
     heard: Arc<Mutex<Instant>>,
     metrics: Arc<Metrics>,
-    /// Which group it is, where there are several.
+    /// The number of the group, if there are several.
     group: Option<Group>,
 }
 
 impl View {
-    /// The view of the only group, or of the first of several.
+    /// Creates the status of the only group, or of the first of several.
     pub(super) fn new(members: Members, bugs: Vec<String>, links: Links, status: Status) -> Self {
         let latest = Arc::new(Mutex::new((status, 0)));
         let heard = Arc::new(Mutex::new(Instant::now()));
@@ -36,31 +36,31 @@ impl View {
         Self { members, bugs, links, roster, latest, heard, metrics, group }
     }
 
-    /// The view of one of several groups of the same replica.
+    /// Creates the status of another group of the same replica.
     pub(super) fn of_group(&self, group: Group, status: Status) -> Self {
         let Self { members, bugs, links, .. } = self.clone();
         let metrics = self.metrics.clone();
         Self { metrics, group: Some(group), ..Self::new(members, bugs, links, status) }
     }
 
-    /// Which group it is, where there are several.
+    /// Returns the number of the group, if there are several.
     pub(super) fn group(&self) -> Option<Group> {
         self.group
     }
 
-    /// The counters.
+    /// Returns the metrics.
     pub(super) fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 
-    /// A peer has spoken; what counts is whether it leads.
+    /// Records a message of a peer; it matters if the peer leads.
     pub(super) fn heard(&self, from: ServerId) {
         if self.latest.lock().unwrap_or_else(PoisonError::into_inner).0.leader == Some(from) {
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         }
     }
 
-    /// How long ago this replica last heard from a leader, in milliseconds; 0 where it leads itself.
+    /// Returns the time since the last message of a leader, in milliseconds; 0 on the leader.
     pub(super) fn age_ms(&self) -> u128 {
         match self.latest().0.role {
             Role::Leader => 0,
@@ -71,7 +71,7 @@ impl View {
         }
     }
 
-    /// Takes note of who takes part, and whether this replica does.
+    /// Publishes the members, and whether this replica is one.
     pub(super) fn take_part(&self, members: Vec<MemberReply>, member: bool) {
         *self.roster.lock().unwrap_or_else(PoisonError::into_inner) = (members, member);
     }
@@ -80,13 +80,13 @@ impl View {
         self.roster.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The body of `/cluster/members`.
+    /// Returns the body of `/cluster/members`.
     pub(super) fn members(&self) -> MembersReply {
         let cluster = self.members.cluster().to_owned();
         MembersReply { cluster, members: self.roster().0, origin: self.origin() }
     }
 
-    /// Takes note of what the driver is now.
+    /// Publishes the driver's status.
     pub(super) fn publish(&self, status: Status, applied: u64) {
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = (status, applied);
     }
@@ -95,18 +95,18 @@ impl View {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Who answers, and from what state.
+    /// Returns the origin of an answer from the published state.
     pub(super) fn origin(&self) -> Origin {
         let (status, applied) = self.latest();
         self.origin_at(status.term, applied)
     }
 
-    /// Who answers, from this state.
+    /// Returns the origin of an answer from this state.
     pub(super) fn origin_at(&self, term: u64, applied: u64) -> Origin {
         Origin { replica: self.name(self.members.me()), term, applied, group: self.group }
     }
 
-    /// The body of `/status`.
+    /// Returns the body of `/status`.
     pub(super) fn status(&self) -> StatusReply {
         let (status, _) = self.latest();
         StatusReply {
@@ -122,7 +122,7 @@ impl View {
         }
     }
 
-    /// What `/status` says of each of several groups.
+    /// Returns the group's part of `/status`.
     pub(super) fn group_status(&self) -> GroupStatus {
         let (status, applied) = self.latest();
         GroupStatus {
@@ -143,7 +143,7 @@ impl View {
 
     fn peers(&self) -> BTreeMap<String, Peer> {
         let peer = |(id, address, connected)| (self.name(id), Peer { address, connected });
-        self.links.seen().into_iter().map(peer).collect()
+        self.links.connections().into_iter().map(peer).collect()
     }
 
     fn name(&self, id: ServerId) -> String {
@@ -151,7 +151,7 @@ impl View {
     }
 }
 
-/// A role as `/status` and the log spell it.
+/// Returns a role as `/status` and the log spell it.
 pub(super) fn role_name(role: Role) -> &'static str {
     match role {
         Role::Follower => "follower",

@@ -1,11 +1,11 @@
-//! Checks the HTTP API: each replica answers everything, and says who it is and what it knows.
+//! Tests the HTTP API: every replica answers every request, with its name, term and applied index.
 
 use super::cluster::{Cluster, Reply};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-/// What a reply says, without what differs from run to run.
-fn gist((code, body): &Reply) -> (u16, Value) {
+/// Returns a reply without the fields that differ from run to run.
+fn stable_part((code, body): &Reply) -> (u16, Value) {
     let mut body = body.clone();
     let fields = body.as_object_mut().expect("an object");
     for field in ["term", "applied", "message", "index"] {
@@ -25,23 +25,26 @@ async fn every_replica_reads_and_writes() {
         let (name, value) = (format!("n{number}"), format!("v{number}"));
         let path = format!("/kv/{name}");
         let cas = |body| cluster.call(number, Method::POST, "/kv/shared/cas", body);
-        assert_eq!(gist(&cluster.get(number, &path).await), failure(404, "not-found", &name));
+        assert_eq!(
+            stable_part(&cluster.get(number, &path).await),
+            failure(404, "not-found", &name)
+        );
         let written = cluster.put(number, &name, &value).await;
-        assert_eq!(gist(&written), (200, json!({"replica": name})));
+        assert_eq!(stable_part(&written), (200, json!({"replica": name})));
         for reader in 1..=3 {
             let found = (200, json!({"value": value, "replica": format!("n{reader}")}));
-            assert_eq!(gist(&cluster.get(reader, &path).await), found);
+            assert_eq!(stable_part(&cluster.get(reader, &path).await), found);
             let stale = format!("{path}?consistency=stale&after={}", written.1["index"]);
-            assert_eq!(gist(&cluster.get(reader, &stale).await), found);
+            assert_eq!(stable_part(&cluster.get(reader, &stale).await), found);
         }
         assert_eq!(cas(r#"{"old":null,"new":"a"}"#).await.0, 200);
         let mismatch = cas(r#"{"old":"x","new":"b"}"#).await;
         let mut expected = failure(409, "mismatch", &name);
         expected.1["current"] = json!("a");
-        assert_eq!(gist(&mismatch), expected);
+        assert_eq!(stable_part(&mismatch), expected);
         assert_eq!(cas(r#"{"old":"a","new":"c"}"#).await.0, 200);
         let deleted = cluster.call(number, Method::DELETE, "/kv/shared", "").await;
-        assert_eq!(gist(&deleted), (200, json!({"replica": name})));
+        assert_eq!(stable_part(&deleted), (200, json!({"replica": name})));
         let absent = cas(r#"{"old":"c","new":"d"}"#).await;
         assert_eq!((absent.0, &absent.1["current"]), (409, &Value::Null));
     }
@@ -65,19 +68,19 @@ async fn a_transaction_does_all_or_nothing_on_any_replica() {
     assert_eq!(txn(2, "", json!({"ops": [{"write": ["a", "5"]}]})).await.0, 200);
     let paid = txn(3, "", pay).await;
     let results = json!(["2", "3", null, "a-b"]);
-    assert_eq!(gist(&paid), (200, json!({"replica": "n3", "results": results})));
+    assert_eq!(stable_part(&paid), (200, json!({"replica": "n3", "results": results})));
     let all = json!({"ops": [{"read": "a"}, {"read": "b"}, {"read": "c"}]});
     for number in 1..=3 {
         let name = format!("n{number}");
         let found = (200, json!({"replica": name, "results": ["2", "3", null]}));
-        assert_eq!(gist(&txn(number, "", all.clone()).await), found);
+        assert_eq!(stable_part(&txn(number, "", all.clone()).await), found);
         let stale = format!("?consistency=stale&after={}", paid.1["index"]);
-        assert_eq!(gist(&txn(number, &stale, all.clone()).await), found);
+        assert_eq!(stable_part(&txn(number, &stale, all.clone()).await), found);
     }
 }
 
 #[tokio::test]
-async fn what_is_no_transaction_is_refused() {
+async fn an_invalid_transaction_is_rejected() {
     let cluster = Cluster::ready(1, &[]).await;
     let bad = failure(400, "bad-request", "n1");
     for (query, body) in [
@@ -92,12 +95,12 @@ async fn what_is_no_transaction_is_refused() {
         ("?after=1", r#"{"ops":[{"take":"a"}]}"#),
     ] {
         let reply = cluster.call(1, Method::POST, &format!("/txn{query}"), body).await;
-        assert_eq!(gist(&reply), bad, "{query} {body}");
+        assert_eq!(stable_part(&reply), bad, "{query} {body}");
     }
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_refused_in_json() {
+async fn an_invalid_request_is_rejected_in_json() {
     let cluster = Cluster::ready(1, &[]).await;
     let bad = failure(400, "bad-request", "n1");
     for path in [
@@ -107,19 +110,19 @@ async fn what_is_no_request_is_refused_in_json() {
         "/kv/a?unknown=1",
         "/kv/%ff",
     ] {
-        assert_eq!(gist(&cluster.get(1, path).await), bad, "{path}");
+        assert_eq!(stable_part(&cluster.get(1, path).await), bad, "{path}");
     }
     for body in ["", "5", r#"{"value":5}"#, r#"{"value":"5","more":1}"#] {
         let reply = cluster.call(1, Method::PUT, "/kv/a", body).await;
-        assert_eq!(gist(&reply), bad, "{body}");
+        assert_eq!(stable_part(&reply), bad, "{body}");
     }
     let reply = cluster.call(1, Method::POST, "/kv/a/cas", r#"{"new":"5"}"#).await;
-    assert_eq!(gist(&reply), bad);
-    assert_eq!(gist(&cluster.get(1, "/vk").await), failure(404, "unknown-path", "n1"));
+    assert_eq!(stable_part(&reply), bad);
+    assert_eq!(stable_part(&cluster.get(1, "/vk").await), failure(404, "unknown-path", "n1"));
     let reply = cluster.call(1, Method::POST, "/kv/a", "").await;
-    assert_eq!(gist(&reply), failure(405, "method-not-allowed", "n1"));
+    assert_eq!(stable_part(&reply), failure(405, "method-not-allowed", "n1"));
     let large = format!(r#"{{"value":"{}"}}"#, "x".repeat(2 << 20));
-    assert_eq!(gist(&cluster.call(1, Method::PUT, "/kv/a", &large).await), bad);
+    assert_eq!(stable_part(&cluster.call(1, Method::PUT, "/kv/a", &large).await), bad);
 }
 
 #[tokio::test]
@@ -131,7 +134,7 @@ async fn keys_and_values_may_be_any_text() {
 }
 
 #[tokio::test]
-async fn status_tells_role_leader_and_bugs() {
+async fn status_contains_role_leader_and_bugs() {
     let cluster = Cluster::ready(3, &["--unsafe", "no-fsync,early-ack"]).await;
     let leader = cluster.leader(1).await;
     let (code, status) = cluster.get(leader, "/status").await;

@@ -1,5 +1,4 @@
-//! Runs replicas as real processes on loopback addresses of their own, and ends every one of them,
-//! whatever happens.
+//! Runs replicas as real processes on their own loopback addresses, and always ends all of them.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -22,7 +21,7 @@ pub(super) struct Cluster {
     host: String,
     children: Vec<Option<Child>>,
     flags: Vec<String>,
-    /// Those that joined later: by whom, and with what further flags.
+    /// The replicas that joined later: through which one, and with which further flags.
     joiners: BTreeMap<usize, (usize, Vec<String>)>,
     http: Client,
 }
@@ -67,7 +66,7 @@ impl Cluster {
         self.flags = usual;
     }
 
-    /// Starts one more replica, which joins by way of another.
+    /// Starts one more replica, which joins through another.
     pub(super) fn join(&mut self, seed: usize, flags: &[&str]) -> usize {
         self.children.push(None);
         let number = self.children.len();
@@ -76,7 +75,7 @@ impl Cluster {
         number
     }
 
-    /// The command that starts a replica which joins.
+    /// Returns the command of a replica that joins.
     fn joining(&self, number: usize, (seed, flags): &(usize, Vec<String>)) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
         command.args(["--id", &format!("n{number}"), "--join", &self.address(8000 + seed)]);
@@ -84,7 +83,7 @@ impl Cluster {
         command
     }
 
-    /// The command that starts a replica.
+    /// Returns the command of a replica.
     pub(super) fn command(&self, number: usize) -> Command {
         let mut command = match self.joiners.get(&number) {
             Some(wish) => self.joining(number, wish),
@@ -108,7 +107,7 @@ impl Cluster {
         format!("n{number}={}", self.address(7000 + number))
     }
 
-    /// An address on the cluster's own loopback host.
+    /// Returns an address on the cluster's own loopback host.
     pub(super) fn address(&self, port: usize) -> String {
         format!("{}:{port}", self.host)
     }
@@ -121,7 +120,7 @@ impl Cluster {
         self.directory.path().join(format!("n{number}.log"))
     }
 
-    /// All that a replica has logged.
+    /// Returns a replica's log.
     pub(super) fn log(&self, number: usize) -> String {
         fs::read_to_string(self.log_path(number)).expect("a log")
     }
@@ -138,13 +137,13 @@ impl Cluster {
         }
     }
 
-    /// Waits until a replica has ended by itself.
+    /// Waits until a replica exits.
     pub(super) fn wait(&mut self, number: usize) -> ExitStatus {
         let mut child = self.children[number - 1].take().expect("it runs");
         wait(&mut child)
     }
 
-    /// Starts a replica that will not stay, and waits for its last words.
+    /// Starts a replica that must exit, and returns its output.
     pub(super) fn run_to_end(&self, number: usize) -> Output {
         finish(self.command(number))
     }
@@ -181,7 +180,7 @@ impl Cluster {
         self.call(number, Method::PUT, &format!("/kv/{key}"), &body).await
     }
 
-    /// Writes to a path; the status, if the replica lives to tell it.
+    /// Writes to a path; returns the status, if the replica answers.
     pub(super) async fn try_put(&self, number: usize, path: &str, value: &str) -> Option<u16> {
         let body = format!(r#"{{"value":"{value}"}}"#);
         self.try_call(number, Method::PUT, path, &body).await.ok().map(|(code, _)| code)
@@ -200,7 +199,7 @@ impl Cluster {
         panic!("n{number} found no leader in ten seconds:\n{}", self.log(number));
     }
 
-    /// Writes until it is acknowledged, and says how long that took.
+    /// Writes until a write is acknowledged; returns how long that took.
     pub(super) async fn put_until_done(&self, number: usize, key: &str, value: &str) -> Duration {
         let began = Instant::now();
         while self.put(number, key, value).await.0 != 200 {
@@ -210,7 +209,7 @@ impl Cluster {
         began.elapsed()
     }
 
-    /// The replica that leads, as one of the running ones says.
+    /// Returns the leader, as a running replica sees it.
     pub(super) async fn leader(&self, asked: usize) -> usize {
         self.until_healthy(asked).await;
         let (_, status) = self.get(asked, "/status").await;
@@ -228,7 +227,7 @@ impl Drop for Cluster {
     }
 }
 
-/// A loopback host that no other test uses, so that ports need no luck.
+/// Returns a loopback host that no other test uses, so that ports cannot collide.
 fn host() -> String {
     static NEXT: AtomicU8 = AtomicU8::new(1);
     let [_, _, high, low] = std::process::id().to_be_bytes();
@@ -253,7 +252,7 @@ fn wait(child: &mut Child) -> ExitStatus {
     }
 }
 
-/// Runs a command that must end soon.
+/// Runs a command that must exit soon.
 pub(super) fn finish(mut command: Command) -> Output {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary is built");

@@ -1,8 +1,8 @@
-//! Plays the requests of `tests/conversations` against a replica that is alone and new, and compares its answers with
-//! those written there, byte by byte. `REWRITE=1 cargo test` writes them anew; commit only what you understand.
+//! Sends the requests in `tests/conversations` to a new cluster of one replica, and compares its
+//! answers with the files, byte by byte. `REWRITE=1 cargo test` updates them; review every difference.
 //!
-//! A line `> METHOD PATH [BODY]` is asked, `#` begins a comment, everything else is the answer: status, `age-ms` where
-//! it is told, and body.
+//! A line `> METHOD PATH [BODY]` is a request, `#` begins a comment, all other lines are the answer:
+//! status, `age-ms` if present, and body.
 
 use super::cluster::Cluster;
 use reqwest::Method;
@@ -47,7 +47,7 @@ fn scripts() -> Vec<PathBuf> {
 }
 
 #[tokio::test]
-async fn answers_are_as_written_down() {
+async fn answers_match_the_conversations() {
     let scripts = scripts();
     assert!(scripts.len() >= 4, "{scripts:?}");
     for path in scripts {

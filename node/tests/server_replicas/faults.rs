@@ -1,4 +1,4 @@
-//! Kills, stops and damages replicas: an acknowledged write is never lost, an answer never late.
+//! Kills, pauses and corrupts replicas: no acknowledged write is lost, and every answer is in time.
 
 use super::cluster::Cluster;
 use nix::sys::signal::Signal;
@@ -49,7 +49,7 @@ async fn without_a_majority_every_request_is_answered_in_time() {
 }
 
 #[tokio::test]
-async fn a_write_handed_to_a_leader_that_dies_is_unknown() {
+async fn a_write_forwarded_to_a_leader_that_crashes_is_unknown() {
     let mut cluster = Cluster::ready(3, &[]).await;
     let leader = cluster.leader(1).await;
     let follower = leader % 3 + 1;
@@ -65,7 +65,7 @@ async fn a_write_handed_to_a_leader_that_dies_is_unknown() {
 }
 
 #[tokio::test]
-async fn acknowledged_writes_survive_the_death_of_all() {
+async fn acknowledged_writes_survive_a_crash_of_all_replicas() {
     let mut cluster = Cluster::ready(3, &[]).await;
     for number in 0..30 {
         assert_eq!(cluster.put(number % 3 + 1, &format!("k{number}"), "v").await.0, 200);
@@ -80,7 +80,7 @@ async fn acknowledged_writes_survive_the_death_of_all() {
 }
 
 #[tokio::test]
-async fn a_dead_leader_is_replaced_and_comes_back() {
+async fn a_crashed_leader_is_replaced_and_rejoins() {
     let mut cluster = Cluster::ready(3, &["--heartbeat-ms", "20", "--election-ms", "150"]).await;
     let leader = cluster.leader(1).await;
     cluster.kill(leader);
@@ -92,7 +92,7 @@ async fn a_dead_leader_is_replaced_and_comes_back() {
 }
 
 #[tokio::test]
-async fn damage_in_the_log_is_refused_and_a_torn_tail_is_cut() {
+async fn a_corrupted_log_is_rejected_and_a_torn_tail_is_truncated() {
     let mut cluster = Cluster::ready(3, &[]).await;
     let (_, written) = cluster.put(3, "a", "1").await;
     cluster.get(3, &format!("/kv/a?after={}", written["index"])).await;
@@ -119,7 +119,7 @@ async fn damage_in_the_log_is_refused_and_a_torn_tail_is_cut() {
 }
 
 #[tokio::test]
-async fn a_log_that_is_gone_is_refused() {
+async fn a_missing_log_is_rejected() {
     let mut cluster = Cluster::ready(1, &[]).await;
     cluster.kill(1);
     fs::remove_file(segment(&cluster, 1)).expect("the log is ours");
@@ -129,7 +129,7 @@ async fn a_log_that_is_gone_is_refused() {
 }
 
 #[tokio::test]
-async fn strangers_at_the_peer_port_do_no_harm() {
+async fn strangers_at_the_peer_port_are_harmless() {
     let cluster = Cluster::ready(1, &[]).await;
     for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0; 64], &[4, 0, 0, 0, 9, 9, 9, 9], &[1]] {
         let mut stranger = TcpStream::connect(cluster.address(7001)).expect("it listens");
@@ -141,12 +141,12 @@ async fn strangers_at_the_peer_port_do_no_harm() {
 }
 
 #[tokio::test]
-async fn a_stranger_that_announces_much_is_not_waited_for() {
+async fn a_stranger_that_announces_a_large_frame_is_disconnected() {
     let cluster = Cluster::ready(1, &[]).await;
     let mut stranger = TcpStream::connect(cluster.address(7001)).expect("it listens");
     stranger.write_all(&(1_u32 << 20).to_le_bytes()).expect("it reads");
     stranger.set_read_timeout(Some(Duration::from_secs(4))).expect("a socket has timeouts");
-    // Whoever waited for the rest would say nothing for 5 s.
+    // A server that waited for the rest would not answer for 5 s.
     let said = stranger.read(&mut [0; 1]);
     assert!(
         matches!(&said, Ok(0)) || said.is_err_and(|why| why.kind() == ErrorKind::ConnectionReset)
@@ -159,10 +159,10 @@ async fn a_stranger_that_announces_much_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_bug_that_is_switched_on_bites() {
+async fn a_seeded_bug_takes_effect() {
     let cluster = Cluster::ready(3, &["--unsafe", "early-ack"]).await;
     let leader = cluster.leader(1).await;
     let others = (1..=3).filter(|number| *number != leader);
     others.for_each(|other| cluster.signal(other, Signal::SIGSTOP));
-    assert_eq!(cluster.put(leader, "a", "1").await.0, 200, "nobody else has it");
+    assert_eq!(cluster.put(leader, "a", "1").await.0, 200, "no other replica has it");
 }

@@ -1,5 +1,5 @@
-//! Checks replicas whose keys fall into several groups: each key is served, leaders are spread and spread
-//! again, what no single group could do is refused, and nothing is lost by a start.
+//! Tests replicas with several groups: every key is served, leaders are balanced and rebalanced,
+//! requests on several groups are rejected, and a restart loses nothing.
 
 use super::cluster::{Cluster, Reply, finish};
 use reqwest::Method;
@@ -12,19 +12,19 @@ const FOUR: &[&str] = &["--groups", "4"];
 /// Keys of four groups: `a` is in group 0, `b` in 1, `c` in 2, `d` in 3.
 const KEYS: [&str; 4] = ["a", "b", "c", "d"];
 
-/// Who leads each group, as one replica has it.
+/// Returns the leader of each group, as one replica sees it.
 async fn leaders(cluster: &Cluster, number: usize) -> Vec<Option<String>> {
     let (_, status) = cluster.get(number, "/status").await;
     let groups = status["groups"].as_array().expect("there are several");
     groups.iter().map(|group| group["leader"].as_str().map(str::to_owned)).collect()
 }
 
-/// Who should lead each group while all are there, and while `n1` is gone.
+/// The balanced leaders of the groups, with all replicas and without `n1`.
 const SPREAD: [&str; 4] = ["n1", "n2", "n3", "n1"];
 const WITHOUT_N1: [&str; 4] = ["n2", "n2", "n3", "n3"];
 
-/// Waits until each group is led by whom it should be.
-async fn until_spread(cluster: &Cluster, asked: usize, spread: [&str; 4]) {
+/// Waits until each group has its balanced leader.
+async fn until_balanced(cluster: &Cluster, asked: usize, spread: [&str; 4]) {
     let began = Instant::now();
     loop {
         let leaders = leaders(cluster, asked).await;
@@ -41,31 +41,31 @@ async fn txn(cluster: &Cluster, path: &str, ops: Value) -> Reply {
 }
 
 #[tokio::test]
-async fn leaders_are_spread_and_those_of_one_that_died_spread_again() {
+async fn leaders_are_balanced_and_rebalanced_after_a_crash() {
     let mut cluster = Cluster::ready(3, FOUR).await;
-    until_spread(&cluster, 1, SPREAD).await;
+    until_balanced(&cluster, 1, SPREAD).await;
     for (number, key) in (0..).zip(KEYS) {
         cluster.put_until_done(1 + number % 3, key, key).await;
     }
     let (_, found) = cluster.get(2, "/kv/c").await;
     assert_eq!((&found["value"], &found["group"]), (&json!("c"), &json!(2)));
     cluster.kill(1);
-    until_spread(&cluster, 2, WITHOUT_N1).await;
+    until_balanced(&cluster, 2, WITHOUT_N1).await;
     for key in KEYS {
         cluster.put_until_done(2, key, "later").await;
     }
     cluster.run(1);
     cluster.until_healthy(1).await;
-    until_spread(&cluster, 1, SPREAD).await;
+    until_balanced(&cluster, 1, SPREAD).await;
     for key in KEYS {
         assert_eq!(cluster.get(1, &format!("/kv/{key}")).await.1["value"], json!("later"));
     }
 }
 
 #[tokio::test]
-async fn every_group_survives_a_start_and_what_was_cut() {
+async fn every_group_survives_a_restart_and_compaction() {
     let mut cluster = Cluster::ready(3, &["--groups", "4", "--snapshot-entries", "20"]).await;
-    // Group 3 has little to do: it must not hold its log back from the others, nor lose it to them.
+    // Group 3 has few entries: it must neither keep the shared log long nor lose its part of it.
     cluster.put_until_done(1, "d", "once").await;
     for number in 0..60 {
         for key in &KEYS[..3] {
@@ -101,7 +101,7 @@ async fn a_transaction_stays_in_one_group() {
 }
 
 #[tokio::test]
-async fn a_session_belongs_to_one_group_and_no_two_have_one_number() {
+async fn a_session_belongs_to_one_group_and_its_id_is_unique() {
     let cluster = Cluster::ready(1, FOUR).await;
     let mut sessions = Vec::new();
     for key in KEYS {
@@ -127,7 +127,7 @@ async fn a_session_belongs_to_one_group_and_no_two_have_one_number() {
 }
 
 #[tokio::test]
-async fn what_no_group_can_answer_is_refused() {
+async fn requests_on_several_groups_are_rejected() {
     let cluster = Cluster::ready(1, FOUR).await;
     cluster.put_until_done(1, "a", "1").await;
     cluster.put_until_done(1, "b", "2").await;
@@ -135,7 +135,7 @@ async fn what_no_group_can_answer_is_refused() {
     let (_, found) = cluster.get(1, "/kv?group=1").await;
     assert_eq!(found["entries"], json!([["b", "2"]]));
     let (code, refused) = cluster.get(1, "/kv?group=4").await;
-    assert!(code == 400 && refused["message"] == "there is no such group: they go from 0 to 3");
+    assert!(code == 400 && refused["message"] == "unknown group; groups are numbered 0 to 3");
     let (code, refused) = cluster.call(1, Method::DELETE, "/cluster/members/n1", "").await;
     assert_eq!((code, &refused["error"]), (409, &json!("declined")));
     let (_, written) = cluster.put(1, "a", "3").await;
@@ -147,9 +147,9 @@ async fn what_no_group_can_answer_is_refused() {
 }
 
 #[tokio::test]
-async fn a_group_is_led_by_whom_one_wishes() {
+async fn leadership_of_a_group_can_be_transferred() {
     let cluster = Cluster::ready(3, FOUR).await;
-    until_spread(&cluster, 1, SPREAD).await;
+    until_balanced(&cluster, 1, SPREAD).await;
     let before = leaders(&cluster, 1).await;
     let other = ["n1", "n2", "n3"].into_iter().find(|name| before[2].as_deref() != Some(name));
     let body = json!({"name": other, "group": 2}).to_string();
@@ -161,7 +161,7 @@ async fn a_group_is_led_by_whom_one_wishes() {
 }
 
 #[tokio::test]
-async fn the_number_of_groups_stays_what_it_was() {
+async fn the_number_of_groups_cannot_change() {
     let mut cluster = Cluster::ready(1, FOUR).await;
     cluster.kill(1);
     let mut command = cluster.command(1);

@@ -1,5 +1,4 @@
-//! Runs replicas as their users do and checks what they answer, what they refuse and what they
-//! survive.
+//! Tests replicas as processes: their API, their errors and their recovery from faults.
 
 #![cfg(feature = "server")]
 

@@ -1,5 +1,5 @@
-//! Joins, replaces and removes replicas while clients write, and hands leadership on: nothing that was
-//! acknowledged is lost, and who takes part is who was asked for.
+//! Tests membership changes and leadership transfers while clients write: no acknowledged write is
+//! lost, and the members are the requested ones.
 
 use super::cluster::Cluster;
 use reqwest::Method;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// Names and roles, as a replica sees them.
+/// Returns names and roles, as a replica sees them.
 async fn roles(cluster: &Cluster, number: usize) -> BTreeMap<String, String> {
     let (_, body) = cluster.get(number, "/cluster/members").await;
     let text = |value: &Value| value.as_str().expect("text").to_owned();
@@ -16,7 +16,7 @@ async fn roles(cluster: &Cluster, number: usize) -> BTreeMap<String, String> {
     members.iter().map(|it| (text(&it["name"]), text(&it["role"]))).collect()
 }
 
-/// Writes numbered keys until these, and only these, vote; the keys that were acknowledged.
+/// Writes numbered keys until exactly these replicas vote; returns the acknowledged keys.
 async fn write_until(
     cluster: &Cluster,
     asked: &[usize],
@@ -49,7 +49,7 @@ async fn all_there(cluster: &Cluster, number: usize, keys: &[usize]) {
 }
 
 #[tokio::test]
-async fn replicas_join_take_over_and_leave_while_clients_write() {
+async fn replicas_join_replace_and_leave_while_clients_write() {
     let mut cluster = Cluster::ready(3, &["--snapshot-entries", "30"]).await;
     let mut keys = write_until(&cluster, &[1, 2, 3], &["n1", "n2", "n3"], 0).await;
 
@@ -59,18 +59,18 @@ async fn replicas_join_take_over_and_leave_while_clients_write() {
     keys.extend(write_until(&cluster, &[1, 2, 3], &["n1", "n2", "n3", "n4"], next).await);
     all_there(&cluster, fourth, &keys).await;
 
-    // In the place of one that is dead.
+    // Replace a crashed replica.
     cluster.kill(3);
     let fifth = cluster.join(1, &["--replace", "n3"]);
     keys.extend(write_until(&cluster, &[1, 2], &["n1", "n2", "n4", "n5"], 3000).await);
     all_there(&cluster, fifth, &keys).await;
 
-    // A newcomer restarts as what it is, without asking anybody.
+    // A joined replica restarts without asking the cluster again.
     cluster.kill(fifth);
     cluster.run(fifth);
     all_there(&cluster, fifth, &keys).await;
 
-    // The leader goes.
+    // Remove the leader.
     let leader = cluster.leader(1).await;
     let rest: Vec<usize> = [1, 2, fourth, fifth].into_iter().filter(|n| *n != leader).collect();
     let path = format!("/cluster/members/n{leader}");
@@ -88,7 +88,7 @@ async fn replicas_join_take_over_and_leave_while_clients_write() {
 }
 
 #[tokio::test]
-async fn an_emptied_disk_does_not_come_back_under_its_name() {
+async fn a_joined_replica_with_an_emptied_disk_is_rejected() {
     let mut cluster = Cluster::ready(1, &[]).await;
     let second = cluster.join(1, &[]);
     write_until(&cluster, &[1], &["n1", "n2"], 0).await;
@@ -100,7 +100,7 @@ async fn an_emptied_disk_does_not_come_back_under_its_name() {
 }
 
 #[tokio::test]
-async fn a_founders_emptied_disk_does_not_come_back_either() {
+async fn a_founder_with_an_emptied_disk_is_rejected() {
     let mut cluster = Cluster::ready(3, &[]).await;
     cluster.put_until_done(1, "a", "x").await;
     cluster.kill(2);
@@ -112,7 +112,7 @@ async fn a_founders_emptied_disk_does_not_come_back_either() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("refuses n2"), "{said}");
     assert!(said.contains("add a replica under a new name"), "{said}");
-    // Nothing that it says counts: with the third gone, too, one of three is left.
+    // Its messages do not count: without the third replica, one of three is left.
     cluster.put_until_done(1, "b", "y").await;
     cluster.kill(3);
     drop(cluster.run_to_end(2));
@@ -120,7 +120,7 @@ async fn a_founders_emptied_disk_does_not_come_back_either() {
 }
 
 #[tokio::test]
-async fn a_learner_reads_and_does_not_count() {
+async fn a_learner_serves_reads_and_does_not_count() {
     let mut cluster = Cluster::ready(1, &[]).await;
     let learner = cluster.join(1, &["--learner"]);
     cluster.until_healthy(learner).await;
@@ -133,7 +133,7 @@ async fn a_learner_reads_and_does_not_count() {
 }
 
 #[tokio::test]
-async fn leadership_is_handed_on_at_once_and_only_to_who_can_take_it() {
+async fn leadership_is_transferred_at_once_and_only_to_a_voter() {
     let cluster = Cluster::ready(3, &[]).await;
     for _ in 0..6 {
         let leader = cluster.leader(1).await;

@@ -1,4 +1,4 @@
-//! Checks what an operator relies on: counters, limits, logs for machines, and a replica that stops where it cannot keep its word.
+//! Tests the features for operators: metrics, limits, JSON logs, traces and the stop on disk errors.
 
 use super::cluster::{Cluster, finish};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Asks as HTTP/1.0 does, for answers that are not JSON.
+/// Sends an HTTP/1.0 request, for answers that are not JSON.
 fn raw(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).expect("it reads");
@@ -22,10 +22,10 @@ fn figure(metrics: &str, name: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn counters_grow_with_what_happens() {
+async fn counters_count_events() {
     let cluster = Cluster::ready(1, &[]).await;
     let metrics = || raw(&cluster.address(8001), "/metrics");
-    // What a new leader appends of its own is applied before this is.
+    // A new leader's no-op is applied before this write.
     assert_eq!(cluster.put(1, "k", "first").await.0, 200);
     let before = metrics();
     assert!(before.contains("content-type: text/plain"), "{before}");
@@ -43,9 +43,9 @@ async fn counters_grow_with_what_happens() {
 }
 
 #[tokio::test]
-async fn one_client_too_many_is_told_so() {
+async fn a_client_above_the_limit_gets_an_error() {
     let cluster = Cluster::ready(1, &["--max-connections", "2"]).await;
-    // The cluster's own client keeps one connection; this is the other.
+    // The cluster's own client keeps one connection; this is the second.
     let inside = TcpStream::connect(cluster.address(8001)).expect("it listens");
     assert_eq!(cluster.put(1, "k", "1").await.0, 200);
     let mut outside = TcpStream::connect(cluster.address(8001)).expect("it listens");
@@ -58,7 +58,7 @@ async fn one_client_too_many_is_told_so() {
 }
 
 #[tokio::test]
-async fn stale_reads_tell_how_long_ago_the_leader_was_heard() {
+async fn stale_reads_report_the_time_since_the_last_message_of_the_leader() {
     let mut cluster = Cluster::ready(3, &[]).await;
     let leader = cluster.leader(1).await;
     let other = 1 + leader % 3;
@@ -78,7 +78,7 @@ async fn stale_reads_tell_how_long_ago_the_leader_was_heard() {
 }
 
 #[tokio::test]
-async fn the_log_is_json_where_that_is_asked_for() {
+async fn the_log_is_json_on_request() {
     let cluster = Cluster::ready(1, &["--log-format", "json"]).await;
     let log = cluster.log(1);
     for line in log.lines() {
@@ -90,7 +90,7 @@ async fn the_log_is_json_where_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn the_fast_profile_replaces_a_leader_quickly() {
+async fn the_fast_profile_fails_over_quickly() {
     let mut cluster = Cluster::ready(3, &["--profile", "fast"]).await;
     let leader = cluster.leader(1).await;
     cluster.kill(leader);
@@ -101,7 +101,7 @@ async fn the_fast_profile_replaces_a_leader_quickly() {
 }
 
 #[tokio::test]
-async fn peers_that_do_not_know_the_secret_are_not_listened_to() {
+async fn peers_without_the_secret_are_rejected() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let file = |name: &str, secret: &str| {
         let path = directory.path().join(name);
@@ -122,7 +122,7 @@ async fn peers_that_do_not_know_the_secret_are_not_listened_to() {
     cluster.put_until_done(1, "k", "3").await;
 }
 
-/// A file can grow no further than this, in blocks of 512 bytes: what a full disk looks like to a process.
+/// A limit on file sizes, in blocks of 512 bytes: it looks like a full disk to a process.
 const ROOM: u32 = 16;
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Checks that a retry within a session is carried out once, whoever leads when it comes.
+//! Tests that a retry in a session runs once, even after a change of leader.
 
 use super::cluster::Cluster;
 use nix::sys::signal::Signal;
@@ -17,7 +17,7 @@ async fn open(cluster: &Cluster, number: usize) -> u64 {
     }
 }
 
-/// Asks for a word at the end of a list, until somebody says what came of it.
+/// Appends a word to a list; retries until the outcome is known.
 async fn append(cluster: &Cluster, replicas: &[usize], session: u64, sequence: u64) -> Value {
     let path = format!("/txn?timeout_ms=300&session={session}&sequence={sequence}");
     let body = json!({"ops": [{"append": ["list", format!("w{sequence}")]}]}).to_string();
@@ -42,7 +42,7 @@ async fn a_retry_after_a_change_of_leader_is_applied_once() {
     for sequence in 1..=12 {
         let all = [1, 2, 3];
         if sequence % 4 == 0 {
-            // The leader has the write and cannot tell any more; whether the others have it nobody knows.
+            // The leader has the write but no quorum, so its outcome is unknown.
             let leader = cluster.leader(1 + usize::try_from(sequence).expect("small") % 3).await;
             let others: Vec<_> = all.into_iter().filter(|number| *number != leader).collect();
             let path = format!("/txn?timeout_ms=300&session={session}&sequence={sequence}");
@@ -67,7 +67,7 @@ async fn a_retry_after_a_change_of_leader_is_applied_once() {
 }
 
 #[tokio::test]
-async fn sessions_survive_a_restart_of_everyone() {
+async fn sessions_survive_a_restart_of_all_replicas() {
     let mut cluster = Cluster::ready(3, &[]).await;
     let session = open(&cluster, 2).await;
     let first = append(&cluster, &[1], session, 1).await;

@@ -1,4 +1,4 @@
-//! Checks that logs are cut behind snapshots, and that nothing is missed by those who come later.
+//! Tests that logs are compacted behind snapshots, and that replicas that need one catch up.
 
 use super::cluster::Cluster;
 use reqwest::Method;
@@ -15,7 +15,7 @@ async fn once(cluster: &Cluster, number: usize, session: u64) -> Value {
 }
 
 #[tokio::test]
-async fn whoever_was_away_gets_the_snapshot_and_whoever_restarts_begins_with_it() {
+async fn a_lagging_replica_gets_the_snapshot_and_a_restarted_one_starts_from_it() {
     let mut cluster = Cluster::ready(3, OFTEN).await;
     let (_, body) = cluster.call(1, Method::POST, "/session", "").await;
     let session = body["session"].as_u64().expect("a number");
@@ -45,7 +45,7 @@ async fn whoever_was_away_gets_the_snapshot_and_whoever_restarts_begins_with_it(
             assert_eq!((code, &body["value"]), (200, &json!(key.to_string())), "n{number}");
         }
         assert_eq!(once(&cluster, number, session).await["index"], first["index"]);
-        // Who leads may be taking a snapshot just now: for a moment the old segment and the new one are both there.
+        // During a snapshot, the old segment and the new one exist at the same time.
         let deadline = Instant::now() + Duration::from_secs(5);
         while segments(&cluster, number) != 1 {
             assert!(Instant::now() < deadline, "n{number} keeps what it does not need");
@@ -56,7 +56,7 @@ async fn whoever_was_away_gets_the_snapshot_and_whoever_restarts_begins_with_it(
     assert_eq!(body["value"], json!("once"));
 }
 
-/// How many files the log of a replica has.
+/// Returns the number of segments of a replica's log.
 fn segments(cluster: &Cluster, number: usize) -> usize {
     let files = fs::read_dir(cluster.data(number)).expect("its directory");
     let names = files.map(|file| file.expect("a file").file_name());

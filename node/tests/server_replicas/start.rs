@@ -1,4 +1,4 @@
-//! Checks how a replica starts and ends: quickly, or with a sentence that says why not.
+//! Tests how a replica starts and stops: quickly, or with an error message.
 
 use super::cluster::{Cluster, finish};
 use nix::sys::signal::Signal;
@@ -16,7 +16,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn term_ends_a_replica_at_once() {
+async fn sigterm_stops_a_replica_at_once() {
     let mut cluster = Cluster::ready(1, &[]).await;
     assert_eq!(cluster.put(1, "a", "1").await.0, 200);
     let began = Instant::now();
@@ -56,17 +56,17 @@ async fn a_data_directory_belongs_to_one_process_and_one_member() {
 }
 
 #[test]
-fn bad_arguments_end_with_254_and_a_sentence() {
+fn invalid_arguments_exit_with_254_and_a_message() {
     let base = ["--data", "/nonexistent", "--listen-client", "127.0.0.1:1", "--id"];
     let with = |more: &[&str]| node(&[&base[..], more].concat());
     for (more, said) in [
         (&["n1"][..], "--peers"),
-        (&["n1", "--peers", "n2=h:1"], "nobody could reach this replica"),
+        (&["n1", "--peers", "n2=h:1"], "no peer could reach this replica"),
         (&["n1", "--peers", "n1=h:1,n1=h:2"], "names n1 twice"),
         (&["n1", "--peers", "n1"], "a peer is written NAME=HOST:PORT"),
         (&["n1", "--peers", "n1=h:x"], "an address is written HOST:PORT"),
-        (&["n 1", "--peers", "n1=h:1"], "`n 1` is no name"),
-        (&["n1", "--peers", "n1=h:1", "--unsafe", "all"], "there is no such bug"),
+        (&["n 1", "--peers", "n1=h:1"], "`n 1` is not a name"),
+        (&["n1", "--peers", "n1=h:1", "--unsafe", "all"], "unknown bug"),
         (&["n1", "--peers", "n1=h:1", "--heartbeat-ms", "200"], "less than twice --heartbeat-ms"),
         (&["n1", "--peers", "n1=h:1", "--fast"], "unexpected argument '--fast'"),
     ] {

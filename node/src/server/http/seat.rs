@@ -1,9 +1,8 @@
-//! Asks the driver of one group, and answers in its place when the deadline passes.
+//! Sends requests to the driver of one group, and answers in its place when the deadline passes.
 //!
-//! The deadline is kept here, so it holds even when the driver is busy; what the driver finds later
-//! is dropped.
+//! The deadline is enforced here, so it holds even if the driver is busy; a later answer is dropped.
 
-use super::{Fresh, answer};
+use super::{ReadOptions, answer};
 use crate::kv::Command;
 use crate::runtime::{Answer, FailureReason, LONGEST_TIMEOUT, Query, Request};
 use crate::server::metrics::Kind;
@@ -17,20 +16,20 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout_at;
 
-/// In answers to stale reads: how long ago, in milliseconds, the replica last heard from a leader; 0 where it leads.
+/// The header of stale reads: milliseconds since the last message of a leader; 0 on the leader.
 const AGE: HeaderName = HeaderName::from_static("age-ms");
 
-/// Where one group takes requests.
+/// The entrance to one group.
 #[derive(Clone, Debug)]
 pub(in crate::server) struct Seat {
     pub(in crate::server) driver: mpsc::Sender<Ask>,
     pub(in crate::server) view: View,
-    /// How long a request may take that does not say.
+    /// The default timeout of requests.
     pub(in crate::server) timeout: Duration,
 }
 
 impl Seat {
-    /// Its number; 0 where there is only one.
+    /// Returns the number of the group; 0 if there is only one.
     pub(super) fn group(&self) -> Group {
         self.view.group().unwrap_or(0)
     }
@@ -38,7 +37,7 @@ impl Seat {
     pub(super) async fn read(
         &self,
         query: Query,
-        (consistency, after, timeout_ms): Fresh<'_>,
+        (consistency, after, timeout_ms): ReadOptions<'_>,
     ) -> Response {
         let after = after.of(self.group());
         let request = match consistency {
@@ -49,13 +48,13 @@ impl Seat {
         let mut response = self.respond(Kind::Read, self.ask(request, timeout_ms)).await;
         if consistency == Consistency::Stale {
             let age = self.view.age_ms().to_string();
-            let age = HeaderValue::from_str(&age).expect("digits are no strange bytes");
+            let age = HeaderValue::from_str(&age).expect("digits are valid in a header");
             response.headers_mut().insert(AGE, age);
         }
         response
     }
 
-    /// Does what is no transaction to whoever asks, even where a session makes one of it.
+    /// Runs a single-key write; its reply does not show the transaction of a session.
     pub(super) async fn write(&self, command: Command, timeout_ms: Option<u64>) -> Response {
         let written = async {
             match self.ask(Request::Write(command), timeout_ms).await {
@@ -68,7 +67,7 @@ impl Seat {
         self.respond(Kind::Write, written).await
     }
 
-    /// Opens a session, which clients know by the number that `name` makes of its index.
+    /// Opens a session; `name` computes its id from its index.
     pub(super) async fn open(
         &self,
         command: Command,
@@ -104,7 +103,7 @@ impl Seat {
         self.respond(Kind::Write, changed).await
     }
 
-    /// Asks the driver, and answers in its place when the deadline passes.
+    /// Sends a request to the driver; answers in its place when the deadline passes.
     pub(super) async fn ask(&self, request: Request, timeout_ms: Option<u64>) -> (Answer, Origin) {
         let late = match request {
             Request::Write(_) | Request::Members(_) | Request::Leader(_) => {
@@ -124,7 +123,7 @@ impl Seat {
         answered.unwrap_or_else(|| (Answer::Failed(late), self.view.origin()))
     }
 
-    /// Turns what comes of a request into its answer, and counts it.
+    /// Builds the response to a request, and counts it.
     pub(super) async fn respond(
         &self,
         kind: Kind,
