@@ -2,7 +2,7 @@
 
 use super::join::JoinRequest;
 use super::log::LogFormat;
-use super::secret::PeerSecret;
+use super::peer_auth::PeerSecret;
 use crate::kv;
 use crate::raft::{BUGS, Bug, Compaction};
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
@@ -286,7 +286,7 @@ pub(super) fn check_member(name: &str, address: &str) -> Result<(), String> {
 fn check_name(name: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if name.is_empty() || !name.chars().all(plain) {
-        return Err(format!("`{name}` is not a name: use letters, digits, `-`, `_` and `.`"));
+        return Err(format!("`{name}` is not a name: use envelopes, digits, `-`, `_` and `.`"));
     }
     Ok(())
 }

@@ -4,15 +4,16 @@
 //! report of the disk) reaches it through its [`Inbox`]. The task waits for nothing but the next of
 //! these or a tick, and serves clients last.
 
+use super::frame::Frame;
 use super::links::Links;
 use super::log::Log;
 use super::members::Members;
-use super::request::{Ask, ReplySender};
+use super::peer_event::PeerEvent;
+use super::published_status::{PublishedStatus, role_name};
+use super::request::{QueuedRequest, ReplySender};
 use super::storage::Report;
-use super::ticks::Ticks;
+use super::ticks::{TICK, Ticks};
 use super::trace::Trace;
-use super::transport::Frame;
-use super::view::{View, role_name};
 use crate::raft::{Effect, Input, Persist, Position, ServerId, Status};
 use crate::runtime::{ClientRequest, LogWrite, Output, Reply, Request, Runtime};
 use crate::wal::Group;
@@ -25,23 +26,10 @@ mod connections;
 #[cfg(test)]
 mod tests;
 
-/// One tick of the core's clock.
-pub(super) const TICK: Duration = Duration::from_millis(10);
 /// How many peers' events one turn handles.
 const MOST_EVENTS: usize = 256;
 /// How many more clients one turn serves.
 const MOST_CLIENTS: usize = 16;
-
-/// Something that happened between this replica and a peer.
-#[derive(Debug)]
-pub(super) enum Event {
-    /// The peer sent something.
-    Frame { from: ServerId, frame: Frame },
-    /// The connection to the peer stands, or broke, and why.
-    Link { peer: ServerId, broken: Option<String> },
-    /// A peer refuses this replica, because it is not the one that the peer has met.
-    Refused(String),
-}
 
 /// What the driver waits for, each in a queue of its own: clients cannot delay the disk, the clock
 /// or the peers.
@@ -49,8 +37,8 @@ pub(super) enum Event {
 pub(super) struct Inbox {
     /// What is durable, or why nothing is any more.
     pub(super) disk: mpsc::Receiver<Result<Report, String>>,
-    pub(super) peers: mpsc::Receiver<Event>,
-    pub(super) clients: mpsc::Receiver<Ask>,
+    pub(super) peers: mpsc::Receiver<PeerEvent>,
+    pub(super) clients: mpsc::Receiver<QueuedRequest>,
 }
 
 /// The driver of one group.
@@ -61,7 +49,7 @@ pub(super) struct Driver {
     pub(super) members: Members,
     pub(super) links: Links,
     pub(super) disk: mpsc::UnboundedSender<LogWrite>,
-    pub(super) view: View,
+    pub(super) published: PublishedStatus,
     pub(super) log: Log,
     pub(super) trace: Option<Trace>,
     pub(super) clock: Clock,
@@ -73,14 +61,14 @@ pub(super) struct Clock {
     began: Instant,
     ticks: Ticks,
     /// In how many ticks members that were removed are no longer dialled.
-    parting: u32,
+    departure_ticks: u32,
     /// Why this replica cannot continue.
     failure: Option<String>,
 }
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { began: Instant::now(), ticks: Ticks::default(), parting: 0, failure: None }
+        Self { began: Instant::now(), ticks: Ticks::default(), departure_ticks: 0, failure: None }
     }
 }
 
@@ -101,7 +89,7 @@ impl Driver {
                 }
                 return failure;
             }
-            self.view.publish(self.runtime.status(), self.runtime.applied());
+            self.published.publish(self.runtime.status(), self.runtime.applied());
         }
     }
 
@@ -127,7 +115,7 @@ impl Driver {
 
     fn tick(&mut self) {
         self.set_time();
-        self.clock.ticks.tell();
+        self.clock.ticks.count();
         self.runtime.tick();
         self.carry_out();
         self.report_missed_ticks();
@@ -142,7 +130,7 @@ impl Driver {
 
     /// Tells the core of the ticks that were missed, as far as it has not been told.
     fn report_missed_ticks(&mut self) {
-        let ticks = self.clock.ticks.slept();
+        let ticks = self.clock.ticks.take_missed();
         if ticks > 0 {
             self.step(Input::MissedTicks { ticks });
         }
@@ -153,11 +141,11 @@ impl Driver {
         self.carry_out();
     }
 
-    fn handle(&mut self, event: Event) {
+    fn handle(&mut self, event: PeerEvent) {
         match event {
-            Event::Frame { from, frame } => self.receive(from, frame),
-            Event::Link { peer, broken } => self.link_changed(peer, broken.as_deref()),
-            Event::Refused(why) => self.fail(why),
+            PeerEvent::Frame { from, frame } => self.receive(from, frame),
+            PeerEvent::Link { peer, broken } => self.link_changed(peer, broken.as_deref()),
+            PeerEvent::Refused(why) => self.fail(why),
         }
     }
 
@@ -165,7 +153,7 @@ impl Driver {
         match frame {
             Frame::Raft(message) => {
                 self.step(Input::Receive { from, message });
-                self.view.heard(from);
+                self.published.record_message(from);
             }
             Frame::Forward { request, timeout_ms, proposal } => {
                 self.set_time();
@@ -181,7 +169,7 @@ impl Driver {
         }
     }
 
-    fn ask(&mut self, Ask { request, deadline, reply }: Ask) {
+    fn ask(&mut self, QueuedRequest { request, deadline, reply }: QueuedRequest) {
         if reply.is_closed() {
             return; // The client has gone, or was told that its deadline has passed.
         }
@@ -243,9 +231,9 @@ impl Driver {
             }
             Output::Reply(Reply { client, answer, term, applied }) => {
                 // A client that has gone away needs no answer.
-                drop(client.send((answer, self.view.origin_at(term, applied))));
+                drop(client.send((answer, self.published.origin_at(term, applied))));
             }
-            Output::SnapshotTaken { bytes, .. } => self.view.metrics().snapshot(bytes),
+            Output::SnapshotTaken { bytes, .. } => self.published.metrics().snapshot(bytes),
             Output::BalanceLeaders { to } => self.log.line(format_args!(
                 "transfers leadership to {}, to balance leaders",
                 self.members.name(to)
@@ -292,8 +280,8 @@ impl Driver {
     }
 
     fn status_changed(&self, status: &Status) {
-        self.view.metrics().changed();
-        self.view.publish(status.clone(), self.runtime.applied());
+        self.published.metrics().changed();
+        self.published.publish(status.clone(), self.runtime.applied());
         let (term, role) = (status.term, role_name(status.role));
         match status.leader.filter(|leader| *leader != self.members.me()) {
             Some(leader) => {

@@ -4,16 +4,17 @@
 //! Groups know nothing of each other; one that cannot go on ends the replica.
 
 use super::args::Settings;
-use super::driver::{Clock, Driver, Inbox, TICK};
-use super::http::Seat;
-use super::inlets::Inlets;
+use super::demux::Demux;
+use super::driver::{Clock, Driver, Inbox};
+use super::http::GroupHandle;
 use super::links::Links;
 use super::log::Log;
 use super::members::Members;
-use super::request::{Ask, ReplySender};
+use super::published_status::PublishedStatus;
+use super::request::{QueuedRequest, ReplySender};
 use super::storage::{self, Reports, Storage};
+use super::ticks::TICK;
 use super::trace::Trace;
-use super::view::View;
 use crate::raft::{Config, Stored};
 use crate::runtime::{LogWrite, Runtime, RuntimeConfig};
 use crate::wal::Group;
@@ -27,9 +28,9 @@ const EVENTS: usize = 4096;
 
 /// The ways into and out of the drivers, in order of their groups.
 pub(super) struct Queues {
-    pub(super) inlets: Inlets,
+    pub(super) demux: Demux,
     reports: Reports,
-    asks: Vec<mpsc::Sender<Ask>>,
+    asks: Vec<mpsc::Sender<QueuedRequest>>,
     inboxes: Vec<Inbox>,
 }
 
@@ -45,7 +46,7 @@ pub(super) fn queues(groups: Group) -> Queues {
         asks.push(ask);
         inboxes.push(Inbox { disk, peers, clients });
     }
-    Queues { inlets: Inlets::new(events), reports, asks, inboxes }
+    Queues { demux: Demux::new(events), reports, asks, inboxes }
 }
 
 /// What all groups of a replica share.
@@ -59,7 +60,7 @@ pub(super) struct Replica<'a> {
 
 /// A replica that is ready to run: a seat and a driver for each group, and the thread of the disk.
 pub(super) struct Parts {
-    pub(super) seats: Vec<Seat>,
+    pub(super) handles: Vec<GroupHandle>,
     pub(super) drivers: Vec<(Driver, Inbox)>,
     pub(super) disk: JoinHandle<()>,
 }
@@ -77,39 +78,44 @@ impl Replica<'_> {
             .zip(stored)
             .map(|(group, stored)| Runtime::new(self.runtime_config(group, start), stored))
             .collect::<Result<_, _>>()?;
-        let views = self.views(&runtimes);
-        let metrics = views[0].metrics().clone();
+        let published_statuses = self.published_statuses(&runtimes);
+        let metrics = published_statuses[0].metrics().clone();
         let (disk, thread) = storage::spawn(storage, queues.reports, metrics);
         let timeout = Duration::from_millis(self.settings.request_timeout_ms);
-        let seat = |(driver, view): (_, &View)| Seat { driver, view: view.clone(), timeout };
-        let seats = queues.asks.into_iter().zip(&views).map(seat).collect();
+        let handle = |(driver, published): (_, &PublishedStatus)| GroupHandle {
+            driver,
+            published: published.clone(),
+            timeout,
+        };
+        let handles = queues.asks.into_iter().zip(&published_statuses).map(handle).collect();
         let mut drivers = Vec::new();
-        for ((group, runtime), view) in (0..).zip(runtimes).zip(views) {
-            let mut driver = self.driver(group, runtime, (disk.clone(), view));
+        for ((group, runtime), published) in (0..).zip(runtimes).zip(published_statuses) {
+            let mut driver = self.driver(group, runtime, (disk.clone(), published));
             driver.membership_changed(&driver.runtime.membership().clone());
             drivers.push(driver);
         }
         let drivers = drivers.into_iter().zip(queues.inboxes).collect();
-        Ok(Parts { seats, drivers, disk: thread })
+        Ok(Parts { handles, drivers, disk: thread })
     }
 
     /// How each group shows itself; the first has the counters of all.
-    fn views(&self, runtimes: &[Runtime<ReplySender>]) -> Vec<View> {
+    fn published_statuses(&self, runtimes: &[Runtime<ReplySender>]) -> Vec<PublishedStatus> {
         let Self { settings, members, links, .. } = self;
         let first = runtimes[0].status();
-        let view = View::new(members.clone(), settings.bug_names(), links.clone(), first);
+        let published =
+            PublishedStatus::new(members.clone(), settings.bug_names(), links.clone(), first);
         if runtimes.len() == 1 {
-            return vec![view];
+            return vec![published];
         }
         let statuses = runtimes.iter().map(Runtime::status);
-        (0..).zip(statuses).map(|(group, status)| view.of_group(group, status)).collect()
+        (0..).zip(statuses).map(|(group, status)| published.of_group(group, status)).collect()
     }
 
     fn driver(
         &self,
         group: Group,
         runtime: Runtime<ReplySender>,
-        (disk, view): (mpsc::UnboundedSender<LogWrite>, View),
+        (disk, published): (mpsc::UnboundedSender<LogWrite>, PublishedStatus),
     ) -> Driver {
         let Self { settings, members, links, trace, log } = self;
         let several = settings.groups > 1;
@@ -119,7 +125,7 @@ impl Replica<'_> {
             members: members.clone(),
             links: links.of_group(group),
             disk,
-            view,
+            published,
             log: if several { log.of_group(group) } else { log.clone() },
             trace: trace.as_ref().map(|trace| match several {
                 true => trace.of_group(group),

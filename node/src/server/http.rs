@@ -1,13 +1,13 @@
 //! Serves clients: every request gets one JSON reply within its deadline, and a reply claims only
 //! what is known.
 //!
-//! A request goes to the group of its keys ([`Seat`]). A request on keys of several groups is
+//! A request goes to the group of its keys ([`GroupHandle`]). A request on keys of several groups is
 //! rejected, as no group could answer it.
 
 use super::args;
 use super::connections::ClientListener;
 use super::metrics::Kind;
-use super::view::View;
+use super::published_status::PublishedStatus;
 use crate::kv::{Command, Txn, group_of};
 use crate::runtime::{Query as Question, Request};
 use crate::wal::Group;
@@ -16,7 +16,6 @@ use crate::wire::{
 };
 use crate::wire::{RangeParameters, ReadParameters, SessionParameters, StatusReply};
 use crate::wire::{TxnParameters, WriteParameters};
-use answer::{failure, json};
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
@@ -25,14 +24,15 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use response::{failure, json};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-mod answer;
-mod seat;
+mod group_handle;
+mod response;
 
-pub(super) use seat::Seat;
+pub(super) use group_handle::GroupHandle;
 
 /// The largest request body; a log entry is about as large.
 const MAX_BODY_BYTES: usize = 1 << 20;
@@ -44,7 +44,7 @@ const DEFAULT_RANGE: usize = 100;
 #[derive(Clone, Debug)]
 pub(super) struct Api {
     /// The groups in order; there is at least one.
-    seats: Arc<[Seat]>,
+    handles: Arc<[GroupHandle]>,
 }
 
 type Shared = State<Api>;
@@ -96,8 +96,8 @@ async fn read(State(api): Shared, key: Key, parameters: Parameters<ReadParameter
     let read = async {
         let key = parse_key(key)?;
         let ReadParameters { consistency, after, timeout_ms } = parse_query(parameters)?;
-        let seat = api.of_key(&key);
-        Ok(seat.read(Question::Key(key), (consistency, &after, timeout_ms)).await)
+        let handle = api.of_key(&key);
+        Ok(handle.read(Question::Key(key), (consistency, &after, timeout_ms)).await)
     };
     api.answer(read).await
 }
@@ -111,8 +111,8 @@ async fn range(State(api): Shared, parameters: Parameters<RangeParameters>) -> R
             return Err(format!("limit must be between 1 and {MAX_RANGE}").into());
         }
         let query = Question::Range { from, to, limit };
-        let seat = api.named(group, "a range is read from one group: select it with `group`")?;
-        Ok(seat.read(query, (consistency, &after, timeout_ms)).await)
+        let handle = api.named(group, "a range is read from one group: select it with `group`")?;
+        Ok(handle.read(query, (consistency, &after, timeout_ms)).await)
     };
     api.answer(read).await
 }
@@ -121,12 +121,12 @@ async fn txn(State(api): Shared, parameters: Parameters<TxnParameters>, body: Bo
     let asked = async {
         let (txn, parameters) = parse_txn(parameters, body)?;
         let TxnParameters { consistency, after, timeout_ms, session, sequence } = parameters;
-        let seat = api.of_keys(&txn)?;
+        let handle = api.of_keys(&txn)?;
         if txn.is_read_only() {
-            return Ok(seat.read(Question::Txn(txn), (consistency, &after, timeout_ms)).await);
+            return Ok(handle.read(Question::Txn(txn), (consistency, &after, timeout_ms)).await);
         }
-        let command = api.once(seat, Command::Txn(txn), (session, sequence))?;
-        Ok(seat.respond(Kind::Write, seat.ask(Request::Write(command), timeout_ms)).await)
+        let command = api.once(handle, Command::Txn(txn), (session, sequence))?;
+        Ok(handle.respond(Kind::Write, handle.ask(Request::Write(command), timeout_ms)).await)
     };
     api.answer(asked).await
 }
@@ -135,15 +135,15 @@ async fn open_session(State(api): Shared, query: Parameters<SessionParameters>) 
     let opened = async {
         let SessionParameters { key, timeout_ms } = parse_query(query)?;
         let group = key.map(|key| group_of(&key, api.groups()));
-        let seat = api.named(group, "a session belongs to one group: select it with `key`")?;
+        let handle = api.named(group, "a session belongs to one group: select it with `key`")?;
         let command = Command::OpenSession { at_ms: now_ms() };
-        Ok(seat.open(command, timeout_ms, |index| api.session(seat, index)).await)
+        Ok(handle.open(command, timeout_ms, |index| api.session(handle, index)).await)
     };
     api.answer(opened).await
 }
 
 async fn metrics(State(api): Shared) -> Response {
-    let text = api.first().view.metrics().render(&api.status());
+    let text = api.first().published.metrics().render(&api.status());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
@@ -178,7 +178,7 @@ async fn cas(
 }
 
 async fn members(State(api): Shared) -> Response {
-    Json(api.first().view.members()).into_response()
+    Json(api.first().published.members()).into_response()
 }
 
 async fn change_members(
@@ -208,8 +208,8 @@ async fn lead(State(api): Shared, query: Parameters<WriteParameters>, body: Body
     let asked = async {
         let LeaderRequest { name, group } = parse_body(body)?;
         let timeout_ms = parse_timeout(query)?;
-        let seat = api.named(Some(group), "")?;
-        Ok(seat.respond(Kind::Write, seat.ask(Request::Leader(name), timeout_ms)).await)
+        let handle = api.named(Some(group), "")?;
+        Ok(handle.respond(Kind::Write, handle.ask(Request::Leader(name), timeout_ms)).await)
     };
     api.answer(asked).await
 }
@@ -220,9 +220,9 @@ async fn status(State(api): Shared) -> Response {
 
 /// A replica is healthy if it knows a leader of every group.
 async fn health(State(api): Shared) -> Response {
-    let healthy = api.seats.iter().all(|seat| seat.view.is_healthy());
+    let healthy = api.handles.iter().all(|handle| handle.published.is_healthy());
     let code = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json(code, &Health { healthy, origin: api.first().view.origin() })
+    json(code, &Health { healthy, origin: api.first().published.origin() })
 }
 
 async fn unknown_path(State(api): Shared) -> Response {
@@ -243,44 +243,41 @@ async fn wrong_method(State(api): Shared) -> Response {
     ))
 }
 
-/// The parameters of a read: consistency, `after`, `timeout_ms`.
-type ReadOptions<'a> = (Consistency, &'a After, Option<u64>);
-
 impl Api {
     /// Takes the groups in order; there is at least one.
-    pub(super) fn new(seats: Vec<Seat>) -> Self {
-        assert!(!seats.is_empty(), "there is at least one group");
-        Self { seats: seats.into() }
+    pub(super) fn new(handles: Vec<GroupHandle>) -> Self {
+        assert!(!handles.is_empty(), "there is at least one group");
+        Self { handles: handles.into() }
     }
 
     fn groups(&self) -> Group {
-        Group::try_from(self.seats.len()).unwrap_or(Group::MAX)
+        Group::try_from(self.handles.len()).unwrap_or(Group::MAX)
     }
 
-    fn first(&self) -> &Seat {
-        &self.seats[0]
+    fn first(&self) -> &GroupHandle {
+        &self.handles[0]
     }
 
-    fn of_key(&self, key: &str) -> &Seat {
-        usize::try_from(group_of(key, self.groups())).map_or(self.first(), |at| &self.seats[at])
+    fn of_key(&self, key: &str) -> &GroupHandle {
+        usize::try_from(group_of(key, self.groups())).map_or(self.first(), |at| &self.handles[at])
     }
 
     /// Returns the group of that number, by default the only one; fails with `why` if there are
     /// several and none is selected.
-    fn named(&self, group: Option<Group>, why: &str) -> Result<&Seat, InvalidRequest> {
+    fn named(&self, group: Option<Group>, why: &str) -> Result<&GroupHandle, InvalidRequest> {
         match group {
             None if self.groups() > 1 => Err(why.into()),
             group => {
                 let at = usize::try_from(group.unwrap_or(0)).ok();
                 let last = self.groups() - 1;
                 let unknown = || format!("unknown group; groups are numbered 0 to {last}").into();
-                at.and_then(|at| self.seats.get(at)).ok_or_else(unknown)
+                at.and_then(|at| self.handles.get(at)).ok_or_else(unknown)
             }
         }
     }
 
     /// Returns the group of all keys of a transaction.
-    fn of_keys(&self, txn: &Txn) -> Result<&Seat, InvalidRequest> {
+    fn of_keys(&self, txn: &Txn) -> Result<&GroupHandle, InvalidRequest> {
         let mut keys = txn.keys();
         let Some(first) = keys.next() else { return Ok(self.first()) };
         let group = |key| group_of(key, self.groups());
@@ -301,14 +298,14 @@ impl Api {
 
     /// Returns the client's id of a session that this group opened at this index; it is unique over
     /// all groups.
-    fn session(&self, seat: &Seat, index: u64) -> u64 {
-        index * u64::from(self.groups()) + u64::from(seat.group())
+    fn session(&self, handle: &GroupHandle, index: u64) -> u64 {
+        index * u64::from(self.groups()) + u64::from(handle.group())
     }
 
     /// Wraps a command as a request of its session, if it names one.
     fn once(
         &self,
-        seat: &Seat,
+        handle: &GroupHandle,
         command: Command,
         number: (Option<u64>, Option<u64>),
     ) -> Result<Command, InvalidRequest> {
@@ -317,8 +314,8 @@ impl Api {
             (Some(session), Some(sequence)) => {
                 let groups = u64::from(self.groups());
                 let (session, group) = (session / groups, session % groups);
-                if group != u64::from(seat.group()) {
-                    let mine = seat.group();
+                if group != u64::from(handle.group()) {
+                    let mine = handle.group();
                     return Err(format!(
                         "the session is in group {group}, the key in group {mine}: open a \
                          session in each group"
@@ -341,11 +338,11 @@ impl Api {
         query: Parameters<WriteParameters>,
     ) -> Result<Response, InvalidRequest> {
         let key = parse_key(key)?;
-        let seat = self.of_key(&key);
+        let handle = self.of_key(&key);
         let command = command(key)?;
         let WriteParameters { timeout_ms, session, sequence } = parse_query(query)?;
-        let command = self.once(seat, command, (session, sequence))?;
-        Ok(seat.write(command, timeout_ms).await)
+        let command = self.once(handle, command, (session, sequence))?;
+        Ok(handle.write(command, timeout_ms).await)
     }
 
     /// Changes the membership, and replies with the new one.
@@ -365,9 +362,10 @@ impl Api {
 
     /// The body of `/status`.
     fn status(&self) -> StatusReply {
-        let mut status = self.first().view.status();
+        let mut status = self.first().published.status();
         if self.groups() > 1 {
-            status.groups = self.seats.iter().map(|seat| seat.view.group_status()).collect();
+            status.groups =
+                self.handles.iter().map(|handle| handle.published.group_status()).collect();
         }
         status
     }
@@ -381,9 +379,9 @@ impl Api {
 
     /// Answers an invalid request.
     fn reject(&self, InvalidRequest(code, error, message): InvalidRequest) -> Response {
-        let view: &View = &self.first().view;
-        view.metrics().answered(Kind::Refused, code.as_u16(), Duration::ZERO);
-        json(code, &failure((error, true, &message), view.origin()))
+        let published: &PublishedStatus = &self.first().published;
+        published.metrics().answered(Kind::Refused, code.as_u16(), Duration::ZERO);
+        json(code, &failure((error, true, &message), published.origin()))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Keeps one connection to every other member, shared by all groups, and follows the membership.
 
-use super::beacon::Beacon;
-use super::inlets::Inlets;
-use super::transport::{Frame, Letter, Link};
+use super::demux::Demux;
+use super::frame::{Envelope, Frame};
+use super::transport::Link;
+use super::udp_heartbeats::UdpHeartbeats;
 use crate::raft::ServerId;
 use crate::wal::Group;
 use std::collections::BTreeMap;
@@ -15,9 +16,9 @@ pub(super) struct Links {
     open: Arc<Mutex<BTreeMap<ServerId, OpenLink>>>,
     /// The first bytes of each connection.
     hello: Arc<Vec<u8>>,
-    inlets: Inlets,
+    demux: Demux,
     group: Group,
-    beacon: Option<Beacon>,
+    heartbeats: Option<UdpHeartbeats>,
 }
 
 #[derive(Debug)]
@@ -28,13 +29,13 @@ struct OpenLink {
 
 impl Links {
     /// Creates the set without connections, for the first group.
-    pub(super) fn new(hello: Vec<u8>, inlets: Inlets) -> Self {
-        Self { open: Arc::default(), hello: Arc::new(hello), inlets, group: 0, beacon: None }
+    pub(super) fn new(hello: Vec<u8>, demux: Demux) -> Self {
+        Self { open: Arc::default(), hello: Arc::new(hello), demux, group: 0, heartbeats: None }
     }
 
     /// Adds heartbeats as datagrams.
-    pub(super) fn with_beacon(self, beacon: Option<Beacon>) -> Self {
-        Self { beacon, ..self }
+    pub(super) fn with_udp_heartbeats(self, heartbeats: Option<UdpHeartbeats>) -> Self {
+        Self { heartbeats, ..self }
     }
 
     /// Returns the same connections for another group.
@@ -50,7 +51,7 @@ impl Links {
     pub(super) fn open(&self, peer: ServerId, address: &str) {
         self.lock().entry(peer).or_insert_with(|| {
             let link = Arc::new(Link::new(peer, address.to_owned()));
-            let run = link.clone().run(self.hello.clone(), self.inlets.clone());
+            let run = link.clone().run(self.hello.clone(), self.demux.clone());
             OpenLink { link, task: tokio::spawn(run).abort_handle() }
         });
     }
@@ -64,10 +65,12 @@ impl Links {
 
     /// Queues a frame; returns false if it will certainly not be sent.
     pub(super) fn send(&self, to: ServerId, frame: Frame) -> bool {
-        let letter = Letter { group: self.group, frame };
+        let envelope = Envelope { group: self.group, frame };
         self.lock().get(&to).is_some_and(|open| {
-            self.beacon.iter().for_each(|beacon| beacon.send(open.link.address(), &letter));
-            open.link.send(letter)
+            self.heartbeats
+                .iter()
+                .for_each(|heartbeats| heartbeats.send(open.link.address(), &envelope));
+            open.link.send(envelope)
         })
     }
 

@@ -4,13 +4,14 @@
 //! |---|---|
 //! | [`groups`] | the parts of each group of keys, assembled |
 //! | [`driver`] | the core, the store and the pending requests of a group: one task |
-//! | [`secret`] | the authentication of peers |
+//! | [`peer_auth`] | the authentication of peers |
+//! | [`frame`] | the frames between replicas |
 //! | [`storage`] | the files of the log: one thread |
 //! | [`join`] | joining a cluster |
 //! | [`incarnation`] | the detection of emptied data directories |
 //! | [`links`] | the connections to peers |
-//! | [`beacon`] | heartbeats as datagrams, for a bug |
-//! | [`inlets`] | the delivery of peers' frames to groups |
+//! | [`udp_heartbeats`] | heartbeats as datagrams, for a bug |
+//! | [`demux`] | the delivery of peers' frames to groups |
 //! | [`transport`] | the protocol between peers: two tasks for each |
 //! | [`ticks`] | the core's clock |
 //! | [`trace`] | one JSON line for each protocol event |
@@ -21,31 +22,32 @@
 //! All tasks share one thread: five replicas fit on two cores.
 
 mod args;
-mod beacon;
 mod connections;
+mod demux;
 mod driver;
+mod frame;
 mod groups;
 mod http;
 mod incarnation;
-mod inlets;
 mod join;
 mod links;
 mod log;
 mod members;
 mod metrics;
+mod peer_auth;
+mod peer_event;
+mod published_status;
 mod request;
-mod secret;
 mod storage;
 mod ticks;
 mod trace;
 mod transport;
-mod view;
+mod udp_heartbeats;
 
 use crate::kv;
 use crate::raft::Bug;
 use crate::runtime::{DiskErrorKind, DurabilityBugs};
 use args::{Bootstrap, Invocation, Settings};
-use beacon::Beacon;
 use connections::ClientListener;
 use groups::Replica;
 use http::Api;
@@ -62,6 +64,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use trace::Trace;
 use transport::Identity;
+use udp_heartbeats::UdpHeartbeats;
 
 /// The exit code of a replica that cannot start or continue.
 const FAILED: u8 = 1;
@@ -126,16 +129,16 @@ async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
     let secret = settings.secret.clone();
     let identity = Identity { members: members.clone(), incarnations, secret };
     let datagrams = settings.bugs.contains(&Bug::LoneHeartbeats).then_some(&settings.listen_peer);
-    let beacon =
-        datagrams.map(|at| Beacon::bind(at, &members, queues.inlets.clone())).transpose()?;
-    let links = Links::new(identity.hello(), queues.inlets.clone()).with_beacon(beacon);
-    tokio::spawn(transport::listen(peers, identity, queues.inlets.clone(), log.clone()));
+    let heartbeats =
+        datagrams.map(|at| UdpHeartbeats::bind(at, &members, queues.demux.clone())).transpose()?;
+    let links = Links::new(identity.hello(), queues.demux.clone()).with_udp_heartbeats(heartbeats);
+    tokio::spawn(transport::listen(peers, identity, queues.demux.clone(), log.clone()));
     let trace = settings.trace.as_deref().map(|path| Trace::open(path, &members)).transpose()?;
     let replica = Replica { settings: &settings, members, links, trace, log: log.clone() };
     let parts = replica.start(storage, stored, queues)?;
-    let metrics = parts.seats[0].view.metrics().clone();
+    let metrics = parts.handles[0].published.metrics().clone();
     let listener = ClientListener::new(clients, settings.max_connections, metrics);
-    let router = http::router(Api::new(parts.seats));
+    let router = http::router(Api::new(parts.handles));
     log.line(format_args!("serves clients at {}", settings.listen_client));
     let mut drivers = groups::spawn(parts.drivers);
     let stopped = tokio::select! {

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 /// A client's request on its way to the driver.
 #[derive(Debug)]
-pub(super) struct Ask {
+pub(super) struct QueuedRequest {
     pub(super) request: Request,
     pub(super) deadline: Instant,
     pub(super) reply: ReplySender,

@@ -3,8 +3,10 @@
 //! A replica that was paused or starved continues with one tick and the missed time. So it does not
 //! time out on peers that could not reach it, and its leases end in real time.
 
-use super::driver::TICK;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// One tick of the core's clock.
+pub(super) const TICK: Duration = Duration::from_millis(10);
 
 /// The ticks that the core has received.
 #[derive(Debug)]
@@ -21,12 +23,12 @@ impl Default for Ticks {
 
 impl Ticks {
     /// Counts a tick; it may come a little early, as the first one does.
-    pub(super) fn tell(&mut self) {
+    pub(super) fn count(&mut self) {
         self.counted += 1;
     }
 
     /// Returns the ticks that were missed since the last call, and counts them.
-    pub(super) fn slept(&mut self) -> u64 {
+    pub(super) fn take_missed(&mut self) -> u64 {
         let due = self.since.elapsed().as_nanos() / TICK.as_nanos();
         let missed = u64::try_from(due).unwrap_or(u64::MAX).saturating_sub(self.counted);
         self.counted += missed;
@@ -41,8 +43,8 @@ mod tests {
     #[test]
     fn missed_ticks_are_reported_once() {
         let mut ticks = Ticks { since: Instant::now() - 50 * TICK, counted: 0 };
-        ticks.tell();
-        assert!((49..60).contains(&ticks.slept()));
-        assert!(ticks.slept() < 5);
+        ticks.count();
+        assert!((49..60).contains(&ticks.take_missed()));
+        assert!(ticks.take_missed() < 5);
     }
 }

@@ -113,7 +113,7 @@ fn event(members: &Members, effect: &Effect) -> Option<Value> {
             Some(json!({"event": "snapshot", "index": last.index, "of": last.term, "taken": false}))
         }
         Effect::StatusChanged(status) => {
-            let role = super::view::role_name(status.role);
+            let role = super::published_status::role_name(status.role);
             let leader = status.leader.map(|id| members.name(id));
             Some(json!({"event": "role", "role": role, "leader": leader}))
         }

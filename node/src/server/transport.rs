@@ -6,15 +6,14 @@
 //! peer that acknowledges no bytes for [`SILENCE`] is disconnected and dialled again. So a healed
 //! partition is noticed at once, and not at TCP's next retransmission.
 
+use super::demux::Demux;
+use super::frame::{Envelope, Frame};
 use super::incarnation::{self, Incarnation, Incarnations};
-use super::inlets::Inlets;
 use super::log::Log;
 use super::members::Members;
-use super::secret::PeerSecret;
-use crate::raft::{Message, ServerId};
-use crate::runtime::{Proposal, ProposalResult};
-use crate::wal::Group;
-use serde::{Deserialize, Serialize};
+use super::peer_auth::PeerSecret;
+use crate::raft::ServerId;
+use crate::runtime::ProposalResult;
 use socket2::{SockRef, TcpKeepalive};
 use std::collections::VecDeque;
 use std::io;
@@ -38,27 +37,6 @@ const LARGEST_GREETING: usize = 16 << 10;
 const LONGEST_QUEUE: usize = 1024;
 const LONGEST_REFUSAL: u64 = 1024;
 
-/// What replicas send each other: a length (`u32`, little-endian) and the postcard of this.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Letter {
-    /// The group of the sender and of the receiver.
-    pub(super) group: Group,
-    pub(super) frame: Frame,
-}
-
-/// What groups of two replicas have to say to each other.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Frame {
-    /// The first frame of a connection.
-    Hello { cluster: String, from: ServerId, incarnation: Incarnation, secret: Vec<u8> },
-    /// One message of the brain.
-    Raft(Message),
-    /// A client's wish, for the leader; it is proposed once or not at all.
-    Forward { request: u64, timeout_ms: u64, proposal: Proposal },
-    /// What became of it.
-    Forwarded { request: u64, result: ProposalResult },
-}
-
 /// The outgoing connection to one peer.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -71,7 +49,7 @@ pub(super) struct Link {
 #[derive(Debug, Default)]
 struct Queue {
     connected: bool,
-    letters: VecDeque<Letter>,
+    envelopes: VecDeque<Envelope>,
 }
 
 impl Link {
@@ -90,11 +68,11 @@ impl Link {
     }
 
     /// Queues a letter; false: it certainly will not be sent.
-    pub(super) fn send(&self, letter: Letter) -> bool {
+    pub(super) fn send(&self, envelope: Envelope) -> bool {
         let mut queue = self.queue();
-        let room = queue.connected && (queue.letters.len() < LONGEST_QUEUE || queue.shed());
+        let room = queue.connected && (queue.envelopes.len() < LONGEST_QUEUE || queue.shed());
         if room {
-            queue.letters.push_back(letter);
+            queue.envelopes.push_back(envelope);
             self.wake.notify_one();
         }
         room
@@ -105,22 +83,22 @@ impl Link {
     }
 
     fn reset(&self, connected: bool) {
-        *self.queue() = Queue { connected, letters: VecDeque::new() };
+        *self.queue() = Queue { connected, envelopes: VecDeque::new() };
     }
 
     /// Connects again and again, and sends what is queued while connected.
-    pub(super) async fn run(self: Arc<Self>, hello: Arc<Vec<u8>>, inlets: Inlets) {
+    pub(super) async fn run(self: Arc<Self>, hello: Arc<Vec<u8>>, demux: Demux) {
         let mut pause = FIRST_PAUSE;
         loop {
             if let Ok(stream) = dial(&self.address).await {
                 let began = Instant::now();
                 self.reset(true);
-                let told = inlets.link(self.peer, None).await;
+                let told = demux.link(self.peer, None).await;
                 let end = self.carry(stream, &hello).await;
                 self.reset(false);
                 let heard = match end {
-                    End::Broken(error) => inlets.link(self.peer, Some(error.to_string())).await,
-                    End::Refused(why) => inlets.refused(why).await,
+                    End::Broken(error) => demux.link(self.peer, Some(error.to_string())).await,
+                    End::Refused(why) => demux.refused(why).await,
                 };
                 if !told || !heard {
                     return;
@@ -150,8 +128,8 @@ impl Link {
         loop {
             self.wake.notified().await;
             let mut bytes = Vec::new();
-            for letter in std::mem::take(&mut self.queue().letters) {
-                encode(&letter, &mut bytes)?;
+            for envelope in std::mem::take(&mut self.queue().envelopes) {
+                encode(&envelope, &mut bytes)?;
             }
             writer.write_all(&bytes).await?;
         }
@@ -161,8 +139,8 @@ impl Link {
 impl Queue {
     /// Drops the oldest Raft message, if there is one, to make room.
     fn shed(&mut self) -> bool {
-        let oldest = self.letters.iter().position(|it| matches!(it.frame, Frame::Raft(_)));
-        oldest.and_then(|at| self.letters.remove(at)).is_some()
+        let oldest = self.envelopes.iter().position(|it| matches!(it.frame, Frame::Raft(_)));
+        oldest.and_then(|at| self.envelopes.remove(at)).is_some()
     }
 }
 
@@ -198,12 +176,12 @@ async fn until_closed(mut reader: ReadHalf<'_>) -> End {
 
 /// Replaces an answer that is too large by an error: one client's large value must not break the
 /// connection for all.
-fn encode(letter: &Letter, bytes: &mut Vec<u8>) -> io::Result<()> {
-    let payload = postcard::to_allocvec(letter).map_err(io::Error::other)?;
+fn encode(envelope: &Envelope, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let payload = postcard::to_allocvec(envelope).map_err(io::Error::other)?;
     if payload.len() > LARGEST_FRAME {
-        if let Frame::Forwarded { request, result: ProposalResult::Done { .. } } = letter.frame {
+        if let Frame::Forwarded { request, result: ProposalResult::Done { .. } } = envelope.frame {
             let frame = Frame::Forwarded { request, result: ProposalResult::TooLarge };
-            return encode(&Letter { group: letter.group, frame }, bytes);
+            return encode(&Envelope { group: envelope.group, frame }, bytes);
         }
         return Err(too_large(payload.len(), LARGEST_FRAME));
     }
@@ -235,21 +213,21 @@ impl Identity {
             secret: self.secret.to_bytes(),
         };
         let mut bytes = Vec::new();
-        encode(&Letter { group: 0, frame: hello }, &mut bytes)
+        encode(&Envelope { group: 0, frame: hello }, &mut bytes)
             .expect("a list of names is far below the limit");
         bytes
     }
 }
 
 /// Accepts connections of peers until the process ends.
-pub(super) async fn listen(listener: TcpListener, identity: Identity, inlets: Inlets, log: Log) {
+pub(super) async fn listen(listener: TcpListener, identity: Identity, demux: Demux, log: Log) {
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
                 let identity = identity.clone();
-                let (inlets, log) = (inlets.clone(), log.clone());
+                let (demux, log) = (demux.clone(), log.clone());
                 tokio::spawn(async move {
-                    if let Err(error) = receive(stream, &identity, &inlets).await {
+                    if let Err(error) = receive(stream, &identity, &demux).await {
                         log.line(format_args!("closed the connection from {address}: {error}"));
                     }
                 });
@@ -263,10 +241,10 @@ pub(super) async fn listen(listener: TcpListener, identity: Identity, inlets: In
 }
 
 /// Delivers the letters of one peer until its connection ends.
-async fn receive(stream: TcpStream, identity: &Identity, inlets: &Inlets) -> io::Result<()> {
+async fn receive(stream: TcpStream, identity: &Identity, demux: &Demux) -> io::Result<()> {
     tune(&stream)?;
     let mut reader = BufReader::new(stream);
-    let greeting = timeout(GREETING, read_letter(&mut reader, LARGEST_GREETING));
+    let greeting = timeout(GREETING, read_envelope(&mut reader, LARGEST_GREETING));
     let Some(first) = greeting.await?? else { return Ok(()) };
     let (from, incarnation) = greet(first.frame, identity)?;
     if !identity.incarnations.meet(from, incarnation).await? {
@@ -275,8 +253,8 @@ async fn receive(stream: TcpStream, identity: &Identity, inlets: &Inlets) -> io:
         reader.shutdown().await?;
         return Err(io::Error::other(why));
     }
-    while let Some(letter) = read_letter(&mut reader, LARGEST_FRAME).await? {
-        if !inlets.letter(from, letter).await {
+    while let Some(envelope) = read_envelope(&mut reader, LARGEST_FRAME).await? {
+        if !demux.envelope(from, envelope).await {
             break;
         }
     }
@@ -303,7 +281,10 @@ fn greet(first: Frame, ours: &Identity) -> io::Result<(ServerId, Incarnation)> {
 }
 
 /// Reads the next letter; returns `None` at the end of the stream, even within a letter.
-async fn read_letter(reader: &mut BufReader<TcpStream>, most: usize) -> io::Result<Option<Letter>> {
+async fn read_envelope(
+    reader: &mut BufReader<TcpStream>,
+    most: usize,
+) -> io::Result<Option<Envelope>> {
     let Ok(length) = reader.read_u32_le().await else { return Ok(None) };
     let length = usize::try_from(length).map_err(io::Error::other)?;
     if length > most {
@@ -314,7 +295,7 @@ async fn read_letter(reader: &mut BufReader<TcpStream>, most: usize) -> io::Resu
         return Ok(None);
     }
     match postcard::take_from_bytes(&payload) {
-        Ok((letter, [])) => Ok(Some(letter)),
+        Ok((envelope, [])) => Ok(Some(envelope)),
         _ => Err(io::Error::other("it sent an invalid frame")),
     }
 }
@@ -323,22 +304,23 @@ async fn read_letter(reader: &mut BufReader<TcpStream>, most: usize) -> io::Resu
 mod tests {
     use super::*;
     use crate::kv::Outcome;
-    use crate::raft::Content;
+    use crate::raft::{Content, Message};
+    use crate::runtime::Proposal;
 
-    fn letter(frame: Frame) -> Letter {
-        Letter { group: 3, frame }
+    fn envelope(frame: Frame) -> Envelope {
+        Envelope { group: 3, frame }
     }
 
-    fn message(term: u64) -> Letter {
-        letter(Frame::Raft(Message { term, content: Content::StaleTerm }))
+    fn message(term: u64) -> Envelope {
+        envelope(Frame::Raft(Message { term, content: Content::StaleTerm }))
     }
 
     fn terms(link: &Link) -> Vec<u64> {
-        let term = |letter: &Letter| match &letter.frame {
+        let term = |envelope: &Envelope| match &envelope.frame {
             Frame::Raft(message) => message.term,
             _ => 0,
         };
-        link.queue().letters.iter().map(term).collect()
+        link.queue().envelopes.iter().map(term).collect()
     }
 
     #[test]
@@ -356,15 +338,15 @@ mod tests {
     fn an_answer_that_is_too_large_keeps_the_connection() {
         let done = |size: usize| {
             let outcome = Outcome::Results(vec![Some("x".repeat(size))]);
-            letter(Frame::Forwarded {
+            envelope(Frame::Forwarded {
                 request: 7,
                 result: ProposalResult::Done { index: 1, outcome },
             })
         };
-        let sent = |letter: &Letter| {
+        let sent = |envelope: &Envelope| {
             let mut bytes = Vec::new();
-            encode(letter, &mut bytes).expect("it can be sent");
-            postcard::from_bytes::<Letter>(&bytes[4..]).expect("a letter")
+            encode(envelope, &mut bytes).expect("it can be sent");
+            postcard::from_bytes::<Envelope>(&bytes[4..]).expect("a envelope")
         };
         let lost = sent(&done(LARGEST_FRAME));
         let Frame::Forwarded { request, result } = lost.frame else { panic!("another frame") };
@@ -382,7 +364,7 @@ mod tests {
         link.reset(true);
         let forward = || {
             let proposal = Proposal::Command(Vec::new());
-            letter(Frame::Forward { request: 1, timeout_ms: 1, proposal })
+            envelope(Frame::Forward { request: 1, timeout_ms: 1, proposal })
         };
         assert!(link.send(forward()));
         (1..=LONGEST_QUEUE as u64).for_each(|term| assert!(link.send(message(term))));
@@ -395,7 +377,7 @@ mod tests {
     fn a_frame_above_the_limit_is_not_sent() {
         let proposal = Proposal::Command(vec![0; LARGEST_FRAME]);
         let frame = Frame::Forward { request: 1, timeout_ms: 1, proposal };
-        let error = encode(&letter(frame), &mut Vec::new()).expect_err("it is too large");
+        let error = encode(&envelope(frame), &mut Vec::new()).expect_err("it is too large");
         assert!(error.to_string().contains("above the limit"), "{error}");
     }
 }

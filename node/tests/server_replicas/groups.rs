@@ -122,7 +122,7 @@ async fn a_session_belongs_to_one_group_and_its_id_is_unique() {
     assert_eq!(cluster.get(1, "/kv/b").await.1["value"], json!("once"));
     let (code, refused) = append(sessions[0]).await;
     let said = refused["message"].as_str().expect("a sentence");
-    assert!(code == 400 && said.contains("a session of its own"), "{said}");
+    assert!(code == 400 && said.contains("open a session in each group"), "{said}");
     assert_eq!(cluster.call(1, Method::POST, "/session", "").await.0, 400);
 }
 

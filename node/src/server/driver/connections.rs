@@ -5,7 +5,7 @@ use crate::raft::{Membership, ServerId};
 use crate::wire::MemberReply;
 
 /// For how many ticks a removed member is still dialled, so that it receives its own removal.
-const FAREWELL: u32 = 100;
+const DEPARTURE_TICKS: u32 = 100;
 
 impl Driver {
     /// Connects to the members of now.
@@ -22,17 +22,17 @@ impl Driver {
         }
         let roster = self.roster(membership);
         self.runtime.set_roster(roster.clone());
-        self.view.take_part(roster, membership.contains(me));
-        self.clock.parting = if new { 0 } else { FAREWELL };
+        self.published.publish_members(roster, membership.contains(me));
+        self.clock.departure_ticks = if new { 0 } else { DEPARTURE_TICKS };
     }
 
     /// Closes the connections to removed members, after a while.
     pub(super) fn close_removed(&mut self) {
-        if self.clock.parting == 0 {
+        if self.clock.departure_ticks == 0 {
             return;
         }
-        self.clock.parting -= 1;
-        if self.clock.parting == 0 {
+        self.clock.departure_ticks -= 1;
+        if self.clock.departure_ticks == 0 {
             let membership = self.runtime.membership();
             let gone = self.links.peers().into_iter().filter(|id| !membership.contains(*id));
             gone.for_each(|id| self.links.close(id));

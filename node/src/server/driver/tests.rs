@@ -1,6 +1,6 @@
 //! Drives a replica without sockets or disk: which queue it serves first, when it gives up.
 
-use super::super::inlets::Inlets;
+use super::super::demux::Demux;
 use super::super::log::LogFormat;
 use super::*;
 use crate::kv::Command;
@@ -34,12 +34,14 @@ fn alone() -> (Driver, mpsc::UnboundedReceiver<LogWrite>) {
         store_bugs: Vec::new(),
     };
     let runtime = Runtime::new(config, Stored::default()).expect("an empty disk");
-    let links = Links::new(Vec::new(), Inlets::new(Vec::new()));
-    let view = View::new(members.clone(), Vec::new(), links.clone(), runtime.status());
+    let links = Links::new(Vec::new(), Demux::new(Vec::new()));
+    let published =
+        PublishedStatus::new(members.clone(), Vec::new(), links.clone(), runtime.status());
     let (disk, writes) = mpsc::unbounded_channel();
     let log = Log::new("n1", LogFormat::Text);
     let clock = Clock::default();
-    let driver = Driver { group: 0, runtime, members, links, disk, view, log, trace: None, clock };
+    let driver =
+        Driver { group: 0, runtime, members, links, disk, published, log, trace: None, clock };
     (driver, writes)
 }
 
@@ -54,10 +56,10 @@ fn leader() -> (Driver, mpsc::UnboundedReceiver<LogWrite>) {
     (driver, writes)
 }
 
-fn put(patience: Duration) -> (Ask, Answered) {
+fn put(patience: Duration) -> (QueuedRequest, Answered) {
     let (reply, answer) = oneshot::channel();
     let request = Request::Write(Command::Put { key: "k".to_owned(), value: "v".to_owned() });
-    (Ask { request, deadline: Instant::now() + patience, reply }, answer)
+    (QueuedRequest { request, deadline: Instant::now() + patience, reply }, answer)
 }
 
 const LONG: Duration = Duration::from_secs(30);
@@ -102,7 +104,7 @@ async fn many_clients_do_not_delay_the_disk_or_a_peer() {
     let write = writes.try_recv().expect("the first is written");
     reports.try_send(Ok(Report::Durable(write.persist.sequence))).expect("there is room");
     let frame = Frame::Raft(Message { term: 1, content: Content::StaleTerm });
-    events.try_send(Event::Frame { from: 2, frame }).expect("there is room");
+    events.try_send(PeerEvent::Frame { from: 2, frame }).expect("there is room");
     let last = driver.runtime.status().last_index;
     let mut ticks = interval(TICK);
     for _ in 0..3 {

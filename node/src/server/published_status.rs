@@ -13,7 +13,7 @@ use std::time::Instant;
 
 /// The last status that a driver published; clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct View {
+pub(super) struct PublishedStatus {
     members: Members,
     bugs: Vec<String>,
     links: Links,
@@ -26,7 +26,7 @@ pub(super) struct View {
     group: Option<Group>,
 }
 
-impl View {
+impl PublishedStatus {
     /// Creates the status of the only group, or of the first of several.
     pub(super) fn new(members: Members, bugs: Vec<String>, links: Links, status: Status) -> Self {
         let latest = Arc::new(Mutex::new((status, 0)));
@@ -54,7 +54,7 @@ impl View {
     }
 
     /// Records a message of a peer; it matters if the peer leads.
-    pub(super) fn heard(&self, from: ServerId) {
+    pub(super) fn record_message(&self, from: ServerId) {
         if self.latest.lock().unwrap_or_else(PoisonError::into_inner).0.leader == Some(from) {
             *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         }
@@ -72,7 +72,7 @@ impl View {
     }
 
     /// Publishes the members, and whether this replica is one.
-    pub(super) fn take_part(&self, members: Vec<MemberReply>, member: bool) {
+    pub(super) fn publish_members(&self, members: Vec<MemberReply>, member: bool) {
         *self.roster.lock().unwrap_or_else(PoisonError::into_inner) = (members, member);
     }
 

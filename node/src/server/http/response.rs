@@ -2,7 +2,7 @@
 
 use crate::kv::Range;
 use crate::runtime::{Answer, FailureReason, SessionError};
-use crate::server::view::View;
+use crate::server::published_status::PublishedStatus;
 use crate::wire::{Failure, MembersReply, Mismatch, Origin, RangeReply, SessionReply, TxnReply};
 use crate::wire::{Value, Written};
 use axum::Json;
@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-pub(super) fn respond(answer: Answer, origin: Origin, view: &View) -> Response {
+pub(super) fn respond(answer: Answer, origin: Origin, published: &PublishedStatus) -> Response {
     match answer {
         Answer::Value(Some(value)) => json(StatusCode::OK, &Value { value, origin }),
         Answer::Value(None) => {
@@ -21,7 +21,7 @@ pub(super) fn respond(answer: Answer, origin: Origin, view: &View) -> Response {
             json(StatusCode::OK, &RangeReply { entries, more, origin })
         }
         Answer::Members(members) => {
-            let cluster = view.members().cluster;
+            let cluster = published.members().cluster;
             json(StatusCode::OK, &MembersReply { cluster, members, origin })
         }
         Answer::Declined(why) => {

@@ -2,14 +2,14 @@
 //!
 //! The deadline is enforced here, so it holds even if the driver is busy; a later answer is dropped.
 
-use super::{ReadOptions, answer};
+use super::response;
 use crate::kv::Command;
 use crate::runtime::{Answer, FailureReason, LONGEST_TIMEOUT, Query, Request};
 use crate::server::metrics::Kind;
-use crate::server::request::Ask;
-use crate::server::view::View;
+use crate::server::published_status::PublishedStatus;
+use crate::server::request::QueuedRequest;
 use crate::wal::Group;
-use crate::wire::{Consistency, MembersRequest, Origin};
+use crate::wire::{After, Consistency, MembersRequest, Origin};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use std::time::{Duration, Instant};
@@ -19,19 +19,22 @@ use tokio::time::timeout_at;
 /// The header of stale reads: milliseconds since the last message of a leader; 0 on the leader.
 const AGE: HeaderName = HeaderName::from_static("age-ms");
 
+/// The parameters of a read: consistency, `after`, `timeout_ms`.
+pub(super) type ReadOptions<'a> = (Consistency, &'a After, Option<u64>);
+
 /// The entrance to one group.
 #[derive(Clone, Debug)]
-pub(in crate::server) struct Seat {
-    pub(in crate::server) driver: mpsc::Sender<Ask>,
-    pub(in crate::server) view: View,
+pub(in crate::server) struct GroupHandle {
+    pub(in crate::server) driver: mpsc::Sender<QueuedRequest>,
+    pub(in crate::server) published: PublishedStatus,
     /// The default timeout of requests.
     pub(in crate::server) timeout: Duration,
 }
 
-impl Seat {
+impl GroupHandle {
     /// Returns the number of the group; 0 if there is only one.
     pub(super) fn group(&self) -> Group {
-        self.view.group().unwrap_or(0)
+        self.published.group().unwrap_or(0)
     }
 
     pub(super) async fn read(
@@ -47,7 +50,7 @@ impl Seat {
         };
         let mut response = self.respond(Kind::Read, self.ask(request, timeout_ms)).await;
         if consistency == Consistency::Stale {
-            let age = self.view.age_ms().to_string();
+            let age = self.published.age_ms().to_string();
             let age = HeaderValue::from_str(&age).expect("digits are valid in a header");
             response.headers_mut().insert(AGE, age);
         }
@@ -114,13 +117,13 @@ impl Seat {
         let patience = timeout_ms.map_or(self.timeout, Duration::from_millis);
         let deadline = Instant::now() + patience.min(LONGEST_TIMEOUT);
         let (reply, answer) = oneshot::channel();
-        let ask = Ask { request, deadline, reply };
+        let ask = QueuedRequest { request, deadline, reply };
         let answered = timeout_at(deadline.into(), async {
             self.driver.send(ask).await.ok()?;
             answer.await.ok()
         });
         let answered = answered.await.ok().flatten();
-        answered.unwrap_or_else(|| (Answer::Failed(late), self.view.origin()))
+        answered.unwrap_or_else(|| (Answer::Failed(late), self.published.origin()))
     }
 
     /// Builds the response to a request, and counts it.
@@ -131,8 +134,8 @@ impl Seat {
     ) -> Response {
         let began = Instant::now();
         let (answer, origin) = asked.await;
-        let response = answer::respond(answer, origin, &self.view);
-        self.view.metrics().answered(kind, response.status().as_u16(), began.elapsed());
+        let response = response::respond(answer, origin, &self.published);
+        self.published.metrics().answered(kind, response.status().as_u16(), began.elapsed());
         response
     }
 }

@@ -3,9 +3,9 @@
 //! A datagram needs no reply, so it arrives over a link that is cut in the other direction, where a
 //! TCP connection breaks. The receiver treats it like any heartbeat.
 
-use super::inlets::Inlets;
+use super::demux::Demux;
+use super::frame::{Envelope, Frame};
 use super::members::Members;
-use super::transport::{Frame, Letter};
 use crate::raft::{Content, Message, ServerId};
 use serde::{Deserialize, Serialize};
 use std::net::UdpSocket;
@@ -16,7 +16,7 @@ const BUFFER_BYTES: usize = 1 << 12;
 
 /// Sends a replica's heartbeats as datagrams; clones share the socket.
 #[derive(Clone, Debug)]
-pub(super) struct Beacon {
+pub(super) struct UdpHeartbeats {
     cluster: Arc<str>,
     me: ServerId,
     socket: Arc<UdpSocket>,
@@ -27,17 +27,17 @@ pub(super) struct Beacon {
 struct Datagram<L> {
     cluster: String,
     from: ServerId,
-    letter: L,
+    envelope: L,
 }
 
-impl Beacon {
+impl UdpHeartbeats {
     /// Binds the address, and delivers what other members send to it.
-    pub(super) fn bind(address: &str, members: &Members, inlets: Inlets) -> Result<Self, String> {
+    pub(super) fn bind(address: &str, members: &Members, demux: Demux) -> Result<Self, String> {
         let cluster = members.cluster();
         let socket = UdpSocket::bind(address).and_then(|socket| {
             socket.set_nonblocking(true)?;
             let receiver = tokio::net::UdpSocket::from_std(socket.try_clone()?)?;
-            tokio::spawn(receive(receiver, cluster.to_owned(), inlets));
+            tokio::spawn(receive(receiver, cluster.to_owned(), demux));
             Ok(socket)
         });
         let socket =
@@ -46,13 +46,13 @@ impl Beacon {
     }
 
     /// Sends a letter if it is a heartbeat, without retransmission.
-    pub(super) fn send(&self, address: &str, letter: &Letter) {
-        let Frame::Raft(Message { content: Content::AppendEntries(append), .. }) = &letter.frame
+    pub(super) fn send(&self, address: &str, envelope: &Envelope) {
+        let Frame::Raft(Message { content: Content::AppendEntries(append), .. }) = &envelope.frame
         else {
             return;
         };
         if append.entries.is_empty() {
-            let datagram = Datagram { cluster: self.cluster.to_string(), from: self.me, letter };
+            let datagram = Datagram { cluster: self.cluster.to_string(), from: self.me, envelope };
             let bytes = postcard::to_allocvec(&datagram).unwrap_or_default();
             let _ = self.socket.send_to(&bytes, address);
         }
@@ -60,14 +60,14 @@ impl Beacon {
 }
 
 /// Delivers datagrams until the groups have stopped.
-async fn receive(receiver: tokio::net::UdpSocket, cluster: String, inlets: Inlets) {
+async fn receive(receiver: tokio::net::UdpSocket, cluster: String, demux: Demux) {
     let mut bytes = [0; BUFFER_BYTES];
     loop {
         // An error reports an earlier send that failed; the next datagram may still arrive.
         let Ok(length) = receiver.recv(&mut bytes).await else { continue };
-        let datagram = postcard::from_bytes::<Datagram<Letter>>(&bytes[..length]);
+        let datagram = postcard::from_bytes::<Datagram<Envelope>>(&bytes[..length]);
         let Ok(datagram) = datagram else { continue };
-        if datagram.cluster == cluster && !inlets.letter(datagram.from, datagram.letter).await {
+        if datagram.cluster == cluster && !demux.envelope(datagram.from, datagram.envelope).await {
             return;
         }
     }
@@ -75,19 +75,19 @@ async fn receive(receiver: tokio::net::UdpSocket, cluster: String, inlets: Inlet
 
 #[cfg(test)]
 mod tests {
-    use super::super::driver::Event;
+    use super::super::peer_event::PeerEvent;
     use super::*;
     use crate::raft::{AppendEntries, Entry, Payload, Position};
     use tokio::sync::mpsc;
 
-    fn append(entries: Vec<Entry>) -> Letter {
+    fn append(entries: Vec<Entry>) -> Envelope {
         let content = Content::AppendEntries(AppendEntries {
             previous: Position::default(),
             entries,
             commit: 0,
             round: 0,
         });
-        Letter { group: 0, frame: Frame::Raft(Message { term: 4, content }) }
+        Envelope { group: 0, frame: Frame::Raft(Message { term: 4, content }) }
     }
 
     /// Returns a founding member.
@@ -99,11 +99,11 @@ mod tests {
     #[tokio::test]
     async fn only_heartbeats_of_the_same_cluster_arrive() {
         let (inlet, mut events) = mpsc::channel(9);
-        let inlets = Inlets::new(vec![inlet]);
+        let demux = Demux::new(vec![inlet]);
         let free = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let address = free.expect("a port").to_string();
         let bind = |at: &str, members: &Members| {
-            Beacon::bind(at, members, inlets.clone()).expect("it is bound")
+            UdpHeartbeats::bind(at, members, demux.clone()).expect("it is bound")
         };
         let _receiver = bind(&address, &member("n1", ["n1", "n2"]));
         let stranger = bind("127.0.0.1:0", &member("n2", ["n2", "n3"]));
@@ -112,7 +112,8 @@ mod tests {
         stranger.send(&address, &append(Vec::new()));
         ours.send(&address, &append(vec![entry]));
         ours.send(&address, &append(Vec::new()));
-        let Some(Event::Frame { from, frame: Frame::Raft(message) }) = events.recv().await else {
+        let Some(PeerEvent::Frame { from, frame: Frame::Raft(message) }) = events.recv().await
+        else {
             panic!("unexpected event")
         };
         let is_heartbeat =
