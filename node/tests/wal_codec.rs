@@ -1,5 +1,5 @@
-//! Damages logs in every way that fits a file and checks what decoding makes of them: whatever lies
-//! before the last mark comes back or is refused, whatever lies behind it comes back or is cut off,
+//! Corrupts logs in every way that a file allows, and checks what decoding returns: everything before
+//! the last mark is recovered or the log is rejected, everything after it is recovered or truncated,
 //! and nothing panics.
 
 use node::raft::{Entry, HardState, Payload, Position, Stored};
@@ -7,8 +7,7 @@ use node::wal::{Flaw, Record, SEGMENT_HEADER, Segment, decode, encode_batch, seg
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// A log in its segments, and where each of its pieces (a header or a batch) begins and up to where
-/// it marks.
+/// A log in segments, with the offset and the mark of each piece (a header or a batch).
 #[derive(Clone, Debug, Default)]
 struct Log {
     segments: Vec<(u64, Vec<u8>)>,
@@ -17,8 +16,7 @@ struct Log {
 }
 
 impl Log {
-    /// Writes the batches; a batch `(payload, roll, lag)` may begin a segment, and its mark lags
-    /// `lag` batches.
+    /// Writes batches `(payload, roll, lag)`: `roll` begins a segment, and the mark lags `lag` batches.
     fn write(batches: &[(Vec<u8>, bool, usize)]) -> Self {
         let mut log = Self::default();
         for (number, (payload, roll, lag)) in batches.iter().enumerate() {
@@ -62,7 +60,7 @@ impl Log {
         self.segments.last().map_or(0, |(base, bytes)| base + bytes.len() as u64)
     }
 
-    /// The greatest mark of all pieces but the one that contains this offset.
+    /// Returns the greatest mark of all pieces except the one that contains this offset.
     fn mark_beside(&self, offset: u64) -> u64 {
         let hit = self.piece_at(offset);
         let others = self.pieces.iter().enumerate().filter(|(number, _)| *number != hit);
@@ -73,7 +71,7 @@ impl Log {
         self.pieces.partition_point(|piece| piece.0 <= offset) - 1
     }
 
-    /// The state before the piece that contains this offset.
+    /// Returns the state before the piece that contains this offset.
     fn state_before(&self, offset: u64) -> Stored {
         self.piece_at(offset)
             .checked_sub(1)
@@ -167,7 +165,7 @@ proptest! {
         let mut padded = log.clone();
         let bytes = &mut padded.segments.last_mut().expect("one").1;
         bytes.resize(bytes.len() + zeros, 0);
-        let recovered = padded.decode().expect("nobody marked the zeros");
+        let recovered = padded.decode().expect("no mark covers the zeros");
         prop_assert_eq!((recovered.end, recovered.torn), (log.end(), zeros as u64));
     }
 
@@ -186,7 +184,7 @@ fn base_of_last(log: &Log) -> u64 {
 }
 
 #[test]
-fn later_entries_replace_the_tail_and_gaps_are_refused() {
+fn later_entries_replace_the_tail_and_gaps_are_rejected() {
     let entry = |term, index| Entry { term, index, payload: Payload::Noop };
     let record = |entries| Record { entries, ..Record::default() };
     let mut bytes = segment_header(0).to_vec();
@@ -202,7 +200,7 @@ fn later_entries_replace_the_tail_and_gaps_are_refused() {
     assert_eq!(refusal.offset, damage);
 }
 
-/// A log of two groups: `(group, index, starts)`, a segment each where it starts anew.
+/// A log of two groups: `(group, index, starts)`, with a new segment where `starts` is set.
 fn of_two(records: &[(u32, u64, bool)]) -> Log {
     let mut log = Log::default();
     log.roll();
@@ -227,7 +225,7 @@ fn indices(log: &Log, segments: std::ops::RangeFrom<usize>) -> Vec<Vec<u64>> {
 }
 
 #[test]
-fn each_group_needs_only_what_follows_its_own_beginning() {
+fn each_group_needs_only_the_log_after_its_own_start() {
     let log = of_two(&[
         (0, 1, false),
         (1, 1, false),
@@ -240,7 +238,7 @@ fn each_group_needs_only_what_follows_its_own_beginning() {
     ]);
     let whole = vec![vec![2, 3, 4], vec![3, 4]];
     assert_eq!(indices(&log, 0..), whole);
-    // The first segment is gone, and the second has an entry of group 1 that follows nothing there.
+    // The first segment is missing, and the second has an entry of group 1 without its predecessor.
     assert_eq!(indices(&log, 1..), whole);
     let last = &log.segments[2];
     let needed = decode(&[Segment { base: last.0, bytes: &last.1 }], 2);
@@ -248,7 +246,7 @@ fn each_group_needs_only_what_follows_its_own_beginning() {
 }
 
 #[test]
-fn a_log_of_more_groups_or_another_version_is_refused() {
+fn a_log_of_more_groups_or_another_version_is_rejected() {
     let log = of_two(&[(0, 1, false), (1, 1, false)]);
     fn segment(bytes: &[u8]) -> [Segment<'_>; 1] {
         [Segment { base: 0, bytes }]
@@ -266,7 +264,7 @@ fn a_log_of_more_groups_or_another_version_is_refused() {
 }
 
 #[test]
-fn a_refusal_says_where_and_why() {
+fn a_rejection_names_the_place_and_the_reason() {
     let log = Log::write(&[(vec![1], false, 0), (vec![2], false, 0)]);
     let mut broken = log.clone();
     broken.flip(50, 0);

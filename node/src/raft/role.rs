@@ -38,12 +38,12 @@ pub(super) struct LeaderState {
     /// The membership change whose last entry is not appended yet.
     pub(super) pending_change: Option<Token>,
     /// The leadership transfer in progress.
-    pub(super) transfer: Option<Transfer>,
+    pub(super) transfer: Option<TransferState>,
 }
 
 /// A leadership transfer in progress.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Transfer {
+pub(super) struct TransferState {
     /// The server that should lead.
     pub(super) to: ServerId,
     /// Ticks since the transfer began.

@@ -3,7 +3,7 @@
 
 use super::message::Content;
 use super::progress::Progress;
-use super::role::{RoleState, Transfer};
+use super::role::{RoleState, TransferState};
 use super::server::Raft;
 use super::types::ServerId;
 
@@ -34,7 +34,7 @@ impl Raft {
             return;
         }
         if let RoleState::Leader(leading) = &mut self.state {
-            leading.transfer = Some(Transfer { to, ticks: 0, sent: false });
+            leading.transfer = Some(TransferState { to, ticks: 0, sent: false });
         }
         self.send_append(to);
         self.continue_transfer();

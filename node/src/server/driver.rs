@@ -6,7 +6,7 @@
 
 use super::frame::Frame;
 use super::links::Links;
-use super::log::Log;
+use super::log::Logger;
 use super::members::Members;
 use super::peer_event::PeerEvent;
 use super::published_status::{PublishedStatus, role_name};
@@ -50,7 +50,7 @@ pub(super) struct Driver {
     pub(super) links: Links,
     pub(super) disk: mpsc::UnboundedSender<LogWrite>,
     pub(super) published: PublishedStatus,
-    pub(super) log: Log,
+    pub(super) log: Logger,
     pub(super) trace: Option<Trace>,
     pub(super) clock: Clock,
 }

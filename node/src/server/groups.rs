@@ -1,14 +1,14 @@
-//! Assembles what each group of keys has for itself, a runtime and a driver, and what all share:
-//! connections, the log on disk, counters.
+//! Assembles the parts of each group, a runtime and a driver, and the parts that all groups share:
+//! connections, the log on disk and metrics.
 //!
-//! Groups know nothing of each other; one that cannot go on ends the replica.
+//! Groups are independent, but a group that fails stops the replica.
 
 use super::args::Settings;
 use super::demux::Demux;
 use super::driver::{Clock, Driver, Inbox};
 use super::http::GroupHandle;
 use super::links::Links;
-use super::log::Log;
+use super::log::Logger;
 use super::members::Members;
 use super::published_status::PublishedStatus;
 use super::request::{QueuedRequest, ReplySender};
@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 /// How many events of one kind may wait for a driver.
 const EVENTS: usize = 4096;
 
-/// The ways into and out of the drivers, in order of their groups.
+/// The queues of the drivers, in group order.
 pub(super) struct Queues {
     pub(super) demux: Demux,
     reports: Reports,
@@ -34,7 +34,7 @@ pub(super) struct Queues {
     inboxes: Vec<Inbox>,
 }
 
-/// Queues for so many groups.
+/// Creates the queues of this many groups.
 pub(super) fn queues(groups: Group) -> Queues {
     let (mut events, mut reports, mut asks, mut inboxes) = (vec![], vec![], vec![], vec![]);
     for _ in 0..groups {
@@ -55,10 +55,10 @@ pub(super) struct Replica<'a> {
     pub(super) members: Members,
     pub(super) links: Links,
     pub(super) trace: Option<Trace>,
-    pub(super) log: Log,
+    pub(super) log: Logger,
 }
 
-/// A replica that is ready to run: a seat and a driver for each group, and the thread of the disk.
+/// A replica that is ready to run: a handle and a driver for each group, and the storage thread.
 pub(super) struct Parts {
     pub(super) handles: Vec<GroupHandle>,
     pub(super) drivers: Vec<(Driver, Inbox)>,
@@ -66,7 +66,7 @@ pub(super) struct Parts {
 }
 
 impl Replica<'_> {
-    /// Makes a runtime of what is stored of each group, and all that it needs.
+    /// Creates the runtime of each group from its stored state, and its driver.
     pub(super) fn start(
         &self,
         storage: Storage,
@@ -98,7 +98,7 @@ impl Replica<'_> {
         Ok(Parts { handles, drivers, disk: thread })
     }
 
-    /// How each group shows itself; the first has the counters of all.
+    /// Creates the published status of each group; all share the metrics of the first.
     fn published_statuses(&self, runtimes: &[Runtime<ReplySender>]) -> Vec<PublishedStatus> {
         let Self { settings, members, links, .. } = self;
         let first = runtimes[0].status();
@@ -147,7 +147,7 @@ impl Replica<'_> {
         }
     }
 
-    /// The settings of a group's core; no two starts and no two groups have the same seed.
+    /// Returns the configuration of a group's core, with a seed that no other start or group has.
     fn raft_config(&self, group: Group, start: u64) -> Config {
         let Settings { heartbeat_ms, election_ms, .. } = self.settings;
         let ticks = |ms: u32| ms.div_ceil(u32::try_from(TICK.as_millis()).unwrap_or(1));
@@ -165,14 +165,14 @@ impl Replica<'_> {
     }
 }
 
-/// Runs each driver as a task of its own, which ends when it cannot go on.
+/// Runs each driver as its own task, which ends when the driver fails.
 pub(super) fn spawn(drivers: Vec<(Driver, Inbox)>) -> JoinSet<(Group, String)> {
     let run =
         |(driver, inbox): (Driver, Inbox)| async move { (driver.group, driver.run(inbox).await) };
     drivers.into_iter().map(run).collect()
 }
 
-/// Waits until a driver cannot go on, and says why.
+/// Waits until a driver fails; returns why.
 pub(super) async fn failure(drivers: &mut JoinSet<(Group, String)>) -> String {
     let several = drivers.len() > 1;
     match drivers.join_next().await {

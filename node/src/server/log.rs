@@ -18,14 +18,14 @@ pub(super) enum LogFormat {
 
 /// A replica's log.
 #[derive(Clone, Debug)]
-pub(super) struct Log {
+pub(super) struct Logger {
     replica: String,
     format: LogFormat,
     /// The prefix of each line, if there are several groups.
     group: String,
 }
 
-impl Log {
+impl Logger {
     pub(super) fn new(replica: &str, format: LogFormat) -> Self {
         Self { replica: replica.to_owned(), format, group: String::new() }
     }

@@ -53,7 +53,7 @@ use groups::Replica;
 use http::Api;
 use incarnation::Incarnations;
 use links::Links;
-use log::Log;
+use log::Logger;
 use members::{Member, Members};
 use socket2::SockRef;
 use std::ffi::OsString;
@@ -92,7 +92,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(settings: Settings) -> ExitCode {
-    let log = Log::new(&settings.name, settings.log_format);
+    let log = Logger::new(&settings.name, settings.log_format);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let served = match runtime {
         Ok(runtime) => runtime.block_on(serve(settings, &log)),
@@ -111,7 +111,7 @@ fn run(settings: Settings) -> ExitCode {
 }
 
 /// Starts every part; stops on a signal or when a part fails.
-async fn serve(settings: Settings, log: &Log) -> Result<(), String> {
+async fn serve(settings: Settings, log: &Logger) -> Result<(), String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
     let members = members(&settings).await?;

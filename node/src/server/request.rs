@@ -1,11 +1,11 @@
-//! Carries a client's request from its connection to the driver, and the answer back.
+//! Defines the requests that connections queue for a driver.
 
 use crate::runtime::{Answer, Request};
 use crate::wire::Origin;
 use std::time::Instant;
 use tokio::sync::oneshot;
 
-/// A client's request on its way to the driver.
+/// A client's request in the queue of a driver.
 #[derive(Debug)]
 pub(super) struct QueuedRequest {
     pub(super) request: Request,
@@ -13,5 +13,5 @@ pub(super) struct QueuedRequest {
     pub(super) reply: ReplySender,
 }
 
-/// Where a client waits for its answer and the state that it was found in.
+/// Returns the answer, and the state that it was read from, to a waiting client.
 pub(super) type ReplySender = oneshot::Sender<(Answer, Origin)>;

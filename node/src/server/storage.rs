@@ -4,7 +4,7 @@
 //! batch with one `fdatasync` (group commit). It reports a [`crate::raft::Persist`] only when that is
 //! durable. An error of the disk ends the replica.
 
-use super::log::Log;
+use super::log::Logger;
 use super::metrics::Metrics;
 use crate::raft::Stored;
 use crate::runtime::{BATCH_WRITES, Disk as _, DurabilityBugs, LONGEST_LOG, LogStore, LogWrite};
@@ -45,7 +45,7 @@ impl Storage {
         path: &Path,
         owner: (&str, Group),
         bugs: DurabilityBugs,
-        log: &Log,
+        log: &Logger,
     ) -> Result<(Self, Vec<Stored>), String> {
         let began = Instant::now();
         let opened = LogStore::open(Directory::lock(path)?, owner, bugs);

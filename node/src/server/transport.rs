@@ -9,7 +9,7 @@
 use super::demux::Demux;
 use super::frame::{Envelope, Frame};
 use super::incarnation::{self, Incarnation, Incarnations};
-use super::log::Log;
+use super::log::Logger;
 use super::members::Members;
 use super::peer_auth::PeerSecret;
 use crate::raft::ServerId;
@@ -220,7 +220,7 @@ impl Identity {
 }
 
 /// Accepts connections of peers until the process ends.
-pub(super) async fn listen(listener: TcpListener, identity: Identity, demux: Demux, log: Log) {
+pub(super) async fn listen(listener: TcpListener, identity: Identity, demux: Demux, log: Logger) {
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {

@@ -38,7 +38,7 @@ fn alone() -> (Driver, mpsc::UnboundedReceiver<LogWrite>) {
     let published =
         PublishedStatus::new(members.clone(), Vec::new(), links.clone(), runtime.status());
     let (disk, writes) = mpsc::unbounded_channel();
-    let log = Log::new("n1", LogFormat::Text);
+    let log = Logger::new("n1", LogFormat::Text);
     let clock = Clock::default();
     let driver =
         Driver { group: 0, runtime, members, links, disk, published, log, trace: None, clock };
