@@ -123,7 +123,7 @@ impl Simulation {
     }
 
     fn runs(&self, id: ServerId) -> bool {
-        self.cluster.machine(id).server().is_some()
+        self.cluster.node(id).server().is_some()
     }
 
     fn tick(&mut self, id: ServerId) {
@@ -149,7 +149,7 @@ impl Simulation {
     /// Requests a new member, the removal of one, or both.
     fn change(&mut self, id: ServerId) {
         let id = if self.random.percent(50) { self.leader().unwrap_or(id) } else { id };
-        let Some(membership) = self.cluster.machine(id).membership() else { return };
+        let Some(membership) = self.cluster.node(id).membership() else { return };
         let members: Vec<_> = membership.members().into_iter().collect();
         let mut change = MembershipChange::default();
         let kind = self.random.below(4);
@@ -173,13 +173,13 @@ impl Simulation {
     }
 
     fn persist_some(&mut self, id: ServerId) {
-        let count = self.random.below(self.cluster.machine(id).waiting() + 1);
+        let count = self.random.below(self.cluster.node(id).waiting() + 1);
         let effects = self.cluster.persist(id, count);
         self.handle_effects(id, effects);
     }
 
     fn crash(&mut self, id: ServerId) {
-        let survive = self.random.below(self.cluster.machine(id).waiting() + 1);
+        let survive = self.random.below(self.cluster.node(id).waiting() + 1);
         self.cluster.crash(id, survive);
     }
 
@@ -271,7 +271,7 @@ impl Simulation {
     }
 
     fn writes_wait(&self, id: ServerId) -> bool {
-        self.cluster.machine(id).waiting() > 0
+        self.cluster.node(id).waiting() > 0
     }
 
     fn leader(&self) -> Option<ServerId> {

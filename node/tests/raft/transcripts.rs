@@ -178,7 +178,7 @@ impl Player {
             ids = self.cluster.ids();
         }
         loop {
-            let busy = ids.iter().find(|id| self.cluster.machine(**id).waiting() > 0);
+            let busy = ids.iter().find(|id| self.cluster.node(**id).waiting() > 0);
             let within =
                 |(from, to): &&(ServerId, ServerId)| ids.contains(from) && ids.contains(to);
             let link = self.links.keys().find(within).copied();
@@ -192,7 +192,7 @@ impl Player {
 
     fn status(&mut self) {
         for id in self.cluster.ids() {
-            let line = match self.cluster.machine(id).server() {
+            let line = match self.cluster.node(id).server() {
                 None => format!("{id}: down"),
                 Some(s) => {
                     let log = list(s.log.iter().map(entry));
@@ -306,7 +306,7 @@ impl Player {
 
     /// Serves the reads whose index a server has applied.
     fn serve_reads(&mut self, id: ServerId) {
-        let applied = self.cluster.machine(id).applied();
+        let applied = self.cluster.node(id).applied();
         let commands = applied.iter().filter(|entry| matches!(entry.payload, Payload::Command(_)));
         let seen = list(commands.map(command));
         let due =

@@ -1,15 +1,15 @@
 //! Runs servers with disks that forget and clients that remember: what the tests of the brain have
 //! in common.
 //!
-//! A [`Machine`] keeps the laws of `raft/mod.rs` on the body's side. A [`Cluster`] looks after
+//! A [`TestNode`] keeps the laws of `raft/mod.rs` on the body's side. A [`Cluster`] looks after
 //! every step whether the servers or their answers have broken a promise. The network is the test's
 //! own.
 
 mod clients;
-mod machine;
+mod test_node;
 
 pub(crate) use clients::Answer;
-pub(crate) use machine::Machine;
+pub(crate) use test_node::TestNode;
 
 use clients::Clients;
 use node::raft::Token;
@@ -28,7 +28,7 @@ pub(crate) const ELECTION: u32 = 10;
 pub(crate) struct Cluster {
     /// What every server is like.
     config: Config,
-    machines: BTreeMap<ServerId, Machine>,
+    nodes: BTreeMap<ServerId, TestNode>,
     checker: SafetyChecker,
     clients: Clients,
     harm: Option<String>,
@@ -49,25 +49,25 @@ impl Cluster {
             compaction,
             unsafe_bugs: bugs.to_vec(),
         };
-        let machine = |id: &ServerId| (*id, Machine::new(Config { id: *id, ..config.clone() }));
-        let machines = voters.iter().map(machine).collect();
+        let node = |id: &ServerId| (*id, TestNode::new(Config { id: *id, ..config.clone() }));
+        let nodes = voters.iter().map(node).collect();
         let checker = SafetyChecker::new(&voters);
-        Self { config, machines, checker, clients: Clients::default(), harm: None }
+        Self { config, nodes, checker, clients: Clients::default(), harm: None }
     }
 
     /// All servers' names.
     pub(crate) fn ids(&self) -> Vec<ServerId> {
-        self.machines.keys().copied().collect()
+        self.nodes.keys().copied().collect()
     }
 
     /// One server.
-    pub(crate) fn machine(&self, id: ServerId) -> &Machine {
-        &self.machines[&id]
+    pub(crate) fn node(&self, id: ServerId) -> &TestNode {
+        &self.nodes[&id]
     }
 
     /// What every server that runs shows.
     pub(crate) fn servers(&self) -> Vec<ServerView<'_>> {
-        self.machines.values().filter_map(Machine::server).collect()
+        self.nodes.values().filter_map(TestNode::server).collect()
     }
 
     /// The first promise that was broken.
@@ -82,12 +82,12 @@ impl Cluster {
 
     /// Gives a server an input; returns what leaves it.
     pub(crate) fn step(&mut self, id: ServerId, input: Input) -> Vec<Effect> {
-        self.act(id, |machine| machine.step(input))
+        self.act(id, |node| node.step(input))
     }
 
     /// Makes the first `count` waiting writes of a server durable; returns what leaves it.
     pub(crate) fn persist(&mut self, id: ServerId, count: usize) -> Vec<Effect> {
-        self.act(id, |machine| machine.persist(count))
+        self.act(id, |node| node.persist(count))
     }
 
     /// Gives a client's write to a server.
@@ -115,7 +115,7 @@ impl Cluster {
     fn welcome(&mut self, membership: &Membership) {
         for id in membership.contacts.keys() {
             let config = Config { id: *id, voters: Vec::new(), ..self.config.clone() };
-            self.machines.entry(*id).or_insert_with(|| Machine::new(config));
+            self.nodes.entry(*id).or_insert_with(|| TestNode::new(config));
         }
     }
 
@@ -128,19 +128,19 @@ impl Cluster {
     /// Stops a server; of the writes that wait, the first `survive` reach the disk.
     pub(crate) fn crash(&mut self, id: ServerId, survive: usize) {
         self.clients.crash(id);
-        self.machines.get_mut(&id).expect("a server").crash(survive);
+        self.nodes.get_mut(&id).expect("a server").crash(survive);
     }
 
     /// Stops a server and empties its disk, which no server survives in good faith.
     pub(crate) fn wipe(&mut self, id: ServerId) {
         self.clients.crash(id);
-        self.machines.get_mut(&id).expect("a server").wipe();
+        self.nodes.get_mut(&id).expect("a server").wipe();
     }
 
     /// Starts a stopped server from its disk.
     pub(crate) fn restart(&mut self, id: ServerId) {
-        self.act(id, |machine| {
-            machine.restart();
+        self.act(id, |node| {
+            node.restart();
             Vec::new()
         });
     }
@@ -164,11 +164,11 @@ impl Cluster {
     fn act(
         &mut self,
         id: ServerId,
-        action: impl FnOnce(&mut Machine) -> Vec<Effect>,
+        action: impl FnOnce(&mut TestNode) -> Vec<Effect>,
     ) -> Vec<Effect> {
-        let effects = action(self.machines.get_mut(&id).expect("a server"));
+        let effects = action(self.nodes.get_mut(&id).expect("a server"));
         let answers = effects.iter().try_for_each(|effect| self.clients.hear(id, effect));
-        let term = self.machines[&id].server().map_or(0, |server| server.term);
+        let term = self.nodes[&id].server().map_or(0, |server| server.term);
         for effect in &effects {
             if let Effect::Commit { entries } = effect {
                 self.checker.record_commits(term, entries);
@@ -183,7 +183,7 @@ impl Cluster {
                 self.welcome(membership);
             }
         }
-        let servers: Vec<_> = self.machines.values().filter_map(Machine::server).collect();
+        let servers: Vec<_> = self.nodes.values().filter_map(TestNode::server).collect();
         let promises = self.checker.observe(&servers).map_err(|violation| violation.to_string());
         let kept = self.clients.kept(self.checker.committed());
         if self.harm.is_none() {

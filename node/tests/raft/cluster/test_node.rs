@@ -1,39 +1,47 @@
-//! Gives a brain the smallest possible body: a disk with a queue of writes, and letters that wait
-//! for it.
+//! Runs the core over the node's own log store: writes wait until the test makes them durable, and
+//! messages wait for them.
+//!
+//! The test decides every effect, and its commands are plain text. So this is no
+//! [`node::runtime::Runtime`], which has a key-value store and answers clients.
 
-use node::raft::Stored;
 use node::raft::invariants::ServerView;
 use node::raft::{Config, Effect, Entry, Input, Membership, Persist, Position, Raft, Snapshot};
+use node::runtime::{DurabilityBugs, LogStore, LogWrite, MemoryDisk};
 use std::collections::VecDeque;
 
 /// One server and its disk.
-pub(crate) struct Machine {
+pub(crate) struct TestNode {
     config: Config,
     raft: Option<Raft>,
-    stored: Stored,
+    /// The log, while the server runs.
+    log: Option<LogStore<MemoryDisk>>,
+    /// The disk, while it does not.
+    disk: MemoryDisk,
     writes: VecDeque<Persist>,
-    letters: Vec<Effect>,
+    /// Messages that wait for a write.
+    held: Vec<Effect>,
     durable: u64,
     applied: Vec<Entry>,
     /// The snapshot that was asked for.
     taken: Option<Position>,
 }
 
-impl Machine {
+impl TestNode {
     /// A server that starts with an empty disk.
     pub(crate) fn new(config: Config) -> Self {
-        let mut machine = Self {
+        let mut node = Self {
             config,
             raft: None,
-            stored: Stored::default(),
+            log: None,
+            disk: MemoryDisk::default(),
             writes: VecDeque::new(),
-            letters: Vec::new(),
+            held: Vec::new(),
             durable: 0,
             applied: Vec::new(),
             taken: None,
         };
-        machine.restart();
-        machine
+        node.restart();
+        node
     }
 
     /// What it shows, if it runs.
@@ -41,7 +49,7 @@ impl Machine {
         self.raft.as_ref().map(ServerView::of)
     }
 
-    /// Whom it takes for members, if it runs.
+    /// The members as it knows them, if it runs.
     pub(crate) fn membership(&self) -> Option<&Membership> {
         self.raft.as_ref().map(Raft::membership)
     }
@@ -79,61 +87,64 @@ impl Machine {
         free
     }
 
-    /// Stops; of the writes that wait, the first `survive` reach the disk.
+    /// Loses power; of the writes that wait, the first `survive` reach the disk.
     pub(crate) fn crash(&mut self, survive: usize) {
         self.write(survive);
         self.writes.clear();
-        self.letters.clear();
+        self.held.clear();
         self.raft = None;
+        if let Some(log) = self.log.take() {
+            self.disk = log.into_disk();
+            self.disk.lose_power(&mut |_| 0);
+        }
     }
 
     /// Stops, and nothing is left on the disk.
     pub(crate) fn wipe(&mut self) {
         self.crash(0);
-        self.stored = Stored::default();
+        self.disk = MemoryDisk::default();
     }
 
     /// Starts from the disk.
     pub(crate) fn restart(&mut self) {
-        self.applied = self.stored.snapshot.as_ref().map(contents).unwrap_or_default();
+        let disk =
+            self.log.take().map_or_else(|| std::mem::take(&mut self.disk), LogStore::into_disk);
+        let owner = format!("n{}", self.config.id);
+        let (log, mut recovery) = LogStore::open(disk, (&owner, 1), DurabilityBugs::default())
+            .expect("a crash leaves a disk that can be read");
+        let stored = recovery.stored.remove(0);
+        self.log = Some(log);
+        self.applied = stored.snapshot.as_ref().map(contents).unwrap_or_default();
         self.durable = 0;
         self.config.seed = self.config.seed.wrapping_add(0x1_0000);
-        self.raft = Some(Raft::new(self.config.clone(), self.stored.clone()));
+        self.raft = Some(Raft::new(self.config.clone(), stored));
     }
 
     fn write(&mut self, count: usize) {
         let count = count.min(self.writes.len());
-        for write in self.writes.drain(..count) {
-            assert!(write.sequence > self.durable, "writes are numbered upwards");
-            self.durable = write.sequence;
-            self.stored.hard_state = write.hard_state.unwrap_or(self.stored.hard_state);
-            if let Some(snapshot) = write.snapshot {
-                self.stored.snapshot = Some(snapshot);
-            }
-            if let Some(start) = write.start {
-                (self.stored.start, self.stored.entries) = (start, Vec::new());
-            }
-            if let Some(first) = write.entries.first() {
-                let keep = (first.index - self.stored.start.index) as usize - 1;
-                assert!(keep <= self.stored.entries.len(), "entries follow without gaps");
-                self.stored.entries.truncate(keep);
-                self.stored.entries.extend(write.entries);
-            }
+        let mut batch = Vec::new();
+        for persist in self.writes.drain(..count) {
+            assert!(persist.sequence > self.durable, "writes are numbered upwards");
+            self.durable = persist.sequence;
+            batch.push(LogWrite { group: 0, persist });
+        }
+        if let Some(log) = &mut self.log {
+            log.write(batch).expect("the disk works");
         }
     }
 
     fn release(&mut self) -> Vec<Effect> {
         let durable = self.durable;
         let free =
-            |letter: &mut Effect| matches!(letter, Effect::Send { after, .. } if *after <= durable);
-        self.letters.extract_if(.., free).collect()
+            |effect: &mut Effect| matches!(effect, Effect::Send { after, .. } if *after <= durable);
+        self.held.extract_if(.., free).collect()
     }
 
     fn carry_out(&mut self, effect: Effect) -> Option<Effect> {
         match effect {
             Effect::Persist(ref write) => self.writes.push_back(write.clone()),
             Effect::Send { after, .. } if after > self.durable => {
-                self.letters.push(effect);
+                self.held.push(effect);
                 return None;
             }
             Effect::Commit { ref entries } => {
@@ -156,7 +167,7 @@ impl Machine {
 
 /// What was applied up to the end of a snapshot.
 fn contents(snapshot: &Snapshot) -> Vec<Entry> {
-    let applied: Vec<Entry> = postcard::from_bytes(&snapshot.data).expect("a machine made it");
+    let applied: Vec<Entry> = postcard::from_bytes(&snapshot.data).expect("a test node made it");
     assert_eq!(applied.last().map(|entry| entry.index), Some(snapshot.last.index));
     applied
 }
