@@ -4,7 +4,7 @@
 //! It has no part in the history and none in the verdict: nothing that a replica says of itself is evidence.
 
 use crate::clock::Clock;
-use crate::system::{Client, Leadership, Standing};
+use crate::system::{Client, Leadership, ReplicaStatus};
 use anyhow::{Context as _, Result};
 use records::RunDirectory;
 use records::sights::{FILE, Said, Sight, Sighting};
@@ -107,9 +107,9 @@ impl Asker {
         loop {
             let bytes = std::fs::metadata(&self.log).map_or(0, |log| log.len());
             self.tell(Sighting::Log(bytes));
-            let standing = self.client.standing().await;
-            self.leads.hear(self.host, standing.as_ref().and_then(Standing::leadership));
-            self.tell(Sighting::Says(standing.map(|standing| said(self.host, standing))));
+            let status = self.client.status().await;
+            self.leads.hear(self.host, status.as_ref().and_then(ReplicaStatus::leadership));
+            self.tell(Sighting::Says(status.map(|status| said(self.host, status))));
             tokio::time::sleep(BEAT).await;
         }
     }
@@ -121,8 +121,8 @@ impl Asker {
 }
 
 /// What a replica that only knows who leads says of itself.
-fn said(host: HostId, standing: Standing) -> Said {
-    let Standing { role, leader, term, commit, applied } = standing;
+fn said(host: HostId, status: ReplicaStatus) -> Said {
+    let ReplicaStatus { role, leader, term, commit, applied } = status;
     let role = role.or_else(|| {
         let word = if leader? == host { "leader" } else { "follower" };
         Some(word.to_owned())

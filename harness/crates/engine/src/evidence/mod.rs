@@ -49,7 +49,7 @@ pub(crate) struct Facts<'a> {
     /// Whether the run was told to stop before it was over.
     pub interrupted: bool,
     /// What lets the system stand still although a majority could reach each other, as it declares itself.
-    pub(crate) stands_still: Option<&'static str>,
+    pub(crate) no_failover_reason: Option<&'static str>,
 }
 
 /// Everything that stands against *valid*, the worst first.
@@ -78,8 +78,8 @@ pub(crate) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
 }
 
 /// What the declaration of a system takes out of a run with faults: it is said, so that nobody takes it for proven.
-pub(crate) fn not_asked(stands_still: Option<&str>, faults: &[FaultRecord]) -> Vec<String> {
-    let why = stands_still.filter(|_| !faults.is_empty()).into_iter();
+pub(crate) fn not_asked(no_failover_reason: Option<&str>, faults: &[FaultRecord]) -> Vec<String> {
+    let why = no_failover_reason.filter(|_| !faults.is_empty()).into_iter();
     why.map(|why| format!("whether a majority goes on without its leader: {why}")).collect()
 }
 
@@ -216,7 +216,7 @@ fn too_few(facts: &Facts<'_>) -> Vec<Reason> {
 
 /// The side of a long cut that could go on must have gone on, unless nobody ever promised that.
 fn lapses(facts: &Facts<'_>) -> Vec<Reason> {
-    if facts.stands_still.is_some() {
+    if facts.no_failover_reason.is_some() {
         return Vec::new();
     }
     liveness::lapses(facts.history, facts.faults).into_iter().map(invalid).collect()
@@ -225,7 +225,7 @@ fn lapses(facts: &Facts<'_>) -> Vec<Reason> {
 /// Where some fault left a majority able to go on, that side must have accepted a write while it lasted, unless nobody
 /// ever promised that.
 fn idle_majority(facts: &Facts<'_>) -> Option<Reason> {
-    if facts.stands_still.is_some() {
+    if facts.no_failover_reason.is_some() {
         return None;
     }
     let able =

@@ -70,7 +70,7 @@ struct Scene {
     recovery: Option<Vec<bool>>,
     final_reads: Option<Vec<bool>>,
     interrupted: bool,
-    stands_still: Option<&'static str>,
+    no_failover_reason: Option<&'static str>,
 }
 
 fn told(change: impl FnOnce(&mut Scene)) -> Vec<String> {
@@ -88,7 +88,7 @@ fn told(change: impl FnOnce(&mut Scene)) -> Vec<String> {
         recovery: Some(vec![false; 5]),
         final_reads: Some(vec![false; 5]),
         interrupted: false,
-        stands_still: None,
+        no_failover_reason: None,
     };
     change(&mut scene);
     let reasons = reasons(&Facts {
@@ -106,7 +106,7 @@ fn told(change: impl FnOnce(&mut Scene)) -> Vec<String> {
         recovery: scene.recovery,
         final_reads: scene.final_reads,
         interrupted: scene.interrupted,
-        stands_still: scene.stands_still,
+        no_failover_reason: scene.no_failover_reason,
     });
     reasons
         .into_iter()
@@ -303,10 +303,10 @@ fn what_cannot_be_held_against_a_majority_is_not() {
 #[test]
 fn what_a_system_never_promised_is_not_asked_but_told() {
     let (long, cut) = long_cut();
-    let told = |stands_still| {
+    let told = |no_failover_reason| {
         told(|run| {
             (run.history, run.faults) = (long.clone(), vec![cut.clone()]);
-            run.stands_still = stands_still;
+            run.no_failover_reason = no_failover_reason;
         })
     };
     let without =
@@ -319,10 +319,10 @@ fn what_a_system_never_promised_is_not_asked_but_told() {
         ["whether a majority goes on without its leader: one for ever"]
     );
     assert!(not_asked(None, &faults).is_empty() && not_asked(why, &[]).is_empty());
-    let calm = |stands_still| {
+    let calm = |no_failover_reason| {
         self::told(|run| {
             run.faults[0].majority = vec!["n4".to_owned()];
-            run.stands_still = stands_still;
+            run.no_failover_reason = no_failover_reason;
         })
     };
     assert_eq!(

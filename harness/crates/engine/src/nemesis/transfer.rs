@@ -6,7 +6,7 @@
 
 use super::aim::reject_single_host;
 use super::{ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Skip, Target, selector};
-use crate::system::{Handing, Leadership, System, leadership};
+use crate::system::{AdminReply, Feature, Leadership, System, leadership};
 use anyhow::{Context as _, Result};
 use futures_util::future::{BoxFuture, ready};
 use std::time::Duration;
@@ -45,7 +45,7 @@ impl Nemesis for Transfer {
     }
 
     fn reject_system(&self, system: &dyn System) -> Option<String> {
-        (!system.hands_on()).then(|| {
+        (!system.has(Feature::LeaderTransfer)).then(|| {
             let (nemesis, system) = (self.name(), system.name());
             format!("nemesis {nemesis:?}: {system} has no interface to transfer leadership")
         })
@@ -75,7 +75,9 @@ impl Nemesis for Transfer {
             let to = *target.hosts.first().context("a transfer needs a target; this is a bug")?;
             let before = leadership(cluster.clients()).await;
             let before = before.ok_or(Skip::because("there is no leader"))?;
-            if let Handing::Refused(why) = cluster.client(before.leader)?.hand_on(to).await {
+            let transfer = cluster.client(before.leader)?.leader_transfer();
+            let transfer = transfer.context("this client transfers no leadership")?;
+            if let AdminReply::Refused(why) = transfer.transfer_leadership(to).await {
                 return Err(Skip::because(why).into());
             }
             let evidence = await_other_leader(cluster, before, to).await;

@@ -174,7 +174,7 @@ pub(crate) fn verdict(
         recovery: phases.recovery,
         final_reads: phases.final_reads,
         interrupted: phases.interrupted,
-        stands_still: plan.system.stands_still(),
+        no_failover_reason: plan.system.no_failover_reason(),
     });
     let validity = reasons.iter().map(|reason| reason.validity).max().unwrap_or(Validity::Valid);
     VerdictRecord {
@@ -187,7 +187,7 @@ pub(crate) fn verdict(
         bugs: plan.config.bugs.clone(),
         sentence: sentence(plan, validity, &reasons, &checks),
         reasons,
-        not_asked: not_asked(plan.system.stands_still(), &closed.faults),
+        not_asked: not_asked(plan.system.no_failover_reason(), &closed.faults),
         checks,
         faults: closed.faults.clone(),
         counts: closed.tally.counts.clone(),

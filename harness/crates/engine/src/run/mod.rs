@@ -193,7 +193,7 @@ impl Stage {
             self.record.net.description += &format!("; {trouble}");
         }
         phases.breach = executor.cluster.protocol_error();
-        for trouble in executor.cluster.shutdown(self.plan.system.farewell()).await {
+        for trouble in executor.cluster.shutdown(self.plan.system.shutdown_signal()).await {
             crate::live::say(&format!("harness: {trouble}"));
         }
         drop(executor);

@@ -5,7 +5,7 @@ use crate::nemesis::script::{self, ScriptContext};
 use crate::nemesis::timeline::Timeline;
 use crate::nemesis::{RequestedNemesis, parse_request};
 use crate::run::options::{check_values, command_line, test_arguments};
-use crate::system::{System, system};
+use crate::system::{Feature, System, system};
 use anyhow::{Context as _, Result, bail, ensure};
 use checker::model::{self, Model};
 use records::config::{Config, grid};
@@ -59,13 +59,15 @@ impl Plan {
         })?;
         let consistency = suited(system, workload, &config.read)?;
         check_values(&config)?;
-        if !config.node_args.is_empty() && !system.takes_arguments() {
+        if !config.node_args.is_empty() && !system.has(Feature::ExtraArguments) {
             bail!("--node-arg: the replicas of {} take no further arguments", config.system);
         }
         let routing = routing(&config, system)?;
         let mut wanted =
             possible(parse_request(&config.nemesis.join(","))?, system, &config.nemesis)?;
-        wanted.iter_mut().for_each(|wanted| wanted.leader_unknown = !system.leads());
+        wanted
+            .iter_mut()
+            .for_each(|wanted| wanted.leader_unknown = !system.has(Feature::ReportsLeader));
         let rng = Rng::new(config.seed);
         let hosts = usize::from(config.nodes);
         if let Some(idle) = wanted.iter().find(|wanted| wanted.variants(hosts).is_empty()) {
@@ -165,7 +167,7 @@ fn suited(system: &dyn System, workload: &dyn Workload, read: &str) -> Result<Re
         object.name(),
         workload.name()
     );
-    if let Some(why) = system.lacks(workload) {
+    if let Some(why) = system.unsupported_workload(workload) {
         bail!(why);
     }
     let names = || READ_CONSISTENCIES.iter().map(|(_, name)| *name);
@@ -185,13 +187,13 @@ fn routing(config: &Config, system: &dyn System) -> Result<Routing> {
     let distribution = Distribution::named(name).with_context(|| {
         unknown("--latency-dist", name, DISTRIBUTIONS.iter().map(|(_, name)| *name))
     })?;
-    if system.speaks() {
+    if system.has(Feature::StandardIo) {
         carried(config, system)?;
     } else {
         carries_itself(config, system)?;
     }
     let latency = Latency { mean_ms: config.latency_ms, distribution };
-    let topology = topology(config)?.filter(|_| system.speaks());
+    let topology = topology(config)?.filter(|_| system.has(Feature::StandardIo));
     Ok(Routing { latency, topology, loss: config.loss_per_mille })
 }
 

@@ -4,7 +4,7 @@ use super::place::Place;
 use super::plan::Plan;
 use crate::nemesis::grudge::all_hosts;
 use crate::nemesis::{Cluster, Member, Replacements, Requirement, Startup};
-use crate::system::{Client, Launch};
+use crate::system::{Client, Feature, Launch};
 use anyhow::{Context as _, Result};
 use futures_util::future::join_all;
 use records::RunDirectory;
@@ -75,7 +75,7 @@ pub(crate) async fn network(
     place: &mut Place,
     directory: &RunDirectory,
 ) -> Result<Fabric> {
-    if plan.system.speaks() {
+    if plan.system.has(Feature::StandardIo) {
         (place.backend, place.why) = (Backend::Router, None);
         let messages = directory.file(MESSAGES);
         let built = Fabric::routed(plan.config.nodes, &plan.rng, plan.routing, &messages).await;
@@ -101,7 +101,8 @@ pub(crate) async fn network(
         .iter()
         .find(|wanted| wanted.nemesis.requirements().contains(&Requirement::SeparateHosts));
     let nemesis = nemesis.map(|wanted| wanted.nemesis.name());
-    let needs = nemesis.or_else(|| plan.system.needs_hosts().then(|| plan.system.name()));
+    let needs =
+        nemesis.or_else(|| plan.system.has(Feature::SeparateHosts).then(|| plan.system.name()));
     if let Some(name) = needs.filter(|_| place.backend == Backend::Proxy) {
         let why = place.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
         let text = format!(
@@ -158,10 +159,10 @@ pub(crate) fn replicas(plan: &Plan, fabric: Fabric, directory: &RunDirectory) ->
 fn startup(plan: &Plan, fabric: &Fabric, launch: Launch, log: PathBuf) -> Startup {
     let logs = Logs { said: log, own: plan.system.logs(&launch) };
     let (program, data) = (plan.system.program(&launch), launch.data.clone());
-    let replacements = plan.system.changes_members().then(|| {
+    let replacements = plan.system.member_changes().map(|changes| {
         let seed = |by: HostId| (by, fabric.listen_addr(by, Port::Client));
         let seeds = all_hosts(usize::from(plan.config.nodes)).into_iter().map(seed).collect();
-        Replacements::new(plan.system, launch, seeds)
+        Replacements::new(changes, launch, seeds)
     });
     Startup { program, data, logs, replacements }
 }

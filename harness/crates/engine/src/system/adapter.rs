@@ -17,68 +17,52 @@ pub trait System: Sync {
     fn name(&self) -> &'static str;
     /// What it is, in a sentence.
     fn doc(&self) -> &'static str;
-    /// What it keeps for its clients.
+    /// The kinds of object that it offers.
     fn objects(&self) -> &'static [Object];
-    /// Why it cannot serve a workload about something that it keeps, if it cannot.
-    fn lacks(&self, _workload: &dyn Workload) -> Option<String> {
+    /// Why it cannot serve a workload about one of its objects, if it cannot.
+    fn unsupported_workload(&self, _workload: &dyn Workload) -> Option<String> {
         None
     }
-    /// How fresh its reads can be asked to be.
+    /// The consistencies that its reads can have.
     fn read_consistencies(&self) -> &'static [ReadConsistency];
-    /// What has to be installed first, and how, if it is not there.
+    /// What must be installed first, and how, if it is missing.
     fn missing(&self, _bin: Option<&Path>) -> Option<String> {
         None
     }
-    /// Whether everybody must reach a replica at the same address, so that each needs a host of its own.
-    fn needs_hosts(&self) -> bool {
-        false
+    /// What its replicas need or can do besides serving clients.
+    fn features(&self) -> &'static [Feature] {
+        &[Feature::ReportsLeader]
     }
-    /// Whether its replicas speak on standard input and output, so that the harness itself carries what they say.
-    fn speaks(&self) -> bool {
-        false
+    /// Whether it has that feature.
+    fn has(&self, feature: Feature) -> bool {
+        self.features().contains(&feature)
     }
-    /// Whether its replicas can tell who leads.
-    fn leads(&self) -> bool {
-        true
-    }
-    /// What it is about it that lets it stand still although a majority could reach each other, if anything is: nobody
-    /// takes the place of a leader that is gone. What a system never promised is not asked of it.
-    fn stands_still(&self) -> Option<&'static str> {
+    /// Why a majority may make no progress without its leader, where the system has no failover.
+    /// What a system never promised is not asked of it.
+    fn no_failover_reason(&self) -> Option<&'static str> {
         None
     }
-    /// Whether leadership can be handed on through its interface.
-    fn hands_on(&self) -> bool {
-        false
+    /// How its members change, where they can.
+    fn member_changes(&self) -> Option<&dyn MemberChanges> {
+        None
     }
-    /// Whether members can be removed and new ones join through its interface.
-    fn changes_members(&self) -> bool {
-        false
-    }
-    /// How a new replica is started that comes into a cluster which is there already.
-    fn joining(&self, launch: &Launch, _arrival: &Arrival) -> Program {
-        self.program(launch)
-    }
-    /// The bugs that can be switched on in it, name and sentence, as the program itself tells.
+    /// The bugs that can be switched on in it, name and sentence, as the program lists them.
     fn bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>>;
-    /// Whether its replicas take further arguments (`--node-arg`).
-    fn takes_arguments(&self) -> bool {
-        false
-    }
     /// How one replica is started.
     fn program(&self, launch: &Launch) -> Program;
-    /// How long replicas may take to answer for the first time.
+    /// How long replicas may take until their first answer.
     fn patience(&self) -> Duration {
         Duration::from_secs(20)
     }
-    /// Files in which such a replica tells what it does, besides what it prints.
+    /// The log files of such a replica, besides what it prints.
     fn logs(&self, _launch: &Launch) -> Vec<PathBuf> {
         Vec::new()
     }
-    /// How a replica is asked to end when a run is over, if not by killing it.
-    fn farewell(&self) -> Option<Farewell> {
+    /// How a replica is asked to exit when a run is over, if not by killing it.
+    fn shutdown_signal(&self) -> Option<ShutdownSignal> {
         None
     }
-    /// Someone who speaks to the replica on that host, at that address, and asks for reads that fresh.
+    /// A client of the replica on that host, at that address, with reads of that consistency.
     fn client(
         &self,
         host: HostId,
@@ -87,22 +71,43 @@ pub trait System: Sync {
     ) -> Result<Arc<dyn Client>>;
 }
 
-/// What a replica has to know to start.
+/// What replicas of a system need or can do besides serving clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feature {
+    /// They take further arguments (`--node-arg`).
+    ExtraArguments,
+    /// Leadership can be transferred: clients have a [`super::LeaderTransfer`].
+    LeaderTransfer,
+    /// They report their leader.
+    ReportsLeader,
+    /// All must reach a replica at one address, so that each needs a host of its own.
+    SeparateHosts,
+    /// They exchange messages on standard input and output, which the harness carries.
+    StandardIo,
+}
+
+/// A system whose members can be removed and added. Its clients have a [`super::Membership`].
+pub trait MemberChanges: Sync {
+    /// The program of a replica that joins an existing cluster.
+    fn joining(&self, launch: &Launch, arrival: &Arrival) -> Program;
+}
+
+/// What a replica needs to start.
 #[derive(Clone, Debug)]
 pub struct Launch {
     /// Its host.
     pub host: HostId,
-    /// Where it keeps its data.
+    /// Its data directory.
     pub data: PathBuf,
     /// Where it reaches each replica, itself included.
     pub peers: Vec<(HostId, SocketAddr)>,
-    /// Where it waits for clients.
+    /// Where it listens for clients.
     pub listen_client: SocketAddr,
-    /// Where it waits for peers.
+    /// Where it listens for peers.
     pub listen_peer: SocketAddr,
     /// Decides its random choices.
     pub seed: u64,
-    /// How fresh its clients want reads to be.
+    /// The consistency that its clients ask of reads.
     pub consistency: ReadConsistency,
     /// The bugs to switch on.
     pub bugs: Vec<String>,
@@ -112,28 +117,28 @@ pub struct Launch {
     pub bin: Option<PathBuf>,
 }
 
-/// How a replica is asked to end.
+/// How a replica is asked to exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Farewell {
-    /// What it is sent.
+pub struct ShutdownSignal {
+    /// The signal.
     pub signal: Signal,
-    /// How long it may take, until it is killed.
+    /// How long it may take before it is killed.
     pub within: Duration,
 }
 
-/// How a new replica comes in.
+/// How a new replica joins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// Where the replica serves clients that is asked to take it in.
+    /// The client address of the replica that it joins through.
     pub seed: SocketAddr,
-    /// How many have come to its host in the place of a member. Two of different generations may be members at once,
-    /// so this is part of its name.
+    /// How many have replaced a member on its host. Two of different generations may be members at
+    /// once, so this is part of its name.
     pub generation: u32,
-    /// Whether it comes in the place of the generation before, in one change.
+    /// Whether it replaces the generation before, in one change.
     pub replaces: bool,
 }
 
-/// What is executed.
+/// A program and its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
     /// The file.

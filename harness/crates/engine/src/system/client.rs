@@ -5,35 +5,47 @@ use std::sync::Arc;
 use testbed::net::plan::HostId;
 use workloads::{Call, Reply};
 
-/// Someone who speaks to one replica.
+/// A client of one replica.
 pub trait Client: Send + Sync {
-    /// Makes a call; the reply says whether it happened, and never guesses.
+    /// Makes a call. The reply says whether it took effect, and never guesses.
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply>;
-    /// Whether the replica takes calls: ok, or why not.
+    /// Whether the replica accepts calls: ok, or why not.
     fn ready(&self) -> BoxFuture<'_, Reply> {
         Box::pin(async { self.call(&Call::Read { key: "ready".to_owned() }).await })
     }
-    /// Who leads, if the replica answers at once and knows.
+    /// The leader, if the replica answers at once and reports one.
     fn leadership(&self) -> BoxFuture<'_, Option<Leadership>>;
-    /// What the replica says of itself, if it answers at once; where the system tells no more, who leads.
-    fn standing(&self) -> BoxFuture<'_, Option<Standing>> {
-        Box::pin(async { self.leadership().await.map(Standing::from) })
+    /// The status of the replica, if it answers at once; where the system reports no more, its
+    /// leader.
+    fn status(&self) -> BoxFuture<'_, Option<ReplicaStatus>> {
+        Box::pin(async { self.leadership().await.map(ReplicaStatus::from) })
     }
-    /// Asks the replica, which leads, to let that one lead. Where [`super::System::hands_on`] is false nobody asks.
-    fn hand_on(&self, _to: HostId) -> BoxFuture<'_, Handing> {
-        Box::pin(async { Handing::Refused("this system hands nothing on".to_owned()) })
+    /// The interface to transfer leadership, where the system has
+    /// [`super::Feature::LeaderTransfer`].
+    fn leader_transfer(&self) -> Option<&dyn LeaderTransfer> {
+        None
     }
-    /// Who takes part, if the replica answers at once.
-    fn members(&self) -> BoxFuture<'_, Option<Vec<Member>>> {
-        Box::pin(async { None })
-    }
-    /// Asks the replica to have that one removed. Where [`super::System::changes_members`] is false nobody asks.
-    fn remove(&self, _host: HostId) -> BoxFuture<'_, Handing> {
-        Box::pin(async { Handing::Refused("members of this system do not change".to_owned()) })
+    /// The interface to members, where the system has [`super::MemberChanges`].
+    fn membership(&self) -> Option<&dyn Membership> {
+        None
     }
 }
 
-/// Who leads, as far as a replica knows. For aiming and for the eye; no check believes it.
+/// Transfers leadership through a system's own interface.
+pub trait LeaderTransfer: Send + Sync {
+    /// Requests of the replica, which leads, to transfer leadership to another.
+    fn transfer_leadership(&self, to: HostId) -> BoxFuture<'_, AdminReply>;
+}
+
+/// Reads and changes the members through a system's own interface.
+pub trait Membership: Send + Sync {
+    /// The members as the replica reports them, if it answers at once.
+    fn members(&self) -> BoxFuture<'_, Option<Vec<MemberInfo>>>;
+    /// Requests of the replica to remove the member on that host.
+    fn remove_member(&self, host: HostId) -> BoxFuture<'_, AdminReply>;
+}
+
+/// The leader as a replica reports it. For aiming and display; no check relies on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leadership {
     /// The leader.
@@ -42,53 +54,53 @@ pub struct Leadership {
     pub term: u64,
 }
 
-/// What a replica says of itself. For the eye; no check believes it.
+/// What a replica reports of itself. For display; no check relies on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// In the system's own word, if it has one.
+pub struct ReplicaStatus {
+    /// The role in the system's own word, if it reports one.
     pub role: Option<String>,
-    /// Who leads, as far as the replica knows.
+    /// The leader, as far as the replica reports it.
     pub leader: Option<HostId>,
-    /// Its term, or whatever grows with every leader.
+    /// Its term, or another number that grows with every leader.
     pub term: Option<u64>,
-    /// The last entry that it knows to be committed.
+    /// The index of the last committed entry that it reports.
     pub commit: Option<u64>,
-    /// The last entry that is in its state.
+    /// The index of the last entry that it has applied.
     pub applied: Option<u64>,
 }
 
-impl Standing {
-    /// Who leads, if it says so.
+impl ReplicaStatus {
+    /// The leader, if it is reported with a term.
     pub fn leadership(&self) -> Option<Leadership> {
         Some(Leadership { leader: self.leader?, term: self.term? })
     }
 }
 
-impl From<Leadership> for Standing {
+impl From<Leadership> for ReplicaStatus {
     fn from(Leadership { leader, term }: Leadership) -> Self {
         Self { leader: Some(leader), term: Some(term), ..Self::default() }
     }
 }
 
-/// One who takes part, as a replica knows it.
+/// A member as a replica reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Member {
+pub struct MemberInfo {
     /// Where it runs.
     pub host: HostId,
-    /// Its number, which no other has or had.
+    /// Its id, which no other member has or had.
     pub id: u64,
 }
 
-/// What became of a wish about who leads or takes part.
+/// What became of a request to change the leader or the members.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Handing {
-    /// It was taken, or nobody can tell: what follows will show.
-    Asked,
+pub enum AdminReply {
+    /// It was accepted, or its outcome is unknown.
+    Requested,
     /// It was refused, and this is why.
     Refused(String),
 }
 
-/// Who leads, as the replica with the greatest term says.
+/// The leader, as reported by the replica with the greatest term.
 pub async fn leadership(clients: &[Arc<dyn Client>]) -> Option<Leadership> {
     let asked = clients.iter().map(|client| client.leadership());
     let hosts = clients.len();

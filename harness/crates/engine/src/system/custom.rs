@@ -13,7 +13,7 @@ mod ready;
 
 use self::description::Described;
 use self::file::filled;
-use super::adapter::{Farewell, Launch, Program, System};
+use super::adapter::{Feature, Launch, Program, ShutdownSignal, System};
 use super::client::Client;
 use anyhow::Result;
 use nix::sys::signal::Signal;
@@ -43,7 +43,7 @@ pub struct Custom {
     described: &'static Described,
     name: &'static str,
     objects: &'static [Object],
-    stands_still: Option<&'static str>,
+    no_failover_reason: Option<&'static str>,
 }
 
 impl Custom {
@@ -54,8 +54,8 @@ impl Custom {
         let name: &'static str = described.name.get_ref();
         let objects = Box::leak(described.objects().into_boxed_slice());
         let why = format!("{name}'s file says failover = false");
-        let stands_still = (!described.failover).then(|| &*why.leak());
-        Ok(Box::leak(Box::new(Self { described, name, objects, stands_still })))
+        let no_failover_reason = (!described.failover).then(|| &*why.leak());
+        Ok(Box::leak(Box::new(Self { described, name, objects, no_failover_reason })))
     }
 }
 
@@ -72,7 +72,7 @@ impl System for Custom {
         self.objects
     }
 
-    fn lacks(&self, workload: &dyn Workload) -> Option<String> {
+    fn unsupported_workload(&self, workload: &dyn Workload) -> Option<String> {
         let known = |function: &&str| self.described.knows(function);
         let lacking: Vec<_> =
             workload.functions().iter().copied().filter(|it| !known(it)).collect();
@@ -95,12 +95,15 @@ impl System for Custom {
         &[ReadConsistency::Linearizable]
     }
 
-    fn needs_hosts(&self) -> bool {
-        self.described.hosts
+    fn features(&self) -> &'static [Feature] {
+        match self.described.hosts {
+            true => &[Feature::ReportsLeader, Feature::SeparateHosts],
+            false => &[Feature::ReportsLeader],
+        }
     }
 
-    fn stands_still(&self) -> Option<&'static str> {
-        self.stands_still
+    fn no_failover_reason(&self) -> Option<&'static str> {
+        self.no_failover_reason
     }
 
     fn missing(&self, bin: Option<&Path>) -> Option<String> {
@@ -144,8 +147,8 @@ impl System for Custom {
         self.described.logs(launch)
     }
 
-    fn farewell(&self) -> Option<Farewell> {
-        self.described.stop.as_ref().map(|stop| Farewell {
+    fn shutdown_signal(&self) -> Option<ShutdownSignal> {
+        self.described.stop.as_ref().map(|stop| ShutdownSignal {
             signal: stop.signal.get_ref().parse().unwrap_or(Signal::SIGTERM),
             within: stop.within.as_ref().map_or(STOP, |within| within.get_ref().0),
         })

@@ -6,8 +6,8 @@
 mod calls;
 
 use self::calls::{Step, Told};
-use super::adapter::{Launch, Program, System};
-use super::client::{Client, Handing, Leadership, Standing};
+use super::adapter::{Feature, Launch, Program, System};
+use super::client::{AdminReply, Client, LeaderTransfer, Leadership, ReplicaStatus};
 use super::errors;
 use anyhow::{Context as _, Result};
 use futures_util::future::BoxFuture;
@@ -58,16 +58,12 @@ impl System for Etcd {
         })
     }
 
-    fn needs_hosts(&self) -> bool {
-        true
+    fn features(&self) -> &'static [Feature] {
+        &[Feature::LeaderTransfer, Feature::ReportsLeader, Feature::SeparateHosts]
     }
 
     fn bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
         Ok(Vec::new())
-    }
-
-    fn hands_on(&self) -> bool {
-        true
     }
 
     fn program(&self, launch: &Launch) -> Program {
@@ -190,33 +186,39 @@ impl Client for Gateway {
     }
 
     fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
-        Box::pin(async { self.standing().await?.leadership() })
+        Box::pin(async { self.status().await?.leadership() })
     }
 
-    fn standing(&self) -> BoxFuture<'_, Option<Standing>> {
+    fn status(&self) -> BoxFuture<'_, Option<ReplicaStatus>> {
         Box::pin(async move {
             let address = format!("{}/maintenance/status", self.base);
             let asked = self.http.post(address).json(&json!({})).timeout(STATUS_PATIENCE).send();
-            standing(self.host, &asked.await.ok()?.json().await.ok()?)
+            parse_status(self.host, &asked.await.ok()?.json().await.ok()?)
         })
     }
 
-    fn hand_on(&self, to: HostId) -> BoxFuture<'_, Handing> {
+    fn leader_transfer(&self) -> Option<&dyn LeaderTransfer> {
+        Some(self)
+    }
+}
+
+impl LeaderTransfer for Gateway {
+    fn transfer_leadership(&self, to: HostId) -> BoxFuture<'_, AdminReply> {
         Box::pin(async move {
             let Some(member) = self.member(to).await else {
-                return Handing::Refused(format!("etcd names no member {to}"));
+                return AdminReply::Refused(format!("etcd names no member {to}"));
             };
             let address = format!("{}/maintenance/transfer-leadership", self.base);
             let asked = self.http.post(address).json(&json!({ "targetID": member })).send();
             // Who leads afterwards shows what became of it, whatever is answered.
             drop(asked.await);
-            Handing::Asked
+            AdminReply::Requested
         })
     }
 }
 
 /// What a member's status says. Members have numbers of their own: only the leader itself is known to be on its host.
-fn standing(host: HostId, status: &Value) -> Option<Standing> {
+fn parse_status(host: HostId, status: &Value) -> Option<ReplicaStatus> {
     let number = |value: &Value, name: &str| value.get(name)?.as_str()?.parse().ok();
     let header = status.get("header")?;
     let leader = status.get("leader").and_then(Value::as_str).filter(|leader| *leader != "0");
@@ -226,7 +228,7 @@ fn standing(host: HostId, status: &Value) -> Option<Standing> {
         Some(_) if leads => "leader",
         Some(_) => "follower",
     };
-    Some(Standing {
+    Some(ReplicaStatus {
         role: Some(role.to_owned()),
         leader: leads.then_some(host),
         term: number(header, "raft_term"),
@@ -245,12 +247,12 @@ mod tests {
             json!({"header": {"member_id": "7", "raft_term": "3"}, "leader": leader,
             "raftIndex": "12", "raftAppliedIndex": "11"})
         };
-        let leader = standing(HostId(1), &said("7")).expect("it is understood");
+        let leader = parse_status(HostId(1), &said("7")).expect("it is understood");
         assert_eq!((leader.role.as_deref(), leader.leader), (Some("leader"), Some(HostId(1))));
         assert_eq!((leader.term, leader.commit, leader.applied), (Some(3), Some(12), Some(11)));
-        let follower = standing(HostId(1), &said("8")).expect("it is understood");
+        let follower = parse_status(HostId(1), &said("8")).expect("it is understood");
         assert_eq!((follower.role.as_deref(), follower.leadership()), (Some("follower"), None));
-        assert_eq!(standing(HostId(1), &json!({"error": "x"})), None);
+        assert_eq!(parse_status(HostId(1), &json!({"error": "x"})), None);
     }
     use workloads::Outcome;
 

@@ -7,7 +7,7 @@
 mod calls;
 
 use self::calls::{ask, commit, understand};
-use super::adapter::{Launch, Program, System};
+use super::adapter::{Feature, Launch, Program, System};
 use super::client::{Client, Leadership};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
@@ -57,7 +57,7 @@ impl System for Maelstrom {
         ]
     }
 
-    fn lacks(&self, workload: &dyn Workload) -> Option<String> {
+    fn unsupported_workload(&self, workload: &dyn Workload) -> Option<String> {
         let unknown = workload.functions().iter().find(|function| UNKNOWN.contains(function))?;
         Some(format!(
             "Maelstrom's protocol has no {unknown}, which workload {} calls",
@@ -69,25 +69,17 @@ impl System for Maelstrom {
         &[ReadConsistency::Linearizable]
     }
 
-    fn speaks(&self) -> bool {
-        true
-    }
-
-    fn leads(&self) -> bool {
-        false
-    }
-
     /// One node that all others ask is a right answer to Maelstrom's `lin-kv`.
-    fn stands_still(&self) -> Option<&'static str> {
+    fn no_failover_reason(&self) -> Option<&'static str> {
         Some("Maelstrom asks its programs to be right, not to be available")
+    }
+
+    fn features(&self) -> &'static [Feature] {
+        &[Feature::ExtraArguments, Feature::StandardIo]
     }
 
     fn bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
         Ok(Vec::new())
-    }
-
-    fn takes_arguments(&self) -> bool {
-        true
     }
 
     fn program(&self, launch: &Launch) -> Program {

@@ -1,7 +1,7 @@
-//! Plugs in a system under test: how its replicas are started, and how clients speak to them.
+//! Adapters to systems under test: how their replicas are started, and how clients call them.
 //!
-//! An adapter translates between the one vocabulary of calls and replies and the system's own public interface,
-//! and judges nothing. One system = one file + one line in [`SYSTEMS`].
+//! An adapter translates between the one vocabulary of calls and replies and the system's own
+//! public interface, and judges nothing. One system = one file + one line in [`SYSTEMS`].
 
 mod adapter;
 mod client;
@@ -20,8 +20,11 @@ mod zookeeper;
 use anyhow::Result;
 use std::path::Path;
 
-pub use adapter::{Arrival, Farewell, Launch, Program, System};
-pub use client::{Client, Handing, Leadership, Member, Standing, leadership};
+pub use adapter::{Arrival, Feature, Launch, MemberChanges, Program, ShutdownSignal, System};
+pub use client::{
+    AdminReply, Client, LeaderTransfer, Leadership, MemberInfo, Membership, ReplicaStatus,
+    leadership,
+};
 
 /// Every system, in order of name.
 pub const SYSTEMS: &[&dyn System] = &[
@@ -44,6 +47,8 @@ pub fn system(name: &str) -> Result<Option<&'static dyn System>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use testbed::net::plan::HostId;
+    use workloads::ReadConsistency;
 
     #[test]
     fn names_are_sorted_kebab_case_and_explained() {
@@ -51,6 +56,19 @@ mod tests {
         for system in SYSTEMS {
             assert!(system.name().chars().all(|c| c.is_ascii_lowercase() || c == '-'));
             assert!(system.doc().len() > 20 && !system.objects().is_empty(), "{}", system.name());
+        }
+    }
+
+    #[tokio::test]
+    async fn clients_have_the_interfaces_that_their_system_declares() {
+        let address = "127.0.0.1:1".parse().expect("an address");
+        for system in SYSTEMS {
+            let client = system.client(HostId(0), address, ReadConsistency::Linearizable);
+            let client = client.expect("a client");
+            let transfers = system.has(Feature::LeaderTransfer);
+            assert_eq!(client.leader_transfer().is_some(), transfers, "{}", system.name());
+            let changes_members = system.member_changes().is_some();
+            assert_eq!(client.membership().is_some(), changes_members, "{}", system.name());
         }
     }
 }

@@ -3,8 +3,10 @@
 mod calls;
 
 use self::calls::{Asked, ask, understand};
-use super::adapter::{Arrival, Launch, Program, System};
-use super::client::{Client, Handing, Leadership, Member, Standing};
+use super::adapter::{Arrival, Feature, Launch, MemberChanges, Program, System};
+use super::client::{
+    AdminReply, Client, LeaderTransfer, Leadership, MemberInfo, Membership, ReplicaStatus,
+};
 use super::errors;
 use anyhow::{Context as _, Result, bail};
 use futures_util::future::BoxFuture;
@@ -60,6 +62,14 @@ impl System for RaftKv {
         ]
     }
 
+    fn features(&self) -> &'static [Feature] {
+        &[Feature::ExtraArguments, Feature::LeaderTransfer, Feature::ReportsLeader]
+    }
+
+    fn member_changes(&self) -> Option<&dyn MemberChanges> {
+        Some(self)
+    }
+
     fn bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
         let Program { path, mut args } = replica(bin);
         args.push("--list-unsafe".into());
@@ -77,32 +87,11 @@ impl System for RaftKv {
         Ok(text.lines().filter_map(pair).collect())
     }
 
-    fn hands_on(&self) -> bool {
-        true
-    }
-
-    fn changes_members(&self) -> bool {
-        true
-    }
-
-    fn joining(&self, launch: &Launch, arrival: &Arrival) -> Program {
-        let Arrival { seed, generation, replaces } = *arrival;
-        let mut way = vec!["--join".into(), seed.to_string().into()];
-        if replaces {
-            way.extend(["--replace".into(), name(launch.host, generation - 1).into()]);
-        }
-        started(launch, &name(launch.host, generation), way)
-    }
-
     fn program(&self, launch: &Launch) -> Program {
         let peers: Vec<String> =
             launch.peers.iter().map(|(host, address)| format!("{host}={address}")).collect();
         let way = vec!["--peers".into(), peers.join(",").into()];
         started(launch, &name(launch.host, 0), way)
-    }
-
-    fn takes_arguments(&self) -> bool {
-        true
     }
 
     fn client(
@@ -114,6 +103,17 @@ impl System for RaftKv {
         let http = super::http::http(CLIENT_PATIENCE).context("the HTTP client cannot be built")?;
         let base = format!("http://{address}");
         Ok(Arc::new(HttpClient { http, base, consistency, seen: Mutex::default() }))
+    }
+}
+
+impl MemberChanges for RaftKv {
+    fn joining(&self, launch: &Launch, arrival: &Arrival) -> Program {
+        let Arrival { seed, generation, replaces } = *arrival;
+        let mut way = vec!["--join".into(), seed.to_string().into()];
+        if replaces {
+            way.extend(["--replace".into(), name(launch.host, generation - 1).into()]);
+        }
+        started(launch, &name(launch.host, generation), way)
     }
 }
 
@@ -246,66 +246,79 @@ impl Client for HttpClient {
     }
 
     fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
-        Box::pin(async { self.standing().await?.leadership() })
+        Box::pin(async { self.status().await?.leadership() })
     }
 
-    fn standing(&self) -> BoxFuture<'_, Option<Standing>> {
+    fn status(&self) -> BoxFuture<'_, Option<ReplicaStatus>> {
         Box::pin(async move {
             let asked =
                 self.http.get(format!("{}/status", self.base)).timeout(STATUS_PATIENCE).send();
-            Some(standing(&asked.await.ok()?.json().await.ok()?))
+            Some(parse_status(&asked.await.ok()?.json().await.ok()?))
         })
     }
 
-    fn hand_on(&self, to: HostId) -> BoxFuture<'_, Handing> {
+    fn leader_transfer(&self) -> Option<&dyn LeaderTransfer> {
+        Some(self)
+    }
+
+    fn membership(&self) -> Option<&dyn Membership> {
+        Some(self)
+    }
+}
+
+impl LeaderTransfer for HttpClient {
+    fn transfer_leadership(&self, to: HostId) -> BoxFuture<'_, AdminReply> {
         Box::pin(async move {
             let address = format!("{}/cluster/leader?timeout_ms={SERVER_PATIENCE_MS}", self.base);
             let wish = json!({ "name": self.name_of(to).await });
-            wished(self.http.post(address).json(&wish)).await
+            request_change(self.http.post(address).json(&wish)).await
         })
     }
+}
 
-    fn members(&self) -> BoxFuture<'_, Option<Vec<Member>>> {
+impl Membership for HttpClient {
+    fn members(&self) -> BoxFuture<'_, Option<Vec<MemberInfo>>> {
         Box::pin(async move {
-            let all = self.roll().await?;
+            let all = self.list_members().await?;
             Some(all.into_iter().map(|(member, _)| member).collect())
         })
     }
 
-    fn remove(&self, host: HostId) -> BoxFuture<'_, Handing> {
+    fn remove_member(&self, host: HostId) -> BoxFuture<'_, AdminReply> {
         Box::pin(async move {
             let query = format!("timeout_ms={SERVER_PATIENCE_MS}");
             let name = self.name_of(host).await;
             let wish = format!("{}/cluster/members/{name}?{query}", self.base);
-            wished(self.http.delete(wish)).await
+            request_change(self.http.delete(wish)).await
         })
     }
 }
 
 impl HttpClient {
-    /// Who takes part, and under which name.
-    async fn roll(&self) -> Option<Vec<(Member, String)>> {
+    /// The members and their names.
+    async fn list_members(&self) -> Option<Vec<(MemberInfo, String)>> {
         let asked = self.http.get(format!("{}/cluster/members", self.base));
         let said: Value = asked.timeout(STATUS_PATIENCE).send().await.ok()?.json().await.ok()?;
         let member = |member: &Value| {
             let name = member["name"].as_str()?;
-            Some((Member { host: host(name)?, id: member["id"].as_u64()? }, name.to_owned()))
+            Some((MemberInfo { host: host(name)?, id: member["id"].as_u64()? }, name.to_owned()))
         };
         said["members"].as_array()?.iter().map(member).collect()
     }
 
     /// What the member on that host is called: the last that came, where there are two.
     async fn name_of(&self, host: HostId) -> String {
-        let there = |(member, _): &(Member, String)| member.host == host;
-        let last = self.roll().await.into_iter().flatten().filter(there).max_by_key(|it| it.0.id);
+        let there = |(member, _): &(MemberInfo, String)| member.host == host;
+        let last =
+            self.list_members().await.into_iter().flatten().filter(there).max_by_key(|it| it.0.id);
         last.map_or_else(|| name(host, 0), |(_, name)| name)
     }
 }
 
 /// What `/status` says; of several groups, the first.
-fn standing(status: &Value) -> Standing {
+fn parse_status(status: &Value) -> ReplicaStatus {
     let number = |name: &str| status.get(name).and_then(Value::as_u64);
-    Standing {
+    ReplicaStatus {
         role: status.get("role").and_then(Value::as_str).map(str::to_owned),
         leader: status.get("leader").and_then(Value::as_str).and_then(host),
         term: number("term"),
@@ -314,13 +327,13 @@ fn standing(status: &Value) -> Standing {
     }
 }
 
-/// What becomes of a wish about who leads or takes part.
-async fn wished(wish: RequestBuilder) -> Handing {
-    let Ok(response) = wish.send().await else { return Handing::Asked };
+/// Sends a request to change the leader or the members.
+async fn request_change(request: RequestBuilder) -> AdminReply {
+    let Ok(response) = request.send().await else { return AdminReply::Requested };
     let refused = !response.status().is_success();
     let said: Value = response.json().await.unwrap_or_default();
     match said["message"].as_str() {
-        Some(why) if refused && said["definite"] == true => Handing::Refused(why.to_owned()),
-        _ => Handing::Asked,
+        Some(why) if refused && said["definite"] == true => AdminReply::Refused(why.to_owned()),
+        _ => AdminReply::Requested,
     }
 }

@@ -11,7 +11,7 @@ mod speaker;
 
 pub(super) use self::resp::{Answer, Connections};
 pub(super) use self::speaker::{Guide, client, field, replication, unread, unseen};
-use super::adapter::{Launch, Program, System};
+use super::adapter::{Feature, Launch, Program, System};
 use super::client::Client;
 use super::executable::on_path;
 use anyhow::Result;
@@ -57,16 +57,12 @@ impl System for Redis {
         missing(bin)
     }
 
-    fn needs_hosts(&self) -> bool {
-        true
-    }
-
-    fn takes_arguments(&self) -> bool {
-        true
-    }
-
-    fn stands_still(&self) -> Option<&'static str> {
+    fn no_failover_reason(&self) -> Option<&'static str> {
         Some("the primary of redis is one for ever")
+    }
+
+    fn features(&self) -> &'static [Feature] {
+        &[Feature::ExtraArguments, Feature::ReportsLeader, Feature::SeparateHosts]
     }
 
     fn bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {

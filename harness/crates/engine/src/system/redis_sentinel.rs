@@ -5,7 +5,7 @@
 //! Redis replicates behind the client's back, so a primary that is cut off goes on acknowledging what will be lost:
 //! `--node-arg=--min-replicas-to-write --node-arg=1` narrows that, and does not close it.
 
-use super::adapter::{Launch, Program, System};
+use super::adapter::{Feature, Launch, Program, System};
 use super::client::Client;
 use super::redis::{self, Answer, Connections, Guide};
 use anyhow::Result;
@@ -53,12 +53,8 @@ impl System for RedisSentinel {
         redis::missing(bin)
     }
 
-    fn needs_hosts(&self) -> bool {
-        true
-    }
-
-    fn takes_arguments(&self) -> bool {
-        true
+    fn features(&self) -> &'static [Feature] {
+        &[Feature::ExtraArguments, Feature::ReportsLeader, Feature::SeparateHosts]
     }
 
     fn bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {

@@ -9,8 +9,8 @@ mod session;
 
 use self::jute::{ANY, Answer, Frame, Kind};
 use self::session::{Failure, Sessions};
-use super::adapter::{Launch, Program, System};
-use super::client::{Client, Leadership, Standing};
+use super::adapter::{Feature, Launch, Program, System};
+use super::client::{Client, Leadership, ReplicaStatus};
 use super::values::int;
 use anyhow::Result;
 use checker::history::Value as Seen;
@@ -66,8 +66,8 @@ impl System for ZooKeeper {
         })
     }
 
-    fn needs_hosts(&self) -> bool {
-        true
+    fn features(&self) -> &'static [Feature] {
+        &[Feature::ReportsLeader, Feature::SeparateHosts]
     }
 
     fn bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
@@ -237,8 +237,8 @@ impl Speaker {
         }
     }
 
-    /// What the server says of itself.
-    async fn status(&self) -> std::io::Result<String> {
+    /// Asks the server for its status.
+    async fn request_status(&self) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(self.address).await?;
         stream.write_all(b"srvr").await?;
         let mut said = String::new();
@@ -251,12 +251,12 @@ fn node(key: &str) -> String {
     format!("/{key}")
 }
 
-/// What a server says of itself. Its last transaction is its epoch and a number within that.
-fn standing(host: HostId, said: &str) -> Option<Standing> {
+/// Parses the answer of a server. Its last transaction is its epoch and a number within that.
+fn parse_status(host: HostId, said: &str) -> Option<ReplicaStatus> {
     let field = |name: &str| said.lines().find_map(|line| line.strip_prefix(name));
     let role = field("Mode: ")?.trim();
     let last = u64::from_str_radix(field("Zxid: 0x")?.trim(), 16).ok()?;
-    Some(Standing {
+    Some(ReplicaStatus {
         role: Some(role.to_owned()),
         leader: (role == "leader").then_some(host),
         term: Some(last >> 32),
@@ -271,13 +271,14 @@ impl Client for Speaker {
     }
 
     fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
-        Box::pin(async move { self.standing().await?.leadership() })
+        Box::pin(async move { self.status().await?.leadership() })
     }
 
-    fn standing(&self) -> BoxFuture<'_, Option<Standing>> {
+    fn status(&self) -> BoxFuture<'_, Option<ReplicaStatus>> {
         Box::pin(async move {
-            let said = tokio::time::timeout(STATUS_PATIENCE, self.status()).await.ok()?.ok()?;
-            standing(self.host, &said)
+            let said =
+                tokio::time::timeout(STATUS_PATIENCE, self.request_status()).await.ok()?.ok()?;
+            parse_status(self.host, &said)
         })
     }
 }
@@ -300,12 +301,12 @@ mod tests {
     #[test]
     fn only_a_leader_says_who_leads() {
         let said = |mode| format!("Zookeeper version: 3.8.0\nZxid: 0x300000007\nMode: {mode}\n");
-        let standing = |said: &str| standing(HostId(1), said);
-        let leader = standing(&said("leader")).expect("it is understood");
+        let parse = |said: &str| parse_status(HostId(1), said);
+        let leader = parse(&said("leader")).expect("it is understood");
         assert_eq!(leader.leadership(), Some(Leadership { leader: HostId(1), term: 3 }));
         assert_eq!(leader.applied, Some(7));
-        let follower = standing(&said("follower")).expect("it is understood");
+        let follower = parse(&said("follower")).expect("it is understood");
         assert_eq!((follower.role.as_deref(), follower.leadership()), (Some("follower"), None));
-        assert_eq!(standing("This ZooKeeper instance is not currently serving requests"), None);
+        assert_eq!(parse("This ZooKeeper instance is not currently serving requests"), None);
     }
 }

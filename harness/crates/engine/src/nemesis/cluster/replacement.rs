@@ -1,13 +1,13 @@
 //! How replicas join on a host after the one that it started with.
 
-use crate::system::{Arrival, Launch, Program, System};
+use crate::system::{Arrival, Launch, MemberChanges, Program};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use testbed::net::plan::HostId;
 
 /// The replicas that join on one host.
 pub(crate) struct Replacements {
-    system: &'static dyn System,
+    changes: &'static dyn MemberChanges,
     launch: Launch,
     /// The client address of each replica, through which a new one can join.
     seeds: BTreeMap<HostId, SocketAddr>,
@@ -18,11 +18,11 @@ pub(crate) struct Replacements {
 impl Replacements {
     /// No replica has joined yet.
     pub(crate) fn new(
-        system: &'static dyn System,
+        changes: &'static dyn MemberChanges,
         launch: Launch,
         seeds: BTreeMap<HostId, SocketAddr>,
     ) -> Self {
-        Self { system, launch, seeds, generation: 0 }
+        Self { changes, launch, seeds, generation: 0 }
     }
 
     /// The program of a replica that joins on a host without a member, through replica `by`.
@@ -39,6 +39,6 @@ impl Replacements {
     fn arriving(&self, by: HostId, replaces: bool) -> Option<Program> {
         let seed = *self.seeds.get(&by)?;
         let arrival = Arrival { seed, generation: self.generation, replaces };
-        Some(self.system.joining(&self.launch, &arrival))
+        Some(self.changes.joining(&self.launch, &arrival))
     }
 }

@@ -5,7 +5,7 @@
 //! others.
 
 use super::Cluster;
-use crate::system::Farewell;
+use crate::system::ShutdownSignal;
 use std::time::Duration;
 use testbed::net::plan::HostId;
 use tokio::time::{Instant, sleep};
@@ -14,16 +14,19 @@ const POLL: Duration = Duration::from_millis(5);
 
 impl Cluster {
     /// Ends all replicas and keeps their logs; returns a message for each problem.
-    pub(crate) async fn shutdown(&mut self, farewell: Option<Farewell>) -> Vec<String> {
+    pub(crate) async fn shutdown(&mut self, signal: Option<ShutdownSignal>) -> Vec<String> {
         let mut problems = Vec::new();
-        if let Some(farewell) = farewell {
-            problems.extend(self.request_exits(farewell).await);
+        if let Some(signal) = signal {
+            problems.extend(self.request_exits(signal).await);
         }
         problems.extend(self.members.iter().flat_map(|member| member.startup.logs.keep()));
         problems
     }
 
-    async fn request_exits(&mut self, Farewell { signal, within }: Farewell) -> Vec<String> {
+    async fn request_exits(
+        &mut self,
+        ShutdownSignal { signal, within }: ShutdownSignal,
+    ) -> Vec<String> {
         for member in &mut self.members {
             // The signal fails only where the process has exited already.
             drop(member.replica.ask_to_end(signal));

@@ -1,7 +1,7 @@
 //! What all changes of members share: their target, and what replicas report of members.
 
 use super::super::{Cluster, ClusterView, Skip, Target, selector};
-use crate::system::{Client, Member, System};
+use crate::system::{AdminReply, Client, MemberInfo, System};
 use anyhow::{Context as _, Result};
 use futures_util::future::join_all;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(super) const VARIANTS: &[(&str, &str)] = &[
 pub(super) async fn find_member(
     target: &Target,
     cluster: &mut Cluster,
-) -> Result<(HostId, Arc<dyn Client>, Member)> {
+) -> Result<(HostId, Arc<dyn Client>, MemberInfo)> {
     let host = *target.hosts.first().context("a removal needs a target; this is a bug")?;
     cluster.samples(&target.hosts)?;
     let client = find_client(cluster, host).await.ok_or(Skip::because("there is no leader"))?;
@@ -37,7 +37,7 @@ pub(super) async fn find_member(
 
 pub(super) fn reject_fixed_members(nemesis: &str, system: &dyn System) -> Option<String> {
     let system_name = system.name();
-    (!system.changes_members()).then(|| {
+    system.member_changes().is_none().then(|| {
         format!("nemesis {nemesis:?}: {system_name} has no interface here to change its members")
     })
 }
@@ -71,14 +71,27 @@ pub(super) async fn find_client(cluster: &Cluster, host: HostId) -> Option<Arc<d
     cluster.client(other).ok().cloned()
 }
 
+/// The members, as reported through that client.
+pub(super) async fn list_members(client: &Arc<dyn Client>) -> Option<Vec<MemberInfo>> {
+    client.membership()?.members().await
+}
+
+/// Requests the removal of the member on that host.
+pub(super) async fn request_removal(client: &Arc<dyn Client>, host: HostId) -> AdminReply {
+    match client.membership() {
+        Some(membership) => membership.remove_member(host).await,
+        None => AdminReply::Refused("this client changes no members".to_owned()),
+    }
+}
+
 /// The member on that host, as reported through that client.
-pub(super) async fn member_on(client: &Arc<dyn Client>, host: HostId) -> Option<Member> {
-    let members = client.members().await?;
+pub(super) async fn member_on(client: &Arc<dyn Client>, host: HostId) -> Option<MemberInfo> {
+    let members = list_members(client).await?;
     members.into_iter().find(|member| member.host == host)
 }
 
 /// How many replicas report members of which that is true.
-pub(super) async fn count_reports(cluster: &Cluster, so: impl Fn(&[Member]) -> bool) -> usize {
-    let reports = cluster.clients().iter().map(|client| client.members());
+pub(super) async fn count_reports(cluster: &Cluster, so: impl Fn(&[MemberInfo]) -> bool) -> usize {
+    let reports = cluster.clients().iter().map(list_members);
     join_all(reports).await.into_iter().flatten().filter(|members| so(members)).count()
 }

@@ -2,8 +2,11 @@
 
 use super::super::Cluster;
 use super::super::cluster::Roster;
-use super::changes::{JOIN_PATIENCE, POLL, REMOVAL, count_reports, find_client, member_on};
-use crate::system::{Client, Member};
+use super::changes::{
+    JOIN_PATIENCE, POLL, REMOVAL, count_reports, find_client, list_members, member_on,
+    request_removal,
+};
+use crate::system::{Client, MemberInfo};
 use anyhow::{Context as _, Result, ensure};
 use std::path::Path;
 use std::sync::Arc;
@@ -49,7 +52,7 @@ async fn retry_removal(cluster: &mut Cluster, host: HostId) -> Result<()> {
     while !is_removed(cluster, host).await {
         ensure!(began.elapsed() < LAST_PATIENCE, "{host} was to be removed, and is still a member");
         if let Some(client) = find_client(cluster, host).await {
-            client.remove(host).await;
+            request_removal(&client, host).await;
         }
         sleep(POLL).await;
     }
@@ -87,9 +90,9 @@ pub(super) async fn rejoin(
 /// there has joined without an answer before: it has no data any more, so it is removed.
 async fn find_free_place(cluster: &Cluster, host: HostId) -> Option<Arc<dyn Client>> {
     let client = find_client(cluster, host).await?;
-    let members = client.members().await?;
+    let members = list_members(&client).await?;
     if members.iter().any(|member| member.host == host) {
-        client.remove(host).await;
+        request_removal(&client, host).await;
         return None;
     }
     Some(client)
@@ -138,7 +141,7 @@ pub(super) async fn reports_itself(cluster: &Cluster, host: HostId) -> bool {
 
 /// Whether most replicas report no member on that host.
 pub(super) async fn is_removed(cluster: &Cluster, host: HostId) -> bool {
-    let none = |all: &[Member]| all.iter().all(|member| member.host != host);
+    let none = |all: &[MemberInfo]| all.iter().all(|member| member.host != host);
     count_reports(cluster, none).await > cluster.count() / 2
 }
 

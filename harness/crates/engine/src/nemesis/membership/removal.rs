@@ -16,10 +16,10 @@ use super::super::{
 };
 use super::changes::{
     JOIN_PATIENCE, POLL, REMOVAL, VARIANTS, aim_at_one, count_reports, find_member,
-    reject_fixed_members,
+    reject_fixed_members, request_removal,
 };
 use super::rejoin::{is_removed, kill_and_wipe, rejoin};
-use crate::system::{Client, Handing, Member, System};
+use crate::system::{AdminReply, Client, MemberInfo, System};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl Nemesis for Removal {
     ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
         Box::pin(async move {
             let (host, client, old) = find_member(target, cluster).await?;
-            if let Handing::Refused(why) = client.remove(host).await {
+            if let AdminReply::Refused(why) = request_removal(&client, host).await {
                 return Err(Skip::because(why).into());
             }
             let evidence = await_removal(cluster, &client, old).await;
@@ -113,12 +113,12 @@ impl ActiveFault for ActiveRemoval {
 
 /// Waits until most replicas report that a member is gone. Halfway the removal is requested again,
 /// because the first request may have been lost.
-async fn await_removal(cluster: &Cluster, client: &Arc<dyn Client>, old: Member) -> Evidence {
-    let Member { host, id } = old;
+async fn await_removal(cluster: &Cluster, client: &Arc<dyn Client>, old: MemberInfo) -> Evidence {
+    let MemberInfo { host, id } = old;
     let began = Instant::now();
     let mut retry_after = REMOVAL_PATIENCE / 2;
     while began.elapsed() < REMOVAL_PATIENCE {
-        let is_gone = |all: &[Member]| all.iter().all(|member| member.id != id);
+        let is_gone = |all: &[MemberInfo]| all.iter().all(|member| member.id != id);
         let reports = count_reports(cluster, is_gone).await;
         if reports > cluster.count() / 2 {
             let count = cluster.count();
@@ -128,7 +128,7 @@ async fn await_removal(cluster: &Cluster, client: &Arc<dyn Client>, old: Member)
         }
         if began.elapsed() > retry_after {
             retry_after = REMOVAL_PATIENCE;
-            client.remove(host).await;
+            request_removal(client, host).await;
         }
         sleep(POLL).await;
     }

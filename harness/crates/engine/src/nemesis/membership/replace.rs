@@ -12,10 +12,10 @@ use super::super::{
 };
 use super::changes::{
     JOIN_PATIENCE, POLL, VARIANTS, aim_at_one, count_reports, find_client, find_member,
-    reject_fixed_members,
+    list_members, reject_fixed_members,
 };
 use super::rejoin::{choose_seed, kill_and_wipe, reports_itself, wipe};
-use crate::system::{Member, System};
+use crate::system::{MemberInfo, System};
 use anyhow::{Context as _, Result};
 use futures_util::future::BoxFuture;
 use testbed::net::plan::HostId;
@@ -118,12 +118,12 @@ impl ActiveFault for ActiveReplacement {
 /// Waits until most replicas report the member that replaces the old one.
 async fn await_replacement(cluster: &mut Cluster, host: HostId, old: u64) -> Option<Evidence> {
     let began = Instant::now();
-    let is_replaced = |all: &[Member]| find_new_member(all, host, old).is_some();
+    let is_replaced = |all: &[MemberInfo]| find_new_member(all, host, old).is_some();
     while began.elapsed() < JOIN_PATIENCE && !cluster.member(host).has_exited() {
         let reports = count_reports(cluster, is_replaced).await;
         if reports > cluster.count() / 2 && reports_itself(cluster, host).await {
             let client = find_client(cluster, host).await?;
-            let new = find_new_member(&client.members().await?, host, old)?;
+            let new = find_new_member(&list_members(&client).await?, host, old)?;
             let count = cluster.count();
             let text = format!(
                 "{host} (member {old}) died and was emptied; member {new} joined in its place, \
@@ -137,7 +137,7 @@ async fn await_replacement(cluster: &mut Cluster, host: HostId, old: u64) -> Opt
 }
 
 /// The only member on that host, if it is not the old one.
-fn find_new_member(all: &[Member], host: HostId, old: u64) -> Option<u64> {
+fn find_new_member(all: &[MemberInfo], host: HostId, old: u64) -> Option<u64> {
     let mut there = all.iter().filter(|member| member.host == host);
     let new = there.next().filter(|member| member.id != old)?;
     there.next().is_none().then_some(new.id)
@@ -149,9 +149,9 @@ mod tests {
 
     #[test]
     fn a_new_member_counts_once_the_old_one_is_gone() {
-        let member = |id| Member { host: HostId(2), id };
-        let elsewhere = Member { host: HostId(1), id: 9 };
-        let find = |all: &[Member]| find_new_member(all, HostId(2), 3);
+        let member = |id| MemberInfo { host: HostId(2), id };
+        let elsewhere = MemberInfo { host: HostId(1), id: 9 };
+        let find = |all: &[MemberInfo]| find_new_member(all, HostId(2), 3);
         assert_eq!(find(&[elsewhere, member(6)]), Some(6));
         assert_eq!(find(&[member(3), member(6)]), None, "both are there");
         assert_eq!(find(&[member(3)]), None, "no new one is there");
