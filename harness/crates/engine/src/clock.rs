@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// The clock of a run; copies tell the same time.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub(crate) struct Clock {
     began: Instant,
 }
 

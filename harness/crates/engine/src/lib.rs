@@ -2,13 +2,13 @@
 //!
 //! `node` is not among the dependencies: a replica is a separate process, reached only over its public API.
 
-pub mod clock;
+mod clock;
 pub mod duration;
-pub mod evidence;
+mod evidence;
 pub mod live;
 pub mod nemesis;
 pub mod run;
-pub mod spelling;
+mod spelling;
 pub mod suite;
 pub mod system;
-pub mod watch;
+mod watch;

@@ -23,7 +23,7 @@ const BEAT: Duration = Duration::from_millis(200);
 
 /// What was seen of a replica.
 #[derive(Debug)]
-pub struct Heard {
+pub(crate) struct Heard {
     /// When, in nanoseconds since the run began.
     pub time: u64,
     /// On which host.
@@ -33,7 +33,7 @@ pub struct Heard {
 }
 
 /// The watchers of a run.
-pub struct Watch {
+pub(crate) struct Watch {
     askers: Vec<JoinHandle<()>>,
     writer: JoinHandle<std::io::Result<()>>,
     /// Who leads, as the replica with the greatest term says.
@@ -44,7 +44,7 @@ pub struct Watch {
 
 impl Watch {
     /// Begins to watch, in a new file.
-    pub fn start(
+    pub(crate) fn start(
         clock: Clock,
         clients: &[Arc<dyn Client>],
         directory: &RunDirectory,
@@ -66,7 +66,7 @@ impl Watch {
     }
 
     /// Ends once everything is written. Whoever else has the ear must have let go of it.
-    pub async fn finish(self) -> Result<()> {
+    pub(crate) async fn finish(self) -> Result<()> {
         self.askers.iter().for_each(JoinHandle::abort);
         drop(self.ear);
         let written = self.writer.await.context("the watcher died")?;

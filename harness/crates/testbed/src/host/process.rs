@@ -75,9 +75,9 @@ impl fmt::Display for ProcessExit {
 /// The standard input and output of a replica that speaks on them.
 pub(crate) struct Pipes {
     /// What it reads.
-    pub input: ChildStdin,
+    pub(crate) input: ChildStdin,
     /// What it writes.
-    pub output: ChildStdout,
+    pub(crate) output: ChildStdout,
 }
 
 impl Replica {
@@ -192,7 +192,7 @@ impl Replica {
     }
 
     /// That process and whoever else belongs to it now.
-    pub fn processes(&mut self) -> Result<Vec<i32>> {
+    pub(crate) fn processes(&mut self) -> Result<Vec<i32>> {
         self.ensure_alive()?;
         self.kin.members()
     }

@@ -92,7 +92,7 @@ impl Host {
     }
 
     /// The host's network namespace, to move links into.
-    pub fn network(&self) -> Result<File> {
+    pub(crate) fn network(&self) -> Result<File> {
         self.run(|| File::open("/proc/thread-self/ns/net"))?
             .with_context(|| format!("the network namespace of {} cannot be opened", self.name))
     }

@@ -69,7 +69,7 @@ enum Links {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Applied {
     /// Directed links that are cut now.
-    pub cuts: usize,
+    pub(crate) cuts: usize,
     /// How long the change took.
     pub took: Duration,
 }

@@ -11,9 +11,9 @@ pub type Body = Map<String, Value>;
 pub struct Message {
     /// Numbers messages in the order in which they were sent; nodes do not care.
     #[serde(default, skip_deserializing)]
-    pub id: u64,
+    pub(crate) id: u64,
     /// Who says that it sent it.
-    pub src: String,
+    pub(crate) src: String,
     /// To whom.
     pub dest: String,
     /// What.
@@ -38,7 +38,7 @@ impl Message {
     }
 
     /// The type of its body.
-    pub fn kind(&self) -> &str {
+    pub(crate) fn kind(&self) -> &str {
         self.body.get("type").and_then(Value::as_str).unwrap_or_default()
     }
 
@@ -65,7 +65,7 @@ pub fn body(fields: Value) -> Body {
 }
 
 /// An error of the protocol.
-pub fn error(code: u64, text: &str) -> Body {
+pub(crate) fn error(code: u64, text: &str) -> Body {
     body(json!({ "type": "error", "code": code, "text": text }))
 }
 
