@@ -5,7 +5,8 @@ use std::fmt;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Text, Value};
+use super::text::Text;
+use super::value::Value;
 
 /// One line of a history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -1,6 +1,8 @@
 //! Tells the formats of histories apart by what is in them.
 
-use super::{Damage, History, Parsed, edn, jsonl, porcupine_log, session_text};
+use super::pairing::History;
+use super::parse_error::{Damage, Parsed};
+use super::{edn, jsonl, porcupine_log, session_text};
 
 /// How a history is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,68 +6,20 @@
 //! why: a judge does not guess. One array of events, as other tools write, is read as well.
 
 mod array;
-
-use std::borrow::Cow;
+mod line;
 
 use serde::Deserialize;
 
-use super::damage;
-use super::event::Names;
-use super::text::Words;
-use super::{Damage, Event, History, Kind, Parsed, Process, Torn, Value};
+use self::line::{Line, Said, reason};
+use super::event::Event;
+use super::pairing::History;
+use super::parse_error;
+use super::parse_error::{Damage, Parsed, Torn};
+use super::value::Value;
 
 #[derive(Deserialize)]
 struct Header {
     initial: Vec<Value>,
-}
-
-/// An event as other tools write it: numbers may be missing, and a time of -1 means that nobody
-/// knows.
-#[derive(Deserialize)]
-struct Line<'t> {
-    index: Option<u64>,
-    time: Option<i64>,
-    #[serde(rename = "type")]
-    kind: Kind,
-    process: Option<Process>,
-    #[serde(borrow, default = "transaction")]
-    f: Cow<'t, str>,
-    #[serde(default)]
-    value: Value,
-    #[serde(borrow)]
-    node: Option<Word<'t>>,
-    error: Option<Value>,
-}
-
-/// A name that is borrowed from the line; serde copies a `Cow` that is within an `Option`.
-#[derive(Deserialize)]
-struct Word<'t>(#[serde(borrow)] Cow<'t, str>);
-
-/// What the lines before have said.
-#[derive(Default)]
-struct Said {
-    names: Names,
-    words: Words,
-}
-
-/// What an operation is for Elle when it does not say.
-fn transaction() -> Cow<'static, str> {
-    Cow::Borrowed("txn")
-}
-
-impl Line<'_> {
-    fn event(self, next_index: u64, said: &mut Said) -> Result<Event, &'static str> {
-        Ok(Event {
-            index: self.index.unwrap_or(next_index),
-            time: self.time.map_or(0, |time| time.max(0).unsigned_abs()),
-            kind: self.kind,
-            process: said.names.process(self.process).ok_or("missing field `process`")?,
-            f: said.words.share(&self.f),
-            value: self.value,
-            node: self.node.map(|Word(node)| said.words.share(&node)),
-            error: self.error,
-        })
-    }
 }
 
 /// Reads a history.
@@ -169,7 +121,7 @@ impl Reader {
 
     fn finish(self) -> Result<History, Damage> {
         let Self { events, lines, .. } = self;
-        let history = damage::history(events, |position| (lines[position], 1))?;
+        let history = parse_error::history(events, |position| (lines[position], 1))?;
         Ok(match self.initial {
             Some(states) => history.with_initial(states),
             None => history,
@@ -180,12 +132,6 @@ impl Reader {
 /// serde counts lines within the one line it is given; ours is the line of the file.
 fn damage(line: usize, error: &serde_json::Error) -> Damage {
     Damage { line, column: error.column().max(1), why: reason(error) }
-}
-
-/// What serde says, without the place.
-fn reason(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.as_str(), |(why, _)| why).to_owned()
 }
 
 /// One event as one line, without the newline.

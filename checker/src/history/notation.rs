@@ -14,7 +14,9 @@
 //! end stays open until a later `0:ok`. Values are integers, `nil`, `true`, `false`, words and
 //! quoted text. What a read returns stands in its call and is put into its completion.
 
-use super::{Event, History, Kind, MISMATCH, Process, Value};
+use super::event::{Event, Kind, MISMATCH, Process};
+use super::pairing::History;
+use super::value::Value;
 
 /// Text that is not in the notation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -5,8 +5,11 @@
 //! `cas` with its arguments is a mismatch. Other log lines are passed over; a line of the right
 //! kind that makes no sense is an error.
 
+use super::event::{Event, Kind, MISMATCH, Process};
+use super::pairing::History;
+use super::parse_error::Damage;
 use super::text::Words;
-use super::{Damage, Event, History, Kind, MISMATCH, Process, Value};
+use super::value::Value;
 
 /// What stands before an entry.
 const MARK: &str = "jepsen.util - ";

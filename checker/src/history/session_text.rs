@@ -3,7 +3,11 @@
 //! A line is `w key value` or `r key value`; `-----` ends a transaction and `=====` a session. Every transaction
 //! took place. The text says nothing of time between sessions, and so does the history: [`History::is_timed`].
 
-use super::{Damage, Event, History, Kind, Process, Value, damage};
+use super::event::{Event, Kind, Process};
+use super::pairing::History;
+use super::parse_error;
+use super::parse_error::Damage;
+use super::value::Value;
 
 /// Whether a text begins like one.
 pub(super) fn is_text(text: &[u8]) -> bool {
@@ -28,7 +32,7 @@ pub fn parse(text: &str) -> Result<History, Damage> {
     }
     reader.end();
     let lines = reader.lines;
-    damage::history(reader.events, |position| (lines[position], 1)).map(History::without_time)
+    parse_error::history(reader.events, |position| (lines[position], 1)).map(History::without_time)
 }
 
 #[derive(Default)]

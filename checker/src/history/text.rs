@@ -142,7 +142,7 @@ impl Words {
 
 #[cfg(test)]
 mod tests {
-    use super::{Text, Words};
+    use crate::history::text::{Text, Words};
 
     #[test]
     fn words_that_share_a_place_stay_what_they_are() {

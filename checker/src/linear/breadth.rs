@@ -3,9 +3,9 @@
 use super::engine::{Engine, Stop};
 use super::frontier::Config;
 use super::mask::Mask;
-use super::oracle::Role;
+use super::model_cache::Role;
+use super::open_ops::Scene;
 use super::plan::Turn;
-use super::scene::Scene;
 use crate::history::Value;
 
 /// A walk, without the engine that it is made with.

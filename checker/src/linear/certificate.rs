@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::oracle::{Oracle, Role};
+use super::model_cache::{Oracle, Role};
 use super::partition::Op;
 use super::plan::{Plan, Turn};
 use crate::history::Value;

@@ -9,9 +9,9 @@ use rustc_hash::FxHashMap;
 
 use super::engine::{Engine, Stop};
 use super::frontier::{Config, dominates};
-use super::oracle::State;
+use super::model_cache::State;
+use super::open_ops::Scene;
 use super::plan::Turn;
-use super::scene::Scene;
 use crate::history::Value;
 
 /// A search that can be interrupted and resumed.

@@ -25,7 +25,7 @@
 //! 4. *Of equal operations the first to complete is used first*, and one of unknown outcome last:
 //!    if `L` uses `y` and, later or never, an equal `x` that completes first, exchange the two; `x`
 //!    has begun, and `y` may wait longer. Those of unknown outcome are counted, see
-//!    [`super::tally`].
+//!    [`super::unknown_counts`].
 //! 5. *What nobody can look at need not happen*: an operation of unknown outcome whose state meets
 //!    no call later (see [`Plan::needs`]) is left out of `L`, and one that overwrites with such a
 //!    state is unseen.
@@ -37,10 +37,10 @@
 use super::certificate;
 use super::frontier::{Config, Frontier};
 use super::mask::Mask;
-use super::oracle::{Oracle, Role};
+use super::model_cache::{Oracle, Role};
+use super::open_ops::{Scene, matters};
 use super::plan::{Plan, Turn};
-use super::scene::{Scene, matters};
-use super::tally::{self, Tallies};
+use super::unknown_counts::{self, Tallies};
 use crate::history::Value;
 use crate::verdict::Limits;
 use rustc_hash::FxHashSet;
@@ -185,7 +185,7 @@ impl<'a, const N: usize> Engine<'a, N> {
             let (owed, used, path) = (Mask::EMPTY, Mask::EMPTY, START);
             let state = self.oracle.intern(state.clone());
             if initial.len() == 1 || seen.insert(state) {
-                let spent = tally::NONE;
+                let spent = unknown_counts::NONE;
                 configs.push(Config { owed, used, state, spent, path, hollow: false });
             }
         }

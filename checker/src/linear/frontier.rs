@@ -2,8 +2,8 @@
 //! that one.
 
 use super::mask::{Mask, mix};
-use super::oracle::State;
-use super::tally::{Tallies, Tally};
+use super::model_cache::State;
+use super::unknown_counts::{Tallies, Tally};
 
 /// One way that things may stand: a state, and what became of each operation that has begun.
 ///

@@ -7,6 +7,7 @@
 //! operation that it accuses.
 
 mod breadth;
+mod case;
 mod certificate;
 mod depth;
 mod engine;
@@ -14,23 +15,24 @@ mod explain;
 mod frontier;
 pub mod lanes;
 mod mask;
+mod model_cache;
 mod monitor;
 mod objects;
 pub mod online;
-mod oracle;
+mod open_ops;
 mod partition;
-mod pieces;
 mod plan;
-mod scene;
 mod search;
+mod segments;
 pub(crate) mod sequential;
 mod shrink;
-mod tally;
+mod unknown_counts;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use certificate::Linearization;
 
+use self::case::{Case, initial};
 use self::engine::{Budget, Stop};
 use self::partition::Object;
 use self::search::{Outcome, Question};
@@ -71,14 +73,6 @@ pub fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -> Verdi
     invalid.unwrap_or_else(|| case.not_invalid(&answers, &objects, stats))
 }
 
-/// The states that a history may begin in, as the model holds them.
-fn initial(states: Option<&[Value]>, model: &dyn Model) -> Result<Vec<Value>, String> {
-    match states {
-        Some(states) => states.iter().map(|state| model.begins(state)).collect(),
-        None => Ok(vec![model.initial()]),
-    }
-}
-
 fn count(answers: &[Outcome], is: impl Fn(&Outcome) -> bool) -> usize {
     answers.iter().filter(|outcome| is(outcome)).count()
 }
@@ -113,15 +107,6 @@ pub fn linearize(
         found.push(Linearization { key: object.key.clone(), start, order });
     }
     Ok(found)
-}
-
-/// What a verdict is about.
-struct Case<'a> {
-    model: &'a dyn Model,
-    initial: &'a [Value],
-    limits: &'a Limits<'a>,
-    /// What the proof of a No may cost.
-    budget: Budget<'a>,
 }
 
 /// Operations that the proof of a No may look at when time is up already: a verdict without its reasons is worth
@@ -183,13 +168,13 @@ fn verdict(validity: Validity, message: String, witness: Option<Window>, stats: 
 }
 
 #[cfg(test)]
-mod crowd_tests;
+mod brute_force;
 #[cfg(test)]
 mod laws_tests;
 #[cfg(test)]
-mod tests;
+mod many_clients_tests;
 #[cfg(test)]
-mod twin;
+mod tests;
 
 /// How many cases a random test tries: so many, or times as many as the environment says.
 #[cfg(test)]

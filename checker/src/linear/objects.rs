@@ -1,7 +1,7 @@
 //! Judges objects one by one under one budget, on several threads, so that neither a hard object nor the number of
 //! threads decides what is found out about the others.
 //!
-//! An object that no monitor knows and whose history can be cut ([`pieces`]) is judged piece by piece, as if each
+//! An object that no monitor knows and whose history can be cut ([`segments`]) is judged piece by piece, as if each
 //! were an object; it is wrong if one piece is. Of several, each gets a small number of steps first, and those that
 //! need more get more in the next round, when all have had their turn. A round is always finished, so what is known
 //! after it depends on the history alone; once one is wrong there is no further round. Each may use the same share of
@@ -14,8 +14,8 @@ use std::sync::{Mutex, PoisonError};
 use super::engine::{Budget, Spent, Stop};
 use super::monitor;
 use super::partition::Object;
-use super::pieces::{self, Piece};
 use super::search::{Outcome, Question};
+use super::segments::{self, Piece};
 use crate::history::Value;
 use crate::model::Model;
 use crate::verdict::{Algorithm, Limits};
@@ -50,7 +50,7 @@ pub(super) fn answers(
     initial: &[Value],
     limits: &Limits<'_>,
 ) -> Vec<Outcome> {
-    answers_by(objects, model, initial, (limits, pieces::LEAST))
+    answers_by(objects, model, initial, (limits, segments::LEAST))
 }
 
 /// The same by pieces of at least so many operations.
@@ -122,7 +122,7 @@ impl<'a> Docket<'a> {
             return vec![case(whole, known)];
         }
         let shaped = || Question::new(self.model, self.initial, &object.ops, budget).shapes_hold();
-        let pieces = pieces::cut(self.model, &object.ops, self.least, shaped);
+        let pieces = segments::cut(self.model, &object.ops, self.least, shaped);
         if let [piece] = pieces.as_slice() {
             let found = self.search(piece, budget);
             return vec![case(whole, found)];

@@ -11,11 +11,11 @@
 //! One difference is left: a history with an operation that means nothing to the model is unknown
 //! altogether, but what was convicted before that came to light stays convicted.
 
-mod ledger;
+mod object_prefix;
 
 use std::collections::BTreeMap;
 
-use self::ledger::{Court, Ledger, Seen};
+use self::object_prefix::{Court, Ledger, Seen};
 use super::engine::{Budget, Spent};
 use super::partition::{Keys, carries_key, key_of, keys, read, refusal};
 use super::{plural, verdict};
@@ -207,7 +207,7 @@ impl<'a> Online<'a> {
         });
         // One that names no key may yet fail, and then it does not matter.
         let Ok(key) = key_of(&event.value, keys) else { return Ok(()) };
-        let start = super::initial(start.as_deref(), *model)?;
+        let start = super::case::initial(start.as_deref(), *model)?;
         let held = &mut self.held;
         let fresh = || {
             let ledger = Ledger::new(start);

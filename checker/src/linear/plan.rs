@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::oracle::{Fits, Oracle, Role, State};
+use super::model_cache::{Fits, Oracle, Role, State};
 use super::partition::Op;
 
 /// An event of the walk, about an operation's place.

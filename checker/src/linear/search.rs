@@ -13,7 +13,7 @@
 use super::breadth::{Breadth, Walk, Walking};
 use super::depth::Depth;
 use super::engine::{Budget, Engine, Paths, Spent, Stop};
-use super::oracle::Oracle;
+use super::model_cache::Oracle;
 use super::partition::Op;
 use super::plan::{Plan, Turn};
 use crate::history::Value;

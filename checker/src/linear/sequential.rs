@@ -10,9 +10,10 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 
+use super::case::initial;
 use super::engine::{Budget, Spent, Stop};
 use super::partition::{Object, Op, partition};
-use super::{initial, verdict};
+use super::verdict;
 use crate::history::{History, Process, Value};
 use crate::model::{Model, a};
 use crate::verdict::{Algorithm, Limits, SEQUENTIAL, Stats, Validity, Verdict};

@@ -9,15 +9,15 @@
 
 use std::collections::BTreeSet;
 
-use super::Case;
 use super::breadth::Standing;
+use super::case::Case;
 use super::engine::{Budget, Spent, Stop};
 use super::explain::Explainer;
 use super::monitor;
 use super::partition::{Object, Op, partition};
-use super::pieces::{self, LEAST, Piece};
 use super::plan::Turn;
 use super::search::Question;
+use super::segments::{self, LEAST, Piece};
 use crate::history::{History, Kind, Operation, Process, Value, jsonl};
 use crate::model::Model;
 use crate::window::Window;
@@ -60,7 +60,7 @@ impl<'a, 'h> Draft<'a, 'h> {
     fn prefix(case: &Case<'a>, object: &Object<'h>, accused: usize) -> Option<Self> {
         let end = object.ops[accused].completed?;
         let question = Question::new(case.model, case.initial, &object.ops, case.budget);
-        let pieces = pieces::cut(case.model, &object.ops, LEAST, || question.shapes_hold());
+        let pieces = segments::cut(case.model, &object.ops, LEAST, || question.shapes_hold());
         let far_enough = |piece: &&Piece<'_>| piece.from == 0 || piece.from + CUTS <= accused;
         let piece = pieces.iter().rfind(far_enough)?;
         let all = object.ops.iter().enumerate().skip(piece.from);
@@ -360,7 +360,7 @@ fn replayed(window: &Window, case: &Case<'_>) -> bool {
 
 fn legal(history: &History, case: &Case<'_>) -> Option<bool> {
     let objects = partition(history, case.model, case.limits.keyed).ok()?;
-    let initial = super::initial(history.initial(), case.model).ok()?;
+    let initial = super::case::initial(history.initial(), case.model).ok()?;
     let budget = case.budget;
     let mut legal = true;
     for object in &objects {

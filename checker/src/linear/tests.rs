@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 
+use super::brute_force;
 use super::deep;
 use super::engine::Budget;
 use super::partition::partition;
 use super::search::Question;
-use super::twin;
 use crate::check_linearizable;
 use crate::history::{Event, History, Kind, MISMATCH, Operation, Process, Value, jsonl, notation};
 use crate::model::{self, CELLS as MODELS};
@@ -44,7 +44,7 @@ fn a_mismatch_is_an_observation_not_a_nothing() {
         text,
         "process 1 read 1, but no order of these 3 operations explains it",
     );
-    assert!(!twin::linearizable(
+    assert!(!brute_force::linearizable(
         &history(text),
         model::named("cas-register").expect("it is there")
     ));
@@ -295,7 +295,7 @@ proptest! {
         let model = MODELS[which];
         let history = play(model.name(), &moves);
         let verdict = judge(&history, model.name());
-        let right = twin::linearizable(&history, model);
+        let right = brute_force::linearizable(&history, model);
         let expected = if right { Validity::Valid } else { Validity::Invalid };
         prop_assert_eq!(verdict.validity, expected, "{}", jsonl::write(&history));
     }
@@ -310,8 +310,8 @@ proptest! {
         prop_assert_eq!(verdict.witness.is_some(), verdict.validity == Validity::Invalid);
         let Some(window) = verdict.witness else { return Ok(()) };
         let alone = jsonl::parse(window.to_jsonl()).expect("a window is a history").history;
-        prop_assert!(!twin::linearizable(&alone, model), "{}", window.to_jsonl());
-        prop_assert!(twin::linearizable(&without_accused(&window), model), "{}", window.to_jsonl());
+        prop_assert!(!brute_force::linearizable(&alone, model), "{}", window.to_jsonl());
+        prop_assert!(brute_force::linearizable(&without_accused(&window), model), "{}", window.to_jsonl());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Specifies a list that only grows: a read returns everything appended, in order.
 
+use super::call::{Call, Seen, known};
+use super::list_state::{items, listed};
 use super::register::read;
-use super::{Call, Model, Seen, items, known, listed};
+use super::specification::Model;
 use crate::history::Value;
 
 /// A list that is appended to and read whole.

@@ -1,7 +1,8 @@
 //! Specifies a register with compare-and-set, in which a failed comparison is an observation.
 
+use super::call::{Call, Seen};
 use super::register::{Register, read};
-use super::{Call, Meets, Model, Seen, Shape};
+use super::specification::{Meets, Model, Shape};
 use crate::history::Value;
 
 /// A cell that is read, written, and set if it holds what was expected.

@@ -1,7 +1,8 @@
 //! Specifies a counter: a read returns the sum of what was added.
 
+use super::call::{Call, Seen, known};
 use super::register::read;
-use super::{Call, Model, Seen, known};
+use super::specification::Model;
 use crate::history::Value;
 
 /// A number that is added to and read.

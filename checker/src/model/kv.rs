@@ -3,8 +3,10 @@
 //! Every argument and result is `[key, value]`. The state is the list of `[key, value]` in order of
 //! key, without the keys that hold nil, so that equal maps are equal states.
 
+use super::call::{Call, Seen};
 use super::cas_register::cas;
-use super::{Call, Meets, Model, Seen, Shape, items, listed};
+use super::list_state::{items, listed};
+use super::specification::{Meets, Model, Shape};
 use crate::history::Value;
 
 /// A map of keys to values.

@@ -3,7 +3,9 @@
 //! The state is `[]` when free and `[holder]` when held. The holder is the argument of the calls;
 //! where that is nil, as in Jepsen's and Knossos' mutex, anyone may release.
 
-use super::{Call, Model, Seen, items, known, listed};
+use super::call::{Call, Seen, known};
+use super::list_state::{items, listed};
+use super::specification::Model;
 use crate::history::Value;
 
 /// A lock that is acquired and released.

@@ -4,8 +4,10 @@
 //! done in that order at one moment; the result is the same list with the reads filled in. The state
 //! is that of a kv.
 
+use super::call::{Call, Seen, known};
 use super::kv::{held, map, with};
-use super::{Call, Model, Seen, items, known};
+use super::list_state::items;
+use super::specification::Model;
 use crate::history::Value;
 
 /// Registers under one roof.

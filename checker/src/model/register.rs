@@ -1,6 +1,7 @@
 //! Specifies a register: a read returns what was written last.
 
-use super::{Call, Meets, Model, Seen, Shape};
+use super::call::{Call, Seen};
+use super::specification::{Meets, Model, Shape};
 use crate::history::Value;
 
 /// A cell that is read and written.

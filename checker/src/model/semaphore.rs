@@ -1,6 +1,7 @@
 //! Specifies a semaphore, in which a refusal is an observation. The state is the free permits.
 
-use super::{Call, Model, Seen, known};
+use super::call::{Call, Seen, known};
+use super::specification::Model;
 use crate::history::Value;
 
 /// Permits that are acquired and released.

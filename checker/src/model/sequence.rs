@@ -3,7 +3,9 @@
 //! Taking from nothing is an observation, written as a result of nil or as a mismatch. Nil itself
 //! cannot be put in, so that the two are never confused.
 
-use super::{Call, Model, Seen, items, known, listed};
+use super::call::{Call, Seen, known};
+use super::list_state::{items, listed};
+use super::specification::Model;
 use crate::history::Value;
 
 /// A sequence with its functions and the end that is taken from.

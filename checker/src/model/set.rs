@@ -1,6 +1,8 @@
 //! Specifies a set. The state is the sorted list of what it holds.
 
-use super::{Call, Model, Seen, items, known, listed};
+use super::call::{Call, Seen, known};
+use super::list_state::{items, listed};
+use super::specification::Model;
 use crate::history::Value;
 
 /// A set that is added to, removed from, asked and read whole.

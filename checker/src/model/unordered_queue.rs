@@ -1,7 +1,9 @@
 //! Specifies a queue that may hand out anything it holds. The state is the sorted list of that.
 
+use super::call::{Call, Seen};
+use super::list_state::{items, listed};
+use super::nondeterministic::Branching;
 use super::sequence::{found_nothing, understands};
-use super::{Branching, Call, Seen, items, listed};
 use crate::history::Value;
 
 /// A bag that things are put into and taken out of.

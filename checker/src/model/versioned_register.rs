@@ -3,7 +3,8 @@
 //! Values are `[version value]`, as Jepsen's etcd tests write them; a version of nil was not told.
 //! The state is the same pair.
 
-use super::{Call, Model, Seen, known};
+use super::call::{Call, Seen, known};
+use super::specification::Model;
 use crate::history::Value;
 
 /// A cell that counts its changes.

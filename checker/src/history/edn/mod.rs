@@ -18,9 +18,9 @@ mod value;
 mod write;
 
 use self::scan::{Fault, Scanner};
-use super::damage::{self, Damage, Parsed, Torn};
-use super::event::Names;
-use super::{Event, Value};
+use super::event::{Event, Names};
+use super::parse_error::{self, Damage, Parsed, Torn};
+use super::value::Value;
 
 pub use self::write::{event_to_edn_line, write};
 
@@ -36,13 +36,14 @@ pub fn parse(text: impl AsRef<[u8]>) -> Result<Parsed, Damage> {
     let torn = match reader.forms() {
         Ok(()) => None,
         Err((begin, fault)) if is_torn(bytes, begin, &fault) => {
-            let (line, _) = damage::place(bytes, begin);
+            let (line, _) = parse_error::place(bytes, begin);
             Some(Torn { line, bytes: bytes.len() - begin })
         }
         Err((_, fault)) => return Err(damaged(bytes, &fault)),
     };
     let Reader { events, begins, .. } = reader;
-    let history = damage::history(events, |position| damage::place(bytes, begins[position]))?;
+    let history =
+        parse_error::history(events, |position| parse_error::place(bytes, begins[position]))?;
     Ok(Parsed { history: history.with_initial(initial), torn })
 }
 

@@ -2,8 +2,9 @@
 
 use super::scan::{Dispatch, Fault, Scanner};
 use super::value::{name, value};
-use crate::history::event::{Names, is_nemesis};
-use crate::history::{Event, Kind, Process, Text, Value};
+use crate::history::event::{Event, Kind, Names, Process, is_nemesis};
+use crate::history::text::Text;
+use crate::history::value::Value;
 
 /// What the map has said so far.
 #[derive(Default)]

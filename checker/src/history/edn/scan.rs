@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 
-use crate::history::text::Words;
-use crate::history::{Text, Value};
+use crate::history::text::{Text, Words};
+use crate::history::value::Value;
 
 /// How deep brackets, tags and discards may nest.
 pub(super) const DEPTH: usize = 128;

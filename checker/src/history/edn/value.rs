@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::scan::{Dispatch, Fault, Scanner};
-use crate::history::{Real, Value};
+use crate::history::value::{Real, Value};
 
 /// The next form.
 pub(super) fn value(scanner: &mut Scanner<'_>) -> Result<Value, Box<Fault>> {

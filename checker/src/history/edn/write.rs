@@ -6,7 +6,9 @@
 
 use std::fmt::Write as _;
 
-use crate::history::{Event, History, Kind, Process, Value};
+use crate::history::event::{Event, Kind, Process};
+use crate::history::pairing::History;
+use crate::history::value::Value;
 
 /// One event as one line, without the newline.
 pub fn event_to_edn_line(event: &Event) -> String {

@@ -1,7 +1,9 @@
 //! Reads a history that is one JSON array of events, whatever its lines.
 
-use super::{Line, Said, reason};
-use crate::history::{Damage, Event, Parsed, damage};
+use super::line::{Line, Said, reason};
+use crate::history::event::Event;
+use crate::history::parse_error;
+use crate::history::parse_error::{Damage, Parsed};
 
 /// Reads the array.
 pub(super) fn parse(text: &[u8]) -> Result<Parsed, Damage> {
@@ -9,7 +11,8 @@ pub(super) fn parse(text: &[u8]) -> Result<Parsed, Damage> {
         Array { text, at: 0, events: Vec::new(), begins: Vec::new(), said: Said::default() };
     array.read()?;
     let Array { events, begins, .. } = array;
-    let history = damage::history(events, |position| damage::place(text, begins[position]))?;
+    let history =
+        parse_error::history(events, |position| parse_error::place(text, begins[position]))?;
     Ok(Parsed { history, torn: None })
 }
 
@@ -80,7 +83,7 @@ impl Array<'_> {
 
     /// serde counts from where the event begins.
     fn damage(&self, error: &serde_json::Error) -> Damage {
-        let (line, column) = damage::place(self.text, self.at);
+        let (line, column) = parse_error::place(self.text, self.at);
         let ahead = if error.line() == 1 { column - 1 } else { 0 };
         Damage {
             line: line + error.line() - 1,

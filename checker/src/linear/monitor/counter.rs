@@ -15,7 +15,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::{Span, View};
+use super::view::{Span, View};
 use crate::history::Value;
 use crate::model::Seen;
 

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use super::view::{NEVER, Span, View};
 use super::zones::{Zone, can_be_ordered};
-use super::{NEVER, Span, View};
 use crate::history::Value;
 use crate::model::Seen;
 

@@ -7,15 +7,17 @@
 //! completions, that is illegal. What is open at the cut keeps the answer that it gets later, but
 //! need not happen, as in the search, so both accuse the same operation.
 
+mod append_monitor;
 mod counter;
-mod growing;
 mod lock;
 mod queue;
 mod register;
 mod set;
 mod stack;
+mod view;
 mod zones;
 
+use self::view::{NEVER, View};
 use super::breadth::Standing;
 use super::engine::{Budget, Stop};
 use super::partition::Op;
@@ -24,18 +26,15 @@ use crate::history::Value;
 use crate::model::Model;
 use crate::verdict::Algorithm;
 
-/// When nothing begins or ends any more.
-const NEVER: u64 = u64::MAX;
-
 /// Whether the part of a history is legal, or `None` if the monitor does not know.
 type Monitor = fn(&View<'_>) -> Option<bool>;
 
 const MONITORS: &[(&str, Monitor)] = &[
-    ("append-list", growing::list),
+    ("append-list", append_monitor::list),
     ("cas-register", register::legal),
     ("counter", counter::legal),
     ("fifo-queue", queue::fifo),
-    ("kv", growing::text),
+    ("kv", append_monitor::text),
     ("lock", lock::legal),
     ("register", register::legal),
     ("set", set::legal),
@@ -109,46 +108,7 @@ pub(super) fn standings(
 ) -> Option<Vec<(u64, Standing)>> {
     let [start] = initial else { return None };
     let fresh = *start == model.initial();
-    growing::standings(&View { model: model.name(), ops, start, fresh, cut: NEVER }, moments)
-}
-
-/// When an event was: after 0, which comes before everything, and with room before it.
-fn instant(index: u64) -> u64 {
-    2 * index + 2
-}
-
-/// A history up to a completion.
-struct View<'a> {
-    model: &'static str,
-    ops: &'a [Op<'a>],
-    start: &'a Value,
-    /// Whether it starts as the model does.
-    fresh: bool,
-    cut: u64,
-}
-
-/// When an operation began, and when it must have happened by, if it must.
-#[derive(Clone, Copy)]
-struct Span {
-    begin: u64,
-    end: Option<u64>,
-}
-
-impl Span {
-    /// Its end once it is known to have happened.
-    fn last(self) -> u64 {
-        self.end.unwrap_or(NEVER)
-    }
-}
-
-impl<'a> View<'a> {
-    fn ops(&self) -> impl Iterator<Item = (&'a Op<'a>, Span)> + use<'a> {
-        let cut = self.cut;
-        self.ops.iter().filter(move |op| op.invoked < cut).map(move |op| {
-            let end = op.completed.filter(|end| *end <= cut).map(instant);
-            (op, Span { begin: instant(op.invoked), end })
-        })
-    }
+    append_monitor::standings(&View { model: model.name(), ops, start, fresh, cut: NEVER }, moments)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{NEVER, Span, View};
+use super::view::{NEVER, Span, View};
 use crate::history::Value;
 use crate::model::Seen;
 

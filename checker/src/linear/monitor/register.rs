@@ -11,8 +11,8 @@
 
 use rustc_hash::FxHashMap;
 
+use super::view::{Span, View};
 use super::zones::{Zone, can_be_ordered};
-use super::{Span, View};
 use crate::history::Value;
 use crate::model::Seen;
 

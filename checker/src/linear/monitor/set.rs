@@ -8,7 +8,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Span, View};
+use super::view::{Span, View};
 use crate::history::Value;
 use crate::model::Seen;
 

@@ -16,7 +16,7 @@
 //! Each level costs its size, and there are at most as many as the stack is deep.
 
 use super::queue::{Passage, Traffic};
-use super::{NEVER, View};
+use super::view::{NEVER, View};
 
 /// The end of what must have happened but was never seen to; and the begin and the end of the pops
 /// that were added.

@@ -4,7 +4,7 @@
 use super::super::engine::{Budget, Stop};
 use super::super::partition::partition;
 use super::super::search::Question;
-use super::super::{deep, twin};
+use super::super::{brute_force, deep};
 use crate::history::{Event, History, Kind, Process, Value};
 use crate::model;
 use crate::verdict::{Keyed, Limits};
@@ -196,7 +196,7 @@ fn compare(history: &History, name: &str, with_twin: bool) -> Option<bool> {
     let initial = [model.initial()];
     let answer = super::decide(model, &initial, &object.ops)?;
     if with_twin {
-        assert_eq!(answer.is_ok(), twin::linearizable(history, model), "{name} {history:?}");
+        assert_eq!(answer.is_ok(), brute_force::linearizable(history, model), "{name} {history:?}");
     }
     if answer.is_err() || !with_twin {
         let budget = Budget::of(&Limits { memory_bytes: usize::MAX, ..Limits::default() });

@@ -9,7 +9,7 @@
 //! backward zone lies within a forward one. This is Gibbons and Korach's condition (SIAM J. Comput.
 //! 26(4), 1997), n log n.
 
-use super::NEVER;
+use super::view::NEVER;
 
 /// Where a block ends first and begins last.
 #[derive(Clone, Copy, Debug)]

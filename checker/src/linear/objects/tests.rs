@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::check_linearizable;
 use crate::history::{Event, History, Kind, Process};
+use crate::linear::brute_force;
 use crate::linear::deep;
 use crate::linear::partition::{Op, partition};
-use crate::linear::twin;
 use crate::model::{self, Call, Seen};
 use crate::verdict::{Keyed, Validity};
 
@@ -150,7 +150,7 @@ fn named(model: &str) -> &'static dyn Model {
 
 fn pieces_of(history: &History, model: &dyn Model, least: usize) -> usize {
     let objects = partition(history, model, Keyed::No).expect("it suits the model");
-    objects.iter().map(|it| pieces::cut(model, &it.ops, least, || true).len()).max().unwrap_or(0)
+    objects.iter().map(|it| segments::cut(model, &it.ops, least, || true).len()).max().unwrap_or(0)
 }
 
 fn ways() -> impl Strategy<Value = Ways> {
@@ -189,7 +189,7 @@ proptest! {
         let objects = partition(&history, model, Keyed::No).expect("it suits the model");
         for (outcome, object) in pieces.iter().zip(&objects) {
             let all: Vec<&Op<'_>> = object.ops.iter().collect();
-            prop_assert_eq!(outcome.answer.is_ok(), twin::explains(model, &model.initial(), &all));
+            prop_assert_eq!(outcome.answer.is_ok(), brute_force::explains(model, &model.initial(), &all));
         }
     }
 
@@ -249,7 +249,7 @@ fn a_lie_deep_in_a_long_history_is_judged_where_it_is() {
         (0..8).zip(["register", "cas-register", "kv", "counter"].into_iter().cycle())
     {
         let history = calm(named(name), seed, Ways { operations: 9000, lost: 0, lies: 0 });
-        assert!(pieces_of(&history, named(name), pieces::LEAST) > 4, "{name}");
+        assert!(pieces_of(&history, named(name), segments::LEAST) > 4, "{name}");
         assert_eq!(
             check_linearizable(&history, name, &Limits::default()).validity,
             Validity::Valid

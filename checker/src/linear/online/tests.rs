@@ -7,7 +7,7 @@ use super::super::deep;
 use super::{Conviction, Online};
 use crate::history::{Event, Flaw, History, Kind, MISMATCH, Process, Value, jsonl, notation};
 use crate::linear::tests::{moves, play};
-use crate::linear::{check, twin};
+use crate::linear::{brute_force, check};
 use crate::model::{CELLS, Call, MODELS, Model, Seen, named};
 use crate::verdict::{Keyed, Limits, Validity};
 
@@ -189,7 +189,7 @@ proptest! {
         prop_assume!(offline != Validity::Unknown);
         let (_, answer) = online(history.events(), model, Limits::default());
         let expected =
-            if twin::linearizable(&history, model) { Validity::Valid } else { Validity::Invalid };
+            if brute_force::linearizable(&history, model) { Validity::Valid } else { Validity::Invalid };
         prop_assert_eq!(answer, expected, "{}", jsonl::write(&history));
     }
 

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Event, History};
+use super::event::Event;
+use super::pairing::History;
 
 /// A history and what was lost at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::deep;
 use super::engine::{Budget, Stop};
 use super::partition::{Op, partition};
 use super::search::Question;
-use super::{certificate, twin};
+use super::{brute_force, certificate};
 use crate::bench::Recipe;
 use crate::history::{Event, History, Kind, MISMATCH, Process, Value, jsonl};
 use crate::model::{self, Model};
@@ -104,7 +104,7 @@ fn is_first_wrong(history: &History, model: &dyn Model, accused: usize) -> bool 
             ops.iter().filter(|op| Some(op.invoked) < end).cloned().collect();
         let open = begun.iter_mut().filter(|op| late(op.completed, end));
         open.for_each(|op| op.completed = None);
-        twin::explains(model, &model.initial(), &begun.iter().collect::<Vec<_>>())
+        brute_force::explains(model, &model.initial(), &begun.iter().collect::<Vec<_>>())
     };
     until(|at, end| at >= end) && !until(|at, end| at > end)
 }
@@ -118,7 +118,7 @@ proptest! {
     fn every_search_agrees_with_the_twin_in_a_crowd(which in 0..3usize, deeds in deeds(7)) {
         let model = model::named(MODELS[which]).expect("it is there");
         let history = crowd(model.name(), &deeds);
-        let right = twin::linearizable(&history, model);
+        let right = brute_force::linearizable(&history, model);
         let answers = answers(&history, model);
         prop_assert_eq!(answers[0].is_ok(), right, "{}", jsonl::write(&history));
         for answer in &answers {
@@ -179,7 +179,7 @@ fn a_write_of_what_is_there_hides_another() {
     let number = strewn("cas-register", &number, &[0, 0, 1, 2, 3, 3, 2, 4, 4, 1]);
     for (name, history) in [("kv", text), ("cas-register", number)] {
         let model = model::named(name).expect("it is there");
-        assert!(twin::linearizable(&history, model));
+        assert!(brute_force::linearizable(&history, model));
         assert_eq!(answers(&history, model), [Ok(()), Ok(()), Ok(()), Ok(())], "{name}");
     }
 }
@@ -200,7 +200,7 @@ fn every_small_history_of_a_register_is_judged_as_the_twin_does() {
         let pick = |place: u32| deeds[chosen / deeds.len().pow(place) % deeds.len()];
         for order in orders(3) {
             let history = strewn("register", &[pick(0), pick(1), pick(2)], &order);
-            let right = twin::linearizable(&history, model);
+            let right = brute_force::linearizable(&history, model);
             assert_eq!(answers(&history, model)[0].is_ok(), right, "{}", jsonl::write(&history));
             judged += 1;
         }

@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 
 use super::register::{Block, are_legal};
-use super::{Span, View, instant};
+use super::view::{Span, View, instant};
 use crate::history::Value;
 use crate::linear::breadth::Standing;
 use crate::model::Seen;

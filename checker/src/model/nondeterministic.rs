@@ -3,7 +3,8 @@
 //! A legal order with some choice at each step exists iff the set of states reached by all choices
 //! together never becomes empty. A single state stands for itself; several are `{"any": [...]}`.
 
-use super::{Call, Model};
+use super::call::Call;
+use super::specification::Model;
 use crate::history::Value;
 
 /// A specification in which a call may leave one of several states behind.

@@ -9,7 +9,7 @@ use crate::verdict::Keyed;
 /// Whether some order explains every object, judged apart.
 pub(super) fn linearizable(history: &History, model: &dyn Model) -> bool {
     let objects = partition(history, model, Keyed::Auto).expect("the history suits the model");
-    let initial = super::initial(history.initial(), model).expect("it begins in a state");
+    let initial = super::case::initial(history.initial(), model).expect("it begins in a state");
     objects.iter().all(|object| {
         let left: Vec<&Op<'_>> = object.ops.iter().collect();
         initial.iter().any(|state| explains(model, state, &left))

@@ -4,7 +4,7 @@
 use rustc_hash::FxHashMap;
 
 use super::mask::Mask;
-use super::oracle::{Fits, Oracle, Role, State};
+use super::model_cache::{Fits, Oracle, Role, State};
 use super::plan::{Plan, Turn};
 
 /// What has begun and not ended.

@@ -1,0 +1,23 @@
+//! Holds what is judged: a model, the states it may start in, and a budget.
+
+use super::engine::Budget;
+use crate::history::Value;
+use crate::model::Model;
+use crate::verdict::Limits;
+
+/// What a verdict is about.
+pub(super) struct Case<'a> {
+    pub(super) model: &'a dyn Model,
+    pub(super) initial: &'a [Value],
+    pub(super) limits: &'a Limits<'a>,
+    /// What the proof of a No may cost.
+    pub(super) budget: Budget<'a>,
+}
+
+/// The states that a history may begin in, as the model holds them.
+pub(super) fn initial(states: Option<&[Value]>, model: &dyn Model) -> Result<Vec<Value>, String> {
+    match states {
+        Some(states) => states.iter().map(|state| model.begins(state)).collect(),
+        None => Ok(vec![model.initial()]),
+    }
+}
