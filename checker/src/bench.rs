@@ -1,34 +1,33 @@
-//! Makes the histories that checkers are timed with: what the clients of one correct object were
-//! told, drawn from a seed.
+//! Generates the histories that checkers are benchmarked with, from a seed and a correct object.
 //!
-//! [`rows`] names every history of the table, and whoever holds a clock times
-//! [`crate::check_linearizable`] on each. A history is drawn with as much concurrency as its
-//! clients allow: each call begins, takes effect and returns in three turns of its client, and whose
-//! turn it is is drawn anew each time.
+//! [`rows`] lists every history of the table; a caller with a clock times
+//! [`crate::check_linearizable`] on each. Histories are as concurrent as the clients allow: each
+//! call is invoked, takes effect and returns in three turns of its client, and the next client is
+//! drawn at random.
 
 use std::collections::VecDeque;
 
 use crate::history::{Event, History, Kind, Process, Value};
 
-/// What the clients share.
+/// The object that the clients share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Object {
-    /// A cell that is written and read.
+pub enum BenchObject {
+    /// A register.
     Register,
     /// A queue, first in, first out.
     Queue,
     /// A stack.
     Stack,
-    /// Ten keys whose texts grow by appends, and now and then are put anew.
+    /// Ten keys whose texts are appended to and sometimes replaced.
     Texts,
 }
 
-/// Keys of [`Object::Texts`].
+/// Keys of [`BenchObject::Texts`].
 const KEYS: u64 = 10;
 
-impl Object {
-    /// The model that specifies it.
-    pub const fn model(self) -> &'static str {
+impl BenchObject {
+    /// The name of its model.
+    pub const fn model_name(self) -> &'static str {
         match self {
             Self::Register => "register",
             Self::Queue => "fifo-queue",
@@ -37,8 +36,8 @@ impl Object {
         }
     }
 
-    /// What puts a value there, and what looks for one.
-    const fn functions(self) -> (&'static str, &'static str) {
+    /// The functions that put a value in and get one out.
+    const fn function_names(self) -> (&'static str, &'static str) {
         match self {
             Self::Register => ("write", "read"),
             Self::Queue => ("enqueue", "dequeue"),
@@ -48,60 +47,61 @@ impl Object {
     }
 }
 
-/// A history to make: how much of what.
+/// What history to generate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Recipe {
-    /// What the object is.
-    pub object: Object,
-    /// Where the draws start.
+pub struct HistoryRecipe {
+    /// The object.
+    pub object: BenchObject,
+    /// The seed.
     pub seed: u64,
-    /// How many operations.
+    /// The number of operations.
     pub operations: usize,
-    /// How many clients at a time.
+    /// The number of concurrent clients.
     pub clients: usize,
-    /// How many values are written, or `None` if every write has its own.
+    /// The number of distinct written values; `None` if every write has its own.
     pub values: Option<i64>,
-    /// How many of a thousand answers are lost.
+    /// Unknown outcomes per thousand operations.
     pub lost: u64,
-    /// Whether the last read returns what nobody wrote.
+    /// Whether the last read returns a value that was never written.
     pub lies: bool,
 }
 
-/// A line of the table: what is timed.
+/// A row of the benchmark table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct BenchRow {
     /// Its name in the table.
     pub name: &'static str,
-    /// How its history is made.
-    pub recipe: Recipe,
+    /// How its history is generated.
+    pub recipe: HistoryRecipe,
 }
 
 /// Every history of the table.
-pub fn rows() -> Vec<Row> {
+pub fn rows() -> Vec<BenchRow> {
     let row = |name, operations, clients, values, lost| {
-        let object = Object::Register;
-        let recipe = Recipe { object, seed: 7, operations, clients, values, lost, lies: false };
-        Row { name, recipe }
+        let object = BenchObject::Register;
+        let recipe =
+            HistoryRecipe { object, seed: 7, operations, clients, values, lost, lies: false };
+        BenchRow { name, recipe }
     };
-    let of = |object, mut row: Row| {
+    let of = |object, mut row: BenchRow| {
         row.recipe.object = object;
         row
     };
-    let wrong = |mut row: Row| {
+    let wrong = |mut row: BenchRow| {
         row.recipe.lies = true;
         row
     };
     vec![
-        of(Object::Texts, row("A4 texts that grow", 2024, 50, None, 0)),
-        wrong(of(Object::Texts, row("A4 texts that grow, wrong", 2024, 50, None, 0))),
+        of(BenchObject::Texts, row("A4 texts that grow", 2024, 50, None, 0)),
+        wrong(of(BenchObject::Texts, row("A4 texts that grow, wrong", 2024, 50, None, 0))),
         row("A6 unique values", 100_000, 5, None, 0),
         row("A6 values 0-4", 100_000, 5, Some(5), 0),
         row("A7 unique values", 10_000, 20, None, 0),
         row("A7 values 0-4", 10_000, 20, Some(5), 0),
         row("A8 unique values", 1_000, 40, None, 0),
         row("A8 values 0-4", 1_000, 40, Some(5), 0),
-        of(Object::Stack, row("A9 stack, unique values", 510, 10, None, 0)),
-        of(Object::Queue, row("A10 queue, unique values", 10_000, 10, None, 0)),
+        of(BenchObject::Stack, row("A9 stack, unique values", 510, 10, None, 0)),
+        of(BenchObject::Queue, row("A10 queue, unique values", 10_000, 10, None, 0)),
         row("10 % lost, values 0-4", 3_000, 10, Some(5), 100),
         wrong(row("1 % lost, values 0-4, wrong", 10_000, 10, Some(5), 10)),
         wrong(row("A8 values 0-4, wrong", 1_000, 40, Some(5), 0)),
@@ -110,12 +110,12 @@ pub fn rows() -> Vec<Row> {
     ]
 }
 
-/// Many keys, each a register of a thousand operations that a search has to look at.
-pub fn keys(count: u64) -> History {
+/// Many keys, each a register with a thousand operations that need a search.
+pub fn keyed_history(count: u64) -> History {
     let mut events = Vec::new();
     for key in 0..count {
-        let recipe = Recipe {
-            object: Object::Register,
+        let recipe = HistoryRecipe {
+            object: BenchObject::Register,
             seed: key,
             operations: 1000,
             clients: 16,
@@ -123,7 +123,7 @@ pub fn keys(count: u64) -> History {
             lost: 0,
             lies: false,
         };
-        for event in recipe.history().events() {
+        for event in recipe.make_history().events() {
             let index = events.len() as u64;
             let Process::Client(process) = event.process else { continue };
             let process = Process::Client(process + key * 16);
@@ -134,60 +134,60 @@ pub fn keys(count: u64) -> History {
     History::new(events).expect("each client does one thing at a time")
 }
 
-impl Recipe {
-    /// The history of the object, made the same every time.
-    pub fn history(self) -> History {
-        let mut shared = Shared {
+impl HistoryRecipe {
+    /// Generates the history, the same every time.
+    pub fn make_history(self) -> History {
+        let mut shared = SharedObject {
             recipe: self,
             draw: Draw(self.seed),
             events: Vec::with_capacity(2 * self.operations),
             held: VecDeque::new(),
-            clients: (0..self.clients as u64).map(Client::new).collect(),
+            clients: (0..self.clients as u64).map(BenchClient::new).collect(),
             begun: 0,
         };
         while shared.begun < self.operations {
             let client = shared.draw.below(self.clients as u64) as usize;
-            shared.turn(client);
+            shared.run_client(client);
         }
         for client in (0..self.clients).flat_map(|client| [client; 2]) {
-            shared.finish(client);
+            shared.finish_call(client);
         }
         if self.lies {
-            shared.lie();
+            shared.falsify_reads();
         }
         History::new(shared.events).expect("each client does one thing at a time")
     }
 }
 
-struct Client {
+struct BenchClient {
     process: u64,
     call: Option<(&'static str, Value)>,
     answer: Option<Value>,
 }
 
-impl Client {
+impl BenchClient {
     const fn new(process: u64) -> Self {
         Self { process, call: None, answer: None }
     }
 }
 
-struct Shared {
-    recipe: Recipe,
+struct SharedObject {
+    recipe: HistoryRecipe,
     draw: Draw,
     events: Vec<Event>,
     held: VecDeque<Value>,
-    clients: Vec<Client>,
+    clients: Vec<BenchClient>,
     begun: usize,
 }
 
-impl Shared {
-    fn turn(&mut self, client: usize) {
+impl SharedObject {
+    fn run_client(&mut self, client: usize) {
         if self.clients[client].call.is_some() {
-            return self.finish(client);
+            return self.finish_call(client);
         }
-        let (put, look) = self.recipe.object.functions();
-        let call = if self.recipe.object == Object::Texts {
-            self.text_call()
+        let (put, look) = self.recipe.object.function_names();
+        let call = if self.recipe.object == BenchObject::Texts {
+            self.begin_text_call()
         } else if self.draw.below(2) == 0 {
             (look, Value::Nil)
         } else {
@@ -198,11 +198,11 @@ impl Shared {
             (put, Value::Int(number))
         };
         self.begun += 1;
-        self.push(self.clients[client].process, Kind::Invoke, call.0, call.1.clone());
+        self.push_event(self.clients[client].process, Kind::Invoke, call.0, call.1.clone());
         self.clients[client].call = Some(call);
     }
 
-    fn text_call(&mut self) -> (&'static str, Value) {
+    fn begin_text_call(&mut self) -> (&'static str, Value) {
         let key = Value::Int(self.draw.below(KEYS) as i64);
         match self.draw.below(20) {
             0..10 => ("get", Value::pair(key, Value::Nil)),
@@ -212,49 +212,49 @@ impl Shared {
     }
 
     /// Lets an open call take effect, or one that has taken effect return.
-    fn finish(&mut self, client: usize) {
+    fn finish_call(&mut self, client: usize) {
         let Some((f, input)) = self.clients[client].call.clone() else { return };
         let process = self.clients[client].process;
         match self.clients[client].answer.take() {
             None => {
-                let answer = self.happen(f, input);
+                let answer = self.apply_call(f, input);
                 self.clients[client].answer = Some(answer);
             }
             Some(_) if self.draw.below(1000) < self.recipe.lost => {
-                self.push(process, Kind::Info, f, input);
-                self.clients[client] = Client::new(process + self.recipe.clients as u64);
+                self.push_event(process, Kind::Info, f, input);
+                self.clients[client] = BenchClient::new(process + self.recipe.clients as u64);
             }
             Some(answer) => {
-                self.push(process, Kind::Ok, f, answer);
+                self.push_event(process, Kind::Ok, f, answer);
                 self.clients[client].call = None;
             }
         }
     }
 
-    fn happen(&mut self, f: &str, input: Value) -> Value {
-        if self.recipe.object == Object::Texts {
-            return self.text(f, input);
+    fn apply_call(&mut self, f: &str, input: Value) -> Value {
+        if self.recipe.object == BenchObject::Texts {
+            return self.text_of(f, input);
         }
         let object = self.recipe.object;
-        let puts = f == object.functions().0;
+        let puts = f == object.function_names().0;
         if puts {
-            if object == Object::Register {
+            if object == BenchObject::Register {
                 self.held.clear();
             }
             self.held.push_back(input.clone());
         }
         let found = match object {
             _ if puts => Some(input),
-            Object::Register => self.held.front().cloned(),
-            Object::Queue => self.held.pop_front(),
-            Object::Stack => self.held.pop_back(),
-            Object::Texts => None,
+            BenchObject::Register => self.held.front().cloned(),
+            BenchObject::Queue => self.held.pop_front(),
+            BenchObject::Stack => self.held.pop_back(),
+            BenchObject::Texts => None,
         };
         found.unwrap_or_default()
     }
 
-    /// What a key's text becomes, or is.
-    fn text(&mut self, f: &str, input: Value) -> Value {
+    /// The text of a key after the call.
+    fn text_of(&mut self, f: &str, input: Value) -> Value {
         let Some((Value::Int(key), part)) = input.as_pair() else { return Value::Nil };
         self.held.resize(KEYS as usize, Value::from(""));
         let held = &mut self.held[*key as usize];
@@ -266,19 +266,19 @@ impl Shared {
         input
     }
 
-    fn lie(&mut self) {
+    fn falsify_reads(&mut self) {
         let process = self.clients.iter().map(|client| client.process).max().unwrap_or(0) + 1;
-        let (_, look) = self.recipe.object.functions();
+        let (_, look) = self.recipe.object.function_names();
         let (asked, told) = match self.recipe.object {
-            Object::Texts => (Value::pair(0, Value::Nil), Value::pair(0, self.swapped())),
+            BenchObject::Texts => (Value::pair(0, Value::Nil), Value::pair(0, self.swap_values())),
             _ => (Value::Nil, Value::Int(-1)),
         };
-        self.push(process, Kind::Invoke, look, asked);
-        self.push(process, Kind::Ok, look, told);
+        self.push_event(process, Kind::Invoke, look, asked);
+        self.push_event(process, Kind::Ok, look, told);
     }
 
-    /// The first key's text with its last two parts in the wrong order.
-    fn swapped(&self) -> String {
+    /// The first key's text with its last two parts swapped.
+    fn swap_values(&self) -> String {
         let Some(Value::Str(text)) = self.held.front() else { return String::new() };
         let mut parts: Vec<&str> = text.split_inclusive('y').collect();
         if let [.., one, other] = &mut parts[..] {
@@ -287,7 +287,7 @@ impl Shared {
         parts.concat()
     }
 
-    fn push(&mut self, process: u64, kind: Kind, f: &str, value: Value) {
+    fn push_event(&mut self, process: u64, kind: Kind, f: &str, value: Value) {
         let index = self.events.len() as u64;
         let process = Process::Client(process);
         let f = f.into();
@@ -296,7 +296,7 @@ impl Shared {
     }
 }
 
-/// A stream of numbers that is the same everywhere (splitmix64).
+/// A portable stream of pseudo-random numbers (splitmix64).
 pub(crate) struct Draw(pub(crate) u64);
 
 impl Draw {
@@ -320,7 +320,7 @@ mod tests {
             assert!(rows[..place].iter().all(|other| other.name != row.name));
         }
         let recipe = rows[4].recipe;
-        assert_eq!(recipe.history(), recipe.history());
-        assert_eq!(recipe.history().operations().len(), recipe.operations);
+        assert_eq!(recipe.make_history(), recipe.make_history());
+        assert_eq!(recipe.make_history().operations().len(), recipe.operations);
     }
 }

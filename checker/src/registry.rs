@@ -39,7 +39,7 @@ pub const CHECKS: &[&dyn Check] = &[
 
 /// Every name that [`check_by_name`] accepts: the models, then the checks.
 pub fn known_names() -> Vec<&'static str> {
-    model::names().into_iter().chain(CHECKS.iter().map(|check| check.name())).collect()
+    model::model_names().into_iter().chain(CHECKS.iter().map(|check| check.name())).collect()
 }
 
 /// Rejects a consistency level that the model or check does not offer, and lists those it does.
@@ -48,7 +48,7 @@ pub fn validate_level(name: &str, consistency: Option<&str>) -> Result<(), Strin
     let check = CHECKS.iter().find(|check| check.name() == name);
     let levels = match check {
         Some(check) => check.levels(),
-        None => model::named(name).map_or_else(Vec::new, |_| vec![LINEARIZABLE, SEQUENTIAL]),
+        None => model::find_model(name).map_or_else(Vec::new, |_| vec![LINEARIZABLE, SEQUENTIAL]),
     };
     if levels.contains(&level) {
         return Ok(());
@@ -67,19 +67,19 @@ pub fn check_by_name(history: &History, name: &str, limits: &Limits<'_>) -> Verd
     }
     match CHECKS.iter().find(|check| check.name() == name) {
         Some(check) => check.check(history, limits),
-        None => match (limits.consistency, model::named(name)) {
+        None => match (limits.consistency, model::find_model(name)) {
             (Some(SEQUENTIAL), Some(model)) => linear::sequential::check(history, model, limits),
             _ => check_linearizable(history, name, limits),
         },
     }
 }
 
-/// *Unknown* for a history without times: every check but isolation compares times.
+/// *Unknown* for a history without a real-time order, which every check but isolation needs.
 fn no_real_time(history: &History, name: &str) -> Option<Verdict> {
     let why = format!(
         "the history has no real-time order, which {name} needs; `isolation` works without it"
     );
-    (!history.is_timed()).then(|| Verdict::unknown(why))
+    (!history.has_real_time()).then(|| Verdict::unknown(why))
 }
 
 /// Checks that every operation can take effect at one instant between its invocation and its
@@ -88,11 +88,11 @@ pub fn check_linearizable(history: &History, model: &str, limits: &Limits<'_>) -
     if let Some(verdict) = no_real_time(history, model) {
         return verdict;
     }
-    match model::named(model) {
+    match model::find_model(model) {
         Some(model) => linear::check(history, model, limits),
         None => Verdict::unknown(format!(
             "there is no model {model:?}; the models are {}",
-            model::names().join(", ")
+            model::model_names().join(", ")
         )),
     }
 }
@@ -104,7 +104,7 @@ pub fn linearize(
     model: &str,
     limits: &Limits<'_>,
 ) -> Result<Vec<Linearization>, Box<Verdict>> {
-    match model::named(model).filter(|_| history.is_timed()) {
+    match model::find_model(model).filter(|_| history.has_real_time()) {
         Some(model) => linear::linearize(history, model, limits),
         None => Err(Box::new(check_linearizable(history, model, limits))),
     }

@@ -17,34 +17,35 @@ pub const LINEARIZABLE: &str = "linearizable";
 /// The name of the sequential-consistency check, which every model has.
 pub const SEQUENTIAL: &str = "sequential";
 
-/// Whether the claim held. Of several the worst counts: `max`.
+/// Whether the claim holds. The worst of several is the `max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Validity {
-    /// It held.
+    /// The claim holds.
     Valid,
-    /// Nobody knows, and the verdict says why.
+    /// Undecided; the message says why.
     Unknown,
-    /// It did not, and the verdict shows where.
+    /// The claim is violated; the verdict shows where.
     Invalid,
 }
 
-/// What a check may use.
+/// The budget of a check, and how it reads the history.
 #[derive(Clone, Copy)]
 pub struct Limits<'a> {
-    /// Threads; the verdict is the same for any number.
+    /// Threads. The verdict is the same for any number.
     pub jobs: usize,
-    /// Memory for what the search has seen, roughly, all threads together.
+    /// Approximate memory for explored configurations, all threads together.
     pub memory_bytes: usize,
-    /// Whether time is up. Asked often, so it should be cheap.
+    /// Whether time is up. Polled often, so it must be cheap.
     pub expired: &'a (dyn Fn() -> bool + Sync),
     /// Whether values are `[key, value]`.
     pub keyed: Keyed,
-    /// The level that must hold, of those that a check offers; `None` is its own.
+    /// The consistency level that must hold, of those that the check offers; `None` is the check's
+    /// default.
     pub consistency: Option<&'a str>,
 }
 
-/// One thread, 1 GiB and all the time there is.
+/// One thread, 1 GiB and unlimited time.
 impl Default for Limits<'_> {
     fn default() -> Self {
         Self {
@@ -57,15 +58,15 @@ impl Default for Limits<'_> {
     }
 }
 
-/// Whether values are `[key, value]`, so that each key can be judged by itself.
+/// Whether values are `[key, value]`, so that each key can be checked by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Keyed {
-    /// If every value looks so, and every key is a plain value rather than a list.
+    /// Yes, if every argument looks so and every key is a plain value rather than a list.
     #[default]
     Auto,
-    /// They are.
+    /// Every value is `[key, value]`.
     Yes,
-    /// They are not: the history is one object.
+    /// The history is one object.
     No,
 }
 
@@ -74,46 +75,46 @@ pub enum Keyed {
 pub struct Verdict {
     /// The check's name.
     pub check: String,
-    /// Whether the claim held.
+    /// Whether the claim holds.
     pub validity: Validity,
-    /// What was found, for someone who has read nothing else.
+    /// The result in one sentence.
     #[serde(rename = "sentence")]
     pub message: String,
-    /// The smallest evidence found for a No about one object.
+    /// The smallest evidence found for a violation of one object's order.
     pub witness: Option<Window>,
     /// Evidence of other shapes, the worst first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
-    /// What was measured besides, by name.
+    /// Other measurements, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub measured: BTreeMap<String, Value>,
-    /// How much was looked at.
+    /// The amount of work.
     pub stats: Stats,
 }
 
-/// How much was looked at.
+/// The amount of work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
-    /// Operations that had a say: neither plain failures nor reads of unknown result.
+    /// Operations that constrain the result: neither plain failures nor reads of unknown outcome.
     pub operations: usize,
-    /// Keys judged apart from each other; 1 if the history is one object.
+    /// Keys checked independently; 1 if the history is one object.
     pub keys: usize,
-    /// Keys found wrong.
+    /// Keys with a violation.
     pub invalid_keys: usize,
     /// Keys without an answer.
     pub unknown_keys: usize,
-    /// Combinations of a state and the operations that led to it.
+    /// Explored pairs of a state and the operations that led to it.
     pub configurations: usize,
-    /// What answered; of several keys, the last resort.
+    /// The algorithm that decided; of several keys, the costliest.
     pub algorithm: Algorithm,
 }
 
-/// What answered a question, the first resort first.
+/// The algorithms, the cheapest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// Nothing had to be asked.
+    /// None was needed.
     #[default]
     None,
     /// A monitor: no search, because written values are distinct.
@@ -122,19 +123,19 @@ pub enum Algorithm {
     Breadth,
     /// Wing, Gong and Lowe's search, depth first.
     Depth,
-    /// Components and cycles of the graph of who must come before whom.
+    /// Components and cycles of a precedence graph.
     Graph,
 }
 
-/// A claim that is judged by an algorithm of its own rather than by a sequential model.
+/// A claim with an algorithm of its own instead of a sequential model.
 pub trait Check: Sync {
     /// Its name, as `harness check --model` takes it.
     fn name(&self) -> &'static str;
-    /// What it proves of which histories, in a sentence.
+    /// Which claim it checks on which histories, in one sentence.
     fn doc(&self) -> &'static str;
-    /// Judges a history.
+    /// Checks a history.
     fn check(&self, history: &History, limits: &Limits<'_>) -> Verdict;
-    /// The levels that [`Limits::consistency`] can ask for; none, if there is only one.
+    /// The levels that [`Limits::consistency`] may name; empty if there is only one.
     fn levels(&self) -> Vec<&'static str> {
         Vec::new()
     }

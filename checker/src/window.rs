@@ -1,33 +1,33 @@
-//! Holds the evidence for a No: a few operations that no order explains.
+//! Holds the evidence for a violation: a few operations that no order explains.
 //!
-//! Replayed alone from any of its entry states a window is illegal; without the accused operation
-//! it is legal. Both were checked before it was made.
+//! A window is illegal when replayed alone from any of its entry states, and legal without the
+//! accused operation. Both are checked before a window is returned.
 
 use serde::Serialize;
 
 use crate::history::{Event, History, Kind, Operation, Value, jsonl};
 
-/// A part of a history that proves it wrong.
+/// A part of a history that proves the violation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Window {
-    /// The key it is about, if the history is keyed.
+    /// The key of the object, if the history is keyed.
     pub key: Option<Value>,
-    /// Every state the object could have been in where the window begins.
+    /// Every state that the object could have been in where the window begins.
     pub entry_states: Vec<Value>,
     /// The operations, in order of invocation.
     pub operations: Vec<Operation>,
-    /// The operation whose completion left no explanation: its place in `operations`.
+    /// The position in `operations` of the operation whose completion no order explains.
     pub accused: usize,
-    /// The longest legal order found: places in `operations`.
+    /// The longest consistent prefix of an order, as positions in `operations`.
     pub legal_prefix: Vec<usize>,
-    /// The states that could hold before each operation of that order.
+    /// The states that are possible before each operation of that prefix.
     pub states_along: Vec<Vec<Value>>,
-    /// The states that order can end in.
+    /// The states that are possible after that prefix.
     pub states_after: Vec<Value>,
-    /// Every operation that could come next, and why it cannot.
+    /// Every remaining operation, and why it cannot come next.
     pub candidates: Vec<Candidate>,
-    /// What is wrong, for someone who has read nothing else.
+    /// The violation in one sentence.
     #[serde(rename = "sentence")]
     pub message: String,
 }
@@ -35,14 +35,14 @@ pub struct Window {
 /// An operation that cannot come next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Candidate {
-    /// Its place in the window's operations.
+    /// Its position in the window's operations.
     pub operation: usize,
-    /// Why not.
+    /// Why it cannot come next.
     pub reason: String,
 }
 
 impl Window {
-    /// An operation by its place, in a few words: `cas [4 5] ok @n2 by process 7`.
+    /// A short description of an operation: `cas [4 5] ok @n2 by process 7`.
     pub fn name(&self, place: usize) -> String {
         let operation = &self.operations[place];
         format!("{} by {}", self.label(place), operation.process)
@@ -67,10 +67,11 @@ impl Window {
             Kind::Info | Kind::Invoke => "?",
         };
         let node = operation.node.as_ref().map_or_else(String::new, |node| format!(" @{node}"));
-        format!("{f} {} {outcome}{node}", self.without_key(shown))
+        let shown = describe_call(f, self.without_key(shown));
+        format!("{shown} {outcome}{node}")
     }
 
-    /// The value without the key, which stands above the drawing.
+    /// The value without the key, which the heading of the drawing shows.
     fn without_key<'v>(&self, value: &'v Value) -> &'v Value {
         match (&self.key, value.as_pair()) {
             (Some(key), Some((first, rest))) if first == key => rest,
@@ -87,8 +88,15 @@ impl Window {
             .with_initial(self.entry_states.clone())
     }
 
-    /// The window as JSON lines, entry states first: check it again with any budget.
+    /// The window as JSON lines, entry states first, to check it again with another budget.
     pub fn to_jsonl(&self) -> String {
         jsonl::write(&self.history())
     }
+}
+
+/// A function and its value. A function that a [`crate::Spec`] named is the whole call, as in
+/// `Push(1) -> ()`, so a nil after it is left out.
+pub(crate) fn describe_call(f: &str, value: &Value) -> String {
+    let is_whole_call = f.contains(|c: char| c.is_ascii_uppercase() || " ()".contains(c));
+    if is_whole_call && *value == Value::Nil { f.to_owned() } else { format!("{f} {value}") }
 }

@@ -3,7 +3,7 @@
 
 use bolero::check;
 use cap::Cap;
-use checker::history::{Damage, Format, History, edn, jsonl, notation};
+use checker::history::{ParseError, Format, History, edn, jsonl, notation};
 use checker::{Limits, Validity, check_by_name};
 use std::alloc::System;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 static MEMORY: Cap<System> = Cap::new(System, 256 << 20);
 
 /// A refusal that says where and why, and points into the text.
-fn is_told(damage: &Damage, text: &[u8]) {
+fn is_told(damage: &ParseError, text: &[u8]) {
     assert!(!damage.why.is_empty(), "{damage}");
     let lines = text.iter().filter(|byte| **byte == b'\n').count() + 1;
     assert!(damage.line >= 1 && damage.line <= lines + 1, "{damage}: of {lines} lines");
@@ -86,7 +86,7 @@ fn sessions_are_answered() {
 #[test]
 fn whatever_it_is_like_is_answered() {
     check!().for_each(|bytes| {
-        if let Some(format) = Format::of(bytes) {
+        if let Some(format) = Format::detect(bytes) {
             is_answered(format, bytes);
         }
     });

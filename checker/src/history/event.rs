@@ -57,11 +57,11 @@ pub enum Process {
 
 /// Whether the events of a history say who speaks. Where none does, one client takes turns.
 #[derive(Debug, Default)]
-pub(super) struct Names(Option<bool>);
+pub(super) struct ProcessNames(Option<bool>);
 
-impl Names {
+impl ProcessNames {
     /// Who speaks in the next event, or nothing if it does not say though others do.
-    pub(super) fn process(&mut self, said: Option<Process>) -> Option<Process> {
+    pub(super) fn resolve(&mut self, said: Option<Process>) -> Option<Process> {
         let named = *self.0.get_or_insert(said.is_some());
         said.or((!named).then_some(Process::Client(0)))
     }
@@ -89,13 +89,13 @@ impl Serialize for Process {
 /// a history in which no client did anything.
 impl<'de> Deserialize<'de> for Process {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Who)
+        deserializer.deserialize_any(ProcessVisitor)
     }
 }
 
-struct Who;
+struct ProcessVisitor;
 
-impl<'de> Visitor<'de> for Who {
+impl<'de> Visitor<'de> for ProcessVisitor {
     type Value = Process;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,15 +107,19 @@ impl<'de> Visitor<'de> for Who {
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Process, E> {
-        u64::try_from(number).map(Process::Client).map_err(|_| neither(number))
+        u64::try_from(number).map(Process::Client).map_err(|_| unknown_process(number))
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Process, E> {
-        if is_nemesis(name) { Ok(Process::Nemesis) } else { Err(neither(format_args!("{name:?}"))) }
+        if is_nemesis(name) {
+            Ok(Process::Nemesis)
+        } else {
+            Err(unknown_process(format_args!("{name:?}")))
+        }
     }
 }
 
-fn neither<E: Error>(what: impl fmt::Display) -> E {
+fn unknown_process<E: Error>(what: impl fmt::Display) -> E {
     E::custom(format!("process {what} is neither a client's number nor \"nemesis\""))
 }
 

@@ -1,7 +1,7 @@
 //! Tells the formats of histories apart by what is in them.
 
 use super::pairing::History;
-use super::parse_error::{Damage, Parsed};
+use super::parse_error::{ParseError, Parsed};
 use super::{edn, jsonl, porcupine_log, session_text};
 
 /// How a history is written.
@@ -20,33 +20,36 @@ pub enum Format {
 impl Format {
     /// The format of a text, or `None` if it is like none of them. An empty text is a history in
     /// which nothing happened.
-    pub fn of(text: &[u8]) -> Option<Self> {
+    pub fn detect(text: &[u8]) -> Option<Self> {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
         let inside = text.strip_prefix(b"[").unwrap_or(text).trim_ascii_start();
         let first = inside.strip_prefix(b"{").unwrap_or_default().trim_ascii_start().first();
         match (text.first(), first) {
             (None, _) | (Some(b'{' | b'['), Some(b'"')) => Some(Self::Jsonl),
             (Some(b'{' | b'[' | b'(' | b';' | b'#' | b','), _) => Some(Self::Edn),
-            _ if porcupine_log::is_log(text) => Some(Self::Porcupine),
-            _ if session_text::is_text(text) => Some(Self::Sessions),
+            _ if porcupine_log::looks_like_log(text) => Some(Self::Porcupine),
+            _ if session_text::looks_like_sessions(text) => Some(Self::Sessions),
             _ => None,
         }
     }
 
     /// Reads a history of this format.
-    pub fn parse(self, text: &[u8]) -> Result<Parsed, Damage> {
+    pub fn parse(self, text: &[u8]) -> Result<Parsed, ParseError> {
         match self {
             Self::Jsonl => jsonl::parse(text),
             Self::Edn => edn::parse(text),
             Self::Porcupine if text.trim_ascii_start().starts_with(b"{") => edn::parse(text),
-            Self::Porcupine => plain(text, porcupine_log::parse),
-            Self::Sessions => plain(text, session_text::parse),
+            Self::Porcupine => parse_utf8(text, porcupine_log::parse),
+            Self::Sessions => parse_utf8(text, session_text::parse),
         }
     }
 }
 
-fn plain(text: &[u8], parse: fn(&str) -> Result<History, Damage>) -> Result<Parsed, Damage> {
+fn parse_utf8(
+    text: &[u8],
+    parse: fn(&str) -> Result<History, ParseError>,
+) -> Result<Parsed, ParseError> {
     let text = std::str::from_utf8(text)
-        .map_err(|error| Damage::at(text, error.valid_up_to(), "this is not UTF-8"))?;
+        .map_err(|error| ParseError::at_byte(text, error.valid_up_to(), "this is not UTF-8"))?;
     parse(text).map(|history| Parsed { history, torn: None })
 }

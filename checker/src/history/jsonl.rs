@@ -2,7 +2,7 @@
 //!
 //! The first line may instead say in which states the history may have started: `{"initial":[3]}`.
 //! A last line that begins as an object and does not end as one is what a crash of the writer
-//! leaves; it is reported as data ([`Torn`]). Damage anywhere else is an error that says where and
+//! leaves; it is reported as data ([`TornLine`]). Damage anywhere else is an error that says where and
 //! why: a judge does not guess. One array of events, as other tools write, is read as well.
 
 mod array;
@@ -10,20 +10,20 @@ mod line;
 
 use serde::Deserialize;
 
-use self::line::{Line, Said, reason};
+use self::line::{JsonEvent, ParseState, strip_place};
 use super::event::Event;
 use super::pairing::History;
 use super::parse_error;
-use super::parse_error::{Damage, Parsed, Torn};
+use super::parse_error::{ParseError, Parsed, TornLine};
 use super::value::Value;
 
 #[derive(Deserialize)]
-struct Header {
+struct JsonHeader {
     initial: Vec<Value>,
 }
 
 /// Reads a history.
-pub fn parse(text: impl AsRef<[u8]>) -> Result<Parsed, Damage> {
+pub fn parse(text: impl AsRef<[u8]>) -> Result<Parsed, ParseError> {
     let text = text.as_ref();
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     if text.trim_ascii_start().starts_with(b"[") {
@@ -31,14 +31,14 @@ pub fn parse(text: impl AsRef<[u8]>) -> Result<Parsed, Damage> {
     }
     match std::str::from_utf8(text) {
         // What is text as a whole need not be looked at again, string by string.
-        Ok(text) => read(
+        Ok(text) => read_lines(
             text.split_inclusive('\n'),
             |line| serde_json::from_str(line.trim_ascii_end()),
             |line| serde_json::from_str(line.trim_ascii_end()),
         ),
         Err(_) => {
             let lines = text.split_inclusive(|byte| *byte == b'\n');
-            read(
+            read_lines(
                 lines,
                 |line| serde_json::from_slice(line.trim_ascii_end()),
                 |line| serde_json::from_slice(line.trim_ascii_end()),
@@ -48,12 +48,12 @@ pub fn parse(text: impl AsRef<[u8]>) -> Result<Parsed, Damage> {
 }
 
 /// Reads a history from its lines, given how a line is read as an event and as a header.
-fn read<'t, L: AsRef<[u8]> + ?Sized + 't>(
+fn read_lines<'t, L: AsRef<[u8]> + ?Sized + 't>(
     lines: impl Iterator<Item = &'t L>,
-    event: impl Fn(&'t L) -> serde_json::Result<Line<'t>>,
-    header: impl Fn(&'t L) -> serde_json::Result<Header>,
-) -> Result<Parsed, Damage> {
-    let mut reader = Reader::default();
+    event: impl Fn(&'t L) -> serde_json::Result<JsonEvent<'t>>,
+    header: impl Fn(&'t L) -> serde_json::Result<JsonHeader>,
+) -> Result<Parsed, ParseError> {
+    let mut reader = JsonlReader::default();
     let mut torn = None;
     for (number, line) in lines.enumerate() {
         let bytes = line.as_ref();
@@ -63,14 +63,14 @@ fn read<'t, L: AsRef<[u8]> + ?Sized + 't>(
         if reader.is_new()
             && let Ok(header) = header(line)
         {
-            reader.begin(number + 1, header)?;
+            reader.set_initial(number + 1, header)?;
             continue;
         }
-        let read = event(line).map_err(|error| damage(number + 1, &error));
-        match read.and_then(|event| reader.add(number + 1, event)) {
+        let read = event(line).map_err(|error| parse_error_at(number + 1, &error));
+        match read.and_then(|event| reader.push_event(number + 1, event)) {
             Ok(()) => {}
             Err(_) if is_torn(bytes) => {
-                torn = Some(Torn { line: number + 1, bytes: bytes.len() });
+                torn = Some(TornLine { line: number + 1, bytes: bytes.len() });
             }
             Err(damage) => return Err(damage),
         }
@@ -88,40 +88,40 @@ fn is_torn(line: &[u8]) -> bool {
 }
 
 #[derive(Default)]
-struct Reader {
+struct JsonlReader {
     events: Vec<Event>,
     lines: Vec<usize>,
-    said: Said,
+    said: ParseState,
     initial: Option<Vec<Value>>,
 }
 
-impl Reader {
+impl JsonlReader {
     /// Whether no line has said anything.
     fn is_new(&self) -> bool {
         self.events.is_empty() && self.initial.is_none()
     }
 
-    fn begin(&mut self, number: usize, header: Header) -> Result<(), Damage> {
+    fn set_initial(&mut self, number: usize, header: JsonHeader) -> Result<(), ParseError> {
         if header.initial.is_empty() {
             let why = "\"initial\" names no state to start in".to_owned();
-            return Err(Damage { line: number, column: 1, why });
+            return Err(ParseError { line: number, column: 1, why });
         }
         self.initial = Some(header.initial);
         Ok(())
     }
 
-    fn add(&mut self, number: usize, line: Line<'_>) -> Result<(), Damage> {
+    fn push_event(&mut self, number: usize, line: JsonEvent<'_>) -> Result<(), ParseError> {
         let next_index = self.events.last().map_or(0, |event| event.index.saturating_add(1));
-        let event = line.event(next_index, &mut self.said);
-        let why = |why: &str| Damage { line: number, column: 1, why: why.to_owned() };
+        let event = line.into_event(next_index, &mut self.said);
+        let why = |why: &str| ParseError { line: number, column: 1, why: why.to_owned() };
         self.events.push(event.map_err(why)?);
         self.lines.push(number);
         Ok(())
     }
 
-    fn finish(self) -> Result<History, Damage> {
+    fn finish(self) -> Result<History, ParseError> {
         let Self { events, lines, .. } = self;
-        let history = parse_error::history(events, |position| (lines[position], 1))?;
+        let history = parse_error::build_history(events, |position| (lines[position], 1))?;
         Ok(match self.initial {
             Some(states) => history.with_initial(states),
             None => history,
@@ -130,20 +130,20 @@ impl Reader {
 }
 
 /// serde counts lines within the one line it is given; ours is the line of the file.
-fn damage(line: usize, error: &serde_json::Error) -> Damage {
-    Damage { line, column: error.column().max(1), why: reason(error) }
+fn parse_error_at(line: usize, error: &serde_json::Error) -> ParseError {
+    ParseError { line, column: error.column().max(1), why: strip_place(error) }
 }
 
 /// One event as one line, without the newline.
 pub fn event_to_json_line(event: &Event) -> String {
-    json(event)
+    to_json(event)
 }
 
 /// A whole history, header first if it has one, every line ended.
 pub fn write(history: &History) -> String {
     let mut text = String::new();
     if let Some(states) = history.initial() {
-        text.push_str(&json(&serde_json::json!({ "initial": states })));
+        text.push_str(&to_json(&serde_json::json!({ "initial": states })));
         text.push('\n');
     }
     for event in history.events() {
@@ -154,6 +154,6 @@ pub fn write(history: &History) -> String {
 }
 
 /// Cannot fail: every key is a string and nothing is written but memory.
-fn json(value: &impl serde::Serialize) -> String {
+fn to_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("plain data is always JSON")
 }

@@ -21,9 +21,9 @@ mod value;
 
 pub use event::{Completion, Event, Kind, MISMATCH, Moment, Operation, Process};
 pub use format::Format;
-pub use pairing::{Flaw, History, Malformed};
+pub use pairing::{History, Malformed, Violation};
 pub(crate) use pairing::{complete, invocation};
-pub use parse_error::{Damage, Parsed, Torn};
+pub use parse_error::{ParseError, Parsed, TornLine};
 pub use text::Text;
 pub use value::{Real, Value};
 

@@ -21,7 +21,7 @@ use super::value::Value;
 /// Text that is not in the notation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("step {step} ({text:?}): {why}")]
-pub struct Unreadable {
+pub struct NotationError {
     /// Which step, from 1.
     pub step: usize,
     /// Its text.
@@ -31,93 +31,104 @@ pub struct Unreadable {
 }
 
 /// Reads the notation.
-pub fn parse(text: &str) -> Result<History, Unreadable> {
+pub fn parse(text: &str) -> Result<History, NotationError> {
     let mut script = Script::default();
     let steps: Vec<&str> = text.split(';').map(str::trim).collect();
     let mut origin = Vec::new();
     for (number, step) in steps.iter().enumerate().filter(|(_, step)| !step.is_empty()) {
-        script.step(step).map_err(|why| unreadable(number, step, why))?;
+        script.run_step(step).map_err(|why| notation_error(number, step, why))?;
         origin.resize(script.events.len(), number);
     }
     History::new(script.events).map_err(|malformed| {
         let number = origin[malformed.position];
-        unreadable(number, steps[number], malformed.flaw.to_string())
+        notation_error(number, steps[number], malformed.violation.to_string())
     })
 }
 
-fn unreadable(number: usize, step: &str, why: String) -> Unreadable {
-    Unreadable { step: number + 1, text: step.to_owned(), why }
+fn notation_error(number: usize, step: &str, why: String) -> NotationError {
+    NotationError { step: number + 1, text: step.to_owned(), why }
 }
 
 #[derive(Default)]
 struct Script {
     events: Vec<Event>,
-    clients: Vec<Client>,
+    clients: Vec<ScriptedClient>,
 }
 
 /// What a process is doing: nothing, a call with this future output, or nothing ever again.
 #[derive(Clone, Default)]
-enum Client {
+enum ScriptedClient {
     #[default]
     Idle,
-    Calling(Call),
+    Calling(ScriptedCall),
     Retired,
 }
 
 #[derive(Clone)]
-struct Call {
+struct ScriptedCall {
     f: &'static str,
     input: Value,
     output: Value,
 }
 
 impl Script {
-    fn step(&mut self, step: &str) -> Result<(), String> {
+    fn run_step(&mut self, step: &str) -> Result<(), String> {
         let (process, rest) = match step.split_once(':') {
             Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
                 (number.parse::<usize>().map_err(|error| error.to_string())?, rest.trim())
             }
-            _ => (self.idle(), step),
+            _ => (self.lowest_idle(), step),
         };
         if process > 1000 {
             return Err(format!("process {process} is too many"));
         }
         if process >= self.clients.len() {
-            self.clients.resize(process + 1, Client::Idle);
+            self.clients.resize(process + 1, ScriptedClient::Idle);
         }
-        if let Some(end) = End::named(rest) {
-            return self.end(process, end);
+        if let Some(end) = StepEnd::from_word(rest) {
+            return self.complete(process, end);
         }
         let (call, end) = match rest.rsplit_once(' ') {
-            Some((call, last)) if End::named(last).is_some() => (call, End::named(last)),
+            Some((call, last)) if StepEnd::from_word(last).is_some() => {
+                (call, StepEnd::from_word(last))
+            }
             _ => (rest, None),
         };
-        self.begin(process, self::call(call.trim())?);
-        end.map_or(Ok(()), |end| self.end(process, end))
+        self.invoke(process, self::parse_call(call.trim())?);
+        end.map_or(Ok(()), |end| self.complete(process, end))
     }
 
-    fn idle(&self) -> usize {
-        let idle = self.clients.iter().position(|client| matches!(client, Client::Idle));
+    fn lowest_idle(&self) -> usize {
+        let idle = self.clients.iter().position(|client| matches!(client, ScriptedClient::Idle));
         idle.unwrap_or(self.clients.len())
     }
 
-    fn begin(&mut self, process: usize, call: Call) {
-        self.push(process, Kind::Invoke, &call, None);
-        self.clients[process] = Client::Calling(call);
+    fn invoke(&mut self, process: usize, call: ScriptedCall) {
+        self.push_event(process, Kind::Invoke, &call, None);
+        self.clients[process] = ScriptedClient::Calling(call);
     }
 
-    fn end(&mut self, process: usize, end: End) -> Result<(), String> {
-        let next = if end.kind == Kind::Info { Client::Retired } else { Client::Idle };
+    fn complete(&mut self, process: usize, end: StepEnd) -> Result<(), String> {
+        let next =
+            if end.kind == Kind::Info { ScriptedClient::Retired } else { ScriptedClient::Idle };
         match std::mem::replace(&mut self.clients[process], next) {
-            Client::Calling(call) => {
-                self.push(process, end.kind, &call, end.error);
+            ScriptedClient::Calling(call) => {
+                self.push_event(process, end.kind, &call, end.error);
                 Ok(())
             }
-            Client::Idle | Client::Retired => Err(format!("process {process} has nothing open")),
+            ScriptedClient::Idle | ScriptedClient::Retired => {
+                Err(format!("process {process} has nothing open"))
+            }
         }
     }
 
-    fn push(&mut self, process: usize, kind: Kind, call: &Call, error: Option<Value>) {
+    fn push_event(
+        &mut self,
+        process: usize,
+        kind: Kind,
+        call: &ScriptedCall,
+        error: Option<Value>,
+    ) {
         let index = self.events.len() as u64;
         let value = if kind == Kind::Ok { call.output.clone() } else { call.input.clone() };
         self.events.push(Event {
@@ -133,13 +144,13 @@ impl Script {
     }
 }
 
-struct End {
+struct StepEnd {
     kind: Kind,
     error: Option<Value>,
 }
 
-impl End {
-    fn named(word: &str) -> Option<Self> {
+impl StepEnd {
+    fn from_word(word: &str) -> Option<Self> {
         let (kind, error) = match word {
             "ok" => (Kind::Ok, None),
             "fail" => (Kind::Fail, None),
@@ -151,44 +162,44 @@ impl End {
     }
 }
 
-fn call(text: &str) -> Result<Call, String> {
+fn parse_call(text: &str) -> Result<ScriptedCall, String> {
     let (text, key) = match text.rsplit_once('@') {
-        Some((call, key)) => (call.trim(), Some(value(key)?)),
+        Some((call, key)) => (call.trim(), Some(parse_value(key)?)),
         None => (text, None),
     };
-    let (f, input, output) = plain_call(text)?;
+    let (f, input, output) = parse_plain_call(text)?;
     let keyed = |value| match &key {
         Some(key) => Value::pair(key.clone(), value),
         None => value,
     };
-    Ok(Call { f, input: keyed(input), output: keyed(output) })
+    Ok(ScriptedCall { f, input: keyed(input), output: keyed(output) })
 }
 
-fn plain_call(text: &str) -> Result<(&'static str, Value, Value), String> {
+fn parse_plain_call(text: &str) -> Result<(&'static str, Value, Value), String> {
     if let Some(pair) = text.strip_prefix("cas") {
         let inner = pair.trim().strip_prefix('[').and_then(|pair| pair.strip_suffix(']'));
         let (old, new) = inner
             .and_then(|pair| pair.trim().split_once(' '))
             .ok_or_else(|| "cas wants [old new]".to_owned())?;
-        let pair = Value::pair(value(old.trim())?, value(new.trim())?);
+        let pair = Value::pair(parse_value(old.trim())?, parse_value(new.trim())?);
         return Ok(("cas", pair.clone(), pair));
     }
     if text == "r" {
         return Ok(("read", Value::Nil, Value::Nil));
     }
     if let Some(read) = text.strip_prefix('r') {
-        return Ok(("read", Value::Nil, value(read)?));
+        return Ok(("read", Value::Nil, parse_value(read)?));
     }
     for (prefix, f) in [('w', "write"), ('a', "append")] {
         if let Some(argument) = text.strip_prefix(prefix) {
-            let argument = value(argument)?;
+            let argument = parse_value(argument)?;
             return Ok((f, argument.clone(), argument));
         }
     }
     Err("not a call: want w, r, a or cas, or ok, fail, info or mismatch after a process".to_owned())
 }
 
-fn value(text: &str) -> Result<Value, String> {
+fn parse_value(text: &str) -> Result<Value, String> {
     match text.trim() {
         "" => Err("a value is missing".to_owned()),
         "nil" => Ok(Value::Nil),

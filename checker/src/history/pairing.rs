@@ -12,24 +12,24 @@ pub struct History {
     events: Vec<Event>,
     operations: Vec<Operation>,
     initial: Option<Vec<Value>>,
-    untimed: bool,
+    no_real_time: bool,
 }
 
 /// Events that no set of single-threaded clients can produce.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("event {} (index {index}): {flaw}", position + 1)]
+#[error("event {} (index {index}): {violation}", position + 1)]
 pub struct Malformed {
     /// The place of the offending event among the events given, from 0.
     pub position: usize,
     /// Its index.
     pub index: u64,
     /// What is wrong with it.
-    pub flaw: Flaw,
+    pub violation: Violation,
 }
 
 /// What can be wrong with an event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Flaw {
+pub enum Violation {
     /// Indices do not grow.
     #[error("its index does not come after {0}, the index before it")]
     OutOfOrder(u64),
@@ -62,17 +62,17 @@ impl History {
         let mut before = None;
         for (position, event) in events.iter().enumerate() {
             let ordered = match before {
-                Some(index) if event.index <= index => Err(Flaw::OutOfOrder(index)),
+                Some(index) if event.index <= index => Err(Violation::OutOfOrder(index)),
                 _ => Ok(()),
             };
             before = Some(event.index);
-            ordered.and_then(|()| pairing.add(event)).map_err(|flaw| Malformed {
+            ordered.and_then(|()| pairing.pair_event(event)).map_err(|violation| Malformed {
                 position,
                 index: event.index,
-                flaw,
+                violation,
             })?;
         }
-        Ok(Self { events, operations: pairing.operations, initial: None, untimed: false })
+        Ok(Self { events, operations: pairing.operations, initial: None, no_real_time: false })
     }
 
     /// The same history, started in one of these states instead of the model's own; no states, no
@@ -85,13 +85,13 @@ impl History {
     /// The same history, of which only the order of each process is known: that of its events says
     /// nothing.
     #[must_use]
-    pub fn without_time(self) -> Self {
-        Self { untimed: true, ..self }
+    pub fn without_real_time(self) -> Self {
+        Self { no_real_time: true, ..self }
     }
 
     /// Whether the order of its events is that in which they happened.
-    pub fn is_timed(&self) -> bool {
-        !self.untimed
+    pub fn has_real_time(&self) -> bool {
+        !self.no_real_time
     }
 
     /// Every event, the nemesis's too.
@@ -113,38 +113,38 @@ impl History {
 #[derive(Default)]
 struct Pairing {
     operations: Vec<Operation>,
-    clients: BTreeMap<Process, Client>,
+    clients: BTreeMap<Process, ClientState>,
 }
 
 /// What a process is doing.
-enum Client {
+enum ClientState {
     Idle,
     Open(usize),
     Retired(u64),
 }
 
 impl Pairing {
-    fn add(&mut self, event: &Event) -> Result<(), Flaw> {
+    fn pair_event(&mut self, event: &Event) -> Result<(), Violation> {
         if event.process == Process::Nemesis {
             return Ok(());
         }
-        let client = self.clients.entry(event.process).or_insert(Client::Idle);
+        let client = self.clients.entry(event.process).or_insert(ClientState::Idle);
         match (&client, event.kind) {
-            (Client::Retired(index), _) => Err(Flaw::Retired(event.process, *index)),
-            (Client::Idle, Kind::Invoke) => {
-                *client = Client::Open(self.operations.len());
+            (ClientState::Retired(index), _) => Err(Violation::Retired(event.process, *index)),
+            (ClientState::Idle, Kind::Invoke) => {
+                *client = ClientState::Open(self.operations.len());
                 self.operations.push(invocation(event));
                 Ok(())
             }
-            (Client::Open(open), Kind::Invoke) => {
-                Err(Flaw::Busy(event.process, self.operations[*open].invoked.index))
+            (ClientState::Open(open), Kind::Invoke) => {
+                Err(Violation::Busy(event.process, self.operations[*open].invoked.index))
             }
-            (Client::Idle, _) => Err(Flaw::NeverInvoked(event.process)),
-            (Client::Open(open), kind) => {
+            (ClientState::Idle, _) => Err(Violation::NeverInvoked(event.process)),
+            (ClientState::Open(open), kind) => {
                 complete(&mut self.operations[*open], event)?;
                 *client = match kind {
-                    Kind::Info => Client::Retired(event.index),
-                    Kind::Invoke | Kind::Ok | Kind::Fail => Client::Idle,
+                    Kind::Info => ClientState::Retired(event.index),
+                    Kind::Invoke | Kind::Ok | Kind::Fail => ClientState::Idle,
                 };
                 Ok(())
             }
@@ -163,9 +163,9 @@ pub(crate) fn invocation(event: &Event) -> Operation {
     }
 }
 
-pub(crate) fn complete(operation: &mut Operation, event: &Event) -> Result<(), Flaw> {
+pub(crate) fn complete(operation: &mut Operation, event: &Event) -> Result<(), Violation> {
     if operation.f != event.f {
-        return Err(Flaw::OtherFunction {
+        return Err(Violation::OtherFunction {
             process: event.process,
             invoked: operation.f.clone(),
             completed: event.f.clone(),

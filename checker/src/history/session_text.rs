@@ -1,42 +1,43 @@
 //! Reads the text that AWDIT's tests are in: sessions of transactions on registers.
 //!
 //! A line is `w key value` or `r key value`; `-----` ends a transaction and `=====` a session. Every transaction
-//! took place. The text says nothing of time between sessions, and so does the history: [`History::is_timed`].
+//! took place. The text says nothing of time between sessions, and so does the history: [`History::has_real_time`].
 
 use super::event::{Event, Kind, Process};
 use super::pairing::History;
 use super::parse_error;
-use super::parse_error::Damage;
+use super::parse_error::ParseError;
 use super::value::Value;
 
 /// Whether a text begins like one.
-pub(super) fn is_text(text: &[u8]) -> bool {
+pub(super) fn looks_like_sessions(text: &[u8]) -> bool {
     let first = text.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
     let line = first.and_then(|line| std::str::from_utf8(line.trim_ascii()).ok());
-    line.is_some_and(|line| step(line).is_ok())
+    line.is_some_and(|line| parse_micro_op(line).is_ok())
 }
 
 /// Reads a text, a line at a time. Transactions without a line are passed over.
-pub fn parse(text: &str) -> Result<History, Damage> {
-    let mut reader = Reader::default();
+pub fn parse(text: &str) -> Result<History, ParseError> {
+    let mut reader = SessionReader::default();
     for (number, line) in text.lines().enumerate() {
         match line.trim() {
             "" => {}
-            "-----" => reader.end(),
+            "-----" => reader.end_transaction(),
             "=====" => {
-                reader.end();
+                reader.end_transaction();
                 reader.session += 1;
             }
-            line => reader.step(number + 1, line)?,
+            line => reader.add_micro_op(number + 1, line)?,
         }
     }
-    reader.end();
+    reader.end_transaction();
     let lines = reader.lines;
-    parse_error::history(reader.events, |position| (lines[position], 1)).map(History::without_time)
+    parse_error::build_history(reader.events, |position| (lines[position], 1))
+        .map(History::without_real_time)
 }
 
 #[derive(Default)]
-struct Reader {
+struct SessionReader {
     events: Vec<Event>,
     /// Where the transaction of each event begins.
     lines: Vec<usize>,
@@ -46,9 +47,10 @@ struct Reader {
     answered: Vec<Value>,
 }
 
-impl Reader {
-    fn step(&mut self, number: usize, line: &str) -> Result<(), Damage> {
-        let step = step(line).map_err(|why| Damage { line: number, column: 1, why })?;
+impl SessionReader {
+    fn add_micro_op(&mut self, number: usize, line: &str) -> Result<(), ParseError> {
+        let step =
+            parse_micro_op(line).map_err(|why| ParseError { line: number, column: 1, why })?;
         if self.asked.is_empty() {
             self.begun = number;
         }
@@ -60,7 +62,7 @@ impl Reader {
         Ok(())
     }
 
-    fn end(&mut self) {
+    fn end_transaction(&mut self) {
         if self.asked.is_empty() {
             return;
         }
@@ -76,7 +78,7 @@ impl Reader {
     }
 }
 
-fn step(line: &str) -> Result<(&str, i64, i64), String> {
+fn parse_micro_op(line: &str) -> Result<(&str, i64, i64), String> {
     let mut words = line.split_whitespace();
     let (f, key, value) = (words.next(), words.next(), words.next());
     let (Some(f @ ("r" | "w")), Some(key), Some(value), None) = (f, key, value, words.next())

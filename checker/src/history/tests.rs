@@ -84,7 +84,7 @@ fn an_array_of_events_is_a_history() {
 
 #[test]
 fn formats_are_told_by_what_is_in_them() {
-    let told = |text: &str| Format::of(text.as_bytes());
+    let told = |text: &str| Format::detect(text.as_bytes());
     for text in ["", "\n", "{\"index\":0}", " [ {\"index\":0}]", "\u{feff}{ \"a"] {
         assert_eq!(told(text), Some(Format::Jsonl), "{text}");
     }
@@ -159,9 +159,9 @@ fn damaged_logs_are_refused() {
 #[test]
 fn a_text_of_sessions_has_no_times_and_says_where_it_is_wrong() {
     let text = "w 1 1\n-----\nr 1 1\nw 2 5\n=====\nr 2 5\n";
-    let parsed = Format::of(text.as_bytes()).map(|format| format.parse(text.as_bytes()));
+    let parsed = Format::detect(text.as_bytes()).map(|format| format.parse(text.as_bytes()));
     let history = parsed.expect("a format").expect("a sound text").history;
-    assert!(!history.is_timed());
+    assert!(!history.has_real_time());
     let of = |operation: &Operation| (operation.process, operation.input.to_string());
     let all: Vec<_> = history.operations().iter().map(of).collect();
     let told = |process, text: &str| (Process::Client(process), text.to_owned());

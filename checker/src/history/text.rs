@@ -113,19 +113,19 @@ impl<'de> Deserialize<'de> for Text {
 
 /// The words that a reader met last, so that the few which come again and again are made once.
 #[derive(Debug)]
-pub(super) struct Words([Option<Text>; WORDS]);
+pub(super) struct TextInterner([Option<Text>; WORDS]);
 
 /// How many are kept, each at the place that its length and its ends say.
 const WORDS: usize = 64;
 
-impl Default for Words {
+impl Default for TextInterner {
     fn default() -> Self {
         Self([const { None }; WORDS])
     }
 }
 
-impl Words {
-    pub(super) fn share(&mut self, word: &str) -> Text {
+impl TextInterner {
+    pub(super) fn intern(&mut self, word: &str) -> Text {
         let (first, last) = match word.as_bytes() {
             [] => (0, 0),
             [first, .., last] => (*first, *last),
@@ -142,17 +142,17 @@ impl Words {
 
 #[cfg(test)]
 mod tests {
-    use crate::history::text::{Text, Words};
+    use crate::history::text::{Text, TextInterner};
 
     #[test]
     fn words_that_share_a_place_stay_what_they_are() {
-        let mut words = Words::default();
+        let mut words = TextInterner::default();
         let names: Vec<String> = (0..500).map(|number| format!("n{number}")).collect();
         for name in names.iter().chain(&names) {
-            assert_eq!(words.share(name), name.as_str());
-            let [one, other] = [words.share(name), words.share(name)];
+            assert_eq!(words.intern(name), name.as_str());
+            let [one, other] = [words.intern(name), words.intern(name)];
             assert!(std::ptr::eq(one.as_str(), other.as_str()), "{name} was made twice");
         }
-        assert_eq!(words.share(""), Text::default());
+        assert_eq!(words.intern(""), Text::default());
     }
 }

@@ -37,14 +37,14 @@ pub struct Real(pub f64);
 
 impl Real {
     /// The same number, with zero for minus zero.
-    fn one_zero(self) -> f64 {
+    fn without_negative_zero(self) -> f64 {
         self.0 + 0.0
     }
 }
 
 impl Ord for Real {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.one_zero().total_cmp(&other.one_zero())
+        self.without_negative_zero().total_cmp(&other.without_negative_zero())
     }
 }
 
@@ -64,13 +64,13 @@ impl Eq for Real {}
 
 impl Hash for Real {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.one_zero().to_bits().hash(state);
+        self.without_negative_zero().to_bits().hash(state);
     }
 }
 
 impl Value {
     /// Whether one is an integer and the other the same number as a float, which are never equal.
-    pub(crate) fn differs_in_kind_from(&self, other: &Self) -> bool {
+    pub(crate) fn differs_only_in_type(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Int(int), Self::Real(real)) | (Self::Real(real), Self::Int(int)) => {
                 *int as f64 == real.0
@@ -80,12 +80,12 @@ impl Value {
     }
 
     /// Roughly how many bytes it takes.
-    pub(crate) fn weight(&self) -> usize {
+    pub(crate) fn approximate_bytes(&self) -> usize {
         let within = match self {
             Self::Str(text) => text.len(),
-            Self::List(values) => values.iter().map(Self::weight).sum(),
+            Self::List(values) => values.iter().map(Self::approximate_bytes).sum(),
             Self::Map(entries) => {
-                entries.iter().map(|(key, it)| key.len() + 24 + it.weight()).sum()
+                entries.iter().map(|(key, it)| key.len() + 24 + it.approximate_bytes()).sum()
             }
             Self::Nil | Self::Bool(_) | Self::Int(_) | Self::Real(_) => 0,
         };
@@ -200,16 +200,16 @@ impl Serialize for Value {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Json)
+        deserializer.deserialize_any(ValueVisitor)
     }
 }
 
-struct Json;
+struct ValueVisitor;
 
 /// Where 64 bits end: what JSON has beyond may have been an integer, and is rounded by now.
 const BEYOND_INTEGERS: f64 = 9_223_372_036_854_775_808.0;
 
-impl<'de> Visitor<'de> for Json {
+impl<'de> Visitor<'de> for ValueVisitor {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

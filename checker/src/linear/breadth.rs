@@ -1,17 +1,17 @@
 //! Walks through a history event by event, with every configuration it can be in.
 
 use super::engine::{Engine, Stop};
-use super::frontier::Config;
+use super::frontier::Configuration;
 use super::mask::Mask;
-use super::model_cache::Role;
-use super::open_ops::Scene;
-use super::plan::Turn;
+use super::model_cache::CallEffect;
+use super::open_ops::OpenOps;
+use super::plan::PlanEvent;
 use crate::history::Value;
 
 /// A walk, without the engine that it is made with.
-pub(super) struct Breadth<const N: usize> {
-    scene: Scene<N>,
-    configs: Vec<Config<N>>,
+pub(super) struct BreadthFirst<const N: usize> {
+    open_ops: OpenOps<N>,
+    configs: Vec<Configuration<N>>,
     /// The next turn.
     at: usize,
     /// How many configurations to keep past a completion.
@@ -19,37 +19,39 @@ pub(super) struct Breadth<const N: usize> {
     /// Whether all were kept.
     whole: bool,
     /// The last turn that some configuration got to, though it was dropped before.
-    doomed: usize,
+    dead_end: usize,
 }
 
-impl<const N: usize> Breadth<N> {
+impl<const N: usize> BreadthFirst<N> {
     pub(super) fn new(engine: &mut Engine<'_, N>, initial: &[Value], width: usize) -> Self {
-        let scene = Scene::new(&engine.plan, &engine.oracle);
-        let configs = engine.start(initial);
-        Self { scene, configs, at: 0, width, whole: true, doomed: 0 }
+        let open_ops = OpenOps::new(&engine.plan, &engine.cache);
+        let configs = engine.initial_configurations(initial);
+        Self { open_ops, configs, at: 0, width, whole: true, dead_end: 0 }
     }
 
     pub(super) fn run(&mut self, engine: &mut Engine<'_, N>) -> Result<(), Stop> {
-        while self.at < engine.plan.turns.len() {
+        while self.at < engine.plan.events.len() {
             self.advance(engine)?;
         }
         Ok(())
     }
 
     fn advance(&mut self, engine: &mut Engine<'_, N>) -> Result<(), Stop> {
-        let turn = self.at;
-        engine.kept = self.configs.capacity() * size_of::<Config<N>>() + self.scene.bytes();
-        self.whole &= engine.turn(&mut self.scene, turn, &mut self.configs, self.width)?;
-        self.doomed = self.doomed.max(std::mem::take(&mut engine.doomed));
+        let event = self.at;
+        engine.walk_bytes =
+            self.configs.capacity() * size_of::<Configuration<N>>() + self.open_ops.bytes();
+        self.whole &=
+            engine.apply_event(&mut self.open_ops, event, &mut self.configs, self.width)?;
+        self.dead_end = self.dead_end.max(std::mem::take(&mut engine.dead_end));
         if self.configs.is_empty() {
-            return Err(Stop::Illegal(engine.plan.op(self.doomed.max(turn))));
+            return Err(Stop::Illegal(engine.plan.op_at(self.dead_end.max(event))));
         }
         self.at += 1;
         Ok(())
     }
 
     /// The first turn not taken.
-    pub(super) fn reached(&self) -> usize {
+    pub(super) fn first_event_not_taken(&self) -> usize {
         self.at
     }
 
@@ -59,24 +61,24 @@ impl<const N: usize> Breadth<N> {
     }
 
     /// The order of one that is left.
-    pub(super) fn order(&self, engine: &Engine<'_, N>) -> Vec<usize> {
+    pub(super) fn surviving_order(&self, engine: &Engine<'_, N>) -> Vec<usize> {
         match (&engine.paths, self.configs.first()) {
-            (Some(_), Some(config)) => engine.order(config.path, self.at),
+            (Some(_), Some(config)) => engine.extract_order(config.path, self.at),
             _ => Vec::new(),
         }
     }
 }
 
 /// A walk whose standing can be asked for between two events.
-pub(super) trait Walk {
+pub(super) trait PrefixWalk {
     /// What comes next.
-    fn next(&self) -> Option<Turn>;
+    fn next_event(&self) -> Option<PlanEvent>;
 
     /// Takes the next turn.
     fn advance(&mut self) -> Result<(), Stop>;
 
     /// Where things stand between two events.
-    fn standing(&self) -> Standing;
+    fn prefix_states(&self) -> PrefixStates;
 
     /// After a completion that nothing explains: the longest legal order before it, if orders were
     /// kept.
@@ -84,97 +86,99 @@ pub(super) trait Walk {
 }
 
 /// Where a walk stands between two events, whichever configuration is the true one.
-pub(super) struct Standing {
+pub(super) struct PrefixStates {
     /// Every state the object could be in, in order.
     pub(super) states: Vec<Value>,
     /// The unfinished operations that have happened for certain.
-    pub(super) always: Vec<usize>,
+    pub(super) certain: Vec<usize>,
     /// Those that may have, or of which it does not matter.
-    pub(super) sometimes: Vec<usize>,
+    pub(super) possible: Vec<usize>,
 }
 
-impl Standing {
-    pub(super) fn sort_in(&mut self, op: usize, all: bool, any: bool) {
+impl PrefixStates {
+    pub(super) fn classify(&mut self, op: usize, all: bool, any: bool) {
         if all {
-            self.always.push(op);
+            self.certain.push(op);
         } else if any {
-            self.sometimes.push(op);
+            self.possible.push(op);
         }
     }
 }
 
 /// A walk and its engine.
-pub(super) struct Walking<'a, const N: usize> {
+pub(super) struct EngineWalk<'a, const N: usize> {
     pub(super) engine: Engine<'a, N>,
-    pub(super) breadth: Breadth<N>,
+    pub(super) breadth: BreadthFirst<N>,
     /// The operations of unknown outcome that have begun, in that order.
-    pub(super) lost: Vec<usize>,
+    pub(super) unknown: Vec<usize>,
 }
 
-impl<const N: usize> Walking<'_, N> {
+impl<const N: usize> EngineWalk<'_, N> {
     /// One that may have happened unseen, and may yet be seen, is neither there nor gone.
-    fn sort_slot(&self, slot: usize, standing: &mut Standing) {
-        let Breadth { scene, configs, .. } = &self.breadth;
-        let bit = Mask::one(slot);
-        let op = scene.holders[slot];
-        let kind = &self.engine.oracle.kinds()[self.engine.plan.kinds[op] as usize];
-        let over = |it: &Config<N>| match kind.role {
-            Role::Observes => !it.owed.meets(&bit),
-            Role::Overwrites | Role::Depends => it.used.meets(&bit),
+    fn classify_slot(&self, slot: usize, prefix: &mut PrefixStates) {
+        let BreadthFirst { open_ops, configs, .. } = &self.breadth;
+        let bit = Mask::single(slot);
+        let op = open_ops.op_in_slot[slot];
+        let call = &self.engine.cache.calls()[self.engine.plan.calls[op] as usize];
+        let over = |it: &Configuration<N>| match call.effect {
+            CallEffect::Reads => !it.pending.intersects(&bit),
+            CallEffect::Overwrites | CallEffect::DependsOnState => it.linearized.intersects(&bit),
         };
-        let possibly = configs.iter().any(|it| !it.owed.meets(&bit));
-        standing.sort_in(op, configs.iter().all(over), possibly);
+        let possibly = configs.iter().any(|it| !it.pending.intersects(&bit));
+        prefix.classify(op, configs.iter().all(over), possibly);
     }
 
-    fn sort_lost(&self, standing: &mut Standing) {
+    fn classify_unknown(&self, prefix: &mut PrefixStates) {
         let plan = &self.engine.plan;
         let mut counts = rustc_hash::FxHashMap::default();
-        for op in self.lost.iter().copied() {
-            let place = counts.entry(plan.kinds[op]).or_insert(0);
-            let spent =
-                |it: &Config<N>| self.engine.tallies.count(it.spent, plan.kinds[op]) > *place;
+        for op in self.unknown.iter().copied() {
+            let place = counts.entry(plan.calls[op]).or_insert(0);
+            let unknown_used = |it: &Configuration<N>| {
+                self.engine.counts.count(it.unknown_used, plan.calls[op]) > *place
+            };
             let configs = &self.breadth.configs;
-            standing.sort_in(op, configs.iter().all(spent), configs.iter().any(spent));
+            prefix.classify(op, configs.iter().all(unknown_used), configs.iter().any(unknown_used));
             *place += 1;
         }
     }
 }
 
-impl<const N: usize> Walk for Walking<'_, N> {
-    fn next(&self) -> Option<Turn> {
-        self.engine.plan.turns.get(self.breadth.at).copied()
+impl<const N: usize> PrefixWalk for EngineWalk<'_, N> {
+    fn next_event(&self) -> Option<PlanEvent> {
+        self.engine.plan.events.get(self.breadth.at).copied()
     }
 
     fn advance(&mut self) -> Result<(), Stop> {
-        if let Some(Turn::Begin(op)) = self.next()
-            && !self.engine.plan.is_owed(op)
+        if let Some(PlanEvent::Invoke(op)) = self.next_event()
+            && !self.engine.plan.has_slot(op)
         {
-            self.lost.push(op);
+            self.unknown.push(op);
         }
         self.breadth.advance(&mut self.engine)
     }
 
-    fn standing(&self) -> Standing {
+    fn prefix_states(&self) -> PrefixStates {
         let configs = self.breadth.configs.iter();
         let mut states: Vec<Value> =
-            configs.map(|config| self.engine.oracle.value(config.state).clone()).collect();
+            configs.map(|config| self.engine.cache.state_value(config.state).clone()).collect();
         states.sort();
         states.dedup();
-        let mut standing = Standing { states, always: Vec::new(), sometimes: Vec::new() };
-        let begun = &self.breadth.scene.begun;
+        let mut prefix = PrefixStates { states, certain: Vec::new(), possible: Vec::new() };
+        let begun = &self.breadth.open_ops.begun;
         for slot in (0..self.engine.plan.width).filter(|slot| begun.contains(*slot)) {
-            self.sort_slot(slot, &mut standing);
+            self.classify_slot(slot, &mut prefix);
         }
-        self.sort_lost(&mut standing);
-        standing
+        self.classify_unknown(&mut prefix);
+        prefix
     }
 
     fn longest_order(&self) -> Vec<usize> {
         if self.engine.paths.is_none() {
             return Vec::new();
         }
-        let tried = (0..self.engine.pool.places()).filter_map(|place| self.engine.pool.get(place));
-        let orders = tried.map(|config| self.engine.order(config.path, self.breadth.at));
+        let tried =
+            (0..self.engine.pool.slots_used()).filter_map(|place| self.engine.pool.get(place));
+        let orders = tried.map(|config| self.engine.extract_order(config.path, self.breadth.at));
         orders
             .reduce(|best, order| if order.len() > best.len() { order } else { best })
             .unwrap_or_default()

@@ -1,7 +1,7 @@
 //! Decides the obvious way: tries every order of every subset that the outcomes permit. For small
 //! histories only.
 
-use super::partition::{Op, partition};
+use super::partition::{ObjectOp, partition};
 use crate::history::{History, Value};
 use crate::model::Model;
 use crate::verdict::Keyed;
@@ -9,17 +9,18 @@ use crate::verdict::Keyed;
 /// Whether some order explains every object, judged apart.
 pub(super) fn linearizable(history: &History, model: &dyn Model) -> bool {
     let objects = partition(history, model, Keyed::Auto).expect("the history suits the model");
-    let initial = super::case::initial(history.initial(), model).expect("it begins in a state");
+    let initial =
+        super::case::parse_initial_states(history.initial(), model).expect("it begins in a state");
     objects.iter().all(|object| {
-        let left: Vec<&Op<'_>> = object.ops.iter().collect();
+        let left: Vec<&ObjectOp<'_>> = object.ops.iter().collect();
         initial.iter().any(|state| explains(model, state, &left))
     })
 }
 
 /// Whether the rest can happen from here: an operation may be next if none left had completed
 /// before it began.
-pub(super) fn explains(model: &dyn Model, state: &Value, left: &[&Op<'_>]) -> bool {
-    let owed = |op: &&Op<'_>| op.completed.is_some();
+pub(super) fn explains(model: &dyn Model, state: &Value, left: &[&ObjectOp<'_>]) -> bool {
+    let owed = |op: &&ObjectOp<'_>| op.completed.is_some();
     if !left.iter().any(owed) {
         return true;
     }

@@ -6,7 +6,7 @@ use crate::model::Model;
 use crate::verdict::Limits;
 
 /// What a verdict is about.
-pub(super) struct Case<'a> {
+pub(super) struct CheckCase<'a> {
     pub(super) model: &'a dyn Model,
     pub(super) initial: &'a [Value],
     pub(super) limits: &'a Limits<'a>,
@@ -15,9 +15,12 @@ pub(super) struct Case<'a> {
 }
 
 /// The states that a history may begin in, as the model holds them.
-pub(super) fn initial(states: Option<&[Value]>, model: &dyn Model) -> Result<Vec<Value>, String> {
+pub(super) fn parse_initial_states(
+    states: Option<&[Value]>,
+    model: &dyn Model,
+) -> Result<Vec<Value>, String> {
     match states {
-        Some(states) => states.iter().map(|state| model.begins(state)).collect(),
+        Some(states) => states.iter().map(|state| model.parse_initial(state)).collect(),
         None => Ok(vec![model.initial()]),
     }
 }

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::model_cache::{Oracle, Role};
-use super::partition::Op;
-use super::plan::{Plan, Turn};
+use super::model_cache::{CallEffect, ModelCache};
+use super::partition::ObjectOp;
+use super::plan::{Plan, PlanEvent};
 use crate::history::Value;
 use crate::model::Model;
 
@@ -28,20 +28,21 @@ pub struct Linearization {
 /// Puts back what the search left out, of the operations that end in these turns. The order tells
 /// of each operation in which turn it happened.
 pub(super) fn complete(
-    (plan, oracle): (&Plan<'_>, &Oracle<'_>),
-    turns: &[Turn],
+    (plan, cache): (&Plan<'_>, &ModelCache<'_>),
+    events: &[PlanEvent],
     order: &[(usize, usize)],
 ) -> Vec<usize> {
     let mut placed = vec![false; plan.ops.len()];
     order.iter().for_each(|(op, _)| placed[*op] = true);
     let mut begins = vec![0; plan.ops.len()];
     let mut unseen: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    let overwrites = |op: usize| oracle.kinds()[plan.kinds[op] as usize].role == Role::Overwrites;
-    for (turn, it) in turns.iter().enumerate() {
+    let overwrites =
+        |op: usize| cache.calls()[plan.calls[op] as usize].effect == CallEffect::Overwrites;
+    for (event, it) in events.iter().enumerate() {
         match *it {
-            Turn::Begin(op) => begins[op] = turn,
-            Turn::End(op) if placed[op] => {}
-            Turn::End(op) => {
+            PlanEvent::Invoke(op) => begins[op] = event,
+            PlanEvent::Return(op) if placed[op] => {}
+            PlanEvent::Return(op) => {
                 let since = order.partition_point(|(_, at)| *at <= begins[op]);
                 let next = order[since..].iter().position(|(other, _)| overwrites(*other));
                 unseen.entry(next.map_or(order.len(), |next| since + next)).or_default().push(op);
@@ -58,8 +59,13 @@ pub(super) fn complete(
 
 /// Whether the order is one: every step legal, nothing before what had completed when it began, and
 /// nothing missing that completed.
-pub(super) fn replays(model: &dyn Model, start: &Value, ops: &[Op<'_>], order: &[u64]) -> bool {
-    let by_index: BTreeMap<u64, &Op<'_>> = ops.iter().map(|op| (op.invoked, op)).collect();
+pub(super) fn replays(
+    model: &dyn Model,
+    start: &Value,
+    ops: &[ObjectOp<'_>],
+    order: &[u64],
+) -> bool {
+    let by_index: BTreeMap<u64, &ObjectOp<'_>> = ops.iter().map(|op| (op.invoked, op)).collect();
     let (mut state, mut begun, mut done) = (start.clone(), 0, BTreeSet::new());
     for index in order {
         let Some(op) = by_index.get(index) else { return false };

@@ -8,32 +8,32 @@
 use rustc_hash::FxHashMap;
 
 use super::engine::{Engine, Stop};
-use super::frontier::{Config, dominates};
-use super::model_cache::State;
-use super::open_ops::Scene;
-use super::plan::Turn;
+use super::frontier::{Configuration, dominates};
+use super::model_cache::StateId;
+use super::open_ops::OpenOps;
+use super::plan::PlanEvent;
 use crate::history::Value;
 
 /// A search that can be interrupted and resumed.
-pub(super) struct Depth<const N: usize> {
-    scene: Scene<N>,
+pub(super) struct DepthFirst<const N: usize> {
+    open_ops: OpenOps<N>,
     /// The turn that the scene is at.
     at: usize,
     /// What is left to try at each turn on the way.
-    branches: Vec<(usize, Vec<Config<N>>)>,
-    tried: FxHashMap<(u32, State), Vec<Config<N>>>,
+    branches: Vec<(usize, Vec<Configuration<N>>)>,
+    tried: FxHashMap<(u32, StateId), Vec<Configuration<N>>>,
     remembered: usize,
     /// The first turn that none got past.
     deepest: usize,
-    end: Option<Config<N>>,
+    end: Option<Configuration<N>>,
 }
 
-impl<const N: usize> Depth<N> {
+impl<const N: usize> DepthFirst<N> {
     pub(super) fn new(engine: &mut Engine<'_, N>, initial: &[Value]) -> Self {
         Self {
-            scene: Scene::new(&engine.plan, &engine.oracle),
+            open_ops: OpenOps::new(&engine.plan, &engine.cache),
             at: 0,
-            branches: vec![(0, engine.start(initial))],
+            branches: vec![(0, engine.initial_configurations(initial))],
             tried: FxHashMap::default(),
             remembered: 0,
             deepest: 0,
@@ -49,7 +49,7 @@ impl<const N: usize> Depth<N> {
     ) -> Option<Result<(), Stop>> {
         let stop_at = engine.explored.saturating_add(steps);
         while engine.explored < stop_at {
-            match self.step(engine) {
+            match self.take_branch(engine) {
                 Ok(None) => {}
                 Ok(Some(answer)) => return Some(answer),
                 Err(stop) => return Some(Err(stop)),
@@ -58,19 +58,23 @@ impl<const N: usize> Depth<N> {
         None
     }
 
-    fn step(&mut self, engine: &mut Engine<'_, N>) -> Result<Option<Result<(), Stop>>, Stop> {
-        let Some((turn, branch)) = self.branches.last_mut() else {
-            return Ok(Some(Err(Stop::Illegal(engine.plan.op(self.deepest)))));
+    fn take_branch(
+        &mut self,
+        engine: &mut Engine<'_, N>,
+    ) -> Result<Option<Result<(), Stop>>, Stop> {
+        let Some((event, branch)) = self.branches.last_mut() else {
+            return Ok(Some(Err(Stop::Illegal(engine.plan.op_at(self.deepest)))));
         };
-        let (turn, Some(config)) = (*turn, branch.pop()) else {
+        let (event, Some(config)) = (*event, branch.pop()) else {
             self.branches.pop();
             return Ok(None);
         };
         engine.explored += 1;
-        engine.kept = self.remembered * size_of::<Config<N>>() * 2 + self.scene.bytes();
-        self.go_to(turn, engine);
-        let left = self.follow(config, engine)?;
-        if self.at == engine.plan.turns.len() && !left.is_empty() {
+        engine.walk_bytes =
+            self.remembered * size_of::<Configuration<N>>() * 2 + self.open_ops.bytes();
+        self.rewind_to(event, engine);
+        let left = self.follow_until_choice(config, engine)?;
+        if self.at == engine.plan.events.len() && !left.is_empty() {
             self.end = left.last().copied();
             return Ok(Some(Ok(())));
         }
@@ -78,39 +82,39 @@ impl<const N: usize> Depth<N> {
         Ok(None)
     }
 
-    fn go_to(&mut self, turn: usize, engine: &Engine<'_, N>) {
-        while self.at > turn {
+    fn rewind_to(&mut self, event: usize, engine: &Engine<'_, N>) {
+        while self.at > event {
             self.at -= 1;
-            self.scene.leave(self.at, &engine.plan, &engine.oracle);
+            self.open_ops.undo_event(self.at, &engine.plan, &engine.cache);
         }
     }
 
     /// Takes turns until there is a choice, or none.
-    fn follow(
+    fn follow_until_choice(
         &mut self,
-        config: Config<N>,
+        config: Configuration<N>,
         engine: &mut Engine<'_, N>,
-    ) -> Result<Vec<Config<N>>, Stop> {
+    ) -> Result<Vec<Configuration<N>>, Stop> {
         let mut configs = vec![config];
-        while configs.len() == 1 && self.at < engine.plan.turns.len() {
-            let turn = self.at;
+        while configs.len() == 1 && self.at < engine.plan.events.len() {
+            let event = self.at;
             self.at += 1;
-            engine.turn(&mut self.scene, turn, &mut configs, usize::MAX)?;
-            self.deepest = self.deepest.max(std::mem::take(&mut engine.doomed));
+            engine.apply_event(&mut self.open_ops, event, &mut configs, usize::MAX)?;
+            self.deepest = self.deepest.max(std::mem::take(&mut engine.dead_end));
             if configs.is_empty() {
-                self.deepest = self.deepest.max(turn);
-            } else if matches!(engine.plan.turns[turn], Turn::End(_)) {
+                self.deepest = self.deepest.max(event);
+            } else if matches!(engine.plan.events[event], PlanEvent::Return(_)) {
                 configs.retain(|config| self.is_new(*config, engine));
             }
         }
-        configs.sort_by_key(|it| std::cmp::Reverse(engine.cost(it)));
+        configs.sort_by_key(|it| std::cmp::Reverse(engine.configuration_cost(it)));
         Ok(configs)
     }
 
     /// Whether nothing tried at this turn could do all that it can.
-    fn is_new(&mut self, config: Config<N>, engine: &Engine<'_, N>) -> bool {
+    fn is_new(&mut self, config: Configuration<N>, engine: &Engine<'_, N>) -> bool {
         let tried = self.tried.entry((self.at as u32, config.state)).or_default();
-        if tried.iter().any(|it| dominates(it, &config, &engine.tallies)) {
+        if tried.iter().any(|it| dominates(it, &config, &engine.counts)) {
             return false;
         }
         tried.push(config);
@@ -119,14 +123,14 @@ impl<const N: usize> Depth<N> {
     }
 
     /// The first turn that none got past.
-    pub(super) fn reached(&self) -> usize {
-        self.deepest.max(self.branches.last().map_or(0, |(turn, _)| *turn))
+    pub(super) fn deepest_event(&self) -> usize {
+        self.deepest.max(self.branches.last().map_or(0, |(event, _)| *event))
     }
 
     /// The order that reached the end.
-    pub(super) fn order(&self, engine: &Engine<'_, N>) -> Vec<usize> {
+    pub(super) fn found_order(&self, engine: &Engine<'_, N>) -> Vec<usize> {
         match (&engine.paths, &self.end) {
-            (Some(_), Some(config)) => engine.order(config.path, engine.plan.turns.len()),
+            (Some(_), Some(config)) => engine.extract_order(config.path, engine.plan.events.len()),
             _ => Vec::new(),
         }
     }

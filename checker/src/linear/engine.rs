@@ -29,18 +29,18 @@
 //! 5. *What nobody can look at need not happen*: an operation of unknown outcome whose state meets
 //!    no call later (see [`Plan::needs`]) is left out of `L`, and one that overwrites with such a
 //!    state is unseen.
-//! 6. *What only grows must grow into the next observation* (see [`crate::model::Model::is_past`]):
+//! 6. *What only grows must grow into the next observation* (see [`crate::model::Model::can_never_hold`]):
 //!    if all that may change the state until some observation is due adds to it, the observation is
 //!    still owed, and the state rules it out, no order goes on from there.
 //! 7. *Dominated configurations are dropped*, see [`Frontier`].
 
 use super::certificate;
-use super::frontier::{Config, Frontier};
+use super::frontier::{Configuration, Frontier};
 use super::mask::Mask;
-use super::model_cache::{Oracle, Role};
-use super::open_ops::{Scene, matters};
-use super::plan::{Plan, Turn};
-use super::unknown_counts::{self, Tallies};
+use super::model_cache::{CallEffect, ModelCache};
+use super::open_ops::{OpenOps, is_still_relevant};
+use super::plan::{Plan, PlanEvent};
+use super::unknown_counts::{self, UnknownCounts};
 use crate::history::Value;
 use crate::verdict::Limits;
 use rustc_hash::FxHashSet;
@@ -57,7 +57,7 @@ pub(super) struct Budget<'a> {
 
 impl<'a> Budget<'a> {
     /// All that is there, for one search.
-    pub(super) fn of(limits: &Limits<'a>) -> Self {
+    pub(super) fn from_limits(limits: &Limits<'a>) -> Self {
         Self { memory_bytes: limits.memory_bytes, steps: usize::MAX, expired: limits.expired }
     }
 }
@@ -68,12 +68,12 @@ pub(super) enum Stop {
     /// No order explains the completion of this operation.
     Illegal(usize),
     /// The budget does not suffice.
-    Spent(Spent),
+    OverBudget(BudgetExceeded),
 }
 
 /// What there was too little of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Spent {
+pub(super) enum BudgetExceeded {
     Steps,
     Memory,
     Time,
@@ -81,7 +81,7 @@ pub(super) enum Spent {
     Width(usize),
 }
 
-impl fmt::Display for Spent {
+impl fmt::Display for BudgetExceeded {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Steps => {
@@ -96,26 +96,26 @@ impl fmt::Display for Spent {
 
 /// The orders that led to configurations, each a link to the one it extends.
 #[derive(Default)]
-pub(super) struct Paths {
-    links: Vec<Link>,
+pub(super) struct OrderLog {
+    links: Vec<OrderLink>,
 }
 
 /// An operation that happened, in which turn, and what was before.
-struct Link {
+struct OrderLink {
     before: u32,
     op: u32,
-    turn: u32,
+    event: u32,
 }
 
 /// The path of those that did nothing yet.
 const START: u32 = u32::MAX;
 
-impl Paths {
+impl OrderLog {
     /// Operations in order, each with the turn in which it happened.
-    fn order(&self, mut path: u32) -> Vec<(usize, usize)> {
+    fn path_order(&self, mut path: u32) -> Vec<(usize, usize)> {
         let mut order = Vec::new();
         while let Some(link) = self.links.get(path as usize) {
-            order.push((link.op as usize, link.turn as usize));
+            order.push((link.op as usize, link.event as usize));
             path = link.before;
         }
         order.reverse();
@@ -125,21 +125,21 @@ impl Paths {
 
 /// The model, the layout of a history, and room to work in.
 pub(super) struct Engine<'a, const N: usize> {
-    pub(super) oracle: Oracle<'a>,
+    pub(super) cache: ModelCache<'a>,
     pub(super) plan: Plan<'a>,
-    pub(super) tallies: Tallies,
-    pub(super) paths: Option<Paths>,
+    pub(super) counts: UnknownCounts,
+    pub(super) paths: Option<OrderLog>,
     /// What the walk keeps beside the engine, in bytes.
-    pub(super) kept: usize,
+    pub(super) walk_bytes: usize,
     /// The last turn at which a configuration would have ended that was dropped before (rule 6).
-    pub(super) doomed: usize,
+    pub(super) dead_end: usize,
     /// Configurations made.
     pub(super) explored: usize,
     pub(super) pool: Frontier<N>,
     next: Frontier<N>,
     budget: Budget<'a>,
     /// How many configurations to look at before asking for the time again.
-    ask_at: usize,
+    next_budget_check: usize,
     /// The expansion in which a call was last tried.
     tried: Vec<u32>,
     expansion: u32,
@@ -147,8 +147,8 @@ pub(super) struct Engine<'a, const N: usize> {
 
 /// A completion being dealt with.
 #[derive(Clone, Copy)]
-struct Due<const N: usize> {
-    turn: usize,
+struct Returning<const N: usize> {
+    event: usize,
     slot: usize,
     bit: Mask<N>,
     /// Whether it may count as unseen and yet be used now, for somebody to see.
@@ -158,121 +158,135 @@ struct Due<const N: usize> {
 }
 
 impl<'a, const N: usize> Engine<'a, N> {
-    pub(super) fn new((oracle, plan): (Oracle<'a>, Plan<'a>), budget: Budget<'a>) -> Self {
-        let tried = vec![0; oracle.kinds().len()];
+    pub(super) fn new((cache, plan): (ModelCache<'a>, Plan<'a>), budget: Budget<'a>) -> Self {
+        let tried = vec![0; cache.calls().len()];
         Self {
-            oracle,
+            cache,
             plan,
-            tallies: Tallies::new(),
+            counts: UnknownCounts::new(),
             paths: None,
-            kept: 0,
-            doomed: 0,
+            walk_bytes: 0,
+            dead_end: 0,
             explored: 0,
             pool: Frontier::new(),
             next: Frontier::new(),
             budget,
-            ask_at: 0,
+            next_budget_check: 0,
             tried,
             expansion: 0,
         }
     }
 
     /// Where things may stand at first.
-    pub(super) fn start(&mut self, initial: &[Value]) -> Vec<Config<N>> {
+    pub(super) fn initial_configurations(&mut self, initial: &[Value]) -> Vec<Configuration<N>> {
         let mut configs = Vec::with_capacity(initial.len());
-        let mut seen = FxHashSet::default();
+        let mut known_states = FxHashSet::default();
         for state in initial {
-            let (owed, used, path) = (Mask::EMPTY, Mask::EMPTY, START);
-            let state = self.oracle.intern(state.clone());
-            if initial.len() == 1 || seen.insert(state) {
-                let spent = unknown_counts::NONE;
-                configs.push(Config { owed, used, state, spent, path, hollow: false });
+            let (pending, linearized, path) = (Mask::EMPTY, Mask::EMPTY, START);
+            let state = self.cache.intern(state.clone());
+            if initial.len() == 1 || known_states.insert(state) {
+                let unknown_used = unknown_counts::NONE;
+                configs.push(Configuration {
+                    pending,
+                    linearized,
+                    state,
+                    unknown_used,
+                    path,
+                    unobserved: false,
+                });
             }
         }
         configs
     }
 
     /// Takes configurations over a turn; of those after a completion it keeps so many. Says whether
-    /// it kept all. None are left if nothing explains the
+    /// it walk_bytes all. None are left if nothing explains the
     /// completion, or the one where those end that are doomed.
-    pub(super) fn turn(
+    pub(super) fn apply_event(
         &mut self,
-        scene: &mut Scene<N>,
-        turn: usize,
-        configs: &mut Vec<Config<N>>,
+        open_ops: &mut OpenOps<N>,
+        event: usize,
+        configs: &mut Vec<Configuration<N>>,
         width: usize,
     ) -> Result<bool, Stop> {
-        match self.plan.turns[turn] {
-            Turn::Begin(op) => {
-                scene.enter(turn, &self.plan, &self.oracle);
-                if self.plan.is_owed(op) {
-                    self.begin(op, turn, configs);
+        match self.plan.events[event] {
+            PlanEvent::Invoke(op) => {
+                open_ops.apply_event(event, &self.plan, &self.cache);
+                if self.plan.has_slot(op) {
+                    self.invoke(op, event, configs);
                 }
                 Ok(true)
             }
-            Turn::End(op) => {
-                let due = self.due(scene, op, turn);
-                let whole = self.end(scene, &due, configs, width);
-                scene.enter(turn, &self.plan, &self.oracle);
+            PlanEvent::Return(op) => {
+                let returning = self.prepare_return(open_ops, op, event);
+                let whole = self.complete_return(open_ops, &returning, configs, width);
+                open_ops.apply_event(event, &self.plan, &self.cache);
                 whole
             }
         }
     }
 
     /// A new operation is owed, unless it is an observation that can be made at once.
-    fn begin(&mut self, op: usize, turn: usize, configs: &mut [Config<N>]) {
-        let bit = Mask::one(self.plan.slot(op));
-        let kind = self.plan.kinds[op];
-        let observes = self.oracle.kinds()[kind as usize].role == Role::Observes;
+    fn invoke(&mut self, op: usize, event: usize, configs: &mut [Configuration<N>]) {
+        let bit = Mask::single(self.plan.slot(op));
+        let call = self.plan.calls[op];
+        let observes = self.cache.calls()[call as usize].effect == CallEffect::Reads;
         for config in configs {
-            if observes && self.oracle.step(config.state, kind).is_some() {
-                config.path = self.extend(config.path, op, turn);
+            if observes && self.cache.step(config.state, call).is_some() {
+                config.path = self.extend_path(config.path, op, event);
             } else {
-                config.owed = config.owed.or(&bit);
+                config.pending = config.pending.or(&bit);
             }
         }
     }
 
-    fn due(&self, scene: &Scene<N>, op: usize, turn: usize) -> Due<N> {
+    fn prepare_return(&self, open_ops: &OpenOps<N>, op: usize, event: usize) -> Returning<N> {
         let slot = self.plan.slot(op);
-        let kind = &self.oracle.kinds()[self.plan.kinds[op] as usize];
-        let seen = kind.leaves.is_some_and(|state| self.plan.needs(state, turn));
-        let overwrites = kind.role == Role::Overwrites && seen;
-        let matter = |kind: &u32, turn| matters(&self.plan, &self.oracle, *kind, turn);
-        let forgets = scene.lost.iter().any(|it| matter(it, turn) && !matter(it, turn + 1));
-        Due { turn, slot, bit: Mask::one(slot), overwrites, forgets }
+        let call = &self.cache.calls()[self.plan.calls[op] as usize];
+        let is_observable = call.result.is_some_and(|state| self.plan.needs(state, event));
+        let overwrites = call.effect == CallEffect::Overwrites && is_observable;
+        let matter = |call: &u32, event| is_still_relevant(&self.plan, &self.cache, *call, event);
+        let forgets = open_ops.unknown.iter().any(|it| matter(it, event) && !matter(it, event + 1));
+        Returning { event, slot, bit: Mask::single(slot), overwrites, forgets }
     }
 
-    fn end(
+    fn complete_return(
         &mut self,
-        scene: &Scene<N>,
-        due: &Due<N>,
-        configs: &mut Vec<Config<N>>,
+        open_ops: &OpenOps<N>,
+        returning: &Returning<N>,
+        configs: &mut Vec<Configuration<N>>,
         width: usize,
     ) -> Result<bool, Stop> {
-        self.afford()?;
-        let settled = |it: &Config<N>| !it.owed.meets(&due.bit) && !it.used.meets(&due.bit);
-        if !due.overwrites && configs.iter().all(settled) {
+        self.check_budget()?;
+        let settled = |it: &Configuration<N>| {
+            !it.pending.intersects(&returning.bit) && !it.linearized.intersects(&returning.bit)
+        };
+        if !returning.overwrites && configs.iter().all(settled) {
             return Ok(true);
         }
         self.pool.clear();
         for config in configs.drain(..) {
-            self.file(scene, config, due);
+            self.enqueue(open_ops, config, returning);
         }
-        let whole = self.expand_all(scene, due, width)?;
+        let whole = self.expand_all(open_ops, returning, width)?;
         self.next.drain_into(configs);
-        Ok(self.narrow(configs, width) && whole)
+        Ok(self.truncate_to_width(configs, width) && whole)
     }
 
-    fn expand_all(&mut self, scene: &Scene<N>, due: &Due<N>, width: usize) -> Result<bool, Stop> {
+    fn expand_all(
+        &mut self,
+        open_ops: &OpenOps<N>,
+        returning: &Returning<N>,
+        width: usize,
+    ) -> Result<bool, Stop> {
         let mut place = 0;
-        while place < self.pool.places() {
+        while place < self.pool.slots_used() {
             if let Some(config) = self.pool.get(place) {
-                if self.next.live() >= width {
+                if self.next.live_count() >= width {
                     return Ok(false);
                 }
-                self.afford()?;
-                self.expand(scene, config, due);
+                self.check_budget()?;
+                self.expand_configuration(open_ops, config, returning);
             }
             place += 1;
         }
@@ -280,81 +294,118 @@ impl<'a, const N: usize> Engine<'a, N> {
     }
 
     /// Keeps those that have used and spent least.
-    fn narrow(&self, configs: &mut Vec<Config<N>>, width: usize) -> bool {
+    fn truncate_to_width(&self, configs: &mut Vec<Configuration<N>>, width: usize) -> bool {
         if configs.len() <= width {
             return true;
         }
-        configs.sort_by_key(|it| self.cost(it));
+        configs.sort_by_key(|it| self.configuration_cost(it));
         configs.truncate(width);
         false
     }
 
     /// Puts a configuration where it belongs: past the completion, still before it, or both.
-    fn file(&mut self, scene: &Scene<N>, config: Config<N>, due: &Due<N>) {
+    fn enqueue(
+        &mut self,
+        open_ops: &OpenOps<N>,
+        config: Configuration<N>,
+        returning: &Returning<N>,
+    ) {
         self.explored += 1;
-        let owes = config.owed.meets(&due.bit);
-        if owes && self.is_stuck(scene, &config, due.turn) {
+        let owes = config.pending.intersects(&returning.bit);
+        if owes && self.is_dead_end(open_ops, &config, returning.event) {
             return;
         }
-        if owes || (due.overwrites && !config.used.meets(&due.bit)) {
-            self.pool.add(config, &scene.strict, &self.tallies);
+        if owes || (returning.overwrites && !config.linearized.intersects(&returning.bit)) {
+            self.pool.add(config, &open_ops.dependent, &self.counts);
         }
-        if !owes && !config.hollow {
-            self.pass(scene, config, due);
+        if !owes && !config.unobserved {
+            self.move_past_return(open_ops, config, returning);
         }
     }
 
     /// Rule 6: whether the observation that is due next cannot be made any more.
     /// It would get as far as that: nothing else but what grows ends before.
-    fn is_stuck(&mut self, scene: &Scene<N>, config: &Config<N>, turn: usize) -> bool {
-        let Some(end) = self.plan.look(turn) else { return false };
-        let op = self.plan.op(end);
+    fn is_dead_end(
+        &mut self,
+        open_ops: &OpenOps<N>,
+        config: &Configuration<N>,
+        event: usize,
+    ) -> bool {
+        let Some(end) = self.plan.next_read_return(event) else { return false };
+        let op = self.plan.op_at(end);
         let slot = self.plan.slot(op);
-        let open = scene.begun.contains(slot) && scene.holders[slot] == op;
-        let changing = scene.overwriters.or(&scene.strict.minus(&scene.growing));
-        let grows = |kind: &u32| self.oracle.kinds()[*kind as usize].grows;
-        let stuck = (!open || config.owed.contains(slot))
-            && changing.within(&config.used)
-            && scene.lost.iter().all(grows)
-            && self.oracle.is_past(config.state, self.plan.kinds[op]);
-        if stuck {
-            self.doomed = self.doomed.max(end);
+        let is_open = open_ops.begun.contains(slot) && open_ops.op_in_slot[slot] == op;
+        let changing =
+            open_ops.overwrites_open.or(&open_ops.dependent.minus(&open_ops.append_only));
+        let only_appends = |call: &u32| self.cache.calls()[*call as usize].only_appends;
+        let is_dead_end = (!is_open || config.pending.contains(slot))
+            && changing.is_subset(&config.linearized)
+            && open_ops.unknown.iter().all(only_appends)
+            && self.cache.can_never_hold(config.state, self.plan.calls[op]);
+        if is_dead_end {
+            self.dead_end = self.dead_end.max(end);
         }
-        stuck
+        is_dead_end
     }
 
-    fn pass(&mut self, scene: &Scene<N>, config: Config<N>, due: &Due<N>) {
-        if self.is_stuck(scene, &config, due.turn + 1) {
+    fn move_past_return(
+        &mut self,
+        open_ops: &OpenOps<N>,
+        config: Configuration<N>,
+        returning: &Returning<N>,
+    ) {
+        if self.is_dead_end(open_ops, &config, returning.event + 1) {
             return;
         }
-        let used = config.used.minus(&due.bit);
-        let mut spent = config.spent;
-        if due.forgets {
-            let (plan, oracle) = (&self.plan, &self.oracle);
-            spent = self.tallies.retain(spent, |kind| matters(plan, oracle, kind, due.turn + 1));
+        let linearized = config.linearized.minus(&returning.bit);
+        let mut unknown_used = config.unknown_used;
+        if returning.forgets {
+            let (plan, cache) = (&self.plan, &self.cache);
+            unknown_used = self.counts.retain(unknown_used, |call| {
+                is_still_relevant(plan, cache, call, returning.event + 1)
+            });
         }
-        self.next.add(Config { used, spent, ..config }, &scene.strict, &self.tallies);
+        self.next.add(
+            Configuration { linearized, unknown_used, ..config },
+            &open_ops.dependent,
+            &self.counts,
+        );
     }
 
     /// Everything that could happen next.
-    fn expand(&mut self, scene: &Scene<N>, config: Config<N>, due: &Due<N>) {
+    fn expand_configuration(
+        &mut self,
+        open_ops: &OpenOps<N>,
+        config: Configuration<N>,
+        returning: &Returning<N>,
+    ) {
         self.expansion += 1;
-        for slot in scene.order.iter().map(|slot| *slot as usize) {
-            let kind = self.plan.kinds[scene.holders[slot]];
-            if config.used.contains(slot) || self.tried[kind as usize] == self.expansion {
+        for slot in open_ops.order.iter().map(|slot| *slot as usize) {
+            let call = self.plan.calls[open_ops.op_in_slot[slot]];
+            if config.linearized.contains(slot) || self.tried[call as usize] == self.expansion {
                 continue;
             }
-            self.tried[kind as usize] = self.expansion;
-            let bit = Mask::one(slot);
-            let after =
-                Config { used: config.used.or(&bit), owed: config.owed.minus(&bit), ..config };
-            let is_due = slot == due.slot;
-            self.happen(scene, after, (kind, scene.holders[slot], is_due), due);
+            self.tried[call as usize] = self.expansion;
+            let bit = Mask::single(slot);
+            let after = Configuration {
+                linearized: config.linearized.or(&bit),
+                pending: config.pending.minus(&bit),
+                ..config
+            };
+            let is_returning = slot == returning.slot;
+            self.linearize_call(
+                open_ops,
+                after,
+                (call, open_ops.op_in_slot[slot], is_returning),
+                returning,
+            );
         }
-        for kind in scene.lost.iter().copied() {
-            let spent = self.tallies.count(config.spent, kind);
-            if self.tried[kind as usize] != self.expansion && spent < scene.begun_lost(kind) {
-                self.spend(scene, config, kind, due);
+        for call in open_ops.unknown.iter().copied() {
+            let unknown_used = self.counts.count(config.unknown_used, call);
+            if self.tried[call as usize] != self.expansion
+                && unknown_used < open_ops.unknown_begun(call)
+            {
+                self.linearize_unknown(open_ops, config, call, returning);
             }
         }
     }
@@ -363,124 +414,146 @@ impl<'a, const N: usize> Engine<'a, N> {
     /// overwriting that nobody needs for its state can be left out, and so can one that only
     /// confirms a state. But an overwriting that confirms the state still hides those that are owed
     /// (rule 2), as in `write 1, write 0, cas 0 2` from 0.
-    fn spend(&mut self, scene: &Scene<N>, config: Config<N>, kind: u32, due: &Due<N>) {
-        let overwrites = self.oracle.kinds()[kind as usize].role == Role::Overwrites;
-        let hides = overwrites && config.owed.meets(&scene.overwriters);
-        let next = self.oracle.step(config.state, kind);
+    fn linearize_unknown(
+        &mut self,
+        open_ops: &OpenOps<N>,
+        config: Configuration<N>,
+        call: u32,
+        returning: &Returning<N>,
+    ) {
+        let overwrites = self.cache.calls()[call as usize].effect == CallEffect::Overwrites;
+        let hides = overwrites && config.pending.intersects(&open_ops.overwrites_open);
+        let next = self.cache.step(config.state, call);
         let Some(next) = next.filter(|next| hides || *next != config.state) else { return };
-        if overwrites && scene.strict.is_empty() && scene.strict_lost == 0 {
+        if overwrites && open_ops.dependent.is_empty() && open_ops.dependent_unknown == 0 {
             // Rule 3, before the trouble of counting.
-            let looked = scene.observable(next, &self.plan, &mut self.oracle);
-            if config.hollow || !looked.meets(&config.owed) {
+            let looked = open_ops.enabled_reads(next, &self.plan, &mut self.cache);
+            if config.unobserved || !looked.intersects(&config.pending) {
                 return;
             }
         }
-        let spent = self.tallies.with(config.spent, kind);
-        self.happen(scene, Config { spent, ..config }, (kind, usize::MAX, false), due);
+        let unknown_used = self.counts.with(config.unknown_used, call);
+        self.linearize_call(
+            open_ops,
+            Configuration { unknown_used, ..config },
+            (call, usize::MAX, false),
+            returning,
+        );
     }
 
     /// Lets a call happen that `config` has used or spent already. An operation of unknown outcome
     /// is not named: which of the equal ones it was can be told from their number.
-    fn happen(
+    fn linearize_call(
         &mut self,
-        scene: &Scene<N>,
-        mut config: Config<N>,
-        (kind, op, is_due): (u32, usize, bool),
-        due: &Due<N>,
+        open_ops: &OpenOps<N>,
+        mut config: Configuration<N>,
+        (call, op, is_returning): (u32, usize, bool),
+        returning: &Returning<N>,
     ) {
-        let overwrites = self.oracle.kinds()[kind as usize].role == Role::Overwrites;
-        if overwrites && config.hollow {
+        let overwrites = self.cache.calls()[call as usize].effect == CallEffect::Overwrites;
+        if overwrites && config.unobserved {
             return;
         }
-        let Some(state) = self.oracle.step(config.state, kind) else { return };
+        let Some(state) = self.cache.step(config.state, call) else { return };
         let optional = overwrites || op == usize::MAX;
-        if optional && !is_due && !self.plan.needs(state, due.turn) {
+        if optional && !is_returning && !self.plan.needs(state, returning.event) {
             return;
         }
         config.state = state;
         if overwrites {
-            config.owed = config.owed.minus(&scene.overwriters);
+            config.pending = config.pending.minus(&open_ops.overwrites_open);
         }
-        let seen = self.look(scene, &mut config, (kind, op), due.turn);
-        config.hollow = overwrites && !seen && !is_due;
-        if is_due {
+        let is_observed = self.make_reads(open_ops, &mut config, (call, op), returning.event);
+        config.unobserved = overwrites && !is_observed && !is_returning;
+        if is_returning {
             self.explored += 1;
-            self.pass(scene, config, due);
-        } else if !config.hollow || !scene.strict.is_empty() || scene.strict_lost > 0 {
-            self.file(scene, config, due);
+            self.move_past_return(open_ops, config, returning);
+        } else if !config.unobserved
+            || !open_ops.dependent.is_empty()
+            || open_ops.dependent_unknown > 0
+        {
+            self.enqueue(open_ops, config, returning);
         }
     }
 
     /// Makes every observation that the new state allows; says whether there was one.
-    fn look(
+    fn make_reads(
         &mut self,
-        scene: &Scene<N>,
-        config: &mut Config<N>,
-        (kind, op): (u32, usize),
-        turn: usize,
+        open_ops: &OpenOps<N>,
+        config: &mut Configuration<N>,
+        (call, op): (u32, usize),
+        event: usize,
     ) -> bool {
-        let made = scene.observable(config.state, &self.plan, &mut self.oracle).and(&config.owed);
-        config.owed = config.owed.minus(&made);
+        let made =
+            open_ops.enabled_reads(config.state, &self.plan, &mut self.cache).and(&config.pending);
+        config.pending = config.pending.minus(&made);
         if self.paths.is_some() {
-            let op = if op == usize::MAX { self.lost_op(config.spent, kind, turn) } else { op };
-            config.path = self.extend(config.path, op, turn);
+            let op = if op == usize::MAX {
+                self.last_unknown_op(config.unknown_used, call, event)
+            } else {
+                op
+            };
+            config.path = self.extend_path(config.path, op, event);
             for slot in (0..self.plan.width).filter(|slot| made.contains(*slot)) {
-                config.path = self.extend(config.path, scene.holders[slot], turn);
+                config.path = self.extend_path(config.path, open_ops.op_in_slot[slot], event);
             }
         }
         !made.is_empty()
     }
 
     /// The operation of unknown outcome that was spent last of its kind.
-    fn lost_op(&self, spent: u32, kind: u32, turn: usize) -> usize {
-        let place = self.tallies.count(spent, kind) as usize;
-        let begun = self.plan.turns[..turn].iter().filter_map(|turn| match turn {
-            Turn::Begin(op) if !self.plan.is_owed(*op) && self.plan.kinds[*op] == kind => Some(*op),
-            Turn::Begin(_) | Turn::End(_) => None,
+    fn last_unknown_op(&self, unknown_used: u32, call: u32, event: usize) -> usize {
+        let place = self.counts.count(unknown_used, call) as usize;
+        let begun = self.plan.events[..event].iter().filter_map(|event| match event {
+            PlanEvent::Invoke(op) if !self.plan.has_slot(*op) && self.plan.calls[*op] == call => {
+                Some(*op)
+            }
+            PlanEvent::Invoke(_) | PlanEvent::Return(_) => None,
         });
         begun.take(place).last().expect("no more are spent than have begun")
     }
 
     /// The order of a path, with what was left out of it, over the first turns.
-    pub(super) fn order(&self, path: u32, turns: usize) -> Vec<usize> {
-        let order = self.paths.as_ref().map(|paths| paths.order(path)).unwrap_or_default();
-        certificate::complete((&self.plan, &self.oracle), &self.plan.turns[..turns], &order)
+    pub(super) fn extract_order(&self, path: u32, events: usize) -> Vec<usize> {
+        let order = self.paths.as_ref().map(|paths| paths.path_order(path)).unwrap_or_default();
+        certificate::complete((&self.plan, &self.cache), &self.plan.events[..events], &order)
     }
 
     /// What is dear about a configuration: what it has used up, and what it still owes.
-    pub(super) fn cost(&self, config: &Config<N>) -> u32 {
-        config.used.count() + config.owed.count() + 2 * self.tallies.total(config.spent)
+    pub(super) fn configuration_cost(&self, config: &Configuration<N>) -> u32 {
+        config.linearized.len() + config.pending.len() + 2 * self.counts.total(config.unknown_used)
     }
 
-    fn extend(&mut self, path: u32, op: usize, turn: usize) -> u32 {
+    fn extend_path(&mut self, path: u32, op: usize, event: usize) -> u32 {
         let Some(paths) = &mut self.paths else { return START };
-        paths.links.push(Link { before: path, op: op as u32, turn: turn as u32 });
+        paths.links.push(OrderLink { before: path, op: op as u32, event: event as u32 });
         paths.links.len() as u32 - 1
     }
 
     /// Asks now and then whether the budget suffices.
-    fn afford(&mut self) -> Result<(), Stop> {
-        if self.explored < self.ask_at {
+    fn check_budget(&mut self) -> Result<(), Stop> {
+        if self.explored < self.next_budget_check {
             return Ok(());
         }
-        self.ask_at = self.explored + 1024;
+        self.next_budget_check = self.explored + 1024;
         if self.bytes() > self.budget.memory_bytes {
-            return Err(Stop::Spent(Spent::Memory));
+            return Err(Stop::OverBudget(BudgetExceeded::Memory));
         }
         if self.explored > self.budget.steps {
-            return Err(Stop::Spent(Spent::Steps));
+            return Err(Stop::OverBudget(BudgetExceeded::Steps));
         }
-        if (self.budget.expired)() { Err(Stop::Spent(Spent::Time)) } else { Ok(()) }
+        if (self.budget.expired)() { Err(Stop::OverBudget(BudgetExceeded::Time)) } else { Ok(()) }
     }
 
     fn bytes(&self) -> usize {
-        let paths = self.paths.as_ref().map_or(0, |it| it.links.capacity() * size_of::<Link>());
+        let paths =
+            self.paths.as_ref().map_or(0, |it| it.links.capacity() * size_of::<OrderLink>());
         self.pool.bytes()
             + self.next.bytes()
-            + self.oracle.bytes()
-            + self.tallies.bytes()
+            + self.cache.bytes()
+            + self.counts.bytes()
             + self.plan.bytes()
-            + self.kept
+            + self.walk_bytes
             + paths
     }
 }

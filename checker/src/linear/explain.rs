@@ -2,22 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::partition::{Object, Op};
+use super::partition::{ObjectHistory, ObjectOp};
 use crate::history::{Operation, Value};
-use crate::model::{Call, Meets, Model, Seen};
-use crate::window::Candidate;
+use crate::model::{Call, EnabledIn, Model, Response};
+use crate::window::{Candidate, describe_call};
 
 /// States looked at when asking what an operation could have led to.
-const STATES: usize = 256;
+const MAX_STATES: usize = 256;
 
 /// Operations on what grows, of which all states are looked at: each state is as long as the history, nearly.
-const MOST_GROWING: usize = 32;
+const MAX_APPENDING_OPS: usize = 32;
 
 /// Says why the accused cannot be explained.
 pub(super) struct Explainer<'a, 'h> {
     model: &'a dyn Model,
     initial: &'a [Value],
-    ops: &'a [Op<'h>],
+    ops: &'a [ObjectOp<'h>],
     accused: usize,
     /// What can be reached, and whether the accused answer is right there.
     reachable: BTreeMap<Value, bool>,
@@ -27,14 +27,14 @@ impl<'a, 'h> Explainer<'a, 'h> {
     pub(super) fn new(
         model: &'a dyn Model,
         initial: &'a [Value],
-        ops: &'a [Op<'h>],
+        ops: &'a [ObjectOp<'h>],
         accused: usize,
     ) -> Self {
         let answers = |state: Value| {
             let answers = model.step(&state, &ops[accused].call).is_ok();
             (state, answers)
         };
-        let reachable = reachable(model, initial, ops, &ops[accused].call, |_| false)
+        let reachable = reachable_states(model, initial, ops, &ops[accused].call, |_| false)
             .into_iter()
             .map(answers)
             .collect();
@@ -42,13 +42,13 @@ impl<'a, 'h> Explainer<'a, 'h> {
     }
 
     /// Whether some state lets this operation, by itself, lead to the accused answer.
-    pub(super) fn could_explain(&self, op: &Op<'_>) -> bool {
+    pub(super) fn could_explain(&self, op: &ObjectOp<'_>) -> bool {
         self.reachable.iter().filter(|(_, answers)| !**answers).any(|(state, _)| {
-            self.model.step(state, &op.call).is_ok_and(|after| self.answers(&after))
+            self.model.step(state, &op.call).is_ok_and(|after| self.allows_accused(&after))
         })
     }
 
-    fn answers(&self, state: &Value) -> bool {
+    fn allows_accused(&self, state: &Value) -> bool {
         let asked = || self.model.step(state, &self.ops[self.accused].call).is_ok();
         self.reachable.get(state).copied().unwrap_or_else(asked)
     }
@@ -66,10 +66,10 @@ impl<'a, 'h> Explainer<'a, 'h> {
     /// What is not in the order, and why each cannot come next.
     pub(super) fn candidates(&self, order: &[usize], after: &[Value]) -> Vec<Candidate> {
         let left = (0..self.ops.len()).filter(|op| !order.contains(op));
-        left.map(|op| Candidate { operation: op, reason: self.reason(op, after) }).collect()
+        left.map(|op| Candidate { operation: op, reason: self.reject_reason(op, after) }).collect()
     }
 
-    fn reason(&self, op: usize, after: &[Value]) -> String {
+    fn reject_reason(&self, op: usize, after: &[Value]) -> String {
         let mut reasons = BTreeSet::new();
         for state in after {
             match self.model.step(state, &self.ops[op].call) {
@@ -82,20 +82,20 @@ impl<'a, 'h> Explainer<'a, 'h> {
 
     /// The whole case in a sentence. `start` is where the object began, long before the window
     /// perhaps.
-    pub(super) fn message(&self, object: &Object<'_>, start: &[Value]) -> String {
-        let accusation = accusation_of(object, &self.ops[self.accused]);
-        if self.never_possible(object, start) {
+    pub(super) fn describe(&self, object: &ObjectHistory<'_>, start: &[Value]) -> String {
+        let accusation = describe_operation(object, &self.ops[self.accused]);
+        if self.is_unreachable(object, start) {
             return format!("{accusation}, but nothing that had begun by then could lead to that");
         }
         let orders = match self.ops.len() {
-            1 => format!("but it could only have been {}", either(self.initial)),
+            1 => format!("but it could only have been {}", join_states(self.initial)),
             n => format!("no order of these {n} operations explains it"),
         };
-        match self.acknowledged() {
+        match self.last_write_before() {
             Some(before) => {
-                let deed = deed(object, before);
+                let write = describe_write(object, before);
                 let known =
-                    format!("{accusation}, but {deed} had been acknowledged before that began");
+                    format!("{accusation}, but {write} had been acknowledged before that began");
                 // Two operations, one after the other: there is no other order to speak of.
                 if self.ops.len() == 2 { known } else { format!("{known}, and {orders}") }
             }
@@ -105,22 +105,26 @@ impl<'a, 'h> Explainer<'a, 'h> {
     }
 
     /// Whether nothing in the whole history until then, in any order, leads to the accused answer.
-    fn never_possible(&self, object: &Object<'_>, start: &[Value]) -> bool {
+    fn is_unreachable(&self, object: &ObjectHistory<'_>, start: &[Value]) -> bool {
         let end = self.ops[self.accused].completed;
-        let begun: Vec<Op<'_>> =
+        let begun: Vec<ObjectOp<'_>> =
             object.ops.iter().filter(|op| Some(op.invoked) < end).cloned().collect();
-        if begun.len() > MOST_GROWING && begun.iter().any(|op| self.model.grows(&op.call)) {
+        if begun.len() > MAX_APPENDING_OPS
+            && begun.iter().any(|op| self.model.only_appends(&op.call))
+        {
             return false;
         }
         let accused = &self.ops[self.accused].call;
-        let ever = reachable(self.model, start, &begun, accused, |state| self.answers(state));
-        ever.len() < STATES && !ever.iter().any(|state| self.answers(state))
+        let ever = reachable_states(self.model, start, &begun, accused, |state| {
+            self.allows_accused(state)
+        });
+        ever.len() < MAX_STATES && !ever.iter().any(|state| self.allows_accused(state))
     }
 
     /// The last change that had been acknowledged when the accused began.
-    fn acknowledged(&self) -> Option<&Op<'h>> {
+    fn last_write_before(&self) -> Option<&ObjectOp<'h>> {
         let began = self.ops[self.accused].invoked;
-        let changes = self.ops.iter().filter(|op| !self.model.observes(&op.call));
+        let changes = self.ops.iter().filter(|op| !self.model.is_read(&op.call));
         let before = changes.filter(|op| op.completed.is_some_and(|at| at < began));
         before.max_by_key(|op| op.completed)
     }
@@ -130,26 +134,28 @@ impl<'a, 'h> Explainer<'a, 'h> {
 /// never fewer, of those that the accused answer does not exclude for good: what only grows never shrinks back.
 ///
 /// Stops at a state that suffices.
-fn reachable(
+fn reachable_states(
     model: &dyn Model,
     initial: &[Value],
-    ops: &[Op<'_>],
+    ops: &[ObjectOp<'_>],
     accused: &Call,
     suffices: impl Fn(&Value) -> bool,
 ) -> BTreeSet<Value> {
     let mut reachable: BTreeSet<Value> = initial.iter().cloned().collect();
     let mut fresh: Vec<Value> = initial.to_vec();
     let calls = ops.iter().map(|op| &*op.call);
-    let changes: BTreeSet<&Call> = calls.filter(|call| !model.observes(call)).collect();
-    let regardless = |call: &&Call| model.grows(call) || model.shape(call).meets == Meets::Any;
+    let changes: BTreeSet<&Call> = calls.filter(|call| !model.is_read(call)).collect();
+    let regardless = |call: &&Call| {
+        model.only_appends(call) || model.static_facts(call).enabled_in == EnabledIn::EveryState
+    };
     let only_grows = changes.iter().all(regardless);
     while let Some(state) = fresh.pop() {
         for call in &changes {
-            if reachable.len() >= STATES {
+            if reachable.len() >= MAX_STATES {
                 return reachable;
             }
             if let Ok(next) = model.step(&state, call)
-                && !(only_grows && model.is_past(&next, accused))
+                && !(only_grows && model.can_never_hold(&next, accused))
                 && reachable.insert(next.clone())
             {
                 if suffices(&next) {
@@ -163,43 +169,44 @@ fn reachable(
 }
 
 /// What is known without a window: who was told what.
-pub(super) fn accusation(object: &Object<'_>, accused: usize) -> String {
-    let accusation = accusation_of(object, &object.ops[accused]);
+pub(super) fn describe_accused(object: &ObjectHistory<'_>, accused: usize) -> String {
+    let accusation = describe_operation(object, &object.ops[accused]);
     format!("{accusation}, which no order of the operations until then explains")
 }
 
-fn accusation_of(object: &Object<'_>, op: &Op<'_>) -> String {
+fn describe_operation(object: &ObjectHistory<'_>, op: &ObjectOp<'_>) -> String {
     let key = object.key.as_ref().map_or_else(String::new, |key| format!("key {key}: "));
     let Operation { process, node, .. } = op.operation;
     let from = node.as_ref().map_or_else(String::new, |node| format!(" from {node}"));
     let by = node.as_ref().map_or_else(String::new, |node| format!(" by {node}"));
     let (f, input) = (&op.call.f, &op.call.input);
-    match &op.call.seen {
-        Seen::Output(output) if matches!(f.as_str(), "read" | "get") => {
-            format!("{key}{process} read {}{from}", plain(object, output))
+    match &op.call.response {
+        Response::Output(output) if matches!(f.as_str(), "read" | "get") => {
+            format!("{key}{process} read {}{from}", strip_key(object, output))
         }
-        Seen::Mismatch if matches!(f.as_str(), "dequeue" | "pop") => {
+        Response::Mismatch if matches!(f.as_str(), "dequeue" | "pop") => {
             format!("{key}{process} was told{by} that there was nothing to {f}")
         }
-        Seen::Output(Value::Nil) if matches!(f.as_str(), "dequeue" | "pop") => {
+        Response::Output(Value::Nil) if matches!(f.as_str(), "dequeue" | "pop") => {
             format!("{key}{process} was told{by} that there was nothing to {f}")
         }
-        Seen::Output(output) if matches!(f.as_str(), "dequeue" | "pop") => {
+        Response::Output(output) if matches!(f.as_str(), "dequeue" | "pop") => {
             let took = if f == "pop" { "popped" } else { "dequeued" };
-            format!("{key}{process} {took} {}{from}", plain(object, output))
+            format!("{key}{process} {took} {}{from}", strip_key(object, output))
         }
-        Seen::Mismatch => {
-            let old = plain(object, input).as_pair().map_or(input, |(old, _)| old).clone();
+        Response::Mismatch => {
+            let old = strip_key(object, input).as_pair().map_or(input, |(old, _)| old).clone();
             format!("{key}{process} was told{by} that the value was not {old}")
         }
-        Seen::Output(_) | Seen::Nothing => {
-            format!("{key}{process} was told{by} that {f} {} succeeded", plain(object, input))
+        Response::Output(_) | Response::Unknown => {
+            let call = describe_call(f, strip_key(object, input));
+            format!("{key}{process} was told{by} that {call} succeeded")
         }
     }
 }
 
 /// The value without the key that has been named already.
-fn plain<'v>(object: &Object<'_>, value: &'v Value) -> &'v Value {
+fn strip_key<'v>(object: &ObjectHistory<'_>, value: &'v Value) -> &'v Value {
     match (&object.key, value.as_pair()) {
         (Some(key), Some((first, rest))) if first == key => rest,
         _ => value,
@@ -207,10 +214,11 @@ fn plain<'v>(object: &Object<'_>, value: &'v Value) -> &'v Value {
 }
 
 /// A change as the subject of a sentence.
-fn deed(object: &Object<'_>, op: &Op<'_>) -> String {
-    format!("{} {} by {}", op.call.f, plain(object, &op.call.input), op.operation.process)
+fn describe_write(object: &ObjectHistory<'_>, op: &ObjectOp<'_>) -> String {
+    let call = describe_call(&op.call.f, strip_key(object, &op.call.input));
+    format!("{call} by {}", op.operation.process)
 }
 
-fn either(states: &[Value]) -> String {
+fn join_states(states: &[Value]) -> String {
     states.iter().map(Value::to_string).collect::<Vec<_>>().join(" or ")
 }

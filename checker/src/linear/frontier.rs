@@ -2,8 +2,8 @@
 //! that one.
 
 use super::mask::{Mask, mix};
-use super::model_cache::State;
-use super::unknown_counts::{Tallies, Tally};
+use super::model_cache::StateId;
+use super::unknown_counts::{CountsId, UnknownCounts};
 
 /// One way that things may stand: a state, and what became of each operation that has begun.
 ///
@@ -12,16 +12,16 @@ use super::unknown_counts::{Tallies, Tally};
 /// happens for others to see; and it is neither once another has overwritten since it began: then
 /// it may have happened just before that one, unseen, and may yet happen for all to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Config<const N: usize> {
-    pub(super) owed: Mask<N>,
-    pub(super) used: Mask<N>,
-    pub(super) state: State,
+pub(super) struct Configuration<const N: usize> {
+    pub(super) pending: Mask<N>,
+    pub(super) linearized: Mask<N>,
+    pub(super) state: StateId,
     /// What was spent of the operations of unknown outcome.
-    pub(super) spent: Tally,
+    pub(super) unknown_used: CountsId,
     /// The order that led here, if orders are kept.
     pub(super) path: u32,
     /// Whether an overwriting led here that nobody has looked at, since the last completion.
-    pub(super) hollow: bool,
+    pub(super) unobserved: bool,
 }
 
 /// An antichain of configurations, in order of arrival.
@@ -34,14 +34,14 @@ pub(super) struct Config<const N: usize> {
 /// that `a` does not owe either, or `b` would dominate nothing by this rule: it stays unused. So
 /// dropping `b` loses no answer.
 pub(super) struct Frontier<const N: usize> {
-    entries: Vec<Entry<N>>,
+    entries: Vec<FrontierEntry<N>>,
     /// The last entry of each bucket.
     heads: Vec<u32>,
     live: usize,
 }
 
-struct Entry<const N: usize> {
-    config: Config<N>,
+struct FrontierEntry<const N: usize> {
+    config: Configuration<N>,
     alive: bool,
     hash: u32,
     /// The entry before this one in its bucket.
@@ -59,7 +59,7 @@ impl<const N: usize> Frontier<N> {
     pub(super) fn clear(&mut self) {
         if self.entries.len() * 4 < self.heads.len() {
             for entry in &self.entries {
-                let bucket = bucket(&self.heads, entry.hash);
+                let bucket = bucket_of(&self.heads, entry.hash);
                 self.heads[bucket] = END;
             }
         } else {
@@ -72,21 +72,26 @@ impl<const N: usize> Frontier<N> {
     /// Adds a configuration unless one there dominates it, and drops those that it dominates.
     /// `strict` are the operations that are either owed or used, so that two configurations which
     /// differ there never dominate each other.
-    pub(super) fn add(&mut self, config: Config<N>, strict: &Mask<N>, tallies: &Tallies) {
+    pub(super) fn add(
+        &mut self,
+        config: Configuration<N>,
+        dependent: &Mask<N>,
+        counts: &UnknownCounts,
+    ) {
         if self.entries.len() >= self.heads.len() {
-            self.grow();
+            self.grow_buckets();
         }
-        let hash = config.used.and(strict).hash_into(mix(0, u64::from(config.state)));
+        let hash = config.linearized.and(dependent).hash_into(mix(0, u64::from(config.state)));
         let hash = (hash >> 32) as u32;
-        let bucket = bucket(&self.heads, hash);
+        let bucket = bucket_of(&self.heads, hash);
         let mut place = self.heads[bucket];
         while place != END {
             let entry = &mut self.entries[place as usize];
             if entry.alive && entry.hash == hash && entry.config.state == config.state {
-                if dominates(&entry.config, &config, tallies) {
+                if dominates(&entry.config, &config, counts) {
                     return;
                 }
-                if dominates(&config, &entry.config, tallies) {
+                if dominates(&config, &entry.config, counts) {
                     entry.alive = false;
                     self.live -= 1;
                 }
@@ -94,50 +99,56 @@ impl<const N: usize> Frontier<N> {
             place = entry.before;
         }
         let before = std::mem::replace(&mut self.heads[bucket], self.entries.len() as u32);
-        self.entries.push(Entry { config, alive: true, hash, before });
+        self.entries.push(FrontierEntry { config, alive: true, hash, before });
         self.live += 1;
     }
 
-    fn grow(&mut self) {
+    fn grow_buckets(&mut self) {
         self.heads = vec![END; self.heads.len() * 4];
         for (place, entry) in self.entries.iter_mut().enumerate() {
-            let bucket = bucket(&self.heads, entry.hash);
+            let bucket = bucket_of(&self.heads, entry.hash);
             entry.before = std::mem::replace(&mut self.heads[bucket], place as u32);
         }
     }
 
     /// The places given out so far, dropped or not.
-    pub(super) fn places(&self) -> usize {
+    pub(super) fn slots_used(&self) -> usize {
         self.entries.len()
     }
 
     /// How many are not dominated.
-    pub(super) fn live(&self) -> usize {
+    pub(super) fn live_count(&self) -> usize {
         self.live
     }
 
-    pub(super) fn get(&self, place: usize) -> Option<Config<N>> {
+    pub(super) fn get(&self, place: usize) -> Option<Configuration<N>> {
         let entry = &self.entries[place];
         entry.alive.then_some(entry.config)
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry<N>>() + self.heads.capacity() * 4
+        self.entries.capacity() * size_of::<FrontierEntry<N>>() + self.heads.capacity() * 4
     }
 
     /// Adds what is left to a list.
-    pub(super) fn drain_into(&mut self, configs: &mut Vec<Config<N>>) {
+    pub(super) fn drain_into(&mut self, configs: &mut Vec<Configuration<N>>) {
         let left = self.entries.iter().filter(|entry| entry.alive);
-        configs.extend(left.map(|entry| Config { hollow: false, ..entry.config }));
+        configs.extend(left.map(|entry| Configuration { unobserved: false, ..entry.config }));
         self.clear();
     }
 }
 
-fn bucket(heads: &[u32], hash: u32) -> usize {
+fn bucket_of(heads: &[u32], hash: u32) -> usize {
     hash as usize & (heads.len() - 1)
 }
 
 /// Whether `a` can do all that `b` can, if they agree on the state: see [`Frontier`].
-pub(super) fn dominates<const N: usize>(a: &Config<N>, b: &Config<N>, tallies: &Tallies) -> bool {
-    a.owed.within(&b.owed) && a.used.within(&b.used) && tallies.within(a.spent, b.spent)
+pub(super) fn dominates<const N: usize>(
+    a: &Configuration<N>,
+    b: &Configuration<N>,
+    counts: &UnknownCounts,
+) -> bool {
+    a.pending.is_subset(&b.pending)
+        && a.linearized.is_subset(&b.linearized)
+        && counts.within(a.unknown_used, b.unknown_used)
 }

@@ -15,7 +15,7 @@ pub fn render(window: &Window, width: usize) -> String {
     let about = window.key.as_ref().map_or_else(String::new, |key| format!("key {key}, "));
     let mut text = format!("{about}before: {}\n", states.join(" or "));
     for (process, places) in &lanes.by_process {
-        text.push_str(&lanes.lane(&process_name(*process), places));
+        text.push_str(&lanes.render_lane(&process_name(*process), places));
     }
     text
 }
@@ -38,44 +38,44 @@ impl<'a> Lanes<'a> {
         let names = by_process.keys().map(|process| process_name(*process).len());
         let margin = names.max().unwrap_or(0) + 2;
         let room = width.saturating_sub(margin + 2);
-        let columns = columns(window, room);
+        let columns = assign_columns(window, room);
         let end = columns.values().max().map_or(0, |last| last + 2);
         Self { window, by_process, columns, margin, end }
     }
 
     /// Labels on one line, intervals under them.
-    fn lane(&self, name: &str, places: &[usize]) -> String {
+    fn render_lane(&self, name: &str, places: &[usize]) -> String {
         let (mut labels, mut bars) = (String::new(), String::new());
         for place in places {
             let operation = &self.window.operations[*place];
-            let (from, to) = self.span(operation);
-            pad(&mut labels, from);
-            labels.push_str(&marked(self.window, *place));
-            pad(&mut bars, from);
-            bars.push_str(&bar(to - from, certain_end(operation).is_some()));
+            let (from, to) = self.columns_of(operation);
+            pad_to(&mut labels, from);
+            labels.push_str(&marked_label(self.window, *place));
+            pad_to(&mut bars, from);
+            bars.push_str(&draw_bar(to - from, return_index(operation).is_some()));
         }
         let blank = " ".repeat(self.margin);
         let margin = self.margin;
         format!("{blank}{}\n{name:<margin$}{}\n", labels.trim_end(), bars.trim_end())
     }
 
-    fn span(&self, operation: &Operation) -> (usize, usize) {
+    fn columns_of(&self, operation: &Operation) -> (usize, usize) {
         let from = self.columns[&operation.invoked.index];
-        let to = certain_end(operation).map_or(self.end, |end| self.columns[&end]);
+        let to = return_index(operation).map_or(self.end, |end| self.columns[&end]);
         (from, to)
     }
 }
 
 /// Where an operation ends for certain; one of unknown outcome may go on for ever.
-fn certain_end(operation: &Operation) -> Option<u64> {
+fn return_index(operation: &Operation) -> Option<u64> {
     let completion = operation.completion.as_ref()?;
     (completion.kind != Kind::Info).then_some(completion.at.index)
 }
 
 /// Spreads the events over the room, but never so thin that an operation's label runs into the next
 /// one's.
-fn columns(window: &Window, room: usize) -> BTreeMap<u64, usize> {
-    let ends = window.operations.iter().filter_map(certain_end);
+fn assign_columns(window: &Window, room: usize) -> BTreeMap<u64, usize> {
+    let ends = window.operations.iter().filter_map(return_index);
     let mut indices: Vec<u64> =
         window.operations.iter().map(|it| it.invoked.index).chain(ends).collect();
     indices.sort_unstable();
@@ -88,7 +88,7 @@ fn columns(window: &Window, room: usize) -> BTreeMap<u64, usize> {
         if let Some(place) = begins {
             let operation = &window.operations[place];
             column = column.max(free.get(&operation.process).copied().unwrap_or(0));
-            let label = marked(window, place).chars().count();
+            let label = marked_label(window, place).chars().count();
             free.insert(operation.process, column + label + 1);
         }
         columns.insert(index, column);
@@ -97,19 +97,19 @@ fn columns(window: &Window, room: usize) -> BTreeMap<u64, usize> {
     columns
 }
 
-fn pad(line: &mut String, column: usize) {
+fn pad_to(line: &mut String, column: usize) {
     let there = line.chars().count();
     line.push_str(&" ".repeat(column.saturating_sub(there)));
 }
 
-fn bar(length: usize, ends: bool) -> String {
+fn draw_bar(length: usize, ends: bool) -> String {
     let last = if ends { "┤" } else { "╌" };
     let middle = if ends { "─" } else { "╌" };
     format!("├{}{last}", middle.repeat(length.saturating_sub(1)))
 }
 
 /// The label, with a mark on the accused.
-fn marked(window: &Window, place: usize) -> String {
+fn marked_label(window: &Window, place: usize) -> String {
     let mark = if place == window.accused { "✗ " } else { "" };
     format!("{mark}{}", window.label(place))
 }

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::deep;
 use super::engine::Budget;
-use super::partition::{Op, partition};
-use super::search::Question;
+use super::partition::{ObjectOp, partition};
+use super::search::SearchQuery;
 use super::tests::{moves, play};
 use crate::check_linearizable;
 use crate::history::{Event, History, Kind, Process, Real, Value, jsonl, notation};
-use crate::model::{self, CELLS as MODELS, Call, Seen};
+use crate::model::{self, CELLS as MODELS, Call, Response};
 use crate::verdict::{Keyed, Limits, Validity, Verdict};
 
 fn judge(history: &History, model: &str) -> Verdict {
@@ -88,8 +88,8 @@ proptest! {
         let history = play(model.name(), &moves);
         let limits = Limits::default();
         for object in &partition(&history, model, Keyed::Auto).expect("it suits the model") {
-            let ask = |initial: &[Value], ops: &[Op<'_>]| {
-                Question::new(model, initial, ops, Budget::of(&limits)).decide().answer.is_ok()
+            let ask = |initial: &[Value], ops: &[ObjectOp<'_>]| {
+                SearchQuery::new(model, initial, ops, Budget::from_limits(&limits)).decide().answer.is_ok()
             };
             let start = [model.initial()];
             let whole = ask(&start, &object.ops);
@@ -99,12 +99,12 @@ proptest! {
                 if !before.iter().all(|op| op.completed.is_some_and(|end| end < begins)) {
                     continue;
                 }
-                let mut walk = Question::new(model, &start, before, Budget::of(&limits)).walk_on();
+                let mut walk = SearchQuery::new(model, &start, before, Budget::from_limits(&limits)).walk_open_ended();
                 let mut legal = true;
-                while legal && walk.next().is_some() {
+                while legal && walk.next_event().is_some() {
                     legal = walk.advance().is_ok();
                 }
-                prop_assert_eq!(whole, legal && ask(&walk.standing().states, after));
+                prop_assert_eq!(whole, legal && ask(&walk.prefix_states().states, after));
             }
         }
     }
@@ -185,9 +185,9 @@ fn a_mismatch_of_what_compares_nothing_is_a_failure() {
 
 #[test]
 fn an_integer_is_no_real_number_and_the_reason_says_so() {
-    let register = model::named("register").expect("it is there");
-    let seen = Seen::Output(Value::Real(Real(1.0)));
-    let read = Call { f: "read".into(), input: Value::Nil, seen };
+    let register = model::find_model("register").expect("it is there");
+    let response = Response::Output(Value::Real(Real(1.0)));
+    let read = Call { f: "read".into(), input: Value::Nil, response };
     let why = register.step(&Value::Int(1), &read).expect_err("it is wrong");
     assert_eq!(
         why,

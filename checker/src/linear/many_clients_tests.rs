@@ -6,20 +6,20 @@ use proptest::sample::Index;
 
 use super::deep;
 use super::engine::{Budget, Stop};
-use super::partition::{Op, partition};
-use super::search::Question;
+use super::partition::{ObjectOp, partition};
+use super::search::SearchQuery;
 use super::{brute_force, certificate};
-use crate::bench::Recipe;
+use crate::bench::HistoryRecipe;
 use crate::history::{Event, History, Kind, MISMATCH, Process, Value, jsonl};
 use crate::model::{self, Model};
 use crate::verdict::{Keyed, Limits, Validity};
 use crate::{check_linearizable, linearize};
 
 /// What a client does once: a function, two values, and what came of it.
-type Deed = (u8, (i64, i64), u8);
+type CrowdCall = (u8, (i64, i64), u8);
 
 /// Deeds, and where the two events of each go.
-type Crowd = Vec<(Deed, (Index, Index))>;
+type Crowd = Vec<(CrowdCall, (Index, Index))>;
 
 fn deeds(most: usize) -> impl Strategy<Value = Crowd> {
     let deed = (0..8u8, (0..4i64, 0..4i64), 0..7u8);
@@ -67,20 +67,20 @@ fn crowd(model: &str, crowd: &Crowd) -> History {
             order.insert(place.index(order.len() + 1), client);
         }
     }
-    let deeds: Vec<Deed> = crowd.iter().map(|(deed, _)| *deed).collect();
+    let deeds: Vec<CrowdCall> = crowd.iter().map(|(deed, _)| *deed).collect();
     strewn(model, &deeds, &order)
 }
 
 /// The answers by breadth with each width, and by depth alone.
 fn answers(history: &History, model: &dyn Model) -> Vec<Result<(), Stop>> {
-    let budget = Budget::of(&Limits { memory_bytes: usize::MAX, ..Limits::default() });
+    let budget = Budget::from_limits(&Limits { memory_bytes: usize::MAX, ..Limits::default() });
     let initial = [model.initial()];
     let objects = partition(history, model, Keyed::Auto).expect("the history suits the model");
     let object = objects.first();
     let of = |width| {
         let Some(object) = object else { return Ok(()) };
-        let question = Question::new(model, &initial, &object.ops, budget);
-        let outcome = Question { width, orders: true, ..question }.decide();
+        let question = SearchQuery::new(model, &initial, &object.ops, budget);
+        let outcome = SearchQuery { width, orders: true, ..question }.decide();
         if outcome.answer.is_ok() {
             let order: Vec<u64> = outcome.order.iter().map(|op| object.ops[*op].invoked).collect();
             assert!(
@@ -100,7 +100,7 @@ fn is_first_wrong(history: &History, model: &dyn Model, accused: usize) -> bool 
     let ops = &objects[0].ops;
     let end = ops[accused].completed;
     let until = |late: fn(Option<u64>, Option<u64>) -> bool| {
-        let mut begun: Vec<Op<'_>> =
+        let mut begun: Vec<ObjectOp<'_>> =
             ops.iter().filter(|op| Some(op.invoked) < end).cloned().collect();
         let open = begun.iter_mut().filter(|op| late(op.completed, end));
         open.for_each(|op| op.completed = None);
@@ -116,7 +116,7 @@ proptest! {
 
     #[test]
     fn every_search_agrees_with_the_twin_in_a_crowd(which in 0..3usize, deeds in deeds(7)) {
-        let model = model::named(MODELS[which]).expect("it is there");
+        let model = model::find_model(MODELS[which]).expect("it is there");
         let history = crowd(model.name(), &deeds);
         let right = brute_force::linearizable(&history, model);
         let answers = answers(&history, model);
@@ -131,7 +131,7 @@ proptest! {
 
     #[test]
     fn searches_agree_in_larger_crowds(which in 0..3usize, deeds in deeds(16)) {
-        let model = model::named(MODELS[which]).expect("it is there");
+        let model = model::find_model(MODELS[which]).expect("it is there");
         let history = crowd(model.name(), &deeds);
         let answers = answers(&history, model);
         for answer in &answers {
@@ -150,9 +150,9 @@ proptest! {
 fn many_open_operations_are_judged() {
     for (clients, lies) in [(100, true), (150, false), (150, true), (600, false)] {
         let (operations, values) = (2 * clients, Some(5));
-        let object = crate::bench::Object::Register;
-        let recipe = Recipe { object, seed: 3, operations, clients, values, lost: 0, lies };
-        let verdict = check_linearizable(&recipe.history(), "register", &Limits::default());
+        let object = crate::bench::BenchObject::Register;
+        let recipe = HistoryRecipe { object, seed: 3, operations, clients, values, lost: 0, lies };
+        let verdict = check_linearizable(&recipe.make_history(), "register", &Limits::default());
         let expected = if lies { Validity::Invalid } else { Validity::Valid };
         assert_eq!(verdict.validity, expected, "{clients} {}", verdict.message);
     }
@@ -178,7 +178,7 @@ fn a_write_of_what_is_there_hides_another() {
     ];
     let number = strewn("cas-register", &number, &[0, 0, 1, 2, 3, 3, 2, 4, 4, 1]);
     for (name, history) in [("kv", text), ("cas-register", number)] {
-        let model = model::named(name).expect("it is there");
+        let model = model::find_model(name).expect("it is there");
         assert!(brute_force::linearizable(&history, model));
         assert_eq!(answers(&history, model), [Ok(()), Ok(()), Ok(()), Ok(())], "{name}");
     }
@@ -188,8 +188,8 @@ fn a_write_of_what_is_there_hides_another() {
 /// overlap.
 #[test]
 fn every_small_history_of_a_register_is_judged_as_the_twin_does() {
-    let model = model::named("register").expect("it is there");
-    let deeds: Vec<Deed> = [(0, 0), (0, 1), (3, 0), (3, 1)]
+    let model = model::find_model("register").expect("it is there");
+    let deeds: Vec<CrowdCall> = [(0, 0), (0, 1), (3, 0), (3, 1)]
         .into_iter()
         .flat_map(|(f, value)| [(f, value, 0), (f, value, 6)])
         .filter(|(f, _, end)| (*f, *end) != (0, 0))
@@ -225,7 +225,7 @@ fn orders(clients: usize) -> Vec<Vec<usize>> {
     orders
 }
 
-fn strewn(model: &str, deeds: &[Deed], order: &[usize]) -> History {
+fn strewn(model: &str, deeds: &[CrowdCall], order: &[usize]) -> History {
     let mut begun = vec![false; deeds.len()];
     let events = order.iter().enumerate().map(|(index, client)| {
         let (f, values, end) = deeds[*client];

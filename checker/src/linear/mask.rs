@@ -7,7 +7,7 @@ pub(super) struct Mask<const N: usize>([u64; N]);
 impl<const N: usize> Mask<N> {
     pub(super) const EMPTY: Self = Self([0; N]);
 
-    pub(super) fn one(slot: usize) -> Self {
+    pub(super) fn single(slot: usize) -> Self {
         let mut words = [0; N];
         words[slot / 64] = 1 << (slot % 64);
         Self(words)
@@ -21,11 +21,11 @@ impl<const N: usize> Mask<N> {
         self.0.iter().all(|word| *word == 0)
     }
 
-    pub(super) fn meets(&self, other: &Self) -> bool {
+    pub(super) fn intersects(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).any(|(a, b)| a & b != 0)
     }
 
-    pub(super) fn within(&self, other: &Self) -> bool {
+    pub(super) fn is_subset(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).all(|(a, b)| a & !b == 0)
     }
 
@@ -47,7 +47,7 @@ impl<const N: usize> Mask<N> {
         self
     }
 
-    pub(super) fn count(&self) -> u32 {
+    pub(super) fn len(&self) -> u32 {
         self.0.iter().map(|word| word.count_ones()).sum()
     }
 

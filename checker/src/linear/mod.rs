@@ -32,49 +32,50 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub use certificate::Linearization;
 
-use self::case::{Case, initial};
+use self::case::{CheckCase, parse_initial_states};
 use self::engine::{Budget, Stop};
-use self::partition::Object;
-use self::search::{Outcome, Question};
+use self::partition::ObjectHistory;
+use self::search::{SearchOutcome, SearchQuery};
 use crate::history::{History, Value};
-use crate::model::{Model, a};
+use crate::model::{Model, with_article};
 use crate::verdict::{Algorithm, Limits, Stats, Validity, Verdict};
 use crate::window::Window;
 
 /// Judges a history.
 pub fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -> Verdict {
     let objects = partition::partition_on(history, model, limits.keyed, limits.jobs);
-    let (objects, initial) =
-        match objects.and_then(|it| Ok((it, initial(history.initial(), model)?))) {
+    let (objects, initial_states) =
+        match objects.and_then(|it| Ok((it, parse_initial_states(history.initial(), model)?))) {
             Ok(both) => both,
             Err(why) => {
-                let name = a(model.name());
+                let name = with_article(model.name());
                 return Verdict::unknown(format!("this is no history of {name}: {why}"));
             }
         };
-    let answers = objects::answers(&objects, model, &initial, limits);
+    let outcomes = objects::check_objects(&objects, model, &initial_states, limits);
     let stats = Stats {
         operations: objects.iter().map(|object| object.ops.len()).sum(),
         keys: objects.len(),
-        invalid_keys: count(&answers, |it| matches!(it.answer, Err(Stop::Illegal(_)))),
-        unknown_keys: count(&answers, |it| matches!(it.answer, Err(Stop::Spent(_)))),
-        configurations: answers.iter().map(|answer| answer.explored).sum(),
-        algorithm: answers.iter().map(|it| it.algorithm).max().unwrap_or(Algorithm::None),
+        invalid_keys: count_where(&outcomes, |it| matches!(it.answer, Err(Stop::Illegal(_)))),
+        unknown_keys: count_where(&outcomes, |it| matches!(it.answer, Err(Stop::OverBudget(_)))),
+        configurations: outcomes.iter().map(|answer| answer.explored).sum(),
+        algorithm: outcomes.iter().map(|it| it.algorithm).max().unwrap_or(Algorithm::None),
     };
-    let asked = AtomicUsize::new(0);
+    let polls = AtomicUsize::new(0);
     let grace = GRACE / stats.operations.max(1);
-    let expired = || (limits.expired)() && asked.fetch_add(1, Ordering::Relaxed) > grace;
-    let budget = Budget { expired: &expired, ..Budget::of(limits) };
-    let case = Case { model, initial: &initial, limits, budget };
-    let invalid = answers.iter().zip(&objects).find_map(|(outcome, object)| match outcome.answer {
-        Err(Stop::Illegal(accused)) => Some(case.invalid(object, accused, stats)),
-        _ => None,
-    });
-    invalid.unwrap_or_else(|| case.not_invalid(&answers, &objects, stats))
+    let expired = || (limits.expired)() && polls.fetch_add(1, Ordering::Relaxed) > grace;
+    let budget = Budget { expired: &expired, ..Budget::from_limits(limits) };
+    let case = CheckCase { model, initial: &initial_states, limits, budget };
+    let invalid =
+        outcomes.iter().zip(&objects).find_map(|(outcome, object)| match outcome.answer {
+            Err(Stop::Illegal(accused)) => Some(case.invalid_verdict(object, accused, stats)),
+            _ => None,
+        });
+    invalid.unwrap_or_else(|| case.other_verdict(&outcomes, &objects, stats))
 }
 
-fn count(answers: &[Outcome], is: impl Fn(&Outcome) -> bool) -> usize {
-    answers.iter().filter(|outcome| is(outcome)).count()
+fn count_where(outcomes: &[SearchOutcome], is: impl Fn(&SearchOutcome) -> bool) -> usize {
+    outcomes.iter().filter(|outcome| is(outcome)).count()
 }
 
 /// Finds an order for each object, or says why there is none. What is returned was replayed.
@@ -85,23 +86,25 @@ pub fn linearize(
 ) -> Result<Vec<Linearization>, Box<Verdict>> {
     let refused = |why: &str| Box::new(Verdict::unknown(why.to_owned()));
     let objects = partition::partition(history, model, limits.keyed);
-    let (Ok(objects), Ok(initial)) = (objects, initial(history.initial(), model)) else {
+    let (Ok(objects), Ok(initial_states)) =
+        (objects, parse_initial_states(history.initial(), model))
+    else {
         return Err(Box::new(check(history, model, limits)));
     };
-    let budget = Budget::of(limits);
+    let budget = Budget::from_limits(limits);
     let mut found = Vec::with_capacity(objects.len());
     for object in &objects {
-        let question = Question::new(model, &initial, &object.ops, budget);
-        let outcome = Question { orders: true, ..question }.decide();
+        let question = SearchQuery::new(model, &initial_states, &object.ops, budget);
+        let outcome = SearchQuery { orders: true, ..question }.decide();
         if let Err(stop) = outcome.answer {
             return Err(match stop {
                 Stop::Illegal(_) => Box::new(check(history, model, limits)),
-                Stop::Spent(why) => refused(&why.to_string()),
+                Stop::OverBudget(why) => refused(&why.to_string()),
             });
         }
         let order: Vec<u64> = outcome.order.iter().map(|op| object.ops[*op].invoked).collect();
         let explains = |start: &&Value| certificate::replays(model, start, &object.ops, &order);
-        let Some(start) = initial.iter().find(explains).cloned() else {
+        let Some(start) = initial_states.iter().find(explains).cloned() else {
             return Err(refused("the order that was found does not replay: this is a bug"));
         };
         found.push(Linearization { key: object.key.clone(), start, order });
@@ -113,23 +116,28 @@ pub fn linearize(
 /// little, and what took long was to find it.
 const GRACE: usize = 1 << 22;
 
-impl Case<'_> {
-    fn invalid(&self, object: &Object<'_>, accused: usize, stats: Stats) -> Verdict {
+impl CheckCase<'_> {
+    fn invalid_verdict(&self, object: &ObjectHistory<'_>, accused: usize, stats: Stats) -> Verdict {
         let witness = shrink::window(self, object, accused);
         let mut message = match &witness {
             Some(window) => window.message.clone(),
-            None => explain::accusation(object, accused),
+            None => explain::describe_accused(object, accused),
         };
         if stats.invalid_keys > 1 {
             message
                 .push_str(&format!(" ({} of {} keys are wrong)", stats.invalid_keys, stats.keys));
         }
-        verdict(Validity::Invalid, message, witness, stats)
+        make_verdict(Validity::Invalid, message, witness, stats)
     }
 
-    fn not_invalid(&self, answers: &[Outcome], objects: &[Object<'_>], stats: Stats) -> Verdict {
-        let spent = answers.iter().zip(objects).find_map(|(outcome, it)| match &outcome.answer {
-            Err(Stop::Spent(why)) => Some((why, &it.key, outcome.explained, it.ops.len())),
+    fn other_verdict(
+        &self,
+        outcomes: &[SearchOutcome],
+        objects: &[ObjectHistory<'_>],
+        stats: Stats,
+    ) -> Verdict {
+        let spent = outcomes.iter().zip(objects).find_map(|(outcome, it)| match &outcome.answer {
+            Err(Stop::OverBudget(why)) => Some((why, &it.key, outcome.explained, it.ops.len())),
             _ => None,
         });
         match spent {
@@ -142,13 +150,13 @@ impl Case<'_> {
                     plural(keys, "object"),
                     plural(of, "operation")
                 );
-                verdict(Validity::Unknown, what, None, stats)
+                make_verdict(Validity::Unknown, what, None, stats)
             }
-            None => verdict(Validity::Valid, self.explained(stats), None, stats),
+            None => make_verdict(Validity::Valid, self.valid_message(stats), None, stats),
         }
     }
 
-    fn explained(&self, stats: Stats) -> String {
+    fn valid_message(&self, stats: Stats) -> String {
         let Stats { operations, keys, .. } = stats;
         let model = self.model.name();
         match keys {
@@ -163,7 +171,12 @@ fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-fn verdict(validity: Validity, message: String, witness: Option<Window>, stats: Stats) -> Verdict {
+fn make_verdict(
+    validity: Validity,
+    message: String,
+    witness: Option<Window>,
+    stats: Stats,
+) -> Verdict {
     Verdict { validity, witness, stats, ..Verdict::unknown(message) }
 }
 

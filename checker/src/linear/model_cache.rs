@@ -1,130 +1,130 @@
 //! Asks the model each question once: states and calls become numbers, and steps are remembered.
 //!
-//! What a call's [`crate::model::Shape`] says needs no asking at all: whether a state is the one
+//! What a call's [`crate::model::StaticFacts`] says needs no asking at all: whether a state is the one
 //! that a call meets is a comparison of two numbers.
 
 use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::{Hash as _, Hasher as _};
 
 use super::mask::mix;
-use super::partition::Op;
+use super::partition::ObjectOp;
 use crate::history::Value;
-use crate::model::{Call, Meets, Model};
+use crate::model::{Call, EnabledIn, Model};
 
 /// A state's number.
-pub(super) type State = u32;
+pub(super) type StateId = u32;
 
 /// What a call does to the search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum CallEffect {
     /// It changes no state.
-    Observes,
+    Reads,
     /// It goes in every state, and leaves the same one behind: what was before is gone.
     Overwrites,
     /// Anything else.
-    Depends,
+    DependsOnState,
 }
 
 /// The states that let a call go, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fits {
+pub(super) enum EnabledStates {
     /// All.
-    Any,
+    Every,
     /// One.
-    One(State),
+    One(StateId),
     /// Ask.
-    Some,
+    Unknown,
 }
 
 /// A call that at least one operation makes.
-pub(super) struct Kind<'a> {
+pub(super) struct DistinctCall<'a> {
     call: &'a Call,
-    pub(super) role: Role,
-    pub(super) fits: Fits,
-    pub(super) leaves: Option<State>,
+    pub(super) effect: CallEffect,
+    pub(super) enabled_in: EnabledStates,
+    pub(super) result: Option<StateId>,
     /// Whether it only adds to the state.
-    pub(super) grows: bool,
+    pub(super) only_appends: bool,
 }
 
 /// The model, behind a memory.
-pub(super) struct Oracle<'a> {
+pub(super) struct ModelCache<'a> {
     model: &'a dyn Model,
     states: Vec<Value>,
-    numbers: FxHashMap<u64, State>,
-    kinds: Vec<Kind<'a>>,
+    numbers: FxHashMap<u64, StateId>,
+    calls: Vec<DistinctCall<'a>>,
     /// Answers by the hash of their question; a new one takes an old one's place.
-    steps: Vec<Step>,
+    steps: Vec<CachedStep>,
 }
 
 #[derive(Clone, Copy)]
-struct Step {
-    state: State,
-    kind: u32,
-    next: State,
+struct CachedStep {
+    state: StateId,
+    call: u32,
+    next: StateId,
 }
 
 /// Where a step leads that cannot be taken, and the state of an answer not yet asked for.
-const NOWHERE: State = u32::MAX;
+const NOWHERE: StateId = u32::MAX;
 
 /// So few calls are compared with each other rather than hashed: the drafts of a proof are many and small.
 const FEW: usize = 16;
 
-impl<'a> Oracle<'a> {
+impl<'a> ModelCache<'a> {
     pub(super) fn new(model: &'a dyn Model) -> Self {
         Self {
             model,
             states: Vec::new(),
             numbers: FxHashMap::default(),
-            kinds: Vec::new(),
+            calls: Vec::new(),
             steps: Vec::new(),
         }
     }
 
     /// Numbers the calls, equal ones alike. Shapes are asked for only if they hold: a model with
     /// keys may promise them for one key alone.
-    pub(super) fn number(&mut self, ops: &'a [Op<'a>], shaped: bool) -> Vec<u32> {
+    pub(super) fn number_calls(&mut self, ops: &'a [ObjectOp<'a>], shaped: bool) -> Vec<u32> {
         let mut numbers: FxHashMap<&Call, u32> = FxHashMap::default();
         let few = ops.len() <= FEW;
         numbers.reserve(if few { 0 } else { ops.len() / 4 });
         let mut calls = Vec::with_capacity(ops.len());
         for op in ops {
-            let fresh = self.kinds.len() as u32;
+            let fresh = self.calls.len() as u32;
             let number = if few {
-                let known = self.kinds.iter().position(|kind| *kind.call == *op.call);
+                let known = self.calls.iter().position(|call| *call.call == *op.call);
                 known.map_or(fresh, |place| place as u32)
             } else {
                 *numbers.entry(&op.call).or_insert(fresh)
             };
             if number == fresh {
-                let kind = self.kind(&op.call, shaped);
-                self.kinds.push(kind);
+                let call = self.describe_call(&op.call, shaped);
+                self.calls.push(call);
             }
             calls.push(number);
         }
-        let asked = self.kinds.iter().any(|kind| !kind.is_known());
+        let asked = self.calls.iter().any(|call| !call.is_table_driven());
         let room = if asked { (ops.len() * 8).next_power_of_two().min(1 << 16) } else { 0 };
-        self.steps = vec![Step { state: NOWHERE, kind: 0, next: NOWHERE }; room];
+        self.steps = vec![CachedStep { state: NOWHERE, call: 0, next: NOWHERE }; room];
         calls
     }
 
-    fn kind(&mut self, call: &'a Call, shaped: bool) -> Kind<'a> {
-        let shape = if shaped { self.model.shape(call) } else { Default::default() };
-        let leaves = shape.leaves.map(|state| self.intern(state));
-        let fits = match shape.meets {
-            Meets::Any => Fits::Any,
-            Meets::One(state) => Fits::One(self.intern(state)),
-            Meets::Some => Fits::Some,
+    fn describe_call(&mut self, call: &'a Call, shaped: bool) -> DistinctCall<'a> {
+        let shape = if shaped { self.model.static_facts(call) } else { Default::default() };
+        let result = shape.result.map(|state| self.intern(state));
+        let enabled_in = match shape.enabled_in {
+            EnabledIn::EveryState => EnabledStates::Every,
+            EnabledIn::OneState(state) => EnabledStates::One(self.intern(state)),
+            EnabledIn::Unknown => EnabledStates::Unknown,
         };
-        let role = match fits {
-            _ if self.model.observes(call) => Role::Observes,
-            Fits::Any if leaves.is_some() => Role::Overwrites,
-            _ => Role::Depends,
+        let effect = match enabled_in {
+            _ if self.model.is_read(call) => CallEffect::Reads,
+            EnabledStates::Every if result.is_some() => CallEffect::Overwrites,
+            _ => CallEffect::DependsOnState,
         };
-        let grows = self.model.grows(call);
-        Kind { call, role, fits, leaves, grows }
+        let only_appends = self.model.only_appends(call);
+        DistinctCall { call, effect, enabled_in, result, only_appends }
     }
 
-    pub(super) fn intern(&mut self, state: Value) -> State {
+    pub(super) fn intern(&mut self, state: Value) -> StateId {
         let mut hasher = FxHasher::default();
         state.hash(&mut hasher);
         let mut hash = hasher.finish();
@@ -135,13 +135,13 @@ impl<'a> Oracle<'a> {
             }
             hash = hash.wrapping_add(1);
         }
-        let number = self.states.len() as State;
+        let number = self.states.len() as StateId;
         self.states.push(state);
         self.numbers.insert(hash, number);
         number
     }
 
-    pub(super) fn value(&self, state: State) -> &Value {
+    pub(super) fn state_value(&self, state: StateId) -> &Value {
         &self.states[state as usize]
     }
 
@@ -150,52 +150,52 @@ impl<'a> Oracle<'a> {
         self.states.len()
     }
 
-    pub(super) fn kinds(&self) -> &[Kind<'a>] {
-        &self.kinds
+    pub(super) fn calls(&self) -> &[DistinctCall<'a>] {
+        &self.calls
     }
 
     /// The state after the call, if it can go that way.
-    pub(super) fn step(&mut self, state: State, kind: u32) -> Option<State> {
-        let Kind { role, fits, leaves, .. } = self.kinds[kind as usize];
-        let leaves = if role == Role::Observes { Some(state) } else { leaves };
-        match (fits, leaves) {
-            (Fits::Any, Some(leaves)) => Some(leaves),
-            (Fits::One(one), Some(leaves)) => (one == state).then_some(leaves),
-            (Fits::One(one), None) if one != state => None,
-            _ => self.ask(state, kind),
+    pub(super) fn step(&mut self, state: StateId, call: u32) -> Option<StateId> {
+        let DistinctCall { effect, enabled_in, result, .. } = self.calls[call as usize];
+        let result = if effect == CallEffect::Reads { Some(state) } else { result };
+        match (enabled_in, result) {
+            (EnabledStates::Every, Some(result)) => Some(result),
+            (EnabledStates::One(one), Some(result)) => (one == state).then_some(result),
+            (EnabledStates::One(one), None) if one != state => None,
+            _ => self.step_uncached(state, call),
         }
     }
 
-    fn ask(&mut self, state: State, kind: u32) -> Option<State> {
-        let hash = mix(mix(0, u64::from(state)), u64::from(kind));
+    fn step_uncached(&mut self, state: StateId, call: u32) -> Option<StateId> {
+        let hash = mix(mix(0, u64::from(state)), u64::from(call));
         let place = (hash >> 32) as usize & (self.steps.len() - 1);
         let known = self.steps[place];
-        if known.state == state && known.kind == kind {
+        if known.state == state && known.call == call {
             return Some(known.next).filter(|next| *next != NOWHERE);
         }
-        let next = self.model.step(self.value(state), self.kinds[kind as usize].call).ok();
+        let next = self.model.step(self.state_value(state), self.calls[call as usize].call).ok();
         let next = next.map(|next| self.intern(next));
-        self.steps[place] = Step { state, kind, next: next.unwrap_or(NOWHERE) };
+        self.steps[place] = CachedStep { state, call, next: next.unwrap_or(NOWHERE) };
         next
     }
 
     /// Whether an observation can no longer be made if the state only grows.
-    pub(super) fn is_past(&self, state: State, kind: u32) -> bool {
-        self.model.is_past(self.value(state), self.kinds[kind as usize].call)
+    pub(super) fn can_never_hold(&self, state: StateId, call: u32) -> bool {
+        self.model.can_never_hold(self.state_value(state), self.calls[call as usize].call)
     }
 
     /// Roughly what the memory takes.
     pub(super) fn bytes(&self) -> usize {
-        self.steps.len() * size_of::<Step>()
+        self.steps.len() * size_of::<CachedStep>()
             + self.states.capacity() * size_of::<Value>()
             + self.numbers.capacity() * 24
-            + self.kinds.capacity() * size_of::<Kind<'_>>()
+            + self.calls.capacity() * size_of::<DistinctCall<'_>>()
     }
 }
 
-impl Kind<'_> {
-    fn is_known(&self) -> bool {
-        let leads = self.leaves.is_some() || self.role == Role::Observes;
-        leads && self.fits != Fits::Some
+impl DistinctCall<'_> {
+    fn is_table_driven(&self) -> bool {
+        let leads = self.result.is_some() || self.effect == CallEffect::Reads;
+        leads && self.enabled_in != EnabledStates::Unknown
     }
 }

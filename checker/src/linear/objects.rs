@@ -11,92 +11,98 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::engine::{Budget, Spent, Stop};
+use super::engine::{Budget, BudgetExceeded, Stop};
 use super::monitor;
-use super::partition::Object;
-use super::search::{Outcome, Question};
-use super::segments::{self, Piece};
+use super::partition::ObjectHistory;
+use super::search::{SearchOutcome, SearchQuery};
+use super::segments::{self, Segment};
 use crate::history::Value;
 use crate::model::Model;
 use crate::verdict::{Algorithm, Limits};
 
 /// Configurations that an object may cost in the first round, and how many times as many in each later one.
 const FIRST_STEPS: usize = 1 << 16;
-const MORE: usize = 8;
+const STEP_FACTOR: usize = 8;
 
 /// The most objects that are judged at the same time, each with its share of the memory.
-const SHARES: usize = 8;
+const MEMORY_SHARES: usize = 8;
 
 /// What is judged, and how.
-struct Docket<'a> {
+struct ObjectScheduler<'a> {
     model: &'a dyn Model,
     initial: &'a [Value],
     jobs: usize,
     /// The fewest operations of a piece.
-    least: usize,
+    min_ops: usize,
 }
 
 /// A piece of one object's history, and what is known of it.
-struct Case<'a> {
+struct SegmentTask<'a> {
     object: usize,
-    piece: Piece<'a>,
-    found: Outcome,
+    segment: Segment<'a>,
+    outcome: SearchOutcome,
 }
 
 /// The answers in the order of the objects.
-pub(super) fn answers(
-    objects: &[Object<'_>],
+pub(super) fn check_objects(
+    objects: &[ObjectHistory<'_>],
     model: &dyn Model,
     initial: &[Value],
     limits: &Limits<'_>,
-) -> Vec<Outcome> {
-    answers_by(objects, model, initial, (limits, segments::LEAST))
+) -> Vec<SearchOutcome> {
+    check_objects_by(objects, model, initial, (limits, segments::MIN_SEGMENT_OPS))
 }
 
 /// The same by pieces of at least so many operations.
-fn answers_by(
-    objects: &[Object<'_>],
+fn check_objects_by(
+    objects: &[ObjectHistory<'_>],
     model: &dyn Model,
     initial: &[Value],
-    (limits, least): (&Limits<'_>, usize),
-) -> Vec<Outcome> {
-    let whole = Budget::of(limits);
-    let docket = Docket { model, initial, jobs: limits.jobs.clamp(1, SHARES), least };
-    let share = Budget { memory_bytes: limits.memory_bytes / SHARES, ..whole };
+    (limits, min_ops): (&Limits<'_>, usize),
+) -> Vec<SearchOutcome> {
+    let whole = Budget::from_limits(limits);
+    let scheduler =
+        ObjectScheduler { model, initial, jobs: limits.jobs.clamp(1, MEMORY_SHARES), min_ops };
+    let share = Budget { memory_bytes: limits.memory_bytes / MEMORY_SHARES, ..whole };
     let mut steps = FIRST_STEPS;
     let budget = if objects.len() == 1 { whole } else { Budget { steps, ..share } };
-    let all: Vec<(usize, &Object<'_>)> = objects.iter().enumerate().collect();
-    let first = docket.round(&all, |(number, object)| docket.first(*number, object, budget));
-    let mut cases: Vec<Case<'_>> = first.into_iter().flatten().collect();
-    let unasked = |case: &Case<'_>| case.found.algorithm == Algorithm::None;
-    docket.ask_again(&mut cases, unasked, Budget { steps, ..share });
-    while cases.iter().any(wants(Spent::Steps)) && !somebody_is_wrong(&cases) {
-        steps = steps.saturating_mul(MORE);
-        docket.ask_again(&mut cases, wants(Spent::Steps), Budget { steps, ..share });
+    let all: Vec<(usize, &ObjectHistory<'_>)> = objects.iter().enumerate().collect();
+    let first =
+        scheduler.run_all(&all, |(number, object)| scheduler.first_round(*number, object, budget));
+    let mut tasks: Vec<SegmentTask<'_>> = first.into_iter().flatten().collect();
+    let is_undecided = |task: &SegmentTask<'_>| task.outcome.algorithm == Algorithm::None;
+    scheduler.search_again(&mut tasks, is_undecided, Budget { steps, ..share });
+    while tasks.iter().any(exceeded(BudgetExceeded::Steps)) && !any_illegal(&tasks) {
+        steps = steps.saturating_mul(STEP_FACTOR);
+        scheduler.search_again(
+            &mut tasks,
+            exceeded(BudgetExceeded::Steps),
+            Budget { steps, ..share },
+        );
     }
-    for place in 0..cases.len() {
-        if wants(Spent::Memory)(&cases[place]) && !somebody_is_wrong(&cases) {
-            cases[place].found = docket.piece(&cases[place].piece, whole);
+    for place in 0..tasks.len() {
+        if exceeded(BudgetExceeded::Memory)(&tasks[place]) && !any_illegal(&tasks) {
+            tasks[place].outcome = scheduler.search_segment(&tasks[place].segment, whole);
         }
     }
-    cases.chunk_by(|one, other| one.object == other.object).map(whole_of).collect()
+    tasks.chunk_by(|one, other| one.object == other.object).map(merge_segments).collect()
 }
 
 /// What the pieces of an object say together.
-fn whole_of(pieces: &[Case<'_>]) -> Outcome {
-    let mut whole = Outcome::default();
-    for Case { piece, found, .. } in pieces {
-        whole.explored += found.explored;
-        whole.algorithm = whole.algorithm.max(found.algorithm);
+fn merge_segments(segments: &[SegmentTask<'_>]) -> SearchOutcome {
+    let mut whole = SearchOutcome::default();
+    for SegmentTask { segment, outcome, .. } in segments {
+        whole.explored += outcome.explored;
+        whole.algorithm = whole.algorithm.max(outcome.algorithm);
         if whole.answer.is_ok() {
-            whole.explained += found.explained;
+            whole.explained += outcome.explained;
         }
-        match &found.answer {
+        match &outcome.answer {
             Err(Stop::Illegal(op)) if !matches!(whole.answer, Err(Stop::Illegal(_))) => {
-                whole.answer = Err(Stop::Illegal(piece.from + op));
+                whole.answer = Err(Stop::Illegal(segment.from + op));
             }
-            Err(Stop::Spent(why)) if whole.answer.is_ok() => {
-                whole.answer = Err(Stop::Spent(*why));
+            Err(Stop::OverBudget(why)) if whole.answer.is_ok() => {
+                whole.answer = Err(Stop::OverBudget(*why));
             }
             Ok(()) | Err(_) => {}
         }
@@ -104,72 +110,83 @@ fn whole_of(pieces: &[Case<'_>]) -> Outcome {
     whole
 }
 
-fn somebody_is_wrong(cases: &[Case<'_>]) -> bool {
-    cases.iter().any(|case| matches!(case.found.answer, Err(Stop::Illegal(_))))
+fn any_illegal(tasks: &[SegmentTask<'_>]) -> bool {
+    tasks.iter().any(|task| matches!(task.outcome.answer, Err(Stop::Illegal(_))))
 }
 
 /// Whether a case had too little of this.
-fn wants(what: Spent) -> impl Fn(&Case<'_>) -> bool {
-    move |case| case.found.answer == Err(Stop::Spent(what))
+fn exceeded(what: BudgetExceeded) -> impl Fn(&SegmentTask<'_>) -> bool {
+    move |task| task.outcome.answer == Err(Stop::OverBudget(what))
 }
 
-impl<'a> Docket<'a> {
+impl<'a> ObjectScheduler<'a> {
     /// A monitor's answer, where one knows it; else the search's, or pieces that have yet to be searched.
-    fn first(&self, number: usize, object: &'a Object<'_>, budget: Budget<'_>) -> Vec<Case<'a>> {
-        let case = |piece, found| Case { object: number, piece, found };
-        let whole = Piece { from: 0, ops: &object.ops, state: None };
+    fn first_round(
+        &self,
+        number: usize,
+        object: &'a ObjectHistory<'_>,
+        budget: Budget<'_>,
+    ) -> Vec<SegmentTask<'a>> {
+        let task = |segment, outcome| SegmentTask { object: number, segment, outcome };
+        let whole = Segment { from: 0, ops: &object.ops, state: None };
         if let Some(known) = monitor::outcome(self.model, self.initial, &object.ops, budget) {
-            return vec![case(whole, known)];
+            return vec![task(whole, known)];
         }
-        let shaped = || Question::new(self.model, self.initial, &object.ops, budget).shapes_hold();
-        let pieces = segments::cut(self.model, &object.ops, self.least, shaped);
-        if let [piece] = pieces.as_slice() {
-            let found = self.search(piece, budget);
-            return vec![case(whole, found)];
+        let shaped =
+            || SearchQuery::new(self.model, self.initial, &object.ops, budget).static_facts_hold();
+        let segments = segments::split_at_rest(self.model, &object.ops, self.min_ops, shaped);
+        if let [segment] = segments.as_slice() {
+            let outcome = self.search_whole(segment, budget);
+            return vec![task(whole, outcome)];
         }
-        let later = || Outcome { answer: Err(Stop::Spent(Spent::Steps)), ..Outcome::default() };
-        pieces.into_iter().map(|piece| case(piece, later())).collect()
+        let later = || SearchOutcome {
+            answer: Err(Stop::OverBudget(BudgetExceeded::Steps)),
+            ..SearchOutcome::default()
+        };
+        segments.into_iter().map(|segment| task(segment, later())).collect()
     }
 
-    fn question<'q>(&'q self, piece: &'q Piece<'q>, budget: Budget<'q>) -> Question<'q> {
-        Question::new(self.model, piece.initial(self.initial), piece.ops, budget)
+    fn query<'q>(&'q self, segment: &'q Segment<'q>, budget: Budget<'q>) -> SearchQuery<'q> {
+        SearchQuery::new(self.model, segment.initial(self.initial), segment.ops, budget)
     }
 
-    fn search(&self, piece: &Piece<'_>, budget: Budget<'_>) -> Outcome {
-        self.question(piece, budget).decide()
+    fn search_whole(&self, segment: &Segment<'_>, budget: Budget<'_>) -> SearchOutcome {
+        self.query(segment, budget).decide()
     }
 
     /// One of many pieces goes without the narrowest walk: where that fails now and then, a long walk finds out once,
     /// but many short ones find out again and again, and where it does not, a wider one is no wider.
-    fn piece(&self, piece: &Piece<'_>, budget: Budget<'_>) -> Outcome {
-        if !piece.is_first() && (budget.expired)() {
-            let (answer, algorithm) = (Err(Stop::Spent(Spent::Time)), Algorithm::Breadth);
-            return Outcome { answer, algorithm, ..Outcome::default() };
+    fn search_segment(&self, segment: &Segment<'_>, budget: Budget<'_>) -> SearchOutcome {
+        if !segment.is_first() && (budget.expired)() {
+            let (answer, algorithm) =
+                (Err(Stop::OverBudget(BudgetExceeded::Time)), Algorithm::Breadth);
+            return SearchOutcome { answer, algorithm, ..SearchOutcome::default() };
         }
-        let question = self.question(piece, budget);
-        if piece.is_first() { question } else { question.wider() }.decide()
+        let question = self.query(segment, budget);
+        if segment.is_first() { question } else { question.without_narrowest() }.decide()
     }
 
     /// Searches the cases of a kind, all of them.
-    fn ask_again(
+    fn search_again(
         &self,
-        cases: &mut [Case<'_>],
-        these: impl Fn(&Case<'_>) -> bool,
+        tasks: &mut [SegmentTask<'_>],
+        these: impl Fn(&SegmentTask<'_>) -> bool,
         budget: Budget<'_>,
     ) {
-        let places: Vec<usize> = (0..cases.len()).filter(|place| these(&cases[*place])).collect();
-        let found = self.round(&places, |place| self.piece(&cases[*place].piece, budget));
-        places.into_iter().zip(found).for_each(|(place, found)| cases[place].found = found);
+        let places: Vec<usize> = (0..tasks.len()).filter(|place| these(&tasks[*place])).collect();
+        let outcome =
+            self.run_all(&places, |place| self.search_segment(&tasks[*place].segment, budget));
+        places.into_iter().zip(outcome).for_each(|(place, outcome)| tasks[place].outcome = outcome);
     }
 
     /// Asks about each of these; the answers come in their order, whichever thread found them.
-    fn round<T: Sync, A: Send>(&self, these: &[T], ask: impl Fn(&T) -> A + Sync) -> Vec<A> {
+    fn run_all<T: Sync, A: Send>(&self, these: &[T], ask: impl Fn(&T) -> A + Sync) -> Vec<A> {
         let next = AtomicUsize::new(0);
-        let found = Mutex::new(Vec::with_capacity(these.len()));
+        let outcome = Mutex::new(Vec::with_capacity(these.len()));
         let work = || {
-            while let Some((number, it)) = claim(these, &next) {
+            while let Some((number, it)) = claim_next(these, &next) {
                 let answer = ask(it);
-                found.lock().unwrap_or_else(PoisonError::into_inner).push((number, answer));
+                outcome.lock().unwrap_or_else(PoisonError::into_inner).push((number, answer));
             }
         };
         std::thread::scope(|scope| {
@@ -179,13 +196,13 @@ impl<'a> Docket<'a> {
             }
             work();
         });
-        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-        found.sort_by_key(|(number, _)| *number);
-        found.into_iter().map(|(_, answer)| answer).collect()
+        let mut outcome = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
+        outcome.sort_by_key(|(number, _)| *number);
+        outcome.into_iter().map(|(_, answer)| answer).collect()
     }
 }
 
-fn claim<'t, T>(these: &'t [T], next: &AtomicUsize) -> Option<(usize, &'t T)> {
+fn claim_next<'t, T>(these: &'t [T], next: &AtomicUsize) -> Option<(usize, &'t T)> {
     let number = next.fetch_add(1, Ordering::Relaxed);
     these.get(number).map(|it| (number, it))
 }

@@ -4,191 +4,198 @@
 use rustc_hash::FxHashMap;
 
 use super::mask::Mask;
-use super::model_cache::{Fits, Oracle, Role, State};
-use super::plan::{Plan, Turn};
+use super::model_cache::{CallEffect, EnabledStates, ModelCache, StateId};
+use super::plan::{Plan, PlanEvent};
 
 /// What has begun and not ended.
-pub(super) struct Scene<const N: usize> {
+pub(super) struct OpenOps<const N: usize> {
     /// The operation in each slot.
-    pub(super) holders: Vec<usize>,
+    pub(super) op_in_slot: Vec<usize>,
     pub(super) begun: Mask<N>,
-    pub(super) overwriters: Mask<N>,
+    pub(super) overwrites_open: Mask<N>,
     /// Those that depend on the state and may change it.
-    pub(super) strict: Mask<N>,
+    pub(super) dependent: Mask<N>,
     /// Those that add to the state, and no more.
-    pub(super) growing: Mask<N>,
+    pub(super) append_only: Mask<N>,
     /// The slots of all that change a state, the first to end first.
     pub(super) order: Vec<u32>,
     /// The calls of unknown outcome that have begun and may matter.
-    pub(super) lost: Vec<u32>,
+    pub(super) unknown: Vec<u32>,
     /// How many operations of unknown outcome have begun, by call.
-    begun_lost: Vec<u32>,
+    unknown_begun: Vec<u32>,
     /// Calls taken off the list, and when.
     retired: Vec<(usize, u32)>,
     retire_at: usize,
     /// How many calls of unknown outcome on the list depend on the state.
-    pub(super) strict_lost: usize,
-    fitting: FxHashMap<State, Mask<N>>,
-    loose: Vec<u32>,
+    pub(super) dependent_unknown: usize,
+    reads_of_state: FxHashMap<StateId, Mask<N>>,
+    other_reads: Vec<u32>,
 }
 
-impl<const N: usize> Scene<N> {
-    pub(super) fn new(plan: &Plan<'_>, oracle: &Oracle<'_>) -> Self {
+impl<const N: usize> OpenOps<N> {
+    pub(super) fn new(plan: &Plan<'_>, cache: &ModelCache<'_>) -> Self {
         Self {
-            holders: vec![0; plan.width],
+            op_in_slot: vec![0; plan.width],
             begun: Mask::EMPTY,
-            overwriters: Mask::EMPTY,
-            strict: Mask::EMPTY,
-            growing: Mask::EMPTY,
+            overwrites_open: Mask::EMPTY,
+            dependent: Mask::EMPTY,
+            append_only: Mask::EMPTY,
             order: Vec::new(),
-            lost: Vec::new(),
-            begun_lost: vec![0; oracle.kinds().len()],
+            unknown: Vec::new(),
+            unknown_begun: vec![0; cache.calls().len()],
             retired: Vec::new(),
             retire_at: 16,
-            strict_lost: 0,
-            fitting: FxHashMap::default(),
-            loose: Vec::new(),
+            dependent_unknown: 0,
+            reads_of_state: FxHashMap::default(),
+            other_reads: Vec::new(),
         }
     }
 
     /// Takes a turn.
-    pub(super) fn enter(&mut self, turn: usize, plan: &Plan<'_>, oracle: &Oracle<'_>) {
-        match plan.turns[turn] {
-            Turn::Begin(op) if plan.is_owed(op) => self.open(op, plan, oracle),
-            Turn::Begin(op) => self.lose(op, turn, plan, oracle),
-            Turn::End(op) => self.close(op, plan, oracle),
+    pub(super) fn apply_event(&mut self, event: usize, plan: &Plan<'_>, cache: &ModelCache<'_>) {
+        match plan.events[event] {
+            PlanEvent::Invoke(op) if plan.has_slot(op) => self.open_slot(op, plan, cache),
+            PlanEvent::Invoke(op) => self.begin_unknown(op, event, plan, cache),
+            PlanEvent::Return(op) => self.close_slot(op, plan, cache),
         }
     }
 
     /// Takes a turn back.
-    pub(super) fn leave(&mut self, turn: usize, plan: &Plan<'_>, oracle: &Oracle<'_>) {
-        while let Some((at, kind)) = self.retired.last().copied()
-            && at >= turn
+    pub(super) fn undo_event(&mut self, event: usize, plan: &Plan<'_>, cache: &ModelCache<'_>) {
+        while let Some((at, call)) = self.retired.last().copied()
+            && at >= event
         {
             self.retired.pop();
-            self.lost.push(kind);
+            self.unknown.push(call);
         }
-        match plan.turns[turn] {
-            Turn::Begin(op) if plan.is_owed(op) => self.close(op, plan, oracle),
-            Turn::Begin(op) => {
-                let kind = plan.kinds[op];
-                let begun = &mut self.begun_lost[kind as usize];
+        match plan.events[event] {
+            PlanEvent::Invoke(op) if plan.has_slot(op) => self.close_slot(op, plan, cache),
+            PlanEvent::Invoke(op) => {
+                let call = plan.calls[op];
+                let begun = &mut self.unknown_begun[call as usize];
                 *begun -= 1;
                 if *begun == 0 {
-                    self.lost.retain(|lost| *lost != kind);
-                    self.strict_lost -= usize::from(is_strict(oracle, kind));
+                    self.unknown.retain(|unknown| *unknown != call);
+                    self.dependent_unknown -= usize::from(depends_on_state(cache, call));
                 }
             }
-            Turn::End(op) => self.open(op, plan, oracle),
+            PlanEvent::Return(op) => self.open_slot(op, plan, cache),
         }
     }
 
-    fn open(&mut self, op: usize, plan: &Plan<'_>, oracle: &Oracle<'_>) {
+    fn open_slot(&mut self, op: usize, plan: &Plan<'_>, cache: &ModelCache<'_>) {
         let slot = plan.slot(op);
-        let bit = Mask::one(slot);
-        self.holders[slot] = op;
+        let bit = Mask::single(slot);
+        self.op_in_slot[slot] = op;
         self.begun = self.begun.or(&bit);
-        let kind = &oracle.kinds()[plan.kinds[op] as usize];
-        match kind.role {
-            Role::Observes => match kind.fits {
-                Fits::One(state) => {
-                    let fitting = self.fitting.entry(state).or_insert(Mask::EMPTY);
-                    *fitting = fitting.or(&bit);
+        let call = &cache.calls()[plan.calls[op] as usize];
+        match call.effect {
+            CallEffect::Reads => match call.enabled_in {
+                EnabledStates::One(state) => {
+                    let reads_of_state = self.reads_of_state.entry(state).or_insert(Mask::EMPTY);
+                    *reads_of_state = reads_of_state.or(&bit);
                 }
-                Fits::Any | Fits::Some => self.loose.push(slot as u32),
+                EnabledStates::Every | EnabledStates::Unknown => self.other_reads.push(slot as u32),
             },
-            Role::Overwrites => self.overwriters = self.overwriters.or(&bit),
-            Role::Depends => self.strict = self.strict.or(&bit),
+            CallEffect::Overwrites => self.overwrites_open = self.overwrites_open.or(&bit),
+            CallEffect::DependsOnState => self.dependent = self.dependent.or(&bit),
         }
-        if kind.grows {
-            self.growing = self.growing.or(&bit);
+        if call.only_appends {
+            self.append_only = self.append_only.or(&bit);
         }
-        if kind.role != Role::Observes {
+        if call.effect != CallEffect::Reads {
             let end = plan.ops[op].completed;
             let place = self
                 .order
-                .partition_point(|slot| plan.ops[self.holders[*slot as usize]].completed <= end);
+                .partition_point(|slot| plan.ops[self.op_in_slot[*slot as usize]].completed <= end);
             self.order.insert(place, slot as u32);
         }
     }
 
-    fn close(&mut self, op: usize, plan: &Plan<'_>, oracle: &Oracle<'_>) {
+    fn close_slot(&mut self, op: usize, plan: &Plan<'_>, cache: &ModelCache<'_>) {
         let slot = plan.slot(op);
-        let bit = Mask::one(slot);
+        let bit = Mask::single(slot);
         self.begun = self.begun.minus(&bit);
-        let kind = &oracle.kinds()[plan.kinds[op] as usize];
-        match (kind.role, kind.fits) {
-            (Role::Observes, Fits::One(state)) => {
-                if let Some(fitting) = self.fitting.get_mut(&state) {
-                    *fitting = fitting.minus(&bit);
-                    if fitting.is_empty() {
-                        self.fitting.remove(&state);
+        let call = &cache.calls()[plan.calls[op] as usize];
+        match (call.effect, call.enabled_in) {
+            (CallEffect::Reads, EnabledStates::One(state)) => {
+                if let Some(reads_of_state) = self.reads_of_state.get_mut(&state) {
+                    *reads_of_state = reads_of_state.minus(&bit);
+                    if reads_of_state.is_empty() {
+                        self.reads_of_state.remove(&state);
                     }
                 }
             }
-            (Role::Observes, _) => self.loose.retain(|loose| *loose != slot as u32),
+            (CallEffect::Reads, _) => {
+                self.other_reads.retain(|other_reads| *other_reads != slot as u32)
+            }
             _ => self.order.retain(|it| *it != slot as u32),
         }
-        self.overwriters = self.overwriters.minus(&bit);
-        self.strict = self.strict.minus(&bit);
-        self.growing = self.growing.minus(&bit);
+        self.overwrites_open = self.overwrites_open.minus(&bit);
+        self.dependent = self.dependent.minus(&bit);
+        self.append_only = self.append_only.minus(&bit);
     }
 
-    fn lose(&mut self, op: usize, turn: usize, plan: &Plan<'_>, oracle: &Oracle<'_>) {
-        let kind = plan.kinds[op];
-        let begun = &mut self.begun_lost[kind as usize];
+    fn begin_unknown(&mut self, op: usize, event: usize, plan: &Plan<'_>, cache: &ModelCache<'_>) {
+        let call = plan.calls[op];
+        let begun = &mut self.unknown_begun[call as usize];
         *begun += 1;
         if *begun == 1 {
-            self.lost.push(kind);
-            self.strict_lost += usize::from(is_strict(oracle, kind));
+            self.unknown.push(call);
+            self.dependent_unknown += usize::from(depends_on_state(cache, call));
         }
-        if self.lost.len() >= self.retire_at {
+        if self.unknown.len() >= self.retire_at {
             let retired = &mut self.retired;
-            self.lost.retain(|kind| {
-                let stays = matters(plan, oracle, *kind, turn);
+            self.unknown.retain(|call| {
+                let stays = is_still_relevant(plan, cache, *call, event);
                 if !stays {
-                    retired.push((turn, *kind));
+                    retired.push((event, *call));
                 }
                 stays
             });
-            self.retire_at = 16.max(2 * self.lost.len());
+            self.retire_at = 16.max(2 * self.unknown.len());
         }
     }
 
     /// How many of a call of unknown outcome have begun.
-    pub(super) fn begun_lost(&self, kind: u32) -> u32 {
-        self.begun_lost[kind as usize]
+    pub(super) fn unknown_begun(&self, call: u32) -> u32 {
+        self.unknown_begun[call as usize]
     }
 
     /// The open observations that a state allows.
-    pub(super) fn observable(
+    pub(super) fn enabled_reads(
         &self,
-        state: State,
+        state: StateId,
         plan: &Plan<'_>,
-        oracle: &mut Oracle<'_>,
+        cache: &mut ModelCache<'_>,
     ) -> Mask<N> {
-        let mut slots = self.fitting.get(&state).copied().unwrap_or(Mask::EMPTY);
-        for slot in &self.loose {
-            let kind = plan.kinds[self.holders[*slot as usize]];
-            if oracle.step(state, kind).is_some() {
-                slots = slots.or(&Mask::one(*slot as usize));
+        let mut slots = self.reads_of_state.get(&state).copied().unwrap_or(Mask::EMPTY);
+        for slot in &self.other_reads {
+            let call = plan.calls[self.op_in_slot[*slot as usize]];
+            if cache.step(state, call).is_some() {
+                slots = slots.or(&Mask::single(*slot as usize));
             }
         }
         slots
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.begun_lost.len() * 4 + self.retired.capacity() * 16
+        self.unknown_begun.len() * 4 + self.retired.capacity() * 16
     }
 }
 
-fn is_strict(oracle: &Oracle<'_>, kind: u32) -> bool {
-    oracle.kinds()[kind as usize].role == Role::Depends
+fn depends_on_state(cache: &ModelCache<'_>, call: u32) -> bool {
+    cache.calls()[call as usize].effect == CallEffect::DependsOnState
 }
 
 /// Whether a call of unknown outcome may still be worth spending: somebody may yet look at the state
 /// that it leads to. If nobody does, the next to change the state overwrites it, and the order
 /// without it is as good.
-pub(super) fn matters(plan: &Plan<'_>, oracle: &Oracle<'_>, kind: u32, turn: usize) -> bool {
-    oracle.kinds()[kind as usize].leaves.is_none_or(|state| plan.needs(state, turn))
+pub(super) fn is_still_relevant(
+    plan: &Plan<'_>,
+    cache: &ModelCache<'_>,
+    call: u32,
+    event: usize,
+) -> bool {
+    cache.calls()[call as usize].result.is_none_or(|state| plan.needs(state, event))
 }

@@ -7,18 +7,18 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::history::{History, Operation, Value};
-use crate::model::{Call, Model, Seen};
+use crate::model::{Call, Model, Response};
 use crate::verdict::Keyed;
 
 /// One object's operations that have a say, in order of invocation.
-pub(super) struct Object<'h> {
+pub(super) struct ObjectHistory<'h> {
     pub(super) key: Option<Value>,
-    pub(super) ops: Vec<Op<'h>>,
+    pub(super) ops: Vec<ObjectOp<'h>>,
 }
 
 /// An operation as the search sees it.
 #[derive(Clone)]
-pub(super) struct Op<'h> {
+pub(super) struct ObjectOp<'h> {
     /// Shared by the drafts of a proof.
     pub(super) call: Arc<Call>,
     pub(super) invoked: u64,
@@ -32,7 +32,7 @@ pub(super) fn partition<'h>(
     history: &'h History,
     model: &dyn Model,
     keyed: Keyed,
-) -> Result<Vec<Object<'h>>, String> {
+) -> Result<Vec<ObjectHistory<'h>>, String> {
     partition_on(history, model, keyed, 1)
 }
 
@@ -42,84 +42,87 @@ pub(super) fn partition_on<'h>(
     model: &dyn Model,
     keyed: Keyed,
     jobs: usize,
-) -> Result<Vec<Object<'h>>, String> {
-    let looks = Looks::of(history);
-    let keys = keys(model, history.initial(), keyed, || looks == Looks::Keyed);
-    if let (Looks::Mixed(with, without), Keyed::Auto, Keys::None) = (looks, keyed, keys) {
+) -> Result<Vec<ObjectHistory<'h>>, String> {
+    let looks = DetectedKeys::detect(history);
+    let keys = key_placement(model, history.initial(), keyed, || looks == DetectedKeys::Keyed);
+    if let (DetectedKeys::Mixed(with, without), Keyed::Auto, KeyPlacement::None) =
+        (looks, keyed, keys)
+    {
         return Err(format!(
             "the operation at index {with} seems to name a key, and that at {without} does not; say whether \
              values are [key value]: --keyed yes, or --keyed no"
         ));
     }
-    let piece = |operations: &'h [Operation]| {
+    let chunk = |operations: &'h [Operation]| {
         // One object takes them all; where they are many, room is made as it fills.
-        let room = if keys == Keys::None { operations.len().min(256) } else { 0 };
-        let mut objects = Objects { room, ..Objects::default() };
+        let room = if keys == KeyPlacement::None { operations.len().min(256) } else { 0 };
+        let mut objects = ObjectsByKey { room, ..ObjectsByKey::default() };
         for operation in operations {
-            let read = read(operation, model, keys).map_err(|why| refusal(operation, &why))?;
+            let read = parse_operation(operation, model, keys)
+                .map_err(|why| invalid_call(operation, &why))?;
             if let Some((key, op)) = read {
-                objects.of(key).push(op);
+                objects.operations_of(key).push(op);
             }
         }
         Ok(objects)
     };
     let operations = history.operations();
-    let jobs = jobs.min(operations.len() / PIECE).max(1);
-    let mut pieces = side_by_side(operations.chunks(operations.len().div_ceil(jobs).max(1)), piece);
-    let mut objects = pieces.next().unwrap_or_else(|| Ok(Objects::default()))?;
-    for piece in pieces {
-        for Object { key, mut ops } in piece?.list {
-            objects.of(key).append(&mut ops);
+    let jobs = jobs.min(operations.len() / CHUNK_OPS).max(1);
+    let mut chunks = read_chunks(operations.chunks(operations.len().div_ceil(jobs).max(1)), chunk);
+    let mut objects = chunks.next().unwrap_or_else(|| Ok(ObjectsByKey::default()))?;
+    for chunk in chunks {
+        for ObjectHistory { key, mut ops } in chunk?.list {
+            objects.operations_of(key).append(&mut ops);
         }
     }
     Ok(objects.list)
 }
 
 /// Operations that a thread is worth its while for.
-const PIECE: usize = 4096;
+const CHUNK_OPS: usize = 4096;
 
-/// The objects of one piece, or why one of its operations means nothing.
-type Piece<'h> = Result<Objects<'h>, String>;
+/// The objects of one chunk, or why one of its operations means nothing.
+type ChunkObjects<'h> = Result<ObjectsByKey<'h>, String>;
 
-/// The pieces' results in their order, the first from this thread.
-fn side_by_side<'h>(
-    mut pieces: impl Iterator<Item = &'h [Operation]>,
-    read: impl Fn(&'h [Operation]) -> Piece<'h> + Sync,
-) -> impl Iterator<Item = Piece<'h>> {
+/// The chunks' results in their order, the first from this thread.
+fn read_chunks<'h>(
+    mut chunks: impl Iterator<Item = &'h [Operation]>,
+    read: impl Fn(&'h [Operation]) -> ChunkObjects<'h> + Sync,
+) -> impl Iterator<Item = ChunkObjects<'h>> {
     let read = &read;
     let all: Vec<_> = std::thread::scope(|scope| {
-        let first = pieces.next();
-        let others: Vec<_> = pieces
-            .map(|piece| {
-                (piece, std::thread::Builder::new().spawn_scoped(scope, move || read(piece)))
+        let first = chunks.next();
+        let others: Vec<_> = chunks
+            .map(|chunk| {
+                (chunk, std::thread::Builder::new().spawn_scoped(scope, move || read(chunk)))
             })
             .collect();
         let first = first.map(read);
         // What a thread that could not be had, or did not return, should have read is read here.
-        let others = others.into_iter().map(|(piece, thread)| {
-            thread.ok().and_then(|it| it.join().ok()).unwrap_or_else(|| read(piece))
+        let others = others.into_iter().map(|(chunk, thread)| {
+            thread.ok().and_then(|it| it.join().ok()).unwrap_or_else(|| read(chunk))
         });
         first.into_iter().chain(others).collect()
     });
     all.into_iter()
 }
 
-/// Objects by their keys.
+/// ObjectsByKey by their keys.
 #[derive(Default)]
-struct Objects<'h> {
-    list: Vec<Object<'h>>,
+struct ObjectsByKey<'h> {
+    list: Vec<ObjectHistory<'h>>,
     places: FxHashMap<Option<Value>, usize>,
     /// For how many operations of an object to make room at once.
     room: usize,
 }
 
-impl<'h> Objects<'h> {
-    fn of(&mut self, key: Option<Value>) -> &mut Vec<Op<'h>> {
+impl<'h> ObjectsByKey<'h> {
+    fn operations_of(&mut self, key: Option<Value>) -> &mut Vec<ObjectOp<'h>> {
         let place = match self.places.get(&key) {
             Some(place) => *place,
             None => {
                 self.places.insert(key.clone(), self.list.len());
-                self.list.push(Object { key, ops: Vec::with_capacity(self.room) });
+                self.list.push(ObjectHistory { key, ops: Vec::with_capacity(self.room) });
                 self.list.len() - 1
             }
         };
@@ -129,46 +132,46 @@ impl<'h> Objects<'h> {
 
 /// How keys are told.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keys {
+pub(super) enum KeyPlacement {
     /// There are none: one object.
     None,
     /// Values are `[key, value]`, and the model knows of the value only.
-    Around,
+    Wrapped,
     /// Values are `[key, value]`, and the model knows of both.
-    Within,
+    InModel,
 }
 
 /// How keys are told; asks how the history looks only where that decides.
-pub(super) fn keys(
+pub(super) fn key_placement(
     model: &dyn Model,
     initial: Option<&[Value]>,
     keyed: Keyed,
     looks_keyed: impl FnOnce() -> bool,
-) -> Keys {
+) -> KeyPlacement {
     // Start states that name several keys tie the keys together: judged apart, each key could pick
     // another one.
     let tied = model.has_keys() && initial.is_some_and(|states| states.len() > 1);
     match (keyed, model.has_keys()) {
-        (Keyed::No, _) => Keys::None,
-        (Keyed::Auto, true) if tied => Keys::None,
-        (Keyed::Auto | Keyed::Yes, true) => Keys::Within,
-        (Keyed::Yes, false) => Keys::Around,
-        (Keyed::Auto, false) if looks_keyed() => Keys::Around,
-        (Keyed::Auto, false) => Keys::None,
+        (Keyed::No, _) => KeyPlacement::None,
+        (Keyed::Auto, true) if tied => KeyPlacement::None,
+        (Keyed::Auto | Keyed::Yes, true) => KeyPlacement::InModel,
+        (Keyed::Yes, false) => KeyPlacement::Wrapped,
+        (Keyed::Auto, false) if looks_keyed() => KeyPlacement::Wrapped,
+        (Keyed::Auto, false) => KeyPlacement::None,
     }
 }
 
 /// Whether the arguments of a history's operations look like `[key, argument]`.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Looks {
+enum DetectedKeys {
     Keyed,
     Plain,
     /// Some do: the index of the first such operation, and of the first other one.
     Mixed(u64, u64),
 }
 
-impl Looks {
-    fn of(history: &History) -> Self {
+impl DetectedKeys {
+    fn detect(history: &History) -> Self {
         let mut first = [None; 2];
         for operation in history.operations().iter().filter(|op| Call::is_made_by(op)) {
             let carries = carries_key(&operation.f, &operation.input);
@@ -191,75 +194,75 @@ pub(super) fn carries_key(f: &str, input: &Value) -> bool {
 }
 
 /// The key that an argument names.
-pub(super) fn key_of(input: &Value, keys: Keys) -> Result<Option<Value>, String> {
+pub(super) fn key_of(input: &Value, keys: KeyPlacement) -> Result<Option<Value>, String> {
     match keys {
-        Keys::None => Ok(None),
-        Keys::Around | Keys::Within => halves(input).map(|(key, _)| Some(key)),
+        KeyPlacement::None => Ok(None),
+        KeyPlacement::Wrapped | KeyPlacement::InModel => split_key(input).map(|(key, _)| Some(key)),
     }
 }
 
-type Read<'h> = Option<(Option<Value>, Op<'h>)>;
+type ParsedOp<'h> = Option<(Option<Value>, ObjectOp<'h>)>;
 
 /// The operation and its key, or nothing if it has no say: it did not happen, or nobody knows what
 /// it saw.
-pub(super) fn read<'h>(
+pub(super) fn parse_operation<'h>(
     operation: &'h Operation,
     model: &dyn Model,
-    keys: Keys,
-) -> Result<Read<'h>, String> {
+    keys: KeyPlacement,
+) -> Result<ParsedOp<'h>, String> {
     let Some(mut call) = Call::of(operation) else { return Ok(None) };
     let key = match keys {
-        Keys::None => None,
-        Keys::Around => Some(strip(&mut call)?),
-        Keys::Within => Some(halves(&call.input)?.0.clone()),
+        KeyPlacement::None => None,
+        KeyPlacement::Wrapped => Some(take_key(&mut call)?),
+        KeyPlacement::InModel => Some(split_key(&call.input)?.0.clone()),
     };
     if is_plain_failure(&call, model) {
         return Ok(None);
     }
-    model.understands(&call)?;
-    if call.seen == Seen::Nothing && model.observes(&call) {
+    model.validate(&call)?;
+    if call.response == Response::Unknown && model.is_read(&call) {
         return Ok(None);
     }
-    let completed = match &call.seen {
-        Seen::Nothing => None,
-        Seen::Output(_) | Seen::Mismatch => {
+    let completed = match &call.response {
+        Response::Unknown => None,
+        Response::Output(_) | Response::Mismatch => {
             operation.completion.as_ref().map(|completion| completion.at.index)
         }
     };
     Ok(Some((
         key,
-        Op { call: Arc::new(call), invoked: operation.invoked.index, completed, operation },
+        ObjectOp { call: Arc::new(call), invoked: operation.invoked.index, completed, operation },
     )))
 }
 
 /// Whether "mismatch" is but the text of a failure: nobody compares anything in such a call.
 fn is_plain_failure(call: &Call, model: &dyn Model) -> bool {
-    let unanswered = || Call { seen: Seen::Nothing, ..call.clone() };
-    call.seen == Seen::Mismatch
-        && model.understands(call).is_err()
-        && model.understands(&unanswered()).is_ok()
+    let unanswered = || Call { response: Response::Unknown, ..call.clone() };
+    call.response == Response::Mismatch
+        && model.validate(call).is_err()
+        && model.validate(&unanswered()).is_ok()
 }
 
 /// Takes the key off a call.
-fn strip(call: &mut Call) -> Result<Value, String> {
-    let (key, input) = halves(&call.input)?;
-    if let Seen::Output(output) = &call.seen {
-        let (answered, output) = halves(output)?;
+fn take_key(call: &mut Call) -> Result<Value, String> {
+    let (key, input) = split_key(&call.input)?;
+    if let Response::Output(output) = &call.response {
+        let (answered, output) = split_key(output)?;
         if answered != key {
             return Err(format!("it asked for key {key} and was answered about {answered}"));
         }
-        call.seen = Seen::Output(output);
+        call.response = Response::Output(output);
     }
     call.input = input;
     Ok(key)
 }
 
-fn halves(value: &Value) -> Result<(Value, Value), String> {
+fn split_key(value: &Value) -> Result<(Value, Value), String> {
     let halves = value.as_pair().map(|(key, value)| (key.clone(), value.clone()));
     halves.ok_or_else(|| format!("its value {value} is not [key value]"))
 }
 
-pub(super) fn refusal(operation: &Operation, why: &str) -> String {
+pub(super) fn invalid_call(operation: &Operation, why: &str) -> String {
     let Operation { process, f, invoked, .. } = operation;
     format!("the {f} that {process} invoked at index {} means nothing: {why}", invoked.index)
 }

@@ -4,40 +4,40 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::model_cache::{Fits, Oracle, Role, State};
-use super::partition::Op;
+use super::model_cache::{CallEffect, EnabledStates, ModelCache, StateId};
+use super::partition::ObjectOp;
 
 /// An event of the walk, about an operation's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum PlanEvent {
     /// It begins.
-    Begin(usize),
+    Invoke(usize),
     /// It must have happened.
-    End(usize),
+    Return(usize),
 }
 
 /// What is known before the walk begins.
 pub(super) struct Plan<'a> {
-    pub(super) ops: &'a [Op<'a>],
+    pub(super) ops: &'a [ObjectOp<'a>],
     /// The begins and ends of operations, in the order of the history.
-    pub(super) turns: Vec<Turn>,
+    pub(super) events: Vec<PlanEvent>,
     /// The number of each operation's call.
-    pub(super) kinds: Vec<u32>,
+    pub(super) calls: Vec<u32>,
     /// Where each operation is kept while it is open; slots are used again. An operation of unknown
     /// outcome has none.
     pub(super) slots: Vec<u32>,
     /// How many slots there are.
     pub(super) width: usize,
-    needs: Needs,
+    needs: StateNeeds,
     /// The turn, from each turn on, in which the next observation ends, if until then nothing begins
     /// that changes a state other than by adding to it. Empty if nothing adds to states.
-    looks: Vec<u32>,
+    next_reads: Vec<u32>,
 }
 
 /// The last turn at which some call that is not allowed in every state could meet a state. From then
 /// on a state might as well be another: all that can be done in it is to leave it, by what leaves
 /// every state. So what would lead there need not happen for anyone to see.
-struct Needs {
+struct StateNeeds {
     of: Vec<u32>,
     any: u32,
 }
@@ -45,31 +45,31 @@ struct Needs {
 const NO_SLOT: u32 = u32::MAX;
 
 impl<'a> Plan<'a> {
-    pub(super) fn new(oracle: &mut Oracle<'a>, ops: &'a [Op<'a>], shaped: bool) -> Self {
-        let kinds = oracle.number(ops, shaped);
+    pub(super) fn new(cache: &mut ModelCache<'a>, ops: &'a [ObjectOp<'a>], shaped: bool) -> Self {
+        let calls = cache.number_calls(ops, shaped);
         let mut plan = Self {
             ops,
-            turns: Vec::with_capacity(2 * ops.len()),
-            kinds,
+            events: Vec::with_capacity(2 * ops.len()),
+            calls,
             slots: vec![NO_SLOT; ops.len()],
             width: 0,
-            needs: Needs { of: vec![0; oracle.states()], any: 0 },
-            looks: Vec::new(),
+            needs: StateNeeds { of: vec![0; cache.states()], any: 0 },
+            next_reads: Vec::new(),
         };
-        plan.lay_out();
-        plan.note_needs(oracle);
-        if oracle.kinds().iter().any(|kind| kind.grows) {
-            plan.note_looks(oracle);
+        plan.assign_slots();
+        plan.record_state_needs(cache);
+        if cache.calls().iter().any(|call| call.only_appends) {
+            plan.record_next_reads(cache);
         }
         plan
     }
 
-    fn lay_out(&mut self) {
+    fn assign_slots(&mut self) {
         let mut open = BinaryHeap::new();
         let mut free = Vec::new();
         for (op, it) in self.ops.iter().enumerate() {
-            self.end(&mut open, &mut free, it.invoked);
-            self.turns.push(Turn::Begin(op));
+            self.close_before(&mut open, &mut free, it.invoked);
+            self.events.push(PlanEvent::Invoke(op));
             if let Some(end) = it.completed {
                 open.push(Reverse((end, op)));
                 self.slots[op] = free.pop().unwrap_or_else(|| {
@@ -78,83 +78,89 @@ impl<'a> Plan<'a> {
                 });
             }
         }
-        self.end(&mut open, &mut free, u64::MAX);
+        self.close_before(&mut open, &mut free, u64::MAX);
     }
 
-    fn end(&mut self, open: &mut Open, free: &mut Vec<u32>, before: u64) {
+    fn close_before(&mut self, open: &mut OpenByReturn, free: &mut Vec<u32>, before: u64) {
         while let Some(Reverse((end, op))) = open.peek().copied()
             && end < before
         {
             open.pop();
-            self.turns.push(Turn::End(op));
+            self.events.push(PlanEvent::Return(op));
             free.push(self.slots[op]);
         }
     }
 
-    fn note_needs(&mut self, oracle: &Oracle<'_>) {
-        for (turn, it) in self.turns.iter().enumerate() {
-            let (Turn::Begin(op) | Turn::End(op)) = *it;
+    fn record_state_needs(&mut self, cache: &ModelCache<'_>) {
+        for (event, it) in self.events.iter().enumerate() {
+            let (PlanEvent::Invoke(op) | PlanEvent::Return(op)) = *it;
             let last = match (it, self.ops[op].completed) {
-                (Turn::Begin(_), None) => u32::MAX,
-                (Turn::Begin(_), Some(_)) => continue,
-                (Turn::End(_), _) => turn as u32,
+                (PlanEvent::Invoke(_), None) => u32::MAX,
+                (PlanEvent::Invoke(_), Some(_)) => continue,
+                (PlanEvent::Return(_), _) => event as u32,
             };
-            let kind = &oracle.kinds()[self.kinds[op] as usize];
-            match (kind.role, kind.fits) {
-                (Role::Overwrites, _) | (Role::Observes, Fits::Any) => {}
-                (_, Fits::One(state)) => {
+            let call = &cache.calls()[self.calls[op] as usize];
+            match (call.effect, call.enabled_in) {
+                (CallEffect::Overwrites, _) | (CallEffect::Reads, EnabledStates::Every) => {}
+                (_, EnabledStates::One(state)) => {
                     let need = &mut self.needs.of[state as usize];
                     *need = last.max(*need);
                 }
-                (_, Fits::Any | Fits::Some) => self.needs.any = last.max(self.needs.any),
+                (_, EnabledStates::Every | EnabledStates::Unknown) => {
+                    self.needs.any = last.max(self.needs.any)
+                }
             }
         }
     }
 
-    fn note_looks(&mut self, oracle: &Oracle<'_>) {
-        self.looks = vec![NO_SLOT; self.turns.len() + 1];
-        for (turn, it) in self.turns.iter().enumerate().rev() {
-            let (Turn::Begin(op) | Turn::End(op)) = *it;
-            let kind = &oracle.kinds()[self.kinds[op] as usize];
-            let changes = kind.role != Role::Observes;
-            self.looks[turn] = match it {
-                Turn::End(_) if !changes => turn as u32,
-                Turn::Begin(_) if changes && !kind.grows => NO_SLOT,
-                Turn::Begin(_) | Turn::End(_) => self.looks[turn + 1],
+    fn record_next_reads(&mut self, cache: &ModelCache<'_>) {
+        self.next_reads = vec![NO_SLOT; self.events.len() + 1];
+        for (event, it) in self.events.iter().enumerate().rev() {
+            let (PlanEvent::Invoke(op) | PlanEvent::Return(op)) = *it;
+            let call = &cache.calls()[self.calls[op] as usize];
+            let changes = call.effect != CallEffect::Reads;
+            self.next_reads[event] = match it {
+                PlanEvent::Return(_) if !changes => event as u32,
+                PlanEvent::Invoke(_) if changes && !call.only_appends => NO_SLOT,
+                PlanEvent::Invoke(_) | PlanEvent::Return(_) => self.next_reads[event + 1],
             };
         }
     }
 
     /// The end of an observation to come: see rule 6 of [`super::engine`].
-    pub(super) fn look(&self, turn: usize) -> Option<usize> {
-        self.looks.get(turn).copied().filter(|turn| *turn != NO_SLOT).map(|turn| turn as usize)
+    pub(super) fn next_read_return(&self, event: usize) -> Option<usize> {
+        self.next_reads
+            .get(event)
+            .copied()
+            .filter(|event| *event != NO_SLOT)
+            .map(|event| event as usize)
     }
 
     /// Lets rule 6 rest, so that every walk goes on to the completion that nothing explains.
-    pub(super) fn forget_looks(&mut self) {
-        self.looks = Vec::new();
+    pub(super) fn disable_rule_six(&mut self) {
+        self.next_reads = Vec::new();
     }
 
     /// Lets every state matter for ever, because more may come than is known: rules 5 and 6 rest.
-    pub(super) fn never_end(&mut self) {
+    pub(super) fn keep_open_ended(&mut self) {
         self.needs.any = u32::MAX;
-        self.forget_looks();
+        self.disable_rule_six();
     }
 
     /// The operation that begins or ends in a turn.
-    pub(super) fn op(&self, turn: usize) -> usize {
-        let (Turn::Begin(op) | Turn::End(op)) = self.turns[turn];
+    pub(super) fn op_at(&self, event: usize) -> usize {
+        let (PlanEvent::Invoke(op) | PlanEvent::Return(op)) = self.events[event];
         op
     }
 
     /// Whether it may matter at this turn, or later, that the object is in this state.
-    pub(super) fn needs(&self, state: State, turn: usize) -> bool {
+    pub(super) fn needs(&self, state: StateId, event: usize) -> bool {
         let of = self.needs.of.get(state as usize).copied().unwrap_or(u32::MAX);
-        of.max(self.needs.any) as usize >= turn
+        of.max(self.needs.any) as usize >= event
     }
 
     /// Whether the operation must have happened by some turn.
-    pub(super) fn is_owed(&self, op: usize) -> bool {
+    pub(super) fn has_slot(&self, op: usize) -> bool {
         self.slots[op] != NO_SLOT
     }
 
@@ -163,8 +169,10 @@ impl<'a> Plan<'a> {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.turns.capacity() * size_of::<Turn>() + self.ops.len() * 8 + self.needs.of.len() * 4
+        self.events.capacity() * size_of::<PlanEvent>()
+            + self.ops.len() * 8
+            + self.needs.of.len() * 4
     }
 }
 
-type Open = BinaryHeap<Reverse<(u64, usize)>>;
+type OpenByReturn = BinaryHeap<Reverse<(u64, usize)>>;

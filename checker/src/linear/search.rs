@@ -1,36 +1,36 @@
 //! Searches for an order: breadth first and depth first take turns under one budget, and the first
 //! answer counts.
 //!
-//! [`Breadth`] keeps every configuration that the history can be in, event by event; when none is
+//! [`BreadthFirst`] keeps every configuration that the history can be in, event by event; when none is
 //! left, the completion at hand is the first that cannot be explained, and the history up to it is
 //! the shortest wrong prefix. It walks narrowly first: an order found is an order, however few were
 //! tried. Only a walk that dropped nothing can say that there is none, so each that fails for want
-//! of width is followed by a wider one. Between two walks [`Depth`] follows one configuration as far
+//! of width is followed by a wider one. Between two walks [`DepthFirst`] follows one configuration as far
 //! as it goes, for as many steps as the last walk took. Both look at the same graph, so they cannot
 //! disagree; and turns are counted in configurations, never in time, so that the same history gets
 //! the same answer from the same algorithm.
 
-use super::breadth::{Breadth, Walk, Walking};
-use super::depth::Depth;
-use super::engine::{Budget, Engine, Paths, Spent, Stop};
-use super::model_cache::Oracle;
-use super::partition::Op;
-use super::plan::{Plan, Turn};
+use super::breadth::{BreadthFirst, EngineWalk, PrefixWalk};
+use super::depth::DepthFirst;
+use super::engine::{Budget, BudgetExceeded, Engine, OrderLog, Stop};
+use super::model_cache::ModelCache;
+use super::partition::ObjectOp;
+use super::plan::{Plan, PlanEvent};
 use crate::history::Value;
 use crate::model::Model;
 use crate::verdict::Algorithm;
 
 /// Configurations kept by the first, narrow walk, and how much wider each later one is.
-const NARROW: usize = 4;
-const WIDER: usize = 8;
+const FIRST_WIDTH: usize = 4;
+const WIDTH_FACTOR: usize = 8;
 
 /// The most operations that may be open at once: some limit there must be, for each configuration
 /// has two bits for each.
-const WIDEST: usize = 512 * 64;
+const MAX_OPEN_OPS: usize = 512 * 64;
 
 /// What came of a search.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(super) struct SearchOutcome {
     pub(super) answer: Result<(), Stop>,
     /// Configurations made.
     pub(super) explored: usize,
@@ -42,7 +42,7 @@ pub(super) struct Outcome {
 }
 
 /// Nothing was asked yet, so nothing is wrong.
-impl Default for Outcome {
+impl Default for SearchOutcome {
     fn default() -> Self {
         Self {
             answer: Ok(()),
@@ -56,10 +56,10 @@ impl Default for Outcome {
 
 /// What is searched: one object's operations, and where they start.
 #[derive(Clone, Copy)]
-pub(super) struct Question<'a> {
+pub(super) struct SearchQuery<'a> {
     pub(super) model: &'a dyn Model,
     pub(super) initial: &'a [Value],
-    pub(super) ops: &'a [Op<'a>],
+    pub(super) ops: &'a [ObjectOp<'a>],
     pub(super) budget: Budget<'a>,
     /// The first walk's width.
     pub(super) width: usize,
@@ -67,83 +67,86 @@ pub(super) struct Question<'a> {
     pub(super) orders: bool,
 }
 
-impl<'a> Question<'a> {
+impl<'a> SearchQuery<'a> {
     pub(super) fn new(
         model: &'a dyn Model,
         initial: &'a [Value],
-        ops: &'a [Op<'a>],
+        ops: &'a [ObjectOp<'a>],
         budget: Budget<'a>,
     ) -> Self {
-        Self { model, initial, ops, budget, width: NARROW, orders: false }
+        Self { model, initial, ops, budget, width: FIRST_WIDTH, orders: false }
     }
 
     /// The same without the narrowest walk.
-    pub(super) fn wider(self) -> Self {
-        Self { width: self.width.saturating_mul(WIDER), ..self }
+    pub(super) fn without_narrowest(self) -> Self {
+        Self { width: self.width.saturating_mul(WIDTH_FACTOR), ..self }
     }
 
     /// Finds out whether some order explains the operations.
-    pub(super) fn decide(self) -> Outcome {
-        let parts = self.prepare();
+    pub(super) fn decide(self) -> SearchOutcome {
+        let parts = self.lay_out();
         match parts.1.width {
-            0..=64 => self.compete::<1>(parts),
-            65..=128 => self.compete::<2>(parts),
-            129..=512 => self.compete::<8>(parts),
-            513..=4096 => self.compete::<64>(parts),
-            4097..=WIDEST => self.compete::<{ WIDEST / 64 }>(parts),
-            _ => Outcome {
-                answer: Err(Stop::Spent(Spent::Width(WIDEST))),
+            0..=64 => self.alternate::<1>(parts),
+            65..=128 => self.alternate::<2>(parts),
+            129..=512 => self.alternate::<8>(parts),
+            513..=4096 => self.alternate::<64>(parts),
+            4097..=MAX_OPEN_OPS => self.alternate::<{ MAX_OPEN_OPS / 64 }>(parts),
+            _ => SearchOutcome {
+                answer: Err(Stop::OverBudget(BudgetExceeded::Width(MAX_OPEN_OPS))),
                 algorithm: Algorithm::Breadth,
-                ..Outcome::default()
+                ..SearchOutcome::default()
             },
         }
     }
 
     /// A walk that keeps all, event by event. One that keeps orders goes on to the very completion
     /// that nothing explains.
-    pub(super) fn walk(self) -> Box<dyn Walk + 'a> {
-        let mut parts = self.prepare();
+    pub(super) fn walk_all(self) -> Box<dyn PrefixWalk + 'a> {
+        let mut parts = self.lay_out();
         if self.orders {
-            parts.1.forget_looks();
+            parts.1.disable_rule_six();
         }
-        self.walk_over(parts)
+        self.walk_plan(parts)
     }
 
     /// A walk that keeps all that could matter to operations which are not known yet.
-    pub(super) fn walk_on(self) -> Box<dyn Walk + 'a> {
-        let mut parts = self.prepare();
-        parts.1.never_end();
-        self.walk_over(parts)
+    pub(super) fn walk_open_ended(self) -> Box<dyn PrefixWalk + 'a> {
+        let mut parts = self.lay_out();
+        parts.1.keep_open_ended();
+        self.walk_plan(parts)
     }
 
-    fn walk_over(self, parts: (Oracle<'a>, Plan<'a>)) -> Box<dyn Walk + 'a> {
+    fn walk_plan(self, parts: (ModelCache<'a>, Plan<'a>)) -> Box<dyn PrefixWalk + 'a> {
         match parts.1.width {
-            0..=64 => self.walk_in::<1>(parts),
-            65..=512 => self.walk_in::<8>(parts),
-            _ => self.walk_in::<{ WIDEST / 64 }>(parts),
+            0..=64 => self.walk_with::<1>(parts),
+            65..=512 => self.walk_with::<8>(parts),
+            _ => self.walk_with::<{ MAX_OPEN_OPS / 64 }>(parts),
         }
     }
 
-    fn walk_in<const N: usize>(self, parts: (Oracle<'a>, Plan<'a>)) -> Box<dyn Walk + 'a> {
-        let mut engine = self.engine::<N>(parts);
-        let breadth = Breadth::new(&mut engine, self.initial, usize::MAX);
-        Box::new(Walking { engine, breadth, lost: Vec::new() })
+    fn walk_with<const N: usize>(
+        self,
+        parts: (ModelCache<'a>, Plan<'a>),
+    ) -> Box<dyn PrefixWalk + 'a> {
+        let mut engine = self.make_engine::<N>(parts);
+        let breadth = BreadthFirst::new(&mut engine, self.initial, usize::MAX);
+        Box::new(EngineWalk { engine, breadth, unknown: Vec::new() })
     }
 
-    fn engine<const N: usize>(self, parts: (Oracle<'a>, Plan<'a>)) -> Engine<'a, N> {
+    fn make_engine<const N: usize>(self, parts: (ModelCache<'a>, Plan<'a>)) -> Engine<'a, N> {
         let mut engine = Engine::new(parts, self.budget);
-        engine.paths = self.orders.then(Paths::default);
+        engine.paths = self.orders.then(OrderLog::default);
         engine
     }
 
-    fn prepare(self) -> (Oracle<'a>, Plan<'a>) {
-        let mut oracle = Oracle::new(self.model);
-        let plan = Plan::new(&mut oracle, self.ops, self.shapes_hold());
-        (oracle, plan)
+    fn lay_out(self) -> (ModelCache<'a>, Plan<'a>) {
+        let mut cache = ModelCache::new(self.model);
+        let plan = Plan::new(&mut cache, self.ops, self.static_facts_hold());
+        (cache, plan)
     }
 
     /// The shapes of a model with keys hold where there is one key alone.
-    pub(super) fn shapes_hold(self) -> bool {
+    pub(super) fn static_facts_hold(self) -> bool {
         let mut keys = self.ops.iter().map(|op| op.call.input.as_pair().map(|(key, _)| key));
         let Some(key) = keys.next() else { return true };
         let alone = |state: &Value| match state {
@@ -156,41 +159,41 @@ impl<'a> Question<'a> {
             || (key.is_some() && keys.all(|other| other == key) && self.initial.iter().all(alone))
     }
 
-    fn compete<const N: usize>(self, parts: (Oracle<'a>, Plan<'a>)) -> Outcome {
-        let mut engine = self.engine::<N>(parts);
+    fn alternate<const N: usize>(self, parts: (ModelCache<'a>, Plan<'a>)) -> SearchOutcome {
+        let mut engine = self.make_engine::<N>(parts);
         let mut depth = None;
         let mut width = self.width;
         let mut reached = 0;
         loop {
             let began = engine.explored;
-            let mut breadth = Breadth::new(&mut engine, self.initial, width);
+            let mut breadth = BreadthFirst::new(&mut engine, self.initial, width);
             let answer = breadth.run(&mut engine);
-            reached = breadth.reached().max(reached);
+            reached = breadth.first_event_not_taken().max(reached);
             let gave_up = matches!(answer, Err(Stop::Illegal(_))) && !breadth.is_whole();
             if !gave_up {
-                let order = breadth.order(&engine);
-                return outcome(engine, (answer, Algorithm::Breadth), reached, order);
+                let order = breadth.surviving_order(&engine);
+                return make_outcome(engine, (answer, Algorithm::Breadth), reached, order);
             }
-            let depth = depth.get_or_insert_with(|| Depth::new(&mut engine, self.initial));
+            let depth = depth.get_or_insert_with(|| DepthFirst::new(&mut engine, self.initial));
             let steps = engine.explored - began;
             let answer = depth.run(&mut engine, steps);
-            reached = depth.reached().max(reached);
+            reached = depth.deepest_event().max(reached);
             if let Some(answer) = answer {
-                let order = depth.order(&engine);
-                return outcome(engine, (answer, Algorithm::Depth), reached, order);
+                let order = depth.found_order(&engine);
+                return make_outcome(engine, (answer, Algorithm::Depth), reached, order);
             }
-            width = width.saturating_mul(WIDER);
+            width = width.saturating_mul(WIDTH_FACTOR);
         }
     }
 }
 
-fn outcome<const N: usize>(
+fn make_outcome<const N: usize>(
     engine: Engine<'_, N>,
     (answer, algorithm): (Result<(), Stop>, Algorithm),
     reached: usize,
     order: Vec<usize>,
-) -> Outcome {
-    let passed = &engine.plan.turns[..reached];
-    let explained = passed.iter().filter(|turn| matches!(turn, Turn::End(_))).count();
-    Outcome { answer, explored: engine.explored, algorithm, explained, order }
+) -> SearchOutcome {
+    let passed = &engine.plan.events[..reached];
+    let explained = passed.iter().filter(|event| matches!(event, PlanEvent::Return(_))).count();
+    SearchOutcome { answer, explored: engine.explored, algorithm, explained, order }
 }

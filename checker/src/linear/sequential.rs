@@ -10,16 +10,16 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 
-use super::case::initial;
-use super::engine::{Budget, Spent, Stop};
-use super::partition::{Object, Op, partition};
-use super::verdict;
+use super::case::parse_initial_states;
+use super::engine::{Budget, BudgetExceeded, Stop};
+use super::make_verdict;
+use super::partition::{ObjectHistory, ObjectOp, partition};
 use crate::history::{History, Process, Value};
-use crate::model::{Model, a};
+use crate::model::{Model, with_article};
 use crate::verdict::{Algorithm, Limits, SEQUENTIAL, Stats, Validity, Verdict};
 
 /// Configurations between two looks at the clock.
-const ASK_EVERY: usize = 1024;
+const BUDGET_CHECK_INTERVAL: usize = 1024;
 
 /// Judges a history.
 pub(crate) fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -> Verdict {
@@ -29,17 +29,22 @@ pub(crate) fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -
         return Verdict { check: SEQUENTIAL.to_owned(), message, ..linearizable };
     }
     let objects = partition(history, model, limits.keyed);
-    let verdict = match objects.and_then(|it| Ok((it, initial(history.initial(), model)?))) {
-        Err(why) => Verdict::unknown(format!("this is no history of {}: {why}", a(model.name()))),
+    let verdict = match objects
+        .and_then(|it| Ok((it, parse_initial_states(history.initial(), model)?)))
+    {
+        Err(why) => {
+            Verdict::unknown(format!("this is no history of {}: {why}", with_article(model.name())))
+        }
         Ok((objects, starts)) => {
-            let mut told = Told::default();
+            let mut summary = SearchSummary::default();
             let wrong = starts.iter().find_map(|start| {
-                let mut search = Search::new(model, start, &objects, Budget::of(limits));
-                let answer = search.run();
-                told.take(&search, &objects, &answer);
+                let mut search =
+                    SequentialSearch::new(model, start, &objects, Budget::from_limits(limits));
+                let answer = search.find_order();
+                summary.record(&search, &objects, &answer);
                 answer.is_ok().then_some(())
             });
-            told.verdict(wrong.is_some(), &objects)
+            summary.verdict(wrong.is_some(), &objects)
         }
     };
     Verdict { check: SEQUENTIAL.to_owned(), ..verdict }
@@ -47,26 +52,31 @@ pub(crate) fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -
 
 /// What the searches from all start states have shown.
 #[derive(Default)]
-struct Told {
-    spent: Option<Spent>,
+struct SearchSummary {
+    spent: Option<BudgetExceeded>,
     tried: usize,
     explained: usize,
-    stuck: Vec<String>,
+    blocked: Vec<String>,
 }
 
-impl Told {
-    fn take(&mut self, search: &Search<'_, '_>, objects: &[Object<'_>], answer: &Result<(), Stop>) {
-        if let Err(Stop::Spent(why)) = answer {
+impl SearchSummary {
+    fn record(
+        &mut self,
+        search: &SequentialSearch<'_, '_>,
+        objects: &[ObjectHistory<'_>],
+        answer: &Result<(), Stop>,
+    ) {
+        if let Err(Stop::OverBudget(why)) = answer {
             self.spent = Some(*why);
         }
         self.tried += search.tried.len();
-        if search.furthest.0 >= self.explained {
-            self.explained = search.furthest.0;
-            self.stuck = search.stuck(objects);
+        if search.longest.0 >= self.explained {
+            self.explained = search.longest.0;
+            self.blocked = search.blocked(objects);
         }
     }
 
-    fn verdict(self, is_explained: bool, objects: &[Object<'_>]) -> Verdict {
+    fn verdict(self, is_explained: bool, objects: &[ObjectHistory<'_>]) -> Verdict {
         let operations = objects.iter().map(|object| object.ops.len()).sum();
         let (validity, message) = match (is_explained, self.spent) {
             (true, _) => {
@@ -85,10 +95,10 @@ impl Told {
             ),
             (false, None) => {
                 let what = "no order that keeps each process's own explains all";
-                let stuck = self.stuck.join("; ");
+                let blocked = self.blocked.join("; ");
                 let most = self.explained;
                 let message = format!(
-                    "{what} {operations} operations; after the longest, of {most}: {stuck}"
+                    "{what} {operations} operations; after the longest, of {most}: {blocked}"
                 );
                 (Validity::Invalid, message)
             }
@@ -100,47 +110,47 @@ impl Told {
             algorithm: Algorithm::Depth,
             ..Stats::default()
         };
-        verdict(validity, message, None, stats)
+        make_verdict(validity, message, None, stats)
     }
 }
 
 /// Which object, and which of its operations.
-type Place = (usize, usize);
+type OpPosition = (usize, usize);
 
 /// What every process has left to do, and what every object holds.
-struct Search<'a, 'h> {
+struct SequentialSearch<'a, 'h> {
     model: &'a dyn Model,
-    objects: &'a [Object<'h>],
+    objects: &'a [ObjectHistory<'h>],
     budget: Budget<'a>,
-    processes: Vec<Vec<Place>>,
+    processes: Vec<Vec<OpPosition>>,
     /// How many of its operations each process has done.
-    done: Vec<u32>,
+    progress: Vec<u32>,
     states: Vec<u32>,
     values: Vec<Value>,
     numbers: FxHashMap<Value, u32>,
     /// Operations left that must have happened.
-    owed: usize,
+    pending: usize,
     tried: FxHashSet<Box<[u32]>>,
     /// How many operations the longest legal order had, and the configuration after it.
-    furthest: (usize, Box<[u32]>),
+    longest: (usize, Box<[u32]>),
 }
 
 /// One step of the way: what to undo, and what else could have been done instead.
-struct Frame {
+struct SearchFrame {
     process: usize,
     object: usize,
     before: u32,
     others: Vec<usize>,
 }
 
-impl<'a, 'h> Search<'a, 'h> {
+impl<'a, 'h> SequentialSearch<'a, 'h> {
     fn new(
         model: &'a dyn Model,
         start: &Value,
-        objects: &'a [Object<'h>],
+        objects: &'a [ObjectHistory<'h>],
         budget: Budget<'a>,
     ) -> Self {
-        let mut by_process: BTreeMap<Process, Vec<Place>> = BTreeMap::new();
+        let mut by_process: BTreeMap<Process, Vec<OpPosition>> = BTreeMap::new();
         for (number, object) in objects.iter().enumerate() {
             for (place, op) in object.ops.iter().enumerate() {
                 by_process.entry(op.operation.process).or_default().push((number, place));
@@ -155,22 +165,22 @@ impl<'a, 'h> Search<'a, 'h> {
             model,
             objects,
             budget,
-            done: vec![0; processes.len()],
+            progress: vec![0; processes.len()],
             processes,
             states: Vec::new(),
             values: Vec::new(),
             numbers: FxHashMap::default(),
-            owed: ops.filter(|op| op.completed.is_some()).count(),
+            pending: ops.filter(|op| op.completed.is_some()).count(),
             tried: FxHashSet::default(),
-            furthest: (0, Box::default()),
+            longest: (0, Box::default()),
         };
-        let start = search.number(start.clone());
+        let start = search.intern_value(start.clone());
         search.states = vec![start; objects.len()];
-        search.furthest.1 = search.configuration();
+        search.longest.1 = search.current_configuration();
         search
     }
 
-    fn number(&mut self, value: Value) -> u32 {
+    fn intern_value(&mut self, value: Value) -> u32 {
         if let Some(number) = self.numbers.get(&value) {
             return *number;
         }
@@ -180,103 +190,107 @@ impl<'a, 'h> Search<'a, 'h> {
         number
     }
 
-    fn configuration(&self) -> Box<[u32]> {
-        self.done.iter().chain(&self.states).copied().collect()
+    fn current_configuration(&self) -> Box<[u32]> {
+        self.progress.iter().chain(&self.states).copied().collect()
     }
 
     /// Whether an order was found; if not, whether there is none.
-    fn run(&mut self) -> Result<(), Stop> {
-        let mut way: Vec<Frame> = Vec::new();
-        let mut choices = self.choices();
-        while self.owed > 0 {
-            self.afford()?;
+    fn find_order(&mut self) -> Result<(), Stop> {
+        let mut path: Vec<SearchFrame> = Vec::new();
+        let mut choices = self.enabled_processes();
+        while self.pending > 0 {
+            self.check_budget()?;
             match choices.pop() {
                 Some(process) => {
-                    let frame = self.go(process, choices);
-                    let is_new = self.tried.insert(self.configuration());
-                    way.push(frame);
-                    self.note();
-                    choices = if is_new { self.choices() } else { Vec::new() };
+                    let frame = self.take_step(process, choices);
+                    let is_new = self.tried.insert(self.current_configuration());
+                    path.push(frame);
+                    self.record_longest();
+                    choices = if is_new { self.enabled_processes() } else { Vec::new() };
                 }
                 None => {
-                    let Some(frame) = way.pop() else { return Err(Stop::Illegal(0)) };
-                    choices = self.back(frame);
+                    let Some(frame) = path.pop() else { return Err(Stop::Illegal(0)) };
+                    choices = self.undo_step(frame);
                 }
             }
         }
         Ok(())
     }
 
-    fn op(&self, process: usize) -> Option<(usize, &'a Op<'h>)> {
-        let (object, op) = *self.processes[process].get(self.done[process] as usize)?;
+    fn next_op(&self, process: usize) -> Option<(usize, &'a ObjectOp<'h>)> {
+        let (object, op) = *self.processes[process].get(self.progress[process] as usize)?;
         Some((object, &self.objects[object].ops[op]))
     }
 
-    fn after(&self, process: usize) -> Option<Result<Value, String>> {
-        let (object, op) = self.op(process)?;
+    fn try_step(&self, process: usize) -> Option<Result<Value, String>> {
+        let (object, op) = self.next_op(process)?;
         Some(self.model.step(&self.values[self.states[object] as usize], &op.call))
     }
 
     /// The processes that can go on, the most promising last; one that only observes is the only choice.
-    fn choices(&self) -> Vec<usize> {
+    fn enabled_processes(&self) -> Vec<usize> {
         let mut choices = Vec::new();
         for process in 0..self.processes.len() {
-            let Some(Ok(_)) = self.after(process) else { continue };
-            let Some((_, op)) = self.op(process) else { continue };
-            if self.model.observes(&op.call) {
+            let Some(Ok(_)) = self.try_step(process) else { continue };
+            let Some((_, op)) = self.next_op(process) else { continue };
+            if self.model.is_read(&op.call) {
                 return vec![process];
             }
             choices.push(process);
         }
-        let end =
-            |process: &usize| self.op(*process).map(|(_, op)| op.completed.unwrap_or(u64::MAX));
+        let end = |process: &usize| {
+            self.next_op(*process).map(|(_, op)| op.completed.unwrap_or(u64::MAX))
+        };
         choices.sort_by_key(|process| std::cmp::Reverse(end(process)));
         choices
     }
 
-    fn go(&mut self, process: usize, others: Vec<usize>) -> Frame {
+    fn take_step(&mut self, process: usize, others: Vec<usize>) -> SearchFrame {
         let (object, op) =
-            self.op(process).unwrap_or_else(|| unreachable!("only who can go on is chosen"));
+            self.next_op(process).unwrap_or_else(|| unreachable!("only who can go on is chosen"));
         let before = self.states[object];
-        if let Some(Ok(after)) = self.after(process) {
-            self.states[object] = self.number(after);
+        if let Some(Ok(after)) = self.try_step(process) {
+            self.states[object] = self.intern_value(after);
         }
-        self.owed -= usize::from(op.completed.is_some());
-        self.done[process] += 1;
-        Frame { process, object, before, others }
+        self.pending -= usize::from(op.completed.is_some());
+        self.progress[process] += 1;
+        SearchFrame { process, object, before, others }
     }
 
-    fn back(&mut self, frame: Frame) -> Vec<usize> {
-        self.done[frame.process] -= 1;
+    fn undo_step(&mut self, frame: SearchFrame) -> Vec<usize> {
+        self.progress[frame.process] -= 1;
         self.states[frame.object] = frame.before;
-        let owed = self.op(frame.process).is_some_and(|(_, op)| op.completed.is_some());
-        self.owed += usize::from(owed);
+        let pending = self.next_op(frame.process).is_some_and(|(_, op)| op.completed.is_some());
+        self.pending += usize::from(pending);
         frame.others
     }
 
-    fn note(&mut self) {
-        let done = self.done.iter().map(|done| *done as usize).sum();
-        if done > self.furthest.0 {
-            self.furthest = (done, self.configuration());
+    fn record_longest(&mut self) {
+        let progress = self.progress.iter().map(|progress| *progress as usize).sum();
+        if progress > self.longest.0 {
+            self.longest = (progress, self.current_configuration());
         }
     }
 
-    fn afford(&self) -> Result<(), Stop> {
-        let each = (self.done.len() + self.states.len()) * 4 + 32;
+    fn check_budget(&self) -> Result<(), Stop> {
+        let each = (self.progress.len() + self.states.len()) * 4 + 32;
         if self.tried.len().saturating_mul(each) > self.budget.memory_bytes {
-            return Err(Stop::Spent(Spent::Memory));
+            return Err(Stop::OverBudget(BudgetExceeded::Memory));
         }
-        if self.tried.len().is_multiple_of(ASK_EVERY) && (self.budget.expired)() {
-            return Err(Stop::Spent(Spent::Time));
+        if self.tried.len().is_multiple_of(BUDGET_CHECK_INTERVAL) && (self.budget.expired)() {
+            return Err(Stop::OverBudget(BudgetExceeded::Time));
         }
         Ok(())
     }
 
     /// Why nobody could go on after the longest order, of the first few processes.
-    fn stuck(&self, objects: &[Object<'_>]) -> Vec<String> {
-        let (done, states) = self.furthest.1.split_at(self.done.len());
-        let heads =
-            self.processes.iter().zip(done).filter_map(|(ops, done)| ops.get(*done as usize));
+    fn blocked(&self, objects: &[ObjectHistory<'_>]) -> Vec<String> {
+        let (progress, states) = self.longest.1.split_at(self.progress.len());
+        let heads = self
+            .processes
+            .iter()
+            .zip(progress)
+            .filter_map(|(ops, progress)| ops.get(*progress as usize));
         let reasons = heads.filter_map(|(object, op)| {
             let op = &objects[*object].ops[*op];
             let why = self.model.step(&self.values[states[*object] as usize], &op.call).err()?;

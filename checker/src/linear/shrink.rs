@@ -9,15 +9,15 @@
 
 use std::collections::BTreeSet;
 
-use super::breadth::Standing;
-use super::case::Case;
-use super::engine::{Budget, Spent, Stop};
+use super::breadth::PrefixStates;
+use super::case::CheckCase;
+use super::engine::{Budget, BudgetExceeded, Stop};
 use super::explain::Explainer;
 use super::monitor;
-use super::partition::{Object, Op, partition};
-use super::plan::Turn;
-use super::search::Question;
-use super::segments::{self, LEAST, Piece};
+use super::partition::{ObjectHistory, ObjectOp, partition};
+use super::plan::PlanEvent;
+use super::search::SearchQuery;
+use super::segments::{self, MIN_SEGMENT_OPS, Segment};
 use crate::history::{History, Kind, Operation, Process, Value, jsonl};
 use crate::model::Model;
 use crate::window::Window;
@@ -26,87 +26,98 @@ use crate::window::Window;
 const CUTS: usize = 512;
 
 /// Cuts remembered at first: most often one of the last will do.
-const FEW_CUTS: usize = 12;
+const FIRST_CUTS: usize = 12;
 
 /// Configurations that a walk may always make, besides some for each operation.
 const SHORT_WALK: usize = 1 << 11;
 
 /// Configurations that the longest order of a window may cost.
-const LONG_WALK: usize = 1 << 17;
+const MAX_WALK: usize = 1 << 17;
 
 /// The evidence against an operation, or nothing if the budget does not suffice to prove it.
-pub(super) fn window(case: &Case<'_>, object: &Object<'_>, accused: usize) -> Option<Window> {
-    let mut draft = Draft::prefix(case, object, accused)?;
+pub(super) fn window(
+    case: &CheckCase<'_>,
+    object: &ObjectHistory<'_>,
+    accused: usize,
+) -> Option<Window> {
+    let mut draft = WindowDraft::prefix_states(case, object, accused)?;
     if let Some(shorter) = draft.cut_front() {
         draft = shorter;
     }
     while draft.drop_irrelevant() {}
-    draft.window(case, object).filter(|window| replayed(window, case))
+    draft.into_window(case, object).filter(|window| replays_illegal(window, case))
 }
 
 /// A window in the making. Operations that need not have happened have no completion.
 #[derive(Clone)]
-struct Draft<'a, 'h> {
+struct WindowDraft<'a, 'h> {
     model: &'a dyn Model,
     budget: Budget<'a>,
     initial: Vec<Value>,
-    ops: Vec<Op<'h>>,
+    ops: Vec<ObjectOp<'h>>,
     accused: usize,
 }
 
-impl<'a, 'h> Draft<'a, 'h> {
+impl<'a, 'h> WindowDraft<'a, 'h> {
     /// What had begun when the accused completed; nothing that completed later need have happened. Of a history that
     /// can be cut, no more of it than the front may be cut off from later.
-    fn prefix(case: &Case<'a>, object: &Object<'h>, accused: usize) -> Option<Self> {
+    fn prefix_states(
+        case: &CheckCase<'a>,
+        object: &ObjectHistory<'h>,
+        accused: usize,
+    ) -> Option<Self> {
         let end = object.ops[accused].completed?;
-        let question = Question::new(case.model, case.initial, &object.ops, case.budget);
-        let pieces = segments::cut(case.model, &object.ops, LEAST, || question.shapes_hold());
-        let far_enough = |piece: &&Piece<'_>| piece.from == 0 || piece.from + CUTS <= accused;
-        let piece = pieces.iter().rfind(far_enough)?;
-        let all = object.ops.iter().enumerate().skip(piece.from);
+        let question = SearchQuery::new(case.model, case.initial, &object.ops, case.budget);
+        let segments = segments::split_at_rest(case.model, &object.ops, MIN_SEGMENT_OPS, || {
+            question.static_facts_hold()
+        });
+        let far_enough =
+            |segment: &&Segment<'_>| segment.from == 0 || segment.from + CUTS <= accused;
+        let segment = segments.iter().rfind(far_enough)?;
+        let all = object.ops.iter().enumerate().skip(segment.from);
         let begun = all.take_while(|(_, op)| op.invoked < end);
         let mut draft = Self {
             model: case.model,
             budget: case.budget,
-            initial: piece.initial(case.initial).to_vec(),
-            ops: Vec::with_capacity(accused - piece.from + 1),
+            initial: segment.initial(case.initial).to_vec(),
+            ops: Vec::with_capacity(accused - segment.from + 1),
             accused: 0,
         };
         for (place, op) in begun {
             let late = op.completed.is_none_or(|at| at > end);
-            draft.admit(op, late, place == accused);
+            draft.add_operation(op, late, place == accused);
         }
         Some(draft)
     }
 
     /// Takes an operation in, as optional or as it is. An optional observation says nothing.
-    fn admit(&mut self, op: &Op<'h>, optional: bool, accused: bool) {
-        if optional && self.observes(op) {
+    fn add_operation(&mut self, op: &ObjectOp<'h>, optional: bool, accused: bool) {
+        if optional && self.is_read(op) {
             return;
         }
         if accused {
             self.accused = self.ops.len();
         }
         let completed = if optional { None } else { op.completed };
-        self.ops.push(Op { completed, ..op.clone() });
+        self.ops.push(ObjectOp { completed, ..op.clone() });
     }
 
-    fn legal(&self) -> Option<bool> {
+    fn is_legal(&self) -> Option<bool> {
         if let Some(known) = monitor::are_legal(self.model, &self.initial, &self.ops) {
             return Some(known);
         }
-        match self.question().decide().answer {
+        match self.query().decide().answer {
             Ok(()) => Some(true),
             Err(Stop::Illegal(_)) => Some(false),
-            Err(Stop::Spent(_)) => None,
+            Err(Stop::OverBudget(_)) => None,
         }
     }
 
-    fn question(&self) -> Question<'_> {
-        Question::new(self.model, &self.initial, &self.ops, self.budget)
+    fn query(&self) -> SearchQuery<'_> {
+        SearchQuery::new(self.model, &self.initial, &self.ops, self.budget)
     }
 
-    fn without(&self, goes: impl Fn(&Op<'_>) -> bool) -> Self {
+    fn without_ops(&self, goes: impl Fn(&ObjectOp<'_>) -> bool) -> Self {
         let before = self.ops[..self.accused].iter().filter(|op| goes(op)).count();
         let ops = self.ops.iter().filter(|op| !goes(op)).cloned().collect();
         let initial = self.initial.clone();
@@ -118,67 +129,74 @@ impl<'a, 'h> Draft<'a, 'h> {
     /// was, the last acknowledged change has to do.
     fn cut_front(&self) -> Option<Self> {
         let began = self.ops[self.accused].invoked;
-        let answered = |standing: &Standing| standing.states.iter().any(|it| self.answers(it));
-        let answered_in = |cuts: &[(u64, Standing)]| {
-            self.latest_illegal(cuts.iter().filter(|(_, standing)| answered(standing)))
+        let answered = |prefix_states: &PrefixStates| {
+            prefix_states.states.iter().any(|it| self.allows_accused(it))
         };
-        answered_in(&self.cuts(began, FEW_CUTS)).or_else(|| {
-            let cuts = self.cuts(began, CUTS);
+        let answered_in = |cuts: &[(u64, PrefixStates)]| {
+            self.latest_illegal(cuts.iter().filter(|(_, prefix_states)| answered(prefix_states)))
+        };
+        answered_in(&self.cut_points(began, FIRST_CUTS)).or_else(|| {
+            let cuts = self.cut_points(began, CUTS);
             let latest = self.last_acknowledged().unwrap_or(began);
             let known = || self.latest_illegal(cuts.iter().filter(|(at, _)| *at <= latest));
             answered_in(&cuts).or_else(known)
         })
     }
 
-    fn answers(&self, state: &Value) -> bool {
+    fn allows_accused(&self, state: &Value) -> bool {
         self.model.step(state, &self.ops[self.accused].call).is_ok()
     }
 
     fn latest_illegal<'c>(
         &self,
-        cuts: impl DoubleEndedIterator<Item = &'c (u64, Standing)>,
+        cuts: impl DoubleEndedIterator<Item = &'c (u64, PrefixStates)>,
     ) -> Option<Self> {
         let affordable = cuts.rev().take_while(|_| !(self.budget.expired)());
-        let mut drafts = affordable.map(|(at, standing)| self.cut(*at, standing));
-        drafts.find(|draft| draft.legal() == Some(false))
+        let mut drafts = affordable.map(|(at, prefix_states)| self.cut_at(*at, prefix_states));
+        drafts.find(|draft| draft.is_legal() == Some(false))
     }
 
     fn last_acknowledged(&self) -> Option<u64> {
         let began = self.ops[self.accused].invoked;
-        let changes = self.ops.iter().filter(|op| !self.model.observes(&op.call));
+        let changes = self.ops.iter().filter(|op| !self.model.is_read(&op.call));
         let before = changes.filter(|op| op.completed.is_some_and(|at| at < began));
         before.max_by_key(|op| op.completed).map(|op| op.invoked)
     }
 
     /// How things stood before each of so many begins up to this index: as a walk finds out, if it is a short one, or
     /// else as a monitor knows it, or a long walk.
-    fn cuts(&self, latest: u64, most: usize) -> Vec<(u64, Standing)> {
+    fn cut_points(&self, latest: u64, most: usize) -> Vec<(u64, PrefixStates)> {
         let begun = self.ops.partition_point(|op| op.invoked <= latest);
         let short = SHORT_WALK.saturating_add(self.ops.len().saturating_mul(4));
-        let known = || self.known_cuts(&self.ops[begun.saturating_sub(most)..begun]);
-        self.walked_cuts(begun, most, short)
+        let known = || self.monitored_cut_points(&self.ops[begun.saturating_sub(most)..begun]);
+        self.walked_cut_points(begun, most, short)
             .or_else(known)
-            .or_else(|| self.walked_cuts(begun, most, usize::MAX))
+            .or_else(|| self.walked_cut_points(begun, most, usize::MAX))
             .unwrap_or_default()
     }
 
     /// Nothing, if more steps would have been needed to come that far.
-    fn walked_cuts(&self, begun: usize, most: usize, steps: usize) -> Option<Vec<(u64, Standing)>> {
+    fn walked_cut_points(
+        &self,
+        begun: usize,
+        most: usize,
+        steps: usize,
+    ) -> Option<Vec<(u64, PrefixStates)>> {
         let budget = Budget { steps, ..self.budget };
-        let mut walk = Question { budget, ..self.question() }.walk();
+        let mut walk = SearchQuery { budget, ..self.query() }.walk_all();
         let mut cuts = Vec::new();
-        while let Some(turn) = walk.next() {
-            if let Turn::Begin(op) = turn {
+        while let Some(event) = walk.next_event() {
+            if let PlanEvent::Invoke(op) = event {
                 if op >= begun {
                     break;
                 }
                 if op + most >= begun {
-                    cuts.push((self.ops[op].invoked, walk.standing()));
+                    cuts.push((self.ops[op].invoked, walk.prefix_states()));
                 }
             }
             match walk.advance() {
                 Ok(()) => {}
-                Err(Stop::Spent(Spent::Steps)) => return None,
+                Err(Stop::OverBudget(BudgetExceeded::Steps)) => return None,
                 Err(_) => break,
             }
         }
@@ -186,28 +204,29 @@ impl<'a, 'h> Draft<'a, 'h> {
     }
 
     /// How things stood before each of these began, where a monitor knows it. The rest without the accused is legal.
-    fn known_cuts(&self, before: &[Op<'_>]) -> Option<Vec<(u64, Standing)>> {
+    fn monitored_cut_points(&self, before: &[ObjectOp<'_>]) -> Option<Vec<(u64, PrefixStates)>> {
         let moments: Vec<u64> = before.iter().map(|op| op.invoked).collect();
         let mut others = self.ops.clone();
         others.remove(self.accused);
-        let mut cuts = monitor::standings(self.model, &self.initial, &others, &moments)?;
-        for (_, standing) in &mut cuts {
-            for place in standing.always.iter_mut().chain(&mut standing.sometimes) {
+        let mut cuts = monitor::prefix_states_before(self.model, &self.initial, &others, &moments)?;
+        for (_, prefix_states) in &mut cuts {
+            for place in prefix_states.certain.iter_mut().chain(&mut prefix_states.possible) {
                 *place += usize::from(*place >= self.accused);
             }
         }
         Some(cuts)
     }
 
-    fn cut(&self, at: u64, standing: &Standing) -> Self {
-        let initial = standing.states.clone();
+    fn cut_at(&self, at: u64, prefix_states: &PrefixStates) -> Self {
+        let initial = prefix_states.states.clone();
         let ops = Vec::with_capacity(self.ops.len());
         let mut draft = Self { initial, ops, accused: 0, ..*self };
         for (place, op) in self.ops.iter().enumerate() {
-            let over = op.completed.is_some_and(|end| end < at) || standing.always.contains(&place);
+            let over =
+                op.completed.is_some_and(|end| end < at) || prefix_states.certain.contains(&place);
             if !over {
-                let optional = op.completed.is_none() || standing.sometimes.contains(&place);
-                draft.admit(op, optional, place == self.accused);
+                let optional = op.completed.is_none() || prefix_states.possible.contains(&place);
+                draft.add_operation(op, optional, place == self.accused);
             }
         }
         draft
@@ -217,11 +236,11 @@ impl<'a, 'h> Draft<'a, 'h> {
     /// acknowledged change goes last: it is most often what rules the answer out.
     fn drop_irrelevant(&mut self) -> bool {
         let whole = self.clone();
-        let explainer = whole.explainer();
+        let explainer = whole.make_explainer();
         let last = whole.last_acknowledged();
         let (mut others, mut known) = (Vec::new(), Vec::new());
         for (place, op) in whole.ops.iter().enumerate() {
-            if place != whole.accused && (whole.observes(op) || !explainer.could_explain(op)) {
+            if place != whole.accused && (whole.is_read(op) || !explainer.could_explain(op)) {
                 if Some(op.invoked) == last { &mut known } else { &mut others }.push(op.invoked);
             }
         }
@@ -248,58 +267,58 @@ impl<'a, 'h> Draft<'a, 'h> {
     /// The draft without some operations, if it is illegal whether or not they happen. That they
     /// never do is one of the ways in which they may not.
     fn without_irrelevant(&self, some: &[u64]) -> Option<Self> {
-        let changes = |op: &Op<'_>| some.contains(&op.invoked) && !self.observes(op);
-        let mut doubtful = self.without(|op| some.contains(&op.invoked) && self.observes(op));
+        let changes = |op: &ObjectOp<'_>| some.contains(&op.invoked) && !self.is_read(op);
+        let mut doubtful = self.without_ops(|op| some.contains(&op.invoked) && self.is_read(op));
         for op in doubtful.ops.iter_mut().filter(|op| changes(op)) {
             op.completed = None;
         }
-        if doubtful.legal() != Some(false) {
+        if doubtful.is_legal() != Some(false) {
             return None;
         }
-        let rest = doubtful.without(changes);
+        let rest = doubtful.without_ops(changes);
         let accused = rest.ops[rest.accused].invoked;
-        let explained = || rest.without(|op| op.invoked == accused).legal() == Some(true);
+        let explained = || rest.without_ops(|op| op.invoked == accused).is_legal() == Some(true);
         // Without an observation all that was legal is; a change may have been needed.
         (rest.ops.len() == doubtful.ops.len() || explained()).then_some(rest)
     }
 
-    fn observes(&self, op: &Op<'_>) -> bool {
-        self.model.observes(&op.call)
+    fn is_read(&self, op: &ObjectOp<'_>) -> bool {
+        self.model.is_read(&op.call)
     }
 
-    fn explainer(&self) -> Explainer<'_, 'h> {
+    fn make_explainer(&self) -> Explainer<'_, 'h> {
         Explainer::new(self.model, &self.initial, &self.ops, self.accused)
     }
 
-    fn window(&self, case: &Case<'_>, object: &Object<'h>) -> Option<Window> {
+    fn into_window(&self, case: &CheckCase<'_>, object: &ObjectHistory<'h>) -> Option<Window> {
         let legal_prefix = self.longest_order()?;
-        let explainer = self.explainer();
+        let explainer = self.make_explainer();
         let states_after = explainer.states_after(&legal_prefix);
         let states_along =
             (0..legal_prefix.len()).map(|n| explainer.states_after(&legal_prefix[..n])).collect();
         Some(Window {
             key: object.key.clone(),
             entry_states: self.initial.clone(),
-            operations: self.operations(),
+            operations: self.window_operations(),
             accused: self.accused,
             candidates: explainer.candidates(&legal_prefix, &states_after),
             legal_prefix,
             states_along,
             states_after,
-            message: explainer.message(object, case.initial),
+            message: explainer.describe(object, case.initial),
         })
     }
 
     /// Nothing, if there are too many orders to look at.
     fn longest_order(&self) -> Option<Vec<usize>> {
-        let steps = LONG_WALK.min(self.budget.steps);
+        let steps = MAX_WALK.min(self.budget.steps);
         let budget = Budget { steps, ..self.budget };
-        let mut walk = Question { orders: true, budget, ..self.question() }.walk();
-        while walk.next().is_some() {
+        let mut walk = SearchQuery { orders: true, budget, ..self.query() }.walk_all();
+        while walk.next_event().is_some() {
             match walk.advance() {
                 Ok(()) => {}
                 Err(Stop::Illegal(_)) => return Some(walk.longest_order()),
-                Err(Stop::Spent(_)) => return None,
+                Err(Stop::OverBudget(_)) => return None,
             }
         }
         None
@@ -308,7 +327,7 @@ impl<'a, 'h> Draft<'a, 'h> {
     /// The operations as they were, but for those that became optional: they lose their
     /// completions, and their processes are renumbered where they go on, as Jepsen would have done
     /// had the answer been lost.
-    fn operations(&self) -> Vec<Operation> {
+    fn window_operations(&self) -> Vec<Operation> {
         let end = self.ops[self.accused].completed;
         let mut operations: Vec<Operation> = self
             .ops
@@ -324,12 +343,12 @@ impl<'a, 'h> Draft<'a, 'h> {
                 operation
             })
             .collect();
-        renumber(&mut operations);
+        renumber_events(&mut operations);
         operations
     }
 }
 
-fn renumber(operations: &mut [Operation]) {
+fn renumber_events(operations: &mut [Operation]) {
     let highest = operations.iter().filter_map(|it| match it.process {
         Process::Client(number) => Some(number),
         Process::Nemesis => None,
@@ -347,7 +366,7 @@ fn renumber(operations: &mut [Operation]) {
 }
 
 /// Whether a window keeps its two promises, going by its text alone.
-fn replayed(window: &Window, case: &Case<'_>) -> bool {
+fn replays_illegal(window: &Window, case: &CheckCase<'_>) -> bool {
     let Ok(parsed) = jsonl::parse(window.to_jsonl()) else { return false };
     let accused = window.operations[window.accused].invoked.index;
     let others = parsed.history.operations().iter().filter(|it| it.invoked.index != accused);
@@ -355,12 +374,12 @@ fn replayed(window: &Window, case: &Case<'_>) -> bool {
     events.sort_by_key(|event| event.index);
     let Ok(rest) = History::new(events) else { return false };
     let rest = rest.with_initial(window.entry_states.clone());
-    legal(&parsed.history, case) == Some(false) && legal(&rest, case) == Some(true)
+    is_legal(&parsed.history, case) == Some(false) && is_legal(&rest, case) == Some(true)
 }
 
-fn legal(history: &History, case: &Case<'_>) -> Option<bool> {
+fn is_legal(history: &History, case: &CheckCase<'_>) -> Option<bool> {
     let objects = partition(history, case.model, case.limits.keyed).ok()?;
-    let initial = super::case::initial(history.initial(), case.model).ok()?;
+    let initial = super::case::parse_initial_states(history.initial(), case.model).ok()?;
     let budget = case.budget;
     let mut legal = true;
     for object in &objects {
@@ -368,10 +387,10 @@ fn legal(history: &History, case: &Case<'_>) -> Option<bool> {
             legal &= known;
             continue;
         }
-        match Question::new(case.model, &initial, &object.ops, budget).decide().answer {
+        match SearchQuery::new(case.model, &initial, &object.ops, budget).decide().answer {
             Ok(()) => {}
             Err(Stop::Illegal(_)) => legal = false,
-            Err(Stop::Spent(_)) => return None,
+            Err(Stop::OverBudget(_)) => return None,
         }
     }
     Some(legal)

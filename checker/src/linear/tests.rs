@@ -6,7 +6,7 @@ use super::brute_force;
 use super::deep;
 use super::engine::Budget;
 use super::partition::partition;
-use super::search::Question;
+use super::search::SearchQuery;
 use crate::check_linearizable;
 use crate::history::{Event, History, Kind, MISMATCH, Operation, Process, Value, jsonl, notation};
 use crate::model::{self, CELLS as MODELS};
@@ -46,7 +46,7 @@ fn a_mismatch_is_an_observation_not_a_nothing() {
     );
     assert!(!brute_force::linearizable(
         &history(text),
-        model::named("cas-register").expect("it is there")
+        model::find_model("cas-register").expect("it is there")
     ));
 }
 
@@ -322,12 +322,12 @@ proptest! {
     ) {
         let model = MODELS[which];
         let history = play(model.name(), &moves);
-        let budget = Budget::of(&Limits { memory_bytes: usize::MAX, ..Limits::default() });
+        let budget = Budget::from_limits(&Limits { memory_bytes: usize::MAX, ..Limits::default() });
         let initial = [model.initial()];
         for object in partition(&history, model, Keyed::Auto).expect("the history suits the model") {
-            let question = Question::new(model, &initial, &object.ops, budget);
-            let exact = Question { width: usize::MAX, ..question }.decide().answer;
-            let answer = Question { width, ..question }.decide().answer;
+            let question = SearchQuery::new(model, &initial, &object.ops, budget);
+            let exact = SearchQuery { width: usize::MAX, ..question }.decide().answer;
+            let answer = SearchQuery { width, ..question }.decide().answer;
             prop_assert_eq!(answer, exact, "{}", jsonl::write(&history));
         }
     }

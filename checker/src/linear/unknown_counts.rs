@@ -10,25 +10,25 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 /// Counts, by their number.
-pub(super) type Tally = u32;
+pub(super) type CountsId = u32;
 
 /// Nothing was spent.
-pub(super) const NONE: Tally = 0;
+pub(super) const NONE: CountsId = 0;
 
 /// Counts by call, in order of call, without noughts.
 type Counts = Arc<[(u32, u32)]>;
 
 /// Every count seen so far, under a number.
-pub(super) struct Tallies {
+pub(super) struct UnknownCounts {
     counts: Vec<Counts>,
-    numbers: FxHashMap<Counts, Tally>,
-    increments: FxHashMap<(Tally, u32), Tally>,
+    numbers: FxHashMap<Counts, CountsId>,
+    increments: FxHashMap<(CountsId, u32), CountsId>,
     entries: usize,
     /// Counts in the making.
     draft: Vec<(u32, u32)>,
 }
 
-impl Tallies {
+impl UnknownCounts {
     pub(super) fn new() -> Self {
         Self {
             counts: vec![Counts::default()],
@@ -39,21 +39,21 @@ impl Tallies {
         }
     }
 
-    pub(super) fn count(&self, tally: Tally, call: u32) -> u32 {
-        let counts = &self.counts[tally as usize];
+    pub(super) fn count(&self, counts_id: CountsId, call: u32) -> u32 {
+        let counts = &self.counts[counts_id as usize];
         counts.binary_search_by_key(&call, |(call, _)| *call).map_or(0, |place| counts[place].1)
     }
 
-    pub(super) fn total(&self, tally: Tally) -> u32 {
-        self.counts[tally as usize].iter().map(|(_, count)| count).sum()
+    pub(super) fn total(&self, counts_id: CountsId) -> u32 {
+        self.counts[counts_id as usize].iter().map(|(_, count)| count).sum()
     }
 
     /// One more of the call.
-    pub(super) fn with(&mut self, tally: Tally, call: u32) -> Tally {
-        if let Some(next) = self.increments.get(&(tally, call)) {
+    pub(super) fn with(&mut self, counts_id: CountsId, call: u32) -> CountsId {
+        if let Some(next) = self.increments.get(&(counts_id, call)) {
             return *next;
         }
-        let counts = &self.counts[tally as usize];
+        let counts = &self.counts[counts_id as usize];
         self.draft.clear();
         self.draft.extend_from_slice(counts);
         match counts.binary_search_by_key(&call, |(call, _)| *call) {
@@ -61,15 +61,19 @@ impl Tallies {
             Err(place) => self.draft.insert(place, (call, 1)),
         }
         let next = self.intern();
-        self.increments.insert((tally, call), next);
+        self.increments.insert((counts_id, call), next);
         next
     }
 
     /// Without the calls that no longer matter.
-    pub(super) fn retain(&mut self, tally: Tally, matters: impl Fn(u32) -> bool) -> Tally {
-        let counts = &self.counts[tally as usize];
+    pub(super) fn retain(
+        &mut self,
+        counts_id: CountsId,
+        matters: impl Fn(u32) -> bool,
+    ) -> CountsId {
+        let counts = &self.counts[counts_id as usize];
         if counts.iter().all(|(call, _)| matters(*call)) {
-            return tally;
+            return counts_id;
         }
         self.draft.clear();
         self.draft.extend(counts.iter().filter(|(call, _)| matters(*call)));
@@ -77,7 +81,7 @@ impl Tallies {
     }
 
     /// The number of the draft.
-    fn intern(&mut self) -> Tally {
+    fn intern(&mut self) -> CountsId {
         if self.draft.is_empty() {
             return NONE;
         }
@@ -85,7 +89,7 @@ impl Tallies {
             return *number;
         }
         let counts = Counts::from(self.draft.as_slice());
-        let number = self.counts.len() as Tally;
+        let number = self.counts.len() as CountsId;
         self.entries += counts.len();
         self.counts.push(counts.clone());
         self.numbers.insert(counts, number);
@@ -93,7 +97,7 @@ impl Tallies {
     }
 
     /// Whether `a` spent no more of any call than `b`.
-    pub(super) fn within(&self, a: Tally, b: Tally) -> bool {
+    pub(super) fn within(&self, a: CountsId, b: CountsId) -> bool {
         a == b
             || a == NONE
             || (b != NONE && within(&self.counts[a as usize], &self.counts[b as usize]))

@@ -1,8 +1,8 @@
 //! Specifies a list that only grows: a read returns everything appended, in order.
 
-use super::call::{Call, Seen, known};
-use super::list_state::{items, listed};
-use super::register::read;
+use super::call::{Call, Response, check_function};
+use super::list_state::{expect_list, list_items};
+use super::register::check_read;
 use super::specification::Model;
 use crate::history::Value;
 
@@ -22,33 +22,33 @@ impl Model for AppendList {
         Value::List([].into())
     }
 
-    fn begins(&self, given: &Value) -> Result<Value, String> {
-        listed(self.name(), given).map(|_| given.clone())
+    fn parse_initial(&self, given: &Value) -> Result<Value, String> {
+        expect_list(self.name(), given).map(|_| given.clone())
     }
 
-    fn understands(&self, call: &Call) -> Result<(), String> {
-        known(self.name(), call, &["append", "read"], &[])
+    fn validate(&self, call: &Call) -> Result<(), String> {
+        check_function(self.name(), call, &["append", "read"], &[])
     }
 
-    fn observes(&self, call: &Call) -> bool {
+    fn is_read(&self, call: &Call) -> bool {
         call.f == "read"
     }
 
-    fn settles(&self, call: &Call) -> Option<Value> {
-        match (call.f.as_str(), &call.seen) {
-            ("read", Seen::Output(output @ Value::List(_))) => Some(output.clone()),
+    fn determines_state(&self, call: &Call) -> Option<Value> {
+        match (call.f.as_str(), &call.response) {
+            ("read", Response::Output(output @ Value::List(_))) => Some(output.clone()),
             _ => None,
         }
     }
 
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
-        match (call.f.as_str(), &call.seen) {
+        match (call.f.as_str(), &call.response) {
             ("append", _) => {
-                Ok(Value::List(items(state).iter().chain([&call.input]).cloned().collect()))
+                Ok(Value::List(list_items(state).iter().chain([&call.input]).cloned().collect()))
             }
-            // A list that was never there reads as nil.
-            (_, Seen::Output(Value::Nil)) if items(state).is_empty() => Ok(state.clone()),
-            _ => read(state, call),
+            // A list that was never created reads as nil.
+            (_, Response::Output(Value::Nil)) if list_items(state).is_empty() => Ok(state.clone()),
+            _ => check_read(state, call),
         }
     }
 }

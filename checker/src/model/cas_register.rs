@@ -1,11 +1,11 @@
-//! Specifies a register with compare-and-set, in which a failed comparison is an observation.
+//! Specifies a register with compare-and-set, in which a failed comparison is a read.
 
-use super::call::{Call, Seen};
-use super::register::{Register, read};
-use super::specification::{Meets, Model, Shape};
+use super::call::{Call, Response};
+use super::register::{Register, check_read};
+use super::specification::{EnabledIn, Model, StaticFacts};
 use crate::history::Value;
 
-/// A cell that is read, written, and set if it holds what was expected.
+/// A register that is read, written, and set if it holds the expected value.
 pub(super) struct CasRegister;
 
 impl Model for CasRegister {
@@ -22,45 +22,51 @@ impl Model for CasRegister {
         Value::Nil
     }
 
-    fn understands(&self, call: &Call) -> Result<(), String> {
+    fn validate(&self, call: &Call) -> Result<(), String> {
         match call.f.as_str() {
             "cas" if call.input.as_pair().is_some() => Ok(()),
             "cas" => Err(format!("cas wants [old new], not {}", call.input)),
-            "read" | "write" => Register.understands(call),
+            "read" | "write" => Register.validate(call),
             f => Err(format!("a cas-register has no function {f:?}, only cas, read and write")),
         }
     }
 
-    fn observes(&self, call: &Call) -> bool {
-        call.f == "read" || call.seen == Seen::Mismatch
+    fn is_read(&self, call: &Call) -> bool {
+        call.f == "read" || call.response == Response::Mismatch
     }
 
-    fn shape(&self, call: &Call) -> Shape {
-        match (call.f.as_str(), call.input.as_pair(), &call.seen) {
-            ("cas", _, Seen::Mismatch) => Shape::default(),
-            ("cas", Some((old, new)), _) => {
-                Shape { meets: Meets::One(old.clone()), leaves: Some(new.clone()) }
-            }
-            _ => Register.shape(call),
+    fn static_facts(&self, call: &Call) -> StaticFacts {
+        match (call.f.as_str(), call.input.as_pair(), &call.response) {
+            ("cas", _, Response::Mismatch) => StaticFacts::default(),
+            ("cas", Some((old, new)), _) => StaticFacts {
+                enabled_in: EnabledIn::OneState(old.clone()),
+                result: Some(new.clone()),
+            },
+            _ => Register.static_facts(call),
         }
     }
 
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
         match (call.f.as_str(), call.input.as_pair()) {
-            ("cas", Some((old, new))) => cas(state, old, new, &call.seen),
+            ("cas", Some((old, new))) => apply_cas(state, old, new, &call.response),
             ("write", _) => Ok(call.input.clone()),
-            _ => read(state, call),
+            _ => check_read(state, call),
         }
     }
 }
 
 /// Compares and sets, or confirms that the comparison failed.
-pub(super) fn cas(state: &Value, old: &Value, new: &Value, seen: &Seen) -> Result<Value, String> {
-    match (seen, state == old) {
-        (Seen::Mismatch, true) => {
+pub(super) fn apply_cas(
+    state: &Value,
+    old: &Value,
+    new: &Value,
+    response: &Response,
+) -> Result<Value, String> {
+    match (response, state == old) {
+        (Response::Mismatch, true) => {
             Err(format!("it was told that the register did not hold {old}, but it did"))
         }
-        (Seen::Mismatch, false) => Ok(state.clone()),
+        (Response::Mismatch, false) => Ok(state.clone()),
         (_, true) => Ok(new.clone()),
         (_, false) => Err(format!("it expected {old}, but the register held {state}")),
     }

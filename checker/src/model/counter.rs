@@ -1,7 +1,7 @@
 //! Specifies a counter: a read returns the sum of what was added.
 
-use super::call::{Call, Seen, known};
-use super::register::read;
+use super::call::{Call, Response, check_function};
+use super::register::check_read;
 use super::specification::Model;
 use crate::history::Value;
 
@@ -21,45 +21,45 @@ impl Model for Counter {
         Value::Int(0)
     }
 
-    fn begins(&self, given: &Value) -> Result<Value, String> {
-        match held(given).map(holding) {
+    fn parse_initial(&self, given: &Value) -> Result<Value, String> {
+        match parse_state(given).map(state_of) {
             Some(state) if state == *given => Ok(state),
             _ => Err(format!("it began with {given}, but a counter holds an integer")),
         }
     }
 
-    fn understands(&self, call: &Call) -> Result<(), String> {
-        known(self.name(), call, &["add", "read"], &[])?;
-        match (call.f.as_str(), &call.input, &call.seen) {
-            ("add", Value::Int(_), _) | ("read", _, Seen::Nothing) => Ok(()),
+    fn validate(&self, call: &Call) -> Result<(), String> {
+        check_function(self.name(), call, &["add", "read"], &[])?;
+        match (call.f.as_str(), &call.input, &call.response) {
+            ("add", Value::Int(_), _) | ("read", _, Response::Unknown) => Ok(()),
             ("add", input, _) => Err(format!("add wants an integer, not {input}")),
-            (_, _, Seen::Output(Value::Int(_))) => Ok(()),
+            (_, _, Response::Output(Value::Int(_))) => Ok(()),
             _ => Err("a read of a counter returns an integer".to_owned()),
         }
     }
 
-    fn observes(&self, call: &Call) -> bool {
+    fn is_read(&self, call: &Call) -> bool {
         call.f == "read" || call.input == Value::Int(0)
     }
 
-    fn settles(&self, call: &Call) -> Option<Value> {
-        match (call.f.as_str(), &call.seen) {
-            ("read", Seen::Output(output)) => Some(output.clone()),
+    fn determines_state(&self, call: &Call) -> Option<Value> {
+        match (call.f.as_str(), &call.response) {
+            ("read", Response::Output(output)) => Some(output.clone()),
             _ => None,
         }
     }
 
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
-        match (call.f.as_str(), held(state), &call.input) {
-            ("add", Some(held), Value::Int(more)) => Ok(holding(held + i128::from(*more))),
+        match (call.f.as_str(), parse_state(state), &call.input) {
+            ("add", Some(held), Value::Int(more)) => Ok(state_of(held + i128::from(*more))),
             ("add", _, _) => Err(format!("the counter held {state}, which is no integer")),
-            _ => read(state, call),
+            _ => check_read(state, call),
         }
     }
 }
 
-/// The number of a state: an integer, or the text of one that does not fit 64 bits, which no read returns.
-fn held(state: &Value) -> Option<i128> {
+/// The number that a state holds. A sum outside of 64 bits is kept as text; no read returns it.
+fn parse_state(state: &Value) -> Option<i128> {
     match state {
         Value::Int(number) => Some(i128::from(*number)),
         Value::Str(digits) => digits.parse().ok(),
@@ -67,6 +67,6 @@ fn held(state: &Value) -> Option<i128> {
     }
 }
 
-fn holding(number: i128) -> Value {
+fn state_of(number: i128) -> Value {
     i64::try_from(number).map_or_else(|_| Value::from(number.to_string()), Value::Int)
 }

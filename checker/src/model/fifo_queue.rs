@@ -9,5 +9,5 @@ pub(super) const FIFO_QUEUE: Sequence = Sequence {
           or a mismatch if it is empty",
     put: "enqueue",
     take: "dequeue",
-    youngest_first: false,
+    lifo: false,
 };

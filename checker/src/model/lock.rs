@@ -1,10 +1,10 @@
-//! Specifies a lock, in which a refusal is an observation.
+//! Specifies a lock, in which a refusal is a read.
 //!
-//! The state is `[]` when free and `[holder]` when held. The holder is the argument of the calls;
-//! where that is nil, as in Jepsen's and Knossos' mutex, anyone may release.
+//! The state is `[]` when free and `[holder]` when held. The holder is the argument of the calls.
+//! Where that is nil, as in Jepsen's and Knossos' mutex, any client may release.
 
-use super::call::{Call, Seen, known};
-use super::list_state::{items, listed};
+use super::call::{Call, Response, check_function};
+use super::list_state::{expect_list, list_items};
 use super::specification::Model;
 use crate::history::Value;
 
@@ -25,39 +25,39 @@ impl Model for Lock {
         Value::List([].into())
     }
 
-    fn begins(&self, given: &Value) -> Result<Value, String> {
-        match listed(self.name(), given)? {
+    fn parse_initial(&self, given: &Value) -> Result<Value, String> {
+        match expect_list(self.name(), given)? {
             [] | [_] => Ok(given.clone()),
             _ => Err(format!("it began with {given}, but a lock has one holder: [] or [holder]")),
         }
     }
 
-    fn understands(&self, call: &Call) -> Result<(), String> {
-        known(self.name(), call, &["acquire", "release"], &["acquire", "release"])
+    fn validate(&self, call: &Call) -> Result<(), String> {
+        check_function(self.name(), call, &["acquire", "release"], &["acquire", "release"])
     }
 
-    fn observes(&self, call: &Call) -> bool {
-        call.seen == Seen::Mismatch
+    fn is_read(&self, call: &Call) -> bool {
+        call.response == Response::Mismatch
     }
 
-    fn settles(&self, call: &Call) -> Option<Value> {
-        match (call.f.as_str(), &call.seen) {
-            (_, Seen::Mismatch) => None,
+    fn determines_state(&self, call: &Call) -> Option<Value> {
+        match (call.f.as_str(), &call.response) {
+            (_, Response::Mismatch) => None,
             ("acquire", _) => Some(Value::from(vec![call.input.clone()])),
             _ => Some(self.initial()),
         }
     }
 
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
-        let holder = items(state).first();
+        let holder = list_items(state).first();
         let (may, after) = match call.f.as_str() {
             "acquire" => (holder.is_none(), Value::from(vec![call.input.clone()])),
             _ => (holder == Some(&call.input), self.initial()),
         };
         let held = holder.map_or_else(|| "free".to_owned(), |holder| format!("held by {holder}"));
-        match (&call.seen, may) {
-            (Seen::Mismatch, false) => Ok(state.clone()),
-            (Seen::Mismatch, true) => Err(format!("it was refused, but the lock was {held}")),
+        match (&call.response, may) {
+            (Response::Mismatch, false) => Ok(state.clone()),
+            (Response::Mismatch, true) => Err(format!("it was refused, but the lock was {held}")),
             (_, true) => Ok(after),
             (_, false) => Err(format!("it was granted, but the lock was {held}")),
         }

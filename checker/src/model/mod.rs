@@ -1,8 +1,9 @@
-//! Specifies objects one operation at a time: what a single correct copy would answer.
+//! Specifies objects one operation at a time: what a single correct copy would return.
 //!
 //! A [`Model`] is a pure function from a state and a [`Call`] to the next state, or to the reason
-//! in words why the call cannot have gone that way. One model is one file and one line in
-//! [`MODELS`]. One that may go several ways is a [`Branching`], and [`AnyOf`] makes a model of it.
+//! why the call cannot have gone that way. One model is one file and one line in [`MODELS`]. A
+//! model in which a call may have several outcomes is a [`NondeterministicModel`];
+//! [`PowersetModel`] makes a [`Model`] of it.
 
 mod append_list;
 mod call;
@@ -23,10 +24,10 @@ mod stack;
 mod unordered_queue;
 mod versioned_register;
 
-pub(crate) use call::a;
-pub use call::{Call, Seen};
-pub use nondeterministic::{AnyOf, Branching};
-pub use specification::{Meets, Model, Shape};
+pub(crate) use call::with_article;
+pub use call::{Call, Response};
+pub use nondeterministic::{NondeterministicModel, PowersetModel};
+pub use specification::{EnabledIn, Model, StaticFacts};
 
 /// Every model, in order of name.
 pub const MODELS: &[&dyn Model] = &[
@@ -41,21 +42,21 @@ pub const MODELS: &[&dyn Model] = &[
     &semaphore::Semaphore,
     &set::Set,
     &stack::STACK,
-    &AnyOf(unordered_queue::UnorderedQueue),
+    &PowersetModel(unordered_queue::UnorderedQueue),
     &versioned_register::VersionedRegister,
 ];
 
-/// Those that are cells with `read`, `write`, `cas` and text.
+/// The register-like models, with `read`, `write`, `cas` and `append`.
 #[cfg(test)]
 pub(crate) const CELLS: &[&dyn Model] = &[&cas_register::CasRegister, &kv::Kv, &register::Register];
 
-/// The model of that name.
-pub fn named(name: &str) -> Option<&'static dyn Model> {
+/// Finds a model by its name.
+pub fn find_model(name: &str) -> Option<&'static dyn Model> {
     MODELS.iter().copied().find(|model| model.name() == name)
 }
 
 /// The names of all models.
-pub fn names() -> Vec<&'static str> {
+pub fn model_names() -> Vec<&'static str> {
     MODELS.iter().map(|model| model.name()).collect()
 }
 

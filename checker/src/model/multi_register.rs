@@ -1,16 +1,16 @@
 //! Specifies several registers that are read and written together.
 //!
 //! The argument of a `txn` is a list of `[read key nil]` and `[write key value]` (or `r` and `w`),
-//! done in that order at one moment; the result is the same list with the reads filled in. The state
-//! is that of a kv.
+//! which take effect in that order at one instant. The result is the same list with the reads
+//! filled in. The state is that of a kv.
 
-use super::call::{Call, Seen, known};
-use super::kv::{held, map, with};
-use super::list_state::items;
+use super::call::{Call, Response, check_function};
+use super::kv::{parse_map, set_value, value_at};
+use super::list_state::list_items;
 use super::specification::Model;
 use crate::history::Value;
 
-/// Registers under one roof.
+/// Registers that one operation reads and writes together.
 pub(super) struct MultiRegister;
 
 impl Model for MultiRegister {
@@ -27,16 +27,16 @@ impl Model for MultiRegister {
         Value::List([].into())
     }
 
-    fn begins(&self, given: &Value) -> Result<Value, String> {
-        map(self.name(), given)
+    fn parse_initial(&self, given: &Value) -> Result<Value, String> {
+        parse_map(self.name(), given)
     }
 
-    fn understands(&self, call: &Call) -> Result<(), String> {
-        known(self.name(), call, &["txn"], &[])?;
-        let asked = parse(&call.input)?;
-        let Seen::Output(output) = &call.seen else { return Ok(()) };
-        let told = parse(output)?;
-        let alike = |(asked, told): (&Part<'_>, &Part<'_>)| {
+    fn validate(&self, call: &Call) -> Result<(), String> {
+        check_function(self.name(), call, &["txn"], &[])?;
+        let asked = parse_micro_ops(&call.input)?;
+        let Response::Output(output) = &call.response else { return Ok(()) };
+        let told = parse_micro_ops(output)?;
+        let alike = |(asked, told): (&RegisterMicroOp<'_>, &RegisterMicroOp<'_>)| {
             asked.writes == told.writes
                 && asked.key == told.key
                 && (asked.value == told.value || !asked.writes)
@@ -48,22 +48,22 @@ impl Model for MultiRegister {
         }
     }
 
-    fn observes(&self, call: &Call) -> bool {
-        parse(&call.input).is_ok_and(|parts| parts.iter().all(|part| !part.writes))
+    fn is_read(&self, call: &Call) -> bool {
+        parse_micro_ops(&call.input).is_ok_and(|parts| parts.iter().all(|part| !part.writes))
     }
 
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
-        let (parts, known) = match &call.seen {
-            Seen::Output(output) => (parse(output)?, true),
-            Seen::Mismatch | Seen::Nothing => (parse(&call.input)?, false),
+        let (parts, known) = match &call.response {
+            Response::Output(output) => (parse_micro_ops(output)?, true),
+            Response::Mismatch | Response::Unknown => (parse_micro_ops(&call.input)?, false),
         };
         let mut state = state.clone();
         for part in parts {
-            let holds = held(&state, part.key);
+            let holds = value_at(&state, part.key);
             if part.writes {
-                state = with(&state, part.key, part.value.clone());
+                state = set_value(&state, part.key, part.value.clone());
             } else if known && part.value != holds {
-                let Part { key, value, .. } = part;
+                let RegisterMicroOp { key, value, .. } = part;
                 return Err(format!("it read {value} of {key}, which held {holds}"));
             }
         }
@@ -71,16 +71,16 @@ impl Model for MultiRegister {
     }
 }
 
-struct Part<'a> {
+struct RegisterMicroOp<'a> {
     writes: bool,
     key: &'a Value,
     value: &'a Value,
 }
 
-fn parse(value: &Value) -> Result<Vec<Part<'_>>, String> {
-    let part = |part| match items(part) {
+fn parse_micro_ops(value: &Value) -> Result<Vec<RegisterMicroOp<'_>>, String> {
+    let part = |part| match list_items(part) {
         [Value::Str(f), key, value] if matches!(f.as_str(), "r" | "read" | "w" | "write") => {
-            Ok(Part { writes: f.starts_with('w'), key, value })
+            Ok(RegisterMicroOp { writes: f.starts_with('w'), key, value })
         }
         _ => Err(format!("{part} is neither [read key value] nor [write key value]")),
     };

@@ -1,22 +1,22 @@
-//! Tells each model histories it must accept and histories it must reject.
+//! Checks each model against histories that it must accept and histories that it must reject.
 //!
-//! A step is `[process:] [f argument [= result]] [end]`, values as JSON; see [`crate::history::notation`]
-//! for what overlaps.
+//! A step is `[process:] [f argument [= result]] [end]`, values as JSON; see
+//! [`crate::history::notation`] for overlapping operations.
 
 use crate::check_linearizable;
 use crate::history::{Event, History, Kind, MISMATCH, Process, Value};
-use crate::linear::online::Online;
+use crate::linear::online::OnlineChecker;
 use crate::verdict::{Keyed, Limits, Validity};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{text:?}: {error}"))
 }
 
-/// What a process has called: the function, the argument and the result to come.
-type Open = (String, Value, Value);
+/// The open call of a process: the function, the argument and the result to come.
+type OpenCall = (String, Value, Value);
 
 fn history(text: &str) -> History {
-    let mut open: Vec<Option<Open>> = Vec::new();
+    let mut open: Vec<Option<OpenCall>> = Vec::new();
     let mut events: Vec<Event> = Vec::new();
     for step in text.split(';').map(str::trim) {
         let (process, rest) = match step.split_once(':') {
@@ -40,7 +40,7 @@ fn history(text: &str) -> History {
             push(Kind::Invoke, f, &input, None);
             open[process] = Some((f.into(), input, output));
         }
-        // After an info the process stays open for ever.
+        // After an info the process stays open.
         match (end, open[process].clone().expect("a call")) {
             ("ok", (f, _, output)) => push(Kind::Ok, &f, &output, None),
             ("mismatch", (f, input, _)) => push(Kind::Fail, &f, &input, Some(MISMATCH.into())),
@@ -97,7 +97,7 @@ fn fifo_queues() {
         model,
         &["dequeue null ok; enqueue 1 info; dequeue null = 1 ok; dequeue null mismatch"],
     );
-    // The dequeue whose answer was lost may have taken 1.
+    // The dequeue of unknown outcome may have taken 1.
     accepts(model, &["enqueue 1 ok; enqueue 2 ok; dequeue null info; dequeue null = 2 ok"]);
     rejects(model, &["enqueue 1 ok; enqueue 2 ok; dequeue null = 2 ok"]);
     rejects(model, &["enqueue 1 ok; dequeue null mismatch", "enqueue 1 ok; dequeue null ok"]);
@@ -112,7 +112,7 @@ fn fifo_queues() {
 fn unordered_queues() {
     let model = "unordered-queue";
     accepts(model, &["enqueue 1 ok; enqueue 2 ok; dequeue null = 2 ok; dequeue null = 1 ok"]);
-    // Whichever of the two the lost answer was.
+    // The dequeue of unknown outcome may have taken either.
     accepts(model, &["enqueue 1 ok; enqueue 2 ok; dequeue null info; dequeue null = 2 ok"]);
     accepts(model, &["enqueue 1 ok; enqueue 2 ok; dequeue null info; dequeue null = 1 ok"]);
     accepts(model, &["enqueue 1 ok; dequeue null info; dequeue null mismatch"]);
@@ -203,7 +203,7 @@ fn multi_registers() {
 fn versioned_registers() {
     let model = "versioned-register";
     accepts(model, &["read [null, null] = [0, null] ok; write [null, 5] = [1, 5] ok"]);
-    // The write whose answer was lost made version 2.
+    // The write of unknown outcome made version 2.
     accepts(
         model,
         &["write [null, 5] = [1, 5] ok; write [null, 6] info; read [null, null] = [2, 6] ok"],
@@ -214,14 +214,14 @@ fn versioned_registers() {
     );
     rejects(model, &["write [null, 5] = [2, 5] ok", "write [null, 5] ok; read null = [2, 5] ok"]);
     rejects(model, &["write [null, 5] ok; cas [null, [5, 8]] mismatch"]);
-    // A version was skipped, and one lost answer explains one version only.
+    // A version was skipped, and one unknown outcome explains one version only.
     rejects(
         model,
         &["write [null, 5] info; write [null, 6] = [3, 6] ok; read [null, null] = [3, 6] ok"],
     );
 }
 
-/// What a history began with is held as the model holds it, and what no such object can hold is refused.
+/// Initial states are converted to the form of the model, and impossible ones are rejected.
 #[test]
 fn objects_begin_as_the_history_says_or_not_at_all() {
     let judged = |model: &str, text: &str, state: &str| {
@@ -229,7 +229,7 @@ fn objects_begin_as_the_history_says_or_not_at_all() {
         let history = history(text).with_initial(vec![state]);
         let limits = Limits { keyed: Keyed::No, ..Limits::default() };
         let verdict = check_linearizable(&history, model, &limits);
-        let mut online = Online::new(super::named(model).expect("it is one"), limits)
+        let mut online = OnlineChecker::new(super::find_model(model).expect("it is one"), limits)
             .with_initial(history.initial().expect("it begins").to_vec());
         for event in history.events() {
             online.feed(event).expect("clients behave");
@@ -270,7 +270,7 @@ fn objects_begin_as_the_history_says_or_not_at_all() {
     }
 }
 
-/// A counter may pass 64 bits and come back, though no read can show it meanwhile.
+/// A counter may pass 64 bits and come back, though no read can return the sum meanwhile.
 #[test]
 fn counters_pass_64_bits() {
     let most = i64::MAX;

@@ -1,7 +1,7 @@
 //! Specifies a register: a read returns what was written last.
 
-use super::call::{Call, Seen};
-use super::specification::{Meets, Model, Shape};
+use super::call::{Call, Response};
+use super::specification::{EnabledIn, Model, StaticFacts};
 use crate::history::Value;
 
 /// A cell that is read and written.
@@ -20,39 +20,45 @@ impl Model for Register {
         Value::Nil
     }
 
-    fn understands(&self, call: &Call) -> Result<(), String> {
-        match (call.f.as_str(), &call.seen) {
-            ("read" | "write", Seen::Output(_) | Seen::Nothing) => Ok(()),
-            (f, Seen::Mismatch) => Err(format!("a {f} expects no state, so it cannot mismatch")),
+    fn validate(&self, call: &Call) -> Result<(), String> {
+        match (call.f.as_str(), &call.response) {
+            ("read" | "write", Response::Output(_) | Response::Unknown) => Ok(()),
+            (f, Response::Mismatch) => {
+                Err(format!("a {f} expects no state, so it cannot mismatch"))
+            }
             (f, _) => Err(format!("a register has no function {f:?}, only read and write")),
         }
     }
 
-    fn observes(&self, call: &Call) -> bool {
+    fn is_read(&self, call: &Call) -> bool {
         call.f == "read"
     }
 
-    fn shape(&self, call: &Call) -> Shape {
-        match (call.f.as_str(), &call.seen) {
-            ("write", _) => Shape { meets: Meets::Any, leaves: Some(call.input.clone()) },
-            (_, Seen::Output(output)) => Shape { meets: Meets::One(output.clone()), leaves: None },
-            _ => Shape::default(),
+    fn static_facts(&self, call: &Call) -> StaticFacts {
+        match (call.f.as_str(), &call.response) {
+            ("write", _) => {
+                StaticFacts { enabled_in: EnabledIn::EveryState, result: Some(call.input.clone()) }
+            }
+            (_, Response::Output(output)) => {
+                StaticFacts { enabled_in: EnabledIn::OneState(output.clone()), result: None }
+            }
+            _ => StaticFacts::default(),
         }
     }
 
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
         match call.f.as_str() {
             "write" => Ok(call.input.clone()),
-            _ => read(state, call),
+            _ => check_read(state, call),
         }
     }
 }
 
-/// A read returns the state; one of unknown result may have returned anything.
-pub(super) fn read(state: &Value, call: &Call) -> Result<Value, String> {
-    match &call.seen {
-        Seen::Output(output) if output != state => {
-            let kinds = state.differs_in_kind_from(output);
+/// A read returns the state; a read of unknown outcome may have returned any value.
+pub(super) fn check_read(state: &Value, call: &Call) -> Result<Value, String> {
+    match &call.response {
+        Response::Output(output) if output != state => {
+            let kinds = state.differs_only_in_type(output);
             let why = if kinds {
                 ": one is an integer and one a real number, which are never equal"
             } else {

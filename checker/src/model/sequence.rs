@@ -1,20 +1,20 @@
-//! Specifies what is put in at one end and taken out at one end: a queue or a stack.
+//! Specifies queues and stacks: values are put in at one end and taken out at one end.
 //!
-//! Taking from nothing is an observation, written as a result of nil or as a mismatch. Nil itself
-//! cannot be put in, so that the two are never confused.
+//! Taking from an empty sequence is a read, recorded as a result of nil or as a mismatch. Nil
+//! itself cannot be put in, so that the two are never confused.
 
-use super::call::{Call, Seen, known};
-use super::list_state::{items, listed};
+use super::call::{Call, Response, check_function};
+use super::list_state::{expect_list, list_items};
 use super::specification::Model;
 use crate::history::Value;
 
-/// A sequence with its functions and the end that is taken from.
+/// A sequence with the names of its functions and the end that is taken from.
 pub(super) struct Sequence {
     pub(super) name: &'static str,
     pub(super) doc: &'static str,
     pub(super) put: &'static str,
     pub(super) take: &'static str,
-    pub(super) youngest_first: bool,
+    pub(super) lifo: bool,
 }
 
 impl Model for Sequence {
@@ -30,50 +30,57 @@ impl Model for Sequence {
         Value::List([].into())
     }
 
-    fn begins(&self, given: &Value) -> Result<Value, String> {
-        listed(self.name, given).map(|_| given.clone())
+    fn parse_initial(&self, given: &Value) -> Result<Value, String> {
+        expect_list(self.name, given).map(|_| given.clone())
     }
 
-    fn understands(&self, call: &Call) -> Result<(), String> {
-        understands(self.name, call, self.put, self.take)
+    fn validate(&self, call: &Call) -> Result<(), String> {
+        validate_queue_call(self.name, call, self.put, self.take)
     }
 
-    fn observes(&self, call: &Call) -> bool {
-        call.f == self.take && found_nothing(&call.seen)
+    fn is_read(&self, call: &Call) -> bool {
+        call.f == self.take && found_nothing(&call.response)
     }
 
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
-        let mut held = items(state).to_vec();
+        let mut held = list_items(state).to_vec();
         if call.f == self.put {
             held.push(call.input.clone());
             return Ok(Value::from(held));
         }
-        let next = if self.youngest_first { held.len().checked_sub(1) } else { Some(0) };
+        let next = if self.lifo { held.len().checked_sub(1) } else { Some(0) };
         let next = next.filter(|place| *place < held.len()).map(|place| held.remove(place));
-        match (&call.seen, next) {
-            (Seen::Output(output), Some(next)) if *output == next => Ok(Value::from(held)),
-            (Seen::Nothing, _) => Ok(Value::from(held)),
-            (seen, None) if found_nothing(seen) => Ok(Value::from(held)),
-            (Seen::Mismatch | Seen::Output(Value::Nil), Some(next)) => {
+        match (&call.response, next) {
+            (Response::Output(output), Some(next)) if *output == next => Ok(Value::from(held)),
+            (Response::Unknown, _) => Ok(Value::from(held)),
+            (response, None) if found_nothing(response) => Ok(Value::from(held)),
+            (Response::Mismatch | Response::Output(Value::Nil), Some(next)) => {
                 Err(format!("it found nothing, but {next} was next"))
             }
-            (Seen::Output(output), Some(next)) => {
+            (Response::Output(output), Some(next)) => {
                 Err(format!("it got {output}, but {next} was next"))
             }
-            (Seen::Output(output), None) => Err(format!("it got {output}, but nothing was there")),
-            (Seen::Mismatch, None) => Ok(Value::from(held)),
+            (Response::Output(output), None) => {
+                Err(format!("it got {output}, but nothing was there"))
+            }
+            (Response::Mismatch, None) => Ok(Value::from(held)),
         }
     }
 }
 
-/// Whether a taker was told that nothing was there.
-pub(super) fn found_nothing(seen: &Seen) -> bool {
-    matches!(seen, Seen::Mismatch | Seen::Output(Value::Nil))
+/// Whether a take found the sequence empty.
+pub(super) fn found_nothing(response: &Response) -> bool {
+    matches!(response, Response::Mismatch | Response::Output(Value::Nil))
 }
 
-/// Refuses what has no meaning for something with these two functions.
-pub(super) fn understands(name: &str, call: &Call, put: &str, take: &str) -> Result<(), String> {
-    known(name, call, &[take, put], &[take])?;
+/// Rejects calls that a queue or stack with these two functions does not define.
+pub(super) fn validate_queue_call(
+    name: &str,
+    call: &Call,
+    put: &str,
+    take: &str,
+) -> Result<(), String> {
+    check_function(name, call, &[take, put], &[take])?;
     if call.f == put && call.input == Value::Nil {
         return Err(format!("nil is how an empty {name} answers, so {put} cannot put it in"));
     }

@@ -8,79 +8,82 @@ pub trait Model: Sync {
     /// Its name on the command line.
     fn name(&self) -> &'static str;
 
-    /// What it is, in a sentence.
+    /// What it specifies, in one sentence.
     fn doc(&self) -> &'static str;
 
     /// The state of a fresh copy.
     fn initial(&self) -> Value;
 
-    /// A state that a history says it began in, as the model holds it, or why it is none.
-    fn begins(&self, given: &Value) -> Result<Value, String> {
+    /// Converts an initial state from a history to the form of the model, or says why it is
+    /// invalid.
+    fn parse_initial(&self, given: &Value) -> Result<Value, String> {
         Ok(given.clone())
     }
 
-    /// Whether its calls carry `[key, value]` by their nature and its state holds every key.
-    /// Otherwise the model is one plain object, and a keyed history is one copy of it per key.
+    /// Whether its calls always carry `[key, value]` and its state holds every key. Otherwise the
+    /// model is one object, and a keyed history is one copy of it per key.
     fn has_keys(&self) -> bool {
         false
     }
 
-    /// Refuses a call that the model has no meaning for. [`Model::step`] is asked of no other.
-    fn understands(&self, call: &Call) -> Result<(), String>;
+    /// Rejects a call that the model does not define. [`Model::step`] gets accepted calls only.
+    fn validate(&self, call: &Call) -> Result<(), String>;
 
-    /// Whether the call leaves every state as it is. The search relies on it.
-    fn observes(&self, call: &Call) -> bool;
+    /// Whether the call leaves every state as it is. The search relies on this for pruning.
+    fn is_read(&self, call: &Call) -> bool;
 
-    /// What is true of the call whatever state it meets; nothing, if in doubt. The search relies on
-    /// it, and of a model with keys it need be true only of states that hold no other key.
-    fn shape(&self, _call: &Call) -> Shape {
-        Shape::default()
+    /// State-independent facts about the call, used for pruning; the default if unsure. For a model
+    /// with keys they need be true only of states that hold no other key.
+    fn static_facts(&self, _call: &Call) -> StaticFacts {
+        StaticFacts::default()
     }
 
-    /// The one state that there can be after the call, whatever was before it; nothing, if there may be several. A
-    /// long history is cut where such a call was alone. Of a model with keys it holds where its shapes do.
-    fn settles(&self, call: &Call) -> Option<Value> {
-        let Shape { meets, leaves } = self.shape(call);
-        match meets {
-            Meets::One(state) if self.observes(call) => Some(state),
-            _ if self.observes(call) => None,
-            _ => leaves,
+    /// The only state that can follow the call, whatever state preceded it; `None` if there may be
+    /// several. A long history is split where such a call ran alone. For a model with keys it holds
+    /// where the static facts do.
+    fn determines_state(&self, call: &Call) -> Option<Value> {
+        let StaticFacts { enabled_in, result } = self.static_facts(call);
+        match enabled_in {
+            EnabledIn::OneState(state) if self.is_read(call) => Some(state),
+            _ if self.is_read(call) => None,
+            _ => result,
         }
     }
 
-    /// Whether the call only adds to the state, so that [`Model::is_past`] stays true over it.
-    fn grows(&self, _call: &Call) -> bool {
+    /// Whether the call only appends to the state, so that [`Model::can_never_hold`] stays true
+    /// after it.
+    fn only_appends(&self, _call: &Call) -> bool {
         false
     }
 
-    /// Whether the state rules out this observation for good, as long as it only grows; and
-    /// whatever grows can go on growing from such a state.
-    fn is_past(&self, _state: &Value, _call: &Call) -> bool {
+    /// Whether this read is impossible now and after any number of appends. Appends must also be
+    /// possible from such a state.
+    fn can_never_hold(&self, _state: &Value, _call: &Call) -> bool {
         false
     }
 
-    /// The state after the call, or why it cannot have gone that way in this state.
+    /// The state after the call, or why the call is impossible in this state.
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String>;
 }
 
-/// What is true of a call whatever state it meets.
+/// State-independent facts about a call, used for pruning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shape {
-    /// The states that let it go as it went.
-    pub meets: Meets,
-    /// The state it leaves behind wherever it can go, if there is one such; of a call that observes
-    /// it says nothing.
-    pub leaves: Option<Value>,
+pub struct StaticFacts {
+    /// The states in which the call is possible.
+    pub enabled_in: EnabledIn,
+    /// The state after the call wherever it is possible, if there is one such state. Ignored for a
+    /// read.
+    pub result: Option<Value>,
 }
 
-/// The states that let a call go as it went.
+/// The states in which a call is possible.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Meets {
+pub enum EnabledIn {
     /// Every state.
-    Any,
-    /// This one and no other.
-    One(Value),
-    /// Nobody knows which.
+    EveryState,
+    /// Exactly this one.
+    OneState(Value),
+    /// Not known without asking [`Model::step`].
     #[default]
-    Some,
+    Unknown,
 }

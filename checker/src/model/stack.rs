@@ -9,5 +9,5 @@ pub(super) const STACK: Sequence = Sequence {
           mismatch if it is empty",
     put: "push",
     take: "pop",
-    youngest_first: true,
+    lifo: true,
 };

@@ -1,11 +1,11 @@
-//! Polices the registry, and checks that an observer never changes a state.
+//! Checks the registry, and that reads change no state and static facts are true.
 
-use super::{Call, MODELS, Meets, Seen};
+use super::{Call, EnabledIn, MODELS, Response};
 use crate::history::Value;
 
 #[test]
 fn names_are_unique_sorted_kebab_case_and_explained() {
-    let names = super::names();
+    let names = super::model_names();
     assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "{names:?}");
     for model in MODELS {
         assert!(
@@ -14,14 +14,14 @@ fn names_are_unique_sorted_kebab_case_and_explained() {
             model.name()
         );
         assert!(model.doc().len() > 30, "{} explains itself", model.name());
-        assert_eq!(super::named(model.name()).map(super::Model::name), Some(model.name()));
+        assert_eq!(super::find_model(model.name()).map(super::Model::name), Some(model.name()));
     }
 }
 
 const FUNCTIONS: &str = "read write cas get put append delete add remove contains enqueue dequeue \
                          push pop acquire release txn fly";
 
-/// Every call of a small world.
+/// Every call over a small set of functions and values.
 fn calls() -> Vec<Call> {
     let plain = [
         Value::Nil,
@@ -36,9 +36,9 @@ fn calls() -> Vec<Call> {
     let mut calls = Vec::new();
     for f in FUNCTIONS.split(' ') {
         for input in &values {
-            let outputs = values.iter().map(|output| Seen::Output(output.clone()));
-            for seen in outputs.chain([Seen::Mismatch, Seen::Nothing]) {
-                calls.push(Call { f: f.into(), input: input.clone(), seen });
+            let outputs = values.iter().map(|output| Response::Output(output.clone()));
+            for response in outputs.chain([Response::Mismatch, Response::Unknown]) {
+                calls.push(Call { f: f.into(), input: input.clone(), response });
             }
         }
     }
@@ -49,10 +49,10 @@ fn calls() -> Vec<Call> {
 fn an_observer_changes_no_state_and_says_why_not() {
     for model in MODELS {
         let calls: Vec<Call> =
-            calls().into_iter().filter(|it| model.understands(it).is_ok()).collect();
+            calls().into_iter().filter(|it| model.validate(it).is_ok()).collect();
         let changes = calls.iter().filter_map(|call| model.step(&model.initial(), call).ok());
         let states: Vec<Value> = changes.chain([model.initial()]).collect();
-        for call in calls.iter().filter(|call| model.observes(call)) {
+        for call in calls.iter().filter(|call| model.is_read(call)) {
             for state in &states {
                 match model.step(state, call) {
                     Ok(after) => assert_eq!(after, *state, "{} {call:?}", model.name()),
@@ -71,20 +71,24 @@ fn a_shape_is_true_of_every_state() {
             !model.has_keys() || call.input.as_pair().is_some_and(|(key, _)| *key == k)
         };
         let calls: Vec<Call> =
-            calls().into_iter().filter(|it| model.understands(it).is_ok() && one_key(it)).collect();
+            calls().into_iter().filter(|it| model.validate(it).is_ok() && one_key(it)).collect();
         let changes = calls.iter().filter_map(|call| model.step(&model.initial(), call).ok());
         let states: Vec<Value> = changes.chain([model.initial()]).collect();
         for (call, state) in calls.iter().flat_map(|call| states.iter().map(move |it| (call, it))) {
-            let (shape, after) = (model.shape(call), model.step(state, call));
-            match shape.meets {
-                Meets::Any => assert!(after.is_ok(), "{} {call:?} {state}", model.name()),
-                Meets::One(one) => assert_eq!(after.is_ok(), one == *state, "{call:?} {state}"),
-                Meets::Some => {}
+            let (shape, after) = (model.static_facts(call), model.step(state, call));
+            match shape.enabled_in {
+                EnabledIn::EveryState => {
+                    assert!(after.is_ok(), "{} {call:?} {state}", model.name())
+                }
+                EnabledIn::OneState(one) => {
+                    assert_eq!(after.is_ok(), one == *state, "{call:?} {state}")
+                }
+                EnabledIn::Unknown => {}
             }
-            if let (Some(leaves), Ok(after)) = (shape.leaves, after)
-                && !model.observes(call)
+            if let (Some(result), Ok(after)) = (shape.result, after)
+                && !model.is_read(call)
             {
-                assert_eq!(leaves, after, "{call:?} {state}");
+                assert_eq!(result, after, "{call:?} {state}");
             }
         }
     }
@@ -95,7 +99,7 @@ fn what_settles_the_state_leaves_that_one_wherever_it_can_go() {
     let mut met = std::collections::BTreeSet::new();
     for model in MODELS.iter().filter(|model| !model.has_keys()) {
         let calls: Vec<Call> =
-            calls().into_iter().filter(|it| model.understands(it).is_ok()).collect();
+            calls().into_iter().filter(|it| model.validate(it).is_ok()).collect();
         let step = |state: &Value| -> Vec<Value> {
             calls.iter().filter_map(|call| model.step(state, call).ok()).collect()
         };
@@ -103,7 +107,8 @@ fn what_settles_the_state_leaves_that_one_wherever_it_can_go() {
         let states = once.iter().flat_map(step).chain(once.clone()).chain([model.initial()]);
         for state in states.collect::<std::collections::BTreeSet<_>>() {
             for call in &calls {
-                let (settled, after) = (model.settles(call), model.step(&state, call).ok());
+                let (settled, after) =
+                    (model.determines_state(call), model.step(&state, call).ok());
                 if let (Some(settled), Some(after)) = (settled, after) {
                     assert_eq!(settled, after, "{} {call:?} {state}", model.name());
                     met.insert((model.name(), call.f.clone()));
@@ -119,18 +124,21 @@ fn what_settles_the_state_leaves_that_one_wherever_it_can_go() {
 fn what_is_past_stays_past_while_the_state_grows() {
     for model in MODELS {
         let calls: Vec<Call> =
-            calls().into_iter().filter(|it| model.understands(it).is_ok()).collect();
+            calls().into_iter().filter(|it| model.validate(it).is_ok()).collect();
         let changes = calls.iter().filter_map(|call| model.step(&model.initial(), call).ok());
         let states: Vec<Value> = changes.chain([model.initial()]).collect();
-        for call in calls.iter().filter(|call| model.observes(call)) {
-            for state in states.iter().filter(|state| model.is_past(state, call)) {
+        for call in calls.iter().filter(|call| model.is_read(call)) {
+            for state in states.iter().filter(|state| model.can_never_hold(state, call)) {
                 assert!(model.step(state, call).is_err(), "{call:?} {state}");
                 let same_key = |it: &&Call| {
                     it.input.as_pair().map(|it| it.0) == call.input.as_pair().map(|it| it.0)
                 };
-                for grow in calls.iter().filter(|it| model.grows(it)).filter(same_key) {
+                for grow in calls.iter().filter(|it| model.only_appends(it)).filter(same_key) {
                     let after = model.step(state, grow);
-                    assert!(after.is_ok_and(|it| model.is_past(&it, call)), "{grow:?} {state}");
+                    assert!(
+                        after.is_ok_and(|it| model.can_never_hold(&it, call)),
+                        "{grow:?} {state}"
+                    );
                 }
             }
         }

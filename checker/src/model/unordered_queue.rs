@@ -1,15 +1,15 @@
-//! Specifies a queue that may hand out anything it holds. The state is the sorted list of that.
+//! Specifies a queue that may return any of its elements. The state is the sorted list of them.
 
-use super::call::{Call, Seen};
-use super::list_state::{items, listed};
-use super::nondeterministic::Branching;
-use super::sequence::{found_nothing, understands};
+use super::call::{Call, Response};
+use super::list_state::{expect_list, list_items};
+use super::nondeterministic::NondeterministicModel;
+use super::sequence::{found_nothing, validate_queue_call};
 use crate::history::Value;
 
-/// A bag that things are put into and taken out of.
+/// A bag of elements.
 pub(super) struct UnorderedQueue;
 
-impl Branching for UnorderedQueue {
+impl NondeterministicModel for UnorderedQueue {
     fn name(&self) -> &'static str {
         "unordered-queue"
     }
@@ -23,37 +23,39 @@ impl Branching for UnorderedQueue {
         Value::List([].into())
     }
 
-    fn begins(&self, given: &Value) -> Result<Value, String> {
-        let mut held = listed(self.name(), given)?.to_vec();
+    fn parse_initial(&self, given: &Value) -> Result<Value, String> {
+        let mut held = expect_list(self.name(), given)?.to_vec();
         held.sort();
         Ok(Value::from(held))
     }
 
-    fn understands(&self, call: &Call) -> Result<(), String> {
-        understands(self.name(), call, "enqueue", "dequeue")
+    fn validate(&self, call: &Call) -> Result<(), String> {
+        validate_queue_call(self.name(), call, "enqueue", "dequeue")
     }
 
     fn steps(&self, state: &Value, call: &Call) -> Result<Vec<Value>, String> {
-        let held = items(state);
+        let held = list_items(state);
         if call.f == "enqueue" {
             let mut next = held.to_vec();
             next.push(call.input.clone());
             next.sort();
             return Ok(vec![Value::from(next)]);
         }
-        match &call.seen {
-            seen if found_nothing(seen) && held.is_empty() => Ok(vec![state.clone()]),
-            seen if found_nothing(seen) => Err(format!("it found nothing, but {state} was there")),
-            Seen::Output(output) => match held.iter().position(|it| it == output) {
-                Some(place) => Ok(vec![without(held, place)]),
+        match &call.response {
+            response if found_nothing(response) && held.is_empty() => Ok(vec![state.clone()]),
+            response if found_nothing(response) => {
+                Err(format!("it found nothing, but {state} was there"))
+            }
+            Response::Output(output) => match held.iter().position(|it| it == output) {
+                Some(place) => Ok(vec![remove_at(held, place)]),
                 None => Err(format!("it got {output}, but only {state} was there")),
             },
             _ if held.is_empty() => Ok(vec![state.clone()]),
-            _ => Ok((0..held.len()).map(|place| without(held, place)).collect()),
+            _ => Ok((0..held.len()).map(|place| remove_at(held, place)).collect()),
         }
     }
 }
 
-fn without(held: &[Value], place: usize) -> Value {
+fn remove_at(held: &[Value], place: usize) -> Value {
     Value::from([&held[..place], &held[place + 1..]].concat())
 }

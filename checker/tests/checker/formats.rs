@@ -2,7 +2,7 @@
 //! written reads as what it was. Forms of EDN are compared with what another reader makes of them.
 
 use checker::History;
-use checker::history::{Damage, Event, Format, Kind, Parsed, Process, Real, Value, edn, jsonl};
+use checker::history::{Event, Format, Kind, ParseError, Parsed, Process, Real, Value, edn, jsonl};
 use clojure_reader::edn::{Edn, read_string};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -137,8 +137,8 @@ fn changed(mut text: Vec<u8>, changes: &[Change]) -> Vec<u8> {
 
 /// That a reader answers, and that damage has a place in the text.
 fn answers(text: &[u8]) -> Result<(), TestCaseError> {
-    for format in FORMATS.into_iter().chain(Format::of(text)) {
-        let Err(Damage { line, column, why }) = format.parse(text) else { continue };
+    for format in FORMATS.into_iter().chain(Format::detect(text)) {
+        let Err(ParseError { line, column, why }) = format.parse(text) else { continue };
         let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
         prop_assert!(line >= 1 && column >= 1 && !why.is_empty());
         prop_assert!(line <= lines.len(), "{format:?} line {line}: {why}");
@@ -185,7 +185,7 @@ fn words(items: &[u8]) -> String {
 }
 
 /// What ours makes of a form.
-fn ours(form: &str) -> Result<Value, Damage> {
+fn ours(form: &str) -> Result<Value, ParseError> {
     let op = format!("{{:type :invoke :process 0 :f :read :value {form}\n}}\n");
     edn::parse(op).map(|parsed| events(&parsed)[0].value.clone())
 }
@@ -247,7 +247,7 @@ proptest! {
             let whole = text.as_bytes()[..cut].iter().filter(|byte| **byte == b'\n').count();
             let ends = text[..].as_bytes()[..cut].last().is_none_or(|byte| *byte == b'\n')
                 || text.as_bytes()[cut..].first() == Some(&b'\n');
-            let parsed = Format::of(text.as_bytes()).expect("a format").parse(&text.as_bytes()[..cut]);
+            let parsed = Format::detect(text.as_bytes()).expect("a format").parse(&text.as_bytes()[..cut]);
             let parsed = parsed.expect("a cut is no damage");
             prop_assert_eq!(parsed.torn.is_none(), ends);
             let kept = events(&parsed).len();

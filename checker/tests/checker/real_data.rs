@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use checker::history::{Format, History, Value, edn, jsonl};
-use checker::model::named;
+use checker::model::find_model;
 use checker::{Limits, Validity, check_by_name, check_linearizable};
 
 /// Where the histories are: `$HARNESS_DATA`, or beside the workspace.
@@ -36,7 +36,7 @@ pub(crate) fn validity(name: &str) -> Validity {
 /// A history in whatever format it is.
 pub(crate) fn history(file: &str) -> History {
     let text = text(&folder().join(file)).expect("every file in verdicts.tsv is there");
-    let parsed = Format::of(text.as_bytes()).expect("a format").parse(text.as_bytes());
+    let parsed = Format::detect(text.as_bytes()).expect("a format").parse(text.as_bytes());
     let parsed = parsed.unwrap_or_else(|damage| panic!("{file}: {damage}"));
     assert_eq!(parsed.torn, None, "{file}");
     parsed.history
@@ -94,7 +94,7 @@ fn edn_histories_get_the_verdicts_of_knossos() {
             "multi-register" => history(&file).with_initial(vec![zeros(&["x", "y"])]),
             _ => history(&file),
         };
-        if named(&model).is_some() {
+        if find_model(&model).is_some() {
             agrees(&file, &history, &model, &verdict);
         } else {
             say(&format!("NOT RUN: {file}: there is no model {model}\n"));

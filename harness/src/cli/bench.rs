@@ -70,8 +70,8 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
 fn checker(args: &CheckerArgs, format: Format) -> Result<ExitCode> {
     let mut timed = Vec::new();
     for row in bench::rows().into_iter().filter(|row| row.name.contains(&args.filter)) {
-        let model = row.recipe.object.model();
-        timed.push(show(time(row.name, (model, None), &row.recipe.history()), format)?);
+        let model = row.recipe.object.model_name();
+        timed.push(show(time(row.name, (model, None), &row.recipe.make_history()), format)?);
     }
     for row in txn::bench::rows().into_iter().filter(|row| row.name.contains(&args.filter)) {
         let claim = (row.check, row.consistency);
@@ -179,7 +179,7 @@ fn threads() -> Vec<(&'static str, usize, usize)> {
 
 /// Pairs of runs, in turn, so that what else the machine does hits both.
 fn with_threads(name: &'static str, one: usize, two: usize) -> Timed {
-    let history = bench::keys(64);
+    let history = bench::keyed_history(64);
     let judge = |jobs| {
         let began = Instant::now();
         let verdict = check_by_name(&history, "register", &Limits { jobs, ..Limits::default() });

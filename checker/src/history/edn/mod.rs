@@ -17,114 +17,117 @@ mod scan;
 mod value;
 mod write;
 
-use self::scan::{Fault, Scanner};
-use super::event::{Event, Names};
-use super::parse_error::{self, Damage, Parsed, Torn};
+use self::scan::{EdnError, Scanner};
+use super::event::{Event, ProcessNames};
+use super::parse_error::{self, ParseError, Parsed, TornLine};
 use super::value::Value;
 
 pub use self::write::{event_to_edn_line, write};
 
 /// Reads a history.
-pub fn parse(text: impl AsRef<[u8]>) -> Result<Parsed, Damage> {
+pub fn parse(text: impl AsRef<[u8]>) -> Result<Parsed, ParseError> {
     let bytes = text.as_ref();
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = whole(bytes)?;
+    let text = valid_utf8(bytes)?;
     let (events, begins) = (Vec::new(), Vec::new());
     let mut reader =
-        Reader { scanner: Scanner::new(text), events, begins, names: Names::default() };
-    let initial = reader.initial().map_err(|fault| damaged(bytes, &fault))?;
-    let torn = match reader.forms() {
+        EdnReader { scanner: Scanner::new(text), events, begins, names: ProcessNames::default() };
+    let initial = reader.read_initial().map_err(|fault| parse_error(bytes, &fault))?;
+    let torn = match reader.read_forms() {
         Ok(()) => None,
         Err((begin, fault)) if is_torn(bytes, begin, &fault) => {
-            let (line, _) = parse_error::place(bytes, begin);
-            Some(Torn { line, bytes: bytes.len() - begin })
+            let (line, _) = parse_error::line_and_column(bytes, begin);
+            Some(TornLine { line, bytes: bytes.len() - begin })
         }
-        Err((_, fault)) => return Err(damaged(bytes, &fault)),
+        Err((_, fault)) => return Err(parse_error(bytes, &fault)),
     };
-    let Reader { events, begins, .. } = reader;
-    let history =
-        parse_error::history(events, |position| parse_error::place(bytes, begins[position]))?;
+    let EdnReader { events, begins, .. } = reader;
+    let history = parse_error::build_history(events, |position| {
+        parse_error::line_and_column(bytes, begins[position])
+    })?;
     Ok(Parsed { history: history.with_initial(initial), torn })
 }
 
 /// The text, without a last character that was cut in two.
-fn whole(bytes: &[u8]) -> Result<&str, Damage> {
+fn valid_utf8(bytes: &[u8]) -> Result<&str, ParseError> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text),
         Err(error) if error.error_len().is_none() => {
             Ok(std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default())
         }
-        Err(error) => Err(Damage::at(bytes, error.valid_up_to(), "this is not UTF-8")),
+        Err(error) => Err(ParseError::at_byte(bytes, error.valid_up_to(), "this is not UTF-8")),
     }
 }
 
-fn damaged(bytes: &[u8], fault: &Fault) -> Damage {
-    Damage::at(bytes, fault.at, fault.why.clone())
+fn parse_error(bytes: &[u8], fault: &EdnError) -> ParseError {
+    ParseError::at_byte(bytes, fault.at, fault.why.clone())
 }
 
 /// Whether the map that begins there is the last line and was not written to its end.
-fn is_torn(bytes: &[u8], begin: usize, fault: &Fault) -> bool {
+fn is_torn(bytes: &[u8], begin: usize, fault: &EdnError) -> bool {
     let line = &bytes[begin..];
     matches!(line.first(), Some(b'{' | b'#'))
         && !line.contains(&b'\n')
         && (fault.cut || !line.trim_ascii_end().ends_with(b"}"))
 }
 
-struct Reader<'t> {
+struct EdnReader<'t> {
     scanner: Scanner<'t>,
     events: Vec<Event>,
     /// Where each event begins.
     begins: Vec<usize>,
-    names: Names,
+    names: ProcessNames,
 }
 
-impl Reader<'_> {
+impl EdnReader<'_> {
     /// The states of the discarded form at the very front, if it is one of ours.
-    fn initial(&mut self) -> Result<Vec<Value>, Box<Fault>> {
+    fn read_initial(&mut self) -> Result<Vec<Value>, Box<EdnError>> {
         if !self.scanner.take("#_{:initial ") {
             return Ok(Vec::new());
         }
-        let (states, at) = (value::value(&mut self.scanner)?, self.scanner.at());
+        let (states, at) = (value::read_value(&mut self.scanner)?, self.scanner.at());
         match states {
             Value::List(states) if !states.is_empty() && self.scanner.take("}") => {
                 Ok(states.to_vec())
             }
-            _ => Err(self.scanner.fault(at, ":initial names no states to start in")),
+            _ => Err(self.scanner.error_at(at, ":initial names no states to start in")),
         }
     }
 
     /// Everything, or where the form begins that is at fault.
-    fn forms(&mut self) -> Result<(), (usize, Box<Fault>)> {
-        while let Some(first) = self.scanner.gap().map_err(|fault| (self.scanner.at(), fault))? {
+    fn read_forms(&mut self) -> Result<(), (usize, Box<EdnError>)> {
+        while let Some(first) =
+            self.scanner.skip_gap().map_err(|fault| (self.scanner.at(), fault))?
+        {
             let begin = self.scanner.at();
             match first {
-                b'[' | b'(' => self.sequence(),
-                _ => self.event(),
+                b'[' | b'(' => self.read_sequence(),
+                _ => self.read_event(),
             }
             .map_err(|fault| (begin, fault))?;
         }
         Ok(())
     }
 
-    fn sequence(&mut self) -> Result<(), Box<Fault>> {
+    fn read_sequence(&mut self) -> Result<(), Box<EdnError>> {
         let Self { scanner, events, begins, names } = self;
-        scanner.bracket(|scanner| add(scanner, events, begins, names))
+        scanner.for_each_form(|scanner| push_event(scanner, events, begins, names))
     }
 
-    fn event(&mut self) -> Result<(), Box<Fault>> {
-        add(&mut self.scanner, &mut self.events, &mut self.begins, &mut self.names)
+    fn read_event(&mut self) -> Result<(), Box<EdnError>> {
+        push_event(&mut self.scanner, &mut self.events, &mut self.begins, &mut self.names)
     }
 }
 
-fn add(
+fn push_event(
     scanner: &mut Scanner<'_>,
     events: &mut Vec<Event>,
     begins: &mut Vec<usize>,
-    names: &mut Names,
-) -> Result<(), Box<Fault>> {
+    names: &mut ProcessNames,
+) -> Result<(), Box<EdnError>> {
     let next_index = events.last().map_or(0, |event| event.index.saturating_add(1));
     let begin = scanner.at();
-    events.push(op::event(scanner, next_index, names)?);
+    events.push(op::read_event(scanner, next_index, names)?);
     begins.push(begin);
     Ok(())
 }

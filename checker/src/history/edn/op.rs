@@ -1,14 +1,14 @@
 //! Reads one operation's map as an event, without making the map.
 
-use super::scan::{Dispatch, Fault, Scanner};
-use super::value::{name, value};
-use crate::history::event::{Event, Kind, Names, Process, is_nemesis};
+use super::scan::{Dispatch, EdnError, Scanner};
+use super::value::{read_name, read_value};
+use crate::history::event::{Event, Kind, Process, ProcessNames, is_nemesis};
 use crate::history::text::Text;
 use crate::history::value::Value;
 
 /// What the map has said so far.
 #[derive(Default)]
-struct Fields {
+struct EventFields {
     index: Option<u64>,
     time: Option<u64>,
     kind: Option<Kind>,
@@ -21,25 +21,25 @@ struct Fields {
 }
 
 /// The event of the map that comes next.
-pub(super) fn event(
+pub(super) fn read_event(
     scanner: &mut Scanner<'_>,
     next_index: u64,
-    names: &mut Names,
-) -> Result<Event, Box<Fault>> {
+    names: &mut ProcessNames,
+) -> Result<Event, Box<EdnError>> {
     let begin = scanner.at();
-    untag(scanner)?;
-    let mut fields = Fields::default();
-    scanner.bracket(|scanner| fields.add(scanner))?;
-    let missing = |what: &str| scanner.fault(begin, format!("this operation has no :{what}"));
+    skip_tag(scanner)?;
+    let mut fields = EventFields::default();
+    scanner.for_each_form(|scanner| fields.read_field(scanner))?;
+    let missing = |what: &str| scanner.error_at(begin, format!("this operation has no :{what}"));
     let value = fields.value.unwrap_or_default();
     let kind = fields.kind.ok_or_else(|| missing("type"))?;
-    let process = names.process(fields.process).ok_or_else(|| missing("process"))?;
+    let process = names.resolve(fields.process).ok_or_else(|| missing("process"))?;
     Ok(Event {
         index: fields.index.unwrap_or(next_index),
         time: fields.time.unwrap_or(0),
         kind,
         process,
-        f: fields.f.unwrap_or_else(|| scanner.share("txn")),
+        f: fields.f.unwrap_or_else(|| scanner.intern("txn")),
         value: match fields.key {
             Some(key) => Value::pair(key, value),
             None => value,
@@ -50,90 +50,90 @@ pub(super) fn event(
 }
 
 /// Passes over the name of a record, up to the bracket of its map.
-fn untag(scanner: &mut Scanner<'_>) -> Result<(), Box<Fault>> {
+fn skip_tag(scanner: &mut Scanner<'_>) -> Result<(), Box<EdnError>> {
     let begin = scanner.at();
-    let mut first = scanner.form()?;
-    if first == b'#' && matches!(scanner.dispatch()?, Dispatch::Tag(_)) {
-        first = scanner.form()?;
+    let mut first = scanner.expect_form()?;
+    if first == b'#' && matches!(scanner.read_dispatch()?, Dispatch::Tag(_)) {
+        first = scanner.expect_form()?;
     }
     if first == b'{' {
         return Ok(());
     }
     Err(scanner
-        .fault(begin, "this is neither an operation's map nor a vector or list of such maps"))
+        .error_at(begin, "this is neither an operation's map nor a vector or list of such maps"))
 }
 
-impl Fields {
+impl EventFields {
     /// Takes one key and what belongs to it.
-    fn add(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Box<Fault>> {
-        if scanner.form()? != b':' {
-            scanner.skip()?;
-            return scanner.skip();
+    fn read_field(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Box<EdnError>> {
+        if scanner.expect_form()? != b':' {
+            scanner.skip_form()?;
+            return scanner.skip_form();
         }
         let at = scanner.at();
-        let fresh = match scanner.word()? {
-            ":index" => count(scanner)?.is_none_or(|index| self.index.replace(index).is_none()),
-            ":time" => count(scanner)?.is_none_or(|time| self.time.replace(time).is_none()),
-            ":type" => self.kind.replace(kind(scanner)?).is_none(),
-            ":process" => self.process.replace(process(scanner)?).is_none(),
-            ":f" => {
-                let name = name(scanner)?;
-                self.f.replace(scanner.share(&name)).is_none()
+        let fresh = match scanner.read_word()? {
+            ":index" => {
+                read_count(scanner)?.is_none_or(|index| self.index.replace(index).is_none())
             }
-            ":key" => self.key.replace(value(scanner)?).is_none(),
-            ":value" => self.value.replace(value(scanner)?).is_none(),
-            ":error" => self.error.replace(value(scanner)?).is_none(),
-            ":node" => node(scanner)?.is_none_or(|node| self.node.replace(node).is_none()),
-            _ => scanner.skip().map(|()| true)?,
+            ":time" => read_count(scanner)?.is_none_or(|time| self.time.replace(time).is_none()),
+            ":type" => self.kind.replace(read_kind(scanner)?).is_none(),
+            ":process" => self.process.replace(read_process(scanner)?).is_none(),
+            ":f" => {
+                let name = read_name(scanner)?;
+                self.f.replace(scanner.intern(&name)).is_none()
+            }
+            ":key" => self.key.replace(read_value(scanner)?).is_none(),
+            ":value" => self.value.replace(read_value(scanner)?).is_none(),
+            ":error" => self.error.replace(read_value(scanner)?).is_none(),
+            ":node" => read_node(scanner)?.is_none_or(|node| self.node.replace(node).is_none()),
+            _ => scanner.skip_form().map(|()| true)?,
         };
         if fresh {
             Ok(())
         } else {
-            Err(scanner.fault(at, "this key stands twice in the operation"))
+            Err(scanner.error_at(at, "this key stands twice in the operation"))
         }
     }
 }
 
 /// A number from 0; less than that, and nil, is how Jepsen says that nobody knows.
-fn count(scanner: &mut Scanner<'_>) -> Result<Option<u64>, Box<Fault>> {
-    scanner.form()?;
+fn read_count(scanner: &mut Scanner<'_>) -> Result<Option<u64>, Box<EdnError>> {
+    scanner.expect_form()?;
     let at = scanner.at();
-    match value(scanner)? {
+    match read_value(scanner)? {
         Value::Int(number) => Ok(u64::try_from(number).ok()),
         Value::Nil => Ok(None),
-        other => Err(scanner.fault(at, format!("{other} is no number of this kind"))),
+        other => Err(scanner.error_at(at, format!("{other} is no number of this kind"))),
     }
 }
 
-fn kind(scanner: &mut Scanner<'_>) -> Result<Kind, Box<Fault>> {
-    scanner.form()?;
+fn read_kind(scanner: &mut Scanner<'_>) -> Result<Kind, Box<EdnError>> {
+    scanner.expect_form()?;
     let at = scanner.at();
-    match name(scanner)?.as_ref() {
+    match read_name(scanner)?.as_ref() {
         "invoke" => Ok(Kind::Invoke),
         "ok" => Ok(Kind::Ok),
         "fail" => Ok(Kind::Fail),
         "info" => Ok(Kind::Info),
         other => {
-            Err(scanner.fault(at, format!("type {other:?} is none of :invoke :ok :fail :info")))
+            Err(scanner.error_at(at, format!("type {other:?} is none of :invoke :ok :fail :info")))
         }
     }
 }
 
-fn process(scanner: &mut Scanner<'_>) -> Result<Process, Box<Fault>> {
-    scanner.form()?;
+fn read_process(scanner: &mut Scanner<'_>) -> Result<Process, Box<EdnError>> {
+    scanner.expect_form()?;
     let at = scanner.at();
-    match value(scanner)? {
+    match read_value(scanner)? {
         Value::Int(number) if number >= 0 => Ok(Process::Client(number.unsigned_abs())),
         Value::Str(name) if is_nemesis(&name) => Ok(Process::Nemesis),
-        other => {
-            Err(scanner
-                .fault(at, format!("process {other} is neither a client's number nor :nemesis")))
-        }
+        other => Err(scanner
+            .error_at(at, format!("process {other} is neither a client's number nor :nemesis"))),
     }
 }
 
-fn node(scanner: &mut Scanner<'_>) -> Result<Option<Text>, Box<Fault>> {
-    Ok(match value(scanner)? {
+fn read_node(scanner: &mut Scanner<'_>) -> Result<Option<Text>, Box<EdnError>> {
+    Ok(match read_value(scanner)? {
         Value::Str(node) => Some(node),
         Value::Nil => None,
         other => Some(other.to_string().into()),

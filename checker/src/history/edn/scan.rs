@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::history::text::{Text, Words};
+use crate::history::text::{Text, TextInterner};
 use crate::history::value::Value;
 
 /// How deep brackets, tags and discards may nest.
@@ -13,7 +13,7 @@ pub(super) const DEPTH: usize = 128;
 
 /// What is wrong, and where. Passed in a box: a result is then no larger than a value.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct EdnError {
     /// The byte.
     pub(super) at: usize,
     /// The reason.
@@ -29,17 +29,17 @@ pub(super) struct Scanner<'t> {
     depth: usize,
     /// Items of lists that are still open, so that each list is allocated once, to measure.
     items: Vec<Value>,
-    words: Words,
+    words: TextInterner,
 }
 
 impl<'t> Scanner<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, at: 0, depth: 0, items: Vec::new(), words: Words::default() }
+        Self { text, at: 0, depth: 0, items: Vec::new(), words: TextInterner::default() }
     }
 
     /// A word as text, made once where it comes again and again.
-    pub(super) fn share(&mut self, word: &str) -> Text {
-        self.words.share(word)
+    pub(super) fn intern(&mut self, word: &str) -> Text {
+        self.words.intern(word)
     }
 
     pub(super) fn at(&self) -> usize {
@@ -59,24 +59,24 @@ impl<'t> Scanner<'t> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn byte_after(&self) -> Option<u8> {
+    fn next_byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at + 1).copied()
     }
 
-    pub(super) fn fault(&self, at: usize, why: impl Into<Cow<'static, str>>) -> Box<Fault> {
-        Box::new(Fault { at, why: why.into(), cut: false })
+    pub(super) fn error_at(&self, at: usize, why: impl Into<Cow<'static, str>>) -> Box<EdnError> {
+        Box::new(EdnError { at, why: why.into(), cut: false })
     }
 
-    fn cut(&self, at: usize, why: impl Into<Cow<'static, str>>) -> Box<Fault> {
-        Box::new(Fault { at, why: why.into(), cut: true })
+    fn truncated_at(&self, at: usize, why: impl Into<Cow<'static, str>>) -> Box<EdnError> {
+        Box::new(EdnError { at, why: why.into(), cut: true })
     }
 
     /// Passes over white space, commas, comments and discarded forms, and says what comes then.
-    pub(super) fn gap(&mut self) -> Result<Option<u8>, Box<Fault>> {
+    pub(super) fn skip_gap(&mut self) -> Result<Option<u8>, Box<EdnError>> {
         while let Some(byte) = self.byte() {
             match byte {
-                b';' => self.comment(),
-                b'#' if self.byte_after() == Some(b'_') => self.discard()?,
+                b';' => self.skip_comment(),
+                b'#' if self.next_byte() == Some(b'_') => self.skip_discard()?,
                 _ if is_space(byte) => self.at += 1,
                 _ => return Ok(Some(byte)),
             }
@@ -85,39 +85,39 @@ impl<'t> Scanner<'t> {
     }
 
     /// The first byte of the next form, which must be there.
-    pub(super) fn form(&mut self) -> Result<u8, Box<Fault>> {
-        match self.gap()? {
-            None => Err(self.cut(self.at, "the text ends where a form should be")),
+    pub(super) fn expect_form(&mut self) -> Result<u8, Box<EdnError>> {
+        match self.skip_gap()? {
+            None => Err(self.truncated_at(self.at, "the text ends where a form should be")),
             Some(b')' | b']' | b'}') if self.depth == 0 => {
-                Err(self.fault(self.at, "this bracket closes what was never opened"))
+                Err(self.error_at(self.at, "this bracket closes what was never opened"))
             }
             Some(b')' | b']' | b'}') => {
-                Err(self.fault(self.at, "a form is missing before this bracket"))
+                Err(self.error_at(self.at, "a form is missing before this bracket"))
             }
             Some(byte) => Ok(byte),
         }
     }
 
-    fn comment(&mut self) {
+    fn skip_comment(&mut self) {
         let rest = &self.text.as_bytes()[self.at..];
         let ends = |byte: &u8| matches!(byte, b'\n' | b'\r');
         self.at += rest.iter().position(ends).unwrap_or(rest.len());
     }
 
-    fn discard(&mut self) -> Result<(), Box<Fault>> {
-        self.deeper(|scanner| {
+    fn skip_discard(&mut self) -> Result<(), Box<EdnError>> {
+        self.nest(|scanner| {
             scanner.at += 2;
-            scanner.skip()
+            scanner.skip_form()
         })
     }
 
     /// Does something one level down.
-    pub(super) fn deeper<T>(
+    pub(super) fn nest<T>(
         &mut self,
-        inside: impl FnOnce(&mut Self) -> Result<T, Box<Fault>>,
-    ) -> Result<T, Box<Fault>> {
+        inside: impl FnOnce(&mut Self) -> Result<T, Box<EdnError>>,
+    ) -> Result<T, Box<EdnError>> {
         if self.depth == DEPTH {
-            return Err(self.fault(self.at, format!("forms nest more than {DEPTH} deep")));
+            return Err(self.error_at(self.at, format!("forms nest more than {DEPTH} deep")));
         }
         self.depth += 1;
         let done = inside(self);
@@ -126,19 +126,19 @@ impl<'t> Scanner<'t> {
     }
 
     /// Goes through the forms of a bracket that opens here; `each` takes one.
-    pub(super) fn bracket(
+    pub(super) fn for_each_form(
         &mut self,
-        mut each: impl FnMut(&mut Self) -> Result<(), Box<Fault>>,
-    ) -> Result<(), Box<Fault>> {
+        mut each: impl FnMut(&mut Self) -> Result<(), Box<EdnError>>,
+    ) -> Result<(), Box<EdnError>> {
         let open = self.at;
         let close = match self.byte() {
             Some(b'(') => b')',
             Some(b'[') => b']',
             _ => b'}',
         };
-        self.deeper(|scanner| {
+        self.nest(|scanner| {
             scanner.at += 1;
-            while !scanner.closes(open, close)? {
+            while !scanner.is_closing(open, close)? {
                 each(scanner)?;
             }
             scanner.at += 1;
@@ -147,12 +147,12 @@ impl<'t> Scanner<'t> {
     }
 
     /// The items of a bracket that opens here; `each` reads one.
-    pub(super) fn items(
+    pub(super) fn read_items(
         &mut self,
-        each: impl Fn(&mut Self) -> Result<Value, Box<Fault>>,
-    ) -> Result<std::vec::Drain<'_, Value>, Box<Fault>> {
+        each: impl Fn(&mut Self) -> Result<Value, Box<EdnError>>,
+    ) -> Result<std::vec::Drain<'_, Value>, Box<EdnError>> {
         let before = self.items.len();
-        self.bracket(|scanner| {
+        self.for_each_form(|scanner| {
             let item = each(scanner)?;
             scanner.items.push(item);
             Ok(())
@@ -160,28 +160,28 @@ impl<'t> Scanner<'t> {
         Ok(self.items.drain(before..))
     }
 
-    fn closes(&mut self, open: usize, close: u8) -> Result<bool, Box<Fault>> {
-        match self.gap()? {
-            None => Err(self.cut(open, "this bracket is never closed")),
+    fn is_closing(&mut self, open: usize, close: u8) -> Result<bool, Box<EdnError>> {
+        match self.skip_gap()? {
+            None => Err(self.truncated_at(open, "this bracket is never closed")),
             Some(byte) if byte == close => Ok(true),
             Some(byte @ (b')' | b']' | b'}')) => {
                 let (byte, close) = (char::from(byte), char::from(close));
-                Err(self.fault(self.at, format!("{byte} stands where {close} should close")))
+                Err(self.error_at(self.at, format!("{byte} stands where {close} should close")))
             }
             Some(_) => Ok(false),
         }
     }
 
     /// The characters up to a space, a bracket, a quote or a comment: a number, a name, a keyword.
-    pub(super) fn word(&mut self) -> Result<&'t str, Box<Fault>> {
+    pub(super) fn read_word(&mut self) -> Result<&'t str, Box<EdnError>> {
         let rest = &self.text.as_bytes()[self.at..];
         let length = rest.iter().position(|byte| ends_word(*byte)).unwrap_or(rest.len());
         match rest.first() {
             Some(b'^' | b'@' | b'`' | b'~' | b'\'' | 0..=31 | 127) => {
                 let first = char::from(rest[0]);
-                Err(self.fault(self.at, format!("{first:?} begins no form of EDN")))
+                Err(self.error_at(self.at, format!("{first:?} begins no form of EDN")))
             }
-            _ if length == 0 => Err(self.fault(self.at, "a word is missing")),
+            _ if length == 0 => Err(self.error_at(self.at, "a word is missing")),
             _ => {
                 self.at += length;
                 Ok(&self.text[self.at - length..self.at])
@@ -190,13 +190,13 @@ impl<'t> Scanner<'t> {
     }
 
     /// Text in quotes as it is written, without the quotes, and whether it has escapes.
-    pub(super) fn quoted(&mut self) -> Result<(&'t str, bool), Box<Fault>> {
+    pub(super) fn read_quoted(&mut self) -> Result<(&'t str, bool), Box<EdnError>> {
         let open = self.at;
         let bytes = self.text.as_bytes();
         let (mut at, mut escapes) = (open + 1, false);
         loop {
             match bytes.get(at) {
-                None => return Err(self.cut(open, "this text is never closed")),
+                None => return Err(self.truncated_at(open, "this text is never closed")),
                 Some(b'"') => break,
                 Some(b'\\') => (at, escapes) = (at + 2, true),
                 Some(_) => at += 1,
@@ -207,10 +207,10 @@ impl<'t> Scanner<'t> {
     }
 
     /// A character after its backslash: the name, of one character at least.
-    pub(super) fn character(&mut self) -> Result<&'t str, Box<Fault>> {
+    pub(super) fn read_character(&mut self) -> Result<&'t str, Box<EdnError>> {
         let begin = self.at + 1;
         let Some(first) = self.text[begin..].chars().next() else {
-            return Err(self.cut(self.at, "the text ends where a character should be"));
+            return Err(self.truncated_at(self.at, "the text ends where a character should be"));
         };
         let rest = &self.text.as_bytes()[begin + first.len_utf8()..];
         let more = rest.iter().position(|byte| ends_word(*byte)).unwrap_or(rest.len());
@@ -219,41 +219,39 @@ impl<'t> Scanner<'t> {
     }
 
     /// What a `#` begins.
-    pub(super) fn dispatch(&mut self) -> Result<Dispatch<'t>, Box<Fault>> {
+    pub(super) fn read_dispatch(&mut self) -> Result<Dispatch<'t>, Box<EdnError>> {
         let at = self.at;
-        match self.byte_after() {
+        match self.next_byte() {
             Some(b'{') => {
                 self.at += 1;
                 Ok(Dispatch::Set)
             }
             Some(b'#') => {
                 self.at += 2;
-                self.word().map(Dispatch::Symbolic)
+                self.read_word().map(Dispatch::Symbolic)
             }
             Some(byte) if byte == b':' || byte.is_ascii_alphabetic() || byte >= 128 => {
                 self.at += 1;
-                self.word().map(Dispatch::Tag)
+                self.read_word().map(Dispatch::Tag)
             }
-            None => Err(self.cut(at, "the text ends after #")),
-            Some(byte) => {
-                Err(self
-                    .fault(at, format!("# and then {:?} begins no form of EDN", char::from(byte))))
-            }
+            None => Err(self.truncated_at(at, "the text ends after #")),
+            Some(byte) => Err(self
+                .error_at(at, format!("# and then {:?} begins no form of EDN", char::from(byte)))),
         }
     }
 
     /// Passes over one form, which may say things that no value can hold.
-    pub(super) fn skip(&mut self) -> Result<(), Box<Fault>> {
-        match self.form()? {
-            b'(' | b'[' | b'{' => self.bracket(Self::skip),
-            b'"' => self.quoted().map(drop),
-            b'\\' => self.character().map(drop),
-            b'#' => match self.dispatch()? {
-                Dispatch::Set => self.bracket(Self::skip),
+    pub(super) fn skip_form(&mut self) -> Result<(), Box<EdnError>> {
+        match self.expect_form()? {
+            b'(' | b'[' | b'{' => self.for_each_form(Self::skip_form),
+            b'"' => self.read_quoted().map(drop),
+            b'\\' => self.read_character().map(drop),
+            b'#' => match self.read_dispatch()? {
+                Dispatch::Set => self.for_each_form(Self::skip_form),
                 Dispatch::Symbolic(_) => Ok(()),
-                Dispatch::Tag(_) => self.deeper(Self::skip),
+                Dispatch::Tag(_) => self.nest(Self::skip_form),
             },
-            _ => self.word().map(drop),
+            _ => self.read_word().map(drop),
         }
     }
 }

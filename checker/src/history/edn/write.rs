@@ -25,21 +25,21 @@ pub fn event_to_edn_line(event: &Event) -> String {
     let Event { index, time, .. } = event;
     let mut line =
         format!("{{:index {index}, :time {time}, :type :{kind}, :process {process}, :f ");
-    name(&mut line, &event.f);
+    write_name(&mut line, &event.f);
     line.push_str(", :value ");
     match &event.value {
         Value::List(steps) if event.f == "txn" || steps.iter().all(is_step) => {
-            sequence(&mut line, steps, step)
+            write_sequence(&mut line, steps, write_step)
         }
-        other => value(&mut line, other),
+        other => write_value(&mut line, other),
     }
     if let Some(node) = &event.node {
         line.push_str(", :node ");
-        quoted(&mut line, node);
+        read_quoted(&mut line, node);
     }
     if let Some(error) = &event.error {
         line.push_str(", :error ");
-        name_or_value(&mut line, error);
+        write_name_or_value(&mut line, error);
     }
     line.push('}');
     line
@@ -51,7 +51,7 @@ pub fn write(history: &History) -> String {
     let mut text = String::new();
     if let Some(states) = history.initial() {
         text.push_str("#_{:initial ");
-        sequence(&mut text, states, value);
+        write_sequence(&mut text, states, write_value);
         text.push_str("}\n");
     }
     for event in history.events() {
@@ -61,7 +61,7 @@ pub fn write(history: &History) -> String {
     text
 }
 
-fn sequence(line: &mut String, items: &[Value], mut each: impl FnMut(&mut String, &Value)) {
+fn write_sequence(line: &mut String, items: &[Value], mut each: impl FnMut(&mut String, &Value)) {
     line.push('[');
     for (place, item) in items.iter().enumerate() {
         if place > 0 {
@@ -83,46 +83,50 @@ fn is_step(value: &Value) -> bool {
 }
 
 /// One step of a transaction: `[:append 3 1]`.
-fn step(line: &mut String, step: &Value) {
-    let Value::List(items) = step else { return value(line, step) };
+fn write_step(line: &mut String, step: &Value) {
+    let Value::List(items) = step else { return write_value(line, step) };
     let mut first = true;
-    sequence(line, items, |line, item| {
-        if std::mem::take(&mut first) { name_or_value(line, item) } else { value(line, item) }
+    write_sequence(line, items, |line, item| {
+        if std::mem::take(&mut first) {
+            write_name_or_value(line, item)
+        } else {
+            write_value(line, item)
+        }
     });
 }
 
-fn name_or_value(line: &mut String, item: &Value) {
+fn write_name_or_value(line: &mut String, item: &Value) {
     match item {
-        Value::Str(text) => name(line, text),
-        other => value(line, other),
+        Value::Str(text) => write_name(line, text),
+        other => write_value(line, other),
     }
 }
 
-fn value(line: &mut String, value: &Value) {
+fn write_value(line: &mut String, value: &Value) {
     match value {
-        Value::Str(text) => quoted(line, text),
-        Value::Real(number) => real(line, number.0),
-        Value::List(items) => sequence(line, items, self::value),
-        Value::Map(entries) => map(line, entries),
+        Value::Str(text) => read_quoted(line, text),
+        Value::Real(number) => write_real(line, number.0),
+        Value::List(items) => write_sequence(line, items, self::write_value),
+        Value::Map(entries) => write_map(line, entries),
         plain @ (Value::Nil | Value::Bool(_) | Value::Int(_)) => line.push_str(&plain.to_string()),
     }
 }
 
-fn map(line: &mut String, entries: &[(String, Value)]) {
+fn write_map(line: &mut String, entries: &[(String, Value)]) {
     line.push('{');
     for (place, (key, item)) in entries.iter().enumerate() {
         line.push_str(if place == 0 { "" } else { ", " });
         match key.parse::<i64>() {
             Ok(number) if number.to_string() == *key => line.push_str(key),
-            _ => name(line, key),
+            _ => write_name(line, key),
         }
         line.push(' ');
-        value(line, item);
+        write_value(line, item);
     }
     line.push('}');
 }
 
-fn real(line: &mut String, number: f64) {
+fn write_real(line: &mut String, number: f64) {
     match number {
         f64::INFINITY => line.push_str("##Inf"),
         f64::NEG_INFINITY => line.push_str("##-Inf"),
@@ -132,7 +136,7 @@ fn real(line: &mut String, number: f64) {
 }
 
 /// A keyword, if it can be one, or else text.
-fn name(line: &mut String, name: &str) {
+fn write_name(line: &mut String, name: &str) {
     let bytes = name.as_bytes();
     let letter = bytes.first().is_some_and(u8::is_ascii_alphabetic);
     if letter && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.?!*+".contains(byte))
@@ -140,11 +144,11 @@ fn name(line: &mut String, name: &str) {
         line.push(':');
         line.push_str(name);
     } else {
-        quoted(line, name);
+        read_quoted(line, name);
     }
 }
 
-fn quoted(line: &mut String, text: &str) {
+fn read_quoted(line: &mut String, text: &str) {
     line.push('"');
     for char in text.chars() {
         match char {

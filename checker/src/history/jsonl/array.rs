@@ -1,94 +1,100 @@
 //! Reads a history that is one JSON array of events, whatever its lines.
 
-use super::line::{Line, Said, reason};
+use super::line::{JsonEvent, ParseState, strip_place};
 use crate::history::event::Event;
 use crate::history::parse_error;
-use crate::history::parse_error::{Damage, Parsed};
+use crate::history::parse_error::{ParseError, Parsed};
 
 /// Reads the array.
-pub(super) fn parse(text: &[u8]) -> Result<Parsed, Damage> {
-    let mut array =
-        Array { text, at: 0, events: Vec::new(), begins: Vec::new(), said: Said::default() };
-    array.read()?;
-    let Array { events, begins, .. } = array;
-    let history =
-        parse_error::history(events, |position| parse_error::place(text, begins[position]))?;
+pub(super) fn parse(text: &[u8]) -> Result<Parsed, ParseError> {
+    let mut array = ArrayReader {
+        text,
+        at: 0,
+        events: Vec::new(),
+        begins: Vec::new(),
+        said: ParseState::default(),
+    };
+    array.read_array()?;
+    let ArrayReader { events, begins, .. } = array;
+    let history = parse_error::build_history(events, |position| {
+        parse_error::line_and_column(text, begins[position])
+    })?;
     Ok(Parsed { history, torn: None })
 }
 
-struct Array<'t> {
+struct ArrayReader<'t> {
     text: &'t [u8],
     at: usize,
     events: Vec<Event>,
     /// Where each event begins.
     begins: Vec<usize>,
-    said: Said,
+    said: ParseState,
 }
 
-impl Array<'_> {
-    fn read(&mut self) -> Result<(), Damage> {
-        self.expect(b"[")?;
-        if self.next() == Some(b']') {
+impl ArrayReader<'_> {
+    fn read_array(&mut self) -> Result<(), ParseError> {
+        self.expect_byte(b"[")?;
+        if self.skip_space() == Some(b']') {
             self.at += 1;
         } else {
-            self.event()?;
-            while self.expect(b",]")? == b',' {
-                self.event()?;
+            self.read_event()?;
+            while self.expect_byte(b",]")? == b',' {
+                self.read_event()?;
             }
         }
-        match self.next() {
+        match self.skip_space() {
             None => Ok(()),
-            Some(_) => Err(Damage::at(self.text, self.at, "the array is over")),
+            Some(_) => Err(ParseError::at_byte(self.text, self.at, "the array is over")),
         }
     }
 
     /// The next byte that is no space.
-    fn next(&mut self) -> Option<u8> {
+    fn skip_space(&mut self) -> Option<u8> {
         let rest = &self.text[self.at..];
         self.at += rest.len() - rest.trim_ascii_start().len();
         self.text.get(self.at).copied()
     }
 
-    fn expect(&mut self, any: &[u8]) -> Result<u8, Damage> {
-        match self.next() {
+    fn expect_byte(&mut self, any: &[u8]) -> Result<u8, ParseError> {
+        match self.skip_space() {
             Some(byte) if any.contains(&byte) => {
                 self.at += 1;
                 Ok(byte)
             }
             _ => {
                 let want = String::from_utf8_lossy(any).replace(",]", ", or ]");
-                Err(Damage::at(self.text, self.at, format!("{want} is missing")))
+                Err(ParseError::at_byte(self.text, self.at, format!("{want} is missing")))
             }
         }
     }
 
-    fn event(&mut self) -> Result<(), Damage> {
-        if self.next() != Some(b'{') {
-            return Err(Damage::at(self.text, self.at, "an event is missing"));
+    fn read_event(&mut self) -> Result<(), ParseError> {
+        if self.skip_space() != Some(b'{') {
+            return Err(ParseError::at_byte(self.text, self.at, "an event is missing"));
         }
-        let mut one =
-            serde_json::Deserializer::from_slice(&self.text[self.at..]).into_iter::<Line<'_>>();
+        let mut one = serde_json::Deserializer::from_slice(&self.text[self.at..])
+            .into_iter::<JsonEvent<'_>>();
         let line = match one.next() {
             Some(Ok(line)) => line,
-            Some(Err(error)) => return Err(self.damage(&error)),
-            None => return Err(Damage::at(self.text, self.at, "an event is missing")),
+            Some(Err(error)) => return Err(self.error_in_event(&error)),
+            None => return Err(ParseError::at_byte(self.text, self.at, "an event is missing")),
         };
         let next_index = self.events.last().map_or(0, |event| event.index.saturating_add(1));
-        let event = line.event(next_index, &mut self.said);
-        self.events.push(event.map_err(|why| Damage::at(self.text, self.at, why))?);
+        let event = line.into_event(next_index, &mut self.said);
+        self.events.push(event.map_err(|why| ParseError::at_byte(self.text, self.at, why))?);
         self.begins.push(self.at);
         self.at += one.byte_offset();
         Ok(())
     }
 
     /// serde counts from where the event begins.
-    fn damage(&self, error: &serde_json::Error) -> Damage {
-        let (line, column) = parse_error::place(self.text, self.at);
+    fn error_in_event(&self, error: &serde_json::Error) -> ParseError {
+        let (line, column) = parse_error::line_and_column(self.text, self.at);
         let ahead = if error.line() == 1 { column - 1 } else { 0 };
-        Damage {
+        ParseError {
             line: line + error.line() - 1,
             column: (ahead + error.column()).max(1),
-            why: reason(error),
+            why: strip_place(error),
         }
     }
 }

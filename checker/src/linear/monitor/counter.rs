@@ -15,32 +15,32 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::view::{Span, View};
+use super::view::{Interval, PrefixView};
 use crate::history::Value;
-use crate::model::Seen;
+use crate::model::Response;
 
 /// The reads of one value: how many steps came before, the latest begin and the earliest end.
 #[derive(Clone, Copy)]
-struct Level {
+struct ReadLevel {
     steps: i64,
     begin: u64,
     end: u64,
 }
 
 /// Whether the operations are legal; unknown with steps of different sizes.
-pub(super) fn legal(view: &View<'_>) -> Option<bool> {
+pub(super) fn is_legal(view: &PrefixView<'_>) -> Option<bool> {
     let Value::Int(start) = view.start else { return None };
     let (mut steps, mut reads, mut size) = (Vec::new(), Vec::new(), None);
     for (op, span) in view.ops() {
-        match (op.call.f.as_str(), &op.call.input, &op.call.seen) {
-            ("add", Value::Int(0), _) | ("read", _, Seen::Nothing) => {}
+        match (op.call.f.as_str(), &op.call.input, &op.call.response) {
+            ("add", Value::Int(0), _) | ("read", _, Response::Unknown) => {}
             ("add", Value::Int(by), _) => {
                 if *size.get_or_insert(*by) != *by {
                     return None;
                 }
                 steps.push(span);
             }
-            ("read", _, Seen::Output(Value::Int(value))) => reads.push((*value, span)),
+            ("read", _, Response::Output(Value::Int(value))) => reads.push((*value, span)),
             _ => return None,
         }
     }
@@ -53,15 +53,19 @@ pub(super) fn legal(view: &View<'_>) -> Option<bool> {
         if distance.checked_rem(size)? != 0 || distance.checked_div(size)? < 0 {
             return Some(false);
         }
-        levels.push(Level { steps: distance / size, begin: span.begin, end: span.last() });
+        levels.push(ReadLevel {
+            steps: distance / size,
+            begin: span.begin,
+            end: span.latest_end(),
+        });
     }
-    let levels = merged(levels);
-    Some(in_order(&levels) && can_be_filled(&levels, &steps))
+    let levels = merge_levels(levels);
+    Some(are_levels_ordered(&levels) && can_fill_gaps(&levels, &steps))
 }
 
-fn merged(mut reads: Vec<Level>) -> Vec<Level> {
+fn merge_levels(mut reads: Vec<ReadLevel>) -> Vec<ReadLevel> {
     reads.sort_unstable_by_key(|read| read.steps);
-    let mut levels: Vec<Level> = Vec::new();
+    let mut levels: Vec<ReadLevel> = Vec::new();
     for read in reads {
         match levels.last_mut().filter(|last| last.steps == read.steps) {
             Some(last) => {
@@ -75,7 +79,7 @@ fn merged(mut reads: Vec<Level>) -> Vec<Level> {
 }
 
 /// Whether no read ended before another began that saw less.
-fn in_order(levels: &[Level]) -> bool {
+fn are_levels_ordered(levels: &[ReadLevel]) -> bool {
     let mut begin = 0;
     levels.iter().all(|level| {
         let fits = begin <= level.end;
@@ -85,7 +89,7 @@ fn in_order(levels: &[Level]) -> bool {
 }
 
 /// Gap `g` is before level `g`; the last is after all levels.
-fn can_be_filled(levels: &[Level], steps: &[Span]) -> bool {
+fn can_fill_gaps(levels: &[ReadLevel], steps: &[Interval]) -> bool {
     // The latest begin of a read before each gap, and the earliest end of one after it; both grow.
     let mut begun = vec![0; levels.len() + 1];
     let mut ended = vec![u64::MAX; levels.len() + 1];
@@ -98,7 +102,7 @@ fn can_be_filled(levels: &[Level], steps: &[Span]) -> bool {
     let mut jobs: Vec<(usize, usize, bool)> = Vec::with_capacity(steps.len());
     for step in steps {
         let first = ended.partition_point(|end| *end < step.begin);
-        let after = begun.partition_point(|begin| *begin <= step.last());
+        let after = begun.partition_point(|begin| *begin <= step.latest_end());
         if first >= after {
             if step.end.is_some() {
                 return false;

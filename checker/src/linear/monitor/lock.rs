@@ -7,51 +7,51 @@
 
 use std::collections::BTreeMap;
 
-use super::view::{NEVER, Span, View};
-use super::zones::{Zone, can_be_ordered};
+use super::view::{Interval, NEVER, PrefixView};
+use super::zones::{Zone, can_order_zones};
 use crate::history::Value;
-use crate::model::Seen;
+use crate::model::Response;
 
 /// Whether the operations are legal; unknown with refusals, and where a holder's operations overlap.
-pub(super) fn legal(view: &View<'_>) -> Option<bool> {
+pub(super) fn is_legal(view: &PrefixView<'_>) -> Option<bool> {
     if !view.fresh {
         return None;
     }
-    let mut holders: BTreeMap<&Value, Vec<(bool, Span)>> = BTreeMap::new();
+    let mut holders: BTreeMap<&Value, Vec<(bool, Interval)>> = BTreeMap::new();
     for (op, span) in view.ops() {
-        if op.call.seen == Seen::Mismatch {
+        if op.call.response == Response::Mismatch {
             return None;
         }
         holders.entry(&op.call.input).or_default().push((op.call.f == "acquire", span));
     }
     let mut zones = Vec::new();
     for deeds in holders.values() {
-        if deeds.windows(2).any(|pair| pair[0].1.last() > pair[1].1.begin) {
+        if deeds.windows(2).any(|pair| pair[0].1.latest_end() > pair[1].1.begin) {
             return None;
         }
         let alternate = (0..).zip(deeds).all(|(place, (takes, _))| *takes == (place % 2 == 0));
         if !alternate {
-            return wrong(deeds);
+            return reject_if_certain(deeds);
         }
-        zones.extend(deeds.chunks(2).filter_map(block));
+        zones.extend(deeds.chunks(2).filter_map(block_zone));
     }
-    Some(can_be_ordered(&zones))
+    Some(can_order_zones(&zones))
 }
 
 /// Two grants, or two releases, in turn; the last may be left out if nobody knows whether it happened.
-fn wrong(deeds: &[(bool, Span)]) -> Option<bool> {
-    let known = |(_, span): &(bool, Span)| span.end.is_some();
+fn reject_if_certain(deeds: &[(bool, Interval)]) -> Option<bool> {
+    let known = |(_, span): &(bool, Interval)| span.end.is_some();
     if deeds.iter().all(known) { Some(false) } else { None }
 }
 
-fn block(deeds: &[(bool, Span)]) -> Option<Zone> {
+fn block_zone(deeds: &[(bool, Interval)]) -> Option<Zone> {
     let (_, grant) = deeds.first()?;
     let mut zone = Zone::EMPTY;
     match deeds.get(1) {
-        Some((_, release)) => zone.take_in(release.begin, release.last()),
+        Some((_, release)) => zone.include(release.begin, release.latest_end()),
         None if grant.end.is_none() => return None,
-        None => zone.take_in(NEVER, NEVER),
+        None => zone.include(NEVER, NEVER),
     }
-    zone.take_in(grant.begin, grant.last());
+    zone.include(grant.begin, grant.latest_end());
     Some(zone)
 }

@@ -17,59 +17,59 @@ mod stack;
 mod view;
 mod zones;
 
-use self::view::{NEVER, View};
-use super::breadth::Standing;
+use self::view::{NEVER, PrefixView};
+use super::breadth::PrefixStates;
 use super::engine::{Budget, Stop};
-use super::partition::Op;
-use super::search::Outcome;
+use super::partition::ObjectOp;
+use super::search::SearchOutcome;
 use crate::history::Value;
 use crate::model::Model;
 use crate::verdict::Algorithm;
 
 /// Whether the part of a history is legal, or `None` if the monitor does not know.
-type Monitor = fn(&View<'_>) -> Option<bool>;
+type Monitor = fn(&PrefixView<'_>) -> Option<bool>;
 
 const MONITORS: &[(&str, Monitor)] = &[
-    ("append-list", append_monitor::list),
-    ("cas-register", register::legal),
-    ("counter", counter::legal),
-    ("fifo-queue", queue::fifo),
-    ("kv", append_monitor::text),
-    ("lock", lock::legal),
-    ("register", register::legal),
-    ("set", set::legal),
-    ("stack", stack::legal),
-    ("unordered-queue", queue::unordered),
+    ("append-list", append_monitor::is_list_legal),
+    ("cas-register", register::is_legal),
+    ("counter", counter::is_legal),
+    ("fifo-queue", queue::is_fifo_legal),
+    ("kv", append_monitor::is_text_legal),
+    ("lock", lock::is_legal),
+    ("register", register::is_legal),
+    ("set", set::is_legal),
+    ("stack", stack::is_legal),
+    ("unordered-queue", queue::is_unordered_legal),
 ];
 
 /// Memory taken for each operation that changes a state, and for each that observes one, at most.
-const CHANGE_BYTES: usize = 256;
-const LOOK_BYTES: usize = 128;
+const WRITE_BYTES: usize = 256;
+const READ_BYTES: usize = 128;
 
 /// The same answer as a search would give, if the budget allows for a monitor.
 pub(super) fn outcome(
     model: &dyn Model,
     initial: &[Value],
-    ops: &[Op<'_>],
+    ops: &[ObjectOp<'_>],
     budget: Budget<'_>,
-) -> Option<Outcome> {
-    let bytes = |op: &Op<'_>| if model.observes(&op.call) { LOOK_BYTES } else { CHANGE_BYTES };
+) -> Option<SearchOutcome> {
+    let bytes = |op: &ObjectOp<'_>| if model.is_read(&op.call) { READ_BYTES } else { WRITE_BYTES };
     if (budget.expired)() || ops.iter().map(bytes).sum::<usize>() > budget.memory_bytes {
         return None;
     }
     let answer = decide(model, initial, ops)?.map_err(Stop::Illegal);
     let explained = if answer.is_ok() { ops.len() } else { 0 };
     let algorithm = Algorithm::Monitor;
-    Some(Outcome { answer, explored: 0, algorithm, explained, order: Vec::new() })
+    Some(SearchOutcome { answer, explored: 0, algorithm, explained, order: Vec::new() })
 }
 
 /// Whether the operations are legal, or which completion is the first that nothing explains.
 /// Nothing, if no monitor applies.
-fn decide(model: &dyn Model, initial: &[Value], ops: &[Op<'_>]) -> Option<Result<(), usize>> {
+fn decide(model: &dyn Model, initial: &[Value], ops: &[ObjectOp<'_>]) -> Option<Result<(), usize>> {
     let [start] = initial else { return None };
     let (_, legal) = MONITORS.iter().find(|(name, _)| *name == model.name())?;
     let fresh = *start == model.initial();
-    let view = |cut| View { model: model.name(), ops, start, fresh, cut };
+    let view = |cut| PrefixView { model: model.name(), ops, start, fresh, cut };
     if legal(&view(NEVER))? {
         return Some(Ok(()));
     }
@@ -89,26 +89,33 @@ fn decide(model: &dyn Model, initial: &[Value], ops: &[Op<'_>]) -> Option<Result
 }
 
 /// Whether operations that start in one of these states are legal; nothing, if no monitor knows that of every state.
-pub(super) fn are_legal(model: &dyn Model, initial: &[Value], ops: &[Op<'_>]) -> Option<bool> {
+pub(super) fn are_legal(
+    model: &dyn Model,
+    initial: &[Value],
+    ops: &[ObjectOp<'_>],
+) -> Option<bool> {
     let (_, legal) = MONITORS.iter().find(|(name, _)| *name == model.name())?;
     let mut any = false;
     for start in initial {
         let fresh = *start == model.initial();
-        any |= legal(&View { model: model.name(), ops, start, fresh, cut: NEVER })?;
+        any |= legal(&PrefixView { model: model.name(), ops, start, fresh, cut: NEVER })?;
     }
     Some(any)
 }
 
 /// How things stood before each of some moments, in a legal history; nothing, if no monitor knows.
-pub(super) fn standings(
+pub(super) fn prefix_states_before(
     model: &dyn Model,
     initial: &[Value],
-    ops: &[Op<'_>],
+    ops: &[ObjectOp<'_>],
     moments: &[u64],
-) -> Option<Vec<(u64, Standing)>> {
+) -> Option<Vec<(u64, PrefixStates)>> {
     let [start] = initial else { return None };
     let fresh = *start == model.initial();
-    append_monitor::standings(&View { model: model.name(), ops, start, fresh, cut: NEVER }, moments)
+    append_monitor::prefix_states_before(
+        &PrefixView { model: model.name(), ops, start, fresh, cut: NEVER },
+        moments,
+    )
 }
 
 #[cfg(test)]

@@ -13,75 +13,82 @@
 
 use rustc_hash::FxHashMap;
 
-use super::view::{NEVER, Span, View};
+use super::view::{Interval, NEVER, PrefixView};
 use crate::history::Value;
-use crate::model::Seen;
+use crate::model::Response;
 
 /// A value's way through.
 #[derive(Clone, Copy)]
-pub(super) struct Passage {
-    pub(super) put: Span,
-    pub(super) take: Option<Span>,
+pub(super) struct ValueLifetime {
+    pub(super) put: Interval,
+    pub(super) take: Option<Interval>,
 }
 
 /// The values and the empty answers of a part of a history.
-pub(super) struct Traffic {
-    pub(super) passages: Vec<Passage>,
+pub(super) struct QueueHistory {
+    pub(super) lifetimes: Vec<ValueLifetime>,
     pub(super) empty: Vec<(u64, u64)>,
     /// What is wrong already.
-    pub(super) broken: bool,
+    pub(super) is_illegal: bool,
     /// Whether some take is of unknown value.
-    pub(super) lost: bool,
+    pub(super) has_unknown_take: bool,
 }
 
-impl Traffic {
+impl QueueHistory {
     /// Nothing if values are not distinct.
-    pub(super) fn new(view: &View<'_>, put: &str) -> Option<Self> {
+    pub(super) fn new(view: &PrefixView<'_>, put: &str) -> Option<Self> {
         let mut places: FxHashMap<&Value, usize> = FxHashMap::default();
-        let mut all = Self { passages: Vec::new(), empty: Vec::new(), broken: false, lost: false };
+        let mut all = Self {
+            lifetimes: Vec::new(),
+            empty: Vec::new(),
+            is_illegal: false,
+            has_unknown_take: false,
+        };
         for (op, span) in view.ops().filter(|(op, _)| op.call.f == put) {
-            if places.insert(&op.call.input, all.passages.len()).is_some() {
+            if places.insert(&op.call.input, all.lifetimes.len()).is_some() {
                 return None;
             }
-            all.passages.push(Passage { put: span, take: None });
+            all.lifetimes.push(ValueLifetime { put: span, take: None });
         }
         for (op, span) in view.ops().filter(|(op, _)| op.call.f != put) {
-            match &op.call.seen {
-                Seen::Nothing => all.lost = true,
-                Seen::Mismatch | Seen::Output(Value::Nil) => {
+            match &op.call.response {
+                Response::Unknown => all.has_unknown_take = true,
+                Response::Mismatch | Response::Output(Value::Nil) => {
                     all.empty.extend(span.end.map(|end| (span.begin, end)));
                 }
-                Seen::Output(value) => all.take(places.get(value), span),
+                Response::Output(value) => all.record_take(places.get(value), span),
             }
         }
-        all.passages
+        all.lifetimes
             .retain(|it| it.put.end.is_some() || it.take.is_some_and(|take| take.end.is_some()));
-        all.broken |=
-            all.passages.iter().any(|it| it.take.is_some_and(|take| take.last() < it.put.begin));
+        all.is_illegal |= all
+            .lifetimes
+            .iter()
+            .any(|it| it.take.is_some_and(|take| take.latest_end() < it.put.begin));
         view.fresh.then_some(all)
     }
 
-    fn take(&mut self, place: Option<&usize>, span: Span) {
+    fn record_take(&mut self, place: Option<&usize>, span: Interval) {
         let Some(place) = place else {
-            self.broken |= span.end.is_some();
+            self.is_illegal |= span.end.is_some();
             return;
         };
-        let take = &mut self.passages[*place].take;
+        let take = &mut self.lifetimes[*place].take;
         match take {
-            Some(Span { end: Some(_), .. }) => self.broken |= span.end.is_some(),
+            Some(Interval { end: Some(_), .. }) => self.is_illegal |= span.end.is_some(),
             Some(_) if span.end.is_none() => {}
             _ => *take = Some(span),
         }
     }
 
     /// The answer, unless takes of unknown value could change it.
-    pub(super) fn conclude(&self, legal: impl Fn(&Self) -> Option<bool>) -> Option<bool> {
-        let legal = !self.broken && legal(self)?;
-        if self.lost && !legal { None } else { Some(legal) }
+    pub(super) fn decide(&self, legal: impl Fn(&Self) -> Option<bool>) -> Option<bool> {
+        let legal = !self.is_illegal && legal(self)?;
+        if self.has_unknown_take && !legal { None } else { Some(legal) }
     }
 
     /// Whether each empty answer has a moment outside of these stretches, given in order.
-    pub(super) fn empty_answers_fit(&self, mut stretches: Vec<(u64, u64)>) -> bool {
+    pub(super) fn can_place_empty_answers(&self, mut stretches: Vec<(u64, u64)>) -> bool {
         stretches.retain(|(from, to)| from < to);
         stretches.sort_unstable();
         let mut merged: Vec<(u64, u64)> = Vec::new();
@@ -99,32 +106,34 @@ impl Traffic {
 }
 
 /// Whether a first-in-first-out queue explains it.
-pub(super) fn fifo(view: &View<'_>) -> Option<bool> {
-    Traffic::new(view, "enqueue")?.conclude(|it| Some(in_order(it) && never_hidden(it)))
+pub(super) fn is_fifo_legal(view: &PrefixView<'_>) -> Option<bool> {
+    QueueHistory::new(view, "enqueue")?
+        .decide(|it| Some(is_fifo_ordered(it) && has_empty_moments(it)))
 }
 
 /// Whether an unordered queue explains it.
-pub(super) fn unordered(view: &View<'_>) -> Option<bool> {
-    Traffic::new(view, "enqueue")?.conclude(|it| Some(never_hidden(it)))
+pub(super) fn is_unordered_legal(view: &PrefixView<'_>) -> Option<bool> {
+    QueueHistory::new(view, "enqueue")?.decide(|it| Some(has_empty_moments(it)))
 }
 
-fn never_hidden(traffic: &Traffic) -> bool {
-    let there = |it: &Passage| (it.put.last(), it.take.map_or(NEVER, |take| take.begin));
-    traffic.empty_answers_fit(traffic.passages.iter().map(there).collect())
+fn has_empty_moments(queue: &QueueHistory) -> bool {
+    let there =
+        |it: &ValueLifetime| (it.put.latest_end(), it.take.map_or(NEVER, |take| take.begin));
+    queue.can_place_empty_answers(queue.lifetimes.iter().map(there).collect())
 }
 
 /// Walks values as they begin to be put in, and keeps the latest take of those put in before.
-fn in_order(traffic: &Traffic) -> bool {
-    let mut by_begin = traffic.passages.clone();
-    let mut by_end = traffic.passages.clone();
+fn is_fifo_ordered(queue: &QueueHistory) -> bool {
+    let mut by_begin = queue.lifetimes.clone();
+    let mut by_end = queue.lifetimes.clone();
     by_begin.sort_unstable_by_key(|it| it.put.begin);
-    by_end.sort_unstable_by_key(|it| it.put.last());
+    by_end.sort_unstable_by_key(|it| it.put.latest_end());
     let mut earlier = by_end.iter().peekable();
     let mut latest = 0;
     by_begin.iter().all(|second| {
-        while let Some(first) = earlier.next_if(|it| it.put.last() < second.put.begin) {
+        while let Some(first) = earlier.next_if(|it| it.put.latest_end() < second.put.begin) {
             latest = latest.max(first.take.map_or(NEVER, |take| take.begin));
         }
-        second.take.is_none_or(|take| take.last() >= latest)
+        second.take.is_none_or(|take| take.latest_end() >= latest)
     })
 }

@@ -11,10 +11,10 @@
 
 use rustc_hash::FxHashMap;
 
-use super::view::{Span, View};
-use super::zones::{Zone, can_be_ordered};
+use super::view::{Interval, PrefixView};
+use super::zones::{Zone, can_order_zones};
 use crate::history::Value;
-use crate::model::Seen;
+use crate::model::Response;
 
 /// What a change expects that expects nothing, and what one expects that nobody makes.
 pub(super) const ANYTHING: usize = usize::MAX;
@@ -35,16 +35,16 @@ pub(super) struct Block {
 }
 
 /// Whether the operations are legal; unknown with refused compare-and-sets, or equal values.
-pub(super) fn legal(view: &View<'_>) -> Option<bool> {
+pub(super) fn is_legal(view: &PrefixView<'_>) -> Option<bool> {
     let mut blocks = Vec::new();
     let mut places: FxHashMap<&Value, usize> = FxHashMap::default();
-    blocks.push(Block::start());
+    blocks.push(Block::initial());
     places.insert(view.start, 0);
     let mut expectations = Vec::new();
     for (op, span) in view.ops().filter(|(op, _)| op.call.f != "read") {
-        let value = match (op.call.f.as_str(), &op.call.seen) {
+        let value = match (op.call.f.as_str(), &op.call.response) {
             ("write", _) => &op.call.input,
-            ("cas", Seen::Output(_) | Seen::Nothing) => {
+            ("cas", Response::Output(_) | Response::Unknown) => {
                 let (old, new) = op.call.input.as_pair()?;
                 expectations.push((blocks.len(), old));
                 new
@@ -60,33 +60,33 @@ pub(super) fn legal(view: &View<'_>) -> Option<bool> {
         blocks[place].expected = places.get(old).copied().unwrap_or(NOWHERE);
     }
     for (op, span) in view.ops().filter(|(op, _)| op.call.f == "read") {
-        let (Some(end), Seen::Output(output)) = (span.end, &op.call.seen) else { continue };
+        let (Some(end), Response::Output(output)) = (span.end, &op.call.response) else { continue };
         let Some(place) = places.get(output) else { return Some(false) };
-        blocks[*place].read(span.begin, end);
+        blocks[*place].add_read(span.begin, end);
     }
     Some(are_legal(&mut blocks))
 }
 
 /// Whether some order of the blocks is legal.
 pub(super) fn are_legal(blocks: &mut [Block]) -> bool {
-    link(blocks) && chains(blocks).is_some_and(|zones| can_be_ordered(&zones))
+    link_expected(blocks) && chain_zones(blocks).is_some_and(|zones| can_order_zones(&zones))
 }
 
 impl Block {
     /// The block of the start value.
-    pub(super) fn start() -> Self {
-        Self::new(Span { begin: 0, end: Some(0) })
+    pub(super) fn initial() -> Self {
+        Self::new(Interval { begin: 0, end: Some(0) })
     }
 
     /// The block of a change that expects nothing.
-    pub(super) fn new(span: Span) -> Self {
+    pub(super) fn new(span: Interval) -> Self {
         let (mut zone, happened) = (Zone::EMPTY, span.end.is_some());
-        zone.take_in(span.begin, span.last());
+        zone.include(span.begin, span.latest_end());
         Self { zone, changed: span.begin, happened, read: None, expected: ANYTHING, next: None }
     }
 
-    pub(super) fn read(&mut self, begin: u64, end: u64) {
-        self.zone.take_in(begin, end);
+    pub(super) fn add_read(&mut self, begin: u64, end: u64) {
+        self.zone.include(begin, end);
         self.read = Some(self.read.map_or(end, |read| read.min(end)));
         self.happened = true;
     }
@@ -94,7 +94,7 @@ impl Block {
 
 /// Puts what happened after what it expected, which happened, then, too. Says no if that is not there, or if two
 /// expected the same.
-fn link(blocks: &mut [Block]) -> bool {
+fn link_expected(blocks: &mut [Block]) -> bool {
     let mut open: Vec<usize> = (0..blocks.len()).filter(|place| blocks[*place].happened).collect();
     while let Some(place) = open.pop() {
         let before = blocks[place].expected;
@@ -116,7 +116,7 @@ fn link(blocks: &mut [Block]) -> bool {
 }
 
 /// The zone of each chain, or nothing if one contradicts real time by itself, or has no beginning.
-fn chains(blocks: &[Block]) -> Option<Vec<Zone>> {
+fn chain_zones(blocks: &[Block]) -> Option<Vec<Zone>> {
     let mut zones = Vec::new();
     let mut left = blocks.iter().filter(|block| block.happened).count();
     for root in blocks.iter().filter(|block| block.happened && block.expected == ANYTHING) {
@@ -126,7 +126,7 @@ fn chains(blocks: &[Block]) -> Option<Vec<Zone>> {
             if chain.begin > zone.end || read.is_some_and(|end| end < *changed) {
                 return None;
             }
-            chain.take_in(zone.begin, zone.end);
+            chain.include(zone.begin, zone.end);
             left -= 1;
             block = next.map(|next| &blocks[next]);
         }

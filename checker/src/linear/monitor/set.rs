@@ -8,70 +8,72 @@
 
 use rustc_hash::FxHashMap;
 
-use super::view::{Span, View};
+use super::view::{Interval, PrefixView};
 use crate::history::Value;
-use crate::model::Seen;
+use crate::model::Response;
 
 /// The latest begin and the earliest end of what stands in one layer.
 #[derive(Clone, Copy)]
-struct Layer {
+struct SetLayer {
     begin: u64,
     end: u64,
 }
 
-impl Layer {
+impl SetLayer {
     const EMPTY: Self = Self { begin: 0, end: u64::MAX };
 
-    fn take_in(&mut self, span: Span) {
+    fn include(&mut self, span: Interval) {
         self.begin = self.begin.max(span.begin);
-        self.end = self.end.min(span.last());
+        self.end = self.end.min(span.latest_end());
     }
 }
 
 /// An element, and the layer of reads that has it first.
-struct Element {
-    span: Span,
+struct SetElement {
+    span: Interval,
     layer: Option<usize>,
     /// The number of the last read that has it, from 1.
     seen: usize,
 }
 
 /// Whether the operations are legal; unknown where elements are removed, asked for or added twice.
-pub(super) fn legal(view: &View<'_>) -> Option<bool> {
+pub(super) fn is_legal(view: &PrefixView<'_>) -> Option<bool> {
     if !view.fresh {
         return None;
     }
-    let mut elements: FxHashMap<&Value, Element> = FxHashMap::default();
-    let mut reads: Vec<(&[Value], Span)> = Vec::new();
+    let mut elements: FxHashMap<&Value, SetElement> = FxHashMap::default();
+    let mut reads: Vec<(&[Value], Interval)> = Vec::new();
     for (op, span) in view.ops() {
-        match (op.call.f.as_str(), &op.call.seen) {
-            ("add", Seen::Output(_) | Seen::Nothing) => {
-                if elements.insert(&op.call.input, Element { span, layer: None, seen: 0 }).is_some()
+        match (op.call.f.as_str(), &op.call.response) {
+            ("add", Response::Output(_) | Response::Unknown) => {
+                if elements
+                    .insert(&op.call.input, SetElement { span, layer: None, seen: 0 })
+                    .is_some()
                 {
                     return None;
                 }
             }
-            ("read", Seen::Output(Value::List(all))) => reads.push((all, span)),
-            ("read", Seen::Output(Value::Nil)) => reads.push((&[], span)),
+            ("read", Response::Output(Value::List(all))) => reads.push((all, span)),
+            ("read", Response::Output(Value::Nil)) => reads.push((&[], span)),
             ("read", _) => {}
             _ => return None,
         }
     }
     reads.retain(|(_, span)| span.end.is_some());
     reads.sort_by_key(|(all, _)| all.len());
-    let Some(layers) = layers(&reads, &mut elements) else { return Some(false) };
-    Some(in_order(&layers))
+    let Some(layers) = build_layers(&reads, &mut elements) else { return Some(false) };
+    Some(are_layers_ordered(&layers))
 }
 
 /// Elements and reads in turn, or nothing if the reads are not ordered by inclusion, or saw what was never added.
-fn layers(
-    reads: &[(&[Value], Span)],
-    elements: &mut FxHashMap<&Value, Element>,
-) -> Option<Vec<Layer>> {
+fn build_layers(
+    reads: &[(&[Value], Interval)],
+    elements: &mut FxHashMap<&Value, SetElement>,
+) -> Option<Vec<SetLayer>> {
     let (mut layers, mut size) = (Vec::new(), 0);
     for (number, (all, span)) in reads.iter().enumerate() {
         if number == 0 || all.len() > size {
-            layers.push(Layer::EMPTY);
+            layers.push(SetLayer::EMPTY);
         }
         let layer = layers.len() - 1;
         let mut known = 0;
@@ -85,13 +87,13 @@ fn layers(
             return None;
         }
         size = all.len();
-        layers[layer].take_in(*span);
+        layers[layer].include(*span);
     }
-    let mut added = vec![Layer::EMPTY; layers.len() + 1];
+    let mut added = vec![SetLayer::EMPTY; layers.len() + 1];
     for element in elements.values() {
         match element.layer {
-            Some(layer) => added[layer].take_in(element.span),
-            None if element.span.end.is_some() => added[layers.len()].take_in(element.span),
+            Some(layer) => added[layer].include(element.span),
+            None if element.span.end.is_some() => added[layers.len()].include(element.span),
             None => {}
         }
     }
@@ -100,7 +102,7 @@ fn layers(
     Some(in_turn.chain(last).collect())
 }
 
-fn in_order(layers: &[Layer]) -> bool {
+fn are_layers_ordered(layers: &[SetLayer]) -> bool {
     let mut begin = 0;
     layers.iter().all(|layer| {
         let fits = begin <= layer.end;

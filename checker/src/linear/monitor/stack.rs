@@ -15,8 +15,8 @@
 //!
 //! Each level costs its size, and there are at most as many as the stack is deep.
 
-use super::queue::{Passage, Traffic};
-use super::view::{NEVER, View};
+use super::queue::{QueueHistory, ValueLifetime};
+use super::view::{NEVER, PrefixView};
 
 /// The end of what must have happened but was never seen to; and the begin and the end of the pops
 /// that were added.
@@ -25,17 +25,17 @@ const ADDED: u64 = NEVER - 2;
 const CLOSED: u64 = NEVER - 1;
 
 /// Work, in values looked at, after which the search may as well try.
-const PATIENCE: usize = 200_000_000;
+const MAX_WORK: usize = 200_000_000;
 
 #[derive(Clone, Copy)]
-struct Item {
+struct StackItem {
     push: (u64, u64),
     pop: (u64, u64),
 }
 
-impl Item {
+impl StackItem {
     /// A pop that need not have happened may also be one of those added.
-    fn new(passage: &Passage) -> Self {
+    fn new(passage: &ValueLifetime) -> Self {
         let pop = match passage.take {
             Some(take) => (take.begin, take.end.unwrap_or(CLOSED)),
             None => (ADDED, CLOSED),
@@ -53,28 +53,28 @@ impl Item {
 }
 
 /// Whether a stack explains it.
-pub(super) fn legal(view: &View<'_>) -> Option<bool> {
-    Traffic::new(view, "push")?.conclude(|traffic| {
-        let mut items: Vec<Item> = traffic.passages.iter().map(Item::new).collect();
-        items.sort_unstable_by_key(Item::first_end);
+pub(super) fn is_legal(view: &PrefixView<'_>) -> Option<bool> {
+    QueueHistory::new(view, "push")?.decide(|queue| {
+        let mut items: Vec<StackItem> = queue.lifetimes.iter().map(StackItem::new).collect();
+        items.sort_unstable_by_key(StackItem::first_end);
         let zones = items.iter().map(|it| (it.first_end(), it.last_begin())).collect();
-        if traffic.empty_answers_fit(zones) { nests(items) } else { Some(false) }
+        if queue.can_place_empty_answers(zones) { is_nested(items) } else { Some(false) }
     })
 }
 
 /// Takes items apart, given in order of their first ends.
-fn nests(items: Vec<Item>) -> Option<bool> {
+fn is_nested(items: Vec<StackItem>) -> Option<bool> {
     let mut work = 0;
     let mut parts = vec![items];
     while let Some(part) = parts.pop() {
         work += part.len();
-        if work > PATIENCE {
+        if work > MAX_WORK {
             return None;
         }
         let whole = part.len();
-        let rest = strip(part);
+        let rest = strip_outermost(part);
         let stripped = rest.len() < whole;
-        let pieces = cut(rest);
+        let pieces = cut_apart(rest);
         if !stripped && pieces.len() == 1 {
             return Some(false);
         }
@@ -84,17 +84,17 @@ fn nests(items: Vec<Item>) -> Option<bool> {
 }
 
 /// Leaves out each value that can be around all others.
-fn strip(mut part: Vec<Item>) -> Vec<Item> {
-    let first_end = part.iter().map(Item::first_end).min().unwrap_or(NEVER);
-    let last_begin = part.iter().map(Item::last_begin).max().unwrap_or(0);
+fn strip_outermost(mut part: Vec<StackItem>) -> Vec<StackItem> {
+    let first_end = part.iter().map(StackItem::first_end).min().unwrap_or(NEVER);
+    let last_begin = part.iter().map(StackItem::last_begin).max().unwrap_or(0);
     part.retain(|it| it.push.0 > first_end || it.pop.1 < last_begin);
     part
 }
 
 /// Cuts wherever no zone is. What has no zone of its own goes with the piece it first can.
-fn cut(part: Vec<Item>) -> Vec<Vec<Item>> {
-    let forward = |it: &Item| it.first_end() < it.last_begin();
-    let mut pieces: Vec<(u64, Vec<Item>)> = Vec::new();
+fn cut_apart(part: Vec<StackItem>) -> Vec<Vec<StackItem>> {
+    let forward = |it: &StackItem| it.first_end() < it.last_begin();
+    let mut pieces: Vec<(u64, Vec<StackItem>)> = Vec::new();
     for item in part.iter().copied().filter(forward) {
         match pieces.last_mut() {
             Some((until, piece)) if item.first_end() < *until => {
@@ -115,7 +115,7 @@ fn cut(part: Vec<Item>) -> Vec<Vec<Item>> {
         }
     }
     for (_, mut piece) in pieces {
-        piece.sort_by_key(Item::first_end);
+        piece.sort_by_key(StackItem::first_end);
         cut.push(piece);
     }
     cut

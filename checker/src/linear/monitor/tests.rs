@@ -3,7 +3,7 @@
 
 use super::super::engine::{Budget, Stop};
 use super::super::partition::partition;
-use super::super::search::Question;
+use super::super::search::SearchQuery;
 use super::super::{brute_force, deep};
 use crate::history::{Event, History, Kind, Process, Value};
 use crate::model;
@@ -11,24 +11,30 @@ use crate::verdict::{Keyed, Limits};
 
 /// Something begins, with its place, or ends.
 #[derive(Clone, Copy)]
-enum Step {
+enum KitStep {
     Begin(usize),
     End(usize),
 }
 
 /// Every way in which some operations can overlap, some of them without an end.
-fn shapes(count: usize) -> Vec<Vec<Step>> {
-    fn grow(count: usize, begun: usize, open: &[usize], shape: &[Step], all: &mut Vec<Vec<Step>>) {
+fn shapes(count: usize) -> Vec<Vec<KitStep>> {
+    fn grow(
+        count: usize,
+        begun: usize,
+        open: &[usize],
+        shape: &[KitStep],
+        all: &mut Vec<Vec<KitStep>>,
+    ) {
         if begun == count {
             all.push(shape.to_vec());
         } else {
             let open = [open, &[begun]].concat();
-            let shape = [shape, &[Step::Begin(begun)]].concat();
+            let shape = [shape, &[KitStep::Begin(begun)]].concat();
             grow(count, begun + 1, &open, &shape, all);
         }
         for (place, op) in open.iter().enumerate() {
             let rest = [&open[..place], &open[place + 1..]].concat();
-            grow(count, begun, &rest, &[shape, &[Step::End(*op)]].concat(), all);
+            grow(count, begun, &rest, &[shape, &[KitStep::End(*op)]].concat(), all);
         }
     }
     let mut all = Vec::new();
@@ -38,7 +44,7 @@ fn shapes(count: usize) -> Vec<Vec<Step>> {
 
 /// A model, and the calls that small histories of it are made of.
 #[derive(Clone, Copy)]
-struct Kit {
+struct FunctionKit {
     model: &'static str,
     /// How many calls each of so many operations chooses from.
     kinds: fn(usize) -> usize,
@@ -46,37 +52,37 @@ struct Kit {
     call: fn(usize, usize, usize) -> (&'static str, Value, Value),
 }
 
-const KITS: [Kit; 10] = [
-    Kit { model: "append-list", kinds: |count| 2 + sequences(count + 1), call: list_call },
-    Kit { model: "cas-register", kinds: |count| 3 + 2 * count, call: cas_call },
-    Kit { model: "counter", kinds: |count| 2 + count, call: counter_call },
-    Kit {
+const KITS: [FunctionKit; 10] = [
+    FunctionKit { model: "append-list", kinds: |count| 2 + sequences(count + 1), call: list_call },
+    FunctionKit { model: "cas-register", kinds: |count| 3 + 2 * count, call: cas_call },
+    FunctionKit { model: "counter", kinds: |count| 2 + count, call: counter_call },
+    FunctionKit {
         model: "fifo-queue",
         kinds: |count| 2 + count,
-        call: |kind, op, _| traffic("enqueue", "dequeue", kind, op),
+        call: |kind, op, _| queue("enqueue", "dequeue", kind, op),
     },
-    Kit { model: "kv", kinds: |count| 3 + sequences(2 * count + 1), call: text_call },
-    Kit { model: "lock", kinds: |_| 6, call: lock_call },
-    Kit {
+    FunctionKit { model: "kv", kinds: |count| 3 + sequences(2 * count + 1), call: text_call },
+    FunctionKit { model: "lock", kinds: |_| 6, call: lock_call },
+    FunctionKit {
         model: "register",
         kinds: |count| 2 + count,
-        call: |kind, op, _| traffic("write", "read", kind, op),
+        call: |kind, op, _| queue("write", "read", kind, op),
     },
-    Kit { model: "set", kinds: |count| 1 + (1 << count), call: set_call },
-    Kit {
+    FunctionKit { model: "set", kinds: |count| 1 + (1 << count), call: set_call },
+    FunctionKit {
         model: "stack",
         kinds: |count| 2 + count,
-        call: |kind, op, _| traffic("push", "pop", kind, op),
+        call: |kind, op, _| queue("push", "pop", kind, op),
     },
-    Kit {
+    FunctionKit {
         model: "unordered-queue",
         kinds: |count| 2 + count,
-        call: |kind, op, _| traffic("enqueue", "dequeue", kind, op),
+        call: |kind, op, _| queue("enqueue", "dequeue", kind, op),
     },
 ];
 
 /// Kind 0 puts a value of its own, others take the value of an operation, or nothing.
-fn traffic(
+fn queue(
     put: &'static str,
     take: &'static str,
     kind: usize,
@@ -91,7 +97,7 @@ fn traffic(
 
 /// The same, and compare-and-sets from nil or any operation's value to one of its own.
 fn cas_call(kind: usize, op: usize, count: usize) -> (&'static str, Value, Value) {
-    let Some(from) = kind.checked_sub(count + 2) else { return traffic("write", "read", kind, op) };
+    let Some(from) = kind.checked_sub(count + 2) else { return queue("write", "read", kind, op) };
     let old = if from == 0 { Value::Nil } else { Value::Int(from as i64 - 1) };
     let pair = Value::from(vec![old, Value::Int(op as i64)]);
     ("cas", pair.clone(), pair)
@@ -168,17 +174,17 @@ fn text_call(kind: usize, op: usize, count: usize) -> (&'static str, Value, Valu
 }
 
 /// The history of a shape in which each operation makes the call of its label.
-fn history(shape: &[Step], labels: &[usize], kit: Kit) -> History {
+fn history(shape: &[KitStep], labels: &[usize], kit: FunctionKit) -> History {
     let calls: Vec<_> =
         labels.iter().enumerate().map(|(op, kind)| (kit.call)(*kind, op, labels.len())).collect();
     calls_history(shape, &calls)
 }
 
-fn calls_history(shape: &[Step], calls: &[(&str, Value, Value)]) -> History {
+fn calls_history(shape: &[KitStep], calls: &[(&str, Value, Value)]) -> History {
     let events = shape.iter().enumerate().map(|(index, step)| {
         let (kind, op) = match step {
-            Step::Begin(op) => (Kind::Invoke, *op),
-            Step::End(op) => (Kind::Ok, *op),
+            KitStep::Begin(op) => (Kind::Invoke, *op),
+            KitStep::End(op) => (Kind::Ok, *op),
         };
         let (f, input, output) = &calls[op];
         let value = if kind == Kind::Ok { output } else { input }.clone();
@@ -190,7 +196,7 @@ fn calls_history(shape: &[Step], calls: &[(&str, Value, Value)]) -> History {
 
 /// Compares, and says what the monitor said.
 fn compare(history: &History, name: &str, with_twin: bool) -> Option<bool> {
-    let model = model::named(name).expect("it is there");
+    let model = model::find_model(name).expect("it is there");
     let objects = partition(history, model, Keyed::No).expect("it suits the model");
     let object = objects.first()?;
     let initial = [model.initial()];
@@ -199,15 +205,15 @@ fn compare(history: &History, name: &str, with_twin: bool) -> Option<bool> {
         assert_eq!(answer.is_ok(), brute_force::linearizable(history, model), "{name} {history:?}");
     }
     if answer.is_err() || !with_twin {
-        let budget = Budget::of(&Limits { memory_bytes: usize::MAX, ..Limits::default() });
-        let found = Question::new(model, &initial, &object.ops, budget).decide().answer;
+        let budget = Budget::from_limits(&Limits { memory_bytes: usize::MAX, ..Limits::default() });
+        let found = SearchQuery::new(model, &initial, &object.ops, budget).decide().answer;
         assert_eq!(answer.map_err(Stop::Illegal), found, "{name} {history:?}");
     }
     Some(answer.is_ok())
 }
 
 /// Every labelling of every shape, or every so many of them.
-fn sweep(kit: Kit, count: usize, stride: usize) -> (usize, usize) {
+fn sweep(kit: FunctionKit, count: usize, stride: usize) -> (usize, usize) {
     let mut answers = (0, 0);
     let kinds = (kit.kinds)(count);
     for (number, shape) in shapes(count).iter().enumerate() {
@@ -256,26 +262,26 @@ fn monitors_agree_with_the_twin_on_small_histories() {
     }
 }
 
-struct Draw(u64);
+struct MonitorDraw(u64);
 
-impl Draw {
+impl MonitorDraw {
     fn below(&mut self, below: usize) -> usize {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % below
     }
 
-    fn shape(&mut self, count: usize) -> Vec<Step> {
+    fn static_facts(&mut self, count: usize) -> Vec<KitStep> {
         let (mut shape, mut open) = (Vec::new(), Vec::new());
         for op in 0..count {
-            shape.push(Step::Begin(op));
+            shape.push(KitStep::Begin(op));
             open.push(op);
             while !open.is_empty() && self.below(5) < 2 {
-                shape.push(Step::End(open.swap_remove(self.below(open.len()))));
+                shape.push(KitStep::End(open.swap_remove(self.below(open.len()))));
             }
         }
         while !open.is_empty() && self.below(4) > 0 {
-            shape.push(Step::End(open.swap_remove(self.below(open.len()))));
+            shape.push(KitStep::End(open.swap_remove(self.below(open.len()))));
         }
         shape
     }
@@ -283,23 +289,23 @@ impl Draw {
     /// What one copy answers, each operation at some moment while it is open; now and then it lies.
     fn calls(
         &mut self,
-        shape: &[Step],
+        shape: &[KitStep],
         count: usize,
-        kit: Kit,
+        kit: FunctionKit,
     ) -> Vec<(&'static str, Value, Value)> {
-        let model = model::named(kit.model).expect("it is there");
+        let model = model::find_model(kit.model).expect("it is there");
         let mut state = model.initial();
         let mut calls: Vec<_> = (0..count).map(|op| (kit.call)(0, op, count)).collect();
         let mut waiting = Vec::new();
         for step in shape {
             match step {
-                Step::Begin(op) => waiting.push(*op),
-                Step::End(op) if waiting.contains(op) => {
+                KitStep::Begin(op) => waiting.push(*op),
+                KitStep::End(op) if waiting.contains(op) => {
                     let place = waiting.iter().position(|it| it == op).expect("it is there");
                     waiting[place..].rotate_left(1);
                     self.happen(waiting.pop(), &mut state, &mut calls, kit);
                 }
-                Step::End(_) => {}
+                KitStep::End(_) => {}
             }
             if !waiting.is_empty() && self.below(2) == 0 {
                 let one = waiting.swap_remove(self.below(waiting.len()));
@@ -315,15 +321,16 @@ impl Draw {
         op: Option<usize>,
         state: &mut Value,
         calls: &mut [(&'static str, Value, Value)],
-        kit: Kit,
+        kit: FunctionKit,
     ) {
         let (Some(op), count) = (op, calls.len()) else { return };
-        let model = model::named(kit.model).expect("it is there");
+        let model = model::find_model(kit.model).expect("it is there");
         let lies = self.below(24) == 0;
         for _ in 0..40 {
             calls[op] = (kit.call)(self.below((kit.kinds)(count)), op, count);
             let (f, input, output) = calls[op].clone();
-            let call = model::Call { f: f.into(), input, seen: model::Seen::Output(output) };
+            let call =
+                model::Call { f: f.into(), input, response: model::Response::Output(output) };
             match model.step(state, &call) {
                 Ok(after) if !lies => {
                     *state = after;
@@ -340,14 +347,14 @@ impl Draw {
 /// Mostly legal, or nearly so.
 #[test]
 fn monitors_agree_with_the_search_on_larger_histories() {
-    let mut draw = Draw(11);
+    let mut draw = MonitorDraw(11);
     for kit in KITS {
         let mut answers = [0, 0];
         // What grows has a test of its own.
         let grows = ["append-list", "kv"].contains(&kit.model);
         for _ in 0..deep(if grows { 300 } else { 3000 }) {
             let count = 4 + draw.below(if grows || kit.model == "set" { 5 } else { 9 });
-            let shape = draw.shape(count);
+            let shape = draw.static_facts(count);
             let calls = draw.calls(&shape, count, kit);
             if let Some(legal) = compare(&calls_history(&shape, &calls), kit.model, false) {
                 answers[usize::from(legal)] += 1;
@@ -361,8 +368,8 @@ fn monitors_agree_with_the_search_on_larger_histories() {
 
 /// What one growing copy answers, and now and then what it held before, or will hold, or never.
 fn grown_calls(
-    draw: &mut Draw,
-    shape: &[Step],
+    draw: &mut MonitorDraw,
+    shape: &[KitStep],
     count: usize,
     lists: bool,
 ) -> Vec<(&'static str, Value, Value)> {
@@ -375,37 +382,38 @@ fn grown_calls(
     let asked = if lists { Value::Nil } else { Value::pair("k", Value::Nil) };
     let (mut held, mut past) = (Vec::new(), vec![Vec::new()]);
     let mut calls = vec![("", Value::Nil, Value::Nil); count];
-    let happen = |op: usize, held: &mut Vec<usize>, past: &mut Vec<Vec<usize>>, draw: &mut Draw| {
-        // Now and then an element that another appended as well.
-        let element = if draw.below(9) == 0 { draw.below(count) } else { op };
-        let one = if lists { Value::Int(element as i64) } else { show(&[element]) };
-        match draw.below(8) {
-            0 if !lists => {
-                *held = vec![element + 1000];
-                past.push(held.clone());
-                ("put", show(held), show(held))
-            }
-            0..4 => {
-                held.push(element);
-                past.push(held.clone());
-                ("append", one.clone(), one)
-            }
-            _ if draw.below(12) == 0 => {
-                let mut shown = past[draw.below(past.len())].clone();
-                if shown.len() > 1 && draw.below(2) == 0 {
-                    let last = shown.len() - 1;
-                    shown.swap(last, last - 1);
+    let happen =
+        |op: usize, held: &mut Vec<usize>, past: &mut Vec<Vec<usize>>, draw: &mut MonitorDraw| {
+            // Now and then an element that another appended as well.
+            let element = if draw.below(9) == 0 { draw.below(count) } else { op };
+            let one = if lists { Value::Int(element as i64) } else { show(&[element]) };
+            match draw.below(8) {
+                0 if !lists => {
+                    *held = vec![element + 1000];
+                    past.push(held.clone());
+                    ("put", show(held), show(held))
                 }
-                ("read", asked.clone(), show(&shown))
+                0..4 => {
+                    held.push(element);
+                    past.push(held.clone());
+                    ("append", one.clone(), one)
+                }
+                _ if draw.below(12) == 0 => {
+                    let mut shown = past[draw.below(past.len())].clone();
+                    if shown.len() > 1 && draw.below(2) == 0 {
+                        let last = shown.len() - 1;
+                        shown.swap(last, last - 1);
+                    }
+                    ("read", asked.clone(), show(&shown))
+                }
+                _ => ("read", asked.clone(), show(held)),
             }
-            _ => ("read", asked.clone(), show(held)),
-        }
-    };
+        };
     let mut waiting: Vec<usize> = Vec::new();
     for step in shape {
         match step {
-            Step::Begin(op) => waiting.push(*op),
-            Step::End(op) => {
+            KitStep::Begin(op) => waiting.push(*op),
+            KitStep::End(op) => {
                 while let Some(place) = waiting.iter().position(|it| it == op) {
                     let one = if draw.below(2) == 0 { place } else { draw.below(waiting.len()) };
                     let one = waiting.swap_remove(one);
@@ -422,12 +430,12 @@ fn grown_calls(
 
 #[test]
 fn what_grows_is_judged_as_the_search_would() {
-    let mut draw = Draw(5);
+    let mut draw = MonitorDraw(5);
     for (lists, model) in [(true, "append-list"), (false, "kv")] {
         let mut answers = [0, 0];
         for _ in 0..deep(1500) {
             let count = 4 + draw.below(7);
-            let shape = draw.shape(count);
+            let shape = draw.static_facts(count);
             let calls = grown_calls(&mut draw, &shape, count, lists);
             if let Some(legal) = compare(&calls_history(&shape, &calls), model, false) {
                 answers[usize::from(legal)] += 1;
@@ -440,13 +448,14 @@ fn what_grows_is_judged_as_the_search_would() {
 /// What can be read at a moment is what the history with that read there permits.
 #[test]
 fn what_is_known_of_a_moment_is_what_could_be_read_there() {
-    let mut draw = Draw(7);
+    let mut draw = MonitorDraw(7);
     let (mut cuts, mut states) = (0, 0);
     for round in 0..deep(300) {
         let lists = round % 2 == 0;
-        let model = model::named(if lists { "append-list" } else { "kv" }).expect("it is there");
+        let model =
+            model::find_model(if lists { "append-list" } else { "kv" }).expect("it is there");
         let count = 3 + draw.below(6);
-        let shape = draw.shape(count);
+        let shape = draw.static_facts(count);
         let calls = grown_calls(&mut draw, &shape, count, lists);
         let history = calls_history(&shape, &calls);
         let initial = model.initial();
@@ -456,16 +465,20 @@ fn what_is_known_of_a_moment_is_what_could_be_read_there() {
         let objects = partition(&history, model, Keyed::No).expect("it suits the model");
         let Some(ops) = objects.first().map(|object| &object.ops) else { continue };
         let begins: Vec<u64> = ops.iter().map(|op| op.invoked).collect();
-        let known = super::standings(model, &[initial], ops, &begins);
-        for (moment, standing) in known.into_iter().flatten() {
+        let known = super::prefix_states_before(model, &[initial], ops, &begins);
+        for (moment, prefix_states) in known.into_iter().flatten() {
             let possible = |state: &Value| is_legal(&with_read(&history, moment, state), model);
-            assert!(standing.states.iter().all(possible), "{:?} {history:?}", standing.states);
+            assert!(
+                prefix_states.states.iter().all(possible),
+                "{:?} {history:?}",
+                prefix_states.states
+            );
             let others = past_states(&history, model).into_iter();
-            for other in others.filter(|it| !standing.states.contains(it)) {
+            for other in others.filter(|it| !prefix_states.states.contains(it)) {
                 assert!(!possible(&other), "{moment}: {other} {history:?}");
             }
             cuts += 1;
-            states += standing.states.len();
+            states += prefix_states.states.len();
         }
     }
     assert!(cuts > 100 && states > cuts, "{cuts} cuts, {states} states");
@@ -474,8 +487,8 @@ fn what_is_known_of_a_moment_is_what_could_be_read_there() {
 fn is_legal(history: &History, model: &dyn model::Model) -> bool {
     let objects = partition(history, model, Keyed::No).expect("it suits the model");
     let Some(object) = objects.first() else { return true };
-    let budget = Budget::of(&Limits::default());
-    Question::new(model, &[model.initial()], &object.ops, budget).decide().answer.is_ok()
+    let budget = Budget::from_limits(&Limits::default());
+    SearchQuery::new(model, &[model.initial()], &object.ops, budget).decide().answer.is_ok()
 }
 
 /// What reads of a history saw, as states.

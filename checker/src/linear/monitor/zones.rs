@@ -21,7 +21,7 @@ pub(super) struct Zone {
 impl Zone {
     pub(super) const EMPTY: Self = Self { end: NEVER, begin: 0 };
 
-    pub(super) fn take_in(&mut self, begin: u64, end: u64) {
+    pub(super) fn include(&mut self, begin: u64, end: u64) {
         self.end = self.end.min(end);
         self.begin = self.begin.max(begin);
     }
@@ -32,7 +32,7 @@ impl Zone {
 }
 
 /// Whether some order of blocks with these zones respects real time.
-pub(super) fn can_be_ordered(zones: &[Zone]) -> bool {
+pub(super) fn can_order_zones(zones: &[Zone]) -> bool {
     let mut forward: Vec<Zone> = zones.iter().copied().filter(|zone| zone.is_forward()).collect();
     forward.sort_unstable_by_key(|zone| zone.end);
     forward.windows(2).all(|pair| pair[0].begin <= pair[1].end)

@@ -9,8 +9,8 @@ use crate::check_linearizable;
 use crate::history::{Event, History, Kind, Process};
 use crate::linear::brute_force;
 use crate::linear::deep;
-use crate::linear::partition::{Op, partition};
-use crate::model::{self, Call, Seen};
+use crate::linear::partition::{ObjectOp, partition};
+use crate::model::{self, Call, Response};
 use crate::verdict::{Keyed, Validity};
 
 /// Models of which some call settles the state.
@@ -26,9 +26,9 @@ const MODELS: [&str; 8] = [
 ];
 
 /// A stream of numbers.
-struct Draw(u64);
+struct PauseDraw(u64);
 
-impl Draw {
+impl PauseDraw {
     fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (self.0 >> 33) % limit
@@ -40,21 +40,21 @@ impl Draw {
 }
 
 /// What a client is doing: a call, and once it took effect what will be told of it.
-type Doing = (&'static str, Value, Option<(Kind, Value)>);
+type ClientCall = (&'static str, Value, Option<(Kind, Value)>);
 
 /// How a history goes on: how often answers are lost, and how often they are lies, in a thousand.
 #[derive(Clone, Copy, Debug)]
-struct Ways {
+struct DrawRates {
     operations: usize,
     lost: u64,
     lies: u64,
 }
 
 /// A history of three clients that often pause, on one object.
-fn calm(model: &dyn Model, seed: u64, ways: Ways) -> History {
-    let mut draw = Draw(seed);
+fn history_with_pauses(model: &dyn Model, seed: u64, ways: DrawRates) -> History {
+    let mut draw = PauseDraw(seed);
     let mut state = model.initial();
-    let mut clients: Vec<(u64, Option<Doing>)> = (0..3).map(|client| (client, None)).collect();
+    let mut clients: Vec<(u64, Option<ClientCall>)> = (0..3).map(|client| (client, None)).collect();
     let (mut events, mut begun) = (Vec::new(), 0);
     let mut push = |process, kind, f: &str, value| {
         let (index, process, f) = (events.len() as u64, Process::Client(process), f.into());
@@ -85,7 +85,7 @@ fn calm(model: &dyn Model, seed: u64, ways: Ways) -> History {
 }
 
 /// A call that the model knows.
-fn ask(model: &str, state: &Value, draw: &mut Draw) -> (&'static str, Value) {
+fn ask(model: &str, state: &Value, draw: &mut PauseDraw) -> (&'static str, Value) {
     let (number, swap) = (draw.number(), Value::pair(draw.number(), draw.number()));
     let (reads, cas) = (draw.below(2) == 0, draw.below(3) == 0);
     match model {
@@ -109,10 +109,10 @@ fn take_effect(
     state: &mut Value,
     (f, input): (&str, &Value),
     lies: u64,
-    draw: &mut Draw,
+    draw: &mut PauseDraw,
 ) -> (Kind, Value) {
-    let seen = Seen::Nothing;
-    let call = Call { f: f.into(), input: input.clone(), seen };
+    let seen = Response::Unknown;
+    let call = Call { f: f.into(), input: input.clone(), response: seen };
     let Ok(next) = model.step(state, &call) else { return (Kind::Fail, input.clone()) };
     *state = next;
     let held = match state {
@@ -135,27 +135,36 @@ fn take_effect(
 }
 
 /// The answers about a history with pieces of at least so many operations.
-fn by(least: usize, history: &History, model: &dyn Model, limits: &Limits<'_>) -> Vec<Outcome> {
+fn by(
+    min_ops: usize,
+    history: &History,
+    model: &dyn Model,
+    limits: &Limits<'_>,
+) -> Vec<SearchOutcome> {
     let objects = partition(history, model, Keyed::No).expect("it suits the model");
-    answers_by(&objects, model, &[model.initial()], (limits, least))
+    check_objects_by(&objects, model, &[model.initial()], (limits, min_ops))
 }
 
-fn told(outcomes: &[Outcome]) -> Vec<(Result<(), Stop>, usize, usize)> {
+fn told(outcomes: &[SearchOutcome]) -> Vec<(Result<(), Stop>, usize, usize)> {
     outcomes.iter().map(|it| (it.answer.clone(), it.explained, it.explored)).collect()
 }
 
 fn named(model: &str) -> &'static dyn Model {
-    model::named(model).expect("it is there")
+    model::find_model(model).expect("it is there")
 }
 
-fn pieces_of(history: &History, model: &dyn Model, least: usize) -> usize {
+fn count_segments(history: &History, model: &dyn Model, min_ops: usize) -> usize {
     let objects = partition(history, model, Keyed::No).expect("it suits the model");
-    objects.iter().map(|it| segments::cut(model, &it.ops, least, || true).len()).max().unwrap_or(0)
+    objects
+        .iter()
+        .map(|it| segments::split_at_rest(model, &it.ops, min_ops, || true).len())
+        .max()
+        .unwrap_or(0)
 }
 
-fn ways() -> impl Strategy<Value = Ways> {
+fn ways() -> impl Strategy<Value = DrawRates> {
     let rare = || prop_oneof![Just(0_u64), Just(40)];
-    (2..60_usize, rare(), rare()).prop_map(|(operations, lost, lies)| Ways {
+    (2..60_usize, rare(), rare()).prop_map(|(operations, lost, lies)| DrawRates {
         operations,
         lost,
         lies,
@@ -167,35 +176,35 @@ proptest! {
 
     /// Same answer and same accused, whether there are pieces, and on how many threads.
     #[test]
-    fn pieces_say_what_the_whole_says(which in 0..MODELS.len(), seed in any::<u64>(), ways in ways(), least in 1..12_usize) {
+    fn segments_agree_with_the_whole_history(which in 0..MODELS.len(), seed in any::<u64>(), ways in ways(), min_ops in 1..12_usize) {
         let model = named(MODELS[which]);
-        let history = calm(model, seed, ways);
+        let history = history_with_pauses(model, seed, ways);
         let limits = Limits::default();
         let whole = by(usize::MAX / 2, &history, model, &limits);
-        let pieces = by(least, &history, model, &limits);
-        let answers = |outcomes: &[Outcome]| -> Vec<_> { outcomes.iter().map(|it| it.answer.clone()).collect() };
-        prop_assert_eq!(answers(&pieces), answers(&whole), "{:?}", history);
+        let segments_found = by(min_ops, &history, model, &limits);
+        let answers = |outcomes: &[SearchOutcome]| -> Vec<_> { outcomes.iter().map(|it| it.answer.clone()).collect() };
+        prop_assert_eq!(answers(&segments_found), answers(&whole), "{:?}", history);
         for jobs in 2..4 {
-            let more = by(least, &history, model, &Limits { jobs, ..limits });
-            prop_assert_eq!(told(&more), told(&pieces));
+            let more = by(min_ops, &history, model, &Limits { jobs, ..limits });
+            prop_assert_eq!(told(&more), told(&segments_found));
         }
     }
 
     #[test]
-    fn pieces_agree_with_the_obvious_twin(which in 0..MODELS.len(), seed in any::<u64>(), ways in ways()) {
+    fn segments_agree_with_brute_force(which in 0..MODELS.len(), seed in any::<u64>(), ways in ways()) {
         let model = named(MODELS[which]);
-        let history = calm(model, seed, Ways { operations: ways.operations.min(9), ..ways });
-        let pieces = by(1, &history, model, &Limits::default());
+        let history = history_with_pauses(model, seed, DrawRates { operations: ways.operations.min(9), ..ways });
+        let segments_found = by(1, &history, model, &Limits::default());
         let objects = partition(&history, model, Keyed::No).expect("it suits the model");
-        for (outcome, object) in pieces.iter().zip(&objects) {
-            let all: Vec<&Op<'_>> = object.ops.iter().collect();
+        for (outcome, object) in segments_found.iter().zip(&objects) {
+            let all: Vec<&ObjectOp<'_>> = object.ops.iter().collect();
             prop_assert_eq!(outcome.answer.is_ok(), brute_force::explains(model, &model.initial(), &all));
         }
     }
 
     /// Out of time or memory at any moment: the right answer, or none and how far it came.
     #[test]
-    fn a_budget_spent_in_some_piece_is_unknown_and_never_wrong(
+    fn a_segment_over_budget_is_unknown_and_never_wrong(
         which in 0..MODELS.len(),
         seed in any::<u64>(),
         ways in ways(),
@@ -203,7 +212,7 @@ proptest! {
         memory in prop_oneof![Just(0_usize), Just(4000), Just(usize::MAX)],
     ) {
         let model = named(MODELS[which]);
-        let history = calm(model, seed, ways);
+        let history = history_with_pauses(model, seed, ways);
         let right = by(usize::MAX / 2, &history, model, &Limits::default());
         let asked = AtomicUsize::new(0);
         let expired = || asked.fetch_add(1, Ordering::Relaxed) >= left;
@@ -215,11 +224,11 @@ proptest! {
             match &outcome.answer {
                 Ok(()) => prop_assert!(right.answer.is_ok()),
                 Err(Stop::Illegal(_)) => prop_assert!(right.answer.is_err()),
-                Err(Stop::Spent(_)) => {
+                Err(Stop::OverBudget(_)) => {
                     prop_assert!(outcome.explained <= ended);
                     // Nothing wrong ended in the part that was decided.
                     if let Err(Stop::Illegal(accused)) = right.answer {
-                        let before = |op: &&Op<'_>| op.completed < object.ops[accused].completed;
+                        let before = |op: &&ObjectOp<'_>| op.completed < object.ops[accused].completed;
                         let legal = object.ops.iter().filter(|op| op.completed.is_some()).filter(before);
                         prop_assert!(outcome.explained <= legal.count());
                     }
@@ -233,12 +242,14 @@ proptest! {
 #[test]
 fn every_model_has_histories_that_are_cut() {
     for name in MODELS {
-        let ways = Ways { operations: 60, lost: 0, lies: 0 };
-        let cuts = (0..50).map(|seed| pieces_of(&calm(named(name), seed, ways), named(name), 1));
+        let ways = DrawRates { operations: 60, lost: 0, lies: 0 };
+        let cuts = (0..50).map(|seed| {
+            count_segments(&history_with_pauses(named(name), seed, ways), named(name), 1)
+        });
         assert!(cuts.clone().min() > Some(1) && cuts.max() > Some(6), "{name}");
     }
-    let lost = Ways { operations: 60, lost: 1000, lies: 0 };
-    assert_eq!(pieces_of(&calm(named("lock"), 1, lost), named("lock"), 1), 1);
+    let lost = DrawRates { operations: 60, lost: 1000, lies: 0 };
+    assert_eq!(count_segments(&history_with_pauses(named("lock"), 1, lost), named("lock"), 1), 1);
 }
 
 /// A lie deep in a long history: whatever the number of threads the same verdict and the same window, found without
@@ -248,8 +259,12 @@ fn a_lie_deep_in_a_long_history_is_judged_where_it_is() {
     for (seed, name) in
         (0..8).zip(["register", "cas-register", "kv", "counter"].into_iter().cycle())
     {
-        let history = calm(named(name), seed, Ways { operations: 9000, lost: 0, lies: 0 });
-        assert!(pieces_of(&history, named(name), segments::LEAST) > 4, "{name}");
+        let history = history_with_pauses(
+            named(name),
+            seed,
+            DrawRates { operations: 9000, lost: 0, lies: 0 },
+        );
+        assert!(count_segments(&history, named(name), segments::MIN_SEGMENT_OPS) > 4, "{name}");
         assert_eq!(
             check_linearizable(&history, name, &Limits::default()).validity,
             Validity::Valid

@@ -10,142 +10,161 @@
 
 use std::collections::BTreeMap;
 
-use super::super::engine::{Budget, Spent, Stop};
-use super::super::partition::{Keys, Object, Op, read};
-use super::super::search::Question;
+use super::super::engine::{Budget, BudgetExceeded, Stop};
+use super::super::partition::{KeyPlacement, ObjectHistory, ObjectOp, parse_operation};
+use super::super::search::SearchQuery;
 use super::super::{explain, monitor};
 use crate::history::{Operation, Value};
 use crate::model::Model;
 
 /// So many operations are judged again at every completion; of more, a part must be new.
-const EAGER: usize = 256;
-const NEW_PART: usize = 16;
+const ALWAYS_CHECKED: usize = 256;
+const MIN_NEW_PART: usize = 16;
 
 /// The most that a walk to a point of rest may take; one that fails for it only keeps the past.
-const REST_BYTES: usize = 16 << 20;
+const REST_POINT_BYTES: usize = 16 << 20;
 
 /// How judging is done, the same for every object.
 #[derive(Clone, Copy)]
-pub(super) struct Court<'a> {
+pub(super) struct PrefixChecker<'a> {
     pub(super) model: &'a dyn Model,
-    pub(super) keys: Keys,
+    pub(super) keys: KeyPlacement,
     pub(super) budget: Budget<'a>,
 }
 
 /// What a look at an object said.
-pub(super) enum Seen {
+pub(super) enum PrefixOutcome {
     /// Some order explains it, or nobody looked.
-    Fine,
+    Explained,
     /// Nothing explains it, and this is what is accused.
     Illegal(String),
     /// The budget is spent, and on what.
-    Spent(Spent),
+    OverBudget(BudgetExceeded),
 }
 
 /// One object.
-pub(super) struct Ledger {
+pub(super) struct ObjectPrefix {
     start: Vec<Value>,
     /// What is over, in no order: since the last point of rest, and lost before.
-    over: Vec<Operation>,
+    completed_ops: Vec<Operation>,
     open: BTreeMap<u64, Operation>,
     /// Completions since anyone looked.
-    unjudged: usize,
+    unchecked: usize,
     /// Operations that must be over before another walk to a point of rest.
-    rest_at: usize,
+    next_rest_len: usize,
     /// What is held, roughly.
     pub(super) bytes: usize,
 }
 
-impl Ledger {
+impl ObjectPrefix {
     pub(super) fn new(start: Vec<Value>) -> Self {
-        let bytes = start.iter().map(Value::weight).sum();
-        Self { start, over: Vec::new(), open: BTreeMap::new(), unjudged: 0, rest_at: 0, bytes }
+        let bytes = start.iter().map(Value::approximate_bytes).sum();
+        Self {
+            start,
+            completed_ops: Vec::new(),
+            open: BTreeMap::new(),
+            unchecked: 0,
+            next_rest_len: 0,
+            bytes,
+        }
     }
 
     pub(super) fn begin(&mut self, operation: Operation) {
-        self.bytes += weight(&operation);
+        self.bytes += operation_bytes(&operation);
         self.open.insert(operation.invoked.index, operation);
     }
 
     /// The operation invoked there is over, as `operation` says; if it had no say, it is forgotten.
     pub(super) fn end(&mut self, operation: Operation, counts: bool) {
         let before = self.open.remove(&operation.invoked.index);
-        self.bytes -= before.as_ref().map_or(0, weight);
-        self.unjudged += 1;
+        self.bytes -= before.as_ref().map_or(0, operation_bytes);
+        self.unchecked += 1;
         if counts {
-            self.bytes += weight(&operation);
-            self.over.push(operation);
+            self.bytes += operation_bytes(&operation);
+            self.completed_ops.push(operation);
         }
     }
 
     /// Whether the time has come to look: at once while that is cheap, and later when so much is
     /// new that looking takes no more than a constant number of times what looking once takes.
-    pub(super) fn is_due(&self) -> bool {
-        self.over.len() <= EAGER || self.unjudged * NEW_PART >= self.over.len()
+    pub(super) fn is_check_due(&self) -> bool {
+        self.completed_ops.len() <= ALWAYS_CHECKED
+            || self.unchecked * MIN_NEW_PART >= self.completed_ops.len()
     }
 
     /// Judges what is known, and forgets what no longer matters.
-    pub(super) fn look(&mut self, key: &Option<Value>, court: Court<'_>) -> Seen {
-        if self.unjudged == 0 {
-            return Seen::Fine;
+    pub(super) fn check_prefix(
+        &mut self,
+        key: &Option<Value>,
+        checker: PrefixChecker<'_>,
+    ) -> PrefixOutcome {
+        if self.unchecked == 0 {
+            return PrefixOutcome::Explained;
         }
-        self.unjudged = 0;
-        let object = Object { key: key.clone(), ops: self.ops(court) };
-        let Court { model, budget, .. } = court;
+        self.unchecked = 0;
+        let object = ObjectHistory { key: key.clone(), ops: self.ops(checker) };
+        let PrefixChecker { model, budget, .. } = checker;
         let outcome = monitor::outcome(model, &self.start, &object.ops, budget)
-            .unwrap_or_else(|| Question::new(model, &self.start, &object.ops, budget).decide());
+            .unwrap_or_else(|| SearchQuery::new(model, &self.start, &object.ops, budget).decide());
         match outcome.answer {
-            Err(Stop::Illegal(accused)) => Seen::Illegal(explain::accusation(&object, accused)),
-            Err(Stop::Spent(why)) => Seen::Spent(why),
+            Err(Stop::Illegal(accused)) => {
+                PrefixOutcome::Illegal(explain::describe_accused(&object, accused))
+            }
+            Err(Stop::OverBudget(why)) => PrefixOutcome::OverBudget(why),
             Ok(()) => {
-                if self.open.is_empty() && self.over.len() >= self.rest_at {
-                    let rest = self.rest(court, &object.ops);
-                    self.settle(rest);
+                if self.open.is_empty() && self.completed_ops.len() >= self.next_rest_len {
+                    let rest = self.find_rest_point(checker, &object.ops);
+                    self.forget_before_rest(rest);
                 }
-                Seen::Fine
+                PrefixOutcome::Explained
             }
         }
     }
 
     /// What is known, in order of invocation. An open operation that means nothing as it stands can
     /// only fail or make the whole history meaningless.
-    fn ops(&self, court: Court<'_>) -> Vec<Op<'_>> {
-        let known = self.over.iter().chain(self.open.values());
-        let read = known.filter_map(|it| read(it, court.model, court.keys).ok().flatten());
-        let mut ops: Vec<Op<'_>> = read.map(|(_, op)| op).collect();
+    fn ops(&self, checker: PrefixChecker<'_>) -> Vec<ObjectOp<'_>> {
+        let known = self.completed_ops.iter().chain(self.open.values());
+        let read =
+            known.filter_map(|it| parse_operation(it, checker.model, checker.keys).ok().flatten());
+        let mut ops: Vec<ObjectOp<'_>> = read.map(|(_, op)| op).collect();
         ops.sort_by_key(|op| op.invoked);
         ops
     }
 
     /// The states at a point of rest and the lost operations that have not happened, if all agree.
-    fn rest(&self, court: Court<'_>, ops: &[Op<'_>]) -> Option<(Vec<Value>, Vec<u64>)> {
-        let memory_bytes = court.budget.memory_bytes.min(REST_BYTES);
-        let budget = Budget { memory_bytes, ..court.budget };
-        let mut walk = Question::new(court.model, &self.start, ops, budget).walk_on();
-        while walk.next().is_some() {
+    fn find_rest_point(
+        &self,
+        checker: PrefixChecker<'_>,
+        ops: &[ObjectOp<'_>],
+    ) -> Option<(Vec<Value>, Vec<u64>)> {
+        let memory_bytes = checker.budget.memory_bytes.min(REST_POINT_BYTES);
+        let budget = Budget { memory_bytes, ..checker.budget };
+        let mut walk = SearchQuery::new(checker.model, &self.start, ops, budget).walk_open_ended();
+        while walk.next_event().is_some() {
             walk.advance().ok()?;
         }
-        let standing = walk.standing();
+        let prefix_states = walk.prefix_states();
         let lost = ops.iter().enumerate().filter(|(_, op)| op.completed.is_none());
-        let left = lost.filter(|(place, _)| !standing.always.contains(place));
+        let left = lost.filter(|(place, _)| !prefix_states.certain.contains(place));
         let left = left.map(|(_, op)| op.invoked).collect();
-        standing.sometimes.is_empty().then_some((standing.states, left))
+        prefix_states.possible.is_empty().then_some((prefix_states.states, left))
     }
 
-    fn settle(&mut self, rest: Option<(Vec<Value>, Vec<u64>)>) {
+    fn forget_before_rest(&mut self, rest: Option<(Vec<Value>, Vec<u64>)>) {
         if let Some((states, left)) = rest {
             self.start = states;
-            self.over.retain(|operation| left.contains(&operation.invoked.index));
-            let states: usize = self.start.iter().map(Value::weight).sum();
-            self.bytes = states + self.over.iter().map(weight).sum::<usize>();
-            self.rest_at = 0;
-        } else if self.over.len() > NEW_PART {
-            self.rest_at = self.over.len() + self.over.len() / NEW_PART;
+            self.completed_ops.retain(|operation| left.contains(&operation.invoked.index));
+            let states: usize = self.start.iter().map(Value::approximate_bytes).sum();
+            self.bytes = states + self.completed_ops.iter().map(operation_bytes).sum::<usize>();
+            self.next_rest_len = 0;
+        } else if self.completed_ops.len() > MIN_NEW_PART {
+            self.next_rest_len = self.completed_ops.len() + self.completed_ops.len() / MIN_NEW_PART;
         }
     }
 }
 
-fn weight(operation: &Operation) -> usize {
-    let output = operation.completion.as_ref().map_or(0, |it| it.output.weight());
-    size_of::<Operation>() + operation.f.len() + operation.input.weight() + output
+fn operation_bytes(operation: &Operation) -> usize {
+    let output = operation.completion.as_ref().map_or(0, |it| it.output.approximate_bytes());
+    size_of::<Operation>() + operation.f.len() + operation.input.approximate_bytes() + output
 }

@@ -4,24 +4,20 @@
 use proptest::prelude::*;
 
 use super::super::deep;
-use super::{Conviction, Online};
-use crate::history::{Event, Flaw, History, Kind, MISMATCH, Process, Value, jsonl, notation};
+use super::{Anomaly, OnlineChecker};
+use crate::history::{Event, History, Kind, MISMATCH, Process, Value, Violation, jsonl, notation};
 use crate::linear::tests::{moves, play};
 use crate::linear::{brute_force, check};
-use crate::model::{CELLS, Call, MODELS, Model, Seen, named};
+use crate::model::{CELLS, Call, MODELS, Model, Response, find_model};
 use crate::verdict::{Keyed, Limits, Validity};
 
 /// Feeds everything; returns the first conviction, and the final answer.
-fn online(
-    events: &[Event],
-    model: &dyn Model,
-    limits: Limits<'_>,
-) -> (Option<Conviction>, Validity) {
-    let mut judge = Online::new(model, limits);
+fn online(events: &[Event], model: &dyn Model, limits: Limits<'_>) -> (Option<Anomaly>, Validity) {
+    let mut judge = OnlineChecker::new(model, limits);
     let mut first = None;
     for event in events {
-        let told = judge.feed(event).expect("the history is well-formed");
-        first = first.or(told);
+        let parsed = judge.feed(event).expect("the history is well-formed");
+        first = first.or(parsed);
     }
     (first, judge.finish().validity)
 }
@@ -143,7 +139,7 @@ impl Liar<'_> {
             }
             3 => self.push(at, Kind::Ok, (f, lie), None),
             _ => match self.truth(f, input, outputs) {
-                Some(Seen::Output(output)) => self.push(at, Kind::Ok, (f, output), None),
+                Some(Response::Output(output)) => self.push(at, Kind::Ok, (f, output), None),
                 Some(_) => self.push(at, Kind::Fail, (f, json(input)), Some(MISMATCH.into())),
                 None => self.push(at, Kind::Ok, (f, lie), None),
             },
@@ -151,18 +147,18 @@ impl Liar<'_> {
     }
 
     /// What it can say truly, and does.
-    fn truth(&mut self, f: &str, input: &str, outputs: &[&str]) -> Option<Seen> {
-        let said = outputs.iter().map(|output| Seen::Output(json(output)));
-        said.chain([Seen::Mismatch]).find(|seen| {
-            let call = Call { f: f.into(), input: json(input), seen: seen.clone() };
+    fn truth(&mut self, f: &str, input: &str, outputs: &[&str]) -> Option<Response> {
+        let said = outputs.iter().map(|output| Response::Output(json(output)));
+        said.chain([Response::Mismatch]).find(|response| {
+            let call = Call { f: f.into(), input: json(input), response: response.clone() };
             let step =
-                self.model.understands(&call).and_then(|()| self.model.step(&self.state, &call));
+                self.model.validate(&call).and_then(|()| self.model.step(&self.state, &call));
             step.map(|next| self.state = next).is_ok()
         })
     }
 }
 
-fn told(model: &dyn Model, acts: &[(usize, usize, usize)]) -> History {
+fn parsed(model: &dyn Model, acts: &[(usize, usize, usize)]) -> History {
     let (state, events) = (model.initial(), Vec::new());
     let mut liar = Liar { model, state, events, open: vec![None; 3], numbers: vec![0, 1, 2] };
     acts.iter().for_each(|(at, which, end)| liar.act(*at, *which, *end));
@@ -178,13 +174,13 @@ proptest! {
 
     #[test]
     fn every_model_is_convicted_when_its_prefix_is(which in 0..MODELS.len(), acts in acts(26)) {
-        agrees(&told(MODELS[which], &acts), MODELS[which], Keyed::Auto)?;
+        agrees(&parsed(MODELS[which], &acts), MODELS[which], Keyed::Auto)?;
     }
 
     #[test]
     fn the_final_answer_is_the_obvious_one(which in 0..MODELS.len(), acts in acts(16)) {
         let model = MODELS[which];
-        let history = told(model, &acts);
+        let history = parsed(model, &acts);
         let offline = check(&history, model, &Limits::default()).validity;
         prop_assume!(offline != Validity::Unknown);
         let (_, answer) = online(history.events(), model, Limits::default());
@@ -200,26 +196,27 @@ proptest! {
 
     #[test]
     fn one_object_can_be_many_keys(moves in moves(24)) {
-        agrees(&play("kv", &moves), named("kv").expect("it is there"), Keyed::No)?;
+        agrees(&play("kv", &moves), find_model("kv").expect("it is there"), Keyed::No)?;
     }
 }
 
 fn cas_register() -> &'static dyn Model {
-    named("cas-register").expect("it is there")
+    find_model("cas-register").expect("it is there")
 }
 
 #[test]
 fn what_is_past_is_forgotten() {
     let model = cas_register();
-    let mut judge = Online::new(model, Limits { memory_bytes: 16 << 10, ..Limits::default() });
+    let mut judge =
+        OnlineChecker::new(model, Limits { memory_bytes: 16 << 10, ..Limits::default() });
     let mut most = 0;
     for round in 0..400_u64 {
         let text = "0:w1; 1:cas[1 2]; 0:ok; 1:ok; r2 ok; 2:w3; 3:r2; 3:ok; 2:ok; r3 ok";
         let history = notation::parse(text).expect("it is a history");
         for event in history.events() {
             let index = event.index + round * 100;
-            let told = judge.feed(&Event { index, ..event.clone() }).expect("it is well-formed");
-            assert_eq!(told, None);
+            let parsed = judge.feed(&Event { index, ..event.clone() }).expect("it is well-formed");
+            assert_eq!(parsed, None);
             most = most.max(judge.held_bytes());
         }
     }
@@ -262,12 +259,12 @@ fn a_long_object_without_rest_is_convicted_soon() {
 #[test]
 fn what_no_client_does_is_refused_and_not_counted() {
     let history = notation::parse("w1 ok; r1 ok").expect("it is a history");
-    let mut judge = Online::new(cas_register(), Limits::default());
+    let mut judge = OnlineChecker::new(cas_register(), Limits::default());
     judge.feed(&history.events()[0]).expect("it is an invocation");
     let again = judge.feed(&history.events()[2]).expect_err("it is busy");
-    assert_eq!((again.position, again.flaw), (1, Flaw::Busy(Process::Client(0), 0)));
+    assert_eq!((again.position, again.violation), (1, Violation::Busy(Process::Client(0), 0)));
     let early = judge.feed(&history.events()[0]).expect_err("it was there before");
-    assert_eq!(early.flaw, Flaw::OutOfOrder(0));
+    assert_eq!(early.violation, Violation::OutOfOrder(0));
     judge.feed(&history.events()[1]).expect("the first completion still fits");
     assert_eq!(judge.finish().validity, Validity::Valid);
 }

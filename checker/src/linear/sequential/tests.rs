@@ -3,13 +3,13 @@
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-use super::Place;
+use super::OpPosition;
 use crate::check_by_name;
 use crate::history::{History, Process, Value, notation};
 use crate::linear::deep;
-use crate::linear::partition::{Object, partition};
+use crate::linear::partition::{ObjectHistory, partition};
 use crate::linear::tests::{moves, play};
-use crate::model::{CELLS, Model, named};
+use crate::model::{CELLS, Model, find_model};
 use crate::verdict::{Limits, Validity, Verdict};
 
 fn ask(history: &History, model: &str) -> Verdict {
@@ -19,11 +19,11 @@ fn ask(history: &History, model: &str) -> Verdict {
 /// Whether what is left can be done from here, by the processes in any order.
 fn explains(
     model: &dyn Model,
-    objects: &[Object<'_>],
+    objects: &[ObjectHistory<'_>],
     states: &[Value],
-    left: &[Vec<Place>],
+    left: &[Vec<OpPosition>],
 ) -> bool {
-    let op = |place: Place| &objects[place.0].ops[place.1];
+    let op = |place: OpPosition| &objects[place.0].ops[place.1];
     if left.iter().flatten().all(|place| op(*place).completed.is_none()) {
         return true;
     }
@@ -39,7 +39,7 @@ fn explains(
 
 fn twin(history: &History, model: &dyn Model) -> bool {
     let objects = partition(history, model, Limits::default().keyed).expect("it suits the model");
-    let mut processes: BTreeMap<Process, Vec<(u64, Place)>> = BTreeMap::new();
+    let mut processes: BTreeMap<Process, Vec<(u64, OpPosition)>> = BTreeMap::new();
     for (number, object) in objects.iter().enumerate() {
         for (place, op) in object.ops.iter().enumerate() {
             processes.entry(op.operation.process).or_default().push((op.invoked, (number, place)));
@@ -58,7 +58,7 @@ fn says(text: &str, expected: Validity) -> String {
     let verdict = ask(&history, "register");
     assert_eq!(verdict.validity, expected, "{text}: {}", verdict.message);
     assert_eq!(
-        twin(&history, named("register").expect("it is there")),
+        twin(&history, find_model("register").expect("it is there")),
         expected == Validity::Valid
     );
     verdict.message

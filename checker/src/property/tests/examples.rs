@@ -17,7 +17,7 @@ fn check_names_are_sorted_unique_kebab_case_documented_and_not_models() {
     for check in CHECKS {
         assert!(check.name().chars().all(|c| c.is_ascii_lowercase() || c == '-'));
         assert!(check.doc().len() > 20, "{} lacks a description", check.name());
-        assert!(model::named(check.name()).is_none(), "{} is a model", check.name());
+        assert!(model::find_model(check.name()).is_none(), "{} is a model", check.name());
     }
 }
 

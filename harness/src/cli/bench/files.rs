@@ -79,7 +79,7 @@ impl Group {
         let bytes = std::fs::read(file)
             .map_err(|why| Failure::Usage(format!("{}: cannot be read: {why}", file.display())))?;
         let unlike = || Failure::Usage(format!("{}: this is no history", file.display()));
-        let format = checker::history::Format::of(&bytes).ok_or_else(unlike)?;
+        let format = checker::history::Format::detect(&bytes).ok_or_else(unlike)?;
         let history: History = format.parse(&bytes[..])?.history;
         let history = history.with_initial(start.into_iter().collect());
         let (model, consistency) = model_of(model);

@@ -1,7 +1,7 @@
 //! Finds and reads the files that `harness check` is given.
 
 use checker::History;
-use checker::history::{Damage, Format};
+use checker::history::{Format, ParseError};
 use std::path::{Path, PathBuf};
 
 /// How histories are written, as far as the command line knows.
@@ -33,7 +33,7 @@ pub(super) enum Unreadable {
     Format { file: PathBuf },
     /// It is damaged.
     #[error("{}:{}:{}: {}", file.display(), damage.line, damage.column, damage.why)]
-    Damage { file: PathBuf, damage: Damage },
+    Damage { file: PathBuf, damage: ParseError },
 }
 
 impl Unreadable {
@@ -57,7 +57,7 @@ pub(super) fn read(path: &Path, input: Input) -> Result<History, Unreadable> {
         Err(why) => return Err(Unreadable::File { file, why }),
     };
     let format = match input {
-        Input::Auto => Format::of(&bytes),
+        Input::Auto => Format::detect(&bytes),
         Input::Jsonl => Some(Format::Jsonl),
         Input::Edn => Some(Format::Edn),
         Input::Porcupine => Some(Format::Porcupine),

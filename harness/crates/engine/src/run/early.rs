@@ -7,7 +7,7 @@
 use anyhow::{Context as _, Result};
 use checker::history::Event;
 use checker::model::Model;
-use checker::{Limits, Online};
+use checker::{Limits, OnlineChecker};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -72,7 +72,7 @@ fn judge(
 ) {
     let expired = || over.load(Ordering::Relaxed);
     let limits = Limits { memory_bytes: MEMORY_BYTES, expired: &expired, ..Limits::default() };
-    let mut online = Online::new(model, limits);
+    let mut online = OnlineChecker::new(model, limits);
     for event in fed {
         match online.feed(&event) {
             Ok(None) => {}

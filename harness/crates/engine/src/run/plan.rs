@@ -243,7 +243,7 @@ fn topology(config: &Config) -> Result<Option<Topology>> {
 /// The model that can convict a history by its beginning.
 fn early(workload: &dyn Workload, consistency: ReadConsistency) -> Result<&'static dyn Model> {
     let checks = workload.checks(consistency);
-    checks.iter().find_map(|name| model::named(name)).with_context(|| {
+    checks.iter().find_map(|name| model::find_model(name)).with_context(|| {
         format!(
             "--fail-fast has no effect on workload {}: it is judged by {}, which needs the whole \
              history; leave the option out",
