@@ -1,12 +1,12 @@
 //! Checks recorded histories of concurrent operations against consistency models.
 //!
-//! A [`History`] is well-formed by construction. A [`Model`] defines what one copy of
+//! A [`History`] is well-formed by construction. A [`Model`] or a [`Spec`] defines what one copy of
 //! an object does. [`linear`] searches for an order of operations that explains the history, and a
 //! [`Verdict`] holds the result, with the smallest evidence found for a violation. Nothing here does
 //! I/O, reads a clock or starts a task. The same history gets the same verdict for any number of
 //! threads; only an exceeded budget ([`Limits`]) turns an answer into [`Validity::Unknown`].
 //!
-
+//! [`check_spec`] takes operations with call and return times and a specification with types of
 //! its own. [`check_linearizable`] takes a [`History`] and one of the built-in models
 //! ([`model::MODELS`]), and [`check_by_name`] any model or check ([`registry::CHECKS`]).
 //! [`linearize`] returns the proof of a valid history: an order that can be replayed.
@@ -63,6 +63,7 @@ pub mod model;
 pub mod property;
 pub mod registry;
 pub mod session;
+pub mod spec;
 pub mod txn;
 pub mod verdict;
 pub mod window;
@@ -71,6 +72,11 @@ pub use history::History;
 pub use linear::online::OnlineChecker;
 pub use model::Model;
 pub use registry::{check_by_name, check_linearizable, linearize};
+pub use spec::{Spec, check_spec};
 pub use verdict::{Limits, Validity, Verdict};
 pub use window::Window;
 
+/// The code of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

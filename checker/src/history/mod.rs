@@ -17,6 +17,7 @@ mod parse_error;
 pub mod porcupine_log;
 pub mod session_text;
 mod text;
+mod timed_operation;
 mod value;
 
 pub use event::{Completion, Event, Kind, MISMATCH, Moment, Operation, Process};
@@ -25,6 +26,7 @@ pub use pairing::{History, Malformed, Violation};
 pub(crate) use pairing::{complete, invocation};
 pub use parse_error::{ParseError, Parsed, TornLine};
 pub use text::Text;
+pub use timed_operation::{Invocation, OperationsError, TimedOperation};
 pub use value::{Real, Value};
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Tests the judge from outside, as `harness` and `workloads` use it.
 
+mod examples;
 mod formats;
 mod real_data;
 mod txn;
