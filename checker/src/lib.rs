@@ -2,8 +2,8 @@
 //!
 //! A [`History`] is well-formed by construction. A [`Model`] or a [`Spec`] defines what one copy of
 //! an object does. [`linear`] searches for an order of operations that explains the history, and a
-//! [`Verdict`] holds the result, with the smallest evidence found for a violation. Nothing here does
-//! I/O, reads a clock or starts a task. The same history gets the same verdict for any number of
+//! [`Verdict`] holds the result, with the smallest evidence found for a violation. The crate does no
+//! I/O, reads no clock and starts no async task. The same history gets the same verdict for any number of
 //! threads; only an exceeded budget ([`Limits`]) turns an answer into [`Validity::Unknown`].
 //!
 //! [`check_spec`] takes operations with call and return times and a specification with types of
@@ -35,7 +35,7 @@
 //!         let Value::Int(last) = state else { return Err("no number".into()) };
 //!         let next = Value::Int(last + 1);
 //!         match &call.response {
-//!             Response::Output(got) if *got != next => Err(format!("the next is {next}, not {got}")),
+//!             Response::Output(got) if *got != next => Err(format!("expected {next}, got {got}")),
 //!             _ => Ok(next),
 //!         }
 //!     }

@@ -1,8 +1,9 @@
-//! Throws bytes at every parser of `checker`.
+//! Feeds arbitrary bytes to every parser of `checker`.
 //!
-//! `cargo test --release` does so at random for a moment; `BOLERO_RANDOM_TEST_TIME_MS=60000 BOLERO_RANDOM_ITERATIONS=1000000000`
-//! makes it a minute a target. Guided by coverage: `cargo install cargo-bolero`, then
-//! `cargo bolero test --sanitizer NONE --rustc-bootstrap -T 60s parsers::edn_is_answered` (its engine wants a C++ compiler).
+//! `cargo test --release` does so at random for a moment; `BOLERO_RANDOM_TEST_TIME_MS=60000
+//! BOLERO_RANDOM_ITERATIONS=1000000000` makes it a minute per target. Guided by coverage: `cargo
+//! install cargo-bolero`, then `cargo bolero test --sanitizer NONE --rustc-bootstrap -T 60s
+//! parsers::edn_is_answered` (its engine needs a C++ compiler).
 
 #[cfg(test)]
 mod parsers;

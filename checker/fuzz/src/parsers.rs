@@ -1,5 +1,6 @@
-//! Throws bytes at every parser: each text is read or refused with a place inside of it, without a panic and within
-//! bounded memory; what is read can be written and read again, and judged.
+//! Feeds arbitrary bytes to every parser. Each text is read or rejected with a position inside of
+//! it, without a panic and within bounded memory. A history that was read can be written, read
+//! again and checked.
 
 use bolero::check;
 use cap::Cap;
@@ -8,18 +9,18 @@ use checker::{Limits, Validity, check_by_name};
 use std::alloc::System;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// An allocation beyond this ends the process, which is what a runaway parser deserves.
+/// A larger allocation ends the process, which is what a runaway parser deserves.
 #[global_allocator]
 static MEMORY: Cap<System> = Cap::new(System, 256 << 20);
 
-/// A refusal that says where and why, and points into the text.
+/// Checks that an error has a reason and a position in the text.
 fn is_told(damage: &ParseError, text: &[u8]) {
     assert!(!damage.why.is_empty(), "{damage}");
     let lines = text.iter().filter(|byte| **byte == b'\n').count() + 1;
     assert!(damage.line >= 1 && damage.line <= lines + 1, "{damage}: of {lines} lines");
 }
 
-/// What a text says, if it says anything.
+/// The history of a text, if it is one.
 fn read(format: Format, text: &[u8]) -> Option<History> {
     match format.parse(text) {
         Ok(parsed) => Some(parsed.history),
@@ -30,7 +31,7 @@ fn read(format: Format, text: &[u8]) -> Option<History> {
     }
 }
 
-/// What is read survives being written, in both forms that are written.
+/// Checks that a history survives both formats that can be written.
 fn comes_back(history: &History) {
     let again = jsonl::parse(jsonl::write(history)).expect("we read what we write");
     assert_eq!(again.history.events(), history.events());
@@ -40,7 +41,7 @@ fn comes_back(history: &History) {
     }
 }
 
-/// Judges within a small budget; any answer will do.
+/// Checks the history within a small budget; any answer will do.
 fn is_judged(history: &History) {
     let asked = AtomicUsize::new(0);
     let expired = || asked.fetch_add(1, Ordering::Relaxed) > 1000;
@@ -58,7 +59,7 @@ fn is_answered(format: Format, text: &[u8]) {
     }
 }
 
-/// Words out of which texts of a format are put together, so that random bytes get beyond the first token.
+/// Words to compose texts of a format from, so that random bytes get beyond the first token.
 fn words(words: &[&str], picks: &[u8]) -> Vec<u8> {
     picks.iter().flat_map(|pick| words[usize::from(*pick) % words.len()].bytes()).collect()
 }

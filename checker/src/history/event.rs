@@ -1,4 +1,4 @@
-//! Names the parts of a history: events as they were journaled, and operations as they are judged.
+//! Defines events, as a history records them, and operations, as checks see them.
 
 use std::fmt;
 
@@ -8,59 +8,59 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::text::Text;
 use super::value::Value;
 
-/// One line of a history.
+/// One event of a history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Event {
-    /// Its number; grows along the history, with or without gaps.
+    /// Its number. Numbers increase along the history; gaps are allowed.
     pub index: u64,
     /// Nanoseconds since the run began.
     pub time: u64,
-    /// What it says.
+    /// What it reports.
     #[serde(rename = "type")]
     pub kind: Kind,
-    /// Who says it.
+    /// The process that it is about.
     pub process: Process,
     /// The function called.
     pub f: Text,
-    /// The argument, or in an ok completion the result.
+    /// The argument of the call; in an ok completion, the result.
     pub value: Value,
-    /// The replica that was asked.
+    /// The replica that the client called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<Text>,
-    /// Why it failed, or why nobody knows.
+    /// Why the operation failed, or why its outcome is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Value>,
 }
 
-/// What an event says of an operation.
+/// What an event reports of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// It begins.
+    /// The operation was invoked.
     Invoke,
-    /// It happened.
+    /// The operation took effect.
     Ok,
-    /// It did not happen.
+    /// The operation did not take effect.
     Fail,
-    /// Nobody knows; it may still happen.
+    /// The outcome is unknown; the operation may still take effect.
     Info,
 }
 
 /// A logical single-threaded client, or the nemesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Process {
-    /// A client; after an `info` its number is never used again.
+    /// A client. After an `info` its number is never used again.
     Client(u64),
-    /// What breaks things; its events claim nothing about the data.
+    /// The nemesis. Its events say nothing about the data.
     Nemesis,
 }
 
-/// Whether the events of a history say who speaks. Where none does, one client takes turns.
+/// Whether the events of a history name their process. If none does, one client makes all calls.
 #[derive(Debug, Default)]
 pub(super) struct ProcessNames(Option<bool>);
 
 impl ProcessNames {
-    /// Who speaks in the next event, or nothing if it does not say though others do.
+    /// The process of the next event; `None` if this event names none though others do.
     pub(super) fn resolve(&mut self, said: Option<Process>) -> Option<Process> {
         let named = *self.0.get_or_insert(said.is_some());
         said.or((!named).then_some(Process::Client(0)))
@@ -85,8 +85,8 @@ impl Serialize for Process {
     }
 }
 
-/// A number is a client, and there is the nemesis. Other names are refused: who took them for the nemesis would judge
-/// a history in which no client did anything.
+/// Accepts a number or the nemesis. Any other name is an error: taken for the nemesis, its
+/// operations would be left out and the history would be valid.
 impl<'de> Deserialize<'de> for Process {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ProcessVisitor)
@@ -123,7 +123,7 @@ fn unknown_process<E: Error>(what: impl fmt::Display) -> E {
     E::custom(format!("process {what} is neither a client's number nor \"nemesis\""))
 }
 
-/// What the nemesis is called, with or without a keyword's colon.
+/// Whether a name is that of the nemesis, with or without a keyword's colon.
 pub(super) fn is_nemesis(name: &str) -> bool {
     name.strip_prefix(':').unwrap_or(name) == "nemesis"
 }
@@ -131,61 +131,60 @@ pub(super) fn is_nemesis(name: &str) -> bool {
 /// The error of a compare-and-set that failed *because* the state was not the expected one.
 pub const MISMATCH: &str = "mismatch";
 
-/// An invocation and its completion, if there was one.
+/// An invocation and its completion, if there is one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Operation {
-    /// Who called.
+    /// The client.
     pub process: Process,
     /// The function called.
     pub f: Text,
     /// The argument.
     pub input: Value,
-    /// The replica that was asked.
+    /// The replica that the client called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<Text>,
-    /// Where it began.
+    /// The invocation.
     pub invoked: Moment,
-    /// How it ended; an operation without an end counts as info.
+    /// The completion; an operation without one counts as info.
     pub completion: Option<Completion>,
 }
 
-/// A place in the history's total order.
+/// A position in the total order of the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Moment {
-    /// The event's index: what decides which operations overlap.
+    /// The index of the event, which decides which operations overlap.
     pub index: u64,
-    /// The event's time: for people; times may tie.
+    /// The time of the event, for display only; times may be equal.
     pub time: u64,
 }
 
-/// The end of an operation.
+/// The completion of an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Completion {
-    /// Where it ended.
+    /// The position of the completion.
     pub at: Moment,
     /// `Ok`, `Fail` or `Info`.
     #[serde(rename = "type")]
     pub kind: Kind,
     /// The result.
     pub output: Value,
-    /// Why it failed, or why nobody knows.
+    /// Why the operation failed, or why its outcome is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Value>,
 }
 
 impl Operation {
-    /// How it ended.
+    /// How the operation ended.
     pub fn kind(&self) -> Kind {
         self.completion.as_ref().map_or(Kind::Info, |completion| completion.kind)
     }
 
-    /// Whether it certainly happened.
+    /// Whether the operation took effect for certain.
     pub fn is_ok(&self) -> bool {
         self.kind() == Kind::Ok
     }
 
-    /// Whether it failed by seeing a state other than the one it expected: an observation, not a
-    /// nothing.
+    /// Whether it failed because the state was not the expected one, which is a read of the state.
     pub fn is_mismatch(&self) -> bool {
         self.completion.as_ref().is_some_and(|completion| {
             completion.kind == Kind::Fail
@@ -193,7 +192,7 @@ impl Operation {
         })
     }
 
-    /// Its invocation and its completion, as they stand in a history.
+    /// Its invocation and completion as events.
     pub fn events(&self) -> Vec<Event> {
         let invocation = Event {
             index: self.invoked.index,

@@ -1,25 +1,25 @@
-//! Tells the formats of histories apart by what is in them.
+//! Detects the format of a history from its text.
 
 use super::pairing::History;
 use super::parse_error::{ParseError, Parsed};
 use super::{edn, jsonl, porcupine_log, session_text};
 
-/// How a history is written.
+/// The format of a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// JSON: an event a line, or one array of events.
     Jsonl,
     /// EDN, as Jepsen, Knossos and Elle have it.
     Edn,
-    /// What Porcupine's tests judge: logs of etcd, and key-value texts.
+    /// The texts of Porcupine's tests: etcd logs, and key-value histories.
     Porcupine,
-    /// Sessions of transactions without times, as AWDIT's tests have them.
+    /// Sessions of transactions without times, as in AWDIT's tests.
     Sessions,
 }
 
 impl Format {
-    /// The format of a text, or `None` if it is like none of them. An empty text is a history in
-    /// which nothing happened.
+    /// Detects the format of a text; `None` if it is in no known format. An empty text is a history
+    /// without operations.
     pub fn detect(text: &[u8]) -> Option<Self> {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
         let inside = text.strip_prefix(b"[").unwrap_or(text).trim_ascii_start();

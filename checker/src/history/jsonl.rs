@@ -1,9 +1,9 @@
-//! Reads and writes a history as JSON lines: one event a line, with Jepsen's keys.
+//! Reads and writes a history as JSON lines: one event per line, with Jepsen's keys.
 //!
-//! The first line may instead say in which states the history may have started: `{"initial":[3]}`.
-//! A last line that begins as an object and does not end as one is what a crash of the writer
-//! leaves; it is reported as data ([`TornLine`]). Damage anywhere else is an error that says where and
-//! why: a judge does not guess. One array of events, as other tools write, is read as well.
+//! The first line may instead give the initial states: `{"initial":[3]}`. A writer that crashed
+//! leaves an incomplete last line, which is returned as data ([`TornLine`]). Any other malformed
+//! line is an error with its position, because a checker must not guess. One JSON array of events,
+//! as other tools write, is read as well.
 
 mod array;
 mod line;
@@ -30,7 +30,7 @@ pub fn parse(text: impl AsRef<[u8]>) -> Result<Parsed, ParseError> {
         return array::parse(text);
     }
     match std::str::from_utf8(text) {
-        // What is text as a whole need not be looked at again, string by string.
+        // Valid UTF-8 as a whole needs no validation of each string.
         Ok(text) => read_lines(
             text.split_inclusive('\n'),
             |line| serde_json::from_str(line.trim_ascii_end()),
@@ -47,7 +47,7 @@ pub fn parse(text: impl AsRef<[u8]>) -> Result<Parsed, ParseError> {
     }
 }
 
-/// Reads a history from its lines, given how a line is read as an event and as a header.
+/// Reads a history from its lines, given how to read a line as an event and as a header.
 fn read_lines<'t, L: AsRef<[u8]> + ?Sized + 't>(
     lines: impl Iterator<Item = &'t L>,
     event: impl Fn(&'t L) -> serde_json::Result<JsonEvent<'t>>,
@@ -78,7 +78,7 @@ fn read_lines<'t, L: AsRef<[u8]> + ?Sized + 't>(
     Ok(Parsed { history: reader.finish()?, torn })
 }
 
-/// Whether a line was not written to its end. A brace may close something within it.
+/// Whether a line is incomplete. A brace at its end may close an inner object.
 fn is_torn(line: &[u8]) -> bool {
     let cut = || match serde_json::from_slice::<serde::de::IgnoredAny>(line) {
         Ok(_) => false,
@@ -96,7 +96,7 @@ struct JsonlReader {
 }
 
 impl JsonlReader {
-    /// Whether no line has said anything.
+    /// Whether no line has been read yet.
     fn is_new(&self) -> bool {
         self.events.is_empty() && self.initial.is_none()
     }
@@ -129,7 +129,7 @@ impl JsonlReader {
     }
 }
 
-/// serde counts lines within the one line it is given; ours is the line of the file.
+/// serde counts lines within the one line that it reads; this is the line of the file.
 fn parse_error_at(line: usize, error: &serde_json::Error) -> ParseError {
     ParseError { line, column: error.column().max(1), why: strip_place(error) }
 }
@@ -139,7 +139,7 @@ pub fn event_to_json_line(event: &Event) -> String {
     to_json(event)
 }
 
-/// A whole history, header first if it has one, every line ended.
+/// A whole history, its header first if it has one, every line ended.
 pub fn write(history: &History) -> String {
     let mut text = String::new();
     if let Some(states) = history.initial() {
@@ -153,7 +153,7 @@ pub fn write(history: &History) -> String {
     text
 }
 
-/// Cannot fail: every key is a string and nothing is written but memory.
+/// Infallible: every key is a string, and the output is memory.
 fn to_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("plain data is always JSON")
 }

@@ -1,11 +1,14 @@
-//! Records what was asked and answered, in one total order, well-formed by construction.
+//! Defines histories: calls and responses in one total order, well-formed by construction.
 //!
-//! A [`History`] can only be made from events in which every client process is single-threaded and
-//! never returns after an `info`; whoever holds one need not check again. Two operations overlap
-//! unless one's completion comes before the other's invocation. An `ok` happened. A `fail` did not,
-//! and is forgotten, except one whose error is [`MISMATCH`]: that is an observation that the state
-//! was not the expected one. An `info`, and an operation without a completion, may happen at any
-//! time after its invocation, or never.
+//! A [`History`] can only be made from events in which every client process is sequential and never
+//! continues after an `info`, so checks need not validate it again. Two operations overlap unless
+//! the completion of one precedes the invocation of the other.
+//!
+//! - An `ok` operation took effect.
+//! - A `fail` did not, and is ignored. A `fail` with the error [`MISMATCH`] is a read: the state
+//!   was not the expected one.
+//! - An `info`, and an operation without a completion, may take effect at any time after its
+//!   invocation, or never.
 
 pub mod edn;
 mod event;

@@ -1,8 +1,8 @@
-//! Writes a history on one line, for tests and for people.
+//! Reads histories in a one-line notation, for tests and documentation.
 //!
 //! Steps are separated by `;` and happen in order. A *call* is `w1` (write), `r1` or `r` (read),
-//! `a"x"` (append) or `cas[1 2]`, on a key if `@key` follows; then how it ended: `ok`, `fail`,
-//! `info` or `mismatch`.
+//! `a"x"` (append) or `cas[1 2]`, followed by `@key` if it is on a key. Then comes its completion:
+//! `ok`, `fail`, `info` or `mismatch`.
 //!
 //! ```text
 //! w1 ok; w9 info; cas[1 2] mismatch; r1 ok        one after the other
@@ -10,9 +10,9 @@
 //! w1@x ok; r@y ok                                 two keys
 //! ```
 //!
-//! `0:` names the process; without it the lowest idle one is taken. A call that says nothing of its
-//! end stays open until a later `0:ok`. Values are integers, `nil`, `true`, `false`, words and
-//! quoted text. What a read returns stands in its call and is put into its completion.
+//! `0:` names the process; without it the lowest idle process is used. A call without a completion
+//! stays open until a later `0:ok`. Values are integers, `nil`, `true`, `false`, words and quoted
+//! text. A read carries its result in the call; the completion returns it.
 
 use super::event::{Event, Kind, MISMATCH, Process};
 use super::pairing::History;
@@ -24,7 +24,7 @@ use super::value::Value;
 pub struct NotationError {
     /// Which step, from 1.
     pub step: usize,
-    /// Its text.
+    /// The text of the step.
     pub text: String,
     /// What is wrong.
     pub why: String,
@@ -55,7 +55,7 @@ struct Script {
     clients: Vec<ScriptedClient>,
 }
 
-/// What a process is doing: nothing, a call with this future output, or nothing ever again.
+/// What a process is doing: nothing, a call with its future output, or nothing after an info.
 #[derive(Clone, Default)]
 enum ScriptedClient {
     #[default]

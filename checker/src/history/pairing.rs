@@ -6,7 +6,7 @@ use super::event::{Completion, Event, Kind, Moment, Operation, Process};
 use super::text::Text;
 use super::value::Value;
 
-/// Events in order, and the operations they make up.
+/// Events in order, and the operations that they make up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     events: Vec<Event>,
@@ -15,11 +15,11 @@ pub struct History {
     no_real_time: bool,
 }
 
-/// Events that no set of single-threaded clients can produce.
+/// Events that no set of sequential clients can produce.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("event {} (index {index}): {violation}", position + 1)]
 pub struct Malformed {
-    /// The place of the offending event among the events given, from 0.
+    /// The position of the offending event, from 0.
     pub position: usize,
     /// Its index.
     pub index: u64,
@@ -30,19 +30,19 @@ pub struct Malformed {
 /// What can be wrong with an event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
-    /// Indices do not grow.
+    /// Indices do not increase.
     #[error("its index does not come after {0}, the index before it")]
     OutOfOrder(u64),
-    /// A second invocation on a busy process.
+    /// A process invokes while its operation is open.
     #[error("{0} invokes while its operation invoked at index {1} is open")]
     Busy(Process, u64),
-    /// A completion of nothing.
+    /// A completion without an invocation.
     #[error("{0} completes an operation that it never invoked")]
     NeverInvoked(Process),
-    /// A completion of something else.
+    /// A completion of another function.
     #[error("{process} completes {completed:?} but had invoked {invoked:?}")]
     OtherFunction {
-        /// Who.
+        /// The process.
         process: Process,
         /// The function of its open invocation.
         invoked: Text,
@@ -75,26 +75,25 @@ impl History {
         Ok(Self { events, operations: pairing.operations, initial: None, no_real_time: false })
     }
 
-    /// The same history, started in one of these states instead of the model's own; no states, no
-    /// change of mind.
+    /// The same history, started in one of these states instead of the model's initial state. An
+    /// empty list changes nothing.
     #[must_use]
     pub fn with_initial(self, states: Vec<Value>) -> Self {
         Self { initial: Some(states).filter(|states| !states.is_empty()), ..self }
     }
 
-    /// The same history, of which only the order of each process is known: that of its events says
-    /// nothing.
+    /// The same history without a real-time order: only the order of each process is known.
     #[must_use]
     pub fn without_real_time(self) -> Self {
         Self { no_real_time: true, ..self }
     }
 
-    /// Whether the order of its events is that in which they happened.
+    /// Whether the order of events is the order in which they happened.
     pub fn has_real_time(&self) -> bool {
         !self.no_real_time
     }
 
-    /// Every event, the nemesis's too.
+    /// Every event, including the nemesis's.
     pub fn events(&self) -> &[Event] {
         &self.events
     }
@@ -104,7 +103,7 @@ impl History {
         &self.operations
     }
 
-    /// The states it may have started in, if it says so.
+    /// The initial states, if the history gives any.
     pub fn initial(&self) -> Option<&[Value]> {
         self.initial.as_deref()
     }

@@ -1,25 +1,25 @@
-//! Says where a text is no history, and what was lost at its end.
+//! Reports where a text is not a history, and what is missing at its end.
 
 use std::fmt;
 
 use super::event::Event;
 use super::pairing::History;
 
-/// A history and what was lost at its end.
+/// A history, and the incomplete line at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed {
-    /// What is whole.
+    /// The complete events.
     pub history: History,
-    /// The last line, if it was cut short.
+    /// The last line, if it is incomplete.
     pub torn: Option<TornLine>,
 }
 
-/// A last line that was cut short, as a crash of the writer leaves it.
+/// An incomplete last line, as a crash of the writer leaves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TornLine {
     /// Its number, from 1.
     pub line: usize,
-    /// How much of it there is.
+    /// The number of bytes that were written.
     pub bytes: usize,
 }
 
@@ -29,7 +29,7 @@ impl fmt::Display for TornLine {
     }
 }
 
-/// Text that is not a history: where and why.
+/// Text that is not a history: where, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {why}")]
 pub struct ParseError {
@@ -42,15 +42,15 @@ pub struct ParseError {
 }
 
 impl ParseError {
-    /// Damage at a byte of a text.
+    /// An error at a byte of a text.
     pub(super) fn at_byte(text: &[u8], byte: usize, why: impl Into<String>) -> Self {
         let (line, column) = line_and_column(text, byte);
         Self { line, column, why: why.into() }
     }
 }
 
-/// The line and the column of a byte, both from 1. Counted when something is wrong, so that reading
-/// what is fine need not.
+/// The line and column of a byte, both from 1. Computed on errors only, so that reading valid text
+/// does not pay for it.
 pub(super) fn line_and_column(text: &[u8], byte: usize) -> (usize, usize) {
     let before = &text[..byte.min(text.len())];
     let lines = before.iter().filter(|byte| **byte == b'\n').count();
@@ -58,8 +58,8 @@ pub(super) fn line_and_column(text: &[u8], byte: usize) -> (usize, usize) {
     (lines + 1, before.len() - begin + 1)
 }
 
-/// The history of events that were read, or the damage with the place of the event to blame: where
-/// each of them begins is asked only then.
+/// Builds the history, or reports the position of the offending event. Positions are computed on
+/// errors only.
 pub(super) fn build_history(
     events: Vec<Event>,
     begins: impl Fn(usize) -> (usize, usize),

@@ -1,9 +1,8 @@
-//! Reads the etcd logs that Porcupine's tests use: Jepsen's old text log of one compare-and-set
-//! register.
+//! Reads the etcd logs of Porcupine's tests: Jepsen's old text log of one compare-and-set register.
 //!
-//! A line is `INFO  jepsen.util - 4 :invoke :cas [2 4]`, fields parted by white space. A failed
-//! `cas` with its arguments is a mismatch. Other log lines are passed over; a line of the right
-//! kind that makes no sense is an error.
+//! A line is `INFO  jepsen.util - 4 :invoke :cas [2 4]`, with fields separated by white space. A
+//! failed `cas` with its arguments is a mismatch. Other log lines are ignored; a malformed line of
+//! this kind is an error.
 
 use super::event::{Event, Kind, MISMATCH, Process};
 use super::pairing::History;
@@ -11,10 +10,10 @@ use super::parse_error::ParseError;
 use super::text::TextInterner;
 use super::value::Value;
 
-/// What stands before an entry.
+/// What precedes an entry.
 const MARK: &str = "jepsen.util - ";
 
-/// Whether a text has entries, or at least begins as such logs do.
+/// Whether a text has entries, or begins as such logs do.
 pub(super) fn looks_like_log(text: &[u8]) -> bool {
     text.starts_with(b"INFO") || text.windows(MARK.len()).any(|bytes| bytes == MARK.as_bytes())
 }
@@ -42,7 +41,7 @@ pub fn parse(text: &str) -> Result<History, ParseError> {
     })
 }
 
-/// The event of an entry, or nothing where no client speaks.
+/// The event of an entry; `None` if the entry is not about a client.
 fn parse_event(entry: &str, index: u64, names: &mut TextInterner) -> Result<Option<Event>, String> {
     let mut words = entry.splitn(2, char::is_whitespace);
     let process = words.next().and_then(|word| word.parse().ok());

@@ -1,7 +1,8 @@
-//! Reads the text that AWDIT's tests are in: sessions of transactions on registers.
+//! Reads the text format of AWDIT's tests: sessions of transactions on registers.
 //!
-//! A line is `w key value` or `r key value`; `-----` ends a transaction and `=====` a session. Every transaction
-//! took place. The text says nothing of time between sessions, and so does the history: [`History::has_real_time`].
+//! A line is `w key value` or `r key value`; `-----` ends a transaction and `=====` a session.
+//! Every transaction took effect. The text has no times between sessions, so the history has none
+//! either: [`History::has_real_time`].
 
 use super::event::{Event, Kind, Process};
 use super::pairing::History;
@@ -9,14 +10,14 @@ use super::parse_error;
 use super::parse_error::ParseError;
 use super::value::Value;
 
-/// Whether a text begins like one.
+/// Whether a text begins with a line of this format.
 pub(super) fn looks_like_sessions(text: &[u8]) -> bool {
     let first = text.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
     let line = first.and_then(|line| std::str::from_utf8(line.trim_ascii()).ok());
     line.is_some_and(|line| parse_micro_op(line).is_ok())
 }
 
-/// Reads a text, a line at a time. Transactions without a line are passed over.
+/// Reads a text line by line. Empty transactions are ignored.
 pub fn parse(text: &str) -> Result<History, ParseError> {
     let mut reader = SessionReader::default();
     for (number, line) in text.lines().enumerate() {
@@ -39,7 +40,7 @@ pub fn parse(text: &str) -> Result<History, ParseError> {
 #[derive(Default)]
 struct SessionReader {
     events: Vec<Event>,
-    /// Where the transaction of each event begins.
+    /// The first line of each event's transaction.
     lines: Vec<usize>,
     session: u64,
     begun: usize,

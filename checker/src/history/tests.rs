@@ -1,4 +1,4 @@
-//! Checks that what cannot be a history is refused with its place, and that what can is read.
+//! Checks that malformed histories are rejected with their position, and that valid ones are read.
 
 use super::{
     Format, Kind, Operation, Process, Value, jsonl, notation, porcupine_log, session_text,
@@ -15,39 +15,87 @@ fn line(index: u64, kind: &str, process: u64, f: &str) -> String {
 #[test]
 fn events_that_no_clients_produce_are_refused() {
     let busy = line(0, "invoke", 4, "read") + &line(1, "invoke", 4, "read");
-    insta::assert_snapshot!(refused(&busy), @"line 2, column 1: index 1: process 4 invokes while its operation invoked at index 0 is open");
-    insta::assert_snapshot!(refused(&line(0, "ok", 4, "read")), @"line 1, column 1: index 0: process 4 completes an operation that it never invoked");
+    insta::assert_snapshot!(
+        refused(&busy),
+        @"line 2, column 1: index 1: process 4 invokes while its operation invoked at index 0 is \
+          open"
+    );
+    insta::assert_snapshot!(
+        refused(&line(0, "ok", 4, "read")),
+        @"line 1, column 1: index 0: process 4 completes an operation that it never invoked"
+    );
     let other = line(0, "invoke", 4, "read") + "\n" + &line(1, "ok", 4, "write");
-    insta::assert_snapshot!(refused(&other), @r#"line 3, column 1: index 1: process 4 completes "write" but had invoked "read""#);
+    insta::assert_snapshot!(
+        refused(&other),
+        @"line 3, column 1: index 1: process 4 completes \"write\" but had invoked \"read\""
+    );
     let retired =
         line(0, "invoke", 4, "read") + &line(1, "info", 4, "read") + &line(9, "invoke", 4, "read");
-    insta::assert_snapshot!(refused(&retired), @"line 3, column 1: index 9: process 4 was retired by the info at index 1 and cannot go on; use a new number");
+    insta::assert_snapshot!(
+        refused(&retired),
+        @"line 3, column 1: index 9: process 4 was retired by the info at index 1 and cannot go \
+          on; use a new number"
+    );
     let disordered = line(5, "invoke", 4, "read") + &line(5, "ok", 4, "read");
-    insta::assert_snapshot!(refused(&disordered), @"line 2, column 1: index 5: its index does not come after 5, the index before it");
+    insta::assert_snapshot!(
+        refused(&disordered),
+        @"line 2, column 1: index 5: its index does not come after 5, the index before it"
+    );
 }
 
 #[test]
 fn damage_is_reported_with_its_place() {
     let good = line(0, "invoke", 4, "read");
-    insta::assert_snapshot!(refused(&(good.clone() + "{\"index\":1,\n")), @"line 2, column 11: EOF while parsing a value");
+    insta::assert_snapshot!(
+        refused(&(good.clone() + "{\"index\":1,\n")),
+        @"line 2, column 11: EOF while parsing a value"
+    );
     insta::assert_snapshot!(refused("not json\n"), @"line 1, column 2: expected ident");
-    insta::assert_snapshot!(refused(&line(0, "done", 4, "read")), @"line 1, column 24: unknown variant `done`, expected one of `invoke`, `ok`, `fail`, `info`");
-    insta::assert_snapshot!(refused("{\"type\":\"ok\",\"process\":-4,\"f\":\"read\"}\n"), @r#"line 1, column 25: process -4 is neither a client's number nor "nemesis""#);
+    insta::assert_snapshot!(
+        refused(&line(0, "done", 4, "read")),
+        @"line 1, column 24: unknown variant `done`, expected one of `invoke`, `ok`, `fail`, \
+          `info`"
+    );
+    insta::assert_snapshot!(
+        refused("{\"type\":\"ok\",\"process\":-4,\"f\":\"read\"}\n"),
+        @"line 1, column 25: process -4 is neither a client's number nor \"nemesis\""
+    );
     let named = "{\"type\":\"invoke\",\"process\":0,\"f\":\"r\"}";
     let nameless = "{\"type\":\"ok\",\"f\":\"r\"}";
-    insta::assert_snapshot!(refused(&format!("{named}\n{nameless}\n")), @"line 2, column 1: missing field `process`");
-    insta::assert_snapshot!(refused(&format!("[{named},{nameless}]")), @"line 1, column 40: missing field `process`");
-    insta::assert_snapshot!(refused(&format!("{nameless}\n")), @"line 1, column 1: index 0: process 0 completes an operation that it never invoked");
-    insta::assert_snapshot!(refused("{\"initial\":[]}\n"), @r#"line 1, column 1: "initial" names no state to start in"#);
+    insta::assert_snapshot!(
+        refused(&format!("{named}\n{nameless}\n")),
+        @"line 2, column 1: missing field `process`"
+    );
+    insta::assert_snapshot!(
+        refused(&format!("[{named},{nameless}]")),
+        @"line 1, column 40: missing field `process`"
+    );
+    insta::assert_snapshot!(
+        refused(&format!("{nameless}\n")),
+        @"line 1, column 1: index 0: process 0 completes an operation that it never invoked"
+    );
+    insta::assert_snapshot!(
+        refused("{\"initial\":[]}\n"),
+        @"line 1, column 1: \"initial\" names no state to start in"
+    );
     let huge =
         "{\"type\":\"invoke\",\"process\":1,\"f\":\"write\",\"value\":18446744073709551615}\n";
-    insta::assert_snapshot!(refused(huge), @"line 1, column 69: integer 18446744073709551615 does not fit 64 bits");
+    insta::assert_snapshot!(
+        refused(huge),
+        @"line 1, column 69: integer 18446744073709551615 does not fit 64 bits"
+    );
     for next in ["18446744073709551616", "-9223372036854775809", "1e300"] {
         let rounded = huge.replace("18446744073709551615", next);
         assert!(refused(&rounded).contains("is too large to be told from"), "{next}");
     }
-    insta::assert_snapshot!(refused("{\"type\":\"ok\",\"process\":\"c1\",\"f\":\"read\"}\n"), @r#"line 1, column 27: process "c1" is neither a client's number nor "nemesis""#);
-    insta::assert_snapshot!(refused(&("{\"initial\":[1]}\n{\"initial\":[1]}\n".to_owned() + &good)), @"line 2, column 15: missing field `type`");
+    insta::assert_snapshot!(
+        refused("{\"type\":\"ok\",\"process\":\"c1\",\"f\":\"read\"}\n"),
+        @"line 1, column 27: process \"c1\" is neither a client's number nor \"nemesis\""
+    );
+    insta::assert_snapshot!(
+        refused(&("{\"initial\":[1]}\n{\"initial\":[1]}\n".to_owned() + &good)),
+        @"line 2, column 15: missing field `type`"
+    );
 }
 
 #[test]
@@ -55,7 +103,10 @@ fn a_torn_last_line_is_data() {
     let text = line(0, "invoke", 4, "read") + &line(1, "ok", 4, "read");
     let parsed = jsonl::parse(&text[..text.len() - 9]).expect("a torn line is no damage");
     assert_eq!(parsed.history.events().len(), 1);
-    insta::assert_snapshot!(parsed.torn.expect("it was torn"), @"line 2 was cut short after 38 bytes and is ignored");
+    insta::assert_snapshot!(
+        parsed.torn.expect("it was torn"),
+        @"line 2 was cut short after 38 bytes and is ignored"
+    );
     let whole = jsonl::parse(text.trim_end()).expect("only the newline is gone");
     assert_eq!((whole.history.events().len(), whole.torn), (2, None));
 }
@@ -63,7 +114,11 @@ fn a_torn_last_line_is_data() {
 #[test]
 fn a_last_line_that_is_whole_but_wrong_is_damage() {
     let good = line(0, "invoke", 4, "read");
-    insta::assert_snapshot!(refused(&(good.clone() + line(1, "done", 4, "read").trim_end())), @"line 2, column 24: unknown variant `done`, expected one of `invoke`, `ok`, `fail`, `info`");
+    insta::assert_snapshot!(
+        refused(&(good.clone() + line(1, "done", 4, "read").trim_end())),
+        @"line 2, column 24: unknown variant `done`, expected one of `invoke`, `ok`, `fail`, \
+          `info`"
+    );
     insta::assert_snapshot!(refused(&(good + "hello")), @"line 2, column 1: expected value");
 }
 
@@ -78,8 +133,16 @@ fn an_array_of_events_is_a_history() {
     }
     insta::assert_snapshot!(refused(&format!("[{one}")), @"line 2, column 1: , or ] is missing");
     insta::assert_snapshot!(refused(&format!("[{one},")), @"line 2, column 2: an event is missing");
-    insta::assert_snapshot!(refused(&format!("[{one}\n, {}]", two.replace("ok", "done"))), @"line 3, column 26: unknown variant `done`, expected one of `invoke`, `ok`, `fail`, `info`");
-    insta::assert_snapshot!(refused(&format!("[{one}, {}]", one.replace('0', "7"))), @"line 2, column 3: index 7: process 4 invokes while its operation invoked at index 0 is open");
+    insta::assert_snapshot!(
+        refused(&format!("[{one}\n, {}]", two.replace("ok", "done"))),
+        @"line 3, column 26: unknown variant `done`, expected one of `invoke`, `ok`, `fail`, \
+          `info`"
+    );
+    insta::assert_snapshot!(
+        refused(&format!("[{one}, {}]", one.replace('0', "7"))),
+        @"line 2, column 3: index 7: process 4 invokes while its operation invoked at index 0 is \
+          open"
+    );
 }
 
 #[test]
@@ -115,7 +178,10 @@ fn jepsens_keys_are_read_and_written() {
     let written: Vec<String> =
         parsed.history.events().iter().map(jsonl::event_to_json_line).collect();
     assert_eq!(written[1..], [cas, end]);
-    insta::assert_snapshot!(written[0], @r#"{"index":0,"time":5,"type":"info","process":"nemesis","f":"cut","value":{"a":[null,true],"b":0.5}}"#);
+    insta::assert_snapshot!(
+        written[0],
+        @"{\"index\":0,\"time\":5,\"type\":\"info\",\"process\":\"nemesis\",\"f\":\"cut\",\"value\":{\"a\":[null,true],\"b\":0.5}}"
+    );
 }
 
 #[test]
@@ -128,12 +194,22 @@ fn an_open_operation_counts_as_info() {
 #[test]
 fn the_notation_refuses_what_it_does_not_know() {
     let refused = |text| notation::parse(text).expect_err("it is not in the notation").to_string();
-    insta::assert_snapshot!(refused("w1 ok; x7"), @r#"step 2 ("x7"): not a call: want w, r, a or cas, or ok, fail, info or mismatch after a process"#);
+    insta::assert_snapshot!(
+        refused("w1 ok; x7"),
+        @"step 2 (\"x7\"): not a call: want w, r, a or cas, or ok, fail, info or mismatch after a \
+          process"
+    );
     insta::assert_snapshot!(refused("0:ok"), @r#"step 1 ("0:ok"): process 0 has nothing open"#);
-    insta::assert_snapshot!(refused("0:w1; 0:w2 ok"), @r#"step 2 ("0:w2 ok"): process 0 invokes while its operation invoked at index 0 is open"#);
+    insta::assert_snapshot!(
+        refused("0:w1; 0:w2 ok"),
+        @"step 2 (\"0:w2 ok\"): process 0 invokes while its operation invoked at index 0 is open"
+    );
     insta::assert_snapshot!(refused("cas[1] ok"), @r#"step 1 ("cas[1] ok"): cas wants [old new]"#);
     insta::assert_snapshot!(refused("w ok"), @r#"step 1 ("w ok"): a value is missing"#);
-    insta::assert_snapshot!(refused("99999999999999999999:w1"), @r#"step 1 ("99999999999999999999:w1"): number too large to fit in target type"#);
+    insta::assert_snapshot!(
+        refused("99999999999999999999:w1"),
+        @"step 1 (\"99999999999999999999:w1\"): number too large to fit in target type"
+    );
 }
 
 #[test]
@@ -150,10 +226,22 @@ fn porcupines_logs_are_read() {
 #[test]
 fn damaged_logs_are_refused() {
     let refused = |text| porcupine_log::parse(text).expect_err("it is no log").to_string();
-    insta::assert_snapshot!(refused("INFO  jepsen.util - 4 :done :cas [2 4]"), @r#"line 1, column 21: ":done" is none of :invoke :ok :fail :info"#);
-    insta::assert_snapshot!(refused("\nINFO  jepsen.util - 4 :ok :cas"), @"line 2, column 21: a value is missing");
-    insta::assert_snapshot!(refused("INFO  jepsen.util - 4 :invoke :write x"), @r#"line 1, column 21: "x" is no value"#);
-    insta::assert_snapshot!(refused("INFO  jepsen.util - 4 :ok :write 1"), @"line 1, column 1: process 4 completes an operation that it never invoked");
+    insta::assert_snapshot!(
+        refused("INFO  jepsen.util - 4 :done :cas [2 4]"),
+        @"line 1, column 21: \":done\" is none of :invoke :ok :fail :info"
+    );
+    insta::assert_snapshot!(
+        refused("\nINFO  jepsen.util - 4 :ok :cas"),
+        @"line 2, column 21: a value is missing"
+    );
+    insta::assert_snapshot!(
+        refused("INFO  jepsen.util - 4 :invoke :write x"),
+        @"line 1, column 21: \"x\" is no value"
+    );
+    insta::assert_snapshot!(
+        refused("INFO  jepsen.util - 4 :ok :write 1"),
+        @"line 1, column 1: process 4 completes an operation that it never invoked"
+    );
 }
 
 #[test]

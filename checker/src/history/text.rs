@@ -1,5 +1,5 @@
-//! Shares text that many events carry, the names of functions and replicas above all: a copy is a
-//! count, not an allocation.
+//! Shares text that many events carry, such as the names of functions and replicas: copying one
+//! increments a counter instead of allocating.
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Text that is cheap to copy and never changes. It is compared, ordered and hashed as a [`str`].
+/// Immutable text that is cheap to copy. It is compared, ordered and hashed as a [`str`].
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Text(Arc<str>);
 
 impl Text {
-    /// The text itself.
+    /// The text as a string slice.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -111,11 +111,11 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// The words that a reader met last, so that the few which come again and again are made once.
+/// A small cache of recent words, so that repeated words are allocated once.
 #[derive(Debug)]
 pub(super) struct TextInterner([Option<Text>; WORDS]);
 
-/// How many are kept, each at the place that its length and its ends say.
+/// The number of words kept; a word's position depends on its length and its first and last byte.
 const WORDS: usize = 64;
 
 impl Default for TextInterner {

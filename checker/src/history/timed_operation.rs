@@ -9,7 +9,7 @@ use super::pairing::{History, Malformed};
 use super::text::Text;
 use super::value::Value;
 
-/// One operation of a log: who called what when, and what came back when.
+/// One operation of a log: the client, the call, and the response, with their times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimedOperation<I, O> {
     /// The client. Its operations must not overlap.
@@ -34,7 +34,7 @@ impl<I, O> TimedOperation<I, O> {
     }
 }
 
-/// A function and its argument, for the models that are named: `("write", 3)`.
+/// A function and its argument, for the built-in models: `("write", 3)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
     /// The function.
@@ -64,8 +64,8 @@ pub enum OperationsError {
         /// When it returned.
         returned_at: u64,
     },
-    /// Two operations of one client overlap or touch. Linearizability does not depend on who calls,
-    /// so concurrent calls of one client may be given client numbers of their own.
+    /// Two operations of one client overlap or touch. Linearizability does not depend on which
+    /// client calls, so concurrent calls of one client may be given client numbers of their own.
     #[error(
         "operation {second} of client {client} is called at time {called_at}, but operation \
          {first} of that client has not returned before then; give concurrent calls, and calls \
@@ -146,7 +146,7 @@ pub(crate) fn validate_clients<I, O>(
     Ok(())
 }
 
-/// The call and the return as events, which are numbered later.
+/// The call and the return as events without their index.
 fn events_of(operation: &TimedOperation<Invocation, Value>) -> Vec<Event> {
     let Invocation { f, value } = &operation.input;
     let call = Event {

@@ -1,4 +1,4 @@
-//! Holds what operations carry: plain JSON, but ordered, hashable and exact.
+//! Defines the values that operations carry: JSON, but ordered, hashable and exact.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -21,22 +21,22 @@ pub enum Value {
     Bool(bool),
     /// An integer.
     Int(i64),
-    /// A number with a fraction.
+    /// A number with a fraction or an exponent.
     Real(Real),
     /// Text.
     Str(Text),
-    /// A sequence; a keyed value is a list of the key and the value.
+    /// A sequence. A keyed value is a list of the key and the value.
     List(Arc<[Value]>),
     /// An object, sorted by key. Build it with [`Value::map`].
     Map(Vec<(String, Value)>),
 }
 
-/// A float that is ordered and hashed by [`f64::total_cmp`], but that there is one zero.
+/// A float ordered and hashed by [`f64::total_cmp`], with a single zero.
 #[derive(Clone, Copy, Debug)]
 pub struct Real(pub f64);
 
 impl Real {
-    /// The same number, with zero for minus zero.
+    /// The same number, with zero for negative zero.
     fn without_negative_zero(self) -> f64 {
         self.0 + 0.0
     }
@@ -69,7 +69,8 @@ impl Hash for Real {
 }
 
 impl Value {
-    /// Whether one is an integer and the other the same number as a float, which are never equal.
+    /// Whether one is an integer and the other the same number as a float. Such values are never
+    /// equal.
     pub(crate) fn differs_only_in_type(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Int(int), Self::Real(real)) | (Self::Real(real), Self::Int(int)) => {
@@ -79,7 +80,7 @@ impl Value {
         }
     }
 
-    /// Roughly how many bytes it takes.
+    /// Its approximate size in memory.
     pub(crate) fn approximate_bytes(&self) -> usize {
         let within = match self {
             Self::Str(text) => text.len(),
@@ -97,13 +98,13 @@ impl Value {
         Self::List(Arc::new([key.into(), value.into()]))
     }
 
-    /// An object, whatever order the entries come in; of two with one key the last wins.
+    /// An object from entries in any order; of two entries with one key the last wins.
     pub fn map(entries: impl IntoIterator<Item = (String, Self)>) -> Self {
         let sorted: std::collections::BTreeMap<_, _> = entries.into_iter().collect();
         Self::Map(sorted.into_iter().collect())
     }
 
-    /// The two halves of a list of two.
+    /// The two items of a list of two.
     pub fn as_pair(&self) -> Option<(&Self, &Self)> {
         match self {
             Self::List(items) => match &**items {
@@ -151,7 +152,7 @@ impl From<Vec<Self>> for Value {
     }
 }
 
-/// As a person would say it: `nil`, `3`, `"x"`, `[1 2]`.
+/// A readable form: `nil`, `3`, `"x"`, `[1 2]`.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -206,7 +207,7 @@ impl<'de> Deserialize<'de> for Value {
 
 struct ValueVisitor;
 
-/// Where 64 bits end: what JSON has beyond may have been an integer, and is rounded by now.
+/// The first number beyond 64 bits: a float of this size may be a rounded integer.
 const BEYOND_INTEGERS: f64 = 9_223_372_036_854_775_808.0;
 
 impl<'de> Visitor<'de> for ValueVisitor {
@@ -228,7 +229,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Int(number))
     }
 
-    /// Refuses what does not fit: rounding could make two different values equal, and a verdict
+    /// Rejects what does not fit 64 bits. Rounding could make two values equal, and a verdict
     /// wrong.
     fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
         let fits = i64::try_from(number);
@@ -236,7 +237,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
             .map_err(|_| E::custom(format!("integer {number} does not fit 64 bits")))
     }
 
-    /// An integer of more than 64 bits comes as the nearest float: it is refused for the same reason.
+    /// An integer of more than 64 bits arrives as the nearest float, and is rejected for the same
+    /// reason.
     fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {
         if number.abs() < BEYOND_INTEGERS {
             Ok(Value::Real(Real(number)))

@@ -1,4 +1,4 @@
-//! Walks through a history event by event, with every configuration it can be in.
+//! Walks a history event by event, and keeps every configuration that it can be in.
 
 use super::engine::{Engine, Stop};
 use super::frontier::Configuration;
@@ -8,17 +8,17 @@ use super::open_ops::OpenOps;
 use super::plan::PlanEvent;
 use crate::history::Value;
 
-/// A walk, without the engine that it is made with.
+/// The state of a walk, apart from the engine.
 pub(super) struct BreadthFirst<const N: usize> {
     open_ops: OpenOps<N>,
     configs: Vec<Configuration<N>>,
-    /// The next turn.
+    /// The next event.
     at: usize,
-    /// How many configurations to keep past a completion.
+    /// The number of configurations to keep after a completion.
     width: usize,
-    /// Whether all were kept.
+    /// Whether no configuration was dropped.
     whole: bool,
-    /// The last turn that some configuration got to, though it was dropped before.
+    /// The last event that some configuration would reach, though it was dropped earlier (rule 6).
     dead_end: usize,
 }
 
@@ -50,17 +50,17 @@ impl<const N: usize> BreadthFirst<N> {
         Ok(())
     }
 
-    /// The first turn not taken.
+    /// The first event that was not processed.
     pub(super) fn first_event_not_taken(&self) -> usize {
         self.at
     }
 
-    /// Whether no configuration was dropped for want of width.
+    /// Whether no configuration was dropped because of the width.
     pub(super) fn is_whole(&self) -> bool {
         self.whole
     }
 
-    /// The order of one that is left.
+    /// The order of a configuration that is left.
     pub(super) fn surviving_order(&self, engine: &Engine<'_, N>) -> Vec<usize> {
         match (&engine.paths, self.configs.first()) {
             (Some(_), Some(config)) => engine.extract_order(config.path, self.at),
@@ -69,29 +69,29 @@ impl<const N: usize> BreadthFirst<N> {
     }
 }
 
-/// A walk whose standing can be asked for between two events.
+/// A walk that can be asked for the possible states between two events.
 pub(super) trait PrefixWalk {
-    /// What comes next.
+    /// The next event.
     fn next_event(&self) -> Option<PlanEvent>;
 
-    /// Takes the next turn.
+    /// Processes the next event.
     fn advance(&mut self) -> Result<(), Stop>;
 
-    /// Where things stand between two events.
+    /// The possible states between two events.
     fn prefix_states(&self) -> PrefixStates;
 
-    /// After a completion that nothing explains: the longest legal order before it, if orders were
+    /// After a completion that no order explains: the longest legal order before it, if orders were
     /// kept.
     fn longest_order(&self) -> Vec<usize>;
 }
 
-/// Where a walk stands between two events, whichever configuration is the true one.
+/// What is known between two events, whichever configuration is the true one.
 pub(super) struct PrefixStates {
-    /// Every state the object could be in, in order.
+    /// Every possible state of the object, in order.
     pub(super) states: Vec<Value>,
-    /// The unfinished operations that have happened for certain.
+    /// The open operations that have taken effect in every configuration.
     pub(super) certain: Vec<usize>,
-    /// Those that may have, or of which it does not matter.
+    /// The open operations that have taken effect in some, or of which it does not matter.
     pub(super) possible: Vec<usize>,
 }
 
@@ -109,12 +109,13 @@ impl PrefixStates {
 pub(super) struct EngineWalk<'a, const N: usize> {
     pub(super) engine: Engine<'a, N>,
     pub(super) breadth: BreadthFirst<N>,
-    /// The operations of unknown outcome that have begun, in that order.
+    /// The operations of unknown outcome that have been invoked, in that order.
     pub(super) unknown: Vec<usize>,
 }
 
 impl<const N: usize> EngineWalk<'_, N> {
-    /// One that may have happened unseen, and may yet be seen, is neither there nor gone.
+    /// An overwrite that may have taken effect unobserved, and may still be observed, counts as
+    /// neither.
     fn classify_slot(&self, slot: usize, prefix: &mut PrefixStates) {
         let BreadthFirst { open_ops, configs, .. } = &self.breadth;
         let bit = Mask::single(slot);

@@ -1,12 +1,12 @@
-//! Decides the obvious way: tries every order of every subset that the outcomes permit. For small
-//! histories only.
+//! Decides linearizability by trying every order of every subset that the outcomes permit. For
+//! small histories only.
 
 use super::partition::{ObjectOp, partition};
 use crate::history::{History, Value};
 use crate::model::Model;
 use crate::verdict::Keyed;
 
-/// Whether some order explains every object, judged apart.
+/// Whether some order explains each object.
 pub(super) fn linearizable(history: &History, model: &dyn Model) -> bool {
     let objects = partition(history, model, Keyed::Auto).expect("the history suits the model");
     let initial =
@@ -17,8 +17,8 @@ pub(super) fn linearizable(history: &History, model: &dyn Model) -> bool {
     })
 }
 
-/// Whether the rest can happen from here: an operation may be next if none left had completed
-/// before it began.
+/// Whether the rest can follow: an operation may come next if no remaining operation completed
+/// before its invocation.
 pub(super) fn explains(model: &dyn Model, state: &Value, left: &[&ObjectOp<'_>]) -> bool {
     let owed = |op: &&ObjectOp<'_>| op.completed.is_some();
     if !left.iter().any(owed) {

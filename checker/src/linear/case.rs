@@ -1,4 +1,4 @@
-//! Holds what is judged: a model, the states it may start in, and a budget.
+//! Defines what is checked: a model, its initial states, and a budget.
 
 use super::engine::Budget;
 use crate::history::Value;
@@ -10,11 +10,11 @@ pub(super) struct CheckCase<'a> {
     pub(super) model: &'a dyn Model,
     pub(super) initial: &'a [Value],
     pub(super) limits: &'a Limits<'a>,
-    /// What the proof of a No may cost.
+    /// The budget of a proof of a violation.
     pub(super) budget: Budget<'a>,
 }
 
-/// The states that a history may begin in, as the model holds them.
+/// The initial states of a history, in the form of the model.
 pub(super) fn parse_initial_states(
     states: Option<&[Value]>,
     model: &dyn Model,

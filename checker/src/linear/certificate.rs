@@ -1,7 +1,8 @@
-//! Writes the proof of a Yes: an order of each object's operations that anyone can replay.
+//! Builds the proof that a history is linearizable: an order of each object's operations that can
+//! be replayed.
 //!
-//! A search leaves out operations that overwrite unseen (rule 2 of [`super::engine`]); here they
-//! are put back, each just before an overwriting that happened while it was open.
+//! A search leaves out overwrites that are never observed (rule 2 of [`super::engine`]). Here they
+//! are put back, each just before an overwrite that happened while it was open.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,20 +14,20 @@ use super::plan::{Plan, PlanEvent};
 use crate::history::Value;
 use crate::model::Model;
 
-/// An order that explains one object.
+/// A linear order of one object's operations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Linearization {
-    /// The key it is about, if the history is keyed.
+    /// The key of the object, if the history is keyed.
     pub key: Option<Value>,
-    /// The state that the object started in.
+    /// The initial state.
     pub start: Value,
-    /// The operations that happened, each by the index of its invocation.
+    /// The operations that took effect, each by the index of its invocation.
     pub order: Vec<u64>,
 }
 
-/// Puts back what the search left out, of the operations that end in these turns. The order tells
-/// of each operation in which turn it happened.
+/// Puts back the operations that the search left out, among those that return in these events. The
+/// order has each operation with the event at which it took effect.
 pub(super) fn complete(
     (plan, cache): (&Plan<'_>, &ModelCache<'_>),
     events: &[PlanEvent],
@@ -57,8 +58,8 @@ pub(super) fn complete(
     whole
 }
 
-/// Whether the order is one: every step legal, nothing before what had completed when it began, and
-/// nothing missing that completed.
+/// Whether the order is a proof: every step is legal, the order respects real time, and every
+/// completed operation is in it.
 pub(super) fn replays(
     model: &dyn Model,
     start: &Value,

@@ -1,9 +1,9 @@
-//! Follows one configuration as far as it goes, and goes back where it ends: Wing, Gong and Lowe's
-//! search over the graph that [`super::breadth`] walks in parallel.
+//! Follows one configuration as far as possible and backtracks: Wing, Gong and Lowe's search, over
+//! the graph that [`super::breadth`] walks level by level.
 //!
-//! What was tried is remembered by turn and state, so nothing is tried twice, nor anything that a
-//! configuration tried before could do as well. When nothing is left to try, the deepest completion
-//! that none got past is the first that cannot be explained.
+//! Configurations are remembered by event and state, so that none is tried twice, nor one that an
+//! earlier configuration dominates. When none is left, the furthest completion that no
+//! configuration passed is the first that no order explains.
 
 use rustc_hash::FxHashMap;
 
@@ -17,13 +17,13 @@ use crate::history::Value;
 /// A search that can be interrupted and resumed.
 pub(super) struct DepthFirst<const N: usize> {
     open_ops: OpenOps<N>,
-    /// The turn that the scene is at.
+    /// The event that the open operations belong to.
     at: usize,
-    /// What is left to try at each turn on the way.
+    /// The configurations left to try, by event.
     branches: Vec<(usize, Vec<Configuration<N>>)>,
     tried: FxHashMap<(u32, StateId), Vec<Configuration<N>>>,
     remembered: usize,
-    /// The first turn that none got past.
+    /// The furthest event that no configuration passed.
     deepest: usize,
     end: Option<Configuration<N>>,
 }
@@ -41,7 +41,7 @@ impl<const N: usize> DepthFirst<N> {
         }
     }
 
-    /// Goes on for so many steps; nothing, if that is not enough.
+    /// Runs for a number of steps; `None` if they do not suffice.
     pub(super) fn run(
         &mut self,
         engine: &mut Engine<'_, N>,
@@ -89,7 +89,7 @@ impl<const N: usize> DepthFirst<N> {
         }
     }
 
-    /// Takes turns until there is a choice, or none.
+    /// Processes events until several configurations are left, or none.
     fn follow_until_choice(
         &mut self,
         config: Configuration<N>,
@@ -111,7 +111,7 @@ impl<const N: usize> DepthFirst<N> {
         Ok(configs)
     }
 
-    /// Whether nothing tried at this turn could do all that it can.
+    /// Whether no configuration tried at this event dominates this one.
     fn is_new(&mut self, config: Configuration<N>, engine: &Engine<'_, N>) -> bool {
         let tried = self.tried.entry((self.at as u32, config.state)).or_default();
         if tried.iter().any(|it| dominates(it, &config, &engine.counts)) {
@@ -122,7 +122,7 @@ impl<const N: usize> DepthFirst<N> {
         true
     }
 
-    /// The first turn that none got past.
+    /// The furthest event that no configuration passed.
     pub(super) fn deepest_event(&self) -> usize {
         self.deepest.max(self.branches.last().map_or(0, |(event, _)| *event))
     }

@@ -1,37 +1,37 @@
-//! Takes configurations over one turn of a history: the step that every search shares.
+//! Advances configurations over one event of a history: the step that every search shares.
 //!
 //! This is Lowe's just-in-time form of Wing and Gong's search. Nothing is decided until an
-//! operation completes; then every configuration must have put it somewhere. That loses no order:
-//! let each operation of a legal order wait until the first completion of it or of one after it; it
-//! had begun by then.
+//! operation returns; then every configuration must have linearized it. That loses no order: in a
+//! legal order, delay each operation until the first return of it or of an operation after it; it
+//! was invoked by then.
 //!
-//! What is pruned, and why no answer is lost, for a legal order `L` that is followed:
+//! What is pruned, and why no answer is lost, for any legal order `L`:
 //!
-//! 1. *Observations are made as soon as they are legal.* They change no state and only settle a
-//!    debt, so one made earlier than in `L` hinders nothing.
-//! 2. *An overwriting that nobody sees is not decided.* If the next change after `w` in `L` is an
-//!    overwriting `x`, with no observation between, then `w` may stand just before any overwriting
-//!    that happens while it is open: what is before does not matter to that one, and what `w` left
-//!    behind is gone. So when an overwriting happens, every open one ceases to be owed, and may
-//!    still be used to be seen. If `w` completes before any such happened, it is used itself: as
-//!    in `L`, what comes before it has happened, and `x` will overwrite it as it would have. So an
-//!    overwriting does two things: it sets a state and it hides what is owed. One that finds its
-//!    state there already may be left out only if it hides nothing.
-//! 3. *An overwriting before the one that completes must be seen.* Between two completions, one
-//!    that is followed by another overwriting is unseen, and rule 2 has it already. So from a
-//!    configuration that an unlooked-at overwriting led to ("hollow"), only operations that depend
-//!    on the state go on. Where such a configuration stands in the way of an equal one that is not
-//!    hollow, the one before the unseen overwriting leads wherever that would.
-//! 4. *Of equal operations the first to complete is used first*, and one of unknown outcome last:
-//!    if `L` uses `y` and, later or never, an equal `x` that completes first, exchange the two; `x`
-//!    has begun, and `y` may wait longer. Those of unknown outcome are counted, see
+//! 1. *A read is made as soon as it is legal.* It changes no state and only clears a pending
+//!    operation, so making it earlier than in `L` hinders nothing.
+//! 2. *An overwrite that is never observed is not placed.* If the next write after `w` in `L` is an
+//!    overwrite `x` with no read between, then `w` may stand just before any overwrite that takes
+//!    effect while `w` is open: that overwrite does not depend on the state before it, and the
+//!    effect of `w` is lost. So when an overwrite takes effect, every open overwrite stops being
+//!    pending, and may still be linearized to be observed. If `w` returns before any such overwrite
+//!    took effect, it is linearized itself: as in `L`, its predecessors have taken effect, and `x`
+//!    overwrites it later. So an overwrite does two things: it sets a state and it hides pending
+//!    overwrites. One that does not change the state may be left out only if it hides nothing.
+//! 3. *An overwrite before the one that returns must be observed.* Between two returns, an
+//!    overwrite that is followed by another one is unobserved, and rule 2 covers it. So from a
+//!    configuration after an unobserved overwrite, only operations that depend on the state
+//!    continue. Where such a configuration equals one that is not marked so, the configuration
+//!    before the unobserved overwrite leads wherever that one would.
+//! 4. *Of equal operations the first to return is linearized first*, and one of unknown outcome
+//!    last. If `L` uses `y` and, later or never, an equal `x` that returns first, exchange the two:
+//!    `x` has been invoked, and `y` may wait longer. Those of unknown outcome are counted, see
 //!    [`super::unknown_counts`].
-//! 5. *What nobody can look at need not happen*: an operation of unknown outcome whose state meets
-//!    no call later (see [`Plan::needs`]) is left out of `L`, and one that overwrites with such a
-//!    state is unseen.
-//! 6. *What only grows must grow into the next observation* (see [`crate::model::Model::can_never_hold`]):
-//!    if all that may change the state until some observation is due adds to it, the observation is
-//!    still owed, and the state rules it out, no order goes on from there.
+//! 5. *An operation whose effect cannot be observed need not take effect*: one of unknown outcome
+//!    whose state no later call depends on (see [`Plan::needs`]) is left out of `L`, and an
+//!    overwrite with such a state is unobserved.
+//! 6. *A state that is only appended to must allow the next read* (see
+//!    [`crate::model::Model::can_never_hold`]). If every write until some read returns is an
+//!    append, the read is pending, and the state rules it out, then no order continues from there.
 //! 7. *Dominated configurations are dropped*, see [`Frontier`].
 
 use super::certificate;
@@ -46,17 +46,17 @@ use crate::verdict::Limits;
 use rustc_hash::FxHashSet;
 use std::fmt;
 
-/// What a search may use.
+/// The budget of a search.
 #[derive(Clone, Copy)]
 pub(super) struct Budget<'a> {
     pub(super) memory_bytes: usize,
-    /// Configurations it may make.
+    /// Configurations that it may explore.
     pub(super) steps: usize,
     pub(super) expired: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl<'a> Budget<'a> {
-    /// All that is there, for one search.
+    /// The whole budget of a check, for one search.
     pub(super) fn from_limits(limits: &Limits<'a>) -> Self {
         Self { memory_bytes: limits.memory_bytes, steps: usize::MAX, expired: limits.expired }
     }
@@ -71,13 +71,13 @@ pub(super) enum Stop {
     OverBudget(BudgetExceeded),
 }
 
-/// What there was too little of.
+/// Which budget was exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BudgetExceeded {
     Steps,
     Memory,
     Time,
-    /// Room for the operations that are open at once.
+    /// The most operations that may be open at once.
     Width(usize),
 }
 
@@ -85,33 +85,33 @@ impl fmt::Display for BudgetExceeded {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Steps => {
-                write!(out, "another object is wrong, so the search was not gone on with")
+                write!(out, "another object is illegal, so this search was not continued")
             }
-            Self::Memory => write!(out, "the memory budget is spent"),
-            Self::Time => write!(out, "time is up"),
+            Self::Memory => write!(out, "memory limit reached"),
+            Self::Time => write!(out, "time limit reached"),
             Self::Width(most) => write!(out, "more than {most} operations are open at once"),
         }
     }
 }
 
-/// The orders that led to configurations, each a link to the one it extends.
+/// The orders that led to configurations, each a link to the one that it extends.
 #[derive(Default)]
 pub(super) struct OrderLog {
     links: Vec<OrderLink>,
 }
 
-/// An operation that happened, in which turn, and what was before.
+/// An operation that took effect, at which event, and the link before.
 struct OrderLink {
     before: u32,
     op: u32,
     event: u32,
 }
 
-/// The path of those that did nothing yet.
+/// The empty order.
 const START: u32 = u32::MAX;
 
 impl OrderLog {
-    /// Operations in order, each with the turn in which it happened.
+    /// The operations in order, each with the event at which it took effect.
     fn path_order(&self, mut path: u32) -> Vec<(usize, usize)> {
         let mut order = Vec::new();
         while let Some(link) = self.links.get(path as usize) {
@@ -123,37 +123,38 @@ impl OrderLog {
     }
 }
 
-/// The model, the layout of a history, and room to work in.
+/// The model, the layout of a history, and buffers.
 pub(super) struct Engine<'a, const N: usize> {
     pub(super) cache: ModelCache<'a>,
     pub(super) plan: Plan<'a>,
     pub(super) counts: UnknownCounts,
     pub(super) paths: Option<OrderLog>,
-    /// What the walk keeps beside the engine, in bytes.
+    /// Memory of the walk outside of the engine.
     pub(super) walk_bytes: usize,
-    /// The last turn at which a configuration would have ended that was dropped before (rule 6).
+    /// The last event that a configuration dropped by rule 6 would have reached.
     pub(super) dead_end: usize,
-    /// Configurations made.
+    /// Explored configurations.
     pub(super) explored: usize,
     pub(super) pool: Frontier<N>,
     next: Frontier<N>,
     budget: Budget<'a>,
-    /// How many configurations to look at before asking for the time again.
+    /// The number of explored configurations at which to check the budget again.
     next_budget_check: usize,
     /// The expansion in which a call was last tried.
     tried: Vec<u32>,
     expansion: u32,
 }
 
-/// A completion being dealt with.
+/// A return that is being processed.
 #[derive(Clone, Copy)]
 struct Returning<const N: usize> {
     event: usize,
     slot: usize,
     bit: Mask<N>,
-    /// Whether it may count as unseen and yet be used now, for somebody to see.
+    /// Whether it is an overwrite that a later call may observe, so that it may be linearized now
+    /// though it is not pending.
     overwrites: bool,
-    /// Whether something of unknown outcome matters no longer after it.
+    /// Whether some call of unknown outcome stops being relevant after it.
     forgets: bool,
 }
 
@@ -177,7 +178,7 @@ impl<'a, const N: usize> Engine<'a, N> {
         }
     }
 
-    /// Where things may stand at first.
+    /// The configurations before the first event.
     pub(super) fn initial_configurations(&mut self, initial: &[Value]) -> Vec<Configuration<N>> {
         let mut configs = Vec::with_capacity(initial.len());
         let mut known_states = FxHashSet::default();
@@ -199,9 +200,9 @@ impl<'a, const N: usize> Engine<'a, N> {
         configs
     }
 
-    /// Takes configurations over a turn; of those after a completion it keeps so many. Says whether
-    /// it walk_bytes all. None are left if nothing explains the
-    /// completion, or the one where those end that are doomed.
+    /// Advances configurations over an event; after a return it keeps at most `width`. Returns
+    /// whether all were kept. None are left if no order explains the return, or the later one at
+    /// which those dropped by rule 6 would have ended.
     pub(super) fn apply_event(
         &mut self,
         open_ops: &mut OpenOps<N>,
@@ -226,7 +227,7 @@ impl<'a, const N: usize> Engine<'a, N> {
         }
     }
 
-    /// A new operation is owed, unless it is an observation that can be made at once.
+    /// The new operation is pending, unless it is a read that can be made at once.
     fn invoke(&mut self, op: usize, event: usize, configs: &mut [Configuration<N>]) {
         let bit = Mask::single(self.plan.slot(op));
         let call = self.plan.calls[op];
@@ -293,7 +294,7 @@ impl<'a, const N: usize> Engine<'a, N> {
         Ok(true)
     }
 
-    /// Keeps those that have used and spent least.
+    /// Keeps the configurations with the fewest linearized and unknown operations.
     fn truncate_to_width(&self, configs: &mut Vec<Configuration<N>>, width: usize) -> bool {
         if configs.len() <= width {
             return true;
@@ -303,7 +304,7 @@ impl<'a, const N: usize> Engine<'a, N> {
         false
     }
 
-    /// Puts a configuration where it belongs: past the completion, still before it, or both.
+    /// Puts a configuration before the return, after it, or both.
     fn enqueue(
         &mut self,
         open_ops: &OpenOps<N>,
@@ -323,8 +324,8 @@ impl<'a, const N: usize> Engine<'a, N> {
         }
     }
 
-    /// Rule 6: whether the observation that is due next cannot be made any more.
-    /// It would get as far as that: nothing else but what grows ends before.
+    /// Rule 6: whether the next read to return has become impossible. Until then only appends
+    /// return, so the configuration would get that far.
     fn is_dead_end(
         &mut self,
         open_ops: &OpenOps<N>,
@@ -372,7 +373,7 @@ impl<'a, const N: usize> Engine<'a, N> {
         );
     }
 
-    /// Everything that could happen next.
+    /// Linearizes every operation that could come next.
     fn expand_configuration(
         &mut self,
         open_ops: &OpenOps<N>,
@@ -410,10 +411,10 @@ impl<'a, const N: usize> Engine<'a, N> {
         }
     }
 
-    /// Lets one of unknown outcome happen. One that would change nothing is not worth spending: an
-    /// overwriting that nobody needs for its state can be left out, and so can one that only
-    /// confirms a state. But an overwriting that confirms the state still hides those that are owed
-    /// (rule 2), as in `write 1, write 0, cas 0 2` from 0.
+    /// Linearizes an operation of unknown outcome. One that changes nothing is not worth it: an
+    /// overwrite whose state is not needed can be left out, and so can one that leads to the same
+    /// state. But an overwrite to the same state still hides pending ones (rule 2), as in `write 1,
+    /// write 0, cas 0 2` from 0.
     fn linearize_unknown(
         &mut self,
         open_ops: &OpenOps<N>,
@@ -426,7 +427,7 @@ impl<'a, const N: usize> Engine<'a, N> {
         let next = self.cache.step(config.state, call);
         let Some(next) = next.filter(|next| hides || *next != config.state) else { return };
         if overwrites && open_ops.dependent.is_empty() && open_ops.dependent_unknown == 0 {
-            // Rule 3, before the trouble of counting.
+            // Rule 3, before the cost of counting.
             let looked = open_ops.enabled_reads(next, &self.plan, &mut self.cache);
             if config.unobserved || !looked.intersects(&config.pending) {
                 return;
@@ -441,8 +442,8 @@ impl<'a, const N: usize> Engine<'a, N> {
         );
     }
 
-    /// Lets a call happen that `config` has used or spent already. An operation of unknown outcome
-    /// is not named: which of the equal ones it was can be told from their number.
+    /// Lets a call take effect that `config` already counts as linearized. An operation of unknown
+    /// outcome has no position here; its count says which of the equal ones it was.
     fn linearize_call(
         &mut self,
         open_ops: &OpenOps<N>,
@@ -476,7 +477,7 @@ impl<'a, const N: usize> Engine<'a, N> {
         }
     }
 
-    /// Makes every observation that the new state allows; says whether there was one.
+    /// Makes every read that the new state enables, and returns whether there was one.
     fn make_reads(
         &mut self,
         open_ops: &OpenOps<N>,
@@ -501,7 +502,7 @@ impl<'a, const N: usize> Engine<'a, N> {
         !made.is_empty()
     }
 
-    /// The operation of unknown outcome that was spent last of its kind.
+    /// The operation of unknown outcome that was linearized last with this call.
     fn last_unknown_op(&self, unknown_used: u32, call: u32, event: usize) -> usize {
         let place = self.counts.count(unknown_used, call) as usize;
         let begun = self.plan.events[..event].iter().filter_map(|event| match event {
@@ -513,13 +514,13 @@ impl<'a, const N: usize> Engine<'a, N> {
         begun.take(place).last().expect("no more are spent than have begun")
     }
 
-    /// The order of a path, with what was left out of it, over the first turns.
+    /// The order of a path up to an event, with the operations that the search left out.
     pub(super) fn extract_order(&self, path: u32, events: usize) -> Vec<usize> {
         let order = self.paths.as_ref().map(|paths| paths.path_order(path)).unwrap_or_default();
         certificate::complete((&self.plan, &self.cache), &self.plan.events[..events], &order)
     }
 
-    /// What is dear about a configuration: what it has used up, and what it still owes.
+    /// The cost of a configuration: what it has linearized, and what is pending.
     pub(super) fn configuration_cost(&self, config: &Configuration<N>) -> u32 {
         config.linearized.len() + config.pending.len() + 2 * self.counts.total(config.unknown_used)
     }
@@ -530,7 +531,7 @@ impl<'a, const N: usize> Engine<'a, N> {
         paths.links.len() as u32 - 1
     }
 
-    /// Asks now and then whether the budget suffices.
+    /// Checks the budget now and then.
     fn check_budget(&mut self) -> Result<(), Stop> {
         if self.explored < self.next_budget_check {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Puts a No into words: who was told what, and why it cannot be.
+//! Describes a violation in words: what a client observed, and why it is impossible.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,19 +7,20 @@ use crate::history::{Operation, Value};
 use crate::model::{Call, EnabledIn, Model, Response};
 use crate::window::{Candidate, describe_call};
 
-/// States looked at when asking what an operation could have led to.
+/// The most states to look at for what an operation could have led to.
 const MAX_STATES: usize = 256;
 
-/// Operations on what grows, of which all states are looked at: each state is as long as the history, nearly.
+/// The most operations on an appended state for which all states are explored, because each state
+/// is nearly as long as the history.
 const MAX_APPENDING_OPS: usize = 32;
 
-/// Says why the accused cannot be explained.
+/// Explains why the accused operation is impossible.
 pub(super) struct Explainer<'a, 'h> {
     model: &'a dyn Model,
     initial: &'a [Value],
     ops: &'a [ObjectOp<'h>],
     accused: usize,
-    /// What can be reached, and whether the accused answer is right there.
+    /// The reachable states, and whether each allows the accused operation.
     reachable: BTreeMap<Value, bool>,
 }
 
@@ -41,7 +42,8 @@ impl<'a, 'h> Explainer<'a, 'h> {
         Self { model, initial, ops, accused, reachable }
     }
 
-    /// Whether some state lets this operation, by itself, lead to the accused answer.
+    /// Whether this operation leads from some reachable state to one that allows the accused
+    /// operation.
     pub(super) fn could_explain(&self, op: &ObjectOp<'_>) -> bool {
         self.reachable.iter().filter(|(_, answers)| !**answers).any(|(state, _)| {
             self.model.step(state, &op.call).is_ok_and(|after| self.allows_accused(&after))
@@ -53,7 +55,7 @@ impl<'a, 'h> Explainer<'a, 'h> {
         self.reachable.get(state).copied().unwrap_or_else(asked)
     }
 
-    /// Every state the order can end in.
+    /// Every state that can follow the order.
     pub(super) fn states_after(&self, order: &[usize]) -> Vec<Value> {
         let mut states: BTreeSet<Value> = self.initial.iter().cloned().collect();
         for op in order {
@@ -63,7 +65,7 @@ impl<'a, 'h> Explainer<'a, 'h> {
         states.into_iter().collect()
     }
 
-    /// What is not in the order, and why each cannot come next.
+    /// The operations that are not in the order, and why each cannot come next.
     pub(super) fn candidates(&self, order: &[usize], after: &[Value]) -> Vec<Candidate> {
         let left = (0..self.ops.len()).filter(|op| !order.contains(op));
         left.map(|op| Candidate { operation: op, reason: self.reject_reason(op, after) }).collect()
@@ -73,19 +75,19 @@ impl<'a, 'h> Explainer<'a, 'h> {
         let mut reasons = BTreeSet::new();
         for state in after {
             match self.model.step(state, &self.ops[op].call) {
-                Ok(_) => return "it may come next, but leads to nothing new".to_owned(),
+                Ok(_) => return "it can come next, but leads to no new state".to_owned(),
                 Err(why) => reasons.insert(why),
             };
         }
         reasons.into_iter().collect::<Vec<_>>().join("; or ")
     }
 
-    /// The whole case in a sentence. `start` is where the object began, long before the window
-    /// perhaps.
+    /// The violation in one sentence. `start` is the initial state of the object, perhaps long
+    /// before the window.
     pub(super) fn describe(&self, object: &ObjectHistory<'_>, start: &[Value]) -> String {
         let accusation = describe_operation(object, &self.ops[self.accused]);
         if self.is_unreachable(object, start) {
-            return format!("{accusation}, but nothing that had begun by then could lead to that");
+            return format!("{accusation}, but no operation invoked by then leads to that");
         }
         let orders = match self.ops.len() {
             1 => format!("but it could only have been {}", join_states(self.initial)),
@@ -94,9 +96,8 @@ impl<'a, 'h> Explainer<'a, 'h> {
         match self.last_write_before() {
             Some(before) => {
                 let write = describe_write(object, before);
-                let known =
-                    format!("{accusation}, but {write} had been acknowledged before that began");
-                // Two operations, one after the other: there is no other order to speak of.
+                let known = format!("{accusation}, but {write} had already completed");
+                // Two sequential operations have one order only.
                 if self.ops.len() == 2 { known } else { format!("{known}, and {orders}") }
             }
             None if self.ops.len() == 1 => format!("{accusation}, {orders}"),
@@ -104,7 +105,7 @@ impl<'a, 'h> Explainer<'a, 'h> {
         }
     }
 
-    /// Whether nothing in the whole history until then, in any order, leads to the accused answer.
+    /// Whether no order of any operations invoked by then leads to the accused response.
     fn is_unreachable(&self, object: &ObjectHistory<'_>, start: &[Value]) -> bool {
         let end = self.ops[self.accused].completed;
         let begun: Vec<ObjectOp<'_>> =
@@ -121,7 +122,7 @@ impl<'a, 'h> Explainer<'a, 'h> {
         ever.len() < MAX_STATES && !ever.iter().any(|state| self.allows_accused(state))
     }
 
-    /// The last change that had been acknowledged when the accused began.
+    /// The last write that had completed when the accused operation was invoked.
     fn last_write_before(&self) -> Option<&ObjectOp<'h>> {
         let began = self.ops[self.accused].invoked;
         let changes = self.ops.iter().filter(|op| !self.model.is_read(&op.call));
@@ -130,8 +131,8 @@ impl<'a, 'h> Explainer<'a, 'h> {
     }
 }
 
-/// The states that the operations lead to, each as often as one likes: more than truly possible,
-/// never fewer, of those that the accused answer does not exclude for good: what only grows never shrinks back.
+/// The states that the operations can reach, each applied any number of times: a superset of the
+/// truly possible ones. States from which appends can never lead to the accused read are left out.
 ///
 /// Stops at a state that suffices.
 fn reachable_states(
@@ -168,7 +169,7 @@ fn reachable_states(
     reachable
 }
 
-/// What is known without a window: who was told what.
+/// The violation without a window.
 pub(super) fn describe_accused(object: &ObjectHistory<'_>, accused: usize) -> String {
     let accusation = describe_operation(object, &object.ops[accused]);
     format!("{accusation}, which no order of the operations until then explains")
@@ -205,7 +206,7 @@ fn describe_operation(object: &ObjectHistory<'_>, op: &ObjectOp<'_>) -> String {
     }
 }
 
-/// The value without the key that has been named already.
+/// The value without the key, which the sentence names elsewhere.
 fn strip_key<'v>(object: &ObjectHistory<'_>, value: &'v Value) -> &'v Value {
     match (&object.key, value.as_pair()) {
         (Some(key), Some((first, rest))) if first == key => rest,
@@ -213,7 +214,7 @@ fn strip_key<'v>(object: &ObjectHistory<'_>, value: &'v Value) -> &'v Value {
     }
 }
 
-/// A change as the subject of a sentence.
+/// A write as the subject of a clause.
 fn describe_write(object: &ObjectHistory<'_>, op: &ObjectOp<'_>) -> String {
     let call = describe_call(&op.call.f, strip_key(object, &op.call.input));
     format!("{call} by {}", op.operation.process)

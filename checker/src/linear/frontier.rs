@@ -1,38 +1,42 @@
-//! Keeps the configurations that matter: of two, one of which can do all that the other can, only
-//! that one.
+//! Keeps the configurations that no other one dominates.
 
 use super::mask::{Mask, mix};
 use super::model_cache::StateId;
 use super::unknown_counts::{CountsId, UnknownCounts};
 
-/// One way that things may stand: a state, and what became of each operation that has begun.
+/// One possible situation: a state, and which of the invoked operations have taken effect.
 ///
-/// An observation is *owed* until it is made. An operation that can go in no more than some states
-/// is owed until it is *used*. One that overwrites every state starts owed; it is used when it
-/// happens for others to see; and it is neither once another has overwritten since it began: then
-/// it may have happened just before that one, unseen, and may yet happen for all to see.
+/// A read is *pending* until it is made. An operation that is possible in some states only is
+/// pending until it is *linearized*. An overwrite starts as pending. It is linearized when it takes
+/// effect and may be observed. It is neither once another overwrite has taken effect since its
+/// invocation: then it may have taken effect unobserved just before that one, and may still take
+/// effect to be observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Configuration<const N: usize> {
     pub(super) pending: Mask<N>,
     pub(super) linearized: Mask<N>,
     pub(super) state: StateId,
-    /// What was spent of the operations of unknown outcome.
+    /// How many operations of unknown outcome have taken effect, by call.
     pub(super) unknown_used: CountsId,
     /// The order that led here, if orders are kept.
     pub(super) path: u32,
-    /// Whether an overwriting led here that nobody has looked at, since the last completion.
+    /// Whether the last step since the last completion was an overwrite that no operation has
+    /// observed.
     pub(super) unobserved: bool,
 }
 
 /// An antichain of configurations, in order of arrival.
 ///
-/// `a` dominates `b` if they agree on the state and `a` owes at most what `b` owes, has used at
-/// most what `b` has used, and has spent at most what `b` has spent. Every way to go on from `b` is
-/// then a way to go on from `a`. An operation that `b` owes and `a` does not was made or may count
-/// as made; where `b` makes an observation that `a` has made, `a` does nothing; where `b` uses an
-/// operation `a` may too, for it has not used it; and one that `b` has used and `a` has not is one
-/// that `a` does not owe either, or `b` would dominate nothing by this rule: it stays unused. So
-/// dropping `b` loses no answer.
+/// `a` dominates `b` if they have the same state, and each of `a`'s pending operations, linearized
+/// operations and counts of unknown operations is within `b`'s. Then every continuation of `b` is
+/// one of `a`:
+///
+/// - An operation pending in `b` only has been made in `a`, or counts as made. Where `b` makes that
+///   read, `a` does nothing.
+/// - Where `b` linearizes an operation, `a` may too, because it has not linearized it.
+/// - An operation linearized in `b` only is not pending in `a` either, so `a` may leave it out.
+///
+/// So dropping `b` loses no answer.
 pub(super) struct Frontier<const N: usize> {
     entries: Vec<FrontierEntry<N>>,
     /// The last entry of each bucket.
@@ -44,7 +48,7 @@ struct FrontierEntry<const N: usize> {
     config: Configuration<N>,
     alive: bool,
     hash: u32,
-    /// The entry before this one in its bucket.
+    /// The previous entry in the same bucket.
     before: u32,
 }
 
@@ -55,7 +59,8 @@ impl<const N: usize> Frontier<N> {
         Self { entries: Vec::new(), heads: vec![END; 16], live: 0 }
     }
 
-    /// Forgets all; the buckets that were filled are emptied one by one where they are few.
+    /// Removes all entries. Few entries are removed from their buckets one by one, which is cheaper
+    /// than resetting all buckets.
     pub(super) fn clear(&mut self) {
         if self.entries.len() * 4 < self.heads.len() {
             for entry in &self.entries {
@@ -69,9 +74,9 @@ impl<const N: usize> Frontier<N> {
         self.live = 0;
     }
 
-    /// Adds a configuration unless one there dominates it, and drops those that it dominates.
-    /// `strict` are the operations that are either owed or used, so that two configurations which
-    /// differ there never dominate each other.
+    /// Adds a configuration unless another dominates it, and drops those that it dominates.
+    /// Operations in `dependent` are either pending or linearized, so two configurations that
+    /// differ there never dominate each other; the hash may include them.
     pub(super) fn add(
         &mut self,
         config: Configuration<N>,
@@ -111,12 +116,12 @@ impl<const N: usize> Frontier<N> {
         }
     }
 
-    /// The places given out so far, dropped or not.
+    /// The number of entries, including dominated ones.
     pub(super) fn slots_used(&self) -> usize {
         self.entries.len()
     }
 
-    /// How many are not dominated.
+    /// The number of entries that are not dominated.
     pub(super) fn live_count(&self) -> usize {
         self.live
     }
@@ -130,7 +135,7 @@ impl<const N: usize> Frontier<N> {
         self.entries.capacity() * size_of::<FrontierEntry<N>>() + self.heads.capacity() * 4
     }
 
-    /// Adds what is left to a list.
+    /// Moves what is left to a list.
     pub(super) fn drain_into(&mut self, configs: &mut Vec<Configuration<N>>) {
         let left = self.entries.iter().filter(|entry| entry.alive);
         configs.extend(left.map(|entry| Configuration { unobserved: false, ..entry.config }));
@@ -142,7 +147,7 @@ fn bucket_of(heads: &[u32], hash: u32) -> usize {
     hash as usize & (heads.len() - 1)
 }
 
-/// Whether `a` can do all that `b` can, if they agree on the state: see [`Frontier`].
+/// Whether `a` dominates `b`, if they have the same state: see [`Frontier`].
 pub(super) fn dominates<const N: usize>(
     a: &Configuration<N>,
     b: &Configuration<N>,

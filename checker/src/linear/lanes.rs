@@ -1,14 +1,13 @@
 //! Draws a [`Window`]: a lane per process, time from left to right, the accused operation marked.
 //!
-//! Positions are ranks of events, not times: what matters is who overlaps whom, and that survives
-//! any scale.
+//! Columns are ranks of events, not times: only the overlaps matter, and they survive any scale.
 
 use std::collections::BTreeMap;
 
 use crate::history::{Kind, Operation, Process, Value};
 use crate::window::Window;
 
-/// The drawing, at most `width` columns wide where the labels allow, every line ended.
+/// The drawing, at most `width` columns wide if the labels fit, every line ended.
 pub fn render(window: &Window, width: usize) -> String {
     let lanes = Lanes::new(window, width);
     let states: Vec<String> = window.entry_states.iter().map(Value::to_string).collect();
@@ -43,7 +42,7 @@ impl<'a> Lanes<'a> {
         Self { window, by_process, columns, margin, end }
     }
 
-    /// Labels on one line, intervals under them.
+    /// Labels on one line, intervals below.
     fn render_lane(&self, name: &str, places: &[usize]) -> String {
         let (mut labels, mut bars) = (String::new(), String::new());
         for place in places {
@@ -66,14 +65,13 @@ impl<'a> Lanes<'a> {
     }
 }
 
-/// Where an operation ends for certain; one of unknown outcome may go on for ever.
+/// The index at which an operation certainly has ended; none if its outcome is unknown.
 fn return_index(operation: &Operation) -> Option<u64> {
     let completion = operation.completion.as_ref()?;
     (completion.kind != Kind::Info).then_some(completion.at.index)
 }
 
-/// Spreads the events over the room, but never so thin that an operation's label runs into the next
-/// one's.
+/// Spreads the events over the width, but keeps each label clear of the next.
 fn assign_columns(window: &Window, room: usize) -> BTreeMap<u64, usize> {
     let ends = window.operations.iter().filter_map(return_index);
     let mut indices: Vec<u64> =
@@ -108,7 +106,7 @@ fn draw_bar(length: usize, ends: bool) -> String {
     format!("├{}{last}", middle.repeat(length.saturating_sub(1)))
 }
 
-/// The label, with a mark on the accused.
+/// The label, with a mark on the accused operation.
 fn marked_label(window: &Window, place: usize) -> String {
     let mark = if place == window.accused { "✗ " } else { "" };
     format!("{mark}{}", window.label(place))

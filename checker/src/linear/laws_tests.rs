@@ -1,4 +1,4 @@
-//! Holds verdicts to laws that need no twin, and budgets to what they promise.
+//! Checks laws that verdicts obey without a reference, and that budgets are kept.
 
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ fn judge(history: &History, model: &str) -> Verdict {
     check_linearizable(history, model, &Limits::default())
 }
 
-/// The same history, event by event.
+/// The same history, with each event changed.
 fn changed(history: &History, change: impl FnMut(Event) -> Event) -> History {
     let events = history.events().iter().cloned().map(change).collect();
     History::new(events).expect("as well-formed as before")
@@ -110,7 +110,7 @@ proptest! {
     }
 }
 
-/// A key of which many sums can be made, but not the one that was read; and then one that is plainly wrong.
+/// A key with many possible sums, but not the one that was read; then one that is plainly wrong.
 fn hard_and_wrong() -> History {
     let invoke = |process: u64, f: &str, value: &str| {
         format!("{{\"type\":\"invoke\",\"process\":{process},\"f\":\"{f}\",\"value\":{value}}}\n")
@@ -155,7 +155,7 @@ fn threads_and_their_number_change_no_verdict_that_a_budget_limits() {
 fn the_reasons_of_a_no_are_found_when_time_is_up_already() {
     let history = notation::parse("w1 ok; w2 ok; r1 ok").expect("a history");
     let asked = AtomicUsize::new(0);
-    // The monitor asks once; whatever is asked later comes too late.
+    // The monitor polls once; every later poll finds that time is up.
     let expired = || asked.fetch_add(1, Ordering::Relaxed) > 0;
     let limits = Limits { expired: &expired, ..Limits::default() };
     let verdict = check_linearizable(&history, "register", &limits);

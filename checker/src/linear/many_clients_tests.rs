@@ -1,5 +1,5 @@
-//! Compares every search with the obvious twin where many equal operations are open at once, some
-//! of unknown outcome: where the rules of the engine have most to say.
+//! Compares every search with brute force where many equal operations are open at once, some of
+//! unknown outcome. These cases exercise the pruning rules of the engine most.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -15,10 +15,10 @@ use crate::model::{self, Model};
 use crate::verdict::{Keyed, Limits, Validity};
 use crate::{check_linearizable, linearize};
 
-/// What a client does once: a function, two values, and what came of it.
+/// The only call of a client: a function, two values, and its outcome.
 type CrowdCall = (u8, (i64, i64), u8);
 
-/// Deeds, and where the two events of each go.
+/// Calls, and the positions of their two events.
 type Crowd = Vec<(CrowdCall, (Index, Index))>;
 
 fn deeds(most: usize) -> impl Strategy<Value = Crowd> {
@@ -34,7 +34,7 @@ fn value(model: &str, number: i64) -> Value {
     }
 }
 
-/// A client's call and how it ended: ok, lost, or told of a mismatch.
+/// A client's call and how it ended: ok, unknown or mismatch.
 fn call(model: &str, f: u8, (first, second): (i64, i64), end: u8) -> (Value, Event) {
     let (first, second) = (value(model, first), value(model, second));
     let (f, input, output) = match (model, f) {
@@ -59,7 +59,7 @@ fn call(model: &str, f: u8, (first, second): (i64, i64), end: u8) -> (Value, Eve
     (keyed(input), end)
 }
 
-/// A history in which each client does one thing, its events strewn at random.
+/// A history in which each client makes one call, with events at random positions.
 fn crowd(model: &str, crowd: &Crowd) -> History {
     let mut order: Vec<usize> = Vec::new();
     for (client, (_, (begin, end))) in crowd.iter().enumerate() {
@@ -94,7 +94,7 @@ fn answers(history: &History, model: &dyn Model) -> Vec<Result<(), Stop>> {
     [usize::MAX, 1, 2, 0].into_iter().map(of).collect()
 }
 
-/// Whether the twin explains the history until the operation completes, and no longer then.
+/// Whether brute force explains the history until the operation completes, and no longer.
 fn is_first_wrong(history: &History, model: &dyn Model, accused: usize) -> bool {
     let objects = partition(history, model, Keyed::Auto).expect("the history suits the model");
     let ops = &objects[0].ops;
@@ -145,7 +145,7 @@ proptest! {
     }
 }
 
-/// More operations at once than fit into two words, and into eight.
+/// More open operations than two words hold, and than eight hold.
 #[test]
 fn many_open_operations_are_judged() {
     for (clients, lies) in [(100, true), (150, false), (150, true), (600, false)] {
@@ -158,17 +158,17 @@ fn many_open_operations_are_judged() {
     }
 }
 
-/// A write that confirms the state still overwrites: it hides the write before it, which the cas or
-/// the append in between the completions must not see.
+/// A write that leads to the same state still overwrites: it hides the write before it, which the
+/// cas or the append between the completions must not observe.
 #[test]
 fn a_write_of_what_is_there_hides_another() {
     let (lost, ok) = (0, 6);
     let (read, write, append, cas) = (0, 3, 5, 7);
-    // "aa", nil, append "a"; the append is acknowledged first, and the nil never.
+    // "aa", nil, append "a"; the append returns first, and the nil never.
     let text =
         [(write, (0, 0), lost), (write, (2, 0), ok), (append, (0, 0), ok), (read, (1, 0), ok)];
     let text = strewn("kv", &text, &[0, 1, 2, 2, 1, 3, 3, 0]);
-    // 0 is there; 1, 0, cas from 0 to 2.
+    // 0 is the state; write 1, write 0, cas from 0 to 2.
     let number = [
         (write, (0, 0), ok),
         (write, (0, 0), lost),
@@ -184,8 +184,8 @@ fn a_write_of_what_is_there_hides_another() {
     }
 }
 
-/// Every history of a few clients who write and read one of two values, every outcome, every way to
-/// overlap.
+/// Every history of a few clients that write and read one of two values, with every outcome and
+/// every overlap.
 #[test]
 fn every_small_history_of_a_register_is_judged_as_the_twin_does() {
     let model = model::find_model("register").expect("it is there");
@@ -208,7 +208,7 @@ fn every_small_history_of_a_register_is_judged_as_the_twin_does() {
     assert_eq!(judged, 6_usize.pow(3) * 90);
 }
 
-/// Every order of two events each of so many clients.
+/// Every order of the two events of each client.
 fn orders(clients: usize) -> Vec<Vec<usize>> {
     let mut orders = vec![Vec::new()];
     for _ in 0..2 * clients {

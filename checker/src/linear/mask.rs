@@ -1,4 +1,4 @@
-//! Packs sets of slots into words: as many words as the widest moment of a history needs.
+//! Packs sets of slots into words, as many as the widest moment of a history needs.
 
 /// A set of small numbers, in `N` words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,7 +57,7 @@ impl<const N: usize> Mask<N> {
     }
 }
 
-/// One step of a hash: a word into what there was.
+/// One step of a hash: mixes a word into the hash so far.
 pub(super) const fn mix(hash: u64, word: u64) -> u64 {
     (hash.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

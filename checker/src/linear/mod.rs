@@ -1,10 +1,10 @@
-//! Decides linearizability, and shows why not: splits a history by key, searches each object,
-//! proves every No.
+//! Decides linearizability and proves violations: splits a history by key, searches each object,
+//! and reduces a violation to a window.
 //!
-//! [`check`] judges objects on as many threads as it may use ([`objects`]); the verdict depends only
-//! on the answers, put back in the order of the objects, so it is the same for any number of threads. A
-//! [`Window`] is shown only after a replay of it alone came out illegal, and legal without the
-//! operation that it accuses.
+//! [`check`] checks objects on several threads ([`objects`]). The verdict depends only on the
+//! outcomes in the order of the objects, so it is the same for any number of threads. A [`Window`]
+//! is returned only after it was replayed alone: illegal as it is, and legal without the accused
+//! operation.
 
 mod breadth;
 mod case;
@@ -41,7 +41,7 @@ use crate::model::{Model, with_article};
 use crate::verdict::{Algorithm, Limits, Stats, Validity, Verdict};
 use crate::window::Window;
 
-/// Judges a history.
+/// Checks a history.
 pub fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -> Verdict {
     let objects = partition::partition_on(history, model, limits.keyed, limits.jobs);
     let (objects, initial_states) =
@@ -49,7 +49,7 @@ pub fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -> Verdi
             Ok(both) => both,
             Err(why) => {
                 let name = with_article(model.name());
-                return Verdict::unknown(format!("this is no history of {name}: {why}"));
+                return Verdict::unknown(format!("not a history of {name}: {why}"));
             }
         };
     let outcomes = objects::check_objects(&objects, model, &initial_states, limits);
@@ -78,7 +78,8 @@ fn count_where(outcomes: &[SearchOutcome], is: impl Fn(&SearchOutcome) -> bool) 
     outcomes.iter().filter(|outcome| is(outcome)).count()
 }
 
-/// Finds an order for each object, or says why there is none. What is returned was replayed.
+/// Finds a linear order for each object, or returns the verdict if there is none. Every order is
+/// replayed before it is returned.
 pub fn linearize(
     history: &History,
     model: &dyn Model,
@@ -112,8 +113,8 @@ pub fn linearize(
     Ok(found)
 }
 
-/// Operations that the proof of a No may look at when time is up already: a verdict without its reasons is worth
-/// little, and what took long was to find it.
+/// Operations that a proof may look at after the time limit. A verdict without reasons is worth
+/// little, and finding the violation was the costly part.
 const GRACE: usize = 1 << 22;
 
 impl CheckCase<'_> {
@@ -145,7 +146,7 @@ impl CheckCase<'_> {
                 let key = key.as_ref().map_or_else(String::new, |key| format!(", first key {key}"));
                 let Stats { keys, unknown_keys, .. } = stats;
                 let what = format!(
-                    "{why}: no answer for {unknown_keys} of {}{key}; decided the first \
+                    "{why}: undecided: {unknown_keys} of {}{key}; decided the first \
                      {explained} of {}",
                     plural(keys, "object"),
                     plural(of, "operation")
@@ -158,11 +159,10 @@ impl CheckCase<'_> {
 
     fn valid_message(&self, stats: Stats) -> String {
         let Stats { operations, keys, .. } = stats;
-        let model = self.model.name();
         match keys {
-            0 => "nothing happened, so nothing is wrong".to_owned(),
-            1 => format!("one {model} explains all {}", plural(operations, "operation")),
-            _ => format!("one {model} per key explains all {operations} operations on {keys} keys"),
+            0 => "no operations to check".to_owned(),
+            1 => format!("linearizable: {}", plural(operations, "operation")),
+            _ => format!("linearizable: {operations} operations on {keys} keys"),
         }
     }
 }
@@ -189,7 +189,7 @@ mod many_clients_tests;
 #[cfg(test)]
 mod tests;
 
-/// How many cases a random test tries: so many, or times as many as the environment says.
+/// The number of cases of a random test, times `CHECKER_DEEP` from the environment.
 #[cfg(test)]
 fn deep(cases: u32) -> u32 {
     let times = std::env::var("CHECKER_DEEP").ok().and_then(|times| times.parse().ok());

@@ -1,7 +1,7 @@
-//! Asks the model each question once: states and calls become numbers, and steps are remembered.
+//! Caches the model: states and calls become numbers, and each step is computed once.
 //!
-//! What a call's [`crate::model::StaticFacts`] says needs no asking at all: whether a state is the one
-//! that a call meets is a comparison of two numbers.
+//! Calls with [`crate::model::StaticFacts`] need no model step: whether a state enables the call is
+//! a comparison of two numbers.
 
 use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::{Hash as _, Hasher as _};
@@ -11,28 +11,29 @@ use super::partition::ObjectOp;
 use crate::history::Value;
 use crate::model::{Call, EnabledIn, Model};
 
-/// A state's number.
+/// The number of a state.
 pub(super) type StateId = u32;
 
-/// What a call does to the search.
+/// How a call affects the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CallEffect {
     /// It changes no state.
     Reads,
-    /// It goes in every state, and leaves the same one behind: what was before is gone.
+    /// It is possible in every state and always leads to the same state, so the previous state is
+    /// lost.
     Overwrites,
     /// Anything else.
     DependsOnState,
 }
 
-/// The states that let a call go, by number.
+/// The states that enable a call, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EnabledStates {
-    /// All.
+    /// Every state.
     Every,
-    /// One.
+    /// One state.
     One(StateId),
-    /// Ask.
+    /// Only the model can tell.
     Unknown,
 }
 
@@ -42,17 +43,17 @@ pub(super) struct DistinctCall<'a> {
     pub(super) effect: CallEffect,
     pub(super) enabled_in: EnabledStates,
     pub(super) result: Option<StateId>,
-    /// Whether it only adds to the state.
+    /// Whether it only appends to the state.
     pub(super) only_appends: bool,
 }
 
-/// The model, behind a memory.
+/// The model, its states and calls by number, and a cache of its steps.
 pub(super) struct ModelCache<'a> {
     model: &'a dyn Model,
     states: Vec<Value>,
     numbers: FxHashMap<u64, StateId>,
     calls: Vec<DistinctCall<'a>>,
-    /// Answers by the hash of their question; a new one takes an old one's place.
+    /// Results by the hash of state and call; a new one replaces an old one.
     steps: Vec<CachedStep>,
 }
 
@@ -63,10 +64,11 @@ struct CachedStep {
     next: StateId,
 }
 
-/// Where a step leads that cannot be taken, and the state of an answer not yet asked for.
+/// The result of an impossible step, and the state of an empty cache entry.
 const NOWHERE: StateId = u32::MAX;
 
-/// So few calls are compared with each other rather than hashed: the drafts of a proof are many and small.
+/// Up to this many calls are compared rather than hashed, because drafts of a proof are many and
+/// small.
 const FEW: usize = 16;
 
 impl<'a> ModelCache<'a> {
@@ -80,8 +82,8 @@ impl<'a> ModelCache<'a> {
         }
     }
 
-    /// Numbers the calls, equal ones alike. Shapes are asked for only if they hold: a model with
-    /// keys may promise them for one key alone.
+    /// Numbers the calls, equal ones alike. Static facts are used only if they hold: a model with
+    /// keys may state them for a single key.
     pub(super) fn number_calls(&mut self, ops: &'a [ObjectOp<'a>], shaped: bool) -> Vec<u32> {
         let mut numbers: FxHashMap<&Call, u32> = FxHashMap::default();
         let few = ops.len() <= FEW;
@@ -128,7 +130,7 @@ impl<'a> ModelCache<'a> {
         let mut hasher = FxHasher::default();
         state.hash(&mut hasher);
         let mut hash = hasher.finish();
-        // Two states with one hash are rare; the second goes under the next.
+        // Two states with one hash are rare; the second uses the next number.
         while let Some(number) = self.numbers.get(&hash) {
             if self.states[*number as usize] == state {
                 return *number;
@@ -145,7 +147,7 @@ impl<'a> ModelCache<'a> {
         &self.states[state as usize]
     }
 
-    /// How many states have a number.
+    /// The number of known states.
     pub(super) fn states(&self) -> usize {
         self.states.len()
     }
@@ -154,7 +156,7 @@ impl<'a> ModelCache<'a> {
         &self.calls
     }
 
-    /// The state after the call, if it can go that way.
+    /// The state after the call, if the call is possible.
     pub(super) fn step(&mut self, state: StateId, call: u32) -> Option<StateId> {
         let DistinctCall { effect, enabled_in, result, .. } = self.calls[call as usize];
         let result = if effect == CallEffect::Reads { Some(state) } else { result };
@@ -179,12 +181,12 @@ impl<'a> ModelCache<'a> {
         next
     }
 
-    /// Whether an observation can no longer be made if the state only grows.
+    /// Whether the read stays impossible while the state is only appended to.
     pub(super) fn can_never_hold(&self, state: StateId, call: u32) -> bool {
         self.model.can_never_hold(self.state_value(state), self.calls[call as usize].call)
     }
 
-    /// Roughly what the memory takes.
+    /// The approximate size in memory.
     pub(super) fn bytes(&self) -> usize {
         self.steps.len() * size_of::<CachedStep>()
             + self.states.capacity() * size_of::<Value>()

@@ -1,12 +1,13 @@
-//! Judges objects one by one under one budget, on several threads, so that neither a hard object nor the number of
-//! threads decides what is found out about the others.
+//! Checks objects under one budget on several threads. Neither a hard object nor the number of
+//! threads affects what is decided about the others.
 //!
-//! An object that no monitor knows and whose history can be cut ([`segments`]) is judged piece by piece, as if each
-//! were an object; it is wrong if one piece is. Of several, each gets a small number of steps first, and those that
-//! need more get more in the next round, when all have had their turn. A round is always finished, so what is known
-//! after it depends on the history alone; once one is wrong there is no further round. Each may use the same share of
-//! the memory however many are judged at the same time, and those that need more get all of it, one after the other,
-//! at last. Only time can still come between: then what was not decided is unknown.
+//! An object without a monitor whose history can be split ([`segments`]) is checked segment by
+//! segment; it is illegal if one segment is. Each task gets a small number of steps first, and
+//! undecided ones get more in the next round. A round is always completed, so the result after it
+//! depends on the history alone; after a violation there is no further round. Each task may use the
+//! same share of memory, however many run at once. Tasks that need more get all memory, one after
+//! the other, at the end. Only the time limit can interrupt a round; what was not decided by then
+//! is unknown.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -20,30 +21,30 @@ use crate::history::Value;
 use crate::model::Model;
 use crate::verdict::{Algorithm, Limits};
 
-/// Configurations that an object may cost in the first round, and how many times as many in each later one.
+/// Configurations that a task may explore in the first round, and the factor for each later round.
 const FIRST_STEPS: usize = 1 << 16;
 const STEP_FACTOR: usize = 8;
 
-/// The most objects that are judged at the same time, each with its share of the memory.
+/// The number of equal shares of memory, and the most tasks that run at once.
 const MEMORY_SHARES: usize = 8;
 
-/// What is judged, and how.
+/// What is checked, and how.
 struct ObjectScheduler<'a> {
     model: &'a dyn Model,
     initial: &'a [Value],
     jobs: usize,
-    /// The fewest operations of a piece.
+    /// The fewest operations of a segment.
     min_ops: usize,
 }
 
-/// A piece of one object's history, and what is known of it.
+/// A segment of one object's history, and its outcome so far.
 struct SegmentTask<'a> {
     object: usize,
     segment: Segment<'a>,
     outcome: SearchOutcome,
 }
 
-/// The answers in the order of the objects.
+/// The outcomes in the order of the objects.
 pub(super) fn check_objects(
     objects: &[ObjectHistory<'_>],
     model: &dyn Model,
@@ -53,7 +54,7 @@ pub(super) fn check_objects(
     check_objects_by(objects, model, initial, (limits, segments::MIN_SEGMENT_OPS))
 }
 
-/// The same by pieces of at least so many operations.
+/// The same with segments of at least `min_ops` operations.
 fn check_objects_by(
     objects: &[ObjectHistory<'_>],
     model: &dyn Model,
@@ -88,7 +89,7 @@ fn check_objects_by(
     tasks.chunk_by(|one, other| one.object == other.object).map(merge_segments).collect()
 }
 
-/// What the pieces of an object say together.
+/// The outcome of an object from those of its segments.
 fn merge_segments(segments: &[SegmentTask<'_>]) -> SearchOutcome {
     let mut whole = SearchOutcome::default();
     for SegmentTask { segment, outcome, .. } in segments {
@@ -114,13 +115,14 @@ fn any_illegal(tasks: &[SegmentTask<'_>]) -> bool {
     tasks.iter().any(|task| matches!(task.outcome.answer, Err(Stop::Illegal(_))))
 }
 
-/// Whether a case had too little of this.
+/// Whether a task ran out of this budget.
 fn exceeded(what: BudgetExceeded) -> impl Fn(&SegmentTask<'_>) -> bool {
     move |task| task.outcome.answer == Err(Stop::OverBudget(what))
 }
 
 impl<'a> ObjectScheduler<'a> {
-    /// A monitor's answer, where one knows it; else the search's, or pieces that have yet to be searched.
+    /// The answer of a monitor if one applies. Otherwise the result of a search, or the segments
+    /// left to search.
     fn first_round(
         &self,
         number: usize,
@@ -154,8 +156,8 @@ impl<'a> ObjectScheduler<'a> {
         self.query(segment, budget).decide()
     }
 
-    /// One of many pieces goes without the narrowest walk: where that fails now and then, a long walk finds out once,
-    /// but many short ones find out again and again, and where it does not, a wider one is no wider.
+    /// Searches one segment. One of many segments skips the narrowest walk: many short walks would
+    /// find out again and again that it does not suffice.
     fn search_segment(&self, segment: &Segment<'_>, budget: Budget<'_>) -> SearchOutcome {
         if !segment.is_first() && (budget.expired)() {
             let (answer, algorithm) =
@@ -166,7 +168,7 @@ impl<'a> ObjectScheduler<'a> {
         if segment.is_first() { question } else { question.without_narrowest() }.decide()
     }
 
-    /// Searches the cases of a kind, all of them.
+    /// Searches every task that matches.
     fn search_again(
         &self,
         tasks: &mut [SegmentTask<'_>],
@@ -179,7 +181,7 @@ impl<'a> ObjectScheduler<'a> {
         places.into_iter().zip(outcome).for_each(|(place, outcome)| tasks[place].outcome = outcome);
     }
 
-    /// Asks about each of these; the answers come in their order, whichever thread found them.
+    /// Runs a function on each item on several threads; the results are in the order of the items.
     fn run_all<T: Sync, A: Send>(&self, these: &[T], ask: impl Fn(&T) -> A + Sync) -> Vec<A> {
         let next = AtomicUsize::new(0);
         let outcome = Mutex::new(Vec::with_capacity(these.len()));
@@ -191,7 +193,7 @@ impl<'a> ObjectScheduler<'a> {
         };
         std::thread::scope(|scope| {
             for _ in 1..self.jobs.min(these.len()) {
-                // A thread that the machine refuses is done without: this one does the work of all.
+                // A thread that cannot be started is not needed: this one does all the work.
                 drop(std::thread::Builder::new().spawn_scoped(scope, work));
             }
             work();

@@ -1,15 +1,15 @@
-//! Judges a history while it happens: takes events one by one, and convicts at the completion that
-//! nothing explains.
+//! Checks a history while it is recorded: takes events one by one, and reports a violation at the
+//! completion that no order explains.
 //!
-//! The answers are those of [`super::check`] on the events so far, so a conviction is final
-//! whatever comes later, and [`OnlineChecker::finish`] says of the whole what [`super::check`] says. An
-//! object of which many hundred operations have gone by without a moment at which none of its
-//! operations was open is looked at now and then only: a conviction may then come late by a
-//! sixteenth of them. What no longer matters is forgotten; an object that holds more than the
-//! budget permits is given up, and unknown.
+//! The answers are those of [`super::check`] on the events so far. So a violation is final, and
+//! [`OnlineChecker::finish`] returns the verdict of [`super::check`] on the whole history. An
+//! object with many hundred operations and no moment at which none of them was open is checked now
+//! and then only; a violation may then be reported late by a sixteenth of its operations. What can
+//! no longer matter is forgotten. An object that holds more than the budget permits is given up as
+//! unknown.
 //!
-//! One difference is left: a history with an operation that means nothing to the model is unknown
-//! altogether, but what was convicted before that came to light stays convicted.
+//! One difference remains. A history with an operation that the model rejects is unknown as a
+//! whole, but a violation reported before that operation stands.
 
 mod object_prefix;
 
@@ -25,10 +25,10 @@ use crate::history::{self, Event, Kind, Malformed, Operation, Process, Value, Vi
 use crate::model::{Model, with_article};
 use crate::verdict::{Algorithm, Limits, Stats, Validity, Verdict};
 
-/// A judge of a history that is still going on.
+/// Checks a history that is still being recorded.
 ///
-/// Of [`Limits`], `jobs` means nothing here, and with [`crate::verdict::Keyed::Auto`] the first invocation
-/// decides; one that contradicts it makes the whole unknown.
+/// The field `jobs` of [`Limits`] has no effect. With [`crate::verdict::Keyed::Auto`] the first
+/// invocation decides; one that contradicts it makes the result unknown.
 pub struct OnlineChecker<'a> {
     model: &'a dyn Model,
     limits: Limits<'a>,
@@ -40,20 +40,20 @@ pub struct OnlineChecker<'a> {
     objects: BTreeMap<Option<Value>, TrackedObject>,
     held: usize,
     first_anomaly: Option<Anomaly>,
-    /// Why the history means nothing to the model.
+    /// Why the model rejects the history.
     refused: Option<String>,
     operations: usize,
 }
 
-/// A No that no later event can take back.
+/// A violation, which no later event can resolve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Anomaly {
     /// The object, if the history is keyed.
     pub key: Option<Value>,
-    /// The index of the event at which it became known.
+    /// The index of the event at which it was found.
     pub index: u64,
-    /// What is wrong.
+    /// The violation in one sentence.
     pub message: String,
 }
 
@@ -70,7 +70,7 @@ enum TrackedObject {
 }
 
 impl<'a> OnlineChecker<'a> {
-    /// A judge that has seen nothing yet.
+    /// A checker before the first event.
     pub fn new(model: &'a dyn Model, limits: Limits<'a>) -> Self {
         Self {
             model,
@@ -88,14 +88,15 @@ impl<'a> OnlineChecker<'a> {
         }
     }
 
-    /// The same judge of a history that started in one of these states instead of the model's own;
-    /// no states, no change of mind.
+    /// The same checker for a history that started in one of these states instead of the model's
+    /// initial state. An empty list changes nothing.
     #[must_use]
     pub fn with_initial(self, states: Vec<Value>) -> Self {
         Self { start: Some(states).filter(|states| !states.is_empty()), ..self }
     }
 
-    /// Takes the next event, and says if it convicts an object. A refused event counts as not fed.
+    /// Takes the next event, and returns a violation if this event proves one. A rejected event
+    /// counts as not fed.
     pub fn feed(&mut self, event: &Event) -> Result<Option<Anomaly>, Malformed> {
         let position = self.fed;
         let malformed = |violation| Malformed { position, index: event.index, violation };
@@ -119,12 +120,12 @@ impl<'a> OnlineChecker<'a> {
         }))
     }
 
-    /// The verdict on everything that was fed, without a witness; what is open may happen or not.
+    /// The verdict on all events, without a witness. Open operations may or may not take effect.
     pub fn finish(mut self) -> Verdict {
         self.count_open();
         if let (Some(why), None) = (&self.refused, &self.first_anomaly) {
             let name = with_article(self.model.name());
-            return Verdict::unknown(format!("this is no history of {name}: {why}"));
+            return Verdict::unknown(format!("not a history of {name}: {why}"));
         }
         if let (Some(keys), Some(index)) = (self.keys, self.last) {
             let all: Vec<_> = self.objects.keys().cloned().collect();
@@ -139,20 +140,19 @@ impl<'a> OnlineChecker<'a> {
             (Some(anomaly), _) => (Validity::Invalid, anomaly.message.clone()),
             (None, Some(why)) => {
                 let of = plural(stats.keys, "object");
-                let what = format!("{why}: no answer for {} of {of}", stats.unknown_keys);
+                let what = format!("{why}: undecided: {} of {of}", stats.unknown_keys);
                 (Validity::Unknown, what)
             }
             (None, None) => {
                 let many = plural(stats.operations, "operation");
-                let name = with_article(self.model.name());
-                let what = format!("{name} explains all {many} as they came");
+                let what = format!("linearizable: {many}, checked online");
                 (Validity::Valid, what)
             }
         };
         make_verdict(validity, message, None, stats)
     }
 
-    /// Roughly what is held of the past, in bytes.
+    /// The approximate memory held, in bytes.
     pub fn held_bytes(&self) -> usize {
         self.held
     }
@@ -171,7 +171,7 @@ impl<'a> OnlineChecker<'a> {
         }
     }
 
-    /// Finds the operation that the event completes, or notes the one that it begins.
+    /// Finds the operation that the event completes, or records the one that it invokes.
     fn pair_with_open(&mut self, event: &Event) -> Result<Option<Operation>, Violation> {
         let process = event.process;
         if process == Process::Nemesis {
@@ -208,7 +208,7 @@ impl<'a> OnlineChecker<'a> {
             let looks_keyed = || carries_key(&event.f, &event.value);
             key_placement(*model, start.as_deref(), limits.keyed, looks_keyed)
         });
-        // One that names no key may yet fail, and then it does not matter.
+        // An operation without a key may still fail, and then it does not matter.
         let Ok(key) = key_of(&event.value, keys) else { return Ok(()) };
         let start = super::case::parse_initial_states(start.as_deref(), *model)?;
         let held = &mut self.held;
@@ -236,13 +236,13 @@ impl<'a> OnlineChecker<'a> {
         self.held -= prefix.bytes;
         prefix.end(operation, counts);
         self.held += prefix.bytes;
-        // That an outcome is unknown rules nothing out.
+        // An unknown outcome rules nothing out.
         let due = !lost && prefix.is_check_due();
         self.enforce_memory_limit(&key);
         Ok(if due { self.check_prefix(key, keys, index) } else { None })
     }
 
-    /// Whether the operation says anything of its object, or why it cannot be understood.
+    /// Whether the operation constrains its object, or why the model rejects it.
     fn is_relevant(&self, operation: &Operation, keys: KeyPlacement) -> Result<bool, String> {
         let parsed = parse_operation(operation, self.model, keys)
             .map_err(|why| invalid_call(operation, &why))?;
@@ -255,7 +255,7 @@ impl<'a> OnlineChecker<'a> {
         Ok(parsed.is_some())
     }
 
-    /// Takes what is open for lost.
+    /// Counts open operations as operations of unknown outcome.
     fn count_open(&mut self) {
         let Some(keys) = self.keys else { return };
         for client in self.clients.values() {
@@ -297,7 +297,7 @@ impl<'a> OnlineChecker<'a> {
         }
     }
 
-    /// Gives the object up if the past takes more than there is.
+    /// Gives up the object if more is held than the memory limit allows.
     fn enforce_memory_limit(&mut self, key: &Option<Value>) {
         if self.held <= self.limits.memory_bytes {
             return;

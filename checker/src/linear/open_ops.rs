@@ -1,5 +1,5 @@
-//! Keeps what is open at a moment of the walk, the same for every configuration; it can also go
-//! back.
+//! Tracks the operations that are open at an event, which are the same for every configuration.
+//! Events can be undone.
 
 use rustc_hash::FxHashMap;
 
@@ -7,7 +7,7 @@ use super::mask::Mask;
 use super::model_cache::{CallEffect, EnabledStates, ModelCache, StateId};
 use super::plan::{Plan, PlanEvent};
 
-/// What has begun and not ended.
+/// The operations that have been invoked and have not returned.
 pub(super) struct OpenOps<const N: usize> {
     /// The operation in each slot.
     pub(super) op_in_slot: Vec<usize>,
@@ -15,18 +15,18 @@ pub(super) struct OpenOps<const N: usize> {
     pub(super) overwrites_open: Mask<N>,
     /// Those that depend on the state and may change it.
     pub(super) dependent: Mask<N>,
-    /// Those that add to the state, and no more.
+    /// Those that only append to the state.
     pub(super) append_only: Mask<N>,
-    /// The slots of all that change a state, the first to end first.
+    /// The slots of all writes, the first to return first.
     pub(super) order: Vec<u32>,
-    /// The calls of unknown outcome that have begun and may matter.
+    /// The calls of unknown outcome that have been invoked and are still relevant.
     pub(super) unknown: Vec<u32>,
-    /// How many operations of unknown outcome have begun, by call.
+    /// The number of invoked operations of unknown outcome, by call.
     unknown_begun: Vec<u32>,
-    /// Calls taken off the list, and when.
+    /// Calls that were removed from the list, and at which event.
     retired: Vec<(usize, u32)>,
     retire_at: usize,
-    /// How many calls of unknown outcome on the list depend on the state.
+    /// The number of listed calls of unknown outcome that depend on the state.
     pub(super) dependent_unknown: usize,
     reads_of_state: FxHashMap<StateId, Mask<N>>,
     other_reads: Vec<u32>,
@@ -51,7 +51,7 @@ impl<const N: usize> OpenOps<N> {
         }
     }
 
-    /// Takes a turn.
+    /// Processes an event.
     pub(super) fn apply_event(&mut self, event: usize, plan: &Plan<'_>, cache: &ModelCache<'_>) {
         match plan.events[event] {
             PlanEvent::Invoke(op) if plan.has_slot(op) => self.open_slot(op, plan, cache),
@@ -60,7 +60,7 @@ impl<const N: usize> OpenOps<N> {
         }
     }
 
-    /// Takes a turn back.
+    /// Undoes an event.
     pub(super) fn undo_event(&mut self, event: usize, plan: &Plan<'_>, cache: &ModelCache<'_>) {
         while let Some((at, call)) = self.retired.last().copied()
             && at >= event
@@ -157,12 +157,12 @@ impl<const N: usize> OpenOps<N> {
         }
     }
 
-    /// How many of a call of unknown outcome have begun.
+    /// The number of invoked operations of unknown outcome with this call.
     pub(super) fn unknown_begun(&self, call: u32) -> u32 {
         self.unknown_begun[call as usize]
     }
 
-    /// The open observations that a state allows.
+    /// The open reads that a state enables.
     pub(super) fn enabled_reads(
         &self,
         state: StateId,
@@ -188,9 +188,8 @@ fn depends_on_state(cache: &ModelCache<'_>, call: u32) -> bool {
     cache.calls()[call as usize].effect == CallEffect::DependsOnState
 }
 
-/// Whether a call of unknown outcome may still be worth spending: somebody may yet look at the state
-/// that it leads to. If nobody does, the next to change the state overwrites it, and the order
-/// without it is as good.
+/// Whether a call of unknown outcome is still worth linearizing: a later call may observe the state
+/// that it leads to. Otherwise the next write overwrites it, and the order without it is as good.
 pub(super) fn is_still_relevant(
     plan: &Plan<'_>,
     cache: &ModelCache<'_>,

@@ -1,6 +1,6 @@
-//! Splits a history into objects that can be judged apart: a history is linearizable iff each of
-//! its objects is (Herlihy and Wing's locality), so one key's operations never enlarge another's
-//! search.
+//! Splits a history into objects that can be checked independently. A history is linearizable iff
+//! each of its objects is (locality, Herlihy and Wing), so one key's operations never enlarge
+//! another's search.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::history::{History, Operation, Value};
 use crate::model::{Call, Model, Response};
 use crate::verdict::Keyed;
 
-/// One object's operations that have a say, in order of invocation.
+/// The operations of one object that constrain it, in order of invocation.
 pub(super) struct ObjectHistory<'h> {
     pub(super) key: Option<Value>,
     pub(super) ops: Vec<ObjectOp<'h>>,
@@ -22,12 +22,12 @@ pub(super) struct ObjectOp<'h> {
     /// Shared by the drafts of a proof.
     pub(super) call: Arc<Call>,
     pub(super) invoked: u64,
-    /// Where it must have happened by, or `None` if it need not have happened.
+    /// The index by which it must have taken effect; `None` if it need not take effect.
     pub(super) completed: Option<u64>,
     pub(super) operation: &'h Operation,
 }
 
-/// The objects in order of their first operation, or why the history means nothing to the model.
+/// The objects in order of their first operation, or why the model does not accept the history.
 pub(super) fn partition<'h>(
     history: &'h History,
     model: &dyn Model,
@@ -36,7 +36,8 @@ pub(super) fn partition<'h>(
     partition_on(history, model, keyed, 1)
 }
 
-/// The same, on several threads; the first operation that is refused is named, whoever met it.
+/// The same on several threads. The reported operation is the first rejected one, whichever thread
+/// found it.
 pub(super) fn partition_on<'h>(
     history: &'h History,
     model: &dyn Model,
@@ -49,12 +50,12 @@ pub(super) fn partition_on<'h>(
         (looks, keyed, keys)
     {
         return Err(format!(
-            "the operation at index {with} seems to name a key, and that at {without} does not; say whether \
-             values are [key value]: --keyed yes, or --keyed no"
+            "the operation at index {with} seems to name a key, and the one at {without} does not; \
+             say whether values are [key value]: --keyed yes, or --keyed no"
         ));
     }
     let chunk = |operations: &'h [Operation]| {
-        // One object takes them all; where they are many, room is made as it fills.
+        // A single object takes all operations; a large one allocates as it grows.
         let room = if keys == KeyPlacement::None { operations.len().min(256) } else { 0 };
         let mut objects = ObjectsByKey { room, ..ObjectsByKey::default() };
         for operation in operations {
@@ -78,13 +79,13 @@ pub(super) fn partition_on<'h>(
     Ok(objects.list)
 }
 
-/// Operations that a thread is worth its while for.
+/// The fewest operations that are worth a thread.
 const CHUNK_OPS: usize = 4096;
 
-/// The objects of one chunk, or why one of its operations means nothing.
+/// The objects of one chunk, or why one of its operations is rejected.
 type ChunkObjects<'h> = Result<ObjectsByKey<'h>, String>;
 
-/// The chunks' results in their order, the first from this thread.
+/// The results of the chunks in their order; this thread reads the first chunk.
 fn read_chunks<'h>(
     mut chunks: impl Iterator<Item = &'h [Operation]>,
     read: impl Fn(&'h [Operation]) -> ChunkObjects<'h> + Sync,
@@ -98,7 +99,7 @@ fn read_chunks<'h>(
             })
             .collect();
         let first = first.map(read);
-        // What a thread that could not be had, or did not return, should have read is read here.
+        // This thread reads the chunk of a thread that did not start or did not finish.
         let others = others.into_iter().map(|(chunk, thread)| {
             thread.ok().and_then(|it| it.join().ok()).unwrap_or_else(|| read(chunk))
         });
@@ -107,12 +108,12 @@ fn read_chunks<'h>(
     all.into_iter()
 }
 
-/// ObjectsByKey by their keys.
+/// Objects by key.
 #[derive(Default)]
 struct ObjectsByKey<'h> {
     list: Vec<ObjectHistory<'h>>,
     places: FxHashMap<Option<Value>, usize>,
-    /// For how many operations of an object to make room at once.
+    /// The initial capacity for an object's operations.
     room: usize,
 }
 
@@ -130,26 +131,26 @@ impl<'h> ObjectsByKey<'h> {
     }
 }
 
-/// How keys are told.
+/// Where the key of an operation is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyPlacement {
-    /// There are none: one object.
+    /// Nowhere: the history is one object.
     None,
-    /// Values are `[key, value]`, and the model knows of the value only.
+    /// Values are `[key, value]`, and the model gets the value only.
     Wrapped,
-    /// Values are `[key, value]`, and the model knows of both.
+    /// Values are `[key, value]`, and the model gets both.
     InModel,
 }
 
-/// How keys are told; asks how the history looks only where that decides.
+/// Decides where keys are; `looks_keyed` is evaluated only if it matters.
 pub(super) fn key_placement(
     model: &dyn Model,
     initial: Option<&[Value]>,
     keyed: Keyed,
     looks_keyed: impl FnOnce() -> bool,
 ) -> KeyPlacement {
-    // Start states that name several keys tie the keys together: judged apart, each key could pick
-    // another one.
+    // Several initial states of a model with keys tie the keys together: checked independently,
+    // each key could start in another state.
     let tied = model.has_keys() && initial.is_some_and(|states| states.len() > 1);
     match (keyed, model.has_keys()) {
         (Keyed::No, _) => KeyPlacement::None,
@@ -193,7 +194,7 @@ pub(super) fn carries_key(f: &str, input: &Value) -> bool {
     }
 }
 
-/// The key that an argument names.
+/// The key of an argument.
 pub(super) fn key_of(input: &Value, keys: KeyPlacement) -> Result<Option<Value>, String> {
     match keys {
         KeyPlacement::None => Ok(None),
@@ -203,8 +204,8 @@ pub(super) fn key_of(input: &Value, keys: KeyPlacement) -> Result<Option<Value>,
 
 type ParsedOp<'h> = Option<(Option<Value>, ObjectOp<'h>)>;
 
-/// The operation and its key, or nothing if it has no say: it did not happen, or nobody knows what
-/// it saw.
+/// The key and the operation; `None` if it constrains nothing: it did not take effect, or is a read
+/// of unknown outcome.
 pub(super) fn parse_operation<'h>(
     operation: &'h Operation,
     model: &dyn Model,
@@ -235,7 +236,7 @@ pub(super) fn parse_operation<'h>(
     )))
 }
 
-/// Whether "mismatch" is but the text of a failure: nobody compares anything in such a call.
+/// Whether "mismatch" is only the text of a failure, because this call compares nothing.
 fn is_plain_failure(call: &Call, model: &dyn Model) -> bool {
     let unanswered = || Call { response: Response::Unknown, ..call.clone() };
     call.response == Response::Mismatch
@@ -243,7 +244,7 @@ fn is_plain_failure(call: &Call, model: &dyn Model) -> bool {
         && model.validate(&unanswered()).is_ok()
 }
 
-/// Takes the key off a call.
+/// Removes the key from a call.
 fn take_key(call: &mut Call) -> Result<Value, String> {
     let (key, input) = split_key(&call.input)?;
     if let Response::Output(output) = &call.response {
@@ -264,5 +265,5 @@ fn split_key(value: &Value) -> Result<(Value, Value), String> {
 
 pub(super) fn invalid_call(operation: &Operation, why: &str) -> String {
     let Operation { process, f, invoked, .. } = operation;
-    format!("the {f} that {process} invoked at index {} means nothing: {why}", invoked.index)
+    format!("the {f} that {process} invoked at index {} is not valid: {why}", invoked.index)
 }

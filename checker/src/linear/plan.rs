@@ -1,5 +1,5 @@
-//! Lays out an object's history for a walk: the turns, a slot for every operation that is owed, and
-//! how long each state matters.
+//! Lays out an object's history for a walk: the events, a slot for every operation that must take
+//! effect, and how long each state matters.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,36 +7,36 @@ use std::collections::BinaryHeap;
 use super::model_cache::{CallEffect, EnabledStates, ModelCache, StateId};
 use super::partition::ObjectOp;
 
-/// An event of the walk, about an operation's place.
+/// An event of the walk; operations are positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PlanEvent {
-    /// It begins.
+    /// The operation is invoked.
     Invoke(usize),
-    /// It must have happened.
+    /// The operation returns, so it must have taken effect.
     Return(usize),
 }
 
 /// What is known before the walk begins.
 pub(super) struct Plan<'a> {
     pub(super) ops: &'a [ObjectOp<'a>],
-    /// The begins and ends of operations, in the order of the history.
+    /// The invocations and returns, in the order of the history.
     pub(super) events: Vec<PlanEvent>,
     /// The number of each operation's call.
     pub(super) calls: Vec<u32>,
-    /// Where each operation is kept while it is open; slots are used again. An operation of unknown
+    /// The slot of each operation while it is open; slots are reused. An operation of unknown
     /// outcome has none.
     pub(super) slots: Vec<u32>,
-    /// How many slots there are.
+    /// The number of slots.
     pub(super) width: usize,
     needs: StateNeeds,
-    /// The turn, from each turn on, in which the next observation ends, if until then nothing begins
-    /// that changes a state other than by adding to it. Empty if nothing adds to states.
+    /// For each event, the event at which the next read returns, if no write other than an append
+    /// is invoked before. Empty if no call appends.
     next_reads: Vec<u32>,
 }
 
-/// The last turn at which some call that is not allowed in every state could meet a state. From then
-/// on a state might as well be another: all that can be done in it is to leave it, by what leaves
-/// every state. So what would lead there need not happen for anyone to see.
+/// For each state, the last event at which a call that is not possible in every state could see it.
+/// From then on the state is equivalent to any other: only overwrites can follow. So an operation
+/// that leads there need not take effect to be observed.
 struct StateNeeds {
     of: Vec<u32>,
     any: u32,
@@ -127,7 +127,7 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// The end of an observation to come: see rule 6 of [`super::engine`].
+    /// The return of the next read: see rule 6 of [`super::engine`].
     pub(super) fn next_read_return(&self, event: usize) -> Option<usize> {
         self.next_reads
             .get(event)
@@ -136,30 +136,30 @@ impl<'a> Plan<'a> {
             .map(|event| event as usize)
     }
 
-    /// Lets rule 6 rest, so that every walk goes on to the completion that nothing explains.
+    /// Disables rule 6, so that every walk reaches the completion that no order explains.
     pub(super) fn disable_rule_six(&mut self) {
         self.next_reads = Vec::new();
     }
 
-    /// Lets every state matter for ever, because more may come than is known: rules 5 and 6 rest.
+    /// Keeps every state relevant, because more events may follow: disables rules 5 and 6.
     pub(super) fn keep_open_ended(&mut self) {
         self.needs.any = u32::MAX;
         self.disable_rule_six();
     }
 
-    /// The operation that begins or ends in a turn.
+    /// The operation that an event invokes or returns.
     pub(super) fn op_at(&self, event: usize) -> usize {
         let (PlanEvent::Invoke(op) | PlanEvent::Return(op)) = self.events[event];
         op
     }
 
-    /// Whether it may matter at this turn, or later, that the object is in this state.
+    /// Whether a call at this event or later may observe this state.
     pub(super) fn needs(&self, state: StateId, event: usize) -> bool {
         let of = self.needs.of.get(state as usize).copied().unwrap_or(u32::MAX);
         of.max(self.needs.any) as usize >= event
     }
 
-    /// Whether the operation must have happened by some turn.
+    /// Whether the operation must take effect by some event.
     pub(super) fn has_slot(&self, op: usize) -> bool {
         self.slots[op] != NO_SLOT
     }

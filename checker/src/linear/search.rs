@@ -1,14 +1,14 @@
-//! Searches for an order: breadth first and depth first take turns under one budget, and the first
-//! answer counts.
+//! Searches for an order: a breadth-first walk and a depth-first search alternate under one budget,
+//! and the first answer counts.
 //!
-//! [`BreadthFirst`] keeps every configuration that the history can be in, event by event; when none is
-//! left, the completion at hand is the first that cannot be explained, and the history up to it is
-//! the shortest wrong prefix. It walks narrowly first: an order found is an order, however few were
-//! tried. Only a walk that dropped nothing can say that there is none, so each that fails for want
-//! of width is followed by a wider one. Between two walks [`DepthFirst`] follows one configuration as far
-//! as it goes, for as many steps as the last walk took. Both look at the same graph, so they cannot
-//! disagree; and turns are counted in configurations, never in time, so that the same history gets
-//! the same answer from the same algorithm.
+//! [`BreadthFirst`] keeps every configuration that the history can be in. When none is left, the
+//! completion at hand is the first that no order explains, and the history up to it is the shortest
+//! violating prefix. Its first walk is narrow: an order is an order, however few configurations
+//! were tried. Only a walk that dropped nothing can report a violation, so a walk that fails
+//! because of its width is followed by a wider one. Between two walks [`DepthFirst`] follows single
+//! configurations for as many steps as the last walk took. Both search the same graph, so they
+//! cannot disagree. Steps are counted in configurations, never in time, so that the same history
+//! gets the same answer from the same algorithm.
 
 use super::breadth::{BreadthFirst, EngineWalk, PrefixWalk};
 use super::depth::DepthFirst;
@@ -20,28 +20,27 @@ use crate::history::Value;
 use crate::model::Model;
 use crate::verdict::Algorithm;
 
-/// Configurations kept by the first, narrow walk, and how much wider each later one is.
+/// Configurations kept by the first walk, and the factor for each later walk.
 const FIRST_WIDTH: usize = 4;
 const WIDTH_FACTOR: usize = 8;
 
-/// The most operations that may be open at once: some limit there must be, for each configuration
-/// has two bits for each.
+/// The most operations that may be open at once. Each configuration has two bits for each.
 const MAX_OPEN_OPS: usize = 512 * 64;
 
-/// What came of a search.
+/// The result of a search.
 #[derive(Debug)]
 pub(super) struct SearchOutcome {
     pub(super) answer: Result<(), Stop>,
-    /// Configurations made.
+    /// Explored configurations.
     pub(super) explored: usize,
     pub(super) algorithm: Algorithm,
     /// How many operations, in order of completion, some order explains.
     pub(super) explained: usize,
-    /// The order found, if asked for.
+    /// The order found, if requested.
     pub(super) order: Vec<usize>,
 }
 
-/// Nothing was asked yet, so nothing is wrong.
+/// Nothing searched yet, and no violation.
 impl Default for SearchOutcome {
     fn default() -> Self {
         Self {
@@ -54,14 +53,14 @@ impl Default for SearchOutcome {
     }
 }
 
-/// What is searched: one object's operations, and where they start.
+/// The operations of one object, and their initial states.
 #[derive(Clone, Copy)]
 pub(super) struct SearchQuery<'a> {
     pub(super) model: &'a dyn Model,
     pub(super) initial: &'a [Value],
     pub(super) ops: &'a [ObjectOp<'a>],
     pub(super) budget: Budget<'a>,
-    /// The first walk's width.
+    /// The width of the first walk.
     pub(super) width: usize,
     /// Whether to keep the orders that lead to configurations.
     pub(super) orders: bool,
@@ -82,7 +81,7 @@ impl<'a> SearchQuery<'a> {
         Self { width: self.width.saturating_mul(WIDTH_FACTOR), ..self }
     }
 
-    /// Finds out whether some order explains the operations.
+    /// Decides whether some order explains the operations.
     pub(super) fn decide(self) -> SearchOutcome {
         let parts = self.lay_out();
         match parts.1.width {
@@ -99,8 +98,8 @@ impl<'a> SearchQuery<'a> {
         }
     }
 
-    /// A walk that keeps all, event by event. One that keeps orders goes on to the very completion
-    /// that nothing explains.
+    /// A walk that keeps every configuration, event by event. One that keeps orders continues up to
+    /// the completion that no order explains.
     pub(super) fn walk_all(self) -> Box<dyn PrefixWalk + 'a> {
         let mut parts = self.lay_out();
         if self.orders {
@@ -109,7 +108,7 @@ impl<'a> SearchQuery<'a> {
         self.walk_plan(parts)
     }
 
-    /// A walk that keeps all that could matter to operations which are not known yet.
+    /// A walk that keeps everything that may matter to later, unknown operations.
     pub(super) fn walk_open_ended(self) -> Box<dyn PrefixWalk + 'a> {
         let mut parts = self.lay_out();
         parts.1.keep_open_ended();
@@ -145,7 +144,7 @@ impl<'a> SearchQuery<'a> {
         (cache, plan)
     }
 
-    /// The shapes of a model with keys hold where there is one key alone.
+    /// Whether static facts hold: those of a model with keys hold for a single key.
     pub(super) fn static_facts_hold(self) -> bool {
         let mut keys = self.ops.iter().map(|op| op.call.input.as_pair().map(|(key, _)| key));
         let Some(key) = keys.next() else { return true };

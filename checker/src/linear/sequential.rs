@@ -1,11 +1,12 @@
-//! Decides sequential consistency: whether one order explains every answer in which the operations of each process come
-//! as it made them, whatever the clock said (Lamport 1979).
+//! Decides sequential consistency: whether one order explains every response and keeps the order of
+//! each process, regardless of real time (Lamport 1979).
 //!
-//! Unlike linearizability this is a question about all objects at once: each may have an order of its own where
-//! together they have none. So the state is that of every object, and a configuration says how far each process has
-//! come. The search goes depth first, prefers what was answered first, remembers every configuration that led nowhere,
-//! and makes an observation as soon as it is legal: that hinders nothing, for it changes no state and is the next of its
-//! process anyway. What is linearizable is sequentially consistent, and that is asked first.
+//! Unlike linearizability this is not local: each object may have an order of its own where
+//! together they have none. So the state is that of every object, and a configuration records how
+//! far each process has come. The search goes depth first, prefers what returned first, and
+//! remembers every configuration that led nowhere. It makes a read as soon as it is legal, which
+//! hinders nothing: a read changes no state, and it is the next operation of its process anyway. A
+//! linearizable history is sequentially consistent, so linearizability is checked first.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
@@ -18,39 +19,38 @@ use crate::history::{History, Process, Value};
 use crate::model::{Model, with_article};
 use crate::verdict::{Algorithm, Limits, SEQUENTIAL, Stats, Validity, Verdict};
 
-/// Configurations between two looks at the clock.
+/// Configurations between two budget checks.
 const BUDGET_CHECK_INTERVAL: usize = 1024;
 
-/// Judges a history.
+/// Checks a history.
 pub(crate) fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -> Verdict {
     let linearizable = super::check(history, model, limits);
     if linearizable.validity == Validity::Valid {
-        let message = format!("linearizable, so sequentially consistent: {}", linearizable.message);
+        let message = format!("sequentially consistent: {}", linearizable.message);
         return Verdict { check: SEQUENTIAL.to_owned(), message, ..linearizable };
     }
     let objects = partition(history, model, limits.keyed);
-    let verdict = match objects
-        .and_then(|it| Ok((it, parse_initial_states(history.initial(), model)?)))
-    {
-        Err(why) => {
-            Verdict::unknown(format!("this is no history of {}: {why}", with_article(model.name())))
-        }
-        Ok((objects, starts)) => {
-            let mut summary = SearchSummary::default();
-            let wrong = starts.iter().find_map(|start| {
-                let mut search =
-                    SequentialSearch::new(model, start, &objects, Budget::from_limits(limits));
-                let answer = search.find_order();
-                summary.record(&search, &objects, &answer);
-                answer.is_ok().then_some(())
-            });
-            summary.verdict(wrong.is_some(), &objects)
-        }
-    };
+    let verdict =
+        match objects.and_then(|it| Ok((it, parse_initial_states(history.initial(), model)?))) {
+            Err(why) => {
+                Verdict::unknown(format!("not a history of {}: {why}", with_article(model.name())))
+            }
+            Ok((objects, starts)) => {
+                let mut summary = SearchSummary::default();
+                let wrong = starts.iter().find_map(|start| {
+                    let mut search =
+                        SequentialSearch::new(model, start, &objects, Budget::from_limits(limits));
+                    let answer = search.find_order();
+                    summary.record(&search, &objects, &answer);
+                    answer.is_ok().then_some(())
+                });
+                summary.verdict(wrong.is_some(), &objects)
+            }
+        };
     Verdict { check: SEQUENTIAL.to_owned(), ..verdict }
 }
 
-/// What the searches from all start states have shown.
+/// The results of the searches from all initial states.
 #[derive(Default)]
 struct SearchSummary {
     spent: Option<BudgetExceeded>,
@@ -79,13 +79,10 @@ impl SearchSummary {
     fn verdict(self, is_explained: bool, objects: &[ObjectHistory<'_>]) -> Verdict {
         let operations = objects.iter().map(|object| object.ops.len()).sum();
         let (validity, message) = match (is_explained, self.spent) {
-            (true, _) => {
-                let what = "one order of its own for each process explains all";
-                (
-                    Validity::Valid,
-                    format!("{what} {operations} operations, though real time does not"),
-                )
-            }
+            (true, _) => (
+                Validity::Valid,
+                format!("sequentially consistent, not linearizable: {operations} operations"),
+            ),
             (false, Some(why)) => (
                 Validity::Unknown,
                 format!(
@@ -94,11 +91,12 @@ impl SearchSummary {
                 ),
             ),
             (false, None) => {
-                let what = "no order that keeps each process's own explains all";
                 let blocked = self.blocked.join("; ");
                 let most = self.explained;
                 let message = format!(
-                    "{what} {operations} operations; after the longest, of {most}: {blocked}"
+                    "not sequentially consistent: no order of all {operations} operations keeps \
+                     the order of each process; longest consistent prefix: {most} operations, \
+                     then {blocked}"
                 );
                 (Validity::Invalid, message)
             }
@@ -114,28 +112,28 @@ impl SearchSummary {
     }
 }
 
-/// Which object, and which of its operations.
+/// The object and the operation within it.
 type OpPosition = (usize, usize);
 
-/// What every process has left to do, and what every object holds.
+/// The remaining operations of every process, and the state of every object.
 struct SequentialSearch<'a, 'h> {
     model: &'a dyn Model,
     objects: &'a [ObjectHistory<'h>],
     budget: Budget<'a>,
     processes: Vec<Vec<OpPosition>>,
-    /// How many of its operations each process has done.
+    /// The number of operations that each process has done.
     progress: Vec<u32>,
     states: Vec<u32>,
     values: Vec<Value>,
     numbers: FxHashMap<Value, u32>,
-    /// Operations left that must have happened.
+    /// The remaining operations that must take effect.
     pending: usize,
     tried: FxHashSet<Box<[u32]>>,
-    /// How many operations the longest legal order had, and the configuration after it.
+    /// The length of the longest legal order, and the configuration after it.
     longest: (usize, Box<[u32]>),
 }
 
-/// One step of the way: what to undo, and what else could have been done instead.
+/// One step of the path: how to undo it, and the alternatives.
 struct SearchFrame {
     process: usize,
     object: usize,
@@ -194,7 +192,7 @@ impl<'a, 'h> SequentialSearch<'a, 'h> {
         self.progress.iter().chain(&self.states).copied().collect()
     }
 
-    /// Whether an order was found; if not, whether there is none.
+    /// Searches for an order; an error if there is none or the budget is exceeded.
     fn find_order(&mut self) -> Result<(), Stop> {
         let mut path: Vec<SearchFrame> = Vec::new();
         let mut choices = self.enabled_processes();
@@ -227,7 +225,8 @@ impl<'a, 'h> SequentialSearch<'a, 'h> {
         Some(self.model.step(&self.values[self.states[object] as usize], &op.call))
     }
 
-    /// The processes that can go on, the most promising last; one that only observes is the only choice.
+    /// The processes that can continue, the most promising last. A process with a read is the only
+    /// choice.
     fn enabled_processes(&self) -> Vec<usize> {
         let mut choices = Vec::new();
         for process in 0..self.processes.len() {
@@ -283,7 +282,7 @@ impl<'a, 'h> SequentialSearch<'a, 'h> {
         Ok(())
     }
 
-    /// Why nobody could go on after the longest order, of the first few processes.
+    /// Why no process can continue after the longest order, for the first few processes.
     fn blocked(&self, objects: &[ObjectHistory<'_>]) -> Vec<String> {
         let (progress, states) = self.longest.1.split_at(self.progress.len());
         let heads = self

@@ -1,11 +1,12 @@
-//! Cuts a wrong history down to a [`Window`], by steps that each keep it proof of what went wrong.
+//! Reduces a violating history to a [`Window`], by steps that each preserve the violation.
 //!
-//! The window ends at the first completion that nothing explains. Its front is cut at an event, and
-//! every state that could hold there becomes an entry state; an operation that may or may not have
-//! happened by then becomes optional. That only adds ways to be legal, so a window still illegal
-//! condemns the whole history. Then operations go: an observation, if the rest is illegal without
-//! it; any other, if the rest is illegal whether or not it happens, unless by itself it could have
-//! led to the accused answer: a reader would miss it. What is left is replayed before it is shown.
+//! The window ends at the first completion that no order explains. Its front is cut at an event.
+//! Every state that is possible there becomes an entry state, and an operation that may or may not
+//! have taken effect by then becomes optional. That only allows more orders, so a window that is
+//! still illegal proves the violation. Then operations are removed: a read, if the rest is illegal
+//! without it; a write, if the rest is illegal whether or not it takes effect. A write that by
+//! itself could lead to the accused response stays, because a reader would look for it. The window
+//! is replayed before it is returned.
 
 use std::collections::BTreeSet;
 
@@ -22,25 +23,25 @@ use crate::history::{History, Kind, Operation, Process, Value, jsonl};
 use crate::model::Model;
 use crate::window::Window;
 
-/// Cuts remembered while walking: enough to reach back over the longest request, and bounded.
+/// Cut points kept while walking: enough to reach back over the longest operation, and bounded.
 const CUTS: usize = 512;
 
-/// Cuts remembered at first: most often one of the last will do.
+/// Cut points tried first; mostly one of the last suffices.
 const FIRST_CUTS: usize = 12;
 
-/// Configurations that a walk may always make, besides some for each operation.
+/// Configurations that a walk may always explore, besides some for each operation.
 const SHORT_WALK: usize = 1 << 11;
 
 /// Configurations that the longest order of a window may cost.
 const MAX_WALK: usize = 1 << 17;
 
-/// The evidence against an operation, or nothing if the budget does not suffice to prove it.
+/// The evidence against an operation; `None` if the budget does not suffice to prove it.
 pub(super) fn window(
     case: &CheckCase<'_>,
     object: &ObjectHistory<'_>,
     accused: usize,
 ) -> Option<Window> {
-    let mut draft = WindowDraft::prefix_states(case, object, accused)?;
+    let mut draft = WindowDraft::up_to_accused(case, object, accused)?;
     if let Some(shorter) = draft.cut_front() {
         draft = shorter;
     }
@@ -48,7 +49,7 @@ pub(super) fn window(
     draft.into_window(case, object).filter(|window| replays_illegal(window, case))
 }
 
-/// A window in the making. Operations that need not have happened have no completion.
+/// A window under construction. Optional operations have no completion.
 #[derive(Clone)]
 struct WindowDraft<'a, 'h> {
     model: &'a dyn Model,
@@ -59,9 +60,9 @@ struct WindowDraft<'a, 'h> {
 }
 
 impl<'a, 'h> WindowDraft<'a, 'h> {
-    /// What had begun when the accused completed; nothing that completed later need have happened. Of a history that
-    /// can be cut, no more of it than the front may be cut off from later.
-    fn prefix_states(
+    /// The operations invoked before the accused one returned; those that return later are
+    /// optional. If the history can be split, it begins no earlier than the front can be cut.
+    fn up_to_accused(
         case: &CheckCase<'a>,
         object: &ObjectHistory<'h>,
         accused: usize,
@@ -90,7 +91,8 @@ impl<'a, 'h> WindowDraft<'a, 'h> {
         Some(draft)
     }
 
-    /// Takes an operation in, as optional or as it is. An optional observation says nothing.
+    /// Adds an operation, as optional or as it is. An optional read is left out, because it
+    /// constrains nothing.
     fn add_operation(&mut self, op: &ObjectOp<'h>, optional: bool, accused: bool) {
         if optional && self.is_read(op) {
             return;
@@ -124,9 +126,9 @@ impl<'a, 'h> WindowDraft<'a, 'h> {
         Self { initial, ops, accused: self.accused - before, ..*self }
     }
 
-    /// Cuts the front off where the rest is still illegal: as late as possible, yet where the
-    /// accused answer was still possible, so that the window shows what ruled it out. If it never
-    /// was, the last acknowledged change has to do.
+    /// Cuts the front where the rest is still illegal: as late as possible, yet where the accused
+    /// response was still possible, so that the window shows what ruled it out. If it never was
+    /// possible, the cut is at the last completed write.
     fn cut_front(&self) -> Option<Self> {
         let began = self.ops[self.accused].invoked;
         let answered = |prefix_states: &PrefixStates| {
@@ -137,7 +139,7 @@ impl<'a, 'h> WindowDraft<'a, 'h> {
         };
         answered_in(&self.cut_points(began, FIRST_CUTS)).or_else(|| {
             let cuts = self.cut_points(began, CUTS);
-            let latest = self.last_acknowledged().unwrap_or(began);
+            let latest = self.last_completed_write().unwrap_or(began);
             let known = || self.latest_illegal(cuts.iter().filter(|(at, _)| *at <= latest));
             answered_in(&cuts).or_else(known)
         })
@@ -156,15 +158,15 @@ impl<'a, 'h> WindowDraft<'a, 'h> {
         drafts.find(|draft| draft.is_legal() == Some(false))
     }
 
-    fn last_acknowledged(&self) -> Option<u64> {
+    fn last_completed_write(&self) -> Option<u64> {
         let began = self.ops[self.accused].invoked;
         let changes = self.ops.iter().filter(|op| !self.model.is_read(&op.call));
         let before = changes.filter(|op| op.completed.is_some_and(|at| at < began));
         before.max_by_key(|op| op.completed).map(|op| op.invoked)
     }
 
-    /// How things stood before each of so many begins up to this index: as a walk finds out, if it is a short one, or
-    /// else as a monitor knows it, or a long walk.
+    /// What is known before each of the last `most` invocations up to this index: from a short
+    /// walk, else from a monitor, else from a long walk.
     fn cut_points(&self, latest: u64, most: usize) -> Vec<(u64, PrefixStates)> {
         let begun = self.ops.partition_point(|op| op.invoked <= latest);
         let short = SHORT_WALK.saturating_add(self.ops.len().saturating_mul(4));
@@ -175,7 +177,7 @@ impl<'a, 'h> WindowDraft<'a, 'h> {
             .unwrap_or_default()
     }
 
-    /// Nothing, if more steps would have been needed to come that far.
+    /// The cut points from a walk; `None` if it needs more steps.
     fn walked_cut_points(
         &self,
         begun: usize,
@@ -203,7 +205,8 @@ impl<'a, 'h> WindowDraft<'a, 'h> {
         Some(cuts)
     }
 
-    /// How things stood before each of these began, where a monitor knows it. The rest without the accused is legal.
+    /// The cut points from a monitor, if one applies. The rest without the accused operation is
+    /// legal.
     fn monitored_cut_points(&self, before: &[ObjectOp<'_>]) -> Option<Vec<(u64, PrefixStates)>> {
         let moments: Vec<u64> = before.iter().map(|op| op.invoked).collect();
         let mut others = self.ops.clone();
@@ -232,12 +235,13 @@ impl<'a, 'h> WindowDraft<'a, 'h> {
         draft
     }
 
-    /// Whether anything went: then fewer states can be reached, and more may be irrelevant. The last
-    /// acknowledged change goes last: it is most often what rules the answer out.
+    /// Removes operations, and returns whether any was removed: then fewer states are reachable,
+    /// and more may be irrelevant. The last completed write goes last, because it mostly is what
+    /// rules the response out.
     fn drop_irrelevant(&mut self) -> bool {
         let whole = self.clone();
         let explainer = whole.make_explainer();
-        let last = whole.last_acknowledged();
+        let last = whole.last_completed_write();
         let (mut others, mut known) = (Vec::new(), Vec::new());
         for (place, op) in whole.ops.iter().enumerate() {
             if place != whole.accused && (whole.is_read(op) || !explainer.could_explain(op)) {
@@ -249,8 +253,8 @@ impl<'a, 'h> WindowDraft<'a, 'h> {
         self.ops.len() < whole.ops.len()
     }
 
-    /// Drops the operations invoked at these indices, or those of each half that can go; the older
-    /// first, so that what stays is what the accused could have known best.
+    /// Removes the operations invoked at these indices, or those of each half that can be removed.
+    /// The older half comes first, so that the latest operations before the accused one stay.
     fn drop_all_or_halves(&mut self, some: &[u64]) {
         if some.is_empty() || (self.budget.expired)() {
             return;
@@ -264,8 +268,8 @@ impl<'a, 'h> WindowDraft<'a, 'h> {
         }
     }
 
-    /// The draft without some operations, if it is illegal whether or not they happen. That they
-    /// never do is one of the ways in which they may not.
+    /// The draft without some operations, if it is illegal whether or not they take effect. Never
+    /// taking effect is one of these cases.
     fn without_irrelevant(&self, some: &[u64]) -> Option<Self> {
         let changes = |op: &ObjectOp<'_>| some.contains(&op.invoked) && !self.is_read(op);
         let mut doubtful = self.without_ops(|op| some.contains(&op.invoked) && self.is_read(op));
@@ -278,7 +282,7 @@ impl<'a, 'h> WindowDraft<'a, 'h> {
         let rest = doubtful.without_ops(changes);
         let accused = rest.ops[rest.accused].invoked;
         let explained = || rest.without_ops(|op| op.invoked == accused).is_legal() == Some(true);
-        // Without an observation all that was legal is; a change may have been needed.
+        // Removing reads preserves legality; a removed write may have been needed.
         (rest.ops.len() == doubtful.ops.len() || explained()).then_some(rest)
     }
 
@@ -309,7 +313,7 @@ impl<'a, 'h> WindowDraft<'a, 'h> {
         })
     }
 
-    /// Nothing, if there are too many orders to look at.
+    /// The longest consistent prefix; `None` if there are too many orders to explore.
     fn longest_order(&self) -> Option<Vec<usize>> {
         let steps = MAX_WALK.min(self.budget.steps);
         let budget = Budget { steps, ..self.budget };
@@ -324,9 +328,8 @@ impl<'a, 'h> WindowDraft<'a, 'h> {
         None
     }
 
-    /// The operations as they were, but for those that became optional: they lose their
-    /// completions, and their processes are renumbered where they go on, as Jepsen would have done
-    /// had the answer been lost.
+    /// The operations as recorded. Optional ones lose their completion, and processes that continue
+    /// after one get new numbers, as in Jepsen.
     fn window_operations(&self) -> Vec<Operation> {
         let end = self.ops[self.accused].completed;
         let mut operations: Vec<Operation> = self
@@ -365,7 +368,8 @@ fn renumber_events(operations: &mut [Operation]) {
     }
 }
 
-/// Whether a window keeps its two promises, going by its text alone.
+/// Whether a window, replayed from its text alone, is illegal, and legal without the accused
+/// operation.
 fn replays_illegal(window: &Window, case: &CheckCase<'_>) -> bool {
     let Ok(parsed) = jsonl::parse(window.to_jsonl()) else { return false };
     let accused = window.operations[window.accused].invoked.index;

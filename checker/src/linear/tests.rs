@@ -1,4 +1,4 @@
-//! Compares the search with its obvious twin, and windows with what they promise.
+//! Compares the search with brute force, and checks the guarantees of windows.
 
 use proptest::prelude::*;
 
@@ -26,7 +26,7 @@ fn accepts(model: &str, text: &str) {
     assert_eq!(verdict.validity, Validity::Valid, "{text}: {}", verdict.message);
 }
 
-/// Rejects it with this sentence.
+/// Rejects the history with this message.
 #[track_caller]
 fn rejects(model: &str, text: &str, message: &str) {
     let verdict = judge(&history(text), model);
@@ -60,10 +60,10 @@ fn registers_accept_what_one_copy_could_say() {
 
 #[test]
 fn registers_reject_what_no_copy_could_say() {
-    let late = "write 2 by process 0 had been acknowledged before that began";
+    let late = "write 2 by process 0 had already completed";
     let message = format!("process 0 read 1, but {late}");
     rejects("register", "w1 ok; w2 ok; r1 ok", &message);
-    let message = "process 0 read 7, but nothing that had begun by then could lead to that";
+    let message = "process 0 read 7, but no operation invoked by then leads to that";
     rejects("register", "w1 ok; r7 ok", message);
     let message = "process 2 read nil, but no order of these 3 operations explains it";
     rejects("register", "0:w1; 1:r1 ok; 2:r ok; 0:ok", message);
@@ -71,8 +71,8 @@ fn registers_reject_what_no_copy_could_say() {
 
 #[test]
 fn cas_registers_reject_what_no_copy_could_say() {
-    let message = "process 0 was told that the value was not 1, but write 1 by process 0 had been \
-                    acknowledged before that began";
+    let message = "process 0 was told that the value was not 1, but write 1 by process 0 had \
+                   already completed";
     rejects("cas-register", "w1 ok; cas[1 2] mismatch", message);
     let message = "process 1 was told that cas [1 3] succeeded, but no order of these 2 operations explains it";
     rejects("cas-register", "w1 ok; 0:cas[1 2]; 1:cas[1 3]; 0:ok; 1:ok; r2 ok", message);
@@ -81,8 +81,8 @@ fn cas_registers_reject_what_no_copy_could_say() {
 #[test]
 fn maps_accept_and_reject() {
     accepts("kv", "a\"x\"@k ok; r@l ok; 0:a\"y\"@k; 1:a\"z\"@k; 0:ok; 1:ok; r\"xzy\"@k ok");
-    let message = "key \"k\": process 0 read \"xy\", but append \"z\" by process 1 had been acknowledged \
-                    before that began, and no order of these 3 operations explains it";
+    let message = "key \"k\": process 0 read \"xy\", but append \"z\" by process 1 had already \
+                   completed, and no order of these 3 operations explains it";
     rejects("kv", "a\"x\"@k ok; 0:a\"y\"@k; 1:a\"z\"@k; 0:ok; 1:ok; r\"xy\"@k ok", message);
 }
 
@@ -126,15 +126,32 @@ fn what_means_nothing_to_the_model_is_unknown() {
         assert_eq!(verdict.validity, Validity::Unknown);
         verdict.message
     };
-    insta::assert_snapshot!(doubtful("register", "w1 ok; cas[1 2] ok"), @r#"this is no history of a register: the cas that process 0 invoked at index 2 means nothing: a register has no function "cas", only read and write"#);
-    insta::assert_snapshot!(doubtful("append-list", "w1 ok"), @r#"this is no history of an append-list: the write that process 0 invoked at index 0 means nothing: an append-list has no function "write", only append, read"#);
-    insta::assert_snapshot!(doubtful("kv", "w1 ok"), @"this is no history of a kv: the write that process 0 invoked at index 0 means nothing: its value 1 is not [key value]");
-    insta::assert_snapshot!(doubtful("regsiter", "w1 ok"), @r#"there is no model "regsiter"; the models are append-list, cas-register, counter, fifo-queue, kv, lock, multi-register, register, semaphore, set, stack, unordered-queue, versioned-register"#);
+    insta::assert_snapshot!(
+        doubtful("register", "w1 ok; cas[1 2] ok"),
+        @"not a history of a register: the cas that process 0 invoked at index 2 is not valid: a \
+          register has no function \"cas\", only read and write"
+    );
+    insta::assert_snapshot!(
+        doubtful("append-list", "w1 ok"),
+        @"not a history of an append-list: the write that process 0 invoked at index 0 is not \
+          valid: an append-list has no function \"write\", only append, read"
+    );
+    insta::assert_snapshot!(
+        doubtful("kv", "w1 ok"),
+        @"not a history of a kv: the write that process 0 invoked at index 0 is not valid: its \
+          value 1 is not [key value]"
+    );
+    insta::assert_snapshot!(
+        doubtful("regsiter", "w1 ok"),
+        @"there is no model \"regsiter\"; the models are append-list, cas-register, counter, \
+          fifo-queue, kv, lock, multi-register, register, semaphore, set, stack, unordered-queue, \
+          versioned-register"
+    );
 }
 
 const PROCESSES: usize = 4;
 
-/// What a random client does next: a process, a function and a value, or how its open call ends.
+/// The next step of a random client: a process, a function and a value, or how its open call ends.
 #[derive(Clone, Debug)]
 pub(super) struct Move {
     process: usize,
@@ -150,7 +167,7 @@ pub(super) fn moves(most: usize) -> impl Strategy<Value = Vec<Move>> {
     prop::collection::vec(one, 2..most)
 }
 
-/// The functions a model is tried with: those that read, those that set, and whether it has cas.
+/// The functions to try a model with: reads, writes, and cas if it has one.
 fn function(model: &str, f: u8) -> &'static str {
     match (model, f) {
         ("register", 0..=2) | ("cas-register", 0..=1) => "read",
@@ -163,7 +180,8 @@ fn function(model: &str, f: u8) -> &'static str {
     }
 }
 
-/// Plays moves against a real object that now and then lies, so that both answers are common.
+/// Applies moves to a real object that now and then returns a false response, so that both verdicts
+/// are common.
 struct Play {
     model: &'static str,
     state: std::collections::BTreeMap<i64, Value>,
@@ -224,7 +242,7 @@ impl Play {
         self.open[step.process] = Some((f, input));
     }
 
-    /// Mostly tells the truth as of now; sometimes crashes, fails or lies.
+    /// Mostly returns the truth; sometimes crashes, fails or returns a false response.
     fn complete(&mut self, step: &Move, f: &'static str, input: Value) {
         match step.end {
             0 => self.push(step.process, Kind::Fail, (f, input), None),
@@ -364,17 +382,17 @@ fn a_spent_budget_is_unknown_and_says_so() {
     assert_eq!(verdict.validity, Validity::Unknown);
     assert_eq!(
         verdict.message,
-        "time is up: no answer for 1 of 1 object; decided the first 0 of 3 operations"
+        "time limit reached: undecided: 1 of 1 object; decided the first 0 of 3 operations"
     );
     let poor = Limits { memory_bytes: 10, ..Limits::default() };
     let verdict = check_linearizable(&history, "register", &poor);
     assert_eq!(
         verdict.message,
-        "the memory budget is spent: no answer for 1 of 1 object; decided the first 0 of 3 operations"
+        "memory limit reached: undecided: 1 of 1 object; decided the first 0 of 3 operations"
     );
 }
 
-/// Moves of a busy run that never lies: keys rotate every 300 calls, one call in ten ends in info.
+/// Moves of a busy, correct run: keys rotate every 300 calls, and one call in ten ends in info.
 fn busy(count: u64) -> Vec<Move> {
     let mut seed = 7_u64;
     let mut draw = |below: u64| {
@@ -391,8 +409,8 @@ fn busy(count: u64) -> Vec<Move> {
     moves.collect()
 }
 
-/// Asked for the time once per thousand configurations, so the count of questions bounds the work
-/// without a clock.
+/// The time limit is polled once per thousand configurations, so the number of polls bounds the
+/// work without a clock.
 #[test]
 fn a_busy_run_with_lost_answers_is_cheap() {
     let asked = std::sync::atomic::AtomicUsize::new(0);

@@ -1,30 +1,30 @@
-//! Counts the operations of unknown outcome that were spent: equal ones are alike, so a count per
-//! call says all, and most counts are nought.
+//! Counts the operations of unknown outcome that have taken effect. Equal ones are interchangeable,
+//! so one count per call suffices, and most counts are zero.
 //!
-//! Of equal operations of unknown outcome the one that began first may happen wherever a later one
-//! may, so they are spent in that order and a number says which. Counts are kept under numbers of
-//! their own: configurations carry one word, and equal counts are equal words.
+//! Of equal operations of unknown outcome the earlier one may take effect wherever a later one may,
+//! so they are used in order of invocation. Counts are interned: a configuration carries one word,
+//! and equal counts are equal words.
 
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-/// Counts, by their number.
+/// The number of a set of counts.
 pub(super) type CountsId = u32;
 
-/// Nothing was spent.
+/// All counts are zero.
 pub(super) const NONE: CountsId = 0;
 
-/// Counts by call, in order of call, without noughts.
+/// Counts by call, in order of call, without zeros.
 type Counts = Arc<[(u32, u32)]>;
 
-/// Every count seen so far, under a number.
+/// Every set of counts so far, by number.
 pub(super) struct UnknownCounts {
     counts: Vec<Counts>,
     numbers: FxHashMap<Counts, CountsId>,
     increments: FxHashMap<(CountsId, u32), CountsId>,
     entries: usize,
-    /// Counts in the making.
+    /// The counts being built.
     draft: Vec<(u32, u32)>,
 }
 
@@ -65,7 +65,7 @@ impl UnknownCounts {
         next
     }
 
-    /// Without the calls that no longer matter.
+    /// The counts without calls that are no longer relevant.
     pub(super) fn retain(
         &mut self,
         counts_id: CountsId,
@@ -96,7 +96,7 @@ impl UnknownCounts {
         number
     }
 
-    /// Whether `a` spent no more of any call than `b`.
+    /// Whether no count of `a` exceeds that of `b`.
     pub(super) fn within(&self, a: CountsId, b: CountsId) -> bool {
         a == b
             || a == NONE

@@ -5,8 +5,8 @@ use super::sequence::Sequence;
 /// A queue, first in, first out.
 pub(super) const FIFO_QUEUE: Sequence = Sequence {
     name: "fifo-queue",
-    doc: "a queue, empty at first; `dequeue` takes out what `enqueue` put in first, and returns nil \
-          or a mismatch if it is empty",
+    doc: "a queue, empty at first; `dequeue` takes out what `enqueue` put in first, and returns \
+          nil or a mismatch if it is empty",
     put: "enqueue",
     take: "dequeue",
     lifo: false,

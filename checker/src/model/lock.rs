@@ -17,8 +17,8 @@ impl Model for Lock {
     }
 
     fn doc(&self) -> &'static str {
-        "a lock, free at first; `acquire` takes it if it is free, and `release` frees it if the same \
-         argument acquired it; a mismatch is a refusal"
+        "a lock, free at first; `acquire` takes it if it is free, and `release` frees it if the \
+         same argument acquired it; a mismatch is a refusal"
     }
 
     fn initial(&self) -> Value {

@@ -13,8 +13,8 @@ impl Model for Semaphore {
     }
 
     fn doc(&self) -> &'static str {
-        "permits, one at first unless the history says how many; `acquire` takes some (nil: one) if \
-         as many are free, `release` gives some back; a mismatch is a refusal"
+        "permits, one at first unless the history says how many; `acquire` takes some (nil: one) \
+         if as many are free, `release` gives some back; a mismatch is a refusal"
     }
 
     fn initial(&self) -> Value {

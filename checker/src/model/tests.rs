@@ -117,7 +117,12 @@ fn what_settles_the_state_leaves_that_one_wherever_it_can_go() {
         }
     }
     let met: Vec<String> = met.into_iter().map(|(model, f)| format!("{model} {f}")).collect();
-    insta::assert_snapshot!(met.join(", "), @"cas-register cas, cas-register read, cas-register write, counter read, lock acquire, lock release, register read, register write, versioned-register read, versioned-register write");
+    insta::assert_snapshot!(
+        met.join(", "),
+        @"cas-register cas, cas-register read, cas-register write, counter read, lock acquire, \
+          lock release, register read, register write, versioned-register read, \
+          versioned-register write"
+    );
 }
 
 #[test]

@@ -15,8 +15,8 @@ impl NondeterministicModel for UnorderedQueue {
     }
 
     fn doc(&self) -> &'static str {
-        "a bag, empty at first; `dequeue` takes out anything that `enqueue` put in, and returns nil \
-         or a mismatch if it is empty"
+        "a bag, empty at first; `dequeue` takes out anything that `enqueue` put in, and returns \
+         nil or a mismatch if it is empty"
     }
 
     fn initial(&self) -> Value {

@@ -16,8 +16,8 @@ impl Model for VersionedRegister {
     }
 
     fn doc(&self) -> &'static str {
-        "a cell, `[0 nil]` at first, with `read`, `write` and `cas [old new]` of `[version value]`; \
-         each change adds one to the version that answers tell, or leave nil"
+        "a cell, `[0 nil]` at first, with `read`, `write` and `cas [old new]` of `[version \
+         value]`; each change adds one to the version that answers tell, or leave nil"
     }
 
     fn initial(&self) -> Value {

@@ -1,5 +1,5 @@
-//! Throws bytes at the readers of histories: whatever they are given, they answer, and what was
-//! written reads as what it was. Forms of EDN are compared with what another reader makes of them.
+//! Feeds arbitrary bytes to the readers of histories: every input gets an answer, and written
+//! histories read back equal. EDN forms are compared with another reader.
 
 use checker::History;
 use checker::history::{Event, Format, Kind, ParseError, Parsed, Process, Real, Value, edn, jsonl};
@@ -26,7 +26,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What one process does next, as far as it may.
+/// The next step of a process.
 #[derive(Clone, Debug)]
 struct Step {
     process: usize,
@@ -56,7 +56,7 @@ fn step() -> impl Strategy<Value = Step> {
     )
 }
 
-/// Process 3 is the nemesis; a client that ended in `info` goes on under a new number.
+/// Process 3 is the nemesis; a client that ended in `info` continues under a new number.
 fn history() -> impl Strategy<Value = History> {
     (vec(step(), 0..24), vec(value(), 0..3)).prop_map(|(steps, initial)| {
         let mut clients = [(0, None), (1, None), (2, None)];
@@ -135,7 +135,7 @@ fn changed(mut text: Vec<u8>, changes: &[Change]) -> Vec<u8> {
     text
 }
 
-/// That a reader answers, and that damage has a place in the text.
+/// Checks that a reader answers, and that errors have a position in the text.
 fn answers(text: &[u8]) -> Result<(), TestCaseError> {
     for format in FORMATS.into_iter().chain(Format::detect(text)) {
         let Err(ParseError { line, column, why }) = format.parse(text) else { continue };
@@ -151,7 +151,7 @@ fn events(parsed: &Parsed) -> &[Event] {
     parsed.history.events()
 }
 
-/// Forms of EDN as text, with everything that may stand between them.
+/// EDN forms as text, with everything that may stand between them.
 fn form() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("nil".to_owned()),
@@ -184,13 +184,13 @@ fn words(items: &[u8]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
-/// What ours makes of a form.
+/// The value that this crate reads from a form.
 fn ours(form: &str) -> Result<Value, ParseError> {
     let op = format!("{{:type :invoke :process 0 :f :read :value {form}\n}}\n");
     edn::parse(op).map(|parsed| events(&parsed)[0].value.clone())
 }
 
-/// What the other reader makes of it, as a value.
+/// The value that the other reader gets.
 fn theirs(form: &Edn<'_>) -> Value {
     match form {
         Edn::Vector(items) | Edn::List(items) => Value::List(items.iter().map(theirs).collect()),

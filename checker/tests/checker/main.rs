@@ -1,4 +1,4 @@
-//! Tests the judge from outside, as `harness` and `workloads` use it.
+//! Tests the crate from outside, as `harness` and `workloads` use it.
 
 mod examples;
 mod formats;

@@ -1,4 +1,4 @@
-//! Compares verdicts with those of other tools on histories that nobody here wrote.
+//! Compares verdicts with those of other tools on recorded histories.
 
 use std::path::{Path, PathBuf};
 
@@ -33,7 +33,7 @@ pub(crate) fn validity(name: &str) -> Validity {
     }
 }
 
-/// A history in whatever format it is.
+/// Reads a history of any format.
 pub(crate) fn history(file: &str) -> History {
     let text = text(&folder().join(file)).expect("every file in verdicts.tsv is there");
     let parsed = Format::detect(text.as_bytes()).expect("a format").parse(text.as_bytes());
@@ -42,7 +42,7 @@ pub(crate) fn history(file: &str) -> History {
     parsed.history
 }
 
-/// The rows to try, or a word to the reader that there are none.
+/// The rows to try; prints a note if there are none.
 pub(crate) fn rows(under: &str) -> Vec<(String, String, String)> {
     expected(under).unwrap_or_else(|| {
         let folder = folder();
@@ -55,7 +55,7 @@ pub(crate) fn rows(under: &str) -> Vec<(String, String, String)> {
     })
 }
 
-/// Says something whether the test passes or not.
+/// Prints a note whether the test passes or not.
 fn say(what: &str) {
     std::io::Write::write_all(&mut std::io::stderr(), what.as_bytes()).expect("stderr takes it");
 }
@@ -102,7 +102,7 @@ fn edn_histories_get_the_verdicts_of_knossos() {
     }
 }
 
-/// What a row of elle-cli is called here: Jepsen's set and counter are promises about reads, not models.
+/// The check for a row of elle-cli: Jepsen's set and counter are claims about reads, not models.
 fn property(model: &str) -> Option<&str> {
     match model {
         "bank" | "long-fork" | "set-full" => Some(model),

@@ -1,16 +1,16 @@
-//! Reads and writes a history as EDN, as Jepsen, Knossos, Elle and Porcupine have it.
+//! Reads and writes a history as EDN, as Jepsen, Knossos, Elle and Porcupine do.
 //!
-//! A history is operations' maps, bare or in vectors and lists, tagged or not:
-//! `{:type :invoke, :process 0, :f :cas, :value [1 2], :time 5, :index 0}`. Keys that mean nothing
-//! here are passed over. Without `:index` the events are numbered as they come. Without `:f` an
-//! operation is a `txn`, as for Elle. With `:key`, as in Porcupine's key-value texts, its value is
-//! `[key value]`. A process that is no number is the nemesis. A `:fail` is an observation only if
-//! its `:error` is [`MISMATCH`](super::MISMATCH): Jepsen's own means that nothing happened.
+//! A history is a sequence of operation maps, bare or in vectors and lists, tagged or not: `{:type
+//! :invoke, :process 0, :f :cas, :value [1 2], :time 5, :index 0}`. Unknown keys are ignored.
+//! Without `:index` the events are numbered in order. Without `:f` an operation is a `txn`, as in
+//! Elle. With `:key`, as in Porcupine's key-value texts, the value is `[key value]`. A process that
+//! is not a number is the nemesis. A `:fail` is a read only if its `:error` is
+//! [`MISMATCH`](super::MISMATCH); Jepsen's other failures had no effect.
 //!
-//! What EDN has no word for, the states in which a history may have started, stands in front as a
-//! discarded form, `#_{:initial [3]}`: other tools pass over it.
+//! EDN has no form for initial states. They precede the history as a discarded form, `#_{:initial
+//! [3]}`, which other tools ignore.
 //!
-//! The text is read once, from the front, straight into events.
+//! The text is read once, front to back, straight into events.
 
 mod op;
 mod scan;
@@ -63,7 +63,7 @@ fn parse_error(bytes: &[u8], fault: &EdnError) -> ParseError {
     ParseError::at_byte(bytes, fault.at, fault.why.clone())
 }
 
-/// Whether the map that begins there is the last line and was not written to its end.
+/// Whether the map that begins there is the last line, and incomplete.
 fn is_torn(bytes: &[u8], begin: usize, fault: &EdnError) -> bool {
     let line = &bytes[begin..];
     matches!(line.first(), Some(b'{' | b'#'))
@@ -74,13 +74,13 @@ fn is_torn(bytes: &[u8], begin: usize, fault: &EdnError) -> bool {
 struct EdnReader<'t> {
     scanner: Scanner<'t>,
     events: Vec<Event>,
-    /// Where each event begins.
+    /// The byte at which each event begins.
     begins: Vec<usize>,
     names: ProcessNames,
 }
 
 impl EdnReader<'_> {
-    /// The states of the discarded form at the very front, if it is one of ours.
+    /// The initial states from a discarded form at the front, if there is one.
     fn read_initial(&mut self) -> Result<Vec<Value>, Box<EdnError>> {
         if !self.scanner.take("#_{:initial ") {
             return Ok(Vec::new());
@@ -94,7 +94,7 @@ impl EdnReader<'_> {
         }
     }
 
-    /// Everything, or where the form begins that is at fault.
+    /// Reads everything, or returns the byte at which the malformed form begins.
     fn read_forms(&mut self) -> Result<(), (usize, Box<EdnError>)> {
         while let Some(first) =
             self.scanner.skip_gap().map_err(|fault| (self.scanner.at(), fault))?

@@ -1,4 +1,4 @@
-//! Reads one operation's map as an event, without making the map.
+//! Reads one operation map as an event, without building the map.
 
 use super::scan::{Dispatch, EdnError, Scanner};
 use super::value::{read_name, read_value};
@@ -6,7 +6,7 @@ use crate::history::event::{Event, Kind, Process, ProcessNames, is_nemesis};
 use crate::history::text::Text;
 use crate::history::value::Value;
 
-/// What the map has said so far.
+/// The fields read so far.
 #[derive(Default)]
 struct EventFields {
     index: Option<u64>,
@@ -20,7 +20,7 @@ struct EventFields {
     error: Option<Value>,
 }
 
-/// The event of the map that comes next.
+/// Reads the next map as an event.
 pub(super) fn read_event(
     scanner: &mut Scanner<'_>,
     next_index: u64,
@@ -49,7 +49,7 @@ pub(super) fn read_event(
     })
 }
 
-/// Passes over the name of a record, up to the bracket of its map.
+/// Skips the tag of a record, up to the bracket of its map.
 fn skip_tag(scanner: &mut Scanner<'_>) -> Result<(), Box<EdnError>> {
     let begin = scanner.at();
     let mut first = scanner.expect_form()?;
@@ -64,7 +64,7 @@ fn skip_tag(scanner: &mut Scanner<'_>) -> Result<(), Box<EdnError>> {
 }
 
 impl EventFields {
-    /// Takes one key and what belongs to it.
+    /// Reads one key and its value.
     fn read_field(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Box<EdnError>> {
         if scanner.expect_form()? != b':' {
             scanner.skip_form()?;
@@ -96,7 +96,7 @@ impl EventFields {
     }
 }
 
-/// A number from 0; less than that, and nil, is how Jepsen says that nobody knows.
+/// A number from 0. Jepsen writes negative numbers and nil for unknown ones.
 fn read_count(scanner: &mut Scanner<'_>) -> Result<Option<u64>, Box<EdnError>> {
     scanner.expect_form()?;
     let at = scanner.at();

@@ -1,33 +1,33 @@
-//! Takes EDN apart: gaps, brackets, words and text, and passes over forms that nobody asked for.
+//! Splits EDN into gaps, brackets, words and text, and skips forms that are not needed.
 //!
-//! Works on bytes of valid UTF-8 and never goes back. Nothing is allocated for what is passed over,
-//! and brackets nest at most [`DEPTH`] deep, so a hostile text costs neither stack nor memory.
+//! Works on the bytes of valid UTF-8 and never backtracks. Skipping allocates nothing, and brackets
+//! nest at most [`DEPTH`] deep, so hostile text exhausts neither stack nor memory.
 
 use std::borrow::Cow;
 
 use crate::history::text::{Text, TextInterner};
 use crate::history::value::Value;
 
-/// How deep brackets, tags and discards may nest.
+/// The deepest nesting of brackets, tags and discards.
 pub(super) const DEPTH: usize = 128;
 
-/// What is wrong, and where. Passed in a box: a result is then no larger than a value.
+/// An error and its position. Boxed, so that a result is no larger than a value.
 #[derive(Debug)]
 pub(super) struct EdnError {
     /// The byte.
     pub(super) at: usize,
     /// The reason.
     pub(super) why: Cow<'static, str>,
-    /// Whether the text ended where it should have gone on.
+    /// Whether the text ended too early.
     pub(super) cut: bool,
 }
 
-/// A place in a text.
+/// A position in a text.
 pub(super) struct Scanner<'t> {
     text: &'t str,
     at: usize,
     depth: usize,
-    /// Items of lists that are still open, so that each list is allocated once, to measure.
+    /// Items of lists that are still open, so that each list is allocated once, at its size.
     items: Vec<Value>,
     words: TextInterner,
 }
@@ -37,7 +37,7 @@ impl<'t> Scanner<'t> {
         Self { text, at: 0, depth: 0, items: Vec::new(), words: TextInterner::default() }
     }
 
-    /// A word as text, made once where it comes again and again.
+    /// A word as shared text.
     pub(super) fn intern(&mut self, word: &str) -> Text {
         self.words.intern(word)
     }
@@ -46,7 +46,7 @@ impl<'t> Scanner<'t> {
         self.at
     }
 
-    /// Passes over exactly this text, if it stands here.
+    /// Skips exactly this text, if it comes next.
     pub(super) fn take(&mut self, text: &str) -> bool {
         let stands = self.text[self.at..].starts_with(text);
         if stands {
@@ -71,7 +71,7 @@ impl<'t> Scanner<'t> {
         Box::new(EdnError { at, why: why.into(), cut: true })
     }
 
-    /// Passes over white space, commas, comments and discarded forms, and says what comes then.
+    /// Skips white space, commas, comments and discarded forms, and returns the next byte.
     pub(super) fn skip_gap(&mut self) -> Result<Option<u8>, Box<EdnError>> {
         while let Some(byte) = self.byte() {
             match byte {
@@ -84,7 +84,7 @@ impl<'t> Scanner<'t> {
         Ok(None)
     }
 
-    /// The first byte of the next form, which must be there.
+    /// The first byte of the next form, which must exist.
     pub(super) fn expect_form(&mut self) -> Result<u8, Box<EdnError>> {
         match self.skip_gap()? {
             None => Err(self.truncated_at(self.at, "the text ends where a form should be")),
@@ -111,7 +111,7 @@ impl<'t> Scanner<'t> {
         })
     }
 
-    /// Does something one level down.
+    /// Runs `inside` one level deeper.
     pub(super) fn nest<T>(
         &mut self,
         inside: impl FnOnce(&mut Self) -> Result<T, Box<EdnError>>,
@@ -125,7 +125,7 @@ impl<'t> Scanner<'t> {
         done
     }
 
-    /// Goes through the forms of a bracket that opens here; `each` takes one.
+    /// Calls `each` for every form of the bracket that opens here.
     pub(super) fn for_each_form(
         &mut self,
         mut each: impl FnMut(&mut Self) -> Result<(), Box<EdnError>>,
@@ -146,7 +146,7 @@ impl<'t> Scanner<'t> {
         })
     }
 
-    /// The items of a bracket that opens here; `each` reads one.
+    /// Reads the items of the bracket that opens here.
     pub(super) fn read_items(
         &mut self,
         each: impl Fn(&mut Self) -> Result<Value, Box<EdnError>>,
@@ -189,7 +189,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Text in quotes as it is written, without the quotes, and whether it has escapes.
+    /// Quoted text without its quotes, and whether it has escapes.
     pub(super) fn read_quoted(&mut self) -> Result<(&'t str, bool), Box<EdnError>> {
         let open = self.at;
         let bytes = self.text.as_bytes();
@@ -206,7 +206,7 @@ impl<'t> Scanner<'t> {
         Ok((&self.text[open + 1..at], escapes))
     }
 
-    /// A character after its backslash: the name, of one character at least.
+    /// The name of a character after its backslash, at least one character long.
     pub(super) fn read_character(&mut self) -> Result<&'t str, Box<EdnError>> {
         let begin = self.at + 1;
         let Some(first) = self.text[begin..].chars().next() else {
@@ -218,7 +218,7 @@ impl<'t> Scanner<'t> {
         Ok(&self.text[begin..self.at])
     }
 
-    /// What a `#` begins.
+    /// The form that a `#` begins.
     pub(super) fn read_dispatch(&mut self) -> Result<Dispatch<'t>, Box<EdnError>> {
         let at = self.at;
         match self.next_byte() {
@@ -240,7 +240,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Passes over one form, which may say things that no value can hold.
+    /// Skips one form, even one that no value can represent.
     pub(super) fn skip_form(&mut self) -> Result<(), Box<EdnError>> {
         match self.expect_form()? {
             b'(' | b'[' | b'{' => self.for_each_form(Self::skip_form),
@@ -256,11 +256,11 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// What a `#` begins.
+/// The form that a `#` begins.
 pub(super) enum Dispatch<'t> {
     /// A set, whose bracket opens here.
     Set,
-    /// A number that has only a name.
+    /// A symbolic number, such as infinity.
     Symbolic(&'t str),
     /// A tag; a form follows.
     Tag(&'t str),
@@ -274,7 +274,7 @@ fn ends_word(byte: u8) -> bool {
     ENDS_WORD[usize::from(byte)]
 }
 
-/// Looked up, because every byte of every word is asked about.
+/// A table, because it is read for every byte of every word.
 static ENDS_WORD: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;

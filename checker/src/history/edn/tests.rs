@@ -1,5 +1,4 @@
-//! Checks what EDN is read as, that damage is told with its place, and that nothing breaks the
-//! reader.
+//! Checks how EDN is read, that errors carry their position, and that no input breaks the reader.
 
 use super::{event_to_edn_line, parse, write};
 use crate::history::{Event, History, Kind, Process, Value, jsonl};
@@ -14,7 +13,7 @@ fn events(text: &str) -> Vec<Event> {
     parsed.history.events().to_vec()
 }
 
-/// The value of one operation, as a person would say it.
+/// The value of one operation in its readable form.
 fn value(text: &str) -> String {
     let op = format!("{{:type :invoke :process 1 :f :read :value {text}}}\n");
     events(&op)[0].value.to_string()
@@ -141,39 +140,75 @@ fn damage_is_told_with_its_place() {
         "{:x \\\n",
         "{:x \"\n",
     ]
-    .map(|text| format!("{text:<40} {}", refused(&format!("{good}{text}"))).replace('\n', " "));
+    .map(|text| format!("{}\n  => {}", text.trim_end(), refused(&format!("{good}{text}"))));
     insta::assert_snapshot!(told.join("\n"), @r#"
-    x                                        line 2, column 1: this is neither an operation's map nor a vector or list of such maps
-    [{:type :invoke}                         line 2, column 2: this operation has no :process
-    {:type :ok :process 1 :f :read]          line 2, column 31: ] stands where } should close
-    {:type :done :process 1}                 line 2, column 8: type "done" is none of :invoke :ok :fail :info
-    {:process 1 :f :read}                    line 2, column 1: this operation has no :type
-    {:type :ok, :f :read}                    line 2, column 1: this operation has no :process
-    {:type :ok, :process -1}                 line 2, column 22: process -1 is neither a client's number nor :nemesis
-    {:type :ok, :process nil}                line 2, column 22: process nil is neither a client's number nor :nemesis
-    {:type :ok, :process :c1}                line 2, column 22: process "c1" is neither a client's number nor :nemesis
-    {:type 1}                                line 2, column 8: 1 is no name
-    {:f [1]}                                 line 2, column 5: [1] is no name
-    {:type :ok, :type :ok}                   line 2, column 13: this key stands twice in the operation
-    {:type}                                  line 2, column 7: a form is missing before this bracket
-    {:time 1.5}                              line 2, column 8: 1.5 is no number of this kind
-    [[{:type :ok}]]                          line 2, column 2: this is neither an operation's map nor a vector or list of such maps
-    #{1}                                     line 2, column 1: this is neither an operation's map nor a vector or list of such maps
-    #_                                       line 3, column 1: the text ends where a form should be
-    ]                                        line 2, column 1: this bracket closes what was never opened
-    {} }                                     line 2, column 1: this operation has no :type
-    {:type :ok, :process 1}                  line 2, column 1: index 1: process 1 completes an operation that it never invoked
-    {:type :invoke, :process 0}              line 2, column 1: index 1: process 0 invokes while its operation invoked at index 0 is open
-    [1 2]                                    line 2, column 2: this is neither an operation's map nor a vector or list of such maps
-    {:x #<Foo>}                              line 2, column 5: # and then '<' begins no form of EDN
-    {:x ^y}                                  line 2, column 5: '^' begins no form of EDN
-    {:x #                                    line 2, column 5: # and then '\n' begins no form of EDN
-    {:x \                                    line 2, column 1: this bracket is never closed
-    {:x "                                    line 2, column 5: this text is never closed
+    x
+      => line 2, column 1: this is neither an operation's map nor a vector or list of such maps
+    [{:type :invoke}
+      => line 2, column 2: this operation has no :process
+    {:type :ok :process 1 :f :read]
+      => line 2, column 31: ] stands where } should close
+    {:type :done :process 1}
+      => line 2, column 8: type "done" is none of :invoke :ok :fail :info
+    {:process 1 :f :read}
+      => line 2, column 1: this operation has no :type
+    {:type :ok, :f :read}
+      => line 2, column 1: this operation has no :process
+    {:type :ok, :process -1}
+      => line 2, column 22: process -1 is neither a client's number nor :nemesis
+    {:type :ok, :process nil}
+      => line 2, column 22: process nil is neither a client's number nor :nemesis
+    {:type :ok, :process :c1}
+      => line 2, column 22: process "c1" is neither a client's number nor :nemesis
+    {:type 1}
+      => line 2, column 8: 1 is no name
+    {:f [1]}
+      => line 2, column 5: [1] is no name
+    {:type :ok, :type :ok}
+      => line 2, column 13: this key stands twice in the operation
+    {:type}
+      => line 2, column 7: a form is missing before this bracket
+    {:time 1.5}
+      => line 2, column 8: 1.5 is no number of this kind
+    [[{:type :ok}]]
+      => line 2, column 2: this is neither an operation's map nor a vector or list of such maps
+    #{1}
+      => line 2, column 1: this is neither an operation's map nor a vector or list of such maps
+    #_
+      => line 3, column 1: the text ends where a form should be
+    ]
+      => line 2, column 1: this bracket closes what was never opened
+    {} }
+      => line 2, column 1: this operation has no :type
+    {:type :ok, :process 1}
+      => line 2, column 1: index 1: process 1 completes an operation that it never invoked
+    {:type :invoke, :process 0}
+      => line 2, column 1: index 1: process 0 invokes while its operation invoked at index 0 is open
+    [1 2]
+      => line 2, column 2: this is neither an operation's map nor a vector or list of such maps
+    {:x #<Foo>}
+      => line 2, column 5: # and then '<' begins no form of EDN
+    {:x ^y}
+      => line 2, column 5: '^' begins no form of EDN
+    {:x #
+      => line 2, column 5: # and then '\n' begins no form of EDN
+    {:x \
+      => line 2, column 1: this bracket is never closed
+    {:x "
+      => line 2, column 5: this text is never closed
     "#);
-    insta::assert_snapshot!(refused("#_{:initial []}"), @"line 1, column 15: :initial names no states to start in");
-    insta::assert_snapshot!(refused("#_{:initial [3] 4}"), @"line 1, column 16: :initial names no states to start in");
-    insta::assert_snapshot!(parse(b"{:f\n\"\xff\"}").expect_err("no UTF-8"), @"line 2, column 2: this is not UTF-8");
+    insta::assert_snapshot!(
+        refused("#_{:initial []}"),
+        @"line 1, column 15: :initial names no states to start in"
+    );
+    insta::assert_snapshot!(
+        refused("#_{:initial [3] 4}"),
+        @"line 1, column 16: :initial names no states to start in"
+    );
+    insta::assert_snapshot!(
+        parse(b"{:f\n\"\xff\"}").expect_err("no UTF-8"),
+        @"line 2, column 2: this is not UTF-8"
+    );
 }
 
 #[test]
@@ -201,29 +236,50 @@ fn what_is_no_value_is_told_with_its_place() {
         "#\"re\"",
         "(1]",
     ]
-    .map(|text| format!("{text:<54} {}", no_value(text)));
+    .map(|text| format!("{text}\n  => {}", no_value(text)));
     insta::assert_snapshot!(told.join("\n"), @r#"
-    9223372036854775808                                    line 1, column 43: integer 9223372036854775808 does not fit 64 bits
-    99999999999999999999999999999999999999999999999999N    line 1, column 43: integer 9999999999999999999999999999999999999999… (50 bytes) does not fit 64 bits
-    007                                                    line 1, column 43: 007 is no number
-    1x                                                     line 1, column 43: 1x is no number
-    1.2.3                                                  line 1, column 43: 1.2.3 is no number
-    1/                                                     line 1, column 43: 1/ is no number
-    1/2/3                                                  line 1, column 43: 1/2/3 is no number
-    0x                                                     line 1, column 43: 0x is no number
-    :                                                      line 1, column 43: a keyword has no name
-    \nope                                                  line 1, column 43: \nope is no character
-    \u00                                                   line 1, column 43: \u00 is no character
-    "\q"                                                   line 1, column 44: \q is no escape
-    "\ud83d"                                               line 1, column 44: \ud83d is no character
-    "\u12"                                                 line 1, column 44: \u12 is no character
-    ##Big                                                  line 1, column 43: ##Big is no number
-    #{1 1}                                                 line 1, column 44: 1 stands twice in this set
-    {1 2 1 3}                                              line 1, column 43: key 1 stands twice in it
-    {1}                                                    line 1, column 45: a form is missing before this bracket
-    @x                                                     line 1, column 43: '@' begins no form of EDN
-    #"re"                                                  line 1, column 43: # and then '"' begins no form of EDN
-    (1]                                                    line 1, column 45: ] stands where ) should close
+    9223372036854775808
+      => line 1, column 43: integer 9223372036854775808 does not fit 64 bits
+    99999999999999999999999999999999999999999999999999N
+      => line 1, column 43: integer 999999999999999999999999999999… (50 bytes) does not fit 64 bits
+    007
+      => line 1, column 43: 007 is no number
+    1x
+      => line 1, column 43: 1x is no number
+    1.2.3
+      => line 1, column 43: 1.2.3 is no number
+    1/
+      => line 1, column 43: 1/ is no number
+    1/2/3
+      => line 1, column 43: 1/2/3 is no number
+    0x
+      => line 1, column 43: 0x is no number
+    :
+      => line 1, column 43: a keyword has no name
+    \nope
+      => line 1, column 43: \nope is no character
+    \u00
+      => line 1, column 43: \u00 is no character
+    "\q"
+      => line 1, column 44: \q is no escape
+    "\ud83d"
+      => line 1, column 44: \ud83d is no character
+    "\u12"
+      => line 1, column 44: \u12 is no character
+    ##Big
+      => line 1, column 43: ##Big is no number
+    #{1 1}
+      => line 1, column 44: 1 stands twice in this set
+    {1 2 1 3}
+      => line 1, column 43: key 1 stands twice in it
+    {1}
+      => line 1, column 45: a form is missing before this bracket
+    @x
+      => line 1, column 43: '@' begins no form of EDN
+    #"re"
+      => line 1, column 43: # and then '"' begins no form of EDN
+    (1]
+      => line 1, column 45: ] stands where ) should close
     "#);
 }
 

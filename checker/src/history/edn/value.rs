@@ -1,9 +1,9 @@
 //! Reads EDN forms as values.
 //!
-//! What JSON has too is what it is there. Keywords, symbols, characters and ratios are their text
-//! (`:append` is `"append"`), as in the JSON twins that other tools write; a list is a vector, a
-//! set is the list of its items in order, a tag is passed over. Keys of maps that are not text are
-//! the text that shows them. An integer that does not fit 64 bits is refused, never rounded.
+//! Forms that JSON has are read alike. Keywords, symbols, characters and ratios are their text
+//! (`:append` is `"append"`), as in the JSON that other tools export. A list is a vector, a set is
+//! the list of its items in order, and a tag is ignored. Keys of maps that are not text are their
+//! printed form. An integer that does not fit 64 bits is an error, never rounded.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use super::scan::{Dispatch, EdnError, Scanner};
 use crate::history::value::{Real, Value};
 
-/// The next form.
+/// Reads the next form.
 pub(super) fn read_value(scanner: &mut Scanner<'_>) -> Result<Value, Box<EdnError>> {
     match scanner.expect_form()? {
         b'[' | b'(' => scanner.read_items(read_value).map(|items| Value::List(items.collect())),
@@ -30,7 +30,7 @@ pub(super) fn read_value(scanner: &mut Scanner<'_>) -> Result<Value, Box<EdnErro
     }
 }
 
-/// The next form, which must be text or a name.
+/// Reads the next form, which must be text or a name.
 pub(super) fn read_name<'t>(scanner: &mut Scanner<'t>) -> Result<Cow<'t, str>, Box<EdnError>> {
     let (first, at) = (scanner.expect_form()?, scanner.at());
     if first == b'"' {
@@ -46,7 +46,7 @@ pub(super) fn read_name<'t>(scanner: &mut Scanner<'t>) -> Result<Cow<'t, str>, B
     }
 }
 
-/// A map; names without a namespace of their own get the one that the map is tagged with.
+/// Reads a map; names without a namespace get the one that the map is tagged with.
 fn read_map(scanner: &mut Scanner<'_>, namespace: &str) -> Result<Value, Box<EdnError>> {
     let open = scanner.at();
     let mut entries = Vec::new();
@@ -121,7 +121,7 @@ fn read_tuple(mut entries: Vec<(String, Value)>) -> Value {
     }
 }
 
-/// Text, copied only where it has escapes.
+/// Reads text, and copies it only if it has escapes.
 fn read_text<'t>(scanner: &mut Scanner<'t>) -> Result<Cow<'t, str>, Box<EdnError>> {
     let open = scanner.at();
     let (raw, escapes) = scanner.read_quoted()?;
@@ -145,7 +145,7 @@ fn unescape_text(raw: &str) -> Result<String, (usize, String)> {
     Ok(text)
 }
 
-/// The character that an escape stands for, and how much of the text the escape takes.
+/// The character of an escape, and the length of the escape.
 fn unescape_char(escape: &str) -> Result<(char, usize), String> {
     let first = escape.chars().next().unwrap_or_default();
     let plain = match first {
@@ -161,7 +161,7 @@ fn unescape_char(escape: &str) -> Result<(char, usize), String> {
     Ok((plain, 1))
 }
 
-/// `uXXXX`, or two of them that make one character together, as Java writes it.
+/// `uXXXX`, or two of them that make one character, as Java writes it.
 fn read_unicode(escape: &str) -> Result<(char, usize), String> {
     let wrong = || format!("\\{} is no character", escape.chars().take(5).collect::<String>());
     let high = parse_hex(escape.get(1..5)).ok_or_else(wrong)?;
@@ -200,7 +200,7 @@ fn read_character(scanner: &mut Scanner<'_>) -> Result<char, Box<EdnError>> {
     known.ok_or_else(|| scanner.error_at(at, format!("\\{name} is no character")))
 }
 
-/// What a word says.
+/// The value of a word.
 fn parse_atom(scanner: &mut Scanner<'_>, word: &str) -> Result<Value, String> {
     match word.as_bytes() {
         [b':', ..] => parse_keyword(word).map(|name| Value::Str(scanner.intern(name))),
@@ -219,7 +219,7 @@ fn parse_keyword(word: &str) -> Result<&str, String> {
     if name.is_empty() { Err("a keyword has no name".to_owned()) } else { Ok(name) }
 }
 
-/// A number as most are: a few digits.
+/// A number of a few digits, which most are.
 fn parse_small_int(word: &[u8]) -> Option<i64> {
     let plain = word.len() < 19 && (word[0] != b'0' || word.len() == 1);
     let mut digits = word.iter().map(|byte| byte.is_ascii_digit().then_some(i64::from(byte & 15)));
@@ -254,14 +254,15 @@ fn parse_number(word: &str) -> Result<Value, String> {
     }
 }
 
-/// Whether a decimal has more digits than every float keeps, so that two could become one. Such a one is its text.
+/// Whether a decimal has more digits than every float keeps, so that rounding could make two equal.
+/// Such a decimal is kept as text.
 fn is_rounded(decimal: &str) -> bool {
     let digits = decimal.split(['e', 'E']).next().unwrap_or_default();
     let digits = digits.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0');
     digits.count() > f64::DIGITS as usize
 }
 
-/// A ratio is its text; the digits may be many.
+/// A ratio is kept as text, because it may have any number of digits.
 fn parse_ratio(upper: &str, lower: &str) -> Option<Value> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let unsigned = upper.strip_prefix(['+', '-']).unwrap_or(upper);
@@ -272,9 +273,9 @@ fn not_a_number(word: &str) -> String {
     format!("{} is no number", shorten_word(word))
 }
 
-/// A word as a message can bear it.
+/// A word cut to a length that fits a message.
 fn shorten_word(word: &str) -> Cow<'_, str> {
-    match word.char_indices().nth(40) {
+    match word.char_indices().nth(30) {
         None => Cow::Borrowed(word),
         Some((end, _)) => {
             let mut short = word[..end].to_owned();

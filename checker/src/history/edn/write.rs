@@ -1,7 +1,7 @@
-//! Writes histories as EDN that Knossos and Elle read: one operation's map a line.
+//! Writes histories as EDN that Knossos and Elle read: one operation map per line.
 //!
-//! Functions, errors in a word and what begins each step of a transaction are keywords; other text
-//! is text. Keys of maps are integers or keywords where they look so. What was read from EDN is
+//! Functions, one-word errors and the first item of each micro-operation are keywords; other text
+//! is text. Keys of maps are integers or keywords where possible. A history read from EDN is
 //! written as EDN that reads as the same events.
 
 use std::fmt::Write as _;
@@ -45,8 +45,8 @@ pub fn event_to_edn_line(event: &Event) -> String {
     line
 }
 
-/// A whole history, every line ended; in front, where other tools pass over it, the states it may
-/// have started in.
+/// A whole history, every line ended. The initial states precede it in a form that other tools
+/// ignore.
 pub fn write(history: &History) -> String {
     let mut text = String::new();
     if let Some(states) = history.initial() {
@@ -72,8 +72,8 @@ fn write_sequence(line: &mut String, items: &[Value], mut each: impl FnMut(&mut 
     line.push(']');
 }
 
-/// Whether a value can only be a step of a transaction, whatever the function is called: Jepsen's long-fork has
-/// transactions that it calls `read` and `write`.
+/// Whether a value can only be a micro-operation, whatever the function: Jepsen's long-fork calls
+/// its transactions `read` and `write`.
 fn is_step(value: &Value) -> bool {
     let Value::List(items) = value else { return false };
     match &**items {
@@ -82,7 +82,7 @@ fn is_step(value: &Value) -> bool {
     }
 }
 
-/// One step of a transaction: `[:append 3 1]`.
+/// One micro-operation: `[:append 3 1]`.
 fn write_step(line: &mut String, step: &Value) {
     let Value::List(items) = step else { return write_value(line, step) };
     let mut first = true;
@@ -135,7 +135,7 @@ fn write_real(line: &mut String, number: f64) {
     }
 }
 
-/// A keyword, if it can be one, or else text.
+/// A keyword where possible, else text.
 fn write_name(line: &mut String, name: &str) {
     let bytes = name.as_bytes();
     let letter = bytes.first().is_some_and(u8::is_ascii_alphabetic);

@@ -1,4 +1,4 @@
-//! Reads a history that is one JSON array of events, whatever its lines.
+//! Reads a history that is one JSON array of events, on any number of lines.
 
 use super::line::{JsonEvent, ParseState, strip_place};
 use crate::history::event::Event;
@@ -26,7 +26,7 @@ struct ArrayReader<'t> {
     text: &'t [u8],
     at: usize,
     events: Vec<Event>,
-    /// Where each event begins.
+    /// The byte at which each event begins.
     begins: Vec<usize>,
     said: ParseState,
 }
@@ -48,7 +48,7 @@ impl ArrayReader<'_> {
         }
     }
 
-    /// The next byte that is no space.
+    /// Skips white space, and returns the next byte.
     fn skip_space(&mut self) -> Option<u8> {
         let rest = &self.text[self.at..];
         self.at += rest.len() - rest.trim_ascii_start().len();
@@ -87,7 +87,7 @@ impl ArrayReader<'_> {
         Ok(())
     }
 
-    /// serde counts from where the event begins.
+    /// serde counts lines and columns from where the event begins.
     fn error_in_event(&self, error: &serde_json::Error) -> ParseError {
         let (line, column) = parse_error::line_and_column(self.text, self.at);
         let ahead = if error.line() == 1 { column - 1 } else { 0 };

@@ -8,8 +8,7 @@ use crate::history::event::{Event, Kind, Process, ProcessNames};
 use crate::history::text::TextInterner;
 use crate::history::value::Value;
 
-/// An event as other tools write it: numbers may be missing, and a time of -1 means that nobody
-/// knows.
+/// An event as other tools write it: the index may be missing, and a time of -1 means unknown.
 #[derive(Deserialize)]
 pub(super) struct JsonEvent<'t> {
     index: Option<u64>,
@@ -26,18 +25,18 @@ pub(super) struct JsonEvent<'t> {
     error: Option<Value>,
 }
 
-/// A name that is borrowed from the line; serde copies a `Cow` that is within an `Option`.
+/// A name borrowed from the line; serde copies a `Cow` within an `Option`.
 #[derive(Deserialize)]
 struct JsonName<'t>(#[serde(borrow)] Cow<'t, str>);
 
-/// What the lines before have said.
+/// What is shared by all lines.
 #[derive(Default)]
 pub(super) struct ParseState {
     names: ProcessNames,
     words: TextInterner,
 }
 
-/// What an operation is for Elle when it does not say.
+/// The function of an operation that names none, as in Elle.
 fn default_function() -> Cow<'static, str> {
     Cow::Borrowed("txn")
 }
@@ -61,7 +60,7 @@ impl JsonEvent<'_> {
     }
 }
 
-/// What serde says, without the place.
+/// The message without its position.
 pub(super) fn strip_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.as_str(), |(why, _)| why).to_owned()

@@ -1,16 +1,18 @@
-//! Decides lists and texts that grow by appends and are read whole; texts may be put anew, too.
+//! Decides lists and texts that are appended to and read whole; a text may also be replaced by a
+//! put.
 //!
-//! What a read shows was put, or was there at the start, and was appended to since. States that one put led to follow
-//! one another, each the beginning of the next: a *generation*, told by the text of its put, which is put but once. Its
-//! longest read says what was appended to it and in which order. So an append that was seen is a compare-and-set from
-//! the state before it, a put is a write, and an append that nobody saw is a write of a state that nobody read:
-//! wherever it stood, the next state that was read begins with a put. All of it is a register of distinct values
-//! ([`super::make_register`]).
+//! A read returns a put, or the initial state, followed by appends. The states that follow one put
+//! are prefixes of one another: a *generation*, identified by the text of its put, which is put
+//! once. Its longest read gives its appends in order. So an observed append is a compare-and-set
+//! from the state before it, a put is a write, and an unobserved append is a write of a state that
+//! is never read: wherever it stood, the next state that is read begins with a put. Together they
+//! are a register of distinct values ([`super::register`]).
 //!
-//! Equal appends are told apart by trying: there is an order iff there is one for some way to say which append was seen
-//! where. If there are too many ways, the monitor declines. It does so as well if one text is the beginning of another,
-//! for then text can be taken apart in more than one way. If none is, of all texts the greatest that is no greater than
-//! what is left is the only one that this can begin with.
+//! Equal appends are told apart by trying every assignment: there is an order iff there is one for
+//! some assignment of appends to positions. With too many assignments the monitor declines. It also
+//! declines if one text is a prefix of another, because then text can be split in several ways. If
+//! none is, the greatest text that does not exceed the rest is the only one that the rest can begin
+//! with.
 
 use std::collections::BTreeMap;
 
@@ -20,15 +22,15 @@ use crate::history::Value;
 use crate::linear::breadth::PrefixStates;
 use crate::model::Response;
 
-/// The most ways to tell equal appends apart.
+/// The most assignments of equal appends to positions.
 const MAX_ASSIGNMENTS: usize = 64;
 
-/// Blocks gone through, at most, to find out how things stood.
+/// The most blocks to visit for the states between events.
 const MAX_BLOCK_VISITS: usize = 1 << 21;
 
-/// A change; its block is one later.
+/// A write; its block is its position plus one.
 struct AppendChange<'a> {
-    /// Where it is among the operations of the view.
+    /// Its position among the operations of the view.
     place: usize,
     value: &'a Value,
     puts: bool,
@@ -47,7 +49,7 @@ struct AppendOps<'a> {
     reads: Vec<AppendRead<'a>>,
 }
 
-/// What was seen of an object.
+/// The longest read of an object.
 #[derive(Clone, Copy)]
 enum LongestRead<'a> {
     Items(&'a [Value]),
@@ -59,30 +61,31 @@ struct Generation<'a> {
     /// The block of its put, or 0.
     root: usize,
     longest: LongestRead<'a>,
-    /// What was appended, by number, and how long all was after that; the root's length first.
+    /// The appended values, by number, and the length after each; the length of the root comes
+    /// first.
     appended: Vec<usize>,
     lengths: Vec<usize>,
 }
 
-/// The n-th append to a generation, the first being 1.
+/// The n-th append of a generation, from 1.
 type Node = (usize, usize);
 
-/// What all reads say.
+/// What all reads show.
 struct AppendHistory<'a> {
     steps: AppendOps<'a>,
     key: &'a Value,
     generations: Vec<Generation<'a>>,
     /// The generation of each read, and how many appends it shows.
     seen: Vec<Node>,
-    /// For each value that was seen appended: the ways to say by which block.
+    /// For each observed value: the assignments of its appends to blocks.
     ways: Vec<Vec<Vec<(Node, usize)>>>,
 }
 
-/// Why there is no growth to speak of.
+/// Why there is no such history.
 enum AppendError {
-    /// The monitor does not know.
+    /// The monitor does not apply.
     Unknown,
-    /// No changes make what was read.
+    /// No writes lead to these reads.
     Impossible,
 }
 
@@ -91,7 +94,8 @@ pub(super) fn is_list_legal(view: &PrefixView<'_>) -> Option<bool> {
     is_legal(list_growth(view))
 }
 
-/// Whether the operations on one key's text are legal; unknown with other functions than get, put and append.
+/// Whether the operations on one key's text are legal; undecided with functions other than get, put
+/// and append.
 pub(super) fn is_text_legal(view: &PrefixView<'_>) -> Option<bool> {
     is_legal(text_growth(view))
 }
@@ -104,8 +108,8 @@ fn is_legal(growth: Result<AppendHistory<'_>, AppendError>) -> Option<bool> {
     }
 }
 
-/// How things stood before each of these moments, where that can be said; nothing, where no monitor knows. The
-/// operations are legal.
+/// The states before each of these moments, where the monitor can tell; `None` if it does not
+/// apply. The operations must be legal.
 pub(super) fn prefix_states_before(
     view: &PrefixView<'_>,
     moments: &[u64],
@@ -132,7 +136,7 @@ fn list_growth<'a>(view: &PrefixView<'a>) -> Result<AppendHistory<'a>, AppendErr
     let values = AppendedValues::of(&steps.changes, |change| Some(change.value))
         .ok_or(AppendError::Unknown)?;
     let shown = |read: &AppendRead<'a>| match read.value {
-        // A list that was never there reads as nil.
+        // A list that was never created reads as nil.
         Value::Nil => Ok(&[][..]),
         Value::List(items) => Ok(&items[..]),
         _ => Err(AppendError::Impossible),
@@ -195,7 +199,7 @@ fn text_growth<'a>(view: &PrefixView<'a>) -> Result<AppendHistory<'a>, AppendErr
     AppendHistory::new(steps, key, generations, seen, &texts.appended.blocks)
 }
 
-/// The text of the only key at the start, empty if there is none.
+/// The initial text of the only key; empty if there is none.
 fn start_text<'a>(start: &'a Value, key: &Value) -> Option<&'a str> {
     let Value::List(entries) = start else { return None };
     match entries.iter().map(Value::as_pair).collect::<Option<Vec<_>>>()?[..] {
@@ -205,7 +209,7 @@ fn start_text<'a>(start: &'a Value, key: &Value) -> Option<&'a str> {
     }
 }
 
-/// Distinct values that were appended, numbered, and the blocks of each in the order of their begins.
+/// Distinct appended values, numbered, and the blocks of each in order of invocation.
 struct AppendedValues<K> {
     number: BTreeMap<K, usize>,
     blocks: Vec<Vec<usize>>,
@@ -229,15 +233,15 @@ impl<'c, K: Ord> AppendedValues<K> {
 
 /// The texts that were put and appended.
 struct AppendedTexts<'a> {
-    /// The block of each put, and when the first put of all was over.
+    /// The block of each put, and when the first put returned.
     put: BTreeMap<&'a str, usize>,
     appended: AppendedValues<&'a str>,
-    /// Texts that were both put and appended, the latter perhaps before any put was over.
+    /// Texts that were both put and appended, the append perhaps before any put returned.
     doubtful: Vec<&'a str>,
 }
 
 impl<'a> AppendedTexts<'a> {
-    /// Unknown if a text is put twice, is empty, or is the beginning of another.
+    /// Undecided if a text is put twice, is empty, or is a prefix of another.
     fn of(changes: &[AppendChange<'a>]) -> Option<Self> {
         let text = |change: &AppendChange<'a>| match change.value {
             Value::Str(text) if !text.is_empty() => Some(text.as_str()),
@@ -266,13 +270,13 @@ impl<'a> AppendedTexts<'a> {
         clear.then_some(Self { put, appended, doubtful })
     }
 
-    /// Which put, or 0, made the generation that shows a text, and how that began.
+    /// The put, or 0, that made the generation of a text, and how the generation began.
     fn root_of(&self, text: &'a str, start: &'a str) -> Result<(usize, &'a str), AppendError> {
         let first = self.put.range(..=text).next_back();
         let put = first.filter(|(put, _)| text.starts_with(**put));
         let grown = text.starts_with(start);
         match put {
-            // It may have grown out of the start, or have been put once more.
+            // It may be an appended initial text, or have been put once more.
             Some(_) if grown && !start.is_empty() => Err(AppendError::Unknown),
             Some((put, _)) if start.is_empty() && self.doubtful.contains(put) => {
                 Err(AppendError::Unknown)
@@ -302,7 +306,7 @@ impl<'a> AppendedTexts<'a> {
 }
 
 impl<'a> AppendOps<'a> {
-    /// The changes and the answered reads of a view; unknown if there is anything else.
+    /// The writes and completed reads of a view; undecided if there is anything else.
     fn of(view: &PrefixView<'a>, of_key: impl Fn(&'a Value) -> Option<&'a Value>) -> Option<Self> {
         let mut steps = Self::default();
         for (place, (op, span)) in view.ops().enumerate() {
@@ -353,7 +357,7 @@ impl<'a> AppendHistory<'a> {
         if ways == 0 { Err(AppendError::Impossible) } else { Ok(growth) }
     }
 
-    /// Every way to say which of some equal appends made which node.
+    /// Every assignment of equal appends to nodes.
     fn assignments(
         &self,
         nodes: &[Node],
@@ -375,7 +379,8 @@ impl<'a> AppendHistory<'a> {
         Ok(ways)
     }
 
-    /// Whether a block is not named yet, and nothing that it comes after in this generation begins after its end.
+    /// Whether a block is unassigned, and nothing that precedes it in this generation begins after
+    /// its end.
     fn may_be(&self, (number, _): Node, block: usize, way: &[(Node, usize)]) -> bool {
         let span = |block: usize| self.steps.changes[block - 1].span;
         let after = |before: usize| before == 0 || span(before).begin < span(block).latest_end();
@@ -386,7 +391,7 @@ impl<'a> AppendHistory<'a> {
                 .all(|((other, _), named)| *named != block && (*other != number || after(*named)))
     }
 
-    /// The register that each way makes of the object, and the blocks of each generation.
+    /// The register that each assignment makes of the object, and the blocks of each generation.
     fn all_registers(&self) -> impl Iterator<Item = (Vec<Block>, Vec<Vec<usize>>)> {
         let all: usize = self.ways.iter().map(Vec::len).product();
         (0..all).map(|way| self.make_register(way))
@@ -416,8 +421,8 @@ impl<'a> AppendHistory<'a> {
         (blocks, names)
     }
 
-    /// How things stood right before something began: what could have been read there. Whatever was open may have
-    /// happened. Nothing is said where the last change may be one whose state nobody knows.
+    /// The states right before an invocation: what could have been read there. Every open operation
+    /// may have taken effect. `None` if the last write may be one whose state is unknown.
     fn prefix_states(&self, moment: u64, effort: &mut usize) -> Option<PrefixStates> {
         let at = event_instant(moment) - 1;
         let changes = &self.steps.changes;
@@ -449,7 +454,7 @@ impl<'a> AppendHistory<'a> {
         Some(PrefixStates { states, certain: Vec::new(), possible: open.collect() })
     }
 
-    /// What a block held, if anybody knows.
+    /// The state of a block, if it is known.
     fn state_of_block(&self, block: usize, names: &[Vec<usize>]) -> Option<Value> {
         let node = |names: &Vec<usize>| names.iter().position(|name| *name == block);
         let found = names.iter().zip(&self.generations).find_map(|(names, generation)| {

@@ -1,16 +1,18 @@
-//! Decides counters of which every step is the same.
+//! Decides counters whose adds are all equal.
 //!
-//! A read says how many steps came before it, so reads of different values are ordered by value, and each gap between
-//! two values holds as many steps as they differ by. A step fits into a gap iff it ends after every read before the gap
-//! has begun, and begins before any read after the gap has ended; the later its end, the later the last such gap, and
-//! the later its begin, the later the first. So the gaps of a step are an interval, a step that ends before another
-//! begins has both bounds no later, and of two that were put in the wrong order the exchange fits: every way to fill the
-//! gaps gives a legal order. Gaps are filled from the front by the step that must go first (earliest deadline first,
-//! which is optimal for unit jobs); what is left when its last gap is filled and is known to have happened has no place.
-//! After the last read there is room for all.
+//! A read tells how many adds precede it. So reads of different values are ordered by value, and
+//! the gap between two values holds as many adds as they differ by. An add fits into a gap iff it
+//! ends after every read before the gap has begun, and begins before any read after the gap has
+//! ended. The later its end, the later its last gap; the later its begin, the later its first gap.
+//! So the gaps of an add are an interval, and an add that ends before another begins has both
+//! bounds no later. Two adds in the wrong order can be exchanged, so every way to fill the gaps
+//! gives a legal order. Gaps are filled from the front, earliest deadline first, which is optimal
+//! for unit jobs. An add that certainly took effect and is left over when its last gap is filled
+//! has no place. After the last read there is room for all.
 //!
-//! A step of unknown outcome fits wherever it fits, or nowhere. Reads of one value need only not contradict those of
-//! another; among themselves, as steps of one gap, any order that real time permits will do.
+//! An add of unknown outcome fits into any of its gaps, or nowhere. Reads of one value need only
+//! agree with those of other values; among themselves, and with the adds of one gap, any order that
+//! respects real time is legal.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -19,7 +21,7 @@ use super::view::{Interval, PrefixView};
 use crate::history::Value;
 use crate::model::Response;
 
-/// The reads of one value: how many steps came before, the latest begin and the earliest end.
+/// The reads of one value: the number of adds before them, their latest begin and earliest end.
 #[derive(Clone, Copy)]
 struct ReadLevel {
     steps: i64,
@@ -27,7 +29,7 @@ struct ReadLevel {
     end: u64,
 }
 
-/// Whether the operations are legal; unknown with steps of different sizes.
+/// Whether the operations are legal; undecided with different adds.
 pub(super) fn is_legal(view: &PrefixView<'_>) -> Option<bool> {
     let Value::Int(start) = view.start else { return None };
     let (mut steps, mut reads, mut size) = (Vec::new(), Vec::new(), None);
@@ -45,7 +47,7 @@ pub(super) fn is_legal(view: &PrefixView<'_>) -> Option<bool> {
         }
     }
     let size = size.unwrap_or(1);
-    // Where sums leave 64 bits the model has its own opinion.
+    // Sums beyond 64 bits are left to the model.
     start.checked_add(size.checked_mul(i64::try_from(steps.len()).ok()?)?)?;
     let mut levels = Vec::with_capacity(reads.len());
     for (value, span) in reads.into_iter().filter(|(_, span)| span.end.is_some()) {
@@ -78,7 +80,7 @@ fn merge_levels(mut reads: Vec<ReadLevel>) -> Vec<ReadLevel> {
     levels
 }
 
-/// Whether no read ended before another began that saw less.
+/// Whether no read ended before one of a smaller value began.
 fn are_levels_ordered(levels: &[ReadLevel]) -> bool {
     let mut begin = 0;
     levels.iter().all(|level| {
@@ -88,9 +90,10 @@ fn are_levels_ordered(levels: &[ReadLevel]) -> bool {
     })
 }
 
-/// Gap `g` is before level `g`; the last is after all levels.
+/// Gap `g` precedes level `g`; the last gap follows all levels.
 fn can_fill_gaps(levels: &[ReadLevel], steps: &[Interval]) -> bool {
-    // The latest begin of a read before each gap, and the earliest end of one after it; both grow.
+    // The latest begin of a read before each gap, and the earliest end of one after it; both
+    // increase.
     let mut begun = vec![0; levels.len() + 1];
     let mut ended = vec![u64::MAX; levels.len() + 1];
     for (gap, level) in levels.iter().enumerate() {

@@ -1,9 +1,11 @@
-//! Decides locks of which each holder does one thing at a time, so that it is known which release belongs to which grant.
+//! Decides locks whose holders each do one thing at a time, so that each release belongs to a known
+//! grant.
 //!
-//! A grant and its release form a block: nothing else happens between them. Blocks can be ordered iff their zones can
-//! ([`super::zones`]). A grant that was never given back is a block that nothing follows: its release begins at the end
-//! of time. A grant of unknown outcome that its holder did nothing after is left out: taken from the end of an order, it
-//! leaves one. A release of unknown outcome may as well happen, however late.
+//! A grant and its release form a block: nothing else happens in between. Blocks can be ordered iff
+//! their zones can ([`super::zones`]). A grant that was never released is a block that nothing
+//! follows: its release begins at the end of time. A grant of unknown outcome after which its
+//! holder did nothing is left out, because removing it from the end of a legal order leaves a legal
+//! order. A release of unknown outcome may be taken to happen, however late.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +14,8 @@ use super::zones::{Zone, can_order_zones};
 use crate::history::Value;
 use crate::model::Response;
 
-/// Whether the operations are legal; unknown with refusals, and where a holder's operations overlap.
+/// Whether the operations are legal; undecided with refusals, and where a holder's operations
+/// overlap.
 pub(super) fn is_legal(view: &PrefixView<'_>) -> Option<bool> {
     if !view.fresh {
         return None;
@@ -38,7 +41,7 @@ pub(super) fn is_legal(view: &PrefixView<'_>) -> Option<bool> {
     Some(can_order_zones(&zones))
 }
 
-/// Two grants, or two releases, in turn; the last may be left out if nobody knows whether it happened.
+/// Two grants or two releases in a row; the last one may be left out if its outcome is unknown.
 fn reject_if_certain(deeds: &[(bool, Interval)]) -> Option<bool> {
     let known = |(_, span): &(bool, Interval)| span.end.is_some();
     if deeds.iter().all(known) { Some(false) } else { None }

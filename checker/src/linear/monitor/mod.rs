@@ -1,11 +1,11 @@
-//! Decides in near n log n what needs no search: histories whose written values are distinct,
-//! whose steps are equal, whose holders take turns, or whose states grow.
+//! Decides some histories in near n log n without a search: those with distinct written values,
+//! equal adds, alternating lock holders, or states that are only appended to.
 //!
-//! A monitor answers exactly or not at all. It declines what it does not know: most values written
-//! twice, other start states, functions it has no rule for, and a No that an operation of unknown
-//! result could turn into a Yes. The accused is found by bisection: the shortest prefix, by
-//! completions, that is illegal. What is open at the cut keeps the answer that it gets later, but
-//! need not happen, as in the search, so both accuse the same operation.
+//! A monitor answers exactly or declines. It declines repeated values in most cases, other initial
+//! states, functions without a rule, and a violation that an operation of unknown outcome could
+//! resolve. The accused operation is found by bisection: the shortest prefix, by completions, that
+//! is illegal. An operation that is open at the cut keeps its later response but need not take
+//! effect, as in the search, so both accuse the same operation.
 
 mod append_monitor;
 mod counter;
@@ -26,7 +26,7 @@ use crate::history::Value;
 use crate::model::Model;
 use crate::verdict::Algorithm;
 
-/// Whether the part of a history is legal, or `None` if the monitor does not know.
+/// Whether a prefix of a history is legal; `None` if the monitor declines.
 type Monitor = fn(&PrefixView<'_>) -> Option<bool>;
 
 const MONITORS: &[(&str, Monitor)] = &[
@@ -42,11 +42,11 @@ const MONITORS: &[(&str, Monitor)] = &[
     ("unordered-queue", queue::is_unordered_legal),
 ];
 
-/// Memory taken for each operation that changes a state, and for each that observes one, at most.
+/// Memory for each write, and for each read, at most.
 const WRITE_BYTES: usize = 256;
 const READ_BYTES: usize = 128;
 
-/// The same answer as a search would give, if the budget allows for a monitor.
+/// The answer that a search would give, if a monitor applies and the budget allows it.
 pub(super) fn outcome(
     model: &dyn Model,
     initial: &[Value],
@@ -63,8 +63,8 @@ pub(super) fn outcome(
     Some(SearchOutcome { answer, explored: 0, algorithm, explained, order: Vec::new() })
 }
 
-/// Whether the operations are legal, or which completion is the first that nothing explains.
-/// Nothing, if no monitor applies.
+/// Whether the operations are legal, or the first completion that no order explains. `None` if no
+/// monitor applies.
 fn decide(model: &dyn Model, initial: &[Value], ops: &[ObjectOp<'_>]) -> Option<Result<(), usize>> {
     let [start] = initial else { return None };
     let (_, legal) = MONITORS.iter().find(|(name, _)| *name == model.name())?;
@@ -88,7 +88,8 @@ fn decide(model: &dyn Model, initial: &[Value], ops: &[ObjectOp<'_>]) -> Option<
     Some(Err(ends[illegal_at].1))
 }
 
-/// Whether operations that start in one of these states are legal; nothing, if no monitor knows that of every state.
+/// Whether operations from one of these states are legal; `None` if a monitor declines any of the
+/// states.
 pub(super) fn are_legal(
     model: &dyn Model,
     initial: &[Value],
@@ -103,7 +104,7 @@ pub(super) fn are_legal(
     Some(any)
 }
 
-/// How things stood before each of some moments, in a legal history; nothing, if no monitor knows.
+/// What is known before each of some moments of a legal history; `None` if no monitor applies.
 pub(super) fn prefix_states_before(
     model: &dyn Model,
     initial: &[Value],

@@ -1,15 +1,17 @@
 //! Decides queues of distinct values.
 //!
-//! A first-in-first-out queue's history is legal iff none of these is in it (Henzinger, Sezgin and
-//! Vafeiadis, CONCUR 2013): a value taken out that was not put in, or before it was, or twice; two
-//! values put in one after the other of which the second was taken out before the first was
-//! begun to be, or the first never was; and an empty answer at every moment of which some value was
-//! there for certain: put in, and not begun to be taken out. (At a moment at which none was, each
-//! value can be placed wholly before or wholly after.) An unordered queue may do the second.
+//! The history of a first-in-first-out queue is legal iff it has none of these violations
+//! (Henzinger, Sezgin and Vafeiadis, CONCUR 2013):
 //!
-//! A put of unknown outcome that was never taken out is left out: removing it from a legal order
-//! leaves one. A take that need not have happened, but with a known value, is one that ends never.
-//! Takes of unknown value are left out, which only a Yes survives.
+//! - A value is taken that was not put, or before its put, or twice.
+//! - Of two values put one after the other, the second is taken before the take of the first
+//!   begins, or the first is never taken. An unordered queue may do this.
+//! - An empty response has a value certainly present at every moment: put, and its take not begun.
+//!   (At a moment without such a value, each value can be placed wholly before or wholly after.)
+//!
+//! A put of unknown outcome that was never taken is left out, because removing it from a legal
+//! order leaves a legal order. A take that need not take effect, but has a known value, never ends.
+//! Takes of unknown value are left out; only a positive answer survives that.
 
 use rustc_hash::FxHashMap;
 
@@ -17,25 +19,25 @@ use super::view::{Interval, NEVER, PrefixView};
 use crate::history::Value;
 use crate::model::Response;
 
-/// A value's way through.
+/// The put and the take of a value.
 #[derive(Clone, Copy)]
 pub(super) struct ValueLifetime {
     pub(super) put: Interval,
     pub(super) take: Option<Interval>,
 }
 
-/// The values and the empty answers of a part of a history.
+/// The values and the empty responses of a prefix of a history.
 pub(super) struct QueueHistory {
     pub(super) lifetimes: Vec<ValueLifetime>,
     pub(super) empty: Vec<(u64, u64)>,
-    /// What is wrong already.
+    /// Whether a violation is known already.
     pub(super) is_illegal: bool,
-    /// Whether some take is of unknown value.
+    /// Whether some take has an unknown value.
     pub(super) has_unknown_take: bool,
 }
 
 impl QueueHistory {
-    /// Nothing if values are not distinct.
+    /// `None` if values are not distinct.
     pub(super) fn new(view: &PrefixView<'_>, put: &str) -> Option<Self> {
         let mut places: FxHashMap<&Value, usize> = FxHashMap::default();
         let mut all = Self {
@@ -87,7 +89,8 @@ impl QueueHistory {
         if self.has_unknown_take && !legal { None } else { Some(legal) }
     }
 
-    /// Whether each empty answer has a moment outside of these stretches, given in order.
+    /// Whether each empty response has a moment outside of these intervals, which are given in
+    /// order.
     pub(super) fn can_place_empty_answers(&self, mut stretches: Vec<(u64, u64)>) -> bool {
         stretches.retain(|(from, to)| from < to);
         stretches.sort_unstable();
@@ -105,13 +108,13 @@ impl QueueHistory {
     }
 }
 
-/// Whether a first-in-first-out queue explains it.
+/// Whether the history is that of a first-in-first-out queue.
 pub(super) fn is_fifo_legal(view: &PrefixView<'_>) -> Option<bool> {
     QueueHistory::new(view, "enqueue")?
         .decide(|it| Some(is_fifo_ordered(it) && has_empty_moments(it)))
 }
 
-/// Whether an unordered queue explains it.
+/// Whether the history is that of an unordered queue.
 pub(super) fn is_unordered_legal(view: &PrefixView<'_>) -> Option<bool> {
     QueueHistory::new(view, "enqueue")?.decide(|it| Some(has_empty_moments(it)))
 }
@@ -122,7 +125,8 @@ fn has_empty_moments(queue: &QueueHistory) -> bool {
     queue.can_place_empty_answers(queue.lifetimes.iter().map(there).collect())
 }
 
-/// Walks values as they begin to be put in, and keeps the latest take of those put in before.
+/// Visits values in order of their puts' begins, and keeps the latest take of the values put
+/// before.
 fn is_fifo_ordered(queue: &QueueHistory) -> bool {
     let mut by_begin = queue.lifetimes.clone();
     let mut by_end = queue.lifetimes.clone();

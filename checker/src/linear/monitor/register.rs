@@ -1,13 +1,15 @@
 //! Decides registers of distinct values, with and without compare-and-set.
 //!
-//! A change and the reads of its value form a block: the value is there from the change to the next one and never
-//! again. The start value is a block without a change, and it comes first. A compare-and-set that happened stands right
-//! after the block of the value that it expected, so blocks form chains that each begin with a write or the start, and
-//! a chain is one larger block: its order is given, and must respect real time by itself. Chains can be ordered iff
-//! their zones can ([`super::zones`]).
+//! A write and the reads of its value form a block: the value holds from its write to the next one
+//! and never again. The initial value is a block without a write, and comes first. A
+//! compare-and-set that took effect stands right after the block of its expected value. So blocks
+//! form chains that each begin with a write or the initial value. A chain is one larger block: its
+//! order is given, and must respect real time by itself. Chains can be ordered iff their zones can
+//! ([`super::zones`]).
 //!
-//! A change of unknown outcome whose value was neither read nor expected by a change that happened is left out, for
-//! removing it from a legal order leaves one; otherwise it happened.
+//! A write of unknown outcome is left out if its value was neither read nor expected by a write
+//! that took effect, because removing it from a legal order leaves a legal order. Otherwise it took
+//! effect.
 
 use rustc_hash::FxHashMap;
 
@@ -16,25 +18,25 @@ use super::zones::{Zone, can_order_zones};
 use crate::history::Value;
 use crate::model::Response;
 
-/// What a change expects that expects nothing, and what one expects that nobody makes.
+/// The expectation of a plain write, and that of a value that is never written.
 pub(super) const ANYTHING: usize = usize::MAX;
 pub(super) const NOWHERE: usize = usize::MAX - 1;
 
 #[derive(Clone)]
 pub(super) struct Block {
     zone: Zone,
-    /// When its change began.
+    /// When its write began.
     changed: u64,
     happened: bool,
     /// The earliest end of a read.
     read: Option<u64>,
-    /// The block of the value that its change expected.
+    /// The block of the value that its write expected.
     pub(super) expected: usize,
     /// The block right after it.
     next: Option<usize>,
 }
 
-/// Whether the operations are legal; unknown with refused compare-and-sets, or equal values.
+/// Whether the operations are legal; undecided with failed compare-and-sets, or repeated values.
 pub(super) fn is_legal(view: &PrefixView<'_>) -> Option<bool> {
     let mut blocks = Vec::new();
     let mut places: FxHashMap<&Value, usize> = FxHashMap::default();
@@ -73,12 +75,12 @@ pub(super) fn are_legal(blocks: &mut [Block]) -> bool {
 }
 
 impl Block {
-    /// The block of the start value.
+    /// The block of the initial value.
     pub(super) fn initial() -> Self {
         Self::new(Interval { begin: 0, end: Some(0) })
     }
 
-    /// The block of a change that expects nothing.
+    /// The block of a plain write.
     pub(super) fn new(span: Interval) -> Self {
         let (mut zone, happened) = (Zone::EMPTY, span.end.is_some());
         zone.include(span.begin, span.latest_end());
@@ -92,8 +94,8 @@ impl Block {
     }
 }
 
-/// Puts what happened after what it expected, which happened, then, too. Says no if that is not there, or if two
-/// expected the same.
+/// Links each block that took effect to the block that it expected, which then took effect, too.
+/// Returns false if that block does not exist, or if two blocks expected the same one.
 fn link_expected(blocks: &mut [Block]) -> bool {
     let mut open: Vec<usize> = (0..blocks.len()).filter(|place| blocks[*place].happened).collect();
     while let Some(place) = open.pop() {
@@ -115,7 +117,7 @@ fn link_expected(blocks: &mut [Block]) -> bool {
     true
 }
 
-/// The zone of each chain, or nothing if one contradicts real time by itself, or has no beginning.
+/// The zone of each chain; `None` if one contradicts real time by itself, or has no beginning.
 fn chain_zones(blocks: &[Block]) -> Option<Vec<Zone>> {
     let mut zones = Vec::new();
     let mut left = blocks.iter().filter(|block| block.happened).count();

@@ -1,10 +1,11 @@
-//! Decides sets that only grow, by distinct elements, and are read whole.
+//! Decides sets of distinct elements that are added and read whole.
 //!
-//! Reads must be ordered by inclusion. That makes layers: the elements that the smallest read has, the reads of just
-//! those, the elements that the next has beyond them, and so on; last the elements that no read has. An order is legal
-//! iff it respects the layers, and within one any order does; so there is one iff nothing of an earlier layer begins
-//! after something of a later one has ended. An add of unknown outcome that no read has is left out, for nothing sees
-//! it; one that a read has happened.
+//! Reads must be ordered by inclusion. That gives layers: the elements of the smallest read, the
+//! reads of exactly those, the elements that the next read adds, and so on; last the elements that
+//! no read has. An order is legal iff it respects the layers, and within a layer every order is
+//! legal. So there is a legal order iff nothing of an earlier layer begins after something of a
+//! later one has ended. An add of unknown outcome that no read has is left out, because nothing
+//! observes it; one that a read has took effect.
 
 use rustc_hash::FxHashMap;
 
@@ -12,7 +13,7 @@ use super::view::{Interval, PrefixView};
 use crate::history::Value;
 use crate::model::Response;
 
-/// The latest begin and the earliest end of what stands in one layer.
+/// The latest begin and earliest end within one layer.
 #[derive(Clone, Copy)]
 struct SetLayer {
     begin: u64,
@@ -28,7 +29,7 @@ impl SetLayer {
     }
 }
 
-/// An element, and the layer of reads that has it first.
+/// An element, and the first layer of reads that has it.
 struct SetElement {
     span: Interval,
     layer: Option<usize>,
@@ -36,7 +37,7 @@ struct SetElement {
     seen: usize,
 }
 
-/// Whether the operations are legal; unknown where elements are removed, asked for or added twice.
+/// Whether the operations are legal; undecided if elements are removed, queried or added twice.
 pub(super) fn is_legal(view: &PrefixView<'_>) -> Option<bool> {
     if !view.fresh {
         return None;
@@ -65,7 +66,8 @@ pub(super) fn is_legal(view: &PrefixView<'_>) -> Option<bool> {
     Some(are_layers_ordered(&layers))
 }
 
-/// Elements and reads in turn, or nothing if the reads are not ordered by inclusion, or saw what was never added.
+/// Layers of elements and reads in turn; `None` if the reads are not ordered by inclusion, or have
+/// an element that was never added.
 fn build_layers(
     reads: &[(&[Value], Interval)],
     elements: &mut FxHashMap<&Value, SetElement>,

@@ -2,29 +2,33 @@
 //!
 //! Published conditions for stacks were wrong, so this one is proved here. Give every value that is
 //! never popped a pop after everything else, all such pops at once: the original is legal iff this
-//! is. A legal order restricted to some values is legal (R), for what is left is nested as before.
+//! history is. A legal order restricted to some values is legal (R), because the rest is nested as
+//! before.
 //!
-//! *Cut.* If everything of some values may come before everything of the others, the whole is legal
-//! iff both parts are: one after the other is an order; the parts are legal by (R). *Strip.* If a
-//! value's push may come before everything and its pop after everything, the whole is legal iff it
-//! is without that value: wrapped around the rest it is an order; the rest is legal by (R). *Stuck.*
-//! A legal order of several values is either a sequence, so it can be cut, or one value around the
-//! others, so that one can be stripped. So what can be neither cut nor stripped is illegal. Cuts
-//! lie where no value's zone from its earliest end to its latest begin does. An empty answer is a
-//! cut, so it needs such a moment among all values, and is then no further hindrance.
+//! - *Cut.* If everything of some values may come before everything of the others, the whole is
+//!   legal iff both parts are. One after the other is an order; the parts are legal by (R).
+//! - *Strip.* If a value's push may come before everything and its pop after everything, the whole
+//!   is legal iff it is without that value. Wrapped around the rest it is an order; the rest is
+//!   legal by (R).
+//! - *Stuck.* A legal order of several values is either a sequence, so it can be cut, or one value
+//!   around the others, so that one can be stripped. So what can be neither cut nor stripped is
+//!   illegal.
 //!
-//! Each level costs its size, and there are at most as many as the stack is deep.
+//! Cuts lie where no value's zone is, from its earliest end to its latest begin. An empty response
+//! is a cut, so it needs such a moment among all values, and is then no further constraint.
+//!
+//! Each level costs its size, and there are at most as many levels as the stack is deep.
 
 use super::queue::{QueueHistory, ValueLifetime};
 use super::view::{NEVER, PrefixView};
 
-/// The end of what must have happened but was never seen to; and the begin and the end of the pops
-/// that were added.
+/// The end of a push that took effect and has no known end; the begin and the end of the added
+/// pops.
 const LAST: u64 = NEVER - 3;
 const ADDED: u64 = NEVER - 2;
 const CLOSED: u64 = NEVER - 1;
 
-/// Work, in values looked at, after which the search may as well try.
+/// The number of values to visit before the search is the better choice.
 const MAX_WORK: usize = 200_000_000;
 
 #[derive(Clone, Copy)]
@@ -34,7 +38,7 @@ struct StackItem {
 }
 
 impl StackItem {
-    /// A pop that need not have happened may also be one of those added.
+    /// A pop that need not take effect may also be one of those added.
     fn new(passage: &ValueLifetime) -> Self {
         let pop = match passage.take {
             Some(take) => (take.begin, take.end.unwrap_or(CLOSED)),
@@ -52,7 +56,7 @@ impl StackItem {
     }
 }
 
-/// Whether a stack explains it.
+/// Whether the history is that of a stack.
 pub(super) fn is_legal(view: &PrefixView<'_>) -> Option<bool> {
     QueueHistory::new(view, "push")?.decide(|queue| {
         let mut items: Vec<StackItem> = queue.lifetimes.iter().map(StackItem::new).collect();
@@ -62,7 +66,7 @@ pub(super) fn is_legal(view: &PrefixView<'_>) -> Option<bool> {
     })
 }
 
-/// Takes items apart, given in order of their first ends.
+/// Takes items apart; they are given in order of their first ends.
 fn is_nested(items: Vec<StackItem>) -> Option<bool> {
     let mut work = 0;
     let mut parts = vec![items];
@@ -83,7 +87,7 @@ fn is_nested(items: Vec<StackItem>) -> Option<bool> {
     Some(true)
 }
 
-/// Leaves out each value that can be around all others.
+/// Removes each value that can enclose all others.
 fn strip_outermost(mut part: Vec<StackItem>) -> Vec<StackItem> {
     let first_end = part.iter().map(StackItem::first_end).min().unwrap_or(NEVER);
     let last_begin = part.iter().map(StackItem::last_begin).max().unwrap_or(0);
@@ -91,7 +95,7 @@ fn strip_outermost(mut part: Vec<StackItem>) -> Vec<StackItem> {
     part
 }
 
-/// Cuts wherever no zone is. What has no zone of its own goes with the piece it first can.
+/// Cuts wherever no zone is. An item without a zone goes with the first part that it can.
 fn cut_apart(part: Vec<StackItem>) -> Vec<Vec<StackItem>> {
     let forward = |it: &StackItem| it.first_end() < it.last_begin();
     let mut pieces: Vec<(u64, Vec<StackItem>)> = Vec::new();

@@ -1,5 +1,5 @@
-//! Compares the monitors with the obvious twin on every small history, and with the search on
-//! random ones: the verdict, and who is accused.
+//! Compares the monitors with brute force on every small history, and with the search on random
+//! ones: the verdict, and the accused operation.
 
 use super::super::engine::{Budget, Stop};
 use super::super::partition::partition;
@@ -9,14 +9,14 @@ use crate::history::{Event, History, Kind, Process, Value};
 use crate::model;
 use crate::verdict::{Keyed, Limits};
 
-/// Something begins, with its place, or ends.
+/// An invocation, with its position, or a return.
 #[derive(Clone, Copy)]
 enum KitStep {
     Begin(usize),
     End(usize),
 }
 
-/// Every way in which some operations can overlap, some of them without an end.
+/// Every way in which some operations can overlap, some of them without a return.
 fn shapes(count: usize) -> Vec<Vec<KitStep>> {
     fn grow(
         count: usize,
@@ -46,9 +46,9 @@ fn shapes(count: usize) -> Vec<Vec<KitStep>> {
 #[derive(Clone, Copy)]
 struct FunctionKit {
     model: &'static str,
-    /// How many calls each of so many operations chooses from.
+    /// How many calls each of so many operations can make.
     kinds: fn(usize) -> usize,
-    /// The call of that number made by that operation of so many: function, argument and answer.
+    /// The call of that number by one of so many operations: function, argument and response.
     call: fn(usize, usize, usize) -> (&'static str, Value, Value),
 }
 
@@ -81,7 +81,7 @@ const KITS: [FunctionKit; 10] = [
     },
 ];
 
-/// Kind 0 puts a value of its own, others take the value of an operation, or nothing.
+/// Kind 0 puts a value of its own; others take the value of an operation, or nothing.
 fn queue(
     put: &'static str,
     take: &'static str,
@@ -111,13 +111,13 @@ fn counter_call(kind: usize, _: usize, _: usize) -> (&'static str, Value, Value)
     }
 }
 
-/// Three holders take and give back.
+/// Three holders acquire and release.
 fn lock_call(kind: usize, _: usize, _: usize) -> (&'static str, Value, Value) {
     let holder = Value::Int((kind / 2) as i64);
     (["acquire", "release"][kind % 2], holder.clone(), holder)
 }
 
-/// Adds an element of its own, or reads some of those that operations can have added.
+/// Adds an element of its own, or reads some of the possible elements.
 fn set_call(kind: usize, op: usize, count: usize) -> (&'static str, Value, Value) {
     let Some(some) = kind.checked_sub(1) else {
         return ("add", Value::Int(op as i64), Value::Int(op as i64));
@@ -126,7 +126,7 @@ fn set_call(kind: usize, op: usize, count: usize) -> (&'static str, Value, Value
     ("read", Value::Nil, Value::List(held.map(|element| Value::Int(element as i64)).collect()))
 }
 
-/// How many sequences of at most two of so many things there are.
+/// The number of sequences of at most two of so many things.
 fn sequences(of: usize) -> usize {
     1 + of + of * of
 }
@@ -140,7 +140,7 @@ fn sequence(number: usize, of: usize) -> Vec<usize> {
     }
 }
 
-/// Appends an element of its own or one that all append, or reads at most two of them.
+/// Appends an element of its own or a common one, or reads at most two of them.
 fn list_call(kind: usize, op: usize, count: usize) -> (&'static str, Value, Value) {
     let element = |place: usize| Value::Int(place as i64);
     match kind {
@@ -153,7 +153,7 @@ fn list_call(kind: usize, op: usize, count: usize) -> (&'static str, Value, Valu
     }
 }
 
-/// Appends a text of its own or one that all append, puts one of its own, or gets at most two of them.
+/// Appends a text of its own or a common one, puts one of its own, or gets at most two of them.
 fn text_call(kind: usize, op: usize, count: usize) -> (&'static str, Value, Value) {
     let of_key = |text: &str| Value::pair("k", text);
     let part = |place: usize| match place {
@@ -194,7 +194,7 @@ fn calls_history(shape: &[KitStep], calls: &[(&str, Value, Value)]) -> History {
     History::new(events.collect()).expect("each process has one operation")
 }
 
-/// Compares, and says what the monitor said.
+/// Compares, and returns the answer of the monitor.
 fn compare(history: &History, name: &str, with_twin: bool) -> Option<bool> {
     let model = model::find_model(name).expect("it is there");
     let objects = partition(history, model, Keyed::No).expect("it suits the model");
@@ -212,7 +212,7 @@ fn compare(history: &History, name: &str, with_twin: bool) -> Option<bool> {
     Some(answer.is_ok())
 }
 
-/// Every labelling of every shape, or every so many of them.
+/// Every labelling of every shape, or every n-th of them.
 fn sweep(kit: FunctionKit, count: usize, stride: usize) -> (usize, usize) {
     let mut answers = (0, 0);
     let kinds = (kit.kinds)(count);
@@ -236,14 +236,14 @@ fn monitors_agree_with_the_twin_on_small_histories() {
         for (count, most) in
             [(1, 1_000_000), (2, 1_000_000), (3, 1_000_000), (4, 400_000), (5, 40_000)]
         {
-            // There are very many ways to read what grows.
+            // Appended states have very many possible reads.
             let grows = ["append-list", "kv"].contains(&kit.model);
             if grows && count > 4 {
                 continue;
             }
             let most = if grows { most / 10 } else { most };
             let all = shapes(count).len() * (kit.kinds)(count).pow(count as u32);
-            // A prime, so that it meets every label of every place.
+            // A prime, so that it reaches every label of every position.
             let stride = if all <= most {
                 1
             } else {
@@ -286,7 +286,8 @@ impl MonitorDraw {
         shape
     }
 
-    /// What one copy answers, each operation at some moment while it is open; now and then it lies.
+    /// The responses of one copy, each operation taking effect while it is open; now and then one
+    /// is false.
     fn calls(
         &mut self,
         shape: &[KitStep],
@@ -315,7 +316,7 @@ impl MonitorDraw {
         calls
     }
 
-    /// A call that the state permits, if a few draws find one, or one that it does not.
+    /// A call that the state permits, if a few draws find one, or else one that it does not.
     fn happen(
         &mut self,
         op: Option<usize>,
@@ -350,7 +351,7 @@ fn monitors_agree_with_the_search_on_larger_histories() {
     let mut draw = MonitorDraw(11);
     for kit in KITS {
         let mut answers = [0, 0];
-        // What grows has a test of its own.
+        // Appended states have a test of their own.
         let grows = ["append-list", "kv"].contains(&kit.model);
         for _ in 0..deep(if grows { 300 } else { 3000 }) {
             let count = 4 + draw.below(if grows || kit.model == "set" { 5 } else { 9 });
@@ -360,13 +361,13 @@ fn monitors_agree_with_the_search_on_larger_histories() {
                 answers[usize::from(legal)] += 1;
             }
         }
-        // Most histories of a lock have an answer of unknown effect, of which the monitor says nothing.
+        // Most histories of a lock have an unknown outcome, which the monitor declines.
         let floor = if grows || kit.model == "lock" { 25 } else { 300 };
         assert!(answers.iter().all(|count| *count > floor), "{}: {answers:?}", kit.model);
     }
 }
 
-/// What one growing copy answers, and now and then what it held before, or will hold, or never.
+/// The responses of one appended copy, and now and then a past, future or impossible state.
 fn grown_calls(
     draw: &mut MonitorDraw,
     shape: &[KitStep],
@@ -384,7 +385,7 @@ fn grown_calls(
     let mut calls = vec![("", Value::Nil, Value::Nil); count];
     let happen =
         |op: usize, held: &mut Vec<usize>, past: &mut Vec<Vec<usize>>, draw: &mut MonitorDraw| {
-            // Now and then an element that another appended as well.
+            // Now and then an element that another operation appends as well.
             let element = if draw.below(9) == 0 { draw.below(count) } else { op };
             let one = if lists { Value::Int(element as i64) } else { show(&[element]) };
             match draw.below(8) {
@@ -445,7 +446,7 @@ fn what_grows_is_judged_as_the_search_would() {
     }
 }
 
-/// What can be read at a moment is what the history with that read there permits.
+/// A state is possible at a moment iff the history with a read of it there is legal.
 #[test]
 fn what_is_known_of_a_moment_is_what_could_be_read_there() {
     let mut draw = MonitorDraw(7);
@@ -491,7 +492,7 @@ fn is_legal(history: &History, model: &dyn model::Model) -> bool {
     SearchQuery::new(model, &[model.initial()], &object.ops, budget).decide().answer.is_ok()
 }
 
-/// What reads of a history saw, as states.
+/// The states that the reads of a history returned.
 fn past_states(history: &History, model: &dyn model::Model) -> Vec<Value> {
     let completions = history.events().iter().filter(|it| it.kind == Kind::Ok && it.f == "read");
     let mut states: Vec<Value> = completions

@@ -3,25 +3,25 @@
 use crate::history::Value;
 use crate::linear::partition::ObjectOp;
 
-/// When nothing begins or ends any more.
+/// The end of time.
 pub(super) const NEVER: u64 = u64::MAX;
 
-/// When an event was: after 0, which comes before everything, and with room before it.
+/// The instant of an event: after 0, which precedes everything, and with room before each event.
 pub(super) fn event_instant(index: u64) -> u64 {
     2 * index + 2
 }
 
-/// A history up to a completion.
+/// The prefix of a history up to a completion.
 pub(super) struct PrefixView<'a> {
     pub(super) model: &'static str,
     pub(super) ops: &'a [ObjectOp<'a>],
     pub(super) start: &'a Value,
-    /// Whether it starts as the model does.
+    /// Whether it starts in the model's initial state.
     pub(super) fresh: bool,
     pub(super) cut: u64,
 }
 
-/// When an operation began, and when it must have happened by, if it must.
+/// When an operation began, and by when it must have taken effect, if it must.
 #[derive(Clone, Copy)]
 pub(super) struct Interval {
     pub(super) begin: u64,
@@ -29,7 +29,7 @@ pub(super) struct Interval {
 }
 
 impl Interval {
-    /// Its end once it is known to have happened.
+    /// Its end, or the end of time if it need not take effect.
     pub(super) fn latest_end(self) -> u64 {
         self.end.unwrap_or(NEVER)
     }

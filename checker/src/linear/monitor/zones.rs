@@ -1,17 +1,17 @@
-//! Orders blocks: sets of operations that must stand together in every order.
+//! Orders blocks: sets of operations that must stay together in every order.
 //!
-//! Whether block A must precede block B depends only on their zones: some operation of A ends before
-//! some operation of B begins, that is, A's earliest end comes before B's latest begin. Any order of
-//! blocks that respects this, each block legal by itself, respects real time as a whole. In a cycle
-//! of such musts take the block with the earliest end: it ends before the begin that its
-//! predecessor's predecessor ends before, so it must precede its predecessor too, and two blocks
-//! must precede each other. That is so iff two forward zones (earliest end first) overlap, or a
-//! backward zone lies within a forward one. This is Gibbons and Korach's condition (SIAM J. Comput.
-//! 26(4), 1997), n log n.
+//! Whether block A must precede block B depends only on their zones: some operation of A ends
+//! before some operation of B begins. That is, A's earliest end precedes B's latest begin. Any
+//! order of blocks that respects this, each block legal by itself, respects real time as a whole.
+//! In a cycle of such constraints take the block with the earliest end. It ends before the begin
+//! that its predecessor's predecessor ends before, so it must precede its predecessor too, and two
+//! blocks must precede each other. That is so iff two forward zones (earliest end first) overlap,
+//! or a backward zone lies within a forward one. This is Gibbons and Korach's condition (SIAM J.
+//! Comput. 26(4), 1997), n log n.
 
 use super::view::NEVER;
 
-/// Where a block ends first and begins last.
+/// The earliest end and the latest begin of a block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Zone {
     pub(super) end: u64,

@@ -1,4 +1,4 @@
-//! Compares what pieces say together with what the history says as a whole, and with the obvious twin.
+//! Compares the merged outcomes of segments with the whole history and with brute force.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,7 +13,7 @@ use crate::linear::partition::{ObjectOp, partition};
 use crate::model::{self, Call, Response};
 use crate::verdict::{Keyed, Validity};
 
-/// Models of which some call settles the state.
+/// Models with calls that determine the state.
 const MODELS: [&str; 8] = [
     "append-list",
     "cas-register",
@@ -25,7 +25,7 @@ const MODELS: [&str; 8] = [
     "versioned-register",
 ];
 
-/// A stream of numbers.
+/// A stream of pseudo-random numbers.
 struct PauseDraw(u64);
 
 impl PauseDraw {
@@ -39,10 +39,10 @@ impl PauseDraw {
     }
 }
 
-/// What a client is doing: a call, and once it took effect what will be told of it.
+/// The open call of a client, and its response once it has taken effect.
 type ClientCall = (&'static str, Value, Option<(Kind, Value)>);
 
-/// How a history goes on: how often answers are lost, and how often they are lies, in a thousand.
+/// The rates of unknown outcomes and false responses, per thousand.
 #[derive(Clone, Copy, Debug)]
 struct DrawRates {
     operations: usize,
@@ -84,7 +84,7 @@ fn history_with_pauses(model: &dyn Model, seed: u64, ways: DrawRates) -> History
     History::new(events).expect("clients take turns")
 }
 
-/// A call that the model knows.
+/// A call that the model accepts.
 fn ask(model: &str, state: &Value, draw: &mut PauseDraw) -> (&'static str, Value) {
     let (number, swap) = (draw.number(), Value::pair(draw.number(), draw.number()));
     let (reads, cas) = (draw.below(2) == 0, draw.below(3) == 0);
@@ -103,7 +103,7 @@ fn ask(model: &str, state: &Value, draw: &mut PauseDraw) -> (&'static str, Value
     }
 }
 
-/// What a client is told of a call: the truth as of now, or now and then a lie. What cannot be done fails.
+/// The response to a call: true, or now and then false. An impossible call fails.
 fn take_effect(
     model: &dyn Model,
     state: &mut Value,
@@ -134,7 +134,7 @@ fn take_effect(
     (Kind::Ok, told)
 }
 
-/// The answers about a history with pieces of at least so many operations.
+/// The outcomes of a history with segments of at least `min_ops` operations.
 fn by(
     min_ops: usize,
     history: &History,
@@ -174,7 +174,7 @@ fn ways() -> impl Strategy<Value = DrawRates> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(deep(3000)))]
 
-    /// Same answer and same accused, whether there are pieces, and on how many threads.
+    /// The same answer and accused operation, with and without segments, on any number of threads.
     #[test]
     fn segments_agree_with_the_whole_history(which in 0..MODELS.len(), seed in any::<u64>(), ways in ways(), min_ops in 1..12_usize) {
         let model = named(MODELS[which]);
@@ -202,7 +202,7 @@ proptest! {
         }
     }
 
-    /// Out of time or memory at any moment: the right answer, or none and how far it came.
+    /// With time or memory exceeded at any moment: the right answer, or none and how far it came.
     #[test]
     fn a_segment_over_budget_is_unknown_and_never_wrong(
         which in 0..MODELS.len(),
@@ -226,7 +226,7 @@ proptest! {
                 Err(Stop::Illegal(_)) => prop_assert!(right.answer.is_err()),
                 Err(Stop::OverBudget(_)) => {
                     prop_assert!(outcome.explained <= ended);
-                    // Nothing wrong ended in the part that was decided.
+                    // No violation completed in the part that was decided.
                     if let Err(Stop::Illegal(accused)) = right.answer {
                         let before = |op: &&ObjectOp<'_>| op.completed < object.ops[accused].completed;
                         let legal = object.ops.iter().filter(|op| op.completed.is_some()).filter(before);
@@ -238,7 +238,7 @@ proptest! {
     }
 }
 
-/// What the tests above compare is cut in fact.
+/// The histories of the tests above are really split.
 #[test]
 fn every_model_has_histories_that_are_cut() {
     for name in MODELS {
@@ -252,8 +252,8 @@ fn every_model_has_histories_that_are_cut() {
     assert_eq!(count_segments(&history_with_pauses(named("lock"), 1, lost), named("lock"), 1), 1);
 }
 
-/// A lie deep in a long history: whatever the number of threads the same verdict and the same window, found without
-/// going back to the beginning.
+/// A false response deep in a long history: the same verdict and window for any number of threads,
+/// without a search from the beginning.
 #[test]
 fn a_lie_deep_in_a_long_history_is_judged_where_it_is() {
     for (seed, name) in
@@ -273,7 +273,7 @@ fn a_lie_deep_in_a_long_history_is_judged_where_it_is() {
         let last = events
             .iter()
             .rposition(|it| it.kind == Kind::Ok && matches!(it.f.as_str(), "read" | "get"));
-        let last = &mut events[last.expect("somebody reads")];
+        let last = &mut events[last.expect("some client reads")];
         last.value = if name == "kv" { Value::pair("k", "never") } else { Value::Int(-7) };
         let wrong = History::new(events).expect("well-formed");
         let judge = |jobs| check_linearizable(&wrong, name, &Limits { jobs, ..Limits::default() });

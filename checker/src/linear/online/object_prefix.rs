@@ -1,12 +1,12 @@
-//! Holds of one object what may still matter: the states it may have been in when nobody was at
-//! work, what has happened since, and what was lost before and may yet happen.
+//! Holds what may still matter of one object: its possible states when it was last at rest, the
+//! operations since then, and earlier ones of unknown outcome that may still take effect.
 //!
-//! A prefix is judged as a history of its own in which every open operation may or may not happen.
-//! Each way in which an open operation can end is among those, so a prefix that nothing explains
-//! convicts for good; and no outcome is guessed, so one that is explained may go on. Where nothing
-//! is open, a walk that knows no end tells every state the object can be in; if all of them agree
-//! on which lost operations have happened, those states and the other lost operations are as good
-//! as the past, and the past is forgotten.
+//! A prefix is checked as a history of its own in which every open operation may or may not take
+//! effect. Each way in which an open operation can end is among these. So a prefix that no order
+//! explains is a violation for good, and one that some order explains may continue. Where nothing
+//! is open, a walk that keeps everything relevant returns every possible state. If all
+//! configurations agree on which operations of unknown outcome have taken effect, then those states
+//! and the remaining operations of unknown outcome replace the past, and the past is forgotten.
 
 use std::collections::BTreeMap;
 
@@ -17,14 +17,15 @@ use super::super::{explain, monitor};
 use crate::history::{Operation, Value};
 use crate::model::Model;
 
-/// So many operations are judged again at every completion; of more, a part must be new.
+/// Up to this many operations are checked again at every completion; of more, this part must be
+/// new.
 const ALWAYS_CHECKED: usize = 256;
 const MIN_NEW_PART: usize = 16;
 
-/// The most that a walk to a point of rest may take; one that fails for it only keeps the past.
+/// The memory limit of a walk to a point of rest; a walk that exceeds it only keeps the past.
 const REST_POINT_BYTES: usize = 16 << 20;
 
-/// How judging is done, the same for every object.
+/// How every object is checked.
 #[derive(Clone, Copy)]
 pub(super) struct PrefixChecker<'a> {
     pub(super) model: &'a dyn Model,
@@ -32,27 +33,28 @@ pub(super) struct PrefixChecker<'a> {
     pub(super) budget: Budget<'a>,
 }
 
-/// What a look at an object said.
+/// The result of checking a prefix.
 pub(super) enum PrefixOutcome {
-    /// Some order explains it, or nobody looked.
+    /// Some order explains it, or it was not checked.
     Explained,
-    /// Nothing explains it, and this is what is accused.
+    /// No order explains it; the message names the accused operation.
     Illegal(String),
-    /// The budget is spent, and on what.
+    /// This budget was exceeded.
     OverBudget(BudgetExceeded),
 }
 
 /// One object.
 pub(super) struct ObjectPrefix {
     start: Vec<Value>,
-    /// What is over, in no order: since the last point of rest, and lost before.
+    /// Completed operations, in no order: those since the last point of rest, and earlier ones of
+    /// unknown outcome.
     completed_ops: Vec<Operation>,
     open: BTreeMap<u64, Operation>,
-    /// Completions since anyone looked.
+    /// Completions since the last check.
     unchecked: usize,
-    /// Operations that must be over before another walk to a point of rest.
+    /// The number of completed operations before the next walk to a point of rest.
     next_rest_len: usize,
-    /// What is held, roughly.
+    /// The approximate memory held.
     pub(super) bytes: usize,
 }
 
@@ -74,7 +76,7 @@ impl ObjectPrefix {
         self.open.insert(operation.invoked.index, operation);
     }
 
-    /// The operation invoked there is over, as `operation` says; if it had no say, it is forgotten.
+    /// Completes the operation as `operation` says; an irrelevant one is forgotten.
     pub(super) fn end(&mut self, operation: Operation, counts: bool) {
         let before = self.open.remove(&operation.invoked.index);
         self.bytes -= before.as_ref().map_or(0, operation_bytes);
@@ -85,14 +87,14 @@ impl ObjectPrefix {
         }
     }
 
-    /// Whether the time has come to look: at once while that is cheap, and later when so much is
-    /// new that looking takes no more than a constant number of times what looking once takes.
+    /// Whether a check is due: always while it is cheap, later when enough is new that all checks
+    /// together cost a constant number of times the last one.
     pub(super) fn is_check_due(&self) -> bool {
         self.completed_ops.len() <= ALWAYS_CHECKED
             || self.unchecked * MIN_NEW_PART >= self.completed_ops.len()
     }
 
-    /// Judges what is known, and forgets what no longer matters.
+    /// Checks what is known, and forgets what no longer matters.
     pub(super) fn check_prefix(
         &mut self,
         key: &Option<Value>,
@@ -121,8 +123,8 @@ impl ObjectPrefix {
         }
     }
 
-    /// What is known, in order of invocation. An open operation that means nothing as it stands can
-    /// only fail or make the whole history meaningless.
+    /// The known operations, in order of invocation. An open operation that the model rejects as it
+    /// is can only fail or make the whole history invalid input.
     fn ops(&self, checker: PrefixChecker<'_>) -> Vec<ObjectOp<'_>> {
         let known = self.completed_ops.iter().chain(self.open.values());
         let read =
@@ -132,7 +134,8 @@ impl ObjectPrefix {
         ops
     }
 
-    /// The states at a point of rest and the lost operations that have not happened, if all agree.
+    /// The states at a point of rest and the remaining operations of unknown outcome, if all
+    /// configurations agree.
     fn find_rest_point(
         &self,
         checker: PrefixChecker<'_>,

@@ -1,5 +1,4 @@
-//! Compares the judge of a history that goes on with the one of a history that is over, prefix by
-//! prefix, and with the obvious twin.
+//! Compares the online checker with the offline one, prefix by prefix, and with brute force.
 
 use proptest::prelude::*;
 
@@ -11,7 +10,7 @@ use crate::linear::{brute_force, check};
 use crate::model::{CELLS, Call, MODELS, Model, Response, find_model};
 use crate::verdict::{Keyed, Limits, Validity};
 
-/// Feeds everything; returns the first conviction, and the final answer.
+/// Feeds everything; returns the first violation, and the final verdict.
 fn online(events: &[Event], model: &dyn Model, limits: Limits<'_>) -> (Option<Anomaly>, Validity) {
     let mut judge = OnlineChecker::new(model, limits);
     let mut first = None;
@@ -22,7 +21,7 @@ fn online(events: &[Event], model: &dyn Model, limits: Limits<'_>) -> (Option<An
     (first, judge.finish().validity)
 }
 
-/// The index of the event that makes the history wrong, found by judging each prefix.
+/// The index of the event that makes the history illegal, found by checking each prefix.
 fn first_wrong(events: &[Event], model: &dyn Model, limits: Limits<'_>) -> Option<u64> {
     let wrong = |length: &usize| {
         let prefix = History::new(events[..*length].to_vec()).expect("a prefix is well-formed");
@@ -41,7 +40,7 @@ fn agrees(history: &History, model: &dyn Model, keyed: Keyed) -> Result<(), Test
     Ok(())
 }
 
-/// Calls of each model: a function, an argument, and results that it may have had.
+/// Calls of each model: a function, an argument, and possible results.
 fn calls(model: &str) -> &'static [(&'static str, &'static str, &'static [&'static str])] {
     match model {
         "append-list" => &[
@@ -103,7 +102,7 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// One copy that mostly tells the truth as of the completion, and sometimes lies or says nothing.
+/// One copy that mostly returns the truth, and sometimes a false or no response.
 struct Liar<'a> {
     model: &'a dyn Model,
     state: Value,
@@ -146,7 +145,7 @@ impl Liar<'_> {
         }
     }
 
-    /// What it can say truly, and does.
+    /// A true response, whose effect is applied.
     fn truth(&mut self, f: &str, input: &str, outputs: &[&str]) -> Option<Response> {
         let said = outputs.iter().map(|output| Response::Output(json(output)));
         said.chain([Response::Mismatch]).find(|response| {
@@ -252,7 +251,7 @@ fn a_long_object_without_rest_is_convicted_soon() {
     (0..200).for_each(|_| text += "; w2 ok; r2 ok");
     let history = notation::parse(&text).expect("it is a history");
     let (first, _) = online(history.events(), cas_register(), Limits::default());
-    let at = first.expect("nobody wrote 7").index;
+    let at = first.expect("7 was never written").index;
     assert!((2402..2402 + 2 * 76).contains(&at), "{at}");
 }
 

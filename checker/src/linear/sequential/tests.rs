@@ -1,4 +1,4 @@
-//! Compares the search for sequential orders with a twin that tries them all.
+//! Compares the search for sequential orders with one that tries them all.
 
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ fn ask(history: &History, model: &str) -> Verdict {
     check_by_name(history, model, &Limits { consistency: Some("sequential"), ..Limits::default() })
 }
 
-/// Whether what is left can be done from here, by the processes in any order.
+/// Whether the rest can follow, with the processes in any order.
 fn explains(
     model: &dyn Model,
     objects: &[ObjectHistory<'_>],
@@ -78,7 +78,7 @@ fn two_readers_who_disagree_about_the_order_are_not() {
         &format!("{writers}2:r1; 2:ok; 2:r2; 2:ok; 3:r2; 3:ok; 3:r1; 3:ok"),
         Validity::Invalid,
     );
-    assert!(message.contains("after the longest"), "{message}");
+    assert!(message.contains("longest consistent prefix"), "{message}");
 }
 
 /// Dekker: each key has an order, and together they have none. Sequential consistency is not local.
