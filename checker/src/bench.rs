@@ -314,7 +314,7 @@ mod tests {
     use super::rows;
 
     #[test]
-    fn a_recipe_makes_the_same_history_again_and_no_two_rows_share_a_name() {
+    fn recipes_are_deterministic_and_row_names_unique() {
         let rows = rows();
         for (place, row) in rows.iter().enumerate() {
             assert!(rows[..place].iter().all(|other| other.name != row.name));

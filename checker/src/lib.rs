@@ -2,9 +2,9 @@
 //!
 //! A [`History`] is well-formed by construction. A [`Model`] or a [`Spec`] defines what one copy of
 //! an object does. [`linear`] searches for an order of operations that explains the history, and a
-//! [`Verdict`] holds the result, with the smallest evidence found for a violation. The crate does no
-//! I/O, reads no clock and starts no async task. The same history gets the same verdict for any number of
-//! threads; only an exceeded budget ([`Limits`]) turns an answer into [`Validity::Unknown`].
+//! [`Verdict`] holds the result, with the smallest evidence found for a violation. The crate does
+//! no I/O, reads no clock and starts no async task. The same history gets the same verdict for any
+//! number of threads; only an exceeded budget ([`Limits`]) turns it into [`Validity::Unknown`].
 //!
 //! [`check_spec`] takes operations with call and return times and a specification with types of
 //! its own. [`check_linearizable`] takes a [`History`] and one of the built-in models

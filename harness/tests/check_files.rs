@@ -60,11 +60,11 @@ fn every_format_is_told_by_its_content() {
         check(&here, "--model cas-register a.edn jepsen ours b.json --keyed no c.log");
     assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
     insta::assert_snapshot!(timeless(&out), @r"
-    VALID: a.edn: one cas-register explains all 1 operation
-    VALID: jepsen: one cas-register explains all 1 operation
-    VALID: ours: nothing happened, so nothing is wrong
-    VALID: b.json: nothing happened, so nothing is wrong
-    INVALID: c.log: process 0 was told that cas [1 2] succeeded, but nothing that had begun by then could lead to that
+    VALID: a.edn: linearizable: 1 operation
+    VALID: jepsen: linearizable: 1 operation
+    VALID: ours: no operations to check
+    VALID: b.json: no operations to check
+    INVALID: c.log: process 0 was told that cas [1 2] succeeded, but no operation invoked by then leads to that
 
     before: nil
         ✗ cas [1 2] ok
@@ -79,7 +79,7 @@ fn an_invalid_history_is_shown_shortly_and_explained_when_asked() {
     let (code, out, _) = check(&here, "--model register stale.edn");
     assert_eq!(code, Some(1));
     insta::assert_snapshot!(out, @r"
-    INVALID: stale.edn: process 0 read 1, but write 2 by process 1 had been acknowledged before that began
+    INVALID: stale.edn: process 0 read 1, but write 2 by process 1 had already completed
 
     before: 1
                         ✗ r 1 ok
@@ -90,7 +90,7 @@ fn an_invalid_history_is_shown_shortly_and_explained_when_asked() {
     let (code, out, _) = check(&here, "--model register stale.edn --explain");
     assert_eq!(code, Some(1));
     insta::assert_snapshot!(out, @r"
-    INVALID: stale.edn: process 0 read 1, but write 2 by process 1 had been acknowledged before that began
+    INVALID: stale.edn: process 0 read 1, but write 2 by process 1 had already completed
 
     before: 1
                         ✗ r 1 ok
@@ -121,8 +121,8 @@ fn broken_files_do_not_keep_others_from_being_judged() {
         check(&here, "--model register broken.edn page.html nowhere valid.edn torn.edn");
     assert_eq!(code, Some(254), "an answer is missing");
     insta::assert_snapshot!(timeless(&out), @r"
-    VALID: valid.edn: one register explains all 1 operation
-    VALID: torn.edn: one register explains all 1 operation
+    VALID: valid.edn: linearizable: 1 operation
+    VALID: torn.edn: linearizable: 1 operation
     5 histories: 2 valid, 0 invalid, 0 unknown, 3 unreadable; 2 operations
     ");
     insta::assert_snapshot!(err, @r#"

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 static MEMORY: Cap<System> = Cap::new(System, 256 << 20);
 
 /// Checks that an error has a reason and a position in the text.
-fn is_told(damage: &ParseError, text: &[u8]) {
+fn assert_error_has_position(damage: &ParseError, text: &[u8]) {
     assert!(!damage.why.is_empty(), "{damage}");
     let lines = text.iter().filter(|byte| **byte == b'\n').count() + 1;
     assert!(damage.line >= 1 && damage.line <= lines + 1, "{damage}: of {lines} lines");
@@ -25,14 +25,14 @@ fn read(format: Format, text: &[u8]) -> Option<History> {
     match format.parse(text) {
         Ok(parsed) => Some(parsed.history),
         Err(damage) => {
-            is_told(&damage, text);
+            assert_error_has_position(&damage, text);
             None
         }
     }
 }
 
 /// Checks that a history survives both formats that can be written.
-fn comes_back(history: &History) {
+fn assert_round_trip(history: &History) {
     let again = jsonl::parse(jsonl::write(history)).expect("we read what we write");
     assert_eq!(again.history.events(), history.events());
     if history.initial().is_none() {
@@ -42,7 +42,7 @@ fn comes_back(history: &History) {
 }
 
 /// Checks the history within a small budget; any answer will do.
-fn is_judged(history: &History) {
+fn assert_check_terminates(history: &History) {
     let asked = AtomicUsize::new(0);
     let expired = || asked.fetch_add(1, Ordering::Relaxed) > 1000;
     let limits = Limits { memory_bytes: 16 << 20, expired: &expired, ..Limits::default() };
@@ -52,10 +52,10 @@ fn is_judged(history: &History) {
     }
 }
 
-fn is_answered(format: Format, text: &[u8]) {
+fn assert_answered(format: Format, text: &[u8]) {
     if let Some(history) = read(format, text) {
-        comes_back(&history);
-        is_judged(&history);
+        assert_round_trip(&history);
+        assert_check_terminates(&history);
     }
 }
 
@@ -65,45 +65,45 @@ fn words(words: &[&str], picks: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn jsonl_is_answered() {
-    check!().for_each(|bytes| is_answered(Format::Jsonl, bytes));
+fn jsonl_never_panics() {
+    check!().for_each(|bytes| assert_answered(Format::Jsonl, bytes));
 }
 
 #[test]
-fn edn_is_answered() {
-    check!().for_each(|bytes| is_answered(Format::Edn, bytes));
+fn edn_never_panics() {
+    check!().for_each(|bytes| assert_answered(Format::Edn, bytes));
 }
 
 #[test]
-fn logs_of_porcupine_are_answered() {
-    check!().for_each(|bytes| is_answered(Format::Porcupine, bytes));
+fn porcupine_logs_never_panic() {
+    check!().for_each(|bytes| assert_answered(Format::Porcupine, bytes));
 }
 
 #[test]
-fn sessions_are_answered() {
-    check!().for_each(|bytes| is_answered(Format::Sessions, bytes));
+fn sessions_never_panic() {
+    check!().for_each(|bytes| assert_answered(Format::Sessions, bytes));
 }
 
 #[test]
-fn whatever_it_is_like_is_answered() {
+fn any_detected_format_never_panics() {
     check!().for_each(|bytes| {
         if let Some(format) = Format::detect(bytes) {
-            is_answered(format, bytes);
+            assert_answered(format, bytes);
         }
     });
 }
 
 #[test]
-fn the_notation_is_answered() {
+fn the_notation_never_panics() {
     check!().for_each(|bytes| {
         if let Ok(history) = notation::parse(&String::from_utf8_lossy(bytes)) {
-            comes_back(&history);
+            assert_round_trip(&history);
         }
     });
 }
 
 #[test]
-fn jsonl_of_its_words_is_answered() {
+fn jsonl_built_from_tokens_never_panics() {
     let parts = [
         "{\"type\":\"invoke\",\"process\":0,\"f\":\"write\",\"value\":1}\n",
         "{\"type\":\"ok\",\"process\":0,\"f\":\"write\",\"value\":1}\n",
@@ -128,11 +128,11 @@ fn jsonl_of_its_words_is_answered() {
         "\"time\":-1,",
         "é",
     ];
-    check!().for_each(|picks| is_answered(Format::Jsonl, &words(&parts, picks)));
+    check!().for_each(|picks| assert_answered(Format::Jsonl, &words(&parts, picks)));
 }
 
 #[test]
-fn edn_of_its_words_is_answered() {
+fn edn_built_from_tokens_never_panics() {
     let parts = [
         "{:type :invoke, :process 0, :f :cas, :value [1 2]}\n",
         "{:type :ok, :process 0, :f :cas, :value [1 2]}\n",
@@ -163,11 +163,11 @@ fn edn_of_its_words_is_answered() {
         ",",
         " ",
     ];
-    check!().for_each(|picks| is_answered(Format::Edn, &words(&parts, picks)));
+    check!().for_each(|picks| assert_answered(Format::Edn, &words(&parts, picks)));
 }
 
 #[test]
-fn logs_and_sessions_of_their_words_are_answered() {
+fn logs_and_sessions_built_from_tokens_never_panic() {
     let parts = [
         "INFO  jepsen.util - 0\t:invoke\t:write\t1\n",
         "INFO  jepsen.util - 0\t:ok\t:write\t1\n",
@@ -193,7 +193,7 @@ fn logs_and_sessions_of_their_words_are_answered() {
     ];
     check!().for_each(|picks| {
         let text = words(&parts, picks);
-        is_answered(Format::Porcupine, &text);
-        is_answered(Format::Sessions, &text);
+        assert_answered(Format::Porcupine, &text);
+        assert_answered(Format::Sessions, &text);
     });
 }

@@ -103,7 +103,7 @@ impl JsonlReader {
 
     fn set_initial(&mut self, number: usize, header: JsonHeader) -> Result<(), ParseError> {
         if header.initial.is_empty() {
-            let why = "\"initial\" names no state to start in".to_owned();
+            let why = "\"initial\" lists no initial state".to_owned();
             return Err(ParseError { line: number, column: 1, why });
         }
         self.initial = Some(header.initial);

@@ -51,7 +51,7 @@ fn parse_event(entry: &str, index: u64, names: &mut TextInterner) -> Result<Opti
     let kind = parse_kind(words.next().unwrap_or_default())?;
     let rest = rest.trim_start_matches(|c: char| !c.is_whitespace()).trim();
     let (f, argument) = rest.split_once(char::is_whitespace).ok_or("a value is missing")?;
-    let f = f.strip_prefix(':').ok_or_else(|| format!("{f:?} is no function"))?;
+    let f = f.strip_prefix(':').ok_or_else(|| format!("{f:?} is not a function"))?;
     let timed_out = argument.trim() == ":timed-out";
     let value = if timed_out { Value::Nil } else { parse_value(argument.trim())? };
     let error = match (kind, timed_out) {
@@ -83,6 +83,6 @@ fn parse_value(text: &str) -> Result<Value, String> {
     }
     match text {
         "nil" => Ok(Value::Nil),
-        _ => text.parse().map(Value::Int).map_err(|_| format!("{text:?} is no value")),
+        _ => text.parse().map(Value::Int).map_err(|_| format!("{text:?} is not a value")),
     }
 }

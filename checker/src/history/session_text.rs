@@ -86,6 +86,6 @@ fn parse_micro_op(line: &str) -> Result<(&str, i64, i64), String> {
     else {
         return Err(format!("{line:?} is none of: r key value, w key value, -----, ====="));
     };
-    let number = |word: &str| word.parse().map_err(|_| format!("{word:?} is no 64-bit integer"));
+    let number = |word: &str| word.parse().map_err(|_| format!("{word:?} is not a 64-bit integer"));
     Ok((f, number(key)?, number(value)?))
 }

@@ -13,7 +13,7 @@ fn line(index: u64, kind: &str, process: u64, f: &str) -> String {
 }
 
 #[test]
-fn events_that_no_clients_produce_are_refused() {
+fn rejects_events_that_no_sequential_clients_produce() {
     let busy = line(0, "invoke", 4, "read") + &line(1, "invoke", 4, "read");
     insta::assert_snapshot!(
         refused(&busy),
@@ -44,7 +44,7 @@ fn events_that_no_clients_produce_are_refused() {
 }
 
 #[test]
-fn damage_is_reported_with_its_place() {
+fn reports_the_position_of_a_malformed_line() {
     let good = line(0, "invoke", 4, "read");
     insta::assert_snapshot!(
         refused(&(good.clone() + "{\"index\":1,\n")),
@@ -76,7 +76,7 @@ fn damage_is_reported_with_its_place() {
     );
     insta::assert_snapshot!(
         refused("{\"initial\":[]}\n"),
-        @"line 1, column 1: \"initial\" names no state to start in"
+        @"line 1, column 1: \"initial\" lists no initial state"
     );
     let huge =
         "{\"type\":\"invoke\",\"process\":1,\"f\":\"write\",\"value\":18446744073709551615}\n";
@@ -99,7 +99,7 @@ fn damage_is_reported_with_its_place() {
 }
 
 #[test]
-fn a_torn_last_line_is_data() {
+fn tolerates_an_incomplete_last_line() {
     let text = line(0, "invoke", 4, "read") + &line(1, "ok", 4, "read");
     let parsed = jsonl::parse(&text[..text.len() - 9]).expect("a torn line is no damage");
     assert_eq!(parsed.history.events().len(), 1);
@@ -112,7 +112,7 @@ fn a_torn_last_line_is_data() {
 }
 
 #[test]
-fn a_last_line_that_is_whole_but_wrong_is_damage() {
+fn rejects_a_complete_but_malformed_last_line() {
     let good = line(0, "invoke", 4, "read");
     insta::assert_snapshot!(
         refused(&(good.clone() + line(1, "done", 4, "read").trim_end())),
@@ -146,7 +146,7 @@ fn an_array_of_events_is_a_history() {
 }
 
 #[test]
-fn formats_are_told_by_what_is_in_them() {
+fn detects_the_format_from_the_text() {
     let told = |text: &str| Format::detect(text.as_bytes());
     for text in ["", "\n", "{\"index\":0}", " [ {\"index\":0}]", "\u{feff}{ \"a"] {
         assert_eq!(told(text), Some(Format::Jsonl), "{text}");
@@ -168,9 +168,18 @@ fn formats_are_told_by_what_is_in_them() {
 
 #[test]
 fn jepsens_keys_are_read_and_written() {
-    let nemesis = r#"{"index":0,"time":5,"type":"info","process":"nemesis","f":"cut","value":{"b":0.5,"a":[null,true]}}"#;
-    let cas = r#"{"index":3,"time":6,"type":"invoke","process":3,"f":"cas","value":["x",[1,2]],"node":"n2"}"#;
-    let end = r#"{"index":4,"time":7,"type":"fail","process":3,"f":"cas","value":["x",[1,2]],"node":"n2","error":"mismatch"}"#;
+    let nemesis = concat!(
+        r#"{"index":0,"time":5,"type":"info","process":"nemesis","f":"cut","#,
+        r#""value":{"b":0.5,"a":[null,true]}}"#
+    );
+    let cas = concat!(
+        r#"{"index":3,"time":6,"type":"invoke","process":3,"f":"cas","#,
+        r#""value":["x",[1,2]],"node":"n2"}"#
+    );
+    let end = concat!(
+        r#"{"index":4,"time":7,"type":"fail","process":3,"f":"cas","#,
+        r#""value":["x",[1,2]],"node":"n2","error":"mismatch"}"#
+    );
     let parsed = jsonl::parse([nemesis, cas, end].join("\n")).expect("it is a history");
     let [operation] = parsed.history.operations() else { panic!("one client called once") };
     assert!(operation.is_mismatch());
@@ -180,7 +189,8 @@ fn jepsens_keys_are_read_and_written() {
     assert_eq!(written[1..], [cas, end]);
     insta::assert_snapshot!(
         written[0],
-        @"{\"index\":0,\"time\":5,\"type\":\"info\",\"process\":\"nemesis\",\"f\":\"cut\",\"value\":{\"a\":[null,true],\"b\":0.5}}"
+        @"{\"index\":0,\"time\":5,\"type\":\"info\",\"process\":\"nemesis\",\
+          \"f\":\"cut\",\"value\":{\"a\":[null,true],\"b\":0.5}}"
     );
 }
 
@@ -192,7 +202,7 @@ fn an_open_operation_counts_as_info() {
 }
 
 #[test]
-fn the_notation_refuses_what_it_does_not_know() {
+fn the_notation_rejects_unknown_steps() {
     let refused = |text| notation::parse(text).expect_err("it is not in the notation").to_string();
     insta::assert_snapshot!(
         refused("w1 ok; x7"),
@@ -213,9 +223,10 @@ fn the_notation_refuses_what_it_does_not_know() {
 }
 
 #[test]
-fn porcupines_logs_are_read() {
+fn reads_porcupine_logs() {
     let log = "INFO  jepsen.core - hello\nINFO  jepsen.util - 4\t:invoke\t:cas\t[2 4]\n\
-               INFO  jepsen.util - 4   :fail :cas    [2 4]\nINFO  jepsen.util - 1 :invoke :read nil\n\
+               INFO  jepsen.util - 4   :fail :cas    [2 4]\n\
+               INFO  jepsen.util - 1 :invoke :read nil\n\
                INFO  jepsen.util - 1 :fail :read :timed-out\n";
     let history = porcupine_log::parse(log).expect("it is a log");
     assert_eq!(history.operations()[0].input, Value::pair(2, 4));
@@ -224,7 +235,7 @@ fn porcupines_logs_are_read() {
 }
 
 #[test]
-fn damaged_logs_are_refused() {
+fn rejects_malformed_logs() {
     let refused = |text| porcupine_log::parse(text).expect_err("it is no log").to_string();
     insta::assert_snapshot!(
         refused("INFO  jepsen.util - 4 :done :cas [2 4]"),
@@ -236,7 +247,7 @@ fn damaged_logs_are_refused() {
     );
     insta::assert_snapshot!(
         refused("INFO  jepsen.util - 4 :invoke :write x"),
-        @"line 1, column 21: \"x\" is no value"
+        @"line 1, column 21: \"x\" is not a value"
     );
     insta::assert_snapshot!(
         refused("INFO  jepsen.util - 4 :ok :write 1"),
@@ -245,7 +256,7 @@ fn damaged_logs_are_refused() {
 }
 
 #[test]
-fn a_text_of_sessions_has_no_times_and_says_where_it_is_wrong() {
+fn reads_sessions_without_times_and_reports_malformed_lines() {
     let text = "w 1 1\n-----\nr 1 1\nw 2 5\n=====\nr 2 5\n";
     let parsed = Format::detect(text.as_bytes()).map(|format| format.parse(text.as_bytes()));
     let history = parsed.expect("a format").expect("a sound text").history;

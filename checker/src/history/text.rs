@@ -145,7 +145,7 @@ mod tests {
     use crate::history::text::{Text, TextInterner};
 
     #[test]
-    fn words_that_share_a_place_stay_what_they_are() {
+    fn words_with_the_same_slot_stay_distinct() {
         let mut words = TextInterner::default();
         let names: Vec<String> = (0..500).map(|number| format!("n{number}")).collect();
         for name in names.iter().chain(&names) {

@@ -9,7 +9,7 @@ use super::partition::{ObjectOp, partition};
 use super::search::SearchQuery;
 use super::tests::{moves, play};
 use crate::check_linearizable;
-use crate::history::{Event, History, Kind, Process, Real, Value, jsonl, notation};
+use crate::history::{Event, History, Kind, Operation, Process, Real, Value, jsonl, notation};
 use crate::model::{self, CELLS as MODELS, Call, Response};
 use crate::verdict::{Keyed, Limits, Validity, Verdict};
 
@@ -35,7 +35,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(deep(600)))]
 
     #[test]
-    fn names_of_keys_and_times_do_not_matter(which in 0..MODELS.len(), moves in moves(40)) {
+    fn renamed_keys_and_shifted_times_keep_the_verdict(
+        which in 0..MODELS.len(),
+        moves in moves(40),
+    ) {
         let model = MODELS[which].name();
         let history = play(model, &moves);
         let renamed = changed(&history, |event| Event { value: other_key(&event.value), ..event });
@@ -50,12 +53,18 @@ proptest! {
     }
 
     #[test]
-    fn what_may_not_have_happened_convicts_nobody(which in 0..MODELS.len(), moves in moves(30), at in 0..30usize, value in 0..3i64) {
+    fn an_unknown_operation_keeps_a_valid_history_valid(
+        which in 0..MODELS.len(),
+        moves in moves(30),
+        at in 0..30usize,
+        value in 0..3i64,
+    ) {
         let model = MODELS[which].name();
         let history = play(model, &moves);
         let mut events = history.events().to_vec();
         let at = at.min(events.len());
-        let (f, value) = if model == "kv" { ("put", Value::from("a")) } else { ("write", value.into()) };
+        let (f, value) =
+            if model == "kv" { ("put", Value::from("a")) } else { ("write", value.into()) };
         let event = Event {
             index: 0, time: 0, kind: Kind::Invoke, process: Process::Client(9000), f: f.into(),
             value: Value::pair(0, value), node: None, error: None,
@@ -69,10 +78,15 @@ proptest! {
     }
 
     #[test]
-    fn fewer_reads_convict_nobody(which in 0..MODELS.len(), moves in moves(40), drop in 0..20usize) {
+    fn removing_a_read_keeps_a_valid_history_valid(
+        which in 0..MODELS.len(),
+        moves in moves(40),
+        drop in 0..20usize,
+    ) {
         let model = MODELS[which].name();
         let history = play(model, &moves);
-        let reads = history.operations().iter().filter(|it| matches!(it.f.as_str(), "read" | "get"));
+        let is_read = |it: &&Operation| matches!(it.f.as_str(), "read" | "get");
+        let reads = history.operations().iter().filter(is_read);
         let Some(read) = reads.clone().nth(drop % reads.count().max(1)) else { return Ok(()) };
         let gone = [Some(read.invoked.index), read.completion.as_ref().map(|it| it.at.index)];
         let left = history.events().iter().filter(|event| !gone.contains(&Some(event.index)));
@@ -89,7 +103,8 @@ proptest! {
         let limits = Limits::default();
         for object in &partition(&history, model, Keyed::Auto).expect("it suits the model") {
             let ask = |initial: &[Value], ops: &[ObjectOp<'_>]| {
-                SearchQuery::new(model, initial, ops, Budget::from_limits(&limits)).decide().answer.is_ok()
+                let query = SearchQuery::new(model, initial, ops, Budget::from_limits(&limits));
+                query.decide().answer.is_ok()
             };
             let start = [model.initial()];
             let whole = ask(&start, &object.ops);
@@ -99,7 +114,8 @@ proptest! {
                 if !before.iter().all(|op| op.completed.is_some_and(|end| end < begins)) {
                     continue;
                 }
-                let mut walk = SearchQuery::new(model, &start, before, Budget::from_limits(&limits)).walk_open_ended();
+                let query = SearchQuery::new(model, &start, before, Budget::from_limits(&limits));
+                let mut walk = query.walk_open_ended();
                 let mut legal = true;
                 while legal && walk.next_event().is_some() {
                     legal = walk.advance().is_ok();
@@ -127,7 +143,7 @@ fn hard_and_wrong() -> History {
 }
 
 #[test]
-fn a_hard_object_does_not_hide_a_wrong_one() {
+fn a_hard_object_does_not_hide_a_violation() {
     let history = hard_and_wrong();
     let asked = AtomicUsize::new(0);
     let expired = || asked.fetch_add(1, Ordering::Relaxed) > 100;
@@ -139,7 +155,7 @@ fn a_hard_object_does_not_hide_a_wrong_one() {
 }
 
 #[test]
-fn threads_and_their_number_change_no_verdict_that_a_budget_limits() {
+fn the_number_of_threads_does_not_affect_a_limited_verdict() {
     let history = hard_and_wrong();
     let told = |jobs| {
         let limits = Limits { jobs, memory_bytes: 1 << 20, ..Limits::default() };
@@ -152,7 +168,7 @@ fn threads_and_their_number_change_no_verdict_that_a_budget_limits() {
 }
 
 #[test]
-fn the_reasons_of_a_no_are_found_when_time_is_up_already() {
+fn a_violation_is_explained_even_after_the_time_limit() {
     let history = notation::parse("w1 ok; w2 ok; r1 ok").expect("a history");
     let asked = AtomicUsize::new(0);
     // The monitor polls once; every later poll finds that time is up.
@@ -164,7 +180,7 @@ fn the_reasons_of_a_no_are_found_when_time_is_up_already() {
 }
 
 #[test]
-fn keys_that_some_operations_name_and_others_do_not_are_asked_about() {
+fn partly_keyed_histories_ask_for_the_keyed_option() {
     let mixed = notation::parse("w1@a ok; r1@a ok; w2 ok").expect("a history");
     let verdict = judge(&mixed, "register");
     assert_eq!(verdict.validity, Validity::Unknown);
@@ -174,7 +190,7 @@ fn keys_that_some_operations_name_and_others_do_not_are_asked_about() {
 }
 
 #[test]
-fn a_mismatch_of_what_compares_nothing_is_a_failure() {
+fn a_mismatch_of_a_plain_write_is_a_failure() {
     let history = notation::parse("w1 ok; w2 mismatch; r1 ok").expect("a history");
     assert_eq!(judge(&history, "register").validity, Validity::Valid);
     let history = notation::parse("w1 ok; w2 mismatch; r2 ok").expect("a history");
@@ -184,13 +200,14 @@ fn a_mismatch_of_what_compares_nothing_is_a_failure() {
 }
 
 #[test]
-fn an_integer_is_no_real_number_and_the_reason_says_so() {
+fn an_integer_never_equals_a_real_number() {
     let register = model::find_model("register").expect("it is there");
     let response = Response::Output(Value::Real(Real(1.0)));
     let read = Call { f: "read".into(), input: Value::Nil, response };
     let why = register.step(&Value::Int(1), &read).expect_err("it is wrong");
     assert_eq!(
         why,
-        "it read 1, but the register held 1: one is an integer and one a real number, which are never equal"
+        "it read 1, but the register held 1: one is an integer and one a real number, which are \
+         never equal"
     );
 }

@@ -115,7 +115,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(deep(6000)))]
 
     #[test]
-    fn every_search_agrees_with_the_twin_in_a_crowd(which in 0..3usize, deeds in deeds(7)) {
+    fn every_search_agrees_with_brute_force_on_many_clients(which in 0..3usize, deeds in deeds(7)) {
         let model = model::find_model(MODELS[which]).expect("it is there");
         let history = crowd(model.name(), &deeds);
         let right = brute_force::linearizable(&history, model);
@@ -130,7 +130,7 @@ proptest! {
     }
 
     #[test]
-    fn searches_agree_in_larger_crowds(which in 0..3usize, deeds in deeds(16)) {
+    fn searches_agree_on_more_clients(which in 0..3usize, deeds in deeds(16)) {
         let model = model::find_model(MODELS[which]).expect("it is there");
         let history = crowd(model.name(), &deeds);
         let answers = answers(&history, model);
@@ -147,7 +147,7 @@ proptest! {
 
 /// More open operations than two words hold, and than eight hold.
 #[test]
-fn many_open_operations_are_judged() {
+fn checks_many_open_operations() {
     for (clients, lies) in [(100, true), (150, false), (150, true), (600, false)] {
         let (operations, values) = (2 * clients, Some(5));
         let object = crate::bench::BenchObject::Register;
@@ -161,7 +161,7 @@ fn many_open_operations_are_judged() {
 /// A write that leads to the same state still overwrites: it hides the write before it, which the
 /// cas or the append between the completions must not observe.
 #[test]
-fn a_write_of_what_is_there_hides_another() {
+fn a_write_of_the_same_value_hides_another_write() {
     let (lost, ok) = (0, 6);
     let (read, write, append, cas) = (0, 3, 5, 7);
     // "aa", nil, append "a"; the append returns first, and the nil never.
@@ -187,7 +187,7 @@ fn a_write_of_what_is_there_hides_another() {
 /// Every history of a few clients that write and read one of two values, with every outcome and
 /// every overlap.
 #[test]
-fn every_small_history_of_a_register_is_judged_as_the_twin_does() {
+fn agrees_with_brute_force_on_every_small_register_history() {
     let model = model::find_model("register").expect("it is there");
     let deeds: Vec<CrowdCall> = [(0, 0), (0, 1), (3, 0), (3, 1)]
         .into_iter()

@@ -35,7 +35,7 @@ fn rejects(model: &str, text: &str, message: &str) {
 
 /// The write of unknown outcome can explain the mismatch or the read of 1, never both.
 #[test]
-fn a_mismatch_is_an_observation_not_a_nothing() {
+fn a_mismatch_is_a_read() {
     accepts("cas-register", "w1 ok; w9 info; cas[1 2] mismatch; r9 ok");
     accepts("cas-register", "w1 ok; w9 info; cas[1 2] fail; r1 ok");
     let text = "w1 ok; w9 info; cas[1 2] mismatch; r1 ok";
@@ -51,7 +51,7 @@ fn a_mismatch_is_an_observation_not_a_nothing() {
 }
 
 #[test]
-fn registers_accept_what_one_copy_could_say() {
+fn registers_accept_linearizable_histories() {
     accepts("register", "r ok; w1 ok; r1 ok");
     accepts("register", "0:w1; 1:r1 ok; 2:r1 ok; 0:ok");
     accepts("register", "w1 ok; w2 info; r1 ok; r2 ok");
@@ -59,7 +59,7 @@ fn registers_accept_what_one_copy_could_say() {
 }
 
 #[test]
-fn registers_reject_what_no_copy_could_say() {
+fn registers_reject_other_histories() {
     let late = "write 2 by process 0 had already completed";
     let message = format!("process 0 read 1, but {late}");
     rejects("register", "w1 ok; w2 ok; r1 ok", &message);
@@ -70,11 +70,12 @@ fn registers_reject_what_no_copy_could_say() {
 }
 
 #[test]
-fn cas_registers_reject_what_no_copy_could_say() {
+fn cas_registers_reject_impossible_histories() {
     let message = "process 0 was told that the value was not 1, but write 1 by process 0 had \
                    already completed";
     rejects("cas-register", "w1 ok; cas[1 2] mismatch", message);
-    let message = "process 1 was told that cas [1 3] succeeded, but no order of these 2 operations explains it";
+    let message = "process 1 was told that cas [1 3] succeeded, but no order of these 2 \
+                   operations explains it";
     rejects("cas-register", "w1 ok; 0:cas[1 2]; 1:cas[1 3]; 0:ok; 1:ok; r2 ok", message);
 }
 
@@ -120,7 +121,7 @@ p1          ├───────┤          ├───────┤
 }
 
 #[test]
-fn what_means_nothing_to_the_model_is_unknown() {
+fn a_call_outside_of_the_model_is_unknown() {
     let doubtful = |model, text| {
         let verdict = judge(&history(text), model);
         assert_eq!(verdict.validity, Validity::Unknown);
@@ -309,7 +310,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(deep(1500)))]
 
     #[test]
-    fn the_search_agrees_with_its_obvious_twin(which in 0..MODELS.len(), moves in moves(20)) {
+    fn the_search_agrees_with_brute_force(which in 0..MODELS.len(), moves in moves(20)) {
         let model = MODELS[which];
         let history = play(model.name(), &moves);
         let verdict = judge(&history, model.name());
@@ -329,7 +330,8 @@ proptest! {
         let Some(window) = verdict.witness else { return Ok(()) };
         let alone = jsonl::parse(window.to_jsonl()).expect("a window is a history").history;
         prop_assert!(!brute_force::linearizable(&alone, model), "{}", window.to_jsonl());
-        prop_assert!(brute_force::linearizable(&without_accused(&window), model), "{}", window.to_jsonl());
+        let rest = without_accused(&window);
+        prop_assert!(brute_force::linearizable(&rest, model), "{}", window.to_jsonl());
     }
 
     #[test]
@@ -342,7 +344,7 @@ proptest! {
         let history = play(model.name(), &moves);
         let budget = Budget::from_limits(&Limits { memory_bytes: usize::MAX, ..Limits::default() });
         let initial = [model.initial()];
-        for object in partition(&history, model, Keyed::Auto).expect("the history suits the model") {
+        for object in partition(&history, model, Keyed::Auto).expect("it suits the model") {
             let question = SearchQuery::new(model, &initial, &object.ops, budget);
             let exact = SearchQuery { width: usize::MAX, ..question }.decide().answer;
             let answer = SearchQuery { width, ..question }.decide().answer;
@@ -351,7 +353,7 @@ proptest! {
     }
 
     #[test]
-    fn splitting_by_key_changes_nothing(moves in moves(20)) {
+    fn splitting_by_key_keeps_the_verdict(moves in moves(20)) {
         let history = play("kv", &moves);
         let whole = Limits { keyed: Keyed::No, ..Limits::default() };
         let apart = judge(&history, "kv").validity;
@@ -359,7 +361,7 @@ proptest! {
     }
 
     #[test]
-    fn threads_change_nothing(which in 0..MODELS.len(), moves in moves(40)) {
+    fn the_number_of_threads_keeps_the_verdict(which in 0..MODELS.len(), moves in moves(40)) {
         let history = play(MODELS[which].name(), &moves);
         let four = Limits { jobs: 4, ..Limits::default() };
         let verdict = check_linearizable(&history, MODELS[which].name(), &four);
@@ -367,7 +369,7 @@ proptest! {
     }
 
     #[test]
-    fn json_lines_lose_nothing(which in 0..MODELS.len(), moves in moves(20)) {
+    fn json_lines_round_trip(which in 0..MODELS.len(), moves in moves(20)) {
         let history = play(MODELS[which].name(), &moves).with_initial(vec![Value::Nil, 3.into()]);
         let parsed = jsonl::parse(jsonl::write(&history)).expect("it was a history");
         prop_assert_eq!(parsed.history, history);
@@ -375,7 +377,7 @@ proptest! {
 }
 
 #[test]
-fn a_spent_budget_is_unknown_and_says_so() {
+fn an_exceeded_budget_is_unknown_and_named() {
     let history = history("0:w1; 1:w2; 2:r1; 2:ok; 0:ok; 1:ok");
     let late = Limits { expired: &|| true, ..Limits::default() };
     let verdict = check_linearizable(&history, "register", &late);
@@ -412,7 +414,7 @@ fn busy(count: u64) -> Vec<Move> {
 /// The time limit is polled once per thousand configurations, so the number of polls bounds the
 /// work without a clock.
 #[test]
-fn a_busy_run_with_lost_answers_is_cheap() {
+fn a_busy_run_with_unknown_outcomes_is_cheap() {
     let asked = std::sync::atomic::AtomicUsize::new(0);
     let expired = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 2000;
     let limits = Limits { expired: &expired, ..Limits::default() };

@@ -52,7 +52,7 @@ impl Model for Counter {
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
         match (call.f.as_str(), parse_state(state), &call.input) {
             ("add", Some(held), Value::Int(more)) => Ok(state_of(held + i128::from(*more))),
-            ("add", _, _) => Err(format!("the counter held {state}, which is no integer")),
+            ("add", _, _) => Err(format!("the counter held {state}, which is not an integer")),
             _ => check_read(state, call),
         }
     }

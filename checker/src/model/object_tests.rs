@@ -188,9 +188,8 @@ fn multi_registers() {
     let model = "multi-register";
     let write = r#"txn [["write", "x", 1], ["w", "y", 2]]"#;
     let reads = |x, y| {
-        format!(
-            r#"txn [["read", "x", null], ["r", "y", null]] = [["read", "x", {x}], ["r", "y", {y}]] ok"#
-        )
+        let asked = r#"[["read", "x", null], ["r", "y", null]]"#;
+        format!(r#"txn {asked} = [["read", "x", {x}], ["r", "y", {y}]] ok"#)
     };
     accepts(model, &[&format!("{} ; {write} info; {}", reads("null", "null"), reads("1", "2"))]);
     rejects(model, &[&format!("{write} ok; {}", reads("1", "null"))]);
@@ -223,7 +222,7 @@ fn versioned_registers() {
 
 /// Initial states are converted to the form of the model, and impossible ones are rejected.
 #[test]
-fn objects_begin_as_the_history_says_or_not_at_all() {
+fn initial_states_are_converted_or_rejected() {
     let judged = |model: &str, text: &str, state: &str| {
         let state: Value = serde_json::from_str(state).expect("it is JSON");
         let history = history(text).with_initial(vec![state]);

@@ -42,7 +42,7 @@ impl Model for Semaphore {
 
     fn step(&self, state: &Value, call: &Call) -> Result<Value, String> {
         let (Value::Int(free), Some(wanted)) = (state, permits_of(&call.input)) else {
-            return Err(format!("{state} is no number of permits"));
+            return Err(format!("{state} is not a number of permits"));
         };
         if call.f == "release" {
             let sum = free.checked_add(wanted).map(Value::Int);

@@ -4,7 +4,7 @@ use super::{Call, EnabledIn, MODELS, Response};
 use crate::history::Value;
 
 #[test]
-fn names_are_unique_sorted_kebab_case_and_explained() {
+fn names_are_unique_sorted_kebab_case_and_documented() {
     let names = super::model_names();
     assert!(names.windows(2).all(|pair| pair[0] < pair[1]), "{names:?}");
     for model in MODELS {
@@ -46,7 +46,7 @@ fn calls() -> Vec<Call> {
 }
 
 #[test]
-fn an_observer_changes_no_state_and_says_why_not() {
+fn reads_change_no_state_and_failures_have_reasons() {
     for model in MODELS {
         let calls: Vec<Call> =
             calls().into_iter().filter(|it| model.validate(it).is_ok()).collect();
@@ -64,7 +64,7 @@ fn an_observer_changes_no_state_and_says_why_not() {
 }
 
 #[test]
-fn a_shape_is_true_of_every_state() {
+fn static_facts_hold_in_every_state() {
     let k = Value::from("k");
     for model in MODELS {
         let one_key = |call: &Call| {
@@ -95,7 +95,7 @@ fn a_shape_is_true_of_every_state() {
 }
 
 #[test]
-fn what_settles_the_state_leaves_that_one_wherever_it_can_go() {
+fn a_determined_state_follows_from_every_state() {
     let mut met = std::collections::BTreeSet::new();
     for model in MODELS.iter().filter(|model| !model.has_keys()) {
         let calls: Vec<Call> =
@@ -126,7 +126,7 @@ fn what_settles_the_state_leaves_that_one_wherever_it_can_go() {
 }
 
 #[test]
-fn what_is_past_stays_past_while_the_state_grows() {
+fn an_impossible_read_stays_impossible_under_appends() {
     for model in MODELS {
         let calls: Vec<Call> =
             calls().into_iter().filter(|it| model.validate(it).is_ok()).collect();

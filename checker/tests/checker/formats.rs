@@ -164,7 +164,12 @@ fn form() -> impl Strategy<Value = String> {
         r"\\([a-z(\[]|newline|space|tab|return)",
     ];
     leaf.prop_recursive(4, 32, 5, |inner| {
-        let gap = prop_oneof![4 => Just(" "), 1 => Just(", "), 1 => Just(" ; a ) comment\n"), 1 => Just("\n#_[1 #_2] ")];
+        let gap = prop_oneof![
+            4 => Just(" "),
+            1 => Just(", "),
+            1 => Just(" ; a ) comment\n"),
+            1 => Just("\n#_[1 #_2] "),
+        ];
         let items = (vec(inner.clone(), 0..5), gap);
         let entries = vec((any::<u8>(), inner.clone()), 0..4);
         prop_oneof![
@@ -214,40 +219,47 @@ fn theirs(form: &Edn<'_>) -> Value {
     }
 }
 
+/// Tokens of EDN in any order.
+const EDN_TOKENS: &str = concat!(
+    r##"(\{:type :ok|\{"|\[|#_|#\{|#|:f|:process|-?[0-9]{1,20}"##,
+    r##"|[\](){}"\\;,^ \nNM/.e]|nil|é){0,60}"##
+);
+
 proptest! {
     #[test]
-    fn bytes_are_answered(text in vec(any::<u8>(), 0..200)) {
+    fn any_bytes_get_an_answer(text in vec(any::<u8>(), 0..200)) {
         answers(&text)?;
     }
 
     #[test]
-    fn what_looks_like_a_history_is_answered(text in r##"(\{:type :ok|\{"|\[|#_|#\{|#|:f|:process|-?[0-9]{1,20}|[\](){}"\\;,^ \nNM/.e]|nil|é){0,60}"##) {
+    fn any_edn_like_text_gets_an_answer(text in EDN_TOKENS) {
         answers(text.as_bytes())?;
     }
 
     #[test]
-    fn changed_histories_are_answered(history in history(), changes in vec(change(), 1..5)) {
+    fn changed_histories_get_an_answer(history in history(), changes in vec(change(), 1..5)) {
         for text in [edn::write(&history), jsonl::write(&history)] {
             answers(&changed(text.into_bytes(), &changes))?;
         }
     }
 
     #[test]
-    fn what_was_written_is_read(history in history()) {
+    fn written_histories_read_back_equal(history in history()) {
         let whole = Ok(Parsed { history: history.clone(), torn: None });
         prop_assert_eq!(edn::parse(edn::write(&history)), whole.clone());
         prop_assert_eq!(jsonl::parse(jsonl::write(&history)), whole);
     }
 
     #[test]
-    fn a_crash_of_the_writer_costs_one_line(history in history(), at in any::<Index>()) {
+    fn a_crash_of_the_writer_loses_one_line(history in history(), at in any::<Index>()) {
         let history = history.with_initial(Vec::new());
         for text in [edn::write(&history), jsonl::write(&history)] {
             let cut = at.index(text.len() + 1);
             let whole = text.as_bytes()[..cut].iter().filter(|byte| **byte == b'\n').count();
             let ends = text[..].as_bytes()[..cut].last().is_none_or(|byte| *byte == b'\n')
                 || text.as_bytes()[cut..].first() == Some(&b'\n');
-            let parsed = Format::detect(text.as_bytes()).expect("a format").parse(&text.as_bytes()[..cut]);
+            let format = Format::detect(text.as_bytes()).expect("a format");
+            let parsed = format.parse(&text.as_bytes()[..cut]);
             let parsed = parsed.expect("a cut is no damage");
             prop_assert_eq!(parsed.torn.is_none(), ends);
             let kept = events(&parsed).len();
@@ -257,7 +269,7 @@ proptest! {
     }
 
     #[test]
-    fn forms_mean_what_they_mean_to_another_reader(form in form()) {
+    fn edn_forms_agree_with_another_reader(form in form()) {
         match (ours(&form), read_string(&form)) {
             (Ok(ours), Ok(other)) => prop_assert_eq!(ours, theirs(&other)),
             (Err(damage), _) => prop_assert!(damage.why.contains("stands twice"), "{damage}"),
@@ -266,7 +278,7 @@ proptest! {
     }
 
     #[test]
-    fn changed_forms_mean_the_same_to_both_or_nothing_to_one(
+    fn changed_edn_forms_agree_or_are_rejected_by_one_reader(
         form in form(),
         changes in vec(change(), 1..4),
     ) {

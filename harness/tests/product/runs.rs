@@ -118,7 +118,7 @@ fn a_stale_read_is_seen_and_a_read_nobody_serves_is_refused() {
     let line = "test --workload follower-reads --nemesis none --nodes 3";
     let (ground, output) = convicted(&format!("{line} --read stale"), 5);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(text.contains("--read stale") && text.contains("had been acknowledged"), "{text}");
+    assert!(text.contains("--read stale") && text.contains("had already completed"), "{text}");
     let refused = ground.run(&format!("{line} --read fresh"));
     assert_eq!(refused.status.code(), Some(254), "{}", told(&refused));
 }

@@ -90,7 +90,7 @@ impl EdnReader<'_> {
             Value::List(states) if !states.is_empty() && self.scanner.take("}") => {
                 Ok(states.to_vec())
             }
-            _ => Err(self.scanner.error_at(at, ":initial names no states to start in")),
+            _ => Err(self.scanner.error_at(at, ":initial lists no initial state")),
         }
     }
 

@@ -91,7 +91,7 @@ impl EventFields {
         if fresh {
             Ok(())
         } else {
-            Err(scanner.error_at(at, "this key stands twice in the operation"))
+            Err(scanner.error_at(at, "duplicate key in the operation"))
         }
     }
 }
@@ -103,7 +103,7 @@ fn read_count(scanner: &mut Scanner<'_>) -> Result<Option<u64>, Box<EdnError>> {
     match read_value(scanner)? {
         Value::Int(number) => Ok(u64::try_from(number).ok()),
         Value::Nil => Ok(None),
-        other => Err(scanner.error_at(at, format!("{other} is no number of this kind"))),
+        other => Err(scanner.error_at(at, format!("{other} is not a number of this kind"))),
     }
 }
 

@@ -179,7 +179,7 @@ impl<'t> Scanner<'t> {
         match rest.first() {
             Some(b'^' | b'@' | b'`' | b'~' | b'\'' | 0..=31 | 127) => {
                 let first = char::from(rest[0]);
-                Err(self.error_at(self.at, format!("{first:?} begins no form of EDN")))
+                Err(self.error_at(self.at, format!("{first:?} begins no EDN form")))
             }
             _ if length == 0 => Err(self.error_at(self.at, "a word is missing")),
             _ => {
@@ -236,7 +236,7 @@ impl<'t> Scanner<'t> {
             }
             None => Err(self.truncated_at(at, "the text ends after #")),
             Some(byte) => Err(self
-                .error_at(at, format!("# and then {:?} begins no form of EDN", char::from(byte)))),
+                .error_at(at, format!("# and then {:?} begins no EDN form", char::from(byte)))),
         }
     }
 

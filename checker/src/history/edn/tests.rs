@@ -24,7 +24,7 @@ fn no_value(text: &str) -> String {
 }
 
 #[test]
-fn every_shape_of_a_history_is_read() {
+fn reads_every_shape_of_a_history() {
     let maps = "{:type :invoke, :process 0, :f :read}\n{:type :ok, :process 0, :f :read, :value 3}";
     let bare = events(maps);
     assert_eq!((bare[1].index, &bare[1].value, bare[1].kind), (1, &Value::Int(3), Kind::Ok));
@@ -43,16 +43,16 @@ fn every_shape_of_a_history_is_read() {
 }
 
 #[test]
-fn operations_say_what_they_say() {
+fn reads_every_field_of_an_operation() {
     let text = "{:process :nemesis, :type :info, :f :start, :value {\"n1\" #{\"n3\" \"n2\"}}}
                 {:index 7 :time 9, :process 4, :type :invoke, :f :get, :key \"k\", :value nil}
-                {:process 4, :type :info, :f :get, :key \"k\", :node n1, :error [:timeout \"é\"]}
+                {:process 4, :type :info, :f :get, :key \"k\", :node n, :error [:late \"é\"]}
                 {:process 5, :type :invoke, :value [[:r 1 nil]], :error nil}";
     let lines: Vec<String> = events(text).iter().map(jsonl::event_to_json_line).collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
     {"index":0,"time":0,"type":"info","process":"nemesis","f":"start","value":{"n1":["n2","n3"]}}
     {"index":7,"time":9,"type":"invoke","process":4,"f":"get","value":["k",null]}
-    {"index":8,"time":0,"type":"info","process":4,"f":"get","value":["k",null],"node":"n1","error":["timeout","é"]}
+    {"index":8,"time":0,"type":"info","process":4,"f":"get","value":["k",null],"node":"n","error":["late","é"]}
     {"index":9,"time":0,"type":"invoke","process":5,"f":"txn","value":[["r",1,null]]}
     "#);
 }
@@ -82,34 +82,34 @@ fn forms_are_read_as_values() {
         "0x1f",
         "##NaN",
     ]
-    .map(|text| format!("{text:<50} {}", value(text)));
+    .map(|text| format!("{text:<45} {}", value(text)));
     insta::assert_snapshot!(read.join("\n"), @r#"
-    nil                                                nil
-    true                                               true
-    [0 -7 +7 12N]                                      [0 -7 7 12]
-    (1 (2))                                            [1 [2]]
-    #{3 1 2}                                           [1 2 3]
-    [1.5 -2e3 1.0M ##Inf ##-Inf]                       [1.5 -2000 1 inf -inf]
-    [0.100000000000000M 1.000000000000001M -2E20M]     [0.1 "1.000000000000001" -200000000000000000000]
-    [1/2 -3/4]                                         ["1/2" "-3/4"]
-    :append                                            "append"
-    :a.b/c                                             "a.b/c"
-    sym                                                "sym"
-    [\a \newline \u0041 \( \,]                         ["a" "\n" "A" "(" ","]
-    "a\"\\\n\t\u00e9\ud83d\ude00;"                     "a\"\\\n\té😀;"
-    {:b 1, 0 2, "c" 3, nil 4}                          {"0" 2, "b" 1, "c" 3, "nil" 4}
-    #inst "2026"                                       "2026"
-    #a/b{:c #d [1]}                                    {"c" [1]}
-    #:db{:id 1, :x/y 2, 3 4}                           {"3" 4, "db/id" 1, "x/y" 2}
-    #jepsen.independent.Tuple [1 2]                    [1 2]
-    #jepsen.independent.Tuple{:key 1, :value 2}        [1 2]
-    0x1f                                               31
-    ##NaN                                              NaN
+    nil                                           nil
+    true                                          true
+    [0 -7 +7 12N]                                 [0 -7 7 12]
+    (1 (2))                                       [1 [2]]
+    #{3 1 2}                                      [1 2 3]
+    [1.5 -2e3 1.0M ##Inf ##-Inf]                  [1.5 -2000 1 inf -inf]
+    [0.100000000000000M 1.000000000000001M -2E20M] [0.1 "1.000000000000001" -200000000000000000000]
+    [1/2 -3/4]                                    ["1/2" "-3/4"]
+    :append                                       "append"
+    :a.b/c                                        "a.b/c"
+    sym                                           "sym"
+    [\a \newline \u0041 \( \,]                    ["a" "\n" "A" "(" ","]
+    "a\"\\\n\t\u00e9\ud83d\ude00;"                "a\"\\\n\té😀;"
+    {:b 1, 0 2, "c" 3, nil 4}                     {"0" 2, "b" 1, "c" 3, "nil" 4}
+    #inst "2026"                                  "2026"
+    #a/b{:c #d [1]}                               {"c" [1]}
+    #:db{:id 1, :x/y 2, 3 4}                      {"3" 4, "db/id" 1, "x/y" 2}
+    #jepsen.independent.Tuple [1 2]               [1 2]
+    #jepsen.independent.Tuple{:key 1, :value 2}   [1 2]
+    0x1f                                          31
+    ##NaN                                         NaN
     "#);
 }
 
 #[test]
-fn damage_is_told_with_its_place() {
+fn reports_the_position_of_a_malformed_operation() {
     let good = "{:type :invoke, :process 0, :f :read}\n";
     let told = [
         "x",
@@ -161,15 +161,15 @@ fn damage_is_told_with_its_place() {
     {:type :ok, :process :c1}
       => line 2, column 22: process "c1" is neither a client's number nor :nemesis
     {:type 1}
-      => line 2, column 8: 1 is no name
+      => line 2, column 8: 1 is not a name
     {:f [1]}
-      => line 2, column 5: [1] is no name
+      => line 2, column 5: [1] is not a name
     {:type :ok, :type :ok}
-      => line 2, column 13: this key stands twice in the operation
+      => line 2, column 13: duplicate key in the operation
     {:type}
       => line 2, column 7: a form is missing before this bracket
     {:time 1.5}
-      => line 2, column 8: 1.5 is no number of this kind
+      => line 2, column 8: 1.5 is not a number of this kind
     [[{:type :ok}]]
       => line 2, column 2: this is neither an operation's map nor a vector or list of such maps
     #{1}
@@ -187,11 +187,11 @@ fn damage_is_told_with_its_place() {
     [1 2]
       => line 2, column 2: this is neither an operation's map nor a vector or list of such maps
     {:x #<Foo>}
-      => line 2, column 5: # and then '<' begins no form of EDN
+      => line 2, column 5: # and then '<' begins no EDN form
     {:x ^y}
-      => line 2, column 5: '^' begins no form of EDN
+      => line 2, column 5: '^' begins no EDN form
     {:x #
-      => line 2, column 5: # and then '\n' begins no form of EDN
+      => line 2, column 5: # and then '\n' begins no EDN form
     {:x \
       => line 2, column 1: this bracket is never closed
     {:x "
@@ -199,11 +199,11 @@ fn damage_is_told_with_its_place() {
     "#);
     insta::assert_snapshot!(
         refused("#_{:initial []}"),
-        @"line 1, column 15: :initial names no states to start in"
+        @"line 1, column 15: :initial lists no initial state"
     );
     insta::assert_snapshot!(
         refused("#_{:initial [3] 4}"),
-        @"line 1, column 16: :initial names no states to start in"
+        @"line 1, column 16: :initial lists no initial state"
     );
     insta::assert_snapshot!(
         parse(b"{:f\n\"\xff\"}").expect_err("no UTF-8"),
@@ -212,7 +212,7 @@ fn damage_is_told_with_its_place() {
 }
 
 #[test]
-fn what_is_no_value_is_told_with_its_place() {
+fn reports_the_position_of_an_invalid_value() {
     let told = [
         "9223372036854775808",
         "99999999999999999999999999999999999999999999999999N",
@@ -243,48 +243,48 @@ fn what_is_no_value_is_told_with_its_place() {
     99999999999999999999999999999999999999999999999999N
       => line 1, column 43: integer 999999999999999999999999999999… (50 bytes) does not fit 64 bits
     007
-      => line 1, column 43: 007 is no number
+      => line 1, column 43: 007 is not a number
     1x
-      => line 1, column 43: 1x is no number
+      => line 1, column 43: 1x is not a number
     1.2.3
-      => line 1, column 43: 1.2.3 is no number
+      => line 1, column 43: 1.2.3 is not a number
     1/
-      => line 1, column 43: 1/ is no number
+      => line 1, column 43: 1/ is not a number
     1/2/3
-      => line 1, column 43: 1/2/3 is no number
+      => line 1, column 43: 1/2/3 is not a number
     0x
-      => line 1, column 43: 0x is no number
+      => line 1, column 43: 0x is not a number
     :
       => line 1, column 43: a keyword has no name
     \nope
-      => line 1, column 43: \nope is no character
+      => line 1, column 43: \nope is not a character
     \u00
-      => line 1, column 43: \u00 is no character
+      => line 1, column 43: \u00 is not a character
     "\q"
-      => line 1, column 44: \q is no escape
+      => line 1, column 44: \q is not an escape
     "\ud83d"
-      => line 1, column 44: \ud83d is no character
+      => line 1, column 44: \ud83d is not a character
     "\u12"
-      => line 1, column 44: \u12 is no character
+      => line 1, column 44: \u12 is not a character
     ##Big
-      => line 1, column 43: ##Big is no number
+      => line 1, column 43: ##Big is not a number
     #{1 1}
-      => line 1, column 44: 1 stands twice in this set
+      => line 1, column 44: 1 is twice in this set
     {1 2 1 3}
-      => line 1, column 43: key 1 stands twice in it
+      => line 1, column 43: key 1 is twice in this map
     {1}
       => line 1, column 45: a form is missing before this bracket
     @x
-      => line 1, column 43: '@' begins no form of EDN
+      => line 1, column 43: '@' begins no EDN form
     #"re"
-      => line 1, column 43: # and then '"' begins no form of EDN
+      => line 1, column 43: # and then '"' begins no EDN form
     (1]
       => line 1, column 45: ] stands where ) should close
     "#);
 }
 
 #[test]
-fn depth_is_bounded_whatever_nests() {
+fn bounds_the_nesting_depth() {
     for (open, close) in
         [("[", "]"), ("{1 ", "}"), ("#{", "}"), ("#a ", ""), ("#_ ", ""), ("(", ")")]
     {
@@ -299,7 +299,7 @@ fn depth_is_bounded_whatever_nests() {
 }
 
 #[test]
-fn a_torn_last_line_is_data_and_nothing_else_is() {
+fn only_an_incomplete_last_line_is_tolerated() {
     let first = "{:type :invoke, :process 0, :f :read}\n";
     let second = "{:type :ok, :process 0, :f :read, :value {\"é\" [1 \\a 2.5]}}";
     for cut in 1..second.len() {
@@ -316,7 +316,7 @@ fn a_torn_last_line_is_data_and_nothing_else_is() {
 }
 
 #[test]
-fn histories_are_written_as_other_tools_read_them() {
+fn writes_edn_that_other_tools_read() {
     let event = |f: &str, value| Event {
         index: 3,
         time: 5,
@@ -335,12 +335,9 @@ fn histories_are_written_as_other_tools_read_them() {
         event("txn", txn),
         event("read", vec![vec!["r".into(), 3.into(), Value::Nil].into()].into()),
         Event { process: Process::Nemesis, kind: Kind::Info, ..event("cut links", map) },
+        Event { error: Some("mismatch".into()), ..event("cas", "\"\\\n\u{1}".into()) },
         Event {
-            error: Some("mismatch".into()),
             node: Some("n1".into()),
-            ..event("cas", "\"\\\n\u{1}".into())
-        },
-        Event {
             error: Some("two words".into()),
             ..event("read", Value::Real(crate::history::Real(1e40)))
         },
@@ -351,8 +348,8 @@ fn histories_are_written_as_other_tools_read_them() {
     {:index 3, :time 5, :type :ok, :process 2, :f :txn, :value [[:append 3 "x"]]}
     {:index 3, :time 5, :type :ok, :process 2, :f :read, :value [[:r 3 nil]]}
     {:index 3, :time 5, :type :info, :process :nemesis, :f "cut links", :value {0 1, "a b" nil}}
-    {:index 3, :time 5, :type :ok, :process 2, :f :cas, :value "\"\\\n\u0001", :node "n1", :error :mismatch}
-    {:index 3, :time 5, :type :ok, :process 2, :f :read, :value 1e40, :error "two words"}
+    {:index 3, :time 5, :type :ok, :process 2, :f :cas, :value "\"\\\n\u0001", :error :mismatch}
+    {:index 3, :time 5, :type :ok, :process 2, :f :read, :value 1e40, :node "n1", :error "two words"}
     "#);
     let started = History::default().with_initial(vec![3.into(), Value::pair("x", 4)]);
     insta::assert_snapshot!(write(&started), @r#"#_{:initial [3 ["x" 4]]}"#);

@@ -42,7 +42,7 @@ pub(super) fn read_name<'t>(scanner: &mut Scanner<'t>) -> Result<Cow<'t, str>, B
     }
     match read_value(scanner)? {
         Value::Str(name) => Ok(Cow::Owned(name.into())),
-        other => Err(scanner.error_at(at, format!("{other} is no name"))),
+        other => Err(scanner.error_at(at, format!("{other} is not a name"))),
     }
 }
 
@@ -56,7 +56,7 @@ fn read_map(scanner: &mut Scanner<'_>, namespace: &str) -> Result<Value, Box<Edn
     })?;
     entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     match entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        Some(pair) => Err(scanner.error_at(open, format!("key {} stands twice in it", pair[0].0))),
+        Some(pair) => Err(scanner.error_at(open, format!("key {} is twice in this map", pair[0].0))),
         None => Ok(Value::Map(entries)),
     }
 }
@@ -76,7 +76,7 @@ fn read_set(scanner: &mut Scanner<'_>) -> Result<Value, Box<EdnError>> {
     let mut items: Vec<Value> = scanner.read_items(read_value)?.collect();
     items.sort_unstable();
     match items.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(scanner.error_at(open, format!("{} stands twice in this set", pair[0]))),
+        Some(pair) => Err(scanner.error_at(open, format!("{} is twice in this set", pair[0]))),
         None => Ok(Value::from(items)),
     }
 }
@@ -90,7 +90,7 @@ fn read_dispatched(scanner: &mut Scanner<'_>) -> Result<Value, Box<EdnError>> {
                 "Inf" => f64::INFINITY,
                 "-Inf" => f64::NEG_INFINITY,
                 "NaN" => f64::NAN,
-                _ => return Err(scanner.error_at(at, format!("##{name} is no number"))),
+                _ => return Err(scanner.error_at(at, format!("##{name} is not a number"))),
             };
             Ok(Value::Real(Real(number)))
         }
@@ -156,14 +156,14 @@ fn unescape_char(escape: &str) -> Result<(char, usize), String> {
         'b' => '\u{8}',
         'f' => '\u{c}',
         'u' => return read_unicode(escape),
-        _ => return Err(format!("\\{first} is no escape")),
+        _ => return Err(format!("\\{first} is not an escape")),
     };
     Ok((plain, 1))
 }
 
 /// `uXXXX`, or two of them that make one character, as Java writes it.
 fn read_unicode(escape: &str) -> Result<(char, usize), String> {
-    let wrong = || format!("\\{} is no character", escape.chars().take(5).collect::<String>());
+    let wrong = || format!("\\{} is not a character", escape.chars().take(5).collect::<String>());
     let high = parse_hex(escape.get(1..5)).ok_or_else(wrong)?;
     if let Some(char) = char::from_u32(high) {
         return Ok((char, 5));
@@ -197,7 +197,7 @@ fn read_character(scanner: &mut Scanner<'_>) -> Result<char, Box<EdnError>> {
         (_, Some('u'), _) if name.len() == 5 => parse_hex(name.get(1..)).and_then(char::from_u32),
         _ => None,
     };
-    known.ok_or_else(|| scanner.error_at(at, format!("\\{name} is no character")))
+    known.ok_or_else(|| scanner.error_at(at, format!("\\{name} is not a character")))
 }
 
 /// The value of a word.
@@ -270,7 +270,7 @@ fn parse_ratio(upper: &str, lower: &str) -> Option<Value> {
 }
 
 fn not_a_number(word: &str) -> String {
-    format!("{} is no number", shorten_word(word))
+    format!("{} is not a number", shorten_word(word))
 }
 
 /// A word cut to a length that fits a message.

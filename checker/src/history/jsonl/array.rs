@@ -44,7 +44,7 @@ impl ArrayReader<'_> {
         }
         match self.skip_space() {
             None => Ok(()),
-            Some(_) => Err(ParseError::at_byte(self.text, self.at, "the array is over")),
+            Some(_) => Err(ParseError::at_byte(self.text, self.at, "text after the end of the array")),
         }
     }
 

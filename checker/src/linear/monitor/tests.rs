@@ -231,7 +231,7 @@ fn sweep(kit: FunctionKit, count: usize, stride: usize) -> (usize, usize) {
 }
 
 #[test]
-fn monitors_agree_with_the_twin_on_small_histories() {
+fn monitors_agree_with_brute_force_on_small_histories() {
     for kit in KITS {
         for (count, most) in
             [(1, 1_000_000), (2, 1_000_000), (3, 1_000_000), (4, 400_000), (5, 40_000)]
@@ -430,7 +430,7 @@ fn grown_calls(
 }
 
 #[test]
-fn what_grows_is_judged_as_the_search_would() {
+fn append_monitor_agrees_with_the_search() {
     let mut draw = MonitorDraw(5);
     for (lists, model) in [(true, "append-list"), (false, "kv")] {
         let mut answers = [0, 0];
@@ -448,7 +448,7 @@ fn what_grows_is_judged_as_the_search_would() {
 
 /// A state is possible at a moment iff the history with a read of it there is legal.
 #[test]
-fn what_is_known_of_a_moment_is_what_could_be_read_there() {
+fn states_between_events_are_those_a_read_could_return() {
     let mut draw = MonitorDraw(7);
     let (mut cuts, mut states) = (0, 0);
     for round in 0..deep(300) {

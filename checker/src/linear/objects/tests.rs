@@ -176,13 +176,20 @@ proptest! {
 
     /// The same answer and accused operation, with and without segments, on any number of threads.
     #[test]
-    fn segments_agree_with_the_whole_history(which in 0..MODELS.len(), seed in any::<u64>(), ways in ways(), min_ops in 1..12_usize) {
+    fn segments_agree_with_the_whole_history(
+        which in 0..MODELS.len(),
+        seed in any::<u64>(),
+        ways in ways(),
+        min_ops in 1..12_usize,
+    ) {
         let model = named(MODELS[which]);
         let history = history_with_pauses(model, seed, ways);
         let limits = Limits::default();
         let whole = by(usize::MAX / 2, &history, model, &limits);
         let segments_found = by(min_ops, &history, model, &limits);
-        let answers = |outcomes: &[SearchOutcome]| -> Vec<_> { outcomes.iter().map(|it| it.answer.clone()).collect() };
+        let answers = |outcomes: &[SearchOutcome]| -> Vec<_> {
+            outcomes.iter().map(|it| it.answer.clone()).collect()
+        };
         prop_assert_eq!(answers(&segments_found), answers(&whole), "{:?}", history);
         for jobs in 2..4 {
             let more = by(min_ops, &history, model, &Limits { jobs, ..limits });
@@ -191,14 +198,20 @@ proptest! {
     }
 
     #[test]
-    fn segments_agree_with_brute_force(which in 0..MODELS.len(), seed in any::<u64>(), ways in ways()) {
+    fn segments_agree_with_brute_force(
+        which in 0..MODELS.len(),
+        seed in any::<u64>(),
+        ways in ways(),
+    ) {
         let model = named(MODELS[which]);
-        let history = history_with_pauses(model, seed, DrawRates { operations: ways.operations.min(9), ..ways });
+        let rates = DrawRates { operations: ways.operations.min(9), ..ways };
+        let history = history_with_pauses(model, seed, rates);
         let segments_found = by(1, &history, model, &Limits::default());
         let objects = partition(&history, model, Keyed::No).expect("it suits the model");
         for (outcome, object) in segments_found.iter().zip(&objects) {
             let all: Vec<&ObjectOp<'_>> = object.ops.iter().collect();
-            prop_assert_eq!(outcome.answer.is_ok(), brute_force::explains(model, &model.initial(), &all));
+            let is_legal = brute_force::explains(model, &model.initial(), &all);
+            prop_assert_eq!(outcome.answer.is_ok(), is_legal);
         }
     }
 
@@ -228,9 +241,10 @@ proptest! {
                     prop_assert!(outcome.explained <= ended);
                     // No violation completed in the part that was decided.
                     if let Err(Stop::Illegal(accused)) = right.answer {
-                        let before = |op: &&ObjectOp<'_>| op.completed < object.ops[accused].completed;
-                        let legal = object.ops.iter().filter(|op| op.completed.is_some()).filter(before);
-                        prop_assert!(outcome.explained <= legal.count());
+                        let end = object.ops[accused].completed;
+                        let completed = object.ops.iter().filter_map(|op| op.completed);
+                        let legal = completed.filter(|at| Some(*at) < end).count();
+                        prop_assert!(outcome.explained <= legal);
                     }
                 }
             }
@@ -240,7 +254,7 @@ proptest! {
 
 /// The histories of the tests above are really split.
 #[test]
-fn every_model_has_histories_that_are_cut() {
+fn every_model_has_histories_that_are_split() {
     for name in MODELS {
         let ways = DrawRates { operations: 60, lost: 0, lies: 0 };
         let cuts = (0..50).map(|seed| {
@@ -255,7 +269,7 @@ fn every_model_has_histories_that_are_cut() {
 /// A false response deep in a long history: the same verdict and window for any number of threads,
 /// without a search from the beginning.
 #[test]
-fn a_lie_deep_in_a_long_history_is_judged_where_it_is() {
+fn finds_a_violation_deep_in_a_long_history_without_a_full_search() {
     for (seed, name) in
         (0..8).zip(["register", "cas-register", "kv", "counter"].into_iter().cycle())
     {

@@ -172,24 +172,24 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(deep(400)))]
 
     #[test]
-    fn every_model_is_convicted_when_its_prefix_is(which in 0..MODELS.len(), acts in acts(26)) {
+    fn reports_the_first_prefix_with_a_violation(which in 0..MODELS.len(), acts in acts(26)) {
         agrees(&parsed(MODELS[which], &acts), MODELS[which], Keyed::Auto)?;
     }
 
     #[test]
-    fn the_final_answer_is_the_obvious_one(which in 0..MODELS.len(), acts in acts(16)) {
+    fn the_final_verdict_agrees_with_brute_force(which in 0..MODELS.len(), acts in acts(16)) {
         let model = MODELS[which];
         let history = parsed(model, &acts);
         let offline = check(&history, model, &Limits::default()).validity;
         prop_assume!(offline != Validity::Unknown);
         let (_, answer) = online(history.events(), model, Limits::default());
-        let expected =
-            if brute_force::linearizable(&history, model) { Validity::Valid } else { Validity::Invalid };
+        let is_legal = brute_force::linearizable(&history, model);
+        let expected = if is_legal { Validity::Valid } else { Validity::Invalid };
         prop_assert_eq!(answer, expected, "{}", jsonl::write(&history));
     }
 
     #[test]
-    fn keys_are_judged_apart(which in 0..CELLS.len(), moves in moves(60)) {
+    fn keys_are_checked_independently(which in 0..CELLS.len(), moves in moves(60)) {
         agrees(&play(CELLS[which].name(), &moves), CELLS[which], Keyed::Auto)?;
     }
 
@@ -204,7 +204,7 @@ fn cas_register() -> &'static dyn Model {
 }
 
 #[test]
-fn what_is_past_is_forgotten() {
+fn forgets_the_past_at_rest() {
     let model = cas_register();
     let mut judge =
         OnlineChecker::new(model, Limits { memory_bytes: 16 << 10, ..Limits::default() });
@@ -225,7 +225,7 @@ fn what_is_past_is_forgotten() {
 }
 
 #[test]
-fn a_past_too_large_to_hold_is_unknown_and_stays_so() {
+fn a_past_over_the_memory_limit_stays_unknown() {
     let history = notation::parse("0:w1; w2 ok; w3 ok; w4 ok; w5 ok; w6 ok; r1 ok; r2 ok");
     let history = history.expect("it is a history");
     let limits = Limits { memory_bytes: 900, ..Limits::default() };
@@ -234,7 +234,7 @@ fn a_past_too_large_to_hold_is_unknown_and_stays_so() {
 }
 
 #[test]
-fn a_conviction_names_key_event_and_reason() {
+fn an_anomaly_names_key_event_and_reason() {
     let text = "w4@k ok; w1@x ok; 2:r4@k; w5@k ok; r4@k ok; 2:ok";
     let history = notation::parse(text).expect("it is a history");
     let (first, answer) = online(history.events(), cas_register(), Limits::default());
@@ -244,7 +244,7 @@ fn a_conviction_names_key_event_and_reason() {
 }
 
 #[test]
-fn a_long_object_without_rest_is_convicted_soon() {
+fn a_violation_without_rest_is_reported_soon() {
     let mut text = "9:w1".to_owned();
     (0..600).for_each(|_| text += "; w2 ok; r2 ok");
     text += "; r7 ok";
@@ -256,7 +256,7 @@ fn a_long_object_without_rest_is_convicted_soon() {
 }
 
 #[test]
-fn what_no_client_does_is_refused_and_not_counted() {
+fn rejects_impossible_events_without_counting_them() {
     let history = notation::parse("w1 ok; r1 ok").expect("it is a history");
     let mut judge = OnlineChecker::new(cas_register(), Limits::default());
     judge.feed(&history.events()[0]).expect("it is an invocation");

@@ -37,7 +37,7 @@ fn explains(
     })
 }
 
-fn twin(history: &History, model: &dyn Model) -> bool {
+fn try_orders(history: &History, model: &dyn Model) -> bool {
     let objects = partition(history, model, Limits::default().keyed).expect("it suits the model");
     let mut processes: BTreeMap<Process, Vec<(u64, OpPosition)>> = BTreeMap::new();
     for (number, object) in objects.iter().enumerate() {
@@ -58,7 +58,7 @@ fn says(text: &str, expected: Validity) -> String {
     let verdict = ask(&history, "register");
     assert_eq!(verdict.validity, expected, "{text}: {}", verdict.message);
     assert_eq!(
-        twin(&history, find_model("register").expect("it is there")),
+        try_orders(&history, find_model("register").expect("it is there")),
         expected == Validity::Valid
     );
     verdict.message
@@ -71,7 +71,7 @@ fn a_stale_read_of_another_process_is_sequential() {
 }
 
 #[test]
-fn two_readers_who_disagree_about_the_order_are_not() {
+fn readers_that_disagree_about_the_order_are_not_sequential() {
     let writers = "0:w1; 0:ok; 1:w2; 1:ok; ";
     says(&format!("{writers}2:r1; 2:ok; 2:r2; 2:ok; 3:r1; 3:ok; 3:r2; 3:ok"), Validity::Valid);
     let message = says(
@@ -83,7 +83,7 @@ fn two_readers_who_disagree_about_the_order_are_not() {
 
 /// Dekker: each key has an order, and together they have none. Sequential consistency is not local.
 #[test]
-fn keys_that_are_right_alone_can_be_wrong_together() {
+fn keys_valid_alone_can_be_invalid_together() {
     let text = "0:w1@x; 0:ok; 1:w1@y; 1:ok; 0:r@y; 0:ok; 1:r@x; 1:ok";
     says(text, Validity::Invalid);
     says("0:w1@x; 0:ok; 0:r@x; 0:ok", Validity::Invalid);
@@ -91,14 +91,14 @@ fn keys_that_are_right_alone_can_be_wrong_together() {
 }
 
 #[test]
-fn a_write_of_unknown_outcome_explains_what_was_read_or_nothing() {
+fn a_write_of_unknown_outcome_explains_a_read_or_nothing() {
     says("0:w1; 0:info; 1:r1; 1:ok", Validity::Valid);
     says("0:w1; 0:info; 1:r; 1:ok", Validity::Valid);
     says("0:w1; 0:info; 1:r1; 1:ok; 1:r; 1:ok", Validity::Invalid);
 }
 
 #[test]
-fn a_budget_that_is_spent_is_unknown() {
+fn an_exceeded_budget_is_unknown() {
     let text = "0:w1; 0:ok; 1:w2; 1:ok; 2:r1; 2:ok; 2:r2; 2:ok; 3:r2; 3:ok; 3:r1; 3:ok";
     let history = notation::parse(text).expect("a history");
     let limits = Limits { consistency: Some("sequential"), memory_bytes: 100, ..Limits::default() };
@@ -109,9 +109,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(deep(1500)))]
 
     #[test]
-    fn the_search_agrees_with_its_twin(which in 0..CELLS.len(), moves in moves(18)) {
+    fn the_search_agrees_with_trying_every_order(which in 0..CELLS.len(), moves in moves(18)) {
         let history = play(CELLS[which].name(), &moves);
         let verdict = ask(&history, CELLS[which].name());
-        prop_assert_eq!(verdict.validity == Validity::Valid, twin(&history, CELLS[which]), "{}", verdict.message);
+        let is_valid = verdict.validity == Validity::Valid;
+        prop_assert_eq!(is_valid, try_orders(&history, CELLS[which]), "{}", verdict.message);
     }
 }

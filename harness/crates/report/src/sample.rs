@@ -58,7 +58,7 @@ pub fn valid(operations: u64) -> Sample {
 /// The same with a stale read.
 pub fn invalid(operations: u64) -> Sample {
     let mut sample = valid(operations);
-    let sentence = "process 7 read 4 from n2, but write 5 had been acknowledged before that began";
+    let sentence = "process 7 read 4 from n2, but write 5 had already completed";
     let verdict = &mut sample.verdict;
     (verdict.validity, verdict.exit) = (Validity::Invalid, 1);
     verdict.sentence = sentence.into();

@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn an_invalid_run_is_proved() {
         insta::assert_snapshot!(plain(&sample::invalid(500)), @r#"
-        ✗ INVALID: process 7 read 4 from n2, but write 5 had been acknowledged before that began
+        ✗ INVALID: process 7 read 4 from n2, but write 5 had already completed
           with seeded bugs switched on: stale-reads
 
           The operations that prove it, key "k3"; ✗ marks the answer that no order explains:
