@@ -46,7 +46,7 @@ pub(super) fn window(
         draft = shorter;
     }
     while draft.drop_irrelevant() {}
-    draft.into_window(case, object).filter(|window| replays_illegal(window, case))
+    draft.make_window(case, object).filter(|window| replays_illegal(window, case))
 }
 
 /// A window under construction. Optional operations have no completion.
@@ -294,7 +294,7 @@ impl<'a, 'h> WindowDraft<'a, 'h> {
         Explainer::new(self.model, &self.initial, &self.ops, self.accused)
     }
 
-    fn into_window(&self, case: &CheckCase<'_>, object: &ObjectHistory<'h>) -> Option<Window> {
+    fn make_window(&self, case: &CheckCase<'_>, object: &ObjectHistory<'h>) -> Option<Window> {
         let legal_prefix = self.longest_order()?;
         let explainer = self.make_explainer();
         let states_after = explainer.states_after(&legal_prefix);

@@ -88,11 +88,7 @@ impl EventFields {
             ":node" => read_node(scanner)?.is_none_or(|node| self.node.replace(node).is_none()),
             _ => scanner.skip_form().map(|()| true)?,
         };
-        if fresh {
-            Ok(())
-        } else {
-            Err(scanner.error_at(at, "duplicate key in the operation"))
-        }
+        if fresh { Ok(()) } else { Err(scanner.error_at(at, "duplicate key in the operation")) }
     }
 }
 

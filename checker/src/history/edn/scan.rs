@@ -235,8 +235,10 @@ impl<'t> Scanner<'t> {
                 self.read_word().map(Dispatch::Tag)
             }
             None => Err(self.truncated_at(at, "the text ends after #")),
-            Some(byte) => Err(self
-                .error_at(at, format!("# and then {:?} begins no EDN form", char::from(byte)))),
+            Some(byte) => {
+                Err(self
+                    .error_at(at, format!("# and then {:?} begins no EDN form", char::from(byte))))
+            }
         }
     }
 

@@ -108,39 +108,42 @@ fn forms_are_read_as_values() {
     "#);
 }
 
+/// Text after a well-formed operation that is not one.
+const MALFORMED_OPERATIONS: [&str; 27] = [
+    "x",
+    "[{:type :invoke}",
+    "{:type :ok :process 1 :f :read]\n",
+    "{:type :done :process 1}\n",
+    "{:process 1 :f :read}\n",
+    "{:type :ok, :f :read}\n",
+    "{:type :ok, :process -1}\n",
+    "{:type :ok, :process nil}\n",
+    "{:type :ok, :process :c1}\n",
+    "{:type 1}\n",
+    "{:f [1]}\n",
+    "{:type :ok, :type :ok}\n",
+    "{:type}\n",
+    "{:time 1.5}\n",
+    "[[{:type :ok}]]",
+    "#{1}\n",
+    "#_\n",
+    "]",
+    "{} }",
+    "{:type :ok, :process 1}\n",
+    "{:type :invoke, :process 0}\n",
+    "[1 2]",
+    "{:x #<Foo>}\n",
+    "{:x ^y}\n",
+    "{:x #\n",
+    "{:x \\\n",
+    "{:x \"\n",
+];
+
 #[test]
 fn reports_the_position_of_a_malformed_operation() {
     let good = "{:type :invoke, :process 0, :f :read}\n";
-    let told = [
-        "x",
-        "[{:type :invoke}",
-        "{:type :ok :process 1 :f :read]\n",
-        "{:type :done :process 1}\n",
-        "{:process 1 :f :read}\n",
-        "{:type :ok, :f :read}\n",
-        "{:type :ok, :process -1}\n",
-        "{:type :ok, :process nil}\n",
-        "{:type :ok, :process :c1}\n",
-        "{:type 1}\n",
-        "{:f [1]}\n",
-        "{:type :ok, :type :ok}\n",
-        "{:type}\n",
-        "{:time 1.5}\n",
-        "[[{:type :ok}]]",
-        "#{1}\n",
-        "#_\n",
-        "]",
-        "{} }",
-        "{:type :ok, :process 1}\n",
-        "{:type :invoke, :process 0}\n",
-        "[1 2]",
-        "{:x #<Foo>}\n",
-        "{:x ^y}\n",
-        "{:x #\n",
-        "{:x \\\n",
-        "{:x \"\n",
-    ]
-    .map(|text| format!("{}\n  => {}", text.trim_end(), refused(&format!("{good}{text}"))));
+    let told = MALFORMED_OPERATIONS
+        .map(|text| format!("{}\n  => {}", text.trim_end(), refused(&format!("{good}{text}"))));
     insta::assert_snapshot!(told.join("\n"), @r#"
     x
       => line 2, column 1: this is neither an operation's map nor a vector or list of such maps
@@ -197,6 +200,10 @@ fn reports_the_position_of_a_malformed_operation() {
     {:x "
       => line 2, column 5: this text is never closed
     "#);
+}
+
+#[test]
+fn rejects_bad_initial_states_and_bytes_that_are_not_utf8() {
     insta::assert_snapshot!(
         refused("#_{:initial []}"),
         @"line 1, column 15: :initial lists no initial state"
@@ -211,32 +218,34 @@ fn reports_the_position_of_a_malformed_operation() {
     );
 }
 
+/// Forms that no value represents.
+const INVALID_VALUES: [&str; 21] = [
+    "9223372036854775808",
+    "99999999999999999999999999999999999999999999999999N",
+    "007",
+    "1x",
+    "1.2.3",
+    "1/",
+    "1/2/3",
+    "0x",
+    ":",
+    r"\nope",
+    r"\u00",
+    r#""\q""#,
+    r#""\ud83d""#,
+    r#""\u12""#,
+    "##Big",
+    "#{1 1}",
+    "{1 2 1 3}",
+    "{1}",
+    "@x",
+    "#\"re\"",
+    "(1]",
+];
+
 #[test]
 fn reports_the_position_of_an_invalid_value() {
-    let told = [
-        "9223372036854775808",
-        "99999999999999999999999999999999999999999999999999N",
-        "007",
-        "1x",
-        "1.2.3",
-        "1/",
-        "1/2/3",
-        "0x",
-        ":",
-        r"\nope",
-        r"\u00",
-        r#""\q""#,
-        r#""\ud83d""#,
-        r#""\u12""#,
-        "##Big",
-        "#{1 1}",
-        "{1 2 1 3}",
-        "{1}",
-        "@x",
-        "#\"re\"",
-        "(1]",
-    ]
-    .map(|text| format!("{text}\n  => {}", no_value(text)));
+    let told = INVALID_VALUES.map(|text| format!("{text}\n  => {}", no_value(text)));
     insta::assert_snapshot!(told.join("\n"), @r#"
     9223372036854775808
       => line 1, column 43: integer 9223372036854775808 does not fit 64 bits

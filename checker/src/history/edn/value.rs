@@ -56,7 +56,9 @@ fn read_map(scanner: &mut Scanner<'_>, namespace: &str) -> Result<Value, Box<Edn
     })?;
     entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     match entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        Some(pair) => Err(scanner.error_at(open, format!("key {} is twice in this map", pair[0].0))),
+        Some(pair) => {
+            Err(scanner.error_at(open, format!("key {} is twice in this map", pair[0].0)))
+        }
         None => Ok(Value::Map(entries)),
     }
 }

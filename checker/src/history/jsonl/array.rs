@@ -44,7 +44,9 @@ impl ArrayReader<'_> {
         }
         match self.skip_space() {
             None => Ok(()),
-            Some(_) => Err(ParseError::at_byte(self.text, self.at, "text after the end of the array")),
+            Some(_) => {
+                Err(ParseError::at_byte(self.text, self.at, "text after the end of the array"))
+            }
         }
     }
 
