@@ -31,7 +31,7 @@ fn depends_on(tree: &str, package: &str) -> bool {
 
 #[test]
 fn checker_and_workloads_are_plain_libraries() {
-    for package in ["checker", "workloads"] {
+    for package in ["history-checker", "history-workloads"] {
         let tree = tree(package, &[]);
         for unwanted in ["tokio", "reqwest", "nix", "node", "harness"] {
             assert!(!depends_on(&tree, unwanted), "{package} depends on {unwanted}");
@@ -42,7 +42,7 @@ fn checker_and_workloads_are_plain_libraries() {
 #[test]
 fn the_node_library_has_no_async_runtime() {
     let tree = tree("node", &["--no-default-features"]);
-    for unwanted in ["tokio", "axum", "nix", "checker", "workloads", "harness"] {
+    for unwanted in ["tokio", "axum", "nix", "history-checker", "history-workloads", "harness"] {
         assert!(!depends_on(&tree, unwanted), "node's library depends on {unwanted}");
     }
 }
@@ -62,7 +62,7 @@ fn the_engine_and_its_dependencies_do_not_link_the_node() {
     }
     for package in ["records", "report"] {
         let tree = tree(package, &[]);
-        for unwanted in ["tokio", "nix", "workloads", "testbed", "engine"] {
+        for unwanted in ["tokio", "nix", "history-workloads", "testbed", "engine"] {
             assert!(!depends_on(&tree, unwanted), "{package} depends on {unwanted}");
         }
     }
