@@ -35,7 +35,7 @@ pub use certificate::Linearization;
 use self::case::{CheckCase, parse_initial_states};
 use self::engine::{Budget, Stop};
 use self::partition::ObjectHistory;
-use self::search::{SearchOutcome, SearchQuery};
+use self::search::{OrderOutcome, SearchQuery};
 use crate::history::{History, Value};
 use crate::model::{Model, with_article};
 use crate::verdict::{Algorithm, Limits, Stats, Validity, Verdict};
@@ -74,7 +74,7 @@ pub fn check(history: &History, model: &dyn Model, limits: &Limits<'_>) -> Verdi
     invalid.unwrap_or_else(|| case.other_verdict(&outcomes, &objects, stats))
 }
 
-fn count_where(outcomes: &[SearchOutcome], is: impl Fn(&SearchOutcome) -> bool) -> usize {
+fn count_where(outcomes: &[OrderOutcome], is: impl Fn(&OrderOutcome) -> bool) -> usize {
     outcomes.iter().filter(|outcome| is(outcome)).count()
 }
 
@@ -133,7 +133,7 @@ impl CheckCase<'_> {
 
     fn other_verdict(
         &self,
-        outcomes: &[SearchOutcome],
+        outcomes: &[OrderOutcome],
         objects: &[ObjectHistory<'_>],
         stats: Stats,
     ) -> Verdict {

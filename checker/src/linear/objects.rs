@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use super::engine::{Budget, BudgetExceeded, Stop};
 use super::monitor;
 use super::partition::ObjectHistory;
-use super::search::{SearchOutcome, SearchQuery};
+use super::search::{OrderOutcome, SearchQuery};
 use super::segments::{self, Segment};
 use crate::history::Value;
 use crate::model::Model;
@@ -41,7 +41,7 @@ struct ObjectScheduler<'a> {
 struct SegmentTask<'a> {
     object: usize,
     segment: Segment<'a>,
-    outcome: SearchOutcome,
+    outcome: OrderOutcome,
 }
 
 /// The outcomes in the order of the objects.
@@ -50,7 +50,7 @@ pub(super) fn check_objects(
     model: &dyn Model,
     initial: &[Value],
     limits: &Limits<'_>,
-) -> Vec<SearchOutcome> {
+) -> Vec<OrderOutcome> {
     check_objects_by(objects, model, initial, (limits, segments::MIN_SEGMENT_OPS))
 }
 
@@ -60,7 +60,7 @@ fn check_objects_by(
     model: &dyn Model,
     initial: &[Value],
     (limits, min_ops): (&Limits<'_>, usize),
-) -> Vec<SearchOutcome> {
+) -> Vec<OrderOutcome> {
     let whole = Budget::from_limits(limits);
     let scheduler =
         ObjectScheduler { model, initial, jobs: limits.jobs.clamp(1, MEMORY_SHARES), min_ops };
@@ -90,8 +90,8 @@ fn check_objects_by(
 }
 
 /// The outcome of an object from those of its segments.
-fn merge_segments(segments: &[SegmentTask<'_>]) -> SearchOutcome {
-    let mut whole = SearchOutcome::default();
+fn merge_segments(segments: &[SegmentTask<'_>]) -> OrderOutcome {
+    let mut whole = OrderOutcome::default();
     for SegmentTask { segment, outcome, .. } in segments {
         whole.explored += outcome.explored;
         whole.algorithm = whole.algorithm.max(outcome.algorithm);
@@ -141,9 +141,9 @@ impl<'a> ObjectScheduler<'a> {
             let outcome = self.search_whole(segment, budget);
             return vec![task(whole, outcome)];
         }
-        let later = || SearchOutcome {
+        let later = || OrderOutcome {
             answer: Err(Stop::OverBudget(BudgetExceeded::Steps)),
-            ..SearchOutcome::default()
+            ..OrderOutcome::default()
         };
         segments.into_iter().map(|segment| task(segment, later())).collect()
     }
@@ -152,17 +152,17 @@ impl<'a> ObjectScheduler<'a> {
         SearchQuery::new(self.model, segment.initial(self.initial), segment.ops, budget)
     }
 
-    fn search_whole(&self, segment: &Segment<'_>, budget: Budget<'_>) -> SearchOutcome {
+    fn search_whole(&self, segment: &Segment<'_>, budget: Budget<'_>) -> OrderOutcome {
         self.query(segment, budget).decide()
     }
 
     /// Searches one segment. One of many segments skips the narrowest walk: many short walks would
     /// find out again and again that it does not suffice.
-    fn search_segment(&self, segment: &Segment<'_>, budget: Budget<'_>) -> SearchOutcome {
+    fn search_segment(&self, segment: &Segment<'_>, budget: Budget<'_>) -> OrderOutcome {
         if !segment.is_first() && (budget.expired)() {
             let (answer, algorithm) =
                 (Err(Stop::OverBudget(BudgetExceeded::Time)), Algorithm::Breadth);
-            return SearchOutcome { answer, algorithm, ..SearchOutcome::default() };
+            return OrderOutcome { answer, algorithm, ..OrderOutcome::default() };
         }
         let question = self.query(segment, budget);
         if segment.is_first() { question } else { question.without_narrowest() }.decide()

@@ -202,7 +202,7 @@ pub(super) fn key_of(input: &Value, keys: KeyPlacement) -> Result<Option<Value>,
     }
 }
 
-type ParsedOp<'h> = Option<(Option<Value>, ObjectOp<'h>)>;
+type KeyedOp<'h> = Option<(Option<Value>, ObjectOp<'h>)>;
 
 /// The key and the operation; `None` if it constrains nothing: it did not take effect, or is a read
 /// of unknown outcome.
@@ -210,7 +210,7 @@ pub(super) fn parse_operation<'h>(
     operation: &'h Operation,
     model: &dyn Model,
     keys: KeyPlacement,
-) -> Result<ParsedOp<'h>, String> {
+) -> Result<KeyedOp<'h>, String> {
     let Some(mut call) = Call::of(operation) else { return Ok(None) };
     let key = match keys {
         KeyPlacement::None => None,

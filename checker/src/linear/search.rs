@@ -29,7 +29,7 @@ const MAX_OPEN_OPS: usize = 512 * 64;
 
 /// The result of a search.
 #[derive(Debug)]
-pub(super) struct SearchOutcome {
+pub(super) struct OrderOutcome {
     pub(super) answer: Result<(), Stop>,
     /// Explored configurations.
     pub(super) explored: usize,
@@ -41,7 +41,7 @@ pub(super) struct SearchOutcome {
 }
 
 /// Nothing searched yet, and no violation.
-impl Default for SearchOutcome {
+impl Default for OrderOutcome {
     fn default() -> Self {
         Self {
             answer: Ok(()),
@@ -82,7 +82,7 @@ impl<'a> SearchQuery<'a> {
     }
 
     /// Decides whether some order explains the operations.
-    pub(super) fn decide(self) -> SearchOutcome {
+    pub(super) fn decide(self) -> OrderOutcome {
         let parts = self.lay_out();
         match parts.1.width {
             0..=64 => self.alternate::<1>(parts),
@@ -90,10 +90,10 @@ impl<'a> SearchQuery<'a> {
             129..=512 => self.alternate::<8>(parts),
             513..=4096 => self.alternate::<64>(parts),
             4097..=MAX_OPEN_OPS => self.alternate::<{ MAX_OPEN_OPS / 64 }>(parts),
-            _ => SearchOutcome {
+            _ => OrderOutcome {
                 answer: Err(Stop::OverBudget(BudgetExceeded::Width(MAX_OPEN_OPS))),
                 algorithm: Algorithm::Breadth,
-                ..SearchOutcome::default()
+                ..OrderOutcome::default()
             },
         }
     }
@@ -158,7 +158,7 @@ impl<'a> SearchQuery<'a> {
             || (key.is_some() && keys.all(|other| other == key) && self.initial.iter().all(alone))
     }
 
-    fn alternate<const N: usize>(self, parts: (ModelCache<'a>, Plan<'a>)) -> SearchOutcome {
+    fn alternate<const N: usize>(self, parts: (ModelCache<'a>, Plan<'a>)) -> OrderOutcome {
         let mut engine = self.make_engine::<N>(parts);
         let mut depth = None;
         let mut width = self.width;
@@ -191,8 +191,8 @@ fn make_outcome<const N: usize>(
     (answer, algorithm): (Result<(), Stop>, Algorithm),
     reached: usize,
     order: Vec<usize>,
-) -> SearchOutcome {
+) -> OrderOutcome {
     let passed = &engine.plan.events[..reached];
     let explained = passed.iter().filter(|event| matches!(event, PlanEvent::Return(_))).count();
-    SearchOutcome { answer, explored: engine.explored, algorithm, explained, order }
+    OrderOutcome { answer, explored: engine.explored, algorithm, explained, order }
 }

@@ -47,8 +47,8 @@ pub(crate) fn rows(under: &str) -> Vec<(String, String, String)> {
     expected(under).unwrap_or_else(|| {
         let folder = folder();
         say(&format!(
-            "NOT RUN: {under} has histories that other tools published and that are no part of this \
-             repository: {} has no verdicts.tsv; HARNESS_DATA names the folder that has it\n",
+            "NOT RUN: {under} has histories that other tools published and that are no part of \
+             this repository: {} has no verdicts.tsv; HARNESS_DATA names the folder that has it\n",
             folder.display()
         ));
         Vec::new()

@@ -3,7 +3,8 @@
 use crate::real_data::{history, rows, validity};
 use checker::{Limits, Verdict, check_by_name};
 
-/// Checks the verdict that a manifest expects: `valid`, or `invalid: G2-item 162, G2-item-realtime 40`.
+/// Checks the verdict that a manifest expects: `valid`, or
+/// `invalid: G2-item 162, G2-item-realtime 40`.
 #[track_caller]
 fn agrees(file: &str, verdict: &Verdict, expected: &str) {
     let (says, counts) = expected.split_once(": ").unwrap_or((expected, ""));

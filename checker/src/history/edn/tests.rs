@@ -45,14 +45,14 @@ fn reads_every_shape_of_a_history() {
 #[test]
 fn reads_every_field_of_an_operation() {
     let text = "{:process :nemesis, :type :info, :f :start, :value {\"n1\" #{\"n3\" \"n2\"}}}
-                {:index 7 :time 9, :process 4, :type :invoke, :f :get, :key \"k\", :value nil}
-                {:process 4, :type :info, :f :get, :key \"k\", :node n, :error [:late \"é\"]}
+                {:index 7 :time 9, :process 4, :type :invoke, :f :r, :key \"k\", :value nil}
+                {:process 4, :type :info, :f :r, :key \"k\", :node n, :error \"é\"}
                 {:process 5, :type :invoke, :value [[:r 1 nil]], :error nil}";
     let lines: Vec<String> = events(text).iter().map(jsonl::event_to_json_line).collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
     {"index":0,"time":0,"type":"info","process":"nemesis","f":"start","value":{"n1":["n2","n3"]}}
-    {"index":7,"time":9,"type":"invoke","process":4,"f":"get","value":["k",null]}
-    {"index":8,"time":0,"type":"info","process":4,"f":"get","value":["k",null],"node":"n","error":["late","é"]}
+    {"index":7,"time":9,"type":"invoke","process":4,"f":"r","value":["k",null]}
+    {"index":8,"time":0,"type":"info","process":4,"f":"r","value":["k",null],"node":"n","error":"é"}
     {"index":9,"time":0,"type":"invoke","process":5,"f":"txn","value":[["r",1,null]]}
     "#);
 }
@@ -347,7 +347,7 @@ fn writes_edn_that_other_tools_read() {
         Event { error: Some("mismatch".into()), ..event("cas", "\"\\\n\u{1}".into()) },
         Event {
             node: Some("n1".into()),
-            error: Some("two words".into()),
+            error: Some("2 words".into()),
             ..event("read", Value::Real(crate::history::Real(1e40)))
         },
     ]
@@ -358,7 +358,7 @@ fn writes_edn_that_other_tools_read() {
     {:index 3, :time 5, :type :ok, :process 2, :f :read, :value [[:r 3 nil]]}
     {:index 3, :time 5, :type :info, :process :nemesis, :f "cut links", :value {0 1, "a b" nil}}
     {:index 3, :time 5, :type :ok, :process 2, :f :cas, :value "\"\\\n\u0001", :error :mismatch}
-    {:index 3, :time 5, :type :ok, :process 2, :f :read, :value 1e40, :node "n1", :error "two words"}
+    {:index 3, :time 5, :type :ok, :process 2, :f :read, :value 1e40, :node "n1", :error "2 words"}
     "#);
     let started = History::default().with_initial(vec![3.into(), Value::pair("x", 4)]);
     insta::assert_snapshot!(write(&started), @r#"#_{:initial [3 ["x" 4]]}"#);

@@ -17,7 +17,7 @@
 use std::collections::BTreeMap;
 
 use super::register::{Block, are_legal};
-use super::view::{Interval, PrefixView, event_instant};
+use super::view::{OpInterval, PrefixView, event_instant};
 use crate::history::Value;
 use crate::linear::breadth::PrefixStates;
 use crate::model::Response;
@@ -34,13 +34,13 @@ struct AppendChange<'a> {
     place: usize,
     value: &'a Value,
     puts: bool,
-    span: Interval,
+    span: OpInterval,
 }
 
 struct AppendRead<'a> {
     place: usize,
     value: &'a Value,
-    span: Interval,
+    span: OpInterval,
 }
 
 #[derive(Default)]
@@ -447,7 +447,7 @@ impl<'a> AppendHistory<'a> {
         }
         states.sort();
         states.dedup();
-        let open = |span: &Interval| span.begin < at && span.latest_end() > at;
+        let open = |span: &OpInterval| span.begin < at && span.latest_end() > at;
         let changes = changes.iter().map(|change| (change.place, change.span));
         let reads = self.steps.reads.iter().map(|read| (read.place, read.span));
         let open = changes.chain(reads).filter(|(_, span)| open(span)).map(|(place, _)| place);

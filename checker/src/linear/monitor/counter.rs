@@ -17,7 +17,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::view::{Interval, PrefixView};
+use super::view::{OpInterval, PrefixView};
 use crate::history::Value;
 use crate::model::Response;
 
@@ -91,7 +91,7 @@ fn are_levels_ordered(levels: &[ReadLevel]) -> bool {
 }
 
 /// Gap `g` precedes level `g`; the last gap follows all levels.
-fn can_fill_gaps(levels: &[ReadLevel], steps: &[Interval]) -> bool {
+fn can_fill_gaps(levels: &[ReadLevel], steps: &[OpInterval]) -> bool {
     // The latest begin of a read before each gap, and the earliest end of one after it; both
     // increase.
     let mut begun = vec![0; levels.len() + 1];

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use super::view::{Interval, NEVER, PrefixView};
+use super::view::{NEVER, OpInterval, PrefixView};
 use super::zones::{Zone, can_order_zones};
 use crate::history::Value;
 use crate::model::Response;
@@ -20,7 +20,7 @@ pub(super) fn is_legal(view: &PrefixView<'_>) -> Option<bool> {
     if !view.fresh {
         return None;
     }
-    let mut holders: BTreeMap<&Value, Vec<(bool, Interval)>> = BTreeMap::new();
+    let mut holders: BTreeMap<&Value, Vec<(bool, OpInterval)>> = BTreeMap::new();
     for (op, span) in view.ops() {
         if op.call.response == Response::Mismatch {
             return None;
@@ -42,12 +42,12 @@ pub(super) fn is_legal(view: &PrefixView<'_>) -> Option<bool> {
 }
 
 /// Two grants or two releases in a row; the last one may be left out if its outcome is unknown.
-fn reject_if_certain(deeds: &[(bool, Interval)]) -> Option<bool> {
-    let known = |(_, span): &(bool, Interval)| span.end.is_some();
+fn reject_if_certain(deeds: &[(bool, OpInterval)]) -> Option<bool> {
+    let known = |(_, span): &(bool, OpInterval)| span.end.is_some();
     if deeds.iter().all(known) { Some(false) } else { None }
 }
 
-fn block_zone(deeds: &[(bool, Interval)]) -> Option<Zone> {
+fn block_zone(deeds: &[(bool, OpInterval)]) -> Option<Zone> {
     let (_, grant) = deeds.first()?;
     let mut zone = Zone::EMPTY;
     match deeds.get(1) {

@@ -21,7 +21,7 @@ use self::view::{NEVER, PrefixView};
 use super::breadth::PrefixStates;
 use super::engine::{Budget, Stop};
 use super::partition::ObjectOp;
-use super::search::SearchOutcome;
+use super::search::OrderOutcome;
 use crate::history::Value;
 use crate::model::Model;
 use crate::verdict::Algorithm;
@@ -52,7 +52,7 @@ pub(super) fn outcome(
     initial: &[Value],
     ops: &[ObjectOp<'_>],
     budget: Budget<'_>,
-) -> Option<SearchOutcome> {
+) -> Option<OrderOutcome> {
     let bytes = |op: &ObjectOp<'_>| if model.is_read(&op.call) { READ_BYTES } else { WRITE_BYTES };
     if (budget.expired)() || ops.iter().map(bytes).sum::<usize>() > budget.memory_bytes {
         return None;
@@ -60,7 +60,7 @@ pub(super) fn outcome(
     let answer = decide(model, initial, ops)?.map_err(Stop::Illegal);
     let explained = if answer.is_ok() { ops.len() } else { 0 };
     let algorithm = Algorithm::Monitor;
-    Some(SearchOutcome { answer, explored: 0, algorithm, explained, order: Vec::new() })
+    Some(OrderOutcome { answer, explored: 0, algorithm, explained, order: Vec::new() })
 }
 
 /// Whether the operations are legal, or the first completion that no order explains. `None` if no

@@ -15,15 +15,15 @@
 
 use rustc_hash::FxHashMap;
 
-use super::view::{Interval, NEVER, PrefixView};
+use super::view::{NEVER, OpInterval, PrefixView};
 use crate::history::Value;
 use crate::model::Response;
 
 /// The put and the take of a value.
 #[derive(Clone, Copy)]
 pub(super) struct ValueLifetime {
-    pub(super) put: Interval,
-    pub(super) take: Option<Interval>,
+    pub(super) put: OpInterval,
+    pub(super) take: Option<OpInterval>,
 }
 
 /// The values and the empty responses of a prefix of a history.
@@ -70,14 +70,14 @@ impl QueueHistory {
         view.fresh.then_some(all)
     }
 
-    fn record_take(&mut self, place: Option<&usize>, span: Interval) {
+    fn record_take(&mut self, place: Option<&usize>, span: OpInterval) {
         let Some(place) = place else {
             self.is_illegal |= span.end.is_some();
             return;
         };
         let take = &mut self.lifetimes[*place].take;
         match take {
-            Some(Interval { end: Some(_), .. }) => self.is_illegal |= span.end.is_some(),
+            Some(OpInterval { end: Some(_), .. }) => self.is_illegal |= span.end.is_some(),
             Some(_) if span.end.is_none() => {}
             _ => *take = Some(span),
         }

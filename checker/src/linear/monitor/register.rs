@@ -13,7 +13,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::view::{Interval, PrefixView};
+use super::view::{OpInterval, PrefixView};
 use super::zones::{Zone, can_order_zones};
 use crate::history::Value;
 use crate::model::Response;
@@ -77,11 +77,11 @@ pub(super) fn are_legal(blocks: &mut [Block]) -> bool {
 impl Block {
     /// The block of the initial value.
     pub(super) fn initial() -> Self {
-        Self::new(Interval { begin: 0, end: Some(0) })
+        Self::new(OpInterval { begin: 0, end: Some(0) })
     }
 
     /// The block of a plain write.
-    pub(super) fn new(span: Interval) -> Self {
+    pub(super) fn new(span: OpInterval) -> Self {
         let (mut zone, happened) = (Zone::EMPTY, span.end.is_some());
         zone.include(span.begin, span.latest_end());
         Self { zone, changed: span.begin, happened, read: None, expected: ANYTHING, next: None }

@@ -9,7 +9,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::view::{Interval, PrefixView};
+use super::view::{OpInterval, PrefixView};
 use crate::history::Value;
 use crate::model::Response;
 
@@ -23,7 +23,7 @@ struct SetLayer {
 impl SetLayer {
     const EMPTY: Self = Self { begin: 0, end: u64::MAX };
 
-    fn include(&mut self, span: Interval) {
+    fn include(&mut self, span: OpInterval) {
         self.begin = self.begin.max(span.begin);
         self.end = self.end.min(span.latest_end());
     }
@@ -31,7 +31,7 @@ impl SetLayer {
 
 /// An element, and the first layer of reads that has it.
 struct SetElement {
-    span: Interval,
+    span: OpInterval,
     layer: Option<usize>,
     /// The number of the last read that has it, from 1.
     seen: usize,
@@ -43,7 +43,7 @@ pub(super) fn is_legal(view: &PrefixView<'_>) -> Option<bool> {
         return None;
     }
     let mut elements: FxHashMap<&Value, SetElement> = FxHashMap::default();
-    let mut reads: Vec<(&[Value], Interval)> = Vec::new();
+    let mut reads: Vec<(&[Value], OpInterval)> = Vec::new();
     for (op, span) in view.ops() {
         match (op.call.f.as_str(), &op.call.response) {
             ("add", Response::Output(_) | Response::Unknown) => {
@@ -69,7 +69,7 @@ pub(super) fn is_legal(view: &PrefixView<'_>) -> Option<bool> {
 /// Layers of elements and reads in turn; `None` if the reads are not ordered by inclusion, or have
 /// an element that was never added.
 fn build_layers(
-    reads: &[(&[Value], Interval)],
+    reads: &[(&[Value], OpInterval)],
     elements: &mut FxHashMap<&Value, SetElement>,
 ) -> Option<Vec<SetLayer>> {
     let (mut layers, mut size) = (Vec::new(), 0);

@@ -23,12 +23,12 @@ pub(super) struct PrefixView<'a> {
 
 /// When an operation began, and by when it must have taken effect, if it must.
 #[derive(Clone, Copy)]
-pub(super) struct Interval {
+pub(super) struct OpInterval {
     pub(super) begin: u64,
     pub(super) end: Option<u64>,
 }
 
-impl Interval {
+impl OpInterval {
     /// Its end, or the end of time if it need not take effect.
     pub(super) fn latest_end(self) -> u64 {
         self.end.unwrap_or(NEVER)
@@ -36,11 +36,11 @@ impl Interval {
 }
 
 impl<'a> PrefixView<'a> {
-    pub(super) fn ops(&self) -> impl Iterator<Item = (&'a ObjectOp<'a>, Interval)> + use<'a> {
+    pub(super) fn ops(&self) -> impl Iterator<Item = (&'a ObjectOp<'a>, OpInterval)> + use<'a> {
         let cut = self.cut;
         self.ops.iter().filter(move |op| op.invoked < cut).map(move |op| {
             let end = op.completed.filter(|end| *end <= cut).map(event_instant);
-            (op, Interval { begin: event_instant(op.invoked), end })
+            (op, OpInterval { begin: event_instant(op.invoked), end })
         })
     }
 }

@@ -140,12 +140,12 @@ fn by(
     history: &History,
     model: &dyn Model,
     limits: &Limits<'_>,
-) -> Vec<SearchOutcome> {
+) -> Vec<OrderOutcome> {
     let objects = partition(history, model, Keyed::No).expect("it suits the model");
     check_objects_by(&objects, model, &[model.initial()], (limits, min_ops))
 }
 
-fn told(outcomes: &[SearchOutcome]) -> Vec<(Result<(), Stop>, usize, usize)> {
+fn told(outcomes: &[OrderOutcome]) -> Vec<(Result<(), Stop>, usize, usize)> {
     outcomes.iter().map(|it| (it.answer.clone(), it.explained, it.explored)).collect()
 }
 
@@ -187,7 +187,7 @@ proptest! {
         let limits = Limits::default();
         let whole = by(usize::MAX / 2, &history, model, &limits);
         let segments_found = by(min_ops, &history, model, &limits);
-        let answers = |outcomes: &[SearchOutcome]| -> Vec<_> {
+        let answers = |outcomes: &[OrderOutcome]| -> Vec<_> {
             outcomes.iter().map(|it| it.answer.clone()).collect()
         };
         prop_assert_eq!(answers(&segments_found), answers(&whole), "{:?}", history);
