@@ -1,18 +1,18 @@
-//! Remembers what clients asked and were told: an answer comes once, an acknowledged write stays, a
-//! refused one never happens, and a read sees all that was known to anybody when it began.
+//! Records the requests and answers of clients, and checks them: each request gets one answer, an
+//! acknowledged write stays, a refused one never commits, and no read is stale.
 
 use node::raft::invariants::CommittedEntry;
 use node::raft::{Effect, Index, Payload, ServerId, Token};
 use std::collections::BTreeMap;
 
-/// What a client was told.
+/// The answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// The write is entry `.0`, or the read may see everything up to there.
+    /// The write is entry `.0`, or the read sees everything up to it.
     Ok(Index),
-    /// It did not happen.
+    /// A definite failure.
     Failed,
-    /// Nobody knows.
+    /// An indefinite failure.
     Unknown,
 }
 
@@ -20,18 +20,18 @@ struct Question {
     server: ServerId,
     /// The command of a write.
     command: Option<String>,
-    /// What a read must see at least.
+    /// The least index that a read must see.
     floor: Index,
     answer: Option<Answer>,
-    /// Its server stopped before it answered.
+    /// Whether its server stopped before it answered.
     orphaned: bool,
 }
 
-/// Every client.
+/// All clients.
 #[derive(Default)]
 pub(crate) struct Clients {
     asked: BTreeMap<Token, Question>,
-    /// The greatest index that any answer has made known.
+    /// The greatest index in any answer so far.
     known: Index,
     /// The acknowledged writes.
     acknowledged: Vec<(Token, Index)>,
@@ -68,7 +68,7 @@ impl Clients {
         self.asked[&token].answer
     }
 
-    /// Hears an effect of a server.
+    /// Records an effect of a server.
     pub(crate) fn hear(&mut self, server: ServerId, effect: &Effect) -> Result<(), String> {
         match effect {
             Effect::Acknowledge { token, index } => {
@@ -124,7 +124,7 @@ impl Clients {
         Ok(())
     }
 
-    /// Whether every acknowledged write, and no refused one, is committed.
+    /// Checks that every acknowledged write, and no refused one, is committed.
     pub(crate) fn settled(&self, committed: &[CommittedEntry]) -> Result<(), String> {
         if let Some((_, index)) =
             self.acknowledged.iter().find(|(_, i)| *i > committed.len() as u64)

@@ -1,9 +1,8 @@
-//! Runs servers with disks that forget and clients that remember: what the tests of the brain have
-//! in common.
+//! Runs servers with disks that lose unsynced writes, and clients that record their answers, for all
+//! tests of the core.
 //!
-//! A [`TestNode`] keeps the laws of `raft/mod.rs` on the body's side. A [`Cluster`] looks after
-//! every step whether the servers or their answers have broken a promise. The network is the test's
-//! own.
+//! A [`TestNode`] keeps the runtime's part of the contract in `raft/mod.rs`. A [`Cluster`] checks the
+//! servers and their answers after every step. Each test has its own network.
 
 mod clients;
 mod test_node;
@@ -24,9 +23,9 @@ const HEARTBEAT: u32 = 2;
 /// The shortest election timeout in every test.
 pub(crate) const ELECTION: u32 = 10;
 
-/// Servers, their clients and an onlooker.
+/// Servers, their clients and a checker.
 pub(crate) struct Cluster {
-    /// What every server is like.
+    /// The common configuration.
     config: Config,
     nodes: BTreeMap<ServerId, TestNode>,
     checker: SafetyChecker,
@@ -55,7 +54,7 @@ impl Cluster {
         Self { config, nodes, checker, clients: Clients::default(), harm: None }
     }
 
-    /// All servers' names.
+    /// Returns the ids of all servers.
     pub(crate) fn ids(&self) -> Vec<ServerId> {
         self.nodes.keys().copied().collect()
     }
@@ -70,12 +69,12 @@ impl Cluster {
         self.nodes.values().filter_map(TestNode::server).collect()
     }
 
-    /// The first promise that was broken.
+    /// Returns the first violation.
     pub(crate) fn harm(&self) -> Option<&str> {
         self.harm.as_deref()
     }
 
-    /// Everything that was ever committed.
+    /// Returns all entries that were ever committed.
     pub(crate) fn committed(&self) -> &[CommittedEntry] {
         self.checker.committed()
     }
