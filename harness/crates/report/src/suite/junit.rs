@@ -1,113 +1,71 @@
 //! Renders a suite as JUnit XML: a test suite per family, a test case per seed.
 //!
-//! A finding is a failure; unknown, crashed and interrupted are errors; what this machine could not do or had no time
-//! for is skipped, with the reason, because it says nothing about the system.
+//! A finding is a failure; unknown, crashed and interrupted are errors. A run that this machine
+//! could not do, or had no time for, is skipped with the reason: it proves nothing.
 
 use super::super::visible;
 use super::cells::families;
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use records::suite::{CellRecord, Outcome, SuiteRecord};
+use std::time::Duration;
 
 /// The suite as JUnit XML.
 pub fn junit(suite: &SuiteRecord) -> String {
-    let all: Vec<&CellRecord> = suite.cells.iter().collect();
-    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    out += &format!("<testsuites name=\"{}\" {}>\n", text(&suite.suite), counts(&all));
+    let mut report = Report::new(xml_text(&suite.suite));
+    report.set_time(total_time(suite.cells.iter()));
     for (family, cells) in families(suite) {
-        out += &format!(
-            "  <testsuite name=\"{}\" timestamp=\"{}\" {}>\n",
-            text(family),
-            text(suite.started.trim_end_matches('Z')),
-            counts(&cells)
-        );
-        cells.iter().for_each(|cell| out += &case(&suite.suite, cell));
-        out += "  </testsuite>\n";
+        let mut group = TestSuite::new(xml_text(family));
+        group.timestamp = suite.started.parse().ok();
+        group.set_time(total_time(cells.iter().copied()));
+        group.add_test_cases(cells.iter().map(|cell| test_case(&suite.suite, cell)));
+        report.add_test_suite(group);
     }
-    out + "</testsuites>\n"
+    report.to_string().expect("XML is written to memory")
 }
 
-/// The element that says how a case ended, if it did not pass.
-fn element(outcome: Outcome) -> Option<&'static str> {
-    match outcome {
-        Outcome::Passed => None,
-        Outcome::Finding => Some("failure"),
-        Outcome::Unknown | Outcome::Crashed | Outcome::Interrupted => Some("error"),
-        Outcome::Infra | Outcome::NotRun => Some("skipped"),
-    }
+fn total_time<'a>(cells: impl Iterator<Item = &'a CellRecord>) -> Duration {
+    Duration::from_millis(cells.map(|cell| cell.took_ms).sum())
 }
 
-fn counts(cells: &[&CellRecord]) -> String {
-    let count =
-        |name: &str| cells.iter().filter(|cell| element(cell.outcome) == Some(name)).count();
-    format!(
-        "tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{}\"",
-        cells.len(),
-        count("failure"),
-        count("error"),
-        count("skipped"),
-        seconds(cells.iter().map(|cell| cell.took_ms).sum())
-    )
-}
-
-fn seconds(ms: u64) -> String {
-    format!("{}.{:03}", ms / 1_000, ms % 1_000)
-}
-
-fn case(suite: &str, cell: &CellRecord) -> String {
-    let mut out = format!(
-        "    <testcase classname=\"{}\" name=\"{}, seed {}\" time=\"{}\">\n",
-        text(&format!("{suite}.{}", cell.cell.family)),
-        text(&cell.cell.family),
-        cell.cell.seed,
-        seconds(cell.took_ms)
-    );
-    let seed = cell.cell.seed.to_string();
-    let mut properties = vec![("seed", seed.as_str()), ("repro", &cell.repro)];
-    let report = cell.report();
-    properties.extend(cell.run.as_deref().map(|run| ("run", run)));
-    properties.extend(report.as_deref().map(|report| ("report", report)));
-    out += "      <properties>\n";
-    for (name, value) in properties {
-        out += &format!("        <property name=\"{name}\" value=\"{}\"/>\n", text(value));
-    }
-    out += "      </properties>\n";
-    if let Some(element) = element(cell.outcome) {
-        out += &ending(element, cell);
-    }
-    out + "    </testcase>\n"
-}
-
-fn ending(element: &str, cell: &CellRecord) -> String {
-    let (name, sentence) = (cell.outcome.name(), text(&cell.sentence));
-    if element == "skipped" {
-        return format!("      <skipped message=\"{name}: {sentence}\"/>\n");
-    }
-    let mut body = format!("{}\nrepro: {}", cell.sentence, cell.repro);
-    if let Some(report) = cell.report() {
-        body += &format!("\nreport: {report}");
-    }
-    let lines: Vec<String> = body.lines().map(text).collect();
-    format!(
-        "      <{element} message=\"{sentence}\" type=\"{name}\">{}</{element}>\n",
-        lines.join("\n")
-    )
-}
-
-/// Text as XML 1.0 can carry it, in an element or between the quotes of an attribute.
-fn text(raw: &str) -> String {
-    let mut out = String::with_capacity(raw.len());
-    for c in visible(raw).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&apos;"),
-            // No spelling of these is XML.
-            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            c => out.push(c),
+fn test_case(suite: &str, cell: &CellRecord) -> TestCase {
+    let name = format!("{}, seed {}", cell.cell.family, cell.cell.seed);
+    let mut case = TestCase::new(xml_text(&name), status(cell));
+    case.set_classname(xml_text(&format!("{suite}.{}", cell.cell.family)));
+    case.set_time(Duration::from_millis(cell.took_ms));
+    case.add_property(("seed", cell.cell.seed.to_string().as_str()));
+    case.add_property(("repro", xml_text(&cell.repro).as_str()));
+    for (name, value) in [("run", cell.run.clone()), ("report", cell.report())] {
+        if let Some(value) = value {
+            case.add_property((name, xml_text(&value).as_str()));
         }
     }
-    out
+    case
+}
+
+fn status(cell: &CellRecord) -> TestCaseStatus {
+    let (name, sentence) = (cell.outcome.name(), xml_text(&cell.sentence));
+    let kind = match cell.outcome {
+        Outcome::Passed => return TestCaseStatus::success(),
+        Outcome::Infra | Outcome::NotRun => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(format!("{name}: {sentence}"));
+            return status;
+        }
+        Outcome::Finding => NonSuccessKind::Failure,
+        Outcome::Unknown | Outcome::Crashed | Outcome::Interrupted => NonSuccessKind::Error,
+    };
+    let mut body = format!("{sentence}\nrepro: {}", xml_text(&cell.repro));
+    if let Some(report) = cell.report() {
+        body += &format!("\nreport: {}", xml_text(&report));
+    }
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_message(sentence).set_type(name).set_description(body);
+    status
+}
+
+/// Text that a reader sees in full. XML has no spelling for two characters.
+fn xml_text(raw: &str) -> String {
+    visible(raw).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
 #[cfg(test)]
@@ -118,15 +76,15 @@ mod tests {
 
     /// What `element` may have as attributes and as children in the shape that CI systems read.
     const SHAPE: [(&str, &[&str], &[&str]); 9] = [
-        ("testsuites", &["name", "tests", "failures", "errors", "skipped", "time"], &["testsuite"]),
+        ("testsuites", &["name", "tests", "skipped", "failures", "errors", "time"], &["testsuite"]),
         (
             "testsuite",
-            &["name", "timestamp", "tests", "failures", "errors", "skipped", "time"],
+            &["name", "tests", "skipped", "errors", "failures", "timestamp", "time"],
             &["testcase"],
         ),
         (
             "testcase",
-            &["classname", "name", "time"],
+            &["name", "classname", "time"],
             &["properties", "failure", "error", "skipped"],
         ),
         ("properties", &[], &["property"]),
