@@ -7,7 +7,7 @@ use super::output::{Format, Telling, print, style};
 use anyhow::{Context as _, Result, bail};
 use engine::live::say;
 use engine::run::plan::Plan;
-use engine::run::{Finished, Place, check_names, run};
+use engine::run::{Finished, RunContext, check_names, run};
 use records::RESULTS;
 use records::record::Config;
 use report::{Run, json, text};
@@ -42,7 +42,7 @@ pub(super) fn carry_out(plan: Plan, telling: Telling, began: Instant) -> Result<
         let style = style(std::io::stderr().is_terminal());
         run(
             plan,
-            Place {
+            RunContext {
                 began,
                 backend,
                 why,

@@ -1,12 +1,12 @@
-//! Drives a run from one task: owns the history, the generator and the counts, and decides what happens next.
+//! Drives a run from one task, which owns the history, the generator and the counters.
 //!
-//! An interval may only be widened: an invocation is journaled before its call is handed to a client, a
-//! completion after the whole answer has arrived.
+//! An interval may only be widened: an invocation is journaled before its call is handed to a
+//! client, a completion after the whole answer has arrived.
 
 use super::clients::{Clients, Done, Open};
-use super::early::Early;
+use super::counters::Counters;
 use super::journal::{Entry, Journal};
-use super::tally::Tally;
+use super::online_check::OnlineCheck;
 use crate::clock::Clock;
 use crate::live::{Live, Snapshot};
 use crate::nemesis::UnexpectedExit;
@@ -27,11 +27,12 @@ const FLUSH: Duration = Duration::from_millis(100);
 /// How long a failed call of the last phases waits before it is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// How long the last phases wait for more when they make progress, so that long runs get the time they need.
+/// How long the last phases wait for more when they make progress, so that long runs get the time
+/// they need.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-/// What the dispatcher is made of.
-pub(crate) struct Parts {
+/// What the dispatcher works with.
+pub(crate) struct DispatcherInput {
     /// The run's clock.
     pub clock: Clock,
     /// The history.
@@ -40,30 +41,30 @@ pub(crate) struct Parts {
     pub(crate) traffic: Traffic,
     /// The clients.
     pub clients: Clients,
-    /// What the nemesis says.
-    pub notes: mpsc::UnboundedReceiver<NemesisEvent>,
-    /// Who leads, for the eye.
+    /// What the nemesis reports.
+    pub events: mpsc::UnboundedReceiver<NemesisEvent>,
+    /// The leader, for display.
     pub leader: watch::Receiver<Option<Leadership>>,
-    /// Says when the run is to stop early.
+    /// Becomes true when the run is to stop early.
     pub stop: watch::Receiver<bool>,
-    /// Who judges meanwhile, if the run is to stop at the first violation.
-    pub early: Option<Early>,
+    /// The online check, if the run is to stop at the first violation.
+    pub online_check: Option<OnlineCheck>,
     /// The terminal.
     pub live: Live,
 }
 
-/// The one task that knows all.
+/// The task that orders everything that happens in a run.
 pub(crate) struct Dispatcher {
-    parts: Parts,
+    input: DispatcherInput,
     /// The counts.
-    pub tally: Tally,
+    pub counters: Counters,
     /// Faults that are over.
     pub faults: Vec<FaultOutcome>,
-    /// Replicas that exited unasked.
+    /// Replicas that exited unexpectedly.
     pub(crate) exits: Vec<UnexpectedExit>,
-    /// Those of them that have not been started again.
+    /// Those of them that have not been restarted.
     dead: BTreeSet<HostId>,
-    /// Who led from when on, as the system says.
+    /// The leaders over time, as the system reports them.
     led: Vec<Led>,
     /// When the first operation was invoked.
     pub(crate) first_op: Option<Instant>,
@@ -77,27 +78,51 @@ pub(crate) struct Dispatcher {
     /// Hosts that did not answer in the recovery phase.
     silent: BTreeSet<usize>,
     flush: tokio::time::Interval,
-    scene: Scene,
+    live_state: LiveState,
+}
+
+/// What a run does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Setup,
+    Main,
+    Heal,
+    Recovery,
+    FinalReads,
+    Judge,
+}
+
+impl Phase {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Setup => "setup",
+            Self::Main => "main",
+            Self::Heal => "heal",
+            Self::Recovery => "recovery",
+            Self::FinalReads => "final reads",
+            Self::Judge => "judge",
+        }
+    }
 }
 
 /// What the live view shows besides counts.
-struct Scene {
-    phase: String,
+struct LiveState {
+    phase: Phase,
     began: Instant,
     limit: Duration,
     /// When faults begin and end.
     changes: Vec<Duration>,
 }
 
-/// The last phases: what each host is asked, when it may be asked again, and whether it was asked everything.
-struct Last {
+/// The final phases: the calls for each host, when the next may start, and whether all are done.
+struct FinalPhase {
     parts: Vec<BoxGenerator>,
     rest: Vec<Instant>,
     done: Vec<bool>,
 }
 
 /// An answer that was journaled.
-struct Heard {
+struct Completed {
     thread: usize,
     call: Call,
     reply: Reply,
@@ -106,25 +131,25 @@ struct Heard {
 /// What happened next.
 enum Happened {
     Answer(Done),
-    Note(NemesisEvent),
+    Nemesis(NemesisEvent),
     Flush,
     Deadline,
 }
 
 impl Dispatcher {
     /// A dispatcher that has done nothing yet.
-    pub(crate) fn new(parts: Parts) -> Self {
+    pub(crate) fn new(input: DispatcherInput) -> Self {
         let mut flush = tokio::time::interval(FLUSH);
         flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let scene = Scene {
-            phase: "setup".to_owned(),
+        let live_state = LiveState {
+            phase: Phase::Setup,
             began: Instant::now(),
             limit: Duration::ZERO,
             changes: Vec::new(),
         };
         Self {
-            parts,
-            tally: Tally::new(),
+            input,
+            counters: Counters::new(),
             faults: Vec::new(),
             exits: Vec::new(),
             dead: BTreeSet::new(),
@@ -136,13 +161,13 @@ impl Dispatcher {
             active: BTreeMap::new(),
             silent: BTreeSet::new(),
             flush,
-            scene,
+            live_state,
         }
     }
 
     /// Whether the run was told to stop early.
     pub(crate) fn stopped(&self) -> bool {
-        *self.parts.stop.borrow()
+        *self.input.stop.borrow()
     }
 
     /// The main phase: calls arrive at a steady rate; one that finds every client busy is missed.
@@ -154,47 +179,47 @@ impl Dispatcher {
     ) -> Result<()> {
         let began = Instant::now();
         let gap = Duration::from_nanos(1_000_000_000 / rate.max(1));
-        self.scene = Scene { phase: "main".to_owned(), began, limit, changes };
+        self.live_state = LiveState { phase: Phase::Main, began, limit, changes };
         let mut arrival = began;
         while arrival < began + limit && !self.stopped() && self.stopped_early.is_none() {
             if arrival <= Instant::now() {
-                self.arrive(arrival, arrival - began)?;
+                self.start_call(arrival, arrival - began)?;
                 arrival += gap;
             }
             self.next(arrival).await?;
-            self.ask_early(began);
+            self.poll_online_check(began);
         }
-        self.main_end = self.parts.clock.now_ns();
-        self.parts.early = None;
+        self.main_end = self.input.clock.now_ns();
+        self.input.online_check = None;
         Ok(())
     }
 
-    /// Where to hear what the early judge says.
-    pub(crate) fn early_word(&self) -> Option<watch::Receiver<Option<String>>> {
-        self.parts.early.as_ref().map(Early::word)
+    /// Where the violation of the online check arrives.
+    pub(crate) fn violation_receiver(&self) -> Option<watch::Receiver<Option<String>>> {
+        self.input.online_check.as_ref().map(OnlineCheck::violation)
     }
 
-    fn ask_early(&mut self, began: Instant) {
-        let Some(early) = &mut self.parts.early else { return };
-        early.feed(self.parts.journal.events());
-        if let Some(word) = early.word().borrow().as_ref() {
+    fn poll_online_check(&mut self, began: Instant) {
+        let Some(check) = &mut self.input.online_check else { return };
+        check.feed(self.input.journal.events());
+        if let Some(violation) = check.violation().borrow().as_ref() {
             let after = began.elapsed().as_secs_f64();
-            self.parts.live.line(&format!("violation after {after:.1} s: healing, then judging"));
-            self.stopped_early = Some(format!("after {after:.1} s by --fail-fast: {word}"));
+            self.input.live.line(&format!("violation after {after:.1} s: healing, then judging"));
+            self.stopped_early = Some(format!("after {after:.1} s by --fail-fast: {violation}"));
         }
     }
 
-    /// Lets the first idle thread that has something to do begin it.
-    fn arrive(&mut self, intended: Instant, into: Duration) -> Result<()> {
+    /// Starts the next call of the first idle thread that has one.
+    fn start_call(&mut self, intended: Instant, into: Duration) -> Result<()> {
         let late = u64::try_from(intended.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let intended = self.parts.clock.now_ns().saturating_sub(late);
+        let intended = self.input.clock.now_ns().saturating_sub(late);
         let time = u64::try_from(into.as_nanos()).unwrap_or(u64::MAX);
-        let idle = self.parts.clients.idle();
+        let idle = self.input.clients.idle();
         if idle.is_empty() {
-            self.tally.counts.missed += 1;
+            self.counters.counts.missed += 1;
         }
         for thread in idle {
-            if let Next::Call(call) = self.parts.traffic.main.next(&Context { thread, time }) {
+            if let Next::Call(call) = self.input.traffic.main.next(&Context { thread, time }) {
                 return self.invoke(thread, Open { call, intended });
             }
         }
@@ -203,30 +228,31 @@ impl Dispatcher {
 
     /// Waits until the nemesis has undone everything: until `finished` says so.
     pub(crate) async fn heal(&mut self, finished: &watch::Receiver<bool>) -> Result<()> {
-        self.phase("heal");
+        self.enter_phase(Phase::Heal);
         while !*finished.borrow() {
             self.next(Instant::now() + Duration::from_millis(20)).await?;
         }
-        // The nemesis has said everything by now, and no fault may go unrecorded.
-        while let Ok(note) = self.parts.notes.try_recv() {
-            self.noted(note)?;
+        // The nemesis has finished, and none of its faults may go unrecorded.
+        while let Ok(event) = self.input.events.try_recv() {
+            self.record_event(event)?;
         }
         Ok(())
     }
 
     /// Waits until no call is on its way. A call always ends: clients have timeouts.
     pub(crate) async fn drain(&mut self) -> Result<()> {
-        while !self.parts.clients.all_idle() {
+        while !self.input.clients.all_idle() {
             self.next(Instant::now() + FLUSH).await?;
         }
         Ok(())
     }
 
-    /// Each host is asked for a change and a look; returns whether a host left one of them unanswered.
+    /// Each host is asked for a change and a look; returns whether a host left one of them
+    /// unanswered.
     pub(crate) async fn recovery(&mut self, hosts: usize, patience: Duration) -> Result<Vec<bool>> {
-        self.phase("recovery");
-        let parts = (0..hosts).map(|_| (self.parts.traffic.recovery)()).collect();
-        let left = self.work_off(parts, patience).await?;
+        self.enter_phase(Phase::Recovery);
+        let parts = (0..hosts).map(|_| (self.input.traffic.recovery)()).collect();
+        let left = self.run_final_phase(parts, patience).await?;
         self.silent = (0..hosts).filter(|host| left[*host]).collect();
         Ok(left)
     }
@@ -237,15 +263,17 @@ impl Dispatcher {
         hosts: usize,
         patience: Duration,
     ) -> Result<Vec<bool>> {
-        self.phase("final reads");
-        let parts = (0..hosts).map(|_| (self.parts.traffic.final_reads)()).collect();
-        self.work_off(parts, patience).await
+        self.enter_phase(Phase::FinalReads);
+        let parts = (0..hosts).map(|_| (self.input.traffic.final_reads)()).collect();
+        self.run_final_phase(parts, patience).await
     }
 
-    /// Thread `t` follows part `t`, and rests after what did not succeed, until patience ends and nothing more succeeds.
+    /// Thread `t` follows part `t`, and rests after what did not succeed, until patience ends and
+    /// nothing more succeeds.
     ///
-    /// A host whose replica exited unasked, or that did not recover, is not waited for: it counts as not done.
-    async fn work_off(
+    /// A host whose replica exited unasked, or that did not recover, is not waited for: it counts
+    /// as not done.
+    async fn run_final_phase(
         &mut self,
         parts: Vec<BoxGenerator>,
         patience: Duration,
@@ -256,15 +284,16 @@ impl Dispatcher {
             .map(|thread| self.is_dead(thread) || self.silent.contains(&thread))
             .collect();
         let mut deadline = Instant::now() + patience;
-        let mut last = Last { parts, rest: vec![Instant::now(); count], done: vec![false; count] };
+        let mut last =
+            FinalPhase { parts, rest: vec![Instant::now(); count], done: vec![false; count] };
         while Instant::now() < deadline && !self.stopped() {
             for thread in (0..count).filter(|thread| !dead[*thread]) {
-                self.go_on(thread, &mut last)?;
+                self.call_next(thread, &mut last)?;
             }
             if (0..count).all(|thread| dead[thread] || last.done[thread]) {
                 break;
             }
-            if let Some((thread, answered)) = self.heard(deadline, &mut last).await? {
+            if let Some((thread, answered)) = self.await_completion(deadline, &mut last).await? {
                 let now = Instant::now();
                 match answered {
                     true => deadline = deadline.max(now + PROGRESS),
@@ -277,11 +306,11 @@ impl Dispatcher {
     }
 
     /// Lets a thread that is idle and rested make its next call.
-    fn go_on(&mut self, thread: usize, last: &mut Last) -> Result<()> {
-        if !self.parts.clients.is_idle(thread) || last.rest[thread] > Instant::now() {
+    fn call_next(&mut self, thread: usize, last: &mut FinalPhase) -> Result<()> {
+        if !self.input.clients.is_idle(thread) || last.rest[thread] > Instant::now() {
             return Ok(());
         }
-        let intended = self.parts.clock.now_ns();
+        let intended = self.input.clock.now_ns();
         match last.parts[thread].next(&Context { thread, time: intended }) {
             Next::Call(call) => self.invoke(thread, Open { call, intended })?,
             Next::Pending => (),
@@ -290,9 +319,14 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Waits for one thing, and tells a part its answer; returns whose it was and whether it answers the question.
-    async fn heard(&mut self, deadline: Instant, last: &mut Last) -> Result<Option<(usize, bool)>> {
-        let Some(Heard { thread, call, reply }) =
+    /// Waits for one thing, and tells a part its answer; returns whose it was and whether it
+    /// answers the question.
+    async fn await_completion(
+        &mut self,
+        deadline: Instant,
+        last: &mut FinalPhase,
+    ) -> Result<Option<(usize, bool)>> {
+        let Some(Completed { thread, call, reply }) =
             self.next(deadline.min(Instant::now() + RETRY)).await?
         else {
             return Ok(None);
@@ -304,7 +338,7 @@ impl Dispatcher {
     }
 
     fn is_dead(&self, thread: usize) -> bool {
-        let (_, host) = self.parts.clients.identity(thread);
+        let (_, host) = self.input.clients.identity(thread);
         self.dead.contains(&host)
     }
 
@@ -312,15 +346,15 @@ impl Dispatcher {
         self.first_op.get_or_insert_with(Instant::now);
         let entry =
             self.entry(thread, Kind::Invoke, open.call.function(), open.call.invocation_value());
-        self.parts.journal.record(entry)?;
-        self.parts.clients.send(thread, open);
+        self.input.journal.record(entry)?;
+        self.input.clients.send(thread, open);
         Ok(())
     }
 
     fn entry(&self, thread: usize, kind: Kind, function: &str, value: Value) -> Entry {
-        let (process, host) = self.parts.clients.identity(thread);
+        let (process, host) = self.input.clients.identity(thread);
         Entry {
-            time: self.parts.clock.now_ns(),
+            time: self.input.clock.now_ns(),
             kind,
             process: Process::Client(process),
             f: function.to_owned(),
@@ -331,12 +365,12 @@ impl Dispatcher {
     }
 
     /// Takes in one thing that happens before `deadline`; if it is an answer, returns it.
-    async fn next(&mut self, deadline: Instant) -> Result<Option<Heard>> {
+    async fn next(&mut self, deadline: Instant) -> Result<Option<Completed>> {
         match self.happens(deadline).await {
             Happened::Answer(done) => return self.complete(done),
-            Happened::Note(note) => self.noted(note)?,
+            Happened::Nemesis(event) => self.record_event(event)?,
             Happened::Flush => {
-                self.parts.journal.flush()?;
+                self.input.journal.flush()?;
                 self.show();
             }
             Happened::Deadline => (),
@@ -347,14 +381,14 @@ impl Dispatcher {
     async fn happens(&mut self, deadline: Instant) -> Happened {
         tokio::select! {
             biased;
-            Some(done) = self.parts.clients.done.recv() => Happened::Answer(done),
-            Some(note) = self.parts.notes.recv() => Happened::Note(note),
+            Some(done) = self.input.clients.done.recv() => Happened::Answer(done),
+            Some(event) = self.input.events.recv() => Happened::Nemesis(event),
             _ = self.flush.tick() => Happened::Flush,
             () = tokio::time::sleep_until(deadline) => Happened::Deadline,
         }
     }
 
-    fn complete(&mut self, done: Done) -> Result<Option<Heard>> {
+    fn complete(&mut self, done: Done) -> Result<Option<Completed>> {
         let kind = match done.reply.outcome {
             Outcome::Ok => Kind::Ok,
             Outcome::Fail => Kind::Fail,
@@ -362,22 +396,22 @@ impl Dispatcher {
         };
         // The process that asked is the one that is answered: look before it is retired.
         let mut entry = self.entry(done.thread, kind, "", Value::Nil);
-        let Some(Open { call, intended }) = self.parts.clients.complete(&done) else {
+        let Some(Open { call, intended }) = self.input.clients.complete(&done) else {
             return Ok(None);
         };
         let Done { thread, reply } = done;
         entry.f = call.function().to_owned();
         entry.value = call.completion_value(&reply);
         entry.error.clone_from(&reply.error);
-        self.tally.completed(call.function(), reply.outcome, intended, entry.time);
+        self.counters.completed(call.function(), reply.outcome, intended, entry.time);
         if !self.main_is_over {
-            self.parts.traffic.main.observe(thread, &call, &reply);
+            self.input.traffic.main.observe(thread, &call, &reply);
         }
-        self.parts.journal.record(entry)?;
-        Ok(Some(Heard { thread, call, reply }))
+        self.input.journal.record(entry)?;
+        Ok(Some(Completed { thread, call, reply }))
     }
 
-    fn noted(&mut self, event: NemesisEvent) -> Result<()> {
+    fn record_event(&mut self, event: NemesisEvent) -> Result<()> {
         match event {
             NemesisEvent::FaultBegan { id, kind, variant, target } => {
                 let name = format!("{kind}:{variant}");
@@ -410,10 +444,10 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Notes a replica that exited unexpectedly.
+    /// Records a replica that exited unexpectedly.
     pub(crate) fn record_exit(&mut self, exit: UnexpectedExit) -> Result<()> {
         let (host, how) = (exit.host, exit.exit);
-        self.parts.live.line(&format!("{host} exited unasked: {how}"));
+        self.input.live.line(&format!("{host} exited unasked: {how}"));
         self.nemesis_event("death", &[("replica", host.to_string()), ("how", how.to_string())])?;
         self.dead.insert(host);
         self.exits.push(exit);
@@ -424,9 +458,9 @@ impl Dispatcher {
         let value = Value::map(
             facts.iter().map(|(name, text)| ((*name).to_owned(), Value::from(text.as_str()))),
         );
-        let time = self.parts.clock.now_ns();
+        let time = self.input.clock.now_ns();
         let (kind, process) = (Kind::Info, Process::Nemesis);
-        self.parts.journal.record(Entry {
+        self.input.journal.record(Entry {
             time,
             kind,
             process,
@@ -437,66 +471,73 @@ impl Dispatcher {
         })
     }
 
-    fn phase(&mut self, name: &str) {
-        name.clone_into(&mut self.scene.phase);
+    fn enter_phase(&mut self, phase: Phase) {
+        self.live_state.phase = phase;
         self.show();
     }
 
     fn show(&mut self) {
-        let elapsed = self.scene.began.elapsed();
-        let (ops_per_s, p50, p99) = self.tally.lately(self.parts.clock.now_ns());
-        let total = self.tally.counts.total();
-        let leader = self.parts.leader.borrow().map(|now| (now.leader.to_string(), now.term));
+        let elapsed = self.live_state.began.elapsed();
+        let (ops_per_s, p50, p99) = self.counters.lately(self.input.clock.now_ns());
+        let total = self.counters.counts.total();
+        let leader = self.input.leader.borrow().map(|now| (now.leader.to_string(), now.term));
         self.note_leader(leader.as_ref());
-        let next = self.scene.changes.iter().find(|at| **at > elapsed);
-        self.parts.live.update(&Snapshot {
-            phase: self.scene.phase.clone(),
+        let next = self.live_state.changes.iter().find(|at| **at > elapsed);
+        self.input.live.update(&Snapshot {
+            phase: self.live_state.phase.name().to_owned(),
             elapsed,
-            limit: self.scene.limit,
+            limit: self.live_state.limit,
             ok: total.ok,
             info: total.info,
             fail: total.fail,
-            missed: self.tally.counts.missed,
+            missed: self.counters.counts.missed,
             ops_per_s,
             p50,
             p99,
             leader,
             active: self.active.values().cloned().collect(),
-            next_in: next.map(|at| *at - elapsed).filter(|_| self.scene.phase == "main"),
+            next_in: next.map(|at| *at - elapsed).filter(|_| self.live_state.phase == Phase::Main),
         });
     }
 
-    /// Remembers who leads, where that is news.
+    /// Records a change of leaders.
     fn note_leader(&mut self, now: Option<&(String, u64)>) {
         let before = self.led.last();
         let term = now.map(|now| now.1).or(before.map(|led| led.term)).unwrap_or_default();
         let leader = now.map(|now| now.0.clone());
         if before.is_none_or(|led| (&led.leader, led.term) != (&leader, term)) {
-            self.led.push(Led { at: self.parts.clock.now_ns(), leader, term });
+            self.led.push(Led { at: self.input.clock.now_ns(), leader, term });
         }
     }
 
-    /// Shows that the judge is at work, and hands over the terminal and all events.
+    /// Shows that judging has begun, and returns the terminal and all events.
     pub(crate) fn close(mut self) -> Result<Closed> {
-        self.phase("judge");
-        let Self { parts, tally, faults, exits, led, .. } = self;
+        self.enter_phase(Phase::Judge);
+        let Self { input, counters, faults, exits, led, .. } = self;
         let mut faults: Vec<_> = faults.into_iter().map(FaultOutcome::into_record).collect();
         faults.sort_by_key(|fault| fault.id);
-        Ok(Closed { events: parts.journal.close()?, tally, faults, exits, led, live: parts.live })
+        Ok(Closed {
+            events: input.journal.close()?,
+            counters,
+            faults,
+            exits,
+            led,
+            live: input.live,
+        })
     }
 }
 
-/// What is left when everything has happened.
+/// What remains of a run that is over.
 pub(crate) struct Closed {
     /// Every event, in order.
     pub events: Vec<checker::history::Event>,
     /// The counts.
-    pub tally: Tally,
+    pub counters: Counters,
     /// Every fault, in order.
     pub faults: Vec<FaultRecord>,
-    /// Replicas that exited unasked.
+    /// Replicas that exited unexpectedly.
     pub(crate) exits: Vec<UnexpectedExit>,
-    /// Who led from when on, as the system says.
+    /// The leaders over time, as the system reports them.
     pub led: Vec<Led>,
     /// The terminal.
     pub live: Live,

@@ -1,18 +1,20 @@
-//! Carries out a plan from the first link to the verdict, and leaves everything in the run's directory.
+//! Carries out a plan from the first link to the verdict, and leaves everything in the run's
+//! directory.
 //!
-//! Setup, main phase, heal, recovery, final reads, judgement: a run that is interrupted skips what it can and
-//! still heals and judges. Whatever fails, replicas and links are gone when [`run`] returns.
+//! Setup, main phase, heal, recovery, final reads, judgement: a run that is interrupted skips what
+//! it can and still heals and judges. Whatever fails, replicas and links are gone when [`run`]
+//! returns.
 
 mod clients;
+mod context;
+mod counters;
 mod dispatcher;
-mod early;
 mod journal;
 mod judge;
+mod online_check;
 pub mod options;
-mod place;
 pub mod plan;
 mod setup;
-mod tally;
 
 use crate::clock::Clock;
 use crate::live::Live;
@@ -21,10 +23,10 @@ use crate::nemesis::{Cluster, Telemetry, script};
 use crate::watch::Watch;
 use anyhow::{Context as _, Result};
 use checker::History;
-use dispatcher::{Dispatcher, Parts};
+pub use context::RunContext;
+use dispatcher::{Dispatcher, DispatcherInput};
 use judge::Phases;
 pub use judge::{check_names, record_validity};
-pub use place::Place;
 use plan::Plan;
 use records::RunDirectory;
 use records::record::{Disks, FORMAT, Machine, Net, RunRecord, Timings, VerdictRecord};
@@ -55,21 +57,22 @@ pub struct Finished {
 }
 
 /// Carries out the plan.
-pub async fn run(plan: Plan, mut place: Place) -> Result<Finished> {
+pub async fn run(plan: Plan, mut context: RunContext) -> Result<Finished> {
     tokio::task::block_in_place(|| setup::able(&plan))?;
     let started = jiff::Timestamp::now();
     let stamp = started.strftime("%Y%m%dT%H%M%SZ").to_string();
-    let directory = RunDirectory::create(&place.results, &plan.family(), &stamp, plan.config.seed);
+    let directory =
+        RunDirectory::create(&context.results, &plan.family(), &stamp, plan.config.seed);
     let directory = directory.map_err(|error| Unable::because(&error))?;
     // A run that cannot be marked is only harder to find while it lasts.
-    let _mark = records::Mark::set(&place.results, directory.path());
-    let live = Live::new(place.style, place.quiet);
-    let fabric = setup::network(&plan, &mut place, &directory).await?;
+    let _mark = records::Mark::set(&context.results, directory.path());
+    let live = Live::new(context.style, context.quiet);
+    let fabric = setup::network(&plan, &mut context, &directory).await?;
     let addresses = setup::addresses(&plan, &fabric);
     let mut record =
-        record(&plan, &place, &addresses, started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        record(&plan, &context, &addresses, started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
     record.net.description = fabric.describe();
-    record.timings.net_ms = place.since_ms();
+    record.timings.net_ms = context.since_ms();
     live.line(&format!("net: {}", record.net.description));
     if let Some(why) = &record.net.why {
         live.line(&format!("     not namespaces and a bridge, because {why}"));
@@ -79,16 +82,16 @@ pub async fn run(plan: Plan, mut place: Place) -> Result<Finished> {
     directory.write_json("run.json", &record)?;
     directory.write(script::FILE, &script::write_script(&plan.schedule))?;
     let mut cluster = setup::replicas(&plan, fabric, &directory)?;
-    let mut stop = place.stop.clone();
+    let mut stop = context.stop.clone();
     tokio::select! {
         ready = setup::ready(&mut cluster, &directory, plan.system.patience()) => ready?,
         _ = stop.wait_for(|stop| *stop) => (),
     }
-    record.timings.ready_ms = place.since_ms();
+    record.timings.ready_ms = context.since_ms();
     directory.write_json("run.json", &record)?;
-    let stage = Stage { plan, place, directory, record, addresses };
-    let (closed, phases, stage) = stage.perform(cluster, live).await?;
-    tokio::task::spawn_blocking(move || stage.judge(closed, phases))
+    let running = RunningCluster { plan, context, directory, record, addresses };
+    let (closed, phases, running) = running.perform(cluster, live).await?;
+    tokio::task::spawn_blocking(move || running.judge(closed, phases))
         .await
         .context("the judge died")?
 }
@@ -98,7 +101,12 @@ fn disks(choice: Choice) -> Disks {
     Disks { means: means.to_string(), description: means.describe().to_owned(), why }
 }
 
-fn record(plan: &Plan, place: &Place, addresses: &[SocketAddr], started: String) -> RunRecord {
+fn record(
+    plan: &Plan,
+    context: &RunContext,
+    addresses: &[SocketAddr],
+    started: String,
+) -> RunRecord {
     RunRecord {
         format: FORMAT,
         harness: env!("CARGO_PKG_VERSION").to_owned(),
@@ -107,9 +115,9 @@ fn record(plan: &Plan, place: &Place, addresses: &[SocketAddr], started: String)
         started,
         machine: machine(),
         net: Net {
-            backend: place.backend.to_string(),
+            backend: context.backend.to_string(),
             description: String::new(),
-            why: place.why.clone(),
+            why: context.why.clone(),
         },
         disks: None,
         replicas: setup::named(addresses),
@@ -140,16 +148,16 @@ fn outside_uid() -> u32 {
     }
 }
 
-/// A run whose replicas stand.
-struct Stage {
+/// A run whose replicas have started.
+struct RunningCluster {
     plan: Plan,
-    place: Place,
+    context: RunContext,
     directory: RunDirectory,
     record: RunRecord,
     addresses: Vec<SocketAddr>,
 }
 
-impl Stage {
+impl RunningCluster {
     /// Everything that happens, from the first call to the last answer.
     async fn perform(
         mut self,
@@ -164,27 +172,27 @@ impl Stage {
             drop(ear.send(crate::watch::Heard { time: clock.now_ns(), host, what }));
         }));
         self.record.timings.clock_unix_ms = Some(jiff::Timestamp::now().as_millisecond());
-        let (notes_in, notes) = mpsc::unbounded_channel();
-        let scene = workloads::TrafficConfig { replicas: self.addresses.len() };
-        let parts = Parts {
+        let (events_in, events) = mpsc::unbounded_channel();
+        let traffic = workloads::TrafficConfig { replicas: self.addresses.len() };
+        let input = DispatcherInput {
             clock,
             journal: journal::Journal::create(&self.directory.file("history.jsonl"))?,
-            traffic: self.plan.workload.make_traffic(self.plan.rng.fork("clients"), &scene),
+            traffic: self.plan.workload.make_traffic(self.plan.rng.fork("clients"), &traffic),
             clients: clients::Clients::start(
                 self.plan.system,
                 &self.addresses,
                 (self.plan.config.concurrency, self.plan.consistency),
             )?,
-            notes,
+            events,
             leader: watch.leader.clone(),
-            stop: self.place.stop.clone(),
-            early: self.plan.early.map(early::Early::start).transpose()?,
+            stop: self.context.stop.clone(),
+            online_check: self.plan.early.map(online_check::OnlineCheck::start).transpose()?,
             live,
         };
         let rng = self.plan.rng.fork("aim");
-        let mut dispatcher = Dispatcher::new(parts);
-        let succeeded = dispatcher.tally.succeeded();
-        let executor = Executor::new(cluster, clock, rng, succeeded, notes_in);
+        let mut dispatcher = Dispatcher::new(input);
+        let succeeded = dispatcher.counters.succeeded();
+        let executor = Executor::new(cluster, clock, rng, succeeded, events_in);
         let (mut executor, mut phases) = self.phases(&mut dispatcher, executor).await?;
         for exit in executor.cluster.poll_unexpected_exits() {
             dispatcher.record_exit(exit)?;
@@ -198,14 +206,14 @@ impl Stage {
         }
         drop(executor);
         if let Err(error) = watch.finish().await {
-            // It is for the eye: no verdict waits for it.
+            // It is for display: no verdict depends on it.
             crate::live::say(&format!("harness: {error:#}"));
         }
         let first_op =
-            dispatcher.first_op.map(|first| first.into_std().duration_since(self.place.began));
+            dispatcher.first_op.map(|first| first.into_std().duration_since(self.context.began));
         self.record.timings.first_op_ms =
             first_op.and_then(|took| u64::try_from(took.as_millis()).ok());
-        self.record.timings.history_ms = Some(self.place.since_ms());
+        self.record.timings.history_ms = Some(self.context.since_ms());
         Ok((dispatcher.close()?, phases, self))
     }
 
@@ -216,11 +224,11 @@ impl Stage {
     ) -> Result<(Executor, Phases)> {
         let (limit, hosts) = (self.plan.limit(), self.addresses.len());
         let (finished_in, finished) = channel::channel(false);
-        let nemesis = tokio::spawn(harm(
+        let nemesis = tokio::spawn(run_nemesis(
             executor,
             self.plan.schedule.clone(),
             limit,
-            early::halt(self.place.stop.clone(), dispatcher.early_word()),
+            online_check::stop_signal(self.context.stop.clone(), dispatcher.violation_receiver()),
             finished_in,
         ));
         dispatcher.main_phase(limit, self.plan.config.rate, self.plan.changes()).await?;
@@ -253,11 +261,11 @@ impl Stage {
     fn judge(mut self, closed: dispatcher::Closed, mut phases: Phases) -> Result<Finished> {
         let history = History::new(closed.events.clone())
             .context("the recorded history is not well-formed")?;
-        let checks = judge::checks(&self.plan, &history, &self.place.stop);
-        phases.interrupted |= *self.place.stop.borrow();
+        let checks = judge::checks(&self.plan, &history, &self.context.stop);
+        phases.interrupted |= *self.context.stop.borrow();
         let checks = judge::record_checks(&checks, &self.directory)?;
         let verdict = judge::verdict(&self.plan, &closed, &history, checks, phases);
-        self.record.timings.judged_ms = Some(self.place.since_ms());
+        self.record.timings.judged_ms = Some(self.context.since_ms());
         self.directory.write_json("run.json", &self.record)?;
         self.directory.write_json("verdict.json", &verdict)?;
         let path = self.directory.path().display().to_string();
@@ -275,11 +283,11 @@ impl Stage {
         let run = self
             .directory
             .path()
-            .strip_prefix(&self.place.results)
+            .strip_prefix(&self.context.results)
             .unwrap_or(self.directory.path());
         let line = judge::index_line(run.display().to_string(), &self.record, &verdict);
         let tidied =
-            records::index(&self.place.results, &line).and_then(|()| match verdict.validity {
+            records::index(&self.context.results, &line).and_then(|()| match verdict.validity {
                 records::record::Validity::Valid => self.directory.remove_data(),
                 _ => Ok(()),
             });
@@ -292,8 +300,8 @@ impl Stage {
     }
 }
 
-/// Lets the nemesis work, and says when everything is undone.
-async fn harm(
+/// Runs the nemesis, and reports when everything is undone.
+async fn run_nemesis(
     mut executor: Executor,
     schedule: crate::nemesis::schedule::Schedule,
     limit: Duration,

@@ -1,6 +1,7 @@
-//! Builds what a run stands on: the network, the replicas in it, and the certainty that each of them answers.
+//! Builds what a run stands on: the network, the replicas in it, and the certainty that each of
+//! them answers.
 
-use super::place::Place;
+use super::context::RunContext;
 use super::plan::Plan;
 use crate::nemesis::grudge::all_hosts;
 use crate::nemesis::{Cluster, Member, Replacements, Requirement, Startup};
@@ -72,29 +73,29 @@ fn possible(
 /// The network. Where `auto` was asked for and the kernel refuses a bridge, proxies take its place.
 pub(crate) async fn network(
     plan: &Plan,
-    place: &mut Place,
+    context: &mut RunContext,
     directory: &RunDirectory,
 ) -> Result<Fabric> {
     if plan.system.has(Feature::StandardIo) {
-        (place.backend, place.why) = (Backend::Router, None);
+        (context.backend, context.why) = (Backend::Router, None);
         let messages = directory.file(MESSAGES);
         let built = Fabric::routed(plan.config.nodes, &plan.rng, plan.routing, &messages).await;
         return built.map_err(|error| Unable::because(&error).into());
     }
-    if place.backend == Backend::Bridge && needs_switch(plan) {
-        place.backend = Backend::Switch;
+    if context.backend == Backend::Bridge && needs_switch(plan) {
+        context.backend = Backend::Switch;
     }
     let capture = plan.config.capture.then(|| directory.file(CAPTURE));
     let nodes = plan.config.nodes;
-    let built = match Fabric::build(place.backend, nodes, &plan.rng, capture).await {
-        Err(error) if place.backend != Backend::Proxy && plan.config.net == "auto" => {
-            (place.backend, place.why) = (Backend::Proxy, Some(format!("{error:#}")));
+    let built = match Fabric::build(context.backend, nodes, &plan.rng, capture).await {
+        Err(error) if context.backend != Backend::Proxy && plan.config.net == "auto" => {
+            (context.backend, context.why) = (Backend::Proxy, Some(format!("{error:#}")));
             Fabric::build(Backend::Proxy, nodes, &plan.rng, None).await
         }
         built => built,
     };
-    if place.backend == Backend::Proxy && needs_switch(plan) {
-        return Err(no_switch(place.why.as_ref()));
+    if context.backend == Backend::Proxy && needs_switch(plan) {
+        return Err(no_switch(context.why.as_ref()));
     }
     let nemesis = plan
         .wanted
@@ -103,8 +104,8 @@ pub(crate) async fn network(
     let nemesis = nemesis.map(|wanted| wanted.nemesis.name());
     let needs =
         nemesis.or_else(|| plan.system.has(Feature::SeparateHosts).then(|| plan.system.name()));
-    if let Some(name) = needs.filter(|_| place.backend == Backend::Proxy) {
-        let why = place.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+    if let Some(name) = needs.filter(|_| context.backend == Backend::Proxy) {
+        let why = context.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
         let text = format!(
             "{name} needs a network namespace for each host, and there are proxies only{why}; see harness doctor"
         );
@@ -213,7 +214,8 @@ pub(crate) fn named(addresses: &[SocketAddr]) -> Vec<Replica> {
     all_hosts(addresses.len()).into_iter().zip(addresses).map(replica).collect()
 }
 
-/// Waits until every replica answers a read; one that exits first, or never answers, is told with its last words.
+/// Waits until every replica answers a read; one that exits first, or never answers, is told with
+/// its last words.
 pub(crate) async fn ready(
     cluster: &mut Cluster,
     directory: &RunDirectory,

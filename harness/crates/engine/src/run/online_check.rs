@@ -1,8 +1,9 @@
-//! Judges the history while it is made, so that a run can stop at its first violation.
+//! Checks the history while it is made, so that a run can stop at its first violation.
 //!
-//! A thread of its own is fed through a bounded channel that the dispatcher never waits for: what does not fit
-//! waits in the journal, which keeps every event anyway. A judge that lags convicts late; it loses nothing and
-//! disturbs nothing. Its word only ends the main phase: the verdict is that of the judge who sees everything.
+//! A separate thread is fed through a bounded channel on which the dispatcher never waits. Events
+//! that do not fit stay in the journal, which keeps all of them. A check that lags finds a
+//! violation later and loses nothing. A violation only ends the main phase: the verdict comes from
+//! the check of the whole history.
 
 use anyhow::{Context as _, Result};
 use checker::history::Event;
@@ -13,35 +14,35 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use tokio::sync::watch;
 
-/// Events on their way to the judge.
+/// How many events may wait for the check.
 const ROOM: usize = 4096;
-/// How much it may remember.
+/// How much memory it may use.
 const MEMORY_BYTES: usize = 512 << 20;
 
-/// The judge's door, and its word.
-pub(crate) struct Early {
+/// A check that runs beside the run.
+pub(crate) struct OnlineCheck {
     events: SyncSender<Event>,
     /// How many events of the journal have been handed over.
     sent: usize,
-    word: watch::Receiver<Option<String>>,
+    violation: watch::Receiver<Option<String>>,
     over: Arc<AtomicBool>,
 }
 
-impl Early {
-    /// Puts a judge to work.
+impl OnlineCheck {
+    /// Starts the check in a thread.
     pub(crate) fn start(model: &'static dyn Model) -> Result<Self> {
         let (events, fed) = sync_channel(ROOM);
-        let (tell, word) = watch::channel(None);
+        let (tell, violation) = watch::channel(None);
         let over = Arc::new(AtomicBool::new(false));
         let is_over = over.clone();
         std::thread::Builder::new()
-            .name("early judge".to_owned())
-            .spawn(move || judge(model, &fed, &tell, &is_over))
-            .context("no thread can be had for --fail-fast")?;
-        Ok(Self { events, sent: 0, word, over })
+            .name("online check".to_owned())
+            .spawn(move || check(model, &fed, &tell, &is_over))
+            .context("cannot start the online-check thread of --fail-fast")?;
+        Ok(Self { events, sent: 0, violation, over })
     }
 
-    /// Hands over what is new, as far as there is room.
+    /// Passes on new events, as far as there is room.
     pub(crate) fn feed(&mut self, journal: &[Event]) {
         for event in &journal[self.sent..] {
             if self.events.try_send(event.clone()).is_err() {
@@ -51,20 +52,20 @@ impl Early {
         }
     }
 
-    /// What is wrong, once something is.
-    pub(crate) fn word(&self) -> watch::Receiver<Option<String>> {
-        self.word.clone()
+    /// The first violation, once there is one.
+    pub(crate) fn violation(&self) -> watch::Receiver<Option<String>> {
+        self.violation.clone()
     }
 }
 
-/// Whoever is done with the judge does not wait for its answer.
-impl Drop for Early {
+/// A check that is dropped is not waited for.
+impl Drop for OnlineCheck {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
     }
 }
 
-fn judge(
+fn check(
     model: &dyn Model,
     fed: &Receiver<Event>,
     tell: &watch::Sender<Option<String>>,
@@ -80,28 +81,28 @@ fn judge(
                 tell.send_replace(Some(conviction.message));
                 return;
             }
-            // The judge of the whole says what is wrong with such a history.
+            // The check of the whole history reports what is wrong with it.
             Err(_) => return,
         }
     }
 }
 
-/// Becomes true when the run is told to stop, or the early judge has found something.
-pub(crate) fn halt(
+/// Becomes true when the run is told to stop, or when the online check has found a violation.
+pub(crate) fn stop_signal(
     mut stop: watch::Receiver<bool>,
-    word: Option<watch::Receiver<Option<String>>>,
+    violation: Option<watch::Receiver<Option<String>>>,
 ) -> watch::Receiver<bool> {
-    let Some(mut word) = word else { return stop };
-    let (sender, halt) = watch::channel(false);
+    let Some(mut violation) = violation else { return stop };
+    let (sender, signal) = watch::channel(false);
     tokio::spawn(async move {
         tokio::select! {
             Ok(_) = stop.wait_for(|stop| *stop) => (),
-            Ok(_) = word.wait_for(Option::is_some) => (),
+            Ok(_) = violation.wait_for(Option::is_some) => (),
             else => return,
         }
         sender.send_replace(true);
-        // A receiver whose sender is gone would tell that as an end of its own.
+        // A dropped sender would end the receivers.
         sender.closed().await;
     });
-    halt
+    signal
 }

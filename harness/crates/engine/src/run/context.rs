@@ -7,24 +7,24 @@ use testbed::net::Backend;
 use tokio::sync::watch as channel;
 
 /// Where and how a run takes place, as opposed to what it does.
-pub struct Place {
+pub struct RunContext {
     /// When the command began.
     pub began: Instant,
-    /// What links are made of.
+    /// What the network is made of.
     pub backend: Backend,
-    /// Why they are not made of what `auto` prefers.
+    /// Why it is not what `auto` prefers.
     pub why: Option<String>,
-    /// Where runs are filed.
+    /// The directory of all runs.
     pub results: PathBuf,
-    /// How standard error is written to.
+    /// The style of standard error.
     pub style: Style,
-    /// Whether to say nothing while it lasts.
+    /// Whether to show nothing while the run lasts.
     pub quiet: bool,
-    /// Says when to stop early.
+    /// Becomes true when the run is to stop early.
     pub stop: channel::Receiver<bool>,
 }
 
-impl Place {
+impl RunContext {
     pub(super) fn since_ms(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }

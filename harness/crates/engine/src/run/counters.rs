@@ -1,7 +1,7 @@
-//! Counts operations by outcome and measures their latency, from the moment they were meant to start.
+//! Counts operations by outcome and measures their latency, from their intended start.
 //!
-//! An arrival that waited for its turn shows the waiting in its latency, and one that never got a turn is
-//! counted as missed: a slow system cannot hide behind clients that wait for it.
+//! The latency of a call includes the time it waited for a client, and a call that found no client
+//! is counted as missed: a slow system cannot hide behind clients that wait for it.
 
 use crate::nemesis::timeline::SuccessCounts;
 use hdrhistogram::Histogram;
@@ -13,11 +13,11 @@ use workloads::Outcome;
 
 /// How far back "lately" reaches.
 const LATELY_NS: u64 = 2_000_000_000;
-/// The largest latency that is told apart, in microseconds.
+/// The largest latency that is measured, in microseconds.
 const LONGEST_US: u64 = 600_000_000;
 
 /// The counts of a run.
-pub(crate) struct Tally {
+pub(crate) struct Counters {
     /// By function and outcome.
     pub counts: Counts,
     latency: Histogram<u64>,
@@ -26,7 +26,7 @@ pub(crate) struct Tally {
     recent: VecDeque<(u64, u64)>,
 }
 
-impl Tally {
+impl Counters {
     /// Nothing counted yet.
     pub(crate) fn new() -> Self {
         let latency =
@@ -35,12 +35,13 @@ impl Tally {
         Self { counts: Counts::default(), latency, succeeded, recent: VecDeque::new() }
     }
 
-    /// How many operations have succeeded, for whoever waits for them.
+    /// How many operations have succeeded, for faults that wait for them.
     pub(crate) fn succeeded(&self) -> watch::Receiver<SuccessCounts> {
         self.succeeded.subscribe()
     }
 
-    /// Counts an operation that was meant to start at `intended` and ended `now`, both in nanoseconds.
+    /// Counts an operation that was meant to start at `intended` and ended `now`, both in
+    /// nanoseconds.
     pub(crate) fn completed(&mut self, function: &str, outcome: Outcome, intended: u64, now: u64) {
         let outcomes = self.counts.functions.entry(function.to_owned()).or_default();
         match outcome {
@@ -92,18 +93,18 @@ mod tests {
 
     #[test]
     fn latency_counts_from_the_intended_start_and_only_of_what_happened() {
-        let mut tally = Tally::new();
-        tally.completed("read", Outcome::Ok, 0, 5_000_000);
-        tally.completed("read", Outcome::Info, 0, 900_000_000);
-        assert_eq!(tally.latency().max_us / 10, 500);
-        let read = tally.counts.functions["read"];
+        let mut counters = Counters::new();
+        counters.completed("read", Outcome::Ok, 0, 5_000_000);
+        counters.completed("read", Outcome::Info, 0, 900_000_000);
+        assert_eq!(counters.latency().max_us / 10, 500);
+        let read = counters.counts.functions["read"];
         assert_eq!((read.ok, read.fail, read.info), (1, 0, 1));
     }
 
     #[test]
     fn lately_forgets() {
-        let mut tally = Tally::new();
-        tally.completed("read", Outcome::Ok, 0, 1_000);
-        assert_eq!(tally.lately(5_000_000_000), (0.0, None, None));
+        let mut counters = Counters::new();
+        counters.completed("read", Outcome::Ok, 0, 1_000);
+        assert_eq!(counters.lately(5_000_000_000), (0.0, None, None));
     }
 }
