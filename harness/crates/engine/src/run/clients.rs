@@ -1,7 +1,8 @@
 //! Keeps the clients: one task per thread, each bound to a host and busy with at most one call.
 //!
-//! A thread acts as one process at a time. When nobody knows what became of a call, its process is retired and
-//! the thread goes on as the next one, `stride` further, so that no process number is ever used twice.
+//! A thread acts as one process at a time. When the outcome of a call is unknown, its process is
+//! retired and the thread goes on as the next one, `stride` further, so that no process number is
+//! ever used twice.
 
 use crate::system::{Client, System};
 use anyhow::Result;
@@ -46,7 +47,8 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// As many threads as asked for, and at least one per host; thread `t` speaks to host `t % hosts`.
+    /// As many threads as asked for, and at least one per host; thread `t` speaks to host `t %
+    /// hosts`.
     pub(crate) fn start(
         system: &dyn System,
         hosts: &[SocketAddr],
@@ -96,7 +98,7 @@ impl Clients {
         thread.open = Some(open);
     }
 
-    /// Takes back the call that was answered, and retires the process if nobody knows what became of it.
+    /// Takes back the call that was answered, and retires the process if its outcome is unknown.
     pub(crate) fn complete(&mut self, done: &Done) -> Option<Open> {
         let stride = self.threads.len() as u64;
         let thread = &mut self.threads[done.thread];
@@ -115,7 +117,7 @@ async fn work(
 ) {
     while let Some(call) = calls.recv().await {
         let asked = AssertUnwindSafe(client.call(&call)).catch_unwind().await;
-        // Whatever becomes of a client, its call ends: nobody knows how.
+        // A client that panicked leaves its call with an unknown outcome.
         let reply = asked.unwrap_or_else(|_| Reply::info("the client failed"));
         let reply = validate_reply(&call, reply);
         if done.send(Done { thread, reply }).is_err() {

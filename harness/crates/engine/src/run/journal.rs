@@ -1,7 +1,8 @@
 //! Writes the history, one event per line, in the order in which things happened.
 //!
-//! Only the dispatcher holds a [`Journal`]. Events are kept in memory as well, so that the judge need not read
-//! the file back, and reach the file at least every 100 ms, so that a crash loses at most that.
+//! Only the dispatcher holds a [`Journal`]. Events are kept in memory as well, so that the judge
+//! need not read the file back, and reach the file at least every 100 ms, so that a crash loses at
+//! most that.
 
 use anyhow::{Context as _, Result};
 use checker::history::jsonl::event_to_json_line;
@@ -31,7 +32,7 @@ pub(crate) struct Entry {
     pub value: Value,
     /// The replica that was asked.
     pub node: Option<String>,
-    /// Why it failed, or why nobody knows.
+    /// Why it failed, or why its outcome is unknown.
     pub error: Option<String>,
 }
 
