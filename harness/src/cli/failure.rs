@@ -1,6 +1,6 @@
 //! Tells apart whose fault a failure is: the caller's, the machine's, or ours.
 
-use engine::run::Unable;
+use engine::run::SetupError;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
@@ -27,7 +27,7 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(match error.downcast_ref::<Failure>() {
         Some(Failure::Usage(_)) => USAGE,
         Some(Failure::Machine(_)) => MACHINE,
-        None if error.is::<Unable>() || refused(error) => MACHINE,
+        None if error.is::<SetupError>() || refused(error) => MACHINE,
         None => INTERNAL,
     })
 }

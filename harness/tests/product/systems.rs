@@ -82,7 +82,7 @@ fn a_primary_for_ever_may_be_cut_off_for_long() {
     let line = "--nodes 3 --seed 1 --schedule cut.txt --time-limit 13s";
     let output = ground.run(&format!("test --system {} {line}", example("toykv")));
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
-    let what = "not asked: whether a majority goes on without its leader";
+    let what = "not asked: whether a majority makes progress without its leader";
     assert!(told(&output).contains(what), "{}", told(&output));
 }
 

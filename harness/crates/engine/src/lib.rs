@@ -1,6 +1,6 @@
-//! Runs a test from plan to verdict: the controller, the nemeses and the adapters of systems under test.
+//! Runs a test from plan to verdict: controller, nemeses and adapters of systems under test.
 //!
-//! `node` is not among the dependencies: a replica is a separate process, reached only over its public API.
+//! `node` is not a dependency: a replica is a separate process, reached only over its public API.
 
 mod clock;
 pub mod duration;
@@ -9,6 +9,6 @@ pub mod live;
 pub mod nemesis;
 pub mod run;
 mod spelling;
+mod status_poller;
 pub mod suite;
 pub mod system;
-mod watch;

@@ -13,22 +13,22 @@ const QUIET: Duration = Duration::from_secs(10);
 /// Drawings per second, at most.
 const HERTZ: u8 = 5;
 
-/// What is known of a run in one moment.
+/// The state of a run at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
-    /// What the run is doing, in a word or three.
+    /// The phase.
     pub phase: String,
-    /// Since the main phase began.
+    /// Time since the main phase began.
     pub elapsed: Duration,
     /// How long the main phase lasts.
     pub limit: Duration,
-    /// Operations that happened.
+    /// Operations that succeeded.
     pub ok: u64,
-    /// Operations of which nobody knows.
+    /// Operations with an unknown outcome.
     pub info: u64,
-    /// Operations that did not happen.
+    /// Operations that failed.
     pub fail: u64,
-    /// Arrivals that found no free process.
+    /// Operations skipped because all clients were busy.
     pub(crate) missed: u64,
     /// Completions per second, lately.
     pub(crate) ops_per_s: f64,
@@ -36,11 +36,11 @@ pub(crate) struct Snapshot {
     pub p50: Option<Duration>,
     /// 99th percentile of latency, lately.
     pub p99: Option<Duration>,
-    /// Who says it leads, and in which term.
+    /// The reported leader and its term.
     pub leader: Option<(String, u64)>,
-    /// The faults in force, in words.
+    /// The active faults.
     pub(crate) active: Vec<String>,
-    /// Until the next fault begins or ends.
+    /// Time until the next fault begins or ends.
     pub(crate) next_in: Option<Duration>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// A view in this style, which must have been decided for standard error; a quiet one shows nothing.
+    /// A view in this style, chosen for standard error; a quiet view prints nothing.
     pub(crate) fn new(style: Style, quiet: bool) -> Self {
         let bar = (style.terminal && !quiet).then(|| {
             let target = ProgressDrawTarget::stderr_with_hz(HERTZ);
@@ -66,10 +66,10 @@ impl Live {
     /// Shows the moment: at once on a terminal, else when there is something to say.
     pub(crate) fn update(&mut self, snapshot: &Snapshot) {
         if let Some(bar) = &self.bar {
-            bar.set_message(block(snapshot, self.style).join("\n"));
-        } else if !self.quiet && due(self.last.as_ref(), snapshot) {
+            bar.set_message(format_block(snapshot, self.style).join("\n"));
+        } else if !self.quiet && is_line_due(self.last.as_ref(), snapshot) {
             self.last = Some((snapshot.phase.clone(), snapshot.elapsed));
-            say(&line(snapshot));
+            say(&format_line(snapshot));
         }
     }
 
@@ -83,7 +83,7 @@ impl Live {
         }
     }
 
-    /// Takes the block away.
+    /// Removes the block.
     pub(crate) fn finish(self) {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
@@ -91,66 +91,70 @@ impl Live {
     }
 }
 
-/// Prints a line on standard error. That nobody reads it any more is no reason to end a run.
+/// Prints a line on standard error. A closed standard error does not end the run.
 pub fn say(text: &str) {
     use std::io::Write as _;
     drop(writeln!(std::io::stderr(), "{text}"));
 }
 
 /// Whether a plain line is worth printing after the last one.
-fn due(last: Option<&(String, Duration)>, now: &Snapshot) -> bool {
+fn is_line_due(last: Option<&(String, Duration)>, now: &Snapshot) -> bool {
     last.is_none_or(|(phase, at)| *phase != now.phase || now.elapsed.saturating_sub(*at) >= QUIET)
 }
 
 /// The block on a terminal, line by line.
-fn block(now: &Snapshot, style: Style) -> Vec<String> {
+fn format_block(now: &Snapshot, style: Style) -> Vec<String> {
     let head = |word: &str| style.faint(&format!("{word:<11}"));
     let mut lines = vec![
-        format!("{} {}", head(&visible(&now.phase)), clock(now)),
-        format!("{} {}", head("operations"), operations(now)),
-        format!("{} {}", head("latency"), latency(now)),
-        format!("{} {}", head("leader"), leader(now)),
+        format!("{} {}", head(&visible(&now.phase)), format_clock(now)),
+        format!("{} {}", head("operations"), format_operations(now)),
+        format!("{} {}", head("latency"), format_latency(now)),
+        format!("{} {}", head("leader"), format_leader(now)),
     ];
     lines.extend(
         now.active
             .iter()
             .map(|fault| format!("{} {}", head("fault"), style.fault(&visible(fault)))),
     );
-    lines.extend(countdown(now).map(|words| format!("{} {words}", head("next"))));
+    lines.extend(format_countdown(now).map(|words| format!("{} {words}", head("next"))));
     lines
 }
 
 /// The same in one line.
-fn line(now: &Snapshot) -> String {
-    let mut parts =
-        vec![clock(now), operations(now), latency(now), format!("leader {}", leader(now))];
+fn format_line(now: &Snapshot) -> String {
+    let mut parts = vec![
+        format_clock(now),
+        format_operations(now),
+        format_latency(now),
+        format!("leader {}", format_leader(now)),
+    ];
     parts.extend(now.active.iter().map(|fault| format!("fault {}", visible(fault))));
     format!("{}: {}", visible(&now.phase), parts.join("; "))
 }
 
-fn clock(now: &Snapshot) -> String {
+fn format_clock(now: &Snapshot) -> String {
     format!("{:.0} of {:.0} s", now.elapsed.as_secs_f64(), now.limit.as_secs_f64())
 }
 
-fn operations(now: &Snapshot) -> String {
+fn format_operations(now: &Snapshot) -> String {
     let Snapshot { ok, info, fail, missed, ops_per_s, .. } = now;
     format!("{ops_per_s:.0}/s, {ok} ok, {info} info, {fail} fail, {missed} missed")
 }
 
-fn latency(now: &Snapshot) -> String {
+fn format_latency(now: &Snapshot) -> String {
     let words = |value: Option<Duration>| value.map_or("-".to_owned(), duration);
     format!("p50 {}, p99 {}", words(now.p50), words(now.p99))
 }
 
-fn leader(now: &Snapshot) -> String {
+fn format_leader(now: &Snapshot) -> String {
     match &now.leader {
         Some((name, term)) => format!("{} in term {term}", visible(name)),
-        None => "nobody".to_owned(),
+        None => "unknown".to_owned(),
     }
 }
 
-/// When the next fault begins or the active one ends; the schedule knows only the moment.
-fn countdown(now: &Snapshot) -> Option<String> {
+/// When the next fault begins or the active one ends; the schedule has only the moment.
+fn format_countdown(now: &Snapshot) -> Option<String> {
     let left = now.next_in?.as_secs_f64().ceil();
     let what = if now.active.is_empty() { "fault in" } else { "healed in" };
     Some(format!("{what} {left} s"))
@@ -180,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_block_says_everything() {
-        insta::assert_snapshot!(block(&moment(), Style::PLAIN).join("\n"), @r"
+        insta::assert_snapshot!(format_block(&moment(), Style::PLAIN).join("\n"), @r"
         running     12 of 30 s
         operations  198/s, 2210 ok, 45 info, 12 fail, 3 missed
         latency     p50 1.2 ms, p99 48 ms
@@ -191,19 +195,19 @@ mod tests {
     }
 
     #[test]
-    fn before_anything_happened_nothing_is_made_up() {
+    fn shows_dashes_before_the_first_operation() {
         let start = Snapshot { phase: "starting".into(), ..Snapshot::default() };
-        insta::assert_snapshot!(block(&start, Style::PLAIN).join("\n"), @r"
+        insta::assert_snapshot!(format_block(&start, Style::PLAIN).join("\n"), @r"
         starting    0 of 0 s
         operations  0/s, 0 ok, 0 info, 0 fail, 0 missed
         latency     p50 -, p99 -
-        leader      nobody
+        leader      unknown
         ");
     }
 
     #[test]
-    fn a_plain_line_says_the_same() {
-        insta::assert_snapshot!(line(&moment()).replace("; ", "\n; "), @r"
+    fn formats_a_plain_line() {
+        insta::assert_snapshot!(format_line(&moment()).replace("; ", "\n; "), @r"
         running: 12 of 30 s
         ; 198/s, 2210 ok, 45 info, 12 fail, 3 missed
         ; p50 1.2 ms, p99 48 ms
@@ -213,18 +217,18 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cannot_steer_the_terminal() {
+    fn escapes_control_characters_in_names() {
         let snapshot = Snapshot { active: vec!["\x1b[2J".into()], ..moment() };
-        assert!(!block(&snapshot, Style::PLAIN).join("").contains('\x1b'));
-        assert!(!line(&snapshot).contains('\x1b'));
+        assert!(!format_block(&snapshot, Style::PLAIN).join("").contains('\x1b'));
+        assert!(!format_line(&snapshot).contains('\x1b'));
     }
 
     #[test]
-    fn plain_lines_come_with_a_phase_and_then_every_ten_seconds() {
+    fn prints_a_plain_line_per_phase_and_every_ten_seconds() {
         let last = |phase: &str, at| Some((phase.to_owned(), Duration::from_millis(at)));
-        assert!(due(None, &moment()));
-        assert!(due(last("starting", 12_000).as_ref(), &moment()));
-        assert!(!due(last("running", 2_500).as_ref(), &moment()));
-        assert!(due(last("running", 2_400).as_ref(), &moment()));
+        assert!(is_line_due(None, &moment()));
+        assert!(is_line_due(last("starting", 12_000).as_ref(), &moment()));
+        assert!(!is_line_due(last("running", 2_500).as_ref(), &moment()));
+        assert!(is_line_due(last("running", 2_400).as_ref(), &moment()));
     }
 }

@@ -1,12 +1,12 @@
-//! Guesses which word was meant by one that nobody knows. Pure.
+//! Suggests the known word nearest to an unknown one. Pure.
 
-/// The known word that is at most two letters away, if there is one.
+/// The known word at an edit distance of at most two, if there is one.
 pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let near = known.iter().map(|known| (distance(word, known), *known)).min()?;
     (near.0 <= 2).then_some(near.1)
 }
 
-/// How many letters must be put in, taken away or changed.
+/// The edit distance (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, x) in a.chars().enumerate() {
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_near_is_guessed() {
+    fn suggests_only_near_words() {
         let known = ["command", "peer", "separator"];
         assert_eq!(nearest("comand", &known), Some("command"));
         assert_eq!(nearest("pere", &known), Some("peer"));

@@ -1,42 +1,43 @@
-//! Counts what met what: which operations overlapped which kinds of fault, and how often a fault hit whoever led. Pure.
+//! Counts which operations overlapped which kinds of fault, and how often a fault hit the leader.
+//! Pure.
 //!
-//! Nothing here decides a verdict: who led is what the system says of itself when it is asked now and then, so an
-//! election between two looks goes unnoticed, and the figures about leaders are lower bounds.
+//! No verdict depends on these figures. Leadership comes from polling the replicas, so an election
+//! between two polls goes unnoticed and figures about leaders are lower bounds.
 
 use checker::history::{History, Kind, Operation};
 use records::record::{Coverage, FaultRecord, FaultState, KindCoverage, Led};
 
-/// For how long after its end a fault may still be what an election comes from, in nanoseconds.
+/// How long after its end a fault may still have caused an election, in nanoseconds.
 const AFTERMATH: u64 = 1_000_000_000;
 
-/// What the witnessed faults of a run met. `led` is in order of time.
-pub(crate) fn coverage(history: &History, faults: &[FaultRecord], led: &[Led]) -> Coverage {
+/// The coverage of the confirmed faults of a run. `led` is in order of time.
+pub(crate) fn measure_coverage(history: &History, faults: &[FaultRecord], led: &[Led]) -> Coverage {
     let mut coverage = Coverage::default();
     for (fault, span) in faults.iter().filter_map(|fault| Some((fault, span(fault)?))) {
         let kind = coverage.kinds.entry(fault.kind.clone()).or_default();
         kind.witnessed += 1;
-        kind.leader_hit += u64::from(hits(fault, leader(led, span.0)));
-        kind.elections += elections(led, span);
+        kind.leader_hit += u64::from(hits_leader(fault, leader_at(led, span.0)));
+        kind.elections += count_elections(led, span);
     }
     for (name, kind) in &mut coverage.kinds {
         let own = |fault: &&FaultRecord| fault.kind == *name;
         let spans: Vec<_> = faults.iter().filter(own).filter_map(span).collect();
-        operations(history, &spans, kind);
+        count_operations(history, &spans, kind);
     }
     let reads = history.operations().iter().filter(|one| one.f == "read" && one.is_ok());
     coverage.reads_by_followers = reads.filter(|one| by_follower(led, one)).count() as u64;
     coverage
 }
 
-/// From when to when a fault that was seen to bite lasted.
+/// Start and end of a confirmed fault.
 fn span(fault: &FaultRecord) -> Option<(u64, u64)> {
     let witnessed = fault.state == FaultState::Witnessed;
     fault.started.zip(fault.ended).filter(|_| witnessed)
 }
 
-/// Counts, by function and outcome, the operations that were under way in one of these spans. One that was never
-/// answered may have been.
-fn operations(history: &History, spans: &[(u64, u64)], kind: &mut KindCoverage) {
+/// Counts, by function and outcome, the operations that overlap one of these spans. An operation
+/// without a definite completion may overlap any later span.
+fn count_operations(history: &History, spans: &[(u64, u64)], kind: &mut KindCoverage) {
     for operation in history.operations() {
         let answered = operation.completion.as_ref().filter(|end| end.kind != Kind::Info);
         let end = answered.map_or(u64::MAX, |completion| completion.at.time);
@@ -51,30 +52,30 @@ fn operations(history: &History, spans: &[(u64, u64)], kind: &mut KindCoverage) 
     }
 }
 
-/// Who led at that time, as far as was known.
-fn leader(led: &[Led], at: u64) -> Option<&str> {
+/// The last reported leader at that time.
+fn leader_at(led: &[Led], at: u64) -> Option<&str> {
     let known = led.partition_point(|led| led.at <= at);
     known.checked_sub(1).and_then(|last| led[last].leader.as_deref())
 }
 
-/// Whether a fault touched the leader's replica, or took it from the side that can form a majority.
-fn hits(fault: &FaultRecord, leader: Option<&str>) -> bool {
+/// Whether a fault touched the leader's replica, or separated it from the majority.
+fn hits_leader(fault: &FaultRecord, leader: Option<&str>) -> bool {
     let among = |hosts: &[String]| leader.is_some_and(|leader| hosts.iter().any(|it| it == leader));
     let cut_off = !fault.cut.is_empty() && leader.is_some() && !among(&fault.majority);
     among(&fault.hosts) || cut_off
 }
 
-/// How many terms' first known leaders came up in the span or soon after it.
-fn elections(led: &[Led], (from, to): (u64, u64)) -> u64 {
+/// In how many terms a first leader was reported during the span or soon after it.
+fn count_elections(led: &[Led], (from, to): (u64, u64)) -> u64 {
     let due = |led: &Led| led.at > from && led.at <= to.saturating_add(AFTERMATH);
     let known: Vec<&Led> = led.iter().filter(|led| led.leader.is_some()).collect();
     known.windows(2).filter(|pair| due(pair[1]) && pair[1].term > pair[0].term).count() as u64
 }
 
-/// Whether a read was answered by a replica that did not lead, and nothing was heard of a change meanwhile.
+/// Whether a follower answered the read, with the same leader reported before and after it.
 fn by_follower(led: &[Led], read: &Operation) -> bool {
     let Some(end) = &read.completion else { return false };
-    let (before, after) = (leader(led, read.invoked.time), leader(led, end.at.time));
+    let (before, after) = (leader_at(led, read.invoked.time), leader_at(led, end.at.time));
     let asked = read.node.as_deref();
     before.is_some() && before == after && asked.is_some() && asked != before
 }
@@ -85,7 +86,7 @@ mod tests {
     use checker::history::{Event, Process, Value};
     use records::record::Outcomes;
 
-    /// Operations of a process each: function, host, when it began and how it ended when.
+    /// One operation per process: function, host, start, outcome and end.
     fn history(operations: &[(&str, &str, u64, Kind, u64)]) -> History {
         let mut events = Vec::new();
         for ((f, host, from, kind, to), client) in operations.iter().zip(0..) {
@@ -138,7 +139,7 @@ mod tests {
             ("write", "n1", 21, Kind::Ok, 31),
             ("cas", "n1", 1, Kind::Info, 2),
         ]);
-        let kinds = coverage(&history, &[fault("kill", (10, 20))], &[]).kinds;
+        let kinds = measure_coverage(&history, &[fault("kill", (10, 20))], &[]).kinds;
         let counts = |ok, fail, info| Outcomes { ok, fail, info };
         let met = [("cas", counts(0, 0, 1)), ("read", counts(1, 0, 0)), ("write", counts(0, 1, 0))];
         assert_eq!(kinds["kill"].operations, met.map(|(f, n)| (f.to_owned(), n)).into());
@@ -146,11 +147,11 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_counts_once_for_a_kind_and_what_nobody_saw_covers_nothing() {
+    fn counts_an_operation_once_per_kind_and_skips_unconfirmed_faults() {
         let history = history(&[("read", "n1", 0, Kind::Ok, 100)]);
         let unseen = FaultRecord { state: FaultState::Unwitnessed, ..fault("pause", (1, 99)) };
         let faults = [fault("kill", (10, 20)), fault("kill", (30, 40)), unseen];
-        let kinds = coverage(&history, &faults, &[]).kinds;
+        let kinds = measure_coverage(&history, &faults, &[]).kinds;
         assert_eq!(kinds.keys().collect::<Vec<_>>(), ["kill"]);
         assert_eq!((kinds["kill"].witnessed, kinds["kill"].operations["read"].ok), (2, 1));
     }
@@ -164,19 +165,19 @@ mod tests {
             ..fault("partition", (10, 20))
         };
         for fault in [&named, &cut] {
-            assert!(hits(fault, Some("n2")), "{}", fault.kind);
-            assert!(!hits(fault, Some("n1")) && !hits(fault, None), "{}", fault.kind);
+            assert!(hits_leader(fault, Some("n2")), "{}", fault.kind);
+            assert!(!hits_leader(fault, Some("n1")) && !hits_leader(fault, None), "{}", fault.kind);
         }
     }
 
     #[test]
     fn elections_are_new_terms_during_a_fault_or_soon_after() {
-        let nobody = Led { at: 11, leader: None, term: 1 };
-        let seen = [led(1, "n1", 1), nobody, led(12, "n2", 2), led(13, "n2", 2)];
-        assert_eq!(elections(&seen, (10, 20)), 1);
-        assert_eq!(elections(&seen, (12, 20)), 0);
-        assert_eq!(elections(&[led(1, "n1", 1), led(21, "n2", 3)], (10, 20)), 1);
-        assert_eq!(elections(&[led(1, "n1", 1), led(21 + AFTERMATH, "n2", 3)], (10, 20)), 0);
+        let unknown = Led { at: 11, leader: None, term: 1 };
+        let seen = [led(1, "n1", 1), unknown, led(12, "n2", 2), led(13, "n2", 2)];
+        assert_eq!(count_elections(&seen, (10, 20)), 1);
+        assert_eq!(count_elections(&seen, (12, 20)), 0);
+        assert_eq!(count_elections(&[led(1, "n1", 1), led(21, "n2", 3)], (10, 20)), 1);
+        assert_eq!(count_elections(&[led(1, "n1", 1), led(21 + AFTERMATH, "n2", 3)], (10, 20)), 0);
     }
 
     #[test]
@@ -189,6 +190,6 @@ mod tests {
             ("write", "n2", 15, Kind::Ok, 16),
         ]);
         let seen = [led(5, "n1", 1), led(20, "n2", 2)];
-        assert_eq!(coverage(&reads, &[], &seen).reads_by_followers, 1);
+        assert_eq!(measure_coverage(&reads, &[], &seen).reads_by_followers, 1);
     }
 }

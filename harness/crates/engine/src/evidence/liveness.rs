@@ -1,30 +1,33 @@
-//! Judges whether the side of a cut that could go on did go on. Pure.
+//! Checks that the majority side of a partition made progress. Pure.
 //!
-//! A cluster may need a while to find a leader, and a busy machine makes that longer; so only long cuts are judged,
-//! from [`GRACE`] after they began, only where nothing else was broken meanwhile, and only a side on which not one of
-//! several changes succeeded is convicted. Which hosts could go on follows from the cut alone.
+//! An election takes a while, longer on a busy machine. So only long partitions count, from
+//! [`GRACE`] after their start, and only without any other fault in that time. A majority fails the
+//! check only if not one of several writes succeeded. The partition alone determines which hosts
+//! form a majority.
 
 use checker::history::{History, Operation, Value};
 use records::record::{FaultRecord, FaultState};
 
-/// How long a majority may take to go on without those that were cut off, in nanoseconds.
+/// How long a majority may take to elect a new leader, in nanoseconds.
 pub(super) const GRACE: u64 = 5_000_000_000;
-/// A shorter time after that is not judged.
+/// A shorter span after the grace period is not checked.
 pub(super) const SHORTEST: u64 = 3_000_000_000;
-/// Fewer attempts than this say nothing.
+/// Fewer attempted writes than this are not enough to decide.
 const ENOUGH_TRIED: usize = 5;
 
-/// A sentence for each cut whose majority served no change.
-pub(super) fn lapses(history: &History, faults: &[FaultRecord]) -> Vec<String> {
-    let judged = faults.iter().filter_map(|fault| Some((fault, stretch(fault, faults)?)));
-    judged.filter_map(|(fault, stretch)| lapse(history, fault, stretch)).collect()
+/// One message per partition whose majority completed no write.
+pub(super) fn stalled_majorities(history: &History, faults: &[FaultRecord]) -> Vec<String> {
+    let judged = faults.iter().filter_map(|fault| Some((fault, required_span(fault, faults)?)));
+    judged
+        .filter_map(|(fault, required_span)| describe_stall(history, fault, required_span))
+        .collect()
 }
 
-/// From when to when the majority of a cut had to serve; nothing if that cannot be said.
-fn stretch(fault: &FaultRecord, faults: &[FaultRecord]) -> Option<(u64, u64)> {
+/// When the majority of a partition had to make progress; `None` if the fault cannot be checked.
+fn required_span(fault: &FaultRecord, faults: &[FaultRecord]) -> Option<(u64, u64)> {
     let (from, to) = fault.started.zip(fault.ended)?;
     let cut = fault.kind == "partition" && fault.state == FaultState::Witnessed;
-    // What was broken shortly before may still be recovering.
+    // The system may still be recovering from a fault that ended shortly before.
     let apart = |other: &FaultRecord| match (other.started, other.ended) {
         (None, _) => true,
         (Some(began), Some(ended)) => began >= to || ended.saturating_add(GRACE) <= from,
@@ -36,10 +39,14 @@ fn stretch(fault: &FaultRecord, faults: &[FaultRecord]) -> Option<(u64, u64)> {
     (cut && long && alone && !fault.majority.is_empty()).then_some((due, to))
 }
 
-fn lapse(history: &History, fault: &FaultRecord, (from, to): (u64, u64)) -> Option<String> {
+fn describe_stall(
+    history: &History,
+    fault: &FaultRecord,
+    (from, to): (u64, u64),
+) -> Option<String> {
     let able = |operation: &&Operation| {
         let node = operation.node.as_deref();
-        !looks(operation) && fault.majority.iter().any(|host| Some(host.as_str()) == node)
+        !is_read_only(operation) && fault.majority.iter().any(|host| Some(host.as_str()) == node)
     };
     let inside = |at: u64| from <= at && at <= to;
     let changes: Vec<&Operation> = history.operations().iter().filter(able).collect();
@@ -50,8 +57,8 @@ fn lapse(history: &History, fault: &FaultRecord, (from, to): (u64, u64)) -> Opti
     });
     (tried >= ENOUGH_TRIED && !served).then(|| {
         format!(
-            "{} served none of {tried} changes for {:.1} s during fault {} ({}:{}), though they could reach each \
-             other or a majority",
+            "{} completed none of {tried} writes in {:.1} s of fault {} ({}:{}), although they \
+             could reach a majority",
             fault.majority.join(", "),
             (to - from) as f64 / 1e9,
             fault.id,
@@ -61,8 +68,8 @@ fn lapse(history: &History, fault: &FaultRecord, (from, to): (u64, u64)) -> Opti
     })
 }
 
-/// Whether the operation is a read, or a transaction of nothing else.
-pub(super) fn looks(operation: &Operation) -> bool {
+/// Whether the operation is a read or a read-only transaction.
+pub(super) fn is_read_only(operation: &Operation) -> bool {
     let reads = |micro: &Value| matches!(micro, Value::List(parts) if parts.first() == Some(&Value::from("r")));
     match &operation.input {
         Value::List(micros) if operation.f == "txn" => micros.iter().all(reads),

@@ -1,86 +1,93 @@
-//! Decides what a run may claim: collects everything that stands against *valid*. Pure.
+//! Decides what a run may claim: collects every objection to *valid*. Pure.
 //!
-//! A check that found nothing proves little if nothing was tried. So every fault must have been seen to bite,
-//! every kind of fault that was asked for must have met operations, enough operations of each kind must have
-//! happened in the main phase, the side that could go on must have gone on, and every replica must have answered at the end.
+//! A check that finds nothing proves little if the run tested nothing. So a valid run needs:
+//! - every fault confirmed by evidence;
+//! - a completed operation during every requested kind of fault;
+//! - enough successful operations of each function in the main phase;
+//! - progress on the majority side of partitions;
+//! - an answer from every replica after healing.
 
 mod coverage;
 mod liveness;
 
-pub(crate) use coverage::coverage;
+pub(crate) use coverage::measure_coverage;
 
 use checker::history::{History, Kind, Operation, Value};
-use liveness::looks;
+use liveness::is_read_only;
 use records::record::{CheckRecord, Death, FaultRecord, FaultState, Reason, Validity};
 use std::collections::BTreeMap;
 use workloads::MALFORMED_REPLY;
 
-/// Fewer operations of a function than this mean nothing.
+/// Fewer successful operations of a function than this make the verdict unknown.
 const ENOUGH_OK: usize = 20;
 
-/// What a run came to, as far as its coverage depends on it.
+/// The results of a run from which objections are derived.
 pub(crate) struct Facts<'a> {
     /// The history.
     pub history: &'a History,
-    /// What the checks found.
+    /// The results of the checks.
     pub checks: &'a [CheckRecord],
-    /// All faults.
+    /// All faults of the run.
     pub faults: &'a [FaultRecord],
-    /// Replicas that exited unasked.
+    /// Replicas that exited unexpectedly.
     pub(crate) deaths: &'a [Death],
-    /// Those that did so after they had gone on with a damaged disk.
+    /// Unexpected exits of replicas whose disk the nemesis had corrupted before.
     pub(crate) doubtful: &'a [Death],
-    /// The kinds of fault that were asked for.
+    /// The requested kinds of fault.
     pub kinds: Vec<&'static str>,
     /// The functions of the workload.
     pub functions: &'a [&'static str],
-    /// When the main phase was over, in nanoseconds since the run began.
+    /// When the main phase ended, in nanoseconds since the run began.
     pub(crate) main_end: u64,
-    /// What the nemesis could not do.
-    pub(crate) trouble: Option<String>,
-    /// What it could not undo.
-    pub(crate) unhealed: Option<String>,
-    /// How replicas broke the protocol in which the harness carries what they say.
-    pub(crate) breach: Option<String>,
-    /// Whether a host left a call of the recovery phase unanswered; `None` if it never came to that.
+    /// The error of the nemesis while it applied faults.
+    pub(crate) nemesis_error: Option<String>,
+    /// The error of the nemesis while it healed faults.
+    pub(crate) heal_error: Option<String>,
+    /// How replicas violated the protocol of messages that the harness routes for them.
+    pub(crate) protocol_error: Option<String>,
+    /// Per host: whether a recovery call was left unanswered; `None` without a recovery phase.
     pub(crate) recovery: Option<Vec<bool>>,
-    /// The same of the final reads.
+    /// Per host: whether a final read was left unanswered; `None` without final reads.
     pub(crate) final_reads: Option<Vec<bool>>,
-    /// Whether the run was told to stop before it was over.
+    /// Whether the user stopped the run before its end.
     pub interrupted: bool,
-    /// What lets the system stand still although a majority could reach each other, as it declares itself.
+    /// Why the system may make no progress without its leader, if it declares so.
     pub(crate) no_failover_reason: Option<&'static str>,
 }
 
-/// Everything that stands against *valid*, the worst first.
-pub(crate) fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
+/// Every objection to *valid*, the worst first.
+pub(crate) fn objections(facts: &Facts<'_>) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if facts.interrupted {
-        // Of all that is unknown it comes first, because it is why the rest is.
+        // An interruption causes the other unknowns, so it precedes them.
         reasons.push(unknown(
-            "the run was interrupted: what did not happen was not checked".to_owned(),
+            "the run was interrupted: the remaining phases were not checked".to_owned(),
         ));
     }
     reasons.extend(checks(facts));
     reasons.extend(deaths(facts));
     reasons.extend(recovery(facts));
-    reasons.extend(lapses(facts));
-    reasons.extend(facts.trouble.iter().chain(&facts.unhealed).map(|why| unknown(why.clone())));
-    reasons.extend(facts.breach.iter().map(|breach| unknown(breach.clone())));
+    reasons.extend(majority_stalls(facts));
+    reasons.extend(
+        facts.nemesis_error.iter().chain(&facts.heal_error).map(|why| unknown(why.clone())),
+    );
+    reasons
+        .extend(facts.protocol_error.iter().map(|protocol_error| unknown(protocol_error.clone())));
     reasons.extend(malformed_replies(facts.history));
-    reasons.extend(unwitnessed(facts));
-    reasons.extend(untouched_kinds(facts));
-    reasons.extend(too_few(facts));
+    reasons.extend(unconfirmed_faults(facts));
+    reasons.extend(kinds_without_operations(facts));
+    reasons.extend(rare_functions(facts));
     reasons.extend(idle_majority(facts));
     reasons.extend(final_reads(facts));
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.validity));
     reasons
 }
 
-/// What the declaration of a system takes out of a run with faults: it is said, so that nobody takes it for proven.
+/// Properties that a run with faults does not check because the system does not promise them.
+/// Reports list them, so that a reader does not take them for proven.
 pub(crate) fn not_asked(no_failover_reason: Option<&str>, faults: &[FaultRecord]) -> Vec<String> {
     let why = no_failover_reason.filter(|_| !faults.is_empty()).into_iter();
-    why.map(|why| format!("whether a majority goes on without its leader: {why}")).collect()
+    why.map(|why| format!("whether a majority makes progress without its leader: {why}")).collect()
 }
 
 fn invalid(text: String) -> Reason {
@@ -97,42 +104,41 @@ fn checks(facts: &Facts<'_>) -> Vec<Reason> {
 }
 
 fn deaths(facts: &Facts<'_>) -> Vec<Reason> {
-    let told = |death: &Death| format!("{} exited unasked: {}", death.replica, death.how);
-    let right = |death: &Death| {
-        unknown(format!("{}; its disk had been damaged before, so it may have had to", told(death)))
-    };
+    let told = |death: &Death| format!("{} exited unexpectedly: {}", death.replica, death.how);
+    let right = |death: &Death| unknown(format!("{}; a fault had corrupted its disk", told(death)));
     let wrong = facts.deaths.iter().map(|death| invalid(told(death)));
     wrong.chain(facts.doubtful.iter().map(right)).collect()
 }
 
-/// Whether each host that was silent had a replica that may have been right to stop.
-fn are_doubtful(left: &[bool], facts: &Facts<'_>) -> bool {
+/// Whether every silent host had a replica that exited over a disk the nemesis had corrupted.
+fn have_corrupt_disks(left: &[bool], facts: &Facts<'_>) -> bool {
     let mut silent = left.iter().zip(1..).filter(|(left, _)| **left);
     silent.all(|(_, number): (_, u8)| {
         facts.doubtful.iter().any(|death| death.replica == format!("n{number}"))
     })
 }
 
-/// Numbers hosts that left something unanswered, as `n2, n4`.
-fn silent(left: &[bool]) -> Option<String> {
+/// The hosts that left a call unanswered, as `n2, n4`.
+fn silent_hosts(left: &[bool]) -> Option<String> {
     let hosts = left.iter().zip(1..).filter(|(left, _)| **left);
     let names: Vec<String> = hosts.map(|(_, number): (_, u8)| format!("n{number}")).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-/// Everybody must answer once everything is healed. Where it is not, silence may be the harness's own doing.
+/// Every replica must answer once all faults are healed. If healing failed, the harness itself may
+/// be the cause of silence, so the result is unknown.
 fn recovery(facts: &Facts<'_>) -> Option<Reason> {
     let left = facts.recovery.as_ref()?;
-    let hosts = silent(left).filter(|_| !facts.interrupted)?;
-    Some(match &facts.unhealed {
-        None if are_doubtful(left, facts) => {
-            unknown(format!("{hosts} did not answer at the end; its disk had been damaged before"))
+    let hosts = silent_hosts(left).filter(|_| !facts.interrupted)?;
+    Some(match &facts.heal_error {
+        None if have_corrupt_disks(left, facts) => {
+            unknown(format!("{hosts} did not answer in recovery; a fault had corrupted its disk"))
         }
         None => invalid(format!(
-            "after everything was healed, {hosts} did not answer a write and a read in time"
+            "after all faults were healed, {hosts} did not answer a write and a read in time"
         )),
         Some(_) => unknown(format!(
-            "{hosts} did not answer a write and a read at the end, when not everything was healed"
+            "{hosts} did not answer a write and a read in recovery, but not all faults were healed"
         )),
     })
 }
@@ -142,14 +148,13 @@ fn final_reads(facts: &Facts<'_>) -> Option<Reason> {
         return None;
     }
     match &facts.final_reads {
-        None => Some(unknown("the final reads did not take place".to_owned())),
-        Some(left) => {
-            silent(left).map(|hosts| unknown(format!("{hosts} did not answer every final read")))
-        }
+        None => Some(unknown("the final reads did not run".to_owned())),
+        Some(left) => silent_hosts(left)
+            .map(|hosts| unknown(format!("{hosts} did not answer every final read"))),
     }
 }
 
-/// Answers that did not fit their calls: what the system had said is not known.
+/// Replies that do not match their calls: the outcome of those calls is unknown.
 fn malformed_replies(history: &History) -> Option<Reason> {
     let errors =
         history.operations().iter().filter_map(|one| one.completion.as_ref()?.error.as_ref());
@@ -159,21 +164,21 @@ fn malformed_replies(history: &History) -> Option<Reason> {
     });
     let wrong: Vec<&str> = texts.filter(|error| error.starts_with(MALFORMED_REPLY)).collect();
     let first = wrong.first()?;
-    Some(unknown(format!("{} of the adapter's answers did not fit: {first}", wrong.len())))
+    Some(unknown(format!("{} replies do not match their calls; first: {first}", wrong.len())))
 }
 
-fn unwitnessed(facts: &Facts<'_>) -> Vec<Reason> {
+fn unconfirmed_faults(facts: &Facts<'_>) -> Vec<Reason> {
     let bare = facts.faults.iter().filter(|fault| fault.state == FaultState::Unwitnessed);
     let told = |fault: &FaultRecord| {
         let FaultRecord { id, kind, variant, evidence, .. } = fault;
-        unknown(format!("nothing proves that fault {id} ({kind}:{variant}) bit: {evidence}"))
+        unknown(format!("fault {id} ({kind}:{variant}) was not confirmed: {evidence}"))
     };
     bare.map(told).collect()
 }
 
-/// Whether an operation that was answered, with yes or with no, overlaps the fault. No would do: while every replica
-/// is dead nothing else can be heard, and what they kept is seen afterwards.
-fn during(fault: &FaultRecord, operation: &Operation) -> bool {
+/// Whether an operation that completed `ok` or `fail` overlaps the fault. A failure counts: while
+/// every replica is down there is no other answer, and later reads show what was kept.
+fn overlaps(fault: &FaultRecord, operation: &Operation) -> bool {
     let (Some(started), Some(ended), Some(completion)) =
         (fault.started, fault.ended, &operation.completion)
     else {
@@ -183,21 +188,21 @@ fn during(fault: &FaultRecord, operation: &Operation) -> bool {
     answered && operation.invoked.time <= ended && completion.at.time >= started
 }
 
-fn untouched_kinds(facts: &Facts<'_>) -> Vec<Reason> {
+fn kinds_without_operations(facts: &Facts<'_>) -> Vec<Reason> {
     let met = |fault: &FaultRecord| {
         fault.state == FaultState::Witnessed
-            && facts.history.operations().iter().any(|one| during(fault, one))
+            && facts.history.operations().iter().any(|one| overlaps(fault, one))
     };
     let untouched = facts
         .kinds
         .iter()
         .filter(|kind| !facts.faults.iter().any(|fault| fault.kind == **kind && met(fault)));
     let told =
-        |kind: &&str| unknown(format!("no {kind} was seen to bite while an operation completed"));
+        |kind: &&str| unknown(format!("no operation completed during a confirmed {kind} fault"));
     untouched.map(told).collect()
 }
 
-fn too_few(facts: &Facts<'_>) -> Vec<Reason> {
+fn rare_functions(facts: &Facts<'_>) -> Vec<Reason> {
     let mut ok: BTreeMap<&str, usize> =
         facts.functions.iter().map(|function| (*function, 0)).collect();
     let meant =
@@ -208,22 +213,22 @@ fn too_few(facts: &Facts<'_>) -> Vec<Reason> {
     let few = ok.into_iter().filter(|(_, count)| *count < ENOUGH_OK);
     few.map(|(function, count)| {
         unknown(format!(
-            "only {count} {function} operations succeeded; fewer than {ENOUGH_OK} mean nothing"
+            "only {count} {function} operations succeeded; a verdict needs {ENOUGH_OK}"
         ))
     })
     .collect()
 }
 
-/// The side of a long cut that could go on must have gone on, unless nobody ever promised that.
-fn lapses(facts: &Facts<'_>) -> Vec<Reason> {
+/// The majority side of a long partition must make progress, if the system promises that.
+fn majority_stalls(facts: &Facts<'_>) -> Vec<Reason> {
     if facts.no_failover_reason.is_some() {
         return Vec::new();
     }
-    liveness::lapses(facts.history, facts.faults).into_iter().map(invalid).collect()
+    liveness::stalled_majorities(facts.history, facts.faults).into_iter().map(invalid).collect()
 }
 
-/// Where some fault left a majority able to go on, that side must have accepted a write while it lasted, unless nobody
-/// ever promised that.
+/// If a fault leaves a connected majority, that side must accept a write during one such fault, if
+/// the system promises progress without its leader.
 fn idle_majority(facts: &Facts<'_>) -> Option<Reason> {
     if facts.no_failover_reason.is_some() {
         return None;
@@ -237,17 +242,15 @@ fn idle_majority(facts: &Facts<'_>) -> Option<Reason> {
                 .node
                 .as_ref()
                 .is_some_and(|node| fault.majority.iter().any(|it| *node == it.as_str()));
-            !looks(operation) && there && within(fault, operation)
+            !is_read_only(operation) && there && lies_within(fault, operation)
         })
     };
     let idle = !faults.is_empty() && !faults.iter().any(accepted);
-    idle.then(|| {
-        unknown("no write succeeded on the majority's side while a fault lasted".to_owned())
-    })
+    idle.then(|| unknown("no write succeeded on the majority side of any fault".to_owned()))
 }
 
-/// Whether the operation happened wholly while the fault lasted.
-fn within(fault: &FaultRecord, operation: &Operation) -> bool {
+/// Whether the whole operation lies within the fault.
+fn lies_within(fault: &FaultRecord, operation: &Operation) -> bool {
     let end = operation.completion.as_ref().map(|completion| completion.at.time);
     operation.is_ok()
         && fault.started.is_some_and(|started| operation.invoked.time >= started)

@@ -1,4 +1,4 @@
-//! Takes one thing away from a run that is beyond doubt, and expects it to be missed.
+//! Takes one property away from a complete run, and expects an objection.
 
 use super::*;
 use checker::history::{Event, Kind, Process, Value};
@@ -55,8 +55,8 @@ fn check(validity: Validity) -> CheckRecord {
     }
 }
 
-/// A run that is beyond doubt, until a test changes it.
-struct Scene {
+/// A run without objections, until a test changes it.
+struct RunFacts {
     history: History,
     checks: Vec<CheckRecord>,
     faults: Vec<FaultRecord>,
@@ -64,17 +64,17 @@ struct Scene {
     doubtful: Vec<Death>,
     kinds: Vec<&'static str>,
     main_end: u64,
-    trouble: Option<String>,
-    unhealed: Option<String>,
-    breach: Option<String>,
+    nemesis_error: Option<String>,
+    heal_error: Option<String>,
+    protocol_error: Option<String>,
     recovery: Option<Vec<bool>>,
     final_reads: Option<Vec<bool>>,
     interrupted: bool,
     no_failover_reason: Option<&'static str>,
 }
 
-fn told(change: impl FnOnce(&mut Scene)) -> Vec<String> {
-    let mut scene = Scene {
+fn told(change: impl FnOnce(&mut RunFacts)) -> Vec<String> {
+    let mut scene = RunFacts {
         history: history(""),
         checks: vec![check(Validity::Valid)],
         faults: vec![fault()],
@@ -82,16 +82,16 @@ fn told(change: impl FnOnce(&mut Scene)) -> Vec<String> {
         doubtful: Vec::new(),
         kinds: vec!["partition"],
         main_end: 2 * SECOND,
-        trouble: None,
-        unhealed: None,
-        breach: None,
+        nemesis_error: None,
+        heal_error: None,
+        protocol_error: None,
         recovery: Some(vec![false; 5]),
         final_reads: Some(vec![false; 5]),
         interrupted: false,
         no_failover_reason: None,
     };
     change(&mut scene);
-    let reasons = reasons(&Facts {
+    let reasons = objections(&Facts {
         history: &scene.history,
         checks: &scene.checks,
         faults: &scene.faults,
@@ -100,9 +100,9 @@ fn told(change: impl FnOnce(&mut Scene)) -> Vec<String> {
         kinds: scene.kinds,
         functions: FUNCTIONS,
         main_end: scene.main_end,
-        trouble: scene.trouble,
-        unhealed: scene.unhealed,
-        breach: scene.breach,
+        nemesis_error: scene.nemesis_error,
+        heal_error: scene.heal_error,
+        protocol_error: scene.protocol_error,
         recovery: scene.recovery,
         final_reads: scene.final_reads,
         interrupted: scene.interrupted,
@@ -126,7 +126,7 @@ fn invalid_comes_first() {
     insta::assert_debug_snapshot!(told, @r#"
     [
         "invalid: the check says invalid",
-        "unknown: only 0 cas operations succeeded; fewer than 20 mean nothing",
+        "unknown: only 0 cas operations succeeded; a verdict needs 20",
     ]
     "#);
 }
@@ -136,8 +136,8 @@ fn a_fault_without_evidence_is_missed_twice() {
     let faults = vec![FaultRecord { state: FaultState::Unwitnessed, ..fault() }];
     insta::assert_debug_snapshot!(told(|run| run.faults = faults), @r#"
     [
-        "unknown: nothing proves that fault 1 (partition:one) bit: seen",
-        "unknown: no partition was seen to bite while an operation completed",
+        "unknown: fault 1 (partition:one) was not confirmed: seen",
+        "unknown: no operation completed during a confirmed partition fault",
     ]
     "#);
 }
@@ -149,56 +149,56 @@ fn a_fault_that_met_no_operation_and_a_kind_that_never_came_are_missed() {
     let early = told(|run| run.faults = faults);
     insta::assert_debug_snapshot!(early, @r#"
     [
-        "unknown: no partition was seen to bite while an operation completed",
-        "unknown: no write succeeded on the majority's side while a fault lasted",
+        "unknown: no operation completed during a confirmed partition fault",
+        "unknown: no write succeeded on the majority side of any fault",
     ]
     "#);
     let never = told(|run| run.kinds.push("kill"));
-    assert_eq!(never, ["unknown: no kill was seen to bite while an operation completed"]);
+    assert_eq!(never, ["unknown: no operation completed during a confirmed kill fault"]);
 }
 
 #[test]
 fn a_majority_that_accepted_no_write_is_missed() {
     let faults = vec![FaultRecord { majority: vec!["n2".to_owned(), "n3".to_owned()], ..fault() }];
     let told = told(|run| run.faults = faults);
-    assert_eq!(told, ["unknown: no write succeeded on the majority's side while a fault lasted"]);
+    assert_eq!(told, ["unknown: no write succeeded on the majority side of any fault"]);
 }
 
 #[test]
 fn silence_after_healing_is_an_anomaly_and_silence_at_the_end_is_doubt() {
     assert_eq!(
         told(|run| run.recovery = Some(vec![false, true, false, true, false])),
-        ["invalid: after everything was healed, n2, n4 did not answer a write and a read in time"]
+        ["invalid: after all faults were healed, n2, n4 did not answer a write and a read in time"]
     );
     assert_eq!(
         told(|run| run.final_reads = Some(vec![false, false, true, false, false])),
         ["unknown: n3 did not answer every final read"]
     );
-    assert_eq!(told(|run| run.final_reads = None), ["unknown: the final reads did not take place"]);
+    assert_eq!(told(|run| run.final_reads = None), ["unknown: the final reads did not run"]);
 }
 
 #[test]
 fn what_happened_after_the_main_phase_does_not_make_up_for_it() {
     let told = told(|run| (run.main_end, run.faults, run.kinds) = (0, Vec::new(), Vec::new()));
     assert_eq!(told.len(), 3, "{told:?}");
-    assert_eq!(told[0], "unknown: only 0 cas operations succeeded; fewer than 20 mean nothing");
+    assert_eq!(told[0], "unknown: only 0 cas operations succeeded; a verdict needs 20");
 }
 
 #[test]
 fn a_nemesis_in_trouble_leaves_doubt() {
-    let told = told(|run| run.trouble = Some("n1 could not be started again".to_owned()));
+    let told = told(|run| run.nemesis_error = Some("n1 could not be started again".to_owned()));
     assert_eq!(told, ["unknown: n1 could not be started again"]);
 }
 
 #[test]
-fn nobody_is_convicted_of_silence_after_a_heal_that_failed() {
+fn silence_after_a_failed_heal_is_unknown() {
     let told = told(|run| {
-        run.unhealed = Some("n2 could not be started again".to_owned());
+        run.heal_error = Some("n2 could not be started again".to_owned());
         run.recovery = Some(vec![false, true, false, false, false]);
     });
     insta::assert_debug_snapshot!(told, @r#"
     [
-        "unknown: n2 did not answer a write and a read at the end, when not everything was healed",
+        "unknown: n2 did not answer a write and a read in recovery, but not all faults were healed",
         "unknown: n2 could not be started again",
     ]
     "#);
@@ -206,7 +206,7 @@ fn nobody_is_convicted_of_silence_after_a_heal_that_failed() {
 
 #[test]
 fn replicas_that_break_the_protocol_leave_doubt() {
-    let told = told(|run| run.breach = Some("lines that were no messages: 3".to_owned()));
+    let told = told(|run| run.protocol_error = Some("lines that were no messages: 3".to_owned()));
     assert_eq!(told, ["unknown: lines that were no messages: 3"]);
 }
 
@@ -214,7 +214,7 @@ fn replicas_that_break_the_protocol_leave_doubt() {
 fn an_unasked_exit_is_an_anomaly() {
     let deaths =
         vec![Death { replica: "n3".to_owned(), how: "exit code 1".to_owned(), log: Vec::new() }];
-    assert_eq!(told(|run| run.deaths = deaths), ["invalid: n3 exited unasked: exit code 1"]);
+    assert_eq!(told(|run| run.deaths = deaths), ["invalid: n3 exited unexpectedly: exit code 1"]);
 }
 
 #[test]
@@ -229,11 +229,11 @@ fn who_stops_after_its_disk_was_damaged_may_have_had_to() {
     };
     insta::assert_debug_snapshot!(silent(true, false), @r#"
     [
-        "unknown: n3 exited unasked: exit code 1; its disk had been damaged before, so it may have had to",
-        "unknown: n3 did not answer at the end; its disk had been damaged before",
+        "unknown: n3 exited unexpectedly: exit code 1; a fault had corrupted its disk",
+        "unknown: n3 did not answer in recovery; a fault had corrupted its disk",
     ]
     "#);
-    assert!(silent(true, true)[0].starts_with("invalid: after everything was healed, n3, n4"));
+    assert!(silent(true, true)[0].starts_with("invalid: after all faults were healed, n3, n4"));
 }
 
 #[test]
@@ -243,10 +243,10 @@ fn an_interrupted_run_is_never_green() {
         run.recovery = Some(vec![true; 5]);
         run.final_reads = None;
     });
-    assert_eq!(told, ["unknown: the run was interrupted: what did not happen was not checked"]);
+    assert_eq!(told, ["unknown: the run was interrupted: the remaining phases were not checked"]);
 }
 
-/// A cut that lasted 10 s from second 0, and changes asked of `n1` in seconds 6 to 7; the majority has `n1`.
+/// A partition of 10 s from second 0, and writes to `n1` in seconds 6 to 7; the majority has `n1`.
 fn long_cut() -> (History, FaultRecord) {
     let mut events = Vec::new();
     for (client, at) in (0..8).zip(6 * SECOND..) {
@@ -275,18 +275,16 @@ fn long_cut() -> (History, FaultRecord) {
 fn a_majority_that_serves_no_change_during_a_long_cut_is_an_anomaly() {
     let (history, fault) = long_cut();
     assert_eq!(
-        liveness::lapses(&history, std::slice::from_ref(&fault)),
-        [
-            "n1, n2, n3, n4 served none of 8 changes for 5.0 s during fault 1 (partition:one), though they could \
-             reach each other or a majority"
-        ]
+        liveness::stalled_majorities(&history, std::slice::from_ref(&fault)),
+        ["n1, n2, n3, n4 completed none of 8 writes in 5.0 s of fault 1 (partition:one), \
+             although they could reach a majority"]
     );
 }
 
 #[test]
 fn what_cannot_be_held_against_a_majority_is_not() {
     let (history, long) = long_cut();
-    let silent = |faults: &[FaultRecord]| liveness::lapses(&history, faults).is_empty();
+    let silent = |faults: &[FaultRecord]| liveness::stalled_majorities(&history, faults).is_empty();
     assert!(silent(&[FaultRecord { ended: Some(liveness::GRACE), ..long.clone() }]), "too short");
     assert!(silent(&[FaultRecord { majority: Vec::new(), ..long.clone() }]), "no majority");
     assert!(
@@ -297,7 +295,10 @@ fn what_cannot_be_held_against_a_majority_is_not() {
     let kill = FaultRecord { id: 2, kind: "kill".to_owned(), ..fault() };
     assert!(silent(&[long.clone(), kill]), "another fault");
     let served = self::history("");
-    assert!(liveness::lapses(&served, &[long]).is_empty(), "nothing was asked in that time");
+    assert!(
+        liveness::stalled_majorities(&served, &[long]).is_empty(),
+        "nothing was asked in that time"
+    );
 }
 
 #[test]
@@ -310,13 +311,13 @@ fn what_a_system_never_promised_is_not_asked_but_told() {
         })
     };
     let without =
-        |told: Vec<String>| told.into_iter().any(|it| it.contains("n1, n2, n3, n4 served none"));
+        |told: Vec<String>| told.into_iter().any(|it| it.contains("n1, n2, n3, n4 completed none"));
     let why = Some("one for ever");
     assert!(without(told(None)) && !without(told(why)));
     let faults = [fault()];
     assert_eq!(
         not_asked(why, &faults),
-        ["whether a majority goes on without its leader: one for ever"]
+        ["whether a majority makes progress without its leader: one for ever"]
     );
     assert!(not_asked(None, &faults).is_empty() && not_asked(why, &[]).is_empty());
     let calm = |no_failover_reason| {
@@ -325,10 +326,7 @@ fn what_a_system_never_promised_is_not_asked_but_told() {
             run.no_failover_reason = no_failover_reason;
         })
     };
-    assert_eq!(
-        calm(None),
-        ["unknown: no write succeeded on the majority's side while a fault lasted"]
-    );
+    assert_eq!(calm(None), ["unknown: no write succeeded on the majority side of any fault"]);
     assert_eq!(calm(why), [""; 0]);
 }
 
@@ -342,7 +340,7 @@ fn one_change_is_enough_to_acquit_a_majority() {
     events.sort_by_key(|event| event.time);
     events.iter_mut().zip(0..).for_each(|(event, index)| event.index = index);
     let history = History::new(events).expect("well-formed");
-    assert!(liveness::lapses(&history, &[fault]).is_empty());
+    assert!(liveness::stalled_majorities(&history, &[fault]).is_empty());
 }
 
 #[test]

@@ -3,9 +3,9 @@
 //! An interval may only be widened: an invocation is journaled before its call is handed to a
 //! client, a completion after the whole answer has arrived.
 
-use super::clients::{Clients, Done, Open};
+use super::clients::{Clients, Completion, PendingCall};
 use super::counters::Counters;
-use super::journal::{Entry, Journal};
+use super::journal::{Journal, JournalEntry};
 use super::online_check::OnlineCheck;
 use crate::clock::Clock;
 use crate::live::{Live, Snapshot};
@@ -130,7 +130,7 @@ struct Completed {
 
 /// What happened next.
 enum Happened {
-    Answer(Done),
+    Answer(Completion),
     Nemesis(NemesisEvent),
     Flush,
     Deadline,
@@ -204,7 +204,7 @@ impl Dispatcher {
         check.feed(self.input.journal.events());
         if let Some(violation) = check.violation().borrow().as_ref() {
             let after = began.elapsed().as_secs_f64();
-            self.input.live.line(&format!("violation after {after:.1} s: healing, then judging"));
+            self.input.live.line(&format!("violation after {after:.1} s: healing, then checking"));
             self.stopped_early = Some(format!("after {after:.1} s by --fail-fast: {violation}"));
         }
     }
@@ -214,13 +214,13 @@ impl Dispatcher {
         let late = u64::try_from(intended.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let intended = self.input.clock.now_ns().saturating_sub(late);
         let time = u64::try_from(into.as_nanos()).unwrap_or(u64::MAX);
-        let idle = self.input.clients.idle();
+        let idle = self.input.clients.idle_threads();
         if idle.is_empty() {
             self.counters.counts.missed += 1;
         }
         for thread in idle {
             if let Next::Call(call) = self.input.traffic.main.next(&Context { thread, time }) {
-                return self.invoke(thread, Open { call, intended });
+                return self.invoke(thread, PendingCall { call, intended });
             }
         }
         Ok(())
@@ -312,7 +312,7 @@ impl Dispatcher {
         }
         let intended = self.input.clock.now_ns();
         match last.parts[thread].next(&Context { thread, time: intended }) {
-            Next::Call(call) => self.invoke(thread, Open { call, intended })?,
+            Next::Call(call) => self.invoke(thread, PendingCall { call, intended })?,
             Next::Pending => (),
             Next::Done => last.done[thread] = true,
         }
@@ -342,7 +342,7 @@ impl Dispatcher {
         self.dead.contains(&host)
     }
 
-    fn invoke(&mut self, thread: usize, open: Open) -> Result<()> {
+    fn invoke(&mut self, thread: usize, open: PendingCall) -> Result<()> {
         self.first_op.get_or_insert_with(Instant::now);
         let entry =
             self.entry(thread, Kind::Invoke, open.call.function(), open.call.invocation_value());
@@ -351,9 +351,9 @@ impl Dispatcher {
         Ok(())
     }
 
-    fn entry(&self, thread: usize, kind: Kind, function: &str, value: Value) -> Entry {
+    fn entry(&self, thread: usize, kind: Kind, function: &str, value: Value) -> JournalEntry {
         let (process, host) = self.input.clients.identity(thread);
-        Entry {
+        JournalEntry {
             time: self.input.clock.now_ns(),
             kind,
             process: Process::Client(process),
@@ -388,7 +388,7 @@ impl Dispatcher {
         }
     }
 
-    fn complete(&mut self, done: Done) -> Result<Option<Completed>> {
+    fn complete(&mut self, done: Completion) -> Result<Option<Completed>> {
         let kind = match done.reply.outcome {
             Outcome::Ok => Kind::Ok,
             Outcome::Fail => Kind::Fail,
@@ -396,10 +396,10 @@ impl Dispatcher {
         };
         // The process that asked is the one that is answered: look before it is retired.
         let mut entry = self.entry(done.thread, kind, "", Value::Nil);
-        let Some(Open { call, intended }) = self.input.clients.complete(&done) else {
+        let Some(PendingCall { call, intended }) = self.input.clients.complete(&done) else {
             return Ok(None);
         };
-        let Done { thread, reply } = done;
+        let Completion { thread, reply } = done;
         entry.f = call.function().to_owned();
         entry.value = call.completion_value(&reply);
         entry.error.clone_from(&reply.error);
@@ -447,7 +447,7 @@ impl Dispatcher {
     /// Records a replica that exited unexpectedly.
     pub(crate) fn record_exit(&mut self, exit: UnexpectedExit) -> Result<()> {
         let (host, how) = (exit.host, exit.exit);
-        self.input.live.line(&format!("{host} exited unasked: {how}"));
+        self.input.live.line(&format!("{host} exited unexpectedly: {how}"));
         self.nemesis_event("death", &[("replica", host.to_string()), ("how", how.to_string())])?;
         self.dead.insert(host);
         self.exits.push(exit);
@@ -460,7 +460,7 @@ impl Dispatcher {
         );
         let time = self.input.clock.now_ns();
         let (kind, process) = (Kind::Info, Process::Nemesis);
-        self.input.journal.record(Entry {
+        self.input.journal.record(JournalEntry {
             time,
             kind,
             process,
@@ -511,12 +511,12 @@ impl Dispatcher {
     }
 
     /// Shows that judging has begun, and returns the terminal and all events.
-    pub(crate) fn close(mut self) -> Result<Closed> {
+    pub(crate) fn close(mut self) -> Result<DispatcherResults> {
         self.enter_phase(Phase::Judge);
         let Self { input, counters, faults, exits, led, .. } = self;
         let mut faults: Vec<_> = faults.into_iter().map(FaultOutcome::into_record).collect();
         faults.sort_by_key(|fault| fault.id);
-        Ok(Closed {
+        Ok(DispatcherResults {
             events: input.journal.close()?,
             counters,
             faults,
@@ -528,7 +528,7 @@ impl Dispatcher {
 }
 
 /// What remains of a run that is over.
-pub(crate) struct Closed {
+pub(crate) struct DispatcherResults {
     /// Every event, in order.
     pub events: Vec<checker::history::Event>,
     /// The counts.

@@ -1,8 +1,7 @@
-//! Writes the history, one event per line, in the order in which things happened.
+//! Writes the history, one event per line, in the order of events.
 //!
-//! Only the dispatcher holds a [`Journal`]. Events are kept in memory as well, so that the judge
-//! need not read the file back, and reach the file at least every 100 ms, so that a crash loses at
-//! most that.
+//! Only the dispatcher holds a [`Journal`]. It keeps events in memory as well, so that the checks
+//! need not read the file back. A crash loses at most the last 100 ms, the time between flushes.
 
 use anyhow::{Context as _, Result};
 use checker::history::jsonl::event_to_json_line;
@@ -11,26 +10,26 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-/// The history of a run while it is made.
+/// The history while it is recorded.
 pub(crate) struct Journal {
     path: PathBuf,
     file: BufWriter<File>,
     events: Vec<Event>,
 }
 
-/// An event that has no place in the order yet.
-pub(crate) struct Entry {
+/// An event before it has an index.
+pub(crate) struct JournalEntry {
     /// When, in nanoseconds since the run began.
     pub time: u64,
-    /// What it says.
+    /// The kind of event.
     pub kind: Kind,
-    /// Who says it.
+    /// The process.
     pub process: Process,
     /// The function.
     pub f: String,
     /// The argument or the result.
     pub value: Value,
-    /// The replica that was asked.
+    /// The replica that was called.
     pub node: Option<String>,
     /// Why it failed, or why its outcome is unknown.
     pub error: Option<String>,
@@ -40,12 +39,12 @@ impl Journal {
     /// A new, empty file.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let file =
-            File::create(path).with_context(|| format!("{} cannot be created", path.display()))?;
+            File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
         Ok(Self { path: path.to_owned(), file: BufWriter::new(file), events: Vec::new() })
     }
 
-    /// Gives the event the next place.
-    pub(crate) fn record(&mut self, entry: Entry) -> Result<()> {
+    /// Appends the event with the next index.
+    pub(crate) fn record(&mut self, entry: JournalEntry) -> Result<()> {
         let event = Event {
             index: self.events.len() as u64,
             time: entry.time,
@@ -58,7 +57,7 @@ impl Journal {
         };
         let written = writeln!(self.file, "{}", event_to_json_line(&event).trim_end());
         self.events.push(event);
-        written.with_context(|| format!("{} cannot be written", self.path.display()))
+        written.with_context(|| format!("cannot write {}", self.path.display()))
     }
 
     /// All events so far.
@@ -66,9 +65,9 @@ impl Journal {
         &self.events
     }
 
-    /// Hands everything to the operating system.
+    /// Flushes the file to the operating system.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        self.file.flush().with_context(|| format!("{} cannot be written", self.path.display()))
+        self.file.flush().with_context(|| format!("cannot write {}", self.path.display()))
     }
 
     /// All events, after a last flush.

@@ -1,8 +1,8 @@
-//! Turns what happened into a verdict: runs the workload's checks within a budget, and weighs the coverage.
+//! Computes the verdict: runs the workload's checks within a budget, and collects objections.
 
-use super::dispatcher::Closed;
+use super::dispatcher::DispatcherResults;
 use super::plan::Plan;
-use crate::evidence::{Facts, coverage, not_asked, reasons};
+use crate::evidence::{Facts, measure_coverage, not_asked, objections};
 use crate::nemesis::UnexpectedExit;
 use anyhow::Result;
 use checker::history::Value;
@@ -17,43 +17,47 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use workloads::ReadConsistency;
 
-/// How long the judge may take.
+/// The time limit of the checks.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How much it may remember.
+/// The memory limit of the checks.
 const MEMORY_BYTES: usize = 2 << 30;
-/// How wide lanes may be drawn.
+/// The width of drawings of operations, in columns.
 const LANES_WIDTH: usize = 100;
 
-/// The names of the checks that judge a run so configured, as `harness check --model` takes them.
+/// The names of the checks of a run with this configuration, as `harness check --model` takes them.
 pub fn check_names(config: &Config) -> &'static [&'static str] {
     let consistency = ReadConsistency::parse(&config.read).unwrap_or_default();
     workloads::find_workload(&config.workload).map_or(&[], |workload| workload.checks(consistency))
 }
 
-/// What the phases came to.
+/// The results of the phases.
 pub(crate) struct Phases {
-    /// When the main phase was over, in nanoseconds since the run began.
+    /// When the main phase ended, in nanoseconds since the run began.
     pub main_end: u64,
-    /// What the nemesis could not do.
-    pub trouble: Option<String>,
-    /// What it could not undo.
-    pub unhealed: Option<String>,
-    /// How replicas broke the protocol in which the harness carries what they say.
-    pub breach: Option<String>,
-    /// Whether a host left something unanswered in the recovery phase.
+    /// The error of the nemesis while it applied faults.
+    pub nemesis_error: Option<String>,
+    /// The error of the nemesis while it healed faults.
+    pub heal_error: Option<String>,
+    /// How replicas violated the protocol of messages that the harness routes for them.
+    pub protocol_error: Option<String>,
+    /// Per host: whether a recovery call was left unanswered.
     pub recovery: Option<Vec<bool>>,
-    /// The same of the final reads.
+    /// Per host: whether a final read was left unanswered.
     pub final_reads: Option<Vec<bool>>,
-    /// Whether the run was told to stop before it was over.
+    /// Whether the user stopped the run before its end.
     pub interrupted: bool,
-    /// Why it was stopped at a violation, if it was.
+    /// The violation that stopped the run.
     pub stopped_early: Option<String>,
 }
 
-/// Judges the history with the workload's checks.
+/// Checks the history with the workload's checks.
 ///
-/// Who interrupts the judge gets what it has by then.
-pub(crate) fn checks(plan: &Plan, history: &History, stop: &watch::Receiver<bool>) -> Vec<Verdict> {
+/// An interruption stops the checks; their results so far count.
+pub(crate) fn run_checks(
+    plan: &Plan,
+    history: &History,
+    stop: &watch::Receiver<bool>,
+) -> Vec<Verdict> {
     let deadline = Instant::now() + PATIENCE;
     let was_stopped = *stop.borrow();
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
@@ -79,9 +83,9 @@ pub(crate) fn record_checks(
             name: verdict.check.clone(),
             validity: record_validity(verdict.validity),
             sentence: verdict.message.clone(),
-            witness: verdict.witness.as_ref().map(|window| witness(window, file)),
-            findings: verdict.findings.iter().map(finding).collect(),
-            measured: measured(verdict)?,
+            witness: verdict.witness.as_ref().map(|window| witness_record(window, file)),
+            findings: verdict.findings.iter().map(finding_record).collect(),
+            measured: measurements(verdict)?,
         });
     }
     Ok(records)
@@ -96,7 +100,7 @@ pub fn record_validity(validity: checker::Validity) -> Validity {
     }
 }
 
-fn witness(window: &Window, file: String) -> Witness {
+fn witness_record(window: &Window, file: String) -> Witness {
     let index = |place: usize| window.operations[place].invoked.index;
     let candidate = |candidate: &checker::window::Candidate| Candidate {
         index: Some(index(candidate.operation)),
@@ -106,12 +110,12 @@ fn witness(window: &Window, file: String) -> Witness {
     let placed = |(place, before): (&usize, &Vec<Value>)| Placed {
         index: index(*place),
         operation: window.name(*place),
-        before: words(before),
+        before: state_texts(before),
     };
     Witness {
         key: window.key.as_ref().map(ToString::to_string),
-        entry_states: words(&window.entry_states),
-        states_after: words(&window.states_after),
+        entry_states: state_texts(&window.entry_states),
+        states_after: state_texts(&window.states_after),
         lanes: checker::linear::lanes::render(window, LANES_WIDTH),
         operations: (0..window.operations.len()).map(index).collect(),
         accused: Some(index(window.accused)),
@@ -122,11 +126,11 @@ fn witness(window: &Window, file: String) -> Witness {
     }
 }
 
-fn words(states: &[Value]) -> Vec<String> {
+fn state_texts(states: &[Value]) -> Vec<String> {
     states.iter().map(ToString::to_string).collect()
 }
 
-fn finding(finding: &checker::finding::Finding) -> Finding {
+fn finding_record(finding: &checker::finding::Finding) -> Finding {
     let arrow = |step: &checker::finding::Step| Arrow {
         from: step.from,
         to: step.to,
@@ -142,15 +146,15 @@ fn finding(finding: &checker::finding::Finding) -> Finding {
     }
 }
 
-fn measured(verdict: &Verdict) -> Result<BTreeMap<String, serde_json::Value>> {
+fn measurements(verdict: &Verdict) -> Result<BTreeMap<String, serde_json::Value>> {
     let json = |(name, value): (&String, &Value)| Ok((name.clone(), serde_json::to_value(value)?));
     verdict.measured.iter().map(json).collect()
 }
 
 /// The verdict on a run.
-pub(crate) fn verdict(
+pub(crate) fn make_verdict(
     plan: &Plan,
-    closed: &Closed,
+    closed: &DispatcherResults,
     history: &History,
     checks: Vec<CheckRecord>,
     phases: Phases,
@@ -159,7 +163,7 @@ pub(crate) fn verdict(
         let such = closed.exits.iter().filter(move |exit| exit.disk_was_corrupt == doubtful);
         such.map(UnexpectedExit::to_record).collect::<Vec<_>>()
     };
-    let reasons = reasons(&Facts {
+    let reasons = objections(&Facts {
         history,
         checks: &checks,
         faults: &closed.faults,
@@ -168,9 +172,9 @@ pub(crate) fn verdict(
         kinds: plan.wanted.iter().map(|wanted| wanted.nemesis.name()).collect(),
         functions: plan.workload.functions(),
         main_end: phases.main_end,
-        trouble: phases.trouble,
-        unhealed: phases.unhealed,
-        breach: phases.breach,
+        nemesis_error: phases.nemesis_error,
+        heal_error: phases.heal_error,
+        protocol_error: phases.protocol_error,
         recovery: phases.recovery,
         final_reads: phases.final_reads,
         interrupted: phases.interrupted,
@@ -181,11 +185,11 @@ pub(crate) fn verdict(
         schema_version: FORMAT,
         format: FORMAT,
         validity,
-        exit: exit(validity, phases.interrupted),
+        exit: exit_code(validity, phases.interrupted),
         interrupted: phases.interrupted,
         stopped_early: phases.stopped_early,
         bugs: plan.config.bugs.clone(),
-        sentence: sentence(plan, validity, &reasons, &checks),
+        sentence: summarize(plan, validity, &reasons, &checks),
         reasons,
         not_asked: not_asked(plan.system.no_failover_reason(), &closed.faults),
         checks,
@@ -193,13 +197,13 @@ pub(crate) fn verdict(
         counts: closed.counters.counts.clone(),
         latency: closed.counters.latency(),
         deaths: closed.exits.iter().map(UnexpectedExit::to_record).collect(),
-        coverage: coverage(history, &closed.faults, &closed.led),
+        coverage: measure_coverage(history, &closed.faults, &closed.led),
         led: closed.led.clone(),
     }
 }
 
 /// Jepsen's exit codes.
-fn exit(validity: Validity, interrupted: bool) -> u8 {
+fn exit_code(validity: Validity, interrupted: bool) -> u8 {
     match (interrupted, validity) {
         (true, _) => 130,
         (false, Validity::Valid) => 0,
@@ -208,15 +212,20 @@ fn exit(validity: Validity, interrupted: bool) -> u8 {
     }
 }
 
-fn sentence(plan: &Plan, validity: Validity, reasons: &[Reason], checks: &[CheckRecord]) -> String {
+fn summarize(
+    plan: &Plan,
+    validity: Validity,
+    reasons: &[Reason],
+    checks: &[CheckRecord],
+) -> String {
     let first = reasons.first().map_or("", |reason| reason.text.as_str());
     match validity {
         Validity::Valid => {
             let found: Vec<&str> = checks.iter().map(|check| check.sentence.as_str()).collect();
-            let calm = if plan.wanted.is_empty() { "; no fault was asked for" } else { "" };
-            format!("{} kept its promise: {}{calm}", plan.system.name(), found.join("; "))
+            let calm = if plan.wanted.is_empty() { "; without faults" } else { "" };
+            format!("{} passed: {}{calm}", plan.system.name(), found.join("; "))
         }
-        Validity::Unknown => format!("nothing wrong was found, but it is not proven: {first}"),
+        Validity::Unknown => format!("no violation found, but validity is unproven: {first}"),
         Validity::Invalid => first.to_owned(),
     }
 }

@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::live::Live;
 use crate::nemesis::executor::{Ended, Executor};
 use crate::nemesis::{Cluster, Telemetry, script};
-use crate::watch::Watch;
+use crate::status_poller::{StatusPoller, StatusReport};
 use anyhow::{Context as _, Result};
 use checker::History;
 pub use context::RunContext;
@@ -31,7 +31,7 @@ use plan::Plan;
 use records::RunDirectory;
 use records::record::{Disks, FORMAT, Machine, Net, RunRecord, Timings, VerdictRecord};
 use records::sights::Observed;
-pub use setup::Unable;
+pub use setup::SetupError;
 use std::net::SocketAddr;
 use std::time::Duration;
 use testbed::host::disk::Choice;
@@ -58,17 +58,17 @@ pub struct Finished {
 
 /// Carries out the plan.
 pub async fn run(plan: Plan, mut context: RunContext) -> Result<Finished> {
-    tokio::task::block_in_place(|| setup::able(&plan))?;
+    tokio::task::block_in_place(|| setup::check_requirements(&plan))?;
     let started = jiff::Timestamp::now();
     let stamp = started.strftime("%Y%m%dT%H%M%SZ").to_string();
     let directory =
         RunDirectory::create(&context.results, &plan.family(), &stamp, plan.config.seed);
-    let directory = directory.map_err(|error| Unable::because(&error))?;
+    let directory = directory.map_err(|error| SetupError::because(&error))?;
     // A run that cannot be marked is only harder to find while it lasts.
     let _mark = records::Mark::set(&context.results, directory.path());
     let live = Live::new(context.style, context.quiet);
-    let fabric = setup::network(&plan, &mut context, &directory).await?;
-    let addresses = setup::addresses(&plan, &fabric);
+    let fabric = setup::build_network(&plan, &mut context, &directory).await?;
+    let addresses = setup::client_addresses(&plan, &fabric);
     let mut record =
         record(&plan, &context, &addresses, started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
     record.net.description = fabric.describe();
@@ -77,14 +77,14 @@ pub async fn run(plan: Plan, mut context: RunContext) -> Result<Finished> {
     if let Some(why) = &record.net.why {
         live.line(&format!("     not namespaces and a bridge, because {why}"));
     }
-    record.disks = setup::disks(&plan)?.map(disks);
+    record.disks = setup::choose_disks(&plan)?.map(disks);
     record.disks.iter().for_each(|disks| live.line(&format!("disks: {}", disks.description)));
     directory.write_json("run.json", &record)?;
     directory.write(script::FILE, &script::write_script(&plan.schedule))?;
-    let mut cluster = setup::replicas(&plan, fabric, &directory)?;
+    let mut cluster = setup::start_replicas(&plan, fabric, &directory)?;
     let mut stop = context.stop.clone();
     tokio::select! {
-        ready = setup::ready(&mut cluster, &directory, plan.system.patience()) => ready?,
+        ready = setup::wait_until_ready(&mut cluster, &directory, plan.system.patience()) => ready?,
         _ = stop.wait_for(|stop| *stop) => (),
     }
     record.timings.ready_ms = context.since_ms();
@@ -113,20 +113,20 @@ fn record(
         argv: plan.argv.clone(),
         config: plan.config.clone(),
         started,
-        machine: machine(),
+        machine: describe_machine(),
         net: Net {
             backend: context.backend.to_string(),
             description: String::new(),
             why: context.why.clone(),
         },
         disks: None,
-        replicas: setup::named(addresses),
+        replicas: setup::replica_records(addresses),
         timings: Timings::default(),
         repro: plan.repro(),
     }
 }
 
-fn machine() -> Machine {
+fn describe_machine() -> Machine {
     let kernel = nix::sys::utsname::uname().map_or_else(
         |_| "unknown".to_owned(),
         |name| {
@@ -163,13 +163,13 @@ impl RunningCluster {
         mut self,
         mut cluster: Cluster,
         live: Live,
-    ) -> Result<(dispatcher::Closed, Phases, Self)> {
+    ) -> Result<(dispatcher::DispatcherResults, Phases, Self)> {
         let clock = Clock::start();
-        let watch = Watch::start(clock, cluster.clients(), &self.directory)?;
-        let ear = watch.ear.clone();
+        let poller = StatusPoller::start(clock, cluster.clients(), &self.directory)?;
+        let sink = poller.sink.clone();
         cluster.report_to(&Telemetry::new(move |host, what| {
             // The watcher is gone only when the run is being torn down.
-            drop(ear.send(crate::watch::Heard { time: clock.now_ns(), host, what }));
+            drop(sink.send(StatusReport { time: clock.now_ns(), host, what }));
         }));
         self.record.timings.clock_unix_ms = Some(jiff::Timestamp::now().as_millisecond());
         let (events_in, events) = mpsc::unbounded_channel();
@@ -184,7 +184,7 @@ impl RunningCluster {
                 (self.plan.config.concurrency, self.plan.consistency),
             )?,
             events,
-            leader: watch.leader.clone(),
+            leader: poller.leader.clone(),
             stop: self.context.stop.clone(),
             online_check: self.plan.early.map(online_check::OnlineCheck::start).transpose()?,
             live,
@@ -197,15 +197,15 @@ impl RunningCluster {
         for exit in executor.cluster.poll_unexpected_exits() {
             dispatcher.record_exit(exit)?;
         }
-        if let Some(trouble) = executor.cluster.network_error() {
-            self.record.net.description += &format!("; {trouble}");
+        if let Some(error) = executor.cluster.network_error() {
+            self.record.net.description += &format!("; {error}");
         }
-        phases.breach = executor.cluster.protocol_error();
-        for trouble in executor.cluster.shutdown(self.plan.system.shutdown_signal()).await {
-            crate::live::say(&format!("harness: {trouble}"));
+        phases.protocol_error = executor.cluster.protocol_error();
+        for error in executor.cluster.shutdown(self.plan.system.shutdown_signal()).await {
+            crate::live::say(&format!("harness: {error}"));
         }
         drop(executor);
-        if let Err(error) = watch.finish().await {
+        if let Err(error) = poller.finish().await {
             // It is for display: no verdict depends on it.
             crate::live::say(&format!("harness: {error:#}"));
         }
@@ -236,12 +236,12 @@ impl RunningCluster {
         let main_end = dispatcher.main_end;
         let (executor, ended) = nemesis.await.context("the nemesis died")?;
         dispatcher.drain().await?;
-        let told = |result: Result<()>| result.err().map(|error| format!("{error:#}"));
+        let error_text = |result: Result<()>| result.err().map(|error| format!("{error:#}"));
         let mut phases = Phases {
             main_end,
-            trouble: told(ended.worked),
-            unhealed: told(ended.healed),
-            breach: None,
+            nemesis_error: error_text(ended.worked),
+            heal_error: error_text(ended.healed),
+            protocol_error: None,
             recovery: None,
             final_reads: None,
             interrupted: false,
@@ -258,13 +258,17 @@ impl RunningCluster {
     }
 
     /// Judges what happened and writes it all down.
-    fn judge(mut self, closed: dispatcher::Closed, mut phases: Phases) -> Result<Finished> {
+    fn judge(
+        mut self,
+        closed: dispatcher::DispatcherResults,
+        mut phases: Phases,
+    ) -> Result<Finished> {
         let history = History::new(closed.events.clone())
             .context("the recorded history is not well-formed")?;
-        let checks = judge::checks(&self.plan, &history, &self.context.stop);
+        let checks = judge::run_checks(&self.plan, &history, &self.context.stop);
         phases.interrupted |= *self.context.stop.borrow();
         let checks = judge::record_checks(&checks, &self.directory)?;
-        let verdict = judge::verdict(&self.plan, &closed, &history, checks, phases);
+        let verdict = judge::make_verdict(&self.plan, &closed, &history, checks, phases);
         self.record.timings.judged_ms = Some(self.context.since_ms());
         self.directory.write_json("run.json", &self.record)?;
         self.directory.write_json("verdict.json", &verdict)?;

@@ -32,9 +32,9 @@ const CAPTURE: &str = "capture.pcapng";
 /// Says why no run can begin on this machine, or with this system: nothing was tested.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Unable(String);
+pub struct SetupError(String);
 
-impl Unable {
+impl SetupError {
     /// With the error that is in the way.
     pub fn because(error: &anyhow::Error) -> Self {
         Self(format!("{error:#}"))
@@ -42,19 +42,20 @@ impl Unable {
 }
 
 /// Tries what the plan's faults need, before anything starts.
-pub(crate) fn able(plan: &Plan) -> Result<()> {
+pub(crate) fn check_requirements(plan: &Plan) -> Result<()> {
     let bin = plan.config.bin.as_ref().map(Path::new);
     let missing = || plan.system.missing(bin);
-    impossible(plan).or_else(missing).map_or(Ok(()), |why| Err(Unable(why).into()))
+    unsupported_faults(plan).or_else(missing).map_or(Ok(()), |why| Err(SetupError(why).into()))
 }
 
 /// Why some fault cannot be had here, and what can be asked for instead.
-fn impossible(plan: &Plan) -> Option<String> {
-    let (why, able) =
-        possible(plan.wanted.iter().map(|it| (it.to_string(), it.nemesis.unsupported_here())));
+fn unsupported_faults(plan: &Plan) -> Option<String> {
+    let (why, able) = split_supported(
+        plan.wanted.iter().map(|it| (it.to_string(), it.nemesis.unsupported_here())),
+    );
     let instead = match (plan.config.schedule.is_some(), able.is_empty()) {
         (false, false) => {
-            format!("; all else that was asked for can be had: --nemesis {}", able.join(","))
+            format!("; the other faults are supported here: --nemesis {}", able.join(","))
         }
         _ => String::new(),
     };
@@ -62,7 +63,7 @@ fn impossible(plan: &Plan) -> Option<String> {
 }
 
 /// Why the first of these that cannot be had cannot, and all that can.
-fn possible(
+fn split_supported(
     wanted: impl Iterator<Item = (String, Option<String>)>,
 ) -> (Option<String>, Vec<String>) {
     let (able, unable): (Vec<_>, Vec<_>) = wanted.partition(|(_, why)| why.is_none());
@@ -71,7 +72,7 @@ fn possible(
 }
 
 /// The network. Where `auto` was asked for and the kernel refuses a bridge, proxies take its place.
-pub(crate) async fn network(
+pub(crate) async fn build_network(
     plan: &Plan,
     context: &mut RunContext,
     directory: &RunDirectory,
@@ -80,7 +81,7 @@ pub(crate) async fn network(
         (context.backend, context.why) = (Backend::Router, None);
         let messages = directory.file(MESSAGES);
         let built = Fabric::routed(plan.config.nodes, &plan.rng, plan.routing, &messages).await;
-        return built.map_err(|error| Unable::because(&error).into());
+        return built.map_err(|error| SetupError::because(&error).into());
     }
     if context.backend == Backend::Bridge && needs_switch(plan) {
         context.backend = Backend::Switch;
@@ -107,12 +108,13 @@ pub(crate) async fn network(
     if let Some(name) = needs.filter(|_| context.backend == Backend::Proxy) {
         let why = context.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
         let text = format!(
-            "{name} needs a network namespace for each host, and there are proxies only{why}; see harness doctor"
+            "{name} needs a network namespace per host, but only proxies are available{why}; \
+             see harness doctor"
         );
-        return Err(Unable(text).into());
+        return Err(SetupError(text).into());
     }
     built.map_err(|error| {
-        Unable(format!("the network between the hosts cannot be built: {error:#}")).into()
+        SetupError(format!("cannot build the network between the hosts: {error:#}")).into()
     })
 }
 
@@ -128,25 +130,29 @@ fn requires(plan: &Plan, requirement: Requirement) -> bool {
 
 fn no_switch(why: Option<&String>) -> anyhow::Error {
     let why = why.map_or_else(String::new, |why| format!(" ({why})"));
-    Unable(format!(
-        "proxies see streams, not packets: they can neither shape links nor capture what passes, and there is no \
-         switch here{why}; do without packet and --capture, or see harness doctor"
+    SetupError(format!(
+        "the packet nemesis and --capture need a switch, and only proxies are available{why}; \
+         leave them out, or see harness doctor"
     ))
     .into()
 }
 
 /// The replicas, started.
-pub(crate) fn replicas(plan: &Plan, fabric: Fabric, directory: &RunDirectory) -> Result<Cluster> {
+pub(crate) fn start_replicas(
+    plan: &Plan,
+    fabric: Fabric,
+    directory: &RunDirectory,
+) -> Result<Cluster> {
     let mut members = Vec::new();
     let mut clients = Vec::new();
     for host in all_hosts(usize::from(plan.config.nodes)) {
-        let launch = launch(plan, &fabric, host, directory);
+        let launch = make_launch(plan, &fabric, host, directory);
         let log = directory.log(&host.to_string());
-        let member = disk(plan, fabric.host(host)?, &launch.data).and_then(|disk| {
-            Member::start(&fabric, host, startup(plan, &fabric, launch, log), disk)
+        let member = make_disk(plan, fabric.host(host)?, &launch.data).and_then(|disk| {
+            Member::start(&fabric, host, make_startup(plan, &fabric, launch, log), disk)
         });
-        let member = member.with_context(|| format!("the replica on {host} cannot be started"));
-        members.push(member.map_err(|why| Unable::because(&why))?);
+        let member = member.with_context(|| format!("cannot start the replica on {host}"));
+        members.push(member.map_err(|why| SetupError::because(&why))?);
         clients.push(plan.system.client(
             host,
             fabric.client_addr(host),
@@ -157,7 +163,7 @@ pub(crate) fn replicas(plan: &Plan, fabric: Fabric, directory: &RunDirectory) ->
 }
 
 /// How a replica is started, and where it keeps its data and logs.
-fn startup(plan: &Plan, fabric: &Fabric, launch: Launch, log: PathBuf) -> Startup {
+fn make_startup(plan: &Plan, fabric: &Fabric, launch: Launch, log: PathBuf) -> Startup {
     let logs = Logs { said: log, own: plan.system.logs(&launch) };
     let (program, data) = (plan.system.program(&launch), launch.data.clone());
     let replacements = plan.system.member_changes().map(|changes| {
@@ -169,18 +175,18 @@ fn startup(plan: &Plan, fabric: &Fabric, launch: Launch, log: PathBuf) -> Startu
 }
 
 /// What replicas' data is on, if one of the plan's faults is about that.
-pub(crate) fn disks(plan: &Plan) -> Result<Option<disk::Choice>> {
+pub(crate) fn choose_disks(plan: &Plan) -> Result<Option<disk::Choice>> {
     requires(plan, Requirement::Disks)
         .then(disk::choice)
         .transpose()
-        .map_err(|why| Unable(why).into())
+        .map_err(|why| SetupError(why).into())
 }
 
-fn disk(plan: &Plan, host: &Host, data: &Path) -> Result<Option<Disk>> {
-    disks(plan)?.map(|choice| Disk::make(choice.means, host, data)).transpose()
+fn make_disk(plan: &Plan, host: &Host, data: &Path) -> Result<Option<Disk>> {
+    choose_disks(plan)?.map(|choice| Disk::make(choice.means, host, data)).transpose()
 }
 
-fn launch(plan: &Plan, fabric: &Fabric, host: HostId, directory: &RunDirectory) -> Launch {
+fn make_launch(plan: &Plan, fabric: &Fabric, host: HostId, directory: &RunDirectory) -> Launch {
     let hosts = all_hosts(usize::from(plan.config.nodes));
     let mut rng = plan.rng.fork(&format!("replica {host}"));
     Launch {
@@ -198,7 +204,7 @@ fn launch(plan: &Plan, fabric: &Fabric, host: HostId, directory: &RunDirectory) 
 }
 
 /// Where clients reach each replica.
-pub(crate) fn addresses(plan: &Plan, fabric: &Fabric) -> Vec<SocketAddr> {
+pub(crate) fn client_addresses(plan: &Plan, fabric: &Fabric) -> Vec<SocketAddr> {
     all_hosts(usize::from(plan.config.nodes))
         .into_iter()
         .map(|host| fabric.client_addr(host))
@@ -206,7 +212,7 @@ pub(crate) fn addresses(plan: &Plan, fabric: &Fabric) -> Vec<SocketAddr> {
 }
 
 /// The replicas as `run.json` names them.
-pub(crate) fn named(addresses: &[SocketAddr]) -> Vec<Replica> {
+pub(crate) fn replica_records(addresses: &[SocketAddr]) -> Vec<Replica> {
     let replica = |(host, address): (HostId, &SocketAddr)| Replica {
         name: host.to_string(),
         address: address.to_string(),
@@ -216,7 +222,7 @@ pub(crate) fn named(addresses: &[SocketAddr]) -> Vec<Replica> {
 
 /// Waits until every replica answers a read; one that exits first, or never answers, is told with
 /// its last words.
-pub(crate) async fn ready(
+pub(crate) async fn wait_until_ready(
     cluster: &mut Cluster,
     directory: &RunDirectory,
     patience: Duration,
@@ -226,7 +232,7 @@ pub(crate) async fn ready(
         let asked = all_hosts(clients.len())
             .into_iter()
             .zip(&clients)
-            .map(|(host, client)| answers(host, client, directory, patience));
+            .map(|(host, client)| await_ready(host, client, directory, patience));
         join_all(asked).await.into_iter().collect::<Result<Vec<()>>>()
     };
     let dies = async {
@@ -239,21 +245,21 @@ pub(crate) async fn ready(
     };
     tokio::select! {
         answered = answers => answered.map(drop),
-        death = dies => Err(Unable(format!(
-            "the replica on {} exited before it answered anything ({}); {}",
-            death.host, death.exit, last_words(&death.log)
+        death = dies => Err(SetupError(format!(
+            "the replica on {} exited before it was ready ({}); {}",
+            death.host, death.exit, log_excerpt(&death.log)
         )).into()),
     }
 }
 
-fn last_words(log: &[String]) -> String {
+fn log_excerpt(log: &[String]) -> String {
     if log.iter().all(|line| line.trim().is_empty()) {
-        return "it said nothing".to_owned();
+        return "its log is empty".to_owned();
     }
-    format!("its last words:\n  {}", log.join("\n  "))
+    format!("the end of its log:\n  {}", log.join("\n  "))
 }
 
-async fn answers(
+async fn await_ready(
     host: HostId,
     client: &Arc<dyn Client>,
     directory: &RunDirectory,
@@ -269,11 +275,11 @@ async fn answers(
             let why = reply.error.unwrap_or_default();
             let (patience, log) = (patience.as_secs_f64(), directory.log(&host.to_string()));
             let text = format!(
-                "the replica on {host} was not ready within {patience} s; the last that came of asking it: {why}; what \
-                 it wrote is in {}",
+                "the replica on {host} was not ready within {patience} s; last reply: {why}; \
+                 its log is {}",
                 log.display()
             );
-            return Err(Unable(text).into());
+            return Err(SetupError(text).into());
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -284,10 +290,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_had_is_told_apart_from_what_can() {
+    fn separates_supported_from_unsupported_faults() {
         let asked = [("kill", None), ("power-loss", Some("no FUSE")), ("disk-full:one", None)];
         let asked = asked.map(|(name, why)| (name.to_owned(), why.map(str::to_owned)));
-        let (why, able) = possible(asked.into_iter());
+        let (why, able) = split_supported(asked.into_iter());
         assert_eq!(why.as_deref(), Some("no FUSE"));
         assert_eq!(able.join(","), "kill,disk-full:one");
     }
