@@ -9,7 +9,7 @@ use engine::live::say;
 use engine::nemesis::script;
 use engine::run::options::{command_line, test_arguments};
 use engine::run::plan::Plan;
-use engine::suite::runner::{Orders, carry_out};
+use engine::suite::runner::{Orders, run_cells};
 use engine::suite::shrink::{Candidate, shrink};
 use records::RunDirectory;
 use records::record::{Config, Validity, VerdictRecord};
@@ -177,7 +177,7 @@ impl Trials {
         self.run += 1;
         let cell = self.cell(candidate, TRIAL);
         let mut ended = None;
-        self.runtime.block_on(carry_out(&[cell], &self.orders, |_, record| {
+        self.runtime.block_on(run_cells(&[cell], &self.orders, |_, record| {
             ended = Some(record);
             Ok(())
         }))?;

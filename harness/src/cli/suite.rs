@@ -9,7 +9,7 @@ use engine::live::say;
 use engine::run::options::command_line;
 use engine::suite::ledger::Ledger;
 use engine::suite::matrix::{self, SUITES};
-use engine::suite::runner::{Orders, carry_out};
+use engine::suite::runner::{Orders, run_cells};
 use engine::system::system;
 use records::RESULTS;
 use records::suite::{Cell, CellRecord, SuiteRecord};
@@ -209,7 +209,7 @@ fn live(
     let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
     runtime.block_on(async {
         test::watch_signals(stop_in)?;
-        carry_out(cells, &orders, ended).await
+        run_cells(cells, &orders, ended).await
     })
 }
 

@@ -70,7 +70,8 @@ fn describe_stall(
 
 /// Whether the operation is a read or a read-only transaction.
 pub(super) fn is_read_only(operation: &Operation) -> bool {
-    let reads = |micro: &Value| matches!(micro, Value::List(parts) if parts.first() == Some(&Value::from("r")));
+    let read = Value::from("r");
+    let reads = |micro: &Value| matches!(micro, Value::List(parts) if parts.first() == Some(&read));
     match &operation.input {
         Value::List(micros) if operation.f == "txn" => micros.iter().all(reads),
         _ => operation.f == "read",

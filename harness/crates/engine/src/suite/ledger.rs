@@ -1,7 +1,7 @@
-//! Keeps what became of each cell on disk as the suite goes on, so that one that was cut off can go on later.
+//! Records the result of each cell on disk, so that an interrupted suite can be resumed.
 //!
-//! A ledger is one file of lines, the first says which cells there are, the last that all is over. It only grows; a
-//! torn last line, of a controller that was killed, is as if it had not been written.
+//! A ledger is a file of lines: the first lists the cells, the last marks the end. It is only
+//! appended to. A torn last line, left by a killed controller, is ignored.
 
 use anyhow::{Context as _, Result};
 use records::suite::{Cell, CellRecord};
@@ -10,7 +10,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Where ledgers are, below the results.
+/// The folder of ledgers, below the results.
 const FOLDER: &str = "suites";
 
 /// What is known of a suite.
@@ -19,20 +19,20 @@ pub struct Ledger {
     path: PathBuf,
     /// When the suite began.
     pub started: String,
-    /// What became of cells whose answer stands, in the order they ended.
+    /// The final results of cells, in the order in which they ended.
     pub settled: Vec<CellRecord>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Line {
+enum LedgerLine {
     Begin { started: String, cells: Vec<Cell> },
     Cell(Box<CellRecord>),
     End { exit: u8 },
 }
 
 impl Ledger {
-    /// Takes up the newest ledger of these very cells, if it was not brought to an end, or begins one.
+    /// Resumes the newest ledger if it lists exactly these cells and has no end; else starts one.
     pub fn open(
         results: &Path,
         suite: &str,
@@ -42,67 +42,70 @@ impl Ledger {
     ) -> Result<Self> {
         let folder = results.join(FOLDER).join(suite);
         fs::create_dir_all(&folder)
-            .with_context(|| format!("{} cannot be made", folder.display()))?;
-        let left =
-            if fresh { None } else { newest(&folder).and_then(|path| unfinished(path, cells)) };
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+        let left = if fresh {
+            None
+        } else {
+            newest_ledger(&folder).and_then(|path| load_unfinished(path, cells))
+        };
         match left {
             Some(ledger) => Ok(ledger),
             None => {
                 let path = folder.join(now.strftime("%Y%m%dT%H%M%S%3fZ.jsonl").to_string());
                 let started = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
                 let ledger = Self { path, started: started.clone(), settled: Vec::new() };
-                ledger.write(&Line::Begin { started, cells: cells.to_vec() })?;
+                ledger.write(&LedgerLine::Begin { started, cells: cells.to_vec() })?;
                 Ok(ledger)
             }
         }
     }
 
-    /// Where it is.
+    /// Its file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Takes down what became of a cell.
+    /// Appends the result of a cell.
     pub fn record(&self, cell: &CellRecord) -> Result<()> {
-        self.write(&Line::Cell(Box::new(cell.clone())))
+        self.write(&LedgerLine::Cell(Box::new(cell.clone())))
     }
 
-    /// Takes down that nothing is left to do.
+    /// Appends the end of the suite.
     pub fn end(&self, exit: u8) -> Result<()> {
-        self.write(&Line::End { exit })
+        self.write(&LedgerLine::End { exit })
     }
 
-    /// One write of one line, on a line of its own whatever a torn one left behind.
-    fn write(&self, line: &Line) -> Result<()> {
+    /// Appends one line in one write, on a new line even after a torn one.
+    fn write(&self, line: &LedgerLine) -> Result<()> {
         let text = serde_json::to_string(line).context("a record is not JSON")?;
         let torn =
             fs::read(&self.path).is_ok_and(|text| text.last().is_some_and(|end| *end != b'\n'));
         let text = if torn { format!("\n{text}\n") } else { text + "\n" };
         let file = fs::OpenOptions::new().create(true).append(true).open(&self.path);
         file.and_then(|mut file| file.write_all(text.as_bytes()))
-            .with_context(|| format!("{} cannot be written", self.path.display()))
+            .with_context(|| format!("cannot write {}", self.path.display()))
     }
 }
 
-fn newest(folder: &Path) -> Option<PathBuf> {
+fn newest_ledger(folder: &Path) -> Option<PathBuf> {
     let paths = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
     paths.filter(|path| path.extension().is_some_and(|end| end == "jsonl")).max()
 }
 
-/// The ledger in this file, if it is of these cells and some of them are left.
-fn unfinished(path: PathBuf, cells: &[Cell]) -> Option<Ledger> {
+/// The ledger in this file, if it lists these cells and has no end.
+fn load_unfinished(path: PathBuf, cells: &[Cell]) -> Option<Ledger> {
     let text = fs::read_to_string(&path).ok()?;
     let mut lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
-    let Some(Line::Begin { started, cells: these }) = lines.next() else { return None };
+    let Some(LedgerLine::Begin { started, cells: these }) = lines.next() else { return None };
     if these != cells {
         return None;
     }
     let mut settled = Vec::new();
     for line in lines {
         match line {
-            Line::Cell(cell) if cell.outcome.is_settled() => settled.push(*cell),
-            Line::Cell(_) => (),
-            Line::Begin { .. } | Line::End { .. } => return None,
+            LedgerLine::Cell(cell) if cell.outcome.is_settled() => settled.push(*cell),
+            LedgerLine::Cell(_) => (),
+            LedgerLine::Begin { .. } | LedgerLine::End { .. } => return None,
         }
     }
     Some(Ledger { path, started, settled })
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suite_that_was_cut_off_goes_on_where_it_was() {
+    fn resumes_an_interrupted_suite() {
         let results = tempfile::tempdir().expect("a directory");
         let cells = [sample::cell(Outcome::Passed).cell];
         let open = |second, fresh| {
@@ -135,18 +138,14 @@ mod tests {
             .expect("a torn line");
         let again = open(9, false);
         assert_eq!((again.path(), again.started.as_str()), (first.path(), "1970-01-01T00:00:00Z"));
-        assert_eq!(
-            again.settled,
-            [sample::cell(Outcome::Finding)],
-            "what says nothing is asked again"
-        );
+        assert_eq!(again.settled, [sample::cell(Outcome::Finding)], "inconclusive cells run again");
         again.record(&sample::cell(Outcome::Passed)).expect("it is written");
         assert_eq!(open(10, false).settled.len(), 2, "a torn line does not swallow the next");
         assert_ne!(open(11, true).path(), first.path());
     }
 
     #[test]
-    fn one_that_is_over_or_about_other_cells_is_left_alone() {
+    fn ignores_finished_ledgers_and_those_of_other_cells() {
         let results = tempfile::tempdir().expect("a directory");
         let cells = [sample::cell(Outcome::Passed).cell];
         let open = |second, cells: &[Cell]| {

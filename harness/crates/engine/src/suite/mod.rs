@@ -1,5 +1,5 @@
-//! Plans and carries out suites: many runs, each a child process of this program, so that the crash of one is one
-//! cell of the table and not the end of the night.
+//! Plans and runs suites: many runs, each a child process of this program, so that a crash costs
+//! one cell of the table and not the whole suite.
 //!
 //! Every cell ends in exactly one outcome ([`records::suite`]).
 

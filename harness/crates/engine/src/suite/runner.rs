@@ -1,8 +1,9 @@
-//! Runs cells as children of this program, so many at a time, until all have had their turn, the time is spent, or
-//! somebody says stop.
+//! Runs cells as child processes, several at a time, until all are done, the budget is spent or
+//! the user stops the suite.
 //!
-//! A child that does not end is ended; one that crashed is a cell that crashed. Being told to stop is passed on, so
-//! that children heal, judge what there is, and keep their histories; none outlives this program, however it ends.
+//! A child that exceeds its time is killed; a child that crashes fails only its cell. An
+//! interruption is passed on, so that children heal, judge what they have and keep their
+//! histories. No child outlives this program.
 
 use crate::run::options::command_line;
 use nix::sys::signal::{Signal, kill};
@@ -17,30 +18,30 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// What a run may need besides its main phase: setup, recovery, final reads, judgement.
-const BESIDES: Duration = Duration::from_secs(300);
-/// How long a run that is told to stop may take to judge what there is.
-const LAST_WORDS: Duration = Duration::from_secs(60);
-/// The longest that is kept of what a child says.
-const MOST: u64 = 64 << 20;
+/// Time for a run besides its main phase: setup, recovery, final reads, checks.
+const OVERHEAD: Duration = Duration::from_secs(300);
+/// How long an interrupted run may take to check what it has.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+/// The limit on the captured output of a child.
+const MAX_OUTPUT: u64 = 64 << 20;
 
 /// How cells are run.
 #[derive(Clone)]
 pub struct Orders {
     /// This program.
     pub program: PathBuf,
-    /// How it is called in a command line that can be pasted.
+    /// The program's name in a command line to paste.
     pub called: String,
-    /// How many at a time.
+    /// How many cells run at a time.
     pub jobs: usize,
-    /// No cell begins that could not be through its main phase by then.
+    /// A cell whose main phase would end after this time does not start.
     pub budget: Option<Duration>,
-    /// Says when to stop.
+    /// Becomes true when the user stops the suite.
     pub stop: watch::Receiver<bool>,
 }
 
-/// Runs cells, and hands over what became of each as it ends, with its place in the list.
-pub async fn carry_out(
+/// Runs cells, and reports each result as it ends, with its place in the list.
+pub async fn run_cells(
     cells: &[Cell],
     orders: &Orders,
     mut ended: impl FnMut(usize, CellRecord) -> anyhow::Result<()>,
@@ -51,8 +52,8 @@ pub async fn carry_out(
     loop {
         while running.len() < orders.jobs {
             let Some((place, cell)) = waiting.next() else { break };
-            match refusal(&cell, began.elapsed(), orders) {
-                Some((outcome, why)) => ended(place, unrun(cell, outcome, why, orders))?,
+            match skip_reason(&cell, began.elapsed(), orders) {
+                Some((outcome, why)) => ended(place, skipped_cell(cell, outcome, why, orders))?,
                 None => {
                     let orders = orders.clone();
                     running.spawn(async move { (place, run(cell, &orders).await) });
@@ -69,26 +70,26 @@ pub async fn carry_out(
     }
 }
 
-/// Why a cell does not get its turn.
-fn refusal(cell: &Cell, elapsed: Duration, orders: &Orders) -> Option<(Outcome, String)> {
+/// Why a cell does not start.
+fn skip_reason(cell: &Cell, elapsed: Duration, orders: &Orders) -> Option<(Outcome, String)> {
     if *orders.stop.borrow() {
-        return Some((Outcome::Interrupted, "the suite was told to stop before its turn".into()));
+        return Some((Outcome::Interrupted, "the suite was stopped before this cell".into()));
     }
     let budget = orders.budget?;
     let late = elapsed + Duration::from_millis(cell.limit_ms) > budget;
     late.then(|| {
-        let why = format!("the budget of {} s was spent before its turn", budget.as_secs());
+        let why = format!("the budget of {} s was spent before this cell", budget.as_secs());
         (Outcome::NotRun, why)
     })
 }
 
-fn unrun(cell: Cell, outcome: Outcome, sentence: String, orders: &Orders) -> CellRecord {
+fn skipped_cell(cell: Cell, outcome: Outcome, sentence: String, orders: &Orders) -> CellRecord {
     let repro = command_line(&orders.called, &cell.arguments);
     CellRecord { cell, outcome, exit: None, sentence, took_ms: 0, run: None, repro }
 }
 
-/// What a child said and how it ended.
-struct Ended {
+/// The output and exit of a child.
+struct ChildExit {
     status: std::io::Result<ExitStatus>,
     /// Whether it had to be ended from here.
     killed: bool,
@@ -98,18 +99,19 @@ struct Ended {
 
 async fn run(cell: Cell, orders: &Orders) -> CellRecord {
     let began = Instant::now();
-    let ended = live(&cell, orders).await;
+    let ended = run_child(&cell, orders).await;
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let mut record = told(unrun(cell, Outcome::Crashed, String::new(), orders), ended);
+    let mut record =
+        cell_result(skipped_cell(cell, Outcome::Crashed, String::new(), orders), ended);
     record.took_ms = took_ms;
-    // A child that does not know how to stop gently is no crash when it was told to.
+    // A child that does not handle the interruption did not crash.
     if record.outcome == Outcome::Crashed && *orders.stop.borrow() {
         record.outcome = Outcome::Interrupted;
     }
     record
 }
 
-async fn live(cell: &Cell, orders: &Orders) -> std::io::Result<Ended> {
+async fn run_child(cell: &Cell, orders: &Orders) -> std::io::Result<ChildExit> {
     let mut command = Command::new(&orders.program);
     // The threads of this program's runtime live as long as it does.
     die_with_parent(command.as_std_mut());
@@ -122,30 +124,30 @@ async fn live(cell: &Cell, orders: &Orders) -> std::io::Result<Ended> {
         .kill_on_drop(true)
         .spawn()?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
-    let wait = wait(&mut child, cell, orders.stop.clone());
-    let ((status, killed), stdout, stderr) = tokio::join!(wait, drained(out), drained(err));
-    Ok(Ended { status, killed, stdout, stderr })
+    let wait = wait_for_child(&mut child, cell, orders.stop.clone());
+    let ((status, killed), stdout, stderr) = tokio::join!(wait, read_to_end(out), read_to_end(err));
+    Ok(ChildExit { status, killed, stdout, stderr })
 }
 
-async fn drained(pipe: Option<impl AsyncRead + Unpin>) -> String {
+async fn read_to_end(pipe: Option<impl AsyncRead + Unpin>) -> String {
     let mut bytes = Vec::new();
     if let Some(pipe) = pipe {
         // What was read before a pipe broke is all there is.
-        drop(pipe.take(MOST).read_to_end(&mut bytes).await);
+        drop(pipe.take(MAX_OUTPUT).read_to_end(&mut bytes).await);
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Waits for a child, as long as it may take, and passes on that it is to stop.
-async fn wait(
+async fn wait_for_child(
     child: &mut Child,
     cell: &Cell,
     mut stop: watch::Receiver<bool>,
 ) -> (std::io::Result<ExitStatus>, bool) {
-    let longest = Duration::from_millis(cell.limit_ms) + BESIDES;
+    let longest = Duration::from_millis(cell.limit_ms) + OVERHEAD;
     let told = async {
         if stop.wait_for(|stop| *stop).await.is_err() {
-            // Nobody is left who could say so.
+            // The sender is gone, so no interruption can follow.
             std::future::pending::<()>().await;
         }
     };
@@ -156,7 +158,7 @@ async fn wait(
     };
     if stopping {
         interrupt(child);
-        if let Ok(status) = tokio::time::timeout(LAST_WORDS, child.wait()).await {
+        if let Ok(status) = tokio::time::timeout(STOP_TIMEOUT, child.wait()).await {
             return (status, false);
         }
     }
@@ -172,13 +174,13 @@ fn interrupt(child: &Child) {
     }
 }
 
-/// What a child's exit and words say of its cell.
-fn told(mut record: CellRecord, ended: std::io::Result<Ended>) -> CellRecord {
+/// The result of a cell from the exit and the output of its child.
+fn cell_result(mut record: CellRecord, ended: std::io::Result<ChildExit>) -> CellRecord {
     let ended = match ended {
         Ok(ended) => ended,
         Err(error) => {
             record.outcome = Outcome::Infra;
-            record.sentence = format!("this program cannot be started again: {error}");
+            record.sentence = format!("cannot start this program again: {error}");
             return record;
         }
     };
@@ -189,25 +191,27 @@ fn told(mut record: CellRecord, ended: std::io::Result<Ended>) -> CellRecord {
     record.run = text("results");
     record.repro = text("repro").unwrap_or(record.repro);
     record.sentence = match (&ended, record.exit, record.cell.expect) {
-        (Ended { killed: true, .. }, ..) => "it did not end and was killed".to_owned(),
+        (ChildExit { killed: true, .. }, ..) => {
+            "the run exceeded its time and was killed".to_owned()
+        }
         (_, Some(0), Expectation::Invalid) => {
-            "a seeded bug went free: the run was judged valid".to_owned()
+            "a seeded bug was missed: the run was judged valid".to_owned()
         }
         _ => text("sentence")
             .or_else(|| Some(json.as_ref()?["found"]["sentence"].as_str()?.to_owned()))
-            .unwrap_or_else(|| last_words(&ended)),
+            .unwrap_or_else(|| last_output_line(&ended)),
     };
     record
 }
 
-/// The last thing that a child said before it went without a verdict.
-fn last_words(ended: &Ended) -> String {
+/// The last line that a child printed before it exited without a verdict.
+fn last_output_line(ended: &ChildExit) -> String {
     let mut lines = ended.stderr.lines().rev().chain(ended.stdout.lines());
     let line = lines.find(|line| !line.trim().is_empty()).map(|line| line.trim().to_owned());
     match (&ended.status, line) {
         (Ok(status), Some(line)) if status.code().is_some() => line,
-        (Ok(status), line) => format!("{status}; {}", line.unwrap_or("it said nothing".to_owned())),
-        (Err(error), _) => format!("its end was missed: {error}"),
+        (Ok(status), line) => format!("{status}; {}", line.unwrap_or("no output".to_owned())),
+        (Err(error), _) => format!("its exit status is unknown: {error}"),
     }
 }
 
@@ -218,7 +222,7 @@ mod tests {
     use report::quote;
 
     /// Runs shell scripts as cells; this program's own part is that of an argument to a script.
-    async fn play(scripts: &[&str], orders: impl FnOnce(&mut Orders)) -> Vec<CellRecord> {
+    async fn run_scripts(scripts: &[&str], orders: impl FnOnce(&mut Orders)) -> Vec<CellRecord> {
         let cell = |script: &&str| Cell {
             arguments: vec!["-c".into(), (*script).to_owned()],
             ..sample::cell(Outcome::Passed).cell
@@ -233,13 +237,13 @@ mod tests {
             records[place] = Some(record);
             Ok(())
         };
-        carry_out(&cells, &how, ended).await.expect("all end");
+        run_cells(&cells, &how, ended).await.expect("all end");
         records.into_iter().map(|record| record.expect("each cell ends")).collect()
     }
 
     #[tokio::test]
-    async fn each_end_of_a_child_is_one_cell() {
-        let records = play(
+    async fn maps_each_exit_to_an_outcome() {
+        let records = run_scripts(
             &[
                 r#"echo '{"sentence":"all is well","results":"r/1","repro":"again"}'"#,
                 r#"echo '{"sentence":"it lied"}'; exit 1"#,
@@ -266,18 +270,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_spent_budget_leaves_cells_unrun() {
+    async fn a_spent_budget_skips_cells() {
         let budget = Some(Duration::from_secs(1));
-        let records = play(&["exit 0"], |orders| orders.budget = budget).await;
+        let records = run_scripts(&["exit 0"], |orders| orders.budget = budget).await;
         assert_eq!(records[0].outcome, Outcome::NotRun);
     }
 
     #[tokio::test]
-    async fn being_told_to_stop_is_passed_on_and_nothing_new_begins() {
+    async fn an_interruption_reaches_children_and_starts_no_more() {
         let (stop_in, stop) = watch::channel(false);
         let folder = tempfile::tempdir().expect("a directory");
         let ready = ["gentle", "plain"].map(|name| folder.path().join(name));
-        // Who is started in the background is born deaf to SIGINT, and a shell cannot hear again by itself.
+        // A background process ignores SIGINT, and a shell cannot undo that by itself.
         let hears =
             |script: String| format!("exec env --default-signal=INT sh -c {}", quote(&script));
         let [gentle, plain] = ready.each_ref().map(|file| file.display().to_string());
@@ -292,7 +296,7 @@ mod tests {
             stop_in.send_replace(true);
             std::future::pending::<()>().await;
         });
-        let records = play(&[&gentle, &plain, "exit 0"], |orders| {
+        let records = run_scripts(&[&gentle, &plain, "exit 0"], |orders| {
             orders.stop = stop;
         })
         .await;

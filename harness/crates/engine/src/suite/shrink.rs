@@ -1,13 +1,13 @@
-//! Finds a small schedule that still goes wrong: fewer faults, a shorter run. Pure: each try is somebody else's.
+//! Minimizes a failing schedule: fewer faults, a shorter run. Pure: the caller runs each candidate.
 //!
-//! A smaller candidate is taken only if it was seen to fail; what is handed back always was.
+//! A smaller candidate is accepted only after it failed, so the result has failed, too.
 
 use crate::nemesis::schedule::{Schedule, When};
 
-/// What comes after the last fault, so that what it broke can be seen.
+/// Time after the last fault, so that its effect can be observed.
 const AFTERMATH_MS: u64 = 2_000;
 
-/// A run that may still go wrong.
+/// A schedule and run length that may fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// Its faults.
@@ -16,11 +16,12 @@ pub struct Candidate {
     pub limit_ms: u64,
 }
 
-/// The smallest candidate that was seen to fail, given one that was. `fails` tries one; `None` ends the search.
+/// The smallest candidate that failed, given one that failed. `fails` runs a candidate; `None` ends
+/// the search.
 pub fn shrink(start: Candidate, fails: &mut dyn FnMut(&Candidate) -> Option<bool>) -> Candidate {
     let mut search = Search { best: start, fails };
-    // Where there is no more time for a step, the best so far is the answer.
-    let _ended: Option<()> = search.fewer_faults().and_then(|()| search.shorter());
+    // If the time ends during a step, the best candidate so far is the result.
+    let _ended: Option<()> = search.remove_faults().and_then(|()| search.shorten_run());
     search.best
 }
 
@@ -30,7 +31,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn takes(&mut self, candidate: Candidate) -> Option<bool> {
+    fn try_candidate(&mut self, candidate: Candidate) -> Option<bool> {
         let fails = (self.fails)(&candidate)?;
         if fails {
             self.best = candidate;
@@ -38,8 +39,9 @@ impl Search<'_> {
         Some(fails)
     }
 
-    /// Leaves out halves of the faults, the later ones first, then quarters, then each (Zeller's ddmin).
-    fn fewer_faults(&mut self) -> Option<()> {
+    /// Removes halves of the faults, the later ones first, then quarters, then each (Zeller's
+    /// ddmin).
+    fn remove_faults(&mut self) -> Option<()> {
         let mut size = self.best.schedule.len().div_ceil(2);
         while size > 0 {
             let mut end = self.best.schedule.len();
@@ -47,7 +49,7 @@ impl Search<'_> {
                 let from = end.saturating_sub(size);
                 let mut candidate = self.best.clone();
                 candidate.schedule.drain(from..end);
-                self.takes(candidate)?;
+                self.try_candidate(candidate)?;
                 end = from;
             }
             size = if size == 1 { 0 } else { size.div_ceil(2) };
@@ -56,18 +58,18 @@ impl Search<'_> {
     }
 
     /// Ends soon after the last fault, then after half of the time, as far as the faults let it.
-    fn shorter(&mut self) -> Option<()> {
+    fn shorten_run(&mut self) -> Option<()> {
         let Some(last_ms) = last_ms(&self.best.schedule) else { return Some(()) };
         let needed_ms = last_ms + AFTERMATH_MS;
         if needed_ms < self.best.limit_ms {
             let limit_ms = needed_ms;
-            self.takes(Candidate { limit_ms, ..self.best.clone() })?;
+            self.try_candidate(Candidate { limit_ms, ..self.best.clone() })?;
         }
-        self.sooner()
+        self.shift_faults()
     }
 
-    /// Lets the first fault come at once, and everything after it as much earlier.
-    fn sooner(&mut self) -> Option<()> {
+    /// Starts the first fault at once, and shifts the others by the same time.
+    fn shift_faults(&mut self) -> Option<()> {
         let starts = self.best.schedule.iter().filter_map(|entry| match entry.when {
             When::At(at_ms) => Some(at_ms),
             When::After { .. } => None,
@@ -81,13 +83,13 @@ impl Search<'_> {
                     *at_ms -= earlier_ms;
                 }
             }
-            self.takes(candidate)?;
+            self.try_candidate(candidate)?;
         }
         Some(())
     }
 }
 
-/// When the last fault is over; `None` where that depends on what clients do.
+/// When the last fault ends; `None` if it is triggered by an event.
 fn last_ms(schedule: &Schedule) -> Option<u64> {
     let ends = schedule.iter().map(|entry| match entry.when {
         When::At(at_ms) => Some(at_ms + entry.for_ms),

@@ -1,7 +1,7 @@
-//! Plugs in a user's own server, which one file describes: how a replica is started, what is asked over HTTP and what
-//! the answers mean; or a program that asks in its place.
+//! A system that the user describes in a file: how to start a replica, which HTTP requests to send
+//! and what the responses mean; or a client program to call instead.
 //!
-//! Whatever answer the file does not explain may mean anything, so nobody knows what became of the call.
+//! A response that the file does not describe may mean anything, so the call's outcome is unknown.
 
 mod check;
 mod description;
@@ -28,17 +28,17 @@ use workloads::{Object, ReadConsistency, WORKLOADS, Workload};
 
 pub use self::file::STARTER;
 
-/// How files that describe a system end.
+/// The extension of files that describe a system.
 pub const EXTENSION: &str = ".toml";
 
-/// How long a replica may take to be ready, and to end when it is asked to, where the file does not say.
+/// Default time limits for a replica to become ready, and to exit after its stop signal.
 const READY: Duration = Duration::from_secs(20);
 const STOP: Duration = Duration::from_secs(5);
 
-/// What becomes a program with more in its environment.
+/// Runs a program with additional environment variables.
 const ENV: &str = "/usr/bin/env";
 
-/// A system from a file.
+/// A system described in a file.
 pub struct Custom {
     described: &'static Described,
     name: &'static str,
@@ -47,13 +47,13 @@ pub struct Custom {
 }
 
 impl Custom {
-    /// Reads the file; an error says where in it what is wrong.
+    /// Reads the file; an error gives line and column.
     pub fn load(path: &Path) -> Result<&'static Self> {
         // Read once in the life of a process, and needed until its end.
         let described: &'static Described = Box::leak(Box::new(Described::load(path)?));
         let name: &'static str = described.name.get_ref();
         let objects = Box::leak(described.objects().into_boxed_slice());
-        let why = format!("{name}'s file says failover = false");
+        let why = format!("the file of {name} sets failover = false");
         let no_failover_reason = (!described.failover).then(|| &*why.leak());
         Ok(Box::leak(Box::new(Self { described, name, objects, no_failover_reason })))
     }
@@ -65,7 +65,7 @@ impl System for Custom {
     }
 
     fn doc(&self) -> &'static str {
-        "a system that a file describes"
+        "a system described in a file"
     }
 
     fn objects(&self) -> &'static [Object] {
@@ -82,7 +82,7 @@ impl System for Custom {
         (!lacking.is_empty()).then(|| {
             let others: Vec<_> = WORKLOADS.iter().filter(fits).map(|other| other.name()).collect();
             format!(
-                "{} describes no {}, which workload {} calls; these would do: {}",
+                "{} describes no {}, which workload {} calls; supported workloads: {}",
                 self.described.path.display(),
                 lacking.join(", "),
                 workload.name(),
@@ -116,7 +116,10 @@ impl System for Custom {
             (!found(&word)).then_some((word, part))
         });
         absent.map(|(word, part)| {
-            format!("there is no program {word} that may be executed, which {file} starts ({part}.command); a name with a slash is a path from here, and {{dir}} is the folder of the file")
+            format!(
+                "no executable program {word} for {part}.command in {file}; a name with a slash is \
+                 relative to the current directory, and {{dir}} is the folder of the file"
+            )
         })
     }
 

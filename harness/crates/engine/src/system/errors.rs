@@ -1,7 +1,7 @@
-//! Says what a failed request tells: whether it definitely never reached the server, or nobody knows.
+//! Decides what a failed request means: it definitely did not reach the server, or it is unknown.
 //!
-//! Only a connection that was never made is definite: not one byte of the request was sent. Everything else may have
-//! happened, a timeout always.
+//! Only a refused connection is definite: no byte of the request was sent. Any other failure may
+//! follow an executed request, a timeout always.
 
 use workloads::Reply;
 
@@ -36,7 +36,7 @@ mod tests {
     async fn request(address: std::net::SocketAddr) -> Reply {
         let client = reqwest::Client::builder().timeout(Duration::from_millis(200)).build();
         let sent = client.expect("a plain client").get(format!("http://{address}/")).send().await;
-        reply(&sent.expect_err("nobody answers"))
+        reply(&sent.expect_err("no response"))
     }
 
     #[tokio::test]

@@ -1,11 +1,12 @@
-//! Speaks to etcd over the JSON gateway of its v3 interface, and to nothing else.
+//! Calls etcd over the JSON gateway of its v3 API only.
 //!
-//! etcd is found on PATH or by `--bin`. Every replica must be reached by all others at one address, so it needs hosts of
-//! its own: proxies, which give each link an address, would make every member believe in another cluster.
+//! etcd is found on PATH or by `--bin`. All members must reach a replica at one address, so each
+//! needs a host of its own: proxies give each link its own address, and every member would then
+//! have a different view of the cluster.
 
 mod calls;
 
-use self::calls::{Step, Told};
+use self::calls::{EtcdRequest, Told};
 use super::adapter::{Feature, Launch, Program, System};
 use super::client::{AdminReply, Client, LeaderTransfer, Leadership, ReplicaStatus};
 use super::errors;
@@ -26,7 +27,8 @@ const PATIENCE: Duration = Duration::from_millis(1_000);
 /// How long a question about leadership may take.
 const STATUS_PATIENCE: Duration = Duration::from_millis(200);
 
-/// Between heartbeats, and until an election, in milliseconds: half of etcd's own, for links of this machine.
+/// Heartbeat interval and election timeout in milliseconds: half of etcd's defaults, for local
+/// links.
 const HEARTBEAT_MS: u32 = 50;
 const ELECTION_MS: u32 = 500;
 
@@ -39,7 +41,7 @@ impl System for Etcd {
     }
 
     fn doc(&self) -> &'static str {
-        "etcd 3.4 or newer, found on PATH or by --bin; `--read stale` asks for its serializable reads"
+        "etcd 3.4 or newer, found on PATH or by --bin; `--read stale` uses its serializable reads"
     }
 
     fn objects(&self) -> &'static [Object] {
@@ -53,7 +55,8 @@ impl System for Etcd {
     fn missing(&self, bin: Option<&Path>) -> Option<String> {
         let there = bin.is_some() || super::executable::on_path("etcd").is_some();
         (!there).then(|| {
-            "there is no etcd on PATH; install it (Debian: apt-get install etcd-server), or name it with --bin"
+            "no etcd on PATH; install it (Debian: apt-get install etcd-server), or give its path \
+             with --bin"
                 .to_owned()
         })
     }
@@ -94,7 +97,7 @@ impl System for Etcd {
         address: SocketAddr,
         consistency: ReadConsistency,
     ) -> Result<Arc<dyn Client>> {
-        let http = super::http::http(PATIENCE).context("the HTTP client cannot be built")?;
+        let http = super::http::http(PATIENCE).context("cannot build the HTTP client")?;
         let base = format!("http://{address}/v3");
         Ok(Arc::new(Gateway {
             http,
@@ -130,29 +133,29 @@ impl Gateway {
         let status = response.status();
         let bytes = response.bytes().await.map_err(|error| errors::reply(&error))?;
         let answer = serde_json::from_slice::<Value>(&bytes)
-            .map_err(|_| Reply::info(format!("HTTP {status} without a readable answer")))?;
+            .map_err(|_| Reply::info(format!("HTTP {status} without a readable response")))?;
         if status == StatusCode::OK { Ok(answer) } else { Err(refusal(&answer)) }
     }
 }
 
-/// What etcd says when it answers with an error, and whether the request definitely did nothing. Whatever is not in this
-/// table may have happened.
+/// etcd's error messages, and whether the request definitely had no effect. The outcome of any
+/// other error is unknown.
 const ERRORS: &[(&str, bool, &str)] = &[
     (
         "etcdserver: too many requests",
         true,
-        "the queue of proposals was full, and this one was not put into it",
+        "the proposal queue was full, and this one was not added",
     ),
     ("etcdserver: no leader", true, "it was refused before it was proposed"),
     ("etcdserver: not leader", true, "it was refused before it was proposed"),
     ("etcdserver: server stopped", false, "it may have been proposed before"),
     ("etcdserver: request timed out", false, "it was proposed, and may be committed later"),
-    ("etcdserver: leader changed", false, "it was proposed to a leader that is none any more"),
-    ("etcdserver: duplicate key given in txn request", true, "the request makes no sense"),
+    ("etcdserver: leader changed", false, "it was proposed to a former leader"),
+    ("etcdserver: duplicate key given in txn request", true, "the request is malformed"),
     (
         "etcdserver: mvcc: database space exceeded",
         false,
-        "a member that finds this when it applies the request applies it, and answers with the error all the same",
+        "a member that detects this while applying applies the request and returns the error",
     ),
 ];
 
@@ -170,10 +173,10 @@ impl Client for Gateway {
         Box::pin(async move {
             let mut step = calls::first(call, self.serializable);
             loop {
-                let Step { path, body, looks, .. } = &step;
+                let EtcdRequest { path, body, looks, .. } = &step;
                 let answer = match self.post(path, body).await {
                     Ok(answer) => answer,
-                    // Whatever became of a request that only looks, it did nothing.
+                    // A read-only request changes nothing, so its failure is definite.
                     Err(reply) if *looks => return Reply::fail(reply.error.unwrap_or_default()),
                     Err(reply) => return reply,
                 };
@@ -206,18 +209,18 @@ impl LeaderTransfer for Gateway {
     fn transfer_leadership(&self, to: HostId) -> BoxFuture<'_, AdminReply> {
         Box::pin(async move {
             let Some(member) = self.member(to).await else {
-                return AdminReply::Refused(format!("etcd names no member {to}"));
+                return AdminReply::Refused(format!("etcd lists no member {to}"));
             };
             let address = format!("{}/maintenance/transfer-leadership", self.base);
             let asked = self.http.post(address).json(&json!({ "targetID": member })).send();
-            // Who leads afterwards shows what became of it, whatever is answered.
+            // The next leader shows the outcome, whatever the response.
             drop(asked.await);
             AdminReply::Requested
         })
     }
 }
 
-/// What a member's status says. Members have numbers of their own: only the leader itself is known to be on its host.
+/// The status of a member. Members have ids of their own: only the leader itself maps to its host.
 fn parse_status(host: HostId, status: &Value) -> Option<ReplicaStatus> {
     let number = |value: &Value, name: &str| value.get(name)?.as_str()?.parse().ok();
     let header = status.get("header")?;

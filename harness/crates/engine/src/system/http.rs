@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A client of the HTTP interface of any system: it follows nobody, repeats nothing and waits no longer than that.
+/// A client of any system's HTTP API: no redirects, no retries, one time limit.
 pub(super) fn http(patience: Duration) -> reqwest::Result<reqwest::Client> {
     reqwest::Client::builder()
         .no_proxy()

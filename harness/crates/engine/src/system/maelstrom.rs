@@ -1,8 +1,9 @@
-//! Runs any program that speaks Maelstrom's protocol: lines of JSON on standard input and output.
+//! Runs any program that implements Maelstrom's protocol: lines of JSON on standard input and
+//! output.
 //!
-//! The program is the user's own (`--bin`), and the [router](testbed::net::router) is its network. A client of ours is one
-//! of Maelstrom's: it has one request on its way at a time, and answers to earlier ones are let pass. An error is
-//! definite only if the protocol says so.
+//! The program is the user's (`--bin`), and the [router](testbed::net::router) is its network. A
+//! client is one of Maelstrom's clients: it has one request in flight and ignores late responses to
+//! earlier ones. An error is definite only if the protocol defines it so.
 
 mod calls;
 
@@ -26,13 +27,13 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 use workloads::{Call, Object, ReadConsistency, Reply, Workload};
 
-/// How long the router may take to greet.
+/// The time limit for the router's greeting.
 const GREETING: Duration = Duration::from_secs(2);
 
 /// Programs written for Maelstrom.
 pub(crate) struct Maelstrom;
 
-/// Functions that the protocol has no words for.
+/// Functions that the protocol does not define.
 const UNKNOWN: &[&str] = &["inc"];
 
 impl System for Maelstrom {
@@ -41,7 +42,8 @@ impl System for Maelstrom {
     }
 
     fn doc(&self) -> &'static str {
-        "any program that speaks Maelstrom's protocol on standard input and output (--bin ./node.py); --latency, --latency-dist"
+        "any program that implements Maelstrom's protocol on standard input and output (--bin \
+         ./node.py); --latency, --latency-dist"
     }
 
     fn objects(&self) -> &'static [Object] {
@@ -60,7 +62,7 @@ impl System for Maelstrom {
     fn unsupported_workload(&self, workload: &dyn Workload) -> Option<String> {
         let unknown = workload.functions().iter().find(|function| UNKNOWN.contains(function))?;
         Some(format!(
-            "Maelstrom's protocol has no {unknown}, which workload {} calls",
+            "Maelstrom's protocol defines no {unknown}, which workload {} calls",
             workload.name()
         ))
     }
@@ -69,9 +71,9 @@ impl System for Maelstrom {
         &[ReadConsistency::Linearizable]
     }
 
-    /// One node that all others ask is a right answer to Maelstrom's `lin-kv`.
+    /// A single node that answers for all others is a correct `lin-kv` in Maelstrom.
     fn no_failover_reason(&self) -> Option<&'static str> {
-        Some("Maelstrom asks its programs to be right, not to be available")
+        Some("Maelstrom requires programs to be correct, not available")
     }
 
     fn features(&self) -> &'static [Feature] {
@@ -95,19 +97,19 @@ impl System for Maelstrom {
         address: SocketAddr,
         _: ReadConsistency,
     ) -> Result<Arc<dyn Client>> {
-        Ok(Arc::new(Speaker { node: host.to_string(), address, line: Mutex::new(None) }))
+        Ok(Arc::new(MaelstromClient { node: host.to_string(), address, line: Mutex::new(None) }))
     }
 }
 
 /// A client of one node.
-struct Speaker {
+struct MaelstromClient {
     node: String,
     address: SocketAddr,
-    line: Mutex<Option<Line>>,
+    line: Mutex<Option<RouterConnection>>,
 }
 
 /// A connection to the router.
-struct Line {
+struct RouterConnection {
     name: String,
     patience: Duration,
     answers: Lines<BufReader<OwnedReadHalf>>,
@@ -116,15 +118,15 @@ struct Line {
     latest: u64,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 enum Silence {
-    /// Nothing was sent.
+    /// The request was not sent.
     Unsent(String),
-    /// Nobody knows what became of what was sent.
+    /// The request may have been sent; its outcome is unknown.
     Unknown(String),
 }
 
-impl Line {
+impl RouterConnection {
     async fn open(address: SocketAddr) -> Result<Self, String> {
         let deadline = Instant::now() + GREETING;
         let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
@@ -158,12 +160,12 @@ impl Line {
     }
 }
 
-impl Speaker {
+impl MaelstromClient {
     async fn ask(&self, request: Body) -> Result<Body, Silence> {
         let mut held = self.line.lock().await;
         let mut line = match held.take() {
             Some(line) => line,
-            None => Line::open(self.address).await.map_err(Silence::Unsent)?,
+            None => RouterConnection::open(self.address).await.map_err(Silence::Unsent)?,
         };
         let answer = line.ask(&self.node, request).await;
         *held = Some(line);
@@ -171,18 +173,18 @@ impl Speaker {
     }
 }
 
-impl Client for Speaker {
+impl Client for MaelstromClient {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
             let reply = match self.ask(ask(call)).await {
                 Ok(answer) => understand(call, &answer),
                 Err(Silence::Unsent(why)) => Reply::fail(why),
-                // Whatever became of a request that only looks, it did nothing.
+                // A read-only request changes nothing, so its failure is definite.
                 Err(Silence::Unknown(why)) if calls::looks(call) => Reply::fail(why),
                 Err(Silence::Unknown(why)) => Reply::info(why),
             };
             if let Some(request) = commit(call, &reply) {
-                // A consumer whose place is not kept is only assigned an older one.
+                // If the commit of an offset is lost, `assign` only returns an older one.
                 drop(self.ask(request).await);
             }
             reply
@@ -212,7 +214,8 @@ mod tests {
     use tokio::net::TcpListener;
     use workloads::Outcome;
 
-    /// Greets, then answers each request with the answer to the one before it and, from the second on, with its own.
+    /// Greets, then answers each request with the previous response and, from the second on, with
+    /// its own.
     async fn late(listener: TcpListener) {
         let (stream, _) = listener.accept().await.expect("a client");
         let (reader, mut output) = stream.into_split();
@@ -243,7 +246,7 @@ mod tests {
         let client =
             Maelstrom.client(HostId(0), address, ReadConsistency::default()).expect("a client");
         let read = Call::Read { key: "k1".to_owned() };
-        assert_eq!(client.call(&read).await.outcome, Outcome::Fail, "nobody answers in time");
+        assert_eq!(client.call(&read).await.outcome, Outcome::Fail, "no response in time");
         assert_eq!(client.call(&read).await, Reply::read(Some(2)));
         router.abort();
     }

@@ -1,4 +1,4 @@
-//! Speaks to the key-value store that comes with this tool, over its public HTTP interface and nothing else.
+//! Calls the built-in key-value store over its public HTTP API only.
 
 mod calls;
 
@@ -23,7 +23,7 @@ use workloads::{Call, Object, ReadConsistency, Reply};
 
 /// How long a client waits for an answer.
 const CLIENT_PATIENCE: Duration = Duration::from_millis(1_000);
-/// How long the server may try: less, so that it can still say what it knows.
+/// The server's own time limit: shorter, so that it can still report the outcome.
 const SERVER_PATIENCE_MS: u32 = 800;
 /// How long a question about leadership may take.
 const STATUS_PATIENCE: Duration = Duration::from_millis(200);
@@ -37,7 +37,8 @@ impl System for RaftKv {
     }
 
     fn doc(&self) -> &'static str {
-        "the Raft-replicated key-value store in this binary (`harness node`), or another build of it (--bin)"
+        "the Raft-replicated key-value store in this binary (`harness node`), or another build of \
+         it (--bin)"
     }
 
     fn objects(&self) -> &'static [Object] {
@@ -74,10 +75,10 @@ impl System for RaftKv {
         let Program { path, mut args } = replica(bin);
         args.push("--list-unsafe".into());
         let output = std::process::Command::new(&path).args(&args).output();
-        let output = output.with_context(|| format!("{} cannot be executed", path.display()))?;
+        let output = output.with_context(|| format!("cannot execute {}", path.display()))?;
         if !output.status.success() {
             bail!(
-                "{} does not know --list-unsafe: it is not a replica of this store",
+                "{} does not accept --list-unsafe: it is not a replica of this store",
                 path.display()
             );
         }
@@ -100,7 +101,7 @@ impl System for RaftKv {
         address: SocketAddr,
         consistency: ReadConsistency,
     ) -> Result<Arc<dyn Client>> {
-        let http = super::http::http(CLIENT_PATIENCE).context("the HTTP client cannot be built")?;
+        let http = super::http::http(CLIENT_PATIENCE).context("cannot build the HTTP client")?;
         let base = format!("http://{address}");
         Ok(Arc::new(HttpClient { http, base, consistency, seen: Mutex::default() }))
     }
@@ -117,18 +118,18 @@ impl MemberChanges for RaftKv {
     }
 }
 
-/// A replica is this very binary, unless another one was named.
+/// The program of a replica: this binary, unless `--bin` names another.
 fn replica(bin: Option<&PathBuf>) -> Program {
     match bin {
         Some(path) => Program { path: path.clone(), args: Vec::new() },
         None => {
-            // The file that runs, whatever stands under its name by now: a rebuild must not change the system under test.
+            // The file of the running process: a rebuild must not change the system under test.
             Program { path: "/proc/self/exe".into(), args: vec!["node".into()] }
         }
     }
 }
 
-/// A replica of that name, which comes to its cluster in that way.
+/// The command line of a replica with that name and way to join.
 fn started(launch: &Launch, name: &str, way: Vec<OsString>) -> Program {
     let Program { path, mut args } = replica(launch.bin.as_ref());
     let mut flag = |name: &str, value: OsString| args.extend([name.into(), value]);
@@ -148,7 +149,7 @@ fn started(launch: &Launch, name: &str, way: Vec<OsString>) -> Program {
     Program { path, args }
 }
 
-/// `n3`, and `n3.1` for who came in its place.
+/// `n3`, or `n3.1` for its first replacement.
 fn name(host: HostId, generation: u32) -> String {
     match generation {
         0 => host.to_string(),
@@ -166,7 +167,7 @@ struct HttpClient {
     http: reqwest::Client,
     base: String,
     consistency: ReadConsistency,
-    /// How far each group's log was applied in the latest state that an answer came from.
+    /// The greatest applied index of each group that this client has observed.
     seen: Mutex<BTreeMap<u64, u64>>,
 }
 
@@ -185,7 +186,7 @@ impl HttpClient {
         }
     }
 
-    /// What a read is to be promised, as parameters.
+    /// The query parameters of a read with that consistency.
     fn promise(&self) -> String {
         match self.consistency {
             ReadConsistency::Linearizable => String::new(),
@@ -197,9 +198,9 @@ impl HttpClient {
         }
     }
 
-    /// Remembers the state an answer came from: the client's token.
+    /// Advances the client's session token to the index of a response.
     fn remember(&self, body: &Value, looks: bool) {
-        // A write stands at its own index, and whoever answered for it may not be there yet.
+        // A write has its own index, which the responding replica may not have applied yet.
         let place = body.get(if looks { "applied" } else { "index" }).and_then(Value::as_u64);
         let group = body.get("group").and_then(Value::as_u64).unwrap_or(0);
         if let Some(place) = place {
@@ -236,7 +237,7 @@ impl Client for HttpClient {
                 Err(error) => return errors::reply(&error),
             };
             let Ok(body) = serde_json::from_slice::<Value>(&body) else {
-                return Reply::info(format!("HTTP {status} without a readable answer"));
+                return Reply::info(format!("HTTP {status} without a readable response"));
             };
             if matches!(status, StatusCode::OK | StatusCode::NOT_FOUND) {
                 self.remember(&body, asked.looks);

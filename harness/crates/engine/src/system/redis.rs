@@ -1,15 +1,15 @@
-//! Speaks to Redis as one primary and replicas that follow it, where nobody ever takes the primary's place.
+//! Redis with one fixed primary and replicas, without failover.
 //!
-//! A failover of Redis loses what was acknowledged and not yet replicated, by design; this is the setting that loses
-//! nothing: the first host's server is the primary as long as the run lasts, and its log is on the disk before it
-//! answers. The price is that nothing is served without it. Clients ask the server of their own host whom it follows,
-//! and talk to that; a stale read asks the host's server itself. Servers reach each other at one address, so each needs
-//! a host of its own.
+//! A Redis failover loses acknowledged writes that were not replicated, by design. This setup loses
+//! nothing: the first host's server stays primary for the whole run, and syncs its log before each
+//! response. The price is that the system is unavailable without it. A client asks the server of
+//! its host for the primary, and calls that; a stale read calls the host's server itself. Servers
+//! reach each other at one address, so each needs a host of its own.
 
 mod resp;
 mod speaker;
 
-pub(super) use self::resp::{Answer, Connections};
+pub(super) use self::resp::{Connections, RespValue};
 pub(super) use self::speaker::{Guide, client, field, replication, unread, unseen};
 use super::adapter::{Feature, Launch, Program, System};
 use super::client::Client;
@@ -28,8 +28,8 @@ pub(super) const OBJECTS: &[Object] = &[Object::Registers, Object::Set];
 pub(super) const READS: &[ReadConsistency] =
     &[ReadConsistency::Linearizable, ReadConsistency::Stale];
 
-/// Writes the configuration, then becomes the server: `$1` data, `$2` configuration, `$3` the server; what follows is
-/// for the server.
+/// Writes the configuration, then executes the server: `$1` data, `$2` configuration, `$3` the
+/// server, followed by its arguments.
 const START: &str = r#"mkdir -p "$1" && cd "$1" && printf '%s' "$2" >redis.conf && server=$3 && shift 3 &&
 exec "$server" redis.conf "$@""#;
 
@@ -42,7 +42,8 @@ impl System for Redis {
     }
 
     fn doc(&self) -> &'static str {
-        "Redis 7, one primary for ever with its log synced and replicas that follow, found on PATH or by --bin; `--read stale` asks the host's own server"
+        "Redis 7 with one fixed primary that syncs its log, and replicas; found on PATH or by \
+         --bin; `--read stale` calls the host's own server"
     }
 
     fn objects(&self) -> &'static [Object] {
@@ -58,7 +59,7 @@ impl System for Redis {
     }
 
     fn no_failover_reason(&self) -> Option<&'static str> {
-        Some("the primary of redis is one for ever")
+        Some("the primary of redis is fixed")
     }
 
     fn features(&self) -> &'static [Feature] {
@@ -96,7 +97,8 @@ impl System for Redis {
 pub(super) fn missing(bin: Option<&Path>) -> Option<String> {
     let there = bin.is_some() || on_path("redis-server").is_some();
     (!there).then(|| {
-        "there is no redis-server on PATH; install it (Debian: apt-get install redis-server), or name it with --bin"
+        "no redis-server on PATH; install it (Debian: apt-get install redis-server), or give its \
+         path with --bin"
             .to_owned()
     })
 }
@@ -113,7 +115,7 @@ pub(super) fn first(launch: &Launch) -> Option<IpAddr> {
     launch.peers.iter().find(|(host, _)| *host == HostId(0)).map(|(_, at)| at.ip())
 }
 
-/// A server's configuration: its log is synced before it answers, and it follows the first host's.
+/// A server's configuration: it syncs its log before each response and replicates the first host's.
 pub(super) fn settings(launch: &Launch) -> String {
     let (ip, port) = (launch.listen_client.ip(), launch.listen_client.port());
     let mut lines = format!(
@@ -126,7 +128,7 @@ pub(super) fn settings(launch: &Launch) -> String {
     lines
 }
 
-/// Whom the server at that address follows, or that server itself if it follows nobody.
+/// The primary that the server at that address replicates; the server itself if it is a primary.
 struct Follow {
     own: SocketAddr,
 }
@@ -151,7 +153,7 @@ impl Guide for Follow {
         Box::pin(async move {
             let said = replication(connections, self.own).await?;
             self.followed(&said)
-                .ok_or_else(|| Reply::fail("the server does not say whom it follows"))
+                .ok_or_else(|| Reply::fail("the server does not report its primary"))
         })
     }
 
@@ -165,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_that_follows_nobody_is_the_primary() {
+    fn a_server_without_a_primary_is_the_primary() {
         let follow = Follow { own: "10.0.0.2:6379".parse().expect("an address") };
         let told = |said: &str| follow.followed(said).map(|at| at.to_string());
         assert_eq!(told("role:master\r\nconnected_slaves:2\r\n").as_deref(), Some("10.0.0.2:6379"));

@@ -1,13 +1,14 @@
-//! Speaks to Redis under Sentinel: a server and a sentinel on each host, the first host's server the first primary.
+//! Redis with Sentinel: a server and a sentinel on each host; the first host has the first primary.
 //!
-//! Clients do as Sentinel's do: each asks the sentinel of its own host who the primary is, and talks to that. A stale read
-//! asks the server of the host itself. Servers reach each other at one address, so each needs a host of its own.
-//! Redis replicates behind the client's back, so a primary that is cut off goes on acknowledging what will be lost:
-//! `--node-arg=--min-replicas-to-write --node-arg=1` narrows that, and does not close it.
+//! As usual with Sentinel, each client asks the sentinel of its own host for the primary, and calls
+//! that. A stale read calls the host's server itself. Servers reach each other at one address, so
+//! each needs a host of its own. Redis replicates asynchronously, so a partitioned primary
+//! acknowledges writes that are lost later: `--node-arg=--min-replicas-to-write --node-arg=1`
+//! narrows that window, and does not close it.
 
 use super::adapter::{Feature, Launch, Program, System};
 use super::client::Client;
-use super::redis::{self, Answer, Connections, Guide};
+use super::redis::{self, Connections, Guide, RespValue};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 use std::net::SocketAddr;
@@ -16,14 +17,14 @@ use std::sync::Arc;
 use testbed::net::plan::HostId;
 use workloads::{Object, ReadConsistency, Reply};
 
-/// How long a primary is silent before a sentinel takes it for gone, and how long one try to replace it may take.
+/// How long a primary is silent before sentinels declare it down, and the time limit of a failover.
 const DOWN_MS: u32 = 1_000;
 const FAILOVER_MS: u32 = 3_000;
 /// What sentinels call the primary.
 const NAME: &str = "main";
 
-/// Writes both configurations unless they are there (each program keeps its own up to date), then becomes both: `$1` data,
-/// `$2` and `$3` the configurations, `$4` the server; what follows is for the server.
+/// Writes both configurations unless they exist (each program updates its own), then executes both:
+/// `$1` data, `$2` and `$3` the configurations, `$4` the server, followed by its arguments.
 const START: &str = r#"mkdir -p "$1" && cd "$1" && data=$1 server=$4 &&
 { [ -f redis.conf ] || printf '%s' "$2" >redis.conf; } &&
 { [ -f sentinel.conf ] || printf '%s' "$3" >sentinel.conf; } && shift 4 &&
@@ -38,7 +39,8 @@ impl System for RedisSentinel {
     }
 
     fn doc(&self) -> &'static str {
-        "Redis 7 with a sentinel on each host, found on PATH or by --bin; `--read stale` asks the host's own server"
+        "Redis 7 with a sentinel on each host, found on PATH or by --bin; `--read stale` calls the \
+         host's own server"
     }
 
     fn objects(&self) -> &'static [Object] {
@@ -115,7 +117,7 @@ impl Guide for Sentinel {
         Box::pin(async move {
             let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME];
             let told = connections.ask(self.at, &words).await.map_err(redis::unseen)?;
-            let Answer::Texts(parts) = &told else { return Err(redis::unread(&told)) };
+            let RespValue::Texts(parts) = &told else { return Err(redis::unread(&told)) };
             let address = parts.join(":").parse();
             address.map_err(|_| Reply::fail(format!("the sentinel names {parts:?} as the primary")))
         })
@@ -125,7 +127,7 @@ impl Guide for Sentinel {
     fn term<'a>(&'a self, connections: &'a Connections) -> BoxFuture<'a, Option<u64>> {
         Box::pin(async move {
             let told = connections.ask(self.at, &["SENTINEL", "MASTER", NAME]).await.ok()?;
-            let Answer::Texts(all) = told else { return None };
+            let RespValue::Texts(all) = told else { return None };
             let at = all.iter().position(|word| word == "config-epoch")?;
             all.get(at + 1)?.parse().ok()
         })

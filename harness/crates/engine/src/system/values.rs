@@ -1,9 +1,9 @@
-//! Reads values as strictly as they were written: what no client wrote must not look as if one had. Pure.
+//! Parses values strictly, so that a corrupted value does not look like a written one. Pure.
 
 use checker::history::Value;
 
-/// A number as clients write them, or a text that no client ever wrote as it is: the judge shall see it. `+7`, `007`
-/// and `-0` are numbers to a parser, and nobody wrote them.
+/// A number in the form in which clients write it; any other text stays text, so that the checks
+/// report it. `+7`, `007` and `-0` parse as numbers, but no client writes them.
 pub(super) fn int(text: &str) -> Value {
     let number = text.parse::<i64>().ok().filter(|number| number.to_string() == text);
     number.map_or_else(|| Value::from(text), Value::Int)

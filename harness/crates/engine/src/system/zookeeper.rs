@@ -1,14 +1,15 @@
-//! Speaks to ZooKeeper in its own wire protocol, and to nothing else.
+//! Calls ZooKeeper in its own wire protocol only.
 //!
-//! A register is a node `/k`, an element of the set a node `/s-ELEMENT`. A linearizable read sends `sync` first; a stale
-//! one asks the server as it is. A compare-and-set reads a node so, then sets it under the condition that its version
-//! has not changed since. Members reach each other at one address, so each needs a host of its own.
+//! A register is a node `/k`, an element of the set a node `/s-ELEMENT`. A linearizable read sends
+//! `sync` first; a stale one does not. A compare-and-set reads a node this way, then sets it on the
+//! condition that its version has not changed. Members reach each other at one address, so each
+//! needs a host of its own.
 
 mod jute;
 mod session;
 
-use self::jute::{ANY, Answer, Frame, Kind};
-use self::session::{Failure, Sessions};
+use self::jute::{ANY, Frame, Kind, ResponseReader};
+use self::session::{SessionFailure, Sessions};
 use super::adapter::{Feature, Launch, Program, System};
 use super::client::{Client, Leadership, ReplicaStatus};
 use super::values::int;
@@ -31,7 +32,8 @@ const STATUS_PATIENCE: Duration = Duration::from_millis(200);
 /// A node that was made or not in between is asked for again so often.
 const ATTEMPTS: usize = 3;
 
-/// Writes the configuration, then becomes the server: `$1` data, `$2` configuration, `$3` number, `$4` jar.
+/// Writes the configuration, then executes the server: `$1` data, `$2` configuration, `$3` number,
+/// `$4` jar.
 const START: &str = r#"mkdir -p "$1" && printf '%s' "$2" >"$1/zoo.cfg" && printf '%s' "$3" >"$1/myid" &&
 exec java -Xmx256m -Dzookeeper.admin.enableServer=false -cp "$4" \
 org.apache.zookeeper.server.quorum.QuorumPeerMain "$1/zoo.cfg""#;
@@ -45,7 +47,8 @@ impl System for ZooKeeper {
     }
 
     fn doc(&self) -> &'static str {
-        "ZooKeeper 3.8 from Debian's package, or the jar given by --bin; `--read local` leaves out the sync before a read"
+        "ZooKeeper 3.8 from Debian's package, or the jar given by --bin; `--read local` leaves out \
+         the sync before a read"
     }
 
     fn objects(&self) -> &'static [Object] {
@@ -58,11 +61,16 @@ impl System for ZooKeeper {
 
     fn missing(&self, bin: Option<&Path>) -> Option<String> {
         if super::executable::on_path("java").is_none() {
-            return Some("there is no java on PATH; install it (Debian: apt-get install default-jre-headless)".to_owned());
+            return Some(
+                "no java on PATH; install it (Debian: apt-get install default-jre-headless)"
+                    .to_owned(),
+            );
         }
         let there = bin.is_some() || Path::new(JAR).is_file();
         (!there).then(|| {
-            format!("there is no {JAR}; install it (Debian: apt-get install zookeeper), or name a jar with --bin")
+            format!(
+                "no {JAR}; install it (Debian: apt-get install zookeeper), or give a jar with --bin"
+            )
         })
     }
 
@@ -96,11 +104,12 @@ impl System for ZooKeeper {
         consistency: ReadConsistency,
     ) -> Result<Arc<dyn Client>> {
         let local = consistency == ReadConsistency::Stale;
-        Ok(Arc::new(Speaker { sessions: Sessions::new(address), address, host, local }))
+        Ok(Arc::new(ZooKeeperClient { sessions: Sessions::new(address), address, host, local }))
     }
 }
 
-/// What `zoo.cfg` says. Members elect ten ports above the one where they follow: the ports between are taken.
+/// The contents of `zoo.cfg`. The election port is ten above the quorum port, because the ports
+/// between are in use.
 fn configuration(launch: &Launch) -> String {
     let (client, data) = (launch.listen_client, launch.data.display());
     let mut lines = vec![
@@ -120,7 +129,7 @@ fn configuration(launch: &Launch) -> String {
     lines.join("\n") + "\n"
 }
 
-struct Speaker {
+struct ZooKeeperClient {
     sessions: Sessions,
     address: SocketAddr,
     host: HostId,
@@ -131,19 +140,19 @@ const NO_NODE: i32 = -101;
 const BAD_VERSION: i32 = -103;
 const NODE_EXISTS: i32 = -110;
 
-/// The errors that say that the request did nothing. Whatever is not in this table may have happened.
+/// Errors of requests without effect. The outcome of any other error is unknown.
 const DEFINITE: &[(i32, &str)] = &[
-    (NO_NODE, "there is no such node"),
-    (BAD_VERSION, "somebody else changed the node in between"),
-    (NODE_EXISTS, "there is such a node already"),
+    (NO_NODE, "the node does not exist"),
+    (BAD_VERSION, "another client changed the node"),
+    (NODE_EXISTS, "the node exists already"),
 ];
 
 /// What a failure says of a request that would change something.
-fn changed(failure: Failure) -> Reply {
+fn changed(failure: SessionFailure) -> Reply {
     match failure {
-        Failure::Unsent(why) => Reply::fail(why),
-        Failure::Unknown(why) => Reply::info(why),
-        Failure::Refused(code) => match DEFINITE.iter().find(|(known, _)| *known == code) {
+        SessionFailure::Unsent(why) => Reply::fail(why),
+        SessionFailure::Unknown(why) => Reply::info(why),
+        SessionFailure::Refused(code) => match DEFINITE.iter().find(|(known, _)| *known == code) {
             Some((_, why)) => Reply::fail(*why),
             None => Reply::info(format!("ZooKeeper's error {code}")),
         },
@@ -151,11 +160,11 @@ fn changed(failure: Failure) -> Reply {
 }
 
 /// What a failure says of a request that only looks: whatever became of it, it did nothing.
-fn looked(failure: Failure) -> Reply {
+fn looked(failure: SessionFailure) -> Reply {
     Reply::fail(changed(failure).error.unwrap_or_default())
 }
 
-impl Speaker {
+impl ZooKeeperClient {
     /// Lets the server catch up with the leader, if reads shall be fresh.
     async fn catch_up(&self, path: &str) -> Result<(), Reply> {
         if !self.local {
@@ -168,21 +177,22 @@ impl Speaker {
     async fn look(&self, path: &str) -> Result<Option<(String, i32)>, Reply> {
         self.catch_up(path).await?;
         match self.sessions.ask(Kind::Get, path, |frame| frame.byte(0)).await {
-            Ok(body) => {
-                Answer(&body).data().map(Some).ok_or_else(|| Reply::fail("no answer to a read"))
-            }
-            Err(Failure::Refused(NO_NODE)) => Ok(None),
+            Ok(body) => ResponseReader(&body)
+                .data()
+                .map(Some)
+                .ok_or_else(|| Reply::fail("no answer to a read")),
+            Err(SessionFailure::Refused(NO_NODE)) => Ok(None),
             Err(failure) => Err(looked(failure)),
         }
     }
 
-    async fn set(&self, path: &str, value: i64, version: i32) -> Result<(), Failure> {
+    async fn set(&self, path: &str, value: i64, version: i32) -> Result<(), SessionFailure> {
         let data = value.to_string();
         let rest = |frame: Frame| frame.bytes(data.as_bytes()).int(version);
         self.sessions.ask(Kind::Set, path, rest).await.map(drop)
     }
 
-    async fn create(&self, path: &str, data: &str) -> Result<(), Failure> {
+    async fn create(&self, path: &str, data: &str) -> Result<(), SessionFailure> {
         self.sessions.ask(Kind::Create, path, |frame| frame.open_to_all(data)).await.map(drop)
     }
 
@@ -190,11 +200,11 @@ impl Speaker {
     async fn write(&self, path: &str, value: i64) -> Result<Reply, Reply> {
         for _ in 0..ATTEMPTS {
             match self.set(path, value, ANY).await {
-                Err(Failure::Refused(NO_NODE)) => {}
+                Err(SessionFailure::Refused(NO_NODE)) => {}
                 done => return done.map(|()| Reply::ok()).map_err(changed),
             }
             match self.create(path, &value.to_string()).await {
-                Err(Failure::Refused(NODE_EXISTS)) => {}
+                Err(SessionFailure::Refused(NODE_EXISTS)) => {}
                 done => return done.map(|()| Reply::ok()).map_err(changed),
             }
         }
@@ -214,7 +224,8 @@ impl Speaker {
         self.catch_up("/").await?;
         let asked = self.sessions.ask(Kind::Children, "/", |frame| frame.byte(0)).await;
         let body = asked.map_err(looked)?;
-        let names = Answer(&body).texts().ok_or_else(|| Reply::fail("no answer to a read"))?;
+        let names =
+            ResponseReader(&body).texts().ok_or_else(|| Reply::fail("no answer to a read"))?;
         let elements = names.iter().filter_map(|name| name.strip_prefix("s-")).map(int);
         Ok(Reply::returned(Seen::List(elements.collect())))
     }
@@ -265,7 +276,7 @@ fn parse_status(host: HostId, said: &str) -> Option<ReplicaStatus> {
     })
 }
 
-impl Client for Speaker {
+impl Client for ZooKeeperClient {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply> {
         Box::pin(async move { self.answer(call).await.unwrap_or_else(|reply| reply) })
     }
@@ -290,12 +301,12 @@ mod tests {
 
     #[test]
     fn only_errors_of_the_table_and_requests_never_sent_are_definite() {
-        assert_eq!(changed(Failure::Refused(BAD_VERSION)).outcome, Outcome::Fail);
-        assert_eq!(changed(Failure::Refused(-4)).outcome, Outcome::Info);
-        assert_eq!(changed(Failure::Refused(1)).outcome, Outcome::Info);
-        assert_eq!(changed(Failure::Unknown("timeout".to_owned())).outcome, Outcome::Info);
-        assert_eq!(changed(Failure::Unsent("refused".to_owned())).outcome, Outcome::Fail);
-        assert_eq!(looked(Failure::Unknown("timeout".to_owned())).outcome, Outcome::Fail);
+        assert_eq!(changed(SessionFailure::Refused(BAD_VERSION)).outcome, Outcome::Fail);
+        assert_eq!(changed(SessionFailure::Refused(-4)).outcome, Outcome::Info);
+        assert_eq!(changed(SessionFailure::Refused(1)).outcome, Outcome::Info);
+        assert_eq!(changed(SessionFailure::Unknown("timeout".to_owned())).outcome, Outcome::Info);
+        assert_eq!(changed(SessionFailure::Unsent("refused".to_owned())).outcome, Outcome::Fail);
+        assert_eq!(looked(SessionFailure::Unknown("timeout".to_owned())).outcome, Outcome::Fail);
     }
 
     #[test]

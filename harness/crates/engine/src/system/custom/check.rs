@@ -1,29 +1,31 @@
-//! Finds what cannot work in a file that describes a system, before anything is started, and says where. Pure.
+//! Finds errors in a file that describes a system before anything starts, with line and column.
+//! Pure.
 //!
-//! A template that leaves out what it is about would be driven for a whole run and prove nothing: a write that never
-//! says the value, replicas that all listen at one place. So each must name what it needs, and nothing that is not there.
+//! A template without its essential parameter would run for the whole test and prove nothing: a
+//! write without the value, or replicas that all listen on one port. So each template must name
+//! what it needs, and may only name what exists.
 
-use super::description::{Described, Leader, Ready, Request, Speaker, Stop};
+use super::description::{ClientProgram, Described, Leader, Ready, Request, Stop};
 use crate::spelling::nearest;
 use std::ops::Range;
 use toml::Spanned;
 use workloads::Object;
 
-/// What replicas' commands, peers, client programs and requests can name.
+/// The parameters of replica commands, peers, client programs and requests.
 pub(super) const REPLICA: &[&str] = &["data", "dir", "id", "ip", "peer_port", "peers", "port"];
 pub(super) const PEER: &[&str] = &["id", "ip", "port"];
 pub(super) const CLIENT: &[&str] = &["dir", "id", "ip", "port"];
 
-/// The functions that a file describes, what their templates can name, and which of these they must.
+/// The functions that a file can describe, with known and required parameters of their templates.
 pub(super) const FUNCTIONS: [(&str, &[&str]); 3] =
     [("read", &["key"]), ("write", &["key", "value"]), ("cas", &["key", "old", "new"])];
 
-/// What a replica can be asked with to end; others stop or kill it.
+/// The signals that can ask a replica to exit; others pause or kill it.
 const SIGNALS: [&str; 6] = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"];
 
 const METHODS: [&str; 5] = ["GET", "PUT", "POST", "DELETE", "PATCH"];
 
-/// Every object that a program can be asked about.
+/// Every object that a client program can offer.
 const OBJECTS: [Object; 8] = [
     Object::Bank,
     Object::Counters,
@@ -35,7 +37,7 @@ const OBJECTS: [Object; 8] = [
     Object::Transactions,
 ];
 
-/// What cannot work, and where that is, if it is somewhere.
+/// An error, and its place if it has one.
 #[derive(Debug)]
 pub(super) struct Wrong {
     pub(super) at: Option<Range<usize>>,
@@ -52,11 +54,11 @@ impl Wrong {
     }
 }
 
-/// The first thing that cannot work.
+/// The first error.
 pub(super) fn check(described: &Described) -> Result<(), Wrong> {
     let name = described.name.get_ref();
     if name.is_empty() || !name.chars().all(|it| it.is_ascii_alphanumeric() || it == '-') {
-        let why = format!("name {name:?} is to be of letters, digits and hyphens");
+        let why = format!("name {name:?} must consist of letters, digits and hyphens");
         return Err(Wrong::at(&described.name, why));
     }
     replica(described)?;
@@ -73,9 +75,7 @@ pub(super) fn check(described: &Described) -> Result<(), Wrong> {
 fn replica(described: &Described) -> Result<(), Wrong> {
     let replica = &described.replica;
     let Some(program) = replica.command.first() else {
-        return Err(Wrong::nowhere(
-            "replica.command is empty: it is the program and its arguments",
-        ));
+        return Err(Wrong::nowhere("replica.command is empty: give the program and its arguments"));
     };
     let words = || replica.command.iter().chain(replica.env.values());
     words().try_for_each(|word| known(word, REPLICA))?;
@@ -83,13 +83,14 @@ fn replica(described: &Described) -> Result<(), Wrong> {
     if !words().any(|word| names(word.get_ref()).contains(&"port")) {
         return Err(Wrong::at(
             program,
-            "neither replica.command nor replica.env says {port}: a replica has to be told where to listen for clients",
+            "neither replica.command nor replica.env uses {port}, the port to listen on for \
+             clients",
         ));
     }
     Ok(())
 }
 
-/// They are kept as `n1-NAME`, so each needs a name, and no two the same.
+/// Logs are kept as `n1-NAME`, so their names must differ.
 fn logs(logs: &[Spanned<String>]) -> Result<(), Wrong> {
     let mut seen = Vec::new();
     for log in logs {
@@ -97,13 +98,13 @@ fn logs(logs: &[Spanned<String>]) -> Result<(), Wrong> {
         let text = log.get_ref();
         if !names(text).iter().any(|name| ["data", "id"].contains(name)) {
             let why = format!(
-                "the log {text:?} says neither {{data}} nor {{id}}: it would be one file of all replicas"
+                "the log {text:?} uses neither {{data}} nor {{id}}: all replicas would share a file"
             );
             return Err(Wrong::at(log, why));
         }
         let name = text.rsplit('/').next().unwrap_or_default();
         if name.is_empty() || seen.contains(&name) {
-            let why = format!("the log {text:?} is to end in a file name that no other log has");
+            let why = format!("the log {text:?} must end in a file name that no other log has");
             return Err(Wrong::at(log, why));
         }
         seen.push(name);
@@ -113,11 +114,11 @@ fn logs(logs: &[Spanned<String>]) -> Result<(), Wrong> {
 
 fn ready(ready: &Ready) -> Result<(), Wrong> {
     if !ready.get.get_ref().starts_with('/') {
-        return Err(Wrong::at(&ready.get, "ready.get is to be a path, as in \"/health\""));
+        return Err(Wrong::at(&ready.get, "ready.get must be a path, as in \"/health\""));
     }
     known(&ready.get, &[])?;
     if ready.ok.is_empty() {
-        let why = "ready.ok is empty: which HTTP status means that it is ready, as in ok = [200]";
+        let why = "ready.ok is empty: give the HTTP status of a ready replica, as in ok = [200]";
         return Err(Wrong::at(&ready.get, why));
     }
     Ok(())
@@ -130,7 +131,7 @@ fn stop(stop: &Stop) -> Result<(), Wrong> {
     }
     let guess = nearest(signal, &SIGNALS).map(|it| format!("did you mean {it}? "));
     let why = format!(
-        "nobody is asked to end by {signal:?}; {}there are: {}",
+        "unsupported signal {signal:?}; {}supported: {}",
         guess.unwrap_or_default(),
         SIGNALS.join(", ")
     );
@@ -139,23 +140,23 @@ fn stop(stop: &Stop) -> Result<(), Wrong> {
 
 fn leader(leader: &Leader) -> Result<(), Wrong> {
     if !leader.get.get_ref().starts_with('/') {
-        return Err(Wrong::at(&leader.get, "leader.get is to be a path, as in \"/status\""));
+        return Err(Wrong::at(&leader.get, "leader.get must be a path, as in \"/status\""));
     }
     known(&leader.get, &[])?;
     pointer(&leader.role)?;
     leader.term.as_ref().map_or(Ok(()), pointer)
 }
 
-fn speaker(client: &Speaker) -> Result<(), Wrong> {
+fn speaker(client: &ClientProgram) -> Result<(), Wrong> {
     if client.command.is_empty() {
-        return Err(Wrong::nowhere("client.command is empty: it is the program and its arguments"));
+        return Err(Wrong::nowhere("client.command is empty: give the program and its arguments"));
     }
     client.command.iter().try_for_each(|word| known(word, CLIENT))?;
     if client.objects.is_empty() {
-        return Err(Wrong::nowhere(format!("client.objects is empty; there are: {}", objects())));
+        return Err(Wrong::nowhere(format!("client.objects is empty; known: {}", objects())));
     }
     client.objects.iter().try_for_each(|name| {
-        let none = || format!("there is no object {:?}; there are: {}", name.get_ref(), objects());
+        let none = || format!("unknown object {:?}; known: {}", name.get_ref(), objects());
         object(name.get_ref()).map(drop).ok_or_else(|| Wrong::at(name, none()))
     })
 }
@@ -192,7 +193,7 @@ fn request(name: &str, needed: &[&str], asked: &Request) -> Result<(), Wrong> {
             let all = METHODS.join(", ");
             let text = asked.request.get_ref();
             return wrong(format!(
-                "{name}.request {text:?} is to be a method ({all}) and a path: \"GET /kv/{{key}}\""
+                "{name}.request {text:?} must be a method ({all}) and a path: \"GET /kv/{{key}}\""
             ));
         }
     }
@@ -202,19 +203,21 @@ fn request(name: &str, needed: &[&str], asked: &Request) -> Result<(), Wrong> {
         texts.into_iter().flatten().any(|text| names(text.get_ref()).contains(what))
     };
     if let Some(what) = needed.iter().find(|what| !said(what)) {
-        return wrong(format!("neither {name}.request nor {name}.body says {{{what}}}"));
+        return wrong(format!("neither {name}.request nor {name}.body uses {{{what}}}"));
     }
     if asked.ok.is_empty() {
         return wrong(format!(
-            "{name}.ok is missing: which HTTP status means that it happened, as in ok = [200]"
+            "{name}.ok is missing: give the HTTP status of a success, as in ok = [200]"
         ));
     }
     if name != "cas" && !asked.mismatch.is_empty() {
-        return wrong(format!("{name}.mismatch: a {name} compares nothing; it belongs to [cas]"));
+        return wrong(format!(
+            "{name}.mismatch: a {name} does not compare; only [cas] has mismatch"
+        ));
     }
     if name != "read" && !asked.absent.is_empty() {
         return wrong(format!(
-            "{name}.absent: only a read finds nothing; a {name} that did nothing for want of the key is a {}",
+            "{name}.absent: only a read finds nothing; a {name} of a missing key is a {}",
             if name == "cas" { "mismatch" } else { "fail" }
         ));
     }
@@ -226,13 +229,13 @@ fn pointer(text: &Spanned<String>) -> Result<(), Wrong> {
         return Ok(());
     }
     let why = format!(
-        "{:?} is to be a JSON pointer: \"/value\" is the field value, \"/a/0\" the first element of a",
+        "{:?} must be a JSON pointer: \"/value\" is the field value, \"/a/0\" the first element of a",
         text.get_ref()
     );
     Err(Wrong::at(text, why))
 }
 
-/// Whether a template names only what there is.
+/// Checks that a template uses only known parameters.
 fn known(template: &Spanned<String>, known: &[&str]) -> Result<(), Wrong> {
     let unknown = names(template.get_ref()).into_iter().find(|name| !known.contains(name));
     unknown.map_or(Ok(()), |name| {
@@ -240,16 +243,16 @@ fn known(template: &Spanned<String>, known: &[&str]) -> Result<(), Wrong> {
         if all.is_empty() {
             return Err(Wrong::at(
                 template,
-                format!("nothing is filled in here, and {{{name}}} is not either"),
+                format!("this text is no template, so {{{name}}} would stay as it is"),
             ));
         }
         let guess = nearest(name, known).map(|it| format!("did you mean {{{it}}}? "));
-        let why = format!("there is no {{{name}}} here; {}there are: ", guess.unwrap_or_default());
+        let why = format!("unknown parameter {{{name}}}; {}known: ", guess.unwrap_or_default());
         Err(Wrong::at(template, why + &all.join(", ")))
     })
 }
 
-/// The names in braces; other braces are what they are, for bodies are often JSON.
+/// The names in braces; other braces stay, because bodies are often JSON.
 fn names(template: &str) -> Vec<&str> {
     let inner = template.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
     let word = |name: &&str| {

@@ -1,4 +1,4 @@
-//! The file that describes a system, as its keys are.
+//! The keys of the file that describes a system.
 
 use crate::duration;
 use serde::Deserialize;
@@ -18,7 +18,7 @@ pub(super) struct Described {
     /// Whether each replica needs a host of its own, because it tells others its address.
     #[serde(default)]
     pub(super) hosts: bool,
-    /// Whether somebody takes the place of a leader that is gone.
+    /// Whether the system elects a new leader after a failure.
     #[serde(default = "yes")]
     pub(super) failover: bool,
     pub(super) ready: Option<Ready>,
@@ -27,7 +27,7 @@ pub(super) struct Described {
     pub(super) read: Option<Request>,
     pub(super) write: Option<Request>,
     pub(super) cas: Option<Request>,
-    pub(super) client: Option<Speaker>,
+    pub(super) client: Option<ClientProgram>,
 }
 
 /// How a replica is started.
@@ -144,7 +144,7 @@ impl Rule {
 /// A program that asks.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Speaker {
+pub(super) struct ClientProgram {
     pub(super) command: Vec<Spanned<String>>,
     /// What it can be asked about.
     pub(super) objects: Vec<Spanned<String>>,

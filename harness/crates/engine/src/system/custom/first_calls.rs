@@ -2,8 +2,8 @@
 
 use workloads::{Call, MicroOp, Object, Outcome, Reply};
 
-/// Calls that a replica must answer before anything begins: so a file that asks for the wrong thing is told apart from a
-/// system that cannot do it. Their key is none of any workload's.
+/// Calls that each replica must answer before the run begins, so that an error in the file is
+/// reported as such. Their key is used by no workload.
 pub(super) fn first_calls(objects: &[Object]) -> Vec<Call> {
     let (key, lock) = ("ready".to_owned(), "ready".to_owned());
     let calls = objects.iter().map(|object| match object {
@@ -16,7 +16,7 @@ pub(super) fn first_calls(objects: &[Object]) -> Vec<Call> {
         Object::Counters => vec![Call::ReadCounter],
         Object::Ids => vec![Call::Generate],
         Object::Queue => vec![Call::Dequeue],
-        Object::Locks => vec![Call::Release { lock: lock.clone(), holder: "nobody".to_owned() }],
+        Object::Locks => vec![Call::Release { lock: lock.clone(), holder: "ready".to_owned() }],
         Object::Transactions => vec![Call::Txn { function: "txn", ops: vec![MicroOp::Read(0)] }],
         Object::Bank => vec![Call::ReadAccounts { accounts: 1, opening: 0 }],
         Object::Broadcast | Object::Echo | Object::Logs => Vec::new(),

@@ -1,4 +1,4 @@
-//! Asks a described system over HTTP.
+//! Calls a described system over HTTP.
 
 use super::super::client::{Client, Leadership};
 use super::super::errors;
@@ -19,17 +19,17 @@ use testbed::net::plan::HostId;
 use workloads::{Call, Object, Reply};
 
 const PATIENCE: Duration = Duration::from_millis(1_000);
-/// How much of an answer is shown that nobody understands.
+/// How much of an undescribed response an error quotes.
 const SHOWN: usize = 80;
 const LEADER_PATIENCE: Duration = Duration::from_millis(200);
 
-/// Someone who asks the replica on that host.
+/// A client of the replica on that host.
 pub(super) fn client(
     described: &'static Described,
     host: HostId,
     address: SocketAddr,
 ) -> Result<Arc<dyn Client>> {
-    let http = http(PATIENCE).context("the HTTP client cannot be built")?;
+    let http = http(PATIENCE).context("cannot build the HTTP client")?;
     let probe = described.ready.as_ref().map(|ready| Probe::new(ready, address)).transpose()?;
     Ok(Arc::new(Templates { http, probe, base: format!("http://{address}"), host, described }))
 }
@@ -105,7 +105,7 @@ fn leads(leader: &Leader, host: HostId, told: &Value) -> Option<Leadership> {
         .then_some(Leadership { leader: host, term })
 }
 
-/// What a call's templates can name.
+/// The parameters of a call's templates.
 fn values(call: &Call) -> Vec<(&'static str, String)> {
     match call {
         Call::Read { key } => vec![("key", key.clone())],
@@ -117,7 +117,7 @@ fn values(call: &Call) -> Vec<(&'static str, String)> {
     }
 }
 
-/// What an answer says. One that no rule explains says nothing, so nobody knows.
+/// Decodes a response. Without a matching rule the outcome of the call is unknown.
 fn understand(call: &Call, request: &Request, status: u16, text: &str) -> Reply {
     let any = |rules: &[super::description::Rule]| rules.iter().any(|rule| rule.fits(status, text));
     if any(&request.mismatch) {
@@ -132,7 +132,7 @@ fn understand(call: &Call, request: &Request, status: u16, text: &str) -> Reply 
     }
     if !any(&request.ok) {
         let start: String = text.trim().chars().take(SHOWN).collect();
-        return Reply::info(format!("HTTP {status}, which the file does not explain: {start:?}"));
+        return Reply::info(format!("HTTP {status}, which the file does not describe: {start:?}"));
     }
     if !reads {
         return Reply::ok();
@@ -141,7 +141,7 @@ fn understand(call: &Call, request: &Request, status: u16, text: &str) -> Reply 
         Some(value) => Reply::returned(value),
         None => {
             let start: String = text.trim().chars().take(SHOWN).collect();
-            Reply::info(format!("the answer has no value where the file says: {start:?}"))
+            Reply::info(format!("the response has no value where the file says: {start:?}"))
         }
     }
 }
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(said(&read, 200, r#"{"value": 5}"#), Reply::read(Some(5)));
         assert_eq!(said(&read, 200, r#"{"value": "5"}"#), Reply::read(Some(5)));
         let mangled = said(&read, 200, r#"{"value": "+5"}"#);
-        assert_eq!(mangled, Reply::returned(Seen::from("+5")), "nobody wrote that");
+        assert_eq!(mangled, Reply::returned(Seen::from("+5")), "no client wrote that");
         assert_eq!(said(&read, 200, r#"{"value": null}"#), Reply::read(None));
         assert_eq!(said(&read, 200, "oops").outcome, Outcome::Info);
         assert_eq!(said(&read, 404, ""), Reply::read(None));

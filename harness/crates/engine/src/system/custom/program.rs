@@ -1,11 +1,12 @@
-//! Asks a described system through a program of the user's: one line of JSON in, one out.
+//! Calls a described system through the user's client program: one line of JSON in, one out.
 //!
-//! `{"type":"invoke","f":"write","value":["k1",5]}` goes in; `{"type":"ok"}`, `{"type":"fail","error":"…"}` or
-//! `{"type":"info","error":"…"}` comes out, with a `value` where the call asks for one (null, where a read finds
-//! nothing). A program that is silent for too long, says something else or dies is started anew for the next call; what became of this one nobody knows.
+//! The program reads `{"type":"invoke","f":"write","value":["k1",5]}`. It prints `{"type":"ok"}`,
+//! `{"type":"fail","error":"…"}` or `{"type":"info","error":"…"}`, with a `value` where the call
+//! returns one (null if a read finds nothing). If it exceeds its time, prints anything else or
+//! exits, the outcome is unknown, and the next call starts the program again.
 
 use super::super::client::{Client, Leadership};
-use super::description::{Described, Speaker};
+use super::description::{ClientProgram, Described};
 use super::file::filled;
 use super::http;
 use super::ready::Probe;
@@ -27,9 +28,9 @@ use workloads::{Call, Object, Reply};
 
 const PATIENCE: Duration = Duration::from_millis(2_000);
 
-/// Someone who asks the replica on that host through the program.
+/// A client that calls the replica on that host through the program.
 pub(super) fn client(
-    speaker: &Speaker,
+    speaker: &ClientProgram,
     described: &'static Described,
     host: HostId,
     address: SocketAddr,
@@ -45,16 +46,16 @@ pub(super) fn client(
     let objects = described.objects();
     let probe = described.ready.as_ref().map(|ready| Probe::new(ready, address)).transpose()?;
     let (running, leader) = (Mutex::new(None), Some(leader));
-    Ok(Arc::new(Asker { command, objects, running, probe, leader }))
+    Ok(Arc::new(ProgramClient { command, objects, running, probe, leader }))
 }
 
-struct Asker {
+struct ProgramClient {
     command: Vec<String>,
-    /// What it can be asked about.
+    /// The objects that it offers.
     objects: Vec<Object>,
     running: Mutex<Option<Running>>,
     probe: Option<Probe>,
-    /// Who knows whether the replica leads.
+    /// Reports the leader.
     leader: Option<Arc<dyn Client>>,
 }
 
@@ -65,23 +66,23 @@ struct Running {
     _child: Child,
 }
 
-/// What a program answers.
+/// A response of the program.
 #[derive(Deserialize)]
-struct Answer {
+struct ProgramResponse {
     #[serde(rename = "type")]
     kind: String,
-    /// Nothing said is not the same as null.
-    #[serde(default, deserialize_with = "said")]
+    /// A missing value differs from null.
+    #[serde(default, deserialize_with = "some_value")]
     value: Option<Seen>,
     #[serde(default)]
     error: Option<String>,
 }
 
-fn said<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Seen>, D::Error> {
+fn some_value<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Seen>, D::Error> {
     Seen::deserialize(value).map(Some)
 }
 
-impl Asker {
+impl ProgramClient {
     fn start(&self) -> std::io::Result<Running> {
         let (program, args) = self.command.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
         let mut child = Command::new(program)
@@ -98,7 +99,7 @@ impl Asker {
 }
 
 impl Running {
-    async fn ask(&mut self, call: &Call) -> std::io::Result<String> {
+    async fn send_request(&mut self, call: &Call) -> std::io::Result<String> {
         let line =
             json!({ "type": "invoke", "f": call.function(), "value": call.invocation_value() });
         self.input.write_all(format!("{line}\n").as_bytes()).await?;
@@ -109,28 +110,28 @@ impl Running {
     }
 }
 
-impl Client for Asker {
+impl Client for ProgramClient {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
             let mut running = self.running.lock().await;
             let mut program = match running.take().map_or_else(|| self.start(), Ok) {
                 Ok(program) => program,
-                // Nobody was asked.
+                // The program received no request.
                 Err(why) => {
-                    return Reply::fail(format!("the client program cannot be started: {why}"));
+                    return Reply::fail(format!("cannot start the client program: {why}"));
                 }
             };
-            let answer = match timeout(PATIENCE, program.ask(call)).await {
+            let answer = match timeout(PATIENCE, program.send_request(call)).await {
                 Ok(Ok(answer)) => answer,
-                Ok(Err(why)) => return Reply::info(format!("the client program broke off: {why}")),
+                Ok(Err(why)) => return Reply::info(format!("the client program failed: {why}")),
                 Err(_) => return Reply::info("timeout"),
             };
-            let reply = understand(call, &answer);
+            let reply = decode_response(call, &answer);
             if let Some(reply) = &reply {
                 *running = Some(program);
                 return reply.clone();
             }
-            Reply::info(format!("the client program said {:?}", answer.trim()))
+            Reply::info(format!("the client program printed {:?}", answer.trim()))
         })
     }
 
@@ -155,23 +156,23 @@ impl Client for Asker {
     }
 }
 
-/// What a line says, if it says anything.
-fn understand(call: &Call, line: &str) -> Option<Reply> {
-    let answer: Answer = serde_json::from_str(line).ok()?;
+/// Decodes a line; `None` if it is not a valid response.
+fn decode_response(call: &Call, line: &str) -> Option<Reply> {
+    let answer: ProgramResponse = serde_json::from_str(line).ok()?;
     let error = answer.error.unwrap_or_default();
     Some(match answer.kind.as_str() {
         "fail" => Reply::fail(error),
         "info" => Reply::info(error),
         "ok" => match answer.value {
-            Some(value) => unkeyed(call, value)?,
+            Some(value) => remove_key(call, value)?,
             None => Reply::ok(),
         },
         _ => return None,
     })
 }
 
-/// A read may be answered with the key, as it was asked. What is said of another key answers some other call.
-fn unkeyed(call: &Call, value: Seen) -> Option<Reply> {
+/// A read may return its key as well. Another key belongs to another call.
+fn remove_key(call: &Call, value: Seen) -> Option<Reply> {
     match (call, value.as_pair()) {
         (Call::Read { key }, Some((Seen::Str(answered), value))) => {
             (*answered == key.as_str()).then(|| Reply::returned(value.clone()))
@@ -186,45 +187,53 @@ mod tests {
     use workloads::Outcome;
 
     #[tokio::test]
-    async fn a_program_is_asked_and_one_that_dies_is_started_again() {
-        let script = r#"read line; echo '{"type":"ok","value":["k1",5]}'; read line; echo nonsense; read line"#;
+    async fn restarts_a_program_that_exits() {
+        let script = "read line; echo '{\"type\":\"ok\",\"value\":[\"k1\",5]}'; \
+                      read line; echo nonsense; read line";
         let command = ["sh", "-c", script].map(str::to_owned).to_vec();
-        let asker = |command| Asker {
+        let asker = |command| ProgramClient {
             command,
             objects: Vec::new(),
             running: Mutex::new(None),
             probe: None,
             leader: None,
         };
-        let (nobody, asker) = (asker(vec!["/nowhere".to_owned()]), asker(command));
+        let (missing, asker) = (asker(vec!["/nowhere".to_owned()]), asker(command));
         let read = Call::Read { key: "k1".to_owned() };
         assert_eq!(asker.call(&read).await, Reply::read(Some(5)));
         assert_eq!(asker.call(&read).await.outcome, Outcome::Info);
         assert_eq!(asker.call(&read).await, Reply::read(Some(5)));
-        assert_eq!(nobody.call(&read).await.outcome, Outcome::Fail);
+        assert_eq!(missing.call(&read).await.outcome, Outcome::Fail);
     }
 
     #[test]
-    fn lines_mean_what_they_say() {
+    fn decodes_responses() {
         let write = Call::Write { key: "k1".to_owned(), value: 1 };
         assert_eq!(
-            understand(&write, r#"{"type":"ok","value":["k1",1]}"#).map(|it| it.outcome),
+            decode_response(&write, r#"{"type":"ok","value":["k1",1]}"#).map(|it| it.outcome),
             Some(Outcome::Ok)
         );
         assert_eq!(
-            understand(&write, r#"{"type":"fail","error":"mismatch"}"#),
+            decode_response(&write, r#"{"type":"fail","error":"mismatch"}"#),
             Some(Reply::mismatch())
         );
         let read = Call::Read { key: "k1".to_owned() };
         assert_eq!(
-            understand(&read, r#"{"type":"ok","value":["k1",null]}"#),
+            decode_response(&read, r#"{"type":"ok","value":["k1",null]}"#),
             Some(Reply::read(None))
         );
-        assert_eq!(understand(&read, r#"{"type":"ok","value":null}"#), Some(Reply::read(None)));
-        // It said that there was something to tell, and did not tell it: manners make that unknown.
-        assert_eq!(understand(&read, r#"{"type":"ok"}"#), Some(Reply::ok()));
-        assert_eq!(understand(&write, r#"{"type":"invoke"}"#), None);
-        assert_eq!(understand(&write, ""), None);
-        assert_eq!(understand(&read, r#"{"type":"ok","value":["k2",5]}"#), None, "that is of k2");
+        assert_eq!(
+            decode_response(&read, r#"{"type":"ok","value":null}"#),
+            Some(Reply::read(None))
+        );
+        // A read without a value: validation turns it into an unknown outcome.
+        assert_eq!(decode_response(&read, r#"{"type":"ok"}"#), Some(Reply::ok()));
+        assert_eq!(decode_response(&write, r#"{"type":"invoke"}"#), None);
+        assert_eq!(decode_response(&write, ""), None);
+        assert_eq!(
+            decode_response(&read, r#"{"type":"ok","value":["k2",5]}"#),
+            None,
+            "that is of k2"
+        );
     }
 }

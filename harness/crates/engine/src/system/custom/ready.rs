@@ -1,4 +1,4 @@
-//! Asks a replica whether it is ready, where its file says how.
+//! Polls the readiness endpoint of a described system.
 
 use super::super::errors;
 use super::super::http::http;
@@ -10,7 +10,7 @@ use workloads::Reply;
 
 const PATIENCE: Duration = Duration::from_millis(1_000);
 
-/// Who asks that of one replica.
+/// Polls one replica.
 pub(super) struct Probe {
     http: reqwest::Client,
     url: String,
@@ -19,7 +19,7 @@ pub(super) struct Probe {
 
 impl Probe {
     pub(super) fn new(ready: &'static Ready, address: SocketAddr) -> Result<Self> {
-        let http = http(PATIENCE).context("the HTTP client cannot be built")?;
+        let http = http(PATIENCE).context("cannot build the HTTP client")?;
         Ok(Self { http, url: format!("http://{address}{}", ready.get.get_ref()), ready })
     }
 
@@ -34,7 +34,7 @@ impl Probe {
         let text = response.text().await.unwrap_or_default();
         let fits = self.ready.ok.iter().any(|rule| rule.fits(status, &text));
         (!fits).then(|| {
-            Reply::fail(format!("GET {get}: HTTP {status}, which [ready] does not call ready"))
+            Reply::fail(format!("GET {get}: HTTP {status}, which [ready] does not accept"))
         })
     }
 }

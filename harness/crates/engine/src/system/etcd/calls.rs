@@ -1,8 +1,9 @@
 //! Translates calls into requests to etcd's gateway and its answers into replies. Pure.
 //!
-//! Registers and lists are keys, an element of the set is a key of its own under `set/`. A compare-and-set compares the
-//! value. A transaction that writes takes two steps: it reads its keys, then writes under the condition that none of
-//! them has changed since (`mod_revision`); if one has, nothing was done, and that is a definite failure.
+//! Registers and lists are keys, an element of the set is a key of its own under `set/`. A
+//! compare-and-set compares the value. A transaction that writes takes two steps: it reads its keys,
+//! then writes on the condition that none of them has changed (`mod_revision`). If one has, nothing
+//! was written, and that is a definite failure.
 
 use crate::system::values::int;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use workloads::{Call, MicroOp, Reply};
 
 /// One request.
-pub(super) struct Step {
+pub(super) struct EtcdRequest {
     pub(super) path: &'static str,
     pub(super) body: Value,
     /// Whether it only reads.
@@ -24,14 +25,14 @@ pub(super) struct Step {
 /// What follows from an answer.
 pub(super) enum Told {
     Reply(Reply),
-    Then(Step),
+    Then(EtcdRequest),
 }
 
 /// Everything under `set/`: `0` follows `/`.
 const SET: (&str, &str) = ("set/", "set0");
 
 /// The first request of a call; reads are as fresh as asked for.
-pub(super) fn first(call: &Call, serializable: bool) -> Step {
+pub(super) fn first(call: &Call, serializable: bool) -> EtcdRequest {
     match call {
         Call::Read { key } => look("/kv/range", range(key, serializable)),
         Call::ReadSet => {
@@ -41,7 +42,10 @@ pub(super) fn first(call: &Call, serializable: bool) -> Step {
         Call::Write { key, value } => change("/kv/put", put(key, &value.to_string())),
         Call::Insert { element } => change("/kv/put", put(&format!("{}{element}", SET.0), "")),
         Call::Cas { key, old, new } => {
-            let same = json!({ "target": "VALUE", "result": "EQUAL", "key": coded(key), "value": coded(&old.to_string()) });
+            let (old_value, key_name) = (coded(&old.to_string()), coded(key));
+            let same = json!({
+                "target": "VALUE", "result": "EQUAL", "key": key_name, "value": old_value
+            });
             let success = [json!({ "requestPut": put(key, &new.to_string()) })];
             change("/kv/txn", json!({ "compare": [same], "success": success }))
         }
@@ -56,16 +60,16 @@ pub(super) fn first(call: &Call, serializable: bool) -> Step {
     }
 }
 
-fn look(path: &'static str, body: Value) -> Step {
-    Step { path, body, looks: true, found: Found::new() }
+fn look(path: &'static str, body: Value) -> EtcdRequest {
+    EtcdRequest { path, body, looks: true, found: Found::new() }
 }
 
-fn change(path: &'static str, body: Value) -> Step {
-    Step { path, body, looks: false, found: Found::new() }
+fn change(path: &'static str, body: Value) -> EtcdRequest {
+    EtcdRequest { path, body, looks: false, found: Found::new() }
 }
 
-/// What the answer to this step says. Every answer of etcd's has a header; what has none is no answer of etcd's.
-pub(super) fn next(call: &Call, step: &Step, answer: &Value) -> Told {
+/// Decodes the response to a step. Every response of etcd has a header; anything else is none.
+pub(super) fn next(call: &Call, step: &EtcdRequest, answer: &Value) -> Told {
     let told = match call {
         _ if answer.get("header").is_none() => None,
         Call::Read { .. } => entries(answer).map(|found| match found.first() {
@@ -97,7 +101,8 @@ fn looked_at(ops: &[MicroOp], answer: &Value) -> Told {
     let compare: Vec<_> = found
         .iter()
         .map(|(key, (revision, _))| {
-            json!({ "target": "MOD", "result": "EQUAL", "key": coded(&named(*key)), "modRevision": revision })
+            let key = coded(&named(*key));
+            json!({ "target": "MOD", "result": "EQUAL", "key": key, "modRevision": revision })
         })
         .collect();
     let puts: Vec<_> = after
@@ -105,12 +110,12 @@ fn looked_at(ops: &[MicroOp], answer: &Value) -> Told {
         .map(|(key, value)| json!({ "requestPut": put(&named(*key), value) }))
         .collect();
     let body = json!({ "compare": compare, "success": puts });
-    Told::Then(Step { found, ..change("/kv/txn", body) })
+    Told::Then(EtcdRequest { found, ..change("/kv/txn", body) })
 }
 
-fn finished(ops: &[MicroOp], step: &Step, answer: &Value) -> Reply {
+fn finished(ops: &[MicroOp], step: &EtcdRequest, answer: &Value) -> Reply {
     if !succeeded(answer) {
-        return Reply::fail("somebody else changed a key in between");
+        return Reply::fail("another client changed a key");
     }
     Reply::returned(Seen::from(play(ops, &step.found).0))
 }
@@ -191,14 +196,14 @@ fn succeeded(answer: &Value) -> bool {
     answer.get("succeeded") == Some(&Value::Bool(true))
 }
 
-struct Entry {
+struct KeyRevision {
     key: String,
     value: String,
     revision: String,
 }
 
 /// What a range holds; nothing, if this is no answer to one.
-fn entries(answer: &Value) -> Option<Vec<Entry>> {
+fn entries(answer: &Value) -> Option<Vec<KeyRevision>> {
     let Some(found) = answer.get("kvs") else { return Some(Vec::new()) };
     let text = |entry: &Value, name: &str| {
         let coded = entry.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -206,7 +211,7 @@ fn entries(answer: &Value) -> Option<Vec<Entry>> {
     };
     let entry = |entry: &Value| {
         let revision = entry.get("mod_revision").or_else(|| entry.get("modRevision"))?.as_str()?;
-        Some(Entry {
+        Some(KeyRevision {
             key: text(entry, "key")?,
             value: text(entry, "value")?,
             revision: revision.to_owned(),

@@ -17,7 +17,8 @@ use std::collections::BTreeMap;
 use testbed::net::router::message::{Body, body};
 use workloads::{Call, MicroOp, Outcome, Reply};
 
-/// The errors of the protocol: number, name, and whether the request definitely did nothing. All others are indefinite.
+/// The errors of the protocol: number, name, and whether the request definitely had no effect. All
+/// others are indefinite.
 const ERRORS: &[(u64, &str, bool)] = &[
     (0, "timeout", false),
     (1, "node-not-found", true),

@@ -1,7 +1,7 @@
 //! Translates calls into requests to the key-value store and its answers into replies. Pure.
 //!
-//! Registers are keys. Everything else is one transaction, that is one entry of the store's log, so that no call is
-//! ever half done or has to be tried again:
+//! Registers are keys. Every other call is one transaction, which is one entry of the store's log.
+//! So no call is half done or has to be retried:
 //!
 //! | call | conditions | micro-operations |
 //! |---|---|---|
@@ -14,9 +14,9 @@
 //! | transfer | the account has `at-least` the amount | `add` it to one account and take it off the other |
 //! | txn | | `read`, `write`, `append` |
 //!
-//! An account's key holds what it has more or less than at first. A transaction that only reads does not enter the log.
-//! Keys that one transaction may be about have a tag in common (`{bank}`, `{counters}`, `{txn}`), which keeps them in one
-//! group where a store divides keys into several (`--node-arg=--groups`).
+//! An account's key holds the difference from its initial balance. A read-only transaction does not
+//! enter the log. Keys of one transaction share a tag (`{bank}`, `{counters}`, `{txn}`), which keeps
+//! them in one group where the store has several (`--node-arg=--groups`).
 
 use crate::system::values::int;
 use checker::history::Value as Told;
@@ -111,7 +111,7 @@ fn reads(keys: impl IntoIterator<Item = String>) -> Asked {
     txn(&[], keys.into_iter().map(|key| json!({ "read": key })).collect())
 }
 
-/// What an answer says. One that is not in the store's own words says nothing, so nobody knows.
+/// Decodes a response. Without the store's own status the outcome is unknown.
 pub(super) fn understand(call: &Call, status: StatusCode, body: &Value) -> Reply {
     if status == StatusCode::OK {
         let done = done(call, body);
@@ -125,7 +125,7 @@ pub(super) fn understand(call: &Call, status: StatusCode, body: &Value) -> Reply
             Reply::mismatch()
         }
         (Call::Transfer { .. }, "mismatch") => Reply::fail("insufficient funds"),
-        // Nobody compared anything: this is the answer to some other call, and says nothing of this one.
+        // The call compares nothing, so this response belongs to another call.
         (_, "mismatch" | "not-found") => {
             Reply::info(format!("a {} was answered {error}", call.function()))
         }
@@ -202,7 +202,7 @@ fn words(text: &str) -> Told {
     Told::List(text.split_whitespace().map(int).collect())
 }
 
-/// What is on an account of which this was moved. One on which there cannot be so much is told as it is.
+/// The balance of an account with that change; the raw number if it overflows.
 fn balance(result: Option<&str>, opening: i64) -> Told {
     let moved = result.map_or(Told::Int(0), int);
     match &moved {

@@ -1,8 +1,8 @@
-//! Speaks the protocol of Redis (RESP2): a request is an array of texts, an answer one of five shapes.
+//! Implements the Redis protocol (RESP2): a request is an array of strings, a reply one of five
+//! types.
 //!
-//! A connection that failed in any way is thrown away: its next answer could belong to the request before. The failure
-//! says whether the request can have left this machine.
-
+//! A connection is closed after any failure, because its next reply could belong to the previous
+//! request. A failure tells whether the request may have been sent.
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
@@ -19,7 +19,7 @@ const MOST: usize = 1 << 20;
 
 /// What a server answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::system) enum Answer {
+pub(in crate::system) enum RespValue {
     /// A simple or a bulk text.
     Text(String),
     /// A number.
@@ -34,10 +34,10 @@ pub(in crate::system) enum Answer {
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::system) enum Failure {
+pub(in crate::system) enum RespFailure {
     /// The request was never sent.
     Unsent(String),
-    /// Nobody knows what became of it.
+    /// The request may have been sent; its outcome is unknown.
     Unknown(String),
 }
 
@@ -51,13 +51,13 @@ impl Connections {
         &self,
         to: SocketAddr,
         words: &[&str],
-    ) -> Result<Answer, Failure> {
+    ) -> Result<RespValue, RespFailure> {
         let mut stream = match self.idle(to) {
             Some(stream) => stream,
             None => match timeout(PATIENCE, TcpStream::connect(to)).await {
                 Ok(Ok(stream)) => BufReader::new(stream),
-                Ok(Err(error)) => return Err(Failure::Unsent(error.to_string())),
-                Err(_) => return Err(Failure::Unsent("no connection in time".to_owned())),
+                Ok(Err(error)) => return Err(RespFailure::Unsent(error.to_string())),
+                Err(_) => return Err(RespFailure::Unsent("no connection in time".to_owned())),
             },
         };
         let asked = async {
@@ -70,8 +70,8 @@ impl Connections {
                 self.0.lock().unwrap_or_else(PoisonError::into_inner).push((to, stream));
                 Ok(answer)
             }
-            Ok(Err(error)) => Err(Failure::Unknown(error.to_string())),
-            Err(_) => Err(Failure::Unknown("timeout".to_owned())),
+            Ok(Err(error)) => Err(RespFailure::Unknown(error.to_string())),
+            Err(_) => Err(RespFailure::Unknown("timeout".to_owned())),
         }
     }
 
@@ -90,21 +90,21 @@ fn request(words: &[&str]) -> Vec<u8> {
     bytes
 }
 
-async fn answer(stream: &mut BufReader<TcpStream>) -> io::Result<Answer> {
+async fn answer(stream: &mut BufReader<TcpStream>) -> io::Result<RespValue> {
     let (kind, rest) = head(stream).await?;
     match kind {
-        '+' => Ok(Answer::Text(rest)),
-        '-' => Ok(Answer::Error(rest)),
-        ':' => number(&rest).map(Answer::Int),
-        '$' => Ok(bulk(stream, &rest).await?.map_or(Answer::Nil, Answer::Text)),
+        '+' => Ok(RespValue::Text(rest)),
+        '-' => Ok(RespValue::Error(rest)),
+        ':' => number(&rest).map(RespValue::Int),
+        '$' => Ok(bulk(stream, &rest).await?.map_or(RespValue::Nil, RespValue::Text)),
         '*' => texts(stream, &rest).await,
         other => Err(strange(&format!("an answer begins with {other:?}"))),
     }
 }
 
 /// The texts of an array; numbers among them become texts, and arrays within it are none of ours.
-async fn texts(stream: &mut BufReader<TcpStream>, count: &str) -> io::Result<Answer> {
-    let Ok(count) = usize::try_from(number(count)?) else { return Ok(Answer::Nil) };
+async fn texts(stream: &mut BufReader<TcpStream>, count: &str) -> io::Result<RespValue> {
+    let Ok(count) = usize::try_from(number(count)?) else { return Ok(RespValue::Nil) };
     if count > MOST {
         return Err(strange("an answer has too many parts"));
     }
@@ -117,7 +117,7 @@ async fn texts(stream: &mut BufReader<TcpStream>, count: &str) -> io::Result<Ans
             other => return Err(strange(&format!("a part of an answer begins with {other:?}"))),
         });
     }
-    Ok(Answer::Texts(texts))
+    Ok(RespValue::Texts(texts))
 }
 
 async fn bulk(stream: &mut BufReader<TcpStream>, length: &str) -> io::Result<Option<String>> {
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
     use tokio::net::TcpListener;
 
-    async fn told(bytes: &'static [u8]) -> Result<Answer, Failure> {
+    async fn told(bytes: &'static [u8]) -> Result<RespValue, RespFailure> {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let server = tokio::spawn(async move {
@@ -172,15 +172,15 @@ mod tests {
     async fn answers_of_every_shape_are_read() {
         let text = |text: &str| text.to_owned();
         for (bytes, answer) in [
-            (&b"+PONG\r\n"[..], Answer::Text(text("PONG"))),
-            (b"-READONLY You can't\r\n", Answer::Error(text("READONLY You can't"))),
-            (b":-7\r\n", Answer::Int(-7)),
-            (b"$5\r\na\r\nbc\r\n", Answer::Text(text("a\r\nbc"))),
-            (b"$-1\r\n", Answer::Nil),
-            (b"*-1\r\n", Answer::Nil),
+            (&b"+PONG\r\n"[..], RespValue::Text(text("PONG"))),
+            (b"-READONLY You can't\r\n", RespValue::Error(text("READONLY You can't"))),
+            (b":-7\r\n", RespValue::Int(-7)),
+            (b"$5\r\na\r\nbc\r\n", RespValue::Text(text("a\r\nbc"))),
+            (b"$-1\r\n", RespValue::Nil),
+            (b"*-1\r\n", RespValue::Nil),
             (
                 b"*3\r\n$1\r\nx\r\n:2\r\n$-1\r\n",
-                Answer::Texts(vec![text("x"), text("2"), text("")]),
+                RespValue::Texts(vec![text("x"), text("2"), text("")]),
             ),
         ] {
             assert_eq!(told(bytes).await, Ok(answer));
@@ -191,12 +191,12 @@ mod tests {
     async fn what_is_no_answer_says_nothing() {
         for bytes in [&b"?\r\n"[..], b"+PON", b":x\r\n", b"*1\r\n*1\r\n:1\r\n", b"$99999999999\r\n"]
         {
-            assert!(matches!(told(bytes).await, Err(Failure::Unknown(_))), "{bytes:?}");
+            assert!(matches!(told(bytes).await, Err(RespFailure::Unknown(_))), "{bytes:?}");
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         drop(listener);
         let refused = Connections::default().ask(address, &["PING"]).await;
-        assert!(matches!(refused, Err(Failure::Unsent(_))), "{refused:?}");
+        assert!(matches!(refused, Err(RespFailure::Unsent(_))), "{refused:?}");
     }
 }

@@ -1,10 +1,9 @@
-//! Translates calls into commands of Redis and its answers into replies, wherever the primary is.
+//! Translates calls into Redis commands and replies into outcomes, wherever the primary is.
 //!
-//! Registers are keys, the set is one key. Whatever changes something is asked of the primary, and so is a read, unless
-//! it may be stale: then the server of the client's own host is asked. Who the primary is, a [`Guide`] says anew for each
-//! call.
+//! Registers are keys, the set is one key. Writes and reads go to the primary; stale reads go to
+//! the server of the client's own host. A [`Guide`] finds the primary for each call.
 
-use super::resp::{Answer, Connections, Failure};
+use super::resp::{Connections, RespFailure, RespValue};
 use crate::system::client::{Client, Leadership};
 use crate::system::values::int;
 use checker::history::Value as Seen;
@@ -21,9 +20,10 @@ const STATUS_PATIENCE: Duration = Duration::from_millis(200);
 const SET: &str = "set";
 
 /// Sets a key to another value if it has the expected one.
-const CAS: &str = "if redis.call('GET',KEYS[1])==ARGV[1] then redis.call('SET',KEYS[1],ARGV[2]) return 1 end return 0";
+const CAS: &str = "if redis.call('GET',KEYS[1])==ARGV[1] \
+                   then redis.call('SET',KEYS[1],ARGV[2]) return 1 end return 0";
 
-/// The errors that say that the request did nothing. Whatever is not in this table may have happened.
+/// Errors of requests without effect. The outcome of any other error is unknown.
 const DEFINITE: &[(&str, &str)] = &[
     ("LOADING", "the server still reads its data and takes no requests"),
     ("MASTERDOWN", "the replica has lost its primary and serves nothing"),
@@ -49,10 +49,10 @@ pub(in crate::system) fn client(
     consistency: ReadConsistency,
 ) -> Arc<dyn Client> {
     let stale = consistency == ReadConsistency::Stale;
-    Arc::new(Speaker { connections: Connections::default(), guide, address, host, stale })
+    Arc::new(RedisClient { connections: Connections::default(), guide, address, host, stale })
 }
 
-struct Speaker<G> {
+struct RedisClient<G> {
     connections: Connections,
     guide: G,
     address: SocketAddr,
@@ -61,21 +61,21 @@ struct Speaker<G> {
 }
 
 /// What a failure says of a request that would change something.
-fn changed(failure: Failure) -> Reply {
+fn changed(failure: RespFailure) -> Reply {
     match failure {
-        Failure::Unsent(why) => Reply::fail(why),
-        Failure::Unknown(why) => Reply::info(why),
+        RespFailure::Unsent(why) => Reply::fail(why),
+        RespFailure::Unknown(why) => Reply::info(why),
     }
 }
 
 /// The same of a request that only looks: whatever became of it, it did nothing.
-pub(in crate::system) fn unseen(failure: Failure) -> Reply {
+pub(in crate::system) fn unseen(failure: RespFailure) -> Reply {
     looked(changed(failure))
 }
 
 /// What an answer says that carries no result.
-fn refused(answer: &Answer) -> Reply {
-    let Answer::Error(said) = answer else {
+fn refused(answer: &RespValue) -> Reply {
+    let RespValue::Error(said) = answer else {
         return Reply::info("an answer to some other request");
     };
     let name = said.split_whitespace().next().unwrap_or_default();
@@ -86,7 +86,7 @@ fn refused(answer: &Answer) -> Reply {
 }
 
 /// The same of a request that only looks.
-pub(in crate::system) fn unread(answer: &Answer) -> Reply {
+pub(in crate::system) fn unread(answer: &RespValue) -> Reply {
     looked(refused(answer))
 }
 
@@ -94,14 +94,14 @@ fn looked(reply: Reply) -> Reply {
     Reply::fail(reply.error.unwrap_or_default())
 }
 
-/// What a server says of itself and of whom it follows.
+/// The role that a server reports, with its primary.
 pub(in crate::system) async fn replication(
     connections: &Connections,
     server: SocketAddr,
 ) -> Result<String, Reply> {
     let told = connections.ask(server, &["INFO", "replication"]).await.map_err(unseen)?;
     match told {
-        Answer::Text(said) => Ok(said),
+        RespValue::Text(said) => Ok(said),
         other => Err(unread(&other)),
     }
 }
@@ -111,17 +111,17 @@ pub(in crate::system) fn field<'s>(said: &'s str, name: &str) -> Option<&'s str>
     said.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
 }
 
-impl<G: Guide> Speaker<G> {
+impl<G: Guide> RedisClient<G> {
     async fn primary(&self) -> Result<SocketAddr, Reply> {
         self.guide.primary(&self.connections).await
     }
 
-    async fn change(&self, words: &[&str]) -> Result<Answer, Reply> {
+    async fn change(&self, words: &[&str]) -> Result<RespValue, Reply> {
         let primary = self.primary().await?;
         self.connections.ask(primary, words).await.map_err(changed)
     }
 
-    async fn look(&self, words: &[&str]) -> Result<Answer, Reply> {
+    async fn look(&self, words: &[&str]) -> Result<RespValue, Reply> {
         let place = if self.stale { self.address } else { self.primary().await? };
         self.connections.ask(place, words).await.map_err(unseen)
     }
@@ -129,32 +129,32 @@ impl<G: Guide> Speaker<G> {
     async fn answer(&self, call: &Call) -> Result<Reply, Reply> {
         match call {
             Call::Read { key } => match self.look(&["GET", key]).await? {
-                Answer::Text(value) => Ok(Reply::returned(int(&value))),
-                Answer::Nil => Ok(Reply::read(None)),
+                RespValue::Text(value) => Ok(Reply::returned(int(&value))),
+                RespValue::Nil => Ok(Reply::read(None)),
                 other => Err(unread(&other)),
             },
             Call::Write { key, value } => {
                 match self.change(&["SET", key, &value.to_string()]).await? {
-                    Answer::Text(ok) if ok == "OK" => Ok(Reply::ok()),
+                    RespValue::Text(ok) if ok == "OK" => Ok(Reply::ok()),
                     other => Err(refused(&other)),
                 }
             }
             Call::Cas { key, old, new } => {
                 let (old, new) = (old.to_string(), new.to_string());
                 match self.change(&["EVAL", CAS, "1", key, &old, &new]).await? {
-                    Answer::Int(1) => Ok(Reply::ok()),
-                    Answer::Int(0) => Ok(Reply::mismatch()),
+                    RespValue::Int(1) => Ok(Reply::ok()),
+                    RespValue::Int(0) => Ok(Reply::mismatch()),
                     other => Err(refused(&other)),
                 }
             }
             Call::Insert { element } => {
                 match self.change(&["SADD", SET, &element.to_string()]).await? {
-                    Answer::Int(0 | 1) => Ok(Reply::ok()),
+                    RespValue::Int(0 | 1) => Ok(Reply::ok()),
                     other => Err(refused(&other)),
                 }
             }
             Call::ReadSet => match self.look(&["SMEMBERS", SET]).await? {
-                Answer::Texts(all) => {
+                RespValue::Texts(all) => {
                     Ok(Reply::returned(Seen::List(all.iter().map(|text| int(text)).collect())))
                 }
                 other => Err(unread(&other)),
@@ -173,7 +173,7 @@ impl<G: Guide> Speaker<G> {
     }
 }
 
-impl<G: Guide> Client for Speaker<G> {
+impl<G: Guide> Client for RedisClient<G> {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply> {
         Box::pin(async move { self.answer(call).await.unwrap_or_else(|reply| reply) })
     }
@@ -193,16 +193,16 @@ mod tests {
 
     #[test]
     fn only_errors_of_the_table_and_requests_never_sent_are_definite() {
-        let error = |text: &str| refused(&Answer::Error(text.to_owned())).outcome;
+        let error = |text: &str| refused(&RespValue::Error(text.to_owned())).outcome;
         assert_eq!(error("READONLY You can't write against a read only replica."), Outcome::Fail);
         assert_eq!(error("NOREPLICAS Not enough good replicas to write."), Outcome::Fail);
         assert_eq!(error("UNBLOCKED force unblock from blocking operation"), Outcome::Info);
         assert_eq!(error("ERR something new"), Outcome::Info);
         assert_eq!(error("MISCONF Errors writing to the AOF file"), Outcome::Info);
         assert_eq!(error(""), Outcome::Info);
-        assert_eq!(refused(&Answer::Int(3)).outcome, Outcome::Info);
-        assert_eq!(changed(Failure::Unsent("refused".to_owned())).outcome, Outcome::Fail);
-        assert_eq!(changed(Failure::Unknown("timeout".to_owned())).outcome, Outcome::Info);
+        assert_eq!(refused(&RespValue::Int(3)).outcome, Outcome::Info);
+        assert_eq!(changed(RespFailure::Unsent("refused".to_owned())).outcome, Outcome::Fail);
+        assert_eq!(changed(RespFailure::Unknown("timeout".to_owned())).outcome, Outcome::Info);
         assert!(DEFINITE.iter().all(|(_, why)| why.len() > 20));
     }
 

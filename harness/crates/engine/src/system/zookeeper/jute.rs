@@ -1,7 +1,7 @@
 //! Writes requests of ZooKeeper's wire protocol and reads its answers. Pure.
 //!
-//! Numbers are big-endian, texts and bytes carry their length in front. Reading never goes past the end of an answer:
-//! whatever does not fit is no answer.
+//! Numbers are big-endian, strings and bytes are preceded by their length. A reader never goes past
+//! the end of a response: malformed data is no response.
 
 /// What a request is for, as the protocol numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Frame {
         Self::default().int(xid).int(kind as i32).bytes(path.as_bytes())
     }
 
-    /// A node that everybody may do everything with, and that stays.
+    /// A persistent node with all permissions for all clients.
     pub(super) fn open_to_all(self, data: &str) -> Self {
         let all_rights = 31;
         let entry = self.bytes(data.as_bytes()).int(1).int(all_rights);
@@ -68,9 +68,9 @@ impl Frame {
 
 /// An answer, read from the front.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Answer<'a>(pub(super) &'a [u8]);
+pub(super) struct ResponseReader<'a>(pub(super) &'a [u8]);
 
-impl<'a> Answer<'a> {
+impl<'a> ResponseReader<'a> {
     fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let (front, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
@@ -120,13 +120,13 @@ mod tests {
     #[test]
     fn every_answer_cut_short_is_none() {
         let whole = Frame::default().bytes(b"42").long(1).long(2).long(3).long(4).int(9).0;
-        assert_eq!(Answer(&whole).data(), Some(("42".to_owned(), 9)));
+        assert_eq!(ResponseReader(&whole).data(), Some(("42".to_owned(), 9)));
         for length in 0..whole.len() {
-            assert_eq!(Answer(&whole[..length]).data(), None);
+            assert_eq!(ResponseReader(&whole[..length]).data(), None);
         }
         let names = Frame::default().int(2).bytes(b"a").bytes(b"b").0;
-        assert_eq!(Answer(&names).texts(), Some(vec!["a".to_owned(), "b".to_owned()]));
-        assert_eq!(Answer(&names[..names.len() - 1]).texts(), None);
-        assert_eq!(Answer(&[255; 8]).text(), None);
+        assert_eq!(ResponseReader(&names).texts(), Some(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(ResponseReader(&names[..names.len() - 1]).texts(), None);
+        assert_eq!(ResponseReader(&[255; 8]).text(), None);
     }
 }

@@ -1,9 +1,9 @@
 //! Keeps sessions with one ZooKeeper server, each for one request at a time.
 //!
-//! A session that failed in any way is thrown away: its next answer could belong to the request before. The failure
-//! says whether the request can have left this machine.
+//! A session is closed after any failure, because its next response could belong to the previous
+//! request. A failure tells whether the request may have been sent.
 
-use super::jute::{Answer, Frame, Kind};
+use super::jute::{Frame, Kind, ResponseReader};
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,10 +22,10 @@ const LONGEST: usize = 8 << 20;
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum SessionFailure {
     /// The request was never sent.
     Unsent(String),
-    /// Nobody knows what became of it.
+    /// The request may have been sent; its outcome is unknown.
     Unknown(String),
     /// The server answered with this error.
     Refused(i32),
@@ -54,23 +54,25 @@ impl Sessions {
         kind: Kind,
         path: &str,
         rest: impl FnOnce(Frame) -> Frame,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<Vec<u8>, SessionFailure> {
         let mut session = match self.idle() {
             Some(session) => session,
             None => match timeout(PATIENCE, Session::open(self.address)).await {
                 Ok(Ok(session)) => session,
-                Ok(Err(error)) => return Err(Failure::Unsent(format!("no session: {error}"))),
-                Err(_) => return Err(Failure::Unsent("no session in time".to_owned())),
+                Ok(Err(error)) => {
+                    return Err(SessionFailure::Unsent(format!("no session: {error}")));
+                }
+                Err(_) => return Err(SessionFailure::Unsent("no session in time".to_owned())),
             },
         };
         session.xid += 1;
         let frame = rest(Frame::request(session.xid, kind, path));
         let asked = timeout(PATIENCE, session.answer(frame)).await;
         let answer = asked
-            .map_err(|_| Failure::Unknown("timeout".to_owned()))?
-            .map_err(|error| Failure::Unknown(error.to_string()))?;
+            .map_err(|_| SessionFailure::Unknown("timeout".to_owned()))?
+            .map_err(|error| SessionFailure::Unknown(error.to_string()))?;
         let body = body(&answer, session.xid);
-        if !matches!(body, Err(Failure::Unknown(_))) {
+        if !matches!(body, Err(SessionFailure::Unknown(_))) {
             session.used = Instant::now();
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
         }
@@ -106,13 +108,15 @@ impl Session {
 }
 
 /// What the answer to the request of that number holds.
-fn body(answer: &[u8], xid: i32) -> Result<&[u8], Failure> {
-    let mut rest = Answer(answer);
+fn body(answer: &[u8], xid: i32) -> Result<&[u8], SessionFailure> {
+    let mut rest = ResponseReader(answer);
     let head = (rest.int(), rest.long(), rest.int());
     match head {
         (Some(number), Some(_), Some(0)) if number == xid => Ok(rest.0),
-        (Some(number), Some(_), Some(error)) if number == xid => Err(Failure::Refused(error)),
-        _ => Err(Failure::Unknown("the answer belongs to another request".to_owned())),
+        (Some(number), Some(_), Some(error)) if number == xid => {
+            Err(SessionFailure::Refused(error))
+        }
+        _ => Err(SessionFailure::Unknown("the answer belongs to another request".to_owned())),
     }
 }
 
@@ -126,9 +130,9 @@ mod tests {
             [[0, 0, 0, xid].as_slice(), &[0; 8], &[0, 0, 0, error], b"x"].concat()
         };
         assert!(matches!(body(&answer(3, 0), 3), Ok(b"x")));
-        assert!(matches!(body(&answer(3, 7), 3), Err(Failure::Refused(7))));
-        assert!(matches!(body(&answer(4, 0), 3), Err(Failure::Unknown(_))));
-        assert!(matches!(body(&answer(3, 0)[..9], 3), Err(Failure::Unknown(_))));
+        assert!(matches!(body(&answer(3, 7), 3), Err(SessionFailure::Refused(7))));
+        assert!(matches!(body(&answer(4, 0), 3), Err(SessionFailure::Unknown(_))));
+        assert!(matches!(body(&answer(3, 0)[..9], 3), Err(SessionFailure::Unknown(_))));
     }
 
     #[tokio::test]
@@ -137,6 +141,6 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         drop(listener);
         let asked = Sessions::new(address).ask(Kind::Sync, "/", |frame| frame).await;
-        assert!(matches!(asked, Err(Failure::Unsent(_))));
+        assert!(matches!(asked, Err(SessionFailure::Unsent(_))));
     }
 }
