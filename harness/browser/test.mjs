@@ -117,7 +117,7 @@ const tests = {
     assert.ok(Number(passing) > 0 && Number(passing) < Number(all), status);
     await page.click('button[type=reset]');
     await settled(page);
-    assert.match(await text(page, 'status'), /all of them here/);
+    assert.match(await text(page, 'status'), /all shown/);
   },
 
   async 'zoom, axis and whole run change the view and nothing else'(page) {
@@ -137,7 +137,7 @@ const tests = {
   async 'what replicas said of themselves is told where one points'(page) {
     await page.keyboard.press('f');
     await page.hover('#lanes', { position: { x: 300, y: 30 } });
-    assert.match(await text(page, 'pointed'), /at \d+\.\d+ s; n1 .*(leader|follower|candidate|says nothing|down|stopped).*; n2 /);
+    assert.match(await text(page, 'pointed'), /at \d+\.\d+ s; n1 .*(leader|follower|candidate|no report|down|stopped).*; n2 /);
     assert.ok(await page.isVisible('#hair'));
     await page.click('#lanes', { position: { x: 300, y: 25 } });
     assert.match(await text(page, 'drawer'), /replica, at/);
@@ -276,9 +276,9 @@ const tests = {
     fs.rmSync(path.join(directory, 'replicas.jsonl')); fs.rmSync(path.join(directory, 'logs'), { recursive: true });
     execFileSync(harness, ['report', directory], { stdio: 'ignore' });
     const old = await opened(browser, path.join(directory, 'report.html'));
-    assert.match(await text(old, 'noted'), /Nothing was noted of the replicas/);
+    assert.match(await text(old, 'noted'), /no observations of replicas/);
     await old.keyboard.press('.');
-    assert.match(await text(old, 'log'), /There is no log of n\d/);
+    assert.match(await text(old, 'log'), /This page has no log of n\d/);
     await old.close();
     fs.rmSync(directory, { recursive: true });
   },
@@ -335,7 +335,7 @@ const tests = {
     assert.notEqual(await key(), first);
     await page.keyboard.press('0');
     assert.equal(await key(), '');
-    assert.match(await text(page, 'status'), /all of them here/);
+    assert.match(await text(page, 'status'), /all shown/);
     const proved = await page.evaluate(() => document.querySelector('.proof h2 code')?.textContent);
     if (proved) assert.equal(JSON.stringify(first), proved, 'the key of the proof comes first');
   },

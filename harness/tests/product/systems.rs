@@ -82,7 +82,7 @@ fn a_primary_for_ever_may_be_cut_off_for_long() {
     let line = "--nodes 3 --seed 1 --schedule cut.txt --time-limit 13s";
     let output = ground.run(&format!("test --system {} {line}", example("toykv")));
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
-    let what = "not asked: whether a majority makes progress without its leader";
+    let what = "not checked: whether a majority makes progress without its leader";
     assert!(told(&output).contains(what), "{}", told(&output));
 }
 
@@ -116,7 +116,7 @@ fn redis_without_failover_keeps_what_it_acknowledged_and_its_replicas_are_late()
     }
     let line = "test --system redis --nodes 3 --nemesis";
     let (ground, right) = acquitted(&format!("{line} partition,kill,pause"), 12);
-    assert!(told(&right).contains("not asked: whether a majority goes on"), "{}", told(&right));
+    assert!(told(&right).contains("not checked: whether a majority goes on"), "{}", told(&right));
     drop(ground);
     let (_ground, stale) = convicted(&format!("{line} partition --read stale"), 10);
     assert!(told(&stale).contains("The operations that prove it"), "{}", told(&stale));

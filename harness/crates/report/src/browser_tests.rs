@@ -1,16 +1,16 @@
-//! Opens pages in a real browser, where there is one: the script must draw, and run nothing of what it shows.
+//! Opens pages in Chromium, if it is installed: the script must draw, and execute no text of a run.
 
 use super::{html, sample};
 use crate::not_run::not_run;
 use std::process::Command;
 
-/// The page as Chromium has it once its script is through; nothing where there is no Chromium.
-fn opened(name: &str, page: &str) -> Option<String> {
-    linked(name, page, "")
+/// The DOM after the script has run; `None` without Chromium.
+fn open_page(name: &str, page: &str) -> Option<String> {
+    open_link(name, page, "")
 }
 
-/// The same, opened by a link to a part of it.
-fn linked(name: &str, page: &str, link: &str) -> Option<String> {
+/// The DOM of the page opened with a fragment.
+fn open_link(name: &str, page: &str, link: &str) -> Option<String> {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("report.html");
     std::fs::write(&path, page).expect("a file");
@@ -30,37 +30,38 @@ fn linked(name: &str, page: &str, link: &str) -> Option<String> {
 }
 
 #[test]
-fn a_browser_draws_none_one_and_many() {
+fn draws_none_one_and_many_operations() {
     for (operations, told) in
         [(0, "0 operations on 0"), (1, "1 operations on 1"), (3000, "3000 operations on 10")]
     {
         let page = html(&sample::invalid(operations).run());
-        let Some(dom) = opened("report in a browser", &page) else { return };
-        assert!(dom.contains("data-ready=\"yes\""), "{operations}: the script came to its end");
+        let Some(dom) = open_page("report in a browser", &page) else { return };
+        assert!(dom.contains("data-ready=\"yes\""), "{operations}: the script finished");
         assert!(dom.contains(told), "{operations}");
-        let silent = "n2, n3, n4, n5 never said anything of themselves";
-        assert!(dom.contains(silent), "what was seen of replicas is read: {operations}");
+        let silent = "n2, n3, n4, n5 never reported their state";
+        assert!(dom.contains(silent), "observations are unpacked: {operations}");
     }
 }
 
 #[test]
-fn a_browser_runs_nothing_that_a_run_says() {
-    let attack = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">";
+fn executes_no_text_of_a_run() {
+    let attack = "</script><script>document.title='owned'</script>\
+                  <img src=x onerror=\"document.title='owned'\">";
     let page = html(&sample::hostile(attack).run());
     let page = page.replace("<main>", "<main><script>document.title='owned'</script>");
-    let Some(dom) = opened("hostile report in a browser", &page) else { return };
-    assert!(dom.contains("data-ready=\"yes\""), "our own script runs");
-    assert!(!dom.contains("<title>owned"), "even markup that got in would not run");
+    let Some(dom) = open_page("hostile report in a browser", &page) else { return };
+    assert!(dom.contains("data-ready=\"yes\""), "the page's own script runs");
+    assert!(!dom.contains("<title>owned"), "the policy blocks injected scripts");
 }
 
 #[test]
-fn a_link_leads_to_an_operation_a_step_and_a_choice() {
+fn opens_a_link_to_an_operation_and_a_step() {
     let page = html(&sample::invalid(3000).run());
     let link = "#op=4&step=1&outcome=fail&t=0-9000000000";
-    let Some(dom) = linked("deep link in a browser", &page, link) else { return };
+    let Some(dom) = open_link("deep link in a browser", &page, link) else { return };
     assert!(dom.contains("pass the filter, the others are hidden"));
     assert!(dom.contains("class=\"now\""), "the step is shown");
-    assert!(dom.contains("{\"index\":4,\"time\":"), "the operation is told as it was recorded");
-    let Some(dom) = linked("deep link in a browser", &page, "#op=5000000") else { return };
-    assert!(dom.contains("of this link is not in this run"), "what is not there is said");
+    assert!(dom.contains("{\"index\":4,\"time\":"), "the operation is shown as recorded");
+    let Some(dom) = open_link("deep link in a browser", &page, "#op=5000000") else { return };
+    assert!(dom.contains("of this link is not in this run"), "the missing operation is reported");
 }

@@ -1,19 +1,19 @@
-//! Draws which operation must come before which: names on an ellipse, an arrow for each reason.
+//! Draws a dependency cycle: operations on an ellipse, an arrow for each dependency.
 
-use super::markup::escape;
+use super::markup::escape_html;
 use records::record::Arrow;
 use std::f64::consts::TAU;
 
-/// The middle of the drawing, and how far its names stand from it.
+/// The centre of the drawing and the radii of the ellipse.
 const MIDDLE: (f64, f64) = (300.0, 120.0);
 const REACH: (f64, f64) = (220.0, 88.0);
-/// How far an arrow's ends stay from the middles of the names it joins.
+/// The distance of an arrow's ends from the centres of its nodes.
 const CLEAR: f64 = 24.0;
 
 type Point = (f64, f64);
 
-/// The drawing; nothing where there is nothing to join.
-pub(super) fn drawing(operations: &[u64], arrows: &[Arrow]) -> String {
+/// Draws the cycle; empty if there are no arrows.
+pub(super) fn draw_cycle(operations: &[u64], arrows: &[Arrow]) -> String {
     if arrows.is_empty() {
         return String::new();
     }
@@ -24,33 +24,34 @@ pub(super) fn drawing(operations: &[u64], arrows: &[Arrow]) -> String {
     };
     let edges = arrows.iter().filter_map(|arrow| {
         let (from, to) = (place(arrow.from)?, place(arrow.to)?);
-        (from != to).then(|| edge(point(from), point(to), &arrow.relation))
+        (from != to).then(|| draw_edge(point(from), point(to), &arrow.relation))
     });
-    let nodes = operations.iter().enumerate().map(|(n, index)| node(point(n), n + 1, *index));
+    let nodes = operations.iter().enumerate().map(|(n, index)| draw_node(point(n), n + 1, *index));
     format!(
         "<div class=\"wide cycle\" tabindex=\"0\"><svg viewBox=\"0 0 600 240\" role=\"img\" \
-         aria-label=\"Which operation must come before which\">{}{}</svg></div>",
+         aria-label=\"Dependencies between the operations\">{}{}</svg></div>",
         edges.collect::<String>(),
         nodes.collect::<String>()
     )
 }
 
-fn node((x, y): Point, number: usize, index: u64) -> String {
+fn draw_node((x, y): Point, number: usize, index: u64) -> String {
     format!(
         "<g data-op=\"{index}\"><rect class=\"node\" x=\"{:.1}\" y=\"{:.1}\" width=\"40\" \
-         height=\"24\" rx=\"6\"/><text class=\"time\" x=\"{x:.1}\" y=\"{:.1}\">T{number}</text></g>",
+         height=\"24\" rx=\"6\"/>\
+         <text class=\"time\" x=\"{x:.1}\" y=\"{:.1}\">T{number}</text></g>",
         x - 20.0,
         y - 12.0,
         y + 4.0
     )
 }
 
-/// A bent arrow, so that one there and one back do not cover each other.
-fn edge(from: Point, to: Point, relation: &str) -> String {
+/// A curved arrow, so that two opposite arrows do not overlap.
+fn draw_edge(from: Point, to: Point, relation: &str) -> String {
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
     let bend = ((from.0 + to.0) / 2.0 + dy * 0.22, (from.1 + to.1) / 2.0 - dx * 0.22);
-    let (start, end) = (towards(from, bend), towards(to, bend));
-    let (ux, uy) = unit(bend, end);
+    let (start, end) = (move_towards(from, bend), move_towards(to, bend));
+    let (ux, uy) = unit_vector(bend, end);
     let side = |turn: f64| (end.0 - 9.0 * ux + 5.0 * turn * uy, end.1 - 9.0 * uy - 5.0 * turn * ux);
     let (left, right) = (side(1.0), side(-1.0));
     let words = ((start.0 + end.0) / 4.0 + bend.0 / 2.0, (start.1 + end.1) / 4.0 + bend.1 / 2.0);
@@ -72,17 +73,17 @@ fn edge(from: Point, to: Point, relation: &str) -> String {
         right.1,
         words.0,
         words.1 + 4.0,
-        escape(relation)
+        escape_html(relation)
     )
 }
 
-/// A little way from one point to another.
-fn towards(from: Point, to: Point) -> Point {
-    let (ux, uy) = unit(from, to);
+/// The point [`CLEAR`] pixels from one point towards another.
+fn move_towards(from: Point, to: Point) -> Point {
+    let (ux, uy) = unit_vector(from, to);
     (from.0 + CLEAR * ux, from.1 + CLEAR * uy)
 }
 
-fn unit(from: Point, to: Point) -> Point {
+fn unit_vector(from: Point, to: Point) -> Point {
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
     let length = dx.hypot(dy).max(1e-9);
     (dx / length, dy / length)
@@ -97,17 +98,17 @@ mod tests {
     }
 
     #[test]
-    fn every_arrow_is_drawn_and_its_reason_is_text() {
-        let svg = drawing(&[4, 8, 2], &[arrow(4, 8), arrow(8, 2), arrow(2, 4)]);
+    fn draws_every_arrow_with_its_relation() {
+        let svg = draw_cycle(&[4, 8, 2], &[arrow(4, 8), arrow(8, 2), arrow(2, 4)]);
         assert_eq!(svg.matches("class=\"edge\"").count(), 3);
         assert_eq!(svg.matches("&lt;rw&gt;").count(), 3);
         assert!(svg.contains("data-op=\"8\"") && !svg.contains("NaN"));
     }
 
     #[test]
-    fn an_arrow_to_nowhere_or_to_itself_does_no_harm() {
-        let svg = drawing(&[4], &[arrow(4, 4), arrow(4, 9)]);
+    fn ignores_arrows_to_unknown_operations_and_self_loops() {
+        let svg = draw_cycle(&[4], &[arrow(4, 4), arrow(4, 9)]);
         assert!(!svg.contains("edge") && svg.contains("T1"));
-        assert_eq!(drawing(&[4], &[]), "");
+        assert_eq!(draw_cycle(&[4], &[]), "");
     }
 }

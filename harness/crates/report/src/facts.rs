@@ -1,61 +1,68 @@
-//! Lists the circumstances of a run: what was asked, on which machine, over which network, and how
-//! long it took. Every one is a term of ours and a text that is escaped.
+//! Lists the facts of a run: options, machine, network and timings. The terms are constants, the
+//! texts are escaped.
 
-use super::markup::escape;
-use super::phrase::{self, count, millis};
+use super::markup::escape_html;
+use super::phrase::{self, count_noun, format_millis};
 use records::record::{Config, Coverage, RunRecord, Timings};
 
-/// The circumstances as a list of terms and descriptions.
-pub(super) fn facts(record: &RunRecord, coverage: &Coverage) -> String {
-    let mut facts = asked(&record.config);
-    facts.extend(met(coverage));
-    facts.extend(circumstances(record));
+/// Renders the facts as a list of terms and descriptions.
+pub(super) fn render_facts(record: &RunRecord, coverage: &Coverage) -> String {
+    let mut facts = config_facts(&record.config);
+    facts.extend(coverage_fact(coverage));
+    facts.extend(environment_facts(record));
     let items = facts
         .iter()
-        .map(|(term, words)| format!("<div><dt>{term}</dt><dd>{}</dd></div>", escape(words)));
+        .map(|(term, words)| format!("<div><dt>{term}</dt><dd>{}</dd></div>", escape_html(words)));
     format!("<dl>{}</dl>", items.collect::<String>())
 }
 
-/// What the faults met. Who led is the system's own word.
-fn met(coverage: &Coverage) -> Option<(&'static str, String)> {
-    let kinds = phrase::coverage(coverage);
+/// The operations during faults. Leaders are as the system reports them.
+fn coverage_fact(coverage: &Coverage) -> Option<(&'static str, String)> {
+    let kinds = phrase::coverage_rows(coverage);
     let mut words: Vec<String> = kinds
         .iter()
         .map(|[name, times, met, led]| format!("{name}, {times}: {met}; {led}"))
         .collect();
     words.push(format!("{} reads by followers", coverage.reads_by_followers));
-    (!kinds.is_empty()).then(|| ("faults met", words.join(" | ")))
+    (!kinds.is_empty()).then(|| ("operations during faults", words.join(" | ")))
 }
 
-/// What clients do, and how fresh their reads are where that is not as fresh as can be.
-fn workload(config: &Config) -> String {
+/// The workload, and the read consistency unless it is linearizable.
+fn workload_fact(config: &Config) -> String {
     let Config { workload, read, .. } = config;
     if read == "linearizable" { workload.clone() } else { format!("{workload}, {read} reads") }
 }
 
-/// What was asked of the run.
-fn asked(config: &Config) -> Vec<(&'static str, String)> {
+/// The options of the run.
+fn config_facts(config: &Config) -> Vec<(&'static str, String)> {
     let mut facts = vec![
-        ("system", format!("{}, {}", config.system, count(usize::from(config.nodes), "replica"))),
-        ("workload", workload(config)),
-        ("nemesis", list(&config.nemesis)),
-        ("load", load(config)),
+        (
+            "system",
+            format!("{}, {}", config.system, count_noun(usize::from(config.nodes), "replica")),
+        ),
+        ("workload", workload_fact(config)),
+        ("nemesis", join_or_none(&config.nemesis)),
+        ("load", load_fact(config)),
         ("seed", config.seed.to_string()),
     ];
     if !config.bugs.is_empty() {
-        facts.push(("bugs switched on", list(&config.bugs)));
+        facts.push(("seeded bugs", join_or_none(&config.bugs)));
     }
     facts.extend(config.bin.iter().map(|bin| ("build under test", bin.clone())));
     facts
 }
 
-fn load(config: &Config) -> String {
-    let clients = count(config.concurrency as usize, "client");
-    format!("{} operations a second by {clients} for {}", config.rate, millis(config.time_limit_ms))
+fn load_fact(config: &Config) -> String {
+    let clients = count_noun(config.concurrency as usize, "client");
+    format!(
+        "{} operations a second by {clients} for {}",
+        config.rate,
+        format_millis(config.time_limit_ms)
+    )
 }
 
-/// Where and how it ran.
-fn circumstances(record: &RunRecord) -> Vec<(&'static str, String)> {
+/// The environment and timings of the run.
+fn environment_facts(record: &RunRecord) -> Vec<(&'static str, String)> {
     let (net, machine) = (&record.net, &record.machine);
     let mut facts = vec![("network", format!("{}: {}", net.backend, net.description))];
     facts.extend(net.why.iter().map(|why| ("why this network", why.clone())));
@@ -64,19 +71,19 @@ fn circumstances(record: &RunRecord) -> Vec<(&'static str, String)> {
     );
     facts.extend(record.disks.iter().filter_map(|it| Some(("why these disks", it.why.clone()?))));
     let replicas = record.replicas.iter().map(|one| format!("{} {}", one.name, one.address));
-    let cpus = count(machine.cpus, "processor");
+    let cpus = count_noun(machine.cpus, "processor");
     facts.extend([
-        ("replicas", list(&replicas.collect::<Vec<_>>())),
+        ("replicas", join_or_none(&replicas.collect::<Vec<_>>())),
         ("machine", format!("{}, {cpus}, user {}", machine.kernel, machine.uid)),
         ("harness", record.harness.clone()),
         ("started", record.started.clone()),
-        ("took", timings(&record.timings)),
-        ("typed", record.argv.join(" ")),
+        ("timings", format_timings(&record.timings)),
+        ("command line", record.argv.join(" ")),
     ]);
     facts
 }
 
-fn timings(timings: &Timings) -> String {
+fn format_timings(timings: &Timings) -> String {
     let parts = [
         ("network up", Some(timings.net_ms)),
         ("replicas ready", Some(timings.ready_ms)),
@@ -84,10 +91,11 @@ fn timings(timings: &Timings) -> String {
         ("last completion", timings.history_ms),
         ("verdict", timings.judged_ms),
     ];
-    let words = parts.iter().filter_map(|(name, ms)| Some(format!("{name} at {}", millis((*ms)?))));
+    let words =
+        parts.iter().filter_map(|(name, ms)| Some(format!("{name} at {}", format_millis((*ms)?))));
     words.collect::<Vec<_>>().join(", ")
 }
 
-fn list(words: &[String]) -> String {
+fn join_or_none(words: &[String]) -> String {
     if words.is_empty() { "none".to_owned() } else { words.join(", ") }
 }

@@ -1,38 +1,39 @@
-//! Lays the operations on one key side by side, a column per replica, up to the read that broke a promise: who still
-//! said what while others had said more.
+//! Lists the operations on one key, a column per replica, up to the read that violated a session
+//! guarantee: it shows which replica answered from an old state.
 
-use super::markup::table;
+use super::markup::render_table;
 use super::phrase;
 use super::run::Run;
 use checker::history::{Kind, Operation, Value};
 use records::record::Finding;
 
-/// How many operations on the key are shown before and among those of the case.
+/// How many of the last operations on the key are shown.
 const SHOWN: usize = 14;
 
-/// The columns of a session's case; nothing where its operations have no key or no replica.
-pub(super) fn followers(run: &Run<'_>, finding: &Finding) -> String {
-    let Some(told) = around(run, finding) else { return String::new() };
+/// The table of a session finding; empty if its operations have no key or no replica.
+pub(super) fn replica_columns(run: &Run<'_>, finding: &Finding) -> String {
+    let Some(told) = operations_on_key(run, finding) else { return String::new() };
     let names: Vec<&str> = run.record.replicas.iter().map(|replica| &*replica.name).collect();
     let rows: Vec<Vec<String>> =
-        told.iter().map(|operation| row(operation, &names, finding)).collect();
-    let heads: Vec<&str> = ["from", "process"].into_iter().chain(names.iter().copied()).collect();
+        told.iter().map(|operation| operation_row(run, operation, &names, finding)).collect();
+    let heads: Vec<&str> = ["start", "client"].into_iter().chain(names.iter().copied()).collect();
     format!(
-        "<h3>What each replica said of this key until then</h3>{}\
-         <p class=\"note\">The last {SHOWN} operations on it before the promise was broken; T names those of the case.</p>",
-        table(&heads, &rows)
+        "<h3>Operations on this key, by replica</h3>{}\
+         <p class=\"note\">The last {SHOWN} operations on the key before the violation; \
+         T1, T2, … are the operations of this finding.</p>",
+        render_table(&heads, &rows)
     )
 }
 
-/// The operations on the case's key that ended before its last one did, and that one; the last few of them.
-fn around<'a>(run: &Run<'a>, finding: &Finding) -> Option<Vec<&'a Operation>> {
+/// The last operations on the finding's key, up to the completion of its last operation.
+fn operations_on_key<'a>(run: &Run<'a>, finding: &Finding) -> Option<Vec<&'a Operation>> {
     let operations = run.history.operations();
     let last = finding.operations.iter().max()?;
     let place = operations.binary_search_by_key(last, |it| it.invoked.index).ok()?;
-    let (broken, key) = (&operations[place], key(&operations[place])?);
+    let (broken, key) = (&operations[place], operation_key(&operations[place])?);
     broken.node.as_ref()?;
     let end = broken.completion.as_ref()?.at.index;
-    let on_it = operations.iter().filter(|it| self::key(it) == Some(key));
+    let on_it = operations.iter().filter(|it| self::operation_key(it) == Some(key));
     let over = |it: &&Operation| it.completion.as_ref().is_some_and(|ended| ended.at.index <= end);
     let mut told: Vec<&Operation> = on_it.filter(over).collect();
     let case = |it: &&Operation| finding.operations.contains(&it.invoked.index);
@@ -45,25 +46,31 @@ fn around<'a>(run: &Run<'a>, finding: &Finding) -> Option<Vec<&'a Operation>> {
     Some(told)
 }
 
-fn key(operation: &Operation) -> Option<&Value> {
+fn operation_key(operation: &Operation) -> Option<&Value> {
     operation.input.as_pair().map(|pair| pair.0)
 }
 
-fn row(operation: &Operation, replicas: &[&str], finding: &Finding) -> Vec<String> {
+fn operation_row(
+    run: &Run<'_>,
+    operation: &Operation,
+    replicas: &[&str],
+    finding: &Finding,
+) -> Vec<String> {
     let index = operation.invoked.index;
     let name = finding.operations.iter().position(|one| *one == index);
     let mark = name.map_or_else(String::new, |place| format!("T{}: ", place + 1));
     let node = operation.node.as_ref().map(ToString::to_string).unwrap_or_default();
     let cell = |replica: &&str| match node == **replica {
-        true => format!("{mark}{} {}", operation.f, answer(operation)),
+        true => format!("{mark}{} {}", operation.f, shown_value(operation)),
         false => String::new(),
     };
-    let from = format!("{} s", phrase::seconds(operation.invoked.time, 1_000));
-    [from, operation.process.to_string()].into_iter().chain(replicas.iter().map(cell)).collect()
+    let from = format!("{} s", phrase::format_seconds(operation.invoked.time, 1_000));
+    let client = phrase::client_name(operation.process, run.record.config.concurrency);
+    [from, client].into_iter().chain(replicas.iter().map(cell)).collect()
 }
 
-/// The value that was told or asked for, without its key.
-fn answer(operation: &Operation) -> String {
+/// The value of the response, or of the request if there is none, without its key.
+fn shown_value(operation: &Operation) -> String {
     let value = |value: &Value| value.as_pair().map_or(value, |pair| pair.1).to_string();
     match (operation.kind(), &operation.completion) {
         (Kind::Ok, Some(ended)) => value(&ended.output),
@@ -79,17 +86,19 @@ mod tests {
     use checker::History;
 
     #[test]
-    fn each_replica_has_a_column_and_the_case_is_named() {
+    fn gives_each_replica_a_column_and_labels_the_finding() {
         let mut sample = sample::valid(0);
         sample.history = History::new(
             checker::history::jsonl::parse(
-                br#"{"index":0,"time":1,"type":"invoke","process":1,"f":"write","value":["k",5],"node":"n1"}
+                br#"
+{"index":0,"time":1,"type":"invoke","process":1,"f":"write","value":["k",5],"node":"n1"}
 {"index":1,"time":2,"type":"ok","process":1,"f":"write","value":["k",5],"node":"n1"}
 {"index":2,"time":3,"type":"invoke","process":1,"f":"read","value":["x",null],"node":"n1"}
 {"index":3,"time":4,"type":"ok","process":1,"f":"read","value":["x",9],"node":"n1"}
 {"index":4,"time":5,"type":"invoke","process":1,"f":"read","value":["k",null],"node":"n2"}
 {"index":5,"time":6,"type":"ok","process":1,"f":"read","value":["k",4],"node":"n2"}
-"#,
+"#
+                .trim_ascii_start(),
             )
             .expect("a history")
             .history
@@ -105,11 +114,11 @@ mod tests {
             arrows: Vec::new(),
             operations: vec![0, 4],
         };
-        let page = followers(&sample.run(), &finding);
+        let page = replica_columns(&sample.run(), &finding);
         assert!(page.contains("<td data-head=\"n1\">T1: write 5</td>"), "{page}");
         assert!(page.contains("<td data-head=\"n2\">T2: read 4</td>"), "{page}");
-        assert!(!page.contains("read 9"), "another key is another matter");
+        assert!(!page.contains("read 9"), "operations on other keys are left out");
         let other = Finding { operations: vec![77], ..finding };
-        assert_eq!(followers(&sample.run(), &other), "");
+        assert_eq!(replica_columns(&sample.run(), &other), "");
     }
 }

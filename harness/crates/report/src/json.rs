@@ -1,10 +1,10 @@
-//! A run as one JSON object.
+//! Renders a run as one JSON object.
 
 use super::run::Run;
 use records::record::VerdictRecord;
 use serde::Serialize;
 
-/// What `--format json` prints: the verdict, where its files are, and how to ask for the run again.
+/// The output of `--format json`: the verdict, the results directory and the command to repeat.
 #[derive(Serialize)]
 struct Document<'a> {
     #[serde(flatten)]
@@ -13,7 +13,7 @@ struct Document<'a> {
     repro: &'a str,
 }
 
-/// The run as one JSON object; its `format` is that of `verdict.json`, whose keys it has.
+/// Renders the run as one JSON object: the keys of `verdict.json`, and two more.
 pub fn json(run: &Run<'_>) -> String {
     let document =
         Document { verdict: run.verdict, results: run.directory, repro: &run.record.repro };
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_the_verdict_and_where_to_go_from_there() {
+    fn writes_the_verdict_with_results_and_repro() {
         let sample = sample::invalid(10);
         let value: serde_json::Value =
             serde_json::from_str(&json(&sample.run())).expect("it is JSON");

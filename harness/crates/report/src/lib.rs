@@ -1,9 +1,9 @@
 //! Renders a finished run for people and programs: values in, text out.
 //!
-//! [`text`] is for the terminal, [`html`] for the page beside the history, [`json`] for programs,
-//! [`Export`] for other tools. All of them show the same record and decide nothing: the words are the verdict's. Nothing here
-//! reads a file, a clock or the environment, or prints. Whatever comes out of a
-//! history or a log is shown as text: it can neither become markup nor steer the terminal.
+//! [`text`] renders for the terminal, [`html`] the page beside the history, [`json`] for programs,
+//! [`Export`] for other tools. All of them show the same record and decide nothing. The crate reads
+//! no file, clock or environment, and prints nothing. Text of a history or a log is escaped: it
+//! becomes neither markup nor a terminal control sequence.
 
 #[cfg(test)]
 mod browser_tests;

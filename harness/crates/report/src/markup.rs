@@ -1,10 +1,10 @@
-//! Guards the page: whatever is not written in this crate's source passes [`escape`] or [`beside`]
-//! before it gets in.
+//! Builds HTML safely: text from outside this crate's source passes [`escape_html`] or
+//! [`relative_link`].
 
 use super::phrase;
 
-/// Text as text, in an element or between the quotes of an attribute.
-pub(super) fn escape(text: &str) -> String {
+/// Escapes text for an element or a quoted attribute.
+pub(super) fn escape_html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in phrase::visible(text).chars() {
         match c {
@@ -19,8 +19,8 @@ pub(super) fn escape(text: &str) -> String {
     out
 }
 
-/// A link target beside the page: relative whatever it says, so that no scheme can be smuggled in.
-pub(super) fn beside(file: &str) -> String {
+/// A link target beside the page. It is always relative, so that it cannot contain a scheme.
+pub(super) fn relative_link(file: &str) -> String {
     let mut out = String::from("./");
     for byte in file.bytes() {
         if byte.is_ascii_alphanumeric() || b"._-/".contains(&byte) {
@@ -32,25 +32,24 @@ pub(super) fn beside(file: &str) -> String {
     out
 }
 
-/// A template with each `{{name}}` replaced. What is put in is not looked at again, so it cannot
-/// ask for more.
-pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
+/// Replaces each `{{name}}` of a template. Inserted values are not expanded again.
+pub(super) fn fill_template(template: &str, values: &[(&str, &str)]) -> String {
     let mut out = String::new();
     let mut pieces = template.split("{{");
     out.push_str(pieces.next().unwrap_or_default());
     for piece in pieces {
-        let (name, rest) = piece.split_once("}}").expect("a template closes what it opens");
+        let (name, rest) = piece.split_once("}}").expect("a placeholder is closed");
         let value = values.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-        out.push_str(value.expect("a template asks only for what is given"));
+        out.push_str(value.expect("a placeholder has a value"));
         out.push_str(rest);
     }
     out
 }
 
-/// A table: its heads and its rows, as text.
-pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+/// Renders a table of text.
+pub(super) fn render_table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let head: String =
-        heads.iter().map(|head| format!("<th scope=\"col\">{}</th>", escape(head))).collect();
+        heads.iter().map(|head| format!("<th scope=\"col\">{}</th>", escape_html(head))).collect();
     let body: String = rows.iter().map(|row| table_row(heads, row)).collect();
     format!(
         "<div class=\"wide\"><table><thead><tr>{head}</tr></thead>\
@@ -58,11 +57,12 @@ pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     )
 }
 
-/// One row; each cell knows its head, for screens too narrow for columns.
+/// One row; each cell repeats its head, for screens too narrow for columns.
 fn table_row(heads: &[&str], row: &[String]) -> String {
     let cells = heads.iter().zip(row);
-    let cells = cells
-        .map(|(head, cell)| format!("<td data-head=\"{}\">{}</td>", escape(head), escape(cell)));
+    let cells = cells.map(|(head, cell)| {
+        format!("<td data-head=\"{}\">{}</td>", escape_html(head), escape_html(cell))
+    });
     format!("<tr>{}</tr>", cells.collect::<String>())
 }
 
@@ -71,21 +71,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_means_something_to_a_browser_passes() {
-        let escaped = escape("</script><img onerror=\"x\">'&\u{202e}");
+    fn escapes_markup_and_bidi_controls() {
+        let escaped = escape_html("</script><img onerror=\"x\">'&\u{202e}");
         let expected = "&lt;/script&gt;&lt;img onerror=&quot;x&quot;&gt;&#39;&amp;\\u{202e}";
         assert_eq!(escaped, expected);
     }
 
     #[test]
-    fn a_link_stays_beside_the_page() {
-        assert_eq!(beside("window.jsonl"), "./window.jsonl");
-        assert_eq!(beside("javascript:alert(1)\""), "./javascript%3Aalert%281%29%22");
+    fn keeps_links_relative() {
+        assert_eq!(relative_link("window.jsonl"), "./window.jsonl");
+        assert_eq!(relative_link("javascript:alert(1)\""), "./javascript%3Aalert%281%29%22");
     }
 
     #[test]
-    fn a_value_cannot_ask_for_another() {
-        let page = fill("<{{a}}|{{b}}>", &[("a", "{{b}}"), ("b", "2")]);
+    fn expands_no_placeholder_in_a_value() {
+        let page = fill_template("<{{a}}|{{b}}>", &[("a", "{{b}}"), ("b", "2")]);
         assert_eq!(page, "<{{b}}|2>");
     }
 }

@@ -1,6 +1,7 @@
-//! Tells the page's script what is no operation: faults, hosts, and the operations that a proof is about.
+//! Gives the page's script everything but the operations: faults, hosts, and the proof.
 //!
-//! It is JSON in plain ASCII without a character that means anything to a browser; texts in it come from a run.
+//! The format is ASCII JSON without characters that HTML interprets, because its texts come from
+//! a run.
 
 use super::run::Run;
 use super::timeline;
@@ -10,27 +11,27 @@ use checker::history::{Process, jsonl};
 use records::record::{FaultRecord, FaultState, VerdictRecord};
 use serde::Serialize;
 
-/// What the script reads before it unpacks the operations.
+/// The data that the script reads before it unpacks the operations.
 #[derive(Serialize)]
 struct Outline<'a> {
-    /// How many clients; an operation's lane is its process's number modulo that.
+    /// The number of clients; the lane of an operation is its process number modulo this.
     clients: u64,
-    /// What the wall clock read when the run's own read zero, in milliseconds since 1970.
+    /// The wall clock at time zero of the run, in milliseconds since 1970.
     clock: Option<i64>,
     faults: Vec<Fault<'a>>,
     hosts: Vec<Host<'a>>,
-    /// The operations that proofs are about, by index of their invocation.
+    /// The operations of all proofs, by index of their invocation.
     proof: Vec<u64>,
-    /// The first proof's longest order that fits.
+    /// The longest consistent prefix of the first proof.
     order: Vec<u64>,
-    /// Those whose answers no order explains.
+    /// The operations whose answers no order explains.
     accused: Vec<u64>,
-    /// The lines of the history that are no client's.
+    /// The lines of the history that the nemesis wrote.
     others: Vec<String>,
-    /// How stale reads were, where that was measured.
+    /// The staleness of reads, if it was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     staleness: Option<super::staleness::Staleness>,
-    /// Each window as a history of its own, by the name of its file.
+    /// The windows as separate histories, by file name.
     cases: Vec<(&'a str, &'a str)>,
 }
 
@@ -48,55 +49,55 @@ struct Fault<'a> {
 #[derive(Serialize)]
 struct Host<'a> {
     name: &'a str,
-    /// The faults that mean something to it.
+    /// The faults that affect it.
     faults: Vec<u32>,
 }
 
-/// The outline of a run.
-pub(super) fn outline(run: &Run<'_>) -> String {
+/// Renders the outline of a run.
+pub(super) fn render_outline(run: &Run<'_>) -> String {
     let verdict = run.verdict;
     let witnesses = || verdict.checks.iter().filter_map(|check| check.witness.as_ref());
     let outline = Outline {
         clients: run.record.config.concurrency,
         clock: run.record.timings.clock_unix_ms,
-        faults: verdict.faults.iter().map(fault).collect(),
-        hosts: hosts(run),
-        proof: proof(verdict),
+        faults: verdict.faults.iter().map(outline_fault).collect(),
+        hosts: outline_hosts(run),
+        proof: proof_operations(verdict),
         order: witnesses().take(1).flat_map(|it| it.order.iter().map(|one| one.index)).collect(),
         accused: witnesses().filter_map(|witness| witness.accused).collect(),
-        others: others(run.history),
+        others: nemesis_lines(run.history),
         staleness: verdict
             .checks
             .iter()
-            .find_map(|check| super::staleness::measured(&check.measured)),
+            .find_map(|check| super::staleness::read_measured(&check.measured)),
         cases: witnesses().map(|witness| (&*witness.file, &*witness.case)).collect(),
     };
-    harmless(&serde_json::to_string(&outline).expect("it has string keys only"))
+    escape_json(&serde_json::to_string(&outline).expect("it has string keys only"))
 }
 
-fn fault(fault: &FaultRecord) -> Fault<'_> {
+fn outline_fault(fault: &FaultRecord) -> Fault<'_> {
     Fault {
         id: fault.id,
-        kind: timeline::kind(fault),
-        word: phrase::fault(fault),
+        kind: timeline::fault_style(fault),
+        word: phrase::fault_name(fault),
         started: fault.started,
         ended: fault.ended,
         witnessed: fault.state == FaultState::Witnessed,
-        story: timeline::story(fault),
+        story: timeline::describe_fault(fault),
     }
 }
 
-fn hosts<'a>(run: &Run<'a>) -> Vec<Host<'a>> {
+fn outline_hosts<'a>(run: &Run<'a>) -> Vec<Host<'a>> {
     let faults = |name: &str| {
-        let bitten = run.verdict.faults.iter().filter(|fault| fault.started.is_some());
-        bitten.filter(|it| timeline::plight(it, name).is_some()).map(|it| it.id).collect()
+        let started = run.verdict.faults.iter().filter(|fault| fault.started.is_some());
+        started.filter(|it| timeline::effect_on_host(it, name).is_some()).map(|it| it.id).collect()
     };
     let hosts = run.record.replicas.iter();
     hosts.map(|host| Host { name: &host.name, faults: faults(&host.name) }).collect()
 }
 
-/// The operations that proofs are about, by index of their invocation.
-pub(super) fn proof(verdict: &VerdictRecord) -> Vec<u64> {
+/// The operations of all proofs, by index of their invocation.
+pub(super) fn proof_operations(verdict: &VerdictRecord) -> Vec<u64> {
     let of_check = |check: &records::record::CheckRecord| {
         let window = check.witness.iter().flat_map(|witness| witness.operations.clone());
         let findings = check.findings.iter().flat_map(|finding| finding.operations.clone());
@@ -105,13 +106,13 @@ pub(super) fn proof(verdict: &VerdictRecord) -> Vec<u64> {
     verdict.checks.iter().flat_map(of_check).collect()
 }
 
-fn others(history: &History) -> Vec<String> {
+fn nemesis_lines(history: &History) -> Vec<String> {
     let others = history.events().iter().filter(|event| event.process == Process::Nemesis);
     others.map(|event| jsonl::event_to_json_line(event).trim_end().to_owned()).collect()
 }
 
-/// The same JSON in ASCII, without what could end an element or begin an entity.
-fn harmless(json: &str) -> String {
+/// Escapes non-ASCII characters and those that could end an element or begin an entity.
+fn escape_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
         if c.is_ascii() && !c.is_ascii_control() && !"<>&'".contains(c) {
@@ -131,19 +132,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_json_that_means_nothing_to_a_browser() {
+    fn writes_json_without_markup() {
         let attack = "</script><!--\u{202e}&amp;'😀\u{7f}";
         let sample = sample::hostile(attack);
-        let text = outline(&sample.run());
+        let text = render_outline(&sample.run());
         assert!(text.is_ascii() && !text.contains(['<', '>', '&', '\'', '\u{7f}']));
         let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(value["hosts"][0]["name"], attack);
     }
 
     #[test]
-    fn the_proof_is_named_by_index() {
+    fn names_the_proof_by_index() {
         let sample = sample::invalid(10);
-        let value: serde_json::Value = serde_json::from_str(&outline(&sample.run())).expect("JSON");
+        let value: serde_json::Value =
+            serde_json::from_str(&render_outline(&sample.run())).expect("JSON");
         assert_eq!(value["proof"], serde_json::json!([0, 2, 4]));
         assert_eq!(value["order"], serde_json::json!([0]));
         assert_eq!(value["accused"], serde_json::json!([2]));

@@ -1,9 +1,10 @@
-//! Puts times and counts into words, and makes foreign text safe to show.
+//! Formats durations, counts and names, and escapes control characters in foreign text.
 
+use checker::history::Process;
 use records::record::{Coverage, FaultRecord, FaultState, KindCoverage, Latency};
 use std::time::Duration;
 
-/// A duration with the digits that matter: `940 us`, `1.2 ms`, `48 ms`, `1.2 s`, `95 s`.
+/// A duration with two significant digits: `940 us`, `1.2 ms`, `48 ms`, `1.2 s`, `95 s`.
 pub fn duration(value: Duration) -> String {
     let ns = value.as_nanos() as f64;
     let (scaled, unit) = match ns {
@@ -16,113 +17,123 @@ pub fn duration(value: Duration) -> String {
     format!("{scaled:.digits$} {unit}")
 }
 
-/// A number of microseconds in words.
-fn micros(value: u64) -> String {
+/// Formats microseconds.
+fn format_micros(value: u64) -> String {
     duration(Duration::from_micros(value))
 }
 
-/// A number of nanoseconds in words.
-pub(super) fn nanos(value: u64) -> String {
+/// Formats nanoseconds.
+pub(super) fn format_nanos(value: u64) -> String {
     duration(Duration::from_nanos(value))
 }
 
-/// A number of milliseconds in words.
-pub(super) fn millis(value: u64) -> String {
+/// Formats milliseconds.
+pub(super) fn format_millis(value: u64) -> String {
     duration(Duration::from_millis(value))
 }
 
-/// A moment of the run in seconds, with the digits that steps of `step` nanoseconds need: `12.5`.
-pub(super) fn seconds(ns: u64, step: u64) -> String {
+/// A time of the run in seconds, with the digits that steps of `step` nanoseconds need: `12.5`.
+pub(super) fn format_seconds(ns: u64, step: u64) -> String {
     let digits = 9usize.saturating_sub(step.max(1).ilog10() as usize);
     format!("{:.digits$}", Duration::from_nanos(ns).as_secs_f64())
 }
 
-/// A moment of the run in seconds, to a tenth.
-fn moment(ns: u64) -> String {
-    seconds(ns, 100_000_000)
+/// A time of the run in seconds, with one decimal.
+fn format_tenths(ns: u64) -> String {
+    format_seconds(ns, 100_000_000)
 }
 
-/// From when to when, in seconds: `12.3-15.0 s`; `12.3 s to the end` where it was never undone.
-pub(super) fn span(started: u64, ended: Option<u64>) -> String {
+/// An interval in seconds: `12.3-15.0 s`; `12.3 s to the end` if the fault was never ended.
+pub(super) fn format_span(started: u64, ended: Option<u64>) -> String {
     match ended {
-        Some(ended) => format!("{}-{} s", moment(started), moment(ended)),
-        None => format!("{} s to the end", moment(started)),
+        Some(ended) => format!("{}-{} s", format_tenths(started), format_tenths(ended)),
+        None => format!("{} s to the end", format_tenths(started)),
     }
 }
 
 /// `1 fault`, `2 faults`.
-pub(super) fn count(number: usize, noun: &str) -> String {
+pub(super) fn count_noun(number: usize, noun: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{s}")
 }
 
-/// A fault's kind and how it aimed: `partition:leader`.
-pub(super) fn fault(fault: &FaultRecord) -> String {
+/// The client of a process, as the lanes of the timeline number it: `5 (process 25)`.
+///
+/// A client takes a new process number after each operation of unknown outcome.
+pub(super) fn client_name(process: Process, clients: u64) -> String {
+    match process {
+        Process::Client(number) => format!("{} (process {number})", number % clients.max(1)),
+        Process::Nemesis => "nemesis".to_owned(),
+    }
+}
+
+/// A fault's kind and target selector: `partition:leader`.
+pub(super) fn fault_name(fault: &FaultRecord) -> String {
     if fault.variant.is_empty() {
         return fault.kind.clone();
     }
     format!("{}:{}", fault.kind, fault.variant)
 }
 
-/// How many faults there were and what was seen of them: `7 faults: 6 witnessed, 1 skipped`.
-pub(super) fn faults(faults: &[FaultRecord]) -> String {
+/// The number of faults in each state: `7 faults: 6 confirmed, 1 skipped`.
+pub(super) fn summarize_faults(faults: &[FaultRecord]) -> String {
     let states = [FaultState::Witnessed, FaultState::Unwitnessed, FaultState::Skipped];
     let parts = states.iter().filter_map(|state| {
         let number = faults.iter().filter(|fault| fault.state == *state).count();
-        (number > 0).then(|| format!("{number} {}", seen(*state)))
+        (number > 0).then(|| format!("{number} {}", state_name(*state)))
     });
-    format!("{}: {}", count(faults.len(), "fault"), parts.collect::<Vec<_>>().join(", "))
+    format!("{}: {}", count_noun(faults.len(), "fault"), parts.collect::<Vec<_>>().join(", "))
 }
 
-/// What each kind of fault met: its name, how often it bit, which operations it met and what became of leaders.
-pub(super) fn coverage(coverage: &Coverage) -> Vec<[String; 4]> {
+/// A row per kind of fault: its name, confirmed faults, overlapping operations, leader changes.
+pub(super) fn coverage_rows(coverage: &Coverage) -> Vec<[String; 4]> {
     let row = |(name, kind): (&String, &KindCoverage)| {
         let functions = kind.operations.iter();
         let met = functions.map(|(function, n)| format!("{} {function}", n.ok + n.fail + n.info));
         [
             name.clone(),
-            count(kind.witnessed as usize, "fault"),
+            count_noun(kind.witnessed as usize, "fault"),
             met.collect::<Vec<_>>().join(", "),
             format!(
                 "leader hit {}x, {}",
                 kind.leader_hit,
-                count(kind.elections as usize, "election")
+                count_noun(kind.elections as usize, "election")
             ),
         ]
     };
     coverage.kinds.iter().map(row).collect()
 }
 
-/// Whether a fault was seen, in two words at most.
-pub(super) fn seen(state: FaultState) -> &'static str {
+/// The state of a fault as users read it.
+pub(super) fn state_name(state: FaultState) -> &'static str {
     match state {
-        FaultState::Witnessed => "witnessed",
-        FaultState::Unwitnessed => "not witnessed",
+        FaultState::Witnessed => "confirmed",
+        FaultState::Unwitnessed => "not confirmed",
         FaultState::Skipped => "skipped",
     }
 }
 
-/// The quantiles of latency.
-pub(super) fn latency(latency: &Latency) -> String {
+/// The quantiles of latency in one line.
+pub(super) fn format_latency(latency: &Latency) -> String {
     let Latency { p50_us, p95_us, p99_us, max_us } = *latency;
-    let [p50, p95, p99, max] = [p50_us, p95_us, p99_us, max_us].map(micros);
+    let [p50, p95, p99, max] = [p50_us, p95_us, p99_us, max_us].map(format_micros);
     format!("p50 {p50}, p95 {p95}, p99 {p99}, max {max}")
 }
 
-/// The sentence that introduces the operations that could come next but explain nothing.
-pub(super) fn stuck(states: &[String]) -> String {
+/// Introduces the list of candidates after the longest consistent prefix.
+pub(super) fn explain_dead_end(states: &[String]) -> [String; 2] {
     let states = states.join(" or ");
-    format!(
-        "No order explains it. After the longest one that fits the state is {states}, and none of these leads on:"
-    )
+    [
+        format!("No order explains it. After the longest consistent prefix the state is {states};"),
+        "no remaining operation can come next:".to_owned(),
+    ]
 }
 
-/// Foreign text with everything spelled out that steers a terminal or turns the writing direction.
-/// Line breaks stay.
+/// Escapes control and bidirectional formatting characters of foreign text; keeps line breaks.
 pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c != '\n' && (c.is_control() || turns_writing(c)) {
+        if c != '\n' && (c.is_control() || is_bidi_control(c)) {
             out.extend(c.escape_unicode());
         } else {
             out.push(c);
@@ -131,8 +142,8 @@ pub fn visible(text: &str) -> String {
     out
 }
 
-/// The characters that embed, override or isolate a writing direction.
-fn turns_writing(c: char) -> bool {
+/// Whether a character embeds, overrides or isolates a writing direction.
+fn is_bidi_control(c: char) -> bool {
     let turns = ['\u{61c}', '\u{200e}', '\u{200f}'];
     turns.contains(&c)
         || ('\u{202a}'..='\u{202e}').contains(&c)
@@ -144,29 +155,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_keep_the_digits_that_matter() {
-        let words =
-            [0, 940, 1_000, 1_234, 9_960, 48_000, 999_600, 9_940_000, 95_400_000].map(micros);
+    fn formats_durations_with_significant_digits() {
+        let words = [0, 940, 1_000, 1_234, 9_960, 48_000, 999_600, 9_940_000, 95_400_000]
+            .map(format_micros);
         let expected =
             ["0 ns", "940 us", "1 ms", "1.2 ms", "10 ms", "48 ms", "1.0 s", "9.9 s", "95 s"];
         assert_eq!(words, expected);
     }
 
     #[test]
-    fn moments_have_the_digits_that_tell_steps_apart() {
-        let moments =
-            [1_000_000_000, 500_000_000, 20_000_000].map(|step| seconds(12_500_000_000, step));
+    fn formats_times_with_the_digits_of_the_step() {
+        let moments = [1_000_000_000, 500_000_000, 20_000_000]
+            .map(|step| format_seconds(12_500_000_000, step));
         assert_eq!(moments, ["12", "12.5", "12.50"]);
     }
 
     #[test]
-    fn a_fault_that_was_never_undone_lasts_to_the_end() {
-        assert_eq!(span(1_250_000_000, Some(3_000_000_000)), "1.2-3.0 s");
-        assert_eq!(span(1_250_000_000, None), "1.2 s to the end");
+    fn formats_a_fault_that_never_ended() {
+        assert_eq!(format_span(1_250_000_000, Some(3_000_000_000)), "1.2-3.0 s");
+        assert_eq!(format_span(1_250_000_000, None), "1.2 s to the end");
     }
 
     #[test]
-    fn what_steers_is_spelled_out_and_what_is_written_stays() {
+    fn escapes_control_characters_and_keeps_text() {
         assert_eq!(visible("a\x1b[2Jb\u{202e}c\nשלום ✓"), "a\\u{1b}[2Jb\\u{202e}c\nשלום ✓");
     }
 }

@@ -1,36 +1,42 @@
-//! Plots what clients got: how many operations ended how, and how long they took.
+//! Plots the rate of operations by outcome, and their latencies.
 
-use super::markup::escape;
+use super::markup::escape_html;
 use super::phrase;
 use super::scale::{LEFT, RIGHT, Scale};
 use super::series::{self, Bucket, OUTCOMES, Op, Outcome};
 use records::record::FaultRecord;
 
-/// How tall the plot of rates is, in pixels.
+/// The height of the rate plot in pixels.
 const RATE: f64 = 90.0;
-/// How tall the plot of latencies is.
+/// The height of the latency plot.
 const LATENCY: f64 = 150.0;
-/// Between the two.
+/// The gap between the plots.
 const GAP: f64 = 26.0;
-/// The grid that operations are put in, so that a page stays small however many there are.
+/// The size of a grid cell: one mark per cell bounds the size of the page.
 const CELL: f64 = 3.0;
 
-/// Both plots from `top` on, and where they end.
-pub(super) fn plots(ops: &[Op], faults: &[&FaultRecord], scale: &Scale, top: f64) -> (String, f64) {
+/// Draws both plots below `top`; returns their bottom.
+pub(super) fn draw_plots(
+    ops: &[Op],
+    faults: &[&FaultRecord],
+    scale: &Scale,
+    top: f64,
+) -> (String, f64) {
     let (rate_top, latency_top) = (top + GAP, top + RATE + 2.0 * GAP);
     let bottom = latency_top + LATENCY;
-    let buckets = series::buckets(ops, scale.bucket());
-    let mut out = rate(&buckets, scale, rate_top) + &latency(ops, &buckets, scale, latency_top);
+    let buckets = series::group_by_step(ops, scale.bucket());
+    let mut out =
+        draw_rate(&buckets, scale, rate_top) + &draw_latency(ops, &buckets, scale, latency_top);
     for (from, bucket) in (0..).step_by(scale.bucket() as usize).zip(&buckets) {
         let to = from + scale.bucket();
-        let title = numbers(bucket, from, to, faults);
-        out += &hover(&title, (scale.x(from), scale.x(to)), (rate_top, bottom));
+        let title = describe_bucket(bucket, from, to, faults);
+        out += &hover_area(&title, (scale.x(from), scale.x(to)), (rate_top, bottom));
     }
     (out, bottom)
 }
 
-/// Operations per second, stacked; the worst at the bottom, where even one is seen.
-fn rate(buckets: &[Bucket], scale: &Scale, top: f64) -> String {
+/// Operations per second, stacked; the worst outcome at the bottom, where one is visible.
+fn draw_rate(buckets: &[Bucket], scale: &Scale, top: f64) -> String {
     let seconds = scale.bucket() as f64 / 1e9;
     let most = buckets.iter().map(Bucket::total).max().unwrap_or_default();
     let ceiling = nice_ceiling(most as f64 / seconds);
@@ -49,9 +55,9 @@ fn rate(buckets: &[Bucket], scale: &Scale, top: f64) -> String {
         }
     }
     let lines = [0.0, ceiling / 2.0, ceiling]
-        .map(|value| grid(bottom - RATE * value / ceiling, &format!("{}", value)));
-    let filled = OUTCOMES.map(|outcome| filled(outcome, &paths[outcome as usize]));
-    caption(top, "operations per second, by when they were invoked")
+        .map(|value| grid_line(bottom - RATE * value / ceiling, &format!("{}", value)));
+    let filled = OUTCOMES.map(|outcome| outcome_path(outcome, &paths[outcome as usize]));
+    plot_caption(top, "operations per second, by when they were invoked")
         + &lines.concat()
         + &filled.concat()
 }
@@ -86,36 +92,36 @@ impl Decades {
         self.top + LATENCY * (1.0 - share)
     }
 
-    fn grid(&self) -> String {
+    fn grid_lines(&self) -> String {
         let lines = (self.low..=self.high).map(|power| {
             let ns = 10u64.pow(power.unsigned_abs());
-            grid(self.y(ns), &phrase::nanos(ns))
+            grid_line(self.y(ns), &phrase::format_nanos(ns))
         });
         lines.collect()
     }
 }
 
 /// Every operation as a mark, the worst where several share a spot, and two quantiles as lines.
-fn latency(ops: &[Op], buckets: &[Bucket], scale: &Scale, top: f64) -> String {
+fn draw_latency(ops: &[Op], buckets: &[Bucket], scale: &Scale, top: f64) -> String {
     let decades = Decades::of(ops, top);
-    let spots = series::worst(ops.iter().map(|op| {
+    let spots = series::worst_per_spot(ops.iter().map(|op| {
         let spot = (scale.x(op.start) / CELL, decades.y(op.latency()) / CELL);
         ((spot.0 as u32, spot.1 as u32), op.outcome)
     }));
     let mut marks = OUTCOMES.map(|_| String::new());
     for ((column, row), outcome) in spots {
-        marks[outcome as usize] += &mark(outcome, column * CELL as u32, row * CELL as u32);
+        marks[outcome as usize] += &outcome_mark(outcome, column * CELL as u32, row * CELL as u32);
     }
-    let filled = OUTCOMES.map(|outcome| filled(outcome, &marks[outcome as usize]));
-    caption(top, "latency from invocation to completion; lines: median and 99th percentile")
-        + &decades.grid()
+    let filled = OUTCOMES.map(|outcome| outcome_path(outcome, &marks[outcome as usize]));
+    plot_caption(top, "latency from invocation to completion; lines: median and 99th percentile")
+        + &decades.grid_lines()
         + &filled.concat()
-        + &quantile(buckets, &decades, scale, 0.5)
-        + &quantile(buckets, &decades, scale, 0.99)
+        + &draw_quantile(buckets, &decades, scale, 0.5)
+        + &draw_quantile(buckets, &decades, scale, 0.99)
 }
 
 /// The outcome's shape: a square, a triangle, a cross.
-fn mark(outcome: Outcome, x: u32, y: u32) -> String {
+fn outcome_mark(outcome: Outcome, x: u32, y: u32) -> String {
     match outcome {
         Outcome::Ok => format!("M{x} {y}h3v3h-3z"),
         Outcome::Fail => format!("M{x} {y}m-2 4l3-6l3 6z"),
@@ -123,7 +129,7 @@ fn mark(outcome: Outcome, x: u32, y: u32) -> String {
     }
 }
 
-fn quantile(buckets: &[Bucket], decades: &Decades, scale: &Scale, share: f64) -> String {
+fn draw_quantile(buckets: &[Bucket], decades: &Decades, scale: &Scale, share: f64) -> String {
     let mut path = String::new();
     let mut pen = 'M';
     for (at, bucket) in buckets.iter().enumerate() {
@@ -140,8 +146,8 @@ fn quantile(buckets: &[Bucket], decades: &Decades, scale: &Scale, share: f64) ->
     format!("<path class=\"{class}\" d=\"{path}\"/>")
 }
 
-/// The numbers of one stretch of time, for whoever points at it.
-fn hover(title: &str, x: (f64, f64), y: (f64, f64)) -> String {
+/// The numbers of one interval, shown on hover.
+fn hover_area(title: &str, x: (f64, f64), y: (f64, f64)) -> String {
     format!(
         "<rect class=\"hover\" x=\"{:.1}\" y=\"{}\" width=\"{:.1}\" height=\"{}\">\
          <title>{}</title></rect>",
@@ -149,35 +155,35 @@ fn hover(title: &str, x: (f64, f64), y: (f64, f64)) -> String {
         y.0,
         x.1 - x.0,
         y.1 - y.0,
-        escape(title)
+        escape_html(title)
     )
 }
 
-/// What happened from one moment to another.
-fn numbers(bucket: &Bucket, from: u64, to: u64, faults: &[&FaultRecord]) -> String {
+/// The outcomes, latencies and faults of one interval.
+fn describe_bucket(bucket: &Bucket, from: u64, to: u64, faults: &[&FaultRecord]) -> String {
     let counts = OUTCOMES.map(|outcome| format!("{} {}", bucket.count(outcome), outcome.name()));
-    let time = |ns| phrase::seconds(ns, to - from);
+    let time = |ns| phrase::format_seconds(ns, to - from);
     let mut text = format!("{}-{} s: {}", time(from), time(to), counts.join(", "));
     if let (Some(p50), Some(p99)) = (bucket.quantile(0.5), bucket.quantile(0.99)) {
-        text += &format!("; p50 {}, p99 {}", phrase::nanos(p50), phrase::nanos(p99));
+        text += &format!("; p50 {}, p99 {}", phrase::format_nanos(p50), phrase::format_nanos(p99));
     }
-    for fault in faults.iter().filter(|fault| lasted(fault, from, to)) {
-        text += &format!("\nduring #{} {} {}", fault.id, phrase::fault(fault), fault.target);
+    for fault in faults.iter().filter(|fault| is_active(fault, from, to)) {
+        text += &format!("\nduring #{} {} {}", fault.id, phrase::fault_name(fault), fault.target);
     }
     text
 }
 
-/// Whether a fault was in force at any moment between two.
-fn lasted(fault: &FaultRecord, from: u64, to: u64) -> bool {
+/// Whether a fault was active at any time in an interval.
+fn is_active(fault: &FaultRecord, from: u64, to: u64) -> bool {
     fault.started.is_some_and(|started| started < to)
         && fault.ended.is_none_or(|ended| ended > from)
 }
 
-fn filled(outcome: Outcome, path: &str) -> String {
+fn outcome_path(outcome: Outcome, path: &str) -> String {
     format!("<path class=\"{}\" d=\"{path}\"/>", outcome.name())
 }
 
-fn grid(y: f64, words: &str) -> String {
+fn grid_line(y: f64, words: &str) -> String {
     format!(
         "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{RIGHT}\"/>\
          <text class=\"label\" x=\"{}\" y=\"{:.1}\">{words}</text>",
@@ -186,6 +192,6 @@ fn grid(y: f64, words: &str) -> String {
     )
 }
 
-fn caption(top: f64, words: &str) -> String {
+fn plot_caption(top: f64, words: &str) -> String {
     format!("<text class=\"caption\" x=\"{LEFT}\" y=\"{}\">{words}</text>", top - 7.0)
 }

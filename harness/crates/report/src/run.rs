@@ -1,27 +1,27 @@
-//! A finished run, as a report is given it.
+//! A finished run: the input of all reports.
 
 use checker::History;
 use records::record::{Reason, RunRecord, VerdictRecord};
 use records::sights::Observed;
 
-/// A finished run, as much of it as a report shows.
+/// A finished run, as far as reports show it.
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
-    /// What was asked, and of which machine.
+    /// `run.json`: options, machine and network.
     pub record: &'a RunRecord,
-    /// What came of it.
+    /// `verdict.json`.
     pub verdict: &'a VerdictRecord,
     /// Every operation.
     pub history: &'a History,
-    /// What was seen of the replicas meanwhile, and their logs; for the eye only.
+    /// Observations and logs of the replicas; for display only.
     pub observed: &'a Observed,
-    /// The names of its workload's checks, as `harness check --model` takes them, in the verdict's order.
+    /// The names of the workload's checks for `harness check --model`, in the verdict's order.
     pub check_names: &'a [&'a str],
-    /// Where the run's files are, as a user here would type it.
+    /// The directory of the run, as the user would type it.
     pub directory: &'a str,
 }
 
-/// What stands against *valid* and is said neither by the verdict's sentence nor beside a proof.
+/// The reasons against *valid* that neither the verdict's sentence nor a proof contains.
 pub(crate) fn further_reasons(verdict: &VerdictRecord) -> impl Iterator<Item = &Reason> {
     let proved = verdict.checks.iter().filter(|check| check.witness.is_some());
     let said: Vec<&str> =

@@ -1,4 +1,4 @@
-//! Makes up runs to render in tests, the same ones every time.
+//! Synthetic runs for tests, the same every time.
 
 use super::run::Run;
 use checker::History;
@@ -22,7 +22,7 @@ p7              ├────────┤
 p9        ├╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌
 "#;
 
-/// A run with everything that a report borrows.
+/// A run that owns everything a report borrows.
 pub struct Sample {
     /// `run.json`.
     pub record: RunRecord,
@@ -30,12 +30,12 @@ pub struct Sample {
     pub verdict: VerdictRecord,
     /// Every operation.
     pub history: History,
-    /// What was seen of the replicas.
+    /// Observations of the replicas.
     pub observed: Observed,
 }
 
 impl Sample {
-    /// What a report is given.
+    /// The input of a report.
     pub fn run(&self) -> Run<'_> {
         Run {
             record: &self.record,
@@ -48,14 +48,14 @@ impl Sample {
     }
 }
 
-/// A run of `operations` operations over half a minute in which all was well.
+/// A valid run of `operations` operations over half a minute.
 pub fn valid(operations: u64) -> Sample {
     let history = history(operations);
     let counts = counts(&history);
     Sample { record: record(), verdict: verdict(counts), history, observed: observed() }
 }
 
-/// The same with a stale read.
+/// A run with a stale read.
 pub fn invalid(operations: u64) -> Sample {
     let mut sample = valid(operations);
     let sentence = "process 7 read 4 from n2, but write 5 had already completed";
@@ -84,16 +84,19 @@ pub fn invalid(operations: u64) -> Sample {
     sample
 }
 
-/// A run that was cut short and whose faults nothing saw.
+/// An interrupted run whose faults are not confirmed.
 pub fn unknown(operations: u64) -> Sample {
     let mut sample = valid(operations);
     let verdict = &mut sample.verdict;
     (verdict.validity, verdict.exit, verdict.interrupted) = (Validity::Unknown, 130, true);
     verdict.sentence =
-        "Nothing wrong was seen, but the run was interrupted and 1 fault left no trace.".into();
+        "no violation found, but the run was interrupted and 1 fault was not confirmed.".into();
     verdict.reasons = vec![
-        reason(Validity::Unknown, "fault #2 was applied, but nothing shows that it bit"),
-        reason(Validity::Unknown, "only 41 operations succeeded: too few to mean anything"),
+        reason(
+            Validity::Unknown,
+            "fault #2 was applied, but no evidence confirms that it took effect",
+        ),
+        reason(Validity::Unknown, "only 41 operations succeeded: too few to judge"),
     ];
     verdict.faults[1].state = FaultState::Unwitnessed;
     verdict.faults[1].evidence = "it answered".into();
@@ -109,7 +112,7 @@ pub fn unknown(operations: u64) -> Sample {
     sample
 }
 
-/// A run in which every text is the same hostile one.
+/// A run in which every text is the given hostile one.
 pub fn hostile(text: &str) -> Sample {
     let mut sample = invalid(20);
     let all = serde_json::to_value((&sample.record, &sample.verdict)).expect("records are JSON");
@@ -123,7 +126,7 @@ pub fn hostile(text: &str) -> Sample {
     sample
 }
 
-/// Replaces every text but the words of our own enums.
+/// Replaces every text except the names of enum variants.
 fn poison(value: serde_json::Value, text: &str) -> serde_json::Value {
     use serde_json::Value::{Array, Object, String};
     match value {
@@ -142,7 +145,7 @@ fn poison(value: serde_json::Value, text: &str) -> serde_json::Value {
     }
 }
 
-/// What was seen of a leader that was killed for three seconds, and whose clock was wrong for one.
+/// Observations of a leader that was killed for three seconds and whose clock was off for one.
 fn observed() -> Observed {
     let sight = |seconds: u64, what| Sight { time: seconds * SECOND, replica: "n1".into(), what };
     let said = |role: &str, term, applied| {
@@ -172,7 +175,7 @@ fn observed() -> Observed {
     Observed { sights, logs: BTreeMap::from([("n1".to_owned(), log)]) }
 }
 
-/// Sights and a log that say nothing but this, of a replica of that name.
+/// Observations and a log that contain only this text, of a replica of that name.
 fn hostile_sights(text: &str) -> Observed {
     let said = Said { role: Some(text.to_owned()), ..Said::default() };
     let sight = Sight { time: 0, replica: text.to_owned(), what: Sighting::Says(Some(said)) };
@@ -276,7 +279,7 @@ fn faults() -> Vec<FaultRecord> {
         started: None,
         ended: None,
         state: FaultState::Skipped,
-        evidence: "nobody led".into(),
+        evidence: "no leader".into(),
         ..fault((5, "pause"), "leader", "-", (0, 0))
     };
     vec![

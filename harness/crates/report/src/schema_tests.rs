@@ -1,15 +1,15 @@
-//! Tests that what programs are given is as `records/schema` says.
+//! Tests that the JSON for programs matches `records/schema`.
 
 use super::{json, sample};
 use records::record::{Arrow, Finding, KindCoverage, Led, Outcomes};
 use records::schema::against;
 use serde_json::Value;
 
-fn fits(shape: &str, value: &Value) {
+fn assert_matches(shape: &str, value: &Value) {
     assert_eq!(against(shape, value), Vec::<String>::new());
 }
 
-/// A verdict that has something of everything.
+/// A verdict in which every field is filled.
 fn full() -> Value {
     let mut sample = sample::invalid(20);
     let arrow = Arrow { from: 0, to: 2, relation: "ww".into() };
@@ -30,20 +30,20 @@ fn full() -> Value {
 }
 
 #[test]
-fn a_verdict_is_as_its_schema_says() {
-    fits("verdict", &full());
+fn verdict_matches_its_schema() {
+    assert_matches("verdict", &full());
     for sample in [sample::valid(3), sample::unknown(3), sample::hostile("x")] {
-        fits("verdict", &serde_json::to_value(&sample.verdict).expect("JSON"));
+        assert_matches("verdict", &serde_json::to_value(&sample.verdict).expect("JSON"));
     }
 }
 
 #[test]
-fn a_suite_is_as_its_schema_says() {
-    fits("suite", &serde_json::to_value(records::suite::sample::suite()).expect("JSON"));
+fn suite_matches_its_schema() {
+    assert_matches("suite", &serde_json::to_value(records::suite::sample::suite()).expect("JSON"));
 }
 
 #[test]
-fn what_is_wrong_is_found() {
+fn schema_rejects_wrong_values() {
     let spoilt = |place: &str, value: Value| {
         let mut verdict = full();
         *verdict.pointer_mut(place).expect("it is there") = value;

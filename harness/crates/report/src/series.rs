@@ -1,21 +1,21 @@
-//! Condenses a history into what a chart can show. Nothing bad is averaged away: where many
-//! operations share a spot, the worst outcome wins.
+//! Aggregates a history for charts. If many operations share a spot, the worst outcome wins, so
+//! that a single failure stays visible.
 
 use checker::History;
 use checker::history::{Kind, Operation};
 use std::collections::BTreeMap;
 
-/// Below this many operations a quantile says more than is known.
+/// The fewest operations for a meaningful quantile.
 const ENOUGH: usize = 5;
 
 /// How an operation ended, the worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Outcome {
-    /// It happened.
+    /// It took effect.
     Ok,
-    /// It did not happen.
+    /// It did not take effect.
     Fail,
-    /// Nobody knows.
+    /// Its outcome is unknown.
     Info,
 }
 
@@ -23,7 +23,7 @@ pub(super) enum Outcome {
 pub(super) const OUTCOMES: [Outcome; 3] = [Outcome::Ok, Outcome::Fail, Outcome::Info];
 
 impl Outcome {
-    /// The word in a history.
+    /// The name in a history.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -33,12 +33,12 @@ impl Outcome {
     }
 }
 
-/// When an operation was under way, in nanoseconds since the run began, and how it ended.
+/// An operation: start and end in nanoseconds since the run began, and outcome.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Op {
     /// Its invocation.
     pub(super) start: u64,
-    /// Its completion; the end of the history where none was recorded.
+    /// Its completion; the end of the history if none was recorded.
     pub(super) end: u64,
     /// How it ended.
     pub(super) outcome: Outcome,
@@ -52,12 +52,12 @@ impl Op {
 }
 
 /// The clients' operations, in order of invocation.
-pub(super) fn operations(history: &History) -> Vec<Op> {
+pub(super) fn client_operations(history: &History) -> Vec<Op> {
     let last = history.events().iter().map(|event| event.time).max().unwrap_or_default();
-    history.operations().iter().map(|operation| op(operation, last)).collect()
+    history.operations().iter().map(|operation| to_op(operation, last)).collect()
 }
 
-fn op(operation: &Operation, last: u64) -> Op {
+fn to_op(operation: &Operation, last: u64) -> Op {
     let outcome = match operation.kind() {
         Kind::Ok => Outcome::Ok,
         Kind::Fail => Outcome::Fail,
@@ -67,7 +67,7 @@ fn op(operation: &Operation, last: u64) -> Op {
     Op { start: operation.invoked.time, end, outcome }
 }
 
-/// The operations that were invoked in one stretch of time.
+/// The operations that were invoked in one interval.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bucket {
     ok: u64,
@@ -91,8 +91,7 @@ impl Bucket {
         self.ok + self.fail + self.info
     }
 
-    /// The latency in nanoseconds that this share of the `ok` operations did not exceed, if there
-    /// are enough of them for that to mean something.
+    /// The quantile of the latencies of `ok` operations in nanoseconds, if there are enough.
     pub(super) fn quantile(&self, share: f64) -> Option<u64> {
         if self.latencies.len() < ENOUGH {
             return None;
@@ -113,9 +112,9 @@ impl Bucket {
     }
 }
 
-/// The operations by the stretch of `step` nanoseconds in which they were invoked, from 0 and
-/// without gaps.
-pub(super) fn buckets(ops: &[Op], step: u64) -> Vec<Bucket> {
+/// Groups operations by the interval of `step` nanoseconds in which they were invoked, from 0
+/// and without gaps.
+pub(super) fn group_by_step(ops: &[Op], step: u64) -> Vec<Bucket> {
     let mut all: Vec<Bucket> = Vec::new();
     for op in ops {
         let index = (op.start / step) as usize;
@@ -130,8 +129,10 @@ pub(super) fn buckets(ops: &[Op], step: u64) -> Vec<Bucket> {
     all
 }
 
-/// The spots that are taken, each with its worst outcome.
-pub(super) fn worst<K: Ord>(spots: impl Iterator<Item = (K, Outcome)>) -> BTreeMap<K, Outcome> {
+/// The occupied spots, each with its worst outcome.
+pub(super) fn worst_per_spot<K: Ord>(
+    spots: impl Iterator<Item = (K, Outcome)>,
+) -> BTreeMap<K, Outcome> {
     let mut taken = BTreeMap::new();
     for (spot, outcome) in spots {
         let worst = taken.entry(spot).or_insert(outcome);
@@ -157,12 +158,12 @@ pub(super) fn nice_step(span: u64, most: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn op(start: u64, end: u64, outcome: Outcome) -> Op {
+    fn to_op(start: u64, end: u64, outcome: Outcome) -> Op {
         Op { start, end, outcome }
     }
 
     #[test]
-    fn steps_are_round_and_few_enough() {
+    fn steps_are_round_and_within_the_limit() {
         assert_eq!([1, 10, 11, 99, 30_000].map(|span| nice_step(span, 10)), [1, 1, 2, 10, 5000]);
         assert_eq!(nice_step(0, 10), 1);
         assert_eq!(nice_step(i64::MAX.unsigned_abs(), 3), 5_000_000_000_000_000_000);
@@ -170,23 +171,26 @@ mod tests {
 
     #[test]
     fn buckets_count_outcomes_and_keep_the_gaps() {
-        let ops = [op(0, 5, Outcome::Ok), op(25, 26, Outcome::Info), op(29, 29, Outcome::Fail)];
-        let counts: Vec<[u64; 3]> =
-            buckets(&ops, 10).iter().map(|b| OUTCOMES.map(|outcome| b.count(outcome))).collect();
+        let ops =
+            [to_op(0, 5, Outcome::Ok), to_op(25, 26, Outcome::Info), to_op(29, 29, Outcome::Fail)];
+        let counts: Vec<[u64; 3]> = group_by_step(&ops, 10)
+            .iter()
+            .map(|b| OUTCOMES.map(|outcome| b.count(outcome)))
+            .collect();
         assert_eq!(counts, [[1, 0, 0], [0, 0, 0], [0, 1, 1]]);
     }
 
     #[test]
-    fn quantiles_are_latencies_that_occurred() {
-        let ops: Vec<Op> = (1..=100).map(|n| op(0, n, Outcome::Ok)).collect();
-        let bucket = &buckets(&ops, 10)[0];
+    fn quantiles_are_measured_latencies() {
+        let ops: Vec<Op> = (1..=100).map(|n| to_op(0, n, Outcome::Ok)).collect();
+        let bucket = &group_by_step(&ops, 10)[0];
         assert_eq!([0.5, 0.99, 1.0].map(|share| bucket.quantile(share)), [50, 99, 100].map(Some));
-        assert_eq!(buckets(&ops[..4], 10)[0].quantile(0.5), None);
+        assert_eq!(group_by_step(&ops[..4], 10)[0].quantile(0.5), None);
     }
 
     #[test]
-    fn one_bad_operation_among_a_thousand_is_seen() {
+    fn shows_one_bad_operation_in_a_thousand() {
         let spots = (0..1000).map(|n| (0, if n == 500 { Outcome::Info } else { Outcome::Ok }));
-        assert_eq!(worst(spots), BTreeMap::from([(0, Outcome::Info)]));
+        assert_eq!(worst_per_spot(spots), BTreeMap::from([(0, Outcome::Info)]));
     }
 }

@@ -1,28 +1,28 @@
-//! Decides how a terminal is spoken to: in colour or not, with which marks, redrawn in place or
-//! line by line. The environment is an argument.
+//! Decides how text is printed: with colour, with Unicode marks, redrawn in place or line by line.
+//! The environment is an argument.
 
 use records::record::Validity;
 
-/// What the place where text goes can show.
+/// The abilities of an output stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
-    /// ANSI colours.
+    /// Whether it shows ANSI colours.
     pub colour: bool,
-    /// Marks outside ASCII.
+    /// Whether it shows characters outside ASCII.
     pub(crate) unicode: bool,
-    /// Lines can be drawn over.
+    /// Whether lines can be redrawn.
     pub terminal: bool,
 }
 
 impl Style {
-    /// No colour, no marks outside ASCII, nothing drawn over.
+    /// No colour, ASCII only, nothing redrawn.
     pub const PLAIN: Self = Self { colour: false, unicode: false, terminal: false };
 
     /// The style for a stream, given the environment and whether the stream is a terminal.
     pub fn decide(env: &dyn Fn(&str) -> Option<String>, is_terminal: bool) -> Self {
         let set = |name: &str| env(name).filter(|value| !value.is_empty());
         let terminal = is_terminal && set("TERM").as_deref() != Some("dumb");
-        // As of a CI that shows colours but is no terminal.
+        // A CI log shows colours but is no terminal.
         let forced = set("CLICOLOR_FORCE").is_some_and(|value| value != "0");
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| set(name));
         let charset = locale.unwrap_or_default().to_ascii_lowercase();
@@ -33,7 +33,7 @@ impl Style {
         }
     }
 
-    /// The mark that stands before a verdict.
+    /// The mark before a verdict.
     pub fn mark(self, validity: Validity) -> &'static str {
         match (validity, self.unicode) {
             (Validity::Valid, true) => "✓",
@@ -44,7 +44,7 @@ impl Style {
         }
     }
 
-    /// Lanes as this place can show them.
+    /// Draws lanes with the available characters.
     pub fn lanes(self, lanes: &str) -> String {
         let ascii = |c| match c {
             '├' | '┤' => '|',
@@ -66,12 +66,12 @@ impl Style {
         self.sgr(code, text)
     }
 
-    /// A heading that steps back behind what it introduces.
+    /// Faint text, for headings.
     pub fn faint(self, text: &str) -> String {
         self.sgr("2", text)
     }
 
-    /// A fault that is in force.
+    /// The text of an active fault.
     pub fn fault(self, text: &str) -> String {
         self.sgr("1;35", text)
     }
@@ -93,20 +93,20 @@ mod tests {
     }
 
     #[test]
-    fn a_modern_terminal_gets_everything() {
+    fn enables_everything_on_a_modern_terminal() {
         let style = decide(&[("TERM", "xterm-256color"), ("LANG", "en_GB.UTF-8")], true);
         assert_eq!(style, Style { colour: true, unicode: true, terminal: true });
     }
 
     #[test]
-    fn no_color_takes_the_colour_only_and_counts_only_when_it_is_not_empty() {
+    fn no_color_disables_colour_unless_it_is_empty() {
         let style = decide(&[("NO_COLOR", "1")], true);
         assert_eq!(style, Style { colour: false, unicode: false, terminal: true });
         assert!(decide(&[("NO_COLOR", "")], true).colour);
     }
 
     #[test]
-    fn colour_can_be_forced_where_nothing_is_drawn_over_and_refusing_it_wins() {
+    fn clicolor_force_enables_colour_unless_no_color_is_set() {
         let style = decide(&[("CLICOLOR_FORCE", "1")], false);
         assert_eq!(style, Style { colour: true, unicode: false, terminal: false });
         assert!(!decide(&[("CLICOLOR_FORCE", "0")], false).colour);
@@ -114,18 +114,18 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_or_a_dumb_terminal_gets_plain_lines() {
+    fn prints_plain_lines_to_a_pipe_or_a_dumb_terminal() {
         assert_eq!(decide(&[("TERM", "xterm")], false), Style::PLAIN);
         assert_eq!(decide(&[("TERM", "dumb")], true), Style::PLAIN);
     }
 
     #[test]
-    fn lanes_survive_a_terminal_without_their_signs() {
+    fn draws_lanes_in_ascii() {
         assert_eq!(Style::PLAIN.lanes("├──┤ ✗ ├╌╌"), "|--| x |..");
     }
 
     #[test]
-    fn the_first_locale_that_is_set_decides_about_marks() {
+    fn first_locale_variable_decides_about_unicode() {
         assert!(!decide(&[("LC_ALL", "C"), ("LANG", "en_GB.UTF-8")], true).unicode);
         assert!(decide(&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8")], true).unicode);
     }

@@ -1,9 +1,9 @@
-//! Draws a run over time: what was done to the hosts, and on the same axis what clients got.
+//! Draws a run over time: the faults and hosts, and on the same axis the outcomes of operations.
 //!
-//! Everything shares one [`Scale`], so that what stands above each other happened at the same
-//! moment. Faults are told apart by hatching as well as by colour, outcomes by shape too.
+//! All parts share one [`Scale`], so that events of the same time are aligned. Faults differ by
+//! hatching as well as by colour, outcomes by shape, too.
 
-use super::markup::escape;
+use super::markup::escape_html;
 use super::run::Run;
 use super::scale::{LEFT, RIGHT, Scale};
 use super::series::{self, Op};
@@ -11,47 +11,53 @@ use super::{phrase, plot};
 use records::record::{FaultRecord, FaultState};
 use std::collections::BTreeSet;
 
-/// The whole drawing.
+/// The width of the drawing.
 const WIDTH: f64 = 960.0;
-/// A row of faults or of a host.
+/// The height of a row of faults or of a host.
 const ROW: f64 = 20.0;
-/// Marks on the axis of time, at most.
+/// The most ticks of the time axis.
 const TICKS: u64 = 10;
-/// The kinds of fault that have a colour and a hatching of their own.
+/// The kinds of fault with their own colour and hatching.
 const KINDS: [&str; 3] = ["partition", "kill", "pause"];
 
-/// The drawing, or nothing where there is nothing to draw.
-pub(super) fn timeline(run: &Run<'_>, ops: &[Op]) -> Option<String> {
-    let scale = Scale { span: span(run, ops)? };
-    let bitten: Vec<&FaultRecord> =
+/// Draws the timeline; `None` if the run has neither operations nor faults.
+pub(super) fn draw_timeline(run: &Run<'_>, ops: &[Op]) -> Option<String> {
+    let scale = Scale { span: last_moment(run, ops)? };
+    let started: Vec<&FaultRecord> =
         run.verdict.faults.iter().filter(|fault| fault.started.is_some()).collect();
-    let (rows, plots_top) = rows(run, &bitten, &scale);
-    let (plots, bottom) = plot::plots(ops, &bitten, &scale, plots_top);
-    let bands = bitten.iter().map(|fault| {
-        rect(&scale, fault, plots_top, bottom - plots_top, &format!("band {}", class(fault)))
+    let (rows, plots_top) = draw_rows(run, &started, &scale);
+    let (plots, bottom) = plot::draw_plots(ops, &started, &scale, plots_top);
+    let bands = started.iter().map(|fault| {
+        fault_rect(
+            &scale,
+            fault,
+            plots_top,
+            bottom - plots_top,
+            &format!("band {}", fault_class(fault)),
+        )
     });
-    let body = bands.collect::<String>() + &rows + &plots + &axis(&scale, bottom);
+    let body = bands.collect::<String>() + &rows + &plots + &time_axis(&scale, bottom);
     let height = bottom + 34.0;
     Some(format!(
         "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"The run over time\">\
          {}{body}</svg>",
-        patterns()
+        hatch_patterns()
     ))
 }
 
-/// The last moment that anything is known of.
-fn span(run: &Run<'_>, ops: &[Op]) -> Option<u64> {
+/// The time of the last known event.
+fn last_moment(run: &Run<'_>, ops: &[Op]) -> Option<u64> {
     let ends = run.verdict.faults.iter().flat_map(|fault| [fault.started, fault.ended]).flatten();
     ends.chain(ops.iter().map(|op| op.end)).max().filter(|last| *last > 0)
 }
 
-/// One row per kind of fault, then one per host, and where they end.
-fn rows(run: &Run<'_>, faults: &[&FaultRecord], scale: &Scale) -> (String, f64) {
+/// Draws one row per kind of fault, then one per host; returns their bottom.
+fn draw_rows(run: &Run<'_>, faults: &[&FaultRecord], scale: &Scale) -> (String, f64) {
     let kinds: BTreeSet<&str> = faults.iter().map(|fault| fault.kind.as_str()).collect();
     let mut out = String::new();
     let mut y = 4.0;
     for kind in kinds {
-        out += &label(y, kind, "");
+        out += &row_label(y, kind, "");
         for fault in faults.iter().filter(|fault| fault.kind == kind) {
             out += &fault_bar(scale, fault, y);
         }
@@ -64,11 +70,11 @@ fn rows(run: &Run<'_>, faults: &[&FaultRecord], scale: &Scale) -> (String, f64) 
     (out, y + 10.0)
 }
 
-/// A fault with its number, where there is room for it.
+/// A fault with its number, if there is room for it.
 fn fault_bar(scale: &Scale, fault: &FaultRecord, y: f64) -> String {
     let started = fault.started.unwrap_or_default();
     let (from, to) = (scale.x(started), scale.x(fault.ended.unwrap_or(scale.span)));
-    let bar = rect(scale, fault, y + 2.0, ROW - 4.0, &class(fault));
+    let bar = fault_rect(scale, fault, y + 2.0, ROW - 4.0, &fault_class(fault));
     let number = if to - from > 8.0 + 7.0 * fault.id.to_string().len() as f64 {
         format!(
             "<text class=\"number\" x=\"{:.1}\" y=\"{}\">{}</text>",
@@ -79,26 +85,26 @@ fn fault_bar(scale: &Scale, fault: &FaultRecord, y: f64) -> String {
     } else {
         String::new()
     };
-    format!("<g><title>{}</title>{bar}{number}</g>", escape(&story(fault)))
+    format!("<g><title>{}</title>{bar}{number}</g>", escape_html(&describe_fault(fault)))
 }
 
-/// A host's row: when its replica was down or stopped, and when it was on the wrong side of a cut.
+/// A host's row: the faults on its replica, and the times it was cut off from a majority.
 fn host_row(run: &Run<'_>, name: &str, scale: &Scale, y: f64) -> String {
     let died = run.verdict.deaths.iter().any(|death| death.replica == name);
-    let mut out = label(y, name, if died { " †" } else { "" });
+    let mut out = row_label(y, name, if died { " †" } else { "" });
     out += &format!("<path class=\"alive\" d=\"M{LEFT} {0}H{RIGHT}\"/>", y + ROW / 2.0);
     for fault in &run.verdict.faults {
-        if let (Some(what), Some(_)) = (plight(fault, name), fault.started) {
-            let title = escape(&format!("{name} {what} by {}", story(fault)));
-            let bar = rect(scale, fault, y + 5.0, ROW - 10.0, &class(fault));
+        if let (Some(what), Some(_)) = (effect_on_host(fault, name), fault.started) {
+            let title = escape_html(&format!("{name} {what} by {}", describe_fault(fault)));
+            let bar = fault_rect(scale, fault, y + 5.0, ROW - 10.0, &fault_class(fault));
             out += &format!("<g><title>{title}</title>{bar}</g>");
         }
     }
     out
 }
 
-/// What a fault means to a host, if anything.
-pub(super) fn plight(fault: &FaultRecord, host: &str) -> Option<&'static str> {
+/// The effect of a fault on a host, if any.
+pub(super) fn effect_on_host(fault: &FaultRecord, host: &str) -> Option<&'static str> {
     let cut = fault.cut.iter().any(|(from, to)| from == host || to == host);
     if fault.hosts.iter().any(|name| name == host) {
         Some("is hit")
@@ -109,34 +115,40 @@ pub(super) fn plight(fault: &FaultRecord, host: &str) -> Option<&'static str> {
     }
 }
 
-/// A fault in one line: which, whom, when, and what was seen.
-pub(super) fn story(fault: &FaultRecord) -> String {
+/// A fault in one line: kind, target, time, state and evidence.
+pub(super) fn describe_fault(fault: &FaultRecord) -> String {
     let started = fault.started.unwrap_or_default();
     format!(
         "#{} {} {}, {} ({}: {})",
         fault.id,
-        phrase::fault(fault),
+        phrase::fault_name(fault),
         fault.target,
-        phrase::span(started, fault.ended),
-        phrase::seen(fault.state),
+        phrase::format_span(started, fault.ended),
+        phrase::state_name(fault.state),
         fault.evidence
     )
 }
 
-/// The classes that give a fault its look.
-pub(super) fn class(fault: &FaultRecord) -> String {
-    let kind = kind(fault);
+/// The CSS classes of a fault.
+pub(super) fn fault_class(fault: &FaultRecord) -> String {
+    let kind = fault_style(fault);
     let seen = if fault.state == FaultState::Witnessed { "" } else { " unseen" };
     format!("fault {kind}{seen}")
 }
 
-/// The name of a fault's colour and hatching.
-pub(super) fn kind(fault: &FaultRecord) -> &'static str {
+/// The CSS class of a fault's colour and hatching.
+pub(super) fn fault_style(fault: &FaultRecord) -> &'static str {
     KINDS.iter().find(|kind| **kind == fault.kind).unwrap_or(&"other")
 }
 
-/// The time a fault lasted, as a rectangle that is never too thin to see.
-pub(super) fn rect(scale: &Scale, fault: &FaultRecord, y: f64, height: f64, class: &str) -> String {
+/// A fault's duration as a rectangle of at least 1.5 pixels.
+pub(super) fn fault_rect(
+    scale: &Scale,
+    fault: &FaultRecord,
+    y: f64,
+    height: f64,
+    class: &str,
+) -> String {
     let from = scale.x(fault.started.unwrap_or_default());
     let to = scale.x(fault.ended.unwrap_or(scale.span));
     let width = (to - from).max(1.5);
@@ -146,21 +158,21 @@ pub(super) fn rect(scale: &Scale, fault: &FaultRecord, y: f64, height: f64, clas
     )
 }
 
-pub(super) fn label(y: f64, name: &str, mark: &str) -> String {
+pub(super) fn row_label(y: f64, name: &str, mark: &str) -> String {
     let short: String = name.chars().take(10).collect();
     format!(
         "<text class=\"label\" x=\"{}\" y=\"{}\">{}{mark}</text>",
         LEFT - 8.0,
         y + 14.0,
-        escape(&short)
+        escape_html(&short)
     )
 }
 
-/// The axis of time below a drawing.
-pub(super) fn axis(scale: &Scale, y: f64) -> String {
+/// The time axis below a drawing.
+pub(super) fn time_axis(scale: &Scale, y: f64) -> String {
     let step = series::nice_step(scale.span, TICKS);
     let ticks = (0..=scale.span / step).map(|tick| {
-        let (x, words) = (scale.x(tick * step), phrase::seconds(tick * step, step));
+        let (x, words) = (scale.x(tick * step), phrase::format_seconds(tick * step, step));
         format!(
             "<path class=\"tick\" d=\"M{x:.1} {y}v5\"/>\
              <text class=\"time\" x=\"{x:.1}\" y=\"{}\">{words}</text>",
@@ -173,8 +185,8 @@ pub(super) fn axis(scale: &Scale, y: f64) -> String {
     line + &ticks.collect::<String>() + &unit
 }
 
-/// The hatchings: lines falling, lines crossing, dots, lines lying.
-fn patterns() -> String {
+/// The hatchings: diagonal lines, crossed lines, dots, horizontal lines.
+fn hatch_patterns() -> String {
     let pattern = |kind: &str, path: &str| {
         format!(
             "<pattern id=\"{kind}\" class=\"{kind}\" width=\"6\" height=\"6\" \

@@ -2,8 +2,8 @@
 
 use records::suite::{CellRecord, OUTCOMES, SuiteRecord};
 
-/// `3 findings, 1 unknown, 20 passed`.
-pub(super) fn counts(suite: &SuiteRecord) -> String {
+/// Counts the outcomes: `3 findings, 1 unknown, 20 passed`.
+pub(super) fn count_outcomes(suite: &SuiteRecord) -> String {
     let counts = OUTCOMES.iter().map(|outcome| (suite.count(*outcome), outcome.name()));
     let words: Vec<String> = counts
         .filter(|(count, _)| *count > 0)
@@ -12,7 +12,7 @@ pub(super) fn counts(suite: &SuiteRecord) -> String {
     if words.is_empty() { "no cells".to_owned() } else { words.join(", ") }
 }
 
-/// Cells that differ by seed only, under what they have in common, in the order of the matrix.
+/// Groups cells that differ only by seed, in the order of the matrix.
 pub(super) fn families(suite: &SuiteRecord) -> Vec<(&str, Vec<&CellRecord>)> {
     let mut families: Vec<(&str, Vec<&CellRecord>)> = Vec::new();
     for cell in &suite.cells {

@@ -1,30 +1,32 @@
-//! Renders a suite as workflow commands of GitHub Actions: an annotation for each of the worst cells.
+//! Renders a suite as GitHub Actions annotations, one for each of the worst cells.
 
 use super::super::visible;
 use records::suite::{CellRecord, Outcome, SuiteRecord};
 
-/// GitHub shows this many of a kind per step.
+/// GitHub shows at most this many annotations of a kind per step.
 const SHOWN: usize = 10;
 
-/// The annotations, worst first, at most as many of a kind as are shown.
+/// Renders the annotations, worst first, at most [`SHOWN`] of a kind.
 pub fn annotations(suite: &SuiteRecord) -> String {
     let mut out = String::new();
     for kind in ["error", "warning", "notice"] {
         let noteworthy = suite.noteworthy();
-        let cells: Vec<_> =
-            noteworthy.into_iter().filter(|cell| self::kind(cell.outcome) == kind).collect();
-        // The last one is kept for saying how many there are.
+        let cells: Vec<_> = noteworthy
+            .into_iter()
+            .filter(|cell| self::annotation_kind(cell.outcome) == kind)
+            .collect();
+        // The last annotation gives the number of the others.
         let shown = if cells.len() > SHOWN { SHOWN - 1 } else { cells.len() };
-        cells.iter().take(shown).for_each(|cell| out += &annotation(kind, cell));
+        cells.iter().take(shown).for_each(|cell| out += &format_annotation(kind, cell));
         if cells.len() > shown {
             let more = cells.len() - shown;
-            out += &format!("::{kind} title=harness::{more} more; the step summary has them\n");
+            out += &format!("::{kind} title=harness::{more} more: see the step summary\n");
         }
     }
     out
 }
 
-fn kind(outcome: Outcome) -> &'static str {
+fn annotation_kind(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Finding | Outcome::Crashed => "error",
         Outcome::Unknown | Outcome::Interrupted => "warning",
@@ -32,20 +34,20 @@ fn kind(outcome: Outcome) -> &'static str {
     }
 }
 
-fn annotation(kind: &str, cell: &CellRecord) -> String {
+fn format_annotation(kind: &str, cell: &CellRecord) -> String {
     let title = format!("{}: {}, seed {}", cell.outcome.name(), cell.cell.family, cell.cell.seed);
     let message = format!("{}\nrepro: {}", visible(&cell.sentence), visible(&cell.repro));
-    format!("::{kind} title={}::{}\n", property(&visible(&title)), data(&message))
+    format!("::{kind} title={}::{}\n", escape_property(&visible(&title)), escape_data(&message))
 }
 
-/// What stands after `::`.
-fn data(text: &str) -> String {
+/// Escapes the message of a workflow command.
+fn escape_data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
-/// What stands after `title=`.
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+/// Escapes a property of a workflow command.
+fn escape_property(text: &str) -> String {
+    escape_data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
 #[cfg(test)]
@@ -54,7 +56,7 @@ mod tests {
     use records::suite::sample;
 
     #[test]
-    fn each_annotation_is_one_line_whatever_it_says() {
+    fn writes_each_annotation_on_one_line() {
         let told = annotations(&sample::suite());
         assert_eq!(told.lines().count(), 7, "{told}");
         assert!(told.lines().all(|line| line.starts_with("::")));
@@ -69,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_github_shows() {
+    fn limits_the_number_of_annotations() {
         let mut suite = sample::suite();
         suite.cells = (0..25).map(|_| sample::cell(Outcome::Finding)).collect();
         let told = annotations(&suite);

@@ -1,29 +1,30 @@
-//! Renders a suite as Markdown, the worst first, no longer than the reader takes.
+//! Renders a suite as Markdown of limited length, the worst cells first.
 
 use super::super::visible;
-use super::cells::{counts, families};
+use super::cells::{count_outcomes, families};
 use records::suite::{CellRecord, Outcome, SuiteRecord};
 
-/// A step summary of GitHub's is dropped whole above 1 MiB; this leaves room for others' words.
+/// GitHub drops a step summary above 1 MiB; this limit leaves room for other steps.
 pub const SUMMARY_BYTES: usize = 900_000;
 
-/// The suite as Markdown of at most `most` bytes. What does not fit is counted.
+/// Renders the suite in at most `most` bytes; counts the cells that do not fit.
 pub fn markdown(suite: &SuiteRecord, most: usize) -> String {
-    let mut out = format!("## {}: {}\n\n", cell(&suite.suite), counts(suite));
+    let mut out = format!("## {}: {}\n\n", escape_markdown(&suite.suite), count_outcomes(suite));
     let noteworthy = suite.noteworthy();
-    let stories = noteworthy.iter().map(|cell| story(cell)).collect::<Vec<_>>();
-    fitting(&mut out, &stories, most, "cells");
-    let rows: Vec<String> = families(suite).iter().map(|(name, cells)| row(name, cells)).collect();
+    let stories = noteworthy.iter().map(|cell| cell_entry(cell)).collect::<Vec<_>>();
+    append_fitting(&mut out, &stories, most, "cells");
+    let rows: Vec<String> =
+        families(suite).iter().map(|(name, cells)| family_row(name, cells)).collect();
     let head = "\n| family | passed | not passed |\n|---|--:|---|\n";
     if out.len() + head.len() < most {
         out += head;
     }
-    fitting(&mut out, &rows, most, "families");
+    append_fitting(&mut out, &rows, most, "families");
     out
 }
 
-/// Appends pieces as long as there is room for them and for saying how many are left out.
-fn fitting(out: &mut String, pieces: &[String], most: usize, noun: &str) {
+/// Appends pieces while they fit, then the number of those left out.
+fn append_fitting(out: &mut String, pieces: &[String], most: usize, noun: &str) {
     let room = most.saturating_sub(100);
     for (place, piece) in pieces.iter().enumerate() {
         if out.len() + piece.len() > room {
@@ -37,33 +38,33 @@ fn fitting(out: &mut String, pieces: &[String], most: usize, noun: &str) {
     }
 }
 
-fn story(record: &CellRecord) -> String {
+fn cell_entry(record: &CellRecord) -> String {
     let mut out = format!(
         "- **{}**: {}, seed {}: {}\n",
         record.outcome.name(),
-        cell(&record.cell.family),
+        escape_markdown(&record.cell.family),
         record.cell.seed,
-        cell(&record.sentence)
+        escape_markdown(&record.sentence)
     );
-    out += &format!("  - repro: {}\n", code(&record.repro));
+    out += &format!("  - repro: {}\n", inline_code(&record.repro));
     if let Some(report) = record.report() {
-        out += &format!("  - report: {}\n", code(&report));
+        out += &format!("  - report: {}\n", inline_code(&report));
     }
     out
 }
 
-fn row(name: &str, cells: &[&CellRecord]) -> String {
+fn family_row(name: &str, cells: &[&CellRecord]) -> String {
     let passed = cells.iter().filter(|cell| cell.outcome == Outcome::Passed).count();
     let others: Vec<String> = cells
         .iter()
         .filter(|cell| cell.outcome != Outcome::Passed)
         .map(|cell| format!("{} (seed {})", cell.outcome.name(), cell.cell.seed))
         .collect();
-    format!("| {} | {passed} of {} | {} |\n", cell(name), cells.len(), others.join(", "))
+    format!("| {} | {passed} of {} | {} |\n", escape_markdown(name), cells.len(), others.join(", "))
 }
 
-/// Text as text, in a paragraph or a table.
-fn cell(text: &str) -> String {
+/// Escapes text for a paragraph or a table.
+fn escape_markdown(text: &str) -> String {
     let mut out = String::new();
     for c in visible(text).chars() {
         match c {
@@ -77,8 +78,8 @@ fn cell(text: &str) -> String {
     out
 }
 
-/// Text as code, whatever backticks are in it.
-fn code(text: &str) -> String {
+/// Formats text as inline code, with a fence longer than its backticks.
+fn inline_code(text: &str) -> String {
     let text = visible(text);
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
@@ -92,7 +93,7 @@ mod tests {
     use records::suite::sample;
 
     #[test]
-    fn the_worst_comes_first_and_the_rest_is_counted() {
+    fn lists_the_worst_first_and_counts_the_rest() {
         let mut suite = sample::suite();
         let told = markdown(&suite, SUMMARY_BYTES);
         let place = |word: &str| told.find(&format!("**{word}**")).expect("it is there");
@@ -110,9 +111,9 @@ mod tests {
     }
 
     #[test]
-    fn hostile_words_stay_words() {
+    fn escapes_hostile_text() {
         let told = markdown(&sample::suite(), SUMMARY_BYTES);
         assert!(told.contains(r"&lt;/failure&gt;\]\]&gt; &lt;b&gt;"), "{told}");
-        assert_eq!(code("a `b` c"), "``a `b` c``");
+        assert_eq!(inline_code("a `b` c"), "``a `b` c``");
     }
 }

@@ -1,6 +1,7 @@
-//! Renders a suite that is over: a table for people, and what CI systems expect. Pure: values in, text out.
+//! Renders a finished suite: a table for people, and the formats of CI systems.
 //!
-//! All show the same cells and decide nothing. What must be short shows the worst first and says what it leaves out.
+//! All formats show the same cells and decide nothing. Formats of limited length show the worst
+//! cells first and count the rest.
 
 mod cells;
 mod github;
@@ -12,47 +13,49 @@ pub use junit::junit;
 pub use markdown::{SUMMARY_BYTES, markdown};
 
 use super::{Style, visible};
-use cells::{counts, families};
+use cells::{count_outcomes, families};
 use records::record::Validity;
 use records::suite::{CellRecord, Outcome, SuiteRecord};
 
-/// As many cells as are told one by one on a terminal.
-const TOLD: usize = 20;
+/// The most cells that are listed on a terminal.
+const LISTED: usize = 20;
 
-/// The suite for a terminal: the verdict, a line per family, and what to do about each cell that is not green.
+/// Renders the suite for a terminal: the verdict, one line per family, and each cell that did not
+/// pass with its repro.
 pub fn table(suite: &SuiteRecord, style: Style) -> String {
-    let mut lines = vec![headline(suite, style), String::new()];
+    let mut lines = vec![headline_text(suite, style), String::new()];
     let families = families(suite);
     let width = families.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, cells) in &families {
-        let marks: Vec<String> = cells.iter().map(|cell| mark(cell.outcome, style)).collect();
+        let marks: Vec<String> =
+            cells.iter().map(|cell| coloured_mark(cell.outcome, style)).collect();
         lines.push(format!("  {name:width$}  {}", marks.join(" ")));
     }
     let noteworthy = suite.noteworthy();
-    for cell in noteworthy.iter().take(TOLD) {
+    for cell in noteworthy.iter().take(LISTED) {
         lines.extend([String::new()]);
-        lines.extend(story(cell, style));
+        lines.extend(cell_lines(cell, style));
     }
-    if noteworthy.len() > TOLD {
-        let more = noteworthy.len() - TOLD;
-        lines.push(format!("\n  … and {more} more; --output markdown=PATH or json=PATH tells all"));
+    if noteworthy.len() > LISTED {
+        let more = noteworthy.len() - LISTED;
+        lines.push(format!("\n  … and {more} more; --output markdown=PATH or json=PATH lists all"));
     }
     lines.join("\n") + "\n"
 }
 
-fn headline(suite: &SuiteRecord, style: Style) -> String {
-    let counts = counts(suite);
+fn headline_text(suite: &SuiteRecord, style: Style) -> String {
+    let counts = count_outcomes(suite);
     let worst = suite.cells.iter().map(|cell| cell.outcome).max().unwrap_or(Outcome::NotRun);
-    let head = format!("{} {}:", mark_plain(worst, style), visible(&suite.suite));
+    let head = format!("{} {}:", plain_mark(worst, style), visible(&suite.suite));
     format!(
         "{} {counts} in {}",
-        style.verdict(validity(worst), &head),
-        super::phrase::millis(suite.took_ms)
+        style.verdict(outcome_validity(worst), &head),
+        super::phrase::format_millis(suite.took_ms)
     )
 }
 
-/// What is known of the system after such an outcome.
-fn validity(outcome: Outcome) -> Validity {
+/// The validity that an outcome implies.
+fn outcome_validity(outcome: Outcome) -> Validity {
     match outcome {
         Outcome::Passed => Validity::Valid,
         Outcome::Finding | Outcome::Crashed => Validity::Invalid,
@@ -60,25 +63,32 @@ fn validity(outcome: Outcome) -> Validity {
     }
 }
 
-fn mark_plain(outcome: Outcome, style: Style) -> &'static str {
+fn plain_mark(outcome: Outcome, style: Style) -> &'static str {
     match outcome {
-        Outcome::Passed | Outcome::Finding | Outcome::Unknown => style.mark(validity(outcome)),
+        Outcome::Passed | Outcome::Finding | Outcome::Unknown => {
+            style.mark(outcome_validity(outcome))
+        }
         Outcome::Crashed => "!",
         Outcome::Infra => "m",
         Outcome::NotRun | Outcome::Interrupted => "-",
     }
 }
 
-fn mark(outcome: Outcome, style: Style) -> String {
-    style.verdict(validity(outcome), mark_plain(outcome, style))
+fn coloured_mark(outcome: Outcome, style: Style) -> String {
+    style.verdict(outcome_validity(outcome), plain_mark(outcome, style))
 }
 
-fn story(cell: &CellRecord, style: Style) -> Vec<String> {
+fn cell_lines(cell: &CellRecord, style: Style) -> Vec<String> {
     let row = |head: &str, text: &str| format!("    {} {}", style.faint(head), visible(text));
     let name = format!("{}, seed {}", cell.cell.family, cell.cell.seed);
     let mut lines = vec![
-        format!("  {} {}: {}", mark(cell.outcome, style), cell.outcome.name(), visible(&name)),
-        row("because:", &cell.sentence),
+        format!(
+            "  {} {}: {}",
+            coloured_mark(cell.outcome, style),
+            cell.outcome.name(),
+            visible(&name)
+        ),
+        row("reason: ", &cell.sentence),
     ];
     lines.extend(cell.report().map(|report| row("report: ", &report)));
     lines.push(row("repro:  ", &cell.repro));
@@ -91,7 +101,7 @@ mod tests {
     use records::suite::sample;
 
     #[test]
-    fn the_table_is_short_and_says_what_to_do() {
+    fn lists_families_and_cells_that_did_not_pass() {
         let mut suite = sample::suite();
         suite.cells.truncate(4);
         insta::assert_snapshot!(table(&suite, Style::PLAIN), @r"
@@ -100,24 +110,24 @@ mod tests {
           raft register partition, 5 nodes  + - m ?
 
           ? unknown: raft register partition, 5 nodes, seed 7
-            because: it is unknown
+            reason:  it is unknown
             report:  results/raft-register-partition/20260101T000000Z-7/report.html
             repro:   harness test --seed 7
 
           m infra: raft register partition, 5 nodes, seed 7
-            because: it is infra
+            reason:  it is infra
             report:  results/raft-register-partition/20260101T000000Z-7/report.html
             repro:   harness test --seed 7
 
           - not run: raft register partition, 5 nodes, seed 7
-            because: it is not run
+            reason:  it is not run
             report:  results/raft-register-partition/20260101T000000Z-7/report.html
             repro:   harness test --seed 7
         ");
     }
 
     #[test]
-    fn no_sentence_steers_the_terminal() {
+    fn escapes_terminal_controls() {
         let shown = table(&sample::suite(), Style::PLAIN);
         assert!(!shown.contains('\u{1b}'), "{shown:?}");
     }

@@ -3,7 +3,7 @@
 function choose(page, i) {
   if (i === undefined || i < 0) return;
   page.view.chosen = i;
-  describe(by('drawer'), facts(page.run, i, page.told.clock));
+  describe(by('drawer'), facts(page.run, i, page.told));
   by('raw').textContent = recorded(page).split('\n').map(plain).join('\n');
   by('chosen').hidden = false;
   by('trail').replaceChildren();
@@ -17,7 +17,7 @@ const recorded = ({ run, view }) => eventLines(run, view.chosen).map(([, line]) 
 // Finds where the operation's values were written and read.
 function tellTrails(page) {
   const trails = provenance(page.run, page.view.chosen).map((trail) => tellTrail(page, trail));
-  by('trail').replaceChildren(...(trails.length ? trails : [element('p', 'This operation has no value of its own.')]));
+  by('trail').replaceChildren(...(trails.length ? trails : [element('p', 'This operation has no value.')]));
 }
 
 const STRETCH = 200;
@@ -78,15 +78,15 @@ function during({ view, run }, fault, place) {
 // Names what is missing of replicas and plots, and why.
 function remarks({ replicas, facts }) {
   const said = [];
-  if (facts.hosts.length && !replicas.length) said.push('Nothing was noted of the replicas in this run: it is from before that was done.');
+  if (facts.hosts.length && !replicas.length) said.push('This run has no observations of replicas: an older version recorded it.');
   const never = replicas.filter((one) => one.said.values.every((value) => value === null)).map((one) => plain(one.name));
-  if (never.length) said.push(never.join(', ') + ' never said anything of ' + (never.length === 1 ? 'itself.' : 'themselves.'));
-  else if (replicas.length && !replicas.some((one) => one.commit.values.some((value) => value === value))) said.push('This system says nothing of what is committed.');
+  if (never.length) said.push(never.join(', ') + ' never reported ' + (never.length === 1 ? 'its state.' : 'their state.'));
+  else if (replicas.length && !replicas.some((one) => one.commit.values.some((value) => value === value))) said.push('This system reports no commit index.');
   return said.join(' ');
 }
 
 function copy(text) {
-  navigator.clipboard?.writeText(text).then(() => tell('Copied.'), () => tell('This browser does not let the page copy.'));
+  navigator.clipboard?.writeText(text).then(() => tell('Copied.'), () => tell('The browser denies access to the clipboard.'));
 }
 
 function hearChosen(page) {

@@ -29,12 +29,12 @@ function eventLines(run, i) {
 
 const took = (run, i) => (run.outcome[i] ? ((run.end[i] - run.start[i]) / 1e6).toFixed(3) + ' ms' : 'never completed');
 
-function facts(run, i, clock) {
+function facts(run, i, { clock, clients }) {
   const told = (n) => plain(run.word(n) ?? 'none');
-  const wall = clock === null ? [] : [['by the wall clock', new Date(clock + run.start[i] / 1e6).toISOString()]];
-  return [['operation', run.index[i] + (run.outcome[i] ? ' to ' + run.endIndex[i] : ', never completed')], ['outcome', OUTCOMES[run.outcome[i]]],
-    ['process', String(run.process[i])], ['function', told(run.f[i])], ['replica', told(run.node[i])], ['asked', told(run.input[i])],
-    ['told', run.outcome[i] ? told(run.output[i]) : 'nothing'], ['error', told(run.error[i])], ['from', seconds(run.start[i])], ['took', took(run, i)], ...wall];
+  const wall = clock === null ? [] : [['wall clock', new Date(clock + run.start[i] / 1e6).toISOString()]];
+  return [['operation', '#' + run.index[i] + (run.outcome[i] ? ' to #' + run.endIndex[i] : ', never completed')], ['outcome', OUTCOMES[run.outcome[i]]],
+    ['client', run.process[i] % Math.max(1, clients) + ' (process ' + run.process[i] + ')'], ['function', told(run.f[i])], ['replica', told(run.node[i])], ['request', told(run.input[i])],
+    ['response', run.outcome[i] ? told(run.output[i]) : 'none'], ['error', told(run.error[i])], ['start', seconds(run.start[i])], ['latency', took(run, i)], ...wall];
 }
 
 function describe(drawer, rows) {
@@ -63,8 +63,8 @@ function excerpt(one, from, to, around) {
     const [begin, stop] = logged(one.log, from - around, to + around), half = MOST_LINES / 2;
     const written = (n) => (one.log.by[n] === Infinity ? 'later' : 'by ' + seconds(one.log.by[n])) + '  ' + plain(one.log.words[n]);
     const some = (a, b) => Array.from({ length: b - a }, (_, n) => written(a + n));
-    const all = stop - begin <= MOST_LINES ? some(begin, stop) : [...some(begin, begin + half), '… ' + (stop - begin - MOST_LINES) + ' lines are left out here; ask for less time around it …', ...some(stop - half, stop)];
-    box.append(element('p', stop > begin ? 'log of ' + plain(one.name) + ', ' + (stop - begin) + ' lines (each was written by the moment before it):' : 'The log of ' + plain(one.name) + ' says nothing in that time.'));
+    const all = stop - begin <= MOST_LINES ? some(begin, stop) : [...some(begin, begin + half), '… ' + (stop - begin - MOST_LINES) + ' lines are left out; choose a shorter time …', ...some(stop - half, stop)];
+    box.append(element('p', stop > begin ? 'log of ' + plain(one.name) + ', ' + (stop - begin) + ' lines, each with the time by which it was written:' : 'The log of ' + plain(one.name) + ' has no lines in that time.'));
     if (stop > begin) box.append(element('pre', all.join('\n'), { tabindex: '0', class: 'log' }));
   }
   if (missing) box.append(element('p', missing, { class: 'note' }));
@@ -92,4 +92,4 @@ function provenance(run, i) {
 }
 
 // Describes one operation of such a trail.
-const deed = (run, i) => (run.input[i] === run.output[i] || run.outcome[i] !== 1 ? 'asked with it' : 'told of it');
+const deed = (run, i) => (run.input[i] === run.output[i] || run.outcome[i] !== 1 ? 'in the request' : 'in the response');

@@ -27,5 +27,5 @@ async function explore() {
 
 explore().catch((error) => {
   root.classList.remove('live');
-  document.querySelector('.still').prepend(element('p', 'The operations cannot be explored, only seen: ' + error.message));
+  document.querySelector('.still').prepend(element('p', 'Cannot unpack the operations, the static pictures follow: ' + error.message));
 });

@@ -14,7 +14,7 @@ function refilter(page) {
 }
 
 function tellShown({ run, view, shown, said }) {
-  const all = shown.length === run.count ? 'all of them here' : shown.length + ' of them pass the filter, the others are hidden';
+  const all = shown.length === run.count ? 'all shown' : shown.length + ' of them pass the filter, the others are hidden';
   const lanes = view.folded.has('clients') ? 'folded into one lane' : 'on ' + view.lanes.length + ' lanes';
   tell(run.count + ' operations ' + lanes + ', ' + all + '.' + said);
 }
@@ -56,7 +56,7 @@ function found({ run }, index) {
 
 function goTo(page) {
   const asked = page.form.elements.goto.value.trim(), i = asked === '' ? -1 : found(page, Number(asked));
-  if (i >= 0) { choose(page, i); page.canvas.focus(); } else if (asked !== '') tell('No operation of this run began at index ' + asked + '.');
+  if (i >= 0) { choose(page, i); page.canvas.focus(); } else if (asked !== '') tell('No operation of this run has the invocation #' + asked + '.');
 }
 
 function hearFilters(page) {

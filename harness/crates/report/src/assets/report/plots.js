@@ -15,9 +15,9 @@ function spanOf(view) {
 // and a legend, and is called `column` where numbers are saved.
 function panelsOf(view) {
   const panels = [
-    { caption: 'operations per second, by when they began', tall: 54, draw: drawRate },
-    { caption: 'latency: a spot for the worst outcome; lines for p50, p90, p99, p99.9 of ok', short: 'latency: the worst; p50 to p99.9 of ok', tall: 112, draw: drawLatency },
-    { caption: 'operations under way, on average', tall: 40, draw: drawFlight },
+    { caption: 'operations per second, by start', tall: 54, draw: drawRate },
+    { caption: 'latency: marks show the worst outcome; lines show p50, p90, p99, p99.9 of ok', short: 'latency: the worst; p50 to p99.9 of ok', tall: 112, draw: drawLatency },
+    { caption: 'concurrent operations, on average', tall: 40, draw: drawFlight },
   ];
   return [...panels, ...clockPanels(view), ...STEPS.flatMap((step) => stepPanels(view, step)), ...stalePanels(view)];
 }

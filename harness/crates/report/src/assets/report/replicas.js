@@ -56,12 +56,12 @@ function logged(log, from, to) {
 // Says what the log lacks in this page, or nothing.
 function lacking({ name: raw, log }) {
   const name = plain(raw);
-  if (!log) return 'There is no log of ' + name + ' in this page.';
+  if (!log) return 'This page has no log of ' + name + '.';
   const [before, after] = log.cut, parts = [];
-  if (!log.timed) parts.push('when its lines were written was not noted');
+  if (!log.timed) parts.push('the times of its lines were not recorded');
   if (before) parts.push('the first ' + before + ' bytes are not in this page');
   if (after) parts.push('the last ' + after + ' bytes are not in this page');
-  return parts.length ? 'Of the log of ' + name + ': ' + parts.join('; ') + '. All of it is in logs/' + name + '.log.' : '';
+  return parts.length ? 'Log of ' + name + ': ' + parts.join('; ') + '. The whole log is logs/' + name + '.log.' : '';
 }
 
 // Draws a replica's lane: a bar while it leads, a line while it follows, hatched while it is down or stopped.
@@ -119,9 +119,9 @@ function standing(one, t) {
   if (said) {
     const [role, term, commit, applied] = said;
     for (const [name, value] of [['', role], ['term ', term], ['commit ', commit], ['applied ', applied]]) if (value !== null) parts.push(name + plain(String(value)));
-  } else parts.push(one.said.times.length ? 'says nothing' : 'nothing was noted');
+  } else parts.push(one.said.times.length ? 'no report' : 'not recorded');
   const off = clockOffset(one, t);
-  if (off) parts.push('its clock ' + (off / 1000).toFixed(3) + ' s off');
+  if (off) parts.push('clock ' + (off / 1000).toFixed(3) + ' s off');
   return plain(one.name) + ' ' + parts.join(', ');
 }
 

@@ -7,14 +7,14 @@ const PERIODS = DASHES.map((dashes) => (dashes.length ? dashes.flatMap((long, n)
 
 function clockPanels({ replicas }) {
   if (!replicas.some((one) => one.clock.values.some(([offset, drift]) => offset || drift))) return [];
-  return [{ caption: 'how far wall clocks were set off, in ms', short: 'clocks off, ms', column: 'clock off (ms)', tall: 54, of: clockOffset, draw: drawClocks }];
+  return [{ caption: 'clock offset, in ms', short: 'clocks off, ms', column: 'clock off (ms)', tall: 54, of: clockOffset, draw: drawClocks }];
 }
 
 // Lists the numbers that replicas report.
 const STEPS = [
-  ['term', 'term, as each replica says', 'term'],
-  ['commit', 'last entry known to be committed, as each replica says', 'committed'],
-  ['applied', 'last entry applied, as each replica says', 'applied'],
+  ['term', 'term, as reported by each replica', 'term'],
+  ['commit', 'commit index, as reported by each replica', 'committed'],
+  ['applied', 'applied index, as reported by each replica', 'applied'],
 ];
 
 function stepPanels({ replicas }, [name, caption, short]) {

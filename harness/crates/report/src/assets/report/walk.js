@@ -4,7 +4,7 @@ const stepsOf = () => [...document.querySelectorAll('.order > li, .stuck')];
 
 function walk(page, to) {
   const { steps } = page;
-  if (steps.length === 0) { tell('This run has no order to step through.'); return; }
+  if (steps.length === 0) { tell('This run has no proof to step through.'); return; }
   page.step = Math.min(steps.length, Math.max(1, to));
   const now = steps[page.step - 1];
   for (const item of steps) { item.classList.toggle('now', item === now); item.setAttribute('aria-current', item === now ? 'step' : 'false'); }
