@@ -99,9 +99,9 @@ fn an_invalid_history_is_shown_shortly_and_explained_when_asked() {
     p1  ├───────┤
 
       before these operations the state was 1
-      the longest order that explains answers:
+      longest consistent prefix:
         1. w 2 ok by process 1
-      after it the state is 2, and none of these can come next:
+      after it the state is 2; no remaining operation can come next:
         ✗ r 1 ok by process 0: it read 1, but the register held 2
     ");
 }
@@ -127,7 +127,7 @@ fn broken_files_do_not_keep_others_from_being_judged() {
     ");
     insta::assert_snapshot!(err, @r#"
     harness: broken.edn:3:8: type "done" is none of :invoke :ok :fail :info
-    harness: page.html: this is neither JSON lines nor EDN nor a log for Porcupine nor sessions for AWDIT; say which with --input
+    harness: page.html: unknown format (not JSON Lines, EDN, Porcupine or AWDIT sessions); set it with --input
     harness: nowhere: cannot be read: No such file or directory (os error 2)
     harness: torn.edn: warning: line 3 was cut short after 11 bytes and is ignored
     "#);

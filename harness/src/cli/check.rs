@@ -1,6 +1,6 @@
-//! `harness check`: judges histories from files, and shows the few operations that prove one wrong.
+//! `harness check`: checks histories from files, and shows the minimal operations of a violation.
 //!
-//! A file that cannot be read or understood is told and does not keep the others from being judged.
+//! An unreadable file is reported; the other files are still checked.
 
 mod certificate;
 mod input;
@@ -22,9 +22,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 const EXITS: &str = "\
-Exit code of many histories, the first that applies:
-  1    one is invalid: that stands whatever the others are
-  254  one cannot be read or understood: it is told on standard error, the others are judged
+Exit code for several histories, the first that applies:
+  1    one is invalid
+  254  one cannot be read or parsed (reported on standard error; the others are checked)
   2    one is unknown
   0    all are valid
 
@@ -33,37 +33,37 @@ Examples:
   harness check history.edn --model cas-register --explain
   harness check etcd_*.log --model cas-register --format json";
 
-/// What is to be judged, and how.
+/// Options of `harness check`.
 #[derive(clap::Args)]
 #[command(after_help = EXITS)]
 pub(crate) struct Args {
-    /// Files with histories; `-` is standard input. The directory of a run, ours or Jepsen's, stands for its history.
+    /// Files with histories, or directories of runs of this tool or Jepsen; `-` is standard input.
     #[arg(required = true, value_name = "HISTORY")]
     histories: Vec<PathBuf>,
-    /// What one copy of the system would do; `harness list` shows all.
+    /// The model or check; `harness list` shows all.
     #[arg(long)]
     model: String,
-    /// How the histories are written. (`--format` says how results are printed.)
+    /// Format of the histories (`--format` is the format of the output).
     #[arg(long, value_enum, default_value_t = Input::Auto)]
     input: Input,
-    /// Show of an invalid history what could have been before, between and after.
+    /// For an invalid history, show the possible states and why each candidate fails.
     #[arg(long)]
     explain: bool,
-    /// Write of a valid history, per key, an order of its operations that anyone can replay, as JSON. Of several
-    /// histories into this directory.
+    /// For a valid history, write a linearization of each key as JSON; a directory for several
+    /// histories.
     #[arg(long, value_name = "OUT")]
     certificate: Option<PathBuf>,
-    /// Values are `[key, value]`, and each key can be judged by itself: auto, yes or no.
+    /// Whether values are `[key, value]`, so that each key can be checked separately.
     #[arg(long, value_enum, default_value_t = KeyedChoice::Auto)]
     keyed: KeyedChoice,
-    /// What must hold, of the levels that the model offers: `snapshot-isolation` of transactions, `sequential` of
-    /// any model.
+    /// Consistency level to check, for example `snapshot-isolation` for transactions or
+    /// `sequential` for any model.
     #[arg(long, value_name = "LEVEL")]
     consistency: Option<String>,
-    /// How long to search each history before the answer is *unknown*.
+    /// Time limit per history; after it the verdict is *unknown*.
     #[arg(long, default_value = "2m", value_parser = duration::parse)]
     time_limit: Duration,
-    /// How many megabytes to use before the answer is *unknown*.
+    /// Memory limit in megabytes; beyond it the verdict is *unknown*.
     #[arg(long, default_value_t = 2048, value_name = "MB")]
     memory: usize,
 }
@@ -75,7 +75,7 @@ enum KeyedChoice {
     No,
 }
 
-/// Carries out `harness check`.
+/// Runs `harness check`.
 pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     if !registry::known_names().contains(&args.model.as_str()) {
         let names = registry::known_names().join(", ");
@@ -92,13 +92,13 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     let mut summary = Summary::default();
     let mut judged = Vec::new();
     for (number, path) in (1..).zip(&args.histories) {
-        let history = input::read(path, args.input);
+        let history = input::read_history(path, args.input);
         let answer = history.map(|history| {
-            let verdict = judge(args, &history);
+            let verdict = check_history(args, &history);
             (verdict, history)
         });
         if let (Some(place), Ok((verdict, history))) = (&place, &answer) {
-            let told = limited(args, |limits| {
+            let told = with_limits(args, |limits| {
                 place.write((number, path), history, (&args.model, verdict), limits)
             })?;
             engine::live::say(&format!("harness: {}: {told}", path.display()));
@@ -109,25 +109,28 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
             engine::live::say(&format!("harness: {unreadable}"));
         }
         match format {
-            Format::Human => tell(path, &answer, args.explain)?,
-            Format::Json => judged.push(record(path, &answer)),
+            Format::Human => print_verdict(path, &answer, args.explain)?,
+            Format::Json => judged.push(to_record(path, &answer)),
         }
     }
     summary.elapsed = began.elapsed();
     match format {
         Format::Human if args.histories.len() > 1 => print(&summary.to_string())?,
         Format::Human => {}
-        Format::Json => print(&serde_json::to_string_pretty(&document(judged, &summary))?)?,
+        Format::Json => print(&serde_json::to_string_pretty(&to_document(judged, &summary))?)?,
     }
-    Ok(exit(&summary))
+    Ok(exit_code(&summary))
 }
 
-/// What programs are told, as `harness/crates/records/schema/check.schema.json` says.
-fn document(judged: Vec<serde_json::Value>, summary: &Summary) -> serde_json::Value {
-    json!({ "schema_version": FORMAT, "format": FORMAT, "histories": judged, "summary": summary.json() })
+/// The JSON output; its schema is `harness/crates/records/schema/check.schema.json`.
+fn to_document(judged: Vec<serde_json::Value>, summary: &Summary) -> serde_json::Value {
+    let summary = summary.to_json();
+    json!({
+        "schema_version": FORMAT, "format": FORMAT, "histories": judged, "summary": summary
+    })
 }
 
-fn exit(summary: &Summary) -> ExitCode {
+fn exit_code(summary: &Summary) -> ExitCode {
     ExitCode::from(match summary {
         Summary { invalid: 1.., .. } => 1,
         Summary { unreadable: 1.., .. } => USAGE,
@@ -136,12 +139,12 @@ fn exit(summary: &Summary) -> ExitCode {
     })
 }
 
-fn judge(args: &Args, history: &History) -> Verdict {
-    limited(args, |limits| check_by_name(history, &args.model, limits))
+fn check_history(args: &Args, history: &History) -> Verdict {
+    with_limits(args, |limits| check_by_name(history, &args.model, limits))
 }
 
-/// Does something within the limits that were asked for.
-fn limited<T>(args: &Args, work: impl FnOnce(&Limits<'_>) -> T) -> T {
+/// Calls `work` with the limits of the command line.
+fn with_limits<T>(args: &Args, work: impl FnOnce(&Limits<'_>) -> T) -> T {
     let deadline = Instant::now() + args.time_limit;
     let expired = move || Instant::now() > deadline;
     let keyed = match args.keyed {
@@ -160,17 +163,17 @@ fn limited<T>(args: &Args, work: impl FnOnce(&Limits<'_>) -> T) -> T {
     work(&limits)
 }
 
-fn tell(path: &Path, answer: &Result<Verdict, Unreadable>, explain: bool) -> Result<()> {
+fn print_verdict(path: &Path, answer: &Result<Verdict, Unreadable>, explain: bool) -> Result<()> {
     match answer {
-        Ok(verdict) => print(&told::verdict(path, verdict, explain)),
+        Ok(verdict) => print(&told::render_verdict(path, verdict, explain)),
         Err(_) => Ok(()),
     }
 }
 
-fn record(path: &Path, answer: &Result<Verdict, Unreadable>) -> serde_json::Value {
+fn to_record(path: &Path, answer: &Result<Verdict, Unreadable>) -> serde_json::Value {
     match answer {
         Ok(verdict) => json!({ "history": path, "verdict": verdict }),
-        Err(unreadable) => json!({ "history": path, "unreadable": unreadable.json() }),
+        Err(unreadable) => json!({ "history": path, "unreadable": unreadable.to_json() }),
     }
 }
 
@@ -181,18 +184,20 @@ mod tests {
     use records::schema;
 
     fn judged(model: &str, lines: &str) -> Verdict {
-        let history = jsonl::parse(lines.as_bytes()).expect("a history").history;
+        let history = jsonl::parse(lines.trim_start().as_bytes()).expect("a history").history;
         check_by_name(&history, model, &Limits::default())
     }
 
     #[test]
-    fn what_programs_are_told_is_as_its_schema_says() {
-        let stale = r#"{"index":0,"time":1,"type":"invoke","process":1,"f":"write","value":["k",5],"node":"n1"}
+    fn json_output_matches_its_schema() {
+        let stale = r#"
+{"index":0,"time":1,"type":"invoke","process":1,"f":"write","value":["k",5],"node":"n1"}
 {"index":1,"time":2,"type":"ok","process":1,"f":"write","value":["k",5],"node":"n1"}
 {"index":2,"time":3,"type":"invoke","process":1,"f":"read","value":["k",null],"node":"n1"}
 {"index":3,"time":4,"type":"ok","process":1,"f":"read","value":["k",9],"node":"n1"}
 "#;
-        let torn = r#"{"index":0,"time":1,"type":"invoke","process":1,"f":"txn","value":[["r","x",null]]}
+        let torn = r#"
+{"index":0,"time":1,"type":"invoke","process":1,"f":"txn","value":[["r","x",null]]}
 {"index":1,"time":2,"type":"ok","process":1,"f":"txn","value":[["r","x",[9]]]}
 "#;
         let answers = [
@@ -207,8 +212,8 @@ mod tests {
         let mut summary = Summary::default();
         answers.iter().for_each(|answer| summary.add(answer));
         assert_eq!((summary.invalid, summary.unreadable), (2, 2));
-        let judged = answers.iter().map(|answer| record(Path::new("x"), answer)).collect();
-        let mut told = document(judged, &summary);
+        let judged = answers.iter().map(|answer| to_record(Path::new("x"), answer)).collect();
+        let mut told = to_document(judged, &summary);
         assert_eq!(schema::against("check", &told), Vec::<String>::new());
         assert!(told["histories"][0]["verdict"]["witness"].is_object());
         assert!(told["histories"][1]["verdict"]["findings"].is_array());

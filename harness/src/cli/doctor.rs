@@ -1,17 +1,17 @@
-//! `harness doctor`: tries every capability on this machine, and says how to mend what is missing.
+//! `harness doctor`: tests each capability of this machine, and says how to enable missing ones.
 
 use super::output::{Format, print};
 use anyhow::Result;
 use std::process::ExitCode;
 use testbed::doctor::{Row, examine};
 
-/// Carries out `harness doctor`: exit code 3 when not even the simplest run is possible.
+/// Runs `harness doctor`: exit code 3 if not even the simplest run is possible.
 pub(crate) fn main(format: Format) -> Result<ExitCode> {
     let rows = examine();
     match format {
-        Format::Human => print(&rows.iter().map(told).collect::<String>())?,
+        Format::Human => print(&rows.iter().map(format_row).collect::<String>())?,
         Format::Json => {
-            let rows: Vec<_> = rows.iter().map(as_json).collect();
+            let rows: Vec<_> = rows.iter().map(row_as_json).collect();
             print(&serde_json::to_string_pretty(&rows)?)?;
         }
     }
@@ -19,12 +19,12 @@ pub(crate) fn main(format: Format) -> Result<ExitCode> {
     Ok(ExitCode::from(if able { 0 } else { 3 }))
 }
 
-fn as_json(row: &Row) -> serde_json::Value {
+fn row_as_json(row: &Row) -> serde_json::Value {
     serde_json::json!({ "name": row.name, "ok": row.ok, "detail": row.detail, "fix": row.fix })
 }
 
-fn told(row: &Row) -> String {
+fn format_row(row: &Row) -> String {
     let word = if row.ok { "ok" } else { "missing" };
-    let fix = row.fix.as_ref().map_or_else(String::new, |fix| format!("{:22}to mend: {fix}\n", ""));
+    let fix = row.fix.as_ref().map_or_else(String::new, |fix| format!("{:22}fix: {fix}\n", ""));
     format!("{word:7}  {:12} {}\n{fix}", row.name, row.detail)
 }

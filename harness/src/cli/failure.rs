@@ -1,4 +1,4 @@
-//! Tells apart whose fault a failure is: the caller's, the machine's, or ours.
+//! Classifies failures: bad usage, this machine, or an internal error.
 
 use engine::run::SetupError;
 use std::io::ErrorKind;
@@ -8,16 +8,16 @@ use std::process::ExitCode;
 pub(crate) const USAGE: u8 = 254;
 /// The exit code for an error in this tool.
 pub(crate) const INTERNAL: u8 = 255;
-/// The exit code where this machine cannot do it.
+/// The exit code for what this machine cannot do.
 pub(crate) const MACHINE: u8 = 3;
 
-/// A failure that is not ours.
+/// A failure that is not an internal error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// What was asked for cannot be; the text says what can.
+    /// Bad usage; the text says what is possible.
     #[error("{0}")]
     Usage(String),
-    /// This machine cannot do it; the text says what to install or which flag to use.
+    /// Impossible on this machine; the text says what to install or which option to use.
     #[error("{0}")]
     Machine(String),
 }
@@ -27,13 +27,13 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(match error.downcast_ref::<Failure>() {
         Some(Failure::Usage(_)) => USAGE,
         Some(Failure::Machine(_)) => MACHINE,
-        None if error.is::<SetupError>() || refused(error) => MACHINE,
+        None if error.is::<SetupError>() || is_disk_or_permission(error) => MACHINE,
         None => INTERNAL,
     })
 }
 
-/// Whether there was no room, or no right to write, wherever that was met.
-fn refused(error: &anyhow::Error) -> bool {
+/// Whether the cause is a full disk or a missing permission.
+fn is_disk_or_permission(error: &anyhow::Error) -> bool {
     let known = [
         ErrorKind::PermissionDenied,
         ErrorKind::QuotaExceeded,
@@ -49,12 +49,12 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
     format!("{error:#}")
 }
 
-/// Says that an error is the machine's: no room, no right to write.
+/// Classifies an error as a failure of the machine: a full disk, a missing permission.
 pub(crate) fn machine(error: anyhow::Error) -> anyhow::Error {
     Failure::Machine(sentence(&error)).into()
 }
 
-/// Says that an error is the caller's.
+/// Classifies an error as bad usage.
 pub(crate) fn usage(error: anyhow::Error) -> anyhow::Error {
     Failure::Usage(sentence(&error)).into()
 }
@@ -65,7 +65,7 @@ mod tests {
     use anyhow::Context as _;
 
     #[test]
-    fn a_full_disk_is_the_machines_and_what_nobody_foresaw_is_ours() {
+    fn a_full_disk_is_the_machines_and_unexpected_errors_are_internal() {
         let met = |kind: ErrorKind| {
             let deep =
                 Err::<(), _>(std::io::Error::from(kind)).context("history.jsonl cannot be written");

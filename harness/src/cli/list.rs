@@ -1,4 +1,4 @@
-//! `harness list`: shows every system, workload, nemesis, model and seeded bug, straight from the registries.
+//! `harness list`: lists the systems, workloads, nemeses, models and seeded bugs of the registries.
 
 use super::output::{Format, print};
 use anyhow::Result;
@@ -7,7 +7,7 @@ use engine::system::SYSTEMS;
 use serde::Serialize;
 use std::process::ExitCode;
 
-/// One thing that can be named on the command line.
+/// One name of the command line and its description.
 #[derive(Serialize)]
 struct Row {
     name: String,
@@ -21,17 +21,19 @@ struct Section {
     rows: Vec<Row>,
 }
 
-/// Carries out `harness list`.
+/// Runs `harness list`.
 pub(crate) fn main(format: Format) -> Result<ExitCode> {
-    let sections = sections()?;
+    let sections = list_sections()?;
     match format {
-        Format::Human => print(&sections.iter().map(told).collect::<Vec<_>>().join("\n"))?,
+        Format::Human => {
+            print(&sections.iter().map(format_section).collect::<Vec<_>>().join("\n"))?
+        }
         Format::Json => print(&serde_json::to_string_pretty(&sections)?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn sections() -> Result<Vec<Section>> {
+fn list_sections() -> Result<Vec<Section>> {
     let row = |name: &str, doc: &str| Row { name: name.to_owned(), doc: doc.to_owned() };
     let section = |what: &str, rows| Section { what: what.to_owned(), rows };
     let mut nemeses = Vec::new();
@@ -65,7 +67,7 @@ fn sections() -> Result<Vec<Section>> {
     Ok(sections)
 }
 
-fn told(section: &Section) -> String {
+fn format_section(section: &Section) -> String {
     let width = section.rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
     let row = |row: &Row| format!("  {:width$}  {}\n", row.name, row.doc);
     format!("{}:\n{}", section.what, section.rows.iter().map(row).collect::<String>())

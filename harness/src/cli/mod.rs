@@ -1,4 +1,4 @@
-//! Reads the command line, and turns whatever comes of a command into an exit code and a sentence.
+//! Parses the command line, and maps the result of a command to an exit code and a message.
 //!
 //! Status and errors go to standard error, results to standard output. One subcommand = one file.
 
@@ -28,99 +28,102 @@ use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
 Examples:
-  harness test --nemesis partition                     break links for 30 s, then judge
+  harness test --nemesis partition                     cut links for 30 s, then check
   harness test --nemesis partition,kill,pause --time-limit 60s --seed 7
-  harness test --nemesis partition --unsafe stale-reads    watch a seeded bug being caught
-  harness check history.jsonl --model cas-register     judge any history
+  harness test --nemesis partition --unsafe stale-reads    catch a seeded bug
+  harness check history.jsonl --model cas-register     check any history
   harness list                                         systems, workloads, nemeses, models, bugs
 
 Exit codes:
-  0 valid   1 anomaly   2 unknown   3 this machine cannot   130 interrupted   254 bad arguments   255 internal error";
+  0 valid   1 anomaly   2 unknown   3 not possible on this machine   130 interrupted
+  254 bad arguments   255 internal error";
 
-/// Breaks a distributed system on purpose and proves whether it lied.
+/// Inject faults into a distributed system and check its history for consistency violations.
 #[derive(Parser)]
 #[command(name = "harness", version, after_help = EXAMPLES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How results are printed on standard output.
+    /// Output format of results on standard output.
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
     format: Format,
-    /// Say nothing while it lasts; only results, and what goes wrong.
+    /// Print only results and errors, no progress.
     #[arg(long, global = true)]
     quiet: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Starts a system, breaks it while clients use it, and judges what they were told.
+    /// Start a system, inject faults while clients use it, and check the history.
     Test(test::Args),
-    /// Carries out many runs, a matrix of them, and tells what came of them all.
+    /// Run a matrix of tests and summarize their outcomes.
     Suite(suite::Args),
-    /// Judges histories: ours, or another tool's.
+    /// Check histories of this or another tool against a model.
     Check(check::Args),
-    /// Times parts of this tool on inputs made from a seed.
+    /// Benchmark parts of this tool on inputs generated from a seed.
     Bench(bench::Args),
-    /// Writes a run's report again, and says what came of the run.
+    /// Write the report of a run again and print its summary.
     Report(report::Args),
-    /// Lives through thousands of simulated runs of the node's brain, and tells how one goes wrong.
+    /// Run the simulator over many seeds; report the first failure.
     Sim(sim::Args),
-    /// Carries out a run again: same configuration, seed and schedule.
+    /// Repeat a run with the same configuration, seed and schedule.
     Replay(replay::Args),
-    /// Plays a question about Raft on real replicas and tells the story; `--list` shows the questions.
+    /// Demonstrate a property of Raft on real replicas; `--list` shows the scenarios.
     Scenario(scenario::Args),
-    /// Writes a file that describes your own server, to start from.
+    /// Write a template file that describes your own server.
     Init(init::Args),
-    /// Makes the schedule of a run that went wrong as small as it can.
+    /// Minimize the fault schedule of an invalid run.
     Shrink(shrink::Args),
-    /// Proves on this machine that bugs are convicted and what is right is acquitted.
+    /// Verify on this machine that seeded bugs are found and correct systems pass.
     Selftest,
-    /// Lists runs that are over.
+    /// List finished runs.
     Runs(runs::Args),
-    /// Lets a browser look at all runs: those that are over and those that are going on.
+    /// Serve a web page of all runs, finished and running.
     Serve(serve::Args),
-    /// Says what this machine can do, and how to mend what it cannot.
+    /// Show what this machine supports, and how to enable the rest.
     Doctor,
-    /// Lists systems, workloads, nemeses, models and seeded bugs.
+    /// List systems, workloads, nemeses, models and seeded bugs.
     List,
-    /// Prints completions for a shell.
+    /// Print shell completions.
     Completions(completions::Args),
-    /// Is one replica of the key-value store that comes with this tool.
+    /// Run one replica of the built-in key-value store.
     #[command(disable_help_flag = true)]
     Node {
-        /// What the replica is told; `harness node --help` explains.
+        /// Arguments of the replica; see `harness node --help`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
 }
 
-/// Runs the command that was asked for.
+/// Runs the command of the command line.
 pub(crate) fn main() -> ExitCode {
     let began = std::time::Instant::now();
-    let cli = match command().try_get_matches().and_then(|found| Cli::from_arg_matches(&found)) {
-        Ok(cli) => cli,
-        Err(error) => return misused(&error),
-    };
+    let cli =
+        match build_command().try_get_matches().and_then(|found| Cli::from_arg_matches(&found)) {
+            Ok(cli) => cli,
+            Err(error) => return report_misuse(&error),
+        };
     match std::panic::catch_unwind(move || dispatch(cli, began)) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
             engine::live::say(&format!("harness: {}", failure::sentence(&error)));
             failure::code(&error)
         }
-        // The panic has told its own story on standard error.
+        // The panic hook has printed its message on standard error.
         Err(_) => ExitCode::from(failure::INTERNAL),
     }
 }
 
-/// The command line, in which a negative number is a value that is refused by name, not an argument nobody knows.
-fn command() -> clap::Command {
-    fn numbers(command: clap::Command) -> clap::Command {
+/// The command line. It parses a negative number as a value, so that the error names the option
+/// that rejects it.
+fn build_command() -> clap::Command {
+    fn allow_negative_numbers(command: clap::Command) -> clap::Command {
         let option = |arg: &clap::Arg| arg.get_long().is_some() && arg.get_action().takes_values();
         let allow =
             |arg: clap::Arg| if option(&arg) { arg.allow_negative_numbers(true) } else { arg };
-        command.mut_args(allow).mut_subcommands(numbers)
+        command.mut_args(allow).mut_subcommands(allow_negative_numbers)
     }
-    numbers(Cli::command())
+    allow_negative_numbers(Cli::command())
 }
 
 fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
@@ -148,9 +151,9 @@ fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Help and version are what was asked for; anything else is a bad argument.
-fn misused(error: &clap::Error) -> ExitCode {
-    // Nothing is left to say where standard error is closed.
+/// Prints help, version or an error; only an error exits with [`failure::USAGE`].
+fn report_misuse(error: &clap::Error) -> ExitCode {
+    // If standard error is closed, the message is lost.
     drop(error.print());
     if error.use_stderr() { ExitCode::from(failure::USAGE) } else { ExitCode::SUCCESS }
 }
@@ -160,15 +163,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent() {
-        command().debug_assert();
+    fn command_line_is_consistent() {
+        build_command().debug_assert();
     }
 
     #[test]
-    fn a_negative_number_is_refused_as_the_value_it_was_meant_to_be() {
+    fn rejects_a_negative_number_as_the_value_of_its_option() {
         for option in ["--nodes", "--rate", "--seed", "--concurrency"] {
             let line = ["harness", "test", option, "-3"];
-            let refused = command().try_get_matches_from(line).expect_err("it is no such number");
+            let refused =
+                build_command().try_get_matches_from(line).expect_err("it is no such number");
             assert!(
                 refused.to_string().contains(&format!("invalid value '-3' for '{option}")),
                 "{refused}"

@@ -1,23 +1,23 @@
-//! How results are printed, and on what.
+//! Prints results.
 
 use super::failure::Failure;
 use clap::ValueEnum;
 
-/// How much is told, and how.
+/// The output options of all commands.
 #[derive(Clone, Copy)]
 pub(crate) struct Telling {
-    /// How results are printed.
+    /// The format of results.
     pub(crate) format: Format,
-    /// Whether nothing is said while it lasts.
+    /// Whether progress is suppressed.
     pub(crate) quiet: bool,
 }
 
-/// How results are printed.
+/// The format of results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people.
+    /// Text for people.
     Human,
-    /// For programs: one JSON value.
+    /// One JSON value for programs.
     Json,
 }
 
@@ -25,7 +25,7 @@ pub(crate) enum Format {
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
     use std::io::Write as _;
     match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
-        // Whoever read it has read enough.
+        // The reader closed the pipe, as `head` does.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => {
             written.map_err(|error| Failure::Machine(format!("standard output: {error}")).into())
@@ -33,7 +33,7 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// How this stream is written to, as environment and terminal have it.
+/// The style of an output stream, from the environment and the terminal.
 pub(super) fn style(is_terminal: bool) -> report::Style {
     report::Style::decide(&|name| std::env::var(name).ok(), is_terminal)
 }

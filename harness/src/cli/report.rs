@@ -1,4 +1,4 @@
-//! `harness report`: writes a run's report again from its files, and says what came of the run.
+//! `harness report`: writes the report of a run again from its files, and prints its summary.
 
 use super::failure::{Failure, machine, usage};
 use super::output::{Format, print, style};
@@ -12,20 +12,20 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Which run.
+/// Options of `harness report`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The run's directory, as `results:` names it.
+    /// Directory of the run, as printed after `results:`.
     run: PathBuf,
-    /// Write the run in another form, too, into its directory; several with commas.
+    /// Also export the run to its directory in these formats, separated by commas.
     #[arg(long, value_enum, value_delimiter = ',')]
     export: Vec<Export>,
-    /// The same as `--export edn`.
+    /// Same as `--export edn`.
     #[arg(long, hide = true)]
     edn: bool,
 }
 
-/// Carries out `harness report`.
+/// Runs `harness report`.
 pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     let directory = RunDirectory::open(&args.run);
     let (record, verdict) = (directory.run().map_err(usage)?, directory.verdict().map_err(usage)?);

@@ -1,4 +1,4 @@
-//! `harness scenario`: plays a question about Raft act by act, tells the story, and says whether it went as it should.
+//! `harness scenario`: runs a scenario about Raft act by act, and checks that it shows its claims.
 
 use super::failure::{Failure, usage};
 use super::output::{Format, print};
@@ -12,30 +12,30 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use testbed::host::process::die_with_parent;
 
-/// The exit code of a scenario that did not show what it should.
+/// The exit code of a scenario with an unproven claim.
 const OTHERWISE: u8 = 1;
-/// Exit codes of a run from here on say that it could not be carried out.
+/// Exit codes from here on mean that the run itself failed.
 const NO_RUN: i32 = 3;
 
-/// Which scenario.
+/// Options of `harness scenario`.
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("which").required(true))]
 pub(crate) struct Args {
-    /// The scenario's name.
+    /// Name of the scenario.
     #[arg(group = "which")]
     name: Option<String>,
-    /// Lists the scenarios and their questions.
+    /// List the scenarios and their questions.
     #[arg(long, group = "which")]
     list: bool,
-    /// Plays them all.
+    /// Run all scenarios.
     #[arg(long, group = "which")]
     all: bool,
-    /// Decides what clients call.
+    /// Seed of the clients' operations.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
-/// What came of an act.
+/// The outcome of an act.
 #[derive(Serialize)]
 struct Played {
     scenario: &'static str,
@@ -47,18 +47,18 @@ struct Played {
     results: String,
 }
 
-/// Carries out `harness scenario`.
+/// Runs `harness scenario`.
 pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     if args.list {
-        return list(format).map(|()| ExitCode::SUCCESS);
+        return list_scenarios(format).map(|()| ExitCode::SUCCESS);
     }
     let mut played = Vec::new();
-    for scenario in chosen(args)? {
+    for scenario in select_scenarios(args)? {
         for act in scenario.acts {
             say(&format!("{}: {}", scenario.name, act.title));
-            let one = play(scenario, act, args.seed)?;
+            let one = play_act(scenario, act, args.seed)?;
             if format == Format::Human {
-                print(&told(&one))?;
+                print(&format_act(&one))?;
             }
             played.push(one);
         }
@@ -70,7 +70,7 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(OTHERWISE) })
 }
 
-fn list(format: Format) -> Result<()> {
+fn list_scenarios(format: Format) -> Result<()> {
     let rows: Vec<(&str, &str)> = SCENARIOS.iter().map(|it| (it.name, it.question)).collect();
     match format {
         Format::Json => print(&serde_json::to_string_pretty(&rows)?),
@@ -81,7 +81,7 @@ fn list(format: Format) -> Result<()> {
     }
 }
 
-fn chosen(args: &Args) -> Result<Vec<&'static Scenario>> {
+fn select_scenarios(args: &Args) -> Result<Vec<&'static Scenario>> {
     let wanted = |it: &&Scenario| args.all || args.name.as_deref() == Some(it.name);
     let chosen: Vec<&Scenario> = SCENARIOS.iter().filter(wanted).collect();
     if chosen.is_empty() {
@@ -93,40 +93,42 @@ fn chosen(args: &Args) -> Result<Vec<&'static Scenario>> {
     Ok(chosen)
 }
 
-/// Writes an act's schedule beside the runs, where the run's own `repro:` line finds it again.
-fn script(scenario: &Scenario, act: &Act) -> Result<PathBuf> {
+/// Writes the schedule of an act to the results directory, because the `repro:` line refers to it.
+fn write_schedule(scenario: &Scenario, act: &Act) -> Result<PathBuf> {
     let number = scenario.acts.iter().position(|it| std::ptr::eq(it, act)).unwrap_or(0) + 1;
     let path = Path::new(RESULTS).join(format!("{}-{number}.schedule.txt", scenario.name));
-    std::fs::create_dir_all(RESULTS).and_then(|()| std::fs::write(&path, act.schedule)).map_err(
-        |error| Failure::Machine(format!("{} cannot be written: {error}", path.display())),
-    )?;
+    std::fs::create_dir_all(RESULTS)
+        .and_then(|()| std::fs::write(&path, act.schedule))
+        .map_err(|error| Failure::Machine(format!("cannot write {}: {error}", path.display())))?;
     Ok(path)
 }
 
-/// Carries out an act as a run of its own, and looks at what it left behind.
-fn play(scenario: &'static Scenario, act: &'static Act, seed: u64) -> Result<Played> {
-    let script = script(scenario, act)?;
-    let mut command = Command::new(std::env::current_exe().context("who am I?")?);
+/// Runs an act as a child process and checks its claims against the results.
+fn play_act(scenario: &'static Scenario, act: &'static Act, seed: u64) -> Result<Played> {
+    let script = write_schedule(scenario, act)?;
+    let mut command =
+        Command::new(std::env::current_exe().context("cannot find the path of this program")?);
     command.args(["--format", "json", "test", "--seed"]).arg(seed.to_string());
     command.arg("--schedule").arg(&script).args(act.options);
     command.stdin(Stdio::null()).stderr(Stdio::null());
     die_with_parent(&mut command);
-    let output = command.output().context("the run cannot be started")?;
+    let output = command.output().context("cannot start the run")?;
     let exit = output.status.code().unwrap_or(NO_RUN);
     if exit >= NO_RUN {
         let text = format!(
-            "the run ended with exit code {exit}; `harness doctor` says what this machine can do"
+            "the run failed with exit code {exit}; `harness doctor` shows what this machine supports"
         );
         return Err(Failure::Machine(text).into());
     }
     let verdict: serde_json::Value =
         serde_json::from_slice(&output.stdout).context("the run's verdict is not JSON")?;
-    let results = verdict["results"].as_str().context("the run left no results")?.to_owned();
-    let story = read(&RunDirectory::open(Path::new(&results)))?;
-    Ok(judged(scenario, act, (exit, &verdict), &story, results))
+    let results =
+        verdict["results"].as_str().context("the run printed no results directory")?.to_owned();
+    let story = read_story(&RunDirectory::open(Path::new(&results)))?;
+    Ok(judge_act(scenario, act, (exit, &verdict), &story, results))
 }
 
-fn judged(
+fn judge_act(
     scenario: &'static Scenario,
     act: &'static Act,
     (exit, verdict): (i32, &serde_json::Value),
@@ -137,10 +139,9 @@ fn judged(
     let mut shown = Vec::new();
     let mut missing = Vec::new();
     if exit == i32::from(act.exit) {
-        shown.push(format!("the judge, as expected (exit code {exit}): {sentence}"));
+        shown.push(format!("verdict as expected (exit code {exit}): {sentence}"));
     } else {
-        missing
-            .push(format!("the judge (exit code {exit}, expected was {}): {sentence}", act.exit));
+        missing.push(format!("verdict (exit code {exit}, expected {}): {sentence}", act.exit));
     }
     for claim in act.claims {
         match claim(story) {
@@ -160,24 +161,23 @@ fn judged(
     }
 }
 
-fn read(directory: &RunDirectory) -> Result<Story> {
+fn read_story(directory: &RunDirectory) -> Result<Story> {
     let run = directory.run().map_err(usage)?;
-    let zero = run.timings.clock_unix_ms.context("the run did not say when its clock began")?;
+    let zero = run.timings.clock_unix_ms.context("run.json has no clock_unix_ms")?;
     let mut turns = Vec::new();
     for replica in &run.replicas {
         let log = directory.log(&replica.name);
-        let text =
-            std::fs::read(&log).with_context(|| format!("{} cannot be read", log.display()))?;
+        let text = std::fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
         turns.extend(story::turns(&String::from_utf8_lossy(&text), zero));
     }
     turns.sort_by_key(|turn| turn.at_ms);
     let history = std::fs::read_to_string(directory.file("history.jsonl"))
-        .context("the run's history cannot be read")?;
+        .context("cannot read the history of the run")?;
     let faults = directory.verdict()?.faults;
     Ok(Story { turns, answers: story::answers(&history), faults })
 }
 
-fn told(played: &Played) -> String {
+fn format_act(played: &Played) -> String {
     let mut text = format!("{}: {}\n", played.scenario, played.question);
     text += &format!("  {}\n", played.act);
     for line in &played.story {

@@ -1,15 +1,15 @@
-//! `harness selftest`: proves on this machine that the judge convicts what is wrong and acquits what is right.
+//! `harness selftest`: verifies here that seeded bugs are found and correct systems pass.
 //!
-//! It is a suite like any other, some cells of which are simulated: seeded bugs must be convicted, and the same
-//! system without them acquitted.
+//! It is an ordinary suite; some of its cells run in the simulator. Each seeded bug must be found,
+//! and the same system without it must pass.
 
 use super::output::Telling;
-use super::suite::{Way, perform, show};
+use super::suite::{RunOptions, print_suite, run_suite};
 use anyhow::Result;
 use records::suite::{Cell, Expectation};
 use std::process::ExitCode;
 
-/// A cell: what it is called, what this program is told, what it must come to, and for how many seconds it works.
+/// A cell: its name, arguments, expected verdict, and main phase in seconds.
 type Trial = (&'static str, &'static str, Expectation, u64);
 
 const TRIALS: [Trial; 12] = [
@@ -67,18 +67,18 @@ const TRIALS: [Trial; 12] = [
     ),
 ];
 
-/// Carries out `harness selftest`: 0 only if every bug was convicted and everything right acquitted.
+/// Runs `harness selftest`: exits with 0 only if every cell has its expected verdict.
 pub(crate) fn main(telling: Telling) -> Result<ExitCode> {
-    let cells: Vec<Cell> = TRIALS.iter().map(cell).collect();
-    let record = perform(
+    let cells: Vec<Cell> = TRIALS.iter().map(to_cell).collect();
+    let record = run_suite(
         "selftest".to_owned(),
         &cells,
-        &Way { jobs: 1, budget: None, fresh: true, quiet: telling.quiet },
+        &RunOptions { jobs: 1, budget: None, fresh: true, quiet: telling.quiet },
     )?;
-    show(&record, telling.format)
+    print_suite(&record, telling.format)
 }
 
-fn cell((family, line, expect, seconds): &Trial) -> Cell {
+fn to_cell((family, line, expect, seconds): &Trial) -> Cell {
     Cell {
         family: (*family).to_owned(),
         seed: 1,
@@ -94,15 +94,15 @@ mod tests {
     use clap::Parser as _;
 
     #[test]
-    fn every_trial_is_a_command_of_this_program() {
+    fn parses_the_arguments_of_every_trial() {
         for trial in &TRIALS {
-            let words = std::iter::once("harness".to_owned()).chain(cell(trial).arguments);
+            let words = std::iter::once("harness".to_owned()).chain(to_cell(trial).arguments);
             super::super::Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"));
         }
     }
 
     #[test]
-    fn there_is_something_to_acquit_and_something_to_convict_in_both_worlds() {
+    fn covers_valid_and_invalid_in_simulator_and_on_replicas() {
         for world in ["sim", "test"] {
             for expected in [Expectation::Valid, Expectation::Invalid] {
                 let fits = |trial: &Trial| trial.1.starts_with(world) && trial.2 == expected;

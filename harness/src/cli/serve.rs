@@ -1,4 +1,4 @@
-//! `harness serve`: lets a browser look at all runs, over and going on.
+//! `harness serve`: serves a web page of all runs, finished and running.
 
 use super::failure::{Failure, usage};
 use crate::web::{Site, router};
@@ -13,52 +13,56 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
-/// Where, and what.
+/// Options of `harness serve`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The port; 0 is any that is free.
+    /// Port; 0 chooses a free one.
     #[arg(long, default_value_t = 7007)]
     port: u16,
-    /// The address to listen on; whoever reaches it can read every run.
+    /// Address to listen on; anyone who can connect can read every run.
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     host: IpAddr,
-    /// Where runs are filed.
+    /// Results directory.
     #[arg(long, value_name = "DIRECTORY", default_value = RESULTS)]
     results: PathBuf,
 }
 
-/// Carries out `harness serve`, until it is told to stop.
+/// Runs `harness serve` until SIGINT or SIGTERM.
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let results = args.results.canonicalize();
     let results = results
         .with_context(|| {
-            format!("{} cannot be opened; `harness test` makes it", args.results.display())
+            format!("cannot open {}; `harness test` creates it", args.results.display())
         })
         .map_err(usage)?;
     if !results.is_dir() {
-        let why = format!("{} is no directory", args.results.display());
+        let why = format!("{} is not a directory", args.results.display());
         return Err(Failure::Usage(why).into());
     }
-    let program = std::env::current_exe().context("this program cannot find itself")?;
-    let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
+    let program = std::env::current_exe().context("cannot find the path of this program")?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(async {
         let asked = SocketAddr::new(args.host, args.port);
         let listener = TcpListener::bind(asked).await.map_err(|error| {
-            Failure::Machine(format!("{asked}: {error}; --port takes another one"))
+            Failure::Machine(format!(
+                "cannot listen on {asked}: {error}; choose another port with --port"
+            ))
         })?;
-        let address = listener.local_addr().context("this socket has no address")?;
+        let address = listener.local_addr().context("cannot read the address of the socket")?;
         say(&format!("serving {} at http://{address}/", results.display()));
         let site = Site {
             results: Arc::new(results),
             program: Arc::new(program),
-            names: Arc::new(names(args.host)),
+            names: Arc::new(allowed_hosts(args.host)),
             judge: Arc::new(Semaphore::new(1)),
         };
-        let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
-        let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
-        // Whoever follows a run would keep a graceful end waiting.
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
+        let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+        // No graceful shutdown: an open event stream would delay it without end.
         tokio::select! {
-            served = async { axum::serve(listener, router(site)).await } => served.context("serving failed")?,
+            served = async { axum::serve(listener, router(site)).await } => {
+                served.context("serving failed")?;
+            }
             _ = interrupt.recv() => (),
             _ = terminate.recv() => (),
         }
@@ -66,8 +70,8 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     })
 }
 
-/// What this host may be called. On loopback only its own names; elsewhere whoever opened the door knows best.
-fn names(host: IpAddr) -> Vec<String> {
+/// The allowed `Host` names: on loopback only its own, which prevents DNS rebinding; else any.
+fn allowed_hosts(host: IpAddr) -> Vec<String> {
     if host.is_loopback() {
         ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).into()
     } else {

@@ -1,4 +1,4 @@
-//! `harness shrink`: makes the schedule of a run that went wrong as small as it can, by running smaller ones.
+//! `harness shrink`: minimizes the fault schedule of an invalid run by running smaller schedules.
 
 use super::failure::{Failure, machine, usage};
 use super::output::{Format, print};
@@ -21,50 +21,50 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// The small schedule, in the run's directory.
+/// The minimized schedule, in the directory of the run.
 const FILE: &str = "shrunk.txt";
-/// The one that is tried, there too.
+/// The schedule of the current trial, in the same directory.
 const TRIAL: &str = "trial.txt";
 const UNKNOWN: u8 = 2;
 const INTERRUPTED: u8 = 130;
 
-/// Which run, and how hard.
+/// Options of `harness shrink`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The run's directory, as `results:` names it.
+    /// Directory of the run, as printed after `results:`.
     run: PathBuf,
-    /// How often each smaller schedule is run before it counts as one that does not fail.
+    /// Runs per schedule before it counts as passing.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
     tries: u16,
-    /// After this time the smallest one so far is the answer.
+    /// Time limit; after it the smallest failing schedule so far is the result.
     #[arg(long, default_value = "15m", value_parser = duration::parse)]
     budget: Duration,
 }
 
-/// Carries out `harness shrink`: 0 if something small fails, 2 if nothing failed again.
+/// Runs `harness shrink`: exits with 0 if a schedule fails again, with 2 if none does.
 pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     let directory = RunDirectory::open(&args.run);
     let (record, verdict) = (directory.run().map_err(usage)?, directory.verdict().map_err(usage)?);
     if verdict.validity != Validity::Invalid {
         let text = format!(
-            "{} is {}: only what went wrong can shrink",
+            "{} is {}: only invalid runs can be shrunk",
             args.run.display(),
             verdict.validity.name()
         );
         return Err(Failure::Usage(text).into());
     }
-    let start = start(&directory, &record.config)?;
+    let start = initial_candidate(&directory, &record.config)?;
     let (stop_in, stop) = watch::channel(false);
-    let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(async { test::watch_signals(stop_in) })?;
     let trials = Trials {
         directory,
         fail_fast: can_fail_fast(&record.config),
         config: record.config,
-        wrong: wrong(&verdict),
+        wrong: failing_checks(&verdict),
         tries: args.tries,
         deadline: Instant::now() + args.budget,
-        orders: orders(stop)?,
+        orders: runner_orders(stop)?,
         runtime,
         run: 0,
         failure: None,
@@ -72,55 +72,57 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     trials.search(start, format)
 }
 
-fn start(directory: &RunDirectory, config: &Config) -> Result<Candidate> {
+fn initial_candidate(directory: &RunDirectory, config: &Config) -> Result<Candidate> {
     let file = directory.file(script::FILE);
     let name = file.display().to_string();
     let text = std::fs::read_to_string(&file).map_err(|error| {
-        Failure::Usage(format!("{name}: {error}; this run is older than schedules"))
+        Failure::Usage(format!(
+            "{name}: {error}; an older version recorded this run without its schedule"
+        ))
     })?;
     let plan = Plan::new(config.clone(), Vec::new()).and_then(|plan| plan.play(&name, &text));
     let schedule = plan.map_err(usage)?.schedule;
     Ok(Candidate { schedule, limit_ms: config.time_limit_ms })
 }
 
-/// Whether such a run can be told to stop at its first violation: what needs the whole history cannot.
+/// Whether such a run can stop at its first violation; checks of whole histories cannot.
 fn can_fail_fast(config: &Config) -> bool {
     Plan::new(Config { fail_fast: true, ..config.clone() }, Vec::new()).is_ok()
 }
 
-fn orders(stop: watch::Receiver<bool>) -> Result<Orders> {
-    let program = std::env::current_exe().context("this program cannot find itself")?;
+fn runner_orders(stop: watch::Receiver<bool>) -> Result<Orders> {
+    let program = std::env::current_exe().context("cannot find the path of this program")?;
     let called = std::env::args().next().unwrap_or_else(|| "harness".to_owned());
     Ok(Orders { program, called, jobs: 1, budget: None, stop })
 }
 
-/// What is wrong with a run: the checks that convict it, or that it is wrong without any.
-fn wrong(verdict: &VerdictRecord) -> BTreeSet<String> {
+/// The checks that failed; empty if the run is invalid for another reason.
+fn failing_checks(verdict: &VerdictRecord) -> BTreeSet<String> {
     let convicting = verdict.checks.iter().filter(|check| check.validity == Validity::Invalid);
     convicting.map(|check| check.name.clone()).collect()
 }
 
-/// Everything that a try needs.
+/// The state of the search.
 struct Trials {
     directory: RunDirectory,
     config: Config,
-    /// Whether a try can be over at its first violation.
+    /// Whether a trial can stop at its first violation.
     fail_fast: bool,
     wrong: BTreeSet<String>,
     tries: u16,
     deadline: Instant,
     orders: Orders,
     runtime: tokio::runtime::Runtime,
-    /// How many runs there were.
+    /// The number of runs so far.
     run: usize,
-    /// What keeps further runs from being tried.
+    /// The error that ended the search.
     failure: Option<anyhow::Error>,
 }
 
 impl Trials {
     fn search(mut self, start: Candidate, format: Format) -> Result<ExitCode> {
         say(&format!(
-            "trying whether {} faults in {} s fail again",
+            "checking that the run fails again: {} faults in {} s",
             start.schedule.len(),
             start.limit_ms / 1_000
         ));
@@ -133,7 +135,7 @@ impl Trials {
             return Err(failure);
         }
         self.directory.write(FILE, &script::write_script(&small.schedule)).map_err(machine)?;
-        // A trial that is left behind is only clutter.
+        // A remaining trial file is harmless.
         drop(std::fs::remove_file(self.directory.file(TRIAL)));
         self.tell(&start, &small, format)?;
         Ok(if *self.orders.stop.borrow() { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
@@ -147,13 +149,13 @@ impl Trials {
             return Ok(ExitCode::from(INTERRUPTED));
         }
         say(&format!(
-            "it did not go wrong again in {} runs; real interleavings differ: --tries asks for more",
+            "the run did not fail again in {} runs; interleavings differ, so try a higher --tries",
             self.run
         ));
         Ok(ExitCode::from(UNKNOWN))
     }
 
-    /// Whether the same goes wrong in one of so many runs; `None` when there is no more time.
+    /// Whether one of the runs fails in the same way; `None` if the time is up.
     fn fails(&mut self, candidate: &Candidate) -> Option<bool> {
         for _ in 0..self.tries {
             let limit = Duration::from_millis(candidate.limit_ms);
@@ -181,10 +183,10 @@ impl Trials {
             ended = Some(record);
             Ok(())
         }))?;
-        let record = ended.context("the run did not end")?;
+        let record = ended.context("the run has no record")?;
         let failed = self.is_the_same(&record)?;
         let (faults, seconds) = (candidate.schedule.len(), candidate.limit_ms / 1_000);
-        let word = if failed { "goes wrong" } else { record.outcome.name() };
+        let word = if failed { "fails" } else { record.outcome.name() };
         say(&format!("  run {}: {faults} faults in {seconds} s: {word}", self.run));
         Ok(failed)
     }
@@ -198,7 +200,7 @@ impl Trials {
             _ => return Ok(false),
         }
         let run = record.run.as_ref().context("a finding has a run")?;
-        let wrong = wrong(&RunDirectory::open(run.as_ref()).verdict()?);
+        let wrong = failing_checks(&RunDirectory::open(run.as_ref()).verdict()?);
         Ok(if self.wrong.is_empty() { wrong.is_empty() } else { !wrong.is_disjoint(&self.wrong) })
     }
 
@@ -232,11 +234,11 @@ impl Trials {
         let size =
             |of: &Candidate| format!("{} faults in {} s", of.schedule.len(), of.limit_ms / 1_000);
         let lines: String = match text.is_empty() {
-            true => "  (no fault is needed)\n".to_owned(),
+            true => "  (fails without faults)\n".to_owned(),
             false => text.lines().map(|line| format!("  {line}\n")).collect(),
         };
         print(&format!(
-            "{} became {} after {} runs:\n\n{lines}\nschedule: {file}\nrepro:    {repro}",
+            "{} reduced to {} in {} runs:\n\n{lines}\nschedule: {file}\nrepro:    {repro}",
             size(start),
             size(small),
             self.run
@@ -250,7 +252,7 @@ mod tests {
     use records::sample::config;
 
     #[test]
-    fn only_a_run_whose_check_needs_no_whole_history_is_told_to_fail_fast() {
+    fn fails_fast_only_for_online_checks() {
         let of = |workload: &str| Config { workload: workload.to_owned(), ..config() };
         assert!(can_fail_fast(&of("register")) && !can_fail_fast(&of("set")));
     }

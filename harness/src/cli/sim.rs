@@ -1,4 +1,4 @@
-//! `harness sim`: lives through thousands of simulated runs of the node's brain, and tells how one goes wrong.
+//! `harness sim`: runs the simulator over many seeds, and reports the first failure.
 
 use super::failure::{Failure, machine, usage};
 use super::output::{Format, print};
@@ -17,44 +17,44 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use workloads::Object;
 
-/// How often progress is told.
+/// The interval of progress messages.
 const PROGRESS: Duration = Duration::from_secs(10);
-/// How many lines of a failing seed's trace are shown; `--trace` writes all.
+/// The most lines of a failing seed's trace that are printed; `--trace` writes all.
 const TRACE_LINES: usize = 40;
 
-/// The last seed; the number after it is where a search ends at the latest.
+/// The last seed; the end of the range of seeds must fit in a `u64`, too.
 const LAST: u64 = u64::MAX - 1;
 
-/// What is to be simulated.
+/// Options of `harness sim`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How many seeds.
+    /// Number of seeds.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
-    /// The first seed.
+    /// First seed.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// How many threads [default: one per processor].
+    /// Number of threads [default: one per processor].
     #[arg(long)]
     jobs: Option<usize>,
-    /// How many servers.
+    /// Number of servers.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=9))]
     nodes: u64,
-    /// How much simulated time clients and faults are at work.
+    /// Simulated time of clients and faults.
     #[arg(long, default_value = "30s", value_parser = duration::parse)]
     time_limit: Duration,
-    /// What clients do.
+    /// Workload of the clients.
     #[arg(long, default_value = "register")]
     workload: String,
-    /// Switches on a seeded bug of the brain (several with commas); the first seed that shows it ends the search.
+    /// Enable seeded bugs, separated by commas; the search ends at the first seed that fails.
     #[arg(long = "unsafe", value_name = "NAME", value_delimiter = ',')]
     bugs: Vec<String>,
-    /// Write the whole trace of the first seed to this file.
+    /// Write the trace of the first seed to this file.
     #[arg(long, value_name = "FILE")]
     trace: Option<std::path::PathBuf>,
 }
 
-/// What all seeds came to.
+/// The sums over all seeds.
 #[derive(Default)]
 struct Total {
     seeds: u64,
@@ -62,32 +62,32 @@ struct Total {
     operations: usize,
     ok: usize,
     faults: usize,
-    led_anew: u64,
+    leader_changes: u64,
     simulated: u64,
     digest: u64,
     found: Option<(u64, SeedFailure)>,
 }
 
-/// Carries out `harness sim`.
+/// Runs `harness sim`.
 pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
-    let setting = setting(args)?;
+    let setting = parse_setting(args)?;
     if let Some(file) = &args.trace {
-        trace(&setting, args.seed, file)?;
+        write_trace(&setting, args.seed, file)?;
     }
     let began = Instant::now();
     let jobs = args
         .jobs
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
-    let total = search(&setting, args, jobs.max(1), began);
+    let total = run_seeds(&setting, args, jobs.max(1), began);
     let spent = began.elapsed();
     match format {
-        Format::Human => print(&told(&setting, args, &total, (jobs, spent)))?,
-        Format::Json => print(&serde_json::to_string_pretty(&json(args, &total, spent))?)?,
+        Format::Human => print(&format_total(&setting, args, &total, (jobs, spent)))?,
+        Format::Json => print(&serde_json::to_string_pretty(&to_json(args, &total, spent))?)?,
     }
     Ok(ExitCode::from(u8::from(total.found.is_some())))
 }
 
-fn setting(args: &Args) -> Result<Setting> {
+fn parse_setting(args: &Args) -> Result<Setting> {
     let workload = workloads::find_workload(&args.workload).with_context(|| {
         let names: Vec<_> = workloads::WORKLOADS.iter().map(|it| it.name()).collect();
         format!("there is no workload {:?}; there are: {}", args.workload, names.join(", "))
@@ -129,7 +129,7 @@ pub(super) fn bug_names() -> Vec<&'static str> {
     BUGS.iter().map(|(_, name, _)| *name).collect()
 }
 
-fn trace(setting: &Setting, seed: u64, file: &std::path::Path) -> Result<()> {
+fn write_trace(setting: &Setting, seed: u64, file: &std::path::Path) -> Result<()> {
     let mut trace = Trace::recording();
     run(setting, &Plan::new(setting, seed), &mut trace);
     std::fs::write(file, trace.text())
@@ -137,11 +137,11 @@ fn trace(setting: &Setting, seed: u64, file: &std::path::Path) -> Result<()> {
         .map_err(machine)
 }
 
-/// Runs seeds on all threads. The first failing one in order of number is the one that is told, whoever finds it.
-fn search(setting: &Setting, args: &Args, jobs: usize, began: Instant) -> Total {
+/// Runs seeds on all threads; reports the lowest failing seed.
+fn run_seeds(setting: &Setting, args: &Args, jobs: usize, began: Instant) -> Total {
     let next = AtomicU64::new(args.seed);
     let end = args.seed.saturating_add(args.seeds);
-    // It stays at the end, however many threads ask.
+    // The counter stops at the end, so that it cannot overflow.
     let after = |seed: u64| (seed < end).then(|| seed + 1);
     let found = AtomicBool::new(false);
     let total = Mutex::new(Total::default());
@@ -154,12 +154,12 @@ fn search(setting: &Setting, args: &Args, jobs: usize, began: Instant) -> Total 
             found.fetch_or(outcome.failure.is_some(), Ordering::Relaxed);
             let mut total = total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             total.add(seed, outcome);
-            progress(&told, &total, args.seeds, began);
+            print_progress(&told, &total, args.seeds, began);
         }
     };
     std::thread::scope(|scope| {
         for _ in 1..jobs {
-            // A thread that the machine refuses is done without.
+            // If a thread cannot start, the others do its work.
             drop(std::thread::Builder::new().spawn_scoped(scope, work));
         }
         work();
@@ -167,7 +167,7 @@ fn search(setting: &Setting, args: &Args, jobs: usize, began: Instant) -> Total 
     total.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn progress(told: &Mutex<Instant>, total: &Total, seeds: u64, began: Instant) {
+fn print_progress(told: &Mutex<Instant>, total: &Total, seeds: u64, began: Instant) {
     let mut told = told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if told.elapsed() >= PROGRESS && std::io::stderr().is_terminal() {
         *told = Instant::now();
@@ -184,7 +184,7 @@ impl Total {
         self.operations += outcome.operations;
         self.ok += outcome.ok;
         self.faults += outcome.faults;
-        self.led_anew += u64::from(outcome.leaders > 1);
+        self.leader_changes += u64::from(outcome.leaders > 1);
         self.simulated += outcome.simulated;
         // Addition, because threads finish in any order.
         self.digest = self.digest.wrapping_add(outcome.digest ^ seed);
@@ -195,20 +195,26 @@ impl Total {
     }
 }
 
-fn told(setting: &Setting, args: &Args, total: &Total, (jobs, spent): (usize, Duration)) -> String {
+fn format_total(
+    setting: &Setting,
+    args: &Args,
+    total: &Total,
+    (jobs, spent): (usize, Duration),
+) -> String {
     let seconds = spent.as_secs_f64();
     let mut text = match &total.found {
-        None => format!("VALID: {} seeds kept every promise\n", total.seeds),
-        Some((seed, failure)) => failing(setting, args, *seed, failure),
+        None => format!("VALID: no violation in {} seeds\n", total.seeds),
+        Some((seed, failure)) => format_failure(setting, args, *seed, failure),
     };
     let simulated = total.simulated as f64 / 1e6;
-    let share = 100 * total.led_anew / total.seeds.max(1);
+    let share = 100 * total.leader_changes / total.seeds.max(1);
     text += &format!(
         "\n  seeds       {} of {} ({:#018x}), {jobs} threads, {seconds:.1} s\n",
         total.seeds, args.seeds, total.digest
     );
     text += &format!(
-        "  events      {} ({:.0} k/s a thread); simulated time {simulated:.0} s, {:.0} times real time\n",
+        "  events      {} ({:.0} k/s per thread); simulated time {simulated:.0} s, \
+         {:.0} times real time\n",
         total.events,
         total.events as f64 / seconds / jobs as f64 / 1e3,
         simulated / seconds
@@ -220,8 +226,8 @@ fn told(setting: &Setting, args: &Args, total: &Total, (jobs, spent): (usize, Du
     text
 }
 
-/// How a seed goes wrong, in as few faults as it takes.
-fn failing(setting: &Setting, args: &Args, seed: u64, failure: &SeedFailure) -> String {
+/// The failure of a seed, with a minimized fault schedule.
+fn format_failure(setting: &Setting, args: &Args, seed: u64, failure: &SeedFailure) -> String {
     let (plan, failure) = shrink(setting, Plan::new(setting, seed), failure.clone());
     let mut trace = Trace::recording();
     run(setting, &plan, &mut trace);
@@ -229,11 +235,11 @@ fn failing(setting: &Setting, args: &Args, seed: u64, failure: &SeedFailure) -> 
     let mut text = format!("INVALID: seed {seed}: {property}: {message}\n");
     let seconds = *at as f64 / 1e6;
     text += &format!(
-        "\n  It takes {} calls a second for {seconds:.3} s, and these faults:\n",
+        "\n  minimal run: {} calls per second for {seconds:.3} s, with these faults:\n",
         plan.rate
     );
     text += &plan.faults.iter().map(|fault| format!("    {fault}\n")).collect::<String>();
-    text += "\n  How it ends:\n";
+    text += "\n  end of the trace:\n";
     let lines: Vec<&str> = trace.text().lines().collect();
     let shown = lines.len().saturating_sub(TRACE_LINES);
     text += &lines[shown..].iter().map(|line| format!("    {line}\n")).collect::<String>();
@@ -250,7 +256,7 @@ fn failing(setting: &Setting, args: &Args, seed: u64, failure: &SeedFailure) -> 
     text
 }
 
-fn json(args: &Args, total: &Total, spent: Duration) -> serde_json::Value {
+fn to_json(args: &Args, total: &Total, spent: Duration) -> serde_json::Value {
     let found = total.found.as_ref().map(|(seed, SeedFailure { property, message, at })| {
         json!({ "seed": seed, "promise": property, "sentence": message, "at_us": at })
     });
@@ -262,7 +268,7 @@ fn json(args: &Args, total: &Total, spent: Duration) -> serde_json::Value {
         "operations": total.operations,
         "ok": total.ok,
         "faults": total.faults,
-        "led_anew": total.led_anew,
+        "led_anew": total.leader_changes,
         "simulated_us": total.simulated,
         "digest": format!("{:016x}", total.digest),
         "seconds": spent.as_secs_f64(),

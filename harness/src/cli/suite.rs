@@ -1,4 +1,4 @@
-//! `harness suite`: runs a matrix of runs, each a child of its own, and tells what came of them all.
+//! `harness suite`: runs a matrix of tests, each in a child process, and summarizes their outcomes.
 
 use super::failure::{Failure, machine};
 use super::output::{Format, Telling, print, style};
@@ -13,42 +13,43 @@ use engine::suite::runner::{Orders, run_cells};
 use engine::system::system;
 use records::RESULTS;
 use records::suite::{Cell, CellRecord, SuiteRecord};
-use report::suite as told;
+use report::suite as render;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// Which suite, and how.
+/// Options of `harness suite`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// `smoke`, `nightly`, or a file: see results/README.md for what it can say.
+    /// `smoke`, `nightly`, or a suite file (its format is in results/README.md).
     suite: String,
-    /// Only one part of so many, for machines that share a suite: 2/5.
-    #[arg(long, value_name = "PART/PARTS", value_parser = part)]
+    /// Run only one part, for machines that share a suite: 2/5.
+    #[arg(long, value_name = "PART/PARTS", value_parser = parse_shard)]
     shard: Option<(usize, usize)>,
-    /// How many runs at a time; more than one disturb each other's latencies.
+    /// Number of concurrent runs; concurrent runs affect each other's latencies.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
-    /// No run begins that could not be through its main phase by then; overrides the file's: 2h, 30m.
+    /// Time limit, for example 2h or 30m: start no run whose main phase would exceed it. Overrides
+    /// the limit of the suite file.
     #[arg(long, value_parser = duration::parse)]
     budget: Option<Duration>,
-    /// The first seed where a suite says only how many; give each night its own.
+    /// First seed, for suites that only give a number of seeds; use another one each night.
     #[arg(long, default_value_t = 1)]
     first_seed: u64,
-    /// Begin anew even where the last suite of the same runs was cut off.
+    /// Start from the beginning even if the last suite of these runs was interrupted.
     #[arg(long)]
     fresh: bool,
-    /// Say what would run, and run nothing.
+    /// Print the runs without running them.
     #[arg(long)]
     dry_run: bool,
-    /// Also write junit=PATH, markdown=PATH, json=PATH, or github: annotations, and the step summary.
-    #[arg(long, value_name = "KIND=PATH", value_parser = output)]
+    /// Also write junit=PATH, markdown=PATH, json=PATH, or github (annotations and step summary).
+    #[arg(long, value_name = "KIND=PATH", value_parser = parse_output)]
     output: Vec<Output>,
 }
 
-/// Something else to write.
+/// A further output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Output {
     Junit(PathBuf),
@@ -57,7 +58,7 @@ enum Output {
     Github,
 }
 
-fn output(text: &str) -> Result<Output, String> {
+fn parse_output(text: &str) -> Result<Output, String> {
     let (kind, path) = text.split_once('=').unwrap_or((text, ""));
     match (kind, path) {
         ("github", "") => Ok(Output::Github),
@@ -68,51 +69,51 @@ fn output(text: &str) -> Result<Output, String> {
     }
 }
 
-fn part(text: &str) -> Result<(usize, usize), String> {
+fn parse_shard(text: &str) -> Result<(usize, usize), String> {
     let numbers = text
         .split_once('/')
         .and_then(|(part, parts)| Some((part.parse().ok()?, parts.parse().ok()?)));
     match numbers {
         Some((part, parts)) if 1 <= part && part <= parts => Ok((part, parts)),
-        _ => Err(format!("{text:?} is no part; the second of five is 2/5")),
+        _ => Err(format!("{text:?} is not a shard; write for example 2/5 for the second of five")),
     }
 }
 
-/// Carries out `harness suite`: the worst cell decides the exit code.
+/// Runs `harness suite`; the worst cell determines the exit code.
 pub(crate) fn main(args: &Args, telling: Telling) -> Result<ExitCode> {
     let Telling { format, quiet } = telling;
-    let suite = read(&args.suite, args.first_seed)?;
+    let suite = read_suite(&args.suite, args.first_seed)?;
     let (mut name, mut cells) = (suite.name, suite.cells);
     if let Some((part, parts)) = args.shard {
         cells = matrix::shard(cells, part, parts);
         name += &format!("-{part}-of-{parts}");
     }
     if args.dry_run {
-        return foretell(&cells, format);
+        return print_cells(&cells, format);
     }
     let budget = args.budget.or(suite.budget_ms.map(Duration::from_millis));
-    let record = perform(
+    let record = run_suite(
         name,
         &cells,
-        &Way { jobs: usize::from(args.jobs), budget, fresh: args.fresh, quiet },
+        &RunOptions { jobs: usize::from(args.jobs), budget, fresh: args.fresh, quiet },
     )?;
     for output in &args.output {
-        write(output, &record, format)?;
+        write_output(output, &record, format)?;
     }
-    show(&record, format)
+    print_suite(&record, format)
 }
 
-/// Prints what came of a suite; its worst cell decides the exit code.
-pub(super) fn show(record: &SuiteRecord, format: Format) -> Result<ExitCode> {
+/// Prints the outcome of a suite; its worst cell determines the exit code.
+pub(super) fn print_suite(record: &SuiteRecord, format: Format) -> Result<ExitCode> {
     match format {
-        Format::Human => print(&told::table(record, style(std::io::stdout().is_terminal())))?,
+        Format::Human => print(&render::table(record, style(std::io::stdout().is_terminal())))?,
         Format::Json => print(&serde_json::to_string_pretty(record)?)?,
     }
     Ok(ExitCode::from(record.exit))
 }
 
-fn read(name: &str, first_seed: u64) -> Result<matrix::Suite> {
-    let setting = matrix::Setting { first_seed, bugs: &bugs };
+fn read_suite(name: &str, first_seed: u64) -> Result<matrix::Suite> {
+    let setting = matrix::Setting { first_seed, bugs: &seeded_bugs };
     let refused = |wrong| Failure::Usage(wrong).into();
     if let Some((name, source)) = SUITES.iter().find(|(known, _)| *known == name) {
         return matrix::read(name, name, source, &setting).map_err(refused);
@@ -120,7 +121,9 @@ fn read(name: &str, first_seed: u64) -> Result<matrix::Suite> {
     let source = std::fs::read_to_string(name).map_err(|error| {
         let names: Vec<&str> = SUITES.iter().map(|(name, _)| *name).collect();
         let names = names.join(", ");
-        Failure::Usage(format!("{name}: this is no suite that comes along ({names}), and no file that can be read: {error}"))
+        Failure::Usage(format!(
+            "unknown built-in suite {name} (available: {names}), and not a readable file: {error}"
+        ))
     })?;
     let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy();
     let stem: String =
@@ -128,12 +131,12 @@ fn read(name: &str, first_seed: u64) -> Result<matrix::Suite> {
     matrix::read(name, &stem, &source, &setting).map_err(refused)
 }
 
-fn bugs(name: &str) -> Result<Vec<String>> {
+fn seeded_bugs(name: &str) -> Result<Vec<String>> {
     let system = system(name)?.with_context(|| format!("there is no system {name:?}"))?;
     Ok(system.bugs(None)?.iter().map(|(bug, _)| (*bug).to_owned()).collect())
 }
 
-fn foretell(cells: &[Cell], format: Format) -> Result<ExitCode> {
+fn print_cells(cells: &[Cell], format: Format) -> Result<ExitCode> {
     let line = |cell: &Cell| command_line("harness", &cell.arguments);
     match format {
         Format::Human => print(&cells.iter().map(line).collect::<Vec<_>>().join("\n"))?,
@@ -142,20 +145,20 @@ fn foretell(cells: &[Cell], format: Format) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// How a suite is carried out.
-pub(super) struct Way {
+/// How to run a suite.
+pub(super) struct RunOptions {
     pub(super) jobs: usize,
     pub(super) budget: Option<Duration>,
     pub(super) fresh: bool,
     pub(super) quiet: bool,
 }
 
-/// Runs what is left of a suite, and takes down each cell as it ends.
-pub(super) fn perform(name: String, cells: &[Cell], way: &Way) -> Result<SuiteRecord> {
+/// Runs the cells that are not settled yet, and records each in the ledger as it ends.
+pub(super) fn run_suite(name: String, cells: &[Cell], options: &RunOptions) -> Result<SuiteRecord> {
     let began = Instant::now();
     let now = jiff::Timestamp::now();
     let ledger =
-        Ledger::open(Path::new(RESULTS), &name, cells, &now, way.fresh).map_err(machine)?;
+        Ledger::open(Path::new(RESULTS), &name, cells, &now, options.fresh).map_err(machine)?;
     let mut records: Vec<Option<CellRecord>> = cells
         .iter()
         .map(|cell| ledger.settled.iter().find(|settled| settled.cell == *cell).cloned())
@@ -163,7 +166,7 @@ pub(super) fn perform(name: String, cells: &[Cell], way: &Way) -> Result<SuiteRe
     let settled = records.iter().flatten().count();
     if settled > 0 {
         say(&format!(
-            "going on: {settled} of {} cells are settled in {}",
+            "resuming: {settled} of {} cells are settled in {}",
             cells.len(),
             ledger.path().display()
         ));
@@ -171,11 +174,11 @@ pub(super) fn perform(name: String, cells: &[Cell], way: &Way) -> Result<SuiteRe
     let places: Vec<usize> = (0..cells.len()).filter(|place| records[*place].is_none()).collect();
     let left: Vec<Cell> = places.iter().map(|place| cells[*place].clone()).collect();
     let mut done = settled;
-    live(&left, way, |place, record| {
+    run_cells(&left, options, |place, record| {
         ledger.record(&record)?;
         done += 1;
-        if !way.quiet {
-            say(&progress(done, cells.len(), &record));
+        if !options.quiet {
+            say(&format_progress(done, cells.len(), &record));
         }
         records[places[place]] = Some(record);
         Ok(())
@@ -190,43 +193,43 @@ pub(super) fn perform(name: String, cells: &[Cell], way: &Way) -> Result<SuiteRe
     Ok(record)
 }
 
-fn progress(done: usize, all: usize, record: &CellRecord) -> String {
+fn format_progress(done: usize, all: usize, record: &CellRecord) -> String {
     let cell = &record.cell;
     let head =
         format!("[{done}/{all}] {}: {}, seed {}", record.outcome.name(), cell.family, cell.seed);
     format!("{head} ({} s)", record.took_ms / 1_000)
 }
 
-fn live(
+fn run_cells(
     cells: &[Cell],
-    way: &Way,
+    options: &RunOptions,
     ended: impl FnMut(usize, CellRecord) -> Result<()>,
 ) -> Result<()> {
-    let program = std::env::current_exe().context("this program cannot find itself")?;
+    let program = std::env::current_exe().context("cannot find the path of this program")?;
     let called = std::env::args().next().unwrap_or_else(|| "harness".to_owned());
     let (stop_in, stop) = watch::channel(false);
-    let orders = Orders { program, called, jobs: way.jobs, budget: way.budget, stop };
-    let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
+    let orders = Orders { program, called, jobs: options.jobs, budget: options.budget, stop };
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(async {
         test::watch_signals(stop_in)?;
         run_cells(cells, &orders, ended).await
     })
 }
 
-fn write(output: &Output, record: &SuiteRecord, format: Format) -> Result<()> {
+fn write_output(output: &Output, record: &SuiteRecord, format: Format) -> Result<()> {
     let (path, text) = match output {
-        Output::Junit(path) => (path, told::junit(record)),
-        Output::Markdown(path) => (path, told::markdown(record, usize::MAX)),
+        Output::Junit(path) => (path, render::junit(record)),
+        Output::Markdown(path) => (path, render::markdown(record, usize::MAX)),
         Output::Json(path) => (path, serde_json::to_string_pretty(record)? + "\n"),
-        Output::Github => return github(record, format),
+        Output::Github => return write_github(record, format),
     };
     let written = std::fs::write(path, text);
     written.map_err(|error| Failure::Machine(format!("{}: {error}", path.display())).into())
 }
 
-/// Annotations go where the runner reads them, the summary into the file that it names.
-fn github(record: &SuiteRecord, format: Format) -> Result<()> {
-    let annotations = told::annotations(record);
+/// Prints annotations for the runner, and appends the summary to the file that it names.
+fn write_github(record: &SuiteRecord, format: Format) -> Result<()> {
+    let annotations = render::annotations(record);
     match format {
         Format::Human => print(&annotations)?,
         Format::Json => say(annotations.trim_end()),
@@ -235,7 +238,7 @@ fn github(record: &SuiteRecord, format: Format) -> Result<()> {
         say("no step summary: GITHUB_STEP_SUMMARY is not set");
         return Ok(());
     };
-    let text = told::markdown(record, told::SUMMARY_BYTES);
+    let text = render::markdown(record, render::SUMMARY_BYTES);
     let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
     let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| Failure::Machine(format!("{}: {error}", path.display())).into())
@@ -246,15 +249,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outputs_and_parts_are_read_or_refused() {
-        assert_eq!(output("junit=a=b.xml"), Ok(Output::Junit("a=b.xml".into())));
-        assert_eq!(output("github"), Ok(Output::Github));
+    fn parses_outputs_and_shards() {
+        assert_eq!(parse_output("junit=a=b.xml"), Ok(Output::Junit("a=b.xml".into())));
+        assert_eq!(parse_output("github"), Ok(Output::Github));
         for text in ["junit", "junit=", "github=x", "xml=y", ""] {
-            assert!(output(text).is_err(), "{text}");
+            assert!(parse_output(text).is_err(), "{text}");
         }
-        assert_eq!(part("2/5"), Ok((2, 5)));
+        assert_eq!(parse_shard("2/5"), Ok((2, 5)));
         for text in ["0/5", "6/5", "2", "a/b", "1/0"] {
-            assert!(part(text).is_err(), "{text}");
+            assert!(parse_shard(text).is_err(), "{text}");
         }
     }
 }

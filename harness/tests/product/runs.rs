@@ -224,7 +224,7 @@ fn bad_arguments_are_refused_before_anything_starts() {
         ("sim --seed 18446744073709551615 --seeds 1", "leaves no room for --seeds 1"),
         ("test --rate -3", "invalid value '-3' for '--rate"),
         ("test --system redis --unsafe stale-reads", "redis has no seeded bugs to switch on"),
-        ("suite weekly", "no suite that comes along (nightly, smoke)"),
+        ("suite weekly", "unknown built-in suite weekly (available: nightly, smoke)"),
         ("runs since:yesterday", "\"yesterday\" is no day or moment"),
         ("serve --results /dev/null", "/dev/null is no directory"),
         ("replay nowhere", "is this the directory of a finished run?"),

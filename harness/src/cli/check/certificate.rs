@@ -1,6 +1,7 @@
-//! Writes the proof of a Yes where `--certificate` says: an order that anyone can replay.
+//! Writes the certificate of a valid history (`--certificate`): a linearization to replay.
 //!
-//! A history that is not valid has no certificate, and none is left lying from before: a file stands for a proof.
+//! A history that is not valid has no certificate; an old file is removed, so that an existing file
+//! is always a proof.
 
 use super::super::failure::{Failure, machine};
 use anyhow::{Context as _, Result};
@@ -8,21 +9,21 @@ use checker::{History, Limits, Validity, Verdict, linearize, registry};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Where certificates go.
+/// The destination of certificates.
 pub(super) enum Place {
-    /// To this file: there is one history.
+    /// This file, for one history.
     File(PathBuf),
-    /// Into this directory, by number and name of the history.
+    /// Files in this directory, named by number and name of the history.
     Directory(PathBuf),
 }
 
 impl Place {
-    /// The place that was asked for, if it can hold so many, and the model has orders at all.
+    /// The destination for so many histories; an error if the model has no linearizations.
     pub(super) fn of(out: &Path, histories: usize, model: &str) -> Result<Self> {
         let refuse = |why: String| Err(Failure::Usage(why).into());
         if registry::CHECKS.iter().any(|check| check.name() == model) {
             return refuse(format!(
-                "--certificate: {model} is no sequential model, so there is no order to write"
+                "--certificate: {model} is not a sequential model, so it has no linearization"
             ));
         }
         if out.is_dir() {
@@ -30,7 +31,7 @@ impl Place {
         }
         if histories > 1 {
             return refuse(format!(
-                "--certificate {}: there are {histories} histories, so this must be a directory that exists",
+                "--certificate {}: must be an existing directory for {histories} histories",
                 out.display()
             ));
         }
@@ -47,7 +48,7 @@ impl Place {
         }
     }
 
-    /// Writes the certificate of a valid history; says what became of it.
+    /// Writes the certificate of a valid history; returns a message for the user.
     pub(super) fn write(
         &self,
         (number, path): (usize, &Path),
@@ -62,22 +63,22 @@ impl Place {
         };
         let objects = match objects {
             Ok(objects) => objects,
-            Err(verdict) => return without(&file, &verdict),
+            Err(verdict) => return remove_certificate(&file, &verdict),
         };
         let certificate =
             json!({ "format": 1, "history": path, "model": model, "objects": objects });
         let text = serde_json::to_string(&certificate)? + "\n";
         std::fs::write(&file, text)
-            .with_context(|| format!("{} cannot be written", file.display()))
+            .with_context(|| format!("cannot write {}", file.display()))
             .map_err(machine)?;
         Ok(format!("certificate: {}", file.display()))
     }
 }
 
-fn without(file: &Path, verdict: &Verdict) -> Result<String> {
+fn remove_certificate(file: &Path, verdict: &Verdict) -> Result<String> {
     match std::fs::remove_file(file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            let what = format!("{} cannot be removed", file.display());
+            let what = format!("cannot remove {}", file.display());
             return Err(machine(anyhow::Error::new(error).context(what)));
         }
         _ => {}

@@ -1,44 +1,45 @@
-//! Finds and reads the files that `harness check` is given.
+//! Finds and reads the histories of `harness check`.
 
 use checker::History;
 use checker::history::{Format, ParseError};
 use std::path::{Path, PathBuf};
 
-/// How histories are written, as far as the command line knows.
+/// The format of histories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Input {
-    /// Whichever of the others it looks like.
+    /// Detect the format.
     Auto,
-    /// JSON lines as in a run's history.jsonl, or one JSON array.
+    /// JSON Lines as in history.jsonl, or one JSON array.
     Jsonl,
-    /// EDN, as of Jepsen, Knossos and Elle.
+    /// EDN of Jepsen, Knossos and Elle.
     Edn,
-    /// Porcupine's etcd logs and key-value texts.
+    /// Porcupine's etcd logs and key-value histories.
     Porcupine,
-    /// Sessions of transactions on registers without times, as AWDIT's tests have them.
+    /// AWDIT's sessions of transactions on registers, without times.
     Sessions,
 }
 
-/// A file without a history in it.
+/// Why a file has no readable history.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unreadable {
     /// It cannot be read.
     #[error("{}: cannot be read: {why}", file.display())]
     File { file: PathBuf, why: std::io::Error },
-    /// It is like no format.
+    /// Its format is unknown.
     #[error(
-        "{}: this is neither JSON lines nor EDN nor a log for Porcupine nor sessions for AWDIT; say which with --input",
+        "{}: unknown format (not JSON Lines, EDN, Porcupine or AWDIT sessions); \
+         set it with --input",
         file.display()
     )]
     Format { file: PathBuf },
-    /// It is damaged.
+    /// It cannot be parsed.
     #[error("{}:{}:{}: {}", file.display(), damage.line, damage.column, damage.why)]
     Damage { file: PathBuf, damage: ParseError },
 }
 
 impl Unreadable {
-    /// What programs want to know.
-    pub(super) fn json(&self) -> serde_json::Value {
+    /// The error as JSON.
+    pub(super) fn to_json(&self) -> serde_json::Value {
         let mut told = serde_json::json!({ "error": self.to_string() });
         if let Self::Damage { damage, .. } = self {
             told["line"] = damage.line.into();
@@ -49,9 +50,9 @@ impl Unreadable {
     }
 }
 
-/// Reads a history; a torn last line is told on standard error.
-pub(super) fn read(path: &Path, input: Input) -> Result<History, Unreadable> {
-    let file = file(path);
+/// Reads a history; warns of a torn last line on standard error.
+pub(super) fn read_history(path: &Path, input: Input) -> Result<History, Unreadable> {
+    let file = history_file(path);
     let bytes = match std::fs::read(&file) {
         Ok(bytes) => bytes,
         Err(why) => return Err(Unreadable::File { file, why }),
@@ -75,8 +76,8 @@ pub(super) fn read(path: &Path, input: Input) -> Result<History, Unreadable> {
     }
 }
 
-/// The file itself, or the history in a run's directory, or standard input.
-fn file(path: &Path) -> PathBuf {
+/// The file itself, the history in the directory of a run, or standard input.
+fn history_file(path: &Path) -> PathBuf {
     if path == Path::new("-") {
         return "/dev/stdin".into();
     }

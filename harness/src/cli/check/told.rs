@@ -1,4 +1,4 @@
-//! Says what `harness check` found, shortly or with every reason.
+//! Renders the verdicts of `harness check`.
 
 use super::input::Unreadable;
 use checker::finding::Finding;
@@ -9,47 +9,47 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-/// How wide lanes may be drawn.
+/// The greatest width of lanes.
 const LANES_WIDTH: usize = 100;
 
-/// The verdict in a line and the operations that prove it; everything known of them if asked for.
-pub(super) fn verdict(path: &Path, verdict: &Verdict, explain: bool) -> String {
+/// The verdict, the operations that prove it, and with `explain` why no order explains them.
+pub(super) fn render_verdict(path: &Path, verdict: &Verdict, explain: bool) -> String {
     let word = record_validity(verdict.validity).name().to_uppercase();
     let mut text = format!("{word}: {}: {}\n", path.display(), verdict.message);
     if let Some(window) = &verdict.witness {
         text += &format!("\n{}\n", checker::linear::lanes::render(window, LANES_WIDTH));
         if explain {
-            text += &explanation(window);
+            text += &explain_window(window);
             text.push('\n');
         }
     }
-    text += &verdict.findings.iter().map(finding).collect::<String>();
-    // Names and values come from a file: they may not steer the terminal.
+    text += &verdict.findings.iter().map(render_finding).collect::<String>();
+    // Names and values come from a file: escape terminal control characters.
     visible(&text)
 }
 
-fn finding(finding: &Finding) -> String {
+fn render_finding(finding: &Finding) -> String {
     let Finding { name, count, message, steps, .. } = finding;
     let times = if *count > 1 { format!(" ({count} times)") } else { String::new() };
     let steps: String = steps.iter().map(|step| format!("    {}\n", step.message)).collect();
     format!("\n  {name}{times}: {message}\n{steps}")
 }
 
-fn explanation(window: &Window) -> String {
+fn explain_window(window: &Window) -> String {
     let states = |states: &[checker::history::Value]| {
         states.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
     };
     let mut text =
         format!("  before these operations the state was {}\n", states(&window.entry_states));
     if window.legal_prefix.is_empty() {
-        text += "  none of them can come first:\n";
+        text += "  no operation can come first:\n";
     } else {
-        text += "  the longest order that explains answers:\n";
+        text += "  longest consistent prefix:\n";
         for (place, operation) in window.legal_prefix.iter().enumerate() {
             text += &format!("    {}. {}\n", place + 1, window.name(*operation));
         }
         text += &format!(
-            "  after it the state is {}, and none of these can come next:\n",
+            "  after it the state is {}; no remaining operation can come next:\n",
             states(&window.states_after)
         );
     }
@@ -61,7 +61,7 @@ fn explanation(window: &Window) -> String {
     text
 }
 
-/// What came of all histories together.
+/// The verdicts of all histories.
 #[derive(Default)]
 pub(super) struct Summary {
     pub(super) valid: usize,
@@ -73,7 +73,7 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// Counts one.
+    /// Counts one verdict.
     pub(super) fn add(&mut self, answer: &Result<Verdict, Unreadable>) {
         match answer {
             Ok(verdict) => {
@@ -88,8 +88,8 @@ impl Summary {
         }
     }
 
-    /// What programs want to know.
-    pub(super) fn json(&self) -> serde_json::Value {
+    /// The counts as JSON.
+    pub(super) fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "valid": self.valid,
             "invalid": self.invalid,
