@@ -82,7 +82,7 @@ const tests = {
   async 'a run is told, judged again into a new file, and its files are there'(page, at, results) {
     await page.click(`a:has-text("${RUNS[0].run}")`);
     await page.waitForSelector('h2:has-text("Faults")');
-    assert.match(await page.textContent('main'), /partition:leader.*witnessed/);
+    assert.match(await page.textContent('main'), /partition:leader.*confirmed/);
     await page.click('button:has-text("judge again")');
     await page.waitForSelector('text=Written to');
     assert.equal(fs.readdirSync(path.join(results, RUNS[0].run)).filter((name) => name.startsWith('recheck-')).length, 1);
@@ -95,7 +95,7 @@ const tests = {
     await page.check(`[data-run="${RUNS[0].run}"]`);
     await page.check(`[data-run="${RUNS[1].run}"]`);
     await page.click('#taken a');
-    await page.waitForSelector('text=things differ');
+    await page.waitForSelector('text=values differ');
     assert.equal(await page.locator('thead a').count(), 2);
     await page.click('header a:has-text("runs")');
     await page.click(`a:has-text("${RUNS[2].run}")`);

@@ -1,4 +1,4 @@
-//! Runs three replicas of a system on loopback, kills and restarts them, and reads their counters from outside.
+//! Runs three replicas of a system on loopback, kills and restarts them, and reads their counters.
 
 use super::connection::{Connection, ask_once};
 use super::dialect::{Answer, Dialect, name};
@@ -67,7 +67,7 @@ pub(crate) struct Cluster {
     clients: Vec<SocketAddr>,
     peers: Vec<SocketAddr>,
     replicas: Vec<Replica>,
-    // Declared last: whoever they started dies with them.
+    // Declared last: dropping it kills the child processes.
     ground: Ground,
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct Cluster {
 enum Ground {
     /// Loopback, where all share one host.
     Loopback(Host),
-    /// Loopback, and for each a disk that could fail. That goes before the host that it is used from.
+    /// Loopback with a faulty disk each. The disk is dropped before the host that uses it.
     Disks(Vec<(Disk, Host)>),
     /// A host for each, and a network between them.
     Network(Fabric),
@@ -340,7 +340,7 @@ fn hosts() -> impl Iterator<Item = HostId> {
     (0..REPLICAS as u8).map(HostId)
 }
 
-/// Addresses where nobody listens.
+/// Addresses without a listener.
 fn free_addresses(count: usize) -> Result<Vec<SocketAddr>> {
     let listeners: Vec<_> = (0..count)
         .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))

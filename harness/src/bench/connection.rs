@@ -1,5 +1,5 @@
-//! Keeps one HTTP connection and asks one thing at a time on it, with as little work as can be: the loader must not
-//! be what is measured.
+//! Keeps one HTTP connection with one request at a time, as cheaply as possible: the load generator
+//! must not be the bottleneck.
 
 use std::io;
 use std::net::SocketAddr;
@@ -57,7 +57,7 @@ impl Connection {
     }
 }
 
-/// Asks as HTTP/1.0 does, where the end of the connection is the end of the answer: for answers without a length.
+/// Sends an HTTP/1.0 request; the response ends with the connection, so it needs no length.
 pub(super) async fn ask_once(address: SocketAddr, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n");

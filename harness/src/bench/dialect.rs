@@ -17,7 +17,7 @@ pub(crate) enum Dialect {
 pub(super) enum Answer<'a> {
     /// It was carried out; a read found this, in the system's own spelling.
     Done(Option<&'a str>),
-    /// It was not, or nobody knows.
+    /// It failed, or its outcome is unknown.
     Failed,
 }
 
@@ -44,7 +44,7 @@ impl Dialect {
         }
     }
 
-    /// A wish that the replica of that name should lead, for whoever leads; only of our store.
+    /// A request to the leader to transfer leadership to the replica of that name; only our store.
     pub(super) fn hand_over(self, host: SocketAddr, to: &str) -> Option<Vec<u8>> {
         let body = format!(r#"{{"name":"{to}"}}"#);
         (self == Self::Raft).then(|| request("POST", "/cluster/leader", host, &body))
@@ -159,11 +159,13 @@ mod tests {
         let text = |bytes| String::from_utf8(bytes).expect("text");
         assert_eq!(
             text(Dialect::Raft.put(host, "k", "v")),
-            "PUT /kv/k HTTP/1.1\r\nhost: 127.0.0.1:80\r\ncontent-length: 13\r\n\r\n{\"value\":\"v\"}"
+            "PUT /kv/k HTTP/1.1\r\nhost: 127.0.0.1:80\r\ncontent-length: 13\r\n\r\n\
+             {\"value\":\"v\"}"
         );
         assert_eq!(
             text(Dialect::Etcd.get(host, "k")),
-            "POST /v3/kv/range HTTP/1.1\r\nhost: 127.0.0.1:80\r\ncontent-length: 14\r\n\r\n{\"key\":\"aw==\"}"
+            "POST /v3/kv/range HTTP/1.1\r\nhost: 127.0.0.1:80\r\ncontent-length: 14\r\n\r\n\
+             {\"key\":\"aw==\"}"
         );
     }
 

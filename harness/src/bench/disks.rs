@@ -13,7 +13,7 @@ use testbed::host::thread::Host;
 /// What is written before a sync, and what without one.
 const SYNCED: [u8; 4096] = [7; 4096];
 const UNSYNCED: [u8; 64] = [7; 64];
-/// How many unsynced writes are timed together: one alone is hardly longer than a look at the clock.
+/// How many unsynced writes are timed together: reading the clock takes as long as one write.
 const TOGETHER: u32 = 50;
 
 /// Milliseconds for 4 KiB written and synced, and for 64 bytes written.

@@ -1,5 +1,5 @@
-//! Writes to a bounded set of keys for long, and notes how large the replicas are on the way: what is written again and
-//! again must not be kept for good.
+//! Writes to a bounded set of keys for long, and records the size of the replicas: overwritten
+//! values must be reclaimed.
 
 use super::cluster::Cluster;
 use super::load::{Load, Pace, Reach, run};

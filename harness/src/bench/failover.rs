@@ -1,7 +1,7 @@
-//! Measures how long nobody takes a write after the leader was killed, or hands leadership on.
+//! Measures how long no write succeeds after the leader is killed or transfers leadership.
 //!
-//! Both survivors are asked all the time on fresh connections, a request every few milliseconds, whether or not earlier
-//! ones were answered: what is measured is the cluster, not the patience of a client that happened to ask a moment too early.
+//! Both survivors get requests on fresh connections every few milliseconds, whether or not earlier
+//! requests were answered: this measures the cluster and not the timeout of a client.
 
 use super::cluster::Cluster;
 use super::connection::Connection;
@@ -29,7 +29,7 @@ pub(crate) async fn fail_over(cluster: &mut Cluster) -> Result<Duration> {
     Ok(took)
 }
 
-/// Lets the leader hand on to the next replica, and says how long it took until that one had answered a write.
+/// Transfers leadership to the next replica; returns the time until that one answers a write.
 pub(crate) async fn hand_over(cluster: &mut Cluster) -> Result<Duration> {
     let leader = cluster.leader().await?;
     let to = cluster.others(leader).next().context("there are others")?;
@@ -54,7 +54,7 @@ async fn first_write(cluster: &Cluster, dead: usize, began: Instant) -> Result<D
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut asked = FuturesUnordered::new();
     loop {
-        ensure!(began.elapsed() < PATIENCE, "nobody took over from the killed leader");
+        ensure!(began.elapsed() < PATIENCE, "no replica replaced the killed leader in time");
         tokio::select! {
             _ = ticks.tick() => asked.extend(survivors.iter().map(|to| write(cluster, *to))),
             Some(done) = asked.next() => if done { return Ok(began.elapsed()) },

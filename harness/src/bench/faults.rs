@@ -1,5 +1,5 @@
-//! Times what faults are made of: building a network, cutting it, stopping a process, setting its clock, and what the
-//! networks carry.
+//! Measures the parts of faults: building a network, cutting it, stopping a process, setting its
+//! clock, and the throughput of the networks.
 
 use anyhow::{Context as _, Result, ensure};
 use std::net::UdpSocket;
@@ -113,7 +113,7 @@ fn ask(socket: &UdpSocket) -> u32 {
     trips
 }
 
-/// Answers until nobody has asked for a while.
+/// Answers until there has been no request for a while.
 fn answer(socket: &UdpSocket) {
     let mut buffer = [0; 64];
     while socket.recv(&mut buffer).is_ok() {

@@ -1,5 +1,5 @@
-//! Counts the elections of a cluster that nobody asks anything, and the stalls of the machine meanwhile: an election that
-//! a stall explains is the machine's, any other is the timing's fault.
+//! Counts the elections of an idle cluster and the scheduling stalls of the machine. An election
+//! during a stall is caused by the machine; any other is caused by the timing settings.
 
 use super::cluster::Cluster;
 use anyhow::{Context as _, Result};

@@ -1,8 +1,8 @@
-//! Kills the harness in the middle of a fault, and looks for whatever the run may have left behind.
+//! Kills the harness during a fault, and looks for what the run left behind.
 //!
-//! Processes of the run carry a mark in their environment, or stand in its directory. Links and rules live in network
-//! namespaces and go with them, so what is looked for is whoever still holds a namespace that a process of the run
-//! had; besides, mounts that show the directory, network interfaces, and files that are not among the results.
+//! Processes of a run have a mark in their environment or a working directory inside the run. Links
+//! and rules belong to network namespaces, so a process that still holds a namespace of the run is
+//! a leftover, too; so are mounts of the directory, interfaces, and files outside the results.
 
 use anyhow::{Context as _, Result, bail};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +38,7 @@ pub(crate) enum Trial {
     Unable(String),
 }
 
-/// Starts a run in a directory of its own, has a fault begin, and kills the process that a user would have started.
+/// Starts a run in its own directory, waits for a fault, and kills the main process of the run.
 pub(crate) fn kill_during(fault: &str, directory: &Path) -> Result<Trial> {
     let before = interfaces();
     let mut run = start(fault, directory)?;
@@ -134,7 +134,7 @@ fn left(directory: &Path, spaces: &Spaces, before: &BTreeSet<PathBuf>) -> Vec<St
         .collect()
 }
 
-/// All processes of this machine but those that are dead: when they are reaped is up to whoever inherited them.
+/// All processes of this machine except zombies, which wait for their parent to reap them.
 fn processes() -> impl Iterator<Item = PathBuf> {
     let is_number = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
     let is_alive = |process: &PathBuf| {
@@ -165,7 +165,8 @@ fn belongs(process: &Path, directory: &Path) -> bool {
         || fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(directory))
 }
 
-/// What the threads of these processes live in and this one does not. While it is open no other gets its name.
+/// The namespaces of these processes that this one does not share. Open handles keep their inode
+/// numbers from being reused.
 fn spaces(processes: &[PathBuf]) -> Spaces {
     let threads = processes.iter().flat_map(|process| inside(&process.join("task")));
     let all = threads.flat_map(|thread| names(&thread.path()));
@@ -227,7 +228,7 @@ mod tests {
         left(directory, &Spaces::new(), &interfaces())
     }
 
-    /// What is told once a program is: one that has only begun has no words and no environment for a moment.
+    /// Retries for a while: a process that has just started has no arguments and no environment.
     fn until_it_sleeps(tell: impl Fn() -> Vec<String>) -> Vec<String> {
         let deadline = Instant::now() + PATIENCE;
         loop {

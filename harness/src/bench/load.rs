@@ -1,8 +1,8 @@
-//! Puts a load on a cluster from many connections at once, and measures what each operation took.
+//! Puts load on a cluster from many connections, and measures the latency of each operation.
 //!
-//! A closed loop asks again as soon as it is answered: that gives the throughput. An open loop asks at set times,
-//! whether or not the last answer came, and its latency counts from the set time: a system that stalls cannot hide the
-//! operations that its stall kept from being asked (coordinated omission).
+//! A closed loop sends the next request after the response, and gives the throughput. An open loop
+//! sends requests at scheduled times, and measures latency from the scheduled time, so that a stall
+//! cannot hide delayed requests (coordinated omission).
 
 use super::cluster::Cluster;
 use super::connection::Connection;
@@ -39,7 +39,7 @@ pub(crate) enum Pace {
     Open(f64),
 }
 
-/// Whom clients ask.
+/// The replicas that receive requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// The leader.
@@ -47,7 +47,7 @@ pub(crate) enum Reach {
     /// The others.
     Followers,
     /// Every replica alike: where there are several groups, each has a leader of its own.
-    Everybody,
+    AllReplicas,
 }
 
 /// What is to be asked.
@@ -90,7 +90,7 @@ pub(crate) async fn run(
     let targets: Vec<SocketAddr> = match load.reach {
         Reach::Leader => vec![cluster.address(leader)],
         Reach::Followers => cluster.others(leader).map(|number| cluster.address(number)).collect(),
-        Reach::Everybody => {
+        Reach::AllReplicas => {
             let others = cluster.others(leader).map(|number| cluster.address(number));
             std::iter::once(cluster.address(leader)).chain(others).collect()
         }
@@ -134,7 +134,8 @@ pub(crate) async fn run(
     })
 }
 
-/// Connections for that many clients, the last for the first: how long a system takes to accept them is no operation's time.
+/// Opens the connections of all clients before the first request, so that no latency includes
+/// the time to accept them.
 async fn dial(targets: &[SocketAddr], clients: usize) -> Result<Vec<Connection>> {
     let mut connections = Vec::with_capacity(clients);
     for number in (0..clients).rev() {

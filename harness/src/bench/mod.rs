@@ -1,8 +1,9 @@
-//! Measures the store that comes with this tool, alone or in turn with etcd: the same loader, the same loopback, the same disk.
+//! Measures the built-in store, alone or alternating with etcd: same load, loopback and disk.
 //!
-//! Both systems stand all the time and one of them works; who begins changes from pair to pair, so that whatever else
-//! the machine does hits both, and what is told is the middle of the pairs' ratios. A sample of what clients were
-//! told (every operation on a few of the keys) is judged: a fast wrong answer is no result.
+//! Both systems run all the time, one of them under load. The order alternates from pair to pair,
+//! so that other load of the machine affects both; the result is the median of the ratios of pairs.
+//! A sample of the history (every operation on a few keys) is checked: a fast wrong answer does not
+//! count.
 
 mod cluster;
 mod connection;

@@ -56,7 +56,8 @@ impl Side {
             failed => format!(", {failed} FAILED"),
         };
         format!(
-            "{:>7.0}/s  p50 {p50:.2} p99 {p99:.2} p99.9 {p999:.2} ms, servers {:.2} cores{syncs}{failed}",
+            "{:>7.0}/s  p50 {p50:.2} p99 {p99:.2} p99.9 {p999:.2} ms, \
+             servers {:.2} cores{syncs}{failed}",
             self.middle(|measured| measured.per_second),
             self.middle(|measured| measured.server_cores),
         )
@@ -66,14 +67,16 @@ impl Side {
     pub(crate) fn json(&self) -> Value {
         let [p50, p99, p999] = self.quantiles().unwrap_or_default();
         json!({
-            "per_second": self.per_second(), "p50_ms": p50, "p99_ms": p99, "p99.9_ms": p999, "failed": self.failed(),
-            "done": self.0.iter().map(|measured| measured.done).sum::<u64>(), "fsyncs_per_write": self.syncs(),
-            "loader_cores": self.loader_cores(), "server_cores": self.middle(|measured| measured.server_cores),
+            "per_second": self.per_second(), "p50_ms": p50, "p99_ms": p99, "p99.9_ms": p999,
+            "failed": self.failed(),
+            "done": self.0.iter().map(|measured| measured.done).sum::<u64>(),
+            "fsyncs_per_write": self.syncs(), "loader_cores": self.loader_cores(),
+            "server_cores": self.middle(|measured| measured.server_cores),
         })
     }
 }
 
-/// The ratios of ours to theirs, pair by pair: of throughput, and of the 99th percentile of latency.
+/// The ratios of ours to theirs by pair: throughput, and the 99th percentile of latency.
 pub(crate) fn told(ours: &Side, theirs: &Side) -> Option<(String, Value)> {
     let throughput = spread(&ours.per_second(), &theirs.per_second())?;
     let latency = spread(&ours.p99(), &theirs.p99())?;

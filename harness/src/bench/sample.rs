@@ -36,7 +36,7 @@ impl Sample {
         Self { dialect, began: Instant::now(), record: RefCell::default() }
     }
 
-    /// A value that nobody has written before, of that length at least.
+    /// A value that was not written before, of at least that length.
     pub(super) fn fresh_value(&self, length: usize) -> String {
         let mut record = self.record.borrow_mut();
         record.values += 1;
@@ -48,7 +48,7 @@ impl Sample {
         if key >= WATCHED {
             return None;
         }
-        // Each operation is a client of its own: the order of one connection's operations is their order in time.
+        // Each operation is its own process: only its times order it, not its connection.
         let process = self.record.borrow().processes;
         self.record.borrow_mut().processes += 1;
         let written = written.map(|value| self.dialect.spell(value));

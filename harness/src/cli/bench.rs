@@ -28,7 +28,7 @@ const MEMORY_BYTES: usize = 6 << 30;
 /// Pairs of runs of which the middle ratio is told.
 const PAIRS: usize = 9;
 
-/// What is to be timed.
+/// Options of `harness bench`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -37,22 +37,22 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand)]
 enum Part {
-    /// The judges of linearizability and of transactions.
+    /// Benchmark the checkers of linearizability and transactions.
     Checker(CheckerArgs),
-    /// What faults are made of: networks, cuts, stops and clocks.
+    /// Benchmark faults: networks, cuts, stops and clocks.
     Faults(faults::Args),
-    /// What is left behind when a run is killed during each kind of fault.
+    /// Kill a run during each kind of fault and look for leftovers.
     Leftovers(leftovers::Args),
-    /// The store that comes with this tool, alone or in turn with etcd.
+    /// Benchmark the built-in store, alone or alternating with etcd.
     Node(store::Args),
 }
 
 #[derive(clap::Args)]
 struct CheckerArgs {
-    /// Only rows whose names contain this.
+    /// Run only rows whose names contain this.
     #[arg(default_value = "")]
     filter: String,
-    /// A folder of histories with a table `verdicts.tsv` of file, model and verdict: times those, too.
+    /// Also time the histories in this folder, listed in its `verdicts.tsv` (file, model, verdict).
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -113,8 +113,8 @@ struct Timed {
     best: Duration,
     /// The most memory it took beside the history, in bytes.
     peak: Option<u64>,
-    /// How many times as fast it is with two threads, and how many times as fast this machine is then at what shares
-    /// nothing: each the middle of several pairs.
+    /// The speedup with two threads, and the speedup of this machine for independent work: medians
+    /// over several pairs.
     speedup: Option<(f64, f64)>,
 }
 
@@ -132,14 +132,18 @@ impl Timed {
             )
         });
         format!(
-            "{ms:10.3} ms  {name:<32} {operations:>8} operations, {configurations:>8} configurations, {answered}{peak}{speedup}"
+            "{ms:10.3} ms  {name:<32} {operations:>8} operations, \
+             {configurations:>8} configurations, {answered}{peak}{speedup}"
         )
     }
 
     fn json(&self) -> serde_json::Value {
         let (validity, stats) = (self.verdict.validity, self.verdict.stats);
-        json!({ "name": self.name, "ms": milliseconds(self.best), "validity": validity, "stats": stats, "peak_bytes": self.peak,
-                "speedup": self.speedup.map(|(times, _)| times), "machine_speedup": self.speedup.map(|(_, machine)| machine) })
+        json!({
+            "name": self.name, "ms": milliseconds(self.best), "validity": validity, "stats": stats,
+            "peak_bytes": self.peak, "speedup": self.speedup.map(|(times, _)| times),
+            "machine_speedup": self.speedup.map(|(_, machine)| machine),
+        })
     }
 }
 

@@ -90,8 +90,8 @@ mod tests {
     fn counts_the_runs_that_are_not_shown() {
         let (one, two) = (line(1, Validity::Valid), line(2, Validity::Invalid));
         insta::assert_snapshot!(render_table(&[&two, &one], 3, Style::PLAIN), @r"
-        x 2026-01-01T00:02:00Z  raft-register-partition/20260101T000200Z-2  5 replicas of raft behaved like one copy through 8 faults.
-        + 2026-01-01T00:01:00Z  raft-register-partition/20260101T000100Z-1  5 replicas of raft behaved like one copy through 8 faults.
+        x 2026-01-01T00:02:00Z  raft-register-partition/20260101T000200Z-2  5 replicas, 8 faults
+        + 2026-01-01T00:01:00Z  raft-register-partition/20260101T000100Z-1  5 replicas, 8 faults
         … and 1 more; --count 0 shows all
         ");
         assert_eq!(render_table(&[], 0, Style::PLAIN), "no matching runs");

@@ -115,9 +115,8 @@ fn play_act(scenario: &'static Scenario, act: &'static Act, seed: u64) -> Result
     let output = command.output().context("cannot start the run")?;
     let exit = output.status.code().unwrap_or(NO_RUN);
     if exit >= NO_RUN {
-        let text = format!(
-            "the run failed with exit code {exit}; `harness doctor` shows what this machine supports"
-        );
+        let text =
+            format!("the run failed with exit code {exit}; see `harness doctor` for this machine");
         return Err(Failure::Machine(text).into());
     }
     let verdict: serde_json::Value =

@@ -1,23 +1,24 @@
-//! States what must be seen in a scenario; each claim is proven by a sentence from the story, or refuted by one. Pure.
+//! The claims of scenarios: each is proven or refuted by a sentence from the trace of a run. Pure.
 
 use super::story::{Answer, Story, seconds};
 use std::collections::BTreeSet;
 
-/// A sentence that shows it, or one that says what is missing.
+/// Returns a sentence that proves the claim, or one that says what is missing.
 pub(crate) type Claim = fn(&Story) -> Result<String, String>;
 
-/// How soon after a fault began a write must have been asked so that only the old leader can have taken it.
+/// How soon after the start of a fault a write must be invoked, so that only the old leader can
+/// have accepted it.
 const EARLY_MS: i64 = 1_000;
 
-/// What no claim can be made without.
-fn nobody() -> String {
+/// The message if there was no change of leader.
+fn no_succession() -> String {
     "no leader was followed by another one at a higher term".to_owned()
 }
 
 /// A leader was followed by another at a higher term after the fault began.
 pub(crate) fn succession(story: &Story) -> Result<String, String> {
-    let (old, new) = story.change().ok_or_else(nobody)?;
-    let (began, _) = story.fault().ok_or_else(nobody)?;
+    let (old, new) = story.change().ok_or_else(no_succession)?;
+    let (began, _) = story.fault().ok_or_else(no_succession)?;
     Ok(format!(
         "{} led term {}; {} leads term {}, {} after the fault began",
         old.leader,
@@ -31,10 +32,10 @@ pub(crate) fn succession(story: &Story) -> Result<String, String> {
 /// The successor went from follower to pre-candidate, candidate and leader.
 pub(crate) fn elected(story: &Story) -> Result<String, String> {
     let succession = succession(story)?;
-    let (old, new) = story.change().ok_or_else(nobody)?;
-    let (began, _) = story.fault().ok_or_else(nobody)?;
+    let (old, new) = story.change().ok_or_else(no_succession)?;
+    let (began, _) = story.fault().ok_or_else(no_succession)?;
     if new.leader == old.leader {
-        return Err(format!("{} came back as leader before anybody else stood", old.leader));
+        return Err(format!("{} became leader again before another candidate", old.leader));
     }
     let path: Vec<&str> = story
         .turns
@@ -52,7 +53,7 @@ pub(crate) fn elected(story: &Story) -> Result<String, String> {
 
 /// The old leader ends as a follower of a higher term.
 pub(crate) fn follows(story: &Story) -> Result<String, String> {
-    let (old, _) = story.change().ok_or_else(nobody)?;
+    let (old, _) = story.change().ok_or_else(no_succession)?;
     let back = story
         .turns
         .iter()
@@ -62,7 +63,7 @@ pub(crate) fn follows(story: &Story) -> Result<String, String> {
             "{}, once leader of term {}, follows {} at term {} from {} on",
             old.leader,
             old.term,
-            turn.leader.as_deref().unwrap_or("somebody"),
+            turn.leader.as_deref().unwrap_or("another replica"),
             turn.term,
             seconds(turn.at_ms)
         )),
@@ -70,14 +71,14 @@ pub(crate) fn follows(story: &Story) -> Result<String, String> {
     }
 }
 
-/// The old leader still believed that it led when the new one did.
+/// The old leader had not stepped down when the new one was elected.
 pub(crate) fn two_leaders(story: &Story) -> Result<String, String> {
-    let (old, new) = story.change().ok_or_else(nobody)?;
+    let (old, new) = story.change().ok_or_else(no_succession)?;
     let both = both_lead(story).ok_or_else(|| {
-        format!("{} knew that it did not lead before {} did", old.leader, new.leader)
+        format!("{} stepped down before {} became leader", old.leader, new.leader)
     })?;
     Ok(format!(
-        "for {} {} believed that it led term {} while {} led term {}",
+        "for {} {} still acted as leader of term {} while {} led term {}",
         seconds(both.end - both.start),
         old.leader,
         old.term,
@@ -86,17 +87,17 @@ pub(crate) fn two_leaders(story: &Story) -> Result<String, String> {
     ))
 }
 
-/// The time in which two led.
+/// The time with two leaders.
 fn both_lead(story: &Story) -> Option<std::ops::Range<i64>> {
     let (old, new) = story.change()?;
     let end = old.to_ms.unwrap_or(i64::MAX).min(new.to_ms.unwrap_or(i64::MAX));
     (old.leader != new.leader && end > new.from_ms).then_some(new.from_ms..end)
 }
 
-/// While two led, the old one acknowledged no write and the cluster did.
+/// While there were two leaders, only the new one acknowledged writes.
 pub(crate) fn powerless(story: &Story) -> Result<String, String> {
-    let (old, _) = story.change().ok_or_else(nobody)?;
-    let both = both_lead(story).ok_or("never did two servers lead at the same time")?;
+    let (old, _) = story.change().ok_or_else(no_succession)?;
+    let both = both_lead(story).ok_or("there were never two leaders at the same time")?;
     let (of_old, of_rest): (Vec<&Answer>, Vec<&Answer>) = story
         .answers
         .iter()
@@ -104,18 +105,18 @@ pub(crate) fn powerless(story: &Story) -> Result<String, String> {
         .filter(|answer| both.contains(&answer.asked_ms) && both.contains(&answer.told_ms))
         .partition(|answer| answer.node == old.leader);
     match (of_old.len(), of_rest.len()) {
-        (0, 0) => Err("nobody acknowledged a write while two led: that shows nothing".to_owned()),
+        (0, 0) => Err("no write was acknowledged while there were two leaders".to_owned()),
         (0, some) => Ok(format!(
             "meanwhile {} acknowledged no write, the others {some}: it has no majority",
             old.leader
         )),
-        (some, _) => Err(format!("{} acknowledged {some} writes of its own", old.leader)),
+        (some, _) => Err(format!("{} acknowledged {some} writes without a majority", old.leader)),
     }
 }
 
-/// Writes that only the old leader's side took were told as unknown, and nobody ever reads them.
+/// Writes that only the old leader's side received have an unknown outcome and are never read.
 pub(crate) fn vanished(story: &Story) -> Result<String, String> {
-    let (began, _) = story.fault().ok_or_else(nobody)?;
+    let (began, _) = story.fault().ok_or_else(no_succession)?;
     let side = minority(story);
     let lost: Vec<&Answer> = story
         .answers
@@ -129,10 +130,10 @@ pub(crate) fn vanished(story: &Story) -> Result<String, String> {
         story.answers.iter().filter(same).any(|answer| answer.f == "read")
     };
     match (lost.len(), lost.iter().filter(read).count()) {
-        (0, _) => Err("no write was under way when the leader was cut off".to_owned()),
+        (0, _) => Err("no write was in progress when the leader was cut off".to_owned()),
         (some, 0) => Ok(format!(
-            "{some} writes that only the old leader's side could take were told as unknown, and \
-             nobody ever read one"
+            "{some} writes that only the old leader's side could receive have an unknown outcome, \
+             and none was ever read"
         )),
         (some, read) => Err(format!("{read} of {some} writes without a majority were read later")),
     }
@@ -145,10 +146,11 @@ fn minority(story: &Story) -> BTreeSet<String> {
     all.filter(|name| !fault.majority.contains(name)).collect()
 }
 
-/// While the halves were apart servers stood on both sides and none won; when they met one did, at a higher term.
-pub(crate) fn nobody_wins(story: &Story) -> Result<String, String> {
-    let (began, ended) = story.fault().ok_or_else(nobody)?;
-    let (old, new) = story.change().ok_or_else(nobody)?;
+/// While the halves were partitioned, candidates on both sides lost; after healing one won, at a
+/// higher term.
+pub(crate) fn split_vote(story: &Story) -> Result<String, String> {
+    let (began, ended) = story.fault().ok_or_else(no_succession)?;
+    let (old, new) = story.change().ok_or_else(no_succession)?;
     let stood: BTreeSet<&str> = story
         .turns
         .iter()
@@ -156,15 +158,15 @@ pub(crate) fn nobody_wins(story: &Story) -> Result<String, String> {
         .map(|turn| turn.replica.as_str())
         .collect();
     if stood.len() < 2 {
-        return Err(format!("{} servers stood for election, not several", stood.len()));
+        return Err(format!("{} candidates, not several", stood.len()));
     }
     if new.from_ms < ended {
-        return Err(format!("{} won with half of the servers", new.leader));
+        return Err(format!("{} was elected by half of the servers", new.leader));
     }
     let stood = stood.into_iter().collect::<Vec<_>>().join(", ");
     Ok(format!(
-        "{stood} stood, none won for {}; a lost pre-vote costs no term, so {} then leads term {} \
-         after {}, {} after the halves met",
+        "{stood} were candidates, none won for {}; a lost pre-vote does not increase the term, so \
+         {} then leads term {} after {}, {} after healing",
         seconds(ended - began),
         new.leader,
         new.term,

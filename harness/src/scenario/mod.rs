@@ -1,42 +1,42 @@
-//! Plays a question about Raft on real replicas: scripted faults, what must happen, and the story of what did.
+//! Scenarios that demonstrate Raft on real replicas: scripted faults, and the claims to prove.
 //!
-//! A [`Scenario`] is a list of [`Act`]s. Each act is an ordinary run with a schedule written by hand; its history is
-//! judged as any other, and its [`Claim`]s are proven from the replicas' own logs and from what clients were told. The
-//! logs illustrate: no claim here ever turns a verdict about consistency around.
+//! A [`Scenario`] is a list of [`Act`]s. Each act is an ordinary run with a fixed schedule. Its
+//! history is checked as any other; its [`Claim`]s are proven from the logs of the replicas and the
+//! responses to clients. Logs only illustrate: no claim changes a verdict about consistency.
 
 pub(crate) mod claim;
 pub(crate) mod story;
 
 use claim::Claim;
 
-/// A question and how it is played.
+/// A question about Raft and the runs that answer it.
 pub(crate) struct Scenario {
-    /// What it is called, kebab-case.
+    /// Its name in kebab-case.
     pub(crate) name: &'static str,
-    /// What it answers.
+    /// The question that it answers.
     pub(crate) question: &'static str,
-    /// One after the other.
+    /// Its runs, in order.
     pub(crate) acts: &'static [Act],
 }
 
 /// One run of a scenario.
 pub(crate) struct Act {
-    /// What is different in it.
+    /// Its title.
     pub(crate) title: &'static str,
-    /// What goes wrong, as `--schedule` takes it.
+    /// The faults, in the format of `--schedule`.
     pub(crate) schedule: &'static str,
-    /// What else `harness test` is told.
+    /// Further arguments of `harness test`.
     pub(crate) options: &'static [&'static str],
-    /// The exit code that the run must have: a bug that is shown must be convicted.
+    /// The expected exit code: a seeded bug must be found.
     pub(crate) exit: u8,
-    /// What must be seen besides.
+    /// The claims to prove.
     pub(crate) claims: &'static [Claim],
 }
 
-/// The workload whose values are fresh, so that a read names the write it saw.
+/// A workload with unique values, so that a read identifies the write that it observed.
 const READERS: &[&str] = &["--workload", "follower-reads", "--time-limit", "9s"];
 
-/// The same with so many writes that some are under way when the leader is cut off, before it knows.
+/// The same at a rate at which writes are in progress when the leader is cut off.
 const WRITERS: &[&str] =
     &["--workload", "follower-reads", "--time-limit", "9s", "--concurrency", "25", "--rate", "600"];
 
@@ -47,21 +47,21 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         question: "Two clients read from two followers: can they see different values?",
         acts: &[
             Act {
-                title: "every read asks the leader for its index: never",
+                title: "every read asks the leader for its read index: no",
                 schedule: "at 2s partition leader|rest for 4s\n",
                 options: READERS,
                 exit: 0,
                 claims: &[claim::succession],
             },
             Act {
-                title: "stale reads are asked for: they are what they are called",
+                title: "with --read stale: yes, reads are stale",
                 schedule: "at 2s partition leader|rest for 4s\n",
                 options: &["--workload", "follower-reads", "--time-limit", "9s", "--read", "stale"],
                 exit: 1,
                 claims: &[claim::succession],
             },
             Act {
-                title: "a bug serves a follower's state as if it were linearizable: convicted",
+                title: "a seeded bug serves linearizable reads from followers: found",
                 schedule: "at 2s partition leader|rest for 4s\n",
                 options: &[
                     "--workload",
@@ -81,14 +81,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         question: "The leader fails half-way through replicating: what becomes of the entry?",
         acts: &[
             Act {
-                title: "the entry reached a minority: it vanishes, and its client was told `unknown`",
+                title: "the entry reached a minority: it is lost, and its outcome is unknown",
                 schedule: "at 2s partition leader-minority for 4s\n",
                 options: WRITERS,
                 exit: 0,
                 claims: &[claim::succession, claim::vanished, claim::follows],
             },
             Act {
-                title: "the leader is killed amid writes: whatever was acknowledged is still there",
+                title: "the leader is killed during writes: acknowledged writes survive",
                 schedule: "at 2s kill leader for 3s\n",
                 options: READERS,
                 exit: 0,
@@ -100,7 +100,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "leader-crash",
         question: "The leader crashes: what does each server become?",
         acts: &[Act {
-            title: "killed, and started again three seconds later",
+            title: "killed, and restarted after three seconds",
             schedule: "at 2s kill leader for 3s\n",
             options: &["--time-limit", "8s"],
             exit: 0,
@@ -112,14 +112,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         question: "Can there be several leaders; does one of them prevail?",
         acts: &[
             Act {
-                title: "the leader sleeps, wakes up and still believes that it leads",
+                title: "the leader is paused; resumed, it still acts as leader",
                 schedule: "at 2s pause leader for 3s\n",
                 options: READERS,
                 exit: 0,
                 claims: &[claim::two_leaders, claim::powerless, claim::follows],
             },
             Act {
-                title: "a bug lets a cut-off leader stay and answer reads: convicted, yet it commits nothing",
+                title: "a seeded bug lets a cut-off leader serve reads: found; it commits nothing",
                 schedule: "at 2s partition leader|rest for 4s\n",
                 options: &[
                     "--workload",
@@ -138,11 +138,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "split-vote",
         question: "Several candidates at once on an even cluster: what ends it?",
         acts: &[Act {
-            title: "two against two: servers stand, nobody wins, until the halves meet again",
+            title: "two against two: no candidate wins until the partition heals",
             schedule: "at 2s partition n1 n2|n3 n4 for 3s\n",
             options: &["--nodes", "4", "--concurrency", "8", "--time-limit", "8s"],
             exit: 0,
-            claims: &[claim::nobody_wins],
+            claims: &[claim::split_vote],
         }],
     },
     Scenario {

@@ -1,69 +1,68 @@
-//! Reads what happened in a run out of the replicas' logs and the history: who was what at which term, and what
-//! clients were told. Pure.
+//! Reads the roles and terms of replicas from their logs, and responses from the history. Pure.
 //!
-//! Times are milliseconds of the run's clock. Logs carry the wall clock, so they are shifted by when the run began.
+//! Times are milliseconds of the run's clock. Logs have wall-clock times, which are converted.
 
 use records::record::FaultRecord;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// A replica's word that it became something.
+/// A change of role that a replica logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Turn {
-    /// When.
+    /// The time.
     pub(crate) at_ms: i64,
-    /// Who.
+    /// The replica.
     pub(crate) replica: String,
-    /// At which term; 0 when it starts.
+    /// The term; 0 at its start.
     pub(crate) term: u64,
     /// `leader`, `follower`, `pre-candidate`, `candidate`, or `started`.
     pub(crate) role: String,
-    /// Whom it follows.
+    /// The leader that it follows.
     pub(crate) leader: Option<String>,
 }
 
-/// The time in which a replica thought that it led.
+/// The time in which a replica acted as leader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reign {
-    /// Who.
+    /// The leader.
     pub(crate) leader: String,
-    /// At which term.
+    /// The term.
     pub(crate) term: u64,
-    /// Since when.
+    /// The start.
     pub(crate) from_ms: i64,
-    /// When it became something else; `None` if it never did.
+    /// The end; `None` if it never changed its role.
     pub(crate) to_ms: Option<i64>,
 }
 
-/// What a client asked and was told.
+/// A request and its response.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Answer {
-    /// The replica that was asked.
+    /// The replica that received the request.
     pub(crate) node: String,
     /// The function.
     pub(crate) f: String,
     /// The argument, or the result of what succeeded.
     pub(crate) value: serde_json::Value,
-    /// When it was asked.
+    /// The time of the request.
     pub(crate) asked_ms: i64,
-    /// When the answer was there.
+    /// The time of the response.
     pub(crate) told_ms: i64,
-    /// `ok`, `fail`, or `info` where nobody knows.
+    /// `ok`, `fail`, or `info` (unknown).
     pub(crate) outcome: String,
 }
 
-/// All of it.
+/// The trace of a run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Story {
     /// In order of time.
     pub(crate) turns: Vec<Turn>,
     /// In order of completion.
     pub(crate) answers: Vec<Answer>,
-    /// What was done to the replicas.
+    /// The faults.
     pub(crate) faults: Vec<FaultRecord>,
 }
 
-/// The lines of a replica's log that say what it became, by a wall clock that read `zero_ms` when the run began.
+/// The role changes in a replica's log; `zero_ms` is the wall clock at time zero of the run.
 pub(crate) fn turns(log: &str, zero_ms: i64) -> Vec<Turn> {
     log.lines().filter_map(|line| turn(line, zero_ms)).collect()
 }
@@ -84,7 +83,7 @@ fn turn(line: &str, zero_ms: i64) -> Option<Turn> {
     Some(Turn { at_ms, replica, term: term.parse().ok()?, role: role.to_owned(), leader })
 }
 
-/// What a line of a history has that a story needs.
+/// The fields of a history line that are needed here.
 #[derive(Deserialize)]
 struct Line {
     time: u64,
@@ -96,7 +95,7 @@ struct Line {
     node: Option<String>,
 }
 
-/// What clients asked and were told, from the lines of a history. What was never answered is not among it.
+/// The completed requests of clients, from the lines of a history.
 pub(crate) fn answers(history: &str) -> Vec<Answer> {
     let mut asked = BTreeMap::new();
     let mut answers = Vec::new();
@@ -121,7 +120,7 @@ pub(crate) fn millis(ns: u64) -> i64 {
 }
 
 impl Story {
-    /// Who led when, as far as they said so themselves.
+    /// The leaders over time, as the replicas logged them.
     pub(crate) fn reigns(&self) -> Vec<Reign> {
         let began = |(place, turn): (usize, &Turn)| {
             let later = self.turns[place + 1..].iter().find(|next| next.replica == turn.replica);
@@ -141,7 +140,7 @@ impl Story {
         Some((millis(fault.started?), millis(fault.ended?)))
     }
 
-    /// Who led when the first fault began, and who did next, at a higher term.
+    /// The leader at the start of the first fault, and the next leader of a higher term.
     pub(crate) fn change(&self) -> Option<(Reign, Reign)> {
         let (began, _) = self.fault()?;
         let reigns = self.reigns();
@@ -150,7 +149,7 @@ impl Story {
         Some((old, new))
     }
 
-    /// The story line by line: who became what, what was done, and what clients of each replica were told meanwhile.
+    /// The trace as lines: role changes, faults, and the outcomes of requests by replica.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines: Vec<(i64, String)> = self.turns.iter().map(told).collect();
         for fault in &self.faults {
@@ -165,7 +164,7 @@ impl Story {
         text
     }
 
-    /// What clients were told who asked during the first fault.
+    /// The outcomes of requests during the first fault.
     fn meanwhile(&self) -> Vec<String> {
         let Some((began, ended)) = self.fault() else { return Vec::new() };
         let mut counts: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
@@ -177,9 +176,7 @@ impl Story {
             }
         }
         let told = |(node, [ok, fail, info]): (&str, [usize; 3])| {
-            format!(
-                "          clients of {node} meanwhile: {ok} ok, {fail} refused, {info} unknown"
-            )
+            format!("          clients of {node} meanwhile: {ok} ok, {fail} failed, {info} unknown")
         };
         counts.into_iter().map(told).collect()
     }

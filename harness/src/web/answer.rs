@@ -1,4 +1,4 @@
-//! Answers what is asked of runs that are over: lists, the matrix, one run, its files.
+//! Serves finished runs: lists, the matrix, single runs and their files.
 
 use super::inside::{inside, run as directory_of};
 use super::matrix::Matrix;
@@ -118,10 +118,11 @@ pub(super) async fn run(
     Ok(Json(Told { run: directory.run()?, verdict: directory.verdict().ok(), files }))
 }
 
-/// A report is shut off from everything, even from this server: its script runs as nobody's.
+/// A report is sandboxed: its script has an opaque origin and no access to this server.
 const REPORT: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
                       img-src data: blob:; worker-src blob:; connect-src data:; base-uri 'none'; \
-                      form-action 'none'; frame-ancestors 'none'; sandbox allow-scripts allow-downloads";
+                      form-action 'none'; frame-ancestors 'none'; \
+                      sandbox allow-scripts allow-downloads";
 
 /// `GET /files/…`: a report is a page; everything else is text, whatever it is called.
 pub(super) async fn file(State(site): State<Site>, Path(path): Path<String>) -> Answer<Response> {

@@ -1,8 +1,9 @@
-//! Resolves what a request names to a path inside the results directory, or to nothing.
+//! Resolves names of requests to paths inside the results directory.
 
 use std::path::{Component, Path, PathBuf};
 
-/// The file or directory of that name. Nothing that starts with a dot, climbs, or leads out through a link is there.
+/// The file or directory of that name. Rejects names with a leading dot, `..`, and links that
+/// leave the directory.
 pub(super) fn inside(results: &Path, name: &str) -> Option<PathBuf> {
     let plain = Path::new(name).components().all(|part| match part {
         Component::Normal(part) => !part.to_string_lossy().starts_with('.'),
@@ -17,7 +18,7 @@ pub(super) fn inside(results: &Path, name: &str) -> Option<PathBuf> {
 
 /// The directory of a run.
 pub(super) fn run(results: &Path, family: &str, name: &str) -> Option<PathBuf> {
-    // Each is one name, not a way.
+    // Each is a single name, not a path.
     let one = |part: &str| !part.contains('/');
     let path =
         if one(family) && one(name) { inside(results, &format!("{family}/{name}")) } else { None };

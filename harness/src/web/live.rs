@@ -1,6 +1,6 @@
-//! Tells of runs that are not over: which there are, and how each goes on.
+//! Streams the progress of running runs.
 //!
-//! A run's own history is all that is read: its lines are counted as they are appended.
+//! It reads only the history of a run, and counts its lines as they are appended.
 
 use super::inside::{inside, run as directory_of};
 use super::refusal::{Refusal, nothing};
@@ -16,11 +16,11 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Between two looks at a history.
+/// The poll interval of a history.
 const LOOK: Duration = Duration::from_millis(500);
-/// After so many looks that found nothing new, nobody is writing any more.
+/// After so many polls without new data, the run counts as dead.
 const PATIENCE: u32 = 240;
-/// The most that is read in one look.
+/// The most bytes that are read in one poll.
 const MOST: u64 = 16 << 20;
 
 /// `GET /api/live`: the runs that are not over.
@@ -82,7 +82,7 @@ struct Broken {
     started: u64,
     /// The same; none while it lasts.
     ended: Option<u64>,
-    /// Whether it was witnessed, once that is known.
+    /// Its state (`witnessed` means confirmed), once it has ended.
     state: String,
     evidence: String,
 }
@@ -186,10 +186,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_count_once_wherever_they_were_torn() {
-        let text = "{\"time\":1,\"type\":\"invoke\",\"process\":0}\n{\"time\":2,\"type\":\"ok\",\"process\":0}\n\
-                    {\"time\":3,\"type\":\"info\",\"process\":\"nemesis\",\"f\":\"begin\",\"value\":{\"fault\":\"1\",\"name\":\"kill:one\",\"target\":\"n1\"}}\n\
-                    {\"time\":4,\"type\":\"info\",\"process\":\"nemesis\",\"f\":\"end\",\"value\":{\"fault\":\"1\",\"state\":\"witnessed\",\"evidence\":\"pid 1 died\"}}\n{\"ti";
+    fn counts_each_line_once_wherever_it_is_torn() {
+        let text = concat!(
+            r#"{"time":1,"type":"invoke","process":0}"#,
+            "\n",
+            r#"{"time":2,"type":"ok","process":0}"#,
+            "\n",
+            r#"{"time":3,"type":"info","process":"nemesis","f":"begin","#,
+            r#""value":{"fault":"1","name":"kill:one","target":"n1"}}"#,
+            "\n",
+            r#"{"time":4,"type":"info","process":"nemesis","f":"end","#,
+            r#""value":{"fault":"1","state":"witnessed","evidence":"killed, restarted"}}"#,
+            "\n",
+            r#"{"ti"#,
+        );
         let mut whole = Follower::default();
         whole.take(text.as_bytes());
         assert_eq!((whole.so_far.invoked, whole.so_far.ok, whole.so_far.time), (1, 1, 4));

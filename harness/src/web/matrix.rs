@@ -66,7 +66,7 @@ struct Cell {
     flake_rate: f64,
 }
 
-/// The matrix of runs that come newest first. Runs with seeded bugs are left out: they are meant to fail.
+/// The matrix of runs, newest first. Runs with seeded bugs are left out: they should fail.
 pub(super) fn matrix<'a>(runs: impl IntoIterator<Item = &'a IndexLine>) -> Matrix {
     let mut matrix =
         Matrix { cells: BTreeMap::new(), nights: BTreeMap::new(), total: Cell::default() };

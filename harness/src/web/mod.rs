@@ -1,8 +1,8 @@
-//! Serves a results directory to browsers: lists, matrices, comparisons, files, and runs while they last.
+//! Serves a results directory to browsers: lists, matrices, comparisons, files and running runs.
 //!
-//! Nothing that is there is ever changed; judging a run again writes a new file. What a path names is resolved before
-//! it is opened and must lie inside the directory; no page may load, send or embed anything from elsewhere, and
-//! requests for another host's name are refused, so that no site can reach in through a visitor's browser.
+//! Existing files never change; checking a run again writes a new file. Paths are resolved before
+//! they are opened, and must be inside the directory. Pages may not load, send or embed anything
+//! from other origins. Requests for another `Host` are rejected, which prevents DNS rebinding.
 
 mod answer;
 mod inside;
@@ -25,7 +25,7 @@ use axum::routing::{get, post};
 
 pub(crate) use site::Site;
 
-/// Everything there is to ask for.
+/// The routes of the server.
 pub(crate) fn router(site: Site) -> Router {
     Router::new()
         .route("/", get(page::index))
@@ -45,7 +45,7 @@ pub(crate) fn router(site: Site) -> Router {
         .with_state(site)
 }
 
-/// Only what comes to a name of this host is answered: a name that was bent to this address belongs to somebody else.
+/// Rejects requests for other host names: a rebound DNS name must not reach this server.
 async fn expected(State(site): State<Site>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
@@ -53,15 +53,16 @@ async fn expected(State(site): State<Site>, request: Request, next: Next) -> Res
     if site.names.is_empty() || name.is_some_and(known) {
         next.run(request).await
     } else {
-        (StatusCode::FORBIDDEN, "this server is known by another name\n").into_response()
+        (StatusCode::FORBIDDEN, "unknown Host; use the address that `harness serve` printed\n")
+            .into_response()
     }
 }
 
-/// What a page of this server may do. Its own may ask this server; a run's report is shut off even from that.
-const STRICT: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// The content security policy of pages of this server; reports have a stricter one.
+const STRICT: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+                      img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Says on every answer what browsers may do with it, unless it said so itself.
+/// Adds security headers to every response, and a policy unless the response has one.
 async fn guarded(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

@@ -18,7 +18,7 @@ pub(super) async fn icon() -> impl IntoResponse {
     ([(CONTENT_TYPE, "image/svg+xml")], include_str!("assets/browse.svg"))
 }
 
-/// What runs in the page: first what the views are made of, then the views, then who chooses among them.
+/// The script of the page: helpers, views, then the router.
 pub(super) const SCRIPT: &str = concat!(
     include_str!("assets/browse/dom.js"),
     include_str!("assets/browse/runs.js"),

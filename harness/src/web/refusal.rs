@@ -20,5 +20,5 @@ impl From<anyhow::Error> for Refusal {
 
 /// That there is nothing of that name.
 pub(super) fn nothing() -> Refusal {
-    Refusal(StatusCode::NOT_FOUND, "there is nothing of that name".to_owned())
+    Refusal(StatusCode::NOT_FOUND, "not found".to_owned())
 }

@@ -1,4 +1,4 @@
-//! What is served, and to whom.
+//! The state that all request handlers share.
 
 use std::path::PathBuf;
 use std::sync::Arc;

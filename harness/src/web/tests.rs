@@ -175,7 +175,8 @@ fn the_archive_of_a_run_unpacks() {
     let bytes = if head.contains("transfer-encoding: chunked") { unchunked(&body) } else { body };
     let file = ground.directory.path().join("run.zip");
     std::fs::write(&file, &bytes).expect("it is written");
-    let script = "import sys,zipfile; z=zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None; print(z.namelist())";
+    let script = "import sys,zipfile; z=zipfile.ZipFile(sys.argv[1]); \
+                  assert z.testzip() is None; print(z.namelist())";
     match std::process::Command::new("python3").args(["-c", script]).arg(&file).output() {
         Ok(told) => {
             let names = String::from_utf8_lossy(&told.stdout).into_owned();

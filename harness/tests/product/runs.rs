@@ -225,7 +225,7 @@ fn bad_arguments_are_refused_before_anything_starts() {
         ("test --rate -3", "invalid value '-3' for '--rate"),
         ("test --system redis --unsafe stale-reads", "redis has no seeded bugs to switch on"),
         ("suite weekly", "unknown built-in suite weekly (available: nightly, smoke)"),
-        ("runs since:yesterday", "\"yesterday\" is no day or moment"),
+        ("runs since:yesterday", "\"yesterday\" is not a date or time"),
         ("serve --results /dev/null", "/dev/null is no directory"),
         ("replay nowhere", "is this the directory of a finished run?"),
         ("report nowhere", "is this the directory of a finished run?"),

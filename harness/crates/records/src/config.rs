@@ -7,14 +7,14 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What was asked of a run, with every default filled in.
+/// The options of a run, with all defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
     /// The system under test.
     pub system: String,
     /// How many replicas.
     pub nodes: u8,
-    /// What clients do.
+    /// The workload.
     pub workload: String,
     /// The consistency asked of reads: `linearizable`, `lease`, `stale` or `after`.
     #[serde(default = "linearizable")]
@@ -23,7 +23,7 @@ pub struct Config {
     pub nemesis: Vec<String>,
     /// How long the main phase lasts, in milliseconds.
     pub time_limit_ms: u64,
-    /// How many clients.
+    /// The number of clients.
     pub concurrency: u64,
     /// Operations started a second.
     pub rate: u64,

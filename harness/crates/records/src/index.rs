@@ -1,23 +1,23 @@
-//! Reads the index of all runs, and picks and sorts its lines.
+//! Reads the index of all runs, and filters and sorts its lines.
 //!
-//! Listing runs opens one file and no directory. A line that is damaged is counted, not guessed at.
+//! Listing runs opens one file and no directory. Damaged lines are skipped and counted.
 
 use super::record::{IndexLine, Validity};
 use anyhow::{Context as _, Result};
 use std::fs;
 use std::path::Path;
 
-/// All runs that are over.
+/// All finished runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Index {
     /// In the order they ended.
     pub runs: Vec<IndexLine>,
-    /// Lines that are no runs.
+    /// The number of damaged lines.
     pub damaged: usize,
 }
 
 impl Index {
-    /// The index of a results directory; where no run was ever filed there is an empty one.
+    /// Reads the index of a results directory; a missing index is empty.
     pub fn read(results: &Path) -> Result<Self> {
         let path = results.join(super::INDEX);
         match fs::read_to_string(&path) {
@@ -39,7 +39,7 @@ impl Index {
     }
 }
 
-/// What is asked of the runs.
+/// A filter and an order of runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
     terms: Vec<Term>,
@@ -50,11 +50,11 @@ pub struct Query {
 /// One condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Term {
-    /// The field that is meant; `None` is any.
+    /// The field; `None` is any.
     field: Option<Field>,
-    /// What is in it, in small letters.
+    /// The text it contains, in lower case.
     part: String,
-    /// Whether it is meant the other way round.
+    /// Whether the term is negated.
     not: bool,
 }
 
@@ -86,27 +86,27 @@ const FIELDS: [(&str, Field); 9] = [
 
 const VALIDITIES: [Validity; 3] = [Validity::Valid, Validity::Unknown, Validity::Invalid];
 
-/// What runs are sorted by.
+/// The order of runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Sort {
-    /// When they started, the newest first.
+    /// Start time, the newest first.
     #[default]
     Started,
-    /// How bad they are, the worst first.
+    /// Validity, the worst first.
     Validity,
-    /// What clients did.
+    /// Name of the workload.
     Workload,
-    /// What went wrong.
+    /// Name of the nemesis.
     Nemesis,
-    /// How many operations happened, the most first.
+    /// Number of successful operations, the most first.
     Operations,
-    /// How long they took, the longest first.
+    /// Duration, the longest first.
     Took,
 }
 
 impl Query {
-    /// Reads words: `append` is anywhere, `workload:append` is in one field, `-validity:valid` is in none. Among `faults`, the
-    /// names of nemeses, are words that may precede a colon without being a field.
+    /// Parses words: `append` is in any field, `workload:append` in one, `-validity:valid` is
+    /// negated. `faults` are names of nemeses, which may precede a colon without being a field.
     pub fn parse(
         words: &str,
         sort: Sort,
@@ -118,9 +118,9 @@ impl Query {
         Ok(Self { terms, sort, ascending })
     }
 
-    /// The runs that are meant, in order.
+    /// The matching runs, in order.
     pub fn pick<'a>(&self, runs: &'a [IndexLine]) -> Vec<&'a IndexLine> {
-        let mut picked: Vec<&IndexLine> = runs.iter().filter(|run| self.means(run)).collect();
+        let mut picked: Vec<&IndexLine> = runs.iter().filter(|run| self.matches(run)).collect();
         picked.sort_by(|a, b| self.order(a, b));
         if self.ascending {
             picked.reverse();
@@ -128,11 +128,11 @@ impl Query {
         picked
     }
 
-    fn means(&self, run: &IndexLine) -> bool {
+    fn matches(&self, run: &IndexLine) -> bool {
         self.terms.iter().all(|term| term.holds(run) != term.not)
     }
 
-    /// Runs that are alike in what is asked for come newest first.
+    /// Runs that compare equal are ordered newest first.
     fn order(&self, a: &IndexLine, b: &IndexLine) -> std::cmp::Ordering {
         let newest = || b.started.cmp(&a.started).then_with(|| b.run.cmp(&a.run));
         match self.sort {
@@ -152,7 +152,7 @@ fn term(word: &str, faults: &[&str]) -> Result<Term, String> {
         None => (false, word),
     };
     let word = word.to_lowercase();
-    // A nemesis has colons of its own; only a word that could be a field's name is taken for one.
+    // Variants of a nemesis contain a colon, too: `partition:leader`.
     let Some((name, part)) = word.split_once(':') else {
         return Ok(Term { field: None, part: word, not });
     };
@@ -169,23 +169,23 @@ fn term(word: &str, faults: &[&str]) -> Result<Term, String> {
     }
 }
 
-/// Refuses what no run can have in this field: an empty answer would read as if there were no such runs.
+/// Rejects impossible values of a field, because an empty result would hide the mistake.
 fn possible(field: Field, part: &str) -> Result<(), String> {
     match field {
         Field::Since | Field::Until if !begins_a_moment(part) => Err(format!(
-            "{part:?} is no day or moment; write for example 2026-01-31 or 2026-01-31T12:30"
+            "{part:?} is not a date or time; write for example 2026-01-31 or 2026-01-31T12:30"
         )),
         Field::Validity if !VALIDITIES.iter().any(|known| known.name() == part) => {
-            Err(format!("{part:?} is no validity; there are: valid, unknown, invalid"))
+            Err(format!("{part:?} is not a validity; there are: valid, unknown, invalid"))
         }
         Field::Seed if part.parse::<u64>().is_err() => {
-            Err(format!("{part:?} is no seed, which is a number"))
+            Err(format!("{part:?} is not a seed: write a number"))
         }
         _ => Ok(()),
     }
 }
 
-/// Whether moments begin so, as runs write them (in small letters).
+/// Whether this is a prefix of a time stamp of a run, in lower case.
 fn begins_a_moment(part: &str) -> bool {
     const SHAPE: &str = "0000-00-00t00:00:00z";
     let fits =
@@ -222,7 +222,7 @@ impl Term {
 pub mod sample {
     use super::*;
 
-    /// A run that ended so.
+    /// A run with this validity.
     pub fn line(seed: u64, validity: Validity) -> IndexLine {
         IndexLine {
             run: format!("raft-register-partition/20260101T00{:02}00Z-{seed}", seed % 60),
@@ -230,7 +230,7 @@ pub mod sample {
             validity,
             exit: 0,
             seed,
-            sentence: "5 replicas of raft behaved like one copy through 8 faults.".into(),
+            sentence: "5 replicas, 8 faults".into(),
             system: "raft".into(),
             workload: "register".into(),
             nemesis: "partition:leader".into(),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn words_pick_and_order_decides() {
+    fn filters_and_sorts_runs() {
         let newest = |words| seeds(words, Sort::Started, false);
         assert_eq!(newest(""), [3, 2, 1]);
         assert_eq!(newest("workload:register"), [2, 1]);
@@ -276,14 +276,14 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_runs_do_not_have_is_refused() {
+    fn rejects_an_unknown_field() {
         let error =
             Query::parse("colour:red", Sort::Started, false, &FAULTS).expect_err("no such field");
         assert!(error.contains("workload"), "{error}");
     }
 
     #[test]
-    fn what_no_run_can_have_in_a_field_is_refused() {
+    fn rejects_impossible_values_of_a_field() {
         let parse = |words| Query::parse(words, Sort::Started, false, &FAULTS);
         for words in ["since:yesterday", "until:31.1.2026", "until:202", "validity:good", "seed:x"]
         {
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_older_runs_are_read_and_damage_is_counted() {
+    fn reads_lines_of_older_runs_and_counts_damage() {
         let old =
             r#"{"run":"a/b","started":"2026","validity":"valid","exit":0,"seed":1,"sentence":"x"}"#;
         let index = Index::parse(&format!("{old}\n\n{{\"run\":\"torn"));

@@ -1,6 +1,6 @@
-//! Files runs: one directory each, and one line each in the index of them all.
+//! Stores runs: a directory per run, and a line per run in the index.
 //!
-//! A file that somebody may read while it is written appears whole or not at all. The index only grows.
+//! Files that may be read while they are written are replaced atomically. The index is append-only.
 
 pub mod config;
 pub mod index;
@@ -23,10 +23,10 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Where runs are filed, below the current directory.
+/// The results directory, below the current directory.
 pub const RESULTS: &str = "results";
 
-/// The index of all runs, in there.
+/// The index of all runs in the results directory.
 const INDEX: &str = "index.jsonl";
 
 /// The directory of one run.
@@ -36,7 +36,8 @@ pub struct RunDirectory {
 }
 
 impl RunDirectory {
-    /// Makes the directory `<results>/<family>/<stamp>-<seed>`; a second run in the same second gets a suffix.
+    /// Creates the directory `<results>/<family>/<stamp>-<seed>`; a second run in the same second
+    /// gets a suffix.
     pub fn create(results: &Path, family: &str, stamp: &str, seed: u64) -> Result<Self> {
         let parent = results.join(family);
         make(&parent)?;
@@ -52,19 +53,19 @@ impl RunDirectory {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => (),
                 Err(error) => {
                     return Err(error)
-                        .with_context(|| format!("{} cannot be made", path.display()));
+                        .with_context(|| format!("{} cannot be created", path.display()));
                 }
             }
         }
         unreachable!("some suffix is free")
     }
 
-    /// The directory of a run that is over.
+    /// The directory of a finished run.
     pub fn open(path: &Path) -> Self {
         Self { path: path.to_owned() }
     }
 
-    /// Where it is.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -79,13 +80,14 @@ impl RunDirectory {
         self.path.join("logs").join(format!("{replica}.log"))
     }
 
-    /// Where a replica keeps its data, as an absolute path: it may run elsewhere.
+    /// The data directory of a replica, as an absolute path: replicas may have another working
+    /// directory.
     pub fn data(&self, replica: &str) -> PathBuf {
         let path = self.path.join("data").join(replica);
         std::path::absolute(&path).unwrap_or(path)
     }
 
-    /// Takes away what the replicas stored.
+    /// Removes the data of the replicas.
     pub fn remove_data(&self) -> Result<()> {
         let data = self.path.join("data");
         match fs::remove_dir_all(&data) {
@@ -96,7 +98,7 @@ impl RunDirectory {
         }
     }
 
-    /// Writes a file, whole or not at all.
+    /// Writes a file atomically.
     pub fn write(&self, name: &str, text: &str) -> Result<()> {
         let (path, draft) = (self.file(name), self.file(&format!(".{name}.draft")));
         fs::write(&draft, text)
@@ -104,7 +106,7 @@ impl RunDirectory {
             .with_context(|| format!("{} cannot be written", path.display()))
     }
 
-    /// Writes a value as JSON, whole or not at all.
+    /// Writes a value as JSON atomically.
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string_pretty(value).context("a record is not JSON")?;
         self.write(name, &(text + "\n"))
@@ -120,8 +122,8 @@ impl RunDirectory {
         if !self.file("verdict.json").exists() && self.file("history.jsonl").exists() {
             let path = self.path().display();
             bail!(
-                "{path} has no verdict: the run was killed before it was judged, or is still going on; \
-                 `harness check {path} --model NAME` judges what was recorded so far"
+                "{path} has no verdict: the run was killed before it was checked, or is still \
+                 running; `harness check {path} --model NAME` checks its history so far"
             );
         }
         self.read_json("verdict.json")
@@ -133,15 +135,15 @@ impl RunDirectory {
             format!("{} cannot be read; is this the directory of a finished run?", path.display())
         })?;
         serde_json::from_str(&text)
-            .with_context(|| format!("{} is not what a run writes", path.display()))
+            .with_context(|| format!("{} is not a file of a run", path.display()))
     }
 }
 
 fn make(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).with_context(|| format!("{} cannot be made", path.display()))
+    fs::create_dir_all(path).with_context(|| format!("{} cannot be created", path.display()))
 }
 
-/// Adds a run to the index. One write of one line: two runs that end together do not mix.
+/// Adds a run to the index with a single write, so that lines of concurrent runs do not mix.
 pub fn index(results: &Path, line: &IndexLine) -> Result<()> {
     let path = results.join(INDEX);
     let text = serde_json::to_string(line).context("a record is not JSON")? + "\n";
@@ -155,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_runs_in_one_second_have_directories_of_their_own() {
+    fn gives_two_runs_in_one_second_separate_directories() {
         let results = tempfile::tempdir().expect("a directory");
         let make = || {
             RunDirectory::create(results.path(), "raft", "20260101T000000Z", 7)
@@ -165,14 +167,14 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_no_run_is_refused_in_words() {
+    fn explains_that_a_directory_is_not_a_run() {
         let results = tempfile::tempdir().expect("a directory");
         let error = RunDirectory::open(results.path()).run().expect_err("it is empty");
         assert!(error.to_string().ends_with("is this the directory of a finished run?"), "{error}");
     }
 
     #[test]
-    fn a_run_that_was_never_judged_is_told_from_what_is_no_run() {
+    fn explains_that_a_run_has_no_verdict() {
         let results = tempfile::tempdir().expect("a directory");
         fs::write(results.path().join("history.jsonl"), "").expect("it is written");
         let error = RunDirectory::open(results.path()).verdict().expect_err("it was killed");

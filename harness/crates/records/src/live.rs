@@ -1,4 +1,4 @@
-//! Marks runs that are going on, so that a browser finds them without looking everywhere.
+//! Marks running runs, so that the server finds them without a search.
 
 use anyhow::{Context as _, Result};
 use std::fs;
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 const FOLDER: &str = ".live";
 
-/// A mark that stands as long as this lives. One that a killed run left behind is harmless: its run has no verdict,
-/// and its history does not grow.
+/// The mark of a running run, removed on drop. The mark of a killed run is harmless: that run has
+/// no verdict, and its history does not grow.
 #[derive(Debug)]
 pub struct Mark(PathBuf);
 
@@ -26,12 +26,12 @@ impl Mark {
 
 impl Drop for Mark {
     fn drop(&mut self) {
-        // Where it cannot be taken away it is harmless.
+        // A mark that cannot be removed is harmless.
         drop(fs::remove_file(&self.0));
     }
 }
 
-/// The runs that are marked, by name.
+/// The marked runs, sorted by name.
 pub fn running(results: &Path) -> Vec<String> {
     let marks = fs::read_dir(results.join(FOLDER)).into_iter().flatten().flatten();
     let mut runs: Vec<_> = marks.filter_map(|mark| fs::read_to_string(mark.path()).ok()).collect();
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_is_marked_while_it_lasts() {
+    fn marks_a_run_until_drop() {
         let results = tempfile::tempdir().expect("a directory");
         let mark = Mark::set(results.path(), &results.path().join("raft/1")).expect("a mark");
         assert_eq!(running(results.path()), ["raft/1"]);

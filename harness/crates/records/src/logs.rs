@@ -1,27 +1,27 @@
-//! Reads the ends of what a replica wrote, and keeps those of files of its own beside what it printed.
+//! Reads the last lines of a replica's logs, and copies the ends of its own log files to `logs/`.
 //!
-//! Only regular files are opened, so that nobody waits for a pipe; only the run's `logs/` is written to.
+//! Only regular files are opened, because opening a pipe could block; only `logs/` is written to.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Result, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// How many lines of a dead replica's log are shown.
+/// How many of the last log lines of an exited replica are shown.
 const LAST_WORDS: usize = 12;
-/// How much is read for them, and how much of a file is kept.
+/// How many bytes are read for these lines, and how many bytes of a file are copied.
 const WORDS: u64 = 64 << 10;
 const KEPT: u64 = 1 << 20;
 
-/// What one replica writes.
+/// The logs of one replica.
 pub struct Logs {
-    /// What it prints.
+    /// Its standard output and error.
     pub said: PathBuf,
-    /// Files that it writes itself.
+    /// Log files that it writes itself.
     pub own: Vec<PathBuf>,
 }
 
 impl Logs {
-    /// The last lines of each; those of its own files begin with their names.
+    /// The last lines of each log; lines of its own files are prefixed with the file name.
     pub fn last_words(&self) -> Vec<String> {
         let own = self.own.iter().flat_map(|path| {
             let name = name(path);
@@ -30,13 +30,13 @@ impl Logs {
         last_lines(&self.said).into_iter().chain(own).collect()
     }
 
-    /// Copies the ends of its own files to where it prints; says which cannot be had, and why.
+    /// Copies the ends of its own files to `logs/`; returns the errors.
     pub fn keep(&self) -> Vec<String> {
         let replica = self.said.file_stem().unwrap_or_default().to_string_lossy();
         let keep = |path: &PathBuf| {
             let kept = self.said.with_file_name(format!("{replica}-{}", name(path)));
             let why = end(path, KEPT).and_then(|bytes| fs::write(kept, bytes)).err()?;
-            Some(format!("the log {} of {replica} cannot be kept: {why}", path.display()))
+            Some(format!("cannot copy the log {} of {replica}: {why}", path.display()))
         };
         self.own.iter().filter_map(keep).collect()
     }
@@ -55,7 +55,7 @@ fn last_lines(log: &Path) -> Vec<String> {
 
 fn end(path: &Path, most: u64) -> Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::other("it is no regular file"));
+        return Err(std::io::Error::other("not a regular file"));
     }
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ends_are_shown_and_kept_and_what_is_no_file_is_told() {
+    fn reads_and_copies_the_ends_of_logs() {
         let folder = tempfile::tempdir().expect("a directory");
         let at = |name: &str| folder.path().join(name);
         fs::create_dir(at("data")).expect("a directory");
@@ -80,7 +80,7 @@ mod tests {
         let words = logs.last_words();
         assert_eq!((words[0].as_str(), words[2].as_str()), ("printed", "own.log: last"));
         let trouble = logs.keep();
-        assert!(trouble.len() == 1 && trouble[0].ends_with("no regular file"), "{trouble:?}");
+        assert!(trouble.len() == 1 && trouble[0].ends_with("not a regular file"), "{trouble:?}");
         let kept = fs::read(at("n1-own.log")).expect("it is kept");
         assert!(kept.len() as u64 == KEPT && kept.ends_with(b"\nlast\n"));
     }

@@ -1,30 +1,30 @@
-//! Names what a run leaves behind besides its history: `run.json`, `verdict.json` and the lines of `index.jsonl`.
+//! The record types of a run: `run.json`, `verdict.json` and the lines of `index.jsonl`.
 //!
-//! These are plain values; whoever made a run and whoever reads it years later share nothing but them. Fields
-//! are only ever added, and [`FORMAT`] grows when the meaning of one changes.
+//! They are plain values, the only interface between the run and its later readers. Fields are
+//! only added; [`FORMAT`] increases if the meaning of a field changes.
 
 pub use crate::config::Config;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The version of the files' shape.
+/// The version of the file formats.
 pub const FORMAT: u32 = 1;
 
-/// What files from before there was a schema are.
+/// The version of files without a version field.
 pub fn format() -> u32 {
     FORMAT
 }
 
-/// `run.json`: everything about a run but its outcome.
+/// `run.json`: everything about a run except its outcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// [`FORMAT`].
     pub format: u32,
     /// This tool's version.
     pub harness: String,
-    /// The command line as it was typed.
+    /// The command line.
     pub argv: Vec<String>,
-    /// What was asked.
+    /// The options.
     pub config: Config,
     /// When it started, UTC, RFC 3339.
     pub started: String,
@@ -32,14 +32,14 @@ pub struct RunRecord {
     pub machine: Machine,
     /// The network the replicas talked over.
     pub net: Net,
-    /// What replicas' data was on, where disks could fail.
+    /// The file system of the replicas' data, if disk faults are possible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disks: Option<Disks>,
     /// The replicas, in order of host.
     pub replicas: Vec<Replica>,
-    /// How long each part took.
+    /// The durations of the phases.
     pub timings: Timings,
-    /// A command line that asks for the same run again.
+    /// A command line that repeats the run.
     pub repro: String,
 }
 
@@ -59,18 +59,18 @@ pub struct Machine {
 pub struct Net {
     /// `bridge` or `proxy`.
     pub backend: String,
-    /// What it is made of, in a sentence.
+    /// A description in one sentence.
     pub description: String,
-    /// Why it is not the one `auto` prefers.
+    /// Why it is not the backend that `auto` prefers.
     pub why: Option<String>,
 }
 
-/// What made disks fail.
+/// The backend of disk faults.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disks {
     /// `fuse` or `seccomp`.
     pub means: String,
-    /// What that is, in a sentence.
+    /// A description in one sentence.
     pub description: String,
     /// Why it is not `fuse`.
     pub why: Option<String>,
@@ -88,10 +88,10 @@ pub struct Replica {
 /// How long the parts of a run took, in milliseconds since the command began.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timings {
-    /// What the wall clock read when the run's own clock read zero, in milliseconds since 1970.
+    /// The wall clock at time zero of the run, in milliseconds since 1970.
     #[serde(default)]
     pub clock_unix_ms: Option<i64>,
-    /// Until the network stood.
+    /// Until the network was up.
     pub net_ms: u64,
     /// Until every replica answered.
     pub ready_ms: u64,
@@ -103,20 +103,20 @@ pub struct Timings {
     pub judged_ms: Option<u64>,
 }
 
-/// Whether a run was fine; the judge's word and the coverage's word together.
+/// The validity of a run: the worst of its checks and its coverage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Validity {
-    /// Everything that was claimed was checked and holds.
+    /// All checks passed, and the coverage is sufficient.
     Valid,
     /// Something could not be established.
     Unknown,
-    /// The system did what it must not do.
+    /// The system violated its guarantees.
     Invalid,
 }
 
 impl Validity {
-    /// The word in files and on screen.
+    /// The name in files and on screen.
     pub fn name(self) -> &'static str {
         match self {
             Self::Valid => "valid",
@@ -126,10 +126,10 @@ impl Validity {
     }
 }
 
-/// `verdict.json`: what came of a run.
+/// `verdict.json`: the outcome of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VerdictRecord {
-    /// [`FORMAT`], by the name under which programs look for it; `schema/` has what it means.
+    /// [`FORMAT`], the version of the schema in `schema/`.
     #[serde(default = "format")]
     pub schema_version: u32,
     /// [`FORMAT`].
@@ -138,45 +138,45 @@ pub struct VerdictRecord {
     pub validity: Validity,
     /// The process's exit code.
     pub exit: u8,
-    /// Whether the run was told to stop before it was over.
+    /// Whether the run was interrupted.
     pub interrupted: bool,
-    /// When and why the main phase ended before its time, if a violation ended it.
+    /// When and why the main phase ended early, if a violation ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_early: Option<String>,
-    /// The bugs that were switched on in the replicas.
+    /// The seeded bugs that are enabled in the replicas.
     #[serde(rename = "unsafe")]
     pub bugs: Vec<String>,
-    /// The verdict in a sentence for a stranger.
+    /// The verdict in one sentence.
     pub sentence: String,
-    /// Everything that stands against *valid*, the worst first.
+    /// All reasons against *valid*, the worst first.
     pub reasons: Vec<Reason>,
-    /// What was left out because the system declares that it never promised it.
+    /// Checks that were skipped because the system does not promise their property.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_asked: Vec<String>,
     /// What each check found.
     pub checks: Vec<CheckRecord>,
     /// Every fault of the run, in order of its start.
     pub faults: Vec<FaultRecord>,
-    /// Operations per function and outcome, and what never started.
+    /// Operations per function and outcome, and the calls that were skipped.
     pub counts: Counts,
     /// Latency of completed operations, from the intended start.
     pub latency: Latency,
-    /// Replicas that exited unasked.
+    /// Replicas that exited unexpectedly.
     pub deaths: Vec<Death>,
-    /// What the faults met; empty in runs recorded before it was counted.
+    /// The operations during faults; empty in records without this field.
     #[serde(default)]
     pub coverage: Coverage,
-    /// Who led from when on, as the system says of itself; no evidence of anything.
+    /// The leaders over time, as the system reports them; no check uses them.
     #[serde(default)]
     pub led: Vec<Led>,
 }
 
-/// One thing that stands against *valid*.
+/// One reason against *valid*.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
-    /// How bad it is.
+    /// Its severity.
     pub validity: Validity,
-    /// What it is, in a sentence.
+    /// The reason in one sentence.
     pub text: String,
 }
 
@@ -185,39 +185,39 @@ pub struct Reason {
 pub struct CheckRecord {
     /// The check's name.
     pub name: String,
-    /// What it says.
+    /// Its verdict.
     pub validity: Validity,
-    /// The same in a sentence.
+    /// Its message.
     pub sentence: String,
-    /// The few operations that prove it, where it is invalid.
+    /// The minimal operations that prove a violation.
     pub witness: Option<Witness>,
-    /// Evidence of other shapes, the worst first.
+    /// Findings without a window, the worst first.
     #[serde(default)]
     pub findings: Vec<Finding>,
-    /// What was measured besides, by name.
+    /// Further measurements, by name.
     #[serde(default)]
     pub measured: BTreeMap<String, serde_json::Value>,
 }
 
-/// One kind of wrong, and its smallest case.
+/// One kind of anomaly, and its smallest example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// What it is called in the literature.
+    /// Its name in the literature.
     pub name: String,
-    /// How many cases there are.
+    /// The number of occurrences.
     pub count: usize,
-    /// The case that is shown.
+    /// The message of the example.
     pub sentence: String,
-    /// Why it is one, step by step.
+    /// The proof, step by step.
     pub steps: Vec<String>,
-    /// The same as arrows between operations, one for each step.
+    /// The dependencies between the operations, one for each step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arrows: Vec<Arrow>,
-    /// The operations of the case, by index of their invocation.
+    /// The operations of the example, by index of their invocation.
     pub operations: Vec<u64>,
 }
 
-/// That one operation must come before another.
+/// A dependency: one operation must precede another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrow {
     /// The first, by index of its invocation.
@@ -228,43 +228,43 @@ pub struct Arrow {
     pub relation: String,
 }
 
-/// The few operations that prove a history wrong, ready to be shown.
+/// The minimal operations that prove a violation, ready for display.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Witness {
-    /// The key, where the history was split by key.
+    /// The key, if the history was split by key.
     pub key: Option<String>,
-    /// The states that could hold when the window opens.
+    /// The possible states at the start of the window.
     pub entry_states: Vec<String>,
     /// The operations as ASCII lanes, one per process.
     pub lanes: String,
     /// The operations, by index of their invocation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub operations: Vec<u64>,
-    /// The one whose answer no order explains.
+    /// The operation whose answer no order explains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accused: Option<u64>,
-    /// The longest order that fits, one operation at a time.
+    /// The longest consistent prefix.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub order: Vec<Placed>,
-    /// The states in which the longest order that fits can end.
+    /// The possible states after the longest consistent prefix.
     pub states_after: Vec<String>,
     /// Each operation that could have come next, and why it cannot.
     pub candidates: Vec<Candidate>,
-    /// The file, beside this one, with the window as a history of its own.
+    /// The file beside this one that has the window as a separate history.
     pub file: String,
-    /// What is in that file, so that a page that was sent away still has it.
+    /// The content of that file, for reports that are copied without it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub case: String,
 }
 
-/// An operation that has its place in an order.
+/// An operation of the longest consistent prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placed {
     /// The index of its invocation.
     pub index: u64,
     /// The operation.
     pub operation: String,
-    /// The states that could hold before it.
+    /// The possible states before it.
     pub before: Vec<String>,
 }
 
@@ -287,9 +287,9 @@ pub struct FaultRecord {
     pub id: u32,
     /// The nemesis: `partition`, `kill`, `pause`.
     pub kind: String,
-    /// How it aimed: `leader`, `halves`, …
+    /// The target selector: `leader`, `halves`, …
     pub variant: String,
-    /// What was done, in words: `n1 n2 | n3 n4 n5`.
+    /// The target, as text: `n1 n2 | n3 n4 n5`.
     pub target: String,
     /// The hosts whose replica it touched directly (killed, paused); empty for a partition.
     pub hosts: Vec<String>,
@@ -297,58 +297,58 @@ pub struct FaultRecord {
     pub cut: Vec<(String, String)>,
     /// The hosts that can still form a majority while it lasts; empty where none can.
     pub majority: Vec<String>,
-    /// When it bit, in nanoseconds since the run began; `None` when it was skipped.
+    /// When it took effect, in nanoseconds since the run began; `None` if it was skipped.
     pub started: Option<u64>,
-    /// When it began to be undone.
+    /// When it ended.
     pub ended: Option<u64>,
-    /// Whether anything saw it bite.
+    /// Whether evidence confirms it.
     pub state: FaultState,
-    /// What was seen, in words with numbers; or why it was skipped.
+    /// The evidence, or why it was skipped.
     pub evidence: String,
 }
 
-/// What the witnessed faults of a run met.
+/// The coverage of the confirmed faults of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
     /// By kind of fault.
     pub kinds: BTreeMap<String, KindCoverage>,
-    /// Reads answered by a replica that did not lead, as far as the system said who does.
+    /// Reads that a follower answered, as far as the leader is known.
     pub reads_by_followers: u64,
 }
 
-/// What the witnessed faults of one kind met.
+/// The coverage of the confirmed faults of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KindCoverage {
-    /// How many there were.
+    /// The number of confirmed faults.
     pub witnessed: u64,
-    /// The operations that overlapped one of them, by function.
+    /// The operations that overlapped with one of them, by function.
     pub operations: BTreeMap<String, Outcomes>,
-    /// How many touched whoever led, or cut it off from a majority.
+    /// How many affected the leader, or cut it off from a majority.
     pub leader_hit: u64,
-    /// How many new terms had a leader while they lasted or soon after; faults that overlap share them.
+    /// The number of elections during or soon after them; overlapping faults share elections.
     pub elections: u64,
 }
 
-/// Who led from some time on.
+/// The leader from some time on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Led {
-    /// When that was first heard, in nanoseconds since the run began.
+    /// When it was first reported, in nanoseconds since the run began.
     pub at: u64,
-    /// Who; `None` where nobody said so.
+    /// The leader; `None` if no replica reports one.
     pub leader: Option<String>,
-    /// Its term, or the last one before nobody led.
+    /// Its term, or the last term before there was no leader.
     pub term: u64,
 }
 
-/// Whether anything saw a fault bite.
+/// Whether evidence confirms a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultState {
-    /// Evidence says that it bit.
+    /// Confirmed by evidence.
     Witnessed,
-    /// It was applied, and nothing proves that it bit.
+    /// Applied, but not confirmed.
     Unwitnessed,
-    /// It had no target, or came to nothing.
+    /// Skipped: no target, or no effect possible.
     Skipped,
 }
 
@@ -368,23 +368,23 @@ impl FaultState {
 pub struct Counts {
     /// By function.
     pub functions: BTreeMap<String, Outcomes>,
-    /// Arrivals that found no free process.
+    /// Calls that were skipped because all clients were busy.
     pub missed: u64,
 }
 
 /// Operations by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcomes {
-    /// Happened.
+    /// Succeeded.
     pub ok: u64,
-    /// Did not happen.
+    /// Failed without effect.
     pub fail: u64,
-    /// Nobody knows.
+    /// Unknown outcome.
     pub info: u64,
 }
 
 impl Counts {
-    /// All functions together.
+    /// The sum over all functions.
     pub fn total(&self) -> Outcomes {
         self.functions.values().fold(Outcomes::default(), |sum, one| Outcomes {
             ok: sum.ok + one.ok,
@@ -407,10 +407,10 @@ pub struct Latency {
     pub max_us: u64,
 }
 
-/// A replica that exited unasked.
+/// A replica that exited unexpectedly.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Death {
-    /// Which one.
+    /// Its name.
     pub replica: String,
     /// How: exit code or signal.
     pub how: String,
@@ -433,22 +433,22 @@ pub struct IndexLine {
     pub seed: u64,
     /// The verdict's sentence.
     pub sentence: String,
-    /// The system under test; empty, like what follows, in lines from before it was noted.
+    /// The system under test; empty, like the fields below, in lines of older versions.
     #[serde(default)]
     pub system: String,
-    /// What clients did.
+    /// The workload.
     #[serde(default)]
     pub workload: String,
-    /// What went wrong: kinds of fault with commas, or the file of the schedule.
+    /// The kinds of fault, separated by commas, or the schedule file.
     #[serde(default)]
     pub nemesis: String,
-    /// How many replicas.
+    /// The number of replicas.
     #[serde(default)]
     pub nodes: u8,
-    /// The bugs that were switched on.
+    /// The seeded bugs that were enabled.
     #[serde(default, rename = "unsafe")]
     pub bugs: Vec<String>,
-    /// Operations that happened.
+    /// The number of successful operations.
     #[serde(default)]
     pub ok: u64,
     /// From the command to the verdict, in milliseconds.

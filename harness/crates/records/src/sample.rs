@@ -1,4 +1,4 @@
-//! Makes up records for tests.
+//! Synthetic records for tests.
 
 use crate::config::Config;
 

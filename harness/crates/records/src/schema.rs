@@ -1,22 +1,21 @@
-//! Holds what programs are given to its schema: `schema` has one per shape, and what is not in it may not be
-//! written.
+//! Validates JSON output against the schemas in `schema/`.
 //!
-//! The validator knows the few keywords that the schemas use, refuses every other, and is stricter than a reader has to
-//! be: a key that is not described is wrong here, though readers must expect new ones.
+//! The validator supports the keywords that these schemas use and rejects all others. It is
+//! stricter than readers: it rejects keys without a description, which readers must ignore.
 
 use serde_json::{Map, Value};
 
-/// Every shape and its schema.
+/// The schemas by name.
 const SCHEMAS: &[(&str, &str)] = &[
     ("check", include_str!("../schema/check.schema.json")),
     ("suite", include_str!("../schema/suite.schema.json")),
     ("verdict", include_str!("../schema/verdict.schema.json")),
 ];
 
-/// Keywords that constrain nothing.
+/// Keywords without constraints.
 const WORDS: &[&str] = &["$defs", "$id", "$schema", "description", "title"];
 
-/// Everything in which a value is not of that shape, by place.
+/// The violations of a schema, each with its JSON pointer.
 pub fn against(shape: &str, value: &Value) -> Vec<String> {
     let (_, text) = SCHEMAS.iter().find(|(name, _)| *name == shape).expect("there is a schema");
     let root: Value = serde_json::from_str(text).expect("a schema is JSON");

@@ -1,7 +1,7 @@
-//! Names what was seen of each replica while a run lasted: the lines of `replicas.jsonl`.
+//! Observations of each replica during a run: the lines of `replicas.jsonl`.
 //!
-//! It is there to be looked at beside the history. Roles, terms and indices are the system's own word, so no check
-//! reads them; what is missing here is missing in the report, which says so.
+//! They are for display beside the history. Roles, terms and indices are as the system reports
+//! them, so no check reads them. The report names missing observations.
 
 use super::RunDirectory;
 use serde::{Deserialize, Serialize};
@@ -10,37 +10,37 @@ use std::io::Read as _;
 
 /// The file.
 pub const FILE: &str = "replicas.jsonl";
-/// How many bytes of a replica's log are read for a report that has room for far fewer.
+/// The most bytes of a log that are read; a report shows far fewer.
 const MOST_OF_A_LOG: u64 = 128 << 20;
 
-/// One line.
+/// One observation, a line of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sight {
-    /// When, in nanoseconds since the run began.
+    /// The time, in nanoseconds since the run began.
     pub time: u64,
-    /// Of which replica.
+    /// The name of the replica.
     pub replica: String,
-    /// What.
+    /// What was observed.
     #[serde(flatten)]
     pub what: Sighting,
 }
 
-/// What can be seen of a replica. Each kind holds until the next of its kind.
+/// A property of a replica. Each value holds until the next observation of the same kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sighting {
-    /// What the harness did to its process, or saw become of it.
+    /// The state of its process.
     Process(Life),
-    /// What it said of itself when it was asked; nothing where it did not answer in time.
+    /// The status it reported; `None` if it did not answer in time.
     Says(Option<Said>),
-    /// What its wall clock was set to.
+    /// The setting of its wall clock.
     Clock(WrongClock),
-    /// How many bytes its log held by then.
+    /// The length of its log in bytes.
     Log(u64),
 }
 
 impl Sighting {
-    /// Its kind, as a line names it.
+    /// The key of its kind in a line.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Process(_) => "process",
@@ -55,24 +55,24 @@ impl Sighting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Life {
-    /// It runs.
+    /// Running.
     Up,
-    /// It stands still.
+    /// Stopped by a signal.
     Stopped,
-    /// It is gone.
+    /// Not running.
     Down,
 }
 
-/// What a replica says of itself, as far as its system says such things.
+/// The status that a replica reports, as far as its system has one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
-    /// In the system's own word: `leader`, `follower` …
+    /// The role as the system names it: `leader`, `follower`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// Its term, or whatever grows with every leader.
+    /// The term, or the system's equivalent that grows with every leader.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub term: Option<u64>,
-    /// The last entry that it knows to be committed.
+    /// The commit index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<u64>,
     /// The last entry that is in its state.
@@ -80,28 +80,28 @@ pub struct Said {
     pub applied: Option<u64>,
 }
 
-/// How a wall clock differs from the right one; all 0 where it does not.
+/// The difference of a wall clock from the right time; all 0 if there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WrongClock {
-    /// Ahead by so much.
+    /// The offset.
     pub offset_ms: f64,
-    /// Gaining so much from then on.
+    /// The drift from then on.
     pub drift_percent: f64,
-    /// If not 0, it is right in every other period of this length.
+    /// If not 0, the clock is right in every other period of this length.
     pub strobe_ms: f64,
 }
 
-/// What a run's directory has besides history and verdict, for the eye.
+/// The observations and logs of a run, for display.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
-    /// The lines of the file, in order; none in runs from before there was one.
+    /// The lines of the file, in order; empty if a run has no such file.
     pub sights: Vec<Sight>,
-    /// What each replica's log says, by name.
+    /// The log of each replica, by name.
     pub logs: BTreeMap<String, Vec<u8>>,
 }
 
 impl Observed {
-    /// Reads what is there. A line that is not understood is passed over: nothing depends on it.
+    /// Reads the observations and logs. Unknown lines are skipped: no verdict depends on them.
     pub fn read<'a>(directory: &RunDirectory, replicas: impl Iterator<Item = &'a str>) -> Self {
         let text = std::fs::read_to_string(directory.file(FILE)).unwrap_or_default();
         let sights = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
@@ -110,7 +110,7 @@ impl Observed {
     }
 }
 
-/// What a log begins with: all of it, unless it is enormous.
+/// The beginning of a log, up to [`MOST_OF_A_LOG`] bytes.
 fn beginning(log: &std::path::Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(log)?.take(MOST_OF_A_LOG).read_to_end(&mut bytes)?;
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_short_and_comes_back() {
+    fn round_trips_a_line() {
         let said = Said { role: Some("leader".into()), term: Some(3), ..Said::default() };
         let wrong = WrongClock { offset_ms: -64.0, ..WrongClock::default() };
         for (what, line) in [
@@ -144,11 +144,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_or_not_understood_is_passed_over() {
+    fn skips_missing_files_and_unknown_lines() {
         let results = tempfile::tempdir().expect("a directory");
         let directory = RunDirectory::open(results.path());
         assert!(Observed::read(&directory, ["n1"].into_iter()).sights.is_empty());
-        let lines = "{\"time\":1,\"replica\":\"n1\",\"log\":2}\nnonsense\n{\"time\":2,\"replica\":\"n1\",\"later\":1}\n";
+        let lines = "{\"time\":1,\"replica\":\"n1\",\"log\":2}\nnonsense\n\
+                     {\"time\":2,\"replica\":\"n1\",\"later\":1}\n";
         std::fs::write(directory.file(FILE), lines).expect("a file");
         assert_eq!(Observed::read(&directory, ["n1"].into_iter()).sights.len(), 1);
     }

@@ -1,56 +1,56 @@
 //! Records of a suite: its cells, and the outcome of each.
 //!
-//! Every [`Cell`] ends in exactly one [`Outcome`]. One that did not run, or ran where this machine could not, is
-//! neither green nor a finding.
+//! Every [`Cell`] has exactly one [`Outcome`]. A cell that did not run, or that this machine cannot
+//! run, neither passes nor is a finding.
 
 use serde::{Deserialize, Serialize};
 
-/// The version of the shape of a suite's JSON.
+/// The version of the JSON format of a suite.
 pub const FORMAT: u32 = 1;
 
-/// One run that a suite wants.
+/// One run of a suite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
-    /// What it has in common with the runs that differ from it by seed only.
+    /// The name of the runs that differ only by seed.
     pub family: String,
     /// Its seed.
     pub seed: u64,
-    /// What this program is told.
+    /// The arguments of `harness`.
     pub arguments: Vec<String>,
-    /// What it is to come to.
+    /// The expected verdict.
     pub expect: Expectation,
     /// How long its main phase lasts, in milliseconds.
     pub limit_ms: u64,
 }
 
-/// What a run is to come to.
+/// The expected verdict of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Expectation {
-    /// The system keeps its promises.
+    /// The system is correct.
     #[default]
     Valid,
-    /// A seeded bug is convicted.
+    /// A seeded bug is found.
     Invalid,
 }
 
-/// What became of a cell, the better first.
+/// The outcome of a cell, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// What was expected.
+    /// As expected.
     Passed,
-    /// Its turn did not come: the time was spent.
+    /// Not started: the time budget was used up.
     NotRun,
-    /// This machine cannot.
+    /// Not possible on this machine.
     Infra,
     /// Something could not be established.
     Unknown,
-    /// It was told to stop.
+    /// Interrupted.
     Interrupted,
-    /// This tool failed.
+    /// This tool crashed.
     Crashed,
-    /// The system did what it must not, or a seeded bug went free.
+    /// A violation, or a seeded bug that was not found.
     Finding,
 }
 
@@ -66,7 +66,7 @@ pub const OUTCOMES: [Outcome; 7] = [
 ];
 
 impl Outcome {
-    /// The word in tables.
+    /// The name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Passed => "passed",
@@ -79,7 +79,7 @@ impl Outcome {
         }
     }
 
-    /// What a suite exits with whose worst this is. What did not run is unknown: never green by default.
+    /// The exit code of a suite with this worst outcome. Cells that did not run count as unknown.
     pub fn exit(self) -> u8 {
         match self {
             Self::Passed => 0,
@@ -91,12 +91,12 @@ impl Outcome {
         }
     }
 
-    /// Whether it says something about the system, so that a suite that goes on need not ask again.
+    /// Whether it is a result about the system, so that a resumed suite need not run it again.
     pub fn is_settled(self) -> bool {
         matches!(self, Self::Passed | Self::Unknown | Self::Finding)
     }
 
-    /// What an exit code says of a run that was to come to this; `None` is a run that a signal ended.
+    /// The outcome of a run by its exit code; `None` means that a signal ended it.
     pub fn of(exit: Option<i32>, expect: Expectation) -> Self {
         match (exit, expect) {
             (Some(0), Expectation::Valid) | (Some(1), Expectation::Invalid) => Self::Passed,
@@ -109,55 +109,55 @@ impl Outcome {
     }
 }
 
-/// A cell and what became of it.
+/// A cell and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellRecord {
-    /// What was wanted.
+    /// The cell.
     #[serde(flatten)]
     pub cell: Cell,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
     /// The exit code of the run; `None` if it never ran or a signal ended it.
     pub exit: Option<i32>,
-    /// Why, in a sentence.
+    /// The reason in one sentence.
     pub sentence: String,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
     /// The run's directory.
     pub run: Option<String>,
-    /// A command line that asks for the same again.
+    /// A command line that repeats the run.
     pub repro: String,
 }
 
 impl CellRecord {
-    /// The page that tells all about the run.
+    /// The path of the run's report.
     pub fn report(&self) -> Option<String> {
         self.run.as_ref().map(|run| format!("{}/report.html", run.trim_end_matches('/')))
     }
 }
 
-/// A suite that is over.
+/// A finished suite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SuiteRecord {
-    /// [`FORMAT`], by the name under which programs look for it.
+    /// [`FORMAT`], the version of the schema.
     #[serde(default = "crate::record::format")]
     pub schema_version: u32,
     /// [`FORMAT`].
     pub format: u32,
-    /// Its name, with the shard where it is one of several.
+    /// Its name, with the shard if there are several.
     pub suite: String,
     /// When it began, UTC, RFC 3339.
     pub started: String,
-    /// How long it took, in milliseconds; of one that was resumed, the last part.
+    /// Its duration in milliseconds; of a resumed suite, that of the last part.
     pub took_ms: u64,
-    /// What this program exits with.
+    /// The exit code.
     pub exit: u8,
     /// Every cell, in the order of the matrix.
     pub cells: Vec<CellRecord>,
 }
 
 impl SuiteRecord {
-    /// The record of these cells.
+    /// Creates the record of these cells.
     pub fn new(suite: String, started: String, took_ms: u64, cells: Vec<CellRecord>) -> Self {
         let worst = cells.iter().map(|cell| cell.outcome).max().unwrap_or(Outcome::NotRun);
         Self {
@@ -171,12 +171,12 @@ impl SuiteRecord {
         }
     }
 
-    /// How many cells ended so.
+    /// The number of cells with this outcome.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.cells.iter().filter(|cell| cell.outcome == outcome).count()
     }
 
-    /// All cells that are not as they should be, the worst first.
+    /// All cells that did not pass, the worst first.
     pub fn noteworthy(&self) -> Vec<&CellRecord> {
         let mut cells: Vec<_> =
             self.cells.iter().filter(|cell| cell.outcome != Outcome::Passed).collect();
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_exit_code_is_read_against_what_was_expected() {
+    fn classifies_exit_codes_by_expectation() {
         let of =
             |exit| (Outcome::of(exit, Expectation::Valid), Outcome::of(exit, Expectation::Invalid));
         assert_eq!(of(Some(0)), (Outcome::Passed, Outcome::Finding));
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_outcome_decides_and_nothing_at_all_is_not_green() {
+    fn the_worst_outcome_determines_the_exit_code() {
         assert!(OUTCOMES.is_sorted_by(|a, b| a > b));
         let exit = |outcomes: &[Outcome]| {
             let cells = outcomes.iter().map(|outcome| sample::cell(*outcome)).collect();
@@ -224,7 +224,7 @@ mod tests {
 pub mod sample {
     use super::*;
 
-    /// A cell that ended so.
+    /// A cell with this outcome.
     pub fn cell(outcome: Outcome) -> CellRecord {
         CellRecord {
             cell: Cell {
@@ -243,7 +243,7 @@ pub mod sample {
         }
     }
 
-    /// A suite with a cell of each outcome, and one that tries to be more than text.
+    /// A suite with a cell of each outcome, and one with a hostile message.
     pub fn suite() -> SuiteRecord {
         let mut cells: Vec<_> = OUTCOMES.iter().rev().map(|outcome| cell(*outcome)).collect();
         let hostile = "</failure>]]> <b>\u{1b}[31m & \"'|\n::error::% ";

@@ -1,7 +1,8 @@
-//! `harness bench faults`: how quickly faults are applied on this machine, and what its networks and disks cost.
+//! `harness bench faults`: measures how quickly faults take effect, and the cost of its networks
+//! and disks.
 //!
-//! Each part is measured by a child in namespaces of its own, as each run has them: what one has built does not stand
-//! in the way of the next.
+//! Each part runs in a child process with its own namespaces, as runs do, so that parts do not
+//! affect each other.
 
 use super::timing::{best, calibrate, milliseconds};
 use crate::bench::{
@@ -21,7 +22,7 @@ use testbed::host::disk::Means;
 use testbed::host::sandbox;
 use testbed::net::{Backend, wake_loopback};
 
-/// How often networks are built, and how often links are cut, processes stopped, clocks set and files written to.
+/// How often networks are built, and how often every other fault is timed.
 const BUILDS: usize = 10;
 const TIMES: usize = 200;
 /// How often round trips are counted; the best counts.
@@ -241,7 +242,8 @@ fn compared(name: &str, [one, plain]: &[Side; 2]) -> Result<Value> {
         format!("  {name}/loopback: {text}"),
     ];
     let title = format!("puts, {name} against plain loopback");
-    Ok(
-        json!({ "name": title, name: one.json(), "loopback": plain.json(), "ratio": ratio, "told": lines }),
-    )
+    let (measured, loopback) = (one.json(), plain.json());
+    let mut row = json!({ "name": title, "loopback": loopback, "ratio": ratio, "told": lines });
+    row[name] = measured;
+    Ok(row)
 }

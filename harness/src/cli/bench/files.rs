@@ -1,5 +1,5 @@
-//! Times the judge and the parsers on histories from files: a folder with a table `verdicts.tsv` of file, model and
-//! verdict, whose files are added up by folder and model.
+//! Benchmarks checker and parsers on histories from files. The table `verdicts.tsv` of a folder has
+//! file, model and verdict; results are summed by folder and model.
 
 use super::timing::{best, milliseconds};
 use crate::cli::failure::Failure;
@@ -109,7 +109,8 @@ impl Group {
     pub(super) fn told(&self) -> String {
         let Self { name, files, operations, agree, slowest: (longest, slowest), .. } = self;
         format!(
-            "{:10.3} ms  {name:<44} {files:>3} files, {operations:>6} operations, {agree} verdicts as told, {slowest} {:.3} ms; parsed at {:.0} MB/s",
+            "{:10.3} ms  {name:<44} {files:>3} files, {operations:>6} operations, \
+             {agree} verdicts as expected, {slowest} {:.3} ms; parsed at {:.0} MB/s",
             milliseconds(self.judging),
             milliseconds(*longest),
             self.speed()
@@ -118,8 +119,9 @@ impl Group {
 
     pub(super) fn json(&self) -> serde_json::Value {
         json!({
-            "name": self.name, "ms": milliseconds(self.judging), "files": self.files, "operations": self.operations,
-            "agree": self.agree, "slowest": self.slowest.1, "slowest_ms": milliseconds(self.slowest.0), "parse_mb_per_s": self.speed(),
+            "name": self.name, "ms": milliseconds(self.judging), "files": self.files,
+            "operations": self.operations, "agree": self.agree, "slowest": self.slowest.1,
+            "slowest_ms": milliseconds(self.slowest.0), "parse_mb_per_s": self.speed(),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! How throughput follows from the number of groups that keys are divided into: a cluster for each number, in turn.
+//! Measures throughput by the number of Raft groups, with a cluster for each number.
 
 use crate::bench::{Cluster, Dialect, Load, Pace, Place, Reach, Sample, Side, Timing, run, told};
 use crate::cli::output::print;
@@ -33,7 +33,8 @@ struct Divided {
     side: Side,
 }
 
-/// Measures every number of groups that was asked for; a row for each, and the worst verdict on what clients were told.
+/// Measures every given number of groups; returns a row for each, and the worst verdict of the
+/// samples.
 pub(super) async fn measure(
     rounds: &Rounds<'_>,
     place: &Place,
@@ -50,7 +51,7 @@ pub(super) async fn measure(
     }
     tokio::time::sleep(SPREADING).await;
     let time = Duration::from_secs_f64(rounds.seconds);
-    let (pace, reach) = (Pace::Closed, Reach::Everybody);
+    let (pace, reach) = (Pace::Closed, Reach::AllReplicas);
     let load = Load { clients: 64, pace, reach, reads: 10, warm_up: time / 6, time };
     for pair in 0..rounds.pairs {
         say(&format!("groups, round {} of {}", pair + 1, rounds.pairs));
@@ -71,7 +72,10 @@ fn rows(all: Vec<Divided>, human: bool) -> Result<(Vec<Value>, Validity)> {
     for (at, Divided { groups, sample, side, .. }) in all.into_iter().enumerate() {
         let (verdict, operations) = sample.judge();
         worst = worst.max(verdict.validity);
-        let mut row = json!({ "groups": groups, "measured": side.json(), "validity": verdict.validity, "operations": operations });
+        let mut row = json!({
+            "groups": groups, "measured": side.json(), "validity": verdict.validity,
+            "operations": operations,
+        });
         let compared = told(&side, &first).filter(|_| at > 0);
         if human {
             let validity = format!("{:?}", verdict.validity).to_lowercase();

@@ -1,4 +1,4 @@
-//! `harness bench leftovers`: what is left of a run whose process is killed during each kind of fault. Nothing, that is.
+//! `harness bench leftovers`: kills a run during each kind of fault and looks for leftovers.
 
 use crate::bench::{GRACE, Place, Trial, kill_during};
 use crate::cli::failure::Failure;
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// How often a run is started anew whose fault finds nobody to hit.
+/// How often a run is repeated if its fault has no target.
 const ATTEMPTS: u32 = 5;
 
-/// Whom to hit, where a fault can be aimed like this: the worst comes first.
+/// The preferred target selectors, the worst first.
 const WORST: [&str; 2] = ["majority", "one"];
 
 /// During which faults, and how often.
@@ -40,7 +40,8 @@ struct Row {
     note: Option<String>,
 }
 
-/// Carries out `harness bench leftovers`: 0 if nothing was left, 1 if something was, 3 if nothing could be tried.
+/// Runs `harness bench leftovers`: exits with 0 without leftovers, with 1 if there are some, and
+/// with 3 if no fault is possible.
 pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     let place = Place::make(&args.data)?;
     let mut rows = Vec::new();
@@ -127,7 +128,8 @@ impl Row {
         }
         let (slowest, grace) = (slowest.as_millis(), GRACE.as_secs());
         let line = format!(
-            "{fault:<24} {clean:>3} of {trials} left nothing after {grace} s; the slowest took {slowest} ms {note}"
+            "{fault:<24} {clean:>3} of {trials} left nothing after {grace} s; \
+             the slowest took {slowest} ms {note}"
         );
         line.trim_end().to_owned()
     }

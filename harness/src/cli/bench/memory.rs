@@ -2,8 +2,7 @@
 
 use std::fs;
 
-/// The work's result, and by how many bytes it made this process larger while it ran; nothing where the kernel does not
-/// tell.
+/// The result of the work, and the peak growth of this process in bytes, if the kernel reports it.
 pub(super) fn peak<T>(work: impl FnOnce() -> T) -> (T, Option<u64>) {
     let before = field("VmRSS:");
     // Forgets the highest value so far.

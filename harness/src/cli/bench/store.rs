@@ -48,21 +48,31 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1000.0)]
     rate: f64,
     /// Heartbeat and shortest election of both systems under load, in milliseconds.
-    #[arg(long, value_name = "HEARTBEAT,ELECTION", default_value = "100,1000", value_parser = timing)]
+    #[arg(
+        long,
+        value_name = "HEARTBEAT,ELECTION",
+        default_value = "100,1000",
+        value_parser = timing
+    )]
     timing: Timing,
     /// The same where leaders are killed.
     #[arg(long, value_name = "HEARTBEAT,ELECTION", default_value = "50,300", value_parser = timing)]
     failover_timing: Timing,
-    /// Also leave the store alone for so many seconds, and count elections and stalls of this machine.
+    /// Also keep the store idle for so many seconds; count elections and stalls of the machine.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     idle: u64,
-    /// Also measure the store with keys divided into so many groups, in turn; the first is what the others are compared with.
-    #[arg(long, value_name = "N,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=64))]
+    /// Also measure the store with these numbers of groups; compare them with the first.
+    #[arg(
+        long,
+        value_name = "N,…",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(u32).range(1..=64)
+    )]
     groups: Vec<u32>,
     /// Also write so often to the same keys, and tell how large the replicas get.
     #[arg(long, value_name = "WRITES", default_value_t = 0)]
     endure: u64,
-    /// The directory under which replicas keep their data while they are measured: the disk that counts.
+    /// Directory of the replicas' data, which determines the measured disk.
     #[arg(long, value_name = "DIR", default_value = "results")]
     data: PathBuf,
     /// Decides keys and the order of reads and writes.
@@ -190,8 +200,9 @@ async fn measure(args: &Args, place: &Place, format: Format) -> Result<ExitCode>
     }
     if !human {
         let table = json!({
-            "format": 1, "machine": machine, "calibration_ms": calibration, "rows": rows, "loader_share": share,
-            "judged": judged, "failover": failovers, "transfer": transfer, "groups": groups, "idle": idle, "endurance": endurance,
+            "format": 1, "machine": machine, "calibration_ms": calibration, "rows": rows,
+            "loader_share": share, "judged": judged, "failover": failovers, "transfer": transfer,
+            "groups": groups, "idle": idle, "endurance": endurance,
         });
         print(&serde_json::to_string_pretty(&table)?)?;
     }
@@ -205,8 +216,9 @@ async fn measure(args: &Args, place: &Place, format: Format) -> Result<ExitCode>
 fn introduction(args: &Args, machine: &Machine, calibration: f64) -> String {
     let Timing { heartbeat_ms, election_ms } = args.timing;
     format!(
-        "{}\n{calibration:.3} ms for 100 million additions, for scale\n3 replicas each, fsync on, {KEYS} keys, \
-         values of {VALUE_BYTES} bytes, heartbeat {heartbeat_ms} ms, election {election_ms} ms; {} times {} s each",
+        "{}\n{calibration:.3} ms for 100 million additions, for scale\n\
+         3 replicas each, fsync on, {KEYS} keys, values of {VALUE_BYTES} bytes, \
+         heartbeat {heartbeat_ms} ms, election {election_ms} ms; {} times {} s each",
         machine.told(),
         args.pairs,
         args.seconds
@@ -283,7 +295,7 @@ fn row(name: &str, subjects: &[Subject], at: usize, human: bool) -> Result<Value
     Ok(row)
 }
 
-/// Kills leaders, in turn; for each system how long nobody took a write.
+/// Kills the leaders of each system in turn; measures how long no write succeeds.
 async fn failovers(args: &Args, place: &Place, human: bool) -> Result<Vec<Value>> {
     if args.trials == 0 || !"failover".contains(&args.filter) {
         return Ok(Vec::new());
@@ -306,11 +318,15 @@ async fn failovers(args: &Args, place: &Place, human: bool) -> Result<Vec<Value>
         let (least, most) = (times[0], times[times.len() - 1]);
         if human {
             print(&format!(
-                "failover of {name} at {heartbeat_ms}/{election_ms} ms: p50 {p50:.0} ms ({least:.0}..{most:.0}), {} trials",
+                "failover of {name} at {heartbeat_ms}/{election_ms} ms: \
+                 p50 {p50:.0} ms ({least:.0}..{most:.0}), {} trials",
                 times.len()
             ))?;
         }
-        said.push(json!({ "system": name, "heartbeat_ms": heartbeat_ms, "election_ms": election_ms, "p50_ms": p50, "ms": times }));
+        said.push(json!({
+            "system": name, "heartbeat_ms": heartbeat_ms, "election_ms": election_ms,
+            "p50_ms": p50, "ms": times,
+        }));
     }
     Ok(said)
 }
@@ -346,8 +362,8 @@ async fn idle_time(args: &Args, place: &Place, human: bool) -> Result<Option<Idl
         let Timing { heartbeat_ms, election_ms } = args.failover_timing;
         let Idle { seconds, elections, stalls, longest_ms } = seen;
         print(&format!(
-            "idle for {seconds:.0} s at {heartbeat_ms}/{election_ms} ms: {elections} elections; {stalls} stalls of a core \
-             above 25 ms, the longest {longest_ms:.1} ms"
+            "idle for {seconds:.0} s at {heartbeat_ms}/{election_ms} ms: {elections} elections; \
+             {stalls} stalls of a core above 25 ms, the longest {longest_ms:.1} ms"
         ))?;
     }
     Ok(Some(seen))

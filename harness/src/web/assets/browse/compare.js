@@ -19,5 +19,5 @@ async function compare(a, b) {
   const keys = [...new Set(sides.flatMap(Object.keys))], differs = (key) => sides[0][key] !== sides[1][key];
   const line = (key) => row([key, ...sides.map((side) => side[key] ?? '–')], differs(key) ? { class: 'differs' } : {});
   const [apart, same] = [keys.filter(differs), keys.filter((key) => !differs(key))];
-  return [element('p', `${apart.length} of ${keys.length} things differ; those come first.`), table(['what', runLink(a), runLink(b)], [...apart, ...same].map(line), 'both runs')];
+  return [element('p', `${apart.length} of ${keys.length} values differ; these come first.`), table(['what', runLink(a), runLink(b)], [...apart, ...same].map(line), 'both runs')];
 }

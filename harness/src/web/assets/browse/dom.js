@@ -26,6 +26,8 @@ const verdict = (validity) => element('span', `${MARK[validity] ?? ''} ${validit
 const way = (run) => run.split('/').map(encodeURIComponent).join('/');
 const runLink = (run) => link(run, `#run=${way(run)}`);
 const seconds = (ns) => (ns / 1e9).toFixed(1) + '\u00a0s';
+const STATES = { witnessed: 'confirmed', unwitnessed: 'not confirmed' };
+const stateName = (state) => STATES[state] ?? state;
 const lasted = ({ started, ended }) => (started === null ? 'never' : `${seconds(started)} to ${ended === null ? 'the end' : seconds(ended)}`);
 
 // Reads the address behind #: the view and its query, so that a link restores both.

@@ -18,7 +18,7 @@ async function matrix() {
   const rate = (100 * answer.total.flake_rate).toFixed(1);
   return [
     element('p', `The last ${NIGHTS} days, without runs with seeded bugs. Flake rate: ${rate} % of runs differ from most of their kind.`),
-    nights.length ? table(['workload', ...nemeses], Object.entries(answer.cells).map(line), 'workloads and faults') : note('No run is from these days.'),
+    nights.length ? table(['workload', ...nemeses], Object.entries(answer.cells).map(line), 'workloads and faults') : note('No runs in this period.'),
     table(['night', 'runs'], nights, 'nights'),
   ];
 }

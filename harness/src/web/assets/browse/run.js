@@ -15,8 +15,8 @@ function config({ config: asked, started, harness, net, machine }, counts) {
 const checks = (all) => table(['check', 'verdict', 'in words'], all.map((one) => row([one.name, verdict(one.validity), one.sentence])), 'checks');
 
 function faults(all) {
-  if (!all.length) return note('Nothing was broken on purpose.');
-  return table(['#', 'fault', 'target', 'when', 'seen', 'evidence'], all.map((one) => row([one.id, one.variant ? `${one.kind}:${one.variant}` : one.kind, one.target, lasted(one), one.state, one.evidence])), 'faults');
+  if (!all.length) return note('No faults were injected.');
+  return table(['#', 'fault', 'target', 'when', 'state', 'evidence'], all.map((one) => row([one.id, one.variant ? `${one.kind}:${one.variant}` : one.kind, one.target, lasted(one), stateName(one.state), one.evidence])), 'faults');
 }
 
 // Shows the verdict of the present checker beside the recorded one.
@@ -25,7 +25,7 @@ function again(told) {
     const first = said?.histories?.[0], now = first?.verdict;
     return row([check, now ? verdict(now.validity) : `exit code ${exit}`, now?.sentence ?? first?.unreadable?.error ?? (typeof said === 'string' ? said : '')]);
   };
-  return [table(['check', 'verdict now', 'in words'], told.checks.map(line), 'judged again'), note('Written to ' + told.file + '; what was there before is as it was.')];
+  return [table(['check', 'verdict now', 'message'], told.checks.map(line), 'checked again'), note('Written to ' + told.file + '; existing files are unchanged.')];
 }
 
 async function judge(run, place) {
@@ -37,7 +37,7 @@ async function judge(run, place) {
 
 function copyable(text) {
   const said = element('span', '', { role: 'status' });
-  const copy = () => navigator.clipboard?.writeText(text).then(() => { said.textContent = ' copied'; }, () => { said.textContent = ' this browser does not let the page copy'; });
+  const copy = () => navigator.clipboard?.writeText(text).then(() => { said.textContent = ' copied'; }, () => { said.textContent = ' the browser denies access to the clipboard'; });
   return element('p', [element('code', text, { class: 'command' }), ' ', button('copy', copy), said]);
 }
 
@@ -55,8 +55,8 @@ async function one(run) {
   const place = element('div'), kind = `workload:${record.config.workload} system:${record.config.system}`;
   const reasons = (said?.reasons ?? []).filter(({ text }) => text !== said.sentence).map(({ validity, text }) => element('p', [verdict(validity), ' ', text]));
   return [
-    element('div', [element('p', said ? verdict(said.validity) : 'not over', { class: 'badge' }), element('h2', said?.sentence ?? run), note(run), ...reasons], { class: 'top ' + (said?.validity ?? '') }),
-    actions(run, said && { kind }, place), place, copyable(record.repro), part('What was asked', config(record, said?.counts)),
+    element('div', [element('p', said ? verdict(said.validity) : 'running', { class: 'badge' }), element('h2', said?.sentence ?? run), note(run), ...reasons], { class: 'top ' + (said?.validity ?? '') }),
+    actions(run, said && { kind }, place), place, copyable(record.repro), part('Options', config(record, said?.counts)),
     ...(said ? [part('Checks', checks(said.checks)), part('Faults', faults(said.faults))] : []),
     part('Files', element('ul', files.map((file) => element('li', link(file, `/files/${way(run)}/${way(file)}`))), { class: 'files' })),
   ];

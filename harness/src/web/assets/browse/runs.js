@@ -56,7 +56,7 @@ async function runs(from) {
   const damaged = answer.damaged ? `; ${answer.damaged} damaged lines of the index are left out` : '';
   const turn = (text, to) => link(text, address({ ...words(), from: to }));
   const turns = [...(from > 0 ? [' ', turn('newer', Math.max(0, from - PAGE))] : []), ...(from + PAGE < answer.all ? [' ', turn('more', from + PAGE)] : [])];
-  const nothing = q.value.trim() ? 'No run is like that.' : 'No run was filed here yet. `harness test` files one.';
+  const nothing = q.value.trim() ? 'No matching runs.' : 'No runs yet. `harness test` creates one.';
   const top = element('p', [shown + damaged, ...turns, ' ', element('span', pair(), { id: 'taken', 'aria-live': 'polite' })]);
   return [choices(), top, answer.runs.length ? table(HEADS.map(head), answer.runs.flatMap(listed), 'runs') : note(nothing)];
 }
