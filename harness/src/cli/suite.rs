@@ -174,7 +174,7 @@ pub(super) fn run_suite(name: String, cells: &[Cell], options: &RunOptions) -> R
     let places: Vec<usize> = (0..cells.len()).filter(|place| records[*place].is_none()).collect();
     let left: Vec<Cell> = places.iter().map(|place| cells[*place].clone()).collect();
     let mut done = settled;
-    run_cells(&left, options, |place, record| {
+    run_until_stopped(&left, options, |place, record| {
         ledger.record(&record)?;
         done += 1;
         if !options.quiet {
@@ -200,7 +200,7 @@ fn format_progress(done: usize, all: usize, record: &CellRecord) -> String {
     format!("{head} ({} s)", record.took_ms / 1_000)
 }
 
-fn run_cells(
+fn run_until_stopped(
     cells: &[Cell],
     options: &RunOptions,
     ended: impl FnMut(usize, CellRecord) -> Result<()>,
