@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use testbed::host::disk::{Disk, Means};
+use testbed::host::disk::{Disk, DiskBackend};
 use testbed::host::process::Replica;
 use testbed::host::thread::Host;
 use testbed::net::plan::HostId;
@@ -110,7 +110,11 @@ impl Cluster {
     }
 
     /// Our store on disks that could fail, and do not.
-    pub(crate) async fn start_on(means: Means, timing: Timing, place: &Place) -> Result<Self> {
+    pub(crate) async fn start_on(
+        means: DiskBackend,
+        timing: Timing,
+        place: &Place,
+    ) -> Result<Self> {
         let addresses = free_addresses(2 * REPLICAS)?;
         let (clients, peers) = addresses.split_at(REPLICAS);
         let directory = directory(Dialect::Raft, clients, place);

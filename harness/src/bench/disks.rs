@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-use testbed::host::disk::{Disk, Means};
+use testbed::host::disk::{Disk, DiskBackend};
 use testbed::host::thread::Host;
 
 /// What is written before a sync, and what without one.
@@ -29,7 +29,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn make(means: Option<Means>, place: &Path) -> Result<Self> {
+    fn make(means: Option<DiskBackend>, place: &Path) -> Result<Self> {
         let host = Host::shared("bench")?;
         let path = place.join(means.map_or("plain".to_owned(), |means| means.to_string()));
         std::fs::create_dir_all(&path)?;
@@ -63,7 +63,7 @@ fn write(mut file: &File) -> std::io::Result<(f64, f64)> {
 /// Each means that there is here, the plain directory first, and its times.
 pub(crate) fn writing(turns: usize, place: &Path) -> Result<Vec<(String, Writes)>> {
     let mut benches = vec![("a plain directory".to_owned(), Bench::make(None, place)?)];
-    for means in [Means::Overlay, Means::Gate] {
+    for means in [DiskBackend::Overlay, DiskBackend::Seccomp] {
         // One that this machine refuses is left out; the doctor says why.
         benches.extend(Bench::make(Some(means), place).ok().map(|it| (means.to_string(), it)));
     }

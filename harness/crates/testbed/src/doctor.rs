@@ -3,8 +3,8 @@
 //! Nothing is guessed from `/proc` or from version numbers: the very code that a run uses makes namespaces, a
 //! network of two hosts with a one-way cut in it, and proxies, in processes that end right away.
 
+use crate::host::permissions::remedy;
 use crate::host::process::Replica;
-use crate::host::refusal::remedy;
 use crate::host::sandbox;
 use crate::host::thread::Host;
 use crate::net::plan::{HostId, LinkPlan};
@@ -155,7 +155,7 @@ fn round_trips(fabric: &Fabric) -> Result<u128> {
         let mut buffer = [0; 16];
         // An empty one is the last.
         while let Ok((1.., from)) = far.recv_from(&mut buffer) {
-            // What cannot be sent back is missed by whoever waits for it.
+            // The receiver notices a datagram that cannot be sent back.
             drop(far.send_to(&[1], from));
         }
     });

@@ -18,7 +18,7 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
-use testbed::host::disk::Means;
+use testbed::host::disk::DiskBackend;
 use testbed::host::sandbox;
 use testbed::net::{Backend, wake_loopback};
 
@@ -102,8 +102,8 @@ async fn measure(args: &Args, part: Part) -> Result<Value> {
         Part::Switch => json!(round_trips(Backend::Switch).await?),
         Part::Disk => json!(writing(TIMES, place.path())?),
         Part::Store => carried(args, Over::Bridge, &place).await?,
-        Part::StoreFuse => carried(args, Over::Disk(Means::Overlay), &place).await?,
-        Part::StoreSeccomp => carried(args, Over::Disk(Means::Gate), &place).await?,
+        Part::StoreFuse => carried(args, Over::Disk(DiskBackend::Overlay), &place).await?,
+        Part::StoreSeccomp => carried(args, Over::Disk(DiskBackend::Seccomp), &place).await?,
     })
 }
 
@@ -146,9 +146,9 @@ fn rows(args: &Args, human: bool) -> Result<Vec<Value>> {
     for (name, (_, unsynced)) in &disks {
         rows.push(row(&format!("64 bytes written, {name}"), unsynced, human)?);
     }
-    let has = |means: Means| disks.iter().any(|(name, _)| *name == means.to_string());
-    let overlay = has(Means::Overlay).then_some(Part::StoreFuse);
-    let gate = has(Means::Gate).then_some(Part::StoreSeccomp);
+    let has = |means: DiskBackend| disks.iter().any(|(name, _)| *name == means.to_string());
+    let overlay = has(DiskBackend::Overlay).then_some(Part::StoreFuse);
+    let gate = has(DiskBackend::Seccomp).then_some(Part::StoreSeccomp);
     for part in [Some(Part::Store), overlay, gate].into_iter().flatten() {
         rows.push(store(args, part, human)?);
     }
@@ -192,7 +192,7 @@ fn trips(args: &Args, (part, backend): (Part, Backend), human: bool) -> Result<V
 #[derive(Clone, Copy)]
 enum Over {
     Bridge,
-    Disk(Means),
+    Disk(DiskBackend),
 }
 
 impl Over {

@@ -97,8 +97,8 @@ pub async fn run(plan: Plan, mut context: RunContext) -> Result<Finished> {
 }
 
 fn disks(choice: Choice) -> Disks {
-    let Choice { means, why } = choice;
-    Disks { means: means.to_string(), description: means.describe().to_owned(), why }
+    let Choice { backend, why } = choice;
+    Disks { means: backend.to_string(), description: backend.describe().to_owned(), why }
 }
 
 fn record(

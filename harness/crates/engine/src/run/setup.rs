@@ -183,7 +183,7 @@ pub(crate) fn choose_disks(plan: &Plan) -> Result<Option<disk::Choice>> {
 }
 
 fn make_disk(plan: &Plan, host: &Host, data: &Path) -> Result<Option<Disk>> {
-    choose_disks(plan)?.map(|choice| Disk::make(choice.means, host, data)).transpose()
+    choose_disks(plan)?.map(|choice| Disk::make(choice.backend, host, data)).transpose()
 }
 
 fn make_launch(plan: &Plan, fabric: &Fabric, host: HostId, directory: &RunDirectory) -> Launch {

@@ -1,13 +1,14 @@
-//! Starts a replica in a pid namespace of its own, below an init that reaps what ends there and reports how the replica did.
+//! Starts a replica in a pid namespace of its own, below an init that reaps processes there and
+//! reports the replica's exit.
 //!
-//! Whatever the replica starts stays in that namespace, whatever it does to sessions, groups and parents; when the
-//! replica ends, or its init does, the kernel ends the rest. The replica is not pid 1 itself: signals of its own would
-//! not end that one (an abort becomes a segmentation fault), and it would have to reap strangers. It is not
-//! numbered alike in each namespace either, but as in the sandbox, nearly always: programs name files in shared
-//! places after their number. `/proc` there shows that namespace. Mounts of the sandbox come and go there too.
-//!
-//! The init is a fork of the controller that never becomes another program: what runs here may make system calls
-//! and nothing else, as between any fork and exec.
+//! Every process of the replica stays in that namespace, whatever it does to sessions, groups and
+//! parents. When the replica or its init exits, the kernel kills the rest. The replica is not pid 1
+//! itself: its own signals would not end it (an abort becomes a segmentation fault), and it would
+//! have to reap orphans. Its pid is not 1 everywhere but, as in the sandbox, nearly unique:
+//! programs name files in shared places after their pid. `/proc` there shows that namespace. Mounts
+//! of the sandbox appear and disappear there, too. The init is a fork of the controller that never
+//! becomes another program: what runs here may make system calls and nothing else, as between any
+//! fork and exec.
 
 use super::sandbox;
 use anyhow::{Context as _, Result};
@@ -30,13 +31,14 @@ use std::process::{Command, ExitStatus};
 /// What the init says of its replica: first its number in the sandbox, and at last how it ended.
 pub(super) struct Report(PipeReader);
 
-/// Has the command be run below an init, if whoever spawns it is about to have children in a new pid namespace.
+/// Runs the command below an init, where the spawning thread creates a new pid namespace.
 pub(super) fn put_below(command: &mut Command) -> Result<Report> {
     let (report, told) = std::io::pipe().context("no pipe to hear from the replica's init")?;
     let proc = File::open("/proc").context("/proc cannot be opened")?;
     let split = move || split(&proc, &told).map_err(std::io::Error::from);
     #[expect(unsafe_code, reason = "an init must be there before the program is")]
-    // SAFETY: between fork and exec the closure makes system calls only and neither allocates nor locks.
+    // SAFETY: between fork and exec the closure makes system calls only and neither allocates nor
+    // locks.
     unsafe {
         command.pre_exec(split);
     }
@@ -69,7 +71,8 @@ impl Report {
 /// Makes pid 1 of this process, and lets its first child go on: to become the replica.
 fn split(proc: &File, told: &PipeWriter) -> nix::Result<()> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-    // Where the kernel cannot do it, replicas are numbered alike, and nearly all of them do not mind.
+    // Where the kernel cannot do it, replicas are numbered alike, and nearly all of them do not
+    // mind.
     let _ = number(proc).and_then(count_from);
     unshare(CloneFlags::CLONE_NEWNS)?;
     let follow = MsFlags::MS_REC | MsFlags::MS_SLAVE;
@@ -113,20 +116,22 @@ fn serve(replica: Pid, told: &PipeWriter) -> nix::Result<()> {
     close_all_but(told)?;
     loop {
         let (ended, status) = wait()?;
-        // The replica stays a zombie until it is told how it ended: who looks for it meanwhile finds it.
+        // The replica stays a zombie until it is told how it ended: who looks for it meanwhile
+        // finds it.
         if ended == replica {
             return write(told, &status.to_ne_bytes()).map(drop);
         }
-        // An orphan's end is nobody's business.
+        // The exit of an orphan is not reported.
         let _ = waitpid(ended, None);
     }
 }
 
-/// Who has ended, and how, as `wait` would put it; whoever it is remains to be reaped.
+/// Pid and status of an exited child, as `wait` reports them; the child is not reaped.
 fn wait() -> nix::Result<(Pid, i32)> {
     let flags = libc::WEXITED | libc::WNOWAIT;
     #[expect(unsafe_code, reason = "nix takes a death by a real-time signal for an error")]
-    // SAFETY: the kernel fills in what it is given, which is plain numbers, and does so for any child that has ended.
+    // SAFETY: the kernel fills in what it is given, which is plain numbers, and does so for any
+    // child that has ended.
     let (pid, code, status) = unsafe {
         let mut ended: libc::siginfo_t = std::mem::zeroed();
         Errno::result(libc::waitid(libc::P_ALL, 0, &raw mut ended, flags))?;
@@ -140,7 +145,7 @@ fn wait() -> nix::Result<(Pid, i32)> {
     Ok((Pid::from_raw(pid), status))
 }
 
-/// Lets go of everything of the controller's: sockets, disks, and what tells it that the replica has been started.
+/// Closes everything of the controller: sockets, disks, and the pipe that reports the start.
 fn close_all_but(kept: &PipeWriter) -> nix::Result<()> {
     let kept = kept.as_raw_fd().cast_unsigned();
     for (first, last) in [(0, kept.wrapping_sub(1)), (kept + 1, u32::MAX)] {
@@ -294,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_finds_itself_and_nobody_else_in_proc() {
+    fn proc_shows_only_processes_of_the_replica() {
         let script = "read me rest < /proc/self/stat; [ $me = $$ ] && [ $me != 1 ] \
                       && set -- /proc/[0-9]* && [ \"$*\" = \"/proc/1 /proc/$$\" ] && exit 7";
         assert!(end(script).is_none_or(|how| how == "exit status: 7"));

@@ -1,12 +1,12 @@
 //! Starts, signals and observes one replica; it never outlives its [`Replica`], nor the controller.
 //!
-//! On a host that encloses its replicas, each has a pid namespace of its own, so that all it starts
-//! is killed, stopped and resumed with it. Elsewhere it leads a process group, and misses who
-//! leaves that. Nobody is signalled unless the process that was started is not reaped yet: until
-//! then no other can get its number or its group's.
+//! On a host that encloses its replicas, each has a pid namespace of its own, so that all its
+//! processes are killed, stopped and resumed with it. Elsewhere it leads a process group, and
+//! processes that leave the group are missed. No signal is sent once the started process has been
+//! reaped: until then the kernel gives its pid and group to no other process.
 
 use super::init::{self, Report};
-use super::kin::{self, Kin};
+use super::process_tree::{self, ProcessTree};
 use super::thread::Host;
 use anyhow::{Context as _, Result, bail};
 use nix::errno::Errno;
@@ -22,7 +22,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-pub use super::kin::Sample;
+pub use super::process_tree::Sample;
 
 /// How long the rest of a killed group may take to vanish.
 const VANISH: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ pub struct Replica {
     pid: i32,
     /// What its init tells of it, where it has one.
     report: Option<Report>,
-    kin: Kin,
+    tree: ProcessTree,
     exit: Option<ExitStatus>,
 }
 
@@ -84,7 +84,7 @@ impl Replica {
     /// Starts a program on a host; what it prints is appended to the log.
     pub fn spawn(host: &Host, program: &Path, args: &[OsString], log: &Path) -> Result<Self> {
         let out = append_to(log)?;
-        let err = out.try_clone().context("the log cannot be opened a second time")?;
+        let err = out.try_clone().context("cannot open the log a second time")?;
         Self::start(host, program, args, (Stdio::null(), out.into(), err.into()))
     }
 
@@ -119,10 +119,7 @@ impl Replica {
             None
         };
         let child = host.spawn(command)?.with_context(|| {
-            format!(
-                "{} cannot be started; does it exist and may it be executed?",
-                program.display()
-            )
+            format!("cannot start {}; does it exist and may it be executed?", program.display())
         })?;
         Self::meet(child, report)
     }
@@ -131,15 +128,15 @@ impl Replica {
     fn meet(mut child: Child, mut report: Option<Report>) -> Result<Self> {
         let first = child.id().cast_signed();
         let met = match &mut report {
-            None => Ok((first, Kin::Group(first))),
-            Some(report) => report.pid().and_then(|pid| Ok((pid, Kin::below(first)?))),
+            None => Ok((first, ProcessTree::Group(first))),
+            Some(report) => report.pid().and_then(|pid| Ok((pid, ProcessTree::below(first)?))),
         };
         match met {
-            Ok((pid, kin)) => Ok(Self { child, pid, report, kin, exit: None }),
+            Ok((pid, tree)) => Ok(Self { child, pid, report, tree, exit: None }),
             Err(error) => {
                 // One that is gone already cannot be killed, and is waited for all the same.
                 drop(child.kill());
-                child.wait().context("the replica's init cannot be waited for")?;
+                child.wait().context("cannot wait for the replica's init")?;
                 Err(error)
             }
         }
@@ -148,13 +145,12 @@ impl Replica {
     /// Kills the replica and all it started, and waits until they are gone.
     pub fn kill(&mut self) -> Result<()> {
         if self.exit.is_none() {
-            self.end().context("the killed replica cannot be waited for")?;
+            self.end().context("cannot wait for the killed replica")?;
         }
         Ok(())
     }
 
-    /// Stops the replica wherever it is, and then whoever left its group: until there is nobody
-    /// new.
+    /// Stops the replica, then the processes that left its group, until a scan finds no new one.
     pub fn pause(&mut self) -> Result<()> {
         self.signal_group(Signal::SIGSTOP)?;
         let mut known = BTreeSet::from([self.pid]);
@@ -173,7 +169,7 @@ impl Replica {
     pub fn ask_to_end(&mut self, signal: Signal) -> Result<()> {
         self.ensure_alive()?;
         kill(Pid::from_raw(self.pid), signal)
-            .with_context(|| format!("{signal} cannot be sent to pid {}", self.pid))
+            .with_context(|| format!("cannot send {signal} to pid {}", self.pid))
     }
 
     /// What the kernel says of it now; an error once it has exited. It is stopped if all that it
@@ -182,8 +178,8 @@ impl Replica {
         self.ensure_alive()?;
         // Without a namespace all processes of the machine would have to be looked at; its own
         // group stops as one.
-        let members = if self.report.is_some() { self.kin.members()? } else { Vec::new() };
-        kin::sample(self.pid, &members)
+        let members = if self.report.is_some() { self.tree.members()? } else { Vec::new() };
+        process_tree::sample(self.pid, &members)
     }
 
     /// The process that was started.
@@ -191,10 +187,10 @@ impl Replica {
         self.pid
     }
 
-    /// That process and whoever else belongs to it now.
+    /// The process and all its current descendants.
     pub(crate) fn processes(&mut self) -> Result<Vec<i32>> {
         self.ensure_alive()?;
-        self.kin.members()
+        self.tree.members()
     }
 
     /// How the replica ended, in words, once it has.
@@ -218,7 +214,7 @@ impl Replica {
             // It may have left its own group.
             sent = kill(replica, signal);
         }
-        sent.with_context(|| format!("{signal} cannot be sent to pid {replica}"))
+        sent.with_context(|| format!("cannot send {signal} to pid {replica}"))
     }
 
     /// Signals those who belong to it and are not known yet; whether there was anyone.
@@ -228,12 +224,12 @@ impl Replica {
             return Ok(false);
         }
         let new: Vec<i32> =
-            self.kin.members()?.into_iter().filter(|pid| known.insert(*pid)).collect();
+            self.tree.members()?.into_iter().filter(|pid| known.insert(*pid)).collect();
         for pid in &new {
             match kill(Pid::from_raw(*pid), signal) {
                 Ok(()) | Err(Errno::ESRCH) => {}
                 Err(errno) => {
-                    return Err(errno).with_context(|| format!("{signal} cannot be sent to {pid}"));
+                    return Err(errno).with_context(|| format!("cannot send {signal} to {pid}"));
                 }
             }
         }
@@ -282,7 +278,7 @@ impl Replica {
     /// parent does not.
     fn is_group_alive(&self) -> bool {
         killpg(Pid::from_raw(self.pid), None) != Err(Errno::ESRCH)
-            && self.kin.members().is_ok_and(|members| !members.is_empty())
+            && self.tree.members().is_ok_and(|members| !members.is_empty())
     }
 }
 
@@ -296,7 +292,7 @@ impl Drop for Replica {
 
 fn append_to(log: &Path) -> Result<File> {
     let file = File::options().create(true).append(true).open(log);
-    file.with_context(|| format!("the log {} cannot be opened", log.display()))
+    file.with_context(|| format!("cannot open the log {}", log.display()))
 }
 
 /// Has the kernel kill the child when the thread that starts it ends.
@@ -360,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exit_nobody_asked_for_is_told() {
+    fn reports_an_unexpected_exit() {
         let host = Host::shared("n1").expect("a thread starts");
         let mut replica = shell(&host, "exit 3");
         while replica.exited().is_none() {

@@ -1,14 +1,16 @@
-//! Enters user, mount, pid and network namespaces by running the harness again in them, before tokio starts.
+//! Enters user, mount, pid and network namespaces by running the harness again in them, before
+//! tokio starts.
 //!
-//! Three processes form a chain: the *outer* one that the user started, *pid 1* of the new namespaces, and the
-//! *controller*, pid 2. The outer one and pid 1 do nothing but pass signals down and the exit code up. Pid 1 asks
-//! the kernel for SIGKILL when the outer one dies, and ends when the controller does; with pid 1 the kernel ends
-//! everything in its namespaces. So no way to die leaves a process, a link or a rule behind.
+//! Three processes form a chain: the *outer* one that the user started, *pid 1* of the new
+//! namespaces, and the *controller*, pid 2. The outer one and pid 1 only pass signals down and the
+//! exit code up. Pid 1 asks the kernel for SIGKILL when the outer one dies, and exits with the
+//! controller; with pid 1 the kernel kills everything in its namespaces. So no kind of exit leaves
+//! a process, a link or a rule behind.
 //!
-//! Pid 1 leads a process group of its own: Ctrl-C on a terminal reaches the outer process alone and the
-//! controller hears of it once.
+//! Pid 1 leads a process group of its own: Ctrl-C on a terminal reaches the outer process alone and
+//! the controller hears of it once.
 
-use super::refusal::{refusal, remedy};
+use super::permissions::{describe_refusal, remedy};
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
 use nix::libc;
@@ -23,9 +25,11 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Set in the environment of the controller, and of nothing it starts: when the outer process began.
+/// Set in the environment of the controller, and of nothing it starts: when the outer process
+/// began.
 pub(crate) const MARKER: &str = "HARNESS_SANDBOX";
-/// The same signal again within this time is the same gesture: `timeout` and shells signal process and group.
+/// The same signal again within this time is the same gesture: `timeout` and shells signal process
+/// and group.
 const ECHO: Duration = Duration::from_millis(200);
 /// What pid 1 reports when everything stands.
 const READY: &str = "ready";
@@ -45,10 +49,11 @@ pub enum Entered {
     },
 }
 
-/// Enters the sandbox, or says why not. Must be called first in `main`, while there is but one thread.
+/// Enters the sandbox, or says why not. Must be called first in `main`, while there is but one
+/// thread.
 ///
-/// The process that the user started does not return from here if the sandbox can be made: it waits for the
-/// controller and exits with its code (128 + n where signal n ended it).
+/// The process that the user started does not return from here if the sandbox can be made: it waits
+/// for the controller and exits with its code (128 + n where signal n ended it).
 pub fn enter(began: Instant) -> Result<Entered> {
     if is_inside() {
         return Ok(Entered::Inside { began: began_outside(began) });
@@ -64,7 +69,7 @@ pub fn enter(began: Instant) -> Result<Entered> {
     }
 }
 
-/// Reads from the marker when the outer process had begun; where it says nothing, `here` is as good as it gets.
+/// The start time of the outer process, from the marker; `here` if the marker has none.
 fn began_outside(here: Instant) -> Instant {
     let told =
         std::env::var(MARKER).ok().and_then(|text| text.parse().ok()).map(Duration::from_nanos);
@@ -81,7 +86,8 @@ pub(crate) fn is_inside() -> bool {
     std::env::var_os(MARKER).is_some() && Pid::this() == Pid::from_raw(2)
 }
 
-/// Runs `body` as pid 2 of new namespaces and waits: its exit code, or why there are no such namespaces.
+/// Runs `body` as pid 2 of new namespaces and waits: its exit code, or why there are no such
+/// namespaces.
 ///
 /// `body` runs in a fork of this process, which must have but one thread.
 pub(crate) fn contain(body: &dyn Fn() -> i32) -> Result<Result<i32, String>> {
@@ -120,7 +126,7 @@ fn try_all(
     Ok(Err(refused.join("; then ")))
 }
 
-/// Root needs no user namespace, and is freer without one; where it may not do without, it is a user like any other.
+/// Root needs no user namespace, and has more rights without one; unprivileged root does need one.
 fn attempts() -> Vec<CloneFlags> {
     let spaces = CloneFlags::CLONE_NEWNET
         | CloneFlags::CLONE_NEWNS
@@ -144,7 +150,7 @@ fn start(
     let (mut outer, inner) = UnixStream::pair().context("no socket to hear from the sandbox")?;
     let user = (getuid().as_raw(), getgid().as_raw());
     let init = match fork_into(flags) {
-        Err(errno) => return Ok(Err(refusal("a new set of namespaces", errno))),
+        Err(errno) => return Ok(Err(describe_refusal("a new set of namespaces", errno))),
         Ok(None) => {
             drop(outer);
             let ids = flags.contains(CloneFlags::CLONE_NEWUSER).then_some(user);
@@ -158,7 +164,7 @@ fn start(
     if report == READY {
         return Ok(Ok(init));
     }
-    waitpid(init, None).context("the failed sandbox cannot be waited for")?;
+    waitpid(init, None).context("cannot wait for the failed sandbox")?;
     Ok(Err(if report.is_empty() {
         "the sandbox died while it was made".to_owned()
     } else {
@@ -166,21 +172,22 @@ fn start(
     }))
 }
 
-/// Forks; the child has new namespaces, and is pid 1 if one is of pids. Makes a system call and nothing else.
+/// Forks; the child has new namespaces, and is pid 1 of a new pid namespace. Only a system call.
 pub(super) fn fork_into(flags: CloneFlags) -> nix::Result<Option<Pid>> {
     let flags = libc::c_long::from(flags.bits() | libc::SIGCHLD);
     #[expect(
         unsafe_code,
         reason = "only clone(2) makes a child in other namespaces than its parent"
     )]
-    // SAFETY: without a stack and without CLONE_VM this is fork(2), and the caller has but one thread or knows what
-    // may be done between fork and exec.
+    // SAFETY: without a stack and without CLONE_VM this is fork(2), and the caller has but one
+    // thread or knows what may be done between fork and exec.
     let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
     let pid = i32::try_from(Errno::result(pid)?).map_err(|_| Errno::EOVERFLOW)?;
     Ok((pid != 0).then(|| Pid::from_raw(pid)))
 }
 
-/// The life of pid 1: furnish, report, start the controller, reap; its return value is the exit code.
+/// The life of pid 1: furnish, report, start the controller, reap; its return value is the exit
+/// code.
 fn be_init(
     ids: Option<(u32, u32)>,
     mut outer: UnixStream,
@@ -188,7 +195,7 @@ fn be_init(
     body: &dyn Fn() -> i32,
 ) -> i32 {
     if let Err(why) = tie_to(&mut outer).and_then(|()| furnish(ids)) {
-        // Nobody is left to be told where even this cannot be written.
+        // If this write fails, no process is left to report to.
         let _ = outer.write_all(why.as_bytes());
         return 1;
     }
@@ -202,7 +209,7 @@ fn be_init(
             Ok(()) => body(),
             Err(errno) => fail("signals cannot be let through again", errno),
         },
-        Err(errno) => fail("the controller cannot be started in the sandbox", errno),
+        Err(errno) => fail("cannot start the controller in the sandbox", errno),
     }
 }
 
@@ -219,20 +226,21 @@ fn fail(what: &str, errno: Errno) -> i32 {
     255
 }
 
-/// Has the kernel kill this process when the outer one dies, and makes sure that it has not died before that.
+/// Lets the kernel kill this process when the outer one dies, and checks that it has not yet died.
 fn tie_to(outer: &mut UnixStream) -> Result<(), String> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)
-        .map_err(|errno| refusal("a parent-death signal", errno))?;
+        .map_err(|errno| describe_refusal("a parent-death signal", errno))?;
     outer.set_nonblocking(true).map_err(|error| error.to_string())?;
     match outer.read(&mut [0]) {
         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
         _ => return Err("the outer process is gone".to_owned()),
     }
     setpgid(Pid::from_raw(0), Pid::from_raw(0))
-        .map_err(|errno| refusal("a process group of its own", errno))
+        .map_err(|errno| describe_refusal("a process group of its own", errno))
 }
 
-/// Maps the user, keeps mounts from spreading but to replicas, and shows the new processes in `/proc`.
+/// Maps the user, keeps mounts from spreading but to replicas, and shows the new processes in
+/// `/proc`.
 fn furnish(ids: Option<(u32, u32)>) -> Result<(), String> {
     if let Some((uid, gid)) = ids {
         map("setgroups", "deny")?;
@@ -241,13 +249,14 @@ fn furnish(ids: Option<(u32, u32)>) -> Result<(), String> {
     }
     for spread in [MsFlags::MS_PRIVATE, MsFlags::MS_SHARED] {
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | spread, None::<&str>)
-            .map_err(|errno| refusal("a private view of the mounts", errno))?;
+            .map_err(|errno| describe_refusal("a private view of the mounts", errno))?;
     }
-    show_processes()
-        .map_err(|errno| refusal("a /proc of its own (containers often mask theirs)", errno))
+    show_processes().map_err(|errno| {
+        describe_refusal("a /proc of its own (containers often mask theirs)", errno)
+    })
 }
 
-/// Shows in `/proc` the processes of the namespace that the caller is in. Makes a system call and nothing else.
+/// Mounts a `/proc` of the caller's pid namespace. Only a system call.
 pub(super) fn show_processes() -> nix::Result<()> {
     let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), plain, None::<&str>)
@@ -256,13 +265,14 @@ pub(super) fn show_processes() -> nix::Result<()> {
 fn map(file: &str, text: &str) -> Result<(), String> {
     std::fs::write(format!("/proc/self/{file}"), text).map_err(|error| {
         let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
-        refusal(&format!("writing {file} of the user namespace"), errno)
+        describe_refusal(&format!("writing {file} of the user namespace"), errno)
     })
 }
 
 /// Becomes the harness again, with the same arguments; returns only when that fails.
 fn run_again(began: Instant) -> i32 {
-    // The monotonic clock has no common zero between processes; the wall clock will do for these milliseconds.
+    // The monotonic clock has no common zero between processes; the wall clock will do for these
+    // milliseconds.
     let began = wall_clock().saturating_sub(began.elapsed()).as_nanos().to_string();
     let mut arguments = std::env::args_os();
     let mut command = Command::new("/proc/self/exe");
@@ -274,7 +284,8 @@ fn run_again(began: Instant) -> i32 {
     255
 }
 
-/// Passes signals down to `child` and reaps whatever ends, until `child` does; returns its exit code.
+/// Passes signals down to `child` and reaps whatever ends, until `child` does; returns its exit
+/// code.
 fn supervise(child: Pid, signals: &SigSet) -> i32 {
     let mut last: Option<(Signal, Instant)> = None;
     loop {

@@ -1,8 +1,10 @@
-//! Keeps one thread per host, alive as long as the host: it lives in the host's namespaces and starts what runs there.
+//! Keeps one thread per host, as long as the host: it lives in the host's namespaces and starts its
+//! processes.
 //!
-//! Namespaces of network and hostname belong to a thread, and a child inherits those of the thread that started
-//! it; so nothing has to be entered between fork and exec. The kernel also sends a replica its parent-death
-//! signal when the *thread* that started it ends, which is why it must be this one and not a worker of tokio's.
+//! Namespaces of network and hostname belong to a thread, and a child inherits those of the thread
+//! that started it; so nothing has to be entered between fork and exec. The kernel also sends a
+//! replica its parent-death signal when the *thread* that started it ends, which is why it must be
+//! this one and not a worker of tokio's.
 
 use super::sandbox;
 use anyhow::{Context as _, Result, anyhow};
@@ -21,7 +23,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// A host that shares network and hostname with the controller. In the sandbox it encloses its replicas.
+    /// A host that shares network and hostname with the controller. In the sandbox it encloses its
+    /// replicas.
     pub fn shared(name: &str) -> Result<Self> {
         Self::start(name, sandbox::is_inside())
     }
@@ -37,7 +40,7 @@ impl Host {
         std::thread::Builder::new()
             .name(format!("host-{name}"))
             .spawn(serve)
-            .with_context(|| format!("the thread of host {name} cannot be started"))?;
+            .with_context(|| format!("cannot start the thread of host {name}"))?;
         Ok(Self { name: name.to_owned(), jobs, encloses })
     }
 
@@ -75,8 +78,8 @@ impl Host {
             return self.run(move || command.spawn());
         }
         let spawned = self.run(move || {
-            // The next child is the first in a namespace; a thread whose children go there can make no other before
-            // it is back.
+            // The next child is the first in a namespace; a thread whose children go there can make
+            // no other before it is back.
             let home = File::open("/proc/thread-self/ns/pid")?;
             unshare(CloneFlags::CLONE_NEWPID)?;
             let child = command.spawn();
@@ -94,7 +97,7 @@ impl Host {
     /// The host's network namespace, to move links into.
     pub(crate) fn network(&self) -> Result<File> {
         self.run(|| File::open("/proc/thread-self/ns/net"))?
-            .with_context(|| format!("the network namespace of {} cannot be opened", self.name))
+            .with_context(|| format!("cannot open the network namespace of {}", self.name))
     }
 }
 

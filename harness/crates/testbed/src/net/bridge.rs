@@ -164,13 +164,13 @@ async fn port(links: &Handle, bridge: u32, id: HostId, host: &Host) -> Result<u3
     let far = LinkUnspec::new_with_index(index(links, &far).await?);
     let moved = far.name("eth0").address(hardware(id)).setns_by_fd(network.as_raw_fd()).build();
     let moved = links.link().set(moved).execute().await;
-    moved.with_context(|| format!("the link to {id} cannot be moved into its namespace"))?;
+    moved.with_context(|| format!("cannot move the link to {id} into its namespace"))?;
     index(links, &near).await
 }
 
 pub(super) async fn index(links: &Handle, name: &str) -> Result<u32> {
     let mut found = links.link().get().match_name(name.to_owned()).execute();
-    let link = found.try_next().await.with_context(|| format!("link {name} cannot be found"))?;
+    let link = found.try_next().await.with_context(|| format!("cannot find link {name}"))?;
     Ok(link.with_context(|| format!("link {name} is gone"))?.header.index)
 }
 
@@ -178,7 +178,7 @@ pub(super) async fn up(links: &Handle, name: &str) -> Result<u32> {
     let index = index(links, name).await?;
     let up = LinkUnspec::new_with_index(index).up().build();
     let done = links.link().set(up).execute().await;
-    done.with_context(|| format!("link {name} cannot be brought up"))?;
+    done.with_context(|| format!("cannot bring up link {name}"))?;
     Ok(index)
 }
 
@@ -198,7 +198,7 @@ fn settle(host: &Host, id: HostId, count: u8) -> Result<UdpSocket> {
         runtime.block_on(configure(id, count))?;
         probes(id)
     })?;
-    settled.with_context(|| format!("the network of {id} cannot be set up"))
+    settled.with_context(|| format!("cannot set up the network of {id}"))
 }
 
 /// The socket of a host's probes, opened in its namespace.

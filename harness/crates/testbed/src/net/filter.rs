@@ -40,7 +40,7 @@ impl Filter {
     /// Replaces all cuts at once.
     pub(super) fn replace(&mut self, cuts: &[Cut]) -> Result<()> {
         self.banked = self.dropped()?;
-        commit(nft::replace(cuts)).context("the links cannot be changed")
+        commit(nft::replace(cuts)).context("cannot change the links")
     }
 
     /// What rules that are gone have dropped.
@@ -57,7 +57,7 @@ impl Filter {
             }
             message.is_done() || message.error() == Some(0)
         })
-        .context("the counters of the cuts cannot be read")?;
+        .context("cannot read the counters of the cuts")?;
         Ok(total)
     }
 }
@@ -113,7 +113,7 @@ fn open() -> Result<OwnedFd> {
         .map_err(unopened)?;
     let patience = TimeVal::new(PATIENCE, 0);
     setsockopt(&socket, ReceiveTimeout, &patience).context("netfilter sockets take no timeout")?;
-    connect(socket.as_raw_fd(), &NetlinkAddr::new(0, 0)).context("netfilter cannot be reached")?;
+    connect(socket.as_raw_fd(), &NetlinkAddr::new(0, 0)).context("cannot reach netfilter")?;
     Ok(socket)
 }
 

@@ -182,7 +182,7 @@ fn arrivals(socket: &UdpSocket) -> Result<Vec<HostId>> {
         match socket.recv_from(&mut buffer) {
             Ok((length, _)) => from.extend(read(&buffer[..length]).map(|(from, _)| from)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(from),
-            Err(error) => return Err(error).context("probes cannot be received"),
+            Err(error) => return Err(error).context("cannot receive probes"),
         }
     }
 }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_arrival_nobody_sent_is_not_noted() {
+    fn an_arrival_without_a_probe_is_not_noted() {
         let book = Book::new(2, 0);
         let pair = (HostId(0), HostId(1));
         assert_eq!(book.next(pair), 0);

@@ -33,7 +33,7 @@ const PEER_PORT: u16 = 7002;
 const SINK_PORT: u16 = 7003;
 /// The last number of the address of every door.
 const DOORS: u8 = 1;
-/// The last number of the address that probes come from; nobody else ever does.
+/// The last number of the source address of probes, which has no other use.
 const PROBES: u8 = 2;
 /// Bytes of one connection and direction that are read before they can be passed on.
 const HELD: usize = 1 << 14;
@@ -85,7 +85,7 @@ struct Passage {
 }
 
 impl Proxies {
-    /// Finds addresses nobody uses, opens every proxy there and waits until probes get through each.
+    /// Finds unused addresses, opens every proxy there and waits until probes get through each.
     pub(super) async fn build(count: u8) -> Result<Self> {
         let (base, sinks) = free_network(count)?;
         let links: BTreeMap<_, _> =
@@ -157,7 +157,7 @@ impl Proxies {
 }
 
 impl Route {
-    /// Leads probes to the sink and everybody else to the replica.
+    /// Forwards probes to the sink and all other connections to the replica.
     fn passage(&self, origin: SocketAddr) -> Passage {
         let probed = origin.ip() == ip(self.base, PROBES);
         let replica = listen_addr(self.base, self.to, Port::Peer);

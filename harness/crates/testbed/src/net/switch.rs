@@ -148,7 +148,7 @@ async fn link(links: &Links, end: HostId, room: &Host, host: Option<&Host>) -> R
     let fd = room.network()?;
     let moved = LinkUnspec::new_with_index(index(links, &near(end)).await?);
     let moved = links.link().set(moved.setns_by_fd(fd.as_raw_fd()).build()).execute().await;
-    moved.with_context(|| format!("the link to {end} cannot be moved to the switch"))?;
+    moved.with_context(|| format!("cannot move the link to {end} to the switch"))?;
     let far = LinkUnspec::new_with_index(index(links, &far).await?).address(hardware(end));
     let network = host.map(Host::network).transpose()?;
     let far = match &network {
@@ -156,10 +156,10 @@ async fn link(links: &Links, end: HostId, room: &Host, host: Option<&Host>) -> R
         None => far,
     };
     let moved = links.link().set(far.build()).execute().await;
-    moved.with_context(|| format!("the link to {end} cannot be moved into its namespace"))
+    moved.with_context(|| format!("cannot move the link to {end} into its namespace"))
 }
 
-/// An address that nobody ever has to ask for: see [`bridge`].
+/// An address that needs no address resolution: see [`bridge`].
 async fn know(links: &Links, interface: u32, ip: IpAddr, end: HostId) -> Result<()> {
     let known = links.neighbours().add(interface, ip).state(NeighbourState::Permanent);
     Ok(known.link_layer_address(&hardware(end)).execute().await?)
@@ -181,7 +181,7 @@ fn open(room: &Host, ends: &[HostId]) -> Result<Vec<OwnedFd>> {
             Ok(ports)
         })
     })?;
-    opened.context("the ports of the switch cannot be opened")
+    opened.context("cannot open the ports of the switch")
 }
 
 /// Gives the host its addresses, and opens the socket of its probes.
@@ -199,5 +199,5 @@ fn settle(host: &Host, id: HostId, count: u8) -> Result<UdpSocket> {
         })?;
         bridge::probes(id)
     })?;
-    settled.with_context(|| format!("the network of {id} cannot be set up"))
+    settled.with_context(|| format!("cannot set up the network of {id}"))
 }

@@ -11,7 +11,7 @@ pub struct Mark(pub(super) Vec<Tally>);
 pub struct PairEvidence {
     /// Who sent.
     pub from: HostId,
-    /// To whom.
+    /// The receiver.
     pub to: HostId,
     /// What was sent, as far as it has had time to arrive.
     pub offered: u64,

@@ -14,7 +14,7 @@ use super::super::{
 use anyhow::{Context as _, Result};
 use futures_util::future::BoxFuture;
 use std::time::Duration;
-use testbed::host::disk::{self, Disk, Loss};
+use testbed::host::disk::{self, Disk, LostWrites};
 use testbed::host::process::{Replica, Sample};
 use testbed::net::plan::HostId;
 use tokio::task::block_in_place;
@@ -97,7 +97,7 @@ struct PowerOutage {
 struct PowerlessReplica {
     host: HostId,
     /// What its disk dropped.
-    loss: Loss,
+    loss: LostWrites,
     /// How many bytes had ever been written to its disk.
     written: u64,
 }
@@ -140,7 +140,7 @@ impl ActiveFault for PowerOutage {
 
 impl std::fmt::Display for PowerlessReplica {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Loss { bytes, files, names, torn } = self.loss;
+        let LostWrites { bytes, files, names, torn } = self.loss;
         let kept = if torn > 0 { format!(" ({torn} kept)") } else { String::new() };
         let written = self.written;
         write!(
@@ -181,7 +181,7 @@ fn pause_others(hosts: &[HostId], cluster: &mut Cluster) -> Result<Vec<HostId>> 
 }
 
 /// Kills a replica and drops what it has not synced, but for a first part of each file's.
-fn cut_power(host: HostId, kept_thousandths: u64, cluster: &mut Cluster) -> Result<Loss> {
+fn cut_power(host: HostId, kept_thousandths: u64, cluster: &mut Cluster) -> Result<LostWrites> {
     let member = cluster.member(host);
     member.kill_with(PowerLoss.name(), kill_during_sync)?;
     let disk = member.disk_mut()?;
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn what_was_lost_is_told_with_what_was_kept() {
-        let loss = Loss { bytes: 40, files: 2, names: 1, torn: 7 };
+        let loss = LostWrites { bytes: 40, files: 2, names: 1, torn: 7 };
         let replica = PowerlessReplica { host: HostId(0), loss, written: 900 };
         assert_eq!(
             replica.to_string(),

@@ -1,7 +1,8 @@
 //! Has a replica's first thread call its own `clock_gettime` and brings back what that said.
 //!
-//! The thread is interrupted wherever it is, as a debugger does it, and goes on from there; a system call that it
-//! was in is taken up again by the kernel. It uses the thread's stack beyond what the thread may be using.
+//! The thread is interrupted wherever it is, as a debugger does it, and goes on from there; a
+//! system call that it was in is taken up again by the kernel. It uses the thread's stack beyond
+//! what the thread may be using.
 
 use super::super::process::Replica;
 use super::patch::Image;
@@ -52,43 +53,41 @@ impl Held {
     fn seize(thread: Pid) -> Result<Self> {
         ptrace::seize(thread, Options::empty()).context("the replica may not be traced")?;
         let held = Self { thread, registers: None };
-        ptrace::interrupt(thread).context("the replica cannot be interrupted")?;
+        ptrace::interrupt(thread).context("cannot interrupt the replica")?;
         held.wait()?;
         Ok(held)
     }
 
     /// Calls `clock_gettime(CLOCK_REALTIME, …)`, which returns to a trap.
     fn call(&mut self, image: &Image, function: u64, trap: u64) -> Result<[i64; 2]> {
-        let before = ptrace::getregs(self.thread).context("registers cannot be read")?;
+        let before = ptrace::getregs(self.thread).context("cannot read registers")?;
         let time_at = (before.rsp - RED_ZONE - 16) & !15;
         let stack = time_at - 8;
-        image.memory.write_all_at(&[0; 16], time_at).context("the stack cannot be written")?;
-        image
-            .memory
-            .write_all_at(&trap.to_le_bytes(), stack)
-            .context("the stack cannot be written")?;
+        image.memory.write_all_at(&[0; 16], time_at).context("cannot write the stack")?;
+        image.memory.write_all_at(&trap.to_le_bytes(), stack).context("cannot write the stack")?;
         let mut registers = before;
         (registers.rip, registers.rsp) = (function, stack);
         (registers.rdi, registers.rsi) = (0, time_at);
         // This is no system call that the kernel should take up again.
         (registers.rax, registers.orig_rax) = (0, u64::MAX);
         self.registers = Some(before);
-        ptrace::setregs(self.thread, registers).context("registers cannot be written")?;
+        ptrace::setregs(self.thread, registers).context("cannot write registers")?;
         self.run_to(trap + 1)?;
         let mut time = [0; 16];
-        image.memory.read_exact_at(&mut time, time_at).context("the stack cannot be read")?;
+        image.memory.read_exact_at(&mut time, time_at).context("cannot read the stack")?;
         let (seconds, nanos) = time.split_at(8);
         Ok([seconds, nanos].map(|half| i64::from_le_bytes(half.try_into().unwrap_or_default())))
     }
 
-    /// Lets the thread go on until it is trapped there. Signals for it that come meanwhile are kept for later.
+    /// Lets the thread go on until it is trapped there. Signals for it that come meanwhile are kept
+    /// for later.
     fn run_to(&self, place: u64) -> Result<()> {
         let mut kept = Vec::new();
         let ran = loop {
             ptrace::cont(self.thread, None).context("the replica cannot go on")?;
             match self.wait()? {
                 WaitStatus::Stopped(_, Signal::SIGTRAP) => {
-                    let at = ptrace::getregs(self.thread).context("registers cannot be read")?.rip;
+                    let at = ptrace::getregs(self.thread).context("cannot read registers")?.rip;
                     break if at == place { Ok(()) } else { Err(at) };
                 }
                 WaitStatus::Stopped(_, signal) => kept.push(signal),
@@ -115,7 +114,7 @@ impl Held {
                     bail!("the replica ended while it was asked for the time")
                 }
                 Ok(status) => return Ok(status),
-                Err(errno) => bail!("the replica cannot be waited for ({})", errno.desc()),
+                Err(errno) => bail!("cannot wait for the replica ({})", errno.desc()),
             }
             ensure!(
                 Instant::now() < deadline,
@@ -127,8 +126,8 @@ impl Held {
 }
 
 impl Drop for Held {
-    /// A thread that is gone needs nothing back. One that has not stopped yet, because the disk holds it, must not be
-    /// left to stop later with nobody there to let it go.
+    /// An exited thread needs no restore. One that has not stopped yet, because it waits for the
+    /// disk, must not stop later when no tracer is left to resume it.
     fn drop(&mut self) {
         for _ in 0..LAST_TRIES {
             let restored =

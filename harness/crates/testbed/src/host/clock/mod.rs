@@ -1,11 +1,14 @@
-//! Gives a running replica a wall clock of its own: it jumps, drifts or strobes, and is read back through the replica.
+//! Gives a running replica a wall clock of its own: it jumps, drifts or strobes, and is read back
+//! through the replica.
 //!
-//! A process asks the kernel's vDSO for the time. The first instruction there of `clock_gettime`, `gettimeofday` and
-//! `time` is replaced by a jump to a [`stub`], in the unused end of the same pages, which asks the kernel and adds what
-//! a [`Skew`] says, to the wall clock only: clocks that measure intervals stay right, as on a machine whose wall clock
-//! was set. Nothing is asked of the program: static binaries are hit too. Only this process's copy of the pages
-//! changes, and a new program image (exec) gets a fresh one, so whoever holds a skew must call [`set`] again.
-//! Not hit: raw system calls, timestamps of files, and timers on the wall clock that the kernel keeps.
+//! A process asks the kernel's vDSO for the time. The first instruction there of `clock_gettime`,
+//! `gettimeofday` and `time` is replaced by a jump to a [`stub`], in the unused end of the same
+//! pages, which asks the kernel and adds what a [`Skew`] says, to the wall clock only: clocks that
+//! measure intervals stay right, as on a machine whose wall clock was set. The program needs no
+//! preparation: static binaries work, too. Only this process's copy of the pages changes, and a new
+//! program image (exec) gets a fresh one, so a caller with a skew must call [`set`] again. Not
+//! affected: raw system calls, timestamps of files, and timers on the wall clock that the kernel
+//! keeps.
 
 #[cfg(target_arch = "x86_64")]
 mod call;
@@ -28,8 +31,8 @@ use std::time::Duration;
 /// What the doctor and a run that is about to begin try the clocks with.
 const TRIAL_NS: i64 = 3_600_000_000_000;
 
-/// Sets the clock of a replica and of all that it started. A replica whose image was never touched stands still
-/// for some milliseconds; later changes take microseconds and stop nobody.
+/// Sets the clock of a replica and of all that it started. A replica whose image was never touched
+/// stands still for some milliseconds; later changes take microseconds and stop no thread.
 pub fn set(replica: &mut Replica, skew: &Skew) -> Result<()> {
     #[cfg(target_arch = "x86_64")]
     return patch::set(replica, skew);
@@ -37,7 +40,8 @@ pub fn set(replica: &mut Replica, skew: &Skew) -> Result<()> {
     anyhow::bail!(unsupported(replica, skew));
 }
 
-/// Asks a replica for the time the way it asks itself: its own first thread calls its own `clock_gettime`.
+/// Asks a replica for the time the way it asks itself: its own first thread calls its own
+/// `clock_gettime`.
 pub fn read(replica: &mut Replica) -> Result<Reading> {
     #[cfg(target_arch = "x86_64")]
     return call::read(replica);
@@ -50,7 +54,8 @@ fn unsupported(_: &Replica, _: &Skew) -> &'static str {
     "clocks of processes can be set on x86-64 only"
 }
 
-/// Sets the clock of a process that does nothing, and reads it back: whether this machine lets clocks be set.
+/// Sets the clock of a process that does nothing, and reads it back: whether this machine lets
+/// clocks be set.
 pub fn try_here() -> Result<String> {
     let host = Host::shared("clock")?;
     let args = [OsString::from("60")];

@@ -1,7 +1,7 @@
 //! Puts the stub into a process's vDSO and changes what it says.
 //!
-//! Code is only changed while every thread of the process stands still outside of it; a skew is only written into
-//! the slot that does not count, before that one is made to count.
+//! Code is only changed while every thread of the process stands still outside of it; a skew is
+//! only written into the slot that does not count, before that one is made to count.
 
 use super::super::process::Replica;
 use super::reading::Skew;
@@ -85,23 +85,21 @@ impl Image {
     /// Looks at the vDSO of a process.
     pub(super) fn open(pid: i32) -> Result<Self> {
         let auxv = std::fs::read(format!("/proc/{pid}/auxv"))
-            .with_context(|| format!("pid {pid} cannot be looked at"))?;
+            .with_context(|| format!("cannot inspect pid {pid}"))?;
         let base = auxv
             .chunks_exact(16)
             .find(|entry| number(entry, 0) == Some(AT_SYSINFO_EHDR))
             .and_then(|entry| number(entry, 8));
         let base = base.with_context(|| format!("pid {pid} has no vDSO (vdso=0, or it ended)"))?;
         let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"));
-        let maps = maps.with_context(|| format!("the memory of pid {pid} cannot be looked at"))?;
+        let maps = maps.with_context(|| format!("cannot inspect the memory of pid {pid}"))?;
         let length = length(&maps, base).context("the vDSO is not where it should be")?;
         let memory = File::options().read(true).write(true).open(format!("/proc/{pid}/mem"));
         let memory = memory.with_context(|| {
-            format!(
-                "the memory of pid {pid} cannot be opened; is kernel.yama.ptrace_scope above 1?"
-            )
+            format!("cannot open the memory of pid {pid}; is kernel.yama.ptrace_scope above 1?")
         })?;
         let mut bytes = vec![0; length];
-        memory.read_exact_at(&mut bytes, base).context("the vDSO cannot be read")?;
+        memory.read_exact_at(&mut bytes, base).context("cannot read the vDSO")?;
         Ok(Self { memory, base, bytes })
     }
 
@@ -118,7 +116,8 @@ impl Image {
         Ok(self.base + place as u64)
     }
 
-    /// Puts the stub in and bends the functions to it; `None` if a thread stands where code changes.
+    /// Puts the stub in and bends the functions to it; `None` if a thread stands where code
+    /// changes.
     fn patch(&self, pid: i32) -> Result<Option<u64>> {
         let used = self.bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let place = used.next_multiple_of(64);
@@ -146,7 +145,7 @@ impl Image {
     fn write_skew(&self, stub: u64, skew: &Skew) -> Result<()> {
         let mut active = [0];
         let flag = stub + stub::active() as u64;
-        self.memory.read_exact_at(&mut active, flag).context("the clock cannot be read")?;
+        self.memory.read_exact_at(&mut active, flag).context("cannot read the clock")?;
         let next = 1 - active[0].min(1);
         let words = [skew.offset_ns, skew.rate, skew.period_ns, skew.base_ns];
         let slot: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -158,7 +157,7 @@ impl Image {
     fn write(&self, place: u64, bytes: &[u8]) -> Result<()> {
         let written = self.memory.write_all_at(bytes, place);
         written.context(
-            "the vDSO cannot be written; a kernel with proc_mem.force_override=never forbids it",
+            "cannot write the vDSO; a kernel with proc_mem.force_override=never forbids it",
         )
     }
 }
@@ -209,7 +208,8 @@ fn jump(from: usize, to: usize) -> Result<[u8; JUMP_BYTES]> {
     Ok([0xE9, distance[0], distance[1], distance[2], distance[3]])
 }
 
-/// Whether a thread of a stopped process may have begun, and not finished, instructions that a jump will replace.
+/// Whether a thread of a stopped process may have begun, and not finished, instructions that a jump
+/// will replace.
 fn someone_within(pid: i32, entries: &[u64]) -> Result<bool> {
     for thread in std::fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
         let path = thread.path().join("syscall");
@@ -218,7 +218,7 @@ fn someone_within(pid: i32, entries: &[u64]) -> Result<bool> {
             // A thread that has ended executes nothing.
             Err(_) if !thread.path().exists() => continue,
             Err(error) => {
-                return Err(anyhow!(error).context(format!("{} cannot be read", path.display())));
+                return Err(anyhow!(error).context(format!("cannot read {}", path.display())));
             }
         };
         // It is told to be stopped a moment before it leaves its processor.

@@ -1,7 +1,7 @@
 //! Holds the machine code that answers for the vDSO, and knows where its parts are.
 //!
-//! It runs inside the replica, wherever it is put. It reads the [`Skew`](super::Skew) from one of two slots; which one
-//! is a single byte, so no reader ever sees half of a change.
+//! It runs inside the replica, wherever it is put. It reads the [`Skew`](super::Skew) from one of
+//! two slots; which one is a single byte, so no reader ever sees half of a change.
 
 #![expect(unsafe_code, reason = "machine code for another process is written in assembly")]
 
@@ -156,7 +156,7 @@ pub(super) fn slots() -> Range<usize> {
     first..first + 2 * SLOT_BYTES
 }
 
-/// Where an instruction is at which whoever comes there stops.
+/// The address of an instruction that stops any thread that reaches it.
 pub(super) fn trap() -> usize {
     offset(&raw const harness_stub_trap)
 }
@@ -164,7 +164,8 @@ pub(super) fn trap() -> usize {
 /// All of it.
 pub(super) fn bytes() -> &'static [u8] {
     let length = offset(&raw const harness_stub_end);
-    // SAFETY: the assembler laid these bytes out in one piece of read-only data, from the first label to the last.
+    // SAFETY: the assembler laid these bytes out in one piece of read-only data, from the first
+    // label to the last.
     unsafe { std::slice::from_raw_parts(&raw const harness_stub, length) }
 }
 

@@ -113,7 +113,8 @@ fn a_paused_replica_can_be_asked_and_stays_paused() {
     replica.resume().expect("it goes on");
 }
 
-/// Go brings a runtime of its own that finds the vDSO by itself; the shell becomes it after its clock was set.
+/// Go brings a runtime of its own that finds the vDSO by itself; the shell becomes it after its
+/// clock was set.
 #[test]
 fn a_program_in_go_is_hit_too_and_a_clock_follows_it_into_another_image() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -1,11 +1,11 @@
 //! Puts a disk that can fail under a directory, by either backend.
 
+use super::backend::DiskBackend;
 use super::damage::{self, Damage, Scar};
 use super::fault::{Counts, Fault};
-use super::gate::Gate;
-use super::layer::Loss;
-use super::means::Means;
 use super::overlay::Overlay;
+use super::overlay_fs::LostWrites;
+use super::syscall_filter::SyscallFilter;
 use crate::host::thread::Host;
 use anyhow::{Context as _, Result, bail};
 use std::path::Path;
@@ -15,15 +15,15 @@ pub struct Disk(Backing);
 
 enum Backing {
     Overlay(Overlay),
-    Gate(Gate),
+    Seccomp(SyscallFilter),
 }
 
 impl Disk {
-    /// Makes a directory and what can go wrong with it, as far as it is used by what that host starts from now on.
-    pub fn make(means: Means, host: &Host, path: &Path) -> Result<Self> {
-        let backing = match means {
-            Means::Overlay => Backing::Overlay(Overlay::mount(path)?),
-            Means::Gate => Backing::Gate(Gate::stand(host, path)?),
+    /// Makes a directory whose disk faults affect all processes that this host starts from now on.
+    pub fn make(backend: DiskBackend, host: &Host, path: &Path) -> Result<Self> {
+        let backing = match backend {
+            DiskBackend::Overlay => Backing::Overlay(Overlay::mount(path)?),
+            DiskBackend::Seccomp => Backing::Seccomp(SyscallFilter::stand(host, path)?),
         };
         Ok(Self(backing))
     }
@@ -32,7 +32,7 @@ impl Disk {
     pub fn set(&self, fault: Fault) -> Counts {
         match &self.0 {
             Backing::Overlay(overlay) => overlay.switch().set(fault),
-            Backing::Gate(gate) => gate.set(fault),
+            Backing::Seccomp(gate) => gate.set(fault),
         }
     }
 
@@ -40,26 +40,27 @@ impl Disk {
     pub fn counts(&self) -> Counts {
         match &self.0 {
             Backing::Overlay(overlay) => overlay.switch().counts(),
-            Backing::Gate(gate) => gate.counts(),
+            Backing::Seccomp(gate) => gate.counts(),
         }
     }
 
-    /// Damages what is on it, if there is anything to damage. Whoever used it must be dead.
+    /// Corrupts a file, if there is one. Every process that used the disk must be dead.
     pub fn damage(&mut self, damage: Damage, dice: u64) -> Result<Option<Scar>> {
         let scar = self.unused(|directory| damage::inflict(directory, damage, dice));
         scar.context("nothing there can be damaged")
     }
 
-    /// Gives back what was damaged, if it is as it was left, and says whether it was. Whoever used it must be dead.
+    /// Repairs the corruption if it is unchanged, and returns whether it was. Every process that
+    /// used the disk must be dead.
     pub fn heal(&mut self, scar: &Scar) -> Result<bool> {
         self.unused(|_| damage::heal(scar)).context("what was damaged cannot be given back")
     }
 
-    /// Does something with what it keeps, while nobody uses it.
+    /// Works on the directory while no process uses it.
     fn unused<T>(&mut self, work: impl FnOnce(&Path) -> std::io::Result<T>) -> Result<T> {
         match &mut self.0 {
             Backing::Overlay(overlay) => overlay.unmounted(work),
-            Backing::Gate(gate) => Ok(work(gate.directory())?),
+            Backing::Seccomp(gate) => Ok(work(gate.directory())?),
         }
     }
 
@@ -67,7 +68,7 @@ impl Disk {
     pub fn written(&self) -> u64 {
         match &self.0 {
             Backing::Overlay(overlay) => overlay.switch().written(),
-            Backing::Gate(_) => 0,
+            Backing::Seccomp(_) => 0,
         }
     }
 
@@ -76,12 +77,12 @@ impl Disk {
         matches!(&self.0, Backing::Overlay(overlay) if overlay.switch().is_holding())
     }
 
-    /// Loses what was not synced, but for the first so many thousandths of each file's unsynced writes. Whoever used
-    /// it must be dead. Afterwards it is whole.
-    pub fn lose(&mut self, thousandths: u64) -> Result<Loss> {
+    /// Loses unsynced data, but for the first so many thousandths of each file's unsynced writes.
+    /// Every process that used it must be dead. Afterwards the disk works.
+    pub fn lose(&mut self, thousandths: u64) -> Result<LostWrites> {
         match &mut self.0 {
             Backing::Overlay(overlay) => overlay.lose(thousandths),
-            Backing::Gate(_) => bail!("nobody knows what was not synced; this is a bug"),
+            Backing::Seccomp(_) => bail!("this disk does not track unsynced data; this is a bug"),
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Knows the system calls that change files or make them durable, and writes the filter that traps exactly those.
+//! Lists the system calls that change files or make them durable, and builds the filter that traps
+//! exactly those.
 //!
-//! Not trapped are calls that name files by path (`open`, `rename`, `unlink`, …), writes through a mapping, and Linux's
-//! own asynchronous input and output: what a replica does by these fares as ever. `io_uring` does not exist for it.
+//! Not trapped are calls that name files by path (`open`, `rename`, `unlink`, …), writes through a
+//! mapping, and Linux's own asynchronous I/O: faults do not affect them. `io_uring` is disabled.
 
 use nix::libc::{self, c_long, sock_filter};
 
@@ -51,7 +52,7 @@ const TRAPPED: &[Call] = &[
     call(libc::SYS_writev, Deed::Write, 0),
 ];
 
-/// What the kernel calls the machine that the filter is for; numbers of calls mean something else on others.
+/// The kernel's name of the architecture of the filter; others number system calls differently.
 #[cfg(target_arch = "x86_64")]
 const MACHINE: u32 = 0xc000_003e;
 
@@ -60,7 +61,7 @@ pub(super) fn trapped(number: c_long) -> Option<Call> {
     TRAPPED.iter().copied().find(|call| call.number == number)
 }
 
-/// The program that the kernel runs before each system call; nothing where it has not been written for this machine.
+/// The filter program; `None` on architectures without one.
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) fn filter() -> Option<Vec<sock_filter>> {
     None

@@ -1,8 +1,9 @@
-//! Damages what was synced, while nobody uses it, in ways that a replica may notice only if it looks for them.
+//! Corrupts synced files while no process uses them, in ways that a replica can detect.
 //!
-//! What is done is decided by dice among the sectors that hold something, each being as likely as any other: files are
-//! often made long before anything is in them (etcd's log is 64 MB of zeros at first), and damage to nothing hits nobody.
-//! Whatever changes is kept, so that a replica which refuses what it finds can be given back what it had: its good copy.
+//! The corrupted place is random among the sectors with content, each equally likely: files are
+//! often allocated long before they have content (etcd's log is 64 MB of zeros at first), and
+//! corruption of unused sectors has no effect. The original content is kept, so that a replica that
+//! refuses to start can be repaired: it serves as the good copy.
 
 use std::fs::{self, File};
 use std::io;
@@ -196,10 +197,10 @@ fn apply(file: &File, path: &Path, size: u64, wound: &Wound) -> io::Result<Optio
     }
 }
 
-/// Gives a file back what it had, and says whether all is as if nothing had been done to it; what it has gained elsewhere
-/// stays. A file that is gone, or that another one has taken the place of, needs nothing: what was damaged is read by
-/// nobody any more. But where something else stands by now than the damage left, whoever used the file has changed it
-/// and may have built on that: it stays as it is.
+/// Restores the original content of a file, and returns whether the corruption was unchanged; other
+/// content stays. A deleted or replaced file needs no repair: nothing reads the corrupted bytes any
+/// more. But if the place has changed since, a process has overwritten it and may depend on that,
+/// so it stays as it is.
 pub(super) fn heal(scar: &Scar) -> io::Result<bool> {
     let file = match File::options().read(true).write(true).open(&scar.path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// No sync is held for longer, whatever happens to whoever wants it held.
+/// No sync is held for longer, even if the process that holds it disappears.
 const LONGEST_HOLD: Duration = Duration::from_secs(2);
 
 /// What is wrong with a disk.
@@ -135,7 +135,7 @@ impl Switch {
         self.lock().fault == Fault::Whole
     }
 
-    /// How much longer a sync is to take, for whoever does not wait here.
+    /// How much longer a sync is to take, for a caller that does not wait here.
     pub(super) fn slowness(&self) -> Option<Duration> {
         match self.lock().fault {
             Fault::Slow(delay) => Some(delay),

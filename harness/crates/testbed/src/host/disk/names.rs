@@ -1,7 +1,8 @@
 //! Keeps two trees of names: the one that programs see, and the one that a power loss leaves. Pure.
 //!
-//! As in file systems with a journal (ext4, XFS, Btrfs), a name becomes durable when its directory is synced, or what
-//! it names, and so does the way there. A move between directories is all or nothing.
+//! As in file systems with a journal (ext4, XFS, Btrfs), a name becomes durable when its directory
+//! is synced, or what it names, and so does the way there. A move between directories is all or
+//! nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -209,7 +210,8 @@ impl Names {
         self.moves.retain(|(from, to)| !set.contains(from) || !set.contains(to));
     }
 
-    /// What has to become durable together with what is in the set: both ends of a move, and the way to its target.
+    /// What has to become durable together with what is in the set: both ends of a move, and the
+    /// way to its target.
     fn with(&self, (from, to): &(Entry, Entry), set: &BTreeSet<Entry>) -> Vec<Entry> {
         if !set.contains(from) && !set.contains(to) {
             return Vec::new();
@@ -239,7 +241,8 @@ impl Names {
     }
 }
 
-/// The names of one tree that the other one has not, or not for the same node; the shortest paths first.
+/// The names of one tree that the other one has not, or not for the same node; the shortest paths
+/// first.
 fn differing(tree: &Tree, other: &Tree) -> Vec<(Vec<OsString>, u64)> {
     let fresh = tree
         .entries()

@@ -1,14 +1,14 @@
-//! Mounts a FUSE file system on a data directory, whose requests pass through a [`Layer`].
+//! Mounts a FUSE file system on a data directory, whose requests pass through a [`OverlayFs`].
 //!
-//! It is mounted on the very directory that it is over, in the sandbox's mount namespace, so that what is below is seen
-//! there again when the mount is gone, however the harness ends. What programs write arrives below at once, and a
-//! sync is a sync of what is below: never faster than the disk. The layer remembers what has not been synced yet, which is what a
-//! power loss takes. Not modelled: extended attributes, special files, and that unsynced changes may reach the disk by
-//! themselves. Nothing is durable before it is synced.
+//! It is mounted over its own directory, in the sandbox's mount namespace, so that the directory
+//! reappears when the mount is gone, however the harness ends. A write reaches the directory at
+//! once, and a sync syncs the directory: it is never faster than the disk. The layer tracks
+//! unsynced data, which a power loss takes. Not modelled: extended attributes, special files, and
+//! unsynced changes that reach the disk by themselves. Nothing is durable before it is synced.
 
 use super::fault::{Fault, Switch};
-use super::front::Front;
-use super::layer::{Layer, Loss};
+use super::fuse::FuseServer;
+use super::overlay_fs::{LostWrites, OverlayFs};
 use anyhow::{Context as _, Result};
 use fuser::{BackgroundSession, Config, Session, SessionACL};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -26,24 +26,24 @@ const THREADS: usize = 4;
 pub(super) struct Overlay {
     path: PathBuf,
     stash: PathBuf,
-    layer: Arc<Layer>,
+    layer: Arc<OverlayFs>,
     session: Option<BackgroundSession>,
     /// What the layer's path to the directory below goes through: the mount hides every other way.
     _below: File,
 }
 
 impl Overlay {
-    /// Makes a directory and mounts a disk on it. Only where the mount namespace is our own does it not stay behind.
+    /// Makes a directory and mounts a disk on it. Outside of a mount namespace of ours, the mount
+    /// would stay behind.
     pub(super) fn mount(path: &Path) -> Result<Self> {
-        fs::create_dir_all(path).with_context(|| format!("{} cannot be made", path.display()))?;
+        fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let stash = path.with_file_name(format!(".{name}.unsynced"));
-        fs::create_dir_all(&stash)
-            .with_context(|| format!("{} cannot be made", stash.display()))?;
+        fs::create_dir_all(&stash).with_context(|| format!("cannot create {}", stash.display()))?;
         let below = File::open(path)?;
         // Behind the link, not the link itself.
         let inside = PathBuf::from(format!("/proc/self/fd/{}/.", below.as_raw_fd()));
-        let layer = Layer::new(inside, stash.clone())
+        let layer = OverlayFs::new(inside, stash.clone())
             .with_context(|| format!("{} cannot be a disk", path.display()))?;
         let (path, layer) = (path.to_owned(), Arc::new(layer));
         let mut disk = Self { path, stash, layer, session: None, _below: below };
@@ -54,7 +54,7 @@ impl Overlay {
     fn attach(&mut self) -> Result<()> {
         let device = File::options().read(true).write(true).open(DEVICE);
         let device = device.with_context(|| {
-            format!("{DEVICE} cannot be opened (as root run `modprobe fuse && chmod 666 {DEVICE}`)")
+            format!("cannot open {DEVICE} (as root run `modprobe fuse && chmod 666 {DEVICE}`)")
         })?;
         let options = format!(
             "fd={},rootmode=40000,user_id={},group_id={},default_permissions",
@@ -67,22 +67,22 @@ impl Overlay {
             .context("the kernel refuses a FUSE mount")?;
         let mut config = Config::default();
         config.n_threads = Some(THREADS);
-        let front = Front(Arc::clone(&self.layer));
+        let front = FuseServer(Arc::clone(&self.layer));
         let begun = Session::from_fd(front, OwnedFd::from(device), SessionACL::Owner, config)
             .and_then(Session::spawn);
         if begun.is_err() {
-            // The mount is of no use, and nobody would take it away.
+            // The mount is unusable, and only this code can remove it.
             let _ = umount2(&self.path, MntFlags::MNT_DETACH);
         }
         self.session = Some(begun.context("the kernel does not speak FUSE with us")?);
         Ok(())
     }
 
-    /// Takes the mount away; whoever still has a file open there gets errors.
+    /// Unmounts the disk; processes with open files there get errors.
     fn detach(&mut self) -> Result<()> {
         let Some(session) = self.session.take() else { return Ok(()) };
         umount2(&self.path, MntFlags::MNT_FORCE | MntFlags::MNT_DETACH)
-            .with_context(|| format!("{} cannot be unmounted", self.path.display()))?;
+            .with_context(|| format!("cannot unmount {}", self.path.display()))?;
         // Its threads end because the connection is gone, which they may call an error.
         drop(session.join());
         Ok(())
@@ -93,9 +93,9 @@ impl Overlay {
         &self.layer.switch
     }
 
-    /// Loses what was not synced, but for the first so many thousandths of each file's unsynced writes. Whoever used
-    /// it must be dead. Afterwards it is whole.
-    pub(super) fn lose(&mut self, thousandths: u64) -> Result<Loss> {
+    /// Loses unsynced data, but for the first so many thousandths of each file's unsynced writes.
+    /// Every process that used it must be dead. Afterwards the disk works.
+    pub(super) fn lose(&mut self, thousandths: u64) -> Result<LostWrites> {
         self.detach()?;
         let loss = self.layer.lose(thousandths).context("what was not synced cannot be undone")?;
         self.layer.switch.set(Fault::Whole);
@@ -103,8 +103,8 @@ impl Overlay {
         Ok(loss)
     }
 
-    /// Does something with what is below while nothing is mounted. Whoever used it must be dead; what it had not
-    /// synced has been written by then.
+    /// Works on the directory while nothing is mounted. Every process that used it must be dead;
+    /// its unsynced data has been written by then.
     pub(super) fn unmounted<T>(
         &mut self,
         work: impl FnOnce(&Path) -> std::io::Result<T>,

@@ -1,9 +1,10 @@
-//! Compares what a power loss leaves with slow, obvious twins: two whole copies, of a file and of a tree.
+//! Compares what a power loss leaves with slow, obvious twins: two whole copies, of a file and of a
+//! tree.
 
 use super::damage::{self, Damage};
 use super::fault::Fault;
-use super::layer::{Attributes, Layer};
 use super::names::{Names, ROOT};
+use super::overlay_fs::{Attributes, OverlayFs};
 use super::unsynced::Unsynced;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -214,7 +215,7 @@ fn below(path: &Path, prefix: &str, shown: &mut BTreeMap<String, Vec<u8>>) {
 }
 
 struct Pair {
-    layer: Layer,
+    layer: OverlayFs,
     twin: Twin,
     place: tempfile::TempDir,
 }
@@ -224,7 +225,7 @@ impl Pair {
         let place = tempfile::tempdir().expect("a directory");
         let (inside, stash) = (place.path().join("data"), place.path().join("stash"));
         fs::create_dir(&inside).and_then(|()| fs::create_dir(&stash)).expect("room for both");
-        let layer = Layer::new(inside, stash).expect("it is empty");
+        let layer = OverlayFs::new(inside, stash).expect("it is empty");
         Self { layer, twin: Twin { directories: vec![ROOT], ..Twin::default() }, place }
     }
 
@@ -463,7 +464,7 @@ fn what_a_replica_has_changed_since_is_not_undone_with_the_damage() {
             1 => left.truncate(100),
             _ => left.fill(9),
         }
-        // In place, as whoever has the file open does.
+        // In place, as a process with the file open does.
         let file = fs::File::options().write(true).open(&path).expect("it is there");
         file.set_len(left.len() as u64).expect("room");
         std::os::unix::fs::FileExt::write_all_at(&file, &left, 0).expect("room");

@@ -1,8 +1,8 @@
-//! Finds out by which means disks can be made to fail on this machine, by making one fail.
+//! Finds the best disk backend of this machine, by making a disk fail.
 
+use super::backend::{Choice, DiskBackend};
 use super::backing::Disk;
 use super::fault::Fault;
-use super::means::{Choice, Means};
 use super::overlay::Overlay;
 use crate::host::sandbox;
 use crate::host::thread::Host;
@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 const OUTSIDE: &str =
     "a mount would stay behind without a mount namespace of our own; see harness doctor";
 
-/// The best there is here, or why there is nothing. It is tried once: what a machine permits stays as it is.
+/// The best disk backend here, or why there is none. Tried once per process.
 pub fn choice() -> Result<Choice, String> {
     static CHOICE: OnceLock<Result<Choice, String>> = OnceLock::new();
     CHOICE.get_or_init(|| choose(sandbox::is_inside())).clone()
@@ -27,18 +27,18 @@ pub fn choice() -> Result<Choice, String> {
 fn choose(is_inside: bool) -> Result<Choice, String> {
     let inside = if is_inside { Ok(()) } else { Err(anyhow!(OUTSIDE)) };
     let Err(why) = inside.and_then(|()| in_new_directory(try_overlay)) else {
-        return Ok(Choice { means: Means::Overlay, why: None });
+        return Ok(Choice { backend: DiskBackend::Overlay, why: None });
     };
     match in_new_directory(try_gate) {
-        Ok(()) => Ok(Choice { means: Means::Gate, why: Some(format!("{why:#}")) }),
+        Ok(()) => Ok(Choice { backend: DiskBackend::Seccomp, why: Some(format!("{why:#}")) }),
         Err(error) => Err(format!("{why:#}; and without that: {error:#}")),
     }
 }
 
-/// Why no disk can be made to fail here, and what to do about it.
+/// Why disks cannot fail here, and what to do about it.
 pub fn unable() -> Option<String> {
     let why = choice().err()?;
-    Some(format!("unsupported here: disks cannot be made to fail ({why})"))
+    Some(format!("unsupported here: no disk backend works ({why})"))
 }
 
 /// Why no disk can lose power here, and what to do about it.
@@ -47,14 +47,14 @@ pub fn no_power_loss() -> Option<String> {
         Ok(Choice { why, .. }) => why?,
         Err(why) => why,
     };
-    Some(format!("unsupported here: only a FUSE overlay knows what was not synced ({why})"))
+    Some(format!("unsupported here: only a FUSE overlay tracks unsynced data ({why})"))
 }
 
-/// What there is in the sandbox, or outside, and why nothing better.
+/// The best disk backend in the sandbox, or outside, and why no better one.
 pub fn try_here(is_inside: bool) -> Result<String> {
-    let Choice { means, why } = choose(is_inside).map_err(|why| anyhow!(why))?;
+    let Choice { backend, why } = choose(is_inside).map_err(|why| anyhow!(why))?;
     let but = why.map_or_else(String::new, |why| format!("; power-loss needs FUSE: {why}"));
-    Ok(format!("{}{but}", means.describe()))
+    Ok(format!("{}{but}", backend.describe()))
 }
 
 fn in_new_directory(attempt: impl Fn(&Path) -> Result<()>) -> Result<()> {
@@ -76,9 +76,9 @@ fn try_overlay(path: &Path) -> Result<()> {
         File::open(path)?.sync_all()?;
         file.write_all(b" lost")
     };
-    write().context("a file on it cannot be written")?;
+    write().context("cannot write a file on it")?;
     let loss = disk.lose(0)?;
-    let left = fs::read(&file).context("a file on it cannot be read")?;
+    let left = fs::read(&file).context("cannot read a file on it")?;
     ensure!(left == b"kept" && loss.bytes == 5, "a power loss left {} bytes of 4", left.len());
     Ok(())
 }
@@ -86,7 +86,7 @@ fn try_overlay(path: &Path) -> Result<()> {
 /// Lets a sync fail, and another one not.
 fn try_gate(path: &Path) -> Result<()> {
     let host = Host::shared("trial")?;
-    let disk = Disk::make(Means::Gate, &host, path)?;
+    let disk = Disk::make(DiskBackend::Seccomp, &host, path)?;
     let file = path.join("file");
     let sync = move || File::create(&file).and_then(|file| file.sync_all());
     host.run(sync.clone())?.context("a whole disk does not sync")?;

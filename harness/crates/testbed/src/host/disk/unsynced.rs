@@ -1,7 +1,8 @@
 //! Remembers what of a file is not on the disk yet, so that it can be taken away again. Pure.
 //!
-//! The file as it was last synced is the first `size` bytes of what it is now, with `before` laid over them: whoever
-//! changes it asks first what is [`Unsynced::missing`] there, and hands in what stood there with [`Unsynced::keep`].
+//! The last synced content is the first `size` bytes of the current content, with `before` laid
+//! over them. Before a change, the caller asks which bytes are [`Unsynced::missing`] there, and
+//! saves the current ones with [`Unsynced::keep`].
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -87,8 +88,9 @@ impl Unsynced {
         &self.before
     }
 
-    /// The first so many thousandths of what was written, in order: where the disk had come when the power went. Within a
-    /// sector all is written or nothing: programs may rely on that, and etcd does.
+    /// The first so many thousandths of what was written, in order: where the disk had come when
+    /// the power went. Within a sector all is written or nothing: programs may rely on that, and
+    /// etcd does.
     pub(super) fn begun(&self, thousandths: u64) -> Vec<Range<u64>> {
         let all: u64 = self.written.iter().map(|range| range.end - range.start).sum();
         let mut left = (u128::from(all) * u128::from(thousandths) / 1000) as u64;

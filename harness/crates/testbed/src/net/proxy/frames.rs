@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-/// Bytes of a frame: from whom, to whom, and a number.
+/// The size of a frame: sender, receiver, and a number.
 pub(super) const FRAME: usize = 10;
 /// How long one connection is used. What a cut withholds of it meanwhile must fit into a proxy's memory, so that
 /// every frame is seen to be withheld.
@@ -129,7 +129,7 @@ async fn receive_all(sink: TcpListener, host: HostId, book: Arc<Book>) {
     }
 }
 
-/// The first frame says from whom the connection is.
+/// The first frame names the sender of the connection.
 async fn receive(mut stream: TcpStream, host: HostId, book: &Book) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (pair, number) = next_frame(&mut stream).await?;

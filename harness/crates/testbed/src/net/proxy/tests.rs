@@ -73,14 +73,14 @@ async fn replies_on_the_other_hosts_connection_are_cut_as_well() {
 }
 
 #[tokio::test]
-async fn a_connection_opened_over_a_cut_link_reaches_nobody_until_it_heals() {
+async fn a_connection_opened_over_a_cut_link_waits_until_it_heals() {
     let proxies = Proxies::build(2).await.expect("addresses are free");
     let listener = listen(&proxies).await;
     proxies.apply(&cut(&[(A, B)]));
     let mut near = TcpStream::connect(proxies.dial_addr(A, B)).await.expect("it listens");
     say(&mut near, "ping").await;
     let early = timeout(Duration::from_millis(100), listener.accept()).await;
-    assert!(early.is_err(), "nobody is reached");
+    assert!(early.is_err(), "the connection is held");
     proxies.apply(&LinkPlan::healed());
     let (mut far, _) = listener.accept().await.expect("now it is");
     assert_eq!(hear(&mut far).await, "ping");

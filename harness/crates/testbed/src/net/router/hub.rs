@@ -30,7 +30,7 @@ const PROBE: u64 = 1 << 63;
 const INIT: u64 = 1;
 const TOPOLOGY: u64 = 2;
 
-/// A hub that is shared; whoever works for it holds it weakly, so that it ends with its router.
+/// A shared hub; its tasks hold it weakly, so that it ends with its router.
 pub(super) type Shared = Mutex<Hub>;
 
 /// Locks the hub.
@@ -57,7 +57,7 @@ pub(super) struct Hub {
     trouble: Trouble,
     /// The probes.
     pub(super) book: Book,
-    /// Wakes whoever drives the exchange.
+    /// Wakes the task that drives the exchange.
     pub(super) ring: Arc<Notify>,
 }
 
@@ -108,7 +108,7 @@ struct Trouble {
     /// Lines that were no messages, and the first of them.
     nonsense: u64,
     first: Option<String>,
-    /// Messages for nobody, by the name of that.
+    /// Messages for unknown receivers, by name.
     strays: BTreeMap<String, u64>,
 }
 
@@ -254,7 +254,7 @@ impl Hub {
         node.or_else(|| self.clients.contains_key(name).then(|| End::Client(name.to_owned())))
     }
 
-    /// Takes a message from whoever emitted it.
+    /// Accepts a message from its emitter.
     fn send(&mut self, from: End, mut message: Message) {
         self.messages += 1;
         message.id = self.messages;

@@ -14,7 +14,7 @@ pub struct Message {
     pub(crate) id: u64,
     /// Who says that it sent it.
     pub(crate) src: String,
-    /// To whom.
+    /// The receiver.
     pub dest: String,
     /// What.
     pub body: Body,

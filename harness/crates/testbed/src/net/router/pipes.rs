@@ -25,7 +25,7 @@ pub(super) fn attach(hub: &Arc<Shared>, host: HostId, pipes: Pipes) -> Result<()
     Ok(())
 }
 
-/// Writes lines until there are no more, or nobody reads them: what is left then is lost with the program.
+/// Writes lines until there are no more or the reader is gone; the rest is lost with the program.
 async fn write(mut input: Sender, mut lines: mpsc::UnboundedReceiver<String>) {
     while let Some(line) = lines.recv().await {
         if input.write_all(line.as_bytes()).await.is_err() {

@@ -53,7 +53,7 @@ impl Record {
     /// An empty record.
     pub(super) fn create(path: &Path) -> Result<Self> {
         let file = File::create(path);
-        let file = file.with_context(|| format!("{} cannot be created", path.display()))?;
+        let file = file.with_context(|| format!("cannot create {}", path.display()))?;
         Ok(Self { out: BufWriter::new(file), written: 0, missed: 0 })
     }
 

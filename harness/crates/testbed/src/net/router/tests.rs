@@ -110,7 +110,7 @@ async fn a_cut_bites_by_the_node_that_emits_and_not_by_the_name_on_the_message()
 }
 
 #[tokio::test]
-async fn what_is_no_message_or_for_nobody_is_counted_and_told() {
+async fn counts_and_reports_malformed_and_undeliverable_messages() {
     let script = r#"
 read -r init; echo hello; echo '{"src":"n1","dest":"n9","body":{}}'
 echo "{\"src\":\"n1\",\"dest\":\"c0\",\"body\":{\"type\":\"init_ok\",\"in_reply_to\":1}}"; read -r rest"#;

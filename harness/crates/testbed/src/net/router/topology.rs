@@ -11,7 +11,7 @@ pub enum Topology {
     Grid,
     /// One after the other.
     Line,
-    /// Everybody with everybody.
+    /// Every node with every other.
     Total,
     /// Each with so many below it, the first node on top.
     Tree(u8),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_is_reached_and_neighbours_are_mutual() {
+    fn every_node_is_reached_and_neighbours_are_mutual() {
         for (topology, name) in TOPOLOGIES {
             for count in 1..=9 {
                 let told = topology.neighbours(count);

@@ -52,7 +52,7 @@ impl Capture {
                 Err(RecvTimeoutError::Timeout) => file.flush(),
                 Err(RecvTimeoutError::Disconnected) => return drop(file.flush()),
             };
-            // Whoever sends is told by the end of the channel.
+            // The closed channel tells the sender.
             if written.is_err() {
                 return;
             }

@@ -45,9 +45,9 @@ struct Item {
 pub(in crate::net) enum Taken {
     /// It goes out by this port at once.
     Now(usize),
-    /// Whatever else: to whom, and when it arrives, as often as it does.
+    /// Any other frame: its receiver, and when each copy arrives.
     Later { to: usize, fate: Fate, due: Vec<u64> },
-    /// It is for nobody here.
+    /// No host has its address.
     Stray,
 }
 

@@ -35,12 +35,12 @@ pub(super) struct Handle {
     bell: PipeWriter,
 }
 
-/// What the thread and whoever changes links share.
+/// State shared by the thread and the callers that change links.
 pub(super) struct State {
     pub(super) exchange: Exchange,
     /// Frames that no port took.
     pub(super) choked: u64,
-    /// Frames for nobody.
+    /// Frames for no host.
     pub(super) strays: u64,
     pub(super) capture: Option<Capture>,
 }
@@ -54,7 +54,7 @@ struct Wire {
 
 /// Opens a port on each of these interfaces of the calling thread's network namespace, before they are up.
 pub(super) fn open(names: &[String]) -> Result<Vec<OwnedFd>> {
-    let known: Vec<_> = getifaddrs().context("interfaces cannot be listed")?.collect();
+    let known: Vec<_> = getifaddrs().context("cannot list interfaces")?.collect();
     let port = |name: &String| {
         let mine = known.iter().filter(|it| it.interface_name == *name);
         let mut packet = mine.filter_map(|it| {
@@ -86,7 +86,7 @@ impl Handle {
         let began = Instant::now();
         let wire = Wire { ports, state: Arc::clone(&state), began, rung };
         let thread = std::thread::Builder::new().name("switch".to_owned());
-        thread.spawn(move || wire.run()).context("the switch's thread cannot be started")?;
+        thread.spawn(move || wire.run()).context("cannot start the switch's thread")?;
         Ok(Self { state, began, bell })
     }
 
@@ -114,7 +114,7 @@ impl Wire {
     fn run(mut self) {
         let mut buffer = vec![0; LONGEST];
         let mut ready = Vec::with_capacity(self.ports.len());
-        // Whoever holds the bell is gone: so are the hosts.
+        // The owner of the bell is gone, and the hosts with it.
         while self.wait(&mut ready) {
             for port in ready.drain(..) {
                 self.drain(port, &mut buffer);

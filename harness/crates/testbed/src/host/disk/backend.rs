@@ -4,30 +4,31 @@ use std::fmt;
 
 /// What makes disks fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Means {
+pub enum DiskBackend {
     /// A FUSE file system over each data directory.
     Overlay,
     /// System calls of replicas, trapped by seccomp.
-    Gate,
+    Seccomp,
 }
 
-impl Means {
+impl DiskBackend {
     /// What that is, and what it can do.
     pub fn describe(self) -> &'static str {
         match self {
             Self::Overlay => "a FUSE overlay on each data directory, for every disk fault",
-            Self::Gate => {
-                "system calls of replicas on files in their data directories, trapped by seccomp, for every disk fault but power-loss"
+            Self::Seccomp => {
+                "system calls on files in the data directories, trapped by seccomp, for every disk \
+                 fault but power-loss"
             }
         }
     }
 }
 
-impl fmt::Display for Means {
+impl fmt::Display for DiskBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Overlay => "fuse",
-            Self::Gate => "seccomp",
+            Self::Seccomp => "seccomp",
         })
     }
 }
@@ -36,7 +37,7 @@ impl fmt::Display for Means {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// The best there is.
-    pub means: Means,
+    pub backend: DiskBackend,
     /// Why nothing better.
     pub why: Option<String>,
 }

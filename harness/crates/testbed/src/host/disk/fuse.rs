@@ -1,6 +1,7 @@
-//! Speaks the kernel's FUSE protocol for a [`Layer`]: translates requests and answers, and decides nothing.
+//! Implements the kernel's FUSE protocol for a [`OverlayFs`]: translates requests and answers, and
+//! decides nothing.
 
-use super::layer::{Attributes, Layer};
+use super::overlay_fs::{Attributes, OverlayFs};
 use fuser::{
     BsdFileFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
     INodeNo, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
@@ -16,13 +17,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// How long the kernel may believe what it was told: nothing changes behind its back, and after a power loss it starts afresh.
+/// How long the kernel may cache answers: files change only through it, and a power loss remounts.
 const TRUSTED: Duration = Duration::from_secs(3_600);
 /// Handles carry nothing: files are known by their nodes.
 const HANDLE: FileHandle = FileHandle(0);
 
 /// One mount of a layer.
-pub(super) struct Front(pub(super) Arc<Layer>);
+pub(super) struct FuseServer(pub(super) Arc<OverlayFs>);
 
 fn attributes(node: u64, metadata: &Metadata) -> FileAttr {
     let time = |time: io::Result<SystemTime>| time.unwrap_or(SystemTime::UNIX_EPOCH);
@@ -59,7 +60,7 @@ fn kind(of: std::fs::FileType) -> FileType {
     }
 }
 
-impl Front {
+impl FuseServer {
     fn attributes(&self, node: u64) -> io::Result<FileAttr> {
         Ok(attributes(node, &self.0.metadata(node)?))
     }
@@ -127,7 +128,7 @@ fn times(accessed: Option<TimeOrNow>, modified: Option<TimeOrNow>) -> FileTimes 
     times
 }
 
-impl Filesystem for Front {
+impl Filesystem for FuseServer {
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         match self.0.lookup(parent.0, name) {
             Ok((node, found)) => reply.entry(&TRUSTED, &attributes(node, &found), Generation(0)),

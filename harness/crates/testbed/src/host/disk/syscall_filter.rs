@@ -1,13 +1,14 @@
-//! Stands between what runs on a host and the kernel, and lets system calls on files of one directory fail or take longer.
+//! Makes system calls of a host's processes on files of one directory fail or take longer.
 //!
-//! It needs no device and no rights. The calls of the host's thread, and so of every replica it starts, are trapped
-//! ([`super::calls`]); a thread of the controller's hears of each ([`super::notices`]), looks in `/proc` which file is
-//! meant, and answers: go on, fail, or go on later. It never sleeps over one call, since others wait behind it, and
-//! whoever waits can be killed. What a call would do is done by the kernel or not at all: nothing is done in its place.
+//! It needs no device and no privileges. The calls of the host's thread, and so of every replica it
+//! starts, are trapped ([`super::calls`]). A thread of the controller receives each
+//! ([`super::seccomp_notify`]), looks up its file in `/proc`, and answers: continue, fail, or
+//! continue later. It never sleeps during one call, because others wait behind it, and a waiting
+//! process can be killed. The kernel executes a call or nothing does: no call is emulated.
 
 use super::calls::{self, Call, Deed};
 use super::fault::{Counts, Fault, Switch, Wish};
-use super::notices::{self, Notice};
+use super::seccomp_notify::{self, Notice};
 use crate::host::thread::Host;
 use anyhow::{Context as _, Result, anyhow};
 use nix::errno::Errno;
@@ -22,23 +23,24 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// A directory and who watches over it. It must go after everything that was started on its host since it came.
-pub(super) struct Gate {
+/// A directory and its supervising thread. It must outlive every process that its host starts.
+pub(super) struct SyscallFilter {
     directory: PathBuf,
     switch: Arc<Switch>,
     bell: Option<UnixStream>,
     keeper: Option<JoinHandle<()>>,
 }
 
-impl Gate {
-    /// Makes a directory and watches over it, as far as what this host starts from now on is concerned.
+impl SyscallFilter {
+    /// Makes a directory and watches over it, as far as what this host starts from now on is
+    /// concerned.
     pub(super) fn stand(host: &Host, directory: &Path) -> Result<Self> {
-        let cannot = || format!("{} cannot be made", directory.display());
+        let cannot = || format!("cannot create {}", directory.display());
         fs::create_dir_all(directory).with_context(cannot)?;
         // The kernel tells whole paths without links.
         let directory = fs::canonicalize(directory).with_context(cannot)?;
         let filter = calls::filter().ok_or_else(|| anyhow!("the filter is for x86-64 only"))?;
-        let listener = host.run(move || notices::trap(&filter))?;
+        let listener = host.run(move || seccomp_notify::trap(&filter))?;
         let listener = listener.context("the kernel has system calls of replicas not trapped")?;
         let (bell, hears) = UnixStream::pair().context("no socket to ring with")?;
         let switch = Arc::new(Switch::default());
@@ -50,7 +52,7 @@ impl Gate {
             waiting: Vec::new(),
         };
         let keeper = std::thread::Builder::new().name("gate".to_owned()).spawn(|| keeper.keep());
-        let keeper = keeper.context("the thread of a gate cannot be started")?;
+        let keeper = keeper.context("cannot start the thread of a gate")?;
         Ok(Self { directory, switch, bell: Some(bell), keeper: Some(keeper) })
     }
 
@@ -58,10 +60,10 @@ impl Gate {
         &self.directory
     }
 
-    /// Changes what is wrong, which whoever waits learns at once; what was done until then.
+    /// Changes the fault, also for waiting calls; returns the counts until then.
     pub(super) fn set(&self, fault: Fault) -> Counts {
         let counts = self.switch.set(fault);
-        // Nobody is there to hear it only when it is all over.
+        // The receiver is gone only during shutdown.
         self.bell.iter().for_each(|mut bell| drop(bell.write(&[1])));
         counts
     }
@@ -71,10 +73,10 @@ impl Gate {
     }
 }
 
-impl Drop for Gate {
+impl Drop for SyscallFilter {
     fn drop(&mut self) {
         drop(self.bell.take());
-        // It ends now that nobody can ring any more; that it has died already was said.
+        // The thread ends now that the bell is closed; a panic was reported already.
         drop(self.keeper.take().map(JoinHandle::join));
     }
 }
@@ -102,7 +104,7 @@ impl Waiting {
 }
 
 impl Keeper {
-    /// Answers until nobody can ring any more, or nobody is left who could be trapped.
+    /// Answers calls until the bell is closed, or no trapped process is left.
     fn keep(mut self) {
         loop {
             let (called, rung) = self.await_someone();
@@ -136,7 +138,7 @@ impl Keeper {
     }
 
     fn treat_next(&mut self) {
-        let Ok(Some(notice)) = notices::hear(self.listener.as_fd()) else { return };
+        let Ok(Some(notice)) = seccomp_notify::hear(self.listener.as_fd()) else { return };
         let said = match self.fate(&notice) {
             Ok(Some(delay)) => {
                 return self.waiting.push(Waiting { id: notice.id, since: Instant::now(), delay });
@@ -153,7 +155,7 @@ impl Keeper {
         let (over, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(so);
         self.waiting = rest;
         for waiting in over {
-            // One that is let go early is no evidence of what is wrong by now, nor is one whose process was killed.
+            // A call released early, or of a killed process, is no evidence of the current fault.
             if self.answer(waiting.id, Ok(())) && waiting.left().is_zero() {
                 self.switch.delayed(waiting.since.elapsed());
             }
@@ -162,7 +164,7 @@ impl Keeper {
 
     /// Whether anyone was there to hear it: who has died needs no answer.
     fn answer(&self, id: u64, said: Result<(), Errno>) -> bool {
-        notices::answer(self.listener.as_fd(), id, said).unwrap_or(false)
+        seccomp_notify::answer(self.listener.as_fd(), id, said).unwrap_or(false)
     }
 
     /// How much longer a call is to take, or why it fails.
@@ -208,7 +210,7 @@ impl File {
         self.process.join("fd").join(&self.descriptor)
     }
 
-    /// Whether it is in that directory, or is that. A file that has lost its name is still told where it was.
+    /// Whether it is in that directory, or is that. A deleted file still has its former path.
     fn is_below(&self, directory: &Path) -> bool {
         fs::read_link(self.link()).is_ok_and(|path| path.starts_with(directory))
     }

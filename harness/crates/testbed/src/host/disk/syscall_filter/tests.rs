@@ -1,6 +1,7 @@
-//! Lets real programs, and their children, meet a gate: what they ask of files fails or takes longer, and nothing else.
+//! Lets real programs, and their children, meet a gate: what they ask of files fails or takes
+//! longer, and nothing else.
 
-use super::super::{Damage, Disk, Means};
+use super::super::{Damage, Disk, DiskBackend};
 use super::*;
 use crate::host::process::Replica;
 use crate::not_run::not_run;
@@ -19,7 +20,7 @@ impl Scene {
     fn new() -> Option<Self> {
         let place = tempfile::tempdir().expect("a directory");
         let host = Host::shared("n1").expect("a thread starts");
-        match Disk::make(Means::Gate, &host, &place.path().join("data")) {
+        match Disk::make(DiskBackend::Seccomp, &host, &place.path().join("data")) {
             Ok(disk) => Some(Self { disk, host, place }),
             Err(why) => {
                 not_run(format!("{why:#}"));
@@ -96,7 +97,7 @@ fn a_full_disk_is_full_below_its_directory_only_and_lets_syncs_and_shorter_files
 }
 
 #[test]
-fn a_slow_sync_holds_up_nobody_else() {
+fn a_slow_sync_delays_no_other_process() {
     let Some(scene) = Scene::new() else { return };
     scene.disk.set(Fault::Slow(Duration::from_millis(400)));
     let began = Instant::now();
@@ -135,7 +136,7 @@ fn who_waits_for_a_slow_disk_can_be_killed_at_once_and_the_next_is_served() {
 }
 
 #[test]
-fn a_disk_that_becomes_whole_lets_go_whoever_waits_for_it() {
+fn healing_the_disk_releases_waiting_calls() {
     let Some(scene) = Scene::new() else { return };
     scene.disk.set(Fault::Slow(Duration::from_secs(60)));
     let mut replica = scene.start(SYNC);
@@ -153,7 +154,7 @@ fn a_disk_that_becomes_whole_lets_go_whoever_waits_for_it() {
 fn there_is_no_way_around_by_a_ring() {
     let Some(scene) = Scene::new() else { return };
     let set_up = || {
-        #[expect(unsafe_code, reason = "nobody offers this call")]
+        #[expect(unsafe_code, reason = "no library offers this call")]
         // SAFETY: the kernel refuses the call before it looks at the pointer, which leads nowhere.
         let made = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, std::ptr::null::<u8>()) };
         Errno::result(made).map(drop)

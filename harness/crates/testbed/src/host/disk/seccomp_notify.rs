@@ -1,17 +1,20 @@
-//! Speaks the kernel's seccomp protocol: has the calls of a thread and its children trapped, hears of them, answers.
+//! Implements the kernel's seccomp notification protocol: traps calls of a thread and its children,
+//! receives them and answers.
 //!
-//! The filter belongs to a thread for good, and to all it starts from then on, whatever becomes of them. As long as the
-//! listener is open, a trapped call waits for its answer, though never against SIGKILL. Once it is closed such calls fail, so
-//! it must outlive everybody who is trapped.
+//! The filter applies to a thread and all its future children for good. While the listener is open,
+//! a trapped call waits for its answer, but can still be ended by SIGKILL. Once it is closed such
+//! calls fail, so it must outlive every trapped process.
 
 use nix::errno::Errno;
 use nix::libc::{self, c_long, c_ulong, c_void, sock_filter};
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
-/// The kernel's structures may have grown since ours were written down; it is told none of their sizes.
+/// The kernel's structures may have grown since ours were written down; it is told none of their
+/// sizes.
 const ROOM: usize = 512;
-/// Wakes whoever waits for an answer on the processor of the one who answers: both take turns anyway. Since Linux 6.6.
+/// Wakes the waiting process on the processor of the answering one, because they alternate anyway.
+/// Since Linux 6.6.
 const WAKE_HERE: u64 = 1;
 
 #[repr(C)]
@@ -38,7 +41,8 @@ pub(super) fn trap(filter: &[sock_filter]) -> io::Result<OwnedFd> {
     // Without it an ordinary user may set no filter: setuid programs must not be deceived.
     nix::sys::prctl::set_no_new_privs()?;
     let listener = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
-    // So that a signal does not make a process ask once more what it is waiting for. Since Linux 5.19.
+    // So that a signal does not make a process ask once more what it is waiting for. Since Linux
+    // 5.19.
     let calmly = listener | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
     let opened = match set_filter(filter, calmly) {
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => set_filter(filter, listener),
@@ -55,8 +59,8 @@ fn set_filter(filter: &[sock_filter], flags: c_ulong) -> io::Result<OwnedFd> {
     };
     let mode = libc::SECCOMP_SET_MODE_FILTER;
     #[expect(unsafe_code, reason = "neither std nor nix sets a filter of system calls")]
-    // SAFETY: the program and what it points to live until the call returns, and the kernel only reads them; what it
-    // returns is a new descriptor that nobody else owns.
+    // SAFETY: the program and its instructions live until the call returns, and the kernel only
+    // reads them; it returns a new descriptor that has no other owner.
     unsafe {
         let opened = libc::syscall(libc::SYS_seccomp, mode, flags, &raw const program);
         let opened = i32::try_from(Errno::result(opened)?).map_err(io::Error::other)?;
@@ -104,7 +108,7 @@ pub(super) fn answer(
     done(ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, (&raw mut told).cast()))
 }
 
-/// Whether it was done: whoever was meant may be gone.
+/// Whether the answer was delivered; the process may have exited.
 fn done(result: io::Result<()>) -> io::Result<bool> {
     match result {
         Ok(()) => Ok(true),
@@ -117,7 +121,7 @@ fn done(result: io::Result<()>) -> io::Result<bool> {
 fn ioctl(listener: BorrowedFd<'_>, request: libc::Ioctl, argument: *mut c_void) -> io::Result<()> {
     let of = listener.as_raw_fd();
     #[expect(unsafe_code, reason = "nix does not know these ioctls")]
-    // SAFETY: this module passes only structures that are larger than any the kernel has for this, and that live on.
+    // SAFETY: this module passes only structures larger than the kernel's, which live on.
     let result = unsafe { libc::ioctl(of, request, argument) };
     Errno::result(result)?;
     Ok(())

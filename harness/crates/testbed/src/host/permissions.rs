@@ -2,7 +2,8 @@
 
 use nix::errno::Errno;
 
-/// Settings that forbid unprivileged namespaces: file, the value that forbids, the command that permits.
+/// Settings that forbid unprivileged namespaces: file, the value that forbids, the command that
+/// permits.
 const SWITCHES: &[(&str, &str, &str)] = &[
     (
         "/proc/sys/kernel/unprivileged_userns_clone",
@@ -19,7 +20,7 @@ const SWITCHES: &[(&str, &str, &str)] = &[
 ];
 
 /// What was refused, and how the kernel put it.
-pub(super) fn refusal(what: &str, errno: Errno) -> String {
+pub(super) fn describe_refusal(what: &str, errno: Errno) -> String {
     format!("{what} was refused ({})", errno.desc())
 }
 
@@ -60,7 +61,7 @@ mod tests {
             |path: &str| if path.ends_with("status") { "Seccomp:\t2\n" } else { "" }.to_owned();
         assert!(remedy_by(docker).contains("seccomp=unconfined"));
         assert!(remedy_by(|_| String::new()).contains("run as root"));
-        let text = refusal("a namespace", Errno::EPERM);
+        let text = describe_refusal("a namespace", Errno::EPERM);
         assert_eq!(text, "a namespace was refused (Operation not permitted)");
     }
 }

@@ -1,13 +1,14 @@
-//! Finds every process that belongs to a replica, and says what the kernel says of them.
+//! Finds every process of a replica, and reads its state from the kernel.
 //!
-//! In a pid namespace of its own a replica cannot lose any; without one, whoever leaves its process group is missed.
-//! A process that is dead but not yet reaped is nobody. Not found: who lives in pid namespaces that the replica made.
+//! In a pid namespace of its own a replica cannot lose a process; without one, a process that
+//! leaves the process group is missed. Zombies do not count. Processes in pid namespaces that the
+//! replica itself creates are not found.
 
 use anyhow::{Context as _, Result, anyhow};
 use std::path::{Path, PathBuf};
 
 /// What holds a replica's processes together.
-pub(super) enum Kin {
+pub(super) enum ProcessTree {
     /// The process group that a replica leads.
     Group(i32),
     /// A pid namespace.
@@ -24,9 +25,11 @@ pub(super) enum Kin {
 pub struct Sample {
     /// The process, as numbered in the sandbox.
     pub pid: i32,
-    /// When it started, in clock ticks since boot: together with the pid this names a process for good.
+    /// When it started, in clock ticks since boot: together with the pid this names a process for
+    /// good.
     pub start_time: u64,
-    /// `R` running, `S` sleeping, `T` stopped, `Z` dead but not reaped, …; `T` only if all its threads are stopped.
+    /// `R` running, `S` sleeping, `T` stopped, `Z` dead but not reaped, …; `T` only if all its
+    /// threads are stopped.
     pub state: char,
     /// User and system time of all its threads, in clock ticks.
     pub cpu_ticks: u64,
@@ -43,10 +46,10 @@ impl Sample {
     }
 }
 
-impl Kin {
+impl ProcessTree {
     /// The namespace that was made for this init.
     pub(super) fn below(init: i32) -> Result<Self> {
-        let name = namespace(init).context("the replica's init cannot be looked at")?;
+        let name = namespace(init).context("cannot inspect the replica's init")?;
         Ok(Self::Namespace { init, name })
     }
 
@@ -82,7 +85,8 @@ fn alive(pid: i32) -> Option<Process> {
     (!process.sample.is_dead()).then_some(process)
 }
 
-/// What the kernel says of a process and of those that belong to it: they stand still if all of their threads do.
+/// What the kernel says of a process and of those that belong to it: they stand still if all of
+/// their threads do.
 pub(super) fn sample(pid: i32, members: &[i32]) -> Result<Sample> {
     let mut all = closely(pid)?;
     for other in members.iter().filter(|other| **other != pid) {
@@ -102,11 +106,12 @@ fn closely(pid: i32) -> Result<Sample> {
     let mut sample = look(&process)?.sample;
     let tasks = process.join("task");
     for task in
-        std::fs::read_dir(&tasks).with_context(|| format!("{} cannot be read", tasks.display()))?
+        std::fs::read_dir(&tasks).with_context(|| format!("cannot read {}", tasks.display()))?
     {
         // A thread that is gone by now is not running either.
         let thread = task.ok().and_then(|task| look(&task.path()).ok());
-        // One that waits for the disk does not stop before the disk has answered, and works a little then.
+        // One that waits for the disk does not stop before the disk has answered, and works a
+        // little then.
         sample.state = thread
             .map(|thread| thread.sample)
             .filter(|thread| !thread.is_stopped())
@@ -118,8 +123,7 @@ fn closely(pid: i32) -> Result<Sample> {
 /// What the kernel says of a process or a thread.
 fn look(directory: &Path) -> Result<Process> {
     let path = directory.join("stat");
-    let stat =
-        std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let stat = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     parse(&stat).ok_or_else(|| anyhow!("{} is not of the form proc(5) describes", path.display()))
 }
 

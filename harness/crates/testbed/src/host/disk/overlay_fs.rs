@@ -1,8 +1,9 @@
-//! Passes every request on to a directory below, and knows at any moment how to make that what was last synced.
+//! Passes every request on to a directory below, and knows at any moment how to make that what was
+//! last synced.
 //!
-//! Below, everything stands where programs see it. A file that has lost its last name and would have one after a power
-//! loss waits in the stash, a second directory on the same file system. A sync is a sync of what is below.
-//! Locks are taken in this order: the tree, then one file.
+//! Below, everything stands where programs see it. A file that has lost its last name and would
+//! have one after a power loss waits in the stash, a second directory on the same file system. A
+//! sync is a sync of what is below. Locks are taken in this order: the tree, then one file.
 
 use super::fault::{Switch, Wish};
 use super::names::{Entry, Names, ROOT};
@@ -18,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A directory below, seen through what can go wrong.
 #[derive(Debug)]
-pub(super) struct Layer {
+pub(super) struct OverlayFs {
     below: PathBuf,
     stash: PathBuf,
     /// What goes wrong.
@@ -50,7 +51,7 @@ struct Data {
 
 /// What a power loss took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Loss {
+pub struct LostWrites {
     /// Bytes that are no more what they were.
     pub bytes: u64,
     /// Files that held them.
@@ -79,7 +80,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Layer {
+impl OverlayFs {
     /// A layer over an empty directory, with a stash on the same file system.
     pub(super) fn new(below: PathBuf, stash: PathBuf) -> io::Result<Self> {
         if fs::read_dir(&below)?.next().is_some() {
@@ -198,7 +199,8 @@ impl Layer {
         Ok(())
     }
 
-    /// Clears the place below that a name stands for: a node that will be needed again goes to the stash.
+    /// Clears the place below that a name stands for: a node that will be needed again goes to the
+    /// stash.
     fn clear(&self, tree: &mut Tree, parent: u64, name: &OsStr, node: u64) -> io::Result<()> {
         let path = self.entry(tree, parent, name);
         let is_directory = tree.node(node)?.is_directory;
@@ -310,7 +312,8 @@ impl Layer {
         Ok(())
     }
 
-    /// Makes a file durable. A program's next write to it waits in the kernel meanwhile, as with any other disk.
+    /// Makes a file durable. A program's next write to it waits in the kernel meanwhile, as with
+    /// any other disk.
     pub(super) fn sync(&self, node: u64, data_only: bool) -> io::Result<()> {
         self.switch.admit_sync()?;
         self.with_file(node, |data, file| {
@@ -378,11 +381,11 @@ impl Layer {
         &self.below
     }
 
-    /// Makes everything below what it was when it was last synced, but for the first so many thousandths of what
-    /// was written to each file since. Nobody may have anything open.
-    pub(super) fn lose(&self, thousandths: u64) -> io::Result<Loss> {
+    /// Reverts everything to the last synced state, except the first so many thousandths of each
+    /// file's writes since then. No file may be open.
+    pub(super) fn lose(&self, thousandths: u64) -> io::Result<LostWrites> {
         let mut tree = lock(&self.tree);
-        let mut loss = Loss::default();
+        let mut loss = LostWrites::default();
         for node in tree.nodes.values() {
             let data = std::mem::take(&mut *lock(&node.data));
             if let Some((file, unsynced)) = data.open.filter(|(_, it)| !it.is_nothing()) {
@@ -404,7 +407,7 @@ impl Layer {
         Ok(loss)
     }
 
-    /// Lets everything become durable, as it does by itself in time. Nobody may have anything open.
+    /// Makes everything durable, as happens by itself in time. No file may be open.
     pub(super) fn settle(&self) -> io::Result<()> {
         let mut tree = lock(&self.tree);
         tree.nodes.values().for_each(|node| *lock(&node.data) = Data::default());
