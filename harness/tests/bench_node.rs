@@ -1,4 +1,5 @@
-//! Runs `harness bench node` and `harness bench faults` for a moment: what it prints adds up, and nothing is left behind.
+//! Runs `harness bench node` and `harness bench faults` for a moment: what it prints adds up, and
+//! nothing is left behind.
 
 mod not_run;
 

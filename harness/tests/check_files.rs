@@ -221,7 +221,7 @@ const KEYED: &str = r#"{"index":0,"time":0,"type":"invoke","process":0,"f":"writ
 "#;
 
 #[test]
-fn a_certificate_is_accepted_by_whoever_replays_it() {
+fn a_certificate_is_accepted_when_it_is_replayed() {
     let here = files(&[("k.jsonl", KEYED), ("bad.edn", STALE)]);
     let (code, _, err) = check(&here, "--model cas-register k.jsonl --certificate k.json");
     assert_eq!((code, err.as_str()), (Some(0), "harness: k.jsonl: certificate: k.json\n"));
@@ -257,7 +257,8 @@ fn bad_input_is_told_with_file_line_column_and_reason() {
     );
     let whole = format!("{first}\n{{\"type\":\"nonsense\",\"process\":0}}");
     let torn = format!("{first}\n{{\"type\":\"ok\",\"proc");
-    let edn = "{:type :invoke, :process 0, :f :read}\n{:type :ok, :process 0, :f :read, :value 9223372036854775808}\n";
+    let edn = "{:type :invoke, :process 0, :f :read}\n\
+               {:type :ok, :process 0, :f :read, :value 9223372036854775808}\n";
     let here = files(&[
         ("big.jsonl", &wrong),
         ("whole.jsonl", &whole),

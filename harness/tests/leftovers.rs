@@ -1,4 +1,5 @@
-//! Has the harness killed in the middle of some faults, as `harness bench leftovers` does it for each kind, 20 times.
+//! Has the harness killed in the middle of some faults, as `harness bench leftovers` does it for
+//! each kind, 20 times.
 
 mod not_run;
 

@@ -1,6 +1,8 @@
-//! Runs the Maelstrom programs that come with this tool as a user would: right ones pass, broken ones are convicted.
+//! Runs the Maelstrom programs that come with this tool as a user would: right ones pass, broken
+//! ones are convicted.
 //!
-//! A few runs are under way at once: each mostly waits, and many would starve each other on a small machine.
+//! A few runs are under way at once: each mostly waits, and many would starve each other on a small
+//! machine.
 
 mod not_run;
 
@@ -14,7 +16,8 @@ use std::sync::{Mutex, PoisonError};
 static LANES: [Mutex<()>; 4] = [const { Mutex::new(()) }; 4];
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
-/// A node: its file, its workload with what it needs besides, and by which word of the verdict its broken self is known.
+/// A node: its file, its workload with what it needs besides, and by which word of the verdict its
+/// broken self is known.
 type Program = (&'static str, &'static str, &'static str);
 
 const PYTHON: &[Program] = &[

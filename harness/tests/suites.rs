@@ -29,7 +29,8 @@ fn tiny(limit: &str) -> (tempfile::TempDir, Output) {
 
 #[test]
 fn a_suite_runs_is_listed_and_is_not_run_twice() {
-    // On a busy machine so few operations overlap a fault that nothing is proven: then more time is given.
+    // On a busy machine so few operations overlap a fault that nothing is proven: then more time is
+    // given.
     let (ground, output) = match tiny("5s") {
         (_, short) if short.status.code() == Some(2) => tiny("30s"),
         enough => enough,

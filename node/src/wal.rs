@@ -218,7 +218,8 @@ pub fn decode(segments: &[Segment<'_>], groups: Group) -> Result<Recovered, Refu
     decode_with(segments, groups, Trust::Checksums)
 }
 
-/// The same as a bug has it: whatever can be decoded is believed, and what follows is cut off as if it were torn.
+/// The same as a bug has it: whatever can be decoded is believed, and what follows is cut off as if
+/// it were torn.
 pub fn decode_blindly(segments: &[Segment<'_>], groups: Group) -> Recovered {
     decode_with(segments, groups, Trust::Blind).unwrap_or_else(|_| Recovered::of(groups))
 }

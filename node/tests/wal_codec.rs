@@ -1,6 +1,6 @@
-//! Corrupts logs in every way that a file allows, and checks what decoding returns: everything before
-//! the last mark is recovered or the log is rejected, everything after it is recovered or truncated,
-//! and nothing panics.
+//! Corrupts logs in every way that a file allows, and checks what decoding returns: everything
+//! before the last mark is recovered or the log is rejected, everything after it is recovered or
+//! truncated, and nothing panics.
 
 use node::raft::{Entry, HardState, Payload, Position, Stored};
 use node::wal::{Flaw, Record, SEGMENT_HEADER, Segment, decode, encode_batch, segment_header};
@@ -16,7 +16,8 @@ struct Log {
 }
 
 impl Log {
-    /// Writes batches `(payload, roll, lag)`: `roll` begins a segment, and the mark lags `lag` batches.
+    /// Writes batches `(payload, roll, lag)`: `roll` begins a segment, and the mark lags `lag`
+    /// batches.
     fn write(batches: &[(Vec<u8>, bool, usize)]) -> Self {
         let mut log = Self::default();
         for (number, (payload, roll, lag)) in batches.iter().enumerate() {

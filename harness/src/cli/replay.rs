@@ -1,4 +1,5 @@
-//! `harness replay`: carries out a run again, with its configuration, its seed and the schedule that it recorded.
+//! `harness replay`: carries out a run again, with its configuration, its seed and the schedule
+//! that it recorded.
 
 use super::failure::{Failure, usage};
 use super::output::Telling;

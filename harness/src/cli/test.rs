@@ -1,4 +1,5 @@
-//! `harness test`: makes a plan of the arguments, enters the sandbox, carries the plan out, reports.
+//! `harness test`: makes a plan of the arguments, enters the sandbox, carries the plan out,
+//! reports.
 
 mod table;
 

@@ -1,9 +1,10 @@
-//! Says that a test could not run here, where everybody sees it: what a test that passes prints is swallowed.
+//! Reports that a test could not run on this machine. It writes to standard error directly, because
+//! the test runner hides what a passing test prints.
 
 use std::fmt::Display;
 use std::io::Write as _;
 
-/// Says on standard error which test lacked what. Whoever calls it returns, and the test passes without having tried.
+/// Prints which test lacks what. The caller then returns, and the test passes without having run.
 pub(crate) fn not_run(why: impl Display) {
     let thread = std::thread::current();
     let line = format!("NOT RUN: {}: {why}\n", thread.name().unwrap_or("a test"));

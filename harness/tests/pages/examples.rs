@@ -1,4 +1,5 @@
-//! Runs the examples of `harness check`: histories that a page holds must get the verdict it states.
+//! Runs the examples of `harness check`: histories that a page holds must get the verdict it
+//! states.
 
 use crate::commands::{HARNESS, words};
 use crate::markdown::{Block, Page, pages};

@@ -1,4 +1,5 @@
-//! Keeps the pages short and plain: length of sentences, banned words, limits of README and glossary.
+//! Keeps the pages short and plain: length of sentences, banned words, limits of README and
+//! glossary.
 
 use crate::markdown::{Page, inline_code, pages, root};
 

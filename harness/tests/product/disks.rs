@@ -1,4 +1,4 @@
-//! Lets disks of real replicas lose power and fail: promises that need a sync are broken without one, and only then.
+//! Tests disk faults on real replicas: power loss exposes a store that does not sync, and no other.
 
 use crate::ground::{Ground, VALID, acquitted_showing, convicted, json, printed, signal, told};
 use crate::not_run::not_run;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
-/// What the doctor says of disks to whoever that is.
+/// The line of `harness doctor` about disks, for the user of this directory.
 fn doctor(ground: &Ground) -> String {
     let doctor = String::from_utf8_lossy(&ground.run("doctor").stdout).into_owned();
     let line = doctor.lines().find(|line| line.contains(" disks ")).expect("it looks at disks");
@@ -39,7 +39,7 @@ fn disks_can_lose_power() -> bool {
     able
 }
 
-/// What may be asked for where `/dev/fuse` is closed, as it is to most users; nothing where nobody can be them.
+/// A directory for a user without access to `/dev/fuse`; `None` if there is no such user here.
 fn without_fuse() -> Option<Ground> {
     let ground = Ground::of_an_ordinary_user()?;
     let line = doctor(&ground);
@@ -61,7 +61,7 @@ fn evidence(output: &Output, words: &[&str]) -> bool {
 }
 
 #[test]
-fn a_power_loss_takes_nothing_from_whoever_syncs_and_everything_from_whoever_does_not() {
+fn a_power_loss_convicts_a_store_that_does_not_sync_and_no_other() {
     if !disks_can_lose_power() {
         return;
     }
@@ -123,7 +123,8 @@ fn where_fuse_is_closed_other_disk_faults_still_bite_and_power_loss_is_refused_w
     let Some(ground) = without_fuse() else { return };
     let refused = ground.run("test --nemesis kill,disk --time-limit 2s");
     assert_eq!(refused.status.code(), Some(3), "{}", told(&refused));
-    let left = "--nemesis kill,bit-rot,disk-error,disk-full,lost-write,misdirected-write,slow-disk,truncate";
+    let left = "--nemesis kill,bit-rot,disk-error,disk-full,lost-write,misdirected-write,\
+                slow-disk,truncate";
     assert!(told(&refused).contains(left), "{}", told(&refused));
     let faults =
         ["disk-error", "disk-full", "slow-disk", "truncate"].into_iter().zip((2..).step_by(3));

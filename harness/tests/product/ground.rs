@@ -1,9 +1,10 @@
-//! Gives each run of the product a directory and a turn of its own, and asks again what one run need not show.
+//! Gives each run of the product a directory and a turn of its own, and tries further seeds where
+//! one run proves too little.
 //!
-//! Two runs go on at a time: they wait more than they work, and more would starve each other on a small machine. A
-//! seeded bug needs a chance to show itself, and a fault needs operations that overlap it: so a conviction is asked of
-//! several seeds, and an *unknown* again with another seed and more time. What is never asked again is a conviction of
-//! a correct system.
+//! At most two runs are active at a time: more would starve each other on a small machine. One seed
+//! may not expose a seeded bug, and a fault may overlap too few operations. So a conviction is
+//! tried with several seeds, and *unknown* with another seed and more time. A conviction of a
+//! correct system fails the test at once.
 
 use crate::not_run::not_run;
 use nix::sys::signal::{Signal, kill};
@@ -17,7 +18,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// How many more runs may begin, and who waits for that.
+/// How many more runs may begin, and the threads that wait to begin one.
 static TURNS: (Mutex<usize>, Condvar) = (Mutex::new(2), Condvar::new());
 
 /// Exit codes of `harness test`.
@@ -28,15 +29,15 @@ pub(crate) const UNKNOWN: i32 = 2;
 /// The seeds that are tried, and how many times the asked time each of them is given.
 const TRIES: [(u64, u32); 5] = [(1, 1), (2, 1), (3, 1), (4, 3), (5, 3)];
 
-/// The user whom every system has for those who may do nothing.
-const NOBODY: u32 = 65_534;
+/// The conventional user without rights.
+const UNPRIVILEGED: u32 = 65_534;
 
 /// A directory to run in, alone.
 pub(crate) struct Ground {
     pub(crate) directory: TempDir,
-    /// The program: elsewhere, where whoever runs it cannot read it where it was built.
+    /// The program: a copy, where its user cannot read the build directory.
     program: PathBuf,
-    /// Who runs it, where that is somebody else.
+    /// The user that runs it, if it is not the user of these tests.
     user: Option<u32>,
     _turn: Turn,
 }
@@ -70,7 +71,8 @@ impl Ground {
         Self { directory, program, user: None, _turn: turn }
     }
 
-    /// One for somebody without rights: whoever runs these tests, or root in the shape of nobody.
+    /// A directory for a user without rights: the user of these tests, or [`UNPRIVILEGED`] if that
+    /// is root.
     pub(crate) fn of_an_ordinary_user() -> Option<Self> {
         let mut ground = Self::new();
         if !geteuid().is_root() {
@@ -78,12 +80,12 @@ impl Ground {
         }
         let program = ground.directory.path().join("harness");
         fs::copy(&ground.program, &program).expect("there is room");
-        let (path, nobody) = (ground.directory.path(), Some(NOBODY));
-        if let Err(why) = std::os::unix::fs::chown(path, nobody, nobody) {
-            not_run(format!("nobody cannot be given a directory ({why})"));
+        let (path, user) = (ground.directory.path(), Some(UNPRIVILEGED));
+        if let Err(why) = std::os::unix::fs::chown(path, user, user) {
+            not_run(format!("cannot give a directory to uid {UNPRIVILEGED} ({why})"));
             return None;
         }
-        (ground.program, ground.user) = (program, nobody);
+        (ground.program, ground.user) = (program, user);
         Some(ground)
     }
 

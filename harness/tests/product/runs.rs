@@ -114,7 +114,7 @@ fn a_torn_transaction_is_caught_and_its_history_goes_out_as_edn() {
 }
 
 #[test]
-fn a_stale_read_is_seen_and_a_read_nobody_serves_is_refused() {
+fn a_stale_read_is_seen_and_an_unsupported_read_is_refused() {
     let line = "test --workload follower-reads --nemesis none --nodes 3";
     let (ground, output) = convicted(&format!("{line} --read stale"), 5);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -254,7 +254,7 @@ fn what_cannot_be_written_is_the_machines_fault_and_not_an_error_in_this_tool() 
     }
 }
 
-/// A finding that nobody can print is a finding still.
+/// A finding keeps its exit code even if it cannot be printed.
 #[test]
 fn an_invalid_run_whose_words_find_no_room_still_ends_as_invalid() {
     let ground = Ground::new();
@@ -287,8 +287,8 @@ fn a_replica_that_dies_by_itself_is_started_again_and_its_death_is_not_forgotten
     let ground = Ground::new();
     let path = ground.directory.path().join("frail");
     let script = format!(
-        "#!/bin/sh\n[ \"$2\" = n2 ] && [ ! -e died ] && {{ : > died; timeout -s KILL 3 {harness} node \"$@\"; \
-         echo gave up; exit 9; }}\nexec {harness} node \"$@\"\n",
+        "#!/bin/sh\n[ \"$2\" = n2 ] && [ ! -e died ] && {{ : > died; \
+         timeout -s KILL 3 {harness} node \"$@\"; echo gave up; exit 9; }}\nexec {harness} node \"$@\"\n",
         harness = env!("CARGO_BIN_EXE_harness")
     );
     fs::write(&path, script).expect("a script");
@@ -309,7 +309,8 @@ fn a_replica_that_dies_by_itself_is_started_again_and_its_death_is_not_forgotten
 
 #[test]
 fn wrong_clocks_are_read_back_and_a_correct_system_does_not_care() {
-    let story = "at 500ms clock jump-back leader for 1s\nat 2s clock strobe for 1s\nat 2.5s kill one for 1s\n";
+    let story = "at 500ms clock jump-back leader for 1s\nat 2s clock strobe for 1s\n\
+                 at 2.5s kill one for 1s\n";
     let file = Story::new(story);
     let line = format!("test --schedule {} --format json", file.path());
     let able = Ground::new().run(&format!("{line} --time-limit 3s"));

@@ -1,4 +1,5 @@
-//! Tests systems that are not ours: a user's own server, etcd, Redis and ZooKeeper, each right and wrong.
+//! Tests systems that are not ours: a user's own server, etcd, Redis and ZooKeeper, each right and
+//! wrong.
 
 use crate::ground::{Ground, acquitted, convicted, there, told};
 use crate::not_run::not_run;
@@ -41,7 +42,7 @@ fn a_starter_file_is_written_once_and_is_a_system() {
 
 /// A server that answers, but not what its file expects: that is told before anything is judged.
 #[test]
-fn a_file_that_asks_for_the_wrong_thing_convicts_nobody() {
+fn a_file_with_a_wrong_request_convicts_no_system() {
     if !there("python3") {
         return;
     }

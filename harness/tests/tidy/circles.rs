@@ -100,8 +100,8 @@ impl Scopes {
         }
     }
 
-    /// The module in which the last name of this path is defined, as seen from a module; `None` for what another
-    /// crate defines, and for a path that ends on a module.
+    /// The module in which the last name of this path is defined, as seen from a module; `None` for
+    /// what another crate defines, and for a path that ends on a module.
     fn definition(&self, from: usize, path: &[String], hops: usize) -> Option<usize> {
         let (first, rest) = path.split_first()?;
         let scope = &self.modules[from];

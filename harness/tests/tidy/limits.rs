@@ -5,16 +5,18 @@ use crate::sources::{Crate, crates};
 use crate::words::{banned_lines, repeated_types, wide_lines};
 
 /// What is left to mend in one package; packages that are not listed have nothing.
-const REMAINING: &[(&str, Faults)] = &[];
-
-/// Types whose name two files of a package may share, with the reason.
-const SHARED_NAMES: &[(&str, &str, &str)] = &[];
+const REMAINING: &[(&str, Faults)] = &[
+    ("harness", Faults { wide_lines: 5, repeated_types: 29, ..Faults::NONE }),
+    ("harness/crates/engine", Faults { wide_lines: 27, ..Faults::NONE }),
+    ("harness/crates/testbed", Faults { wide_lines: 16, repeated_types: 20, ..Faults::NONE }),
+    ("node", Faults { wide_lines: 2, ..Faults::NONE }),
+];
 
 /// Files that list the banned words.
 const LISTS: [&str; 2] = ["tests/pages/prose.rs", "tests/tidy/words.rs"];
 
 /// How often a package breaks each rule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Faults {
     /// Lines wider than 100 columns.
     wide_lines: usize,
@@ -29,10 +31,18 @@ struct Faults {
 }
 
 impl Faults {
+    const NONE: Self = Self {
+        wide_lines: 0,
+        banned_words: 0,
+        repeated_types: 0,
+        files_in_circles: 0,
+        two_way_ties: 0,
+    };
+
     /// Those of a package, and where they are.
     fn of(package: &Crate) -> (Self, Vec<String>) {
         let mut places = Vec::new();
-        let mut faults = Self::default();
+        let mut faults = Self::NONE;
         for source in package.sources() {
             let wide: Vec<usize> = wide_lines(source).collect();
             let lists_them = LISTS.iter().any(|list| source.path.ends_with(list));
@@ -44,11 +54,8 @@ impl Faults {
             places.extend(banned.iter().map(|(line, word)| format!("{name}:{line}: {word:?}")));
         }
         for (name, files) in repeated_types(package) {
-            let allowed = |it: &&(&str, &str, &str)| it.0 == package.folder && it.1 == name;
-            if SHARED_NAMES.iter().find(allowed).is_none() {
-                faults.repeated_types += files.len();
-                places.push(format!("type {name} is defined in {}", files.join(", ")));
-            }
+            faults.repeated_types += files.len();
+            places.push(format!("type {name} is defined in {}", files.join(", ")));
         }
         let arrows = Arrows::of(package);
         for circle in arrows.circles() {
@@ -68,7 +75,7 @@ fn packages_keep_to_the_rules_or_to_what_remains() {
     for package in crates() {
         let (faults, places) = Faults::of(&package);
         let remaining = REMAINING.iter().find(|(folder, _)| *folder == package.folder);
-        let remaining = remaining.map_or_else(Faults::default, |(_, faults)| *faults);
+        let remaining = remaining.map_or(Faults::NONE, |(_, faults)| *faults);
         if faults != remaining {
             let folder = &package.folder;
             let places = places.join("\n  ");

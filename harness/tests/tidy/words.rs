@@ -1,10 +1,11 @@
-//! Keeps names and prose in the field's words: no banned word, no line too wide, each type's name its own.
+//! Keeps names and prose in the terms of the field: banned words, wide lines, repeated type names.
 
 use crate::functions::Definitions;
 use crate::sources::{Crate, Source};
 use std::collections::BTreeMap;
 
-/// Words that LANGUAGE of this project does without: the field says *client*, *replica*, *host*, *process*.
+/// Words that no page or source uses: the field says *client*, *replica*, *host*,
+/// *process*.
 pub(crate) const BANNED: &[&str] = &["everybody", "nobody", "somebody", "whoever", "whom"];
 
 /// The widest line of a Rust file, in characters.

@@ -1,5 +1,5 @@
-//! Limits the number of client connections: above it, a client gets an error and is disconnected, so
-//! that the others are served.
+//! Limits the number of client connections: above it, a client gets an error and is disconnected,
+//! so that the others are served.
 
 use super::metrics::Metrics;
 use axum::serve::Listener;

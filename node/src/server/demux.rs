@@ -1,5 +1,5 @@
-//! Demultiplexes what arrives from peers: a frame goes to its group, a change of a connection to all
-//! groups.
+//! Demultiplexes what arrives from peers: a frame goes to its group, a change of a connection to
+//! all groups.
 
 use super::frame::Envelope;
 use super::peer_event::PeerEvent;
@@ -17,8 +17,8 @@ impl Demux {
         Self(groups.into())
     }
 
-    /// Delivers a letter to its group; drops it if there is no such group. Returns whether the groups
-    /// still run.
+    /// Delivers a letter to its group; drops it if there is no such group. Returns whether the
+    /// groups still run.
     pub(super) async fn envelope(&self, from: ServerId, envelope: Envelope) -> bool {
         let Envelope { group, frame } = envelope;
         match usize::try_from(group).ok().and_then(|group| self.0.get(group)) {

@@ -1,4 +1,5 @@
-//! Connects one group's [`Runtime`] to the world: queues, connections, the storage thread, the clock.
+//! Connects one group's [`Runtime`] to the world: queues, connections, the storage thread, the
+//! clock.
 //!
 //! One task owns the runtime. Whatever happens elsewhere (a client's request, a peer's frame, a
 //! report of the disk) reaches it through its [`Inbox`]. The task waits for nothing but the next of

@@ -1,8 +1,8 @@
 //! Serves clients: every request gets one JSON reply within its deadline, and a reply claims only
 //! what is known.
 //!
-//! A request goes to the group of its keys ([`GroupHandle`]). A request on keys of several groups is
-//! rejected, as no group could answer it.
+//! A request goes to the group of its keys ([`GroupHandle`]). A request on keys of several groups
+//! is rejected, as no group could answer it.
 
 use super::args;
 use super::connections::ClientListener;

@@ -1,5 +1,5 @@
-//! Distinguishes a replica from one that has its name and an emptied data directory, and so has lost
-//! its votes and acknowledgements.
+//! Distinguishes a replica from one that has its name and an emptied data directory, and so has
+//! lost its votes and acknowledgements.
 //!
 //! The first start in a directory draws a random number, its incarnation. Each replica records the
 //! incarnation of every peer, durably and before it accepts messages, and rejects another one under

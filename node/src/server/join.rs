@@ -1,5 +1,5 @@
-//! Joins a cluster: asks a member to add this replica, and stores the answer durably before anything
-//! else.
+//! Joins a cluster: asks a member to add this replica, and stores the answer durably before
+//! anything else.
 //!
 //! Every later start uses the stored answer. A replica whose directory was emptied asks again and
 //! is rejected under its old name, so it cannot break votes and acknowledgements that it forgot.

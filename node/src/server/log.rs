@@ -1,5 +1,5 @@
-//! Writes log lines to standard error: one line per event, with the time in milliseconds and the name
-//! of the replica.
+//! Writes log lines to standard error: one line per event, with the time in milliseconds and the
+//! name of the replica.
 
 use crate::wal::Group;
 use std::fmt;

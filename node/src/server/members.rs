@@ -1,5 +1,5 @@
-//! Maps members to names and addresses. Founders are numbered in the order of their sorted names, so
-//! all replicas agree; later members get their ids from the log.
+//! Maps members to names and addresses. Founders are numbered in the order of their sorted names,
+//! so all replicas agree; later members get their ids from the log.
 //!
 //! Names of removed members are kept, as log lines may still mention them.
 

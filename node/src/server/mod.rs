@@ -75,8 +75,8 @@ const BACKLOG: i32 = 4096;
 /// Runs a replica until a signal stops it. The first word of the command line is the name of the
 /// command (`node`, or `harness node`).
 ///
-/// Exit codes: 0 after SIGTERM or SIGINT, 1 if the replica cannot start or continue, 254 for invalid
-/// arguments.
+/// Exit codes: 0 after SIGTERM or SIGINT, 1 if the replica cannot start or continue, 254 for
+/// invalid arguments.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match args::parse(args) {
         Ok(Invocation::Run(settings)) => run(*settings),

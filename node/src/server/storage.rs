@@ -1,8 +1,9 @@
-//! Runs the write-ahead log of all groups on a thread of its own, over the files of a data directory.
+//! Runs the write-ahead log of all groups on a thread of its own, over the files of a data
+//! directory.
 //!
 //! The thread takes everything that waits, of all groups, and lets the [`LogStore`] write it as one
-//! batch with one `fdatasync` (group commit). It reports a [`crate::raft::Persist`] only when that is
-//! durable. An error of the disk ends the replica.
+//! batch with one `fdatasync` (group commit). It reports a [`crate::raft::Persist`] only when that
+//! is durable. An error of the disk ends the replica.
 
 use super::log::Logger;
 use super::metrics::Metrics;

@@ -1,5 +1,5 @@
-//! Carries frames between replicas. Each replica keeps a connection to every other one, and sends each
-//! frame at most once.
+//! Carries frames between replicas. Each replica keeps a connection to every other one, and sends
+//! each frame at most once.
 //!
 //! A [`Link`] is the outgoing half. It queues a bounded number of frames while it is connected, and
 //! none while it is not. Frames queued when a connection breaks are lost, which Raft tolerates. A
@@ -112,8 +112,8 @@ impl Link {
         }
     }
 
-    /// Sends until the connection ends. A peer writes only to reject this replica, so reading detects
-    /// the end at once.
+    /// Sends until the connection ends. A peer writes only to reject this replica, so reading
+    /// detects the end at once.
     async fn carry(&self, mut stream: TcpStream, hello: &[u8]) -> End {
         let (reader, writer) = stream.split();
         tokio::select! {

@@ -372,8 +372,9 @@ fn random_faults_reach_rare_states() {
     assert!(enough, "committed, terms, runs, changes of members: {reached:?}");
 }
 
-/// Two bugs are too rare for random faults and have a transcript only: a forgotten vote matters only
-/// between the vote and the end of its term, a kept tail only if another server has the same tail.
+/// Two bugs are too rare for random faults and have a transcript only: a forgotten vote matters
+/// only between the vote and the end of its term, a kept tail only if another server has the same
+/// tail.
 #[test]
 fn random_faults_find_the_seeded_bugs() {
     // The last two violate no invariant: they only keep clients waiting.

@@ -1,8 +1,9 @@
 //! Sends the requests in `tests/conversations` to a new cluster of one replica, and compares its
-//! answers with the files, byte by byte. `REWRITE=1 cargo test` updates them; review every difference.
+//! answers with the files, byte by byte. `REWRITE=1 cargo test` updates them; review every
+//! difference.
 //!
-//! A line `> METHOD PATH [BODY]` is a request, `#` begins a comment, all other lines are the answer:
-//! status, `age-ms` if present, and body.
+//! A line `> METHOD PATH [BODY]` is a request, `#` begins a comment, all other lines are the
+//! answer: status, `age-ms` if present, and body.
 
 use super::cluster::Cluster;
 use reqwest::Method;

@@ -1,4 +1,5 @@
-//! Tests the features for operators: metrics, limits, JSON logs, traces and the stop on disk errors.
+//! Tests the features for operators: metrics, limits, JSON logs, traces and the stop on disk
+//! errors.
 
 use super::cluster::{Cluster, finish};
 use serde_json::{Value, json};

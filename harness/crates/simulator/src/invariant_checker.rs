@@ -1,8 +1,8 @@
 //! Checks Raft's five safety properties (paper, figure 3) after every step, in constant time.
 //!
 //! The checker keeps a chain of digests of every log. Each digest covers its entry and the digest
-//! before it, so two equal digests mean two equal prefixes, and logs are compared by two numbers. Its
-//! sources are what servers write (`Persist`), apply (`Commit`) and report (`StatusChanged`).
+//! before it, so two equal digests mean two equal prefixes, and logs are compared by two numbers.
+//! Its sources are what servers write (`Persist`), apply (`Commit`) and report (`StatusChanged`).
 
 use node::raft::{Effect, Entry, Index, Payload, Persist, Position, Role, ServerId, Stored, Term};
 use std::collections::BTreeMap;

@@ -1,11 +1,11 @@
 //! Simulates the store: its own core, runtime and log, over a network, disks, clocks and clients
 //! that a seed decides.
 //!
-//! The same seed gives the same run to the last byte, hundreds of times faster than real time. After
-//! every step an [`invariant_checker`] checks Raft's safety properties. The workload's own checks
-//! judge what the clients were told. When everything has healed, a leader and answers must come
-//! within a bound. Each seed draws its own mix of faults (swarm testing: Groce et al., ISSTA 2012),
-//! so that no kind of fault hides another.
+//! The same seed gives the same run to the last byte, hundreds of times faster than real time.
+//! After every step an [`invariant_checker`] checks Raft's safety properties. The workload's own
+//! checks judge what the clients were told. When everything has healed, a leader and answers must
+//! come within a bound. Each seed draws its own mix of faults (swarm testing: Groce et al., ISSTA
+//! 2012), so that no kind of fault hides another.
 //!
 //! [`plan`] is pure data, [`world`] plays it, [`shrink`] finds the smallest plan that still fails.
 

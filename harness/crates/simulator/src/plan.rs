@@ -153,8 +153,8 @@ fn compaction(rng: &mut Rng) -> Compaction {
     }
 }
 
-/// Phases of half a second to three, mostly with a fault, of the few kinds that this seed has (swarm
-/// testing).
+/// Phases of half a second to three, mostly with a fault, of the few kinds that this seed has
+/// (swarm testing).
 fn faults(setting: &Setting, rng: &mut Rng) -> Vec<Fault> {
     let mut kinds = KINDS;
     rng.shuffle(&mut kinds);

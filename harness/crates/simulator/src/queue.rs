@@ -1,7 +1,7 @@
 //! Orders what is going to happen by time, and then by when it was decided.
 //!
-//! The heap holds small keys, and the events stay in place beside it: moving whole events within the
-//! heap took a quarter of a simulation's time.
+//! The heap holds small keys, and the events stay in place beside it: moving whole events within
+//! the heap took a quarter of a simulation's time.
 
 use super::setting::Micros;
 use std::cmp::Reverse;

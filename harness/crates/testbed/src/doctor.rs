@@ -1,7 +1,8 @@
 //! Tries what a run needs on this machine and says what is missing and what to do about it.
 //!
-//! Nothing is guessed from `/proc` or from version numbers: the very code that a run uses makes namespaces, a
-//! network of two hosts with a one-way cut in it, and proxies, in processes that end right away.
+//! Nothing is guessed from `/proc` or from version numbers: the very code that a run uses makes
+//! namespaces, a network of two hosts with a one-way cut in it, and proxies, in processes that end
+//! right away.
 
 use crate::host::permissions::remedy;
 use crate::host::process::Replica;
@@ -50,7 +51,8 @@ struct Trouble {
     fix: Option<String>,
 }
 
-/// Tries everything, each thing in a process of its own. Must be called while this process has but one thread.
+/// Tries everything, each thing in a process of its own. Must be called while this process has but
+/// one thread.
 pub fn examine() -> Vec<Row> {
     let spaces = || Ok("user, mount, pid, network, hostname and ipc namespaces".to_owned());
     vec![

@@ -1,5 +1,5 @@
-//! Compares the log store with a brute-force twin under random writes and crashes: what was reported
-//! durable is read back, and beyond it nothing but a prefix of what was written later.
+//! Compares the log store with a brute-force twin under random writes and crashes: what was
+//! reported durable is read back, and beyond it nothing but a prefix of what was written later.
 
 use super::*;
 use crate::raft::{Entry, HardState, Membership, Payload, Position, Snapshot};
@@ -138,7 +138,8 @@ impl Twin {
     }
 }
 
-/// Whether a group's state was recovered. The snapshot of the next write may be there before its log.
+/// Whether a group's state was recovered. The snapshot of the next write may be there before its
+/// log.
 fn is_state(found: &Stored, expected: &Stored, next: Option<&Stored>) -> bool {
     let log = |it: &Stored| (it.hard_state, it.start, it.entries.clone());
     let snapshots = [Some(expected), next].into_iter().flatten().map(|it| &it.snapshot);

@@ -1,6 +1,7 @@
 //! Sends requests to the driver of one group, and answers in its place when the deadline passes.
 //!
-//! The deadline is enforced here, so it holds even if the driver is busy; a later answer is dropped.
+//! The deadline is enforced here, so it holds even if the driver is busy; a later answer is
+//! dropped.
 
 use super::response;
 use crate::kv::Command;

@@ -1,5 +1,5 @@
-//! Implements the runtime's [`Disk`] over the files of a data directory, which one process owns at a
-//! time.
+//! Implements the runtime's [`Disk`] over the files of a data directory, which one process owns at
+//! a time.
 
 use crate::runtime::{Disk, DiskError, DiskErrorKind};
 use nix::errno::Errno;

@@ -1,8 +1,8 @@
-//! Runs servers with disks that lose unsynced writes, and clients that record their answers, for all
-//! tests of the core.
+//! Runs servers with disks that lose unsynced writes, and clients that record their answers, for
+//! all tests of the core.
 //!
-//! A [`TestNode`] keeps the runtime's part of the contract in `raft/mod.rs`. A [`Cluster`] checks the
-//! servers and their answers after every step. Each test has its own network.
+//! A [`TestNode`] keeps the runtime's part of the contract in `raft/mod.rs`. A [`Cluster`] checks
+//! the servers and their answers after every step. Each test has its own network.
 
 mod clients;
 mod test_node;

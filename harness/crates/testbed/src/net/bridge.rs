@@ -1,7 +1,9 @@
-//! Builds a kernel bridge with one port per host, each host in a network namespace of its own, and cuts it.
+//! Builds a kernel bridge with one port per host, each host in a network namespace of its own, and
+//! cuts it.
 //!
-//! The controller is on the bridge itself, at 10.77.0.1: its connections pass no forward hook and are never cut.
-//! Everything lives in the sandbox's namespaces and goes with them; nothing has to be taken down.
+//! The controller is on the bridge itself, at 10.77.0.1: its connections pass no forward hook and
+//! are never cut. Everything lives in the sandbox's namespaces and goes with them; nothing has to
+//! be taken down.
 
 use super::filter::Filter;
 use super::nft::Cut;
@@ -208,8 +210,9 @@ pub(super) fn probes(id: HostId) -> Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Hosts know each other's hardware addresses for good. If they had to ask, a question lost while the links come
-/// up would cost a second, and a long one-way cut would silence the other direction too: its answers are cut.
+/// Hosts know each other's hardware addresses for good. If they had to ask, a question lost while
+/// the links come up would cost a second, and a long one-way cut would silence the other direction
+/// too: its answers are cut.
 pub(super) async fn configure(id: HostId, count: u8) -> Result<()> {
     let (connection, links, _) = new_connection()?;
     let driver = tokio::spawn(connection);

@@ -1,4 +1,5 @@
-//! Applies cuts to a bridge as one nf_tables transaction and reads what their rules dropped. Needs no `nft` binary.
+//! Applies cuts to a bridge as one nf_tables transaction and reads what their rules dropped. Needs
+//! no `nft` binary.
 //!
 //! A rule's counter goes with the rule, so it is read and banked before the rules are replaced.
 
@@ -68,7 +69,8 @@ fn commit((batch, last): (Vec<u8>, u32)) -> Result<()> {
 
 /// Sends and hands over what comes back until `is_last`; an error that comes back is an error.
 ///
-/// Each request has a socket of its own: what is left unread after an error cannot pass for the answer to the next.
+/// Each request has a socket of its own: what is left unread after an error cannot pass for the
+/// answer to the next.
 fn ask(bytes: &[u8], mut is_last: impl FnMut(&Message<'_>) -> bool) -> Result<()> {
     let socket = open()?;
     let fd = socket.as_raw_fd();

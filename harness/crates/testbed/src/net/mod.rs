@@ -1,12 +1,14 @@
 //! Connects hosts so that any directed link can be cut, and counts what passed to show that it was.
 //!
-//! A [`plan::LinkPlan`] says what is wanted. Backends make it so: [`bridge`], a kernel bridge between network
-//! namespaces whose forwarding nf_tables filters, and [`proxy`], TCP proxies in this process for machines that
-//! refuse namespaces. A third, [`switch`], takes the bridge's place where packets are to be delayed, lost or
-//! otherwise shaped. A fourth, [`router`], carries the messages
-//! of programs that speak on standard input and output. A change is one step: no moment shows half of it. The controller's own connections to the
-//! replicas are never cut, unless a plan for the switch says so. All backends send probes of their own over every directed link all the time, the way
-//! that replicas' bytes take, so evidence of a cut does not depend on what replicas happen to say.
+//! A [`plan::LinkPlan`] says what is wanted. Backends make it so: [`bridge`], a kernel bridge
+//! between network namespaces whose forwarding nf_tables filters, and [`proxy`], TCP proxies in
+//! this process for machines that refuse namespaces. A third, [`switch`], takes the bridge's place
+//! where packets are to be delayed, lost or otherwise shaped. A fourth, [`router`], carries the
+//! messages of programs that speak on standard input and output. A change is one step: no moment
+//! shows half of it. The controller's own connections to the replicas are never cut, unless a plan
+//! for the switch says so. All backends send probes of their own over every directed link all the
+//! time, the way that replicas' bytes take, so evidence of a cut does not depend on what replicas
+//! happen to say.
 
 mod bridge;
 mod filter;
@@ -77,7 +79,8 @@ pub struct Applied {
 impl Fabric {
     /// Builds the hosts and whole links between them; every link has been seen to work.
     ///
-    /// The seed decides what a switch leaves to chance, and a path has it capture every frame there.
+    /// The seed decides what a switch leaves to chance, and a path has it capture every frame
+    /// there.
     pub async fn build(
         backend: Backend,
         count: u8,
@@ -102,7 +105,8 @@ impl Fabric {
         Ok(Self { hosts, links })
     }
 
-    /// Builds a router and hosts whose replicas are to speak to it; every message is written down there.
+    /// Builds a router and hosts whose replicas are to speak to it; every message is written down
+    /// there.
     pub async fn routed(count: u8, rng: &Rng, routing: Routing, messages: &Path) -> Result<Self> {
         ensure!((1..=MOST).contains(&count), "a network has 1 to {MOST} hosts, not {count}");
         wake_loopback().await?;
@@ -121,7 +125,8 @@ impl Fabric {
         }
     }
 
-    /// Where a replica on `from` reaches the peer port of the one on `to`: every link has its own address.
+    /// Where a replica on `from` reaches the peer port of the one on `to`: every link has its own
+    /// address.
     pub fn dial_addr(&self, from: HostId, to: HostId) -> SocketAddr {
         match &self.links {
             Links::Proxy(proxies) if from != to => proxies.dial_addr(from, to),
@@ -176,8 +181,8 @@ impl Fabric {
         Ok(Applied { cuts: plan.cuts.len(), took: begin.elapsed() })
     }
 
-    /// Starts to count evidence. Call it right after [`Fabric::apply`], and [`Fabric::since`] before the next one:
-    /// what was under way while the links changed proves nothing.
+    /// Starts to count evidence. Call it right after [`Fabric::apply`], and [`Fabric::since`]
+    /// before the next one: what was under way while the links changed proves nothing.
     pub fn mark(&self) -> Mark {
         Mark(match &self.links {
             Links::Bridge(bridge) => bridge.mark(),

@@ -1,8 +1,9 @@
-//! Writes and reads the netlink messages of nf_tables that a set of cuts needs. Pure: bytes in, bytes out.
+//! Writes and reads the netlink messages of nf_tables that a set of cuts needs. Pure: bytes in,
+//! bytes out.
 //!
-//! Every cut is one rule of one chain on the bridge's forward hook: a frame that came in by the port of `from`
-//! and would go out by the port of `to` is counted and dropped, whatever it carries. A rule names its cut in its user
-//! data, so that its counter can be told apart later.
+//! Every cut is one rule of one chain on the bridge's forward hook: a frame that came in by the
+//! port of `from` and would go out by the port of `to` is counted and dropped, whatever it carries.
+//! A rule names its cut in its user data, so that its counter can be told apart later.
 
 use super::plan::HostId;
 use std::collections::BTreeMap;

@@ -1,7 +1,8 @@
 //! Sends numbered datagrams over every directed link all the time and notes which of them arrive.
 //!
-//! The sockets are the harness's own, opened in each host's namespace: a killed or stopped replica changes
-//! nothing. Numbers are only ever added, and a probe counts as offered once it has had time to arrive.
+//! The sockets are the harness's own, opened in each host's namespace: a killed or stopped replica
+//! changes nothing. Numbers are only ever added, and a probe counts as offered once it has had time
+//! to arrive.
 
 use super::plan::{HostId, hosts, pairs};
 use anyhow::{Context as _, Result, bail};
@@ -76,7 +77,8 @@ impl Book {
         self.lock().values().map(|sent| sent.len() as u64).collect()
     }
 
-    /// How many settled probes each link has been offered since the mark, and how many of them arrived.
+    /// How many settled probes each link has been offered since the mark, and how many of them
+    /// arrived.
     pub(super) fn since(&self, mark: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
         let settled = |(sent, mark): (&Vec<bool>, u64)| settled(sent, mark, self.unsettled);
         self.lock().values().zip(mark).map(settled).collect()

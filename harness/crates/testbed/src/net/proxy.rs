@@ -1,13 +1,16 @@
-//! Connects replicas through TCP proxies, one listener for every directed pair, and withholds bytes to cut a link.
+//! Connects replicas through TCP proxies, one listener for every directed pair, and withholds bytes
+//! to cut a link.
 //!
-//! A connection that `from` opened to `to` carries two links: what `from` sends and what comes back. A cut holds
-//! the bytes of its link, and the end of the stream, as a network that drops packets would; connections stay open
-//! and what was held goes on when the link is whole again. A connection opened over a cut link reaches nobody
-//! until then. Bytes pass under the lock under which links are cut, so nothing that was sent after the cut was
-//! made gets through before it is healed.
+//! A connection that `from` opened to `to` carries two links: what `from` sends and what comes
+//! back. A cut holds the bytes of its link, and the end of the stream, as a network that drops
+//! packets would; connections stay open and what was held goes on when the link is whole again. A
+//! connection opened over a cut link is accepted by its target only then. Bytes pass under the lock
+//! under which links are cut, so nothing that was sent after the cut was made gets through before
+//! it is healed.
 //!
-//! Whether a cut bites is seen by [`frames`] that are ours: they come through the same doors and gates, and are
-//! counted where they arrive, and where they are held back. What replicas send is counted nowhere.
+//! Whether a cut bites is seen by [`frames`] that are ours: they come through the same doors and
+//! gates, and are counted where they arrive, and where they are held back. What replicas send is
+//! counted nowhere.
 
 mod frames;
 #[cfg(test)]
@@ -183,8 +186,8 @@ fn sink_addr(base: [u8; 3], host: HostId) -> SocketAddr {
     SocketAddr::new(listen_addr(base, host, Port::Peer).ip(), SINK_PORT)
 }
 
-/// Runs beside each other get different networks, so that each replica keeps fixed ports, also when it restarts.
-/// The sinks, which are open from now on, keep others away.
+/// Runs beside each other get different networks, so that each replica keeps fixed ports, also when
+/// it restarts. The sinks, which are open from now on, keep others away.
 fn free_network(count: u8) -> Result<([u8; 3], Sinks)> {
     let [.., high, low] = std::process::id().to_be_bytes();
     let mut bases = (0..64u8).map(|i| [127, 64 | (high.wrapping_add(i) & 63), low]);
@@ -243,7 +246,8 @@ impl Lane {
         Ok(bytes)
     }
 
-    /// Keeps what comes over a cut link until the link is whole, or until the sender has ended: then it is true.
+    /// Keeps what comes over a cut link until the link is whole, or until the sender has ended:
+    /// then it is true.
     async fn hold(
         &self,
         from: &mut (impl AsyncRead + Unpin),
@@ -276,8 +280,8 @@ async fn serve(listener: TcpListener, route: Route) {
     }
 }
 
-/// Carries one connection until both directions have ended or either has failed. While its link is cut a new one
-/// leads nowhere, and one that gave up meanwhile never does.
+/// Carries one connection until both directions have ended or either has failed. While its link is
+/// cut a new one leads nowhere, and one that gave up meanwhile never does.
 async fn connect(mut near: TcpStream, passage: Passage) -> io::Result<()> {
     let Passage { target, forth, back } = passage;
     near.set_nodelay(true)?;

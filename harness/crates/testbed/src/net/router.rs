@@ -1,9 +1,11 @@
-//! Carries the messages of programs that speak on standard input and output, each a line of JSON, as Maelstrom does.
+//! Carries the messages of programs that speak on standard input and output, each a line of JSON,
+//! as Maelstrom does.
 //!
-//! Every line of a node's output is a message: to another node, to a client, or to a service that the router offers.
-//! Nothing leaves this process, so no namespaces are needed; what links do to messages is decided by the lanes of the
-//! [`switch`](super::switch), from the same [`LinkPlan`], and the router's own probes over them are the evidence.
-//! Clients come over TCP on the loopback interface and speak the same lines.
+//! Every line of a node's output is a message: to another node, to a client, or to a service that
+//! the router offers. Nothing leaves this process, so no namespaces are needed; what links do to
+//! messages is decided by the lanes of the [`switch`](super::switch), from the same [`LinkPlan`],
+//! and the router's own probes over them are the evidence. Clients come over TCP on the loopback
+//! interface and speak the same lines.
 
 mod door;
 mod hub;

@@ -1,8 +1,10 @@
-//! Joins hosts by an Ethernet switch in this process, which can do to packets what a kernel bridge cannot.
+//! Joins hosts by an Ethernet switch in this process, which can do to packets what a kernel bridge
+//! cannot.
 //!
-//! The hosts' links end in a namespace of their own, where nothing but the switch listens; the controller is a port
-//! like any other, so the links of its clients can be cut and shaped too. [`lane`] and [`exchange`] decide, purely,
-//! what becomes of each frame; [`wire`] moves frames; the counters of the lanes are the evidence.
+//! The hosts' links end in a namespace of their own, where nothing but the switch listens; the
+//! controller is a port like any other, so the links of its clients can be cut and shaped too.
+//! [`lane`] and [`exchange`] decide, purely, what becomes of each frame; [`wire`] moves frames; the
+//! counters of the lanes are the evidence.
 
 mod capture;
 pub(super) mod exchange;
@@ -105,7 +107,8 @@ impl Switch {
         format!("switch in user space {OWN_IP}/{PREFIX}, {hosts}")
     }
 
-    /// Frames that were lost though no fault asked for it, and those that a capture lacks; `None` if there are none.
+    /// Frames that were lost though no fault asked for it, and those that a capture lacks; `None`
+    /// if there are none.
     pub(super) fn trouble(&self) -> Option<String> {
         let (choked, missed) = self.handle.with(|state, _| {
             (state.choked, state.capture.as_ref().map_or(0, |capture| capture.missed))
@@ -140,7 +143,8 @@ async fn join(links: &Links, all: &[Host], room: &Host, count: u8) -> Result<()>
     Ok(())
 }
 
-/// Makes one link: its near end goes into the room, its far end into the host, or stays with the controller.
+/// Makes one link: its near end goes into the room, its far end into the host, or stays with the
+/// controller.
 async fn link(links: &Links, end: HostId, room: &Host, host: Option<&Host>) -> Result<()> {
     let far = host.map_or_else(|| OWN.to_owned(), |_| format!("p-{end}"));
     let made = links.link().add(LinkVeth::new(&near(end), &far).build()).execute().await;

@@ -17,7 +17,8 @@ pub struct PairEvidence {
     pub offered: u64,
     /// What of it arrived.
     pub delivered: u64,
-    /// What the cut itself took away: packets of any kind that its rule dropped, or probes that a proxy held back.
+    /// What the cut itself took away: packets of any kind that its rule dropped, or probes that a
+    /// proxy held back.
     pub dropped: u64,
 }
 

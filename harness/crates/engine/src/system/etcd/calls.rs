@@ -1,9 +1,9 @@
 //! Translates calls into requests to etcd's gateway and its answers into replies. Pure.
 //!
 //! Registers and lists are keys, an element of the set is a key of its own under `set/`. A
-//! compare-and-set compares the value. A transaction that writes takes two steps: it reads its keys,
-//! then writes on the condition that none of them has changed (`mod_revision`). If one has, nothing
-//! was written, and that is a definite failure.
+//! compare-and-set compares the value. A transaction that writes takes two steps: it reads its
+//! keys, then writes on the condition that none of them has changed (`mod_revision`). If one has,
+//! nothing was written, and that is a definite failure.
 
 use crate::system::values::int;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};

@@ -15,8 +15,8 @@
 //! | txn | | `read`, `write`, `append` |
 //!
 //! An account's key holds the difference from its initial balance. A read-only transaction does not
-//! enter the log. Keys of one transaction share a tag (`{bank}`, `{counters}`, `{txn}`), which keeps
-//! them in one group where the store has several (`--node-arg=--groups`).
+//! enter the log. Keys of one transaction share a tag (`{bank}`, `{counters}`, `{txn}`), which
+//! keeps them in one group where the store has several (`--node-arg=--groups`).
 
 use crate::system::values::int;
 use checker::history::Value as Told;

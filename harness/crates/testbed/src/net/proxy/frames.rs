@@ -1,9 +1,11 @@
-//! Sends numbered frames through every proxy, both ways, and notes which of them reach a sink of the harness.
+//! Sends numbered frames through every proxy, both ways, and notes which of them reach a sink of
+//! the harness.
 //!
-//! A connection of probes is one like any replica's: it is opened through the door of its pair, and the same gate
-//! carries it. Only its far end differs: the door knows the address that probes come from and leads them to the
-//! sink beside the replica. The sink answers with frames of its own, so what comes back on a connection is probed
-//! as well as what goes forth. No connection lives long: old ones and new ones are tried alike.
+//! A connection of probes is one like any replica's: it is opened through the door of its pair, and
+//! the same gate carries it. Only its far end differs: the door knows the address that probes come
+//! from and leads them to the sink beside the replica. The sink answers with frames of its own, so
+//! what comes back on a connection is probed as well as what goes forth. No connection lives long:
+//! old ones and new ones are tried alike.
 
 use crate::net::plan::HostId;
 use crate::net::probe::{Book, PERIOD};
@@ -21,8 +23,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 /// The size of a frame: sender, receiver, and a number.
 pub(super) const FRAME: usize = 10;
-/// How long one connection is used. What a cut withholds of it meanwhile must fit into a proxy's memory, so that
-/// every frame is seen to be withheld.
+/// How long one connection is used. What a cut withholds of it meanwhile must fit into a proxy's
+/// memory, so that every frame is seen to be withheld.
 const LIFE: Duration = Duration::from_secs(20);
 /// How long the proxies may take to carry their first frames.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -140,7 +142,8 @@ async fn receive(mut stream: TcpStream, host: HostId, book: &Book) -> io::Result
     Ok(())
 }
 
-/// Sends frames of one link and notes those of the opposite one, until the connection breaks or has lived enough.
+/// Sends frames of one link and notes those of the opposite one, until the connection breaks or has
+/// lived enough.
 async fn exchange(stream: TcpStream, (from, to): Pair, book: &Book) {
     let (reader, writer) = stream.into_split();
     let talk = async {

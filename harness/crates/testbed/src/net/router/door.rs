@@ -1,4 +1,5 @@
-//! Lets clients in, over TCP on the loopback interface: each is greeted with its name and speaks lines from then on.
+//! Lets clients in, over TCP on the loopback interface: each is greeted with its name and speaks
+//! lines from then on.
 
 use super::hub::{Shared, lock};
 use std::io;

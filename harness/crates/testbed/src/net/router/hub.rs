@@ -1,8 +1,9 @@
 //! Leads every message where it goes: to a node, to a client, or to a service.
 //!
-//! A message between nodes waits for its latency and then takes the lane from the node that *emitted* it, whoever it
-//! says it is from, to the one it is for; a lane decides as the switch's do ([`Exchange`]) whether it is cut, lost, late
-//! or doubled. Clients have lanes of their own without latency. Services and the harness itself are reached by all.
+//! A message between nodes waits for its latency and then takes the lane from the node that
+//! *emitted* it, whatever its `src` says, to its destination; a lane decides as the switch's
+//! do ([`Exchange`]) whether it is cut, lost, late or doubled. Clients have lanes of their own
+//! without latency. Services and the harness itself are reached by all.
 
 use super::loss::Loss;
 use super::message::{Body, Message, body, error};
@@ -260,7 +261,7 @@ impl Hub {
         message.id = self.messages;
         let Some(to) = self.find(&message.dest) else {
             *self.trouble.strays.entry(message.dest.clone()).or_default() += 1;
-            self.record.note(&message, &from.name(), now_us(), "for nobody");
+            self.record.note(&message, &from.name(), now_us(), "no such destination");
             return;
         };
         if let (End::Node(one), End::Node(other)) = (&from, &to)
@@ -361,8 +362,11 @@ impl Hub {
 
     /// Hands a message over whose way is over.
     fn arrive(&mut self, parcel: &Parcel) {
-        let fate =
-            if self.deliver(&parcel.to, &parcel.message) { DELIVERED } else { "nobody there" };
+        let fate = if self.deliver(&parcel.to, &parcel.message) {
+            DELIVERED
+        } else {
+            "destination is down"
+        };
         self.note(parcel, fate);
     }
 

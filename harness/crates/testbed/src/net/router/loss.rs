@@ -1,4 +1,5 @@
-//! Decides which messages between nodes are lost, when they are sent, each directed link from a stream of its own. Pure.
+//! Decides which messages between nodes are lost, when they are sent, each directed link from a
+//! stream of its own. Pure.
 
 use crate::net::plan::{HostId, pairs};
 use crate::net::switch::shape::WHOLE;

@@ -1,4 +1,5 @@
-//! Reads and writes the envelopes in which nodes, clients and services speak: one line of JSON each. Pure.
+//! Reads and writes the envelopes in which nodes, clients and services speak: one line of JSON
+//! each. Pure.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

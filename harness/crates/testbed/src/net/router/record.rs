@@ -1,7 +1,9 @@
-//! Writes down every message and what became of it, one JSON object per line: the data of a message diagram.
+//! Writes down every message and what became of it, one JSON object per line: the data of a message
+//! diagram.
 //!
-//! Times are microseconds since the Unix epoch; `clock_unix_ms` in `run.json` leads from there to the times of the
-//! history. A message is written when its way is over, so lines are in the order of that.
+//! Times are microseconds since the Unix epoch; `clock_unix_ms` in `run.json` leads from there to
+//! the times of the history. A message is written when its way is over, so lines are in the order
+//! of that.
 
 use super::message::{Body, Message};
 use anyhow::{Context as _, Result};

@@ -1,8 +1,9 @@
-//! Answers what nodes ask of the services that Maelstrom offers them: three stores and a clock. Pure.
+//! Answers what nodes ask of the services that Maelstrom offers them: three stores and a clock.
+//! Pure.
 //!
-//! `lin-kv` is linearizable. `seq-kv` is sequentially consistent: it answers from a state that may be old, but never
-//! older than what the same client has seen. `lww-kv` keeps two copies that are merged now and then, and the last writer
-//! wins. `lin-tso` counts. Keys and values are any JSON.
+//! `lin-kv` is linearizable. `seq-kv` is sequentially consistent: it answers from a state that may
+//! be old, but never older than what the same client has seen. `lww-kv` keeps two copies that are
+//! merged now and then, and the last writer wins. `lin-tso` counts. Keys and values are any JSON.
 
 use super::message::{Body, body as reply, error};
 use serde_json::{Value, json};
@@ -83,7 +84,8 @@ impl Services {
         let mut deed = deed(body, store.at(&key, state), true);
         let mut seen = state;
         if let Deed::Write(_) = deed {
-            // What changes something is done to the newest state, whatever an old one would have had it be.
+            // What changes something is done to the newest state, whatever an old one would have
+            // had it be.
             deed = self::deed(body, store.at(&key, store.state), true);
             seen = store.state;
         }

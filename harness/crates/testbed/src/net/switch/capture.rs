@@ -1,7 +1,8 @@
-//! Writes every frame that the switch is sent to a pcapng file, with what became of it as a comment.
+//! Writes every frame that the switch is sent to a pcapng file, with what became of it as a
+//! comment.
 //!
-//! Each port is an interface of its own, so a reader sees who sent. The file is written by a thread, which what is
-//! noted must not wait for: what it cannot take is counted, never waited for.
+//! Each port is an interface of its own, so a reader sees who sent. The file is written by a
+//! thread, which what is noted must not wait for: what it cannot take is counted, never waited for.
 
 use super::exchange::Taken;
 use super::lane::Fate;
@@ -77,7 +78,7 @@ fn told(names: &[String], now: u64, taken: &Taken) -> String {
     let name = |to: &usize| names.get(*to).map_or("?", String::as_str);
     match taken {
         Taken::Now(to) => format!("to {}", name(to)),
-        Taken::Stray => "to nobody".to_owned(),
+        Taken::Stray => "no destination".to_owned(),
         Taken::Later { to, fate, due } => {
             let ms = |at: &u64| {
                 let us = at.saturating_sub(now) / 1_000;

@@ -1,7 +1,8 @@
 //! Leads frames from port to port over the lanes between them, and keeps what is due later. Pure.
 //!
-//! A frame goes where its address says, and nowhere else: hosts have fixed addresses and nobody has to be asked. A
-//! lane that is cut loses what is under way on it too, so nothing arrives over a link while it is cut.
+//! A frame goes where its address says, and nowhere else: hosts have fixed addresses, so none has
+//! to be learned. A lane that is cut loses what is under way on it too, so nothing arrives over a
+//! link while it is cut.
 
 use super::lane::{Counts, Delivery, Fate, Lane};
 use crate::net::plan::{CLIENTS, HostId, LinkPlan, hosts};

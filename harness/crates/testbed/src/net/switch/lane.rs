@@ -1,7 +1,9 @@
-//! Decides what becomes of each frame of one directed link: frame, time and seed in, deliveries out. Pure.
+//! Decides what becomes of each frame of one directed link: frame, time and seed in, deliveries
+//! out. Pure.
 //!
-//! Order is kept by everything but `reorder`: a frame is never due before the one that came before it, whatever the
-//! shapes of the two. Each chance is drawn from the link's own stream, once per frame and only where it is asked for.
+//! Order is kept by everything but `reorder`: a frame is never due before the one that came before
+//! it, whatever the shapes of the two. Each chance is drawn from the link's own stream, once per
+//! frame and only where it is asked for.
 
 use super::shape::{Shape, WHOLE};
 use workloads::Rng;

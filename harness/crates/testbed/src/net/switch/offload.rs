@@ -1,7 +1,9 @@
-//! Makes an interface send whole packets with checksums in them, as a wire does, over ethtool's netlink family.
+//! Makes an interface send whole packets with checksums in them, as a wire does, over ethtool's
+//! netlink family.
 //!
-//! Between veth ends the kernel saves itself both: a packet socket would see 64 kB at once, with checksums left out,
-//! so one loss would be that of 45 packets, and every frame that went on would be broken.
+//! Between veth ends the kernel saves itself both: a packet socket would see 64 kB at once, with
+//! checksums left out, so one loss would be that of 45 packets, and every frame that went on would
+//! be broken.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::errno::Errno;

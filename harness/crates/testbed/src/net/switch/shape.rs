@@ -1,4 +1,5 @@
-//! Says what a directed link does to packets: a [`Shape`] is a value, and the plain one does nothing.
+//! Says what a directed link does to packets: a [`Shape`] is a value, and the plain one does
+//! nothing.
 
 use serde::Serialize;
 use std::fmt;

@@ -1,4 +1,5 @@
-//! Sends frames through lanes and exchanges without any device, and compares them with slow obvious twins.
+//! Sends frames through lanes and exchanges without any device, and compares them with slow obvious
+//! twins.
 
 use super::exchange::{Exchange, Taken, VENDOR};
 use super::lane::{Counts, Fate, Lane};
@@ -63,13 +64,13 @@ fn numbers(arrived: &[(u64, u32)]) -> Vec<u32> {
 }
 
 #[test]
-fn a_plain_link_passes_everything_at_once_to_whom_it_is_for() {
+fn a_plain_link_delivers_each_frame_at_once_to_its_address() {
     let mut exchange = exchange(1);
     assert_eq!(exchange.accept(5, 0, &frame(B, 1)), Taken::Now(1));
     assert_eq!(exchange.accept(5, 1, &frame(CLIENTS, 1)), Taken::Now(3), "the controller is last");
     assert_eq!(exchange.accept(5, 3, &frame(HostId(2), 1)), Taken::Now(2));
-    for nobody in [frame(HostId(3), 1), frame(A, 1), vec![0xff; 60], vec![2, 0x77], Vec::new()] {
-        assert_eq!(exchange.accept(5, 0, &nobody), Taken::Stray, "{nobody:?}");
+    for stray in [frame(HostId(3), 1), frame(A, 1), vec![0xff; 60], vec![2, 0x77], Vec::new()] {
+        assert_eq!(exchange.accept(5, 0, &stray), Taken::Stray, "{stray:?}");
     }
     assert_eq!((counts(&exchange).offered, counts(&exchange).delivered), (1, 1));
 }
@@ -238,7 +239,8 @@ fn shape() -> impl Strategy<Value = Shape> {
     )
 }
 
-/// A switch as one would write it without thinking of speed: every frame in one list, the next one searched for.
+/// A switch as one would write it without thinking of speed: every frame in one list, the next one
+/// searched for.
 fn twin(seed: u64, phases: &[(Shape, bool)]) -> Vec<(u64, u32)> {
     let mut lane = Lane::new(Rng::new(seed).fork("n1 to n2"));
     let mut under_way: Vec<(u64, u64, u32, usize)> = Vec::new();
@@ -261,7 +263,8 @@ fn twin(seed: u64, phases: &[(Shape, bool)]) -> Vec<(u64, u32)> {
     }
     under_way.sort_unstable();
     for (at, _, number, phase) in under_way {
-        // What is due at the very moment of a change has left before it, unless the change released it.
+        // What is due at the very moment of a change has left before it, unless the change released
+        // it.
         let last = cuts.iter().rposition(|(begin, _)| *begin < at).unwrap_or(0).max(phase);
         let is_cut = cuts[last].1;
         if !is_cut {

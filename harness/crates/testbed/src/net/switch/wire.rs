@@ -1,7 +1,9 @@
-//! Moves frames between the switch's ports and its [`Exchange`], on one thread that ends when its [`Handle`] is dropped.
+//! Moves frames between the switch's ports and its [`Exchange`], on one thread that ends when its
+//! [`Handle`] is dropped.
 //!
-//! A port is a packet socket on the near end of a veth pair; it hears whatever the host sends and nothing that it
-//! sends itself. No device file is opened and no privilege is needed but those of the sandbox.
+//! A port is a packet socket on the near end of a veth pair; it hears whatever the host sends and
+//! nothing that it sends itself. No device file is opened and no privilege is needed but those of
+//! the sandbox.
 
 use super::capture::Capture;
 use super::exchange::{Exchange, Taken};
@@ -52,7 +54,8 @@ struct Wire {
     rung: PipeReader,
 }
 
-/// Opens a port on each of these interfaces of the calling thread's network namespace, before they are up.
+/// Opens a port on each of these interfaces of the calling thread's network namespace, before they
+/// are up.
 pub(super) fn open(names: &[String]) -> Result<Vec<OwnedFd>> {
     let known: Vec<_> = getifaddrs().context("cannot list interfaces")?.collect();
     let port = |name: &String| {
