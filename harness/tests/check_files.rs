@@ -243,7 +243,7 @@ fn certificates_of_many_go_into_a_directory() {
     let here = files(&[("a.edn", VALID), ("b/history.edn", VALID), ("out/x", "")]);
     let (code, _, err) = check(&here, "--model cas-register a.edn b --certificate one.json");
     assert_eq!(code, Some(254), "{err}");
-    assert!(err.contains("this must be a directory that exists"), "{err}");
+    assert!(err.contains("must be an existing directory"), "{err}");
     let (code, ..) = check(&here, "--model cas-register a.edn b --certificate out");
     let written = |name: &str| here.path().join("out").join(name).exists();
     assert!(code == Some(0) && written("0001-a.edn.json") && written("0002-b.json"));
