@@ -160,7 +160,7 @@ fn what_only_maelstrom_has_is_a_mistake_elsewhere() {
     }
     let lost = run("--workload echo --bin /bin/cat --loss 1", false);
     assert_eq!(lost.status.code(), Some(254), "{}", told(&lost));
-    assert!(told(&lost).contains("no chance from 0 to below 1"), "{}", told(&lost));
+    assert!(told(&lost).contains("expected a probability from 0 to below 1"), "{}", told(&lost));
 }
 
 #[test]

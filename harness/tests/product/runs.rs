@@ -226,7 +226,7 @@ fn bad_arguments_are_refused_before_anything_starts() {
         ("test --system redis --unsafe stale-reads", "redis has no seeded bugs to switch on"),
         ("suite weekly", "unknown built-in suite weekly (available: nightly, smoke)"),
         ("runs since:yesterday", "\"yesterday\" is not a date or time"),
-        ("serve --results /dev/null", "/dev/null is no directory"),
+        ("serve --results /dev/null", "/dev/null is not a directory"),
         ("replay nowhere", "is this the directory of a finished run?"),
         ("report nowhere", "is this the directory of a finished run?"),
     ];
@@ -262,7 +262,7 @@ fn an_invalid_run_whose_words_find_no_room_still_ends_as_invalid() {
         "test --workload counter --unsafe evaluate-early --nemesis none --time-limit 3s --seed 1";
     let output = ground.run_into_nothing(bug);
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
-    assert!(told(&output).contains("what came of the run is in results/"), "{}", told(&output));
+    assert!(told(&output).contains("the results of the run are in results/"), "{}", told(&output));
 }
 
 #[test]
@@ -413,7 +413,11 @@ fn leadership_is_handed_on_and_the_replicas_say_so() {
     assert!(evidence.contains(" led term "), "{evidence}");
     let refused = ground.run("test --system zookeeper --nemesis transfer");
     assert_eq!(refused.status.code(), Some(254), "{}", told(&refused));
-    assert!(told(&refused).contains("could be handed on"), "{}", told(&refused));
+    assert!(
+        told(&refused).contains("has no interface to transfer leadership"),
+        "{}",
+        told(&refused)
+    );
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn a_starter_file_is_written_once_and_is_a_system() {
     assert_eq!(again.status.code(), Some(254), "{}", told(&again));
     let output = ground.run("test --system my-store.toml --time-limit 1s");
     assert_eq!(output.status.code(), Some(3), "{}", told(&output));
-    assert!(told(&output).contains("there is no program ./my-store"), "{}", told(&output));
+    assert!(told(&output).contains("no executable program ./my-store"), "{}", told(&output));
 }
 
 /// A server that answers, but not what its file expects: that is told before anything is judged.
@@ -63,7 +63,10 @@ fn a_file_with_a_wrong_request_convicts_no_system() {
         "get = \"/status\"\nok = [204]\nwithin = \"5s\"",
     );
     assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("within 5 s") && said.contains("which [ready] does not call"), "{said}");
+    assert!(
+        said.contains("within 5 s") && said.contains("which [ready] does not accept"),
+        "{said}"
+    );
     let (code, said) = mend("{value}", "{vlaue}");
     assert_eq!(code, Some(254), "{said}");
     assert!(said.contains("my.toml:"), "{said}");
