@@ -1,3 +1,5 @@
+//! Generates transactions of reads and writes whose written values are unique per key.
+
 use crate::call::MicroOp;
 use crate::rng::Rng;
 use crate::sequence::Sequence;

@@ -4,7 +4,7 @@
 
 use bolero::check;
 use cap::Cap;
-use checker::history::{ParseError, Format, History, edn, jsonl, notation};
+use checker::history::{Format, History, ParseError, edn, jsonl, notation};
 use checker::{Limits, Validity, check_by_name};
 use std::alloc::System;
 use std::sync::atomic::{AtomicUsize, Ordering};
