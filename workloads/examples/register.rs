@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use checker::history::{Event, Kind, Process};
+use checker::history::{Event, Kind, Process, Value};
 use checker::{History, Limits, Verdict};
-use workloads::{Call, Context, Next, ReadConsistency, Reply, Rng, TrafficConfig, find_workload};
+use workloads::{
+    Call, Context, Next, Outcome, ReadConsistency, Reply, Rng, TrafficConfig, find_workload,
+};
 
 /// The system under test: one correct copy.
 #[derive(Default)]
@@ -20,6 +22,11 @@ impl Registers {
                 self.0.insert(key.clone(), *value);
                 Reply::ok()
             }
+            Call::Cas { key, old, new } if self.0.get(key) == Some(old) => {
+                self.0.insert(key.clone(), *new);
+                Reply::ok()
+            }
+            Call::Cas { .. } => Reply::mismatch(),
             _ => Reply::fail("not a call of this workload"),
         }
     }
@@ -33,18 +40,29 @@ pub(crate) fn run_workload(calls: u64) -> Vec<Verdict> {
     let mut events = Vec::new();
     for time in 0..calls {
         let Next::Call(call) = generator.next(&Context { thread: 0, time }) else { break };
-        events.push(event(2 * time, Kind::Invoke, &call, call.invocation_value()));
+        events.push(invocation(2 * time, &call));
         let reply = system.execute(&call);
-        events.push(event(2 * time + 1, Kind::Ok, &call, call.completion_value(&reply)));
+        events.push(completion(2 * time + 1, &call, &reply));
         generator.observe(0, &call, &reply);
     }
     let history = History::new(events).expect("one sequential client");
     workload.check(&history, &Limits::default(), ReadConsistency::Linearizable)
 }
 
-fn event(index: u64, kind: Kind, call: &Call, value: checker::history::Value) -> Event {
-    let (process, f) = (Process::Client(0), call.function().into());
-    Event { index, time: index, kind, process, f, value, node: None, error: None }
+fn invocation(index: u64, call: &Call) -> Event {
+    let (process, f, value) = (Process::Client(0), call.function().into(), call.invocation_value());
+    Event { index, time: index, kind: Kind::Invoke, process, f, value, node: None, error: None }
+}
+
+/// A completion says what the reply says: never more than is known.
+fn completion(index: u64, call: &Call, reply: &Reply) -> Event {
+    let kind = match reply.outcome {
+        Outcome::Ok => Kind::Ok,
+        Outcome::Fail => Kind::Fail,
+        Outcome::Info => Kind::Info,
+    };
+    let error = reply.error.clone().map(|why| Value::Str(why.into()));
+    Event { kind, value: call.completion_value(reply), error, ..invocation(index, call) }
 }
 
 fn main() {
