@@ -107,8 +107,7 @@ const tests = {
 
   async 'the matrix leads to the runs of a cell'(page) {
     await page.click('header a:has-text("matrix")');
-    await page.waitForSelector('h2, table');
-    await page.click('td a:has-text("1")');
+    await page.click('[aria-label="workloads and faults"] td a:has-text("1")');
     await page.waitForSelector('[data-run]');
     assert.match(await page.inputValue('#q'), /workload:register nemesis:/);
   },

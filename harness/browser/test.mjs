@@ -217,7 +217,7 @@ const tests = {
     await plain.goto('file://' + file);
     assert.ok(await plain.isVisible('.still') && !(await plain.isVisible('#explorer')));
     await plain.close();
-    await changed(browser, (page) => page.replace(/(id="columns">)[^<]{40}/, '$1' + 'A'.repeat(40)), /cannot be explored, only seen: ./);
+    await changed(browser, (page) => page.replace(/(id="columns">)[^<]{40}/, '$1' + 'A'.repeat(40)), /Cannot unpack the operations, the static pictures follow: ./);
     await changed(browser, (page) => page.slice(0, page.lastIndexOf('<script>')), /Timeline/);
   },
 
