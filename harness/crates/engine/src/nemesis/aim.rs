@@ -1,4 +1,4 @@
-//! How faults of single replicas aim. Pure.
+//! Chooses the replicas that a fault acts on. Pure.
 
 use super::fault::{Nemesis, reject_variant};
 use super::selector;
@@ -44,7 +44,7 @@ pub(super) fn reject_single_host(
     }
 }
 
-/// Aims at replicas that no other fault holds.
+/// Chooses replicas on which no other fault is acting.
 pub(super) fn aim_at_replicas(variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
     let hosts = if selector::is_list(variant) {
         let named = selector::parse_hosts(variant, view.count).ok()?;

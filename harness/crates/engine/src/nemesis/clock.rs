@@ -1,8 +1,8 @@
 //! Makes wall clocks of replicas jump, drift or strobe while they run, and sets them right again.
 //!
 //! Evidence: the replica's own `clock_gettime`, called by its own thread, returned the skewed time,
-//! and could not have returned the right one. A wrong clock excuses no exit: a replica that exits
-//! because of it exits unexpectedly.
+//! and could not have returned the right one. A replica that exits
+//! because of a wrong clock exits unexpectedly.
 
 use super::{
     ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Target, grudge, reject_variant, selector,
@@ -16,14 +16,14 @@ use testbed::net::plan::HostId;
 use workloads::Rng;
 
 const MS: i64 = 1_000_000;
-/// Jumps are from 2^4 ms, a part of an election timeout, to 2^18 ms, four minutes.
+/// Jumps range from 2^4 ms (less than an election timeout) to 2^18 ms (over four minutes).
 const JUMP_POWERS: (u64, u64) = (4, 19);
 /// The most that a clock gains or loses, in percent.
 const MAX_DRIFT_PERCENT: u64 = 50;
-/// Half a strobe's period, in milliseconds, from and below.
+/// Half a strobe's period, in milliseconds: at least, and less than.
 const STROBE_MS: (u64, u64) = (20, 200);
-/// How often a clock is read: a strobing one may just be right, and a busy machine may make a
-/// reading too vague.
+/// The most readings of a clock: a strobing one can be right by chance, and a busy machine makes a
+/// reading imprecise.
 const MAX_READINGS: u32 = 24;
 /// How long between readings.
 const GAP: Duration = Duration::from_millis(15);

@@ -1,8 +1,8 @@
 //! Kills replicas again and again, as soon as each has run for a moment: recovery itself is
 //! interrupted.
 //!
-//! A loop that other work has kept from its turns lasts a little longer. Evidence: every replica
-//! was killed at least twice, and another process than at the beginning runs at the end.
+//! The fault lasts longer if the harness was too busy to kill and restart in time. Evidence: every
+//! replica was killed at least twice, and another process than at the beginning runs at the end.
 
 use super::aim::{REPLICA_VARIANTS, aim_at_replicas, reject_replicas};
 use super::kill::were_replaced;
@@ -14,12 +14,12 @@ use testbed::host::process::Sample;
 use testbed::net::plan::HostId;
 use workloads::Rng;
 
-/// Fewer kills than this are no loop.
+/// The fewest kills of each replica that confirm the fault.
 const MIN_KILLS: u32 = 2;
 /// How long a replica is down, and how long it runs.
 const DOWN: Duration = Duration::from_millis(50);
 const UP: Duration = Duration::from_millis(250);
-/// How much longer than planned the fault may last if other work has kept it from its turns.
+/// How much longer than planned the fault may last if the harness was too busy.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// SIGKILL after every start.
@@ -80,7 +80,7 @@ struct LoopingReplica {
     host: HostId,
     /// The loop has started it since the last kill.
     is_up: bool,
-    /// Since when it is up or down.
+    /// When it was last started or killed.
     since: Instant,
     kills: u32,
 }

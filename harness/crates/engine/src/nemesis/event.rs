@@ -14,9 +14,9 @@ pub(crate) enum NemesisEvent {
         id: u32,
         /// The nemesis's name.
         kind: String,
-        /// How it aimed.
+        /// The variant or the hosts that were asked for.
         variant: String,
-        /// What it hits, for a reader.
+        /// Its target, as text.
         target: String,
     },
     /// A fault is over, or was skipped.
@@ -34,9 +34,9 @@ pub(crate) struct FaultOutcome {
     pub(crate) id: u32,
     /// The nemesis's name.
     pub(crate) kind: String,
-    /// How it aimed.
+    /// The variant or the hosts that were asked for.
     pub(crate) variant: String,
-    /// What it hit, for a reader.
+    /// Its target, as text.
     pub(crate) target: String,
     /// The hosts whose replica it acted on.
     pub(crate) hosts: Vec<HostId>,
@@ -54,7 +54,7 @@ pub(crate) struct FaultOutcome {
 }
 
 impl UnexpectedExit {
-    /// The same as `verdict.json` has it.
+    /// The same, in the form of `verdict.json`.
     pub(crate) fn to_record(&self) -> Death {
         let (replica, how) = (self.host.to_string(), self.exit.to_string());
         Death { replica, how, log: self.log.clone() }
@@ -62,7 +62,7 @@ impl UnexpectedExit {
 }
 
 impl FaultOutcome {
-    /// The same as `verdict.json` has it.
+    /// The same, in the form of `verdict.json`.
     pub(crate) fn into_record(self) -> FaultRecord {
         let names = |hosts: Vec<HostId>| hosts.iter().map(ToString::to_string).collect();
         let cut = self.cut.iter().map(|(from, to)| (from.to_string(), to.to_string()));

@@ -316,8 +316,7 @@ impl Executor {
         ended.and(graceful).and(rejoined).context("the faults could not be undone")
     }
 
-    /// Waits until no disk fault excuses an exit any more. A replica that was paused meanwhile has
-    /// a new grace.
+    /// Waits until no exit can be due to a past disk fault. A pause restarts that period.
     async fn await_disk_grace(&mut self) -> Result<()> {
         let now = std::time::Instant::now;
         while let Some(until) = self.cluster.disk_grace_ends().filter(|until| *until > now()) {
@@ -367,7 +366,7 @@ impl Executor {
     }
 }
 
-/// The hosts that can still form a majority under this fault, as far as it alone decides.
+/// The hosts that can still form a majority, considering this fault only.
 fn majority_under(target: &Target, count: usize) -> Vec<HostId> {
     let shaped = || target.links.shapes.keys().flat_map(|(from, to)| [*from, *to]);
     if shaped().any(|end| end == CLIENTS) {

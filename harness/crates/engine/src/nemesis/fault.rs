@@ -16,11 +16,11 @@ pub trait Nemesis: Sync {
     fn doc(&self) -> &'static str;
     /// The ways it can aim, name and sentence, in order of name.
     fn variants(&self) -> &'static [(&'static str, &'static str)];
-    /// How long a planned fault lasts, from and below, in milliseconds.
+    /// How long a planned fault lasts, in milliseconds: at least, and less than.
     fn duration_ms(&self) -> (u64, u64) {
         (700, 3_000)
     }
-    /// Whether a fault may turn straight into another one of its kind.
+    /// Whether a fault of this kind may change directly into another one, without healing between.
     fn chains(&self) -> bool {
         false
     }
@@ -36,7 +36,7 @@ pub trait Nemesis: Sync {
     fn reject_system(&self, _system: &dyn System) -> Option<String> {
         None
     }
-    /// Why this is no way to aim among so many hosts, whatever happens; `None` where it is one.
+    /// Why this aim can never have a target among so many hosts; `None` if it can.
     fn reject_aim(&self, aim: &str, _hosts: usize) -> Option<String> {
         reject_variant(self.name(), self.variants(), aim)
     }
@@ -90,14 +90,14 @@ pub enum Requirement {
 /// Whether samples prove that a fault took effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
-    /// They do.
+    /// Whether they do.
     pub confirmed: bool,
     /// What was sampled, with numbers.
     pub text: String,
 }
 
 impl Evidence {
-    /// The parts of a text for each host. No host is no evidence.
+    /// Joins one text per host. Without hosts, the fault is not confirmed.
     pub(super) fn from_hosts(confirmed: bool, texts: &[String]) -> Self {
         Self { confirmed: confirmed && !texts.is_empty(), text: texts.join("; ") }
     }
@@ -122,7 +122,7 @@ impl std::fmt::Display for Skip {
 
 impl std::error::Error for Skip {}
 
-/// Does the same to all, whatever becomes of one; returns the first error.
+/// Applies an action to every item, even if some fail; returns the first error.
 pub(super) fn try_all<T>(
     all: impl IntoIterator<Item = T>,
     act: impl FnMut(T) -> Result<()>,

@@ -34,7 +34,7 @@ const NARROW_RATE: u64 = 500;
 const LINKS: &str = "links";
 /// The links between the clients and all replicas.
 const WITH_CLIENTS: &str = "clients";
-/// What a fault hits whose aim names nothing: mostly a part, so that the rest can go on.
+/// The targets if none is named: usually a part of the cluster, so that the rest makes progress.
 const DEFAULT_TARGETS: &[&str] = &["leader", LINKS, "minority", "one", "all"];
 
 /// Links that do not carry packets as they should.
@@ -147,15 +147,15 @@ fn all_links(view: &ClusterView) -> Vec<Link> {
 /// Links that are shaped.
 struct ShapedLinks {
     shapes: BTreeMap<Link, Shape>,
-    /// They had too little on them to be throttled, and were made narrower.
+    /// Whether the rate was lowered because there was too little traffic to throttle.
     is_narrowed: bool,
     /// What the switch did since they were shaped.
     counts: LinkCounts,
 }
 
 impl ShapedLinks {
-    /// Makes throttled links so narrow that what is always on them is enough; whether there are
-    /// any.
+    /// Lowers the rate of throttled links until even the probes are throttled. Returns whether any
+    /// link is throttled.
     fn narrow(&mut self, cluster: &mut Cluster) -> bool {
         if self.shapes.values().all(|shape| shape.rate.is_none()) {
             return false;

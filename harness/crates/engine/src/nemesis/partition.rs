@@ -14,7 +14,7 @@ use testbed::net::PairEvidence;
 use testbed::net::plan::LinkPlan;
 use workloads::Rng;
 
-/// How much later the probes are counted again if they do not prove the cut yet.
+/// How much later the probes are counted again if they have not proved the cut.
 const SECOND_COUNT: Duration = Duration::from_millis(400);
 
 /// Links that are cut.

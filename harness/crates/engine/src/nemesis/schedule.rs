@@ -43,8 +43,8 @@ pub type Schedule = Vec<ScheduledFault>;
 
 /// Of 100 partitions, how many turn into the next one without healing in between.
 const CHAINED_PERCENT: u64 = 50;
-/// Of those, how many cut off the leader: a server that was left behind then meets a cluster that
-/// must elect.
+/// Of 100 of those, how many cut off the leader: a replica that lags then joins a cluster that must
+/// elect.
 const LEADER_NEXT_PERCENT: u64 = 60;
 /// The variant that hits the leader, in every nemesis that has one.
 const LEADER: &str = "leader";

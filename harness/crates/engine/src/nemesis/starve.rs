@@ -13,14 +13,14 @@ use testbed::host::process::Sample;
 use testbed::net::plan::HostId;
 use workloads::Rng;
 
-/// Fewer stops than this do not starve.
+/// The fewest stops of each replica that confirm the fault.
 const MIN_STOPS: u32 = 3;
 /// How long a starved replica is stopped, and how long it runs.
 const STOPPED: Duration = Duration::from_millis(40);
 const RUNNING: Duration = Duration::from_millis(10);
 /// How often it is looked at.
 const TICK: Duration = Duration::from_millis(5);
-/// How much longer than planned the fault may last if other work has kept it from its turns.
+/// How much longer than planned the fault may last if the harness was too busy.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// SIGSTOP and SIGCONT in turn.

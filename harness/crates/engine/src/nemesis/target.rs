@@ -42,7 +42,7 @@ pub struct Target {
     pub links: LinkPlan,
     /// How it changes wall clocks; `base_ns` is set when it begins.
     pub skew: Option<Skew>,
-    /// Decides what else is left to chance; drawn from the fault's own stream.
+    /// The seed of all other random choices of this fault.
     pub random: u64,
     /// The same for a reader.
     pub text: String,
