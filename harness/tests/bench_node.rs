@@ -7,13 +7,13 @@ use not_run::not_run;
 use serde_json::Value;
 use std::process::{Command, Output};
 
-fn bench(directory: &std::path::Path, words: &[&str]) -> Output {
+fn run_bench(directory: &std::path::Path, words: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
     command.args(["bench", "node", "--format", "json", "--data"]).arg(directory);
     command.args(words).output().expect("the binary is built")
 }
 
-fn table(output: &Output) -> Value {
+fn parse_table(output: &Output) -> Value {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
@@ -22,7 +22,7 @@ fn table(output: &Output) -> Value {
 fn a_load_is_measured_and_its_sample_judged() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let words = ["half reads", "--pairs", "2", "--seconds", "0.3", "--trials", "0"];
-    let table = table(&bench(directory.path(), &words));
+    let table = parse_table(&run_bench(directory.path(), &words));
     let row = &table["rows"][0]["raft"];
     assert_eq!(row["per_second"].as_array().map(Vec::len), Some(2), "{row}");
     assert!(row["done"].as_u64().is_some_and(|done| done > 20), "{row}");
@@ -36,7 +36,7 @@ fn a_load_is_measured_and_its_sample_judged() {
 #[test]
 fn a_killed_leader_is_replaced() {
     let directory = tempfile::TempDir::new().expect("a directory");
-    let table = table(&bench(directory.path(), &["failover", "--trials", "2"]));
+    let table = parse_table(&run_bench(directory.path(), &["failover", "--trials", "2"]));
     let times = table["failover"][0]["ms"].as_array().expect("a list").clone();
     assert_eq!(times.len(), 2);
     assert!(times.iter().all(|ms| ms.as_f64().is_some_and(|ms| ms > 10.0)), "{times:?}");
@@ -47,7 +47,7 @@ fn leadership_is_handed_on_and_keys_are_divided() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let words = ["transfer", "--trials", "0", "--transfers", "2", "--groups", "1,2"];
     let words = [&words[..], &["--pairs", "1", "--seconds", "0.3"]].concat();
-    let table = table(&bench(directory.path(), &words));
+    let table = parse_table(&run_bench(directory.path(), &words));
     assert_eq!(table["transfer"]["ms"].as_array().map(Vec::len), Some(2), "{table}");
     let rows = table["groups"].as_array().expect("a list");
     let groups: Vec<_> = rows.iter().filter_map(|row| row["groups"].as_u64()).collect();
@@ -60,7 +60,7 @@ fn leadership_is_handed_on_and_keys_are_divided() {
 fn a_store_is_left_alone_and_then_written_to_for_long() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let words = ["none of them", "--trials", "0", "--idle", "1", "--endure", "300"];
-    let table = table(&bench(directory.path(), &words));
+    let table = parse_table(&run_bench(directory.path(), &words));
     assert!(table["idle"]["seconds"].as_f64().is_some_and(|seconds| seconds >= 1.0), "{table}");
     assert!(table["idle"]["elections"].is_u64() && table["idle"]["stalls"].is_u64(), "{table}");
     let looks = table["endurance"].as_array().expect("a list");
@@ -79,7 +79,7 @@ fn what_faults_are_made_of_is_measured_where_there_are_namespaces() {
         not_run(String::from_utf8_lossy(&output.stderr));
         return;
     }
-    let table = table(&output);
+    let table = parse_table(&output);
     let rows = table["rows"].as_array().expect("a list");
     let of = |key: &str| rows.iter().filter(|row| !row[key].is_null()).collect::<Vec<_>>();
     // By how many means disks can be made to fail is the machine's business.
@@ -102,7 +102,7 @@ fn what_cannot_be_measured_is_said() {
         (&["--seconds", "0"], 254, "--seconds lies between"),
         (&["--timing", "100,100"], 254, "at least five times"),
     ] {
-        let output = bench(directory.path(), words);
+        let output = run_bench(directory.path(), words);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(code), "{error}");
         assert!(error.contains(said), "{error}");

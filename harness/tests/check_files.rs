@@ -18,7 +18,7 @@ const LOG: &str =
     "INFO  jepsen.util - 0\t:invoke\t:cas\t[1 2]\nINFO  jepsen.util - 0\t:ok\t:cas\t[1 2]\n";
 
 /// What came of a command line: exit code, standard output, standard error.
-fn check(directory: &TempDir, line: &str) -> (Option<i32>, String, String) {
+fn run_check(directory: &TempDir, line: &str) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_harness"))
         .arg("check")
         .args(line.split_whitespace())
@@ -29,7 +29,7 @@ fn check(directory: &TempDir, line: &str) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-fn files(files: &[(&str, &str)]) -> TempDir {
+fn write_files(files: &[(&str, &str)]) -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     for (name, text) in files {
         let path = directory.path().join(name);
@@ -40,7 +40,7 @@ fn files(files: &[(&str, &str)]) -> TempDir {
 }
 
 /// The summary without the time, which differs.
-fn timeless(text: &str) -> String {
+fn strip_time(text: &str) -> String {
     let (before, _) = text.rsplit_once(" in ").expect("a time at the end");
     before.to_owned()
 }
@@ -49,7 +49,7 @@ fn timeless(text: &str) -> String {
 fn every_format_is_told_by_its_content() {
     let jsonl = "{\"type\":\"invoke\",\"process\":0,\"f\":\"read\"}\n";
     let json = "[{\"type\":\"invoke\",\"process\":0,\"f\":\"read\"}]";
-    let here = files(&[
+    let here = write_files(&[
         ("a.edn", VALID),
         ("jepsen/history.edn", VALID),
         ("ours/history.jsonl", jsonl),
@@ -57,9 +57,9 @@ fn every_format_is_told_by_its_content() {
         ("c.log", LOG),
     ]);
     let (code, out, err) =
-        check(&here, "--model cas-register a.edn jepsen ours b.json --keyed no c.log");
+        run_check(&here, "--model cas-register a.edn jepsen ours b.json --keyed no c.log");
     assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
-    insta::assert_snapshot!(timeless(&out), @r"
+    insta::assert_snapshot!(strip_time(&out), @r"
     VALID: a.edn: linearizable: 1 operation
     VALID: jepsen: linearizable: 1 operation
     VALID: ours: no operations to check
@@ -75,8 +75,8 @@ fn every_format_is_told_by_its_content() {
 
 #[test]
 fn an_invalid_history_is_shown_shortly_and_explained_when_asked() {
-    let here = files(&[("stale.edn", STALE)]);
-    let (code, out, _) = check(&here, "--model register stale.edn");
+    let here = write_files(&[("stale.edn", STALE)]);
+    let (code, out, _) = run_check(&here, "--model register stale.edn");
     assert_eq!(code, Some(1));
     insta::assert_snapshot!(out, @r"
     INVALID: stale.edn: process 0 read 1, but write 2 by process 1 had already completed
@@ -87,7 +87,7 @@ fn an_invalid_history_is_shown_shortly_and_explained_when_asked() {
         w 2 ok
     p1  ├───────┤
     ");
-    let (code, out, _) = check(&here, "--model register stale.edn --explain");
+    let (code, out, _) = run_check(&here, "--model register stale.edn --explain");
     assert_eq!(code, Some(1));
     insta::assert_snapshot!(out, @r"
     INVALID: stale.edn: process 0 read 1, but write 2 by process 1 had already completed
@@ -110,7 +110,7 @@ fn an_invalid_history_is_shown_shortly_and_explained_when_asked() {
 fn broken_files_do_not_keep_others_from_being_judged() {
     let broken = VALID.to_owned() + "{:type :done}\n";
     let torn = VALID.to_owned() + "{:type :inv";
-    let here = files(&[
+    let here = write_files(&[
         ("valid.edn", VALID),
         ("broken.edn", &broken),
         ("torn.edn", &torn),
@@ -118,9 +118,9 @@ fn broken_files_do_not_keep_others_from_being_judged() {
         ("stale.edn", STALE),
     ]);
     let (code, out, err) =
-        check(&here, "--model register broken.edn page.html nowhere valid.edn torn.edn");
+        run_check(&here, "--model register broken.edn page.html nowhere valid.edn torn.edn");
     assert_eq!(code, Some(254), "an answer is missing");
-    insta::assert_snapshot!(timeless(&out), @r"
+    insta::assert_snapshot!(strip_time(&out), @r"
     VALID: valid.edn: linearizable: 1 operation
     VALID: torn.edn: linearizable: 1 operation
     5 histories: 2 valid, 0 invalid, 0 unknown, 3 unreadable; 2 operations
@@ -131,17 +131,17 @@ fn broken_files_do_not_keep_others_from_being_judged() {
     harness: nowhere: cannot be read: No such file or directory (os error 2)
     harness: torn.edn: warning: line 3 was cut short after 11 bytes and is ignored
     "#);
-    let (code, ..) = check(&here, "--model register broken.edn stale.edn valid.edn");
+    let (code, ..) = run_check(&here, "--model register broken.edn stale.edn valid.edn");
     assert_eq!(code, Some(1), "an anomaly stands whatever else there is");
-    let (code, ..) = check(&here, "--model register broken.edn valid.edn --time-limit 0s");
+    let (code, ..) = run_check(&here, "--model register broken.edn valid.edn --time-limit 0s");
     assert_eq!(code, Some(254), "a missing answer is worse than an unknown one");
 }
 
 #[test]
 fn programs_get_every_answer_and_the_summary() {
     let broken = VALID.to_owned() + "\n{:type :done}\n";
-    let here = files(&[("valid.edn", VALID), ("broken.edn", &broken)]);
-    let (code, out, _) = check(&here, "--model register valid.edn broken.edn --format json");
+    let here = write_files(&[("valid.edn", VALID), ("broken.edn", &broken)]);
+    let (code, out, _) = run_check(&here, "--model register valid.edn broken.edn --format json");
     let told: Value = serde_json::from_str(&out).expect("one JSON value");
     assert_eq!(code, Some(254));
     assert_eq!(told["histories"][0]["verdict"]["validity"], "valid");
@@ -155,13 +155,13 @@ fn programs_get_every_answer_and_the_summary() {
 
 #[test]
 fn a_format_that_is_named_is_taken_at_its_word() {
-    let here = files(&[("valid.edn", VALID), ("log", LOG)]);
-    let (code, _, err) = check(&here, "--model register --input jsonl valid.edn");
+    let here = write_files(&[("valid.edn", VALID), ("log", LOG)]);
+    let (code, _, err) = run_check(&here, "--model register --input jsonl valid.edn");
     assert_eq!(code, Some(254));
     insta::assert_snapshot!(err, @"harness: valid.edn:1:2: key must be a string");
-    assert_eq!(check(&here, "--model register --input porcupine valid.edn").0, Some(0));
-    assert_eq!(check(&here, "--model cas-register --input edn log").0, Some(254));
-    let (_, help, _) = check(&here, "--help");
+    assert_eq!(run_check(&here, "--model register --input porcupine valid.edn").0, Some(0));
+    assert_eq!(run_check(&here, "--model cas-register --input edn log").0, Some(254));
+    let (_, help, _) = run_check(&here, "--help");
     assert!(help.contains("--input <INPUT>") && help.contains("the first that applies"), "{help}");
 }
 
@@ -170,13 +170,13 @@ fn a_history_cannot_steer_the_terminal() {
     let red = r#"{"index":0,"type":"invoke","process":0,"f":"read","value":null,"node":"\u001b[31m"}
 {"index":1,"type":"ok","process":0,"f":"read","value":7,"node":"\u001b[31m"}"#;
     let (code, told, _) =
-        check(&files(&[("red.jsonl", red)]), "--model register --explain red.jsonl");
+        run_check(&write_files(&[("red.jsonl", red)]), "--model register --explain red.jsonl");
     assert_eq!(code, Some(1));
     assert!(told.contains("\\u{1b}[31m") && !told.contains('\x1b'), "{told}");
 }
 
 /// Replays a certificate from the two files alone: every step legal, in real time, nothing missing.
-fn replay(certificate: &Value, history: &[Value]) -> bool {
+fn replay_certificate(certificate: &Value, history: &[Value]) -> bool {
     let end = |index: &Value| {
         let from = history.iter().position(|it| it["index"] == *index).expect("it was invoked");
         let done = |it: &&Value| it["process"] == history[from]["process"];
@@ -222,17 +222,20 @@ const KEYED: &str = r#"{"index":0,"time":0,"type":"invoke","process":0,"f":"writ
 
 #[test]
 fn a_certificate_is_accepted_when_it_is_replayed() {
-    let here = files(&[("k.jsonl", KEYED), ("bad.edn", STALE)]);
-    let (code, _, err) = check(&here, "--model cas-register k.jsonl --certificate k.json");
+    let here = write_files(&[("k.jsonl", KEYED), ("bad.edn", STALE)]);
+    let (code, _, err) = run_check(&here, "--model cas-register k.jsonl --certificate k.json");
     assert_eq!((code, err.as_str()), (Some(0), "harness: k.jsonl: certificate: k.json\n"));
     let text = fs::read_to_string(here.path().join("k.json")).expect("a certificate");
     let mut certificate: Value = serde_json::from_str(&text).expect("it is JSON");
     let lines: Vec<Value> =
         KEYED.lines().map(|line| serde_json::from_str(line).expect("it is JSON")).collect();
-    assert!(replay(&certificate, &lines), "{text}");
+    assert!(replay_certificate(&certificate, &lines), "{text}");
     certificate["objects"][0]["order"].as_array_mut().expect("an order").swap(0, 1);
-    assert!(!replay(&certificate, &lines), "a replayer that accepts everything proves nothing");
-    let (code, _, err) = check(&here, "--model cas-register bad.edn --certificate k.json");
+    assert!(
+        !replay_certificate(&certificate, &lines),
+        "a replayer that accepts everything proves nothing"
+    );
+    let (code, _, err) = run_check(&here, "--model cas-register bad.edn --certificate k.json");
     let none = "harness: bad.edn: no certificate: the history is invalid\n";
     assert_eq!((code, err.as_str()), (Some(1), none));
     assert!(!here.path().join("k.json").exists(), "a certificate of something else would mislead");
@@ -240,11 +243,11 @@ fn a_certificate_is_accepted_when_it_is_replayed() {
 
 #[test]
 fn certificates_of_many_go_into_a_directory() {
-    let here = files(&[("a.edn", VALID), ("b/history.edn", VALID), ("out/x", "")]);
-    let (code, _, err) = check(&here, "--model cas-register a.edn b --certificate one.json");
+    let here = write_files(&[("a.edn", VALID), ("b/history.edn", VALID), ("out/x", "")]);
+    let (code, _, err) = run_check(&here, "--model cas-register a.edn b --certificate one.json");
     assert_eq!(code, Some(254), "{err}");
     assert!(err.contains("must be an existing directory"), "{err}");
-    let (code, ..) = check(&here, "--model cas-register a.edn b --certificate out");
+    let (code, ..) = run_check(&here, "--model cas-register a.edn b --certificate out");
     let written = |name: &str| here.path().join("out").join(name).exists();
     assert!(code == Some(0) && written("0001-a.edn.json") && written("0002-b.json"));
 }
@@ -259,7 +262,7 @@ fn bad_input_is_told_with_file_line_column_and_reason() {
     let torn = format!("{first}\n{{\"type\":\"ok\",\"proc");
     let edn = "{:type :invoke, :process 0, :f :read}\n\
                {:type :ok, :process 0, :f :read, :value 9223372036854775808}\n";
-    let here = files(&[
+    let here = write_files(&[
         ("big.jsonl", &wrong),
         ("whole.jsonl", &whole),
         ("torn.jsonl", &torn),
@@ -270,12 +273,12 @@ fn bad_input_is_told_with_file_line_column_and_reason() {
         ("whole.jsonl", "whole.jsonl:2:"),
         ("big.edn", "big.edn:2:42: "),
     ] {
-        let (code, _, err) = check(&here, &format!("--model register {file}"));
+        let (code, _, err) = run_check(&here, &format!("--model register {file}"));
         assert_eq!(code, Some(254), "{err}");
         let rest = err.strip_prefix("harness: ").and_then(|it| it.strip_prefix(place));
         assert!(rest.is_some_and(|it| it.len() > 20), "{err}");
     }
-    let (code, _, err) = check(&here, "--model register torn.jsonl");
+    let (code, _, err) = run_check(&here, "--model register torn.jsonl");
     assert_eq!(code, Some(0), "{err}");
     assert!(err.contains("warning: line 2 was cut short"), "{err}");
 }

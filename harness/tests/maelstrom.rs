@@ -41,7 +41,7 @@ const JAVASCRIPT: &[Program] = &[
 ];
 
 /// Whether a program can be started here; if not, says that nothing is tested.
-fn there(program: &str) -> bool {
+fn is_installed(program: &str) -> bool {
     let found = Command::new(program).arg("--version").output().is_ok_and(|it| it.status.success());
     if !found {
         not_run(format!("there is no {program} here"));
@@ -49,7 +49,7 @@ fn there(program: &str) -> bool {
     found
 }
 
-fn run(line: &str, broken: bool) -> Output {
+fn run_harness(line: &str, broken: bool) -> Output {
     let lane = &LANES[NEXT.fetch_add(1, Ordering::Relaxed) % LANES.len()];
     let _turn = lane.lock().unwrap_or_else(PoisonError::into_inner);
     let results = tempfile::tempdir().expect("a directory");
@@ -62,12 +62,12 @@ fn run(line: &str, broken: bool) -> Output {
     command.output().expect("harness runs")
 }
 
-fn told(output: &Output) -> String {
+fn output_text(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     text(&output.stdout) + &text(&output.stderr)
 }
 
-fn example(file: &str) -> String {
+fn example_path(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/maelstrom").join(file);
     path.display().to_string()
 }
@@ -81,26 +81,32 @@ fn try_all(programs: &[Program]) {
 }
 
 fn try_one((file, workload, wrong): &Program) {
-    let bin = example(file);
+    let bin = example_path(file);
     let line = format!("--bin {bin} --workload {workload} --nemesis partition");
     // On a busy machine so few operations succeed that nothing is proven: then more time is given.
-    let right = first(&[(4, 7), (5, 40)], |output| output.status.code() != Some(2), &line, false);
-    assert_eq!(right.status.code(), Some(0), "{file}: {}", told(&right));
+    let right = first_matching_run(
+        &[(4, 7), (5, 40)],
+        |output| output.status.code() != Some(2),
+        &line,
+        false,
+    );
+    assert_eq!(right.status.code(), Some(0), "{file}: {}", output_text(&right));
     let tries = [(4, 6), (5, 6), (6, 20), (7, 40)];
-    let broken = first(&tries, |output| told(output).contains(wrong), &line, true);
-    assert_eq!(broken.status.code(), Some(1), "{file} --broken: {}", told(&broken));
-    assert!(told(&broken).contains(wrong), "{file} --broken: {}", told(&broken));
+    let broken =
+        first_matching_run(&tries, |output| output_text(output).contains(wrong), &line, true);
+    assert_eq!(broken.status.code(), Some(1), "{file} --broken: {}", output_text(&broken));
+    assert!(output_text(&broken).contains(wrong), "{file} --broken: {}", output_text(&broken));
 }
 
 /// The first run of these seeds and seconds that shows this, or the last.
-fn first(
+fn first_matching_run(
     tries: &[(u64, u64)],
     shows: impl Fn(&Output) -> bool,
     line: &str,
     broken: bool,
 ) -> Output {
     let again = |(seed, seconds): &(u64, u64)| {
-        run(&format!("{line} --seed {seed} --time-limit {seconds}s"), broken)
+        run_harness(&format!("{line} --seed {seed} --time-limit {seconds}s"), broken)
     };
     let (last, earlier) = tries.split_last().expect("there are tries");
     earlier.iter().map(again).find(shows).unwrap_or_else(|| again(last))
@@ -108,47 +114,49 @@ fn first(
 
 #[test]
 fn programs_in_python_pass_and_broken_ones_are_convicted() {
-    if there("python3") {
+    if is_installed("python3") {
         try_all(PYTHON);
     }
 }
 
 #[test]
 fn programs_in_javascript_pass_and_broken_ones_are_convicted() {
-    if there("node") {
+    if is_installed("node") {
         try_all(JAVASCRIPT);
     }
 }
 
 #[test]
 fn messages_that_are_lost_are_said_again_or_missed() {
-    if !there("python3") {
+    if !is_installed("python3") {
         return;
     }
     let line = "--workload broadcast --topology tree3 --loss 0.2 --nemesis none";
-    let line = format!("--bin {} {line}", example("broadcast.py"));
-    let right = first(&[(4, 5), (5, 20)], |it| it.status.code() == Some(0), &line, false);
-    assert_eq!(right.status.code(), Some(0), "{}", told(&right));
-    assert!(told(&right).contains("--loss 0.2 --topology tree3"), "{}", told(&right));
-    let broken = first(&[(4, 5), (5, 20)], |it| it.status.code() == Some(1), &line, true);
-    assert!(told(&broken).contains("undelivered"), "{}", told(&broken));
+    let line = format!("--bin {} {line}", example_path("broadcast.py"));
+    let right =
+        first_matching_run(&[(4, 5), (5, 20)], |it| it.status.code() == Some(0), &line, false);
+    assert_eq!(right.status.code(), Some(0), "{}", output_text(&right));
+    assert!(output_text(&right).contains("--loss 0.2 --topology tree3"), "{}", output_text(&right));
+    let broken =
+        first_matching_run(&[(4, 5), (5, 20)], |it| it.status.code() == Some(1), &line, true);
+    assert!(output_text(&broken).contains("undelivered"), "{}", output_text(&broken));
 }
 
 #[test]
 fn a_program_that_talks_on_standard_output_proves_nothing() {
-    if !there("python3") {
+    if !is_installed("python3") {
         return;
     }
     let folder = tempfile::tempdir().expect("a directory");
     let program = folder.path().join("chatty.sh");
-    let text = format!("#!/bin/sh\necho starting up\nexec {}\n", example("echo.py"));
+    let text = format!("#!/bin/sh\necho starting up\nexec {}\n", example_path("echo.py"));
     std::fs::write(&program, text).expect("it is written");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&program, mode).expect("it may be executed");
     let chatty = format!("--bin {} --workload echo --nemesis none", program.display());
-    let output = run(&format!("{chatty} --seed 4 --time-limit 3s"), false);
-    assert_eq!(output.status.code(), Some(2), "{}", told(&output));
-    assert!(told(&output).contains("\"starting up\""), "{}", told(&output));
+    let output = run_harness(&format!("{chatty} --seed 4 --time-limit 3s"), false);
+    assert_eq!(output.status.code(), Some(2), "{}", output_text(&output));
+    assert!(output_text(&output).contains("\"starting up\""), "{}", output_text(&output));
 }
 
 #[test]
@@ -156,22 +164,27 @@ fn what_only_maelstrom_has_is_a_mistake_elsewhere() {
     for flag in ["--loss 0.1", "--topology line", "--latency 5"] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_harness"));
         let output = command.arg("test").args(flag.split(' ')).output().expect("harness runs");
-        assert_eq!(output.status.code(), Some(254), "{flag}: {}", told(&output));
+        assert_eq!(output.status.code(), Some(254), "{flag}: {}", output_text(&output));
     }
-    let lost = run("--workload echo --bin /bin/cat --loss 1", false);
-    assert_eq!(lost.status.code(), Some(254), "{}", told(&lost));
-    assert!(told(&lost).contains("expected a probability from 0 to below 1"), "{}", told(&lost));
+    let lost = run_harness("--workload echo --bin /bin/cat --loss 1", false);
+    assert_eq!(lost.status.code(), Some(254), "{}", output_text(&lost));
+    assert!(
+        output_text(&lost).contains("expected a probability from 0 to below 1"),
+        "{}",
+        output_text(&lost)
+    );
 }
 
 #[test]
 fn a_program_that_says_nothing_cannot_be_tested() {
-    if !there("sleep") {
+    if !is_installed("sleep") {
         return;
     }
-    let silent = run("--bin /bin/sleep --node-arg=60 --workload echo --nemesis none", false);
-    assert_eq!(silent.status.code(), Some(3), "{}", told(&silent));
-    assert!(told(&silent).contains("has not answered init"), "{}", told(&silent));
-    let none = run("--workload echo --nemesis none", false);
-    assert_eq!(none.status.code(), Some(254), "{}", told(&none));
-    assert!(told(&none).contains("name it with --bin"), "{}", told(&none));
+    let silent =
+        run_harness("--bin /bin/sleep --node-arg=60 --workload echo --nemesis none", false);
+    assert_eq!(silent.status.code(), Some(3), "{}", output_text(&silent));
+    assert!(output_text(&silent).contains("has not answered init"), "{}", output_text(&silent));
+    let none = run_harness("--workload echo --nemesis none", false);
+    assert_eq!(none.status.code(), Some(254), "{}", output_text(&none));
+    assert!(output_text(&none).contains("name it with --bin"), "{}", output_text(&none));
 }

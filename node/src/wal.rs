@@ -28,18 +28,18 @@ pub const SEGMENT_HEADER: usize = 20;
 const BATCH_HEADER: usize = 20;
 const SEGMENT_MAGIC: &[u8; 8] = b"nodewal2";
 /// How a segment begins, of whatever version.
-const ANY_VERSION: &[u8] = b"nodewal";
+const SEGMENT_MAGIC_PREFIX: &[u8] = b"nodewal";
 const SNAPSHOT_MAGIC: &[u8; 8] = b"nodesnp2";
 const BATCH_MAGIC: &[u8; 4] = b"\xffwal";
 
 /// The number of a group: from 0.
-pub type Group = u32;
+pub type GroupId = u32;
 
 /// What one [`Persist`] leaves in the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Whose it is.
-    pub group: Group,
+    pub group: GroupId,
     /// The new term and vote, when they changed.
     pub hard_state: Option<HardState>,
     /// Entries that replace everything from the first one's index on.
@@ -52,7 +52,7 @@ pub struct Record {
 
 impl Record {
     /// What a write of that group leaves.
-    pub fn of(group: Group, persist: Persist) -> Self {
+    pub fn from_persist(group: GroupId, persist: Persist) -> Self {
         let Persist { hard_state, entries, start, .. } = persist;
         Self { group, hard_state, entries, start }
     }
@@ -128,12 +128,14 @@ impl Segment<'_> {
     }
 
     /// Whether it has the header of another version, whole.
-    fn is_foreign(&self) -> bool {
+    fn has_other_version(&self) -> bool {
         let Some((header, _)) = self.bytes.split_first_chunk::<SEGMENT_HEADER>() else {
             return false;
         };
         let checksum = crc32fast::hash(&header[..16]).to_le_bytes();
-        header.starts_with(ANY_VERSION) && header[16..] == checksum && header[..8] != *SEGMENT_MAGIC
+        header.starts_with(SEGMENT_MAGIC_PREFIX)
+            && header[16..] == checksum
+            && header[..8] != *SEGMENT_MAGIC
     }
 
     fn has_header(&self) -> bool {
@@ -143,7 +145,7 @@ impl Segment<'_> {
 
 /// What a log says.
 #[derive(Clone, Debug, Default)]
-pub struct Recovered {
+pub struct DecodedLog {
     /// What each group had made durable, and perhaps a little that it had only written.
     pub stored: Vec<Stored>,
     /// The segment, by its base, before which nothing of a group is needed.
@@ -151,14 +153,14 @@ pub struct Recovered {
     /// Where the log ends: what follows is torn and must be cut off before anything is written.
     pub end: u64,
     /// How many bytes follow.
-    pub torn: u64,
+    pub torn_bytes: u64,
     /// How many batches were read.
     pub batches: u64,
 }
 
 /// Why a log is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
+pub enum WalErrorKind {
     /// The bytes are damaged, although everything before this mark was once durable.
     Damaged {
         /// The greatest mark beyond the damage.
@@ -181,71 +183,76 @@ pub enum Flaw {
 
 /// A log that must not be used, and where it is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct WalError {
     /// The segment, by the offset of its first byte in the log.
     pub segment: u64,
     /// The first byte that is wrong, counted from the beginning of the segment.
     pub offset: u64,
     /// What is wrong.
-    pub flaw: Flaw,
+    pub kind: WalErrorKind,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for WalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "damaged at byte {}: ", self.offset)?;
-        match self.flaw {
-            Flaw::Damaged { mark } => write!(
+        match self.kind {
+            WalErrorKind::Damaged { mark } => write!(
                 f,
                 "this part was durable (a later mark covers the log up to offset {mark}), \
                  so what this replica promised cannot be read back"
             ),
-            Flaw::Overlap => f.write_str("the segment begins before the one in front of it ends"),
-            Flaw::Version => f.write_str("the segment was written by another version of node"),
-            Flaw::Undecodable => {
+            WalErrorKind::Overlap => {
+                f.write_str("the segment begins before the one in front of it ends")
+            }
+            WalErrorKind::Version => {
+                f.write_str("the segment was written by another version of node")
+            }
+            WalErrorKind::Undecodable => {
                 f.write_str("the batch is whole but not one of this version of node")
             }
-            Flaw::Gap { expected, found } => {
+            WalErrorKind::Gap { expected, found } => {
                 write!(f, "the batch is whole but brings entry {found} where {expected} was due")
             }
         }
     }
 }
 
-impl core::error::Error for Refusal {}
+impl core::error::Error for WalError {}
 
 /// Reads the log of so many groups back from its segments, in order of their bases.
-pub fn decode(segments: &[Segment<'_>], groups: Group) -> Result<Recovered, Refusal> {
-    decode_with(segments, groups, Trust::Checksums)
+pub fn decode_segments(segments: &[Segment<'_>], groups: GroupId) -> Result<DecodedLog, WalError> {
+    decode_with(segments, groups, ChecksumMode::Verify)
 }
 
 /// The same as a bug has it: whatever can be decoded is believed, and what follows is cut off as if
 /// it were torn.
-pub fn decode_blindly(segments: &[Segment<'_>], groups: Group) -> Recovered {
-    decode_with(segments, groups, Trust::Blind).unwrap_or_else(|_| Recovered::of(groups))
+pub fn decode_unverified(segments: &[Segment<'_>], groups: GroupId) -> DecodedLog {
+    decode_with(segments, groups, ChecksumMode::Ignore)
+        .unwrap_or_else(|_| DecodedLog::with_groups(groups))
 }
 
 /// What of the bytes is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trust {
+enum ChecksumMode {
     /// What its checksum covers.
-    Checksums,
+    Verify,
     /// Everything.
-    Blind,
+    Ignore,
 }
 
-impl Recovered {
+impl DecodedLog {
     /// Nothing yet, of so many groups.
-    fn of(groups: Group) -> Self {
+    fn with_groups(groups: GroupId) -> Self {
         let groups = usize::try_from(groups).unwrap_or(usize::MAX);
         Self { stored: vec![Stored::default(); groups], needed: vec![0; groups], ..Self::default() }
     }
 
-    fn group(&mut self, group: Group) -> Option<&mut Stored> {
+    fn stored_mut(&mut self, group: GroupId) -> Option<&mut Stored> {
         self.stored.get_mut(usize::try_from(group).ok()?)
     }
 
     /// Whether a record in the segment at this offset belongs to what its group needs.
-    fn needs(&self, record: &Record, base: u64) -> bool {
+    fn needs_record(&self, record: &Record, base: u64) -> bool {
         let from = usize::try_from(record.group).ok().and_then(|at| self.needed.get(at));
         from.is_none_or(|from| base >= *from)
     }
@@ -253,15 +260,16 @@ impl Recovered {
 
 fn decode_with(
     segments: &[Segment<'_>],
-    groups: Group,
-    trust: Trust,
-) -> Result<Recovered, Refusal> {
-    let mut recovered = Recovered::of(groups);
-    if let Some(foreign) = segments.iter().find(|segment| segment.is_foreign()) {
-        return Err(Refusal { segment: foreign.base, offset: 0, flaw: Flaw::Version });
+    groups: GroupId,
+    trust: ChecksumMode,
+) -> Result<DecodedLog, WalError> {
+    let mut recovered = DecodedLog::with_groups(groups);
+    if let Some(foreign) = segments.iter().find(|segment| segment.has_other_version()) {
+        return Err(WalError { segment: foreign.base, offset: 0, kind: WalErrorKind::Version });
     }
     for segment in segments {
-        if let Some(group) = begins_anew(segment).and_then(|group| usize::try_from(group).ok())
+        if let Some(group) =
+            first_checkpoint_group(segment).and_then(|group| usize::try_from(group).ok())
             && let Some(needed) = recovered.needed.get_mut(group)
         {
             *needed = segment.base;
@@ -271,22 +279,22 @@ fn decode_with(
     let first = segments.partition_point(|segment| segment.base < recovered.end);
     for segment in &segments[first..] {
         if segment.base < recovered.end {
-            return Err(Refusal { segment: segment.base, offset: 0, flaw: Flaw::Overlap });
+            return Err(WalError { segment: segment.base, offset: 0, kind: WalErrorKind::Overlap });
         }
         if segment.base > recovered.end || !read_segment(segment, trust, &mut recovered)? {
             break;
         }
     }
     let total = segments.last().map_or(0, Segment::end);
-    if recovered.end < total && trust == Trust::Checksums {
-        refuse_damage(segments, recovered.end)?;
+    if recovered.end < total && trust == ChecksumMode::Verify {
+        reject_durable_damage(segments, recovered.end)?;
     }
-    recovered.torn = total - recovered.end;
+    recovered.torn_bytes = total - recovered.end;
     Ok(recovered)
 }
 
 /// The group whose log a segment begins with, if its first record needs none before it.
-fn begins_anew(segment: &Segment<'_>) -> Option<Group> {
+fn first_checkpoint_group(segment: &Segment<'_>) -> Option<GroupId> {
     let first = segment.has_header().then(|| read_batch(segment, SEGMENT_HEADER)).flatten();
     let records =
         first.and_then(|batch| postcard::from_bytes::<Vec<Record>>(batch.payload).ok())?;
@@ -296,19 +304,19 @@ fn begins_anew(segment: &Segment<'_>) -> Option<Group> {
 /// Reads batches until the segment ends (true) or something in it cannot be read (false).
 fn read_segment(
     segment: &Segment<'_>,
-    trust: Trust,
-    recovered: &mut Recovered,
-) -> Result<bool, Refusal> {
+    trust: ChecksumMode,
+    recovered: &mut DecodedLog,
+) -> Result<bool, WalError> {
     if !segment.has_header() {
         return Ok(false);
     }
     let mut at = SEGMENT_HEADER;
     while let Some(batch) = read_batch_with(segment, at, trust) {
-        match replay(batch.payload, segment.base, recovered) {
+        match replay_batch(batch.payload, segment.base, recovered) {
             Ok(()) => {}
-            Err(_) if trust == Trust::Blind => break,
+            Err(_) if trust == ChecksumMode::Ignore => break,
             Err(flaw) => {
-                return Err(Refusal { segment: segment.base, offset: at as u64, flaw });
+                return Err(WalError { segment: segment.base, offset: at as u64, kind: flaw });
             }
         }
         at += BATCH_HEADER + batch.payload.len();
@@ -319,13 +327,17 @@ fn read_segment(
 }
 
 /// Refuses what cannot be read at this offset if a mark says that it was durable.
-fn refuse_damage(segments: &[Segment<'_>], damage: u64) -> Result<(), Refusal> {
+fn reject_durable_damage(segments: &[Segment<'_>], damage: u64) -> Result<(), WalError> {
     let marks = segments.iter().filter(|segment| segment.end() > damage);
     match marks.filter_map(|segment| last_mark(segment, damage)).max() {
         Some(mark) if mark > damage => {
             let home = segments.iter().rev().find(|segment| segment.base <= damage);
             let segment = home.map_or(0, |segment| segment.base);
-            Err(Refusal { segment, offset: damage - segment, flaw: Flaw::Damaged { mark } })
+            Err(WalError {
+                segment,
+                offset: damage - segment,
+                kind: WalErrorKind::Damaged { mark },
+            })
         }
         _ => Ok(()),
     }
@@ -347,10 +359,10 @@ struct Batch<'a> {
 
 /// The whole and undamaged batch at this place, if there is one.
 fn read_batch<'a>(segment: &Segment<'a>, at: usize) -> Option<Batch<'a>> {
-    read_batch_with(segment, at, Trust::Checksums)
+    read_batch_with(segment, at, ChecksumMode::Verify)
 }
 
-fn read_batch_with<'a>(segment: &Segment<'a>, at: usize, trust: Trust) -> Option<Batch<'a>> {
+fn read_batch_with<'a>(segment: &Segment<'a>, at: usize, trust: ChecksumMode) -> Option<Batch<'a>> {
     let rest = segment.bytes.get(at..)?.strip_prefix(BATCH_MAGIC)?;
     let (checksum, rest) = rest.split_first_chunk()?;
     let (length, _) = rest.split_first_chunk()?;
@@ -360,22 +372,22 @@ fn read_batch_with<'a>(segment: &Segment<'a>, at: usize, trust: Trust) -> Option
     let payload = after_mark.get(..length)?;
     let mark = u64::from_le_bytes(*mark);
     let whole = crc32fast::hash(&rest[..12 + length]) == u32::from_le_bytes(*checksum);
-    let believed = trust == Trust::Blind || (whole && mark <= segment.base + at as u64);
+    let believed = trust == ChecksumMode::Ignore || (whole && mark <= segment.base + at as u64);
     believed.then_some(Batch { mark, payload })
 }
 
 /// Does to what is stored what the records of a batch say, in the segment of this base.
-fn replay(payload: &[u8], base: u64, recovered: &mut Recovered) -> Result<(), Flaw> {
+fn replay_batch(payload: &[u8], base: u64, recovered: &mut DecodedLog) -> Result<(), WalErrorKind> {
     let (records, rest): (Vec<Record>, _) =
-        postcard::take_from_bytes(payload).map_err(|_| Flaw::Undecodable)?;
+        postcard::take_from_bytes(payload).map_err(|_| WalErrorKind::Undecodable)?;
     if !rest.is_empty() {
-        return Err(Flaw::Undecodable);
+        return Err(WalErrorKind::Undecodable);
     }
     for record in records {
-        if !recovered.needs(&record, base) {
+        if !recovered.needs_record(&record, base) {
             continue;
         }
-        let stored = recovered.group(record.group).ok_or(Flaw::Undecodable)?;
+        let stored = recovered.stored_mut(record.group).ok_or(WalErrorKind::Undecodable)?;
         stored.hard_state = record.hard_state.unwrap_or(stored.hard_state);
         if let Some(start) = record.start {
             (stored.start, stored.entries) = (start, Vec::new());
@@ -386,16 +398,16 @@ fn replay(payload: &[u8], base: u64, recovered: &mut Recovered) -> Result<(), Fl
 }
 
 /// Cuts a log back to before the first of the new entries and appends them.
-fn replace_tail(stored: &mut Stored, entries: Vec<Entry>) -> Result<(), Flaw> {
+fn replace_tail(stored: &mut Stored, entries: Vec<Entry>) -> Result<(), WalErrorKind> {
     let Some(first) = entries.first().map(|entry| entry.index) else { return Ok(()) };
     let start = stored.start.index;
     let last = start + stored.entries.len() as Index;
     if first <= start || first > last + 1 {
-        return Err(Flaw::Gap { expected: last + 1, found: first });
+        return Err(WalErrorKind::Gap { expected: last + 1, found: first });
     }
     if let Some((entry, due)) = entries.iter().zip(first..).find(|(entry, due)| entry.index != *due)
     {
-        return Err(Flaw::Gap { expected: due, found: entry.index });
+        return Err(WalErrorKind::Gap { expected: due, found: entry.index });
     }
     stored.entries.truncate(usize::try_from(first - 1 - start).unwrap_or(usize::MAX));
     stored.entries.extend(entries);

@@ -37,14 +37,16 @@ pub struct PutRequest {
 #[serde(deny_unknown_fields)]
 pub struct CasRequest {
     /// The expected value; `null`: the key must be absent. It is a required field.
-    #[serde(deserialize_with = "present")]
+    #[serde(deserialize_with = "deserialize_required")]
     pub old: Option<String>,
     /// The new value.
     pub new: String,
 }
 
 /// Accepts `null` as `None`, but not a missing field.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+fn deserialize_required<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
     Option::deserialize(deserializer)
 }
 
@@ -65,50 +67,50 @@ pub enum Consistency {
 /// The index up to which the log must be applied: `INDEX` in the group of the request, or
 /// `GROUP:INDEX,…` for each group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum After {
+pub enum MinIndex {
     /// An index in the group of the request.
-    Here(u64),
+    Single(u64),
     /// An index for each group; a group that is not named does not wait.
-    Groups(BTreeMap<u32, u64>),
+    PerGroup(BTreeMap<u32, u64>),
 }
 
-impl After {
+impl MinIndex {
     /// Returns the index for this group.
-    pub fn of(&self, group: u32) -> u64 {
+    pub fn index_for(&self, group: u32) -> u64 {
         match self {
-            Self::Here(index) => *index,
-            Self::Groups(indices) => indices.get(&group).copied().unwrap_or(0),
+            Self::Single(index) => *index,
+            Self::PerGroup(indices) => indices.get(&group).copied().unwrap_or(0),
         }
     }
 }
 
-impl Default for After {
+impl Default for MinIndex {
     fn default() -> Self {
-        Self::Here(0)
+        Self::Single(0)
     }
 }
 
-impl FromStr for After {
+impl FromStr for MinIndex {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = "`after` must be INDEX or GROUP:INDEX,…";
         if let Ok(index) = text.parse() {
-            return Ok(Self::Here(index));
+            return Ok(Self::Single(index));
         }
         let pair = |pair: &str| {
             let (group, index) = pair.split_once(':')?;
             Some((group.parse().ok()?, index.parse().ok()?))
         };
-        text.split(',').map(pair).collect::<Option<_>>().map(Self::Groups).ok_or(invalid)
+        text.split(',').map(pair).collect::<Option<_>>().map(Self::PerGroup).ok_or(invalid)
     }
 }
 
-impl fmt::Display for After {
+impl fmt::Display for MinIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Here(index) => write!(f, "{index}"),
-            Self::Groups(indices) => {
+            Self::Single(index) => write!(f, "{index}"),
+            Self::PerGroup(indices) => {
                 for (number, (group, index)) in indices.iter().enumerate() {
                     let comma = if number > 0 { "," } else { "" };
                     write!(f, "{comma}{group}:{index}")?;
@@ -119,13 +121,13 @@ impl fmt::Display for After {
     }
 }
 
-impl Serialize for After {
+impl Serialize for MinIndex {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for After {
+impl<'de> Deserialize<'de> for MinIndex {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
@@ -138,7 +140,7 @@ pub struct ReadParameters {
     /// The consistency of the read.
     pub consistency: Consistency,
     /// Answer only after the log is applied up to here.
-    pub after: After,
+    pub after: MinIndex,
     /// Answer within this time, if need be with a failure.
     pub timeout_ms: Option<u64>,
 }
@@ -158,7 +160,7 @@ pub struct RangeParameters {
     /// The consistency of the read.
     pub consistency: Consistency,
     /// Answer only after the log is applied up to here.
-    pub after: After,
+    pub after: MinIndex,
     /// Answer within this time, if need be with a failure.
     pub timeout_ms: Option<u64>,
 }
@@ -192,7 +194,7 @@ pub struct TxnParameters {
     /// The consistency of a transaction that only reads.
     pub consistency: Consistency,
     /// Answer a transaction that only reads after the log is applied up to here.
-    pub after: After,
+    pub after: MinIndex,
     /// Answer within this time, if need be with a failure.
     pub timeout_ms: Option<u64>,
     /// The session of a transaction that writes: a retry does not run again.
@@ -203,7 +205,7 @@ pub struct TxnParameters {
 
 /// The reply to a read of a key that has a value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Value {
+pub struct ValueReply {
     /// The value.
     pub value: String,
     /// The replica that answered.
@@ -248,7 +250,7 @@ pub struct TxnReply {
 
 /// The reply to a write that took effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Written {
+pub struct WriteReply {
     /// Its log index: a read with `?after=` this sees it on any replica.
     pub index: u64,
     /// The replica that answered.
@@ -258,17 +260,17 @@ pub struct Written {
 
 /// The reply to a compare-and-set, or transaction, whose condition failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mismatch {
+pub struct MismatchReply {
     /// The error.
     #[serde(flatten)]
-    pub failure: Failure,
+    pub failure: FailureReply,
     /// The current value of the key; `null`: it is absent.
     pub current: Option<String>,
 }
 
 /// The reply to a request that failed, or whose outcome is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
+pub struct FailureReply {
     /// The name of the error, in kebab-case.
     pub error: String,
     /// Whether the request had no effect and never will.
@@ -341,7 +343,7 @@ pub struct MembersReply {
 
 /// A replica's connection to a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Peer {
+pub struct PeerStatus {
     /// Its address.
     pub address: String,
     /// Whether it is connected.
@@ -368,7 +370,7 @@ pub struct StatusReply {
     #[serde(rename = "unsafe")]
     pub bugs: Vec<String>,
     /// The other members.
-    pub peers: BTreeMap<String, Peer>,
+    pub peers: BTreeMap<String, PeerStatus>,
     /// Every group, if there are several; the fields above are then those of the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<GroupStatus>,
@@ -395,7 +397,7 @@ pub struct GroupStatus {
 
 /// The body of `GET /health`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Health {
+pub struct HealthReply {
     /// Whether a leader is known.
     pub healthy: bool,
     /// The replica that answered.

@@ -15,7 +15,7 @@ use workloads::{
 struct Registers(BTreeMap<String, i64>);
 
 impl Registers {
-    fn execute(&mut self, call: &Call) -> Reply {
+    fn execute_call(&mut self, call: &Call) -> Reply {
         match call {
             Call::Read { key } => Reply::read(self.0.get(key).copied()),
             Call::Write { key, value } => {
@@ -39,30 +39,31 @@ pub(crate) fn run_workload(calls: u64) -> Vec<Verdict> {
     let mut system = Registers::default();
     let mut events = Vec::new();
     for time in 0..calls {
-        let Next::Call(call) = generator.next(&Context { thread: 0, time }) else { break };
-        events.push(invocation(2 * time, &call));
-        let reply = system.execute(&call);
-        events.push(completion(2 * time + 1, &call, &reply));
-        generator.observe(0, &call, &reply);
+        let Next::Call(call) = generator.next_call(&Context { thread: 0, time }) else { break };
+        events.push(invocation_event(2 * time, &call));
+        let reply = system.execute_call(&call);
+        events.push(completion_event(2 * time + 1, &call, &reply));
+        generator.observe_reply(0, &call, &reply);
     }
     let history = History::new(events).expect("one sequential client");
-    workload.check(&history, &Limits::default(), ReadConsistency::Linearizable)
+    workload.check_history(&history, &Limits::default(), ReadConsistency::Linearizable)
 }
 
-fn invocation(index: u64, call: &Call) -> Event {
-    let (process, f, value) = (Process::Client(0), call.function().into(), call.invocation_value());
+fn invocation_event(index: u64, call: &Call) -> Event {
+    let (process, f, value) =
+        (Process::Client(0), call.function_name().into(), call.invocation_value());
     Event { index, time: index, kind: Kind::Invoke, process, f, value, node: None, error: None }
 }
 
 /// A completion says what the reply says: never more than is known.
-fn completion(index: u64, call: &Call, reply: &Reply) -> Event {
+fn completion_event(index: u64, call: &Call, reply: &Reply) -> Event {
     let kind = match reply.outcome {
         Outcome::Ok => Kind::Ok,
         Outcome::Fail => Kind::Fail,
         Outcome::Info => Kind::Info,
     };
     let error = reply.error.clone().map(|why| Value::Str(why.into()));
-    Event { kind, value: call.completion_value(reply), error, ..invocation(index, call) }
+    Event { kind, value: call.completion_value(reply), error, ..invocation_event(index, call) }
 }
 
 fn main() {

@@ -52,12 +52,12 @@ impl Workload for Alias {
         self.target.object()
     }
 
-    fn functions(&self) -> &'static [&'static str] {
-        self.target.functions()
+    fn function_names(&self) -> &'static [&'static str] {
+        self.target.function_names()
     }
 
-    fn checks(&self, consistency: ReadConsistency) -> &'static [&'static str] {
-        self.target.checks(consistency)
+    fn check_names(&self, consistency: ReadConsistency) -> &'static [&'static str] {
+        self.target.check_names(consistency)
     }
 
     fn make_traffic(&self, rng: Rng, config: &TrafficConfig) -> Traffic {

@@ -30,11 +30,11 @@ impl Workload for Append {
         Object::Transactions
     }
 
-    fn functions(&self) -> &'static [&'static str] {
+    fn function_names(&self) -> &'static [&'static str] {
         &["txn"]
     }
 
-    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
+    fn check_names(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["list-append"]
     }
 
@@ -51,9 +51,10 @@ pub(crate) fn txn_traffic(rng: Rng, kind: TxnKind) -> Traffic {
     let (opened, recovered) = (Sequence::default(), Sequence::default());
     let txn = |ops| Call::Txn { function: "txn", ops };
     let mut transactions = TxnGenerator::new(rng, kind, opened.clone());
-    let write = move |recovered: &Sequence| txn(vec![(kind.write)(RECOVERY_KEY, recovered.next())]);
+    let write =
+        move |recovered: &Sequence| txn(vec![(kind.write)(RECOVERY_KEY, recovered.next_number())]);
     Traffic {
-        main: repeat_with(move |_| txn(transactions.next())),
+        main: repeat_with(move |_| txn(transactions.next_txn())),
         recovery: Box::new(move || {
             let recovered = recovered.clone();
             let writes = repeat_with(move |_| write(&recovered));

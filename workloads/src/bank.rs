@@ -14,7 +14,7 @@ use crate::workload::{Traffic, TrafficConfig, Workload};
 /// The number of accounts.
 const ACCOUNTS: u64 = 8;
 /// The opening balance of each account: low, so that a missing overdraft check shows soon.
-const OPENING: i64 = 10;
+const OPENING_BALANCE: i64 = 10;
 /// The largest amount of a transfer.
 const MAX_AMOUNT: u64 = 5;
 
@@ -35,21 +35,21 @@ impl Workload for Bank {
         Object::Bank
     }
 
-    fn functions(&self) -> &'static [&'static str] {
+    fn function_names(&self) -> &'static [&'static str] {
         &["read", "transfer"]
     }
 
-    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
+    fn check_names(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["bank"]
     }
 
     fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
-        let transfers = transfers(rng.fork("transfers"));
+        let transfers = generate_transfers(rng.fork("transfers"));
         Traffic {
             main: mix(rng.fork("mix"), vec![(1, transfers), (1, repeat_with(|_| read_accounts()))]),
             recovery: Box::new(move || {
                 each_until_ok([
-                    self::transfers(rng.fork("recovery")),
+                    self::generate_transfers(rng.fork("recovery")),
                     repeat_with(|_| read_accounts()),
                 ])
             }),
@@ -59,14 +59,14 @@ impl Workload for Bank {
 }
 
 fn read_accounts() -> Call {
-    Call::ReadAccounts { accounts: ACCOUNTS, opening: OPENING }
+    Call::ReadAccounts { accounts: ACCOUNTS, opening: OPENING_BALANCE }
 }
 
-fn transfers(mut rng: Rng) -> BoxGenerator {
+fn generate_transfers(mut rng: Rng) -> BoxGenerator {
     repeat_with(move |_| {
         let from = rng.below(ACCOUNTS);
         let to = (from + rng.between(1, ACCOUNTS)) % ACCOUNTS;
         let amount = rng.between(1, MAX_AMOUNT + 1).cast_signed();
-        Call::Transfer { from, to, amount, opening: OPENING }
+        Call::Transfer { from, to, amount, opening: OPENING_BALANCE }
     })
 }

@@ -25,11 +25,11 @@ impl Workload for Broadcast {
         Object::Broadcast
     }
 
-    fn functions(&self) -> &'static [&'static str] {
+    fn function_names(&self) -> &'static [&'static str] {
         &["broadcast", "read"]
     }
 
-    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
+    fn check_names(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["eventual-set"]
     }
 

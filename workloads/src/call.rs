@@ -203,7 +203,7 @@ impl Call {
     }
 
     /// The name of its function in a history.
-    pub fn function(&self) -> &'static str {
+    pub fn function_name(&self) -> &'static str {
         match self {
             Self::Read { .. } | Self::ReadCounter | Self::ReadCounters { .. } => "read",
             Self::ReadSet | Self::ReadAccounts { .. } | Self::ReadMessages => "read",
@@ -293,7 +293,7 @@ mod tests {
         let shown = |call: Call, reply: Reply| {
             format!(
                 "{} {} {}",
-                call.function(),
+                call.function_name(),
                 call.invocation_value(),
                 call.completion_value(&reply)
             )

@@ -39,11 +39,11 @@ impl Workload for Cas {
         Object::Registers
     }
 
-    fn functions(&self) -> &'static [&'static str] {
+    fn function_names(&self) -> &'static [&'static str] {
         &["cas", "read", "write"]
     }
 
-    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
+    fn check_names(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["cas-register"]
     }
 
@@ -63,7 +63,7 @@ impl Workload for Cas {
             }),
             final_reads: Box::new(move || {
                 each_until_ok(
-                    (1..=keys.last())
+                    (1..=keys.last_number())
                         .map(|key| repeat_with(move |_| Call::Read { key: key_name(key) })),
                 )
             }),
@@ -115,25 +115,26 @@ impl RotatingKeys {
         // The first keys get fewer calls; otherwise all would retire at the same time.
         let most = |place: u64| CALLS_PER_KEY * (place + 1) / ACTIVE_KEYS as u64;
         let active = (0..ACTIVE_KEYS as u64)
-            .map(|place| register_calls(&rng, keys.next(), most(place)))
+            .map(|place| register_calls(&rng, keys.next_number(), most(place)))
             .collect();
         Self { rng, keys, active }
     }
 }
 
 impl Generator for RotatingKeys {
-    fn next(&mut self, context: &Context) -> Next {
+    fn next_call(&mut self, context: &Context) -> Next {
         let place = self.rng.below(ACTIVE_KEYS as u64) as usize;
-        match self.active[place].next(context) {
+        match self.active[place].next_call(context) {
             Next::Done => {
-                self.active[place] = register_calls(&self.rng, self.keys.next(), CALLS_PER_KEY);
-                self.active[place].next(context)
+                self.active[place] =
+                    register_calls(&self.rng, self.keys.next_number(), CALLS_PER_KEY);
+                self.active[place].next_call(context)
             }
             next => next,
         }
     }
 
-    fn observe(&mut self, thread: usize, call: &Call, reply: &Reply) {
-        self.active.iter_mut().for_each(|key| key.observe(thread, call, reply));
+    fn observe_reply(&mut self, thread: usize, call: &Call, reply: &Reply) {
+        self.active.iter_mut().for_each(|key| key.observe_reply(thread, call, reply));
     }
 }

@@ -25,11 +25,11 @@ impl Workload for Echo {
         Object::Echo
     }
 
-    fn functions(&self) -> &'static [&'static str] {
+    fn function_names(&self) -> &'static [&'static str] {
         &["echo"]
     }
 
-    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
+    fn check_names(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["echo"]
     }
 
@@ -39,11 +39,13 @@ impl Workload for Echo {
         let text = |number: i64, rest: u64| format!("Please echo {number} {rest:x}");
         Traffic {
             main: repeat_with(move |_| Call::Echo {
-                text: text(number.next(), rng.below(u64::MAX)),
+                text: text(number.next_number(), rng.below(u64::MAX)),
             }),
             recovery: Box::new(move || {
                 let number = recovery_number.clone();
-                each_until_ok([repeat_with(move |_| Call::Echo { text: text(number.next(), 0) })])
+                each_until_ok([repeat_with(move |_| Call::Echo {
+                    text: text(number.next_number(), 0),
+                })])
             }),
             final_reads: Box::new(|| each_until_ok([])),
         }

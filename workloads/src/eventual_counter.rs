@@ -54,11 +54,11 @@ impl Workload for EventualCounter {
         Object::Counters
     }
 
-    fn functions(&self) -> &'static [&'static str] {
+    fn function_names(&self) -> &'static [&'static str] {
         &["add", "read"]
     }
 
-    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
+    fn check_names(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["eventual-counter"]
     }
 
@@ -72,7 +72,7 @@ impl Workload for EventualCounter {
 struct PossibleSums(Arc<[AtomicI64; 3]>);
 
 impl PossibleSums {
-    fn record(&self, amount: i64, outcome: Outcome) {
+    fn record_add(&self, amount: i64, outcome: Outcome) {
         let slot = match outcome {
             Outcome::Ok => 0,
             Outcome::Fail => return,
@@ -121,14 +121,14 @@ struct AddRecorder {
 }
 
 impl Generator for AddRecorder {
-    fn next(&mut self, context: &Context) -> Next {
-        self.part.next(context)
+    fn next_call(&mut self, context: &Context) -> Next {
+        self.part.next_call(context)
     }
 
-    fn observe(&mut self, thread: usize, call: &Call, reply: &Reply) {
+    fn observe_reply(&mut self, thread: usize, call: &Call, reply: &Reply) {
         if let Call::Add { amount } = call {
-            self.sums.record(*amount, reply.outcome);
+            self.sums.record_add(*amount, reply.outcome);
         }
-        self.part.observe(thread, call, reply);
+        self.part.observe_reply(thread, call, reply);
     }
 }

@@ -34,11 +34,11 @@ impl Workload for FollowerReads {
         Object::Registers
     }
 
-    fn functions(&self) -> &'static [&'static str] {
+    fn function_names(&self) -> &'static [&'static str] {
         &["read", "write"]
     }
 
-    fn checks(&self, consistency: ReadConsistency) -> &'static [&'static str] {
+    fn check_names(&self, consistency: ReadConsistency) -> &'static [&'static str] {
         match consistency {
             // Stale reads promise nothing; these checks show which guarantees they break.
             ReadConsistency::Linearizable | ReadConsistency::Lease | ReadConsistency::Stale => {
@@ -53,27 +53,28 @@ impl Workload for FollowerReads {
         let (mut read_keys, mut own_keys) = (rng.fork("readers"), rng.fork("read back"));
         let mut write_keys = rng.fork("writers");
         let recovered = fresh.clone();
-        let write = move |key, fresh: &Sequence| Call::Write { key, value: fresh.next() };
-        let writers = repeat_with(move |_| write(key(write_keys.below(KEYS)), &fresh));
-        let readers = repeat_with(move |_| Call::Read { key: key(read_keys.below(KEYS)) });
-        let read_back = repeat_with(move |_| Call::Read { key: key(own_keys.below(KEYS)) });
+        let write = move |key, fresh: &Sequence| Call::Write { key, value: fresh.next_number() };
+        let writers = repeat_with(move |_| write(key_name(write_keys.below(KEYS)), &fresh));
+        let readers = repeat_with(move |_| Call::Read { key: key_name(read_keys.below(KEYS)) });
+        let read_back = repeat_with(move |_| Call::Read { key: key_name(own_keys.below(KEYS)) });
         let others = mix(rng.fork("mix"), vec![(1, writers), (1, read_back)]);
         Traffic {
             main: reserve(config.replicas, readers, others),
             recovery: Box::new(move || {
                 let recovered = recovered.clone();
-                let writes = repeat_with(move |_| write(key(0), &recovered));
-                each_until_ok([writes, repeat_with(|_| Call::Read { key: key(0) })])
+                let writes = repeat_with(move |_| write(key_name(0), &recovered));
+                each_until_ok([writes, repeat_with(|_| Call::Read { key: key_name(0) })])
             }),
             final_reads: Box::new(|| {
                 each_until_ok(
-                    (0..KEYS).map(|number| repeat_with(move |_| Call::Read { key: key(number) })),
+                    (0..KEYS)
+                        .map(|number| repeat_with(move |_| Call::Read { key: key_name(number) })),
                 )
             }),
         }
     }
 }
 
-fn key(number: u64) -> String {
+fn key_name(number: u64) -> String {
     format!("k{number}")
 }

@@ -30,9 +30,9 @@ pub enum Next {
 /// Chooses the calls of threads.
 pub trait Generator: Send {
     /// Returns what the thread does next.
-    fn next(&mut self, context: &Context) -> Next;
+    fn next_call(&mut self, context: &Context) -> Next;
     /// Observes the reply to a call of this generator; later calls may depend on it.
-    fn observe(&mut self, _thread: usize, _call: &Call, _reply: &Reply) {}
+    fn observe_reply(&mut self, _thread: usize, _call: &Call, _reply: &Reply) {}
 }
 
 /// A generator of any type.
@@ -46,7 +46,7 @@ pub fn repeat_with(make: impl FnMut(&Context) -> Call + Send + 'static) -> BoxGe
 struct RepeatWith<F>(F);
 
 impl<F: FnMut(&Context) -> Call + Send> Generator for RepeatWith<F> {
-    fn next(&mut self, context: &Context) -> Next {
+    fn next_call(&mut self, context: &Context) -> Next {
         Next::Call((self.0)(context))
     }
 }

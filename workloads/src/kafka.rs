@@ -41,11 +41,11 @@ impl Workload for Kafka {
         Object::Logs
     }
 
-    fn functions(&self) -> &'static [&'static str] {
+    fn function_names(&self) -> &'static [&'static str] {
         &["assign", "poll", "send"]
     }
 
-    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
+    fn check_names(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["kafka"]
     }
 
@@ -58,7 +58,7 @@ impl Workload for Kafka {
                 let messages = recovery_messages.clone();
                 let sends = repeat_with(move |_| Call::Send {
                     key: RECOVERY_LOG.to_owned(),
-                    value: messages.next(),
+                    value: messages.next_number(),
                 });
                 let offsets = BTreeMap::from([(RECOVERY_LOG.to_owned(), 0)]);
                 let assigns = repeat_with(|_| Call::Assign { keys: vec![RECOVERY_LOG.to_owned()] });
@@ -66,7 +66,7 @@ impl Workload for Kafka {
                 each_until_ok([sends, assigns, polls])
             }),
             final_reads: Box::new(move || {
-                let logs = (0..=used_logs.last()).map(|log| log.to_string());
+                let logs = (0..=used_logs.last_number()).map(|log| log.to_string());
                 phases(logs.map(|log| read_whole_log(&log)))
             }),
         }
@@ -86,43 +86,43 @@ struct Consumers {
 
 impl Consumers {
     fn new(rng: Rng, logs: Sequence, messages: Sequence) -> Self {
-        let active = (0..ACTIVE_LOGS).map(|_| (logs.next(), 0)).collect();
+        let active = (0..ACTIVE_LOGS).map(|_| (logs.next_number(), 0)).collect();
         Self { rng, active, logs, messages, offsets: BTreeMap::new() }
     }
 
-    fn send(&mut self) -> Call {
+    fn make_send(&mut self) -> Call {
         let place = self.rng.below(ACTIVE_LOGS) as usize;
         let (log, sent) = &mut self.active[place];
         let key = log.to_string();
         *sent += 1;
         if *sent == MESSAGES_PER_LOG {
-            self.active[place] = (self.logs.next(), 0);
+            self.active[place] = (self.logs.next_number(), 0);
         }
-        Call::Send { key, value: self.messages.next() }
+        Call::Send { key, value: self.messages.next_number() }
     }
 
-    fn poll(&self, thread: usize) -> Call {
+    fn make_poll(&self, thread: usize) -> Call {
         let offsets = self.offsets.get(&thread);
         let from =
             |key: &String| offsets.and_then(|offsets| offsets.get(key)).copied().unwrap_or(0);
-        Call::Poll { offsets: self.keys().map(|key| (key.clone(), from(&key))).collect() }
+        Call::Poll { offsets: self.active_logs().map(|key| (key.clone(), from(&key))).collect() }
     }
 
-    fn keys(&self) -> impl Iterator<Item = String> {
+    fn active_logs(&self) -> impl Iterator<Item = String> {
         self.active.iter().map(|(log, _)| log.to_string())
     }
 }
 
 impl Generator for Consumers {
-    fn next(&mut self, context: &Context) -> Next {
+    fn next_call(&mut self, context: &Context) -> Next {
         Next::Call(match self.rng.below(20) {
-            0..2 => Call::Assign { keys: self.keys().collect() },
-            2..11 => self.send(),
-            _ => self.poll(context.thread),
+            0..2 => Call::Assign { keys: self.active_logs().collect() },
+            2..11 => self.make_send(),
+            _ => self.make_poll(context.thread),
         })
     }
 
-    fn observe(&mut self, thread: usize, call: &Call, reply: &Reply) {
+    fn observe_reply(&mut self, thread: usize, call: &Call, reply: &Reply) {
         let (Outcome::Ok, Some(Value::Map(logs))) = (reply.outcome, &reply.returned) else {
             return;
         };
@@ -180,14 +180,14 @@ struct LogReader {
 }
 
 impl Generator for LogReader {
-    fn next(&mut self, _: &Context) -> Next {
+    fn next_call(&mut self, _: &Context) -> Next {
         match self.done {
             true => Next::Done,
             false => Next::Call(Call::Poll { offsets: self.offsets.clone() }),
         }
     }
 
-    fn observe(&mut self, _: usize, call: &Call, reply: &Reply) {
+    fn observe_reply(&mut self, _: usize, call: &Call, reply: &Reply) {
         let Call::Poll { .. } = call else { return };
         if let (Outcome::Ok, Some(Value::Map(logs))) = (reply.outcome, &reply.returned) {
             self.done |= !advance_offsets(&mut self.offsets, logs);

@@ -36,11 +36,11 @@ impl Workload for Lock {
         Object::Locks
     }
 
-    fn functions(&self) -> &'static [&'static str] {
+    fn function_names(&self) -> &'static [&'static str] {
         &["acquire", "release"]
     }
 
-    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
+    fn check_names(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["fenced-lock", "lock"]
     }
 
@@ -53,7 +53,7 @@ impl Workload for Lock {
                 Box::new(LockClient { rng, attempts: own.clone(), held: None })
             }),
             recovery: Box::new(move || {
-                let number = attempts.next();
+                let number = attempts.next_number();
                 let (lock, holder) = (format!("recovery{number}"), format!("h{number}"));
                 let release = Call::Release { lock: lock.clone(), holder: holder.clone() };
                 let acquire = Call::Acquire { lock, holder };
@@ -76,11 +76,11 @@ struct LockClient {
 }
 
 impl Generator for LockClient {
-    fn next(&mut self, _: &Context) -> Next {
+    fn next_call(&mut self, _: &Context) -> Next {
         let call = match self.held.clone() {
             Some((lock, holder)) => Call::Release { lock, holder },
             None => {
-                let attempt = self.attempts.next();
+                let attempt = self.attempts.next_number();
                 let lock = attempt / ATTEMPTS_PER_LOCK * ACTIVE_LOCKS.cast_signed()
                     + self.rng.below(ACTIVE_LOCKS).cast_signed();
                 Call::Acquire { lock: format!("l{lock}"), holder: format!("h{attempt}") }
@@ -89,7 +89,7 @@ impl Generator for LockClient {
         Next::Call(call)
     }
 
-    fn observe(&mut self, _: usize, call: &Call, reply: &Reply) {
+    fn observe_reply(&mut self, _: usize, call: &Call, reply: &Reply) {
         match call {
             Call::Acquire { lock, holder } if reply.outcome != Outcome::Fail => {
                 self.held = Some((lock.clone(), holder.clone()));

@@ -37,11 +37,11 @@ impl Workload for LongFork {
         Object::Transactions
     }
 
-    fn functions(&self) -> &'static [&'static str] {
+    fn function_names(&self) -> &'static [&'static str] {
         &["read", "write"]
     }
 
-    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
+    fn check_names(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["long-fork"]
     }
 
@@ -51,17 +51,20 @@ impl Workload for LongFork {
         Traffic {
             main: each_thread(move |thread| {
                 let rng = rng.fork(&format!("thread {thread}"));
-                flip_flop(writes(main_keys.clone()), reads(rng, main_keys.clone()))
+                flip_flop(
+                    generate_writes(main_keys.clone()),
+                    generate_reads(rng, main_keys.clone()),
+                )
             }),
             recovery: Box::new(move || {
                 let newest = recovery_keys.clone();
                 each_until_ok([
-                    writes(recovery_keys.clone()),
-                    repeat_with(move |_| read_group(group_of(newest.last()))),
+                    generate_writes(recovery_keys.clone()),
+                    repeat_with(move |_| read_group(group_of(newest.last_number()))),
                 ])
             }),
             final_reads: Box::new(move || {
-                let last = group_of(keys.last());
+                let last = group_of(keys.last_number());
                 let groups = last.saturating_sub(FINAL_GROUPS)..=last;
                 each_until_ok(groups.map(|group| repeat_with(move |_| read_group(group))))
             }),
@@ -78,13 +81,15 @@ fn read_group(group: u64) -> Call {
     Call::Txn { function: "read", ops: keys.map(MicroOp::Read).collect() }
 }
 
-fn writes(keys: Sequence) -> BoxGenerator {
+fn generate_writes(keys: Sequence) -> BoxGenerator {
     repeat_with(move |_| {
-        let ops = vec![MicroOp::Write(keys.next().unsigned_abs(), 1)];
+        let ops = vec![MicroOp::Write(keys.next_number().unsigned_abs(), 1)];
         Call::Txn { function: "write", ops }
     })
 }
 
-fn reads(mut rng: Rng, keys: Sequence) -> BoxGenerator {
-    repeat_with(move |_| read_group(group_of(keys.last()).saturating_sub(rng.below(RECENT_GROUPS))))
+fn generate_reads(mut rng: Rng, keys: Sequence) -> BoxGenerator {
+    repeat_with(move |_| {
+        read_group(group_of(keys.last_number()).saturating_sub(rng.below(RECENT_GROUPS)))
+    })
 }

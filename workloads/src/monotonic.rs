@@ -28,30 +28,31 @@ impl Workload for Monotonic {
         Object::Counters
     }
 
-    fn functions(&self) -> &'static [&'static str] {
+    fn function_names(&self) -> &'static [&'static str] {
         &["inc", "read"]
     }
 
-    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
+    fn check_names(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["monotonic"]
     }
 
     fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
         let mut choices = rng.fork("keys");
         let increments =
-            repeat_with(move |_| Call::Increment { key: key(choices.below(COUNTERS)) });
-        let reads =
-            || repeat_with(|_| Call::ReadCounters { keys: (0..COUNTERS).map(key).collect() });
+            repeat_with(move |_| Call::Increment { key: counter_name(choices.below(COUNTERS)) });
+        let reads = || {
+            repeat_with(|_| Call::ReadCounters { keys: (0..COUNTERS).map(counter_name).collect() })
+        };
         Traffic {
             main: mix(rng.fork("mix"), vec![(1, increments), (1, reads())]),
             recovery: Box::new(move || {
-                each_until_ok([repeat_with(|_| Call::Increment { key: key(0) }), reads()])
+                each_until_ok([repeat_with(|_| Call::Increment { key: counter_name(0) }), reads()])
             }),
             final_reads: Box::new(move || each_until_ok([reads()])),
         }
     }
 }
 
-fn key(number: u64) -> String {
+fn counter_name(number: u64) -> String {
     format!("c{number}")
 }

@@ -28,11 +28,11 @@ impl Workload for Queue {
         Object::Queue
     }
 
-    fn functions(&self) -> &'static [&'static str] {
+    fn function_names(&self) -> &'static [&'static str] {
         &["dequeue", "enqueue"]
     }
 
-    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
+    fn check_names(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["queue"]
     }
 
@@ -40,7 +40,7 @@ impl Workload for Queue {
         let values = Sequence::default();
         let enqueues = move || {
             let values = values.clone();
-            repeat_with(move |_| Call::Enqueue { value: values.next() })
+            repeat_with(move |_| Call::Enqueue { value: values.next_number() })
         };
         let dequeues = || repeat_with(|_| Call::Dequeue);
         Traffic {

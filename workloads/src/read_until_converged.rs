@@ -33,7 +33,7 @@ struct ReadUntilConverged<F> {
 }
 
 impl<F: Fn(&Value) -> bool + Send> Generator for ReadUntilConverged<F> {
-    fn next(&mut self, context: &Context) -> Next {
+    fn next_call(&mut self, context: &Context) -> Next {
         if self.done {
             return Next::Done;
         }
@@ -45,7 +45,7 @@ impl<F: Fn(&Value) -> bool + Send> Generator for ReadUntilConverged<F> {
         Next::Call(self.read.clone())
     }
 
-    fn observe(&mut self, _: usize, _: &Call, reply: &Reply) {
+    fn observe_reply(&mut self, _: usize, _: &Call, reply: &Reply) {
         if reply.outcome != Outcome::Ok {
             return;
         }
@@ -61,38 +61,38 @@ mod tests {
 
     const READ: Call = Call::ReadCounter;
 
-    fn generator() -> BoxGenerator {
+    fn make_generator() -> BoxGenerator {
         read_until_converged(READ, |sum| *sum == Value::Int(3))
     }
 
-    fn context(time: u64) -> Context {
+    fn context_at(time: u64) -> Context {
         Context { thread: 0, time }
     }
 
     #[test]
     fn a_converged_read_ends_the_wait_and_others_are_repeated() {
-        let mut reads = generator();
-        assert_eq!(reads.next(&context(7)), Next::Call(READ));
-        reads.observe(0, &READ, &Reply::read(Some(2)));
-        assert_eq!(reads.next(&context(8)), Next::Pending);
-        assert_eq!(reads.next(&context(7 + READ_INTERVAL)), Next::Call(READ));
-        reads.observe(0, &READ, &Reply::read(Some(3)));
-        assert_eq!(reads.next(&context(8 + READ_INTERVAL)), Next::Done);
+        let mut reads = make_generator();
+        assert_eq!(reads.next_call(&context_at(7)), Next::Call(READ));
+        reads.observe_reply(0, &READ, &Reply::read(Some(2)));
+        assert_eq!(reads.next_call(&context_at(8)), Next::Pending);
+        assert_eq!(reads.next_call(&context_at(7 + READ_INTERVAL)), Next::Call(READ));
+        reads.observe_reply(0, &READ, &Reply::read(Some(3)));
+        assert_eq!(reads.next_call(&context_at(8 + READ_INTERVAL)), Next::Done);
     }
 
     #[test]
     fn the_timeout_takes_effect_with_the_first_answered_read_after_it() {
-        let mut reads = generator();
+        let mut reads = make_generator();
         let mut time = 5;
         while time < 5 + CONVERGENCE_TIMEOUT {
-            assert_eq!(reads.next(&context(time)), Next::Call(READ));
-            reads.observe(0, &READ, &Reply::read(Some(2)));
+            assert_eq!(reads.next_call(&context_at(time)), Next::Call(READ));
+            reads.observe_reply(0, &READ, &Reply::read(Some(2)));
             time += READ_INTERVAL;
         }
-        assert_eq!(reads.next(&context(time)), Next::Call(READ));
-        reads.observe(0, &READ, &Reply::info("timeout"));
-        assert_eq!(reads.next(&context(time + READ_INTERVAL)), Next::Call(READ));
-        reads.observe(0, &READ, &Reply::read(Some(2)));
-        assert_eq!(reads.next(&context(time + 2 * READ_INTERVAL)), Next::Done);
+        assert_eq!(reads.next_call(&context_at(time)), Next::Call(READ));
+        reads.observe_reply(0, &READ, &Reply::info("timeout"));
+        assert_eq!(reads.next_call(&context_at(time + READ_INTERVAL)), Next::Call(READ));
+        reads.observe_reply(0, &READ, &Reply::read(Some(2)));
+        assert_eq!(reads.next_call(&context_at(time + 2 * READ_INTERVAL)), Next::Done);
     }
 }

@@ -39,11 +39,11 @@ impl Workload for Register {
         Object::Registers
     }
 
-    fn functions(&self) -> &'static [&'static str] {
+    fn function_names(&self) -> &'static [&'static str] {
         &["cas", "read", "write"]
     }
 
-    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
+    fn check_names(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["cas-register"]
     }
 
@@ -54,13 +54,15 @@ impl Workload for Register {
             recovery: Box::new(move || {
                 let recovered = recovered.clone();
                 let key = || RECOVERY_KEY.to_owned();
-                let writes =
-                    repeat_with(move |_| Call::Write { key: key(), value: recovered.next() });
+                let writes = repeat_with(move |_| Call::Write {
+                    key: key(),
+                    value: recovered.next_number(),
+                });
                 each_until_ok([writes, repeat_with(move |_| Call::Read { key: key() })])
             }),
             final_reads: Box::new(move || {
                 each_until_ok(
-                    (1..=keys.last())
+                    (1..=keys.last_number())
                         .map(|key| repeat_with(move |_| Call::Read { key: key_name(key) })),
                 )
             }),
@@ -100,7 +102,7 @@ impl RegisterClients {
     }
 
     fn open_key(&mut self) -> ActiveKey {
-        let number = self.keys.next();
+        let number = self.keys.next_number();
         // The first keys start partly used; otherwise all would retire at the same time.
         let stagger = self.active.len() as u64 * CALLS_PER_KEY / ACTIVE_KEYS as u64;
         let calls = if number <= ACTIVE_KEYS as i64 { stagger } else { 0 };
@@ -119,12 +121,12 @@ impl RegisterClients {
 }
 
 impl Generator for RegisterClients {
-    fn next(&mut self, _: &Context) -> Next {
+    fn next_call(&mut self, _: &Context) -> Next {
         let position = self.pick_key();
         // Always the same number of draws, so that a reply does not shift later choices.
         let (draw, recent, older) = (
             self.rng.below(10),
-            self.rng.percent(80),
+            self.rng.percent_chance(80),
             self.rng.below(OBSERVED_VALUES as u64) as usize,
         );
         let key = &mut self.active[position];
@@ -137,7 +139,7 @@ impl Generator for RegisterClients {
         })
     }
 
-    fn observe(&mut self, _: usize, call: &Call, reply: &Reply) {
+    fn observe_reply(&mut self, _: usize, call: &Call, reply: &Reply) {
         let (key, value) = match (call, reply.outcome, &reply.returned) {
             (Call::Read { key }, Outcome::Ok, Some(Value::Int(value))) => (key, *value),
             (Call::Write { key, value } | Call::Cas { key, new: value, .. }, Outcome::Ok, _) => {
@@ -146,7 +148,7 @@ impl Generator for RegisterClients {
             _ => return,
         };
         if let Some(key) = self.active.iter_mut().find(|active| active.name == *key) {
-            key.record(value);
+            key.record_value(value);
         }
     }
 }
@@ -157,7 +159,7 @@ impl ActiveKey {
         self.last_value
     }
 
-    fn record(&mut self, value: i64) {
+    fn record_value(&mut self, value: i64) {
         self.observed.retain(|known| *known != value);
         self.observed.push(value);
         if self.observed.len() > OBSERVED_VALUES {
@@ -172,7 +174,7 @@ mod tests {
     use crate::simulate::InMemorySystem;
     use std::collections::BTreeSet;
 
-    fn key(call: &Call) -> String {
+    fn register_of(call: &Call) -> String {
         match call {
             Call::Read { key } | Call::Write { key, .. } | Call::Cas { key, .. } => key.clone(),
             other => panic!("{other:?} is not a call on a register"),
@@ -180,12 +182,16 @@ mod tests {
     }
 
     /// The calls of one thread with the replies that `answer` makes.
-    fn run(seed: u64, count: usize, mut answer: impl FnMut(&Call) -> Reply) -> Vec<(Call, Reply)> {
+    fn run_calls(
+        seed: u64,
+        count: usize,
+        mut answer: impl FnMut(&Call) -> Reply,
+    ) -> Vec<(Call, Reply)> {
         let mut main = Register.make_traffic(Rng::new(seed), &TrafficConfig { replicas: 1 }).main;
-        let mut step = || match main.next(&Context { thread: 0, time: 0 }) {
+        let mut step = || match main.next_call(&Context { thread: 0, time: 0 }) {
             Next::Call(call) => {
                 let reply = answer(&call);
-                main.observe(0, &call, &reply);
+                main.observe_reply(0, &call, &reply);
                 (call, reply)
             }
             other => panic!("{other:?} instead of a call"),
@@ -196,7 +202,7 @@ mod tests {
     /// The same with a correct store.
     fn run_correct(seed: u64, count: usize) -> Vec<(Call, Reply)> {
         let mut system = InMemorySystem::default();
-        run(seed, count, |call| system.execute(call))
+        run_calls(seed, count, |call| system.execute_call(call))
     }
 
     #[test]
@@ -208,7 +214,10 @@ mod tests {
     #[test]
     fn replies_affect_only_the_expected_value_of_a_cas() {
         let keys = |reply: fn() -> Reply| {
-            run(4, 2000, |_| reply()).iter().map(|(call, _)| key(call)).collect::<Vec<_>>()
+            run_calls(4, 2000, |_| reply())
+                .iter()
+                .map(|(call, _)| register_of(call))
+                .collect::<Vec<_>>()
         };
         assert_eq!(keys(Reply::ok), keys(|| Reply::info("timeout")));
     }
@@ -228,11 +237,11 @@ mod tests {
     #[test]
     fn keys_rotate_and_every_outcome_is_common() {
         let run = run_correct(2, 5000);
-        let keys: BTreeSet<String> = run.iter().map(|(call, _)| key(call)).collect();
+        let keys: BTreeSet<String> = run.iter().map(|(call, _)| register_of(call)).collect();
         assert!(keys.len() >= 5000 / CALLS_PER_KEY as usize, "{keys:?}");
         let cas = |outcome| {
             let matching = |(call, reply): &&(Call, Reply)| {
-                call.function() == "cas" && reply.outcome == outcome
+                call.function_name() == "cas" && reply.outcome == outcome
             };
             run.iter().filter(matching).count()
         };

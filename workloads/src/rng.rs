@@ -46,12 +46,12 @@ impl Rng {
     }
 
     /// True with a probability of `percent` %.
-    pub fn percent(&mut self, percent: u64) -> bool {
+    pub fn percent_chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
     /// A uniform number in `[0, 1)`.
-    pub fn unit(&mut self) -> f64 {
+    pub fn unit_float(&mut self) -> f64 {
         // 53 bits are what a double holds.
         (self.stream.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }

@@ -9,12 +9,12 @@ pub(crate) struct Sequence(Arc<AtomicI64>);
 
 impl Sequence {
     /// Issues the next integer.
-    pub(crate) fn next(&self) -> i64 {
+    pub(crate) fn next_number(&self) -> i64 {
         self.0.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// The last integer issued; 0 before the first.
-    pub(crate) fn last(&self) -> i64 {
+    pub(crate) fn last_number(&self) -> i64 {
         self.0.load(Ordering::Relaxed)
     }
 }

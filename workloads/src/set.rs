@@ -27,11 +27,11 @@ impl Workload for Set {
         Object::Set
     }
 
-    fn functions(&self) -> &'static [&'static str] {
+    fn function_names(&self) -> &'static [&'static str] {
         &["add", "read"]
     }
 
-    fn checks(&self, consistency: ReadConsistency) -> &'static [&'static str] {
+    fn check_names(&self, consistency: ReadConsistency) -> &'static [&'static str] {
         match consistency {
             ReadConsistency::Linearizable | ReadConsistency::Lease => &["set-full-linearizable"],
             ReadConsistency::Stale | ReadConsistency::Session => &["set-full"],
@@ -53,21 +53,21 @@ mod tests {
     use checker::{History, Limits, Validity};
 
     /// Records a history in which elements are added through one replica while another one lags.
-    struct Recorder {
+    struct HistoryRecorder {
         events: Vec<Event>,
         time: u64,
     }
 
-    impl Recorder {
-        fn record(&mut self, node: &str, kind: Kind, call: &Call, value: Value) {
+    impl HistoryRecorder {
+        fn record_event(&mut self, node: &str, kind: Kind, call: &Call, value: Value) {
             let process = Process::Client(u64::from(node == "n2"));
-            let (node, f) = (Some(node.into()), call.function().into());
+            let (node, f) = (Some(node.into()), call.function_name().into());
             let (index, time) = (self.events.len() as u64, self.time);
             self.events.push(Event { index, time, kind, process, f, value, node, error: None });
         }
 
         /// Follows a generator until it is done or has been asked this many times.
-        fn follow(
+        fn follow_generator(
             &mut self,
             node: &str,
             (part, most): (&mut dyn Generator, usize),
@@ -75,15 +75,15 @@ mod tests {
         ) {
             for _ in 0..most {
                 self.time += 200_000_000;
-                let call = match part.next(&Context { thread: 0, time: self.time }) {
+                let call = match part.next_call(&Context { thread: 0, time: self.time }) {
                     Next::Call(call) => call,
                     Next::Pending => continue,
                     Next::Done => return,
                 };
-                self.record(node, Kind::Invoke, &call, call.invocation_value());
+                self.record_event(node, Kind::Invoke, &call, call.invocation_value());
                 let reply = answer(&call);
-                self.record(node, Kind::Ok, &call, call.completion_value(&reply));
-                part.observe(0, &call, &reply);
+                self.record_event(node, Kind::Ok, &call, call.completion_value(&reply));
+                part.observe_reply(0, &call, &reply);
             }
         }
     }
@@ -91,18 +91,21 @@ mod tests {
     /// The validity if the lagging replica catches up after this many final reads.
     fn judge_lag(stale_reads: usize) -> Validity {
         let mut traffic = Set.make_traffic(Rng::new(1), &TrafficConfig { replicas: 2 });
-        let mut recorder = Recorder { events: Vec::new(), time: 0 };
+        let mut recorder = HistoryRecorder { events: Vec::new(), time: 0 };
         let (mut current, mut lagging) = (InMemorySystem::default(), InMemorySystem::default());
-        recorder.follow("n1", (&mut *traffic.main, 40), |call| current.execute(call));
-        recorder.follow("n1", (&mut *(traffic.final_reads)(), 400), |call| current.execute(call));
+        recorder
+            .follow_generator("n1", (&mut *traffic.main, 40), |call| current.execute_call(call));
+        recorder.follow_generator("n1", (&mut *(traffic.final_reads)(), 400), |call| {
+            current.execute_call(call)
+        });
         let mut left = stale_reads;
-        recorder.follow("n2", (&mut *(traffic.final_reads)(), 400), |call| {
+        recorder.follow_generator("n2", (&mut *(traffic.final_reads)(), 400), |call| {
             let replica = if left > 0 { &mut lagging } else { &mut current };
             left = left.saturating_sub(1);
-            replica.execute(call)
+            replica.execute_call(call)
         });
         let history = History::new(recorder.events).expect("one call at a time");
-        Set.check(&history, &Limits::default(), ReadConsistency::Stale)[0].validity
+        Set.check_history(&history, &Limits::default(), ReadConsistency::Stale)[0].validity
     }
 
     #[test]

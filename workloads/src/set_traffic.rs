@@ -24,7 +24,7 @@ pub(crate) fn set_traffic(rng: &Rng, add: fn(i64) -> Call, read: Call) -> Traffi
     let acknowledged = present.clone();
     let adds = move || {
         let elements = elements.clone();
-        acknowledged.record_acks_of(repeat_with(move |_| add(elements.next())))
+        acknowledged.record_acks_of(repeat_with(move |_| add(elements.next_number())))
     };
     let reads = |read: &Call| {
         let read = read.clone();
@@ -38,7 +38,7 @@ pub(crate) fn set_traffic(rng: &Rng, add: fn(i64) -> Call, read: Call) -> Traffi
         final_reads: Box::new(move || {
             let present = present.clone();
             read_until_converged(read.clone(), move |set| {
-                present.record(integers(set));
+                present.record_present(list_integers(set));
                 present.is_subset_of(set)
             })
         }),
@@ -56,19 +56,19 @@ impl PresentElements {
         Box::new(AckRecorder { part, present: self.clone() })
     }
 
-    fn record(&self, elements: impl IntoIterator<Item = i64>) {
+    fn record_present(&self, elements: impl IntoIterator<Item = i64>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(elements);
     }
 
     fn is_subset_of(&self, set: &Value) -> bool {
         let Value::List(_) = set else { return false };
-        let set: BTreeSet<i64> = integers(set).collect();
+        let set: BTreeSet<i64> = list_integers(set).collect();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_subset(&set)
     }
 }
 
 /// The integers in a list.
-fn integers(list: &Value) -> impl Iterator<Item = i64> + '_ {
+fn list_integers(list: &Value) -> impl Iterator<Item = i64> + '_ {
     let items = if let Value::List(items) = list { &items[..] } else { &[] };
     items.iter().filter_map(|item| if let Value::Int(number) = item { Some(*number) } else { None })
 }
@@ -79,17 +79,17 @@ struct AckRecorder {
 }
 
 impl Generator for AckRecorder {
-    fn next(&mut self, context: &Context) -> Next {
-        self.part.next(context)
+    fn next_call(&mut self, context: &Context) -> Next {
+        self.part.next_call(context)
     }
 
-    fn observe(&mut self, thread: usize, call: &Call, reply: &Reply) {
+    fn observe_reply(&mut self, thread: usize, call: &Call, reply: &Reply) {
         if let (Call::Broadcast { message: element } | Call::Insert { element }, Outcome::Ok) =
             (call, reply.outcome)
         {
-            self.present.record([*element]);
+            self.present.record_present([*element]);
         }
-        self.part.observe(thread, call, reply);
+        self.part.observe_reply(thread, call, reply);
     }
 }
 
@@ -106,14 +106,14 @@ mod tests {
         };
         let (mut one, mut other) = ((traffic.final_reads)(), (traffic.final_reads)());
         let reads = |part: &mut BoxGenerator, time| {
-            part.next(&Context { thread: 0, time }) == Next::Call(Call::ReadSet)
+            part.next_call(&Context { thread: 0, time }) == Next::Call(Call::ReadSet)
         };
         assert!(reads(&mut one, 0) && reads(&mut other, 0));
-        one.observe(0, &Call::ReadSet, &list(&[7]));
-        other.observe(0, &Call::ReadSet, &list(&[]));
+        one.observe_reply(0, &Call::ReadSet, &list(&[7]));
+        other.observe_reply(0, &Call::ReadSet, &list(&[]));
         assert!(reads(&mut other, 1_000_000_000), "7 was never acknowledged, but it is present");
-        other.observe(0, &Call::ReadSet, &list(&[7]));
+        other.observe_reply(0, &Call::ReadSet, &list(&[7]));
         let end = Context { thread: 0, time: 2_000_000_000 };
-        assert!(one.next(&end) == Next::Done && other.next(&end) == Next::Done);
+        assert!(one.next_call(&end) == Next::Done && other.next_call(&end) == Next::Done);
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct InMemorySystem {
 
 impl InMemorySystem {
     /// Executes the call.
-    pub(crate) fn execute(&mut self, call: &Call) -> Reply {
+    pub(crate) fn execute_call(&mut self, call: &Call) -> Reply {
         self.calls += 1;
         match call {
             Call::Read { key } => Reply::read(self.registers.get(key).copied()),
@@ -62,7 +62,8 @@ impl InMemorySystem {
                 Reply::read(Some(log.len() as i64 - 1))
             }
             Call::Poll { offsets } => {
-                let polled = |(key, from): (&String, &i64)| (key.clone(), self.poll(key, *from));
+                let polled =
+                    |(key, from): (&String, &i64)| (key.clone(), self.poll_log(key, *from));
                 Reply::returned(Value::map(offsets.iter().map(polled)))
             }
             Call::Assign { .. } => Reply::returned(Value::map([])),
@@ -79,7 +80,7 @@ impl InMemorySystem {
                 Some(value) => Reply::returned(Value::Int(value)),
                 None => Reply::mismatch(),
             },
-            Call::Acquire { lock, holder } => self.acquire(lock, holder),
+            Call::Acquire { lock, holder } => self.acquire_lock(lock, holder),
             Call::Release { lock, holder } if self.locks.get(lock) == Some(holder) => {
                 self.locks.remove(lock);
                 Reply::ok()
@@ -87,7 +88,7 @@ impl InMemorySystem {
             Call::Release { .. } => Reply::mismatch(),
             Call::Generate => Reply::returned(Value::Int(self.calls)),
             Call::Transfer { from, to, amount, opening } => {
-                self.transfer((*from, *to), *amount, *opening)
+                self.transfer_money((*from, *to), *amount, *opening)
             }
             Call::ReadAccounts { accounts, opening } => {
                 let balance =
@@ -119,7 +120,7 @@ impl InMemorySystem {
     }
 
     /// Up to ten messages of a log from this offset on, each with its offset.
-    fn poll(&self, key: &str, from: i64) -> Value {
+    fn poll_log(&self, key: &str, from: i64) -> Value {
         let log = self.logs.get(key).into_iter().flatten();
         let numbered = (0..).zip(log).skip(from.max(0) as usize).take(10);
         numbered
@@ -137,7 +138,7 @@ impl InMemorySystem {
         Value::Int(self.counters.get(key).copied().unwrap_or(0))
     }
 
-    fn acquire(&mut self, lock: &str, holder: &str) -> Reply {
+    fn acquire_lock(&mut self, lock: &str, holder: &str) -> Reply {
         if self.locks.contains_key(lock) {
             return Reply::mismatch();
         }
@@ -145,7 +146,7 @@ impl InMemorySystem {
         Reply::returned(Value::map([("token".to_owned(), Value::Int(self.calls))]))
     }
 
-    fn transfer(&mut self, (from, to): (u64, u64), amount: i64, opening: i64) -> Reply {
+    fn transfer_money(&mut self, (from, to): (u64, u64), amount: i64, opening: i64) -> Reply {
         if opening + self.transferred.get(&from).copied().unwrap_or(0) < amount {
             return Reply::fail("insufficient funds");
         }
@@ -198,18 +199,18 @@ struct BuggySystem {
 const SNAPSHOT_AGE: usize = 12;
 
 impl BuggySystem {
-    fn execute(&mut self, call: &Call) -> Reply {
+    fn execute_call(&mut self, call: &Call) -> Reply {
         self.snapshots.push_back(self.current.clone());
         if self.snapshots.len() > SNAPSHOT_AGE {
             self.snapshots.pop_front();
         }
-        let is_buggy = self.rng.percent(20);
+        let is_buggy = self.rng.percent_chance(20);
         let reply = match self.bug.filter(|_| is_buggy) {
             Some(bug) => self.execute_with_bug(bug, call),
-            None => self.current.execute(call),
+            None => self.current.execute_call(call),
         };
         if reply.outcome == Outcome::Ok {
-            self.last_replies.insert(call.function(), reply.clone());
+            self.last_replies.insert(call.function_name(), reply.clone());
         }
         reply
     }
@@ -220,8 +221,8 @@ impl BuggySystem {
             _ => self.snapshots[0].clone(),
         };
         match (bug, call) {
-            (SeededBug::LostUpdate, _) => copy.execute(call),
-            (SeededBug::StaleRead, _) if is_read(call) => copy.execute(call),
+            (SeededBug::LostUpdate, _) => copy.execute_call(call),
+            (SeededBug::StaleRead, _) if is_read(call) => copy.execute_call(call),
             (SeededBug::LongFork, Call::Txn { ops, .. }) if is_read(call) => {
                 let odd = self.rng.below(2);
                 let mut execute_op = |op: &MicroOp| match op.key() % 2 == odd {
@@ -234,11 +235,11 @@ impl BuggySystem {
                 *self.current.transferred.entry(*to).or_default() += amount;
                 Reply::ok()
             }
-            (SeededBug::RepeatedReply, _) => match self.last_replies.get(call.function()) {
+            (SeededBug::RepeatedReply, _) => match self.last_replies.get(call.function_name()) {
                 Some(reply) => reply.clone(),
-                None => self.current.execute(call),
+                None => self.current.execute_call(call),
             },
-            _ => self.current.execute(call),
+            _ => self.current.execute_call(call),
         }
     }
 }
@@ -249,7 +250,7 @@ fn is_read(call: &Call) -> bool {
         Call::Txn { ops, .. } => {
             ops.iter().all(|op| matches!(op, MicroOp::Read(_) | MicroOp::ReadList(_)))
         }
-        _ => call.function() == "read",
+        _ => call.function_name() == "read",
     }
 }
 
@@ -275,7 +276,7 @@ const THREADS: usize = 5;
 const REPLICAS: usize = 3;
 
 /// Simulates this many calls of the main phase, then the recovery and final reads.
-pub(crate) fn simulate(
+pub(crate) fn simulate_workload(
     workload: &dyn Workload,
     seed: u64,
     calls: usize,
@@ -313,10 +314,10 @@ impl Simulation {
             match self.threads[thread].1.take() {
                 Some(call) => self.advance_call(thread, call, generator),
                 None if calls == 0 => done = true,
-                None => match generator.next(&Context { thread, time: self.now() }) {
+                None => match generator.next_call(&Context { thread, time: self.now() }) {
                     Next::Call(call) => {
                         calls -= 1;
-                        self.invoke(thread, call, generator);
+                        self.invoke_call(thread, call, generator);
                     }
                     Next::Pending => self.idle += 1,
                     Next::Done => done = true,
@@ -325,11 +326,16 @@ impl Simulation {
         }
     }
 
-    fn invoke(&mut self, thread: usize, call: Call, generator: &mut BoxGenerator) {
-        self.record(thread, Kind::Invoke, (call.function(), call.invocation_value()), None);
+    fn invoke_call(&mut self, thread: usize, call: Call, generator: &mut BoxGenerator) {
+        self.record_event(
+            thread,
+            Kind::Invoke,
+            (call.function_name(), call.invocation_value()),
+            None,
+        );
         let mut in_flight = CallInFlight { call, reply: None };
         if self.execution == Execution::Sequential {
-            in_flight.reply = Some(self.system.execute(&in_flight.call));
+            in_flight.reply = Some(self.system.execute_call(&in_flight.call));
             return self.advance_call(thread, in_flight, generator);
         }
         self.threads[thread].1 = Some(in_flight);
@@ -342,21 +348,21 @@ impl Simulation {
         mut in_flight: CallInFlight,
         generator: &mut BoxGenerator,
     ) {
-        if self.execution == Execution::Crashing && self.rng.percent(3) {
+        if self.execution == Execution::Crashing && self.rng.percent_chance(3) {
             // A call that was not executed by now never takes effect.
-            self.complete(thread, &in_flight.call, &Reply::info("timeout"), generator);
+            self.complete_call(thread, &in_flight.call, &Reply::info("timeout"), generator);
             return;
         }
         match in_flight.reply.take() {
-            Some(reply) => self.complete(thread, &in_flight.call, &reply, generator),
+            Some(reply) => self.complete_call(thread, &in_flight.call, &reply, generator),
             None => {
-                in_flight.reply = Some(self.system.execute(&in_flight.call));
+                in_flight.reply = Some(self.system.execute_call(&in_flight.call));
                 self.threads[thread].1 = Some(in_flight);
             }
         }
     }
 
-    fn complete(
+    fn complete_call(
         &mut self,
         thread: usize,
         call: &Call,
@@ -369,18 +375,23 @@ impl Simulation {
             Outcome::Info => Kind::Info,
         };
         let error = reply.error.as_deref().map(Value::from);
-        self.record(thread, kind, (call.function(), call.completion_value(reply)), error);
+        self.record_event(
+            thread,
+            kind,
+            (call.function_name(), call.completion_value(reply)),
+            error,
+        );
         if kind == Kind::Info {
             self.threads[thread].0 += THREADS as u64;
         }
-        generator.observe(thread, call, reply);
+        generator.observe_reply(thread, call, reply);
     }
 
     fn now(&self) -> u64 {
         (self.events.len() as u64 + self.idle) * 1_000_000
     }
 
-    fn record(
+    fn record_event(
         &mut self,
         thread: usize,
         kind: Kind,

@@ -5,7 +5,7 @@ use crate::read_consistency::{READ_CONSISTENCIES, ReadConsistency};
 use crate::registry::WORKLOADS;
 use crate::reply::Reply;
 use crate::rng::Rng;
-use crate::simulate::{Execution, SeededBug, simulate};
+use crate::simulate::{Execution, SeededBug, simulate_workload};
 use crate::workload::{TrafficConfig, Workload};
 use checker::{Limits, Validity, Verdict};
 use std::collections::BTreeSet;
@@ -29,13 +29,13 @@ fn a_workload_calls_exactly_its_functions_on_its_object() {
         let mut called = BTreeSet::new();
         for number in 0..2000 {
             let context = Context { thread: number % 10, time: number as u64 * 5_000_000 };
-            if let Next::Call(call) = main.next(&context) {
+            if let Next::Call(call) = main.next_call(&context) {
                 assert_eq!(call.object(), workload.object(), "{call:?}");
-                called.insert(call.function());
-                main.observe(context.thread, &call, &Reply::ok());
+                called.insert(call.function_name());
+                main.observe_reply(context.thread, &call, &Reply::ok());
             }
         }
-        let declared = workload.functions().iter().copied().collect();
+        let declared = workload.function_names().iter().copied().collect();
         assert_eq!(called, declared, "{}", workload.name());
     }
 }
@@ -43,8 +43,9 @@ fn a_workload_calls_exactly_its_functions_on_its_object() {
 /// The workloads, once every check they name is known to exist.
 fn workloads_with_known_checks() -> &'static [&'static dyn Workload] {
     for workload in WORKLOADS {
-        for check in
-            READ_CONSISTENCIES.iter().flat_map(|(consistency, _)| workload.checks(*consistency))
+        for check in READ_CONSISTENCIES
+            .iter()
+            .flat_map(|(consistency, _)| workload.check_names(*consistency))
         {
             assert!(checker::registry::known_names().contains(check), "no check is named {check}");
         }
@@ -52,13 +53,13 @@ fn workloads_with_known_checks() -> &'static [&'static dyn Workload] {
     WORKLOADS
 }
 
-fn verdicts(
+fn check_simulation(
     workload: &dyn Workload,
     seed: u64,
     execution: (Execution, Option<SeededBug>),
 ) -> Vec<Verdict> {
-    let history = simulate(workload, seed, 600, execution);
-    workload.check(&history, &Limits::default(), ReadConsistency::Linearizable)
+    let history = simulate_workload(workload, seed, 600, execution);
+    workload.check_history(&history, &Limits::default(), ReadConsistency::Linearizable)
 }
 
 #[test]
@@ -66,7 +67,7 @@ fn a_correct_system_is_valid() {
     for workload in workloads_with_known_checks() {
         for seed in SEEDS {
             for execution in [Execution::Sequential, Execution::Concurrent, Execution::Crashing] {
-                for verdict in verdicts(*workload, seed, (execution, None)) {
+                for verdict in check_simulation(*workload, seed, (execution, None)) {
                     let name = workload.name();
                     assert_eq!(
                         verdict.validity,
@@ -117,7 +118,8 @@ fn every_workload_detects_its_seeded_bugs() {
         };
         for bug in *bugs {
             for seed in SEEDS {
-                let verdicts = verdicts(*workload, seed, (Execution::Concurrent, Some(*bug)));
+                let verdicts =
+                    check_simulation(*workload, seed, (Execution::Concurrent, Some(*bug)));
                 let worst = verdicts.iter().map(|verdict| verdict.validity).max();
                 assert_eq!(
                     worst,
@@ -132,8 +134,9 @@ fn every_workload_detects_its_seeded_bugs() {
 #[test]
 fn a_seed_determines_the_whole_history() {
     for workload in WORKLOADS {
-        let made =
-            |seed| simulate(*workload, seed, 300, (Execution::Crashing, None)).events().to_vec();
+        let made = |seed| {
+            simulate_workload(*workload, seed, 300, (Execution::Crashing, None)).events().to_vec()
+        };
         assert_eq!(made(1), made(1), "{}", workload.name());
         assert_ne!(made(1), made(2), "{}", workload.name());
     }

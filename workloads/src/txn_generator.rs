@@ -35,19 +35,19 @@ pub(crate) struct TxnGenerator {
 impl TxnGenerator {
     /// Creates a generator that takes its keys from this sequence.
     pub(crate) fn new(rng: Rng, kind: TxnKind, keys: Sequence) -> Self {
-        let active = (0..ACTIVE_KEYS).map(|_| (keys.next().unsigned_abs(), 0)).collect();
+        let active = (0..ACTIVE_KEYS).map(|_| (keys.next_number().unsigned_abs(), 0)).collect();
         Self { rng, kind, active, keys }
     }
 
     /// Generates the next transaction.
-    pub(crate) fn next(&mut self) -> Vec<MicroOp> {
+    pub(crate) fn next_txn(&mut self) -> Vec<MicroOp> {
         let length = self.rng.between(1, MAX_LENGTH + 1);
         (0..length).map(|_| self.next_op()).collect()
     }
 
     fn next_op(&mut self) -> MicroOp {
         let place = self.pick_key();
-        let reads = self.rng.percent(50);
+        let reads = self.rng.percent_chance(50);
         let (key, written) = &mut self.active[place];
         if reads {
             return (self.kind.read)(*key);
@@ -55,7 +55,7 @@ impl TxnGenerator {
         *written += 1;
         let write = (self.kind.write)(*key, *written);
         if *written == WRITES_PER_KEY {
-            self.active[place] = (self.keys.next().unsigned_abs(), 0);
+            self.active[place] = (self.keys.next_number().unsigned_abs(), 0);
         }
         write
     }
@@ -69,7 +69,7 @@ impl TxnGenerator {
 
 /// Transactions that read every key ever used, a few keys each.
 pub(crate) fn final_reads(kind: TxnKind, keys: &Sequence) -> Vec<Vec<MicroOp>> {
-    let keys: Vec<u64> = (1..=keys.last().unsigned_abs()).collect();
+    let keys: Vec<u64> = (1..=keys.last_number().unsigned_abs()).collect();
     let read = |keys: &[u64]| keys.iter().map(|key| (kind.read)(*key)).collect();
     keys.chunks(KEYS_PER_FINAL_READ as usize).map(read).collect()
 }
@@ -79,16 +79,16 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    fn generate(count: usize) -> (Vec<Vec<MicroOp>>, i64) {
+    fn generate_txns(count: usize) -> (Vec<Vec<MicroOp>>, i64) {
         let opened = Sequence::default();
         let kind = TxnKind { read: MicroOp::Read, write: MicroOp::Write };
         let mut transactions = TxnGenerator::new(Rng::new(3), kind, opened.clone());
-        ((0..count).map(|_| transactions.next()).collect(), opened.last())
+        ((0..count).map(|_| transactions.next_txn()).collect(), opened.last_number())
     }
 
     #[test]
     fn values_are_unique_per_key_and_keys_are_retired() {
-        let (transactions, opened) = generate(4000);
+        let (transactions, opened) = generate_txns(4000);
         let mut written = BTreeSet::new();
         for micro in transactions.iter().flatten() {
             if let MicroOp::Write(key, value) = micro {
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn lengths_and_reads_are_uniform_and_keys_are_skewed() {
-        let (transactions, _) = generate(4000);
+        let (transactions, _) = generate_txns(4000);
         let of_length = |length| transactions.iter().filter(|txn| txn.len() == length).count();
         assert!((1..=4).all(|length| (900..1100).contains(&of_length(length))));
         let micros = transactions.iter().flatten().count();
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn final_reads_cover_every_key() {
         let opened = Sequence::default();
-        assert!((0..20).map(|_| opened.next()).eq(1..=20));
+        assert!((0..20).map(|_| opened.next_number()).eq(1..=20));
         let reads =
             final_reads(TxnKind { read: MicroOp::ReadList, write: MicroOp::Append }, &opened);
         let keys: Vec<u64> = reads.iter().flatten().map(MicroOp::key).collect();

@@ -24,11 +24,11 @@ impl Workload for UniqueIds {
         Object::Ids
     }
 
-    fn functions(&self) -> &'static [&'static str] {
+    fn function_names(&self) -> &'static [&'static str] {
         &["generate"]
     }
 
-    fn checks(&self, _: ReadConsistency) -> &'static [&'static str] {
+    fn check_names(&self, _: ReadConsistency) -> &'static [&'static str] {
         &["unique-ids"]
     }
 

@@ -15,7 +15,7 @@ pub const MALFORMED_REPLY: &str = "malformed reply from the adapter: ";
 pub fn validate_reply(call: &Call, reply: Reply) -> Reply {
     match find_defect(call, &reply) {
         None => reply,
-        Some(why) => Reply::info(format!("{MALFORMED_REPLY}{} {why}", call.function())),
+        Some(why) => Reply::info(format!("{MALFORMED_REPLY}{} {why}", call.function_name())),
     }
 }
 
@@ -51,9 +51,9 @@ fn find_result_defect(call: &Call, returned: Option<&Value>) -> Option<&'static 
     let fits = match call {
         Call::ReadSet | Call::ReadMessages => matches!(returned, Value::List(_)),
         Call::Acquire { .. } => {
-            matches!(field(returned, "token"), Some(Value::Int(_)))
+            matches!(map_field(returned, "token"), Some(Value::Int(_)))
         }
-        Call::ReadCounters { keys } => keys.iter().all(|key| field(returned, key).is_some()),
+        Call::ReadCounters { keys } => keys.iter().all(|key| map_field(returned, key).is_some()),
         Call::ReadAccounts { accounts, .. } => {
             matches!(returned, Value::Map(entries) if entries.len() as u64 == *accounts)
         }
@@ -67,7 +67,7 @@ fn find_result_defect(call: &Call, returned: Option<&Value>) -> Option<&'static 
 }
 
 /// The value of this field of a map.
-fn field<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+fn map_field<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
     let Value::Map(entries) = value else { return None };
     entries.iter().find(|(known, _)| known == name).map(|(_, value)| value)
 }
@@ -97,7 +97,7 @@ fn has_result(call: &Call) -> bool {
 mod tests {
     use super::*;
 
-    fn read() -> Call {
+    fn read_call() -> Call {
         Call::Read { key: "x".to_owned() }
     }
 
@@ -109,8 +109,8 @@ mod tests {
         let both = Reply { error: Some("but".to_owned()), ..Reply::ok() };
         let info_with_value = Reply { returned: Some(Value::Int(1)), ..Reply::info("timeout") };
         for (call, reply) in [
-            (&read(), Reply::ok()),
-            (&read(), Reply::mismatch()),
+            (&read_call(), Reply::ok()),
+            (&read_call(), Reply::mismatch()),
             (&write, Reply::mismatch()),
             (&write, no_error),
             (&write, both),
@@ -136,8 +136,8 @@ mod tests {
         let cas = Call::Cas { key: "x".to_owned(), old: 1, new: 2 };
         let write = Call::Write { key: "x".to_owned(), value: 1 };
         for (call, reply) in [
-            (&read(), Reply::read(None)),
-            (&read(), Reply::returned(Value::from("junk"))),
+            (&read_call(), Reply::read(None)),
+            (&read_call(), Reply::returned(Value::from("junk"))),
             (&cas, Reply::mismatch()),
             (&write, Reply::ok()),
             (&write, Reply::returned(write.invocation_value())),

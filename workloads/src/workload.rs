@@ -15,22 +15,22 @@ pub trait Workload: Sync {
     /// The object its calls operate on; a system without that object cannot run the workload.
     fn object(&self) -> Object;
     /// The functions its main phase calls, sorted by name.
-    fn functions(&self) -> &'static [&'static str];
+    fn function_names(&self) -> &'static [&'static str];
     /// The checks for histories whose reads have this consistency, by the names that
     /// `harness check --model` takes.
-    fn checks(&self, consistency: ReadConsistency) -> &'static [&'static str];
+    fn check_names(&self, consistency: ReadConsistency) -> &'static [&'static str];
     /// The generators of one run. Its calls depend on the seed, the contexts and the replies alone.
     fn make_traffic(&self, rng: Rng, config: &TrafficConfig) -> Traffic;
 
     /// Judges a history of this workload.
-    fn check(
+    fn check_history(
         &self,
         history: &History,
         limits: &Limits<'_>,
         consistency: ReadConsistency,
     ) -> Vec<Verdict> {
         let judge = |name: &&str| checker::check_by_name(history, name, limits);
-        self.checks(consistency).iter().map(judge).collect()
+        self.check_names(consistency).iter().map(judge).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// The largest answer that is waited for.
-const LARGEST: usize = 1 << 20;
+const MAX_RESPONSE_BYTES: usize = 1 << 20;
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// A connection that is kept from request to request.
@@ -18,7 +18,7 @@ pub(super) struct Connection {
 
 /// Where an answer's parts lie.
 #[derive(Debug, PartialEq, Eq)]
-struct Head {
+struct ResponseHead {
     status: u16,
     body: usize,
     end: usize,
@@ -26,29 +26,29 @@ struct Head {
 
 impl Connection {
     /// Connects.
-    pub(super) async fn dial(address: SocketAddr) -> io::Result<Self> {
+    pub(super) async fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: Vec::with_capacity(4096) })
     }
 
     /// Sends a request and waits for all of its answer: status and body.
-    pub(super) async fn ask(&mut self, request: &[u8]) -> io::Result<(u16, &str)> {
+    pub(super) async fn send_request(&mut self, request: &[u8]) -> io::Result<(u16, &str)> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         loop {
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            match head(&self.buffer)? {
-                Some(Head { status, body, end }) if end == self.buffer.len() => {
+            match parse_head(&self.buffer)? {
+                Some(ResponseHead { status, body, end }) if end == self.buffer.len() => {
                     let body = std::str::from_utf8(&self.buffer[body..]);
                     return body.map(|body| (status, body)).map_err(io::Error::other);
                 }
-                Some(Head { end, .. }) if end < self.buffer.len() => {
+                Some(ResponseHead { end, .. }) if end < self.buffer.len() => {
                     return Err(io::Error::other("there is more than one answer"));
                 }
-                _ if self.buffer.len() > LARGEST => {
+                _ if self.buffer.len() > MAX_RESPONSE_BYTES => {
                     return Err(io::Error::other("the answer has no end"));
                 }
                 _ => {}
@@ -58,7 +58,7 @@ impl Connection {
 }
 
 /// Sends an HTTP/1.0 request; the response ends with the connection, so it needs no length.
-pub(super) async fn ask_once(address: SocketAddr, path: &str) -> io::Result<String> {
+pub(super) async fn get_once(address: SocketAddr, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
@@ -68,7 +68,7 @@ pub(super) async fn ask_once(address: SocketAddr, path: &str) -> io::Result<Stri
 }
 
 /// Reads an answer's head, if all of it is there.
-fn head(bytes: &[u8]) -> io::Result<Option<Head>> {
+fn parse_head(bytes: &[u8]) -> io::Result<Option<ResponseHead>> {
     let Some(end) = bytes.windows(HEAD_END.len()).position(|window| window == HEAD_END) else {
         return Ok(None);
     };
@@ -83,7 +83,7 @@ fn head(bytes: &[u8]) -> io::Result<Option<Head>> {
     match (status, length) {
         (Some(status), Some(length)) => {
             let body = end + HEAD_END.len();
-            Ok(Some(Head { status, body, end: body + length }))
+            Ok(Some(ResponseHead { status, body, end: body + length }))
         }
         _ => Err(io::Error::other("the answer has no status or no length")),
     }
@@ -97,11 +97,11 @@ mod tests {
     fn an_answer_is_read_when_it_is_whole() {
         let answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nx: y\r\n\r\n{}";
         for end in 0..answer.len() - 2 {
-            assert_eq!(head(&answer[..end]).expect("not wrong yet"), None);
+            assert_eq!(parse_head(&answer[..end]).expect("not wrong yet"), None);
         }
-        let whole = Head { status: 404, body: answer.len() - 2, end: answer.len() };
-        assert_eq!(head(answer).expect("well-formed"), Some(whole));
-        assert!(head(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
-        assert!(head(b"what\r\n\r\n").is_err());
+        let whole = ResponseHead { status: 404, body: answer.len() - 2, end: answer.len() };
+        assert_eq!(parse_head(answer).expect("well-formed"), Some(whole));
+        assert!(parse_head(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
+        assert!(parse_head(b"what\r\n\r\n").is_err());
     }
 }

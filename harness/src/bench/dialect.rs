@@ -14,7 +14,7 @@ pub(crate) enum Dialect {
 
 /// What an answer says of a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer<'a> {
+pub(super) enum Response<'a> {
     /// It was carried out; a read found this, in the system's own spelling.
     Done(Option<&'a str>),
     /// It failed, or its outcome is unknown.
@@ -31,56 +31,59 @@ impl Dialect {
     }
 
     /// A request to write.
-    pub(super) fn put(self, host: SocketAddr, key: &str, value: &str) -> Vec<u8> {
+    pub(super) fn encode_put(self, host: SocketAddr, key: &str, value: &str) -> Vec<u8> {
         match self {
-            Self::Raft => {
-                request("PUT", &format!("/kv/{key}"), host, &format!(r#"{{"value":"{value}"}}"#))
-            }
+            Self::Raft => encode_request(
+                "PUT",
+                &format!("/kv/{key}"),
+                host,
+                &format!(r#"{{"value":"{value}"}}"#),
+            ),
             Self::Etcd => {
-                let (key, value) = (self.spell(key), self.spell(value));
+                let (key, value) = (self.encode_text(key), self.encode_text(value));
                 let body = format!(r#"{{"key":"{key}","value":"{value}"}}"#);
-                request("POST", "/v3/kv/put", host, &body)
+                encode_request("POST", "/v3/kv/put", host, &body)
             }
         }
     }
 
     /// A request to the leader to transfer leadership to the replica of that name; only our store.
-    pub(super) fn hand_over(self, host: SocketAddr, to: &str) -> Option<Vec<u8>> {
+    pub(super) fn encode_transfer(self, host: SocketAddr, to: &str) -> Option<Vec<u8>> {
         let body = format!(r#"{{"name":"{to}"}}"#);
-        (self == Self::Raft).then(|| request("POST", "/cluster/leader", host, &body))
+        (self == Self::Raft).then(|| encode_request("POST", "/cluster/leader", host, &body))
     }
 
     /// A request to read what every acknowledged write has left.
-    pub(super) fn get(self, host: SocketAddr, key: &str) -> Vec<u8> {
+    pub(super) fn encode_get(self, host: SocketAddr, key: &str) -> Vec<u8> {
         match self {
-            Self::Raft => request("GET", &format!("/kv/{key}"), host, ""),
+            Self::Raft => encode_request("GET", &format!("/kv/{key}"), host, ""),
             Self::Etcd => {
-                let body = format!(r#"{{"key":"{}"}}"#, self.spell(key));
-                request("POST", "/v3/kv/range", host, &body)
+                let body = format!(r#"{{"key":"{}"}}"#, self.encode_text(key));
+                encode_request("POST", "/v3/kv/range", host, &body)
             }
         }
     }
 
     /// A request for who leads.
-    pub(super) fn who_leads(self, host: SocketAddr) -> Vec<u8> {
+    pub(super) fn encode_leader_query(self, host: SocketAddr) -> Vec<u8> {
         match self {
-            Self::Raft => request("GET", "/status", host, ""),
-            Self::Etcd => request("POST", "/v3/maintenance/status", host, "{}"),
+            Self::Raft => encode_request("GET", "/status", host, ""),
+            Self::Etcd => encode_request("POST", "/v3/maintenance/status", host, "{}"),
         }
     }
 
     /// Whether the replica of this number, counted from 0, said that it leads itself.
-    pub(super) fn leads(self, number: usize, body: &str) -> bool {
+    pub(super) fn is_leader(self, number: usize, body: &str) -> bool {
         let Ok(said) = serde_json::from_str::<serde_json::Value>(body) else { return false };
         let leader = &said["leader"];
         match self {
-            Self::Raft => leader == &name(number),
+            Self::Raft => leader == &replica_name(number),
             Self::Etcd => leader.is_string() && leader == &said["header"]["member_id"],
         }
     }
 
     /// The name of the counter of synchronous writes to the log.
-    pub(super) fn syncs(self) -> &'static str {
+    pub(super) fn sync_counter(self) -> &'static str {
         match self {
             Self::Raft => "node_wal_syncs_total",
             Self::Etcd => "etcd_disk_wal_fsync_duration_seconds_count",
@@ -88,30 +91,30 @@ impl Dialect {
     }
 
     /// A key or a value as requests and answers have it.
-    pub(super) fn spell(self, text: &str) -> String {
+    pub(super) fn encode_text(self, text: &str) -> String {
         match self {
             Self::Raft => text.to_owned(),
-            Self::Etcd => base64(text.as_bytes()),
+            Self::Etcd => encode_base64(text.as_bytes()),
         }
     }
 
     /// What an answer says.
-    pub(super) fn understand(self, status: u16, body: &str) -> Answer<'_> {
+    pub(super) fn decode_response(self, status: u16, body: &str) -> Response<'_> {
         match (self, status) {
-            (_, 200) => Answer::Done(value(body)),
-            (Self::Raft, 404) => Answer::Done(None),
-            _ => Answer::Failed,
+            (_, 200) => Response::Done(parse_value(body)),
+            (Self::Raft, 404) => Response::Done(None),
+            _ => Response::Failed,
         }
     }
 }
 
 /// The text after `"value":`, which no value of ours can hold itself.
-fn value(body: &str) -> Option<&str> {
+fn parse_value(body: &str) -> Option<&str> {
     let (_, rest) = body.split_once(r#""value":""#)?;
     rest.split_once('"').map(|(value, _)| value)
 }
 
-fn request(method: &str, path: &str, host: SocketAddr, body: &str) -> Vec<u8> {
+fn encode_request(method: &str, path: &str, host: SocketAddr, body: &str) -> Vec<u8> {
     let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n");
     if !body.is_empty() {
         // Writing to a string cannot fail.
@@ -122,7 +125,7 @@ fn request(method: &str, path: &str, host: SocketAddr, body: &str) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn base64(bytes: &[u8]) -> String {
+fn encode_base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
@@ -137,7 +140,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// How a replica is called, counted from 0.
-pub(super) fn name(number: usize) -> String {
+pub(super) fn replica_name(number: usize) -> String {
     format!("n{}", number + 1)
 }
 
@@ -148,7 +151,7 @@ mod tests {
     #[test]
     fn base64_is_that_of_the_rfc() {
         let spelled =
-            ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(|t| base64(t.as_bytes()));
+            ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(|t| encode_base64(t.as_bytes()));
         let known = ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"];
         assert_eq!(spelled, known);
     }
@@ -158,12 +161,12 @@ mod tests {
         let host = SocketAddr::from(([127, 0, 0, 1], 80));
         let text = |bytes| String::from_utf8(bytes).expect("text");
         assert_eq!(
-            text(Dialect::Raft.put(host, "k", "v")),
+            text(Dialect::Raft.encode_put(host, "k", "v")),
             "PUT /kv/k HTTP/1.1\r\nhost: 127.0.0.1:80\r\ncontent-length: 13\r\n\r\n\
              {\"value\":\"v\"}"
         );
         assert_eq!(
-            text(Dialect::Etcd.get(host, "k")),
+            text(Dialect::Etcd.encode_get(host, "k")),
             "POST /v3/kv/range HTTP/1.1\r\nhost: 127.0.0.1:80\r\ncontent-length: 14\r\n\r\n\
              {\"key\":\"aw==\"}"
         );
@@ -173,22 +176,22 @@ mod tests {
     fn answers_are_understood() {
         let (raft, etcd) = (Dialect::Raft, Dialect::Etcd);
         let ours = r#"{"value":"7","replica":"n1","term":1,"applied":9}"#;
-        assert_eq!(raft.understand(200, ours), Answer::Done(Some("7")));
-        assert_eq!(raft.understand(404, r#"{"error":"not-found"}"#), Answer::Done(None));
-        assert_eq!(raft.understand(503, "{}"), Answer::Failed);
+        assert_eq!(raft.decode_response(200, ours), Response::Done(Some("7")));
+        assert_eq!(raft.decode_response(404, r#"{"error":"not-found"}"#), Response::Done(None));
+        assert_eq!(raft.decode_response(503, "{}"), Response::Failed);
         let theirs =
             r#"{"header":{"revision":"3"},"kvs":[{"key":"aw==","value":"Nw=="}],"count":"1"}"#;
-        assert_eq!(etcd.understand(200, theirs), Answer::Done(Some("Nw==")));
-        assert_eq!(etcd.understand(200, r#"{"header":{}}"#), Answer::Done(None));
-        assert_eq!(etcd.understand(404, ""), Answer::Failed);
+        assert_eq!(etcd.decode_response(200, theirs), Response::Done(Some("Nw==")));
+        assert_eq!(etcd.decode_response(200, r#"{"header":{}}"#), Response::Done(None));
+        assert_eq!(etcd.decode_response(404, ""), Response::Failed);
     }
 
     #[test]
     fn a_leader_says_so_itself() {
-        assert!(Dialect::Raft.leads(1, r#"{"replica":"n2","leader":"n2"}"#));
-        assert!(!Dialect::Raft.leads(0, r#"{"replica":"n1","leader":"n2"}"#));
+        assert!(Dialect::Raft.is_leader(1, r#"{"replica":"n2","leader":"n2"}"#));
+        assert!(!Dialect::Raft.is_leader(0, r#"{"replica":"n1","leader":"n2"}"#));
         let said = |leader| format!(r#"{{"header":{{"member_id":"5"}},"leader":"{leader}"}}"#);
-        assert!(Dialect::Etcd.leads(0, &said("5")) && !Dialect::Etcd.leads(0, &said("6")));
-        assert!(!Dialect::Etcd.leads(0, r#"{"header":{}}"#));
+        assert!(Dialect::Etcd.is_leader(0, &said("5")) && !Dialect::Etcd.is_leader(0, &said("6")));
+        assert!(!Dialect::Etcd.is_leader(0, r#"{"header":{}}"#));
     }
 }

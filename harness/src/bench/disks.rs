@@ -1,6 +1,6 @@
 //! Times writes and syncs on a plain directory and by each means of making disks fail, in turn.
 
-use super::faults::{Times, since};
+use super::faults::{Times, elapsed_ms};
 use anyhow::{Context as _, Result};
 use std::fs::File;
 use std::io::Write as _;
@@ -14,61 +14,62 @@ use testbed::host::thread::Host;
 const SYNCED: [u8; 4096] = [7; 4096];
 const UNSYNCED: [u8; 64] = [7; 64];
 /// How many unsynced writes are timed together: reading the clock takes as long as one write.
-const TOGETHER: u32 = 50;
+const UNSYNCED_BATCH: u32 = 50;
 
 /// Milliseconds for 4 KiB written and synced, and for 64 bytes written.
-pub(crate) type Writes = (Times, Times);
+pub(crate) type WriteTimes = (Times, Times);
 
 /// A file on a disk that is whole.
-struct Bench {
+struct DiskBench {
     /// Nothing where it is a plain directory. It goes before the host.
     _disk: Option<Disk>,
     host: Host,
     file: Arc<File>,
-    times: Writes,
+    times: WriteTimes,
 }
 
-impl Bench {
-    fn make(means: Option<DiskBackend>, place: &Path) -> Result<Self> {
+impl DiskBench {
+    fn create(means: Option<DiskBackend>, place: &Path) -> Result<Self> {
         let host = Host::shared("bench")?;
         let path = place.join(means.map_or("plain".to_owned(), |means| means.to_string()));
         std::fs::create_dir_all(&path)?;
-        let disk = means.map(|means| Disk::make(means, &host, &path)).transpose()?;
+        let disk = means.map(|means| Disk::set_up(means, &host, &path)).transpose()?;
         let file = host.run(move || File::create(path.join("file")))?;
         let file = Arc::new(file.context("a file to write to cannot be made")?);
-        Ok(Self { _disk: disk, host, file, times: Writes::default() })
+        Ok(Self { _disk: disk, host, file, times: WriteTimes::default() })
     }
 
-    fn turn(&mut self) -> Result<()> {
+    fn time_once(&mut self) -> Result<()> {
         let file = Arc::clone(&self.file);
-        let (synced, unsynced) = self.host.run(move || write(&file))??;
+        let (synced, unsynced) = self.host.run(move || time_write(&file))??;
         self.times.0.push(synced);
         self.times.1.push(unsynced);
         Ok(())
     }
 }
 
-fn write(mut file: &File) -> std::io::Result<(f64, f64)> {
+fn time_write(mut file: &File) -> std::io::Result<(f64, f64)> {
     let began = Instant::now();
     file.write_all(&SYNCED)?;
     file.sync_data()?;
-    let synced = since(began);
+    let synced = elapsed_ms(began);
     let began = Instant::now();
-    for _ in 0..TOGETHER {
+    for _ in 0..UNSYNCED_BATCH {
         file.write_all(&UNSYNCED)?;
     }
-    Ok((synced, since(began) / f64::from(TOGETHER)))
+    Ok((synced, elapsed_ms(began) / f64::from(UNSYNCED_BATCH)))
 }
 
 /// Each means that there is here, the plain directory first, and its times.
-pub(crate) fn writing(turns: usize, place: &Path) -> Result<Vec<(String, Writes)>> {
-    let mut benches = vec![("a plain directory".to_owned(), Bench::make(None, place)?)];
+pub(crate) fn time_disks(turns: usize, place: &Path) -> Result<Vec<(String, WriteTimes)>> {
+    let mut benches = vec![("a plain directory".to_owned(), DiskBench::create(None, place)?)];
     for means in [DiskBackend::Overlay, DiskBackend::Seccomp] {
         // One that this machine refuses is left out; the doctor says why.
-        benches.extend(Bench::make(Some(means), place).ok().map(|it| (means.to_string(), it)));
+        benches
+            .extend(DiskBench::create(Some(means), place).ok().map(|it| (means.to_string(), it)));
     }
     for _ in 0..turns {
-        benches.iter_mut().try_for_each(|(_, bench)| bench.turn())?;
+        benches.iter_mut().try_for_each(|(_, bench)| bench.time_once())?;
         benches.rotate_left(1);
     }
     // Which happens to be the order of their names.

@@ -17,7 +17,7 @@ const STALL: Duration = Duration::from_millis(25);
 
 /// What happened while nothing did.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]
-pub(crate) struct Idle {
+pub(crate) struct IdleStats {
     pub(crate) seconds: f64,
     /// By how much the highest term grew.
     pub(crate) elections: u64,
@@ -27,23 +27,23 @@ pub(crate) struct Idle {
 }
 
 /// Lets the cluster be for so long.
-pub(crate) async fn idle(cluster: &mut Cluster, time: Duration) -> Result<Idle> {
-    cluster.leader().await?;
-    let before = cluster.term().await.context("no replica tells its term")?;
+pub(crate) async fn measure_idle(cluster: &mut Cluster, time: Duration) -> Result<IdleStats> {
+    cluster.wait_for_leader().await?;
+    let before = cluster.highest_term().await.context("no replica tells its term")?;
     let over = Arc::new(AtomicBool::new(false));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let watches: Vec<JoinHandle<Watch>> = (0..cores)
+    let watches: Vec<JoinHandle<CoreStalls>> = (0..cores)
         .map(|core| {
             let over = Arc::clone(&over);
-            std::thread::spawn(move || watch(core, &over))
+            std::thread::spawn(move || watch_core(core, &over))
         })
         .collect();
     let began = Instant::now();
     tokio::time::sleep(time).await;
     let seconds = began.elapsed().as_secs_f64();
     over.store(true, Ordering::Relaxed);
-    let after = cluster.term().await.context("no replica tells its term any more")?;
-    let mut idle = Idle { seconds, elections: after - before, ..Idle::default() };
+    let after = cluster.highest_term().await.context("no replica tells its term any more")?;
+    let mut idle = IdleStats { seconds, elections: after - before, ..IdleStats::default() };
     for watch in watches {
         let watch = watch.join().map_err(|_| anyhow::anyhow!("a watch has died"))?;
         idle.stalls += watch.stalls;
@@ -53,19 +53,19 @@ pub(crate) async fn idle(cluster: &mut Cluster, time: Duration) -> Result<Idle> 
 }
 
 #[derive(Default)]
-struct Watch {
+struct CoreStalls {
     stalls: u64,
     longest: Duration,
 }
 
 /// Naps on one core until all is over, and notes what took too long.
-fn watch(core: usize, over: &AtomicBool) -> Watch {
+fn watch_core(core: usize, over: &AtomicBool) -> CoreStalls {
     let mut only = CpuSet::new();
     if only.set(core).is_ok() {
         // Where that is refused the kernel chooses the core.
         let _ = sched_setaffinity(Pid::from_raw(0), &only);
     }
-    let mut watch = Watch::default();
+    let mut watch = CoreStalls::default();
     while !over.load(Ordering::Relaxed) {
         let began = Instant::now();
         std::thread::sleep(NAP);

@@ -14,24 +14,24 @@ use std::time::{Duration, Instant};
 /// How long all may take to be gone.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
 /// How long a run may take until its fault is on.
-const PATIENCE: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(2);
 /// In the environment of all processes of a run: its directory.
 const MARK: &str = "HARNESS_LEFTOVERS";
 /// The exit code of a run that cannot be carried out here.
 const UNABLE: i32 = 3;
 /// Namespaces that a run makes.
-const SPACES: [&str; 6] = ["ipc", "mnt", "net", "pid", "user", "uts"];
+const NAMESPACES: [&str; 6] = ["ipc", "mnt", "net", "pid", "user", "uts"];
 
 /// Namespaces by name, each held open.
-type Spaces = BTreeMap<PathBuf, fs::File>;
+type Namespaces = BTreeMap<PathBuf, fs::File>;
 
 /// What came of killing one run.
-pub(crate) enum Trial {
+pub(crate) enum TrialOutcome {
     /// Nothing was left after this time.
     Clean(Duration),
     /// This was still there.
-    Left(Vec<String>),
+    Leftovers(Vec<String>),
     /// The fault was never on.
     NotBegun,
     /// The run did not begin; why.
@@ -39,41 +39,44 @@ pub(crate) enum Trial {
 }
 
 /// Starts a run in its own directory, waits for a fault, and kills the main process of the run.
-pub(crate) fn kill_during(fault: &str, directory: &Path) -> Result<Trial> {
-    let before = interfaces();
-    let mut run = start(fault, directory)?;
-    let begun = wait(PATIENCE, || has_begun(directory) || has_ended(&mut run)).is_some();
+pub(crate) fn kill_during(fault: &str, directory: &Path) -> Result<TrialOutcome> {
+    let before = network_interfaces();
+    let mut run = start_run(fault, directory)?;
+    let begun =
+        wait_until(START_TIMEOUT, || fault_has_begun(directory) || has_ended(&mut run)).is_some();
     if let Some(status) = run.try_wait().context("the run cannot be waited for")? {
         let said = fs::read_to_string(directory.join("tmp/said")).unwrap_or_default();
         let last = said.lines().last().unwrap_or_default();
         if status.code() == Some(UNABLE) {
-            return Ok(Trial::Unable(last.to_owned()));
+            return Ok(TrialOutcome::Unable(last.to_owned()));
         }
         bail!("the run ended by itself ({status}): {last}");
     }
-    let members = members(directory);
-    let spaces = spaces(&members);
+    let members = run_processes(directory);
+    let spaces = open_namespaces(&members);
     let began = Instant::now();
     run.kill().context("the run cannot be killed")?;
     run.wait().context("the run cannot be waited for")?;
     if !begun {
-        return Ok(Trial::NotBegun);
+        return Ok(TrialOutcome::NotBegun);
     }
     let mut gone = Duration::ZERO;
     let is_clean = || {
-        let are_dead = !members.iter().any(|process| belongs(process, directory));
+        let are_dead = !members.iter().any(|process| belongs_to_run(process, directory));
         // What takes longer to look at is looked at when those that are known are gone.
         gone = began.elapsed();
-        are_dead && left(directory, &spaces, &before).is_empty()
+        are_dead && find_leftovers(directory, &spaces, &before).is_empty()
     };
-    Ok(match wait(GRACE, is_clean) {
-        Some(()) if gone <= GRACE => Trial::Clean(gone),
-        Some(()) => Trial::Left(vec![format!("nothing, but that took {} ms", gone.as_millis())]),
-        None => Trial::Left(left(directory, &spaces, &before)),
+    Ok(match wait_until(GRACE, is_clean) {
+        Some(()) if gone <= GRACE => TrialOutcome::Clean(gone),
+        Some(()) => {
+            TrialOutcome::Leftovers(vec![format!("nothing, but that took {} ms", gone.as_millis())])
+        }
+        None => TrialOutcome::Leftovers(find_leftovers(directory, &spaces, &before)),
     })
 }
 
-fn start(fault: &str, directory: &Path) -> Result<Child> {
+fn start_run(fault: &str, directory: &Path) -> Result<Child> {
     let temporary = directory.join("tmp");
     let made = fs::create_dir_all(&temporary);
     made.with_context(|| format!("{} cannot be made", temporary.display()))?;
@@ -97,15 +100,15 @@ fn has_ended(run: &mut Child) -> bool {
 }
 
 /// Whether the history of a run in this directory tells of a fault.
-fn has_begun(directory: &Path) -> bool {
-    let families = inside(&directory.join("results"));
-    families.flat_map(|family| inside(&family.path())).any(|run| {
+fn fault_has_begun(directory: &Path) -> bool {
+    let families = dir_entries(&directory.join("results"));
+    families.flat_map(|family| dir_entries(&family.path())).any(|run| {
         let history = fs::read_to_string(run.path().join("history.jsonl"));
         history.is_ok_and(|text| text.contains("\"process\":\"nemesis\""))
     })
 }
 
-fn wait(patience: Duration, mut what: impl FnMut() -> bool) -> Option<()> {
+fn wait_until(patience: Duration, mut what: impl FnMut() -> bool) -> Option<()> {
     let began = Instant::now();
     while !what() {
         if began.elapsed() > patience {
@@ -117,48 +120,52 @@ fn wait(patience: Duration, mut what: impl FnMut() -> bool) -> Option<()> {
 }
 
 /// What is still there.
-fn left(directory: &Path, spaces: &Spaces, before: &BTreeSet<PathBuf>) -> Vec<String> {
-    let members = members(directory);
-    let members = members.iter().map(|process| told(process));
+fn find_leftovers(
+    directory: &Path,
+    spaces: &Namespaces,
+    before: &BTreeSet<PathBuf>,
+) -> Vec<String> {
+    let members = run_processes(directory);
+    let members = members.iter().map(|process| describe_process(process));
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let name = directory.to_string_lossy().into_owned();
     let mounts =
         mounts.lines().filter(|line| line.contains(&name)).map(|line| format!("mount {line}"));
-    let links = interfaces().into_iter().filter(|one| !before.contains(one));
+    let links = network_interfaces().into_iter().filter(|one| !before.contains(one));
     let links = links.map(|link| format!("interface {}", link.display()));
     members
-        .chain(holders(spaces))
+        .chain(namespace_holders(spaces))
         .chain(mounts)
         .chain(links)
-        .chain(strange_files(directory))
+        .chain(stray_files(directory))
         .collect()
 }
 
 /// All processes of this machine except zombies, which wait for their parent to reap them.
-fn processes() -> impl Iterator<Item = PathBuf> {
+fn live_processes() -> impl Iterator<Item = PathBuf> {
     let is_number = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit());
     let is_alive = |process: &PathBuf| {
         let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
         let state = stat.rsplit(") ").next().unwrap_or_default();
         !state.is_empty() && !state.starts_with(['Z', 'X'])
     };
-    inside(Path::new("/proc"))
+    dir_entries(Path::new("/proc"))
         .filter(move |entry| entry.file_name().to_str().is_some_and(is_number))
         .map(|entry| entry.path())
         .filter(is_alive)
 }
 
-fn told(process: &Path) -> String {
+fn describe_process(process: &Path) -> String {
     let line = fs::read_to_string(process.join("cmdline")).unwrap_or_default();
     format!("{} ({})", process.display(), line.replace('\0', " ").trim())
 }
 
 /// The processes of a run.
-fn members(directory: &Path) -> Vec<PathBuf> {
-    processes().filter(|process| belongs(process, directory)).collect()
+fn run_processes(directory: &Path) -> Vec<PathBuf> {
+    live_processes().filter(|process| belongs_to_run(process, directory)).collect()
 }
 
-fn belongs(process: &Path, directory: &Path) -> bool {
+fn belongs_to_run(process: &Path, directory: &Path) -> bool {
     let mark = format!("{MARK}={}", directory.display());
     let environment = fs::read(process.join("environ")).unwrap_or_default();
     environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes())
@@ -167,12 +174,12 @@ fn belongs(process: &Path, directory: &Path) -> bool {
 
 /// The namespaces of these processes that this one does not share. Open handles keep their inode
 /// numbers from being reused.
-fn spaces(processes: &[PathBuf]) -> Spaces {
-    let threads = processes.iter().flat_map(|process| inside(&process.join("task")));
-    let all = threads.flat_map(|thread| names(&thread.path()));
+fn open_namespaces(processes: &[PathBuf]) -> Namespaces {
+    let threads = processes.iter().flat_map(|process| dir_entries(&process.join("task")));
+    let all = threads.flat_map(|thread| thread_namespaces(&thread.path()));
     let ours: BTreeSet<PathBuf> =
-        names(Path::new("/proc/self")).into_iter().map(|(name, _)| name).collect();
-    let mut spaces = Spaces::new();
+        thread_namespaces(Path::new("/proc/self")).into_iter().map(|(name, _)| name).collect();
+    let mut spaces = Namespaces::new();
     for (name, path) in all.filter(|(name, _)| !ours.contains(name)) {
         if let (false, Ok(file)) = (spaces.contains_key(&name), fs::File::open(path)) {
             spaces.insert(name, file);
@@ -182,38 +189,40 @@ fn spaces(processes: &[PathBuf]) -> Spaces {
 }
 
 /// The namespaces of a thread, and where each can be opened.
-fn names(thread: &Path) -> Vec<(PathBuf, PathBuf)> {
-    let paths = SPACES.iter().map(|space| thread.join("ns").join(space));
+fn thread_namespaces(thread: &Path) -> Vec<(PathBuf, PathBuf)> {
+    let paths = NAMESPACES.iter().map(|space| thread.join("ns").join(space));
     paths.filter_map(|path| Some((fs::read_link(&path).ok()?, path))).collect()
 }
 
 /// Who but this process still lives in these namespaces, or holds them open.
-fn holders(wanted: &Spaces) -> Vec<String> {
+fn namespace_holders(wanted: &Namespaces) -> Vec<String> {
     let holds = |process: &PathBuf| {
-        let threads = inside(&process.join("task")).flat_map(|thread| names(&thread.path()));
-        let open = inside(&process.join("fd")).filter_map(|file| fs::read_link(file.path()).ok());
+        let threads =
+            dir_entries(&process.join("task")).flat_map(|thread| thread_namespaces(&thread.path()));
+        let open =
+            dir_entries(&process.join("fd")).filter_map(|file| fs::read_link(file.path()).ok());
         threads.map(|(name, _)| name).chain(open).any(|name| wanted.contains_key(&name))
     };
     let ours = PathBuf::from(format!("/proc/{}", std::process::id()));
-    let holders = processes().filter(|process| *process != ours && holds(process));
-    holders.map(|process| format!("a namespace of {}", told(&process))).collect()
+    let holders = live_processes().filter(|process| *process != ours && holds(process));
+    holders.map(|process| format!("a namespace of {}", describe_process(&process))).collect()
 }
 
-fn inside(path: &Path) -> impl Iterator<Item = fs::DirEntry> + use<> {
+fn dir_entries(path: &Path) -> impl Iterator<Item = fs::DirEntry> + use<> {
     fs::read_dir(path).into_iter().flatten().flatten()
 }
 
 /// This machine's network interfaces.
-fn interfaces() -> BTreeSet<PathBuf> {
-    inside(Path::new("/sys/class/net")).map(|entry| entry.path()).collect()
+fn network_interfaces() -> BTreeSet<PathBuf> {
+    dir_entries(Path::new("/sys/class/net")).map(|entry| entry.path()).collect()
 }
 
 /// Files of a run that are not among its results.
-fn strange_files(directory: &Path) -> Vec<String> {
-    let beside = inside(directory).filter(|entry| {
+fn stray_files(directory: &Path) -> Vec<String> {
+    let beside = dir_entries(directory).filter(|entry| {
         !["results", "schedule", "tmp"].iter().any(|name| entry.file_name() == *name)
     });
-    let temporary = inside(&directory.join("tmp")).filter(|entry| entry.file_name() != "said");
+    let temporary = dir_entries(&directory.join("tmp")).filter(|entry| entry.file_name() != "said");
     beside.chain(temporary).map(|entry| format!("file {}", entry.path().display())).collect()
 }
 
@@ -224,13 +233,13 @@ mod tests {
     use testbed::host::process::Replica;
     use testbed::host::thread::Host;
 
-    fn seen(directory: &Path) -> Vec<String> {
-        left(directory, &Spaces::new(), &interfaces())
+    fn leftovers_in(directory: &Path) -> Vec<String> {
+        find_leftovers(directory, &Namespaces::new(), &network_interfaces())
     }
 
     /// Retries for a while: a process that has just started has no arguments and no environment.
-    fn until_it_sleeps(tell: impl Fn() -> Vec<String>) -> Vec<String> {
-        let deadline = Instant::now() + PATIENCE;
+    fn wait_for_sleep(tell: impl Fn() -> Vec<String>) -> Vec<String> {
+        let deadline = Instant::now() + START_TIMEOUT;
         loop {
             let told = tell();
             if told.iter().any(|line| line.contains("(sleep 1000)")) || Instant::now() > deadline {
@@ -250,11 +259,11 @@ mod tests {
         let (here, elsewhere) = (directory.path(), Path::new("/"));
         for (place, mark) in [(here, elsewhere), (elsewhere, here)] {
             let mut process = sleep(place, mark);
-            let told = until_it_sleeps(|| seen(here));
+            let told = wait_for_sleep(|| leftovers_in(here));
             process.kill().expect("it lives");
             assert!(told.iter().any(|line| line.contains("(sleep 1000)")), "{told:?}");
             process.wait().expect("it ends");
-            assert_eq!(seen(here), Vec::<String>::new());
+            assert_eq!(leftovers_in(here), Vec::<String>::new());
         }
     }
 
@@ -265,13 +274,13 @@ mod tests {
         for name in ["schedule", "tmp/said", "core", "tmp/harness-disk-1"] {
             fs::write(directory.path().join(name), "").expect("a file");
         }
-        let told = seen(directory.path());
+        let told = leftovers_in(directory.path());
         assert!(told.len() == 2 && told.iter().all(|line| line.starts_with("file ")), "{told:?}");
     }
 
     #[test]
     fn who_holds_a_namespace_is_seen() {
-        let host = Host::enclosing("n1").expect("a thread starts");
+        let host = Host::with_pid_namespaces("n1").expect("a thread starts");
         let args = [std::ffi::OsString::from("1000")];
         let started = Replica::spawn(&host, Path::new("sleep"), &args, Path::new("/dev/null"));
         let mut replica = match started {
@@ -280,8 +289,8 @@ mod tests {
                 return not_run(format!("this user gets none outside of the sandbox: {error:#}"));
             }
         };
-        let spaces = spaces(&[PathBuf::from(format!("/proc/{}", replica.pid()))]);
-        let told = until_it_sleeps(|| holders(&spaces));
+        let spaces = open_namespaces(&[PathBuf::from(format!("/proc/{}", replica.pid()))]);
+        let told = wait_for_sleep(|| namespace_holders(&spaces));
         assert!(told.iter().any(|line| line.contains("(sleep 1000)")), "{told:?}");
         replica.kill().expect("it lives");
         let mount = spaces.iter().find(|(name, _)| name.to_string_lossy().starts_with("mnt:"));
@@ -289,10 +298,10 @@ mod tests {
         let mut other = Command::new("sleep");
         let mut other =
             other.arg("1000").stdin(file.try_clone().expect("a file")).spawn().expect("it starts");
-        let told = holders(&spaces);
+        let told = namespace_holders(&spaces);
         other.kill().expect("it lives");
         other.wait().expect("it ends");
         assert!(told.len() == 1 && told[0].contains("(sleep 1000)"), "{told:?}");
-        assert_eq!(holders(&spaces), Vec::<String>::new());
+        assert_eq!(namespace_holders(&spaces), Vec::<String>::new());
     }
 }

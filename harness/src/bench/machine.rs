@@ -23,7 +23,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// Looks, and tries the disk under that directory.
-    pub(crate) fn look(directory: &Path) -> io::Result<Self> {
+    pub(crate) fn inspect(directory: &Path) -> io::Result<Self> {
         let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -31,19 +31,19 @@ impl Machine {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             model: model.map_or_else(|| "unknown".to_owned(), |(_, name)| name.to_owned()),
             load: load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0),
-            sync_ms: sync(directory)?.as_secs_f64() * 1e3,
+            sync_ms: median_sync_time(directory)?.as_secs_f64() * 1e3,
         })
     }
 
     /// The same in a line.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let Self { cores, model, load, sync_ms } = self;
         format!("{cores} cores of {model}, load {load:.2}, fdatasync of 256 B {sync_ms:.3} ms")
     }
 }
 
 /// The middle time of a small durable write.
-fn sync(directory: &Path) -> io::Result<Duration> {
+fn median_sync_time(directory: &Path) -> io::Result<Duration> {
     let path = directory.join("sync");
     let mut file = File::create(&path)?;
     let mut times = Vec::with_capacity(SYNCS);

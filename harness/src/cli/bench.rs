@@ -17,7 +17,7 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use timing::{best, calibrate, milliseconds};
+use timing::{best_time, calibrate, to_milliseconds};
 
 /// How long one judgement may take before the row says *unknown*.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -30,21 +30,21 @@ const PAIRS: usize = 9;
 
 /// Options of `harness bench`.
 #[derive(clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct BenchArgs {
     #[command(subcommand)]
-    part: Part,
+    part: BenchCommand,
 }
 
 #[derive(clap::Subcommand)]
-enum Part {
+enum BenchCommand {
     /// Benchmark the checkers of linearizability and transactions.
     Checker(CheckerArgs),
     /// Benchmark faults: networks, cuts, stops and clocks.
-    Faults(faults::Args),
+    Faults(faults::FaultsArgs),
     /// Kill a run during each kind of fault and look for leftovers.
-    Leftovers(leftovers::Args),
+    Leftovers(leftovers::LeftoversArgs),
     /// Benchmark the built-in store, alone or alternating with etcd.
-    Node(store::Args),
+    Node(store::NodeBenchArgs),
 }
 
 #[derive(clap::Args)]
@@ -58,46 +58,51 @@ struct CheckerArgs {
 }
 
 /// Carries out `harness bench`.
-pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
+pub(crate) fn main(args: &BenchArgs, format: Format) -> Result<ExitCode> {
     match &args.part {
-        Part::Checker(args) => checker(args, format),
-        Part::Faults(args) => faults::main(args, format),
-        Part::Leftovers(args) => leftovers::main(args, format),
-        Part::Node(args) => store::main(args, format),
+        BenchCommand::Checker(args) => bench_checkers(args, format),
+        BenchCommand::Faults(args) => faults::main(args, format),
+        BenchCommand::Leftovers(args) => leftovers::main(args, format),
+        BenchCommand::Node(args) => store::main(args, format),
     }
 }
 
-fn checker(args: &CheckerArgs, format: Format) -> Result<ExitCode> {
+fn bench_checkers(args: &CheckerArgs, format: Format) -> Result<ExitCode> {
     let mut timed = Vec::new();
     for row in bench::rows().into_iter().filter(|row| row.name.contains(&args.filter)) {
         let model = row.recipe.object.model_name();
-        timed.push(show(time(row.name, (model, None), &row.recipe.make_history()), format)?);
+        timed.push(print_row(
+            time_check(row.name, (model, None), &row.recipe.make_history()),
+            format,
+        )?);
     }
     for row in txn::bench::rows().into_iter().filter(|row| row.name.contains(&args.filter)) {
         let claim = (row.check, row.consistency);
-        timed.push(show(time(row.name, claim, &row.recipe.history()), format)?);
+        timed.push(print_row(time_check(row.name, claim, &row.recipe.history()), format)?);
     }
-    for (name, one, two) in threads().into_iter().filter(|(name, ..)| name.contains(&args.filter)) {
-        timed.push(show(with_threads(name, one, two), format)?);
+    for (name, one, two) in
+        thread_rows().into_iter().filter(|(name, ..)| name.contains(&args.filter))
+    {
+        timed.push(print_row(time_threads(name, one, two), format)?);
     }
     let groups = match &args.data {
-        Some(data) => files::groups(data, &args.filter)?,
+        Some(data) => files::time_groups(data, &args.filter)?,
         None => Vec::new(),
     };
     if format == Format::Human {
-        groups.iter().try_for_each(|group| print(&group.told()))?;
+        groups.iter().try_for_each(|group| print(&group.to_text()))?;
     }
     if timed.is_empty() && groups.is_empty() {
         return Err(Failure::Usage(format!("no row's name contains {:?}", args.filter)).into());
     }
-    let calibration = milliseconds(best(|| black_box(calibrate())));
+    let calibration = to_milliseconds(best_time(|| black_box(calibrate())));
     match format {
         Format::Human => {
             print(&format!("{calibration:10.3} ms  100 million additions, for scale"))?
         }
         Format::Json => {
-            let rows: Vec<_> = timed.iter().map(Timed::json).collect();
-            let files: Vec<_> = groups.iter().map(files::Group::json).collect();
+            let rows: Vec<_> = timed.iter().map(TimedCheck::to_json).collect();
+            let files: Vec<_> = groups.iter().map(files::FileGroup::to_json).collect();
             let table =
                 json!({ "format": 1, "calibration_ms": calibration, "rows": rows, "files": files });
             print(&serde_json::to_string_pretty(&table)?)?;
@@ -107,7 +112,7 @@ fn checker(args: &CheckerArgs, format: Format) -> Result<ExitCode> {
 }
 
 /// A row of the table.
-struct Timed {
+struct TimedCheck {
     name: &'static str,
     verdict: checker::Verdict,
     best: Duration,
@@ -118,10 +123,10 @@ struct Timed {
     speedup: Option<(f64, f64)>,
 }
 
-impl Timed {
-    fn told(&self) -> String {
+impl TimedCheck {
+    fn to_text(&self) -> String {
         let stats = self.verdict.stats;
-        let (ms, name, validity) = (milliseconds(self.best), self.name, self.verdict.validity);
+        let (ms, name, validity) = (to_milliseconds(self.best), self.name, self.verdict.validity);
         let answered = format!("{validity:?} by {:?}", stats.algorithm).to_lowercase();
         let (operations, configurations) = (stats.operations, stats.configurations);
         let peak =
@@ -137,10 +142,10 @@ impl Timed {
         )
     }
 
-    fn json(&self) -> serde_json::Value {
+    fn to_json(&self) -> serde_json::Value {
         let (validity, stats) = (self.verdict.validity, self.verdict.stats);
         json!({
-            "name": self.name, "ms": milliseconds(self.best), "validity": validity, "stats": stats,
+            "name": self.name, "ms": to_milliseconds(self.best), "validity": validity, "stats": stats,
             "peak_bytes": self.peak, "speedup": self.speedup.map(|(times, _)| times),
             "machine_speedup": self.speedup.map(|(_, machine)| machine),
         })
@@ -148,19 +153,19 @@ impl Timed {
 }
 
 /// Prints a row as soon as it is known.
-fn show(row: Timed, format: Format) -> Result<Timed> {
+fn print_row(row: TimedCheck, format: Format) -> Result<TimedCheck> {
     if format == Format::Human {
-        print(&row.told())?;
+        print(&row.to_text())?;
     }
     Ok(row)
 }
 
 /// A row: a check, and the level that it is asked for.
-fn time(
+fn time_check(
     name: &'static str,
     (check, consistency): (&str, Option<&str>),
     history: &History,
-) -> Timed {
+) -> TimedCheck {
     let judge = || {
         let deadline = Instant::now() + LIMIT;
         let expired = move || Instant::now() > deadline;
@@ -172,17 +177,17 @@ fn time(
         };
         check_by_name(history, check, &limits)
     };
-    let (verdict, peak) = memory::peak(judge);
-    Timed { name, verdict, best: best(|| drop(black_box(judge()))), peak, speedup: None }
+    let (verdict, peak) = memory::measure_peak(judge);
+    TimedCheck { name, verdict, best: best_time(|| drop(black_box(judge()))), peak, speedup: None }
 }
 
 /// Rows that compare one thread with two.
-fn threads() -> Vec<(&'static str, usize, usize)> {
+fn thread_rows() -> Vec<(&'static str, usize, usize)> {
     vec![("64 keys, two threads against one", 1, 2)]
 }
 
 /// Pairs of runs, in turn, so that what else the machine does hits both.
-fn with_threads(name: &'static str, one: usize, two: usize) -> Timed {
+fn time_threads(name: &'static str, one: usize, two: usize) -> TimedCheck {
     let history = bench::keyed_history(64);
     let judge = |jobs| {
         let began = Instant::now();
@@ -194,19 +199,19 @@ fn with_threads(name: &'static str, one: usize, two: usize) -> Timed {
         let (alone, shared) = (judge(one).1, judge(two).1);
         best = best.min(alone);
         pairs.push(alone.as_secs_f64() / shared.as_secs_f64());
-        machine.push(scaling());
+        machine.push(measure_scaling());
     }
-    let speedup = Some((middle(pairs), middle(machine)));
-    Timed { name, verdict: judge(one).0, best, peak: None, speedup }
+    let speedup = Some((median_ratio(pairs), median_ratio(machine)));
+    TimedCheck { name, verdict: judge(one).0, best, peak: None, speedup }
 }
 
-fn middle(mut ratios: Vec<f64>) -> f64 {
+fn median_ratio(mut ratios: Vec<f64>) -> f64 {
     ratios.sort_by(f64::total_cmp);
     ratios[ratios.len() / 2]
 }
 
 /// How many times as fast two threads do twice what shares nothing.
-fn scaling() -> f64 {
+fn measure_scaling() -> f64 {
     let timed = |work: &dyn Fn()| {
         let began = Instant::now();
         work();

@@ -4,11 +4,11 @@
 
 mod certificate;
 mod input;
-mod told;
+mod render;
 
-use self::certificate::Place;
+use self::certificate::CertificateOutput;
 use self::input::{Input, Unreadable};
-use self::told::Summary;
+use self::render::Summary;
 use super::failure::{Failure, USAGE};
 use super::output::{Format, print};
 use anyhow::Result;
@@ -36,7 +36,7 @@ Examples:
 /// Options of `harness check`.
 #[derive(clap::Args)]
 #[command(after_help = EXITS)]
-pub(crate) struct Args {
+pub(crate) struct CheckArgs {
     /// Files with histories, or directories of runs of this tool or Jepsen; `-` is standard input.
     #[arg(required = true, value_name = "HISTORY")]
     histories: Vec<PathBuf>,
@@ -76,7 +76,7 @@ enum KeyedChoice {
 }
 
 /// Runs `harness check`.
-pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
+pub(crate) fn main(args: &CheckArgs, format: Format) -> Result<ExitCode> {
     if !registry::known_names().contains(&args.model.as_str()) {
         let names = registry::known_names().join(", ");
         return Err(Failure::Usage(format!(
@@ -87,7 +87,9 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     }
     registry::validate_level(&args.model, args.consistency.as_deref()).map_err(Failure::Usage)?;
     let place = args.certificate.as_deref();
-    let place = place.map(|out| Place::of(out, args.histories.len(), &args.model)).transpose()?;
+    let place = place
+        .map(|out| CertificateOutput::new(out, args.histories.len(), &args.model))
+        .transpose()?;
     let began = Instant::now();
     let mut summary = Summary::default();
     let mut judged = Vec::new();
@@ -99,14 +101,14 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
         });
         if let (Some(place), Ok((verdict, history))) = (&place, &answer) {
             let told = with_limits(args, |limits| {
-                place.write((number, path), history, (&args.model, verdict), limits)
+                place.write_certificate((number, path), history, (&args.model, verdict), limits)
             })?;
-            engine::live::say(&format!("harness: {}: {told}", path.display()));
+            engine::live::print_stderr(&format!("harness: {}: {told}", path.display()));
         }
         let answer = answer.map(|(verdict, _)| verdict);
         summary.add(&answer);
         if let Err(unreadable) = &answer {
-            engine::live::say(&format!("harness: {unreadable}"));
+            engine::live::print_stderr(&format!("harness: {unreadable}"));
         }
         match format {
             Format::Human => print_verdict(path, &answer, args.explain)?,
@@ -139,12 +141,12 @@ fn exit_code(summary: &Summary) -> ExitCode {
     })
 }
 
-fn check_history(args: &Args, history: &History) -> Verdict {
+fn check_history(args: &CheckArgs, history: &History) -> Verdict {
     with_limits(args, |limits| check_by_name(history, &args.model, limits))
 }
 
 /// Calls `work` with the limits of the command line.
-fn with_limits<T>(args: &Args, work: impl FnOnce(&Limits<'_>) -> T) -> T {
+fn with_limits<T>(args: &CheckArgs, work: impl FnOnce(&Limits<'_>) -> T) -> T {
     let deadline = Instant::now() + args.time_limit;
     let expired = move || Instant::now() > deadline;
     let keyed = match args.keyed {
@@ -165,7 +167,7 @@ fn with_limits<T>(args: &Args, work: impl FnOnce(&Limits<'_>) -> T) -> T {
 
 fn print_verdict(path: &Path, answer: &Result<Verdict, Unreadable>, explain: bool) -> Result<()> {
     match answer {
-        Ok(verdict) => print(&told::render_verdict(path, verdict, explain)),
+        Ok(verdict) => print(&render::render_verdict(path, verdict, explain)),
         Err(_) => Ok(()),
     }
 }
@@ -183,7 +185,7 @@ mod tests {
     use checker::history::jsonl;
     use records::schema;
 
-    fn judged(model: &str, lines: &str) -> Verdict {
+    fn check_lines(model: &str, lines: &str) -> Verdict {
         let history = jsonl::parse(lines.trim_start().as_bytes()).expect("a history").history;
         check_by_name(&history, model, &Limits::default())
     }
@@ -201,10 +203,10 @@ mod tests {
 {"index":1,"time":2,"type":"ok","process":1,"f":"txn","value":[["r","x",[9]]]}
 "#;
         let answers = [
-            Ok(judged("cas-register", stale)),
-            Ok(judged("list-append", torn)),
+            Ok(check_lines("cas-register", stale)),
+            Ok(check_lines("list-append", torn)),
             Err(Unreadable::Format { file: "x".into() }),
-            Err(Unreadable::Damage {
+            Err(Unreadable::Parse {
                 file: "x".into(),
                 damage: jsonl::parse(b"nonsense\n{}\n").expect_err("it is damaged"),
             }),
@@ -214,10 +216,10 @@ mod tests {
         assert_eq!((summary.invalid, summary.unreadable), (2, 2));
         let judged = answers.iter().map(|answer| to_record(Path::new("x"), answer)).collect();
         let mut told = to_document(judged, &summary);
-        assert_eq!(schema::against("check", &told), Vec::<String>::new());
+        assert_eq!(schema::schema_violations("check", &told), Vec::<String>::new());
         assert!(told["histories"][0]["verdict"]["witness"].is_object());
         assert!(told["histories"][1]["verdict"]["findings"].is_array());
         told["histories"][0]["verdict"]["validity"] = "VALID".into();
-        assert_eq!(schema::against("check", &told).len(), 1);
+        assert_eq!(schema::schema_violations("check", &told).len(), 1);
     }
 }

@@ -19,13 +19,13 @@ const NEMESIS_GROUPS: [&str; 2] = ["all", "disk"];
 
 /// Which shell.
 #[derive(clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct CompletionsArgs {
     /// The shell.
     shell: Shell,
 }
 
 /// Carries out `harness completions`.
-pub(crate) fn main(args: &Args, command: &Command) -> Result<ExitCode> {
+pub(crate) fn main(args: &CompletionsArgs, command: &Command) -> Result<ExitCode> {
     print(&completion_script(args.shell, command, &named_arguments()))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -93,7 +93,7 @@ fn completion_script(shell: Shell, command: &Command, named: &[NamedArgument]) -
     clap_complete::generate(shell, &mut command, "harness", &mut script);
     let mut script = String::from_utf8_lossy(&script).into_owned();
     for argument in named {
-        if let Some((from, to)) = replacement(shell, &argument.names, argument.form) {
+        if let Some((from, to)) = completion_patch(shell, &argument.names, argument.form) {
             script = script.replace(&from, &to);
         }
         // For fish the generator leaves out what is no option.
@@ -134,7 +134,7 @@ fn fish_positional(argument: &NamedArgument) -> String {
 }
 
 /// What the generator writes for one of these names, and what completes several, or a file.
-fn replacement(shell: Shell, names: &[String], form: NameForm) -> Option<(String, String)> {
+fn completion_patch(shell: Shell, names: &[String], form: NameForm) -> Option<(String, String)> {
     let words = names.join(" ");
     match (shell, form) {
         (Shell::Bash, NameForm::List) => Some((
@@ -177,7 +177,7 @@ mod tests {
     use engine::nemesis::parse_request;
 
     /// The script, with bugs that no other argument has: in a unit test systems cannot list theirs.
-    fn script(shell: Shell) -> String {
+    fn test_script(shell: Shell) -> String {
         let mut named = named_arguments();
         let bugs = vec!["some-bug".to_owned(), "other-bug".to_owned()];
         let (command, argument, form) = ("test", "unsafe", NameForm::List);
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn every_shell_completes_names() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-            let script = script(shell);
+            let script = test_script(shell);
             for argument in named_arguments() {
                 for name in &argument.names {
                     let NamedArgument { command, argument, .. } = argument;
@@ -210,7 +210,7 @@ mod tests {
                 " -r -F -a",
             ),
         ] {
-            let script = script(shell);
+            let script = test_script(shell);
             assert!(script.contains(list), "{shell}: no list in\n{script}");
             assert!(script.contains(file), "{shell}: no file in\n{script}");
         }
@@ -222,7 +222,7 @@ mod tests {
             COMP_WORDS=(harness test --nemesis partition,ki) COMP_CWORD=3\n\
             _harness harness partition,ki --nemesis\n\
             echo \"${COMPREPLY[*]}\"";
-        let script = format!("{}\n{line}", script(Shell::Bash));
+        let script = format!("{}\n{line}", test_script(Shell::Bash));
         let output = std::process::Command::new("bash").args(["-c", &script]).output();
         let Ok(output) = output else { return println!("NOT RUN: there is no bash") };
         let words = String::from_utf8_lossy(&output.stdout);

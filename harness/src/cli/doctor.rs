@@ -3,11 +3,11 @@
 use super::output::{Format, print};
 use anyhow::Result;
 use std::process::ExitCode;
-use testbed::doctor::{Row, examine};
+use testbed::doctor::{CheckResult, run_checks};
 
 /// Runs `harness doctor`: exit code 3 if not even the simplest run is possible.
 pub(crate) fn main(format: Format) -> Result<ExitCode> {
-    let rows = examine();
+    let rows = run_checks();
     match format {
         Format::Human => print(&rows.iter().map(format_row).collect::<String>())?,
         Format::Json => {
@@ -19,11 +19,11 @@ pub(crate) fn main(format: Format) -> Result<ExitCode> {
     Ok(ExitCode::from(if able { 0 } else { 3 }))
 }
 
-fn row_as_json(row: &Row) -> serde_json::Value {
+fn row_as_json(row: &CheckResult) -> serde_json::Value {
     serde_json::json!({ "name": row.name, "ok": row.ok, "detail": row.detail, "fix": row.fix })
 }
 
-fn format_row(row: &Row) -> String {
+fn format_row(row: &CheckResult) -> String {
     let word = if row.ok { "ok" } else { "missing" };
     let fix = row.fix.as_ref().map_or_else(String::new, |fix| format!("{:22}fix: {fix}\n", ""));
     format!("{word:7}  {:12} {}\n{fix}", row.name, row.detail)

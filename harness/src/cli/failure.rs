@@ -23,7 +23,7 @@ pub(crate) enum Failure {
 }
 
 /// The exit code of an error.
-pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
+pub(crate) fn exit_code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(match error.downcast_ref::<Failure>() {
         Some(Failure::Usage(_)) => USAGE,
         Some(Failure::Machine(_)) => MACHINE,
@@ -45,18 +45,18 @@ fn is_disk_or_permission(error: &anyhow::Error) -> bool {
 }
 
 /// The error with its causes, in one line.
-pub(crate) fn sentence(error: &anyhow::Error) -> String {
+pub(crate) fn error_message(error: &anyhow::Error) -> String {
     format!("{error:#}")
 }
 
 /// Classifies an error as a failure of the machine: a full disk, a missing permission.
-pub(crate) fn machine(error: anyhow::Error) -> anyhow::Error {
-    Failure::Machine(sentence(&error)).into()
+pub(crate) fn machine_error(error: anyhow::Error) -> anyhow::Error {
+    Failure::Machine(error_message(&error)).into()
 }
 
 /// Classifies an error as bad usage.
-pub(crate) fn usage(error: anyhow::Error) -> anyhow::Error {
-    Failure::Usage(sentence(&error)).into()
+pub(crate) fn usage_error(error: anyhow::Error) -> anyhow::Error {
+    Failure::Usage(error_message(&error)).into()
 }
 
 #[cfg(test)]
@@ -69,7 +69,7 @@ mod tests {
         let met = |kind: ErrorKind| {
             let deep =
                 Err::<(), _>(std::io::Error::from(kind)).context("history.jsonl cannot be written");
-            format!("{:?}", code(&deep.context("the run broke off").expect_err("it failed")))
+            format!("{:?}", exit_code(&deep.context("the run broke off").expect_err("it failed")))
         };
         let exit = |code| format!("{:?}", ExitCode::from(code));
         assert_eq!(met(ErrorKind::StorageFull), exit(MACHINE));

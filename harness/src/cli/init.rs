@@ -11,13 +11,13 @@ use std::process::ExitCode;
 
 /// Options of `harness init`.
 #[derive(clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct InitArgs {
     /// Name of your system; the file is NAME.toml in the current directory.
     name: String,
 }
 
 /// Runs `harness init`.
-pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
+pub(crate) fn main(args: &InitArgs, format: Format) -> Result<ExitCode> {
     let name = args.name.strip_suffix(EXTENSION).unwrap_or(&args.name);
     if name.is_empty() || !name.chars().all(|it| it.is_ascii_alphanumeric() || it == '-') {
         let why = format!("{name:?} is not a system name: use letters, digits and hyphens");

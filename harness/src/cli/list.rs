@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 /// One name of the command line and its description.
 #[derive(Serialize)]
-struct Row {
+struct ListRow {
     name: String,
     doc: String,
 }
@@ -18,7 +18,7 @@ struct Row {
 #[derive(Serialize)]
 struct Section {
     what: String,
-    rows: Vec<Row>,
+    rows: Vec<ListRow>,
 }
 
 /// Runs `harness list`.
@@ -34,7 +34,7 @@ pub(crate) fn main(format: Format) -> Result<ExitCode> {
 }
 
 fn list_sections() -> Result<Vec<Section>> {
-    let row = |name: &str, doc: &str| Row { name: name.to_owned(), doc: doc.to_owned() };
+    let row = |name: &str, doc: &str| ListRow { name: name.to_owned(), doc: doc.to_owned() };
     let section = |what: &str, rows| Section { what: what.to_owned(), rows };
     let mut nemeses = Vec::new();
     for nemesis in NEMESES {
@@ -58,7 +58,8 @@ fn list_sections() -> Result<Vec<Section>> {
     sections.push(section("checks (--model)", checks));
     sections.retain(|section| !section.rows.is_empty());
     for system in SYSTEMS {
-        let bugs: Vec<Row> = system.bugs(None)?.iter().map(|(name, doc)| row(name, doc)).collect();
+        let bugs: Vec<ListRow> =
+            system.list_bugs(None)?.iter().map(|(name, doc)| row(name, doc)).collect();
         if bugs.is_empty() {
             continue;
         }
@@ -69,6 +70,6 @@ fn list_sections() -> Result<Vec<Section>> {
 
 fn format_section(section: &Section) -> String {
     let width = section.rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
-    let row = |row: &Row| format!("  {:width$}  {}\n", row.name, row.doc);
+    let row = |row: &ListRow| format!("  {:width$}  {}\n", row.name, row.doc);
     format!("{}:\n{}", section.what, section.rows.iter().map(row).collect::<String>())
 }

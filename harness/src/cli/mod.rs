@@ -22,7 +22,7 @@ mod suite;
 mod test;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use output::{Format, Telling};
+use output::{Format, OutputOptions};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -55,37 +55,37 @@ pub(crate) struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Start a system, inject faults while clients use it, and check the history.
-    Test(test::Args),
+    Test(test::TestArgs),
     /// Run a matrix of tests and summarize their outcomes.
-    Suite(suite::Args),
+    Suite(suite::SuiteArgs),
     /// Check histories of this or another tool against a model.
-    Check(check::Args),
+    Check(check::CheckArgs),
     /// Benchmark parts of this tool on inputs generated from a seed.
-    Bench(bench::Args),
+    Bench(bench::BenchArgs),
     /// Write the report of a run again and print its summary.
-    Report(report::Args),
+    Report(report::ReportArgs),
     /// Run the simulator over many seeds; report the first failure.
-    Sim(sim::Args),
+    Sim(sim::SimArgs),
     /// Repeat a run with the same configuration, seed and schedule.
-    Replay(replay::Args),
+    Replay(replay::ReplayArgs),
     /// Demonstrate a property of Raft on real replicas; `--list` shows the scenarios.
-    Scenario(scenario::Args),
+    Scenario(scenario::ScenarioArgs),
     /// Write a template file that describes your own server.
-    Init(init::Args),
+    Init(init::InitArgs),
     /// Minimize the fault schedule of an invalid run.
-    Shrink(shrink::Args),
+    Shrink(shrink::ShrinkArgs),
     /// Verify on this machine that seeded bugs are found and correct systems pass.
     Selftest,
     /// List finished runs.
-    Runs(runs::Args),
+    Runs(runs::RunsArgs),
     /// Serve a web page of all runs, finished and running.
-    Serve(serve::Args),
+    Serve(serve::ServeArgs),
     /// Show what this machine supports, and how to enable the rest.
     Doctor,
     /// List systems, workloads, nemeses, models and seeded bugs.
     List,
     /// Print shell completions.
-    Completions(completions::Args),
+    Completions(completions::CompletionsArgs),
     /// Run one replica of the built-in key-value store.
     #[command(disable_help_flag = true)]
     Node {
@@ -106,8 +106,8 @@ pub(crate) fn main() -> ExitCode {
     match std::panic::catch_unwind(move || dispatch(cli, began)) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
-            engine::live::say(&format!("harness: {}", failure::sentence(&error)));
-            failure::code(&error)
+            engine::live::print_stderr(&format!("harness: {}", failure::error_message(&error)));
+            failure::exit_code(&error)
         }
         // The panic hook has printed its message on standard error.
         Err(_) => ExitCode::from(failure::INTERNAL),
@@ -127,19 +127,19 @@ fn build_command() -> clap::Command {
 }
 
 fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
-    let telling = Telling { format: cli.format, quiet: cli.quiet };
+    let options = OutputOptions { format: cli.format, quiet: cli.quiet };
     match cli.command {
-        Command::Test(args) => test::main(&args, telling, began),
-        Command::Suite(args) => suite::main(&args, telling),
+        Command::Test(args) => test::main(&args, options, began),
+        Command::Suite(args) => suite::main(&args, options),
         Command::Check(args) => check::main(&args, cli.format),
         Command::Bench(args) => bench::main(&args, cli.format),
         Command::Report(args) => report::main(&args, cli.format),
         Command::Sim(args) => sim::main(&args, cli.format),
-        Command::Replay(args) => replay::main(&args, telling, began),
+        Command::Replay(args) => replay::main(&args, options, began),
         Command::Scenario(args) => scenario::main(&args, cli.format),
         Command::Init(args) => init::main(&args, cli.format),
         Command::Shrink(args) => shrink::main(&args, cli.format),
-        Command::Selftest => selftest::main(telling),
+        Command::Selftest => selftest::main(options),
         Command::Runs(args) => runs::main(&args, cli.format),
         Command::Serve(args) => serve::main(&args),
         Command::Doctor => doctor::main(cli.format),

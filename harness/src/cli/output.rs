@@ -5,7 +5,7 @@ use clap::ValueEnum;
 
 /// The output options of all commands.
 #[derive(Clone, Copy)]
-pub(crate) struct Telling {
+pub(crate) struct OutputOptions {
     /// The format of results.
     pub(crate) format: Format,
     /// Whether progress is suppressed.
@@ -34,6 +34,6 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
 }
 
 /// The style of an output stream, from the environment and the terminal.
-pub(super) fn style(is_terminal: bool) -> report::Style {
-    report::Style::decide(&|name| std::env::var(name).ok(), is_terminal)
+pub(super) fn output_style(is_terminal: bool) -> report::Style {
+    report::Style::from_env(&|name| std::env::var(name).ok(), is_terminal)
 }

@@ -1,21 +1,21 @@
 //! `harness runs`: lists finished runs, filtered and sorted, from the index alone.
 
-use super::failure::{Failure, usage};
-use super::output::{Format, print, style};
+use super::failure::{Failure, usage_error};
+use super::output::{Format, output_style, print};
 use anyhow::Result;
-use engine::live::say;
+use engine::live::print_stderr;
 use engine::nemesis::NEMESES;
 use records::RESULTS;
 use records::index::{Index, Query, Sort};
 use records::record::IndexLine;
-use report::{Style, visible};
+use report::{Style, escape_controls};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Options of `harness runs`.
 #[derive(clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct RunsArgs {
     /// Filter by words anywhere (`stale`) or in a field (`workload:append`, `since:2026-01-31`,
     /// `validity:invalid`, nemesis, run, seed, system, unsafe, until). After `--`, a leading `-`
     /// negates a word: `-validity:valid`.
@@ -35,27 +35,30 @@ pub(crate) struct Args {
 }
 
 /// Runs `harness runs`.
-pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
+pub(crate) fn main(args: &RunsArgs, format: Format) -> Result<ExitCode> {
     let faults: Vec<&str> = NEMESES.iter().map(|nemesis| nemesis.name()).collect();
     let query = Query::parse(&args.words.join(" "), args.sort, args.reverse, &faults);
     let query = query.map_err(Failure::Usage)?;
-    let index = Index::read(&args.results).map_err(usage)?;
+    let index = Index::read(&args.results).map_err(usage_error)?;
     if !args.results.is_dir() {
-        say(&format!("{} does not exist; `harness test` creates it", args.results.display()));
+        print_stderr(&format!(
+            "{} does not exist; `harness test` creates it",
+            args.results.display()
+        ));
     }
     match index.damaged {
         0 => (),
-        1 => say("skipped 1 damaged line of the index"),
-        damaged => say(&format!("skipped {damaged} damaged lines of the index")),
+        1 => print_stderr("skipped 1 damaged line of the index"),
+        damaged => print_stderr(&format!("skipped {damaged} damaged lines of the index")),
     }
-    let mut picked = query.pick(&index.runs);
+    let mut picked = query.select_runs(&index.runs);
     let all = picked.len();
     if args.count > 0 {
         picked.truncate(args.count);
     }
     match format {
         Format::Human => {
-            print(&render_table(&picked, all, style(std::io::stdout().is_terminal())))?
+            print(&render_table(&picked, all, output_style(std::io::stdout().is_terminal())))?
         }
         Format::Json => print(&serde_json::to_string_pretty(&picked)?)?,
     }
@@ -69,26 +72,26 @@ fn render_table(runs: &[&IndexLine], all: usize, style: Style) -> String {
     if all == 0 {
         lines.push("no matching runs".to_owned());
     } else if left > 0 {
-        lines.push(style.faint(&format!("… and {left} more; --count 0 shows all")));
+        lines.push(style.dim_text(&format!("… and {left} more; --count 0 shows all")));
     }
     lines.join("\n")
 }
 
 fn render_row(run: &IndexLine, width: usize, style: Style) -> String {
     let mark = style.verdict(run.validity, style.mark(run.validity));
-    let name = format!("{:width$}", visible(&run.run));
-    format!("{mark} {}  {name}  {}", visible(&run.started), visible(&run.sentence))
+    let name = format!("{:width$}", escape_controls(&run.run));
+    format!("{mark} {}  {name}  {}", escape_controls(&run.started), escape_controls(&run.sentence))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use records::index::sample::line;
+    use records::index::sample::sample_line;
     use records::record::Validity;
 
     #[test]
     fn counts_the_runs_that_are_not_shown() {
-        let (one, two) = (line(1, Validity::Valid), line(2, Validity::Invalid));
+        let (one, two) = (sample_line(1, Validity::Valid), sample_line(2, Validity::Invalid));
         insta::assert_snapshot!(render_table(&[&two, &one], 3, Style::PLAIN), @r"
         x 2026-01-01T00:02:00Z  raft-register-partition/20260101T000200Z-2  5 replicas, 8 faults
         + 2026-01-01T00:01:00Z  raft-register-partition/20260101T000100Z-1  5 replicas, 8 faults

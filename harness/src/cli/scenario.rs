@@ -1,11 +1,11 @@
 //! `harness scenario`: runs a scenario about Raft act by act, and checks that it shows its claims.
 
-use super::failure::{Failure, usage};
+use super::failure::{Failure, usage_error};
 use super::output::{Format, print};
-use crate::scenario::story::{self, Story};
+use crate::scenario::trace::{self, RunTrace};
 use crate::scenario::{Act, SCENARIOS, Scenario};
 use anyhow::{Context as _, Result};
-use engine::live::say;
+use engine::live::print_stderr;
 use records::{RESULTS, RunDirectory};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,14 @@ use std::process::{Command, ExitCode, Stdio};
 use testbed::host::process::die_with_parent;
 
 /// The exit code of a scenario with an unproven claim.
-const OTHERWISE: u8 = 1;
+const UNPROVEN: u8 = 1;
 /// Exit codes from here on mean that the run itself failed.
 const NO_RUN: i32 = 3;
 
 /// Options of `harness scenario`.
 #[derive(clap::Args)]
 #[command(group = clap::ArgGroup::new("which").required(true))]
-pub(crate) struct Args {
+pub(crate) struct ScenarioArgs {
     /// Name of the scenario.
     #[arg(group = "which")]
     name: Option<String>,
@@ -37,7 +37,7 @@ pub(crate) struct Args {
 
 /// The outcome of an act.
 #[derive(Serialize)]
-struct Played {
+struct ActResult {
     scenario: &'static str,
     question: &'static str,
     act: &'static str,
@@ -48,15 +48,15 @@ struct Played {
 }
 
 /// Runs `harness scenario`.
-pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
+pub(crate) fn main(args: &ScenarioArgs, format: Format) -> Result<ExitCode> {
     if args.list {
         return list_scenarios(format).map(|()| ExitCode::SUCCESS);
     }
     let mut played = Vec::new();
     for scenario in select_scenarios(args)? {
         for act in scenario.acts {
-            say(&format!("{}: {}", scenario.name, act.title));
-            let one = play_act(scenario, act, args.seed)?;
+            print_stderr(&format!("{}: {}", scenario.name, act.title));
+            let one = run_act(scenario, act, args.seed)?;
             if format == Format::Human {
                 print(&format_act(&one))?;
             }
@@ -67,7 +67,7 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
         print(&serde_json::to_string_pretty(&played)?)?;
     }
     let well = played.iter().all(|one| one.missing.is_empty());
-    Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(OTHERWISE) })
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(UNPROVEN) })
 }
 
 fn list_scenarios(format: Format) -> Result<()> {
@@ -81,7 +81,7 @@ fn list_scenarios(format: Format) -> Result<()> {
     }
 }
 
-fn select_scenarios(args: &Args) -> Result<Vec<&'static Scenario>> {
+fn select_scenarios(args: &ScenarioArgs) -> Result<Vec<&'static Scenario>> {
     let wanted = |it: &&Scenario| args.all || args.name.as_deref() == Some(it.name);
     let chosen: Vec<&Scenario> = SCENARIOS.iter().filter(wanted).collect();
     if chosen.is_empty() {
@@ -104,7 +104,7 @@ fn write_schedule(scenario: &Scenario, act: &Act) -> Result<PathBuf> {
 }
 
 /// Runs an act as a child process and checks its claims against the results.
-fn play_act(scenario: &'static Scenario, act: &'static Act, seed: u64) -> Result<Played> {
+fn run_act(scenario: &'static Scenario, act: &'static Act, seed: u64) -> Result<ActResult> {
     let script = write_schedule(scenario, act)?;
     let mut command =
         Command::new(std::env::current_exe().context("cannot find the path of this program")?);
@@ -123,17 +123,17 @@ fn play_act(scenario: &'static Scenario, act: &'static Act, seed: u64) -> Result
         serde_json::from_slice(&output.stdout).context("the run's verdict is not JSON")?;
     let results =
         verdict["results"].as_str().context("the run printed no results directory")?.to_owned();
-    let story = read_story(&RunDirectory::open(Path::new(&results)))?;
-    Ok(judge_act(scenario, act, (exit, &verdict), &story, results))
+    let trace = read_trace(&RunDirectory::open(Path::new(&results)))?;
+    Ok(check_act(scenario, act, (exit, &verdict), &trace, results))
 }
 
-fn judge_act(
+fn check_act(
     scenario: &'static Scenario,
     act: &'static Act,
     (exit, verdict): (i32, &serde_json::Value),
-    story: &Story,
+    trace: &RunTrace,
     results: String,
-) -> Played {
+) -> ActResult {
     let sentence = verdict["sentence"].as_str().unwrap_or_default();
     let mut shown = Vec::new();
     let mut missing = Vec::new();
@@ -143,40 +143,40 @@ fn judge_act(
         missing.push(format!("verdict (exit code {exit}, expected {}): {sentence}", act.exit));
     }
     for claim in act.claims {
-        match claim(story) {
+        match claim(trace) {
             Ok(sentence) => shown.push(sentence),
             Err(sentence) => missing.push(sentence),
         }
     }
     let Scenario { name, question, .. } = scenario;
-    Played {
+    ActResult {
         scenario: name,
         question,
         act: act.title,
-        story: story.lines(),
+        story: trace.to_lines(),
         shown,
         missing,
         results,
     }
 }
 
-fn read_story(directory: &RunDirectory) -> Result<Story> {
-    let run = directory.run().map_err(usage)?;
+fn read_trace(directory: &RunDirectory) -> Result<RunTrace> {
+    let run = directory.read_run().map_err(usage_error)?;
     let zero = run.timings.clock_unix_ms.context("run.json has no clock_unix_ms")?;
     let mut turns = Vec::new();
     for replica in &run.replicas {
-        let log = directory.log(&replica.name);
+        let log = directory.log_path(&replica.name);
         let text = std::fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
-        turns.extend(story::turns(&String::from_utf8_lossy(&text), zero));
+        turns.extend(trace::parse_role_changes(&String::from_utf8_lossy(&text), zero));
     }
     turns.sort_by_key(|turn| turn.at_ms);
-    let history = std::fs::read_to_string(directory.file("history.jsonl"))
+    let history = std::fs::read_to_string(directory.file_path("history.jsonl"))
         .context("cannot read the history of the run")?;
-    let faults = directory.verdict()?.faults;
-    Ok(Story { turns, answers: story::answers(&history), faults })
+    let faults = directory.read_verdict()?.faults;
+    Ok(RunTrace { role_changes: turns, operations: trace::parse_operations(&history), faults })
 }
 
-fn format_act(played: &Played) -> String {
+fn format_act(played: &ActResult) -> String {
     let mut text = format!("{}: {}\n", played.scenario, played.question);
     text += &format!("  {}\n", played.act);
     for line in &played.story {

@@ -3,16 +3,16 @@
 //! It is an ordinary suite; some of its cells run in the simulator. Each seeded bug must be found,
 //! and the same system without it must pass.
 
-use super::output::Telling;
+use super::output::OutputOptions;
 use super::suite::{RunOptions, print_suite, run_suite};
 use anyhow::Result;
 use records::suite::{Cell, Expectation};
 use std::process::ExitCode;
 
 /// A cell: its name, arguments, expected verdict, and main phase in seconds.
-type Trial = (&'static str, &'static str, Expectation, u64);
+type SelftestCase = (&'static str, &'static str, Expectation, u64);
 
-const TRIALS: [Trial; 12] = [
+const CASES: [SelftestCase; 12] = [
     ("safe, simulated", "sim --seeds 300", Expectation::Valid, 20),
     (
         "commit-old-term, simulated",
@@ -68,17 +68,17 @@ const TRIALS: [Trial; 12] = [
 ];
 
 /// Runs `harness selftest`: exits with 0 only if every cell has its expected verdict.
-pub(crate) fn main(telling: Telling) -> Result<ExitCode> {
-    let cells: Vec<Cell> = TRIALS.iter().map(to_cell).collect();
+pub(crate) fn main(options: OutputOptions) -> Result<ExitCode> {
+    let cells: Vec<Cell> = CASES.iter().map(to_cell).collect();
     let record = run_suite(
         "selftest".to_owned(),
         &cells,
-        &RunOptions { jobs: 1, budget: None, fresh: true, quiet: telling.quiet },
+        &RunOptions { jobs: 1, budget: None, fresh: true, quiet: options.quiet },
     )?;
-    print_suite(&record, telling.format)
+    print_suite(&record, options.format)
 }
 
-fn to_cell((family, line, expect, seconds): &Trial) -> Cell {
+fn to_cell((family, line, expect, seconds): &SelftestCase) -> Cell {
     Cell {
         family: (*family).to_owned(),
         seed: 1,
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn parses_the_arguments_of_every_trial() {
-        for trial in &TRIALS {
+        for trial in &CASES {
             let words = std::iter::once("harness".to_owned()).chain(to_cell(trial).arguments);
             super::super::Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"));
         }
@@ -105,8 +105,8 @@ mod tests {
     fn covers_valid_and_invalid_in_simulator_and_on_replicas() {
         for world in ["sim", "test"] {
             for expected in [Expectation::Valid, Expectation::Invalid] {
-                let fits = |trial: &Trial| trial.1.starts_with(world) && trial.2 == expected;
-                assert!(TRIALS.iter().any(fits), "{world} {expected:?}");
+                let fits = |trial: &SelftestCase| trial.1.starts_with(world) && trial.2 == expected;
+                assert!(CASES.iter().any(fits), "{world} {expected:?}");
             }
         }
     }

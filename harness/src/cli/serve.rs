@@ -1,9 +1,9 @@
 //! `harness serve`: serves a web page of all runs, finished and running.
 
-use super::failure::{Failure, usage};
+use super::failure::{Failure, usage_error};
 use crate::web::{Site, router};
 use anyhow::{Context as _, Result};
-use engine::live::say;
+use engine::live::print_stderr;
 use records::RESULTS;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 /// Options of `harness serve`.
 #[derive(clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct ServeArgs {
     /// Port; 0 chooses a free one.
     #[arg(long, default_value_t = 7007)]
     port: u16,
@@ -28,13 +28,13 @@ pub(crate) struct Args {
 }
 
 /// Runs `harness serve` until SIGINT or SIGTERM.
-pub(crate) fn main(args: &Args) -> Result<ExitCode> {
+pub(crate) fn main(args: &ServeArgs) -> Result<ExitCode> {
     let results = args.results.canonicalize();
     let results = results
         .with_context(|| {
             format!("cannot open {}; `harness test` creates it", args.results.display())
         })
-        .map_err(usage)?;
+        .map_err(usage_error)?;
     if !results.is_dir() {
         let why = format!("{} is not a directory", args.results.display());
         return Err(Failure::Usage(why).into());
@@ -49,12 +49,12 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
             ))
         })?;
         let address = listener.local_addr().context("cannot read the address of the socket")?;
-        say(&format!("serving {} at http://{address}/", results.display()));
+        print_stderr(&format!("serving {} at http://{address}/", results.display()));
         let site = Site {
             results: Arc::new(results),
             program: Arc::new(program),
-            names: Arc::new(allowed_hosts(args.host)),
-            judge: Arc::new(Semaphore::new(1)),
+            allowed_hosts: Arc::new(allowed_hosts(args.host)),
+            recheck_permit: Arc::new(Semaphore::new(1)),
         };
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
         let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;

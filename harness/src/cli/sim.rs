@@ -1,15 +1,15 @@
 //! `harness sim`: runs the simulator over many seeds, and reports the first failure.
 
-use super::failure::{Failure, machine, usage};
+use super::failure::{Failure, machine_error, usage_error};
 use super::output::{Format, print};
 use anyhow::{Context as _, Result};
 use engine::duration;
 use serde_json::json;
 use simulator::plan::Plan;
-use simulator::shrink::shrink;
+use simulator::shrink::shrink_plan;
 use simulator::trace::Trace;
 use simulator::{BUGS, Bug};
-use simulator::{Failure as SeedFailure, Outcome, Setting, run};
+use simulator::{Failure as SeedFailure, Outcome, SimConfig, run_simulation};
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -27,7 +27,7 @@ const LAST: u64 = u64::MAX - 1;
 
 /// Options of `harness sim`.
 #[derive(clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct SimArgs {
     /// Number of seeds.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
@@ -69,7 +69,7 @@ struct Total {
 }
 
 /// Runs `harness sim`.
-pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
+pub(crate) fn main(args: &SimArgs, format: Format) -> Result<ExitCode> {
     let setting = parse_setting(args)?;
     if let Some(file) = &args.trace {
         write_trace(&setting, args.seed, file)?;
@@ -87,12 +87,12 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(total.found.is_some())))
 }
 
-fn parse_setting(args: &Args) -> Result<Setting> {
+fn parse_setting(args: &SimArgs) -> Result<SimConfig> {
     let workload = workloads::find_workload(&args.workload).with_context(|| {
         let names: Vec<_> = workloads::WORKLOADS.iter().map(|it| it.name()).collect();
         format!("there is no workload {:?}; there are: {}", args.workload, names.join(", "))
     });
-    let workload = workload.map_err(usage)?;
+    let workload = workload.map_err(usage_error)?;
     if workload.object() != Object::Registers {
         return Err(Failure::Usage(format!(
             "--workload {}: the simulated store keeps registers only",
@@ -108,7 +108,7 @@ fn parse_setting(args: &Args) -> Result<Setting> {
         Bug::from_name(name).with_context(unknown)
     });
     if args.seed.checked_add(args.seeds).is_none() {
-        let Args { seed, seeds, .. } = args;
+        let SimArgs { seed, seeds, .. } = args;
         let why = format!("--seed {seed} leaves no room for --seeds {seeds}: the last is {LAST}");
         return Err(Failure::Usage(why).into());
     }
@@ -116,11 +116,11 @@ fn parse_setting(args: &Args) -> Result<Setting> {
     if args.time_limit < Duration::from_secs(2) {
         return Err(Failure::Usage("--time-limit below 2s leaves no time for faults".into()).into());
     }
-    Ok(Setting {
+    Ok(SimConfig {
         nodes: args.nodes,
         span,
         workload,
-        bugs: bugs.collect::<Result<_>>().map_err(usage)?,
+        bugs: bugs.collect::<Result<_>>().map_err(usage_error)?,
     })
 }
 
@@ -129,16 +129,16 @@ pub(super) fn bug_names() -> Vec<&'static str> {
     BUGS.iter().map(|(_, name, _)| *name).collect()
 }
 
-fn write_trace(setting: &Setting, seed: u64, file: &std::path::Path) -> Result<()> {
+fn write_trace(setting: &SimConfig, seed: u64, file: &std::path::Path) -> Result<()> {
     let mut trace = Trace::recording();
-    run(setting, &Plan::new(setting, seed), &mut trace);
+    run_simulation(setting, &Plan::new(setting, seed), &mut trace);
     std::fs::write(file, trace.text())
         .with_context(|| format!("cannot write the trace to {}", file.display()))
-        .map_err(machine)
+        .map_err(machine_error)
 }
 
 /// Runs seeds on all threads; reports the lowest failing seed.
-fn run_seeds(setting: &Setting, args: &Args, jobs: usize, began: Instant) -> Total {
+fn run_seeds(setting: &SimConfig, args: &SimArgs, jobs: usize, began: Instant) -> Total {
     let next = AtomicU64::new(args.seed);
     let end = args.seed.saturating_add(args.seeds);
     // The counter stops at the end, so that it cannot overflow.
@@ -150,10 +150,10 @@ fn run_seeds(setting: &Setting, args: &Args, jobs: usize, began: Instant) -> Tot
         while !found.load(Ordering::Relaxed) {
             let taken = next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after);
             let Ok(seed) = taken else { return };
-            let outcome = run(setting, &Plan::new(setting, seed), &mut Trace::default());
+            let outcome = run_simulation(setting, &Plan::new(setting, seed), &mut Trace::default());
             found.fetch_or(outcome.failure.is_some(), Ordering::Relaxed);
             let mut total = total.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            total.add(seed, outcome);
+            total.add_outcome(seed, outcome);
             print_progress(&told, &total, args.seeds, began);
         }
     };
@@ -173,19 +173,19 @@ fn print_progress(told: &Mutex<Instant>, total: &Total, seeds: u64, began: Insta
         *told = Instant::now();
         let rate = total.events as f64 / began.elapsed().as_secs_f64() / 1e3;
         let done = total.seeds;
-        engine::live::say(&format!("{done} of {seeds} seeds, {rate:.0} k events/s"));
+        engine::live::print_stderr(&format!("{done} of {seeds} seeds, {rate:.0} k events/s"));
     }
 }
 
 impl Total {
-    fn add(&mut self, seed: u64, outcome: Outcome) {
+    fn add_outcome(&mut self, seed: u64, outcome: Outcome) {
         self.seeds += 1;
         self.events += outcome.events;
         self.operations += outcome.operations;
         self.ok += outcome.ok;
         self.faults += outcome.faults;
-        self.leader_changes += u64::from(outcome.leaders > 1);
-        self.simulated += outcome.simulated;
+        self.leader_changes += u64::from(outcome.leader_changes > 1);
+        self.simulated += outcome.simulated_time;
         // Addition, because threads finish in any order.
         self.digest = self.digest.wrapping_add(outcome.digest ^ seed);
         let earlier = self.found.as_ref().is_none_or(|(first, _)| seed < *first);
@@ -196,8 +196,8 @@ impl Total {
 }
 
 fn format_total(
-    setting: &Setting,
-    args: &Args,
+    setting: &SimConfig,
+    args: &SimArgs,
     total: &Total,
     (jobs, spent): (usize, Duration),
 ) -> String {
@@ -227,10 +227,10 @@ fn format_total(
 }
 
 /// The failure of a seed, with a minimized fault schedule.
-fn format_failure(setting: &Setting, args: &Args, seed: u64, failure: &SeedFailure) -> String {
-    let (plan, failure) = shrink(setting, Plan::new(setting, seed), failure.clone());
+fn format_failure(setting: &SimConfig, args: &SimArgs, seed: u64, failure: &SeedFailure) -> String {
+    let (plan, failure) = shrink_plan(setting, Plan::new(setting, seed), failure.clone());
     let mut trace = Trace::recording();
-    run(setting, &plan, &mut trace);
+    run_simulation(setting, &plan, &mut trace);
     let SeedFailure { property, message, at } = &failure;
     let mut text = format!("INVALID: seed {seed}: {property}: {message}\n");
     let seconds = *at as f64 / 1e6;
@@ -247,7 +247,7 @@ fn format_failure(setting: &Setting, args: &Args, seed: u64, failure: &SeedFailu
         [] => String::new(),
         bugs => format!(" --unsafe {}", bugs.join(",")),
     };
-    let Args { nodes, workload, .. } = args;
+    let SimArgs { nodes, workload, .. } = args;
     let limit = args.time_limit.as_millis();
     text += &format!(
         "\n  repro: harness sim --seeds 1 --seed {seed} --nodes {nodes} --workload {workload} \
@@ -256,7 +256,7 @@ fn format_failure(setting: &Setting, args: &Args, seed: u64, failure: &SeedFailu
     text
 }
 
-fn to_json(args: &Args, total: &Total, spent: Duration) -> serde_json::Value {
+fn to_json(args: &SimArgs, total: &Total, spent: Duration) -> serde_json::Value {
     let found = total.found.as_ref().map(|(seed, SeedFailure { property, message, at })| {
         json!({ "seed": seed, "promise": property, "sentence": message, "at_us": at })
     });

@@ -1,16 +1,16 @@
 //! `harness suite`: runs a matrix of tests, each in a child process, and summarizes their outcomes.
 
-use super::failure::{Failure, machine};
-use super::output::{Format, Telling, print, style};
+use super::failure::{Failure, machine_error};
+use super::output::{Format, OutputOptions, output_style, print};
 use super::test;
 use anyhow::{Context as _, Result};
 use engine::duration;
-use engine::live::say;
+use engine::live::print_stderr;
 use engine::run::options::command_line;
 use engine::suite::ledger::Ledger;
 use engine::suite::matrix::{self, SUITES};
-use engine::suite::runner::{Orders, run_cells};
-use engine::system::system;
+use engine::suite::runner::{RunnerOptions, run_cells};
+use engine::system::find_system;
 use records::RESULTS;
 use records::suite::{Cell, CellRecord, SuiteRecord};
 use report::suite as render;
@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 /// Options of `harness suite`.
 #[derive(clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct SuiteArgs {
     /// `smoke`, `nightly`, or a suite file (its format is in results/README.md).
     suite: String,
     /// Run only one part, for machines that share a suite: 2/5.
@@ -80,8 +80,8 @@ fn parse_shard(text: &str) -> Result<(usize, usize), String> {
 }
 
 /// Runs `harness suite`; the worst cell determines the exit code.
-pub(crate) fn main(args: &Args, telling: Telling) -> Result<ExitCode> {
-    let Telling { format, quiet } = telling;
+pub(crate) fn main(args: &SuiteArgs, options: OutputOptions) -> Result<ExitCode> {
+    let OutputOptions { format, quiet } = options;
     let suite = read_suite(&args.suite, args.first_seed)?;
     let (mut name, mut cells) = (suite.name, suite.cells);
     if let Some((part, parts)) = args.shard {
@@ -106,17 +106,19 @@ pub(crate) fn main(args: &Args, telling: Telling) -> Result<ExitCode> {
 /// Prints the outcome of a suite; its worst cell determines the exit code.
 pub(super) fn print_suite(record: &SuiteRecord, format: Format) -> Result<ExitCode> {
     match format {
-        Format::Human => print(&render::table(record, style(std::io::stdout().is_terminal())))?,
+        Format::Human => {
+            print(&render::table(record, output_style(std::io::stdout().is_terminal())))?
+        }
         Format::Json => print(&serde_json::to_string_pretty(record)?)?,
     }
     Ok(ExitCode::from(record.exit))
 }
 
 fn read_suite(name: &str, first_seed: u64) -> Result<matrix::Suite> {
-    let setting = matrix::Setting { first_seed, bugs: &seeded_bugs };
+    let setting = matrix::SuiteContext { first_seed, bugs: &seeded_bugs };
     let refused = |wrong| Failure::Usage(wrong).into();
     if let Some((name, source)) = SUITES.iter().find(|(known, _)| *known == name) {
-        return matrix::read(name, name, source, &setting).map_err(refused);
+        return matrix::read_suite(name, name, source, &setting).map_err(refused);
     }
     let source = std::fs::read_to_string(name).map_err(|error| {
         let names: Vec<&str> = SUITES.iter().map(|(name, _)| *name).collect();
@@ -128,12 +130,12 @@ fn read_suite(name: &str, first_seed: u64) -> Result<matrix::Suite> {
     let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy();
     let stem: String =
         stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    matrix::read(name, &stem, &source, &setting).map_err(refused)
+    matrix::read_suite(name, &stem, &source, &setting).map_err(refused)
 }
 
 fn seeded_bugs(name: &str) -> Result<Vec<String>> {
-    let system = system(name)?.with_context(|| format!("there is no system {name:?}"))?;
-    Ok(system.bugs(None)?.iter().map(|(bug, _)| (*bug).to_owned()).collect())
+    let system = find_system(name)?.with_context(|| format!("there is no system {name:?}"))?;
+    Ok(system.list_bugs(None)?.iter().map(|(bug, _)| (*bug).to_owned()).collect())
 }
 
 fn print_cells(cells: &[Cell], format: Format) -> Result<ExitCode> {
@@ -157,15 +159,15 @@ pub(super) struct RunOptions {
 pub(super) fn run_suite(name: String, cells: &[Cell], options: &RunOptions) -> Result<SuiteRecord> {
     let began = Instant::now();
     let now = jiff::Timestamp::now();
-    let ledger =
-        Ledger::open(Path::new(RESULTS), &name, cells, &now, options.fresh).map_err(machine)?;
+    let ledger = Ledger::open(Path::new(RESULTS), &name, cells, &now, options.fresh)
+        .map_err(machine_error)?;
     let mut records: Vec<Option<CellRecord>> = cells
         .iter()
         .map(|cell| ledger.settled.iter().find(|settled| settled.cell == *cell).cloned())
         .collect();
     let settled = records.iter().flatten().count();
     if settled > 0 {
-        say(&format!(
+        print_stderr(&format!(
             "resuming: {settled} of {} cells are settled in {}",
             cells.len(),
             ledger.path().display()
@@ -178,7 +180,7 @@ pub(super) fn run_suite(name: String, cells: &[Cell], options: &RunOptions) -> R
         ledger.record(&record)?;
         done += 1;
         if !options.quiet {
-            say(&format_progress(done, cells.len(), &record));
+            print_stderr(&format_progress(done, cells.len(), &record));
         }
         records[places[place]] = Some(record);
         Ok(())
@@ -188,7 +190,7 @@ pub(super) fn run_suite(name: String, cells: &[Cell], options: &RunOptions) -> R
     let record = SuiteRecord::new(name, ledger.started.clone(), took_ms, records);
     let left = record.cells.iter().any(|cell| cell.exit.is_none());
     if !left && record.exit != 130 {
-        ledger.end(record.exit)?;
+        ledger.record_end(record.exit)?;
     }
     Ok(record)
 }
@@ -208,7 +210,13 @@ fn run_until_stopped(
     let program = std::env::current_exe().context("cannot find the path of this program")?;
     let called = std::env::args().next().unwrap_or_else(|| "harness".to_owned());
     let (stop_in, stop) = watch::channel(false);
-    let orders = Orders { program, called, jobs: options.jobs, budget: options.budget, stop };
+    let orders = RunnerOptions {
+        program,
+        program_name: called,
+        jobs: options.jobs,
+        budget: options.budget,
+        stop,
+    };
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(async {
         test::watch_signals(stop_in)?;
@@ -232,10 +240,10 @@ fn write_github(record: &SuiteRecord, format: Format) -> Result<()> {
     let annotations = render::annotations(record);
     match format {
         Format::Human => print(&annotations)?,
-        Format::Json => say(annotations.trim_end()),
+        Format::Json => print_stderr(annotations.trim_end()),
     }
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from) else {
-        say("no step summary: GITHUB_STEP_SUMMARY is not set");
+        print_stderr("no step summary: GITHUB_STEP_SUMMARY is not set");
         return Ok(());
     };
     let text = render::markdown(record, render::SUMMARY_BYTES);

@@ -3,12 +3,12 @@
 
 mod table;
 
-use super::failure::{Failure, MACHINE, usage};
-use super::output::{Format, Telling, print, style};
+use super::failure::{Failure, MACHINE, usage_error};
+use super::output::{Format, OutputOptions, output_style, print};
 use anyhow::{Context as _, Result, bail};
-use engine::live::say;
+use engine::live::print_stderr;
 use engine::run::plan::Plan;
-use engine::run::{Finished, RunContext, check_names, run};
+use engine::run::{FinishedRun, RunContext, check_names, run};
 use records::RESULTS;
 use records::record::Config;
 use report::{Run, json, text};
@@ -16,7 +16,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-pub(crate) use table::Args;
+pub(crate) use table::TestArgs;
 use testbed::host::sandbox;
 use testbed::net::Backend;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,75 +28,75 @@ const SIGNAL_ECHO: Duration = Duration::from_millis(200);
 const INTERRUPTED: i32 = 130;
 
 /// Carries out `harness test`.
-pub(crate) fn main(args: &Args, telling: Telling, began: Instant) -> Result<ExitCode> {
-    carry_out(make_plan(args)?, telling, began)
+pub(crate) fn main(args: &TestArgs, options: OutputOptions, began: Instant) -> Result<ExitCode> {
+    run_plan(make_plan(args)?, options, began)
 }
 
 /// Enters the sandbox that the plan needs, carries the plan out there, and reports.
-pub(super) fn carry_out(plan: Plan, telling: Telling, began: Instant) -> Result<ExitCode> {
+pub(super) fn run_plan(plan: Plan, options: OutputOptions, began: Instant) -> Result<ExitCode> {
     // From here on this may be another process, in namespaces of its own.
-    let Entrance { backend, why, began } = enter(&plan.config.net, began)?;
+    let SandboxEntry { backend, why, began } = enter_sandbox(&plan.config.net, began)?;
     let runtime = tokio::runtime::Runtime::new().context("the runtime cannot be started")?;
     let (stop_in, stop) = watch::channel(false);
     let finished = runtime.block_on(async {
         watch_signals(stop_in)?;
-        let style = style(std::io::stderr().is_terminal());
+        let style = output_style(std::io::stderr().is_terminal());
         run(
             plan,
             RunContext {
                 began,
                 backend,
-                why,
+                fallback_reason: why,
                 results: RESULTS.into(),
                 style,
-                quiet: telling.quiet,
+                quiet: options.quiet,
                 stop,
             },
         )
         .await
     })?;
     runtime.shutdown_background();
-    Ok(ExitCode::from(report_run(&finished, telling.format)))
+    Ok(ExitCode::from(report_run(&finished, options.format)))
 }
 
 /// Reports a run. The exit code is the verdict's even if the report cannot be printed.
-fn report_run(finished: &Finished, format: Format) -> u8 {
+fn report_run(finished: &FinishedRun, format: Format) -> u8 {
     let exit = finished.verdict.exit;
     let Err(error) = print_report(finished, format) else { return exit };
     let path = finished.directory.path().display();
-    say(&format!("harness: {error:#}; the results of the run are in {path}"));
+    print_stderr(&format!("harness: {error:#}; the results of the run are in {path}"));
     if exit == 0 { MACHINE } else { exit }
 }
 
-fn make_plan(args: &Args) -> Result<Plan> {
+fn make_plan(args: &TestArgs) -> Result<Plan> {
     let mut config = args.values.clone().into_config(random_seed())?;
     let schedule = config.schedule.take();
-    let plan = checked(config)?;
+    let plan = checked_plan(config)?;
     match schedule {
-        Some(file) => play(plan, Path::new(&file)),
+        Some(file) => load_schedule(plan, Path::new(&file)),
         None => Ok(plan),
     }
 }
 
 /// The plan of a configuration, after checking that its program and its bugs exist.
-pub(super) fn checked(config: Config) -> Result<Plan> {
+pub(super) fn checked_plan(config: Config) -> Result<Plan> {
     let argv = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let bin = config.bin.as_ref().map(PathBuf::from);
     if let Some(bin) = &bin {
         check_executable(bin)?;
     }
-    let plan = Plan::new(config, argv).map_err(usage)?;
-    check_bugs(&plan, bin.as_ref()).map_err(usage)?;
+    let plan = Plan::new(config, argv).map_err(usage_error)?;
+    check_bugs(&plan, bin.as_ref()).map_err(usage_error)?;
     Ok(plan)
 }
 
 /// The plan with the schedule from a file.
-pub(super) fn play(plan: Plan, file: &Path) -> Result<Plan> {
+pub(super) fn load_schedule(plan: Plan, file: &Path) -> Result<Plan> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| {
         Failure::Usage(format!("{name}: this schedule cannot be read: {error}"))
     })?;
-    plan.play(&name, &text).map_err(usage)
+    plan.with_schedule(&name, &text).map_err(usage_error)
 }
 
 fn check_executable(bin: &Path) -> Result<()> {
@@ -115,7 +115,7 @@ fn check_bugs(plan: &Plan, bin: Option<&PathBuf>) -> Result<()> {
     if plan.config.bugs.is_empty() {
         return Ok(());
     }
-    let known = plan.system.bugs(bin)?;
+    let known = plan.system.list_bugs(bin)?;
     for bug in &plan.config.bugs {
         if !known.iter().any(|(name, _)| name == bug) {
             let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
@@ -135,7 +135,7 @@ fn random_seed() -> u64 {
 }
 
 /// Where the run takes place.
-struct Entrance {
+struct SandboxEntry {
     backend: Backend,
     /// Why links are not built from what `auto` prefers.
     why: Option<String>,
@@ -144,19 +144,19 @@ struct Entrance {
 }
 
 /// Enters the sandbox, unless `net` asks for proxies.
-fn enter(net: &str, began: Instant) -> Result<Entrance> {
+fn enter_sandbox(net: &str, began: Instant) -> Result<SandboxEntry> {
     if net == "proxy" {
-        return Ok(Entrance { backend: Backend::Proxy, why: None, began });
+        return Ok(SandboxEntry { backend: Backend::Proxy, why: None, began });
     }
     match (sandbox::enter(began)?, net) {
         (sandbox::Entered::Inside { began }, "switch") => {
-            Ok(Entrance { backend: Backend::Switch, why: None, began })
+            Ok(SandboxEntry { backend: Backend::Switch, why: None, began })
         }
         (sandbox::Entered::Inside { began }, _) => {
-            Ok(Entrance { backend: Backend::Bridge, why: None, began })
+            Ok(SandboxEntry { backend: Backend::Bridge, why: None, began })
         }
         (sandbox::Entered::Refused { why }, "auto") => {
-            Ok(Entrance { backend: Backend::Proxy, why: Some(why), began })
+            Ok(SandboxEntry { backend: Backend::Proxy, why: Some(why), began })
         }
         (sandbox::Entered::Refused { why }, _) => {
             Err(Failure::Machine(format!("{why}; --net proxy works without namespaces")).into())
@@ -186,13 +186,15 @@ pub(super) fn watch_signals(stop: watch::Sender<bool>) -> Result<()> {
                 None => first = Some(Instant::now()),
             }
             stop.send_replace(true);
-            say("interrupted: healing, then judging what there is (once more stops at once)");
+            print_stderr(
+                "interrupted: healing, then judging what there is (once more stops at once)",
+            );
         }
     });
     Ok(())
 }
 
-fn print_report(finished: &Finished, format: Format) -> Result<()> {
+fn print_report(finished: &FinishedRun, format: Format) -> Result<()> {
     let path = finished.directory.path().display().to_string();
     let run = Run {
         record: &finished.record,
@@ -203,7 +205,7 @@ fn print_report(finished: &Finished, format: Format) -> Result<()> {
         directory: &path,
     };
     match format {
-        Format::Human => print(&text(&run, style(std::io::stdout().is_terminal()))),
+        Format::Human => print(&text(&run, output_style(std::io::stdout().is_terminal()))),
         Format::Json => print(&json(&run)),
     }
 }

@@ -1,44 +1,44 @@
 //! The claims of scenarios: each is proven or refuted by a sentence from the trace of a run. Pure.
 
-use super::story::{Answer, Story, seconds};
+use super::trace::{ClientOperation, RunTrace, format_seconds};
 use std::collections::BTreeSet;
 
 /// Returns a sentence that proves the claim, or one that says what is missing.
-pub(crate) type Claim = fn(&Story) -> Result<String, String>;
+pub(crate) type Claim = fn(&RunTrace) -> Result<String, String>;
 
 /// How soon after the start of a fault a write must be invoked, so that only the old leader can
 /// have accepted it.
 const EARLY_MS: i64 = 1_000;
 
 /// The message if there was no change of leader.
-fn no_succession() -> String {
+fn no_leader_change() -> String {
     "no leader was followed by another one at a higher term".to_owned()
 }
 
 /// A leader was followed by another at a higher term after the fault began.
-pub(crate) fn succession(story: &Story) -> Result<String, String> {
-    let (old, new) = story.change().ok_or_else(no_succession)?;
-    let (began, _) = story.fault().ok_or_else(no_succession)?;
+pub(crate) fn leader_changed(trace: &RunTrace) -> Result<String, String> {
+    let (old, new) = trace.leader_change().ok_or_else(no_leader_change)?;
+    let (began, _) = trace.first_fault().ok_or_else(no_leader_change)?;
     Ok(format!(
         "{} led term {}; {} leads term {}, {} after the fault began",
         old.leader,
         old.term,
         new.leader,
         new.term,
-        seconds(new.from_ms - began)
+        format_seconds(new.from_ms - began)
     ))
 }
 
 /// The successor went from follower to pre-candidate, candidate and leader.
-pub(crate) fn elected(story: &Story) -> Result<String, String> {
-    let succession = succession(story)?;
-    let (old, new) = story.change().ok_or_else(no_succession)?;
-    let (began, _) = story.fault().ok_or_else(no_succession)?;
+pub(crate) fn successor_elected(trace: &RunTrace) -> Result<String, String> {
+    let succession = leader_changed(trace)?;
+    let (old, new) = trace.leader_change().ok_or_else(no_leader_change)?;
+    let (began, _) = trace.first_fault().ok_or_else(no_leader_change)?;
     if new.leader == old.leader {
         return Err(format!("{} became leader again before another candidate", old.leader));
     }
-    let path: Vec<&str> = story
-        .turns
+    let path: Vec<&str> = trace
+        .role_changes
         .iter()
         .filter(|turn| turn.replica == new.leader)
         .filter(|turn| (began..=new.from_ms).contains(&turn.at_ms))
@@ -52,10 +52,10 @@ pub(crate) fn elected(story: &Story) -> Result<String, String> {
 }
 
 /// The old leader ends as a follower of a higher term.
-pub(crate) fn follows(story: &Story) -> Result<String, String> {
-    let (old, _) = story.change().ok_or_else(no_succession)?;
-    let back = story
-        .turns
+pub(crate) fn old_leader_follows(trace: &RunTrace) -> Result<String, String> {
+    let (old, _) = trace.leader_change().ok_or_else(no_leader_change)?;
+    let back = trace
+        .role_changes
         .iter()
         .find(|turn| turn.replica == old.leader && turn.term > old.term && turn.leader.is_some());
     match back {
@@ -65,21 +65,21 @@ pub(crate) fn follows(story: &Story) -> Result<String, String> {
             old.term,
             turn.leader.as_deref().unwrap_or("another replica"),
             turn.term,
-            seconds(turn.at_ms)
+            format_seconds(turn.at_ms)
         )),
         None => Err(format!("{} never followed a leader of a higher term", old.leader)),
     }
 }
 
 /// The old leader had not stepped down when the new one was elected.
-pub(crate) fn two_leaders(story: &Story) -> Result<String, String> {
-    let (old, new) = story.change().ok_or_else(no_succession)?;
-    let both = both_lead(story).ok_or_else(|| {
+pub(crate) fn two_leaders(trace: &RunTrace) -> Result<String, String> {
+    let (old, new) = trace.leader_change().ok_or_else(no_leader_change)?;
+    let both = both_lead(trace).ok_or_else(|| {
         format!("{} stepped down before {} became leader", old.leader, new.leader)
     })?;
     Ok(format!(
         "for {} {} still acted as leader of term {} while {} led term {}",
-        seconds(both.end - both.start),
+        format_seconds(both.end - both.start),
         old.leader,
         old.term,
         new.leader,
@@ -88,21 +88,21 @@ pub(crate) fn two_leaders(story: &Story) -> Result<String, String> {
 }
 
 /// The time with two leaders.
-fn both_lead(story: &Story) -> Option<std::ops::Range<i64>> {
-    let (old, new) = story.change()?;
+fn both_lead(trace: &RunTrace) -> Option<std::ops::Range<i64>> {
+    let (old, new) = trace.leader_change()?;
     let end = old.to_ms.unwrap_or(i64::MAX).min(new.to_ms.unwrap_or(i64::MAX));
     (old.leader != new.leader && end > new.from_ms).then_some(new.from_ms..end)
 }
 
 /// While there were two leaders, only the new one acknowledged writes.
-pub(crate) fn powerless(story: &Story) -> Result<String, String> {
-    let (old, _) = story.change().ok_or_else(no_succession)?;
-    let both = both_lead(story).ok_or("there were never two leaders at the same time")?;
-    let (of_old, of_rest): (Vec<&Answer>, Vec<&Answer>) = story
-        .answers
+pub(crate) fn only_new_leader_acks(trace: &RunTrace) -> Result<String, String> {
+    let (old, _) = trace.leader_change().ok_or_else(no_leader_change)?;
+    let both = both_lead(trace).ok_or("there were never two leaders at the same time")?;
+    let (of_old, of_rest): (Vec<&ClientOperation>, Vec<&ClientOperation>) = trace
+        .operations
         .iter()
         .filter(|answer| answer.outcome == "ok" && answer.f == "write")
-        .filter(|answer| both.contains(&answer.asked_ms) && both.contains(&answer.told_ms))
+        .filter(|answer| both.contains(&answer.invoked_ms) && both.contains(&answer.completed_ms))
         .partition(|answer| answer.node == old.leader);
     match (of_old.len(), of_rest.len()) {
         (0, 0) => Err("no write was acknowledged while there were two leaders".to_owned()),
@@ -115,19 +115,20 @@ pub(crate) fn powerless(story: &Story) -> Result<String, String> {
 }
 
 /// Writes that only the old leader's side received have an unknown outcome and are never read.
-pub(crate) fn vanished(story: &Story) -> Result<String, String> {
-    let (began, _) = story.fault().ok_or_else(no_succession)?;
-    let side = minority(story);
-    let lost: Vec<&Answer> = story
-        .answers
+pub(crate) fn minority_writes_lost(trace: &RunTrace) -> Result<String, String> {
+    let (began, _) = trace.first_fault().ok_or_else(no_leader_change)?;
+    let side = minority_replicas(trace);
+    let lost: Vec<&ClientOperation> = trace
+        .operations
         .iter()
         .filter(|answer| answer.f == "write" && answer.outcome == "info")
         .filter(|answer| side.contains(&answer.node))
-        .filter(|answer| (began..began + EARLY_MS).contains(&answer.asked_ms))
+        .filter(|answer| (began..began + EARLY_MS).contains(&answer.invoked_ms))
         .collect();
-    let read = |write: &&&Answer| {
-        let same = |answer: &&Answer| answer.outcome == "ok" && answer.value == write.value;
-        story.answers.iter().filter(same).any(|answer| answer.f == "read")
+    let read = |write: &&&ClientOperation| {
+        let same =
+            |answer: &&ClientOperation| answer.outcome == "ok" && answer.value == write.value;
+        trace.operations.iter().filter(same).any(|answer| answer.f == "read")
     };
     match (lost.len(), lost.iter().filter(read).count()) {
         (0, _) => Err("no write was in progress when the leader was cut off".to_owned()),
@@ -140,19 +141,19 @@ pub(crate) fn vanished(story: &Story) -> Result<String, String> {
 }
 
 /// The replicas that the first fault left without a majority.
-fn minority(story: &Story) -> BTreeSet<String> {
-    let Some(fault) = story.faults.first() else { return BTreeSet::new() };
+fn minority_replicas(trace: &RunTrace) -> BTreeSet<String> {
+    let Some(fault) = trace.faults.first() else { return BTreeSet::new() };
     let all = fault.cut.iter().flat_map(|(from, to)| [from.clone(), to.clone()]);
     all.filter(|name| !fault.majority.contains(name)).collect()
 }
 
 /// While the halves were partitioned, candidates on both sides lost; after healing one won, at a
 /// higher term.
-pub(crate) fn split_vote(story: &Story) -> Result<String, String> {
-    let (began, ended) = story.fault().ok_or_else(no_succession)?;
-    let (old, new) = story.change().ok_or_else(no_succession)?;
-    let stood: BTreeSet<&str> = story
-        .turns
+pub(crate) fn split_vote(trace: &RunTrace) -> Result<String, String> {
+    let (began, ended) = trace.first_fault().ok_or_else(no_leader_change)?;
+    let (old, new) = trace.leader_change().ok_or_else(no_leader_change)?;
+    let stood: BTreeSet<&str> = trace
+        .role_changes
         .iter()
         .filter(|turn| (began..ended).contains(&turn.at_ms) && turn.role.ends_with("candidate"))
         .map(|turn| turn.replica.as_str())
@@ -167,10 +168,10 @@ pub(crate) fn split_vote(story: &Story) -> Result<String, String> {
     Ok(format!(
         "{stood} were candidates, none won for {}; a lost pre-vote does not increase the term, so \
          {} then leads term {} after {}, {} after healing",
-        seconds(ended - began),
+        format_seconds(ended - began),
         new.leader,
         new.term,
         old.term,
-        seconds(new.from_ms - ended)
+        format_seconds(new.from_ms - ended)
     ))
 }

@@ -5,7 +5,7 @@
 //! responses to clients. Logs only illustrate: no claim changes a verdict about consistency.
 
 pub(crate) mod claim;
-pub(crate) mod story;
+pub(crate) mod trace;
 
 use claim::Claim;
 
@@ -51,14 +51,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 schedule: "at 2s partition leader|rest for 4s\n",
                 options: READERS,
                 exit: 0,
-                claims: &[claim::succession],
+                claims: &[claim::leader_changed],
             },
             Act {
                 title: "with --read stale: yes, reads are stale",
                 schedule: "at 2s partition leader|rest for 4s\n",
                 options: &["--workload", "follower-reads", "--time-limit", "9s", "--read", "stale"],
                 exit: 1,
-                claims: &[claim::succession],
+                claims: &[claim::leader_changed],
             },
             Act {
                 title: "a seeded bug serves linearizable reads from followers: found",
@@ -72,7 +72,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                     "follower-reads",
                 ],
                 exit: 1,
-                claims: &[claim::succession],
+                claims: &[claim::leader_changed],
             },
         ],
     },
@@ -85,14 +85,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 schedule: "at 2s partition leader-minority for 4s\n",
                 options: WRITERS,
                 exit: 0,
-                claims: &[claim::succession, claim::vanished, claim::follows],
+                claims: &[
+                    claim::leader_changed,
+                    claim::minority_writes_lost,
+                    claim::old_leader_follows,
+                ],
             },
             Act {
                 title: "the leader is killed during writes: acknowledged writes survive",
                 schedule: "at 2s kill leader for 3s\n",
                 options: READERS,
                 exit: 0,
-                claims: &[claim::elected, claim::follows],
+                claims: &[claim::successor_elected, claim::old_leader_follows],
             },
         ],
     },
@@ -104,7 +108,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             schedule: "at 2s kill leader for 3s\n",
             options: &["--time-limit", "8s"],
             exit: 0,
-            claims: &[claim::elected, claim::follows],
+            claims: &[claim::successor_elected, claim::old_leader_follows],
         }],
     },
     Scenario {
@@ -116,7 +120,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                 schedule: "at 2s pause leader for 3s\n",
                 options: READERS,
                 exit: 0,
-                claims: &[claim::two_leaders, claim::powerless, claim::follows],
+                claims: &[
+                    claim::two_leaders,
+                    claim::only_new_leader_acks,
+                    claim::old_leader_follows,
+                ],
             },
             Act {
                 title: "a seeded bug lets a cut-off leader serve reads: found; it commits nothing",
@@ -130,7 +138,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
                     "stale-reads",
                 ],
                 exit: 1,
-                claims: &[claim::two_leaders, claim::powerless, claim::follows],
+                claims: &[
+                    claim::two_leaders,
+                    claim::only_new_leader_acks,
+                    claim::old_leader_follows,
+                ],
             },
         ],
     },
@@ -153,7 +165,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             schedule: "at 2s partition leader|rest for 4s\n",
             options: WRITERS,
             exit: 0,
-            claims: &[claim::succession, claim::vanished, claim::follows],
+            claims: &[
+                claim::leader_changed,
+                claim::minority_writes_lost,
+                claim::old_leader_follows,
+            ],
         }],
     },
 ];

@@ -1,6 +1,6 @@
 //! Tries scenarios without playing them: the registry, and what logs and histories are read as.
 
-use super::story::{self, Story};
+use super::trace::{self, RunTrace};
 use super::{SCENARIOS, claim};
 use engine::nemesis::script::{self, ScriptContext};
 use records::record::{FaultRecord, FaultState};
@@ -22,21 +22,23 @@ fn scenarios_are_sorted_and_their_schedules_can_be_carried_out() {
     }
 }
 
-fn log(replica: &str, lines: &[(i64, &str)]) -> Vec<story::Turn> {
+fn logged_changes(replica: &str, lines: &[(i64, &str)]) -> Vec<trace::RoleChange> {
     let stamp = |at: i64| jiff::Timestamp::from_millisecond(ZERO_MS + at).expect("a time");
     let line = |(at, text): &(i64, &str)| format!("{} {replica} {text}\n", stamp(*at));
-    story::turns(&lines.iter().map(line).collect::<String>(), ZERO_MS)
+    trace::parse_role_changes(&lines.iter().map(line).collect::<String>(), ZERO_MS)
 }
 
 /// A leader cut off from 2 s to 5 s, which believes that it leads until `stepped_down`.
-fn cut_off(stepped_down: i64) -> Story {
-    let mut turns =
-        log("n1", &[(-9, "starts as a member of n1,n2,n3"), (100, "term=1 became leader")]);
-    turns.extend(log(
+fn cut_off(stepped_down: i64) -> RunTrace {
+    let mut turns = logged_changes(
+        "n1",
+        &[(-9, "starts as a member of n1,n2,n3"), (100, "term=1 became leader")],
+    );
+    turns.extend(logged_changes(
         "n1",
         &[(stepped_down, "term=1 became follower"), (5_100, "term=2 became follower of n2")],
     ));
-    turns.extend(log(
+    turns.extend(logged_changes(
         "n2",
         &[
             (101, "term=1 became follower of n1"),
@@ -60,10 +62,10 @@ fn cut_off(stepped_down: i64) -> Story {
         state: FaultState::Witnessed,
         evidence: String::new(),
     };
-    Story { turns, answers: Vec::new(), faults: vec![fault] }
+    RunTrace { role_changes: turns, operations: Vec::new(), faults: vec![fault] }
 }
 
-fn history(lines: &[(u64, &str, u64, &str, &str, &str)]) -> Vec<story::Answer> {
+fn history_operations(lines: &[(u64, &str, u64, &str, &str, &str)]) -> Vec<trace::ClientOperation> {
     let line = |(ms, kind, process, f, value, node): &(u64, &str, u64, &str, &str, &str)| {
         format!(
             "{{\"index\":0,\"time\":{},\"type\":\"{kind}\",\"process\":{process},\
@@ -71,69 +73,69 @@ fn history(lines: &[(u64, &str, u64, &str, &str, &str)]) -> Vec<story::Answer> {
             ms * 1_000_000
         ) + "\n"
     };
-    story::answers(&lines.iter().map(line).collect::<String>())
+    trace::parse_operations(&lines.iter().map(line).collect::<String>())
 }
 
 #[test]
 fn a_succession_is_read_out_of_logs() {
-    let story = cut_off(2_300);
-    assert_eq!(story.turns.len(), 8);
-    let told = claim::elected(&story).expect("n2 was elected");
+    let trace = cut_off(2_300);
+    assert_eq!(trace.role_changes.len(), 8);
+    let told = claim::successor_elected(&trace).expect("n2 was elected");
     assert!(told.starts_with("n1 led term 1; n2 leads term 2, 0.420 s after"), "{told}");
     assert!(told.ends_with("it was pre-candidate, then candidate, then leader"), "{told}");
-    assert!(claim::follows(&story).is_ok());
-    assert!(claim::two_leaders(&story).is_err(), "n1 stepped down before n2 led");
-    let mut alone = story;
-    alone.turns.retain(|turn| turn.replica == "n1");
-    assert!(claim::succession(&alone).is_err(), "no other leader");
+    assert!(claim::old_leader_follows(&trace).is_ok());
+    assert!(claim::two_leaders(&trace).is_err(), "n1 stepped down before n2 led");
+    let mut alone = trace;
+    alone.role_changes.retain(|turn| turn.replica == "n1");
+    assert!(claim::leader_changed(&alone).is_err(), "no other leader");
 }
 
 #[test]
 fn two_leaders_are_told_by_how_long_and_an_acknowledged_write_refutes() {
-    let mut story = cut_off(4_420);
-    let told = claim::two_leaders(&story).expect("both led");
+    let mut trace = cut_off(4_420);
+    let told = claim::two_leaders(&trace).expect("both led");
     assert!(told.starts_with("for 2.000 s n1"), "{told}");
-    assert!(claim::powerless(&story).is_err(), "no writes");
+    assert!(claim::only_new_leader_acks(&trace).is_err(), "no writes");
     let write = |node| {
         [
             (3_000, "invoke", 1, "write", r#"["x",1]"#, node),
             (3_010, "ok", 1, "write", r#"["x",1]"#, node),
         ]
     };
-    story.answers = history(&write("n2"));
-    assert!(claim::powerless(&story).is_ok());
-    story.answers.extend(history(&write("n1")));
-    assert!(claim::powerless(&story).is_err());
+    trace.operations = history_operations(&write("n2"));
+    assert!(claim::only_new_leader_acks(&trace).is_ok());
+    trace.operations.extend(history_operations(&write("n1")));
+    assert!(claim::only_new_leader_acks(&trace).is_err());
 }
 
 #[test]
 fn a_write_without_a_majority_must_not_be_read() {
-    let mut story = cut_off(2_300);
-    assert!(claim::vanished(&story).is_err(), "no write was under way");
+    let mut trace = cut_off(2_300);
+    assert!(claim::minority_writes_lost(&trace).is_err(), "no write was under way");
     let value = r#"["x",7]"#;
-    story.answers = history(&[
+    trace.operations = history_operations(&[
         (2_050, "invoke", 1, "write", value, "n1"),
         (3_100, "info", 1, "write", value, "n1"),
     ]);
-    assert!(claim::vanished(&story).is_ok());
+    assert!(claim::minority_writes_lost(&trace).is_ok());
     let read = [
         (6_000, "invoke", 2, "read", r#"["x",null]"#, "n3"),
         (6_001, "ok", 2, "read", value, "n3"),
     ];
-    story.answers.extend(history(&read));
-    assert!(claim::vanished(&story).is_err());
+    trace.operations.extend(history_operations(&read));
+    assert!(claim::minority_writes_lost(&trace).is_err());
 }
 
 #[test]
 fn a_won_election_is_no_split_vote() {
     assert!(claim::split_vote(&cut_off(2_300)).is_err());
-    let mut story = cut_off(2_300);
-    for turn in &mut story.turns {
+    let mut trace = cut_off(2_300);
+    for turn in &mut trace.role_changes {
         if turn.role == "leader" && turn.term == 2 {
             turn.at_ms = 5_500;
         }
     }
-    story.turns.extend(log("n3", &[(2_600, "term=1 became pre-candidate")]));
-    story.turns.sort_by_key(|turn| turn.at_ms);
-    assert!(claim::split_vote(&story).is_ok());
+    trace.role_changes.extend(logged_changes("n3", &[(2_600, "term=1 became pre-candidate")]));
+    trace.role_changes.sort_by_key(|turn| turn.at_ms);
+    assert!(claim::split_vote(&trace).is_ok());
 }

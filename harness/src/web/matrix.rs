@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// What came of the runs that have the same workload and nemesis.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Tally {
+pub(super) struct VerdictCounts {
     /// Valid runs.
     valid: usize,
     /// Unknown ones.
@@ -17,9 +17,9 @@ pub(super) struct Tally {
     worst: Option<String>,
 }
 
-impl Tally {
+impl VerdictCounts {
     /// Counts a run; runs must come newest first.
-    fn add(&mut self, run: &IndexLine) {
+    fn count_run(&mut self, run: &IndexLine) {
         let worse = match run.validity {
             Validity::Invalid => self.invalid == 0,
             Validity::Unknown => self.invalid + self.unknown == 0,
@@ -35,13 +35,13 @@ impl Tally {
         }
     }
 
-    fn all(&self) -> usize {
+    fn run_count(&self) -> usize {
         self.valid + self.unknown + self.invalid
     }
 
     /// Of all runs, how many differ from what most of their kind came to; a share, from 0 on.
     fn flake_rate(&self) -> f64 {
-        let all = self.all();
+        let all = self.run_count();
         let most = self.valid.max(self.unknown).max(self.invalid);
         if all == 0 { 0.0 } else { (all - most) as f64 / all as f64 }
     }
@@ -51,50 +51,50 @@ impl Tally {
 #[derive(Debug, Serialize)]
 pub(super) struct Matrix {
     /// By workload, then by nemesis.
-    cells: BTreeMap<String, BTreeMap<String, Cell>>,
+    cells: BTreeMap<String, BTreeMap<String, MatrixCell>>,
     /// By day.
-    nights: BTreeMap<String, Tally>,
+    nights: BTreeMap<String, VerdictCounts>,
     /// All together.
-    total: Cell,
+    total: MatrixCell,
 }
 
 /// Runs of one kind.
 #[derive(Debug, Default, Serialize)]
-struct Cell {
+struct MatrixCell {
     #[serde(flatten)]
-    tally: Tally,
+    counts: VerdictCounts,
     flake_rate: f64,
 }
 
 /// The matrix of runs, newest first. Runs with seeded bugs are left out: they should fail.
-pub(super) fn matrix<'a>(runs: impl IntoIterator<Item = &'a IndexLine>) -> Matrix {
+pub(super) fn count_runs<'a>(runs: impl IntoIterator<Item = &'a IndexLine>) -> Matrix {
     let mut matrix =
-        Matrix { cells: BTreeMap::new(), nights: BTreeMap::new(), total: Cell::default() };
+        Matrix { cells: BTreeMap::new(), nights: BTreeMap::new(), total: MatrixCell::default() };
     for run in runs.into_iter().filter(|run| run.bugs.is_empty()) {
         let row = matrix.cells.entry(run.workload.clone()).or_default();
-        row.entry(run.nemesis.clone()).or_default().tally.add(run);
+        row.entry(run.nemesis.clone()).or_default().counts.count_run(run);
         let day: String = run.started.chars().take(10).collect();
-        matrix.nights.entry(day).or_default().add(run);
-        matrix.total.tally.add(run);
+        matrix.nights.entry(day).or_default().count_run(run);
+        matrix.total.counts.count_run(run);
     }
     let mut differ = 0.0;
     for cell in matrix.cells.values_mut().flat_map(BTreeMap::values_mut) {
-        cell.flake_rate = cell.tally.flake_rate();
-        differ += cell.flake_rate * cell.tally.all() as f64;
+        cell.flake_rate = cell.counts.flake_rate();
+        differ += cell.flake_rate * cell.counts.run_count() as f64;
     }
     // A kind that always fails is no flake: what counts is who differs from its own kind.
-    matrix.total.flake_rate = differ / matrix.total.tally.all().max(1) as f64;
+    matrix.total.flake_rate = differ / matrix.total.counts.run_count().max(1) as f64;
     matrix
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use records::index::sample::line;
+    use records::index::sample::sample_line;
 
     #[test]
     fn a_tally_knows_the_worst_and_how_often_runs_differ() {
-        let mut tally = Tally::default();
+        let mut tally = VerdictCounts::default();
         assert!(tally.flake_rate() == 0.0);
         for (seed, validity) in [
             (9, Validity::Valid),
@@ -102,7 +102,7 @@ mod tests {
             (7, Validity::Invalid),
             (6, Validity::Invalid),
         ] {
-            tally.add(&line(seed, validity));
+            tally.count_run(&sample_line(seed, validity));
         }
         assert!(tally.worst.as_ref().is_some_and(|run| run.ends_with("-7")), "{tally:?}");
         assert!((tally.flake_rate() - 0.5).abs() < 1e-9);
@@ -110,9 +110,10 @@ mod tests {
 
     #[test]
     fn a_matrix_leaves_out_runs_that_are_meant_to_fail() {
-        let buggy = IndexLine { bugs: vec!["stale-reads".into()], ..line(3, Validity::Invalid) };
-        let other = IndexLine { workload: "append".into(), ..line(2, Validity::Invalid) };
-        let matrix = matrix(&[buggy, other, line(1, Validity::Valid)]);
+        let buggy =
+            IndexLine { bugs: vec!["stale-reads".into()], ..sample_line(3, Validity::Invalid) };
+        let other = IndexLine { workload: "append".into(), ..sample_line(2, Validity::Invalid) };
+        let matrix = count_runs(&[buggy, other, sample_line(1, Validity::Valid)]);
         let value = serde_json::to_value(&matrix).expect("it is JSON");
         assert_eq!(value["cells"]["append"]["partition:leader"]["invalid"], 1);
         assert_eq!(value["nights"]["2026-01-01"]["valid"], 1);

@@ -4,17 +4,17 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse};
 
 /// The page.
-pub(super) async fn index() -> Html<&'static str> {
+pub(super) async fn get_page() -> Html<&'static str> {
     Html(include_str!("assets/browse.html"))
 }
 
 /// Its style.
-pub(super) async fn style() -> impl IntoResponse {
+pub(super) async fn get_style() -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("assets/browse.css"))
 }
 
 /// What a tab shows of it.
-pub(super) async fn icon() -> impl IntoResponse {
+pub(super) async fn get_icon() -> impl IntoResponse {
     ([(CONTENT_TYPE, "image/svg+xml")], include_str!("assets/browse.svg"))
 }
 
@@ -30,6 +30,6 @@ pub(super) const SCRIPT: &str = concat!(
 );
 
 /// Its script.
-pub(super) async fn script() -> impl IntoResponse {
+pub(super) async fn get_script() -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)
 }

@@ -12,7 +12,7 @@ pub(crate) struct Site {
     /// This program, which judges again.
     pub(crate) program: Arc<PathBuf>,
     /// Names of this host that a request may use; empty is any.
-    pub(crate) names: Arc<Vec<String>>,
+    pub(crate) allowed_hosts: Arc<Vec<String>>,
     /// Runs are judged again one at a time.
-    pub(crate) judge: Arc<Semaphore>,
+    pub(crate) recheck_permit: Arc<Semaphore>,
 }

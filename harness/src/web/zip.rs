@@ -3,8 +3,8 @@
 //! Sizes and checksums follow the bytes of each file, so that nothing is read twice and nothing is
 //! kept in memory or on disk.
 
-use super::inside::run as directory_of;
-use super::refusal::{Refusal, nothing};
+use super::error::{ApiError, not_found};
+use super::paths::resolve_run;
 use super::site::Site;
 use axum::body::Body;
 use axum::extract::{Path as Named, State};
@@ -23,12 +23,12 @@ const CHUNK: usize = 1 << 16;
 const LEVEL: i64 = 1;
 
 /// `GET /zip/…`.
-pub(super) async fn download(
+pub(super) async fn download_archive(
     State(site): State<Site>,
     Named((family, name)): Named<(String, String)>,
-) -> Result<Response, Refusal> {
-    let path = directory_of(&site.results, &family, &name).ok_or_else(nothing)?;
-    let files = files(&path);
+) -> Result<Response, ApiError> {
+    let path = resolve_run(&site.results, &family, &name).ok_or_else(not_found)?;
+    let files = list_files(&path);
     let (sender, receiver) = mpsc::channel::<io::Result<Vec<u8>>>(4);
     tokio::task::spawn_blocking(move || {
         if let Err(error) = write_archive(&path, &files, BodyWriter(sender.clone())) {
@@ -50,7 +50,7 @@ pub(super) async fn download(
 }
 
 /// All files of a directory and those below, in order; no links, nothing hidden.
-pub(super) fn files(directory: &Path) -> Vec<PathBuf> {
+pub(super) fn list_files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut left = vec![PathBuf::new()];
     while let Some(below) = left.pop() {

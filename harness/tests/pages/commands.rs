@@ -1,6 +1,6 @@
 //! Parses every command line of the pages with the real binary, and checks the names that it uses.
 
-use crate::markdown::{Page, inline_code, pages};
+use crate::markdown::{Page, inline_code, read_pages};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
@@ -10,7 +10,7 @@ pub(crate) const HARNESS: &str = env!("CARGO_BIN_EXE_harness");
 const CARGO: [&str; 4] = ["build", "clippy", "run", "test"];
 
 /// The words of a command line up to a comment, a pipe, a redirection or an ampersand.
-pub(crate) fn words(line: &str) -> Vec<String> {
+pub(crate) fn split_words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = line.trim_start();
     while let Some(first) = rest.chars().next().filter(|first| !"#|>&;".contains(*first)) {
@@ -23,8 +23,8 @@ pub(crate) fn words(line: &str) -> Vec<String> {
 }
 
 /// The command lines of a page's console blocks, without the prompt and with variables filled in.
-fn console(page: &Page) -> Vec<String> {
-    let blocks = page.blocks().into_iter().filter(|block| block.info == "console");
+fn console_lines(page: &Page) -> Vec<String> {
+    let blocks = page.fenced_blocks().into_iter().filter(|block| block.info == "console");
     let mut variables = Vec::new();
     let mut lines = Vec::new();
     for line in blocks.flat_map(|block| block.lines) {
@@ -42,8 +42,8 @@ fn console(page: &Page) -> Vec<String> {
 }
 
 /// The arguments of `harness` in a command line, if it is one of `harness` or runs it by Cargo.
-fn arguments(line: &str) -> Option<Vec<String>> {
-    let words = words(line);
+fn harness_arguments(line: &str) -> Option<Vec<String>> {
+    let words = split_words(line);
     match words.first().map(String::as_str) {
         Some("harness") => Some(words[1..].to_vec()),
         Some("cargo") => {
@@ -58,7 +58,7 @@ fn arguments(line: &str) -> Option<Vec<String>> {
 }
 
 /// Runs `harness` with these arguments in front of `--help`: the arguments are parsed and no more.
-fn parse(arguments: &[String]) -> Output {
+fn run_with_help(arguments: &[String]) -> Output {
     let end = arguments.iter().position(|word| word == "--").unwrap_or(arguments.len());
     let (own, passed_on) = arguments.split_at(end);
     let mut command = Command::new(HARNESS);
@@ -66,26 +66,26 @@ fn parse(arguments: &[String]) -> Output {
 }
 
 /// The command lines of a page: those of its console blocks, and inline code without placeholders.
-fn lines(page: &Page) -> Vec<String> {
-    let prose = page.prose();
+fn command_lines(page: &Page) -> Vec<String> {
+    let prose = page.prose_lines();
     let inline = prose.iter().flat_map(|line| inline_code(line).0);
     let complete = |line: &&str| {
-        let words = words(line);
+        let words = split_words(line);
         let placeholder = |word: &String| word.contains(['…', '[']) || word.to_uppercase() == *word;
         words.len() > 1 && words[0] == "harness" && !words.iter().any(placeholder)
     };
     let inline = inline.filter(complete).map(|line| line.replace("\\|", "|"));
-    console(page).into_iter().chain(inline).collect()
+    console_lines(page).into_iter().chain(inline).collect()
 }
 
 #[test]
 fn every_command_line_parses() {
     let mut wrong = Vec::new();
     let mut parsed = 0;
-    for page in pages() {
-        for line in lines(&page) {
-            let Some(arguments) = arguments(&line) else { continue };
-            let output = parse(&arguments);
+    for page in read_pages() {
+        for line in command_lines(&page) {
+            let Some(arguments) = harness_arguments(&line) else { continue };
+            let output = run_with_help(&arguments);
             let error = String::from_utf8_lossy(&output.stderr).into_owned();
             if !output.status.success() {
                 wrong.push(format!("{}: {line}\n  {error}", page.name()));
@@ -107,7 +107,7 @@ const NAMED: [(&str, &[&str]); 5] = [
 ];
 
 /// The names that `harness list` has under these headings.
-fn listed(headings: &[&str]) -> BTreeSet<String> {
+fn listed_names(headings: &[&str]) -> BTreeSet<String> {
     let output = Command::new(HARNESS).args(["list", "--format", "json"]).output();
     let output = output.expect("harness runs").stdout;
     let parts: Vec<Value> = serde_json::from_slice(&output).expect("it prints JSON");
@@ -121,7 +121,7 @@ fn listed(headings: &[&str]) -> BTreeSet<String> {
 }
 
 /// Whether the tool knows a value of an option, or it is a file.
-fn known(option: &str, value: &str, names: &BTreeSet<String>) -> bool {
+fn is_known(option: &str, value: &str, names: &BTreeSet<String>) -> bool {
     let special = option == "--nemesis" && ["all", "disk", "none"].contains(&value);
     let file = option == "--system" && value.ends_with(".toml");
     // Hosts may stand for a variant (`pause:n1 n3`), or behind one (`packet:lossy leader`).
@@ -135,14 +135,14 @@ fn known(option: &str, value: &str, names: &BTreeSet<String>) -> bool {
 fn every_name_in_a_command_line_exists() {
     let mut checked = 0;
     for (option, headings) in NAMED {
-        let names = listed(headings);
+        let names = listed_names(headings);
         assert!(!names.is_empty(), "harness list has nothing for {option}");
-        for page in pages() {
-            for line in lines(&page) {
-                let words = arguments(&line).unwrap_or_default();
+        for page in read_pages() {
+            for line in command_lines(&page) {
+                let words = harness_arguments(&line).unwrap_or_default();
                 let values = words.windows(2).filter(|pair| pair[0] == option);
                 for value in values.flat_map(|pair| pair[1].split(',')) {
-                    let is_known = known(option, value, &names);
+                    let is_known = is_known(option, value, &names);
                     assert!(is_known, "{}: {option} {value}: {line}", page.name());
                     checked += 1;
                 }
@@ -154,9 +154,9 @@ fn every_name_in_a_command_line_exists() {
 
 #[test]
 fn the_numbers_of_the_readme_are_right() {
-    let readme = Page::read(crate::markdown::root().join("README.md")).text;
-    let workloads = listed(&["workloads"]).len();
-    let nemeses = listed(&["nemeses"]);
+    let readme = Page::read(crate::markdown::repository_root().join("README.md")).text;
+    let workloads = listed_names(&["workloads"]).len();
+    let nemeses = listed_names(&["nemeses"]);
     let kinds = nemeses.iter().filter(|name| !name.contains(':') && *name != "none").count();
     for text in [format!("{workloads} workloads"), format!("{kinds} kinds of fault")] {
         assert!(readme.contains(&text), "README.md does not say {text:?}");
@@ -166,8 +166,8 @@ fn the_numbers_of_the_readme_are_right() {
 #[test]
 fn splits_words_as_a_shell_does() {
     assert_eq!(
-        words("harness test --nemesis 'pause:n1 n3' # why"),
+        split_words("harness test --nemesis 'pause:n1 n3' # why"),
         ["harness", "test", "--nemesis", "pause:n1 n3"]
     );
-    assert_eq!(words("harness list | head"), ["harness", "list"]);
+    assert_eq!(split_words("harness list | head"), ["harness", "list"]);
 }

@@ -1,8 +1,8 @@
 //! Runs the examples of `harness check`: histories that a page holds must get the verdict it
 //! states.
 
-use crate::commands::{HARNESS, words};
-use crate::markdown::{Block, Page, pages};
+use crate::commands::{HARNESS, split_words};
+use crate::markdown::{Block, Page, read_pages};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +13,7 @@ struct Example {
     shown: Vec<String>,
 }
 
-fn examples(blocks: &[Block]) -> Vec<Example> {
+fn parse_examples(blocks: &[Block]) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     for block in blocks.iter().filter(|block| block.info == "console") {
         let mut inside = false;
@@ -40,7 +40,7 @@ fn write_files(blocks: &[Block], directory: &Path) -> Vec<String> {
 }
 
 /// Whether a line is as the page shows it; `…` stands for anything.
-fn fits(shown: &str, line: &str) -> bool {
+fn line_matches(shown: &str, line: &str) -> bool {
     let mut rest = line;
     for (place, piece) in shown.split('…').map(str::trim).enumerate() {
         let Some(at) = rest.find(piece) else { return false };
@@ -60,9 +60,9 @@ fn exit_code(shown: &str) -> Option<i32> {
 }
 
 /// Runs an example in a directory and compares what it prints with what the page shows.
-fn run(page: &Page, example: &Example, directory: &Path) {
+fn run_example(page: &Page, example: &Example, directory: &Path) {
     let place = format!("{}: {}", page.name(), example.line);
-    let arguments = words(&example.line);
+    let arguments = split_words(&example.line);
     let mut command = Command::new(HARNESS);
     let output = command.args(&arguments[1..]).current_dir(directory).output();
     let output = output.expect("harness runs");
@@ -74,7 +74,7 @@ fn run(page: &Page, example: &Example, directory: &Path) {
     }
     let mut lines = printed.lines();
     for shown in &example.shown {
-        let found = lines.any(|line| fits(shown, line));
+        let found = lines.any(|line| line_matches(shown, line));
         assert!(found, "{place}\nshows {shown:?}, but it printed\n{printed}");
     }
 }
@@ -82,17 +82,17 @@ fn run(page: &Page, example: &Example, directory: &Path) {
 #[test]
 fn histories_in_pages_get_the_verdict_that_is_stated() {
     let mut count = 0;
-    for page in pages() {
+    for page in read_pages() {
         let directory = tempfile::tempdir().expect("a directory");
-        let blocks = page.blocks();
+        let blocks = page.fenced_blocks();
         let files = write_files(&blocks, directory.path());
         let names_a_file = |example: &&Example| {
-            let words = words(&example.line);
+            let words = split_words(&example.line);
             let checks = words.starts_with(&["harness".to_owned(), "check".to_owned()]);
             checks && words.iter().any(|word| files.contains(word))
         };
-        for example in examples(&blocks).iter().filter(names_a_file) {
-            run(&page, example, directory.path());
+        for example in parse_examples(&blocks).iter().filter(names_a_file) {
+            run_example(&page, example, directory.path());
             count += 1;
         }
     }
@@ -101,8 +101,8 @@ fn histories_in_pages_get_the_verdict_that_is_stated() {
 
 #[test]
 fn an_ellipsis_stands_for_anything() {
-    assert!(fits("VALID: a.edn: …", "VALID: a.edn: linearizable: 1"));
-    assert!(!fits("VALID: a.edn: …", "INVALID: a.edn: no"));
-    assert!(fits("state 1 … 2", "  state 1 → 2"));
-    assert!(!fits("exactly", "exactly this"));
+    assert!(line_matches("VALID: a.edn: …", "VALID: a.edn: linearizable: 1"));
+    assert!(!line_matches("VALID: a.edn: …", "INVALID: a.edn: no"));
+    assert!(line_matches("state 1 … 2", "  state 1 → 2"));
+    assert!(!line_matches("exactly", "exactly this"));
 }

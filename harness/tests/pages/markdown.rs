@@ -16,12 +16,12 @@ pub(crate) struct Block {
 }
 
 /// The root of the repository.
-pub(crate) fn root() -> PathBuf {
+pub(crate) fn repository_root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the root exists")
 }
 
 /// Every page that is tested, in order of path.
-pub(crate) fn pages() -> Vec<Page> {
+pub(crate) fn read_pages() -> Vec<Page> {
     let fixed = [
         "ARCHITECTURE.md",
         "README.md",
@@ -30,18 +30,18 @@ pub(crate) fn pages() -> Vec<Page> {
         "results/README.md",
         "workloads/README.md",
     ];
-    let mut paths: Vec<PathBuf> = fixed.iter().map(|path| root().join(path)).collect();
+    let mut paths: Vec<PathBuf> = fixed.iter().map(|path| repository_root().join(path)).collect();
     paths.retain(|path| path.exists());
-    collect(&root().join("harness/docs"), &mut paths);
+    collect_pages(&repository_root().join("harness/docs"), &mut paths);
     paths.sort();
     paths.into_iter().map(Page::read).collect()
 }
 
-fn collect(directory: &Path, paths: &mut Vec<PathBuf>) {
+fn collect_pages(directory: &Path, paths: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).expect("the docs exist") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            collect(&path, paths);
+            collect_pages(&path, paths);
         } else if path.extension().is_some_and(|extension| extension == "md") {
             paths.push(path);
         }
@@ -56,11 +56,15 @@ impl Page {
 
     /// The path below the root, for messages.
     pub(crate) fn name(&self) -> String {
-        self.path.strip_prefix(root()).expect("it lies below the root").display().to_string()
+        self.path
+            .strip_prefix(repository_root())
+            .expect("it lies below the root")
+            .display()
+            .to_string()
     }
 
     /// Its fenced blocks.
-    pub(crate) fn blocks(&self) -> Vec<Block> {
+    pub(crate) fn fenced_blocks(&self) -> Vec<Block> {
         let mut blocks = Vec::new();
         let mut open: Option<Block> = None;
         for line in self.text.lines() {
@@ -78,7 +82,7 @@ impl Page {
     }
 
     /// Its lines outside fenced blocks; a line of a block is empty.
-    pub(crate) fn prose(&self) -> Vec<&str> {
+    pub(crate) fn prose_lines(&self) -> Vec<&str> {
         let mut fenced = false;
         let outside = |line| {
             let fence = str::starts_with(line, "```");
@@ -89,13 +93,13 @@ impl Page {
     }
 
     /// The anchors of its headings, as GitHub makes them.
-    pub(crate) fn anchors(&self) -> Vec<String> {
-        let headings = self.prose().into_iter().filter(|line| line.starts_with('#'));
-        headings.map(|line| anchor(line.trim_start_matches('#').trim())).collect()
+    pub(crate) fn heading_anchors(&self) -> Vec<String> {
+        let headings = self.prose_lines().into_iter().filter(|line| line.starts_with('#'));
+        headings.map(|line| github_anchor(line.trim_start_matches('#').trim())).collect()
     }
 }
 
-fn anchor(heading: &str) -> String {
+fn github_anchor(heading: &str) -> String {
     let kept = heading.to_lowercase().replace(' ', "-");
     kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
 }
@@ -111,11 +115,11 @@ pub(crate) fn inline_code(line: &str) -> (Vec<&str>, String) {
 #[test]
 fn reads_blocks_prose_and_anchors() {
     let text = "# A title, with `code`\n```edn file=a.edn\n# no heading\n```\nSome `x` text\n";
-    let page = Page { path: root().join("a.md"), text: text.to_owned() };
-    assert_eq!(page.anchors(), ["a-title-with-code"]);
-    let blocks = page.blocks();
+    let page = Page { path: repository_root().join("a.md"), text: text.to_owned() };
+    assert_eq!(page.heading_anchors(), ["a-title-with-code"]);
+    let blocks = page.fenced_blocks();
     assert_eq!(blocks[0].info, "edn file=a.edn");
     assert_eq!(blocks[0].lines, ["# no heading"]);
-    assert_eq!(page.prose()[4], "Some `x` text");
+    assert_eq!(page.prose_lines()[4], "Some `x` text");
     assert_eq!(inline_code("Some `x` text"), (vec!["x"], "Some code text".to_owned()));
 }

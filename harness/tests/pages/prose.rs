@@ -1,7 +1,7 @@
 //! Keeps the pages short and plain: length of sentences, banned words, limits of README and
 //! glossary.
 
-use crate::markdown::{Page, inline_code, pages, root};
+use crate::markdown::{Page, inline_code, read_pages, repository_root};
 
 /// A longer sentence has to be read twice.
 const LONGEST_SENTENCE: usize = 40;
@@ -11,9 +11,9 @@ const LONGEST_GLOSSARY: usize = 30;
 const BANNED: [&str; 5] = ["nobody", "whoever", "whom", "somebody", "everybody"];
 
 /// The pieces of a page in which sentences end: paragraphs, list items and cells of tables.
-fn pieces(page: &Page) -> Vec<String> {
+fn prose_pieces(page: &Page) -> Vec<String> {
     let mut pieces = vec![String::new()];
-    for line in page.prose() {
+    for line in page.prose_lines() {
         let line = inline_code(line).1;
         let start = line.trim_start();
         let digits = start.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -31,7 +31,7 @@ fn pieces(page: &Page) -> Vec<String> {
     pieces
 }
 
-fn sentences(piece: &str) -> Vec<String> {
+fn split_sentences(piece: &str) -> Vec<String> {
     let mut sentences = vec![String::new()];
     for word in piece.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)) {
         let last = sentences.last_mut().expect("there is one");
@@ -45,8 +45,8 @@ fn sentences(piece: &str) -> Vec<String> {
 
 #[test]
 fn no_sentence_is_too_long() {
-    for page in pages() {
-        for sentence in pieces(&page).iter().flat_map(|piece| sentences(piece)) {
+    for page in read_pages() {
+        for sentence in prose_pieces(&page).iter().flat_map(|piece| split_sentences(piece)) {
             let words = sentence.split_whitespace().count();
             assert!(words <= LONGEST_SENTENCE, "{}: {words} words:{sentence}", page.name());
         }
@@ -55,7 +55,7 @@ fn no_sentence_is_too_long() {
 
 #[test]
 fn no_page_has_a_banned_word() {
-    for page in pages() {
+    for page in read_pages() {
         let text = page.text.to_lowercase();
         let mut words = text.split(|c: char| !c.is_alphanumeric());
         let found = words.find(|word| BANNED.contains(word));
@@ -65,10 +65,10 @@ fn no_page_has_a_banned_word() {
 
 #[test]
 fn readme_and_glossary_stay_short() {
-    let readme = Page::read(root().join("README.md")).text.lines().count();
+    let readme = Page::read(repository_root().join("README.md")).text.lines().count();
     assert!(readme <= LONGEST_README, "README.md has {readme} lines");
-    let page = Page::read(root().join("ARCHITECTURE.md"));
-    let lines = page.prose();
+    let page = Page::read(repository_root().join("ARCHITECTURE.md"));
+    let lines = page.prose_lines();
     let glossary = lines.iter().skip_while(|line| **line != "## Glossary").skip(1);
     let entries = glossary.take_while(|line| !line.starts_with("## "));
     let count = entries.filter(|line| line.starts_with('|')).count();
@@ -77,10 +77,11 @@ fn readme_and_glossary_stay_short() {
 
 #[test]
 fn counts_the_words_of_sentences() {
-    let path = root().join("a.md");
+    let path = repository_root().join("a.md");
     let text = "# Two words\nOne `a b` three.\nFour, five: six?\n\n- seven\n| eight | nine |\n";
     let page = Page { path, text: text.to_owned() };
-    let counts = pieces(&page).iter().flat_map(|piece| sentences(piece)).collect::<Vec<_>>();
+    let counts =
+        prose_pieces(&page).iter().flat_map(|piece| split_sentences(piece)).collect::<Vec<_>>();
     let words: Vec<usize> = counts.iter().map(|one| one.split_whitespace().count()).collect();
     let words: Vec<usize> = words.into_iter().filter(|count| *count > 0).collect();
     assert_eq!(words, [2 + 3, 3, 1, 1, 1]);

@@ -1,8 +1,8 @@
 //! Runs the product as a user would, two runs at a time.
 
 mod disks;
-mod ground;
 #[path = "../not_run/mod.rs"]
 mod not_run;
 mod runs;
 mod systems;
+mod workdir;

@@ -1,6 +1,6 @@
 //! Tests that files stay short and say what they do.
 
-use crate::sources::{crates, root};
+use crate::sources::{read_crates, workspace_root};
 use std::fs;
 
 /// The most lines of a file.
@@ -8,8 +8,8 @@ const LONGEST_FILE: usize = 600;
 
 #[test]
 fn files_are_short_and_start_with_a_module_doc() {
-    for package in crates() {
-        for source in package.sources() {
+    for package in read_crates() {
+        for source in package.all_sources() {
             let lines = source.text.lines().count();
             assert!(lines <= LONGEST_FILE, "{} has {lines} lines", source.name());
             assert!(source.text.starts_with("//! "), "{} has no module doc", source.name());
@@ -24,7 +24,7 @@ fn every_script_is_in_its_page_and_starts_with_a_comment() {
         ("harness/src/web", "page.rs", "assets/browse"),
     ];
     for (source, page, scripts) in pages {
-        let source = root().join(source);
+        let source = workspace_root().join(source);
         let page = fs::read_to_string(source.join(page)).expect("a source file");
         for file in fs::read_dir(source.join(scripts)).expect("scripts") {
             let path = file.expect("a script").path();

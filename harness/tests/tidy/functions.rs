@@ -30,16 +30,16 @@ pub(crate) struct Function {
 
 impl Definitions {
     /// Those of one crate.
-    pub(crate) fn of(package: &Crate) -> Self {
+    pub(crate) fn from_crate(package: &Crate) -> Self {
         let mut found = Self::default();
-        for module in package.program() {
+        for module in package.program_modules() {
             found.file = module.source.name();
             found.visit_file(&module.syntax);
         }
         found
     }
 
-    fn function(&mut self, signature: &Signature, block: &Block) {
+    fn add_function(&mut self, signature: &Signature, block: &Block) {
         let first = signature.span().start().line;
         self.functions.push(Function {
             name: signature.ident.to_string(),
@@ -48,7 +48,7 @@ impl Definitions {
         });
     }
 
-    fn type_named(&mut self, name: &syn::Ident, attributes: &[Attribute]) {
+    fn add_type(&mut self, name: &syn::Ident, attributes: &[Attribute]) {
         if !is_for_tests(attributes) {
             self.types.push((name.to_string(), self.file.clone()));
         }
@@ -67,7 +67,7 @@ impl<'ast> Visit<'ast> for Definitions {
             return;
         }
         let outer = std::mem::replace(&mut self.in_trait_impl, false);
-        self.function(&item.sig, &item.block);
+        self.add_function(&item.sig, &item.block);
         visit::visit_item_fn(self, item);
         self.in_trait_impl = outer;
     }
@@ -83,37 +83,37 @@ impl<'ast> Visit<'ast> for Definitions {
 
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
         if !is_for_tests(&item.attrs) {
-            self.function(&item.sig, &item.block);
+            self.add_function(&item.sig, &item.block);
             visit::visit_impl_item_fn(self, item);
         }
     }
 
     fn visit_trait_item_fn(&mut self, item: &'ast syn::TraitItemFn) {
         if let Some(block) = &item.default {
-            self.function(&item.sig, block);
+            self.add_function(&item.sig, block);
         }
         visit::visit_trait_item_fn(self, item);
     }
 
     fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
-        self.type_named(&item.ident, &item.attrs);
+        self.add_type(&item.ident, &item.attrs);
     }
 
     fn visit_item_enum(&mut self, item: &'ast syn::ItemEnum) {
-        self.type_named(&item.ident, &item.attrs);
+        self.add_type(&item.ident, &item.attrs);
     }
 
     fn visit_item_union(&mut self, item: &'ast syn::ItemUnion) {
-        self.type_named(&item.ident, &item.attrs);
+        self.add_type(&item.ident, &item.attrs);
     }
 
     fn visit_item_trait(&mut self, item: &'ast syn::ItemTrait) {
-        self.type_named(&item.ident, &item.attrs);
+        self.add_type(&item.ident, &item.attrs);
         visit::visit_item_trait(self, item);
     }
 
     fn visit_item_type(&mut self, item: &'ast syn::ItemType) {
-        self.type_named(&item.ident, &item.attrs);
+        self.add_type(&item.ident, &item.attrs);
     }
 
     fn visit_local(&mut self, local: &'ast syn::Local) {

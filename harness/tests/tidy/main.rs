@@ -1,6 +1,6 @@
-//! Keeps the workspace in order: edges between packages, circles among files, names, words, sizes.
+//! Keeps the workspace in order: edges between packages, cycles among files, names, words, sizes.
 
-mod circles;
+mod cycles;
 mod files;
 mod functions;
 mod laws;

@@ -5,13 +5,13 @@
 //! $ TIDY_ROOT=../older-checkout cargo test -p harness --test tidy -- numbers --nocapture
 //! ```
 
-use crate::circles::Arrows;
+use crate::cycles::DependencyGraph;
 use crate::functions::{Definitions, Function};
-use crate::sources::{Crate, Module, crates};
+use crate::sources::{Crate, Module, read_crates};
 use crate::words::{banned_lines, repeated_types, wide_lines};
 
 /// What is counted of one crate.
-struct Numbers {
+struct CrateMetrics {
     folder: String,
     files: usize,
     lines: usize,
@@ -24,24 +24,24 @@ struct Numbers {
     inline_lines: usize,
     wide_lines: usize,
     banned_words: usize,
-    circles: Vec<usize>,
+    cycles: Vec<usize>,
     ties: usize,
 }
 
-impl Numbers {
-    fn of(package: &Crate) -> Self {
-        let definitions = Definitions::of(package);
+impl CrateMetrics {
+    fn from_crate(package: &Crate) -> Self {
+        let definitions = Definitions::from_crate(package);
         let repeated = repeated_types(package);
-        let arrows = Arrows::of(package);
+        let arrows = DependencyGraph::from_crate(package);
         let count = |is: fn(&str) -> bool| {
-            let all = package.sources().flat_map(|source| source.text.lines());
+            let all = package.all_sources().flat_map(|source| source.text.lines());
             all.filter(|line| is(line.trim_start())).count()
         };
         let lines = |text: &str| text.lines().count();
         Self {
             folder: package.folder.clone(),
-            files: package.sources().count(),
-            lines: package.sources().map(|source| lines(&source.text)).sum(),
+            files: package.all_sources().count(),
+            lines: package.all_sources().map(|source| lines(&source.text)).sum(),
             test_lines: test_lines(package),
             types: definitions.types.len(),
             repeated_types: repeated.values().map(Vec::len).sum(),
@@ -49,15 +49,15 @@ impl Numbers {
             functions: definitions.functions,
             doc_lines: count(is_doc),
             inline_lines: count(is_inline),
-            wide_lines: package.sources().map(|source| wide_lines(source).count()).sum(),
-            banned_words: package.sources().map(|it| banned_lines(&it.text).count()).sum(),
-            circles: arrows.circles().iter().map(Vec::len).collect(),
+            wide_lines: package.all_sources().map(|source| wide_lines(source).count()).sum(),
+            banned_words: package.all_sources().map(|it| banned_lines(&it.text).count()).sum(),
+            cycles: arrows.find_cycles().iter().map(Vec::len).collect(),
             ties: arrows.two_way_ties().len(),
         }
     }
 
     /// The row of the table, in the order of [`HEAD`].
-    fn row(&self) -> [String; 14] {
+    fn to_row(&self) -> [String; 14] {
         let mut lengths: Vec<usize> = self.functions.iter().map(|it| it.lines).collect();
         lengths.sort_unstable();
         let named: Vec<&Function> = self.functions.iter().filter(|it| !it.is_from_trait).collect();
@@ -75,11 +75,11 @@ impl Numbers {
             format!("{:.1}", letters as f64 / named.len().max(1) as f64),
             format!("{} of {}", self.repeated_types, self.types),
             format!("{:.1}", self.named_closures as f64 * 1e3 / self.lines as f64),
-            tenths(self.doc_lines, self.lines),
-            tenths(self.inline_lines, self.lines),
+            format_percent(self.doc_lines, self.lines),
+            format_percent(self.inline_lines, self.lines),
             self.wide_lines.to_string(),
             self.banned_words.to_string(),
-            format!("{:?}", self.circles),
+            format!("{:?}", self.cycles),
             self.ties.to_string(),
         ]
     }
@@ -98,7 +98,7 @@ const HEAD: [&str; 14] = [
     "inline %",
     "wide lines",
     "banned words",
-    "circles (files)",
+    "cycles (files)",
     "two-way ties",
 ];
 
@@ -106,7 +106,7 @@ fn percent(part: usize, whole: usize) -> usize {
     (part * 100 + whole / 2) / whole.max(1)
 }
 
-fn tenths(part: usize, whole: usize) -> String {
+fn format_percent(part: usize, whole: usize) -> String {
     format!("{:.2}", part as f64 * 100.0 / whole.max(1) as f64)
 }
 
@@ -136,10 +136,10 @@ fn test_lines(package: &Crate) -> usize {
 
 /// How much of `node/src/raft` says why: its lines of comments, documentation apart.
 fn raft_comments() -> String {
-    let crates = crates();
+    let crates = read_crates();
     let raft = crates.iter().filter(|package| package.folder == "node");
     let lines: Vec<&str> = raft
-        .flat_map(Crate::program)
+        .flat_map(Crate::program_modules)
         .filter(|module| module.path.first().is_some_and(|first| first == "raft"))
         .flat_map(|module| module.source.text.lines())
         .map(str::trim_start)
@@ -151,8 +151,8 @@ fn raft_comments() -> String {
     format!(
         "node/src/raft: {} lines, doc {} %, inline {} %",
         lines.len(),
-        tenths(doc, lines.len()),
-        tenths(inline, lines.len())
+        format_percent(doc, lines.len()),
+        format_percent(inline, lines.len())
     )
 }
 
@@ -160,8 +160,8 @@ fn raft_comments() -> String {
 fn numbers() {
     println!("| {} |", HEAD.join(" | "));
     println!("|{}", "---|".repeat(HEAD.len()));
-    for package in crates() {
-        println!("| {} |", Numbers::of(&package).row().join(" | "));
+    for package in read_crates() {
+        println!("| {} |", CrateMetrics::from_crate(&package).to_row().join(" | "));
     }
     println!("{}", raft_comments());
 }

@@ -39,7 +39,7 @@ pub(crate) struct Module {
 }
 
 /// The workspace that is looked at: this one, or the one that `TIDY_ROOT` names.
-pub(crate) fn root() -> PathBuf {
+pub(crate) fn workspace_root() -> PathBuf {
     match std::env::var_os("TIDY_ROOT") {
         Some(other) => PathBuf::from(other),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join(".."),
@@ -47,10 +47,12 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// Every package of the workspace, in order of folder.
-pub(crate) fn crates() -> Vec<Crate> {
+pub(crate) fn read_crates() -> Vec<Crate> {
     let mut folders: Vec<String> =
         ["checker", "harness", "node", "workloads"].map(str::to_owned).into();
-    for entry in fs::read_dir(root().join("harness/crates")).into_iter().flatten().flatten() {
+    for entry in
+        fs::read_dir(workspace_root().join("harness/crates")).into_iter().flatten().flatten()
+    {
         folders.push(format!("harness/crates/{}", entry.file_name().to_string_lossy()));
     }
     folders.sort();
@@ -59,25 +61,25 @@ pub(crate) fn crates() -> Vec<Crate> {
 
 impl Crate {
     fn read(folder: &str) -> Self {
-        let directory = root().join(folder);
+        let directory = workspace_root().join(folder);
         let roots = ["src/lib.rs", "src/main.rs"].map(|name| directory.join(name));
         let root = roots.iter().find(|path| path.exists()).expect("a package has a root file");
         let mut modules = Vec::new();
         read_module(root, &directory.join("src"), Vec::new(), false, &mut modules);
         let mut tests = Vec::new();
         for name in ["tests", "examples"] {
-            collect(&directory.join(name), &mut tests);
+            collect_rust_files(&directory.join(name), &mut tests);
         }
-        Self { folder: folder.to_owned(), modules, tests: tests.iter().map(read).collect() }
+        Self { folder: folder.to_owned(), modules, tests: tests.iter().map(read_source).collect() }
     }
 
     /// Its files, those of tests last.
-    pub(crate) fn sources(&self) -> impl Iterator<Item = &Source> {
+    pub(crate) fn all_sources(&self) -> impl Iterator<Item = &Source> {
         self.modules.iter().map(|module| &module.source).chain(&self.tests)
     }
 
     /// The modules that are part of the program.
-    pub(crate) fn program(&self) -> impl Iterator<Item = &Module> {
+    pub(crate) fn program_modules(&self) -> impl Iterator<Item = &Module> {
         self.modules.iter().filter(|module| !module.is_test)
     }
 }
@@ -85,7 +87,7 @@ impl Crate {
 impl Source {
     /// Where it is, for a person.
     pub(crate) fn name(&self) -> String {
-        let root = root();
+        let root = workspace_root();
         self.path.strip_prefix(&root).unwrap_or(&self.path).display().to_string()
     }
 }
@@ -98,7 +100,7 @@ fn read_module(
     is_test: bool,
     modules: &mut Vec<Module>,
 ) {
-    let source = read(&file.to_owned());
+    let source = read_source(&file.to_owned());
     let syntax =
         syn::parse_file(&source.text).unwrap_or_else(|error| panic!("{}: {error}", source.name()));
     let declared: Vec<(String, bool, PathBuf, PathBuf)> = syntax
@@ -152,20 +154,20 @@ fn path_attribute(attributes: &[Attribute]) -> Option<String> {
     })
 }
 
-fn read(path: &PathBuf) -> Source {
+fn read_source(path: &PathBuf) -> Source {
     let text = fs::read_to_string(path)
         .unwrap_or_else(|error| panic!("{} cannot be read: {error}", path.display()));
     Source { path: path.clone(), text }
 }
 
 /// Every Rust file below a folder, in order of name.
-pub(crate) fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
+pub(crate) fn collect_rust_files(directory: &Path, files: &mut Vec<PathBuf>) {
     let mut entries: Vec<PathBuf> =
         fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {
-            collect(&path, files);
+            collect_rust_files(&path, files);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             files.push(path);
         }

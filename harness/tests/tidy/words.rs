@@ -31,7 +31,7 @@ pub(crate) fn banned_lines(text: &str) -> impl Iterator<Item = (usize, &'static 
 /// Names of types that a crate gives more than once, with the files.
 pub(crate) fn repeated_types(package: &Crate) -> BTreeMap<String, Vec<String>> {
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, file) in Definitions::of(package).types {
+    for (name, file) in Definitions::from_crate(package).types {
         places.entry(name).or_default().push(file);
     }
     places.retain(|_, files| files.len() > 1);

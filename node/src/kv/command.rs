@@ -92,14 +92,14 @@ impl Command {
     }
 
     /// Returns the number of bytes in keys and values.
-    pub fn size(&self) -> usize {
+    pub fn byte_size(&self) -> usize {
         match self {
             Self::Put { key, value } => key.len() + value.len(),
             Self::Delete { key } => key.len(),
             Self::Cas { key, old, new } => {
                 key.len() + old.as_ref().map_or(0, String::len) + new.len()
             }
-            Self::Txn(txn) | Self::Once { txn, .. } => txn.size(),
+            Self::Txn(txn) | Self::Once { txn, .. } => txn.byte_size(),
             Self::OpenSession { .. } => 0,
         }
     }
@@ -110,11 +110,11 @@ mod tests {
     use super::*;
     use crate::kv::Store;
 
-    fn cas(old: Option<&str>) -> Command {
+    fn cas_command(old: Option<&str>) -> Command {
         Command::Cas { key: "k".into(), old: old.map(Into::into), new: "n".into() }
     }
 
-    fn txn() -> Command {
+    fn sample_txn() -> Command {
         let key = || String::from("k");
         Command::Txn(Txn {
             conditions: alloc::vec![Condition::Is(key(), None), Condition::AtLeast(key(), -1)],
@@ -133,7 +133,14 @@ mod tests {
     fn every_command_survives_encoding() {
         let put = Command::Put { key: "k".into(), value: "ü".into() };
         let delete = Command::Delete { key: String::new() };
-        let plain = [put, delete, cas(None), cas(Some("")), txn(), Command::Txn(Txn::default())];
+        let plain = [
+            put,
+            delete,
+            cas_command(None),
+            cas_command(Some("")),
+            sample_txn(),
+            Command::Txn(Txn::default()),
+        ];
         let once = Command::Once { session: 7, sequence: 1, at_ms: u64::MAX, txn: Txn::default() };
         for command in plain.into_iter().chain([once, Command::OpenSession { at_ms: 0 }]) {
             assert_eq!(Command::decode(&command.encode()), Ok(command));
@@ -145,9 +152,16 @@ mod tests {
         let put = Command::Put { key: "k".into(), value: "o".into() };
         let delete = Command::Delete { key: "k".into() };
         let mut store = Store::default();
-        for command in [cas(Some("o")), put, cas(None), cas(Some("o")), delete, cas(None)] {
+        for command in [
+            cas_command(Some("o")),
+            put,
+            cas_command(None),
+            cas_command(Some("o")),
+            delete,
+            cas_command(None),
+        ] {
             let as_txn = Command::Txn(command.clone().into_txn().expect("not a session command"));
-            let (plain, same) = (store.run(&command), store.run(&as_txn));
+            let (plain, same) = (store.evaluate_command(&command), store.evaluate_command(&as_txn));
             assert_eq!(plain.1, same.1, "{command:?}");
             store.apply_changes(plain.1);
         }
@@ -156,7 +170,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_a_decode_error() {
-        for bytes in [cas(Some("o")).encode(), txn().encode()] {
+        for bytes in [cas_command(Some("o")).encode(), sample_txn().encode()] {
             let longer = [bytes.as_slice(), &[0]].concat();
             for wrong in [&[][..], &[9], &bytes[..bytes.len() - 1], &longer] {
                 assert_eq!(Command::decode(wrong), Err(DecodeError));

@@ -50,8 +50,8 @@ impl Sessions {
     }
 
     /// Opens the session of log entry `index`.
-    pub(super) fn open(&mut self, index: Index, at_ms: u64) {
-        self.advance(at_ms);
+    pub(super) fn open_session(&mut self, index: Index, at_ms: u64) {
+        self.advance_time(at_ms);
         if self.open.len() >= MAX_SESSIONS
             && let Some((_, oldest)) = self.used.pop_first()
         {
@@ -68,7 +68,7 @@ impl Sessions {
         sequence: u64,
         at_ms: u64,
     ) -> Result<(), Outcome> {
-        self.advance(at_ms);
+        self.advance_time(at_ms);
         let session = self.open.get_mut(&id).ok_or(Outcome::NoSession)?;
         self.used.remove(&(session.used_ms, id));
         session.used_ms = self.now_ms;
@@ -93,7 +93,7 @@ impl Sessions {
 
     /// Advances the log's time and drops expired sessions. The replica's own clock must not decide
     /// this: replicas would disagree on which sessions exist (thesis §6.3).
-    fn advance(&mut self, at_ms: u64) {
+    fn advance_time(&mut self, at_ms: u64) {
         self.now_ms = self.now_ms.max(at_ms);
         let expired = |used_ms: u64| used_ms.saturating_add(SESSION_TTL_MS) < self.now_ms;
         while let Some((_, id)) =
@@ -111,14 +111,14 @@ mod tests {
     use crate::kv::{Command, MicroOp, Store, Txn};
     use proptest::prelude::*;
 
-    fn open(store: &mut Store, at_ms: u64) -> u64 {
+    fn open_session(store: &mut Store, at_ms: u64) -> u64 {
         let index = store.applied() + 1;
         assert_eq!(store.apply(index, &Command::OpenSession { at_ms }), Outcome::Done);
         index
     }
 
     /// Appends the request's number to a list.
-    fn append(store: &mut Store, session: u64, sequence: u64, at_ms: u64) -> Outcome {
+    fn append_once(store: &mut Store, session: u64, sequence: u64, at_ms: u64) -> Outcome {
         let ops = vec![MicroOp::Append("l".into(), sequence.to_string())];
         let txn = Txn { conditions: Vec::new(), ops };
         let index = store.applied() + 1;
@@ -128,20 +128,20 @@ mod tests {
     #[test]
     fn a_retry_gets_the_first_answer_and_an_old_request_is_rejected() {
         let mut store = Store::default();
-        let session = open(&mut store, 0);
+        let session = open_session(&mut store, 0);
         let done = || Outcome::Results(vec![None]);
-        assert_eq!(append(&mut store, session, 1, 0), done());
+        assert_eq!(append_once(&mut store, session, 1, 0), done());
         let again = Outcome::Again { index: session + 1, found: Ok(vec![None]) };
-        assert_eq!(append(&mut store, session, 1, 0), again);
-        assert_eq!(append(&mut store, session, 5, 0), done());
-        assert_eq!(append(&mut store, session, 1, 0), Outcome::OldSequence { last: 5 });
+        assert_eq!(append_once(&mut store, session, 1, 0), again);
+        assert_eq!(append_once(&mut store, session, 5, 0), done());
+        assert_eq!(append_once(&mut store, session, 1, 0), Outcome::OldSequence { last: 5 });
         assert_eq!(store.get("l"), Some("1 5"));
     }
 
     #[test]
     fn a_mismatch_is_recorded_too() {
         let mut store = Store::default();
-        let session = open(&mut store, 0);
+        let session = open_session(&mut store, 0);
         let add = |text: &str| Command::Put { key: "n".into(), value: text.into() };
         let txn = Txn { conditions: Vec::new(), ops: vec![MicroOp::Add("n".into(), 1)] };
         let once = Command::Once { session, sequence: 1, at_ms: 0, txn };
@@ -156,28 +156,28 @@ mod tests {
     #[test]
     fn sessions_expire_by_the_logs_time_which_never_goes_back() {
         let mut store = Store::default();
-        let (idle, busy) = (open(&mut store, 1000), open(&mut store, 1000));
-        append(&mut store, busy, 1, 1000 + SESSION_TTL_MS);
+        let (idle, busy) = (open_session(&mut store, 1000), open_session(&mut store, 1000));
+        append_once(&mut store, busy, 1, 1000 + SESSION_TTL_MS);
         assert_eq!(store.sessions().count(), 2);
-        append(&mut store, busy, 2, 1001 + SESSION_TTL_MS);
+        append_once(&mut store, busy, 2, 1001 + SESSION_TTL_MS);
         assert_eq!(store.sessions().count(), 1);
-        assert_eq!(append(&mut store, idle, 1, 0), Outcome::NoSession);
-        assert_eq!(append(&mut store, busy, 3, 0), Outcome::Results(vec![None]));
-        assert_eq!(append(&mut store, 99, 1, 0), Outcome::NoSession);
+        assert_eq!(append_once(&mut store, idle, 1, 0), Outcome::NoSession);
+        assert_eq!(append_once(&mut store, busy, 3, 0), Outcome::Results(vec![None]));
+        assert_eq!(append_once(&mut store, 99, 1, 0), Outcome::NoSession);
     }
 
     #[test]
     fn the_least_recently_used_session_is_dropped() {
         let mut store = Store::default();
-        let first = open(&mut store, 0);
+        let first = open_session(&mut store, 0);
         for at_ms in 1..MAX_SESSIONS as u64 {
-            open(&mut store, at_ms);
+            open_session(&mut store, at_ms);
         }
-        append(&mut store, first, 1, MAX_SESSIONS as u64);
-        open(&mut store, MAX_SESSIONS as u64);
+        append_once(&mut store, first, 1, MAX_SESSIONS as u64);
+        open_session(&mut store, MAX_SESSIONS as u64);
         assert_eq!(store.sessions().count(), MAX_SESSIONS);
-        assert_eq!(append(&mut store, first + 1, 1, 0), Outcome::NoSession);
-        assert_eq!(append(&mut store, first, 2, 0), Outcome::Results(vec![None]));
+        assert_eq!(append_once(&mut store, first + 1, 1, 0), Outcome::NoSession);
+        assert_eq!(append_once(&mut store, first, 2, 0), Outcome::Results(vec![None]));
     }
 
     proptest! {
@@ -187,12 +187,12 @@ mod tests {
             requests in prop::collection::vec((0..3_u64, 0..6_u64), 0..60)
         ) {
             let mut store = Store::default();
-            let sessions: Vec<_> = (0..3).map(|_| open(&mut store, 0)).collect();
+            let sessions: Vec<_> = (0..3).map(|_| open_session(&mut store, 0)).collect();
             let mut greatest = [None; 3];
             let mut expected = Vec::new();
             for (client, sequence) in requests {
                 let client = usize::try_from(client).expect("small");
-                append(&mut store, sessions[client], sequence, 0);
+                append_once(&mut store, sessions[client], sequence, 0);
                 if greatest[client].is_none_or(|last| sequence > last) {
                     greatest[client] = Some(sequence);
                     expected.push(sequence.to_string());

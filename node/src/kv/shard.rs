@@ -9,13 +9,13 @@ pub fn group_of(key: &str, groups: u32) -> u32 {
     const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0000_0100_0000_01b3;
     let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(PRIME);
-    let hash = tag(key).unwrap_or(key).bytes().fold(OFFSET, mix);
+    let hash = key_tag(key).unwrap_or(key).bytes().fold(OFFSET, mix);
     let folded = (hash >> 32) ^ (hash & u64::from(u32::MAX));
     u32::try_from(folded % u64::from(groups.max(1))).unwrap_or_default()
 }
 
 /// Returns a key's tag, unless it is empty.
-fn tag(key: &str) -> Option<&str> {
+fn key_tag(key: &str) -> Option<&str> {
     let (_, rest) = key.split_once('{')?;
     rest.split_once('}').map(|(tag, _)| tag).filter(|tag| !tag.is_empty())
 }
@@ -39,7 +39,7 @@ mod tests {
             assert_eq!(group_of(key, 64), group_of(same, 64), "{key}");
         }
         for key in ["{}x", "{a", "a}", "}{"] {
-            assert_eq!(tag(key), None, "{key}");
+            assert_eq!(key_tag(key), None, "{key}");
         }
     }
 

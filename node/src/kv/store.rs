@@ -84,11 +84,11 @@ impl Store {
 
     /// Applies the command of log entry `index`.
     pub fn apply(&mut self, index: Index, command: &Command) -> Outcome {
-        self.skip(index);
+        self.skip_entry(index);
         if let Err(outcome) = self.check_session(index, command) {
             return outcome;
         }
-        let (outcome, changes) = self.run(command);
+        let (outcome, changes) = self.evaluate_command(command);
         self.apply_changes(changes);
         self.record_result(index, command, &outcome);
         outcome
@@ -97,7 +97,7 @@ impl Store {
     /// Opens or checks the session of a command; returns the outcome if the command must not run.
     pub fn check_session(&mut self, index: Index, command: &Command) -> Result<(), Outcome> {
         match *command {
-            Command::OpenSession { at_ms } => self.sessions.open(index, at_ms),
+            Command::OpenSession { at_ms } => self.sessions.open_session(index, at_ms),
             Command::Once { session, sequence, at_ms, .. } => {
                 self.sessions.check_request(session, sequence, at_ms)?;
             }
@@ -118,13 +118,13 @@ impl Store {
     }
 
     /// Skips log entry `index`, which contains no command or cannot be decoded.
-    pub fn skip(&mut self, index: Index) {
+    pub fn skip_entry(&mut self, index: Index) {
         debug_assert!(index > self.applied, "entry {index} applied after {}", self.applied);
         self.applied = index;
     }
 
     /// Evaluates the command without changing the state.
-    pub fn run(&self, command: &Command) -> (Outcome, Changes) {
+    pub fn evaluate_command(&self, command: &Command) -> (Outcome, Changes) {
         let only = |key: &String, value| (Outcome::Done, Changes::from([(key.clone(), value)]));
         match command {
             Command::Cas { key, old, .. } if self.get(key) != old.as_deref() => (
@@ -136,7 +136,7 @@ impl Store {
             }
             Command::Delete { key } => only(key, None),
             Command::OpenSession { .. } => (Outcome::Done, Changes::new()),
-            Command::Txn(txn) | Command::Once { txn, .. } => match txn.run(self) {
+            Command::Txn(txn) | Command::Once { txn, .. } => match txn.evaluate_on(self) {
                 Ok((results, changes)) => (Outcome::Results(results), changes),
                 Err(current) => (Outcome::Mismatch { current }, Changes::new()),
             },
@@ -158,24 +158,27 @@ impl Store {
 mod tests {
     use super::*;
 
-    fn put(value: &str) -> Command {
+    fn put_command(value: &str) -> Command {
         Command::Put { key: "k".into(), value: value.into() }
     }
 
-    fn cas(old: Option<&str>, new: &str) -> Command {
+    fn cas_command(old: Option<&str>, new: &str) -> Command {
         Command::Cas { key: "k".into(), old: old.map(Into::into), new: new.into() }
     }
 
     #[test]
     fn compare_and_set_returns_the_current_value() {
         let mut store = Store::default();
-        assert_eq!(store.apply(1, &cas(Some("a"), "b")), Outcome::Mismatch { current: None });
-        assert_eq!(store.apply(2, &cas(None, "a")), Outcome::Done);
         assert_eq!(
-            store.apply(3, &cas(None, "b")),
+            store.apply(1, &cas_command(Some("a"), "b")),
+            Outcome::Mismatch { current: None }
+        );
+        assert_eq!(store.apply(2, &cas_command(None, "a")), Outcome::Done);
+        assert_eq!(
+            store.apply(3, &cas_command(None, "b")),
             Outcome::Mismatch { current: Some("a".into()) }
         );
-        assert_eq!(store.apply(4, &cas(Some("a"), "b")), Outcome::Done);
+        assert_eq!(store.apply(4, &cas_command(Some("a"), "b")), Outcome::Done);
         assert_eq!((store.get("k"), store.applied()), (Some("b"), 4));
     }
 
@@ -201,20 +204,23 @@ mod tests {
     #[test]
     fn evaluating_changes_nothing() {
         let mut store = Store::default();
-        store.apply(1, &put("a"));
+        store.apply(1, &put_command("a"));
         let before = store.clone();
         let delete = Command::Delete { key: "k".into() };
-        assert_eq!(store.run(&delete), (Outcome::Done, Changes::from([("k".into(), None)])));
+        assert_eq!(
+            store.evaluate_command(&delete),
+            (Outcome::Done, Changes::from([("k".into(), None)]))
+        );
         let found = Outcome::Mismatch { current: Some("a".into()) };
-        assert_eq!(store.run(&cas(None, "b")), (found, Changes::new()));
+        assert_eq!(store.evaluate_command(&cas_command(None, "b")), (found, Changes::new()));
         assert_eq!(store, before);
     }
 
     #[test]
     fn a_skipped_entry_counts_as_applied() {
         let mut store = Store::default();
-        store.apply(1, &put("a"));
-        store.skip(2);
+        store.apply(1, &put_command("a"));
+        store.skip_entry(2);
         store.apply(3, &Command::Delete { key: "k".into() });
         assert_eq!((store.iter().count(), store.applied()), (0, 3));
     }

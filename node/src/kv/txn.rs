@@ -96,7 +96,7 @@ impl Txn {
     }
 
     /// Returns the number of bytes in keys and values.
-    pub fn size(&self) -> usize {
+    pub fn byte_size(&self) -> usize {
         let condition = |condition: &Condition| match condition {
             Condition::Is(key, value) => key.len() + value.as_ref().map_or(0, String::len),
             Condition::AtLeast(key, _) => key.len(),

@@ -29,7 +29,11 @@ impl Raft {
             let AppendEntries { previous, round, .. } = append;
             let hint = self.log.find_conflict_by_term(previous);
             // The rejection reports nothing durable, so it waits for no write.
-            self.send(from, Content::AppendRejected { rejected: previous.index, hint, round }, 0);
+            self.send_message(
+                from,
+                Content::AppendRejected { rejected: previous.index, hint, round },
+                0,
+            );
         }
     }
 
@@ -45,7 +49,7 @@ impl Raft {
         }
         if !new.is_empty() {
             self.log.truncate_and_append(&new);
-            self.persist(None, new);
+            self.persist_changes(None, new);
         }
         self.leader_match = self.leader_match.max(last);
         // Bounded by what is known to match, not by the end of this log (paper, figure 2): the
@@ -55,7 +59,11 @@ impl Raft {
         // not take the entries back (removed by --unsafe no-fsync).
         let after = self.writes.entry_barrier(last);
         // `last`, not the end of this log: the leader would count a divergent tail as replicated.
-        self.send(from, Content::AppendAccepted { index: last, round: append.round }, after);
+        self.send_message(
+            from,
+            Content::AppendAccepted { index: last, round: append.round },
+            after,
+        );
     }
 
     /// Whether these entries would replace a committed one. Every leader has all committed entries
@@ -72,7 +80,7 @@ impl Raft {
         else {
             return;
         };
-        let committed = self.log.position(new.index);
+        let committed = self.log.position_at(new.index);
         self.effects.push(Effect::Fatal { committed, new });
     }
 }

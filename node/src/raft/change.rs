@@ -52,7 +52,7 @@ impl Raft {
     /// Seeded bug: skips the joint configuration. Majorities of the old and the new voters may
     /// then be disjoint, and each can elect a leader (paper §6).
     fn skip_joint_if_seeded(&self, next: Membership) -> Membership {
-        if self.config.has(Bug::SwapVoters) { next.leave_joint() } else { next }
+        if self.config.has_bug(Bug::SwapVoters) { next.leave_joint() } else { next }
     }
 
     /// Whether a step of a membership change may begin.
@@ -83,7 +83,7 @@ impl Raft {
     /// Starts to track the progress of new members. What is known of the others stays: a peer's
     /// `matched` must not fall while the peer keeps its log.
     pub(super) fn track_members(&mut self) {
-        let (me, last) = (self.config.id, self.log.last().index);
+        let (me, last) = (self.config.id, self.log.last_position().index);
         let RoleState::Leader(leading) = &mut self.state else { return };
         for id in self.log.membership().members() {
             if id != me {
@@ -148,7 +148,7 @@ impl Raft {
             self.peer_ids().into_iter().for_each(|peer| self.send_heartbeat(peer));
             // Saves the remaining members an election timeout without a leader.
             if let Some(successor) = self.pick_successor() {
-                self.send(successor, Content::TimeoutNow, 0);
+                self.send_message(successor, Content::TimeoutNow, 0);
             }
             self.become_follower(None);
         }
@@ -157,9 +157,9 @@ impl Raft {
     /// Picks a voter whose log is complete. Any other could lose the election to it (paper §5.4.1).
     fn pick_successor(&self) -> Option<ServerId> {
         let RoleState::Leader(leading) = &self.state else { return None };
-        let last = self.log.last().index;
+        let last = self.log.last_position().index;
         let complete = |id: &&ServerId| {
-            leading.peers.get(*id).is_some_and(|progress| progress.matched() == last)
+            leading.peers.get(*id).is_some_and(|progress| progress.match_index() == last)
         };
         self.log.membership().voters.iter().find(complete).copied()
     }
@@ -171,11 +171,11 @@ impl Raft {
             return;
         }
         let RoleState::Leader(leading) = &self.state else { return };
-        let last = self.log.last().index;
+        let last = self.log.last_position().index;
         // A voter with an empty log counts in the majority and cannot acknowledge new entries, so
         // the cluster would stop committing until it has caught up (thesis §4.2.1).
         let caught_up = |id: &ServerId| {
-            let matched = leading.peers.get(id).map_or(0, Progress::matched);
+            let matched = leading.peers.get(id).map_or(0, Progress::match_index);
             matched > 0 && matched.saturating_add(MAX_PROMOTION_LAG) >= last
         };
         if membership.joining.iter().all(caught_up) {

@@ -25,14 +25,14 @@ impl Raft {
         // A majority of each set in a joint configuration (thesis §4.3). A leader that is not a
         // voter is not asked, so it does not count itself (thesis §4.2.2).
         let index = self.log.membership().quorum_index(|id| match leading.peers.get(&id) {
-            Some(progress) => progress.matched(),
+            Some(progress) => progress.match_index(),
             None if id == me => own,
             None => 0,
         });
         // Counting replicas commits only entries of the leader's own term. An older entry on a
         // majority can still be overwritten by a later leader (paper, figure 8; removed by
         // --unsafe commit-old-term).
-        if self.log.term(index) == Some(self.term()) || self.config.has(Bug::CommitOldTerm) {
+        if self.log.term_at(index) == Some(self.term()) || self.config.has_bug(Bug::CommitOldTerm) {
             self.commit_to(index);
             self.start_read_round();
             self.continue_change();
@@ -42,7 +42,7 @@ impl Raft {
     /// Raises the commit index.
     pub(super) fn commit_to(&mut self, index: Index) {
         // A follower's leader may be further than this log reaches.
-        let last = index.min(self.log.last().index);
+        let last = index.min(self.log.last_position().index);
         // The commit index never falls, as delivered entries cannot be taken back: a delayed
         // heartbeat carries an older one.
         if last > self.commit_index {
@@ -63,7 +63,7 @@ impl Raft {
     /// Delivers committed entries within the step's budget, and acknowledges their proposals.
     pub(super) fn deliver_committed(&mut self) {
         let upto = self.commit_index.min(self.delivered.saturating_add(self.delivery_budget));
-        let entries = self.log.range(self.delivered.saturating_add(1), upto).to_vec();
+        let entries = self.log.entries_between(self.delivered.saturating_add(1), upto).to_vec();
         if let Some(last) = entries.last() {
             self.delivery_budget = self.delivery_budget.saturating_sub(last.index - self.delivered);
             self.snapshots.add_bytes(self.log.byte_size(self.delivered + 1, last.index));
@@ -91,6 +91,7 @@ impl Raft {
     /// Whether an entry of the leader's own term is committed. Only then does its commit index
     /// cover everything that earlier leaders committed (thesis §6.4, step 1).
     pub(super) fn has_committed_in_term(&self) -> bool {
-        self.log.term(self.commit_index) == Some(self.term()) || self.config.has(Bug::CommitOldTerm)
+        self.log.term_at(self.commit_index) == Some(self.term())
+            || self.config.has_bug(Bug::CommitOldTerm)
     }
 }

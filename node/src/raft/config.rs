@@ -42,7 +42,7 @@ pub struct Config {
 
 impl Config {
     /// Whether a bug is switched on.
-    pub(super) fn has(&self, bug: Bug) -> bool {
+    pub(super) fn has_bug(&self, bug: Bug) -> bool {
         self.unsafe_bugs.contains(&bug)
     }
 }

@@ -36,7 +36,7 @@ impl Raft {
     }
 
     fn request_votes(&mut self, pre: bool, transfer: bool) {
-        let last = self.log.last();
+        let last = self.log.last_position();
         // In a joint configuration both sets of voters must elect (thesis §4.3).
         let voters = self.log.membership().voting_members();
         let me = self.config.id;
@@ -44,7 +44,7 @@ impl Raft {
             // The term and the own vote are durable first. A candidate that crashed and forgot
             // them could vote for another server in the same term (paper, figure 2).
             let after = self.writes.hard_state_barrier();
-            self.send(peer, Content::RequestVote { pre, last, transfer }, after);
+            self.send_message(peer, Content::RequestVote { pre, last, transfer }, after);
         }
     }
 
@@ -76,14 +76,14 @@ impl Raft {
         // The vote is durable before the reply leaves: after a crash this server must not vote
         // again in the term (thesis §3.8; removed by --unsafe no-fsync).
         let after = self.writes.hard_state_barrier();
-        self.send(from, Content::VoteReply { pre, granted }, after);
+        self.send_message(from, Content::VoteReply { pre, granted }, after);
     }
 
     /// Election restriction: the candidate's log must be at least as up to date as this one, by
     /// last term, then by length (paper §5.4.1). Otherwise a leader could lack committed entries
     /// and overwrite them (removed by --unsafe vote-without-log-check).
     fn is_up_to_date(&self, last: Position) -> bool {
-        self.config.has(Bug::VoteWithoutLogCheck) || last >= self.log.last()
+        self.config.has_bug(Bug::VoteWithoutLogCheck) || last >= self.log.last_position()
     }
 
     fn grant_vote(&mut self, candidate: ServerId) {
@@ -92,7 +92,7 @@ impl Raft {
         self.reset_election_timer();
         if self.hard_state.voted_for.is_none() {
             self.hard_state.voted_for = Some(candidate);
-            self.persist(Some(self.hard_state), Vec::new());
+            self.persist_changes(Some(self.hard_state), Vec::new());
         }
     }
 
@@ -153,7 +153,7 @@ impl Raft {
             | Content::ReadIndexReply { .. } => false,
         };
         if is_request {
-            self.send(from, Content::StaleTerm, 0);
+            self.send_message(from, Content::StaleTerm, 0);
         }
     }
 }

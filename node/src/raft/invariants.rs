@@ -31,34 +31,34 @@ pub struct ServerView<'a> {
 
 impl<'a> ServerView<'a> {
     /// Returns the observable state of `raft`.
-    pub fn of(raft: &'a Raft) -> Self {
+    pub fn from_raft(raft: &'a Raft) -> Self {
         let status = raft.status();
         let id = raft.config.id;
         let commit_index = status.commit_index;
-        let (start, log) = (raft.start(), raft.log());
+        let (start, log) = (raft.log_start(), raft.log());
         Self { id, role: status.role, term: status.term, commit_index, start, log }
     }
 
     /// Returns the entry at an index, unless it was compacted.
-    fn entry(&self, index: Index) -> Option<&'a Entry> {
+    fn entry_at(&self, index: Index) -> Option<&'a Entry> {
         let offset = index.checked_sub(self.start.index)?.checked_sub(1)?;
         self.log.get(usize::try_from(offset).ok()?)
     }
 
     /// Returns the term of the entry at an index, from the start of its log on.
-    fn term(&self, index: Index) -> Option<Term> {
+    fn term_at(&self, index: Index) -> Option<Term> {
         let at_start = (index == self.start.index).then_some(self.start.term);
-        at_start.or_else(|| self.entry(index).map(|entry| entry.term))
+        at_start.or_else(|| self.entry_at(index).map(|entry| entry.term))
     }
 
     /// Whether its log contains this entry. A compacted entry was committed, and its index holds
     /// what the server has applied.
-    fn has(&self, entry: &Entry) -> bool {
-        entry.index <= self.start.index || self.entry(entry.index) == Some(entry)
+    fn contains_entry(&self, entry: &Entry) -> bool {
+        entry.index <= self.start.index || self.entry_at(entry.index) == Some(entry)
     }
 
     /// Returns its entries from an index on.
-    fn from(&self, index: Index) -> &'a [Entry] {
+    fn entries_from(&self, index: Index) -> &'a [Entry] {
         let gone =
             usize::try_from(index.saturating_sub(self.start.index + 1)).unwrap_or(usize::MAX);
         self.log.get(gone..).unwrap_or_default()
@@ -95,7 +95,7 @@ pub fn election_safety(
     servers: &[ServerView<'_>],
 ) -> Result<(), Violation> {
     let mut known = leaders.clone();
-    for server in leading(servers) {
+    for server in current_leaders(servers) {
         let first = *known.entry(server.term).or_insert(server.id);
         if first != server.id {
             let seen = format!("servers {first} and {} both led term {}", server.id, server.term);
@@ -111,7 +111,7 @@ pub fn leader_append_only(
     logs: &BTreeMap<Term, Vec<Entry>>,
     servers: &[ServerView<'_>],
 ) -> Result<(), Violation> {
-    for server in leading(servers) {
+    for server in current_leaders(servers) {
         let before = logs.get(&server.term).map_or(&[][..], Vec::as_slice);
         let compacted = usize::try_from(server.start.index).unwrap_or(usize::MAX);
         if !server.log.starts_with(before.get(compacted..).unwrap_or_default()) {
@@ -128,13 +128,13 @@ pub fn log_matching(servers: &[ServerView<'_>]) -> Result<(), Violation> {
     for (at, one) in servers.iter().enumerate() {
         for other in servers.get(at + 1..).unwrap_or_default() {
             let first = one.start.index.max(other.start.index) + 1;
-            let pairs = || one.from(first).iter().zip(other.from(first));
+            let pairs = || one.entries_from(first).iter().zip(other.entries_from(first));
             let agree = pairs().rposition(|(a, b)| a.term == b.term).map_or(0, |last| last + 1);
             if let Some((a, _)) = pairs().take(agree).find(|(a, b)| a != b) {
                 let seen = format!("servers {} and {} differ at {}", one.id, other.id, a.index);
                 return Err(Violation { property: "Log Matching", seen });
             }
-            if agree > 0 && one.term(first - 1) != other.term(first - 1) {
+            if agree > 0 && one.term_at(first - 1) != other.term_at(first - 1) {
                 let seen = format!("servers {} and {} differ at {}", one.id, other.id, first - 1);
                 return Err(Violation { property: "Log Matching", seen });
             }
@@ -148,9 +148,9 @@ pub fn leader_completeness(
     committed: &[CommittedEntry],
     servers: &[ServerView<'_>],
 ) -> Result<(), Violation> {
-    for server in leading(servers) {
+    for server in current_leaders(servers) {
         let earlier = committed.iter().filter(|c| c.by < server.term);
-        if let Some(c) = earlier.into_iter().find(|c| !server.has(&c.entry)) {
+        if let Some(c) = earlier.into_iter().find(|c| !server.contains_entry(&c.entry)) {
             let (id, term) = (server.id, server.term);
             let seen =
                 format!("leader {id} of term {term} lacks committed entry {}", c.entry.index);
@@ -167,7 +167,7 @@ pub fn state_machine_safety(
 ) -> Result<(), Violation> {
     for server in servers {
         let own = committed.iter().take_while(|c| c.entry.index <= server.commit_index);
-        if let Some(c) = own.into_iter().find(|c| !server.has(&c.entry)) {
+        if let Some(c) = own.into_iter().find(|c| !server.contains_entry(&c.entry)) {
             let seen =
                 format!("server {} has another committed entry {}", server.id, c.entry.index);
             return Err(Violation { property: "State Machine Safety", seen });
@@ -189,7 +189,7 @@ pub fn membership_safety(before: &Membership, after: &Membership) -> Result<(), 
     Err(Violation { property: "Membership Safety", seen })
 }
 
-fn leading<'a>(servers: &[ServerView<'a>]) -> impl Iterator<Item = ServerView<'a>> {
+fn current_leaders<'a>(servers: &[ServerView<'a>]) -> impl Iterator<Item = ServerView<'a>> {
     servers.iter().copied().filter(|server| server.role == Role::Leader)
 }
 
@@ -216,11 +216,11 @@ impl SafetyChecker {
     }
 
     /// Checks all properties of the running servers, and records their state.
-    pub fn observe(&mut self, servers: &[ServerView<'_>]) -> Result<(), Violation> {
+    pub fn check_servers(&mut self, servers: &[ServerView<'_>]) -> Result<(), Violation> {
         election_safety(&self.leaders, servers)?;
         leader_append_only(&self.logs, servers)?;
         log_matching(servers)?;
-        servers.iter().for_each(|server| self.record(server));
+        servers.iter().for_each(|server| self.record_server(server));
         self.membership_violation.clone().map_or(Ok(()), Err)?;
         leader_completeness(&self.committed, servers)?;
         state_machine_safety(&self.committed, servers)
@@ -231,15 +231,15 @@ impl SafetyChecker {
         &self.committed
     }
 
-    fn record(&mut self, server: &ServerView<'_>) {
+    fn record_server(&mut self, server: &ServerView<'_>) {
         if server.role == Role::Leader {
             self.leaders.insert(server.term, server.id);
             let known = self.committed.iter().map(|c| c.entry.clone());
             let compacted = known.take(usize::try_from(server.start.index).unwrap_or(usize::MAX));
             let log = self.logs.entry(server.term).or_insert_with(|| compacted.collect());
-            log.extend_from_slice(server.from(log.len() as Index + 1));
+            log.extend_from_slice(server.entries_from(log.len() as Index + 1));
         }
-        let new = server.from(self.committed.len() as Index + 1);
+        let new = server.entries_from(self.committed.len() as Index + 1);
         let upto = new.partition_point(|entry| entry.index <= server.commit_index);
         self.record_commits(server.term, &new[..upto]);
     }
@@ -271,7 +271,7 @@ mod tests {
     use alloc::vec;
 
     /// Returns a log with these terms.
-    fn log(terms: &[Term]) -> Vec<Entry> {
+    fn log_of_terms(terms: &[Term]) -> Vec<Entry> {
         let entry = |(at, term): (usize, &Term)| Entry {
             term: *term,
             index: at as Index + 1,
@@ -280,7 +280,7 @@ mod tests {
         terms.iter().enumerate().map(entry).collect()
     }
 
-    fn leader(id: ServerId, term: Term, log: &[Entry]) -> ServerView<'_> {
+    fn leader_view(id: ServerId, term: Term, log: &[Entry]) -> ServerView<'_> {
         ServerView {
             id,
             role: Role::Leader,
@@ -291,7 +291,7 @@ mod tests {
         }
     }
 
-    fn follower(id: ServerId, commit_index: Index, log: &[Entry]) -> ServerView<'_> {
+    fn follower_view(id: ServerId, commit_index: Index, log: &[Entry]) -> ServerView<'_> {
         ServerView {
             id,
             role: Role::Follower,
@@ -305,34 +305,42 @@ mod tests {
     #[test]
     fn a_term_has_one_leader() {
         let past = BTreeMap::from([(2, 1)]);
-        assert!(election_safety(&past, &[leader(1, 2, &[]), leader(3, 3, &[])]).is_ok());
-        assert!(election_safety(&past, &[leader(2, 2, &[])]).is_err());
-        assert!(election_safety(&past, &[leader(1, 3, &[]), leader(2, 3, &[])]).is_err());
+        assert!(election_safety(&past, &[leader_view(1, 2, &[]), leader_view(3, 3, &[])]).is_ok());
+        assert!(election_safety(&past, &[leader_view(2, 2, &[])]).is_err());
+        assert!(election_safety(&past, &[leader_view(1, 3, &[]), leader_view(2, 3, &[])]).is_err());
     }
 
     #[test]
     fn a_leader_only_appends() {
-        let past = BTreeMap::from([(2, log(&[1, 2]))]);
-        assert!(leader_append_only(&past, &[leader(1, 2, &log(&[1, 2, 2]))]).is_ok());
-        assert!(leader_append_only(&past, &[leader(1, 2, &log(&[1]))]).is_err());
-        assert!(leader_append_only(&past, &[leader(1, 3, &log(&[1]))]).is_ok());
+        let past = BTreeMap::from([(2, log_of_terms(&[1, 2]))]);
+        assert!(leader_append_only(&past, &[leader_view(1, 2, &log_of_terms(&[1, 2, 2]))]).is_ok());
+        assert!(leader_append_only(&past, &[leader_view(1, 2, &log_of_terms(&[1]))]).is_err());
+        assert!(leader_append_only(&past, &[leader_view(1, 3, &log_of_terms(&[1]))]).is_ok());
     }
 
     #[test]
     fn entries_of_equal_index_and_term_have_equal_prefixes() {
-        let logs = [log(&[1, 1, 2]), log(&[1, 1, 3]), log(&[1, 2, 2])];
-        let [a, b, c] = [0, 1, 2].map(|n| follower(n, 0, &logs[n as usize]));
+        let logs = [log_of_terms(&[1, 1, 2]), log_of_terms(&[1, 1, 3]), log_of_terms(&[1, 2, 2])];
+        let [a, b, c] = [0, 1, 2].map(|n| follower_view(n, 0, &logs[n as usize]));
         assert!(log_matching(&[a, b]).is_ok());
         assert!(log_matching(&[a, b, c]).is_err());
     }
 
     #[test]
     fn later_leaders_have_all_committed_entries() {
-        let committed: Vec<_> =
-            log(&[1, 2]).into_iter().map(|entry| CommittedEntry { entry, by: 2 }).collect();
-        assert!(leader_completeness(&committed, &[leader(1, 3, &log(&[1, 2, 3]))]).is_ok());
-        assert!(leader_completeness(&committed, &[leader(1, 3, &log(&[1, 1, 3]))]).is_err());
-        assert!(leader_completeness(&committed, &[leader(1, 2, &[])]).is_ok());
+        let committed: Vec<_> = log_of_terms(&[1, 2])
+            .into_iter()
+            .map(|entry| CommittedEntry { entry, by: 2 })
+            .collect();
+        assert!(
+            leader_completeness(&committed, &[leader_view(1, 3, &log_of_terms(&[1, 2, 3]))])
+                .is_ok()
+        );
+        assert!(
+            leader_completeness(&committed, &[leader_view(1, 3, &log_of_terms(&[1, 1, 3]))])
+                .is_err()
+        );
+        assert!(leader_completeness(&committed, &[leader_view(1, 2, &[])]).is_ok());
     }
 
     #[test]
@@ -352,11 +360,14 @@ mod tests {
 
     #[test]
     fn an_applied_entry_never_changes() {
-        let (one, other) = (log(&[1, 2]), log(&[1, 3]));
+        let (one, other) = (log_of_terms(&[1, 2]), log_of_terms(&[1, 3]));
         let mut checker = SafetyChecker::default();
-        assert_eq!(checker.observe(&[follower(1, 2, &one), follower(2, 1, &other)]), Ok(()));
+        assert_eq!(
+            checker.check_servers(&[follower_view(1, 2, &one), follower_view(2, 1, &other)]),
+            Ok(())
+        );
         assert_eq!(checker.committed().len(), 2);
-        let seen = checker.observe(&[follower(2, 2, &other)]).map_err(|v| v.property);
+        let seen = checker.check_servers(&[follower_view(2, 2, &other)]).map_err(|v| v.property);
         assert_eq!(seen, Err("State Machine Safety"));
         assert_eq!(
             vec![1, 2],

@@ -43,7 +43,7 @@ impl Raft {
         if self.holds_lease() {
             self.effects.push(Effect::ReadReady { token, index: self.commit_index });
         } else {
-            self.read(token);
+            self.handle_read(token);
         }
     }
 

@@ -81,7 +81,7 @@ impl Log {
     }
 
     /// Returns the position up to which the log was compacted.
-    pub(super) fn start(&self) -> Position {
+    pub(super) fn start_position(&self) -> Position {
         self.start
     }
 
@@ -92,7 +92,7 @@ impl Log {
 
     /// Returns the position of the last entry; of the snapshot, if no entry follows it. A log that
     /// reported term 0 after compaction would lose every comparison of logs.
-    pub(super) fn last(&self) -> Position {
+    pub(super) fn last_position(&self) -> Position {
         self.entries
             .last()
             .map_or(self.start, |entry| Position { term: entry.term, index: entry.index })
@@ -100,30 +100,30 @@ impl Log {
 
     /// Returns the term of an entry; 0 before the first, `None` if unknown: after the log, and
     /// before its start.
-    pub(super) fn term(&self, index: Index) -> Option<Term> {
+    pub(super) fn term_at(&self, index: Index) -> Option<Term> {
         match index.checked_sub(self.start.index) {
             _ if index == 0 => Some(0),
             None => None,
             Some(0) => Some(self.start.term),
-            Some(_) => self.entries.get(self.offset(index)).map(|entry| entry.term),
+            Some(_) => self.entries.get(self.offset_of(index)).map(|entry| entry.term),
         }
     }
 
     /// Returns the offset in `entries` of an entry after `start`.
-    fn offset(&self, index: Index) -> usize {
+    fn offset_of(&self, index: Index) -> usize {
         let offset = index.saturating_sub(self.start.index).saturating_sub(1);
         usize::try_from(offset).unwrap_or(usize::MAX)
     }
 
     /// Returns the position of an entry; the position before the first if it is unknown.
-    pub(super) fn position(&self, index: Index) -> Position {
-        self.term(index).map_or(Position::default(), |term| Position { term, index })
+    pub(super) fn position_at(&self, index: Index) -> Position {
+        self.term_at(index).map_or(Position::default(), |term| Position { term, index })
     }
 
     /// Whether this position is in the log, or was compacted. Same index and term mean the same
     /// prefix (Log Matching, paper §5.3).
     pub(super) fn matches(&self, position: Position) -> bool {
-        position.index < self.start.index || self.term(position.index) == Some(position.term)
+        position.index < self.start.index || self.term_at(position.index) == Some(position.term)
     }
 
     /// Returns the last position that can also be in a log that contains `other`: not after it,
@@ -135,38 +135,38 @@ impl Log {
         if other < self.start || other.index < self.start.index {
             return Position::default();
         }
-        let upto = self.entries.len().min(self.offset(other.index.saturating_add(1)));
+        let upto = self.entries.len().min(self.offset_of(other.index.saturating_add(1)));
         let head = self.entries.get(..upto).unwrap_or_default();
         let fits = head.partition_point(|entry| entry.term <= other.term);
-        self.position(self.start.index + fits as Index)
+        self.position_at(self.start.index + fits as Index)
     }
 
     /// Returns the entries of `from ..= to`, as far as they exist.
-    pub(super) fn range(&self, from: Index, to: Index) -> &[Entry] {
-        let start = if from > self.start.index { self.offset(from) } else { usize::MAX };
-        let end = self.entries.len().min(self.offset(to.saturating_add(1)));
+    pub(super) fn entries_between(&self, from: Index, to: Index) -> &[Entry] {
+        let start = if from > self.start.index { self.offset_of(from) } else { usize::MAX };
+        let end = self.entries.len().min(self.offset_of(to.saturating_add(1)));
         self.entries.get(start..end).unwrap_or_default()
     }
 
     /// Returns how many bytes the entries of `from ..= to` count for.
     pub(super) fn byte_size(&self, from: Index, to: Index) -> usize {
-        self.range(from, to).iter().map(|entry| entry_size(payload_size(entry))).sum()
+        self.entries_between(from, to).iter().map(|entry| entry_size(payload_size(entry))).sum()
     }
 
     /// Returns the entries from an index on that fit into one message.
-    pub(super) fn batch(&self, from: Index) -> Vec<Entry> {
+    pub(super) fn batch_from(&self, from: Index) -> Vec<Entry> {
         let mut bytes = 0;
         let fits = |entry: &&Entry| {
             bytes += payload_size(entry);
             bytes <= MAX_BATCH_BYTES || bytes == payload_size(entry)
         };
-        let entries = self.range(from, Index::MAX).iter();
+        let entries = self.entries_between(from, Index::MAX).iter();
         entries.take(MAX_BATCH_ENTRIES).take_while(fits).cloned().collect()
     }
 
     /// Appends an entry at the end.
     pub(super) fn append(&mut self, term: Term, payload: Payload) -> Entry {
-        let entry = Entry { term, index: self.last().index + 1, payload };
+        let entry = Entry { term, index: self.last_position().index + 1, payload };
         self.index_memberships(core::slice::from_ref(&entry));
         self.entries.push(entry.clone());
         entry
@@ -176,7 +176,7 @@ impl Log {
     /// Only the first real conflict may truncate the log (paper §5.3).
     pub(super) fn count_known(&self, entries: &[Entry]) -> usize {
         let is_known = |entry: &Entry| {
-            entry.index < self.start.index || self.term(entry.index) == Some(entry.term)
+            entry.index < self.start.index || self.term_at(entry.index) == Some(entry.term)
         };
         entries.iter().position(|entry| !is_known(entry)).unwrap_or(entries.len())
     }
@@ -184,7 +184,7 @@ impl Log {
     /// Replaces everything from the index of the first of these entries on.
     pub(super) fn truncate_and_append(&mut self, entries: &[Entry]) {
         if let Some(first) = entries.first() {
-            self.entries.truncate(self.offset(first.index));
+            self.entries.truncate(self.offset_of(first.index));
             // A truncated configuration is no longer in force: the previous one is again
             // (thesis §4.1).
             let kept = self.memberships.partition_point(|(index, _)| *index < first.index);
@@ -198,7 +198,7 @@ impl Log {
     /// Drops everything up to a position of the log that a snapshot contains.
     pub(super) fn compact(&mut self, last: Position) {
         if last.index > self.start.index {
-            let gone = self.entries.len().min(self.offset(last.index.saturating_add(1)));
+            let gone = self.entries.len().min(self.offset_of(last.index.saturating_add(1)));
             self.entries.drain(..gone);
             self.start = last;
             // The configuration in force at `last` stays, as no entry holds it any more.
@@ -238,7 +238,7 @@ mod tests {
     use alloc::vec;
     use proptest::prelude::*;
 
-    fn log(terms: &[Term]) -> Log {
+    fn log_of_terms(terms: &[Term]) -> Log {
         let mut log = Log::new(Position::default(), vec![], (0, Membership::default()));
         for term in terms {
             log.append(*term, Payload::Noop);
@@ -246,33 +246,36 @@ mod tests {
         log
     }
 
-    fn terms(log: &Log) -> Vec<Term> {
+    fn entry_terms(log: &Log) -> Vec<Term> {
         log.entries().iter().map(|entry| entry.term).collect()
     }
 
     #[test]
     fn a_delayed_message_truncates_nothing() {
-        let mut follower = log(&[1, 1, 2, 2]);
-        assert_eq!(follower.count_known(&log(&[1, 1, 2]).entries), 3);
+        let mut follower = log_of_terms(&[1, 1, 2, 2]);
+        assert_eq!(follower.count_known(&log_of_terms(&[1, 1, 2]).entries), 3);
         follower.truncate_and_append(&[]);
-        assert_eq!(terms(&follower), [1, 1, 2, 2]);
+        assert_eq!(entry_terms(&follower), [1, 1, 2, 2]);
     }
 
     #[test]
     fn a_conflict_truncates_from_its_first_entry() {
-        let mut follower = log(&[1, 1, 2, 2]);
-        let leader = log(&[1, 1, 3]).entries;
+        let mut follower = log_of_terms(&[1, 1, 2, 2]);
+        let leader = log_of_terms(&[1, 1, 3]).entries;
         let known = follower.count_known(&leader);
         follower.truncate_and_append(&leader[known..]);
-        assert_eq!((known, terms(&follower)), (2, vec![1, 1, 3]));
+        assert_eq!((known, entry_terms(&follower)), (2, vec![1, 1, 3]));
     }
 
     #[test]
     fn positions_outside_the_log_are_unknown() {
-        let log = log(&[1]);
-        assert_eq!((log.term(0), log.term(1), log.term(2)), (Some(0), Some(1), None));
-        assert_eq!(log.term(Index::MAX), None);
-        assert!(log.range(3, 2).is_empty() && log.range(Index::MAX, Index::MAX).is_empty());
+        let log = log_of_terms(&[1]);
+        assert_eq!((log.term_at(0), log.term_at(1), log.term_at(2)), (Some(0), Some(1), None));
+        assert_eq!(log.term_at(Index::MAX), None);
+        assert!(
+            log.entries_between(3, 2).is_empty()
+                && log.entries_between(Index::MAX, Index::MAX).is_empty()
+        );
         assert!(log.matches(Position::default()) && !log.matches(Position { term: 2, index: 1 }));
     }
 
@@ -282,24 +285,24 @@ mod tests {
         for size in [MAX_BATCH_BYTES * 2, MAX_BATCH_BYTES / 2, MAX_BATCH_BYTES / 2, 1] {
             log.append(1, Payload::Command(vec![0; size]));
         }
-        assert_eq!([1, 2, 4, 5].map(|from| log.batch(from).len()), [1, 2, 1, 0]);
+        assert_eq!([1, 2, 4, 5].map(|from| log.batch_from(from).len()), [1, 2, 1, 0]);
         (0..100).for_each(|_| drop(log.append(1, Payload::Noop)));
-        assert_eq!(log.batch(4).len(), MAX_BATCH_ENTRIES);
+        assert_eq!(log.batch_from(4).len(), MAX_BATCH_ENTRIES);
     }
 
     /// A compacted log answers like the whole log, as far as it still can.
     #[test]
     fn compacted_entries_match_and_the_rest_is_unchanged() {
-        let whole = log(&[1, 1, 2, 2, 3]);
+        let whole = log_of_terms(&[1, 1, 2, 2, 3]);
         for index in 0..=5 {
-            let mut cut = log(&[1, 1, 2, 2, 3]);
-            let start = cut.position(index);
+            let mut cut = log_of_terms(&[1, 1, 2, 2, 3]);
+            let start = cut.position_at(index);
             cut.compact(start);
-            assert_eq!((cut.start(), cut.last()), (start, whole.last()));
-            assert_eq!(cut.entries(), whole.range(index + 1, 5));
+            assert_eq!((cut.start_position(), cut.last_position()), (start, whole.last_position()));
+            assert_eq!(cut.entries(), whole.entries_between(index + 1, 5));
             for other in index..=6 {
-                assert_eq!(cut.term(other), whole.term(other), "{other} after {index}");
-                assert_eq!(cut.range(other + 1, 4), whole.range(other + 1, 4));
+                assert_eq!(cut.term_at(other), whole.term_at(other), "{other} after {index}");
+                assert_eq!(cut.entries_between(other + 1, 4), whole.entries_between(other + 1, 4));
                 for term in start.term..=4 {
                     let position = Position { term, index: other };
                     assert_eq!(cut.matches(position), whole.matches(position));
@@ -309,15 +312,15 @@ mod tests {
             }
             for before in 1..index {
                 let position = Position { term: 9, index: before };
-                assert!(cut.matches(position) && cut.term(before).is_none());
-                assert!(cut.range(before, 5).is_empty());
+                assert!(cut.matches(position) && cut.term_at(before).is_none());
+                assert!(cut.entries_between(before, 5).is_empty());
             }
             assert_eq!(cut.count_known(whole.entries()), 5);
         }
     }
 
     /// Terms that never decrease, as in every log.
-    fn rising() -> impl Strategy<Value = Vec<Term>> {
+    fn nondecreasing_terms() -> impl Strategy<Value = Vec<Term>> {
         let sum = |steps: Vec<Term>| {
             (1..=steps.len()).map(|upto| 1 + steps[..upto].iter().sum::<Term>()).collect()
         };
@@ -326,17 +329,17 @@ mod tests {
 
     /// The same result as `find_conflict_by_term`, by linear search.
     fn find_linearly(log: &Log, other: Position) -> Position {
-        let fits = |index: &Index| log.term(*index).is_some_and(|term| term <= other.term);
+        let fits = |index: &Index| log.term_at(*index).is_some_and(|term| term <= other.term);
         let index = (1..=other.index).rev().find(fits).unwrap_or(0);
-        log.position(index)
+        log.position_at(index)
     }
 
     proptest! {
         #[test]
         fn binary_search_agrees_with_linear_search(
-            terms in rising(), term in 0u64..20, index in 0u64..20
+            terms in nondecreasing_terms(), term in 0u64..20, index in 0u64..20
         ) {
-            let (log, other) = (log(&terms), Position { term, index });
+            let (log, other) = (log_of_terms(&terms), Position { term, index });
             prop_assert_eq!(log.find_conflict_by_term(other), find_linearly(&log, other));
         }
 
@@ -345,17 +348,17 @@ mod tests {
         /// are terms.
         #[test]
         fn backtracking_finds_the_common_prefix(
-            common in rising(), leader in rising(), follower in rising()
+            common in nondecreasing_terms(), leader in nondecreasing_terms(), follower in nondecreasing_terms()
         ) {
             let base = common.last().copied().unwrap_or(0);
             let tail = |terms: &[Term], parity| {
                 let own = terms.iter().map(|t| base + 2 * t + parity);
-                log(&common.iter().copied().chain(own).collect::<Vec<_>>())
+                log_of_terms(&common.iter().copied().chain(own).collect::<Vec<_>>())
             };
             let (ours, theirs) = (tail(&leader, 0), tail(&follower, 1));
-            let mut terms = terms(&theirs);
+            let mut terms = entry_terms(&theirs);
             terms.dedup();
-            let (mut position, mut exchanges) = (ours.last(), 1);
+            let (mut position, mut exchanges) = (ours.last_position(), 1);
             while !theirs.matches(position) {
                 let hint = theirs.find_conflict_by_term(position);
                 let next = ours.find_conflict_by_term(hint);

@@ -181,7 +181,7 @@ mod tests {
     use alloc::vec;
     use proptest::prelude::*;
 
-    fn set(ids: &[ServerId]) -> BTreeSet<ServerId> {
+    fn id_set(ids: &[ServerId]) -> BTreeSet<ServerId> {
         ids.iter().copied().collect()
     }
 
@@ -190,17 +190,17 @@ mod tests {
         let three = Membership::from_voters(&[1, 2, 3]);
         let change = MembershipChange {
             add_voters: vec!["d".into()],
-            remove: set(&[2]),
+            remove: id_set(&[2]),
             ..MembershipChange::default()
         };
         let joining = three.begin_change(&change).expect("a valid change");
-        assert_eq!((&joining.voters, &joining.joining), (&three.voters, &set(&[4])));
+        assert_eq!((&joining.voters, &joining.joining), (&three.voters, &id_set(&[4])));
         let joint = joining.enter_joint();
-        assert_eq!((&joint.voters, &joint.outgoing), (&set(&[1, 3, 4]), &three.voters));
+        assert_eq!((&joint.voters, &joint.outgoing), (&id_set(&[1, 3, 4]), &three.voters));
         let settled = joint.leave_joint();
         assert_eq!(
             (&settled.voters, settled.is_joint(), settled.next),
-            (&set(&[1, 3, 4]), false, 5)
+            (&id_set(&[1, 3, 4]), false, 5)
         );
         assert_eq!(settled.contacts.keys().copied().collect::<Vec<_>>(), [4]);
     }
@@ -209,21 +209,23 @@ mod tests {
     fn removing_a_joining_member_keeps_the_voter_it_would_replace() {
         let change = MembershipChange {
             add_voters: vec!["d".into()],
-            remove: set(&[2]),
+            remove: id_set(&[2]),
             ..MembershipChange::default()
         };
         let joining =
             Membership::from_voters(&[1, 2, 3]).begin_change(&change).expect("a valid change");
-        let back = MembershipChange { remove: set(&[4]), ..MembershipChange::default() };
+        let back = MembershipChange { remove: id_set(&[4]), ..MembershipChange::default() };
         let after = joining.begin_change(&back).expect("a valid change");
-        assert_eq!((after.voters, after.leaving, after.next), (set(&[1, 2, 3]), set(&[]), 5));
+        assert_eq!((after.voters, after.leaving, after.next), (id_set(&[1, 2, 3]), id_set(&[]), 5));
     }
 
     #[test]
     fn rejects_changes_without_effect_or_voters() {
         let one = Membership::from_voters(&[1]);
-        let remove =
-            |ids: &[ServerId]| MembershipChange { remove: set(ids), ..MembershipChange::default() };
+        let remove = |ids: &[ServerId]| MembershipChange {
+            remove: id_set(ids),
+            ..MembershipChange::default()
+        };
         assert_eq!(one.begin_change(&remove(&[1])), Err(ChangeError::NoVoters));
         assert_eq!(one.begin_change(&remove(&[2])), Err(ChangeError::NotAMember(2)));
         assert_eq!(one.begin_change(&MembershipChange::default()), Err(ChangeError::NoChange));

@@ -78,17 +78,17 @@ impl Progress {
     }
 
     /// Returns up to where the peer durably holds the leader's log.
-    pub(super) fn matched(&self) -> Index {
+    pub(super) fn match_index(&self) -> Index {
         self.matched
     }
 
     /// Returns the first entry to send next.
-    pub(super) fn next(&self) -> Index {
+    pub(super) fn next_index(&self) -> Index {
         self.next
     }
 
     /// Returns the latest read round that the peer answered.
-    pub(super) fn round(&self) -> u64 {
+    pub(super) fn answered_round(&self) -> u64 {
         self.round
     }
 
@@ -187,7 +187,7 @@ impl Progress {
     pub(super) fn accept_in_round(&mut self, round: u64, current: u64, index: Index) -> bool {
         // A delayed acknowledgement from before the peer lost its disk would count entries that
         // it no longer holds.
-        let grew = round >= self.min_trusted_round && self.accept(index);
+        let grew = round >= self.min_trusted_round && self.record_accepted(index);
         if grew {
             self.matched_round = current;
         }
@@ -212,7 +212,7 @@ impl Progress {
     }
 
     /// Records that the logs match up to `index`; returns whether `matched` grew.
-    pub(super) fn accept(&mut self, index: Index) -> bool {
+    pub(super) fn record_accepted(&mut self, index: Index) -> bool {
         // `matched` is monotonic: a delayed acknowledgement must not lower it, or the commit rule
         // would count this peer for less than it holds.
         if index <= self.matched {
@@ -234,7 +234,7 @@ impl Progress {
     }
 
     /// Records that the peer lacks the entry `rejected`, and that the logs may match up to `hint`.
-    pub(super) fn reject(&mut self, rejected: Index, hint: Index) {
+    pub(super) fn record_rejected(&mut self, rejected: Index, hint: Index) {
         // Only the rejection of the message in flight counts. A delayed one would move `next`
         // back again and again, and replication would not get on.
         let expected = match self.mode {
@@ -276,9 +276,9 @@ impl Progress {
 mod tests {
     use super::*;
 
-    fn replicating(matched: Index) -> Progress {
+    fn replicating_progress(matched: Index) -> Progress {
         let mut progress = Progress::new(matched);
-        assert!(progress.accept(matched));
+        assert!(progress.record_accepted(matched));
         progress
     }
 
@@ -287,7 +287,7 @@ mod tests {
         let mut progress = Progress::new(5);
         progress.record_sent(6);
         assert_eq!(
-            (progress.can_send(), progress.next(), progress.heartbeat_index()),
+            (progress.can_send(), progress.next_index(), progress.heartbeat_index()),
             (false, 6, 0)
         );
         progress.on_heartbeat();
@@ -296,48 +296,54 @@ mod tests {
 
     #[test]
     fn the_window_fills_and_empties() {
-        let mut progress = replicating(5);
+        let mut progress = replicating_progress(5);
         for last in 6..6 + MAX_IN_FLIGHT as Index {
             assert!(progress.can_send());
             progress.record_sent(last);
         }
         assert!(!progress.can_send());
-        assert!(progress.accept(7) && progress.can_send());
-        assert_eq!((progress.matched(), progress.heartbeat_index(), progress.next()), (7, 7, 22));
+        assert!(progress.record_accepted(7) && progress.can_send());
+        assert_eq!(
+            (progress.match_index(), progress.heartbeat_index(), progress.next_index()),
+            (7, 7, 22)
+        );
     }
 
     #[test]
     fn late_and_repeated_replies_change_nothing() {
-        let mut progress = replicating(5);
+        let mut progress = replicating_progress(5);
         progress.record_sent(8);
-        progress.reject(5, 2);
-        progress.reject(20, 2);
-        assert!(!progress.accept(5) && !progress.accept(3));
-        assert_eq!((progress.matched(), progress.next()), (5, 9));
-        progress.reject(8, 4);
-        assert_eq!((progress.matched(), progress.next(), progress.can_send()), (5, 6, true));
+        progress.record_rejected(5, 2);
+        progress.record_rejected(20, 2);
+        assert!(!progress.record_accepted(5) && !progress.record_accepted(3));
+        assert_eq!((progress.match_index(), progress.next_index()), (5, 9));
+        progress.record_rejected(8, 4);
+        assert_eq!(
+            (progress.match_index(), progress.next_index(), progress.can_send()),
+            (5, 6, true)
+        );
         progress.record_sent(8);
-        progress.reject(8, 4);
+        progress.record_rejected(8, 4);
         assert!(!progress.can_send());
     }
 
     #[test]
     fn a_hint_beyond_the_rejected_index_still_steps_back() {
         let mut progress = Progress::new(9);
-        progress.reject(9, 30);
-        assert_eq!(progress.next(), 9);
-        progress.reject(8, 3);
-        assert_eq!(progress.next(), 4);
+        progress.record_rejected(9, 30);
+        assert_eq!(progress.next_index(), 9);
+        progress.record_rejected(8, 3);
+        assert_eq!(progress.next_index(), 4);
     }
 
     #[test]
     fn two_heartbeats_without_a_reply_mean_loss() {
-        let mut progress = replicating(5);
+        let mut progress = replicating_progress(5);
         progress.record_sent(7);
         progress.on_heartbeat();
-        assert_eq!(progress.next(), 8);
+        assert_eq!(progress.next_index(), 8);
         progress.on_heartbeat();
-        assert_eq!((progress.next(), progress.can_send()), (6, true));
+        assert_eq!((progress.next_index(), progress.can_send()), (6, true));
     }
 
     #[test]
@@ -350,19 +356,22 @@ mod tests {
                 && progress.has_lost_entries(5, 4)
         );
         progress.reset_after_loss(2, 4);
-        assert_eq!((progress.matched(), progress.next(), progress.can_send()), (0, 3, true));
+        assert_eq!(
+            (progress.match_index(), progress.next_index(), progress.can_send()),
+            (0, 3, true)
+        );
         assert!(!progress.accept_in_round(3, 4, 5) && progress.accept_in_round(4, 4, 5));
     }
 
     #[test]
     fn a_peer_that_answers_heartbeats_gets_longer() {
-        let mut progress = replicating(5);
+        let mut progress = replicating_progress(5);
         progress.record_sent(7);
         let mut heartbeats_until_free = || {
             (1..).find(|_| {
                 progress.record_reply(0);
                 progress.on_heartbeat();
-                progress.next() == 6 && progress.can_send()
+                progress.next_index() == 6 && progress.can_send()
             })
         };
         assert_eq!(heartbeats_until_free(), Some(MAX_STALLED_HEARTBEATS + 1));

@@ -15,11 +15,11 @@ impl Random {
     /// the same timeouts and split every vote.
     pub(super) fn new(seed: u64, id: ServerId) -> Self {
         let mut own = Self(id);
-        Self(seed ^ own.next())
+        Self(seed ^ own.next_u64())
     }
 
     /// Draws the next number.
-    pub(super) fn next(&mut self) -> u64 {
+    pub(super) fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -28,7 +28,7 @@ impl Random {
 
     /// Draws a timeout from `base .. 2 * base`, as etcd does.
     pub(super) fn draw_timeout(&mut self, base: u32) -> u32 {
-        let jitter = self.next() % u64::from(base.max(1));
+        let jitter = self.next_u64() % u64::from(base.max(1));
         base.max(1).saturating_add(jitter as u32)
     }
 }
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn servers_with_the_same_seed_draw_different_numbers() {
-        let draw = |id| Random::new(7, id).next();
+        let draw = |id| Random::new(7, id).next_u64();
         assert!(draw(1) != draw(2) && draw(2) != draw(3));
     }
 }

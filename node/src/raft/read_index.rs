@@ -15,16 +15,16 @@ use super::types::{Index, ServerId, Token};
 
 impl Raft {
     /// Handles a client's linearizable read.
-    pub(super) fn read(&mut self, token: Token) {
+    pub(super) fn handle_read(&mut self, token: Token) {
         if matches!(self.state, RoleState::Leader(_)) {
             self.queue_read(ReadOrigin::Client(token));
-        } else if self.config.has(Bug::FollowerReads) {
+        } else if self.config.has_bug(Bug::FollowerReads) {
             // Seeded bug: a follower's commit index may be behind the leader's, so the read can
             // miss acknowledged writes (thesis §6.4).
             self.effects.push(Effect::ReadReady { token, index: self.commit_index });
         } else if let Some(leader) = self.leader {
-            let request = self.forwarded_reads.open(token, self.ticks);
-            self.send(leader, Content::ReadIndex { request }, 0);
+            let request = self.forwarded_reads.open_request(token, self.ticks);
+            self.send_message(leader, Content::ReadIndex { request }, 0);
         } else {
             self.effects.push(Effect::ReadFailed { token });
         }
@@ -35,14 +35,14 @@ impl Raft {
         if matches!(self.state, RoleState::Leader(_)) {
             self.queue_read(ReadOrigin::Peer { id: from, request });
         } else {
-            self.send(from, Content::ReadIndexReply { request, index: None }, 0);
+            self.send_message(from, Content::ReadIndexReply { request, index: None }, 0);
         }
     }
 
     /// Handles the leader's reply.
     pub(super) fn on_read_index_reply(&mut self, request: u64, index: Option<Index>) {
         // A repeated reply, or one whose read expired: the client has its answer.
-        let Some(token) = self.forwarded_reads.close(request) else { return };
+        let Some(token) = self.forwarded_reads.close_request(request) else { return };
         self.effects.push(match index {
             Some(index) => Effect::ReadReady { token, index },
             None => Effect::ReadFailed { token },
@@ -52,12 +52,12 @@ impl Raft {
     fn queue_read(&mut self, origin: ReadOrigin) {
         // Seeded bug: the leader serves the read at once. A deposed leader that has not noticed
         // yet then returns old values (thesis §6.4).
-        if self.config.has(Bug::StaleReads) {
+        if self.config.has_bug(Bug::StaleReads) {
             return self.answer_read(origin, self.commit_index);
         }
         let since = self.ticks;
         if let RoleState::Leader(leading) = &mut self.state {
-            leading.reads.queue(PendingRead { origin, since });
+            leading.reads.queue_read(PendingRead { origin, since });
         }
         self.start_read_round();
     }
@@ -74,7 +74,7 @@ impl Raft {
         let RoleState::Leader(leading) = &mut self.state else { return };
         if leading.reads.start_next(index) {
             if self.config.lease_reads {
-                leading.lease.start_round(leading.reads.current(), now);
+                leading.lease.start_round(leading.reads.latest_round(), now);
             }
             for peer in self.peer_ids() {
                 self.send_heartbeat(peer);
@@ -87,11 +87,11 @@ impl Raft {
     pub(super) fn complete_read_round(&mut self) {
         let me = self.config.id;
         let RoleState::Leader(LeaderState { reads, peers, .. }) = &mut self.state else { return };
-        let current = reads.current();
+        let current = reads.latest_round();
         // A majority of each set of a joint configuration: any later leader needs a vote from one
         // of these servers, which were still in this term (thesis §6.4, step 3).
         let answered = self.log.membership().quorum_index(|id| match peers.get(&id) {
-            Some(progress) => progress.round(),
+            Some(progress) => progress.answered_round(),
             None if id == me => current,
             None => 0,
         });
@@ -116,7 +116,7 @@ impl Raft {
         match origin {
             ReadOrigin::Client(token) => self.effects.push(Effect::ReadReady { token, index }),
             ReadOrigin::Peer { id, request } => {
-                self.send(id, Content::ReadIndexReply { request, index: Some(index) }, 0);
+                self.send_message(id, Content::ReadIndexReply { request, index: Some(index) }, 0);
             }
         }
     }
@@ -127,7 +127,7 @@ impl Raft {
         let start = self.ticks.saturating_sub(u64::from(self.config.election_ticks));
         if let RoleState::Leader(leading) = &mut self.state {
             let late = leading.reads.take_expired(start);
-            let clients = late.into_iter().filter_map(|read| read.origin.client());
+            let clients = late.into_iter().filter_map(|read| read.origin.client_token());
             self.effects.extend(clients.map(|token| Effect::ReadExpired { token }));
         }
         let late = self.forwarded_reads.take_expired(start);

@@ -13,7 +13,7 @@ pub(super) enum ReadOrigin {
 }
 
 impl ReadOrigin {
-    pub(super) fn client(self) -> Option<Token> {
+    pub(super) fn client_token(self) -> Option<Token> {
         match self {
             Self::Client(token) => Some(token),
             Self::Peer { .. } => None,
@@ -42,13 +42,13 @@ pub(super) struct ReadRounds {
 
 impl ReadRounds {
     /// Returns the number of the latest round, which every append carries.
-    pub(super) fn current(&self) -> u64 {
+    pub(super) fn latest_round(&self) -> u64 {
         self.current
     }
 
     /// Adds a read to the next round. The open round's messages may have left before the read
     /// began, so answers to them prove nothing about it (thesis §6.4).
-    pub(super) fn queue(&mut self, read: PendingRead) {
+    pub(super) fn queue_read(&mut self, read: PendingRead) {
         self.next.push(read);
     }
 
@@ -85,7 +85,7 @@ impl ReadRounds {
     /// Returns the tokens of this server's own clients.
     pub(super) fn into_client_tokens(self) -> impl Iterator<Item = Token> {
         let open = self.open.map(|(_, reads)| reads).unwrap_or_default();
-        open.into_iter().chain(self.next).filter_map(|read| read.origin.client())
+        open.into_iter().chain(self.next).filter_map(|read| read.origin.client_token())
     }
 }
 
@@ -106,7 +106,7 @@ impl ForwardedReads {
     }
 
     /// Opens a request; returns its number.
-    pub(super) fn open(&mut self, token: Token, now: u64) -> u64 {
+    pub(super) fn open_request(&mut self, token: Token, now: u64) -> u64 {
         let request = self.next;
         self.next = request.wrapping_add(1);
         self.open.insert(request, (token, now));
@@ -114,7 +114,7 @@ impl ForwardedReads {
     }
 
     /// Closes a request; `None` if it is not open, as for a repeated reply.
-    pub(super) fn close(&mut self, request: u64) -> Option<Token> {
+    pub(super) fn close_request(&mut self, request: u64) -> Option<Token> {
         self.open.remove(&request).map(|(token, _)| token)
     }
 

@@ -20,12 +20,12 @@ const MAX_UNCOMMITTED_BYTES: usize = 16 << 20;
 
 impl Raft {
     /// Handles a client's command.
-    pub(super) fn propose(&mut self, token: Token, command: Vec<u8>) {
+    pub(super) fn propose_command(&mut self, token: Token, command: Vec<u8>) {
         if !self.can_propose(entry_size(command.len())) {
             return self.effects.push(Effect::Refused { token, leader: self.leader });
         }
         let index = self.append_entry(Payload::Command(command));
-        if self.config.has(Bug::EarlyAck) {
+        if self.config.has_bug(Bug::EarlyAck) {
             // Seeded bug: acknowledged before a majority holds it, so a new leader can lack it.
             self.effects.push(Effect::Acknowledge { token, index });
         } else if let RoleState::Leader(leading) = &mut self.state {
@@ -59,7 +59,7 @@ impl Raft {
         if let RoleState::Leader(leading) = &mut self.state {
             leading.uncommitted_bytes += self.log.byte_size(index, index);
         }
-        self.persist(None, [entry].into());
+        self.persist_changes(None, [entry].into());
         index
     }
 
@@ -76,7 +76,7 @@ impl Raft {
         // followers that still hear it would elect no other leader (thesis §6.2; removed by the
         // three bugs named here).
         let unchecked = [Bug::LoneHeartbeats, Bug::NoCheckQuorum, Bug::StaleReads];
-        if !has_quorum && !unchecked.into_iter().any(|bug| self.config.has(bug)) {
+        if !has_quorum && !unchecked.into_iter().any(|bug| self.config.has_bug(bug)) {
             self.become_follower(None);
         } else if due {
             self.broadcast_heartbeat();
@@ -94,8 +94,9 @@ impl Raft {
         let RoleState::Leader(leading) = &mut self.state else { return };
         leading.heartbeat_elapsed = 0;
         // With leases every heartbeat begins a round, so that its answers extend the lease.
-        if self.config.lease_reads && leading.reads.start_empty_round(leading.reads.current()) {
-            leading.lease.start_round(leading.reads.current(), now);
+        if self.config.lease_reads && leading.reads.start_empty_round(leading.reads.latest_round())
+        {
+            leading.lease.start_round(leading.reads.latest_round(), now);
         }
         leading.peers.values_mut().for_each(Progress::on_heartbeat);
         for peer in self.peer_ids() {
@@ -119,7 +120,7 @@ impl Raft {
     pub(super) fn send_append(&mut self, to: ServerId) -> bool {
         let mut sent = false;
         while let Some(content) = self.next_append(to) {
-            self.send(to, content, 0);
+            self.send_message(to, content, 0);
             sent = true;
         }
         sent
@@ -130,20 +131,20 @@ impl Raft {
             return None;
         };
         let progress = peers.get_mut(&to)?;
-        let first = progress.next();
+        let first = progress.next_index();
         // `<=`, as the entry at `start` is compacted too: sending from behind it would skip
         // entries that the peer lacks (paper §7).
-        if first <= self.log.start().index {
+        if first <= self.log.start_position().index {
             return self.next_snapshot_chunk(to);
         }
-        let entries = if progress.can_send() { self.log.batch(first) } else { return None };
+        let entries = if progress.can_send() { self.log.batch_from(first) } else { return None };
         progress.record_sent(entries.last()?.index);
-        let previous = self.log.position(first.saturating_sub(1));
+        let previous = self.log.position_at(first.saturating_sub(1));
         Some(Content::AppendEntries(AppendEntries {
             previous,
             entries,
             commit: self.commit_index,
-            round: reads.current(),
+            round: reads.latest_round(),
         }))
     }
 
@@ -152,20 +153,20 @@ impl Raft {
     pub(super) fn send_heartbeat(&mut self, to: ServerId) {
         let RoleState::Leader(leading) = &self.state else { return };
         let Some(progress) = leading.peers.get(&to) else { return };
-        let previous = self.log.position(progress.heartbeat_index());
-        let (commit, round) = (self.commit_index, leading.reads.current());
+        let previous = self.log.position_at(progress.heartbeat_index());
+        let (commit, round) = (self.commit_index, leading.reads.latest_round());
         let append = AppendEntries { previous, entries: [].into(), commit, round };
-        self.send(to, Content::AppendEntries(append), 0);
+        self.send_message(to, Content::AppendEntries(append), 0);
     }
 
     /// Handles an acknowledgement: the peer's log matches up to `index`.
     pub(super) fn on_append_accepted(&mut self, from: ServerId, index: Index, round: u64) {
-        let last = self.log.last().index;
+        let last = self.log.last_position().index;
         let RoleState::Leader(LeaderState { peers, reads, .. }) = &mut self.state else { return };
         // A server that is no member any more: its acknowledgements count for nothing.
         let Some(progress) = peers.get_mut(&from) else { return };
         progress.record_reply(round);
-        if progress.accept_in_round(round, reads.current(), index.min(last)) {
+        if progress.accept_in_round(round, reads.latest_round(), index.min(last)) {
             self.advance_commit();
         }
         self.complete_read_round();
@@ -185,7 +186,7 @@ impl Raft {
         let RoleState::Leader(LeaderState { peers, reads, .. }) = &mut self.state else { return };
         let Some(progress) = peers.get_mut(&from) else { return };
         progress.record_reply(round);
-        let acknowledged = progress.matched();
+        let acknowledged = progress.match_index();
         if progress.has_lost_entries(rejected, round) {
             // The peer lacks what it acknowledged: its disk lost entries. Its acknowledgements so
             // far must not commit anything more.
@@ -196,7 +197,7 @@ impl Raft {
             // was sent after the acknowledgement.
             reads.start_empty_round(round);
         } else {
-            progress.reject(rejected, hint.index);
+            progress.record_rejected(rejected, hint.index);
         }
         self.complete_read_round();
         self.send_append(from);

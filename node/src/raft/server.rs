@@ -63,7 +63,7 @@ impl Raft {
         let mut hard_state = stored.hard_state;
         // Seeded bug: a server that forgets its vote can vote twice in one term and so elect two
         // leaders (paper §5.2).
-        if config.has(Bug::ForgetVote) {
+        if config.has_bug(Bug::ForgetVote) {
             hard_state.voted_for = None;
         }
         let base = match &stored.snapshot {
@@ -73,7 +73,7 @@ impl Raft {
         let log = Log::new(stored.start, stored.entries, base);
         let mut raft = Self {
             hard_state,
-            writes: WriteTracker::new(log.last().index),
+            writes: WriteTracker::new(log.last_position().index),
             log,
             // The commit index is not durable: it is learned again from the leader (figure 2).
             commit_index: 0,
@@ -89,12 +89,12 @@ impl Raft {
             election_elapsed: 0,
             election_timeout: 0,
             snapshots: SnapshotState::default(),
-            forwarded_reads: ForwardedReads::new(random.next()),
+            forwarded_reads: ForwardedReads::new(random.next_u64()),
             effects: Vec::new(),
             random,
             config,
         };
-        raft.recover(stored.snapshot);
+        raft.recover_snapshot(stored.snapshot);
         raft.reset_election_timer();
         raft
     }
@@ -107,11 +107,11 @@ impl Raft {
         self.deliver_committed();
         match input {
             Input::Tick => self.tick(),
-            Input::Receive { from, message } => self.receive(from, message),
-            Input::Propose { token, command } => self.propose(token, command),
+            Input::Receive { from, message } => self.receive_message(from, message),
+            Input::Propose { token, command } => self.propose_command(token, command),
             Input::ChangeMembership { token, change } => self.change_membership(token, &change),
             Input::TransferLeadership { to } => self.transfer_leadership(to),
-            Input::Read { token } => self.read(token),
+            Input::Read { token } => self.handle_read(token),
             Input::LeaseRead { token } => self.read_with_lease(token),
             Input::MissedTicks { ticks } => self.add_missed_ticks(ticks),
             Input::Persisted { sequence } => self.on_persisted(sequence),
@@ -131,7 +131,7 @@ impl Raft {
     }
 
     /// Compares terms (paper §5.1), then dispatches the message.
-    fn receive(&mut self, from: ServerId, message: Message) {
+    fn receive_message(&mut self, from: ServerId, message: Message) {
         let Message { term, content } = message;
         // The sender need not be in this server's configuration: a new leader may be a member
         // that this log does not name yet. Its votes and acknowledgements count only if it is.
@@ -179,7 +179,7 @@ impl Raft {
             role: self.role(),
             term: self.term(),
             leader: self.leader,
-            last_index: self.log.last().index,
+            last_index: self.log.last_position().index,
             commit_index: self.commit_index,
         }
     }
@@ -195,18 +195,18 @@ impl Raft {
     }
 
     /// Returns the position up to which the log was compacted.
-    pub fn start(&self) -> Position {
-        self.log.start()
+    pub fn log_start(&self) -> Position {
+        self.log.start_position()
     }
 
     /// Sends a message once the `Persist` with sequence number `after` is durable.
-    pub(super) fn send(&mut self, to: ServerId, content: Content, after: u64) {
+    pub(super) fn send_message(&mut self, to: ServerId, content: Content, after: u64) {
         let message = Message { term: self.term(), content };
         self.effects.push(Effect::Send { to, message, after });
     }
 
     /// Writes a hard state or entries to stable storage.
-    pub(super) fn persist(&mut self, hard_state: Option<HardState>, entries: Vec<Entry>) {
+    pub(super) fn persist_changes(&mut self, hard_state: Option<HardState>, entries: Vec<Entry>) {
         let sequence = self.writes.begin_write(hard_state.is_some(), &entries);
         self.emit_persist(Persist { sequence, hard_state, entries, snapshot: None, start: None });
     }
@@ -216,14 +216,14 @@ impl Raft {
         self.effects.push(Effect::Persist(persist));
         // Seeded bug: votes and acknowledgements leave before their write is durable, so a power
         // loss takes back what others have counted (thesis §3.8).
-        if self.config.has(Bug::NoFsync) {
-            self.writes.complete(sequence);
+        if self.config.has_bug(Bug::NoFsync) {
+            self.writes.record_durable(sequence);
         }
     }
 
     /// Counts this server's own vote and entries, which had to become durable first.
     fn on_persisted(&mut self, sequence: u64) {
-        self.writes.complete(sequence);
+        self.writes.record_durable(sequence);
         self.count_own_vote();
         self.advance_commit();
     }

@@ -20,7 +20,7 @@ impl Raft {
     /// Brings the log in line with the snapshot found on disk. A snapshot becomes durable before
     /// the log is replaced. After a crash in between, a leader's snapshot stands beside a log that
     /// does not lead up to it; new entries must not be appended to that log.
-    pub(super) fn recover(&mut self, snapshot: Option<Snapshot>) {
+    pub(super) fn recover_snapshot(&mut self, snapshot: Option<Snapshot>) {
         let Some(snapshot) = snapshot else { return };
         let last = snapshot.last;
         self.snapshots.set_latest(snapshot.clone());
@@ -29,17 +29,19 @@ impl Raft {
         if !self.log.matches(last) {
             self.log.restore(last, snapshot.membership.clone());
             let sequence = self.writes.begin_restore(last.index);
-            self.checkpoint(sequence, Some(snapshot));
+            self.write_checkpoint(sequence, Some(snapshot));
         }
     }
 
     /// Asks the runtime for a snapshot once enough entries were delivered since the last one.
     pub(super) fn request_snapshot(&mut self) {
         let Compaction { entries, bytes, .. } = self.config.compaction;
-        let many = self.delivered.saturating_sub(self.snapshots.last().index) >= entries.max(1);
+        let many =
+            self.delivered.saturating_sub(self.snapshots.last_position().index) >= entries.max(1);
         let large = bytes > 0 && self.snapshots.bytes_since >= bytes;
-        let last = self.log.position(self.delivered);
-        let due = entries > 0 && (many || large) && last.index > self.snapshots.last().index;
+        let last = self.log.position_at(self.delivered);
+        let due =
+            entries > 0 && (many || large) && last.index > self.snapshots.last_position().index;
         // Not while a peer receives the last one: it would have to start over, and with frequent
         // snapshots it would never finish.
         if due && !self.snapshots.requested && !self.is_sending_snapshot() {
@@ -60,7 +62,7 @@ impl Raft {
         self.snapshots.requested = false;
         // A leader's newer snapshot may have arrived meanwhile; an older one must not replace it.
         // A snapshot beyond `delivered` cannot be of this state machine.
-        if last.index <= self.snapshots.last().index || last.index > self.delivered {
+        if last.index <= self.snapshots.last_position().index || last.index > self.delivered {
             return;
         }
         // The configuration at `last`, not the latest: that one may be uncommitted, and a server
@@ -69,27 +71,27 @@ impl Raft {
         let snapshot = Snapshot { last, membership, data: data.into() };
         self.snapshots.set_latest(snapshot.clone());
         let keep = last.index.saturating_sub(self.config.compaction.keep_entries);
-        let start = self.log.position(keep.max(self.log.start().index));
+        let start = self.log.position_at(keep.max(self.log.start_position().index));
         self.log.compact(start);
         let sequence = self.writes.begin_checkpoint();
-        self.checkpoint(sequence, Some(snapshot));
+        self.write_checkpoint(sequence, Some(snapshot));
     }
 
     /// Writes the whole log again; the last snapshot stays where it is.
     pub(super) fn rewrite_log(&mut self) {
         let sequence = self.writes.begin_checkpoint();
-        self.checkpoint(sequence, None);
+        self.write_checkpoint(sequence, None);
     }
 
     /// Writes a snapshot, if there is a new one, and the whole log after its start. The hard state
     /// is written too, as everything before may be deleted.
-    fn checkpoint(&mut self, sequence: u64, snapshot: Option<Snapshot>) {
+    fn write_checkpoint(&mut self, sequence: u64, snapshot: Option<Snapshot>) {
         self.emit_persist(Persist {
             sequence,
             hard_state: Some(self.hard_state),
             entries: self.log.entries().to_vec(),
             snapshot,
-            start: Some(self.log.start()),
+            start: Some(self.log.start_position()),
         });
     }
 
@@ -110,7 +112,7 @@ impl Raft {
             size: data.len() as u64,
             offset,
             data: chunk,
-            round: reads.current(),
+            round: reads.latest_round(),
         }))
     }
 
@@ -146,26 +148,26 @@ impl Raft {
         // and that clients have read. This log matches up to the commit index, so it says so.
         if last.index <= self.commit_index {
             let after = self.writes.entry_barrier(last.index);
-            self.send(from, Content::AppendAccepted { index: last.index, round }, after);
+            self.send_message(from, Content::AppendAccepted { index: last.index, round }, after);
         } else if let Some(data) = self.snapshots.add_chunk(from, chunk) {
-            self.install(Snapshot { last, membership, data: data.into() });
+            self.install_snapshot(Snapshot { last, membership, data: data.into() });
             // Acknowledged once durable, like entries: the leader counts it towards a majority.
             let after = self.writes.entry_barrier(last.index);
-            self.send(from, Content::AppendAccepted { index: last.index, round }, after);
+            self.send_message(from, Content::AppendAccepted { index: last.index, round }, after);
         } else {
-            let received = self.snapshots.received();
-            self.send(from, Content::SnapshotReceived { last, received, round }, 0);
+            let received = self.snapshots.received_bytes();
+            self.send_message(from, Content::SnapshotReceived { last, received, round }, 0);
         }
     }
 
     /// Replaces the state machine by the leader's snapshot.
-    fn install(&mut self, snapshot: Snapshot) {
+    fn install_snapshot(&mut self, snapshot: Snapshot) {
         let last = snapshot.last;
         // Entries after the snapshot stay only if the log holds its last entry (paper §7).
         // Otherwise they are another leader's, and would look committed behind the snapshot
         // (removed by --unsafe keep-tail).
         let agrees = self.log.matches(last);
-        let sequence = if agrees || self.config.has(Bug::KeepTail) {
+        let sequence = if agrees || self.config.has_bug(Bug::KeepTail) {
             self.log.compact(last);
             if agrees {
                 self.writes.begin_checkpoint()
@@ -180,6 +182,6 @@ impl Raft {
         self.leader_match = self.leader_match.max(last.index);
         (self.commit_index, self.delivered) = (last.index, last.index);
         self.effects.push(Effect::Restore { snapshot: snapshot.clone() });
-        self.checkpoint(sequence, Some(snapshot));
+        self.write_checkpoint(sequence, Some(snapshot));
     }
 }

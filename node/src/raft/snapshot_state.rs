@@ -28,7 +28,7 @@ struct IncomingSnapshot {
 
 impl SnapshotState {
     /// Returns the last entry that the last snapshot contains.
-    pub(super) fn last(&self) -> Position {
+    pub(super) fn last_position(&self) -> Position {
         self.latest.as_ref().map_or(Position::default(), |snapshot| snapshot.last)
     }
 
@@ -43,7 +43,7 @@ impl SnapshotState {
     }
 
     /// Returns how many bytes of the leader's snapshot were received.
-    pub(super) fn received(&self) -> u64 {
+    pub(super) fn received_bytes(&self) -> u64 {
         self.incoming.as_ref().map_or(0, |incoming| incoming.data.len() as u64)
     }
 

@@ -23,8 +23,9 @@ impl Raft {
     pub fn is_ready_to_lead(&self, to: ServerId) -> bool {
         let RoleState::Leader(leading) = &self.state else { return false };
         let lately = 3 * self.config.heartbeat_ticks;
-        let ready =
-            |peer: &Progress| peer.replied_within(lately) && peer.matched() >= self.commit_index;
+        let ready = |peer: &Progress| {
+            peer.replied_within(lately) && peer.match_index() >= self.commit_index
+        };
         self.can_transfer_to(to) && leading.peers.get(&to).is_some_and(ready)
     }
 
@@ -42,10 +43,10 @@ impl Raft {
 
     /// Sends TimeoutNow once the target holds the whole log.
     pub(super) fn continue_transfer(&mut self) {
-        let last = self.log.last().index;
+        let last = self.log.last_position().index;
         let RoleState::Leader(leading) = &mut self.state else { return };
         let Some(transfer) = &mut leading.transfer else { return };
-        let matched = leading.peers.get(&transfer.to).map_or(0, Progress::matched);
+        let matched = leading.peers.get(&transfer.to).map_or(0, Progress::match_index);
         // With a shorter log the target would lose its election to the other voters, and the
         // cluster would be without a leader for nothing (paper §5.4.1).
         if matched == last && !transfer.sent {
@@ -55,7 +56,7 @@ impl Raft {
             // late, so the lease stays revoked for the rest of the term.
             leading.lease.revoke();
             let to = transfer.to;
-            self.send(to, Content::TimeoutNow, 0);
+            self.send_message(to, Content::TimeoutNow, 0);
         }
     }
 

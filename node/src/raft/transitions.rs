@@ -73,7 +73,7 @@ impl Raft {
         // would commit a tail that the new leader overwrites.
         self.leader_match = 0;
         self.hard_state = HardState { term, voted_for };
-        self.persist(Some(self.hard_state), Vec::new());
+        self.persist_changes(Some(self.hard_state), Vec::new());
     }
 
     /// Follows a leader of the current term, or waits for one. It does not touch the hard state.
@@ -102,7 +102,7 @@ impl Raft {
 
     /// Leads the current term after winning its election.
     pub(super) fn become_leader(&mut self) {
-        let last = self.log.last().index;
+        let last = self.log.last_position().index;
         let uncommitted_bytes = self.log.byte_size(self.commit_index.saturating_add(1), last);
         self.state = RoleState::Leader(LeaderState {
             peers: BTreeMap::new(),
@@ -119,7 +119,7 @@ impl Raft {
         // Entries of older terms commit only together with one of this term (paper §5.4.2, §8).
         // Without the no-op they, and every read, would wait for the next client's write
         // (removed by --unsafe commit-old-term).
-        if !self.config.has(Bug::CommitOldTerm) {
+        if !self.config.has_bug(Bug::CommitOldTerm) {
             self.append_entry(Payload::Noop);
         }
         self.announce_leadership();

@@ -70,7 +70,7 @@ impl WriteTracker {
     }
 
     /// Records that every write up to this one is durable.
-    pub(super) fn complete(&mut self, sequence: u64) {
+    pub(super) fn record_durable(&mut self, sequence: u64) {
         // Never beyond the last write, and never back: reports may come late.
         self.durable = self.durable.max(sequence.min(self.sequence));
         while let Some((_, reaches)) = self.pending.pop_front_if(|(n, _)| *n <= self.durable) {
@@ -106,17 +106,17 @@ mod tests {
     use crate::raft::entry::Payload;
     use alloc::vec::Vec;
 
-    fn entries(indices: core::ops::RangeInclusive<Index>) -> Vec<Entry> {
+    fn make_entries(indices: core::ops::RangeInclusive<Index>) -> Vec<Entry> {
         indices.map(|index| Entry { term: 1, index, payload: Payload::Noop }).collect()
     }
 
     #[test]
     fn an_entry_waits_for_the_write_that_holds_it() {
         let mut tracker = WriteTracker::new(2);
-        tracker.begin_write(false, &entries(3..=4));
-        tracker.begin_write(false, &entries(5..=5));
+        tracker.begin_write(false, &make_entries(3..=4));
+        tracker.begin_write(false, &make_entries(5..=5));
         assert_eq!([2, 3, 4, 5].map(|index| tracker.entry_barrier(index)), [0, 1, 1, 2]);
-        tracker.complete(1);
+        tracker.record_durable(1);
         assert_eq!(
             (tracker.durable_index(), tracker.entry_barrier(4), tracker.entry_barrier(5)),
             (4, 0, 2)
@@ -126,18 +126,18 @@ mod tests {
     #[test]
     fn completion_of_a_replaced_suffix_does_not_cover_its_successor() {
         let mut tracker = WriteTracker::new(1);
-        tracker.begin_write(false, &entries(2..=4));
-        tracker.begin_write(false, &entries(3..=3));
-        tracker.complete(1);
+        tracker.begin_write(false, &make_entries(2..=4));
+        tracker.begin_write(false, &make_entries(3..=3));
+        tracker.record_durable(1);
         assert_eq!((tracker.durable_index(), tracker.entry_barrier(3)), (2, 2));
-        tracker.complete(2);
+        tracker.record_durable(2);
         assert_eq!((tracker.durable_index(), tracker.entry_barrier(3)), (3, 0));
     }
 
     #[test]
     fn replaced_entries_are_not_durable_any_more() {
         let mut tracker = WriteTracker::new(5);
-        tracker.begin_write(false, &entries(3..=3));
+        tracker.begin_write(false, &make_entries(3..=3));
         assert_eq!(
             (tracker.durable_index(), tracker.entry_barrier(2), tracker.entry_barrier(3)),
             (2, 0, 1)
@@ -149,7 +149,7 @@ mod tests {
         let mut tracker = WriteTracker::new(5);
         tracker.begin_write(true, &[]);
         assert_eq!((tracker.entry_barrier(2), tracker.hard_state_barrier()), (1, 1));
-        tracker.complete(9);
+        tracker.record_durable(9);
         assert_eq!((tracker.entry_barrier(2), tracker.hard_state_barrier()), (0, 0));
         tracker.begin_write(true, &[]);
         assert_eq!(tracker.hard_state_barrier(), 2);

@@ -2,7 +2,7 @@
 //! known.
 
 use super::interpreter::{Output, Runtime};
-use super::pending::{Stage, Writer};
+use super::pending::{Proposer, Stage};
 use super::request::{Answer, FailureReason, Proposal, ProposalResult, Query, Reply};
 use crate::kv::{Command, Outcome, Store};
 use crate::raft::{Effect, Entry, Index, Payload, Role, ServerId, Snapshot, Token};
@@ -11,16 +11,16 @@ use alloc::format;
 use alloc::vec::Vec;
 
 /// How many bytes of keys and values one range holds, unless a single entry is larger.
-const LARGEST_RANGE: usize = 1 << 20;
+const MAX_RANGE_BYTES: usize = 1 << 20;
 
 impl<C> Runtime<C> {
     /// Answers a client, with the state that the answer was found in.
-    pub(super) fn reply(&mut self, client: C, answer: Answer) {
+    pub(super) fn send_reply(&mut self, client: C, answer: Answer) {
         let (term, applied) = (self.raft.status().term, self.store.applied());
         self.outputs.push(Output::Reply(Reply { client, answer, term, applied }));
     }
 
-    pub(super) fn apply(&mut self, entries: Vec<Entry>) {
+    pub(super) fn apply_entries(&mut self, entries: Vec<Entry>) {
         let leads = self.raft.status().role == Role::Leader;
         for Entry { index, payload, .. } in &entries {
             let command = match payload {
@@ -33,10 +33,10 @@ impl<C> Runtime<C> {
             };
             match command {
                 Some(command) => {
-                    let outcome = self.bugs.apply(&mut self.store, *index, &command, leads);
+                    let outcome = self.bugs.apply_command(&mut self.store, *index, &command, leads);
                     self.outcomes.insert(*index, outcome);
                 }
-                None => self.store.skip(*index),
+                None => self.store.skip_entry(*index),
             }
         }
         self.outputs.push(Output::Done(Effect::Commit { entries }));
@@ -44,7 +44,7 @@ impl<C> Runtime<C> {
     }
 
     /// Puts the leader's store in the place of this one.
-    pub(super) fn restore(&mut self, snapshot: Snapshot) {
+    pub(super) fn restore_snapshot(&mut self, snapshot: Snapshot) {
         match Store::decode(&snapshot.data) {
             Ok(store) => {
                 self.store = store;
@@ -61,54 +61,54 @@ impl<C> Runtime<C> {
     /// Answers the reads that waited for as much as is applied now.
     pub(super) fn serve_reads(&mut self) {
         while let Some((query, client)) = self.pending.remove_applied(self.store.applied()) {
-            let answer = self.look_up(&query);
-            self.reply(client, answer);
+            let answer = self.run_query(&query);
+            self.send_reply(client, answer);
         }
     }
 
-    fn look_up(&self, query: &Query) -> Answer {
+    fn run_query(&self, query: &Query) -> Answer {
         match query {
             Query::Key(key) => Answer::Value(self.store.get(key).map(ToOwned::to_owned)),
-            Query::Txn(txn) => match txn.run(&self.store) {
+            Query::Txn(txn) => match txn.evaluate_on(&self.store) {
                 Ok((results, _)) => Answer::Results { results, index: None },
                 Err(current) => Answer::Mismatch { current },
             },
             Query::Members => Answer::Members(self.roster.clone()),
             Query::Range { from, to, limit } => {
-                Answer::Range(self.store.range(from, to.as_deref(), *limit, LARGEST_RANGE))
+                Answer::Range(self.store.range(from, to.as_deref(), *limit, MAX_RANGE_BYTES))
             }
         }
     }
 
-    pub(super) fn acknowledge(&mut self, token: Token, index: Index) {
+    pub(super) fn acknowledge_write(&mut self, token: Token, index: Index) {
         let outcome = match self.outcomes.get(&index) {
             Some(outcome) => Some(outcome.clone()),
-            None => self.predict(token, index),
+            None => self.predict_outcome(token, index),
         };
         let done = |outcome| ProposalResult::Done { index, outcome };
-        self.finish(token, outcome.map_or(ProposalResult::Lost, done));
+        self.finish_proposal(token, outcome.map_or(ProposalResult::Lost, done));
     }
 
     /// What a command that is acknowledged before it is applied would find now: only a core with a
     /// seeded bug needs it.
-    fn predict(&self, token: Token, index: Index) -> Option<Outcome> {
+    fn predict_outcome(&self, token: Token, index: Index) -> Option<Outcome> {
         match self.pending.get(token)? {
             Stage::Proposed { proposal: Proposal::Command(command), .. }
                 if index > self.store.applied() =>
             {
-                Command::decode(command).ok().map(|command| self.store.run(&command).0)
+                Command::decode(command).ok().map(|command| self.store.evaluate_command(&command).0)
             }
             _ => None,
         }
     }
 
     /// Answers the client or the peer that proposed a write.
-    pub(super) fn finish(&mut self, token: Token, result: ProposalResult) {
+    pub(super) fn finish_proposal(&mut self, token: Token, result: ProposalResult) {
         match self.pending.remove(token) {
-            Some((Stage::Proposed { writer: Writer::Client { client, early }, .. }, _)) => {
-                self.reply(client, with_early(early, result.into()));
+            Some((Stage::Proposed { proposer: Proposer::Client { client, early }, .. }, _)) => {
+                self.send_reply(client, use_early_results(early, result.into()));
             }
-            Some((Stage::Proposed { writer: Writer::Peer { peer, request }, .. }, _)) => {
+            Some((Stage::Proposed { proposer: Proposer::Peer { peer, request }, .. }, _)) => {
                 self.outputs.push(Output::ForwardResult { to: peer, request, result });
             }
             Some(_) | None => {}
@@ -117,24 +117,25 @@ impl<C> Runtime<C> {
 
     /// Forwards a client's proposal to the leader, once; a peer's proposal goes back. A leader
     /// refuses only when too much waits to be committed.
-    pub(super) fn refuse(&mut self, token: Token, leader: Option<ServerId>) {
-        let Some((Stage::Proposed { proposal, writer }, deadline)) = self.pending.remove(token)
+    pub(super) fn forward_or_refuse(&mut self, token: Token, leader: Option<ServerId>) {
+        let Some((Stage::Proposed { proposal, proposer: writer }, deadline)) =
+            self.pending.remove(token)
         else {
             return;
         };
         match (writer, leader) {
-            (Writer::Client { client, .. }, Some(to)) if to == self.me => {
-                self.reply(client, Answer::Failed(FailureReason::Overloaded));
+            (Proposer::Client { client, .. }, Some(to)) if to == self.me => {
+                self.send_reply(client, Answer::Failed(FailureReason::Overloaded));
             }
-            (Writer::Client { client, early }, Some(to)) => {
+            (Proposer::Client { client, early }, Some(to)) => {
                 let timeout = deadline.saturating_sub(self.now);
                 self.pending.insert(token, Stage::Forwarded { to, client, early }, deadline);
                 self.outputs.push(Output::Forward { to, request: token, timeout, proposal });
             }
-            (Writer::Client { client, .. }, None) => {
-                self.reply(client, Answer::Failed(FailureReason::NoLeader));
+            (Proposer::Client { client, .. }, None) => {
+                self.send_reply(client, Answer::Failed(FailureReason::NoLeader));
             }
-            (Writer::Peer { peer, request }, _) => {
+            (Proposer::Peer { peer, request }, _) => {
                 let result = ProposalResult::Refused;
                 self.outputs.push(Output::ForwardResult { to: peer, request, result });
             }
@@ -144,7 +145,7 @@ impl<C> Runtime<C> {
     /// The proposal of [`Output::Forward`] was certainly not sent.
     pub fn fail_forward(&mut self, request: Token) {
         if let Some((Stage::Forwarded { client, .. }, _)) = self.pending.remove(request) {
-            self.reply(client, Answer::Failed(FailureReason::ForwardRefused));
+            self.send_reply(client, Answer::Failed(FailureReason::ForwardRefused));
         }
     }
 
@@ -154,9 +155,9 @@ impl<C> Runtime<C> {
             Some((Stage::Forwarded { to, client, early }, _)) if to == from => {
                 let answer = match result {
                     ProposalResult::Refused => Answer::Failed(FailureReason::ForwardRefused),
-                    result => with_early(early, result.into()),
+                    result => use_early_results(early, result.into()),
                 };
-                self.reply(client, answer);
+                self.send_reply(client, answer);
             }
             Some((stage, deadline)) => self.pending.insert(request, stage, deadline),
             None => {}
@@ -166,12 +167,12 @@ impl<C> Runtime<C> {
     /// The connection to a peer broke: what it was sent may or may not have arrived.
     pub fn lose_connection(&mut self, peer: ServerId) {
         for client in self.pending.remove_forwarded(peer) {
-            self.reply(client, Answer::Failed(FailureReason::ForwardLost));
+            self.send_reply(client, Answer::Failed(FailureReason::ForwardLost));
         }
     }
 
     pub(super) fn read_ready(&mut self, token: Token, index: Index) {
-        self.bugs.confirm(token, self.raft.status().role == Role::Leader);
+        self.bugs.confirm_read(token, self.raft.status().role == Role::Leader);
         let confirmed = self.pending.remove(token);
         if let Some((Stage::Confirming { query, after, client }, deadline)) = confirmed {
             let read = (query, client, deadline);
@@ -181,15 +182,15 @@ impl<C> Runtime<C> {
     }
 
     pub(super) fn fail_read(&mut self, token: Token, reason: FailureReason) {
-        self.bugs.reject(token);
+        self.bugs.reject_read(token);
         if let Some((Stage::Confirming { client, .. }, _)) = self.pending.remove(token) {
-            self.reply(client, Answer::Failed(reason));
+            self.send_reply(client, Answer::Failed(reason));
         }
     }
 }
 
 /// The results that a seeded bug has found early, in the place of those that were found late.
-fn with_early(early: Option<Vec<Option<alloc::string::String>>>, answer: Answer) -> Answer {
+fn use_early_results(early: Option<Vec<Option<alloc::string::String>>>, answer: Answer) -> Answer {
     match (early, answer) {
         (Some(results), Answer::Results { index, .. }) => Answer::Results { results, index },
         (_, answer) => answer,

@@ -13,7 +13,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 /// How the log describes a newcomer: its name, and where its peers reach it.
-pub fn contact(name: &str, address: &str) -> String {
+pub fn format_contact(name: &str, address: &str) -> String {
     format!("{name}={address}")
 }
 
@@ -22,22 +22,22 @@ impl<C> Runtime<C> {
     pub(super) fn change_members(&mut self, token: Token, request: &MembersRequest) {
         let status = self.raft.status();
         if status.role != Role::Leader {
-            return self.refuse(token, status.leader);
+            return self.forward_or_refuse(token, status.leader);
         }
-        match self.resolve(request) {
+        match self.resolve_change(request) {
             Ok(change) => self.step(Input::ChangeMembership { token, change }),
-            Err(why) => self.finish(token, ProposalResult::Declined(why)),
+            Err(why) => self.finish_proposal(token, ProposalResult::Declined(why)),
         }
     }
 
     /// The change that the request names.
-    fn resolve(&self, request: &MembersRequest) -> Result<MembershipChange, String> {
-        let add = |new: &NewMember| match self.find(&new.name) {
+    fn resolve_change(&self, request: &MembersRequest) -> Result<MembershipChange, String> {
+        let add = |new: &NewMember| match self.find_member(&new.name) {
             Some(_) => Err(format!(
                 "{} is a member already: remove it first, and its successor gets a new number",
                 new.name
             )),
-            None => Ok(contact(&new.name, &new.address)),
+            None => Ok(format_contact(&new.name, &new.address)),
         };
         let mut names = BTreeSet::new();
         let mut newcomers = request.add.iter().chain(&request.learn);
@@ -45,7 +45,7 @@ impl<C> Runtime<C> {
             return Err(format!("{} is named twice as a newcomer", twice.name));
         }
         let remove =
-            |name: &String| self.find(name).ok_or_else(|| format!("{name} is not a member"));
+            |name: &String| self.find_member(name).ok_or_else(|| format!("{name} is not a member"));
         Ok(MembershipChange {
             add_voters: request.add.iter().map(add).collect::<Result<_, _>>()?,
             add_learners: request.learn.iter().map(add).collect::<Result<_, _>>()?,
@@ -54,34 +54,34 @@ impl<C> Runtime<C> {
     }
 
     /// The member of that name.
-    fn find(&self, name: &str) -> Option<ServerId> {
+    fn find_member(&self, name: &str) -> Option<ServerId> {
         let membership = self.raft.membership();
         let named = self.roster.iter().find(|member| member.name == name);
         named.map(|member| member.id).filter(|id| membership.contains(*id))
     }
 
-    fn name(&self, id: ServerId) -> &str {
+    fn member_name(&self, id: ServerId) -> &str {
         self.roster.iter().find(|member| member.id == id).map_or("?", |member| &member.name)
     }
 
     /// Reports that a change was not begun.
     pub(super) fn reject_change(&mut self, token: Token, error: ChangeError) {
         let why = match error {
-            ChangeError::Busy => return self.finish(token, ProposalResult::MembersBusy),
+            ChangeError::Busy => return self.finish_proposal(token, ProposalResult::MembersBusy),
             ChangeError::NoVoters => "no voter would be left".to_owned(),
-            ChangeError::NotAMember(id) => format!("{} is not a member", self.name(id)),
+            ChangeError::NotAMember(id) => format!("{} is not a member", self.member_name(id)),
             ChangeError::NoChange => "it would change nothing".to_owned(),
         };
-        self.finish(token, ProposalResult::Declined(why));
+        self.finish_proposal(token, ProposalResult::Declined(why));
     }
 
     /// Lets another replica lead, where this one does.
     pub(super) fn transfer_to(&mut self, token: Token, name: &str) {
         let status = self.raft.status();
         if status.role != Role::Leader {
-            return self.refuse(token, status.leader);
+            return self.forward_or_refuse(token, status.leader);
         }
-        let why = match self.find(name) {
+        let why = match self.find_member(name) {
             Some(to) if to == self.me => return self.finish_transfer(token),
             Some(to) if self.raft.can_transfer_to(to) => {
                 self.transfer = Some(Transfer { token, to });
@@ -90,12 +90,12 @@ impl<C> Runtime<C> {
             Some(_) => format!("{name} cannot lead now: it does not vote, or members change"),
             None => format!("{name} is not a member"),
         };
-        self.finish(token, ProposalResult::Declined(why));
+        self.finish_proposal(token, ProposalResult::Declined(why));
     }
 
     fn finish_transfer(&mut self, token: Token) {
         let index = self.raft.status().commit_index;
-        self.finish(token, ProposalResult::Done { index, outcome: Outcome::Done });
+        self.finish_proposal(token, ProposalResult::Done { index, outcome: Outcome::Done });
     }
 
     /// Answers a request for another leader once it is known who leads.
@@ -107,8 +107,8 @@ impl<C> Runtime<C> {
             None => return,
             Some(leader) if leader == self.me && !continues => return,
             Some(_) => {
-                let why = format!("{} did not take over", self.name(to));
-                self.finish(token, ProposalResult::Declined(why));
+                let why = format!("{} did not take over", self.member_name(to));
+                self.finish_proposal(token, ProposalResult::Declined(why));
             }
         }
         self.transfer = None;
@@ -121,7 +121,7 @@ impl<C> Runtime<C> {
         }
         let voters: Vec<ServerId> = self.raft.membership().voters.iter().copied().collect();
         let could = |id: &ServerId| *id == self.me || self.raft.is_ready_to_lead(*id);
-        let best = self.balance.preference(&voters).into_iter().find(could);
+        let best = self.balance.preferred_leaders(&voters).into_iter().find(could);
         if let Some(to) = best.filter(|to| *to != self.me) {
             self.outputs.push(Output::BalanceLeaders { to });
             self.step(Input::TransferLeadership { to });

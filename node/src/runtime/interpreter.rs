@@ -2,14 +2,14 @@
 //! [`crate::raft`].
 
 use super::leader_balance::LeaderBalance;
-use super::pending::{PendingRequests, Stage, Transfer, Writer};
+use super::pending::{PendingRequests, Proposer, Stage, Transfer};
 use super::request::Answer;
 use super::request::{ClientRequest, FailureReason, Proposal, ProposalResult, Reply, Request};
 use super::store_bugs::BuggyStore;
 use crate::kv::{Outcome, Store, StoreBug};
 use crate::raft::{Config, ServerId, Status, Stored, Token};
 use crate::raft::{Effect, Index, Input, Membership, Message, Persist, Position, Raft};
-use crate::wal::Group;
+use crate::wal::GroupId;
 use crate::wire::MemberReply;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 /// The longest that a request may wait.
-pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
+pub const MAX_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What a runtime is made of.
 #[derive(Debug)]
@@ -26,9 +26,9 @@ pub struct RuntimeConfig {
     /// The settings of the core.
     pub raft: Config,
     /// The group, and how many there are.
-    pub group: Group,
+    pub group: GroupId,
     /// See `group`.
-    pub groups: Group,
+    pub groups: GroupId,
     /// A number unlike that of any earlier start of this replica.
     pub start: u64,
     /// The shortest election timeout.
@@ -205,7 +205,7 @@ impl<C> Runtime<C> {
 
     /// Lets one tick pass.
     pub fn tick(&mut self) {
-        self.pending.drop_late(self.now);
+        self.pending.drop_expired(self.now);
         self.bugs.tick(&mut self.store);
         self.step(Input::Tick);
         self.watch_transfer(&self.raft.status());
@@ -218,7 +218,7 @@ impl<C> Runtime<C> {
             return;
         }
         if let Input::Persisted { sequence } = input {
-            self.release(sequence);
+            self.send_held_messages(sequence);
         }
         let mut effects = core::mem::take(&mut self.effects);
         self.raft.step(input, &mut effects);
@@ -254,19 +254,19 @@ impl<C> Runtime<C> {
             Effect::Send { to, message, after } => {
                 self.held.entry(after).or_default().push((to, message));
             }
-            Effect::Commit { entries } => self.apply(entries),
+            Effect::Commit { entries } => self.apply_entries(entries),
             Effect::TakeSnapshot { last } => self.snapshot = Some((last, self.store.encode())),
-            Effect::Restore { snapshot } => self.restore(snapshot),
-            Effect::Acknowledge { token, index } => self.acknowledge(token, index),
-            Effect::Refused { token, leader } => self.refuse(token, leader),
+            Effect::Restore { snapshot } => self.restore_snapshot(snapshot),
+            Effect::Acknowledge { token, index } => self.acknowledge_write(token, index),
+            Effect::Refused { token, leader } => self.forward_or_refuse(token, leader),
             Effect::ChangeRejected { token, error } => self.reject_change(token, error),
-            Effect::OutcomeUnknown { token } => self.finish(token, ProposalResult::Lost),
+            Effect::OutcomeUnknown { token } => self.finish_proposal(token, ProposalResult::Lost),
             Effect::ReadReady { token, index } => self.read_ready(token, index),
             Effect::ReadFailed { token } => self.fail_read(token, FailureReason::NoLeader),
             Effect::ReadExpired { token } => self.fail_read(token, FailureReason::NoQuorum),
             Effect::Fatal { committed, new } => {
                 self.outputs.push(Output::Done(effect));
-                self.fail(contradiction(committed, new));
+                self.fail(describe_overwrite(committed, new));
             }
             Effect::StatusChanged(ref status) => {
                 self.watch_transfer(status);
@@ -279,7 +279,7 @@ impl<C> Runtime<C> {
     }
 
     /// Sends what waited for writes up to this one.
-    fn release(&mut self, sequence: u64) {
+    fn send_held_messages(&mut self, sequence: u64) {
         self.durable = self.durable.max(sequence);
         if self.held.is_empty() {
             return;
@@ -292,30 +292,30 @@ impl<C> Runtime<C> {
 
     /// Takes a client's request. One whose deadline has passed is not carried out: its client has
     /// been told so.
-    pub fn request(&mut self, asked: ClientRequest<C>) {
+    pub fn submit_request(&mut self, asked: ClientRequest<C>) {
         let ClientRequest { request, deadline, client } = asked;
         if self.failed || deadline <= self.now {
             return;
         }
-        if !self.pending.has_room(request.size()) {
-            return self.reply(client, Answer::Failed(FailureReason::Overloaded));
+        if !self.pending.has_room(request.byte_size()) {
+            return self.send_reply(client, Answer::Failed(FailureReason::Overloaded));
         }
         let token = self.pending.next_token();
-        let (request, early) = match self.bugs.admit(&self.store, request) {
+        let (request, early) = match self.bugs.admit_request(&self.store, request) {
             Ok(admitted) => admitted,
-            Err(answer) => return self.reply(client, answer),
+            Err(answer) => return self.send_reply(client, answer),
         };
-        let writer = |client| Writer::Client { client, early };
+        let writer = |client| Proposer::Client { client, early };
         match request {
             Request::Write(command) => {
                 let proposal = Proposal::Command(command.encode());
-                self.propose(token, proposal, writer(client), deadline);
+                self.submit_proposal(token, proposal, writer(client), deadline);
             }
-            Request::Members(request) => {
-                self.propose(token, Proposal::Members(request), writer(client), deadline);
+            Request::ChangeMembers(request) => {
+                self.submit_proposal(token, Proposal::Members(request), writer(client), deadline);
             }
-            Request::Leader(name) => {
-                self.propose(token, Proposal::Leader(name), writer(client), deadline);
+            Request::TransferLeadership(name) => {
+                self.submit_proposal(token, Proposal::Leader(name), writer(client), deadline);
             }
             Request::Read { query, after, .. } if self.bugs.is_leased(token, self.wall) => {
                 self.pending.insert_applying(token, after, (query, client, deadline));
@@ -333,8 +333,14 @@ impl<C> Runtime<C> {
         }
     }
 
-    fn propose(&mut self, token: Token, proposal: Proposal, writer: Writer<C>, until: Duration) {
-        let stage = Stage::Proposed { proposal: proposal.clone(), writer };
+    fn submit_proposal(
+        &mut self,
+        token: Token,
+        proposal: Proposal,
+        writer: Proposer<C>,
+        until: Duration,
+    ) {
+        let stage = Stage::Proposed { proposal: proposal.clone(), proposer: writer };
         self.pending.insert(token, stage, until);
         match proposal {
             Proposal::Command(command) => self.step(Input::Propose { token, command }),
@@ -350,17 +356,17 @@ impl<C> Runtime<C> {
         proposal: Proposal,
         timeout: Duration,
     ) {
-        if timeout.is_zero() || !self.pending.has_room(proposal.size()) {
+        if timeout.is_zero() || !self.pending.has_room(proposal.byte_size()) {
             let result = ProposalResult::Refused;
             return self.outputs.push(Output::ForwardResult { to: peer, request, result });
         }
         let token = self.pending.next_token();
-        let writer = Writer::Peer { peer, request };
-        self.propose(token, proposal, writer, self.now + timeout.min(LONGEST_TIMEOUT));
+        let writer = Proposer::Peer { peer, request };
+        self.submit_proposal(token, proposal, writer, self.now + timeout.min(MAX_REQUEST_TIMEOUT));
     }
 }
 
-fn contradiction(committed: Position, new: Position) -> String {
+fn describe_overwrite(committed: Position, new: Position) -> String {
     let Position { term, index } = committed;
     let other = new.term;
     format!(

@@ -19,10 +19,10 @@
 //! | `snapshot`, `snapshot-GROUP` | the last snapshot of the first group, of another group |
 
 use super::disk::{Disk, DiskError, DiskErrorKind};
-use super::open_error::{OpenError, cannot};
+use super::open_error::{OpenError, to_open_error};
 use super::snapshot_file::{read_snapshot, write_snapshot};
 use crate::raft::{Persist, Stored};
-use crate::wal::{self, Group, Record, Recovered, SEGMENT_HEADER, Segment};
+use crate::wal::{self, DecodedLog, GroupId, Record, SEGMENT_HEADER, Segment};
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
@@ -31,9 +31,9 @@ use alloc::vec::Vec;
 /// A segment that has grown beyond this is followed by a new one.
 const SEGMENT_BYTES: u64 = 16 << 20;
 /// How long the log of several groups may grow before the group that blocks its end is named.
-pub const LONGEST_LOG: u64 = 256 << 20;
+pub const MAX_LOG_BYTES: u64 = 256 << 20;
 /// How many writes one batch may hold; it bounds how late the first of them is reported.
-pub const BATCH_WRITES: usize = 256;
+pub const MAX_BATCH_WRITES: usize = 256;
 
 const OWNER: &str = "owner";
 const NEW_OWNER: &str = "owner.new";
@@ -52,7 +52,7 @@ pub struct DurabilityBugs {
 
 impl DurabilityBugs {
     /// Success, if the error is ignored.
-    fn filter(self, error: DiskError) -> Result<(), DiskError> {
+    fn filter_error(self, error: DiskError) -> Result<(), DiskError> {
         if self.ignored_error == Some(error.kind) { Ok(()) } else { Err(error) }
     }
 }
@@ -61,7 +61,7 @@ impl DurabilityBugs {
 #[derive(Debug)]
 pub struct LogWrite {
     /// The group.
-    pub group: Group,
+    pub group: GroupId,
     /// What must become durable.
     pub persist: Persist,
 }
@@ -74,7 +74,7 @@ pub struct Recovery {
     /// How many batches were read.
     pub batches: u64,
     /// How many bytes of a torn tail were cut off.
-    pub torn: u64,
+    pub torn_bytes: u64,
     /// Where the log ended.
     pub end: u64,
 }
@@ -99,28 +99,28 @@ impl<D: Disk> LogStore<D> {
     /// Reads the log of this many groups, cuts off a torn tail, and marks the start.
     pub fn open(
         mut disk: D,
-        (owner, groups): (&str, Group),
+        (owner, groups): (&str, GroupId),
         bugs: DurabilityBugs,
     ) -> Result<(Self, Recovery), OpenError> {
         let bases = list_bases(&disk)?;
         check_owner(&mut disk, owner, bases.is_empty())?;
         let bases = if bases.is_empty() { list_bases(&disk)? } else { bases };
-        let mut recovered = recover(&disk, &bases, groups, bugs)?;
+        let mut recovered = recover_log(&disk, &bases, groups, bugs)?;
         for (group, stored) in (0..).zip(&mut recovered.stored) {
             stored.snapshot = read_snapshot(&disk, group, stored.start)?;
         }
-        let Recovered { stored, needed, end, torn, batches } = recovered;
-        let base = resume(&mut disk, &bases, end).map_err(cannot("write", None))?;
+        let DecodedLog { stored, needed, end, torn_bytes: torn, batches } = recovered;
+        let base = cut_torn_tail(&mut disk, &bases, end).map_err(to_open_error("write", None))?;
         let end = end.max(base + SEGMENT_HEADER as u64);
         let segment = segment_name(base);
         let mut store = Self { disk, base, segment, end, needed, blocking: None, bugs };
         // Each start leaves a batch, which marks all before it and makes the log's end unlike any
         // earlier start's.
-        store.append(&[Record::default()]).map_err(cannot("write", None))?;
+        store.append_batch(&[Record::default()]).map_err(to_open_error("write", None))?;
         // A process that was killed in the middle of a cut left segments that no group needs.
         let oldest = store.oldest_needed().1;
-        store.remove_segments_before(oldest).map_err(cannot("write", None))?;
-        Ok((store, Recovery { stored, batches, torn, end }))
+        store.remove_segments_before(oldest).map_err(to_open_error("write", None))?;
+        Ok((store, Recovery { stored, batches, torn_bytes: torn, end }))
     }
 
     /// Where the log ends; no two starts begin at the same place.
@@ -129,7 +129,7 @@ impl<D: Disk> LogStore<D> {
     }
 
     /// The name of the segment that is written now.
-    pub fn segment(&self) -> &str {
+    pub fn current_segment(&self) -> &str {
         &self.segment
     }
 
@@ -144,29 +144,29 @@ impl<D: Disk> LogStore<D> {
     }
 
     /// Writes in order; returns when all is durable.
-    pub fn write(&mut self, writes: Vec<LogWrite>) -> Result<(), DiskError> {
+    pub fn persist_writes(&mut self, writes: Vec<LogWrite>) -> Result<(), DiskError> {
         let mut records = Vec::new();
         for LogWrite { group, persist } in writes {
             if persist.start.is_none() {
-                records.push(Record::of(group, persist));
+                records.push(Record::from_persist(group, persist));
                 continue;
             }
             if !records.is_empty() {
-                self.append(&core::mem::take(&mut records))?;
+                self.append_batch(&core::mem::take(&mut records))?;
             }
             self.cut_log(group, persist)?;
         }
-        if records.is_empty() { Ok(()) } else { self.append(&records) }
+        if records.is_empty() { Ok(()) } else { self.append_batch(&records) }
     }
 
     /// Writes a snapshot, then a segment in which the group needs nothing before it, and only then
     /// removes what no group needs: after a crash in between, one of the two can be read.
-    fn cut_log(&mut self, group: Group, persist: Persist) -> Result<(), DiskError> {
+    fn cut_log(&mut self, group: GroupId, persist: Persist) -> Result<(), DiskError> {
         if let Some(snapshot) = &persist.snapshot {
             write_snapshot(&mut self.disk, group, snapshot, !self.bugs.skip_sync)?;
         }
         self.begin_segment()?;
-        self.append(&[Record::of(group, persist)])?;
+        self.append_batch(&[Record::from_persist(group, persist)])?;
         let group = usize::try_from(group).map_err(DiskError::other)?;
         if let Some(needed) = self.needed.get_mut(group) {
             *needed = self.base;
@@ -197,17 +197,17 @@ impl<D: Disk> LogStore<D> {
     }
 
     /// Writes the records as one batch; returns when they are durable.
-    fn append(&mut self, records: &[Record]) -> Result<(), DiskError> {
+    fn append_batch(&mut self, records: &[Record]) -> Result<(), DiskError> {
         if self.end - self.base >= SEGMENT_BYTES {
             self.begin_segment()?;
         }
         let batch = wal::encode_batch(records, self.end).map_err(DiskError::other)?;
         if let Err(error) = self.disk.append(&self.segment, &batch) {
-            return self.bugs.filter(error);
+            return self.bugs.filter_error(error);
         }
         if !self.bugs.skip_sync {
             let synced = self.disk.sync_data(&self.segment);
-            synced.or_else(|error| self.bugs.filter(error))?;
+            synced.or_else(|error| self.bugs.filter_error(error))?;
         }
         self.end += batch.len() as u64;
         Ok(())
@@ -237,12 +237,12 @@ fn segment_bases(names: Vec<String>) -> Vec<u64> {
 }
 
 fn list_bases(disk: &impl Disk) -> Result<Vec<u64>, OpenError> {
-    disk.list().map(segment_bases).map_err(cannot("list the files", None))
+    disk.list().map(segment_bases).map_err(to_open_error("list the files", None))
 }
 
 /// Refuses a directory that another member wrote, and one whose log has disappeared.
 fn check_owner(disk: &mut impl Disk, owner: &str, empty: bool) -> Result<(), OpenError> {
-    let found = disk.read(OWNER).map_err(cannot("read", Some(disk.path(OWNER))))?;
+    let found = disk.read(OWNER).map_err(to_open_error("read", Some(disk.path(OWNER))))?;
     match found {
         Some(found) if *found != *owner.as_bytes() => {
             let found = String::from_utf8_lossy(&found).into_owned();
@@ -250,7 +250,7 @@ fn check_owner(disk: &mut impl Disk, owner: &str, empty: bool) -> Result<(), Ope
         }
         Some(_) if empty => Err(OpenError::LogMissing),
         Some(_) => Ok(()),
-        None => create_first(disk, owner, empty).map_err(cannot("write", None)),
+        None => create_first(disk, owner, empty).map_err(to_open_error("write", None)),
     }
 }
 
@@ -278,31 +278,31 @@ fn create_segment(disk: &mut impl Disk, base: u64) -> Result<(), DiskError> {
 }
 
 /// Decodes the log that these segments hold.
-fn recover(
+fn recover_log(
     disk: &impl Disk,
     bases: &[u64],
-    groups: Group,
+    groups: GroupId,
     bugs: DurabilityBugs,
-) -> Result<Recovered, OpenError> {
+) -> Result<DecodedLog, OpenError> {
     let mut segments: Vec<(u64, Cow<'_, [u8]>)> = Vec::new();
     for base in bases {
         let name = segment_name(*base);
-        let bytes = disk.read(&name).map_err(cannot("read", Some(disk.path(&name))))?;
+        let bytes = disk.read(&name).map_err(to_open_error("read", Some(disk.path(&name))))?;
         segments.push((*base, bytes.unwrap_or_default()));
     }
     let views: Vec<_> =
         segments.iter().map(|(base, bytes)| Segment { base: *base, bytes }).collect();
     if bugs.skip_checks {
-        return Ok(wal::decode_blindly(&views, groups));
+        return Ok(wal::decode_unverified(&views, groups));
     }
-    wal::decode(&views, groups).map_err(|refusal| {
+    wal::decode_segments(&views, groups).map_err(|refusal| {
         let segment = disk.path(&segment_name(refusal.segment));
         OpenError::Damaged { segment, refusal }
     })
 }
 
 /// Cuts off what lies behind the end of the log; the base of its last segment.
-fn resume(disk: &mut impl Disk, bases: &[u64], end: u64) -> Result<u64, DiskError> {
+fn cut_torn_tail(disk: &mut impl Disk, bases: &[u64], end: u64) -> Result<u64, DiskError> {
     let last = bases.iter().rev().copied().find(|base| *base < end);
     // The only segment is emptied in place: a directory with an owner and no segment is refused.
     let is_left = |base: &u64| *base < end || (*base == end && last.is_none());

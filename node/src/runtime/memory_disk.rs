@@ -71,7 +71,7 @@ impl MemoryDisk {
             let changes = core::mem::take(&mut self.unsynced_names);
             let survive = draw_up_to(draw, changes.len());
             for change in changes.into_iter().take(survive) {
-                change.apply(&mut self.durable_names);
+                change.apply_to(&mut self.durable_names);
             }
             self.names.clone_from(&self.durable_names);
         }
@@ -90,7 +90,7 @@ impl MemoryDisk {
     }
 
     /// Spends one operation of the budget.
-    fn spend(&mut self) -> Result<(), DiskError> {
+    fn spend_budget(&mut self) -> Result<(), DiskError> {
         if let Some(left) = &mut self.budget {
             *left = left.checked_sub(1).ok_or_else(|| DiskError::other("power failed"))?;
         }
@@ -98,16 +98,16 @@ impl MemoryDisk {
     }
 
     fn change_names(&mut self, change: NameChange) {
-        change.clone().apply(&mut self.names);
+        change.clone().apply_to(&mut self.names);
         self.unsynced_names.push(change);
     }
 
-    fn file(&mut self, name: &str) -> Result<&mut MemoryFile, DiskError> {
+    fn file_mut(&mut self, name: &str) -> Result<&mut MemoryFile, DiskError> {
         let file = self.names.get(name).and_then(|id| self.files.get_mut(id));
         file.ok_or_else(|| DiskError::other("no such file"))
     }
 
-    fn ensure(&mut self, name: &str) {
+    fn create_if_missing(&mut self, name: &str) {
         if !self.names.contains_key(name) {
             self.next += 1;
             self.files.insert(self.next, MemoryFile::default());
@@ -122,7 +122,7 @@ fn draw_up_to(draw: &mut dyn FnMut(u64) -> u64, most: usize) -> usize {
 }
 
 impl NameChange {
-    fn apply(self, names: &mut BTreeMap<String, FileId>) {
+    fn apply_to(self, names: &mut BTreeMap<String, FileId>) {
         match self {
             Self::Create(name, id) => drop(names.insert(name, id)),
             Self::Rename(from, to) => {
@@ -170,49 +170,49 @@ impl Disk for MemoryDisk {
     }
 
     fn create(&mut self, name: &str) -> Result<(), DiskError> {
-        self.spend()?;
-        self.ensure(name);
-        self.file(name).map(|file| file.truncate(0))
+        self.spend_budget()?;
+        self.create_if_missing(name);
+        self.file_mut(name).map(|file| file.truncate(0))
     }
 
     fn append(&mut self, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
-        self.spend()?;
-        self.ensure(name);
-        self.file(name).map(|file| file.bytes.extend_from_slice(bytes))
+        self.spend_budget()?;
+        self.create_if_missing(name);
+        self.file_mut(name).map(|file| file.bytes.extend_from_slice(bytes))
     }
 
     fn truncate(&mut self, name: &str, length: u64) -> Result<(), DiskError> {
-        self.spend()?;
+        self.spend_budget()?;
         let length = usize::try_from(length).map_err(DiskError::other)?;
-        self.file(name).map(|file| file.truncate(length))
+        self.file_mut(name).map(|file| file.truncate(length))
     }
 
     fn sync(&mut self, name: &str) -> Result<(), DiskError> {
-        self.spend()?;
-        let file = self.file(name)?;
+        self.spend_budget()?;
+        let file = self.file_mut(name)?;
         file.durable = file.bytes.len();
         file.cut.clear();
         Ok(())
     }
 
     fn sync_directory(&mut self) -> Result<(), DiskError> {
-        self.spend()?;
+        self.spend_budget()?;
         for change in core::mem::take(&mut self.unsynced_names) {
-            change.apply(&mut self.durable_names);
+            change.apply_to(&mut self.durable_names);
         }
         Ok(())
     }
 
     fn rename(&mut self, from: &str, to: &str) -> Result<(), DiskError> {
-        self.spend()?;
-        self.file(from)?;
+        self.spend_budget()?;
+        self.file_mut(from)?;
         self.change_names(NameChange::Rename(from.to_owned(), to.to_owned()));
         Ok(())
     }
 
     fn remove(&mut self, name: &str) -> Result<(), DiskError> {
-        self.spend()?;
-        self.file(name)?;
+        self.spend_budget()?;
+        self.file_mut(name)?;
         self.change_names(NameChange::Remove(name.to_owned()));
         Ok(())
     }

@@ -35,10 +35,12 @@ mod store_bugs;
 #[cfg(test)]
 mod tests;
 
-pub use changes::contact;
+pub use changes::format_contact;
 pub use disk::{Disk, DiskError, DiskErrorKind};
-pub use interpreter::{LONGEST_TIMEOUT, Output, Runtime, RuntimeConfig};
-pub use log_store::{BATCH_WRITES, DurabilityBugs, LONGEST_LOG, LogStore, LogWrite, Recovery};
+pub use interpreter::{MAX_REQUEST_TIMEOUT, Output, Runtime, RuntimeConfig};
+pub use log_store::{
+    DurabilityBugs, LogStore, LogWrite, MAX_BATCH_WRITES, MAX_LOG_BYTES, Recovery,
+};
 pub use memory_disk::MemoryDisk;
 pub use open_error::OpenError;
 pub use request::{Answer, SessionError};

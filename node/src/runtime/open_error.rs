@@ -2,12 +2,12 @@
 
 use super::disk::DiskError;
 use crate::raft::Index;
-use crate::wal::Refusal;
+use crate::wal::WalError;
 use alloc::string::String;
 use core::fmt;
 
 /// What to do about a log that is not what it was.
-const REPLACE: &str = "restore the data directory, or put a new replica in the place of this one, \
+const RECOVERY_HINT: &str = "restore the data directory, or put a new replica in the place of this one, \
                        with an empty directory and a new name";
 
 /// Why a data directory cannot be used.
@@ -36,7 +36,7 @@ pub enum OpenError {
         /// The segment's file.
         segment: String,
         /// Where and why.
-        refusal: Refusal,
+        refusal: WalError,
     },
     /// The checksum of a snapshot does not match.
     SnapshotDamaged {
@@ -53,7 +53,7 @@ pub enum OpenError {
 }
 
 /// Turns an error of the disk into one of opening.
-pub(super) fn cannot(
+pub(super) fn to_open_error(
     action: &'static str,
     file: Option<String>,
 ) -> impl FnOnce(DiskError) -> OpenError {
@@ -73,15 +73,17 @@ impl fmt::Display for OpenError {
             ),
             Self::LogMissing => write!(
                 f,
-                "its write-ahead log is gone, and with it what this replica promised; {REPLACE}"
+                "its write-ahead log is gone, and with it what this replica promised; {RECOVERY_HINT}"
             ),
             Self::Damaged { segment, refusal } => {
-                write!(f, "write-ahead log {segment} is {refusal}; {REPLACE}")
+                write!(f, "write-ahead log {segment} is {refusal}; {RECOVERY_HINT}")
             }
-            Self::SnapshotDamaged { file } => write!(f, "snapshot {file} is damaged; {REPLACE}"),
+            Self::SnapshotDamaged { file } => {
+                write!(f, "snapshot {file} is damaged; {RECOVERY_HINT}")
+            }
             Self::SnapshotMissing { start, last } => write!(
                 f,
-                "the log begins after entry {start}, but its snapshot ends at {last}; {REPLACE}"
+                "the log begins after entry {start}, but its snapshot ends at {last}; {RECOVERY_HINT}"
             ),
         }
     }

@@ -3,19 +3,19 @@
 use super::request::{Proposal, Query};
 use crate::kv::Results;
 use crate::raft::{Index, ServerId, Token};
-use crate::wal::Group;
+use crate::wal::GroupId;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::time::Duration;
 
 /// The most requests that wait at once.
-const MOST_WAITING: usize = 8192;
+const MAX_PENDING_REQUESTS: usize = 8192;
 /// The most bytes that they hold together.
-const MOST_BYTES: usize = 64 << 20;
+const MAX_PENDING_BYTES: usize = 64 << 20;
 
 /// Who asked for a write.
 #[derive(Debug)]
-pub(super) enum Writer<C> {
+pub(super) enum Proposer<C> {
     /// A client of this replica. A seeded bug (`evaluate-early`) answers it with results found when
     /// it asked.
     Client { client: C, early: Option<Results> },
@@ -27,7 +27,7 @@ pub(super) enum Writer<C> {
 #[derive(Debug)]
 pub(super) enum Stage<C> {
     /// The core's decision about a proposal.
-    Proposed { proposal: Proposal, writer: Writer<C> },
+    Proposed { proposal: Proposal, proposer: Proposer<C> },
     /// A peer's report of what became of a write.
     Forwarded { to: ServerId, client: C, early: Option<Results> },
     /// A read index from the core.
@@ -38,11 +38,11 @@ pub(super) enum Stage<C> {
 
 impl<C> Stage<C> {
     /// How many bytes it holds, more or less.
-    fn size(&self) -> usize {
+    fn byte_size(&self) -> usize {
         match self {
-            Self::Proposed { proposal, .. } => proposal.size(),
+            Self::Proposed { proposal, .. } => proposal.byte_size(),
             Self::Forwarded { .. } => 0,
-            Self::Confirming { query, .. } | Self::Applying { query, .. } => query.size(),
+            Self::Confirming { query, .. } | Self::Applying { query, .. } => query.byte_size(),
         }
     }
 }
@@ -58,7 +58,7 @@ pub(super) struct Transfer {
 #[derive(Debug)]
 pub(super) struct PendingRequests<C> {
     /// How many groups share the room.
-    groups: Group,
+    groups: GroupId,
     /// How many bytes they hold.
     bytes: usize,
     next: Token,
@@ -68,7 +68,7 @@ pub(super) struct PendingRequests<C> {
 
 impl<C> PendingRequests<C> {
     /// Numbers requests unlike any earlier start did: a peer may still answer those.
-    pub(super) fn new(start: u64, groups: Group) -> Self {
+    pub(super) fn new(start: u64, groups: GroupId) -> Self {
         let (stages, applying) = (BTreeMap::new(), BTreeSet::new());
         Self { groups, bytes: 0, next: start << 32, stages, applying }
     }
@@ -76,7 +76,7 @@ impl<C> PendingRequests<C> {
     /// Whether one more of that size may wait: the rule for clients of this replica and of others.
     pub(super) fn has_room(&self, size: usize) -> bool {
         let share = usize::try_from(self.groups.max(1)).unwrap_or(usize::MAX);
-        let (most, bytes) = ((MOST_WAITING / share).max(64), MOST_BYTES / share);
+        let (most, bytes) = ((MAX_PENDING_REQUESTS / share).max(64), MAX_PENDING_BYTES / share);
         self.stages.len() < most && self.bytes.saturating_add(size) <= bytes
     }
 
@@ -88,7 +88,7 @@ impl<C> PendingRequests<C> {
 
     /// Lets a request wait until its deadline.
     pub(super) fn insert(&mut self, token: Token, stage: Stage<C>, deadline: Duration) {
-        self.bytes += stage.size();
+        self.bytes += stage.byte_size();
         self.stages.insert(token, (stage, deadline));
     }
 
@@ -111,7 +111,7 @@ impl<C> PendingRequests<C> {
     /// Takes a request out, if it still waits.
     pub(super) fn remove(&mut self, token: Token) -> Option<(Stage<C>, Duration)> {
         let removed = self.stages.remove(&token)?;
-        self.bytes -= removed.0.size();
+        self.bytes -= removed.0.byte_size();
         Some(removed)
     }
 
@@ -139,9 +139,9 @@ impl<C> PendingRequests<C> {
     }
 
     /// Drops the requests whose deadline has passed: their clients were answered by then.
-    pub(super) fn drop_late(&mut self, now: Duration) {
+    pub(super) fn drop_expired(&mut self, now: Duration) {
         for (_, (stage, _)) in self.stages.extract_if(.., |_, (_, deadline)| *deadline <= now) {
-            self.bytes -= stage.size();
+            self.bytes -= stage.byte_size();
         }
         self.applying.retain(|(_, token)| self.stages.contains_key(token));
     }
@@ -154,7 +154,7 @@ mod tests {
 
     const LATER: Duration = Duration::from_secs(1);
 
-    fn pending() -> PendingRequests<()> {
+    fn new_pending() -> PendingRequests<()> {
         PendingRequests::new(0, 1)
     }
 
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn reads_leave_when_the_log_is_applied_far_enough_or_too_late() {
-        let mut pending = pending();
+        let mut pending = new_pending();
         for (key, index, deadline) in [("b", 2, LATER), ("a", 1, LATER), ("c", 3, Duration::ZERO)] {
             let token = pending.next_token();
             let read = (Query::Key(key.to_owned()), (), deadline);
@@ -178,7 +178,7 @@ mod tests {
         let key = |key: &str| Some(Query::Key(key.to_owned()));
         let mut next = |applied| pending.remove_applied(applied).map(|(query, ())| query);
         assert_eq!((next(0), next(1), next(1)), (None, key("a"), None));
-        pending.drop_late(Duration::ZERO);
+        pending.drop_expired(Duration::ZERO);
         assert_eq!(pending.remove_applied(9).map(|(query, ())| query), key("b"));
         assert!(pending.remove_applied(9).is_none() && pending.stages.is_empty());
         assert_eq!(pending.bytes, 0);
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_broken_connection_gives_back_the_writes_of_its_peer_only() {
-        let mut pending = pending();
+        let mut pending = new_pending();
         for to in [1, 2, 1] {
             let token = pending.next_token();
             pending.insert(token, Stage::Forwarded { to, client: (), early: None }, LATER);
@@ -196,19 +196,19 @@ mod tests {
 
     #[test]
     fn room_is_bounded_by_number_and_by_bytes() {
-        let mut pending = pending();
+        let mut pending = new_pending();
         let stage = |size| Stage::Proposed {
             proposal: Proposal::Command(alloc::vec![0; size]),
-            writer: Writer::Peer { peer: 2, request: 1 },
+            proposer: Proposer::Peer { peer: 2, request: 1 },
         };
-        for size in [MOST_BYTES - 1, 0] {
+        for size in [MAX_PENDING_BYTES - 1, 0] {
             let token = pending.next_token();
             pending.insert(token, stage(size), Duration::ZERO);
         }
         assert!(pending.has_room(1) && !pending.has_room(2));
-        pending.drop_late(Duration::ZERO);
-        assert!(pending.has_room(MOST_BYTES));
-        for _ in 0..MOST_WAITING {
+        pending.drop_expired(Duration::ZERO);
+        assert!(pending.has_room(MAX_PENDING_BYTES));
+        for _ in 0..MAX_PENDING_REQUESTS {
             assert!(pending.has_room(1));
             let token = pending.next_token();
             pending.insert(token, stage(0), Duration::ZERO);

@@ -17,9 +17,9 @@ pub enum Request {
     /// Change something.
     Write(Command),
     /// Change who takes part.
-    Members(MembersRequest),
+    ChangeMembers(MembersRequest),
     /// Let the replica of that name lead.
-    Leader(String),
+    TransferLeadership(String),
     /// Read the current state.
     Read {
         /// What to read.
@@ -60,10 +60,10 @@ pub enum Query {
 
 impl Query {
     /// How many bytes it holds, more or less.
-    pub(super) fn size(&self) -> usize {
+    pub(super) fn byte_size(&self) -> usize {
         match self {
             Self::Key(key) => key.len(),
-            Self::Txn(txn) => txn.size(),
+            Self::Txn(txn) => txn.byte_size(),
             Self::Members => 0,
             Self::Range { from, to, .. } => from.len() + to.as_ref().map_or(0, String::len),
         }
@@ -72,12 +72,12 @@ impl Query {
 
 impl Request {
     /// How many bytes it holds while it waits, more or less.
-    pub(super) fn size(&self) -> usize {
+    pub(super) fn byte_size(&self) -> usize {
         match self {
-            Self::Write(command) => command.size(),
-            Self::Members(request) => members_size(request),
-            Self::Leader(name) => name.len(),
-            Self::Read { query, .. } | Self::ReadStale { query, .. } => query.size(),
+            Self::Write(command) => command.byte_size(),
+            Self::ChangeMembers(request) => members_size(request),
+            Self::TransferLeadership(name) => name.len(),
+            Self::Read { query, .. } | Self::ReadStale { query, .. } => query.byte_size(),
         }
     }
 }
@@ -261,7 +261,7 @@ pub enum Proposal {
 
 impl Proposal {
     /// How many bytes it holds, more or less.
-    pub fn size(&self) -> usize {
+    pub fn byte_size(&self) -> usize {
         match self {
             Self::Command(command) => command.len(),
             Self::Members(request) => members_size(request),

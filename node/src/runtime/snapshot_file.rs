@@ -1,9 +1,9 @@
 //! Reads and replaces the snapshot file of a group: it is there whole, or as it was before.
 
 use super::disk::{Disk, DiskError};
-use super::open_error::{OpenError, cannot};
+use super::open_error::{OpenError, to_open_error};
 use crate::raft::{Position, Snapshot};
-use crate::wal::{self, Group};
+use crate::wal::{self, GroupId};
 use alloc::borrow::Cow;
 use alloc::format;
 
@@ -11,7 +11,7 @@ const SNAPSHOT: &str = "snapshot";
 const NEW_SNAPSHOT: &str = "snapshot.new";
 
 /// The file of a group's last snapshot.
-fn file_name(group: Group) -> Cow<'static, str> {
+fn file_name(group: GroupId) -> Cow<'static, str> {
     match group {
         0 => Cow::Borrowed(SNAPSHOT),
         group => Cow::Owned(format!("{SNAPSHOT}-{group}")),
@@ -22,7 +22,7 @@ fn file_name(group: Group) -> Cow<'static, str> {
 /// crash would leave an empty snapshot in the place of a whole one.
 pub(super) fn write_snapshot(
     disk: &mut impl Disk,
-    group: Group,
+    group: GroupId,
     snapshot: &Snapshot,
     sync: bool,
 ) -> Result<(), DiskError> {
@@ -38,11 +38,11 @@ pub(super) fn write_snapshot(
 /// Reads a group's last snapshot, which must be there where the log begins after `start`.
 pub(super) fn read_snapshot(
     disk: &impl Disk,
-    group: Group,
+    group: GroupId,
     start: Position,
 ) -> Result<Option<Snapshot>, OpenError> {
     let name = file_name(group);
-    let bytes = disk.read(&name).map_err(cannot("read", Some(disk.path(&name))))?;
+    let bytes = disk.read(&name).map_err(to_open_error("read", Some(disk.path(&name))))?;
     let damaged = || OpenError::SnapshotDamaged { file: disk.path(&name) };
     let snapshot = bytes.map(|bytes| wal::decode_snapshot(&bytes).ok_or_else(damaged));
     let snapshot = snapshot.transpose()?;

@@ -15,7 +15,7 @@ const LANE_TICKS: u64 = 10;
 /// How many ticks the rest of a torn transaction is late.
 const TORN_TICKS: u64 = 2;
 /// How many entries a restart applies twice.
-const DOUBLED: Index = 3;
+const REAPPLIED_ENTRIES: Index = 3;
 
 /// The bugs of one replica's store, and what they hold back.
 #[derive(Debug)]
@@ -30,11 +30,11 @@ pub(super) struct BuggyStore {
     lease: Duration,
     leased_until: Duration,
     /// The read whose confirmation will begin the next lease, and when it was asked.
-    asked: Option<(Token, Duration)>,
+    lease_read: Option<(Token, Duration)>,
     /// What the log says, where the store does not show all of it yet.
-    truth: Store,
+    full_store: Store,
     /// Changes that do not show yet, and when they will.
-    late: VecDeque<(u64, Changes)>,
+    delayed: VecDeque<(u64, Changes)>,
 }
 
 impl BuggyStore {
@@ -48,32 +48,32 @@ impl BuggyStore {
             now: 0,
             lease: election * 4 / 5,
             leased_until: Duration::ZERO,
-            asked: None,
-            truth: Store::default(),
-            late: VecDeque::new(),
+            lease_read: None,
+            full_store: Store::default(),
+            delayed: VecDeque::new(),
         }
     }
 
-    fn has(&self, bug: StoreBug) -> bool {
+    fn has_bug(&self, bug: StoreBug) -> bool {
         self.bugs.contains(&bug)
     }
 
     /// Whether a linearizable read need not be confirmed; remembers when it asks, if it must be.
     /// Without clock faults the bug has no effect: no other replica leads before the lease ends.
     pub(super) fn is_leased(&mut self, token: Token, wall: Duration) -> bool {
-        if !self.has(StoreBug::WallClockLease) {
+        if !self.has_bug(StoreBug::WallClockLease) {
             return false;
         }
         let leased = wall < self.leased_until;
         if !leased {
-            self.asked.get_or_insert((token, wall));
+            self.lease_read.get_or_insert((token, wall));
         }
         leased
     }
 
     /// A majority has confirmed the read to this replica, which leads or does not.
-    pub(super) fn confirm(&mut self, token: Token, leads: bool) {
-        if let Some((_, at)) = self.asked.take_if(|(asked, _)| *asked == token)
+    pub(super) fn confirm_read(&mut self, token: Token, leads: bool) {
+        if let Some((_, at)) = self.lease_read.take_if(|(asked, _)| *asked == token)
             && leads
         {
             self.leased_until = self.leased_until.max(at + self.lease);
@@ -81,47 +81,47 @@ impl BuggyStore {
     }
 
     /// The read was not confirmed.
-    pub(super) fn reject(&mut self, token: Token) {
-        self.asked.take_if(|(asked, _)| *asked == token);
+    pub(super) fn reject_read(&mut self, token: Token) {
+        self.lease_read.take_if(|(asked, _)| *asked == token);
     }
 
     /// A tick has passed.
     pub(super) fn tick(&mut self, store: &mut Store) {
         self.now += 1;
-        while self.late.front().is_some_and(|(due, _)| *due <= self.now) {
-            self.show_next(store);
+        while self.delayed.front().is_some_and(|(due, _)| *due <= self.now) {
+            self.apply_next_delayed(store);
         }
     }
 
-    fn show_next(&mut self, store: &mut Store) {
-        if let Some((_, changes)) = self.late.pop_front() {
+    fn apply_next_delayed(&mut self, store: &mut Store) {
+        if let Some((_, changes)) = self.delayed.pop_front() {
             store.apply_changes(changes);
         }
     }
 
-    fn show_all(&mut self, store: &mut Store) {
-        while !self.late.is_empty() {
-            self.show_next(store);
+    fn apply_all_delayed(&mut self, store: &mut Store) {
+        while !self.delayed.is_empty() {
+            self.apply_next_delayed(store);
         }
     }
 
     /// Admits a request as it is to be carried out, with the results it will be answered with if
     /// those are known already; or answers it at once.
-    pub(super) fn admit(
+    pub(super) fn admit_request(
         &self,
         store: &Store,
         request: Request,
     ) -> Result<(Request, Option<Results>), Answer> {
         match request {
-            Request::Read { query, lease, .. } if self.has(StoreBug::IgnoreAfter) => {
+            Request::Read { query, lease, .. } if self.has_bug(StoreBug::IgnoreAfter) => {
                 Ok((Request::Read { query, after: 0, lease }, None))
             }
-            Request::ReadStale { query, .. } if self.has(StoreBug::IgnoreAfter) => {
+            Request::ReadStale { query, .. } if self.has_bug(StoreBug::IgnoreAfter) => {
                 Ok((Request::ReadStale { query, after: 0 }, None))
             }
-            Request::Write(Command::Txn(txn)) if self.has(StoreBug::EvaluateEarly) => {
+            Request::Write(Command::Txn(txn)) if self.has_bug(StoreBug::EvaluateEarly) => {
                 let (results, changes) =
-                    txn.run(store).map_err(|current| Answer::Mismatch { current })?;
+                    txn.evaluate_on(store).map_err(|current| Answer::Mismatch { current })?;
                 Ok((Request::Write(write_all(changes)), Some(results)))
             }
             request => Ok((request, None)),
@@ -129,42 +129,45 @@ impl BuggyStore {
     }
 
     /// What the command finds and changes: a store that does not show everything is not asked.
-    fn run(&mut self, store: &Store, command: &Command) -> (Outcome, Changes) {
-        if !self.has(StoreBug::ApplyLanes) && !self.has(StoreBug::TornTxn) {
-            return store.run(command);
+    fn evaluate_command(&mut self, store: &Store, command: &Command) -> (Outcome, Changes) {
+        if !self.has_bug(StoreBug::ApplyLanes) && !self.has_bug(StoreBug::TornTxn) {
+            return store.evaluate_command(command);
         }
-        let (outcome, changes) = self.truth.run(command);
-        self.truth.apply_changes(changes.clone());
+        let (outcome, changes) = self.full_store.evaluate_command(command);
+        self.full_store.apply_changes(changes.clone());
         (outcome, changes)
     }
 
     /// Does what log entry `index` says; with bugs, not all of it now, or more than once.
-    pub(super) fn apply(
+    pub(super) fn apply_command(
         &mut self,
         store: &mut Store,
         index: Index,
         command: &Command,
         leads: bool,
     ) -> Outcome {
-        store.skip(index);
+        store.skip_entry(index);
         if let Err(outcome) = store.check_session(index, command) {
             return outcome;
         }
-        let (outcome, mut changes) = self.run(store, command);
-        if leads || self.has(StoreBug::TornTxn) {
-            self.show_all(store);
+        let (outcome, mut changes) = self.evaluate_command(store, command);
+        if leads || self.has_bug(StoreBug::TornTxn) {
+            self.apply_all_delayed(store);
         }
-        if self.has(StoreBug::ApplyLanes) && !leads {
-            let slow = changes.extract_if(.., |key, _| lane(key) == self.lane).collect();
-            self.late.push_back((self.now + LANE_TICKS, slow));
+        if self.has_bug(StoreBug::ApplyLanes) && !leads {
+            let slow = changes.extract_if(.., |key, _| key_lane(key) == self.lane).collect();
+            self.delayed.push_back((self.now + LANE_TICKS, slow));
         }
-        if self.has(StoreBug::TornTxn) && changes.len() > 1 {
+        if self.has_bug(StoreBug::TornTxn) && changes.len() > 1 {
             let first: Changes = changes.pop_first().into_iter().collect();
-            self.late.push_back((self.now + TORN_TICKS, core::mem::replace(&mut changes, first)));
+            self.delayed
+                .push_back((self.now + TORN_TICKS, core::mem::replace(&mut changes, first)));
         }
         store.apply_changes(changes);
-        if self.has(StoreBug::DoubleApply) && (index..index + DOUBLED).contains(&self.start) {
-            store.apply_changes(store.run(command).1);
+        if self.has_bug(StoreBug::DoubleApply)
+            && (index..index + REAPPLIED_ENTRIES).contains(&self.start)
+        {
+            store.apply_changes(store.evaluate_command(command).1);
         }
         store.record_result(index, command, &outcome);
         outcome
@@ -172,7 +175,7 @@ impl BuggyStore {
 }
 
 /// The lane of a key: neighbours in a sequence of numbered keys are in different ones.
-fn lane(key: &str) -> u8 {
+fn key_lane(key: &str) -> u8 {
     key.bytes().last().unwrap_or_default() % 2
 }
 

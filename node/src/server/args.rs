@@ -121,7 +121,7 @@ enum Profile {
 
 impl Profile {
     /// Returns the heartbeat interval and the election timeout, in milliseconds.
-    fn timings(self) -> (u32, u32) {
+    fn timeouts_ms(self) -> (u32, u32) {
         match self {
             Self::Steady => (50, 300),
             Self::Fast => (10, 80),
@@ -160,14 +160,14 @@ pub(super) struct Settings {
     /// The bugs of the core.
     pub(super) bugs: Vec<Bug>,
     /// The bugs of the store.
-    pub(super) flaws: Vec<kv::StoreBug>,
+    pub(super) store_bugs: Vec<kv::StoreBug>,
 }
 
 impl Settings {
     /// Returns the names of all bugs that are switched on.
     pub(super) fn bug_names(&self) -> Vec<String> {
         let names = self.bugs.iter().map(|bug| bug.name());
-        names.chain(self.flaws.iter().map(|bug| bug.name())).map(str::to_owned).collect()
+        names.chain(self.store_bugs.iter().map(|bug| bug.name())).map(str::to_owned).collect()
     }
 }
 
@@ -187,7 +187,9 @@ pub(super) enum Invocation {
 }
 
 /// Parses a command line, whose first word is the name of the command.
-pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Invocation, clap::Error> {
+pub(super) fn parse_args(
+    words: impl IntoIterator<Item = OsString>,
+) -> Result<Invocation, clap::Error> {
     let words: Vec<OsString> = words.into_iter().collect();
     let name = words.first().map(Path::new).and_then(Path::file_name);
     let name = name.map_or("node".into(), |name| name.to_string_lossy());
@@ -208,7 +210,7 @@ fn build_settings(args: Args) -> Result<Settings, String> {
         return Err("--id, --data and --listen-client are needed".to_owned());
     };
     check_name(&name)?;
-    let (heartbeat, election) = args.profile.timings();
+    let (heartbeat, election) = args.profile.timeouts_ms();
     let heartbeat = args.heartbeat_ms.unwrap_or(heartbeat);
     let election = args.election_ms.unwrap_or(election);
     if election < 2 * heartbeat {
@@ -255,7 +257,7 @@ fn build_settings(args: Args) -> Result<Settings, String> {
         log_format: args.log_format,
         trace: args.trace,
         bugs: args.bugs.iter().filter_map(|bug| bug.core_bug()).collect(),
-        flaws: args.bugs.iter().filter_map(|bug| bug.store_bug()).collect(),
+        store_bugs: args.bugs.iter().filter_map(|bug| bug.store_bug()).collect(),
         name,
     })
 }

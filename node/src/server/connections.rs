@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 /// The response to a client above the limit.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n\
+const TOO_MANY_CONNECTIONS: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n\
 content-type: application/json\r\ncontent-length: 117\r\n\r\n\
 {\"error\":\"overloaded\",\"definite\":true,\
 \"message\":\"too many clients are connected here; try again later, or elsewhere\"}";
@@ -40,14 +40,14 @@ impl Listener for ClientListener {
             // axum's implementation waits while the process has too many open files.
             let (stream, address) = Listener::accept(&mut self.listener).await;
             if self.metrics.connections() >= self.most {
-                self.metrics.rejected();
+                self.metrics.count_rejected();
                 // If the write fails, the client still sees the end of the connection.
-                let _ = stream.try_write(FULL);
+                let _ = stream.try_write(TOO_MANY_CONNECTIONS);
                 continue;
             }
             // A connection whose options cannot be set is broken; reading it reports that.
             let _ = stream.set_nodelay(true);
-            self.metrics.connected();
+            self.metrics.count_connect();
             return (ClientStream { stream, metrics: self.metrics.clone() }, address);
         }
     }
@@ -66,7 +66,7 @@ pub(super) struct ClientStream {
 
 impl Drop for ClientStream {
     fn drop(&mut self) {
-        self.metrics.disconnected();
+        self.metrics.count_disconnect();
     }
 }
 
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_error_response_is_complete() {
-        let text = std::str::from_utf8(FULL).expect("text");
+        let text = std::str::from_utf8(TOO_MANY_CONNECTIONS).expect("text");
         let (head, body) = text.split_once("\r\n\r\n").expect("head and body");
         assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
         assert_eq!(

@@ -19,7 +19,7 @@ impl Demux {
 
     /// Delivers a letter to its group; drops it if there is no such group. Returns whether the
     /// groups still run.
-    pub(super) async fn envelope(&self, from: ServerId, envelope: Envelope) -> bool {
+    pub(super) async fn deliver_envelope(&self, from: ServerId, envelope: Envelope) -> bool {
         let Envelope { group, frame } = envelope;
         match usize::try_from(group).ok().and_then(|group| self.0.get(group)) {
             Some(inlet) => inlet.send(PeerEvent::Frame { from, frame }).await.is_ok(),
@@ -28,7 +28,7 @@ impl Demux {
     }
 
     /// Reports that a connection was made, or why it broke. Returns whether the groups still run.
-    pub(super) async fn link(&self, peer: ServerId, broken: Option<String>) -> bool {
+    pub(super) async fn report_link(&self, peer: ServerId, broken: Option<String>) -> bool {
         for inlet in self.0.iter() {
             if inlet.send(PeerEvent::Link { peer, broken: broken.clone() }).await.is_err() {
                 return false;
@@ -38,9 +38,9 @@ impl Demux {
     }
 
     /// Reports that a peer rejects this replica. Returns whether the groups still run.
-    pub(super) async fn refused(&self, why: String) -> bool {
+    pub(super) async fn report_rejection(&self, why: String) -> bool {
         match self.0.first() {
-            Some(inlet) => inlet.send(PeerEvent::Refused(why)).await.is_ok(),
+            Some(inlet) => inlet.send(PeerEvent::Rejected(why)).await.is_ok(),
             None => false,
         }
     }
@@ -59,12 +59,12 @@ mod tests {
         let message = Message { term: 1, content: Content::StaleTerm };
         for group in [1, 7] {
             let frame = Frame::Raft(message.clone());
-            assert!(all.envelope(2, Envelope { group, frame }).await);
+            assert!(all.deliver_envelope(2, Envelope { group, frame }).await);
         }
         assert_eq!([0, 1].map(|at: usize| demux[at].len()), [0, 1]);
-        assert!(all.link(2, None).await);
+        assert!(all.report_link(2, None).await);
         assert_eq!([0, 1].map(|at: usize| demux[at].len()), [1, 2]);
         demux.pop();
-        assert!(!all.link(2, None).await && all.refused("why".to_owned()).await);
+        assert!(!all.report_link(2, None).await && all.report_rejection("why".to_owned()).await);
     }
 }

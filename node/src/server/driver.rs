@@ -12,12 +12,12 @@ use super::members::Members;
 use super::peer_event::PeerEvent;
 use super::published_status::{PublishedStatus, role_name};
 use super::request::{QueuedRequest, ReplySender};
-use super::storage::Report;
+use super::storage::StorageReport;
 use super::ticks::{TICK, Ticks};
 use super::trace::Trace;
 use crate::raft::{Effect, Input, Persist, Position, ServerId, Status};
 use crate::runtime::{ClientRequest, LogWrite, Output, Reply, Request, Runtime};
-use crate::wal::Group;
+use crate::wal::GroupId;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
@@ -28,16 +28,16 @@ mod connections;
 mod tests;
 
 /// How many peers' events one turn handles.
-const MOST_EVENTS: usize = 256;
+const MAX_EVENTS_PER_TURN: usize = 256;
 /// How many more clients one turn serves.
-const MOST_CLIENTS: usize = 16;
+const MAX_REQUESTS_PER_TURN: usize = 16;
 
 /// What the driver waits for, each in a queue of its own: clients cannot delay the disk, the clock
 /// or the peers.
 #[derive(Debug)]
 pub(super) struct Inbox {
     /// What is durable, or why nothing is any more.
-    pub(super) disk: mpsc::Receiver<Result<Report, String>>,
+    pub(super) disk: mpsc::Receiver<Result<StorageReport, String>>,
     pub(super) peers: mpsc::Receiver<PeerEvent>,
     pub(super) clients: mpsc::Receiver<QueuedRequest>,
 }
@@ -45,7 +45,7 @@ pub(super) struct Inbox {
 /// The driver of one group.
 #[derive(Debug)]
 pub(super) struct Driver {
-    pub(super) group: Group,
+    pub(super) group: GroupId,
     pub(super) runtime: Runtime<ReplySender>,
     pub(super) members: Members,
     pub(super) links: Links,
@@ -80,13 +80,13 @@ impl Driver {
         // After a pause one tick is enough: a burst of them would look like the passing of time.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            self.turn(&mut inbox, &mut ticks).await;
+            self.handle_events(&mut inbox, &mut ticks).await;
             if let Some(trace) = &self.trace {
                 trace.flush();
             }
             if let Some(failure) = self.clock.failure {
                 if let Some(trace) = &self.trace {
-                    trace.stops(self.runtime.status().term, &failure);
+                    trace.record_stop(self.runtime.status().term, &failure);
                 }
                 return failure;
             }
@@ -96,21 +96,21 @@ impl Driver {
 
     /// Waits for something to happen and handles it, most urgent first; then serves a few clients,
     /// so that the others cannot starve them.
-    async fn turn(&mut self, inbox: &mut Inbox, ticks: &mut Interval) {
+    async fn handle_events(&mut self, inbox: &mut Inbox, ticks: &mut Interval) {
         let mut events = Vec::new();
         tokio::select! {
             biased;
-            Some(result) = inbox.disk.recv() => self.written(result),
+            Some(result) = inbox.disk.recv() => self.handle_disk_report(result),
             _ = ticks.tick() => self.tick(),
-            _ = inbox.peers.recv_many(&mut events, MOST_EVENTS) => {
-                events.into_iter().for_each(|event| self.handle(event));
+            _ = inbox.peers.recv_many(&mut events, MAX_EVENTS_PER_TURN) => {
+                events.into_iter().for_each(|event| self.handle_peer_event(event));
             }
-            Some(ask) = inbox.clients.recv() => self.ask(ask),
+            Some(ask) = inbox.clients.recv() => self.handle_request(ask),
             () = yield_now(), if self.runtime.has_undelivered() => self.step(Input::Continue),
         }
-        for _ in 0..MOST_CLIENTS {
+        for _ in 0..MAX_REQUESTS_PER_TURN {
             let Ok(ask) = inbox.clients.try_recv() else { return };
-            self.ask(ask);
+            self.handle_request(ask);
         }
     }
 
@@ -142,15 +142,15 @@ impl Driver {
         self.carry_out();
     }
 
-    fn handle(&mut self, event: PeerEvent) {
+    fn handle_peer_event(&mut self, event: PeerEvent) {
         match event {
-            PeerEvent::Frame { from, frame } => self.receive(from, frame),
+            PeerEvent::Frame { from, frame } => self.handle_frame(from, frame),
             PeerEvent::Link { peer, broken } => self.link_changed(peer, broken.as_deref()),
-            PeerEvent::Refused(why) => self.fail(why),
+            PeerEvent::Rejected(why) => self.fail(why),
         }
     }
 
-    fn receive(&mut self, from: ServerId, frame: Frame) {
+    fn handle_frame(&mut self, from: ServerId, frame: Frame) {
         match frame {
             Frame::Raft(message) => {
                 self.step(Input::Receive { from, message });
@@ -170,7 +170,7 @@ impl Driver {
         }
     }
 
-    fn ask(&mut self, QueuedRequest { request, deadline, reply }: QueuedRequest) {
+    fn handle_request(&mut self, QueuedRequest { request, deadline, reply }: QueuedRequest) {
         if reply.is_closed() {
             return; // The client has gone, or was told that its deadline has passed.
         }
@@ -179,19 +179,19 @@ impl Driver {
             self.report_missed_ticks(); // A lease counts on the core's clock.
         }
         let deadline = deadline.saturating_duration_since(self.clock.began);
-        self.runtime.request(ClientRequest { request, deadline, client: reply });
+        self.runtime.submit_request(ClientRequest { request, deadline, client: reply });
         self.carry_out();
     }
 
-    fn written(&mut self, result: Result<Report, String>) {
+    fn handle_disk_report(&mut self, result: Result<StorageReport, String>) {
         match result {
-            Ok(Report::Durable(sequence)) => {
+            Ok(StorageReport::Durable(sequence)) => {
                 if let Some(trace) = &self.trace {
-                    trace.durable(self.runtime.status().term, sequence);
+                    trace.record_durable(self.runtime.status().term, sequence);
                 }
                 self.step(Input::Persisted { sequence });
             }
-            Ok(Report::BlocksLog) => self.step(Input::RewriteLog),
+            Ok(StorageReport::BlocksLog) => self.step(Input::RewriteLog),
             Err(failure) => self.fail(failure),
         }
     }
@@ -219,7 +219,7 @@ impl Driver {
 
     fn carry_out_one(&mut self, output: Output<ReplySender>) {
         match output {
-            Output::Write(persist) => self.write(persist),
+            Output::Write(persist) => self.queue_write(persist),
             Output::Send { to, message } => drop(self.links.send(to, Frame::Raft(message))),
             Output::Forward { to, request, timeout, proposal } => {
                 let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
@@ -234,21 +234,21 @@ impl Driver {
                 // A client that has gone away needs no answer.
                 drop(client.send((answer, self.published.origin_at(term, applied))));
             }
-            Output::SnapshotTaken { bytes, .. } => self.published.metrics().snapshot(bytes),
-            Output::BalanceLeaders { to } => self.log.line(format_args!(
+            Output::SnapshotTaken { bytes, .. } => self.published.metrics().count_snapshot(bytes),
+            Output::BalanceLeaders { to } => self.log.write_line(format_args!(
                 "transfers leadership to {}, to balance leaders",
                 self.members.name(to)
             )),
-            Output::Done(effect) => self.observe(&effect),
+            Output::Done(effect) => self.record_effect(&effect),
             Output::Failed(why) => self.clock.failure = Some(why),
         }
     }
 
     /// Hands a write to the storage thread. Where that has ended, nothing becomes durable any more:
     /// its own report of why may still be under way.
-    fn write(&mut self, persist: Persist) {
+    fn queue_write(&mut self, persist: Persist) {
         if let Some(trace) = &self.trace {
-            trace.written(self.runtime.status().term, &persist);
+            trace.record_write(self.runtime.status().term, &persist);
         }
         if self.disk.send(LogWrite { group: self.group, persist }).is_err() {
             let why = "the storage thread has stopped, so nothing can be made durable";
@@ -257,21 +257,22 @@ impl Driver {
     }
 
     /// Lets traces, logs and connections follow what the runtime did.
-    fn observe(&mut self, effect: &Effect) {
+    fn record_effect(&mut self, effect: &Effect) {
         if let Some(trace) = &self.trace {
-            trace.see(self.runtime.status().term, effect);
+            trace.record_effect(self.runtime.status().term, effect);
         }
         match effect {
             Effect::StatusChanged(status) => self.status_changed(status),
             Effect::MembershipChanged { membership } => self.membership_changed(membership),
             Effect::Restore { snapshot } => {
                 let Position { term, index } = snapshot.last;
-                self.log
-                    .line(format_args!("took over a snapshot up to entry {index} of term {term}"));
+                self.log.write_line(format_args!(
+                    "took over a snapshot up to entry {index} of term {term}"
+                ));
             }
             Effect::PeerLostEntries { peer, acknowledged, rejected } => {
                 let name = self.members.name(*peer);
-                self.log.line(format_args!(
+                self.log.write_line(format_args!(
                     "{name} lost entries it had acknowledged: it had {acknowledged} and lacks \
                      {rejected}; it gets them again, but what it promised besides is not safe"
                 ));
@@ -281,15 +282,15 @@ impl Driver {
     }
 
     fn status_changed(&self, status: &Status) {
-        self.published.metrics().changed();
+        self.published.metrics().count_status_change();
         self.published.publish(status.clone(), self.runtime.applied());
         let (term, role) = (status.term, role_name(status.role));
         match status.leader.filter(|leader| *leader != self.members.me()) {
             Some(leader) => {
                 let leader = self.members.name(leader);
-                self.log.line(format_args!("term={term} became {role} of {leader}"));
+                self.log.write_line(format_args!("term={term} became {role} of {leader}"));
             }
-            None => self.log.line(format_args!("term={term} became {role}")),
+            None => self.log.write_line(format_args!("term={term} became {role}")),
         }
     }
 }

@@ -3,14 +3,14 @@
 use super::incarnation::Incarnation;
 use crate::raft::{Message, ServerId};
 use crate::runtime::{Proposal, ProposalResult};
-use crate::wal::Group;
+use crate::wal::GroupId;
 use serde::{Deserialize, Serialize};
 
 /// A frame and its group. On the wire: its length (`u32`, little-endian), then its postcard.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Envelope {
     /// The group of the sender and of the receiver.
-    pub(super) group: Group,
+    pub(super) group: GroupId,
     pub(super) frame: Frame,
 }
 

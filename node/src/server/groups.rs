@@ -12,45 +12,45 @@ use super::log::Logger;
 use super::members::Members;
 use super::published_status::PublishedStatus;
 use super::request::{QueuedRequest, ReplySender};
-use super::storage::{self, Reports, Storage};
+use super::storage::{self, ReportSenders, Storage};
 use super::ticks::TICK;
 use super::trace::Trace;
 use crate::raft::{Config, Stored};
 use crate::runtime::{LogWrite, Runtime, RuntimeConfig};
-use crate::wal::Group;
+use crate::wal::GroupId;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 /// How many events of one kind may wait for a driver.
-const EVENTS: usize = 4096;
+const QUEUE_CAPACITY: usize = 4096;
 
 /// The queues of the drivers, in group order.
 pub(super) struct Queues {
     pub(super) demux: Demux,
-    reports: Reports,
-    asks: Vec<mpsc::Sender<QueuedRequest>>,
+    reports: ReportSenders,
+    requests: Vec<mpsc::Sender<QueuedRequest>>,
     inboxes: Vec<Inbox>,
 }
 
 /// Creates the queues of this many groups.
-pub(super) fn queues(groups: Group) -> Queues {
+pub(super) fn create_queues(groups: GroupId) -> Queues {
     let (mut events, mut reports, mut asks, mut inboxes) = (vec![], vec![], vec![], vec![]);
     for _ in 0..groups {
-        let (event, peers) = mpsc::channel(EVENTS);
-        let (report, disk) = mpsc::channel(EVENTS);
-        let (ask, clients) = mpsc::channel(EVENTS);
+        let (event, peers) = mpsc::channel(QUEUE_CAPACITY);
+        let (report, disk) = mpsc::channel(QUEUE_CAPACITY);
+        let (ask, clients) = mpsc::channel(QUEUE_CAPACITY);
         events.push(event);
         reports.push(report);
         asks.push(ask);
         inboxes.push(Inbox { disk, peers, clients });
     }
-    Queues { demux: Demux::new(events), reports, asks, inboxes }
+    Queues { demux: Demux::new(events), reports, requests: asks, inboxes }
 }
 
 /// What all groups of a replica share.
-pub(super) struct Replica<'a> {
+pub(super) struct ReplicaContext<'a> {
     pub(super) settings: &'a Settings,
     pub(super) members: Members,
     pub(super) links: Links,
@@ -59,20 +59,20 @@ pub(super) struct Replica<'a> {
 }
 
 /// A replica that is ready to run: a handle and a driver for each group, and the storage thread.
-pub(super) struct Parts {
+pub(super) struct StartedReplica {
     pub(super) handles: Vec<GroupHandle>,
     pub(super) drivers: Vec<(Driver, Inbox)>,
     pub(super) disk: JoinHandle<()>,
 }
 
-impl Replica<'_> {
+impl ReplicaContext<'_> {
     /// Creates the runtime of each group from its stored state, and its driver.
-    pub(super) fn start(
+    pub(super) fn start_groups(
         &self,
         storage: Storage,
         stored: Vec<Stored>,
         queues: Queues,
-    ) -> Result<Parts, String> {
+    ) -> Result<StartedReplica, String> {
         let start = storage.end();
         let runtimes: Vec<Runtime<ReplySender>> = (0..)
             .zip(stored)
@@ -80,22 +80,22 @@ impl Replica<'_> {
             .collect::<Result<_, _>>()?;
         let published_statuses = self.published_statuses(&runtimes);
         let metrics = published_statuses[0].metrics().clone();
-        let (disk, thread) = storage::spawn(storage, queues.reports, metrics);
+        let (disk, thread) = storage::spawn_thread(storage, queues.reports, metrics);
         let timeout = Duration::from_millis(self.settings.request_timeout_ms);
         let handle = |(driver, published): (_, &PublishedStatus)| GroupHandle {
             driver,
             published: published.clone(),
             timeout,
         };
-        let handles = queues.asks.into_iter().zip(&published_statuses).map(handle).collect();
+        let handles = queues.requests.into_iter().zip(&published_statuses).map(handle).collect();
         let mut drivers = Vec::new();
         for ((group, runtime), published) in (0..).zip(runtimes).zip(published_statuses) {
-            let mut driver = self.driver(group, runtime, (disk.clone(), published));
+            let mut driver = self.build_driver(group, runtime, (disk.clone(), published));
             driver.membership_changed(&driver.runtime.membership().clone());
             drivers.push(driver);
         }
         let drivers = drivers.into_iter().zip(queues.inboxes).collect();
-        Ok(Parts { handles, drivers, disk: thread })
+        Ok(StartedReplica { handles, drivers, disk: thread })
     }
 
     /// Creates the published status of each group; all share the metrics of the first.
@@ -111,9 +111,9 @@ impl Replica<'_> {
         (0..).zip(statuses).map(|(group, status)| published.of_group(group, status)).collect()
     }
 
-    fn driver(
+    fn build_driver(
         &self,
-        group: Group,
+        group: GroupId,
         runtime: Runtime<ReplySender>,
         (disk, published): (mpsc::UnboundedSender<LogWrite>, PublishedStatus),
     ) -> Driver {
@@ -135,7 +135,7 @@ impl Replica<'_> {
         }
     }
 
-    fn runtime_config(&self, group: Group, start: u64) -> RuntimeConfig {
+    fn runtime_config(&self, group: GroupId, start: u64) -> RuntimeConfig {
         let settings = self.settings;
         RuntimeConfig {
             raft: self.raft_config(group, start),
@@ -143,12 +143,12 @@ impl Replica<'_> {
             groups: settings.groups,
             start,
             election: Duration::from_millis(u64::from(settings.election_ms)),
-            store_bugs: settings.flaws.clone(),
+            store_bugs: settings.store_bugs.clone(),
         }
     }
 
     /// Returns the configuration of a group's core, with a seed that no other start or group has.
-    fn raft_config(&self, group: Group, start: u64) -> Config {
+    fn raft_config(&self, group: GroupId, start: u64) -> Config {
         let Settings { heartbeat_ms, election_ms, .. } = self.settings;
         let ticks = |ms: u32| ms.div_ceil(u32::try_from(TICK.as_millis()).unwrap_or(1));
         let seed = self.settings.seed.wrapping_add(start);
@@ -166,14 +166,14 @@ impl Replica<'_> {
 }
 
 /// Runs each driver as its own task, which ends when the driver fails.
-pub(super) fn spawn(drivers: Vec<(Driver, Inbox)>) -> JoinSet<(Group, String)> {
+pub(super) fn spawn_drivers(drivers: Vec<(Driver, Inbox)>) -> JoinSet<(GroupId, String)> {
     let run =
         |(driver, inbox): (Driver, Inbox)| async move { (driver.group, driver.run(inbox).await) };
     drivers.into_iter().map(run).collect()
 }
 
 /// Waits until a driver fails; returns why.
-pub(super) async fn failure(drivers: &mut JoinSet<(Group, String)>) -> String {
+pub(super) async fn wait_for_failure(drivers: &mut JoinSet<(GroupId, String)>) -> String {
     let several = drivers.len() > 1;
     match drivers.join_next().await {
         Some(Ok((group, failure))) if several => format!("group {group}: {failure}"),

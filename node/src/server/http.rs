@@ -6,13 +6,13 @@
 
 use super::args;
 use super::connections::ClientListener;
-use super::metrics::Kind;
+use super::metrics::RequestKind;
 use super::published_status::PublishedStatus;
 use crate::kv::{Command, Txn, group_of};
-use crate::runtime::{Query as Question, Request};
-use crate::wal::Group;
+use crate::runtime::{Query as ReadQuery, Request};
+use crate::wal::GroupId;
 use crate::wire::{
-    After, CasRequest, Consistency, Health, LeaderRequest, MembersRequest, PutRequest,
+    CasRequest, Consistency, HealthReply, LeaderRequest, MembersRequest, MinIndex, PutRequest,
 };
 use crate::wire::{RangeParameters, ReadParameters, SessionParameters, StatusReply};
 use crate::wire::{TxnParameters, WriteParameters};
@@ -24,7 +24,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use response::{failure, json};
+use response::{failure_body, json_response};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -68,19 +68,19 @@ impl From<&str> for InvalidRequest {
 }
 
 /// Returns the router of the whole API.
-pub(super) fn router(api: Api) -> Router {
+pub(super) fn build_router(api: Api) -> Router {
     Router::new()
-        .route("/kv", get(range))
-        .route("/kv/{key}", get(read).put(put).delete(delete))
-        .route("/kv/{key}/cas", post(cas))
-        .route("/txn", post(txn))
+        .route("/kv", get(read_range))
+        .route("/kv/{key}", get(read_key).put(put_key).delete(delete_key))
+        .route("/kv/{key}/cas", post(cas_key))
+        .route("/txn", post(run_txn))
         .route("/session", post(open_session))
-        .route("/cluster/members", get(members).post(change_members))
+        .route("/cluster/members", get(get_members).post(change_members))
         .route("/cluster/members/{name}", axum::routing::delete(remove_member))
-        .route("/cluster/leader", post(lead))
-        .route("/metrics", get(metrics))
-        .route("/status", get(status))
-        .route("/health", get(health))
+        .route("/cluster/leader", post(transfer_leadership))
+        .route("/metrics", get(get_metrics))
+        .route("/status", get(get_status))
+        .route("/health", get(get_health))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -88,21 +88,25 @@ pub(super) fn router(api: Api) -> Router {
 }
 
 /// Serves clients until the process ends.
-pub(super) async fn serve(listener: ClientListener, router: Router) -> Result<(), String> {
+pub(super) async fn serve_clients(listener: ClientListener, router: Router) -> Result<(), String> {
     axum::serve(listener, router).await.map_err(|error| format!("cannot serve clients: {error}"))
 }
 
-async fn read(State(api): Shared, key: Key, parameters: Parameters<ReadParameters>) -> Response {
+async fn read_key(
+    State(api): Shared,
+    key: Key,
+    parameters: Parameters<ReadParameters>,
+) -> Response {
     let read = async {
         let key = parse_key(key)?;
         let ReadParameters { consistency, after, timeout_ms } = parse_query(parameters)?;
-        let handle = api.of_key(&key);
-        Ok(handle.read(Question::Key(key), (consistency, &after, timeout_ms)).await)
+        let handle = api.group_of_key(&key);
+        Ok(handle.run_query(ReadQuery::Key(key), (consistency, &after, timeout_ms)).await)
     };
-    api.answer(read).await
+    api.answer_or_reject(read).await
 }
 
-async fn range(State(api): Shared, parameters: Parameters<RangeParameters>) -> Response {
+async fn read_range(State(api): Shared, parameters: Parameters<RangeParameters>) -> Response {
     let read = async {
         let RangeParameters { from, to, limit, group, consistency, after, timeout_ms } =
             parse_query(parameters)?;
@@ -110,44 +114,57 @@ async fn range(State(api): Shared, parameters: Parameters<RangeParameters>) -> R
         if !(1..=MAX_RANGE).contains(&limit) {
             return Err(format!("limit must be between 1 and {MAX_RANGE}").into());
         }
-        let query = Question::Range { from, to, limit };
-        let handle = api.named(group, "a range is read from one group: select it with `group`")?;
-        Ok(handle.read(query, (consistency, &after, timeout_ms)).await)
+        let query = ReadQuery::Range { from, to, limit };
+        let handle =
+            api.group_by_number(group, "a range is read from one group: select it with `group`")?;
+        Ok(handle.run_query(query, (consistency, &after, timeout_ms)).await)
     };
-    api.answer(read).await
+    api.answer_or_reject(read).await
 }
 
-async fn txn(State(api): Shared, parameters: Parameters<TxnParameters>, body: Body) -> Response {
+async fn run_txn(
+    State(api): Shared,
+    parameters: Parameters<TxnParameters>,
+    body: Body,
+) -> Response {
     let asked = async {
         let (txn, parameters) = parse_txn(parameters, body)?;
         let TxnParameters { consistency, after, timeout_ms, session, sequence } = parameters;
-        let handle = api.of_keys(&txn)?;
+        let handle = api.group_of_keys(&txn)?;
         if txn.is_read_only() {
-            return Ok(handle.read(Question::Txn(txn), (consistency, &after, timeout_ms)).await);
+            return Ok(handle
+                .run_query(ReadQuery::Txn(txn), (consistency, &after, timeout_ms))
+                .await);
         }
-        let command = api.once(handle, Command::Txn(txn), (session, sequence))?;
-        Ok(handle.respond(Kind::Write, handle.ask(Request::Write(command), timeout_ms)).await)
+        let command = api.wrap_in_session(handle, Command::Txn(txn), (session, sequence))?;
+        Ok(handle
+            .build_response(
+                RequestKind::Write,
+                handle.send_request(Request::Write(command), timeout_ms),
+            )
+            .await)
     };
-    api.answer(asked).await
+    api.answer_or_reject(asked).await
 }
 
 async fn open_session(State(api): Shared, query: Parameters<SessionParameters>) -> Response {
     let opened = async {
         let SessionParameters { key, timeout_ms } = parse_query(query)?;
-        let group = key.map(|key| group_of(&key, api.groups()));
-        let handle = api.named(group, "a session belongs to one group: select it with `key`")?;
+        let group = key.map(|key| group_of(&key, api.group_count()));
+        let handle =
+            api.group_by_number(group, "a session belongs to one group: select it with `key`")?;
         let command = Command::OpenSession { at_ms: now_ms() };
-        Ok(handle.open(command, timeout_ms, |index| api.session(handle, index)).await)
+        Ok(handle.open_session(command, timeout_ms, |index| api.session_id(handle, index)).await)
     };
-    api.answer(opened).await
+    api.answer_or_reject(opened).await
 }
 
-async fn metrics(State(api): Shared) -> Response {
-    let text = api.first().published.metrics().render(&api.status());
+async fn get_metrics(State(api): Shared) -> Response {
+    let text = api.first_group().published.metrics().render(&api.status());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
-async fn put(
+async fn put_key(
     State(api): Shared,
     key: Key,
     query: Parameters<WriteParameters>,
@@ -157,14 +174,14 @@ async fn put(
         let PutRequest { value } = parse_body(body)?;
         Ok(Command::Put { key, value })
     };
-    api.answer(api.write(key, command, query)).await
+    api.answer_or_reject(api.write_key(key, command, query)).await
 }
 
-async fn delete(State(api): Shared, key: Key, query: Parameters<WriteParameters>) -> Response {
-    api.answer(api.write(key, |key| Ok(Command::Delete { key }), query)).await
+async fn delete_key(State(api): Shared, key: Key, query: Parameters<WriteParameters>) -> Response {
+    api.answer_or_reject(api.write_key(key, |key| Ok(Command::Delete { key }), query)).await
 }
 
-async fn cas(
+async fn cas_key(
     State(api): Shared,
     key: Key,
     query: Parameters<WriteParameters>,
@@ -174,11 +191,11 @@ async fn cas(
         let CasRequest { old, new } = parse_body(body)?;
         Ok(Command::Cas { key, old, new })
     };
-    api.answer(api.write(key, command, query)).await
+    api.answer_or_reject(api.write_key(key, command, query)).await
 }
 
-async fn members(State(api): Shared) -> Response {
-    Json(api.first().published.members()).into_response()
+async fn get_members(State(api): Shared) -> Response {
+    Json(api.first_group().published.members_reply()).into_response()
 }
 
 async fn change_members(
@@ -191,7 +208,7 @@ async fn change_members(
         new.into_iter().try_for_each(|new| args::check_member(&new.name, &new.address))?;
         Ok(request)
     });
-    api.answer(api.change(request, query)).await
+    api.answer_or_reject(api.change_membership(request, query)).await
 }
 
 async fn remove_member(
@@ -201,42 +218,51 @@ async fn remove_member(
 ) -> Response {
     let request =
         parse_key(name).map(|name| MembersRequest { remove: vec![name], ..Default::default() });
-    api.answer(api.change(request, query)).await
+    api.answer_or_reject(api.change_membership(request, query)).await
 }
 
-async fn lead(State(api): Shared, query: Parameters<WriteParameters>, body: Body) -> Response {
+async fn transfer_leadership(
+    State(api): Shared,
+    query: Parameters<WriteParameters>,
+    body: Body,
+) -> Response {
     let asked = async {
         let LeaderRequest { name, group } = parse_body(body)?;
         let timeout_ms = parse_timeout(query)?;
-        let handle = api.named(Some(group), "")?;
-        Ok(handle.respond(Kind::Write, handle.ask(Request::Leader(name), timeout_ms)).await)
+        let handle = api.group_by_number(Some(group), "")?;
+        Ok(handle
+            .build_response(
+                RequestKind::Write,
+                handle.send_request(Request::TransferLeadership(name), timeout_ms),
+            )
+            .await)
     };
-    api.answer(asked).await
+    api.answer_or_reject(asked).await
 }
 
-async fn status(State(api): Shared) -> Response {
+async fn get_status(State(api): Shared) -> Response {
     Json(api.status()).into_response()
 }
 
 /// A replica is healthy if it knows a leader of every group.
-async fn health(State(api): Shared) -> Response {
+async fn get_health(State(api): Shared) -> Response {
     let healthy = api.handles.iter().all(|handle| handle.published.is_healthy());
     let code = if healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json(code, &Health { healthy, origin: api.first().published.origin() })
+    json_response(code, &HealthReply { healthy, origin: api.first_group().published.origin() })
 }
 
 async fn unknown_path(State(api): Shared) -> Response {
     let known = "unknown path; there are /kv, /kv/{key}, /kv/{key}/cas, /txn, /session, \
                  /cluster/members, /cluster/members/{name}, /cluster/leader, /status, /health \
                  and /metrics";
-    api.reject(InvalidRequest(StatusCode::NOT_FOUND, "unknown-path", known.to_owned()))
+    api.reject_request(InvalidRequest(StatusCode::NOT_FOUND, "unknown-path", known.to_owned()))
 }
 
 async fn wrong_method(State(api): Shared) -> Response {
     let known = "wrong method; /kv/{key} takes GET, PUT and DELETE, /kv/{key}/cas, /txn, \
                  /session and /cluster/leader POST, /cluster/members GET and POST, \
                  /cluster/members/{name} DELETE, the rest GET";
-    api.reject(InvalidRequest(
+    api.reject_request(InvalidRequest(
         StatusCode::METHOD_NOT_ALLOWED,
         "method-not-allowed",
         known.to_owned(),
@@ -250,26 +276,31 @@ impl Api {
         Self { handles: handles.into() }
     }
 
-    fn groups(&self) -> Group {
-        Group::try_from(self.handles.len()).unwrap_or(Group::MAX)
+    fn group_count(&self) -> GroupId {
+        GroupId::try_from(self.handles.len()).unwrap_or(GroupId::MAX)
     }
 
-    fn first(&self) -> &GroupHandle {
+    fn first_group(&self) -> &GroupHandle {
         &self.handles[0]
     }
 
-    fn of_key(&self, key: &str) -> &GroupHandle {
-        usize::try_from(group_of(key, self.groups())).map_or(self.first(), |at| &self.handles[at])
+    fn group_of_key(&self, key: &str) -> &GroupHandle {
+        usize::try_from(group_of(key, self.group_count()))
+            .map_or(self.first_group(), |at| &self.handles[at])
     }
 
     /// Returns the group of that number, by default the only one; fails with `why` if there are
     /// several and none is selected.
-    fn named(&self, group: Option<Group>, why: &str) -> Result<&GroupHandle, InvalidRequest> {
+    fn group_by_number(
+        &self,
+        group: Option<GroupId>,
+        why: &str,
+    ) -> Result<&GroupHandle, InvalidRequest> {
         match group {
-            None if self.groups() > 1 => Err(why.into()),
+            None if self.group_count() > 1 => Err(why.into()),
             group => {
                 let at = usize::try_from(group.unwrap_or(0)).ok();
-                let last = self.groups() - 1;
+                let last = self.group_count() - 1;
                 let unknown = || format!("unknown group; groups are numbered 0 to {last}").into();
                 at.and_then(|at| self.handles.get(at)).ok_or_else(unknown)
             }
@@ -277,12 +308,12 @@ impl Api {
     }
 
     /// Returns the group of all keys of a transaction.
-    fn of_keys(&self, txn: &Txn) -> Result<&GroupHandle, InvalidRequest> {
+    fn group_of_keys(&self, txn: &Txn) -> Result<&GroupHandle, InvalidRequest> {
         let mut keys = txn.keys();
-        let Some(first) = keys.next() else { return Ok(self.first()) };
-        let group = |key| group_of(key, self.groups());
+        let Some(first) = keys.next() else { return Ok(self.first_group()) };
+        let group = |key| group_of(key, self.group_count());
         match keys.find(|key| group(key) != group(first)) {
-            None => Ok(self.of_key(first)),
+            None => Ok(self.group_of_key(first)),
             Some(other) => Err(InvalidRequest(
                 StatusCode::BAD_REQUEST,
                 "spans-groups",
@@ -298,12 +329,12 @@ impl Api {
 
     /// Returns the client's id of a session that this group opened at this index; it is unique over
     /// all groups.
-    fn session(&self, handle: &GroupHandle, index: u64) -> u64 {
-        index * u64::from(self.groups()) + u64::from(handle.group())
+    fn session_id(&self, handle: &GroupHandle, index: u64) -> u64 {
+        index * u64::from(self.group_count()) + u64::from(handle.group())
     }
 
     /// Wraps a command as a request of its session, if it names one.
-    fn once(
+    fn wrap_in_session(
         &self,
         handle: &GroupHandle,
         command: Command,
@@ -312,7 +343,7 @@ impl Api {
         match number {
             (None, None) => Ok(command),
             (Some(session), Some(sequence)) => {
-                let groups = u64::from(self.groups());
+                let groups = u64::from(self.group_count());
                 let (session, group) = (session / groups, session % groups);
                 if group != u64::from(handle.group()) {
                     let mine = handle.group();
@@ -331,57 +362,57 @@ impl Api {
 
     /// Runs a single-key write. In a session it becomes a transaction, and its reply does not show
     /// that.
-    async fn write(
+    async fn write_key(
         &self,
         key: Key,
         command: impl FnOnce(String) -> Result<Command, String>,
         query: Parameters<WriteParameters>,
     ) -> Result<Response, InvalidRequest> {
         let key = parse_key(key)?;
-        let handle = self.of_key(&key);
+        let handle = self.group_of_key(&key);
         let command = command(key)?;
         let WriteParameters { timeout_ms, session, sequence } = parse_query(query)?;
-        let command = self.once(handle, command, (session, sequence))?;
-        Ok(handle.write(command, timeout_ms).await)
+        let command = self.wrap_in_session(handle, command, (session, sequence))?;
+        Ok(handle.run_write(command, timeout_ms).await)
     }
 
     /// Changes the membership, and replies with the new one.
-    async fn change(
+    async fn change_membership(
         &self,
         request: Result<MembersRequest, String>,
         query: Parameters<WriteParameters>,
     ) -> Result<Response, InvalidRequest> {
         let (request, timeout_ms) = (request?, parse_timeout(query)?);
-        if self.groups() > 1 {
+        if self.group_count() > 1 {
             let why = "the membership of a cluster with several groups cannot change: each group \
                        would decide on its own";
             return Err(InvalidRequest(StatusCode::CONFLICT, "declined", why.to_owned()));
         }
-        Ok(self.first().change(request, timeout_ms).await)
+        Ok(self.first_group().change_members(request, timeout_ms).await)
     }
 
     /// The body of `/status`.
     fn status(&self) -> StatusReply {
-        let mut status = self.first().published.status();
-        if self.groups() > 1 {
+        let mut status = self.first_group().published.status_reply();
+        if self.group_count() > 1 {
             status.groups =
                 self.handles.iter().map(|handle| handle.published.group_status()).collect();
         }
         status
     }
 
-    async fn answer(
+    async fn answer_or_reject(
         &self,
         asked: impl Future<Output = Result<Response, InvalidRequest>>,
     ) -> Response {
-        asked.await.unwrap_or_else(|invalid| self.reject(invalid))
+        asked.await.unwrap_or_else(|invalid| self.reject_request(invalid))
     }
 
     /// Answers an invalid request.
-    fn reject(&self, InvalidRequest(code, error, message): InvalidRequest) -> Response {
-        let published: &PublishedStatus = &self.first().published;
-        published.metrics().answered(Kind::Refused, code.as_u16(), Duration::ZERO);
-        json(code, &failure((error, true, &message), published.origin()))
+    fn reject_request(&self, InvalidRequest(code, error, message): InvalidRequest) -> Response {
+        let published: &PublishedStatus = &self.first_group().published;
+        published.metrics().count_answer(RequestKind::Invalid, code.as_u16(), Duration::ZERO);
+        json_response(code, &failure_body((error, true, &message), published.origin()))
     }
 }
 
@@ -416,8 +447,8 @@ fn parse_txn(
     let parameters = parse_query(parameters)?;
     let txn: Txn = parse_body(body)?;
     txn.validate()?;
-    let plain =
-        parameters.consistency == Consistency::Linearizable && parameters.after == After::default();
+    let plain = parameters.consistency == Consistency::Linearizable
+        && parameters.after == MinIndex::default();
     if !plain && !txn.is_read_only() {
         return Err("consistency and after are for transactions that only read".to_owned());
     }

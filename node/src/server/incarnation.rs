@@ -44,7 +44,7 @@ impl Incarnations {
         let record = match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map_err(|error| format!("{} cannot be read: {error}", path.display()))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => create(directory)
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create_incarnation(directory)
                 .map_err(|error| format!("cannot write {}: {error}", path.display()))?,
             Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
         };
@@ -58,33 +58,33 @@ impl Incarnations {
     }
 
     /// Whether to accept a peer: it has the recorded incarnation, or is new and recorded now.
-    pub(super) async fn meet(&self, peer: ServerId, number: Incarnation) -> io::Result<bool> {
+    pub(super) async fn check_peer(&self, peer: ServerId, number: Incarnation) -> io::Result<bool> {
         let shared = self.clone();
-        tokio::task::spawn_blocking(move || shared.meet_blocking(peer, number)).await?
+        tokio::task::spawn_blocking(move || shared.check_peer_blocking(peer, number)).await?
     }
 
-    fn meet_blocking(&self, peer: ServerId, number: Incarnation) -> io::Result<bool> {
+    fn check_peer_blocking(&self, peer: ServerId, number: Incarnation) -> io::Result<bool> {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = record.met.get(&peer) {
             return Ok(*known == number);
         }
         let mut next = record.clone();
         next.met.insert(peer, number);
-        store(&self.directory, &next)?;
+        write_file(&self.directory, &next)?;
         *record = next;
         Ok(true)
     }
 }
 
-fn create(directory: &Path) -> io::Result<IncarnationFile> {
+fn create_incarnation(directory: &Path) -> io::Result<IncarnationFile> {
     let mut random = [0; 8];
     File::open("/dev/urandom")?.read_exact(&mut random)?;
     let record = IncarnationFile { own: Incarnation::from_le_bytes(random), met: BTreeMap::new() };
-    store(directory, &record)?;
+    write_file(directory, &record)?;
     Ok(record)
 }
 
-fn store(directory: &Path, record: &IncarnationFile) -> io::Result<()> {
+fn write_file(directory: &Path, record: &IncarnationFile) -> io::Result<()> {
     let temporary = directory.join("incarnations.new");
     let mut file = File::create(&temporary)?;
     file.write_all(&serde_json::to_vec(record)?)?;
@@ -112,13 +112,13 @@ mod tests {
     fn a_peer_keeps_its_first_incarnation_across_restarts() {
         let ours = TempDir::new().expect("a directory");
         let incarnations = Incarnations::open(ours.path()).expect("it is empty");
-        assert!(incarnations.meet_blocking(2, 7).expect("the disk has room"));
-        assert!(incarnations.meet_blocking(2, 7).expect("the disk has room"));
-        assert!(!incarnations.meet_blocking(2, 8).expect("the disk has room"));
+        assert!(incarnations.check_peer_blocking(2, 7).expect("the disk has room"));
+        assert!(incarnations.check_peer_blocking(2, 7).expect("the disk has room"));
+        assert!(!incarnations.check_peer_blocking(2, 8).expect("the disk has room"));
         let again = Incarnations::open(ours.path()).expect("it is ours");
         assert_eq!(again.own(), incarnations.own());
-        assert!(!again.meet_blocking(2, 8).expect("the disk has room"));
-        assert!(again.meet_blocking(3, 8).expect("the disk has room"));
+        assert!(!again.check_peer_blocking(2, 8).expect("the disk has room"));
+        assert!(again.check_peer_blocking(3, 8).expect("the disk has room"));
     }
 
     #[test]
@@ -134,9 +134,9 @@ mod tests {
         let directory = TempDir::new().expect("a directory");
         let incarnations = Incarnations::open(directory.path()).expect("it is empty");
         fs::remove_dir_all(directory.path()).expect("ours");
-        assert!(incarnations.meet_blocking(2, 7).is_err());
+        assert!(incarnations.check_peer_blocking(2, 7).is_err());
         fs::create_dir(directory.path()).expect("ours");
-        assert!(incarnations.meet_blocking(2, 7).expect("the disk has room"));
+        assert!(incarnations.check_peer_blocking(2, 7).expect("the disk has room"));
     }
 
     #[test]

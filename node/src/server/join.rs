@@ -33,7 +33,7 @@ pub(super) struct JoinRequest {
 }
 
 /// Returns the answer of the cluster, from this start or an earlier one.
-pub(super) async fn admission(
+pub(super) async fn load_or_request_admission(
     data: &Path,
     request: &JoinRequest,
     me: &Member,
@@ -44,7 +44,7 @@ pub(super) async fn admission(
             .map_err(|error| format!("{} cannot be read: {error}", path.display())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let admission = request_admission(request, me).await?;
-            store(data, &admission)
+            store_admission(data, &admission)
                 .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
             Ok(admission)
         }
@@ -52,7 +52,7 @@ pub(super) async fn admission(
     }
 }
 
-fn store(data: &Path, admission: &Admission) -> io::Result<()> {
+fn store_admission(data: &Path, admission: &Admission) -> io::Result<()> {
     fs::create_dir_all(data)?;
     let temporary = data.join("member.new");
     let mut file = File::create(&temporary)?;
@@ -72,7 +72,7 @@ async fn request_admission(request: &JoinRequest, me: &Member) -> Result<Admissi
     let began = Instant::now();
     let mut may_have_joined = false;
     loop {
-        let answer = post(seed, &body).await;
+        let answer = post_members(seed, &body).await;
         let why = match answer {
             Ok((200, text)) => return parse_admission(&text, me),
             // A member of this name may be an earlier try whose answer was lost, or an earlier
@@ -116,7 +116,7 @@ fn parse_admission(text: &str, me: &Member) -> Result<Admission, String> {
     Ok(Admission { id, cluster: reply.cluster, members })
 }
 
-async fn post(seed: &str, body: &str) -> io::Result<(u16, String)> {
+async fn post_members(seed: &str, body: &str) -> io::Result<(u16, String)> {
     let head = format!("POST /cluster/members HTTP/1.1\r\ncontent-length: {}\r\n", body.len());
     send_request(seed, &head, body).await
 }
@@ -149,11 +149,12 @@ mod tests {
         let me = Member { name: "d".to_owned(), address: "h:1".to_owned() };
         let members = [(4, me.clone())].into();
         let stored = Admission { id: 4, cluster: "a,b,c".to_owned(), members };
-        store(data.path(), &stored).expect("ours");
-        let found = admission(data.path(), &request, &me).await;
+        store_admission(data.path(), &stored).expect("ours");
+        let found = load_or_request_admission(data.path(), &request, &me).await;
         assert_eq!(found, Ok(stored));
         fs::write(data.path().join(FILE), "{").expect("ours");
-        let error = admission(data.path(), &request, &me).await.expect_err("damaged");
+        let error =
+            load_or_request_admission(data.path(), &request, &me).await.expect_err("damaged");
         assert!(error.contains("cannot be read"), "{error}");
     }
 }

@@ -1,7 +1,7 @@
 //! Writes log lines to standard error: one line per event, with the time in milliseconds and the
 //! name of the replica.
 
-use crate::wal::Group;
+use crate::wal::GroupId;
 use std::fmt;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -31,19 +31,23 @@ impl Logger {
     }
 
     /// Returns the same log with this group in each line.
-    pub(super) fn of_group(&self, group: Group) -> Self {
+    pub(super) fn of_group(&self, group: GroupId) -> Self {
         Self { group: format!("group={group} "), ..self.clone() }
     }
 
     /// Writes one line. A replica goes on if its log cannot be written.
-    pub(super) fn line(&self, text: fmt::Arguments<'_>) {
-        let line = self.format.line(&now(), &self.replica, &format!("{}{text}", self.group));
+    pub(super) fn write_line(&self, text: fmt::Arguments<'_>) {
+        let line = self.format.format_line(
+            &current_timestamp(),
+            &self.replica,
+            &format!("{}{text}", self.group),
+        );
         let _ = io::stderr().write_all(line.as_bytes());
     }
 }
 
 impl LogFormat {
-    fn line(self, time: &str, replica: &str, message: &str) -> String {
+    fn format_line(self, time: &str, replica: &str, message: &str) -> String {
         match self {
             Self::Text => format!("{time} {replica} {message}\n"),
             Self::Json => {
@@ -56,27 +60,27 @@ impl LogFormat {
 }
 
 /// Returns the current time as RFC 3339 in UTC.
-pub(super) fn now() -> String {
-    timestamp(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+pub(super) fn current_timestamp() -> String {
+    format_timestamp(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// Formats a time since 1970 as RFC 3339 in UTC.
-fn timestamp(since_epoch: Duration) -> String {
+fn format_timestamp(since_epoch: Duration) -> String {
     let seconds = since_epoch.as_secs();
-    let (year, month, day) = civil(seconds / 86_400);
+    let (year, month, day) = civil_date(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let millis = since_epoch.subsec_millis();
     format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
 /// Returns the date this many days after 1970-01-01.
-fn civil(mut days: u64) -> (u64, usize, u64) {
+fn civil_date(mut days: u64) -> (u64, usize, u64) {
     let mut year = 1970;
-    while days >= 365 + leap(year) {
-        days -= 365 + leap(year);
+    while days >= 365 + leap_days(year) {
+        days -= 365 + leap_days(year);
         year += 1;
     }
-    let lengths = [31, 28 + leap(year), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let lengths = [31, 28 + leap_days(year), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let mut month = 0;
     while days >= lengths[month] {
         days -= lengths[month];
@@ -85,7 +89,7 @@ fn civil(mut days: u64) -> (u64, usize, u64) {
     (year, month + 1, days + 1)
 }
 
-fn leap(year: u64) -> u64 {
+fn leap_days(year: u64) -> u64 {
     u64::from(year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)))
 }
 
@@ -95,8 +99,8 @@ mod tests {
 
     #[test]
     fn a_line_is_text_or_json() {
-        assert_eq!(LogFormat::Text.line("t", "n1", "stopped"), "t n1 stopped\n");
-        let line = LogFormat::Json.line("t", "n1", "said \"no\"");
+        assert_eq!(LogFormat::Text.format_line("t", "n1", "stopped"), "t n1 stopped\n");
+        let line = LogFormat::Json.format_line("t", "n1", "said \"no\"");
         let expected = serde_json::json!({"time": "t", "replica": "n1", "message": "said \"no\""});
         assert!(line.ends_with('\n'));
         assert_eq!(serde_json::from_str::<serde_json::Value>(&line).expect("JSON"), expected);
@@ -104,7 +108,7 @@ mod tests {
 
     #[test]
     fn timestamps_follow_the_calendar() {
-        let at = |seconds: u64| timestamp(Duration::from_millis(seconds * 1000 + 7));
+        let at = |seconds: u64| format_timestamp(Duration::from_millis(seconds * 1000 + 7));
         assert_eq!(at(0), "1970-01-01T00:00:00.007Z");
         assert_eq!(at(951_782_399), "2000-02-28T23:59:59.007Z");
         assert_eq!(at(951_782_400), "2000-02-29T00:00:00.007Z");

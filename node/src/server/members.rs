@@ -4,7 +4,7 @@
 //! Names of removed members are kept, as log lines may still mention them.
 
 use crate::raft::{Membership, ServerId};
-use crate::wal::Group;
+use crate::wal::GroupId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,7 +44,11 @@ pub(super) struct Members {
 
 impl Members {
     /// Creates the members of a new cluster: this replica and its peers, by name and address.
-    pub(super) fn founding(me: &str, peers: &BTreeMap<String, String>, groups: Group) -> Self {
+    pub(super) fn from_founders(
+        me: &str,
+        peers: &BTreeMap<String, String>,
+        groups: GroupId,
+    ) -> Self {
         let mut all = peers.clone();
         all.entry(me.to_owned()).or_default();
         let mut cluster = all.keys().map(String::as_str).collect::<Vec<_>>().join(",");
@@ -59,13 +63,13 @@ impl Members {
     }
 
     /// Creates the members of a cluster that this replica joined.
-    pub(super) fn joined(admission: Admission) -> Self {
+    pub(super) fn from_admission(admission: Admission) -> Self {
         let Admission { id, cluster, members } = admission;
         let known = Arc::new(Mutex::new(members));
         Self { me: id, cluster: cluster.into(), founders: Vec::new(), known }
     }
 
-    fn known(&self) -> MutexGuard<'_, BTreeMap<ServerId, Member>> {
+    fn lock_known(&self) -> MutexGuard<'_, BTreeMap<ServerId, Member>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -80,25 +84,25 @@ impl Members {
     }
 
     /// Adds the new members of a configuration.
-    pub(super) fn learn(&self, membership: &Membership) {
+    pub(super) fn add_new_members(&self, membership: &Membership) {
         let news = membership.contacts.iter();
         let news = news.filter_map(|(id, text)| Some((*id, Member::from_contact(text)?)));
-        self.known().extend(news);
+        self.lock_known().extend(news);
     }
 
     /// Returns the ids of all known members.
     pub(super) fn ids(&self) -> BTreeSet<ServerId> {
-        self.known().keys().copied().collect()
+        self.lock_known().keys().copied().collect()
     }
 
     /// Returns a member.
     pub(super) fn get(&self, id: ServerId) -> Option<Member> {
-        self.known().get(&id).cloned()
+        self.lock_known().get(&id).cloned()
     }
 
     /// Returns the name of a member.
     pub(super) fn name(&self, id: ServerId) -> String {
-        self.known().get(&id).map_or_else(|| "?".to_owned(), |member| member.name.clone())
+        self.lock_known().get(&id).map_or_else(|| "?".to_owned(), |member| member.name.clone())
     }
 
     /// Returns the founders and the number of groups in one line; both ends of a connection must
@@ -111,21 +115,21 @@ impl Members {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::contact;
+    use crate::runtime::format_contact;
 
     #[test]
     fn founders_are_numbered_by_sorted_name_and_later_members_by_the_log() {
         let peers = ["c", "a"].map(|name| (name.to_owned(), format!("{name}:1"))).into();
-        let members = Members::founding("b", &peers, 1);
+        let members = Members::from_founders("b", &peers, 1);
         assert_eq!((members.me(), members.founders()), (2, &[1, 2, 3][..]));
         assert_eq!((members.name(3), members.name(9)), ("c".to_owned(), "?".to_owned()));
         assert_eq!(members.cluster(), "a,b,c");
-        assert_eq!(Members::founding("b", &peers, 4).cluster(), "a,b,c in 4 groups");
+        assert_eq!(Members::from_founders("b", &peers, 4).cluster(), "a,b,c in 4 groups");
         let mut membership = Membership::from_voters(members.founders());
         membership.learners.insert(4);
         membership.contacts.insert(4, "d=d:1".to_owned());
-        members.clone().learn(&membership);
-        let text = members.get(4).map(|member| contact(&member.name, &member.address));
+        members.clone().add_new_members(&membership);
+        let text = members.get(4).map(|member| format_contact(&member.name, &member.address));
         assert_eq!(text, Some("d=d:1".to_owned()));
         membership.learners.clear();
         assert_eq!(members.name(4), "d", "a removed member keeps its name");

@@ -10,24 +10,24 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The upper bounds of the latency buckets, in seconds.
-const BOUNDS: [f64; 12] =
+const LATENCY_BOUNDS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
 /// The kind of a client request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum RequestKind {
     Read,
     Write,
     /// An invalid request.
-    Refused,
+    Invalid,
 }
 
-impl Kind {
+impl RequestKind {
     fn name(self) -> &'static str {
         match self {
             Self::Read => "read",
             Self::Write => "write",
-            Self::Refused => "refused",
+            Self::Invalid => "refused",
         }
     }
 }
@@ -46,61 +46,64 @@ pub(super) struct Metrics {
 
 #[derive(Debug, Default)]
 struct Answers {
-    by_code: BTreeMap<(Kind, u16), u64>,
-    latency: BTreeMap<Kind, Latency>,
+    by_code: BTreeMap<(RequestKind, u16), u64>,
+    latency: BTreeMap<RequestKind, Latency>,
 }
 
 #[derive(Debug, Default)]
 struct Latency {
     /// The count in each bucket; the last bucket has no upper bound.
-    buckets: [u64; BOUNDS.len() + 1],
+    buckets: [u64; LATENCY_BOUNDS.len() + 1],
     seconds: f64,
 }
 
 impl Metrics {
-    fn answers(&self) -> MutexGuard<'_, Answers> {
+    fn lock_answers(&self) -> MutexGuard<'_, Answers> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts an answer to a client.
-    pub(super) fn answered(&self, kind: Kind, code: u16, took: Duration) {
-        let mut answers = self.answers();
+    pub(super) fn count_answer(&self, kind: RequestKind, code: u16, took: Duration) {
+        let mut answers = self.lock_answers();
         *answers.by_code.entry((kind, code)).or_default() += 1;
         let latency = answers.latency.entry(kind).or_default();
         let seconds = took.as_secs_f64();
         latency.seconds += seconds;
-        let bucket = BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(BOUNDS.len());
+        let bucket = LATENCY_BOUNDS
+            .iter()
+            .position(|bound| seconds <= *bound)
+            .unwrap_or(LATENCY_BOUNDS.len());
         latency.buckets[bucket] += 1;
     }
 
     /// Counts a durable batch of the log.
-    pub(super) fn synced(&self) {
+    pub(super) fn count_sync(&self) {
         self.syncs.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a change of role, term or leader.
-    pub(super) fn changed(&self) {
+    pub(super) fn count_status_change(&self) {
         self.changes.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a snapshot of this size.
-    pub(super) fn snapshot(&self, bytes: usize) {
+    pub(super) fn count_snapshot(&self, bytes: usize) {
         self.snapshots.fetch_add(1, Ordering::Relaxed);
         self.snapshot_bytes.store(bytes as u64, Ordering::Relaxed);
     }
 
     /// Counts a new client connection.
-    pub(super) fn connected(&self) {
+    pub(super) fn count_connect(&self) {
         self.connections.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a closed client connection.
-    pub(super) fn disconnected(&self) {
+    pub(super) fn count_disconnect(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Counts a client above the limit.
-    pub(super) fn rejected(&self) {
+    pub(super) fn count_rejected(&self) {
         self.rejected.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -113,13 +116,13 @@ impl Metrics {
     pub(super) fn render(&self, status: &StatusReply) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.
-        let _ = self.write(&mut text, status);
+        let _ = self.write_metrics(&mut text, status);
         text
     }
 
-    fn write(&self, out: &mut String, status: &StatusReply) -> fmt::Result {
+    fn write_metrics(&self, out: &mut String, status: &StatusReply) -> fmt::Result {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        gauges(out, status)?;
+        write_gauges(out, status)?;
         for (name, kind, help, value) in [
             ("node_connections", "gauge", "Connected clients.", self.connections()),
             (
@@ -153,41 +156,41 @@ impl Metrics {
                 count(&self.snapshot_bytes),
             ),
         ] {
-            head(out, name, kind, help)?;
+            write_header(out, name, kind, help)?;
             writeln!(out, "{name} {value}")?;
         }
-        head(out, "node_peer_connected", "gauge", "Whether the peer is connected.")?;
+        write_header(out, "node_peer_connected", "gauge", "Whether the peer is connected.")?;
         for (name, peer) in &status.peers {
             let up = u64::from(peer.connected);
             writeln!(out, "node_peer_connected{{peer=\"{name}\"}} {up}")?;
         }
-        self.answers().write(out)
+        self.lock_answers().write_answers(out)
     }
 }
 
 impl Answers {
-    fn write(&self, out: &mut String) -> fmt::Result {
-        head(out, "node_requests_total", "counter", "Answers to clients.")?;
+    fn write_answers(&self, out: &mut String) -> fmt::Result {
+        write_header(out, "node_requests_total", "counter", "Answers to clients.")?;
         for ((kind, code), count) in &self.by_code {
             let kind = kind.name();
             writeln!(out, "node_requests_total{{kind=\"{kind}\",code=\"{code}\"}} {count}")?;
         }
-        head(out, "node_request_seconds", "histogram", "From request to answer.")?;
+        write_header(out, "node_request_seconds", "histogram", "From request to answer.")?;
         for (kind, latency) in &self.latency {
-            latency.write(out, kind.name())?;
+            latency.write_histogram(out, kind.name())?;
         }
         Ok(())
     }
 }
 
 impl Latency {
-    fn write(&self, out: &mut String, kind: &str) -> fmt::Result {
+    fn write_histogram(&self, out: &mut String, kind: &str) -> fmt::Result {
         let mut sum = 0;
-        for (bound, count) in BOUNDS.iter().zip(self.buckets) {
+        for (bound, count) in LATENCY_BOUNDS.iter().zip(self.buckets) {
             sum += count;
             writeln!(out, "node_request_seconds_bucket{{kind=\"{kind}\",le=\"{bound}\"}} {sum}")?;
         }
-        sum += self.buckets[BOUNDS.len()];
+        sum += self.buckets[LATENCY_BOUNDS.len()];
         writeln!(out, "node_request_seconds_bucket{{kind=\"{kind}\",le=\"+Inf\"}} {sum}")?;
         writeln!(out, "node_request_seconds_sum{{kind=\"{kind}\"}} {}", self.seconds)?;
         writeln!(out, "node_request_seconds_count{{kind=\"{kind}\"}} {sum}")
@@ -195,7 +198,7 @@ impl Latency {
 }
 
 /// Writes the gauges of each group, labelled if there are several.
-fn gauges(out: &mut String, status: &StatusReply) -> fmt::Result {
+fn write_gauges(out: &mut String, status: &StatusReply) -> fmt::Result {
     let of = |label: String, role: &str, [term, last, commit, applied]: [u64; 4]| {
         (label, [term, u64::from(role == "leader"), last, commit, applied])
     };
@@ -222,7 +225,7 @@ fn gauges(out: &mut String, status: &StatusReply) -> fmt::Result {
     .into_iter()
     .enumerate()
     {
-        head(out, name, "gauge", help)?;
+        write_header(out, name, "gauge", help)?;
         for (label, figures) in &groups {
             writeln!(out, "{name}{label} {}", figures[at])?;
         }
@@ -230,24 +233,24 @@ fn gauges(out: &mut String, status: &StatusReply) -> fmt::Result {
     Ok(())
 }
 
-fn head(out: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
+fn write_header(out: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
     writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{GroupStatus, Origin, Peer};
+    use crate::wire::{GroupStatus, Origin, PeerStatus};
 
     #[test]
     fn every_metric_has_a_type_and_buckets_are_cumulative() {
         let metrics = Metrics::default();
         for micros in [400, 600, 10_000_000] {
-            metrics.answered(Kind::Write, 200, Duration::from_micros(micros));
+            metrics.count_answer(RequestKind::Write, 200, Duration::from_micros(micros));
         }
-        metrics.answered(Kind::Read, 404, Duration::ZERO);
-        metrics.synced();
-        let peer = Peer { address: "h:1".to_owned(), connected: true };
+        metrics.count_answer(RequestKind::Read, 404, Duration::ZERO);
+        metrics.count_sync();
+        let peer = PeerStatus { address: "h:1".to_owned(), connected: true };
         let mut status = StatusReply {
             origin: Origin { replica: "n1".to_owned(), term: 3, applied: 8, group: None },
             role: "leader".to_owned(),

@@ -49,7 +49,7 @@ use crate::raft::Bug;
 use crate::runtime::{DiskErrorKind, DurabilityBugs};
 use args::{Bootstrap, Invocation, Settings};
 use connections::ClientListener;
-use groups::Replica;
+use groups::ReplicaContext;
 use http::Api;
 use incarnation::Incarnations;
 use links::Links;
@@ -78,8 +78,8 @@ const BACKLOG: i32 = 4096;
 /// Exit codes: 0 after SIGTERM or SIGINT, 1 if the replica cannot start or continue, 254 for
 /// invalid arguments.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    match args::parse(args) {
-        Ok(Invocation::Run(settings)) => run(*settings),
+    match args::parse_args(args) {
+        Ok(Invocation::Run(settings)) => run_replica(*settings),
         Ok(Invocation::Print(text)) => {
             let _ = io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
@@ -91,59 +91,60 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn run(settings: Settings) -> ExitCode {
+fn run_replica(settings: Settings) -> ExitCode {
     let log = Logger::new(&settings.name, settings.log_format);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let served = match runtime {
-        Ok(runtime) => runtime.block_on(serve(settings, &log)),
+        Ok(runtime) => runtime.block_on(serve_until_stopped(settings, &log)),
         Err(error) => Err(format!("cannot start the runtime: {error}")),
     };
     match served {
         Ok(()) => {
-            log.line(format_args!("stopped"));
+            log.write_line(format_args!("stopped"));
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            log.line(format_args!("fatal: {failure}"));
+            log.write_line(format_args!("fatal: {failure}"));
             ExitCode::from(FAILED)
         }
     }
 }
 
 /// Starts every part; stops on a signal or when a part fails.
-async fn serve(settings: Settings, log: &Logger) -> Result<(), String> {
+async fn serve_until_stopped(settings: Settings, log: &Logger) -> Result<(), String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
-    let members = members(&settings).await?;
-    log.line(format_args!("starts as a member of {}", members.cluster()));
+    let members = load_members(&settings).await?;
+    log.write_line(format_args!("starts as a member of {}", members.cluster()));
     // Bind both ports before opening the disk: a replica without its ports must not touch its data.
-    let peers = listen(&settings.listen_peer, "--listen-peer").await?;
-    let clients = listen(&settings.listen_client, "--listen-client").await?;
+    let peers = bind_listener(&settings.listen_peer, "--listen-peer").await?;
+    let clients = bind_listener(&settings.listen_client, "--listen-client").await?;
     let owner = format!("{} of {}", settings.name, members.cluster());
     let groups = settings.groups;
     let (storage, stored) =
         Storage::open(&settings.data, (&owner, groups), durability_bugs(&settings), log)?;
 
-    let queues = groups::queues(groups);
+    let queues = groups::create_queues(groups);
     let incarnations = Incarnations::open(&settings.data)?;
     let secret = settings.secret.clone();
     let identity = Identity { members: members.clone(), incarnations, secret };
     let datagrams = settings.bugs.contains(&Bug::LoneHeartbeats).then_some(&settings.listen_peer);
     let heartbeats =
         datagrams.map(|at| UdpHeartbeats::bind(at, &members, queues.demux.clone())).transpose()?;
-    let links = Links::new(identity.hello(), queues.demux.clone()).with_udp_heartbeats(heartbeats);
-    tokio::spawn(transport::listen(peers, identity, queues.demux.clone(), log.clone()));
+    let links =
+        Links::new(identity.hello_bytes(), queues.demux.clone()).with_udp_heartbeats(heartbeats);
+    tokio::spawn(transport::accept_peers(peers, identity, queues.demux.clone(), log.clone()));
     let trace = settings.trace.as_deref().map(|path| Trace::open(path, &members)).transpose()?;
-    let replica = Replica { settings: &settings, members, links, trace, log: log.clone() };
-    let parts = replica.start(storage, stored, queues)?;
+    let replica = ReplicaContext { settings: &settings, members, links, trace, log: log.clone() };
+    let parts = replica.start_groups(storage, stored, queues)?;
     let metrics = parts.handles[0].published.metrics().clone();
     let listener = ClientListener::new(clients, settings.max_connections, metrics);
-    let router = http::router(Api::new(parts.handles));
-    log.line(format_args!("serves clients at {}", settings.listen_client));
-    let mut drivers = groups::spawn(parts.drivers);
+    let router = http::build_router(Api::new(parts.handles));
+    log.write_line(format_args!("serves clients at {}", settings.listen_client));
+    let mut drivers = groups::spawn_drivers(parts.drivers);
     let stopped = tokio::select! {
-        failure = groups::failure(&mut drivers) => Err(failure),
-        result = http::serve(listener, router) => result,
+        failure = groups::wait_for_failure(&mut drivers) => Err(failure),
+        result = http::serve_clients(listener, router) => result,
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     };
@@ -153,7 +154,7 @@ async fn serve(settings: Settings, log: &Logger) -> Result<(), String> {
     stopped
 }
 
-async fn listen(address: &str, flag: &str) -> Result<TcpListener, String> {
+async fn bind_listener(address: &str, flag: &str) -> Result<TcpListener, String> {
     let listener = TcpListener::bind(address).await.and_then(|listener| {
         // Many clients reconnect at once after a failover; with a full queue their SYN is dropped,
         // and they retry only a second later.
@@ -164,20 +165,24 @@ async fn listen(address: &str, flag: &str) -> Result<TcpListener, String> {
 }
 
 /// Returns the members, and this replica among them.
-async fn members(settings: &Settings) -> Result<Members, String> {
+async fn load_members(settings: &Settings) -> Result<Members, String> {
     match &settings.bootstrap {
-        Bootstrap::Found(peers) => Ok(Members::founding(&settings.name, peers, settings.groups)),
+        Bootstrap::Found(peers) => {
+            Ok(Members::from_founders(&settings.name, peers, settings.groups))
+        }
         Bootstrap::Join(request) => {
             let (name, address) = (settings.name.clone(), settings.listen_peer.clone());
             let me = Member { name, address };
-            join::admission(&settings.data, request, &me).await.map(Members::joined)
+            join::load_or_request_admission(&settings.data, request, &me)
+                .await
+                .map(Members::from_admission)
         }
     }
 }
 
 /// The bugs in the handling of the disk that are switched on.
 fn durability_bugs(settings: &Settings) -> DurabilityBugs {
-    let has = |bug| settings.flaws.contains(&bug);
+    let has = |bug| settings.store_bugs.contains(&bug);
     let io = has(kv::StoreBug::IgnoreIoError).then_some(DiskErrorKind::Io);
     let full = has(kv::StoreBug::IgnoreFullDisk).then_some(DiskErrorKind::Full);
     DurabilityBugs {

@@ -11,5 +11,5 @@ pub(super) enum PeerEvent {
     /// The connection to the peer was made, or broke for this reason.
     Link { peer: ServerId, broken: Option<String> },
     /// The peer rejects this replica, because its incarnation is not the recorded one.
-    Refused(String),
+    Rejected(String),
 }

@@ -5,8 +5,8 @@ use super::links::Links;
 use super::members::Members;
 use super::metrics::Metrics;
 use crate::raft::{Role, ServerId, Status};
-use crate::wal::Group;
-use crate::wire::{GroupStatus, MemberReply, MembersReply, Origin, Peer, StatusReply};
+use crate::wal::GroupId;
+use crate::wire::{GroupStatus, MemberReply, MembersReply, Origin, PeerStatus, StatusReply};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -23,7 +23,7 @@ pub(super) struct PublishedStatus {
     heard: Arc<Mutex<Instant>>,
     metrics: Arc<Metrics>,
     /// The number of the group, if there are several.
-    group: Option<Group>,
+    group: Option<GroupId>,
 }
 
 impl PublishedStatus {
@@ -37,14 +37,14 @@ impl PublishedStatus {
     }
 
     /// Creates the status of another group of the same replica.
-    pub(super) fn of_group(&self, group: Group, status: Status) -> Self {
+    pub(super) fn of_group(&self, group: GroupId, status: Status) -> Self {
         let Self { members, bugs, links, .. } = self.clone();
         let metrics = self.metrics.clone();
         Self { metrics, group: Some(group), ..Self::new(members, bugs, links, status) }
     }
 
     /// Returns the number of the group, if there are several.
-    pub(super) fn group(&self) -> Option<Group> {
+    pub(super) fn group(&self) -> Option<GroupId> {
         self.group
     }
 
@@ -81,7 +81,7 @@ impl PublishedStatus {
     }
 
     /// Returns the body of `/cluster/members`.
-    pub(super) fn members(&self) -> MembersReply {
+    pub(super) fn members_reply(&self) -> MembersReply {
         let cluster = self.members.cluster().to_owned();
         MembersReply { cluster, members: self.roster().0, origin: self.origin() }
     }
@@ -103,21 +103,21 @@ impl PublishedStatus {
 
     /// Returns the origin of an answer from this state.
     pub(super) fn origin_at(&self, term: u64, applied: u64) -> Origin {
-        Origin { replica: self.name(self.members.me()), term, applied, group: self.group }
+        Origin { replica: self.member_name(self.members.me()), term, applied, group: self.group }
     }
 
     /// Returns the body of `/status`.
-    pub(super) fn status(&self) -> StatusReply {
+    pub(super) fn status_reply(&self) -> StatusReply {
         let (status, _) = self.latest();
         StatusReply {
             origin: self.origin(),
             role: role_name(status.role).to_owned(),
-            leader: status.leader.map(|id| self.name(id)),
+            leader: status.leader.map(|id| self.member_name(id)),
             last_index: status.last_index,
             commit_index: status.commit_index,
             member: self.roster().1,
             bugs: self.bugs.clone(),
-            peers: self.peers(),
+            peers: self.peer_statuses(),
             groups: Vec::new(),
         }
     }
@@ -129,7 +129,7 @@ impl PublishedStatus {
             group: self.group.unwrap_or_default(),
             role: role_name(status.role).to_owned(),
             term: status.term,
-            leader: status.leader.map(|id| self.name(id)),
+            leader: status.leader.map(|id| self.member_name(id)),
             last_index: status.last_index,
             commit_index: status.commit_index,
             applied,
@@ -141,12 +141,13 @@ impl PublishedStatus {
         self.latest().0.leader.is_some()
     }
 
-    fn peers(&self) -> BTreeMap<String, Peer> {
-        let peer = |(id, address, connected)| (self.name(id), Peer { address, connected });
+    fn peer_statuses(&self) -> BTreeMap<String, PeerStatus> {
+        let peer =
+            |(id, address, connected)| (self.member_name(id), PeerStatus { address, connected });
         self.links.connections().into_iter().map(peer).collect()
     }
 
-    fn name(&self, id: ServerId) -> String {
+    fn member_name(&self, id: ServerId) -> String {
         self.members.name(id)
     }
 }

@@ -8,8 +8,10 @@
 use super::log::Logger;
 use super::metrics::Metrics;
 use crate::raft::Stored;
-use crate::runtime::{BATCH_WRITES, Disk as _, DurabilityBugs, LONGEST_LOG, LogStore, LogWrite};
-use crate::wal::Group;
+use crate::runtime::{
+    Disk as _, DurabilityBugs, LogStore, LogWrite, MAX_BATCH_WRITES, MAX_LOG_BYTES,
+};
+use crate::wal::GroupId;
 use directory::Directory;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,7 +26,7 @@ mod tests;
 
 /// A report of the storage thread to a group.
 #[derive(Debug)]
-pub(super) enum Report {
+pub(super) enum StorageReport {
     /// Every `Persist` of the group up to this one is durable.
     Durable(u64),
     /// The log is long, and only this group needs the oldest part of it.
@@ -32,7 +34,7 @@ pub(super) enum Report {
 }
 
 /// The queue on which each group receives its reports, or why the disk no longer works.
-pub(super) type Reports = Vec<mpsc::Sender<Result<Report, String>>>;
+pub(super) type ReportSenders = Vec<mpsc::Sender<Result<StorageReport, String>>>;
 
 /// The write-ahead log on disk, ready to be appended to.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ impl Storage {
     /// Locks a data directory and recovers the log of this many groups; an error is a sentence.
     pub(super) fn open(
         path: &Path,
-        owner: (&str, Group),
+        owner: (&str, GroupId),
         bugs: DurabilityBugs,
         log: &Logger,
     ) -> Result<(Self, Vec<Stored>), String> {
@@ -52,13 +54,15 @@ impl Storage {
         let opened = LogStore::open(Directory::lock(path)?, owner, bugs);
         let (store, recovery) = opened
             .map_err(|error| format!("cannot use data directory {}: {error}", path.display()))?;
-        let (torn, end) = (recovery.torn, recovery.end);
+        let (torn, end) = (recovery.torn_bytes, recovery.end);
         if torn > 0 {
-            log.line(format_args!("recovery cut a torn tail of {torn} bytes at offset {end}"));
+            log.write_line(format_args!(
+                "recovery cut a torn tail of {torn} bytes at offset {end}"
+            ));
         }
-        let found = describe(&recovery.stored);
+        let found = describe_stored(&recovery.stored);
         let (batches, took) = (recovery.batches, began.elapsed().as_millis());
-        log.line(format_args!(
+        log.write_line(format_args!(
             "recovered {batches} batches, {found} from {end} bytes in {took} ms"
         ));
         Ok((Self { log: store }, recovery.stored))
@@ -70,10 +74,10 @@ impl Storage {
     }
 
     /// Writes in order; returns when all is durable.
-    fn write(&mut self, writes: Vec<LogWrite>) -> Result<(), String> {
-        self.log.write(writes).map_err(|error| {
+    fn persist_writes(&mut self, writes: Vec<LogWrite>) -> Result<(), String> {
+        self.log.persist_writes(writes).map_err(|error| {
             let end = self.log.end();
-            let segment = self.log.segment().to_owned();
+            let segment = self.log.current_segment().to_owned();
             let path = self.log.disk_mut().path(&segment);
             format!("cannot write {path} at byte {end}: {error}")
         })
@@ -81,7 +85,11 @@ impl Storage {
 
     /// Reports what is durable to each group, or to all why the disk does not work; false: nothing
     /// more is written.
-    fn report(&mut self, reports: &Reports, written: Result<BTreeMap<Group, u64>, String>) -> bool {
+    fn send_reports(
+        &mut self,
+        reports: &ReportSenders,
+        written: Result<BTreeMap<GroupId, u64>, String>,
+    ) -> bool {
         let last = match written {
             Ok(last) => last,
             Err(why) => {
@@ -95,15 +103,15 @@ impl Storage {
             reports.get(group).is_some_and(|group| group.blocking_send(Ok(report)).is_ok())
         };
         let received = last.into_iter().all(|(group, sequence)| {
-            usize::try_from(group).is_ok_and(|group| to(group, Report::Durable(sequence)))
+            usize::try_from(group).is_ok_and(|group| to(group, StorageReport::Durable(sequence)))
         });
-        let blocking = self.log.blocking_group(LONGEST_LOG);
-        received && blocking.is_none_or(|group| to(group, Report::BlocksLog))
+        let blocking = self.log.blocking_group(MAX_LOG_BYTES);
+        received && blocking.is_none_or(|group| to(group, StorageReport::BlocksLog))
     }
 }
 
 /// Describes what was found of one group, or of all together where there are several.
-fn describe(stored: &[Stored]) -> String {
+fn describe_stored(stored: &[Stored]) -> String {
     let entries: usize = stored.iter().map(|stored| stored.entries.len()).sum();
     match stored {
         [Stored { start, hard_state, .. }] => {
@@ -114,25 +122,25 @@ fn describe(stored: &[Stored]) -> String {
 }
 
 /// Runs the storage in a thread of its own, which ends when the last sender is dropped.
-pub(super) fn spawn(
+pub(super) fn spawn_thread(
     mut storage: Storage,
-    reports: Reports,
+    reports: ReportSenders,
     metrics: Arc<Metrics>,
 ) -> (mpsc::UnboundedSender<LogWrite>, thread::JoinHandle<()>) {
     let (sender, mut queue) = mpsc::unbounded_channel();
     let thread = thread::spawn(move || {
         let mut waiting = Vec::new();
-        while queue.blocking_recv_many(&mut waiting, BATCH_WRITES) > 0 {
+        while queue.blocking_recv_many(&mut waiting, MAX_BATCH_WRITES) > 0 {
             let batch = std::mem::take(&mut waiting);
-            let last: BTreeMap<Group, u64> = batch
+            let last: BTreeMap<GroupId, u64> = batch
                 .iter()
                 .map(|write: &LogWrite| (write.group, write.persist.sequence))
                 .collect();
-            let written = storage.write(batch);
+            let written = storage.persist_writes(batch);
             if written.is_ok() {
-                metrics.synced();
+                metrics.count_sync();
             }
-            if !storage.report(&reports, written.map(|()| last)) {
+            if !storage.send_reports(&reports, written.map(|()| last)) {
                 return;
             }
         }

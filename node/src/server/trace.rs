@@ -20,7 +20,7 @@
 use super::log;
 use super::members::Members;
 use crate::raft::{Effect, Membership, Persist, ServerId};
-use crate::wal::Group;
+use crate::wal::GroupId;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -35,7 +35,7 @@ pub(super) struct Trace {
     file: Arc<Mutex<BufWriter<File>>>,
     members: Members,
     began: Instant,
-    group: Option<Group>,
+    group: Option<GroupId>,
 }
 
 impl Trace {
@@ -49,65 +49,66 @@ impl Trace {
     }
 
     /// Returns the same file for the events of one of several groups.
-    pub(super) fn of_group(&self, group: Group) -> Self {
+    pub(super) fn of_group(&self, group: GroupId) -> Self {
         Self { group: Some(group), ..self.clone() }
     }
 
-    fn file(&self) -> MutexGuard<'_, BufWriter<File>> {
+    fn lock_file(&self) -> MutexGuard<'_, BufWriter<File>> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes that everything up to a write is durable.
-    pub(super) fn durable(&self, term: u64, sequence: u64) {
-        self.line(term, json!({"event": "durable", "sequence": sequence}));
+    pub(super) fn record_durable(&self, term: u64, sequence: u64) {
+        self.write_line(term, json!({"event": "durable", "sequence": sequence}));
     }
 
     /// Writes what a write holds, which is not durable yet.
-    pub(super) fn written(&self, term: u64, persist: &Persist) {
-        for event in written(&self.members, persist) {
-            self.line(term, event);
+    pub(super) fn record_write(&self, term: u64, persist: &Persist) {
+        for event in write_events(&self.members, persist) {
+            self.write_line(term, event);
         }
     }
 
     /// Writes the event that an effect stands for, in the order in which effects are carried out.
-    pub(super) fn see(&self, term: u64, effect: &Effect) {
-        if let Some(event) = event(&self.members, effect) {
-            self.line(term, event);
+    pub(super) fn record_effect(&self, term: u64, effect: &Effect) {
+        if let Some(event) = effect_event(&self.members, effect) {
+            self.write_line(term, event);
         }
     }
 
     /// Records why the replica stops.
-    pub(super) fn stops(&self, term: u64, why: &str) {
-        self.line(term, json!({"event": "stop", "why": why}));
+    pub(super) fn record_stop(&self, term: u64, why: &str) {
+        self.write_line(term, json!({"event": "stop", "why": why}));
         self.flush();
     }
 
     /// Flushes the file. A replica goes on if its trace cannot be written.
     pub(super) fn flush(&self) {
-        let _ = self.file().flush();
+        let _ = self.lock_file().flush();
     }
 
-    fn line(&self, term: u64, event: Value) {
+    fn write_line(&self, term: u64, event: Value) {
         let us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let replica = self.members.name(self.members.me());
-        let head = json!({"time": log::now(), "us": us, "replica": replica, "term": term});
+        let head =
+            json!({"time": log::current_timestamp(), "us": us, "replica": replica, "term": term});
         let group = self.group.map_or(Value::Null, |group| json!({"group": group}));
         let mut line = Map::new();
         for part in [head, group, event] {
             line.extend(part.as_object().cloned().unwrap_or_default());
         }
-        let _ = writeln!(self.file(), "{}", Value::Object(line));
+        let _ = writeln!(self.lock_file(), "{}", Value::Object(line));
     }
 }
 
 /// The event that an effect stands for.
-fn event(members: &Members, effect: &Effect) -> Option<Value> {
+fn effect_event(members: &Members, effect: &Effect) -> Option<Value> {
     match effect {
         Effect::Commit { entries } => {
             let (first, last) = entries.first().zip(entries.last())?;
             Some(json!({"event": "commit", "from": first.index, "to": last.index}))
         }
-        Effect::MembershipChanged { membership } => Some(configured(members, membership)),
+        Effect::MembershipChanged { membership } => Some(config_event(members, membership)),
         Effect::Restore { snapshot } => {
             let last = snapshot.last;
             Some(json!({"event": "snapshot", "index": last.index, "of": last.term, "taken": false}))
@@ -121,7 +122,7 @@ fn event(members: &Members, effect: &Effect) -> Option<Value> {
     }
 }
 
-fn written(members: &Members, persist: &Persist) -> Vec<Value> {
+fn write_events(members: &Members, persist: &Persist) -> Vec<Value> {
     let vote = persist.hard_state.filter(|_| persist.start.is_none());
     let vote = vote.and_then(|hard| hard.voted_for);
     let vote = vote.map(|id| json!({"event": "vote", "for": members.name(id)}));
@@ -136,7 +137,7 @@ fn written(members: &Members, persist: &Persist) -> Vec<Value> {
     vote.into_iter().chain(snapshot).chain(append).collect()
 }
 
-fn configured(members: &Members, membership: &Membership) -> Value {
+fn config_event(members: &Members, membership: &Membership) -> Value {
     let names = |ids: &BTreeSet<ServerId>| -> Vec<String> {
         ids.iter().map(|id| members.name(*id)).collect()
     };

@@ -26,16 +26,16 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long sent bytes may stay unacknowledged before the connection is given up.
-const SILENCE: Duration = Duration::from_secs(1);
-const DIAL: Duration = Duration::from_millis(250);
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_millis(200);
-const GREETING: Duration = Duration::from_secs(5);
-const LARGEST_FRAME: usize = 8 << 20;
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
+const MIN_RECONNECT_DELAY: Duration = Duration::from_millis(50);
+const MAX_RECONNECT_DELAY: Duration = Duration::from_millis(200);
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_FRAME_BYTES: usize = 8 << 20;
 /// The largest first frame, which a stranger may send.
-const LARGEST_GREETING: usize = 16 << 10;
-const LONGEST_QUEUE: usize = 1024;
-const LONGEST_REFUSAL: u64 = 1024;
+const MAX_HELLO_BYTES: usize = 16 << 10;
+const MAX_QUEUE_LENGTH: usize = 1024;
+const MAX_REJECTION_BYTES: u64 = 1024;
 
 /// The outgoing connection to one peer.
 #[derive(Debug)]
@@ -63,14 +63,15 @@ impl Link {
     }
 
     /// Whether the peer is connected.
-    pub(super) fn connected(&self) -> bool {
-        self.queue().connected
+    pub(super) fn is_connected(&self) -> bool {
+        self.lock_queue().connected
     }
 
     /// Queues a letter; false: it certainly will not be sent.
-    pub(super) fn send(&self, envelope: Envelope) -> bool {
-        let mut queue = self.queue();
-        let room = queue.connected && (queue.envelopes.len() < LONGEST_QUEUE || queue.shed());
+    pub(super) fn send_envelope(&self, envelope: Envelope) -> bool {
+        let mut queue = self.lock_queue();
+        let room = queue.connected
+            && (queue.envelopes.len() < MAX_QUEUE_LENGTH || queue.drop_oldest_message());
         if room {
             queue.envelopes.push_back(envelope);
             self.wake.notify_one();
@@ -78,58 +79,60 @@ impl Link {
         room
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn lock_queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn reset(&self, connected: bool) {
-        *self.queue() = Queue { connected, envelopes: VecDeque::new() };
+    fn reset_queue(&self, connected: bool) {
+        *self.lock_queue() = Queue { connected, envelopes: VecDeque::new() };
     }
 
     /// Connects again and again, and sends what is queued while connected.
-    pub(super) async fn run(self: Arc<Self>, hello: Arc<Vec<u8>>, demux: Demux) {
-        let mut pause = FIRST_PAUSE;
+    pub(super) async fn keep_connected(self: Arc<Self>, hello: Arc<Vec<u8>>, demux: Demux) {
+        let mut pause = MIN_RECONNECT_DELAY;
         loop {
-            if let Ok(stream) = dial(&self.address).await {
+            if let Ok(stream) = connect_to(&self.address).await {
                 let began = Instant::now();
-                self.reset(true);
-                let told = demux.link(self.peer, None).await;
-                let end = self.carry(stream, &hello).await;
-                self.reset(false);
+                self.reset_queue(true);
+                let told = demux.report_link(self.peer, None).await;
+                let end = self.send_until_closed(stream, &hello).await;
+                self.reset_queue(false);
                 let heard = match end {
-                    End::Broken(error) => demux.link(self.peer, Some(error.to_string())).await,
-                    End::Refused(why) => demux.refused(why).await,
+                    CloseReason::Broken(error) => {
+                        demux.report_link(self.peer, Some(error.to_string())).await
+                    }
+                    CloseReason::Rejected(why) => demux.report_rejection(why).await,
                 };
                 if !told || !heard {
                     return;
                 }
-                if began.elapsed() > SILENCE {
-                    pause = FIRST_PAUSE;
+                if began.elapsed() > KEEPALIVE_TIMEOUT {
+                    pause = MIN_RECONNECT_DELAY;
                 }
             }
             sleep(pause).await;
-            pause = LONGEST_PAUSE.min(pause * 2);
+            pause = MAX_RECONNECT_DELAY.min(pause * 2);
         }
     }
 
     /// Sends until the connection ends. A peer writes only to reject this replica, so reading
     /// detects the end at once.
-    async fn carry(&self, mut stream: TcpStream, hello: &[u8]) -> End {
+    async fn send_until_closed(&self, mut stream: TcpStream, hello: &[u8]) -> CloseReason {
         let (reader, writer) = stream.split();
         tokio::select! {
             biased;
-            end = until_closed(reader) => end,
-            Err(error) = self.pump(writer, hello) => End::Broken(error),
+            end = read_close_reason(reader) => end,
+            Err(error) = self.write_queued(writer, hello) => CloseReason::Broken(error),
         }
     }
 
-    async fn pump(&self, mut writer: WriteHalf<'_>, hello: &[u8]) -> io::Result<()> {
+    async fn write_queued(&self, mut writer: WriteHalf<'_>, hello: &[u8]) -> io::Result<()> {
         writer.write_all(hello).await?;
         loop {
             self.wake.notified().await;
             let mut bytes = Vec::new();
-            for envelope in std::mem::take(&mut self.queue().envelopes) {
-                encode(&envelope, &mut bytes)?;
+            for envelope in std::mem::take(&mut self.lock_queue().envelopes) {
+                encode_envelope(&envelope, &mut bytes)?;
             }
             writer.write_all(&bytes).await?;
         }
@@ -138,52 +141,55 @@ impl Link {
 
 impl Queue {
     /// Drops the oldest Raft message, if there is one, to make room.
-    fn shed(&mut self) -> bool {
+    fn drop_oldest_message(&mut self) -> bool {
         let oldest = self.envelopes.iter().position(|it| matches!(it.frame, Frame::Raft(_)));
         oldest.and_then(|at| self.envelopes.remove(at)).is_some()
     }
 }
 
-async fn dial(address: &str) -> io::Result<TcpStream> {
-    let stream = timeout(DIAL, TcpStream::connect(address)).await??;
-    tune(&stream)?;
+async fn connect_to(address: &str) -> io::Result<TcpStream> {
+    let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await??;
+    set_socket_options(&stream)?;
     Ok(stream)
 }
 
-fn tune(stream: &TcpStream) -> io::Result<()> {
+fn set_socket_options(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
-    let keepalive = TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE);
+    let keepalive =
+        TcpKeepalive::new().with_time(KEEPALIVE_TIMEOUT).with_interval(KEEPALIVE_TIMEOUT);
     socket.set_tcp_keepalive(&keepalive)?;
-    socket.set_tcp_user_timeout(Some(SILENCE))?;
+    socket.set_tcp_user_timeout(Some(KEEPALIVE_TIMEOUT))?;
     stream.set_nodelay(true)
 }
 
 /// How a connection ended.
-enum End {
+enum CloseReason {
     Broken(io::Error),
     /// The peer rejects this replica, with this reason.
-    Refused(String),
+    Rejected(String),
 }
 
-async fn until_closed(mut reader: ReadHalf<'_>) -> End {
+async fn read_close_reason(mut reader: ReadHalf<'_>) -> CloseReason {
     let mut said = Vec::new();
-    match (&mut reader).take(LONGEST_REFUSAL).read_to_end(&mut said).await {
-        Ok(_) if !said.is_empty() => End::Refused(String::from_utf8_lossy(&said).into_owned()),
-        Ok(_) => End::Broken(io::Error::other("the peer closed the connection")),
-        Err(error) => End::Broken(error),
+    match (&mut reader).take(MAX_REJECTION_BYTES).read_to_end(&mut said).await {
+        Ok(_) if !said.is_empty() => {
+            CloseReason::Rejected(String::from_utf8_lossy(&said).into_owned())
+        }
+        Ok(_) => CloseReason::Broken(io::Error::other("the peer closed the connection")),
+        Err(error) => CloseReason::Broken(error),
     }
 }
 
 /// Replaces an answer that is too large by an error: one client's large value must not break the
 /// connection for all.
-fn encode(envelope: &Envelope, bytes: &mut Vec<u8>) -> io::Result<()> {
+fn encode_envelope(envelope: &Envelope, bytes: &mut Vec<u8>) -> io::Result<()> {
     let payload = postcard::to_allocvec(envelope).map_err(io::Error::other)?;
-    if payload.len() > LARGEST_FRAME {
+    if payload.len() > MAX_FRAME_BYTES {
         if let Frame::Forwarded { request, result: ProposalResult::Done { .. } } = envelope.frame {
             let frame = Frame::Forwarded { request, result: ProposalResult::TooLarge };
-            return encode(&Envelope { group: envelope.group, frame }, bytes);
+            return encode_envelope(&Envelope { group: envelope.group, frame }, bytes);
         }
-        return Err(too_large(payload.len(), LARGEST_FRAME));
+        return Err(frame_too_large(payload.len(), MAX_FRAME_BYTES));
     }
     let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
     bytes.extend(length.to_le_bytes());
@@ -191,7 +197,7 @@ fn encode(envelope: &Envelope, bytes: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-fn too_large(length: usize, most: usize) -> io::Error {
+fn frame_too_large(length: usize, most: usize) -> io::Error {
     io::Error::other(format!("a frame of {length} bytes is above the limit of {most}"))
 }
 
@@ -205,7 +211,7 @@ pub(super) struct Identity {
 
 impl Identity {
     /// Returns the first bytes of each of a replica's connections.
-    pub(super) fn hello(&self) -> Vec<u8> {
+    pub(super) fn hello_bytes(&self) -> Vec<u8> {
         let hello = Frame::Hello {
             cluster: self.members.cluster().to_owned(),
             from: self.members.me(),
@@ -213,55 +219,66 @@ impl Identity {
             secret: self.secret.to_bytes(),
         };
         let mut bytes = Vec::new();
-        encode(&Envelope { group: 0, frame: hello }, &mut bytes)
+        encode_envelope(&Envelope { group: 0, frame: hello }, &mut bytes)
             .expect("a list of names is far below the limit");
         bytes
     }
 }
 
 /// Accepts connections of peers until the process ends.
-pub(super) async fn listen(listener: TcpListener, identity: Identity, demux: Demux, log: Logger) {
+pub(super) async fn accept_peers(
+    listener: TcpListener,
+    identity: Identity,
+    demux: Demux,
+    log: Logger,
+) {
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
                 let identity = identity.clone();
                 let (demux, log) = (demux.clone(), log.clone());
                 tokio::spawn(async move {
-                    if let Err(error) = receive(stream, &identity, &demux).await {
-                        log.line(format_args!("closed the connection from {address}: {error}"));
+                    if let Err(error) = receive_envelopes(stream, &identity, &demux).await {
+                        log.write_line(format_args!(
+                            "closed the connection from {address}: {error}"
+                        ));
                     }
                 });
             }
             Err(error) => {
-                log.line(format_args!("cannot accept a peer's connection: {error}"));
-                sleep(LONGEST_PAUSE).await;
+                log.write_line(format_args!("cannot accept a peer's connection: {error}"));
+                sleep(MAX_RECONNECT_DELAY).await;
             }
         }
     }
 }
 
 /// Delivers the letters of one peer until its connection ends.
-async fn receive(stream: TcpStream, identity: &Identity, demux: &Demux) -> io::Result<()> {
-    tune(&stream)?;
+async fn receive_envelopes(
+    stream: TcpStream,
+    identity: &Identity,
+    demux: &Demux,
+) -> io::Result<()> {
+    set_socket_options(&stream)?;
     let mut reader = BufReader::new(stream);
-    let greeting = timeout(GREETING, read_envelope(&mut reader, LARGEST_GREETING));
+    let greeting = timeout(HELLO_TIMEOUT, read_envelope(&mut reader, MAX_HELLO_BYTES));
     let Some(first) = greeting.await?? else { return Ok(()) };
-    let (from, incarnation) = greet(first.frame, identity)?;
-    if !identity.incarnations.meet(from, incarnation).await? {
+    let (from, incarnation) = check_hello(first.frame, identity)?;
+    if !identity.incarnations.check_peer(from, incarnation).await? {
         let why = incarnation::rejection_message(from, &identity.members);
         reader.write_all(why.as_bytes()).await?;
         reader.shutdown().await?;
         return Err(io::Error::other(why));
     }
-    while let Some(envelope) = read_envelope(&mut reader, LARGEST_FRAME).await? {
-        if !demux.envelope(from, envelope).await {
+    while let Some(envelope) = read_envelope(&mut reader, MAX_FRAME_BYTES).await? {
+        if !demux.deliver_envelope(from, envelope).await {
             break;
         }
     }
     Ok(())
 }
 
-fn greet(first: Frame, ours: &Identity) -> io::Result<(ServerId, Incarnation)> {
+fn check_hello(first: Frame, ours: &Identity) -> io::Result<(ServerId, Incarnation)> {
     let Identity { members, secret, .. } = ours;
     let Frame::Hello { cluster, from, incarnation, secret: said } = first else {
         return Err(io::Error::other("its first frame is not a hello"));
@@ -288,7 +305,7 @@ async fn read_envelope(
     let Ok(length) = reader.read_u32_le().await else { return Ok(None) };
     let length = usize::try_from(length).map_err(io::Error::other)?;
     if length > most {
-        return Err(too_large(length, most));
+        return Err(frame_too_large(length, most));
     }
     let mut payload = vec![0; length];
     if reader.read_exact(&mut payload).await.is_err() {
@@ -307,48 +324,48 @@ mod tests {
     use crate::raft::{Content, Message};
     use crate::runtime::Proposal;
 
-    fn envelope(frame: Frame) -> Envelope {
+    fn test_envelope(frame: Frame) -> Envelope {
         Envelope { group: 3, frame }
     }
 
-    fn message(term: u64) -> Envelope {
-        envelope(Frame::Raft(Message { term, content: Content::StaleTerm }))
+    fn raft_envelope(term: u64) -> Envelope {
+        test_envelope(Frame::Raft(Message { term, content: Content::StaleTerm }))
     }
 
-    fn terms(link: &Link) -> Vec<u64> {
+    fn queued_terms(link: &Link) -> Vec<u64> {
         let term = |envelope: &Envelope| match &envelope.frame {
             Frame::Raft(message) => message.term,
             _ => 0,
         };
-        link.queue().envelopes.iter().map(term).collect()
+        link.lock_queue().envelopes.iter().map(term).collect()
     }
 
     #[test]
     fn a_disconnected_link_queues_nothing() {
         let link = Link::new(2, String::new());
-        assert!(!link.send(message(1)));
-        link.reset(true);
-        assert!(link.send(message(2)) && link.connected());
-        link.reset(false);
-        link.reset(true);
-        assert!(terms(&link).is_empty());
+        assert!(!link.send_envelope(raft_envelope(1)));
+        link.reset_queue(true);
+        assert!(link.send_envelope(raft_envelope(2)) && link.is_connected());
+        link.reset_queue(false);
+        link.reset_queue(true);
+        assert!(queued_terms(&link).is_empty());
     }
 
     #[test]
     fn an_answer_that_is_too_large_keeps_the_connection() {
         let done = |size: usize| {
             let outcome = Outcome::Results(vec![Some("x".repeat(size))]);
-            envelope(Frame::Forwarded {
+            test_envelope(Frame::Forwarded {
                 request: 7,
                 result: ProposalResult::Done { index: 1, outcome },
             })
         };
         let sent = |envelope: &Envelope| {
             let mut bytes = Vec::new();
-            encode(envelope, &mut bytes).expect("it can be sent");
+            encode_envelope(envelope, &mut bytes).expect("it can be sent");
             postcard::from_bytes::<Envelope>(&bytes[4..]).expect("a envelope")
         };
-        let lost = sent(&done(LARGEST_FRAME));
+        let lost = sent(&done(MAX_FRAME_BYTES));
         let Frame::Forwarded { request, result } = lost.frame else { panic!("another frame") };
         assert_eq!((lost.group, request, result), (3, 7, ProposalResult::TooLarge));
         let small = sent(&done(9)).frame;
@@ -361,23 +378,25 @@ mod tests {
     #[test]
     fn a_full_queue_drops_the_oldest_message_but_no_forwarded_write() {
         let link = Link::new(2, String::new());
-        link.reset(true);
+        link.reset_queue(true);
         let forward = || {
             let proposal = Proposal::Command(Vec::new());
-            envelope(Frame::Forward { request: 1, timeout_ms: 1, proposal })
+            test_envelope(Frame::Forward { request: 1, timeout_ms: 1, proposal })
         };
-        assert!(link.send(forward()));
-        (1..=LONGEST_QUEUE as u64).for_each(|term| assert!(link.send(message(term))));
-        assert_eq!(terms(&link)[..3], [0, 2, 3]);
-        (2..=LONGEST_QUEUE).for_each(|_| assert!(link.send(forward())));
-        assert!(!link.send(forward()), "nothing is left that may be dropped");
+        assert!(link.send_envelope(forward()));
+        (1..=MAX_QUEUE_LENGTH as u64)
+            .for_each(|term| assert!(link.send_envelope(raft_envelope(term))));
+        assert_eq!(queued_terms(&link)[..3], [0, 2, 3]);
+        (2..=MAX_QUEUE_LENGTH).for_each(|_| assert!(link.send_envelope(forward())));
+        assert!(!link.send_envelope(forward()), "nothing is left that may be dropped");
     }
 
     #[test]
     fn a_frame_above_the_limit_is_not_sent() {
-        let proposal = Proposal::Command(vec![0; LARGEST_FRAME]);
+        let proposal = Proposal::Command(vec![0; MAX_FRAME_BYTES]);
         let frame = Frame::Forward { request: 1, timeout_ms: 1, proposal };
-        let error = encode(&envelope(frame), &mut Vec::new()).expect_err("it is too large");
+        let error =
+            encode_envelope(&test_envelope(frame), &mut Vec::new()).expect_err("it is too large");
         assert!(error.to_string().contains("above the limit"), "{error}");
     }
 }

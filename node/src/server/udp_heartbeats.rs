@@ -37,7 +37,7 @@ impl UdpHeartbeats {
         let socket = UdpSocket::bind(address).and_then(|socket| {
             socket.set_nonblocking(true)?;
             let receiver = tokio::net::UdpSocket::from_std(socket.try_clone()?)?;
-            tokio::spawn(receive(receiver, cluster.to_owned(), demux));
+            tokio::spawn(receive_datagrams(receiver, cluster.to_owned(), demux));
             Ok(socket)
         });
         let socket =
@@ -46,7 +46,7 @@ impl UdpHeartbeats {
     }
 
     /// Sends a letter if it is a heartbeat, without retransmission.
-    pub(super) fn send(&self, address: &str, envelope: &Envelope) {
+    pub(super) fn send_heartbeat(&self, address: &str, envelope: &Envelope) {
         let Frame::Raft(Message { content: Content::AppendEntries(append), .. }) = &envelope.frame
         else {
             return;
@@ -60,14 +60,16 @@ impl UdpHeartbeats {
 }
 
 /// Delivers datagrams until the groups have stopped.
-async fn receive(receiver: tokio::net::UdpSocket, cluster: String, demux: Demux) {
+async fn receive_datagrams(receiver: tokio::net::UdpSocket, cluster: String, demux: Demux) {
     let mut bytes = [0; BUFFER_BYTES];
     loop {
         // An error reports an earlier send that failed; the next datagram may still arrive.
         let Ok(length) = receiver.recv(&mut bytes).await else { continue };
         let datagram = postcard::from_bytes::<Datagram<Envelope>>(&bytes[..length]);
         let Ok(datagram) = datagram else { continue };
-        if datagram.cluster == cluster && !demux.envelope(datagram.from, datagram.envelope).await {
+        if datagram.cluster == cluster
+            && !demux.deliver_envelope(datagram.from, datagram.envelope).await
+        {
             return;
         }
     }
@@ -80,7 +82,7 @@ mod tests {
     use crate::raft::{AppendEntries, Entry, Payload, Position};
     use tokio::sync::mpsc;
 
-    fn append(entries: Vec<Entry>) -> Envelope {
+    fn append_envelope(entries: Vec<Entry>) -> Envelope {
         let content = Content::AppendEntries(AppendEntries {
             previous: Position::default(),
             entries,
@@ -91,9 +93,9 @@ mod tests {
     }
 
     /// Returns a founding member.
-    fn member(me: &str, names: [&str; 2]) -> Members {
+    fn founding_members(me: &str, names: [&str; 2]) -> Members {
         let peers = names.map(|name| (name.to_owned(), String::new())).into();
-        Members::founding(me, &peers, 1)
+        Members::from_founders(me, &peers, 1)
     }
 
     #[tokio::test]
@@ -105,13 +107,13 @@ mod tests {
         let bind = |at: &str, members: &Members| {
             UdpHeartbeats::bind(at, members, demux.clone()).expect("it is bound")
         };
-        let _receiver = bind(&address, &member("n1", ["n1", "n2"]));
-        let stranger = bind("127.0.0.1:0", &member("n2", ["n2", "n3"]));
-        let ours = bind("127.0.0.1:0", &member("n2", ["n1", "n2"]));
+        let _receiver = bind(&address, &founding_members("n1", ["n1", "n2"]));
+        let stranger = bind("127.0.0.1:0", &founding_members("n2", ["n2", "n3"]));
+        let ours = bind("127.0.0.1:0", &founding_members("n2", ["n1", "n2"]));
         let entry = Entry { index: 1, term: 1, payload: Payload::Noop };
-        stranger.send(&address, &append(Vec::new()));
-        ours.send(&address, &append(vec![entry]));
-        ours.send(&address, &append(Vec::new()));
+        stranger.send_heartbeat(&address, &append_envelope(Vec::new()));
+        ours.send_heartbeat(&address, &append_envelope(vec![entry]));
+        ours.send_heartbeat(&address, &append_envelope(Vec::new()));
         let Some(PeerEvent::Frame { from, frame: Frame::Raft(message) }) = events.recv().await
         else {
             panic!("unexpected event")

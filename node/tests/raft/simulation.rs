@@ -3,7 +3,7 @@
 //! and the clients' answers. At the end all faults are healed: a leader must be elected, and every
 //! request must be answered.
 
-use crate::cluster::{Answer, Cluster, ELECTION};
+use crate::cluster::{ClientOutcome, Cluster, ELECTION};
 use node::raft::invariants::CommittedEntry;
 use node::raft::{
     BUGS, Bug, Compaction, Effect, Input, MembershipChange, Message, Payload, Role, ServerId,
@@ -14,18 +14,18 @@ use std::collections::BTreeSet;
 const STEPS: u32 = 4000;
 
 /// A random number generator (SplitMix64).
-struct Random(u64);
+struct TestRandom(u64);
 
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
+impl TestRandom {
+    fn draw_below(&mut self, n: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((mixed ^ (mixed >> 31)) % n.max(1) as u64) as usize
     }
 
-    fn percent(&mut self, n: usize) -> bool {
-        self.below(100) < n
+    fn draw_percent(&mut self, n: usize) -> bool {
+        self.draw_below(100) < n
     }
 }
 
@@ -40,7 +40,7 @@ struct Packet {
 /// One run.
 struct Simulation {
     cluster: Cluster,
-    random: Random,
+    random: TestRandom,
     network: Vec<Packet>,
     /// The servers that are partitioned from the others.
     partitioned: BTreeSet<ServerId>,
@@ -57,10 +57,10 @@ struct Simulation {
 
 impl Simulation {
     fn new(seed: u64, bugs: &[Bug]) -> Self {
-        let mut random = Random(seed);
-        let count = [3, 3, 4, 5, 5, 2, 1][random.below(7)];
-        let loss = [0, 5, 20][random.below(3)];
-        let fault_rate = [0, 5, 20, 60][random.below(4)];
+        let mut random = TestRandom(seed);
+        let count = [3, 3, 4, 5, 5, 2, 1][random.draw_below(7)];
+        let loss = [0, 5, 20][random.draw_below(3)];
+        let fault_rate = [0, 5, 20, 60][random.draw_below(4)];
         let cluster = Cluster::new(
             count,
             seed,
@@ -83,47 +83,47 @@ impl Simulation {
     }
 
     /// Runs with faults, heals, and checks recovery; returns the first violation.
-    fn run(&mut self) -> Result<(), String> {
+    fn run_with_faults(&mut self) -> Result<(), String> {
         for _ in 0..STEPS {
             self.random_step();
-            self.check()?;
+            self.check_violation()?;
         }
-        self.heal();
-        self.recover()?;
-        self.cluster.settle();
-        self.check()
+        self.heal_all();
+        self.check_recovery()?;
+        self.cluster.check_final_log();
+        self.check_violation()
     }
 
-    fn check(&self) -> Result<(), String> {
-        let harm = self.cluster.harm().or(self.false_alarm.as_deref());
+    fn check_violation(&self) -> Result<(), String> {
+        let harm = self.cluster.violation().or(self.false_alarm.as_deref());
         harm.map_or(Ok(()), |harm| Err(harm.to_owned()))
     }
 
     fn random_step(&mut self) {
         let id = self.any_server();
-        match self.random.below(1000) {
+        match self.random.draw_below(1000) {
             0..150 => self.tick(id),
             150..700 => self.deliver_any(),
             700..850 => self.persist_some(id),
-            850..910 => self.write(id),
-            910..950 => self.read(id),
-            950..974 if self.random.percent(self.fault_rate) => self.crash(id),
-            974..980 => self.change(id),
+            850..910 => self.propose_write(id),
+            910..950 => self.start_read(id),
+            950..974 if self.random.draw_percent(self.fault_rate) => self.crash(id),
+            974..980 => self.change_members(id),
             980..996 => self.restart(id),
-            996 if self.random.percent(self.fault_rate) => drop(self.partitioned.insert(id)),
+            996 if self.random.draw_percent(self.fault_rate) => drop(self.partitioned.insert(id)),
             997 => self.partitioned.clear(),
-            998..1000 => self.transfer(id),
+            998..1000 => self.transfer_leadership(id),
             _ => {}
         }
     }
 
     fn any_server(&mut self) -> ServerId {
         let ids = self.cluster.ids();
-        ids[self.random.below(ids.len())]
+        ids[self.random.draw_below(ids.len())]
     }
 
-    fn runs(&self, id: ServerId) -> bool {
-        self.cluster.node(id).server().is_some()
+    fn is_running(&self, id: ServerId) -> bool {
+        self.cluster.node(id).server_view().is_some()
     }
 
     fn tick(&mut self, id: ServerId) {
@@ -131,30 +131,30 @@ impl Simulation {
         self.handle_effects(id, effects);
     }
 
-    fn write(&mut self, id: ServerId) {
-        if self.runs(id) {
+    fn propose_write(&mut self, id: ServerId) {
+        if self.is_running(id) {
             self.writes += 1;
             let (_, effects) = self.cluster.propose(id, &format!("w{}", self.writes));
             self.handle_effects(id, effects);
         }
     }
 
-    fn read(&mut self, id: ServerId) {
-        if self.runs(id) {
+    fn start_read(&mut self, id: ServerId) {
+        if self.is_running(id) {
             let (_, effects) = self.cluster.read(id);
             self.handle_effects(id, effects);
         }
     }
 
     /// Requests a new member, the removal of one, or both.
-    fn change(&mut self, id: ServerId) {
-        let id = if self.random.percent(50) { self.leader().unwrap_or(id) } else { id };
+    fn change_members(&mut self, id: ServerId) {
+        let id = if self.random.draw_percent(50) { self.find_leader().unwrap_or(id) } else { id };
         let Some(membership) = self.cluster.node(id).membership() else { return };
         let members: Vec<_> = membership.members().into_iter().collect();
         let mut change = MembershipChange::default();
-        let kind = self.random.below(4);
+        let kind = self.random.draw_below(4);
         if kind != 0 && !members.is_empty() {
-            change.remove.insert(members[self.random.below(members.len())]);
+            change.remove.insert(members[self.random.draw_below(members.len())]);
         }
         let more = self.cluster.ids().len() < 9;
         match kind {
@@ -162,29 +162,29 @@ impl Simulation {
             2 if more => change.add_learners.push("learner".to_owned()),
             _ => {}
         }
-        let (_, effects) = self.cluster.change(id, change);
+        let (_, effects) = self.cluster.change_members(id, change);
         self.handle_effects(id, effects);
     }
 
-    fn transfer(&mut self, id: ServerId) {
+    fn transfer_leadership(&mut self, id: ServerId) {
         let to = self.any_server();
         let effects = self.cluster.step(id, Input::TransferLeadership { to });
         self.handle_effects(id, effects);
     }
 
     fn persist_some(&mut self, id: ServerId) {
-        let count = self.random.below(self.cluster.node(id).waiting() + 1);
+        let count = self.random.draw_below(self.cluster.node(id).pending_writes() + 1);
         let effects = self.cluster.persist(id, count);
         self.handle_effects(id, effects);
     }
 
     fn crash(&mut self, id: ServerId) {
-        let survive = self.random.below(self.cluster.node(id).waiting() + 1);
+        let survive = self.random.draw_below(self.cluster.node(id).pending_writes() + 1);
         self.cluster.crash(id, survive);
     }
 
     fn restart(&mut self, id: ServerId) {
-        if !self.runs(id) {
+        if !self.is_running(id) {
             self.cluster.restart(id);
         }
     }
@@ -209,20 +209,20 @@ impl Simulation {
             return;
         }
         // Mostly the oldest first, so that long exchanges happen too.
-        let reach = if self.random.percent(70) { 3 } else { self.network.len() };
-        let at = self.random.below(reach.min(self.network.len()));
+        let reach = if self.random.draw_percent(70) { 3 } else { self.network.len() };
+        let at = self.random.draw_below(reach.min(self.network.len()));
         let packet = self.network.remove(at);
-        if self.random.percent(5) {
+        if self.random.draw_percent(5) {
             self.network.push(packet.clone());
         }
         let blocked =
             self.partitioned.contains(&packet.from) != self.partitioned.contains(&packet.to);
-        if !blocked && !self.random.percent(self.loss) {
-            self.deliver(packet);
+        if !blocked && !self.random.draw_percent(self.loss) {
+            self.deliver_packet(packet);
         }
     }
 
-    fn deliver(&mut self, Packet { from, to, message }: Packet) {
+    fn deliver_packet(&mut self, Packet { from, to, message }: Packet) {
         if !self.cluster.ids().contains(&to) {
             return; // A new member that is not started yet.
         }
@@ -230,7 +230,7 @@ impl Simulation {
         self.handle_effects(to, effects);
     }
 
-    fn heal(&mut self) {
+    fn heal_all(&mut self) {
         self.partitioned.clear();
         for id in self.cluster.ids() {
             if self.cluster.membership().contains(id) {
@@ -260,7 +260,7 @@ impl Simulation {
                 self.handle_effects(id, effects);
             }
             for packet in core::mem::take(&mut self.network) {
-                self.deliver(packet);
+                self.deliver_packet(packet);
             }
         }
     }
@@ -271,21 +271,21 @@ impl Simulation {
     }
 
     fn writes_wait(&self, id: ServerId) -> bool {
-        self.cluster.node(id).waiting() > 0
+        self.cluster.node(id).pending_writes() > 0
     }
 
-    fn leader(&self) -> Option<ServerId> {
+    fn find_leader(&self) -> Option<ServerId> {
         let leaders = self.cluster.servers().into_iter().filter(|s| s.role == Role::Leader);
         leaders.max_by_key(|server| server.term).map(|server| server.id)
     }
 
     /// Checks recovery: a leader is elected within a few election timeouts, a write and a read at
     /// every server succeed, all logs become equal, and every request is answered.
-    fn recover(&mut self) -> Result<(), String> {
+    fn check_recovery(&mut self) -> Result<(), String> {
         (0..20 * ELECTION).for_each(|_| self.healthy_tick());
-        self.check()?;
+        self.check_violation()?;
         self.finish_membership_change()?;
-        let leader = self.leader().ok_or("no leader after all faults were healed")?;
+        let leader = self.find_leader().ok_or("no leader after all faults were healed")?;
         let (write, effects) = self.cluster.propose(leader, "last");
         self.handle_effects(leader, effects);
         (0..ELECTION).for_each(|_| self.healthy_tick());
@@ -296,7 +296,7 @@ impl Simulation {
             reads.push(read);
         }
         (0..2 * ELECTION).for_each(|_| self.healthy_tick());
-        self.check()?;
+        self.check_violation()?;
         self.is_answered(write, "write")?;
         reads.into_iter().try_for_each(|read| self.is_answered(read, "read"))?;
         self.has_converged()
@@ -316,7 +316,7 @@ impl Simulation {
 
     fn is_answered(&self, token: u64, what: &str) -> Result<(), String> {
         match self.cluster.answer(token) {
-            Some(Answer::Ok(_)) => Ok(()),
+            Some(ClientOutcome::Ok(_)) => Ok(()),
             other => Err(format!("{what} in a healthy cluster got {other:?}")),
         }
     }
@@ -337,7 +337,7 @@ impl Simulation {
 }
 
 /// The seeds of a test: `SEEDS=from..to` explores others.
-fn seeds(default: core::ops::Range<u64>) -> core::ops::Range<u64> {
+fn seed_range(default: core::ops::Range<u64>) -> core::ops::Range<u64> {
     let parse = |text: String| {
         let (from, to) = text.split_once("..")?;
         Some(from.parse().ok()?..to.parse().ok()?)
@@ -347,8 +347,8 @@ fn seeds(default: core::ops::Range<u64>) -> core::ops::Range<u64> {
 
 #[test]
 fn all_invariants_hold_under_random_faults() {
-    for seed in seeds(0..300) {
-        if let Err(harm) = Simulation::new(seed, &[]).run() {
+    for seed in seed_range(0..300) {
+        if let Err(harm) = Simulation::new(seed, &[]).run_with_faults() {
             panic!("seed={seed}: {harm}");
         }
     }
@@ -359,7 +359,7 @@ fn random_faults_reach_rare_states() {
     let mut reached = [0_usize; 4];
     for seed in 0..20 {
         let mut simulation = Simulation::new(seed, &[]);
-        assert_eq!(simulation.run(), Ok(()), "seed={seed}");
+        assert_eq!(simulation.run_with_faults(), Ok(()), "seed={seed}");
         let terms = simulation.cluster.servers().iter().map(|s| s.term).max().unwrap_or(0);
         let committed = simulation.cluster.committed().len();
         let changed = |c: &&CommittedEntry| matches!(c.entry.payload, Payload::Membership(_));
@@ -382,7 +382,7 @@ fn random_faults_find_the_seeded_bugs() {
     for (bug, name, _) in BUGS.iter().filter(|(bug, ..)| !excluded.contains(bug)) {
         let harmed = (0..100).any(|seed| {
             let mut simulation = Simulation::new(seed, &[*bug]);
-            simulation.run().is_err() && simulation.cluster.harm().is_some()
+            simulation.run_with_faults().is_err() && simulation.cluster.violation().is_some()
         });
         assert!(harmed, "{name} caused no violation in 100 runs");
     }

@@ -63,14 +63,14 @@ impl Player {
         }
     }
 
-    fn play(&mut self, command: &str) -> Vec<String> {
+    fn play_command(&mut self, command: &str) -> Vec<String> {
         let words: Vec<_> = command.split_whitespace().collect();
         if words == ["again", "without", "bugs"] {
             return self.replay_without_bugs();
         }
         if let ["cluster", count, bugs @ ..] = words.as_slice() {
             let (bugs, compaction) = match bugs {
-                [bugs @ .., "compact", entries, keep] => (bugs, compaction(entries, keep)),
+                [bugs @ .., "compact", entries, keep] => (bugs, parse_compaction(entries, keep)),
                 bugs => (bugs, Compaction::default()),
             };
             let bugs: Vec<_> = bugs.iter().map(|b| Bug::from_name(b).expect("a bug")).collect();
@@ -92,26 +92,26 @@ impl Player {
             "tick" => (0..limit(2)).for_each(|_| self.step(id, Input::Tick)),
             "campaign" => self.campaign(id),
             "deliver" => self.deliver(id, limit(2) as ServerId, limit(3)),
-            "repeat" => self.repeat(id, limit(2) as ServerId),
+            "repeat" => self.duplicate_messages(id, limit(2) as ServerId),
             "drop" => drop(self.links.remove(&(id, limit(2) as ServerId))),
-            "persist" => self.persist(id, limit(2)),
+            "persist" => self.persist_writes(id, limit(2)),
             "crash" => self.cluster.crash(id, number(2).unwrap_or(0) as usize),
             "wipe" => self.cluster.wipe(id),
             "restart" => self.cluster.restart(id),
             "propose" => self.propose(id, words[2]),
             "read" => self.read(id),
-            "change" => self.change(id, &words[2..]),
+            "change" => self.change_members(id, &words[2..]),
             "transfer" => self.step(id, Input::TransferLeadership { to: limit(2) as ServerId }),
             "stabilize" => self.stabilize(&words[1..]),
-            "status" => self.status(),
-            "verdict" => self.verdict(),
+            "status" => self.show_status(),
+            "verdict" => self.show_verdict(),
             other => panic!("no such command: {other}"),
         }
     }
 
     fn step(&mut self, id: ServerId, input: Input) {
         let effects = self.cluster.step(id, input);
-        self.record(id, effects);
+        self.record_effects(id, effects);
     }
 
     fn campaign(&mut self, id: ServerId) {
@@ -119,7 +119,7 @@ impl Player {
         loop {
             let effects = self.cluster.step(id, Input::Tick);
             let begins = effects.iter().any(asks);
-            self.record(id, effects);
+            self.record_effects(id, effects);
             if begins {
                 return;
             }
@@ -136,29 +136,29 @@ impl Player {
         }
     }
 
-    fn repeat(&mut self, from: ServerId, to: ServerId) {
+    fn duplicate_messages(&mut self, from: ServerId, to: ServerId) {
         let link = self.links.entry((from, to)).or_default();
         link.extend(link.clone());
     }
 
-    fn persist(&mut self, id: ServerId, count: usize) {
+    fn persist_writes(&mut self, id: ServerId, count: usize) {
         let effects = self.cluster.persist(id, count);
-        self.record(id, effects);
+        self.record_effects(id, effects);
     }
 
     fn propose(&mut self, id: ServerId, command: &str) {
         let (token, effects) = self.cluster.propose(id, command);
         self.names.insert(token, command.to_owned());
-        self.record(id, effects);
+        self.record_effects(id, effects);
     }
 
     fn read(&mut self, id: ServerId) {
         let (token, effects) = self.cluster.read(id);
         self.names.insert(token, format!("read {token}"));
-        self.record(id, effects);
+        self.record_effects(id, effects);
     }
 
-    fn change(&mut self, id: ServerId, parts: &[&str]) {
+    fn change_members(&mut self, id: ServerId, parts: &[&str]) {
         let mut change = MembershipChange::default();
         for part in parts {
             match part.split_at(1) {
@@ -167,9 +167,9 @@ impl Player {
                 (_, id) => drop(change.remove.insert(id.parse().expect("a server"))),
             }
         }
-        let (token, effects) = self.cluster.change(id, change);
+        let (token, effects) = self.cluster.change_members(id, change);
         self.names.insert(token, format!("change {}", parts.join(" ")));
-        self.record(id, effects);
+        self.record_effects(id, effects);
     }
 
     fn stabilize(&mut self, among: &[&str]) {
@@ -178,24 +178,24 @@ impl Player {
             ids = self.cluster.ids();
         }
         loop {
-            let busy = ids.iter().find(|id| self.cluster.node(**id).waiting() > 0);
+            let busy = ids.iter().find(|id| self.cluster.node(**id).pending_writes() > 0);
             let within =
                 |(from, to): &&(ServerId, ServerId)| ids.contains(from) && ids.contains(to);
             let link = self.links.keys().find(within).copied();
             match (busy, link) {
-                (Some(id), _) => self.persist(*id, usize::MAX),
+                (Some(id), _) => self.persist_writes(*id, usize::MAX),
                 (None, Some((from, to))) => self.deliver(from, to, usize::MAX),
                 (None, None) => return,
             }
         }
     }
 
-    fn status(&mut self) {
+    fn show_status(&mut self) {
         for id in self.cluster.ids() {
-            let line = match self.cluster.node(id).server() {
+            let line = match self.cluster.node(id).server_view() {
                 None => format!("{id}: down"),
                 Some(s) => {
-                    let log = list(s.log.iter().map(entry));
+                    let log = join_words(s.log.iter().map(format_entry));
                     format!(
                         "{id}: {:?} term {} commit {} log [{log}]",
                         s.role, s.term, s.commit_index
@@ -206,9 +206,9 @@ impl Player {
         }
     }
 
-    fn verdict(&mut self) {
-        self.cluster.settle();
-        let verdict = self.cluster.harm().map(|harm| format!("VIOLATED: {harm}"));
+    fn show_verdict(&mut self) {
+        self.cluster.check_final_log();
+        let verdict = self.cluster.violation().map(|harm| format!("VIOLATED: {harm}"));
         self.output.push(verdict.unwrap_or("all invariants hold".to_owned()));
     }
 
@@ -221,21 +221,21 @@ impl Player {
             let bare = format!("cluster {count}{suffix}");
             let command = if command.starts_with("cluster") { &bare } else { command };
             output.push(format!("| > {command}"));
-            output.extend(self.play(command).into_iter().map(|line| format!("| {line}")));
+            output.extend(self.play_command(command).into_iter().map(|line| format!("| {line}")));
         }
         output
     }
 
     fn show_violation(&mut self) {
-        if let (Some(harm), false) = (self.cluster.harm(), self.violation_shown) {
+        if let (Some(harm), false) = (self.cluster.violation(), self.violation_shown) {
             self.output.push(format!("!! {harm}"));
             self.violation_shown = true;
         }
     }
 
-    fn record(&mut self, id: ServerId, effects: Vec<Effect>) {
+    fn record_effects(&mut self, id: ServerId, effects: Vec<Effect>) {
         for effect in effects {
-            if let Some(line) = self.describe(id, &effect) {
+            if let Some(line) = self.describe_effect(id, &effect) {
                 self.output.push(format!("{id} {line}"));
             }
             if let Effect::Send { to, message, .. } = effect {
@@ -245,7 +245,7 @@ impl Player {
         }
     }
 
-    fn describe(&mut self, id: ServerId, effect: &Effect) -> Option<String> {
+    fn describe_effect(&mut self, id: ServerId, effect: &Effect) -> Option<String> {
         let name = |token: &Token| self.names.get(token).cloned().unwrap_or_default();
         Some(match effect {
             Effect::Persist(_) | Effect::Send { .. } if !self.verbose => return None,
@@ -256,19 +256,21 @@ impl Player {
                     let _ = write!(line, " term {} vote {vote}", hard.term);
                 }
                 if let Some(snapshot) = &write.snapshot {
-                    let _ = write!(line, " snapshot up to {}", position(snapshot.last));
+                    let _ = write!(line, " snapshot up to {}", format_position(snapshot.last));
                 }
                 if let Some(start) = write.start {
-                    let _ = write!(line, ", log after {}:", position(start));
+                    let _ = write!(line, ", log after {}:", format_position(start));
                 }
-                write.entries.iter().for_each(|e| _ = write!(line, " {}", entry(e)));
+                write.entries.iter().for_each(|e| _ = write!(line, " {}", format_entry(e)));
                 line
             }
             Effect::Send { to, message, .. } => format!("-> {to} {}", describe_message(message)),
-            Effect::Commit { entries } => format!("commits {}", list(entries.iter().map(entry))),
+            Effect::Commit { entries } => {
+                format!("commits {}", join_words(entries.iter().map(format_entry)))
+            }
             Effect::TakeSnapshot { .. } | Effect::MembershipChanged { .. } => return None,
             Effect::Restore { snapshot } => {
-                format!("restores the snapshot up to {}", position(snapshot.last))
+                format!("restores the snapshot up to {}", format_position(snapshot.last))
             }
             Effect::Acknowledge { token, index } => {
                 format!("acknowledges {} at {index}", name(token))
@@ -294,7 +296,7 @@ impl Player {
                 format!("reports that {peer} acknowledged {acknowledged} and lost {rejected}")
             }
             Effect::Fatal { committed, new } => {
-                let [kept, lost] = [committed, new].map(|at| position(*at));
+                let [kept, lost] = [committed, new].map(|at| format_position(*at));
                 format!("stops: {kept} is committed, and the leader sent {lost}")
             }
             Effect::StatusChanged(status) => {
@@ -308,7 +310,7 @@ impl Player {
     fn serve_reads(&mut self, id: ServerId) {
         let applied = self.cluster.node(id).applied();
         let commands = applied.iter().filter(|entry| matches!(entry.payload, Payload::Command(_)));
-        let seen = list(commands.map(command));
+        let seen = join_words(commands.map(format_command));
         let due =
             |read: &mut (ServerId, Token, u64)| read.0 == id && read.2 <= applied.len() as u64;
         for (_, token, index) in self.reads.extract_if(.., due) {
@@ -317,30 +319,30 @@ impl Player {
     }
 }
 
-fn compaction(entries: &str, keep: &str) -> Compaction {
+fn parse_compaction(entries: &str, keep: &str) -> Compaction {
     let number = |word: &str| word.parse().expect("a number");
     Compaction { entries: number(entries), bytes: 0, keep_entries: number(keep), chunk_bytes: 40 }
 }
 
-fn position(at: Position) -> String {
+fn format_position(at: Position) -> String {
     format!("{}.{}", at.term, at.index)
 }
 
-fn list(words: impl Iterator<Item = String>) -> String {
+fn join_words(words: impl Iterator<Item = String>) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-fn command(entry: &Entry) -> String {
+fn format_command(entry: &Entry) -> String {
     match &entry.payload {
         Payload::Noop => String::new(),
         Payload::Command(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-        Payload::Membership(membership) => members(membership),
+        Payload::Membership(membership) => format_members(membership),
     }
 }
 
 /// Formats a configuration: `<1,2,4 was 1,2,3>` has voters and outgoing voters; `joins`, `learns`
 /// and `leaves` list the other sets.
-fn members(membership: &Membership) -> String {
+fn format_members(membership: &Membership) -> String {
     let sets = [
         ("", &membership.voters),
         (" was ", &membership.outgoing),
@@ -356,9 +358,9 @@ fn members(membership: &Membership) -> String {
 }
 
 /// Formats an entry as term.index=command.
-fn entry(entry: &Entry) -> String {
+fn format_entry(entry: &Entry) -> String {
     let position = format!("{}.{}", entry.term, entry.index);
-    match command(entry) {
+    match format_command(entry) {
         noop if noop.is_empty() => position,
         command => format!("{position}={command}"),
     }
@@ -367,11 +369,11 @@ fn entry(entry: &Entry) -> String {
 fn describe_message(message: &Message) -> String {
     let content = match &message.content {
         Content::RequestVote { pre: true, last, .. } => {
-            format!("request pre-vote, log ends {}", position(*last))
+            format!("request pre-vote, log ends {}", format_position(*last))
         }
         Content::RequestVote { pre: false, last, transfer } => {
             let transfer = if *transfer { " (leadership transfer)" } else { "" };
-            format!("request vote{transfer}, log ends {}", position(*last))
+            format!("request vote{transfer}, log ends {}", format_position(*last))
         }
         Content::VoteReply { pre, granted } => {
             let answer = if *granted { "granted" } else { "denied" };
@@ -379,22 +381,25 @@ fn describe_message(message: &Message) -> String {
         }
         Content::AppendEntries(append) => {
             let AppendEntries { previous, entries, commit, round } = append;
-            let entries = list(entries.iter().map(entry));
-            let after = format!("after {}", position(*previous));
+            let entries = join_words(entries.iter().map(format_entry));
+            let after = format!("after {}", format_position(*previous));
             format!("append [{entries}] {after} commit {commit} round {round}")
         }
         Content::AppendAccepted { index, round } => format!("accept {index} round {round}"),
         Content::AppendRejected { rejected, hint, round } => {
-            format!("reject {rejected}, hint {} round {round}", position(*hint))
+            format!("reject {rejected}, hint {} round {round}", format_position(*hint))
         }
         Content::InstallSnapshot(chunk) => {
             let InstallSnapshot { last, size, offset, data, round, .. } = chunk;
             let received = offset + data.len() as u64;
-            let last = position(*last);
+            let last = format_position(*last);
             format!("snapshot {last}, bytes {offset}-{received} of {size} round {round}")
         }
         Content::SnapshotReceived { last, received, round } => {
-            format!("received {received} bytes of snapshot {} round {round}", position(*last))
+            format!(
+                "received {received} bytes of snapshot {} round {round}",
+                format_position(*last)
+            )
         }
         Content::StaleTerm => "stale term".to_owned(),
         Content::TimeoutNow => "timeout now".to_owned(),
@@ -414,7 +419,7 @@ fn play_script(script: &str) -> String {
     for line in script.lines() {
         if let Some(command) = line.strip_prefix("> ") {
             lines.push(line.to_owned());
-            lines.extend(player.play(command));
+            lines.extend(player.play_command(command));
         } else if line.is_empty() || line.starts_with('#') {
             lines.push(line.to_owned());
         }
@@ -422,7 +427,7 @@ fn play_script(script: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-fn scripts() -> Vec<(std::path::PathBuf, String)> {
+fn load_scripts() -> Vec<(std::path::PathBuf, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
     let files = std::fs::read_dir(folder).expect("the transcripts");
     let mut paths: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
@@ -437,7 +442,7 @@ fn scripts() -> Vec<(std::path::PathBuf, String)> {
 #[test]
 fn transcripts_match_the_current_output() {
     let rewrite = std::env::var_os("REWRITE").is_some();
-    for (path, script) in scripts() {
+    for (path, script) in load_scripts() {
         let now = play_script(&script);
         if rewrite {
             std::fs::write(&path, now).expect("a transcript");
@@ -450,7 +455,7 @@ fn transcripts_match_the_current_output() {
 
 #[test]
 fn every_bug_has_a_transcript_with_a_violation_and_without_the_bug_none() {
-    let scripts = scripts();
+    let scripts = load_scripts();
     // A leader without a quorum violates no invariant: it only keeps clients waiting.
     let liveness = [node::raft::Bug::LoneHeartbeats, node::raft::Bug::NoCheckQuorum];
     let harms = |bug: &node::raft::Bug| !liveness.contains(bug);

@@ -1,11 +1,11 @@
 //! Tests the HTTP API: every replica answers every request, with its name, term and applied index.
 
-use super::cluster::{Cluster, Reply};
+use super::cluster::{HttpReply, ProcessCluster};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 /// Returns a reply without the fields that differ from run to run.
-fn stable_part((code, body): &Reply) -> (u16, Value) {
+fn stable_part((code, body): &HttpReply) -> (u16, Value) {
     let mut body = body.clone();
     let fields = body.as_object_mut().expect("an object");
     for field in ["term", "applied", "message", "index"] {
@@ -14,20 +14,20 @@ fn stable_part((code, body): &Reply) -> (u16, Value) {
     (*code, body)
 }
 
-fn failure(code: u16, error: &str, replica: &str) -> (u16, Value) {
+fn failure_reply(code: u16, error: &str, replica: &str) -> (u16, Value) {
     (code, json!({"error": error, "definite": true, "replica": replica}))
 }
 
 #[tokio::test]
 async fn every_replica_reads_and_writes() {
-    let cluster = Cluster::ready(3, &[]).await;
+    let cluster = ProcessCluster::start_ready(3, &[]).await;
     for number in 1..=3 {
         let (name, value) = (format!("n{number}"), format!("v{number}"));
         let path = format!("/kv/{name}");
         let cas = |body| cluster.call(number, Method::POST, "/kv/shared/cas", body);
         assert_eq!(
             stable_part(&cluster.get(number, &path).await),
-            failure(404, "not-found", &name)
+            failure_reply(404, "not-found", &name)
         );
         let written = cluster.put(number, &name, &value).await;
         assert_eq!(stable_part(&written), (200, json!({"replica": name})));
@@ -39,7 +39,7 @@ async fn every_replica_reads_and_writes() {
         }
         assert_eq!(cas(r#"{"old":null,"new":"a"}"#).await.0, 200);
         let mismatch = cas(r#"{"old":"x","new":"b"}"#).await;
-        let mut expected = failure(409, "mismatch", &name);
+        let mut expected = failure_reply(409, "mismatch", &name);
         expected.1["current"] = json!("a");
         assert_eq!(stable_part(&mismatch), expected);
         assert_eq!(cas(r#"{"old":"a","new":"c"}"#).await.0, 200);
@@ -52,7 +52,7 @@ async fn every_replica_reads_and_writes() {
 
 #[tokio::test]
 async fn a_transaction_does_all_or_nothing_on_any_replica() {
-    let cluster = Cluster::ready(3, &[]).await;
+    let cluster = ProcessCluster::start_ready(3, &[]).await;
     let txn = |number, query: &str, body: Value| {
         let path = format!("/txn{query}");
         let body = body.to_string();
@@ -81,8 +81,8 @@ async fn a_transaction_does_all_or_nothing_on_any_replica() {
 
 #[tokio::test]
 async fn an_invalid_transaction_is_rejected() {
-    let cluster = Cluster::ready(1, &[]).await;
-    let bad = failure(400, "bad-request", "n1");
+    let cluster = ProcessCluster::start_ready(1, &[]).await;
+    let bad = failure_reply(400, "bad-request", "n1");
     for (query, body) in [
         ("", r#"{"ops":[{"reed":"a"}]}"#),
         ("", r#"{"ops":[{"read":"a","write":["a","b"]}]}"#),
@@ -101,8 +101,8 @@ async fn an_invalid_transaction_is_rejected() {
 
 #[tokio::test]
 async fn an_invalid_request_is_rejected_in_json() {
-    let cluster = Cluster::ready(1, &[]).await;
-    let bad = failure(400, "bad-request", "n1");
+    let cluster = ProcessCluster::start_ready(1, &[]).await;
+    let bad = failure_reply(400, "bad-request", "n1");
     for path in [
         "/kv/a?consistency=eventual",
         "/kv/a?after=-1",
@@ -118,16 +118,16 @@ async fn an_invalid_request_is_rejected_in_json() {
     }
     let reply = cluster.call(1, Method::POST, "/kv/a/cas", r#"{"new":"5"}"#).await;
     assert_eq!(stable_part(&reply), bad);
-    assert_eq!(stable_part(&cluster.get(1, "/vk").await), failure(404, "unknown-path", "n1"));
+    assert_eq!(stable_part(&cluster.get(1, "/vk").await), failure_reply(404, "unknown-path", "n1"));
     let reply = cluster.call(1, Method::POST, "/kv/a", "").await;
-    assert_eq!(stable_part(&reply), failure(405, "method-not-allowed", "n1"));
+    assert_eq!(stable_part(&reply), failure_reply(405, "method-not-allowed", "n1"));
     let large = format!(r#"{{"value":"{}"}}"#, "x".repeat(2 << 20));
     assert_eq!(stable_part(&cluster.call(1, Method::PUT, "/kv/a", &large).await), bad);
 }
 
 #[tokio::test]
 async fn keys_and_values_may_be_any_text() {
-    let cluster = Cluster::ready(1, &[]).await;
+    let cluster = ProcessCluster::start_ready(1, &[]).await;
     cluster.put(1, "%2Fä%20%00", r"\u0000 ü \n").await;
     let (_, found) = cluster.get(1, "/kv/%2F%C3%A4%20%00").await;
     assert_eq!(found["value"], "\0 ü \n");
@@ -135,8 +135,8 @@ async fn keys_and_values_may_be_any_text() {
 
 #[tokio::test]
 async fn status_contains_role_leader_and_bugs() {
-    let cluster = Cluster::ready(3, &["--unsafe", "no-fsync,early-ack"]).await;
-    let leader = cluster.leader(1).await;
+    let cluster = ProcessCluster::start_ready(3, &["--unsafe", "no-fsync,early-ack"]).await;
+    let leader = cluster.find_leader(1).await;
     let (code, status) = cluster.get(leader, "/status").await;
     assert_eq!((code, &status["role"]), (200, &json!("leader")));
     assert_eq!(status["leader"], format!("n{leader}"));

@@ -5,11 +5,11 @@
 //! A line `> METHOD PATH [BODY]` is a request, `#` begins a comment, all other lines are the
 //! answer: status, `age-ms` if present, and body.
 
-use super::cluster::Cluster;
+use super::cluster::ProcessCluster;
 use reqwest::Method;
 use std::path::{Path, PathBuf};
 
-async fn answer(cluster: &Cluster, request: &str) -> String {
+async fn send_line(cluster: &ProcessCluster, request: &str) -> String {
     let mut words = request.splitn(3, ' ');
     let method = words.next().and_then(|method| Method::from_bytes(method.as_bytes()).ok());
     let path = words.next().expect("a path");
@@ -26,12 +26,12 @@ async fn answer(cluster: &Cluster, request: &str) -> String {
     format!("{status}{}\n{}\n", age.unwrap_or_default(), response.text().await.expect("text"))
 }
 
-async fn play(script: &str) -> String {
-    let cluster = Cluster::ready(1, &[]).await;
+async fn play_conversation(script: &str) -> String {
+    let cluster = ProcessCluster::start_ready(1, &[]).await;
     let mut played = String::new();
     for line in script.lines() {
         if let Some(request) = line.strip_prefix("> ") {
-            played += &format!("{line}\n{}", answer(&cluster, request).await);
+            played += &format!("{line}\n{}", send_line(&cluster, request).await);
         } else if line.starts_with('#') || line.is_empty() {
             played += &format!("{line}\n");
         }
@@ -39,7 +39,7 @@ async fn play(script: &str) -> String {
     played
 }
 
-fn scripts() -> Vec<PathBuf> {
+fn list_scripts() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conversations");
     let entries = directory.read_dir().expect("the conversations");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
@@ -49,11 +49,11 @@ fn scripts() -> Vec<PathBuf> {
 
 #[tokio::test]
 async fn answers_match_the_conversations() {
-    let scripts = scripts();
+    let scripts = list_scripts();
     assert!(scripts.len() >= 4, "{scripts:?}");
     for path in scripts {
         let written = std::fs::read_to_string(&path).expect("text");
-        let played = play(&written).await;
+        let played = play_conversation(&written).await;
         if std::env::var_os("REWRITE").is_some() {
             std::fs::write(&path, played).expect("writable");
         } else {

@@ -1,7 +1,7 @@
 //! Tests membership changes and leadership transfers while clients write: no acknowledged write is
 //! lost, and the members are the requested ones.
 
-use super::cluster::Cluster;
+use super::cluster::ProcessCluster;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 /// Returns names and roles, as a replica sees them.
-async fn roles(cluster: &Cluster, number: usize) -> BTreeMap<String, String> {
+async fn member_roles(cluster: &ProcessCluster, number: usize) -> BTreeMap<String, String> {
     let (_, body) = cluster.get(number, "/cluster/members").await;
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     let members = body["members"].as_array().expect("a list");
@@ -18,7 +18,7 @@ async fn roles(cluster: &Cluster, number: usize) -> BTreeMap<String, String> {
 
 /// Writes numbered keys until exactly these replicas vote; returns the acknowledged keys.
 async fn write_until(
-    cluster: &Cluster,
+    cluster: &ProcessCluster,
     asked: &[usize],
     voters: &[&str],
     from: usize,
@@ -31,16 +31,20 @@ async fn write_until(
         if cluster.put(asked[key % asked.len()], &format!("k{key}"), "v").await.0 == 200 {
             done.push(key);
         }
-        let seen = roles(cluster, asked[0]).await;
+        let seen = member_roles(cluster, asked[0]).await;
         if seen == wanted && done.len() >= 20 {
             return done;
         }
-        assert!(began.elapsed() < Duration::from_secs(20), "{seen:?}: {}", cluster.log(asked[0]));
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "{seen:?}: {}",
+            cluster.read_log(asked[0])
+        );
     }
     unreachable!("keys do not end")
 }
 
-async fn all_there(cluster: &Cluster, number: usize, keys: &[usize]) {
+async fn all_there(cluster: &ProcessCluster, number: usize, keys: &[usize]) {
     cluster.until_healthy(number).await;
     for key in keys {
         let (code, body) = cluster.get(number, &format!("/kv/k{key}")).await;
@@ -50,10 +54,10 @@ async fn all_there(cluster: &Cluster, number: usize, keys: &[usize]) {
 
 #[tokio::test]
 async fn replicas_join_replace_and_leave_while_clients_write() {
-    let mut cluster = Cluster::ready(3, &["--snapshot-entries", "30"]).await;
+    let mut cluster = ProcessCluster::start_ready(3, &["--snapshot-entries", "30"]).await;
     let mut keys = write_until(&cluster, &[1, 2, 3], &["n1", "n2", "n3"], 0).await;
 
-    let follower = cluster.leader(1).await % 3 + 1;
+    let follower = cluster.find_leader(1).await % 3 + 1;
     let fourth = cluster.join(follower, &[]);
     let next = keys.len() + 1000;
     keys.extend(write_until(&cluster, &[1, 2, 3], &["n1", "n2", "n3", "n4"], next).await);
@@ -67,11 +71,11 @@ async fn replicas_join_replace_and_leave_while_clients_write() {
 
     // A joined replica restarts without asking the cluster again.
     cluster.kill(fifth);
-    cluster.run(fifth);
+    cluster.start_replica(fifth);
     all_there(&cluster, fifth, &keys).await;
 
     // Remove the leader.
-    let leader = cluster.leader(1).await;
+    let leader = cluster.find_leader(1).await;
     let rest: Vec<usize> = [1, 2, fourth, fifth].into_iter().filter(|n| *n != leader).collect();
     let path = format!("/cluster/members/n{leader}");
     let (code, body) = cluster.call(rest[0], Method::DELETE, &path, "").await;
@@ -89,11 +93,11 @@ async fn replicas_join_replace_and_leave_while_clients_write() {
 
 #[tokio::test]
 async fn a_joined_replica_with_an_emptied_disk_is_rejected() {
-    let mut cluster = Cluster::ready(1, &[]).await;
+    let mut cluster = ProcessCluster::start_ready(1, &[]).await;
     let second = cluster.join(1, &[]);
     write_until(&cluster, &[1], &["n1", "n2"], 0).await;
     cluster.kill(second);
-    fs::remove_dir_all(cluster.data(second)).expect("ours");
+    fs::remove_dir_all(cluster.data_path(second)).expect("ours");
     let output = cluster.run_to_end(second);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("n2 is a member already"), "{said}");
@@ -101,13 +105,13 @@ async fn a_joined_replica_with_an_emptied_disk_is_rejected() {
 
 #[tokio::test]
 async fn a_founder_with_an_emptied_disk_is_rejected() {
-    let mut cluster = Cluster::ready(3, &[]).await;
+    let mut cluster = ProcessCluster::start_ready(3, &[]).await;
     cluster.put_until_done(1, "a", "x").await;
     cluster.kill(2);
-    cluster.run(2);
+    cluster.start_replica(2);
     cluster.until_healthy(2).await;
     cluster.kill(2);
-    fs::remove_dir_all(cluster.data(2)).expect("ours");
+    fs::remove_dir_all(cluster.data_path(2)).expect("ours");
     let output = cluster.run_to_end(2);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("refuses n2"), "{said}");
@@ -121,22 +125,22 @@ async fn a_founder_with_an_emptied_disk_is_rejected() {
 
 #[tokio::test]
 async fn a_learner_serves_reads_and_does_not_count() {
-    let mut cluster = Cluster::ready(1, &[]).await;
+    let mut cluster = ProcessCluster::start_ready(1, &[]).await;
     let learner = cluster.join(1, &["--learner"]);
     cluster.until_healthy(learner).await;
     cluster.put_until_done(1, "a", "x").await;
     let (code, body) = cluster.get(learner, "/kv/a").await;
     assert_eq!((code, &body["value"]), (200, &json!("x")));
-    assert_eq!(roles(&cluster, 1).await["n2"], "learner");
+    assert_eq!(member_roles(&cluster, 1).await["n2"], "learner");
     cluster.kill(learner);
     assert_eq!(cluster.put(1, "b", "y").await.0, 200);
 }
 
 #[tokio::test]
 async fn leadership_is_transferred_at_once_and_only_to_a_voter() {
-    let cluster = Cluster::ready(3, &[]).await;
+    let cluster = ProcessCluster::start_ready(3, &[]).await;
     for _ in 0..6 {
-        let leader = cluster.leader(1).await;
+        let leader = cluster.find_leader(1).await;
         let next = leader % 3 + 1;
         let asked = next % 3 + 1; // Neither of the two.
         cluster.until_healthy(asked).await;
@@ -144,7 +148,7 @@ async fn leadership_is_transferred_at_once_and_only_to_a_voter() {
         let (code, body) = cluster.call(asked, Method::POST, "/cluster/leader", &body).await;
         assert_eq!(code, 200, "{body}");
         cluster.put_until_done(next, "k", "v").await;
-        assert_eq!(cluster.leader(next).await, next);
+        assert_eq!(cluster.find_leader(next).await, next);
     }
     let (code, body) = cluster.call(1, Method::POST, "/cluster/leader", r#"{"name":"n9"}"#).await;
     assert_eq!((code, &body["definite"]), (409, &json!(true)), "{body}");

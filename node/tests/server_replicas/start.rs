@@ -1,14 +1,14 @@
 //! Tests how a replica starts and stops: quickly, or with an error message.
 
-use super::cluster::{Cluster, finish};
+use super::cluster::{ProcessCluster, run_to_exit};
 use nix::sys::signal::Signal;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-fn node(args: &[&str]) -> Output {
+fn run_node(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_node"));
     command.args(args);
-    finish(command)
+    run_to_exit(command)
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -17,29 +17,29 @@ fn text(bytes: &[u8]) -> String {
 
 #[tokio::test]
 async fn sigterm_stops_a_replica_at_once() {
-    let mut cluster = Cluster::ready(1, &[]).await;
+    let mut cluster = ProcessCluster::start_ready(1, &[]).await;
     assert_eq!(cluster.put(1, "a", "1").await.0, 200);
     let began = Instant::now();
     cluster.signal(1, Signal::SIGTERM);
-    assert_eq!(cluster.wait(1).code(), Some(0));
+    assert_eq!(cluster.wait_for_exit(1).code(), Some(0));
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    assert!(cluster.log(1).ends_with("n1 stopped\n"), "{}", cluster.log(1));
+    assert!(cluster.read_log(1).ends_with("n1 stopped\n"), "{}", cluster.read_log(1));
 }
 
 #[tokio::test]
 async fn a_data_directory_belongs_to_one_process_and_one_member() {
-    let mut cluster = Cluster::ready(1, &[]).await;
-    let mut second = cluster.command(1);
+    let mut cluster = ProcessCluster::start_ready(1, &[]).await;
+    let mut second = cluster.replica_command(1);
     let (client, peer) = (cluster.address(8009), cluster.address(7009));
     second.args(["--listen-peer", &peer]);
-    let port_in_use = finish(second);
+    let port_in_use = run_to_exit(second);
     assert!(text(&port_in_use.stderr).contains("cannot listen at"), "{port_in_use:?}");
     assert_eq!(port_in_use.status.code(), Some(1));
 
-    let data = cluster.data(1).display().to_string();
+    let data = cluster.data_path(1).display().to_string();
     let start = |id: &str, data: &str| {
         let peers = format!("{id}={peer}");
-        node(&["--id", id, "--peers", &peers, "--data", data, "--listen-client", &client])
+        run_node(&["--id", id, "--peers", &peers, "--data", data, "--listen-client", &client])
     };
     let locked = start("n1", &data);
     assert!(text(&locked.stderr).contains("is in use by another replica"), "{locked:?}");
@@ -58,7 +58,7 @@ async fn a_data_directory_belongs_to_one_process_and_one_member() {
 #[test]
 fn invalid_arguments_exit_with_254_and_a_message() {
     let base = ["--data", "/nonexistent", "--listen-client", "127.0.0.1:1", "--id"];
-    let with = |more: &[&str]| node(&[&base[..], more].concat());
+    let with = |more: &[&str]| run_node(&[&base[..], more].concat());
     for (more, said) in [
         (&["n1"][..], "--peers"),
         (&["n1", "--peers", "n2=h:1"], "no peer could reach this replica"),
@@ -78,10 +78,10 @@ fn invalid_arguments_exit_with_254_and_a_message() {
 
 #[test]
 fn the_bugs_can_be_listed() {
-    let end = node(&["--list-unsafe"]);
+    let end = run_node(&["--list-unsafe"]);
     let listed = text(&end.stdout);
     let bugs = node::raft::BUGS.len() + node::kv::BUGS.len();
     assert_eq!((end.status.code(), listed.lines().count()), (Some(0), bugs));
     assert!(listed.lines().all(|line| line.split('\t').count() == 2), "{listed}");
-    assert_eq!(node(&["--help"]).status.code(), Some(0));
+    assert_eq!(run_node(&["--help"]).status.code(), Some(0));
 }

@@ -16,14 +16,14 @@ struct EachThread<F> {
 }
 
 impl<F: FnMut(usize) -> BoxGenerator + Send> Generator for EachThread<F> {
-    fn next(&mut self, context: &Context) -> Next {
+    fn next_call(&mut self, context: &Context) -> Next {
         let own = self.own.entry(context.thread).or_insert_with(|| (self.make)(context.thread));
-        own.next(context)
+        own.next_call(context)
     }
 
-    fn observe(&mut self, thread: usize, call: &Call, reply: &Reply) {
+    fn observe_reply(&mut self, thread: usize, call: &Call, reply: &Reply) {
         if let Some(own) = self.own.get_mut(&thread) {
-            own.observe(thread, call, reply);
+            own.observe_reply(thread, call, reply);
         }
     }
 }

@@ -15,16 +15,16 @@ struct Limit {
 }
 
 impl Generator for Limit {
-    fn next(&mut self, context: &Context) -> Next {
+    fn next_call(&mut self, context: &Context) -> Next {
         if self.left == 0 {
             return Next::Done;
         }
-        let next = self.part.next(context);
+        let next = self.part.next_call(context);
         self.left -= u64::from(matches!(next, Next::Call(_)));
         next
     }
 
-    fn observe(&mut self, thread: usize, call: &Call, reply: &Reply) {
-        self.part.observe(thread, call, reply);
+    fn observe_reply(&mut self, thread: usize, call: &Call, reply: &Reply) {
+        self.part.observe_reply(thread, call, reply);
     }
 }

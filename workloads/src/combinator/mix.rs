@@ -17,7 +17,7 @@ struct Mix {
 }
 
 impl Mix {
-    fn choose(&mut self) -> usize {
+    fn choose_part(&mut self) -> usize {
         let mut draw = self.rng.below(self.parts.iter().map(|(weight, _)| weight).sum());
         let hit = |(weight, _): &(u64, BoxGenerator)| {
             let hit = draw < *weight;
@@ -29,11 +29,11 @@ impl Mix {
 }
 
 impl Generator for Mix {
-    fn next(&mut self, context: &Context) -> Next {
-        let (first, count) = (self.choose(), self.parts.len());
+    fn next_call(&mut self, context: &Context) -> Next {
+        let (first, count) = (self.choose_part(), self.parts.len());
         let mut answer = Next::Done;
         for place in (first..first + count).map(|place| place % count) {
-            match self.parts[place].1.next(context) {
+            match self.parts[place].1.next_call(context) {
                 Next::Call(call) => return Next::Call(call),
                 Next::Pending => answer = Next::Pending,
                 Next::Done => (),
@@ -42,7 +42,7 @@ impl Generator for Mix {
         answer
     }
 
-    fn observe(&mut self, thread: usize, call: &Call, reply: &Reply) {
-        self.parts.iter_mut().for_each(|(_, part)| part.observe(thread, call, reply));
+    fn observe_reply(&mut self, thread: usize, call: &Call, reply: &Reply) {
+        self.parts.iter_mut().for_each(|(_, part)| part.observe_reply(thread, call, reply));
     }
 }

@@ -17,9 +17,9 @@ struct Phases {
 }
 
 impl Generator for Phases {
-    fn next(&mut self, context: &Context) -> Next {
+    fn next_call(&mut self, context: &Context) -> Next {
         while let Some(part) = self.parts.front_mut() {
-            match part.next(context) {
+            match part.next_call(context) {
                 Next::Call(call) => {
                     self.open += 1;
                     return Next::Call(call);
@@ -32,10 +32,10 @@ impl Generator for Phases {
         Next::Done
     }
 
-    fn observe(&mut self, thread: usize, call: &Call, reply: &Reply) {
+    fn observe_reply(&mut self, thread: usize, call: &Call, reply: &Reply) {
         self.open = self.open.saturating_sub(1);
         if let Some(part) = self.parts.front_mut() {
-            part.observe(thread, call, reply);
+            part.observe_reply(thread, call, reply);
         }
     }
 }

@@ -22,11 +22,11 @@ impl Reserve {
 }
 
 impl Generator for Reserve {
-    fn next(&mut self, context: &Context) -> Next {
-        self.part_of(context.thread).next(context)
+    fn next_call(&mut self, context: &Context) -> Next {
+        self.part_of(context.thread).next_call(context)
     }
 
-    fn observe(&mut self, thread: usize, call: &Call, reply: &Reply) {
-        self.part_of(thread).observe(thread, call, reply);
+    fn observe_reply(&mut self, thread: usize, call: &Call, reply: &Reply) {
+        self.part_of(thread).observe_reply(thread, call, reply);
     }
 }

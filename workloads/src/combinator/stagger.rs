@@ -19,18 +19,18 @@ struct Stagger {
 }
 
 impl Generator for Stagger {
-    fn next(&mut self, context: &Context) -> Next {
+    fn next_call(&mut self, context: &Context) -> Next {
         if context.time < self.due {
             return Next::Pending;
         }
-        let next = self.part.next(context);
+        let next = self.part.next_call(context);
         if matches!(next, Next::Call(_)) {
             self.due = context.time + self.rng.below(2 * self.gap + 1);
         }
         next
     }
 
-    fn observe(&mut self, thread: usize, call: &Call, reply: &Reply) {
-        self.part.observe(thread, call, reply);
+    fn observe_reply(&mut self, thread: usize, call: &Call, reply: &Reply) {
+        self.part.observe_reply(thread, call, reply);
     }
 }

@@ -30,12 +30,12 @@ struct Until<F> {
 }
 
 impl<F: Fn(&Reply) -> bool + Send> Generator for Until<F> {
-    fn next(&mut self, context: &Context) -> Next {
-        if self.done { Next::Done } else { self.part.next(context) }
+    fn next_call(&mut self, context: &Context) -> Next {
+        if self.done { Next::Done } else { self.part.next_call(context) }
     }
 
-    fn observe(&mut self, thread: usize, call: &Call, reply: &Reply) {
+    fn observe_reply(&mut self, thread: usize, call: &Call, reply: &Reply) {
         self.done |= (self.is_last)(reply);
-        self.part.observe(thread, call, reply);
+        self.part.observe_reply(thread, call, reply);
     }
 }

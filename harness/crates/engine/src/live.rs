@@ -1,17 +1,17 @@
 //! Shows a run while it lasts, on standard error: a block drawn over in place, or plain lines now
 //! and then.
 //!
-//! What a [`Snapshot`] looks like is decided purely; only [`Live`] prints.
+//! What a [`Snapshot`] looks like is decided purely; only [`LiveView`] prints.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use report::{Style, duration, visible};
+use report::{Style, duration, escape_controls};
 use std::time::Duration;
 
 /// Where the output is not a terminal: at least this long between two lines of one phase.
-const QUIET: Duration = Duration::from_secs(10);
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Drawings per second, at most.
-const HERTZ: u8 = 5;
+const MAX_DRAWS_PER_S: u8 = 5;
 
 /// The state of a run at one moment.
 #[derive(Clone, Debug, Default)]
@@ -45,18 +45,18 @@ pub(crate) struct Snapshot {
 }
 
 /// The view of a run that lasts.
-pub(crate) struct Live {
+pub(crate) struct LiveView {
     style: Style,
     bar: Option<ProgressBar>,
     last: Option<(String, Duration)>,
     quiet: bool,
 }
 
-impl Live {
+impl LiveView {
     /// A view in this style, chosen for standard error; a quiet view prints nothing.
     pub(crate) fn new(style: Style, quiet: bool) -> Self {
         let bar = (style.terminal && !quiet).then(|| {
-            let target = ProgressDrawTarget::stderr_with_hz(HERTZ);
+            let target = ProgressDrawTarget::stderr_with_hz(MAX_DRAWS_PER_S);
             let block = ProgressStyle::with_template("{msg}").expect("a template of one key");
             ProgressBar::with_draw_target(None, target).with_style(block)
         });
@@ -69,17 +69,17 @@ impl Live {
             bar.set_message(format_block(snapshot, self.style).join("\n"));
         } else if !self.quiet && is_line_due(self.last.as_ref(), snapshot) {
             self.last = Some((snapshot.phase.clone(), snapshot.elapsed));
-            say(&format_line(snapshot));
+            print_stderr(&format_line(snapshot));
         }
     }
 
     /// Prints a line that stays, above the block.
-    pub(crate) fn line(&self, text: &str) {
-        let text = visible(text);
+    pub(crate) fn print_line(&self, text: &str) {
+        let text = escape_controls(text);
         match &self.bar {
-            Some(bar) => bar.suspend(|| say(&text)),
+            Some(bar) => bar.suspend(|| print_stderr(&text)),
             None if self.quiet => (),
-            None => say(&text),
+            None => print_stderr(&text),
         }
     }
 
@@ -92,21 +92,23 @@ impl Live {
 }
 
 /// Prints a line on standard error. A closed standard error does not end the run.
-pub fn say(text: &str) {
+pub fn print_stderr(text: &str) {
     use std::io::Write as _;
     drop(writeln!(std::io::stderr(), "{text}"));
 }
 
 /// Whether a plain line is worth printing after the last one.
 fn is_line_due(last: Option<&(String, Duration)>, now: &Snapshot) -> bool {
-    last.is_none_or(|(phase, at)| *phase != now.phase || now.elapsed.saturating_sub(*at) >= QUIET)
+    last.is_none_or(|(phase, at)| {
+        *phase != now.phase || now.elapsed.saturating_sub(*at) >= LINE_INTERVAL
+    })
 }
 
 /// The block on a terminal, line by line.
 fn format_block(now: &Snapshot, style: Style) -> Vec<String> {
-    let head = |word: &str| style.faint(&format!("{word:<11}"));
+    let head = |word: &str| style.dim_text(&format!("{word:<11}"));
     let mut lines = vec![
-        format!("{} {}", head(&visible(&now.phase)), format_clock(now)),
+        format!("{} {}", head(&escape_controls(&now.phase)), format_clock(now)),
         format!("{} {}", head("operations"), format_operations(now)),
         format!("{} {}", head("latency"), format_latency(now)),
         format!("{} {}", head("leader"), format_leader(now)),
@@ -114,7 +116,7 @@ fn format_block(now: &Snapshot, style: Style) -> Vec<String> {
     lines.extend(
         now.active
             .iter()
-            .map(|fault| format!("{} {}", head("fault"), style.fault(&visible(fault)))),
+            .map(|fault| format!("{} {}", head("fault"), style.fault(&escape_controls(fault)))),
     );
     lines.extend(format_countdown(now).map(|words| format!("{} {words}", head("next"))));
     lines
@@ -128,8 +130,8 @@ fn format_line(now: &Snapshot) -> String {
         format_latency(now),
         format!("leader {}", format_leader(now)),
     ];
-    parts.extend(now.active.iter().map(|fault| format!("fault {}", visible(fault))));
-    format!("{}: {}", visible(&now.phase), parts.join("; "))
+    parts.extend(now.active.iter().map(|fault| format!("fault {}", escape_controls(fault))));
+    format!("{}: {}", escape_controls(&now.phase), parts.join("; "))
 }
 
 fn format_clock(now: &Snapshot) -> String {
@@ -148,7 +150,7 @@ fn format_latency(now: &Snapshot) -> String {
 
 fn format_leader(now: &Snapshot) -> String {
     match &now.leader {
-        Some((name, term)) => format!("{} in term {term}", visible(name)),
+        Some((name, term)) => format!("{} in term {term}", escape_controls(name)),
         None => "unknown".to_owned(),
     }
 }
@@ -164,7 +166,7 @@ fn format_countdown(now: &Snapshot) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn moment() -> Snapshot {
+    fn sample_snapshot() -> Snapshot {
         Snapshot {
             phase: "running".into(),
             elapsed: Duration::from_millis(12_400),
@@ -184,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_block_says_everything() {
-        insta::assert_snapshot!(format_block(&moment(), Style::PLAIN).join("\n"), @r"
+        insta::assert_snapshot!(format_block(&sample_snapshot(), Style::PLAIN).join("\n"), @r"
         running     12 of 30 s
         operations  198/s, 2210 ok, 45 info, 12 fail, 3 missed
         latency     p50 1.2 ms, p99 48 ms
@@ -207,7 +209,7 @@ mod tests {
 
     #[test]
     fn formats_a_plain_line() {
-        insta::assert_snapshot!(format_line(&moment()).replace("; ", "\n; "), @r"
+        insta::assert_snapshot!(format_line(&sample_snapshot()).replace("; ", "\n; "), @r"
         running: 12 of 30 s
         ; 198/s, 2210 ok, 45 info, 12 fail, 3 missed
         ; p50 1.2 ms, p99 48 ms
@@ -218,7 +220,7 @@ mod tests {
 
     #[test]
     fn escapes_control_characters_in_names() {
-        let snapshot = Snapshot { active: vec!["\x1b[2J".into()], ..moment() };
+        let snapshot = Snapshot { active: vec!["\x1b[2J".into()], ..sample_snapshot() };
         assert!(!format_block(&snapshot, Style::PLAIN).join("").contains('\x1b'));
         assert!(!format_line(&snapshot).contains('\x1b'));
     }
@@ -226,9 +228,9 @@ mod tests {
     #[test]
     fn prints_a_plain_line_per_phase_and_every_ten_seconds() {
         let last = |phase: &str, at| Some((phase.to_owned(), Duration::from_millis(at)));
-        assert!(is_line_due(None, &moment()));
-        assert!(is_line_due(last("starting", 12_000).as_ref(), &moment()));
-        assert!(!is_line_due(last("running", 2_500).as_ref(), &moment()));
-        assert!(is_line_due(last("running", 2_400).as_ref(), &moment()));
+        assert!(is_line_due(None, &sample_snapshot()));
+        assert!(is_line_due(last("starting", 12_000).as_ref(), &sample_snapshot()));
+        assert!(!is_line_due(last("running", 2_500).as_ref(), &sample_snapshot()));
+        assert!(is_line_due(last("running", 2_400).as_ref(), &sample_snapshot()));
     }
 }

@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::system::{Client, Leadership, ReplicaStatus};
 use anyhow::{Context as _, Result};
 use records::RunDirectory;
-use records::sights::{FILE, Said, Sight, Sighting};
+use records::replica_log::{FILE, Observation, ObservationRecord, ReportedStatus};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -29,7 +29,7 @@ pub(crate) struct StatusReport {
     /// The host of the replica.
     pub host: HostId,
     /// The observation.
-    pub what: Sighting,
+    pub what: Observation,
 }
 
 /// The pollers of a run and the writer of their observations.
@@ -49,17 +49,19 @@ impl StatusPoller {
         clients: &[Arc<dyn Client>],
         directory: &RunDirectory,
     ) -> Result<Self> {
-        let path = directory.file(FILE);
+        let path = directory.file_path(FILE);
         let file =
             File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
         let (sink, reports) = mpsc::unbounded_channel();
         let (leads, leader) = watch::channel(None);
-        let leads = Arc::new(Leaders { known: Mutex::default(), leads });
+        let leads = Arc::new(ReportedLeaders { known: Mutex::default(), leader_sender: leads });
         let hosts = (0..).map(HostId);
         let pollers = hosts.zip(clients.iter().cloned()).map(|(host, client)| {
             let (log, sink, leads) =
-                (directory.log(&host.to_string()), sink.clone(), Arc::clone(&leads));
-            tokio::spawn(ReplicaPoller { clock, host, client, log, sink, leads }.poll())
+                (directory.log_path(&host.to_string()), sink.clone(), Arc::clone(&leads));
+            tokio::spawn(
+                ReplicaPoller { clock, host, client, log, sink, leaders: leads }.poll_status(),
+            )
         });
         let pollers = pollers.collect();
         Ok(Self { pollers, writer: tokio::spawn(write_observations(reports, file)), leader, sink })
@@ -75,12 +77,12 @@ impl StatusPoller {
 }
 
 /// The leader that each replica reported last.
-struct Leaders {
+struct ReportedLeaders {
     known: Mutex<BTreeMap<HostId, Leadership>>,
-    leads: watch::Sender<Option<Leadership>>,
+    leader_sender: watch::Sender<Option<Leadership>>,
 }
 
-impl Leaders {
+impl ReportedLeaders {
     fn update(&self, from: HostId, said: Option<Leadership>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match said {
@@ -88,7 +90,7 @@ impl Leaders {
             None => known.remove(&from),
         };
         let newest = known.values().max_by_key(|said| said.term).copied();
-        self.leads.send_if_modified(|leads| std::mem::replace(leads, newest) != newest);
+        self.leader_sender.send_if_modified(|leads| std::mem::replace(leads, newest) != newest);
     }
 }
 
@@ -99,35 +101,35 @@ struct ReplicaPoller {
     client: Arc<dyn Client>,
     log: PathBuf,
     sink: mpsc::UnboundedSender<StatusReport>,
-    leads: Arc<Leaders>,
+    leaders: Arc<ReportedLeaders>,
 }
 
 impl ReplicaPoller {
-    async fn poll(self) {
+    async fn poll_status(self) {
         loop {
             let bytes = std::fs::metadata(&self.log).map_or(0, |log| log.len());
-            self.report(Sighting::Log(bytes));
-            let status = self.client.status().await;
-            self.leads.update(self.host, status.as_ref().and_then(ReplicaStatus::leadership));
-            self.report(Sighting::Says(status.map(|status| to_record(self.host, status))));
+            self.send_report(Observation::Log(bytes));
+            let status = self.client.fetch_status().await;
+            self.leaders.update(self.host, status.as_ref().and_then(ReplicaStatus::leadership));
+            self.send_report(Observation::Says(status.map(|status| to_record(self.host, status))));
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    fn report(&self, what: Sighting) {
+    fn send_report(&self, what: Observation) {
         // The receiver is gone only while the run shuts down.
         drop(self.sink.send(StatusReport { time: self.clock.now_ns(), host: self.host, what }));
     }
 }
 
 /// The status to record; the role follows from the leader where the system reports no role.
-fn to_record(host: HostId, status: ReplicaStatus) -> Said {
+fn to_record(host: HostId, status: ReplicaStatus) -> ReportedStatus {
     let ReplicaStatus { role, leader, term, commit, applied } = status;
     let role = role.or_else(|| {
         let word = if leader? == host { "leader" } else { "follower" };
         Some(word.to_owned())
     });
-    Said { role, term, commit, applied }
+    ReportedStatus { role, term, commit, applied }
 }
 
 /// Writes observations that differ from the one before.
@@ -136,13 +138,14 @@ async fn write_observations(
     file: File,
 ) -> std::io::Result<()> {
     let mut file = BufWriter::new(file);
-    let mut last: BTreeMap<(HostId, _), Sighting> = BTreeMap::new();
+    let mut last: BTreeMap<(HostId, _), Observation> = BTreeMap::new();
     while let Some(StatusReport { time, host, what }) = reports.recv().await {
         if last.get(&(host, what.kind())) == Some(&what) {
             continue;
         }
-        let sight = Sight { time, replica: host.to_string(), what: what.clone() };
-        serde_json::to_writer(&mut file, &sight)?;
+        let observation =
+            ObservationRecord { time, replica: host.to_string(), observation: what.clone() };
+        serde_json::to_writer(&mut file, &observation)?;
         file.write_all(b"\n")?;
         last.insert((host, what.kind()), what);
         if reports.is_empty() {

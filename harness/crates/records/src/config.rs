@@ -17,7 +17,7 @@ pub struct Config {
     /// The workload.
     pub workload: String,
     /// The consistency asked of reads: `linearizable`, `lease`, `stale` or `after`.
-    #[serde(default = "linearizable")]
+    #[serde(default = "default_read_consistency")]
     pub read: String,
     /// The kinds of fault, each with a variant after a colon where one was named.
     pub nemesis: Vec<String>,
@@ -52,13 +52,13 @@ pub struct Config {
     #[serde(default)]
     pub latency_ms: u64,
     /// The distribution of these latencies.
-    #[serde(default = "constant")]
+    #[serde(default = "default_latency_dist")]
     pub latency_dist: String,
     /// How many of 1000 such messages are lost.
     #[serde(default)]
     pub loss_per_mille: u16,
     /// The neighbours that nodes are given, where the workload gives them any.
-    #[serde(default = "grid")]
+    #[serde(default = "default_topology")]
     pub topology: String,
 }
 
@@ -384,16 +384,16 @@ const NETWORKS: &[(&str, &str)] = &[
 ];
 
 /// The default distribution of latencies.
-pub fn constant() -> String {
+pub fn default_latency_dist() -> String {
     "constant".to_owned()
 }
 
 /// The default topology, which is Maelstrom's, too.
-pub fn grid() -> String {
+pub fn default_topology() -> String {
     "grid".to_owned()
 }
 
 /// The consistency of reads in runs recorded before there was a choice.
-fn linearizable() -> String {
+fn default_read_consistency() -> String {
     "linearizable".to_owned()
 }

@@ -19,7 +19,7 @@ pub struct Index {
 impl Index {
     /// Reads the index of a results directory; a missing index is empty.
     pub fn read(results: &Path) -> Result<Self> {
-        let path = results.join(super::INDEX);
+        let path = results.join(super::INDEX_FILE);
         match fs::read_to_string(&path) {
             Ok(text) => Ok(Self::parse(&text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
@@ -42,14 +42,14 @@ impl Index {
 /// A filter and an order of runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    terms: Vec<Term>,
+    terms: Vec<SearchTerm>,
     sort: Sort,
     ascending: bool,
 }
 
 /// One condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Term {
+struct SearchTerm {
     /// The field; `None` is any.
     field: Option<Field>,
     /// The text it contains, in lower case.
@@ -113,27 +113,29 @@ impl Query {
         ascending: bool,
         faults: &[&str],
     ) -> Result<Self, String> {
-        let terms =
-            words.split_whitespace().map(|word| term(word, faults)).collect::<Result<_, _>>()?;
+        let terms = words
+            .split_whitespace()
+            .map(|word| parse_search_term(word, faults))
+            .collect::<Result<_, _>>()?;
         Ok(Self { terms, sort, ascending })
     }
 
     /// The matching runs, in order.
-    pub fn pick<'a>(&self, runs: &'a [IndexLine]) -> Vec<&'a IndexLine> {
-        let mut picked: Vec<&IndexLine> = runs.iter().filter(|run| self.matches(run)).collect();
-        picked.sort_by(|a, b| self.order(a, b));
+    pub fn select_runs<'a>(&self, runs: &'a [IndexLine]) -> Vec<&'a IndexLine> {
+        let mut picked: Vec<&IndexLine> = runs.iter().filter(|run| self.matches_run(run)).collect();
+        picked.sort_by(|a, b| self.compare_runs(a, b));
         if self.ascending {
             picked.reverse();
         }
         picked
     }
 
-    fn matches(&self, run: &IndexLine) -> bool {
-        self.terms.iter().all(|term| term.holds(run) != term.not)
+    fn matches_run(&self, run: &IndexLine) -> bool {
+        self.terms.iter().all(|term| term.matches_run(run) != term.not)
     }
 
     /// Runs that compare equal are ordered newest first.
-    fn order(&self, a: &IndexLine, b: &IndexLine) -> std::cmp::Ordering {
+    fn compare_runs(&self, a: &IndexLine, b: &IndexLine) -> std::cmp::Ordering {
         let newest = || b.started.cmp(&a.started).then_with(|| b.run.cmp(&a.run));
         match self.sort {
             Sort::Started => newest(),
@@ -146,7 +148,7 @@ impl Query {
     }
 }
 
-fn term(word: &str, faults: &[&str]) -> Result<Term, String> {
+fn parse_search_term(word: &str, faults: &[&str]) -> Result<SearchTerm, String> {
     let (not, word) = match word.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, word),
@@ -154,14 +156,14 @@ fn term(word: &str, faults: &[&str]) -> Result<Term, String> {
     let word = word.to_lowercase();
     // Variants of a nemesis contain a colon, too: `partition:leader`.
     let Some((name, part)) = word.split_once(':') else {
-        return Ok(Term { field: None, part: word, not });
+        return Ok(SearchTerm { field: None, part: word, not });
     };
     match FIELDS.iter().find(|(known, _)| *known == name) {
         Some((_, field)) => {
-            possible(*field, part)?;
-            Ok(Term { field: Some(*field), part: part.to_owned(), not })
+            check_field_value(*field, part)?;
+            Ok(SearchTerm { field: Some(*field), part: part.to_owned(), not })
         }
-        None if faults.contains(&name) => Ok(Term { field: None, part: word, not }),
+        None if faults.contains(&name) => Ok(SearchTerm { field: None, part: word, not }),
         None => {
             let names: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
             Err(format!("runs have no {name:?}; they have: {}", names.join(", ")))
@@ -170,9 +172,9 @@ fn term(word: &str, faults: &[&str]) -> Result<Term, String> {
 }
 
 /// Rejects impossible values of a field, because an empty result would hide the mistake.
-fn possible(field: Field, part: &str) -> Result<(), String> {
+fn check_field_value(field: Field, part: &str) -> Result<(), String> {
     match field {
-        Field::Since | Field::Until if !begins_a_moment(part) => Err(format!(
+        Field::Since | Field::Until if !is_timestamp_prefix(part) => Err(format!(
             "{part:?} is not a date or time; write for example 2026-01-31 or 2026-01-31T12:30"
         )),
         Field::Validity if !VALIDITIES.iter().any(|known| known.name() == part) => {
@@ -186,15 +188,15 @@ fn possible(field: Field, part: &str) -> Result<(), String> {
 }
 
 /// Whether this is a prefix of a time stamp of a run, in lower case.
-fn begins_a_moment(part: &str) -> bool {
+fn is_timestamp_prefix(part: &str) -> bool {
     const SHAPE: &str = "0000-00-00t00:00:00z";
     let fits =
         |(shape, is): (char, char)| if shape == '0' { is.is_ascii_digit() } else { is == shape };
     part.len() >= 4 && part.len() <= SHAPE.len() && SHAPE.chars().zip(part.chars()).all(fits)
 }
 
-impl Term {
-    fn holds(&self, run: &IndexLine) -> bool {
+impl SearchTerm {
+    fn matches_run(&self, run: &IndexLine) -> bool {
         let has = |text: &str| text.to_lowercase().contains(&self.part);
         match self.field {
             Some(Field::Bugs) => run.bugs.iter().any(|bug| has(bug)),
@@ -223,7 +225,7 @@ pub mod sample {
     use super::*;
 
     /// A run with this validity.
-    pub fn line(seed: u64, validity: Validity) -> IndexLine {
+    pub fn sample_line(seed: u64, validity: Validity) -> IndexLine {
         IndexLine {
             run: format!("raft-register-partition/20260101T00{:02}00Z-{seed}", seed % 60),
             started: format!("2026-01-01T00:{:02}:00Z", seed % 60),
@@ -244,25 +246,25 @@ pub mod sample {
 
 #[cfg(test)]
 mod tests {
-    use super::sample::line;
+    use super::sample::sample_line;
     use super::*;
 
     const FAULTS: [&str; 1] = ["partition"];
 
-    fn seeds(words: &str, sort: Sort, ascending: bool) -> Vec<u64> {
+    fn selected_seeds(words: &str, sort: Sort, ascending: bool) -> Vec<u64> {
         let mut runs = vec![
-            line(1, Validity::Valid),
-            line(2, Validity::Invalid),
-            IndexLine { workload: "append".into(), ..line(3, Validity::Unknown) },
+            sample_line(1, Validity::Valid),
+            sample_line(2, Validity::Invalid),
+            IndexLine { workload: "append".into(), ..sample_line(3, Validity::Unknown) },
         ];
         runs[1].bugs.push("stale-reads".into());
         let query = Query::parse(words, sort, ascending, &FAULTS).expect("a query");
-        query.pick(&runs).iter().map(|run| run.seed).collect()
+        query.select_runs(&runs).iter().map(|run| run.seed).collect()
     }
 
     #[test]
     fn filters_and_sorts_runs() {
-        let newest = |words| seeds(words, Sort::Started, false);
+        let newest = |words| selected_seeds(words, Sort::Started, false);
         assert_eq!(newest(""), [3, 2, 1]);
         assert_eq!(newest("workload:register"), [2, 1]);
         assert_eq!(newest("-workload:register"), [3]);
@@ -270,9 +272,9 @@ mod tests {
         assert_eq!(newest("unsafe:stale -validity:valid"), [2]);
         assert_eq!(newest("partition:leader seed:1"), [1]);
         assert_eq!(newest("since:2026-01-01t00:02 until:2026-01-01t00:03"), [2]);
-        assert_eq!(seeds("", Sort::Validity, false), [2, 3, 1]);
-        assert_eq!(seeds("", Sort::Operations, true), [1, 2, 3]);
-        assert_eq!(seeds("", Sort::Workload, false), [3, 2, 1]);
+        assert_eq!(selected_seeds("", Sort::Validity, false), [2, 3, 1]);
+        assert_eq!(selected_seeds("", Sort::Operations, true), [1, 2, 3]);
+        assert_eq!(selected_seeds("", Sort::Workload, false), [3, 2, 1]);
     }
 
     #[test]

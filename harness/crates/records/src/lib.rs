@@ -7,15 +7,15 @@ pub mod index;
 mod live;
 pub mod logs;
 pub mod record;
+pub mod replica_log;
 #[cfg(any(test, feature = "sample"))]
 pub mod sample;
 #[cfg(any(test, feature = "sample"))]
 pub mod schema;
-pub mod sights;
 pub mod suite;
 
 use anyhow::{Context as _, Result, bail};
-pub use live::{Mark, running};
+pub use live::{LiveMarker, list_live_runs};
 use record::{IndexLine, RunRecord, VerdictRecord};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 pub const RESULTS: &str = "results";
 
 /// The index of all runs in the results directory.
-const INDEX: &str = "index.jsonl";
+const INDEX_FILE: &str = "index.jsonl";
 
 /// The directory of one run.
 #[derive(Clone, Debug)]
@@ -40,14 +40,14 @@ impl RunDirectory {
     /// gets a suffix.
     pub fn create(results: &Path, family: &str, stamp: &str, seed: u64) -> Result<Self> {
         let parent = results.join(family);
-        make(&parent)?;
+        create_directory(&parent)?;
         for attempt in 1.. {
             let suffix = if attempt == 1 { String::new() } else { format!("-{attempt}") };
             let path = parent.join(format!("{stamp}-{seed}{suffix}"));
             match fs::create_dir(&path) {
                 Ok(()) => {
                     let directory = Self { path };
-                    make(&directory.path.join("logs"))?;
+                    create_directory(&directory.path.join("logs"))?;
                     return Ok(directory);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => (),
@@ -71,18 +71,18 @@ impl RunDirectory {
     }
 
     /// A file in it.
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub fn file_path(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
     /// The log of a replica.
-    pub fn log(&self, replica: &str) -> PathBuf {
+    pub fn log_path(&self, replica: &str) -> PathBuf {
         self.path.join("logs").join(format!("{replica}.log"))
     }
 
     /// The data directory of a replica, as an absolute path: replicas may have another working
     /// directory.
-    pub fn data(&self, replica: &str) -> PathBuf {
+    pub fn data_dir(&self, replica: &str) -> PathBuf {
         let path = self.path.join("data").join(replica);
         std::path::absolute(&path).unwrap_or(path)
     }
@@ -99,8 +99,8 @@ impl RunDirectory {
     }
 
     /// Writes a file atomically.
-    pub fn write(&self, name: &str, text: &str) -> Result<()> {
-        let (path, draft) = (self.file(name), self.file(&format!(".{name}.draft")));
+    pub fn write_file(&self, name: &str, text: &str) -> Result<()> {
+        let (path, draft) = (self.file_path(name), self.file_path(&format!(".{name}.draft")));
         fs::write(&draft, text)
             .and_then(|()| fs::rename(&draft, &path))
             .with_context(|| format!("{} cannot be written", path.display()))
@@ -109,17 +109,17 @@ impl RunDirectory {
     /// Writes a value as JSON atomically.
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string_pretty(value).context("a record is not JSON")?;
-        self.write(name, &(text + "\n"))
+        self.write_file(name, &(text + "\n"))
     }
 
     /// `run.json`.
-    pub fn run(&self) -> Result<RunRecord> {
+    pub fn read_run(&self) -> Result<RunRecord> {
         self.read_json("run.json")
     }
 
     /// `verdict.json`.
-    pub fn verdict(&self) -> Result<VerdictRecord> {
-        if !self.file("verdict.json").exists() && self.file("history.jsonl").exists() {
+    pub fn read_verdict(&self) -> Result<VerdictRecord> {
+        if !self.file_path("verdict.json").exists() && self.file_path("history.jsonl").exists() {
             let path = self.path().display();
             bail!(
                 "{path} has no verdict: the run was killed before it was checked, or is still \
@@ -130,7 +130,7 @@ impl RunDirectory {
     }
 
     fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
-        let path = self.file(name);
+        let path = self.file_path(name);
         let text = fs::read_to_string(&path).with_context(|| {
             format!("{} cannot be read; is this the directory of a finished run?", path.display())
         })?;
@@ -139,13 +139,13 @@ impl RunDirectory {
     }
 }
 
-fn make(path: &Path) -> Result<()> {
+fn create_directory(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("{} cannot be created", path.display()))
 }
 
 /// Adds a run to the index with a single write, so that lines of concurrent runs do not mix.
-pub fn index(results: &Path, line: &IndexLine) -> Result<()> {
-    let path = results.join(INDEX);
+pub fn append_to_index(results: &Path, line: &IndexLine) -> Result<()> {
+    let path = results.join(INDEX_FILE);
     let text = serde_json::to_string(line).context("a record is not JSON")? + "\n";
     let file = fs::OpenOptions::new().create(true).append(true).open(&path);
     file.and_then(|mut file| file.write_all(text.as_bytes()))
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn explains_that_a_directory_is_not_a_run() {
         let results = tempfile::tempdir().expect("a directory");
-        let error = RunDirectory::open(results.path()).run().expect_err("it is empty");
+        let error = RunDirectory::open(results.path()).read_run().expect_err("it is empty");
         assert!(error.to_string().ends_with("is this the directory of a finished run?"), "{error}");
     }
 
@@ -177,7 +177,7 @@ mod tests {
     fn explains_that_a_run_has_no_verdict() {
         let results = tempfile::tempdir().expect("a directory");
         fs::write(results.path().join("history.jsonl"), "").expect("it is written");
-        let error = RunDirectory::open(results.path()).verdict().expect_err("it was killed");
+        let error = RunDirectory::open(results.path()).read_verdict().expect_err("it was killed");
         assert!(error.to_string().contains("harness check"), "{error}");
     }
 }

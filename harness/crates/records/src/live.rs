@@ -4,18 +4,18 @@ use anyhow::{Context as _, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const FOLDER: &str = ".live";
+const MARKER_FOLDER: &str = ".live";
 
 /// The mark of a running run, removed on drop. The mark of a killed run is harmless: that run has
 /// no verdict, and its history does not grow.
 #[derive(Debug)]
-pub struct Mark(PathBuf);
+pub struct LiveMarker(PathBuf);
 
-impl Mark {
+impl LiveMarker {
     /// Marks a run below the results directory.
-    pub fn set(results: &Path, run: &Path) -> Result<Self> {
+    pub fn create(results: &Path, run: &Path) -> Result<Self> {
         let run = run.strip_prefix(results).unwrap_or(run).display().to_string();
-        let folder = results.join(FOLDER);
+        let folder = results.join(MARKER_FOLDER);
         let mark = folder.join(run.replace('/', "~"));
         fs::create_dir_all(&folder)
             .and_then(|()| fs::write(&mark, run))
@@ -24,7 +24,7 @@ impl Mark {
     }
 }
 
-impl Drop for Mark {
+impl Drop for LiveMarker {
     fn drop(&mut self) {
         // A mark that cannot be removed is harmless.
         drop(fs::remove_file(&self.0));
@@ -32,8 +32,8 @@ impl Drop for Mark {
 }
 
 /// The marked runs, sorted by name.
-pub fn running(results: &Path) -> Vec<String> {
-    let marks = fs::read_dir(results.join(FOLDER)).into_iter().flatten().flatten();
+pub fn list_live_runs(results: &Path) -> Vec<String> {
+    let marks = fs::read_dir(results.join(MARKER_FOLDER)).into_iter().flatten().flatten();
     let mut runs: Vec<_> = marks.filter_map(|mark| fs::read_to_string(mark.path()).ok()).collect();
     runs.sort();
     runs
@@ -46,9 +46,10 @@ mod tests {
     #[test]
     fn marks_a_run_until_drop() {
         let results = tempfile::tempdir().expect("a directory");
-        let mark = Mark::set(results.path(), &results.path().join("raft/1")).expect("a mark");
-        assert_eq!(running(results.path()), ["raft/1"]);
+        let mark =
+            LiveMarker::create(results.path(), &results.path().join("raft/1")).expect("a mark");
+        assert_eq!(list_live_runs(results.path()), ["raft/1"]);
         drop(mark);
-        assert!(running(results.path()).is_empty());
+        assert!(list_live_runs(results.path()).is_empty());
     }
 }

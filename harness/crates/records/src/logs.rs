@@ -7,53 +7,54 @@ use std::io::{Read as _, Result, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// How many of the last log lines of an exited replica are shown.
-const LAST_WORDS: usize = 12;
+const TAIL_LINES: usize = 12;
 /// How many bytes are read for these lines, and how many bytes of a file are copied.
-const WORDS: u64 = 64 << 10;
-const KEPT: u64 = 1 << 20;
+const TAIL_BYTES: u64 = 64 << 10;
+const COPIED_BYTES: u64 = 1 << 20;
 
 /// The logs of one replica.
-pub struct Logs {
+pub struct ReplicaLogs {
     /// Its standard output and error.
-    pub said: PathBuf,
+    pub output: PathBuf,
     /// Log files that it writes itself.
-    pub own: Vec<PathBuf>,
+    pub own_files: Vec<PathBuf>,
 }
 
-impl Logs {
+impl ReplicaLogs {
     /// The last lines of each log; lines of its own files are prefixed with the file name.
-    pub fn last_words(&self) -> Vec<String> {
-        let own = self.own.iter().flat_map(|path| {
-            let name = name(path);
-            last_lines(path).into_iter().map(move |line| format!("{name}: {line}"))
+    pub fn tail_lines(&self) -> Vec<String> {
+        let own = self.own_files.iter().flat_map(|path| {
+            let name = file_name(path);
+            read_last_lines(path).into_iter().map(move |line| format!("{name}: {line}"))
         });
-        last_lines(&self.said).into_iter().chain(own).collect()
+        read_last_lines(&self.output).into_iter().chain(own).collect()
     }
 
     /// Copies the ends of its own files to `logs/`; returns the errors.
-    pub fn keep(&self) -> Vec<String> {
-        let replica = self.said.file_stem().unwrap_or_default().to_string_lossy();
+    pub fn copy_own_files(&self) -> Vec<String> {
+        let replica = self.output.file_stem().unwrap_or_default().to_string_lossy();
         let keep = |path: &PathBuf| {
-            let kept = self.said.with_file_name(format!("{replica}-{}", name(path)));
-            let why = end(path, KEPT).and_then(|bytes| fs::write(kept, bytes)).err()?;
+            let kept = self.output.with_file_name(format!("{replica}-{}", file_name(path)));
+            let why =
+                read_tail(path, COPIED_BYTES).and_then(|bytes| fs::write(kept, bytes)).err()?;
             Some(format!("cannot copy the log {} of {replica}: {why}", path.display()))
         };
-        self.own.iter().filter_map(keep).collect()
+        self.own_files.iter().filter_map(keep).collect()
     }
 }
 
-fn name(path: &Path) -> String {
+fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn last_lines(log: &Path) -> Vec<String> {
-    let bytes = end(log, WORDS).unwrap_or_default();
+fn read_last_lines(log: &Path) -> Vec<String> {
+    let bytes = read_tail(log, TAIL_BYTES).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(LAST_WORDS)..].iter().map(|line| (*line).to_owned()).collect()
+    lines[lines.len().saturating_sub(TAIL_LINES)..].iter().map(|line| (*line).to_owned()).collect()
 }
 
-fn end(path: &Path, most: u64) -> Result<Vec<u8>> {
+fn read_tail(path: &Path, most: u64) -> Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(std::io::Error::other("not a regular file"));
     }
@@ -76,12 +77,13 @@ mod tests {
         fs::create_dir(at("data")).expect("a directory");
         fs::write(at("n1.log"), "printed\n").expect("a file");
         fs::write(at("data/own.log"), "x".repeat(2 << 20) + "\nlast\n").expect("a file");
-        let logs = Logs { said: at("n1.log"), own: vec![at("data/own.log"), at("data")] };
-        let words = logs.last_words();
+        let logs =
+            ReplicaLogs { output: at("n1.log"), own_files: vec![at("data/own.log"), at("data")] };
+        let words = logs.tail_lines();
         assert_eq!((words[0].as_str(), words[2].as_str()), ("printed", "own.log: last"));
-        let trouble = logs.keep();
+        let trouble = logs.copy_own_files();
         assert!(trouble.len() == 1 && trouble[0].ends_with("not a regular file"), "{trouble:?}");
         let kept = fs::read(at("n1-own.log")).expect("it is kept");
-        assert!(kept.len() as u64 == KEPT && kept.ends_with(b"\nlast\n"));
+        assert!(kept.len() as u64 == COPIED_BYTES && kept.ends_with(b"\nlast\n"));
     }
 }

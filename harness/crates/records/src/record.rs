@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub const FORMAT: u32 = 1;
 
 /// The version of files without a version field.
-pub fn format() -> u32 {
+pub fn default_format() -> u32 {
     FORMAT
 }
 
@@ -34,7 +34,7 @@ pub struct RunRecord {
     pub net: Net,
     /// The file system of the replicas' data, if disk faults are possible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub disks: Option<Disks>,
+    pub disks: Option<DiskFaultBackend>,
     /// The replicas, in order of host.
     pub replicas: Vec<Replica>,
     /// The durations of the phases.
@@ -67,7 +67,7 @@ pub struct Net {
 
 /// The backend of disk faults.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Disks {
+pub struct DiskFaultBackend {
     /// `fuse` or `seccomp`.
     pub means: String,
     /// A description in one sentence.
@@ -130,7 +130,7 @@ impl Validity {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VerdictRecord {
     /// [`FORMAT`], the version of the schema in `schema/`.
-    #[serde(default = "format")]
+    #[serde(default = "default_format")]
     pub schema_version: u32,
     /// [`FORMAT`].
     pub format: u32,
@@ -162,13 +162,13 @@ pub struct VerdictRecord {
     /// Latency of completed operations, from the intended start.
     pub latency: Latency,
     /// Replicas that exited unexpectedly.
-    pub deaths: Vec<Death>,
+    pub deaths: Vec<ReplicaExit>,
     /// The operations during faults; empty in records without this field.
     #[serde(default)]
     pub coverage: Coverage,
     /// The leaders over time, as the system reports them; no check uses them.
     #[serde(default)]
-    pub led: Vec<Led>,
+    pub led: Vec<LeaderChange>,
 }
 
 /// One reason against *valid*.
@@ -212,14 +212,14 @@ pub struct Finding {
     pub steps: Vec<String>,
     /// The dependencies between the operations, one for each step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub arrows: Vec<Arrow>,
+    pub arrows: Vec<DependencyEdge>,
     /// The operations of the example, by index of their invocation.
     pub operations: Vec<u64>,
 }
 
 /// A dependency: one operation must precede another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Arrow {
+pub struct DependencyEdge {
     /// The first, by index of its invocation.
     pub from: u64,
     /// The second.
@@ -245,7 +245,7 @@ pub struct Witness {
     pub accused: Option<u64>,
     /// The longest consistent prefix.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub order: Vec<Placed>,
+    pub order: Vec<PrefixOperation>,
     /// The possible states after the longest consistent prefix.
     pub states_after: Vec<String>,
     /// Each operation that could have come next, and why it cannot.
@@ -259,7 +259,7 @@ pub struct Witness {
 
 /// An operation of the longest consistent prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Placed {
+pub struct PrefixOperation {
     /// The index of its invocation.
     pub index: u64,
     /// The operation.
@@ -322,7 +322,7 @@ pub struct KindCoverage {
     /// The number of confirmed faults.
     pub witnessed: u64,
     /// The operations that overlapped with one of them, by function.
-    pub operations: BTreeMap<String, Outcomes>,
+    pub operations: BTreeMap<String, OutcomeCounts>,
     /// How many affected the leader, or cut it off from a majority.
     pub leader_hit: u64,
     /// The number of elections during or soon after them; overlapping faults share elections.
@@ -331,7 +331,7 @@ pub struct KindCoverage {
 
 /// The leader from some time on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Led {
+pub struct LeaderChange {
     /// When it was first reported, in nanoseconds since the run began.
     pub at: u64,
     /// The leader; `None` if no replica reports one.
@@ -367,14 +367,14 @@ impl FaultState {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// By function.
-    pub functions: BTreeMap<String, Outcomes>,
+    pub functions: BTreeMap<String, OutcomeCounts>,
     /// Calls that were skipped because all clients were busy.
     pub missed: u64,
 }
 
 /// Operations by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcomes {
+pub struct OutcomeCounts {
     /// Succeeded.
     pub ok: u64,
     /// Failed without effect.
@@ -385,8 +385,8 @@ pub struct Outcomes {
 
 impl Counts {
     /// The sum over all functions.
-    pub fn total(&self) -> Outcomes {
-        self.functions.values().fold(Outcomes::default(), |sum, one| Outcomes {
+    pub fn sum_outcomes(&self) -> OutcomeCounts {
+        self.functions.values().fold(OutcomeCounts::default(), |sum, one| OutcomeCounts {
             ok: sum.ok + one.ok,
             fail: sum.fail + one.fail,
             info: sum.info + one.info,
@@ -409,7 +409,7 @@ pub struct Latency {
 
 /// A replica that exited unexpectedly.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Death {
+pub struct ReplicaExit {
     /// Its name.
     pub replica: String,
     /// How: exit code or signal.

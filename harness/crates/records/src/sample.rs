@@ -3,7 +3,7 @@
 use crate::config::Config;
 
 /// What `harness test --seed 1 --nemesis partition,kill:leader --unsafe stale-reads` asks for.
-pub fn config() -> Config {
+pub fn sample_config() -> Config {
     let recorded = serde_json::json!({
         "system": "raft", "nodes": 5, "workload": "register",
         "nemesis": ["partition", "kill:leader"], "time_limit_ms": 30_000, "concurrency": 10,

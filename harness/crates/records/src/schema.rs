@@ -13,14 +13,14 @@ const SCHEMAS: &[(&str, &str)] = &[
 ];
 
 /// Keywords without constraints.
-const WORDS: &[&str] = &["$defs", "$id", "$schema", "description", "title"];
+const ANNOTATION_KEYWORDS: &[&str] = &["$defs", "$id", "$schema", "description", "title"];
 
 /// The violations of a schema, each with its JSON pointer.
-pub fn against(shape: &str, value: &Value) -> Vec<String> {
+pub fn schema_violations(shape: &str, value: &Value) -> Vec<String> {
     let (_, text) = SCHEMAS.iter().find(|(name, _)| *name == shape).expect("there is a schema");
     let root: Value = serde_json::from_str(text).expect("a schema is JSON");
     let mut wrong = Vec::new();
-    Validator { root: &root }.value(&root, value, "", &mut wrong);
+    Validator { root: &root }.validate_value(&root, value, "", &mut wrong);
     wrong
 }
 
@@ -29,34 +29,34 @@ struct Validator<'a> {
 }
 
 impl Validator<'_> {
-    fn value(&self, schema: &Value, value: &Value, at: &str, wrong: &mut Vec<String>) {
+    fn validate_value(&self, schema: &Value, value: &Value, at: &str, wrong: &mut Vec<String>) {
         for (keyword, asked) in schema.as_object().expect("a schema is an object") {
             let fits = match keyword.as_str() {
                 "$ref" => {
                     let place = asked.as_str().and_then(|it| it.strip_prefix('#'));
                     let found = place.and_then(|it| self.root.pointer(it));
-                    self.value(found.expect("it refers to something"), value, at, wrong);
+                    self.validate_value(found.expect("it refers to something"), value, at, wrong);
                     true
                 }
                 "additionalProperties" | "required" => true,
                 "anyOf" => asked.as_array().expect("a list").iter().any(|one| {
                     let mut wrong = Vec::new();
-                    self.value(one, value, at, &mut wrong);
+                    self.validate_value(one, value, at, &mut wrong);
                     wrong.is_empty()
                 }),
                 "const" => value == asked,
                 "enum" => asked.as_array().expect("a list").contains(value),
                 "items" => {
                     for (n, item) in value.as_array().into_iter().flatten().enumerate() {
-                        self.value(asked, item, &format!("{at}/{n}"), wrong);
+                        self.validate_value(asked, item, &format!("{at}/{n}"), wrong);
                     }
                     true
                 }
                 "minimum" => value.as_f64().is_none_or(|it| Some(it) >= asked.as_f64()),
                 "properties" => true,
-                "type" => is_of(value, asked),
+                "type" => has_type(value, asked),
                 other => {
-                    assert!(WORDS.contains(&other), "no schema here uses {other:?}");
+                    assert!(ANNOTATION_KEYWORDS.contains(&other), "no schema here uses {other:?}");
                     true
                 }
             };
@@ -65,11 +65,11 @@ impl Validator<'_> {
             }
         }
         if let Some(entries) = value.as_object() {
-            self.entries(schema, entries, at, wrong);
+            self.validate_entries(schema, entries, at, wrong);
         }
     }
 
-    fn entries(
+    fn validate_entries(
         &self,
         schema: &Value,
         entries: &Map<String, Value>,
@@ -87,14 +87,16 @@ impl Validator<'_> {
         }
         for (name, value) in entries {
             match known.and_then(|known| known.get(name)).or(others) {
-                Some(described) => self.value(described, value, &format!("{at}/{name}"), wrong),
+                Some(described) => {
+                    self.validate_value(described, value, &format!("{at}/{name}"), wrong)
+                }
                 None => wrong.push(format!("{at}: {name:?} is not described")),
             }
         }
     }
 }
 
-fn is_of(value: &Value, asked: &Value) -> bool {
+fn has_type(value: &Value, asked: &Value) -> bool {
     let is = |name: &Value| match name.as_str().expect("a name") {
         "array" => value.is_array(),
         "boolean" => value.is_boolean(),

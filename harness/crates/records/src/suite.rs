@@ -80,7 +80,7 @@ impl Outcome {
     }
 
     /// The exit code of a suite with this worst outcome. Cells that did not run count as unknown.
-    pub fn exit(self) -> u8 {
+    pub fn exit_code(self) -> u8 {
         match self {
             Self::Passed => 0,
             Self::Finding => 1,
@@ -97,7 +97,7 @@ impl Outcome {
     }
 
     /// The outcome of a run by its exit code; `None` means that a signal ended it.
-    pub fn of(exit: Option<i32>, expect: Expectation) -> Self {
+    pub fn from_exit_code(exit: Option<i32>, expect: Expectation) -> Self {
         match (exit, expect) {
             (Some(0), Expectation::Valid) | (Some(1), Expectation::Invalid) => Self::Passed,
             (Some(0 | 1), _) => Self::Finding,
@@ -131,7 +131,7 @@ pub struct CellRecord {
 
 impl CellRecord {
     /// The path of the run's report.
-    pub fn report(&self) -> Option<String> {
+    pub fn report_path(&self) -> Option<String> {
         self.run.as_ref().map(|run| format!("{}/report.html", run.trim_end_matches('/')))
     }
 }
@@ -140,7 +140,7 @@ impl CellRecord {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SuiteRecord {
     /// [`FORMAT`], the version of the schema.
-    #[serde(default = "crate::record::format")]
+    #[serde(default = "crate::record::default_format")]
     pub schema_version: u32,
     /// [`FORMAT`].
     pub format: u32,
@@ -166,18 +166,18 @@ impl SuiteRecord {
             suite,
             started,
             took_ms,
-            exit: worst.exit(),
+            exit: worst.exit_code(),
             cells,
         }
     }
 
     /// The number of cells with this outcome.
-    pub fn count(&self, outcome: Outcome) -> usize {
+    pub fn count_outcome(&self, outcome: Outcome) -> usize {
         self.cells.iter().filter(|cell| cell.outcome == outcome).count()
     }
 
     /// All cells that did not pass, the worst first.
-    pub fn noteworthy(&self) -> Vec<&CellRecord> {
+    pub fn cells_not_passed(&self) -> Vec<&CellRecord> {
         let mut cells: Vec<_> =
             self.cells.iter().filter(|cell| cell.outcome != Outcome::Passed).collect();
         cells.sort_by_key(|cell| std::cmp::Reverse(cell.outcome));
@@ -191,8 +191,12 @@ mod tests {
 
     #[test]
     fn classifies_exit_codes_by_expectation() {
-        let of =
-            |exit| (Outcome::of(exit, Expectation::Valid), Outcome::of(exit, Expectation::Invalid));
+        let of = |exit| {
+            (
+                Outcome::from_exit_code(exit, Expectation::Valid),
+                Outcome::from_exit_code(exit, Expectation::Invalid),
+            )
+        };
         assert_eq!(of(Some(0)), (Outcome::Passed, Outcome::Finding));
         assert_eq!(of(Some(1)), (Outcome::Finding, Outcome::Passed));
         assert_eq!(of(Some(2)), (Outcome::Unknown, Outcome::Unknown));
@@ -207,7 +211,7 @@ mod tests {
     fn the_worst_outcome_determines_the_exit_code() {
         assert!(OUTCOMES.is_sorted_by(|a, b| a > b));
         let exit = |outcomes: &[Outcome]| {
-            let cells = outcomes.iter().map(|outcome| sample::cell(*outcome)).collect();
+            let cells = outcomes.iter().map(|outcome| sample::sample_cell(*outcome)).collect();
             SuiteRecord::new("smoke".into(), String::new(), 0, cells).exit
         };
         assert_eq!(exit(&[]), 2);
@@ -225,7 +229,7 @@ pub mod sample {
     use super::*;
 
     /// A cell with this outcome.
-    pub fn cell(outcome: Outcome) -> CellRecord {
+    pub fn sample_cell(outcome: Outcome) -> CellRecord {
         CellRecord {
             cell: Cell {
                 family: "raft register partition, 5 nodes".into(),
@@ -244,10 +248,11 @@ pub mod sample {
     }
 
     /// A suite with a cell of each outcome, and one with a hostile message.
-    pub fn suite() -> SuiteRecord {
-        let mut cells: Vec<_> = OUTCOMES.iter().rev().map(|outcome| cell(*outcome)).collect();
+    pub fn sample_suite() -> SuiteRecord {
+        let mut cells: Vec<_> =
+            OUTCOMES.iter().rev().map(|outcome| sample_cell(*outcome)).collect();
         let hostile = "</failure>]]> <b>\u{1b}[31m & \"'|\n::error::% ";
-        cells.push(CellRecord { sentence: hostile.into(), ..cell(Outcome::Finding) });
+        cells.push(CellRecord { sentence: hostile.into(), ..sample_cell(Outcome::Finding) });
         SuiteRecord::new("nightly".into(), "2026-01-01T00:00:00Z".into(), 250_000, cells)
     }
 }

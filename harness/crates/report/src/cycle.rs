@@ -1,7 +1,7 @@
 //! Draws a dependency cycle: operations on an ellipse, an arrow for each dependency.
 
 use super::markup::escape_html;
-use records::record::Arrow;
+use records::record::DependencyEdge;
 use std::f64::consts::TAU;
 
 /// The centre of the drawing and the radii of the ellipse.
@@ -13,7 +13,7 @@ const CLEAR: f64 = 24.0;
 type Point = (f64, f64);
 
 /// Draws the cycle; empty if there are no arrows.
-pub(super) fn draw_cycle(operations: &[u64], arrows: &[Arrow]) -> String {
+pub(super) fn draw_cycle(operations: &[u64], arrows: &[DependencyEdge]) -> String {
     if arrows.is_empty() {
         return String::new();
     }
@@ -93,8 +93,8 @@ fn unit_vector(from: Point, to: Point) -> Point {
 mod tests {
     use super::*;
 
-    fn arrow(from: u64, to: u64) -> Arrow {
-        Arrow { from, to, relation: "<rw>".into() }
+    fn arrow(from: u64, to: u64) -> DependencyEdge {
+        DependencyEdge { from, to, relation: "<rw>".into() }
     }
 
     #[test]

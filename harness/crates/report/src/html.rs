@@ -10,7 +10,7 @@ use super::run::{Run, further_reasons};
 use super::style::Style;
 use super::{phrase, series, timeline};
 use base64::Engine as _;
-use records::record::{CheckRecord, Death, FaultRecord, Outcomes, VerdictRecord};
+use records::record::{CheckRecord, FaultRecord, OutcomeCounts, ReplicaExit, VerdictRecord};
 use sha2::Digest as _;
 
 const PAGE: &str = include_str!("assets/report.html");
@@ -118,7 +118,7 @@ fn summarize_run(run: &Run<'_>) -> String {
     let config = &run.record.config;
     let nemesis =
         if config.nemesis.is_empty() { "none".to_owned() } else { config.nemesis.join(", ") };
-    let total = run.verdict.counts.total();
+    let total = run.verdict.counts.sum_outcomes();
     format!(
         "{} of {}; workload {}; nemesis {}; {}; {}; seed {}; {}; harness {}",
         phrase::count_noun(usize::from(config.nodes), "replica"),
@@ -202,7 +202,7 @@ fn operation_table(verdict: &VerdictRecord) -> String {
     if counts.functions.is_empty() {
         return empty_note("No operation was recorded.");
     }
-    let all = ("all".to_owned(), counts.total());
+    let all = ("all".to_owned(), counts.sum_outcomes());
     let functions = counts.functions.iter().map(|(name, outcomes)| (name.clone(), *outcomes));
     let rows: Vec<Vec<String>> = functions.chain([all]).map(outcome_row).collect();
     let missed = format!("<p>{} skipped: all clients busy.</p>", counts.missed);
@@ -210,12 +210,12 @@ fn operation_table(verdict: &VerdictRecord) -> String {
         + if counts.missed > 0 { &missed } else { "" }
 }
 
-fn outcome_row((name, outcomes): (String, Outcomes)) -> Vec<String> {
+fn outcome_row((name, outcomes): (String, OutcomeCounts)) -> Vec<String> {
     vec![name, outcomes.ok.to_string(), outcomes.fail.to_string(), outcomes.info.to_string()]
 }
 
 fn latency_sentence(verdict: &VerdictRecord) -> String {
-    if verdict.counts.total().ok == 0 {
+    if verdict.counts.sum_outcomes().ok == 0 {
         return "No operation succeeded: no latency.".to_owned();
     }
     format!(
@@ -235,14 +235,14 @@ fn check_table(checks: &[CheckRecord]) -> String {
     render_table(&["check", "verdict", "message"], &checks.iter().map(row).collect::<Vec<_>>())
 }
 
-fn death_list(deaths: &[Death]) -> String {
+fn death_list(deaths: &[ReplicaExit]) -> String {
     if deaths.is_empty() {
         return empty_note("No replica exited unexpectedly.");
     }
     deaths.iter().map(death_entry).collect()
 }
 
-fn death_entry(death: &Death) -> String {
+fn death_entry(death: &ReplicaExit) -> String {
     format!(
         "<details open><summary><b>{}</b> {}</summary><pre tabindex=\"0\">{}</pre></details>",
         escape_html(&death.replica),

@@ -6,7 +6,7 @@ use super::phrase;
 /// Escapes text for an element or a quoted attribute.
 pub(super) fn escape_html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in phrase::visible(text).chars() {
+    for c in phrase::escape_controls(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

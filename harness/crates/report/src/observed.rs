@@ -7,7 +7,7 @@
 use super::run::Run;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use records::sights::{Sight, Sighting};
+use records::replica_log::{Observation, ObservationRecord};
 use serde_json::{Value, json};
 
 /// The compression level.
@@ -25,20 +25,21 @@ pub(super) fn pack_observed(run: &Run<'_>) -> String {
 }
 
 fn pack_replica(run: &Run<'_>, name: &str, share: usize) -> Value {
-    let sights = || run.observed.sights.iter().filter(|sight| sight.replica == name);
+    let observations =
+        || run.observed.observations.iter().filter(|observation| observation.replica == name);
     json!({
-        "process": pack_track(sights(), |what| match what {
-            Sighting::Process(life) => Some(json!(life)),
+        "process": pack_track(observations(), |what| match what {
+            Observation::Process(life) => Some(json!(life)),
             _ => None,
         }),
-        "says": pack_track(sights(), |what| match what {
-            Sighting::Says(said) => Some(said.as_ref().map_or(Value::Null, |said| {
+        "says": pack_track(observations(), |what| match what {
+            Observation::Says(said) => Some(said.as_ref().map_or(Value::Null, |said| {
                 json!([said.role, said.term, said.commit, said.applied])
             })),
             _ => None,
         }),
-        "clock": pack_track(sights(), |what| match what {
-            Sighting::Clock(wrong) => {
+        "clock": pack_track(observations(), |what| match what {
+            Observation::Clock(wrong) => {
                 Some(json!([wrong.offset_ms, wrong.drift_percent, wrong.strobe_ms]))
             }
             _ => None,
@@ -49,15 +50,15 @@ fn pack_replica(run: &Run<'_>, name: &str, share: usize) -> Value {
 
 /// One kind of observation as two columns: times and values.
 fn pack_track<'a>(
-    sights: impl Iterator<Item = &'a Sight>,
-    of: impl Fn(&Sighting) -> Option<Value>,
+    observations: impl Iterator<Item = &'a ObservationRecord>,
+    of: impl Fn(&Observation) -> Option<Value>,
 ) -> Value {
     let (mut times, mut values, mut last) = (Vec::new(), Vec::new(), 0);
-    for sight in sights {
-        if let Some(value) = of(&sight.what) {
-            times.push(sight.time.wrapping_sub(last));
+    for observation in observations {
+        if let Some(value) = of(&observation.observation) {
+            times.push(observation.time.wrapping_sub(last));
             values.push(value);
-            last = sight.time;
+            last = observation.time;
         }
     }
     json!([times, values])
@@ -68,11 +69,11 @@ fn pack_log(run: &Run<'_>, name: &str, share: usize) -> Value {
     let Some(bytes) = run.observed.logs.get(name) else { return Value::Null };
     let marks: Vec<(u64, u64)> = run
         .observed
-        .sights
+        .observations
         .iter()
-        .filter(|sight| sight.replica == name)
-        .filter_map(|sight| match sight.what {
-            Sighting::Log(length) => Some((sight.time, length)),
+        .filter(|observation| observation.replica == name)
+        .filter_map(|observation| match observation.observation {
+            Observation::Log(length) => Some((observation.time, length)),
             _ => None,
         })
         .collect();

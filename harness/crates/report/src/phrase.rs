@@ -130,7 +130,7 @@ pub(super) fn explain_dead_end(states: &[String]) -> [String; 2] {
 }
 
 /// Escapes control and bidirectional formatting characters of foreign text; keeps line breaks.
-pub fn visible(text: &str) -> String {
+pub fn escape_controls(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c != '\n' && (c.is_control() || is_bidi_control(c)) {
@@ -178,6 +178,6 @@ mod tests {
 
     #[test]
     fn escapes_control_characters_and_keeps_text() {
-        assert_eq!(visible("a\x1b[2Jb\u{202e}c\nשלום ✓"), "a\\u{1b}[2Jb\\u{202e}c\nשלום ✓");
+        assert_eq!(escape_controls("a\x1b[2Jb\u{202e}c\nשלום ✓"), "a\\u{1b}[2Jb\\u{202e}c\nשלום ✓");
     }
 }

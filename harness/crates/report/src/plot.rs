@@ -80,7 +80,7 @@ struct Decades {
 }
 
 impl Decades {
-    fn of(ops: &[Op], top: f64) -> Self {
+    fn from_ops(ops: &[Op], top: f64) -> Self {
         let power = |ns: u64| (ns as f64).log10();
         let low = ops.iter().map(Op::latency).min().map_or(6, |ns| power(ns).floor() as i32);
         let high = ops.iter().map(Op::latency).max().map_or(7, |ns| power(ns).ceil() as i32);
@@ -103,7 +103,7 @@ impl Decades {
 
 /// Every operation as a mark, the worst where several share a spot, and two quantiles as lines.
 fn draw_latency(ops: &[Op], buckets: &[Bucket], scale: &Scale, top: f64) -> String {
-    let decades = Decades::of(ops, top);
+    let decades = Decades::from_ops(ops, top);
     let spots = series::worst_per_spot(ops.iter().map(|op| {
         let spot = (scale.x(op.start) / CELL, decades.y(op.latency()) / CELL);
         ((spot.0 as u32, spot.1 as u32), op.outcome)

@@ -8,7 +8,7 @@ use super::markup::{escape_html, relative_link, render_table};
 use super::run::Run;
 use super::{cycle, phrase};
 use checker::history::{Kind, Operation};
-use records::record::{Candidate, CheckRecord, Finding, Placed, VerdictRecord, Witness};
+use records::record::{Candidate, CheckRecord, Finding, PrefixOperation, VerdictRecord, Witness};
 
 /// Renders the proofs of all checks of a run.
 pub(super) fn render_proofs(run: &Run<'_>) -> String {
@@ -71,7 +71,7 @@ fn prefix_list(witness: &Witness) -> String {
     )
 }
 
-fn prefix_item(placed: &Placed, after: &[String]) -> String {
+fn prefix_item(placed: &PrefixOperation, after: &[String]) -> String {
     format!(
         "<li{}><code>{}</code> <span class=\"states\">state {} → <b>{}</b></span></li>",
         operation_link(Some(placed.index)),
@@ -179,7 +179,7 @@ fn operation_row(name: String, operation: &Operation, clients: u64) -> Vec<Strin
 mod tests {
     use super::super::sample;
     use super::*;
-    use records::record::Arrow;
+    use records::record::DependencyEdge;
 
     #[test]
     fn shows_each_state_of_the_prefix_and_its_dead_end() {
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn explains_each_edge_of_a_cycle_and_lists_its_operations() {
         let mut sample = sample::valid(10);
-        let arrow = |from, to| Arrow { from, to, relation: "ww".into() };
+        let arrow = |from, to| DependencyEdge { from, to, relation: "ww".into() };
         sample.verdict.checks[0].findings = vec![Finding {
             name: "G0".into(),
             count: 2,

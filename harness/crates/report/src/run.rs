@@ -2,7 +2,7 @@
 
 use checker::History;
 use records::record::{Reason, RunRecord, VerdictRecord};
-use records::sights::Observed;
+use records::replica_log::ReplicaTelemetry;
 
 /// A finished run, as far as reports show it.
 #[derive(Clone, Copy)]
@@ -14,7 +14,7 @@ pub struct Run<'a> {
     /// Every operation.
     pub history: &'a History,
     /// Observations and logs of the replicas; for display only.
-    pub observed: &'a Observed,
+    pub observed: &'a ReplicaTelemetry,
     /// The names of the workload's checks for `harness check --model`, in the verdict's order.
     pub check_names: &'a [&'a str],
     /// The directory of the run, as the user would type it.

@@ -4,11 +4,13 @@ use super::run::Run;
 use checker::History;
 use checker::history::{Event, Kind, Process, Value};
 use records::record::{
-    Candidate, CheckRecord, Config, Counts, Coverage, Death, FORMAT, FaultRecord, FaultState,
-    Latency, Machine, Net, Outcomes, Placed, Reason, Replica, RunRecord, Timings, Validity,
-    VerdictRecord, Witness,
+    Candidate, CheckRecord, Config, Counts, Coverage, FORMAT, FaultRecord, FaultState, Latency,
+    Machine, Net, OutcomeCounts, PrefixOperation, Reason, Replica, ReplicaExit, RunRecord, Timings,
+    Validity, VerdictRecord, Witness,
 };
-use records::sights::{Life, Observed, Said, Sight, Sighting, WrongClock};
+use records::replica_log::{
+    ClockDeviation, Observation, ObservationRecord, ProcessState, ReplicaTelemetry, ReportedStatus,
+};
 use std::collections::BTreeMap;
 
 const SECOND: u64 = 1_000_000_000;
@@ -31,7 +33,7 @@ pub struct Sample {
     /// Every operation.
     pub history: History,
     /// Observations of the replicas.
-    pub observed: Observed,
+    pub observed: ReplicaTelemetry,
 }
 
 impl Sample {
@@ -52,7 +54,7 @@ impl Sample {
 pub fn valid(operations: u64) -> Sample {
     let history = history(operations);
     let counts = counts(&history);
-    Sample { record: record(), verdict: verdict(counts), history, observed: observed() }
+    Sample { record: record(), verdict: verdict(counts), history, observed: sample_telemetry() }
 }
 
 /// A run with a stale read.
@@ -71,7 +73,7 @@ pub fn invalid(operations: u64) -> Sample {
         findings: Vec::new(),
         measured: std::collections::BTreeMap::new(),
     }];
-    verdict.deaths = vec![Death {
+    verdict.deaths = vec![ReplicaExit {
         replica: "n4".into(),
         how: "exit code 101".into(),
         log: vec![
@@ -116,18 +118,19 @@ pub fn unknown(operations: u64) -> Sample {
 pub fn hostile(text: &str) -> Sample {
     let mut sample = invalid(20);
     let all = serde_json::to_value((&sample.record, &sample.verdict)).expect("records are JSON");
-    let (record, verdict) = serde_json::from_value(poison(all, text)).expect("still records");
+    let (record, verdict) =
+        serde_json::from_value(replace_texts(all, text)).expect("still records");
     (sample.record, sample.verdict) = (record, verdict);
-    sample.observed = hostile_sights(text);
+    sample.observed = hostile_telemetry(text);
     sample.verdict.counts.functions =
-        BTreeMap::from([(text.to_owned(), Outcomes { ok: 1, ..Outcomes::default() })]);
+        BTreeMap::from([(text.to_owned(), OutcomeCounts { ok: 1, ..OutcomeCounts::default() })]);
     sample.history =
         History::new(events(0, (text, 5, 9), Kind::Info).to_vec()).expect("well-formed");
     sample
 }
 
 /// Replaces every text except the names of enum variants.
-fn poison(value: serde_json::Value, text: &str) -> serde_json::Value {
+fn replace_texts(value: serde_json::Value, text: &str) -> serde_json::Value {
     use serde_json::Value::{Array, Object, String};
     match value {
         String(word)
@@ -137,50 +140,58 @@ fn poison(value: serde_json::Value, text: &str) -> serde_json::Value {
             String(word)
         }
         String(_) => String(text.to_owned()),
-        Array(items) => Array(items.into_iter().map(|item| poison(item, text)).collect()),
-        Object(entries) => {
-            Object(entries.into_iter().map(|(key, item)| (key, poison(item, text))).collect())
-        }
+        Array(items) => Array(items.into_iter().map(|item| replace_texts(item, text)).collect()),
+        Object(entries) => Object(
+            entries.into_iter().map(|(key, item)| (key, replace_texts(item, text))).collect(),
+        ),
         other => other,
     }
 }
 
 /// Observations of a leader that was killed for three seconds and whose clock was off for one.
-fn observed() -> Observed {
-    let sight = |seconds: u64, what| Sight { time: seconds * SECOND, replica: "n1".into(), what };
+fn sample_telemetry() -> ReplicaTelemetry {
+    let observation = |seconds: u64, what| ObservationRecord {
+        time: seconds * SECOND,
+        replica: "n1".into(),
+        observation: what,
+    };
     let said = |role: &str, term, applied| {
         let role = Some(role.to_owned());
-        Sighting::Says(Some(Said {
+        Observation::Says(Some(ReportedStatus {
             role,
             term: Some(term),
             commit: Some(applied),
             applied: Some(applied),
         }))
     };
-    let ahead = WrongClock { offset_ms: 500.0, ..WrongClock::default() };
-    let sights = vec![
-        sight(0, Sighting::Process(Life::Up)),
-        sight(0, Sighting::Log(10)),
-        sight(0, said("leader", 1, 0)),
-        sight(1, Sighting::Log(27)),
-        sight(5, said("leader", 1, 400)),
-        sight(10, Sighting::Process(Life::Down)),
-        sight(10, Sighting::Says(None)),
-        sight(13, Sighting::Process(Life::Up)),
-        sight(14, said("follower", 2, 900)),
-        sight(20, Sighting::Clock(ahead)),
-        sight(21, Sighting::Clock(WrongClock::default())),
+    let ahead = ClockDeviation { offset_ms: 500.0, ..ClockDeviation::default() };
+    let observations = vec![
+        observation(0, Observation::Process(ProcessState::Up)),
+        observation(0, Observation::Log(10)),
+        observation(0, said("leader", 1, 0)),
+        observation(1, Observation::Log(27)),
+        observation(5, said("leader", 1, 400)),
+        observation(10, Observation::Process(ProcessState::Down)),
+        observation(10, Observation::Says(None)),
+        observation(13, Observation::Process(ProcessState::Up)),
+        observation(14, said("follower", 2, 900)),
+        observation(20, Observation::Clock(ahead)),
+        observation(21, Observation::Clock(ClockDeviation::default())),
     ];
     let log = b"n1 starts\nn1 became leader\n".to_vec();
-    Observed { sights, logs: BTreeMap::from([("n1".to_owned(), log)]) }
+    ReplicaTelemetry { observations, logs: BTreeMap::from([("n1".to_owned(), log)]) }
 }
 
 /// Observations and a log that contain only this text, of a replica of that name.
-fn hostile_sights(text: &str) -> Observed {
-    let said = Said { role: Some(text.to_owned()), ..Said::default() };
-    let sight = Sight { time: 0, replica: text.to_owned(), what: Sighting::Says(Some(said)) };
+fn hostile_telemetry(text: &str) -> ReplicaTelemetry {
+    let said = ReportedStatus { role: Some(text.to_owned()), ..ReportedStatus::default() };
+    let observation = ObservationRecord {
+        time: 0,
+        replica: text.to_owned(),
+        observation: Observation::Says(Some(said)),
+    };
     let logs = BTreeMap::from([(text.to_owned(), format!("{text}\n").into_bytes())]);
-    Observed { sights: vec![sight], logs }
+    ReplicaTelemetry { observations: vec![observation], logs }
 }
 
 fn candidate(index: u64, operation: &str, reason: &str) -> Candidate {
@@ -319,7 +330,7 @@ fn witness() -> Witness {
         lanes: LANES.into(),
         operations: vec![0, 2, 4],
         accused: Some(2),
-        order: vec![Placed {
+        order: vec![PrefixOperation {
             index: 0,
             operation: "w 5 ok by process 2".into(),
             before: vec!["4".into()],
@@ -374,7 +385,7 @@ fn events(n: u64, (f, start, end): (&str, u64, u64), kind: Kind) -> [Event; 2] {
 }
 
 fn counts(history: &History) -> Counts {
-    let mut functions: BTreeMap<String, Outcomes> = BTreeMap::new();
+    let mut functions: BTreeMap<String, OutcomeCounts> = BTreeMap::new();
     for operation in history.operations() {
         let outcomes = functions.entry(operation.f.to_string()).or_default();
         match operation.kind() {

@@ -1,18 +1,18 @@
 //! Tests that the JSON for programs matches `records/schema`.
 
 use super::{json, sample};
-use records::record::{Arrow, Finding, KindCoverage, Led, Outcomes};
-use records::schema::against;
+use records::record::{DependencyEdge, Finding, KindCoverage, LeaderChange, OutcomeCounts};
+use records::schema::schema_violations;
 use serde_json::Value;
 
 fn assert_matches(shape: &str, value: &Value) {
-    assert_eq!(against(shape, value), Vec::<String>::new());
+    assert_eq!(schema_violations(shape, value), Vec::<String>::new());
 }
 
 /// A verdict in which every field is filled.
 fn full() -> Value {
     let mut sample = sample::invalid(20);
-    let arrow = Arrow { from: 0, to: 2, relation: "ww".into() };
+    let arrow = DependencyEdge { from: 0, to: 2, relation: "ww".into() };
     sample.verdict.checks[0].findings = vec![Finding {
         name: "G0".into(),
         count: 1,
@@ -21,10 +21,10 @@ fn full() -> Value {
         arrows: vec![arrow],
         operations: vec![0, 2],
     }];
-    let operations = [("read".to_owned(), Outcomes::default())].into();
+    let operations = [("read".to_owned(), OutcomeCounts::default())].into();
     let kind = KindCoverage { operations, ..KindCoverage::default() };
     sample.verdict.coverage.kinds = [("kill".to_owned(), kind)].into();
-    sample.verdict.led = vec![Led { at: 1, leader: None, term: 0 }];
+    sample.verdict.led = vec![LeaderChange { at: 1, leader: None, term: 0 }];
     sample.verdict.stopped_early = Some("after 1 s".into());
     serde_json::from_str(&json(&sample.run())).expect("it is JSON")
 }
@@ -39,7 +39,10 @@ fn verdict_matches_its_schema() {
 
 #[test]
 fn suite_matches_its_schema() {
-    assert_matches("suite", &serde_json::to_value(records::suite::sample::suite()).expect("JSON"));
+    assert_matches(
+        "suite",
+        &serde_json::to_value(records::suite::sample::sample_suite()).expect("JSON"),
+    );
 }
 
 #[test]
@@ -47,7 +50,7 @@ fn schema_rejects_wrong_values() {
     let spoilt = |place: &str, value: Value| {
         let mut verdict = full();
         *verdict.pointer_mut(place).expect("it is there") = value;
-        against("verdict", &verdict)
+        schema_violations("verdict", &verdict)
     };
     assert_eq!(
         spoilt("/validity", "perhaps".into()),
@@ -64,6 +67,6 @@ fn schema_rejects_wrong_values() {
     let entries = verdict.as_object_mut().expect("an object");
     entries.remove("sentence");
     entries.insert("news".into(), 1.into());
-    let wrong = against("verdict", &verdict);
+    let wrong = schema_violations("verdict", &verdict);
     assert_eq!(wrong, [": \"sentence\" is missing", ": \"news\" is not described"]);
 }

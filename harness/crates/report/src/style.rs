@@ -19,7 +19,7 @@ impl Style {
     pub const PLAIN: Self = Self { colour: false, unicode: false, terminal: false };
 
     /// The style for a stream, given the environment and whether the stream is a terminal.
-    pub fn decide(env: &dyn Fn(&str) -> Option<String>, is_terminal: bool) -> Self {
+    pub fn from_env(env: &dyn Fn(&str) -> Option<String>, is_terminal: bool) -> Self {
         let set = |name: &str| env(name).filter(|value| !value.is_empty());
         let terminal = is_terminal && set("TERM").as_deref() != Some("dumb");
         // A CI log shows colours but is no terminal.
@@ -67,7 +67,7 @@ impl Style {
     }
 
     /// Faint text, for headings.
-    pub fn faint(self, text: &str) -> String {
+    pub fn dim_text(self, text: &str) -> String {
         self.sgr("2", text)
     }
 
@@ -85,38 +85,38 @@ impl Style {
 mod tests {
     use super::*;
 
-    fn decide(env: &[(&str, &str)], is_terminal: bool) -> Style {
+    fn style_for(env: &[(&str, &str)], is_terminal: bool) -> Style {
         let look = |name: &str| {
             env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         };
-        Style::decide(&look, is_terminal)
+        Style::from_env(&look, is_terminal)
     }
 
     #[test]
     fn enables_everything_on_a_modern_terminal() {
-        let style = decide(&[("TERM", "xterm-256color"), ("LANG", "en_GB.UTF-8")], true);
+        let style = style_for(&[("TERM", "xterm-256color"), ("LANG", "en_GB.UTF-8")], true);
         assert_eq!(style, Style { colour: true, unicode: true, terminal: true });
     }
 
     #[test]
     fn no_color_disables_colour_unless_it_is_empty() {
-        let style = decide(&[("NO_COLOR", "1")], true);
+        let style = style_for(&[("NO_COLOR", "1")], true);
         assert_eq!(style, Style { colour: false, unicode: false, terminal: true });
-        assert!(decide(&[("NO_COLOR", "")], true).colour);
+        assert!(style_for(&[("NO_COLOR", "")], true).colour);
     }
 
     #[test]
     fn clicolor_force_enables_colour_unless_no_color_is_set() {
-        let style = decide(&[("CLICOLOR_FORCE", "1")], false);
+        let style = style_for(&[("CLICOLOR_FORCE", "1")], false);
         assert_eq!(style, Style { colour: true, unicode: false, terminal: false });
-        assert!(!decide(&[("CLICOLOR_FORCE", "0")], false).colour);
-        assert!(!decide(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false).colour);
+        assert!(!style_for(&[("CLICOLOR_FORCE", "0")], false).colour);
+        assert!(!style_for(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false).colour);
     }
 
     #[test]
     fn prints_plain_lines_to_a_pipe_or_a_dumb_terminal() {
-        assert_eq!(decide(&[("TERM", "xterm")], false), Style::PLAIN);
-        assert_eq!(decide(&[("TERM", "dumb")], true), Style::PLAIN);
+        assert_eq!(style_for(&[("TERM", "xterm")], false), Style::PLAIN);
+        assert_eq!(style_for(&[("TERM", "dumb")], true), Style::PLAIN);
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn first_locale_variable_decides_about_unicode() {
-        assert!(!decide(&[("LC_ALL", "C"), ("LANG", "en_GB.UTF-8")], true).unicode);
-        assert!(decide(&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8")], true).unicode);
+        assert!(!style_for(&[("LC_ALL", "C"), ("LANG", "en_GB.UTF-8")], true).unicode);
+        assert!(style_for(&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8")], true).unicode);
     }
 }

@@ -1,7 +1,7 @@
 //! Renders the end of a run for a terminal: the verdict first, then why, then what to type next.
 
 use super::phrase;
-use super::phrase::{count_noun, format_span, visible};
+use super::phrase::{count_noun, escape_controls, format_span};
 use super::run::{Run, further_reasons};
 use super::style::Style;
 use records::record::{CheckRecord, FaultRecord, FaultState, Validity, VerdictRecord, Witness};
@@ -34,33 +34,38 @@ pub fn text(run: &Run<'_>, style: Style) -> String {
 fn verdict_lines(verdict: &VerdictRecord, style: Style) -> Vec<String> {
     let word = verdict.validity.name().to_ascii_uppercase();
     let badge = format!("{} {word}:", style.mark(verdict.validity));
-    let mut lines =
-        vec![format!("{} {}", style.verdict(verdict.validity, &badge), visible(&verdict.sentence))];
+    let mut lines = vec![format!(
+        "{} {}",
+        style.verdict(verdict.validity, &badge),
+        escape_controls(&verdict.sentence)
+    )];
     if verdict.interrupted {
         lines.push("  interrupted: the verdict covers only the part that ran".to_owned());
     }
     if let Some(early) = &verdict.stopped_early {
-        lines.push(format!("  stopped early {}", visible(early)));
+        lines.push(format!("  stopped early {}", escape_controls(early)));
     }
     if !verdict.bugs.is_empty() {
-        lines.push(format!("  seeded bugs enabled: {}", visible(&verdict.bugs.join(", "))));
+        lines.push(format!("  seeded bugs enabled: {}", escape_controls(&verdict.bugs.join(", "))));
     }
     let others = further_reasons(verdict);
     lines.extend(others.map(|reason| {
         let mark = style.verdict(reason.validity, style.mark(reason.validity));
-        format!("  {mark} {}", visible(&reason.text))
+        format!("  {mark} {}", escape_controls(&reason.text))
     }));
-    lines.extend(verdict.not_asked.iter().map(|what| format!("  not checked: {}", visible(what))));
+    lines.extend(
+        verdict.not_asked.iter().map(|what| format!("  not checked: {}", escape_controls(what))),
+    );
     lines
 }
 
 /// The minimal operations that prove a violation, if the check found some.
 fn witness_lines(verdict: &VerdictRecord, check: &CheckRecord, style: Style) -> Vec<String> {
     let Some(witness) = &check.witness else { return Vec::new() };
-    let key = witness.key.as_ref().map(|key| format!(", key {}", visible(key)));
+    let key = witness.key.as_ref().map(|key| format!(", key {}", escape_controls(key)));
     let mut lines = vec![String::new()];
     if check.sentence != verdict.sentence {
-        lines.push(format!("  {}", visible(&check.sentence)));
+        lines.push(format!("  {}", escape_controls(&check.sentence)));
     }
     lines.push(format!(
         "  The operations that prove it{}; {} marks the answer that no order explains:",
@@ -68,10 +73,12 @@ fn witness_lines(verdict: &VerdictRecord, check: &CheckRecord, style: Style) -> 
         style.mark(Validity::Invalid)
     ));
     lines.push(String::new());
-    lines.extend(style.lanes(&visible(&witness.lanes)).lines().map(|line| format!("    {line}")));
+    lines.extend(
+        style.lanes(&escape_controls(&witness.lanes)).lines().map(|line| format!("    {line}")),
+    );
     lines.push(String::new());
     let dead_end = phrase::explain_dead_end(&witness.states_after);
-    lines.extend(dead_end.iter().map(|line| format!("  {}", visible(line))));
+    lines.extend(dead_end.iter().map(|line| format!("  {}", escape_controls(line))));
     lines.extend(candidate_lines(witness, style));
     lines
 }
@@ -84,8 +91,12 @@ fn finding_lines(check: &CheckRecord, style: Style) -> Vec<String> {
         let times =
             if finding.count > 1 { format!(" ({} times)", finding.count) } else { String::new() };
         lines.push(String::new());
-        lines.push(format!("  {mark} {}{times}: {}", finding.name, visible(&finding.sentence)));
-        lines.extend(finding.steps.iter().map(|step| format!("      {}", visible(step))));
+        lines.push(format!(
+            "  {mark} {}{times}: {}",
+            finding.name,
+            escape_controls(&finding.sentence)
+        ));
+        lines.extend(finding.steps.iter().map(|step| format!("      {}", escape_controls(step))));
     }
     lines
 }
@@ -93,13 +104,17 @@ fn finding_lines(check: &CheckRecord, style: Style) -> Vec<String> {
 fn candidate_lines(witness: &Witness, style: Style) -> Vec<String> {
     let lines = witness.candidates.iter().map(|candidate| {
         let mark = style.verdict(Validity::Invalid, style.mark(Validity::Invalid));
-        format!("    {mark} {}: {}", visible(&candidate.operation), visible(&candidate.reason))
+        format!(
+            "    {mark} {}: {}",
+            escape_controls(&candidate.operation),
+            escape_controls(&candidate.reason)
+        )
     });
     lines.collect()
 }
 
 fn operation_lines(verdict: &VerdictRecord, style: Style) -> Vec<String> {
-    let total = verdict.counts.total();
+    let total = verdict.counts.sum_outcomes();
     let mut outcomes = format!("{} ok, {} fail, {} info", total.ok, total.fail, total.info);
     if verdict.counts.missed > 0 {
         outcomes += &format!(", {} skipped: all clients busy", verdict.counts.missed);
@@ -109,7 +124,7 @@ fn operation_lines(verdict: &VerdictRecord, style: Style) -> Vec<String> {
         lines.push(labelled_row(style, "latency", &phrase::format_latency(&verdict.latency)));
     }
     let measured = verdict.checks.iter().flat_map(super::measured::measured_lines);
-    lines.extend(measured.map(|line| labelled_row(style, "measured", &visible(&line))));
+    lines.extend(measured.map(|line| labelled_row(style, "measured", &escape_controls(&line))));
     lines
 }
 
@@ -136,7 +151,7 @@ fn coverage_lines(verdict: &VerdictRecord, style: Style) -> Vec<String> {
     let mut lines =
         vec![labelled_row(style, "coverage", "operations that overlapped a confirmed fault")];
     lines.extend(align_columns(
-        kinds.iter().map(|row| row.each_ref().map(|it| visible(it)).into()).collect(),
+        kinds.iter().map(|row| row.each_ref().map(|it| escape_controls(it)).into()).collect(),
     ));
     lines
 }
@@ -145,14 +160,14 @@ fn coverage_lines(verdict: &VerdictRecord, style: Style) -> Vec<String> {
 fn fault_cells(fault: &FaultRecord) -> Vec<String> {
     let when = fault.started.map_or("-".to_owned(), |started| format_span(started, fault.ended));
     let seen = match fault.state {
-        FaultState::Witnessed => visible(&fault.evidence),
-        FaultState::Unwitnessed => format!("NOT CONFIRMED: {}", visible(&fault.evidence)),
-        FaultState::Skipped => format!("skipped: {}", visible(&fault.evidence)),
+        FaultState::Witnessed => escape_controls(&fault.evidence),
+        FaultState::Unwitnessed => format!("NOT CONFIRMED: {}", escape_controls(&fault.evidence)),
+        FaultState::Skipped => format!("skipped: {}", escape_controls(&fault.evidence)),
     };
     vec![
         format!("#{}", fault.id),
-        visible(&phrase::fault_name(fault)),
-        visible(&fault.target),
+        escape_controls(&phrase::fault_name(fault)),
+        escape_controls(&fault.target),
         when,
         seen,
     ]
@@ -173,11 +188,16 @@ fn align_columns(rows: Vec<Vec<String>>) -> Vec<String> {
 fn death_lines(verdict: &VerdictRecord, style: Style) -> Vec<String> {
     let mut lines = Vec::new();
     for death in &verdict.deaths {
-        let words =
-            format!("{} exited unexpectedly: {}", visible(&death.replica), visible(&death.how));
+        let words = format!(
+            "{} exited unexpectedly: {}",
+            escape_controls(&death.replica),
+            escape_controls(&death.how)
+        );
         lines.push(labelled_row(style, "death", &words));
         let from = death.log.len().saturating_sub(LOG);
-        lines.extend(death.log[from..].iter().map(|line| format!("    | {}", visible(line))));
+        lines.extend(
+            death.log[from..].iter().map(|line| format!("    | {}", escape_controls(line))),
+        );
     }
     lines
 }
@@ -187,14 +207,18 @@ fn closing_lines(run: &Run<'_>, style: Style) -> Vec<String> {
     let directory = run.directory.trim_end_matches('/');
     let repro = format!(
         "{}   {}",
-        visible(&run.record.repro),
-        style.faint("# same plan; real interleavings differ")
+        escape_controls(&run.record.repro),
+        style.dim_text("# same plan; real interleavings differ")
     );
     vec![
-        labelled_row(style, "results:", &visible(&format!("{directory}/"))),
-        labelled_row(style, "report:", &visible(&quote(&format!("{directory}/report.html")))),
+        labelled_row(style, "results:", &escape_controls(&format!("{directory}/"))),
+        labelled_row(
+            style,
+            "report:",
+            &escape_controls(&shell_quote(&format!("{directory}/report.html"))),
+        ),
         labelled_row(style, "repro:", &repro),
-        labelled_row(style, "next:", &visible(&next_command(run, directory))),
+        labelled_row(style, "next:", &escape_controls(&next_command(run, directory))),
     ]
 }
 
@@ -207,15 +231,15 @@ fn next_command(run: &Run<'_>, directory: &str) -> String {
     });
     match proven {
         Some((file, name)) => {
-            let harness = quote(run.record.argv.first().map_or("harness", String::as_str));
-            format!("{harness} check {} --model {name}", quote(&file))
+            let harness = shell_quote(run.record.argv.first().map_or("harness", String::as_str));
+            format!("{harness} check {} --model {name}", shell_quote(&file))
         }
-        None => format!("open {} in a browser", quote(&format!("{directory}/report.html"))),
+        None => format!("open {} in a browser", shell_quote(&format!("{directory}/report.html"))),
     }
 }
 
 /// Quotes a word for a POSIX shell, if it needs quotes.
-pub fn quote(word: &str) -> String {
+pub fn shell_quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:=".contains(c);
     // At the start of a word zsh replaces `=ls` by the path of `ls`.
     if word.chars().all(plain) && !word.is_empty() && !word.starts_with('=') {
@@ -226,14 +250,14 @@ pub fn quote(word: &str) -> String {
 }
 
 fn labelled_row(style: Style, head: &str, words: &str) -> String {
-    format!("{} {words}", style.faint(&format!("{head:<11}")))
+    format!("{} {words}", style.dim_text(&format!("{head:<11}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::sample;
     use super::*;
-    use records::record::{KindCoverage, Outcomes};
+    use records::record::{KindCoverage, OutcomeCounts};
 
     fn plain(sample: &sample::Sample) -> String {
         text(&sample.run(), Style { unicode: true, ..Style::PLAIN })
@@ -327,7 +351,7 @@ mod tests {
     #[test]
     fn lists_coverage_by_kind_of_fault() {
         let mut sample = sample::valid(0);
-        let met = |ok| Outcomes { ok, fail: 0, info: 1 };
+        let met = |ok| OutcomeCounts { ok, fail: 0, info: 1 };
         let operations = [("cas", met(2)), ("read", met(7))].map(|(f, n)| (f.to_owned(), n)).into();
         let kill = KindCoverage { witnessed: 2, operations, leader_hit: 1, elections: 3 };
         sample.verdict.coverage.kinds.insert("kill".to_owned(), kill);
@@ -366,9 +390,9 @@ mod tests {
 
     #[test]
     fn quotes_a_path_only_if_a_shell_would_split_it() {
-        assert_eq!(quote("results/a-b/2026_1.2+3,4"), "results/a-b/2026_1.2+3,4");
-        assert_eq!(quote("my results/it's"), r"'my results/it'\''s'");
-        assert_eq!(quote("--node-arg=--groups"), "--node-arg=--groups");
-        assert_eq!((quote("=ls"), quote("")), ("'=ls'".to_owned(), "''".to_owned()));
+        assert_eq!(shell_quote("results/a-b/2026_1.2+3,4"), "results/a-b/2026_1.2+3,4");
+        assert_eq!(shell_quote("my results/it's"), r"'my results/it'\''s'");
+        assert_eq!(shell_quote("--node-arg=--groups"), "--node-arg=--groups");
+        assert_eq!((shell_quote("=ls"), shell_quote("")), ("'=ls'".to_owned(), "''".to_owned()));
     }
 }

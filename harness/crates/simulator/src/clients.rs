@@ -19,76 +19,78 @@ pub(super) struct Clients {
     /// What they do in this phase.
     generator: Box<dyn Generator>,
     /// Whose turn comes first.
-    turn: usize,
+    next_thread: usize,
     rng: Rng,
     /// The process number of each client, and whether it waits.
-    threads: Vec<Thread>,
-    open: BTreeMap<u64, Open>,
+    threads: Vec<ClientThread>,
+    open: BTreeMap<u64, OpenCall>,
     events: Vec<Event>,
-    asked: u64,
+    call_count: u64,
     /// The last replica that was named as leader.
-    hint: Option<ServerId>,
+    leader_hint: Option<ServerId>,
     pub(super) ok: usize,
 }
 
-struct Thread {
+struct ClientThread {
     process: u64,
     busy: bool,
 }
 
-struct Open {
+struct OpenCall {
     thread: usize,
     call: Call,
 }
 
 impl Clients {
     pub(super) fn new(generator: Box<dyn Generator>, rng: Rng) -> Self {
-        let threads = (0..CLIENTS).map(|process| Thread { process, busy: false }).collect();
+        let threads = (0..CLIENTS).map(|process| ClientThread { process, busy: false }).collect();
         Self {
             generator,
-            turn: 0,
+            next_thread: 0,
             rng,
             threads,
             open: BTreeMap::new(),
             events: Vec::new(),
-            asked: 0,
-            hint: None,
+            call_count: 0,
+            leader_hint: None,
             ok: 0,
         }
     }
 
     /// How many operations there were.
-    pub(super) fn operations(&self) -> usize {
-        usize::try_from(self.asked).unwrap_or(usize::MAX)
+    pub(super) fn operation_count(&self) -> usize {
+        usize::try_from(self.call_count).unwrap_or(usize::MAX)
     }
 
     /// Begins another phase; no call is open.
-    pub(super) fn begin(&mut self, generator: Box<dyn Generator>) {
+    pub(super) fn begin_phase(&mut self, generator: Box<dyn Generator>) {
         self.generator = generator;
     }
 
     /// What the first client is to do, in a phase in which it is alone.
-    pub(super) fn next(&mut self) -> Next {
-        self.generator.next(&Context { thread: 0, time: 0 })
+    pub(super) fn next_call(&mut self) -> Next {
+        self.generator.next_call(&Context { thread: 0, time: 0 })
     }
 
     /// The next call of the main phase, its number and its replica; `None` if all clients wait.
-    pub(super) fn call(
+    pub(super) fn invoke_next(
         &mut self,
         at: Micros,
         members: &[ServerId],
     ) -> Option<(u64, ServerId, Call)> {
         let threads = self.threads.len();
         let free = |thread: &usize| !self.threads[*thread].busy;
-        let thread = (self.turn..self.turn + threads).map(|turn| turn % threads).find(free)?;
-        self.turn = thread + 1;
-        let Next::Call(call) = self.generator.next(&Context { thread, time: at * 1000 }) else {
+        let thread =
+            (self.next_thread..self.next_thread + threads).map(|turn| turn % threads).find(free)?;
+        self.next_thread = thread + 1;
+        let Next::Call(call) = self.generator.next_call(&Context { thread, time: at * 1000 })
+        else {
             return None;
         };
         let anyone = *self.rng.choose(members)?;
-        let follows_hint = self.rng.percent(80);
+        let follows_hint = self.rng.percent_chance(80);
         // Reads are served everywhere; writes do best where the leader is.
-        let to = match (&call, self.hint) {
+        let to = match (&call, self.leader_hint) {
             (Call::Read { .. }, _) | (_, None) => anyone,
             (_, Some(leader)) => {
                 if follows_hint {
@@ -98,26 +100,32 @@ impl Clients {
                 }
             }
         };
-        let number = self.invoke(at, thread, to, call.clone());
+        let number = self.record_invocation(at, thread, to, call.clone());
         Some((number, to, call))
     }
 
     /// Writes down an invocation; its number.
-    pub(super) fn invoke(&mut self, at: Micros, thread: usize, to: ServerId, call: Call) -> u64 {
+    pub(super) fn record_invocation(
+        &mut self,
+        at: Micros,
+        thread: usize,
+        to: ServerId,
+        call: Call,
+    ) -> u64 {
         self.threads[thread].busy = true;
-        self.asked += 1;
+        self.call_count += 1;
         let event = Event {
             node: Some(format!("n{to}").into()),
-            ..self.event(at, thread, (Kind::Invoke, &call), call.invocation_value())
+            ..self.make_event(at, thread, (Kind::Invoke, &call), call.invocation_value())
         };
         self.events.push(event);
-        self.open.insert(self.asked, Open { thread, call });
-        self.asked
+        self.open.insert(self.call_count, OpenCall { thread, call });
+        self.call_count
     }
 
     /// Writes down what came of a call; false, if its client does not wait any more.
-    pub(super) fn complete(&mut self, at: Micros, number: u64, reply: &Reply) -> bool {
-        let Some(Open { thread, call }) = self.open.remove(&number) else { return false };
+    pub(super) fn record_completion(&mut self, at: Micros, number: u64, reply: &Reply) -> bool {
+        let Some(OpenCall { thread, call }) = self.open.remove(&number) else { return false };
         let kind = match reply.outcome {
             Outcome::Ok => Kind::Ok,
             Outcome::Fail => Kind::Fail,
@@ -126,34 +134,40 @@ impl Clients {
         self.ok += usize::from(kind == Kind::Ok);
         let event = Event {
             error: reply.error.as_deref().map(Value::from),
-            ..self.event(at, thread, (kind, &call), call.completion_value(reply))
+            ..self.make_event(at, thread, (kind, &call), call.completion_value(reply))
         };
         self.events.push(event);
         self.threads[thread].busy = false;
         if kind == Kind::Info {
             self.threads[thread].process += CLIENTS;
         }
-        self.generator.observe(thread, &call, reply);
+        self.generator.observe_reply(thread, &call, reply);
         true
     }
 
     /// Whether any call is open.
-    pub(super) fn are_waiting(&self) -> bool {
+    pub(super) fn has_open_calls(&self) -> bool {
         !self.open.is_empty()
     }
 
     /// Sets the replica that is taken for the leader.
     pub(super) fn set_leader_hint(&mut self, leader: Option<ServerId>) {
-        self.hint = leader;
+        self.leader_hint = leader;
     }
 
-    fn event(&self, at: Micros, thread: usize, (kind, call): (Kind, &Call), value: Value) -> Event {
+    fn make_event(
+        &self,
+        at: Micros,
+        thread: usize,
+        (kind, call): (Kind, &Call),
+        value: Value,
+    ) -> Event {
         Event {
             index: self.events.len() as u64,
             time: at * 1000,
             kind,
             process: Process::Client(self.threads[thread].process),
-            f: call.function().into(),
+            f: call.function_name().into(),
             value,
             node: None,
             error: None,
@@ -161,7 +175,7 @@ impl Clients {
     }
 
     /// The history of all clients.
-    pub(super) fn close(self) -> Result<History, history::Malformed> {
+    pub(super) fn into_history(self) -> Result<History, history::Malformed> {
         History::new(self.events)
     }
 }

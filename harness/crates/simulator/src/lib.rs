@@ -30,5 +30,5 @@ mod world;
 
 pub use node::raft::{BUGS, Bug};
 pub use outcome::{Failure, Outcome};
-pub use run::run;
-pub use setting::Setting;
+pub use run::run_simulation;
+pub use setting::SimConfig;

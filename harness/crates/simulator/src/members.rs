@@ -14,7 +14,7 @@ use node::raft::invariants::membership_safety;
 use node::raft::{Config, Entry, Input, Membership, MembershipChange, Payload, ServerId};
 
 /// Wishes of the operator have numbers that no client's call has.
-const OPERATOR: u64 = 1 << 62;
+const OPERATOR_TOKENS: u64 = 1 << 62;
 
 impl World<'_> {
     /// Who takes part, as far as it is committed.
@@ -23,7 +23,7 @@ impl World<'_> {
     }
 
     /// The member in that place, for faults that count from 1 and ignore changes of members.
-    pub(super) fn nth(&self, place: ServerId) -> ServerId {
+    pub(super) fn member_at(&self, place: ServerId) -> ServerId {
         let members = self.members();
         match members.binary_search(&place) {
             Ok(_) => place,
@@ -35,59 +35,59 @@ impl World<'_> {
     }
 
     /// Wishes for a newcomer in the place of a server.
-    pub(super) fn replace(&mut self, id: ServerId) -> Result<(), Failure> {
-        let remove = [self.nth(id)].into();
+    pub(super) fn replace_member(&mut self, id: ServerId) -> Result<(), Failure> {
+        let remove = [self.member_at(id)].into();
         let change = MembershipChange {
             add_voters: vec!["newcomer".to_owned()],
             remove,
             ..MembershipChange::default()
         };
-        let token = OPERATOR + u64::try_from(self.outcome.faults).unwrap_or(0);
-        self.ask_leader(Input::ChangeMembership { token, change })
+        let token = OPERATOR_TOKENS + u64::try_from(self.outcome.faults).unwrap_or(0);
+        self.step_leader(Input::ChangeMembership { token, change })
     }
 
     /// Wishes for a server to lead.
     pub(super) fn transfer_leadership(&mut self, to: ServerId) -> Result<(), Failure> {
-        let to = self.nth(to);
-        self.ask_leader(Input::TransferLeadership { to })
+        let to = self.member_at(to);
+        self.step_leader(Input::TransferLeadership { to })
     }
 
     /// Gives an input to the leader, if there is one.
-    fn ask_leader(&mut self, input: Input) -> Result<(), Failure> {
-        let Some(leader) = self.invariants.leader() else { return Ok(()) };
-        self.act(leader, |runtime| runtime.step(input))
+    fn step_leader(&mut self, input: Input) -> Result<(), Failure> {
+        let Some(leader) = self.invariants.current_leader() else { return Ok(()) };
+        self.step_replica(leader, |runtime| runtime.step(input))
     }
 
     /// Handles entries that a server applies: a configuration that no server applied before
     /// changes the world.
-    pub(super) fn see_members(&mut self, entries: &[Entry]) -> Result<(), Violation> {
+    pub(super) fn observe_membership(&mut self, entries: &[Entry]) -> Result<(), Violation> {
         for entry in entries {
             if let Payload::Membership(membership) = &entry.payload
                 && entry.index > self.membership_index
             {
                 let step = membership_safety(&self.membership, membership);
-                step.map_err(|it| Violation { property: it.property, seen: it.seen })?;
+                step.map_err(|it| Violation { property: it.property, message: it.seen })?;
                 self.membership_index = entry.index;
-                self.enforce(membership.clone());
+                self.apply_membership(membership.clone());
             }
         }
         Ok(())
     }
 
-    fn enforce(&mut self, membership: Membership) {
+    fn apply_membership(&mut self, membership: Membership) {
         let news = membership.contacts.keys().filter(|id| !self.nodes.contains_key(*id));
         for id in news.copied().collect::<Vec<_>>() {
             let config = Config { id, voters: Vec::new(), ..self.config.clone() };
             let durability = durability_bugs(&self.setting.bugs);
             self.nodes.insert(id, SimNode::new(config, durability));
-            self.ticks.insert(id, super::world::TICK);
-            self.after(0, Event::StartNewcomer(id));
+            self.tick_lengths.insert(id, super::world::TICK);
+            self.schedule_after(0, Event::StartNewcomer(id));
         }
         if !membership.is_joint() {
             let gone = self.nodes.keys().filter(|id| !membership.contains(**id));
             for id in gone.copied().collect::<Vec<_>>() {
                 // It may hear of it, or not, before it is taken away.
-                self.after(SECOND / 5, Event::Remove(id));
+                self.schedule_after(SECOND / 5, Event::Remove(id));
             }
         }
         self.membership = membership;
@@ -95,8 +95,8 @@ impl World<'_> {
 
     /// Takes a server away for good.
     pub(super) fn remove_node(&mut self, id: ServerId) {
-        if self.runs(id) {
-            self.crash(id);
+        if self.is_running(id) {
+            self.crash_replica(id);
         }
         *self.down.entry(id).or_default() += 1_000;
     }

@@ -1,6 +1,6 @@
 //! Decides of each message whether it arrives, when, and how often.
 
-use super::plan::Habits;
+use super::plan::Conditions;
 use super::setting::Micros;
 use node::raft::{Message, ServerId};
 use node::runtime::{Proposal, ProposalResult};
@@ -22,7 +22,7 @@ pub(super) enum PeerMessage {
 
 impl PeerMessage {
     /// Numbers that tell it from others, for the digest.
-    pub(super) fn mark(&self) -> u64 {
+    pub(super) fn digest_key(&self) -> u64 {
         match self {
             Self::Raft(message) => message.term,
             Self::Forward { request, .. } => *request,
@@ -42,7 +42,7 @@ impl fmt::Display for PeerMessage {
 
 /// Every directed link at once.
 pub(super) struct Network {
-    habits: Habits,
+    conditions: Conditions,
     rng: Rng,
     /// How many faults cut a directed link at the moment.
     cuts: BTreeMap<(ServerId, ServerId), u32>,
@@ -52,23 +52,23 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub(super) fn new(habits: Habits, rng: Rng) -> Self {
-        Self { habits, rng, cuts: BTreeMap::new(), loss: 0, delay: 0 }
+    pub(super) fn new(habits: Conditions, rng: Rng) -> Self {
+        Self { conditions: habits, rng, cuts: BTreeMap::new(), loss: 0, delay: 0 }
     }
 
     /// After how long each copy of a message arrives; none, if it is lost.
-    pub(super) fn route(&mut self, from: ServerId, to: ServerId) -> Vec<Micros> {
+    pub(super) fn draw_delays(&mut self, from: ServerId, to: ServerId) -> Vec<Micros> {
         // The same number of draws whatever comes of it: a cut must not shift other choices.
-        let lost = self.rng.below(1000) < self.habits.loss + self.loss;
-        let copies = if self.rng.below(1000) < self.habits.twice { 2 } else { 1 };
-        let (least, most) = self.habits.delay;
+        let lost = self.rng.below(1000) < self.conditions.loss + self.loss;
+        let copies = if self.rng.below(1000) < self.conditions.duplicates { 2 } else { 1 };
+        let (least, most) = self.conditions.delay;
         let delays = [(), ()].map(|()| self.rng.between(least, most + self.delay + 1));
         let is_cut = self.cuts.get(&(from, to)).is_some_and(|cuts| *cuts > 0);
         if lost || is_cut { Vec::new() } else { delays[..copies].to_vec() }
     }
 
     /// Cuts directed links, once more where they are cut already.
-    pub(super) fn cut(&mut self, links: &[(ServerId, ServerId)]) {
+    pub(super) fn cut_links(&mut self, links: &[(ServerId, ServerId)]) {
         links.iter().for_each(|link| *self.cuts.entry(*link).or_default() += 1);
     }
 
@@ -81,13 +81,13 @@ impl Network {
     }
 
     /// Loses and delays more, everywhere.
-    pub(super) fn degrade(&mut self, loss: u64, delay: Micros) {
+    pub(super) fn add_degradation(&mut self, loss: u64, delay: Micros) {
         self.loss += loss;
         self.delay += delay;
     }
 
     /// Takes it back.
-    pub(super) fn restore(&mut self, loss: u64, delay: Micros) {
+    pub(super) fn remove_degradation(&mut self, loss: u64, delay: Micros) {
         self.loss = self.loss.saturating_sub(loss);
         self.delay = self.delay.saturating_sub(delay);
     }

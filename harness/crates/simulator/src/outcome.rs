@@ -14,11 +14,11 @@ pub struct Outcome {
     /// How many of them were answered *ok*.
     pub ok: usize,
     /// How many times another server came to lead.
-    pub leaders: usize,
+    pub leader_changes: usize,
     /// How many faults were carried out.
     pub faults: usize,
     /// How much simulated time passed.
-    pub simulated: Micros,
+    pub simulated_time: Micros,
     /// A digest of everything that happened, in order.
     pub digest: u64,
 }

@@ -14,12 +14,12 @@ pub(super) struct EventQueue<E> {
     events: Vec<Option<E>>,
     /// Places that are empty.
     free: Vec<usize>,
-    decided: u64,
+    sequence: u64,
 }
 
 impl<E> EventQueue<E> {
     pub(super) fn new() -> Self {
-        Self { due: BinaryHeap::new(), events: Vec::new(), free: Vec::new(), decided: 0 }
+        Self { due: BinaryHeap::new(), events: Vec::new(), free: Vec::new(), sequence: 0 }
     }
 
     /// Lets an event happen at a time.
@@ -29,8 +29,8 @@ impl<E> EventQueue<E> {
             self.events.len() - 1
         });
         self.events[place] = Some(event);
-        self.decided += 1;
-        self.due.push(Reverse((at, self.decided, place)));
+        self.sequence += 1;
+        self.due.push(Reverse((at, self.sequence, place)));
     }
 
     /// Takes the next event before `end`, and its time.

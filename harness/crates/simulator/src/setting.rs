@@ -11,7 +11,7 @@ pub(super) const SECOND: Micros = 1_000_000;
 
 /// What every seed of a simulation has in common.
 #[derive(Clone)]
-pub struct Setting {
+pub struct SimConfig {
     /// How many servers.
     pub nodes: u64,
     /// How long clients and faults are at work.

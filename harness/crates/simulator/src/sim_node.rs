@@ -7,20 +7,20 @@
 use super::setting::Micros;
 use node::raft::{Config, Input, Persist, ServerId, Stored};
 use node::runtime::{
-    BATCH_WRITES, DurabilityBugs, LogStore, LogWrite, MemoryDisk, OpenError, Output, Runtime,
+    DurabilityBugs, LogStore, LogWrite, MAX_BATCH_WRITES, MemoryDisk, OpenError, Output, Runtime,
     RuntimeConfig,
 };
 use std::time::Duration;
 
 /// How a simulated client is found again: the number of its call.
-pub(super) type Caller = u64;
+pub(super) type CallNumber = u64;
 
 /// One replica and its disk.
 pub(super) struct SimNode {
     config: Config,
     bugs: DurabilityBugs,
     /// How often it has started; events meant for an earlier start are dropped.
-    pub(super) starts: u64,
+    pub(super) incarnation: u64,
     process: Option<Process>,
     /// The disk, while no process uses it.
     disk: MemoryDisk,
@@ -30,7 +30,7 @@ pub(super) struct SimNode {
 
 /// What a crash takes away.
 struct Process {
-    runtime: Runtime<Caller>,
+    runtime: Runtime<CallNumber>,
     log: LogStore<MemoryDisk>,
     /// Writes that wait for the next sync.
     waiting: Vec<LogWrite>,
@@ -39,7 +39,7 @@ struct Process {
 }
 
 /// A log that was recovered and not started yet.
-pub(super) struct Recovered {
+pub(super) struct RecoveredLog {
     log: LogStore<MemoryDisk>,
     pub(super) stored: Stored,
 }
@@ -48,7 +48,7 @@ impl SimNode {
     /// A replica with an empty disk, not started yet.
     pub(super) fn new(config: Config, bugs: DurabilityBugs) -> Self {
         let disk = MemoryDisk::default();
-        Self { config, bugs, starts: 0, process: None, disk, missed_ticks: 0 }
+        Self { config, bugs, incarnation: 0, process: None, disk, missed_ticks: 0 }
     }
 
     pub(super) fn id(&self) -> ServerId {
@@ -56,29 +56,29 @@ impl SimNode {
     }
 
     /// Its runtime, if it runs.
-    pub(super) fn runtime(&self) -> Option<&Runtime<Caller>> {
+    pub(super) fn runtime(&self) -> Option<&Runtime<CallNumber>> {
         self.process.as_ref().map(|process| &process.runtime)
     }
 
     /// Whether it runs.
-    pub(super) fn runs(&self) -> bool {
+    pub(super) fn is_running(&self) -> bool {
         self.process.is_some()
     }
 
     /// Recovers the log from the disk.
-    pub(super) fn recover(&mut self) -> Result<Recovered, OpenError> {
+    pub(super) fn recover_log(&mut self) -> Result<RecoveredLog, OpenError> {
         let owner = format!("n{}", self.id());
         let disk = std::mem::take(&mut self.disk);
         let (log, mut recovery) = LogStore::open(disk, (&owner, 1), self.bugs)?;
-        Ok(Recovered { log, stored: recovery.stored.remove(0) })
+        Ok(RecoveredLog { log, stored: recovery.stored.remove(0) })
     }
 
     /// Starts from what was recovered.
-    pub(super) fn start(&mut self, recovered: Recovered) -> Result<(), String> {
-        let Recovered { log, stored } = recovered;
-        self.starts += 1;
+    pub(super) fn start_runtime(&mut self, recovered: RecoveredLog) -> Result<(), String> {
+        let RecoveredLog { log, stored } = recovered;
+        self.incarnation += 1;
         self.missed_ticks = 0;
-        let seed = self.config.seed.wrapping_add(self.starts << 20);
+        let seed = self.config.seed.wrapping_add(self.incarnation << 20);
         let config = RuntimeConfig {
             raft: Config { seed, ..self.config.clone() },
             group: 0,
@@ -93,13 +93,13 @@ impl SimNode {
     }
 
     /// Loses power in the middle of what the disk does; `draw(n)` chooses a number of `0 .. n`.
-    pub(super) fn crash(&mut self, draw: &mut dyn FnMut(u64) -> u64) {
+    pub(super) fn lose_power(&mut self, draw: &mut dyn FnMut(u64) -> u64) {
         let Some(Process { mut log, syncing, .. }) = self.process.take() else { return };
         if let Some(batch) = syncing {
             // A batch is an append and a sync; a cut of the log takes a dozen operations more.
             let cuts = batch.iter().any(|write| write.persist.start.is_some());
             log.disk_mut().fail_after(draw(if cuts { 16 } else { 3 }));
-            let _ = log.write(batch);
+            let _ = log.persist_writes(batch);
         }
         self.disk = log.into_disk();
         self.disk.lose_power(draw);
@@ -111,7 +111,7 @@ impl SimNode {
     }
 
     /// Lets it act now, after it was told how long it was paused.
-    pub(super) fn act(&mut self, now: Micros, act: impl FnOnce(&mut Runtime<Caller>)) {
+    pub(super) fn with_runtime(&mut self, now: Micros, act: impl FnOnce(&mut Runtime<CallNumber>)) {
         let Some(process) = &mut self.process else { return };
         let now = Duration::from_micros(now);
         process.runtime.set_time(now, now);
@@ -123,7 +123,7 @@ impl SimNode {
     }
 
     /// Moves what its environment has to do into the empty vector `outputs`.
-    pub(super) fn take_outputs(&mut self, outputs: &mut Vec<Output<Caller>>) {
+    pub(super) fn take_outputs(&mut self, outputs: &mut Vec<Output<CallNumber>>) {
         let Some(process) = &mut self.process else { return };
         while process.runtime.has_undelivered() {
             process.runtime.step(Input::Continue);
@@ -132,7 +132,7 @@ impl SimNode {
     }
 
     /// Queues a write for the next sync.
-    pub(super) fn write(&mut self, persist: Persist) {
+    pub(super) fn queue_write(&mut self, persist: Persist) {
         if let Some(process) = &mut self.process {
             process.waiting.push(LogWrite { group: 0, persist });
         }
@@ -143,7 +143,7 @@ impl SimNode {
         let Some(process) = &mut self.process else { return false };
         let begins = process.syncing.is_none() && !process.waiting.is_empty();
         if begins {
-            let count = process.waiting.len().min(BATCH_WRITES);
+            let count = process.waiting.len().min(MAX_BATCH_WRITES);
             process.syncing = Some(process.waiting.drain(..count).collect());
         }
         begins
@@ -154,7 +154,7 @@ impl SimNode {
         let process = self.process.as_mut()?;
         let batch = process.syncing.take()?;
         let sequence = batch.last()?.persist.sequence;
-        process.log.write(batch).expect("a simulated disk fails at crashes only");
+        process.log.persist_writes(batch).expect("a simulated disk fails at crashes only");
         Some(sequence)
     }
 }

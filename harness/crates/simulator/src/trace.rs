@@ -27,7 +27,7 @@ impl Trace {
     }
 
     /// Something happened: numbers that tell it from everything else, and the words for it.
-    pub(super) fn record(&mut self, at: Micros, mark: [u64; 4], line: fmt::Arguments<'_>) {
+    pub(super) fn record_event(&mut self, at: Micros, mark: [u64; 4], line: fmt::Arguments<'_>) {
         for number in [at].into_iter().chain(mark) {
             self.digest = (self.digest.rotate_left(5) ^ number).wrapping_mul(0x517c_c1b7_2722_0a95);
         }

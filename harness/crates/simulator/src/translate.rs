@@ -6,7 +6,7 @@ use node::runtime::{Answer, Query, Request};
 use workloads::{Call, Reply};
 
 /// The request of a call; `None` where the store has none for it.
-pub(super) fn request(call: &Call, lease: bool) -> Option<Request> {
+pub(super) fn to_request(call: &Call, lease: bool) -> Option<Request> {
     Some(match call {
         Call::Read { key } => Request::Read { query: Query::Key(key.clone()), after: 0, lease },
         Call::Write { key, value } => {
@@ -22,7 +22,7 @@ pub(super) fn request(call: &Call, lease: bool) -> Option<Request> {
 }
 
 /// The reply of an answer.
-pub(super) fn reply(answer: Answer) -> Reply {
+pub(super) fn to_reply(answer: Answer) -> Reply {
     match answer {
         Answer::Value(None) => Reply::read(None),
         Answer::Value(Some(text)) => match text.parse() {

@@ -6,8 +6,8 @@ use super::network::{Network, PeerMessage};
 use super::outcome::{Failure, Outcome};
 use super::plan::Plan;
 use super::queue::EventQueue;
-use super::setting::{Micros, SECOND, Setting};
-use super::sim_node::{Caller, SimNode};
+use super::setting::{Micros, SECOND, SimConfig};
+use super::sim_node::{CallNumber, SimNode};
 use super::trace::Trace;
 use super::translate;
 use checker::History;
@@ -25,7 +25,7 @@ const ELECTION_TICKS: u32 = 30;
 /// A client waits as long as this for an answer.
 const TIMEOUT: Micros = SECOND;
 /// Between a client and a server.
-pub(super) const NEAR: Micros = 100;
+pub(super) const CLIENT_LATENCY: Micros = 100;
 /// Within this time after everything has healed there is a leader, and every replica answers.
 const RECOVERY: Micros = 10 * SECOND;
 
@@ -37,23 +37,23 @@ pub(super) enum Event {
         to: ServerId,
         message: PeerMessage,
     },
-    Synced(ServerId, u64),
+    SyncDone(ServerId, u64),
     NextCall,
-    Ask {
+    Request {
         number: u64,
         to: ServerId,
         request: Request,
         /// When the client gives up.
         deadline: Micros,
     },
-    Answer {
+    Reply {
         number: u64,
         reply: Reply,
         leader: Option<ServerId>,
     },
-    Begin(usize),
-    Blink(usize),
-    End(usize),
+    BeginFault(usize),
+    RestartTargets(usize),
+    EndFault(usize),
     /// A newcomer starts.
     StartNewcomer(ServerId),
     /// A former member is removed.
@@ -62,7 +62,7 @@ pub(super) enum Event {
 
 /// A world.
 pub(super) struct World<'a> {
-    pub(super) setting: &'a Setting,
+    pub(super) setting: &'a SimConfig,
     pub(super) plan: &'a Plan,
     pub(super) trace: &'a mut Trace,
     pub(super) now: Micros,
@@ -76,26 +76,26 @@ pub(super) struct World<'a> {
     pub(super) network: Network,
     clients: Clients,
     /// What each server must answer when everything is healed, and at the end.
-    last: [(&'static str, GeneratorFactory); 2],
+    final_phases: [(&'static str, GeneratorFactory); 2],
     pub(super) invariants: InvariantChecker,
     pub(super) disk_random: Rng,
     /// How long a tick of each server takes.
-    pub(super) ticks: BTreeMap<ServerId, Micros>,
+    pub(super) tick_lengths: BTreeMap<ServerId, Micros>,
     /// What stands still, and how many faults want it so.
     pub(super) paused: BTreeMap<ServerId, u32>,
-    pub(super) slow: BTreeMap<ServerId, Vec<Micros>>,
-    pub(super) bad: BTreeSet<ServerId>,
+    pub(super) slow_disks: BTreeMap<ServerId, Vec<Micros>>,
+    pub(super) failing_disks: BTreeSet<ServerId>,
     /// How many faults keep a server down.
     pub(super) down: BTreeMap<ServerId, u32>,
     /// The targets of each fault that lasts.
-    pub(super) hit: BTreeMap<usize, Vec<ServerId>>,
+    pub(super) active_targets: BTreeMap<usize, Vec<ServerId>>,
     pub(super) outcome: Outcome,
     /// An empty vector that keeps its memory.
-    pub(super) outputs: Vec<Output<Caller>>,
+    pub(super) outputs: Vec<Output<CallNumber>>,
 }
 
 impl<'a> World<'a> {
-    pub(super) fn new(setting: &'a Setting, plan: &'a Plan, trace: &'a mut Trace) -> Self {
+    pub(super) fn new(setting: &'a SimConfig, plan: &'a Plan, trace: &'a mut Trace) -> Self {
         let root = Rng::new(plan.seed);
         let voters: Vec<ServerId> = (1..=setting.nodes).collect();
         let config = Config {
@@ -104,28 +104,29 @@ impl<'a> World<'a> {
             heartbeat_ticks: HEARTBEAT_TICKS,
             election_ticks: ELECTION_TICKS,
             seed: plan.seed,
-            lease_reads: plan.habits.lease,
-            compaction: plan.habits.compaction,
+            lease_reads: plan.conditions.lease,
+            compaction: plan.conditions.compaction,
             unsafe_bugs: setting.bugs.clone(),
         };
         let durability = durability_bugs(&setting.bugs);
         let node =
             |id: &ServerId| (*id, SimNode::new(Config { id: *id, ..config.clone() }, durability));
         let mut clocks = root.fork("clocks");
-        let drift = plan.habits.drift;
+        let drift = plan.conditions.drift;
         let tick =
             |id: &ServerId| (*id, TICK * (1000 - drift + clocks.below(2 * drift + 1)) / 1000);
-        let scene = TrafficConfig { replicas: usize::try_from(setting.nodes).unwrap_or(1) };
+        let traffic_config =
+            TrafficConfig { replicas: usize::try_from(setting.nodes).unwrap_or(1) };
         let Traffic { main, recovery, final_reads } =
-            setting.workload.make_traffic(root.fork("workload"), &scene);
+            setting.workload.make_traffic(root.fork("workload"), &traffic_config);
         Self {
             nodes: voters.iter().map(node).collect(),
             membership: Membership::from_voters(&voters),
             membership_index: 0,
-            ticks: voters.iter().map(tick).collect(),
-            network: Network::new(plan.habits, root.fork("network")),
+            tick_lengths: voters.iter().map(tick).collect(),
+            network: Network::new(plan.conditions, root.fork("network")),
             clients: Clients::new(main, root.fork("clients")),
-            last: [("recovery", recovery), ("final reads", final_reads)],
+            final_phases: [("recovery", recovery), ("final reads", final_reads)],
             invariants: InvariantChecker::default(),
             disk_random: root.fork("disk"),
             config,
@@ -135,50 +136,50 @@ impl<'a> World<'a> {
             now: 0,
             queue: EventQueue::new(),
             paused: BTreeMap::new(),
-            slow: BTreeMap::new(),
-            bad: BTreeSet::new(),
+            slow_disks: BTreeMap::new(),
+            failing_disks: BTreeSet::new(),
             down: BTreeMap::new(),
-            hit: BTreeMap::new(),
+            active_targets: BTreeMap::new(),
             outcome: Outcome::default(),
             outputs: Vec::new(),
         }
     }
 
     /// Plays the plan, heals, and waits for answers; the first failure.
-    pub(super) fn play(&mut self) -> Result<(), Failure> {
-        for id in self.ids() {
-            self.start(id)?;
+    pub(super) fn run_plan(&mut self) -> Result<(), Failure> {
+        for id in self.node_ids() {
+            self.start_replica(id)?;
         }
         for (number, fault) in self.plan.faults.iter().enumerate() {
-            self.at(fault.at, Event::Begin(number));
-            self.at(fault.until, Event::End(number));
+            self.schedule_at(fault.at, Event::BeginFault(number));
+            self.schedule_at(fault.until, Event::EndFault(number));
         }
-        self.at(SECOND / 2, Event::NextCall);
+        self.schedule_at(SECOND / 2, Event::NextCall);
         self.run_until(self.plan.span + 1)?;
-        self.heal()?;
-        self.recover()
+        self.end_all_faults()?;
+        self.check_recovery()
     }
 
     /// What came of it, and what clients were told.
-    pub(super) fn close(mut self) -> (Outcome, History) {
-        self.outcome.operations = self.clients.operations();
+    pub(super) fn into_results(mut self) -> (Outcome, History) {
+        self.outcome.operations = self.clients.operation_count();
         self.outcome.ok = self.clients.ok;
-        self.outcome.leaders = self.invariants.changes;
-        self.outcome.simulated = self.now;
+        self.outcome.leader_changes = self.invariants.leader_changes;
+        self.outcome.simulated_time = self.now;
         self.outcome.digest = self.trace.digest();
-        (self.outcome, self.clients.close().unwrap_or_default())
+        (self.outcome, self.clients.into_history().unwrap_or_default())
     }
 
-    fn ids(&self) -> Vec<ServerId> {
+    fn node_ids(&self) -> Vec<ServerId> {
         self.nodes.keys().copied().collect()
     }
 
-    fn at(&mut self, at: Micros, event: Event) {
+    fn schedule_at(&mut self, at: Micros, event: Event) {
         self.queue.push(at, event);
     }
 
-    pub(super) fn after(&mut self, delay: Micros, event: Event) {
-        self.at(self.now + delay, event);
+    pub(super) fn schedule_after(&mut self, delay: Micros, event: Event) {
+        self.schedule_at(self.now + delay, event);
     }
 
     /// Lets everything before `end` happen.
@@ -186,41 +187,41 @@ impl<'a> World<'a> {
         while let Some((at, event)) = self.queue.pop_before(end) {
             self.now = at;
             self.outcome.events += 1;
-            self.handle(event)?;
+            self.handle_event(event)?;
         }
         self.now = end;
         Ok(())
     }
 
-    fn handle(&mut self, event: Event) -> Result<(), Failure> {
+    fn handle_event(&mut self, event: Event) -> Result<(), Failure> {
         match event {
-            Event::Tick(id, life) => self.tick(id, life),
-            Event::Deliver { from, to, message } => self.deliver(from, to, message),
-            Event::Synced(id, life) => self.synced(id, life),
+            Event::Tick(id, life) => self.tick_replica(id, life),
+            Event::Deliver { from, to, message } => self.deliver_message(from, to, message),
+            Event::SyncDone(id, life) => self.finish_sync(id, life),
             Event::NextCall => {
                 self.next_call();
                 Ok(())
             }
-            Event::Ask { number, to, request, deadline } => self.act(to, |runtime| {
+            Event::Request { number, to, request, deadline } => self.step_replica(to, |runtime| {
                 let deadline = Duration::from_micros(deadline);
-                runtime.request(ClientRequest { request, deadline, client: number });
+                runtime.submit_request(ClientRequest { request, deadline, client: number });
             }),
-            Event::Answer { number, reply, leader } => {
-                self.answer(number, &reply, leader);
+            Event::Reply { number, reply, leader } => {
+                self.complete_call(number, &reply, leader);
                 Ok(())
             }
-            Event::StartNewcomer(id) => self.start(id),
+            Event::StartNewcomer(id) => self.start_replica(id),
             Event::Remove(id) => {
                 self.remove_node(id);
                 Ok(())
             }
-            Event::Begin(fault) => self.begin(fault),
-            Event::Blink(fault) => self.blink(fault),
-            Event::End(fault) => self.end(fault),
+            Event::BeginFault(fault) => self.begin_fault(fault),
+            Event::RestartTargets(fault) => self.restart_targets(fault),
+            Event::EndFault(fault) => self.end_fault(fault),
         }
     }
 
-    pub(super) fn failure(&self, property: &str, message: String) -> Failure {
+    pub(super) fn make_failure(&self, property: &str, message: String) -> Failure {
         Failure { property: property.to_owned(), message, at: self.now }
     }
 
@@ -230,40 +231,45 @@ impl<'a> World<'a> {
         if self.now >= self.plan.span {
             return;
         }
-        self.after(SECOND / self.plan.rate, Event::NextCall);
+        self.schedule_after(SECOND / self.plan.rate, Event::NextCall);
         let members = self.members();
-        if let Some((number, to, call)) = self.clients.call(self.now, &members) {
-            self.ask(number, to, &call);
+        if let Some((number, to, call)) = self.clients.invoke_next(self.now, &members) {
+            self.send_request(number, to, &call);
         }
     }
 
-    fn ask(&mut self, number: u64, to: ServerId, call: &Call) {
+    fn send_request(&mut self, number: u64, to: ServerId, call: &Call) {
         let told = format_args!("client asks n{to} ({number}) {call:?}");
-        self.trace.record(self.now, [6, number, to, 0], told);
+        self.trace.record_event(self.now, [6, number, to, 0], told);
         let timeout = Reply::info("timeout");
-        self.after(TIMEOUT, Event::Answer { number, reply: timeout, leader: None });
-        let event = match (translate::request(call, self.config.lease_reads), self.runs(to)) {
-            (None, _) => {
-                let reply = Reply::fail("unsupported");
-                Event::Answer { number, reply, leader: None }
-            }
-            (_, false) => {
-                let reply = Reply::fail("connection-refused");
-                Event::Answer { number, reply, leader: None }
-            }
-            (Some(request), true) => {
-                Event::Ask { number, to, request, deadline: self.now + TIMEOUT }
-            }
-        };
-        self.after(NEAR, event);
+        self.schedule_after(TIMEOUT, Event::Reply { number, reply: timeout, leader: None });
+        let event =
+            match (translate::to_request(call, self.config.lease_reads), self.is_running(to)) {
+                (None, _) => {
+                    let reply = Reply::fail("unsupported");
+                    Event::Reply { number, reply, leader: None }
+                }
+                (_, false) => {
+                    let reply = Reply::fail("connection-refused");
+                    Event::Reply { number, reply, leader: None }
+                }
+                (Some(request), true) => {
+                    Event::Request { number, to, request, deadline: self.now + TIMEOUT }
+                }
+            };
+        self.schedule_after(CLIENT_LATENCY, event);
     }
 
-    fn answer(&mut self, number: u64, reply: &Reply, leader: Option<ServerId>) {
-        if !self.clients.complete(self.now, number, reply) {
+    fn complete_call(&mut self, number: u64, reply: &Reply, leader: Option<ServerId>) {
+        if !self.clients.record_completion(self.now, number, reply) {
             return;
         }
         let mark = [7, number, reply.outcome as u64, 0];
-        self.trace.record(self.now, mark, format_args!("client is told ({number}) {reply:?}"));
+        self.trace.record_event(
+            self.now,
+            mark,
+            format_args!("client is told ({number}) {reply:?}"),
+        );
         if reply.outcome != workloads::Outcome::Ok {
             self.clients.set_leader_hint(leader);
         }
@@ -271,23 +277,23 @@ impl<'a> World<'a> {
 
     // ---- the end ----
 
-    fn heal(&mut self) -> Result<(), Failure> {
-        let lasting: Vec<usize> = self.hit.keys().copied().collect();
-        lasting.into_iter().try_for_each(|number| self.end(number))?;
-        self.trace.record(self.now, [10, 0, 0, 0], format_args!("everything is healed"));
+    fn end_all_faults(&mut self) -> Result<(), Failure> {
+        let lasting: Vec<usize> = self.active_targets.keys().copied().collect();
+        lasting.into_iter().try_for_each(|number| self.end_fault(number))?;
+        self.trace.record_event(self.now, [10, 0, 0, 0], format_args!("everything is healed"));
         Ok(())
     }
 
     /// Every server that runs answers a write and a read, and then the final reads.
-    fn recover(&mut self) -> Result<(), Failure> {
+    fn check_recovery(&mut self) -> Result<(), Failure> {
         // Every earlier call is answered or times out first.
         self.run_until(self.now + TIMEOUT)?;
-        for phase in 0..self.last.len() {
+        for phase in 0..self.final_phases.len() {
             for id in self.members() {
-                if self.runs(id) {
-                    let generator = (self.last[phase].1)();
-                    self.clients.begin(generator);
-                    self.drain_calls(id, self.last[phase].0)?;
+                if self.is_running(id) {
+                    let generator = (self.final_phases[phase].1)();
+                    self.clients.begin_phase(generator);
+                    self.drain_calls(id, self.final_phases[phase].0)?;
                 }
             }
         }
@@ -298,7 +304,7 @@ impl<'a> World<'a> {
     fn drain_calls(&mut self, id: ServerId, phase: &str) -> Result<(), Failure> {
         let mut deadline = self.now + RECOVERY;
         while self.now < deadline {
-            let call = match self.clients.next() {
+            let call = match self.clients.next_call() {
                 Next::Call(call) => call,
                 Next::Pending => {
                     self.run_until(self.now + TICK)?;
@@ -316,20 +322,20 @@ impl<'a> World<'a> {
             "{phase}: n{id} gave no answer within {} s after everything was healed; \
              committed up to {}",
             RECOVERY / SECOND,
-            self.invariants.committed()
+            self.invariants.commit_index()
         );
-        Err(self.failure("liveness", message))
+        Err(self.make_failure("liveness", message))
     }
 
     /// Calls once and waits; a write goes to the leader.
     fn call_and_wait(&mut self, id: ServerId, call: &Call) -> Result<(), Failure> {
         let to = match call {
             Call::Read { .. } => id,
-            _ => self.invariants.leader().unwrap_or(id),
+            _ => self.invariants.current_leader().unwrap_or(id),
         };
-        let number = self.clients.invoke(self.now, 0, to, call.clone());
-        self.ask(number, to, call);
-        while self.clients.are_waiting() {
+        let number = self.clients.record_invocation(self.now, 0, to, call.clone());
+        self.send_request(number, to, call);
+        while self.clients.has_open_calls() {
             self.run_until(self.now + TICK)?;
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! `harness bench leftovers`: kills a run during each kind of fault and looks for leftovers.
 
-use crate::bench::{GRACE, Place, Trial, kill_during};
+use crate::bench::{BenchDirectory, GRACE, TrialOutcome, kill_during};
 use crate::cli::failure::Failure;
 use crate::cli::output::{Format, print};
 use anyhow::Result;
@@ -18,7 +18,7 @@ const WORST: [&str; 2] = ["majority", "one"];
 
 /// During which faults, and how often.
 #[derive(clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct LeftoversArgs {
     /// Only during these kinds of fault.
     #[arg(value_name = "KIND")]
     kinds: Vec<String>,
@@ -31,7 +31,7 @@ pub(crate) struct Args {
 }
 
 /// What came of one kind.
-struct Row {
+struct LeftoversRow {
     fault: String,
     trials: u32,
     clean: u32,
@@ -42,18 +42,18 @@ struct Row {
 
 /// Runs `harness bench leftovers`: exits with 0 without leftovers, with 1 if there are some, and
 /// with 3 if no fault is possible.
-pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
-    let place = Place::make(&args.data)?;
+pub(crate) fn main(args: &LeftoversArgs, format: Format) -> Result<ExitCode> {
+    let place = BenchDirectory::create(&args.data)?;
     let mut rows = Vec::new();
-    for nemesis in chosen(&args.kinds)? {
-        let row = row(nemesis, args.trials, place.path())?;
+    for nemesis in select_nemeses(&args.kinds)? {
+        let row = run_trials(nemesis, args.trials, place.path())?;
         if format == Format::Human {
-            print(&row.told())?;
+            print(&row.to_text())?;
         }
         rows.push(row);
     }
     if format == Format::Json {
-        let rows: Vec<Value> = rows.iter().map(Row::json).collect();
+        let rows: Vec<Value> = rows.iter().map(LeftoversRow::to_json).collect();
         print(&serde_json::to_string_pretty(&json!({ "format": 1, "rows": rows }))?)?;
     }
     if rows.iter().all(|row| row.trials == 0) {
@@ -62,7 +62,7 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(rows.iter().any(|row| row.clean < row.trials))))
 }
 
-fn chosen(kinds: &[String]) -> Result<Vec<&'static dyn Nemesis>> {
+fn select_nemeses(kinds: &[String]) -> Result<Vec<&'static dyn Nemesis>> {
     let known = || NEMESES.iter().copied().filter(|nemesis| !nemesis.variants().is_empty());
     if let Some(kind) = kinds.iter().find(|kind| known().all(|nemesis| nemesis.name() != **kind)) {
         let names: Vec<_> = known().map(Nemesis::name).collect();
@@ -76,26 +76,26 @@ fn chosen(kinds: &[String]) -> Result<Vec<&'static dyn Nemesis>> {
 }
 
 /// The kind with its aim, as schedules put it.
-fn fault(nemesis: &dyn Nemesis) -> String {
+fn schedule_fault(nemesis: &dyn Nemesis) -> String {
     let aims = || nemesis.variants().iter().map(|(aim, _)| *aim);
     let worst = WORST.iter().find(|worst| aims().any(|aim| aim == **worst)).copied();
     format!("{} {}", nemesis.name(), worst.or_else(|| aims().next()).unwrap_or_default())
 }
 
-fn row(nemesis: &dyn Nemesis, trials: u32, place: &Path) -> Result<Row> {
-    let (fault, slowest) = (fault(nemesis), Duration::ZERO);
-    let mut row = Row { fault, trials: 0, clean: 0, slowest, note: None };
+fn run_trials(nemesis: &dyn Nemesis, trials: u32, place: &Path) -> Result<LeftoversRow> {
+    let (fault, slowest) = (schedule_fault(nemesis), Duration::ZERO);
+    let mut row = LeftoversRow { fault, trials: 0, clean: 0, slowest, note: None };
     for turn in 0..trials {
-        match trial(&row.fault, &place.join(format!("{}-{turn}", nemesis.name())))? {
-            Trial::Clean(after) => {
+        match run_trial(&row.fault, &place.join(format!("{}-{turn}", nemesis.name())))? {
+            TrialOutcome::Clean(after) => {
                 (row.clean, row.slowest) = (row.clean + 1, row.slowest.max(after));
             }
-            Trial::Left(what) => row.note = Some(format!("left: {}", what.join("; "))),
-            Trial::NotBegun => {
+            TrialOutcome::Leftovers(what) => row.note = Some(format!("left: {}", what.join("; "))),
+            TrialOutcome::NotBegun => {
                 row.note = Some(format!("NOT RUN: {} was never on", row.fault));
                 break;
             }
-            Trial::Unable(why) => {
+            TrialOutcome::Unable(why) => {
                 row.note = Some(format!("NOT RUN: {why}"));
                 break;
             }
@@ -106,21 +106,21 @@ fn row(nemesis: &dyn Nemesis, trials: u32, place: &Path) -> Result<Row> {
 }
 
 /// One trial whose fault was on, if that can be had.
-fn trial(fault: &str, place: &Path) -> Result<Trial> {
+fn run_trial(fault: &str, place: &Path) -> Result<TrialOutcome> {
     for attempt in 0..ATTEMPTS {
         let directory = place.join(attempt.to_string());
         let trial = kill_during(fault, &directory)?;
         // What cannot be taken away now goes with the place.
         drop(std::fs::remove_dir_all(&directory));
-        if !matches!(trial, Trial::NotBegun) {
+        if !matches!(trial, TrialOutcome::NotBegun) {
             return Ok(trial);
         }
     }
-    Ok(Trial::NotBegun)
+    Ok(TrialOutcome::NotBegun)
 }
 
-impl Row {
-    fn told(&self) -> String {
+impl LeftoversRow {
+    fn to_text(&self) -> String {
         let Self { fault, trials, clean, slowest, note } = self;
         let note = note.as_deref().unwrap_or_default();
         if *trials == 0 {
@@ -134,7 +134,7 @@ impl Row {
         line.trim_end().to_owned()
     }
 
-    fn json(&self) -> Value {
+    fn to_json(&self) -> Value {
         json!({ "fault": self.fault, "trials": self.trials, "clean": self.clean,
                 "slowest_ms": self.slowest.as_millis(), "note": self.note })
     }
@@ -147,13 +147,13 @@ mod tests {
 
     #[test]
     fn every_kind_of_fault_is_among_them_and_can_be_scheduled() {
-        let all = chosen(&[]).expect("they exist");
+        let all = select_nemeses(&[]).expect("they exist");
         assert_eq!(all.len(), NEMESES.len() - 1, "all but none");
         let setting = ScriptContext { hosts: 5, limit_ms: 40_000, functions: &[] };
         for nemesis in all {
-            let text = format!("at 300ms {} for 30s\n", fault(nemesis));
+            let text = format!("at 300ms {} for 30s\n", schedule_fault(nemesis));
             script::parse_script(&text, &setting).unwrap_or_else(|error| panic!("{text}{error}"));
         }
-        assert!(chosen(&["wind".to_owned()]).is_err());
+        assert!(select_nemeses(&["wind".to_owned()]).is_err());
     }
 }

@@ -1,17 +1,18 @@
 //! `harness bench node`: the store that comes with this tool under load, and in turn with etcd.
 
 use super::groups;
-use super::timing::{best, calibrate, milliseconds};
+use super::timing::{best_time, calibrate, to_milliseconds};
 use crate::bench::machine::Machine;
 use crate::bench::{
-    Cluster, Dialect, Idle, KEYS, Load, Look, Pace, Place, Reach, Sample, Side, Timing,
-    VALUE_BYTES, endure, fail_over, hand_over, has_etcd, idle, median, quantile, run, told,
+    BenchDirectory, Cluster, Dialect, ElectionTiming, IdleStats, KEYS, Load, Measurements,
+    MemorySample, Pace, Sample, Target, VALUE_BYTES, compare_measurements, has_etcd,
+    measure_failover, measure_idle, measure_transfer, median, quantile, run_endurance, run_load,
 };
 use crate::cli::failure::Failure;
 use crate::cli::output::{Format, print};
 use anyhow::{Context as _, Result};
 use checker::Validity;
-use engine::live::say;
+use engine::live::print_stderr;
 use serde_json::{Value, json};
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -25,7 +26,7 @@ const INTERRUPTED: u8 = 130;
 
 /// How the store is to be measured.
 #[derive(clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct NodeBenchArgs {
     /// Only loads whose names contain this.
     #[arg(default_value = "")]
     filter: String,
@@ -52,12 +53,12 @@ pub(crate) struct Args {
         long,
         value_name = "HEARTBEAT,ELECTION",
         default_value = "100,1000",
-        value_parser = timing
+        value_parser = parse_timing
     )]
-    timing: Timing,
+    timing: ElectionTiming,
     /// The same where leaders are killed.
-    #[arg(long, value_name = "HEARTBEAT,ELECTION", default_value = "50,300", value_parser = timing)]
-    failover_timing: Timing,
+    #[arg(long, value_name = "HEARTBEAT,ELECTION", default_value = "50,300", value_parser = parse_timing)]
+    failover_timing: ElectionTiming,
     /// Also keep the store idle for so many seconds; count elections and stalls of the machine.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     idle: u64,
@@ -80,9 +81,9 @@ pub(crate) struct Args {
     seed: u64,
 }
 
-impl Args {
-    fn rounds(&self) -> groups::Rounds<'_> {
-        groups::Rounds {
+impl NodeBenchArgs {
+    fn group_rounds(&self) -> groups::GroupRounds<'_> {
+        groups::GroupRounds {
             groups: &self.groups,
             timing: self.timing,
             seconds: self.seconds,
@@ -99,7 +100,7 @@ enum Against {
 }
 
 /// Carries out `harness bench node`.
-pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
+pub(crate) fn main(args: &NodeBenchArgs, format: Format) -> Result<ExitCode> {
     if args.against.is_some() && !has_etcd() {
         let missing = "etcd cannot be started here; install it: apt-get install etcd-server";
         return Err(Failure::Machine(missing.to_owned()).into());
@@ -108,12 +109,12 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
         let range = "--seconds lies between 0.01 and 600, --rate between 1 and 1000000";
         return Err(Failure::Usage(range.to_owned()).into());
     }
-    let place = Place::make(&args.data)?;
+    let place = BenchDirectory::create(&args.data)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("the runtime cannot be started")?;
     runtime.block_on(async {
         tokio::select! {
-            measured = measure(args, &place, format) => measured,
+            measured = measure_systems(args, &place, format) => measured,
             // What stands falls, and the directory goes, as after a whole run.
             _ = tokio::signal::ctrl_c() => Ok(ExitCode::from(INTERRUPTED)),
         }
@@ -121,79 +122,92 @@ pub(crate) fn main(args: &Args, format: Format) -> Result<ExitCode> {
 }
 
 /// What is put on the systems, and how it is called.
-struct Named {
+struct NamedLoad {
     name: String,
     load: Load,
 }
 
-fn loads(args: &Args) -> Vec<Named> {
+fn select_loads(args: &NodeBenchArgs) -> Vec<NamedLoad> {
     let time = Duration::from_secs_f64(args.seconds);
     let load = Load {
         clients: 64,
         pace: Pace::Closed,
-        reach: Reach::Leader,
-        reads: 0,
+        target: Target::Leader,
+        read_percent: 0,
         warm_up: time / 6,
         time,
     };
     let mut loads = Vec::new();
-    let mut add = |name: String, load| loads.push(Named { name, load });
+    let mut add = |name: String, load| loads.push(NamedLoad { name, load });
     for clients in [1, 16, 64, 256] {
         add(format!("puts, {clients} clients"), Load { clients, ..load });
-        add(format!("reads, {clients} clients"), Load { clients, reads: 100, ..load });
+        add(format!("reads, {clients} clients"), Load { clients, read_percent: 100, ..load });
     }
-    let followers = Load { reads: 100, reach: Reach::Followers, ..load };
+    let followers = Load { read_percent: 100, target: Target::Followers, ..load };
     add("reads at followers, 64 clients".to_owned(), followers);
-    add("half reads, 64 clients".to_owned(), Load { reads: 50, ..load });
+    add("half reads, 64 clients".to_owned(), Load { read_percent: 50, ..load });
     let open = Load { pace: Pace::Open(args.rate), ..load };
     add(format!("puts at {}/s, 64 connections", args.rate), open);
-    let open = Load { reads: 100, ..open };
+    let open = Load { read_percent: 100, ..open };
     add(format!("reads at {}/s, 64 connections", args.rate), open);
     loads.retain(|load| load.name.contains(&args.filter));
     loads
 }
 
 /// One system that stands, and what came of it.
-struct Subject {
+struct MeasuredSystem {
     cluster: Cluster,
     sample: Sample,
-    sides: Vec<Side>,
+    sides: Vec<Measurements>,
 }
 
-impl Subject {
-    async fn start(dialect: Dialect, timing: Timing, place: &Place, loads: usize) -> Result<Self> {
+impl MeasuredSystem {
+    async fn start(
+        dialect: Dialect,
+        timing: ElectionTiming,
+        place: &BenchDirectory,
+        loads: usize,
+    ) -> Result<Self> {
         let cluster = Cluster::start(dialect, timing, place).await?;
-        Ok(Self { cluster, sample: Sample::new(dialect), sides: vec![Side::default(); loads] })
+        Ok(Self {
+            cluster,
+            sample: Sample::new(dialect),
+            sides: vec![Measurements::default(); loads],
+        })
     }
 }
 
-async fn measure(args: &Args, place: &Place, format: Format) -> Result<ExitCode> {
-    let machine = Machine::look(place.path()).context("the disk cannot be tried")?;
-    let calibration = milliseconds(best(|| black_box(calibrate())));
+async fn measure_systems(
+    args: &NodeBenchArgs,
+    place: &BenchDirectory,
+    format: Format,
+) -> Result<ExitCode> {
+    let machine = Machine::inspect(place.path()).context("the disk cannot be tried")?;
+    let calibration = to_milliseconds(best_time(|| black_box(calibrate())));
     let human = format == Format::Human;
     if human {
-        print(&introduction(args, &machine, calibration))?;
+        print(&format_header(args, &machine, calibration))?;
     }
-    let loads = loads(args);
-    let subjects = take_turns(args, place, &loads).await?;
+    let loads = select_loads(args);
+    let subjects = alternate_loads(args, place, &loads).await?;
     let mut rows = Vec::new();
-    for (at, Named { name, .. }) in loads.iter().enumerate() {
-        rows.push(row(name, &subjects, at, human)?);
+    for (at, NamedLoad { name, .. }) in loads.iter().enumerate() {
+        rows.push(load_row(name, &subjects, at, human)?);
     }
-    let loader = subjects.iter().flat_map(|subject| &subject.sides).map(Side::loader_cores);
+    let loader = subjects.iter().flat_map(|subject| &subject.sides).map(Measurements::loader_cores);
     let share = loader.fold(0.0, f64::max) / machine.cores as f64;
-    let (worst, judged) = judge(subjects, human)?;
+    let (worst, judged) = check_samples(subjects, human)?;
     if human && !rows.is_empty() {
         let verdict =
             if share < LOADER_SHARE { "" } else { ": TOO MUCH, the figures are the loader's" };
         print(&format!("the loader used at most {:.0} % of the machine{verdict}", share * 100.0))?;
     }
-    let failovers = failovers(args, place, human).await?;
-    let transfer = transfers(args, place, human).await?;
-    let (groups, spread) = groups::measure(&args.rounds(), place, human).await?;
+    let failovers = bench_failovers(args, place, human).await?;
+    let transfer = bench_transfers(args, place, human).await?;
+    let (groups, spread) = groups::measure_groups(&args.group_rounds(), place, human).await?;
     let worst = worst.max(spread);
-    let idle = idle_time(args, place, human).await?;
-    let endurance = endurance(args, place, human).await?;
+    let idle = bench_idle(args, place, human).await?;
+    let endurance = bench_endurance(args, place, human).await?;
     let nothing = rows.is_empty() && failovers.is_empty() && groups.is_empty();
     if nothing && transfer.is_none() && args.idle + args.endure == 0 {
         return Err(Failure::Usage(format!("no load's name contains {:?}", args.filter)).into());
@@ -213,24 +227,24 @@ async fn measure(args: &Args, place: &Place, format: Format) -> Result<ExitCode>
     }))
 }
 
-fn introduction(args: &Args, machine: &Machine, calibration: f64) -> String {
-    let Timing { heartbeat_ms, election_ms } = args.timing;
+fn format_header(args: &NodeBenchArgs, machine: &Machine, calibration: f64) -> String {
+    let ElectionTiming { heartbeat_ms, election_ms } = args.timing;
     format!(
         "{}\n{calibration:.3} ms for 100 million additions, for scale\n\
          3 replicas each, fsync on, {KEYS} keys, values of {VALUE_BYTES} bytes, \
          heartbeat {heartbeat_ms} ms, election {election_ms} ms; {} times {} s each",
-        machine.told(),
+        machine.to_text(),
         args.pairs,
         args.seconds
     )
 }
 
 /// What the judge says of each system's sample; the worst of it.
-fn judge(subjects: Vec<Subject>, human: bool) -> Result<(Validity, Vec<Value>)> {
+fn check_samples(subjects: Vec<MeasuredSystem>, human: bool) -> Result<(Validity, Vec<Value>)> {
     let mut worst = Validity::Valid;
     let mut judged = Vec::new();
-    for Subject { cluster, sample, .. } in subjects {
-        let (verdict, operations) = sample.judge();
+    for MeasuredSystem { cluster, sample, .. } in subjects {
+        let (verdict, operations) = sample.check_history();
         worst = worst.max(verdict.validity);
         let (name, validity) = (cluster.dialect.name(), verdict.validity);
         if human {
@@ -242,50 +256,54 @@ fn judge(subjects: Vec<Subject>, human: bool) -> Result<(Validity, Vec<Value>)> 
     Ok((worst, judged))
 }
 
-fn dialects(args: &Args) -> Vec<Dialect> {
+fn select_dialects(args: &NodeBenchArgs) -> Vec<Dialect> {
     let theirs = args.against.map(|Against::Etcd| Dialect::Etcd);
     std::iter::once(Dialect::Raft).chain(theirs).collect()
 }
 
 /// Puts every load on every system, pair by pair.
-async fn take_turns(args: &Args, place: &Place, loads: &[Named]) -> Result<Vec<Subject>> {
+async fn alternate_loads(
+    args: &NodeBenchArgs,
+    place: &BenchDirectory,
+    loads: &[NamedLoad],
+) -> Result<Vec<MeasuredSystem>> {
     let mut subjects = Vec::new();
     if loads.is_empty() {
         return Ok(subjects);
     }
-    for dialect in dialects(args) {
-        subjects.push(Subject::start(dialect, args.timing, place, loads.len()).await?);
+    for dialect in select_dialects(args) {
+        subjects.push(MeasuredSystem::start(dialect, args.timing, place, loads.len()).await?);
     }
     for pair in 0..args.pairs {
-        say(&format!("pair {} of {}", pair + 1, args.pairs));
-        for (at, Named { load, .. }) in loads.iter().enumerate() {
+        print_stderr(&format!("pair {} of {}", pair + 1, args.pairs));
+        for (at, NamedLoad { load, .. }) in loads.iter().enumerate() {
             // Who begins changes.
-            let mut turns: Vec<&mut Subject> = subjects.iter_mut().collect();
+            let mut turns: Vec<&mut MeasuredSystem> = subjects.iter_mut().collect();
             if pair % 2 == 1 {
                 turns.reverse();
             }
-            for Subject { cluster, sample, sides } in turns {
+            for MeasuredSystem { cluster, sample, sides } in turns {
                 let seed = args.seed.wrapping_add(u64::from(pair));
-                sides[at].0.push(run(cluster, *load, sample, seed).await?);
+                sides[at].0.push(run_load(cluster, *load, sample, seed).await?);
             }
         }
     }
     Ok(subjects)
 }
 
-fn row(name: &str, subjects: &[Subject], at: usize, human: bool) -> Result<Value> {
+fn load_row(name: &str, subjects: &[MeasuredSystem], at: usize, human: bool) -> Result<Value> {
     let mut row = json!({ "name": name });
     if human {
         print(name)?;
     }
-    for Subject { cluster, sides, .. } in subjects {
+    for MeasuredSystem { cluster, sides, .. } in subjects {
         if human {
-            print(&format!("  {}  {}", cluster.dialect.name(), sides[at].told()))?;
+            print(&format!("  {}  {}", cluster.dialect.name(), sides[at].to_text()))?;
         }
-        row[cluster.dialect.name()] = sides[at].json();
+        row[cluster.dialect.name()] = sides[at].to_json();
     }
     if let [ours, theirs] = subjects
-        && let Some((text, json)) = told(&ours.sides[at], &theirs.sides[at])
+        && let Some((text, json)) = compare_measurements(&ours.sides[at], &theirs.sides[at])
     {
         if human {
             print(&format!("  raft/etcd: {text}"))?;
@@ -296,21 +314,25 @@ fn row(name: &str, subjects: &[Subject], at: usize, human: bool) -> Result<Value
 }
 
 /// Kills the leaders of each system in turn; measures how long no write succeeds.
-async fn failovers(args: &Args, place: &Place, human: bool) -> Result<Vec<Value>> {
+async fn bench_failovers(
+    args: &NodeBenchArgs,
+    place: &BenchDirectory,
+    human: bool,
+) -> Result<Vec<Value>> {
     if args.trials == 0 || !"failover".contains(&args.filter) {
         return Ok(Vec::new());
     }
     let mut clusters = Vec::new();
-    for dialect in dialects(args) {
+    for dialect in select_dialects(args) {
         clusters.push((Cluster::start(dialect, args.failover_timing, place).await?, Vec::new()));
     }
-    say(&format!("failover, {} trials", args.trials));
+    print_stderr(&format!("failover, {} trials", args.trials));
     for _ in 0..args.trials {
         for (cluster, times) in &mut clusters {
-            times.push(fail_over(cluster).await?.as_secs_f64() * 1e3);
+            times.push(measure_failover(cluster).await?.as_secs_f64() * 1e3);
         }
     }
-    let Timing { heartbeat_ms, election_ms } = args.failover_timing;
+    let ElectionTiming { heartbeat_ms, election_ms } = args.failover_timing;
     let mut said = Vec::new();
     for (cluster, mut times) in clusters {
         times.sort_by(f64::total_cmp);
@@ -332,15 +354,19 @@ async fn failovers(args: &Args, place: &Place, human: bool) -> Result<Vec<Value>
 }
 
 /// Hands leadership of our store on; how long it took until the next leader had answered a write.
-async fn transfers(args: &Args, place: &Place, human: bool) -> Result<Option<Value>> {
+async fn bench_transfers(
+    args: &NodeBenchArgs,
+    place: &BenchDirectory,
+    human: bool,
+) -> Result<Option<Value>> {
     if args.transfers == 0 || !"transfer".contains(&args.filter) {
         return Ok(None);
     }
     let mut cluster = Cluster::start(Dialect::Raft, args.failover_timing, place).await?;
-    say(&format!("{} transfers of leadership", args.transfers));
+    print_stderr(&format!("{} transfers of leadership", args.transfers));
     let mut times = Vec::new();
     for _ in 0..args.transfers {
-        times.push(hand_over(&mut cluster).await?.as_secs_f64() * 1e3);
+        times.push(measure_transfer(&mut cluster).await?.as_secs_f64() * 1e3);
     }
     let (p50, p99) = (quantile(&times, 0.5), quantile(&times, 0.99));
     if human {
@@ -351,16 +377,20 @@ async fn transfers(args: &Args, place: &Place, human: bool) -> Result<Option<Val
 }
 
 /// Elections of a store that rests.
-async fn idle_time(args: &Args, place: &Place, human: bool) -> Result<Option<Idle>> {
+async fn bench_idle(
+    args: &NodeBenchArgs,
+    place: &BenchDirectory,
+    human: bool,
+) -> Result<Option<IdleStats>> {
     if args.idle == 0 {
         return Ok(None);
     }
     let mut cluster = Cluster::start(Dialect::Raft, args.failover_timing, place).await?;
-    say(&format!("idle for {} s", args.idle));
-    let seen = idle(&mut cluster, Duration::from_secs(args.idle)).await?;
+    print_stderr(&format!("idle for {} s", args.idle));
+    let seen = measure_idle(&mut cluster, Duration::from_secs(args.idle)).await?;
     if human {
-        let Timing { heartbeat_ms, election_ms } = args.failover_timing;
-        let Idle { seconds, elections, stalls, longest_ms } = seen;
+        let ElectionTiming { heartbeat_ms, election_ms } = args.failover_timing;
+        let IdleStats { seconds, elections, stalls, longest_ms } = seen;
         print(&format!(
             "idle for {seconds:.0} s at {heartbeat_ms}/{election_ms} ms: {elections} elections; \
              {stalls} stalls of a core above 25 ms, the longest {longest_ms:.1} ms"
@@ -370,15 +400,19 @@ async fn idle_time(args: &Args, place: &Place, human: bool) -> Result<Option<Idl
 }
 
 /// How large replicas are while the same keys are written again and again.
-async fn endurance(args: &Args, place: &Place, human: bool) -> Result<Vec<Look>> {
+async fn bench_endurance(
+    args: &NodeBenchArgs,
+    place: &BenchDirectory,
+    human: bool,
+) -> Result<Vec<MemorySample>> {
     if args.endure == 0 {
         return Ok(Vec::new());
     }
     let mut cluster = Cluster::start(Dialect::Raft, args.timing, place).await?;
     let sample = Sample::new(Dialect::Raft);
-    say(&format!("{} writes to {KEYS} keys", args.endure));
-    let looks = endure(&mut cluster, &sample, args.endure, args.seed).await?;
-    for Look { writes, largest_bytes } in looks.iter().filter(|_| human) {
+    print_stderr(&format!("{} writes to {KEYS} keys", args.endure));
+    let looks = run_endurance(&mut cluster, &sample, args.endure, args.seed).await?;
+    for MemorySample { writes, largest_bytes } in looks.iter().filter(|_| human) {
         print(&format!(
             "after {writes} writes the largest replica has {} MB",
             largest_bytes >> 20
@@ -387,9 +421,12 @@ async fn endurance(args: &Args, place: &Place, human: bool) -> Result<Vec<Look>>
     Ok(looks)
 }
 
-fn timing(text: &str) -> Result<Timing, String> {
+fn parse_timing(text: &str) -> Result<ElectionTiming, String> {
     let parts = text.split_once(',').and_then(|(heartbeat, election)| {
-        Some(Timing { heartbeat_ms: heartbeat.parse().ok()?, election_ms: election.parse().ok()? })
+        Some(ElectionTiming {
+            heartbeat_ms: heartbeat.parse().ok()?,
+            election_ms: election.parse().ok()?,
+        })
     });
     parts
         .filter(|timing| timing.heartbeat_ms > 0 && timing.election_ms >= 5 * timing.heartbeat_ms)
@@ -404,9 +441,9 @@ mod tests {
 
     #[test]
     fn a_timing_is_two_numbers_of_which_the_second_is_larger() {
-        assert!(timing("50,300").is_ok_and(|t| (t.heartbeat_ms, t.election_ms) == (50, 300)));
+        assert!(parse_timing("50,300").is_ok_and(|t| (t.heartbeat_ms, t.election_ms) == (50, 300)));
         for wrong in ["", "50", "50,", "50,249", "0,10", "a,b"] {
-            assert!(timing(wrong).is_err(), "{wrong}");
+            assert!(parse_timing(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -3,23 +3,23 @@
 //! A history that is not valid has no certificate; an old file is removed, so that an existing file
 //! is always a proof.
 
-use super::super::failure::{Failure, machine};
+use super::super::failure::{Failure, machine_error};
 use anyhow::{Context as _, Result};
 use checker::{History, Limits, Validity, Verdict, linearize, registry};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// The destination of certificates.
-pub(super) enum Place {
+pub(super) enum CertificateOutput {
     /// This file, for one history.
     File(PathBuf),
     /// Files in this directory, named by number and name of the history.
     Directory(PathBuf),
 }
 
-impl Place {
+impl CertificateOutput {
     /// The destination for so many histories; an error if the model has no linearizations.
-    pub(super) fn of(out: &Path, histories: usize, model: &str) -> Result<Self> {
+    pub(super) fn new(out: &Path, histories: usize, model: &str) -> Result<Self> {
         let refuse = |why: String| Err(Failure::Usage(why).into());
         if registry::CHECKS.iter().any(|check| check.name() == model) {
             return refuse(format!(
@@ -38,7 +38,7 @@ impl Place {
         Ok(Self::File(out.to_owned()))
     }
 
-    fn file(&self, number: usize, history: &Path) -> PathBuf {
+    fn certificate_file(&self, number: usize, history: &Path) -> PathBuf {
         match self {
             Self::File(file) => file.clone(),
             Self::Directory(directory) => {
@@ -49,14 +49,14 @@ impl Place {
     }
 
     /// Writes the certificate of a valid history; returns a message for the user.
-    pub(super) fn write(
+    pub(super) fn write_certificate(
         &self,
         (number, path): (usize, &Path),
         history: &History,
         (model, verdict): (&str, &Verdict),
         limits: &Limits<'_>,
     ) -> Result<String> {
-        let file = self.file(number, path);
+        let file = self.certificate_file(number, path);
         let objects = match verdict.validity {
             Validity::Valid => linearize(history, model, limits),
             _ => Err(Box::new(verdict.clone())),
@@ -70,7 +70,7 @@ impl Place {
         let text = serde_json::to_string(&certificate)? + "\n";
         std::fs::write(&file, text)
             .with_context(|| format!("cannot write {}", file.display()))
-            .map_err(machine)?;
+            .map_err(machine_error)?;
         Ok(format!("certificate: {}", file.display()))
     }
 }
@@ -79,7 +79,7 @@ fn remove_certificate(file: &Path, verdict: &Verdict) -> Result<String> {
     match std::fs::remove_file(file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             let what = format!("cannot remove {}", file.display());
-            return Err(machine(anyhow::Error::new(error).context(what)));
+            return Err(machine_error(anyhow::Error::new(error).context(what)));
         }
         _ => {}
     }

@@ -34,14 +34,14 @@ pub(super) enum Unreadable {
     Format { file: PathBuf },
     /// It cannot be parsed.
     #[error("{}:{}:{}: {}", file.display(), damage.line, damage.column, damage.why)]
-    Damage { file: PathBuf, damage: ParseError },
+    Parse { file: PathBuf, damage: ParseError },
 }
 
 impl Unreadable {
     /// The error as JSON.
     pub(super) fn to_json(&self) -> serde_json::Value {
         let mut told = serde_json::json!({ "error": self.to_string() });
-        if let Self::Damage { damage, .. } = self {
+        if let Self::Parse { damage, .. } = self {
             told["line"] = damage.line.into();
             told["column"] = damage.column.into();
             told["reason"] = damage.why.clone().into();
@@ -66,10 +66,13 @@ pub(super) fn read_history(path: &Path, input: Input) -> Result<History, Unreada
     };
     match format.map(|format| format.parse(&bytes)) {
         None => Err(Unreadable::Format { file }),
-        Some(Err(damage)) => Err(Unreadable::Damage { file, damage }),
+        Some(Err(damage)) => Err(Unreadable::Parse { file, damage }),
         Some(Ok(parsed)) => {
             if let Some(torn) = parsed.torn {
-                engine::live::say(&format!("harness: {}: warning: {torn}", file.display()));
+                engine::live::print_stderr(&format!(
+                    "harness: {}: warning: {torn}",
+                    file.display()
+                ));
             }
             Ok(parsed.history)
         }

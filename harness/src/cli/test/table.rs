@@ -13,14 +13,14 @@ const LAST_OPTION: &str = "node-arg";
 
 /// What a run is asked for.
 #[derive(Clone, Debug)]
-pub(crate) struct Args {
+pub(crate) struct TestArgs {
     /// The values of all options: given, or their defaults.
     pub(super) values: OptionValues,
 }
 
-impl clap::Args for Args {
+impl clap::Args for TestArgs {
     fn augment_args(command: Command) -> Command {
-        command.args(OPTIONS.iter().map(argument)).arg(last_argument())
+        command.args(OPTIONS.iter().map(build_argument)).arg(trailing_argument())
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -28,7 +28,7 @@ impl clap::Args for Args {
     }
 }
 
-impl clap::FromArgMatches for Args {
+impl clap::FromArgMatches for TestArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut values = OptionValues::defaults();
         for option in OPTIONS {
@@ -45,7 +45,7 @@ impl clap::FromArgMatches for Args {
     }
 }
 
-fn argument(option: &'static TestOption) -> Arg {
+fn build_argument(option: &'static TestOption) -> Arg {
     let value_name = match option.value_name {
         "" => option.name.to_uppercase().replace('-', "_"),
         name => name.to_owned(),
@@ -76,7 +76,7 @@ fn argument(option: &'static TestOption) -> Arg {
     }
 }
 
-fn last_argument() -> Arg {
+fn trailing_argument() -> Arg {
     Arg::new(LAST)
         .value_name("ARG")
         .help(format!("Pass these words to each replica, as `--{LAST_OPTION}` does"))
@@ -92,13 +92,13 @@ fn given_value(option: &TestOption, matches: &ArgMatches) -> Option<Value> {
         OptionKind::NameSet(_) | OptionKind::Words => {
             let lists = matches.get_many::<Value>(option.name).into_iter().flatten();
             let words = lists.filter_map(Value::as_array).flatten().cloned();
-            Some(words.chain(last_words(option, matches)).collect())
+            Some(words.chain(trailing_words(option, matches)).collect())
         }
         _ => matches.get_one::<Value>(option.name).cloned(),
     }
 }
 
-fn last_words(option: &TestOption, matches: &ArgMatches) -> impl Iterator<Item = Value> {
+fn trailing_words(option: &TestOption, matches: &ArgMatches) -> impl Iterator<Item = Value> {
     let words = matches.get_many::<String>(LAST).filter(|_| option.name == LAST_OPTION);
     words.into_iter().flatten().cloned().map(Value::from)
 }

@@ -7,19 +7,19 @@ use records::config::Config;
 use std::collections::BTreeSet;
 
 /// `harness test` alone; its name is the first word.
-fn command() -> Command {
-    <Args as clap::Args>::augment_args(Command::new("test"))
+fn test_command() -> Command {
+    <TestArgs as clap::Args>::augment_args(Command::new("test"))
 }
 
 /// The configuration that the words from `test` on ask for.
-fn parse(words: &[String]) -> Config {
-    let matches = command().try_get_matches_from(words).unwrap_or_else(|why| panic!("{why}"));
-    let args = Args::from_arg_matches(&matches).expect("clap has checked it");
+fn parse_config(words: &[String]) -> Config {
+    let matches = test_command().try_get_matches_from(words).unwrap_or_else(|why| panic!("{why}"));
+    let args = TestArgs::from_arg_matches(&matches).expect("clap has checked it");
     args.values.into_config(0).expect("every option has a value")
 }
 
 /// A value that is not the default, as people write it.
-fn sample(option: &TestOption) -> String {
+fn sample_value(option: &TestOption) -> String {
     let other = |mut words: Vec<String>| {
         words.retain(|word| option.default != Some(word));
         words.pop().unwrap_or_else(|| "it's *".to_owned())
@@ -40,7 +40,7 @@ fn sample(option: &TestOption) -> String {
 }
 
 /// The words of a command line, split by a real shell.
-fn split(line: &str) -> Vec<String> {
+fn split_words(line: &str) -> Vec<String> {
     let script = format!("for word in {line}; do printf '%s\\n' \"$word\"; done");
     let output = std::process::Command::new("sh").args(["-c", &script]).output().expect("a shell");
     let text = String::from_utf8(output.stdout).expect("it is UTF-8");
@@ -48,12 +48,12 @@ fn split(line: &str) -> Vec<String> {
 }
 
 /// What `harness test` is asked with this option alone.
-fn asked(option: &TestOption) -> Config {
+fn config_with(option: &TestOption) -> Config {
     let argument = match option.kind {
         OptionKind::Flag => format!("--{}", option.name),
-        _ => format!("--{}={}", option.name, sample(option)),
+        _ => format!("--{}={}", option.name, sample_value(option)),
     };
-    parse(&["test".to_owned(), argument])
+    parse_config(&["test".to_owned(), argument])
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn every_entry_has_a_name_and_a_key_of_its_own_and_a_help() {
 
 #[test]
 fn every_key_of_a_run_is_in_the_table() {
-    let mut config = parse(&["test".to_owned()]);
+    let mut config = parse_config(&["test".to_owned()]);
     // What is left out of run.json when it is empty.
     (config.capture, config.node_args) = (true, vec!["x".to_owned()]);
     let record = serde_json::to_value(config).expect("it is JSON");
@@ -91,10 +91,10 @@ fn every_key_of_a_run_is_in_the_table() {
 #[test]
 fn every_option_is_asked_for_again_by_the_line_that_a_run_prints() {
     for option in OPTIONS {
-        let config = asked(option);
-        assert_ne!(config, parse(&["test".to_owned()]), "--{} changes nothing", option.name);
+        let config = config_with(option);
+        assert_ne!(config, parse_config(&["test".to_owned()]), "--{} changes nothing", option.name);
         let line = command_line("harness", &test_arguments(&config));
-        let mut again = parse(&split(&line)[1..]);
+        let mut again = parse_config(&split_words(&line)[1..]);
         if option.replaces.is_some() {
             again.nemesis.clone_from(&config.nemesis);
         }
@@ -105,7 +105,7 @@ fn every_option_is_asked_for_again_by_the_line_that_a_run_prints() {
 #[test]
 fn options_after_two_hyphens_go_to_the_replicas() {
     let words = ["test", "--node-arg=-a", "--unsafe=x", "--unsafe", "y,z", "--", "--b", "c"];
-    let config = parse(&words.map(str::to_owned));
+    let config = parse_config(&words.map(str::to_owned));
     assert_eq!(config.node_args, ["-a", "--b", "c"]);
     assert_eq!(config.bugs, ["x", "y", "z"]);
 }
@@ -114,7 +114,7 @@ fn options_after_two_hyphens_go_to_the_replicas() {
 fn a_value_out_of_bounds_is_refused_with_the_bounds() {
     let refused = |line: &str| {
         let words = line.split(' ');
-        command().try_get_matches_from(words).expect_err("it is out of bounds").to_string()
+        test_command().try_get_matches_from(words).expect_err("it is out of bounds").to_string()
     };
     let told = refused("test --nodes 10");
     assert!(told.contains("for '--nodes <NODES>': expected a whole number from 1 to 9"), "{told}");

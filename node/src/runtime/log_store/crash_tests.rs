@@ -6,15 +6,15 @@ use crate::raft::{Entry, HardState, Membership, Payload, Position, Snapshot};
 use crate::runtime::MemoryDisk;
 use proptest::prelude::*;
 
-const GROUPS: Group = 2;
+const GROUPS: GroupId = 2;
 
 /// What is done to a store.
 #[derive(Clone, Debug)]
 enum Step {
     /// Write one batch.
-    Write(Vec<Draft>),
+    Write(Vec<DraftWrite>),
     /// Write one batch, in which power fails after so many operations.
-    Crash { batch: Vec<Draft>, budget: u64 },
+    Crash { batch: Vec<DraftWrite>, budget: u64 },
     /// Stop the process, without a loss of power.
     Restart,
     /// Lose power in the start that follows, after so many operations.
@@ -23,8 +23,8 @@ enum Step {
 
 /// A write of one group, before it is fitted to the group's log.
 #[derive(Clone, Debug)]
-struct Draft {
-    group: Group,
+struct DraftWrite {
+    group: GroupId,
     /// How many entries the log loses at its end, and gains.
     lost: u64,
     gained: u64,
@@ -33,18 +33,23 @@ struct Draft {
     cut: Option<(u64, bool)>,
 }
 
-fn drafts() -> impl Strategy<Value = Vec<Draft>> {
+fn any_drafts() -> impl Strategy<Value = Vec<DraftWrite>> {
     let cut = prop::option::weighted(0.15, (0u64..=100, any::<bool>()));
     let draft = (0..GROUPS, 0u64..3, 0u64..4, prop::option::of(1u64..4), cut);
-    let draft =
-        draft.prop_map(|(group, lost, gained, vote, cut)| Draft { group, lost, gained, vote, cut });
+    let draft = draft.prop_map(|(group, lost, gained, vote, cut)| DraftWrite {
+        group,
+        lost,
+        gained,
+        vote,
+        cut,
+    });
     prop::collection::vec(draft, 1..4)
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn any_steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        4 => drafts().prop_map(Step::Write),
-        3 => (drafts(), 0u64..24).prop_map(|(batch, budget)| Step::Crash { batch, budget }),
+        4 => any_drafts().prop_map(Step::Write),
+        3 => (any_drafts(), 0u64..24).prop_map(|(batch, budget)| Step::Crash { batch, budget }),
         1 => Just(Step::Restart),
         1 => (0u64..12).prop_map(|budget| Step::CrashAtStart { budget }),
     ];
@@ -53,21 +58,21 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// What each group has after every write, in order.
 #[derive(Clone, Debug)]
-struct Twin {
+struct ReferenceModel {
     term: u64,
     states: Vec<Vec<Stored>>,
     /// How many writes were reported durable.
     reported: usize,
 }
 
-impl Twin {
+impl ReferenceModel {
     fn new() -> Self {
         let empty = || Stored::default();
         Self { term: 0, states: vec![(0..GROUPS).map(|_| empty()).collect()], reported: 0 }
     }
 
     /// Fits a draft to the group's log, and applies it.
-    fn write(&mut self, draft: &Draft) -> LogWrite {
+    fn apply_draft(&mut self, draft: &DraftWrite) -> LogWrite {
         let mut groups = self.states.last().expect("the first").clone();
         let stored = &mut groups[draft.group as usize];
         self.term += 1;
@@ -112,12 +117,12 @@ impl Twin {
         LogWrite { group: draft.group, persist }
     }
 
-    fn batch(&mut self, drafts: &[Draft]) -> Vec<LogWrite> {
-        drafts.iter().map(|draft| self.write(draft)).collect()
+    fn apply_drafts(&mut self, drafts: &[DraftWrite]) -> Vec<LogWrite> {
+        drafts.iter().map(|draft| self.apply_draft(draft)).collect()
     }
 
     /// Continues from what was recovered, which must be one of the states since the last report.
-    fn recover(&mut self, found: &[Stored]) -> Result<(), TestCaseError> {
+    fn check_recovered(&mut self, found: &[Stored]) -> Result<(), TestCaseError> {
         let fits = |at: &usize| {
             let next = self.states.get(at + 1);
             found.iter().enumerate().all(|(group, found)| {
@@ -146,29 +151,31 @@ fn is_state(found: &Stored, expected: &Stored, next: Option<&Stored>) -> bool {
     log(found) == log(expected) && snapshots.into_iter().any(|it| *it == found.snapshot)
 }
 
-fn open(disk: &mut MemoryDisk) -> Result<(LogStore<&mut MemoryDisk>, Vec<Stored>), OpenError> {
+fn open_store(
+    disk: &mut MemoryDisk,
+) -> Result<(LogStore<&mut MemoryDisk>, Vec<Stored>), OpenError> {
     let opened = LogStore::open(disk, ("n1", GROUPS), DurabilityBugs::default());
     opened.map(|(store, recovery)| (store, recovery.stored))
 }
 
-fn play(steps: &[Step], draw: &mut dyn FnMut(u64) -> u64) -> Result<(), TestCaseError> {
-    let (mut disk, mut twin) = (MemoryDisk::default(), Twin::new());
+fn run_steps(steps: &[Step], draw: &mut dyn FnMut(u64) -> u64) -> Result<(), TestCaseError> {
+    let (mut disk, mut twin) = (MemoryDisk::default(), ReferenceModel::new());
     let mut steps = steps.iter();
     while steps.len() > 0 {
-        let opened = open(&mut disk);
+        let opened = open_store(&mut disk);
         prop_assert!(opened.is_ok(), "refused: {:?}", opened.err());
         let (mut store, found) = opened.expect("checked above");
-        twin.recover(&found)?;
+        twin.check_recovered(&found)?;
         for step in steps.by_ref() {
             match step {
                 Step::Write(batch) => {
-                    store.write(twin.batch(batch)).expect("the disk works");
+                    store.persist_writes(twin.apply_drafts(batch)).expect("the disk works");
                     twin.reported = twin.states.len() - 1;
                     continue;
                 }
                 Step::Crash { batch, budget } => {
                     store.disk_mut().fail_after(*budget);
-                    if store.write(twin.batch(batch)).is_ok() {
+                    if store.persist_writes(twin.apply_drafts(batch)).is_ok() {
                         twin.reported = twin.states.len() - 1;
                     }
                     disk.lose_power(draw);
@@ -176,7 +183,7 @@ fn play(steps: &[Step], draw: &mut dyn FnMut(u64) -> u64) -> Result<(), TestCase
                 Step::Restart => {}
                 Step::CrashAtStart { budget } => {
                     disk.fail_after(*budget);
-                    let _ = open(&mut disk);
+                    let _ = open_store(&mut disk);
                     disk.lose_power(draw);
                 }
             }
@@ -190,7 +197,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn what_was_reported_durable_is_read_back(steps in steps(), seed in any::<u64>()) {
+    fn what_was_reported_durable_is_read_back(steps in any_steps(), seed in any::<u64>()) {
         let mut state = seed | 1;
         // xorshift64: enough to decide what survives.
         let mut draw = |n: u64| {
@@ -199,6 +206,6 @@ proptest! {
             state ^= state << 17;
             state % n.max(1)
         };
-        play(&steps, &mut draw)?;
+        run_steps(&steps, &mut draw)?;
     }
 }

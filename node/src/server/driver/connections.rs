@@ -10,7 +10,7 @@ const DEPARTURE_TICKS: u32 = 100;
 impl Driver {
     /// Connects to the members of now.
     pub(in crate::server) fn membership_changed(&mut self, membership: &Membership) {
-        self.members.learn(membership);
+        self.members.add_new_members(membership);
         let me = self.members.me();
         // A newcomer has received nothing of the log yet: it dials the members that it was told of.
         let new = membership.voters.is_empty();
@@ -20,7 +20,7 @@ impl Driver {
                 self.links.open(id, &member.address);
             }
         }
-        let roster = self.roster(membership);
+        let roster = self.build_roster(membership);
         self.runtime.set_roster(roster.clone());
         self.published.publish_members(roster, membership.contains(me));
         self.clock.departure_ticks = if new { 0 } else { DEPARTURE_TICKS };
@@ -43,8 +43,8 @@ impl Driver {
     pub(super) fn link_changed(&mut self, peer: ServerId, broken: Option<&str>) {
         let name = self.members.name(peer);
         match broken {
-            None => self.log.line(format_args!("connected to {name}")),
-            Some(why) => self.log.line(format_args!("lost the connection to {name}: {why}")),
+            None => self.log.write_line(format_args!("connected to {name}")),
+            Some(why) => self.log.write_line(format_args!("lost the connection to {name}: {why}")),
         }
         if broken.is_some() {
             self.runtime.lose_connection(peer);
@@ -52,17 +52,17 @@ impl Driver {
         }
     }
 
-    fn roster(&self, membership: &Membership) -> Vec<MemberReply> {
+    fn build_roster(&self, membership: &Membership) -> Vec<MemberReply> {
         let reply = |id: ServerId| {
             let member = self.members.get(id);
             let (name, address) = member.map_or_else(Default::default, |it| (it.name, it.address));
-            MemberReply { id, name, address, role: role(membership, id).to_owned() }
+            MemberReply { id, name, address, role: member_role(membership, id).to_owned() }
         };
         membership.members().into_iter().map(reply).collect()
     }
 }
 
-fn role(membership: &Membership, id: ServerId) -> &'static str {
+fn member_role(membership: &Membership, id: ServerId) -> &'static str {
     if membership.joining.contains(&id) {
         "joining"
     } else if membership.learners.contains(&id) {

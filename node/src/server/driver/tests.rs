@@ -13,8 +13,8 @@ use tokio::sync::oneshot;
 type Answered = oneshot::Receiver<(Answer, Origin)>;
 
 /// A replica alone in its cluster, and what it writes.
-fn alone() -> (Driver, mpsc::UnboundedReceiver<LogWrite>) {
-    let members = Members::founding("n1", &BTreeMap::new(), 1);
+fn new_driver() -> (Driver, mpsc::UnboundedReceiver<LogWrite>) {
+    let members = Members::from_founders("n1", &BTreeMap::new(), 1);
     let raft = Config {
         id: 1,
         voters: vec![1],
@@ -46,17 +46,17 @@ fn alone() -> (Driver, mpsc::UnboundedReceiver<LogWrite>) {
 }
 
 /// The same as leader, with everything durable.
-fn leader() -> (Driver, mpsc::UnboundedReceiver<LogWrite>) {
-    let (mut driver, mut writes) = alone();
+fn new_leader() -> (Driver, mpsc::UnboundedReceiver<LogWrite>) {
+    let (mut driver, mut writes) = new_driver();
     (0..30).for_each(|_| driver.tick());
     while let Ok(LogWrite { persist, .. }) = writes.try_recv() {
-        driver.written(Ok(Report::Durable(persist.sequence)));
+        driver.handle_disk_report(Ok(StorageReport::Durable(persist.sequence)));
     }
     assert_eq!(driver.runtime.status().leader, Some(1));
     (driver, writes)
 }
 
-fn put(patience: Duration) -> (QueuedRequest, Answered) {
+fn put_request(patience: Duration) -> (QueuedRequest, Answered) {
     let (reply, answer) = oneshot::channel();
     let request = Request::Write(Command::Put { key: "k".to_owned(), value: "v".to_owned() });
     (QueuedRequest { request, deadline: Instant::now() + patience, reply }, answer)
@@ -66,51 +66,51 @@ const LONG: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_client_that_has_gone_or_given_up_is_not_served() {
-    let (mut driver, _writes) = leader();
+    let (mut driver, _writes) = new_leader();
     let last = driver.runtime.status().last_index;
-    let (late, _answer) = put(Duration::ZERO);
-    driver.ask(late);
-    let (gone, answer) = put(LONG);
+    let (late, _answer) = put_request(Duration::ZERO);
+    driver.handle_request(late);
+    let (gone, answer) = put_request(LONG);
     drop(answer);
-    driver.ask(gone);
+    driver.handle_request(gone);
     assert_eq!(driver.runtime.status().last_index, last);
 }
 
 #[test]
 fn a_replica_ends_with_its_storage() {
-    let (mut driver, writes) = leader();
+    let (mut driver, writes) = new_leader();
     drop(writes);
-    let (ask, _answer) = put(LONG);
-    driver.ask(ask);
+    let (ask, _answer) = put_request(LONG);
+    driver.handle_request(ask);
     let failure = driver.clock.failure.expect("it cannot continue");
     assert!(failure.contains("storage thread has stopped"), "{failure}");
 }
 
 #[tokio::test]
 async fn many_clients_do_not_delay_the_disk_or_a_peer() {
-    let (mut driver, mut writes) = leader();
+    let (mut driver, mut writes) = new_leader();
     let (reports, disk) = mpsc::channel(9);
     let (events, peers) = mpsc::channel(9);
     let (asks, clients) = mpsc::channel(500);
     let mut inbox = Inbox { disk, peers, clients };
-    let (first, mut done) = put(LONG);
-    driver.ask(first);
+    let (first, mut done) = put_request(LONG);
+    driver.handle_request(first);
     let mut answers = Vec::new();
     for _ in 0..500 {
-        let (ask, answer) = put(LONG);
+        let (ask, answer) = put_request(LONG);
         asks.try_send(ask).expect("there is room");
         answers.push(answer);
     }
     let write = writes.try_recv().expect("the first is written");
-    reports.try_send(Ok(Report::Durable(write.persist.sequence))).expect("there is room");
+    reports.try_send(Ok(StorageReport::Durable(write.persist.sequence))).expect("there is room");
     let frame = Frame::Raft(Message { term: 1, content: Content::StaleTerm });
     events.try_send(PeerEvent::Frame { from: 2, frame }).expect("there is room");
     let last = driver.runtime.status().last_index;
     let mut ticks = interval(TICK);
     for _ in 0..3 {
-        driver.turn(&mut inbox, &mut ticks).await;
+        driver.handle_events(&mut inbox, &mut ticks).await;
     }
     assert!(done.try_recv().is_ok() && inbox.peers.is_empty());
     let proposed = driver.runtime.status().last_index - last;
-    assert!((1..=3 * (1 + MOST_CLIENTS as u64)).contains(&proposed), "{proposed}");
+    assert!((1..=3 * (1 + MAX_REQUESTS_PER_TURN as u64)).contains(&proposed), "{proposed}");
 }

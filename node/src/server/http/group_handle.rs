@@ -5,12 +5,12 @@
 
 use super::response;
 use crate::kv::Command;
-use crate::runtime::{Answer, FailureReason, LONGEST_TIMEOUT, Query, Request};
-use crate::server::metrics::Kind;
+use crate::runtime::{Answer, FailureReason, MAX_REQUEST_TIMEOUT, Query, Request};
+use crate::server::metrics::RequestKind;
 use crate::server::published_status::PublishedStatus;
 use crate::server::request::QueuedRequest;
-use crate::wal::Group;
-use crate::wire::{After, Consistency, MembersRequest, Origin};
+use crate::wal::GroupId;
+use crate::wire::{Consistency, MembersRequest, MinIndex, Origin};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use tokio::time::timeout_at;
 const AGE: HeaderName = HeaderName::from_static("age-ms");
 
 /// The parameters of a read: consistency, `after`, `timeout_ms`.
-pub(super) type ReadOptions<'a> = (Consistency, &'a After, Option<u64>);
+pub(super) type ReadOptions<'a> = (Consistency, &'a MinIndex, Option<u64>);
 
 /// The entrance to one group.
 #[derive(Clone, Debug)]
@@ -34,22 +34,23 @@ pub(in crate::server) struct GroupHandle {
 
 impl GroupHandle {
     /// Returns the number of the group; 0 if there is only one.
-    pub(super) fn group(&self) -> Group {
+    pub(super) fn group(&self) -> GroupId {
         self.published.group().unwrap_or(0)
     }
 
-    pub(super) async fn read(
+    pub(super) async fn run_query(
         &self,
         query: Query,
         (consistency, after, timeout_ms): ReadOptions<'_>,
     ) -> Response {
-        let after = after.of(self.group());
+        let after = after.index_for(self.group());
         let request = match consistency {
             Consistency::Linearizable => Request::Read { query, after, lease: false },
             Consistency::Lease => Request::Read { query, after, lease: true },
             Consistency::Stale => Request::ReadStale { query, after },
         };
-        let mut response = self.respond(Kind::Read, self.ask(request, timeout_ms)).await;
+        let mut response =
+            self.build_response(RequestKind::Read, self.send_request(request, timeout_ms)).await;
         if consistency == Consistency::Stale {
             let age = self.published.age_ms().to_string();
             let age = HeaderValue::from_str(&age).expect("digits are valid in a header");
@@ -59,64 +60,68 @@ impl GroupHandle {
     }
 
     /// Runs a single-key write; its reply does not show the transaction of a session.
-    pub(super) async fn write(&self, command: Command, timeout_ms: Option<u64>) -> Response {
+    pub(super) async fn run_write(&self, command: Command, timeout_ms: Option<u64>) -> Response {
         let written = async {
-            match self.ask(Request::Write(command), timeout_ms).await {
+            match self.send_request(Request::Write(command), timeout_ms).await {
                 (Answer::Results { index: Some(index), .. }, origin) => {
                     (Answer::Written { index }, origin)
                 }
                 other => other,
             }
         };
-        self.respond(Kind::Write, written).await
+        self.build_response(RequestKind::Write, written).await
     }
 
     /// Opens a session; `name` computes its id from its index.
-    pub(super) async fn open(
+    pub(super) async fn open_session(
         &self,
         command: Command,
         timeout_ms: Option<u64>,
         name: impl FnOnce(u64) -> u64,
     ) -> Response {
         let opened = async {
-            match self.ask(Request::Write(command), timeout_ms).await {
+            match self.send_request(Request::Write(command), timeout_ms).await {
                 (Answer::Written { index }, origin) => {
                     (Answer::Opened { session: name(index) }, origin)
                 }
                 other => other,
             }
         };
-        self.respond(Kind::Write, opened).await
+        self.build_response(RequestKind::Write, opened).await
     }
 
     /// Changes who takes part, and tells who does when that is known here.
-    pub(super) async fn change(
+    pub(super) async fn change_members(
         &self,
         request: MembersRequest,
         timeout_ms: Option<u64>,
     ) -> Response {
         let changed = async {
-            match self.ask(Request::Members(request), timeout_ms).await {
+            match self.send_request(Request::ChangeMembers(request), timeout_ms).await {
                 (Answer::Written { index }, _) => {
                     let request = Request::ReadStale { query: Query::Members, after: index };
-                    self.ask(request, timeout_ms).await
+                    self.send_request(request, timeout_ms).await
                 }
                 other => other,
             }
         };
-        self.respond(Kind::Write, changed).await
+        self.build_response(RequestKind::Write, changed).await
     }
 
     /// Sends a request to the driver; answers in its place when the deadline passes.
-    pub(super) async fn ask(&self, request: Request, timeout_ms: Option<u64>) -> (Answer, Origin) {
+    pub(super) async fn send_request(
+        &self,
+        request: Request,
+        timeout_ms: Option<u64>,
+    ) -> (Answer, Origin) {
         let late = match request {
-            Request::Write(_) | Request::Members(_) | Request::Leader(_) => {
+            Request::Write(_) | Request::ChangeMembers(_) | Request::TransferLeadership(_) => {
                 FailureReason::WriteTimeout
             }
             Request::Read { .. } | Request::ReadStale { .. } => FailureReason::ReadTimeout,
         };
         let patience = timeout_ms.map_or(self.timeout, Duration::from_millis);
-        let deadline = Instant::now() + patience.min(LONGEST_TIMEOUT);
+        let deadline = Instant::now() + patience.min(MAX_REQUEST_TIMEOUT);
         let (reply, answer) = oneshot::channel();
         let ask = QueuedRequest { request, deadline, reply };
         let answered = timeout_at(deadline.into(), async {
@@ -128,15 +133,15 @@ impl GroupHandle {
     }
 
     /// Builds the response to a request, and counts it.
-    pub(super) async fn respond(
+    pub(super) async fn build_response(
         &self,
-        kind: Kind,
+        kind: RequestKind,
         asked: impl Future<Output = (Answer, Origin)>,
     ) -> Response {
         let began = Instant::now();
         let (answer, origin) = asked.await;
-        let response = response::respond(answer, origin, &self.published);
-        self.published.metrics().answered(kind, response.status().as_u16(), began.elapsed());
+        let response = response::build_response(answer, origin, &self.published);
+        self.published.metrics().count_answer(kind, response.status().as_u16(), began.elapsed());
         response
     }
 }

@@ -39,7 +39,7 @@ impl Directory {
         Ok(Self { path: path.to_owned(), written: None, _lock: lock })
     }
 
-    fn handle(&mut self, name: &str) -> io::Result<&mut File> {
+    fn open_for_append(&mut self, name: &str) -> io::Result<&mut File> {
         if self.written.as_ref().is_none_or(|(open, _)| open != name) {
             let file = OpenOptions::new().append(true).create(true).open(self.path.join(name))?;
             self.written = Some((name.to_owned(), file));
@@ -70,23 +70,23 @@ impl Disk for Directory {
     }
 
     fn create(&mut self, name: &str) -> Result<(), DiskError> {
-        self.handle(name).and_then(|file| file.set_len(0)).map_err(disk_error)
+        self.open_for_append(name).and_then(|file| file.set_len(0)).map_err(disk_error)
     }
 
     fn append(&mut self, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
-        self.handle(name).and_then(|file| file.write_all(bytes)).map_err(disk_error)
+        self.open_for_append(name).and_then(|file| file.write_all(bytes)).map_err(disk_error)
     }
 
     fn truncate(&mut self, name: &str, length: u64) -> Result<(), DiskError> {
-        self.handle(name).and_then(|file| file.set_len(length)).map_err(disk_error)
+        self.open_for_append(name).and_then(|file| file.set_len(length)).map_err(disk_error)
     }
 
     fn sync(&mut self, name: &str) -> Result<(), DiskError> {
-        self.handle(name).and_then(|file| file.sync_all()).map_err(disk_error)
+        self.open_for_append(name).and_then(|file| file.sync_all()).map_err(disk_error)
     }
 
     fn sync_data(&mut self, name: &str) -> Result<(), DiskError> {
-        self.handle(name).and_then(|file| file.sync_data()).map_err(disk_error)
+        self.open_for_append(name).and_then(|file| file.sync_data()).map_err(disk_error)
     }
 
     fn sync_directory(&mut self) -> Result<(), DiskError> {

@@ -7,7 +7,7 @@
 mod clients;
 mod test_node;
 
-pub(crate) use clients::Answer;
+pub(crate) use clients::ClientOutcome;
 pub(crate) use test_node::TestNode;
 
 use clients::Clients;
@@ -30,7 +30,7 @@ pub(crate) struct Cluster {
     nodes: BTreeMap<ServerId, TestNode>,
     checker: SafetyChecker,
     clients: Clients,
-    harm: Option<String>,
+    violation: Option<String>,
 }
 
 impl Cluster {
@@ -51,7 +51,7 @@ impl Cluster {
         let node = |id: &ServerId| (*id, TestNode::new(Config { id: *id, ..config.clone() }));
         let nodes = voters.iter().map(node).collect();
         let checker = SafetyChecker::new(&voters);
-        Self { config, nodes, checker, clients: Clients::default(), harm: None }
+        Self { config, nodes, checker, clients: Clients::default(), violation: None }
     }
 
     /// Returns the ids of all servers.
@@ -66,12 +66,12 @@ impl Cluster {
 
     /// What every server that runs shows.
     pub(crate) fn servers(&self) -> Vec<ServerView<'_>> {
-        self.nodes.values().filter_map(TestNode::server).collect()
+        self.nodes.values().filter_map(TestNode::server_view).collect()
     }
 
     /// Returns the first violation.
-    pub(crate) fn harm(&self) -> Option<&str> {
-        self.harm.as_deref()
+    pub(crate) fn violation(&self) -> Option<&str> {
+        self.violation.as_deref()
     }
 
     /// Returns all entries that were ever committed.
@@ -81,27 +81,27 @@ impl Cluster {
 
     /// Gives a server an input; returns what leaves it.
     pub(crate) fn step(&mut self, id: ServerId, input: Input) -> Vec<Effect> {
-        self.act(id, |node| node.step(input))
+        self.run_on_node(id, |node| node.step(input))
     }
 
     /// Makes the first `count` waiting writes of a server durable; returns what leaves it.
     pub(crate) fn persist(&mut self, id: ServerId, count: usize) -> Vec<Effect> {
-        self.act(id, |node| node.persist(count))
+        self.run_on_node(id, |node| node.persist(count))
     }
 
     /// Gives a client's write to a server.
     pub(crate) fn propose(&mut self, id: ServerId, command: &str) -> (Token, Vec<Effect>) {
-        let token = self.clients.writes(id, command);
+        let token = self.clients.register_write(id, command);
         (token, self.step(id, Input::Propose { token, command: command.into() }))
     }
 
     /// Gives a server a request for other members.
-    pub(crate) fn change(
+    pub(crate) fn change_members(
         &mut self,
         id: ServerId,
         change: MembershipChange,
     ) -> (Token, Vec<Effect>) {
-        let token = self.clients.reads(id);
+        let token = self.clients.register_read(id);
         (token, self.step(id, Input::ChangeMembership { token, change }))
     }
 
@@ -111,7 +111,7 @@ impl Cluster {
     }
 
     /// Starts the newcomers that a committed entry speaks of.
-    fn welcome(&mut self, membership: &Membership) {
+    fn start_new_members(&mut self, membership: &Membership) {
         for id in membership.contacts.keys() {
             let config = Config { id: *id, voters: Vec::new(), ..self.config.clone() };
             self.nodes.entry(*id).or_insert_with(|| TestNode::new(config));
@@ -120,25 +120,25 @@ impl Cluster {
 
     /// Gives a client's read to a server.
     pub(crate) fn read(&mut self, id: ServerId) -> (Token, Vec<Effect>) {
-        let token = self.clients.reads(id);
+        let token = self.clients.register_read(id);
         (token, self.step(id, Input::Read { token }))
     }
 
     /// Stops a server; of the writes that wait, the first `survive` reach the disk.
     pub(crate) fn crash(&mut self, id: ServerId, survive: usize) {
-        self.clients.crash(id);
+        self.clients.orphan_requests(id);
         self.nodes.get_mut(&id).expect("a server").crash(survive);
     }
 
     /// Stops a server and empties its disk, which no server survives in good faith.
     pub(crate) fn wipe(&mut self, id: ServerId) {
-        self.clients.crash(id);
+        self.clients.orphan_requests(id);
         self.nodes.get_mut(&id).expect("a server").wipe();
     }
 
     /// Starts a stopped server from its disk.
     pub(crate) fn restart(&mut self, id: ServerId) {
-        self.act(id, |node| {
+        self.run_on_node(id, |node| {
             node.restart();
             Vec::new()
         });
@@ -150,24 +150,24 @@ impl Cluster {
     }
 
     /// How the question was answered.
-    pub(crate) fn answer(&self, token: Token) -> Option<Answer> {
+    pub(crate) fn answer(&self, token: Token) -> Option<ClientOutcome> {
         self.clients.answer(token)
     }
 
     /// Looks whether all writes that were acknowledged, and none that was refused, are committed.
-    pub(crate) fn settle(&mut self) {
-        let found = self.clients.settled(self.checker.committed());
-        self.harm = self.harm.take().or(found.err());
+    pub(crate) fn check_final_log(&mut self) {
+        let found = self.clients.check_final_log(self.checker.committed());
+        self.violation = self.violation.take().or(found.err());
     }
 
-    fn act(
+    fn run_on_node(
         &mut self,
         id: ServerId,
         action: impl FnOnce(&mut TestNode) -> Vec<Effect>,
     ) -> Vec<Effect> {
         let effects = action(self.nodes.get_mut(&id).expect("a server"));
-        let answers = effects.iter().try_for_each(|effect| self.clients.hear(id, effect));
-        let term = self.nodes[&id].server().map_or(0, |server| server.term);
+        let answers = effects.iter().try_for_each(|effect| self.clients.record_effect(id, effect));
+        let term = self.nodes[&id].server_view().map_or(0, |server| server.term);
         for effect in &effects {
             if let Effect::Commit { entries } = effect {
                 self.checker.record_commits(term, entries);
@@ -179,14 +179,15 @@ impl Cluster {
         });
         for entry in commits.flatten() {
             if let Payload::Membership(membership) = &entry.payload {
-                self.welcome(membership);
+                self.start_new_members(membership);
             }
         }
-        let servers: Vec<_> = self.nodes.values().filter_map(TestNode::server).collect();
-        let promises = self.checker.observe(&servers).map_err(|violation| violation.to_string());
-        let kept = self.clients.kept(self.checker.committed());
-        if self.harm.is_none() {
-            self.harm = promises.and(answers).and(kept).err();
+        let servers: Vec<_> = self.nodes.values().filter_map(TestNode::server_view).collect();
+        let promises =
+            self.checker.check_servers(&servers).map_err(|violation| violation.to_string());
+        let kept = self.clients.check_acknowledged(self.checker.committed());
+        if self.violation.is_none() {
+            self.violation = promises.and(answers).and(kept).err();
         }
         effects
     }

@@ -45,8 +45,8 @@ impl TestNode {
     }
 
     /// What it shows, if it runs.
-    pub(crate) fn server(&self) -> Option<ServerView<'_>> {
-        self.raft.as_ref().map(ServerView::of)
+    pub(crate) fn server_view(&self) -> Option<ServerView<'_>> {
+        self.raft.as_ref().map(ServerView::from_raft)
     }
 
     /// The members as it knows them, if it runs.
@@ -60,7 +60,7 @@ impl TestNode {
     }
 
     /// How many writes wait.
-    pub(crate) fn waiting(&self) -> usize {
+    pub(crate) fn pending_writes(&self) -> usize {
         self.writes.len()
     }
 
@@ -81,15 +81,15 @@ impl TestNode {
 
     /// Makes the first `count` waiting writes durable; returns what that sets free.
     pub(crate) fn persist(&mut self, count: usize) -> Vec<Effect> {
-        self.write(count);
-        let mut free = self.release();
+        self.write_batch(count);
+        let mut free = self.release_messages();
         free.extend(self.step(Input::Persisted { sequence: self.durable }));
         free
     }
 
     /// Loses power; of the writes that wait, the first `survive` reach the disk.
     pub(crate) fn crash(&mut self, survive: usize) {
-        self.write(survive);
+        self.write_batch(survive);
         self.writes.clear();
         self.held.clear();
         self.raft = None;
@@ -114,13 +114,13 @@ impl TestNode {
             .expect("a crash leaves a disk that can be read");
         let stored = recovery.stored.remove(0);
         self.log = Some(log);
-        self.applied = stored.snapshot.as_ref().map(contents).unwrap_or_default();
+        self.applied = stored.snapshot.as_ref().map(decode_contents).unwrap_or_default();
         self.durable = 0;
         self.config.seed = self.config.seed.wrapping_add(0x1_0000);
         self.raft = Some(Raft::new(self.config.clone(), stored));
     }
 
-    fn write(&mut self, count: usize) {
+    fn write_batch(&mut self, count: usize) {
         let count = count.min(self.writes.len());
         let mut batch = Vec::new();
         for persist in self.writes.drain(..count) {
@@ -129,11 +129,11 @@ impl TestNode {
             batch.push(LogWrite { group: 0, persist });
         }
         if let Some(log) = &mut self.log {
-            log.write(batch).expect("the disk works");
+            log.persist_writes(batch).expect("the disk works");
         }
     }
 
-    fn release(&mut self) -> Vec<Effect> {
+    fn release_messages(&mut self) -> Vec<Effect> {
         let durable = self.durable;
         let free =
             |effect: &mut Effect| matches!(effect, Effect::Send { after, .. } if *after <= durable);
@@ -158,7 +158,7 @@ impl TestNode {
                 }
             }
             Effect::TakeSnapshot { last } => self.taken = Some(last),
-            Effect::Restore { ref snapshot } => self.applied = contents(snapshot),
+            Effect::Restore { ref snapshot } => self.applied = decode_contents(snapshot),
             _ => {}
         }
         Some(effect)
@@ -166,7 +166,7 @@ impl TestNode {
 }
 
 /// What was applied up to the end of a snapshot.
-fn contents(snapshot: &Snapshot) -> Vec<Entry> {
+fn decode_contents(snapshot: &Snapshot) -> Vec<Entry> {
     let applied: Vec<Entry> = postcard::from_bytes(&snapshot.data).expect("a test node made it");
     assert_eq!(applied.last().map(|entry| entry.index), Some(snapshot.last.index));
     applied

@@ -11,9 +11,9 @@ use records::record::{FaultRecord, FaultState};
 /// How long a majority may take to elect a new leader, in nanoseconds.
 pub(super) const GRACE: u64 = 5_000_000_000;
 /// A shorter span after the grace period is not checked.
-pub(super) const SHORTEST: u64 = 3_000_000_000;
+pub(super) const MIN_SPAN: u64 = 3_000_000_000;
 /// Fewer attempted writes than this are not enough to decide.
-const ENOUGH_TRIED: usize = 5;
+const MIN_ATTEMPTS: usize = 5;
 
 /// One message per partition whose majority completed no write.
 pub(super) fn stalled_majorities(history: &History, faults: &[FaultRecord]) -> Vec<String> {
@@ -35,7 +35,7 @@ fn required_span(fault: &FaultRecord, faults: &[FaultRecord]) -> Option<(u64, u6
     };
     let alone = faults.iter().all(|other| other.id == fault.id || apart(other));
     let due = from.saturating_add(GRACE);
-    let long = to >= due.saturating_add(SHORTEST);
+    let long = to >= due.saturating_add(MIN_SPAN);
     (cut && long && alone && !fault.majority.is_empty()).then_some((due, to))
 }
 
@@ -55,7 +55,7 @@ fn describe_stall(
         let end = one.completion.as_ref().map(|completion| completion.at.time);
         (one.is_ok() || one.is_mismatch()) && end.is_some_and(inside)
     });
-    (tried >= ENOUGH_TRIED && !served).then(|| {
+    (tried >= MIN_ATTEMPTS && !served).then(|| {
         format!(
             "{} completed none of {tried} writes in {:.1} s of fault {} ({}:{}), although they \
              could reach a majority",

@@ -14,7 +14,7 @@ pub(crate) use coverage::measure_coverage;
 
 use checker::history::{History, Kind, Operation, Value};
 use liveness::is_read_only;
-use records::record::{CheckRecord, Death, FaultRecord, FaultState, Reason, Validity};
+use records::record::{CheckRecord, FaultRecord, FaultState, Reason, ReplicaExit, Validity};
 use std::collections::BTreeMap;
 use workloads::MALFORMED_REPLY;
 
@@ -30,9 +30,9 @@ pub(crate) struct Facts<'a> {
     /// All faults of the run.
     pub faults: &'a [FaultRecord],
     /// Replicas that exited unexpectedly.
-    pub(crate) deaths: &'a [Death],
+    pub(crate) deaths: &'a [ReplicaExit],
     /// Unexpected exits of replicas whose disk the nemesis had corrupted before.
-    pub(crate) doubtful: &'a [Death],
+    pub(crate) doubtful: &'a [ReplicaExit],
     /// The requested kinds of fault.
     pub kinds: Vec<&'static str>,
     /// The functions of the workload.
@@ -56,57 +56,64 @@ pub(crate) struct Facts<'a> {
 }
 
 /// Every objection to *valid*, the worst first.
-pub(crate) fn objections(facts: &Facts<'_>) -> Vec<Reason> {
+pub(crate) fn collect_objections(facts: &Facts<'_>) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if facts.interrupted {
         // An interruption causes the other unknowns, so it precedes them.
-        reasons.push(unknown(
+        reasons.push(unknown_reason(
             "the run was interrupted: the remaining phases were not checked".to_owned(),
         ));
     }
-    reasons.extend(checks(facts));
-    reasons.extend(deaths(facts));
-    reasons.extend(recovery(facts));
+    reasons.extend(failed_checks(facts));
+    reasons.extend(exit_objections(facts));
+    reasons.extend(recovery_objection(facts));
     reasons.extend(majority_stalls(facts));
     reasons.extend(
-        facts.nemesis_error.iter().chain(&facts.heal_error).map(|why| unknown(why.clone())),
+        facts.nemesis_error.iter().chain(&facts.heal_error).map(|why| unknown_reason(why.clone())),
     );
-    reasons
-        .extend(facts.protocol_error.iter().map(|protocol_error| unknown(protocol_error.clone())));
+    reasons.extend(
+        facts.protocol_error.iter().map(|protocol_error| unknown_reason(protocol_error.clone())),
+    );
     reasons.extend(malformed_replies(facts.history));
     reasons.extend(unconfirmed_faults(facts));
     reasons.extend(kinds_without_operations(facts));
     reasons.extend(rare_functions(facts));
     reasons.extend(idle_majority(facts));
-    reasons.extend(final_reads(facts));
+    reasons.extend(final_reads_objection(facts));
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.validity));
     reasons
 }
 
 /// Properties that a run with faults does not check because the system does not promise them.
 /// Reports list them, so that a reader does not take them for proven.
-pub(crate) fn not_asked(no_failover_reason: Option<&str>, faults: &[FaultRecord]) -> Vec<String> {
+pub(crate) fn unchecked_properties(
+    no_failover_reason: Option<&str>,
+    faults: &[FaultRecord],
+) -> Vec<String> {
     let why = no_failover_reason.filter(|_| !faults.is_empty()).into_iter();
     why.map(|why| format!("whether a majority makes progress without its leader: {why}")).collect()
 }
 
-fn invalid(text: String) -> Reason {
+fn invalid_reason(text: String) -> Reason {
     Reason { validity: Validity::Invalid, text }
 }
 
-fn unknown(text: String) -> Reason {
+fn unknown_reason(text: String) -> Reason {
     Reason { validity: Validity::Unknown, text }
 }
 
-fn checks(facts: &Facts<'_>) -> Vec<Reason> {
+fn failed_checks(facts: &Facts<'_>) -> Vec<Reason> {
     let bad = facts.checks.iter().filter(|check| check.validity != Validity::Valid);
     bad.map(|check| Reason { validity: check.validity, text: check.sentence.clone() }).collect()
 }
 
-fn deaths(facts: &Facts<'_>) -> Vec<Reason> {
-    let told = |death: &Death| format!("{} exited unexpectedly: {}", death.replica, death.how);
-    let right = |death: &Death| unknown(format!("{}; a fault had corrupted its disk", told(death)));
-    let wrong = facts.deaths.iter().map(|death| invalid(told(death)));
+fn exit_objections(facts: &Facts<'_>) -> Vec<Reason> {
+    let told =
+        |death: &ReplicaExit| format!("{} exited unexpectedly: {}", death.replica, death.how);
+    let right = |death: &ReplicaExit| {
+        unknown_reason(format!("{}; a fault had corrupted its disk", told(death)))
+    };
+    let wrong = facts.deaths.iter().map(|death| invalid_reason(told(death)));
     wrong.chain(facts.doubtful.iter().map(right)).collect()
 }
 
@@ -127,30 +134,30 @@ fn silent_hosts(left: &[bool]) -> Option<String> {
 
 /// Every replica must answer once all faults are healed. If healing failed, the harness itself may
 /// be the cause of silence, so the result is unknown.
-fn recovery(facts: &Facts<'_>) -> Option<Reason> {
+fn recovery_objection(facts: &Facts<'_>) -> Option<Reason> {
     let left = facts.recovery.as_ref()?;
     let hosts = silent_hosts(left).filter(|_| !facts.interrupted)?;
     Some(match &facts.heal_error {
-        None if have_corrupt_disks(left, facts) => {
-            unknown(format!("{hosts} did not answer in recovery; a fault had corrupted its disk"))
-        }
-        None => invalid(format!(
+        None if have_corrupt_disks(left, facts) => unknown_reason(format!(
+            "{hosts} did not answer in recovery; a fault had corrupted its disk"
+        )),
+        None => invalid_reason(format!(
             "after all faults were healed, {hosts} did not answer a write and a read in time"
         )),
-        Some(_) => unknown(format!(
+        Some(_) => unknown_reason(format!(
             "{hosts} did not answer a write and a read in recovery, but not all faults were healed"
         )),
     })
 }
 
-fn final_reads(facts: &Facts<'_>) -> Option<Reason> {
+fn final_reads_objection(facts: &Facts<'_>) -> Option<Reason> {
     if facts.interrupted {
         return None;
     }
     match &facts.final_reads {
-        None => Some(unknown("the final reads did not run".to_owned())),
+        None => Some(unknown_reason("the final reads did not run".to_owned())),
         Some(left) => silent_hosts(left)
-            .map(|hosts| unknown(format!("{hosts} did not answer every final read"))),
+            .map(|hosts| unknown_reason(format!("{hosts} did not answer every final read"))),
     }
 }
 
@@ -164,21 +171,24 @@ fn malformed_replies(history: &History) -> Option<Reason> {
     });
     let wrong: Vec<&str> = texts.filter(|error| error.starts_with(MALFORMED_REPLY)).collect();
     let first = wrong.first()?;
-    Some(unknown(format!("{} replies do not match their calls; first: {first}", wrong.len())))
+    Some(unknown_reason(format!(
+        "{} replies do not match their calls; first: {first}",
+        wrong.len()
+    )))
 }
 
 fn unconfirmed_faults(facts: &Facts<'_>) -> Vec<Reason> {
     let bare = facts.faults.iter().filter(|fault| fault.state == FaultState::Unwitnessed);
     let told = |fault: &FaultRecord| {
         let FaultRecord { id, kind, variant, evidence, .. } = fault;
-        unknown(format!("fault {id} ({kind}:{variant}) was not confirmed: {evidence}"))
+        unknown_reason(format!("fault {id} ({kind}:{variant}) was not confirmed: {evidence}"))
     };
     bare.map(told).collect()
 }
 
 /// Whether an operation that completed `ok` or `fail` overlaps the fault. A failure counts: while
 /// every replica is down there is no other answer, and later reads show what was kept.
-fn overlaps(fault: &FaultRecord, operation: &Operation) -> bool {
+fn overlaps_fault(fault: &FaultRecord, operation: &Operation) -> bool {
     let (Some(started), Some(ended), Some(completion)) =
         (fault.started, fault.ended, &operation.completion)
     else {
@@ -191,14 +201,15 @@ fn overlaps(fault: &FaultRecord, operation: &Operation) -> bool {
 fn kinds_without_operations(facts: &Facts<'_>) -> Vec<Reason> {
     let met = |fault: &FaultRecord| {
         fault.state == FaultState::Witnessed
-            && facts.history.operations().iter().any(|one| overlaps(fault, one))
+            && facts.history.operations().iter().any(|one| overlaps_fault(fault, one))
     };
     let untouched = facts
         .kinds
         .iter()
         .filter(|kind| !facts.faults.iter().any(|fault| fault.kind == **kind && met(fault)));
-    let told =
-        |kind: &&str| unknown(format!("no operation completed during a confirmed {kind} fault"));
+    let told = |kind: &&str| {
+        unknown_reason(format!("no operation completed during a confirmed {kind} fault"))
+    };
     untouched.map(told).collect()
 }
 
@@ -212,7 +223,7 @@ fn rare_functions(facts: &Facts<'_>) -> Vec<Reason> {
     }
     let few = ok.into_iter().filter(|(_, count)| *count < ENOUGH_OK);
     few.map(|(function, count)| {
-        unknown(format!(
+        unknown_reason(format!(
             "only {count} {function} operations succeeded; a verdict needs {ENOUGH_OK}"
         ))
     })
@@ -224,7 +235,10 @@ fn majority_stalls(facts: &Facts<'_>) -> Vec<Reason> {
     if facts.no_failover_reason.is_some() {
         return Vec::new();
     }
-    liveness::stalled_majorities(facts.history, facts.faults).into_iter().map(invalid).collect()
+    liveness::stalled_majorities(facts.history, facts.faults)
+        .into_iter()
+        .map(invalid_reason)
+        .collect()
 }
 
 /// If a fault leaves a connected majority, that side must accept a write during one such fault, if
@@ -246,7 +260,7 @@ fn idle_majority(facts: &Facts<'_>) -> Option<Reason> {
         })
     };
     let idle = !faults.is_empty() && !faults.iter().any(accepted);
-    idle.then(|| unknown("no write succeeded on the majority side of any fault".to_owned()))
+    idle.then(|| unknown_reason("no write succeeded on the majority side of any fault".to_owned()))
 }
 
 /// Whether the whole operation lies within the fault.

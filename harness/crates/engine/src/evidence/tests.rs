@@ -7,7 +7,7 @@ const SECOND: u64 = 1_000_000_000;
 const FUNCTIONS: &[&str] = &["cas", "read", "write"];
 
 /// Thirty rounds of each function on `n1`, one operation per millisecond.
-fn history(skip: &str) -> History {
+fn sample_history(skip: &str) -> History {
     let functions = FUNCTIONS.iter().filter(|function| **function != skip).cycle().take(90);
     let mut events = Vec::new();
     for (function, round) in functions.zip(0_u64..) {
@@ -27,7 +27,7 @@ fn history(skip: &str) -> History {
     History::new(events).expect("one process, one operation at a time")
 }
 
-fn fault() -> FaultRecord {
+fn sample_fault() -> FaultRecord {
     FaultRecord {
         id: 1,
         kind: "partition".to_owned(),
@@ -43,7 +43,7 @@ fn fault() -> FaultRecord {
     }
 }
 
-fn check(validity: Validity) -> CheckRecord {
+fn sample_check(validity: Validity) -> CheckRecord {
     let sentence = format!("the check says {}", validity.name());
     CheckRecord {
         name: "linearizable".to_owned(),
@@ -60,8 +60,8 @@ struct RunFacts {
     history: History,
     checks: Vec<CheckRecord>,
     faults: Vec<FaultRecord>,
-    deaths: Vec<Death>,
-    doubtful: Vec<Death>,
+    deaths: Vec<ReplicaExit>,
+    doubtful: Vec<ReplicaExit>,
     kinds: Vec<&'static str>,
     main_end: u64,
     nemesis_error: Option<String>,
@@ -73,11 +73,11 @@ struct RunFacts {
     no_failover_reason: Option<&'static str>,
 }
 
-fn told(change: impl FnOnce(&mut RunFacts)) -> Vec<String> {
+fn reason_texts(change: impl FnOnce(&mut RunFacts)) -> Vec<String> {
     let mut scene = RunFacts {
-        history: history(""),
-        checks: vec![check(Validity::Valid)],
-        faults: vec![fault()],
+        history: sample_history(""),
+        checks: vec![sample_check(Validity::Valid)],
+        faults: vec![sample_fault()],
         deaths: Vec::new(),
         doubtful: Vec::new(),
         kinds: vec!["partition"],
@@ -91,7 +91,7 @@ fn told(change: impl FnOnce(&mut RunFacts)) -> Vec<String> {
         no_failover_reason: None,
     };
     change(&mut scene);
-    let reasons = objections(&Facts {
+    let reasons = collect_objections(&Facts {
         history: &scene.history,
         checks: &scene.checks,
         faults: &scene.faults,
@@ -116,13 +116,14 @@ fn told(change: impl FnOnce(&mut RunFacts)) -> Vec<String> {
 
 #[test]
 fn a_run_beyond_doubt_has_nothing_against_it() {
-    assert_eq!(told(|_| ()), [""; 0]);
+    assert_eq!(reason_texts(|_| ()), [""; 0]);
 }
 
 #[test]
 fn invalid_comes_first() {
-    let told =
-        told(|run| (run.history, run.checks) = (history("cas"), vec![check(Validity::Invalid)]));
+    let told = reason_texts(|run| {
+        (run.history, run.checks) = (sample_history("cas"), vec![sample_check(Validity::Invalid)])
+    });
     insta::assert_debug_snapshot!(told, @r#"
     [
         "invalid: the check says invalid",
@@ -133,8 +134,8 @@ fn invalid_comes_first() {
 
 #[test]
 fn a_fault_without_evidence_is_missed_twice() {
-    let faults = vec![FaultRecord { state: FaultState::Unwitnessed, ..fault() }];
-    insta::assert_debug_snapshot!(told(|run| run.faults = faults), @r#"
+    let faults = vec![FaultRecord { state: FaultState::Unwitnessed, ..sample_fault() }];
+    insta::assert_debug_snapshot!(reason_texts(|run| run.faults = faults), @r#"
     [
         "unknown: fault 1 (partition:one) was not confirmed: seen",
         "unknown: no operation completed during a confirmed partition fault",
@@ -145,54 +146,60 @@ fn a_fault_without_evidence_is_missed_twice() {
 #[test]
 fn a_fault_that_met_no_operation_and_a_kind_that_never_came_are_missed() {
     let faults =
-        vec![FaultRecord { started: Some(9 * SECOND), ended: Some(10 * SECOND), ..fault() }];
-    let early = told(|run| run.faults = faults);
+        vec![FaultRecord { started: Some(9 * SECOND), ended: Some(10 * SECOND), ..sample_fault() }];
+    let early = reason_texts(|run| run.faults = faults);
     insta::assert_debug_snapshot!(early, @r#"
     [
         "unknown: no operation completed during a confirmed partition fault",
         "unknown: no write succeeded on the majority side of any fault",
     ]
     "#);
-    let never = told(|run| run.kinds.push("kill"));
+    let never = reason_texts(|run| run.kinds.push("kill"));
     assert_eq!(never, ["unknown: no operation completed during a confirmed kill fault"]);
 }
 
 #[test]
 fn a_majority_that_accepted_no_write_is_missed() {
-    let faults = vec![FaultRecord { majority: vec!["n2".to_owned(), "n3".to_owned()], ..fault() }];
-    let told = told(|run| run.faults = faults);
+    let faults =
+        vec![FaultRecord { majority: vec!["n2".to_owned(), "n3".to_owned()], ..sample_fault() }];
+    let told = reason_texts(|run| run.faults = faults);
     assert_eq!(told, ["unknown: no write succeeded on the majority side of any fault"]);
 }
 
 #[test]
 fn silence_after_healing_is_an_anomaly_and_silence_at_the_end_is_doubt() {
     assert_eq!(
-        told(|run| run.recovery = Some(vec![false, true, false, true, false])),
+        reason_texts(|run| run.recovery = Some(vec![false, true, false, true, false])),
         ["invalid: after all faults were healed, n2, n4 did not answer a write and a read in time"]
     );
     assert_eq!(
-        told(|run| run.final_reads = Some(vec![false, false, true, false, false])),
+        reason_texts(|run| run.final_reads = Some(vec![false, false, true, false, false])),
         ["unknown: n3 did not answer every final read"]
     );
-    assert_eq!(told(|run| run.final_reads = None), ["unknown: the final reads did not run"]);
+    assert_eq!(
+        reason_texts(|run| run.final_reads = None),
+        ["unknown: the final reads did not run"]
+    );
 }
 
 #[test]
 fn what_happened_after_the_main_phase_does_not_make_up_for_it() {
-    let told = told(|run| (run.main_end, run.faults, run.kinds) = (0, Vec::new(), Vec::new()));
+    let told =
+        reason_texts(|run| (run.main_end, run.faults, run.kinds) = (0, Vec::new(), Vec::new()));
     assert_eq!(told.len(), 3, "{told:?}");
     assert_eq!(told[0], "unknown: only 0 cas operations succeeded; a verdict needs 20");
 }
 
 #[test]
 fn a_nemesis_in_trouble_leaves_doubt() {
-    let told = told(|run| run.nemesis_error = Some("n1 could not be started again".to_owned()));
+    let told =
+        reason_texts(|run| run.nemesis_error = Some("n1 could not be started again".to_owned()));
     assert_eq!(told, ["unknown: n1 could not be started again"]);
 }
 
 #[test]
 fn silence_after_a_failed_heal_is_unknown() {
-    let told = told(|run| {
+    let told = reason_texts(|run| {
         run.heal_error = Some("n2 could not be started again".to_owned());
         run.recovery = Some(vec![false, true, false, false, false]);
     });
@@ -206,23 +213,35 @@ fn silence_after_a_failed_heal_is_unknown() {
 
 #[test]
 fn replicas_that_break_the_protocol_leave_doubt() {
-    let told = told(|run| run.protocol_error = Some("lines that were no messages: 3".to_owned()));
+    let told =
+        reason_texts(|run| run.protocol_error = Some("lines that were no messages: 3".to_owned()));
     assert_eq!(told, ["unknown: lines that were no messages: 3"]);
 }
 
 #[test]
 fn an_unasked_exit_is_an_anomaly() {
-    let deaths =
-        vec![Death { replica: "n3".to_owned(), how: "exit code 1".to_owned(), log: Vec::new() }];
-    assert_eq!(told(|run| run.deaths = deaths), ["invalid: n3 exited unexpectedly: exit code 1"]);
+    let deaths = vec![ReplicaExit {
+        replica: "n3".to_owned(),
+        how: "exit code 1".to_owned(),
+        log: Vec::new(),
+    }];
+    assert_eq!(
+        reason_texts(|run| run.deaths = deaths),
+        ["invalid: n3 exited unexpectedly: exit code 1"]
+    );
 }
 
 #[test]
 fn who_stops_after_its_disk_was_damaged_may_have_had_to() {
-    let stopped =
-        || vec![Death { replica: "n3".to_owned(), how: "exit code 1".to_owned(), log: Vec::new() }];
+    let stopped = || {
+        vec![ReplicaExit {
+            replica: "n3".to_owned(),
+            how: "exit code 1".to_owned(),
+            log: Vec::new(),
+        }]
+    };
     let silent = |n3, n4| {
-        told(|run| {
+        reason_texts(|run| {
             run.doubtful = stopped();
             run.recovery = Some(vec![false, false, n3, n4, false]);
         })
@@ -238,7 +257,7 @@ fn who_stops_after_its_disk_was_damaged_may_have_had_to() {
 
 #[test]
 fn an_interrupted_run_is_never_green() {
-    let told = told(|run| {
+    let told = reason_texts(|run| {
         run.interrupted = true;
         run.recovery = Some(vec![true; 5]);
         run.final_reads = None;
@@ -268,7 +287,7 @@ fn long_cut() -> (History, FaultRecord) {
         events.iter_mut().zip(0..).for_each(|(event, index)| event.index = index);
         History::new(events).expect("an operation each")
     };
-    (history(events), FaultRecord { ended: Some(10 * SECOND), ..fault() })
+    (history(events), FaultRecord { ended: Some(10 * SECOND), ..sample_fault() })
 }
 
 #[test]
@@ -292,9 +311,9 @@ fn what_cannot_be_held_against_a_majority_is_not() {
         "not asked"
     );
     assert!(silent(&[FaultRecord { state: FaultState::Unwitnessed, ..long.clone() }]), "unseen");
-    let kill = FaultRecord { id: 2, kind: "kill".to_owned(), ..fault() };
+    let kill = FaultRecord { id: 2, kind: "kill".to_owned(), ..sample_fault() };
     assert!(silent(&[long.clone(), kill]), "another fault");
-    let served = self::history("");
+    let served = self::sample_history("");
     assert!(
         liveness::stalled_majorities(&served, &[long]).is_empty(),
         "nothing was asked in that time"
@@ -305,7 +324,7 @@ fn what_cannot_be_held_against_a_majority_is_not() {
 fn what_a_system_never_promised_is_not_asked_but_told() {
     let (long, cut) = long_cut();
     let told = |no_failover_reason| {
-        told(|run| {
+        reason_texts(|run| {
             (run.history, run.faults) = (long.clone(), vec![cut.clone()]);
             run.no_failover_reason = no_failover_reason;
         })
@@ -314,14 +333,16 @@ fn what_a_system_never_promised_is_not_asked_but_told() {
         |told: Vec<String>| told.into_iter().any(|it| it.contains("n1, n2, n3, n4 completed none"));
     let why = Some("one for ever");
     assert!(without(told(None)) && !without(told(why)));
-    let faults = [fault()];
+    let faults = [sample_fault()];
     assert_eq!(
-        not_asked(why, &faults),
+        unchecked_properties(why, &faults),
         ["whether a majority makes progress without its leader: one for ever"]
     );
-    assert!(not_asked(None, &faults).is_empty() && not_asked(why, &[]).is_empty());
+    assert!(
+        unchecked_properties(None, &faults).is_empty() && unchecked_properties(why, &[]).is_empty()
+    );
     let calm = |no_failover_reason| {
-        self::told(|run| {
+        self::reason_texts(|run| {
             run.faults[0].majority = vec!["n4".to_owned()];
             run.no_failover_reason = no_failover_reason;
         })

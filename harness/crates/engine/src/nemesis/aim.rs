@@ -48,15 +48,15 @@ pub(super) fn reject_single_host(
 pub(super) fn aim_at_replicas(variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
     let hosts = if selector::is_list(variant) {
         let named = selector::parse_hosts(variant, view.count).ok()?;
-        selector::resolve(&named, view).filter(|hosts| view.are_free(hosts))?
+        selector::resolve_hosts(&named, view).filter(|hosts| view.are_free(hosts))?
     } else {
         choose_hosts(variant, view, rng)?
     };
-    Some(Target::replicas(variant, hosts))
+    Some(Target::of_replicas(variant, hosts))
 }
 
 fn choose_hosts(variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Vec<HostId>> {
-    let mut hosts = view.shuffled(rng);
+    let mut hosts = view.shuffle_free_hosts(rng);
     let majority = view.count / 2 + 1;
     let wanted = match variant {
         "leader" => {

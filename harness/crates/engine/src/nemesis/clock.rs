@@ -11,7 +11,7 @@ use super::{
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 use std::time::Duration;
-use testbed::host::clock::{self, Reading, Skew};
+use testbed::host::clock::{self, ClockReading, Skew};
 use testbed::net::plan::HostId;
 use workloads::Rng;
 
@@ -26,7 +26,7 @@ const STROBE_MS: (u64, u64) = (20, 200);
 /// reading imprecise.
 const MAX_READINGS: u32 = 24;
 /// How long between readings.
-const GAP: Duration = Duration::from_millis(15);
+const READING_INTERVAL: Duration = Duration::from_millis(15);
 
 const VARIANTS: &[(&str, &str)] = &[
     ("drift", "clocks that run up to 50 % too fast or too slow"),
@@ -66,19 +66,19 @@ impl Nemesis for ClockSkew {
         }
     }
 
-    fn aim(&self, aim: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
+    fn choose_target(&self, aim: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
         let (change, target) = split_aim(aim);
         let skew = choose_skew(change, rng);
         let hosts = match target {
-            "" => choose_some(view, rng)?,
-            list => selector::resolve(&selector::parse_hosts(list, view.count).ok()?, view)?,
+            "" => choose_random_hosts(view, rng)?,
+            list => selector::resolve_hosts(&selector::parse_hosts(list, view.count).ok()?, view)?,
         };
-        let text = format!("{}: {}", grudge::host_names(&hosts), describe(&skew));
-        let target = Target { skew: Some(skew), text, ..Target::replicas(aim, hosts) };
+        let text = format!("{}: {}", grudge::host_names(&hosts), describe_skew(&skew));
+        let target = Target { skew: Some(skew), text, ..Target::of_replicas(aim, hosts) };
         view.are_free(&target.hosts).then_some(target)
     }
 
-    fn begin<'a>(
+    fn begin_fault<'a>(
         &'a self,
         target: &'a Target,
         cluster: &'a mut Cluster,
@@ -89,7 +89,7 @@ impl Nemesis for ClockSkew {
             let mut set = |host: &HostId| cluster.member(*host).set_clock(Some(skew));
             if let Err(error) = hosts.iter().try_for_each(&mut set) {
                 // A fault that did not begin is not ended.
-                drop(set_right(&hosts, cluster));
+                drop(reset_clocks(&hosts, cluster));
                 return Err(error);
             }
             Ok(Box::new(SkewedClocks { hosts, skew, readings: Vec::new() }) as Box<dyn ActiveFault>)
@@ -102,8 +102,8 @@ fn split_aim(aim: &str) -> (&str, &str) {
     aim.split_once(' ').unwrap_or((aim, ""))
 }
 
-fn choose_some(view: &ClusterView, rng: &mut Rng) -> Option<Vec<HostId>> {
-    let mut hosts = view.shuffled(rng);
+fn choose_random_hosts(view: &ClusterView, rng: &mut Rng) -> Option<Vec<HostId>> {
+    let mut hosts = view.shuffle_free_hosts(rng);
     let most = u64::try_from(hosts.len()).ok().filter(|most| *most > 0)?;
     hosts.truncate(1 + usize::try_from(rng.below(most)).ok()?);
     hosts.sort_unstable();
@@ -113,7 +113,7 @@ fn choose_some(view: &ClusterView, rng: &mut Rng) -> Option<Vec<HostId>> {
 fn choose_skew(change: &str, rng: &mut Rng) -> Skew {
     let power = rng.between(JUMP_POWERS.0, JUMP_POWERS.1);
     let jump = MS << power;
-    let is_ahead = rng.percent(50);
+    let is_ahead = rng.percent_chance(50);
     let signed = |amount: i64| if is_ahead { amount } else { -amount };
     match change {
         "jump-back" => Skew { offset_ns: -jump, ..Skew::default() },
@@ -129,7 +129,7 @@ fn choose_skew(change: &str, rng: &mut Rng) -> Skew {
     }
 }
 
-fn describe(skew: &Skew) -> String {
+fn describe_skew(skew: &Skew) -> String {
     let seconds = skew.offset_ns as f64 / 1e9;
     match (skew.rate, skew.period_ns) {
         (0, 0) => format!("{seconds:+.3} s"),
@@ -143,7 +143,7 @@ struct SkewedClocks {
     hosts: Vec<HostId>,
     skew: Skew,
     /// What the clock of each said.
-    readings: Vec<Result<Reading>>,
+    readings: Vec<Result<ClockReading>>,
 }
 
 impl ActiveFault for SkewedClocks {
@@ -152,45 +152,49 @@ impl ActiveFault for SkewedClocks {
         Ok(())
     }
 
-    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+    fn end_fault<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             for host in &self.hosts {
-                self.readings.push(read(*host, &self.skew, cluster).await);
+                self.readings.push(find_wrong_reading(*host, &self.skew, cluster).await);
             }
-            set_right(&self.hosts, cluster)
+            reset_clocks(&self.hosts, cluster)
         })
     }
 
-    fn evidence(&self) -> Result<Evidence> {
-        Ok(weigh(&self.hosts, &self.skew, &self.readings))
+    fn weigh_evidence(&self) -> Result<Evidence> {
+        Ok(weigh_readings(&self.hosts, &self.skew, &self.readings))
     }
 }
 
 /// The first reading that cannot be the right time, else the last one.
-async fn read(host: HostId, skew: &Skew, cluster: &mut Cluster) -> Result<Reading> {
+async fn find_wrong_reading(
+    host: HostId,
+    skew: &Skew,
+    cluster: &mut Cluster,
+) -> Result<ClockReading> {
     let mut last = cluster.member(host).read_clock()?;
     for _ in 0..MAX_READINGS {
-        if last.is_wrong() || !last.fits(skew) {
+        if last.is_wrong() || !last.matches_skew(skew) {
             break;
         }
-        tokio::time::sleep(GAP).await;
+        tokio::time::sleep(READING_INTERVAL).await;
         last = cluster.member(host).read_clock()?;
     }
     Ok(last)
 }
 
-fn set_right(hosts: &[HostId], cluster: &mut Cluster) -> Result<()> {
+fn reset_clocks(hosts: &[HostId], cluster: &mut Cluster) -> Result<()> {
     try_all(hosts, |host| cluster.member(*host).set_clock(None))
 }
 
 /// A replica that is down and cannot be asked says nothing; all others must show the skewed time.
-fn weigh(hosts: &[HostId], skew: &Skew, readings: &[Result<Reading>]) -> Evidence {
+fn weigh_readings(hosts: &[HostId], skew: &Skew, readings: &[Result<ClockReading>]) -> Evidence {
     let answers = || readings.iter().flatten();
     let confirmed = answers().next().is_some()
-        && answers().all(|reading| reading.is_wrong() && reading.fits(skew));
-    let text = |(host, reading): (&HostId, &Result<Reading>)| match reading {
+        && answers().all(|reading| reading.is_wrong() && reading.matches_skew(skew));
+    let text = |(host, reading): (&HostId, &Result<ClockReading>)| match reading {
         Ok(reading) => {
-            let (said, set) = (reading.off_ns(), skew.at(reading.before_ns));
+            let (said, set) = (reading.offset_ns(), skew.offset_at(reading.before_ns));
             let (said, set) = (said as f64 / 1e9, set as f64 / 1e9);
             format!("{host}: its clock said {said:+.3} s, was set to {set:+.3} s")
         }
@@ -206,23 +210,23 @@ mod tests {
 
     const HOSTS: [HostId; 2] = [HostId(0), HostId(1)];
 
-    fn reading(off_ms: i64) -> Result<Reading> {
+    fn reading_off_by(off_ms: i64) -> Result<ClockReading> {
         let now = 1_700_000_000_000 * MS;
-        Ok(Reading { before_ns: now, said_ns: now + off_ms * MS, after_ns: now })
+        Ok(ClockReading { before_ns: now, reported_ns: now + off_ms * MS, after_ns: now })
     }
 
     #[test]
     fn a_clock_that_shows_the_skew_is_confirmed_and_one_that_does_not_is_not() {
         let skew = Skew { offset_ns: -64 * MS, ..Skew::default() };
-        let weigh = |readings: &[Result<Reading>]| weigh(&HOSTS, &skew, readings);
-        let good = weigh(&[reading(-64)]);
+        let weigh = |readings: &[Result<ClockReading>]| weigh_readings(&HOSTS, &skew, readings);
+        let good = weigh(&[reading_off_by(-64)]);
         assert!(good.confirmed);
         assert_eq!(good.text, "n1: its clock said -0.064 s, was set to -0.064 s");
-        assert!(!weigh(&[reading(0)]).confirmed, "it is right");
-        assert!(!weigh(&[reading(-90)]).confirmed, "it is elsewhere");
-        assert!(!weigh(&[reading(-64), reading(0)]).confirmed, "one of two is right");
+        assert!(!weigh(&[reading_off_by(0)]).confirmed, "it is right");
+        assert!(!weigh(&[reading_off_by(-90)]).confirmed, "it is elsewhere");
+        assert!(!weigh(&[reading_off_by(-64), reading_off_by(0)]).confirmed, "one of two is right");
         let down = || Err(anyhow::anyhow!("down"));
-        assert!(weigh(&[reading(-64), down()]).confirmed && !weigh(&[down()]).confirmed);
+        assert!(weigh(&[reading_off_by(-64), down()]).confirmed && !weigh(&[down()]).confirmed);
         assert!(!weigh(&[]).confirmed);
     }
 
@@ -239,8 +243,11 @@ mod tests {
     #[test]
     fn a_drift_and_a_strobe_are_computed_from_their_beginning() {
         let drift = Skew { rate: 1 << 31, base_ns: 100, ..Skew::default() };
-        assert_eq!((drift.at(100), drift.at(1_100)), (0, 500));
+        assert_eq!((drift.offset_at(100), drift.offset_at(1_100)), (0, 500));
         let strobe = Skew { offset_ns: 7, period_ns: 10, base_ns: 100, ..Skew::default() };
-        assert_eq!((strobe.at(105), strobe.at(115), strobe.at(125)), (7, 0, 7));
+        assert_eq!(
+            (strobe.offset_at(105), strobe.offset_at(115), strobe.offset_at(125)),
+            (7, 0, 7)
+        );
     }
 }

@@ -20,7 +20,7 @@ const MIN_KILLS: u32 = 2;
 const DOWN: Duration = Duration::from_millis(50);
 const UP: Duration = Duration::from_millis(250);
 /// How much longer than planned the fault may last if the harness was too busy.
-const PATIENCE: Duration = Duration::from_secs(2);
+const MAX_EXTENSION: Duration = Duration::from_secs(2);
 
 /// SIGKILL after every start.
 pub(super) struct CrashLoop;
@@ -47,21 +47,21 @@ impl Nemesis for CrashLoop {
         reject_replicas(self, aim, hosts)
     }
 
-    fn aim(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
+    fn choose_target(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
         aim_at_replicas(variant, view, rng)
     }
 
-    fn begin<'a>(
+    fn begin_fault<'a>(
         &'a self,
         target: &'a Target,
         cluster: &'a mut Cluster,
     ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
         Box::pin(async move {
-            let before = cluster.samples(&target.hosts)?;
+            let before = cluster.sample_replicas(&target.hosts)?;
             let mut replicas = Vec::new();
             for host in &target.hosts {
                 cluster.member(*host).kill(self.name())?;
-                replicas.push(LoopingReplica::killed(*host));
+                replicas.push(LoopingReplica::just_killed(*host));
             }
             let after = Vec::new();
             Ok(Box::new(CrashLoops { replicas, before, after }) as Box<dyn ActiveFault>)
@@ -86,16 +86,16 @@ struct LoopingReplica {
 }
 
 impl LoopingReplica {
-    fn killed(host: HostId) -> Self {
+    fn just_killed(host: HostId) -> Self {
         Self { host, is_up: false, since: Instant::now(), kills: 1 }
     }
 
     /// Kills or starts the replica, if its time is up.
-    fn tick(&mut self, cluster: &mut Cluster) -> Result<()> {
+    fn kill_or_restart(&mut self, cluster: &mut Cluster) -> Result<()> {
         let waited = self.since.elapsed();
         match cluster.member(self.host).has_exited() {
             true if waited > DOWN => {
-                self.start(cluster)?;
+                self.start_replica(cluster)?;
                 cluster.member(self.host).hold(CrashLoop.name());
                 self.is_up = true;
             }
@@ -110,18 +110,18 @@ impl LoopingReplica {
     }
 
     /// Starts the replica. If it was up, it has exited by itself, and that is reported.
-    fn start(&self, cluster: &mut Cluster) -> Result<()> {
+    fn start_replica(&self, cluster: &mut Cluster) -> Result<()> {
         let member = cluster.member(self.host);
         if self.is_up {
             let exit = member.replica.poll_exit();
             member.record_missed_exit(exit);
         }
-        cluster.restart(self.host)
+        cluster.restart_replica(self.host)
     }
 
-    fn end(&self, cluster: &mut Cluster) -> Result<()> {
+    fn end_loop(&self, cluster: &mut Cluster) -> Result<()> {
         if cluster.member(self.host).has_exited() {
-            self.start(cluster)?;
+            self.start_replica(cluster)?;
         }
         cluster.member(self.host).release();
         Ok(())
@@ -130,24 +130,24 @@ impl LoopingReplica {
 
 impl ActiveFault for CrashLoops {
     fn tick(&mut self, cluster: &mut Cluster) -> Result<()> {
-        self.replicas.iter_mut().try_for_each(|replica| replica.tick(cluster))
+        self.replicas.iter_mut().try_for_each(|replica| replica.kill_or_restart(cluster))
     }
 
     fn needs_more_time(&mut self, _: &mut Cluster, extended: Duration) -> Result<bool> {
         let few = self.replicas.iter().any(|replica| replica.kills < MIN_KILLS);
-        Ok(few && extended < PATIENCE)
+        Ok(few && extended < MAX_EXTENSION)
     }
 
-    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+    fn end_fault<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            try_all(&self.replicas, |replica| replica.end(cluster))?;
+            try_all(&self.replicas, |replica| replica.end_loop(cluster))?;
             let hosts: Vec<HostId> = self.replicas.iter().map(|replica| replica.host).collect();
-            self.after = cluster.samples(&hosts)?;
+            self.after = cluster.sample_replicas(&hosts)?;
             Ok(())
         })
     }
 
-    fn evidence(&self) -> Result<Evidence> {
+    fn weigh_evidence(&self) -> Result<Evidence> {
         let mut texts = Vec::new();
         let samples = self.before.iter().zip(&self.after);
         for (LoopingReplica { host, kills, .. }, (old, new)) in self.replicas.iter().zip(samples) {

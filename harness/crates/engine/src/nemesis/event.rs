@@ -2,7 +2,7 @@
 //! are written.
 
 use super::UnexpectedExit;
-use records::record::{Death, FaultRecord, FaultState};
+use records::record::{FaultRecord, FaultState, ReplicaExit};
 use testbed::net::plan::HostId;
 
 /// Something that happened to the cluster.
@@ -55,9 +55,9 @@ pub(crate) struct FaultOutcome {
 
 impl UnexpectedExit {
     /// The same, in the form of `verdict.json`.
-    pub(crate) fn to_record(&self) -> Death {
+    pub(crate) fn to_record(&self) -> ReplicaExit {
         let (replica, how) = (self.host.to_string(), self.exit.to_string());
-        Death { replica, how, log: self.log.clone() }
+        ReplicaExit { replica, how, log: self.log.clone() }
     }
 }
 

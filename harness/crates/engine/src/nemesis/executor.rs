@@ -31,9 +31,9 @@ const STOPPED: &str = "the main phase was stopped before it began";
 const EXTENSION_POLL: Duration = Duration::from_millis(5);
 
 /// How the nemesis's work ended.
-pub(crate) struct Ended {
+pub(crate) struct NemesisOutcome {
     /// Whether the schedule could be carried out.
-    pub(crate) worked: Result<()>,
+    pub(crate) applied: Result<()>,
     /// Whether all of it could be undone.
     pub(crate) healed: Result<()>,
 }
@@ -78,17 +78,17 @@ impl Executor {
         schedule: &Schedule,
         limit: Duration,
         mut stop: watch::Receiver<bool>,
-    ) -> Ended {
+    ) -> NemesisOutcome {
         let mut timeline = Timeline::new(schedule);
         let worked = self.run_steps(&mut timeline, limit, &mut stop).await;
-        for (planned, when) in timeline.unstarted() {
+        for (planned, when) in timeline.unstarted_faults() {
             let why = match when {
                 When::At(_) if *stop.borrow() => STOPPED.to_owned(),
                 _ => explain_unstarted(&when, &self.succeeded.borrow()),
             };
             self.report_skipped(&planned, why);
         }
-        Ended { worked, healed: self.heal().await }
+        NemesisOutcome { applied: worked, healed: self.heal().await }
     }
 
     /// A step is never cut off in the middle: only the waiting between steps is.
@@ -157,7 +157,7 @@ impl Executor {
         for active in &mut self.active {
             active.fault.tick(&mut self.cluster)?;
         }
-        self.cluster.supervise()?;
+        self.cluster.supervise_members()?;
         self.report_restarts();
         Ok(())
     }
@@ -169,7 +169,7 @@ impl Executor {
         for id in &step.end {
             if let Some(place) = self.active.iter().position(|active| active.planned.id == *id) {
                 let active = self.active.remove(place);
-                over.push(self.end(active).await);
+                over.push(self.end_fault(active).await);
             }
         }
         let mut begun = Vec::new();
@@ -177,7 +177,7 @@ impl Executor {
         let applied = self.cluster.links.apply().await;
         // Even after an error, faults that ended are reported, and faults that began are ended
         // later.
-        over.into_iter().for_each(|outcome| self.report(NemesisEvent::FaultEnded(outcome)));
+        over.into_iter().for_each(|outcome| self.send_event(NemesisEvent::FaultEnded(outcome)));
         begun.into_iter().for_each(|active| self.activate(active));
         began.and(applied)?;
         if self.active.is_empty() {
@@ -214,14 +214,14 @@ impl Executor {
         begun: &mut Vec<RunningFault>,
     ) -> Result<()> {
         for planned in all {
-            let active = self.begin(planned, begun).await?;
+            let active = self.begin_fault(planned, begun).await?;
             begun.extend(active);
         }
         Ok(())
     }
 
     /// Begins a fault, in the same step as those that have `begun` already.
-    async fn begin(
+    async fn begin_fault(
         &mut self,
         planned: &PlannedFault,
         begun: &[RunningFault],
@@ -237,9 +237,9 @@ impl Executor {
         }
         // A replica that has just exited is no target.
         self.supervise()?;
-        let view = self.view().await;
+        let view = self.observe_cluster().await;
         let mut rng = self.rng.fork(&format!("fault {}", planned.id));
-        let Some(target) = nemesis.aim(&planned.variant, &view, &mut rng) else {
+        let Some(target) = nemesis.choose_target(&planned.variant, &view, &mut rng) else {
             self.report_skipped(planned, explain_no_target(&view).to_owned());
             return Ok(None);
         };
@@ -253,7 +253,7 @@ impl Executor {
         target: Target,
     ) -> Option<RunningFault> {
         let began = self.clock.now_ns();
-        match nemesis.begin(&target, &mut self.cluster).await {
+        match nemesis.begin_fault(&target, &mut self.cluster).await {
             Ok(fault) => {
                 Some(RunningFault { planned: planned.clone(), target, fault, started: began })
             }
@@ -264,8 +264,8 @@ impl Executor {
                 // supervisor reports that.
                 let began = if error.is::<Skip>() { began } else { now };
                 let outcome =
-                    conclude(planned.clone(), target, (began, now), Err(error), Vec::new());
-                self.report(NemesisEvent::FaultEnded(outcome));
+                    conclude_fault(planned.clone(), target, (began, now), Err(error), Vec::new());
+                self.send_event(NemesisEvent::FaultEnded(outcome));
                 None
             }
         }
@@ -274,7 +274,7 @@ impl Executor {
     /// Everything of the step is applied: from now on the fault counts.
     fn activate(&mut self, mut active: RunningFault) {
         active.started = self.clock.now_ns();
-        self.report(NemesisEvent::FaultBegan {
+        self.send_event(NemesisEvent::FaultBegan {
             id: active.planned.id,
             kind: active.planned.kind.clone(),
             variant: active.planned.variant.clone(),
@@ -284,18 +284,18 @@ impl Executor {
     }
 
     /// Ends a fault. An error makes it unconfirmed, and is no reason to stop the run.
-    async fn end(&mut self, active: RunningFault) -> FaultOutcome {
+    async fn end_fault(&mut self, active: RunningFault) -> FaultOutcome {
         let RunningFault { planned, target, mut fault, started } = active;
         let ended = self.clock.now_ns();
-        let undone = fault.end(&mut self.cluster).await;
-        let evidence = undone.and_then(|()| fault.evidence());
+        let undone = fault.end_fault(&mut self.cluster).await;
+        let evidence = undone.and_then(|()| fault.weigh_evidence());
         // With fewer members than hosts, the hosts alone do not decide which of them are a
         // majority.
         let majority = match self.cluster.may_lack_members() {
             true => Vec::new(),
-            false => majority_under(&target, self.cluster.count()),
+            false => majority_under(&target, self.cluster.host_count()),
         };
-        conclude(planned, target, (started, ended), evidence, majority)
+        conclude_fault(planned, target, (started, ended), evidence, majority)
     }
 
     /// Ends everything, in the order in which it began, and heals what is left.
@@ -325,28 +325,28 @@ impl Executor {
         Ok(())
     }
 
-    async fn view(&self) -> ClusterView {
+    async fn observe_cluster(&self) -> ClusterView {
         ClusterView {
-            count: self.cluster.count(),
-            leader: self.cluster.leader().await,
+            count: self.cluster.host_count(),
+            leader: self.cluster.fetch_leader().await,
             free: self.cluster.free_hosts(),
         }
     }
 
     fn report_exits(&mut self) {
         for exit in self.cluster.poll_unexpected_exits() {
-            self.report(NemesisEvent::ReplicaExited(exit));
+            self.send_event(NemesisEvent::ReplicaExited(exit));
         }
     }
 
     fn report_restarts(&mut self) {
         for host in self.cluster.take_restarted() {
-            self.report(NemesisEvent::ReplicaRestarted(host));
+            self.send_event(NemesisEvent::ReplicaRestarted(host));
         }
     }
 
     fn report_skipped(&self, planned: &PlannedFault, why: String) {
-        self.report(NemesisEvent::FaultEnded(FaultOutcome {
+        self.send_event(NemesisEvent::FaultEnded(FaultOutcome {
             id: planned.id,
             kind: planned.kind.clone(),
             variant: planned.variant.clone(),
@@ -360,7 +360,7 @@ impl Executor {
         }));
     }
 
-    fn report(&self, event: NemesisEvent) {
+    fn send_event(&self, event: NemesisEvent) {
         // The dispatcher is gone only when the run is being torn down.
         drop(self.events.send(event));
     }
@@ -383,7 +383,7 @@ fn majority_under(target: &Target, count: usize) -> Vec<HostId> {
 }
 
 /// The outcome of a fault that began, or of one that could not begin after it was aimed.
-fn conclude(
+fn conclude_fault(
     planned: PlannedFault,
     target: Target,
     span: (u64, u64),

@@ -21,7 +21,7 @@ pub trait Nemesis: Sync {
         (700, 3_000)
     }
     /// Whether a fault of this kind may change directly into another one, without healing between.
-    fn chains(&self) -> bool {
+    fn can_chain(&self) -> bool {
         false
     }
     /// What the run must provide from its start.
@@ -41,13 +41,13 @@ pub trait Nemesis: Sync {
         reject_variant(self.name(), self.variants(), aim)
     }
     /// Chooses what to hit; `None` where there is no target now. Pure.
-    fn aim(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target>;
+    fn choose_target(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target>;
     /// Begins the fault. Changes of links are only set: the executor applies those of a whole step
     /// at once.
     ///
     /// A fault that the system refuses now, or that came to nothing, is a [`Skip`]. An error must
     /// leave nothing broken that [`Cluster::heal`] does not undo.
-    fn begin<'a>(
+    fn begin_fault<'a>(
         &'a self,
         target: &'a Target,
         cluster: &'a mut Cluster,
@@ -71,9 +71,9 @@ pub trait ActiveFault: Send + Sync {
     }
     /// Samples what proves the fault, and undoes it. Whatever can be undone is, also after an
     /// error.
-    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>>;
+    fn end_fault<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>>;
     /// Weighs the samples, once the fault has ended. Pure.
-    fn evidence(&self) -> Result<Evidence>;
+    fn weigh_evidence(&self) -> Result<Evidence>;
 }
 
 /// What a nemesis may need that is decided before a run begins.

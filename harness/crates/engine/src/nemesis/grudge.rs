@@ -68,7 +68,7 @@ pub(crate) fn cut_shape(
             &move_to_front(&hosts, leader?),
             minority(rng).max(2.min((count - 1) / 2)),
         )),
-        PartitionShape::OneWay => Some(cut_one_way(&hosts, minority(rng), rng.percent(50))),
+        PartitionShape::OneWay => Some(cut_one_way(&hosts, minority(rng), rng.percent_chance(50))),
         PartitionShape::Bridge => (count >= 3).then(|| cut_bridge(&hosts)),
         PartitionShape::Ring => (count >= 4).then(|| cut_ring(&hosts)),
     }
@@ -152,7 +152,7 @@ fn cut_ring(hosts: &[HostId]) -> Grudge {
 
 fn cut_direction(from: &[HostId], to: &[HostId]) -> LinkPlan {
     let cuts = from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to)));
-    LinkPlan::cut(cuts)
+    LinkPlan::with_cuts(cuts)
 }
 
 /// `n1 n3 n4`, sorted.
@@ -166,7 +166,7 @@ pub(crate) fn host_names(hosts: &[HostId]) -> String {
 mod tests {
     use super::*;
 
-    fn cut(shape: PartitionShape, count: usize, seed: u64) -> Option<Grudge> {
+    fn sample_cut(shape: PartitionShape, count: usize, seed: u64) -> Option<Grudge> {
         cut_shape(shape, count, Some(HostId(1)), &mut Rng::new(seed))
     }
 
@@ -180,7 +180,7 @@ mod tests {
     fn no_shape_cuts_a_host_from_itself_and_each_cuts_something() {
         for (shape, name, _) in SHAPES {
             for (count, seed) in (2..=7).flat_map(|count| (0..20).map(move |seed| (count, seed))) {
-                let Some(grudge) = cut(*shape, count, seed) else { continue };
+                let Some(grudge) = sample_cut(*shape, count, seed) else { continue };
                 assert!(!grudge.plan.cuts.is_empty(), "{name} of {count}");
                 assert!(grudge.plan.cuts.iter().all(|(from, to)| from != to), "{name} of {count}");
             }
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_leader_alone_reaches_no_host_and_the_rest_are_the_majority() {
-        let plan = cut(PartitionShape::Leader, 5, 3).expect("there is a leader").plan;
+        let plan = sample_cut(PartitionShape::Leader, 5, 3).expect("there is a leader").plan;
         assert_eq!(plan.cuts.len(), 8);
         let side = majority_side(&plan, 5);
         assert_eq!(side.len(), 4);
@@ -199,34 +199,39 @@ mod tests {
     #[test]
     fn a_leader_with_a_minority_is_not_alone_where_two_are_one() {
         for seed in 0..20 {
-            let plan =
-                cut(PartitionShape::LeaderMinority, 5, seed).expect("there is a leader").plan;
+            let plan = sample_cut(PartitionShape::LeaderMinority, 5, seed)
+                .expect("there is a leader")
+                .plan;
             let side = majority_side(&plan, 5);
             assert!(side.len() == 3 && !side.contains(&HostId(1)), "seed {seed}");
         }
         assert_eq!(
-            majority_side(&cut(PartitionShape::LeaderMinority, 3, 0).expect("a cut").plan, 3).len(),
+            majority_side(
+                &sample_cut(PartitionShape::LeaderMinority, 3, 0).expect("a cut").plan,
+                3
+            )
+            .len(),
             2
         );
     }
 
     #[test]
     fn a_ring_of_five_leaves_every_host_a_different_majority() {
-        let plan = cut(PartitionShape::Ring, 5, 0).expect("five hosts make a ring").plan;
+        let plan = sample_cut(PartitionShape::Ring, 5, 0).expect("five hosts make a ring").plan;
         assert_eq!(plan.cuts.len(), 10);
         assert_eq!(majority_side(&plan, 5).len(), 5);
     }
 
     #[test]
     fn a_bridge_leaves_the_middle_whole() {
-        let plan = cut(PartitionShape::Bridge, 5, 0).expect("five hosts make a bridge").plan;
+        let plan = sample_cut(PartitionShape::Bridge, 5, 0).expect("five hosts make a bridge").plan;
         assert_eq!(plan.cuts.len(), 8);
         assert_eq!(majority_side(&plan, 5).len(), 5);
     }
 
     #[test]
     fn a_one_way_cut_leaves_the_other_direction_open() {
-        let plan = cut(PartitionShape::OneWay, 5, 4).expect("five hosts can be cut").plan;
+        let plan = sample_cut(PartitionShape::OneWay, 5, 4).expect("five hosts can be cut").plan;
         assert!(plan.cuts.iter().all(|(from, to)| !plan.cuts.contains(&(*to, *from))));
     }
 

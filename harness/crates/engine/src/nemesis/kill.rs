@@ -46,18 +46,18 @@ impl Nemesis for Kill {
         reject_replicas(self, aim, hosts)
     }
 
-    fn aim(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
+    fn choose_target(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
         aim_at_replicas(variant, view, rng)
     }
 
-    fn begin<'a>(
+    fn begin_fault<'a>(
         &'a self,
         target: &'a Target,
         cluster: &'a mut Cluster,
     ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
         Box::pin(async move {
             let hosts = target.hosts.clone();
-            let before = cluster.samples(&hosts)?;
+            let before = cluster.sample_replicas(&hosts)?;
             hosts.iter().try_for_each(|host| cluster.member(*host).kill(self.name()))?;
             let gap = if target.variant == STAGGERED { STAGGER } else { Duration::ZERO };
             let after = Vec::new();
@@ -76,18 +76,18 @@ struct KilledReplicas {
 }
 
 impl ActiveFault for KilledReplicas {
-    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+    fn end_fault<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             for host in &self.hosts {
-                cluster.restart(*host)?;
+                cluster.restart_replica(*host)?;
                 tokio::time::sleep(self.gap).await;
             }
-            self.after = cluster.samples(&self.hosts)?;
+            self.after = cluster.sample_replicas(&self.hosts)?;
             Ok(())
         })
     }
 
-    fn evidence(&self) -> Result<Evidence> {
+    fn weigh_evidence(&self) -> Result<Evidence> {
         let mut texts = Vec::new();
         for (host, (before, after)) in self.hosts.iter().zip(self.before.iter().zip(&self.after)) {
             texts.push(format!(

@@ -2,9 +2,9 @@
 //! [`Cluster`].
 //!
 //! A fault that is on is an [`ActiveFault`]. It owns all of its state: samples from its start,
-//! counters, clocks, damage. Its `tick` does what takes its time, its `end` samples what proves it
-//! and undoes it, and its `evidence` weighs the samples. One nemesis = one file + one line in
-//! [`NEMESES`]; names, `--help`, `harness list` and validation come from there.
+//! counters, clocks, damage. Its `tick` does what takes its time, its `end_fault` samples what
+//! proves it and undoes it, and its `weigh_evidence` weighs the samples. One nemesis = one file +
+//! one line in [`NEMESES`]; names, `--help`, `harness list` and validation come from there.
 
 mod aim;
 mod clock;

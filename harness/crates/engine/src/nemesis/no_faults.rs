@@ -21,11 +21,11 @@ impl Nemesis for NoFaults {
         &[]
     }
 
-    fn aim(&self, _: &str, _: &ClusterView, _: &mut Rng) -> Option<Target> {
+    fn choose_target(&self, _: &str, _: &ClusterView, _: &mut Rng) -> Option<Target> {
         None
     }
 
-    fn begin<'a>(
+    fn begin_fault<'a>(
         &'a self,
         _: &'a Target,
         _: &'a mut Cluster,

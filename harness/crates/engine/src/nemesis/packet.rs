@@ -21,13 +21,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use testbed::net::plan::{CLIENTS, HostId, LinkPlan};
 use testbed::net::switch::shape::Shape;
-use testbed::net::switch::{Counts, LinkCounts};
+use testbed::net::switch::{LinkCounts, PacketCounts};
 use workloads::Rng;
 
 /// How much longer than planned the fault may last until its effect is counted.
-const PATIENCE: Duration = Duration::from_millis(400);
+const MAX_EXTENSION: Duration = Duration::from_millis(400);
 /// The same after links have been narrowed.
-const NARROWED_PATIENCE: Duration = Duration::from_millis(800);
+const MAX_NARROWED_EXTENSION: Duration = Duration::from_millis(800);
 /// The rate of a narrowed link, in bytes a second: less than the probes of an idle link need.
 const NARROW_RATE: u64 = 500;
 /// Some directed links at random.
@@ -81,7 +81,7 @@ impl Nemesis for Packet {
             .map(|why| format!("{why}; or say {WITH_CLIENTS}, {LINKS}, {}", names.join(", ")))
     }
 
-    fn aim(&self, aim: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
+    fn choose_target(&self, aim: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
         let (name, target) = split_aim(aim);
         let shape = choose_shape(name, rng)?;
         let target = if target.is_empty() { rng.choose(DEFAULT_TARGETS).copied()? } else { target };
@@ -92,10 +92,10 @@ impl Nemesis for Packet {
         };
         let shapes: BTreeMap<_, _> = links.into_iter().map(|link| (link, shape)).collect();
         let links = LinkPlan { shapes, ..LinkPlan::healed() };
-        (!links.shapes.is_empty()).then(|| Target::links(aim, links, format!("{text}: {shape}")))
+        (!links.shapes.is_empty()).then(|| Target::of_links(aim, links, format!("{text}: {shape}")))
     }
 
-    fn begin<'a>(
+    fn begin_fault<'a>(
         &'a self,
         target: &'a Target,
         cluster: &'a mut Cluster,
@@ -168,14 +168,14 @@ impl ShapedLinks {
 
 impl ActiveFault for ShapedLinks {
     fn needs_more_time(&mut self, cluster: &mut Cluster, extended: Duration) -> Result<bool> {
-        if weigh(&self.shapes, &cluster.links.shape_evidence()?).confirmed {
+        if weigh_counts(&self.shapes, &cluster.links.shape_evidence()?).confirmed {
             return Ok(false);
         }
         self.is_narrowed = self.is_narrowed || self.narrow(cluster);
-        Ok(extended < if self.is_narrowed { NARROWED_PATIENCE } else { PATIENCE })
+        Ok(extended < if self.is_narrowed { MAX_NARROWED_EXTENSION } else { MAX_EXTENSION })
     }
 
-    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+    fn end_fault<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         let counts = cluster.links.shape_evidence();
         cluster.links.set_shapes(BTreeMap::new());
         Box::pin(async {
@@ -184,8 +184,8 @@ impl ActiveFault for ShapedLinks {
         })
     }
 
-    fn evidence(&self) -> Result<Evidence> {
-        let Evidence { confirmed, mut text } = weigh(&self.shapes, &self.counts);
+    fn weigh_evidence(&self) -> Result<Evidence> {
+        let Evidence { confirmed, mut text } = weigh_counts(&self.shapes, &self.counts);
         if self.is_narrowed {
             text += &format!(", at last at {NARROW_RATE} B/s");
         }
@@ -194,8 +194,8 @@ impl ActiveFault for ShapedLinks {
 }
 
 /// Every effect that the shape should have was counted on the shaped links.
-fn weigh(shapes: &BTreeMap<Link, Shape>, counts: &LinkCounts) -> Evidence {
-    let mut total = Counts::default();
+fn weigh_counts(shapes: &BTreeMap<Link, Shape>, counts: &LinkCounts) -> Evidence {
+    let mut total = PacketCounts::default();
     let mut tried = 0;
     for link in shapes.keys() {
         let counts = counts.get(link).copied().unwrap_or_default();

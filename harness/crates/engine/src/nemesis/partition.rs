@@ -46,7 +46,7 @@ impl Nemesis for Partition {
         (1_000, 4_000)
     }
 
-    fn chains(&self) -> bool {
+    fn can_chain(&self) -> bool {
         true
     }
 
@@ -61,16 +61,16 @@ impl Nemesis for Partition {
         selector::parse_cut(aim, hosts).err()
     }
 
-    fn aim(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
+    fn choose_target(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
         let shape = SHAPES.iter().find(|(_, name, _)| *name == variant);
         let Grudge { plan, text } = match shape {
             Some((shape, ..)) => cut_shape(*shape, view.count, view.leader, rng),
             None => cut_named(variant, view),
         }?;
-        Some(Target::links(variant, plan, text))
+        Some(Target::of_links(variant, plan, text))
     }
 
-    fn begin<'a>(
+    fn begin_fault<'a>(
         &'a self,
         target: &'a Target,
         cluster: &'a mut Cluster,
@@ -99,23 +99,23 @@ struct ActivePartition {
 }
 
 impl ActiveFault for ActivePartition {
-    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+    fn end_fault<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            let probes = count_twice(&self.links, cluster).await;
+            let probes = count_probes_twice(&self.links, cluster).await;
             cluster.links.set_cuts(&LinkPlan::healed());
             self.probes = probes?;
             Ok(())
         })
     }
 
-    fn evidence(&self) -> Result<Evidence> {
-        Ok(weigh(&self.links, &self.probes))
+    fn weigh_evidence(&self) -> Result<Evidence> {
+        Ok(weigh_probes(&self.links, &self.probes))
     }
 }
 
-async fn count_twice(links: &LinkPlan, cluster: &mut Cluster) -> Result<Vec<PairEvidence>> {
+async fn count_probes_twice(links: &LinkPlan, cluster: &mut Cluster) -> Result<Vec<PairEvidence>> {
     let first = cluster.links.cut_evidence().await?;
-    if weigh(links, &first).confirmed {
+    if weigh_probes(links, &first).confirmed {
         return Ok(first);
     }
     tokio::time::sleep(SECOND_COUNT).await;
@@ -124,7 +124,7 @@ async fn count_twice(links: &LinkPlan, cluster: &mut Cluster) -> Result<Vec<Pair
 
 /// Every cut link was tried and let nothing through, and every other one that was tried let
 /// something through.
-fn weigh(links: &LinkPlan, probes: &[PairEvidence]) -> Evidence {
+fn weigh_probes(links: &LinkPlan, probes: &[PairEvidence]) -> Evidence {
     let is_cut = |pair: &&PairEvidence| links.cuts.contains(&(pair.from, pair.to));
     let (cut, open): (Vec<&PairEvidence>, Vec<&PairEvidence>) = probes.iter().partition(is_cut);
     let sent: u64 = cut.iter().map(|pair| pair.offered).sum();
@@ -149,18 +149,19 @@ mod tests {
     use super::*;
     use testbed::net::plan::HostId;
 
-    fn pair(from: u8, to: u8, delivered: u64, dropped: u64) -> PairEvidence {
+    fn pair_evidence(from: u8, to: u8, delivered: u64, dropped: u64) -> PairEvidence {
         let (from, to, offered) = (HostId(from), HostId(to), delivered + dropped);
         PairEvidence { from, to, offered, delivered, dropped }
     }
 
     fn one_way() -> LinkPlan {
-        LinkPlan::cut([(HostId(0), HostId(1))])
+        LinkPlan::with_cuts([(HostId(0), HostId(1))])
     }
 
     #[test]
     fn a_cut_that_drops_everything_one_way_and_nothing_the_other_is_confirmed() {
-        let evidence = weigh(&one_way(), &[pair(0, 1, 0, 9), pair(1, 0, 9, 0)]);
+        let evidence =
+            weigh_probes(&one_way(), &[pair_evidence(0, 1, 0, 9), pair_evidence(1, 0, 9, 0)]);
         assert!(evidence.confirmed);
         assert_eq!(
             evidence.text,
@@ -170,9 +171,15 @@ mod tests {
 
     #[test]
     fn a_leak_an_untried_cut_and_a_silent_open_link_are_no_evidence() {
-        let confirmed = |pairs: &[PairEvidence]| weigh(&one_way(), pairs).confirmed;
-        assert!(!confirmed(&[pair(0, 1, 1, 9), pair(1, 0, 9, 0)]), "a leak");
-        assert!(!confirmed(&[pair(0, 1, 0, 0), pair(1, 0, 9, 0)]), "nothing was tried");
-        assert!(!confirmed(&[pair(0, 1, 0, 9), pair(1, 0, 0, 9)]), "the way back is silent");
+        let confirmed = |pairs: &[PairEvidence]| weigh_probes(&one_way(), pairs).confirmed;
+        assert!(!confirmed(&[pair_evidence(0, 1, 1, 9), pair_evidence(1, 0, 9, 0)]), "a leak");
+        assert!(
+            !confirmed(&[pair_evidence(0, 1, 0, 0), pair_evidence(1, 0, 9, 0)]),
+            "nothing was tried"
+        );
+        assert!(
+            !confirmed(&[pair_evidence(0, 1, 0, 9), pair_evidence(1, 0, 0, 9)]),
+            "the way back is silent"
+        );
     }
 }

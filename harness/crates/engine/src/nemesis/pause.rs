@@ -31,11 +31,11 @@ impl Nemesis for Pause {
         reject_replicas(self, aim, hosts)
     }
 
-    fn aim(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
+    fn choose_target(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
         aim_at_replicas(variant, view, rng)
     }
 
-    fn begin<'a>(
+    fn begin_fault<'a>(
         &'a self,
         target: &'a Target,
         cluster: &'a mut Cluster,
@@ -43,7 +43,7 @@ impl Nemesis for Pause {
         Box::pin(async move {
             let hosts = target.hosts.clone();
             hosts.iter().try_for_each(|host| cluster.member(*host).pause(self.name()))?;
-            let before = cluster.stopped_samples(&hosts).await?;
+            let before = cluster.sample_when_stopped(&hosts).await?;
             let after = Vec::new();
             Ok(Box::new(PausedReplicas { hosts, before, after }) as Box<dyn ActiveFault>)
         })
@@ -58,19 +58,23 @@ struct PausedReplicas {
 }
 
 impl ActiveFault for PausedReplicas {
-    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+    fn end_fault<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            let after = cluster.samples(&self.hosts);
+            let after = cluster.sample_replicas(&self.hosts);
             try_all(&self.hosts, |host| cluster.member(*host).resume_and_release())?;
             self.after = after?;
             Ok(())
         })
     }
 
-    fn evidence(&self) -> Result<Evidence> {
+    fn weigh_evidence(&self) -> Result<Evidence> {
         let pairs = || self.before.iter().zip(&self.after);
-        let texts: Vec<String> =
-            self.hosts.iter().zip(pairs()).map(|(host, pair)| describe(*host, pair)).collect();
+        let texts: Vec<String> = self
+            .hosts
+            .iter()
+            .zip(pairs())
+            .map(|(host, pair)| describe_pause(*host, pair))
+            .collect();
         Ok(Evidence::from_hosts(pairs().all(was_stopped), &texts))
     }
 }
@@ -81,7 +85,7 @@ fn was_stopped((begin, end): (&Sample, &Sample)) -> bool {
     same && begin.is_stopped() && end.is_stopped()
 }
 
-fn describe(host: HostId, (begin, end): (&Sample, &Sample)) -> String {
+fn describe_pause(host: HostId, (begin, end): (&Sample, &Sample)) -> String {
     let used = end.cpu_ticks.saturating_sub(begin.cpu_ticks);
     format!(
         "{host}: pid {} in state {}, then {}, used {used} ticks of CPU",

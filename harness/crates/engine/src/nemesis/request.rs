@@ -31,13 +31,13 @@ impl RequestedNemesis {
 
     /// The ways in which it may aim among so many hosts: those that find a target in a cluster
     /// without faults.
-    pub fn variants(&self, count: usize) -> Vec<String> {
+    pub fn usable_variants(&self, count: usize) -> Vec<String> {
         let free = grudge::all_hosts(count).into_iter().collect();
         let leader = (!self.leader_unknown).then_some(HostId(0));
         let view = ClusterView { count, leader, free };
         let known = || self.nemesis.variants().iter().map(|(name, _)| (*name).to_owned());
         let mut variants = self.variant.clone().map_or_else(|| known().collect(), |one| vec![one]);
-        variants.retain(|name| self.nemesis.aim(name, &view, &mut Rng::new(0)).is_some());
+        variants.retain(|name| self.nemesis.choose_target(name, &view, &mut Rng::new(0)).is_some());
         variants
     }
 }

@@ -68,7 +68,7 @@ pub fn plan_schedule(
         return Vec::new();
     }
     let mut planner = Planner::new(requested, hosts, limit_ms, rng);
-    planner.plan();
+    planner.plan_main_phase();
     planner.into_schedule()
 }
 
@@ -99,7 +99,7 @@ impl<'a> Planner<'a> {
         Self { requested, hosts, limit_ms, rng, now_ms: 0, due, intervals: Vec::new() }
     }
 
-    fn plan(&mut self) {
+    fn plan_main_phase(&mut self) {
         self.advance(1_000, 2_000);
         while self.now_ms < self.last_begin_ms() {
             self.plan_stretch();
@@ -119,17 +119,17 @@ impl<'a> Planner<'a> {
         let begin_ms = self.now_ms;
         let variant = self.choose_variant(requested);
         self.add_fault(requested, variant);
-        while self.may_chain(requested) && self.rng.percent(CHAINED_PERCENT) {
+        while self.may_chain(requested) && self.rng.percent_chance(CHAINED_PERCENT) {
             let variant = self.choose_next_variant(requested);
             self.add_fault(requested, variant);
         }
-        if self.rng.percent(OVERLAP_PERCENT) {
+        if self.rng.percent_chance(OVERLAP_PERCENT) {
             self.add_overlap(requested, begin_ms);
         }
     }
 
     fn may_chain(&self, requested: &RequestedNemesis) -> bool {
-        requested.nemesis.chains() && self.due.is_empty() && self.now_ms < self.last_begin_ms()
+        requested.nemesis.can_chain() && self.due.is_empty() && self.now_ms < self.last_begin_ms()
     }
 
     /// Appends a fault that begins now, and moves on to its end.
@@ -168,12 +168,16 @@ impl<'a> Planner<'a> {
     /// The variant of a fault that another one of its kind turns into.
     fn choose_next_variant(&mut self, requested: &RequestedNemesis) -> String {
         let variant = self.choose_variant(requested);
-        let can = requested.variants(self.hosts).iter().any(|name| name == LEADER);
-        if can && self.rng.percent(LEADER_NEXT_PERCENT) { LEADER.to_owned() } else { variant }
+        let can = requested.usable_variants(self.hosts).iter().any(|name| name == LEADER);
+        if can && self.rng.percent_chance(LEADER_NEXT_PERCENT) {
+            LEADER.to_owned()
+        } else {
+            variant
+        }
     }
 
     fn choose_variant(&mut self, requested: &RequestedNemesis) -> String {
-        let variants = requested.variants(self.hosts);
+        let variants = requested.usable_variants(self.hosts);
         self.rng.choose(&variants).cloned().unwrap_or_default()
     }
 
@@ -207,20 +211,26 @@ mod tests {
     use super::*;
     use std::collections::{BTreeMap, BTreeSet};
 
-    fn plan(text: &str, limit_ms: u64, seed: u64) -> Schedule {
+    fn plan_for_seed(text: &str, limit_ms: u64, seed: u64) -> Schedule {
         let requested = parse_request(text).expect("these nemeses exist");
         plan_schedule(&requested, 5, limit_ms, &Rng::new(seed))
     }
 
-    fn steps(schedule: &Schedule) -> Vec<Step> {
+    fn list_steps(schedule: &Schedule) -> Vec<Step> {
         let mut timeline = Timeline::new(schedule);
         std::iter::from_fn(|| timeline.take_due(u64::MAX)).collect()
     }
 
     #[test]
     fn a_seed_decides_the_schedule() {
-        assert_eq!(plan("partition,kill", 30_000, 1), plan("partition,kill", 30_000, 1));
-        assert_ne!(plan("partition,kill", 30_000, 1), plan("partition,kill", 30_000, 2));
+        assert_eq!(
+            plan_for_seed("partition,kill", 30_000, 1),
+            plan_for_seed("partition,kill", 30_000, 1)
+        );
+        assert_ne!(
+            plan_for_seed("partition,kill", 30_000, 1),
+            plan_for_seed("partition,kill", 30_000, 2)
+        );
     }
 
     #[test]
@@ -228,7 +238,7 @@ mod tests {
         for (limit_ms, seed) in
             [3_000, 8_000, 30_000].into_iter().flat_map(|l| (0..50).map(move |s| (l, s)))
         {
-            let kinds: BTreeSet<String> = plan("partition,kill,pause", limit_ms, seed)
+            let kinds: BTreeSet<String> = plan_for_seed("partition,kill,pause", limit_ms, seed)
                 .iter()
                 .map(|entry| entry.kind.clone())
                 .collect();
@@ -240,7 +250,7 @@ mod tests {
     fn faults_end_within_the_main_phase_and_two_of_a_kind_never_overlap() {
         for seed in 0..200 {
             let mut active = BTreeMap::new();
-            for step in steps(&plan("partition,kill,pause", 30_000, seed)) {
+            for step in list_steps(&plan_for_seed("partition,kill,pause", 30_000, seed)) {
                 assert!(step.at_ms <= 30_000, "seed {seed}: {step:?}");
                 for id in &step.end {
                     let (begun, _) = active.remove(id).expect("it had begun");
@@ -262,19 +272,20 @@ mod tests {
 
     #[test]
     fn some_partitions_turn_straight_into_the_next() {
-        let chained = (0..20).flat_map(|seed| steps(&plan("partition", 60_000, seed)));
+        let chained =
+            (0..20).flat_map(|seed| list_steps(&plan_for_seed("partition", 60_000, seed)));
         let chained = chained.filter(|step| !step.begin.is_empty() && !step.end.is_empty()).count();
         assert!(chained > 20, "{chained}");
     }
 
     #[test]
     fn a_named_variant_is_the_only_one() {
-        let schedule = plan("partition:leader", 60_000, 1);
+        let schedule = plan_for_seed("partition:leader", 60_000, 1);
         assert!(schedule.iter().all(|entry| entry.aim == "leader"));
     }
 
     #[test]
     fn no_request_is_no_schedule() {
-        assert_eq!(plan("none", 30_000, 1), Vec::new());
+        assert_eq!(plan_for_seed("none", 30_000, 1), Vec::new());
     }
 }

@@ -48,14 +48,14 @@ impl fmt::Display for ScheduledFault {
         match &self.when {
             When::At(ms) => write!(f, "at {}", format_span(*ms))?,
             When::After { count, function } => {
-                write!(f, "after {count} ok {}", pluralize(function))?
+                write!(f, "after {count} ok {}", plural_name(function))?
             }
         }
         write!(f, " {} {} for {}", self.kind, self.aim, format_span(self.for_ms))
     }
 }
 
-fn pluralize(function: &Option<String>) -> String {
+fn plural_name(function: &Option<String>) -> String {
     match function {
         None => ANY.to_owned(),
         Some(function) if function.ends_with('s') => function.clone(),
@@ -81,7 +81,7 @@ pub fn parse_script(text: &str, context: &ScriptContext<'_>) -> Result<Schedule,
         if let Some(first) = words.first() {
             lines.push((number, first.column));
             let end = line.chars().count() + 1;
-            schedule.push(Line { number, words: &words, end, context }.parse()?);
+            schedule.push(Line { number, words: &words, end, context }.parse_fault()?);
         }
     }
     match find_overlap(&schedule) {
@@ -161,8 +161,8 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    fn parse(&self) -> Result<ScheduledFault, ScriptError> {
-        let (when, next) = match self.text(0) {
+    fn parse_fault(&self) -> Result<ScheduledFault, ScriptError> {
+        let (when, next) = match self.word_at(0) {
             Some("at") => (self.parse_time()?, 2),
             Some("after") => (self.parse_trigger()?, 4),
             _ => {
@@ -195,19 +195,19 @@ impl Line<'_> {
     }
 
     fn parse_trigger(&self) -> Result<When, ScriptError> {
-        let count = self.text(1).and_then(|word| word.parse().ok()).filter(|count| *count > 0);
+        let count = self.word_at(1).and_then(|word| word.parse().ok()).filter(|count| *count > 0);
         let Some(count) = count else {
             return Err(self.error_at(1, format!("the number of operations is missing; {FORM}")));
         };
-        if self.text(2) != Some("ok") {
+        if self.word_at(2) != Some("ok") {
             return Err(self.error_at(
                 2,
                 format!("`ok` is missing: only operations that succeeded are counted; {FORM}"),
             ));
         }
         let functions = self.context.functions;
-        let known = |word: &&str| pluralize(&Some((*word).to_owned()));
-        match self.text(3) {
+        let known = |word: &&str| plural_name(&Some((*word).to_owned()));
+        match self.word_at(3) {
             Some(ANY) => Ok(When::After { count, function: None }),
             word => match functions
                 .iter()
@@ -232,7 +232,7 @@ impl Line<'_> {
             .map(|nemesis| nemesis.name())
             .filter(|name| *name != "none")
             .collect();
-        match self.text(place) {
+        match self.word_at(place) {
             Some(kind) if known.contains(&kind) => Ok(kind.to_owned()),
             word => {
                 let word = word.unwrap_or("nothing");
@@ -286,7 +286,7 @@ impl Line<'_> {
     }
 
     fn parse_span(&self, place: usize) -> Result<u64, ScriptError> {
-        let word = self.text(place).unwrap_or("nothing");
+        let word = self.word_at(place).unwrap_or("nothing");
         parse_ms(word).ok_or_else(|| {
             self.error_at(
                 place,
@@ -295,7 +295,7 @@ impl Line<'_> {
         })
     }
 
-    fn text(&self, place: usize) -> Option<&str> {
+    fn word_at(&self, place: usize) -> Option<&str> {
         self.words.get(place).map(|word| word.text)
     }
 

@@ -105,7 +105,7 @@ fn parse_word(word: &str) -> Option<HostSelector> {
 }
 
 /// The hosts of a list now, in order; `None` where it needs a leader and there is none.
-pub(super) fn resolve(list: &[HostSelector], view: &ClusterView) -> Option<Vec<HostId>> {
+pub(super) fn resolve_hosts(list: &[HostSelector], view: &ClusterView) -> Option<Vec<HostId>> {
     resolve_groups(&[list.to_vec()], view)?.pop()
 }
 
@@ -144,14 +144,14 @@ pub(super) fn resolve_groups(
 mod tests {
     use super::*;
 
-    fn view(leader: Option<u8>) -> ClusterView {
+    fn sample_view(leader: Option<u8>) -> ClusterView {
         let free = super::super::grudge::all_hosts(5).into_iter().collect();
         ClusterView { count: 5, leader: leader.map(HostId), free }
     }
 
-    fn resolved(text: &str, leader: Option<u8>) -> Option<String> {
+    fn resolve_cut(text: &str, leader: Option<u8>) -> Option<String> {
         let groups =
-            resolve_groups(&parse_cut(text, 5).expect("it is a cut").groups, &view(leader))?;
+            resolve_groups(&parse_cut(text, 5).expect("it is a cut").groups, &sample_view(leader))?;
         let names: Vec<String> =
             groups.iter().map(|group| super::super::grudge::host_names(group)).collect();
         Some(names.join("|"))
@@ -159,12 +159,12 @@ mod tests {
 
     #[test]
     fn groups_are_resolved_when_the_fault_begins() {
-        assert_eq!(resolved("leader|rest", Some(2)).as_deref(), Some("n3|n1 n2 n4 n5"));
-        assert_eq!(resolved("n1 n2|n4 n5", None).as_deref(), Some("n1 n2|n4 n5"));
-        assert_eq!(resolved("leader n1 -/-> rest", Some(0)).as_deref(), Some("n1|n2 n3 n4 n5"));
-        assert_eq!(resolved("leader|rest", None), None, "there is no leader");
-        assert_eq!(resolved("leader|n1", Some(0)), None, "the leader is in both groups");
-        assert_eq!(resolved("n1 n2 n3 n4 n5|rest", None), None, "no host is left");
+        assert_eq!(resolve_cut("leader|rest", Some(2)).as_deref(), Some("n3|n1 n2 n4 n5"));
+        assert_eq!(resolve_cut("n1 n2|n4 n5", None).as_deref(), Some("n1 n2|n4 n5"));
+        assert_eq!(resolve_cut("leader n1 -/-> rest", Some(0)).as_deref(), Some("n1|n2 n3 n4 n5"));
+        assert_eq!(resolve_cut("leader|rest", None), None, "there is no leader");
+        assert_eq!(resolve_cut("leader|n1", Some(0)), None, "the leader is in both groups");
+        assert_eq!(resolve_cut("n1 n2 n3 n4 n5|rest", None), None, "no host is left");
     }
 
     #[test]

@@ -16,12 +16,12 @@ use workloads::Rng;
 /// The fewest stops of each replica that confirm the fault.
 const MIN_STOPS: u32 = 3;
 /// How long a starved replica is stopped, and how long it runs.
-const STOPPED: Duration = Duration::from_millis(40);
-const RUNNING: Duration = Duration::from_millis(10);
+const STOPPED_SLICE: Duration = Duration::from_millis(40);
+const RUNNING_SLICE: Duration = Duration::from_millis(10);
 /// How often it is looked at.
-const TICK: Duration = Duration::from_millis(5);
+const TICK_INTERVAL: Duration = Duration::from_millis(5);
 /// How much longer than planned the fault may last if the harness was too busy.
-const PATIENCE: Duration = Duration::from_secs(2);
+const MAX_EXTENSION: Duration = Duration::from_secs(2);
 
 /// SIGSTOP and SIGCONT in turn.
 pub(super) struct Starve;
@@ -44,17 +44,17 @@ impl Nemesis for Starve {
         reject_replicas(self, aim, hosts)
     }
 
-    fn aim(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
+    fn choose_target(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
         aim_at_replicas(variant, view, rng)
     }
 
-    fn begin<'a>(
+    fn begin_fault<'a>(
         &'a self,
         target: &'a Target,
         cluster: &'a mut Cluster,
     ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
         Box::pin(async move {
-            let before = cluster.samples(&target.hosts)?;
+            let before = cluster.sample_replicas(&target.hosts)?;
             target.hosts.iter().try_for_each(|host| cluster.member(*host).pause(self.name()))?;
             let replica = |host: &HostId| StarvedReplica::new(*host);
             let replicas = target.hosts.iter().map(replica).collect();
@@ -86,9 +86,9 @@ impl StarvedReplica {
     }
 
     /// Stops the process or lets it go on, if its time is up.
-    fn tick(&mut self, cluster: &mut Cluster) -> Result<()> {
+    fn toggle_process(&mut self, cluster: &mut Cluster) -> Result<()> {
         let member = cluster.member(self.host);
-        let slice = if self.is_stopped { STOPPED } else { RUNNING };
+        let slice = if self.is_stopped { STOPPED_SLICE } else { RUNNING_SLICE };
         if self.since.elapsed() < slice || member.has_exited() {
             return Ok(());
         }
@@ -108,7 +108,7 @@ impl StarvedReplica {
     }
 
     /// Lets the process run. One that has exited is left to the supervisor.
-    fn end(&self, cluster: &mut Cluster) -> Result<()> {
+    fn end_starvation(&self, cluster: &mut Cluster) -> Result<()> {
         let member = cluster.member(self.host);
         let resumed =
             if self.is_stopped && !member.has_exited() { member.resume() } else { Ok(()) };
@@ -121,30 +121,31 @@ impl ActiveFault for StarvedReplicas {
     fn tick(&mut self, cluster: &mut Cluster) -> Result<()> {
         for replica in &mut self.replicas {
             let host = replica.host;
-            replica.tick(cluster).with_context(|| format!("{host} cannot be starved"))?;
+            replica.toggle_process(cluster).with_context(|| format!("{host} cannot be starved"))?;
         }
         Ok(())
     }
 
     fn tick_interval(&self) -> Duration {
-        TICK
+        TICK_INTERVAL
     }
 
     fn needs_more_time(&mut self, cluster: &mut Cluster, extended: Duration) -> Result<bool> {
         let mut few = self.replicas.iter().filter(|replica| replica.stops < MIN_STOPS);
-        Ok(extended < PATIENCE && few.any(|replica| !cluster.member(replica.host).has_exited()))
+        Ok(extended < MAX_EXTENSION
+            && few.any(|replica| !cluster.member(replica.host).has_exited()))
     }
 
-    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+    fn end_fault<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            try_all(&self.replicas, |replica| replica.end(cluster))?;
+            try_all(&self.replicas, |replica| replica.end_starvation(cluster))?;
             let hosts: Vec<HostId> = self.replicas.iter().map(|replica| replica.host).collect();
-            self.after = cluster.samples(&hosts)?;
+            self.after = cluster.sample_replicas(&hosts)?;
             Ok(())
         })
     }
 
-    fn evidence(&self) -> Result<Evidence> {
+    fn weigh_evidence(&self) -> Result<Evidence> {
         let mut texts = Vec::new();
         let mut confirmed = true;
         let samples = self.before.iter().zip(&self.after);

@@ -24,7 +24,7 @@ impl ClusterView {
     }
 
     /// The free hosts in random order.
-    pub(super) fn shuffled(&self, rng: &mut Rng) -> Vec<HostId> {
+    pub(super) fn shuffle_free_hosts(&self, rng: &mut Rng) -> Vec<HostId> {
         let mut hosts: Vec<HostId> = self.free.iter().copied().collect();
         rng.shuffle(&mut hosts);
         hosts
@@ -50,13 +50,13 @@ pub struct Target {
 
 impl Target {
     /// The replicas on these hosts.
-    pub(super) fn replicas(variant: &str, hosts: Vec<HostId>) -> Self {
+    pub(super) fn of_replicas(variant: &str, hosts: Vec<HostId>) -> Self {
         let text = grudge::host_names(&hosts);
         Self { variant: variant.to_owned(), hosts, text, ..Self::default() }
     }
 
     /// These links.
-    pub(super) fn links(variant: &str, links: LinkPlan, text: String) -> Self {
+    pub(super) fn of_links(variant: &str, links: LinkPlan, text: String) -> Self {
         Self { variant: variant.to_owned(), links, text, ..Self::default() }
     }
 }

@@ -10,7 +10,7 @@ fn is_kebab_case(name: &str) -> bool {
     name.chars().all(|c| c.is_ascii_lowercase() || c == '-')
 }
 
-fn view() -> ClusterView {
+fn sample_view() -> ClusterView {
     let free = grudge::all_hosts(5).into_iter().collect();
     ClusterView { count: 5, leader: Some(HostId(2)), free }
 }
@@ -29,7 +29,7 @@ fn names_are_sorted_kebab_case_and_explained() {
 fn every_variant_finds_a_target_in_a_cluster_of_five_without_faults() {
     for nemesis in NEMESES {
         for (variant, _) in nemesis.variants() {
-            let target = nemesis.aim(variant, &view(), &mut Rng::new(1));
+            let target = nemesis.choose_target(variant, &sample_view(), &mut Rng::new(1));
             let target = target.with_context(|| format!("{}:{variant}", nemesis.name()));
             assert_eq!(target.expect("a target").variant, *variant, "{}", nemesis.name());
         }
@@ -38,7 +38,7 @@ fn every_variant_finds_a_target_in_a_cluster_of_five_without_faults() {
 
 #[test]
 fn a_replica_that_another_fault_holds_is_no_target() {
-    let mut view = view();
+    let mut view = sample_view();
     view.free.remove(&HostId(2));
     assert_eq!(aim_at_replicas("leader", &view, &mut Rng::new(1)), None);
     for seed in 0..20 {

@@ -44,14 +44,14 @@ impl Timeline {
         let mut timeline = Self { steps: BTreeMap::new(), waiting: Vec::new() };
         for (id, entry) in (1..).zip(schedule) {
             match entry.when {
-                When::At(at_ms) => timeline.insert(id, entry, at_ms),
+                When::At(at_ms) => timeline.insert_fault(id, entry, at_ms),
                 When::After { .. } => timeline.waiting.push((id, entry.clone())),
             }
         }
         timeline
     }
 
-    fn insert(&mut self, id: u32, entry: &ScheduledFault, at_ms: u64) {
+    fn insert_fault(&mut self, id: u32, entry: &ScheduledFault, at_ms: u64) {
         let planned = plan_fault(id, entry);
         self.step_at(at_ms).begin.push(planned);
         self.step_at(at_ms.saturating_add(entry.for_ms)).end.push(id);
@@ -71,7 +71,7 @@ impl Timeline {
                 {
                     self.waiting.push((id, entry));
                 }
-                _ => self.insert(id, &entry, now_ms),
+                _ => self.insert_fault(id, &entry, now_ms),
             }
         }
     }
@@ -93,7 +93,7 @@ impl Timeline {
     }
 
     /// The faults that did not begin: they waited for operations, or their step was not reached.
-    pub(crate) fn unstarted(&self) -> Vec<(PlannedFault, When)> {
+    pub(crate) fn unstarted_faults(&self) -> Vec<(PlannedFault, When)> {
         let waited =
             self.waiting.iter().map(|(id, entry)| (plan_fault(*id, entry), entry.when.clone()));
         let late = self.steps.values().flat_map(|step| {
@@ -119,39 +119,44 @@ pub(crate) fn count_successes(succeeded: &SuccessCounts, function: Option<&Strin
 mod tests {
     use super::*;
 
-    fn entry(when: When) -> ScheduledFault {
+    fn scheduled_fault(when: When) -> ScheduledFault {
         ScheduledFault { when, kind: "kill".to_owned(), aim: "one".to_owned(), for_ms: 500 }
     }
 
-    fn after(count: u64, function: Option<&str>) -> ScheduledFault {
-        entry(When::After { count, function: function.map(str::to_owned) })
+    fn fault_after(count: u64, function: Option<&str>) -> ScheduledFault {
+        scheduled_fault(When::After { count, function: function.map(str::to_owned) })
     }
 
-    fn taken(timeline: &mut Timeline, now_ms: u64) -> (Vec<u32>, Vec<u32>) {
+    fn take_step_ids(timeline: &mut Timeline, now_ms: u64) -> (Vec<u32>, Vec<u32>) {
         let step = timeline.take_due(now_ms).expect("a step is due");
         (step.end, step.begin.iter().map(|planned| planned.id).collect())
     }
 
     #[test]
     fn what_ends_and_begins_at_one_moment_is_one_step() {
-        let mut timeline = Timeline::new(&vec![entry(When::At(1_000)), entry(When::At(1_500))]);
+        let mut timeline = Timeline::new(&vec![
+            scheduled_fault(When::At(1_000)),
+            scheduled_fault(When::At(1_500)),
+        ]);
         assert_eq!(timeline.take_due(999), None);
-        assert_eq!(taken(&mut timeline, 1_000), (vec![], vec![1]));
-        assert_eq!(taken(&mut timeline, 1_500), (vec![1], vec![2]));
+        assert_eq!(take_step_ids(&mut timeline, 1_000), (vec![], vec![1]));
+        assert_eq!(take_step_ids(&mut timeline, 1_500), (vec![1], vec![2]));
         assert_eq!((timeline.next_ms(), timeline.has_waiting()), (Some(2_000), false));
     }
 
     #[test]
     fn a_fault_waits_for_operations_of_its_function_and_lasts_from_then_on() {
-        let mut timeline = Timeline::new(&vec![after(3, Some("write")), after(100, None)]);
+        let mut timeline =
+            Timeline::new(&vec![fault_after(3, Some("write")), fault_after(100, None)]);
         let mut succeeded = SuccessCounts::from([("write".to_owned(), 2), ("read".to_owned(), 50)]);
         timeline.release_triggered(&succeeded, 700);
         assert_eq!(timeline.take_due(u64::MAX), None, "three writes have not succeeded yet");
         succeeded.insert("write".to_owned(), 3);
         timeline.release_triggered(&succeeded, 800);
-        assert_eq!(taken(&mut timeline, 800), (vec![], vec![1]));
+        assert_eq!(take_step_ids(&mut timeline, 800), (vec![], vec![1]));
         assert_eq!(timeline.next_ms(), Some(1_300));
-        let never: Vec<u32> = timeline.unstarted().iter().map(|(planned, _)| planned.id).collect();
+        let never: Vec<u32> =
+            timeline.unstarted_faults().iter().map(|(planned, _)| planned.id).collect();
         assert_eq!(never, [2]);
     }
 }

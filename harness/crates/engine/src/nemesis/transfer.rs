@@ -6,7 +6,7 @@
 
 use super::aim::reject_single_host;
 use super::{ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Skip, Target, selector};
-use crate::system::{AdminReply, Feature, Leadership, System, leadership};
+use crate::system::{AdminReply, Feature, Leadership, System, find_leadership};
 use anyhow::{Context as _, Result};
 use futures_util::future::{BoxFuture, ready};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use workloads::Rng;
 
 /// How long another leader may take to be reported.
-const PATIENCE: Duration = Duration::from_secs(1);
+const LEADER_TIMEOUT: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(10);
 
 const VARIANTS: &[(&str, &str)] = &[("any", "from the leader to a random other replica")];
@@ -45,35 +45,37 @@ impl Nemesis for Transfer {
     }
 
     fn reject_system(&self, system: &dyn System) -> Option<String> {
-        (!system.has(Feature::LeaderTransfer)).then(|| {
+        (!system.has_feature(Feature::LeaderTransfer)).then(|| {
             let (nemesis, system) = (self.name(), system.name());
             format!("nemesis {nemesis:?}: {system} has no interface to transfer leadership")
         })
     }
 
-    fn aim(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
+    fn choose_target(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
         let leader = view.leader?;
-        let mut others = view.shuffled(rng);
+        let mut others = view.shuffle_free_hosts(rng);
         others.retain(|host| *host != leader);
         let to = match selector::is_list(variant) {
             true => {
                 let named = selector::parse_hosts(variant, view.count).ok()?;
-                selector::resolve(&named, view)?.into_iter().find(|host| others.contains(host))?
+                selector::resolve_hosts(&named, view)?
+                    .into_iter()
+                    .find(|host| others.contains(host))?
             }
             false => *others.first()?,
         };
         let text = format!("{leader} to {to}");
-        Some(Target { text, ..Target::replicas(variant, vec![to]) })
+        Some(Target { text, ..Target::of_replicas(variant, vec![to]) })
     }
 
-    fn begin<'a>(
+    fn begin_fault<'a>(
         &'a self,
         target: &'a Target,
         cluster: &'a mut Cluster,
     ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
         Box::pin(async move {
             let to = *target.hosts.first().context("a transfer needs a target; this is a bug")?;
-            let before = leadership(cluster.clients()).await;
+            let before = find_leadership(cluster.clients()).await;
             let before = before.ok_or(Skip::because("there is no leader"))?;
             let transfer = cluster.client(before.leader)?.leader_transfer();
             let transfer = transfer.context("this client transfers no leadership")?;
@@ -90,11 +92,11 @@ impl Nemesis for Transfer {
 struct RequestedTransfer(Evidence);
 
 impl ActiveFault for RequestedTransfer {
-    fn end<'a>(&'a mut self, _: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+    fn end_fault<'a>(&'a mut self, _: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         Box::pin(ready(Ok(())))
     }
 
-    fn evidence(&self) -> Result<Evidence> {
+    fn weigh_evidence(&self) -> Result<Evidence> {
         Ok(self.0.clone())
     }
 }
@@ -102,15 +104,15 @@ impl ActiveFault for RequestedTransfer {
 async fn await_other_leader(cluster: &Cluster, before: Leadership, to: HostId) -> Evidence {
     let began = Instant::now();
     loop {
-        let evidence = weigh(before, leadership(cluster.clients()).await, to);
-        if evidence.confirmed || began.elapsed() > PATIENCE {
+        let evidence = weigh_leadership(before, find_leadership(cluster.clients()).await, to);
+        if evidence.confirmed || began.elapsed() > LEADER_TIMEOUT {
             return evidence;
         }
         sleep(POLL).await;
     }
 }
 
-fn weigh(before: Leadership, now: Option<Leadership>, to: HostId) -> Evidence {
+fn weigh_leadership(before: Leadership, now: Option<Leadership>, to: HostId) -> Evidence {
     let Leadership { leader: old, term } = before;
     let Some(Leadership { leader, term: later }) = now else {
         return Evidence {
@@ -130,7 +132,7 @@ mod tests {
     use super::*;
     use crate::nemesis::grudge;
 
-    fn view(leader: Option<u8>) -> ClusterView {
+    fn sample_view(leader: Option<u8>) -> ClusterView {
         let free = grudge::all_hosts(3).into_iter().collect();
         ClusterView { count: 3, leader: leader.map(HostId), free }
     }
@@ -138,11 +140,14 @@ mod tests {
     #[test]
     fn it_aims_at_a_replica_that_does_not_lead() {
         let aim = |variant: &str, view: &ClusterView| {
-            Transfer.aim(variant, view, &mut Rng::new(3)).map(|target| target.hosts)
+            Transfer.choose_target(variant, view, &mut Rng::new(3)).map(|target| target.hosts)
         };
-        assert!(aim("any", &view(Some(1))).is_some_and(|to| to != [HostId(1)]));
-        assert_eq!(aim("n3", &view(Some(1))), Some(vec![HostId(2)]));
-        assert_eq!((aim("n2", &view(Some(1))), aim("any", &view(None))), (None, None));
+        assert!(aim("any", &sample_view(Some(1))).is_some_and(|to| to != [HostId(1)]));
+        assert_eq!(aim("n3", &sample_view(Some(1))), Some(vec![HostId(2)]));
+        assert_eq!(
+            (aim("n2", &sample_view(Some(1))), aim("any", &sample_view(None))),
+            (None, None)
+        );
         let rejects = |aim| Transfer.reject_aim(aim, 3).is_some();
         assert!(rejects("n1 n2") && rejects("n9") && rejects("two") && !rejects("n3"));
     }
@@ -150,7 +155,7 @@ mod tests {
     #[test]
     fn only_another_leader_of_a_later_term_is_evidence() {
         let led = |leader: u8, term| Leadership { leader: HostId(leader), term };
-        let confirmed = |now| weigh(led(0, 4), now, HostId(1)).confirmed;
+        let confirmed = |now| weigh_leadership(led(0, 4), now, HostId(1)).confirmed;
         assert!(confirmed(Some(led(1, 5))) && confirmed(Some(led(2, 6))));
         assert!(!confirmed(Some(led(0, 5))) && !confirmed(Some(led(1, 4))) && !confirmed(None));
     }

@@ -33,7 +33,7 @@ struct Thread {
     host: HostId,
     process: u64,
     calls: mpsc::UnboundedSender<Call>,
-    open: Option<PendingCall>,
+    pending: Option<PendingCall>,
 }
 
 /// All clients of a run.
@@ -42,7 +42,7 @@ pub(crate) struct Clients {
     /// Receives completed calls.
     pub done: mpsc::UnboundedReceiver<Completion>,
     /// Where the search for an idle thread begins.
-    next: usize,
+    next_thread: usize,
 }
 
 impl Clients {
@@ -58,52 +58,52 @@ impl Clients {
         let mut threads = Vec::new();
         for (number, (host, address)) in places.take(count).enumerate() {
             let (calls, queue) = mpsc::unbounded_channel();
-            let client = system.client(host, *address, consistency)?;
+            let client = system.make_client(host, *address, consistency)?;
             tokio::spawn(serve_calls(client, number, queue, sender.clone()));
-            threads.push(Thread { host, process: number as u64, calls, open: None });
+            threads.push(Thread { host, process: number as u64, calls, pending: None });
         }
-        Ok(Self { threads, done, next: 0 })
+        Ok(Self { threads, done, next_thread: 0 })
     }
 
     /// The idle threads in round-robin order.
     pub(crate) fn idle_threads(&self) -> Vec<usize> {
         let count = self.threads.len();
-        let turns = (self.next..self.next + count).map(|number| number % count);
+        let turns = (self.next_thread..self.next_thread + count).map(|number| number % count);
         turns.filter(|number| self.is_idle(*number)).collect()
     }
 
     /// Whether a thread has no call in flight.
     pub(crate) fn is_idle(&self, thread: usize) -> bool {
-        self.threads[thread].open.is_none()
+        self.threads[thread].pending.is_none()
     }
 
     /// Whether no thread has a call in flight.
     pub(crate) fn all_idle(&self) -> bool {
-        self.threads.iter().all(|thread| thread.open.is_none())
+        self.threads.iter().all(|thread| thread.pending.is_none())
     }
 
     /// The process that a thread acts as, and its host.
-    pub(crate) fn identity(&self, thread: usize) -> (u64, HostId) {
+    pub(crate) fn process_and_host(&self, thread: usize) -> (u64, HostId) {
         (self.threads[thread].process, self.threads[thread].host)
     }
 
     /// Sends a call that the caller has journaled.
     pub(crate) fn send(&mut self, thread: usize, open: PendingCall) {
-        self.next = thread + 1;
+        self.next_thread = thread + 1;
         let thread = &mut self.threads[thread];
         // The task runs as long as its queue exists, so it receives every call.
         drop(thread.calls.send(open.call.clone()));
-        thread.open = Some(open);
+        thread.pending = Some(open);
     }
 
     /// Takes the completed call, and retires the process if the outcome is unknown.
-    pub(crate) fn complete(&mut self, done: &Completion) -> Option<PendingCall> {
+    pub(crate) fn complete_call(&mut self, done: &Completion) -> Option<PendingCall> {
         let stride = self.threads.len() as u64;
         let thread = &mut self.threads[done.thread];
         if done.reply.outcome == Outcome::Info {
             thread.process += stride;
         }
-        thread.open.take()
+        thread.pending.take()
     }
 }
 

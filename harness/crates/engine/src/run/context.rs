@@ -13,7 +13,7 @@ pub struct RunContext {
     /// What the network is made of.
     pub backend: Backend,
     /// Why it is not what `auto` prefers.
-    pub why: Option<String>,
+    pub fallback_reason: Option<String>,
     /// The directory of all runs.
     pub results: PathBuf,
     /// The style of standard error.
@@ -25,7 +25,7 @@ pub struct RunContext {
 }
 
 impl RunContext {
-    pub(super) fn since_ms(&self) -> u64 {
+    pub(super) fn elapsed_ms(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }

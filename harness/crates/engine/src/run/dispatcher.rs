@@ -8,13 +8,13 @@ use super::counters::Counters;
 use super::journal::{Journal, JournalEntry};
 use super::online_check::OnlineCheck;
 use crate::clock::Clock;
-use crate::live::{Live, Snapshot};
+use crate::live::{LiveView, Snapshot};
 use crate::nemesis::UnexpectedExit;
 use crate::nemesis::event::{FaultOutcome, NemesisEvent};
 use crate::system::Leadership;
 use anyhow::Result;
 use checker::history::{Kind, Process, Value};
-use records::record::{FaultRecord, Led};
+use records::record::{FaultRecord, LeaderChange};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use testbed::net::plan::HostId;
@@ -23,13 +23,13 @@ use tokio::time::{Instant, MissedTickBehavior};
 use workloads::{BoxGenerator, Call, Context, Next, Outcome, Reply, Traffic};
 
 /// The history is at most this far behind.
-const FLUSH: Duration = Duration::from_millis(100);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a failed call of the last phases waits before it is tried again.
-const RETRY: Duration = Duration::from_millis(200);
+const RETRY_DELAY: Duration = Duration::from_millis(200);
 
 /// How long the last phases wait for more when they make progress, so that long runs get the time
 /// they need.
-const PROGRESS: Duration = Duration::from_secs(5);
+const PROGRESS_EXTENSION: Duration = Duration::from_secs(5);
 
 /// What the dispatcher works with.
 pub(crate) struct DispatcherInput {
@@ -50,7 +50,7 @@ pub(crate) struct DispatcherInput {
     /// The online check, if the run is to stop at the first violation.
     pub online_check: Option<OnlineCheck>,
     /// The terminal.
-    pub live: Live,
+    pub live: LiveView,
 }
 
 /// The task that orders everything that happens in a run.
@@ -65,7 +65,7 @@ pub(crate) struct Dispatcher {
     /// Those of them that have not been restarted.
     dead: BTreeSet<HostId>,
     /// The leaders over time, as the system reports them.
-    led: Vec<Led>,
+    led: Vec<LeaderChange>,
     /// When the first operation was invoked.
     pub(crate) first_op: Option<Instant>,
     /// When the main phase was over, in nanoseconds since the run began.
@@ -116,8 +116,8 @@ struct LiveState {
 
 /// The final phases: the calls for each host, when the next may start, and whether all are done.
 struct FinalPhase {
-    parts: Vec<BoxGenerator>,
-    rest: Vec<Instant>,
+    generators: Vec<BoxGenerator>,
+    next_call_at: Vec<Instant>,
     done: Vec<bool>,
 }
 
@@ -129,8 +129,8 @@ struct Completed {
 }
 
 /// What happened next.
-enum Happened {
-    Answer(Completion),
+enum DispatcherEvent {
+    Completion(Completion),
     Nemesis(NemesisEvent),
     Flush,
     Deadline,
@@ -139,7 +139,7 @@ enum Happened {
 impl Dispatcher {
     /// A dispatcher that has done nothing yet.
     pub(crate) fn new(input: DispatcherInput) -> Self {
-        let mut flush = tokio::time::interval(FLUSH);
+        let mut flush = tokio::time::interval(FLUSH_INTERVAL);
         flush.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let live_state = LiveState {
             phase: Phase::Setup,
@@ -166,12 +166,12 @@ impl Dispatcher {
     }
 
     /// Whether the run was told to stop early.
-    pub(crate) fn stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         *self.input.stop.borrow()
     }
 
     /// The main phase: calls arrive at a steady rate; one that finds every client busy is missed.
-    pub(crate) async fn main_phase(
+    pub(crate) async fn run_main_phase(
         &mut self,
         limit: Duration,
         rate: u64,
@@ -181,12 +181,12 @@ impl Dispatcher {
         let gap = Duration::from_nanos(1_000_000_000 / rate.max(1));
         self.live_state = LiveState { phase: Phase::Main, began, limit, changes };
         let mut arrival = began;
-        while arrival < began + limit && !self.stopped() && self.stopped_early.is_none() {
+        while arrival < began + limit && !self.is_stopped() && self.stopped_early.is_none() {
             if arrival <= Instant::now() {
                 self.start_call(arrival, arrival - began)?;
                 arrival += gap;
             }
-            self.next(arrival).await?;
+            self.handle_next_event(arrival).await?;
             self.poll_online_check(began);
         }
         self.main_end = self.input.clock.now_ns();
@@ -201,10 +201,12 @@ impl Dispatcher {
 
     fn poll_online_check(&mut self, began: Instant) {
         let Some(check) = &mut self.input.online_check else { return };
-        check.feed(self.input.journal.events());
+        check.feed_events(self.input.journal.events());
         if let Some(violation) = check.violation().borrow().as_ref() {
             let after = began.elapsed().as_secs_f64();
-            self.input.live.line(&format!("violation after {after:.1} s: healing, then checking"));
+            self.input
+                .live
+                .print_line(&format!("violation after {after:.1} s: healing, then checking"));
             self.stopped_early = Some(format!("after {after:.1} s by --fail-fast: {violation}"));
         }
     }
@@ -219,18 +221,18 @@ impl Dispatcher {
             self.counters.counts.missed += 1;
         }
         for thread in idle {
-            if let Next::Call(call) = self.input.traffic.main.next(&Context { thread, time }) {
-                return self.invoke(thread, PendingCall { call, intended });
+            if let Next::Call(call) = self.input.traffic.main.next_call(&Context { thread, time }) {
+                return self.invoke_call(thread, PendingCall { call, intended });
             }
         }
         Ok(())
     }
 
     /// Waits until the nemesis has undone everything: until `finished` says so.
-    pub(crate) async fn heal(&mut self, finished: &watch::Receiver<bool>) -> Result<()> {
+    pub(crate) async fn await_healing(&mut self, finished: &watch::Receiver<bool>) -> Result<()> {
         self.enter_phase(Phase::Heal);
         while !*finished.borrow() {
-            self.next(Instant::now() + Duration::from_millis(20)).await?;
+            self.handle_next_event(Instant::now() + Duration::from_millis(20)).await?;
         }
         // The nemesis has finished, and none of its faults may go unrecorded.
         while let Ok(event) = self.input.events.try_recv() {
@@ -242,14 +244,18 @@ impl Dispatcher {
     /// Waits until no call is on its way. A call always ends: clients have timeouts.
     pub(crate) async fn drain(&mut self) -> Result<()> {
         while !self.input.clients.all_idle() {
-            self.next(Instant::now() + FLUSH).await?;
+            self.handle_next_event(Instant::now() + FLUSH_INTERVAL).await?;
         }
         Ok(())
     }
 
     /// Each host is asked for a change and a look; returns whether a host left one of them
     /// unanswered.
-    pub(crate) async fn recovery(&mut self, hosts: usize, patience: Duration) -> Result<Vec<bool>> {
+    pub(crate) async fn run_recovery(
+        &mut self,
+        hosts: usize,
+        patience: Duration,
+    ) -> Result<Vec<bool>> {
         self.enter_phase(Phase::Recovery);
         let parts = (0..hosts).map(|_| (self.input.traffic.recovery)()).collect();
         let left = self.run_final_phase(parts, patience).await?;
@@ -258,7 +264,7 @@ impl Dispatcher {
     }
 
     /// Each host is asked for everything; returns whether a host left something unanswered.
-    pub(crate) async fn final_reads(
+    pub(crate) async fn run_final_reads(
         &mut self,
         hosts: usize,
         patience: Duration,
@@ -284,9 +290,12 @@ impl Dispatcher {
             .map(|thread| self.is_dead(thread) || self.silent.contains(&thread))
             .collect();
         let mut deadline = Instant::now() + patience;
-        let mut last =
-            FinalPhase { parts, rest: vec![Instant::now(); count], done: vec![false; count] };
-        while Instant::now() < deadline && !self.stopped() {
+        let mut last = FinalPhase {
+            generators: parts,
+            next_call_at: vec![Instant::now(); count],
+            done: vec![false; count],
+        };
+        while Instant::now() < deadline && !self.is_stopped() {
             for thread in (0..count).filter(|thread| !dead[*thread]) {
                 self.call_next(thread, &mut last)?;
             }
@@ -296,8 +305,8 @@ impl Dispatcher {
             if let Some((thread, answered)) = self.await_completion(deadline, &mut last).await? {
                 let now = Instant::now();
                 match answered {
-                    true => deadline = deadline.max(now + PROGRESS),
-                    false => last.rest[thread] = now + RETRY,
+                    true => deadline = deadline.max(now + PROGRESS_EXTENSION),
+                    false => last.next_call_at[thread] = now + RETRY_DELAY,
                 }
             }
         }
@@ -307,12 +316,12 @@ impl Dispatcher {
 
     /// Lets a thread that is idle and rested make its next call.
     fn call_next(&mut self, thread: usize, last: &mut FinalPhase) -> Result<()> {
-        if !self.input.clients.is_idle(thread) || last.rest[thread] > Instant::now() {
+        if !self.input.clients.is_idle(thread) || last.next_call_at[thread] > Instant::now() {
             return Ok(());
         }
         let intended = self.input.clock.now_ns();
-        match last.parts[thread].next(&Context { thread, time: intended }) {
-            Next::Call(call) => self.invoke(thread, PendingCall { call, intended })?,
+        match last.generators[thread].next_call(&Context { thread, time: intended }) {
+            Next::Call(call) => self.invoke_call(thread, PendingCall { call, intended })?,
             Next::Pending => (),
             Next::Done => last.done[thread] = true,
         }
@@ -327,32 +336,36 @@ impl Dispatcher {
         last: &mut FinalPhase,
     ) -> Result<Option<(usize, bool)>> {
         let Some(Completed { thread, call, reply }) =
-            self.next(deadline.min(Instant::now() + RETRY)).await?
+            self.handle_next_event(deadline.min(Instant::now() + RETRY_DELAY)).await?
         else {
             return Ok(None);
         };
-        if let Some(part) = last.parts.get_mut(thread) {
-            part.observe(thread, &call, &reply);
+        if let Some(part) = last.generators.get_mut(thread) {
+            part.observe_reply(thread, &call, &reply);
         }
         Ok(Some((thread, reply.outcome == Outcome::Ok || reply.is_mismatch())))
     }
 
     fn is_dead(&self, thread: usize) -> bool {
-        let (_, host) = self.input.clients.identity(thread);
+        let (_, host) = self.input.clients.process_and_host(thread);
         self.dead.contains(&host)
     }
 
-    fn invoke(&mut self, thread: usize, open: PendingCall) -> Result<()> {
+    fn invoke_call(&mut self, thread: usize, open: PendingCall) -> Result<()> {
         self.first_op.get_or_insert_with(Instant::now);
-        let entry =
-            self.entry(thread, Kind::Invoke, open.call.function(), open.call.invocation_value());
+        let entry = self.make_entry(
+            thread,
+            Kind::Invoke,
+            open.call.function_name(),
+            open.call.invocation_value(),
+        );
         self.input.journal.record(entry)?;
         self.input.clients.send(thread, open);
         Ok(())
     }
 
-    fn entry(&self, thread: usize, kind: Kind, function: &str, value: Value) -> JournalEntry {
-        let (process, host) = self.input.clients.identity(thread);
+    fn make_entry(&self, thread: usize, kind: Kind, function: &str, value: Value) -> JournalEntry {
+        let (process, host) = self.input.clients.process_and_host(thread);
         JournalEntry {
             time: self.input.clock.now_ns(),
             kind,
@@ -365,47 +378,47 @@ impl Dispatcher {
     }
 
     /// Takes in one thing that happens before `deadline`; if it is an answer, returns it.
-    async fn next(&mut self, deadline: Instant) -> Result<Option<Completed>> {
-        match self.happens(deadline).await {
-            Happened::Answer(done) => return self.complete(done),
-            Happened::Nemesis(event) => self.record_event(event)?,
-            Happened::Flush => {
+    async fn handle_next_event(&mut self, deadline: Instant) -> Result<Option<Completed>> {
+        match self.await_event(deadline).await {
+            DispatcherEvent::Completion(done) => return self.complete_call(done),
+            DispatcherEvent::Nemesis(event) => self.record_event(event)?,
+            DispatcherEvent::Flush => {
                 self.input.journal.flush()?;
-                self.show();
+                self.update_view();
             }
-            Happened::Deadline => (),
+            DispatcherEvent::Deadline => (),
         }
         Ok(None)
     }
 
-    async fn happens(&mut self, deadline: Instant) -> Happened {
+    async fn await_event(&mut self, deadline: Instant) -> DispatcherEvent {
         tokio::select! {
             biased;
-            Some(done) = self.input.clients.done.recv() => Happened::Answer(done),
-            Some(event) = self.input.events.recv() => Happened::Nemesis(event),
-            _ = self.flush.tick() => Happened::Flush,
-            () = tokio::time::sleep_until(deadline) => Happened::Deadline,
+            Some(done) = self.input.clients.done.recv() => DispatcherEvent::Completion(done),
+            Some(event) = self.input.events.recv() => DispatcherEvent::Nemesis(event),
+            _ = self.flush.tick() => DispatcherEvent::Flush,
+            () = tokio::time::sleep_until(deadline) => DispatcherEvent::Deadline,
         }
     }
 
-    fn complete(&mut self, done: Completion) -> Result<Option<Completed>> {
+    fn complete_call(&mut self, done: Completion) -> Result<Option<Completed>> {
         let kind = match done.reply.outcome {
             Outcome::Ok => Kind::Ok,
             Outcome::Fail => Kind::Fail,
             Outcome::Info => Kind::Info,
         };
         // The process that asked is the one that is answered: look before it is retired.
-        let mut entry = self.entry(done.thread, kind, "", Value::Nil);
-        let Some(PendingCall { call, intended }) = self.input.clients.complete(&done) else {
+        let mut entry = self.make_entry(done.thread, kind, "", Value::Nil);
+        let Some(PendingCall { call, intended }) = self.input.clients.complete_call(&done) else {
             return Ok(None);
         };
         let Completion { thread, reply } = done;
-        entry.f = call.function().to_owned();
+        entry.f = call.function_name().to_owned();
         entry.value = call.completion_value(&reply);
         entry.error.clone_from(&reply.error);
-        self.counters.completed(call.function(), reply.outcome, intended, entry.time);
+        self.counters.record_completion(call.function_name(), reply.outcome, intended, entry.time);
         if !self.main_is_over {
-            self.input.traffic.main.observe(thread, &call, &reply);
+            self.input.traffic.main.observe_reply(thread, &call, &reply);
         }
         self.input.journal.record(entry)?;
         Ok(Some(Completed { thread, call, reply }))
@@ -415,7 +428,7 @@ impl Dispatcher {
         match event {
             NemesisEvent::FaultBegan { id, kind, variant, target } => {
                 let name = format!("{kind}:{variant}");
-                self.nemesis_event(
+                self.record_nemesis_event(
                     "begin",
                     &[
                         ("fault", id.to_string()),
@@ -432,13 +445,13 @@ impl Dispatcher {
                     ("state", fault.state.name().to_owned()),
                     ("evidence", fault.evidence.clone()),
                 ];
-                self.nemesis_event("end", &facts)?;
+                self.record_nemesis_event("end", &facts)?;
                 self.faults.push(fault);
             }
             NemesisEvent::ReplicaExited(exit) => self.record_exit(exit)?,
             NemesisEvent::ReplicaRestarted(host) => {
                 self.dead.remove(&host);
-                self.nemesis_event("revival", &[("replica", host.to_string())])?;
+                self.record_nemesis_event("revival", &[("replica", host.to_string())])?;
             }
         }
         Ok(())
@@ -447,14 +460,17 @@ impl Dispatcher {
     /// Records a replica that exited unexpectedly.
     pub(crate) fn record_exit(&mut self, exit: UnexpectedExit) -> Result<()> {
         let (host, how) = (exit.host, exit.exit);
-        self.input.live.line(&format!("{host} exited unexpectedly: {how}"));
-        self.nemesis_event("death", &[("replica", host.to_string()), ("how", how.to_string())])?;
+        self.input.live.print_line(&format!("{host} exited unexpectedly: {how}"));
+        self.record_nemesis_event(
+            "death",
+            &[("replica", host.to_string()), ("how", how.to_string())],
+        )?;
         self.dead.insert(host);
         self.exits.push(exit);
         Ok(())
     }
 
-    fn nemesis_event(&mut self, f: &str, facts: &[(&str, String)]) -> Result<()> {
+    fn record_nemesis_event(&mut self, f: &str, facts: &[(&str, String)]) -> Result<()> {
         let value = Value::map(
             facts.iter().map(|(name, text)| ((*name).to_owned(), Value::from(text.as_str()))),
         );
@@ -473,13 +489,13 @@ impl Dispatcher {
 
     fn enter_phase(&mut self, phase: Phase) {
         self.live_state.phase = phase;
-        self.show();
+        self.update_view();
     }
 
-    fn show(&mut self) {
+    fn update_view(&mut self) {
         let elapsed = self.live_state.began.elapsed();
-        let (ops_per_s, p50, p99) = self.counters.lately(self.input.clock.now_ns());
-        let total = self.counters.counts.total();
+        let (ops_per_s, p50, p99) = self.counters.recent_stats(self.input.clock.now_ns());
+        let total = self.counters.counts.sum_outcomes();
         let leader = self.input.leader.borrow().map(|now| (now.leader.to_string(), now.term));
         self.note_leader(leader.as_ref());
         let next = self.live_state.changes.iter().find(|at| **at > elapsed);
@@ -506,7 +522,7 @@ impl Dispatcher {
         let term = now.map(|now| now.1).or(before.map(|led| led.term)).unwrap_or_default();
         let leader = now.map(|now| now.0.clone());
         if before.is_none_or(|led| (&led.leader, led.term) != (&leader, term)) {
-            self.led.push(Led { at: self.input.clock.now_ns(), leader, term });
+            self.led.push(LeaderChange { at: self.input.clock.now_ns(), leader, term });
         }
     }
 
@@ -538,7 +554,7 @@ pub(crate) struct DispatcherResults {
     /// Replicas that exited unexpectedly.
     pub(crate) exits: Vec<UnexpectedExit>,
     /// The leaders over time, as the system reports them.
-    pub led: Vec<Led>,
+    pub led: Vec<LeaderChange>,
     /// The terminal.
-    pub live: Live,
+    pub live: LiveView,
 }

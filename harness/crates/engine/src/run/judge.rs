@@ -2,15 +2,15 @@
 
 use super::dispatcher::DispatcherResults;
 use super::plan::Plan;
-use crate::evidence::{Facts, measure_coverage, not_asked, objections};
+use crate::evidence::{Facts, collect_objections, measure_coverage, unchecked_properties};
 use crate::nemesis::UnexpectedExit;
 use anyhow::Result;
 use checker::history::Value;
 use checker::{History, Limits, Verdict, Window};
 use records::RunDirectory;
 use records::record::{
-    Arrow, Candidate, CheckRecord, Config, FORMAT, Finding, Placed, Reason, RunRecord, Validity,
-    VerdictRecord, Witness,
+    Candidate, CheckRecord, Config, DependencyEdge, FORMAT, Finding, PrefixOperation, Reason,
+    RunRecord, Validity, VerdictRecord, Witness,
 };
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use workloads::ReadConsistency;
 
 /// The time limit of the checks.
-const PATIENCE: Duration = Duration::from_secs(120);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(120);
 /// The memory limit of the checks.
 const MEMORY_BYTES: usize = 2 << 30;
 /// The width of drawings of operations, in columns.
@@ -27,7 +27,8 @@ const LANES_WIDTH: usize = 100;
 /// The names of the checks of a run with this configuration, as `harness check --model` takes them.
 pub fn check_names(config: &Config) -> &'static [&'static str] {
     let consistency = ReadConsistency::parse(&config.read).unwrap_or_default();
-    workloads::find_workload(&config.workload).map_or(&[], |workload| workload.checks(consistency))
+    workloads::find_workload(&config.workload)
+        .map_or(&[], |workload| workload.check_names(consistency))
 }
 
 /// The results of the phases.
@@ -58,13 +59,13 @@ pub(crate) fn run_checks(
     history: &History,
     stop: &watch::Receiver<bool>,
 ) -> Vec<Verdict> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + CHECK_TIMEOUT;
     let was_stopped = *stop.borrow();
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let expired = move || Instant::now() > deadline || (*stop.borrow() && !was_stopped);
     let limits =
         Limits { jobs, memory_bytes: MEMORY_BYTES, expired: &expired, ..Limits::default() };
-    plan.workload.check(history, &limits, plan.consistency)
+    plan.workload.check_history(history, &limits, plan.consistency)
 }
 
 /// Writes each witness as a history of its own, and returns the checks as they are recorded.
@@ -77,7 +78,7 @@ pub(crate) fn record_checks(
         let file =
             if number == 1 { "window.jsonl".to_owned() } else { format!("window-{number}.jsonl") };
         if let Some(window) = &verdict.witness {
-            directory.write(&file, &window.to_jsonl())?;
+            directory.write_file(&file, &window.to_jsonl())?;
         }
         records.push(CheckRecord {
             name: verdict.check.clone(),
@@ -85,7 +86,7 @@ pub(crate) fn record_checks(
             sentence: verdict.message.clone(),
             witness: verdict.witness.as_ref().map(|window| witness_record(window, file)),
             findings: verdict.findings.iter().map(finding_record).collect(),
-            measured: measurements(verdict)?,
+            measured: convert_measurements(verdict)?,
         });
     }
     Ok(records)
@@ -107,7 +108,7 @@ fn witness_record(window: &Window, file: String) -> Witness {
         operation: window.name(candidate.operation),
         reason: candidate.reason.clone(),
     };
-    let placed = |(place, before): (&usize, &Vec<Value>)| Placed {
+    let placed = |(place, before): (&usize, &Vec<Value>)| PrefixOperation {
         index: index(*place),
         operation: window.name(*place),
         before: state_texts(before),
@@ -131,7 +132,7 @@ fn state_texts(states: &[Value]) -> Vec<String> {
 }
 
 fn finding_record(finding: &checker::finding::Finding) -> Finding {
-    let arrow = |step: &checker::finding::Step| Arrow {
+    let arrow = |step: &checker::finding::Step| DependencyEdge {
         from: step.from,
         to: step.to,
         relation: step.relation.clone(),
@@ -146,7 +147,7 @@ fn finding_record(finding: &checker::finding::Finding) -> Finding {
     }
 }
 
-fn measurements(verdict: &Verdict) -> Result<BTreeMap<String, serde_json::Value>> {
+fn convert_measurements(verdict: &Verdict) -> Result<BTreeMap<String, serde_json::Value>> {
     let json = |(name, value): (&String, &Value)| Ok((name.clone(), serde_json::to_value(value)?));
     verdict.measured.iter().map(json).collect()
 }
@@ -163,14 +164,14 @@ pub(crate) fn make_verdict(
         let such = closed.exits.iter().filter(move |exit| exit.disk_was_corrupt == doubtful);
         such.map(UnexpectedExit::to_record).collect::<Vec<_>>()
     };
-    let reasons = objections(&Facts {
+    let reasons = collect_objections(&Facts {
         history,
         checks: &checks,
         faults: &closed.faults,
         deaths: &of(false),
         doubtful: &of(true),
-        kinds: plan.wanted.iter().map(|wanted| wanted.nemesis.name()).collect(),
-        functions: plan.workload.functions(),
+        kinds: plan.requested.iter().map(|wanted| wanted.nemesis.name()).collect(),
+        functions: plan.workload.function_names(),
         main_end: phases.main_end,
         nemesis_error: phases.nemesis_error,
         heal_error: phases.heal_error,
@@ -189,13 +190,13 @@ pub(crate) fn make_verdict(
         interrupted: phases.interrupted,
         stopped_early: phases.stopped_early,
         bugs: plan.config.bugs.clone(),
-        sentence: summarize(plan, validity, &reasons, &checks),
+        sentence: summarize_verdict(plan, validity, &reasons, &checks),
         reasons,
-        not_asked: not_asked(plan.system.no_failover_reason(), &closed.faults),
+        not_asked: unchecked_properties(plan.system.no_failover_reason(), &closed.faults),
         checks,
         faults: closed.faults.clone(),
         counts: closed.counters.counts.clone(),
-        latency: closed.counters.latency(),
+        latency: closed.counters.summarize_latency(),
         deaths: closed.exits.iter().map(UnexpectedExit::to_record).collect(),
         coverage: measure_coverage(history, &closed.faults, &closed.led),
         led: closed.led.clone(),
@@ -212,7 +213,7 @@ fn exit_code(validity: Validity, interrupted: bool) -> u8 {
     }
 }
 
-fn summarize(
+fn summarize_verdict(
     plan: &Plan,
     validity: Validity,
     reasons: &[Reason],
@@ -222,7 +223,7 @@ fn summarize(
     match validity {
         Validity::Valid => {
             let found: Vec<&str> = checks.iter().map(|check| check.sentence.as_str()).collect();
-            let calm = if plan.wanted.is_empty() { "; without faults" } else { "" };
+            let calm = if plan.requested.is_empty() { "; without faults" } else { "" };
             format!("{} passed: {}{calm}", plan.system.name(), found.join("; "))
         }
         Validity::Unknown => format!("no violation found, but validity is unproven: {first}"),
@@ -248,7 +249,7 @@ pub(crate) fn index_line(
         nemesis: record.config.schedule.clone().unwrap_or_else(|| record.config.nemesis.join(",")),
         nodes: record.config.nodes,
         bugs: record.config.bugs.clone(),
-        ok: verdict.counts.total().ok,
+        ok: verdict.counts.sum_outcomes().ok,
         took_ms: record.timings.judged_ms.unwrap_or(0),
     }
 }

@@ -17,8 +17,8 @@ pub mod plan;
 mod setup;
 
 use crate::clock::Clock;
-use crate::live::Live;
-use crate::nemesis::executor::{Ended, Executor};
+use crate::live::LiveView;
+use crate::nemesis::executor::{Executor, NemesisOutcome};
 use crate::nemesis::{Cluster, Telemetry, script};
 use crate::status_poller::{StatusPoller, StatusReport};
 use anyhow::{Context as _, Result};
@@ -29,21 +29,21 @@ use judge::Phases;
 pub use judge::{check_names, record_validity};
 use plan::Plan;
 use records::RunDirectory;
-use records::record::{Disks, FORMAT, Machine, Net, RunRecord, Timings, VerdictRecord};
-use records::sights::Observed;
+use records::record::{DiskFaultBackend, FORMAT, Machine, Net, RunRecord, Timings, VerdictRecord};
+use records::replica_log::ReplicaTelemetry;
 pub use setup::SetupError;
 use std::net::SocketAddr;
 use std::time::Duration;
-use testbed::host::disk::Choice;
+use testbed::host::disk::BackendChoice;
 use tokio::sync::{mpsc, watch as channel};
 
 /// How long replicas may take to answer once everything is healed.
-const RECOVERY: Duration = Duration::from_secs(20);
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the final reads may take.
-const FINAL_READS: Duration = Duration::from_secs(60);
+const FINAL_READS_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A run that is over.
-pub struct Finished {
+pub struct FinishedRun {
     /// Its directory.
     pub directory: RunDirectory,
     /// Everything about it but its outcome.
@@ -53,55 +53,59 @@ pub struct Finished {
     /// Its history.
     pub history: History,
     /// What was seen of its replicas.
-    pub observed: Observed,
+    pub observed: ReplicaTelemetry,
 }
 
 /// Carries out the plan.
-pub async fn run(plan: Plan, mut context: RunContext) -> Result<Finished> {
+pub async fn run(plan: Plan, mut context: RunContext) -> Result<FinishedRun> {
     tokio::task::block_in_place(|| setup::check_requirements(&plan))?;
     let started = jiff::Timestamp::now();
     let stamp = started.strftime("%Y%m%dT%H%M%SZ").to_string();
     let directory =
-        RunDirectory::create(&context.results, &plan.family(), &stamp, plan.config.seed);
-    let directory = directory.map_err(|error| SetupError::because(&error))?;
+        RunDirectory::create(&context.results, &plan.family_name(), &stamp, plan.config.seed);
+    let directory = directory.map_err(|error| SetupError::from_error(&error))?;
     // A run that cannot be marked is only harder to find while it lasts.
-    let _mark = records::Mark::set(&context.results, directory.path());
-    let live = Live::new(context.style, context.quiet);
-    let fabric = setup::build_network(&plan, &mut context, &directory).await?;
-    let addresses = setup::client_addresses(&plan, &fabric);
-    let mut record =
-        record(&plan, &context, &addresses, started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-    record.net.description = fabric.describe();
-    record.timings.net_ms = context.since_ms();
-    live.line(&format!("net: {}", record.net.description));
+    let _mark = records::LiveMarker::create(&context.results, directory.path());
+    let live = LiveView::new(context.style, context.quiet);
+    let network = setup::build_network(&plan, &mut context, &directory).await?;
+    let addresses = setup::client_addresses(&plan, &network);
+    let mut record = make_run_record(
+        &plan,
+        &context,
+        &addresses,
+        started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    );
+    record.net.description = network.describe();
+    record.timings.net_ms = context.elapsed_ms();
+    live.print_line(&format!("net: {}", record.net.description));
     if let Some(why) = &record.net.why {
-        live.line(&format!("     not namespaces and a bridge, because {why}"));
+        live.print_line(&format!("     not namespaces and a bridge, because {why}"));
     }
-    record.disks = setup::choose_disks(&plan)?.map(disks);
-    record.disks.iter().for_each(|disks| live.line(&format!("disks: {}", disks.description)));
+    record.disks = setup::choose_disks(&plan)?.map(make_disks_record);
+    record.disks.iter().for_each(|disks| live.print_line(&format!("disks: {}", disks.description)));
     directory.write_json("run.json", &record)?;
-    directory.write(script::FILE, &script::write_script(&plan.schedule))?;
-    let mut cluster = setup::start_replicas(&plan, fabric, &directory)?;
+    directory.write_file(script::FILE, &script::write_script(&plan.schedule))?;
+    let mut cluster = setup::start_replicas(&plan, network, &directory)?;
     let mut stop = context.stop.clone();
     tokio::select! {
-        ready = setup::wait_until_ready(&mut cluster, &directory, plan.system.patience()) => ready?,
+        ready = setup::wait_until_ready(&mut cluster, &directory, plan.system.startup_timeout()) => ready?,
         _ = stop.wait_for(|stop| *stop) => (),
     }
-    record.timings.ready_ms = context.since_ms();
+    record.timings.ready_ms = context.elapsed_ms();
     directory.write_json("run.json", &record)?;
     let running = RunningCluster { plan, context, directory, record, addresses };
-    let (closed, phases, running) = running.perform(cluster, live).await?;
-    tokio::task::spawn_blocking(move || running.judge(closed, phases))
+    let (closed, phases, running) = running.run_test(cluster, live).await?;
+    tokio::task::spawn_blocking(move || running.judge_run(closed, phases))
         .await
         .context("the judge died")?
 }
 
-fn disks(choice: Choice) -> Disks {
-    let Choice { backend, why } = choice;
-    Disks { means: backend.to_string(), description: backend.describe().to_owned(), why }
+fn make_disks_record(choice: BackendChoice) -> DiskFaultBackend {
+    let BackendChoice { backend, why } = choice;
+    DiskFaultBackend { means: backend.to_string(), description: backend.describe().to_owned(), why }
 }
 
-fn record(
+fn make_run_record(
     plan: &Plan,
     context: &RunContext,
     addresses: &[SocketAddr],
@@ -117,12 +121,12 @@ fn record(
         net: Net {
             backend: context.backend.to_string(),
             description: String::new(),
-            why: context.why.clone(),
+            why: context.fallback_reason.clone(),
         },
         disks: None,
         replicas: setup::replica_records(addresses),
         timings: Timings::default(),
-        repro: plan.repro(),
+        repro: plan.repro_command(),
     }
 }
 
@@ -159,10 +163,10 @@ struct RunningCluster {
 
 impl RunningCluster {
     /// Everything that happens, from the first call to the last answer.
-    async fn perform(
+    async fn run_test(
         mut self,
         mut cluster: Cluster,
-        live: Live,
+        live: LiveView,
     ) -> Result<(dispatcher::DispatcherResults, Phases, Self)> {
         let clock = Clock::start();
         let poller = StatusPoller::start(clock, cluster.clients(), &self.directory)?;
@@ -176,7 +180,7 @@ impl RunningCluster {
         let traffic = workloads::TrafficConfig { replicas: self.addresses.len() };
         let input = DispatcherInput {
             clock,
-            journal: journal::Journal::create(&self.directory.file("history.jsonl"))?,
+            journal: journal::Journal::create(&self.directory.file_path("history.jsonl"))?,
             traffic: self.plan.workload.make_traffic(self.plan.rng.fork("clients"), &traffic),
             clients: clients::Clients::start(
                 self.plan.system,
@@ -186,14 +190,18 @@ impl RunningCluster {
             events,
             leader: poller.leader.clone(),
             stop: self.context.stop.clone(),
-            online_check: self.plan.early.map(online_check::OnlineCheck::start).transpose()?,
+            online_check: self
+                .plan
+                .online_model
+                .map(online_check::OnlineCheck::start)
+                .transpose()?,
             live,
         };
         let rng = self.plan.rng.fork("aim");
         let mut dispatcher = Dispatcher::new(input);
-        let succeeded = dispatcher.counters.succeeded();
+        let succeeded = dispatcher.counters.subscribe_successes();
         let executor = Executor::new(cluster, clock, rng, succeeded, events_in);
-        let (mut executor, mut phases) = self.phases(&mut dispatcher, executor).await?;
+        let (mut executor, mut phases) = self.run_phases(&mut dispatcher, executor).await?;
         for exit in executor.cluster.poll_unexpected_exits() {
             dispatcher.record_exit(exit)?;
         }
@@ -202,22 +210,22 @@ impl RunningCluster {
         }
         phases.protocol_error = executor.cluster.protocol_error();
         for error in executor.cluster.shutdown(self.plan.system.shutdown_signal()).await {
-            crate::live::say(&format!("harness: {error}"));
+            crate::live::print_stderr(&format!("harness: {error}"));
         }
         drop(executor);
         if let Err(error) = poller.finish().await {
             // It is for display: no verdict depends on it.
-            crate::live::say(&format!("harness: {error:#}"));
+            crate::live::print_stderr(&format!("harness: {error:#}"));
         }
         let first_op =
             dispatcher.first_op.map(|first| first.into_std().duration_since(self.context.began));
         self.record.timings.first_op_ms =
             first_op.and_then(|took| u64::try_from(took.as_millis()).ok());
-        self.record.timings.history_ms = Some(self.context.since_ms());
+        self.record.timings.history_ms = Some(self.context.elapsed_ms());
         Ok((dispatcher.close()?, phases, self))
     }
 
-    async fn phases(
+    async fn run_phases(
         &self,
         dispatcher: &mut Dispatcher,
         executor: Executor,
@@ -231,15 +239,15 @@ impl RunningCluster {
             online_check::stop_signal(self.context.stop.clone(), dispatcher.violation_receiver()),
             finished_in,
         ));
-        dispatcher.main_phase(limit, self.plan.config.rate, self.plan.changes()).await?;
-        dispatcher.heal(&finished).await?;
+        dispatcher.run_main_phase(limit, self.plan.config.rate, self.plan.fault_times()).await?;
+        dispatcher.await_healing(&finished).await?;
         let main_end = dispatcher.main_end;
         let (executor, ended) = nemesis.await.context("the nemesis died")?;
         dispatcher.drain().await?;
         let error_text = |result: Result<()>| result.err().map(|error| format!("{error:#}"));
         let mut phases = Phases {
             main_end,
-            nemesis_error: error_text(ended.worked),
+            nemesis_error: error_text(ended.applied),
             heal_error: error_text(ended.healed),
             protocol_error: None,
             recovery: None,
@@ -247,34 +255,35 @@ impl RunningCluster {
             interrupted: false,
             stopped_early: dispatcher.stopped_early.take(),
         };
-        if !dispatcher.stopped() {
-            phases.recovery = Some(dispatcher.recovery(hosts, RECOVERY).await?);
+        if !dispatcher.is_stopped() {
+            phases.recovery = Some(dispatcher.run_recovery(hosts, RECOVERY_TIMEOUT).await?);
         }
-        if !dispatcher.stopped() {
-            phases.final_reads = Some(dispatcher.final_reads(hosts, FINAL_READS).await?);
+        if !dispatcher.is_stopped() {
+            phases.final_reads =
+                Some(dispatcher.run_final_reads(hosts, FINAL_READS_TIMEOUT).await?);
         }
-        phases.interrupted = dispatcher.stopped();
+        phases.interrupted = dispatcher.is_stopped();
         Ok((executor, phases))
     }
 
     /// Judges what happened and writes it all down.
-    fn judge(
+    fn judge_run(
         mut self,
         closed: dispatcher::DispatcherResults,
         mut phases: Phases,
-    ) -> Result<Finished> {
+    ) -> Result<FinishedRun> {
         let history = History::new(closed.events.clone())
             .context("the recorded history is not well-formed")?;
         let checks = judge::run_checks(&self.plan, &history, &self.context.stop);
         phases.interrupted |= *self.context.stop.borrow();
         let checks = judge::record_checks(&checks, &self.directory)?;
         let verdict = judge::make_verdict(&self.plan, &closed, &history, checks, phases);
-        self.record.timings.judged_ms = Some(self.context.since_ms());
+        self.record.timings.judged_ms = Some(self.context.elapsed_ms());
         self.directory.write_json("run.json", &self.record)?;
         self.directory.write_json("verdict.json", &verdict)?;
         let path = self.directory.path().display().to_string();
         let names = self.record.replicas.iter().map(|replica| replica.name.as_str());
-        let observed = Observed::read(&self.directory, names);
+        let observed = ReplicaTelemetry::read(&self.directory, names);
         let report = report::Run {
             record: &self.record,
             verdict: &verdict,
@@ -283,24 +292,31 @@ impl RunningCluster {
             check_names: check_names(&self.record.config),
             directory: &path,
         };
-        self.directory.write("report.html", &report::html(&report))?;
+        self.directory.write_file("report.html", &report::html(&report))?;
         let run = self
             .directory
             .path()
             .strip_prefix(&self.context.results)
             .unwrap_or(self.directory.path());
         let line = judge::index_line(run.display().to_string(), &self.record, &verdict);
-        let tidied =
-            records::index(&self.context.results, &line).and_then(|()| match verdict.validity {
+        let tidied = records::append_to_index(&self.context.results, &line).and_then(|()| {
+            match verdict.validity {
                 records::record::Validity::Valid => self.directory.remove_data(),
                 _ => Ok(()),
-            });
+            }
+        });
         closed.live.finish();
         if let Err(error) = tidied {
             // The verdict is written and stands.
-            crate::live::say(&format!("harness: {error:#}"));
+            crate::live::print_stderr(&format!("harness: {error:#}"));
         }
-        Ok(Finished { directory: self.directory, record: self.record, verdict, history, observed })
+        Ok(FinishedRun {
+            directory: self.directory,
+            record: self.record,
+            verdict,
+            history,
+            observed,
+        })
     }
 }
 
@@ -311,7 +327,7 @@ async fn run_nemesis(
     limit: Duration,
     stop: channel::Receiver<bool>,
     finished: channel::Sender<bool>,
-) -> (Executor, Ended) {
+) -> (Executor, NemesisOutcome) {
     let ended = executor.run(&schedule, limit, stop).await;
     finished.send_replace(true);
     (executor, ended)

@@ -15,7 +15,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use tokio::sync::watch;
 
 /// How many events may wait for the check.
-const ROOM: usize = 4096;
+const CHANNEL_CAPACITY: usize = 4096;
 /// How much memory it may use.
 const MEMORY_BYTES: usize = 512 << 20;
 
@@ -25,25 +25,25 @@ pub(crate) struct OnlineCheck {
     /// How many events of the journal have been handed over.
     sent: usize,
     violation: watch::Receiver<Option<String>>,
-    over: Arc<AtomicBool>,
+    cancelled: Arc<AtomicBool>,
 }
 
 impl OnlineCheck {
     /// Starts the check in a thread.
     pub(crate) fn start(model: &'static dyn Model) -> Result<Self> {
-        let (events, fed) = sync_channel(ROOM);
+        let (events, fed) = sync_channel(CHANNEL_CAPACITY);
         let (tell, violation) = watch::channel(None);
         let over = Arc::new(AtomicBool::new(false));
         let is_over = over.clone();
         std::thread::Builder::new()
             .name("online check".to_owned())
-            .spawn(move || check(model, &fed, &tell, &is_over))
+            .spawn(move || run_check(model, &fed, &tell, &is_over))
             .context("cannot start the online-check thread of --fail-fast")?;
-        Ok(Self { events, sent: 0, violation, over })
+        Ok(Self { events, sent: 0, violation, cancelled: over })
     }
 
     /// Passes on new events, as far as there is room.
-    pub(crate) fn feed(&mut self, journal: &[Event]) {
+    pub(crate) fn feed_events(&mut self, journal: &[Event]) {
         for event in &journal[self.sent..] {
             if self.events.try_send(event.clone()).is_err() {
                 return;
@@ -61,11 +61,11 @@ impl OnlineCheck {
 /// A check that is dropped is not waited for.
 impl Drop for OnlineCheck {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
+        self.cancelled.store(true, Ordering::Relaxed);
     }
 }
 
-fn check(
+fn run_check(
     model: &dyn Model,
     fed: &Receiver<Event>,
     tell: &watch::Sender<Option<String>>,

@@ -9,7 +9,7 @@ use crate::nemesis::NEMESES;
 use crate::system::SYSTEMS;
 use anyhow::{Context as _, Result, bail};
 use records::config::{Config, NameSource, OPTIONS, OptionKind, TestOption};
-use report::quote;
+use report::shell_quote;
 use serde_json::{Map, Value};
 use testbed::net::router::{DISTRIBUTIONS, TOPOLOGIES};
 use workloads::{READ_CONSISTENCIES, WORKLOADS};
@@ -29,7 +29,7 @@ impl OptionValues {
     }
 
     /// The values of a configuration.
-    pub fn of(config: &Config) -> Self {
+    pub fn from_config(config: &Config) -> Self {
         match serde_json::to_value(config) {
             Ok(Value::Object(values)) => Self(values),
             _ => Self(Map::new()),
@@ -137,13 +137,13 @@ fn duration_text(ms: u64) -> String {
 
 /// The text of an option's value in a configuration.
 pub fn option_text(option: &TestOption, config: &Config) -> String {
-    let value = OptionValues::of(config).get(option);
+    let value = OptionValues::from_config(config).get(option);
     value.map_or_else(String::new, |value| value_text(option, &value))
 }
 
 /// Refuses a configuration with a value that the command line would refuse.
 pub fn check_values(config: &Config) -> Result<()> {
-    let values = OptionValues::of(config);
+    let values = OptionValues::from_config(config);
     for option in OPTIONS.iter().filter(|option| option.kind != OptionKind::Words) {
         let Some(value) = values.get(option) else { continue };
         let text = value_text(option, &value);
@@ -157,7 +157,7 @@ pub fn check_values(config: &Config) -> Result<()> {
 /// The arguments that ask `harness` for this configuration: those that a `repro` line always has,
 /// then those that differ from their defaults.
 pub fn test_arguments(config: &Config) -> Vec<String> {
-    let values = OptionValues::of(config);
+    let values = OptionValues::from_config(config);
     let is_replaced = |option: &TestOption| {
         let mut others = OPTIONS.iter().filter(|other| other.replaces == Some(option.name));
         others.any(|other| values.get(other).is_some())
@@ -187,26 +187,30 @@ fn option_arguments(option: &TestOption, value: &Value) -> Vec<String> {
 
 /// A command line that can be pasted into a shell.
 pub fn command_line(program: &str, arguments: &[String]) -> String {
-    let words = arguments.iter().map(|word| quote(word));
-    std::iter::once(quote(program)).chain(words).collect::<Vec<_>>().join(" ")
+    let words = arguments.iter().map(|word| shell_quote(word));
+    std::iter::once(shell_quote(program)).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// The names that a registry has. A nemesis may have a variant besides, a system may be a file.
 pub fn registered_names(source: NameSource) -> Vec<String> {
-    fn owned<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    fn owned_names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
         names.map(str::to_owned).collect()
     }
     match source {
         NameSource::Bugs => {
-            let bugs = SYSTEMS.iter().filter_map(|system| system.bugs(None).ok()).flatten();
+            let bugs = SYSTEMS.iter().filter_map(|system| system.list_bugs(None).ok()).flatten();
             bugs.map(|(name, _)| name).collect()
         }
-        NameSource::LatencyDistributions => owned(DISTRIBUTIONS.iter().map(|(_, name)| *name)),
-        NameSource::Nemeses => owned(NEMESES.iter().map(|nemesis| nemesis.name())),
-        NameSource::ReadConsistencies => owned(READ_CONSISTENCIES.iter().map(|(_, name)| *name)),
-        NameSource::Systems => owned(SYSTEMS.iter().map(|system| system.name())),
-        NameSource::Topologies => owned(TOPOLOGIES.iter().map(|(_, name)| *name)),
-        NameSource::Workloads => owned(WORKLOADS.iter().map(|workload| workload.name())),
+        NameSource::LatencyDistributions => {
+            owned_names(DISTRIBUTIONS.iter().map(|(_, name)| *name))
+        }
+        NameSource::Nemeses => owned_names(NEMESES.iter().map(|nemesis| nemesis.name())),
+        NameSource::ReadConsistencies => {
+            owned_names(READ_CONSISTENCIES.iter().map(|(_, name)| *name))
+        }
+        NameSource::Systems => owned_names(SYSTEMS.iter().map(|system| system.name())),
+        NameSource::Topologies => owned_names(TOPOLOGIES.iter().map(|(_, name)| *name)),
+        NameSource::Workloads => owned_names(WORKLOADS.iter().map(|workload| workload.name())),
     }
 }
 

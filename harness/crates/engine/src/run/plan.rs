@@ -5,16 +5,16 @@ use crate::nemesis::script::{self, ScriptContext};
 use crate::nemesis::timeline::Timeline;
 use crate::nemesis::{RequestedNemesis, parse_request};
 use crate::run::options::{check_values, command_line, test_arguments};
-use crate::system::{Feature, System, system};
+use crate::system::{Feature, System, find_system};
 use anyhow::{Context as _, Result, bail, ensure};
 use checker::model::{self, Model};
-use records::config::{Config, grid};
+use records::config::{Config, default_topology};
 use std::time::Duration;
 use testbed::net::router::{DISTRIBUTIONS, Distribution, Latency, Routing, TOPOLOGIES, Topology};
 use workloads::{READ_CONSISTENCIES, ReadConsistency, Rng, Workload, find_workload};
 
 /// The largest number of nemeses in the name of a family of runs.
-const MOST_NAMED: usize = 6;
+const MAX_NAMED: usize = 6;
 
 /// The workload whose nodes are given neighbours.
 const BROADCAST: &str = "broadcast";
@@ -32,11 +32,11 @@ pub struct Plan {
     /// The consistency asked of their reads.
     pub consistency: ReadConsistency,
     /// The nemeses and their variants.
-    pub wanted: Vec<RequestedNemesis>,
+    pub requested: Vec<RequestedNemesis>,
     /// Every fault with its times.
     pub schedule: Schedule,
     /// The model whose violation ends the run early, with `--fail-fast`.
-    pub early: Option<&'static dyn Model>,
+    pub online_model: Option<&'static dyn Model>,
     /// The run's root stream of random numbers.
     pub rng: Rng,
     /// How messages travel where the harness carries them.
@@ -46,44 +46,45 @@ pub struct Plan {
 impl Plan {
     /// The plan of this configuration; an error names the option that is wrong.
     pub fn new(config: Config, argv: Vec<String>) -> Result<Self> {
-        let system = system(&config.system)?.with_context(|| {
+        let system = find_system(&config.system)?.with_context(|| {
             let names = crate::system::SYSTEMS.iter().map(|system| system.name());
-            unknown("system", &config.system, names.chain(["a FILE.toml that describes one"]))
+            unknown_name("system", &config.system, names.chain(["a FILE.toml that describes one"]))
         })?;
         let workload = find_workload(&config.workload).with_context(|| {
-            unknown(
+            unknown_name(
                 "workload",
                 &config.workload,
                 workloads::WORKLOADS.iter().map(|workload| workload.name()),
             )
         })?;
-        let consistency = suited(system, workload, &config.read)?;
+        let consistency = supported_consistency(system, workload, &config.read)?;
         check_values(&config)?;
-        if !config.node_args.is_empty() && !system.has(Feature::ExtraArguments) {
+        if !config.node_args.is_empty() && !system.has_feature(Feature::ExtraArguments) {
             bail!("--node-arg: the replicas of {} take no further arguments", config.system);
         }
-        let routing = routing(&config, system)?;
+        let routing = plan_routing(&config, system)?;
         let mut wanted =
-            possible(parse_request(&config.nemesis.join(","))?, system, &config.nemesis)?;
+            supported_nemeses(parse_request(&config.nemesis.join(","))?, system, &config.nemesis)?;
         wanted
             .iter_mut()
-            .for_each(|wanted| wanted.leader_unknown = !system.has(Feature::ReportsLeader));
+            .for_each(|wanted| wanted.leader_unknown = !system.has_feature(Feature::ReportsLeader));
         let rng = Rng::new(config.seed);
         let hosts = usize::from(config.nodes);
-        if let Some(idle) = wanted.iter().find(|wanted| wanted.variants(hosts).is_empty()) {
+        if let Some(idle) = wanted.iter().find(|wanted| wanted.usable_variants(hosts).is_empty()) {
             bail!("nemesis {idle} has no target with --nodes {hosts}; ask for more");
         }
         let schedule = plan_schedule(&wanted, hosts, config.time_limit_ms, &rng);
-        let early = config.fail_fast.then(|| early(workload, consistency)).transpose()?;
+        let early =
+            config.fail_fast.then(|| find_online_model(workload, consistency)).transpose()?;
         Ok(Self {
             config,
             argv,
             system,
             workload,
             consistency,
-            wanted,
+            requested: wanted,
             schedule,
-            early,
+            online_model: early,
             rng,
             routing,
         })
@@ -95,18 +96,18 @@ impl Plan {
     }
 
     /// When faults begin and end.
-    pub fn changes(&self) -> Vec<Duration> {
+    pub fn fault_times(&self) -> Vec<Duration> {
         let mut timeline = Timeline::new(&self.schedule);
         let moments = std::iter::from_fn(|| timeline.take_due(u64::MAX));
         moments.map(|step| Duration::from_millis(step.at_ms)).collect()
     }
 
     /// Replaces the seed's schedule by this one; an error has the place in the file.
-    pub fn play(mut self, file: &str, text: &str) -> Result<Self> {
+    pub fn with_schedule(mut self, file: &str, text: &str) -> Result<Self> {
         let setting = ScriptContext {
             hosts: usize::from(self.config.nodes),
             limit_ms: self.config.time_limit_ms,
-            functions: self.workload.functions(),
+            functions: self.workload.function_names(),
         };
         self.schedule = script::parse_script(text, &setting)
             .map_err(|wrong| anyhow::anyhow!("{file}:{wrong}"))?;
@@ -116,22 +117,22 @@ impl Plan {
         if kinds.is_empty() {
             kinds.push("none".to_owned());
         }
-        self.wanted = possible(parse_request(&kinds.join(","))?, self.system, &kinds)?;
+        self.requested = supported_nemeses(parse_request(&kinds.join(","))?, self.system, &kinds)?;
         (self.config.nemesis, self.config.schedule) = (kinds, Some(file.to_owned()));
         Ok(self)
     }
 
     /// A command line that asks for the same run again.
-    pub fn repro(&self) -> String {
+    pub fn repro_command(&self) -> String {
         let program = self.argv.first().map_or("harness", String::as_str);
         command_line(program, &test_arguments(&self.config))
     }
 
     /// The name of the directory for runs like this one.
-    pub fn family(&self) -> String {
+    pub fn family_name(&self) -> String {
         // `all` stays one word: a directory's name must not grow with every new nemesis.
         let asked: Vec<&str> = self.config.nemesis.iter().map(|kind| kind.trim()).collect();
-        let kinds = match asked.split_at_checked(MOST_NAMED) {
+        let kinds = match asked.split_at_checked(MAX_NAMED) {
             Some((first, more @ [_, ..])) => format!("{}+{}-more", first.join("+"), more.len()),
             _ if asked.is_empty() => "none".to_owned(),
             _ => asked.join("+"),
@@ -143,7 +144,7 @@ impl Plan {
 }
 
 /// The nemeses that this system supports. `all` leaves out the others; naming one is an error.
-fn possible(
+fn supported_nemeses(
     mut all: Vec<RequestedNemesis>,
     system: &dyn System,
     named: &[String],
@@ -158,7 +159,11 @@ fn possible(
 }
 
 /// The consistency of reads, after checking that system and workload support it.
-fn suited(system: &dyn System, workload: &dyn Workload, read: &str) -> Result<ReadConsistency> {
+fn supported_consistency(
+    system: &dyn System,
+    workload: &dyn Workload,
+    read: &str,
+) -> Result<ReadConsistency> {
     let object = workload.object();
     ensure!(
         system.objects().contains(&object),
@@ -172,7 +177,7 @@ fn suited(system: &dyn System, workload: &dyn Workload, read: &str) -> Result<Re
     }
     let names = || READ_CONSISTENCIES.iter().map(|(_, name)| *name);
     let consistency =
-        ReadConsistency::parse(read).with_context(|| unknown("--read", read, names()))?;
+        ReadConsistency::parse(read).with_context(|| unknown_name("--read", read, names()))?;
     ensure!(
         system.read_consistencies().contains(&consistency),
         "system {} has no {read} reads",
@@ -182,23 +187,23 @@ fn suited(system: &dyn System, workload: &dyn Workload, read: &str) -> Result<Re
 }
 
 /// How the harness carries messages, for systems that use standard input and output.
-fn routing(config: &Config, system: &dyn System) -> Result<Routing> {
+fn plan_routing(config: &Config, system: &dyn System) -> Result<Routing> {
     let name = &config.latency_dist;
-    let distribution = Distribution::named(name).with_context(|| {
-        unknown("--latency-dist", name, DISTRIBUTIONS.iter().map(|(_, name)| *name))
+    let distribution = Distribution::from_name(name).with_context(|| {
+        unknown_name("--latency-dist", name, DISTRIBUTIONS.iter().map(|(_, name)| *name))
     })?;
-    if system.has(Feature::StandardIo) {
-        carried(config, system)?;
+    if system.has_feature(Feature::StandardIo) {
+        check_routed_options(config, system)?;
     } else {
-        carries_itself(config, system)?;
+        check_network_options(config, system)?;
     }
     let latency = Latency { mean_ms: config.latency_ms, distribution };
-    let topology = topology(config)?.filter(|_| system.has(Feature::StandardIo));
+    let topology = parse_topology(config)?.filter(|_| system.has_feature(Feature::StandardIo));
     Ok(Routing { latency, topology, loss: config.loss_per_mille })
 }
 
 /// Checks the options of a system whose messages the harness carries.
-fn carried(config: &Config, system: &dyn System) -> Result<()> {
+fn check_routed_options(config: &Config, system: &dyn System) -> Result<()> {
     ensure!(
         config.bin.is_some(),
         "system {} is a program of yours: name it with --bin",
@@ -209,7 +214,7 @@ fn carried(config: &Config, system: &dyn System) -> Result<()> {
 }
 
 /// Checks the options of a system whose replicas have a network of their own.
-fn carries_itself(config: &Config, system: &dyn System) -> Result<()> {
+fn check_network_options(config: &Config, system: &dyn System) -> Result<()> {
     let name = system.name();
     ensure!(
         config.latency_ms == 0,
@@ -221,17 +226,18 @@ fn carries_itself(config: &Config, system: &dyn System) -> Result<()> {
          some of it"
     );
     ensure!(
-        config.topology == grid(),
+        config.topology == default_topology(),
         "--topology: the replicas of {name} are given no neighbours; only those of maelstrom are"
     );
     Ok(())
 }
 
 /// The topology, where the workload gives nodes their neighbours.
-fn topology(config: &Config) -> Result<Option<Topology>> {
+fn parse_topology(config: &Config) -> Result<Option<Topology>> {
     let name = &config.topology;
-    let topology = Topology::named(name)
-        .with_context(|| unknown("--topology", name, TOPOLOGIES.iter().map(|(_, name)| *name)))?;
+    let topology = Topology::from_name(name).with_context(|| {
+        unknown_name("--topology", name, TOPOLOGIES.iter().map(|(_, name)| *name))
+    })?;
     let told = config.workload == BROADCAST;
     ensure!(
         told || topology == Topology::default(),
@@ -241,8 +247,11 @@ fn topology(config: &Config) -> Result<Option<Topology>> {
 }
 
 /// The model that can convict a history by its beginning.
-fn early(workload: &dyn Workload, consistency: ReadConsistency) -> Result<&'static dyn Model> {
-    let checks = workload.checks(consistency);
+fn find_online_model(
+    workload: &dyn Workload,
+    consistency: ReadConsistency,
+) -> Result<&'static dyn Model> {
+    let checks = workload.check_names(consistency);
     checks.iter().find_map(|name| model::find_model(name)).with_context(|| {
         format!(
             "--fail-fast has no effect on workload {}: it is judged by {}, which needs the whole \
@@ -253,31 +262,31 @@ fn early(workload: &dyn Workload, consistency: ReadConsistency) -> Result<&'stat
     })
 }
 
-fn unknown(what: &str, name: &str, names: impl Iterator<Item = &'static str>) -> String {
+fn unknown_name(what: &str, name: &str, names: impl Iterator<Item = &'static str>) -> String {
     format!("there is no {what} {name:?}; there are: {}", names.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use records::sample::config;
+    use records::sample::sample_config;
 
-    fn refusal(change: impl FnOnce(&mut Config)) -> String {
-        let mut config = config();
+    fn refusal_text(change: impl FnOnce(&mut Config)) -> String {
+        let mut config = sample_config();
         change(&mut config);
         Plan::new(config, Vec::new()).err().map_or_else(String::new, |error| error.to_string())
     }
 
     #[test]
     fn a_plan_says_how_to_ask_for_it_again_and_where_it_is_filed() {
-        let plan = Plan::new(config(), Vec::new()).expect("everything in it exists");
-        insta::assert_snapshot!(plan.repro(), @"harness test --system raft --nodes 5 --workload register --nemesis partition,kill:leader --time-limit 30s --concurrency 10 --rate 200 --seed 1 --net auto --unsafe stale-reads");
-        insta::assert_snapshot!(plan.family(), @"raft-register-partition+kill.leader");
+        let plan = Plan::new(sample_config(), Vec::new()).expect("everything in it exists");
+        insta::assert_snapshot!(plan.repro_command(), @"harness test --system raft --nodes 5 --workload register --nemesis partition,kill:leader --time-limit 30s --concurrency 10 --rate 200 --seed 1 --net auto --unsafe stale-reads");
+        insta::assert_snapshot!(plan.family_name(), @"raft-register-partition+kill.leader");
         let family = |kinds: &[&str]| {
             let nemesis = kinds.iter().map(|kind| (*kind).to_owned()).collect();
-            Plan::new(Config { nemesis, time_limit_ms: 200_000, ..config() }, Vec::new())
+            Plan::new(Config { nemesis, time_limit_ms: 200_000, ..sample_config() }, Vec::new())
                 .expect("a plan")
-                .family()
+                .family_name()
         };
         assert_eq!(family(&["all"]), "raft-register-all");
         assert_eq!(family(&["none"]), "raft-register-none");
@@ -288,50 +297,59 @@ mod tests {
 
     #[test]
     fn a_schedule_takes_the_place_of_the_seeds_and_its_kinds_are_what_is_wanted() {
-        let plan = || Plan::new(config(), Vec::new()).expect("everything in it exists");
+        let plan = || Plan::new(sample_config(), Vec::new()).expect("everything in it exists");
         let text = "after 10 ok writes pause n2 for 1s\n";
-        let played = plan().play("story.txt", text).expect("it can be done");
+        let played = plan().with_schedule("story.txt", text).expect("it can be done");
         assert_eq!(script::write_script(&played.schedule), text);
-        assert!(played.repro().contains("--schedule story.txt"), "{}", played.repro());
-        assert_eq!(played.family(), "raft-register-pause");
-        let wrong = plan().play("story.txt", "at 1s kill n7").err().expect("there is no n7");
+        assert!(
+            played.repro_command().contains("--schedule story.txt"),
+            "{}",
+            played.repro_command()
+        );
+        assert_eq!(played.family_name(), "raft-register-pause");
+        let wrong =
+            plan().with_schedule("story.txt", "at 1s kill n7").err().expect("there is no n7");
         assert!(wrong.to_string().starts_with("story.txt:1:12: there is no host"), "{wrong}");
     }
 
     #[test]
     fn what_only_maelstroms_programs_can_be_asked_is_refused_elsewhere() {
-        insta::assert_snapshot!(refusal(|config| config.latency_ms = 5), @"--latency: the replicas of raft have a network of their own; --nemesis packet delays it");
-        insta::assert_snapshot!(refusal(|config| config.loss_per_mille = 5), @"--loss: the replicas of raft have a network of their own; --nemesis packet loses some of it");
-        insta::assert_snapshot!(refusal(|config| config.topology = "line".to_owned()), @"--topology: the replicas of raft are given no neighbours; only those of maelstrom are");
+        insta::assert_snapshot!(refusal_text(|config| config.latency_ms = 5), @"--latency: the replicas of raft have a network of their own; --nemesis packet delays it");
+        insta::assert_snapshot!(refusal_text(|config| config.loss_per_mille = 5), @"--loss: the replicas of raft have a network of their own; --nemesis packet loses some of it");
+        insta::assert_snapshot!(refusal_text(|config| config.topology = "line".to_owned()), @"--topology: the replicas of raft are given no neighbours; only those of maelstrom are");
     }
 
-    fn broadcast() -> Config {
+    fn broadcast_config() -> Config {
         let (system, workload) = ("maelstrom".to_owned(), BROADCAST.to_owned());
         let (bin, bugs, nemesis) =
             (Some("node".to_owned()), Vec::new(), vec!["partition".to_owned()]);
         let (loss_per_mille, topology) = (125, "tree3".to_owned());
-        Config { system, workload, bin, bugs, nemesis, loss_per_mille, topology, ..config() }
+        Config { system, workload, bin, bugs, nemesis, loss_per_mille, topology, ..sample_config() }
     }
 
     #[test]
     fn loss_and_neighbours_are_part_of_a_plan_and_asked_for_again() {
-        let plan = Plan::new(broadcast(), Vec::new()).expect("everything in it exists");
+        let plan = Plan::new(broadcast_config(), Vec::new()).expect("everything in it exists");
         let Routing { topology, loss, .. } = plan.routing;
         assert_eq!((topology, loss), (Some(Topology::Tree(3)), 125));
-        assert!(plan.repro().ends_with("--loss 0.125 --topology tree3"), "{}", plan.repro());
+        assert!(
+            plan.repro_command().ends_with("--loss 0.125 --topology tree3"),
+            "{}",
+            plan.repro_command()
+        );
         let refused = |config| Plan::new(config, Vec::new()).err().map(|why| why.to_string());
-        insta::assert_snapshot!(refused(Config { topology: "star".to_owned(), ..broadcast() }).unwrap_or_default(), @r#"there is no --topology "star"; there are: grid, line, total, tree, tree2, tree3, tree4"#);
-        insta::assert_snapshot!(refused(Config { workload: "echo".to_owned(), ..broadcast() }).unwrap_or_default(), @"--topology tree3: only workload broadcast gives nodes their neighbours");
+        insta::assert_snapshot!(refused(Config { topology: "star".to_owned(), ..broadcast_config() }).unwrap_or_default(), @r#"there is no --topology "star"; there are: grid, line, total, tree, tree2, tree3, tree4"#);
+        insta::assert_snapshot!(refused(Config { workload: "echo".to_owned(), ..broadcast_config() }).unwrap_or_default(), @"--topology tree3: only workload broadcast gives nodes their neighbours");
     }
 
     #[test]
     fn what_cannot_be_is_refused_with_what_can() {
-        insta::assert_snapshot!(refusal(|config| config.system = "oracle".to_owned()), @r#"there is no system "oracle"; there are: etcd, maelstrom, raft, redis, redis-sentinel, zookeeper, a FILE.toml that describes one"#);
-        insta::assert_snapshot!(refusal(|config| config.workload = "poetry".to_owned()), @r#"there is no workload "poetry"; there are: append, bank, broadcast, cas, counter, echo, follower-reads, g-counter, g-set, kafka, lin-kv, lock, long-fork, monotonic, pn-counter, queue, register, set, txn-list-append, txn-rw-register, unique-ids, wr"#);
-        insta::assert_snapshot!(refusal(|config| config.read = "new".to_owned()), @r#"there is no --read "new"; there are: linearizable, lease, stale, after"#);
-        insta::assert_snapshot!(refusal(|config| config.nodes = 0), @"--nodes 0: expected a whole number from 1 to 9");
-        insta::assert_snapshot!(refusal(|config| config.rate = 0), @"--rate 0: expected a whole number from 1 to 1000000");
-        insta::assert_snapshot!(refusal(|config| config.time_limit_ms = 10), @"--time-limit 10ms: expected a duration from 1s to 24h");
-        insta::assert_snapshot!(refusal(|config| config.nodes = 1), @"nemesis partition has no target with --nodes 1; ask for more");
+        insta::assert_snapshot!(refusal_text(|config| config.system = "oracle".to_owned()), @r#"there is no system "oracle"; there are: etcd, maelstrom, raft, redis, redis-sentinel, zookeeper, a FILE.toml that describes one"#);
+        insta::assert_snapshot!(refusal_text(|config| config.workload = "poetry".to_owned()), @r#"there is no workload "poetry"; there are: append, bank, broadcast, cas, counter, echo, follower-reads, g-counter, g-set, kafka, lin-kv, lock, long-fork, monotonic, pn-counter, queue, register, set, txn-list-append, txn-rw-register, unique-ids, wr"#);
+        insta::assert_snapshot!(refusal_text(|config| config.read = "new".to_owned()), @r#"there is no --read "new"; there are: linearizable, lease, stale, after"#);
+        insta::assert_snapshot!(refusal_text(|config| config.nodes = 0), @"--nodes 0: expected a whole number from 1 to 9");
+        insta::assert_snapshot!(refusal_text(|config| config.rate = 0), @"--rate 0: expected a whole number from 1 to 1000000");
+        insta::assert_snapshot!(refusal_text(|config| config.time_limit_ms = 10), @"--time-limit 10ms: expected a duration from 1s to 24h");
+        insta::assert_snapshot!(refusal_text(|config| config.nodes = 1), @"nemesis partition has no target with --nodes 1; ask for more");
     }
 }

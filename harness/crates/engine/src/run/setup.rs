@@ -9,7 +9,7 @@ use crate::system::{Client, Feature, Launch};
 use anyhow::{Context as _, Result};
 use futures_util::future::join_all;
 use records::RunDirectory;
-use records::logs::Logs;
+use records::logs::ReplicaLogs;
 use records::record::Replica;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,12 +19,12 @@ use testbed::host::disk::{self, Disk};
 use testbed::host::thread::Host;
 use testbed::net::plan::HostId;
 use testbed::net::router::MESSAGES;
-use testbed::net::{Backend, Fabric, Port};
+use testbed::net::{Backend, Network, Port};
 use tokio::time::Instant;
 use workloads::{Outcome, ReadConsistency};
 
 /// How long to wait before a replica is asked again.
-const PAUSE: Duration = Duration::from_millis(20);
+const RETRY_DELAY: Duration = Duration::from_millis(20);
 
 /// What a capture is called in the directory of a run.
 const CAPTURE: &str = "capture.pcapng";
@@ -36,7 +36,7 @@ pub struct SetupError(String);
 
 impl SetupError {
     /// With the error that is in the way.
-    pub fn because(error: &anyhow::Error) -> Self {
+    pub fn from_error(error: &anyhow::Error) -> Self {
         Self(format!("{error:#}"))
     }
 }
@@ -44,14 +44,14 @@ impl SetupError {
 /// Tries what the plan's faults need, before anything starts.
 pub(crate) fn check_requirements(plan: &Plan) -> Result<()> {
     let bin = plan.config.bin.as_ref().map(Path::new);
-    let missing = || plan.system.missing(bin);
+    let missing = || plan.system.missing_dependency(bin);
     unsupported_faults(plan).or_else(missing).map_or(Ok(()), |why| Err(SetupError(why).into()))
 }
 
 /// Why some fault cannot be had here, and what can be asked for instead.
 fn unsupported_faults(plan: &Plan) -> Option<String> {
     let (why, able) = split_supported(
-        plan.wanted.iter().map(|it| (it.to_string(), it.nemesis.unsupported_here())),
+        plan.requested.iter().map(|it| (it.to_string(), it.nemesis.unsupported_here())),
     );
     let instead = match (plan.config.schedule.is_some(), able.is_empty()) {
         (false, false) => {
@@ -76,37 +76,40 @@ pub(crate) async fn build_network(
     plan: &Plan,
     context: &mut RunContext,
     directory: &RunDirectory,
-) -> Result<Fabric> {
-    if plan.system.has(Feature::StandardIo) {
-        (context.backend, context.why) = (Backend::Router, None);
-        let messages = directory.file(MESSAGES);
-        let built = Fabric::routed(plan.config.nodes, &plan.rng, plan.routing, &messages).await;
-        return built.map_err(|error| SetupError::because(&error).into());
+) -> Result<Network> {
+    if plan.system.has_feature(Feature::StandardIo) {
+        (context.backend, context.fallback_reason) = (Backend::Router, None);
+        let messages = directory.file_path(MESSAGES);
+        let built =
+            Network::build_routed(plan.config.nodes, &plan.rng, plan.routing, &messages).await;
+        return built.map_err(|error| SetupError::from_error(&error).into());
     }
     if context.backend == Backend::Bridge && needs_switch(plan) {
         context.backend = Backend::Switch;
     }
-    let capture = plan.config.capture.then(|| directory.file(CAPTURE));
+    let capture = plan.config.capture.then(|| directory.file_path(CAPTURE));
     let nodes = plan.config.nodes;
-    let built = match Fabric::build(context.backend, nodes, &plan.rng, capture).await {
+    let built = match Network::build(context.backend, nodes, &plan.rng, capture).await {
         Err(error) if context.backend != Backend::Proxy && plan.config.net == "auto" => {
-            (context.backend, context.why) = (Backend::Proxy, Some(format!("{error:#}")));
-            Fabric::build(Backend::Proxy, nodes, &plan.rng, None).await
+            (context.backend, context.fallback_reason) =
+                (Backend::Proxy, Some(format!("{error:#}")));
+            Network::build(Backend::Proxy, nodes, &plan.rng, None).await
         }
         built => built,
     };
     if context.backend == Backend::Proxy && needs_switch(plan) {
-        return Err(no_switch(context.why.as_ref()));
+        return Err(no_switch(context.fallback_reason.as_ref()));
     }
     let nemesis = plan
-        .wanted
+        .requested
         .iter()
         .find(|wanted| wanted.nemesis.requirements().contains(&Requirement::SeparateHosts));
     let nemesis = nemesis.map(|wanted| wanted.nemesis.name());
-    let needs =
-        nemesis.or_else(|| plan.system.has(Feature::SeparateHosts).then(|| plan.system.name()));
+    let needs = nemesis
+        .or_else(|| plan.system.has_feature(Feature::SeparateHosts).then(|| plan.system.name()));
     if let Some(name) = needs.filter(|_| context.backend == Backend::Proxy) {
-        let why = context.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+        let why =
+            context.fallback_reason.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
         let text = format!(
             "{name} needs a network namespace per host, but only proxies are available{why}; \
              see harness doctor"
@@ -120,12 +123,12 @@ pub(crate) async fn build_network(
 
 /// Whether only the switch can do what is asked: shape links, or show their packets.
 fn needs_switch(plan: &Plan) -> bool {
-    plan.config.capture || requires(plan, Requirement::Switch)
+    plan.config.capture || plan_requires(plan, Requirement::Switch)
 }
 
 /// Whether a fault of the plan needs that.
-fn requires(plan: &Plan, requirement: Requirement) -> bool {
-    plan.wanted.iter().any(|wanted| wanted.nemesis.requirements().contains(&requirement))
+fn plan_requires(plan: &Plan, requirement: Requirement) -> bool {
+    plan.requested.iter().any(|wanted| wanted.nemesis.requirements().contains(&requirement))
 }
 
 fn no_switch(why: Option<&String>) -> anyhow::Error {
@@ -140,34 +143,34 @@ fn no_switch(why: Option<&String>) -> anyhow::Error {
 /// The replicas, started.
 pub(crate) fn start_replicas(
     plan: &Plan,
-    fabric: Fabric,
+    network: Network,
     directory: &RunDirectory,
 ) -> Result<Cluster> {
     let mut members = Vec::new();
     let mut clients = Vec::new();
     for host in all_hosts(usize::from(plan.config.nodes)) {
-        let launch = make_launch(plan, &fabric, host, directory);
-        let log = directory.log(&host.to_string());
-        let member = make_disk(plan, fabric.host(host)?, &launch.data).and_then(|disk| {
-            Member::start(&fabric, host, make_startup(plan, &fabric, launch, log), disk)
+        let launch = make_launch(plan, &network, host, directory);
+        let log = directory.log_path(&host.to_string());
+        let member = make_disk(plan, network.host(host)?, &launch.data).and_then(|disk| {
+            Member::start(&network, host, make_startup(plan, &network, launch, log), disk)
         });
         let member = member.with_context(|| format!("cannot start the replica on {host}"));
-        members.push(member.map_err(|why| SetupError::because(&why))?);
-        clients.push(plan.system.client(
+        members.push(member.map_err(|why| SetupError::from_error(&why))?);
+        clients.push(plan.system.make_client(
             host,
-            fabric.client_addr(host),
+            network.client_addr(host),
             ReadConsistency::Linearizable,
         )?);
     }
-    Ok(Cluster::new(fabric, members, clients))
+    Ok(Cluster::new(network, members, clients))
 }
 
 /// How a replica is started, and where it keeps its data and logs.
-fn make_startup(plan: &Plan, fabric: &Fabric, launch: Launch, log: PathBuf) -> Startup {
-    let logs = Logs { said: log, own: plan.system.logs(&launch) };
-    let (program, data) = (plan.system.program(&launch), launch.data.clone());
+fn make_startup(plan: &Plan, network: &Network, launch: Launch, log: PathBuf) -> Startup {
+    let logs = ReplicaLogs { output: log, own_files: plan.system.log_files(&launch) };
+    let (program, data) = (plan.system.replica_program(&launch), launch.data.clone());
     let replacements = plan.system.member_changes().map(|changes| {
-        let seed = |by: HostId| (by, fabric.listen_addr(by, Port::Client));
+        let seed = |by: HostId| (by, network.listen_addr(by, Port::Client));
         let seeds = all_hosts(usize::from(plan.config.nodes)).into_iter().map(seed).collect();
         Replacements::new(changes, launch, seeds)
     });
@@ -175,26 +178,26 @@ fn make_startup(plan: &Plan, fabric: &Fabric, launch: Launch, log: PathBuf) -> S
 }
 
 /// What replicas' data is on, if one of the plan's faults is about that.
-pub(crate) fn choose_disks(plan: &Plan) -> Result<Option<disk::Choice>> {
-    requires(plan, Requirement::Disks)
-        .then(disk::choice)
+pub(crate) fn choose_disks(plan: &Plan) -> Result<Option<disk::BackendChoice>> {
+    plan_requires(plan, Requirement::Disks)
+        .then(disk::choose_backend)
         .transpose()
         .map_err(|why| SetupError(why).into())
 }
 
 fn make_disk(plan: &Plan, host: &Host, data: &Path) -> Result<Option<Disk>> {
-    choose_disks(plan)?.map(|choice| Disk::make(choice.backend, host, data)).transpose()
+    choose_disks(plan)?.map(|choice| Disk::set_up(choice.backend, host, data)).transpose()
 }
 
-fn make_launch(plan: &Plan, fabric: &Fabric, host: HostId, directory: &RunDirectory) -> Launch {
+fn make_launch(plan: &Plan, network: &Network, host: HostId, directory: &RunDirectory) -> Launch {
     let hosts = all_hosts(usize::from(plan.config.nodes));
     let mut rng = plan.rng.fork(&format!("replica {host}"));
     Launch {
         host,
-        data: directory.data(&host.to_string()),
-        peers: hosts.into_iter().map(|peer| (peer, fabric.dial_addr(host, peer))).collect(),
-        listen_client: fabric.listen_addr(host, Port::Client),
-        listen_peer: fabric.listen_addr(host, Port::Peer),
+        data: directory.data_dir(&host.to_string()),
+        peers: hosts.into_iter().map(|peer| (peer, network.dial_addr(host, peer))).collect(),
+        listen_client: network.listen_addr(host, Port::Client),
+        listen_peer: network.listen_addr(host, Port::Peer),
         seed: rng.below(u64::MAX),
         consistency: workloads::ReadConsistency::parse(&plan.config.read).unwrap_or_default(),
         bugs: plan.config.bugs.clone(),
@@ -204,10 +207,10 @@ fn make_launch(plan: &Plan, fabric: &Fabric, host: HostId, directory: &RunDirect
 }
 
 /// Where clients reach each replica.
-pub(crate) fn client_addresses(plan: &Plan, fabric: &Fabric) -> Vec<SocketAddr> {
+pub(crate) fn client_addresses(plan: &Plan, network: &Network) -> Vec<SocketAddr> {
     all_hosts(usize::from(plan.config.nodes))
         .into_iter()
-        .map(|host| fabric.client_addr(host))
+        .map(|host| network.client_addr(host))
         .collect()
 }
 
@@ -240,7 +243,7 @@ pub(crate) async fn wait_until_ready(
             if let Some(exit) = cluster.poll_unexpected_exits().into_iter().next() {
                 return exit;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_DELAY).await;
         }
     };
     tokio::select! {
@@ -267,13 +270,13 @@ async fn await_ready(
 ) -> Result<()> {
     let deadline = Instant::now() + patience;
     loop {
-        let reply = client.ready().await;
+        let reply = client.check_ready().await;
         if reply.outcome == Outcome::Ok {
             return Ok(());
         }
         if Instant::now() > deadline {
             let why = reply.error.unwrap_or_default();
-            let (patience, log) = (patience.as_secs_f64(), directory.log(&host.to_string()));
+            let (patience, log) = (patience.as_secs_f64(), directory.log_path(&host.to_string()));
             let text = format!(
                 "the replica on {host} was not ready within {patience} s; last reply: {why}; \
                  its log is {}",
@@ -281,7 +284,7 @@ async fn await_ready(
             );
             return Err(SetupError(text).into());
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(RETRY_DELAY).await;
     }
 }
 

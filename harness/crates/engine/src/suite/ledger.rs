@@ -54,7 +54,7 @@ impl Ledger {
                 let path = folder.join(now.strftime("%Y%m%dT%H%M%S%3fZ.jsonl").to_string());
                 let started = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
                 let ledger = Self { path, started: started.clone(), settled: Vec::new() };
-                ledger.write(&LedgerLine::Begin { started, cells: cells.to_vec() })?;
+                ledger.append_line(&LedgerLine::Begin { started, cells: cells.to_vec() })?;
                 Ok(ledger)
             }
         }
@@ -67,16 +67,16 @@ impl Ledger {
 
     /// Appends the result of a cell.
     pub fn record(&self, cell: &CellRecord) -> Result<()> {
-        self.write(&LedgerLine::Cell(Box::new(cell.clone())))
+        self.append_line(&LedgerLine::Cell(Box::new(cell.clone())))
     }
 
     /// Appends the end of the suite.
-    pub fn end(&self, exit: u8) -> Result<()> {
-        self.write(&LedgerLine::End { exit })
+    pub fn record_end(&self, exit: u8) -> Result<()> {
+        self.append_line(&LedgerLine::End { exit })
     }
 
     /// Appends one line in one write, on a new line even after a torn one.
-    fn write(&self, line: &LedgerLine) -> Result<()> {
+    fn append_line(&self, line: &LedgerLine) -> Result<()> {
         let text = serde_json::to_string(line).context("a record is not JSON")?;
         let torn =
             fs::read(&self.path).is_ok_and(|text| text.last().is_some_and(|end| *end != b'\n'));
@@ -116,20 +116,21 @@ mod tests {
     use super::*;
     use records::suite::{Outcome, sample};
 
-    fn at(second: i64) -> jiff::Timestamp {
+    fn timestamp_at(second: i64) -> jiff::Timestamp {
         jiff::Timestamp::from_second(second).expect("a moment")
     }
 
     #[test]
     fn resumes_an_interrupted_suite() {
         let results = tempfile::tempdir().expect("a directory");
-        let cells = [sample::cell(Outcome::Passed).cell];
+        let cells = [sample::sample_cell(Outcome::Passed).cell];
         let open = |second, fresh| {
-            Ledger::open(results.path(), "smoke", &cells, &at(second), fresh).expect("a ledger")
+            Ledger::open(results.path(), "smoke", &cells, &timestamp_at(second), fresh)
+                .expect("a ledger")
         };
         let first = open(0, false);
         for outcome in [Outcome::Infra, Outcome::Finding, Outcome::Interrupted] {
-            first.record(&sample::cell(outcome)).expect("it is written");
+            first.record(&sample::sample_cell(outcome)).expect("it is written");
         }
         fs::OpenOptions::new()
             .append(true)
@@ -138,8 +139,12 @@ mod tests {
             .expect("a torn line");
         let again = open(9, false);
         assert_eq!((again.path(), again.started.as_str()), (first.path(), "1970-01-01T00:00:00Z"));
-        assert_eq!(again.settled, [sample::cell(Outcome::Finding)], "inconclusive cells run again");
-        again.record(&sample::cell(Outcome::Passed)).expect("it is written");
+        assert_eq!(
+            again.settled,
+            [sample::sample_cell(Outcome::Finding)],
+            "inconclusive cells run again"
+        );
+        again.record(&sample::sample_cell(Outcome::Passed)).expect("it is written");
         assert_eq!(open(10, false).settled.len(), 2, "a torn line does not swallow the next");
         assert_ne!(open(11, true).path(), first.path());
     }
@@ -147,14 +152,15 @@ mod tests {
     #[test]
     fn ignores_finished_ledgers_and_those_of_other_cells() {
         let results = tempfile::tempdir().expect("a directory");
-        let cells = [sample::cell(Outcome::Passed).cell];
+        let cells = [sample::sample_cell(Outcome::Passed).cell];
         let open = |second, cells: &[Cell]| {
-            Ledger::open(results.path(), "smoke", cells, &at(second), false).expect("a ledger")
+            Ledger::open(results.path(), "smoke", cells, &timestamp_at(second), false)
+                .expect("a ledger")
         };
         let first = open(0, &cells);
         assert_ne!(open(1, &[]).path(), first.path());
         let second = open(2, &cells);
-        second.end(0).expect("it is written");
+        second.record_end(0).expect("it is written");
         assert_ne!(open(3, &cells).path(), second.path());
     }
 }

@@ -27,11 +27,11 @@ const MAX_OUTPUT: u64 = 64 << 20;
 
 /// How cells are run.
 #[derive(Clone)]
-pub struct Orders {
+pub struct RunnerOptions {
     /// This program.
     pub program: PathBuf,
     /// The program's name in a command line to paste.
-    pub called: String,
+    pub program_name: String,
     /// How many cells run at a time.
     pub jobs: usize,
     /// A cell whose main phase would end after this time does not start.
@@ -43,7 +43,7 @@ pub struct Orders {
 /// Runs cells, and reports each result as it ends, with its place in the list.
 pub async fn run_cells(
     cells: &[Cell],
-    orders: &Orders,
+    orders: &RunnerOptions,
     mut ended: impl FnMut(usize, CellRecord) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let began = Instant::now();
@@ -56,7 +56,7 @@ pub async fn run_cells(
                 Some((outcome, why)) => ended(place, skipped_cell(cell, outcome, why, orders))?,
                 None => {
                     let orders = orders.clone();
-                    running.spawn(async move { (place, run(cell, &orders).await) });
+                    running.spawn(async move { (place, run_cell(cell, &orders).await) });
                 }
             }
         }
@@ -71,7 +71,11 @@ pub async fn run_cells(
 }
 
 /// Why a cell does not start.
-fn skip_reason(cell: &Cell, elapsed: Duration, orders: &Orders) -> Option<(Outcome, String)> {
+fn skip_reason(
+    cell: &Cell,
+    elapsed: Duration,
+    orders: &RunnerOptions,
+) -> Option<(Outcome, String)> {
     if *orders.stop.borrow() {
         return Some((Outcome::Interrupted, "the suite was stopped before this cell".into()));
     }
@@ -83,8 +87,13 @@ fn skip_reason(cell: &Cell, elapsed: Duration, orders: &Orders) -> Option<(Outco
     })
 }
 
-fn skipped_cell(cell: Cell, outcome: Outcome, sentence: String, orders: &Orders) -> CellRecord {
-    let repro = command_line(&orders.called, &cell.arguments);
+fn skipped_cell(
+    cell: Cell,
+    outcome: Outcome,
+    sentence: String,
+    orders: &RunnerOptions,
+) -> CellRecord {
+    let repro = command_line(&orders.program_name, &cell.arguments);
     CellRecord { cell, outcome, exit: None, sentence, took_ms: 0, run: None, repro }
 }
 
@@ -97,7 +106,7 @@ struct ChildExit {
     stderr: String,
 }
 
-async fn run(cell: Cell, orders: &Orders) -> CellRecord {
+async fn run_cell(cell: Cell, orders: &RunnerOptions) -> CellRecord {
     let began = Instant::now();
     let ended = run_child(&cell, orders).await;
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -111,7 +120,7 @@ async fn run(cell: Cell, orders: &Orders) -> CellRecord {
     record
 }
 
-async fn run_child(cell: &Cell, orders: &Orders) -> std::io::Result<ChildExit> {
+async fn run_child(cell: &Cell, orders: &RunnerOptions) -> std::io::Result<ChildExit> {
     let mut command = Command::new(&orders.program);
     // The threads of this program's runtime live as long as it does.
     die_with_parent(command.as_std_mut());
@@ -157,7 +166,7 @@ async fn wait_for_child(
         () = told => true,
     };
     if stopping {
-        interrupt(child);
+        interrupt_child(child);
         if let Ok(status) = tokio::time::timeout(STOP_TIMEOUT, child.wait()).await {
             return (status, false);
         }
@@ -167,7 +176,7 @@ async fn wait_for_child(
     (child.wait().await, true)
 }
 
-fn interrupt(child: &Child) {
+fn interrupt_child(child: &Child) {
     if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
         // If it is gone by now, so much the better.
         let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
@@ -185,7 +194,7 @@ fn cell_result(mut record: CellRecord, ended: std::io::Result<ChildExit>) -> Cel
         }
     };
     record.exit = ended.status.as_ref().ok().and_then(ExitStatus::code);
-    record.outcome = Outcome::of(record.exit, record.cell.expect);
+    record.outcome = Outcome::from_exit_code(record.exit, record.cell.expect);
     let json: Option<serde_json::Value> = serde_json::from_str(&ended.stdout).ok();
     let text = |key: &str| json.as_ref()?.get(key)?.as_str().map(str::to_owned);
     record.run = text("results");
@@ -219,18 +228,22 @@ fn last_output_line(ended: &ChildExit) -> String {
 mod tests {
     use super::*;
     use records::suite::sample;
-    use report::quote;
+    use report::shell_quote;
 
     /// Runs shell scripts as cells; this program's own part is that of an argument to a script.
-    async fn run_scripts(scripts: &[&str], orders: impl FnOnce(&mut Orders)) -> Vec<CellRecord> {
+    async fn run_scripts(
+        scripts: &[&str],
+        orders: impl FnOnce(&mut RunnerOptions),
+    ) -> Vec<CellRecord> {
         let cell = |script: &&str| Cell {
             arguments: vec!["-c".into(), (*script).to_owned()],
-            ..sample::cell(Outcome::Passed).cell
+            ..sample::sample_cell(Outcome::Passed).cell
         };
         let cells: Vec<Cell> = scripts.iter().map(cell).collect();
         let (_keep, stop) = watch::channel(false);
         let program = PathBuf::from("/bin/sh");
-        let mut how = Orders { program, called: "sh".into(), jobs: 2, budget: None, stop };
+        let mut how =
+            RunnerOptions { program, program_name: "sh".into(), jobs: 2, budget: None, stop };
         orders(&mut how);
         let mut records = vec![None; cells.len()];
         let ended = |place: usize, record| {
@@ -282,8 +295,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a directory");
         let ready = ["gentle", "plain"].map(|name| folder.path().join(name));
         // A background process ignores SIGINT, and a shell cannot undo that by itself.
-        let hears =
-            |script: String| format!("exec env --default-signal=INT sh -c {}", quote(&script));
+        let hears = |script: String| {
+            format!("exec env --default-signal=INT sh -c {}", shell_quote(&script))
+        };
         let [gentle, plain] = ready.each_ref().map(|file| file.display().to_string());
         let gentle =
             hears(format!("trap 'exit 130' INT; : > {gentle}; while :; do sleep 0.05; done"));

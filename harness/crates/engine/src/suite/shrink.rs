@@ -18,7 +18,10 @@ pub struct Candidate {
 
 /// The smallest candidate that failed, given one that failed. `fails` runs a candidate; `None` ends
 /// the search.
-pub fn shrink(start: Candidate, fails: &mut dyn FnMut(&Candidate) -> Option<bool>) -> Candidate {
+pub fn shrink_schedule(
+    start: Candidate,
+    fails: &mut dyn FnMut(&Candidate) -> Option<bool>,
+) -> Candidate {
     let mut search = Search { best: start, fails };
     // If the time ends during a step, the best candidate so far is the result.
     let _ended: Option<()> = search.remove_faults().and_then(|()| search.shorten_run());
@@ -103,7 +106,7 @@ mod tests {
     use super::*;
     use crate::nemesis::schedule::ScheduledFault;
 
-    fn candidate(starts: &[u64]) -> Candidate {
+    fn make_candidate(starts: &[u64]) -> Candidate {
         let entry = |at_ms: &u64| ScheduledFault {
             when: When::At(*at_ms),
             kind: "kill".into(),
@@ -114,11 +117,11 @@ mod tests {
     }
 
     /// The names of a candidate's faults.
-    fn aims(candidate: &Candidate) -> Vec<&str> {
+    fn fault_aims(candidate: &Candidate) -> Vec<&str> {
         candidate.schedule.iter().map(|entry| entry.aim.as_str()).collect()
     }
 
-    fn starts() -> Vec<u64> {
+    fn start_times() -> Vec<u64> {
         (2..26).map(|s| s * 1_000).collect()
     }
 
@@ -126,19 +129,20 @@ mod tests {
     fn only_the_faults_that_are_needed_remain() {
         for needed in [&["5000"][..], &["5000", "20000"], &["2000", "3000", "25000"], &[]] {
             let mut tries = 0;
-            let small = shrink(candidate(&starts()), &mut |candidate| {
+            let small = shrink_schedule(make_candidate(&start_times()), &mut |candidate| {
                 tries += 1;
-                Some(needed.iter().all(|aim| aims(candidate).contains(aim)))
+                Some(needed.iter().all(|aim| fault_aims(candidate).contains(aim)))
             });
-            assert_eq!(aims(&small), needed);
+            assert_eq!(fault_aims(&small), needed);
             assert!(tries < 80, "{tries}");
         }
     }
 
     #[test]
     fn time_that_is_not_needed_goes_from_both_ends() {
-        let small =
-            shrink(candidate(&starts()), &mut |candidate| Some(aims(candidate).contains(&"9000")));
+        let small = shrink_schedule(make_candidate(&start_times()), &mut |candidate| {
+            Some(fault_aims(candidate).contains(&"9000"))
+        });
         assert_eq!(small.schedule[0].when, When::At(1_000));
         assert_eq!(small.limit_ms, 1_000 + 500 + AFTERMATH_MS);
     }
@@ -146,14 +150,14 @@ mod tests {
     #[test]
     fn an_end_of_the_search_leaves_the_last_that_failed() {
         let mut tries = 0;
-        let small = shrink(candidate(&starts()), &mut |candidate| {
+        let small = shrink_schedule(make_candidate(&start_times()), &mut |candidate| {
             tries += 1;
-            (tries <= 3).then(|| aims(candidate).contains(&"5000"))
+            (tries <= 3).then(|| fault_aims(candidate).contains(&"5000"))
         });
-        assert!(aims(&small).contains(&"5000") && small.schedule.len() < 24);
-        let start = candidate(&starts());
+        assert!(fault_aims(&small).contains(&"5000") && small.schedule.len() < 24);
+        let start = make_candidate(&start_times());
         assert_eq!(
-            shrink(start.clone(), &mut |_| Some(false)),
+            shrink_schedule(start.clone(), &mut |_| Some(false)),
             start,
             "what never fails is not taken"
         );

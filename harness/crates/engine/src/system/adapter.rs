@@ -26,7 +26,7 @@ pub trait System: Sync {
     /// The consistencies that its reads can have.
     fn read_consistencies(&self) -> &'static [ReadConsistency];
     /// What must be installed first, and how, if it is missing.
-    fn missing(&self, _bin: Option<&Path>) -> Option<String> {
+    fn missing_dependency(&self, _bin: Option<&Path>) -> Option<String> {
         None
     }
     /// What its replicas need or can do besides serving clients.
@@ -34,7 +34,7 @@ pub trait System: Sync {
         &[Feature::ReportsLeader]
     }
     /// Whether it has that feature.
-    fn has(&self, feature: Feature) -> bool {
+    fn has_feature(&self, feature: Feature) -> bool {
         self.features().contains(&feature)
     }
     /// Why a majority may make no progress without its leader, where the system has no failover.
@@ -47,15 +47,15 @@ pub trait System: Sync {
         None
     }
     /// The bugs that can be switched on in it, name and sentence, as the program lists them.
-    fn bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>>;
+    fn list_bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>>;
     /// How one replica is started.
-    fn program(&self, launch: &Launch) -> Program;
+    fn replica_program(&self, launch: &Launch) -> Program;
     /// How long replicas may take until their first answer.
-    fn patience(&self) -> Duration {
+    fn startup_timeout(&self) -> Duration {
         Duration::from_secs(20)
     }
     /// The log files of such a replica, besides what it prints.
-    fn logs(&self, _launch: &Launch) -> Vec<PathBuf> {
+    fn log_files(&self, _launch: &Launch) -> Vec<PathBuf> {
         Vec::new()
     }
     /// How a replica is asked to exit when a run is over, if not by killing it.
@@ -63,7 +63,7 @@ pub trait System: Sync {
         None
     }
     /// A client of the replica on that host, at that address, with reads of that consistency.
-    fn client(
+    fn make_client(
         &self,
         host: HostId,
         address: SocketAddr,
@@ -89,7 +89,7 @@ pub enum Feature {
 /// A system whose members can be removed and added. Its clients have a [`super::Membership`].
 pub trait MemberChanges: Sync {
     /// The program of a replica that joins an existing cluster.
-    fn joining(&self, launch: &Launch, arrival: &Arrival) -> Program;
+    fn joining_program(&self, launch: &Launch, arrival: &JoinRequest) -> Program;
 }
 
 /// What a replica needs to start.
@@ -128,7 +128,7 @@ pub struct ShutdownSignal {
 
 /// How a new replica joins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arrival {
+pub struct JoinRequest {
     /// The client address of the replica that it joins through.
     pub seed: SocketAddr,
     /// How many have replaced a member on its host. Two of different generations may be members at

@@ -10,15 +10,15 @@ pub trait Client: Send + Sync {
     /// Makes a call. The reply says whether it took effect, and never guesses.
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply>;
     /// Whether the replica accepts calls: ok, or why not.
-    fn ready(&self) -> BoxFuture<'_, Reply> {
+    fn check_ready(&self) -> BoxFuture<'_, Reply> {
         Box::pin(async { self.call(&Call::Read { key: "ready".to_owned() }).await })
     }
     /// The leader, if the replica answers at once and reports one.
-    fn leadership(&self) -> BoxFuture<'_, Option<Leadership>>;
+    fn fetch_leadership(&self) -> BoxFuture<'_, Option<Leadership>>;
     /// The status of the replica, if it answers at once; where the system reports no more, its
     /// leader.
-    fn status(&self) -> BoxFuture<'_, Option<ReplicaStatus>> {
-        Box::pin(async { self.leadership().await.map(ReplicaStatus::from) })
+    fn fetch_status(&self) -> BoxFuture<'_, Option<ReplicaStatus>> {
+        Box::pin(async { self.fetch_leadership().await.map(ReplicaStatus::from) })
     }
     /// The interface to transfer leadership, where the system has
     /// [`super::Feature::LeaderTransfer`].
@@ -40,7 +40,7 @@ pub trait LeaderTransfer: Send + Sync {
 /// Reads and changes the members through a system's own interface.
 pub trait Membership: Send + Sync {
     /// The members as the replica reports them, if it answers at once.
-    fn members(&self) -> BoxFuture<'_, Option<Vec<MemberInfo>>>;
+    fn fetch_members(&self) -> BoxFuture<'_, Option<Vec<MemberInfo>>>;
     /// Requests of the replica to remove the member on that host.
     fn remove_member(&self, host: HostId) -> BoxFuture<'_, AdminReply>;
 }
@@ -101,8 +101,8 @@ pub enum AdminReply {
 }
 
 /// The leader, as reported by the replica with the greatest term.
-pub async fn leadership(clients: &[Arc<dyn Client>]) -> Option<Leadership> {
-    let asked = clients.iter().map(|client| client.leadership());
+pub async fn find_leadership(clients: &[Arc<dyn Client>]) -> Option<Leadership> {
+    let asked = clients.iter().map(|client| client.fetch_leadership());
     let hosts = clients.len();
     let known = join_all(asked).await.into_iter().flatten();
     known.filter(|said| usize::from(said.leader.0) < hosts).max_by_key(|said| said.term)

@@ -11,8 +11,8 @@ mod http;
 mod program;
 mod ready;
 
-use self::description::Described;
-use self::file::filled;
+use self::description::SystemDescription;
+use self::file::fill_template;
 use super::adapter::{Feature, Launch, Program, ShutdownSignal, System};
 use super::client::Client;
 use anyhow::Result;
@@ -32,25 +32,26 @@ pub use self::file::STARTER;
 pub const EXTENSION: &str = ".toml";
 
 /// Default time limits for a replica to become ready, and to exit after its stop signal.
-const READY: Duration = Duration::from_secs(20);
-const STOP: Duration = Duration::from_secs(5);
+const DEFAULT_READY_TIMEOUT: Duration = Duration::from_secs(20);
+const DEFAULT_STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs a program with additional environment variables.
 const ENV: &str = "/usr/bin/env";
 
 /// A system described in a file.
-pub struct Custom {
-    described: &'static Described,
+pub struct CustomSystem {
+    described: &'static SystemDescription,
     name: &'static str,
     objects: &'static [Object],
     no_failover_reason: Option<&'static str>,
 }
 
-impl Custom {
+impl CustomSystem {
     /// Reads the file; an error gives line and column.
     pub fn load(path: &Path) -> Result<&'static Self> {
         // Read once in the life of a process, and needed until its end.
-        let described: &'static Described = Box::leak(Box::new(Described::load(path)?));
+        let described: &'static SystemDescription =
+            Box::leak(Box::new(SystemDescription::load(path)?));
         let name: &'static str = described.name.get_ref();
         let objects = Box::leak(described.objects().into_boxed_slice());
         let why = format!("the file of {name} sets failover = false");
@@ -59,7 +60,7 @@ impl Custom {
     }
 }
 
-impl System for Custom {
+impl System for CustomSystem {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -73,11 +74,11 @@ impl System for Custom {
     }
 
     fn unsupported_workload(&self, workload: &dyn Workload) -> Option<String> {
-        let known = |function: &&str| self.described.knows(function);
+        let known = |function: &&str| self.described.supports_function(function);
         let lacking: Vec<_> =
-            workload.functions().iter().copied().filter(|it| !known(it)).collect();
+            workload.function_names().iter().copied().filter(|it| !known(it)).collect();
         let fits = |other: &&&dyn Workload| {
-            self.objects.contains(&other.object()) && other.functions().iter().all(known)
+            self.objects.contains(&other.object()) && other.function_names().iter().all(known)
         };
         (!lacking.is_empty()).then(|| {
             let others: Vec<_> = WORKLOADS.iter().filter(fits).map(|other| other.name()).collect();
@@ -106,14 +107,14 @@ impl System for Custom {
         self.no_failover_reason
     }
 
-    fn missing(&self, bin: Option<&Path>) -> Option<String> {
+    fn missing_dependency(&self, bin: Option<&Path>) -> Option<String> {
         let file = self.described.path.display();
         let program = self.described.replica.command.first().filter(|_| bin.is_none());
         let client = self.described.client.as_ref().and_then(|client| client.command.first());
         let named = [(program, "replica"), (client, "client")];
         let absent = named.into_iter().find_map(|(word, part)| {
-            let word = filled(word?.get_ref(), &[("dir", self.described.folder())]);
-            (!found(&word)).then_some((word, part))
+            let word = fill_template(word?.get_ref(), &[("dir", self.described.folder())]);
+            (!is_executable(&word)).then_some((word, part))
         });
         absent.map(|(word, part)| {
             format!(
@@ -123,15 +124,16 @@ impl System for Custom {
         })
     }
 
-    fn bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
+    fn list_bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
         Ok(Vec::new())
     }
 
-    fn program(&self, launch: &Launch) -> Program {
-        let (words, variables) = self.described.command(launch);
+    fn replica_program(&self, launch: &Launch) -> Program {
+        let (words, variables) = self.described.replica_command(launch);
         let mut words = words.into_iter();
         let first = words.next().unwrap_or_default();
-        let found = if first.contains('/') { None } else { super::executable::on_path(&first) };
+        let found =
+            if first.contains('/') { None } else { super::executable::find_on_path(&first) };
         let path = launch.bin.clone().or(found).unwrap_or_else(|| first.into());
         if variables.is_empty() {
             return Program { path, args: words.map(Into::into).collect() };
@@ -141,38 +143,40 @@ impl System for Custom {
         Program { path: ENV.into(), args: variables.chain([path.into()]).chain(words).collect() }
     }
 
-    fn patience(&self) -> Duration {
+    fn startup_timeout(&self) -> Duration {
         let ready = self.described.ready.as_ref();
-        ready.and_then(|it| it.within.as_ref()).map_or(READY, |within| within.get_ref().0)
+        ready
+            .and_then(|it| it.within.as_ref())
+            .map_or(DEFAULT_READY_TIMEOUT, |within| within.get_ref().0)
     }
 
-    fn logs(&self, launch: &Launch) -> Vec<PathBuf> {
-        self.described.logs(launch)
+    fn log_files(&self, launch: &Launch) -> Vec<PathBuf> {
+        self.described.log_files(launch)
     }
 
     fn shutdown_signal(&self) -> Option<ShutdownSignal> {
         self.described.stop.as_ref().map(|stop| ShutdownSignal {
             signal: stop.signal.get_ref().parse().unwrap_or(Signal::SIGTERM),
-            within: stop.within.as_ref().map_or(STOP, |within| within.get_ref().0),
+            within: stop.within.as_ref().map_or(DEFAULT_STOP_TIMEOUT, |within| within.get_ref().0),
         })
     }
 
-    fn client(
+    fn make_client(
         &self,
         host: HostId,
         address: SocketAddr,
         _: ReadConsistency,
     ) -> Result<Arc<dyn Client>> {
         match &self.described.client {
-            Some(client) => program::client(client, self.described, host, address),
-            None => http::client(self.described, host, address),
+            Some(client) => program::make_client(client, self.described, host, address),
+            None => http::make_client(self.described, host, address),
         }
     }
 }
 
 /// Whether a word names a program, by its path or for a shell.
-fn found(word: &str) -> bool {
+fn is_executable(word: &str) -> bool {
     let path = Path::new(word);
     let executable = path.is_file() && access(path, AccessFlags::X_OK).is_ok();
-    if word.contains('/') { executable } else { super::executable::on_path(word).is_some() }
+    if word.contains('/') { executable } else { super::executable::find_on_path(word).is_some() }
 }

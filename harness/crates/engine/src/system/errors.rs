@@ -6,18 +6,18 @@
 use workloads::Reply;
 
 /// The reply that a failed request amounts to.
-pub(crate) fn reply(error: &reqwest::Error) -> Reply {
+pub(crate) fn classify_error(error: &reqwest::Error) -> Reply {
     if error.is_timeout() {
         return Reply::info("timeout");
     }
     if error.is_connect() {
-        return Reply::fail(innermost(error));
+        return Reply::fail(innermost_cause(error));
     }
-    Reply::info(innermost(error))
+    Reply::info(innermost_cause(error))
 }
 
 /// The last cause, which is the one that says what happened.
-fn innermost(error: &dyn std::error::Error) -> String {
+fn innermost_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
@@ -33,10 +33,10 @@ mod tests {
     use tokio::net::TcpListener;
     use workloads::Outcome;
 
-    async fn request(address: std::net::SocketAddr) -> Reply {
+    async fn failed_request(address: std::net::SocketAddr) -> Reply {
         let client = reqwest::Client::builder().timeout(Duration::from_millis(200)).build();
         let sent = client.expect("a plain client").get(format!("http://{address}/")).send().await;
-        reply(&sent.expect_err("no response"))
+        classify_error(&sent.expect_err("no response"))
     }
 
     #[tokio::test]
@@ -44,7 +44,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         drop(listener);
-        let reply = request(address).await;
+        let reply = failed_request(address).await;
         assert_eq!(reply.outcome, Outcome::Fail);
         assert!(reply.error.is_some_and(|why| why.contains("refused")));
     }
@@ -53,7 +53,7 @@ mod tests {
     async fn silence_and_a_lost_answer_are_not() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        assert_eq!(request(address).await, Reply::info("timeout"));
+        assert_eq!(failed_request(address).await, Reply::info("timeout"));
         let hang_up = tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.expect("a connection");
@@ -61,7 +61,7 @@ mod tests {
                 drop(stream.read(&mut some).await);
             }
         });
-        assert_eq!(request(address).await.outcome, Outcome::Info);
+        assert_eq!(failed_request(address).await.outcome, Outcome::Info);
         hang_up.abort();
     }
 }

@@ -6,7 +6,7 @@
 
 mod calls;
 
-use self::calls::{EtcdRequest, Told};
+use self::calls::{EtcdRequest, NextStep};
 use super::adapter::{Feature, Launch, Program, System};
 use super::client::{AdminReply, Client, LeaderTransfer, Leadership, ReplicaStatus};
 use super::errors;
@@ -23,9 +23,9 @@ use testbed::net::plan::HostId;
 use workloads::{Call, Object, ReadConsistency, Reply};
 
 /// How long a client waits for an answer.
-const PATIENCE: Duration = Duration::from_millis(1_000);
+const CALL_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// How long a question about leadership may take.
-const STATUS_PATIENCE: Duration = Duration::from_millis(200);
+const STATUS_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Heartbeat interval and election timeout in milliseconds: half of etcd's defaults, for local
 /// links.
@@ -52,8 +52,8 @@ impl System for Etcd {
         &[ReadConsistency::Linearizable, ReadConsistency::Stale]
     }
 
-    fn missing(&self, bin: Option<&Path>) -> Option<String> {
-        let there = bin.is_some() || super::executable::on_path("etcd").is_some();
+    fn missing_dependency(&self, bin: Option<&Path>) -> Option<String> {
+        let there = bin.is_some() || super::executable::find_on_path("etcd").is_some();
         (!there).then(|| {
             "no etcd on PATH; install it (Debian: apt-get install etcd-server), or give its path \
              with --bin"
@@ -65,12 +65,12 @@ impl System for Etcd {
         &[Feature::LeaderTransfer, Feature::ReportsLeader, Feature::SeparateHosts]
     }
 
-    fn bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
+    fn list_bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
         Ok(Vec::new())
     }
 
-    fn program(&self, launch: &Launch) -> Program {
-        let path = launch.bin.clone().or_else(|| super::executable::on_path("etcd"));
+    fn replica_program(&self, launch: &Launch) -> Program {
+        let path = launch.bin.clone().or_else(|| super::executable::find_on_path("etcd"));
         let url = |address: SocketAddr| format!("http://{address}");
         let members: Vec<_> =
             launch.peers.iter().map(|(host, at)| format!("{host}={}", url(*at))).collect();
@@ -91,15 +91,16 @@ impl System for Etcd {
         Program { path: path.unwrap_or_else(|| "etcd".into()), args }
     }
 
-    fn client(
+    fn make_client(
         &self,
         host: HostId,
         address: SocketAddr,
         consistency: ReadConsistency,
     ) -> Result<Arc<dyn Client>> {
-        let http = super::http::http(PATIENCE).context("cannot build the HTTP client")?;
+        let http =
+            super::http::build_http_client(CALL_TIMEOUT).context("cannot build the HTTP client")?;
         let base = format!("http://{address}/v3");
-        Ok(Arc::new(Gateway {
+        Ok(Arc::new(EtcdClient {
             http,
             base,
             host,
@@ -108,18 +109,18 @@ impl System for Etcd {
     }
 }
 
-struct Gateway {
+struct EtcdClient {
     http: reqwest::Client,
     base: String,
     host: HostId,
     serializable: bool,
 }
 
-impl Gateway {
+impl EtcdClient {
     /// The number of the member on that host, as text.
-    async fn member(&self, host: HostId) -> Option<String> {
+    async fn find_member_id(&self, host: HostId) -> Option<String> {
         let asked = self.http.post(format!("{}/cluster/member/list", self.base)).json(&json!({}));
-        let list: Value = asked.timeout(STATUS_PATIENCE).send().await.ok()?.json().await.ok()?;
+        let list: Value = asked.timeout(STATUS_TIMEOUT).send().await.ok()?.json().await.ok()?;
         let members = list.get("members")?.as_array()?;
         let name = host.to_string();
         let member = members.iter().find(|member| member["name"] == name.as_str())?;
@@ -127,14 +128,14 @@ impl Gateway {
     }
 
     /// The answer to a request, or what its failure says of the call.
-    async fn post(&self, path: &str, body: &Value) -> Result<Value, Reply> {
+    async fn post_json(&self, path: &str, body: &Value) -> Result<Value, Reply> {
         let sent = self.http.post(format!("{}{path}", self.base)).json(body).send().await;
-        let response = sent.map_err(|error| errors::reply(&error))?;
+        let response = sent.map_err(|error| errors::classify_error(&error))?;
         let status = response.status();
-        let bytes = response.bytes().await.map_err(|error| errors::reply(&error))?;
+        let bytes = response.bytes().await.map_err(|error| errors::classify_error(&error))?;
         let answer = serde_json::from_slice::<Value>(&bytes)
             .map_err(|_| Reply::info(format!("HTTP {status} without a readable response")))?;
-        if status == StatusCode::OK { Ok(answer) } else { Err(refusal(&answer)) }
+        if status == StatusCode::OK { Ok(answer) } else { Err(decode_error(&answer)) }
     }
 }
 
@@ -159,7 +160,7 @@ const ERRORS: &[(&str, bool, &str)] = &[
     ),
 ];
 
-fn refusal(answer: &Value) -> Reply {
+fn decode_error(answer: &Value) -> Reply {
     let text = |name| answer.get(name).and_then(Value::as_str);
     let error = text("message").or_else(|| text("error")).unwrap_or("an error without a text");
     match ERRORS.iter().find(|(known, ..)| error.starts_with(known)) {
@@ -168,34 +169,34 @@ fn refusal(answer: &Value) -> Reply {
     }
 }
 
-impl Client for Gateway {
+impl Client for EtcdClient {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
-            let mut step = calls::first(call, self.serializable);
+            let mut step = calls::first_request(call, self.serializable);
             loop {
-                let EtcdRequest { path, body, looks, .. } = &step;
-                let answer = match self.post(path, body).await {
+                let EtcdRequest { path, body, read_only: looks, .. } = &step;
+                let answer = match self.post_json(path, body).await {
                     Ok(answer) => answer,
                     // A read-only request changes nothing, so its failure is definite.
                     Err(reply) if *looks => return Reply::fail(reply.error.unwrap_or_default()),
                     Err(reply) => return reply,
                 };
-                match calls::next(call, &step, &answer) {
-                    Told::Reply(reply) => return reply,
-                    Told::Then(next) => step = next,
+                match calls::next_step(call, &step, &answer) {
+                    NextStep::Reply(reply) => return reply,
+                    NextStep::Then(next) => step = next,
                 }
             }
         })
     }
 
-    fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
-        Box::pin(async { self.status().await?.leadership() })
+    fn fetch_leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
+        Box::pin(async { self.fetch_status().await?.leadership() })
     }
 
-    fn status(&self) -> BoxFuture<'_, Option<ReplicaStatus>> {
+    fn fetch_status(&self) -> BoxFuture<'_, Option<ReplicaStatus>> {
         Box::pin(async move {
             let address = format!("{}/maintenance/status", self.base);
-            let asked = self.http.post(address).json(&json!({})).timeout(STATUS_PATIENCE).send();
+            let asked = self.http.post(address).json(&json!({})).timeout(STATUS_TIMEOUT).send();
             parse_status(self.host, &asked.await.ok()?.json().await.ok()?)
         })
     }
@@ -205,10 +206,10 @@ impl Client for Gateway {
     }
 }
 
-impl LeaderTransfer for Gateway {
+impl LeaderTransfer for EtcdClient {
     fn transfer_leadership(&self, to: HostId) -> BoxFuture<'_, AdminReply> {
         Box::pin(async move {
-            let Some(member) = self.member(to).await else {
+            let Some(member) = self.find_member_id(to).await else {
                 return AdminReply::Refused(format!("etcd lists no member {to}"));
             };
             let address = format!("{}/maintenance/transfer-leadership", self.base);
@@ -261,7 +262,7 @@ mod tests {
 
     #[test]
     fn only_errors_of_the_table_are_definite() {
-        let outcome = |error: &str| refusal(&json!({ "error": error, "code": 14 })).outcome;
+        let outcome = |error: &str| decode_error(&json!({ "error": error, "code": 14 })).outcome;
         assert_eq!(outcome("etcdserver: too many requests"), Outcome::Fail);
         assert_eq!(outcome("etcdserver: request timed out"), Outcome::Info);
         assert_eq!(
@@ -270,7 +271,7 @@ mod tests {
         );
         assert_eq!(outcome("etcdserver: mvcc: database space exceeded"), Outcome::Info);
         assert_eq!(outcome("something new"), Outcome::Info);
-        assert_eq!(refusal(&json!({})).outcome, Outcome::Info);
+        assert_eq!(decode_error(&json!({})).outcome, Outcome::Info);
         assert!(ERRORS.iter().all(|(_, _, why)| why.len() > 20));
     }
 }

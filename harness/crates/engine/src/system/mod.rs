@@ -20,10 +20,10 @@ mod zookeeper;
 use anyhow::Result;
 use std::path::Path;
 
-pub use adapter::{Arrival, Feature, Launch, MemberChanges, Program, ShutdownSignal, System};
+pub use adapter::{Feature, JoinRequest, Launch, MemberChanges, Program, ShutdownSignal, System};
 pub use client::{
     AdminReply, Client, LeaderTransfer, Leadership, MemberInfo, Membership, ReplicaStatus,
-    leadership,
+    find_leadership,
 };
 
 /// Every system, in order of name.
@@ -37,9 +37,9 @@ pub const SYSTEMS: &[&dyn System] = &[
 ];
 
 /// The system of that name, or the one that this file describes.
-pub fn system(name: &str) -> Result<Option<&'static dyn System>> {
+pub fn find_system(name: &str) -> Result<Option<&'static dyn System>> {
     if name.ends_with(custom::EXTENSION) {
-        return Ok(Some(custom::Custom::load(Path::new(name))?));
+        return Ok(Some(custom::CustomSystem::load(Path::new(name))?));
     }
     Ok(SYSTEMS.iter().copied().find(|system| system.name() == name))
 }
@@ -63,9 +63,9 @@ mod tests {
     async fn clients_have_the_interfaces_that_their_system_declares() {
         let address = "127.0.0.1:1".parse().expect("an address");
         for system in SYSTEMS {
-            let client = system.client(HostId(0), address, ReadConsistency::Linearizable);
+            let client = system.make_client(HostId(0), address, ReadConsistency::Linearizable);
             let client = client.expect("a client");
-            let transfers = system.has(Feature::LeaderTransfer);
+            let transfers = system.has_feature(Feature::LeaderTransfer);
             assert_eq!(client.leader_transfer().is_some(), transfers, "{}", system.name());
             let changes_members = system.member_changes().is_some();
             assert_eq!(client.membership().is_some(), changes_members, "{}", system.name());

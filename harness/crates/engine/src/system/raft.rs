@@ -2,8 +2,8 @@
 
 mod calls;
 
-use self::calls::{Asked, ask, understand};
-use super::adapter::{Arrival, Feature, Launch, MemberChanges, Program, System};
+use self::calls::{KvRequest, decode_response, encode_request};
+use super::adapter::{Feature, JoinRequest, Launch, MemberChanges, Program, System};
 use super::client::{
     AdminReply, Client, LeaderTransfer, Leadership, MemberInfo, Membership, ReplicaStatus,
 };
@@ -22,11 +22,11 @@ use testbed::net::plan::HostId;
 use workloads::{Call, Object, ReadConsistency, Reply};
 
 /// How long a client waits for an answer.
-const CLIENT_PATIENCE: Duration = Duration::from_millis(1_000);
+const CLIENT_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// The server's own time limit: shorter, so that it can still report the outcome.
-const SERVER_PATIENCE_MS: u32 = 800;
+const SERVER_TIMEOUT_MS: u32 = 800;
 /// How long a question about leadership may take.
-const STATUS_PATIENCE: Duration = Duration::from_millis(200);
+const STATUS_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The built-in Raft-replicated key-value store.
 pub(crate) struct RaftKv;
@@ -71,8 +71,8 @@ impl System for RaftKv {
         Some(self)
     }
 
-    fn bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
-        let Program { path, mut args } = replica(bin);
+    fn list_bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
+        let Program { path, mut args } = base_program(bin);
         args.push("--list-unsafe".into());
         let output = std::process::Command::new(&path).args(&args).output();
         let output = output.with_context(|| format!("cannot execute {}", path.display()))?;
@@ -88,38 +88,39 @@ impl System for RaftKv {
         Ok(text.lines().filter_map(pair).collect())
     }
 
-    fn program(&self, launch: &Launch) -> Program {
+    fn replica_program(&self, launch: &Launch) -> Program {
         let peers: Vec<String> =
             launch.peers.iter().map(|(host, address)| format!("{host}={address}")).collect();
         let way = vec!["--peers".into(), peers.join(",").into()];
-        started(launch, &name(launch.host, 0), way)
+        build_program(launch, &member_name(launch.host, 0), way)
     }
 
-    fn client(
+    fn make_client(
         &self,
         _: HostId,
         address: SocketAddr,
         consistency: ReadConsistency,
     ) -> Result<Arc<dyn Client>> {
-        let http = super::http::http(CLIENT_PATIENCE).context("cannot build the HTTP client")?;
+        let http = super::http::build_http_client(CLIENT_TIMEOUT)
+            .context("cannot build the HTTP client")?;
         let base = format!("http://{address}");
-        Ok(Arc::new(HttpClient { http, base, consistency, seen: Mutex::default() }))
+        Ok(Arc::new(RaftKvClient { http, base, consistency, session: Mutex::default() }))
     }
 }
 
 impl MemberChanges for RaftKv {
-    fn joining(&self, launch: &Launch, arrival: &Arrival) -> Program {
-        let Arrival { seed, generation, replaces } = *arrival;
+    fn joining_program(&self, launch: &Launch, arrival: &JoinRequest) -> Program {
+        let JoinRequest { seed, generation, replaces } = *arrival;
         let mut way = vec!["--join".into(), seed.to_string().into()];
         if replaces {
-            way.extend(["--replace".into(), name(launch.host, generation - 1).into()]);
+            way.extend(["--replace".into(), member_name(launch.host, generation - 1).into()]);
         }
-        started(launch, &name(launch.host, generation), way)
+        build_program(launch, &member_name(launch.host, generation), way)
     }
 }
 
 /// The program of a replica: this binary, unless `--bin` names another.
-fn replica(bin: Option<&PathBuf>) -> Program {
+fn base_program(bin: Option<&PathBuf>) -> Program {
     match bin {
         Some(path) => Program { path: path.clone(), args: Vec::new() },
         None => {
@@ -130,8 +131,8 @@ fn replica(bin: Option<&PathBuf>) -> Program {
 }
 
 /// The command line of a replica with that name and way to join.
-fn started(launch: &Launch, name: &str, way: Vec<OsString>) -> Program {
-    let Program { path, mut args } = replica(launch.bin.as_ref());
+fn build_program(launch: &Launch, name: &str, way: Vec<OsString>) -> Program {
+    let Program { path, mut args } = base_program(launch.bin.as_ref());
     let mut flag = |name: &str, value: OsString| args.extend([name.into(), value]);
     flag("--id", name.into());
     flag("--data", launch.data.clone().into());
@@ -150,7 +151,7 @@ fn started(launch: &Launch, name: &str, way: Vec<OsString>) -> Program {
 }
 
 /// `n3`, or `n3.1` for its first replacement.
-fn name(host: HostId, generation: u32) -> String {
+fn member_name(host: HostId, generation: u32) -> String {
     match generation {
         0 => host.to_string(),
         _ => format!("{host}.{generation}"),
@@ -158,24 +159,24 @@ fn name(host: HostId, generation: u32) -> String {
 }
 
 /// Where the replica of that name runs.
-fn host(name: &str) -> Option<HostId> {
+fn parse_host(name: &str) -> Option<HostId> {
     let number = name.strip_prefix('n')?.split('.').next()?.parse::<u8>().ok()?;
     Some(HostId(number.checked_sub(1)?))
 }
 
-struct HttpClient {
+struct RaftKvClient {
     http: reqwest::Client,
     base: String,
     consistency: ReadConsistency,
     /// The greatest applied index of each group that this client has observed.
-    seen: Mutex<BTreeMap<u64, u64>>,
+    session: Mutex<BTreeMap<u64, u64>>,
 }
 
-impl HttpClient {
-    fn request(&self, asked: &Asked) -> RequestBuilder {
-        let mut address = format!("{}{}?timeout_ms={SERVER_PATIENCE_MS}", self.base, asked.path);
-        if asked.looks {
-            address += &self.promise();
+impl RaftKvClient {
+    fn build_request(&self, asked: &KvRequest) -> RequestBuilder {
+        let mut address = format!("{}{}?timeout_ms={SERVER_TIMEOUT_MS}", self.base, asked.path);
+        if asked.read_only {
+            address += &self.consistency_query();
         }
         match &asked.body {
             None => self.http.get(address),
@@ -187,73 +188,73 @@ impl HttpClient {
     }
 
     /// The query parameters of a read with that consistency.
-    fn promise(&self) -> String {
+    fn consistency_query(&self) -> String {
         match self.consistency {
             ReadConsistency::Linearizable => String::new(),
             ReadConsistency::Lease => "&consistency=lease".to_owned(),
             ReadConsistency::Stale => "&consistency=stale".to_owned(),
             ReadConsistency::Session => {
-                format!("&consistency=stale&after={}", self.token())
+                format!("&consistency=stale&after={}", self.session_token())
             }
         }
     }
 
     /// Advances the client's session token to the index of a response.
-    fn remember(&self, body: &Value, looks: bool) {
+    fn advance_session(&self, body: &Value, looks: bool) {
         // A write has its own index, which the responding replica may not have applied yet.
         let place = body.get(if looks { "applied" } else { "index" }).and_then(Value::as_u64);
         let group = body.get("group").and_then(Value::as_u64).unwrap_or(0);
         if let Some(place) = place {
-            let mut seen = self.seen();
+            let mut seen = self.lock_session();
             let seen = seen.entry(group).or_default();
             *seen = place.max(*seen);
         }
     }
 
     /// Where a read may begin, for whichever group it belongs to.
-    fn token(&self) -> String {
-        let seen = self.seen();
+    fn session_token(&self) -> String {
+        let seen = self.lock_session();
         let token = seen.iter().map(|(group, place)| format!("{group}:{place}"));
         let token = token.collect::<Vec<_>>().join(",");
         if token.is_empty() { "0".to_owned() } else { token }
     }
 
-    fn seen(&self) -> MutexGuard<'_, BTreeMap<u64, u64>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_session(&self) -> MutexGuard<'_, BTreeMap<u64, u64>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Client for HttpClient {
+impl Client for RaftKvClient {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
-            let asked = ask(call);
-            let response = match self.request(&asked).send().await {
+            let asked = encode_request(call);
+            let response = match self.build_request(&asked).send().await {
                 Ok(response) => response,
-                Err(error) => return errors::reply(&error),
+                Err(error) => return errors::classify_error(&error),
             };
             let status = response.status();
             let body = match response.bytes().await {
                 Ok(body) => body,
-                Err(error) => return errors::reply(&error),
+                Err(error) => return errors::classify_error(&error),
             };
             let Ok(body) = serde_json::from_slice::<Value>(&body) else {
                 return Reply::info(format!("HTTP {status} without a readable response"));
             };
             if matches!(status, StatusCode::OK | StatusCode::NOT_FOUND) {
-                self.remember(&body, asked.looks);
+                self.advance_session(&body, asked.read_only);
             }
-            understand(call, status, &body)
+            decode_response(call, status, &body)
         })
     }
 
-    fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
-        Box::pin(async { self.status().await?.leadership() })
+    fn fetch_leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
+        Box::pin(async { self.fetch_status().await?.leadership() })
     }
 
-    fn status(&self) -> BoxFuture<'_, Option<ReplicaStatus>> {
+    fn fetch_status(&self) -> BoxFuture<'_, Option<ReplicaStatus>> {
         Box::pin(async move {
             let asked =
-                self.http.get(format!("{}/status", self.base)).timeout(STATUS_PATIENCE).send();
+                self.http.get(format!("{}/status", self.base)).timeout(STATUS_TIMEOUT).send();
             Some(parse_status(&asked.await.ok()?.json().await.ok()?))
         })
     }
@@ -267,18 +268,18 @@ impl Client for HttpClient {
     }
 }
 
-impl LeaderTransfer for HttpClient {
+impl LeaderTransfer for RaftKvClient {
     fn transfer_leadership(&self, to: HostId) -> BoxFuture<'_, AdminReply> {
         Box::pin(async move {
-            let address = format!("{}/cluster/leader?timeout_ms={SERVER_PATIENCE_MS}", self.base);
+            let address = format!("{}/cluster/leader?timeout_ms={SERVER_TIMEOUT_MS}", self.base);
             let wish = json!({ "name": self.name_of(to).await });
             request_change(self.http.post(address).json(&wish)).await
         })
     }
 }
 
-impl Membership for HttpClient {
-    fn members(&self) -> BoxFuture<'_, Option<Vec<MemberInfo>>> {
+impl Membership for RaftKvClient {
+    fn fetch_members(&self) -> BoxFuture<'_, Option<Vec<MemberInfo>>> {
         Box::pin(async move {
             let all = self.list_members().await?;
             Some(all.into_iter().map(|(member, _)| member).collect())
@@ -287,7 +288,7 @@ impl Membership for HttpClient {
 
     fn remove_member(&self, host: HostId) -> BoxFuture<'_, AdminReply> {
         Box::pin(async move {
-            let query = format!("timeout_ms={SERVER_PATIENCE_MS}");
+            let query = format!("timeout_ms={SERVER_TIMEOUT_MS}");
             let name = self.name_of(host).await;
             let wish = format!("{}/cluster/members/{name}?{query}", self.base);
             request_change(self.http.delete(wish)).await
@@ -295,14 +296,17 @@ impl Membership for HttpClient {
     }
 }
 
-impl HttpClient {
+impl RaftKvClient {
     /// The members and their names.
     async fn list_members(&self) -> Option<Vec<(MemberInfo, String)>> {
         let asked = self.http.get(format!("{}/cluster/members", self.base));
-        let said: Value = asked.timeout(STATUS_PATIENCE).send().await.ok()?.json().await.ok()?;
+        let said: Value = asked.timeout(STATUS_TIMEOUT).send().await.ok()?.json().await.ok()?;
         let member = |member: &Value| {
             let name = member["name"].as_str()?;
-            Some((MemberInfo { host: host(name)?, id: member["id"].as_u64()? }, name.to_owned()))
+            Some((
+                MemberInfo { host: parse_host(name)?, id: member["id"].as_u64()? },
+                name.to_owned(),
+            ))
         };
         said["members"].as_array()?.iter().map(member).collect()
     }
@@ -312,7 +316,7 @@ impl HttpClient {
         let there = |(member, _): &(MemberInfo, String)| member.host == host;
         let last =
             self.list_members().await.into_iter().flatten().filter(there).max_by_key(|it| it.0.id);
-        last.map_or_else(|| name(host, 0), |(_, name)| name)
+        last.map_or_else(|| member_name(host, 0), |(_, name)| name)
     }
 }
 
@@ -321,7 +325,7 @@ fn parse_status(status: &Value) -> ReplicaStatus {
     let number = |name: &str| status.get(name).and_then(Value::as_u64);
     ReplicaStatus {
         role: status.get("role").and_then(Value::as_str).map(str::to_owned),
-        leader: status.get("leader").and_then(Value::as_str).and_then(host),
+        leader: status.get("leader").and_then(Value::as_str).and_then(parse_host),
         term: number("term"),
         commit: number("commit_index"),
         applied: number("applied"),

@@ -6,14 +6,16 @@
 //! its host for the primary, and calls that; a stale read calls the host's server itself. Servers
 //! reach each other at one address, so each needs a host of its own.
 
+mod client;
 mod resp;
-mod speaker;
 
+pub(super) use self::client::{
+    PrimaryFinder, decode_read_error, fetch_replication_info, info_field, make_client, read_failure,
+};
 pub(super) use self::resp::{Connections, RespValue};
-pub(super) use self::speaker::{Guide, client, field, replication, unread, unseen};
 use super::adapter::{Feature, Launch, Program, System};
 use super::client::Client;
-use super::executable::on_path;
+use super::executable::find_on_path;
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 use std::net::{IpAddr, SocketAddr};
@@ -25,7 +27,7 @@ use workloads::{Object, ReadConsistency, Reply};
 /// What Redis keeps for clients of ours.
 pub(super) const OBJECTS: &[Object] = &[Object::Registers, Object::Set];
 /// How fresh its reads can be asked to be.
-pub(super) const READS: &[ReadConsistency] =
+pub(super) const READ_CONSISTENCIES: &[ReadConsistency] =
     &[ReadConsistency::Linearizable, ReadConsistency::Stale];
 
 /// Writes the configuration, then executes the server: `$1` data, `$2` configuration, `$3` the
@@ -51,11 +53,11 @@ impl System for Redis {
     }
 
     fn read_consistencies(&self) -> &'static [ReadConsistency] {
-        READS
+        READ_CONSISTENCIES
     }
 
-    fn missing(&self, bin: Option<&Path>) -> Option<String> {
-        missing(bin)
+    fn missing_dependency(&self, bin: Option<&Path>) -> Option<String> {
+        missing_server(bin)
     }
 
     fn no_failover_reason(&self) -> Option<&'static str> {
@@ -66,36 +68,36 @@ impl System for Redis {
         &[Feature::ExtraArguments, Feature::ReportsLeader, Feature::SeparateHosts]
     }
 
-    fn bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
+    fn list_bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
         Ok(Vec::new())
     }
 
-    fn program(&self, launch: &Launch) -> Program {
+    fn replica_program(&self, launch: &Launch) -> Program {
         let mut args = vec![
             "-c".into(),
             START.into(),
             "redis".into(),
             launch.data.clone().into(),
-            settings(launch).into(),
-            server(launch).into(),
+            server_config(launch).into(),
+            server_path(launch).into(),
         ];
         args.extend(launch.args.iter().map(std::ffi::OsString::from));
         Program { path: "/bin/sh".into(), args }
     }
 
-    fn client(
+    fn make_client(
         &self,
         host: HostId,
         address: SocketAddr,
         consistency: ReadConsistency,
     ) -> Result<Arc<dyn Client>> {
-        Ok(client(Follow { own: address }, (host, address), consistency))
+        Ok(make_client(FixedPrimary { own: address }, (host, address), consistency))
     }
 }
 
 /// What has to be installed first, if it is not there.
-pub(super) fn missing(bin: Option<&Path>) -> Option<String> {
-    let there = bin.is_some() || on_path("redis-server").is_some();
+pub(super) fn missing_server(bin: Option<&Path>) -> Option<String> {
+    let there = bin.is_some() || find_on_path("redis-server").is_some();
     (!there).then(|| {
         "no redis-server on PATH; install it (Debian: apt-get install redis-server), or give its \
          path with --bin"
@@ -104,60 +106,61 @@ pub(super) fn missing(bin: Option<&Path>) -> Option<String> {
 }
 
 /// The server's program, at a place that holds wherever it is started.
-pub(super) fn server(launch: &Launch) -> PathBuf {
-    let found = launch.bin.clone().or_else(|| on_path("redis-server"));
+pub(super) fn server_path(launch: &Launch) -> PathBuf {
+    let found = launch.bin.clone().or_else(|| find_on_path("redis-server"));
     let path = found.unwrap_or_else(|| "redis-server".into());
     std::path::absolute(&path).unwrap_or(path)
 }
 
 /// Where the first primary runs.
-pub(super) fn first(launch: &Launch) -> Option<IpAddr> {
+pub(super) fn first_primary(launch: &Launch) -> Option<IpAddr> {
     launch.peers.iter().find(|(host, _)| *host == HostId(0)).map(|(_, at)| at.ip())
 }
 
 /// A server's configuration: it syncs its log before each response and replicates the first host's.
-pub(super) fn settings(launch: &Launch) -> String {
+pub(super) fn server_config(launch: &Launch) -> String {
     let (ip, port) = (launch.listen_client.ip(), launch.listen_client.port());
     let mut lines = format!(
         "bind {ip}\nport {port}\ndir .\nprotected-mode no\nappendonly yes\nappendfsync always\nsave \"\"\n\
          repl-diskless-sync-delay 0\nrepl-timeout 10\n"
     );
-    if let Some(primary) = first(launch).filter(|primary| *primary != ip) {
+    if let Some(primary) = first_primary(launch).filter(|primary| *primary != ip) {
         lines += &format!("replicaof {primary} {port}\n");
     }
     lines
 }
 
 /// The primary that the server at that address replicates; the server itself if it is a primary.
-struct Follow {
+struct FixedPrimary {
     own: SocketAddr,
 }
 
-impl Follow {
-    fn followed(&self, said: &str) -> Option<SocketAddr> {
-        match field(said, "role")? {
+impl FixedPrimary {
+    fn parse_primary(&self, said: &str) -> Option<SocketAddr> {
+        match info_field(said, "role")? {
             "master" => Some(self.own),
             _ => {
-                let (host, port) = (field(said, "master_host")?, field(said, "master_port")?);
+                let (host, port) =
+                    (info_field(said, "master_host")?, info_field(said, "master_port")?);
                 format!("{host}:{port}").parse().ok()
             }
         }
     }
 }
 
-impl Guide for Follow {
-    fn primary<'a>(
+impl PrimaryFinder for FixedPrimary {
+    fn find_primary<'a>(
         &'a self,
         connections: &'a Connections,
     ) -> BoxFuture<'a, Result<SocketAddr, Reply>> {
         Box::pin(async move {
-            let said = replication(connections, self.own).await?;
-            self.followed(&said)
+            let said = fetch_replication_info(connections, self.own).await?;
+            self.parse_primary(&said)
                 .ok_or_else(|| Reply::fail("the server does not report its primary"))
         })
     }
 
-    fn term<'a>(&'a self, _: &'a Connections) -> BoxFuture<'a, Option<u64>> {
+    fn primary_term<'a>(&'a self, _: &'a Connections) -> BoxFuture<'a, Option<u64>> {
         Box::pin(async { Some(0) })
     }
 }
@@ -168,8 +171,8 @@ mod tests {
 
     #[test]
     fn a_server_without_a_primary_is_the_primary() {
-        let follow = Follow { own: "10.0.0.2:6379".parse().expect("an address") };
-        let told = |said: &str| follow.followed(said).map(|at| at.to_string());
+        let follow = FixedPrimary { own: "10.0.0.2:6379".parse().expect("an address") };
+        let told = |said: &str| follow.parse_primary(said).map(|at| at.to_string());
         assert_eq!(told("role:master\r\nconnected_slaves:2\r\n").as_deref(), Some("10.0.0.2:6379"));
         let replica = "role:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:6379\r\n";
         assert_eq!(told(replica).as_deref(), Some("10.0.0.1:6379"));

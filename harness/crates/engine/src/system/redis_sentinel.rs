@@ -8,7 +8,7 @@
 
 use super::adapter::{Feature, Launch, Program, System};
 use super::client::Client;
-use super::redis::{self, Connections, Guide, RespValue};
+use super::redis::{self, Connections, PrimaryFinder, RespValue};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 use std::net::SocketAddr;
@@ -48,43 +48,43 @@ impl System for RedisSentinel {
     }
 
     fn read_consistencies(&self) -> &'static [ReadConsistency] {
-        redis::READS
+        redis::READ_CONSISTENCIES
     }
 
-    fn missing(&self, bin: Option<&Path>) -> Option<String> {
-        redis::missing(bin)
+    fn missing_dependency(&self, bin: Option<&Path>) -> Option<String> {
+        redis::missing_server(bin)
     }
 
     fn features(&self) -> &'static [Feature] {
         &[Feature::ExtraArguments, Feature::ReportsLeader, Feature::SeparateHosts]
     }
 
-    fn bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
+    fn list_bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
         Ok(Vec::new())
     }
 
-    fn program(&self, launch: &Launch) -> Program {
+    fn replica_program(&self, launch: &Launch) -> Program {
         let mut args = vec![
             "-c".into(),
             START.into(),
             "redis".into(),
             launch.data.clone().into(),
-            redis::settings(launch).into(),
+            redis::server_config(launch).into(),
             sentinel_settings(launch).into(),
-            redis::server(launch).into(),
+            redis::server_path(launch).into(),
         ];
         args.extend(launch.args.iter().map(std::ffi::OsString::from));
         Program { path: "/bin/sh".into(), args }
     }
 
-    fn client(
+    fn make_client(
         &self,
         host: HostId,
         address: SocketAddr,
         consistency: ReadConsistency,
     ) -> Result<Arc<dyn Client>> {
         let sentinel = SocketAddr::new(address.ip(), sentinel_port(address.port()));
-        Ok(redis::client(Sentinel { at: sentinel }, (host, address), consistency))
+        Ok(redis::make_client(Sentinel { at: sentinel }, (host, address), consistency))
     }
 }
 
@@ -95,7 +95,8 @@ fn sentinel_port(server: u16) -> u16 {
 
 fn sentinel_settings(launch: &Launch) -> String {
     let (ip, port) = (launch.listen_client.ip(), launch.listen_client.port());
-    let (primary, quorum) = (redis::first(launch).unwrap_or(ip), launch.peers.len() / 2 + 1);
+    let (primary, quorum) =
+        (redis::first_primary(launch).unwrap_or(ip), launch.peers.len() / 2 + 1);
     format!(
         "bind {ip}\nport {}\ndir .\nprotected-mode no\nsentinel monitor {NAME} {primary} {port} {quorum}\n\
          sentinel down-after-milliseconds {NAME} {DOWN_MS}\nsentinel failover-timeout {NAME} {FAILOVER_MS}\n\
@@ -109,24 +110,28 @@ struct Sentinel {
     at: SocketAddr,
 }
 
-impl Guide for Sentinel {
-    fn primary<'a>(
+impl PrimaryFinder for Sentinel {
+    fn find_primary<'a>(
         &'a self,
         connections: &'a Connections,
     ) -> BoxFuture<'a, Result<SocketAddr, Reply>> {
         Box::pin(async move {
             let words = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME];
-            let told = connections.ask(self.at, &words).await.map_err(redis::unseen)?;
-            let RespValue::Texts(parts) = &told else { return Err(redis::unread(&told)) };
+            let told =
+                connections.send_request(self.at, &words).await.map_err(redis::read_failure)?;
+            let RespValue::Texts(parts) = &told else {
+                return Err(redis::decode_read_error(&told));
+            };
             let address = parts.join(":").parse();
             address.map_err(|_| Reply::fail(format!("the sentinel names {parts:?} as the primary")))
         })
     }
 
     /// The epoch of the configuration.
-    fn term<'a>(&'a self, connections: &'a Connections) -> BoxFuture<'a, Option<u64>> {
+    fn primary_term<'a>(&'a self, connections: &'a Connections) -> BoxFuture<'a, Option<u64>> {
         Box::pin(async move {
-            let told = connections.ask(self.at, &["SENTINEL", "MASTER", NAME]).await.ok()?;
+            let told =
+                connections.send_request(self.at, &["SENTINEL", "MASTER", NAME]).await.ok()?;
             let RespValue::Texts(all) = told else { return None };
             let at = all.iter().position(|word| word == "config-epoch")?;
             all.get(at + 1)?.parse().ok()

@@ -8,13 +8,13 @@
 mod jute;
 mod session;
 
-use self::jute::{ANY, Frame, Kind, ResponseReader};
+use self::jute::{ANY_VERSION, Frame, OpCode, ResponseReader};
 use self::session::{SessionFailure, Sessions};
 use super::adapter::{Feature, Launch, Program, System};
 use super::client::{Client, Leadership, ReplicaStatus};
-use super::values::int;
+use super::values::parse_int;
 use anyhow::Result;
-use checker::history::Value as Seen;
+use checker::history::Value as HistoryValue;
 use futures_util::future::BoxFuture;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use workloads::{Call, Object, ReadConsistency, Reply};
 /// Where Debian puts it.
 const JAR: &str = "/usr/share/java/zookeeper.jar";
 /// How long a question about leadership may take.
-const STATUS_PATIENCE: Duration = Duration::from_millis(200);
+const STATUS_TIMEOUT: Duration = Duration::from_millis(200);
 /// A node that was made or not in between is asked for again so often.
 const ATTEMPTS: usize = 3;
 
@@ -59,8 +59,8 @@ impl System for ZooKeeper {
         &[ReadConsistency::Linearizable, ReadConsistency::Stale]
     }
 
-    fn missing(&self, bin: Option<&Path>) -> Option<String> {
-        if super::executable::on_path("java").is_none() {
+    fn missing_dependency(&self, bin: Option<&Path>) -> Option<String> {
+        if super::executable::find_on_path("java").is_none() {
             return Some(
                 "no java on PATH; install it (Debian: apt-get install default-jre-headless)"
                     .to_owned(),
@@ -78,11 +78,11 @@ impl System for ZooKeeper {
         &[Feature::ReportsLeader, Feature::SeparateHosts]
     }
 
-    fn bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
+    fn list_bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
         Ok(Vec::new())
     }
 
-    fn program(&self, launch: &Launch) -> Program {
+    fn replica_program(&self, launch: &Launch) -> Program {
         let jar = launch.bin.clone().unwrap_or_else(|| JAR.into());
         let number = (launch.host.0 + 1).to_string();
         let args = vec![
@@ -90,14 +90,14 @@ impl System for ZooKeeper {
             START.into(),
             "zookeeper".into(),
             launch.data.clone().into(),
-            configuration(launch).into(),
+            server_config(launch).into(),
             number.into(),
             jar.into(),
         ];
         Program { path: "/bin/sh".into(), args }
     }
 
-    fn client(
+    fn make_client(
         &self,
         host: HostId,
         address: SocketAddr,
@@ -110,7 +110,7 @@ impl System for ZooKeeper {
 
 /// The contents of `zoo.cfg`. The election port is ten above the quorum port, because the ports
 /// between are in use.
-fn configuration(launch: &Launch) -> String {
+fn server_config(launch: &Launch) -> String {
     let (client, data) = (launch.listen_client, launch.data.display());
     let mut lines = vec![
         "tickTime=1000".to_owned(),
@@ -148,7 +148,7 @@ const DEFINITE: &[(i32, &str)] = &[
 ];
 
 /// What a failure says of a request that would change something.
-fn changed(failure: SessionFailure) -> Reply {
+fn write_failure(failure: SessionFailure) -> Reply {
     match failure {
         SessionFailure::Unsent(why) => Reply::fail(why),
         SessionFailure::Unknown(why) => Reply::info(why),
@@ -160,91 +160,101 @@ fn changed(failure: SessionFailure) -> Reply {
 }
 
 /// What a failure says of a request that only looks: whatever became of it, it did nothing.
-fn looked(failure: SessionFailure) -> Reply {
-    Reply::fail(changed(failure).error.unwrap_or_default())
+fn read_failure(failure: SessionFailure) -> Reply {
+    Reply::fail(write_failure(failure).error.unwrap_or_default())
 }
 
 impl ZooKeeperClient {
     /// Lets the server catch up with the leader, if reads shall be fresh.
-    async fn catch_up(&self, path: &str) -> Result<(), Reply> {
+    async fn sync_if_linearizable(&self, path: &str) -> Result<(), Reply> {
         if !self.local {
-            self.sessions.ask(Kind::Sync, path, |frame| frame).await.map_err(looked)?;
+            self.sessions
+                .send_request(OpCode::Sync, path, |frame| frame)
+                .await
+                .map_err(read_failure)?;
         }
         Ok(())
     }
 
     /// What a node holds and in which version, if there is one.
-    async fn look(&self, path: &str) -> Result<Option<(String, i32)>, Reply> {
-        self.catch_up(path).await?;
-        match self.sessions.ask(Kind::Get, path, |frame| frame.byte(0)).await {
+    async fn read_node(&self, path: &str) -> Result<Option<(String, i32)>, Reply> {
+        self.sync_if_linearizable(path).await?;
+        match self.sessions.send_request(OpCode::Get, path, |frame| frame.put_byte(0)).await {
             Ok(body) => ResponseReader(&body)
-                .data()
+                .read_node_data()
                 .map(Some)
                 .ok_or_else(|| Reply::fail("no answer to a read")),
             Err(SessionFailure::Refused(NO_NODE)) => Ok(None),
-            Err(failure) => Err(looked(failure)),
+            Err(failure) => Err(read_failure(failure)),
         }
     }
 
-    async fn set(&self, path: &str, value: i64, version: i32) -> Result<(), SessionFailure> {
+    async fn set_node(&self, path: &str, value: i64, version: i32) -> Result<(), SessionFailure> {
         let data = value.to_string();
-        let rest = |frame: Frame| frame.bytes(data.as_bytes()).int(version);
-        self.sessions.ask(Kind::Set, path, rest).await.map(drop)
+        let rest = |frame: Frame| frame.put_bytes(data.as_bytes()).put_int(version);
+        self.sessions.send_request(OpCode::Set, path, rest).await.map(drop)
     }
 
-    async fn create(&self, path: &str, data: &str) -> Result<(), SessionFailure> {
-        self.sessions.ask(Kind::Create, path, |frame| frame.open_to_all(data)).await.map(drop)
+    async fn create_node(&self, path: &str, data: &str) -> Result<(), SessionFailure> {
+        self.sessions
+            .send_request(OpCode::Create, path, |frame| frame.put_open_node(data))
+            .await
+            .map(drop)
     }
 
     /// Sets a node, or makes it.
-    async fn write(&self, path: &str, value: i64) -> Result<Reply, Reply> {
+    async fn write_node(&self, path: &str, value: i64) -> Result<Reply, Reply> {
         for _ in 0..ATTEMPTS {
-            match self.set(path, value, ANY).await {
+            match self.set_node(path, value, ANY_VERSION).await {
                 Err(SessionFailure::Refused(NO_NODE)) => {}
-                done => return done.map(|()| Reply::ok()).map_err(changed),
+                done => return done.map(|()| Reply::ok()).map_err(write_failure),
             }
-            match self.create(path, &value.to_string()).await {
+            match self.create_node(path, &value.to_string()).await {
                 Err(SessionFailure::Refused(NODE_EXISTS)) => {}
-                done => return done.map(|()| Reply::ok()).map_err(changed),
+                done => return done.map(|()| Reply::ok()).map_err(write_failure),
             }
         }
         Err(Reply::fail("the server cannot tell whether there is such a node"))
     }
 
-    async fn cas(&self, path: &str, old: i64, new: i64) -> Result<Reply, Reply> {
-        match self.look(path).await? {
+    async fn compare_and_set(&self, path: &str, old: i64, new: i64) -> Result<Reply, Reply> {
+        match self.read_node(path).await? {
             Some((held, version)) if held == old.to_string() => {
-                self.set(path, new, version).await.map(|()| Reply::ok()).map_err(changed)
+                self.set_node(path, new, version).await.map(|()| Reply::ok()).map_err(write_failure)
             }
             _ => Ok(Reply::mismatch()),
         }
     }
 
-    async fn elements(&self) -> Result<Reply, Reply> {
-        self.catch_up("/").await?;
-        let asked = self.sessions.ask(Kind::Children, "/", |frame| frame.byte(0)).await;
-        let body = asked.map_err(looked)?;
-        let names =
-            ResponseReader(&body).texts().ok_or_else(|| Reply::fail("no answer to a read"))?;
-        let elements = names.iter().filter_map(|name| name.strip_prefix("s-")).map(int);
-        Ok(Reply::returned(Seen::List(elements.collect())))
+    async fn read_elements(&self) -> Result<Reply, Reply> {
+        self.sync_if_linearizable("/").await?;
+        let asked =
+            self.sessions.send_request(OpCode::Children, "/", |frame| frame.put_byte(0)).await;
+        let body = asked.map_err(read_failure)?;
+        let names = ResponseReader(&body)
+            .read_strings()
+            .ok_or_else(|| Reply::fail("no answer to a read"))?;
+        let elements = names.iter().filter_map(|name| name.strip_prefix("s-")).map(parse_int);
+        Ok(Reply::returned(HistoryValue::List(elements.collect())))
     }
 
-    async fn answer(&self, call: &Call) -> Result<Reply, Reply> {
+    async fn execute_call(&self, call: &Call) -> Result<Reply, Reply> {
         match call {
             Call::Read { key } => {
-                let held = self.look(&node(key)).await?;
-                Ok(held.map_or(Reply::read(None), |(data, _)| Reply::returned(int(&data))))
+                let held = self.read_node(&node_path(key)).await?;
+                Ok(held.map_or(Reply::read(None), |(data, _)| Reply::returned(parse_int(&data))))
             }
-            Call::Write { key, value } => self.write(&node(key), *value).await,
-            Call::Cas { key, old, new } => self.cas(&node(key), *old, *new).await,
+            Call::Write { key, value } => self.write_node(&node_path(key), *value).await,
+            Call::Cas { key, old, new } => self.compare_and_set(&node_path(key), *old, *new).await,
             Call::Insert { element } => {
-                let made = self.create(&format!("/s-{element}"), "").await;
-                made.map(|()| Reply::ok()).map_err(changed)
+                let made = self.create_node(&format!("/s-{element}"), "").await;
+                made.map(|()| Reply::ok()).map_err(write_failure)
             }
-            Call::ReadSet => self.elements().await,
+            Call::ReadSet => self.read_elements().await,
             // The system declares no object of theirs, so none is ever asked.
-            other => Err(Reply::fail(format!("ZooKeeper keeps nothing for {}", other.function()))),
+            other => {
+                Err(Reply::fail(format!("ZooKeeper keeps nothing for {}", other.function_name())))
+            }
         }
     }
 
@@ -258,7 +268,7 @@ impl ZooKeeperClient {
     }
 }
 
-fn node(key: &str) -> String {
+fn node_path(key: &str) -> String {
     format!("/{key}")
 }
 
@@ -278,17 +288,17 @@ fn parse_status(host: HostId, said: &str) -> Option<ReplicaStatus> {
 
 impl Client for ZooKeeperClient {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply> {
-        Box::pin(async move { self.answer(call).await.unwrap_or_else(|reply| reply) })
+        Box::pin(async move { self.execute_call(call).await.unwrap_or_else(|reply| reply) })
     }
 
-    fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
-        Box::pin(async move { self.status().await?.leadership() })
+    fn fetch_leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
+        Box::pin(async move { self.fetch_status().await?.leadership() })
     }
 
-    fn status(&self) -> BoxFuture<'_, Option<ReplicaStatus>> {
+    fn fetch_status(&self) -> BoxFuture<'_, Option<ReplicaStatus>> {
         Box::pin(async move {
             let said =
-                tokio::time::timeout(STATUS_PATIENCE, self.request_status()).await.ok()?.ok()?;
+                tokio::time::timeout(STATUS_TIMEOUT, self.request_status()).await.ok()?.ok()?;
             parse_status(self.host, &said)
         })
     }
@@ -301,12 +311,21 @@ mod tests {
 
     #[test]
     fn only_errors_of_the_table_and_requests_never_sent_are_definite() {
-        assert_eq!(changed(SessionFailure::Refused(BAD_VERSION)).outcome, Outcome::Fail);
-        assert_eq!(changed(SessionFailure::Refused(-4)).outcome, Outcome::Info);
-        assert_eq!(changed(SessionFailure::Refused(1)).outcome, Outcome::Info);
-        assert_eq!(changed(SessionFailure::Unknown("timeout".to_owned())).outcome, Outcome::Info);
-        assert_eq!(changed(SessionFailure::Unsent("refused".to_owned())).outcome, Outcome::Fail);
-        assert_eq!(looked(SessionFailure::Unknown("timeout".to_owned())).outcome, Outcome::Fail);
+        assert_eq!(write_failure(SessionFailure::Refused(BAD_VERSION)).outcome, Outcome::Fail);
+        assert_eq!(write_failure(SessionFailure::Refused(-4)).outcome, Outcome::Info);
+        assert_eq!(write_failure(SessionFailure::Refused(1)).outcome, Outcome::Info);
+        assert_eq!(
+            write_failure(SessionFailure::Unknown("timeout".to_owned())).outcome,
+            Outcome::Info
+        );
+        assert_eq!(
+            write_failure(SessionFailure::Unsent("refused".to_owned())).outcome,
+            Outcome::Fail
+        );
+        assert_eq!(
+            read_failure(SessionFailure::Unknown("timeout".to_owned())).outcome,
+            Outcome::Fail
+        );
     }
 
     #[test]

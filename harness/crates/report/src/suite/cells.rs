@@ -4,7 +4,7 @@ use records::suite::{CellRecord, OUTCOMES, SuiteRecord};
 
 /// Counts the outcomes: `3 findings, 1 unknown, 20 passed`.
 pub(super) fn count_outcomes(suite: &SuiteRecord) -> String {
-    let counts = OUTCOMES.iter().map(|outcome| (suite.count(*outcome), outcome.name()));
+    let counts = OUTCOMES.iter().map(|outcome| (suite.count_outcome(*outcome), outcome.name()));
     let words: Vec<String> = counts
         .filter(|(count, _)| *count > 0)
         .map(|(count, name)| format!("{count} {name}"))

@@ -1,6 +1,6 @@
 //! Renders a suite as GitHub Actions annotations, one for each of the worst cells.
 
-use super::super::visible;
+use super::super::escape_controls;
 use records::suite::{CellRecord, Outcome, SuiteRecord};
 
 /// GitHub shows at most this many annotations of a kind per step.
@@ -10,7 +10,7 @@ const SHOWN: usize = 10;
 pub fn annotations(suite: &SuiteRecord) -> String {
     let mut out = String::new();
     for kind in ["error", "warning", "notice"] {
-        let noteworthy = suite.noteworthy();
+        let noteworthy = suite.cells_not_passed();
         let cells: Vec<_> = noteworthy
             .into_iter()
             .filter(|cell| self::annotation_kind(cell.outcome) == kind)
@@ -36,8 +36,13 @@ fn annotation_kind(outcome: Outcome) -> &'static str {
 
 fn format_annotation(kind: &str, cell: &CellRecord) -> String {
     let title = format!("{}: {}, seed {}", cell.outcome.name(), cell.cell.family, cell.cell.seed);
-    let message = format!("{}\nrepro: {}", visible(&cell.sentence), visible(&cell.repro));
-    format!("::{kind} title={}::{}\n", escape_property(&visible(&title)), escape_data(&message))
+    let message =
+        format!("{}\nrepro: {}", escape_controls(&cell.sentence), escape_controls(&cell.repro));
+    format!(
+        "::{kind} title={}::{}\n",
+        escape_property(&escape_controls(&title)),
+        escape_data(&message)
+    )
 }
 
 /// Escapes the message of a workflow command.
@@ -57,7 +62,7 @@ mod tests {
 
     #[test]
     fn writes_each_annotation_on_one_line() {
-        let told = annotations(&sample::suite());
+        let told = annotations(&sample::sample_suite());
         assert_eq!(told.lines().count(), 7, "{told}");
         assert!(told.lines().all(|line| line.starts_with("::")));
         assert_eq!(
@@ -72,8 +77,8 @@ mod tests {
 
     #[test]
     fn limits_the_number_of_annotations() {
-        let mut suite = sample::suite();
-        suite.cells = (0..25).map(|_| sample::cell(Outcome::Finding)).collect();
+        let mut suite = sample::sample_suite();
+        suite.cells = (0..25).map(|_| sample::sample_cell(Outcome::Finding)).collect();
         let told = annotations(&suite);
         assert_eq!(told.lines().count(), SHOWN);
         assert!(told.contains("16 more"), "{told}");

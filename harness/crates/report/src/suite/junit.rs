@@ -3,7 +3,7 @@
 //! A finding is a failure; unknown, crashed and interrupted are errors. A run that this machine
 //! could not do, or had no time for, is skipped with the reason: it proves nothing.
 
-use super::super::visible;
+use super::super::escape_controls;
 use super::cells::families;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use records::suite::{CellRecord, Outcome, SuiteRecord};
@@ -34,7 +34,7 @@ fn test_case(suite: &str, cell: &CellRecord) -> TestCase {
     case.set_time(Duration::from_millis(cell.took_ms));
     case.add_property(("seed", cell.cell.seed.to_string().as_str()));
     case.add_property(("repro", xml_text(&cell.repro).as_str()));
-    for (name, value) in [("run", cell.run.clone()), ("report", cell.report())] {
+    for (name, value) in [("run", cell.run.clone()), ("report", cell.report_path())] {
         if let Some(value) = value {
             case.add_property((name, xml_text(&value).as_str()));
         }
@@ -55,7 +55,7 @@ fn status(cell: &CellRecord) -> TestCaseStatus {
         Outcome::Unknown | Outcome::Crashed | Outcome::Interrupted => NonSuccessKind::Error,
     };
     let mut body = format!("{sentence}\nrepro: {}", xml_text(&cell.repro));
-    if let Some(report) = cell.report() {
+    if let Some(report) = cell.report_path() {
         body += &format!("\nreport: {}", xml_text(&report));
     }
     let mut status = TestCaseStatus::non_success(kind);
@@ -65,7 +65,7 @@ fn status(cell: &CellRecord) -> TestCaseStatus {
 
 /// Text that a reader sees in full. XML has no spelling for two characters.
 fn xml_text(raw: &str) -> String {
-    visible(raw).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
+    escape_controls(raw).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
 #[cfg(test)]
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn it_has_the_usual_shape() {
-        let xml = junit(&sample::suite());
+        let xml = junit(&sample::sample_suite());
         let document = Document::parse(&xml).unwrap_or_else(|error| panic!("{error}\n{xml}"));
         validate(document.root());
         let count = |name| document.descendants().filter(|node| node.has_tag_name(name)).count();
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn each_case_says_how_to_have_it_again_and_where_to_read_on() {
-        let xml = junit(&sample::suite());
+        let xml = junit(&sample::sample_suite());
         let document = Document::parse(&xml).expect("it is XML");
         for case in cases(&document) {
             let names: Vec<_> = case
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn hostile_words_stay_words() {
-        let xml = junit(&sample::suite());
+        let xml = junit(&sample::sample_suite());
         let document = Document::parse(&xml).expect("it is XML");
         let last = *cases(&document).last().expect("there are cases");
         let failure = last.children().find(|node| node.has_tag_name("failure")).expect("a failure");

@@ -1,6 +1,6 @@
 //! Renders a suite as Markdown of limited length, the worst cells first.
 
-use super::super::visible;
+use super::super::escape_controls;
 use super::cells::{count_outcomes, families};
 use records::suite::{CellRecord, Outcome, SuiteRecord};
 
@@ -10,7 +10,7 @@ pub const SUMMARY_BYTES: usize = 900_000;
 /// Renders the suite in at most `most` bytes; counts the cells that do not fit.
 pub fn markdown(suite: &SuiteRecord, most: usize) -> String {
     let mut out = format!("## {}: {}\n\n", escape_markdown(&suite.suite), count_outcomes(suite));
-    let noteworthy = suite.noteworthy();
+    let noteworthy = suite.cells_not_passed();
     let stories = noteworthy.iter().map(|cell| cell_entry(cell)).collect::<Vec<_>>();
     append_fitting(&mut out, &stories, most, "cells");
     let rows: Vec<String> =
@@ -47,7 +47,7 @@ fn cell_entry(record: &CellRecord) -> String {
         escape_markdown(&record.sentence)
     );
     out += &format!("  - repro: {}\n", inline_code(&record.repro));
-    if let Some(report) = record.report() {
+    if let Some(report) = record.report_path() {
         out += &format!("  - report: {}\n", inline_code(&report));
     }
     out
@@ -66,7 +66,7 @@ fn family_row(name: &str, cells: &[&CellRecord]) -> String {
 /// Escapes text for a paragraph or a table.
 fn escape_markdown(text: &str) -> String {
     let mut out = String::new();
-    for c in visible(text).chars() {
+    for c in escape_controls(text).chars() {
         match c {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
@@ -80,7 +80,7 @@ fn escape_markdown(text: &str) -> String {
 
 /// Formats text as inline code, with a fence longer than its backticks.
 fn inline_code(text: &str) -> String {
-    let text = visible(text);
+    let text = escape_controls(text);
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
     let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn lists_the_worst_first_and_counts_the_rest() {
-        let mut suite = sample::suite();
+        let mut suite = sample::sample_suite();
         let told = markdown(&suite, SUMMARY_BYTES);
         let place = |word: &str| told.find(&format!("**{word}**")).expect("it is there");
         let places =
@@ -102,8 +102,8 @@ mod tests {
         assert!(places.is_sorted(), "{told}");
         assert!(told.contains("| raft register partition, 5 nodes | 1 of 8 |"), "{told}");
 
-        suite.cells = (0..20_000).map(|_| sample::cell(Outcome::Finding)).collect();
-        suite.cells.push(sample::cell(Outcome::Unknown));
+        suite.cells = (0..20_000).map(|_| sample::sample_cell(Outcome::Finding)).collect();
+        suite.cells.push(sample::sample_cell(Outcome::Unknown));
         let told = markdown(&suite, SUMMARY_BYTES);
         assert!(told.len() <= SUMMARY_BYTES && told.len() > SUMMARY_BYTES / 2);
         assert!(told.contains("more cells do not fit here."));
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn escapes_hostile_text() {
-        let told = markdown(&sample::suite(), SUMMARY_BYTES);
+        let told = markdown(&sample::sample_suite(), SUMMARY_BYTES);
         assert!(told.contains(r"&lt;/failure&gt;\]\]&gt; &lt;b&gt;"), "{told}");
         assert_eq!(inline_code("a `b` c"), "``a `b` c``");
     }

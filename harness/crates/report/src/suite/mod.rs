@@ -12,7 +12,7 @@ pub use github::annotations;
 pub use junit::junit;
 pub use markdown::{SUMMARY_BYTES, markdown};
 
-use super::{Style, visible};
+use super::{Style, escape_controls};
 use cells::{count_outcomes, families};
 use records::record::Validity;
 use records::suite::{CellRecord, Outcome, SuiteRecord};
@@ -31,7 +31,7 @@ pub fn table(suite: &SuiteRecord, style: Style) -> String {
             cells.iter().map(|cell| coloured_mark(cell.outcome, style)).collect();
         lines.push(format!("  {name:width$}  {}", marks.join(" ")));
     }
-    let noteworthy = suite.noteworthy();
+    let noteworthy = suite.cells_not_passed();
     for cell in noteworthy.iter().take(LISTED) {
         lines.extend([String::new()]);
         lines.extend(cell_lines(cell, style));
@@ -46,7 +46,7 @@ pub fn table(suite: &SuiteRecord, style: Style) -> String {
 fn headline_text(suite: &SuiteRecord, style: Style) -> String {
     let counts = count_outcomes(suite);
     let worst = suite.cells.iter().map(|cell| cell.outcome).max().unwrap_or(Outcome::NotRun);
-    let head = format!("{} {}:", plain_mark(worst, style), visible(&suite.suite));
+    let head = format!("{} {}:", plain_mark(worst, style), escape_controls(&suite.suite));
     format!(
         "{} {counts} in {}",
         style.verdict(outcome_validity(worst), &head),
@@ -79,18 +79,19 @@ fn coloured_mark(outcome: Outcome, style: Style) -> String {
 }
 
 fn cell_lines(cell: &CellRecord, style: Style) -> Vec<String> {
-    let row = |head: &str, text: &str| format!("    {} {}", style.faint(head), visible(text));
+    let row =
+        |head: &str, text: &str| format!("    {} {}", style.dim_text(head), escape_controls(text));
     let name = format!("{}, seed {}", cell.cell.family, cell.cell.seed);
     let mut lines = vec![
         format!(
             "  {} {}: {}",
             coloured_mark(cell.outcome, style),
             cell.outcome.name(),
-            visible(&name)
+            escape_controls(&name)
         ),
         row("reason: ", &cell.sentence),
     ];
-    lines.extend(cell.report().map(|report| row("report: ", &report)));
+    lines.extend(cell.report_path().map(|report| row("report: ", &report)));
     lines.push(row("repro:  ", &cell.repro));
     lines
 }
@@ -102,7 +103,7 @@ mod tests {
 
     #[test]
     fn lists_families_and_cells_that_did_not_pass() {
-        let mut suite = sample::suite();
+        let mut suite = sample::sample_suite();
         suite.cells.truncate(4);
         insta::assert_snapshot!(table(&suite, Style::PLAIN), @r"
         ? nightly: 1 unknown, 1 infra, 1 not run, 1 passed in 250 s
@@ -128,7 +129,7 @@ mod tests {
 
     #[test]
     fn escapes_terminal_controls() {
-        let shown = table(&sample::suite(), Style::PLAIN);
+        let shown = table(&sample::sample_suite(), Style::PLAIN);
         assert!(!shown.contains('\u{1b}'), "{shown:?}");
     }
 }

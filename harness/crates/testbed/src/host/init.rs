@@ -29,64 +29,64 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitStatus};
 
 /// What the init says of its replica: first its number in the sandbox, and at last how it ended.
-pub(super) struct Report(PipeReader);
+pub(super) struct InitReport(PipeReader);
 
 /// Runs the command below an init, where the spawning thread creates a new pid namespace.
-pub(super) fn put_below(command: &mut Command) -> Result<Report> {
+pub(super) fn run_under_init(command: &mut Command) -> Result<InitReport> {
     let (report, told) = std::io::pipe().context("no pipe to hear from the replica's init")?;
     let proc = File::open("/proc").context("/proc cannot be opened")?;
-    let split = move || split(&proc, &told).map_err(std::io::Error::from);
+    let split = move || fork_init(&proc, &told).map_err(std::io::Error::from);
     #[expect(unsafe_code, reason = "an init must be there before the program is")]
     // SAFETY: between fork and exec the closure makes system calls only and neither allocates nor
     // locks.
     unsafe {
         command.pre_exec(split);
     }
-    Ok(Report(report))
+    Ok(InitReport(report))
 }
 
-impl Report {
+impl InitReport {
     /// The replica's number, once it has been started.
-    pub(super) fn pid(&mut self) -> Result<i32> {
-        self.number().context("the replica's init ended before it had said anything")
+    pub(super) fn read_pid(&mut self) -> Result<i32> {
+        self.read_i32().context("the replica's init ended before it had said anything")
     }
 
     /// The replica has ended, or its init has.
-    pub(super) fn is_final(&self) -> bool {
+    pub(super) fn has_exited(&self) -> bool {
         let mut ends = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
         !matches!(poll(&mut ends, PollTimeout::ZERO), Ok(0) | Err(Errno::EINTR))
     }
 
     /// How the replica ended; nothing if it went together with its init, which must be dead.
-    pub(super) fn exit(&mut self) -> Option<ExitStatus> {
-        self.number().ok().map(ExitStatus::from_raw)
+    pub(super) fn read_exit(&mut self) -> Option<ExitStatus> {
+        self.read_i32().ok().map(ExitStatus::from_raw)
     }
 
-    fn number(&mut self) -> std::io::Result<i32> {
+    fn read_i32(&mut self) -> std::io::Result<i32> {
         let mut bytes = [0; 4];
         self.0.read_exact(&mut bytes).map(|()| i32::from_ne_bytes(bytes))
     }
 }
 
 /// Makes pid 1 of this process, and lets its first child go on: to become the replica.
-fn split(proc: &File, told: &PipeWriter) -> nix::Result<()> {
+fn fork_init(proc: &File, told: &PipeWriter) -> nix::Result<()> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
     // Where the kernel cannot do it, replicas are numbered alike, and nearly all of them do not
     // mind.
-    let _ = number(proc).and_then(count_from);
+    let _ = read_own_pid(proc).and_then(set_last_pid);
     unshare(CloneFlags::CLONE_NEWNS)?;
     let follow = MsFlags::MS_REC | MsFlags::MS_SLAVE;
     mount(None::<&str>, "/", None::<&str>, follow, None::<&str>)?;
-    sandbox::show_processes()?;
+    sandbox::mount_proc()?;
     if let Some(replica) = sandbox::fork_into(CloneFlags::empty())? {
-        end(serve(replica, told));
+        exit_init(reap_until_exit(replica, told));
     }
     setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
-    write(told, &number(proc)?.to_ne_bytes()).map(drop)
+    write(told, &read_own_pid(proc)?.to_ne_bytes()).map(drop)
 }
 
 /// How the caller is numbered in the `/proc` that it was started with.
-fn number(proc: &File) -> nix::Result<i32> {
+fn read_own_pid(proc: &File) -> nix::Result<i32> {
     let stat = openat(proc, c"self/stat", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
     let mut text = [0; 16];
     let length = read(stat, &mut text)?;
@@ -95,7 +95,7 @@ fn number(proc: &File) -> nix::Result<i32> {
 }
 
 /// Has the next process of the caller's namespace be numbered from there on.
-fn count_from(last: i32) -> nix::Result<()> {
+fn set_last_pid(last: i32) -> nix::Result<()> {
     let path = c"/proc/sys/kernel/ns_last_pid";
     let file = open(path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
     let mut text = [b'0'; 10];
@@ -110,12 +110,12 @@ fn count_from(last: i32) -> nix::Result<()> {
 }
 
 /// The life of the init: reaps, until the replica has ended and that is told.
-fn serve(replica: Pid, told: &PipeWriter) -> nix::Result<()> {
+fn reap_until_exit(replica: Pid, told: &PipeWriter) -> nix::Result<()> {
     SigSet::all().thread_block()?;
     nix::sys::prctl::set_name(c"init")?;
     close_all_but(told)?;
     loop {
-        let (ended, status) = wait()?;
+        let (ended, status) = wait_any_child()?;
         // The replica stays a zombie until it is told how it ended: who looks for it meanwhile
         // finds it.
         if ended == replica {
@@ -127,7 +127,7 @@ fn serve(replica: Pid, told: &PipeWriter) -> nix::Result<()> {
 }
 
 /// Pid and status of an exited child, as `wait` reports them; the child is not reaped.
-fn wait() -> nix::Result<(Pid, i32)> {
+fn wait_any_child() -> nix::Result<(Pid, i32)> {
     let flags = libc::WEXITED | libc::WNOWAIT;
     #[expect(unsafe_code, reason = "nix takes a death by a real-time signal for an error")]
     // SAFETY: the kernel fills in what it is given, which is plain numbers, and does so for any
@@ -160,7 +160,7 @@ fn close_all_but(kept: &PipeWriter) -> nix::Result<()> {
 }
 
 /// Ends without the controller's farewells.
-fn end(served: nix::Result<()>) -> ! {
+fn exit_init(served: nix::Result<()>) -> ! {
     #[expect(unsafe_code, reason = "exit would run what the controller has registered")]
     // SAFETY: it only ends this process.
     unsafe {
@@ -179,7 +179,7 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    fn patiently(mut what: impl FnMut() -> bool) {
+    fn wait_until(mut what: impl FnMut() -> bool) {
         assert!(
             (0..2000).any(|_| {
                 std::thread::sleep(Duration::from_millis(1));
@@ -189,14 +189,14 @@ mod tests {
         );
     }
 
-    fn start(host: &Host, script: &str, log: &Path) -> anyhow::Result<Replica> {
+    fn spawn_script(host: &Host, script: &str, log: &Path) -> anyhow::Result<Replica> {
         Replica::spawn(host, Path::new("/bin/sh"), &["-c", script].map(OsString::from), log)
     }
 
     /// A replica in a namespace of its own, where this user may make one outside of the sandbox.
-    fn shell(script: &str) -> Option<(Host, Replica)> {
-        let host = Host::enclosing("n1").expect("a thread starts");
-        match start(&host, script, Path::new("/dev/null")) {
+    fn spawn_enclosed(script: &str) -> Option<(Host, Replica)> {
+        let host = Host::with_pid_namespaces("n1").expect("a thread starts");
+        match spawn_script(&host, script, Path::new("/dev/null")) {
             Ok(replica) => Some((host, replica)),
             Err(error) => {
                 not_run(format!("this user gets none outside of the sandbox: {error:#}"));
@@ -205,7 +205,7 @@ mod tests {
         }
     }
 
-    fn states(pids: &[i32]) -> String {
+    fn process_states(pids: &[i32]) -> String {
         let state = |pid: &i32| {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
             stat.rsplit(") ").next()?.chars().next()
@@ -213,51 +213,55 @@ mod tests {
         pids.iter().filter_map(state).collect()
     }
 
-    fn end(script: &str) -> Option<String> {
-        let (_host, mut replica) = shell(script)?;
-        patiently(|| replica.exited().is_some());
-        replica.exited()
+    fn run_script(script: &str) -> Option<String> {
+        let (_host, mut replica) = spawn_enclosed(script)?;
+        wait_until(|| replica.describe_exit().is_some());
+        replica.describe_exit()
     }
 
     /// Everyone is stopped, resumed and killed with a replica that has so many processes.
-    fn goes_through_all(script: &str, count: usize) {
-        let Some((_host, mut replica)) = shell(script) else { return };
-        patiently(|| replica.processes().expect("it lives").len() == count);
-        let all = replica.processes().expect("it lives");
+    fn check_signals_reach_all(script: &str, count: usize) {
+        let Some((_host, mut replica)) = spawn_enclosed(script) else { return };
+        wait_until(|| replica.list_processes().expect("it lives").len() == count);
+        let all = replica.list_processes().expect("it lives");
         assert!(!replica.sample().expect("it lives").is_stopped());
         replica.pause().expect("it stops");
-        patiently(|| replica.sample().expect("it lives").is_stopped());
-        assert_eq!(states(&all), "T".repeat(count));
+        wait_until(|| replica.sample().expect("it lives").is_stopped());
+        assert_eq!(process_states(&all), "T".repeat(count));
         replica.resume().expect("it goes on");
-        patiently(|| !states(&all).contains('T'));
+        wait_until(|| !process_states(&all).contains('T'));
         replica.kill().expect("it dies");
-        assert_eq!(states(&all), "");
-        assert_eq!(replica.exited().as_deref(), Some("signal: 9 (SIGKILL)"));
+        assert_eq!(process_states(&all), "");
+        assert_eq!(replica.describe_exit().as_deref(), Some("signal: 9 (SIGKILL)"));
         assert!(replica.pause().is_err(), "the dead are not signalled");
     }
 
     #[test]
     fn a_child_with_a_session_of_its_own_shares_the_fate_of_its_replica() {
-        goes_through_all("setsid sleep 1000 & exec sleep 1000", 2);
+        check_signals_reach_all("setsid sleep 1000 & exec sleep 1000", 2);
     }
 
     #[test]
     fn an_orphan_shares_the_fate_of_its_replica() {
-        goes_through_all("(setsid sh -c 'sleep 1000 & exec sleep 1000' &); exec sleep 1000", 3);
+        check_signals_reach_all(
+            "(setsid sh -c 'sleep 1000 & exec sleep 1000' &); exec sleep 1000",
+            3,
+        );
     }
 
     #[test]
     fn a_replica_is_not_stopped_while_one_that_left_its_group_runs() {
-        let Some((_host, mut replica)) = shell("setsid sleep 1000 & exec sleep 1000") else {
+        let Some((_host, mut replica)) = spawn_enclosed("setsid sleep 1000 & exec sleep 1000")
+        else {
             return;
         };
-        patiently(|| replica.processes().expect("it lives").len() == 2);
-        let all = replica.processes().expect("it lives");
+        wait_until(|| replica.list_processes().expect("it lives").len() == 2);
+        let all = replica.list_processes().expect("it lives");
         replica.pause().expect("it stops");
-        patiently(|| replica.sample().expect("it lives").is_stopped());
+        wait_until(|| replica.sample().expect("it lives").is_stopped());
         let escaped = all.into_iter().find(|pid| *pid != replica.pid()).expect("there are two");
         kill(Pid::from_raw(escaped), Signal::SIGCONT).expect("it lives");
-        patiently(|| !replica.sample().expect("it lives").is_stopped());
+        wait_until(|| !replica.sample().expect("it lives").is_stopped());
     }
 
     #[test]
@@ -268,51 +272,53 @@ mod tests {
             ("ulimit -c 0; kill -ABRT $$", "signal: 6 (SIGABRT)"),
             ("(sh -c 'sleep 0.05; kill -40 $$' &); sleep 0.2; exit 4", "exit status: 4"),
         ] {
-            let Some(told) = end(script) else { return };
+            let Some(told) = run_script(script) else { return };
             assert_eq!(told, how, "{script}");
         }
     }
 
     #[test]
     fn what_is_left_when_a_replica_ends_by_itself_ends_with_it() {
-        let Some((_host, mut replica)) = shell("setsid sleep 1000 & sleep 0.1; exit 5") else {
+        let Some((_host, mut replica)) = spawn_enclosed("setsid sleep 1000 & sleep 0.1; exit 5")
+        else {
             return;
         };
-        patiently(|| replica.processes().is_ok_and(|all| all.len() == 3));
-        let all = replica.processes().expect("it lives");
-        patiently(|| replica.exited().is_some());
-        assert_eq!(replica.exited().as_deref(), Some("exit status: 5"));
-        assert_eq!(states(&all), "");
+        wait_until(|| replica.list_processes().is_ok_and(|all| all.len() == 3));
+        let all = replica.list_processes().expect("it lives");
+        wait_until(|| replica.describe_exit().is_some());
+        assert_eq!(replica.describe_exit().as_deref(), Some("exit status: 5"));
+        assert_eq!(process_states(&all), "");
     }
 
     #[test]
     fn what_a_host_started_dies_with_its_thread() {
-        let Some((host, mut replica)) = shell("setsid sleep 1000 & exec sleep 1000") else {
+        let Some((host, mut replica)) = spawn_enclosed("setsid sleep 1000 & exec sleep 1000")
+        else {
             return;
         };
-        patiently(|| replica.processes().expect("it lives").len() == 2);
-        let all = replica.processes().expect("it lives");
+        wait_until(|| replica.list_processes().expect("it lives").len() == 2);
+        let all = replica.list_processes().expect("it lives");
         drop(host);
-        patiently(|| replica.exited().is_some());
-        assert_eq!(replica.exited().as_deref(), Some("signal: 9 (SIGKILL)"));
-        assert_eq!(states(&all), "");
+        wait_until(|| replica.describe_exit().is_some());
+        assert_eq!(replica.describe_exit().as_deref(), Some("signal: 9 (SIGKILL)"));
+        assert_eq!(process_states(&all), "");
     }
 
     #[test]
     fn proc_shows_only_processes_of_the_replica() {
         let script = "read me rest < /proc/self/stat; [ $me = $$ ] && [ $me != 1 ] \
                       && set -- /proc/[0-9]* && [ \"$*\" = \"/proc/1 /proc/$$\" ] && exit 7";
-        assert!(end(script).is_none_or(|how| how == "exit status: 7"));
+        assert!(run_script(script).is_none_or(|how| how == "exit status: 7"));
     }
 
     #[test]
     fn two_replicas_have_two_numbers() {
         let directory = tempfile::tempdir().expect("a directory");
         let log = directory.path().join("log");
-        let Some((host, _replica)) = shell("exec sleep 1000") else { return };
+        let Some((host, _replica)) = spawn_enclosed("exec sleep 1000") else { return };
         for _ in 0..2 {
-            let mut replica = start(&host, "echo $$", &log).expect("it starts");
-            patiently(|| replica.exited().is_some());
+            let mut replica = spawn_script(&host, "echo $$", &log).expect("it starts");
+            wait_until(|| replica.describe_exit().is_some());
         }
         let text = std::fs::read_to_string(&log).expect("a log");
         let numbers: Vec<&str> = text.lines().collect();
@@ -321,10 +327,10 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_told_of() {
-        if shell("exit 0").is_none() {
+        if spawn_enclosed("exit 0").is_none() {
             return;
         }
-        let host = Host::enclosing("n1").expect("a thread starts");
+        let host = Host::with_pid_namespaces("n1").expect("a thread starts");
         let nowhere = Replica::spawn(&host, Path::new("/nowhere"), &[], Path::new("/dev/null"));
         let error = format!("{:#}", nowhere.err().expect("there is no such program"));
         assert!(error.contains("No such file"), "{error}");

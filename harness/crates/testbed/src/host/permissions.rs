@@ -4,7 +4,7 @@ use nix::errno::Errno;
 
 /// Settings that forbid unprivileged namespaces: file, the value that forbids, the command that
 /// permits.
-const SWITCHES: &[(&str, &str, &str)] = &[
+const SYSCTLS: &[(&str, &str, &str)] = &[
     (
         "/proc/sys/kernel/unprivileged_userns_clone",
         "0",
@@ -25,12 +25,12 @@ pub(super) fn describe_refusal(what: &str, errno: Errno) -> String {
 }
 
 /// What permits namespaces on this machine.
-pub(crate) fn remedy() -> String {
-    remedy_by(|path| std::fs::read_to_string(path).unwrap_or_default())
+pub(crate) fn suggest_fix() -> String {
+    suggest_fix_from(|path| std::fs::read_to_string(path).unwrap_or_default())
 }
 
-fn remedy_by(read: impl Fn(&str) -> String) -> String {
-    let closed = SWITCHES.iter().filter(|(path, closed, _)| read(path).trim() == *closed);
+fn suggest_fix_from(read: impl Fn(&str) -> String) -> String {
+    let closed = SYSCTLS.iter().filter(|(path, closed, _)| read(path).trim() == *closed);
     let commands: Vec<&str> = closed.map(|(_, _, command)| *command).collect();
     if !commands.is_empty() {
         return format!("as root run `{}`", commands.join(" && "));
@@ -50,17 +50,17 @@ mod tests {
     #[test]
     fn the_switch_that_is_off_is_named() {
         let ubuntu = |path: &str| if path.contains("apparmor") { "1\n" } else { "" }.to_owned();
-        assert!(remedy_by(ubuntu).contains("apparmor_restrict_unprivileged_userns=0"));
+        assert!(suggest_fix_from(ubuntu).contains("apparmor_restrict_unprivileged_userns=0"));
         let none_left = |path: &str| if path.contains("max_user") { "0\n" } else { "" }.to_owned();
-        assert!(remedy_by(none_left).contains("user.max_user_namespaces=10000"));
+        assert!(suggest_fix_from(none_left).contains("user.max_user_namespaces=10000"));
     }
 
     #[test]
     fn a_container_is_recognised_and_there_is_always_a_way_out() {
         let docker =
             |path: &str| if path.ends_with("status") { "Seccomp:\t2\n" } else { "" }.to_owned();
-        assert!(remedy_by(docker).contains("seccomp=unconfined"));
-        assert!(remedy_by(|_| String::new()).contains("run as root"));
+        assert!(suggest_fix_from(docker).contains("seccomp=unconfined"));
+        assert!(suggest_fix_from(|_| String::new()).contains("run as root"));
         let text = describe_refusal("a namespace", Errno::EPERM);
         assert_eq!(text, "a namespace was refused (Operation not permitted)");
     }

@@ -5,7 +5,7 @@
 //! processes that leave the group are missed. No signal is sent once the started process has been
 //! reaped: until then the kernel gives its pid and group to no other process.
 
-use super::init::{self, Report};
+use super::init::{self, InitReport};
 use super::process_tree::{self, ProcessTree};
 use super::thread::Host;
 use anyhow::{Context as _, Result, bail};
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 pub use super::process_tree::Sample;
 
 /// How long the rest of a killed group may take to vanish.
-const VANISH: Duration = Duration::from_secs(1);
+const GROUP_EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(1);
 /// The exit code of a Rust program that panicked.
 const PANIC_CODE: i32 = 101;
@@ -36,7 +36,7 @@ pub struct Replica {
     child: Child,
     pid: i32,
     /// What its init tells of it, where it has one.
-    report: Option<Report>,
+    report: Option<InitReport>,
     tree: ProcessTree,
     exit: Option<ExitStatus>,
 }
@@ -47,7 +47,7 @@ pub enum ProcessExit {
     /// With this exit code or signal.
     Status(ExitStatus),
     /// It ended, and its status could not be read.
-    Lost,
+    Unknown,
 }
 
 impl ProcessExit {
@@ -67,7 +67,7 @@ impl fmt::Display for ProcessExit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => status.fmt(f),
-            Self::Lost => f.write_str("its exit status was lost"),
+            Self::Unknown => f.write_str("its exit status was lost"),
         }
     }
 }
@@ -85,35 +85,35 @@ impl Replica {
     pub fn spawn(host: &Host, program: &Path, args: &[OsString], log: &Path) -> Result<Self> {
         let out = append_to(log)?;
         let err = out.try_clone().context("cannot open the log a second time")?;
-        Self::start(host, program, args, (Stdio::null(), out.into(), err.into()))
+        Self::spawn_with_stdio(host, program, args, (Stdio::null(), out.into(), err.into()))
     }
 
     /// Starts a program that speaks on its standard input and output; what it prints besides is
     /// appended to the log.
-    pub(crate) fn spawn_speaking(
+    pub(crate) fn spawn_with_pipes(
         host: &Host,
         program: &Path,
         args: &[OsString],
         log: &Path,
     ) -> Result<(Self, Pipes)> {
         let pipes = (Stdio::piped(), Stdio::piped(), append_to(log)?.into());
-        let mut replica = Self::start(host, program, args, pipes)?;
+        let mut replica = Self::spawn_with_stdio(host, program, args, pipes)?;
         let (input, output) = (replica.child.stdin.take(), replica.child.stdout.take());
         let pipes = input.zip(output).map(|(input, output)| Pipes { input, output });
         Ok((replica, pipes.context("the replica has no pipes; this is a bug")?))
     }
 
-    fn start(
+    fn spawn_with_stdio(
         host: &Host,
         program: &Path,
         args: &[OsString],
         (input, output, error): (Stdio, Stdio, Stdio),
     ) -> Result<Self> {
         let mut command = Command::new(program);
-        command.args(args).env_remove(super::sandbox::MARKER);
+        command.args(args).env_remove(super::sandbox::SANDBOX_ENV);
         command.stdin(input).stdout(output).stderr(error);
-        let report = if host.encloses() {
-            Some(init::put_below(&mut command)?)
+        let report = if host.has_pid_namespaces() {
+            Some(init::run_under_init(&mut command)?)
         } else {
             die_with_parent(command.process_group(0));
             None
@@ -121,15 +121,17 @@ impl Replica {
         let child = host.spawn(command)?.with_context(|| {
             format!("cannot start {}; does it exist and may it be executed?", program.display())
         })?;
-        Self::meet(child, report)
+        Self::from_child(child, report)
     }
 
     /// A replica that has just been started.
-    fn meet(mut child: Child, mut report: Option<Report>) -> Result<Self> {
+    fn from_child(mut child: Child, mut report: Option<InitReport>) -> Result<Self> {
         let first = child.id().cast_signed();
         let met = match &mut report {
             None => Ok((first, ProcessTree::Group(first))),
-            Some(report) => report.pid().and_then(|pid| Ok((pid, ProcessTree::below(first)?))),
+            Some(report) => {
+                report.read_pid().and_then(|pid| Ok((pid, ProcessTree::below_init(first)?)))
+            }
         };
         match met {
             Ok((pid, tree)) => Ok(Self { child, pid, report, tree, exit: None }),
@@ -145,7 +147,7 @@ impl Replica {
     /// Kills the replica and all it started, and waits until they are gone.
     pub fn kill(&mut self) -> Result<()> {
         if self.exit.is_none() {
-            self.end().context("cannot wait for the killed replica")?;
+            self.kill_and_reap().context("cannot wait for the killed replica")?;
         }
         Ok(())
     }
@@ -154,19 +156,19 @@ impl Replica {
     pub fn pause(&mut self) -> Result<()> {
         self.signal_group(Signal::SIGSTOP)?;
         let mut known = BTreeSet::from([self.pid]);
-        while self.signal_others(Signal::SIGSTOP, &mut known)? {}
+        while self.signal_new_members(Signal::SIGSTOP, &mut known)? {}
         Ok(())
     }
 
     /// Lets a stopped replica go on.
     pub fn resume(&mut self) -> Result<()> {
         let mut known = BTreeSet::from([self.pid]);
-        self.signal_others(Signal::SIGCONT, &mut known)?;
+        self.signal_new_members(Signal::SIGCONT, &mut known)?;
         self.signal_group(Signal::SIGCONT)
     }
 
     /// Asks the process that was started to end, once: what it started itself is its own business.
-    pub fn ask_to_end(&mut self, signal: Signal) -> Result<()> {
+    pub fn send_signal(&mut self, signal: Signal) -> Result<()> {
         self.ensure_alive()?;
         kill(Pid::from_raw(self.pid), signal)
             .with_context(|| format!("cannot send {signal} to pid {}", self.pid))
@@ -178,8 +180,8 @@ impl Replica {
         self.ensure_alive()?;
         // Without a namespace all processes of the machine would have to be looked at; its own
         // group stops as one.
-        let members = if self.report.is_some() { self.tree.members()? } else { Vec::new() };
-        process_tree::sample(self.pid, &members)
+        let members = if self.report.is_some() { self.tree.list_members()? } else { Vec::new() };
+        process_tree::sample_tree(self.pid, &members)
     }
 
     /// The process that was started.
@@ -188,20 +190,20 @@ impl Replica {
     }
 
     /// The process and all its current descendants.
-    pub(crate) fn processes(&mut self) -> Result<Vec<i32>> {
+    pub(crate) fn list_processes(&mut self) -> Result<Vec<i32>> {
         self.ensure_alive()?;
-        self.tree.members()
+        self.tree.list_members()
     }
 
     /// How the replica ended, in words, once it has.
-    pub fn exited(&mut self) -> Option<String> {
+    pub fn describe_exit(&mut self) -> Option<String> {
         self.poll_exit().map(|exit| exit.to_string())
     }
 
     /// How the replica ended, once it has.
     pub fn poll_exit(&mut self) -> Option<ProcessExit> {
-        if self.exit.is_none() && self.is_dead() && self.end().is_err() {
-            return Some(ProcessExit::Lost);
+        if self.exit.is_none() && self.is_dead() && self.kill_and_reap().is_err() {
+            return Some(ProcessExit::Unknown);
         }
         self.exit.map(ProcessExit::Status)
     }
@@ -218,13 +220,13 @@ impl Replica {
     }
 
     /// Signals those who belong to it and are not known yet; whether there was anyone.
-    fn signal_others(&mut self, signal: Signal, known: &mut BTreeSet<i32>) -> Result<bool> {
+    fn signal_new_members(&mut self, signal: Signal, known: &mut BTreeSet<i32>) -> Result<bool> {
         self.ensure_alive()?;
         if self.report.is_none() {
             return Ok(false);
         }
         let new: Vec<i32> =
-            self.tree.members()?.into_iter().filter(|pid| known.insert(*pid)).collect();
+            self.tree.list_members()?.into_iter().filter(|pid| known.insert(*pid)).collect();
         for pid in &new {
             match kill(Pid::from_raw(*pid), signal) {
                 Ok(()) | Err(Errno::ESRCH) => {}
@@ -245,7 +247,7 @@ impl Replica {
 
     fn is_dead(&self) -> bool {
         match &self.report {
-            Some(report) => report.is_final(),
+            Some(report) => report.has_exited(),
             None => {
                 let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
                 !matches!(
@@ -257,17 +259,17 @@ impl Replica {
     }
 
     /// Kills whatever is left, then reaps who was started.
-    fn end(&mut self) -> std::io::Result<()> {
+    fn kill_and_reap(&mut self) -> std::io::Result<()> {
         if let Some(report) = &mut self.report {
             self.child.kill()?;
             // An init is dead when all that was below it is.
             let with_init = self.child.wait()?;
-            self.exit = Some(report.exit().unwrap_or(with_init));
+            self.exit = Some(report.read_exit().unwrap_or(with_init));
             return Ok(());
         }
         let killed = killpg(Pid::from_raw(self.pid), Signal::SIGKILL);
         self.exit = Some(self.child.wait()?);
-        let deadline = Instant::now() + VANISH;
+        let deadline = Instant::now() + GROUP_EXIT_TIMEOUT;
         while killed.is_ok() && self.is_group_alive() && Instant::now() < deadline {
             std::thread::sleep(POLL);
         }
@@ -278,7 +280,7 @@ impl Replica {
     /// parent does not.
     fn is_group_alive(&self) -> bool {
         killpg(Pid::from_raw(self.pid), None) != Err(Errno::ESRCH)
-            && self.tree.members().is_ok_and(|members| !members.is_empty())
+            && self.tree.list_members().is_ok_and(|members| !members.is_empty())
     }
 }
 
@@ -315,13 +317,13 @@ pub fn die_with_parent(command: &mut Command) {
 mod tests {
     use super::*;
 
-    fn shell(host: &Host, script: &str) -> Replica {
+    fn spawn_shell(host: &Host, script: &str) -> Replica {
         let args = ["-c", script].map(OsString::from);
         Replica::spawn(host, Path::new("/bin/sh"), &args, Path::new("/dev/null"))
             .expect("it starts")
     }
 
-    fn sampled(replica: &mut Replica, wanted: fn(&Sample) -> bool) -> Sample {
+    fn wait_for_sample(replica: &mut Replica, wanted: fn(&Sample) -> bool) -> Sample {
         for _ in 0..1000 {
             let sample = replica.sample().expect("it lives");
             if wanted(&sample) {
@@ -335,22 +337,22 @@ mod tests {
     #[test]
     fn a_paused_replica_stands_still_and_a_resumed_one_goes_on() {
         let host = Host::shared("n1").expect("a thread starts");
-        let mut replica = shell(&host, "while :; do :; done");
+        let mut replica = spawn_shell(&host, "while :; do :; done");
         replica.pause().expect("it stops");
-        let begin = sampled(&mut replica, Sample::is_stopped);
+        let begin = wait_for_sample(&mut replica, Sample::is_stopped);
         std::thread::sleep(Duration::from_millis(60));
         assert_eq!(replica.sample().expect("it lives"), begin);
         replica.resume().expect("it goes on");
-        sampled(&mut replica, |sample| sample.state == 'R');
+        wait_for_sample(&mut replica, |sample| sample.state == 'R');
     }
 
     #[test]
     fn a_kill_takes_the_children_along_and_is_seen() {
         let host = Host::shared("n1").expect("a thread starts");
-        let mut replica = shell(&host, "sleep 1000 & sleep 1000");
-        assert_eq!(replica.exited(), None);
+        let mut replica = spawn_shell(&host, "sleep 1000 & sleep 1000");
+        assert_eq!(replica.describe_exit(), None);
         replica.kill().expect("it dies");
-        assert_eq!(replica.exited().as_deref(), Some("signal: 9 (SIGKILL)"));
+        assert_eq!(replica.describe_exit().as_deref(), Some("signal: 9 (SIGKILL)"));
         assert!(!replica.is_group_alive());
         assert!(replica.pause().is_err(), "the dead are not signalled");
     }
@@ -358,21 +360,21 @@ mod tests {
     #[test]
     fn reports_an_unexpected_exit() {
         let host = Host::shared("n1").expect("a thread starts");
-        let mut replica = shell(&host, "exit 3");
-        while replica.exited().is_none() {
+        let mut replica = spawn_shell(&host, "exit 3");
+        while replica.describe_exit().is_none() {
             std::thread::sleep(POLL);
         }
-        assert_eq!(replica.exited().as_deref(), Some("exit status: 3"));
+        assert_eq!(replica.describe_exit().as_deref(), Some("exit status: 3"));
     }
 
     #[test]
     fn what_a_host_started_dies_with_its_thread() {
         let host = Host::shared("n1").expect("a thread starts");
-        let mut replica = shell(&host, "sleep 1000");
+        let mut replica = spawn_shell(&host, "sleep 1000");
         drop(host);
-        while replica.exited().is_none() {
+        while replica.describe_exit().is_none() {
             std::thread::sleep(POLL);
         }
-        assert_eq!(replica.exited().as_deref(), Some("signal: 9 (SIGKILL)"));
+        assert_eq!(replica.describe_exit().as_deref(), Some("signal: 9 (SIGKILL)"));
     }
 }

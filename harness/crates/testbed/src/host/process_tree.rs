@@ -48,50 +48,54 @@ impl Sample {
 
 impl ProcessTree {
     /// The namespace that was made for this init.
-    pub(super) fn below(init: i32) -> Result<Self> {
-        let name = namespace(init).context("cannot inspect the replica's init")?;
+    pub(super) fn below_init(init: i32) -> Result<Self> {
+        let name = pid_namespace(init).context("cannot inspect the replica's init")?;
         Ok(Self::Namespace { init, name })
     }
 
     /// Who belongs to it now.
-    pub(super) fn members(&self) -> Result<Vec<i32>> {
+    pub(super) fn list_members(&self) -> Result<Vec<i32>> {
         let all = std::fs::read_dir("/proc").context("/proc cannot be read")?.flatten();
         let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        Ok(pids.filter(|pid| self.holds(*pid)).collect())
+        Ok(pids.filter(|pid| self.contains_process(*pid)).collect())
     }
 
-    fn holds(&self, pid: i32) -> bool {
+    fn contains_process(&self, pid: i32) -> bool {
         match self {
-            Self::Group(group) => alive(pid).is_some_and(|process| process.group == *group),
+            Self::Group(group) => {
+                read_live_process(pid).is_some_and(|process| process.group == *group)
+            }
             Self::Namespace { init, name } => {
-                pid != *init && namespace(pid).as_ref() == Some(name) && alive(pid).is_some()
+                pid != *init
+                    && pid_namespace(pid).as_ref() == Some(name)
+                    && read_live_process(pid).is_some()
             }
         }
     }
 }
 
-fn namespace(pid: i32) -> Option<PathBuf> {
+fn pid_namespace(pid: i32) -> Option<PathBuf> {
     std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
 }
 
-struct Process {
+struct ProcessStat {
     group: i32,
     sample: Sample,
 }
 
 /// A process that is not dead.
-fn alive(pid: i32) -> Option<Process> {
-    let process = look(Path::new(&format!("/proc/{pid}"))).ok()?;
+fn read_live_process(pid: i32) -> Option<ProcessStat> {
+    let process = read_stat(Path::new(&format!("/proc/{pid}"))).ok()?;
     (!process.sample.is_dead()).then_some(process)
 }
 
 /// What the kernel says of a process and of those that belong to it: they stand still if all of
 /// their threads do.
-pub(super) fn sample(pid: i32, members: &[i32]) -> Result<Sample> {
-    let mut all = closely(pid)?;
+pub(super) fn sample_tree(pid: i32, members: &[i32]) -> Result<Sample> {
+    let mut all = sample_threads(pid)?;
     for other in members.iter().filter(|other| **other != pid) {
         // One that is gone by now does nothing either.
-        let Ok(one) = closely(*other) else { continue };
+        let Ok(one) = sample_threads(*other) else { continue };
         all.cpu_ticks += one.cpu_ticks;
         if !one.is_dead() && !one.is_stopped() {
             all.state = one.state;
@@ -101,15 +105,15 @@ pub(super) fn sample(pid: i32, members: &[i32]) -> Result<Sample> {
 }
 
 /// What it says of one process, after a look at each thread.
-fn closely(pid: i32) -> Result<Sample> {
+fn sample_threads(pid: i32) -> Result<Sample> {
     let process = PathBuf::from(format!("/proc/{pid}"));
-    let mut sample = look(&process)?.sample;
+    let mut sample = read_stat(&process)?.sample;
     let tasks = process.join("task");
     for task in
         std::fs::read_dir(&tasks).with_context(|| format!("cannot read {}", tasks.display()))?
     {
         // A thread that is gone by now is not running either.
-        let thread = task.ok().and_then(|task| look(&task.path()).ok());
+        let thread = task.ok().and_then(|task| read_stat(&task.path()).ok());
         // One that waits for the disk does not stop before the disk has answered, and works a
         // little then.
         sample.state = thread
@@ -121,14 +125,15 @@ fn closely(pid: i32) -> Result<Sample> {
 }
 
 /// What the kernel says of a process or a thread.
-fn look(directory: &Path) -> Result<Process> {
+fn read_stat(directory: &Path) -> Result<ProcessStat> {
     let path = directory.join("stat");
     let stat = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    parse(&stat).ok_or_else(|| anyhow!("{} is not of the form proc(5) describes", path.display()))
+    parse_stat(&stat)
+        .ok_or_else(|| anyhow!("{} is not of the form proc(5) describes", path.display()))
 }
 
 /// Reads `/proc/PID/stat`, whose second field may itself hold spaces and parentheses.
-fn parse(stat: &[u8]) -> Option<Process> {
+fn parse_stat(stat: &[u8]) -> Option<ProcessStat> {
     let stat = String::from_utf8_lossy(stat);
     let pid = stat.split(' ').next()?.parse().ok()?;
     let fields: Vec<&str> = stat[stat.rfind(')')? + 1..].split_ascii_whitespace().collect();
@@ -140,7 +145,7 @@ fn parse(stat: &[u8]) -> Option<Process> {
         state: fields.first()?.chars().next()?,
         cpu_ticks: number(14)? + number(15)?,
     };
-    Some(Process { group: i32::try_from(number(5)?).ok()?, sample })
+    Some(ProcessStat { group: i32::try_from(number(5)?).ok()?, sample })
 }
 
 #[cfg(test)]
@@ -150,7 +155,7 @@ mod tests {
     #[test]
     fn a_name_with_spaces_and_parentheses_is_read() {
         let stat = b"42 (a) b (c) T 1 41 42 0 -1 4 1 2 3 4 50 60 7 8 20 0 1 0 9900 1 2";
-        let process = parse(stat).expect("it is whole");
+        let process = parse_stat(stat).expect("it is whole");
         let sample = Sample { pid: 42, start_time: 9900, state: 'T', cpu_ticks: 110 };
         assert_eq!((process.sample, process.group), (sample, 41));
         assert!(sample.is_stopped());
@@ -158,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_torn_stat_is_no_sample() {
-        assert!(parse(b"42 (sh) S 1 42").is_none());
-        assert!(parse(b"").is_none());
+        assert!(parse_stat(b"42 (sh) S 1 42").is_none());
+        assert!(parse_stat(b"").is_none());
     }
 }

@@ -10,7 +10,7 @@
 //! Pid 1 leads a process group of its own: Ctrl-C on a terminal reaches the outer process alone and
 //! the controller hears of it once.
 
-use super::permissions::{describe_refusal, remedy};
+use super::permissions::{describe_refusal, suggest_fix};
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
 use nix::libc;
@@ -27,10 +27,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Set in the environment of the controller, and of nothing it starts: when the outer process
 /// began.
-pub(crate) const MARKER: &str = "HARNESS_SANDBOX";
+pub(crate) const SANDBOX_ENV: &str = "HARNESS_SANDBOX";
 /// The same signal again within this time is the same gesture: `timeout` and shells signal process
 /// and group.
-const ECHO: Duration = Duration::from_millis(200);
+const REPEAT_WINDOW: Duration = Duration::from_millis(200);
 /// What pid 1 reports when everything stands.
 const READY: &str = "ready";
 
@@ -56,23 +56,25 @@ pub enum Entered {
 /// for the controller and exits with its code (128 + n where signal n ended it).
 pub fn enter(began: Instant) -> Result<Entered> {
     if is_inside() {
-        return Ok(Entered::Inside { began: began_outside(began) });
+        return Ok(Entered::Inside { began: outer_start_time(began) });
     }
-    let (signals, before) = hold_signals()?;
-    match try_all(&before, &signals, &|| run_again(began))? {
+    let (signals, before) = block_signals()?;
+    match try_namespaces(&before, &signals, &|| exec_self(began))? {
         // Signals stay held: one more that comes now must not take the place of the exit code.
         Ok(code) => std::process::exit(code),
         Err(what) => {
-            release_signals(&before)?;
-            Ok(Entered::Refused { why: format!("{what}; {}", remedy()) })
+            restore_signal_mask(&before)?;
+            Ok(Entered::Refused { why: format!("{what}; {}", suggest_fix()) })
         }
     }
 }
 
 /// The start time of the outer process, from the marker; `here` if the marker has none.
-fn began_outside(here: Instant) -> Instant {
-    let told =
-        std::env::var(MARKER).ok().and_then(|text| text.parse().ok()).map(Duration::from_nanos);
+fn outer_start_time(here: Instant) -> Instant {
+    let told = std::env::var(SANDBOX_ENV)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .map(Duration::from_nanos);
     let ago = told.and_then(|began| wall_clock().checked_sub(began));
     ago.and_then(|ago| Instant::now().checked_sub(ago)).unwrap_or(here)
 }
@@ -83,42 +85,42 @@ fn wall_clock() -> Duration {
 
 /// This is the controller, in the sandbox.
 pub(crate) fn is_inside() -> bool {
-    std::env::var_os(MARKER).is_some() && Pid::this() == Pid::from_raw(2)
+    std::env::var_os(SANDBOX_ENV).is_some() && Pid::this() == Pid::from_raw(2)
 }
 
 /// Runs `body` as pid 2 of new namespaces and waits: its exit code, or why there are no such
 /// namespaces.
 ///
 /// `body` runs in a fork of this process, which must have but one thread.
-pub(crate) fn contain(body: &dyn Fn() -> i32) -> Result<Result<i32, String>> {
-    let (signals, before) = hold_signals()?;
-    let contained = try_all(&before, &signals, body);
-    release_signals(&before)?;
+pub(crate) fn run_contained(body: &dyn Fn() -> i32) -> Result<Result<i32, String>> {
+    let (signals, before) = block_signals()?;
+    let contained = try_namespaces(&before, &signals, body);
+    restore_signal_mask(&before)?;
     contained
 }
 
 /// Holds back what [`supervise`] waits for; returns those signals and the mask that was in force.
-fn hold_signals() -> Result<(SigSet, SigSet)> {
-    let signals = signals();
+fn block_signals() -> Result<(SigSet, SigSet)> {
+    let signals = supervised_signals();
     let mut before = SigSet::empty();
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals), Some(&mut before))
         .context("signals cannot be held back")?;
     Ok((signals, before))
 }
 
-fn release_signals(before: &SigSet) -> Result<()> {
+fn restore_signal_mask(before: &SigSet) -> Result<()> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(before), None)
         .context("signals cannot be let through again")
 }
 
-fn try_all(
+fn try_namespaces(
     before: &SigSet,
     signals: &SigSet,
     body: &dyn Fn() -> i32,
 ) -> Result<Result<i32, String>> {
     let mut refused = Vec::new();
-    for flags in attempts() {
-        match start(flags, before, body)? {
+    for flags in namespace_flags() {
+        match start_init(flags, before, body)? {
             Ok(init) => return Ok(Ok(supervise(init, signals))),
             Err(why) => refused.push(why),
         }
@@ -127,7 +129,7 @@ fn try_all(
 }
 
 /// Root needs no user namespace, and has more rights without one; unprivileged root does need one.
-fn attempts() -> Vec<CloneFlags> {
+fn namespace_flags() -> Vec<CloneFlags> {
     let spaces = CloneFlags::CLONE_NEWNET
         | CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
@@ -137,12 +139,12 @@ fn attempts() -> Vec<CloneFlags> {
     if getuid().is_root() { vec![spaces, rootless] } else { vec![rootless] }
 }
 
-fn signals() -> SigSet {
+fn supervised_signals() -> SigSet {
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect()
 }
 
 /// Starts pid 1 and waits until its namespaces are furnished.
-fn start(
+fn start_init(
     flags: CloneFlags,
     mask: &SigSet,
     body: &dyn Fn() -> i32,
@@ -154,7 +156,7 @@ fn start(
         Ok(None) => {
             drop(outer);
             let ids = flags.contains(CloneFlags::CLONE_NEWUSER).then_some(user);
-            std::process::exit(be_init(ids, inner, mask, body));
+            std::process::exit(run_init(ids, inner, mask, body));
         }
         Ok(Some(init)) => init,
     };
@@ -188,13 +190,13 @@ pub(super) fn fork_into(flags: CloneFlags) -> nix::Result<Option<Pid>> {
 
 /// The life of pid 1: furnish, report, start the controller, reap; its return value is the exit
 /// code.
-fn be_init(
+fn run_init(
     ids: Option<(u32, u32)>,
     mut outer: UnixStream,
     mask: &SigSet,
     body: &dyn Fn() -> i32,
 ) -> i32 {
-    if let Err(why) = tie_to(&mut outer).and_then(|()| furnish(ids)) {
+    if let Err(why) = die_with_outer(&mut outer).and_then(|()| set_up_namespaces(ids)) {
         // If this write fails, no process is left to report to.
         let _ = outer.write_all(why.as_bytes());
         return 1;
@@ -203,17 +205,17 @@ fn be_init(
         return 1;
     }
     drop(outer);
-    match fork_here() {
-        Ok(ForkResult::Parent { child }) => supervise(child, &signals()),
+    match fork_controller() {
+        Ok(ForkResult::Parent { child }) => supervise(child, &supervised_signals()),
         Ok(ForkResult::Child) => match sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), None) {
             Ok(()) => body(),
-            Err(errno) => fail("signals cannot be let through again", errno),
+            Err(errno) => print_failure("signals cannot be let through again", errno),
         },
-        Err(errno) => fail("cannot start the controller in the sandbox", errno),
+        Err(errno) => print_failure("cannot start the controller in the sandbox", errno),
     }
 }
 
-fn fork_here() -> nix::Result<ForkResult> {
+fn fork_controller() -> nix::Result<ForkResult> {
     #[expect(unsafe_code, reason = "pid 1 must be another process than the controller")]
     // SAFETY: pid 1 was forked from a process with one thread and has started none.
     unsafe {
@@ -221,13 +223,13 @@ fn fork_here() -> nix::Result<ForkResult> {
     }
 }
 
-fn fail(what: &str, errno: Errno) -> i32 {
+fn print_failure(what: &str, errno: Errno) -> i32 {
     eprintln!("harness: {what} ({})", errno.desc());
     255
 }
 
 /// Lets the kernel kill this process when the outer one dies, and checks that it has not yet died.
-fn tie_to(outer: &mut UnixStream) -> Result<(), String> {
+fn die_with_outer(outer: &mut UnixStream) -> Result<(), String> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)
         .map_err(|errno| describe_refusal("a parent-death signal", errno))?;
     outer.set_nonblocking(true).map_err(|error| error.to_string())?;
@@ -241,28 +243,28 @@ fn tie_to(outer: &mut UnixStream) -> Result<(), String> {
 
 /// Maps the user, keeps mounts from spreading but to replicas, and shows the new processes in
 /// `/proc`.
-fn furnish(ids: Option<(u32, u32)>) -> Result<(), String> {
+fn set_up_namespaces(ids: Option<(u32, u32)>) -> Result<(), String> {
     if let Some((uid, gid)) = ids {
-        map("setgroups", "deny")?;
-        map("uid_map", &format!("0 {uid} 1"))?;
-        map("gid_map", &format!("0 {gid} 1"))?;
+        write_user_map("setgroups", "deny")?;
+        write_user_map("uid_map", &format!("0 {uid} 1"))?;
+        write_user_map("gid_map", &format!("0 {gid} 1"))?;
     }
     for spread in [MsFlags::MS_PRIVATE, MsFlags::MS_SHARED] {
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | spread, None::<&str>)
             .map_err(|errno| describe_refusal("a private view of the mounts", errno))?;
     }
-    show_processes().map_err(|errno| {
+    mount_proc().map_err(|errno| {
         describe_refusal("a /proc of its own (containers often mask theirs)", errno)
     })
 }
 
 /// Mounts a `/proc` of the caller's pid namespace. Only a system call.
-pub(super) fn show_processes() -> nix::Result<()> {
+pub(super) fn mount_proc() -> nix::Result<()> {
     let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), plain, None::<&str>)
 }
 
-fn map(file: &str, text: &str) -> Result<(), String> {
+fn write_user_map(file: &str, text: &str) -> Result<(), String> {
     std::fs::write(format!("/proc/self/{file}"), text).map_err(|error| {
         let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
         describe_refusal(&format!("writing {file} of the user namespace"), errno)
@@ -270,7 +272,7 @@ fn map(file: &str, text: &str) -> Result<(), String> {
 }
 
 /// Becomes the harness again, with the same arguments; returns only when that fails.
-fn run_again(began: Instant) -> i32 {
+fn exec_self(began: Instant) -> i32 {
     // The monotonic clock has no common zero between processes; the wall clock will do for these
     // milliseconds.
     let began = wall_clock().saturating_sub(began.elapsed()).as_nanos().to_string();
@@ -279,7 +281,7 @@ fn run_again(began: Instant) -> i32 {
     if let Some(name) = arguments.next() {
         command.arg0(name);
     }
-    let error = command.args(arguments).env(MARKER, began).exec();
+    let error = command.args(arguments).env(SANDBOX_ENV, began).exec();
     eprintln!("harness: cannot run itself again in the sandbox: {error}");
     255
 }
@@ -291,12 +293,13 @@ fn supervise(child: Pid, signals: &SigSet) -> i32 {
     loop {
         match signals.wait() {
             Ok(Signal::SIGCHLD) => {
-                if let Some(code) = reap(child) {
+                if let Some(code) = reap_children(child) {
                     return code;
                 }
             }
             Ok(signal) => {
-                let is_echo = last.is_some_and(|(old, at)| old == signal && at.elapsed() < ECHO);
+                let is_echo =
+                    last.is_some_and(|(old, at)| old == signal && at.elapsed() < REPEAT_WINDOW);
                 if !is_echo {
                     last = Some((signal, Instant::now()));
                     // The child may have ended a moment ago; then SIGCHLD is next.
@@ -309,7 +312,7 @@ fn supervise(child: Pid, signals: &SigSet) -> i32 {
 }
 
 /// Reaps all that ended; the exit code of `child` if it is among them.
-fn reap(child: Pid) -> Option<i32> {
+fn reap_children(child: Pid) -> Option<i32> {
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::Exited(pid, code)) if pid == child => return Some(code),

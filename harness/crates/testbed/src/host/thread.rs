@@ -19,34 +19,34 @@ type Job = Box<dyn FnOnce() + Send>;
 pub struct Host {
     name: String,
     jobs: mpsc::Sender<Job>,
-    encloses: bool,
+    has_pid_namespaces: bool,
 }
 
 impl Host {
     /// A host that shares network and hostname with the controller. In the sandbox it encloses its
     /// replicas.
     pub fn shared(name: &str) -> Result<Self> {
-        Self::start(name, sandbox::is_inside())
+        Self::start_thread(name, sandbox::is_inside())
     }
 
     /// A host each of whose replicas gets a pid namespace of its own; needs the sandbox, or root.
-    pub fn enclosing(name: &str) -> Result<Self> {
-        Self::start(name, true)
+    pub fn with_pid_namespaces(name: &str) -> Result<Self> {
+        Self::start_thread(name, true)
     }
 
-    fn start(name: &str, encloses: bool) -> Result<Self> {
+    fn start_thread(name: &str, has_pid_namespaces: bool) -> Result<Self> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let serve = move || inbox.into_iter().for_each(|job| job());
         std::thread::Builder::new()
             .name(format!("host-{name}"))
             .spawn(serve)
             .with_context(|| format!("cannot start the thread of host {name}"))?;
-        Ok(Self { name: name.to_owned(), jobs, encloses })
+        Ok(Self { name: name.to_owned(), jobs, has_pid_namespaces })
     }
 
     /// A host with a network and a hostname of its own; needs the sandbox.
     pub(crate) fn isolated(name: &str) -> Result<Self> {
-        let host = Self::enclosing(name)?;
+        let host = Self::with_pid_namespaces(name)?;
         let hostname = name.to_owned();
         let isolate = move || {
             unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS)?;
@@ -68,13 +68,13 @@ impl Host {
     }
 
     /// Whether what is started here gets a pid namespace of its own.
-    pub(super) fn encloses(&self) -> bool {
-        self.encloses
+    pub(super) fn has_pid_namespaces(&self) -> bool {
+        self.has_pid_namespaces
     }
 
     /// Starts a program here; the inner result tells whether it could be executed.
     pub(super) fn spawn(&self, mut command: Command) -> Result<std::io::Result<Child>> {
-        if !self.encloses {
+        if !self.has_pid_namespaces {
             return self.run(move || command.spawn());
         }
         let spawned = self.run(move || {
@@ -95,7 +95,7 @@ impl Host {
     }
 
     /// The host's network namespace, to move links into.
-    pub(crate) fn network(&self) -> Result<File> {
+    pub(crate) fn network_namespace(&self) -> Result<File> {
         self.run(|| File::open("/proc/thread-self/ns/net"))?
             .with_context(|| format!("cannot open the network namespace of {}", self.name))
     }

@@ -34,12 +34,12 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use switch::LinkCounts;
-use traffic::Tally;
-pub use traffic::{Mark, PairEvidence};
+use traffic::LinkTotals;
+pub use traffic::{PairEvidence, TrafficSnapshot};
 use workloads::Rng;
 
 /// The most hosts a network has.
-const MOST: u8 = 64;
+const MAX_HOSTS: u8 = 64;
 
 /// What the network is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub enum Backend {
 }
 
 /// The hosts and the links between them. Dropping it ends the hosts and all that runs on them.
-pub struct Fabric {
+pub struct Network {
     hosts: Vec<Host>,
     links: Links,
 }
@@ -76,7 +76,7 @@ pub struct Applied {
     pub took: Duration,
 }
 
-impl Fabric {
+impl Network {
     /// Builds the hosts and whole links between them; every link has been seen to work.
     ///
     /// The seed decides what a switch leaves to chance, and a path has it capture every frame
@@ -87,17 +87,20 @@ impl Fabric {
         rng: &Rng,
         capture: Option<PathBuf>,
     ) -> Result<Self> {
-        ensure!((1..=MOST).contains(&count), "a network has 1 to {MOST} hosts, not {count}");
+        ensure!(
+            (1..=MAX_HOSTS).contains(&count),
+            "a network has 1 to {MAX_HOSTS} hosts, not {count}"
+        );
         let make = |id: HostId| match backend {
             Backend::Bridge | Backend::Switch => Host::isolated(&id.to_string()),
             Backend::Proxy | Backend::Router => Host::shared(&id.to_string()),
         };
-        let hosts = plan::hosts(count).map(make).collect::<Result<Vec<_>>>()?;
+        let hosts = plan::host_ids(count).map(make).collect::<Result<Vec<_>>>()?;
         let links = match backend {
             Backend::Bridge => Links::Bridge(bridge::Bridge::build(&hosts).await?),
             Backend::Switch => Links::Switch(switch::Switch::build(&hosts, rng, capture).await?),
             Backend::Proxy => {
-                wake_loopback().await?;
+                bring_up_loopback().await?;
                 Links::Proxy(proxy::Proxies::build(count).await?)
             }
             Backend::Router => bail!("a router is built with its routing; this is a bug"),
@@ -107,10 +110,18 @@ impl Fabric {
 
     /// Builds a router and hosts whose replicas are to speak to it; every message is written down
     /// there.
-    pub async fn routed(count: u8, rng: &Rng, routing: Routing, messages: &Path) -> Result<Self> {
-        ensure!((1..=MOST).contains(&count), "a network has 1 to {MOST} hosts, not {count}");
-        wake_loopback().await?;
-        let hosts = plan::hosts(count).map(|id| Host::shared(&id.to_string()));
+    pub async fn build_routed(
+        count: u8,
+        rng: &Rng,
+        routing: Routing,
+        messages: &Path,
+    ) -> Result<Self> {
+        ensure!(
+            (1..=MAX_HOSTS).contains(&count),
+            "a network has 1 to {MAX_HOSTS} hosts, not {count}"
+        );
+        bring_up_loopback().await?;
+        let hosts = plan::host_ids(count).map(|id| Host::shared(&id.to_string()));
         let hosts = hosts.collect::<Result<Vec<_>>>()?;
         let router = Router::build(count, rng, routing, messages).await?;
         Ok(Self { hosts, links: Links::Router(router) })
@@ -119,7 +130,7 @@ impl Fabric {
     /// Where a replica on `host` has to listen.
     pub fn listen_addr(&self, host: HostId, port: Port) -> SocketAddr {
         match &self.links {
-            Links::Bridge(_) | Links::Switch(_) => bridge::address(host, port),
+            Links::Bridge(_) | Links::Switch(_) => bridge::replica_address(host, port),
             Links::Proxy(proxies) => proxies.listen_addr(host, port),
             Links::Router(router) => router.address(),
         }
@@ -146,14 +157,14 @@ impl Fabric {
     }
 
     /// A socket of the controller's on a host, to see how the links do.
-    pub fn socket(&self, host: HostId) -> Result<UdpSocket> {
+    pub fn bind_udp_socket(&self, host: HostId) -> Result<UdpSocket> {
         let there = self.host(host)?;
         let address = SocketAddr::new(self.listen_addr(host, Port::Peer).ip(), 0);
         there.run(move || UdpSocket::bind(address))?.context("a host has no socket left")
     }
 
     /// Starts a program on a host; what it prints is appended to the log.
-    pub fn spawn(
+    pub fn spawn_replica(
         &self,
         host: HostId,
         program: &Path,
@@ -164,55 +175,55 @@ impl Fabric {
         let Links::Router(router) = &self.links else {
             return Replica::spawn(there, program, args, log);
         };
-        let (replica, pipes) = Replica::spawn_speaking(there, program, args, log)?;
-        router.attach(host, pipes)?;
+        let (replica, pipes) = Replica::spawn_with_pipes(there, program, args, log)?;
+        router.attach_node(host, pipes)?;
         Ok(replica)
     }
 
     /// Makes the links what the plan says, all at once.
-    pub async fn apply(&self, plan: &LinkPlan) -> Result<Applied> {
+    pub async fn apply_plan(&self, plan: &LinkPlan) -> Result<Applied> {
         let begin = Instant::now();
         match &self.links {
-            Links::Bridge(bridge) => bridge.apply(plan).await?,
-            Links::Proxy(proxies) => proxies.apply(plan),
-            Links::Router(router) => router.apply(plan),
-            Links::Switch(switch) => switch.apply(plan)?,
+            Links::Bridge(bridge) => bridge.apply_plan(plan).await?,
+            Links::Proxy(proxies) => proxies.apply_plan(plan),
+            Links::Router(router) => router.apply_plan(plan),
+            Links::Switch(switch) => switch.apply_plan(plan)?,
         }
         Ok(Applied { cuts: plan.cuts.len(), took: begin.elapsed() })
     }
 
     /// Starts to count evidence. Call it right after [`Fabric::apply`], and [`Fabric::since`]
     /// before the next one: what was under way while the links changed proves nothing.
-    pub fn mark(&self) -> Mark {
-        Mark(match &self.links {
-            Links::Bridge(bridge) => bridge.mark(),
-            Links::Proxy(proxies) => proxies.mark(),
-            Links::Router(router) => router.mark(),
-            Links::Switch(switch) => switch.mark(),
+    pub fn snapshot_traffic(&self) -> TrafficSnapshot {
+        TrafficSnapshot(match &self.links {
+            Links::Bridge(bridge) => bridge.snapshot_traffic(),
+            Links::Proxy(proxies) => proxies.snapshot_traffic(),
+            Links::Router(router) => router.snapshot_traffic(),
+            Links::Switch(switch) => switch.snapshot_traffic(),
         })
     }
 
     /// What passed every directed link since the mark, in order of (from, to).
-    pub async fn since(&self, mark: &Mark) -> Result<Vec<PairEvidence>> {
+    pub async fn traffic_since(&self, mark: &TrafficSnapshot) -> Result<Vec<PairEvidence>> {
         let now = match &self.links {
-            Links::Bridge(bridge) => bridge.since(&mark.0).await?,
-            Links::Proxy(proxies) => proxies.since(&mark.0),
-            Links::Router(router) => router.since(&mark.0),
-            Links::Switch(switch) => switch.since(&mark.0),
+            Links::Bridge(bridge) => bridge.traffic_since(&mark.0).await?,
+            Links::Proxy(proxies) => proxies.traffic_since(&mark.0),
+            Links::Router(router) => router.traffic_since(&mark.0),
+            Links::Switch(switch) => switch.traffic_since(&mark.0),
         };
-        let count = u8::try_from(self.hosts.len()).unwrap_or(MOST);
-        let evidence = |((from, to), tally): ((HostId, HostId), Tally)| {
-            let Tally { offered, delivered, dropped } = tally;
+        let count = u8::try_from(self.hosts.len()).unwrap_or(MAX_HOSTS);
+        let evidence = |((from, to), tally): ((HostId, HostId), LinkTotals)| {
+            let LinkTotals { offered, delivered, dropped } = tally;
             PairEvidence { from, to, offered, delivered, dropped }
         };
-        Ok(plan::pairs(count).zip(now).map(evidence).collect())
+        Ok(plan::directed_pairs(count).zip(now).map(evidence).collect())
     }
 
     /// What it is made of, in a sentence.
     pub fn describe(&self) -> String {
         let count = self.hosts.len();
         match &self.links {
-            Links::Bridge(_) => bridge::describe(count),
+            Links::Bridge(_) => bridge::describe_bridge(count),
             Links::Proxy(proxies) => proxies.describe(count),
             Links::Router(router) => router.describe(),
             Links::Switch(switch) => switch.describe(),
@@ -220,27 +231,27 @@ impl Fabric {
     }
 
     /// What every directed link has done to packets so far; only a switch and a router know.
-    pub fn counts(&self) -> Option<LinkCounts> {
+    pub fn link_counts(&self) -> Option<LinkCounts> {
         match &self.links {
-            Links::Router(router) => Some(router.counts()),
-            Links::Switch(switch) => Some(switch.counts()),
+            Links::Router(router) => Some(router.link_counts()),
+            Links::Switch(switch) => Some(switch.link_counts()),
             Links::Bridge(_) | Links::Proxy(_) => None,
         }
     }
 
     /// How replicas broke the protocol in which the harness carries what they say, in a sentence.
-    pub fn breach(&self) -> Option<String> {
+    pub fn protocol_error(&self) -> Option<String> {
         match &self.links {
-            Links::Router(router) => router.breach(),
+            Links::Router(router) => router.protocol_error(),
             Links::Switch(_) | Links::Bridge(_) | Links::Proxy(_) => None,
         }
     }
 
     /// What went wrong with the network itself, in a sentence.
-    pub fn trouble(&self) -> Option<String> {
+    pub fn network_error(&self) -> Option<String> {
         match &self.links {
-            Links::Router(router) => router.trouble(),
-            Links::Switch(switch) => switch.trouble(),
+            Links::Router(router) => router.network_error(),
+            Links::Switch(switch) => switch.network_error(),
             Links::Bridge(_) | Links::Proxy(_) => None,
         }
     }
@@ -258,8 +269,8 @@ impl fmt::Display for Backend {
 }
 
 /// Inside the sandbox the loopback interface sleeps at first.
-pub async fn wake_loopback() -> Result<()> {
-    if sandbox::is_inside() { bridge::wake_loopback().await } else { Ok(()) }
+pub async fn bring_up_loopback() -> Result<()> {
+    if sandbox::is_inside() { bridge::bring_up_loopback().await } else { Ok(()) }
 }
 
 /// Tries nf_tables in the network namespace of the calling thread, for the doctor.

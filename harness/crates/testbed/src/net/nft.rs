@@ -43,7 +43,7 @@ pub(super) struct Cut {
 
 /// One header and what follows it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Message<'a> {
+pub(super) struct NetlinkMessage<'a> {
     pub(super) kind: u16,
     pub(super) sequence: u32,
     pub(super) body: &'a [u8],
@@ -56,53 +56,54 @@ struct Batch {
 }
 
 /// A transaction that makes the table and its empty chain; its last message, which is acknowledged.
-pub(super) fn install() -> (Vec<u8>, u32) {
+pub(super) fn encode_install() -> (Vec<u8>, u32) {
     let mut batch = Batch::begin();
-    batch.push(NEW_TABLE, CREATE, &attribute(1, TABLE));
-    let hook = [attribute(1, &2u32.to_be_bytes()), attribute(2, &0u32.to_be_bytes())].concat();
+    batch.push(NEW_TABLE, CREATE, &encode_attribute(1, TABLE));
+    let hook = [encode_attribute(1, &2u32.to_be_bytes()), encode_attribute(2, &0u32.to_be_bytes())]
+        .concat();
     let chain = [
-        attribute(1, TABLE),
-        attribute(3, CHAIN),
-        attribute(4 | NESTED, &hook),
-        attribute(5, &1u32.to_be_bytes()),
-        attribute(7, b"filter\0"),
+        encode_attribute(1, TABLE),
+        encode_attribute(3, CHAIN),
+        encode_attribute(4 | NESTED, &hook),
+        encode_attribute(5, &1u32.to_be_bytes()),
+        encode_attribute(7, b"filter\0"),
     ];
     batch.push(NEW_CHAIN, CREATE | ACK, &chain.concat());
-    batch.end()
+    batch.finish()
 }
 
 /// A transaction that replaces all rules by these cuts; its last message, which is acknowledged.
-pub(super) fn replace(cuts: &[Cut]) -> (Vec<u8>, u32) {
+pub(super) fn encode_replace(cuts: &[Cut]) -> (Vec<u8>, u32) {
     let mut batch = Batch::begin();
     let ack = |last: bool| if last { ACK } else { 0 };
-    batch.push(DELETE_RULE, ack(cuts.is_empty()), &place());
+    batch.push(DELETE_RULE, ack(cuts.is_empty()), &chain_attributes());
     for (i, cut) in cuts.iter().enumerate() {
-        batch.push(NEW_RULE, CREATE | APPEND | ack(i + 1 == cuts.len()), &rule(*cut));
+        batch.push(NEW_RULE, CREATE | APPEND | ack(i + 1 == cuts.len()), &encode_rule(*cut));
     }
-    batch.end()
+    batch.finish()
 }
 
 /// A request for all rules.
-pub(super) fn dump() -> Vec<u8> {
-    message(GET_RULE, DUMP, 1, (BRIDGE_FAMILY, 0), &place())
+pub(super) fn encode_dump() -> Vec<u8> {
+    encode_message(GET_RULE, DUMP, 1, (BRIDGE_FAMILY, 0), &chain_attributes())
 }
 
 /// The messages of one datagram; a torn one ends them.
-pub(super) fn messages(mut bytes: &[u8]) -> Vec<Message<'_>> {
+pub(super) fn parse_messages(mut bytes: &[u8]) -> Vec<NetlinkMessage<'_>> {
     let mut found = Vec::new();
     while let Some(header) = bytes.first_chunk::<16>() {
         let length = u32_at(header, 0) as usize;
         let Some(body) = bytes.get(16..length) else { break };
         let kind = u16::from_ne_bytes([header[4], header[5]]);
-        found.push(Message { kind, sequence: u32_at(header, 8), body });
+        found.push(NetlinkMessage { kind, sequence: u32_at(header, 8), body });
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     found
 }
 
-impl Message<'_> {
+impl NetlinkMessage<'_> {
     /// The error number it carries, 0 for an acknowledgement; `None` if it is neither.
-    pub(super) fn error(&self) -> Option<i32> {
+    pub(super) fn error_code(&self) -> Option<i32> {
         let code = self.body.first_chunk::<4>().filter(|_| self.kind == ERROR)?;
         Some(-i32::from_ne_bytes(*code))
     }
@@ -113,11 +114,11 @@ impl Message<'_> {
     }
 
     /// The cut it is the rule of, and the packets that rule has dropped.
-    pub(super) fn dropped(&self) -> Option<((HostId, HostId), u64)> {
-        let rule = attributes(self.body.get(4..).filter(|_| self.kind == NEW_RULE)?);
+    pub(super) fn drop_counter(&self) -> Option<((HostId, HostId), u64)> {
+        let rule = attribute_map(self.body.get(4..).filter(|_| self.kind == NEW_RULE)?);
         let [from, to] = *rule.get(&7)?.first_chunk::<2>()?;
-        let packets = expressions(rule.get(&4)?).into_iter().find_map(|(name, data)| {
-            let packets = *attributes(data).get(&2).filter(|_| name == b"counter\0")?;
+        let packets = parse_expressions(rule.get(&4)?).into_iter().find_map(|(name, data)| {
+            let packets = *attribute_map(data).get(&2).filter(|_| name == b"counter\0")?;
             Some(u64::from_be_bytes(*packets.first_chunk()?))
         })?;
         Some(((HostId(from), HostId(to)), packets))
@@ -126,23 +127,29 @@ impl Message<'_> {
 
 impl Batch {
     fn begin() -> Self {
-        let bytes = message(BATCH_BEGIN, 0, 0, (0, 10), &[]);
+        let bytes = encode_message(BATCH_BEGIN, 0, 0, (0, 10), &[]);
         Self { bytes, sequence: 0 }
     }
 
     fn push(&mut self, kind: u16, flags: u16, attributes: &[u8]) {
         self.sequence += 1;
-        let message = message(kind, flags, self.sequence, (BRIDGE_FAMILY, 0), attributes);
+        let message = encode_message(kind, flags, self.sequence, (BRIDGE_FAMILY, 0), attributes);
         self.bytes.extend(message);
     }
 
-    fn end(mut self) -> (Vec<u8>, u32) {
-        self.bytes.extend(message(BATCH_END, 0, self.sequence + 1, (0, 10), &[]));
+    fn finish(mut self) -> (Vec<u8>, u32) {
+        self.bytes.extend(encode_message(BATCH_END, 0, self.sequence + 1, (0, 10), &[]));
         (self.bytes, self.sequence)
     }
 }
 
-fn message(kind: u16, flags: u16, sequence: u32, about: (u8, u16), attributes: &[u8]) -> Vec<u8> {
+fn encode_message(
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+    about: (u8, u16),
+    attributes: &[u8],
+) -> Vec<u8> {
     let length = u32::try_from(HEADERS + attributes.len()).unwrap_or(u32::MAX);
     let mut bytes = length.to_ne_bytes().to_vec();
     bytes.extend(kind.to_ne_bytes());
@@ -157,7 +164,7 @@ fn message(kind: u16, flags: u16, sequence: u32, about: (u8, u16), attributes: &
 }
 
 /// One attribute, padded to four bytes.
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+fn encode_attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
     let mut bytes = length.to_ne_bytes().to_vec();
     bytes.extend(kind.to_ne_bytes());
@@ -166,44 +173,45 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn place() -> Vec<u8> {
-    [attribute(1, TABLE), attribute(2, CHAIN)].concat()
+fn chain_attributes() -> Vec<u8> {
+    [encode_attribute(1, TABLE), encode_attribute(2, CHAIN)].concat()
 }
 
-fn rule(cut: Cut) -> Vec<u8> {
+fn encode_rule(cut: Cut) -> Vec<u8> {
     let (came_in, goes_out) = cut.ports;
     let steps = [
-        compare(4, &came_in.to_ne_bytes()),
-        compare(5, &goes_out.to_ne_bytes()),
-        expression(b"counter\0", &[]),
-        drop_it(),
+        encode_match(4, &came_in.to_ne_bytes()),
+        encode_match(5, &goes_out.to_ne_bytes()),
+        encode_expression(b"counter\0", &[]),
+        encode_drop(),
     ];
-    let name = attribute(7, &[cut.from.0, cut.to.0]);
-    [place(), attribute(4 | NESTED, &steps.concat()), name].concat()
+    let name = encode_attribute(7, &[cut.from.0, cut.to.0]);
+    [chain_attributes(), encode_attribute(4 | NESTED, &steps.concat()), name].concat()
 }
 
 /// Goes on with the rule only if that property of the packet equals `value`.
-fn compare(key: u32, value: &[u8]) -> Vec<u8> {
-    let register = attribute(1, &1u32.to_be_bytes());
-    let load = [register.clone(), attribute(2, &key.to_be_bytes())].concat();
-    let value = attribute(3 | NESTED, &attribute(1, value));
-    let test = [register, attribute(2, &0u32.to_be_bytes()), value].concat();
-    [expression(b"meta\0", &load), expression(b"cmp\0", &test)].concat()
+fn encode_match(key: u32, value: &[u8]) -> Vec<u8> {
+    let register = encode_attribute(1, &1u32.to_be_bytes());
+    let load = [register.clone(), encode_attribute(2, &key.to_be_bytes())].concat();
+    let value = encode_attribute(3 | NESTED, &encode_attribute(1, value));
+    let test = [register, encode_attribute(2, &0u32.to_be_bytes()), value].concat();
+    [encode_expression(b"meta\0", &load), encode_expression(b"cmp\0", &test)].concat()
 }
 
-fn drop_it() -> Vec<u8> {
-    let code = attribute(2 | NESTED, &attribute(1, &0u32.to_be_bytes()));
-    let verdict = [attribute(1, &0u32.to_be_bytes()), attribute(2 | NESTED, &code)].concat();
-    expression(b"immediate\0", &verdict)
+fn encode_drop() -> Vec<u8> {
+    let code = encode_attribute(2 | NESTED, &encode_attribute(1, &0u32.to_be_bytes()));
+    let verdict =
+        [encode_attribute(1, &0u32.to_be_bytes()), encode_attribute(2 | NESTED, &code)].concat();
+    encode_expression(b"immediate\0", &verdict)
 }
 
-fn expression(name: &[u8], data: &[u8]) -> Vec<u8> {
-    let parts = [attribute(1, name), attribute(2 | NESTED, data)].concat();
-    attribute(1 | NESTED, &parts)
+fn encode_expression(name: &[u8], data: &[u8]) -> Vec<u8> {
+    let parts = [encode_attribute(1, name), encode_attribute(2 | NESTED, data)].concat();
+    encode_attribute(1 | NESTED, &parts)
 }
 
 /// Attributes in order; a torn one ends them.
-fn list(mut bytes: &[u8]) -> Vec<(u16, &[u8])> {
+fn parse_attributes(mut bytes: &[u8]) -> Vec<(u16, &[u8])> {
     let mut found = Vec::new();
     while let Some(header) = bytes.first_chunk::<4>() {
         let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));
@@ -214,17 +222,17 @@ fn list(mut bytes: &[u8]) -> Vec<(u16, &[u8])> {
     found
 }
 
-fn attributes(bytes: &[u8]) -> BTreeMap<u16, &[u8]> {
-    list(bytes).into_iter().collect()
+fn attribute_map(bytes: &[u8]) -> BTreeMap<u16, &[u8]> {
+    parse_attributes(bytes).into_iter().collect()
 }
 
 /// Name and data of each expression of a rule.
-fn expressions(bytes: &[u8]) -> Vec<(&[u8], &[u8])> {
+fn parse_expressions(bytes: &[u8]) -> Vec<(&[u8], &[u8])> {
     let parts = |(_, element)| {
-        let parts = attributes(element);
+        let parts = attribute_map(element);
         Some((*parts.get(&1)?, parts.get(&2).copied().unwrap_or_default()))
     };
-    list(bytes).into_iter().filter_map(parts).collect()
+    parse_attributes(bytes).into_iter().filter_map(parts).collect()
 }
 
 fn u32_at(bytes: &[u8; 16], at: usize) -> u32 {
@@ -240,46 +248,54 @@ mod tests {
     #[test]
     fn an_attribute_says_its_length_and_is_padded() {
         let expected = [5u16.to_ne_bytes(), 7u16.to_ne_bytes(), [9, 0], [0, 0]].concat();
-        assert_eq!(attribute(7, &[9]), expected);
-        assert_eq!(list(&expected), [(7, &[9u8][..])]);
+        assert_eq!(encode_attribute(7, &[9]), expected);
+        assert_eq!(parse_attributes(&expected), [(7, &[9u8][..])]);
     }
 
     #[test]
     fn a_transaction_is_framed_and_only_its_last_message_is_acknowledged() {
-        let (bytes, last) = replace(&[CUT, CUT]);
-        let kinds: Vec<u16> = messages(&bytes).iter().map(|message| message.kind).collect();
+        let (bytes, last) = encode_replace(&[CUT, CUT]);
+        let kinds: Vec<u16> = parse_messages(&bytes).iter().map(|message| message.kind).collect();
         assert_eq!(kinds, [BATCH_BEGIN, DELETE_RULE, NEW_RULE, NEW_RULE, BATCH_END]);
         assert_eq!((last, bytes.len() % 4), (3, 0));
-        let (bytes, last) = replace(&[]);
-        assert_eq!((messages(&bytes).len(), last), (3, 1));
+        let (bytes, last) = encode_replace(&[]);
+        assert_eq!((parse_messages(&bytes).len(), last), (3, 1));
         assert_eq!(u16::from_ne_bytes([bytes[26], bytes[27]]), REQUEST | ACK);
     }
 
     #[test]
     fn a_rule_is_read_back_with_its_name_and_counter() {
-        let counted = [attribute(1, &64u64.to_be_bytes()), attribute(2, &7u64.to_be_bytes())];
-        let steps = [compare(4, &[0; 4]), expression(b"counter\0", &counted.concat())].concat();
-        let named = [place(), attribute(4 | NESTED, &steps), attribute(7, &[3, 1])].concat();
-        let bytes = message(NEW_RULE, 0, 1, (BRIDGE_FAMILY, 0), &named);
-        assert_eq!(messages(&bytes)[0].dropped(), Some(((HostId(3), HostId(1)), 7)));
+        let counted =
+            [encode_attribute(1, &64u64.to_be_bytes()), encode_attribute(2, &7u64.to_be_bytes())];
+        let steps =
+            [encode_match(4, &[0; 4]), encode_expression(b"counter\0", &counted.concat())].concat();
+        let named = [
+            chain_attributes(),
+            encode_attribute(4 | NESTED, &steps),
+            encode_attribute(7, &[3, 1]),
+        ]
+        .concat();
+        let bytes = encode_message(NEW_RULE, 0, 1, (BRIDGE_FAMILY, 0), &named);
+        assert_eq!(parse_messages(&bytes)[0].drop_counter(), Some(((HostId(3), HostId(1)), 7)));
     }
 
     #[test]
     fn errors_and_acknowledgements_are_told_apart_from_the_rest() {
-        let error =
-            |code: i32| Message { kind: ERROR, sequence: 1, body: &code.to_ne_bytes() }.error();
+        let error = |code: i32| {
+            NetlinkMessage { kind: ERROR, sequence: 1, body: &code.to_ne_bytes() }.error_code()
+        };
         assert_eq!((error(0), error(-2)), (Some(0), Some(2)));
-        assert_eq!(Message { kind: DONE, sequence: 1, body: &[0; 4] }.error(), None);
+        assert_eq!(NetlinkMessage { kind: DONE, sequence: 1, body: &[0; 4] }.error_code(), None);
     }
 
     #[test]
     fn torn_bytes_neither_loop_nor_panic() {
-        let (bytes, _) = replace(&[CUT]);
+        let (bytes, _) = encode_replace(&[CUT]);
         for end in 0..bytes.len() {
-            let read = messages(&bytes[..end]);
-            assert!(read.iter().all(|message| message.dropped().is_none()), "no counter yet");
+            let read = parse_messages(&bytes[..end]);
+            assert!(read.iter().all(|message| message.drop_counter().is_none()), "no counter yet");
         }
-        assert!(messages(&[0; 64]).is_empty());
-        assert!(list(&[0; 64]).is_empty());
+        assert!(parse_messages(&[0; 64]).is_empty());
+        assert!(parse_attributes(&[0; 64]).is_empty());
     }
 }

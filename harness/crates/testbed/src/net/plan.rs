@@ -30,7 +30,7 @@ impl LinkPlan {
     }
 
     /// These links are cut, all others whole.
-    pub fn cut(cuts: impl IntoIterator<Item = (HostId, HostId)>) -> Self {
+    pub fn with_cuts(cuts: impl IntoIterator<Item = (HostId, HostId)>) -> Self {
         Self { cuts: cuts.into_iter().collect(), shapes: BTreeMap::new() }
     }
 }
@@ -45,14 +45,15 @@ impl fmt::Display for HostId {
 }
 
 /// The first `count` hosts, in order.
-pub(super) fn hosts(count: u8) -> impl Iterator<Item = HostId> + Clone {
+pub(super) fn host_ids(count: u8) -> impl Iterator<Item = HostId> + Clone {
     (0..count).map(HostId)
 }
 
 /// Every directed pair of the first `count` hosts, in order.
-pub(super) fn pairs(count: u8) -> impl Iterator<Item = (HostId, HostId)> {
-    hosts(count)
-        .flat_map(move |from| hosts(count).filter(move |to| *to != from).map(move |to| (from, to)))
+pub(super) fn directed_pairs(count: u8) -> impl Iterator<Item = (HostId, HostId)> {
+    host_ids(count).flat_map(move |from| {
+        host_ids(count).filter(move |to| *to != from).map(move |to| (from, to))
+    })
 }
 
 #[cfg(test)]
@@ -68,8 +69,8 @@ mod tests {
 
     #[test]
     fn every_ordered_pair_appears_once_and_none_with_itself() {
-        let all: BTreeSet<_> = pairs(5).collect();
-        assert_eq!((all.len(), pairs(5).count()), (20, 20));
+        let all: BTreeSet<_> = directed_pairs(5).collect();
+        assert_eq!((all.len(), directed_pairs(5).count()), (20, 20));
         assert!(all.iter().all(|(from, to)| from != to));
         assert!(LinkPlan::healed().cuts.is_empty());
     }

@@ -7,30 +7,30 @@
 //! and the router's own probes over them are the evidence. Clients come over TCP on the loopback
 //! interface and speak the same lines.
 
-mod door;
-mod hub;
 mod latency;
+mod listener;
 mod loss;
 pub mod message;
 mod pipes;
 mod record;
 mod routing;
 mod service;
+mod state;
 #[cfg(test)]
 mod tests;
 mod topology;
 
-use super::plan::{HostId, LinkPlan, pairs};
-use super::probe::PERIOD;
+use super::plan::{HostId, LinkPlan, directed_pairs};
+use super::probe::PROBE_INTERVAL;
 use super::switch::LinkCounts;
-use super::traffic::Tally;
+use super::traffic::LinkTotals;
 use crate::host::process::Pipes;
 use anyhow::{Context as _, Result};
-use door::Door;
-use hub::{Hub, Setting, Shared, lock};
 pub use latency::{DISTRIBUTIONS, Distribution, Latency};
-use record::Record;
+use listener::ClientListener;
+use record::MessageLog;
 pub use routing::Routing;
+use state::{RouterConfig, RouterState, SharedState, lock_state};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Weak};
@@ -40,12 +40,12 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 pub use topology::{TOPOLOGIES, Topology};
 use workloads::Rng;
 
-pub use record::FILE as MESSAGES;
+pub use record::MESSAGES_FILE as MESSAGES;
 
 /// The router; all who work for it end when it is dropped.
 pub(super) struct Router {
-    hub: Arc<Shared>,
-    door: Door,
+    state: Arc<SharedState>,
+    listener: ClientListener,
     driver: JoinHandle<()>,
     count: u8,
     latency: Latency,
@@ -60,52 +60,55 @@ impl Router {
         record: &Path,
     ) -> Result<Self> {
         let latency = routing.latency;
-        let record = Record::create(record)?;
-        let hub = Hub::new(Setting { count, rng: rng.clone(), routing, record });
-        let door = Door::open(Arc::downgrade(&hub)).await.context("the router has no door")?;
-        let ring = Arc::clone(&lock(&hub).ring);
-        let driver = tokio::spawn(drive(Arc::downgrade(&hub), ring));
-        Ok(Self { hub, door, driver, count, latency })
+        let record = MessageLog::create(record)?;
+        let state = RouterState::new(RouterConfig { count, rng: rng.clone(), routing, record });
+        let listener = ClientListener::bind(Arc::downgrade(&state))
+            .await
+            .context("the router has no listener")?;
+        let wakeup = Arc::clone(&lock_state(&state).wakeup);
+        let driver = tokio::spawn(drive_exchange(Arc::downgrade(&state), wakeup));
+        Ok(Self { state, listener, driver, count, latency })
     }
 
     /// Where clients come in.
     pub(super) fn address(&self) -> SocketAddr {
-        self.door.address
+        self.listener.address
     }
 
     /// Takes over the standard input and output of a node that was just started.
-    pub(super) fn attach(&self, host: HostId, pipes: Pipes) -> Result<()> {
-        pipes::attach(&self.hub, host, pipes)
+    pub(super) fn attach_node(&self, host: HostId, pipes: Pipes) -> Result<()> {
+        pipes::attach_pipes(&self.state, host, pipes)
     }
 
     /// Makes the links what the plan says, for every message from now on.
-    pub(super) fn apply(&self, plan: &LinkPlan) {
-        lock(&self.hub).apply(plan);
+    pub(super) fn apply_plan(&self, plan: &LinkPlan) {
+        lock_state(&self.state).apply_plan(plan);
     }
 
     /// What every link has done so far.
-    pub(super) fn counts(&self) -> LinkCounts {
-        lock(&self.hub).counts()
+    pub(super) fn link_counts(&self) -> LinkCounts {
+        lock_state(&self.state).link_counts()
     }
 
     /// Where the probes stand, and what cuts have dropped so far.
-    pub(super) fn mark(&self) -> Vec<Tally> {
-        let hub = lock(&self.hub);
-        let counts = hub.counts();
-        let next = hub.book.mark().into_iter();
-        let tally = |(pair, offered)| Tally { offered, delivered: 0, dropped: counts[&pair].cut };
-        pairs(self.count).zip(next).map(tally).collect()
+    pub(super) fn snapshot_traffic(&self) -> Vec<LinkTotals> {
+        let state = lock_state(&self.state);
+        let counts = state.link_counts();
+        let next = state.probe_log.next_numbers().into_iter();
+        let tally =
+            |(pair, offered)| LinkTotals { offered, delivered: 0, dropped: counts[&pair].cut };
+        directed_pairs(self.count).zip(next).map(tally).collect()
     }
 
     /// What was offered, arrived and was dropped by cuts since the mark.
-    pub(super) fn since(&self, mark: &[Tally]) -> Vec<Tally> {
-        let hub = lock(&self.hub);
-        let counts = hub.counts();
-        let probes = hub.book.since(mark.iter().map(|tally| tally.offered));
-        let tallies = pairs(self.count).zip(probes).zip(mark);
-        let tally = |((pair, (offered, delivered)), mark): (_, &Tally)| {
+    pub(super) fn traffic_since(&self, mark: &[LinkTotals]) -> Vec<LinkTotals> {
+        let state = lock_state(&self.state);
+        let counts = state.link_counts();
+        let probes = state.probe_log.settled_since(mark.iter().map(|tally| tally.offered));
+        let tallies = directed_pairs(self.count).zip(probes).zip(mark);
+        let tally = |((pair, (offered, delivered)), mark): (_, &LinkTotals)| {
             let cut: u64 = counts[&pair].cut;
-            Tally { offered, delivered, dropped: cut - mark.dropped }
+            LinkTotals { offered, delivered, dropped: cut - mark.dropped }
         };
         tallies.map(tally).collect()
     }
@@ -113,20 +116,20 @@ impl Router {
     /// What such a network is made of.
     pub(super) fn describe(&self) -> String {
         let (count, latency) = (self.count, self.latency);
-        let door = self.door.address;
+        let listener = self.listener.address;
         format!(
-            "messages on standard input and output of {count} nodes, {latency}; clients at {door}"
+            "messages on standard input and output of {count} nodes, {latency}; clients at {listener}"
         )
     }
 
     /// How nodes broke the protocol.
-    pub(super) fn breach(&self) -> Option<String> {
-        lock(&self.hub).breach()
+    pub(super) fn protocol_error(&self) -> Option<String> {
+        lock_state(&self.state).protocol_error()
     }
 
     /// What no fault explains.
-    pub(super) fn trouble(&self) -> Option<String> {
-        lock(&self.hub).trouble()
+    pub(super) fn network_error(&self) -> Option<String> {
+        lock_state(&self.state).network_error()
     }
 }
 
@@ -137,16 +140,18 @@ impl Drop for Router {
 }
 
 /// Lets time pass for what is under way, and sends probes.
-async fn drive(hub: Weak<Shared>, ring: Arc<Notify>) {
-    let mut ticks = interval(PERIOD);
+async fn drive_exchange(state: Weak<SharedState>, wakeup: Arc<Notify>) {
+    let mut ticks = interval(PROBE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let Some(next) = hub.upgrade().map(|hub| lock(&hub).drain()) else { return };
+        let Some(next) = state.upgrade().map(|state| lock_state(&state).deliver_due()) else {
+            return;
+        };
         tokio::select! {
-            () = sleep(next.unwrap_or(PERIOD)) => {}
-            () = ring.notified() => {}
-            _ = ticks.tick() => if let Some(hub) = hub.upgrade() {
-                lock(&hub).probe();
+            () = sleep(next.unwrap_or(PROBE_INTERVAL)) => {}
+            () = wakeup.notified() => {}
+            _ = ticks.tick() => if let Some(state) = state.upgrade() {
+                lock_state(&state).send_probes();
             },
         }
     }

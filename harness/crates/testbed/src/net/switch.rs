@@ -3,28 +3,28 @@
 //!
 //! The hosts' links end in a namespace of their own, where nothing but the switch listens; the
 //! controller is a port like any other, so the links of its clients can be cut and shaped too.
-//! [`lane`] and [`exchange`] decide, purely, what becomes of each frame; [`wire`] moves frames; the
+//! [`link`] and [`exchange`] decide, purely, what becomes of each frame; [`wire`] moves frames; the
 //! counters of the lanes are the evidence.
 
 mod capture;
 pub(super) mod exchange;
-pub(super) mod lane;
+pub(super) mod link;
 mod offload;
 pub mod shape;
 #[cfg(test)]
 mod tests;
 mod wire;
 
-use super::bridge::{self, id, index, up};
-use super::plan::{CLIENTS, HostId, LinkPlan, hosts, pairs};
+use super::bridge::{self, bring_up, host_id, link_index};
+use super::plan::{CLIENTS, HostId, LinkPlan, directed_pairs, host_ids};
 use super::probe::Probes;
-use super::traffic::Tally;
+use super::traffic::LinkTotals;
 use crate::host::thread::Host;
 use anyhow::{Context as _, Result};
 use capture::Capture;
-use exchange::{Exchange, VENDOR};
+use exchange::{Exchange, MAC_PREFIX};
 use futures_util::future::try_join_all;
-pub use lane::Counts;
+pub use link::PacketCounts;
 use rtnetlink::packet_route::neighbour::NeighbourState;
 use rtnetlink::{Handle as Links, LinkUnspec, LinkVeth, new_connection};
 use std::collections::BTreeMap;
@@ -35,12 +35,12 @@ use wire::Handle;
 use workloads::Rng;
 
 /// The controller's interface.
-const OWN: &str = "c0";
-const OWN_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 1));
-const PREFIX: u8 = 24;
+const CONTROLLER_INTERFACE: &str = "c0";
+const CONTROLLER_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 1));
+const PREFIX_LENGTH: u8 = 24;
 
 /// What every directed link has done, those of clients included.
-pub type LinkCounts = BTreeMap<(HostId, HostId), Counts>;
+pub type LinkCounts = BTreeMap<(HostId, HostId), PacketCounts>;
 
 /// A switch and its ports.
 pub(super) struct Switch {
@@ -48,70 +48,72 @@ pub(super) struct Switch {
     handle: Handle,
     count: u8,
     /// Where the near ends of all links are.
-    _room: Host,
+    _namespace: Host,
 }
 
 impl Switch {
     /// Joins the hosts and waits until every link carries datagrams; the seed decides every chance.
     pub(super) async fn build(all: &[Host], rng: &Rng, capture: Option<PathBuf>) -> Result<Self> {
-        let room = Host::isolated("switch")?;
-        let count = id(all.len()).0;
+        let namespace = Host::isolated("switch")?;
+        let count = host_id(all.len()).0;
         let (connection, links, _) = new_connection().context("the kernel has no rtnetlink")?;
         let driver = tokio::spawn(connection);
-        let joined = join(&links, all, &room, count).await;
+        let joined = connect_hosts(&links, all, &namespace, count).await;
         driver.abort();
         joined?;
-        let ends: Vec<HostId> = hosts(count).chain([CLIENTS]).collect();
+        let ends: Vec<HostId> = host_ids(count).chain([CLIENTS]).collect();
         let capture = capture.map(|path| Capture::create(&path, &ends)).transpose()?;
         let exchange = Exchange::new(count, &rng.fork("switch"));
-        let handle = Handle::start(open(&room, &ends)?, exchange, capture)?;
-        let sockets = all.iter().enumerate().map(|(i, host)| settle(host, id(i), count));
+        let handle = Handle::start(open_ports(&namespace, &ends)?, exchange, capture)?;
+        let sockets =
+            all.iter().enumerate().map(|(i, host)| configure_host(host, host_id(i), count));
         let probes = Probes::start(sockets.collect::<Result<_>>()?, bridge::probe_address).await?;
-        Ok(Self { probes, handle, count, _room: room })
+        Ok(Self { probes, handle, count, _namespace: namespace })
     }
 
     /// Makes the links what the plan says, for every frame from now on.
-    pub(super) fn apply(&self, plan: &LinkPlan) -> Result<()> {
-        self.handle.with(|state, now| state.exchange.apply(now, plan));
-        self.handle.ring()
+    pub(super) fn apply_plan(&self, plan: &LinkPlan) -> Result<()> {
+        self.handle.with_state(|state, now| state.exchange.apply_plan(now, plan));
+        self.handle.wake_thread()
     }
 
     /// What every link has done so far.
-    pub(super) fn counts(&self) -> LinkCounts {
-        self.handle.with(|state, _| state.exchange.counts().collect())
+    pub(super) fn link_counts(&self) -> LinkCounts {
+        self.handle.with_state(|state, _| state.exchange.link_counts().collect())
     }
 
     /// Where the probes stand, and what cuts have dropped so far.
-    pub(super) fn mark(&self) -> Vec<Tally> {
-        let counts = self.counts();
-        let next = self.probes.mark().into_iter();
-        let tally = |(pair, offered)| Tally { offered, delivered: 0, dropped: counts[&pair].cut };
-        pairs(self.count).zip(next).map(tally).collect()
+    pub(super) fn snapshot_traffic(&self) -> Vec<LinkTotals> {
+        let counts = self.link_counts();
+        let next = self.probes.next_numbers().into_iter();
+        let tally =
+            |(pair, offered)| LinkTotals { offered, delivered: 0, dropped: counts[&pair].cut };
+        directed_pairs(self.count).zip(next).map(tally).collect()
     }
 
     /// What was offered, arrived and was dropped by cuts since the mark.
-    pub(super) fn since(&self, mark: &[Tally]) -> Vec<Tally> {
-        let counts = self.counts();
-        let probes = self.probes.since(mark.iter().map(|tally| tally.offered));
-        let tallies = pairs(self.count).zip(probes).zip(mark);
-        let tally = |((pair, (offered, delivered)), mark): (_, &Tally)| {
-            let cut: &Counts = &counts[&pair];
-            Tally { offered, delivered, dropped: cut.cut - mark.dropped }
+    pub(super) fn traffic_since(&self, mark: &[LinkTotals]) -> Vec<LinkTotals> {
+        let counts = self.link_counts();
+        let probes = self.probes.settled_since(mark.iter().map(|tally| tally.offered));
+        let tallies = directed_pairs(self.count).zip(probes).zip(mark);
+        let tally = |((pair, (offered, delivered)), mark): (_, &LinkTotals)| {
+            let cut: &PacketCounts = &counts[&pair];
+            LinkTotals { offered, delivered, dropped: cut.cut - mark.dropped }
         };
         tallies.map(tally).collect()
     }
 
     /// What such a network is made of, and what it had to drop without being asked to.
     pub(super) fn describe(&self) -> String {
-        let hosts = bridge::hosts(usize::from(self.count));
-        format!("switch in user space {OWN_IP}/{PREFIX}, {hosts}")
+        let hosts = bridge::describe_hosts(usize::from(self.count));
+        format!("switch in user space {CONTROLLER_IP}/{PREFIX_LENGTH}, {hosts}")
     }
 
     /// Frames that were lost though no fault asked for it, and those that a capture lacks; `None`
     /// if there are none.
-    pub(super) fn trouble(&self) -> Option<String> {
-        let (choked, missed) = self.handle.with(|state, _| {
-            (state.choked, state.capture.as_ref().map_or(0, |capture| capture.missed))
+    pub(super) fn network_error(&self) -> Option<String> {
+        let (choked, missed) = self.handle.with_state(|state, _| {
+            (state.send_failures, state.capture.as_ref().map_or(0, |capture| capture.missed))
         });
         (choked + missed > 0).then(|| {
             format!("the switch could not deliver {choked} frames, and {missed} are missing in the capture")
@@ -120,41 +122,54 @@ impl Switch {
 }
 
 /// The controller's hardware address, or a host's.
-fn hardware(end: HostId) -> Vec<u8> {
-    [&VENDOR[..], &[end.0]].concat()
+fn mac_address(end: HostId) -> Vec<u8> {
+    [&MAC_PREFIX[..], &[end.0]].concat()
 }
 
-fn near(end: HostId) -> String {
+fn near_name(end: HostId) -> String {
     format!("v-{end}")
 }
 
 /// Makes all links; their near ends are in the room, and up once there are ports on them.
-async fn join(links: &Links, all: &[Host], room: &Host, count: u8) -> Result<()> {
-    up(links, "lo").await?;
-    let made = all.iter().enumerate().map(|(i, host)| link(links, id(i), room, Some(host)));
+async fn connect_hosts(links: &Links, all: &[Host], namespace: &Host, count: u8) -> Result<()> {
+    bring_up(links, "lo").await?;
+    let made = all
+        .iter()
+        .enumerate()
+        .map(|(i, host)| create_veth(links, host_id(i), namespace, Some(host)));
     try_join_all(made).await?;
-    link(links, CLIENTS, room, None).await?;
-    let own = up(links, OWN).await?;
-    offload::off(own)?;
-    links.address().add(own, OWN_IP, PREFIX).execute().await.context("c0 takes no address")?;
-    for host in hosts(count) {
-        know(links, own, bridge::ip(host), host).await?;
+    create_veth(links, CLIENTS, namespace, None).await?;
+    let own = bring_up(links, CONTROLLER_INTERFACE).await?;
+    offload::disable_offload(own)?;
+    links
+        .address()
+        .add(own, CONTROLLER_IP, PREFIX_LENGTH)
+        .execute()
+        .await
+        .context("c0 takes no address")?;
+    for host in host_ids(count) {
+        add_neighbour(links, own, bridge::host_ip(host), host).await?;
     }
     Ok(())
 }
 
 /// Makes one link: its near end goes into the room, its far end into the host, or stays with the
 /// controller.
-async fn link(links: &Links, end: HostId, room: &Host, host: Option<&Host>) -> Result<()> {
-    let far = host.map_or_else(|| OWN.to_owned(), |_| format!("p-{end}"));
-    let made = links.link().add(LinkVeth::new(&near(end), &far).build()).execute().await;
+async fn create_veth(
+    links: &Links,
+    end: HostId,
+    namespace: &Host,
+    host: Option<&Host>,
+) -> Result<()> {
+    let far = host.map_or_else(|| CONTROLLER_INTERFACE.to_owned(), |_| format!("p-{end}"));
+    let made = links.link().add(LinkVeth::new(&near_name(end), &far).build()).execute().await;
     made.with_context(|| format!("no link to {end} (CONFIG_VETH; as root try `modprobe veth`)"))?;
-    let fd = room.network()?;
-    let moved = LinkUnspec::new_with_index(index(links, &near(end)).await?);
+    let fd = namespace.network_namespace()?;
+    let moved = LinkUnspec::new_with_index(link_index(links, &near_name(end)).await?);
     let moved = links.link().set(moved.setns_by_fd(fd.as_raw_fd()).build()).execute().await;
     moved.with_context(|| format!("cannot move the link to {end} to the switch"))?;
-    let far = LinkUnspec::new_with_index(index(links, &far).await?).address(hardware(end));
-    let network = host.map(Host::network).transpose()?;
+    let far = LinkUnspec::new_with_index(link_index(links, &far).await?).address(mac_address(end));
+    let network = host.map(Host::network_namespace).transpose()?;
     let far = match &network {
         Some(network) => far.name("eth0").setns_by_fd(network.as_raw_fd()),
         None => far,
@@ -164,22 +179,22 @@ async fn link(links: &Links, end: HostId, room: &Host, host: Option<&Host>) -> R
 }
 
 /// An address that needs no address resolution: see [`bridge`].
-async fn know(links: &Links, interface: u32, ip: IpAddr, end: HostId) -> Result<()> {
+async fn add_neighbour(links: &Links, interface: u32, ip: IpAddr, end: HostId) -> Result<()> {
     let known = links.neighbours().add(interface, ip).state(NeighbourState::Permanent);
-    Ok(known.link_layer_address(&hardware(end)).execute().await?)
+    Ok(known.link_layer_address(&mac_address(end)).execute().await?)
 }
 
 /// Opens the ports, and lets the links come up when they are there.
-fn open(room: &Host, ends: &[HostId]) -> Result<Vec<OwnedFd>> {
-    let names: Vec<String> = ends.iter().map(|end| near(*end)).collect();
-    let opened = room.run(move || -> Result<Vec<OwnedFd>> {
-        let ports = wire::open(&names)?;
+fn open_ports(namespace: &Host, ends: &[HostId]) -> Result<Vec<OwnedFd>> {
+    let names: Vec<String> = ends.iter().map(|end| near_name(*end)).collect();
+    let opened = namespace.run(move || -> Result<Vec<OwnedFd>> {
+        let ports = wire::open_packet_sockets(&names)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         runtime.block_on(async {
             let (connection, links, _) = new_connection()?;
             let driver = tokio::spawn(connection);
             for name in &names {
-                up(&links, name).await?;
+                bring_up(&links, name).await?;
             }
             driver.abort();
             Ok(ports)
@@ -189,19 +204,19 @@ fn open(room: &Host, ends: &[HostId]) -> Result<Vec<OwnedFd>> {
 }
 
 /// Gives the host its addresses, and opens the socket of its probes.
-fn settle(host: &Host, id: HostId, count: u8) -> Result<UdpSocket> {
+fn configure_host(host: &Host, id: HostId, count: u8) -> Result<UdpSocket> {
     let settled = host.run(move || -> Result<UdpSocket> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         runtime.block_on(async {
-            bridge::configure(id, count).await?;
+            bridge::configure_interfaces(id, count).await?;
             let (connection, links, _) = new_connection()?;
             let driver = tokio::spawn(connection);
-            let eth0 = index(&links, "eth0").await?;
-            know(&links, eth0, OWN_IP, CLIENTS).await?;
+            let eth0 = link_index(&links, "eth0").await?;
+            add_neighbour(&links, eth0, CONTROLLER_IP, CLIENTS).await?;
             driver.abort();
-            offload::off(eth0)
+            offload::disable_offload(eth0)
         })?;
-        bridge::probes(id)
+        bridge::bind_probe_socket(id)
     })?;
     settled.with_context(|| format!("cannot set up the network of {id}"))
 }

@@ -4,7 +4,7 @@ use super::plan::HostId;
 
 /// A moment from which traffic is counted; see [`Fabric::mark`](super::Fabric::mark).
 #[derive(Clone, Debug)]
-pub struct Mark(pub(super) Vec<Tally>);
+pub struct TrafficSnapshot(pub(super) Vec<LinkTotals>);
 
 /// What passed one directed link since a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct PairEvidence {
 
 /// Running totals of one directed link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(super) struct LinkTotals {
     pub(super) offered: u64,
     pub(super) delivered: u64,
     pub(super) dropped: u64,

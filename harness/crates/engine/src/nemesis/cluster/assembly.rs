@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use testbed::host::process::Sample;
-use testbed::net::Fabric;
+use testbed::net::Network;
 use testbed::net::plan::HostId;
 use tokio::time::{Instant, sleep};
 
 /// How long a process may take to be reported as stopped.
-const STOP_PATIENCE: Duration = Duration::from_millis(500);
+const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 const STOP_POLL: Duration = Duration::from_millis(2);
 
 /// The hosts of a run, the links between them and the replicas on them.
@@ -31,18 +31,22 @@ pub struct Cluster {
 impl Cluster {
     /// Running replicas, in order of host, on a network without faults. `clients` has a client of
     /// each replica.
-    pub(crate) fn new(fabric: Fabric, members: Vec<Member>, clients: Vec<Arc<dyn Client>>) -> Self {
-        Self { links: Links::new(fabric), members, clients, restarted: Vec::new() }
+    pub(crate) fn new(
+        network: Network,
+        members: Vec<Member>,
+        clients: Vec<Arc<dyn Client>>,
+    ) -> Self {
+        Self { links: Links::new(network), members, clients, restarted: Vec::new() }
     }
 
     /// How many hosts there are.
-    pub(crate) fn count(&self) -> usize {
+    pub(crate) fn host_count(&self) -> usize {
         self.members.len()
     }
 
     /// All hosts, in order.
     pub(in super::super) fn hosts(&self) -> Vec<HostId> {
-        super::super::grudge::all_hosts(self.count())
+        super::super::grudge::all_hosts(self.host_count())
     }
 
     /// A client of each replica, in order of host.
@@ -68,8 +72,8 @@ impl Cluster {
 
     /// The leader, as reported by the replica with the greatest term. For aiming only: no check
     /// relies on it.
-    pub(in super::super) async fn leader(&self) -> Option<HostId> {
-        crate::system::leadership(&self.clients).await.map(|leadership| leadership.leader)
+    pub(in super::super) async fn fetch_leader(&self) -> Option<HostId> {
+        crate::system::find_leadership(&self.clients).await.map(|leadership| leadership.leader)
     }
 
     /// Whether some host has no member of the system, or may have none.
@@ -78,24 +82,24 @@ impl Cluster {
     }
 
     /// Starts a replica whose process has ended.
-    pub(in super::super) fn restart(&mut self, host: HostId) -> Result<()> {
+    pub(in super::super) fn restart_replica(&mut self, host: HostId) -> Result<()> {
         self.members[usize::from(host.0)].restart(&self.links)
     }
 
     /// What the kernel reports of these replicas now.
-    pub(in super::super) fn samples(&mut self, hosts: &[HostId]) -> Result<Vec<Sample>> {
+    pub(in super::super) fn sample_replicas(&mut self, hosts: &[HostId]) -> Result<Vec<Sample>> {
         hosts.iter().map(|host| self.member(*host).sample()).collect()
     }
 
-    /// The same, once all of them are stopped. After [`STOP_PATIENCE`] the samples say that some
+    /// The same, once all of them are stopped. After [`STOP_TIMEOUT`] the samples say that some
     /// are not.
-    pub(in super::super) async fn stopped_samples(
+    pub(in super::super) async fn sample_when_stopped(
         &mut self,
         hosts: &[HostId],
     ) -> Result<Vec<Sample>> {
-        let deadline = Instant::now() + STOP_PATIENCE;
+        let deadline = Instant::now() + STOP_TIMEOUT;
         loop {
-            let samples = self.samples(hosts)?;
+            let samples = self.sample_replicas(hosts)?;
             if samples.iter().all(Sample::is_stopped) || Instant::now() > deadline {
                 return Ok(samples);
             }

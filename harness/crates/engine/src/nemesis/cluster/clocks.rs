@@ -2,7 +2,7 @@
 
 use super::member::Member;
 use anyhow::{Context as _, Result, ensure};
-use testbed::host::clock::{self, Reading, Skew};
+use testbed::host::clock::{self, ClockReading, Skew};
 use tokio::task::block_in_place;
 
 impl Member {
@@ -18,7 +18,7 @@ impl Member {
     /// Makes the clock of the process, and of all its children, what it was set to.
     pub(super) fn apply_clock(&mut self) -> Result<()> {
         let skew = self.skew.unwrap_or_default();
-        let set = block_in_place(|| clock::set(&mut self.replica, &skew));
+        let set = block_in_place(|| clock::set_skew(&mut self.replica, &skew));
         self.report_clock(&skew);
         set.with_context(|| format!("the clock of {} cannot be set", self.host()))
     }
@@ -34,8 +34,8 @@ impl Member {
     }
 
     /// Reads the time as the process itself would.
-    pub(in super::super) fn read_clock(&mut self) -> Result<Reading> {
+    pub(in super::super) fn read_clock(&mut self) -> Result<ClockReading> {
         ensure!(!self.has_exited(), "it was down when its clock was to be read");
-        block_in_place(|| clock::read(&mut self.replica))
+        block_in_place(|| clock::read_time(&mut self.replica))
     }
 }

@@ -1,7 +1,7 @@
 //! Tells unexpected exits of replicas from those that a fault explains. Each is reported once.
 
 use super::member::Member;
-use super::process::{Cause, Process};
+use super::process::{DownCause, Process};
 use std::time::{Duration, Instant};
 use testbed::host::process::ProcessExit;
 use testbed::net::plan::HostId;
@@ -34,7 +34,7 @@ impl Member {
         self.expire_disk_grace(exit.is_none());
         let exit = exit.filter(|_| !self.is_held() && !self.has_crashed())?;
         if self.has_disk_grace() {
-            self.process = Process::Down { by: Cause::DiskGrace };
+            self.process = Process::Down { by: DownCause::DiskGrace };
             self.hold("disk fault");
             return None;
         }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use testbed::host::disk;
 
 /// How a member is healed.
-enum Remedy {
+enum HealAction {
     /// Nothing is to be done, or nothing can be.
     Nothing,
     /// It exited by itself and is restarted.
@@ -33,11 +33,11 @@ impl Cluster {
         let member = self.member(host);
         member.make_disk_whole();
         let clock_was_wrong = member.skew.take().is_some() && !member.has_exited();
-        match member.remedy() {
-            Remedy::Nothing => {}
-            Remedy::Revive => self.revive(host)?,
-            Remedy::Restart => self.restart(host)?,
-            Remedy::Release => self.member(host).resume_and_release()?,
+        match member.heal_action() {
+            HealAction::Nothing => {}
+            HealAction::Revive => self.revive_replica(host)?,
+            HealAction::Restart => self.restart_replica(host)?,
+            HealAction::Release => self.member(host).resume_and_release()?,
         }
         if clock_was_wrong { self.member(host).apply_clock() } else { Ok(()) }
     }
@@ -46,20 +46,20 @@ impl Cluster {
 impl Member {
     fn make_disk_whole(&self) {
         if let Ok(disk) = self.disk() {
-            disk.set(disk::Fault::Whole);
+            disk.set_fault(disk::Fault::Healthy);
         }
     }
 
-    fn remedy(&mut self) -> Remedy {
+    fn heal_action(&mut self) -> HealAction {
         let has_exited = self.has_exited();
         match self.process {
-            Process::Crashed { .. } if self.exits.restarts < MAX_RESTARTS => Remedy::Revive,
-            Process::Crashed { .. } => Remedy::Nothing,
+            Process::Crashed { .. } if self.exits.restarts < MAX_RESTARTS => HealAction::Revive,
+            Process::Crashed { .. } => HealAction::Nothing,
             // It has no data to come back with, and joins anew when all else is healed.
-            _ if self.lasting.roster == Roster::Removed => Remedy::Nothing,
-            _ if self.is_held() && has_exited => Remedy::Restart,
-            _ if self.is_held() => Remedy::Release,
-            _ => Remedy::Nothing,
+            _ if self.lasting.roster == Roster::Removed => HealAction::Nothing,
+            _ if self.is_held() && has_exited => HealAction::Restart,
+            _ if self.is_held() => HealAction::Release,
+            _ => HealAction::Nothing,
         }
     }
 

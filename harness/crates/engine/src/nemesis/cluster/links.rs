@@ -10,26 +10,27 @@ use std::path::Path;
 use testbed::host::process::Replica;
 use testbed::net::plan::{HostId, LinkPlan};
 use testbed::net::switch::shape::Shape;
-use testbed::net::switch::{Counts, LinkCounts};
-use testbed::net::{Fabric, Mark, PairEvidence};
+use testbed::net::switch::{LinkCounts, PacketCounts};
+use testbed::net::{Network, PairEvidence, TrafficSnapshot};
 
 /// The network, its desired state and its applied state.
 pub(crate) struct Links {
-    fabric: Fabric,
+    network: Network,
     desired: LinkPlan,
     applied: LinkPlan,
     /// Since when probes are counted.
-    cuts_mark: Mark,
+    cuts_mark: TrafficSnapshot,
     /// The packet counters when a shape last changed.
     shapes_baseline: LinkCounts,
 }
 
 impl Links {
     /// A network without faults.
-    pub(super) fn new(fabric: Fabric) -> Self {
-        let (cuts_mark, shapes_baseline) = (fabric.mark(), fabric.counts().unwrap_or_default());
+    pub(super) fn new(network: Network) -> Self {
+        let (cuts_mark, shapes_baseline) =
+            (network.snapshot_traffic(), network.link_counts().unwrap_or_default());
         let (desired, applied) = (LinkPlan::healed(), LinkPlan::healed());
-        Self { fabric, desired, applied, cuts_mark, shapes_baseline }
+        Self { network, desired, applied, cuts_mark, shapes_baseline }
     }
 
     /// Which links are to be cut from the next [`Links::apply`] on. Shapes stay.
@@ -47,13 +48,13 @@ impl Links {
         if self.desired == self.applied {
             return Ok(());
         }
-        self.fabric.apply(&self.desired).await?;
+        self.network.apply_plan(&self.desired).await?;
         let before = std::mem::replace(&mut self.applied, self.desired.clone());
         if before.cuts != self.applied.cuts {
-            self.cuts_mark = self.fabric.mark();
+            self.cuts_mark = self.network.snapshot_traffic();
         }
         if before.shapes != self.applied.shapes {
-            self.shapes_baseline = self.fabric.counts().unwrap_or_default();
+            self.shapes_baseline = self.network.link_counts().unwrap_or_default();
         }
         Ok(())
     }
@@ -67,7 +68,7 @@ impl Links {
     /// What probes met since cuts last changed. Links that are shaped and not cut are left out:
     /// they may lose all.
     pub(in super::super) async fn cut_evidence(&mut self) -> Result<Vec<PairEvidence>> {
-        let mut evidence = self.fabric.since(&self.cuts_mark).await?;
+        let mut evidence = self.network.traffic_since(&self.cuts_mark).await?;
         let LinkPlan { cuts, shapes } = &self.applied;
         evidence.retain(|pair| {
             let link = (pair.from, pair.to);
@@ -78,8 +79,8 @@ impl Links {
 
     /// What links have done to packets since a shape last changed.
     pub(in super::super) fn shape_evidence(&self) -> Result<LinkCounts> {
-        let counts = self.fabric.counts().context("only a switch shapes links")?;
-        let since = |(link, now): (_, Counts)| {
+        let counts = self.network.link_counts().context("only a switch shapes links")?;
+        let since = |(link, now): (_, PacketCounts)| {
             (link, now - self.shapes_baseline.get(&link).copied().unwrap_or_default())
         };
         Ok(counts.into_iter().map(since).collect())
@@ -87,16 +88,21 @@ impl Links {
 
     /// How replicas violated the protocol in which the harness carries their messages.
     pub(crate) fn protocol_error(&self) -> Option<String> {
-        self.fabric.breach()
+        self.network.protocol_error()
     }
 
     /// What went wrong with the network itself.
     pub(crate) fn network_error(&self) -> Option<String> {
-        self.fabric.trouble()
+        self.network.network_error()
     }
 
     /// Starts a program on a host; its output is appended to `log`.
-    pub(super) fn spawn(&self, host: HostId, program: &Program, log: &Path) -> Result<Replica> {
-        self.fabric.spawn(host, &program.path, &program.args, log)
+    pub(super) fn spawn_replica(
+        &self,
+        host: HostId,
+        program: &Program,
+        log: &Path,
+    ) -> Result<Replica> {
+        self.network.spawn_replica(host, &program.path, &program.args, log)
     }
 }

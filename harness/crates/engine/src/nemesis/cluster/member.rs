@@ -4,19 +4,19 @@
 //! process.
 
 use super::links::Links;
-use super::process::{Cause, Process};
+use super::process::{DownCause, Process};
 use super::replacement::Replacements;
 use super::telemetry::Telemetry;
 use crate::system::Program;
 use anyhow::{Context as _, Result, bail};
-use records::logs::Logs;
-use records::sights::Life;
+use records::logs::ReplicaLogs;
+use records::replica_log::ProcessState;
 use std::path::PathBuf;
 use std::time::Instant;
 use testbed::host::clock::Skew;
 use testbed::host::disk::Disk;
 use testbed::host::process::{ProcessExit, Replica, Sample};
-use testbed::net::Fabric;
+use testbed::net::Network;
 use testbed::net::plan::HostId;
 use tokio::task::block_in_place;
 
@@ -27,7 +27,7 @@ pub(crate) struct Startup {
     /// Its data directory.
     pub(crate) data: PathBuf,
     /// Its log files.
-    pub(crate) logs: Logs,
+    pub(crate) logs: ReplicaLogs,
     /// How a new replica joins on this host, where the system can change its members.
     pub(crate) replacements: Option<Replacements>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Member {
     pub(super) exits: Exits,
     /// What the wall clock of its host is set to. A replica that is restarted gets it too.
     pub(super) skew: Option<Skew>,
-    pub(in super::super) lasting: Lasting,
+    pub(in super::super) lasting: LastingEffects,
     telemetry: Telemetry,
 }
 
@@ -61,7 +61,7 @@ pub(in super::super) struct Exits {
 
 /// Effects on a member that outlast the fault that caused them.
 #[derive(Debug, Default)]
-pub(in super::super) struct Lasting {
+pub(in super::super) struct LastingEffects {
     /// Its disk was corrupted and could not be repaired. It may find that later, and stop.
     pub(in super::super) unrepaired: bool,
     /// Until when it may exit because of what its disk had refused.
@@ -85,13 +85,13 @@ pub(in super::super) enum Roster {
 impl Member {
     /// Starts a replica on its host.
     pub(crate) fn start(
-        fabric: &Fabric,
+        network: &Network,
         host: HostId,
         startup: Startup,
         disk: Option<Disk>,
     ) -> Result<Self> {
         let Program { path, args } = &startup.program;
-        let replica = fabric.spawn(host, path, args, &startup.logs.said)?;
+        let replica = network.spawn_replica(host, path, args, &startup.logs.output)?;
         Ok(Self::new(host, startup, replica, disk))
     }
 
@@ -110,7 +110,7 @@ impl Member {
             held_by: None,
             exits: Exits::default(),
             skew: None,
-            lasting: Lasting::default(),
+            lasting: LastingEffects::default(),
             telemetry: Telemetry::default(),
         }
     }
@@ -189,8 +189,8 @@ impl Member {
         self.hold(by);
         let killed = block_in_place(|| kill(&mut self.replica, self.disk.as_ref()));
         killed.with_context(|| format!("{} cannot be killed", self.host))?;
-        self.process = Process::Down { by: Cause::Fault(by) };
-        self.report_life(Life::Down);
+        self.process = Process::Down { by: DownCause::Fault(by) };
+        self.report_life(ProcessState::Down);
         Ok(())
     }
 
@@ -200,11 +200,11 @@ impl Member {
             bail!("{} cannot be restarted: its process is {}", self.host, self.process);
         }
         let Startup { program, logs, .. } = &self.startup;
-        let started = block_in_place(|| links.spawn(self.host, program, &logs.said));
+        let started = block_in_place(|| links.spawn_replica(self.host, program, &logs.output));
         self.replica = started.with_context(|| format!("{} cannot be restarted", self.host))?;
         self.process = Process::Running;
         (self.held_by, self.lasting.disk_grace) = (None, None);
-        self.report_life(Life::Up);
+        self.report_life(ProcessState::Up);
         if self.skew.is_some() { self.apply_clock() } else { Ok(()) }
     }
 
@@ -225,7 +225,7 @@ impl Member {
         self.replica.pause().with_context(|| format!("{} cannot be paused", self.host))?;
         self.hold(by);
         self.process = Process::Paused { until };
-        self.report_life(Life::Stopped);
+        self.report_life(ProcessState::Stopped);
         Ok(())
     }
 
@@ -236,16 +236,16 @@ impl Member {
         }
         self.replica.resume().with_context(|| format!("{} cannot be resumed", self.host))?;
         self.process = Process::Running;
-        self.report_life(Life::Up);
+        self.report_life(ProcessState::Up);
         Ok(())
     }
 
     pub(super) fn report_to(&mut self, telemetry: Telemetry) {
         self.telemetry = telemetry;
-        self.report_life(Life::Up);
+        self.report_life(ProcessState::Up);
     }
 
-    pub(super) fn report_life(&self, life: Life) {
+    pub(super) fn report_life(&self, life: ProcessState) {
         self.telemetry.report_life(self.host, life);
     }
 

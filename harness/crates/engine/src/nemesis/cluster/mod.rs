@@ -1,6 +1,6 @@
 //! What a nemesis acts on: the links between hosts and one [`Member`] per host.
 //!
-//! [`links`] owns the state of the network. [`member`] owns one replica and its [`Process`] state
+//! [`links`] owns the state of the network. [`member`] owns one replica and its `Process` state
 //! machine. [`supervisor`] notices replicas that exit by themselves and restarts them. A member is
 //! *held* from the moment a fault acts on its process or disk until that fault lets go. Only a
 //! member that is not held can exit unexpectedly.

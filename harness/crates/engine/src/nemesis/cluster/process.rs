@@ -30,7 +30,7 @@ pub(in super::super) enum Process {
     /// It has ended, and is restarted by what ended it.
     Down {
         /// What ended it.
-        by: Cause,
+        by: DownCause,
     },
     /// It exited by itself, and that was reported.
     Crashed {
@@ -43,7 +43,7 @@ pub(in super::super) enum Process {
 
 /// Why a process is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Cause {
+pub(in super::super) enum DownCause {
     /// A fault of this nemesis killed it.
     Fault(&'static str),
     /// It exited because of what its disk had refused, within [`super::DISK_FAULT_GRACE`].
@@ -66,7 +66,7 @@ impl Process {
     pub(super) fn due_action(&self, restarts: u32, now: Instant) -> Option<DueAction> {
         match *self {
             Self::Paused { until: Some(until) } if until <= now => Some(DueAction::Resume),
-            Self::Down { by: Cause::DiskGrace } => Some(DueAction::Restart),
+            Self::Down { by: DownCause::DiskGrace } => Some(DueAction::Restart),
             Self::Crashed { at, .. } => {
                 let due = restarts < MAX_RESTARTS && now.duration_since(at) > RESTART_DELAY;
                 due.then_some(DueAction::Revive)
@@ -81,8 +81,8 @@ impl fmt::Display for Process {
         match self {
             Self::Running => f.write_str("running"),
             Self::Paused { .. } => f.write_str("paused"),
-            Self::Down { by: Cause::Fault(name) } => write!(f, "down ({name})"),
-            Self::Down { by: Cause::DiskGrace } => f.write_str("down (disk fault)"),
+            Self::Down { by: DownCause::Fault(name) } => write!(f, "down ({name})"),
+            Self::Down { by: DownCause::DiskGrace } => f.write_str("down (disk fault)"),
             Self::Crashed { exit, .. } => write!(f, "crashed ({exit})"),
         }
     }

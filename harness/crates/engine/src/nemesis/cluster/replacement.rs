@@ -1,6 +1,6 @@
 //! How replicas join on a host after the one that it started with.
 
-use crate::system::{Arrival, Launch, MemberChanges, Program};
+use crate::system::{JoinRequest, Launch, MemberChanges, Program};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use testbed::net::plan::HostId;
@@ -26,19 +26,19 @@ impl Replacements {
     }
 
     /// The program of a replica that joins on a host without a member, through replica `by`.
-    pub(in super::super) fn joining(&self, by: HostId) -> Option<Program> {
-        self.arriving(by, false)
+    pub(in super::super) fn joining_program(&self, by: HostId) -> Option<Program> {
+        self.build_program(by, false)
     }
 
     /// The program of a replica that replaces a member that is dead, through replica `by`.
-    pub(in super::super) fn replacing(&mut self, by: HostId) -> Option<Program> {
+    pub(in super::super) fn replacing_program(&mut self, by: HostId) -> Option<Program> {
         self.generation += 1;
-        self.arriving(by, true)
+        self.build_program(by, true)
     }
 
-    fn arriving(&self, by: HostId, replaces: bool) -> Option<Program> {
+    fn build_program(&self, by: HostId, replaces: bool) -> Option<Program> {
         let seed = *self.seeds.get(&by)?;
-        let arrival = Arrival { seed, generation: self.generation, replaces };
-        Some(self.changes.joining(&self.launch, &arrival))
+        let arrival = JoinRequest { seed, generation: self.generation, replaces };
+        Some(self.changes.joining_program(&self.launch, &arrival))
     }
 }

@@ -19,7 +19,8 @@ impl Cluster {
         if let Some(signal) = signal {
             problems.extend(self.request_exits(signal).await);
         }
-        problems.extend(self.members.iter().flat_map(|member| member.startup.logs.keep()));
+        problems
+            .extend(self.members.iter().flat_map(|member| member.startup.logs.copy_own_files()));
         problems
     }
 
@@ -29,7 +30,7 @@ impl Cluster {
     ) -> Vec<String> {
         for member in &mut self.members {
             // The signal fails only where the process has exited already.
-            drop(member.replica.ask_to_end(signal));
+            drop(member.replica.send_signal(signal));
         }
         let deadline = Instant::now() + within;
         let mut running = self.hosts();

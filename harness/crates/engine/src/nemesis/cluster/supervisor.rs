@@ -7,7 +7,7 @@ use super::exits::UnexpectedExit;
 use super::process::DueAction;
 use super::{Cluster, Member};
 use anyhow::Result;
-use records::sights::Life;
+use records::replica_log::ProcessState;
 use std::time::{Duration, Instant};
 use testbed::net::plan::HostId;
 
@@ -22,7 +22,7 @@ impl Cluster {
             let unexpected = member.poll_unexpected_exit();
             let is_down = member.has_exited();
             if is_down {
-                member.report_life(Life::Down);
+                member.report_life(ProcessState::Down);
             }
             if let Some(exit) = unexpected {
                 // One whose exit was missed has been restarted since.
@@ -30,7 +30,7 @@ impl Cluster {
                 exits.push(UnexpectedExit {
                     host: member.host(),
                     exit,
-                    log: member.startup.logs.last_words(),
+                    log: member.startup.logs.tail_lines(),
                     disk_was_corrupt: member.lasting.unrepaired,
                 });
             }
@@ -40,14 +40,14 @@ impl Cluster {
 
     /// Does what is due: resumes members whose pause is over, and restarts those that exited by
     /// themselves.
-    pub(in super::super) fn supervise(&mut self) -> Result<()> {
+    pub(in super::super) fn supervise_members(&mut self) -> Result<()> {
         for host in self.hosts() {
             match self.member(host).due_action() {
                 None => {}
                 Some(DueAction::Resume) => self.member(host).resume_and_release()?,
-                Some(DueAction::Revive) => self.revive(host)?,
+                Some(DueAction::Revive) => self.revive_replica(host)?,
                 Some(DueAction::Restart) => {
-                    self.restart(host)?;
+                    self.restart_replica(host)?;
                     self.restarted.push(host);
                 }
             }
@@ -56,8 +56,8 @@ impl Cluster {
     }
 
     /// Restarts a replica that exited by itself. The exit stays in the verdict.
-    pub(super) fn revive(&mut self, host: HostId) -> Result<()> {
-        self.restart(host)?;
+    pub(super) fn revive_replica(&mut self, host: HostId) -> Result<()> {
+        self.restart_replica(host)?;
         self.member(host).exits.restarts += 1;
         self.restarted.push(host);
         Ok(())

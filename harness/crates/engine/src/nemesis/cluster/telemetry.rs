@@ -2,7 +2,7 @@
 //!
 //! No evidence comes from here: a fault samples what it needs by itself.
 
-use records::sights::{Life, Sighting, WrongClock};
+use records::replica_log::{ClockDeviation, Observation, ProcessState};
 use std::sync::Arc;
 use testbed::host::clock::Skew;
 use testbed::net::plan::HostId;
@@ -14,32 +14,32 @@ const MS: f64 = 1e6;
 #[derive(Clone, Default)]
 pub(crate) struct Telemetry(Option<Arc<Sink>>);
 
-type Sink = dyn Fn(HostId, Sighting) + Send + Sync;
+type Sink = dyn Fn(HostId, Observation) + Send + Sync;
 
 impl Telemetry {
     /// Reports every change to `sink`.
-    pub(crate) fn new(sink: impl Fn(HostId, Sighting) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(sink: impl Fn(HostId, Observation) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(sink)))
     }
 
-    fn report(&self, host: HostId, what: Sighting) {
+    fn report_change(&self, host: HostId, what: Observation) {
         if let Some(sink) = &self.0 {
             sink(host, what);
         }
     }
 
     /// A change of a replica's process.
-    pub(super) fn report_life(&self, host: HostId, life: Life) {
-        self.report(host, Sighting::Process(life));
+    pub(super) fn report_life(&self, host: HostId, life: ProcessState) {
+        self.report_change(host, Observation::Process(life));
     }
 
     /// A change of its wall clock.
     pub(super) fn report_clock(&self, host: HostId, skew: &Skew) {
-        let wrong = WrongClock {
+        let wrong = ClockDeviation {
             offset_ms: skew.offset_ns as f64 / MS,
             drift_percent: skew.rate as f64 * 100.0 / (1_u64 << 32) as f64,
             strobe_ms: skew.period_ns as f64 / MS,
         };
-        self.report(host, Sighting::Clock(wrong));
+        self.report_change(host, Observation::Clock(wrong));
     }
 }

@@ -19,7 +19,7 @@ use anyhow::Result;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
-use testbed::host::disk::{self, Damage, Scar};
+use testbed::host::disk::{self, CorruptionKind, FileCorruption};
 use testbed::host::process::ProcessExit;
 use testbed::net::plan::HostId;
 use tokio::task::block_in_place;
@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep};
 use workloads::{Call, Outcome, Rng};
 
 /// How long the others may take to accept a change, and a corrupted replica to answer or to stop.
-const PATIENCE: Duration = Duration::from_secs(3);
+const DECISION_TIMEOUT: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(100);
 /// The key of these calls, which no workload uses.
 const KEY: &str = "ready";
@@ -39,7 +39,7 @@ const VARIANTS: &[(&str, &str)] =
 pub(in super::super) struct Corruption {
     name: &'static str,
     doc: &'static str,
-    damage: Damage,
+    damage: CorruptionKind,
 }
 
 /// Flipped bits.
@@ -47,28 +47,28 @@ pub(in super::super) const BIT_ROT: Corruption = Corruption {
     name: "bit-rot",
     doc: "flips some bits of what a replica had synced, while it is down, and starts it on that; \
           never of a majority",
-    damage: Damage::Flip,
+    damage: CorruptionKind::BitFlip,
 };
 /// Sectors that were never written.
 pub(in super::super) const LOST_WRITE: Corruption = Corruption {
     name: "lost-write",
     doc: "zeroes a sector of what a replica had synced, as if it had never been written; \
           never of a majority",
-    damage: Damage::Lost,
+    damage: CorruptionKind::LostWrite,
 };
 /// Sectors in the wrong place.
 pub(in super::super) const MISDIRECTED_WRITE: Corruption = Corruption {
     name: "misdirected-write",
     doc: "puts one sector of what a replica had synced in the place of another one; \
           never of a majority",
-    damage: Damage::Misdirected,
+    damage: CorruptionKind::MisdirectedWrite,
 };
 /// Files that end too early.
 pub(in super::super) const TRUNCATE: Corruption = Corruption {
     name: "truncate",
     doc: "cuts up to half of a file that a replica had synced, while it is down, and starts it on \
           that; never of a majority",
-    damage: Damage::Cut,
+    damage: CorruptionKind::Truncate,
 };
 
 impl Nemesis for Corruption {
@@ -93,7 +93,7 @@ impl Nemesis for Corruption {
     }
 
     fn unsupported_here(&self) -> Option<String> {
-        disk::unable().map(|why| format!("{why}; do without {}", self.name))
+        disk::no_disk_faults_reason().map(|why| format!("{why}; do without {}", self.name))
     }
 
     fn reject_aim(&self, aim: &str, hosts: usize) -> Option<String> {
@@ -106,7 +106,7 @@ impl Nemesis for Corruption {
         rejection.or_else(|| is_too_much.then(too_many))
     }
 
-    fn aim(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
+    fn choose_target(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
         let target = aim_at_replicas(variant, view, rng)?;
         let random = rng.below(u64::MAX);
         let is_minority = target.hosts.len() <= max_corrupted(view.count);
@@ -114,22 +114,22 @@ impl Nemesis for Corruption {
         (is_minority && is_calm).then_some(Target { random, ..target })
     }
 
-    fn begin<'a>(
+    fn begin_fault<'a>(
         &'a self,
         target: &'a Target,
         cluster: &'a mut Cluster,
     ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
         Box::pin(async move {
-            cluster.samples(&target.hosts)?;
+            cluster.sample_replicas(&target.hosts)?;
             target.hosts.iter().try_for_each(|host| cluster.member(*host).kill(self.name))?;
             let mut fault = CorruptedDisks::new(&target.hosts);
-            let corrupted = fault.corrupt(self.damage, target.random, cluster).await;
+            let corrupted = fault.corrupt_disks(self.damage, target.random, cluster).await;
             for replica in &mut fault.0 {
                 if corrupted.is_err() {
                     // A fault that did not begin is not ended.
-                    replica.repair(cluster)?;
+                    replica.repair_disk(cluster)?;
                 }
-                cluster.restart(replica.host)?;
+                cluster.restart_replica(replica.host)?;
                 if corrupted.is_ok() {
                     cluster.member(replica.host).hold(self.name);
                 }
@@ -150,7 +150,7 @@ struct CorruptedDisks(Vec<CorruptedReplica>);
 struct CorruptedReplica {
     host: HostId,
     /// What was changed on its disk.
-    scar: Option<Scar>,
+    corruption: Option<FileCorruption>,
     /// What became of it.
     end: Option<CorruptionEnd>,
 }
@@ -167,14 +167,19 @@ struct CorruptionEnd {
 
 impl CorruptedDisks {
     fn new(hosts: &[HostId]) -> Self {
-        let replica = |host: &HostId| CorruptedReplica { host: *host, scar: None, end: None };
+        let replica = |host: &HostId| CorruptedReplica { host: *host, corruption: None, end: None };
         Self(hosts.iter().map(replica).collect())
     }
 
     /// Corrupts the disks of these dead replicas, unless too few others have what they may lose.
-    async fn corrupt(&mut self, damage: Damage, random: u64, cluster: &mut Cluster) -> Result<()> {
+    async fn corrupt_disks(
+        &mut self,
+        damage: CorruptionKind,
+        random: u64,
+        cluster: &mut Cluster,
+    ) -> Result<()> {
         for replica in &mut self.0 {
-            replica.corrupt(damage, random, cluster)?;
+            replica.corrupt_disk(damage, random, cluster)?;
         }
         let hosts: Vec<HostId> = self.0.iter().map(|replica| replica.host).collect();
         if others_accept_a_change(&hosts, cluster).await {
@@ -189,11 +194,16 @@ impl CorruptedDisks {
 }
 
 impl CorruptedReplica {
-    fn corrupt(&mut self, damage: Damage, random: u64, cluster: &mut Cluster) -> Result<()> {
+    fn corrupt_disk(
+        &mut self,
+        damage: CorruptionKind,
+        random: u64,
+        cluster: &mut Cluster,
+    ) -> Result<()> {
         let disk = cluster.member(self.host).disk_mut()?;
         let random = random.wrapping_add(u64::from(self.host.0));
-        self.scar = block_in_place(|| disk.damage(damage, random))?;
-        if self.scar.is_none() {
+        self.corruption = block_in_place(|| disk.corrupt_file(damage, random))?;
+        if self.corruption.is_none() {
             let why = format!("{} keeps nothing that this would change", self.host);
             return Err(Skip::because(why).into());
         }
@@ -201,10 +211,10 @@ impl CorruptedReplica {
     }
 
     /// Repairs the disk of a dead replica, and says whether that was possible.
-    fn repair(&mut self, cluster: &mut Cluster) -> Result<bool> {
+    fn repair_disk(&mut self, cluster: &mut Cluster) -> Result<bool> {
         let disk = cluster.member(self.host).disk_mut()?;
-        match self.scar.take() {
-            Some(scar) => block_in_place(|| disk.heal(&scar)),
+        match self.corruption.take() {
+            Some(corruption) => block_in_place(|| disk.repair_file(&corruption)),
             None => Ok(true),
         }
     }
@@ -214,7 +224,7 @@ impl CorruptedReplica {
     async fn await_decision(&self, cluster: &mut Cluster) -> Result<()> {
         let client = Arc::clone(cluster.client(self.host)?);
         let call = Call::Read { key: KEY.to_owned() };
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + DECISION_TIMEOUT;
         while !cluster.member(self.host).has_exited() && Instant::now() < deadline {
             if client.call(&call).await.outcome == Outcome::Ok {
                 break;
@@ -225,15 +235,16 @@ impl CorruptedReplica {
     }
 
     /// Lets the replica go. One that has stopped is restarted on a repaired disk.
-    fn end(&mut self, cluster: &mut Cluster) -> Result<()> {
-        let damage = self.scar.as_ref().map(|scar| scar.text.clone()).unwrap_or_default();
+    fn end_corruption(&mut self, cluster: &mut Cluster) -> Result<()> {
+        let damage =
+            self.corruption.as_ref().map(|scar| scar.description.clone()).unwrap_or_default();
         let member = cluster.member(self.host);
         let exit = member.replica.poll_exit();
         member.release();
         let mut is_repaired = false;
         if exit.is_some() {
-            is_repaired = self.repair(cluster)?;
-            cluster.restart(self.host)?;
+            is_repaired = self.repair_disk(cluster)?;
+            cluster.restart_replica(self.host)?;
         }
         cluster.member(self.host).lasting.unrepaired |= !is_repaired;
         self.end = Some(CorruptionEnd { damage, exit, is_repaired });
@@ -242,17 +253,17 @@ impl CorruptedReplica {
 }
 
 impl ActiveFault for CorruptedDisks {
-    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+    fn end_fault<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             for replica in &mut self.0 {
                 replica.await_decision(cluster).await?;
-                replica.end(cluster)?;
+                replica.end_corruption(cluster)?;
             }
             Ok(())
         })
     }
 
-    fn evidence(&self) -> Result<Evidence> {
+    fn weigh_evidence(&self) -> Result<Evidence> {
         let ends = self.0.iter().filter_map(|it| Some((it.host, it.end.as_ref()?)));
         let texts: Vec<String> = ends.map(|(host, end)| format!("{host}: {end}")).collect();
         Ok(Evidence { confirmed: !texts.is_empty(), text: texts.join(". ") })
@@ -281,7 +292,7 @@ async fn others_accept_a_change(hosts: &[HostId], cluster: &Cluster) -> bool {
     let others: Vec<&Arc<dyn Client>> =
         all.filter(|(host, _)| !hosts.contains(host)).map(|(_, client)| client).collect();
     let call = Call::Write { key: KEY.to_owned(), value: 1 };
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + DECISION_TIMEOUT;
     for client in others.iter().cycle() {
         if Instant::now() > deadline {
             break;
@@ -303,13 +314,14 @@ mod tests {
     fn a_majority_is_never_corrupted_nor_any_replica_while_another_fault_is_on() {
         let free = grudge::all_hosts(3).into_iter().collect();
         let mut view = ClusterView { count: 3, leader: Some(HostId(0)), free };
-        let target = TRUNCATE.aim("minority", &view, &mut Rng::new(1)).expect("one of three");
+        let target =
+            TRUNCATE.choose_target("minority", &view, &mut Rng::new(1)).expect("one of three");
         assert_eq!(target.hosts.len(), 1);
-        assert_eq!(TRUNCATE.aim("n1 n2", &view, &mut Rng::new(1)), None);
+        assert_eq!(TRUNCATE.choose_target("n1 n2", &view, &mut Rng::new(1)), None);
         assert!(TRUNCATE.reject_aim("n1 n2", 3).is_some_and(|why| why.contains("no minority")));
         assert_eq!(TRUNCATE.reject_aim("n1 n2", 5), None);
         view.free.remove(&HostId(2));
-        assert_eq!(TRUNCATE.aim("one", &view, &mut Rng::new(1)), None);
+        assert_eq!(TRUNCATE.choose_target("one", &view, &mut Rng::new(1)), None);
     }
 
     #[test]
@@ -317,14 +329,14 @@ mod tests {
         let end = |host, damage: &str, exit, is_repaired| {
             let damage = damage.to_owned();
             let end = Some(CorruptionEnd { damage, exit, is_repaired });
-            CorruptedReplica { host: HostId(host), scar: None, end }
+            CorruptedReplica { host: HostId(host), corruption: None, end }
         };
         let exit = ProcessExit::Status(std::process::ExitStatus::from_raw(1 << 8));
         let fault = CorruptedDisks(vec![
             end(0, "bytes 7+1 of x", Some(exit), true),
             end(1, "the last 3 of 9 bytes of y", None, false),
         ]);
-        let evidence = fault.evidence().expect("it is weighed");
+        let evidence = fault.weigh_evidence().expect("it is weighed");
         assert!(evidence.confirmed);
         assert_eq!(
             evidence.text,

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use workloads::Rng;
 
 /// How long the fault waits for a moment in which every disk holds a sync.
-const SYNC_PATIENCE: Duration = Duration::from_millis(150);
+const SYNC_TIMEOUT: Duration = Duration::from_millis(150);
 const SYNC_POLL: Duration = Duration::from_millis(1);
 /// How long after SIGKILL is sent the disk fails what waits for it: the dead do not notice.
 const RELEASE_DELAY: Duration = Duration::from_millis(3);
@@ -53,26 +53,26 @@ impl Nemesis for PowerLoss {
     }
 
     fn unsupported_here(&self) -> Option<String> {
-        disk::no_power_loss().map(|why| format!("{why}; do without {}", self.name()))
+        disk::no_power_loss_reason().map(|why| format!("{why}; do without {}", self.name()))
     }
 
     fn reject_aim(&self, aim: &str, hosts: usize) -> Option<String> {
         reject_replicas(self, aim, hosts)
     }
 
-    fn aim(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
+    fn choose_target(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
         let target = aim_at_replicas(variant, view, rng)?;
-        let random = if rng.percent(TORN_PERCENT) { rng.below(1_000) } else { 0 };
+        let random = if rng.percent_chance(TORN_PERCENT) { rng.below(1_000) } else { 0 };
         Some(Target { random, ..target })
     }
 
-    fn begin<'a>(
+    fn begin_fault<'a>(
         &'a self,
         target: &'a Target,
         cluster: &'a mut Cluster,
     ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
         Box::pin(async move {
-            let before = cluster.samples(&target.hosts)?;
+            let before = cluster.sample_replicas(&target.hosts)?;
             await_syncs(&target.hosts, cluster).await?;
             let mut fault = PowerOutage { before, ..PowerOutage::default() };
             for host in &target.hosts {
@@ -103,20 +103,20 @@ struct PowerlessReplica {
 }
 
 impl ActiveFault for PowerOutage {
-    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+    fn end_fault<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let hosts: Vec<HostId> = self.replicas.iter().map(|replica| replica.host).collect();
             self.paused = pause_others(&hosts, cluster)?;
-            hosts.iter().try_for_each(|host| cluster.restart(*host))?;
-            self.after = cluster.samples(&hosts)?;
+            hosts.iter().try_for_each(|host| cluster.restart_replica(*host))?;
+            self.after = cluster.sample_replicas(&hosts)?;
             for replica in &mut self.replicas {
-                replica.written = cluster.member(replica.host).disk()?.written();
+                replica.written = cluster.member(replica.host).disk()?.written_bytes();
             }
             Ok(())
         })
     }
 
-    fn evidence(&self) -> Result<Evidence> {
+    fn weigh_evidence(&self) -> Result<Evidence> {
         let samples = self.before.iter().zip(&self.after);
         let mut texts: Vec<String> = self
             .replicas
@@ -155,10 +155,10 @@ impl std::fmt::Display for PowerlessReplica {
 /// to write.
 async fn await_syncs(hosts: &[HostId], cluster: &mut Cluster) -> Result<()> {
     for host in hosts {
-        cluster.member(*host).disk()?.set(disk::Fault::Held);
+        cluster.member(*host).disk()?.set_fault(disk::Fault::HoldSync);
     }
-    let deadline = Instant::now() + SYNC_PATIENCE;
-    let mut holds = |host: &HostId| cluster.member(*host).disk().is_ok_and(Disk::is_holding);
+    let deadline = Instant::now() + SYNC_TIMEOUT;
+    let mut holds = |host: &HostId| cluster.member(*host).disk().is_ok_and(Disk::is_holding_sync);
     while Instant::now() < deadline && !hosts.iter().all(&mut holds) {
         tokio::time::sleep(SYNC_POLL).await;
     }
@@ -168,7 +168,7 @@ async fn await_syncs(hosts: &[HostId], cluster: &mut Cluster) -> Result<()> {
 /// Pauses the replicas that a majority which comes back must do without, for a while. The
 /// supervisor resumes them.
 fn pause_others(hosts: &[HostId], cluster: &mut Cluster) -> Result<Vec<HostId>> {
-    let count = cluster.count();
+    let count = cluster.host_count();
     let others = Vec::from_iter(cluster.free_hosts());
     if hosts.len() <= count / 2 || hosts.len() + others.len() < count {
         return Ok(Vec::new());
@@ -185,7 +185,7 @@ fn cut_power(host: HostId, kept_thousandths: u64, cluster: &mut Cluster) -> Resu
     let member = cluster.member(host);
     member.kill_with(PowerLoss.name(), kill_during_sync)?;
     let disk = member.disk_mut()?;
-    let lost = block_in_place(|| disk.lose(kept_thousandths));
+    let lost = block_in_place(|| disk.lose_unsynced(kept_thousandths));
     lost.with_context(|| format!("the disk of {host} cannot lose power"))
 }
 
@@ -195,7 +195,7 @@ fn kill_during_sync(replica: &mut Replica, disk: Option<&Disk>) -> Result<()> {
     std::thread::scope(|scope| {
         scope.spawn(move || {
             std::thread::sleep(RELEASE_DELAY);
-            disk.iter().for_each(|disk| _ = disk.set(disk::Fault::Off));
+            disk.iter().for_each(|disk| _ = disk.set_fault(disk::Fault::PowerOff));
         });
         replica.kill()
     })

@@ -6,9 +6,9 @@ use crate::nemesis::cluster::Roster;
 use crate::nemesis::grudge::all_hosts;
 use crate::nemesis::{Member, Startup};
 use crate::system::Program;
-use records::logs::Logs;
+use records::logs::ReplicaLogs;
 use tempfile::TempDir;
-use testbed::net::{Backend, Fabric};
+use testbed::net::{Backend, Network};
 
 const HOSTS: u8 = 3;
 
@@ -19,38 +19,41 @@ struct TestRun {
 }
 
 /// Three replicas that sleep.
-async fn start() -> TestRun {
+async fn start_run() -> TestRun {
     let directory = tempfile::tempdir().expect("a directory");
-    let fabric = Fabric::build(Backend::Proxy, HOSTS, &Rng::new(1), None).await.expect("proxies");
+    let network = Network::build(Backend::Proxy, HOSTS, &Rng::new(1), None).await.expect("proxies");
     let member = |host: HostId| {
         let startup = Startup {
             program: Program { path: "/bin/sleep".into(), args: vec!["600".into()] },
             data: directory.path().to_owned(),
-            logs: Logs { said: directory.path().join(host.to_string()), own: Vec::new() },
+            logs: ReplicaLogs {
+                output: directory.path().join(host.to_string()),
+                own_files: Vec::new(),
+            },
             replacements: None,
         };
-        Member::start(&fabric, host, startup, None).expect("it starts")
+        Member::start(&network, host, startup, None).expect("it starts")
     };
     let members = all_hosts(usize::from(HOSTS)).into_iter().map(member).collect();
     let (sender, events) = mpsc::unbounded_channel();
-    let cluster = Cluster::new(fabric, members, Vec::new());
+    let cluster = Cluster::new(network, members, Vec::new());
     let succeeded = watch::channel(SuccessCounts::new()).1;
     let executor = Executor::new(cluster, Clock::start(), Rng::new(1), succeeded, sender);
     TestRun { executor, events, _directory: directory }
 }
 
-fn planned(id: u32, kind: &str, variant: &str) -> PlannedFault {
+fn planned_fault(id: u32, kind: &str, variant: &str) -> PlannedFault {
     PlannedFault { id, kind: kind.to_owned(), variant: variant.to_owned() }
 }
 
 impl TestRun {
-    async fn step(&mut self, end: &[u32], begin: &[PlannedFault]) -> Result<()> {
+    async fn run_step(&mut self, end: &[u32], begin: &[PlannedFault]) -> Result<()> {
         let step = Step { at_ms: 0, end: end.to_vec(), begin: begin.to_vec() };
         self.executor.run_step(&step).await
     }
 
     /// The outcomes of all faults that are over.
-    fn outcomes(&mut self) -> Vec<FaultOutcome> {
+    fn take_outcomes(&mut self) -> Vec<FaultOutcome> {
         let events = std::iter::from_fn(|| self.events.try_recv().ok());
         let ended = |event| match event {
             NemesisEvent::FaultEnded(outcome) => Some(outcome),
@@ -60,29 +63,29 @@ impl TestRun {
     }
 
     /// Makes it impossible to restart a replica.
-    fn spoil(&mut self, host: HostId) {
+    fn break_restart(&mut self, host: HostId) {
         self.executor.cluster.member(host).startup.program.path = "/nowhere".into();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_faults_of_a_kind_in_one_step_the_second_is_skipped() {
-    let mut run = start().await;
-    let both = [planned(1, "partition", "n1|rest"), planned(2, "partition", "n2|rest")];
-    run.step(&[], &both).await.expect("it works");
-    let over = run.outcomes();
+    let mut run = start_run().await;
+    let both = [planned_fault(1, "partition", "n1|rest"), planned_fault(2, "partition", "n2|rest")];
+    run.run_step(&[], &both).await.expect("it works");
+    let over = run.take_outcomes();
     assert_eq!(run.executor.active.len(), 1);
     assert!(over.len() == 1 && over[0].id == 2 && over[0].state == FaultState::Skipped, "{over:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_hosts_count_as_a_majority_while_one_may_have_no_member() {
-    let mut run = start().await;
+    let mut run = start_run().await;
     for (id, roster, majority) in [(1, Roster::Member, 2), (2, Roster::RemovalPending, 0)] {
         run.executor.cluster.member(HostId(2)).lasting.roster = roster;
-        run.step(&[], &[planned(id, "partition", "n1|rest")]).await.expect("it begins");
+        run.run_step(&[], &[planned_fault(id, "partition", "n1|rest")]).await.expect("it begins");
         let fault = run.executor.active.pop().expect("it is on");
-        let outcome = run.executor.end(fault).await;
+        let outcome = run.executor.end_fault(fault).await;
         assert_eq!(outcome.majority.len(), majority, "{outcome:?}");
         run.executor.cluster.links.apply().await.expect("it heals");
     }
@@ -90,15 +93,15 @@ async fn no_hosts_count_as_a_majority_while_one_may_have_no_member() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_that_ended_is_reported_though_the_next_one_cannot_begin() {
-    let mut run = start().await;
-    let loops = planned(1, "crash-loop", "n1");
-    run.step(&[], &[planned(2, "pause", "n2"), loops]).await.expect("both begin");
-    run.spoil(HostId(0));
+    let mut run = start_run().await;
+    let loops = planned_fault(1, "crash-loop", "n1");
+    run.run_step(&[], &[planned_fault(2, "pause", "n2"), loops]).await.expect("both begin");
+    run.break_restart(HostId(0));
     // By then the loop should start its replica again.
     tokio::time::sleep(Duration::from_millis(100)).await;
-    let next = run.step(&[2], &[planned(3, "kill", "n3")]).await;
+    let next = run.run_step(&[2], &[planned_fault(3, "kill", "n3")]).await;
     assert!(next.is_err(), "n1 cannot be started");
-    let over = run.outcomes();
+    let over = run.take_outcomes();
     assert!(
         over.len() == 1 && over[0].id == 2 && over[0].state == FaultState::Witnessed,
         "{over:?}"
@@ -107,20 +110,20 @@ async fn a_fault_that_ended_is_reported_though_the_next_one_cannot_begin() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_cannot_be_healed_leaves_no_other_broken() {
-    let mut run = start().await;
+    let mut run = start_run().await;
     run.executor.cluster.member(HostId(0)).kill("kill").expect("it dies");
     run.executor.cluster.member(HostId(1)).pause("pause").expect("it stops");
-    run.spoil(HostId(0));
+    run.break_restart(HostId(0));
     assert!(run.executor.heal().await.is_err(), "n1 cannot be started");
-    let sample = run.executor.cluster.samples(&[HostId(1)]).expect("it is there");
+    let sample = run.executor.cluster.sample_replicas(&[HostId(1)]).expect("it is there");
     assert!(!sample[0].is_stopped(), "{sample:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn starving_that_had_no_turn_is_extended_until_it_is_confirmed() {
-    let mut run = start().await;
-    run.step(&[], &[planned(1, "starve", "n1 n2")]).await.expect("it works");
-    run.step(&[1], &[]).await.expect("it works");
-    let over = run.outcomes();
+    let mut run = start_run().await;
+    run.run_step(&[], &[planned_fault(1, "starve", "n1 n2")]).await.expect("it works");
+    run.run_step(&[1], &[]).await.expect("it works");
+    let over = run.take_outcomes();
     assert!(over[0].state == FaultState::Witnessed, "{over:?}");
 }

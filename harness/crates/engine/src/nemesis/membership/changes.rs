@@ -12,7 +12,7 @@ use workloads::Rng;
 /// The nemesis that removes members.
 pub(super) const REMOVAL: &str = "membership";
 /// How long a new replica may take to join while other faults wait for it.
-pub(super) const JOIN_PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const JOIN_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) const POLL: Duration = Duration::from_millis(20);
 
 pub(super) const VARIANTS: &[(&str, &str)] = &[
@@ -28,7 +28,7 @@ pub(super) async fn find_member(
     cluster: &mut Cluster,
 ) -> Result<(HostId, Arc<dyn Client>, MemberInfo)> {
     let host = *target.hosts.first().context("a removal needs a target; this is a bug")?;
-    cluster.samples(&target.hosts)?;
+    cluster.sample_replicas(&target.hosts)?;
     let client = find_client(cluster, host).await.ok_or(Skip::because("there is no leader"))?;
     let member = member_on(&client, host).await;
     let member = member.ok_or_else(|| Skip::because(format!("{host} is no member")))?;
@@ -48,24 +48,24 @@ pub(super) fn aim_at_one(variant: &str, view: &ClusterView, rng: &mut Rng) -> Op
     if view.free.len() <= view.count / 2 + 1 {
         return None;
     }
-    let mut hosts = view.shuffled(rng);
+    let mut hosts = view.shuffle_free_hosts(rng);
     match variant {
         "leader" => hosts.retain(|host| *host == leader),
         "follower" => hosts.retain(|host| *host != leader),
         list if selector::is_list(list) => {
             let named = selector::parse_hosts(list, view.count).ok()?;
-            let named = selector::resolve(&named, view)?;
+            let named = selector::resolve_hosts(&named, view)?;
             hosts.retain(|host| named.contains(host));
         }
         _ => {}
     }
     hosts.truncate(1);
-    (!hosts.is_empty()).then(|| Target::replicas(variant, hosts))
+    (!hosts.is_empty()).then(|| Target::of_replicas(variant, hosts))
 }
 
 /// A client of the leader, or if that one is to be removed, of another replica.
 pub(super) async fn find_client(cluster: &Cluster, host: HostId) -> Option<Arc<dyn Client>> {
-    let leader = cluster.leader().await?;
+    let leader = cluster.fetch_leader().await?;
     let free = cluster.free_hosts();
     let other = std::iter::once(leader).chain(free).find(|it| *it != host)?;
     cluster.client(other).ok().cloned()
@@ -73,7 +73,7 @@ pub(super) async fn find_client(cluster: &Cluster, host: HostId) -> Option<Arc<d
 
 /// The members, as reported through that client.
 pub(super) async fn list_members(client: &Arc<dyn Client>) -> Option<Vec<MemberInfo>> {
-    client.membership()?.members().await
+    client.membership()?.fetch_members().await
 }
 
 /// Requests the removal of the member on that host.

@@ -3,7 +3,7 @@
 use super::super::Cluster;
 use super::super::cluster::Roster;
 use super::changes::{
-    JOIN_PATIENCE, POLL, REMOVAL, count_reports, find_client, list_members, member_on,
+    JOIN_TIMEOUT, POLL, REMOVAL, count_reports, find_client, list_members, member_on,
     request_removal,
 };
 use crate::system::{Client, MemberInfo};
@@ -15,14 +15,14 @@ use testbed::net::plan::HostId;
 use tokio::time::{Instant, sleep};
 
 /// How long a removal or a join may take when no fault is on any more.
-const LAST_PATIENCE: Duration = Duration::from_secs(20);
+const FINAL_JOIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Has replicas join where members were removed, if that works soon: hosts without a replica are no
 /// target of later faults.
 pub(in super::super) async fn rejoin_removed(cluster: &mut Cluster) -> Result<()> {
     for host in cluster.hosts() {
         if cluster.member(host).lasting.roster == Roster::Removed {
-            rejoin(cluster, host, JOIN_PATIENCE).await?;
+            rejoin_host(cluster, host, JOIN_TIMEOUT).await?;
         }
     }
     Ok(())
@@ -37,7 +37,7 @@ pub(in super::super) async fn finish_changes(cluster: &mut Cluster) -> Result<()
             retry_removal(cluster, host).await?;
         }
         if cluster.member(host).lasting.roster == Roster::Removed {
-            let new = rejoin(cluster, host, LAST_PATIENCE).await?;
+            let new = rejoin_host(cluster, host, FINAL_JOIN_TIMEOUT).await?;
             new.with_context(|| {
                 format!("no replica joined on {host} after its member was removed")
             })?;
@@ -50,7 +50,10 @@ pub(in super::super) async fn finish_changes(cluster: &mut Cluster) -> Result<()
 async fn retry_removal(cluster: &mut Cluster, host: HostId) -> Result<()> {
     let began = Instant::now();
     while !is_removed(cluster, host).await {
-        ensure!(began.elapsed() < LAST_PATIENCE, "{host} was to be removed, and is still a member");
+        ensure!(
+            began.elapsed() < FINAL_JOIN_TIMEOUT,
+            "{host} was to be removed, and is still a member"
+        );
         if let Some(client) = find_client(cluster, host).await {
             request_removal(&client, host).await;
         }
@@ -63,17 +66,17 @@ async fn retry_removal(cluster: &mut Cluster, host: HostId) -> Result<()> {
 
 /// Has a new replica join on a host whose member was removed, and returns its id; `None` where that
 /// was not possible in time: the host has no member then.
-pub(super) async fn rejoin(
+pub(super) async fn rejoin_host(
     cluster: &mut Cluster,
     host: HostId,
     patience: Duration,
 ) -> Result<Option<u64>> {
     let began = Instant::now();
     while began.elapsed() < patience {
-        if let Some(client) = find_free_place(cluster, host).await {
+        if let Some(client) = find_join_client(cluster, host).await {
             kill_and_wipe(cluster, host, REMOVAL)?;
             let left = patience.saturating_sub(began.elapsed());
-            if let Some(id) = join(cluster, host, &client, left).await? {
+            if let Some(id) = join_replica(cluster, host, &client, left).await? {
                 let member = cluster.member(host);
                 member.lasting.roster = Roster::Member;
                 member.release();
@@ -88,7 +91,7 @@ pub(super) async fn rejoin(
 
 /// A client through which a replica can join on that host, once there is no member. One that is
 /// there has joined without an answer before: it has no data any more, so it is removed.
-async fn find_free_place(cluster: &Cluster, host: HostId) -> Option<Arc<dyn Client>> {
+async fn find_join_client(cluster: &Cluster, host: HostId) -> Option<Arc<dyn Client>> {
     let client = find_client(cluster, host).await?;
     let members = list_members(&client).await?;
     if members.iter().any(|member| member.host == host) {
@@ -100,7 +103,7 @@ async fn find_free_place(cluster: &Cluster, host: HostId) -> Option<Arc<dyn Clie
 
 /// Starts a replica that joins, and waits until it is a member. If it has exited or time is up, its
 /// host is wiped.
-async fn join(
+async fn join_replica(
     cluster: &mut Cluster,
     host: HostId,
     client: &Arc<dyn Client>,
@@ -108,9 +111,10 @@ async fn join(
 ) -> Result<Option<u64>> {
     let seed = choose_seed(cluster, host).await;
     let startup = &mut cluster.member(host).startup;
-    let program = startup.replacements.as_ref().and_then(|replacements| replacements.joining(seed));
+    let program =
+        startup.replacements.as_ref().and_then(|replacements| replacements.joining_program(seed));
     startup.program = program.context("there is no replica to join through")?;
-    cluster.restart(host)?;
+    cluster.restart_replica(host)?;
     cluster.member(host).hold(REMOVAL);
     let began = Instant::now();
     while began.elapsed() < patience && !cluster.member(host).has_exited() {
@@ -128,7 +132,7 @@ async fn join(
 /// The replica through which a new one on that host joins: the leader, or if that is unknown or on
 /// the same host, another.
 pub(super) async fn choose_seed(cluster: &Cluster, host: HostId) -> HostId {
-    let leader = cluster.leader().await.filter(|leader| *leader != host);
+    let leader = cluster.fetch_leader().await.filter(|leader| *leader != host);
     leader.unwrap_or(HostId(u8::from(host == HostId(0))))
 }
 
@@ -142,7 +146,7 @@ pub(super) async fn reports_itself(cluster: &Cluster, host: HostId) -> bool {
 /// Whether most replicas report no member on that host.
 pub(super) async fn is_removed(cluster: &Cluster, host: HostId) -> bool {
     let none = |all: &[MemberInfo]| all.iter().all(|member| member.host != host);
-    count_reports(cluster, none).await > cluster.count() / 2
+    count_reports(cluster, none).await > cluster.host_count() / 2
 }
 
 /// Kills a replica that is no member, or not yet, and empties its disk. It may have stopped because
@@ -151,18 +155,18 @@ pub(super) fn kill_and_wipe(cluster: &mut Cluster, host: HostId, by: &'static st
     let member = cluster.member(host);
     member.kill(by)?;
     member.forgive_missed_stop();
-    wipe(cluster, host)
+    wipe_disk(cluster, host)
 }
 
 /// Empties the disk of a host whose replica is down.
-pub(super) fn wipe(cluster: &mut Cluster, host: HostId) -> Result<()> {
+pub(super) fn wipe_disk(cluster: &mut Cluster, host: HostId) -> Result<()> {
     let member = cluster.member(host);
     member.lasting.unrepaired = false;
     let data = &member.startup.data;
-    empty(data).with_context(|| format!("{} cannot be emptied", data.display()))
+    remove_contents(data).with_context(|| format!("{} cannot be emptied", data.display()))
 }
 
-fn empty(directory: &Path) -> std::io::Result<()> {
+fn remove_contents(directory: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {

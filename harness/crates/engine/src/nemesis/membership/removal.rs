@@ -15,10 +15,10 @@ use super::super::{
     ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Requirement, Skip, Target,
 };
 use super::changes::{
-    JOIN_PATIENCE, POLL, REMOVAL, VARIANTS, aim_at_one, count_reports, find_member,
+    JOIN_TIMEOUT, POLL, REMOVAL, VARIANTS, aim_at_one, count_reports, find_member,
     reject_fixed_members, request_removal,
 };
-use super::rejoin::{is_removed, kill_and_wipe, rejoin};
+use super::rejoin::{is_removed, kill_and_wipe, rejoin_host};
 use crate::system::{AdminReply, Client, MemberInfo, System};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
@@ -29,7 +29,7 @@ use tokio::time::{Instant, sleep};
 use workloads::Rng;
 
 /// How long a removal may take to be reported.
-const REMOVAL_PATIENCE: Duration = Duration::from_secs(2);
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The removal of a member, and another that joins.
 pub(in super::super) struct Removal;
@@ -60,11 +60,11 @@ impl Nemesis for Removal {
         reject_fixed_members(self.name(), system)
     }
 
-    fn aim(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
+    fn choose_target(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
         aim_at_one(variant, view, rng)
     }
 
-    fn begin<'a>(
+    fn begin_fault<'a>(
         &'a self,
         target: &'a Target,
         cluster: &'a mut Cluster,
@@ -93,12 +93,12 @@ struct ActiveRemoval {
 }
 
 impl ActiveFault for ActiveRemoval {
-    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+    fn end_fault<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             if !self.evidence.confirmed {
                 self.evidence = check_late_removal(cluster, self.host).await?;
             }
-            self.evidence.text += &match rejoin(cluster, self.host, JOIN_PATIENCE).await? {
+            self.evidence.text += &match rejoin_host(cluster, self.host, JOIN_TIMEOUT).await? {
                 Some(new) => format!("; member {new} joined in its place"),
                 None => "; no replica joined in time, retried later".to_owned(),
             };
@@ -106,7 +106,7 @@ impl ActiveFault for ActiveRemoval {
         })
     }
 
-    fn evidence(&self) -> Result<Evidence> {
+    fn weigh_evidence(&self) -> Result<Evidence> {
         Ok(self.evidence.clone())
     }
 }
@@ -116,18 +116,18 @@ impl ActiveFault for ActiveRemoval {
 async fn await_removal(cluster: &Cluster, client: &Arc<dyn Client>, old: MemberInfo) -> Evidence {
     let MemberInfo { host, id } = old;
     let began = Instant::now();
-    let mut retry_after = REMOVAL_PATIENCE / 2;
-    while began.elapsed() < REMOVAL_PATIENCE {
+    let mut retry_after = REMOVAL_TIMEOUT / 2;
+    while began.elapsed() < REMOVAL_TIMEOUT {
         let is_gone = |all: &[MemberInfo]| all.iter().all(|member| member.id != id);
         let reports = count_reports(cluster, is_gone).await;
-        if reports > cluster.count() / 2 {
-            let count = cluster.count();
+        if reports > cluster.host_count() / 2 {
+            let count = cluster.host_count();
             let text =
                 format!("{host} (member {id}) was removed, reported by {reports} of {count}");
             return Evidence { confirmed: true, text };
         }
         if began.elapsed() > retry_after {
-            retry_after = REMOVAL_PATIENCE;
+            retry_after = REMOVAL_TIMEOUT;
             request_removal(client, host).await;
         }
         sleep(POLL).await;
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
     use crate::nemesis::grudge;
 
-    fn view(free: usize) -> ClusterView {
+    fn sample_view(free: usize) -> ClusterView {
         let free = grudge::all_hosts(5).into_iter().take(free).collect();
         ClusterView { count: 5, leader: Some(HostId(1)), free }
     }
@@ -162,7 +162,9 @@ mod tests {
     #[test]
     fn it_removes_one_member_and_leaves_a_majority() {
         let aim = |variant: &str, free| {
-            Removal.aim(variant, &view(free), &mut Rng::new(3)).map(|target| target.hosts)
+            Removal
+                .choose_target(variant, &sample_view(free), &mut Rng::new(3))
+                .map(|target| target.hosts)
         };
         assert_eq!(aim("leader", 5), Some(vec![HostId(1)]));
         assert!(aim("follower", 5).is_some_and(|hosts| hosts.len() == 1 && hosts != [HostId(1)]));

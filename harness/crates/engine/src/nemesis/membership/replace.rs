@@ -11,10 +11,10 @@ use super::super::{
     ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Requirement, Skip, Target,
 };
 use super::changes::{
-    JOIN_PATIENCE, POLL, VARIANTS, aim_at_one, count_reports, find_client, find_member,
+    JOIN_TIMEOUT, POLL, VARIANTS, aim_at_one, count_reports, find_client, find_member,
     list_members, reject_fixed_members,
 };
-use super::rejoin::{choose_seed, kill_and_wipe, reports_itself, wipe};
+use super::rejoin::{choose_seed, kill_and_wipe, reports_itself, wipe_disk};
 use crate::system::{MemberInfo, System};
 use anyhow::{Context as _, Result};
 use futures_util::future::BoxFuture;
@@ -55,11 +55,11 @@ impl Nemesis for Replace {
         reject_fixed_members(self.name(), system)
     }
 
-    fn aim(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
+    fn choose_target(&self, variant: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
         aim_at_one(variant, view, rng)
     }
 
-    fn begin<'a>(
+    fn begin_fault<'a>(
         &'a self,
         target: &'a Target,
         cluster: &'a mut Cluster,
@@ -68,13 +68,13 @@ impl Nemesis for Replace {
             let (host, _, old) = find_member(target, cluster).await?;
             let seed = choose_seed(cluster, host).await;
             cluster.member(host).kill(self.name())?;
-            wipe(cluster, host)?;
+            wipe_disk(cluster, host)?;
             // Whatever became of an earlier removal concerned the old member.
             cluster.member(host).lasting.roster = Roster::Member;
             let startup = &mut cluster.member(host).startup;
-            let program = startup.replacements.as_mut().and_then(|it| it.replacing(seed));
+            let program = startup.replacements.as_mut().and_then(|it| it.replacing_program(seed));
             startup.program = program.context("there is no replica to join through")?;
-            cluster.restart(host)?;
+            cluster.restart_replica(host)?;
             cluster.member(host).hold(self.name());
             let evidence = None;
             Ok(Box::new(ActiveReplacement { host, old: old.id, evidence }) as Box<dyn ActiveFault>)
@@ -92,7 +92,7 @@ struct ActiveReplacement {
 }
 
 impl ActiveFault for ActiveReplacement {
-    fn end<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
+    fn end_fault<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             self.evidence = await_replacement(cluster, self.host, self.old).await;
             if self.evidence.is_some() {
@@ -105,7 +105,7 @@ impl ActiveFault for ActiveReplacement {
         })
     }
 
-    fn evidence(&self) -> Result<Evidence> {
+    fn weigh_evidence(&self) -> Result<Evidence> {
         let host = self.host;
         let why = || {
             let text = "was emptied, and no replacement joined in time; will retry after healing";
@@ -119,12 +119,12 @@ impl ActiveFault for ActiveReplacement {
 async fn await_replacement(cluster: &mut Cluster, host: HostId, old: u64) -> Option<Evidence> {
     let began = Instant::now();
     let is_replaced = |all: &[MemberInfo]| find_new_member(all, host, old).is_some();
-    while began.elapsed() < JOIN_PATIENCE && !cluster.member(host).has_exited() {
+    while began.elapsed() < JOIN_TIMEOUT && !cluster.member(host).has_exited() {
         let reports = count_reports(cluster, is_replaced).await;
-        if reports > cluster.count() / 2 && reports_itself(cluster, host).await {
+        if reports > cluster.host_count() / 2 && reports_itself(cluster, host).await {
             let client = find_client(cluster, host).await?;
             let new = find_new_member(&list_members(&client).await?, host, old)?;
-            let count = cluster.count();
+            let count = cluster.host_count();
             let text = format!(
                 "{host} (member {old}) died and was emptied; member {new} joined in its place, \
                  reported by {reports} of {count}"

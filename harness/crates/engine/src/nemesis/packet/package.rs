@@ -1,7 +1,7 @@
 //! The ways in which links go bad: each package is a [`Shape`] whose strength the fault's own
 //! stream decides.
 
-use testbed::net::switch::Counts;
+use testbed::net::switch::PacketCounts;
 use testbed::net::switch::shape::Shape;
 use workloads::Rng;
 
@@ -22,7 +22,7 @@ pub(super) const VARIANTS: &[(&str, &str)] = &[
 pub(super) struct Effect {
     pub(super) name: &'static str,
     expected: fn(&Shape) -> bool,
-    pub(super) count: fn(&Counts) -> u64,
+    pub(super) count: fn(&PacketCounts) -> u64,
 }
 
 const EFFECTS: &[Effect] = &[

@@ -6,7 +6,7 @@ use testbed::net::plan::HostId;
 const A: HostId = HostId(0);
 const B: HostId = HostId(1);
 
-fn view() -> ClusterView {
+fn sample_view() -> ClusterView {
     ClusterView {
         count: 5,
         leader: Some(HostId(2)),
@@ -14,33 +14,33 @@ fn view() -> ClusterView {
     }
 }
 
-fn aimed(aim: &str) -> Target {
-    Packet.aim(aim, &view(), &mut Rng::new(7)).expect("it has a target")
+fn packet_target(aim: &str) -> Target {
+    Packet.choose_target(aim, &sample_view(), &mut Rng::new(7)).expect("it has a target")
 }
 
-fn rejection(aim: &str) -> String {
+fn rejection_text(aim: &str) -> String {
     Packet.reject_aim(aim, 5).expect("it is rejected")
 }
 
-fn with(count: impl FnOnce(&mut Counts)) -> LinkCounts {
-    let mut counts = Counts { offered: 10, delivered: 10, ..Counts::default() };
+fn counts_with(count: impl FnOnce(&mut PacketCounts)) -> LinkCounts {
+    let mut counts = PacketCounts { offered: 10, delivered: 10, ..PacketCounts::default() };
     count(&mut counts);
     [((A, B), counts)].into()
 }
 
-fn shaped(shape: Shape) -> BTreeMap<Link, Shape> {
+fn shaped_link(shape: Shape) -> BTreeMap<Link, Shape> {
     [((A, B), shape)].into()
 }
 
 #[test]
 fn the_target_is_named_behind_the_package() {
-    let links = |aim: &str| aimed(aim).links.shapes.len();
+    let links = |aim: &str| packet_target(aim).links.shapes.len();
     assert_eq!(links("slow leader"), 8, "to and from the four others");
     assert_eq!(links("slow n1 n2"), 14);
     assert_eq!(links("lossy all"), 20);
     assert_eq!(links("hold clients"), 10);
     assert!((1..=10).contains(&links("reorder links")));
-    let leader = aimed("slow leader");
+    let leader = packet_target("slow leader");
     assert!(leader.links.shapes.keys().all(|(from, to)| [*from, *to].contains(&HostId(2))));
     assert!(leader.links.cuts.is_empty() && leader.hosts.is_empty());
     assert!(leader.text.starts_with("links of n3: "), "{}", leader.text);
@@ -49,32 +49,32 @@ fn the_target_is_named_behind_the_package() {
 #[test]
 fn a_seed_decides_strength_and_target() {
     for (name, _) in VARIANTS {
-        assert_eq!(aimed(name), aimed(name));
-        assert!(!aimed(name).links.shapes.values().any(Shape::is_plain), "{name}");
+        assert_eq!(packet_target(name), packet_target(name));
+        assert!(!packet_target(name).links.shapes.values().any(Shape::is_plain), "{name}");
     }
 }
 
 #[test]
 fn without_a_leader_no_other_replica_is_hit() {
-    let view = ClusterView { leader: None, ..view() };
-    assert_eq!(Packet.aim("slow leader", &view, &mut Rng::new(1)), None);
+    let view = ClusterView { leader: None, ..sample_view() };
+    assert_eq!(Packet.choose_target("slow leader", &view, &mut Rng::new(1)), None);
 }
 
 #[test]
 fn an_unknown_package_or_target_is_rejected_with_those_there_are() {
     let targets = "; or say clients, links, all, followers, leader, majority, minority, one";
     assert_eq!(
-        rejection("wet"),
+        rejection_text("wet"),
         "nemesis \"packet\" has no variant \"wet\"; it has: corrupt, duplicate, flaky, flapping, \
          hold, lossy, reorder, slow, throttled, and a target behind it \
          (`lossy leader`, `slow n1 n3`, `hold links`)"
     );
     assert_eq!(
-        rejection("slow n9"),
+        rejection_text("slow n9"),
         format!("there is no host \"n9\"; there are n1 to n5 (--nodes 5){targets}")
     );
     assert_eq!(
-        rejection("slow bob"),
+        rejection_text("slow bob"),
         format!("\"bob\" is no host; there are n1 to n5, leader and rest{targets}")
     );
     assert_eq!(Packet.reject_aim("slow", 5), None);
@@ -83,16 +83,22 @@ fn an_unknown_package_or_target_is_rejected_with_those_there_are() {
 
 #[test]
 fn only_the_effects_of_the_shape_are_evidence() {
-    let lossy = shaped(Shape { loss: 100, ..Shape::default() });
-    assert!(!weigh(&lossy, &with(|_| ())).confirmed, "nothing was lost");
-    assert!(!weigh(&lossy, &with(|it| it.delayed = 9)).confirmed, "that is something else");
-    assert!(!weigh(&lossy, &LinkCounts::new()).confirmed, "nothing was counted");
-    let lost = weigh(&lossy, &with(|it| it.lost = 3));
+    let lossy = shaped_link(Shape { loss: 100, ..Shape::default() });
+    assert!(!weigh_counts(&lossy, &counts_with(|_| ())).confirmed, "nothing was lost");
+    assert!(
+        !weigh_counts(&lossy, &counts_with(|it| it.delayed = 9)).confirmed,
+        "that is something else"
+    );
+    assert!(!weigh_counts(&lossy, &LinkCounts::new()).confirmed, "nothing was counted");
+    let lost = weigh_counts(&lossy, &counts_with(|it| it.lost = 3));
     assert!(lost.confirmed);
     assert_eq!(lost.text, "1 of 1 shaped links tried: 10 packets offered, 10 delivered, 3 lost");
-    let both = shaped(Shape { loss: 100, duplicate: 100, ..Shape::default() });
-    assert!(!weigh(&both, &with(|it| it.lost = 3)).confirmed, "nothing came twice");
-    assert!(!weigh(&BTreeMap::new(), &with(|it| it.lost = 3)).confirmed, "nothing was shaped");
+    let both = shaped_link(Shape { loss: 100, duplicate: 100, ..Shape::default() });
+    assert!(!weigh_counts(&both, &counts_with(|it| it.lost = 3)).confirmed, "nothing came twice");
+    assert!(
+        !weigh_counts(&BTreeMap::new(), &counts_with(|it| it.lost = 3)).confirmed,
+        "nothing was shaped"
+    );
 }
 
 #[test]
@@ -100,6 +106,6 @@ fn every_package_has_an_effect_that_is_counted() {
     for (name, _) in VARIANTS {
         let shape = choose_shape(name, &mut Rng::new(3)).expect("it exists");
         assert!(package::expected_effects(&shape).count() > 0, "{name}");
-        assert!(!weigh(&shaped(shape), &with(|_| ())).confirmed, "{name}");
+        assert!(!weigh_counts(&shaped_link(shape), &counts_with(|_| ())).confirmed, "{name}");
     }
 }

@@ -8,7 +8,7 @@ use workloads::Rng;
 const CONTEXT: ScriptContext<'_> =
     ScriptContext { hosts: 5, limit_ms: 30_000, functions: &["cas", "read", "write"] };
 
-fn refusal(text: &str) -> String {
+fn rejection_text(text: &str) -> String {
     parse_script(text, &CONTEXT).expect_err("it is rejected").to_string()
 }
 
@@ -56,7 +56,7 @@ fn an_invalid_line_is_rejected_with_place_reason_and_remedy() {
             format!("`ok` is missing: only operations that succeeded are counted; {FORM}"),
         ),
     ] {
-        assert_eq!(refusal(text), format!("{place}: {message}"), "{text:?}");
+        assert_eq!(rejection_text(text), format!("{place}: {message}"), "{text:?}");
     }
 }
 
@@ -64,11 +64,11 @@ fn an_invalid_line_is_rejected_with_place_reason_and_remedy() {
 fn an_aim_that_hits_no_host_is_rejected_at_its_place() {
     let no_host = "there is no host \"n9\"; there are n1 to n5 (--nodes 5)";
     let packet = "or say clients, links, all, followers, leader, majority, minority, one";
-    assert_eq!(refusal("at 1s kill n9"), format!("1:12: {no_host}"));
-    assert_eq!(refusal("at 1s partition n1|n9 for 1s"), format!("1:17: {no_host}"));
-    assert_eq!(refusal("at 1s packet slow n9 for 1s"), format!("1:14: {no_host}; {packet}"));
+    assert_eq!(rejection_text("at 1s kill n9"), format!("1:12: {no_host}"));
+    assert_eq!(rejection_text("at 1s partition n1|n9 for 1s"), format!("1:17: {no_host}"));
+    assert_eq!(rejection_text("at 1s packet slow n9 for 1s"), format!("1:14: {no_host}; {packet}"));
     assert_eq!(
-        refusal("at 1s kill two"),
+        rejection_text("at 1s kill two"),
         "1:12: nemesis \"kill\" has no variant \"two\"; it has: all, followers, leader, majority, \
          minority, one, staggered, or hosts by name (`n1 n3`)"
     );
@@ -94,7 +94,7 @@ fn a_fault_outside_the_main_phase_or_over_another_is_rejected() {
              begin it later, or shorten the other",
         ),
     ] {
-        assert_eq!(refusal(text), message, "{text:?}");
+        assert_eq!(rejection_text(text), message, "{text:?}");
     }
 }
 
@@ -130,7 +130,7 @@ fn every_planned_schedule_is_parsed_back_unchanged() {
 }
 
 /// One entry at its own time, so that none collides with another.
-fn entry() -> impl Strategy<Value = ScheduledFault> {
+fn arbitrary_fault() -> impl Strategy<Value = ScheduledFault> {
     let when = prop_oneof![
         Just(When::At(0)),
         (1..9_999_u64, prop::sample::select(vec![None, Some("cas"), Some("read"), Some("write")]))
@@ -161,7 +161,7 @@ fn entry() -> impl Strategy<Value = ScheduledFault> {
 proptest! {
     #[test]
     fn every_written_schedule_is_parsed_back_unchanged(
-        mut schedule in prop::collection::vec(entry(), 0..20),
+        mut schedule in prop::collection::vec(arbitrary_fault(), 0..20),
         jitter in 0..500_u64,
     ) {
         for (place, entry) in (0..).zip(&mut schedule) {

@@ -5,7 +5,7 @@
 
 use super::error::SuiteFileError;
 use crate::run::options::{OptionValues, expected_value, parse_value};
-use crate::spelling::nearest;
+use crate::spelling::nearest_word;
 use records::config::{OPTIONS, OptionKind, TestOption};
 use records::suite::Expectation;
 use serde_json::Value as OptionValue;
@@ -23,7 +23,7 @@ pub(super) struct Axes {
 }
 
 /// More seeds than a suite gets through; so many cells still fit into memory.
-const MOST_SEEDS: u64 = 10_000;
+const MAX_SEEDS: u64 = 10_000;
 
 /// Which seeds.
 #[derive(Clone, Debug)]
@@ -53,18 +53,18 @@ pub(super) fn run_keys() -> Vec<&'static str> {
     keys
 }
 
-type Value<'a> = Spanned<DeValue<'a>>;
+type TomlValue<'a> = Spanned<DeValue<'a>>;
 
 impl Axes {
     /// Sets what a key says; an unknown key is refused at its own place.
-    pub(super) fn set(
+    pub(super) fn set_key(
         &mut self,
         (key, place): (&str, Range<usize>),
-        value: &Value<'_>,
+        value: &TomlValue<'_>,
     ) -> Result<(), SuiteFileError> {
         match key {
-            "seeds" => self.seeds = seeds(value)?,
-            "expect" => self.expect = expectation(value)?,
+            "seeds" => self.seeds = parse_seeds(value)?,
+            "expect" => self.expect = parse_expectation(value)?,
             _ => {
                 let option = suite_options().find(|option| option.name == key);
                 let unknown = || SuiteFileError::new(place, unknown_key(key, &run_keys()));
@@ -78,7 +78,7 @@ impl Axes {
     }
 
     /// The options with more than one value.
-    pub(super) fn varied(&self) -> impl Iterator<Item = &'static TestOption> {
+    pub(super) fn varied_options(&self) -> impl Iterator<Item = &'static TestOption> {
         self.set.iter().filter(|(_, values)| values.len() > 1).map(|(option, _)| *option)
     }
 
@@ -104,22 +104,22 @@ impl Axes {
 
 /// The message for an unknown key: the key that was perhaps meant, or all of them.
 pub(super) fn unknown_key(key: &str, known: &[&str]) -> String {
-    match nearest(key, known) {
+    match nearest_word(key, known) {
         Some(near) => format!("no key {key:?}; did you mean {near:?}?"),
         None => format!("no key {key:?}; there are: {}", known.join(", ")),
     }
 }
 
-fn wrong(value: &Value<'_>, expected: &str) -> SuiteFileError {
+fn expected_error(value: &TomlValue<'_>, expected: &str) -> SuiteFileError {
     SuiteFileError::new(value.span(), format!("expected {expected}"))
 }
 
-fn word(value: &Value<'_>) -> Result<String, SuiteFileError> {
+fn parse_string(value: &TomlValue<'_>) -> Result<String, SuiteFileError> {
     let word = value.get_ref().as_str();
-    word.map(str::to_owned).ok_or_else(|| wrong(value, "a string"))
+    word.map(str::to_owned).ok_or_else(|| expected_error(value, "a string"))
 }
 
-fn whole(value: &Value<'_>) -> Option<u64> {
+fn parse_integer(value: &TomlValue<'_>) -> Option<u64> {
     let integer = value.get_ref().as_integer()?;
     u64::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
@@ -127,77 +127,79 @@ fn whole(value: &Value<'_>) -> Option<u64> {
 /// The values that a key gives to an option, of which each is a run of its own.
 fn option_values(
     option: &'static TestOption,
-    value: &Value<'_>,
+    value: &TomlValue<'_>,
 ) -> Result<Vec<OptionValue>, SuiteFileError> {
     match option.kind {
         OptionKind::NameSet(_) | OptionKind::Words => {
-            let parts = each(value, |one| option_value(option, one))?;
+            let parts = parse_each(value, |one| option_value(option, one))?;
             let parts = parts.into_iter().filter_map(|part| part.as_array().cloned());
             Ok(vec![parts.flatten().collect()])
         }
-        _ => each(value, |one| option_value(option, one)),
+        _ => parse_each(value, |one| option_value(option, one)),
     }
 }
 
 /// One value of an option. TOML's type must fit, too: a number is not written as a string.
-fn option_value(option: &TestOption, value: &Value<'_>) -> Result<OptionValue, SuiteFileError> {
+fn option_value(option: &TestOption, value: &TomlValue<'_>) -> Result<OptionValue, SuiteFileError> {
     let leaf = value.get_ref();
     let text = match option.kind {
-        OptionKind::Number { .. } => whole(value).map(|number| number.to_string()),
+        OptionKind::Number { .. } => parse_integer(value).map(|number| number.to_string()),
         OptionKind::Probability => leaf.as_float().map(|float| float.as_str().to_owned()),
         OptionKind::Flag => leaf.as_bool().map(|flag| flag.to_string()),
         _ => leaf.as_str().map(str::to_owned),
     };
-    let text = text.ok_or_else(|| wrong(value, &expected_value(option.kind)))?;
+    let text = text.ok_or_else(|| expected_error(value, &expected_value(option.kind)))?;
     parse_value(option, &text).map_err(|why| SuiteFileError::new(value.span(), why))
 }
 
 /// A value that is no list is a list of one.
-fn each<T>(
-    value: &Value<'_>,
-    one: impl Fn(&Value<'_>) -> Result<T, SuiteFileError>,
+fn parse_each<T>(
+    value: &TomlValue<'_>,
+    one: impl Fn(&TomlValue<'_>) -> Result<T, SuiteFileError>,
 ) -> Result<Vec<T>, SuiteFileError> {
     match value.get_ref().as_array() {
         Some(list) if list.is_empty() => {
-            Err(wrong(value, "a list with at least one value: an empty one makes no run"))
+            Err(expected_error(value, "a list with at least one value: an empty one makes no run"))
         }
         Some(list) => list.iter().map(one).collect(),
         None => Ok(vec![one(value)?]),
     }
 }
 
-fn seeds(value: &Value<'_>) -> Result<Seeds, SuiteFileError> {
+fn parse_seeds(value: &TomlValue<'_>) -> Result<Seeds, SuiteFileError> {
     if value.get_ref().as_array().is_none() {
-        let count = whole(value).filter(|count| (1..=MOST_SEEDS).contains(count));
-        let expected = || format!("a number of seeds from 1 to {MOST_SEEDS}, or a list of seeds");
-        return count.map(Seeds::Count).ok_or_else(|| wrong(value, &expected()));
+        let count = parse_integer(value).filter(|count| (1..=MAX_SEEDS).contains(count));
+        let expected = || format!("a number of seeds from 1 to {MAX_SEEDS}, or a list of seeds");
+        return count.map(Seeds::Count).ok_or_else(|| expected_error(value, &expected()));
     }
-    let seed = |one: &Value<'_>| whole(one).ok_or_else(|| wrong(one, "a seed, a whole number"));
-    Ok(Seeds::These(each(value, seed)?))
+    let seed = |one: &TomlValue<'_>| {
+        parse_integer(one).ok_or_else(|| expected_error(one, "a seed, a whole number"))
+    };
+    Ok(Seeds::These(parse_each(value, seed)?))
 }
 
 /// A duration in milliseconds.
-pub(super) fn duration_ms(value: &Value<'_>) -> Result<u64, SuiteFileError> {
-    let text = word(value)?;
+pub(super) fn parse_duration_ms(value: &TomlValue<'_>) -> Result<u64, SuiteFileError> {
+    let text = parse_string(value)?;
     let duration = crate::duration::parse(&text);
     let duration = duration.map_err(|why| SuiteFileError::new(value.span(), why))?;
     Ok(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// A word that names the suite or a file of it.
-pub(super) fn name(value: &Value<'_>) -> Result<String, SuiteFileError> {
+pub(super) fn parse_name(value: &TomlValue<'_>) -> Result<String, SuiteFileError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    let name = word(value)?;
+    let name = parse_string(value)?;
     if name.is_empty() || !name.chars().all(plain) {
-        return Err(wrong(value, "a name of letters, digits and hyphens"));
+        return Err(expected_error(value, "a name of letters, digits and hyphens"));
     }
     Ok(name)
 }
 
-fn expectation(value: &Value<'_>) -> Result<Expectation, SuiteFileError> {
-    match word(value)?.as_str() {
+fn parse_expectation(value: &TomlValue<'_>) -> Result<Expectation, SuiteFileError> {
+    match parse_string(value)?.as_str() {
         "valid" => Ok(Expectation::Valid),
         "invalid" => Ok(Expectation::Invalid),
-        _ => Err(wrong(value, "\"valid\" or \"invalid\"")),
+        _ => Err(expected_error(value, "\"valid\" or \"invalid\"")),
     }
 }

@@ -37,7 +37,7 @@ pub struct Suite {
 }
 
 /// What reading a suite needs besides its text.
-pub struct Setting<'a> {
+pub struct SuiteContext<'a> {
     /// The first seed of a matrix that has only a number of seeds.
     pub first_seed: u64,
     /// The names of a system's seeded bugs.
@@ -45,23 +45,32 @@ pub struct Setting<'a> {
 }
 
 /// Reads a suite; `stem` is its name unless the file has one.
-pub fn read(file: &str, stem: &str, source: &str, setting: &Setting<'_>) -> Result<Suite, String> {
-    parse(stem, source, setting).map_err(|wrong| wrong.message(file, source))
+pub fn read_suite(
+    file: &str,
+    stem: &str,
+    source: &str,
+    setting: &SuiteContext<'_>,
+) -> Result<Suite, String> {
+    parse_suite(stem, source, setting).map_err(|wrong| wrong.message(file, source))
 }
 
-fn parse(stem: &str, source: &str, setting: &Setting<'_>) -> Result<Suite, SuiteFileError> {
+fn parse_suite(
+    stem: &str,
+    source: &str,
+    setting: &SuiteContext<'_>,
+) -> Result<Suite, SuiteFileError> {
     let table = DeTable::parse(source).map_err(|error| {
         SuiteFileError::new(error.span().unwrap_or(0..0), error.message().to_owned())
     })?;
     let mut suite = Suite { name: stem.to_owned(), budget_ms: None, cells: Vec::new() };
     let mut common = Axes::default();
     let mut tables = Vec::new();
-    for (key, value) in in_order(table.get_ref()) {
+    for (key, value) in entries_in_order(table.get_ref()) {
         match key.get_ref().as_ref() {
-            "name" => suite.name = key::name(value)?,
-            "budget" => suite.budget_ms = Some(key::duration_ms(value)?),
-            "matrix" => tables = matrices(value)?,
-            other if run_keys().contains(&other) => common.set((other, key.span()), value)?,
+            "name" => suite.name = key::parse_name(value)?,
+            "budget" => suite.budget_ms = Some(key::parse_duration_ms(value)?),
+            "matrix" => tables = parse_matrices(value)?,
+            other if run_keys().contains(&other) => common.set_key((other, key.span()), value)?,
             other => {
                 let known: Vec<&str> =
                     ["budget", "matrix", "name"].into_iter().chain(run_keys()).collect();
@@ -70,28 +79,28 @@ fn parse(stem: &str, source: &str, setting: &Setting<'_>) -> Result<Suite, Suite
         }
     }
     if tables.is_empty() {
-        suite.cells = cells(&common, setting, &table.span())?;
+        suite.cells = make_cells(&common, setting, &table.span())?;
     }
     for (table, place) in tables {
         let mut axes = common.clone();
-        for (key, value) in in_order(table) {
-            axes.set((key.get_ref(), key.span()), value)?;
+        for (key, value) in entries_in_order(table) {
+            axes.set_key((key.get_ref(), key.span()), value)?;
         }
-        suite.cells.extend(cells(&axes, setting, &place)?);
+        suite.cells.extend(make_cells(&axes, setting, &place)?);
     }
     Ok(suite)
 }
 
-type Entry<'a, 'i> = (&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
+type TomlEntry<'a, 'i> = (&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
 
 /// The entries of a table in the order of the file, so that the first error is reported.
-fn in_order<'a, 'i>(table: &'a DeTable<'i>) -> Vec<Entry<'a, 'i>> {
+fn entries_in_order<'a, 'i>(table: &'a DeTable<'i>) -> Vec<TomlEntry<'a, 'i>> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     entries
 }
 
-fn matrices<'a, 'i>(
+fn parse_matrices<'a, 'i>(
     value: &'a Spanned<DeValue<'i>>,
 ) -> Result<Vec<(&'a DeTable<'i>, Range<usize>)>, SuiteFileError> {
     let list = value.get_ref().as_array();
@@ -105,25 +114,25 @@ fn matrices<'a, 'i>(
 }
 
 /// One cell per combination and seed.
-fn cells(
+fn make_cells(
     axes: &Axes,
-    setting: &Setting<'_>,
+    setting: &SuiteContext<'_>,
     place: &Range<usize>,
 ) -> Result<Vec<Cell>, SuiteFileError> {
     let refused = |error: anyhow::Error| SuiteFileError::new(place.clone(), format!("{error:#}"));
-    let seeds = seeds(axes, setting.first_seed).map_err(refused)?;
+    let seeds = list_seeds(axes, setting.first_seed).map_err(refused)?;
     let mut cells = Vec::new();
     for values in axes.combinations() {
         let config = values.into_config(0).map_err(refused)?;
         Plan::new(config.clone(), Vec::new()).map_err(refused)?;
         check_bugs(&config, setting).map_err(refused)?;
         let seeded = seeds.iter().map(|seed| Config { seed: *seed, ..config.clone() });
-        cells.extend(seeded.map(|config| cell(&config, axes)));
+        cells.extend(seeded.map(|config| make_cell(&config, axes)));
     }
     Ok(cells)
 }
 
-fn seeds(axes: &Axes, first: u64) -> Result<Vec<u64>> {
+fn list_seeds(axes: &Axes, first: u64) -> Result<Vec<u64>> {
     match &axes.seeds {
         Seeds::Count(count) => {
             let end = first.checked_add(*count).with_context(|| {
@@ -136,7 +145,7 @@ fn seeds(axes: &Axes, first: u64) -> Result<Vec<u64>> {
 }
 
 /// Refuses a seeded bug that the system does not have.
-fn check_bugs(config: &Config, setting: &Setting<'_>) -> Result<()> {
+fn check_bugs(config: &Config, setting: &SuiteContext<'_>) -> Result<()> {
     if config.bugs.is_empty() {
         return Ok(());
     }
@@ -148,9 +157,9 @@ fn check_bugs(config: &Config, setting: &Setting<'_>) -> Result<()> {
     bail!("there is no seeded bug {bug:?}; there are: {}", known.join(", "))
 }
 
-fn cell(config: &Config, axes: &Axes) -> Cell {
+fn make_cell(config: &Config, axes: &Axes) -> Cell {
     Cell {
-        family: family(config, axes),
+        family: family_name(config, axes),
         seed: config.seed,
         arguments: test_arguments(config),
         expect: axes.expect,
@@ -159,7 +168,7 @@ fn cell(config: &Config, axes: &Axes) -> Cell {
 }
 
 /// The name of all runs that differ in nothing but their seed.
-fn family(config: &Config, axes: &Axes) -> String {
+fn family_name(config: &Config, axes: &Axes) -> String {
     let Config { system, workload, read, nodes, .. } = config;
     let mut family = format!("{system} {workload} {}, {nodes} nodes", config.nemesis.join(","));
     if read != "linearizable" {
@@ -169,7 +178,7 @@ fn family(config: &Config, axes: &Axes) -> String {
         family += &format!(", unsafe {}", config.bugs.join(","));
     }
     let named = ["system", "workload", "read", "nemesis", "nodes"];
-    for option in axes.varied().filter(|option| !named.contains(&option.name)) {
+    for option in axes.varied_options().filter(|option| !named.contains(&option.name)) {
         family += &format!(", {} {}", option.name, option_text(option, config));
     }
     family

@@ -5,15 +5,15 @@ use crate::run::options::{OptionValues, command_line, parse_value};
 use records::config::{OPTIONS, OptionKind};
 use records::suite::Expectation;
 
-fn suite(name: &str, source: &str, first_seed: u64) -> Result<Suite, String> {
+fn read_source(name: &str, source: &str, first_seed: u64) -> Result<Suite, String> {
     let bugs = |system: &str| {
         Ok(if system == "raft" { vec!["stale-reads".to_owned()] } else { Vec::new() })
     };
-    read(&format!("{name}.toml"), name, source, &Setting { first_seed, bugs: &bugs })
+    read_suite(&format!("{name}.toml"), name, source, &SuiteContext { first_seed, bugs: &bugs })
 }
 
-fn wrong(source: &str) -> String {
-    suite("s", source, 1).expect_err("it is wrong")
+fn read_error(source: &str) -> String {
+    read_source("s", source, 1).expect_err("it is wrong")
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_file_is_every_combination_of_its_lists() {
         expect = "invalid"
         seeds = [0x10]
     "#;
-    let suite = suite("s", source, 40).expect("it is right");
+    let suite = read_source("s", source, 40).expect("it is right");
     assert_eq!((suite.name.as_str(), suite.budget_ms), ("weekly", Some(7_200_000)));
     assert_eq!(suite.cells.len(), 2 * 2 * 2 * 2 + 1);
     assert_eq!(suite.cells[1].family, "raft register partition, 3 nodes");
@@ -48,11 +48,11 @@ fn a_file_is_every_combination_of_its_lists() {
 }
 
 /// The configuration of a file with one key, whether it could run or not.
-fn configuration(source: &str) -> Result<Config> {
+fn read_config(source: &str) -> Result<Config> {
     let table = DeTable::parse(source)?;
     let mut axes = Axes::default();
-    for (key, value) in in_order(table.get_ref()) {
-        let set = axes.set((key.get_ref(), key.span()), value);
+    for (key, value) in entries_in_order(table.get_ref()) {
+        let set = axes.set_key((key.get_ref(), key.span()), value);
         set.map_err(|wrong| anyhow::anyhow!(wrong.message("s.toml", source)))?;
     }
     axes.combinations().remove(0).into_config(0)
@@ -71,7 +71,7 @@ fn a_key_has_the_effect_of_the_option() {
         };
         let is_bare = ["true", "0.125"].contains(&text.as_str()) || text.parse::<u64>().is_ok();
         let value = if is_bare { text.clone() } else { format!("{text:?}") };
-        let read = configuration(&format!("{} = {value}", option.name));
+        let read = read_config(&format!("{} = {value}", option.name));
         let mut values = OptionValues::defaults();
         values.set(option, parse_value(option, &text).expect("it is in bounds"));
         let expected = values.into_config(0).expect("every option has a value");
@@ -82,7 +82,7 @@ fn a_key_has_the_effect_of_the_option() {
 #[test]
 fn every_option_can_vary_and_is_part_of_the_name_where_it_does() {
     let source = "rate = [100, 200]\nfail-fast = [false, true]\nunsafe = \"stale-reads\"";
-    let cells = suite("s", source, 1).expect("it is right").cells;
+    let cells = read_source("s", source, 1).expect("it is right").cells;
     let families: Vec<&str> = cells.iter().map(|cell| cell.family.as_str()).collect();
     insta::assert_snapshot!(families.join("\n"), @r"
     raft register partition,kill, 5 nodes, unsafe stale-reads, rate 100, fail-fast false
@@ -94,17 +94,17 @@ fn every_option_can_vary_and_is_part_of_the_name_where_it_does() {
 
 #[test]
 fn what_is_wrong_is_said_with_its_place() {
-    insta::assert_snapshot!(wrong("seeds = 1\nworklaod = \"register\"\n"), @r#"
+    insta::assert_snapshot!(read_error("seeds = 1\nworklaod = \"register\"\n"), @r#"
     s.toml:2:1: no key "worklaod"; did you mean "workload"?
       | worklaod = "register"
       | ^^^^^^^^
     "#);
-    insta::assert_snapshot!(wrong("[[matrix]]\nnodes = [3, \"ä\"]"), @r#"
+    insta::assert_snapshot!(read_error("[[matrix]]\nnodes = [3, \"ä\"]"), @r#"
     s.toml:2:13: expected a whole number from 1 to 9
       | nodes = [3, "ä"]
       |             ^^^^
     "#);
-    insta::assert_snapshot!(wrong("rate = "), @r#"
+    insta::assert_snapshot!(read_error("rate = "), @r#"
     s.toml:1:8: string values must be quoted, expected literal string
       | rate = 
       |        ^
@@ -138,22 +138,22 @@ fn what_could_not_be_run_is_refused() {
         ("expect = \"luck\"", "\"invalid\""),
         ("[[matrix]]\nbudget = \"1h\"", "no key \"budget\""),
     ] {
-        let told = wrong(source);
+        let told = read_error(source);
         assert!(told.starts_with("s.toml:") && told.contains(part), "{source}: {told}");
     }
 }
 
 #[test]
 fn no_seed_is_run_twice_for_want_of_others() {
-    let last = suite("s", "seeds = 2", u64::MAX - 1).expect_err("there is but one left");
+    let last = read_source("s", "seeds = 2", u64::MAX - 1).expect_err("there is but one left");
     assert!(last.contains("leaves no room for 2 seeds"), "{last}");
-    assert!(suite("s", "seeds = 2", u64::MAX - 2).is_ok());
+    assert!(read_source("s", "seeds = 2", u64::MAX - 2).is_ok());
 }
 
 #[test]
 fn suites_that_come_along_can_be_read() {
     for (name, source) in SUITES {
-        let suite = suite(name, source, 1).unwrap_or_else(|wrong| panic!("{wrong}"));
+        let suite = read_source(name, source, 1).unwrap_or_else(|wrong| panic!("{wrong}"));
         assert_eq!(suite.name, name);
         assert!(suite.cells.len() >= 3, "{name}");
     }
@@ -162,7 +162,7 @@ fn suites_that_come_along_can_be_read() {
 #[test]
 fn shards_share_out_every_cell_once() {
     let (_, source) = SUITES[0];
-    let cells = suite("nightly", source, 1).expect("it is right").cells;
+    let cells = read_source("nightly", source, 1).expect("it is right").cells;
     let mut shared: Vec<_> = (1..=5).flat_map(|part| shard(cells.clone(), part, 5)).collect();
     assert_eq!(shared.len(), cells.len());
     for cell in &cells {

@@ -5,8 +5,10 @@
 //! write without the value, or replicas that all listen on one port. So each template must name
 //! what it needs, and may only name what exists.
 
-use super::description::{ClientProgram, Described, Leader, Ready, Request, Stop};
-use crate::spelling::nearest;
+use super::description::{
+    ClientProgram, LeaderQuery, ReadinessCheck, RequestTemplate, StopRequest, SystemDescription,
+};
+use crate::spelling::nearest_word;
 use std::ops::Range;
 use toml::Spanned;
 use workloads::Object;
@@ -39,49 +41,51 @@ const OBJECTS: [Object; 8] = [
 
 /// An error, and its place if it has one.
 #[derive(Debug)]
-pub(super) struct Wrong {
+pub(super) struct DescriptionError {
     pub(super) at: Option<Range<usize>>,
     pub(super) why: String,
 }
 
-impl Wrong {
-    fn at<T>(place: &Spanned<T>, why: impl Into<String>) -> Self {
+impl DescriptionError {
+    fn at_place<T>(place: &Spanned<T>, why: impl Into<String>) -> Self {
         Self { at: Some(place.span()), why: why.into() }
     }
 
-    fn nowhere(why: impl Into<String>) -> Self {
+    fn without_place(why: impl Into<String>) -> Self {
         Self { at: None, why: why.into() }
     }
 }
 
 /// The first error.
-pub(super) fn check(described: &Described) -> Result<(), Wrong> {
+pub(super) fn check_description(described: &SystemDescription) -> Result<(), DescriptionError> {
     let name = described.name.get_ref();
     if name.is_empty() || !name.chars().all(|it| it.is_ascii_alphanumeric() || it == '-') {
         let why = format!("name {name:?} must consist of letters, digits and hyphens");
-        return Err(Wrong::at(&described.name, why));
+        return Err(DescriptionError::at_place(&described.name, why));
     }
-    replica(described)?;
-    logs(&described.replica.logs)?;
-    described.ready.as_ref().map_or(Ok(()), ready)?;
-    described.stop.as_ref().map_or(Ok(()), stop)?;
-    described.leader.as_ref().map_or(Ok(()), leader)?;
+    check_replica(described)?;
+    check_logs(&described.replica.logs)?;
+    described.ready.as_ref().map_or(Ok(()), check_ready)?;
+    described.stop.as_ref().map_or(Ok(()), check_stop)?;
+    described.leader.as_ref().map_or(Ok(()), check_leader)?;
     match &described.client {
-        Some(client) => speaker(client),
-        None => requests(described),
+        Some(client) => check_client(client),
+        None => check_requests(described),
     }
 }
 
-fn replica(described: &Described) -> Result<(), Wrong> {
+fn check_replica(described: &SystemDescription) -> Result<(), DescriptionError> {
     let replica = &described.replica;
     let Some(program) = replica.command.first() else {
-        return Err(Wrong::nowhere("replica.command is empty: give the program and its arguments"));
+        return Err(DescriptionError::without_place(
+            "replica.command is empty: give the program and its arguments",
+        ));
     };
     let words = || replica.command.iter().chain(replica.env.values());
-    words().try_for_each(|word| known(word, REPLICA))?;
-    replica.peer.as_ref().map_or(Ok(()), |peer| known(peer, PEER))?;
-    if !words().any(|word| names(word.get_ref()).contains(&"port")) {
-        return Err(Wrong::at(
+    words().try_for_each(|word| check_parameters(word, REPLICA))?;
+    replica.peer.as_ref().map_or(Ok(()), |peer| check_parameters(peer, PEER))?;
+    if !words().any(|word| parameter_names(word.get_ref()).contains(&"port")) {
+        return Err(DescriptionError::at_place(
             program,
             "neither replica.command nor replica.env uses {port}, the port to listen on for \
              clients",
@@ -91,92 +95,105 @@ fn replica(described: &Described) -> Result<(), Wrong> {
 }
 
 /// Logs are kept as `n1-NAME`, so their names must differ.
-fn logs(logs: &[Spanned<String>]) -> Result<(), Wrong> {
+fn check_logs(logs: &[Spanned<String>]) -> Result<(), DescriptionError> {
     let mut seen = Vec::new();
     for log in logs {
-        known(log, REPLICA)?;
+        check_parameters(log, REPLICA)?;
         let text = log.get_ref();
-        if !names(text).iter().any(|name| ["data", "id"].contains(name)) {
+        if !parameter_names(text).iter().any(|name| ["data", "id"].contains(name)) {
             let why = format!(
                 "the log {text:?} uses neither {{data}} nor {{id}}: all replicas would share a file"
             );
-            return Err(Wrong::at(log, why));
+            return Err(DescriptionError::at_place(log, why));
         }
         let name = text.rsplit('/').next().unwrap_or_default();
         if name.is_empty() || seen.contains(&name) {
             let why = format!("the log {text:?} must end in a file name that no other log has");
-            return Err(Wrong::at(log, why));
+            return Err(DescriptionError::at_place(log, why));
         }
         seen.push(name);
     }
     Ok(())
 }
 
-fn ready(ready: &Ready) -> Result<(), Wrong> {
+fn check_ready(ready: &ReadinessCheck) -> Result<(), DescriptionError> {
     if !ready.get.get_ref().starts_with('/') {
-        return Err(Wrong::at(&ready.get, "ready.get must be a path, as in \"/health\""));
+        return Err(DescriptionError::at_place(
+            &ready.get,
+            "ready.get must be a path, as in \"/health\"",
+        ));
     }
-    known(&ready.get, &[])?;
+    check_parameters(&ready.get, &[])?;
     if ready.ok.is_empty() {
         let why = "ready.ok is empty: give the HTTP status of a ready replica, as in ok = [200]";
-        return Err(Wrong::at(&ready.get, why));
+        return Err(DescriptionError::at_place(&ready.get, why));
     }
     Ok(())
 }
 
-fn stop(stop: &Stop) -> Result<(), Wrong> {
+fn check_stop(stop: &StopRequest) -> Result<(), DescriptionError> {
     let signal = stop.signal.get_ref().as_str();
     if SIGNALS.contains(&signal) {
         return Ok(());
     }
-    let guess = nearest(signal, &SIGNALS).map(|it| format!("did you mean {it}? "));
+    let guess = nearest_word(signal, &SIGNALS).map(|it| format!("did you mean {it}? "));
     let why = format!(
         "unsupported signal {signal:?}; {}supported: {}",
         guess.unwrap_or_default(),
         SIGNALS.join(", ")
     );
-    Err(Wrong::at(&stop.signal, why))
+    Err(DescriptionError::at_place(&stop.signal, why))
 }
 
-fn leader(leader: &Leader) -> Result<(), Wrong> {
+fn check_leader(leader: &LeaderQuery) -> Result<(), DescriptionError> {
     if !leader.get.get_ref().starts_with('/') {
-        return Err(Wrong::at(&leader.get, "leader.get must be a path, as in \"/status\""));
+        return Err(DescriptionError::at_place(
+            &leader.get,
+            "leader.get must be a path, as in \"/status\"",
+        ));
     }
-    known(&leader.get, &[])?;
-    pointer(&leader.role)?;
-    leader.term.as_ref().map_or(Ok(()), pointer)
+    check_parameters(&leader.get, &[])?;
+    check_pointer(&leader.role)?;
+    leader.term.as_ref().map_or(Ok(()), check_pointer)
 }
 
-fn speaker(client: &ClientProgram) -> Result<(), Wrong> {
+fn check_client(client: &ClientProgram) -> Result<(), DescriptionError> {
     if client.command.is_empty() {
-        return Err(Wrong::nowhere("client.command is empty: give the program and its arguments"));
+        return Err(DescriptionError::without_place(
+            "client.command is empty: give the program and its arguments",
+        ));
     }
-    client.command.iter().try_for_each(|word| known(word, CLIENT))?;
+    client.command.iter().try_for_each(|word| check_parameters(word, CLIENT))?;
     if client.objects.is_empty() {
-        return Err(Wrong::nowhere(format!("client.objects is empty; known: {}", objects())));
+        return Err(DescriptionError::without_place(format!(
+            "client.objects is empty; known: {}",
+            object_names()
+        )));
     }
     client.objects.iter().try_for_each(|name| {
-        let none = || format!("unknown object {:?}; known: {}", name.get_ref(), objects());
-        object(name.get_ref()).map(drop).ok_or_else(|| Wrong::at(name, none()))
+        let none = || format!("unknown object {:?}; known: {}", name.get_ref(), object_names());
+        find_object(name.get_ref())
+            .map(drop)
+            .ok_or_else(|| DescriptionError::at_place(name, none()))
     })
 }
 
-fn objects() -> String {
+fn object_names() -> String {
     OBJECTS.map(Object::name).join(", ")
 }
 
 /// The object of that name.
-pub(super) fn object(name: &str) -> Option<Object> {
+pub(super) fn find_object(name: &str) -> Option<Object> {
     OBJECTS.into_iter().find(|object| object.name() == name)
 }
 
-fn requests(described: &Described) -> Result<(), Wrong> {
+fn check_requests(described: &SystemDescription) -> Result<(), DescriptionError> {
     for (name, needed) in FUNCTIONS {
-        match described.request(name) {
-            Some(asked) => request(name, needed, asked)?,
+        match described.find_request(name) {
+            Some(asked) => check_request(name, needed, asked)?,
             None if name == "cas" => {}
             None => {
-                return Err(Wrong::nowhere(format!(
+                return Err(DescriptionError::without_place(format!(
                     "[{name}] is missing: without a [client] program, [read] and [write] are needed"
                 )));
             }
@@ -185,8 +202,12 @@ fn requests(described: &Described) -> Result<(), Wrong> {
     Ok(())
 }
 
-fn request(name: &str, needed: &[&str], asked: &Request) -> Result<(), Wrong> {
-    let wrong = |why: String| Err(Wrong::at(&asked.request, why));
+fn check_request(
+    name: &str,
+    needed: &[&str],
+    asked: &RequestTemplate,
+) -> Result<(), DescriptionError> {
+    let wrong = |why: String| Err(DescriptionError::at_place(&asked.request, why));
     match asked.request.get_ref().split_once(' ') {
         Some((method, path)) if METHODS.contains(&method) && path.starts_with('/') => {}
         _ => {
@@ -197,10 +218,10 @@ fn request(name: &str, needed: &[&str], asked: &Request) -> Result<(), Wrong> {
             ));
         }
     }
-    known(&asked.request, needed)?;
+    check_parameters(&asked.request, needed)?;
     let said = |what: &&&str| {
         let texts = [Some(&asked.request), asked.body.as_ref()];
-        texts.into_iter().flatten().any(|text| names(text.get_ref()).contains(what))
+        texts.into_iter().flatten().any(|text| parameter_names(text.get_ref()).contains(what))
     };
     if let Some(what) = needed.iter().find(|what| !said(what)) {
         return wrong(format!("neither {name}.request nor {name}.body uses {{{what}}}"));
@@ -221,10 +242,10 @@ fn request(name: &str, needed: &[&str], asked: &Request) -> Result<(), Wrong> {
             if name == "cas" { "mismatch" } else { "fail" }
         ));
     }
-    asked.value.as_ref().map_or(Ok(()), pointer)
+    asked.value.as_ref().map_or(Ok(()), check_pointer)
 }
 
-fn pointer(text: &Spanned<String>) -> Result<(), Wrong> {
+fn check_pointer(text: &Spanned<String>) -> Result<(), DescriptionError> {
     if text.get_ref().starts_with('/') {
         return Ok(());
     }
@@ -232,28 +253,29 @@ fn pointer(text: &Spanned<String>) -> Result<(), Wrong> {
         "{:?} must be a JSON pointer: \"/value\" is the field value, \"/a/0\" the first element of a",
         text.get_ref()
     );
-    Err(Wrong::at(text, why))
+    Err(DescriptionError::at_place(text, why))
 }
 
 /// Checks that a template uses only known parameters.
-fn known(template: &Spanned<String>, known: &[&str]) -> Result<(), Wrong> {
-    let unknown = names(template.get_ref()).into_iter().find(|name| !known.contains(name));
+fn check_parameters(template: &Spanned<String>, known: &[&str]) -> Result<(), DescriptionError> {
+    let unknown =
+        parameter_names(template.get_ref()).into_iter().find(|name| !known.contains(name));
     unknown.map_or(Ok(()), |name| {
         let all: Vec<String> = known.iter().map(|name| format!("{{{name}}}")).collect();
         if all.is_empty() {
-            return Err(Wrong::at(
+            return Err(DescriptionError::at_place(
                 template,
                 format!("this text is no template, so {{{name}}} would stay as it is"),
             ));
         }
-        let guess = nearest(name, known).map(|it| format!("did you mean {{{it}}}? "));
+        let guess = nearest_word(name, known).map(|it| format!("did you mean {{{it}}}? "));
         let why = format!("unknown parameter {{{name}}}; {}known: ", guess.unwrap_or_default());
-        Err(Wrong::at(template, why + &all.join(", ")))
+        Err(DescriptionError::at_place(template, why + &all.join(", ")))
     })
 }
 
 /// The names in braces; other braces stay, because bodies are often JSON.
-fn names(template: &str) -> Vec<&str> {
+fn parameter_names(template: &str) -> Vec<&str> {
     let inner = template.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
     let word = |name: &&str| {
         !name.is_empty() && name.chars().all(|it| it.is_ascii_alphabetic() || it == '_')
@@ -267,7 +289,10 @@ mod tests {
 
     #[test]
     fn only_words_in_braces_are_names() {
-        assert_eq!(names(r#"{"{key}": {value}, "x": {}, "y": {"z": 1}}"#), ["key", "value"]);
-        assert_eq!(names("--peers={peers}:{peer_port}"), ["peers", "peer_port"]);
+        assert_eq!(
+            parameter_names(r#"{"{key}": {value}, "x": {}, "y": {"z": 1}}"#),
+            ["key", "value"]
+        );
+        assert_eq!(parameter_names("--peers={peers}:{peer_port}"), ["peers", "peer_port"]);
     }
 }

@@ -10,30 +10,30 @@ use toml::Spanned;
 /// A system as its file tells.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Described {
+pub(super) struct SystemDescription {
     #[serde(skip)]
     pub(super) path: PathBuf,
     pub(super) name: Spanned<String>,
-    pub(super) replica: Replica,
+    pub(super) replica: ReplicaTemplate,
     /// Whether each replica needs a host of its own, because it tells others its address.
     #[serde(default)]
     pub(super) hosts: bool,
     /// Whether the system elects a new leader after a failure.
-    #[serde(default = "yes")]
+    #[serde(default = "default_failover")]
     pub(super) failover: bool,
-    pub(super) ready: Option<Ready>,
-    pub(super) stop: Option<Stop>,
-    pub(super) leader: Option<Leader>,
-    pub(super) read: Option<Request>,
-    pub(super) write: Option<Request>,
-    pub(super) cas: Option<Request>,
+    pub(super) ready: Option<ReadinessCheck>,
+    pub(super) stop: Option<StopRequest>,
+    pub(super) leader: Option<LeaderQuery>,
+    pub(super) read: Option<RequestTemplate>,
+    pub(super) write: Option<RequestTemplate>,
+    pub(super) cas: Option<RequestTemplate>,
     pub(super) client: Option<ClientProgram>,
 }
 
 /// How a replica is started.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Replica {
+pub(super) struct ReplicaTemplate {
     pub(super) command: Vec<Spanned<String>>,
     /// What stands in its environment besides.
     #[serde(default)]
@@ -41,46 +41,46 @@ pub(super) struct Replica {
     /// Files in which it tells what it does, besides what it prints.
     #[serde(default)]
     pub(super) logs: Vec<Spanned<String>>,
-    /// How one of `{peers}` is written, if not as [`PEER`].
+    /// How one of `{peers}` is written, if not as `DEFAULT_PEER`.
     pub(super) peer: Option<Spanned<String>>,
     /// What stands between two.
-    #[serde(default = "comma")]
+    #[serde(default = "default_separator")]
     pub(super) separator: String,
 }
 
-fn yes() -> bool {
+fn default_failover() -> bool {
     true
 }
 
-fn comma() -> String {
+fn default_separator() -> String {
     ",".to_owned()
 }
 
 /// How to find out whether a replica is ready for its first calls.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Ready {
+pub(super) struct ReadinessCheck {
     /// The path to ask each replica for.
     pub(super) get: Spanned<String>,
-    pub(super) ok: Vec<Rule>,
+    pub(super) ok: Vec<ResponseRule>,
     /// How long it may take until it can be asked, and answers its first calls.
-    pub(super) within: Option<Spanned<Patience>>,
+    pub(super) within: Option<Spanned<TimeLimit>>,
 }
 
 /// How a replica is asked to end when a run is over.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Stop {
+pub(super) struct StopRequest {
     pub(super) signal: Spanned<String>,
-    pub(super) within: Option<Spanned<Patience>>,
+    pub(super) within: Option<Spanned<TimeLimit>>,
 }
 
 /// A time that is written like `5s`.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Patience(pub(super) Duration);
+pub(super) struct TimeLimit(pub(super) Duration);
 
-impl TryFrom<String> for Patience {
+impl TryFrom<String> for TimeLimit {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -91,7 +91,7 @@ impl TryFrom<String> for Patience {
 /// How to find out who leads.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Leader {
+pub(super) struct LeaderQuery {
     /// The path to ask each replica for.
     pub(super) get: Spanned<String>,
     /// Where in the JSON it says what it is.
@@ -105,35 +105,35 @@ pub(super) struct Leader {
 /// What is asked, and what the answers mean.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct Request {
+pub(super) struct RequestTemplate {
     /// Method and path: `PUT /kv/{key}`.
     pub(super) request: Spanned<String>,
     pub(super) body: Option<Spanned<String>>,
     /// Where in the JSON the value is; the whole text, if not said.
     pub(super) value: Option<Spanned<String>>,
     #[serde(default)]
-    pub(super) ok: Vec<Rule>,
+    pub(super) ok: Vec<ResponseRule>,
     /// There is no such key.
     #[serde(default)]
-    pub(super) absent: Vec<Rule>,
+    pub(super) absent: Vec<ResponseRule>,
     /// It was compared, and differed.
     #[serde(default)]
-    pub(super) mismatch: Vec<Rule>,
+    pub(super) mismatch: Vec<ResponseRule>,
     /// It definitely did nothing.
     #[serde(default)]
-    pub(super) fail: Vec<Rule>,
+    pub(super) fail: Vec<ResponseRule>,
 }
 
 /// An answer.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, expecting = "an HTTP status like 200, or { status = 200, contains = \"text\" }")]
-pub(super) enum Rule {
+pub(super) enum ResponseRule {
     Status(u16),
     Text { status: u16, contains: String },
 }
 
-impl Rule {
-    pub(super) fn fits(&self, answered: u16, text: &str) -> bool {
+impl ResponseRule {
+    pub(super) fn matches_response(&self, answered: u16, text: &str) -> bool {
         match self {
             Self::Status(status) => *status == answered,
             Self::Text { status, contains } => *status == answered && text.contains(contains),

@@ -1,9 +1,9 @@
 //! Reads the file that describes a system, and fills in its templates.
 
 use super::super::adapter::Launch;
-use super::check::{self, Wrong, object};
-use super::description::{Described, Request};
-use crate::spelling::nearest;
+use super::check::{self, DescriptionError, find_object};
+use super::description::{RequestTemplate, SystemDescription};
+use crate::spelling::nearest_word;
 use anyhow::{Result, anyhow};
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -16,65 +16,66 @@ pub const STARTER: &str = include_str!("../../assets/starter.toml");
 
 const PEER: &str = "{id}={ip}:{port}";
 
-impl Described {
+impl SystemDescription {
     pub(super) fn load(path: &Path) -> Result<Self> {
         let wrong = |why: String| anyhow!("{}{why}", path.display());
         let text = std::fs::read_to_string(path).map_err(|why| {
             wrong(format!(": cannot be read: {why}; harness init writes one to start from"))
         })?;
-        let mut described: Self =
-            toml::from_str(&text).map_err(|error| wrong(located(&text, &unread(&error))))?;
+        let mut described: Self = toml::from_str(&text)
+            .map_err(|error| wrong(format_error(&text, &explain_parse_error(&error))))?;
         described.path = path.to_owned();
-        check::check(&described).map_err(|mistake| wrong(located(&text, &mistake)))?;
+        check::check_description(&described)
+            .map_err(|mistake| wrong(format_error(&text, &mistake)))?;
         Ok(described)
     }
 
-    fn requests(&self) -> [(&'static str, &Option<Request>); 3] {
+    fn request_templates(&self) -> [(&'static str, &Option<RequestTemplate>); 3] {
         [("read", &self.read), ("write", &self.write), ("cas", &self.cas)]
     }
 
-    pub(super) fn request(&self, function: &str) -> Option<&Request> {
-        self.requests().into_iter().find(|(name, _)| *name == function)?.1.as_ref()
+    pub(super) fn find_request(&self, function: &str) -> Option<&RequestTemplate> {
+        self.request_templates().into_iter().find(|(name, _)| *name == function)?.1.as_ref()
     }
 
-    pub(super) fn knows(&self, function: &str) -> bool {
-        self.client.is_some() || self.request(function).is_some()
+    pub(super) fn supports_function(&self, function: &str) -> bool {
+        self.client.is_some() || self.find_request(function).is_some()
     }
 
     pub(super) fn objects(&self) -> Vec<Object> {
         match &self.client {
             Some(client) => {
-                client.objects.iter().filter_map(|name| object(name.get_ref())).collect()
+                client.objects.iter().filter_map(|name| find_object(name.get_ref())).collect()
             }
             None => vec![Object::Registers],
         }
     }
 
     /// The words that start a replica, and what its environment has besides.
-    pub(super) fn command(&self, launch: &Launch) -> (Vec<String>, Vec<String>) {
-        let values = self.values(launch);
-        let words = self.replica.command.iter().map(|word| filled(word.get_ref(), &values));
+    pub(super) fn replica_command(&self, launch: &Launch) -> (Vec<String>, Vec<String>) {
+        let values = self.template_values(launch);
+        let words = self.replica.command.iter().map(|word| fill_template(word.get_ref(), &values));
         let variable = |(name, value): (&String, &Spanned<String>)| {
-            format!("{name}={}", filled(value.get_ref(), &values))
+            format!("{name}={}", fill_template(value.get_ref(), &values))
         };
         (words.collect(), self.replica.env.iter().map(variable).collect())
     }
 
     /// The files in which that replica tells what it does.
-    pub(super) fn logs(&self, launch: &Launch) -> Vec<PathBuf> {
-        let values = self.values(launch);
-        self.replica.logs.iter().map(|log| filled(log.get_ref(), &values).into()).collect()
+    pub(super) fn log_files(&self, launch: &Launch) -> Vec<PathBuf> {
+        let values = self.template_values(launch);
+        self.replica.logs.iter().map(|log| fill_template(log.get_ref(), &values).into()).collect()
     }
 
     /// What a replica's templates can name.
-    fn values(&self, launch: &Launch) -> [(&'static str, String); 7] {
+    fn template_values(&self, launch: &Launch) -> [(&'static str, String); 7] {
         let peer = |(id, at): &(testbed::net::plan::HostId, SocketAddr)| {
             let replica = [
                 ("id", id.to_string()),
                 ("ip", at.ip().to_string()),
                 ("port", at.port().to_string()),
             ];
-            filled(self.replica.peer.as_ref().map_or(PEER, |peer| peer.get_ref()), &replica)
+            fill_template(self.replica.peer.as_ref().map_or(PEER, |peer| peer.get_ref()), &replica)
         };
         let peers: Vec<_> = launch.peers.iter().map(peer).collect();
         [
@@ -96,14 +97,14 @@ impl Described {
 }
 
 /// A template with these names filled in; other braces stay, for bodies are often JSON.
-pub(super) fn filled(template: &str, values: &[(&str, String)]) -> String {
+pub(super) fn fill_template(template: &str, values: &[(&str, String)]) -> String {
     let fill =
         |text: String, (name, value): &(&str, String)| text.replace(&format!("{{{name}}}"), value);
     values.iter().fold(template.to_owned(), fill)
 }
 
 /// `:line:column: why`
-fn located(text: &str, Wrong { at, why }: &Wrong) -> String {
+fn format_error(text: &str, DescriptionError { at, why }: &DescriptionError) -> String {
     let Some(Range { start, .. }) = at else { return format!(": {why}") };
     let before = text.get(..*start).unwrap_or_default();
     let line = before.matches('\n').count() + 1;
@@ -112,14 +113,14 @@ fn located(text: &str, Wrong { at, why }: &Wrong) -> String {
 }
 
 /// What the parser did not like, with a guess at what was meant where it knows no such word.
-fn unread(error: &toml::de::Error) -> Wrong {
+fn explain_parse_error(error: &toml::de::Error) -> DescriptionError {
     let message = error.message().trim();
     let mut words = message.split('`').skip(1).step_by(2);
     let strange = words.next().filter(|_| message.starts_with("unknown field"));
     let known: Vec<&str> = words.collect();
-    let guess = strange.and_then(|word| nearest(word, &known));
+    let guess = strange.and_then(|word| nearest_word(word, &known));
     let guess = guess.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-    Wrong {
+    DescriptionError {
         at: error.span(),
         why: message.replace('\n', ": ").replace("a sequence", "a list") + &guess,
     }
@@ -129,19 +130,21 @@ fn unread(error: &toml::de::Error) -> Wrong {
 mod tests {
     use super::*;
 
-    fn refused(text: &str) -> String {
+    fn load_error(text: &str) -> String {
         let folder = tempfile::tempdir().expect("a directory");
         let path = folder.path().join("my.toml");
         std::fs::write(&path, text).expect("it is written");
-        let error = Described::load(&path).expect_err("it is wrong").to_string();
+        let error = SystemDescription::load(&path).expect_err("it is wrong").to_string();
         error.rsplit_once("my.toml").map(|(_, why)| why.to_owned()).unwrap_or(error)
     }
 
     #[test]
     fn the_starter_file_is_a_system() {
-        let described: Described = toml::from_str(STARTER).expect("it parses");
-        check::check(&described).expect("it makes sense");
-        assert!(["read", "write", "cas"].iter().all(|function| described.knows(function)));
+        let described: SystemDescription = toml::from_str(STARTER).expect("it parses");
+        check::check_description(&described).expect("it makes sense");
+        assert!(
+            ["read", "write", "cas"].iter().all(|function| described.supports_function(function))
+        );
     }
 
     #[test]
@@ -178,7 +181,7 @@ mod tests {
             format!("{replica}[ready]\nget = \"/health\"\nok = [200]\nwithin = \"soon\"\n"),
             format!("{replica}[stop]\nsignal = \"SIGTREM\"\n"),
         ];
-        let told: Vec<_> = mistakes.iter().map(|text| refused(text)).collect();
+        let told: Vec<_> = mistakes.iter().map(|text| load_error(text)).collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
 :3:1: unknown field `comand`, expected one of `command`, `env`, `logs`, `peer`, `separator`; did you mean `command`?
 :3:11: invalid type: string "x", expected a list
@@ -213,6 +216,9 @@ mod tests {
     #[test]
     fn only_known_names_are_filled_in() {
         let values = [("key", "k1".to_owned()), ("value", "5".to_owned())];
-        assert_eq!(filled("{\"{key}\": {value}, \"x\": {y}}", &values), "{\"k1\": 5, \"x\": {y}}");
+        assert_eq!(
+            fill_template("{\"{key}\": {value}, \"x\": {y}}", &values),
+            "{\"k1\": 5, \"x\": {y}}"
+        );
     }
 }

@@ -4,7 +4,7 @@ use workloads::{Call, MicroOp, Object, Outcome, Reply};
 
 /// Calls that each replica must answer before the run begins, so that an error in the file is
 /// reported as such. Their key is used by no workload.
-pub(super) fn first_calls(objects: &[Object]) -> Vec<Call> {
+pub(super) fn readiness_calls(objects: &[Object]) -> Vec<Call> {
     let (key, lock) = ("ready".to_owned(), "ready".to_owned());
     let calls = objects.iter().map(|object| match object {
         Object::Registers => vec![
@@ -25,8 +25,10 @@ pub(super) fn first_calls(objects: &[Object]) -> Vec<Call> {
 }
 
 /// Why a replica is not ready that gave this answer to one of them, if it is not.
-pub(super) fn unready(call: &Call, reply: &Reply) -> Option<Reply> {
+pub(super) fn explain_unready(call: &Call, reply: &Reply) -> Option<Reply> {
     let ready = reply.outcome == Outcome::Ok || reply.is_mismatch();
     let why = reply.error.as_deref().unwrap_or_default();
-    (!ready).then(|| Reply::fail(format!("{} {}: {why}", call.function(), call.invocation_value())))
+    (!ready).then(|| {
+        Reply::fail(format!("{} {}: {why}", call.function_name(), call.invocation_value()))
+    })
 }

@@ -2,13 +2,13 @@
 
 use super::super::client::{Client, Leadership};
 use super::super::errors;
-use super::super::http::http;
-use super::super::values::int;
-use super::description::{Described, Leader, Request};
-use super::file::filled;
-use super::ready::Probe;
+use super::super::http::build_http_client;
+use super::super::values::parse_int;
+use super::description::{LeaderQuery, RequestTemplate, SystemDescription};
+use super::file::fill_template;
+use super::ready::ReadinessProbe;
 use anyhow::{Context as _, Result};
-use checker::history::Value as Seen;
+use checker::history::Value as HistoryValue;
 use futures_util::future::BoxFuture;
 use reqwest::Method;
 use serde_json::Value;
@@ -18,67 +18,74 @@ use std::time::Duration;
 use testbed::net::plan::HostId;
 use workloads::{Call, Object, Reply};
 
-const PATIENCE: Duration = Duration::from_millis(1_000);
+const CALL_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// How much of an undescribed response an error quotes.
-const SHOWN: usize = 80;
-const LEADER_PATIENCE: Duration = Duration::from_millis(200);
+const MAX_QUOTED_CHARS: usize = 80;
+const LEADER_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// A client of the replica on that host.
-pub(super) fn client(
-    described: &'static Described,
+pub(super) fn make_client(
+    described: &'static SystemDescription,
     host: HostId,
     address: SocketAddr,
 ) -> Result<Arc<dyn Client>> {
-    let http = http(PATIENCE).context("cannot build the HTTP client")?;
-    let probe = described.ready.as_ref().map(|ready| Probe::new(ready, address)).transpose()?;
-    Ok(Arc::new(Templates { http, probe, base: format!("http://{address}"), host, described }))
+    let http = build_http_client(CALL_TIMEOUT).context("cannot build the HTTP client")?;
+    let probe =
+        described.ready.as_ref().map(|ready| ReadinessProbe::new(ready, address)).transpose()?;
+    Ok(Arc::new(TemplateClient { http, probe, base: format!("http://{address}"), host, described }))
 }
 
-struct Templates {
+struct TemplateClient {
     http: reqwest::Client,
-    probe: Option<Probe>,
+    probe: Option<ReadinessProbe>,
     base: String,
     host: HostId,
-    described: &'static Described,
+    described: &'static SystemDescription,
 }
 
-impl Client for Templates {
+impl Client for TemplateClient {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
-            let Some(request) = self.described.request(call.function()) else {
-                return Reply::fail(format!("the file describes no {}", call.function()));
+            let Some(request) = self.described.find_request(call.function_name()) else {
+                return Reply::fail(format!("the file describes no {}", call.function_name()));
             };
-            let values = values(call);
+            let values = call_parameters(call);
             let (method, path) = request.request.get_ref().split_once(' ').unwrap_or(("GET", "/"));
             let method = Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET);
             let mut sent =
-                self.http.request(method, format!("{}{}", self.base, filled(path, &values)));
+                self.http.request(method, format!("{}{}", self.base, fill_template(path, &values)));
             if let Some(body) = &request.body {
                 let kind = reqwest::header::CONTENT_TYPE;
-                sent = sent.header(kind, "application/json").body(filled(body.get_ref(), &values));
+                sent = sent
+                    .header(kind, "application/json")
+                    .body(fill_template(body.get_ref(), &values));
             }
             let response = match sent.send().await {
                 Ok(response) => response,
-                Err(error) => return errors::reply(&error),
+                Err(error) => return errors::classify_error(&error),
             };
             let status = response.status().as_u16();
             match response.text().await {
-                Ok(text) => understand(call, request, status, &text),
-                Err(error) => errors::reply(&error),
+                Ok(text) => decode_response(call, request, status, &text),
+                Err(error) => errors::classify_error(&error),
             }
         })
     }
 
-    fn ready(&self) -> BoxFuture<'_, Reply> {
+    fn check_ready(&self) -> BoxFuture<'_, Reply> {
         Box::pin(async {
             if let Some(probe) = &self.probe
-                && let Some(why) = probe.unready().await
+                && let Some(why) = probe.explain_unready().await
             {
                 return why;
             }
-            let calls = super::first_calls::first_calls(&[Object::Registers]).into_iter();
-            for call in calls.filter(|call| self.described.request(call.function()).is_some()) {
-                if let Some(why) = super::first_calls::unready(&call, &self.call(&call).await) {
+            let calls = super::first_calls::readiness_calls(&[Object::Registers]).into_iter();
+            for call in
+                calls.filter(|call| self.described.find_request(call.function_name()).is_some())
+            {
+                if let Some(why) =
+                    super::first_calls::explain_unready(&call, &self.call(&call).await)
+                {
                     return why;
                 }
             }
@@ -86,19 +93,19 @@ impl Client for Templates {
         })
     }
 
-    fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
+    fn fetch_leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
         Box::pin(async move {
             let leader = self.described.leader.as_ref()?;
             let asked = self
                 .http
                 .get(format!("{}{}", self.base, leader.get.get_ref()))
-                .timeout(LEADER_PATIENCE);
-            leads(leader, self.host, &asked.send().await.ok()?.json().await.ok()?)
+                .timeout(LEADER_TIMEOUT);
+            parse_leadership(leader, self.host, &asked.send().await.ok()?.json().await.ok()?)
         })
     }
 }
 
-fn leads(leader: &Leader, host: HostId, told: &Value) -> Option<Leadership> {
+fn parse_leadership(leader: &LeaderQuery, host: HostId, told: &Value) -> Option<Leadership> {
     let term =
         leader.term.as_ref().map_or(Some(0), |term| told.pointer(term.get_ref())?.as_u64())?;
     (told.pointer(leader.role.get_ref())? == &leader.is)
@@ -106,7 +113,7 @@ fn leads(leader: &Leader, host: HostId, told: &Value) -> Option<Leadership> {
 }
 
 /// The parameters of a call's templates.
-fn values(call: &Call) -> Vec<(&'static str, String)> {
+fn call_parameters(call: &Call) -> Vec<(&'static str, String)> {
     match call {
         Call::Read { key } => vec![("key", key.clone())],
         Call::Write { key, value } => vec![("key", key.clone()), ("value", value.to_string())],
@@ -118,8 +125,10 @@ fn values(call: &Call) -> Vec<(&'static str, String)> {
 }
 
 /// Decodes a response. Without a matching rule the outcome of the call is unknown.
-fn understand(call: &Call, request: &Request, status: u16, text: &str) -> Reply {
-    let any = |rules: &[super::description::Rule]| rules.iter().any(|rule| rule.fits(status, text));
+fn decode_response(call: &Call, request: &RequestTemplate, status: u16, text: &str) -> Reply {
+    let any = |rules: &[super::description::ResponseRule]| {
+        rules.iter().any(|rule| rule.matches_response(status, text))
+    };
     if any(&request.mismatch) {
         return Reply::mismatch();
     }
@@ -131,26 +140,26 @@ fn understand(call: &Call, request: &Request, status: u16, text: &str) -> Reply 
         return Reply::read(None);
     }
     if !any(&request.ok) {
-        let start: String = text.trim().chars().take(SHOWN).collect();
+        let start: String = text.trim().chars().take(MAX_QUOTED_CHARS).collect();
         return Reply::info(format!("HTTP {status}, which the file does not describe: {start:?}"));
     }
     if !reads {
         return Reply::ok();
     }
-    match value(request, text) {
+    match decode_value(request, text) {
         Some(value) => Reply::returned(value),
         None => {
-            let start: String = text.trim().chars().take(SHOWN).collect();
+            let start: String = text.trim().chars().take(MAX_QUOTED_CHARS).collect();
             Reply::info(format!("the response has no value where the file says: {start:?}"))
         }
     }
 }
 
-fn value(request: &Request, text: &str) -> Option<Seen> {
-    let word = |text: &str| int(text.trim());
+fn decode_value(request: &RequestTemplate, text: &str) -> Option<HistoryValue> {
+    let word = |text: &str| parse_int(text.trim());
     let Some(pointer) = &request.value else { return Some(word(text)) };
     match serde_json::from_str::<Value>(text).ok()?.pointer(pointer.get_ref())? {
-        Value::Null => Some(Seen::Nil),
+        Value::Null => Some(HistoryValue::Nil),
         Value::String(text) => Some(word(text)),
         other => serde_json::from_value(other.clone()).ok(),
     }
@@ -164,17 +173,17 @@ mod tests {
     #[test]
     fn answers_mean_what_the_file_says_and_nothing_else() {
         let text = super::super::STARTER.replace("# fail = [503]", "fail = [503]");
-        let described: Described = toml::from_str(&text).expect("it parses");
+        let described: SystemDescription = toml::from_str(&text).expect("it parses");
         let said = |call: &Call, status, text: &str| {
-            let request = described.request(call.function()).expect("it is described");
-            understand(call, request, status, text)
+            let request = described.find_request(call.function_name()).expect("it is described");
+            decode_response(call, request, status, text)
         };
         let key = || "k1".to_owned();
         let read = Call::Read { key: key() };
         assert_eq!(said(&read, 200, r#"{"value": 5}"#), Reply::read(Some(5)));
         assert_eq!(said(&read, 200, r#"{"value": "5"}"#), Reply::read(Some(5)));
         let mangled = said(&read, 200, r#"{"value": "+5"}"#);
-        assert_eq!(mangled, Reply::returned(Seen::from("+5")), "no client wrote that");
+        assert_eq!(mangled, Reply::returned(HistoryValue::from("+5")), "no client wrote that");
         assert_eq!(said(&read, 200, r#"{"value": null}"#), Reply::read(None));
         assert_eq!(said(&read, 200, "oops").outcome, Outcome::Info);
         assert_eq!(said(&read, 404, ""), Reply::read(None));

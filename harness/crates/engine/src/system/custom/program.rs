@@ -6,12 +6,12 @@
 //! exits, the outcome is unknown, and the next call starts the program again.
 
 use super::super::client::{Client, Leadership};
-use super::description::{ClientProgram, Described};
-use super::file::filled;
+use super::description::{ClientProgram, SystemDescription};
+use super::file::fill_template;
 use super::http;
-use super::ready::Probe;
+use super::ready::ReadinessProbe;
 use anyhow::Result;
-use checker::history::Value as Seen;
+use checker::history::Value as HistoryValue;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::json;
@@ -26,12 +26,12 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use workloads::{Call, Object, Reply};
 
-const PATIENCE: Duration = Duration::from_millis(2_000);
+const CALL_TIMEOUT: Duration = Duration::from_millis(2_000);
 
 /// A client that calls the replica on that host through the program.
-pub(super) fn client(
+pub(super) fn make_client(
     speaker: &ClientProgram,
-    described: &'static Described,
+    described: &'static SystemDescription,
     host: HostId,
     address: SocketAddr,
 ) -> Result<Arc<dyn Client>> {
@@ -41,10 +41,12 @@ pub(super) fn client(
         ("port", address.port().to_string()),
         ("dir", described.folder()),
     ];
-    let command = speaker.command.iter().map(|word| filled(word.get_ref(), &values)).collect();
-    let leader = http::client(described, host, address)?;
+    let command =
+        speaker.command.iter().map(|word| fill_template(word.get_ref(), &values)).collect();
+    let leader = http::make_client(described, host, address)?;
     let objects = described.objects();
-    let probe = described.ready.as_ref().map(|ready| Probe::new(ready, address)).transpose()?;
+    let probe =
+        described.ready.as_ref().map(|ready| ReadinessProbe::new(ready, address)).transpose()?;
     let (running, leader) = (Mutex::new(None), Some(leader));
     Ok(Arc::new(ProgramClient { command, objects, running, probe, leader }))
 }
@@ -53,13 +55,13 @@ struct ProgramClient {
     command: Vec<String>,
     /// The objects that it offers.
     objects: Vec<Object>,
-    running: Mutex<Option<Running>>,
-    probe: Option<Probe>,
+    running: Mutex<Option<RunningProgram>>,
+    probe: Option<ReadinessProbe>,
     /// Reports the leader.
     leader: Option<Arc<dyn Client>>,
 }
 
-struct Running {
+struct RunningProgram {
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     /// Killed when this is dropped.
@@ -73,17 +75,19 @@ struct ProgramResponse {
     kind: String,
     /// A missing value differs from null.
     #[serde(default, deserialize_with = "some_value")]
-    value: Option<Seen>,
+    value: Option<HistoryValue>,
     #[serde(default)]
     error: Option<String>,
 }
 
-fn some_value<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Seen>, D::Error> {
-    Seen::deserialize(value).map(Some)
+fn some_value<'de, D: serde::Deserializer<'de>>(
+    value: D,
+) -> Result<Option<HistoryValue>, D::Error> {
+    HistoryValue::deserialize(value).map(Some)
 }
 
 impl ProgramClient {
-    fn start(&self) -> std::io::Result<Running> {
+    fn start_program(&self) -> std::io::Result<RunningProgram> {
         let (program, args) = self.command.split_first().ok_or(std::io::ErrorKind::InvalidInput)?;
         let mut child = Command::new(program)
             .args(args)
@@ -94,14 +98,13 @@ impl ProgramClient {
             .spawn()?;
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (input, output) = pipes.ok_or(std::io::ErrorKind::BrokenPipe)?;
-        Ok(Running { input, output: BufReader::new(output), _child: child })
+        Ok(RunningProgram { input, output: BufReader::new(output), _child: child })
     }
 }
 
-impl Running {
+impl RunningProgram {
     async fn send_request(&mut self, call: &Call) -> std::io::Result<String> {
-        let line =
-            json!({ "type": "invoke", "f": call.function(), "value": call.invocation_value() });
+        let line = json!({ "type": "invoke", "f": call.function_name(), "value": call.invocation_value() });
         self.input.write_all(format!("{line}\n").as_bytes()).await?;
         self.input.flush().await?;
         let mut answer = String::new();
@@ -114,14 +117,14 @@ impl Client for ProgramClient {
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Reply> {
         Box::pin(async move {
             let mut running = self.running.lock().await;
-            let mut program = match running.take().map_or_else(|| self.start(), Ok) {
+            let mut program = match running.take().map_or_else(|| self.start_program(), Ok) {
                 Ok(program) => program,
                 // The program received no request.
                 Err(why) => {
                     return Reply::fail(format!("cannot start the client program: {why}"));
                 }
             };
-            let answer = match timeout(PATIENCE, program.send_request(call)).await {
+            let answer = match timeout(CALL_TIMEOUT, program.send_request(call)).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(why)) => return Reply::info(format!("the client program failed: {why}")),
                 Err(_) => return Reply::info("timeout"),
@@ -135,15 +138,17 @@ impl Client for ProgramClient {
         })
     }
 
-    fn ready(&self) -> BoxFuture<'_, Reply> {
+    fn check_ready(&self) -> BoxFuture<'_, Reply> {
         Box::pin(async {
             if let Some(probe) = &self.probe
-                && let Some(why) = probe.unready().await
+                && let Some(why) = probe.explain_unready().await
             {
                 return why;
             }
-            for call in super::first_calls::first_calls(&self.objects) {
-                if let Some(why) = super::first_calls::unready(&call, &self.call(&call).await) {
+            for call in super::first_calls::readiness_calls(&self.objects) {
+                if let Some(why) =
+                    super::first_calls::explain_unready(&call, &self.call(&call).await)
+                {
                     return why;
                 }
             }
@@ -151,8 +156,8 @@ impl Client for ProgramClient {
         })
     }
 
-    fn leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
-        Box::pin(async { self.leader.as_ref()?.leadership().await })
+    fn fetch_leadership(&self) -> BoxFuture<'_, Option<Leadership>> {
+        Box::pin(async { self.leader.as_ref()?.fetch_leadership().await })
     }
 }
 
@@ -172,9 +177,9 @@ fn decode_response(call: &Call, line: &str) -> Option<Reply> {
 }
 
 /// A read may return its key as well. Another key belongs to another call.
-fn remove_key(call: &Call, value: Seen) -> Option<Reply> {
+fn remove_key(call: &Call, value: HistoryValue) -> Option<Reply> {
     match (call, value.as_pair()) {
-        (Call::Read { key }, Some((Seen::Str(answered), value))) => {
+        (Call::Read { key }, Some((HistoryValue::Str(answered), value))) => {
             (*answered == key.as_str()).then(|| Reply::returned(value.clone()))
         }
         _ => Some(Reply::returned(value)),

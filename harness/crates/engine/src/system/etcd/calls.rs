@@ -5,9 +5,9 @@
 //! keys, then writes on the condition that none of them has changed (`mod_revision`). If one has,
 //! nothing was written, and that is a definite failure.
 
-use crate::system::values::int;
+use crate::system::values::parse_int;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use checker::history::Value as Seen;
+use checker::history::Value as HistoryValue;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use workloads::{Call, MicroOp, Reply};
@@ -17,13 +17,13 @@ pub(super) struct EtcdRequest {
     pub(super) path: &'static str,
     pub(super) body: Value,
     /// Whether it only reads.
-    pub(super) looks: bool,
+    pub(super) read_only: bool,
     /// What the step before saw.
-    found: Found,
+    states: KeyStates,
 }
 
 /// What follows from an answer.
-pub(super) enum Told {
+pub(super) enum NextStep {
     Reply(Reply),
     Then(EtcdRequest),
 }
@@ -32,106 +32,113 @@ pub(super) enum Told {
 const SET: (&str, &str) = ("set/", "set0");
 
 /// The first request of a call; reads are as fresh as asked for.
-pub(super) fn first(call: &Call, serializable: bool) -> EtcdRequest {
+pub(super) fn first_request(call: &Call, serializable: bool) -> EtcdRequest {
     match call {
-        Call::Read { key } => look("/kv/range", range(key, serializable)),
+        Call::Read { key } => read_request("/kv/range", range_body(key, serializable)),
         Call::ReadSet => {
-            let (from, to) = (coded(SET.0), coded(SET.1));
-            look("/kv/range", json!({ "key": from, "range_end": to, "serializable": serializable }))
+            let (from, to) = (encode_base64(SET.0), encode_base64(SET.1));
+            read_request(
+                "/kv/range",
+                json!({ "key": from, "range_end": to, "serializable": serializable }),
+            )
         }
-        Call::Write { key, value } => change("/kv/put", put(key, &value.to_string())),
-        Call::Insert { element } => change("/kv/put", put(&format!("{}{element}", SET.0), "")),
+        Call::Write { key, value } => write_request("/kv/put", put_body(key, &value.to_string())),
+        Call::Insert { element } => {
+            write_request("/kv/put", put_body(&format!("{}{element}", SET.0), ""))
+        }
         Call::Cas { key, old, new } => {
-            let (old_value, key_name) = (coded(&old.to_string()), coded(key));
+            let (old_value, key_name) = (encode_base64(&old.to_string()), encode_base64(key));
             let same = json!({
                 "target": "VALUE", "result": "EQUAL", "key": key_name, "value": old_value
             });
-            let success = [json!({ "requestPut": put(key, &new.to_string()) })];
-            change("/kv/txn", json!({ "compare": [same], "success": success }))
+            let success = [json!({ "requestPut": put_body(key, &new.to_string()) })];
+            write_request("/kv/txn", json!({ "compare": [same], "success": success }))
         }
         Call::Txn { ops, .. } => {
-            let reads: Vec<_> = keys(ops)
-                .map(|key| json!({ "requestRange": range(&named(key), serializable) }))
+            let reads: Vec<_> = distinct_keys(ops)
+                .map(|key| json!({ "requestRange": range_body(&txn_key(key), serializable) }))
                 .collect();
-            look("/kv/txn", json!({ "success": reads }))
+            read_request("/kv/txn", json!({ "success": reads }))
         }
         // The system declares no object of theirs, so none is ever asked.
-        other => look("/kv/range", range(other.function(), serializable)),
+        other => read_request("/kv/range", range_body(other.function_name(), serializable)),
     }
 }
 
-fn look(path: &'static str, body: Value) -> EtcdRequest {
-    EtcdRequest { path, body, looks: true, found: Found::new() }
+fn read_request(path: &'static str, body: Value) -> EtcdRequest {
+    EtcdRequest { path, body, read_only: true, states: KeyStates::new() }
 }
 
-fn change(path: &'static str, body: Value) -> EtcdRequest {
-    EtcdRequest { path, body, looks: false, found: Found::new() }
+fn write_request(path: &'static str, body: Value) -> EtcdRequest {
+    EtcdRequest { path, body, read_only: false, states: KeyStates::new() }
 }
 
 /// Decodes the response to a step. Every response of etcd has a header; anything else is none.
-pub(super) fn next(call: &Call, step: &EtcdRequest, answer: &Value) -> Told {
+pub(super) fn next_step(call: &Call, step: &EtcdRequest, answer: &Value) -> NextStep {
     let told = match call {
         _ if answer.get("header").is_none() => None,
-        Call::Read { .. } => entries(answer).map(|found| match found.first() {
-            Some(entry) => Reply::returned(int(&entry.value)),
+        Call::Read { .. } => decode_entries(answer).map(|found| match found.first() {
+            Some(entry) => Reply::returned(parse_int(&entry.value)),
             None => Reply::read(None),
         }),
-        Call::ReadSet => entries(answer).map(|found| {
+        Call::ReadSet => decode_entries(answer).map(|found| {
             let elements = found.iter().filter_map(|entry| entry.key.strip_prefix(SET.0));
-            Reply::returned(Seen::List(elements.map(int).collect()))
+            Reply::returned(HistoryValue::List(elements.map(parse_int).collect()))
         }),
         Call::Write { .. } | Call::Insert { .. } => Some(Reply::ok()),
-        Call::Cas { .. } => Some(if succeeded(answer) { Reply::ok() } else { Reply::mismatch() }),
-        Call::Txn { ops, .. } if step.looks => return looked_at(ops, answer),
-        Call::Txn { ops, .. } => Some(finished(ops, step, answer)),
+        Call::Cas { .. } => {
+            Some(if has_succeeded(answer) { Reply::ok() } else { Reply::mismatch() })
+        }
+        Call::Txn { ops, .. } if step.read_only => return decode_read_step(ops, answer),
+        Call::Txn { ops, .. } => Some(decode_commit(ops, step, answer)),
         _ => None,
     };
-    Told::Reply(told.unwrap_or_else(|| Reply::info("the answer is not what was asked for")))
+    NextStep::Reply(told.unwrap_or_else(|| Reply::info("the answer is not what was asked for")))
 }
 
-/// What the keys of a transaction hold, in the order of [`keys`].
-fn looked_at(ops: &[MicroOp], answer: &Value) -> Told {
-    let Some(found) = found(ops, answer) else {
-        return Told::Reply(Reply::fail("the answer is not what was asked for"));
+/// What the keys of a transaction hold, in the order of [`distinct_keys`].
+fn decode_read_step(ops: &[MicroOp], answer: &Value) -> NextStep {
+    let Some(found) = decode_reads(ops, answer) else {
+        return NextStep::Reply(Reply::fail("the answer is not what was asked for"));
     };
-    let (results, after) = play(ops, &found);
+    let (results, after) = apply_ops(ops, &found);
     if after.is_empty() {
-        return Told::Reply(Reply::returned(Seen::from(results)));
+        return NextStep::Reply(Reply::returned(HistoryValue::from(results)));
     }
     let compare: Vec<_> = found
         .iter()
         .map(|(key, (revision, _))| {
-            let key = coded(&named(*key));
+            let key = encode_base64(&txn_key(*key));
             json!({ "target": "MOD", "result": "EQUAL", "key": key, "modRevision": revision })
         })
         .collect();
     let puts: Vec<_> = after
         .iter()
-        .map(|(key, value)| json!({ "requestPut": put(&named(*key), value) }))
+        .map(|(key, value)| json!({ "requestPut": put_body(&txn_key(*key), value) }))
         .collect();
     let body = json!({ "compare": compare, "success": puts });
-    Told::Then(EtcdRequest { found, ..change("/kv/txn", body) })
+    NextStep::Then(EtcdRequest { states: found, ..write_request("/kv/txn", body) })
 }
 
-fn finished(ops: &[MicroOp], step: &EtcdRequest, answer: &Value) -> Reply {
-    if !succeeded(answer) {
+fn decode_commit(ops: &[MicroOp], step: &EtcdRequest, answer: &Value) -> Reply {
+    if !has_succeeded(answer) {
         return Reply::fail("another client changed a key");
     }
-    Reply::returned(Seen::from(play(ops, &step.found).0))
+    Reply::returned(HistoryValue::from(apply_ops(ops, &step.states).0))
 }
 
 /// The revision and the value of each key.
-type Found = BTreeMap<u64, (String, Option<String>)>;
+type KeyStates = BTreeMap<u64, (String, Option<String>)>;
 
-fn found(ops: &[MicroOp], answer: &Value) -> Option<Found> {
+fn decode_reads(ops: &[MicroOp], answer: &Value) -> Option<KeyStates> {
     let responses = answer.get("responses")?.as_array()?;
-    let all: Vec<u64> = keys(ops).collect();
+    let all: Vec<u64> = distinct_keys(ops).collect();
     if responses.len() != all.len() {
         return None;
     }
     let pairs = all.into_iter().zip(responses).map(|(key, response)| {
         let range = response.get("response_range").or_else(|| response.get("responseRange"))?;
-        let entry = entries(range)?.into_iter().next();
+        let entry = decode_entries(range)?.into_iter().next();
         let (revision, value) = match entry {
             Some(entry) => (entry.revision, Some(entry.value)),
             None => ("0".to_owned(), None),
@@ -142,7 +149,7 @@ fn found(ops: &[MicroOp], answer: &Value) -> Option<Found> {
 }
 
 /// What each micro-operation returns, and what keys hold in the end that were written.
-fn play(ops: &[MicroOp], found: &Found) -> (Vec<Seen>, BTreeMap<u64, String>) {
+fn apply_ops(ops: &[MicroOp], found: &KeyStates) -> (Vec<HistoryValue>, BTreeMap<u64, String>) {
     let mut after: BTreeMap<u64, String> = BTreeMap::new();
     let mut results = Vec::new();
     for op in ops {
@@ -151,18 +158,19 @@ fn play(ops: &[MicroOp], found: &Found) -> (Vec<Seen>, BTreeMap<u64, String>) {
             after.get(&op.key()).cloned().or_else(before)
         };
         let read = match op {
-            MicroOp::Read(_) => held().map_or(Seen::Nil, |text| int(&text)),
-            MicroOp::ReadList(_) => held()
-                .map_or(Seen::Nil, |text| Seen::List(text.split_whitespace().map(int).collect())),
+            MicroOp::Read(_) => held().map_or(HistoryValue::Nil, |text| parse_int(&text)),
+            MicroOp::ReadList(_) => held().map_or(HistoryValue::Nil, |text| {
+                HistoryValue::List(text.split_whitespace().map(parse_int).collect())
+            }),
             MicroOp::Write(key, value) => {
                 after.insert(*key, value.to_string());
-                Seen::Nil
+                HistoryValue::Nil
             }
             MicroOp::Append(key, value) => {
                 let text =
                     held().map_or_else(|| value.to_string(), |text| format!("{text} {value}"));
                 after.insert(*key, text);
-                Seen::Nil
+                HistoryValue::Nil
             }
         };
         results.push(op.to_value(read));
@@ -171,28 +179,28 @@ fn play(ops: &[MicroOp], found: &Found) -> (Vec<Seen>, BTreeMap<u64, String>) {
 }
 
 /// Each key once, in order.
-fn keys(ops: &[MicroOp]) -> impl Iterator<Item = u64> + use<> {
+fn distinct_keys(ops: &[MicroOp]) -> impl Iterator<Item = u64> + use<> {
     let all: std::collections::BTreeSet<u64> = ops.iter().map(MicroOp::key).collect();
     all.into_iter()
 }
 
-fn named(key: u64) -> String {
+fn txn_key(key: u64) -> String {
     format!("t{key}")
 }
 
-fn coded(text: &str) -> String {
+fn encode_base64(text: &str) -> String {
     BASE64.encode(text)
 }
 
-fn range(key: &str, serializable: bool) -> Value {
-    json!({ "key": coded(key), "serializable": serializable })
+fn range_body(key: &str, serializable: bool) -> Value {
+    json!({ "key": encode_base64(key), "serializable": serializable })
 }
 
-fn put(key: &str, value: &str) -> Value {
-    json!({ "key": coded(key), "value": coded(value) })
+fn put_body(key: &str, value: &str) -> Value {
+    json!({ "key": encode_base64(key), "value": encode_base64(value) })
 }
 
-fn succeeded(answer: &Value) -> bool {
+fn has_succeeded(answer: &Value) -> bool {
     answer.get("succeeded") == Some(&Value::Bool(true))
 }
 
@@ -203,7 +211,7 @@ struct KeyRevision {
 }
 
 /// What a range holds; nothing, if this is no answer to one.
-fn entries(answer: &Value) -> Option<Vec<KeyRevision>> {
+fn decode_entries(answer: &Value) -> Option<Vec<KeyRevision>> {
     let Some(found) = answer.get("kvs") else { return Some(Vec::new()) };
     let text = |entry: &Value, name: &str| {
         let coded = entry.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -225,28 +233,28 @@ mod tests {
     use super::*;
     use workloads::Outcome;
 
-    fn reply(call: &Call, answer: Value) -> Reply {
-        match next(call, &first(call, false), &answer) {
-            Told::Reply(reply) => reply,
-            Told::Then(_) => panic!("one step is enough"),
+    fn reply_to(call: &Call, answer: Value) -> Reply {
+        match next_step(call, &first_request(call, false), &answer) {
+            NextStep::Reply(reply) => reply,
+            NextStep::Then(_) => panic!("one step is enough"),
         }
     }
 
     #[test]
     fn reads_and_writes_are_understood() {
         let read = Call::Read { key: "k1".to_owned() };
-        let kvs = json!([{ "key": coded("k1"), "value": coded("7"), "mod_revision": "3" }]);
-        assert_eq!(reply(&read, json!({ "header": {}, "kvs": kvs })), Reply::read(Some(7)));
-        assert_eq!(reply(&read, json!({ "header": {} })), Reply::read(None));
+        let kvs = json!([{ "key": encode_base64("k1"), "value": encode_base64("7"), "mod_revision": "3" }]);
+        assert_eq!(reply_to(&read, json!({ "header": {}, "kvs": kvs })), Reply::read(Some(7)));
+        assert_eq!(reply_to(&read, json!({ "header": {} })), Reply::read(None));
         for call in [&read, &Call::ReadSet] {
-            assert_eq!(reply(call, json!({})).outcome, Outcome::Info, "etcd did not say that");
+            assert_eq!(reply_to(call, json!({})).outcome, Outcome::Info, "etcd did not say that");
         }
         let damaged = json!({ "header": {}, "kvs": [{ "key": "%", "mod_revision": "3" }] });
-        assert_eq!(reply(&read, damaged).outcome, Outcome::Info);
+        assert_eq!(reply_to(&read, damaged).outcome, Outcome::Info);
         let cas = Call::Cas { key: "k1".to_owned(), old: 1, new: 2 };
-        assert_eq!(reply(&cas, json!({ "header": {}, "succeeded": true })), Reply::ok());
-        assert_eq!(reply(&cas, json!({ "header": {} })), Reply::mismatch());
-        assert_eq!(reply(&cas, json!({})).outcome, Outcome::Info);
+        assert_eq!(reply_to(&cas, json!({ "header": {}, "succeeded": true })), Reply::ok());
+        assert_eq!(reply_to(&cas, json!({ "header": {} })), Reply::mismatch());
+        assert_eq!(reply_to(&cas, json!({})).outcome, Outcome::Info);
     }
 
     #[test]
@@ -258,21 +266,21 @@ mod tests {
             MicroOp::ReadList(2),
         ];
         let call = Call::Txn { function: "txn", ops };
-        let kvs = json!([{ "key": coded("t1"), "value": coded("4 5"), "mod_revision": "8" }]);
+        let kvs = json!([{ "key": encode_base64("t1"), "value": encode_base64("4 5"), "mod_revision": "8" }]);
         let looked = json!({ "header": {}, "succeeded": true, "responses": [
             { "response_range": { "kvs": kvs } }, { "response_range": {} } ] });
-        let Told::Then(step) = next(&call, &first(&call, false), &looked) else {
+        let NextStep::Then(step) = next_step(&call, &first_request(&call, false), &looked) else {
             panic!("it writes")
         };
-        assert!(!step.looks);
+        assert!(!step.read_only);
         assert_eq!(step.body["compare"][0]["modRevision"], "8");
         assert_eq!(step.body["compare"][1]["modRevision"], "0");
-        assert_eq!(step.body["success"][0]["requestPut"]["value"], coded("4 5 9"));
-        let done = next(&call, &step, &json!({ "header": {}, "succeeded": true }));
-        let Told::Reply(done) = done else { panic!("it is over") };
+        assert_eq!(step.body["success"][0]["requestPut"]["value"], encode_base64("4 5 9"));
+        let done = next_step(&call, &step, &json!({ "header": {}, "succeeded": true }));
+        let NextStep::Reply(done) = done else { panic!("it is over") };
         let returned = done.returned.expect("what was read").to_string();
         assert_eq!(returned, r#"[["r" 1 [4 5]] ["append" 1 9] ["r" 1 [4 5 9]] ["r" 2 nil]]"#);
-        let Told::Reply(lost) = next(&call, &step, &json!({ "header": {} })) else {
+        let NextStep::Reply(lost) = next_step(&call, &step, &json!({ "header": {} })) else {
             panic!("over")
         };
         assert_eq!(lost.outcome, Outcome::Fail);
@@ -283,7 +291,7 @@ mod tests {
         let call = Call::Txn { function: "txn", ops: vec![MicroOp::Read(3)] };
         let looked =
             json!({ "header": {}, "succeeded": true, "responses": [{ "response_range": {} }] });
-        assert_eq!(reply(&call, looked).outcome, Outcome::Ok);
-        assert_eq!(reply(&call, json!({ "header": {} })).outcome, Outcome::Fail);
+        assert_eq!(reply_to(&call, looked).outcome, Outcome::Ok);
+        assert_eq!(reply_to(&call, json!({ "header": {} })).outcome, Outcome::Fail);
     }
 }

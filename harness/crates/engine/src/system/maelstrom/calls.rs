@@ -11,10 +11,10 @@
 //! | send, poll | `send {key msg}`, `poll {offsets}`, then `commit_offsets {offsets}` | `send_ok {offset}`, `poll_ok {msgs}` |
 //! | assign | `list_committed_offsets {keys}` | `list_committed_offsets_ok {offsets}` |
 
-use checker::history::Value as Told;
+use checker::history::Value as HistoryValue;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use testbed::net::router::message::{Body, body};
+use testbed::net::router::message::{Body, to_body};
 use workloads::{Call, MicroOp, Outcome, Reply};
 
 /// The errors of the protocol: number, name, and whether the request definitely had no effect. All
@@ -27,26 +27,26 @@ const ERRORS: &[(u64, &str, bool)] = &[
     (12, "malformed-request", true),
     (13, "crash", false),
     (14, "abort", true),
-    (MISSING, "key-does-not-exist", true),
+    (KEY_DOES_NOT_EXIST, "key-does-not-exist", true),
     (21, "key-already-exists", true),
-    (DIFFERENT, "precondition-failed", true),
+    (PRECONDITION_FAILED, "precondition-failed", true),
     (30, "txn-conflict", true),
 ];
-const MISSING: u64 = 20;
-const DIFFERENT: u64 = 22;
+const KEY_DOES_NOT_EXIST: u64 = 20;
+const PRECONDITION_FAILED: u64 = 22;
 
 /// The request that a call is.
-pub(super) fn ask(call: &Call) -> Body {
-    body(match call {
-        Call::Read { key } => json!({ "type": "read", "key": number(key) }),
+pub(super) fn encode_request(call: &Call) -> Body {
+    to_body(match call {
+        Call::Read { key } => json!({ "type": "read", "key": key_number(key) }),
         Call::Write { key, value } => {
-            json!({ "type": "write", "key": number(key), "value": value })
+            json!({ "type": "write", "key": key_number(key), "value": value })
         }
         Call::Cas { key, old, new } => {
-            json!({ "type": "cas", "key": number(key), "from": old, "to": new })
+            json!({ "type": "cas", "key": key_number(key), "from": old, "to": new })
         }
         Call::Txn { ops, .. } => {
-            json!({ "type": "txn", "txn": ops.iter().map(micro).collect::<Vec<_>>() })
+            json!({ "type": "txn", "txn": ops.iter().map(encode_micro_op).collect::<Vec<_>>() })
         }
         Call::Add { amount } => json!({ "type": "add", "delta": amount }),
         Call::Insert { element } => json!({ "type": "add", "element": element }),
@@ -62,11 +62,11 @@ pub(super) fn ask(call: &Call) -> Body {
 }
 
 /// Keys are numbers in the protocol: those of `k7`, and 0 where a name has none.
-fn number(key: &str) -> u64 {
+fn key_number(key: &str) -> u64 {
     key.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0)
 }
 
-fn micro(micro: &MicroOp) -> Value {
+fn encode_micro_op(micro: &MicroOp) -> Value {
     match micro {
         MicroOp::Read(key) | MicroOp::ReadList(key) => json!(["r", key, null]),
         MicroOp::Write(key, value) => json!(["w", key, value]),
@@ -75,29 +75,29 @@ fn micro(micro: &MicroOp) -> Value {
 }
 
 /// Whether a call changes nothing.
-pub(super) fn looks(call: &Call) -> bool {
+pub(super) fn is_read_only(call: &Call) -> bool {
     match call {
         Call::Txn { ops, .. } => {
             ops.iter().all(|op| matches!(op, MicroOp::Read(_) | MicroOp::ReadList(_)))
         }
         Call::Poll { .. } | Call::Assign { .. } | Call::Echo { .. } => true,
-        call => call.function() == "read",
+        call => call.function_name() == "read",
     }
 }
 
 /// What an answer says.
-pub(super) fn understand(call: &Call, answer: &Body) -> Reply {
+pub(super) fn decode_response(call: &Call, answer: &Body) -> Reply {
     let kind = answer.get("type").and_then(Value::as_str).unwrap_or_default();
     if kind == "error" {
-        return refusal(call, answer);
+        return decode_error(call, answer);
     }
-    let asked = ask(call);
+    let asked = encode_request(call);
     let expected = asked.get("type").and_then(Value::as_str).unwrap_or_default();
     if kind.strip_suffix("_ok") != Some(expected) {
         return Reply::info(format!("a {expected} was answered {kind:?}"));
     }
-    let Some(field) = field(call) else { return Reply::ok() };
-    match answer.get(field).map(told) {
+    let Some(field) = result_field(call) else { return Reply::ok() };
+    match answer.get(field).map(decode_value) {
         Some(Some(value)) => Reply::returned(value),
         Some(None) => {
             Reply::info(format!("{field:?} holds a number that cannot be told from others"))
@@ -106,21 +106,21 @@ pub(super) fn understand(call: &Call, answer: &Body) -> Reply {
     }
 }
 
-fn refusal(call: &Call, answer: &Body) -> Reply {
+fn decode_error(call: &Call, answer: &Body) -> Reply {
     let code = answer.get("code").and_then(Value::as_u64);
     let known = ERRORS.iter().find(|(number, ..)| Some(*number) == code);
     let text = answer.get("text").and_then(Value::as_str).unwrap_or_default();
     let (name, definite) = known.map_or(("error", false), |(_, name, definite)| (*name, *definite));
     match (call, code) {
-        (Call::Read { .. }, Some(MISSING)) => Reply::read(None),
-        (Call::Cas { .. }, Some(MISSING | DIFFERENT)) => Reply::mismatch(),
-        _ if definite || looks(call) => Reply::fail(format!("{name}: {text}")),
+        (Call::Read { .. }, Some(KEY_DOES_NOT_EXIST)) => Reply::read(None),
+        (Call::Cas { .. }, Some(KEY_DOES_NOT_EXIST | PRECONDITION_FAILED)) => Reply::mismatch(),
+        _ if definite || is_read_only(call) => Reply::fail(format!("{name}: {text}")),
         _ => Reply::info(format!("{name}: {text}")),
     }
 }
 
 /// The field in which the answer has what the call returns.
-fn field(call: &Call) -> Option<&'static str> {
+fn result_field(call: &Call) -> Option<&'static str> {
     match call {
         Call::Txn { .. } => Some("txn"),
         Call::ReadMessages => Some("messages"),
@@ -135,46 +135,49 @@ fn field(call: &Call) -> Option<&'static str> {
 }
 
 /// A value of the history; none, if reading it has made different numbers equal.
-fn told(value: &Value) -> Option<Told> {
+fn decode_value(value: &Value) -> Option<HistoryValue> {
     let is_exact = |number: &serde_json::Number| {
-        number.is_i64() || number.as_f64().is_some_and(|it| it.abs() < EXACT)
+        number.is_i64() || number.as_f64().is_some_and(|it| it.abs() < EXACT_FLOAT_LIMIT)
     };
     match value {
         Value::Number(number) if number.is_u64() && !number.is_i64() => {
-            Some(Told::from(number.to_string().as_str()))
+            Some(HistoryValue::from(number.to_string().as_str()))
         }
         Value::Number(number) if !is_exact(number) => None,
-        Value::Array(items) => Some(Told::List(items.iter().map(told).collect::<Option<_>>()?)),
+        Value::Array(items) => {
+            Some(HistoryValue::List(items.iter().map(decode_value).collect::<Option<_>>()?))
+        }
         Value::Object(fields) => {
-            let entry = |(name, value): (&String, &Value)| Some((name.clone(), told(value)?));
-            Some(Told::map(fields.iter().map(entry).collect::<Option<Vec<_>>>()?))
+            let entry =
+                |(name, value): (&String, &Value)| Some((name.clone(), decode_value(value)?));
+            Some(HistoryValue::map(fields.iter().map(entry).collect::<Option<Vec<_>>>()?))
         }
         plain => serde_json::from_value(plain.clone()).ok(),
     }
 }
 
 /// Below this every integer has a float of its own.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+const EXACT_FLOAT_LIMIT: f64 = 9_007_199_254_740_992.0;
 
 /// What a consumer says after a poll: how far it has come.
-pub(super) fn commit(call: &Call, reply: &Reply) -> Option<Body> {
-    let (Call::Poll { .. }, Outcome::Ok, Some(Told::Map(logs))) =
+pub(super) fn encode_commit(call: &Call, reply: &Reply) -> Option<Body> {
+    let (Call::Poll { .. }, Outcome::Ok, Some(HistoryValue::Map(logs))) =
         (call, reply.outcome, &reply.returned)
     else {
         return None;
     };
-    let last = |messages: &Told| match messages {
-        Told::List(messages) => messages.iter().filter_map(offset).max(),
+    let last = |messages: &HistoryValue| match messages {
+        HistoryValue::List(messages) => messages.iter().filter_map(message_offset).max(),
         _ => None,
     };
     let offsets: BTreeMap<&String, i64> =
         logs.iter().filter_map(|(key, messages)| Some((key, last(messages)?))).collect();
-    (!offsets.is_empty()).then(|| body(json!({ "type": "commit_offsets", "offsets": offsets })))
+    (!offsets.is_empty()).then(|| to_body(json!({ "type": "commit_offsets", "offsets": offsets })))
 }
 
-fn offset(message: &Told) -> Option<i64> {
+fn message_offset(message: &HistoryValue) -> Option<i64> {
     match message.as_pair() {
-        Some((Told::Int(offset), _)) => Some(*offset),
+        Some((HistoryValue::Int(offset), _)) => Some(*offset),
         _ => None,
     }
 }
@@ -183,19 +186,19 @@ fn offset(message: &Told) -> Option<i64> {
 mod tests {
     use super::*;
 
-    fn key() -> String {
+    fn sample_key() -> String {
         "k7".to_owned()
     }
 
-    fn said(call: &Call, answer: Value) -> Reply {
-        understand(call, &body(answer))
+    fn decode_json(call: &Call, answer: Value) -> Reply {
+        decode_response(call, &to_body(answer))
     }
 
     #[test]
     fn calls_are_requests_of_the_protocol() {
-        let shown = |call: Call| Value::Object(ask(&call)).to_string();
+        let shown = |call: Call| Value::Object(encode_request(&call)).to_string();
         let txn = vec![MicroOp::ReadList(3), MicroOp::Append(3, 1), MicroOp::Write(4, 2)];
-        assert_eq!(shown(Call::Read { key: key() }), r#"{"key":7,"type":"read"}"#);
+        assert_eq!(shown(Call::Read { key: sample_key() }), r#"{"key":7,"type":"read"}"#);
         assert_eq!(
             shown(Call::Cas { key: "recovery".to_owned(), old: 1, new: 2 }),
             r#"{"from":1,"key":0,"to":2,"type":"cas"}"#
@@ -211,42 +214,51 @@ mod tests {
 
     #[test]
     fn only_errors_of_the_table_are_definite_and_what_only_looks_never_happened() {
-        let write = Call::Write { key: key(), value: 1 };
-        let outcome =
-            |call: &Call, code: u64| said(call, json!({ "type": "error", "code": code })).outcome;
+        let write = Call::Write { key: sample_key(), value: 1 };
+        let outcome = |call: &Call, code: u64| {
+            decode_json(call, json!({ "type": "error", "code": code })).outcome
+        };
         for (code, _, definite) in ERRORS {
             let expected = if *definite { Outcome::Fail } else { Outcome::Info };
             assert_eq!(outcome(&write, *code), expected, "{code}");
         }
         assert_eq!(outcome(&write, 1_001), Outcome::Info);
-        assert_eq!(said(&write, json!({ "type": "error" })).outcome, Outcome::Info);
+        assert_eq!(decode_json(&write, json!({ "type": "error" })).outcome, Outcome::Info);
         assert_eq!(outcome(&Call::ReadCounter, 13), Outcome::Fail);
     }
 
     #[test]
     fn what_is_not_there_and_what_is_different_are_observations() {
         let error = |code: u64| json!({ "type": "error", "code": code, "text": "…" });
-        assert_eq!(said(&Call::Read { key: key() }, error(20)), Reply::read(None));
-        let cas = Call::Cas { key: key(), old: 1, new: 2 };
-        assert!(said(&cas, error(20)).is_mismatch() && said(&cas, error(22)).is_mismatch());
-        assert!(!said(&cas, error(30)).is_mismatch());
-        assert!(!said(&Call::Write { key: key(), value: 1 }, error(22)).is_mismatch());
+        assert_eq!(decode_json(&Call::Read { key: sample_key() }, error(20)), Reply::read(None));
+        let cas = Call::Cas { key: sample_key(), old: 1, new: 2 };
+        assert!(
+            decode_json(&cas, error(20)).is_mismatch()
+                && decode_json(&cas, error(22)).is_mismatch()
+        );
+        assert!(!decode_json(&cas, error(30)).is_mismatch());
+        assert!(
+            !decode_json(&Call::Write { key: sample_key(), value: 1 }, error(22)).is_mismatch()
+        );
     }
 
     #[test]
     fn an_answer_to_something_else_says_nothing() {
-        let read = Call::Read { key: key() };
-        assert_eq!(said(&read, json!({ "type": "read_ok", "value": 3 })), Reply::read(Some(3)));
-        assert_eq!(said(&read, json!({ "type": "read_ok" })).outcome, Outcome::Info);
-        assert_eq!(said(&read, json!({ "type": "write_ok" })).outcome, Outcome::Info);
-        assert_eq!(said(&read, json!({})).outcome, Outcome::Info);
+        let read = Call::Read { key: sample_key() };
+        assert_eq!(
+            decode_json(&read, json!({ "type": "read_ok", "value": 3 })),
+            Reply::read(Some(3))
+        );
+        assert_eq!(decode_json(&read, json!({ "type": "read_ok" })).outcome, Outcome::Info);
+        assert_eq!(decode_json(&read, json!({ "type": "write_ok" })).outcome, Outcome::Info);
+        assert_eq!(decode_json(&read, json!({})).outcome, Outcome::Info);
     }
 
     #[test]
     fn identifiers_that_were_different_stay_so() {
         let id = |id: &str| {
             let answer = format!(r#"{{"type":"generate_ok","id":{id}}}"#);
-            said(&Call::Generate, serde_json::from_str(&answer).expect("JSON"))
+            decode_json(&Call::Generate, serde_json::from_str(&answer).expect("JSON"))
         };
         assert_ne!(id("18446744073709551614"), id("18446744073709551615"));
         assert_eq!(id("340282366920938463463374607431768211455").outcome, Outcome::Info);
@@ -257,14 +269,19 @@ mod tests {
     #[test]
     fn a_consumer_commits_the_last_of_what_it_polled() {
         let poll = Call::Poll { offsets: BTreeMap::new() };
-        let reply =
-            said(&poll, json!({ "type": "poll_ok", "msgs": { "1": [[4, 9], [7, 8]], "2": [] } }));
-        let request = commit(&poll, &reply).expect("something was polled");
+        let reply = decode_json(
+            &poll,
+            json!({ "type": "poll_ok", "msgs": { "1": [[4, 9], [7, 8]], "2": [] } }),
+        );
+        let request = encode_commit(&poll, &reply).expect("something was polled");
         assert_eq!(
             Value::Object(request),
             json!({ "type": "commit_offsets", "offsets": { "1": 7 } })
         );
-        assert_eq!(commit(&poll, &said(&poll, json!({ "type": "poll_ok", "msgs": {} }))), None);
-        assert_eq!(commit(&Call::ReadCounter, &reply), None);
+        assert_eq!(
+            encode_commit(&poll, &decode_json(&poll, json!({ "type": "poll_ok", "msgs": {} }))),
+            None
+        );
+        assert_eq!(encode_commit(&Call::ReadCounter, &reply), None);
     }
 }

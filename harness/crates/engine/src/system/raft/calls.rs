@@ -18,20 +18,20 @@
 //! enter the log. Keys of one transaction share a tag (`{bank}`, `{counters}`, `{txn}`), which
 //! keeps them in one group where the store has several (`--node-arg=--groups`).
 
-use crate::system::values::int;
-use checker::history::Value as Told;
+use crate::system::values::parse_int;
+use checker::history::Value as HistoryValue;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use workloads::{Call, MicroOp, Reply};
 
 /// A request.
-pub(super) struct Asked {
+pub(super) struct KvRequest {
     /// Where to.
     pub(super) path: String,
     /// What; nothing in a plain read.
     pub(super) body: Option<Value>,
     /// Whether it only reads.
-    pub(super) looks: bool,
+    pub(super) read_only: bool,
 }
 
 /// The key of the one counter, the set, the queue and the source of identifiers.
@@ -41,55 +41,61 @@ const QUEUE: &str = "queue";
 const IDS: &str = "ids";
 
 /// The request that a call is. Keys are the workload's own names and need no escaping.
-pub(super) fn ask(call: &Call) -> Asked {
+pub(super) fn encode_request(call: &Call) -> KvRequest {
     let text = |value: &i64| value.to_string();
     match call {
-        Call::Read { key } => Asked { path: format!("/kv/{key}"), body: None, looks: true },
-        Call::Write { key, value } => change(format!("/kv/{key}"), json!({ "value": text(value) })),
-        Call::Cas { key, old, new } => {
-            change(format!("/kv/{key}/cas"), json!({ "old": text(old), "new": text(new) }))
+        Call::Read { key } => KvRequest { path: format!("/kv/{key}"), body: None, read_only: true },
+        Call::Write { key, value } => {
+            write_request(format!("/kv/{key}"), json!({ "value": text(value) }))
         }
-        Call::Txn { ops, .. } => txn(&[], ops.iter().map(micro).collect()),
-        Call::Add { amount } => txn(&[], vec![json!({ "add": [SUM, amount] })]),
-        Call::Increment { key } => txn(&[], vec![json!({ "add": [counter(key), 1] })]),
-        Call::ReadCounter => reads([SUM.to_owned()]),
-        Call::ReadCounters { keys } => reads(keys.iter().map(|key| counter(key))),
-        Call::Insert { element } => txn(&[], vec![json!({ "append": [SET, text(element)] })]),
-        Call::ReadSet => reads([SET.to_owned()]),
-        Call::Enqueue { value } => txn(&[], vec![json!({ "append": [QUEUE, text(value)] })]),
-        Call::Dequeue => txn(&[], vec![json!({ "take": QUEUE })]),
+        Call::Cas { key, old, new } => {
+            write_request(format!("/kv/{key}/cas"), json!({ "old": text(old), "new": text(new) }))
+        }
+        Call::Txn { ops, .. } => txn_request(&[], ops.iter().map(encode_micro_op).collect()),
+        Call::Add { amount } => txn_request(&[], vec![json!({ "add": [SUM, amount] })]),
+        Call::Increment { key } => txn_request(&[], vec![json!({ "add": [counter_key(key), 1] })]),
+        Call::ReadCounter => read_request([SUM.to_owned()]),
+        Call::ReadCounters { keys } => read_request(keys.iter().map(|key| counter_key(key))),
+        Call::Insert { element } => {
+            txn_request(&[], vec![json!({ "append": [SET, text(element)] })])
+        }
+        Call::ReadSet => read_request([SET.to_owned()]),
+        Call::Enqueue { value } => {
+            txn_request(&[], vec![json!({ "append": [QUEUE, text(value)] })])
+        }
+        Call::Dequeue => txn_request(&[], vec![json!({ "take": QUEUE })]),
         Call::Acquire { lock, holder } => {
-            txn(&[json!({ "is": [lock, null] })], vec![json!({ "write": [lock, holder] })])
+            txn_request(&[json!({ "is": [lock, null] })], vec![json!({ "write": [lock, holder] })])
         }
         Call::Release { lock, holder } => {
-            txn(&[json!({ "is": [lock, holder] })], vec![json!({ "delete": lock })])
+            txn_request(&[json!({ "is": [lock, holder] })], vec![json!({ "delete": lock })])
         }
-        Call::Generate => txn(&[], vec![json!({ "add": [IDS, 1] })]),
+        Call::Generate => txn_request(&[], vec![json!({ "add": [IDS, 1] })]),
         Call::Transfer { from, to, amount, opening } => {
-            let (from, to) = (account(*from), account(*to));
+            let (from, to) = (account_key(*from), account_key(*to));
             let ops = vec![json!({ "add": [from, -amount] }), json!({ "add": [to, amount] })];
-            txn(&[json!({ "at-least": [from, amount - opening] })], ops)
+            txn_request(&[json!({ "at-least": [from, amount - opening] })], ops)
         }
-        Call::ReadAccounts { accounts, .. } => reads((0..*accounts).map(account)),
+        Call::ReadAccounts { accounts, .. } => read_request((0..*accounts).map(account_key)),
         // The system declares no object of theirs, so none is ever asked.
         Call::Echo { .. }
         | Call::Broadcast { .. }
         | Call::ReadMessages
         | Call::Send { .. }
         | Call::Poll { .. }
-        | Call::Assign { .. } => reads([call.function().to_owned()]),
+        | Call::Assign { .. } => read_request([call.function_name().to_owned()]),
     }
 }
 
-fn account(number: u64) -> String {
+fn account_key(number: u64) -> String {
     format!("{{bank}}account{number}")
 }
 
-fn counter(key: &str) -> String {
+fn counter_key(key: &str) -> String {
     format!("{{counters}}{key}")
 }
 
-fn micro(micro: &MicroOp) -> Value {
+fn encode_micro_op(micro: &MicroOp) -> Value {
     let key = format!("{{txn}}{}", micro.key());
     match micro {
         MicroOp::Read(_) | MicroOp::ReadList(_) => json!({ "read": key }),
@@ -98,23 +104,26 @@ fn micro(micro: &MicroOp) -> Value {
     }
 }
 
-fn change(path: String, body: Value) -> Asked {
-    Asked { path, body: Some(body), looks: false }
+fn write_request(path: String, body: Value) -> KvRequest {
+    KvRequest { path, body: Some(body), read_only: false }
 }
 
-fn txn(conditions: &[Value], ops: Vec<Value>) -> Asked {
+fn txn_request(conditions: &[Value], ops: Vec<Value>) -> KvRequest {
     let looks = ops.iter().all(|op| op.get("read").is_some());
-    Asked { looks, ..change("/txn".to_owned(), json!({ "conditions": conditions, "ops": ops })) }
+    KvRequest {
+        read_only: looks,
+        ..write_request("/txn".to_owned(), json!({ "conditions": conditions, "ops": ops }))
+    }
 }
 
-fn reads(keys: impl IntoIterator<Item = String>) -> Asked {
-    txn(&[], keys.into_iter().map(|key| json!({ "read": key })).collect())
+fn read_request(keys: impl IntoIterator<Item = String>) -> KvRequest {
+    txn_request(&[], keys.into_iter().map(|key| json!({ "read": key })).collect())
 }
 
 /// Decodes a response. Without the store's own status the outcome is unknown.
-pub(super) fn understand(call: &Call, status: StatusCode, body: &Value) -> Reply {
+pub(super) fn decode_response(call: &Call, status: StatusCode, body: &Value) -> Reply {
     if status == StatusCode::OK {
-        let done = done(call, body);
+        let done = decode_success(call, body);
         return done.unwrap_or_else(|| Reply::info("the answer carries no results for this call"));
     }
     let error = body.get("error").and_then(Value::as_str).unwrap_or("error");
@@ -127,7 +136,7 @@ pub(super) fn understand(call: &Call, status: StatusCode, body: &Value) -> Reply
         (Call::Transfer { .. }, "mismatch") => Reply::fail("insufficient funds"),
         // The call compares nothing, so this response belongs to another call.
         (_, "mismatch" | "not-found") => {
-            Reply::info(format!("a {} was answered {error}", call.function()))
+            Reply::info(format!("a {} was answered {error}", call.function_name()))
         }
         _ if definite => Reply::fail(error),
         _ => Reply::info(error),
@@ -135,36 +144,41 @@ pub(super) fn understand(call: &Call, status: StatusCode, body: &Value) -> Reply
 }
 
 /// What a call returned that happened, or nothing if the answer is to some other call.
-fn done(call: &Call, body: &Value) -> Option<Reply> {
-    let results = || results(body);
+fn decode_success(call: &Call, body: &Value) -> Option<Reply> {
+    let results = || decode_results(body);
     let only = || results().filter(|results| results.len() == 1).map(|results| results[0]);
     Some(match call {
-        Call::Read { .. } => Reply::returned(int(body.get("value")?.as_str()?)),
+        Call::Read { .. } => Reply::returned(parse_int(body.get("value")?.as_str()?)),
         Call::Write { .. } | Call::Cas { .. } => Reply::ok(),
         Call::Txn { ops, .. } => {
             let results = results().filter(|results| results.len() == ops.len())?;
-            let told = ops.iter().zip(results).map(|(op, result)| op.to_value(read(op, result)));
-            Reply::returned(Told::List(told.collect()))
+            let told =
+                ops.iter().zip(results).map(|(op, result)| op.to_value(decode_read(op, result)));
+            Reply::returned(HistoryValue::List(told.collect()))
         }
-        Call::ReadCounter => Reply::returned(only()?.map_or(Told::Int(0), int)),
+        Call::ReadCounter => Reply::returned(only()?.map_or(HistoryValue::Int(0), parse_int)),
         Call::ReadCounters { keys } => {
             let results = results().filter(|results| results.len() == keys.len())?;
-            let sum = |result: Option<&str>| result.map_or(Told::Int(0), int);
+            let sum = |result: Option<&str>| result.map_or(HistoryValue::Int(0), parse_int);
             let sums = keys.iter().zip(results).map(|(key, result)| (key.clone(), sum(result)));
-            Reply::returned(Told::map(sums))
+            Reply::returned(HistoryValue::map(sums))
         }
-        Call::ReadSet => Reply::returned(only()?.map_or(Told::List([].into()), words)),
-        Call::Dequeue => only()?.map_or_else(Reply::mismatch, |taken| Reply::returned(int(taken))),
-        Call::Generate => Reply::returned(int(only()??)),
+        Call::ReadSet => {
+            Reply::returned(only()?.map_or(HistoryValue::List([].into()), decode_list))
+        }
+        Call::Dequeue => {
+            only()?.map_or_else(Reply::mismatch, |taken| Reply::returned(parse_int(taken)))
+        }
+        Call::Generate => Reply::returned(parse_int(only()??)),
         Call::Acquire { .. } => {
             let token = i64::try_from(body.get("index")?.as_u64()?).ok()?;
-            Reply::returned(Told::map([("token".to_owned(), Told::Int(token))]))
+            Reply::returned(HistoryValue::map([("token".to_owned(), HistoryValue::Int(token))]))
         }
         Call::ReadAccounts { accounts, opening } => {
             let results = results().filter(|results| results.len() as u64 == *accounts)?;
             let rows = (0..*accounts).zip(results);
-            let balance = |result| balance(result, *opening);
-            Reply::returned(Told::map(
+            let balance = |result| decode_balance(result, *opening);
+            Reply::returned(HistoryValue::map(
                 rows.map(|(number, result)| (number.to_string(), balance(result))),
             ))
         }
@@ -184,29 +198,29 @@ fn done(call: &Call, body: &Value) -> Option<Reply> {
 }
 
 /// What each micro-operation returned.
-fn results(body: &Value) -> Option<Vec<Option<&str>>> {
+fn decode_results(body: &Value) -> Option<Vec<Option<&str>>> {
     let results = body.get("results")?.as_array()?;
     let known = results.iter().all(|result| result.is_null() || result.is_string());
     known.then(|| results.iter().map(Value::as_str).collect())
 }
 
-fn read(micro: &MicroOp, result: Option<&str>) -> Told {
+fn decode_read(micro: &MicroOp, result: Option<&str>) -> HistoryValue {
     match (micro, result) {
-        (_, None) => Told::Nil,
-        (MicroOp::ReadList(_), Some(text)) => words(text),
-        (_, Some(text)) => int(text),
+        (_, None) => HistoryValue::Nil,
+        (MicroOp::ReadList(_), Some(text)) => decode_list(text),
+        (_, Some(text)) => parse_int(text),
     }
 }
 
-fn words(text: &str) -> Told {
-    Told::List(text.split_whitespace().map(int).collect())
+fn decode_list(text: &str) -> HistoryValue {
+    HistoryValue::List(text.split_whitespace().map(parse_int).collect())
 }
 
 /// The balance of an account with that change; the raw number if it overflows.
-fn balance(result: Option<&str>, opening: i64) -> Told {
-    let moved = result.map_or(Told::Int(0), int);
+fn decode_balance(result: Option<&str>, opening: i64) -> HistoryValue {
+    let moved = result.map_or(HistoryValue::Int(0), parse_int);
     match &moved {
-        Told::Int(number) => opening.checked_add(*number).map_or(moved, Told::Int),
+        HistoryValue::Int(number) => opening.checked_add(*number).map_or(moved, HistoryValue::Int),
         _ => moved,
     }
 }

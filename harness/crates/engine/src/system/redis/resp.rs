@@ -12,10 +12,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// How long a client waits for a connection, and for an answer.
-const PATIENCE: Duration = Duration::from_millis(1_000);
+const CALL_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// Answers longer or deeper than this are none of ours.
-const LONGEST: usize = 8 << 20;
-const MOST: usize = 1 << 20;
+const MAX_REPLY_BYTES: usize = 8 << 20;
+const MAX_ARRAY_LEN: usize = 1 << 20;
 
 /// What a server answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,14 +47,14 @@ pub(in crate::system) struct Connections(Mutex<Vec<(SocketAddr, BufReader<TcpStr
 
 impl Connections {
     /// The answer of a server to a request.
-    pub(in crate::system) async fn ask(
+    pub(in crate::system) async fn send_request(
         &self,
         to: SocketAddr,
         words: &[&str],
     ) -> Result<RespValue, RespFailure> {
-        let mut stream = match self.idle(to) {
+        let mut stream = match self.take_idle(to) {
             Some(stream) => stream,
-            None => match timeout(PATIENCE, TcpStream::connect(to)).await {
+            None => match timeout(CALL_TIMEOUT, TcpStream::connect(to)).await {
                 Ok(Ok(stream)) => BufReader::new(stream),
                 Ok(Err(error)) => return Err(RespFailure::Unsent(error.to_string())),
                 Err(_) => return Err(RespFailure::Unsent("no connection in time".to_owned())),
@@ -62,10 +62,10 @@ impl Connections {
         };
         let asked = async {
             stream.get_mut().set_nodelay(true)?;
-            stream.get_mut().write_all(&request(words)).await?;
-            answer(&mut stream).await
+            stream.get_mut().write_all(&encode_request(words)).await?;
+            read_reply(&mut stream).await
         };
-        match timeout(PATIENCE, asked).await {
+        match timeout(CALL_TIMEOUT, asked).await {
             Ok(Ok(answer)) => {
                 self.0.lock().unwrap_or_else(PoisonError::into_inner).push((to, stream));
                 Ok(answer)
@@ -75,14 +75,14 @@ impl Connections {
         }
     }
 
-    fn idle(&self, to: SocketAddr) -> Option<BufReader<TcpStream>> {
+    fn take_idle(&self, to: SocketAddr) -> Option<BufReader<TcpStream>> {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let at = idle.iter().position(|(address, _)| *address == to)?;
         Some(idle.swap_remove(at).1)
     }
 }
 
-fn request(words: &[&str]) -> Vec<u8> {
+fn encode_request(words: &[&str]) -> Vec<u8> {
     let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
         bytes.extend(format!("${}\r\n{word}\r\n", word.len()).into_bytes());
@@ -90,40 +90,45 @@ fn request(words: &[&str]) -> Vec<u8> {
     bytes
 }
 
-async fn answer(stream: &mut BufReader<TcpStream>) -> io::Result<RespValue> {
-    let (kind, rest) = head(stream).await?;
+async fn read_reply(stream: &mut BufReader<TcpStream>) -> io::Result<RespValue> {
+    let (kind, rest) = read_header(stream).await?;
     match kind {
         '+' => Ok(RespValue::Text(rest)),
         '-' => Ok(RespValue::Error(rest)),
-        ':' => number(&rest).map(RespValue::Int),
-        '$' => Ok(bulk(stream, &rest).await?.map_or(RespValue::Nil, RespValue::Text)),
-        '*' => texts(stream, &rest).await,
-        other => Err(strange(&format!("an answer begins with {other:?}"))),
+        ':' => parse_number(&rest).map(RespValue::Int),
+        '$' => Ok(read_bulk_string(stream, &rest).await?.map_or(RespValue::Nil, RespValue::Text)),
+        '*' => read_array(stream, &rest).await,
+        other => Err(protocol_error(&format!("an answer begins with {other:?}"))),
     }
 }
 
 /// The texts of an array; numbers among them become texts, and arrays within it are none of ours.
-async fn texts(stream: &mut BufReader<TcpStream>, count: &str) -> io::Result<RespValue> {
-    let Ok(count) = usize::try_from(number(count)?) else { return Ok(RespValue::Nil) };
-    if count > MOST {
-        return Err(strange("an answer has too many parts"));
+async fn read_array(stream: &mut BufReader<TcpStream>, count: &str) -> io::Result<RespValue> {
+    let Ok(count) = usize::try_from(parse_number(count)?) else { return Ok(RespValue::Nil) };
+    if count > MAX_ARRAY_LEN {
+        return Err(protocol_error("an answer has too many parts"));
     }
     let mut texts = Vec::new();
     for _ in 0..count {
-        let (kind, rest) = head(stream).await?;
+        let (kind, rest) = read_header(stream).await?;
         texts.push(match kind {
-            '$' => bulk(stream, &rest).await?.unwrap_or_default(),
+            '$' => read_bulk_string(stream, &rest).await?.unwrap_or_default(),
             '+' | ':' => rest,
-            other => return Err(strange(&format!("a part of an answer begins with {other:?}"))),
+            other => {
+                return Err(protocol_error(&format!("a part of an answer begins with {other:?}")));
+            }
         });
     }
     Ok(RespValue::Texts(texts))
 }
 
-async fn bulk(stream: &mut BufReader<TcpStream>, length: &str) -> io::Result<Option<String>> {
-    let Ok(length) = usize::try_from(number(length)?) else { return Ok(None) };
-    if length > LONGEST {
-        return Err(strange("an answer is too long"));
+async fn read_bulk_string(
+    stream: &mut BufReader<TcpStream>,
+    length: &str,
+) -> io::Result<Option<String>> {
+    let Ok(length) = usize::try_from(parse_number(length)?) else { return Ok(None) };
+    if length > MAX_REPLY_BYTES {
+        return Err(protocol_error("an answer is too long"));
     }
     let mut bytes = vec![0; length + 2];
     stream.read_exact(&mut bytes).await?;
@@ -131,20 +136,20 @@ async fn bulk(stream: &mut BufReader<TcpStream>, length: &str) -> io::Result<Opt
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-async fn head(stream: &mut BufReader<TcpStream>) -> io::Result<(char, String)> {
+async fn read_header(stream: &mut BufReader<TcpStream>) -> io::Result<(char, String)> {
     let mut line = String::new();
-    (&mut *stream).take(LONGEST as u64).read_line(&mut line).await?;
-    let line = line.strip_suffix("\r\n").ok_or_else(|| strange("an answer breaks off"))?;
+    (&mut *stream).take(MAX_REPLY_BYTES as u64).read_line(&mut line).await?;
+    let line = line.strip_suffix("\r\n").ok_or_else(|| protocol_error("an answer breaks off"))?;
     let mut rest = line.chars();
-    let kind = rest.next().ok_or_else(|| strange("an answer is empty"))?;
+    let kind = rest.next().ok_or_else(|| protocol_error("an answer is empty"))?;
     Ok((kind, rest.as_str().to_owned()))
 }
 
-fn number(text: &str) -> io::Result<i64> {
-    text.parse().map_err(|_| strange(&format!("{text:?} is no number")))
+fn parse_number(text: &str) -> io::Result<i64> {
+    text.parse().map_err(|_| protocol_error(&format!("{text:?} is no number")))
 }
 
-fn strange(why: &str) -> io::Error {
+fn protocol_error(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
@@ -153,7 +158,7 @@ mod tests {
     use super::*;
     use tokio::net::TcpListener;
 
-    async fn told(bytes: &'static [u8]) -> Result<RespValue, RespFailure> {
+    async fn reply_to_ping(bytes: &'static [u8]) -> Result<RespValue, RespFailure> {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let server = tokio::spawn(async move {
@@ -163,7 +168,7 @@ mod tests {
             assert_eq!(&asked, b"*1\r\n$4\r\nPING\r\n");
             stream.write_all(bytes).await.expect("it listens");
         });
-        let answer = Connections::default().ask(address, &["PING"]).await;
+        let answer = Connections::default().send_request(address, &["PING"]).await;
         server.await.expect("it served");
         answer
     }
@@ -183,7 +188,7 @@ mod tests {
                 RespValue::Texts(vec![text("x"), text("2"), text("")]),
             ),
         ] {
-            assert_eq!(told(bytes).await, Ok(answer));
+            assert_eq!(reply_to_ping(bytes).await, Ok(answer));
         }
     }
 
@@ -191,12 +196,15 @@ mod tests {
     async fn what_is_no_answer_says_nothing() {
         for bytes in [&b"?\r\n"[..], b"+PON", b":x\r\n", b"*1\r\n*1\r\n:1\r\n", b"$99999999999\r\n"]
         {
-            assert!(matches!(told(bytes).await, Err(RespFailure::Unknown(_))), "{bytes:?}");
+            assert!(
+                matches!(reply_to_ping(bytes).await, Err(RespFailure::Unknown(_))),
+                "{bytes:?}"
+            );
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         drop(listener);
-        let refused = Connections::default().ask(address, &["PING"]).await;
+        let refused = Connections::default().send_request(address, &["PING"]).await;
         assert!(matches!(refused, Err(RespFailure::Unsent(_))), "{refused:?}");
     }
 }

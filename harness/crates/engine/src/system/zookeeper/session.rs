@@ -3,7 +3,7 @@
 //! A session is closed after any failure, because its next response could belong to the previous
 //! request. A failure tells whether the request may have been sent.
 
-use super::jute::{Frame, Kind, ResponseReader};
+use super::jute::{Frame, OpCode, ResponseReader};
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,13 +12,13 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// How long a client waits for a session, and for an answer.
-const PATIENCE: Duration = Duration::from_millis(2_000);
+const CALL_TIMEOUT: Duration = Duration::from_millis(2_000);
 /// After how long without a request the server forgets a session.
 const SESSION_MS: i32 = 10_000;
 /// A session idle for longer is not used again.
-const IDLE: Duration = Duration::from_secs(3);
+const MAX_IDLE: Duration = Duration::from_secs(3);
 /// An answer longer than this is none of ours.
-const LONGEST: usize = 8 << 20;
+const MAX_REPLY_BYTES: usize = 8 << 20;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -49,15 +49,15 @@ impl Sessions {
     }
 
     /// The answer to a request about a node.
-    pub(super) async fn ask(
+    pub(super) async fn send_request(
         &self,
-        kind: Kind,
+        kind: OpCode,
         path: &str,
         rest: impl FnOnce(Frame) -> Frame,
     ) -> Result<Vec<u8>, SessionFailure> {
-        let mut session = match self.idle() {
+        let mut session = match self.take_idle() {
             Some(session) => session,
-            None => match timeout(PATIENCE, Session::open(self.address)).await {
+            None => match timeout(CALL_TIMEOUT, Session::open(self.address)).await {
                 Ok(Ok(session)) => session,
                 Ok(Err(error)) => {
                     return Err(SessionFailure::Unsent(format!("no session: {error}")));
@@ -66,12 +66,12 @@ impl Sessions {
             },
         };
         session.xid += 1;
-        let frame = rest(Frame::request(session.xid, kind, path));
-        let asked = timeout(PATIENCE, session.answer(frame)).await;
+        let frame = rest(Frame::node_request(session.xid, kind, path));
+        let asked = timeout(CALL_TIMEOUT, session.exchange_frame(frame)).await;
         let answer = asked
             .map_err(|_| SessionFailure::Unknown("timeout".to_owned()))?
             .map_err(|error| SessionFailure::Unknown(error.to_string()))?;
-        let body = body(&answer, session.xid);
+        let body = response_body(&answer, session.xid);
         if !matches!(body, Err(SessionFailure::Unknown(_))) {
             session.used = Instant::now();
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
@@ -79,9 +79,9 @@ impl Sessions {
         body.map(<[u8]>::to_vec)
     }
 
-    fn idle(&self) -> Option<Session> {
+    fn take_idle(&self) -> Option<Session> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|session| session.used.elapsed() < IDLE);
+        idle.retain(|session| session.used.elapsed() < MAX_IDLE);
         idle.pop()
     }
 }
@@ -91,14 +91,14 @@ impl Session {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let mut session = Self { stream, xid: 0, used: Instant::now() };
-        session.answer(Frame::connect(SESSION_MS)).await?;
+        session.exchange_frame(Frame::connect_request(SESSION_MS)).await?;
         Ok(session)
     }
 
-    async fn answer(&mut self, frame: Frame) -> std::io::Result<Vec<u8>> {
-        self.stream.write_all(&frame.sealed()).await?;
+    async fn exchange_frame(&mut self, frame: Frame) -> std::io::Result<Vec<u8>> {
+        self.stream.write_all(&frame.into_bytes()).await?;
         let length = usize::try_from(self.stream.read_u32().await?).unwrap_or(usize::MAX);
-        if length > LONGEST {
+        if length > MAX_REPLY_BYTES {
             return Err(std::io::Error::other("the answer is too long"));
         }
         let mut answer = vec![0; length];
@@ -108,9 +108,9 @@ impl Session {
 }
 
 /// What the answer to the request of that number holds.
-fn body(answer: &[u8], xid: i32) -> Result<&[u8], SessionFailure> {
+fn response_body(answer: &[u8], xid: i32) -> Result<&[u8], SessionFailure> {
     let mut rest = ResponseReader(answer);
-    let head = (rest.int(), rest.long(), rest.int());
+    let head = (rest.read_int(), rest.read_long(), rest.read_int());
     match head {
         (Some(number), Some(_), Some(0)) if number == xid => Ok(rest.0),
         (Some(number), Some(_), Some(error)) if number == xid => {
@@ -129,10 +129,10 @@ mod tests {
         let answer = |xid: u8, error: u8| {
             [[0, 0, 0, xid].as_slice(), &[0; 8], &[0, 0, 0, error], b"x"].concat()
         };
-        assert!(matches!(body(&answer(3, 0), 3), Ok(b"x")));
-        assert!(matches!(body(&answer(3, 7), 3), Err(SessionFailure::Refused(7))));
-        assert!(matches!(body(&answer(4, 0), 3), Err(SessionFailure::Unknown(_))));
-        assert!(matches!(body(&answer(3, 0)[..9], 3), Err(SessionFailure::Unknown(_))));
+        assert!(matches!(response_body(&answer(3, 0), 3), Ok(b"x")));
+        assert!(matches!(response_body(&answer(3, 7), 3), Err(SessionFailure::Refused(7))));
+        assert!(matches!(response_body(&answer(4, 0), 3), Err(SessionFailure::Unknown(_))));
+        assert!(matches!(response_body(&answer(3, 0)[..9], 3), Err(SessionFailure::Unknown(_))));
     }
 
     #[tokio::test]
@@ -140,7 +140,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         drop(listener);
-        let asked = Sessions::new(address).ask(Kind::Sync, "/", |frame| frame).await;
+        let asked = Sessions::new(address).send_request(OpCode::Sync, "/", |frame| frame).await;
         assert!(matches!(asked, Err(SessionFailure::Unsent(_))));
     }
 }

@@ -5,8 +5,8 @@
 //! what the thread may be using.
 
 use super::super::process::Replica;
-use super::patch::Image;
-use super::reading::{Reading, now_ns};
+use super::patch::Vdso;
+use super::reading::{ClockReading, now_ns};
 use super::stub;
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::errno::Errno;
@@ -21,50 +21,50 @@ use std::time::{Duration, Instant};
 /// What the ABI lets a function use below its stack pointer without saying so.
 const RED_ZONE: u64 = 128;
 /// How long one answer may take; a machine that is busy takes its time.
-const PATIENCE: Duration = Duration::from_secs(2);
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_micros(100);
 /// How many times that patience a thread that does not stop is waited for before it is given up.
-const LAST_TRIES: usize = 5;
+const DETACH_ATTEMPTS: usize = 5;
 
 /// A thread that is held; let go when dropped.
-struct Held {
+struct SeizedThread {
     thread: Pid,
     registers: Option<user_regs_struct>,
 }
 
 /// What the replica's clock says.
-pub(super) fn read(replica: &mut Replica) -> Result<Reading> {
-    ensure!(replica.exited().is_none(), "the replica has ended");
+pub(super) fn read_time(replica: &mut Replica) -> Result<ClockReading> {
+    ensure!(replica.describe_exit().is_none(), "the replica has ended");
     let pid = replica.pid();
-    let image = Image::open(pid)?;
-    let stub = image.stub().context("this clock was never set")?;
-    let function = image.function("clock_gettime")?;
-    let mut held = Held::seize(Pid::from_raw(pid))?;
+    let vdso = Vdso::open(pid)?;
+    let stub = vdso.stub_address().context("this clock was never set")?;
+    let function = vdso.function_address("clock_gettime")?;
+    let mut held = SeizedThread::seize(Pid::from_raw(pid))?;
     let before_ns = now_ns();
-    let time = held.call(&image, function, stub + stub::trap() as u64)?;
+    let time = held.call_clock_gettime(&vdso, function, stub + stub::trap_offset() as u64)?;
     let after_ns = now_ns();
     drop(held);
     let [seconds, nanos] = time;
-    Ok(Reading { before_ns, said_ns: seconds * 1_000_000_000 + nanos, after_ns })
+    Ok(ClockReading { before_ns, reported_ns: seconds * 1_000_000_000 + nanos, after_ns })
 }
 
-impl Held {
+impl SeizedThread {
     /// Interrupts a thread.
     fn seize(thread: Pid) -> Result<Self> {
         ptrace::seize(thread, Options::empty()).context("the replica may not be traced")?;
         let held = Self { thread, registers: None };
         ptrace::interrupt(thread).context("cannot interrupt the replica")?;
-        held.wait()?;
+        held.wait_for_stop()?;
         Ok(held)
     }
 
     /// Calls `clock_gettime(CLOCK_REALTIME, …)`, which returns to a trap.
-    fn call(&mut self, image: &Image, function: u64, trap: u64) -> Result<[i64; 2]> {
+    fn call_clock_gettime(&mut self, vdso: &Vdso, function: u64, trap: u64) -> Result<[i64; 2]> {
         let before = ptrace::getregs(self.thread).context("cannot read registers")?;
         let time_at = (before.rsp - RED_ZONE - 16) & !15;
         let stack = time_at - 8;
-        image.memory.write_all_at(&[0; 16], time_at).context("cannot write the stack")?;
-        image.memory.write_all_at(&trap.to_le_bytes(), stack).context("cannot write the stack")?;
+        vdso.memory.write_all_at(&[0; 16], time_at).context("cannot write the stack")?;
+        vdso.memory.write_all_at(&trap.to_le_bytes(), stack).context("cannot write the stack")?;
         let mut registers = before;
         (registers.rip, registers.rsp) = (function, stack);
         (registers.rdi, registers.rsi) = (0, time_at);
@@ -74,7 +74,7 @@ impl Held {
         ptrace::setregs(self.thread, registers).context("cannot write registers")?;
         self.run_to(trap + 1)?;
         let mut time = [0; 16];
-        image.memory.read_exact_at(&mut time, time_at).context("cannot read the stack")?;
+        vdso.memory.read_exact_at(&mut time, time_at).context("cannot read the stack")?;
         let (seconds, nanos) = time.split_at(8);
         Ok([seconds, nanos].map(|half| i64::from_le_bytes(half.try_into().unwrap_or_default())))
     }
@@ -85,7 +85,7 @@ impl Held {
         let mut kept = Vec::new();
         let ran = loop {
             ptrace::cont(self.thread, None).context("the replica cannot go on")?;
-            match self.wait()? {
+            match self.wait_for_stop()? {
                 WaitStatus::Stopped(_, Signal::SIGTRAP) => {
                     let at = ptrace::getregs(self.thread).context("cannot read registers")?.rip;
                     break if at == place { Ok(()) } else { Err(at) };
@@ -104,8 +104,8 @@ impl Held {
         }
     }
 
-    fn wait(&self) -> Result<WaitStatus> {
-        let deadline = Instant::now() + PATIENCE;
+    fn wait_for_stop(&self) -> Result<WaitStatus> {
+        let deadline = Instant::now() + STOP_TIMEOUT;
         let flags = WaitPidFlag::__WALL | WaitPidFlag::WNOHANG;
         loop {
             match waitpid(self.thread, Some(flags)) {
@@ -125,15 +125,15 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for SeizedThread {
     /// An exited thread needs no restore. One that has not stopped yet, because it waits for the
     /// disk, must not stop later when no tracer is left to resume it.
     fn drop(&mut self) {
-        for _ in 0..LAST_TRIES {
+        for _ in 0..DETACH_ATTEMPTS {
             let restored =
                 self.registers.map_or(Ok(()), |before| ptrace::setregs(self.thread, before));
             let freed = restored.and_then(|()| ptrace::detach(self.thread, None));
-            if freed.is_ok() || self.wait().is_err() && kill(self.thread, None).is_err() {
+            if freed.is_ok() || self.wait_for_stop().is_err() && kill(self.thread, None).is_err() {
                 return;
             }
         }

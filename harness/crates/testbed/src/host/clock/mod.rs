@@ -23,28 +23,28 @@ mod tests;
 use super::process::Replica;
 use super::thread::Host;
 use anyhow::{Result, ensure};
-pub use reading::{Reading, Skew, now_ns};
+pub use reading::{ClockReading, Skew, now_ns};
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
 /// What the doctor and a run that is about to begin try the clocks with.
-const TRIAL_NS: i64 = 3_600_000_000_000;
+const TRIAL_OFFSET_NS: i64 = 3_600_000_000_000;
 
 /// Sets the clock of a replica and of all that it started. A replica whose image was never touched
 /// stands still for some milliseconds; later changes take microseconds and stop no thread.
-pub fn set(replica: &mut Replica, skew: &Skew) -> Result<()> {
+pub fn set_skew(replica: &mut Replica, skew: &Skew) -> Result<()> {
     #[cfg(target_arch = "x86_64")]
-    return patch::set(replica, skew);
+    return patch::set_skew(replica, skew);
     #[cfg(not(target_arch = "x86_64"))]
     anyhow::bail!(unsupported(replica, skew));
 }
 
 /// Asks a replica for the time the way it asks itself: its own first thread calls its own
 /// `clock_gettime`.
-pub fn read(replica: &mut Replica) -> Result<Reading> {
+pub fn read_time(replica: &mut Replica) -> Result<ClockReading> {
     #[cfg(target_arch = "x86_64")]
-    return call::read(replica);
+    return call::read_time(replica);
     #[cfg(not(target_arch = "x86_64"))]
     anyhow::bail!(unsupported(replica, &Skew::default()));
 }
@@ -62,12 +62,16 @@ pub fn try_here() -> Result<String> {
     let mut idle = Replica::spawn(&host, Path::new("sleep"), &args, Path::new("/dev/null"))?;
     // It must have found its way from the first instruction to its long sleep.
     std::thread::sleep(Duration::from_millis(5));
-    let skew = Skew { offset_ns: TRIAL_NS, base_ns: now_ns(), ..Skew::default() };
-    set(&mut idle, &skew)?;
-    let there = read(&mut idle)?;
-    set(&mut idle, &Skew::default())?;
-    let back = read(&mut idle)?;
-    ensure!(there.fits(&skew), "a clock was set an hour ahead, and is {} ns off", there.off_ns());
-    ensure!(!back.is_wrong(), "a clock was set right again, and is {} ns off", back.off_ns());
+    let skew = Skew { offset_ns: TRIAL_OFFSET_NS, base_ns: now_ns(), ..Skew::default() };
+    set_skew(&mut idle, &skew)?;
+    let there = read_time(&mut idle)?;
+    set_skew(&mut idle, &Skew::default())?;
+    let back = read_time(&mut idle)?;
+    ensure!(
+        there.matches_skew(&skew),
+        "a clock was set an hour ahead, and is {} ns off",
+        there.offset_ns()
+    );
+    ensure!(!back.is_wrong(), "a clock was set right again, and is {} ns off", back.offset_ns());
     Ok("the wall clock of a process, an hour ahead and back".to_owned())
 }

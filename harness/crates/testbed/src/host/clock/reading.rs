@@ -17,7 +17,7 @@ pub struct Skew {
 
 impl Skew {
     /// How far the clock is off when the right one says `now_ns`; the stub computes the same.
-    pub fn at(&self, now_ns: i64) -> i64 {
+    pub fn offset_at(&self, now_ns: i64) -> i64 {
         let since = now_ns - self.base_ns;
         if self.period_ns != 0 && (since / self.period_ns) % 2 != 0 {
             return 0;
@@ -29,34 +29,37 @@ impl Skew {
 
 /// What a replica's clock said, and the right clock just before and just after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct ClockReading {
     /// The right time before it was asked.
     pub before_ns: i64,
     /// What it said.
-    pub said_ns: i64,
+    pub reported_ns: i64,
     /// The right time afterwards.
     pub after_ns: i64,
 }
 
 /// The right clock itself moves a little while it is kept right.
-const SLACK_NS: i64 = 2_000_000;
+const TOLERANCE_NS: i64 = 2_000_000;
 
-impl Reading {
+impl ClockReading {
     /// How far it is off, as near as can be told.
-    pub fn off_ns(&self) -> i64 {
-        self.said_ns - i64::midpoint(self.before_ns, self.after_ns)
+    pub fn offset_ns(&self) -> i64 {
+        self.reported_ns - i64::midpoint(self.before_ns, self.after_ns)
     }
 
     /// It cannot be the right time.
     pub fn is_wrong(&self) -> bool {
-        self.said_ns < self.before_ns - SLACK_NS || self.said_ns > self.after_ns + SLACK_NS
+        self.reported_ns < self.before_ns - TOLERANCE_NS
+            || self.reported_ns > self.after_ns + TOLERANCE_NS
     }
 
     /// It is what this skew makes of the right time.
-    pub fn fits(&self, skew: &Skew) -> bool {
-        let (a, b) =
-            (self.before_ns + skew.at(self.before_ns), self.after_ns + skew.at(self.after_ns));
-        (a.min(b) - SLACK_NS..=a.max(b) + SLACK_NS).contains(&self.said_ns)
+    pub fn matches_skew(&self, skew: &Skew) -> bool {
+        let (a, b) = (
+            self.before_ns + skew.offset_at(self.before_ns),
+            self.after_ns + skew.offset_at(self.after_ns),
+        );
+        (a.min(b) - TOLERANCE_NS..=a.max(b) + TOLERANCE_NS).contains(&self.reported_ns)
     }
 }
 

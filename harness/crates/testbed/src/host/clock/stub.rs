@@ -137,38 +137,38 @@ pub(super) const MAGIC: &[u8; 8] = b"harness1";
 pub(super) const SLOT_BYTES: usize = 32;
 
 /// The functions it answers for, and where in the stub.
-pub(super) fn functions() -> [(&'static str, usize); 3] {
+pub(super) fn function_offsets() -> [(&'static str, usize); 3] {
     [
-        ("clock_gettime", offset(&raw const harness_stub_clock_gettime)),
-        ("gettimeofday", offset(&raw const harness_stub_gettimeofday)),
-        ("time", offset(&raw const harness_stub_time)),
+        ("clock_gettime", label_offset(&raw const harness_stub_clock_gettime)),
+        ("gettimeofday", label_offset(&raw const harness_stub_gettimeofday)),
+        ("time", label_offset(&raw const harness_stub_time)),
     ]
 }
 
 /// Where the byte is that says which slot counts.
-pub(super) fn active() -> usize {
-    offset(&raw const harness_stub_active)
+pub(super) fn active_offset() -> usize {
+    label_offset(&raw const harness_stub_active)
 }
 
 /// Where the slots are.
-pub(super) fn slots() -> Range<usize> {
-    let first = offset(&raw const harness_stub_slots);
+pub(super) fn slot_range() -> Range<usize> {
+    let first = label_offset(&raw const harness_stub_slots);
     first..first + 2 * SLOT_BYTES
 }
 
 /// The address of an instruction that stops any thread that reaches it.
-pub(super) fn trap() -> usize {
-    offset(&raw const harness_stub_trap)
+pub(super) fn trap_offset() -> usize {
+    label_offset(&raw const harness_stub_trap)
 }
 
 /// All of it.
 pub(super) fn bytes() -> &'static [u8] {
-    let length = offset(&raw const harness_stub_end);
+    let length = label_offset(&raw const harness_stub_end);
     // SAFETY: the assembler laid these bytes out in one piece of read-only data, from the first
     // label to the last.
     unsafe { std::slice::from_raw_parts(&raw const harness_stub, length) }
 }
 
-fn offset(label: *const u8) -> usize {
+fn label_offset(label: *const u8) -> usize {
     label.addr() - (&raw const harness_stub).addr()
 }

@@ -35,7 +35,7 @@ impl fmt::Display for DiskBackend {
 
 /// What is taken here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choice {
+pub struct BackendChoice {
     /// The best there is.
     pub backend: DiskBackend,
     /// Why nothing better.

@@ -6,40 +6,40 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// No sync is held for longer, even if the process that holds it disappears.
-const LONGEST_HOLD: Duration = Duration::from_secs(2);
+const MAX_HOLD: Duration = Duration::from_secs(2);
 
 /// What is wrong with a disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
     #[default]
-    Whole,
+    Healthy,
     /// Whatever changes it, or wants to be certain of a change, fails with EIO.
-    Failing,
+    IoError,
     /// Whatever wants more room fails with ENOSPC.
     Full,
     /// A sync takes so much longer.
-    Slow(Duration),
+    SlowSync(Duration),
     /// No sync comes to an end: the power is about to go.
-    Held,
+    HoldSync,
     /// The power is gone: everything fails.
-    Off,
+    PowerOff,
 }
 
 /// What a request wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum DiskRequest {
     /// To see something.
-    Look,
+    Read,
     /// To change something within the room there is.
-    Change,
+    Modify,
     /// More room.
     Grow,
 }
 
 /// What a disk has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct DiskCounts {
     /// Requests that failed on purpose.
     pub errors: u64,
     /// Syncs that took longer on purpose.
@@ -48,8 +48,8 @@ pub struct Counts {
     pub delay_ms: u64,
 }
 
-impl Counts {
-    fn delayed(&mut self, by: Duration) {
+impl DiskCounts {
+    fn add_delay(&mut self, by: Duration) {
         self.delayed += 1;
         self.delay_ms += u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
     }
@@ -57,120 +57,122 @@ impl Counts {
 
 /// A disk's fault and its counts.
 #[derive(Debug, Default)]
-pub(super) struct Switch {
-    inside: Mutex<Inside>,
+pub(super) struct FaultInjector {
+    state: Mutex<InjectorState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Inside {
+struct InjectorState {
     fault: Fault,
-    counts: Counts,
-    held: usize,
+    counts: DiskCounts,
+    held_syncs: usize,
     /// Bytes that were ever written.
-    written: u64,
+    written_bytes: u64,
 }
 
-impl Switch {
-    fn lock(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+impl FaultInjector {
+    fn lock_state(&self) -> MutexGuard<'_, InjectorState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes what is wrong, and counts from zero again; what was done until then.
-    pub(super) fn set(&self, fault: Fault) -> Counts {
-        let mut inside = self.lock();
-        let counts = inside.counts;
-        inside.fault = fault;
-        if fault != Fault::Off {
-            inside.counts = Counts::default();
+    pub(super) fn set_fault(&self, fault: Fault) -> DiskCounts {
+        let mut state = self.lock_state();
+        let counts = state.counts;
+        state.fault = fault;
+        if fault != Fault::PowerOff {
+            state.counts = DiskCounts::default();
         }
         self.changed.notify_all();
         counts
     }
 
     /// What was done since something was last set wrong or right.
-    pub(super) fn counts(&self) -> Counts {
-        self.lock().counts
+    pub(super) fn counts(&self) -> DiskCounts {
+        self.lock_state().counts
     }
 
     /// Whether a sync is being held.
-    pub(super) fn is_holding(&self) -> bool {
-        self.lock().held > 0
+    pub(super) fn is_holding_sync(&self) -> bool {
+        self.lock_state().held_syncs > 0
     }
 
     /// Lets a request through, or says why not.
-    pub(super) fn admit(&self, wish: Wish) -> io::Result<()> {
-        let mut inside = self.lock();
-        let errno = match (inside.fault, wish) {
-            (Fault::Off, _) | (Fault::Failing, Wish::Change | Wish::Grow) => libc::EIO,
-            (Fault::Full, Wish::Grow) => libc::ENOSPC,
+    pub(super) fn admit_request(&self, request: DiskRequest) -> io::Result<()> {
+        let mut state = self.lock_state();
+        let errno = match (state.fault, request) {
+            (Fault::PowerOff, _) | (Fault::IoError, DiskRequest::Modify | DiskRequest::Grow) => {
+                libc::EIO
+            }
+            (Fault::Full, DiskRequest::Grow) => libc::ENOSPC,
             _ => return Ok(()),
         };
-        inside.counts.errors += 1;
+        state.counts.errors += 1;
         Err(io::Error::from_raw_os_error(errno))
     }
 
     /// Lets a sync through when it is time, or says why not.
     pub(super) fn admit_sync(&self) -> io::Result<()> {
-        self.admit(Wish::Change)?;
-        let mut inside = self.lock();
-        match inside.fault {
-            Fault::Slow(delay) => {
-                inside = self.wait(inside, delay, |fault| fault == Fault::Slow(delay));
-                inside.counts.delayed(delay);
+        self.admit_request(DiskRequest::Modify)?;
+        let mut state = self.lock_state();
+        match state.fault {
+            Fault::SlowSync(delay) => {
+                state = self.wait_while(state, delay, |fault| fault == Fault::SlowSync(delay));
+                state.counts.add_delay(delay);
             }
-            Fault::Held => {
-                inside.held += 1;
-                inside = self.wait(inside, LONGEST_HOLD, |fault| fault == Fault::Held);
-                inside.held -= 1;
+            Fault::HoldSync => {
+                state.held_syncs += 1;
+                state = self.wait_while(state, MAX_HOLD, |fault| fault == Fault::HoldSync);
+                state.held_syncs -= 1;
             }
             _ => {}
         }
-        drop(inside);
-        self.admit(Wish::Change)
+        drop(state);
+        self.admit_request(DiskRequest::Modify)
     }
 
     /// Whether nothing is wrong.
-    pub(super) fn is_whole(&self) -> bool {
-        self.lock().fault == Fault::Whole
+    pub(super) fn is_healthy(&self) -> bool {
+        self.lock_state().fault == Fault::Healthy
     }
 
     /// How much longer a sync is to take, for a caller that does not wait here.
-    pub(super) fn slowness(&self) -> Option<Duration> {
-        match self.lock().fault {
-            Fault::Slow(delay) => Some(delay),
+    pub(super) fn sync_delay(&self) -> Option<Duration> {
+        match self.lock_state().fault {
+            Fault::SlowSync(delay) => Some(delay),
             _ => None,
         }
     }
 
     /// A sync took so much longer.
-    pub(super) fn delayed(&self, by: Duration) {
-        self.lock().counts.delayed(by);
+    pub(super) fn count_delayed_sync(&self, by: Duration) {
+        self.lock_state().counts.add_delay(by);
     }
 
     /// Waits so long, or until the fault is another one.
-    fn wait<'a>(
+    fn wait_while<'a>(
         &self,
-        mut inside: MutexGuard<'a, Inside>,
+        mut state: MutexGuard<'a, InjectorState>,
         time: Duration,
         while_it: impl Fn(Fault) -> bool,
-    ) -> MutexGuard<'a, Inside> {
+    ) -> MutexGuard<'a, InjectorState> {
         let until = Instant::now() + time;
-        while while_it(inside.fault) && Instant::now() < until {
+        while while_it(state.fault) && Instant::now() < until {
             let left = until.saturating_duration_since(Instant::now());
-            let waited = self.changed.wait_timeout(inside, left);
-            inside = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        inside
+        state
     }
 
     /// A write of so many bytes succeeded.
-    pub(super) fn wrote(&self, bytes: usize) {
-        self.lock().written += bytes as u64;
+    pub(super) fn count_written(&self, bytes: usize) {
+        self.lock_state().written_bytes += bytes as u64;
     }
 
     /// How many bytes were ever written.
-    pub(super) fn written(&self) -> u64 {
-        self.lock().written
+    pub(super) fn written_bytes(&self) -> u64 {
+        self.lock_state().written_bytes
     }
 }

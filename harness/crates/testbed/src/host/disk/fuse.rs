@@ -1,7 +1,7 @@
 //! Implements the kernel's FUSE protocol for a [`OverlayFs`]: translates requests and answers, and
 //! decides nothing.
 
-use super::overlay_fs::{Attributes, OverlayFs};
+use super::overlay_fs::{AttributeChanges, OverlayFs};
 use fuser::{
     BsdFileFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
     INodeNo, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
@@ -18,14 +18,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// How long the kernel may cache answers: files change only through it, and a power loss remounts.
-const TRUSTED: Duration = Duration::from_secs(3_600);
+const CACHE_TTL: Duration = Duration::from_secs(3_600);
 /// Handles carry nothing: files are known by their nodes.
 const HANDLE: FileHandle = FileHandle(0);
 
 /// One mount of a layer.
 pub(super) struct FuseServer(pub(super) Arc<OverlayFs>);
 
-fn attributes(node: u64, metadata: &Metadata) -> FileAttr {
+fn to_file_attr(node: u64, metadata: &Metadata) -> FileAttr {
     let time = |time: io::Result<SystemTime>| time.unwrap_or(SystemTime::UNIX_EPOCH);
     let since = Duration::new(
         u64::try_from(metadata.ctime()).unwrap_or(0),
@@ -39,7 +39,7 @@ fn attributes(node: u64, metadata: &Metadata) -> FileAttr {
         mtime: time(metadata.modified()),
         ctime: SystemTime::UNIX_EPOCH + since,
         crtime: SystemTime::UNIX_EPOCH,
-        kind: kind(metadata.file_type()),
+        kind: to_file_type(metadata.file_type()),
         perm: (metadata.permissions().mode() & 0o7777) as u16,
         nlink: u32::try_from(metadata.nlink()).unwrap_or(u32::MAX),
         uid: metadata.uid(),
@@ -50,7 +50,7 @@ fn attributes(node: u64, metadata: &Metadata) -> FileAttr {
     }
 }
 
-fn kind(of: std::fs::FileType) -> FileType {
+fn to_file_type(of: std::fs::FileType) -> FileType {
     match of {
         it if it.is_dir() => FileType::Directory,
         it if it.is_symlink() => FileType::Symlink,
@@ -61,22 +61,22 @@ fn kind(of: std::fs::FileType) -> FileType {
 }
 
 impl FuseServer {
-    fn attributes(&self, node: u64) -> io::Result<FileAttr> {
-        Ok(attributes(node, &self.0.metadata(node)?))
+    fn read_attributes(&self, node: u64) -> io::Result<FileAttr> {
+        Ok(to_file_attr(node, &self.0.metadata(node)?))
     }
 
-    fn enter(&self, made: io::Result<u64>, reply: ReplyEntry) {
-        match made.and_then(|node| self.attributes(node)) {
-            Ok(attr) => reply.entry(&TRUSTED, &attr, Generation(0)),
+    fn reply_entry(&self, made: io::Result<u64>, reply: ReplyEntry) {
+        match made.and_then(|node| self.read_attributes(node)) {
+            Ok(attr) => reply.entry(&CACHE_TTL, &attr, Generation(0)),
             Err(error) => reply.error(error.into()),
         }
     }
 
-    fn list(&self, node: u64, offset: u64, reply: &mut ReplyDirectory) -> io::Result<()> {
+    fn list_directory(&self, node: u64, offset: u64, reply: &mut ReplyDirectory) -> io::Result<()> {
         let dots = [(".", node), ("..", self.0.parent(node))];
         let dots = dots.map(|(name, node)| (name.into(), node, FileType::Directory));
-        let names = self.0.list(node)?.into_iter();
-        let names = names.map(|(name, node, of)| (name, node, kind(of)));
+        let names = self.0.list_directory(node)?.into_iter();
+        let names = names.map(|(name, node, of)| (name, node, to_file_type(of)));
         let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
         for (place, (name, node, kind)) in (1..).zip(dots.into_iter().chain(names)).skip(skipped) {
             if reply.add(INodeNo(node), place, kind, &name) {
@@ -86,8 +86,8 @@ impl FuseServer {
         Ok(())
     }
 
-    fn room(&self, reply: ReplyStatfs) {
-        match statvfs(self.0.below()) {
+    fn reply_statfs(&self, reply: ReplyStatfs) {
+        match statvfs(self.0.lower_dir()) {
             Ok(room) => reply.statfs(
                 room.blocks(),
                 room.blocks_free(),
@@ -103,27 +103,27 @@ impl FuseServer {
     }
 }
 
-fn done(result: io::Result<()>, reply: ReplyEmpty) {
+fn reply_empty(result: io::Result<()>, reply: ReplyEmpty) {
     match result {
         Ok(()) => reply.ok(),
         Err(error) => reply.error(error.into()),
     }
 }
 
-fn time(wanted: TimeOrNow) -> SystemTime {
+fn to_system_time(wanted: TimeOrNow) -> SystemTime {
     match wanted {
         TimeOrNow::SpecificTime(time) => time,
         TimeOrNow::Now => SystemTime::now(),
     }
 }
 
-fn times(accessed: Option<TimeOrNow>, modified: Option<TimeOrNow>) -> FileTimes {
+fn to_file_times(accessed: Option<TimeOrNow>, modified: Option<TimeOrNow>) -> FileTimes {
     let mut times = FileTimes::new();
     if let Some(wanted) = accessed {
-        times = times.set_accessed(time(wanted));
+        times = times.set_accessed(to_system_time(wanted));
     }
     if let Some(wanted) = modified {
-        times = times.set_modified(time(wanted));
+        times = times.set_modified(to_system_time(wanted));
     }
     times
 }
@@ -131,14 +131,16 @@ fn times(accessed: Option<TimeOrNow>, modified: Option<TimeOrNow>) -> FileTimes 
 impl Filesystem for FuseServer {
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         match self.0.lookup(parent.0, name) {
-            Ok((node, found)) => reply.entry(&TRUSTED, &attributes(node, &found), Generation(0)),
+            Ok((node, found)) => {
+                reply.entry(&CACHE_TTL, &to_file_attr(node, &found), Generation(0))
+            }
             Err(error) => reply.error(error.into()),
         }
     }
 
     fn getattr(&self, _: &Request, node: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        match self.attributes(node.0) {
-            Ok(attr) => reply.attr(&TRUSTED, &attr),
+        match self.read_attributes(node.0) {
+            Ok(attr) => reply.attr(&CACHE_TTL, &attr),
             Err(error) => reply.error(error.into()),
         }
     }
@@ -162,16 +164,16 @@ impl Filesystem for FuseServer {
         reply: ReplyAttr,
     ) {
         let has_times = accessed.is_some() || modified.is_some();
-        let times = times(accessed, modified);
-        let wanted = Attributes { mode, owner: (uid, gid), size, times, has_times };
-        match self.0.change(node.0, &wanted).and_then(|()| self.attributes(node.0)) {
-            Ok(attr) => reply.attr(&TRUSTED, &attr),
+        let times = to_file_times(accessed, modified);
+        let wanted = AttributeChanges { mode, owner: (uid, gid), size, times, has_times };
+        match self.0.set_attributes(node.0, &wanted).and_then(|()| self.read_attributes(node.0)) {
+            Ok(attr) => reply.attr(&CACHE_TTL, &attr),
             Err(error) => reply.error(error.into()),
         }
     }
 
     fn readlink(&self, _: &Request, node: INodeNo, reply: ReplyData) {
-        match self.0.target(node.0) {
+        match self.0.read_link(node.0) {
             Ok(target) => reply.data(target.as_os_str().as_bytes()),
             Err(error) => reply.error(error.into()),
         }
@@ -186,7 +188,7 @@ impl Filesystem for FuseServer {
         umask: u32,
         reply: ReplyEntry,
     ) {
-        self.enter(self.0.make_directory(parent.0, name, mode & !umask), reply);
+        self.reply_entry(self.0.make_directory(parent.0, name, mode & !umask), reply);
     }
 
     fn symlink(
@@ -197,19 +199,19 @@ impl Filesystem for FuseServer {
         target: &Path,
         reply: ReplyEntry,
     ) {
-        self.enter(self.0.symlink(parent.0, name, target), reply);
+        self.reply_entry(self.0.symlink(parent.0, name, target), reply);
     }
 
     fn link(&self, _: &Request, node: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        self.enter(self.0.link(node.0, parent.0, name).map(|()| node.0), reply);
+        self.reply_entry(self.0.link(node.0, parent.0, name).map(|()| node.0), reply);
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        done(self.0.unlink(parent.0, name), reply);
+        reply_empty(self.0.unlink(parent.0, name), reply);
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        done(self.0.unlink(parent.0, name), reply);
+        reply_empty(self.0.unlink(parent.0, name), reply);
     }
 
     fn rename(
@@ -226,7 +228,7 @@ impl Filesystem for FuseServer {
             return reply.error(Errno::EINVAL);
         }
         let (from, to) = ((parent.0, name.to_owned()), (new_parent.0, new_name.to_owned()));
-        done(self.0.rename(&from, &to, flags.is_empty()), reply);
+        reply_empty(self.0.rename(&from, &to, flags.is_empty()), reply);
     }
 
     fn create(
@@ -240,9 +242,9 @@ impl Filesystem for FuseServer {
         reply: ReplyCreate,
     ) {
         let made = self.0.create(parent.0, name, mode & !umask & 0o7777);
-        match made.and_then(|node| self.attributes(node)) {
+        match made.and_then(|node| self.read_attributes(node)) {
             Ok(attr) => {
-                reply.created(&TRUSTED, &attr, Generation(0), HANDLE, FopenFlags::empty());
+                reply.created(&CACHE_TTL, &attr, Generation(0), HANDLE, FopenFlags::empty());
             }
             Err(error) => reply.error(error.into()),
         }
@@ -265,7 +267,7 @@ impl Filesystem for FuseServer {
         _: bool,
         reply: ReplyEmpty,
     ) {
-        done(self.0.close(node.0), reply);
+        reply_empty(self.0.close(node.0), reply);
     }
 
     fn read(
@@ -309,11 +311,11 @@ impl Filesystem for FuseServer {
     }
 
     fn fsync(&self, _: &Request, node: INodeNo, _: FileHandle, data: bool, reply: ReplyEmpty) {
-        done(self.0.sync(node.0, data), reply);
+        reply_empty(self.0.sync_file(node.0, data), reply);
     }
 
     fn fsyncdir(&self, _: &Request, node: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        done(self.0.sync_directory(node.0), reply);
+        reply_empty(self.0.sync_directory(node.0), reply);
     }
 
     fn readdir(
@@ -324,14 +326,14 @@ impl Filesystem for FuseServer {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
-        match self.list(node.0, offset, &mut reply) {
+        match self.list_directory(node.0, offset, &mut reply) {
             Ok(()) => reply.ok(),
             Err(error) => reply.error(error.into()),
         }
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        self.room(reply);
+        self.reply_statfs(reply);
     }
 
     fn fallocate(

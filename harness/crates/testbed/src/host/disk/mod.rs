@@ -10,7 +10,7 @@
 mod backend;
 mod backing;
 mod calls;
-mod damage;
+mod corruption;
 mod fault;
 mod fuse;
 mod names;
@@ -23,9 +23,9 @@ mod tests;
 mod trial;
 mod unsynced;
 
-pub use backend::{Choice, DiskBackend};
+pub use backend::{BackendChoice, DiskBackend};
 pub use backing::Disk;
-pub use damage::{Damage, Scar};
-pub use fault::{Counts, Fault};
+pub use corruption::{CorruptionKind, FileCorruption};
+pub use fault::{DiskCounts, Fault};
 pub use overlay_fs::LostWrites;
-pub use trial::{choice, no_power_loss, try_here, unable};
+pub use trial::{choose_backend, no_disk_faults_reason, no_power_loss_reason, try_here};

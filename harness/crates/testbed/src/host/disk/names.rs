@@ -11,55 +11,55 @@ use std::ffi::{OsStr, OsString};
 pub(super) const ROOT: u64 = 1;
 
 /// A directory, and a name in it.
-pub(super) type Entry = (u64, OsString);
+pub(super) type DirectoryEntry = (u64, OsString);
 
 /// Which node stands under which name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Tree {
+struct NameTree {
     directories: BTreeMap<u64, BTreeMap<OsString, u64>>,
     /// The names of each node that has any.
-    homes: BTreeMap<u64, BTreeSet<Entry>>,
+    names_by_node: BTreeMap<u64, BTreeSet<DirectoryEntry>>,
 }
 
 /// Names as they are, and as they would be.
 #[derive(Clone, Debug)]
-pub(super) struct Names {
-    live: Tree,
-    durable: Tree,
+pub(super) struct NameTrees {
+    live: NameTree,
+    durable: NameTree,
     /// Moves between directories that are not durable yet: from where, to where.
-    moves: Vec<(Entry, Entry)>,
+    moves: Vec<(DirectoryEntry, DirectoryEntry)>,
 }
 
 /// What a power loss does to names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Change {
+pub(super) struct NameChanges {
     /// Names that vanish, those in the deepest directories first, with their paths.
-    pub(super) gone: Vec<(Vec<OsString>, u64)>,
+    pub(super) removed: Vec<(Vec<OsString>, u64)>,
     /// Names that come back, those in the deepest directories last.
-    pub(super) back: Vec<(Vec<OsString>, u64)>,
+    pub(super) restored: Vec<(Vec<OsString>, u64)>,
 }
 
-impl Tree {
+impl NameTree {
     fn get(&self, directory: u64, name: &OsStr) -> Option<u64> {
         self.directories.get(&directory)?.get(name).copied()
     }
 
-    fn link(&mut self, (directory, name): Entry, node: u64) {
-        self.homes.entry(node).or_default().insert((directory, name.clone()));
+    fn link(&mut self, (directory, name): DirectoryEntry, node: u64) {
+        self.names_by_node.entry(node).or_default().insert((directory, name.clone()));
         self.directories.entry(directory).or_default().insert(name, node);
     }
 
-    fn unlink(&mut self, entry: &Entry) -> Option<u64> {
+    fn unlink(&mut self, entry: &DirectoryEntry) -> Option<u64> {
         let node = self.directories.get_mut(&entry.0)?.remove(&entry.1)?;
-        let homes = self.homes.entry(node).or_default();
+        let homes = self.names_by_node.entry(node).or_default();
         homes.remove(entry);
         if homes.is_empty() {
-            self.homes.remove(&node);
+            self.names_by_node.remove(&node);
         }
         Some(node)
     }
 
-    fn set(&mut self, entry: &Entry, node: Option<u64>) {
+    fn set_entry(&mut self, entry: &DirectoryEntry, node: Option<u64>) {
         self.unlink(entry);
         if let Some(node) = node {
             self.link(entry.clone(), node);
@@ -71,13 +71,13 @@ impl Tree {
         if node == ROOT {
             return Some(Vec::new());
         }
-        let (directory, name) = self.homes.get(&node)?.first()?;
+        let (directory, name) = self.names_by_node.get(&node)?.first()?;
         let mut path = self.path(*directory)?;
         path.push(name.clone());
         Some(path)
     }
 
-    fn entries(&self) -> impl Iterator<Item = (Entry, u64)> {
+    fn entries(&self) -> impl Iterator<Item = (DirectoryEntry, u64)> {
         let all = self.directories.iter();
         all.flat_map(|(directory, names)| {
             names.iter().map(|(name, node)| ((*directory, name.clone()), *node))
@@ -85,24 +85,24 @@ impl Tree {
     }
 
     /// Forgets directories that nothing leads to, and what is in them.
-    fn prune(&mut self) {
+    fn prune_unreachable(&mut self) {
         let lost: Vec<u64> =
             self.directories.keys().copied().filter(|it| self.path(*it).is_none()).collect();
         for directory in lost {
             for name in self.directories.remove(&directory).unwrap_or_default().into_keys() {
-                self.homes.values_mut().for_each(|homes| {
+                self.names_by_node.values_mut().for_each(|homes| {
                     homes.remove(&(directory, name.clone()));
                 });
             }
         }
-        self.homes.retain(|_, homes| !homes.is_empty());
+        self.names_by_node.retain(|_, homes| !homes.is_empty());
     }
 }
 
-impl Names {
+impl NameTrees {
     /// An empty root.
     pub(super) fn new() -> Self {
-        let mut tree = Tree::default();
+        let mut tree = NameTree::default();
         tree.directories.insert(ROOT, BTreeMap::new());
         Self { live: tree.clone(), durable: tree, moves: Vec::new() }
     }
@@ -113,14 +113,14 @@ impl Names {
     }
 
     /// The names in a directory.
-    pub(super) fn list(&self, directory: u64) -> Vec<(OsString, u64)> {
+    pub(super) fn list_directory(&self, directory: u64) -> Vec<(OsString, u64)> {
         let names = self.live.directories.get(&directory).into_iter().flatten();
         names.map(|(name, node)| (name.clone(), *node)).collect()
     }
 
     /// The directory that a node is in, by one of its names.
     pub(super) fn parent(&self, node: u64) -> Option<u64> {
-        self.live.homes.get(&node)?.first().map(|(directory, _)| *directory)
+        self.live.names_by_node.get(&node)?.first().map(|(directory, _)| *directory)
     }
 
     /// The way to a node from the root, if it has a name.
@@ -129,13 +129,13 @@ impl Names {
     }
 
     /// How many names a node has.
-    pub(super) fn count(&self, node: u64) -> usize {
-        self.live.homes.get(&node).map_or(0, BTreeSet::len)
+    pub(super) fn link_count(&self, node: u64) -> usize {
+        self.live.names_by_node.get(&node).map_or(0, BTreeSet::len)
     }
 
     /// Whether a node would have a name after a power loss.
     pub(super) fn is_durable(&self, node: u64) -> bool {
-        self.durable.homes.contains_key(&node)
+        self.durable.names_by_node.contains_key(&node)
     }
 
     /// A new directory, which has no name yet.
@@ -155,7 +155,7 @@ impl Names {
     }
 
     /// Gives what stands under one name another one, which is taken away from whatever had it.
-    pub(super) fn rename(&mut self, from: Entry, to: Entry) {
+    pub(super) fn rename(&mut self, from: DirectoryEntry, to: DirectoryEntry) {
         self.live.unlink(&to);
         let Some(node) = self.live.unlink(&from) else { return };
         self.live.link(to.clone(), node);
@@ -165,25 +165,25 @@ impl Names {
     }
 
     /// Makes the names of a directory durable, and the other ends of moves into and out of it.
-    pub(super) fn sync(&mut self, directory: u64) {
-        let names = |tree: &Tree| tree.directories.get(&directory).cloned().unwrap_or_default();
+    pub(super) fn sync_directory(&mut self, directory: u64) {
+        let names = |tree: &NameTree| tree.directories.get(&directory).cloned().unwrap_or_default();
         let known = names(&self.live).into_keys().chain(names(&self.durable).into_keys());
-        let mut set: BTreeSet<Entry> = known.map(|name| (directory, name)).collect();
-        set.extend(self.ways(directory));
-        self.commit(set);
+        let mut set: BTreeSet<DirectoryEntry> = known.map(|name| (directory, name)).collect();
+        set.extend(self.path_entries(directory));
+        self.make_durable(set);
     }
 
     /// Makes the names of a node durable, and the way to them.
     pub(super) fn sync_node(&mut self, node: u64) {
-        self.commit(self.ways(node));
+        self.make_durable(self.path_entries(node));
     }
 
     /// The names that a node and all directories above it have, or would have after a power loss.
-    fn ways(&self, node: u64) -> BTreeSet<Entry> {
+    fn path_entries(&self, node: u64) -> BTreeSet<DirectoryEntry> {
         let mut ways = BTreeSet::new();
         let mut next = vec![node];
         while let Some(node) = next.pop() {
-            let known = [&self.live, &self.durable].map(|tree| tree.homes.get(&node));
+            let known = [&self.live, &self.durable].map(|tree| tree.names_by_node.get(&node));
             for entry in known.into_iter().flatten().flatten() {
                 if ways.insert(entry.clone()) {
                     next.push(entry.0);
@@ -194,9 +194,10 @@ impl Names {
     }
 
     /// Makes these names durable, and what has to become so with them.
-    fn commit(&mut self, mut set: BTreeSet<Entry>) {
+    fn make_durable(&mut self, mut set: BTreeSet<DirectoryEntry>) {
         loop {
-            let more: Vec<Entry> = self.moves.iter().flat_map(|one| self.with(one, &set)).collect();
+            let more: Vec<DirectoryEntry> =
+                self.moves.iter().flat_map(|one| self.move_dependencies(one, &set)).collect();
             let before = set.len();
             set.extend(more);
             if set.len() == before {
@@ -205,20 +206,24 @@ impl Names {
         }
         for entry in &set {
             let node = self.live.get(entry.0, &entry.1);
-            self.durable.set(entry, node);
+            self.durable.set_entry(entry, node);
         }
         self.moves.retain(|(from, to)| !set.contains(from) || !set.contains(to));
     }
 
     /// What has to become durable together with what is in the set: both ends of a move, and the
     /// way to its target.
-    fn with(&self, (from, to): &(Entry, Entry), set: &BTreeSet<Entry>) -> Vec<Entry> {
+    fn move_dependencies(
+        &self,
+        (from, to): &(DirectoryEntry, DirectoryEntry),
+        set: &BTreeSet<DirectoryEntry>,
+    ) -> Vec<DirectoryEntry> {
         if !set.contains(from) && !set.contains(to) {
             return Vec::new();
         }
         let mut all = vec![from.clone(), to.clone()];
         let mut directory = to.0;
-        while let Some(home) = self.live.homes.get(&directory).and_then(BTreeSet::first) {
+        while let Some(home) = self.live.names_by_node.get(&directory).and_then(BTreeSet::first) {
             all.push(home.clone());
             directory = home.0;
         }
@@ -226,24 +231,24 @@ impl Names {
     }
 
     /// Makes all names durable.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn mark_all_durable(&mut self) {
         self.durable = self.live.clone();
         self.moves.clear();
     }
 
     /// Makes everything what it was when it was last synced.
-    pub(super) fn lose(&mut self) -> Change {
-        self.durable.prune();
+    pub(super) fn lose_unsynced(&mut self) -> NameChanges {
+        self.durable.prune_unreachable();
         let old = std::mem::replace(&mut self.live, self.durable.clone());
         self.moves.clear();
-        let gone = differing(&old, &self.live).into_iter().rev().collect();
-        Change { gone, back: differing(&self.live, &old) }
+        let gone = entries_only_in(&old, &self.live).into_iter().rev().collect();
+        NameChanges { removed: gone, restored: entries_only_in(&self.live, &old) }
     }
 }
 
 /// The names of one tree that the other one has not, or not for the same node; the shortest paths
 /// first.
-fn differing(tree: &Tree, other: &Tree) -> Vec<(Vec<OsString>, u64)> {
+fn entries_only_in(tree: &NameTree, other: &NameTree) -> Vec<(Vec<OsString>, u64)> {
     let fresh = tree
         .entries()
         .filter(|((directory, name), node)| other.get(*directory, name) != Some(*node));

@@ -6,7 +6,7 @@
 //! unsynced data, which a power loss takes. Not modelled: extended attributes, special files, and
 //! unsynced changes that reach the disk by themselves. Nothing is durable before it is synced.
 
-use super::fault::{Fault, Switch};
+use super::fault::{Fault, FaultInjector};
 use super::fuse::FuseServer;
 use super::overlay_fs::{LostWrites, OverlayFs};
 use anyhow::{Context as _, Result};
@@ -20,16 +20,16 @@ use std::sync::Arc;
 
 const DEVICE: &str = "/dev/fuse";
 /// One may wait for the disk below while others are served.
-const THREADS: usize = 4;
+const WORKER_THREADS: usize = 4;
 
 /// A mount over a directory; it is whole again, and gone, when dropped.
 pub(super) struct Overlay {
     path: PathBuf,
     stash: PathBuf,
-    layer: Arc<OverlayFs>,
+    overlay_fs: Arc<OverlayFs>,
     session: Option<BackgroundSession>,
     /// What the layer's path to the directory below goes through: the mount hides every other way.
-    _below: File,
+    _lower_dir: File,
 }
 
 impl Overlay {
@@ -43,15 +43,15 @@ impl Overlay {
         let below = File::open(path)?;
         // Behind the link, not the link itself.
         let inside = PathBuf::from(format!("/proc/self/fd/{}/.", below.as_raw_fd()));
-        let layer = OverlayFs::new(inside, stash.clone())
+        let overlay_fs = OverlayFs::new(inside, stash.clone())
             .with_context(|| format!("{} cannot be a disk", path.display()))?;
-        let (path, layer) = (path.to_owned(), Arc::new(layer));
-        let mut disk = Self { path, stash, layer, session: None, _below: below };
-        disk.attach()?;
+        let (path, overlay_fs) = (path.to_owned(), Arc::new(overlay_fs));
+        let mut disk = Self { path, stash, overlay_fs, session: None, _lower_dir: below };
+        disk.mount_fuse()?;
         Ok(disk)
     }
 
-    fn attach(&mut self) -> Result<()> {
+    fn mount_fuse(&mut self) -> Result<()> {
         let device = File::options().read(true).write(true).open(DEVICE);
         let device = device.with_context(|| {
             format!("cannot open {DEVICE} (as root run `modprobe fuse && chmod 666 {DEVICE}`)")
@@ -66,9 +66,9 @@ impl Overlay {
         mount(Some("harness"), &self.path, Some("fuse"), flags, Some(options.as_str()))
             .context("the kernel refuses a FUSE mount")?;
         let mut config = Config::default();
-        config.n_threads = Some(THREADS);
-        let front = FuseServer(Arc::clone(&self.layer));
-        let begun = Session::from_fd(front, OwnedFd::from(device), SessionACL::Owner, config)
+        config.n_threads = Some(WORKER_THREADS);
+        let server = FuseServer(Arc::clone(&self.overlay_fs));
+        let begun = Session::from_fd(server, OwnedFd::from(device), SessionACL::Owner, config)
             .and_then(Session::spawn);
         if begun.is_err() {
             // The mount is unusable, and only this code can remove it.
@@ -79,7 +79,7 @@ impl Overlay {
     }
 
     /// Unmounts the disk; processes with open files there get errors.
-    fn detach(&mut self) -> Result<()> {
+    fn unmount_fuse(&mut self) -> Result<()> {
         let Some(session) = self.session.take() else { return Ok(()) };
         umount2(&self.path, MntFlags::MNT_FORCE | MntFlags::MNT_DETACH)
             .with_context(|| format!("cannot unmount {}", self.path.display()))?;
@@ -89,37 +89,41 @@ impl Overlay {
     }
 
     /// What is wrong with it.
-    pub(super) fn switch(&self) -> &Switch {
-        &self.layer.switch
+    pub(super) fn injector(&self) -> &FaultInjector {
+        &self.overlay_fs.injector
     }
 
     /// Loses unsynced data, but for the first so many thousandths of each file's unsynced writes.
     /// Every process that used it must be dead. Afterwards the disk works.
-    pub(super) fn lose(&mut self, thousandths: u64) -> Result<LostWrites> {
-        self.detach()?;
-        let loss = self.layer.lose(thousandths).context("what was not synced cannot be undone")?;
-        self.layer.switch.set(Fault::Whole);
-        self.attach()?;
+    pub(super) fn lose_unsynced(&mut self, thousandths: u64) -> Result<LostWrites> {
+        self.unmount_fuse()?;
+        let loss = self
+            .overlay_fs
+            .lose_unsynced(thousandths)
+            .context("what was not synced cannot be undone")?;
+        self.overlay_fs.injector.set_fault(Fault::Healthy);
+        self.mount_fuse()?;
         Ok(loss)
     }
 
     /// Works on the directory while nothing is mounted. Every process that used it must be dead;
     /// its unsynced data has been written by then.
-    pub(super) fn unmounted<T>(
+    pub(super) fn while_unmounted<T>(
         &mut self,
         work: impl FnOnce(&Path) -> std::io::Result<T>,
     ) -> Result<T> {
-        self.detach()?;
-        let done = self.layer.settle().and_then(|()| work(self.layer.below()));
-        self.attach()?;
+        self.unmount_fuse()?;
+        let done =
+            self.overlay_fs.mark_all_durable().and_then(|()| work(self.overlay_fs.lower_dir()));
+        self.mount_fuse()?;
         Ok(done?)
     }
 }
 
 impl Drop for Overlay {
     fn drop(&mut self) {
-        self.layer.switch.set(Fault::Whole);
-        if let Err(error) = self.detach() {
+        self.overlay_fs.injector.set_fault(Fault::Healthy);
+        if let Err(error) = self.unmount_fuse() {
             crate::cleanup::report_failure(&error);
         }
         // What is left of it is in the run's directory, and goes with that.

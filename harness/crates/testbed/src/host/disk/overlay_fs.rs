@@ -5,8 +5,8 @@
 //! have one after a power loss waits in the stash, a second directory on the same file system. A
 //! sync is a sync of what is below. Locks are taken in this order: the tree, then one file.
 
-use super::fault::{Switch, Wish};
-use super::names::{Entry, Names, ROOT};
+use super::fault::{DiskRequest, FaultInjector};
+use super::names::{DirectoryEntry, NameTrees, ROOT};
 use super::unsynced::Unsynced;
 use nix::libc;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,33 +20,33 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// A directory below, seen through what can go wrong.
 #[derive(Debug)]
 pub(super) struct OverlayFs {
-    below: PathBuf,
+    lower_dir: PathBuf,
     stash: PathBuf,
     /// What goes wrong.
-    pub(super) switch: Switch,
-    tree: Mutex<Tree>,
+    pub(super) injector: FaultInjector,
+    tree: Mutex<NodeTree>,
 }
 
 #[derive(Debug)]
-struct Tree {
-    names: Names,
-    nodes: BTreeMap<u64, Arc<Node>>,
+struct NodeTree {
+    names: NameTrees,
+    nodes: BTreeMap<u64, Arc<Inode>>,
     stashed: BTreeSet<u64>,
-    next: u64,
+    next_node: u64,
 }
 
 /// A file, a directory or a symbolic link.
 #[derive(Debug)]
-struct Node {
+struct Inode {
     is_directory: bool,
-    data: Mutex<Data>,
+    file_state: Mutex<FileState>,
 }
 
 #[derive(Debug, Default)]
-struct Data {
-    opens: u32,
+struct FileState {
+    open_count: u32,
     /// The file below, while it is open or has unsynced changes.
-    open: Option<(Arc<File>, Unsynced)>,
+    open_file: Option<(Arc<File>, Unsynced)>,
 }
 
 /// What a power loss took.
@@ -64,7 +64,7 @@ pub struct LostWrites {
 
 /// What is to be changed about a node.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Attributes {
+pub(super) struct AttributeChanges {
     pub(super) mode: Option<u32>,
     pub(super) owner: (Option<u32>, Option<u32>),
     pub(super) size: Option<u64>,
@@ -72,7 +72,7 @@ pub(super) struct Attributes {
     pub(super) has_times: bool,
 }
 
-fn errno(code: i32) -> io::Error {
+fn io_error(code: i32) -> io::Error {
     io::Error::from_raw_os_error(code)
 }
 
@@ -84,53 +84,58 @@ impl OverlayFs {
     /// A layer over an empty directory, with a stash on the same file system.
     pub(super) fn new(below: PathBuf, stash: PathBuf) -> io::Result<Self> {
         if fs::read_dir(&below)?.next().is_some() {
-            return Err(errno(libc::ENOTEMPTY));
+            return Err(io_error(libc::ENOTEMPTY));
         }
-        let root = Arc::new(Node { is_directory: true, data: Mutex::default() });
-        let tree = Tree {
-            names: Names::new(),
+        let root = Arc::new(Inode { is_directory: true, file_state: Mutex::default() });
+        let tree = NodeTree {
+            names: NameTrees::new(),
             nodes: BTreeMap::from([(ROOT, root)]),
             stashed: BTreeSet::new(),
-            next: ROOT + 1,
+            next_node: ROOT + 1,
         };
-        Ok(Self { below, stash, switch: Switch::default(), tree: Mutex::new(tree) })
+        Ok(Self {
+            lower_dir: below,
+            stash,
+            injector: FaultInjector::default(),
+            tree: Mutex::new(tree),
+        })
     }
 
-    fn at(&self, path: &[OsString]) -> PathBuf {
-        let mut all = self.below.clone();
+    fn lower_path(&self, path: &[OsString]) -> PathBuf {
+        let mut all = self.lower_dir.clone();
         all.extend(path);
         all
     }
 
-    fn stashed(&self, node: u64) -> PathBuf {
+    fn stash_path(&self, node: u64) -> PathBuf {
         self.stash.join(node.to_string())
     }
 
     /// Where a node is below.
-    fn path(&self, tree: &Tree, node: u64) -> PathBuf {
-        tree.names.path(node).map_or_else(|| self.stashed(node), |path| self.at(&path))
+    fn node_path(&self, tree: &NodeTree, node: u64) -> PathBuf {
+        tree.names.path(node).map_or_else(|| self.stash_path(node), |path| self.lower_path(&path))
     }
 
-    fn entry(&self, tree: &Tree, directory: u64, name: &OsStr) -> PathBuf {
-        self.path(tree, directory).join(name)
+    fn entry_path(&self, tree: &NodeTree, directory: u64, name: &OsStr) -> PathBuf {
+        self.node_path(tree, directory).join(name)
     }
 
     /// What stands under a name.
     pub(super) fn lookup(&self, parent: u64, name: &OsStr) -> io::Result<(u64, Metadata)> {
-        self.switch.admit(Wish::Look)?;
+        self.injector.admit_request(DiskRequest::Read)?;
         let tree = lock(&self.tree);
-        let node = tree.names.get(parent, name).ok_or_else(|| errno(libc::ENOENT))?;
-        Ok((node, fs::symlink_metadata(self.entry(&tree, parent, name))?))
+        let node = tree.names.get(parent, name).ok_or_else(|| io_error(libc::ENOENT))?;
+        Ok((node, fs::symlink_metadata(self.entry_path(&tree, parent, name))?))
     }
 
     /// What is known of a node.
     pub(super) fn metadata(&self, node: u64) -> io::Result<Metadata> {
-        self.switch.admit(Wish::Look)?;
+        self.injector.admit_request(DiskRequest::Read)?;
         let tree = lock(&self.tree);
-        let (found, path) = (tree.node(node)?, self.path(&tree, node));
+        let (found, path) = (tree.find_node(node)?, self.node_path(&tree, node));
         drop(tree);
-        let data = lock(&found.data);
-        match &data.open {
+        let data = lock(&found.file_state);
+        match &data.open_file {
             Some((file, _)) => file.metadata(),
             None => fs::symlink_metadata(path),
         }
@@ -138,26 +143,26 @@ impl OverlayFs {
 
     /// Makes a file and opens it.
     pub(super) fn create(&self, parent: u64, name: &OsStr, mode: u32) -> io::Result<u64> {
-        self.switch.admit(Wish::Grow)?;
+        self.injector.admit_request(DiskRequest::Grow)?;
         let mut tree = lock(&self.tree);
-        let path = self.entry(&tree, parent, name);
+        let path = self.entry_path(&tree, parent, name);
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create_new(true).mode(mode).open(path)?;
-        let node = tree.add(false);
-        let data = Data { opens: 1, open: Some((Arc::new(file), Unsynced::nothing(0))) };
-        *lock(&tree.node(node)?.data) = data;
+        let node = tree.add_node(false);
+        let data = FileState { open_count: 1, open_file: Some((Arc::new(file), Unsynced::new(0))) };
+        *lock(&tree.find_node(node)?.file_state) = data;
         tree.names.link(parent, name, node);
         Ok(node)
     }
 
     /// Makes a directory.
     pub(super) fn make_directory(&self, parent: u64, name: &OsStr, mode: u32) -> io::Result<u64> {
-        self.switch.admit(Wish::Grow)?;
+        self.injector.admit_request(DiskRequest::Grow)?;
         let mut tree = lock(&self.tree);
-        let path = self.entry(&tree, parent, name);
+        let path = self.entry_path(&tree, parent, name);
         fs::create_dir(&path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(mode & 0o7777))?;
-        let node = tree.add(true);
+        let node = tree.add_node(true);
         tree.names.add_directory(node);
         tree.names.link(parent, name, node);
         Ok(node)
@@ -165,50 +170,56 @@ impl OverlayFs {
 
     /// Makes a symbolic link.
     pub(super) fn symlink(&self, parent: u64, name: &OsStr, target: &Path) -> io::Result<u64> {
-        self.switch.admit(Wish::Grow)?;
+        self.injector.admit_request(DiskRequest::Grow)?;
         let mut tree = lock(&self.tree);
-        std::os::unix::fs::symlink(target, self.entry(&tree, parent, name))?;
-        let node = tree.add(false);
+        std::os::unix::fs::symlink(target, self.entry_path(&tree, parent, name))?;
+        let node = tree.add_node(false);
         tree.names.link(parent, name, node);
         Ok(node)
     }
 
     /// Where a symbolic link leads.
-    pub(super) fn target(&self, node: u64) -> io::Result<PathBuf> {
-        self.switch.admit(Wish::Look)?;
+    pub(super) fn read_link(&self, node: u64) -> io::Result<PathBuf> {
+        self.injector.admit_request(DiskRequest::Read)?;
         let tree = lock(&self.tree);
-        fs::read_link(self.path(&tree, node))
+        fs::read_link(self.node_path(&tree, node))
     }
 
     /// Gives a file one more name.
     pub(super) fn link(&self, node: u64, parent: u64, name: &OsStr) -> io::Result<()> {
-        self.switch.admit(Wish::Grow)?;
+        self.injector.admit_request(DiskRequest::Grow)?;
         let mut tree = lock(&self.tree);
-        fs::hard_link(self.path(&tree, node), self.entry(&tree, parent, name))?;
+        fs::hard_link(self.node_path(&tree, node), self.entry_path(&tree, parent, name))?;
         tree.names.link(parent, name, node);
         Ok(())
     }
 
     /// Takes a name away from a file or, if it is empty, from a directory.
     pub(super) fn unlink(&self, parent: u64, name: &OsStr) -> io::Result<()> {
-        self.switch.admit(Wish::Change)?;
+        self.injector.admit_request(DiskRequest::Modify)?;
         let mut tree = lock(&self.tree);
-        let node = tree.names.get(parent, name).ok_or_else(|| errno(libc::ENOENT))?;
-        self.clear(&mut tree, parent, name, node)?;
+        let node = tree.names.get(parent, name).ok_or_else(|| io_error(libc::ENOENT))?;
+        self.remove_or_stash(&mut tree, parent, name, node)?;
         tree.names.unlink(parent, name);
         Ok(())
     }
 
     /// Clears the place below that a name stands for: a node that will be needed again goes to the
     /// stash.
-    fn clear(&self, tree: &mut Tree, parent: u64, name: &OsStr, node: u64) -> io::Result<()> {
-        let path = self.entry(tree, parent, name);
-        let is_directory = tree.node(node)?.is_directory;
-        if is_directory && !tree.names.list(node).is_empty() {
-            return Err(errno(libc::ENOTEMPTY));
+    fn remove_or_stash(
+        &self,
+        tree: &mut NodeTree,
+        parent: u64,
+        name: &OsStr,
+        node: u64,
+    ) -> io::Result<()> {
+        let path = self.entry_path(tree, parent, name);
+        let is_directory = tree.find_node(node)?.is_directory;
+        if is_directory && !tree.names.list_directory(node).is_empty() {
+            return Err(io_error(libc::ENOTEMPTY));
         }
-        if tree.names.count(node) == 1 && tree.names.is_durable(node) {
-            fs::rename(path, self.stashed(node))?;
+        if tree.names.link_count(node) == 1 && tree.names.is_durable(node) {
+            fs::rename(path, self.stash_path(node))?;
             tree.stashed.insert(node);
             return Ok(());
         }
@@ -216,17 +227,23 @@ impl OverlayFs {
     }
 
     /// Gives what stands under one name another one; what had that loses it.
-    pub(super) fn rename(&self, from: &Entry, to: &Entry, replace: bool) -> io::Result<()> {
-        self.switch.admit(Wish::Change)?;
+    pub(super) fn rename(
+        &self,
+        from: &DirectoryEntry,
+        to: &DirectoryEntry,
+        replace: bool,
+    ) -> io::Result<()> {
+        self.injector.admit_request(DiskRequest::Modify)?;
         let mut tree = lock(&self.tree);
-        let node = tree.names.get(from.0, &from.1).ok_or_else(|| errno(libc::ENOENT))?;
-        let (old, new) = (self.entry(&tree, from.0, &from.1), self.entry(&tree, to.0, &to.1));
+        let node = tree.names.get(from.0, &from.1).ok_or_else(|| io_error(libc::ENOENT))?;
+        let (old, new) =
+            (self.entry_path(&tree, from.0, &from.1), self.entry_path(&tree, to.0, &to.1));
         match tree.names.get(to.0, &to.1) {
             Some(other) if other == node => return Ok(()),
-            Some(_) if !replace => return Err(errno(libc::EEXIST)),
+            Some(_) if !replace => return Err(io_error(libc::EEXIST)),
             // Below, one rename does it all unless the replaced node is still needed.
             Some(other) if tree.is_needed(other) => {
-                self.clear(&mut tree, to.0, &to.1, other)?;
+                self.remove_or_stash(&mut tree, to.0, &to.1, other)?;
             }
             _ => {}
         }
@@ -236,14 +253,17 @@ impl OverlayFs {
     }
 
     /// The names in a directory, and whether each is a directory itself.
-    pub(super) fn list(&self, node: u64) -> io::Result<Vec<(OsString, u64, fs::FileType)>> {
-        self.switch.admit(Wish::Look)?;
+    pub(super) fn list_directory(
+        &self,
+        node: u64,
+    ) -> io::Result<Vec<(OsString, u64, fs::FileType)>> {
+        self.injector.admit_request(DiskRequest::Read)?;
         let tree = lock(&self.tree);
         let with_type = |(name, child): (OsString, u64)| {
-            let kind = fs::symlink_metadata(self.entry(&tree, node, &name))?.file_type();
+            let kind = fs::symlink_metadata(self.entry_path(&tree, node, &name))?.file_type();
             Ok((name, child, kind))
         };
-        tree.names.list(node).into_iter().map(with_type).collect()
+        tree.names.list_directory(node).into_iter().map(with_type).collect()
     }
 
     /// The directory that a node is in; the root is in itself.
@@ -253,18 +273,18 @@ impl OverlayFs {
 
     /// Opens a file.
     pub(super) fn open(&self, node: u64) -> io::Result<()> {
-        self.switch.admit(Wish::Look)?;
+        self.injector.admit_request(DiskRequest::Read)?;
         self.with_file(node, |data, _| {
-            data.opens += 1;
+            data.open_count += 1;
             Ok(())
         })
     }
 
     /// Closes a file, once.
     pub(super) fn close(&self, node: u64) -> io::Result<()> {
-        let node = lock(&self.tree).node(node)?;
-        let mut data = lock(&node.data);
-        data.opens = data.opens.saturating_sub(1);
+        let node = lock(&self.tree).find_node(node)?;
+        let mut data = lock(&node.file_state);
+        data.open_count = data.open_count.saturating_sub(1);
         data.close_if_idle();
         Ok(())
     }
@@ -273,49 +293,50 @@ impl OverlayFs {
     fn with_file<T>(
         &self,
         node: u64,
-        work: impl FnOnce(&mut Data, &File) -> io::Result<T>,
+        work: impl FnOnce(&mut FileState, &File) -> io::Result<T>,
     ) -> io::Result<T> {
         let tree = lock(&self.tree);
-        let found = tree.node(node)?;
-        let mut data = lock(&found.data);
-        if data.open.is_none() {
-            let path = self.path(&tree, node);
+        let found = tree.find_node(node)?;
+        let mut data = lock(&found.file_state);
+        if data.open_file.is_none() {
+            let path = self.node_path(&tree, node);
             let both = OpenOptions::new().read(true).write(true).open(&path);
             let file = both.or_else(|_| File::open(&path))?;
             let size = file.metadata()?.len();
-            data.open = Some((Arc::new(file), Unsynced::nothing(size)));
+            data.open_file = Some((Arc::new(file), Unsynced::new(size)));
         }
         drop(tree);
-        let file = data.open.as_ref().map(|(file, _)| Arc::clone(file));
-        let done = file.ok_or_else(|| errno(libc::EBADF)).and_then(|file| work(&mut data, &file));
+        let file = data.open_file.as_ref().map(|(file, _)| Arc::clone(file));
+        let done =
+            file.ok_or_else(|| io_error(libc::EBADF)).and_then(|file| work(&mut data, &file));
         data.close_if_idle();
         done
     }
 
     /// Reads up to so many bytes.
     pub(super) fn read(&self, node: u64, offset: u64, size: usize) -> io::Result<Vec<u8>> {
-        self.switch.admit(Wish::Look)?;
+        self.injector.admit_request(DiskRequest::Read)?;
         self.with_file(node, |_, file| read_at(file, offset, size))
     }
 
     /// Writes all of it.
     pub(super) fn write(&self, node: u64, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.switch.admit(Wish::Grow)?;
+        self.injector.admit_request(DiskRequest::Grow)?;
         self.with_file(node, |data, file| {
             let range = offset..offset + bytes.len() as u64;
-            data.keep(file, range.clone())?;
+            data.save_originals(file, range.clone())?;
             file.write_all_at(bytes, offset)?;
-            data.unsynced()?.wrote(range);
+            data.unsynced_mut()?.record_write(range);
             Ok(())
         })?;
-        self.switch.wrote(bytes.len());
+        self.injector.count_written(bytes.len());
         Ok(())
     }
 
     /// Makes a file durable. A program's next write to it waits in the kernel meanwhile, as with
     /// any other disk.
-    pub(super) fn sync(&self, node: u64, data_only: bool) -> io::Result<()> {
-        self.switch.admit_sync()?;
+    pub(super) fn sync_file(&self, node: u64, data_only: bool) -> io::Result<()> {
+        self.injector.admit_sync()?;
         self.with_file(node, |data, file| {
             if data_only {
                 file.sync_data()?
@@ -323,7 +344,7 @@ impl OverlayFs {
                 file.sync_all()?
             }
             let size = file.metadata()?.len();
-            *data.unsynced()? = Unsynced::nothing(size);
+            *data.unsynced_mut()? = Unsynced::new(size);
             Ok(())
         })?;
         lock(&self.tree).names.sync_node(node);
@@ -332,26 +353,26 @@ impl OverlayFs {
 
     /// Makes the names in a directory durable.
     pub(super) fn sync_directory(&self, node: u64) -> io::Result<()> {
-        self.switch.admit_sync()?;
+        self.injector.admit_sync()?;
         let mut tree = lock(&self.tree);
-        File::open(self.path(&tree, node))?.sync_all()?;
-        tree.names.sync(node);
+        File::open(self.node_path(&tree, node))?.sync_all()?;
+        tree.names.sync_directory(node);
         let stashed = std::mem::take(&mut tree.stashed);
         let (needed, done) = stashed.into_iter().partition(|it| tree.names.is_durable(*it));
         tree.stashed = needed;
         for node in done {
-            remove(&self.stashed(node))?;
+            remove_path(&self.stash_path(node))?;
         }
         Ok(())
     }
 
     /// Changes what is known of a node.
-    pub(super) fn change(&self, node: u64, wanted: &Attributes) -> io::Result<()> {
-        self.switch.admit(Wish::Change)?;
+    pub(super) fn set_attributes(&self, node: u64, wanted: &AttributeChanges) -> io::Result<()> {
+        self.injector.admit_request(DiskRequest::Modify)?;
         if let Some(size) = wanted.size {
-            self.resize(node, size)?;
+            self.resize_file(node, size)?;
         }
-        let path = self.path(&lock(&self.tree), node);
+        let path = self.node_path(&lock(&self.tree), node);
         if let Some(mode) = wanted.mode {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode & 0o7777))?;
         }
@@ -364,70 +385,70 @@ impl OverlayFs {
         Ok(())
     }
 
-    fn resize(&self, node: u64, size: u64) -> io::Result<()> {
+    fn resize_file(&self, node: u64, size: u64) -> io::Result<()> {
         self.with_file(node, |data, file| {
             if size > file.metadata()?.len() {
-                self.switch.admit(Wish::Grow)?;
+                self.injector.admit_request(DiskRequest::Grow)?;
             }
-            data.keep(file, size..u64::MAX)?;
+            data.save_originals(file, size..u64::MAX)?;
             file.set_len(size)?;
-            data.unsynced()?.resized();
+            data.unsynced_mut()?.record_resize();
             Ok(())
         })
     }
 
     /// The directory below, for questions about its file system.
-    pub(super) fn below(&self) -> &Path {
-        &self.below
+    pub(super) fn lower_dir(&self) -> &Path {
+        &self.lower_dir
     }
 
     /// Reverts everything to the last synced state, except the first so many thousandths of each
     /// file's writes since then. No file may be open.
-    pub(super) fn lose(&self, thousandths: u64) -> io::Result<LostWrites> {
+    pub(super) fn lose_unsynced(&self, thousandths: u64) -> io::Result<LostWrites> {
         let mut tree = lock(&self.tree);
         let mut loss = LostWrites::default();
         for node in tree.nodes.values() {
-            let data = std::mem::take(&mut *lock(&node.data));
-            if let Some((file, unsynced)) = data.open.filter(|(_, it)| !it.is_nothing()) {
-                loss.bytes += unsynced.bytes(file.metadata()?.len());
-                loss.torn += undo(&file, &unsynced, thousandths)?;
+            let data = std::mem::take(&mut *lock(&node.file_state));
+            if let Some((file, unsynced)) = data.open_file.filter(|(_, it)| !it.is_clean()) {
+                loss.bytes += unsynced.changed_bytes(file.metadata()?.len());
+                loss.torn += revert_file(&file, &unsynced, thousandths)?;
                 loss.files += 1;
             }
         }
         let old = tree.names.clone();
-        let change = tree.names.lose();
-        loss.names = change.gone.len().max(change.back.len()) as u64;
-        for (path, node) in &change.gone {
-            self.take_away(&self.at(path), *node)?;
+        let change = tree.names.lose_unsynced();
+        loss.names = change.removed.len().max(change.restored.len()) as u64;
+        for (path, node) in &change.removed {
+            self.remove_name(&self.lower_path(path), *node)?;
         }
-        for (path, node) in &change.back {
-            self.bring_back(&self.at(path), *node, &tree, &old)?;
+        for (path, node) in &change.restored {
+            self.restore_name(&self.lower_path(path), *node, &tree, &old)?;
         }
-        self.forget_lost(&mut tree)?;
+        self.drop_unreachable(&mut tree)?;
         Ok(loss)
     }
 
     /// Makes everything durable, as happens by itself in time. No file may be open.
-    pub(super) fn settle(&self) -> io::Result<()> {
+    pub(super) fn mark_all_durable(&self) -> io::Result<()> {
         let mut tree = lock(&self.tree);
-        tree.nodes.values().for_each(|node| *lock(&node.data) = Data::default());
-        tree.names.settle();
-        self.forget_lost(&mut tree)
+        tree.nodes.values().for_each(|node| *lock(&node.file_state) = FileState::default());
+        tree.names.mark_all_durable();
+        self.drop_unreachable(&mut tree)
     }
 
     /// Forgets what has no name, and never will have one again.
-    fn forget_lost(&self, tree: &mut Tree) -> io::Result<()> {
+    fn drop_unreachable(&self, tree: &mut NodeTree) -> io::Result<()> {
         for left in fs::read_dir(&self.stash)? {
-            remove(&left?.path())?;
+            remove_path(&left?.path())?;
         }
         tree.stashed.clear();
-        let Tree { names, nodes, .. } = tree;
-        nodes.retain(|node, _| *node == ROOT || names.count(*node) > 0);
+        let NodeTree { names, nodes, .. } = tree;
+        nodes.retain(|node, _| *node == ROOT || names.link_count(*node) > 0);
         Ok(())
     }
 
-    fn take_away(&self, path: &Path, node: u64) -> io::Result<()> {
-        let stashed = self.stashed(node);
+    fn remove_name(&self, path: &Path, node: u64) -> io::Result<()> {
+        let stashed = self.stash_path(node);
         if fs::symlink_metadata(&stashed).is_ok() {
             return fs::remove_file(path);
         }
@@ -435,55 +456,61 @@ impl OverlayFs {
     }
 
     /// Files may have several names, which is why they are linked; directories cannot be.
-    fn bring_back(&self, path: &Path, node: u64, tree: &Tree, old: &Names) -> io::Result<()> {
-        let stashed = self.stashed(node);
-        if tree.node(node)?.is_directory {
+    fn restore_name(
+        &self,
+        path: &Path,
+        node: u64,
+        tree: &NodeTree,
+        old: &NameTrees,
+    ) -> io::Result<()> {
+        let stashed = self.stash_path(node);
+        if tree.find_node(node)?.is_directory {
             return fs::rename(stashed, path);
         }
         if fs::symlink_metadata(&stashed).is_ok() {
             return fs::hard_link(stashed, path);
         }
-        let known = old.path(node).ok_or_else(|| errno(libc::ENOENT))?;
-        fs::hard_link(self.at(&known), path)
+        let known = old.path(node).ok_or_else(|| io_error(libc::ENOENT))?;
+        fs::hard_link(self.lower_path(&known), path)
     }
 }
 
-impl Tree {
-    fn node(&self, node: u64) -> io::Result<Arc<Node>> {
-        self.nodes.get(&node).cloned().ok_or_else(|| errno(libc::ESTALE))
+impl NodeTree {
+    fn find_node(&self, node: u64) -> io::Result<Arc<Inode>> {
+        self.nodes.get(&node).cloned().ok_or_else(|| io_error(libc::ESTALE))
     }
 
-    fn add(&mut self, is_directory: bool) -> u64 {
-        let node = self.next;
-        self.next += 1;
-        self.nodes.insert(node, Arc::new(Node { is_directory, data: Mutex::default() }));
+    fn add_node(&mut self, is_directory: bool) -> u64 {
+        let node = self.next_node;
+        self.next_node += 1;
+        self.nodes.insert(node, Arc::new(Inode { is_directory, file_state: Mutex::default() }));
         node
     }
 
     /// Whether the node must not be lost together with its only name.
     fn is_needed(&self, node: u64) -> bool {
-        self.names.count(node) == 1 && self.names.is_durable(node)
+        self.names.link_count(node) == 1 && self.names.is_durable(node)
     }
 }
 
-impl Data {
-    fn unsynced(&mut self) -> io::Result<&mut Unsynced> {
-        self.open.as_mut().map(|(_, unsynced)| unsynced).ok_or_else(|| errno(libc::EBADF))
+impl FileState {
+    fn unsynced_mut(&mut self) -> io::Result<&mut Unsynced> {
+        self.open_file.as_mut().map(|(_, unsynced)| unsynced).ok_or_else(|| io_error(libc::EBADF))
     }
 
     /// Keeps what was synced in this range, for it is about to change.
-    fn keep(&mut self, file: &File, range: std::ops::Range<u64>) -> io::Result<()> {
-        let unsynced = self.unsynced()?;
-        for missing in unsynced.missing(range) {
+    fn save_originals(&mut self, file: &File, range: std::ops::Range<u64>) -> io::Result<()> {
+        let unsynced = self.unsynced_mut()?;
+        for missing in unsynced.unsaved_ranges(range) {
             let length = usize::try_from(missing.end - missing.start).map_err(io::Error::other)?;
-            unsynced.keep(missing.start, read_at(file, missing.start, length)?);
+            unsynced.save_original(missing.start, read_at(file, missing.start, length)?);
         }
         Ok(())
     }
 
     fn close_if_idle(&mut self) {
-        if self.opens == 0 && self.open.as_ref().is_some_and(|(_, it)| it.is_nothing()) {
-            self.open = None;
+        if self.open_count == 0 && self.open_file.as_ref().is_some_and(|(_, it)| it.is_clean()) {
+            self.open_file = None;
         }
     }
 }
@@ -502,14 +529,14 @@ fn read_at(file: &File, offset: u64, size: usize) -> io::Result<Vec<u8>> {
 }
 
 /// Makes a file what it was, but for the beginning of what was written; how much of that stayed.
-fn undo(file: &File, unsynced: &Unsynced, thousandths: u64) -> io::Result<u64> {
+fn revert_file(file: &File, unsynced: &Unsynced, thousandths: u64) -> io::Result<u64> {
     let mut begun = Vec::new();
-    for range in unsynced.begun(thousandths) {
+    for range in unsynced.persisted_ranges(thousandths) {
         let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
         begun.push((range.start, read_at(file, range.start, length)?));
     }
-    file.set_len(unsynced.size())?;
-    for (offset, bytes) in unsynced.before() {
+    file.set_len(unsynced.synced_size())?;
+    for (offset, bytes) in unsynced.originals() {
         file.write_all_at(bytes, *offset)?;
     }
     for (offset, bytes) in &begun {
@@ -518,7 +545,7 @@ fn undo(file: &File, unsynced: &Unsynced, thousandths: u64) -> io::Result<u64> {
     Ok(begun.iter().map(|(_, bytes)| bytes.len() as u64).sum())
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+fn remove_path(path: &Path) -> io::Result<()> {
     let is_directory = fs::symlink_metadata(path)?.is_dir();
     if is_directory { fs::remove_dir_all(path) } else { fs::remove_file(path) }
 }

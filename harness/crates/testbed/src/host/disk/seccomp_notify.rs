@@ -12,20 +12,20 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 /// The kernel's structures may have grown since ours were written down; it is told none of their
 /// sizes.
-const ROOM: usize = 512;
+const PADDING_BYTES: usize = 512;
 /// Wakes the waiting process on the processor of the answering one, because they alternate anyway.
 /// Since Linux 6.6.
-const WAKE_HERE: u64 = 1;
+const FD_SYNC_WAKE_UP: u64 = 1;
 
 #[repr(C)]
-struct Roomy<T> {
-    it: T,
-    _room: [u8; ROOM],
+struct Padded<T> {
+    inner: T,
+    _padding: [u8; PADDING_BYTES],
 }
 
 /// A trapped call, which waits.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Notice {
+pub(super) struct Notification {
     /// What it is answered by.
     pub(super) id: u64,
     /// Whose it is: a thread, as numbered here.
@@ -37,7 +37,7 @@ pub(super) struct Notice {
 }
 
 /// Traps what the filter says of this thread and all that it will start.
-pub(super) fn trap(filter: &[sock_filter]) -> io::Result<OwnedFd> {
+pub(super) fn install_filter(filter: &[sock_filter]) -> io::Result<OwnedFd> {
     // Without it an ordinary user may set no filter: setuid programs must not be deceived.
     nix::sys::prctl::set_no_new_privs()?;
     let listener = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
@@ -73,29 +73,29 @@ fn set_flags(listener: &OwnedFd) {
     let (of, request) = (listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS);
     #[expect(unsafe_code, reason = "nix does not know this ioctl")]
     // SAFETY: the kernel takes the flags from the argument itself, which is no pointer.
-    let _ = unsafe { libc::ioctl(of, request, WAKE_HERE) };
+    let _ = unsafe { libc::ioctl(of, request, FD_SYNC_WAKE_UP) };
 }
 
 /// The next call that waits, if it still does: a process may have been killed meanwhile.
-pub(super) fn hear(listener: BorrowedFd<'_>) -> io::Result<Option<Notice>> {
+pub(super) fn receive_notification(listener: BorrowedFd<'_>) -> io::Result<Option<Notification>> {
     #[expect(unsafe_code, reason = "the kernel wants these structures empty")]
     // SAFETY: both structures are plain numbers, of which zero is one.
-    let mut heard: Roomy<libc::seccomp_notif> = unsafe { std::mem::zeroed() };
+    let mut heard: Padded<libc::seccomp_notif> = unsafe { std::mem::zeroed() };
     let place = (&raw mut heard).cast();
-    if !done(ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_RECV, place))? {
+    if !is_delivered(ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_RECV, place))? {
         return Ok(None);
     }
-    let libc::seccomp_notif { id, pid, data, .. } = heard.it;
-    Ok(Some(Notice { id, thread: pid, number: c_long::from(data.nr), arguments: data.args }))
+    let libc::seccomp_notif { id, pid, data, .. } = heard.inner;
+    Ok(Some(Notification { id, thread: pid, number: c_long::from(data.nr), arguments: data.args }))
 }
 
 /// Lets a call go on, or makes it fail; whether anyone still waited for that.
-pub(super) fn answer(
+pub(super) fn send_response(
     listener: BorrowedFd<'_>,
     id: u64,
-    said: Result<(), Errno>,
+    response: Result<(), Errno>,
 ) -> io::Result<bool> {
-    let it = match said {
+    let inner = match response {
         Ok(()) => libc::seccomp_notif_resp {
             id,
             val: 0,
@@ -104,12 +104,12 @@ pub(super) fn answer(
         },
         Err(errno) => libc::seccomp_notif_resp { id, val: 0, error: -(errno as i32), flags: 0 },
     };
-    let mut told = Roomy { it, _room: [0; ROOM] };
-    done(ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, (&raw mut told).cast()))
+    let mut told = Padded { inner, _padding: [0; PADDING_BYTES] };
+    is_delivered(ioctl(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, (&raw mut told).cast()))
 }
 
 /// Whether the answer was delivered; the process may have exited.
-fn done(result: io::Result<()>) -> io::Result<bool> {
+fn is_delivered(result: io::Result<()>) -> io::Result<bool> {
     match result {
         Ok(()) => Ok(true),
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),

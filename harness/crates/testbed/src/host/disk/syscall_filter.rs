@@ -6,9 +6,9 @@
 //! continue later. It never sleeps during one call, because others wait behind it, and a waiting
 //! process can be killed. The kernel executes a call or nothing does: no call is emulated.
 
-use super::calls::{self, Call, Deed};
-use super::fault::{Counts, Fault, Switch, Wish};
-use super::seccomp_notify::{self, Notice};
+use super::calls::{self, SyscallKind, TrappedCall};
+use super::fault::{DiskCounts, DiskRequest, Fault, FaultInjector};
+use super::seccomp_notify::{self, Notification};
 use crate::host::thread::Host;
 use anyhow::{Context as _, Result, anyhow};
 use nix::errno::Errno;
@@ -26,34 +26,41 @@ use std::time::{Duration, Instant};
 /// A directory and its supervising thread. It must outlive every process that its host starts.
 pub(super) struct SyscallFilter {
     directory: PathBuf,
-    switch: Arc<Switch>,
-    bell: Option<UnixStream>,
-    keeper: Option<JoinHandle<()>>,
+    injector: Arc<FaultInjector>,
+    wake_sender: Option<UnixStream>,
+    supervisor: Option<JoinHandle<()>>,
 }
 
 impl SyscallFilter {
     /// Makes a directory and watches over it, as far as what this host starts from now on is
     /// concerned.
-    pub(super) fn stand(host: &Host, directory: &Path) -> Result<Self> {
+    pub(super) fn install_on(host: &Host, directory: &Path) -> Result<Self> {
         let cannot = || format!("cannot create {}", directory.display());
         fs::create_dir_all(directory).with_context(cannot)?;
         // The kernel tells whole paths without links.
         let directory = fs::canonicalize(directory).with_context(cannot)?;
-        let filter = calls::filter().ok_or_else(|| anyhow!("the filter is for x86-64 only"))?;
-        let listener = host.run(move || seccomp_notify::trap(&filter))?;
+        let filter =
+            calls::build_filter().ok_or_else(|| anyhow!("the filter is for x86-64 only"))?;
+        let listener = host.run(move || seccomp_notify::install_filter(&filter))?;
         let listener = listener.context("the kernel has system calls of replicas not trapped")?;
-        let (bell, hears) = UnixStream::pair().context("no socket to ring with")?;
-        let switch = Arc::new(Switch::default());
-        let keeper = Keeper {
+        let (wake_sender, wake_receiver) = UnixStream::pair().context("no socket to ring with")?;
+        let injector = Arc::new(FaultInjector::default());
+        let supervisor = Supervisor {
             listener,
-            hears,
-            switch: Arc::clone(&switch),
+            wake_receiver,
+            injector: Arc::clone(&injector),
             directory: directory.clone(),
-            waiting: Vec::new(),
+            delayed: Vec::new(),
         };
-        let keeper = std::thread::Builder::new().name("gate".to_owned()).spawn(|| keeper.keep());
-        let keeper = keeper.context("cannot start the thread of a gate")?;
-        Ok(Self { directory, switch, bell: Some(bell), keeper: Some(keeper) })
+        let supervisor =
+            std::thread::Builder::new().name("gate".to_owned()).spawn(|| supervisor.handle_calls());
+        let supervisor = supervisor.context("cannot start the thread of a gate")?;
+        Ok(Self {
+            directory,
+            injector,
+            wake_sender: Some(wake_sender),
+            supervisor: Some(supervisor),
+        })
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -61,162 +68,173 @@ impl SyscallFilter {
     }
 
     /// Changes the fault, also for waiting calls; returns the counts until then.
-    pub(super) fn set(&self, fault: Fault) -> Counts {
-        let counts = self.switch.set(fault);
+    pub(super) fn set_fault(&self, fault: Fault) -> DiskCounts {
+        let counts = self.injector.set_fault(fault);
         // The receiver is gone only during shutdown.
-        self.bell.iter().for_each(|mut bell| drop(bell.write(&[1])));
+        self.wake_sender.iter().for_each(|mut sender| drop(sender.write(&[1])));
         counts
     }
 
-    pub(super) fn counts(&self) -> Counts {
-        self.switch.counts()
+    pub(super) fn counts(&self) -> DiskCounts {
+        self.injector.counts()
     }
 }
 
 impl Drop for SyscallFilter {
     fn drop(&mut self) {
-        drop(self.bell.take());
+        drop(self.wake_sender.take());
         // The thread ends now that the bell is closed; a panic was reported already.
-        drop(self.keeper.take().map(JoinHandle::join));
+        drop(self.supervisor.take().map(JoinHandle::join));
     }
 }
 
 /// Who hears and answers.
-struct Keeper {
+struct Supervisor {
     listener: OwnedFd,
-    hears: UnixStream,
-    switch: Arc<Switch>,
+    wake_receiver: UnixStream,
+    injector: Arc<FaultInjector>,
     directory: PathBuf,
-    waiting: Vec<Waiting>,
+    delayed: Vec<DelayedSync>,
 }
 
 /// A sync that is to take longer.
-struct Waiting {
+struct DelayedSync {
     id: u64,
     since: Instant,
     delay: Duration,
 }
 
-impl Waiting {
-    fn left(&self) -> Duration {
+impl DelayedSync {
+    fn remaining(&self) -> Duration {
         self.delay.saturating_sub(self.since.elapsed())
     }
 }
 
-impl Keeper {
+impl Supervisor {
     /// Answers calls until the bell is closed, or no trapped process is left.
-    fn keep(mut self) {
+    fn handle_calls(mut self) {
         loop {
-            let (called, rung) = self.await_someone();
+            let (called, woken) = self.wait_for_event();
             if called.contains(PollFlags::POLLIN) {
-                self.treat_next();
+                self.handle_next_call();
             } else if called.contains(PollFlags::POLLHUP) {
                 return;
             }
-            if !rung.is_empty() {
-                match self.hears.read(&mut [0; 64]) {
+            if !woken.is_empty() {
+                match self.wake_receiver.read(&mut [0; 64]) {
                     // What was wrong is not any more.
-                    Ok(1..) => self.release(|_| true),
+                    Ok(1..) => self.release_delayed(|_| true),
                     _ => return,
                 }
             }
-            self.release(|waiting| waiting.left().is_zero());
+            self.release_delayed(|waiting| waiting.remaining().is_zero());
         }
     }
 
     /// Waits for a call, for the bell, or until a wait is over.
-    fn await_someone(&self) -> (PollFlags, PollFlags) {
-        let next = self.waiting.iter().map(Waiting::left).min();
+    fn wait_for_event(&self) -> (PollFlags, PollFlags) {
+        let next = self.delayed.iter().map(DelayedSync::remaining).min();
         // Rounded up, so as not to look again and again during the last part of a millisecond.
         let millis = next.map(|left| u16::try_from(left.as_millis() + 1).unwrap_or(u16::MAX));
-        let mut both = [&self.listener.as_fd(), &self.hears.as_fd()]
+        let mut both = [&self.listener.as_fd(), &self.wake_receiver.as_fd()]
             .map(|descriptor| PollFd::new(*descriptor, PollFlags::POLLIN));
         // An interrupted wait has seen nothing.
         let _ = poll(&mut both, millis.map_or(PollTimeout::NONE, PollTimeout::from));
-        let [called, rung] = both.map(|one| one.revents().unwrap_or(PollFlags::empty()));
-        (called, rung)
+        let [called, woken] = both.map(|one| one.revents().unwrap_or(PollFlags::empty()));
+        (called, woken)
     }
 
-    fn treat_next(&mut self) {
-        let Ok(Some(notice)) = seccomp_notify::hear(self.listener.as_fd()) else { return };
-        let said = match self.fate(&notice) {
+    fn handle_next_call(&mut self) {
+        let Ok(Some(notice)) = seccomp_notify::receive_notification(self.listener.as_fd()) else {
+            return;
+        };
+        let said = match self.decide_outcome(&notice) {
             Ok(Some(delay)) => {
-                return self.waiting.push(Waiting { id: notice.id, since: Instant::now(), delay });
+                return self.delayed.push(DelayedSync {
+                    id: notice.id,
+                    since: Instant::now(),
+                    delay,
+                });
             }
             Ok(None) => Ok(()),
             Err(errno) => Err(errno),
         };
-        self.answer(notice.id, said);
+        self.send_response(notice.id, said);
     }
 
     /// Lets go who has waited long enough, or for a disk that is another one now.
-    fn release(&mut self, so: impl Fn(&Waiting) -> bool) {
-        let waiting = std::mem::take(&mut self.waiting);
+    fn release_delayed(&mut self, so: impl Fn(&DelayedSync) -> bool) {
+        let waiting = std::mem::take(&mut self.delayed);
         let (over, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(so);
-        self.waiting = rest;
+        self.delayed = rest;
         for waiting in over {
             // A call released early, or of a killed process, is no evidence of the current fault.
-            if self.answer(waiting.id, Ok(())) && waiting.left().is_zero() {
-                self.switch.delayed(waiting.since.elapsed());
+            if self.send_response(waiting.id, Ok(())) && waiting.remaining().is_zero() {
+                self.injector.count_delayed_sync(waiting.since.elapsed());
             }
         }
     }
 
     /// Whether anyone was there to hear it: who has died needs no answer.
-    fn answer(&self, id: u64, said: Result<(), Errno>) -> bool {
-        seccomp_notify::answer(self.listener.as_fd(), id, said).unwrap_or(false)
+    fn send_response(&self, id: u64, response: Result<(), Errno>) -> bool {
+        seccomp_notify::send_response(self.listener.as_fd(), id, response).unwrap_or(false)
     }
 
     /// How much longer a call is to take, or why it fails.
-    fn fate(&self, notice: &Notice) -> Result<Option<Duration>, Errno> {
-        let call = calls::trapped(notice.number).filter(|_| !self.switch.is_whole());
+    fn decide_outcome(&self, notice: &Notification) -> Result<Option<Duration>, Errno> {
+        let call = calls::find_trapped_call(notice.number).filter(|_| !self.injector.is_healthy());
         let Some(call) = call else { return Ok(None) };
-        let file = File::of(notice, call);
-        let wish = match call.deed {
+        let file = OpenFile::from_call(notice, call);
+        let request = match call.kind {
             // It names no file and cannot fail.
-            Deed::SyncAll => return Ok(self.switch.slowness()),
+            SyscallKind::SyncAll => return Ok(self.injector.sync_delay()),
             _ if !file.is_below(&self.directory) => return Ok(None),
-            Deed::Sync => Wish::Change,
-            Deed::Allocate if notice.arguments[1] & FREES != 0 => Wish::Change,
-            Deed::Resize if notice.arguments[1] <= file.size() => Wish::Change,
-            Deed::Allocate | Deed::Resize | Deed::Write => Wish::Grow,
+            SyscallKind::Sync => DiskRequest::Modify,
+            SyscallKind::Allocate if notice.arguments[1] & DEALLOCATING_MODES != 0 => {
+                DiskRequest::Modify
+            }
+            SyscallKind::Resize if notice.arguments[1] <= file.size() => DiskRequest::Modify,
+            SyscallKind::Allocate | SyscallKind::Resize | SyscallKind::Write => DiskRequest::Grow,
         };
-        let admitted = self.switch.admit(wish);
+        let admitted = self.injector.admit_request(request);
         admitted.map_err(|why| why.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
-        let syncs = || call.deed == Deed::Sync || call.deed == Deed::Write && file.is_synchronous();
-        Ok(self.switch.slowness().filter(|_| syncs()))
+        let syncs = || {
+            call.kind == SyscallKind::Sync
+                || call.kind == SyscallKind::Write && file.is_synchronous()
+        };
+        Ok(self.injector.sync_delay().filter(|_| syncs()))
     }
 }
 
 /// What `fallocate` is told to take room away.
-const FREES: u64 =
+const DEALLOCATING_MODES: u64 =
     (libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_COLLAPSE_RANGE).cast_unsigned() as u64;
 
 /// A file that a process has open.
-struct File {
+struct OpenFile {
     process: PathBuf,
     descriptor: String,
 }
 
-impl File {
-    fn of(notice: &Notice, call: Call) -> Self {
+impl OpenFile {
+    fn from_call(notice: &Notification, call: TrappedCall) -> Self {
         // The kernel takes the lower half, too.
-        let descriptor = notice.arguments[call.descriptor] as u32;
+        let descriptor = notice.arguments[call.fd_argument] as u32;
         let process = PathBuf::from(format!("/proc/{}", notice.thread));
         Self { process, descriptor: descriptor.to_string() }
     }
 
-    fn link(&self) -> PathBuf {
+    fn proc_link(&self) -> PathBuf {
         self.process.join("fd").join(&self.descriptor)
     }
 
     /// Whether it is in that directory, or is that. A deleted file still has its former path.
     fn is_below(&self, directory: &Path) -> bool {
-        fs::read_link(self.link()).is_ok_and(|path| path.starts_with(directory))
+        fs::read_link(self.proc_link()).is_ok_and(|path| path.starts_with(directory))
     }
 
     fn size(&self) -> u64 {
-        fs::metadata(self.link()).map_or(0, |metadata| metadata.len())
+        fs::metadata(self.proc_link()).map_or(0, |metadata| metadata.len())
     }
 
     /// Whether each write to it is a sync as well.

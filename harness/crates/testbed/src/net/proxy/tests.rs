@@ -7,29 +7,29 @@ use tokio::time::{sleep, timeout};
 const A: HostId = HostId(0);
 const B: HostId = HostId(1);
 
-fn cut(pairs: &[(HostId, HostId)]) -> LinkPlan {
-    LinkPlan::cut(pairs.iter().copied())
+fn cut_plan(pairs: &[(HostId, HostId)]) -> LinkPlan {
+    LinkPlan::with_cuts(pairs.iter().copied())
 }
 
 /// Two hosts, and a connection from the first to the second.
-async fn connected() -> (Proxies, TcpStream, TcpStream) {
+async fn connect_pair() -> (Proxies, TcpStream, TcpStream) {
     let proxies = Proxies::build(2).await.expect("addresses are free");
-    let listener = listen(&proxies).await;
+    let listener = listen_as_replica(&proxies).await;
     let near = TcpStream::connect(proxies.dial_addr(A, B)).await.expect("the proxy listens");
     let (far, _) = listener.accept().await.expect("the proxy dials");
     (proxies, near, far)
 }
 
-async fn listen(proxies: &Proxies) -> TcpListener {
+async fn listen_as_replica(proxies: &Proxies) -> TcpListener {
     TcpListener::bind(proxies.listen_addr(B, Port::Peer)).await.expect("the port is free")
 }
 
-async fn say(stream: &mut TcpStream, word: &str) {
+async fn send_text(stream: &mut TcpStream, word: &str) {
     stream.write_all(word.as_bytes()).await.expect("the connection stands");
 }
 
 /// What arrives within a moment.
-async fn hear(stream: &mut TcpStream) -> String {
+async fn receive_text(stream: &mut TcpStream) -> String {
     let mut buffer = [0; 64];
     match timeout(Duration::from_millis(100), stream.read(&mut buffer)).await {
         Ok(length) => String::from_utf8_lossy(&buffer[..length.expect("it stands")]).into_owned(),
@@ -39,66 +39,66 @@ async fn hear(stream: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn a_whole_link_carries_both_directions() {
-    let (_proxies, mut near, mut far) = connected().await;
-    say(&mut near, "ping").await;
-    assert_eq!(hear(&mut far).await, "ping");
-    say(&mut far, "pong!").await;
-    assert_eq!(hear(&mut near).await, "pong!");
+    let (_proxies, mut near, mut far) = connect_pair().await;
+    send_text(&mut near, "ping").await;
+    assert_eq!(receive_text(&mut far).await, "ping");
+    send_text(&mut far, "pong!").await;
+    assert_eq!(receive_text(&mut near).await, "pong!");
 }
 
 #[tokio::test]
 async fn a_one_way_cut_withholds_one_direction_until_it_heals() {
-    let (proxies, mut near, mut far) = connected().await;
-    proxies.apply(&cut(&[(A, B)]));
-    say(&mut near, "ping").await;
-    say(&mut far, "pong").await;
-    assert_eq!(hear(&mut near).await, "pong");
-    assert_eq!(hear(&mut far).await, "silence");
-    proxies.apply(&LinkPlan::healed());
-    assert_eq!(hear(&mut far).await, "ping");
+    let (proxies, mut near, mut far) = connect_pair().await;
+    proxies.apply_plan(&cut_plan(&[(A, B)]));
+    send_text(&mut near, "ping").await;
+    send_text(&mut far, "pong").await;
+    assert_eq!(receive_text(&mut near).await, "pong");
+    assert_eq!(receive_text(&mut far).await, "silence");
+    proxies.apply_plan(&LinkPlan::healed());
+    assert_eq!(receive_text(&mut far).await, "ping");
 }
 
 #[tokio::test]
 async fn replies_on_the_other_hosts_connection_are_cut_as_well() {
-    let (proxies, mut near, mut far) = connected().await;
-    proxies.apply(&cut(&[(B, A)]));
-    say(&mut near, "ping").await;
-    assert_eq!(hear(&mut far).await, "ping");
-    say(&mut far, "pong").await;
-    assert_eq!(hear(&mut near).await, "silence");
+    let (proxies, mut near, mut far) = connect_pair().await;
+    proxies.apply_plan(&cut_plan(&[(B, A)]));
+    send_text(&mut near, "ping").await;
+    assert_eq!(receive_text(&mut far).await, "ping");
+    send_text(&mut far, "pong").await;
+    assert_eq!(receive_text(&mut near).await, "silence");
     drop(far);
-    assert_eq!(hear(&mut near).await, "silence", "the end of the stream is held too");
-    proxies.apply(&LinkPlan::healed());
-    assert_eq!(hear(&mut near).await, "pong");
+    assert_eq!(receive_text(&mut near).await, "silence", "the end of the stream is held too");
+    proxies.apply_plan(&LinkPlan::healed());
+    assert_eq!(receive_text(&mut near).await, "pong");
 }
 
 #[tokio::test]
 async fn a_connection_opened_over_a_cut_link_waits_until_it_heals() {
     let proxies = Proxies::build(2).await.expect("addresses are free");
-    let listener = listen(&proxies).await;
-    proxies.apply(&cut(&[(A, B)]));
+    let listener = listen_as_replica(&proxies).await;
+    proxies.apply_plan(&cut_plan(&[(A, B)]));
     let mut near = TcpStream::connect(proxies.dial_addr(A, B)).await.expect("it listens");
-    say(&mut near, "ping").await;
+    send_text(&mut near, "ping").await;
     let early = timeout(Duration::from_millis(100), listener.accept()).await;
     assert!(early.is_err(), "the connection is held");
-    proxies.apply(&LinkPlan::healed());
+    proxies.apply_plan(&LinkPlan::healed());
     let (mut far, _) = listener.accept().await.expect("now it is");
-    assert_eq!(hear(&mut far).await, "ping");
+    assert_eq!(receive_text(&mut far).await, "ping");
 }
 
 /// What the network counts while this plan is on, in order of (from, to).
-async fn watch(proxies: &Proxies, plan: &LinkPlan) -> Vec<Tally> {
-    proxies.apply(plan);
-    let mark = proxies.mark();
+async fn observe_traffic(proxies: &Proxies, plan: &LinkPlan) -> Vec<LinkTotals> {
+    proxies.apply_plan(plan);
+    let mark = proxies.snapshot_traffic();
     sleep(Duration::from_millis(500)).await;
-    proxies.since(&mark)
+    proxies.traffic_since(&mark)
 }
 
-fn held(tally: &Tally) -> bool {
+fn is_held(tally: &LinkTotals) -> bool {
     tally.offered > 0 && tally.delivered == 0 && tally.dropped > 0
 }
 
-fn passed(tally: &Tally) -> bool {
+fn is_delivered(tally: &LinkTotals) -> bool {
     tally.offered > 0 && tally.delivered > 0 && tally.dropped == 0
 }
 
@@ -106,14 +106,17 @@ fn passed(tally: &Tally) -> bool {
 async fn probes_tell_which_direction_is_cut_though_no_replica_says_a_word() {
     let proxies = Proxies::build(2).await.expect("addresses are free");
     for (plan, is_cut) in [
-        (cut(&[(A, B)]), [true, false]),
-        (cut(&[(A, B), (B, A)]), [true, true]),
-        (cut(&[(B, A)]), [false, true]),
+        (cut_plan(&[(A, B)]), [true, false]),
+        (cut_plan(&[(A, B), (B, A)]), [true, true]),
+        (cut_plan(&[(B, A)]), [false, true]),
         (LinkPlan::healed(), [false, false]),
     ] {
-        let seen = watch(&proxies, &plan).await;
+        let seen = observe_traffic(&proxies, &plan).await;
         for (tally, is_cut) in seen.iter().zip(is_cut) {
-            assert!(if is_cut { held(tally) } else { passed(tally) }, "{plan:?}: {seen:?}");
+            assert!(
+                if is_cut { is_held(tally) } else { is_delivered(tally) },
+                "{plan:?}: {seen:?}"
+            );
         }
     }
 }
@@ -123,10 +126,13 @@ async fn plans_turn_into_each_other_and_a_link_that_stays_cut_stays_tried() {
     const C: HostId = HostId(2);
     let proxies = Proxies::build(3).await.expect("addresses are free");
     for also in [(A, C), (B, C), (C, A), (C, B)] {
-        let seen = watch(&proxies, &cut(&[(A, B), also])).await;
-        for (pair, tally) in pairs(3).zip(&seen) {
+        let seen = observe_traffic(&proxies, &cut_plan(&[(A, B), also])).await;
+        for (pair, tally) in directed_pairs(3).zip(&seen) {
             let is_cut = pair == (A, B) || pair == also;
-            assert!(if is_cut { held(tally) } else { passed(tally) }, "{pair:?}: {seen:?}");
+            assert!(
+                if is_cut { is_held(tally) } else { is_delivered(tally) },
+                "{pair:?}: {seen:?}"
+            );
         }
     }
 }
@@ -134,30 +140,30 @@ async fn plans_turn_into_each_other_and_a_link_that_stays_cut_stays_tried() {
 #[tokio::test]
 async fn a_whole_link_delivers_every_probe_that_had_time_to_arrive() {
     let proxies = Proxies::build(2).await.expect("addresses are free");
-    let seen = watch(&proxies, &LinkPlan::healed()).await;
+    let seen = observe_traffic(&proxies, &LinkPlan::healed()).await;
     assert!(seen.iter().all(|tally| tally.offered == tally.delivered), "{seen:?}");
 }
 
 #[tokio::test]
 async fn probes_never_reach_a_replica() {
     let proxies = Proxies::build(2).await.expect("addresses are free");
-    let listener = listen(&proxies).await;
-    watch(&proxies, &cut(&[(A, B)])).await;
-    watch(&proxies, &LinkPlan::healed()).await;
+    let listener = listen_as_replica(&proxies).await;
+    observe_traffic(&proxies, &cut_plan(&[(A, B)])).await;
+    observe_traffic(&proxies, &LinkPlan::healed()).await;
     assert!(timeout(Duration::from_millis(100), listener.accept()).await.is_err());
 }
 
 #[tokio::test]
 async fn a_dead_replica_closes_its_connections() {
-    let (_proxies, mut near, far) = connected().await;
+    let (_proxies, mut near, far) = connect_pair().await;
     drop(far);
-    assert_eq!(hear(&mut near).await, "");
+    assert_eq!(receive_text(&mut near).await, "");
 }
 
 #[tokio::test]
 async fn networks_beside_each_other_do_not_collide() {
     let one = Proxies::build(3).await.expect("addresses are free");
-    let _replica = listen(&one).await;
+    let _replica = listen_as_replica(&one).await;
     let other = Proxies::build(3).await.expect("addresses are free");
     assert_ne!(one.listen_addr(B, Port::Peer), other.listen_addr(B, Port::Peer));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use workloads::Rng;
 
 /// What a draw is at most, in means: the tail of an exponential distribution has no end.
-const MOST: f64 = 10.0;
+const MAX_MEANS: f64 = 10.0;
 /// Draws are this fine.
 const STEPS: u64 = 1 << 32;
 
@@ -39,12 +39,12 @@ pub struct Latency {
 
 impl Latency {
     /// How long the next message takes.
-    pub(super) fn draw(&self, rng: &mut Rng) -> Duration {
+    pub(super) fn sample_delay(&self, rng: &mut Rng) -> Duration {
         let chance = rng.below(STEPS) as f64 / STEPS as f64;
         let means = match self.distribution {
             Distribution::Constant => 1.0,
             Distribution::Uniform => 2.0 * chance,
-            Distribution::Exponential => (-(1.0 - chance).ln()).min(MOST),
+            Distribution::Exponential => (-(1.0 - chance).ln()).min(MAX_MEANS),
         };
         Duration::from_millis(self.mean_ms).mul_f64(means)
     }
@@ -52,7 +52,7 @@ impl Latency {
 
 impl Distribution {
     /// The distribution of that name.
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         DISTRIBUTIONS
             .iter()
             .find(|(_, known)| *known == name)
@@ -77,7 +77,7 @@ mod tests {
             let latency = Latency { mean_ms: 100, distribution };
             let mut rng = Rng::new(1);
             let draws: Vec<f64> =
-                (0..20_000).map(|_| latency.draw(&mut rng).as_secs_f64() * 1e3).collect();
+                (0..20_000).map(|_| latency.sample_delay(&mut rng).as_secs_f64() * 1e3).collect();
             let mean = draws.iter().sum::<f64>() / draws.len() as f64;
             assert!((97.0..103.0).contains(&mean), "{name}: {mean}");
             let most = draws.iter().copied().fold(0.0, f64::max);
@@ -93,6 +93,6 @@ mod tests {
     #[test]
     fn no_latency_is_none_however_it_is_spread() {
         let latency = Latency { mean_ms: 0, distribution: Distribution::Exponential };
-        assert_eq!(latency.draw(&mut Rng::new(1)), Duration::ZERO);
+        assert_eq!(latency.sample_delay(&mut Rng::new(1)), Duration::ZERO);
     }
 }

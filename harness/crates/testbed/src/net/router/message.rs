@@ -28,12 +28,12 @@ impl Message {
     }
 
     /// The message on a line; an error says what is wrong with it.
-    pub fn read(line: &[u8]) -> Result<Self, String> {
+    pub fn parse(line: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(line).map_err(|error| error.to_string())
     }
 
     /// Its line.
-    pub fn line(&self) -> String {
+    pub fn to_line(&self) -> String {
         // A map whose keys are strings is always written.
         serde_json::to_string(self).unwrap_or_default() + "\n"
     }
@@ -44,12 +44,12 @@ impl Message {
     }
 
     /// Which message it answers.
-    pub fn answers(&self) -> Option<u64> {
+    pub fn in_reply_to(&self) -> Option<u64> {
         self.body.get("in_reply_to").and_then(Value::as_u64)
     }
 
     /// The answer to it.
-    pub fn answer(&self, mut body: Body) -> Self {
+    pub fn reply_with(&self, mut body: Body) -> Self {
         if let Some(number) = self.body.get("msg_id") {
             body.insert("in_reply_to".to_owned(), number.clone());
         }
@@ -58,7 +58,7 @@ impl Message {
 }
 
 /// A body of these fields.
-pub fn body(fields: Value) -> Body {
+pub fn to_body(fields: Value) -> Body {
     match fields {
         Value::Object(fields) => fields,
         _ => Body::new(),
@@ -66,8 +66,8 @@ pub fn body(fields: Value) -> Body {
 }
 
 /// An error of the protocol.
-pub(crate) fn error(code: u64, text: &str) -> Body {
-    body(json!({ "type": "error", "code": code, "text": text }))
+pub(crate) fn error_body(code: u64, text: &str) -> Body {
+    to_body(json!({ "type": "error", "code": code, "text": text }))
 }
 
 #[cfg(test)]
@@ -77,23 +77,23 @@ mod tests {
     #[test]
     fn a_line_is_read_back_whatever_number_it_bears() {
         let line = br#"{"id":7,"src":"n1","dest":"c2","body":{"type":"read_ok","in_reply_to":3}}"#;
-        let message = Message::read(line).expect("it is one");
-        assert_eq!((message.id, message.kind(), message.answers()), (0, "read_ok", Some(3)));
-        assert_eq!(Message::read(message.line().as_bytes()), Ok(message));
+        let message = Message::parse(line).expect("it is one");
+        assert_eq!((message.id, message.kind(), message.in_reply_to()), (0, "read_ok", Some(3)));
+        assert_eq!(Message::parse(message.to_line().as_bytes()), Ok(message));
     }
 
     #[test]
     fn what_is_no_message_is_refused() {
         for line in ["", "hello", "[]", r#"{"src":"n1"}"#, r#"{"src":"n1","dest":"n2","body":3}"#] {
-            assert!(Message::read(line.as_bytes()).is_err(), "{line}");
+            assert!(Message::parse(line.as_bytes()).is_err(), "{line}");
         }
     }
 
     #[test]
     fn an_answer_goes_back_and_says_what_it_answers() {
-        let asked = Message::new("n1", "lin-kv", body(json!({ "type": "read", "msg_id": 4 })));
-        let answer = asked.answer(error(20, "none"));
+        let asked = Message::new("n1", "lin-kv", to_body(json!({ "type": "read", "msg_id": 4 })));
+        let answer = asked.reply_with(error_body(20, "none"));
         assert_eq!((answer.src.as_str(), answer.dest.as_str()), ("lin-kv", "n1"));
-        assert_eq!(answer.answers(), Some(4));
+        assert_eq!(answer.in_reply_to(), Some(4));
     }
 }

@@ -1,6 +1,6 @@
 //! Joins the pipes of a program to the hub: what it writes is said, what it is told it can read.
 
-use super::hub::{Shared, lock};
+use super::state::{SharedState, lock_state};
 use crate::host::process::Pipes;
 use crate::net::plan::HostId;
 use anyhow::{Context as _, Result};
@@ -11,22 +11,22 @@ use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::mpsc;
 
 /// A line longer than this is cut there: a program that never ends one must not fill the memory.
-const LONGEST: u64 = 16 << 20;
+const MAX_LINE_BYTES: u64 = 16 << 20;
 
 /// Starts to carry what a program says and is told; it is greeted at once.
-pub(super) fn attach(hub: &Arc<Shared>, host: HostId, pipes: Pipes) -> Result<()> {
+pub(super) fn attach_pipes(state: &Arc<SharedState>, host: HostId, pipes: Pipes) -> Result<()> {
     let why = "a pipe to the program cannot be used";
     let input = Sender::from_owned_fd(OwnedFd::from(pipes.input)).context(why)?;
     let output = Receiver::from_owned_fd(OwnedFd::from(pipes.output)).context(why)?;
     let (lines_in, lines) = mpsc::unbounded_channel();
-    let generation = lock(hub).start(host, lines_in);
-    tokio::spawn(write(input, lines));
-    tokio::spawn(read(Arc::downgrade(hub), (host, generation), output));
+    let generation = lock_state(state).start_node(host, lines_in);
+    tokio::spawn(write_lines(input, lines));
+    tokio::spawn(read_lines(Arc::downgrade(state), (host, generation), output));
     Ok(())
 }
 
 /// Writes lines until there are no more or the reader is gone; the rest is lost with the program.
-async fn write(mut input: Sender, mut lines: mpsc::UnboundedReceiver<String>) {
+async fn write_lines(mut input: Sender, mut lines: mpsc::UnboundedReceiver<String>) {
     while let Some(line) = lines.recv().await {
         if input.write_all(line.as_bytes()).await.is_err() {
             return;
@@ -34,24 +34,24 @@ async fn write(mut input: Sender, mut lines: mpsc::UnboundedReceiver<String>) {
     }
 }
 
-async fn read(hub: Weak<Shared>, (host, generation): (HostId, u64), output: Receiver) {
+async fn read_lines(state: Weak<SharedState>, (host, generation): (HostId, u64), output: Receiver) {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     // A pipe that breaks has ended.
     while (&mut output)
-        .take(LONGEST)
+        .take(MAX_LINE_BYTES)
         .read_until(b'\n', &mut line)
         .await
         .is_ok_and(|bytes| bytes > 0)
     {
-        let Some(hub) = hub.upgrade() else { return };
+        let Some(state) = state.upgrade() else { return };
         // A program that is killed may break off in the middle of a line.
-        if line.ends_with(b"\n") || line.len() as u64 == LONGEST {
-            lock(&hub).said(host, generation, &line);
+        if line.ends_with(b"\n") || line.len() as u64 == MAX_LINE_BYTES {
+            lock_state(&state).handle_node_line(host, generation, &line);
         }
         line.clear();
     }
-    if let Some(hub) = hub.upgrade() {
-        lock(&hub).end(host, generation);
+    if let Some(state) = state.upgrade() {
+        lock_state(&state).end_node(host, generation);
     }
 }

@@ -14,13 +14,13 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How many messages are written down.
-const MOST: u64 = 1_000_000;
+const MAX_MESSAGES: u64 = 1_000_000;
 
 /// What the file is called in the directory of a run.
-pub const FILE: &str = "messages.jsonl";
+pub const MESSAGES_FILE: &str = "messages.jsonl";
 
 /// The file.
-pub(super) struct Record {
+pub(super) struct MessageLog {
     out: BufWriter<File>,
     written: u64,
     /// How many are missing.
@@ -29,7 +29,7 @@ pub(super) struct Record {
 
 /// A line of it.
 #[derive(Serialize)]
-struct Line<'m> {
+struct MessageLine<'m> {
     id: u64,
     sent_us: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,7 +51,7 @@ pub(super) fn now_us() -> u64 {
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
-impl Record {
+impl MessageLog {
     /// An empty record.
     pub(super) fn create(path: &Path) -> Result<Self> {
         let file = File::create(path);
@@ -60,8 +60,14 @@ impl Record {
     }
 
     /// Writes a message down whose way is over.
-    pub(super) fn note(&mut self, message: &Message, from: &str, sent_us: u64, fate: &str) {
-        let line = Line {
+    pub(super) fn append_message(
+        &mut self,
+        message: &Message,
+        from: &str,
+        sent_us: u64,
+        fate: &str,
+    ) {
+        let line = MessageLine {
             id: message.id,
             sent_us,
             received_us: (fate == DELIVERED).then(now_us),
@@ -72,11 +78,11 @@ impl Record {
             fate,
             body: &message.body,
         };
-        let written = self.written < MOST && self.write(&line).is_ok();
+        let written = self.written < MAX_MESSAGES && self.write_line(&line).is_ok();
         *(if written { &mut self.written } else { &mut self.missed }) += 1;
     }
 
-    fn write(&mut self, line: &Line<'_>) -> std::io::Result<()> {
+    fn write_line(&mut self, line: &MessageLine<'_>) -> std::io::Result<()> {
         serde_json::to_writer(&mut self.out, line)?;
         self.out.write_all(b"\n")
     }
@@ -92,19 +98,19 @@ pub(super) const DELIVERED: &str = "delivered";
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::body;
+    use super::super::message::to_body;
     use super::*;
     use serde_json::{Value, json};
 
     #[test]
     fn every_message_is_a_line_and_only_one_that_arrived_has_a_time_of_that() {
         let folder = tempfile::tempdir().expect("a directory");
-        let path = folder.path().join(FILE);
-        let mut record = Record::create(&path).expect("a file");
+        let path = folder.path().join(MESSAGES_FILE);
+        let mut record = MessageLog::create(&path).expect("a file");
         let message =
-            Message { id: 3, ..Message::new("c1", "n2", body(json!({ "type": "read" }))) };
-        record.note(&message, "n1", 5, DELIVERED);
-        record.note(&message, "c1", 6, "cut");
+            Message { id: 3, ..Message::new("c1", "n2", to_body(json!({ "type": "read" }))) };
+        record.append_message(&message, "n1", 5, DELIVERED);
+        record.append_message(&message, "c1", 6, "cut");
         drop(record);
         let text = std::fs::read_to_string(path).expect("it is there");
         let lines: Vec<Value> =

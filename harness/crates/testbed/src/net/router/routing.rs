@@ -16,15 +16,15 @@ pub struct Routing {
 }
 
 /// The latest probes of a link may still be under way: four periods' worth.
-pub(super) const UNSETTLED: u64 = 4;
+pub(super) const MAX_IN_FLIGHT: u64 = 4;
 
 /// How long clients wait for an answer, at least.
-const PATIENCE: Duration = Duration::from_secs(2);
+const MIN_CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How many latencies they wait besides.
 const HOPS: u32 = 20;
 
 /// How long a client waits for an answer.
-pub(super) fn patience(latency: Latency) -> Duration {
-    PATIENCE + Duration::from_millis(latency.mean_ms) * HOPS
+pub(super) fn client_timeout(latency: Latency) -> Duration {
+    MIN_CLIENT_TIMEOUT + Duration::from_millis(latency.mean_ms) * HOPS
 }

@@ -24,7 +24,7 @@ while read -r line; do
 done
 "#;
 
-struct Stage {
+struct RouterFixture {
     router: Router,
     _replicas: Vec<(Replica, Host)>,
     _folder: tempfile::TempDir,
@@ -32,12 +32,12 @@ struct Stage {
     output: OwnedWriteHalf,
 }
 
-impl Stage {
-    async fn of(script: &str) -> Self {
-        Self::with(script, Routing::default()).await
+impl RouterFixture {
+    async fn start(script: &str) -> Self {
+        Self::start_with(script, Routing::default()).await
     }
 
-    async fn with(script: &str, routing: Routing) -> Self {
+    async fn start_with(script: &str, routing: Routing) -> Self {
         let folder = tempfile::tempdir().expect("a directory");
         let path = folder.path().join(MESSAGES);
         let router = Router::build(2, &Rng::new(1), routing, &path).await.expect("it stands");
@@ -46,37 +46,37 @@ impl Stage {
             let args = ["-c".into(), script.into()];
             let log = folder.path().join("log");
             let (replica, pipes) =
-                Replica::spawn_speaking(&host, Path::new("/bin/sh"), &args, &log)
+                Replica::spawn_with_pipes(&host, Path::new("/bin/sh"), &args, &log)
                     .expect("it starts");
-            router.attach(HostId(number), pipes).expect("it is heard");
+            router.attach_node(HostId(number), pipes).expect("it is heard");
             (replica, host)
         };
         let replicas = vec![start(0), start(1)];
-        let stream = TcpStream::connect(router.address()).await.expect("the door is open");
+        let stream = TcpStream::connect(router.address()).await.expect("the listener is open");
         let (reader, output) = stream.into_split();
         let answers = BufReader::new(reader).lines();
-        let mut stage = Self { router, _replicas: replicas, _folder: folder, answers, output };
-        assert_eq!(stage.hear().await.expect("a greeting").dest, "c1");
-        stage
+        let mut fixture = Self { router, _replicas: replicas, _folder: folder, answers, output };
+        assert_eq!(fixture.receive_message().await.expect("a greeting").dest, "c1");
+        fixture
     }
 
-    async fn say(&mut self, line: &str) {
+    async fn send_line(&mut self, line: &str) {
         self.output.write_all(format!("{line}\n").as_bytes()).await.expect("it is sent");
     }
 
-    async fn hear(&mut self) -> Option<Message> {
+    async fn receive_message(&mut self) -> Option<Message> {
         let line = timeout(Duration::from_millis(700), self.answers.next_line()).await.ok()?;
-        Some(Message::read(line.expect("a line")?.as_bytes()).expect("a message"))
+        Some(Message::parse(line.expect("a line")?.as_bytes()).expect("a message"))
     }
 
-    async fn ready(&mut self) {
+    async fn wait_until_ready(&mut self) {
         for node in ["n1", "n2"] {
             for _ in 0..200 {
-                self.say(&format!(
+                self.send_line(&format!(
                     r#"{{"src":"","dest":"{node}","body":{{"type":"ready","msg_id":1}}}}"#
                 ))
                 .await;
-                match self.hear().await {
+                match self.receive_message().await {
                     Some(message) if message.kind() == "ready_ok" => break,
                     _ => sleep(Duration::from_millis(10)).await,
                 }
@@ -89,24 +89,24 @@ const ASK: &str = r#"{"src":"","dest":"n1","body":{"type":"go","msg_id":2}}"#;
 
 #[tokio::test]
 async fn a_cut_bites_by_the_node_that_emits_and_not_by_the_name_on_the_message() {
-    let mut stage = Stage::of(RELAY).await;
-    stage.ready().await;
-    stage.say(ASK).await;
-    assert_eq!(stage.hear().await.expect("it gets through").kind(), "arrived");
-    stage.router.apply(&LinkPlan::cut([(HostId(0), HostId(1))]));
-    let mark = stage.router.mark();
-    stage.say(ASK).await;
-    assert_eq!(stage.hear().await, None);
-    let evidence = stage.router.since(&mark);
+    let mut fixture = RouterFixture::start(RELAY).await;
+    fixture.wait_until_ready().await;
+    fixture.send_line(ASK).await;
+    assert_eq!(fixture.receive_message().await.expect("it gets through").kind(), "arrived");
+    fixture.router.apply_plan(&LinkPlan::with_cuts([(HostId(0), HostId(1))]));
+    let mark = fixture.router.snapshot_traffic();
+    fixture.send_line(ASK).await;
+    assert_eq!(fixture.receive_message().await, None);
+    let evidence = fixture.router.traffic_since(&mark);
     assert!(
         evidence[0].offered > 0
             && evidence[0].delivered == 0
             && evidence[0].dropped > evidence[0].offered
     );
     assert!(evidence[1].delivered > 0 && evidence[1].dropped == 0);
-    stage.router.apply(&LinkPlan::healed());
-    stage.say(ASK).await;
-    assert_eq!(stage.hear().await.expect("it gets through again").kind(), "arrived");
+    fixture.router.apply_plan(&LinkPlan::healed());
+    fixture.send_line(ASK).await;
+    assert_eq!(fixture.receive_message().await.expect("it gets through again").kind(), "arrived");
 }
 
 #[tokio::test]
@@ -114,35 +114,36 @@ async fn counts_and_reports_malformed_and_undeliverable_messages() {
     let script = r#"
 read -r init; echo hello; echo '{"src":"n1","dest":"n9","body":{}}'
 echo "{\"src\":\"n1\",\"dest\":\"c0\",\"body\":{\"type\":\"init_ok\",\"in_reply_to\":1}}"; read -r rest"#;
-    let mut stage = Stage::of(script).await;
-    stage.ready().await;
-    let told = stage.router.breach().expect("there is one");
+    let mut fixture = RouterFixture::start(script).await;
+    fixture.wait_until_ready().await;
+    let told = fixture.router.protocol_error().expect("there is one");
     assert!(told.contains("no messages: 2, the first of n") && told.contains("hello"), "{told}");
-    let told = stage.router.trouble().expect("there is some");
+    let told = fixture.router.network_error().expect("there is some");
     assert!(told.contains("2 messages were for \"n9\""), "{told}");
 }
 
 #[tokio::test]
-async fn a_line_that_breaks_off_with_its_program_is_no_breach() {
-    let mut stage = Stage::of(r#"read -r init; printf '{"src":"n1"'; exit 0"#).await;
-    stage.say(ASK).await;
+async fn a_line_cut_off_when_its_program_exits_is_no_protocol_error() {
+    let mut fixture = RouterFixture::start(r#"read -r init; printf '{"src":"n1"'; exit 0"#).await;
+    fixture.send_line(ASK).await;
     sleep(Duration::from_millis(300)).await;
-    assert_eq!(stage.router.breach(), None);
+    assert_eq!(fixture.router.protocol_error(), None);
 }
 
 #[tokio::test]
 async fn what_chance_takes_is_lost_between_nodes_only_and_told() {
-    let mut stage = Stage::with(RELAY, Routing { loss: 900, ..Routing::default() }).await;
-    stage.ready().await;
+    let mut fixture =
+        RouterFixture::start_with(RELAY, Routing { loss: 900, ..Routing::default() }).await;
+    fixture.wait_until_ready().await;
     for _ in 0..200 {
-        stage.say(ASK).await;
+        fixture.send_line(ASK).await;
     }
     let mut arrived = 0;
-    while stage.hear().await.is_some_and(|message| message.kind() == "arrived") {
+    while fixture.receive_message().await.is_some_and(|message| message.kind() == "arrived") {
         arrived += 1;
     }
     assert!((5..50).contains(&arrived), "{arrived} of 200");
-    let told = stage.router.trouble().expect("it is told");
+    let told = fixture.router.network_error().expect("it is told");
     assert_eq!(told, format!("{} of 200 messages between nodes were lost (--loss)", 200 - arrived));
 }
 
@@ -159,26 +160,26 @@ while read -r line; do
   esac
 done
 "#;
-    let mut stage = Stage::of(script).await;
-    stage.ready().await;
-    stage.say(ASK).await;
+    let mut fixture = RouterFixture::start(script).await;
+    fixture.wait_until_ready().await;
+    fixture.send_line(ASK).await;
     let heard = loop {
-        if let Some(message) = stage.hear().await {
+        if let Some(message) = fixture.receive_message().await {
             break message;
         }
     };
     let length = heard.body["length"].as_u64().expect("a number");
     assert!((200_000..200_100).contains(&length), "{length}");
-    assert_eq!(stage.router.trouble(), None);
+    assert_eq!(fixture.router.network_error(), None);
 }
 
 #[tokio::test]
 async fn a_node_that_has_ended_refuses_definitely() {
-    let mut stage = Stage::of("read -r init; exit 0").await;
+    let mut fixture = RouterFixture::start("read -r init; exit 0").await;
     let mut told = Value::Null;
     for _ in 0..100 {
-        stage.say(ASK).await;
-        let refusal = stage.hear().await.expect("a refusal");
+        fixture.send_line(ASK).await;
+        let refusal = fixture.receive_message().await.expect("a refusal");
         assert_eq!((refusal.kind(), refusal.body["code"].as_u64()), ("error", Some(1)));
         told = refusal.body["text"].clone();
         if told == "n1 does not run" {

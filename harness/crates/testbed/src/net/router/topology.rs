@@ -1,6 +1,6 @@
 //! Says who is whose neighbour, in the shapes that Maelstrom has and by its names for them. Pure.
 
-use crate::net::plan::hosts;
+use crate::net::plan::host_ids;
 use std::collections::BTreeMap;
 
 /// A shape.
@@ -30,20 +30,21 @@ pub const TOPOLOGIES: [(Topology, &str); 7] = [
 
 impl Topology {
     /// The shape of that name.
-    pub fn named(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         TOPOLOGIES.iter().find(|(_, known)| *known == name).map(|(topology, _)| *topology)
     }
 
     /// The neighbours of each of so many nodes.
     pub(super) fn neighbours(self, count: u8) -> BTreeMap<String, Vec<String>> {
         let width = (1..=count).find(|side| side.saturating_mul(*side) >= count).unwrap_or(1);
-        let around = |one: u8| hosts(count).filter(move |other| self.joins(one, other.0, width));
+        let around =
+            |one: u8| host_ids(count).filter(move |other| self.are_neighbours(one, other.0, width));
         let names = |one: u8| around(one).map(|other| other.to_string()).collect();
-        hosts(count).map(|one| (one.to_string(), names(one.0))).collect()
+        host_ids(count).map(|one| (one.to_string(), names(one.0))).collect()
     }
 
     /// Whether two nodes are neighbours, in a grid of that width.
-    fn joins(self, one: u8, other: u8, width: u8) -> bool {
+    fn are_neighbours(self, one: u8, other: u8, width: u8) -> bool {
         let place = |number: u8| (number / width, number % width);
         let above = |number: u8, branches: u8| number.checked_sub(1).map(|it| it / branches);
         match self {
@@ -64,8 +65,8 @@ impl Topology {
 mod tests {
     use super::*;
 
-    fn shown(name: &str, count: u8) -> String {
-        let told = Topology::named(name).expect("there is one").neighbours(count);
+    fn describe_topology(name: &str, count: u8) -> String {
+        let told = Topology::from_name(name).expect("there is one").neighbours(count);
         let node =
             |(node, others): (&String, &Vec<String>)| format!("{node}: {}", others.join(" "));
         told.iter().map(node).collect::<Vec<_>>().join("; ")
@@ -73,14 +74,14 @@ mod tests {
 
     #[test]
     fn each_shape_is_what_its_name_says() {
-        insta::assert_snapshot!(shown("grid", 5), @"n1: n2 n4; n2: n1 n3 n5; n3: n2; n4: n1 n5; n5: n2 n4");
-        insta::assert_snapshot!(shown("line", 4), @"n1: n2; n2: n1 n3; n3: n2 n4; n4: n3");
-        insta::assert_snapshot!(shown("total", 3), @"n1: n2 n3; n2: n1 n3; n3: n1 n2");
-        insta::assert_snapshot!(shown("tree", 6), @"n1: n2 n3; n2: n1 n4 n5; n3: n1 n6; n4: n2; n5: n2; n6: n3");
-        insta::assert_snapshot!(shown("tree3", 6), @"n1: n2 n3 n4; n2: n1 n5 n6; n3: n1; n4: n1; n5: n2; n6: n2");
-        insta::assert_snapshot!(shown("tree4", 6), @"n1: n2 n3 n4 n5; n2: n1 n6; n3: n1; n4: n1; n5: n1; n6: n2");
-        assert_eq!(shown("tree", 9), shown("tree2", 9));
-        assert_eq!(Topology::named("star"), None);
+        insta::assert_snapshot!(describe_topology("grid", 5), @"n1: n2 n4; n2: n1 n3 n5; n3: n2; n4: n1 n5; n5: n2 n4");
+        insta::assert_snapshot!(describe_topology("line", 4), @"n1: n2; n2: n1 n3; n3: n2 n4; n4: n3");
+        insta::assert_snapshot!(describe_topology("total", 3), @"n1: n2 n3; n2: n1 n3; n3: n1 n2");
+        insta::assert_snapshot!(describe_topology("tree", 6), @"n1: n2 n3; n2: n1 n4 n5; n3: n1 n6; n4: n2; n5: n2; n6: n3");
+        insta::assert_snapshot!(describe_topology("tree3", 6), @"n1: n2 n3 n4; n2: n1 n5 n6; n3: n1; n4: n1; n5: n2; n6: n2");
+        insta::assert_snapshot!(describe_topology("tree4", 6), @"n1: n2 n3 n4 n5; n2: n1 n6; n3: n1; n4: n1; n5: n1; n6: n2");
+        assert_eq!(describe_topology("tree", 9), describe_topology("tree2", 9));
+        assert_eq!(Topology::from_name("star"), None);
     }
 
     #[test]

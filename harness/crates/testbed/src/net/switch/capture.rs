@@ -4,8 +4,8 @@
 //! Each port is an interface of its own, so a reader sees who sent. The file is written by a
 //! thread, which what is noted must not wait for: what it cannot take is counted, never waited for.
 
-use super::exchange::Taken;
-use super::lane::Fate;
+use super::exchange::FrameOutcome;
+use super::link::Fate;
 use crate::net::plan::HostId;
 use anyhow::{Context as _, Result};
 use std::fs::File;
@@ -15,9 +15,9 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How many frames may wait to be written.
-const WAITING: usize = 1 << 15;
+const MAX_QUEUED_FRAMES: usize = 1 << 15;
 /// How long the file may lag behind.
-const FLUSH: Duration = Duration::from_millis(200);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(200);
 
 const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
@@ -44,11 +44,12 @@ impl Capture {
     pub(super) fn create(path: &Path, ends: &[HostId]) -> Result<Self> {
         let names: Vec<String> = ends.iter().map(ToString::to_string).collect();
         let mut file = File::create(path).with_context(|| format!("no capture in {path:?}"))?;
-        file.write_all(&head(&names)).with_context(|| format!("no capture in {path:?}"))?;
-        let (blocks, inbox) = sync_channel::<Vec<u8>>(WAITING);
+        file.write_all(&encode_header(&names))
+            .with_context(|| format!("no capture in {path:?}"))?;
+        let (blocks, inbox) = sync_channel::<Vec<u8>>(MAX_QUEUED_FRAMES);
         let mut file = BufWriter::with_capacity(1 << 18, file);
         let write = move || loop {
-            let written = match inbox.recv_timeout(FLUSH) {
+            let written = match inbox.recv_timeout(FLUSH_INTERVAL) {
                 Ok(block) => file.write_all(&block),
                 Err(RecvTimeoutError::Timeout) => file.flush(),
                 Err(RecvTimeoutError::Disconnected) => return drop(file.flush()),
@@ -66,20 +67,26 @@ impl Capture {
     }
 
     /// Notes a frame that came in by a port, and what becomes of it.
-    pub(super) fn note(&mut self, now: u64, port: usize, taken: &Taken, frame: &[u8]) {
-        let comment = told(&self.names, now, taken);
-        let block = packet(port, self.began_ns + now, frame, &comment);
+    pub(super) fn record_frame(
+        &mut self,
+        now: u64,
+        port: usize,
+        taken: &FrameOutcome,
+        frame: &[u8],
+    ) {
+        let comment = fate_comment(&self.names, now, taken);
+        let block = encode_packet(port, self.began_ns + now, frame, &comment);
         self.missed += u64::from(self.blocks.try_send(block).is_err());
     }
 }
 
 /// What became of a frame, in words.
-fn told(names: &[String], now: u64, taken: &Taken) -> String {
+fn fate_comment(names: &[String], now: u64, taken: &FrameOutcome) -> String {
     let name = |to: &usize| names.get(*to).map_or("?", String::as_str);
     match taken {
-        Taken::Now(to) => format!("to {}", name(to)),
-        Taken::Stray => "no destination".to_owned(),
-        Taken::Later { to, fate, due } => {
+        FrameOutcome::Now(to) => format!("to {}", name(to)),
+        FrameOutcome::Stray => "no destination".to_owned(),
+        FrameOutcome::Later { to, fate, due } => {
             let ms = |at: &u64| {
                 let us = at.saturating_sub(now) / 1_000;
                 format!("after {}.{:03} ms", us / 1_000, us % 1_000)
@@ -98,23 +105,23 @@ fn told(names: &[String], now: u64, taken: &Taken) -> String {
 }
 
 /// The blocks at the beginning: the section's, and one for each port.
-fn head(names: &[String]) -> Vec<u8> {
+fn encode_header(names: &[String]) -> Vec<u8> {
     let mut section = 0x1a2b_3c4d_u32.to_le_bytes().to_vec();
     section.extend([1, 0, 0, 0]);
     section.extend([0xff; 8]);
-    let mut bytes = block(SECTION, section);
+    let mut bytes = encode_block(SECTION, section);
     for name in names {
         let mut interface = ETHERNET.to_le_bytes().to_vec();
         interface.extend([0; 6]);
-        interface.extend(option(NAME, name.as_bytes()));
-        interface.extend(option(RESOLUTION, &[9]));
-        interface.extend(option(0, &[]));
-        bytes.extend(block(INTERFACE, interface));
+        interface.extend(encode_option(NAME, name.as_bytes()));
+        interface.extend(encode_option(RESOLUTION, &[9]));
+        interface.extend(encode_option(0, &[]));
+        bytes.extend(encode_block(INTERFACE, interface));
     }
     bytes
 }
 
-fn packet(port: usize, at_ns: u64, frame: &[u8], comment: &str) -> Vec<u8> {
+fn encode_packet(port: usize, at_ns: u64, frame: &[u8], comment: &str) -> Vec<u8> {
     let length = u32::try_from(frame.len()).unwrap_or(u32::MAX).to_le_bytes();
     let mut body = u32::try_from(port).unwrap_or(u32::MAX).to_le_bytes().to_vec();
     body.extend(((at_ns >> 32) as u32).to_le_bytes());
@@ -123,17 +130,17 @@ fn packet(port: usize, at_ns: u64, frame: &[u8], comment: &str) -> Vec<u8> {
     body.extend(length);
     body.extend(frame);
     body.resize(body.len().next_multiple_of(4), 0);
-    body.extend(option(COMMENT, comment.as_bytes()));
-    body.extend(option(0, &[]));
-    block(PACKET, body)
+    body.extend(encode_option(COMMENT, comment.as_bytes()));
+    body.extend(encode_option(0, &[]));
+    encode_block(PACKET, body)
 }
 
-fn block(kind: u32, body: Vec<u8>) -> Vec<u8> {
+fn encode_block(kind: u32, body: Vec<u8>) -> Vec<u8> {
     let length = u32::try_from(body.len() + 12).unwrap_or(u32::MAX).to_le_bytes();
     [&kind.to_le_bytes(), &length, body.as_slice(), &length].concat()
 }
 
-fn option(kind: u16, value: &[u8]) -> Vec<u8> {
+fn encode_option(kind: u16, value: &[u8]) -> Vec<u8> {
     let length = u16::try_from(value.len()).unwrap_or(u16::MAX);
     let mut bytes = [kind.to_le_bytes(), length.to_le_bytes()].concat();
     bytes.extend(value);
@@ -146,7 +153,7 @@ mod tests {
     use super::*;
 
     /// The blocks of a file, as kind and body; a reader of its own that trusts nothing.
-    fn blocks(mut bytes: &[u8]) -> Vec<(u32, Vec<u8>)> {
+    fn parse_blocks(mut bytes: &[u8]) -> Vec<(u32, Vec<u8>)> {
         let number = |bytes: &[u8]| u32::from_le_bytes(bytes[..4].try_into().expect("four bytes"));
         let mut all = Vec::new();
         while !bytes.is_empty() {
@@ -165,15 +172,16 @@ mod tests {
         let path = directory.path().join("capture.pcapng");
         let mut capture = Capture::create(&path, &[HostId(0), HostId(1)]).expect("a file");
         capture.began_ns = 1 << 32;
-        capture.note(5, 1, &Taken::Now(0), b"hello");
-        let late = Taken::Later { to: 0, fate: Fate::Passed, due: vec![1_500_006, 2_000_006] };
-        capture.note(6, 1, &late, b"again");
-        let lost = Taken::Later { to: 0, fate: Fate::Lost, due: Vec::new() };
-        capture.note(7, 1, &lost, b"gone");
+        capture.record_frame(5, 1, &FrameOutcome::Now(0), b"hello");
+        let late =
+            FrameOutcome::Later { to: 0, fate: Fate::Passed, due: vec![1_500_006, 2_000_006] };
+        capture.record_frame(6, 1, &late, b"again");
+        let lost = FrameOutcome::Later { to: 0, fate: Fate::Lost, due: Vec::new() };
+        capture.record_frame(7, 1, &lost, b"gone");
         assert_eq!(capture.missed, 0);
         drop(capture);
         let wait = Duration::from_millis(20);
-        let read = || blocks(&std::fs::read(&path).expect("it is there"));
+        let read = || parse_blocks(&std::fs::read(&path).expect("it is there"));
         while read().len() < 6 {
             std::thread::sleep(wait);
         }

@@ -14,7 +14,7 @@ use nix::sys::socket::{
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 /// The checksum that the interface leaves out; without it the kernel also splits what is too large.
-const FEATURE: &[u8] = b"tx-checksum-ip-generic\0";
+const CHECKSUM_FEATURE: &[u8] = b"tx-checksum-ip-generic\0";
 
 const CONTROLLER: u16 = 0x10;
 const GET_FAMILY: u8 = 3;
@@ -28,15 +28,16 @@ const NESTED: u16 = 0x8000;
 const HEADERS: usize = 20;
 
 /// Switches it off for an interface of the calling thread's network namespace.
-pub(super) fn off(interface: u32) -> Result<()> {
-    let socket = open().context("the kernel has no generic netlink")?;
-    let family = family(&socket).context("ethtool cannot be asked (CONFIG_ETHTOOL_NETLINK)")?;
-    ask(&socket, &message(family, SET_FEATURES, &feature_off(interface)))
+pub(super) fn disable_offload(interface: u32) -> Result<()> {
+    let socket = open_socket().context("the kernel has no generic netlink")?;
+    let family =
+        ethtool_family(&socket).context("ethtool cannot be asked (CONFIG_ETHTOOL_NETLINK)")?;
+    send_request(&socket, &encode_message(family, SET_FEATURES, &disable_feature(interface)))
         .map(drop)
         .context("the interface does not stop leaving checksums to its other end")
 }
 
-fn open() -> Result<OwnedFd> {
+fn open_socket() -> Result<OwnedFd> {
     let kind = SockFlag::SOCK_CLOEXEC;
     let generic = SockProtocol::NetlinkGeneric;
     let socket = socket(AddressFamily::Netlink, SockType::Raw, kind, generic)?;
@@ -45,16 +46,18 @@ fn open() -> Result<OwnedFd> {
 }
 
 /// The number that ethtool's family has in this kernel.
-fn family(socket: &OwnedFd) -> Result<u16> {
-    let answer =
-        ask(socket, &message(CONTROLLER, GET_FAMILY, &attribute(FAMILY_NAME, b"ethtool\0")))?;
-    let id = find(answer.get(HEADERS..).unwrap_or_default(), FAMILY_ID);
+fn ethtool_family(socket: &OwnedFd) -> Result<u16> {
+    let answer = send_request(
+        socket,
+        &encode_message(CONTROLLER, GET_FAMILY, &encode_attribute(FAMILY_NAME, b"ethtool\0")),
+    )?;
+    let id = find_attribute(answer.get(HEADERS..).unwrap_or_default(), FAMILY_ID);
     let id = id.and_then(|id| id.first_chunk()).context("the family has no number")?;
     Ok(u16::from_ne_bytes(*id))
 }
 
 /// Sends and returns the first message that comes back, once the last is there.
-fn ask(socket: &OwnedFd, message: &[u8]) -> Result<Vec<u8>> {
+fn send_request(socket: &OwnedFd, message: &[u8]) -> Result<Vec<u8>> {
     let fd = socket.as_raw_fd();
     let sent = send(fd, message, MsgFlags::empty())?;
     ensure!(sent == message.len(), "the kernel took half a message");
@@ -66,7 +69,7 @@ fn ask(socket: &OwnedFd, message: &[u8]) -> Result<Vec<u8>> {
             received => received?,
         };
         let answer = &buffer[..length];
-        match code(answer) {
+        match error_code(answer) {
             None if first.is_empty() => first = answer.to_vec(),
             None => {}
             Some(0) => return Ok(first),
@@ -76,25 +79,28 @@ fn ask(socket: &OwnedFd, message: &[u8]) -> Result<Vec<u8>> {
 }
 
 /// What an acknowledgement says; `None` of any other message.
-fn code(message: &[u8]) -> Option<i32> {
+fn error_code(message: &[u8]) -> Option<i32> {
     let kind = u16::from_ne_bytes(*message.get(4..)?.first_chunk()?);
     let code = i32::from_ne_bytes(*message.get(16..)?.first_chunk()?);
     (kind == ERROR).then_some(code)
 }
 
-fn feature_off(interface: u32) -> Vec<u8> {
+fn disable_feature(interface: u32) -> Vec<u8> {
     const HEADER: u16 = 1;
     const WANTED: u16 = 3;
     const BITS: u16 = 3;
     const BIT: u16 = 1;
     const NAME: u16 = 2;
-    let device = nest(HEADER, &attribute(1, &interface.to_ne_bytes()));
+    let device = encode_nested(HEADER, &encode_attribute(1, &interface.to_ne_bytes()));
     // A bit that is named and has no value is to be off; those that are not named stay.
-    let off = nest(WANTED, &nest(BITS, &nest(BIT, &attribute(NAME, FEATURE))));
+    let off = encode_nested(
+        WANTED,
+        &encode_nested(BITS, &encode_nested(BIT, &encode_attribute(NAME, CHECKSUM_FEATURE))),
+    );
     [device, off].concat()
 }
 
-fn message(kind: u16, command: u8, body: &[u8]) -> Vec<u8> {
+fn encode_message(kind: u16, command: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(HEADERS + body.len()).unwrap_or(u32::MAX);
     let mut bytes = length.to_ne_bytes().to_vec();
     bytes.extend(kind.to_ne_bytes());
@@ -105,11 +111,11 @@ fn message(kind: u16, command: u8, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn nest(kind: u16, body: &[u8]) -> Vec<u8> {
-    attribute(kind | NESTED, body)
+fn encode_nested(kind: u16, body: &[u8]) -> Vec<u8> {
+    encode_attribute(kind | NESTED, body)
 }
 
-fn attribute(kind: u16, body: &[u8]) -> Vec<u8> {
+fn encode_attribute(kind: u16, body: &[u8]) -> Vec<u8> {
     let length = u16::try_from(4 + body.len()).unwrap_or(u16::MAX);
     let mut bytes = length.to_ne_bytes().to_vec();
     bytes.extend(kind.to_ne_bytes());
@@ -119,7 +125,7 @@ fn attribute(kind: u16, body: &[u8]) -> Vec<u8> {
 }
 
 /// The attribute of that kind among these.
-fn find(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
+fn find_attribute(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
     loop {
         let length = usize::from(u16::from_ne_bytes(*attributes.first_chunk()?));
         let found = u16::from_ne_bytes(*attributes.get(2..)?.first_chunk()?);
@@ -136,20 +142,25 @@ mod tests {
 
     #[test]
     fn attributes_are_padded_and_found_again() {
-        let all = [attribute(7, b"abcde"), attribute(1, &[9, 0]), attribute(2, b"x")].concat();
+        let all = [
+            encode_attribute(7, b"abcde"),
+            encode_attribute(1, &[9, 0]),
+            encode_attribute(2, b"x"),
+        ]
+        .concat();
         assert_eq!(all.len(), 12 + 8 + 8);
-        assert_eq!(find(&all, 1), Some(&[9, 0][..]));
-        assert_eq!(find(&all, 3), None);
-        assert_eq!(find(&[1, 0, 3], 3), None, "a torn one");
-        assert_eq!(find(&[0; 8], 3), None, "one without a length");
+        assert_eq!(find_attribute(&all, 1), Some(&[9, 0][..]));
+        assert_eq!(find_attribute(&all, 3), None);
+        assert_eq!(find_attribute(&[1, 0, 3], 3), None, "a torn one");
+        assert_eq!(find_attribute(&[0; 8], 3), None, "one without a length");
     }
 
     #[test]
     fn an_acknowledgement_is_told_from_an_answer() {
-        let mut bytes = message(ERROR, 0, &[]);
+        let mut bytes = encode_message(ERROR, 0, &[]);
         bytes[16..20].copy_from_slice(&(-95_i32).to_ne_bytes());
-        assert_eq!(code(&bytes), Some(-95));
-        assert_eq!(code(&message(CONTROLLER, GET_FAMILY, &[])), None);
-        assert_eq!(code(&[2, 0]), None);
+        assert_eq!(error_code(&bytes), Some(-95));
+        assert_eq!(error_code(&encode_message(CONTROLLER, GET_FAMILY, &[])), None);
+        assert_eq!(error_code(&[2, 0]), None);
     }
 }

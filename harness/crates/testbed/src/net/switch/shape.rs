@@ -5,7 +5,7 @@ use serde::Serialize;
 use std::fmt;
 
 /// Chances are in parts of this.
-pub const WHOLE: u16 = 1_000;
+pub const PER_MILLE: u16 = 1_000;
 
 /// What happens to the packets of a directed link, in the order in which it happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
