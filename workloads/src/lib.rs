@@ -53,5 +53,5 @@ pub use read_consistency::{READ_CONSISTENCIES, ReadConsistency};
 pub use registry::{WORKLOADS, find_workload};
 pub use reply::{Outcome, Reply};
 pub use rng::Rng;
-pub use validate::{MALFORMED_REPLY, validate_reply};
+pub use validate::{is_malformed_reply, validate_reply};
 pub use workload::{GeneratorFactory, Traffic, TrafficConfig, Workload};

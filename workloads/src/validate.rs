@@ -2,14 +2,22 @@
 //!
 //! An adapter that answers a read with *ok* and no value, or a write with *mismatch*, has a bug,
 //! and the checks would attribute it to the system. Such a reply is replaced by an indeterminate
-//! one whose error begins with [`MALFORMED_REPLY`]; a run that contains one is not valid.
+//! one, whose error [`is_malformed_reply`] recognises; a run that contains one is not valid.
 
 use crate::call::Call;
 use crate::reply::{Outcome, Reply};
 use checker::history::Value;
 
 /// The prefix of the error that replaces a malformed reply.
-pub const MALFORMED_REPLY: &str = "malformed reply from the adapter: ";
+const MALFORMED_REPLY: &str = "malformed reply from the adapter: ";
+
+/// The prefix that histories of earlier versions contain instead.
+const EARLIER_MALFORMED_REPLY: &str = "the client's answer is out of place: ";
+
+/// Whether the error of an operation replaces a malformed reply.
+pub fn is_malformed_reply(error: &str) -> bool {
+    [MALFORMED_REPLY, EARLIER_MALFORMED_REPLY].iter().any(|prefix| error.starts_with(prefix))
+}
 
 /// Returns the reply, or an indeterminate one in place of a reply that cannot answer the call.
 pub fn validate_reply(call: &Call, reply: Reply) -> Reply {
@@ -127,8 +135,15 @@ mod tests {
         ] {
             let validated = validate_reply(call, reply.clone());
             assert_eq!(validated.outcome, Outcome::Info, "{call:?} {reply:?}");
-            assert!(validated.error.is_some_and(|why| why.starts_with(MALFORMED_REPLY)));
+            assert!(validated.error.is_some_and(|why| is_malformed_reply(&why)));
         }
+    }
+
+    #[test]
+    fn errors_of_earlier_versions_are_recognised() {
+        let earlier = "the client's answer is out of place: read succeeded and returned nothing";
+        assert!(is_malformed_reply(earlier));
+        assert!(!is_malformed_reply("timeout"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use checker::history::{History, Kind, Operation, Value};
 use liveness::is_read_only;
 use records::record::{CheckRecord, FaultRecord, FaultState, Reason, ReplicaExit, Validity};
 use std::collections::BTreeMap;
-use workloads::MALFORMED_REPLY;
+use workloads::is_malformed_reply;
 
 /// Fewer successful operations of a function than this make the verdict unknown.
 const ENOUGH_OK: usize = 20;
@@ -169,7 +169,7 @@ fn malformed_replies(history: &History) -> Option<Reason> {
         Value::Str(text) => Some(text.as_str()),
         _ => None,
     });
-    let wrong: Vec<&str> = texts.filter(|error| error.starts_with(MALFORMED_REPLY)).collect();
+    let wrong: Vec<&str> = texts.filter(|error| is_malformed_reply(error)).collect();
     let first = wrong.first()?;
     Some(unknown_reason(format!(
         "{} replies do not match their calls; first: {first}",

@@ -1,7 +1,7 @@
 //! Takes one property away from a complete run, and expects an objection.
 
 use super::*;
-use checker::history::{Event, Kind, Process, Value};
+use checker::history::{Event, Kind, Process, Value, jsonl};
 
 const SECOND: u64 = 1_000_000_000;
 const FUNCTIONS: &[&str] = &["cas", "read", "write"];
@@ -365,24 +365,20 @@ fn one_change_is_enough_to_acquit_a_majority() {
 }
 
 #[test]
-fn an_answer_out_of_place_leaves_doubt() {
-    let event = |index, kind, error: Option<Value>| Event {
-        index,
-        time: index,
-        kind,
-        process: Process::Client(0),
-        f: "read".into(),
-        value: Value::Nil,
-        node: None,
-        error,
+fn a_malformed_reply_is_an_objection_in_old_histories_too() {
+    let read_with = |error: &str| {
+        let stored = format!(
+            r#"{{"index":0,"time":0,"type":"invoke","process":0,"f":"read","value":["k0",null]}}
+            {{"index":1,"time":1,"type":"info","process":0,"f":"read","value":["k0",null],"node":"n1","error":"{error}"}}"#
+        );
+        malformed_replies(&jsonl::parse(stored).expect("a call and its end").history)
     };
-    let ended = |error: &str| {
-        let events =
-            vec![event(0, Kind::Invoke, None), event(1, Kind::Info, Some(Value::from(error)))];
-        malformed_replies(&History::new(events).expect("a call and its end"))
-    };
-    assert_eq!(ended("timeout"), None);
-    let doubt =
-        ended(&format!("{}read succeeded and returned nothing", workloads::MALFORMED_REPLY));
-    assert!(doubt.is_some_and(|reason| reason.validity == Validity::Unknown));
+    assert_eq!(read_with("timeout"), None);
+    for prefix in ["malformed reply from the adapter", "the client's answer is out of place"] {
+        let error = format!("{prefix}: read succeeded and returned nothing");
+        let reason = read_with(&error).expect(prefix);
+        assert_eq!(reason.validity, Validity::Unknown);
+        let text = format!("1 replies do not match their calls; first: {error}");
+        assert_eq!(reason.text, text);
+    }
 }
