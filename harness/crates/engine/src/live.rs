@@ -29,7 +29,7 @@ pub(crate) struct Snapshot {
     /// Operations that failed.
     pub fail: u64,
     /// Operations skipped because all clients were busy.
-    pub(crate) missed: u64,
+    pub(crate) skipped: u64,
     /// Completions per second, lately.
     pub(crate) ops_per_s: f64,
     /// Median latency, lately.
@@ -139,8 +139,12 @@ fn format_clock(now: &Snapshot) -> String {
 }
 
 fn format_operations(now: &Snapshot) -> String {
-    let Snapshot { ok, info, fail, missed, ops_per_s, .. } = now;
-    format!("{ops_per_s:.0}/s, {ok} ok, {info} info, {fail} fail, {missed} missed")
+    let Snapshot { ok, info, fail, skipped, ops_per_s, .. } = now;
+    let mut operations = format!("{ops_per_s:.0}/s, {ok} ok, {info} info, {fail} fail");
+    if *skipped > 0 {
+        operations += &format!(", {skipped} skipped: all clients busy");
+    }
+    operations
 }
 
 fn format_latency(now: &Snapshot) -> String {
@@ -174,7 +178,7 @@ mod tests {
             ok: 2210,
             info: 45,
             fail: 12,
-            missed: 3,
+            skipped: 3,
             ops_per_s: 198.4,
             p50: Some(Duration::from_micros(1234)),
             p99: Some(Duration::from_millis(48)),
@@ -188,7 +192,7 @@ mod tests {
     fn the_block_says_everything() {
         insta::assert_snapshot!(format_block(&sample_snapshot(), Style::PLAIN).join("\n"), @r"
         running     12 of 30 s
-        operations  198/s, 2210 ok, 45 info, 12 fail, 3 missed
+        operations  198/s, 2210 ok, 45 info, 12 fail, 3 skipped: all clients busy
         latency     p50 1.2 ms, p99 48 ms
         leader      n3 in term 7
         fault       partition:leader n2 | n1 n3 n4 n5
@@ -201,7 +205,7 @@ mod tests {
         let start = Snapshot { phase: "starting".into(), ..Snapshot::default() };
         insta::assert_snapshot!(format_block(&start, Style::PLAIN).join("\n"), @r"
         starting    0 of 0 s
-        operations  0/s, 0 ok, 0 info, 0 fail, 0 missed
+        operations  0/s, 0 ok, 0 info, 0 fail
         latency     p50 -, p99 -
         leader      unknown
         ");
@@ -211,7 +215,7 @@ mod tests {
     fn formats_a_plain_line() {
         insta::assert_snapshot!(format_line(&sample_snapshot()).replace("; ", "\n; "), @r"
         running: 12 of 30 s
-        ; 198/s, 2210 ok, 45 info, 12 fail, 3 missed
+        ; 198/s, 2210 ok, 45 info, 12 fail, 3 skipped: all clients busy
         ; p50 1.2 ms, p99 48 ms
         ; leader n3 in term 7
         ; fault partition:leader n2 | n1 n3 n4 n5

@@ -1,7 +1,7 @@
 //! Counts operations by outcome and measures their latency, from their intended start.
 //!
-//! The latency of a call includes the time it waited for a client, and a call that found no client
-//! is counted as missed: a slow system cannot hide behind clients that wait for it.
+//! The latency of a call includes the time it waited for a client, and a call that found all
+//! clients busy is counted as skipped: a slow system cannot hide behind clients that wait for it.
 
 use crate::nemesis::timeline::SuccessCounts;
 use hdrhistogram::Histogram;

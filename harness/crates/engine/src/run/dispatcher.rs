@@ -170,7 +170,7 @@ impl Dispatcher {
         *self.input.stop.borrow()
     }
 
-    /// The main phase: calls arrive at a steady rate; one that finds every client busy is missed.
+    /// The main phase: calls arrive at a steady rate; one that finds all clients busy is skipped.
     pub(crate) async fn run_main_phase(
         &mut self,
         limit: Duration,
@@ -506,7 +506,7 @@ impl Dispatcher {
             ok: total.ok,
             info: total.info,
             fail: total.fail,
-            missed: self.counters.counts.missed,
+            skipped: self.counters.counts.missed,
             ops_per_s,
             p50,
             p99,
