@@ -243,7 +243,7 @@ impl Cluster {
                 if self.is_leader(number).await && self.accepts_write(number).await {
                     return Ok(number);
                 }
-                if let Some(exit) = self.replicas[number].describe_exit() {
+                if let Some(exit) = self.replicas[number].poll_exit() {
                     let (what, which) = (self.dialect.name(), replica_name(number));
                     bail!(
                         "replica {which} of {what} ended by itself ({exit}): {}",

@@ -215,8 +215,8 @@ mod tests {
 
     fn run_script(script: &str) -> Option<String> {
         let (_host, mut replica) = spawn_enclosed(script)?;
-        wait_until(|| replica.describe_exit().is_some());
-        replica.describe_exit()
+        wait_until(|| replica.poll_exit().is_some());
+        replica.poll_exit().map(|exit| exit.to_string())
     }
 
     /// Everyone is stopped, resumed and killed with a replica that has so many processes.
@@ -232,7 +232,10 @@ mod tests {
         wait_until(|| !process_states(&all).contains('T'));
         replica.kill().expect("it dies");
         assert_eq!(process_states(&all), "");
-        assert_eq!(replica.describe_exit().as_deref(), Some("signal: 9 (SIGKILL)"));
+        assert_eq!(
+            replica.poll_exit().map(|exit| exit.to_string()).as_deref(),
+            Some("signal: 9 (SIGKILL)")
+        );
         assert!(replica.pause().is_err(), "the dead are not signalled");
     }
 
@@ -285,8 +288,11 @@ mod tests {
         };
         wait_until(|| replica.list_processes().is_ok_and(|all| all.len() == 3));
         let all = replica.list_processes().expect("it lives");
-        wait_until(|| replica.describe_exit().is_some());
-        assert_eq!(replica.describe_exit().as_deref(), Some("exit status: 5"));
+        wait_until(|| replica.poll_exit().is_some());
+        assert_eq!(
+            replica.poll_exit().map(|exit| exit.to_string()).as_deref(),
+            Some("exit status: 5")
+        );
         assert_eq!(process_states(&all), "");
     }
 
@@ -299,8 +305,11 @@ mod tests {
         wait_until(|| replica.list_processes().expect("it lives").len() == 2);
         let all = replica.list_processes().expect("it lives");
         drop(host);
-        wait_until(|| replica.describe_exit().is_some());
-        assert_eq!(replica.describe_exit().as_deref(), Some("signal: 9 (SIGKILL)"));
+        wait_until(|| replica.poll_exit().is_some());
+        assert_eq!(
+            replica.poll_exit().map(|exit| exit.to_string()).as_deref(),
+            Some("signal: 9 (SIGKILL)")
+        );
         assert_eq!(process_states(&all), "");
     }
 
@@ -318,7 +327,7 @@ mod tests {
         let Some((host, _replica)) = spawn_enclosed("exec sleep 1000") else { return };
         for _ in 0..2 {
             let mut replica = spawn_script(&host, "echo $$", &log).expect("it starts");
-            wait_until(|| replica.describe_exit().is_some());
+            wait_until(|| replica.poll_exit().is_some());
         }
         let text = std::fs::read_to_string(&log).expect("a log");
         let numbers: Vec<&str> = text.lines().collect();

@@ -195,11 +195,6 @@ impl Replica {
         self.tree.list_members()
     }
 
-    /// How the replica ended, in words, once it has.
-    pub fn describe_exit(&mut self) -> Option<String> {
-        self.poll_exit().map(|exit| exit.to_string())
-    }
-
     /// How the replica ended, once it has.
     pub fn poll_exit(&mut self) -> Option<ProcessExit> {
         if self.exit.is_none() && self.is_dead() && self.kill_and_reap().is_err() {
@@ -350,9 +345,12 @@ mod tests {
     fn a_kill_takes_the_children_along_and_is_seen() {
         let host = Host::shared("n1").expect("a thread starts");
         let mut replica = spawn_shell(&host, "sleep 1000 & sleep 1000");
-        assert_eq!(replica.describe_exit(), None);
+        assert_eq!(replica.poll_exit(), None);
         replica.kill().expect("it dies");
-        assert_eq!(replica.describe_exit().as_deref(), Some("signal: 9 (SIGKILL)"));
+        assert_eq!(
+            replica.poll_exit().map(|exit| exit.to_string()).as_deref(),
+            Some("signal: 9 (SIGKILL)")
+        );
         assert!(!replica.is_group_alive());
         assert!(replica.pause().is_err(), "the dead are not signalled");
     }
@@ -361,10 +359,13 @@ mod tests {
     fn reports_an_unexpected_exit() {
         let host = Host::shared("n1").expect("a thread starts");
         let mut replica = spawn_shell(&host, "exit 3");
-        while replica.describe_exit().is_none() {
+        while replica.poll_exit().is_none() {
             std::thread::sleep(POLL);
         }
-        assert_eq!(replica.describe_exit().as_deref(), Some("exit status: 3"));
+        assert_eq!(
+            replica.poll_exit().map(|exit| exit.to_string()).as_deref(),
+            Some("exit status: 3")
+        );
     }
 
     #[test]
@@ -372,9 +373,12 @@ mod tests {
         let host = Host::shared("n1").expect("a thread starts");
         let mut replica = spawn_shell(&host, "sleep 1000");
         drop(host);
-        while replica.describe_exit().is_none() {
+        while replica.poll_exit().is_none() {
             std::thread::sleep(POLL);
         }
-        assert_eq!(replica.describe_exit().as_deref(), Some("signal: 9 (SIGKILL)"));
+        assert_eq!(
+            replica.poll_exit().map(|exit| exit.to_string()).as_deref(),
+            Some("signal: 9 (SIGKILL)")
+        );
     }
 }

@@ -34,7 +34,7 @@ struct SeizedThread {
 
 /// What the replica's clock says.
 pub(super) fn read_time(replica: &mut Replica) -> Result<ClockReading> {
-    ensure!(replica.describe_exit().is_none(), "the replica has ended");
+    ensure!(replica.poll_exit().is_none(), "the replica has ended");
     let pid = replica.pid();
     let vdso = Vdso::open(pid)?;
     let stub = vdso.stub_address().context("this clock was never set")?;

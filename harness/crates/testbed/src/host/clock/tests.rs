@@ -86,10 +86,10 @@ fn what_is_read_does_not_disturb_who_is_asked() {
     for _ in 0..50 {
         read_time(&mut replica).expect("it lives");
     }
-    while replica.describe_exit().is_none() {
+    while replica.poll_exit().is_none() {
         std::thread::sleep(Duration::from_millis(5));
     }
-    assert_eq!(replica.describe_exit().as_deref(), Some("exit status: 7"));
+    assert_eq!(replica.poll_exit().map(|exit| exit.to_string()).as_deref(), Some("exit status: 7"));
     assert_eq!(std::fs::read_to_string(&log).expect("a log"), "slept 0\n");
 }
 
@@ -134,7 +134,10 @@ fn a_program_in_go_is_hit_too_and_a_clock_follows_it_into_another_image() {
         match set_skew(&mut replica, &skew) {
             Ok(()) => {}
             Err(error) => {
-                not_run(format!("{error:#} ({})", replica.describe_exit().unwrap_or_default()));
+                not_run(format!(
+                    "{error:#} ({})",
+                    replica.poll_exit().map_or_else(String::new, |exit| exit.to_string())
+                ));
                 return;
             }
         }
@@ -145,7 +148,7 @@ fn a_program_in_go_is_hit_too_and_a_clock_follows_it_into_another_image() {
     let text = std::fs::read_to_string(&log).expect("a log");
     let date = then.strftime("%Y/%m/%d").to_string();
     assert!(text.contains(&date), "{date} is not in\n{text}");
-    assert_eq!(replica.describe_exit(), None);
+    assert_eq!(replica.poll_exit(), None);
 }
 
 #[test]

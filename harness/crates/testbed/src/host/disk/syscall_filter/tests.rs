@@ -40,8 +40,8 @@ impl Fixture {
     fn run_script(&self, script: &str) -> String {
         let mut replica = self.start_script(script);
         loop {
-            match replica.describe_exit() {
-                Some(how) => return how,
+            match replica.poll_exit() {
+                Some(exit) => return exit.to_string(),
                 None => std::thread::sleep(Duration::from_millis(1)),
             }
         }
@@ -114,7 +114,7 @@ fn a_slow_sync_delays_no_other_process() {
     fixture.await_sync("data/a");
     assert_eq!(fixture.run_script("echo quick > $0/data/b"), SUCCESS);
     assert!(began.elapsed() < Duration::from_millis(400), "a write waited behind a sync");
-    while slow.describe_exit().is_none() {
+    while slow.poll_exit().is_none() {
         std::thread::sleep(Duration::from_millis(1));
     }
     assert!(began.elapsed() >= Duration::from_millis(400));
@@ -155,11 +155,11 @@ fn healing_the_disk_releases_waiting_calls() {
     fixture.await_sync("data/a");
     fixture.disk.set_fault(Fault::Healthy);
     let began = Instant::now();
-    while replica.describe_exit().is_none() {
+    while replica.poll_exit().is_none() {
         assert!(began.elapsed() < Duration::from_secs(10), "it still waits");
         std::thread::sleep(Duration::from_millis(1));
     }
-    assert_eq!(replica.describe_exit().as_deref(), Some(SUCCESS));
+    assert_eq!(replica.poll_exit().map(|exit| exit.to_string()).as_deref(), Some(SUCCESS));
 }
 
 #[test]
