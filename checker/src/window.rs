@@ -45,7 +45,7 @@ impl Window {
     /// A short description of an operation: `cas [4 5] ok @n2 by process 7`.
     pub fn name(&self, place: usize) -> String {
         let operation = &self.operations[place];
-        format!("{} by {}", self.label(place), operation.process)
+        format!("{} by {}", self.label(place), operation.actor())
     }
 
     /// A short label for drawings: `w 3 ok`.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::actor::Actor;
 use super::text::Text;
 use super::value::Value;
 
@@ -134,8 +135,11 @@ pub const MISMATCH: &str = "mismatch";
 /// An invocation and its completion, if there is one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Operation {
-    /// The client.
+    /// The process.
     pub process: Process,
+    /// The client whose process it is, if the run's concurrency is known. Only messages use it.
+    #[serde(skip)]
+    pub client: Option<u64>,
     /// The function called.
     pub f: Text,
     /// The argument.
@@ -174,6 +178,11 @@ pub struct Completion {
 }
 
 impl Operation {
+    /// The author, as messages name it.
+    pub fn actor(&self) -> Actor {
+        self.client.map_or(Actor::Process(self.process), Actor::Client)
+    }
+
     /// How the operation ended.
     pub fn kind(&self) -> Kind {
         self.completion.as_ref().map_or(Kind::Info, |completion| completion.kind)

@@ -10,6 +10,7 @@
 //! - An `info`, and an operation without a completion, may take effect at any time after its
 //!   invocation, or never.
 
+mod actor;
 pub mod edn;
 mod event;
 mod format;
@@ -23,6 +24,7 @@ mod text;
 mod timed_operation;
 mod value;
 
+pub use actor::Actor;
 pub use event::{Completion, Event, Kind, MISMATCH, Moment, Operation, Process};
 pub use format::Format;
 pub use pairing::{History, Malformed, Violation};

@@ -88,6 +88,16 @@ impl History {
         Self { no_real_time: true, ..self }
     }
 
+    /// The same history of a run with this many clients, so that messages name clients instead of
+    /// processes.
+    #[must_use]
+    pub fn with_concurrency(mut self, concurrency: u64) -> Self {
+        for operation in &mut self.operations {
+            operation.client = operation.process.client(concurrency);
+        }
+        self
+    }
+
     /// Whether the order of events is the order in which they happened.
     pub fn has_real_time(&self) -> bool {
         !self.no_real_time
@@ -154,6 +164,7 @@ impl Pairing {
 pub(crate) fn invocation(event: &Event) -> Operation {
     Operation {
         process: event.process,
+        client: None,
         f: event.f.clone(),
         input: event.value.clone(),
         node: event.node.clone(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::partition::{ObjectHistory, ObjectOp};
-use crate::history::{Operation, Value};
+use crate::history::Value;
 use crate::model::{Call, EnabledIn, Model, Response};
 use crate::window::{Candidate, describe_call};
 
@@ -177,31 +177,31 @@ pub(super) fn describe_accused(object: &ObjectHistory<'_>, accused: usize) -> St
 
 fn describe_operation(object: &ObjectHistory<'_>, op: &ObjectOp<'_>) -> String {
     let key = object.key.as_ref().map_or_else(String::new, |key| format!("key {key}: "));
-    let Operation { process, node, .. } = op.operation;
+    let (actor, node) = (op.operation.actor(), &op.operation.node);
     let from = node.as_ref().map_or_else(String::new, |node| format!(" from {node}"));
     let by = node.as_ref().map_or_else(String::new, |node| format!(" by {node}"));
     let (f, input) = (&op.call.f, &op.call.input);
     match &op.call.response {
         Response::Output(output) if matches!(f.as_str(), "read" | "get") => {
-            format!("{key}{process} read {}{from}", strip_key(object, output))
+            format!("{key}{actor} read {}{from}", strip_key(object, output))
         }
         Response::Mismatch if matches!(f.as_str(), "dequeue" | "pop") => {
-            format!("{key}{process} was told{by} that there was nothing to {f}")
+            format!("{key}{actor} was told{by} that there was nothing to {f}")
         }
         Response::Output(Value::Nil) if matches!(f.as_str(), "dequeue" | "pop") => {
-            format!("{key}{process} was told{by} that there was nothing to {f}")
+            format!("{key}{actor} was told{by} that there was nothing to {f}")
         }
         Response::Output(output) if matches!(f.as_str(), "dequeue" | "pop") => {
             let took = if f == "pop" { "popped" } else { "dequeued" };
-            format!("{key}{process} {took} {}{from}", strip_key(object, output))
+            format!("{key}{actor} {took} {}{from}", strip_key(object, output))
         }
         Response::Mismatch => {
             let old = strip_key(object, input).as_pair().map_or(input, |(old, _)| old).clone();
-            format!("{key}{process} was told{by} that the value was not {old}")
+            format!("{key}{actor} was told{by} that the value was not {old}")
         }
         Response::Output(_) | Response::Unknown => {
             let call = describe_call(f, strip_key(object, input));
-            format!("{key}{process} was told{by} that {call} succeeded")
+            format!("{key}{actor} was told{by} that {call} succeeded")
         }
     }
 }
@@ -217,7 +217,7 @@ fn strip_key<'v>(object: &ObjectHistory<'_>, value: &'v Value) -> &'v Value {
 /// A write as the subject of a clause.
 fn describe_write(object: &ObjectHistory<'_>, op: &ObjectOp<'_>) -> String {
     let call = describe_call(&op.call.f, strip_key(object, &op.call.input));
-    format!("{call} by {}", op.operation.process)
+    format!("{call} by {}", op.operation.actor())
 }
 
 fn join_states(states: &[Value]) -> String {

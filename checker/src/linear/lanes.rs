@@ -13,8 +13,8 @@ pub fn render(window: &Window, width: usize) -> String {
     let states: Vec<String> = window.entry_states.iter().map(Value::to_string).collect();
     let about = window.key.as_ref().map_or_else(String::new, |key| format!("key {key}, "));
     let mut text = format!("{about}before: {}\n", states.join(" or "));
-    for (process, places) in &lanes.by_process {
-        text.push_str(&lanes.render_lane(&process_name(*process), places));
+    for places in lanes.by_process.values() {
+        text.push_str(&lanes.render_lane(&lane_name(window, places), places));
     }
     text
 }
@@ -34,7 +34,7 @@ impl<'a> Lanes<'a> {
         for (place, operation) in window.operations.iter().enumerate() {
             by_process.entry(operation.process).or_default().push(place);
         }
-        let names = by_process.keys().map(|process| process_name(*process).len());
+        let names = by_process.values().map(|places| lane_name(window, places).len());
         let margin = names.max().unwrap_or(0) + 2;
         let room = width.saturating_sub(margin + 2);
         let columns = assign_columns(window, room);
@@ -112,9 +112,6 @@ fn marked_label(window: &Window, place: usize) -> String {
     format!("{mark}{}", window.label(place))
 }
 
-fn process_name(process: Process) -> String {
-    match process {
-        Process::Client(number) => format!("p{number}"),
-        Process::Nemesis => "nemesis".to_owned(),
-    }
+fn lane_name(window: &Window, places: &[usize]) -> String {
+    window.operations[places[0]].actor().short_name()
 }

@@ -32,6 +32,7 @@ use crate::verdict::{Algorithm, Limits, Stats, Validity, Verdict};
 pub struct OnlineChecker<'a> {
     model: &'a dyn Model,
     limits: Limits<'a>,
+    concurrency: Option<u64>,
     start: Option<Vec<Value>>,
     keys: Option<KeyPlacement>,
     clients: BTreeMap<Process, OnlineClient>,
@@ -75,6 +76,7 @@ impl<'a> OnlineChecker<'a> {
         Self {
             model,
             limits,
+            concurrency: None,
             start: None,
             keys: None,
             clients: BTreeMap::new(),
@@ -86,6 +88,13 @@ impl<'a> OnlineChecker<'a> {
             refused: None,
             operations: 0,
         }
+    }
+
+    /// The same checker for a run with this many clients, so that messages name clients instead of
+    /// processes.
+    #[must_use]
+    pub fn with_concurrency(self, concurrency: u64) -> Self {
+        Self { concurrency: Some(concurrency), ..self }
     }
 
     /// The same checker for a history that started in one of these states instead of the model's
@@ -180,8 +189,8 @@ impl<'a> OnlineChecker<'a> {
         match (self.clients.get_mut(&process), event.kind) {
             (Some(OnlineClient::Retired(index)), _) => Err(Violation::Retired(process, *index)),
             (None, Kind::Invoke) => {
-                let operation = Box::new(history::invocation(event));
-                self.clients.insert(process, OnlineClient::Open(operation));
+                let operation = self.invocation(event);
+                self.clients.insert(process, OnlineClient::Open(Box::new(operation)));
                 Ok(None)
             }
             (Some(OnlineClient::Open(open)), Kind::Invoke) => {
@@ -202,7 +211,13 @@ impl<'a> OnlineChecker<'a> {
         }
     }
 
+    fn invocation(&self, event: &Event) -> Operation {
+        let client = self.concurrency.and_then(|concurrency| event.process.client(concurrency));
+        Operation { client, ..history::invocation(event) }
+    }
+
     fn begin(&mut self, event: &Event) -> Result<(), String> {
+        let operation = self.invocation(event);
         let Self { model, start, limits, .. } = self;
         let keys = *self.keys.get_or_insert_with(|| {
             let looks_keyed = || carries_key(&event.f, &event.value);
@@ -219,7 +234,7 @@ impl<'a> OnlineChecker<'a> {
         };
         if let TrackedObject::Live(prefix) = self.objects.entry(key.clone()).or_insert_with(fresh) {
             let before = prefix.bytes;
-            prefix.begin(history::invocation(event));
+            prefix.begin(operation);
             self.held += prefix.bytes - before;
         }
         self.enforce_memory_limit(&key);

@@ -264,6 +264,7 @@ fn split_key(value: &Value) -> Result<(Value, Value), String> {
 }
 
 pub(super) fn invalid_call(operation: &Operation, why: &str) -> String {
-    let Operation { process, f, invoked, .. } = operation;
-    format!("the {f} that {process} invoked at index {} is not valid: {why}", invoked.index)
+    let Operation { f, invoked, .. } = operation;
+    let (actor, index) = (operation.actor(), invoked.index);
+    format!("the {f} that {actor} invoked at index {index} is not valid: {why}")
 }

@@ -297,7 +297,9 @@ impl<'a, 'h> SequentialSearch<'a, 'h> {
                 objects[*object].key.as_ref().map_or_else(String::new, |key| format!(" of {key}"));
             Some(format!(
                 "{}'s {}{key} (index {}): {why}",
-                op.operation.process, op.call.f, op.invoked
+                op.operation.actor(),
+                op.call.f,
+                op.invoked
             ))
         });
         reasons.take(3).collect()

@@ -120,6 +120,26 @@ p1          ├───────┤          ├───────┤
 ");
 }
 
+/// With three clients, process 5 is the second process of client 2.
+#[test]
+fn clients_are_named_where_the_concurrency_is_known() {
+    let history = history("0:w1 ok; 5:w2 ok; 3:r1 ok").with_concurrency(3);
+    let verdict = judge(&history, "register");
+    assert_eq!(verdict.message, "client 0 read 1, but write 2 by client 2 had already completed");
+    let window = verdict.witness.expect("a small history affords its witness");
+    assert_eq!(window.name(window.accused), "r 1 ok by client 0");
+    insta::assert_snapshot!(super::lanes::render(&window, 60), @r"
+before: 1
+                    ✗ r 1 ok
+c0                  ├───────┤
+    w 2 ok
+c2  ├───────┤
+");
+    assert!(window.to_jsonl().contains(r#""process":5"#), "stored windows keep processes");
+    let unknown = history.with_concurrency(0);
+    assert!(judge(&unknown, "register").message.starts_with("process 3 read 1"));
+}
+
 #[test]
 fn a_call_outside_of_the_model_is_unknown() {
     let doubtful = |model, text| {

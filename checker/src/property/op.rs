@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use crate::finding::Step;
-use crate::history::{History, Kind, Operation, Process, Value};
+use crate::history::{Actor, History, Kind, Operation, Process, Value};
 use crate::verdict::Keyed;
 
 static NIL: Value = Value::Nil;
@@ -63,6 +63,11 @@ impl<'h> Op<'h> {
         self.operation.process
     }
 
+    /// The author, as messages name it.
+    pub(crate) fn actor(&self) -> Actor {
+        self.operation.actor()
+    }
+
     /// The time of its invocation, in nanoseconds.
     pub(crate) fn invoked_at(&self) -> u64 {
         self.operation.invoked.time
@@ -87,7 +92,7 @@ impl<'h> Op<'h> {
             Value::Nil => String::new(),
             input => format!(" {}", abbreviate(input)),
         };
-        format!("{}{argument} by {} (index {})", self.f, self.process(), self.begin)
+        format!("{}{argument} by {} (index {})", self.f, self.actor(), self.begin)
     }
 
     /// The error for an input that the check cannot interpret.
@@ -96,7 +101,7 @@ impl<'h> Op<'h> {
             "event index {}: {} by {} has an invalid input: {why}",
             self.begin,
             self.f,
-            self.process()
+            self.actor()
         )
     }
 
@@ -106,7 +111,7 @@ impl<'h> Op<'h> {
             "event index {}: {} by {} has an invalid output: {why}",
             self.end,
             self.f,
-            self.process()
+            self.actor()
         )
     }
 

@@ -117,7 +117,7 @@ fn build_case(
     let verb = if guarantee == Guarantee::MonotonicWrites { "written" } else { "read" };
     let chain = format!(
         "{} had {verb} {} before {}",
-        seen.process(),
+        seen.actor(),
         history.describe_version(known.version),
         seen.describe()
     );
@@ -137,7 +137,7 @@ fn build_case(
             seen.step(
                 reader,
                 "wr",
-                format!("{} had read the value of {}", reader.process(), seen.describe()),
+                format!("{} had read the value of {}", reader.actor(), seen.describe()),
             ),
             older_version_step(history, read, known),
         ],

@@ -13,6 +13,19 @@ fn check(text: &str, promise: &Promise<'_>) -> Verdict {
     check_session(&history(text), &Limits::default(), promise)
 }
 
+#[test]
+fn clients_are_named_where_the_concurrency_is_known() {
+    let text = "4:write [:x 1] => [:x 1]; 4:write [:y 1] => [:y 1]; \
+                5:read nil => {:y 1}; 5:read nil => {:x nil}";
+    let history = history(text).with_concurrency(3);
+    let verdict = check_session(&history, &Limits::default(), &Promise::SESSION);
+    let chain = "client 1 had written 1 before write [\"y\" 1] by client 1";
+    assert!(verdict.message.contains(chain), "{}", verdict.message);
+    let steps: Vec<&str> =
+        verdict.findings[0].steps.iter().map(|step| step.message.as_str()).collect();
+    assert!(steps[1].starts_with("client 2 had read the value of write"), "{steps:?}");
+}
+
 #[track_caller]
 fn breaks(text: &str, promise: &Promise<'_>, anomalies: &[&str]) {
     let got = check(text, promise);

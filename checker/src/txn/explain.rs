@@ -65,7 +65,10 @@ impl TxnExplainer<'_, '_> {
             Relation::Ww => self.explain_ww(from, to, names),
             Relation::Wr => self.explain_wr(from, to, names),
             Relation::Rw => self.explain_rw(from, to, names),
-            Relation::Process => Some(format!("the same process completed {one} before {other}")),
+            Relation::Process => {
+                let actor = self.operations[self.txn(from).operation as usize].actor();
+                Some(format!("{actor} completed {one} before {other}"))
+            }
             Relation::Realtime | Relation::Via => {
                 let (ended, began) = (self.txn(from).completed, self.txn(to).invoked);
                 Some(format!(

@@ -267,3 +267,14 @@ fn rejects_impossible_events_without_counting_them() {
     judge.feed(&history.events()[1]).expect("the first completion still fits");
     assert_eq!(judge.finish().validity, Validity::Valid);
 }
+
+#[test]
+fn violations_name_clients_where_the_concurrency_is_known() {
+    let register = find_model("register").expect("a model");
+    let history = notation::parse("0:w1 ok; 5:w2 ok; 3:r1 ok").expect("a history");
+    let mut checker = OnlineChecker::new(register, Limits::default()).with_concurrency(3);
+    let fed = history.events().iter().map(|event| checker.feed(event).expect("well-formed"));
+    let anomaly = fed.flatten().next().expect("a stale read");
+    let message = "client 0 read 1, which no order of the operations until then explains";
+    assert_eq!(anomaly.message, message);
+}

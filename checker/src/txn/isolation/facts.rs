@@ -131,7 +131,7 @@ fn describe(table: &TxnTable<'_>, operations: &[Operation], txn: u32) -> String 
         Some(done) if txn.kind == Kind::Ok => &done.output,
         _ => &operation.input,
     };
-    format!("{value} by process {}", operation.process)
+    format!("{value} by {}", operation.actor())
 }
 
 /// The node of each transaction that is ok, or indeterminate and read by another one.

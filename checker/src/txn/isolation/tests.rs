@@ -357,3 +357,20 @@ fn blind_writes_are_ordered_by_the_first_guess() {
         assert_eq!(got.validity, Validity::Valid, "{level}: {}", got.message);
     }
 }
+
+#[test]
+fn transactions_are_named_with_their_authors() {
+    let lost =
+        [(5, Kind::Ok, vec![(R, 1, 0), (W, 1, 1)]), (1, Kind::Ok, vec![(R, 1, 0), (W, 1, 2)])];
+    let limits = Limits { consistency: Some("serializable"), ..Limits::default() };
+    let text = |history: &History| {
+        let verdict = Isolation.check(history, &limits);
+        let findings = verdict.findings.iter().map(|finding| finding.message.clone());
+        findings.collect::<Vec<_>>().join("\n") + &verdict.message
+    };
+    let history = history(&lost);
+    let message = text(&history);
+    assert!(message.contains(" by process 5") && !message.contains("process process"), "{message}");
+    let message = text(&history.with_concurrency(3));
+    assert!(message.contains(" by client 2") && message.contains(" by client 1"), "{message}");
+}

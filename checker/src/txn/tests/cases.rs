@@ -49,6 +49,21 @@ fn g0_with_process_and_real_time_edges() {
 }
 
 #[test]
+fn a_process_edge_names_the_client_where_the_concurrency_is_known() {
+    let process = history("5?ax1 5!ax1 5?ax2 5!ax2 1?rx 1!rx21");
+    let reason = |history: &History| {
+        let verdict = lists(history);
+        let steps = verdict.findings.iter().flat_map(|finding| &finding.steps);
+        let step = steps.into_iter().find(|step| step.relation == "process").expect("a step");
+        step.message.clone()
+    };
+    let message = reason(&process);
+    assert!(message.contains("process 5 completed T1 before T2"), "{message}");
+    let message = reason(&process.with_concurrency(3));
+    assert!(message.contains("client 2 completed T1 before T2"), "{message}");
+}
+
+#[test]
 fn g1a() {
     let aborted = history("0?ax1 0- 1?rx 1!rx1");
     only("G1a", &aborted, &history("0?ax1 0~ 1?rx 1!rx1"));

@@ -17,11 +17,11 @@ const SECOND: u64 = 1_000_000_000;
 
 const LANES: &str = r#"key "k3", before: 4
     w 5 ok
-p2  ├───────┤
+c2  ├───────┤
                 ✗ r 4 ok
-p7              ├────────┤
+c7              ├────────┤
           cas [1 2] ?
-p9        ├╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌
+c9        ├╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌
 "#;
 
 /// A run that owns everything a report borrows.
@@ -60,7 +60,7 @@ pub fn valid(operations: u64) -> Sample {
 /// A run with a stale read.
 pub fn invalid(operations: u64) -> Sample {
     let mut sample = valid(operations);
-    let sentence = "process 7 read 4 from n2, but write 5 had already completed";
+    let sentence = "client 7 read 4 from n2, but write 5 had already completed";
     let verdict = &mut sample.verdict;
     (verdict.validity, verdict.exit) = (Validity::Invalid, 1);
     verdict.sentence = sentence.into();
@@ -332,13 +332,13 @@ fn witness() -> Witness {
         accused: Some(2),
         order: vec![PrefixOperation {
             index: 0,
-            operation: "w 5 ok by process 2".into(),
+            operation: "w 5 ok by client 2".into(),
             before: vec!["4".into()],
         }],
         states_after: vec!["5".to_owned()],
         candidates: vec![
-            candidate(2, "read by process 7", "it read 4, but the register holds 5"),
-            candidate(4, "cas 1 -> 2 by process 9", "it needs 1, but the register holds 5"),
+            candidate(2, "read by client 7", "it read 4, but the register holds 5"),
+            candidate(4, "cas 1 -> 2 by client 9", "it needs 1, but the register holds 5"),
         ],
         file: "window.jsonl".into(),
         case: "{\"initial\":[4]}\n".into(),

@@ -266,23 +266,23 @@ mod tests {
     #[test]
     fn prints_the_proof_of_an_invalid_run() {
         insta::assert_snapshot!(plain(&sample::invalid(500)), @r#"
-        ✗ INVALID: process 7 read 4 from n2, but write 5 had already completed
+        ✗ INVALID: client 7 read 4 from n2, but write 5 had already completed
           seeded bugs enabled: stale-reads
 
           The operations that prove it, key "k3"; ✗ marks the answer that no order explains:
 
             key "k3", before: 4
                 w 5 ok
-            p2  ├───────┤
+            c2  ├───────┤
                             ✗ r 4 ok
-            p7              ├────────┤
+            c7              ├────────┤
                       cas [1 2] ?
-            p9        ├╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌
+            c9        ├╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌
 
           No order explains it. After the longest consistent prefix the state is 5;
           no remaining operation can come next:
-            ✗ read by process 7: it read 4, but the register holds 5
-            ✗ cas 1 -> 2 by process 9: it needs 1, but the register holds 5
+            ✗ read by client 7: it read 4, but the register holds 5
+            ✗ cas 1 -> 2 by client 9: it needs 1, but the register holds 5
 
         operations  470 ok, 16 fail, 14 info, 3 skipped: all clients busy
         latency     p50 1.2 ms, p95 3.9 ms, p99 48 ms, max 2.0 s

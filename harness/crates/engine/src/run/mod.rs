@@ -193,7 +193,7 @@ impl RunningCluster {
             online_check: self
                 .plan
                 .online_model
-                .map(online_check::OnlineCheck::start)
+                .map(|model| online_check::OnlineCheck::start(model, self.plan.config.concurrency))
                 .transpose()?,
             live,
         };
@@ -273,7 +273,8 @@ impl RunningCluster {
         mut phases: Phases,
     ) -> Result<FinishedRun> {
         let history = History::new(closed.events.clone())
-            .context("the recorded history is not well-formed")?;
+            .context("the recorded history is not well-formed")?
+            .with_concurrency(self.plan.config.concurrency);
         let checks = judge::run_checks(&self.plan, &history, &self.context.stop);
         phases.interrupted |= *self.context.stop.borrow();
         let checks = judge::record_checks(&checks, &self.directory)?;

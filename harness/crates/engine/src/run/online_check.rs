@@ -29,15 +29,15 @@ pub(crate) struct OnlineCheck {
 }
 
 impl OnlineCheck {
-    /// Starts the check in a thread.
-    pub(crate) fn start(model: &'static dyn Model) -> Result<Self> {
+    /// Starts the check of a run with this many clients in a thread.
+    pub(crate) fn start(model: &'static dyn Model, concurrency: u64) -> Result<Self> {
         let (events, fed) = sync_channel(CHANNEL_CAPACITY);
         let (tell, violation) = watch::channel(None);
         let over = Arc::new(AtomicBool::new(false));
         let is_over = over.clone();
         std::thread::Builder::new()
             .name("online check".to_owned())
-            .spawn(move || run_check(model, &fed, &tell, &is_over))
+            .spawn(move || run_check((model, concurrency), &fed, &tell, &is_over))
             .context("cannot start the online-check thread of --fail-fast")?;
         Ok(Self { events, sent: 0, violation, cancelled: over })
     }
@@ -66,14 +66,14 @@ impl Drop for OnlineCheck {
 }
 
 fn run_check(
-    model: &dyn Model,
+    (model, concurrency): (&dyn Model, u64),
     fed: &Receiver<Event>,
     tell: &watch::Sender<Option<String>>,
     over: &AtomicBool,
 ) {
     let expired = || over.load(Ordering::Relaxed);
     let limits = Limits { memory_bytes: MEMORY_BYTES, expired: &expired, ..Limits::default() };
-    let mut online = OnlineChecker::new(model, limits);
+    let mut online = OnlineChecker::new(model, limits).with_concurrency(concurrency);
     for event in fed {
         match online.feed(&event) {
             Ok(None) => {}
