@@ -38,7 +38,7 @@ pub type GroupId = u32;
 /// What one [`Persist`] leaves in the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// Whose it is.
+    /// The group that wrote it.
     pub group: GroupId,
     /// The new term and vote, when they changed.
     pub hard_state: Option<HardState>,
@@ -84,8 +84,7 @@ pub fn encode_batch(records: &[Record], mark: u64) -> postcard::Result<Vec<u8>> 
 /// The bytes of a snapshot's file: `"nodesnp2"  crc32 u32  term u64  index u64  length u32`, the
 /// members (postcard, of that length), and the store.
 pub fn encode_snapshot(snapshot: &Snapshot) -> Vec<u8> {
-    let members =
-        postcard::to_allocvec(&snapshot.membership).expect("memory has room for the members");
+    let members = postcard::to_allocvec(&snapshot.membership).expect("members can be serialized");
     let mut bytes = Vec::with_capacity(64 + members.len() + snapshot.data.len());
     bytes.extend_from_slice(SNAPSHOT_MAGIC);
     bytes.extend_from_slice(&[0; 4]);
@@ -143,7 +142,7 @@ impl Segment<'_> {
     }
 }
 
-/// What a log says.
+/// The content of a log.
 #[derive(Clone, Debug, Default)]
 pub struct DecodedLog {
     /// What each group had made durable, and perhaps a little that it had only written.
@@ -326,7 +325,7 @@ fn read_segment(
     Ok(at == segment.bytes.len())
 }
 
-/// Refuses what cannot be read at this offset if a mark says that it was durable.
+/// Rejects an unreadable record at this offset if a mark proves that it was durable.
 fn reject_durable_damage(segments: &[Segment<'_>], damage: u64) -> Result<(), WalError> {
     let marks = segments.iter().filter(|segment| segment.end() > damage);
     match marks.filter_map(|segment| last_mark(segment, damage)).max() {

@@ -98,7 +98,7 @@ impl<C> Runtime<C> {
         self.finish_proposal(token, ProposalResult::Done { index, outcome: Outcome::Done });
     }
 
-    /// Answers a request for another leader once it is known who leads.
+    /// Answers a request for a leadership transfer once the leader is known.
     pub(super) fn watch_transfer(&mut self, status: &Status) {
         let Some(Transfer { token, to }) = self.transfer else { return };
         let continues = status.role == Role::Leader && self.raft.can_transfer_to(to);

@@ -188,7 +188,7 @@ impl<C> Runtime<C> {
         self.store.applied()
     }
 
-    /// The members, as far as this replica has heard.
+    /// The members, as far as this replica has received them.
     pub fn membership(&self) -> &Membership {
         self.raft.membership()
     }
@@ -291,7 +291,7 @@ impl<C> Runtime<C> {
     }
 
     /// Takes a client's request. One whose deadline has passed is not carried out: its client has
-    /// been told so.
+    /// already received a timeout.
     pub fn submit_request(&mut self, asked: ClientRequest<C>) {
         let ClientRequest { request, deadline, client } = asked;
         if self.failed || deadline <= self.now {

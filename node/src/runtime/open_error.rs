@@ -1,4 +1,4 @@
-//! Says why a data directory cannot be used, and what to do about it.
+//! Describes why a data directory cannot be used, and what to do about it.
 
 use super::disk::DiskError;
 use crate::raft::Index;

@@ -13,7 +13,7 @@ const MAX_PENDING_REQUESTS: usize = 8192;
 /// The most bytes that they hold together.
 const MAX_PENDING_BYTES: usize = 64 << 20;
 
-/// Who asked for a write.
+/// The origin of a write.
 #[derive(Debug)]
 pub(super) enum Proposer<C> {
     /// A client of this replica. A seeded bug (`evaluate-early`) answers it with results found when

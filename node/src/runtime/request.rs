@@ -1,4 +1,4 @@
-//! Names what clients and peers ask of a replica, and what they are answered.
+//! Defines the requests of clients and peers to a replica, and its answers.
 //!
 //! [`FailureReason`] is the one table of errors: what went wrong, whether that is definite, and a
 //! sentence.
@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 pub enum Request {
     /// Change something.
     Write(Command),
-    /// Change who takes part.
+    /// Change the members.
     ChangeMembers(MembersRequest),
-    /// Let the replica of that name lead.
+    /// Transfer leadership to the replica of that name.
     TransferLeadership(String),
     /// Read the current state.
     Read {
@@ -110,7 +110,7 @@ pub struct Reply<C> {
     pub applied: Index,
 }
 
-/// What a client is told.
+/// The answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The read found this.

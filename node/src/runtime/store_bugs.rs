@@ -31,7 +31,7 @@ pub(super) struct BuggyStore {
     leased_until: Duration,
     /// The read whose confirmation will begin the next lease, and when it was asked.
     lease_read: Option<(Token, Duration)>,
-    /// What the log says, where the store does not show all of it yet.
+    /// The values of the log, where the store does not show all of them yet.
     full_store: Store,
     /// Changes that do not show yet, and when they will.
     delayed: VecDeque<(u64, Changes)>,
@@ -138,7 +138,7 @@ impl BuggyStore {
         (outcome, changes)
     }
 
-    /// Does what log entry `index` says; with bugs, not all of it now, or more than once.
+    /// Applies log entry `index`; with bugs, partly, later, or more than once.
     pub(super) fn apply_command(
         &mut self,
         store: &mut Store,

@@ -17,7 +17,7 @@ impl Demux {
         Self(groups.into())
     }
 
-    /// Delivers a letter to its group; drops it if there is no such group. Returns whether the
+    /// Delivers an envelope to its group; drops it if there is no such group. Returns whether the
     /// groups still run.
     pub(super) async fn deliver_envelope(&self, from: ServerId, envelope: Envelope) -> bool {
         let Envelope { group, frame } = envelope;

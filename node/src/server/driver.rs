@@ -74,7 +74,7 @@ impl Default for Clock {
 }
 
 impl Driver {
-    /// Runs until this replica cannot continue, and says why.
+    /// Runs until this replica cannot continue, and returns why.
     pub(super) async fn run(mut self, mut inbox: Inbox) -> String {
         let mut ticks = interval(TICK);
         // After a pause one tick is enough: a burst of them would look like the passing of time.
@@ -129,7 +129,7 @@ impl Driver {
         self.runtime.set_time(self.clock.began.elapsed(), wall);
     }
 
-    /// Tells the core of the ticks that were missed, as far as it has not been told.
+    /// Reports missed ticks to the core, each once.
     fn report_missed_ticks(&mut self) {
         let ticks = self.clock.ticks.take_missed();
         if ticks > 0 {
@@ -172,7 +172,7 @@ impl Driver {
 
     fn handle_request(&mut self, QueuedRequest { request, deadline, reply }: QueuedRequest) {
         if reply.is_closed() {
-            return; // The client has gone, or was told that its deadline has passed.
+            return; // The client has disconnected, or its deadline has passed.
         }
         self.set_time();
         if matches!(request, Request::Read { lease: true, .. }) {

@@ -67,16 +67,16 @@ impl Link {
         self.lock_queue().connected
     }
 
-    /// Queues a letter; false: it certainly will not be sent.
+    /// Queues an envelope; false if it certainly will not be sent.
     pub(super) fn send_envelope(&self, envelope: Envelope) -> bool {
         let mut queue = self.lock_queue();
-        let room = queue.connected
+        let has_space = queue.connected
             && (queue.envelopes.len() < MAX_QUEUE_LENGTH || queue.drop_oldest_message());
-        if room {
+        if has_space {
             queue.envelopes.push_back(envelope);
             self.wake.notify_one();
         }
-        room
+        has_space
     }
 
     fn lock_queue(&self) -> MutexGuard<'_, Queue> {
@@ -140,7 +140,7 @@ impl Link {
 }
 
 impl Queue {
-    /// Drops the oldest Raft message, if there is one, to make room.
+    /// Drops the oldest Raft message, if there is one, to free a slot.
     fn drop_oldest_message(&mut self) -> bool {
         let oldest = self.envelopes.iter().position(|it| matches!(it.frame, Frame::Raft(_)));
         oldest.and_then(|at| self.envelopes.remove(at)).is_some()
@@ -253,7 +253,7 @@ pub(super) async fn accept_peers(
     }
 }
 
-/// Delivers the letters of one peer until its connection ends.
+/// Delivers the envelopes of one peer until its connection ends.
 async fn receive_envelopes(
     stream: TcpStream,
     identity: &Identity,
@@ -297,7 +297,7 @@ fn check_hello(first: Frame, ours: &Identity) -> io::Result<(ServerId, Incarnati
     Ok((from, incarnation))
 }
 
-/// Reads the next letter; returns `None` at the end of the stream, even within a letter.
+/// Reads the next envelope; `None` at the end of the stream, even within an envelope.
 async fn read_envelope(
     reader: &mut BufReader<TcpStream>,
     most: usize,

@@ -45,7 +45,7 @@ impl UdpHeartbeats {
         Ok(Self { cluster: cluster.into(), me: members.me(), socket: Arc::new(socket) })
     }
 
-    /// Sends a letter if it is a heartbeat, without retransmission.
+    /// Sends an envelope if it is a heartbeat, without retransmission.
     pub(super) fn send_heartbeat(&self, address: &str, envelope: &Envelope) {
         let Frame::Raft(Message { content: Content::AppendEntries(append), .. }) = &envelope.frame
         else {

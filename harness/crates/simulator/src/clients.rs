@@ -18,7 +18,7 @@ const CLIENTS: u64 = 6;
 pub(super) struct Clients {
     /// What they do in this phase.
     generator: Box<dyn Generator>,
-    /// Whose turn comes first.
+    /// The client that is tried first.
     next_thread: usize,
     rng: Rng,
     /// The process number of each client, and whether it waits.
@@ -67,7 +67,7 @@ impl Clients {
         self.generator = generator;
     }
 
-    /// What the first client is to do, in a phase in which it is alone.
+    /// The next call of the first client, in a phase in which it is alone.
     pub(super) fn next_call(&mut self) -> Next {
         self.generator.next_call(&Context { thread: 0, time: 0 })
     }
@@ -104,7 +104,7 @@ impl Clients {
         Some((number, to, call))
     }
 
-    /// Writes down an invocation; its number.
+    /// Records an invocation; returns its number.
     pub(super) fn record_invocation(
         &mut self,
         at: Micros,
@@ -123,7 +123,7 @@ impl Clients {
         self.call_count
     }
 
-    /// Writes down what came of a call; false, if its client does not wait any more.
+    /// Records the completion of a call; false if its client no longer waits.
     pub(super) fn record_completion(&mut self, at: Micros, number: u64, reply: &Reply) -> bool {
         let Some(OpenCall { thread, call }) = self.open.remove(&number) else { return false };
         let kind = match reply.outcome {
@@ -150,7 +150,7 @@ impl Clients {
         !self.open.is_empty()
     }
 
-    /// Sets the replica that is taken for the leader.
+    /// Sets the replica to which writes are sent first.
     pub(super) fn set_leader_hint(&mut self, leader: Option<ServerId>) {
         self.leader_hint = leader;
     }

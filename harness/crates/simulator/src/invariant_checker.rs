@@ -24,7 +24,7 @@ type PrefixDigest = u64;
 pub(super) struct InvariantChecker {
     logs: BTreeMap<ServerId, Vec<(Term, PrefixDigest)>>,
     leader_of_term: BTreeMap<Term, ServerId>,
-    /// Who leads now, and in what term.
+    /// The current leaders and their terms.
     leading: BTreeMap<ServerId, Term>,
     /// For each index, every term of an entry there, and the prefix that ends with that entry.
     prefixes: Vec<Vec<(Term, PrefixDigest)>>,
@@ -38,7 +38,7 @@ pub(super) struct InvariantChecker {
 struct CommittedEntry {
     term: Term,
     chain: PrefixDigest,
-    /// The term of the server that first knew.
+    /// The term of the server that first reported it committed.
     learned_term: Term,
 }
 
@@ -63,7 +63,7 @@ impl InvariantChecker {
         known.map(|known| (known.term, known.chain)).collect()
     }
 
-    /// A server is no more.
+    /// Records that a server has stopped.
     pub(super) fn observe_stop(&mut self, id: ServerId) {
         self.leading.remove(&id);
     }
@@ -78,7 +78,7 @@ impl InvariantChecker {
         self.committed.len() as Index
     }
 
-    /// Sees what a server does in a step after which it is in this term.
+    /// Checks an effect of a server that is in this term after the step.
     pub(super) fn check_effect(
         &mut self,
         id: ServerId,
@@ -99,7 +99,7 @@ impl InvariantChecker {
         }
     }
 
-    /// Sees what a server writes, which is not durable yet.
+    /// Checks what a server writes, which is not durable yet.
     pub(super) fn check_write(
         &mut self,
         id: ServerId,
@@ -136,7 +136,7 @@ impl InvariantChecker {
         Ok(())
     }
 
-    /// A log whose front was cut off is what it was, or begins after what is committed.
+    /// A compacted log is unchanged, or begins after what is committed.
     fn check_compaction(
         &mut self,
         id: ServerId,
@@ -353,7 +353,7 @@ mod tests {
         })
     }
 
-    /// Shows the effects one after the other; the property that the last one breaks.
+    /// Checks the effects in order; returns the property that the last one breaks.
     fn broken_property(trace: &[(ServerId, Term, Effect)]) -> Option<&'static str> {
         let mut invariants = InvariantChecker::default();
         let (last, before) = trace.split_last().expect("a trace");

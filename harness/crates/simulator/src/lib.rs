@@ -3,7 +3,7 @@
 //!
 //! The same seed gives the same run to the last byte, hundreds of times faster than real time.
 //! After every step an [`invariant_checker`] checks Raft's safety properties. The workload's own
-//! checks judge what the clients were told. When everything has healed, a leader and answers must
+//! checks judge the clients' history. When everything has healed, a leader and answers must
 //! come within a bound. Each seed draws its own mix of faults (swarm testing: Groce et al., ISSTA
 //! 2012), so that no kind of fault hides another.
 //!

@@ -13,11 +13,11 @@ use super::world::{Event, World, durability_bugs};
 use node::raft::invariants::membership_safety;
 use node::raft::{Config, Entry, Input, Membership, MembershipChange, Payload, ServerId};
 
-/// Wishes of the operator have numbers that no client's call has.
+/// Requests of the operator have numbers that no client's call has.
 const OPERATOR_TOKENS: u64 = 1 << 62;
 
 impl World<'_> {
-    /// Who takes part, as far as it is committed.
+    /// The committed members.
     pub(super) fn members(&self) -> Vec<ServerId> {
         self.membership.members().into_iter().collect()
     }
@@ -34,7 +34,7 @@ impl World<'_> {
         }
     }
 
-    /// Wishes for a newcomer in the place of a server.
+    /// Requests that a new server replaces a member.
     pub(super) fn replace_member(&mut self, id: ServerId) -> Result<(), Failure> {
         let remove = [self.member_at(id)].into();
         let change = MembershipChange {
@@ -46,13 +46,13 @@ impl World<'_> {
         self.step_leader(Input::ChangeMembership { token, change })
     }
 
-    /// Wishes for a server to lead.
+    /// Requests a leadership transfer to a server.
     pub(super) fn transfer_leadership(&mut self, to: ServerId) -> Result<(), Failure> {
         let to = self.member_at(to);
         self.step_leader(Input::TransferLeadership { to })
     }
 
-    /// Gives an input to the leader, if there is one.
+    /// Passes an input to the leader, if there is one.
     fn step_leader(&mut self, input: Input) -> Result<(), Failure> {
         let Some(leader) = self.invariants.current_leader() else { return Ok(()) };
         self.step_replica(leader, |runtime| runtime.step(input))
@@ -86,14 +86,14 @@ impl World<'_> {
         if !membership.is_joint() {
             let gone = self.nodes.keys().filter(|id| !membership.contains(**id));
             for id in gone.copied().collect::<Vec<_>>() {
-                // It may hear of it, or not, before it is taken away.
+                // It may or may not receive that entry before it is removed.
                 self.schedule_after(SECOND / 5, Event::Remove(id));
             }
         }
         self.membership = membership;
     }
 
-    /// Takes a server away for good.
+    /// Removes a server for good.
     pub(super) fn remove_node(&mut self, id: ServerId) {
         if self.is_running(id) {
             self.crash_replica(id);

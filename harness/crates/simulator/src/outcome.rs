@@ -1,8 +1,8 @@
-//! Says what came of one seed.
+//! Defines the result of one seed.
 
 use super::setting::Micros;
 
-/// What came of one seed.
+/// The result of one seed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// What went wrong, if anything did.
@@ -13,7 +13,7 @@ pub struct Outcome {
     pub operations: usize,
     /// How many of them were answered *ok*.
     pub ok: usize,
-    /// How many times another server came to lead.
+    /// How many times the leader changed.
     pub leader_changes: usize,
     /// How many faults were carried out.
     pub faults: usize,

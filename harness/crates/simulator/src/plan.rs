@@ -65,13 +65,13 @@ pub enum FaultKind {
     Crash,
     /// Power is lost and comes back at once, again and again with this much time between.
     RestartLoop(Micros),
-    /// Time stands still for it, and goes on.
+    /// It is paused, and resumed afterwards.
     Pause,
-    /// It and its neighbours hear nothing of the others, and the others nothing of them.
+    /// It and its neighbours are partitioned from the others, in both directions.
     Partition,
-    /// The others do not hear it.
+    /// Its messages to the others are dropped.
     BlockOutgoing,
-    /// It does not hear the others.
+    /// Messages from the others to it are dropped.
     BlockIncoming,
     /// Its disk takes this long for each fsync.
     SlowDisk(Micros),
@@ -81,9 +81,9 @@ pub enum FaultKind {
     Loss(u64),
     /// Everywhere messages take up to this much longer, and overtake each other.
     Delay(Micros),
-    /// A newcomer takes its place.
+    /// A new server replaces it.
     Replace,
-    /// Its neighbour is wished to lead.
+    /// The leader is asked to transfer leadership to its neighbour.
     TransferLeadership,
 }
 

@@ -239,7 +239,7 @@ impl World<'_> {
             {
                 return Err(self.make_failure(
                     "Accusation",
-                    format!("n{id} accuses a sound server: {effect:?}"),
+                    format!("n{id} reports data loss, but no data was lost: {effect:?}"),
                 ));
             }
             _ => {}

@@ -1,4 +1,4 @@
-//! Plays one plan and judges what came of it.
+//! Runs one plan and judges the result.
 
 use super::outcome::{Failure, Outcome};
 use super::plan::Plan;
@@ -8,7 +8,7 @@ use super::world::World;
 use checker::{Limits, Validity};
 use workloads::ReadConsistency;
 
-/// Plays a plan. A trace that records keeps a line for everything that happens.
+/// Runs a plan. A recording trace keeps a line for every event.
 pub fn run_simulation(setting: &SimConfig, plan: &Plan, trace: &mut Trace) -> Outcome {
     let mut world = World::new(setting, plan, trace);
     let failure = world.run_plan().err();

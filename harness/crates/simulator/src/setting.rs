@@ -1,4 +1,4 @@
-//! Says what every seed of a simulation has in common.
+//! Defines the settings that all seeds of a simulation share.
 
 use node::raft::Bug;
 use workloads::Workload;
@@ -9,12 +9,12 @@ pub(super) type Micros = u64;
 /// A second of it.
 pub(super) const SECOND: Micros = 1_000_000;
 
-/// What every seed of a simulation has in common.
+/// The settings that all seeds of a simulation share.
 #[derive(Clone)]
 pub struct SimConfig {
     /// How many servers.
     pub nodes: u64,
-    /// How long clients and faults are at work.
+    /// How long clients and faults are active.
     pub span: Micros,
     /// What clients do.
     pub workload: &'static dyn Workload,

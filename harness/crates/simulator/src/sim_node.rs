@@ -110,7 +110,7 @@ impl SimNode {
         self.missed_ticks += 1;
     }
 
-    /// Lets it act now, after it was told how long it was paused.
+    /// Runs one step, after it was told how long it was paused.
     pub(super) fn with_runtime(&mut self, now: Micros, act: impl FnOnce(&mut Runtime<CallNumber>)) {
         let Some(process) = &mut self.process else { return };
         let now = Duration::from_micros(now);

@@ -1,9 +1,9 @@
-//! Writes down what happens in a simulated run, a line each, or only a digest of it.
+//! Records the events of a simulated run, one line each, or only their digest.
 
 use super::setting::{Micros, SECOND};
 use std::fmt::{self, Write as _};
 
-/// What was written down.
+/// The record.
 #[derive(Default)]
 pub struct Trace {
     text: Option<String>,
@@ -11,7 +11,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// One that remembers every line.
+    /// A trace that keeps every line.
     pub fn recording() -> Self {
         Self { text: Some(String::new()), digest: 0 }
     }

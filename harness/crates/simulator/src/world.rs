@@ -69,7 +69,7 @@ pub(super) struct World<'a> {
     queue: EventQueue<Event>,
     /// What every server is like.
     pub(super) config: Config,
-    /// Who takes part, as far as it is committed, and by which entry.
+    /// The committed members, and the entry that made them so.
     pub(super) membership: Membership,
     pub(super) membership_index: u64,
     pub(super) nodes: BTreeMap<ServerId, SimNode>,
@@ -81,7 +81,7 @@ pub(super) struct World<'a> {
     pub(super) disk_random: Rng,
     /// How long a tick of each server takes.
     pub(super) tick_lengths: BTreeMap<ServerId, Micros>,
-    /// What stands still, and how many faults want it so.
+    /// The paused servers, and how many faults pause each.
     pub(super) paused: BTreeMap<ServerId, u32>,
     pub(super) slow_disks: BTreeMap<ServerId, Vec<Micros>>,
     pub(super) failing_disks: BTreeSet<ServerId>,
@@ -145,7 +145,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Plays the plan, heals, and waits for answers; the first failure.
+    /// Runs the plan, heals, and waits for answers; the first failure.
     pub(super) fn run_plan(&mut self) -> Result<(), Failure> {
         for id in self.node_ids() {
             self.start_replica(id)?;
@@ -160,7 +160,7 @@ impl<'a> World<'a> {
         self.check_recovery()
     }
 
-    /// What came of it, and what clients were told.
+    /// The outcome, and the history of the clients.
     pub(super) fn into_results(mut self) -> (Outcome, History) {
         self.outcome.operations = self.clients.operation_count();
         self.outcome.ok = self.clients.ok;
@@ -239,7 +239,7 @@ impl<'a> World<'a> {
     }
 
     fn send_request(&mut self, number: u64, to: ServerId, call: &Call) {
-        let told = format_args!("client asks n{to} ({number}) {call:?}");
+        let told = format_args!("client calls n{to} ({number}) {call:?}");
         self.trace.record_event(self.now, [6, number, to, 0], told);
         let timeout = Reply::info("timeout");
         self.schedule_after(TIMEOUT, Event::Reply { number, reply: timeout, leader: None });
@@ -268,7 +268,7 @@ impl<'a> World<'a> {
         self.trace.record_event(
             self.now,
             mark,
-            format_args!("client is told ({number}) {reply:?}"),
+            format_args!("client receives ({number}) {reply:?}"),
         );
         if reply.outcome != workloads::Outcome::Ok {
             self.clients.set_leader_hint(leader);

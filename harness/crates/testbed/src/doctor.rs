@@ -80,20 +80,21 @@ impl From<anyhow::Error> for CheckFailure {
     }
 }
 
-/// What `attempt` says when it runs in a sandbox.
+/// The result of `attempt` in a sandbox.
 fn run_in_sandbox(attempt: &dyn Fn() -> Result<String>) -> Result<String, CheckFailure> {
-    let (mut outside, inside) = UnixStream::pair().context("no socket to hear from the sandbox")?;
+    let (mut outside, inside) =
+        UnixStream::pair().context("cannot create the socket of the sandbox")?;
     let code = match sandbox::run_contained(&|| send_outcome(&inside, attempt()))? {
         Ok(code) => code,
         Err(detail) => return Err(CheckFailure { detail, fix: Some(suggest_fix()) }),
     };
     drop(inside);
     let mut text = String::new();
-    outside.read_to_string(&mut text).context("the sandbox cannot be heard")?;
+    outside.read_to_string(&mut text).context("cannot read from the sandbox")?;
     if code == 0 { Ok(text) } else { Err(CheckFailure { detail: text, fix: None }) }
 }
 
-/// Passes on what was seen; the exit code says whether it is good.
+/// Passes on the result; the exit code tells whether it is good.
 fn send_outcome(mut outside: &UnixStream, tried: Result<String>) -> i32 {
     let code = i32::from(tried.is_err());
     let text = tried.unwrap_or_else(|error| format!("{error:#}"));

@@ -12,7 +12,7 @@ impl Driver {
     pub(in crate::server) fn membership_changed(&mut self, membership: &Membership) {
         self.members.add_new_members(membership);
         let me = self.members.me();
-        // A newcomer has received nothing of the log yet: it dials the members that it was told of.
+        // A joining replica has no log yet: it dials the members of the join answer.
         let new = membership.voters.is_empty();
         let all = if new { self.members.ids() } else { membership.members() };
         for id in all.into_iter().filter(|id| *id != me) {

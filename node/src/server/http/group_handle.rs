@@ -90,7 +90,7 @@ impl GroupHandle {
         self.build_response(RequestKind::Write, opened).await
     }
 
-    /// Changes who takes part, and tells who does when that is known here.
+    /// Changes the members, and returns them once they are known here.
     pub(super) async fn change_members(
         &self,
         request: MembersRequest,

@@ -28,12 +28,12 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitStatus};
 
-/// What the init says of its replica: first its number in the sandbox, and at last how it ended.
+/// What the init reports of its replica: first its pid in the sandbox, and at last its exit.
 pub(super) struct InitReport(PipeReader);
 
 /// Runs the command below an init, where the spawning thread creates a new pid namespace.
 pub(super) fn run_under_init(command: &mut Command) -> Result<InitReport> {
-    let (report, told) = std::io::pipe().context("no pipe to hear from the replica's init")?;
+    let (report, told) = std::io::pipe().context("cannot create the pipe of the replica's init")?;
     let proc = File::open("/proc").context("/proc cannot be opened")?;
     let split = move || fork_init(&proc, &told).map_err(std::io::Error::from);
     #[expect(unsafe_code, reason = "an init must be there before the program is")]
@@ -48,7 +48,7 @@ pub(super) fn run_under_init(command: &mut Command) -> Result<InitReport> {
 impl InitReport {
     /// The replica's number, once it has been started.
     pub(super) fn read_pid(&mut self) -> Result<i32> {
-        self.read_i32().context("the replica's init ended before it had said anything")
+        self.read_i32().context("the replica's init ended before it reported the start")
     }
 
     /// The replica has ended, or its init has.
@@ -71,8 +71,7 @@ impl InitReport {
 /// Makes pid 1 of this process, and lets its first child go on: to become the replica.
 fn fork_init(proc: &File, told: &PipeWriter) -> nix::Result<()> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
-    // Where the kernel cannot do it, replicas are numbered alike, and nearly all of them do not
-    // mind.
+    // Where the kernel cannot do it, replicas have equal pids, which nearly all tolerate.
     let _ = read_own_pid(proc).and_then(set_last_pid);
     unshare(CloneFlags::CLONE_NEWNS)?;
     let follow = MsFlags::MS_REC | MsFlags::MS_SLAVE;
@@ -109,15 +108,14 @@ fn set_last_pid(last: i32) -> nix::Result<()> {
     write(file, &text[first..]).map(drop)
 }
 
-/// The life of the init: reaps, until the replica has ended and that is told.
+/// Runs the init: reaps processes until the replica has ended and its exit is reported.
 fn reap_until_exit(replica: Pid, told: &PipeWriter) -> nix::Result<()> {
     SigSet::all().thread_block()?;
     nix::sys::prctl::set_name(c"init")?;
     close_all_but(told)?;
     loop {
         let (ended, status) = wait_any_child()?;
-        // The replica stays a zombie until it is told how it ended: who looks for it meanwhile
-        // finds it.
+        // The replica stays a zombie until its exit is reported, so its pid remains valid.
         if ended == replica {
             return write(told, &status.to_ne_bytes()).map(drop);
         }
@@ -159,7 +157,7 @@ fn close_all_but(kept: &PipeWriter) -> nix::Result<()> {
     Ok(())
 }
 
-/// Ends without the controller's farewells.
+/// Exits without running the controller's exit handlers.
 fn exit_init(served: nix::Result<()>) -> ! {
     #[expect(unsafe_code, reason = "exit would run what the controller has registered")]
     // SAFETY: it only ends this process.

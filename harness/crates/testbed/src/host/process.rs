@@ -35,7 +35,7 @@ pub struct Replica {
     /// The replica, or its init.
     child: Child,
     pid: i32,
-    /// What its init tells of it, where it has one.
+    /// The reports of its init, where it has one.
     report: Option<InitReport>,
     tree: ProcessTree,
     exit: Option<ExitStatus>,
@@ -174,7 +174,7 @@ impl Replica {
             .with_context(|| format!("cannot send {signal} to pid {}", self.pid))
     }
 
-    /// What the kernel says of it now; an error once it has exited. It is stopped if all that it
+    /// Its current state in the kernel; an error once it has exited. It is stopped if all that it
     /// started is.
     pub fn sample(&mut self) -> Result<Sample> {
         self.ensure_alive()?;
@@ -214,7 +214,7 @@ impl Replica {
         sent.with_context(|| format!("cannot send {signal} to pid {replica}"))
     }
 
-    /// Signals those who belong to it and are not known yet; whether there was anyone.
+    /// Signals its processes that are not in `known` yet; returns whether there were any.
     fn signal_new_members(&mut self, signal: Signal, known: &mut BTreeSet<i32>) -> Result<bool> {
         self.ensure_alive()?;
         if self.report.is_none() {
@@ -253,7 +253,7 @@ impl Replica {
         }
     }
 
-    /// Kills whatever is left, then reaps who was started.
+    /// Kills whatever is left, then reaps the process that was started.
     fn kill_and_reap(&mut self) -> std::io::Result<()> {
         if let Some(report) = &mut self.report {
             self.child.kill()?;
@@ -271,8 +271,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Whether anyone of the group still runs. An orphan that is dead but not yet reaped by its new
-    /// parent does not.
+    /// Whether a process of the group still runs. An orphan that is dead but not yet reaped by its
+    /// new parent does not.
     fn is_group_alive(&self) -> bool {
         killpg(Pid::from_raw(self.pid), None) != Err(Errno::ESRCH)
             && self.tree.list_members().is_ok_and(|members| !members.is_empty())

@@ -20,7 +20,7 @@ pub(super) enum ProcessTree {
     },
 }
 
-/// What the kernel says of a process at one moment, from `/proc/PID/stat`.
+/// The state of a process at one moment, from `/proc/PID/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// The process, as numbered in the sandbox.
@@ -53,7 +53,7 @@ impl ProcessTree {
         Ok(Self::Namespace { init, name })
     }
 
-    /// Who belongs to it now.
+    /// Its current processes.
     pub(super) fn list_members(&self) -> Result<Vec<i32>> {
         let all = std::fs::read_dir("/proc").context("/proc cannot be read")?.flatten();
         let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
@@ -89,8 +89,7 @@ fn read_live_process(pid: i32) -> Option<ProcessStat> {
     (!process.sample.is_dead()).then_some(process)
 }
 
-/// What the kernel says of a process and of those that belong to it: they stand still if all of
-/// their threads do.
+/// The state of a process and its descendants: stopped if all of their threads are.
 pub(super) fn sample_tree(pid: i32, members: &[i32]) -> Result<Sample> {
     let mut all = sample_threads(pid)?;
     for other in members.iter().filter(|other| **other != pid) {
@@ -104,7 +103,7 @@ pub(super) fn sample_tree(pid: i32, members: &[i32]) -> Result<Sample> {
     Ok(all)
 }
 
-/// What it says of one process, after a look at each thread.
+/// The state of one process, from that of each thread.
 fn sample_threads(pid: i32) -> Result<Sample> {
     let process = PathBuf::from(format!("/proc/{pid}"));
     let mut sample = read_stat(&process)?.sample;
@@ -124,7 +123,7 @@ fn sample_threads(pid: i32) -> Result<Sample> {
     Ok(sample)
 }
 
-/// What the kernel says of a process or a thread.
+/// The state of a process or a thread in the kernel.
 fn read_stat(directory: &Path) -> Result<ProcessStat> {
     let path = directory.join("stat");
     let stat = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -49,8 +49,8 @@ pub enum Entered {
     },
 }
 
-/// Enters the sandbox, or says why not. Must be called first in `main`, while there is but one
-/// thread.
+/// Enters the sandbox, or returns why it cannot. Must be called first in `main`, while there is only
+/// one thread.
 ///
 /// The process that the user started does not return from here if the sandbox can be made: it waits
 /// for the controller and exits with its code (128 + n where signal n ended it).
@@ -149,7 +149,8 @@ fn start_init(
     mask: &SigSet,
     body: &dyn Fn() -> i32,
 ) -> Result<std::result::Result<Pid, String>> {
-    let (mut outer, inner) = UnixStream::pair().context("no socket to hear from the sandbox")?;
+    let (mut outer, inner) =
+        UnixStream::pair().context("cannot create the socket of the sandbox")?;
     let user = (getuid().as_raw(), getgid().as_raw());
     let init = match fork_into(flags) {
         Err(errno) => return Ok(Err(describe_refusal("a new set of namespaces", errno))),
@@ -162,7 +163,7 @@ fn start_init(
     };
     drop(inner);
     let mut report = String::new();
-    outer.read_to_string(&mut report).context("the sandbox cannot be heard")?;
+    outer.read_to_string(&mut report).context("cannot read from the sandbox")?;
     if report == READY {
         return Ok(Ok(init));
     }

@@ -180,7 +180,7 @@ impl Network {
         Ok(replica)
     }
 
-    /// Makes the links what the plan says, all at once.
+    /// Applies the plan to all links at once.
     pub async fn apply_plan(&self, plan: &LinkPlan) -> Result<Applied> {
         let begin = Instant::now();
         match &self.links {

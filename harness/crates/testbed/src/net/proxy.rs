@@ -119,7 +119,7 @@ impl Proxies {
         self.listeners.get(&(from, to)).copied().unwrap_or_else(direct)
     }
 
-    /// Cuts what the plan says and nothing else.
+    /// Cuts exactly the links that the plan cuts.
     pub(super) fn apply_plan(&self, plan: &LinkPlan) {
         let mut locked: Vec<_> =
             self.links.iter().map(|(pair, link)| (pair, link.lock_state())).collect();

@@ -3,7 +3,7 @@
 //!
 //! Every line of a node's output is a message: to another node, to a client, or to a service that
 //! the router offers. Nothing leaves this process, so no namespaces are needed; what links do to
-//! messages is decided by the lanes of the [`switch`](super::switch), from the same [`LinkPlan`],
+//! messages is decided by the links of the [`switch`](super::switch), from the same [`LinkPlan`],
 //! and the router's own probes over them are the evidence. Clients come over TCP on the loopback
 //! interface and speak the same lines.
 
@@ -42,7 +42,7 @@ use workloads::Rng;
 
 pub use record::MESSAGES_FILE as MESSAGES;
 
-/// The router; all who work for it end when it is dropped.
+/// The router; its tasks end when it is dropped.
 pub(super) struct Router {
     state: Arc<SharedState>,
     listener: ClientListener,
@@ -52,7 +52,7 @@ pub(super) struct Router {
 }
 
 impl Router {
-    /// A router for so many nodes, which do not run yet, that writes every message down.
+    /// A router for this many nodes, none started yet; it records every message.
     pub(super) async fn build(
         count: u8,
         rng: &Rng,
@@ -70,7 +70,7 @@ impl Router {
         Ok(Self { state, listener, driver, count, latency })
     }
 
-    /// Where clients come in.
+    /// The address on which clients connect.
     pub(super) fn address(&self) -> SocketAddr {
         self.listener.address
     }
@@ -80,17 +80,17 @@ impl Router {
         pipes::attach_pipes(&self.state, host, pipes)
     }
 
-    /// Makes the links what the plan says, for every message from now on.
+    /// Applies the plan to all links, for every later message.
     pub(super) fn apply_plan(&self, plan: &LinkPlan) {
         lock_state(&self.state).apply_plan(plan);
     }
 
-    /// What every link has done so far.
+    /// The counters of every link.
     pub(super) fn link_counts(&self) -> LinkCounts {
         lock_state(&self.state).link_counts()
     }
 
-    /// Where the probes stand, and what cuts have dropped so far.
+    /// The current counts of probes and of messages that cuts dropped.
     pub(super) fn snapshot_traffic(&self) -> Vec<LinkTotals> {
         let state = lock_state(&self.state);
         let counts = state.link_counts();
@@ -100,7 +100,7 @@ impl Router {
         directed_pairs(self.count).zip(next).map(tally).collect()
     }
 
-    /// What was offered, arrived and was dropped by cuts since the mark.
+    /// The probes that were sent, arrived and were dropped by cuts since the mark.
     pub(super) fn traffic_since(&self, mark: &[LinkTotals]) -> Vec<LinkTotals> {
         let state = lock_state(&self.state);
         let counts = state.link_counts();
@@ -127,7 +127,7 @@ impl Router {
         lock_state(&self.state).protocol_error()
     }
 
-    /// What no fault explains.
+    /// Losses that no fault explains.
     pub(super) fn network_error(&self) -> Option<String> {
         lock_state(&self.state).network_error()
     }
@@ -139,7 +139,7 @@ impl Drop for Router {
     }
 }
 
-/// Lets time pass for what is under way, and sends probes.
+/// Delivers messages when they are due, and sends probes.
 async fn drive_exchange(state: Weak<SharedState>, wakeup: Arc<Notify>) {
     let mut ticks = interval(PROBE_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

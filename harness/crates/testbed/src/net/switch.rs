@@ -4,7 +4,7 @@
 //! The hosts' links end in a namespace of their own, where nothing but the switch listens; the
 //! controller is a port like any other, so the links of its clients can be cut and shaped too.
 //! [`link`] and [`exchange`] decide, purely, what becomes of each frame; [`wire`] moves frames; the
-//! counters of the lanes are the evidence.
+//! counters of the links are the evidence.
 
 mod capture;
 pub(super) mod exchange;
@@ -39,7 +39,7 @@ const CONTROLLER_INTERFACE: &str = "c0";
 const CONTROLLER_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 1));
 const PREFIX_LENGTH: u8 = 24;
 
-/// What every directed link has done, those of clients included.
+/// The counters of every directed link, including those of clients.
 pub type LinkCounts = BTreeMap<(HostId, HostId), PacketCounts>;
 
 /// A switch and its ports.
@@ -47,7 +47,7 @@ pub(super) struct Switch {
     probes: Probes,
     handle: Handle,
     count: u8,
-    /// Where the near ends of all links are.
+    /// The namespace of the near ends of all links.
     _namespace: Host,
 }
 
@@ -71,18 +71,18 @@ impl Switch {
         Ok(Self { probes, handle, count, _namespace: namespace })
     }
 
-    /// Makes the links what the plan says, for every frame from now on.
+    /// Applies the plan to all links, for every later frame.
     pub(super) fn apply_plan(&self, plan: &LinkPlan) -> Result<()> {
         self.handle.with_state(|state, now| state.exchange.apply_plan(now, plan));
         self.handle.wake_thread()
     }
 
-    /// What every link has done so far.
+    /// The counters of every link.
     pub(super) fn link_counts(&self) -> LinkCounts {
         self.handle.with_state(|state, _| state.exchange.link_counts().collect())
     }
 
-    /// Where the probes stand, and what cuts have dropped so far.
+    /// The current counts of probes and of frames that cuts dropped.
     pub(super) fn snapshot_traffic(&self) -> Vec<LinkTotals> {
         let counts = self.link_counts();
         let next = self.probes.next_numbers().into_iter();
@@ -91,7 +91,7 @@ impl Switch {
         directed_pairs(self.count).zip(next).map(tally).collect()
     }
 
-    /// What was offered, arrived and was dropped by cuts since the mark.
+    /// The probes that were sent, arrived and were dropped by cuts since the mark.
     pub(super) fn traffic_since(&self, mark: &[LinkTotals]) -> Vec<LinkTotals> {
         let counts = self.link_counts();
         let probes = self.probes.settled_since(mark.iter().map(|tally| tally.offered));
@@ -130,7 +130,7 @@ fn near_name(end: HostId) -> String {
     format!("v-{end}")
 }
 
-/// Makes all links; their near ends are in the room, and up once there are ports on them.
+/// Makes all links. Their near ends are in the switch's namespace, and up once ports are open.
 async fn connect_hosts(links: &Links, all: &[Host], namespace: &Host, count: u8) -> Result<()> {
     bring_up(links, "lo").await?;
     let made = all
@@ -153,8 +153,8 @@ async fn connect_hosts(links: &Links, all: &[Host], namespace: &Host, count: u8)
     Ok(())
 }
 
-/// Makes one link: its near end goes into the room, its far end into the host, or stays with the
-/// controller.
+/// Makes one link: its near end goes into the switch's namespace, its far end into the host, or
+/// stays with the controller.
 async fn create_veth(
     links: &Links,
     end: HostId,

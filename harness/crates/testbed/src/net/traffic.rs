@@ -9,7 +9,7 @@ pub struct TrafficSnapshot(pub(super) Vec<LinkTotals>);
 /// What passed one directed link since a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PairEvidence {
-    /// Who sent.
+    /// The sender.
     pub from: HostId,
     /// The receiver.
     pub to: HostId,

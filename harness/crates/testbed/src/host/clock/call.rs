@@ -1,4 +1,4 @@
-//! Has a replica's first thread call its own `clock_gettime` and brings back what that said.
+//! Makes a replica's first thread call its own `clock_gettime`, and returns the result.
 //!
 //! The thread is interrupted wherever it is, as a debugger does it, and goes on from there; a
 //! system call that it was in is taken up again by the kernel. It uses the thread's stack beyond
@@ -32,7 +32,7 @@ struct SeizedThread {
     registers: Option<user_regs_struct>,
 }
 
-/// What the replica's clock says.
+/// Reads the replica's clock.
 pub(super) fn read_time(replica: &mut Replica) -> Result<ClockReading> {
     ensure!(replica.poll_exit().is_none(), "the replica has ended");
     let pid = replica.pid();
@@ -111,14 +111,14 @@ impl SeizedThread {
             match waitpid(self.thread, Some(flags)) {
                 Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => {}
                 Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) => {
-                    bail!("the replica ended while it was asked for the time")
+                    bail!("the replica ended while its clock was read")
                 }
                 Ok(status) => return Ok(status),
                 Err(errno) => bail!("cannot wait for the replica ({})", errno.desc()),
             }
             ensure!(
                 Instant::now() < deadline,
-                "the replica does not stop to be asked for the time"
+                "the replica does not stop for its clock to be read"
             );
             std::thread::sleep(POLL);
         }

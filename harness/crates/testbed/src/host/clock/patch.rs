@@ -1,4 +1,4 @@
-//! Puts the stub into a process's vDSO and changes what it says.
+//! Puts the stub into a process's vDSO and changes the offset that it adds.
 //!
 //! Code is only changed while every thread of the process stands still outside of it; a skew is
 //! only written into the slot that does not count, before that one is made to count.

@@ -27,12 +27,12 @@ impl Skew {
     }
 }
 
-/// What a replica's clock said, and the right clock just before and just after.
+/// A reading of a replica's clock, and of the right clock just before and just after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockReading {
     /// The right time before it was asked.
     pub before_ns: i64,
-    /// What it said.
+    /// The replica's clock.
     pub reported_ns: i64,
     /// The right time afterwards.
     pub after_ns: i64,

@@ -9,9 +9,9 @@ use nix::libc::{self, c_long, sock_filter};
 /// What a system call does to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SyscallKind {
-    /// Gives it room, or takes it, as its second argument says.
+    /// Allocates or frees space, depending on its second argument.
     Allocate,
-    /// Makes it as long as its second argument says.
+    /// Sets its length to the second argument.
     Resize,
     /// Makes it durable.
     Sync,

@@ -14,26 +14,26 @@ pub enum Fault {
     /// Nothing.
     #[default]
     Healthy,
-    /// Whatever changes it, or wants to be certain of a change, fails with EIO.
+    /// Every change and every sync fails with EIO.
     IoError,
-    /// Whatever wants more room fails with ENOSPC.
+    /// Every request that needs more space fails with ENOSPC.
     Full,
     /// A sync takes so much longer.
     SlowSync(Duration),
-    /// No sync comes to an end: the power is about to go.
+    /// No sync completes: power loss is imminent.
     HoldSync,
-    /// The power is gone: everything fails.
+    /// Power is lost: every request fails.
     PowerOff,
 }
 
-/// What a request wants.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DiskRequest {
-    /// To see something.
+    /// A read.
     Read,
-    /// To change something within the room there is.
+    /// A change that needs no more space.
     Modify,
-    /// More room.
+    /// A change that needs more space.
     Grow,
 }
 
@@ -98,7 +98,7 @@ impl FaultInjector {
         self.lock_state().held_syncs > 0
     }
 
-    /// Lets a request through, or says why not.
+    /// Admits a request, or returns why it fails.
     pub(super) fn admit_request(&self, request: DiskRequest) -> io::Result<()> {
         let mut state = self.lock_state();
         let errno = match (state.fault, request) {
@@ -112,7 +112,7 @@ impl FaultInjector {
         Err(io::Error::from_raw_os_error(errno))
     }
 
-    /// Lets a sync through when it is time, or says why not.
+    /// Admits a sync after its delay, or returns why it fails.
     pub(super) fn admit_sync(&self) -> io::Result<()> {
         self.admit_request(DiskRequest::Modify)?;
         let mut state = self.lock_state();
@@ -137,7 +137,7 @@ impl FaultInjector {
         self.lock_state().fault == Fault::Healthy
     }
 
-    /// How much longer a sync is to take, for a caller that does not wait here.
+    /// By how much a sync is delayed, for a caller that does not wait here.
     pub(super) fn sync_delay(&self) -> Option<Duration> {
         match self.lock_state().fault {
             Fault::SlowSync(delay) => Some(delay),

@@ -26,17 +26,17 @@ struct Padded<T> {
 /// A trapped call, which waits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Notification {
-    /// What it is answered by.
+    /// The identifier of its answer.
     pub(super) id: u64,
-    /// Whose it is: a thread, as numbered here.
+    /// The calling thread, by its id in this pid namespace.
     pub(super) thread: u32,
-    /// Which call.
+    /// The number of the call.
     pub(super) number: c_long,
-    /// With which arguments.
+    /// Its arguments.
     pub(super) arguments: [u64; 6],
 }
 
-/// Traps what the filter says of this thread and all that it will start.
+/// Installs the filter for this thread and every process that it starts.
 pub(super) fn install_filter(filter: &[sock_filter]) -> io::Result<OwnedFd> {
     // Without it an ordinary user may set no filter: setuid programs must not be deceived.
     nix::sys::prctl::set_no_new_privs()?;
@@ -68,7 +68,7 @@ fn set_filter(filter: &[sock_filter], flags: c_ulong) -> io::Result<OwnedFd> {
     }
 }
 
-/// Asks for quicker answers; an older kernel refuses that, and is slower.
+/// Enables faster answers; older kernels refuse this and are slower.
 fn set_flags(listener: &OwnedFd) {
     let (of, request) = (listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS);
     #[expect(unsafe_code, reason = "nix does not know this ioctl")]

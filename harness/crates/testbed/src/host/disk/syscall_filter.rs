@@ -37,13 +37,14 @@ impl SyscallFilter {
     pub(super) fn install_on(host: &Host, directory: &Path) -> Result<Self> {
         let cannot = || format!("cannot create {}", directory.display());
         fs::create_dir_all(directory).with_context(cannot)?;
-        // The kernel tells whole paths without links.
+        // The kernel reports absolute paths without symbolic links.
         let directory = fs::canonicalize(directory).with_context(cannot)?;
         let filter =
             calls::build_filter().ok_or_else(|| anyhow!("the filter is for x86-64 only"))?;
         let listener = host.run(move || seccomp_notify::install_filter(&filter))?;
-        let listener = listener.context("the kernel has system calls of replicas not trapped")?;
-        let (wake_sender, wake_receiver) = UnixStream::pair().context("no socket to ring with")?;
+        let listener = listener.context("the kernel does not let this user trap system calls")?;
+        let (wake_sender, wake_receiver) = UnixStream::pair()
+            .context("cannot create the socket that wakes the system-call filter")?;
         let injector = Arc::new(FaultInjector::default());
         let supervisor = Supervisor {
             listener,
@@ -52,9 +53,10 @@ impl SyscallFilter {
             directory: directory.clone(),
             delayed: Vec::new(),
         };
-        let supervisor =
-            std::thread::Builder::new().name("gate".to_owned()).spawn(|| supervisor.handle_calls());
-        let supervisor = supervisor.context("cannot start the thread of a gate")?;
+        let supervisor = std::thread::Builder::new()
+            .name("seccomp".to_owned())
+            .spawn(|| supervisor.handle_calls());
+        let supervisor = supervisor.context("cannot start the thread of the system-call filter")?;
         Ok(Self {
             directory,
             injector,
@@ -83,12 +85,12 @@ impl SyscallFilter {
 impl Drop for SyscallFilter {
     fn drop(&mut self) {
         drop(self.wake_sender.take());
-        // The thread ends now that the bell is closed; a panic was reported already.
+        // The thread ends when the wake socket is closed; a panic was reported already.
         drop(self.supervisor.take().map(JoinHandle::join));
     }
 }
 
-/// Who hears and answers.
+/// The thread that receives and answers trapped calls.
 struct Supervisor {
     listener: OwnedFd,
     wake_receiver: UnixStream,
@@ -97,7 +99,7 @@ struct Supervisor {
     delayed: Vec<DelayedSync>,
 }
 
-/// A sync that is to take longer.
+/// A sync that is being delayed.
 struct DelayedSync {
     id: u64,
     since: Instant,
@@ -111,7 +113,7 @@ impl DelayedSync {
 }
 
 impl Supervisor {
-    /// Answers calls until the bell is closed, or no trapped process is left.
+    /// Answers calls until the wake socket is closed, or no trapped process is left.
     fn handle_calls(mut self) {
         loop {
             let (called, woken) = self.wait_for_event();
@@ -122,7 +124,7 @@ impl Supervisor {
             }
             if !woken.is_empty() {
                 match self.wake_receiver.read(&mut [0; 64]) {
-                    // What was wrong is not any more.
+                    // The fault has changed.
                     Ok(1..) => self.release_delayed(|_| true),
                     _ => return,
                 }
@@ -131,7 +133,7 @@ impl Supervisor {
         }
     }
 
-    /// Waits for a call, for the bell, or until a wait is over.
+    /// Waits for a call, for the wake socket, or until a delay is over.
     fn wait_for_event(&self) -> (PollFlags, PollFlags) {
         let next = self.delayed.iter().map(DelayedSync::remaining).min();
         // Rounded up, so as not to look again and again during the last part of a millisecond.
@@ -162,7 +164,7 @@ impl Supervisor {
         self.send_response(notice.id, said);
     }
 
-    /// Lets go who has waited long enough, or for a disk that is another one now.
+    /// Releases syncs whose delay is over, or whose fault has changed.
     fn release_delayed(&mut self, so: impl Fn(&DelayedSync) -> bool) {
         let waiting = std::mem::take(&mut self.delayed);
         let (over, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(so);
@@ -175,12 +177,12 @@ impl Supervisor {
         }
     }
 
-    /// Whether anyone was there to hear it: who has died needs no answer.
+    /// Returns whether the answer was delivered: a dead process needs none.
     fn send_response(&self, id: u64, response: Result<(), Errno>) -> bool {
         seccomp_notify::send_response(self.listener.as_fd(), id, response).unwrap_or(false)
     }
 
-    /// How much longer a call is to take, or why it fails.
+    /// By how much a call is delayed, or why it fails.
     fn decide_outcome(&self, notice: &Notification) -> Result<Option<Duration>, Errno> {
         let call = calls::find_trapped_call(notice.number).filter(|_| !self.injector.is_healthy());
         let Some(call) = call else { return Ok(None) };
@@ -206,7 +208,7 @@ impl Supervisor {
     }
 }
 
-/// What `fallocate` is told to take room away.
+/// The mode of `fallocate` that frees space.
 const DEALLOCATING_MODES: u64 =
     (libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_COLLAPSE_RANGE).cast_unsigned() as u64;
 

@@ -2,7 +2,7 @@
 //! the harness.
 //!
 //! A connection of probes is one like any replica's: it is opened through the listener of its pair,
-//! and the same gate carries it. Only its far end differs: the listener knows the address that
+//! and the same proxy carries it. Only its far end differs: the listener knows the address that
 //! probes come from and leads them to the sink beside the replica. The sink answers with frames of
 //! its own, so what comes back on a connection is probed as well as what goes forth. No connection
 //! lives long: old ones and new ones are tried alike.

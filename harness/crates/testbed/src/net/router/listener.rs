@@ -1,5 +1,5 @@
-//! Lets clients in, over TCP on the loopback interface: each is greeted with its name and speaks
-//! lines from then on.
+//! Accepts clients over TCP on the loopback interface. Each receives its name first; then both
+//! sides exchange lines.
 
 use super::state::{SharedState, lock_state};
 use std::io;
@@ -11,15 +11,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// A door that closes, on all who are inside, when it is dropped.
+/// A listener; dropping it closes it and all its connections.
 pub(super) struct ClientListener {
-    /// Where it is.
+    /// Its address.
     pub(super) address: SocketAddr,
     _tasks: JoinSet<()>,
 }
 
 impl ClientListener {
-    /// Opens a door.
+    /// Opens a listener.
     pub(super) async fn bind(state: Weak<SharedState>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -42,7 +42,7 @@ async fn accept_clients(listener: TcpListener, state: Weak<SharedState>) {
     }
 }
 
-/// Speaks with one client until it goes.
+/// Serves one client until it disconnects.
 async fn serve_client(stream: TcpStream, state: &Weak<SharedState>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (reader, writer) = stream.into_split();

@@ -6,7 +6,7 @@ use crate::net::switch::shape::PER_MILLE;
 use std::collections::BTreeMap;
 use workloads::Rng;
 
-/// What chance takes.
+/// Random loss of messages.
 pub(super) struct Loss {
     /// How many of [`WHOLE`].
     chance: u16,
@@ -23,7 +23,7 @@ impl Loss {
         Self { chance, links: directed_pairs(count).map(stream).collect(), sent: 0, lost: 0 }
     }
 
-    /// Whether the next message on that link is lost. What a node says to itself takes no link.
+    /// Whether the next message on that link is lost. A message of a node to itself takes no link.
     pub(super) fn drops_next(&mut self, from: HostId, to: HostId) -> bool {
         let Some(stream) = self.links.get_mut(&(from, to)).filter(|_| self.chance > 0) else {
             return false;
@@ -34,7 +34,7 @@ impl Loss {
         lost
     }
 
-    /// What it took, in a sentence.
+    /// Describes how many messages were lost.
     pub(super) fn describe_losses(&self) -> Option<String> {
         let Self { sent, lost, .. } = self;
         (self.chance > 0)

@@ -1,23 +1,22 @@
-//! Reads and writes the envelopes in which nodes, clients and services speak: one line of JSON
-//! each. Pure.
+//! Parses and formats the messages of nodes, clients and services: one line of JSON each. Pure.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// What a message says.
+/// The body of a message.
 pub type Body = Map<String, Value>;
 
 /// A message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Message {
-    /// Numbers messages in the order in which they were sent; nodes do not care.
+    /// Numbers messages in the order in which they were sent; nodes ignore it.
     #[serde(default, skip_deserializing)]
     pub(crate) id: u64,
-    /// Who says that it sent it.
+    /// The sender that it names.
     pub(crate) src: String,
     /// The receiver.
     pub dest: String,
-    /// What.
+    /// The body.
     pub body: Body,
 }
 
@@ -27,14 +26,14 @@ impl Message {
         Self { id: 0, src: src.to_owned(), dest: dest.to_owned(), body }
     }
 
-    /// The message on a line; an error says what is wrong with it.
+    /// Parses a line; the error describes the defect.
     pub fn parse(line: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(line).map_err(|error| error.to_string())
     }
 
     /// Its line.
     pub fn to_line(&self) -> String {
-        // A map whose keys are strings is always written.
+        // A map whose keys are strings can always be serialized.
         serde_json::to_string(self).unwrap_or_default() + "\n"
     }
 
@@ -43,7 +42,7 @@ impl Message {
         self.body.get("type").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Which message it answers.
+    /// The message that it answers.
     pub fn in_reply_to(&self) -> Option<u64> {
         self.body.get("in_reply_to").and_then(Value::as_u64)
     }

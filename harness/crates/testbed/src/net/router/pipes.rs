@@ -1,4 +1,4 @@
-//! Joins the pipes of a program to the hub: what it writes is said, what it is told it can read.
+//! Connects the standard input and output of a program to the router.
 
 use super::state::{SharedState, lock_state};
 use crate::host::process::Pipes;
@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 /// A line longer than this is cut there: a program that never ends one must not fill the memory.
 const MAX_LINE_BYTES: u64 = 16 << 20;
 
-/// Starts to carry what a program says and is told; it is greeted at once.
+/// Starts to carry a program's messages, and sends `init`.
 pub(super) fn attach_pipes(state: &Arc<SharedState>, host: HostId, pipes: Pipes) -> Result<()> {
     let why = "a pipe to the program cannot be used";
     let input = Sender::from_owned_fd(OwnedFd::from(pipes.input)).context(why)?;
@@ -37,7 +37,7 @@ async fn write_lines(mut input: Sender, mut lines: mpsc::UnboundedReceiver<Strin
 async fn read_lines(state: Weak<SharedState>, (host, generation): (HostId, u64), output: Receiver) {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
-    // A pipe that breaks has ended.
+    // A read error counts as the end.
     while (&mut output)
         .take(MAX_LINE_BYTES)
         .read_until(b'\n', &mut line)

@@ -1,9 +1,8 @@
-//! Writes down every message and what became of it, one JSON object per line: the data of a message
-//! diagram.
+//! Records every message and its fate, one JSON object per line: the data of a message diagram.
 //!
-//! Times are microseconds since the Unix epoch; `clock_unix_ms` in `run.json` leads from there to
-//! the times of the history. A message is written when its way is over, so lines are in the order
-//! of that.
+//! Times are microseconds since the Unix epoch; `clock_unix_ms` in `run.json` converts them to
+//! the times of the history. A message is written when its fate is known, so lines are in that
+//! order.
 
 use super::message::{Body, Message};
 use anyhow::{Context as _, Result};
@@ -13,10 +12,10 @@ use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How many messages are written down.
+/// The maximum number of recorded messages.
 const MAX_MESSAGES: u64 = 1_000_000;
 
-/// What the file is called in the directory of a run.
+/// The name of the file in the directory of a run.
 pub const MESSAGES_FILE: &str = "messages.jsonl";
 
 /// The file.
@@ -34,7 +33,7 @@ struct MessageLine<'m> {
     sent_us: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     received_us: Option<u64>,
-    /// Who sent it, where that is not who it says.
+    /// The sender, if it is not the one that the message names.
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<&'m str>,
     src: &'m str,
@@ -59,7 +58,7 @@ impl MessageLog {
         Ok(Self { out: BufWriter::new(file), written: 0, missed: 0 })
     }
 
-    /// Writes a message down whose way is over.
+    /// Records a message whose fate is known.
     pub(super) fn append_message(
         &mut self,
         message: &Message,

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub struct Routing {
     /// How long they take.
     pub latency: Latency,
-    /// Who nodes are told their neighbours are, if they are told.
+    /// The topology that nodes are sent, if any.
     pub topology: Option<Topology>,
     /// How many of 1000 messages between nodes are lost.
     pub loss: u16,

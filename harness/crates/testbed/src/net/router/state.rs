@@ -1,8 +1,8 @@
-//! Leads every message where it goes: to a node, to a client, or to a service.
+//! Routes every message to its destination: a node, a client or a service.
 //!
 //! A message between nodes waits for its latency and then takes the link from the node that
 //! *emitted* it, whatever its `src` says, to its destination; a link decides as the switch's
-//! do ([`Exchange`]) whether it is cut, lost, late or doubled. Clients have lanes of their own
+//! do ([`Exchange`]) whether it is cut, lost, late or doubled. Clients have links of their own
 //! without latency. Services and the harness itself are reached by all.
 
 use super::loss::Loss;
@@ -23,29 +23,29 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use workloads::Rng;
 
-/// The harness itself: who starts nodes, and who is asked about them.
+/// The name of the harness itself, which initialises nodes and answers queries about them.
 pub(super) const HARNESS: &str = "c0";
-/// What numbers of probes have and those of messages do not.
+/// The bit that is set in numbers of probes and clear in those of messages.
 const PROBE_FLAG: u64 = 1 << 63;
-/// The first number of the messages with which a node is started; `init`, then `topology`.
+/// The `msg_id` of the first message that a node receives, `init`; then comes `topology`.
 const INIT_ID: u64 = 1;
 const TOPOLOGY_ID: u64 = 2;
 
-/// A shared hub; its tasks hold it weakly, so that it ends with its router.
+/// The shared state; tasks hold it weakly, so that it ends with its router.
 pub(super) type SharedState = Mutex<RouterState>;
 
-/// Locks the hub.
+/// Locks the state.
 pub(super) fn lock_state(state: &SharedState) -> MutexGuard<'_, RouterState> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Everything that speaks, and what is said.
+/// All endpoints, and the messages between them.
 pub(super) struct RouterState {
     weak_self: Weak<SharedState>,
     began: Instant,
     rng: Rng,
     exchange: Exchange,
-    /// Messages that the exchange has.
+    /// Messages that the exchange holds.
     pending: BTreeMap<u64, InFlight>,
     nodes: Vec<NodeProcess>,
     clients: BTreeMap<String, UnboundedSender<String>>,
@@ -62,7 +62,7 @@ pub(super) struct RouterState {
     pub(super) wakeup: Arc<Notify>,
 }
 
-/// A program that was started, or was once.
+/// A program that runs or has run.
 #[derive(Default)]
 struct NodeProcess {
     /// How often it has been started.
@@ -71,7 +71,7 @@ struct NodeProcess {
     phase: Phase,
 }
 
-/// How far a node has come.
+/// The state of a node's initialisation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
     #[default]
@@ -83,7 +83,7 @@ enum Phase {
     Ready,
 }
 
-/// Someone who speaks.
+/// A sender or receiver of messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Endpoint {
     Node(HostId),
@@ -99,21 +99,21 @@ struct InFlight {
     from: Endpoint,
     to: Endpoint,
     sent_us: u64,
-    /// How often it is to come out of the exchange.
+    /// How many copies the exchange will still deliver.
     copies: usize,
 }
 
-/// What no fault explains.
+/// Errors that no fault explains.
 #[derive(Default)]
 struct RouterErrors {
-    /// Lines that were no messages, and the first of them.
+    /// The number of lines that were not messages, and the first of them.
     malformed: u64,
     first_malformed: Option<String>,
     /// Messages for unknown receivers, by name.
     strays: BTreeMap<String, u64>,
 }
 
-/// How a hub is to work.
+/// The configuration of a router.
 pub(super) struct RouterConfig {
     pub(super) count: u8,
     pub(super) rng: Rng,
@@ -122,7 +122,7 @@ pub(super) struct RouterConfig {
 }
 
 impl RouterState {
-    /// A hub of nodes that do not run yet.
+    /// The state of a router whose nodes do not run yet.
     pub(super) fn new(setting: RouterConfig) -> Arc<SharedState> {
         let RouterConfig { count, rng, routing, record } = setting;
         Arc::new_cyclic(|own| {
@@ -151,19 +151,19 @@ impl RouterState {
         u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Makes the links what the plan says.
+    /// Applies the plan to all links.
     pub(super) fn apply_plan(&mut self, plan: &LinkPlan) {
         let now = self.now();
         self.exchange.apply_plan(now, plan);
         self.wakeup.notify_one();
     }
 
-    /// What every link has done so far.
+    /// The counters of every link.
     pub(super) fn link_counts(&self) -> LinkCounts {
         self.exchange.link_counts().collect()
     }
 
-    /// A program was started: it is told who it is, and what it reads from now on.
+    /// Handles the start of a program: sends `init`; `input` carries its standard input.
     pub(super) fn start_node(&mut self, host: HostId, input: UnboundedSender<String>) -> u64 {
         let names: Vec<String> = host_ids(self.node_count()).map(|host| host.to_string()).collect();
         let node = &mut self.nodes[usize::from(host.0)];
@@ -178,7 +178,7 @@ impl RouterState {
         generation
     }
 
-    /// A program's output has ended.
+    /// Handles the end of a program's output.
     pub(super) fn end_node(&mut self, host: HostId, generation: u64) {
         let node = &mut self.nodes[usize::from(host.0)];
         if node.generation == generation {
@@ -186,7 +186,7 @@ impl RouterState {
         }
     }
 
-    /// A program wrote a line.
+    /// Handles a line that a program wrote.
     pub(super) fn handle_node_line(&mut self, host: HostId, generation: u64, line: &[u8]) {
         if self.nodes[usize::from(host.0)].generation != generation || line.trim_ascii().is_empty()
         {
@@ -198,24 +198,24 @@ impl RouterState {
         }
     }
 
-    /// A client has come; returns its name.
+    /// Adds a client; returns its name.
     pub(super) fn add_client(&mut self, output: UnboundedSender<String>) -> String {
         self.client_count += 1;
         let name = format!("c{}", self.client_count);
         let patience = routing::client_timeout(self.routing.latency).as_millis();
         let greeting = json!({ "type": "welcome", "patience_ms": u64::try_from(patience).ok() });
-        // A client that has gone again needs no greeting.
+        // A client that has disconnected again needs no greeting.
         drop(output.send(Message::new(HARNESS, &name, to_body(greeting)).to_line()));
         self.clients.insert(name.clone(), output);
         name
     }
 
-    /// A client has gone.
+    /// Removes a client.
     pub(super) fn remove_client(&mut self, name: &str) {
         self.clients.remove(name);
     }
 
-    /// A client says something.
+    /// Handles a message from a client.
     pub(super) fn handle_client_line(&mut self, name: &str, line: &str) {
         let Ok(message) = Message::parse(line.as_bytes()) else { return };
         let message = Message { src: name.to_owned(), ..message };
@@ -224,14 +224,14 @@ impl RouterState {
             _ => None,
         };
         let from = Endpoint::Client(name.to_owned());
-        // What a node is asked about itself never reaches it, nor does what it would not take.
+        // The harness answers queries about a node, and rejects requests that it is not ready for.
         match refusal.or_else(|| (message.kind() == "ready").then(ready_ok_body)) {
             Some(answer) => drop(self.deliver_message(&from, &message.reply_with(answer))),
             None => self.send_message(from, message),
         }
     }
 
-    /// Why a node takes no requests, if it takes none.
+    /// Why a node is not ready for requests, if it is not.
     fn unready_error(&self, host: HostId) -> Option<Body> {
         let why = match self.nodes[usize::from(host.0)].phase {
             Phase::Ready => return None,
@@ -246,7 +246,7 @@ impl RouterState {
         u8::try_from(self.nodes.len()).unwrap_or(u8::MAX)
     }
 
-    /// Who bears that name.
+    /// The endpoint of that name.
     fn find_endpoint(&self, name: &str) -> Option<Endpoint> {
         if let Some(service) = SERVICES.iter().find(|service| **service == name) {
             return Some(Endpoint::Service(service));
@@ -290,7 +290,7 @@ impl RouterState {
         });
     }
 
-    /// Leads a message over its link, if it takes one.
+    /// Sends a message over its link, if it takes one.
     fn forward_message(&mut self, in_flight: InFlight) {
         let (Some(from), Some(to)) = (in_flight.from.host(), in_flight.to.host()) else {
             return self.finish_delivery(&in_flight);
@@ -312,12 +312,12 @@ impl RouterState {
         }
     }
 
-    /// The port of the exchange on which someone is.
+    /// The port of an endpoint on the exchange.
     fn port_of(&self, host: HostId) -> usize {
         if host == CLIENTS { self.nodes.len() } else { usize::from(host.0) }
     }
 
-    /// Takes what is due out of the exchange, and says when something is due next.
+    /// Delivers what is due; returns when the next message is due.
     pub(super) fn deliver_due(&mut self) -> Option<Duration> {
         let now = self.now();
         while let Some((port, frame)) = self.exchange.pop_due(now) {
@@ -333,7 +333,7 @@ impl RouterState {
             return;
         }
         let Some(mut in_flight) = self.pending.remove(&number) else { return };
-        // A checksum would have shown it.
+        // A checksum would have detected it.
         if in_flight.message.to_line().as_bytes() == rest {
             self.finish_delivery(&in_flight);
         } else {
@@ -367,7 +367,7 @@ impl RouterState {
         }
     }
 
-    /// Hands a message over whose way is over.
+    /// Delivers a message to its endpoint.
     fn finish_delivery(&mut self, in_flight: &InFlight) {
         let fate = if self.deliver_message(&in_flight.to, &in_flight.message) {
             DELIVERED
@@ -396,7 +396,7 @@ impl RouterState {
         }
     }
 
-    /// A node answers the harness.
+    /// Handles a node's reply to the harness.
     fn handle_harness_reply(&mut self, message: &Message) -> bool {
         let Some(Endpoint::Node(host)) = self.find_endpoint(&message.src) else { return false };
         let node = &mut self.nodes[usize::from(host.0)];
@@ -406,7 +406,7 @@ impl RouterState {
                 Phase::Joining
             }
             (Phase::Starting, Some(INIT_ID), "init_ok") => Phase::Ready,
-            // A node that has no use for it may say so.
+            // A node may answer `topology` with an error.
             (Phase::Joining, Some(TOPOLOGY_ID), _) => Phase::Ready,
             (phase, ..) => phase,
         };
@@ -431,22 +431,22 @@ impl RouterState {
         );
     }
 
-    /// How nodes broke the protocol, in a sentence.
+    /// Describes how nodes broke the protocol.
     pub(super) fn protocol_error(&self) -> Option<String> {
         let RouterErrors { malformed: nonsense, first_malformed: first, .. } = &self.errors;
         first.as_ref().map(|first| {
             format!(
-                "lines of standard output that were no messages: {nonsense}, the first {first}; what is to be read by \
-                 people belongs on standard error"
+                "lines on standard output that were no messages: {nonsense}, the first {first}; log output belongs on \
+                 standard error"
             )
         })
     }
 
-    /// What no fault explains, in a sentence.
+    /// Describes losses that no fault explains.
     pub(super) fn network_error(&self) -> Option<String> {
         let mut told = Vec::new();
         for (name, count) in &self.errors.strays {
-            told.push(format!("{count} messages were for {name:?}, who does not exist"));
+            told.push(format!("{count} messages were for {name:?}, which does not exist"));
         }
         told.extend(self.loss.describe_losses());
         if self.record.missed() > 0 {
@@ -480,7 +480,7 @@ impl Endpoint {
         matches!(self, Self::Node(_) | Self::Service(_))
     }
 
-    /// The end of the lanes that its messages take.
+    /// The host at its end of the links.
     fn host(&self) -> Option<HostId> {
         match self {
             Self::Node(host) => Some(*host),
@@ -505,7 +505,7 @@ fn fate_name(fate: Fate) -> &'static str {
     }
 }
 
-/// What the exchange carries: an address, a number, and what is numbered.
+/// A frame as the exchange carries it: an address, a number and a payload.
 fn encode_frame(to: HostId, number: u64, rest: &[u8]) -> Vec<u8> {
     [&MAC_PREFIX[..], &[to.0], &number.to_be_bytes(), rest].concat()
 }

@@ -1,4 +1,4 @@
-//! Lets small shell programs speak over a router whose links are cut.
+//! Runs small shell programs over a router whose links are cut.
 
 use super::message::Message;
 use super::*;
@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
-/// Answers `init`, then hands every line that comes on to n2 as it is, and says what n2 is handed.
+/// Answers `init`, then forwards every line to n2 unchanged; n2 reports what arrives.
 const RELAY: &str = r#"
 read -r init
 case "$init" in *'"node_id":"n1"'*) me=n1;; *) me=n2;; esac
@@ -40,7 +40,8 @@ impl RouterFixture {
     async fn start_with(script: &str, routing: Routing) -> Self {
         let folder = tempfile::tempdir().expect("a directory");
         let path = folder.path().join(MESSAGES);
-        let router = Router::build(2, &Rng::new(1), routing, &path).await.expect("it stands");
+        let router =
+            Router::build(2, &Rng::new(1), routing, &path).await.expect("the router starts");
         let start = |number: u8| {
             let host = Host::shared(&format!("n{}", number + 1)).expect("a thread");
             let args = ["-c".into(), script.into()];
@@ -48,7 +49,7 @@ impl RouterFixture {
             let (replica, pipes) =
                 Replica::spawn_with_pipes(&host, Path::new("/bin/sh"), &args, &log)
                     .expect("it starts");
-            router.attach_node(HostId(number), pipes).expect("it is heard");
+            router.attach_node(HostId(number), pipes).expect("its pipes can be read");
             (replica, host)
         };
         let replicas = vec![start(0), start(1)];
@@ -143,7 +144,7 @@ async fn what_chance_takes_is_lost_between_nodes_only_and_told() {
         arrived += 1;
     }
     assert!((5..50).contains(&arrived), "{arrived} of 200");
-    let told = fixture.router.network_error().expect("it is told");
+    let told = fixture.router.network_error().expect("losses are reported");
     assert_eq!(told, format!("{} of 200 messages between nodes were lost (--loss)", 200 - arrived));
 }
 

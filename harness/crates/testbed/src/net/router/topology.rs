@@ -1,4 +1,4 @@
-//! Says who is whose neighbour, in the shapes that Maelstrom has and by its names for them. Pure.
+//! Computes the neighbours of each node in Maelstrom's topologies, by Maelstrom's names. Pure.
 
 use crate::net::plan::host_ids;
 use std::collections::BTreeMap;

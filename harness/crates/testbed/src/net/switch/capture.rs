@@ -1,7 +1,7 @@
 //! Writes every frame that the switch is sent to a pcapng file, with what became of it as a
 //! comment.
 //!
-//! Each port is an interface of its own, so a reader sees who sent. The file is written by a
+//! Each port is an interface of its own, so a reader sees the sender. The file is written by a
 //! thread, which what is noted must not wait for: what it cannot take is counted, never waited for.
 
 use super::exchange::FrameOutcome;

@@ -1,4 +1,4 @@
-//! Leads frames from port to port over the lanes between them, and keeps what is due later. Pure.
+//! Forwards frames from port to port over the links between them, and holds delayed ones. Pure.
 //!
 //! A frame goes where its address says, and nowhere else: hosts have fixed addresses, so none has
 //! to be learned. A link that is cut loses what is under way on it too, so nothing arrives over a
@@ -13,7 +13,7 @@ use workloads::Rng;
 /// What hardware addresses of hosts begin with; the host's number follows.
 pub(in crate::net) const MAC_PREFIX: [u8; 5] = [2, 0x77, 0, 0, 0];
 
-/// All lanes between the hosts and the controller, which has the last port.
+/// All links between the hosts and the controller, which has the last port.
 #[derive(Debug)]
 pub(in crate::net) struct Exchange {
     ends: Vec<HostId>,
@@ -53,7 +53,7 @@ pub(in crate::net) enum FrameOutcome {
 }
 
 impl Exchange {
-    /// Plain lanes between so many hosts and the controller.
+    /// Plain links between this many hosts and the controller.
     pub(in crate::net) fn new(count: u8, rng: &Rng) -> Self {
         let ends: Vec<HostId> = host_ids(count).chain([CLIENTS]).collect();
         let pairs = ends.iter().flat_map(|from| ends.iter().map(|to| (*from, *to)));
@@ -65,7 +65,7 @@ impl Exchange {
         Self { ends, links, queue: BinaryHeap::new(), order: 0 }
     }
 
-    /// Makes the links what the plan says; what is held no longer is due now.
+    /// Applies the plan to all links; frames that are no longer held are due now.
     pub(in crate::net) fn apply_plan(&mut self, now: u64, plan: &LinkPlan) {
         for index in 0..self.links.len() {
             let LinkDirection { pair, link, .. } = &mut self.links[index];

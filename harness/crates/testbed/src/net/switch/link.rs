@@ -3,7 +3,7 @@
 //!
 //! Order is kept by everything but `reorder`: a frame is never due before the one that came before
 //! it, whatever the shapes of the two. Each chance is drawn from the link's own stream, once per
-//! frame and only where it is asked for.
+//! frame and only if the shape has that fault.
 
 use super::shape::{PER_MILLE, Shape};
 use workloads::Rng;

@@ -30,11 +30,11 @@ const HEADERS: usize = 20;
 /// Switches it off for an interface of the calling thread's network namespace.
 pub(super) fn disable_offload(interface: u32) -> Result<()> {
     let socket = open_socket().context("the kernel has no generic netlink")?;
-    let family =
-        ethtool_family(&socket).context("ethtool cannot be asked (CONFIG_ETHTOOL_NETLINK)")?;
+    let family = ethtool_family(&socket)
+        .context("the kernel has no ethtool netlink (CONFIG_ETHTOOL_NETLINK)")?;
     send_request(&socket, &encode_message(family, SET_FEATURES, &disable_feature(interface)))
         .map(drop)
-        .context("the interface does not stop leaving checksums to its other end")
+        .context("the interface does not switch off checksum offloading")
 }
 
 fn open_socket() -> Result<OwnedFd> {
@@ -78,7 +78,7 @@ fn send_request(socket: &OwnedFd, message: &[u8]) -> Result<Vec<u8>> {
     }
 }
 
-/// What an acknowledgement says; `None` of any other message.
+/// The error code of an acknowledgement; `None` for any other message.
 fn error_code(message: &[u8]) -> Option<i32> {
     let kind = u16::from_ne_bytes(*message.get(4..)?.first_chunk()?);
     let code = i32::from_ne_bytes(*message.get(16..)?.first_chunk()?);

@@ -1,4 +1,4 @@
-//! Says what a directed link does to packets: a [`Shape`] is a value, and the plain one does
+//! Defines what a directed link does to packets: a [`Shape`] is a value, and the plain one does
 //! nothing.
 
 use serde::Serialize;

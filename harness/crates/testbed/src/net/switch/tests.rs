@@ -1,5 +1,5 @@
-//! Sends frames through lanes and exchanges without any device, and compares them with slow obvious
-//! twins.
+//! Sends frames through links and exchanges without any device, and compares the results with those
+//! of a slow reference implementation.
 
 use super::exchange::{Exchange, FrameOutcome, MAC_PREFIX};
 use super::link::{Fate, PacketCounts, ShapedLink};

@@ -1,9 +1,9 @@
 //! Moves frames between the switch's ports and its [`Exchange`], on one thread that ends when its
 //! [`Handle`] is dropped.
 //!
-//! A port is a packet socket on the near end of a veth pair; it hears whatever the host sends and
-//! nothing that it sends itself. No device file is opened and no privilege is needed but those of
-//! the sandbox.
+//! A port is a packet socket on the near end of a veth pair; it receives whatever the host sends
+//! and nothing that it sends itself. No device file is opened, and the sandbox's privileges
+//! suffice.
 
 use super::capture::Capture;
 use super::exchange::{Exchange, FrameOutcome};
@@ -83,14 +83,15 @@ impl Handle {
         exchange: Exchange,
         capture: Option<Capture>,
     ) -> Result<Self> {
-        let (rung, bell) = std::io::pipe().context("no pipe to wake the switch by")?;
+        let (wake_receiver, wake_sender) =
+            std::io::pipe().context("cannot create the pipe that wakes the switch")?;
         let state = SwitchState { exchange, send_failures: 0, strays: 0, capture };
         let state = Arc::new(Mutex::new(state));
         let began = Instant::now();
-        let wire = Forwarder { ports, state: Arc::clone(&state), began, wake_receiver: rung };
+        let wire = Forwarder { ports, state: Arc::clone(&state), began, wake_receiver };
         let thread = std::thread::Builder::new().name("switch".to_owned());
         thread.spawn(move || wire.run()).context("cannot start the switch's thread")?;
-        Ok(Self { state, began, wake_sender: bell })
+        Ok(Self { state, began, wake_sender })
     }
 
     /// Looks at the state, or changes it, at a moment.
@@ -117,7 +118,7 @@ impl Forwarder {
     fn run(mut self) {
         let mut buffer = vec![0; MAX_FRAME_BYTES];
         let mut ready = Vec::with_capacity(self.ports.len());
-        // The owner of the bell is gone, and the hosts with it.
+        // Ends when the handle, which owns the other end of the wake pipe, is dropped.
         while self.wait_for_frames(&mut ready) {
             for port in ready.drain(..) {
                 self.receive_batch(port, &mut buffer);
@@ -147,7 +148,7 @@ impl Forwarder {
     fn receive_batch(&self, port: usize, buffer: &mut [u8]) {
         let mut state = lock_state(&self.state);
         for _ in 0..MAX_BATCH {
-            // An error is one of the interface, which is told once, or that nothing is left.
+            // An error is the interface's, reported once, or means that no frame is left.
             let Ok(length) = recv(self.ports[port].as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT)
             else {
                 return;

@@ -1,5 +1,5 @@
-//! Lets real programs, and their children, meet a gate: what they ask of files fails or takes
-//! longer, and nothing else.
+//! Runs real programs, and their children, under a system-call filter: their calls on files fail
+//! or take longer, and no others.
 
 use super::super::{CorruptionKind, Disk, DiskBackend};
 use super::*;
@@ -8,7 +8,7 @@ use crate::not_run::not_run;
 use std::ffi::OsString;
 use tempfile::TempDir;
 
-/// A host with a gate, and a directory beside the one that is watched.
+/// A host with a system-call filter, and a directory beside the one that it affects.
 struct Fixture {
     disk: Disk,
     host: Host,
@@ -16,7 +16,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// Nothing, and says so, where the kernel has no calls trapped.
+    /// `None`, with a message, where the kernel does not let this user trap calls.
     fn new() -> Option<Self> {
         let place = tempfile::tempdir().expect("a directory");
         let host = Host::shared("n1").expect("a thread starts");
@@ -36,7 +36,7 @@ impl Fixture {
         Replica::spawn(&self.host, Path::new("/bin/sh"), &args, &log).expect("it starts")
     }
 
-    /// How a script ends whose `$0` is the place.
+    /// Runs a script whose `$0` is the directory; returns how it ended.
     fn run_script(&self, script: &str) -> String {
         let mut replica = self.start_script(script);
         loop {
