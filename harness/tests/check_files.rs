@@ -59,12 +59,13 @@ fn every_format_is_told_by_its_content() {
     let (code, out, err) =
         run_check(&here, "--model cas-register a.edn jepsen ours b.json --keyed no c.log");
     assert_eq!((code, err.as_str()), (Some(1), ""), "{out}");
-    insta::assert_snapshot!(strip_time(&out), @r"
+    insta::assert_snapshot!(strip_time(&out).replace(", but", ",\n  but"), @r"
     VALID: a.edn: linearizable: 1 operation
     VALID: jepsen: linearizable: 1 operation
     VALID: ours: no operations to check
     VALID: b.json: no operations to check
-    INVALID: c.log: process 0 was told that cas [1 2] succeeded, but no operation invoked by then leads to that
+    INVALID: c.log: process 0 was told that cas [1 2] succeeded,
+      but no operation invoked by then leads to that
 
     before: nil
         ✗ cas [1 2] ok
@@ -125,9 +126,10 @@ fn broken_files_do_not_keep_others_from_being_judged() {
     VALID: torn.edn: linearizable: 1 operation
     5 histories: 2 valid, 0 invalid, 0 unknown, 3 unreadable; 2 operations
     ");
-    insta::assert_snapshot!(err, @r#"
+    insta::assert_snapshot!(err.replace("; ", ";\n  "), @r#"
     harness: broken.edn:3:8: type "done" is none of :invoke :ok :fail :info
-    harness: page.html: unknown format (not JSON Lines, EDN, Porcupine or AWDIT sessions); set it with --input
+    harness: page.html: unknown format (not JSON Lines, EDN, Porcupine or AWDIT sessions);
+      set it with --input
     harness: nowhere: cannot be read: No such file or directory (os error 2)
     harness: torn.edn: warning: line 3 was cut short after 11 bytes and is ignored
     "#);

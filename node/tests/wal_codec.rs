@@ -129,7 +129,8 @@ proptest! {
             Err(refusal) => {
                 prop_assert!(log.mark_beside(offset) > begin, "piece at {begin} was torn");
                 prop_assert_eq!(refusal.segment + refusal.offset, begin);
-                prop_assert_eq!(refusal.kind, WalErrorKind::Damaged { mark: log.mark_beside(offset) });
+                let mark = log.mark_beside(offset);
+                prop_assert_eq!(refusal.kind, WalErrorKind::Damaged { mark });
             }
         }
     }

@@ -145,7 +145,8 @@ impl TimedCheck {
     fn to_json(&self) -> serde_json::Value {
         let (validity, stats) = (self.verdict.validity, self.verdict.stats);
         json!({
-            "name": self.name, "ms": to_milliseconds(self.best), "validity": validity, "stats": stats,
+            "name": self.name, "ms": to_milliseconds(self.best),
+            "validity": validity, "stats": stats,
             "peak_bytes": self.peak, "speedup": self.speedup.map(|(times, _)| times),
             "machine_speedup": self.speedup.map(|(_, machine)| machine),
         })

@@ -129,7 +129,8 @@ fn fish_positional(argument: &NamedArgument) -> String {
     let files = if *form == NameForm::OrFile { "" } else { " -f" };
     let names = names.join(" ");
     format!(
-        "complete -c harness -n \"__fish_harness_using_subcommand {command}\"{files} -a \"{names}\"\n"
+        "complete -c harness -n \"__fish_harness_using_subcommand {command}\"{files} \
+         -a \"{names}\"\n"
     )
 }
 

@@ -25,7 +25,8 @@ pub(crate) fn main(args: &ReplayArgs, options: OutputOptions, began: Instant) ->
     let schedule = directory.file_path(script::FILE);
     if !schedule.exists() {
         let text = format!(
-            "{} has no {}: it is older than recorded schedules; its `repro:` line asks for the same",
+            "{} has no {}: it is older than recorded schedules; \
+             its `repro:` line asks for the same",
             args.run.display(),
             script::FILE
         );

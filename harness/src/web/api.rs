@@ -123,8 +123,9 @@ pub(super) async fn get_run(
 }
 
 /// A report is sandboxed: its script has an opaque origin and no access to this server.
-const REPORT_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
-                      img-src data: blob:; worker-src blob:; connect-src data:; base-uri 'none'; \
+const REPORT_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; \
+                      style-src 'unsafe-inline'; img-src data: blob:; worker-src blob:; \
+                      connect-src data:; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'; \
                       sandbox allow-scripts allow-downloads";
 

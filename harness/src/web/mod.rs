@@ -59,8 +59,9 @@ async fn reject_unknown_host(State(site): State<Site>, request: Request, next: N
 }
 
 /// The content security policy of pages of this server; reports have a stricter one.
-const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-                      img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+                      connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors 'none'";
 
 /// Adds security headers to every response, and a policy unless the response has one.
 async fn add_security_headers(request: Request, next: Next) -> Response {

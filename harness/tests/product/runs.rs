@@ -295,7 +295,8 @@ fn a_replica_that_dies_by_itself_is_started_again_and_its_death_is_not_forgotten
     let path = workdir.directory.path().join("frail");
     let script = format!(
         "#!/bin/sh\n[ \"$2\" = n2 ] && [ ! -e died ] && {{ : > died; \
-         timeout -s KILL 3 {harness} node \"$@\"; echo gave up; exit 9; }}\nexec {harness} node \"$@\"\n",
+         timeout -s KILL 3 {harness} node \"$@\"; echo gave up; exit 9; }}\n\
+         exec {harness} node \"$@\"\n",
         harness = env!("CARGO_BIN_EXE_harness")
     );
     fs::write(&path, script).expect("a script");

@@ -43,7 +43,8 @@ pub const BUGS: &[(StoreBug, &str, &str)] = &[
     (
         StoreBug::ApplyLanes,
         "apply-lanes",
-        "followers apply keys in two lanes; one lane is late, and which one differs between replicas",
+        "followers apply keys in two lanes; \
+         one lane is late, and which one differs between replicas",
     ),
     (
         StoreBug::DoubleApply,

@@ -348,7 +348,9 @@ mod tests {
         /// are terms.
         #[test]
         fn backtracking_finds_the_common_prefix(
-            common in nondecreasing_terms(), leader in nondecreasing_terms(), follower in nondecreasing_terms()
+            common in nondecreasing_terms(),
+            leader in nondecreasing_terms(),
+            follower in nondecreasing_terms(),
         ) {
             let base = common.last().copied().unwrap_or(0);
             let tail = |terms: &[Term], parity| {

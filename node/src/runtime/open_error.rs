@@ -7,8 +7,8 @@ use alloc::string::String;
 use core::fmt;
 
 /// What to do about a log that is not what it was.
-const RECOVERY_HINT: &str = "restore the data directory, or put a new replica in the place of this one, \
-                       with an empty directory and a new name";
+const RECOVERY_HINT: &str = "restore the data directory, or put a new replica \
+                       in the place of this one, with an empty directory and a new name";
 
 /// Why a data directory cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +73,8 @@ impl fmt::Display for OpenError {
             ),
             Self::LogMissing => write!(
                 f,
-                "its write-ahead log is gone, and with it what this replica promised; {RECOVERY_HINT}"
+                "its write-ahead log is gone, and with it what this replica promised; \
+                 {RECOVERY_HINT}"
             ),
             Self::Damaged { segment, refusal } => {
                 write!(f, "write-ahead log {segment} is {refusal}; {RECOVERY_HINT}")
@@ -83,7 +84,8 @@ impl fmt::Display for OpenError {
             }
             Self::SnapshotMissing { start, last } => write!(
                 f,
-                "the log begins after entry {start}, but its snapshot ends at {last}; {RECOVERY_HINT}"
+                "the log begins after entry {start}, but its snapshot ends at {last}; \
+                 {RECOVERY_HINT}"
             ),
         }
     }

@@ -318,8 +318,8 @@ impl Api {
                 StatusCode::BAD_REQUEST,
                 "spans-groups",
                 format!(
-                    "the transaction spans groups ({first} is in group {}, {other} in group {}), and \
-                     is atomic only within one: give its keys a common tag, as in {{tag}}key",
+                    "the transaction spans groups ({first} is in group {}, {other} in group {}), \
+                     and is atomic only within one: give its keys a common tag, as in {{tag}}key",
                     group(first),
                     group(other)
                 ),

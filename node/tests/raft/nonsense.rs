@@ -67,16 +67,18 @@ fn any_input() -> impl Strategy<Value = Input> {
     let message =
         (any_number(), any_content()).prop_map(|(term, content)| Message { term, content });
     let receive = (0u64..5, message).prop_map(|(from, message)| Input::Receive { from, message });
+    let removed = prop::collection::btree_set(any_number(), 0..3);
+    let change = (any_number(), removed).prop_map(|(token, remove)| {
+        let add_voters = vec!["x".to_owned()];
+        let change = MembershipChange { add_voters, remove, ..MembershipChange::default() };
+        Input::ChangeMembership { token, change }
+    });
     prop_oneof![
         4 => Just(Input::Tick),
         8 => receive,
         1 => any_number().prop_map(|token| Input::Propose { token, command: Vec::new() }),
         1 => any_number().prop_map(|token| Input::Read { token }),
-        1 => (any_number(), prop::collection::btree_set(any_number(), 0..3)).prop_map(|(token, remove)| {
-            let add_voters = vec!["x".to_owned()];
-            let change = MembershipChange { add_voters, remove, ..MembershipChange::default() };
-            Input::ChangeMembership { token, change }
-        }),
+        1 => change,
         1 => any_number().prop_map(|to| Input::TransferLeadership { to }),
         2 => any_number().prop_map(|sequence| Input::Persisted { sequence }),
         1 => Just(Input::Continue),

@@ -205,7 +205,8 @@ fn check_processes() -> Result<String> {
     ensure!(kill(escaped, None) == Err(Errno::ESRCH), "a child of a replica outlived it");
     let [started, killed] = [started, killed].map(|took| took.as_secs_f64() * 1e3);
     Ok(format!(
-        "a replica in a pid namespace of its own in {started:.1} ms, dead with all it started in {killed:.1} ms"
+        "a replica in a pid namespace of its own in {started:.1} ms, \
+         dead with all it started in {killed:.1} ms"
     ))
 }
 

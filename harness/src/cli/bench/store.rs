@@ -57,7 +57,12 @@ pub(crate) struct NodeBenchArgs {
     )]
     timing: ElectionTiming,
     /// The same where leaders are killed.
-    #[arg(long, value_name = "HEARTBEAT,ELECTION", default_value = "50,300", value_parser = parse_timing)]
+    #[arg(
+        long,
+        value_name = "HEARTBEAT,ELECTION",
+        default_value = "50,300",
+        value_parser = parse_timing
+    )]
     failover_timing: ElectionTiming,
     /// Also keep the store idle for so many seconds; count elections and stalls of the machine.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]

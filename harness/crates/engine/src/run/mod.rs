@@ -87,8 +87,9 @@ pub async fn run(plan: Plan, mut context: RunContext) -> Result<FinishedRun> {
     directory.write_file(script::FILE, &script::write_script(&plan.schedule))?;
     let mut cluster = setup::start_replicas(&plan, network, &directory)?;
     let mut stop = context.stop.clone();
+    let startup_timeout = plan.system.startup_timeout();
     tokio::select! {
-        ready = setup::wait_until_ready(&mut cluster, &directory, plan.system.startup_timeout()) => ready?,
+        ready = setup::wait_until_ready(&mut cluster, &directory, startup_timeout) => ready?,
         _ = stop.wait_for(|stop| *stop) => (),
     }
     record.timings.ready_ms = context.elapsed_ms();

@@ -280,7 +280,12 @@ mod tests {
     #[test]
     fn a_plan_says_how_to_ask_for_it_again_and_where_it_is_filed() {
         let plan = Plan::new(sample_config(), Vec::new()).expect("everything in it exists");
-        insta::assert_snapshot!(plan.repro_command(), @"harness test --system raft --nodes 5 --workload register --nemesis partition,kill:leader --time-limit 30s --concurrency 10 --rate 200 --seed 1 --net auto --unsafe stale-reads");
+        insta::assert_snapshot!(
+            plan.repro_command(),
+            @"harness test --system raft --nodes 5 --workload register --nemesis \
+              partition,kill:leader --time-limit 30s --concurrency 10 --rate 200 --seed 1 --net \
+              auto --unsafe stale-reads"
+        );
         insta::assert_snapshot!(plan.family_name(), @"raft-register-partition+kill.leader");
         let family = |kinds: &[&str]| {
             let nemesis = kinds.iter().map(|kind| (*kind).to_owned()).collect();
@@ -314,9 +319,20 @@ mod tests {
 
     #[test]
     fn what_only_maelstroms_programs_can_be_asked_is_refused_elsewhere() {
-        insta::assert_snapshot!(refusal_text(|config| config.latency_ms = 5), @"--latency: the replicas of raft have a network of their own; --nemesis packet delays it");
-        insta::assert_snapshot!(refusal_text(|config| config.loss_per_mille = 5), @"--loss: the replicas of raft have a network of their own; --nemesis packet loses some of it");
-        insta::assert_snapshot!(refusal_text(|config| config.topology = "line".to_owned()), @"--topology: the replicas of raft are given no neighbours; only those of maelstrom are");
+        insta::assert_snapshot!(
+            refusal_text(|config| config.latency_ms = 5),
+            @"--latency: the replicas of raft have a network of their own; --nemesis packet \
+              delays it"
+        );
+        insta::assert_snapshot!(
+            refusal_text(|config| config.loss_per_mille = 5),
+            @"--loss: the replicas of raft have a network of their own; --nemesis packet loses \
+              some of it"
+        );
+        insta::assert_snapshot!(
+            refusal_text(|config| config.topology = "line".to_owned()),
+            @"--topology: the replicas of raft are given no neighbours; only those of maelstrom are"
+        );
     }
 
     fn broadcast_config() -> Config {
@@ -337,19 +353,55 @@ mod tests {
             "{}",
             plan.repro_command()
         );
-        let refused = |config| Plan::new(config, Vec::new()).err().map(|why| why.to_string());
-        insta::assert_snapshot!(refused(Config { topology: "star".to_owned(), ..broadcast_config() }).unwrap_or_default(), @r#"there is no --topology "star"; there are: grid, line, total, tree, tree2, tree3, tree4"#);
-        insta::assert_snapshot!(refused(Config { workload: "echo".to_owned(), ..broadcast_config() }).unwrap_or_default(), @"--topology tree3: only workload broadcast gives nodes their neighbours");
+        let refused = |config| {
+            let why = Plan::new(config, Vec::new()).err().map(|why| why.to_string());
+            why.unwrap_or_default()
+        };
+        let star = Config { topology: "star".to_owned(), ..broadcast_config() };
+        insta::assert_snapshot!(
+            refused(star),
+            @"there is no --topology \"star\"; there are: grid, line, total, tree, tree2, tree3, \
+              tree4"
+        );
+        let echo = Config { workload: "echo".to_owned(), ..broadcast_config() };
+        insta::assert_snapshot!(
+            refused(echo),
+            @"--topology tree3: only workload broadcast gives nodes their neighbours"
+        );
     }
 
     #[test]
     fn what_cannot_be_is_refused_with_what_can() {
-        insta::assert_snapshot!(refusal_text(|config| config.system = "oracle".to_owned()), @r#"there is no system "oracle"; there are: etcd, maelstrom, raft, redis, redis-sentinel, zookeeper, a FILE.toml that describes one"#);
-        insta::assert_snapshot!(refusal_text(|config| config.workload = "poetry".to_owned()), @r#"there is no workload "poetry"; there are: append, bank, broadcast, cas, counter, echo, follower-reads, g-counter, g-set, kafka, lin-kv, lock, long-fork, monotonic, pn-counter, queue, register, set, txn-list-append, txn-rw-register, unique-ids, wr"#);
-        insta::assert_snapshot!(refusal_text(|config| config.read = "new".to_owned()), @r#"there is no --read "new"; there are: linearizable, lease, stale, after"#);
-        insta::assert_snapshot!(refusal_text(|config| config.nodes = 0), @"--nodes 0: expected a whole number from 1 to 9");
-        insta::assert_snapshot!(refusal_text(|config| config.rate = 0), @"--rate 0: expected a whole number from 1 to 1000000");
-        insta::assert_snapshot!(refusal_text(|config| config.time_limit_ms = 10), @"--time-limit 10ms: expected a duration from 1s to 24h");
-        insta::assert_snapshot!(refusal_text(|config| config.nodes = 1), @"nemesis partition has no target with --nodes 1; ask for more");
+        insta::assert_snapshot!(
+            refusal_text(|config| config.system = "oracle".to_owned()),
+            @"there is no system \"oracle\"; there are: etcd, maelstrom, raft, redis, \
+              redis-sentinel, zookeeper, a FILE.toml that describes one"
+        );
+        insta::assert_snapshot!(
+            refusal_text(|config| config.workload = "poetry".to_owned()),
+            @"there is no workload \"poetry\"; there are: append, bank, broadcast, cas, counter, \
+              echo, follower-reads, g-counter, g-set, kafka, lin-kv, lock, long-fork, monotonic, \
+              pn-counter, queue, register, set, txn-list-append, txn-rw-register, unique-ids, wr"
+        );
+        insta::assert_snapshot!(
+            refusal_text(|config| config.read = "new".to_owned()),
+            @r#"there is no --read "new"; there are: linearizable, lease, stale, after"#
+        );
+        insta::assert_snapshot!(
+            refusal_text(|config| config.nodes = 0),
+            @"--nodes 0: expected a whole number from 1 to 9"
+        );
+        insta::assert_snapshot!(
+            refusal_text(|config| config.rate = 0),
+            @"--rate 0: expected a whole number from 1 to 1000000"
+        );
+        insta::assert_snapshot!(
+            refusal_text(|config| config.time_limit_ms = 10),
+            @"--time-limit 10ms: expected a duration from 1s to 24h"
+        );
+        insta::assert_snapshot!(
+            refusal_text(|config| config.nodes = 1),
+            @"nemesis partition has no target with --nodes 1; ask for more"
+        );
     }
 }

@@ -32,8 +32,8 @@ pub(super) const READ_CONSISTENCIES: &[ReadConsistency] =
 
 /// Writes the configuration, then executes the server: `$1` data, `$2` configuration, `$3` the
 /// server, followed by its arguments.
-const START: &str = r#"mkdir -p "$1" && cd "$1" && printf '%s' "$2" >redis.conf && server=$3 && shift 3 &&
-exec "$server" redis.conf "$@""#;
+const START: &str = r#"mkdir -p "$1" && cd "$1" && printf '%s' "$2" >redis.conf &&
+server=$3 && shift 3 && exec "$server" redis.conf "$@""#;
 
 /// Redis without failover, as Debian packages it or as given.
 pub(crate) struct Redis;
@@ -121,7 +121,8 @@ pub(super) fn first_primary(launch: &Launch) -> Option<IpAddr> {
 pub(super) fn server_config(launch: &Launch) -> String {
     let (ip, port) = (launch.listen_client.ip(), launch.listen_client.port());
     let mut lines = format!(
-        "bind {ip}\nport {port}\ndir .\nprotected-mode no\nappendonly yes\nappendfsync always\nsave \"\"\n\
+        "bind {ip}\nport {port}\ndir .\nprotected-mode no\n\
+         appendonly yes\nappendfsync always\nsave \"\"\n\
          repl-diskless-sync-delay 0\nrepl-timeout 10\n"
     );
     if let Some(primary) = first_primary(launch).filter(|primary| *primary != ip) {

@@ -98,8 +98,10 @@ fn sentinel_settings(launch: &Launch) -> String {
     let (primary, quorum) =
         (redis::first_primary(launch).unwrap_or(ip), launch.peers.len() / 2 + 1);
     format!(
-        "bind {ip}\nport {}\ndir .\nprotected-mode no\nsentinel monitor {NAME} {primary} {port} {quorum}\n\
-         sentinel down-after-milliseconds {NAME} {DOWN_MS}\nsentinel failover-timeout {NAME} {FAILOVER_MS}\n\
+        "bind {ip}\nport {}\ndir .\nprotected-mode no\n\
+         sentinel monitor {NAME} {primary} {port} {quorum}\n\
+         sentinel down-after-milliseconds {NAME} {DOWN_MS}\n\
+         sentinel failover-timeout {NAME} {FAILOVER_MS}\n\
          sentinel parallel-syncs {NAME} 5\n",
         sentinel_port(port)
     )

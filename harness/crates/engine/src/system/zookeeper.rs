@@ -34,7 +34,8 @@ const ATTEMPTS: usize = 3;
 
 /// Writes the configuration, then executes the server: `$1` data, `$2` configuration, `$3` number,
 /// `$4` jar.
-const START: &str = r#"mkdir -p "$1" && printf '%s' "$2" >"$1/zoo.cfg" && printf '%s' "$3" >"$1/myid" &&
+const START: &str = r#"mkdir -p "$1" && printf '%s' "$2" >"$1/zoo.cfg" &&
+printf '%s' "$3" >"$1/myid" &&
 exec java -Xmx256m -Dzookeeper.admin.enableServer=false -cp "$4" \
 org.apache.zookeeper.server.quorum.QuorumPeerMain "$1/zoo.cfg""#;
 

@@ -147,7 +147,8 @@ async fn create_bridge(links: &Handle, hosts: &[Host]) -> Result<Vec<u32>> {
     bring_up(links, "lo").await?;
     let bridge = LinkBridge::new(BRIDGE_NAME).up().build();
     links.link().add(bridge).execute().await.context(
-        "the kernel makes no bridge (CONFIG_BRIDGE; as root try `modprobe bridge`), use --net proxy",
+        "the kernel makes no bridge (CONFIG_BRIDGE; as root try `modprobe bridge`), \
+         use --net proxy",
     )?;
     let bridge = link_index(links, BRIDGE_NAME).await?;
     let own = Ipv4Addr::new(10, 77, 0, 1).into();

@@ -128,7 +128,8 @@ async fn run_probes(
         tokio::select! {
             biased;
             received = socket.recv_from(&mut buffer) => {
-                if let Some((from, number)) = received.ok().and_then(|(length, _)| decode_probe(&buffer[..length])) {
+                let probe = received.ok().and_then(|(length, _)| decode_probe(&buffer[..length]));
+                if let Some((from, number)) = probe {
                     probe_log.record_arrival((from, host), number);
                 }
             }

@@ -201,7 +201,8 @@ fn free_network(count: u8) -> Result<([u8; 3], Sinks)> {
     let mut bases = (0..64u8).map(|i| [127, 64 | (high.wrapping_add(i) & 63), low]);
     bases.find_map(|base| Some((base, claim_addresses(base, count).ok()?))).ok_or_else(|| {
         anyhow!(
-            "ports {CLIENT_PORT} to {SINK_PORT} are taken on every loopback address that was tried; \
+            "ports {CLIENT_PORT} to {SINK_PORT} are taken \
+             on every loopback address that was tried; \
              end what listens there (see `ss -ltnp`)"
         )
     })

@@ -118,7 +118,8 @@ impl Router {
         let (count, latency) = (self.count, self.latency);
         let listener = self.listener.address;
         format!(
-            "messages on standard input and output of {count} nodes, {latency}; clients at {listener}"
+            "messages on standard input and output of {count} nodes, {latency}; \
+             clients at {listener}"
         )
     }
 

@@ -116,7 +116,10 @@ impl Switch {
             (state.send_failures, state.capture.as_ref().map_or(0, |capture| capture.missed))
         });
         (choked + missed > 0).then(|| {
-            format!("the switch could not deliver {choked} frames, and {missed} are missing in the capture")
+            format!(
+                "the switch could not deliver {choked} frames, \
+                 and {missed} are missing in the capture"
+            )
         })
     }
 }

@@ -214,7 +214,7 @@ fn check_request(
             let all = METHODS.join(", ");
             let text = asked.request.get_ref();
             return wrong(format!(
-                "{name}.request {text:?} must be a method ({all}) and a path: \"GET /kv/{{key}}\""
+                "{name}.request {text:?} must be a method ({all}) and path: \"GET /kv/{{key}}\""
             ));
         }
     }
@@ -250,7 +250,8 @@ fn check_pointer(text: &Spanned<String>) -> Result<(), DescriptionError> {
         return Ok(());
     }
     let why = format!(
-        "{:?} must be a JSON pointer: \"/value\" is the field value, \"/a/0\" the first element of a",
+        "{:?} must be a JSON pointer: \"/value\" is the field value, \
+         \"/a/0\" the first element of a",
         text.get_ref()
     );
     Err(DescriptionError::at_place(text, why))

@@ -182,34 +182,45 @@ mod tests {
             format!("{replica}[stop]\nsignal = \"SIGTREM\"\n"),
         ];
         let told: Vec<_> = mistakes.iter().map(|text| load_error(text)).collect();
-        insta::assert_snapshot!(told.join("\n"), @r#"
-:3:1: unknown field `comand`, expected one of `command`, `env`, `logs`, `peer`, `separator`; did you mean `command`?
+        insta::assert_snapshot!(told.join("\n").replace("; ", ";\n    "), @r#"
+:3:1: unknown field `comand`, expected one of `command`, `env`, `logs`, `peer`, `separator`;
+    did you mean `command`?
 :3:11: invalid type: string "x", expected a list
 : replica.command is empty: give the program and its arguments
-:3:17: unknown parameter {prot}; did you mean {port}? known: {data}, {dir}, {id}, {ip}, {peer_port}, {peers}, {port}
+:3:17: unknown parameter {prot};
+    did you mean {port}? known: {data}, {dir}, {id}, {ip}, {peer_port}, {peers}, {port}
 :3:12: neither replica.command nor replica.env uses {port}, the port to listen on for clients
 :3:15: unclosed array, expected `]`
 : [read] is missing: without a [client] program, [read] and [write] are needed
 :1:8: name "a b" must consist of letters, digits and hyphens
-:4:8: unknown parameter {host}; did you mean {port}? known: {id}, {ip}, {port}
+:4:8: unknown parameter {host};
+    did you mean {port}? known: {id}, {ip}, {port}
 :6:8: "role" must be a JSON pointer: "/value" is the field value, "/a/0" the first element of a
 :6:6: an HTTP status like 200, or { status = 200, contains = "text" }
 :5:11: read.ok is missing: give the HTTP status of a success, as in ok = [200]
-:5:11: read.mismatch: a read does not compare; only [cas] has mismatch
-:8:11: write.request "/x" must be a method (GET, PUT, POST, DELETE, PATCH) and a path: "GET /kv/{key}"
-:8:11: unknown parameter {kye}; did you mean {key}? known: {key}, {value}
+:5:11: read.mismatch: a read does not compare;
+    only [cas] has mismatch
+:8:11: write.request "/x" must be a method (GET, PUT, POST, DELETE, PATCH) and path: "GET /kv/{key}"
+:8:11: unknown parameter {kye};
+    did you mean {key}? known: {key}, {value}
 :8:11: neither write.request nor write.body uses {value}
-:8:11: write.absent: only a read finds nothing; a write of a missing key is a fail
-:6:12: unknown object "sets"; known: bank, counters, ids, locks, queue, registers, set, transactions
-: client.objects is empty; known: bank, counters, ids, locks, queue, registers, set, transactions
+:8:11: write.absent: only a read finds nothing;
+    a write of a missing key is a fail
+:6:12: unknown object "sets";
+    known: bank, counters, ids, locks, queue, registers, set, transactions
+: client.objects is empty;
+    known: bank, counters, ids, locks, queue, registers, set, transactions
 :4:9: the log "/var/log/a" uses neither {data} nor {id}: all replicas would share a file
 :4:9: the log "{data}/" must end in a file name that no other log has
 :4:21: the log "{data}/b/a" must end in a file name that no other log has
-:4:9: unknown parameter {date}; did you mean {data}? known: {data}, {dir}, {id}, {ip}, {peer_port}, {peers}, {port}
+:4:9: unknown parameter {date};
+    did you mean {data}? known: {data}, {dir}, {id}, {ip}, {peer_port}, {peers}, {port}
 :5:7: ready.get must be a path, as in "/health"
 :5:7: ready.ok is empty: give the HTTP status of a ready replica, as in ok = [200]
-:7:10: "soon" is not a duration; write for example 30s, 1m30s or 500ms
-:5:10: unsupported signal "SIGTREM"; did you mean SIGTERM? supported: SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2
+:7:10: "soon" is not a duration;
+    write for example 30s, 1m30s or 500ms
+:5:10: unsupported signal "SIGTREM";
+    did you mean SIGTERM? supported: SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2
 "#);
     }
 

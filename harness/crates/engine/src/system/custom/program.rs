@@ -104,7 +104,8 @@ impl ProgramClient {
 
 impl RunningProgram {
     async fn send_request(&mut self, call: &Call) -> std::io::Result<String> {
-        let line = json!({ "type": "invoke", "f": call.function_name(), "value": call.invocation_value() });
+        let (function, value) = (call.function_name(), call.invocation_value());
+        let line = json!({ "type": "invoke", "f": function, "value": value });
         self.input.write_all(format!("{line}\n").as_bytes()).await?;
         self.input.flush().await?;
         let mut answer = String::new();

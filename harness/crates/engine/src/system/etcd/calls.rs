@@ -243,7 +243,8 @@ mod tests {
     #[test]
     fn reads_and_writes_are_understood() {
         let read = Call::Read { key: "k1".to_owned() };
-        let kvs = json!([{ "key": encode_base64("k1"), "value": encode_base64("7"), "mod_revision": "3" }]);
+        let (key, value) = (encode_base64("k1"), encode_base64("7"));
+        let kvs = json!([{ "key": key, "value": value, "mod_revision": "3" }]);
         assert_eq!(reply_to(&read, json!({ "header": {}, "kvs": kvs })), Reply::read(Some(7)));
         assert_eq!(reply_to(&read, json!({ "header": {} })), Reply::read(None));
         for call in [&read, &Call::ReadSet] {
@@ -266,7 +267,8 @@ mod tests {
             MicroOp::ReadList(2),
         ];
         let call = Call::Txn { function: "txn", ops };
-        let kvs = json!([{ "key": encode_base64("t1"), "value": encode_base64("4 5"), "mod_revision": "8" }]);
+        let (key, value) = (encode_base64("t1"), encode_base64("4 5"));
+        let kvs = json!([{ "key": key, "value": value, "mod_revision": "8" }]);
         let looked = json!({ "header": {}, "succeeded": true, "responses": [
             { "response_range": { "kvs": kvs } }, { "response_range": {} } ] });
         let NextStep::Then(step) = next_step(&call, &first_request(&call, false), &looked) else {

@@ -2,13 +2,16 @@
 //!
 //! | call | request | answer |
 //! |---|---|---|
-//! | read, write, cas | `read {key}`, `write {key value}`, `cas {key from to}` | `read_ok {value}` or error 20; `cas_ok` or error 20, 22 |
+//! | read | `read {key}` | `read_ok {value}` or error 20 |
+//! | write | `write {key value}` | `write_ok` |
+//! | cas | `cas {key from to}` | `cas_ok` or error 20, 22 |
 //! | txn | `txn {txn: [["r" k null] ["append" k v] ["w" k v]]}` | `txn_ok {txn}` |
 //! | add, sum | `add {delta}`, `read {}` | `read_ok {value}` |
 //! | add to the set, elements | `add {element}`, `read {}` | `read_ok {value}` |
 //! | broadcast, heard | `broadcast {message}`, `read {}` | `read_ok {messages}` |
 //! | generate, echo | `generate {}`, `echo {echo}` | `generate_ok {id}`, `echo_ok {echo}` |
-//! | send, poll | `send {key msg}`, `poll {offsets}`, then `commit_offsets {offsets}` | `send_ok {offset}`, `poll_ok {msgs}` |
+//! | send | `send {key msg}` | `send_ok {offset}` |
+//! | poll | `poll {offsets}`, then `commit_offsets {offsets}` | `poll_ok {msgs}` |
 //! | assign | `list_committed_offsets {keys}` | `list_committed_offsets_ok {offsets}` |
 
 use checker::history::Value as HistoryValue;

@@ -11,7 +11,7 @@
 //! | acquire | the lock `is` absent | `write` the holder; the token is the entry's index |
 //! | release | the lock `is` the holder's | `delete` it |
 //! | generate | | `add` 1; the sum is the identifier |
-//! | transfer | the account has `at-least` the amount | `add` it to one account and take it off the other |
+//! | transfer | one has `at-least` the amount | `add` it to one, subtract it from the other |
 //! | txn | | `read`, `write`, `append` |
 //!
 //! An account's key holds the difference from its initial balance. A read-only transaction does not

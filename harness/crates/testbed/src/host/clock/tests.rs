@@ -123,7 +123,8 @@ fn a_program_in_go_is_hit_too_and_a_clock_follows_it_into_another_image() {
     let script = format!(
         "sleep 0.2; exec etcd --data-dir {} --listen-client-urls http://127.0.0.1:0 \
          --advertise-client-urls http://127.0.0.1:1 --listen-peer-urls http://127.0.0.1:0 \
-         --initial-advertise-peer-urls http://localhost:1 --initial-cluster default=http://localhost:1",
+         --initial-advertise-peer-urls http://localhost:1 \
+         --initial-cluster default=http://localhost:1",
         directory.path().join("data").display()
     );
     let mut replica = spawn_shell(&host, &script, &log);

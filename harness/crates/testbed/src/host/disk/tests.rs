@@ -54,7 +54,9 @@ fn revert_bytes(mut file: Vec<u8>, unsynced: &Unsynced) -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn a_file_becomes_what_it_was_when_it_was_last_synced(steps in prop::collection::vec(arb_file_step(), 0..25)) {
+    fn a_file_becomes_what_it_was_when_it_was_last_synced(
+        steps in prop::collection::vec(arb_file_step(), 0..25),
+    ) {
         let (mut live, mut durable, mut unsynced) = (Vec::new(), Vec::new(), Unsynced::new(0));
         for step in steps {
             match step {
@@ -122,7 +124,8 @@ fn arb_step() -> impl Strategy<Value = TreeStep> {
         1 => (arb_entry(), arb_entry()).prop_map(|(a, b)| TreeStep::Link(a, b)),
         2 => arb_entry().prop_map(|(d, n)| TreeStep::Unlink(d, n)),
         3 => (arb_entry(), arb_entry()).prop_map(|(a, b)| TreeStep::Rename(a, b)),
-        4 => (arb_entry(), 0..9_u64, bytes).prop_map(|((d, n), at, bytes)| TreeStep::Write(d, n, at, bytes)),
+        4 => (arb_entry(), 0..9_u64, bytes)
+            .prop_map(|((d, n), at, bytes)| TreeStep::Write(d, n, at, bytes)),
         1 => (arb_entry(), 0..12_u64).prop_map(|((d, n), size)| TreeStep::Truncate(d, n, size)),
         3 => arb_entry().prop_map(|(d, n)| TreeStep::SyncFile(d, n)),
         3 => (0..DIRECTORIES).prop_map(TreeStep::SyncDirectory),

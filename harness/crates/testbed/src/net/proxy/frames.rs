@@ -130,7 +130,9 @@ async fn accept_connections(sink: TcpListener, host: HostId, probe_log: Arc<Prob
         tokio::select! {
             Ok((stream, _)) = sink.accept() => {
                 let probe_log = Arc::clone(&probe_log);
-                connections.spawn(async move { drop(receive_connection(stream, host, &probe_log).await) });
+                connections.spawn(async move {
+                    drop(receive_connection(stream, host, &probe_log).await);
+                });
             }
             Some(_) = connections.join_next() => {}
         }

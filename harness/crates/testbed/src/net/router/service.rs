@@ -207,7 +207,11 @@ mod tests {
     fn the_linearizable_store_compares_and_creates() {
         let mut all = new_services();
         let mut told = |body| ask_service(&mut all, "lin-kv", "n1", body);
-        let cas = |from: u64, create| json!({ "type": "cas", "key": 1, "from": from, "to": 9, "create_if_not_exists": create });
+        let cas = |from: u64, create| {
+            json!({
+                "type": "cas", "key": 1, "from": from, "to": 9, "create_if_not_exists": create
+            })
+        };
         assert_eq!(told(read_request()), "20");
         assert_eq!(told(cas(1, false)), "20");
         assert_eq!(told(cas(1, true)), "\"cas_ok\"");

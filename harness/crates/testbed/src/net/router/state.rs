@@ -170,11 +170,11 @@ impl RouterState {
         node.generation += 1;
         (node.input, node.phase) = (Some(input), Phase::Starting);
         let generation = node.generation;
-        let init = json!({ "type": "init", "msg_id": INIT_ID, "node_id": host.to_string(), "node_ids": names });
-        self.send_message(
-            Endpoint::Harness,
-            Message::new(HARNESS, &host.to_string(), to_body(init)),
-        );
+        let name = host.to_string();
+        let init = to_body(json!({
+            "type": "init", "msg_id": INIT_ID, "node_id": name, "node_ids": names
+        }));
+        self.send_message(Endpoint::Harness, Message::new(HARNESS, &name, init));
         generation
     }
 
@@ -436,8 +436,8 @@ impl RouterState {
         let RouterErrors { malformed: nonsense, first_malformed: first, .. } = &self.errors;
         first.as_ref().map(|first| {
             format!(
-                "lines on standard output that were no messages: {nonsense}, the first {first}; log output belongs on \
-                 standard error"
+                "lines on standard output that were no messages: {nonsense}, the first {first}; \
+                 log output belongs on standard error"
             )
         })
     }

@@ -114,7 +114,8 @@ async fn a_cut_bites_by_the_node_that_emits_and_not_by_the_name_on_the_message()
 async fn counts_and_reports_malformed_and_undeliverable_messages() {
     let script = r#"
 read -r init; echo hello; echo '{"src":"n1","dest":"n9","body":{}}'
-echo "{\"src\":\"n1\",\"dest\":\"c0\",\"body\":{\"type\":\"init_ok\",\"in_reply_to\":1}}"; read -r rest"#;
+echo "{\"src\":\"n1\",\"dest\":\"c0\",\"body\":{\"type\":\"init_ok\",\"in_reply_to\":1}}"
+read -r rest"#;
     let mut fixture = RouterFixture::start(script).await;
     fixture.wait_until_ready().await;
     let told = fixture.router.protocol_error().expect("there is one");

@@ -74,12 +74,16 @@ mod tests {
 
     #[test]
     fn each_shape_is_what_its_name_says() {
-        insta::assert_snapshot!(describe_topology("grid", 5), @"n1: n2 n4; n2: n1 n3 n5; n3: n2; n4: n1 n5; n5: n2 n4");
-        insta::assert_snapshot!(describe_topology("line", 4), @"n1: n2; n2: n1 n3; n3: n2 n4; n4: n3");
-        insta::assert_snapshot!(describe_topology("total", 3), @"n1: n2 n3; n2: n1 n3; n3: n1 n2");
-        insta::assert_snapshot!(describe_topology("tree", 6), @"n1: n2 n3; n2: n1 n4 n5; n3: n1 n6; n4: n2; n5: n2; n6: n3");
-        insta::assert_snapshot!(describe_topology("tree3", 6), @"n1: n2 n3 n4; n2: n1 n5 n6; n3: n1; n4: n1; n5: n2; n6: n2");
-        insta::assert_snapshot!(describe_topology("tree4", 6), @"n1: n2 n3 n4 n5; n2: n1 n6; n3: n1; n4: n1; n5: n1; n6: n2");
+        for (name, count, neighbours) in [
+            ("grid", 5, "n1: n2 n4; n2: n1 n3 n5; n3: n2; n4: n1 n5; n5: n2 n4"),
+            ("line", 4, "n1: n2; n2: n1 n3; n3: n2 n4; n4: n3"),
+            ("total", 3, "n1: n2 n3; n2: n1 n3; n3: n1 n2"),
+            ("tree", 6, "n1: n2 n3; n2: n1 n4 n5; n3: n1 n6; n4: n2; n5: n2; n6: n3"),
+            ("tree3", 6, "n1: n2 n3 n4; n2: n1 n5 n6; n3: n1; n4: n1; n5: n2; n6: n2"),
+            ("tree4", 6, "n1: n2 n3 n4 n5; n2: n1 n6; n3: n1; n4: n1; n5: n1; n6: n2"),
+        ] {
+            assert_eq!(describe_topology(name, count), neighbours, "{name}");
+        }
         assert_eq!(describe_topology("tree", 9), describe_topology("tree2", 9));
         assert_eq!(Topology::from_name("star"), None);
     }
