@@ -10,6 +10,7 @@ mod timing;
 
 use super::failure::Failure;
 use super::output::{Format, print};
+use crate::bench::median;
 use anyhow::Result;
 use checker::{History, Limits, bench, check_by_name, txn};
 use serde_json::json;
@@ -202,13 +203,8 @@ fn time_threads(name: &'static str, one: usize, two: usize) -> TimedCheck {
         pairs.push(alone.as_secs_f64() / shared.as_secs_f64());
         machine.push(measure_scaling());
     }
-    let speedup = Some((median_ratio(pairs), median_ratio(machine)));
+    let speedup = median(&pairs).zip(median(&machine));
     TimedCheck { name, verdict: judge(one).0, best, peak: None, speedup }
-}
-
-fn median_ratio(mut ratios: Vec<f64>) -> f64 {
-    ratios.sort_by(f64::total_cmp);
-    ratios[ratios.len() / 2]
 }
 
 /// How many times as fast two threads do twice what shares nothing.

@@ -1,5 +1,7 @@
 //! Keeps the workspace in order: edges between packages, cycles among files, names, words, sizes.
 
+#[path = "../banned_words/mod.rs"]
+mod banned_words;
 mod cycles;
 mod files;
 mod functions;

@@ -5,10 +5,11 @@
 //! $ TIDY_ROOT=../older-checkout cargo test -p harness --test tidy -- numbers --nocapture
 //! ```
 
+use crate::banned_words::banned_lines;
 use crate::cycles::DependencyGraph;
 use crate::functions::{Definitions, Function};
 use crate::sources::{Crate, Module, read_crates};
-use crate::words::{banned_lines, repeated_types, wide_lines};
+use crate::words::{repeated_types, wide_lines};
 
 /// What is counted of one crate.
 struct CrateMetrics {

@@ -1,12 +1,8 @@
-//! Keeps names and prose in the terms of the field: banned words, wide lines, repeated type names.
+//! Finds wide lines and repeated type names.
 
 use crate::functions::Definitions;
 use crate::sources::{Crate, Source};
 use std::collections::BTreeMap;
-
-/// Words that no page or source uses: the field says *client*, *replica*, *host*,
-/// *process*.
-pub(crate) const BANNED: &[&str] = &["everybody", "nobody", "somebody", "whoever", "whom"];
 
 /// The widest line of a Rust file, in characters.
 pub(crate) const WIDEST: usize = 100;
@@ -15,17 +11,6 @@ pub(crate) const WIDEST: usize = 100;
 pub(crate) fn wide_lines(source: &Source) -> impl Iterator<Item = usize> {
     let lines = source.text.lines().enumerate();
     lines.filter(|(_, line)| line.chars().count() > WIDEST).map(|(number, _)| number + 1)
-}
-
-/// The lines of a text in which a banned word stands.
-pub(crate) fn banned_lines(text: &str) -> impl Iterator<Item = (usize, &'static str)> {
-    text.lines().enumerate().flat_map(|(number, line)| {
-        let line = line.to_lowercase();
-        let has = move |word: &&str| {
-            line.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == *word)
-        };
-        BANNED.iter().copied().filter(has).map(move |word| (number + 1, word))
-    })
 }
 
 /// Names of types that a crate gives more than once, with the files.
@@ -39,9 +24,7 @@ pub(crate) fn repeated_types(package: &Crate) -> BTreeMap<String, Vec<String>> {
 }
 
 #[test]
-fn finds_words_and_wide_lines() {
-    let found: Vec<_> = banned_lines("no one\nNobody, whomever\n").collect();
-    assert_eq!(found, [(2, "nobody")]);
+fn finds_wide_lines() {
     let source = |text: String| Source { path: "a.rs".into(), text };
     assert_eq!(wide_lines(&source(format!("a\n{}\n", "x".repeat(101)))).collect::<Vec<_>>(), [2]);
 }

@@ -5,8 +5,8 @@
 //! because of a wrong clock exits unexpectedly.
 
 use super::{
-    ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Target, grudge, reject_variant, selector,
-    try_all,
+    ActiveFault, BeginFuture, Cluster, ClusterView, Evidence, Nemesis, Target, grudge,
+    reject_variant, selector, try_all,
 };
 use anyhow::Result;
 use futures_util::future::BoxFuture;
@@ -78,11 +78,7 @@ impl Nemesis for ClockSkew {
         view.are_free(&target.hosts).then_some(target)
     }
 
-    fn begin_fault<'a>(
-        &'a self,
-        target: &'a Target,
-        cluster: &'a mut Cluster,
-    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
+    fn begin_fault<'a>(&'a self, target: &'a Target, cluster: &'a mut Cluster) -> BeginFuture<'a> {
         Box::pin(async move {
             let skew = Skew { base_ns: clock::now_ns(), ..target.skew.unwrap_or_default() };
             let hosts = target.hosts.clone();

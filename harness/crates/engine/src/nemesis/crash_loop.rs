@@ -5,12 +5,11 @@
 //! replica was killed at least twice, and another process than at the beginning runs at the end.
 
 use super::aim::{REPLICA_VARIANTS, aim_at_replicas, reject_replicas};
-use super::kill::were_replaced;
-use super::{ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Target, try_all};
+use super::samples::ReplicaSamples;
+use super::{ActiveFault, BeginFuture, Cluster, ClusterView, Evidence, Nemesis, Target, try_all};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 use std::time::{Duration, Instant};
-use testbed::host::process::Sample;
 use testbed::net::plan::HostId;
 use workloads::Rng;
 
@@ -51,20 +50,15 @@ impl Nemesis for CrashLoop {
         aim_at_replicas(variant, view, rng)
     }
 
-    fn begin_fault<'a>(
-        &'a self,
-        target: &'a Target,
-        cluster: &'a mut Cluster,
-    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
+    fn begin_fault<'a>(&'a self, target: &'a Target, cluster: &'a mut Cluster) -> BeginFuture<'a> {
         Box::pin(async move {
-            let before = cluster.sample_replicas(&target.hosts)?;
+            let samples = ReplicaSamples::sample_before(cluster, &target.hosts)?;
             let mut replicas = Vec::new();
             for host in &target.hosts {
                 cluster.member(*host).kill(self.name())?;
                 replicas.push(LoopingReplica::just_killed(*host));
             }
-            let after = Vec::new();
-            Ok(Box::new(CrashLoops { replicas, before, after }) as Box<dyn ActiveFault>)
+            Ok(Box::new(CrashLoops { replicas, samples }) as Box<dyn ActiveFault>)
         })
     }
 }
@@ -72,8 +66,7 @@ impl Nemesis for CrashLoop {
 /// Replicas that are killed again and again.
 struct CrashLoops {
     replicas: Vec<LoopingReplica>,
-    before: Vec<Sample>,
-    after: Vec<Sample>,
+    samples: ReplicaSamples,
 }
 
 struct LoopingReplica {
@@ -141,20 +134,17 @@ impl ActiveFault for CrashLoops {
     fn end_fault<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             try_all(&self.replicas, |replica| replica.end_loop(cluster))?;
-            let hosts: Vec<HostId> = self.replicas.iter().map(|replica| replica.host).collect();
-            self.after = cluster.sample_replicas(&hosts)?;
-            Ok(())
+            self.samples.sample_after(cluster)
         })
     }
 
     fn weigh_evidence(&self) -> Result<Evidence> {
         let mut texts = Vec::new();
-        let samples = self.before.iter().zip(&self.after);
-        for (LoopingReplica { host, kills, .. }, (old, new)) in self.replicas.iter().zip(samples) {
-            let (old, new) = (old.pid, new.pid);
+        for (replica, (host, old, new)) in self.replicas.iter().zip(self.samples.pairs()) {
+            let (kills, old, new) = (replica.kills, old.pid, new.pid);
             texts.push(format!("{host}: killed {kills} times, from pid {old} to pid {new}"));
         }
         let often = self.replicas.iter().all(|replica| replica.kills >= MIN_KILLS);
-        Ok(Evidence::from_hosts(often && were_replaced(&self.before, &self.after), &texts))
+        Ok(Evidence::from_hosts(often && self.samples.were_replaced(), &texts))
     }
 }

@@ -8,6 +8,9 @@ use futures_util::future::BoxFuture;
 use std::time::Duration;
 use workloads::Rng;
 
+/// The beginning of a fault.
+pub type BeginFuture<'a> = BoxFuture<'a, Result<Box<dyn ActiveFault>>>;
+
 /// A kind of fault.
 pub trait Nemesis: Sync {
     /// Its name on the command line.
@@ -47,11 +50,7 @@ pub trait Nemesis: Sync {
     ///
     /// A fault that the system refuses now, or that came to nothing, is a [`Skip`]. An error must
     /// leave nothing broken that [`Cluster::heal`] does not undo.
-    fn begin_fault<'a>(
-        &'a self,
-        target: &'a Target,
-        cluster: &'a mut Cluster,
-    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>>;
+    fn begin_fault<'a>(&'a self, target: &'a Target, cluster: &'a mut Cluster) -> BeginFuture<'a>;
 }
 
 /// A fault that is on.

@@ -4,12 +4,11 @@
 //! time.
 
 use super::aim::{REPLICA_VARIANTS, aim_at_replicas, reject_replicas};
-use super::{ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Target};
+use super::samples::ReplicaSamples;
+use super::{ActiveFault, BeginFuture, Cluster, ClusterView, Evidence, Nemesis, Target};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 use std::time::Duration;
-use testbed::host::process::Sample;
-use testbed::net::plan::HostId;
 use workloads::Rng;
 
 /// The variant whose replicas come back one by one: for a while there are too few for a majority.
@@ -50,57 +49,42 @@ impl Nemesis for Kill {
         aim_at_replicas(variant, view, rng)
     }
 
-    fn begin_fault<'a>(
-        &'a self,
-        target: &'a Target,
-        cluster: &'a mut Cluster,
-    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
+    fn begin_fault<'a>(&'a self, target: &'a Target, cluster: &'a mut Cluster) -> BeginFuture<'a> {
         Box::pin(async move {
-            let hosts = target.hosts.clone();
-            let before = cluster.sample_replicas(&hosts)?;
-            hosts.iter().try_for_each(|host| cluster.member(*host).kill(self.name()))?;
+            let samples = ReplicaSamples::sample_before(cluster, &target.hosts)?;
+            target.hosts.iter().try_for_each(|host| cluster.member(*host).kill(self.name()))?;
             let gap = if target.variant == STAGGERED { STAGGER } else { Duration::ZERO };
-            let after = Vec::new();
-            Ok(Box::new(KilledReplicas { hosts, gap, before, after }) as Box<dyn ActiveFault>)
+            Ok(Box::new(KilledReplicas { samples, gap }) as Box<dyn ActiveFault>)
         })
     }
 }
 
 /// Replicas that are down.
 struct KilledReplicas {
-    hosts: Vec<HostId>,
+    samples: ReplicaSamples,
     /// How long to wait after each restart.
     gap: Duration,
-    before: Vec<Sample>,
-    after: Vec<Sample>,
 }
 
 impl ActiveFault for KilledReplicas {
     fn end_fault<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            for host in &self.hosts {
+            for host in self.samples.hosts() {
                 cluster.restart_replica(*host)?;
                 tokio::time::sleep(self.gap).await;
             }
-            self.after = cluster.sample_replicas(&self.hosts)?;
-            Ok(())
+            self.samples.sample_after(cluster)
         })
     }
 
     fn weigh_evidence(&self) -> Result<Evidence> {
         let mut texts = Vec::new();
-        for (host, (before, after)) in self.hosts.iter().zip(self.before.iter().zip(&self.after)) {
+        for (host, before, after) in self.samples.pairs() {
             texts.push(format!(
                 "{host}: killed (pid {}), restarted (pid {})",
                 before.pid, after.pid
             ));
         }
-        Ok(Evidence::from_hosts(were_replaced(&self.before, &self.after), &texts))
+        Ok(Evidence::from_hosts(self.samples.were_replaced(), &texts))
     }
-}
-
-/// Whether each process is another one than before.
-pub(super) fn were_replaced(before: &[Sample], after: &[Sample]) -> bool {
-    let mut pairs = before.iter().zip(after);
-    pairs.all(|(old, new)| (old.pid, old.start_time) != (new.pid, new.start_time))
 }

@@ -23,6 +23,7 @@ mod partition;
 mod pause;
 mod registry;
 mod request;
+mod samples;
 pub mod schedule;
 pub mod script;
 mod selector;
@@ -35,7 +36,7 @@ mod transfer;
 
 pub use cluster::Cluster;
 pub(crate) use cluster::{Member, Replacements, Startup, Telemetry, UnexpectedExit};
-pub use fault::{ActiveFault, Evidence, Nemesis, Requirement, Skip};
+pub use fault::{ActiveFault, BeginFuture, Evidence, Nemesis, Requirement, Skip};
 pub use registry::{NEMESES, find_nemesis};
 pub use request::{RequestedNemesis, parse_request};
 pub use target::{ClusterView, Target};

@@ -1,8 +1,7 @@
 //! Does nothing, so that a run without faults has a name. It is never scheduled.
 
-use super::{ActiveFault, Cluster, ClusterView, Nemesis, Skip, Target};
-use anyhow::Result;
-use futures_util::future::{BoxFuture, ready};
+use super::{BeginFuture, Cluster, ClusterView, Nemesis, Skip, Target};
+use futures_util::future::ready;
 use workloads::Rng;
 
 /// No fault at all.
@@ -25,11 +24,7 @@ impl Nemesis for NoFaults {
         None
     }
 
-    fn begin_fault<'a>(
-        &'a self,
-        _: &'a Target,
-        _: &'a mut Cluster,
-    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
+    fn begin_fault<'a>(&'a self, _: &'a Target, _: &'a mut Cluster) -> BeginFuture<'a> {
         Box::pin(ready(Err(Skip::because("there is nothing to do").into())))
     }
 }

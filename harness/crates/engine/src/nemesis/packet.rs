@@ -11,7 +11,7 @@ mod tests;
 
 use super::aim::{REPLICA_VARIANTS, aim_at_replicas};
 use super::{
-    ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Requirement, Target, grudge,
+    ActiveFault, BeginFuture, Cluster, ClusterView, Evidence, Nemesis, Requirement, Target, grudge,
     reject_variant, selector,
 };
 use anyhow::Result;
@@ -95,11 +95,7 @@ impl Nemesis for Packet {
         (!links.shapes.is_empty()).then(|| Target::of_links(aim, links, format!("{text}: {shape}")))
     }
 
-    fn begin_fault<'a>(
-        &'a self,
-        target: &'a Target,
-        cluster: &'a mut Cluster,
-    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
+    fn begin_fault<'a>(&'a self, target: &'a Target, cluster: &'a mut Cluster) -> BeginFuture<'a> {
         let shapes = target.links.shapes.clone();
         cluster.links.set_shapes(shapes.clone());
         let fault = ShapedLinks { shapes, is_narrowed: false, counts: LinkCounts::default() };

@@ -5,7 +5,8 @@
 
 use super::grudge::{Grudge, SHAPES, cut_groups, cut_shape};
 use super::{
-    ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Target, reject_variant, selector,
+    ActiveFault, BeginFuture, Cluster, ClusterView, Evidence, Nemesis, Target, reject_variant,
+    selector,
 };
 use anyhow::Result;
 use futures_util::future::BoxFuture;
@@ -70,11 +71,7 @@ impl Nemesis for Partition {
         Some(Target::of_links(variant, plan, text))
     }
 
-    fn begin_fault<'a>(
-        &'a self,
-        target: &'a Target,
-        cluster: &'a mut Cluster,
-    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
+    fn begin_fault<'a>(&'a self, target: &'a Target, cluster: &'a mut Cluster) -> BeginFuture<'a> {
         Box::pin(async move {
             cluster.links.set_cuts(&target.links);
             let links = target.links.clone();

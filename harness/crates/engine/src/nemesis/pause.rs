@@ -4,7 +4,8 @@
 //! begin and end.
 
 use super::aim::{REPLICA_VARIANTS, aim_at_replicas, reject_replicas};
-use super::{ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Target, try_all};
+use super::samples::ReplicaSamples;
+use super::{ActiveFault, BeginFuture, Cluster, ClusterView, Evidence, Nemesis, Target, try_all};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 use testbed::host::process::Sample;
@@ -35,57 +36,43 @@ impl Nemesis for Pause {
         aim_at_replicas(variant, view, rng)
     }
 
-    fn begin_fault<'a>(
-        &'a self,
-        target: &'a Target,
-        cluster: &'a mut Cluster,
-    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
+    fn begin_fault<'a>(&'a self, target: &'a Target, cluster: &'a mut Cluster) -> BeginFuture<'a> {
         Box::pin(async move {
-            let hosts = target.hosts.clone();
-            hosts.iter().try_for_each(|host| cluster.member(*host).pause(self.name()))?;
-            let before = cluster.sample_when_stopped(&hosts).await?;
-            let after = Vec::new();
-            Ok(Box::new(PausedReplicas { hosts, before, after }) as Box<dyn ActiveFault>)
+            target.hosts.iter().try_for_each(|host| cluster.member(*host).pause(self.name()))?;
+            let before = cluster.sample_when_stopped(&target.hosts).await?;
+            let samples = ReplicaSamples::begin_with(&target.hosts, before);
+            Ok(Box::new(PausedReplicas { samples }) as Box<dyn ActiveFault>)
         })
     }
 }
 
 /// Replicas that are stopped.
 struct PausedReplicas {
-    hosts: Vec<HostId>,
-    before: Vec<Sample>,
-    after: Vec<Sample>,
+    samples: ReplicaSamples,
 }
 
 impl ActiveFault for PausedReplicas {
     fn end_fault<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            let after = cluster.sample_replicas(&self.hosts);
-            try_all(&self.hosts, |host| cluster.member(*host).resume_and_release())?;
-            self.after = after?;
-            Ok(())
+            let sampled = self.samples.sample_after(cluster);
+            try_all(self.samples.hosts(), |host| cluster.member(*host).resume_and_release())?;
+            sampled
         })
     }
 
     fn weigh_evidence(&self) -> Result<Evidence> {
-        let pairs = || self.before.iter().zip(&self.after);
-        let texts: Vec<String> = self
-            .hosts
-            .iter()
-            .zip(pairs())
-            .map(|(host, pair)| describe_pause(*host, pair))
-            .collect();
-        Ok(Evidence::from_hosts(pairs().all(was_stopped), &texts))
+        let texts: Vec<String> = self.samples.pairs().map(describe_pause).collect();
+        Ok(Evidence::from_hosts(self.samples.pairs().all(was_stopped), &texts))
     }
 }
 
-fn was_stopped((begin, end): (&Sample, &Sample)) -> bool {
+fn was_stopped((_, begin, end): (HostId, &Sample, &Sample)) -> bool {
     let same =
         (begin.pid, begin.start_time, begin.cpu_ticks) == (end.pid, end.start_time, end.cpu_ticks);
     same && begin.is_stopped() && end.is_stopped()
 }
 
-fn describe_pause(host: HostId, (begin, end): (&Sample, &Sample)) -> String {
+fn describe_pause((host, begin, end): (HostId, &Sample, &Sample)) -> String {
     let used = end.cpu_ticks.saturating_sub(begin.cpu_ticks);
     format!(
         "{host}: pid {} in state {}, then {}, used {used} ticks of CPU",

@@ -5,11 +5,11 @@
 //! stopped several times, and it is still the same.
 
 use super::aim::{REPLICA_VARIANTS, aim_at_replicas, reject_replicas};
-use super::{ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Target, try_all};
+use super::samples::ReplicaSamples;
+use super::{ActiveFault, BeginFuture, Cluster, ClusterView, Evidence, Nemesis, Target, try_all};
 use anyhow::{Context as _, Result};
 use futures_util::future::BoxFuture;
 use std::time::{Duration, Instant};
-use testbed::host::process::Sample;
 use testbed::net::plan::HostId;
 use workloads::Rng;
 
@@ -48,18 +48,13 @@ impl Nemesis for Starve {
         aim_at_replicas(variant, view, rng)
     }
 
-    fn begin_fault<'a>(
-        &'a self,
-        target: &'a Target,
-        cluster: &'a mut Cluster,
-    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
+    fn begin_fault<'a>(&'a self, target: &'a Target, cluster: &'a mut Cluster) -> BeginFuture<'a> {
         Box::pin(async move {
-            let before = cluster.sample_replicas(&target.hosts)?;
+            let samples = ReplicaSamples::sample_before(cluster, &target.hosts)?;
             target.hosts.iter().try_for_each(|host| cluster.member(*host).pause(self.name()))?;
             let replica = |host: &HostId| StarvedReplica::new(*host);
             let replicas = target.hosts.iter().map(replica).collect();
-            let after = Vec::new();
-            Ok(Box::new(StarvedReplicas { replicas, before, after }) as Box<dyn ActiveFault>)
+            Ok(Box::new(StarvedReplicas { replicas, samples }) as Box<dyn ActiveFault>)
         })
     }
 }
@@ -67,8 +62,7 @@ impl Nemesis for Starve {
 /// Replicas that run only now and then.
 struct StarvedReplicas {
     replicas: Vec<StarvedReplica>,
-    before: Vec<Sample>,
-    after: Vec<Sample>,
+    samples: ReplicaSamples,
 }
 
 struct StarvedReplica {
@@ -139,19 +133,16 @@ impl ActiveFault for StarvedReplicas {
     fn end_fault<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             try_all(&self.replicas, |replica| replica.end_starvation(cluster))?;
-            let hosts: Vec<HostId> = self.replicas.iter().map(|replica| replica.host).collect();
-            self.after = cluster.sample_replicas(&hosts)?;
-            Ok(())
+            self.samples.sample_after(cluster)
         })
     }
 
     fn weigh_evidence(&self) -> Result<Evidence> {
         let mut texts = Vec::new();
         let mut confirmed = true;
-        let samples = self.before.iter().zip(&self.after);
-        for (StarvedReplica { host, stops, .. }, (begin, end)) in self.replicas.iter().zip(samples)
-        {
-            confirmed &= begin.pid == end.pid && *stops >= MIN_STOPS;
+        for (replica, (host, begin, end)) in self.replicas.iter().zip(self.samples.pairs()) {
+            let stops = replica.stops;
+            confirmed &= begin.pid == end.pid && stops >= MIN_STOPS;
             let used = end.cpu_ticks.saturating_sub(begin.cpu_ticks);
             let pid = end.pid;
             texts.push(format!(

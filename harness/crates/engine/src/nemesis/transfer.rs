@@ -5,7 +5,9 @@
 //! system refuses at that moment, the fault is skipped.
 
 use super::aim::reject_single_host;
-use super::{ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Skip, Target, selector};
+use super::{
+    ActiveFault, BeginFuture, Cluster, ClusterView, Evidence, Nemesis, Skip, Target, selector,
+};
 use crate::system::{AdminReply, Feature, Leadership, System, find_leadership};
 use anyhow::{Context as _, Result};
 use futures_util::future::{BoxFuture, ready};
@@ -68,11 +70,7 @@ impl Nemesis for Transfer {
         Some(Target { text, ..Target::of_replicas(variant, vec![to]) })
     }
 
-    fn begin_fault<'a>(
-        &'a self,
-        target: &'a Target,
-        cluster: &'a mut Cluster,
-    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
+    fn begin_fault<'a>(&'a self, target: &'a Target, cluster: &'a mut Cluster) -> BeginFuture<'a> {
         Box::pin(async move {
             let to = *target.hosts.first().context("a transfer needs a target; this is a bug")?;
             let before = find_leadership(cluster.clients()).await;

@@ -47,7 +47,9 @@ pub trait System: Sync {
         None
     }
     /// The bugs that can be switched on in it, name and sentence, as the program lists them.
-    fn list_bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>>;
+    fn list_bugs(&self, _bin: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
+        Ok(Vec::new())
+    }
     /// How one replica is started.
     fn replica_program(&self, launch: &Launch) -> Program;
     /// How long replicas may take until their first answer.
@@ -145,4 +147,13 @@ pub struct Program {
     pub path: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
+}
+
+impl Program {
+    /// A shell script, the name that errors of the shell begin with, and its arguments.
+    pub(super) fn from_script(script: &str, name: &str, args: Vec<OsString>) -> Self {
+        let mut all: Vec<OsString> = vec!["-c".into(), script.into(), name.into()];
+        all.extend(args);
+        Self { path: "/bin/sh".into(), args: all }
+    }
 }

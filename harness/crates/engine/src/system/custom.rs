@@ -124,10 +124,6 @@ impl System for CustomSystem {
         })
     }
 
-    fn list_bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
-        Ok(Vec::new())
-    }
-
     fn replica_program(&self, launch: &Launch) -> Program {
         let (words, variables) = self.described.replica_command(launch);
         let mut words = words.into_iter();

@@ -16,7 +16,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use testbed::net::plan::HostId;
@@ -63,10 +63,6 @@ impl System for Etcd {
 
     fn features(&self) -> &'static [Feature] {
         &[Feature::LeaderTransfer, Feature::ReportsLeader, Feature::SeparateHosts]
-    }
-
-    fn list_bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
-        Ok(Vec::new())
     }
 
     fn replica_program(&self, launch: &Launch) -> Program {

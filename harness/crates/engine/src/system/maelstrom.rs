@@ -15,7 +15,6 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use testbed::net::plan::HostId;
@@ -81,10 +80,6 @@ impl System for Maelstrom {
 
     fn features(&self) -> &'static [Feature] {
         &[Feature::ExtraArguments, Feature::StandardIo]
-    }
-
-    fn list_bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
-        Ok(Vec::new())
     }
 
     fn replica_program(&self, launch: &Launch) -> Program {

@@ -18,6 +18,7 @@ use super::client::Client;
 use super::executable::find_on_path;
 use anyhow::Result;
 use futures_util::future::BoxFuture;
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,6 +30,9 @@ pub(super) const OBJECTS: &[Object] = &[Object::Registers, Object::Set];
 /// How fresh its reads can be asked to be.
 pub(super) const READ_CONSISTENCIES: &[ReadConsistency] =
     &[ReadConsistency::Linearizable, ReadConsistency::Stale];
+/// What its replicas can do.
+pub(super) const FEATURES: &[Feature] =
+    &[Feature::ExtraArguments, Feature::ReportsLeader, Feature::SeparateHosts];
 
 /// Writes the configuration, then executes the server: `$1` data, `$2` configuration, `$3` the
 /// server, followed by its arguments.
@@ -65,24 +69,17 @@ impl System for Redis {
     }
 
     fn features(&self) -> &'static [Feature] {
-        &[Feature::ExtraArguments, Feature::ReportsLeader, Feature::SeparateHosts]
-    }
-
-    fn list_bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
-        Ok(Vec::new())
+        FEATURES
     }
 
     fn replica_program(&self, launch: &Launch) -> Program {
         let mut args = vec![
-            "-c".into(),
-            START.into(),
-            "redis".into(),
             launch.data.clone().into(),
             server_config(launch).into(),
             server_path(launch).into(),
         ];
-        args.extend(launch.args.iter().map(std::ffi::OsString::from));
-        Program { path: "/bin/sh".into(), args }
+        args.extend(launch.args.iter().map(OsString::from));
+        Program::from_script(START, self.name(), args)
     }
 
     fn make_client(

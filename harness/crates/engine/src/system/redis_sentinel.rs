@@ -11,8 +11,9 @@ use super::client::Client;
 use super::redis::{self, Connections, PrimaryFinder, RespValue};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
+use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use testbed::net::plan::HostId;
 use workloads::{Object, ReadConsistency, Reply};
@@ -56,25 +57,18 @@ impl System for RedisSentinel {
     }
 
     fn features(&self) -> &'static [Feature] {
-        &[Feature::ExtraArguments, Feature::ReportsLeader, Feature::SeparateHosts]
-    }
-
-    fn list_bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
-        Ok(Vec::new())
+        redis::FEATURES
     }
 
     fn replica_program(&self, launch: &Launch) -> Program {
         let mut args = vec![
-            "-c".into(),
-            START.into(),
-            "redis".into(),
             launch.data.clone().into(),
             redis::server_config(launch).into(),
             sentinel_settings(launch).into(),
             redis::server_path(launch).into(),
         ];
-        args.extend(launch.args.iter().map(std::ffi::OsString::from));
-        Program { path: "/bin/sh".into(), args }
+        args.extend(launch.args.iter().map(OsString::from));
+        Program::from_script(START, self.name(), args)
     }
 
     fn make_client(

@@ -17,7 +17,7 @@ use anyhow::Result;
 use checker::history::Value as HistoryValue;
 use futures_util::future::BoxFuture;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use testbed::net::plan::HostId;
@@ -79,23 +79,16 @@ impl System for ZooKeeper {
         &[Feature::ReportsLeader, Feature::SeparateHosts]
     }
 
-    fn list_bugs(&self, _: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
-        Ok(Vec::new())
-    }
-
     fn replica_program(&self, launch: &Launch) -> Program {
         let jar = launch.bin.clone().unwrap_or_else(|| JAR.into());
         let number = (launch.host.0 + 1).to_string();
         let args = vec![
-            "-c".into(),
-            START.into(),
-            "zookeeper".into(),
             launch.data.clone().into(),
             server_config(launch).into(),
             number.into(),
             jar.into(),
         ];
-        Program { path: "/bin/sh".into(), args }
+        Program::from_script(START, self.name(), args)
     }
 
     fn make_client(

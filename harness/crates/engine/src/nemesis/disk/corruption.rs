@@ -11,8 +11,8 @@
 
 use super::super::aim::{aim_at_replicas, reject_replicas};
 use super::super::{
-    ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Requirement, Skip, Target, grudge,
-    selector,
+    ActiveFault, BeginFuture, Cluster, ClusterView, Evidence, Nemesis, Requirement, Skip, Target,
+    grudge, selector,
 };
 use crate::system::Client;
 use anyhow::Result;
@@ -114,11 +114,7 @@ impl Nemesis for Corruption {
         (is_minority && is_calm).then_some(Target { random, ..target })
     }
 
-    fn begin_fault<'a>(
-        &'a self,
-        target: &'a Target,
-        cluster: &'a mut Cluster,
-    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
+    fn begin_fault<'a>(&'a self, target: &'a Target, cluster: &'a mut Cluster) -> BeginFuture<'a> {
         Box::pin(async move {
             cluster.sample_replicas(&target.hosts)?;
             target.hosts.iter().try_for_each(|host| cluster.member(*host).kill(self.name))?;

@@ -8,8 +8,8 @@
 use super::super::aim::{REPLICA_VARIANTS, aim_at_replicas, reject_replicas};
 use super::super::cluster::DISK_FAULT_GRACE;
 use super::super::{
-    ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Requirement, Skip, Target, grudge,
-    try_all,
+    ActiveFault, BeginFuture, Cluster, ClusterView, Evidence, Nemesis, Requirement, Skip, Target,
+    grudge, try_all,
 };
 use anyhow::Result;
 use futures_util::future::BoxFuture;
@@ -98,11 +98,7 @@ impl Nemesis for IoFault {
         Some(Target { random, text, ..target })
     }
 
-    fn begin_fault<'a>(
-        &'a self,
-        target: &'a Target,
-        cluster: &'a mut Cluster,
-    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
+    fn begin_fault<'a>(&'a self, target: &'a Target, cluster: &'a mut Cluster) -> BeginFuture<'a> {
         Box::pin(async move {
             let hosts = target.hosts.clone();
             cluster.sample_replicas(&hosts)?;

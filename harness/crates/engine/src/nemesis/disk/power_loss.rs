@@ -7,15 +7,15 @@
 //! something had been written, counted what it dropped.
 
 use super::super::aim::{REPLICA_VARIANTS, aim_at_replicas, reject_replicas};
-use super::super::kill::were_replaced;
+use super::super::samples::ReplicaSamples;
 use super::super::{
-    ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Requirement, Target, grudge,
+    ActiveFault, BeginFuture, Cluster, ClusterView, Evidence, Nemesis, Requirement, Target, grudge,
 };
 use anyhow::{Context as _, Result};
 use futures_util::future::BoxFuture;
 use std::time::Duration;
 use testbed::host::disk::{self, Disk, LostWrites};
-use testbed::host::process::{Replica, Sample};
+use testbed::host::process::Replica;
 use testbed::net::plan::HostId;
 use tokio::task::block_in_place;
 use tokio::time::Instant;
@@ -66,15 +66,11 @@ impl Nemesis for PowerLoss {
         Some(Target { random, ..target })
     }
 
-    fn begin_fault<'a>(
-        &'a self,
-        target: &'a Target,
-        cluster: &'a mut Cluster,
-    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
+    fn begin_fault<'a>(&'a self, target: &'a Target, cluster: &'a mut Cluster) -> BeginFuture<'a> {
         Box::pin(async move {
-            let before = cluster.sample_replicas(&target.hosts)?;
+            let samples = ReplicaSamples::sample_before(cluster, &target.hosts)?;
             await_syncs(&target.hosts, cluster).await?;
-            let mut fault = PowerOutage { before, ..PowerOutage::default() };
+            let mut fault = PowerOutage { samples, ..PowerOutage::default() };
             for host in &target.hosts {
                 let loss = cut_power(*host, target.random, cluster)?;
                 fault.replicas.push(PowerlessReplica { host: *host, loss, written: 0 });
@@ -88,8 +84,7 @@ impl Nemesis for PowerLoss {
 #[derive(Default)]
 struct PowerOutage {
     replicas: Vec<PowerlessReplica>,
-    before: Vec<Sample>,
-    after: Vec<Sample>,
+    samples: ReplicaSamples,
     /// The replicas that were paused meanwhile.
     paused: Vec<HostId>,
 }
@@ -105,10 +100,10 @@ struct PowerlessReplica {
 impl ActiveFault for PowerOutage {
     fn end_fault<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            let hosts: Vec<HostId> = self.replicas.iter().map(|replica| replica.host).collect();
-            self.paused = pause_others(&hosts, cluster)?;
+            let hosts = self.samples.hosts();
+            self.paused = pause_others(hosts, cluster)?;
             hosts.iter().try_for_each(|host| cluster.restart_replica(*host))?;
-            self.after = cluster.sample_replicas(&hosts)?;
+            self.samples.sample_after(cluster)?;
             for replica in &mut self.replicas {
                 replica.written = cluster.member(replica.host).disk()?.written_bytes();
             }
@@ -117,19 +112,17 @@ impl ActiveFault for PowerOutage {
     }
 
     fn weigh_evidence(&self) -> Result<Evidence> {
-        let samples = self.before.iter().zip(&self.after);
         let mut texts: Vec<String> = self
             .replicas
             .iter()
-            .zip(samples)
-            .map(|(it, (old, new))| {
+            .zip(self.samples.pairs())
+            .map(|(it, (host, old, new))| {
                 let (old, new) = (old.pid, new.pid);
-                format!("{}: killed (pid {old}); {it}; restarted (pid {new})", it.host)
+                format!("{host}: killed (pid {old}); {it}; restarted (pid {new})")
             })
             .collect();
         let has_written = self.replicas.iter().all(|replica| replica.written > 0);
-        let is_replaced = were_replaced(&self.before, &self.after);
-        let confirmed = is_replaced && has_written && !texts.is_empty();
+        let confirmed = self.samples.were_replaced() && has_written && !texts.is_empty();
         if !self.paused.is_empty() {
             let (names, ms) = (grudge::host_names(&self.paused), OTHERS_PAUSE.as_millis());
             texts.push(format!("meanwhile, and for {ms} ms more, {names} were paused"));

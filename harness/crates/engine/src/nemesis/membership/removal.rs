@@ -12,7 +12,7 @@
 use super::super::aim::reject_single_host;
 use super::super::cluster::Roster;
 use super::super::{
-    ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Requirement, Skip, Target,
+    ActiveFault, BeginFuture, Cluster, ClusterView, Evidence, Nemesis, Requirement, Skip, Target,
 };
 use super::changes::{
     JOIN_TIMEOUT, POLL, REMOVAL, VARIANTS, aim_at_one, count_reports, find_member,
@@ -64,11 +64,7 @@ impl Nemesis for Removal {
         aim_at_one(variant, view, rng)
     }
 
-    fn begin_fault<'a>(
-        &'a self,
-        target: &'a Target,
-        cluster: &'a mut Cluster,
-    ) -> BoxFuture<'a, Result<Box<dyn ActiveFault>>> {
+    fn begin_fault<'a>(&'a self, target: &'a Target, cluster: &'a mut Cluster) -> BeginFuture<'a> {
         Box::pin(async move {
             let (host, client, old) = find_member(target, cluster).await?;
             if let AdminReply::Refused(why) = request_removal(&client, host).await {
