@@ -23,7 +23,7 @@ use tokio::sync::watch;
 /// Options of `harness suite`.
 #[derive(clap::Args)]
 pub(crate) struct SuiteArgs {
-    /// `smoke`, `nightly`, or a suite file (its format is in results/README.md).
+    /// `smoke`, `nightly`, or a suite file (its format is in harness/docs/nightly.md).
     suite: String,
     /// Run only one part, for machines that share a suite: 2/5.
     #[arg(long, value_name = "PART/PARTS", value_parser = parse_shard)]

@@ -203,7 +203,8 @@ pub const OPTIONS: &[TestOption] = &[
             "read",
             OptionKind::Name(NameSource::ReadConsistencies),
             "Request this consistency of reads: linearizable, lease (by a leader that trusts \
-             clocks), stale, or after (includes what the client has seen and written)",
+             clocks), stale, or after (includes what the client has seen and written). Synonyms: \
+             sync is linearizable; serializable and local are stale",
         )
     },
     TestOption {
@@ -301,8 +302,8 @@ pub const OPTIONS: &[TestOption] = &[
             "node-arg",
             "node_args",
             OptionKind::Words,
-            "Pass this argument to each replica of `raft`; repeat the option for each word: \
-             --node-arg=--snapshot-entries --node-arg=100",
+            "Pass this argument to each replica (of maelstrom, raft, redis or redis-sentinel); \
+             repeat the option for each word: --node-arg=--snapshot-entries --node-arg=100",
         )
     },
     TestOption {

@@ -7,6 +7,7 @@
 use super::cluster::SUPERVISION_INTERVAL;
 use super::event::{FaultOutcome, NemesisEvent};
 use super::grudge::majority_side;
+use super::no_target::explain_no_target;
 use super::schedule::{Schedule, When};
 use super::timeline::{PlannedFault, Step, SuccessCounts, Timeline, count_successes};
 use super::{
@@ -238,9 +239,15 @@ impl Executor {
         // A replica that has just exited is no target.
         self.supervise()?;
         let view = self.observe_cluster().await;
-        let mut rng = self.rng.fork(&format!("fault {}", planned.id));
+        let label = format!("fault {}", planned.id);
+        let mut rng = self.rng.fork(&label);
         let Some(target) = nemesis.choose_target(&planned.variant, &view, &mut rng) else {
-            self.report_skipped(planned, explain_no_target(&view).to_owned());
+            let has_target = |view: &ClusterView| {
+                let mut rng = self.rng.fork(&label);
+                nemesis.choose_target(&planned.variant, view, &mut rng).is_some()
+            };
+            let why = explain_no_target(&view, &self.cluster.explain_busy_hosts(), has_target);
+            self.report_skipped(planned, why);
             return Ok(None);
         };
         Ok(self.begin_aimed(nemesis, planned, target).await)
@@ -409,13 +416,6 @@ fn conclude_fault(
         span: Some(span),
         state,
         evidence,
-    }
-}
-
-fn explain_no_target(view: &ClusterView) -> &'static str {
-    match view.leader {
-        None => "there was no leader at that moment",
-        Some(_) => "another fault held its target, or there are too few hosts",
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) mod grudge;
 mod kill;
 mod membership;
 mod no_faults;
+mod no_target;
 mod packet;
 mod partition;
 mod pause;

@@ -70,6 +70,11 @@ impl Cluster {
         self.members.iter().filter(|member| member.is_free()).map(Member::host).collect()
     }
 
+    /// Of every other host, why it is not free.
+    pub(in super::super) fn explain_busy_hosts(&self) -> Vec<String> {
+        self.members.iter().filter_map(Member::explain_busy).collect()
+    }
+
     /// The leader, as reported by the replica with the greatest term. For aiming only: no check
     /// relies on it.
     pub(in super::super) async fn fetch_leader(&self) -> Option<HostId> {

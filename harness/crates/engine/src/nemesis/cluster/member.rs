@@ -125,6 +125,16 @@ impl Member {
         self.held_by.is_none() && self.process == Process::Running
     }
 
+    /// Why it is not free; `None` if it is.
+    pub(super) fn explain_busy(&self) -> Option<String> {
+        let (host, process) = (self.host, &self.process);
+        match self.held_by {
+            Some(fault) => Some(format!("{host} was held by {fault}")),
+            None if self.is_free() => None,
+            None => Some(format!("the process of {host} was {process}")),
+        }
+    }
+
     /// Whether a fault acts on it.
     pub(super) fn is_held(&self) -> bool {
         self.held_by.is_some()
