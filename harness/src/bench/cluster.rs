@@ -14,7 +14,6 @@ use testbed::host::thread::Host;
 use testbed::net::plan::HostId;
 use testbed::net::{Backend, Network, Port};
 use tokio::time::{sleep, timeout};
-use workloads::Rng;
 
 /// How many replicas stand.
 const REPLICAS: usize = 3;
@@ -109,7 +108,7 @@ impl Cluster {
         timing: ElectionTiming,
         place: &BenchDirectory,
     ) -> Result<Self> {
-        let network = Network::build(Backend::Bridge, REPLICAS as u8, &Rng::new(1), None).await?;
+        let network = Network::build(Backend::Bridge, REPLICAS as u8, 1, None).await?;
         let at =
             |port| replica_hosts().map(|host| network.listen_addr(host, port)).collect::<Vec<_>>();
         let addresses = (at(Port::Client), at(Port::Peer));

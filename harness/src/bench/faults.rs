@@ -9,7 +9,6 @@ use testbed::host::clock::{self, Skew};
 use testbed::host::process::Replica;
 use testbed::net::plan::{HostId, LinkPlan};
 use testbed::net::{Backend, Network};
-use workloads::Rng;
 
 /// How many hosts are built and cut.
 const HOSTS: u8 = 5;
@@ -32,7 +31,7 @@ pub(super) fn elapsed_ms(began: Instant) -> f64 {
 /// Builds five hosts and the links between them, each seen to work.
 pub(crate) async fn time_build() -> Result<Times> {
     let began = Instant::now();
-    let network = Network::build(Backend::Bridge, HOSTS, &Rng::new(1), None).await?;
+    let network = Network::build(Backend::Bridge, HOSTS, 1, None).await?;
     let took = elapsed_ms(began);
     drop(network);
     Ok(vec![took])
@@ -40,7 +39,7 @@ pub(crate) async fn time_build() -> Result<Times> {
 
 /// Cuts one host off four others and heals it again: a time for each.
 pub(crate) async fn time_cuts(times: usize) -> Result<Times> {
-    let network = Network::build(Backend::Bridge, HOSTS, &Rng::new(1), None).await?;
+    let network = Network::build(Backend::Bridge, HOSTS, 1, None).await?;
     let one = HostId(0);
     let others = || (1..HOSTS).map(HostId);
     let cut = LinkPlan::with_cuts(others().flat_map(|host| [(one, host), (host, one)]));
@@ -54,7 +53,7 @@ pub(crate) async fn time_cuts(times: usize) -> Result<Times> {
 
 /// Stops a process until the kernel says so, and sets its clock: times of each.
 pub(crate) async fn time_stops_and_clocks(times: usize, log: &Path) -> Result<(Times, Times)> {
-    let network = Network::build(Backend::Bridge, 1, &Rng::new(1), None).await?;
+    let network = Network::build(Backend::Bridge, 1, 1, None).await?;
     let mut replica =
         network.spawn_replica(HostId(0), Path::new("sleep"), &["1000".into()], log)?;
     // The pages that hold its clock are there once its loader has run.
@@ -84,7 +83,7 @@ fn time_stop(replica: &mut Replica) -> Result<f64> {
 
 /// How many datagrams a second go from one host to another and back, eight at once.
 pub(crate) async fn count_round_trips(backend: Backend) -> Result<f64> {
-    let network = Network::build(backend, 2, &Rng::new(1), None).await?;
+    let network = Network::build(backend, 2, 1, None).await?;
     let mut asking = Vec::new();
     for _ in 0..PAIRS {
         let (asks, answers) =

@@ -4,6 +4,7 @@
 
 mod bench;
 mod check;
+mod choice;
 mod completions;
 mod doctor;
 mod failure;

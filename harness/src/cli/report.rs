@@ -1,5 +1,6 @@
 //! `harness report`: writes the report of a run again from its files, and prints its summary.
 
+use super::choice::choice_parser;
 use super::failure::{Failure, machine_error, usage_error};
 use super::output::{Format, output_style, print};
 use anyhow::Result;
@@ -7,7 +8,7 @@ use checker::history::jsonl;
 use engine::run::check_names;
 use records::RunDirectory;
 use records::replica_log::ReplicaTelemetry;
-use report::{Export, Run, html, json, text};
+use report::{EXPORTS, Export, Run, html, json, text};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,7 +19,7 @@ pub(crate) struct ReportArgs {
     /// Directory of the run, as printed after `results:`.
     run: PathBuf,
     /// Also export the run to its directory in these formats, separated by commas.
-    #[arg(long, value_enum, value_delimiter = ',')]
+    #[arg(long, value_parser = choice_parser(&EXPORTS), value_delimiter = ',')]
     export: Vec<Export>,
     /// Same as `--export edn`.
     #[arg(long, hide = true)]

@@ -1,12 +1,13 @@
 //! `harness runs`: lists finished runs, filtered and sorted, from the index alone.
 
+use super::choice::choice_parser;
 use super::failure::{Failure, usage_error};
 use super::output::{Format, output_style, print};
 use anyhow::Result;
 use engine::live::print_stderr;
 use engine::nemesis::NEMESES;
 use records::RESULTS;
-use records::index::{Index, Query, Sort};
+use records::index::{Index, Query, SORTS, Sort};
 use records::record::IndexLine;
 use report::{Style, escape_controls};
 use std::io::IsTerminal as _;
@@ -21,7 +22,7 @@ pub(crate) struct RunsArgs {
     /// negates a word: `-validity:valid`.
     words: Vec<String>,
     /// Sort order.
-    #[arg(long, value_enum, default_value_t = Sort::Started)]
+    #[arg(long, value_parser = choice_parser(&SORTS), default_value = "started")]
     sort: Sort,
     /// Reverse the order.
     #[arg(long)]

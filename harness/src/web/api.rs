@@ -48,7 +48,7 @@ impl Default for QueryParams {
 impl QueryParams {
     fn parse_query(&self) -> ApiResult<Picked> {
         let bad = |why| ApiError(StatusCode::BAD_REQUEST, why);
-        let sort = <Sort as clap::ValueEnum>::from_str(&self.sort, true).map_err(bad)?;
+        let sort = Sort::parse(&self.sort).map_err(bad)?;
         let faults: Vec<&str> = NEMESES.iter().map(|nemesis| nemesis.name()).collect();
         Picked::parse(&self.q, sort, self.reverse, &faults).map_err(bad)
     }

@@ -87,7 +87,7 @@ const FIELDS: [(&str, Field); 9] = [
 const VALIDITIES: [Validity; 3] = [Validity::Valid, Validity::Unknown, Validity::Invalid];
 
 /// The order of runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
     /// Start time, the newest first.
     #[default]
@@ -102,6 +102,27 @@ pub enum Sort {
     Operations,
     /// Duration, the longest first.
     Took,
+}
+
+/// Every order, its name and its description.
+pub const SORTS: [(Sort, &str, &str); 6] = [
+    (Sort::Started, "started", "Start time, the newest first"),
+    (Sort::Validity, "validity", "Validity, the worst first"),
+    (Sort::Workload, "workload", "Name of the workload"),
+    (Sort::Nemesis, "nemesis", "Name of the nemesis"),
+    (Sort::Operations, "operations", "Number of successful operations, the most first"),
+    (Sort::Took, "took", "Duration, the longest first"),
+];
+
+impl Sort {
+    /// The order of that name, in any case.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        let found = SORTS.iter().find(|(_, known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(sort, ..)| *sort).ok_or_else(|| {
+            let names = SORTS.map(|(_, known, _)| known).join(", ");
+            format!("there is no order {name:?}; there are: {names}")
+        })
+    }
 }
 
 impl Query {
@@ -296,6 +317,15 @@ mod tests {
         {
             assert!(parse(words).is_ok(), "{words}");
         }
+    }
+
+    #[test]
+    fn an_order_is_found_by_its_name_in_any_case() {
+        for (sort, name, _) in SORTS {
+            assert_eq!(Sort::parse(&name.to_uppercase()), Ok(sort));
+        }
+        let error = Sort::parse("luck").expect_err("there is none");
+        assert!(error.starts_with("there is no order \"luck\"; there are: started, "), "{error}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use records::record::FaultRecord;
 use serde_json::{Value, json};
 
 /// An export format, as the command line names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Export {
     /// One row per operation, for spreadsheets: operations.csv.
     Csv,
@@ -21,6 +21,22 @@ pub enum Export {
     /// Operations and faults for the trace viewers of Perfetto and Chromium: trace.json.
     Perfetto,
 }
+
+/// Every format, its name and its description.
+pub const EXPORTS: [(Export, &str, &str); 4] = [
+    (Export::Csv, "csv", "One row per operation, for spreadsheets: operations.csv"),
+    (Export::Edn, "edn", "The history for Jepsen, Knossos and Elle: history.edn"),
+    (
+        Export::Jsonl,
+        "jsonl",
+        "One operation per line, request and response together: operations.jsonl",
+    ),
+    (
+        Export::Perfetto,
+        "perfetto",
+        "Operations and faults for the trace viewers of Perfetto and Chromium: trace.json",
+    ),
+];
 
 impl Export {
     /// The name of the file beside the report.

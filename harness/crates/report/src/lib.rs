@@ -37,7 +37,7 @@ pub mod suite;
 mod text;
 mod timeline;
 
-pub use export::Export;
+pub use export::{EXPORTS, Export};
 pub use html::html;
 pub use json::json;
 pub use phrase::{duration, escape_controls};

@@ -21,7 +21,6 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use workloads::Rng;
 
 /// Long enough for several probes of every link.
 const OBSERVATION_TIME: Duration = Duration::from_millis(450);
@@ -118,7 +117,7 @@ fn check_nf_tables() -> Result<String> {
 
 async fn check_bridge() -> Result<String> {
     let begin = Instant::now();
-    let network = Network::build(Backend::Bridge, 2, &Rng::new(0), None).await?;
+    let network = Network::build(Backend::Bridge, 2, 0, None).await?;
     let built = begin.elapsed().as_millis();
     let one_way = LinkPlan::with_cuts([(HostId(0), HostId(1))]);
     let cut = network.apply_plan(&one_way).await?.took.as_millis();
@@ -133,7 +132,7 @@ async fn check_bridge() -> Result<String> {
 
 async fn check_switch() -> Result<String> {
     let begin = Instant::now();
-    let network = Network::build(Backend::Switch, 2, &Rng::new(0), None).await?;
+    let network = Network::build(Backend::Switch, 2, 0, None).await?;
     let built = begin.elapsed().as_millis();
     let link = (HostId(0), HostId(1));
     let lossy = Shape { loss: PER_MILLE, ..Shape::default() };
@@ -211,5 +210,5 @@ fn check_processes() -> Result<String> {
 }
 
 async fn check_proxies() -> Result<String> {
-    Ok(Network::build(Backend::Proxy, 2, &Rng::new(0), None).await?.describe())
+    Ok(Network::build(Backend::Proxy, 2, 0, None).await?.describe())
 }

@@ -9,3 +9,4 @@ pub mod net;
 #[cfg(test)]
 #[path = "../../../tests/not_run/mod.rs"]
 mod not_run;
+mod random;

@@ -81,7 +81,8 @@ pub(crate) async fn build_network(
         (context.backend, context.fallback_reason) = (Backend::Router, None);
         let messages = directory.file_path(MESSAGES);
         let built =
-            Network::build_routed(plan.config.nodes, &plan.rng, plan.routing, &messages).await;
+            Network::build_routed(plan.config.nodes, plan.config.seed, plan.routing, &messages)
+                .await;
         return built.map_err(|error| SetupError::from_error(&error).into());
     }
     if context.backend == Backend::Bridge && needs_switch(plan) {
@@ -89,11 +90,11 @@ pub(crate) async fn build_network(
     }
     let capture = plan.config.capture.then(|| directory.file_path(CAPTURE));
     let nodes = plan.config.nodes;
-    let built = match Network::build(context.backend, nodes, &plan.rng, capture).await {
+    let built = match Network::build(context.backend, nodes, plan.config.seed, capture).await {
         Err(error) if context.backend != Backend::Proxy && plan.config.net == "auto" => {
             (context.backend, context.fallback_reason) =
                 (Backend::Proxy, Some(format!("{error:#}")));
-            Network::build(Backend::Proxy, nodes, &plan.rng, None).await
+            Network::build(Backend::Proxy, nodes, plan.config.seed, None).await
         }
         built => built,
     };

@@ -24,6 +24,7 @@ mod traffic;
 use crate::host::process::Replica;
 use crate::host::sandbox;
 use crate::host::thread::Host;
+use crate::random::Rng;
 use anyhow::{Context as _, Result, bail, ensure};
 use plan::{HostId, LinkPlan};
 pub use port::Port;
@@ -36,7 +37,6 @@ use std::time::{Duration, Instant};
 use switch::LinkCounts;
 use traffic::LinkTotals;
 pub use traffic::{PairEvidence, TrafficSnapshot};
-use workloads::Rng;
 
 /// The most hosts a network has.
 const MAX_HOSTS: u8 = 64;
@@ -84,7 +84,7 @@ impl Network {
     pub async fn build(
         backend: Backend,
         count: u8,
-        rng: &Rng,
+        seed: u64,
         capture: Option<PathBuf>,
     ) -> Result<Self> {
         ensure!(
@@ -98,7 +98,9 @@ impl Network {
         let hosts = plan::host_ids(count).map(make).collect::<Result<Vec<_>>>()?;
         let links = match backend {
             Backend::Bridge => Links::Bridge(bridge::Bridge::build(&hosts).await?),
-            Backend::Switch => Links::Switch(switch::Switch::build(&hosts, rng, capture).await?),
+            Backend::Switch => {
+                Links::Switch(switch::Switch::build(&hosts, &Rng::new(seed), capture).await?)
+            }
             Backend::Proxy => {
                 bring_up_loopback().await?;
                 Links::Proxy(proxy::Proxies::build(count).await?)
@@ -112,7 +114,7 @@ impl Network {
     /// there.
     pub async fn build_routed(
         count: u8,
-        rng: &Rng,
+        seed: u64,
         routing: Routing,
         messages: &Path,
     ) -> Result<Self> {
@@ -123,7 +125,7 @@ impl Network {
         bring_up_loopback().await?;
         let hosts = plan::host_ids(count).map(|id| Host::shared(&id.to_string()));
         let hosts = hosts.collect::<Result<Vec<_>>>()?;
-        let router = Router::build(count, rng, routing, messages).await?;
+        let router = Router::build(count, &Rng::new(seed), routing, messages).await?;
         Ok(Self { hosts, links: Links::Router(router) })
     }
 

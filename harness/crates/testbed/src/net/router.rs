@@ -25,6 +25,7 @@ use super::probe::PROBE_INTERVAL;
 use super::switch::LinkCounts;
 use super::traffic::LinkTotals;
 use crate::host::process::Pipes;
+use crate::random::Rng;
 use anyhow::{Context as _, Result};
 pub use latency::{DISTRIBUTIONS, Distribution, Latency};
 use listener::ClientListener;
@@ -38,7 +39,6 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 pub use topology::{TOPOLOGIES, Topology};
-use workloads::Rng;
 
 pub use record::MESSAGES_FILE as MESSAGES;
 

@@ -20,6 +20,7 @@ use super::plan::{CLIENTS, HostId, LinkPlan, directed_pairs, host_ids};
 use super::probe::Probes;
 use super::traffic::LinkTotals;
 use crate::host::thread::Host;
+use crate::random::Rng;
 use anyhow::{Context as _, Result};
 use capture::Capture;
 use exchange::{Exchange, MAC_PREFIX};
@@ -32,7 +33,6 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::PathBuf;
 use wire::Handle;
-use workloads::Rng;
 
 /// The controller's interface.
 const CONTROLLER_INTERFACE: &str = "c0";

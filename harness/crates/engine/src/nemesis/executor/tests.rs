@@ -21,7 +21,7 @@ struct TestRun {
 /// Three replicas that sleep.
 async fn start_run() -> TestRun {
     let directory = tempfile::tempdir().expect("a directory");
-    let network = Network::build(Backend::Proxy, HOSTS, &Rng::new(1), None).await.expect("proxies");
+    let network = Network::build(Backend::Proxy, HOSTS, 1, None).await.expect("proxies");
     let member = |host: HostId| {
         let startup = Startup {
             program: Program { path: "/bin/sleep".into(), args: vec!["600".into()] },

@@ -5,12 +5,12 @@
 //! corruption of unused sectors has no effect. The original content is kept, so that a replica that
 //! refuses to start can be repaired: it serves as the good copy.
 
+use crate::random::Rng;
 use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use workloads::Rng;
 
 /// What a disk reads and writes at a time.
 const SECTOR_BYTES: u64 = 512;

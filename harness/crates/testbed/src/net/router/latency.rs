@@ -1,8 +1,8 @@
 //! Draws how long messages between nodes take. Pure.
 
+use crate::random::Rng;
 use std::fmt;
 use std::time::Duration;
-use workloads::Rng;
 
 /// What a draw is at most, in means: the tail of an exponential distribution has no end.
 const MAX_MEANS: f64 = 10.0;

@@ -3,8 +3,8 @@
 
 use crate::net::plan::{HostId, directed_pairs};
 use crate::net::switch::shape::PER_MILLE;
+use crate::random::Rng;
 use std::collections::BTreeMap;
-use workloads::Rng;
 
 /// Random loss of messages.
 pub(super) struct Loss {

@@ -6,9 +6,9 @@
 //! merged now and then, and the last writer wins. `lin-tso` counts. Keys and values are any JSON.
 
 use super::message::{Body, error_body, to_body as reply};
+use crate::random::Rng;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use workloads::Rng;
 
 /// How many states of the sequential store are remembered.
 const MAX_STATES: u64 = 32;

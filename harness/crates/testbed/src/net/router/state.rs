@@ -15,13 +15,13 @@ use crate::net::probe::ProbeLog;
 use crate::net::switch::LinkCounts;
 use crate::net::switch::exchange::{Exchange, FrameOutcome, MAC_PREFIX};
 use crate::net::switch::link::Fate;
+use crate::random::Rng;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
-use workloads::Rng;
 
 /// The name of the harness itself, which initialises nodes and answers queries about them.
 pub(super) const HARNESS: &str = "c0";

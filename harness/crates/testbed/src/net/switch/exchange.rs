@@ -6,9 +6,9 @@
 
 use super::link::{Delivery, Fate, PacketCounts, ShapedLink};
 use crate::net::plan::{CLIENTS, HostId, LinkPlan, host_ids};
+use crate::random::Rng;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use workloads::Rng;
 
 /// What hardware addresses of hosts begin with; the host's number follows.
 pub(in crate::net) const MAC_PREFIX: [u8; 5] = [2, 0x77, 0, 0, 0];

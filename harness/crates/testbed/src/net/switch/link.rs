@@ -6,7 +6,7 @@
 //! frame and only if the shape has that fault.
 
 use super::shape::{PER_MILLE, Shape};
-use workloads::Rng;
+use crate::random::Rng;
 
 const US: u64 = 1_000;
 const MS: u64 = 1_000 * US;

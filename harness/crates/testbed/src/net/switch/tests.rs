@@ -5,8 +5,8 @@ use super::exchange::{Exchange, FrameOutcome, MAC_PREFIX};
 use super::link::{Fate, PacketCounts, ShapedLink};
 use super::shape::Shape;
 use crate::net::plan::{CLIENTS, HostId, LinkPlan};
+use crate::random::Rng;
 use proptest::prelude::*;
-use workloads::Rng;
 
 const A: HostId = HostId(0);
 const B: HostId = HostId(1);
