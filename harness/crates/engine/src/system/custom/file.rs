@@ -147,12 +147,12 @@ mod tests {
         );
     }
 
-    #[test]
-    fn mistakes_are_told_with_their_place_and_what_would_do() {
+    /// Descriptions with one mistake each.
+    fn wrong_descriptions() -> Vec<String> {
         let replica = "name = \"a\"\n[replica]\ncommand = [\"x\", \"{port}\"]\n";
         let read = "[read]\nrequest = \"GET /{key}\"\n";
         let both = format!("{replica}{read}ok = [200]\n[write]\n");
-        let mistakes = [
+        vec![
             "name = \"a\"\n[replica]\ncomand = []\n".to_owned(),
             "name = \"a\"\n[replica]\ncommand = \"x\"\n".to_owned(),
             "name = \"a\"\n[replica]\ncommand = []\n".to_owned(),
@@ -180,7 +180,12 @@ mod tests {
             format!("{replica}[ready]\nget = \"/health\"\nok = []\n"),
             format!("{replica}[ready]\nget = \"/health\"\nok = [200]\nwithin = \"soon\"\n"),
             format!("{replica}[stop]\nsignal = \"SIGTREM\"\n"),
-        ];
+        ]
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_place_and_what_would_do() {
+        let mistakes = wrong_descriptions();
         let told: Vec<_> = mistakes.iter().map(|text| load_error(text)).collect();
         insta::assert_snapshot!(told.join("\n").replace("; ", ";\n    "), @r#"
 :3:1: unknown field `comand`, expected one of `command`, `env`, `logs`, `peer`, `separator`;
