@@ -369,7 +369,7 @@ fn a_malformed_reply_is_an_objection_in_old_histories_too() {
     let read_with = |error: &str| {
         let stored = format!(
             r#"{{"index":0,"time":0,"type":"invoke","process":0,"f":"read","value":["k0",null]}}
-            {{"index":1,"time":1,"type":"info","process":0,"f":"read","value":["k0",null],"node":"n1","error":"{error}"}}"#
+            {{"index":1,"time":1,"type":"info","process":0,"f":"read","error":"{error}"}}"#
         );
         malformed_replies(&jsonl::parse(stored).expect("a call and its end").history)
     };

@@ -49,8 +49,8 @@ pub enum Entered {
     },
 }
 
-/// Enters the sandbox, or returns why it cannot. Must be called first in `main`, while there is only
-/// one thread.
+/// Enters the sandbox, or returns why it cannot. Must be called first in `main`, while there is
+/// only one thread.
 ///
 /// The process that the user started does not return from here if the sandbox can be made: it waits
 /// for the controller and exits with its code (128 + n where signal n ended it).
