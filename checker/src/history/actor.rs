@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::event::Process;
+use super::event::{Operation, Process};
 
 /// The author of an operation, as messages name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,13 @@ impl fmt::Display for Actor {
             Self::Client(number) => write!(f, "client {number}"),
             Self::Process(process) => process.fmt(f),
         }
+    }
+}
+
+impl Operation {
+    /// The author, as messages name it.
+    pub fn actor(&self) -> Actor {
+        self.client.map_or(Actor::Process(self.process), Actor::Client)
     }
 }
 

@@ -5,7 +5,6 @@ use std::fmt;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::actor::Actor;
 use super::text::Text;
 use super::value::Value;
 
@@ -178,11 +177,6 @@ pub struct Completion {
 }
 
 impl Operation {
-    /// The author, as messages name it.
-    pub fn actor(&self) -> Actor {
-        self.client.map_or(Actor::Process(self.process), Actor::Client)
-    }
-
     /// How the operation ended.
     pub fn kind(&self) -> Kind {
         self.completion.as_ref().map_or(Kind::Info, |completion| completion.kind)
