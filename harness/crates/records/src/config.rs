@@ -21,6 +21,16 @@ pub struct Config {
     pub read: String,
     /// The kinds of fault, each with a variant after a colon where one was named.
     pub nemesis: Vec<String>,
+    /// How the seed paces faults: the name of a regime, or `mixed`.
+    #[serde(default = "default_pace_before_regimes")]
+    pub pace: String,
+    /// How long from the start of one fault to that of the next, in milliseconds; `None` leaves it
+    /// to the pace.
+    #[serde(default)]
+    pub interval_ms: Option<u64>,
+    /// How long each fault lasts, in milliseconds; `None` leaves it to the pace.
+    #[serde(default)]
+    pub duration_ms: Option<u64>,
     /// How long the main phase lasts, in milliseconds.
     pub time_limit_ms: u64,
     /// The number of clients.
@@ -79,8 +89,8 @@ pub struct TestOption {
     pub value_name: &'static str,
     /// Another name that the command line accepts.
     pub alias: Option<&'static str>,
-    /// The option that this one takes the place of: both together are an error.
-    pub replaces: Option<&'static str>,
+    /// The options that this one takes the place of: together with one of them it is an error.
+    pub replaces: &'static [&'static str],
     /// Whether a `repro` line has it even where it has its default.
     pub always_in_repro: bool,
     /// Whether a suite file may set it.
@@ -131,6 +141,8 @@ pub enum NameSource {
     LatencyDistributions,
     /// Nemeses, and their variants after a colon.
     Nemeses,
+    /// Paces of faults.
+    Paces,
     /// Consistencies of reads.
     ReadConsistencies,
     /// Systems under test.
@@ -156,7 +168,7 @@ impl TestOption {
             default: None,
             value_name: "",
             alias: None,
-            replaces: None,
+            replaces: &[],
             always_in_repro: false,
             in_suites: true,
         }
@@ -219,8 +231,38 @@ pub const OPTIONS: &[TestOption] = &[
         )
     },
     TestOption {
+        default: Some("mixed"),
+        always_in_repro: true,
+        ..TestOption::new(
+            "pace",
+            "pace",
+            OptionKind::Name(NameSource::Paces),
+            "Pace faults like this: {names}; `mixed` alternates calm and dense phases, with long \
+             ones from --time-limit 60s on",
+        )
+    },
+    TestOption {
+        value_name: "DURATION",
+        ..TestOption::new(
+            "interval",
+            "interval_ms",
+            OptionKind::Duration { min: "100ms", max: "1h" },
+            "Begin a fault about this long after the one before began, instead of what the pace \
+             says: 500ms, 3s",
+        )
+    },
+    TestOption {
+        value_name: "DURATION",
+        ..TestOption::new(
+            "duration",
+            "duration_ms",
+            OptionKind::Duration { min: "50ms", max: "1h" },
+            "Let each fault last about this long, instead of what the pace says",
+        )
+    },
+    TestOption {
         value_name: "FILE",
-        replaces: Some("nemesis"),
+        replaces: &["nemesis", "pace", "interval", "duration"],
         always_in_repro: true,
         in_suites: false,
         ..TestOption::new(
@@ -392,6 +434,11 @@ pub fn default_latency_dist() -> String {
 /// The default topology, which is Maelstrom's, too.
 pub fn default_topology() -> String {
     "grid".to_owned()
+}
+
+/// How faults were paced in runs recorded before there was a choice.
+fn default_pace_before_regimes() -> String {
+    "calm".to_owned()
 }
 
 /// The consistency of reads in runs recorded before there was a choice.

@@ -41,7 +41,7 @@ fn config_facts(config: &Config) -> Vec<(&'static str, String)> {
             format!("{}, {}", config.system, count_noun(usize::from(config.nodes), "replica")),
         ),
         ("workload", workload_fact(config)),
-        ("nemesis", join_or_none(&config.nemesis)),
+        ("nemesis", phrase::describe_nemesis(config)),
         ("load", load_fact(config)),
         ("seed", config.seed.to_string()),
     ];

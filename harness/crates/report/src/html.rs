@@ -116,8 +116,7 @@ fn page_title(run: &Run<'_>) -> String {
 /// The run in one line below the verdict.
 fn summarize_run(run: &Run<'_>) -> String {
     let config = &run.record.config;
-    let nemesis =
-        if config.nemesis.is_empty() { "none".to_owned() } else { config.nemesis.join(", ") };
+    let nemesis = phrase::describe_nemesis(config);
     let total = run.verdict.counts.sum_outcomes();
     format!(
         "{} of {}; workload {}; nemesis {}; {}; {}; seed {}; {}; harness {}",

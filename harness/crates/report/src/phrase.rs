@@ -1,7 +1,7 @@
 //! Formats durations, counts and names, and escapes control characters in foreign text.
 
 use checker::history::Process;
-use records::record::{Coverage, FaultRecord, FaultState, KindCoverage, Latency};
+use records::record::{Config, Coverage, FaultRecord, FaultState, KindCoverage, Latency};
 use std::time::Duration;
 
 /// A duration with two significant digits: `940 us`, `1.2 ms`, `48 ms`, `1.2 s`, `95 s`.
@@ -73,6 +73,25 @@ pub(super) fn fault_name(fault: &FaultRecord) -> String {
         return fault.kind.clone();
     }
     format!("{}:{}", fault.kind, fault.variant)
+}
+
+/// The kinds of fault that were asked for, and what decided when they began.
+pub(super) fn describe_nemesis(config: &Config) -> String {
+    if config.nemesis.is_empty() || config.nemesis == ["none"] {
+        return "none".to_owned();
+    }
+    format!("{}; {}", config.nemesis.join(", "), describe_pace(config))
+}
+
+/// What decided when faults began and how long they lasted.
+pub(super) fn describe_pace(config: &Config) -> String {
+    let pace = match &config.schedule {
+        Some(file) => return format!("schedule {file}"),
+        None => format!("pace {}", config.pace),
+    };
+    let every = config.interval_ms.map(|ms| format!("one about every {}", format_millis(ms)));
+    let lasting = config.duration_ms.map(|ms| format!("of about {}", format_millis(ms)));
+    std::iter::once(pace).chain(every).chain(lasting).collect::<Vec<_>>().join(", ")
 }
 
 /// The number of faults in each state: `7 faults: 6 confirmed, 1 skipped`.

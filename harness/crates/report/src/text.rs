@@ -4,7 +4,9 @@ use super::phrase;
 use super::phrase::{count_noun, escape_controls, format_span};
 use super::run::{Run, further_reasons};
 use super::style::Style;
-use records::record::{CheckRecord, FaultRecord, FaultState, Validity, VerdictRecord, Witness};
+use records::record::{
+    CheckRecord, Config, FaultRecord, FaultState, Validity, VerdictRecord, Witness,
+};
 
 /// The most faults listed; `verdict.json` and `report.html` have all of them.
 const FAULTS: usize = 12;
@@ -22,7 +24,7 @@ pub fn text(run: &Run<'_>, style: Style) -> String {
     }
     lines.push(String::new());
     lines.extend(operation_lines(verdict, style));
-    lines.extend(fault_lines(&verdict.faults, style));
+    lines.extend(fault_lines(&verdict.faults, &run.record.config, style));
     lines.extend(coverage_lines(verdict, style));
     lines.extend(death_lines(verdict, style));
     lines.push(String::new());
@@ -129,11 +131,13 @@ fn operation_lines(verdict: &VerdictRecord, style: Style) -> Vec<String> {
 }
 
 /// The injected faults: how many were confirmed, then each fault.
-fn fault_lines(faults: &[FaultRecord], style: Style) -> Vec<String> {
+fn fault_lines(faults: &[FaultRecord], config: &Config, style: Style) -> Vec<String> {
     if faults.is_empty() {
         return vec![labelled_row(style, "faults", "none")];
     }
-    let mut lines = vec![labelled_row(style, "faults", &phrase::summarize_faults(faults))];
+    let summary =
+        format!("{}; {}", phrase::summarize_faults(faults), phrase::describe_pace(config));
+    let mut lines = vec![labelled_row(style, "faults", &escape_controls(&summary))];
     lines.extend(align_columns(faults.iter().take(FAULTS).map(fault_cells).collect()));
     if faults.len() > FAULTS {
         let rest = count_noun(faults.len() - FAULTS, "more fault");
@@ -286,7 +290,7 @@ mod tests {
 
         operations  470 ok, 16 fail, 14 info, 3 skipped: all clients busy
         latency     p50 1.2 ms, p95 3.9 ms, p99 48 ms, max 2.0 s
-        faults      5 faults: 4 confirmed, 1 skipped
+        faults      5 faults: 4 confirmed, 1 skipped; pace calm
             #1  partition:halves  n1 n2 | n3 n4 n5  3.0-7.0 s    412 packets dropped
             #2  kill:leader       n3                10.0-13.0 s  n3 did not answer for 2.9 s
             #3  pause:leader      n2                16.0-18.0 s  n2 did not answer for 2.9 s
@@ -323,7 +327,7 @@ mod tests {
 
         operations  37 ok, 0 fail, 3 info, 3 skipped: all clients busy
         latency     p50 1.2 ms, p95 3.9 ms, p99 48 ms, max 2.0 s
-        faults      5 faults: 3 confirmed, 1 not confirmed, 1 skipped
+        faults      5 faults: 3 confirmed, 1 not confirmed, 1 skipped; pace calm
             #1  partition:halves  n1 n2 | n3 n4 n5  3.0-7.0 s          412 packets dropped
             #2  kill:leader       n3                10.0-13.0 s        NOT CONFIRMED: it answered
             #3  pause:leader      n2                16.0-18.0 s        n2 did not answer for 2.9 s

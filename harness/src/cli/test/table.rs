@@ -56,10 +56,7 @@ fn build_argument(option: &'static TestOption) -> Arg {
         .value_name(value_name)
         .default_values(option.default)
         .aliases(option.alias);
-    let argument = match option.replaces {
-        Some(other) => argument.conflicts_with(other),
-        None => argument,
-    };
+    let argument = argument.conflicts_with_all(option.replaces);
     let read = move |text: &str| parse_value(option, text);
     match option.kind {
         OptionKind::Flag => argument.action(ArgAction::SetTrue),

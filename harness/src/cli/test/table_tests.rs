@@ -71,7 +71,7 @@ fn every_entry_has_a_name_and_a_key_of_its_own_and_a_help() {
         assert!(!help_text(option).contains('{'), "--{name}: {}", help_text(option));
         let read = option.default.map(|text| parse_value(option, text));
         assert!(!matches!(read, Some(Err(_))), "--{name}: {read:?}");
-        if let Some(other) = option.replaces {
+        for other in option.replaces {
             assert!(names.contains(other), "--{name} takes the place of --{other}: no such option");
         }
     }
@@ -95,7 +95,7 @@ fn every_option_is_asked_for_again_by_the_line_that_a_run_prints() {
         assert_ne!(config, parse_config(&["test".to_owned()]), "--{} changes nothing", option.name);
         let line = command_line("harness", &test_arguments(&config));
         let mut again = parse_config(&split_words(&line)[1..]);
-        if option.replaces.is_some() {
+        if !option.replaces.is_empty() {
             again.nemesis.clone_from(&config.nemesis);
         }
         assert_eq!(again, config, "--{}: {line}", option.name);
@@ -120,6 +120,8 @@ fn a_value_out_of_bounds_is_refused_with_the_bounds() {
     assert!(told.contains("for '--nodes <NODES>': expected a whole number from 1 to 9"), "{told}");
     let told = refused("test --loss 1");
     assert!(told.contains("expected a probability from 0 to below 1"), "{told}");
-    let told = refused("test --schedule x --nemesis kill");
-    assert!(told.contains("cannot be used with"), "{told}");
+    for other in ["--nemesis kill", "--pace calm", "--interval 1s", "--duration 1s"] {
+        let told = refused(&format!("test --schedule x {other}"));
+        assert!(told.contains("cannot be used with"), "{told}");
+    }
 }

@@ -20,6 +20,9 @@ use workloads::is_malformed_reply;
 
 /// Fewer successful operations of a function than this make the verdict unknown.
 const ENOUGH_OK: usize = 20;
+/// During a shorter fault the rest of the cluster may have had no time to elect a leader, in
+/// nanoseconds.
+const ELECTION_NS: u64 = 2_000_000_000;
 
 /// The results of a run from which objections are derived.
 pub(crate) struct Facts<'a> {
@@ -242,7 +245,8 @@ fn majority_stalls(facts: &Facts<'_>) -> Vec<Reason> {
 }
 
 /// If a fault leaves a connected majority, that side must accept a write during one such fault, if
-/// the system promises progress without its leader.
+/// the system promises progress without its leader, and if one of them lasted long enough for an
+/// election.
 fn idle_majority(facts: &Facts<'_>) -> Option<Reason> {
     if facts.no_failover_reason.is_some() {
         return None;
@@ -259,7 +263,11 @@ fn idle_majority(facts: &Facts<'_>) -> Option<Reason> {
             !is_read_only(operation) && there && lies_within(fault, operation)
         })
     };
-    let idle = !faults.is_empty() && !faults.iter().any(accepted);
+    let long = |fault: &&FaultRecord| {
+        let span = fault.started.zip(fault.ended);
+        span.is_some_and(|(started, ended)| ended >= started.saturating_add(ELECTION_NS))
+    };
+    let idle = faults.iter().any(long) && !faults.iter().any(accepted);
     idle.then(|| unknown_reason("no write succeeded on the majority side of any fault".to_owned()))
 }
 

@@ -146,7 +146,7 @@ fn a_fault_without_evidence_is_missed_twice() {
 #[test]
 fn a_fault_that_met_no_operation_and_a_kind_that_never_came_are_missed() {
     let faults =
-        vec![FaultRecord { started: Some(9 * SECOND), ended: Some(10 * SECOND), ..sample_fault() }];
+        vec![FaultRecord { started: Some(9 * SECOND), ended: Some(11 * SECOND), ..sample_fault() }];
     let early = reason_texts(|run| run.faults = faults);
     insta::assert_debug_snapshot!(early, @r#"
     [
@@ -164,6 +164,18 @@ fn a_majority_that_accepted_no_write_is_missed() {
         vec![FaultRecord { majority: vec!["n2".to_owned(), "n3".to_owned()], ..sample_fault() }];
     let told = reason_texts(|run| run.faults = faults);
     assert_eq!(told, ["unknown: no write succeeded on the majority side of any fault"]);
+}
+
+#[test]
+fn faults_too_short_for_an_election_need_no_write() {
+    let short = |ended| FaultRecord {
+        majority: vec!["n2".to_owned()],
+        ended: Some(ended),
+        ..sample_fault()
+    };
+    let told = |ended| reason_texts(|run| run.faults = vec![short(ended)]);
+    assert_eq!(told(2 * SECOND - 1), [""; 0]);
+    assert_eq!(told(2 * SECOND).len(), 1);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::grudge::majority_side;
 use super::no_target::explain_no_target;
 use super::schedule::{Schedule, When};
 use super::timeline::{PlannedFault, Step, SuccessCounts, Timeline, count_successes};
+use super::waiting::{MAX_WAIT_MS, WaitingFault};
 use super::{
     ActiveFault, Cluster, ClusterView, Evidence, Nemesis, Skip, Target, find_nemesis, membership,
 };
@@ -30,6 +31,10 @@ const STOPPED: &str = "the main phase was stopped before it began";
 
 /// How often a fault that lasts longer than planned is looked at.
 const EXTENSION_POLL: Duration = Duration::from_millis(5);
+/// How often a fault that waits for its target is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(50);
+/// A fault that begins later than this lasts as long as planned, and so ends later, too.
+const LATE_MS: u64 = 100;
 
 /// How the nemesis's work ended.
 pub(crate) struct NemesisOutcome {
@@ -50,6 +55,21 @@ pub(crate) struct Executor {
     succeeded: watch::Receiver<SuccessCounts>,
     events: mpsc::UnboundedSender<NemesisEvent>,
     active: Vec<RunningFault>,
+    /// Faults that were due and have no target yet.
+    waiting: Vec<WaitingFault>,
+    /// When those are tried again.
+    next_retry: Instant,
+    /// When the main phase began.
+    began: Instant,
+}
+
+/// What became of an attempt to begin a fault.
+enum Attempt {
+    Began(Box<RunningFault>),
+    /// It was reported as skipped or unconfirmed.
+    Reported,
+    /// It may begin later; this is why it cannot now.
+    NotYet(String),
 }
 
 /// A fault of the schedule that is on.
@@ -70,7 +90,9 @@ impl Executor {
         succeeded: watch::Receiver<SuccessCounts>,
         events: mpsc::UnboundedSender<NemesisEvent>,
     ) -> Self {
-        Self { cluster, clock, rng, succeeded, events, active: Vec::new() }
+        let (active, waiting, now) = (Vec::new(), Vec::new(), Instant::now());
+        let (next_retry, began) = (now, now);
+        Self { cluster, clock, rng, succeeded, events, active, waiting, next_retry, began }
     }
 
     /// Carries out the schedule, whose times count from now, until `limit` or until `stop` is true.
@@ -81,7 +103,11 @@ impl Executor {
         mut stop: watch::Receiver<bool>,
     ) -> NemesisOutcome {
         let mut timeline = Timeline::new(schedule);
+        self.began = Instant::now();
         let worked = self.run_steps(&mut timeline, limit, &mut stop).await;
+        for WaitingFault { planned, why, .. } in std::mem::take(&mut self.waiting) {
+            self.report_skipped(&planned, why);
+        }
         for (planned, when) in timeline.unstarted_faults() {
             let why = match when {
                 When::At(_) if *stop.borrow() => STOPPED.to_owned(),
@@ -99,19 +125,21 @@ impl Executor {
         limit: Duration,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<()> {
-        let begun = Instant::now();
-        while begun.elapsed() < limit && !*stop.borrow() {
-            let now_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        while self.began.elapsed() < limit && !*stop.borrow() {
+            let now_ms = self.elapsed_ms();
             timeline.release_triggered(&self.succeeded.borrow_and_update(), now_ms);
-            if let Some(step) = timeline.take_due(now_ms) {
-                let done = self.run_step(&step).await;
+            let step = timeline.take_due(now_ms);
+            if let Some(step) = step.or_else(|| self.take_retry()) {
+                let done = self.run_step(timeline, &step).await;
                 done.with_context(|| format!("the nemesis failed at {} ms", step.at_ms))?;
                 continue;
             }
-            let next = timeline.next_ms().map_or(limit, Duration::from_millis);
+            let next = timeline.next_ms().map_or(limit, Duration::from_millis).min(limit);
+            let retry = (!self.waiting.is_empty()).then_some(self.next_retry);
+            let next = retry.into_iter().fold(self.began + next, Instant::min);
             let mut succeeded = self.succeeded.clone();
             tokio::select! {
-                supervised = self.supervise_until(begun + next.min(limit)) => supervised?,
+                supervised = self.supervise_until(next) => supervised?,
                 more = succeeded.changed(), if timeline.has_waiting() => {
                     // The dispatcher is gone only when the run is being torn down.
                     more.context("operations are no longer counted")?;
@@ -134,7 +162,20 @@ impl Executor {
         for planned in &step.begin {
             self.report_skipped(planned, TOO_LATE.to_owned());
         }
-        self.run_step(&Step { begin: Vec::new(), ..step }).await
+        self.run_step(timeline, &Step { begin: Vec::new(), ..step }).await
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The fault that has waited longest, as a step of its own, if it is time to try it again.
+    fn take_retry(&mut self) -> Option<Step> {
+        if self.waiting.is_empty() || Instant::now() < self.next_retry {
+            return None;
+        }
+        let WaitingFault { planned, due_ms, .. } = self.waiting.remove(0);
+        Some(Step { at_ms: due_ms, end: Vec::new(), begin: vec![planned] })
     }
 
     /// Waits until then, and supervises replicas and faults meanwhile.
@@ -164,7 +205,7 @@ impl Executor {
     }
 
     /// Ends and begins the faults of a step, and changes the network once.
-    async fn run_step(&mut self, step: &Step) -> Result<()> {
+    async fn run_step(&mut self, timeline: &mut Timeline, step: &Step) -> Result<()> {
         self.extend_until_observed(&step.end).await;
         let mut over = Vec::new();
         for id in &step.end {
@@ -174,12 +215,18 @@ impl Executor {
             }
         }
         let mut begun = Vec::new();
-        let began = self.begin_all(&step.begin, &mut begun).await;
+        let began = self.begin_all(step, &mut begun).await;
         let applied = self.cluster.links.apply().await;
         // Even after an error, faults that ended are reported, and faults that began are ended
         // later.
         over.into_iter().for_each(|outcome| self.send_event(NemesisEvent::FaultEnded(outcome)));
-        begun.into_iter().for_each(|active| self.activate(active));
+        let now_ms = self.elapsed_ms();
+        for active in begun {
+            if now_ms > step.at_ms + LATE_MS {
+                timeline.move_end(active.planned.id, now_ms + active.planned.for_ms);
+            }
+            self.activate(active);
+        }
         began.and(applied)?;
         if self.active.is_empty() {
             membership::rejoin_removed(&mut self.cluster).await
@@ -209,14 +256,18 @@ impl Executor {
         needed
     }
 
-    async fn begin_all(
-        &mut self,
-        all: &[PlannedFault],
-        begun: &mut Vec<RunningFault>,
-    ) -> Result<()> {
-        for planned in all {
-            let active = self.begin_fault(planned, begun).await?;
-            begun.extend(active);
+    async fn begin_all(&mut self, step: &Step, begun: &mut Vec<RunningFault>) -> Result<()> {
+        for planned in &step.begin {
+            match self.begin_fault(planned, begun).await? {
+                Attempt::Began(active) => begun.push(*active),
+                Attempt::Reported => (),
+                Attempt::NotYet(why) if self.elapsed_ms() < step.at_ms + MAX_WAIT_MS => {
+                    self.next_retry = Instant::now() + RETRY_INTERVAL;
+                    let (planned, due_ms) = (planned.clone(), step.at_ms);
+                    self.waiting.push(WaitingFault { planned, due_ms, why });
+                }
+                Attempt::NotYet(why) => self.report_skipped(planned, why),
+            }
         }
         Ok(())
     }
@@ -226,15 +277,14 @@ impl Executor {
         &mut self,
         planned: &PlannedFault,
         begun: &[RunningFault],
-    ) -> Result<Option<RunningFault>> {
+    ) -> Result<Attempt> {
         let nemesis = find_nemesis(&planned.kind);
         let nemesis = nemesis.with_context(|| format!("there is no nemesis {:?}", planned.kind))?;
         let mut on = self.active.iter().chain(begun);
         if let Some(other) = on.find(|active| active.planned.kind == planned.kind) {
             let other = other.planned.id;
             let why = format!("fault {other} was still on, and two of a kind undo each other");
-            self.report_skipped(planned, why);
-            return Ok(None);
+            return Ok(Attempt::NotYet(why));
         }
         // A replica that has just exited is no target.
         self.supervise()?;
@@ -247,10 +297,10 @@ impl Executor {
                 nemesis.choose_target(&planned.variant, view, &mut rng).is_some()
             };
             let why = explain_no_target(&view, &self.cluster.explain_busy_hosts(), has_target);
-            self.report_skipped(planned, why);
-            return Ok(None);
+            return Ok(Attempt::NotYet(why));
         };
-        Ok(self.begin_aimed(nemesis, planned, target).await)
+        let began = self.begin_aimed(nemesis, planned, target).await;
+        Ok(began.map_or(Attempt::Reported, |active| Attempt::Began(Box::new(active))))
     }
 
     async fn begin_aimed(
@@ -308,7 +358,8 @@ impl Executor {
     /// Ends everything, in the order in which it began, and heals what is left.
     async fn heal(&mut self) -> Result<()> {
         let ids: Vec<u32> = self.active.iter().map(|active| active.planned.id).collect();
-        let ended = self.run_step(&Step { end: ids, ..Step::default() }).await;
+        let ended =
+            self.run_step(&mut Timeline::default(), &Step { end: ids, ..Step::default() }).await;
         self.report_exits();
         // A replica that may still stop because of its disk is supervised until it may not any
         // more.

@@ -22,6 +22,7 @@ mod no_target;
 mod packet;
 mod partition;
 mod pause;
+pub mod regime;
 mod registry;
 mod request;
 mod samples;
@@ -34,6 +35,7 @@ mod target;
 mod tests;
 pub(crate) mod timeline;
 mod transfer;
+mod waiting;
 
 pub use cluster::Cluster;
 pub(crate) use cluster::{Member, Replacements, Startup, Telemetry, UnexpectedExit};

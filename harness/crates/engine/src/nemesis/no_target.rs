@@ -19,7 +19,7 @@ pub(super) fn explain_no_target(
     let led_by = |host| ClusterView { leader: Some(host), ..free.clone() };
     let needs_leader = all.iter().any(|host| has_target(&led_by(*host)));
     match view.leader {
-        None if needs_leader => "there was no leader at that moment".to_owned(),
+        None if needs_leader => "there was no leader, and none came in time".to_owned(),
         Some(leader) if needs_leader => format!("it needs another leader than {leader}"),
         _ => format!("{} hosts are too few", view.count),
     }
@@ -50,7 +50,7 @@ mod tests {
         assert_eq!(explain(("kill", "n2"), 3, None, &[1]), "n2 is held");
         assert_eq!(explain(("kill", "leader"), 3, Some(0), &[0]), "n1 is held");
         assert_eq!(explain(("kill", "all"), 3, Some(0), &[0, 2]), "n1 is held, n3 is held");
-        let leaderless = "there was no leader at that moment";
+        let leaderless = "there was no leader, and none came in time";
         assert_eq!(explain(("kill", "leader"), 3, None, &[]), leaderless);
         assert_eq!(explain(("kill", "followers"), 3, None, &[1]), leaderless);
         let led = "it needs another leader than n1";

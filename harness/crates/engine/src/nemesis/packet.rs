@@ -30,12 +30,14 @@ const MAX_EXTENSION: Duration = Duration::from_millis(400);
 const MAX_NARROWED_EXTENSION: Duration = Duration::from_millis(800);
 /// The rate of a narrowed link, in bytes a second: less than the probes of an idle link need.
 const NARROW_RATE: u64 = 500;
+/// The links of the leader.
+const LEADER: &str = "leader";
 /// Some directed links at random.
 const LINKS: &str = "links";
 /// The links between the clients and all replicas.
 const WITH_CLIENTS: &str = "clients";
 /// The targets if none is named: usually a part of the cluster, so that the rest makes progress.
-const DEFAULT_TARGETS: &[&str] = &["leader", LINKS, "minority", "one", "all"];
+const DEFAULT_TARGETS: &[&str] = &[LEADER, LINKS, "minority", "one", "all"];
 
 /// Links that do not carry packets as they should.
 pub(super) struct Packet;
@@ -84,7 +86,7 @@ impl Nemesis for Packet {
     fn choose_target(&self, aim: &str, view: &ClusterView, rng: &mut Rng) -> Option<Target> {
         let (name, target) = split_aim(aim);
         let shape = choose_shape(name, rng)?;
-        let target = if target.is_empty() { rng.choose(DEFAULT_TARGETS).copied()? } else { target };
+        let target = if target.is_empty() { choose_default_target(view, rng)? } else { target };
         let (links, text) = match target {
             LINKS => choose_links(view, rng)?,
             WITH_CLIENTS => (client_links(view), "the links of clients".to_owned()),
@@ -106,6 +108,13 @@ impl Nemesis for Packet {
 /// The package and its target: `slow n1 n3`.
 fn split_aim(aim: &str) -> (&str, &str) {
     aim.split_once(' ').unwrap_or((aim, ""))
+}
+
+/// One of the default targets; where no leader is known, none that needs one.
+fn choose_default_target(view: &ClusterView, rng: &mut Rng) -> Option<&'static str> {
+    let mut targets = DEFAULT_TARGETS.to_vec();
+    targets.retain(|target| *target != LEADER || view.leader.is_some());
+    rng.choose(&targets).copied()
 }
 
 /// A directed link.

@@ -8,9 +8,13 @@ use super::samples::ReplicaSamples;
 use super::{ActiveFault, BeginFuture, Cluster, ClusterView, Evidence, Nemesis, Target, try_all};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
+use std::time::Duration;
 use testbed::host::process::Sample;
 use testbed::net::plan::HostId;
 use workloads::Rng;
+
+/// How much longer than planned the fault may last until every replica has stopped.
+const MAX_EXTENSION: Duration = Duration::from_secs(2);
 
 /// SIGSTOP, then SIGCONT.
 pub(super) struct Pause;
@@ -52,6 +56,16 @@ struct PausedReplicas {
 }
 
 impl ActiveFault for PausedReplicas {
+    /// A process that waits for its disk stops only when the disk has answered.
+    fn needs_more_time(&mut self, cluster: &mut Cluster, extended: Duration) -> Result<bool> {
+        if self.samples.before().iter().all(Sample::is_stopped) {
+            return Ok(false);
+        }
+        let hosts = self.samples.hosts().to_vec();
+        self.samples = ReplicaSamples::sample_before(cluster, &hosts)?;
+        Ok(extended < MAX_EXTENSION)
+    }
+
     fn end_fault<'a>(&'a mut self, cluster: &'a mut Cluster) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let sampled = self.samples.sample_after(cluster);

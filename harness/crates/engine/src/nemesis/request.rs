@@ -10,6 +10,8 @@ use workloads::Rng;
 const ALL: &str = "all";
 /// The word for all disk faults.
 const DISK: &str = "disk";
+/// The word for the leader in an aim.
+const LEADER: &str = "leader";
 /// The nemesis that injects nothing.
 const NONE: &str = "none";
 
@@ -39,6 +41,22 @@ impl RequestedNemesis {
         let mut variants = self.variant.clone().map_or_else(|| known().collect(), |one| vec![one]);
         variants.retain(|name| self.nemesis.choose_target(name, &view, &mut Rng::new(0)).is_some());
         variants
+    }
+
+    /// The aims that hit the leader, named or with hosts behind a variant (`lossy leader`); none
+    /// where another variant was named or the system does not report its leader.
+    pub fn leader_aims(&self, count: usize) -> Vec<String> {
+        let usable = self.usable_variants(count);
+        if usable.is_empty() || self.leader_unknown {
+            return Vec::new();
+        }
+        let is_named = |name: &String| name.split([' ', '-']).any(|word| word == LEADER);
+        let named: Vec<String> = usable.iter().filter(|name| is_named(name)).cloned().collect();
+        if !named.is_empty() || self.variant.is_some() {
+            return named;
+        }
+        let behind = usable.iter().map(|name| format!("{name} {LEADER}"));
+        behind.filter(|aim| self.nemesis.reject_aim(aim, count).is_none()).collect()
     }
 }
 

@@ -30,6 +30,10 @@ impl ReplicaSamples {
         Ok(())
     }
 
+    pub(super) fn before(&self) -> &[Sample] {
+        &self.before
+    }
+
     pub(super) fn hosts(&self) -> &[HostId] {
         &self.hosts
     }

@@ -29,10 +29,12 @@ pub(crate) struct PlannedFault {
     pub(crate) kind: String,
     /// How it aims.
     pub(crate) variant: String,
+    /// How long it lasts, in milliseconds.
+    pub(crate) for_ms: u64,
 }
 
 /// The steps still to be done.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Timeline {
     steps: BTreeMap<u64, Step>,
     waiting: Vec<(u32, ScheduledFault)>,
@@ -41,7 +43,7 @@ pub(crate) struct Timeline {
 impl Timeline {
     /// All steps of the schedule.
     pub(crate) fn new(schedule: &Schedule) -> Self {
-        let mut timeline = Self { steps: BTreeMap::new(), waiting: Vec::new() };
+        let mut timeline = Self::default();
         for (id, entry) in (1..).zip(schedule) {
             match entry.when {
                 When::At(at_ms) => timeline.insert_fault(id, entry, at_ms),
@@ -76,6 +78,13 @@ impl Timeline {
         }
     }
 
+    /// Moves the end of a fault that began late, whether it was still to come or is past already.
+    pub(crate) fn move_end(&mut self, id: u32, at_ms: u64) {
+        self.steps.values_mut().for_each(|step| step.end.retain(|other| *other != id));
+        self.steps.retain(|_, step| !step.begin.is_empty() || !step.end.is_empty());
+        self.step_at(at_ms).end.push(id);
+    }
+
     /// Whether some fault waits for operations.
     pub(crate) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
@@ -104,7 +113,8 @@ impl Timeline {
 }
 
 fn plan_fault(id: u32, entry: &ScheduledFault) -> PlannedFault {
-    PlannedFault { id, kind: entry.kind.clone(), variant: entry.aim.clone() }
+    let (kind, variant) = (entry.kind.clone(), entry.aim.clone());
+    PlannedFault { id, kind, variant, for_ms: entry.for_ms }
 }
 
 /// How many operations of the function, or of any, have succeeded.
@@ -142,6 +152,17 @@ mod tests {
         assert_eq!(take_step_ids(&mut timeline, 1_000), (vec![], vec![1]));
         assert_eq!(take_step_ids(&mut timeline, 1_500), (vec![1], vec![2]));
         assert_eq!((timeline.next_ms(), timeline.has_waiting()), (Some(2_000), false));
+    }
+
+    #[test]
+    fn the_end_of_a_fault_moves_with_its_beginning_and_leaves_no_empty_step() {
+        let mut timeline = Timeline::new(&vec![scheduled_fault(When::At(1_000))]);
+        assert_eq!(take_step_ids(&mut timeline, 1_000), (vec![], vec![1]));
+        timeline.move_end(1, 1_900);
+        assert_eq!(timeline.next_ms(), Some(1_900));
+        assert_eq!(take_step_ids(&mut timeline, 1_900), (vec![1], vec![]));
+        timeline.move_end(1, 2_500);
+        assert_eq!(take_step_ids(&mut timeline, 2_500), (vec![1], vec![]));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use crate::duration;
 use crate::nemesis::NEMESES;
+use crate::nemesis::regime::list_paces;
 use crate::system::SYSTEMS;
 use anyhow::{Context as _, Result, bail};
 use records::config::{Config, NameSource, OPTIONS, OptionKind, TestOption};
@@ -159,7 +160,7 @@ pub fn check_values(config: &Config) -> Result<()> {
 pub fn test_arguments(config: &Config) -> Vec<String> {
     let values = OptionValues::from_config(config);
     let is_replaced = |option: &TestOption| {
-        let mut others = OPTIONS.iter().filter(|other| other.replaces == Some(option.name));
+        let mut others = OPTIONS.iter().filter(|other| other.replaces.contains(&option.name));
         others.any(|other| values.get(other).is_some())
     };
     let (always, changed) =
@@ -205,6 +206,7 @@ pub fn registered_names(source: NameSource) -> Vec<String> {
             owned_names(DISTRIBUTIONS.iter().map(|(_, name)| *name))
         }
         NameSource::Nemeses => owned_names(NEMESES.iter().map(|nemesis| nemesis.name())),
+        NameSource::Paces => owned_names(list_paces().into_iter()),
         NameSource::ReadConsistencies => {
             owned_names(READ_CONSISTENCIES.iter().map(|(_, name)| *name))
         }

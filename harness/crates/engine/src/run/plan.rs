@@ -1,6 +1,7 @@
 //! Plans a run from its configuration and seed: everything that is decided before it. Pure.
 
-use crate::nemesis::schedule::{Schedule, plan_schedule};
+use crate::nemesis::regime::{Pace, list_paces};
+use crate::nemesis::schedule::{Schedule, ScheduleContext, plan_schedule};
 use crate::nemesis::script::{self, ScriptContext};
 use crate::nemesis::timeline::Timeline;
 use crate::nemesis::{RequestedNemesis, parse_request};
@@ -73,7 +74,7 @@ impl Plan {
         if let Some(idle) = wanted.iter().find(|wanted| wanted.usable_variants(hosts).is_empty()) {
             bail!("nemesis {idle} has no target with --nodes {hosts}; ask for more");
         }
-        let schedule = plan_schedule(&wanted, hosts, config.time_limit_ms, &rng);
+        let schedule = plan_faults(&config, &wanted, (system, workload), &rng)?;
         let early =
             config.fail_fast.then(|| find_online_model(workload, consistency)).transpose()?;
         Ok(Self {
@@ -141,6 +142,25 @@ impl Plan {
         let kinds: String = kinds.chars().map(plain).collect();
         format!("{}-{}-{kinds}", self.system.name(), self.workload.name())
     }
+}
+
+/// Every fault of the seed with its times.
+fn plan_faults(
+    config: &Config,
+    wanted: &[RequestedNemesis],
+    (system, workload): (&dyn System, &dyn Workload),
+    rng: &Rng,
+) -> Result<Schedule> {
+    let pace = Pace::find(&config.pace)
+        .with_context(|| unknown_name("--pace", &config.pace, list_paces().into_iter()))?;
+    let context = ScheduleContext {
+        hosts: usize::from(config.nodes),
+        limit_ms: config.time_limit_ms,
+        pace: pace.with_numbers(config.interval_ms, config.duration_ms),
+        system: system.name(),
+        workload: workload.name(),
+    };
+    Ok(plan_schedule(wanted, &context, rng))
 }
 
 /// The nemeses that this system supports. `all` leaves out the others; naming one is an error.
@@ -283,8 +303,8 @@ mod tests {
         insta::assert_snapshot!(
             plan.repro_command(),
             @"harness test --system raft --nodes 5 --workload register --nemesis \
-              partition,kill:leader --time-limit 30s --concurrency 10 --rate 200 --seed 1 --net \
-              auto --unsafe stale-reads"
+              partition,kill:leader --pace calm --time-limit 30s --concurrency 10 --rate 200 \
+              --seed 1 --net auto --unsafe stale-reads"
         );
         insta::assert_snapshot!(plan.family_name(), @"raft-register-partition+kill.leader");
         let family = |kinds: &[&str]| {
@@ -386,6 +406,10 @@ mod tests {
         insta::assert_snapshot!(
             refusal_text(|config| config.read = "new".to_owned()),
             @r#"there is no --read "new"; there are: linearizable, lease, stale, after"#
+        );
+        insta::assert_snapshot!(
+            refusal_text(|config| config.pace = "hectic".to_owned()),
+            @r#"there is no --pace "hectic"; there are: bursts, calm, dense, long, mixed"#
         );
         insta::assert_snapshot!(
             refusal_text(|config| config.nodes = 0),

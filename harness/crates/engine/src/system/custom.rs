@@ -97,9 +97,11 @@ impl System for CustomSystem {
     }
 
     fn features(&self) -> &'static [Feature] {
-        match self.described.hosts {
-            true => &[Feature::ReportsLeader, Feature::SeparateHosts],
-            false => &[Feature::ReportsLeader],
+        match (self.described.hosts, self.described.leader.is_some()) {
+            (true, true) => &[Feature::ReportsLeader, Feature::SeparateHosts],
+            (true, false) => &[Feature::SeparateHosts],
+            (false, true) => &[Feature::ReportsLeader],
+            (false, false) => &[],
         }
     }
 
@@ -175,4 +177,25 @@ fn is_executable(word: &str) -> bool {
     let path = Path::new(word);
     let executable = path.is_file() && access(path, AccessFlags::X_OK).is_ok();
     if word.contains('/') { executable } else { super::executable::find_on_path(word).is_some() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_file_that_says_how_to_find_the_leader_makes_it_known() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("my.toml");
+        let reports_leader = |text: &str| {
+            std::fs::write(&path, text).expect("it is written");
+            let system = CustomSystem::load(&path).expect("it is right");
+            system.has_feature(Feature::ReportsLeader)
+        };
+        let whole = file::STARTER;
+        let (before, rest) = whole.split_once("[leader]\n").expect("it has that part");
+        let (_, after) = rest.split_once("[read]\n").expect("it has that part");
+        assert!(reports_leader(whole));
+        assert!(!reports_leader(&format!("{before}[read]\n{after}")));
+    }
 }

@@ -4,6 +4,7 @@
 use super::*;
 use crate::nemesis::cluster::Roster;
 use crate::nemesis::grudge::all_hosts;
+use crate::nemesis::schedule::ScheduledFault;
 use crate::nemesis::{Member, Startup};
 use crate::system::Program;
 use records::logs::ReplicaLogs;
@@ -43,13 +44,13 @@ async fn start_run() -> TestRun {
 }
 
 fn planned_fault(id: u32, kind: &str, variant: &str) -> PlannedFault {
-    PlannedFault { id, kind: kind.to_owned(), variant: variant.to_owned() }
+    PlannedFault { id, kind: kind.to_owned(), variant: variant.to_owned(), for_ms: 500 }
 }
 
 impl TestRun {
     async fn run_step(&mut self, end: &[u32], begin: &[PlannedFault]) -> Result<()> {
         let step = Step { at_ms: 0, end: end.to_vec(), begin: begin.to_vec() };
-        self.executor.run_step(&step).await
+        self.executor.run_step(&mut Timeline::default(), &step).await
     }
 
     /// The outcomes of all faults that are over.
@@ -69,13 +70,53 @@ impl TestRun {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_faults_of_a_kind_in_one_step_the_second_is_skipped() {
+async fn of_two_faults_of_a_kind_in_one_step_the_second_waits_and_is_skipped_in_the_end() {
     let mut run = start_run().await;
     let both = [planned_fault(1, "partition", "n1|rest"), planned_fault(2, "partition", "n2|rest")];
     run.run_step(&[], &both).await.expect("it works");
+    assert_eq!((run.executor.active.len(), run.executor.waiting.len()), (1, 1));
+    // The same step is tried again when its time is over.
+    run.executor.waiting.clear();
+    run.executor.began -= Duration::from_millis(MAX_WAIT_MS);
+    run.run_step(&[], &both[1..]).await.expect("it works");
     let over = run.take_outcomes();
-    assert_eq!(run.executor.active.len(), 1);
+    assert_eq!((run.executor.active.len(), run.executor.waiting.len()), (1, 0));
     assert!(over.len() == 1 && over[0].id == 2 && over[0].state == FaultState::Skipped, "{over:?}");
+}
+
+fn scheduled_kill(at_ms: u64, aim: &str, for_ms: u64) -> ScheduledFault {
+    ScheduledFault { when: When::At(at_ms), kind: "kill".to_owned(), aim: aim.to_owned(), for_ms }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_whose_target_is_held_waits_and_then_lasts_its_full_time() {
+    let mut run = start_run().await;
+    let pause = ScheduledFault { kind: "pause".to_owned(), ..scheduled_kill(0, "n1", 700) };
+    let schedule = vec![pause, scheduled_kill(100, "n1", 300)];
+    let stop = watch::channel(false).1;
+    let done = run.executor.run(&schedule, Duration::from_secs(2), stop).await;
+    done.applied.and(done.healed).expect("it works");
+    let over = run.take_outcomes();
+    let span = |id| over.iter().find(|it| it.id == id).and_then(|it| it.span).expect("it began");
+    let ((_, freed), (began, ended)) = (span(1), span(2));
+    let lasted = (ended - began) / 1_000_000;
+    assert!(began >= freed && (250..900).contains(&lasted), "{over:?}");
+    assert!(over.iter().all(|it| it.state == FaultState::Witnessed), "{over:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_that_wants_a_leader_waits_for_one_and_says_so_if_none_comes() {
+    let mut run = start_run().await;
+    // These replicas report no leader.
+    let schedule = vec![scheduled_kill(100, "leader", 300)];
+    let stop = watch::channel(false).1;
+    let began = Instant::now();
+    let done = run.executor.run(&schedule, Duration::from_secs(5), stop).await;
+    done.applied.and(done.healed).expect("it works");
+    assert!(began.elapsed() >= Duration::from_secs(5));
+    let over = run.take_outcomes();
+    assert_eq!(over.len(), 1, "{over:?}");
+    assert_eq!(over[0].evidence, "there was no leader, and none came in time");
 }
 
 #[tokio::test(flavor = "multi_thread")]

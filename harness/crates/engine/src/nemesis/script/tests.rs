@@ -1,7 +1,9 @@
 //! Writes schedules and parses them, and expects an invalid one to be rejected at the right place.
 
 use super::*;
-use crate::nemesis::{NEMESES, parse_request, schedule::plan_schedule};
+use crate::nemesis::regime::{Pace, list_paces};
+use crate::nemesis::schedule::{ScheduleContext, plan_schedule};
+use crate::nemesis::{NEMESES, parse_request};
 use proptest::prelude::*;
 use workloads::Rng;
 
@@ -123,9 +125,17 @@ fn every_planned_schedule_is_parsed_back_unchanged() {
     let names: Vec<&str> =
         NEMESES.iter().map(|it| it.name()).filter(|name| *name != "none").collect();
     let requested = parse_request(&names.join(",")).expect("all of them exist");
-    for seed in 0..200 {
-        let planned = plan_schedule(&requested, 5, 30_000, &Rng::new(seed));
-        assert_eq!(parse_script(&write_script(&planned), &CONTEXT), Ok(planned), "seed {seed}");
+    for (pace, seed) in list_paces().into_iter().flat_map(|pace| (0..100).map(move |s| (pace, s))) {
+        let context = ScheduleContext {
+            hosts: 5,
+            limit_ms: 30_000,
+            pace: Pace::find(pace).expect("it is listed"),
+            system: "raft",
+            workload: "register",
+        };
+        let planned = plan_schedule(&requested, &context, &Rng::new(seed));
+        let parsed = parse_script(&write_script(&planned), &CONTEXT);
+        assert_eq!(parsed, Ok(planned), "{pace}, seed {seed}");
     }
 }
 

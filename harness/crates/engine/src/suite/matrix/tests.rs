@@ -43,7 +43,8 @@ fn a_file_is_every_combination_of_its_lists() {
     assert_eq!(
         line,
         "harness test --system raft --nodes 5 --workload register --nemesis partition,kill \
-         --time-limit 10s --concurrency 10 --rate 200 --seed 16 --net auto --unsafe stale-reads"
+         --pace mixed --time-limit 10s --concurrency 10 --rate 200 --seed 16 --net auto \
+         --unsafe stale-reads"
     );
 }
 
