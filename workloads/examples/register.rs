@@ -35,7 +35,7 @@ impl Registers {
 /// One client makes a number of calls; every call and reply becomes an event.
 pub(crate) fn run_workload(calls: u64) -> Vec<Verdict> {
     let workload = find_workload("register").expect("a built-in workload");
-    let mut generator = workload.make_traffic(Rng::new(7), &TrafficConfig { replicas: 1 }).main;
+    let mut generator = workload.make_traffic(Rng::new(7), &TrafficConfig::new(1)).main;
     let mut system = Registers::default();
     let mut events = Vec::new();
     for time in 0..calls {

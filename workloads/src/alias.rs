@@ -60,6 +60,10 @@ impl Workload for Alias {
         self.target.check_names(consistency)
     }
 
+    fn takes_key_choice(&self) -> bool {
+        self.target.takes_key_choice()
+    }
+
     fn make_traffic(&self, rng: Rng, config: &TrafficConfig) -> Traffic {
         self.target.make_traffic(rng, config)
     }

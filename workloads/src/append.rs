@@ -6,6 +6,7 @@
 use crate::call::{Call, MicroOp};
 use crate::combinator::each_until_ok;
 use crate::generator::repeat_with;
+use crate::key_choice::KeyChoice;
 use crate::object::Object;
 use crate::read_consistency::ReadConsistency;
 use crate::rng::Rng;
@@ -38,8 +39,13 @@ impl Workload for Append {
         &["list-append"]
     }
 
-    fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
-        txn_traffic(rng, TxnKind { read: MicroOp::ReadList, write: MicroOp::Append })
+    fn takes_key_choice(&self) -> bool {
+        true
+    }
+
+    fn make_traffic(&self, rng: Rng, config: &TrafficConfig) -> Traffic {
+        let kind = TxnKind { read: MicroOp::ReadList, write: MicroOp::Append };
+        txn_traffic(rng, kind, config.keys)
     }
 }
 
@@ -47,10 +53,10 @@ impl Workload for Append {
 const RECOVERY_KEY: u64 = 0;
 
 /// Runs transactions of this kind; the final reads cover every key that was used.
-pub(crate) fn txn_traffic(rng: Rng, kind: TxnKind) -> Traffic {
+pub(crate) fn txn_traffic(rng: Rng, kind: TxnKind, keys: KeyChoice) -> Traffic {
     let (opened, recovered) = (Sequence::default(), Sequence::default());
     let txn = |ops| Call::Txn { function: "txn", ops };
-    let mut transactions = TxnGenerator::new(rng, kind, opened.clone());
+    let mut transactions = TxnGenerator::new(rng, kind, opened.clone(), keys);
     let write =
         move |recovered: &Sequence| txn(vec![(kind.write)(RECOVERY_KEY, recovered.next_number())]);
     Traffic {

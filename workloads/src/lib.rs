@@ -22,6 +22,7 @@ mod follower_reads;
 mod g_set;
 pub mod generator;
 mod kafka;
+mod key_choice;
 mod lock;
 mod long_fork;
 mod monotonic;
@@ -48,6 +49,7 @@ mod wr;
 
 pub use call::{Call, MicroOp};
 pub use generator::{BoxGenerator, Context, Generator, Next};
+pub use key_choice::{KeyChoice, Skew};
 pub use object::Object;
 pub use read_consistency::{READ_CONSISTENCIES, ReadConsistency};
 pub use registry::{WORKLOADS, find_workload};

@@ -8,6 +8,7 @@
 use crate::call::Call;
 use crate::combinator::each_until_ok;
 use crate::generator::{Context, Generator, Next, repeat_with};
+use crate::key_choice::{KeyChoice, Skew};
 use crate::object::Object;
 use crate::read_consistency::ReadConsistency;
 use crate::reply::{Outcome, Reply};
@@ -16,7 +17,7 @@ use crate::sequence::Sequence;
 use crate::workload::{Traffic, TrafficConfig, Workload};
 use checker::history::Value;
 
-/// The number of active keys.
+/// The number of active keys, unless another one is asked for.
 const ACTIVE_KEYS: usize = 4;
 /// Calls after which a key is retired.
 const CALLS_PER_KEY: u64 = 300;
@@ -47,10 +48,14 @@ impl Workload for Register {
         &["cas-register"]
     }
 
-    fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
+    fn takes_key_choice(&self) -> bool {
+        true
+    }
+
+    fn make_traffic(&self, rng: Rng, config: &TrafficConfig) -> Traffic {
         let (keys, recovered) = (Sequence::default(), Sequence::default());
         Traffic {
-            main: Box::new(RegisterClients::new(rng, keys.clone())),
+            main: Box::new(RegisterClients::new(rng, keys.clone(), config.keys)),
             recovery: Box::new(move || {
                 let recovered = recovered.clone();
                 let key = || RECOVERY_KEY.to_owned();
@@ -79,6 +84,9 @@ struct RegisterClients {
     active: Vec<ActiveKey>,
     /// Numbers the keys.
     keys: Sequence,
+    /// The number of active keys.
+    count: usize,
+    skew: Skew,
 }
 
 struct ActiveKey {
@@ -92,9 +100,11 @@ struct ActiveKey {
 const RECOVERY_KEY: &str = "recovery";
 
 impl RegisterClients {
-    fn new(rng: Rng, keys: Sequence) -> Self {
-        let mut registers = Self { rng, active: Vec::new(), keys };
-        for _ in 0..ACTIVE_KEYS {
+    fn new(rng: Rng, keys: Sequence, choice: KeyChoice) -> Self {
+        let count = choice.count.unwrap_or(ACTIVE_KEYS);
+        let skew = choice.skew.unwrap_or(Skew::Uniform);
+        let mut registers = Self { rng, active: Vec::new(), keys, count, skew };
+        for _ in 0..count {
             let key = registers.open_key();
             registers.active.push(key);
         }
@@ -104,14 +114,14 @@ impl RegisterClients {
     fn open_key(&mut self) -> ActiveKey {
         let number = self.keys.next_number();
         // The first keys start partly used; otherwise all would retire at the same time.
-        let stagger = self.active.len() as u64 * CALLS_PER_KEY / ACTIVE_KEYS as u64;
-        let calls = if number <= ACTIVE_KEYS as i64 { stagger } else { 0 };
+        let stagger = self.active.len() as u64 * CALLS_PER_KEY / self.count as u64;
+        let calls = if number <= self.count as i64 { stagger } else { 0 };
         ActiveKey { name: key_name(number), calls, last_value: 0, observed: Vec::new() }
     }
 
     /// Picks the position of an active key and counts the use.
     fn pick_key(&mut self) -> usize {
-        let position = self.rng.below(ACTIVE_KEYS as u64) as usize;
+        let position = self.skew.pick_position(self.count, &mut self.rng);
         if self.active[position].calls >= CALLS_PER_KEY {
             self.active[position] = self.open_key();
         }
@@ -187,7 +197,7 @@ mod tests {
         count: usize,
         mut answer: impl FnMut(&Call) -> Reply,
     ) -> Vec<(Call, Reply)> {
-        let mut main = Register.make_traffic(Rng::new(seed), &TrafficConfig { replicas: 1 }).main;
+        let mut main = Register.make_traffic(Rng::new(seed), &TrafficConfig::new(1)).main;
         let mut step = || match main.next_call(&Context { thread: 0, time: 0 }) {
             Next::Call(call) => {
                 let reply = answer(&call);

@@ -90,7 +90,7 @@ mod tests {
 
     /// The validity if the lagging replica catches up after this many final reads.
     fn judge_lag(stale_reads: usize) -> Validity {
-        let mut traffic = Set.make_traffic(Rng::new(1), &TrafficConfig { replicas: 2 });
+        let mut traffic = Set.make_traffic(Rng::new(1), &TrafficConfig::new(2));
         let mut recorder = HistoryRecorder { events: Vec::new(), time: 0 };
         let (mut current, mut lagging) = (InMemorySystem::default(), InMemorySystem::default());
         recorder

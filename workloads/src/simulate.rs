@@ -283,8 +283,7 @@ pub(crate) fn simulate_workload(
     (execution, bug): (Execution, Option<SeededBug>),
 ) -> History {
     let rng = Rng::new(seed);
-    let mut traffic =
-        workload.make_traffic(rng.fork("traffic"), &TrafficConfig { replicas: REPLICAS });
+    let mut traffic = workload.make_traffic(rng.fork("traffic"), &TrafficConfig::new(REPLICAS));
     let system = BuggySystem {
         current: InMemorySystem::default(),
         bug,

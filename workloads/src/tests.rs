@@ -1,6 +1,8 @@
 //! Runs every workload against simulated correct and buggy systems.
 
+use crate::call::Call;
 use crate::generator::{Context, Next};
+use crate::key_choice::{KeyChoice, Skew};
 use crate::read_consistency::{READ_CONSISTENCIES, ReadConsistency};
 use crate::registry::WORKLOADS;
 use crate::reply::Reply;
@@ -8,7 +10,7 @@ use crate::rng::Rng;
 use crate::simulate::{Execution, SeededBug, simulate_workload};
 use crate::workload::{TrafficConfig, Workload};
 use checker::{Limits, Validity, Verdict};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const SEEDS: std::ops::Range<u64> = 0..5;
 
@@ -25,7 +27,7 @@ fn names_are_unique_sorted_kebab_case_and_documented() {
 #[test]
 fn a_workload_calls_exactly_its_functions_on_its_object() {
     for workload in WORKLOADS {
-        let mut main = workload.make_traffic(Rng::new(1), &TrafficConfig { replicas: 3 }).main;
+        let mut main = workload.make_traffic(Rng::new(1), &TrafficConfig::new(3)).main;
         let mut called = BTreeSet::new();
         for number in 0..2000 {
             let context = Context { thread: number % 10, time: number as u64 * 5_000_000 };
@@ -38,6 +40,42 @@ fn a_workload_calls_exactly_its_functions_on_its_object() {
         let declared = workload.function_names().iter().copied().collect();
         assert_eq!(called, declared, "{}", workload.name());
     }
+}
+
+/// How often each key is used by the first calls with this choice of keys.
+fn count_key_uses(workload: &dyn Workload, keys: KeyChoice) -> BTreeMap<String, usize> {
+    let config = TrafficConfig { keys, ..TrafficConfig::new(3) };
+    let mut main = workload.make_traffic(Rng::new(1), &config).main;
+    let mut uses = BTreeMap::new();
+    // So few that hardly any key is retired.
+    for _ in 0..60 {
+        let Next::Call(call) = main.next_call(&Context { thread: 0, time: 0 }) else { continue };
+        let keys: Vec<String> = match &call {
+            Call::Read { key } | Call::Write { key, .. } | Call::Cas { key, .. } => {
+                vec![key.clone()]
+            }
+            Call::Txn { ops, .. } => ops.iter().map(|op| op.key().to_string()).collect(),
+            other => panic!("{other:?} has no key"),
+        };
+        keys.into_iter().for_each(|key| *uses.entry(key).or_default() += 1);
+        main.observe_reply(0, &call, &Reply::ok());
+    }
+    uses
+}
+
+#[test]
+fn a_workload_uses_as_many_keys_as_often_as_it_is_told() {
+    for workload in WORKLOADS.iter().filter(|it| it.takes_key_choice()) {
+        let name = workload.name();
+        let uses = |count, skew| count_key_uses(*workload, KeyChoice { count: Some(count), skew });
+        assert!(uses(1, None).len() <= 3, "{name}: one key at a time");
+        assert!(uses(20, Some(Skew::Uniform)).len() >= 15, "{name}: twenty at a time");
+        let hot = uses(20, Some(Skew::Hot));
+        let (most, all) = (hot.values().max().copied(), hot.values().sum::<usize>());
+        assert!(most > Some(all / 3), "{name}: {hot:?}");
+    }
+    let takers = WORKLOADS.iter().filter(|it| it.takes_key_choice()).count();
+    assert!(takers >= 3, "{takers}");
 }
 
 /// The workloads, once every check they name is known to exist.

@@ -1,11 +1,14 @@
 //! Generates transactions of reads and writes whose written values are unique per key.
 
 use crate::call::MicroOp;
+use crate::key_choice::{KeyChoice, Skew};
 use crate::rng::Rng;
 use crate::sequence::Sequence;
 
-/// The number of active keys.
+/// The number of active keys, unless another one is asked for.
 const ACTIVE_KEYS: usize = 5;
+/// With more keys than this, doubling the share of each would starve most of them.
+const MAX_DOUBLED_KEYS: usize = 16;
 /// Writes after which a key is retired.
 const WRITES_PER_KEY: i64 = 64;
 /// The maximum length of a transaction, in micro-operations.
@@ -30,13 +33,16 @@ pub(crate) struct TxnGenerator {
     /// The active keys, each with the number of writes to it.
     active: Vec<(u64, i64)>,
     keys: Sequence,
+    skew: Option<Skew>,
 }
 
 impl TxnGenerator {
     /// Creates a generator that takes its keys from this sequence.
-    pub(crate) fn new(rng: Rng, kind: TxnKind, keys: Sequence) -> Self {
-        let active = (0..ACTIVE_KEYS).map(|_| (keys.next_number().unsigned_abs(), 0)).collect();
-        Self { rng, kind, active, keys }
+    pub(crate) fn new(rng: Rng, kind: TxnKind, keys: Sequence, choice: KeyChoice) -> Self {
+        let count = choice.count.unwrap_or(ACTIVE_KEYS);
+        let active = (0..count).map(|_| (keys.next_number().unsigned_abs(), 0)).collect();
+        let skew = choice.skew.or((count > MAX_DOUBLED_KEYS).then_some(Skew::Zipf));
+        Self { rng, kind, active, keys, skew }
     }
 
     /// Generates the next transaction.
@@ -60,9 +66,14 @@ impl TxnGenerator {
         write
     }
 
-    /// Picks the position of an active key; each is twice as likely as the one before.
+    /// Picks the position of an active key; without a skew, each is twice as likely as the one
+    /// before.
     fn pick_key(&mut self) -> usize {
-        let draw = self.rng.below((1 << ACTIVE_KEYS) - 1);
+        let count = self.active.len();
+        if let Some(skew) = self.skew {
+            return skew.pick_position(count, &mut self.rng);
+        }
+        let draw = self.rng.below((1 << count) - 1);
         (draw + 1).ilog2() as usize
     }
 }
@@ -82,7 +93,8 @@ mod tests {
     fn generate_txns(count: usize) -> (Vec<Vec<MicroOp>>, i64) {
         let opened = Sequence::default();
         let kind = TxnKind { read: MicroOp::Read, write: MicroOp::Write };
-        let mut transactions = TxnGenerator::new(Rng::new(3), kind, opened.clone());
+        let choice = KeyChoice::default();
+        let mut transactions = TxnGenerator::new(Rng::new(3), kind, opened.clone(), choice);
         ((0..count).map(|_| transactions.next_txn()).collect(), opened.last_number())
     }
 

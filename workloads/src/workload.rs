@@ -1,6 +1,7 @@
 //! Defines what a workload is: generators for each phase of a run, and the checks for its history.
 
 use crate::generator::BoxGenerator;
+use crate::key_choice::KeyChoice;
 use crate::object::Object;
 use crate::read_consistency::ReadConsistency;
 use crate::rng::Rng;
@@ -19,6 +20,10 @@ pub trait Workload: Sync {
     /// The checks for histories whose reads have this consistency, by the names that
     /// `harness check --model` takes.
     fn check_names(&self, consistency: ReadConsistency) -> &'static [&'static str];
+    /// Whether it draws its keys as a [`KeyChoice`] says.
+    fn takes_key_choice(&self) -> bool {
+        false
+    }
     /// The generators of one run. Its calls depend on the seed, the contexts and the replies alone.
     fn make_traffic(&self, rng: Rng, config: &TrafficConfig) -> Traffic;
 
@@ -39,6 +44,15 @@ pub trait Workload: Sync {
 pub struct TrafficConfig {
     /// The number of replicas; thread `t` talks to replica `t % replicas`.
     pub replicas: usize,
+    /// Which keys are used, by the workloads that take such a choice.
+    pub keys: KeyChoice,
+}
+
+impl TrafficConfig {
+    /// Traffic for so many replicas, over the keys that the workload chooses.
+    pub fn new(replicas: usize) -> Self {
+        Self { replicas, keys: KeyChoice::default() }
+    }
 }
 
 /// The generators of one run, by phase.

@@ -36,7 +36,11 @@ impl Workload for Wr {
         &["rw-register-closed"]
     }
 
-    fn make_traffic(&self, rng: Rng, _: &TrafficConfig) -> Traffic {
-        txn_traffic(rng, TxnKind { read: MicroOp::Read, write: MicroOp::Write })
+    fn takes_key_choice(&self) -> bool {
+        true
+    }
+
+    fn make_traffic(&self, rng: Rng, config: &TrafficConfig) -> Traffic {
+        txn_traffic(rng, TxnKind { read: MicroOp::Read, write: MicroOp::Write }, config.keys)
     }
 }

@@ -8,6 +8,7 @@ use super::output::{Format, OutputOptions, output_style, print};
 use anyhow::{Context as _, Result, bail};
 use engine::live::print_stderr;
 use engine::run::plan::Plan;
+use engine::run::swarm::draw_configuration;
 use engine::run::{FinishedRun, RunContext, check_names, run};
 use records::RESULTS;
 use records::record::Config;
@@ -70,8 +71,12 @@ fn report_run(finished: &FinishedRun, format: Format) -> u8 {
 
 fn make_plan(args: &TestArgs) -> Result<Plan> {
     let mut config = args.values.clone().into_config(random_seed())?;
+    let mut drawn = Vec::new();
+    if config.swarm {
+        (config, drawn) = draw_configuration(&config, &args.given).map_err(usage_error)?;
+    }
     let schedule = config.schedule.take();
-    let plan = checked_plan(config)?;
+    let plan = Plan { drawn, ..checked_plan(config)? };
     match schedule {
         Some(file) => load_schedule(plan, Path::new(&file)),
         None => Ok(plan),

@@ -6,6 +6,7 @@ pub mod config;
 pub mod index;
 mod live;
 pub mod logs;
+pub mod options;
 pub mod record;
 pub mod replica_log;
 #[cfg(any(test, feature = "sample"))]

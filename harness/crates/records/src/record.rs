@@ -39,6 +39,9 @@ pub struct RunRecord {
     pub replicas: Vec<Replica>,
     /// The durations of the phases.
     pub timings: Timings,
+    /// What the seed drew of the options, as text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drawn: Vec<String>,
     /// A command line that repeats the run.
     pub repro: String,
 }

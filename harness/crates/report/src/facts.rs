@@ -8,6 +8,9 @@ use records::record::{Config, Coverage, RunRecord, Timings};
 /// Renders the facts as a list of terms and descriptions.
 pub(super) fn render_facts(record: &RunRecord, coverage: &Coverage) -> String {
     let mut facts = config_facts(&record.config);
+    if !record.drawn.is_empty() {
+        facts.push(("drawn by the seed", record.drawn.join(" ")));
+    }
     facts.extend(coverage_fact(coverage));
     facts.extend(environment_facts(record));
     let items = facts

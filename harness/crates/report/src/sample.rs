@@ -226,6 +226,7 @@ fn record() -> RunRecord {
             history_ms: Some(31_020),
             judged_ms: Some(31_190),
         },
+        drawn: Vec::new(),
         repro: "harness test --seed 42".into(),
     }
 }

@@ -214,7 +214,11 @@ fn closing_lines(run: &Run<'_>, style: Style) -> Vec<String> {
         escape_controls(&run.record.repro),
         style.dim_text("# same plan; real interleavings differ")
     );
-    vec![
+    let drawn = &run.record.drawn;
+    let drawn = (!drawn.is_empty())
+        .then(|| labelled_row(style, "drawn:", &escape_controls(&drawn.join(" "))));
+    let mut lines: Vec<String> = drawn.into_iter().collect();
+    lines.extend([
         labelled_row(style, "results:", &escape_controls(&format!("{directory}/"))),
         labelled_row(
             style,
@@ -223,7 +227,8 @@ fn closing_lines(run: &Run<'_>, style: Style) -> Vec<String> {
         ),
         labelled_row(style, "repro:", &repro),
         labelled_row(style, "next:", &escape_controls(&next_command(run, directory))),
-    ]
+    ]);
+    lines
 }
 
 /// The most useful next command: check the proof again, or open the report.

@@ -115,8 +115,7 @@ impl<'a> World<'a> {
         let drift = plan.conditions.drift;
         let tick =
             |id: &ServerId| (*id, TICK * (1000 - drift + clocks.below(2 * drift + 1)) / 1000);
-        let traffic_config =
-            TrafficConfig { replicas: usize::try_from(setting.nodes).unwrap_or(1) };
+        let traffic_config = TrafficConfig::new(usize::try_from(setting.nodes).unwrap_or(1));
         let Traffic { main, recovery, final_reads } =
             setting.workload.make_traffic(root.fork("workload"), &traffic_config);
         Self {

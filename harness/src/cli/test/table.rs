@@ -1,8 +1,10 @@
 //! Makes clap's arguments of `harness test` from the table of options, and reads them back.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use engine::run::options::{OptionValues, help_text, parse_value};
+use engine::run::swarm::GivenOptions;
 use records::config::{OPTIONS, OptionKind, TestOption};
 use serde_json::Value;
 
@@ -16,6 +18,8 @@ const LAST_OPTION: &str = "node-arg";
 pub(crate) struct TestArgs {
     /// The values of all options: given, or their defaults.
     pub(super) values: OptionValues,
+    /// The options that were given.
+    pub(super) given: GivenOptions,
 }
 
 impl clap::Args for TestArgs {
@@ -31,12 +35,16 @@ impl clap::Args for TestArgs {
 impl clap::FromArgMatches for TestArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut values = OptionValues::defaults();
+        let given = OPTIONS.iter().map(|option| option.name);
+        let given = given
+            .filter(|name| matches.value_source(name) == Some(ValueSource::CommandLine))
+            .collect();
         for option in OPTIONS {
             if let Some(value) = given_value(option, matches) {
                 values.set(option, value);
             }
         }
-        Ok(Self { values })
+        Ok(Self { values, given })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

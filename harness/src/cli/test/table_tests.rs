@@ -111,6 +111,14 @@ fn options_after_two_hyphens_go_to_the_replicas() {
 }
 
 #[test]
+fn only_what_the_command_line_has_counts_as_given() {
+    let words = ["test", "--nodes", "5", "--rate=200", "--swarm"];
+    let matches = test_command().try_get_matches_from(words).expect("they are options");
+    let args = TestArgs::from_arg_matches(&matches).expect("clap has checked it");
+    assert_eq!(args.given, ["nodes", "rate", "swarm"].into());
+}
+
+#[test]
 fn a_value_out_of_bounds_is_refused_with_the_bounds() {
     let refused = |line: &str| {
         let words = line.split(' ');

@@ -3,7 +3,7 @@
 //! A thread acts as one process at a time. A call with an unknown outcome retires its process, and
 //! the thread continues as the process `stride` further, so that no process number is used twice.
 
-use crate::system::{Client, System};
+use crate::system::{Client, ClientOptions, System};
 use anyhow::Result;
 use futures_util::FutureExt as _;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use testbed::net::plan::HostId;
 use tokio::sync::mpsc;
-use workloads::{Call, Outcome, ReadConsistency, Reply, validate_reply};
+use workloads::{Call, Outcome, Reply, validate_reply};
 
 /// A completed call.
 pub(crate) struct Completion {
@@ -50,7 +50,7 @@ impl Clients {
     pub(crate) fn start(
         system: &dyn System,
         hosts: &[SocketAddr],
-        (concurrency, consistency): (u64, ReadConsistency),
+        (concurrency, options): (u64, ClientOptions),
     ) -> Result<Self> {
         let (sender, done) = mpsc::unbounded_channel();
         let count = usize::try_from(concurrency).unwrap_or(usize::MAX).max(hosts.len());
@@ -58,7 +58,7 @@ impl Clients {
         let mut threads = Vec::new();
         for (number, (host, address)) in places.take(count).enumerate() {
             let (calls, queue) = mpsc::unbounded_channel();
-            let client = system.make_client(host, *address, consistency)?;
+            let client = system.make_client(host, *address, options)?;
             tokio::spawn(serve_calls(client, number, queue, sender.clone()));
             threads.push(Thread { host, process: number as u64, calls, pending: None });
         }

@@ -15,6 +15,7 @@ mod online_check;
 pub mod options;
 pub mod plan;
 mod setup;
+pub mod swarm;
 
 use crate::clock::Clock;
 use crate::live::LiveView;
@@ -77,6 +78,9 @@ pub async fn run(plan: Plan, mut context: RunContext) -> Result<FinishedRun> {
     );
     record.net.description = network.describe();
     record.timings.net_ms = context.elapsed_ms();
+    if !plan.drawn.is_empty() {
+        live.print_line(&format!("drawn: {}", plan.drawn.join(" ")));
+    }
     live.print_line(&format!("net: {}", record.net.description));
     if let Some(why) = &record.net.why {
         live.print_line(&format!("     not namespaces and a bridge, because {why}"));
@@ -127,6 +131,7 @@ fn make_run_record(
         disks: None,
         replicas: setup::replica_records(addresses),
         timings: Timings::default(),
+        drawn: plan.drawn.clone(),
         repro: plan.repro_command(),
     }
 }
@@ -178,7 +183,8 @@ impl RunningCluster {
         }));
         self.record.timings.clock_unix_ms = Some(jiff::Timestamp::now().as_millisecond());
         let (events_in, events) = mpsc::unbounded_channel();
-        let traffic = workloads::TrafficConfig { replicas: self.addresses.len() };
+        let traffic =
+            workloads::TrafficConfig { replicas: self.addresses.len(), keys: self.plan.keys() };
         let input = DispatcherInput {
             clock,
             journal: journal::Journal::create(&self.directory.file_path("history.jsonl"))?,
@@ -186,7 +192,7 @@ impl RunningCluster {
             clients: clients::Clients::start(
                 self.plan.system,
                 &self.addresses,
-                (self.plan.config.concurrency, self.plan.consistency),
+                (self.plan.config.concurrency, self.plan.client_options()),
             )?,
             events,
             leader: poller.leader.clone(),

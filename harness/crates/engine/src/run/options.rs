@@ -212,6 +212,8 @@ pub fn registered_names(source: NameSource) -> Vec<String> {
         }
         NameSource::Systems => owned_names(SYSTEMS.iter().map(|system| system.name())),
         NameSource::Topologies => owned_names(TOPOLOGIES.iter().map(|(_, name)| *name)),
+        // They are in the system's file.
+        NameSource::Variants => Vec::new(),
         NameSource::Workloads => owned_names(WORKLOADS.iter().map(|workload| workload.name())),
     }
 }

@@ -6,13 +6,15 @@ use crate::nemesis::script::{self, ScriptContext};
 use crate::nemesis::timeline::Timeline;
 use crate::nemesis::{RequestedNemesis, parse_request};
 use crate::run::options::{check_values, command_line, test_arguments};
-use crate::system::{Feature, System, find_system};
+use crate::system::{ClientOptions, Feature, System, find_system};
 use anyhow::{Context as _, Result, bail, ensure};
 use checker::model::{self, Model};
 use records::config::{Config, default_topology};
 use std::time::Duration;
 use testbed::net::router::{DISTRIBUTIONS, Distribution, Latency, Routing, TOPOLOGIES, Topology};
-use workloads::{READ_CONSISTENCIES, ReadConsistency, Rng, Workload, find_workload};
+use workloads::{
+    KeyChoice, READ_CONSISTENCIES, ReadConsistency, Rng, Skew, Workload, find_workload,
+};
 
 /// The largest number of nemeses in the name of a family of runs.
 const MAX_NAMED: usize = 6;
@@ -26,6 +28,8 @@ pub struct Plan {
     pub config: Config,
     /// The command line as it was typed.
     pub argv: Vec<String>,
+    /// What the seed drew of the configuration, as text.
+    pub drawn: Vec<String>,
     /// The system under test.
     pub system: &'static dyn System,
     /// What clients do.
@@ -63,6 +67,8 @@ impl Plan {
         if !config.node_args.is_empty() && !system.has_feature(Feature::ExtraArguments) {
             bail!("--node-arg: the replicas of {} take no further arguments", config.system);
         }
+        check_keys(&config, workload)?;
+        check_variant(&config, system)?;
         let routing = plan_routing(&config, system)?;
         let mut wanted =
             supported_nemeses(parse_request(&config.nemesis.join(","))?, system, &config.nemesis)?;
@@ -80,6 +86,7 @@ impl Plan {
         Ok(Self {
             config,
             argv,
+            drawn: Vec::new(),
             system,
             workload,
             consistency,
@@ -94,6 +101,20 @@ impl Plan {
     /// How long the main phase lasts.
     pub fn limit(&self) -> Duration {
         Duration::from_millis(self.config.time_limit_ms)
+    }
+
+    /// Which keys clients use, where the workload takes such a choice.
+    pub fn keys(&self) -> KeyChoice {
+        KeyChoice {
+            count: self.config.keys.and_then(|keys| usize::try_from(keys).ok()),
+            skew: self.config.skew.as_deref().and_then(Skew::parse),
+        }
+    }
+
+    /// What clients are asked to do besides their calls.
+    pub fn client_options(&self) -> ClientOptions {
+        let patience = self.config.patience_ms.map(Duration::from_millis);
+        ClientOptions { consistency: self.consistency, patience }
     }
 
     /// When faults begin and end.
@@ -142,6 +163,33 @@ impl Plan {
         let kinds: String = kinds.chars().map(plain).collect();
         format!("{}-{}-{kinds}", self.system.name(), self.workload.name())
     }
+}
+
+/// Refuses a choice of keys that the workload does not take.
+fn check_keys(config: &Config, workload: &dyn Workload) -> Result<()> {
+    let given = [("--keys", config.keys.is_some()), ("--skew", config.skew.is_some())];
+    let Some((option, _)) = given.into_iter().find(|(_, given)| *given) else { return Ok(()) };
+    let takers = workloads::WORKLOADS.iter().filter(|it| it.takes_key_choice());
+    ensure!(
+        workload.takes_key_choice(),
+        "{option}: workload {} chooses its own keys; these take a choice: {}",
+        workload.name(),
+        takers.map(|it| it.name()).collect::<Vec<_>>().join(", ")
+    );
+    Ok(())
+}
+
+/// Refuses a variant that the system's file does not have.
+fn check_variant(config: &Config, system: &dyn System) -> Result<()> {
+    let Some(variant) = &config.variant else { return Ok(()) };
+    let names = system.variant_names();
+    ensure!(
+        names.contains(&variant.as_str()),
+        "--variant {variant}: {} has no such variant; it has: {}",
+        config.system,
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    );
+    Ok(())
 }
 
 /// Every fault of the seed with its times.

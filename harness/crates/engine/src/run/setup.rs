@@ -5,7 +5,7 @@ use super::context::RunContext;
 use super::plan::Plan;
 use crate::nemesis::grudge::all_hosts;
 use crate::nemesis::{Cluster, Member, Replacements, Requirement, Startup};
-use crate::system::{Client, Feature, Launch};
+use crate::system::{Client, ClientOptions, Feature, Launch};
 use anyhow::{Context as _, Result};
 use futures_util::future::join_all;
 use records::RunDirectory;
@@ -21,7 +21,7 @@ use testbed::net::plan::HostId;
 use testbed::net::router::MESSAGES;
 use testbed::net::{Backend, Network, Port};
 use tokio::time::Instant;
-use workloads::{Outcome, ReadConsistency};
+use workloads::Outcome;
 
 /// How long to wait before a replica is asked again.
 const RETRY_DELAY: Duration = Duration::from_millis(20);
@@ -160,7 +160,7 @@ pub(crate) fn start_replicas(
         clients.push(plan.system.make_client(
             host,
             network.client_addr(host),
-            ReadConsistency::Linearizable,
+            ClientOptions::default(),
         )?);
     }
     Ok(Cluster::new(network, members, clients))
@@ -203,6 +203,7 @@ fn make_launch(plan: &Plan, network: &Network, host: HostId, directory: &RunDire
         consistency: workloads::ReadConsistency::parse(&plan.config.read).unwrap_or_default(),
         bugs: plan.config.bugs.clone(),
         args: plan.config.node_args.clone(),
+        variant: plan.config.variant.clone(),
         bin: plan.config.bin.as_ref().map(PathBuf::from),
     }
 }

@@ -1,6 +1,6 @@
 //! What an adapter to a system under test provides.
 
-use super::client::Client;
+use super::client::{Client, ClientOptions};
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use std::ffi::OsString;
@@ -64,13 +64,44 @@ pub trait System: Sync {
     fn shutdown_signal(&self) -> Option<ShutdownSignal> {
         None
     }
-    /// A client of the replica on that host, at that address, with reads of that consistency.
+    /// What a seed may draw of its configuration (`--swarm`).
+    fn swarm_choices(&self) -> SwarmChoices {
+        SwarmChoices::default()
+    }
+    /// The names of the variants in which it can be started; its file lists them.
+    fn variant_names(&self) -> Vec<&str> {
+        Vec::new()
+    }
+    /// A client of the replica on that host, at that address.
     fn make_client(
         &self,
         host: HostId,
         address: SocketAddr,
-        consistency: ReadConsistency,
+        options: ClientOptions,
     ) -> Result<Arc<dyn Client>>;
+}
+
+/// What a seed may draw of a system's configuration. A value that stands twice is drawn twice as
+/// often.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SwarmChoices {
+    /// Numbers of replicas.
+    pub nodes: &'static [&'static str],
+    /// Consistencies of reads that make the same promise as `linearizable`, and that one.
+    pub reads: &'static [&'static str],
+    /// Arguments of replicas.
+    pub arguments: &'static [ArgumentChoice],
+}
+
+/// An argument of replicas with the values that a seed may draw.
+#[derive(Clone, Copy, Debug)]
+pub struct ArgumentChoice {
+    /// The argument, as `--name`.
+    pub flag: &'static str,
+    /// Its values; an empty one leaves it out.
+    pub values: &'static [&'static str],
+    /// It divides the keys, so that no call may touch several; members that join cannot have it.
+    pub splits_keys: bool,
 }
 
 /// What replicas of a system need or can do besides serving clients.
@@ -115,6 +146,8 @@ pub struct Launch {
     pub bugs: Vec<String>,
     /// Further arguments.
     pub args: Vec<String>,
+    /// The variant of the system's file to start, if one was named.
+    pub variant: Option<String>,
     /// Another build of the system.
     pub bin: Option<PathBuf>,
 }

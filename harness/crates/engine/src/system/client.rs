@@ -2,8 +2,9 @@
 
 use futures_util::future::{BoxFuture, join_all};
 use std::sync::Arc;
+use std::time::Duration;
 use testbed::net::plan::HostId;
-use workloads::{Call, Reply};
+use workloads::{Call, ReadConsistency, Reply};
 
 /// A client of one replica.
 pub trait Client: Send + Sync {
@@ -89,6 +90,15 @@ pub struct MemberInfo {
     pub host: HostId,
     /// Its id, which no other member has or had.
     pub id: u64,
+}
+
+/// What a client is asked to do besides its calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientOptions {
+    /// The consistency of its reads.
+    pub consistency: ReadConsistency,
+    /// How long it waits for an answer; `None` leaves that to the adapter.
+    pub patience: Option<Duration>,
 }
 
 /// What became of a request to change the leader or the members.

@@ -14,7 +14,7 @@ mod ready;
 use self::description::SystemDescription;
 use self::file::fill_template;
 use super::adapter::{Feature, Launch, Program, ShutdownSignal, System};
-use super::client::Client;
+use super::client::{Client, ClientOptions};
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, access};
@@ -141,6 +141,10 @@ impl System for CustomSystem {
         Program { path: ENV.into(), args: variables.chain([path.into()]).chain(words).collect() }
     }
 
+    fn variant_names(&self) -> Vec<&str> {
+        self.described.variant.iter().map(|it| it.name.get_ref().as_str()).collect()
+    }
+
     fn startup_timeout(&self) -> Duration {
         let ready = self.described.ready.as_ref();
         ready
@@ -163,11 +167,12 @@ impl System for CustomSystem {
         &self,
         host: HostId,
         address: SocketAddr,
-        _: ReadConsistency,
+        options: ClientOptions,
     ) -> Result<Arc<dyn Client>> {
+        let patience = options.patience;
         match &self.described.client {
-            Some(client) => program::make_client(client, self.described, host, address),
-            None => http::make_client(self.described, host, address),
+            Some(client) => program::make_client(client, self.described, (host, address), patience),
+            None => http::make_client(self.described, (host, address), patience),
         }
     }
 }

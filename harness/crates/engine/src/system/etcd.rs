@@ -8,7 +8,7 @@ mod calls;
 
 use self::calls::{EtcdRequest, NextStep};
 use super::adapter::{Feature, Launch, Program, System};
-use super::client::{AdminReply, Client, LeaderTransfer, Leadership, ReplicaStatus};
+use super::client::{AdminReply, Client, ClientOptions, LeaderTransfer, Leadership, ReplicaStatus};
 use super::errors;
 use anyhow::{Context as _, Result};
 use futures_util::future::BoxFuture;
@@ -91,16 +91,17 @@ impl System for Etcd {
         &self,
         host: HostId,
         address: SocketAddr,
-        consistency: ReadConsistency,
+        options: ClientOptions,
     ) -> Result<Arc<dyn Client>> {
+        let patience = options.patience.unwrap_or(CALL_TIMEOUT);
         let http =
-            super::http::build_http_client(CALL_TIMEOUT).context("cannot build the HTTP client")?;
+            super::http::build_http_client(patience).context("cannot build the HTTP client")?;
         let base = format!("http://{address}/v3");
         Ok(Arc::new(EtcdClient {
             http,
             base,
             host,
-            serializable: consistency == ReadConsistency::Stale,
+            serializable: options.consistency == ReadConsistency::Stale,
         }))
     }
 }

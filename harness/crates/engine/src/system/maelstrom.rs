@@ -9,7 +9,7 @@ mod calls;
 
 use self::calls::{decode_response, encode_commit, encode_request};
 use super::adapter::{Feature, Launch, Program, System};
-use super::client::{Client, Leadership};
+use super::client::{Client, ClientOptions, Leadership};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -93,11 +93,12 @@ impl System for Maelstrom {
         &self,
         host: HostId,
         address: SocketAddr,
-        _: ReadConsistency,
+        options: ClientOptions,
     ) -> Result<Arc<dyn Client>> {
         Ok(Arc::new(MaelstromClient {
             node: host.to_string(),
             address,
+            patience: options.patience,
             connection: Mutex::new(None),
         }))
     }
@@ -107,6 +108,8 @@ impl System for Maelstrom {
 struct MaelstromClient {
     node: String,
     address: SocketAddr,
+    /// How long it waits for an answer, if not as long as the router says.
+    patience: Option<Duration>,
     connection: Mutex<Option<RouterConnection>>,
 }
 
@@ -129,7 +132,7 @@ enum RouterFailure {
 }
 
 impl RouterConnection {
-    async fn open(address: SocketAddr) -> Result<Self, String> {
+    async fn open(address: SocketAddr, own: Option<Duration>) -> Result<Self, String> {
         let deadline = Instant::now() + GREETING_TIMEOUT;
         let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
         let (reader, output) = stream.into_split();
@@ -139,6 +142,7 @@ impl RouterConnection {
         let greeting = Message::parse(line.as_bytes())?;
         let patience = greeting.body.get("patience_ms").and_then(Value::as_u64);
         let patience = Duration::from_millis(patience.ok_or("the router does not greet")?);
+        let patience = own.unwrap_or(patience);
         Ok(Self { name: greeting.dest, patience, answers, output, latest: 0 })
     }
 
@@ -167,7 +171,9 @@ impl MaelstromClient {
         let mut held = self.connection.lock().await;
         let mut line = match held.take() {
             Some(line) => line,
-            None => RouterConnection::open(self.address).await.map_err(RouterFailure::Unsent)?,
+            None => RouterConnection::open(self.address, self.patience)
+                .await
+                .map_err(RouterFailure::Unsent)?,
         };
         let answer = line.send_request(&self.node, request).await;
         *held = Some(line);
@@ -245,9 +251,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let router = tokio::spawn(serve_late_answers(listener));
-        let client = Maelstrom
-            .make_client(HostId(0), address, ReadConsistency::default())
-            .expect("a client");
+        let client =
+            Maelstrom.make_client(HostId(0), address, ClientOptions::default()).expect("a client");
         let read = Call::Read { key: "k1".to_owned() };
         assert_eq!(client.call(&read).await.outcome, Outcome::Fail, "no response in time");
         assert_eq!(client.call(&read).await, Reply::read(Some(2)));

@@ -20,10 +20,13 @@ mod zookeeper;
 use anyhow::Result;
 use std::path::Path;
 
-pub use adapter::{Feature, JoinRequest, Launch, MemberChanges, Program, ShutdownSignal, System};
+pub use adapter::{
+    ArgumentChoice, Feature, JoinRequest, Launch, MemberChanges, Program, ShutdownSignal,
+    SwarmChoices, System,
+};
 pub use client::{
-    AdminReply, Client, LeaderTransfer, Leadership, MemberInfo, Membership, ReplicaStatus,
-    find_leadership,
+    AdminReply, Client, ClientOptions, LeaderTransfer, Leadership, MemberInfo, Membership,
+    ReplicaStatus, find_leadership,
 };
 
 /// Every system, in order of name.
@@ -48,7 +51,6 @@ pub fn find_system(name: &str) -> Result<Option<&'static dyn System>> {
 mod tests {
     use super::*;
     use testbed::net::plan::HostId;
-    use workloads::ReadConsistency;
 
     #[test]
     fn names_are_sorted_kebab_case_and_explained() {
@@ -63,7 +65,7 @@ mod tests {
     async fn clients_have_the_interfaces_that_their_system_declares() {
         let address = "127.0.0.1:1".parse().expect("an address");
         for system in SYSTEMS {
-            let client = system.make_client(HostId(0), address, ReadConsistency::Linearizable);
+            let client = system.make_client(HostId(0), address, ClientOptions::default());
             let client = client.expect("a client");
             let transfers = system.has_feature(Feature::LeaderTransfer);
             assert_eq!(client.leader_transfer().is_some(), transfers, "{}", system.name());

@@ -3,9 +3,12 @@
 mod calls;
 
 use self::calls::{KvRequest, decode_response, encode_request};
-use super::adapter::{Feature, JoinRequest, Launch, MemberChanges, Program, System};
+use super::adapter::{
+    ArgumentChoice, Feature, JoinRequest, Launch, MemberChanges, Program, SwarmChoices, System,
+};
 use super::client::{
-    AdminReply, Client, LeaderTransfer, Leadership, MemberInfo, Membership, ReplicaStatus,
+    AdminReply, Client, ClientOptions, LeaderTransfer, Leadership, MemberInfo, Membership,
+    ReplicaStatus,
 };
 use super::errors;
 use anyhow::{Context as _, Result, bail};
@@ -23,10 +26,17 @@ use workloads::{Call, Object, ReadConsistency, Reply};
 
 /// How long a client waits for an answer.
 const CLIENT_TIMEOUT: Duration = Duration::from_millis(1_000);
-/// The server's own time limit: shorter, so that it can still report the outcome.
-const SERVER_TIMEOUT_MS: u32 = 800;
+/// How much of that is the server's own time limit, in percent: it can still report the outcome.
+const SERVER_SHARE_PERCENT: u128 = 80;
 /// How long a question about leadership may take.
 const STATUS_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// What a seed may draw of a replica's arguments. By default a short run takes no snapshot.
+const ARGUMENTS: &[ArgumentChoice] = &[
+    ArgumentChoice { flag: "--snapshot-entries", values: &["20", "100", ""], splits_keys: false },
+    ArgumentChoice { flag: "--profile", values: &["", "", "fast"], splits_keys: false },
+    ArgumentChoice { flag: "--groups", values: &["", "", "2", "4"], splits_keys: true },
+];
 
 /// The built-in Raft-replicated key-value store.
 pub(crate) struct RaftKv;
@@ -67,6 +77,14 @@ impl System for RaftKv {
         &[Feature::ExtraArguments, Feature::LeaderTransfer, Feature::ReportsLeader]
     }
 
+    fn swarm_choices(&self) -> SwarmChoices {
+        SwarmChoices {
+            nodes: &["3", "4", "5"],
+            reads: &["linearizable", "linearizable", "lease"],
+            arguments: ARGUMENTS,
+        }
+    }
+
     fn member_changes(&self) -> Option<&dyn MemberChanges> {
         Some(self)
     }
@@ -99,12 +117,15 @@ impl System for RaftKv {
         &self,
         _: HostId,
         address: SocketAddr,
-        consistency: ReadConsistency,
+        ClientOptions { consistency, patience }: ClientOptions,
     ) -> Result<Arc<dyn Client>> {
-        let http = super::http::build_http_client(CLIENT_TIMEOUT)
-            .context("cannot build the HTTP client")?;
+        let patience = patience.unwrap_or(CLIENT_TIMEOUT);
+        let http =
+            super::http::build_http_client(patience).context("cannot build the HTTP client")?;
         let base = format!("http://{address}");
-        Ok(Arc::new(RaftKvClient { http, base, consistency, session: Mutex::default() }))
+        let server_timeout_ms = patience.as_millis() * SERVER_SHARE_PERCENT / 100;
+        let session = Mutex::default();
+        Ok(Arc::new(RaftKvClient { http, base, consistency, server_timeout_ms, session }))
     }
 }
 
@@ -168,13 +189,16 @@ struct RaftKvClient {
     http: reqwest::Client,
     base: String,
     consistency: ReadConsistency,
+    /// The server's time limit for a request.
+    server_timeout_ms: u128,
     /// The greatest applied index of each group that this client has observed.
     session: Mutex<BTreeMap<u64, u64>>,
 }
 
 impl RaftKvClient {
     fn build_request(&self, asked: &KvRequest) -> RequestBuilder {
-        let mut address = format!("{}{}?timeout_ms={SERVER_TIMEOUT_MS}", self.base, asked.path);
+        let mut address =
+            format!("{}{}?timeout_ms={}", self.base, asked.path, self.server_timeout_ms);
         if asked.read_only {
             address += &self.consistency_query();
         }
@@ -271,7 +295,8 @@ impl Client for RaftKvClient {
 impl LeaderTransfer for RaftKvClient {
     fn transfer_leadership(&self, to: HostId) -> BoxFuture<'_, AdminReply> {
         Box::pin(async move {
-            let address = format!("{}/cluster/leader?timeout_ms={SERVER_TIMEOUT_MS}", self.base);
+            let address =
+                format!("{}/cluster/leader?timeout_ms={}", self.base, self.server_timeout_ms);
             let wish = json!({ "name": self.name_of(to).await });
             request_change(self.http.post(address).json(&wish)).await
         })
@@ -288,7 +313,7 @@ impl Membership for RaftKvClient {
 
     fn remove_member(&self, host: HostId) -> BoxFuture<'_, AdminReply> {
         Box::pin(async move {
-            let query = format!("timeout_ms={SERVER_TIMEOUT_MS}");
+            let query = format!("timeout_ms={}", self.server_timeout_ms);
             let name = self.name_of(host).await;
             let wish = format!("{}/cluster/members/{name}?{query}", self.base);
             request_change(self.http.delete(wish)).await

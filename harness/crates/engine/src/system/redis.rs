@@ -14,7 +14,7 @@ pub(super) use self::client::{
 };
 pub(super) use self::resp::{Connections, RespValue};
 use super::adapter::{Feature, Launch, Program, System};
-use super::client::Client;
+use super::client::{Client, ClientOptions};
 use super::executable::find_on_path;
 use anyhow::Result;
 use futures_util::future::BoxFuture;
@@ -86,9 +86,9 @@ impl System for Redis {
         &self,
         host: HostId,
         address: SocketAddr,
-        consistency: ReadConsistency,
+        options: ClientOptions,
     ) -> Result<Arc<dyn Client>> {
-        Ok(make_client(FixedPrimary { own: address }, (host, address), consistency))
+        Ok(make_client(FixedPrimary { own: address }, (host, address), options))
     }
 }
 

@@ -7,7 +7,7 @@
 //! narrows that window, and does not close it.
 
 use super::adapter::{Feature, Launch, Program, System};
-use super::client::Client;
+use super::client::{Client, ClientOptions};
 use super::redis::{self, Connections, PrimaryFinder, RespValue};
 use anyhow::Result;
 use futures_util::future::BoxFuture;
@@ -75,10 +75,10 @@ impl System for RedisSentinel {
         &self,
         host: HostId,
         address: SocketAddr,
-        consistency: ReadConsistency,
+        options: ClientOptions,
     ) -> Result<Arc<dyn Client>> {
         let sentinel = SocketAddr::new(address.ip(), sentinel_port(address.port()));
-        Ok(redis::make_client(Sentinel { at: sentinel }, (host, address), consistency))
+        Ok(redis::make_client(Sentinel { at: sentinel }, (host, address), options))
     }
 }
 

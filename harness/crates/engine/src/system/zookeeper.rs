@@ -11,7 +11,7 @@ mod session;
 use self::jute::{ANY_VERSION, Frame, OpCode, ResponseReader};
 use self::session::{SessionFailure, Sessions};
 use super::adapter::{Feature, Launch, Program, System};
-use super::client::{Client, Leadership, ReplicaStatus};
+use super::client::{Client, ClientOptions, Leadership, ReplicaStatus};
 use super::values::parse_int;
 use anyhow::Result;
 use checker::history::Value as HistoryValue;
@@ -95,10 +95,11 @@ impl System for ZooKeeper {
         &self,
         host: HostId,
         address: SocketAddr,
-        consistency: ReadConsistency,
+        options: ClientOptions,
     ) -> Result<Arc<dyn Client>> {
-        let local = consistency == ReadConsistency::Stale;
-        Ok(Arc::new(ZooKeeperClient { sessions: Sessions::new(address), address, host, local }))
+        let local = options.consistency == ReadConsistency::Stale;
+        let sessions = Sessions::new(address, options.patience);
+        Ok(Arc::new(ZooKeeperClient { sessions, address, host, local }))
     }
 }
 

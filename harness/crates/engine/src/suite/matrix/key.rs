@@ -5,6 +5,7 @@
 
 use super::error::SuiteFileError;
 use crate::run::options::{OptionValues, expected_value, parse_value};
+use crate::run::swarm::GivenOptions;
 use crate::spelling::nearest_word;
 use records::config::{OPTIONS, OptionKind, TestOption};
 use records::suite::Expectation;
@@ -75,6 +76,11 @@ impl Axes {
             }
         }
         Ok(())
+    }
+
+    /// The names of the options that are set.
+    pub(super) fn set_options(&self) -> GivenOptions {
+        self.set.iter().map(|(option, _)| option.name).collect()
     }
 
     /// The options with more than one value.

@@ -10,11 +10,12 @@ mod tests;
 
 use crate::run::options::{option_text, test_arguments};
 use crate::run::plan::Plan;
+use crate::run::swarm::draw_configuration;
 use anyhow::{Context as _, Result, bail};
 use error::SuiteFileError;
 use key::{Axes, Seeds, run_keys};
 use records::record::Config;
-use records::suite::Cell;
+use records::suite::{Cell, Expectation};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -126,8 +127,15 @@ fn make_cells(
         let config = values.into_config(0).map_err(refused)?;
         Plan::new(config.clone(), Vec::new()).map_err(refused)?;
         check_bugs(&config, setting).map_err(refused)?;
-        let seeded = seeds.iter().map(|seed| Config { seed: *seed, ..config.clone() });
-        cells.extend(seeded.map(|config| make_cell(&config, axes)));
+        let family = family_name(&config, axes);
+        for seed in &seeds {
+            let seeded = Config { seed: *seed, ..config.clone() };
+            let drawn = match seeded.swarm {
+                true => draw_configuration(&seeded, &axes.set_options()).map_err(refused)?.0,
+                false => seeded,
+            };
+            cells.push(make_cell(&drawn, family.clone(), axes.expect));
+        }
     }
     Ok(cells)
 }
@@ -157,12 +165,12 @@ fn check_bugs(config: &Config, setting: &SuiteContext<'_>) -> Result<()> {
     bail!("there is no seeded bug {bug:?}; there are: {}", known.join(", "))
 }
 
-fn make_cell(config: &Config, axes: &Axes) -> Cell {
+fn make_cell(config: &Config, family: String, expect: Expectation) -> Cell {
     Cell {
-        family: family_name(config, axes),
+        family,
         seed: config.seed,
         arguments: test_arguments(config),
-        expect: axes.expect,
+        expect,
         limit_ms: config.time_limit_ms,
     }
 }
@@ -170,14 +178,20 @@ fn make_cell(config: &Config, axes: &Axes) -> Cell {
 /// The name of all runs that differ in nothing but their seed.
 fn family_name(config: &Config, axes: &Axes) -> String {
     let Config { system, workload, read, nodes, .. } = config;
-    let mut family = format!("{system} {workload} {}, {nodes} nodes", config.nemesis.join(","));
+    let mut family = format!("{system} {workload} {}", config.nemesis.join(","));
+    if !config.swarm || axes.set_options().contains("nodes") {
+        family += &format!(", {nodes} nodes");
+    }
+    if config.swarm {
+        family += ", swarm";
+    }
     if read != "linearizable" {
         family += &format!(", {read} reads");
     }
     if !config.bugs.is_empty() {
         family += &format!(", unsafe {}", config.bugs.join(","));
     }
-    let named = ["system", "workload", "read", "nemesis", "nodes"];
+    let named = ["system", "workload", "read", "nemesis", "nodes", "swarm"];
     for option in axes.varied_options().filter(|option| !named.contains(&option.name)) {
         family += &format!(", {} {}", option.name, option_text(option, config));
     }

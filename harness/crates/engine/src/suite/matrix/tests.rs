@@ -94,6 +94,18 @@ fn every_option_can_vary_and_is_part_of_the_name_where_it_does() {
 }
 
 #[test]
+fn a_swarm_draws_what_the_file_leaves_open_for_each_seed() {
+    let source = "swarm = true\nrate = 150\nseeds = 20";
+    let cells = read_source("s", source, 1).expect("it is right").cells;
+    let lines: std::collections::BTreeSet<String> =
+        cells.iter().map(|cell| command_line("harness", &cell.arguments)).collect();
+    assert!(lines.iter().all(|line| line.contains("--rate 150") && !line.contains("--swarm")));
+    let with = |part: &str| lines.iter().filter(|line| line.contains(part)).count();
+    assert!(with("--nodes 3") > 0 && with("--nodes 4") > 0 && with("--skew zipf") > 0);
+    assert!(cells.iter().all(|cell| cell.family == "raft register partition,kill, swarm"));
+}
+
+#[test]
 fn what_is_wrong_is_said_with_its_place() {
     insta::assert_snapshot!(read_error("seeds = 1\nworklaod = \"register\"\n"), @r#"
     s.toml:2:1: no key "worklaod"; did you mean "workload"?

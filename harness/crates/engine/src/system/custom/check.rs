@@ -7,6 +7,7 @@
 
 use super::description::{
     ClientProgram, LeaderQuery, ReadinessCheck, RequestTemplate, StopRequest, SystemDescription,
+    VariantTemplate,
 };
 use crate::spelling::nearest_word;
 use std::ops::Range;
@@ -64,6 +65,7 @@ pub(super) fn check_description(described: &SystemDescription) -> Result<(), Des
         return Err(DescriptionError::at_place(&described.name, why));
     }
     check_replica(described)?;
+    check_variants(&described.variant)?;
     check_logs(&described.replica.logs)?;
     described.ready.as_ref().map_or(Ok(()), check_ready)?;
     described.stop.as_ref().map_or(Ok(()), check_stop)?;
@@ -90,6 +92,29 @@ fn check_replica(described: &SystemDescription) -> Result<(), DescriptionError> 
             "neither replica.command nor replica.env uses {port}, the port to listen on for \
              clients",
         ));
+    }
+    Ok(())
+}
+
+/// Variants are chosen by name, so their names must differ, and each must change something.
+fn check_variants(variants: &[VariantTemplate]) -> Result<(), DescriptionError> {
+    let mut seen = Vec::new();
+    for variant in variants {
+        let name = variant.name.get_ref();
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if name.is_empty() || !name.chars().all(plain) || seen.contains(&name) {
+            let why = format!(
+                "variant {name:?} needs a name of letters, digits and hyphens that no other has"
+            );
+            return Err(DescriptionError::at_place(&variant.name, why));
+        }
+        if variant.args.is_empty() && variant.env.is_empty() {
+            let why = format!("variant {name:?} changes nothing: give it args or env");
+            return Err(DescriptionError::at_place(&variant.name, why));
+        }
+        let mut words = variant.args.iter().chain(variant.env.values());
+        words.try_for_each(|word| check_parameters(word, REPLICA))?;
+        seen.push(name);
     }
     Ok(())
 }

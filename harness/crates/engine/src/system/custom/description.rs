@@ -28,6 +28,20 @@ pub(super) struct SystemDescription {
     pub(super) write: Option<RequestTemplate>,
     pub(super) cas: Option<RequestTemplate>,
     pub(super) client: Option<ClientProgram>,
+    /// Other ways to start its replicas.
+    #[serde(default)]
+    pub(super) variant: Vec<VariantTemplate>,
+}
+
+/// Another way to start replicas: what their command and environment have besides.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct VariantTemplate {
+    pub(super) name: Spanned<String>,
+    #[serde(default)]
+    pub(super) args: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, Spanned<String>>,
 }
 
 /// How a replica is started.

@@ -58,7 +58,14 @@ impl SystemDescription {
         let variable = |(name, value): (&String, &Spanned<String>)| {
             format!("{name}={}", fill_template(value.get_ref(), &values))
         };
-        (words.collect(), self.replica.env.iter().map(variable).collect())
+        let asked = launch.variant.as_ref();
+        let variant = self.variant.iter().find(|it| Some(it.name.get_ref()) == asked);
+        let more = variant.into_iter().flat_map(|it| &it.args);
+        let more = more.map(|word| fill_template(word.get_ref(), &values));
+        let more_env = variant.into_iter().flat_map(|it| &it.env);
+        // `env` takes the last value of a variable.
+        let env = self.replica.env.iter().chain(more_env).map(variable);
+        (words.chain(more).collect(), env.collect())
     }
 
     /// The files in which that replica tells what it does.
@@ -129,6 +136,8 @@ fn explain_parse_error(error: &toml::de::Error) -> DescriptionError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use testbed::net::plan::HostId;
+    use workloads::ReadConsistency;
 
     fn load_error(text: &str) -> String {
         let folder = tempfile::tempdir().expect("a directory");
@@ -145,6 +154,39 @@ mod tests {
         assert!(
             ["read", "write", "cas"].iter().all(|function| described.supports_function(function))
         );
+    }
+
+    #[test]
+    fn a_variant_adds_arguments_and_variables_and_is_found_by_its_name() {
+        let text = "name = \"a\"\n[replica]\ncommand = [\"x\", \"{port}\"]\nenv = { A = \"1\" }\n\
+                    [read]\nrequest = \"GET /{key}\"\nok = [200]\n\
+                    [write]\nrequest = \"PUT /{key}/{value}\"\nok = [200]\n\
+                    [[variant]]\nname = \"small\"\nargs = [\"--id={id}\"]\nenv = { A = \"2\" }\n";
+        let described: SystemDescription = toml::from_str(text).expect("it parses");
+        check::check_description(&described).expect("it makes sense");
+        let address: SocketAddr = "127.0.0.1:80".parse().expect("an address");
+        let launch = |variant: Option<&str>| Launch {
+            host: HostId(1),
+            data: PathBuf::from("/data"),
+            peers: vec![(HostId(1), address)],
+            listen_client: address,
+            listen_peer: address,
+            seed: 1,
+            consistency: ReadConsistency::default(),
+            bugs: Vec::new(),
+            args: Vec::new(),
+            variant: variant.map(str::to_owned),
+            bin: None,
+        };
+        let words = |of: &[&str]| of.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let plain = described.replica_command(&launch(None));
+        assert_eq!(plain, (words(&["x", "80"]), words(&["A=1"])));
+        let small = described.replica_command(&launch(Some("small")));
+        assert_eq!(small, (words(&["x", "80", "--id=n2"]), words(&["A=1", "A=2"])));
+        let twice = format!("{text}[[variant]]\nname = \"small\"\nargs = [\"y\"]\n");
+        assert!(load_error(&twice).contains("that no other has"), "{}", load_error(&twice));
+        let empty = format!("{text}[[variant]]\nname = \"none\"\n");
+        assert!(load_error(&empty).contains("changes nothing"), "{}", load_error(&empty));
     }
 
     /// Descriptions with one mistake each.

@@ -26,10 +26,11 @@ const LEADER_TIMEOUT: Duration = Duration::from_millis(200);
 /// A client of the replica on that host.
 pub(super) fn make_client(
     described: &'static SystemDescription,
-    host: HostId,
-    address: SocketAddr,
+    (host, address): (HostId, SocketAddr),
+    patience: Option<Duration>,
 ) -> Result<Arc<dyn Client>> {
-    let http = build_http_client(CALL_TIMEOUT).context("cannot build the HTTP client")?;
+    let http = build_http_client(patience.unwrap_or(CALL_TIMEOUT))
+        .context("cannot build the HTTP client")?;
     let probe =
         described.ready.as_ref().map(|ready| ReadinessProbe::new(ready, address)).transpose()?;
     Ok(Arc::new(TemplateClient { http, probe, base: format!("http://{address}"), host, described }))

@@ -32,8 +32,8 @@ const CALL_TIMEOUT: Duration = Duration::from_millis(2_000);
 pub(super) fn make_client(
     speaker: &ClientProgram,
     described: &'static SystemDescription,
-    host: HostId,
-    address: SocketAddr,
+    (host, address): (HostId, SocketAddr),
+    patience: Option<Duration>,
 ) -> Result<Arc<dyn Client>> {
     let values = [
         ("id", host.to_string()),
@@ -43,12 +43,13 @@ pub(super) fn make_client(
     ];
     let command =
         speaker.command.iter().map(|word| fill_template(word.get_ref(), &values)).collect();
-    let leader = http::make_client(described, host, address)?;
+    let leader = http::make_client(described, (host, address), patience)?;
     let objects = described.objects();
     let probe =
         described.ready.as_ref().map(|ready| ReadinessProbe::new(ready, address)).transpose()?;
     let (running, leader) = (Mutex::new(None), Some(leader));
-    Ok(Arc::new(ProgramClient { command, objects, running, probe, leader }))
+    let patience = patience.unwrap_or(CALL_TIMEOUT);
+    Ok(Arc::new(ProgramClient { command, objects, running, probe, leader, patience }))
 }
 
 struct ProgramClient {
@@ -59,6 +60,8 @@ struct ProgramClient {
     probe: Option<ReadinessProbe>,
     /// Reports the leader.
     leader: Option<Arc<dyn Client>>,
+    /// How long it waits for an answer of the program.
+    patience: Duration,
 }
 
 struct RunningProgram {
@@ -125,7 +128,7 @@ impl Client for ProgramClient {
                     return Reply::fail(format!("cannot start the client program: {why}"));
                 }
             };
-            let answer = match timeout(CALL_TIMEOUT, program.send_request(call)).await {
+            let answer = match timeout(self.patience, program.send_request(call)).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(why)) => return Reply::info(format!("the client program failed: {why}")),
                 Err(_) => return Reply::info("timeout"),
@@ -198,6 +201,7 @@ mod tests {
                       read line; echo nonsense; read line";
         let command = ["sh", "-c", script].map(str::to_owned).to_vec();
         let asker = |command| ProgramClient {
+            patience: CALL_TIMEOUT,
             command,
             objects: Vec::new(),
             running: Mutex::new(None),

@@ -4,7 +4,7 @@
 //! the server of the client's own host. A [`PrimaryFinder`] finds the primary for each call.
 
 use super::resp::{Connections, RespFailure, RespValue};
-use crate::system::client::{Client, Leadership};
+use crate::system::client::{Client, ClientOptions, Leadership};
 use crate::system::values::parse_int;
 use checker::history::Value as HistoryValue;
 use futures_util::future::BoxFuture;
@@ -46,11 +46,11 @@ pub(in crate::system) trait PrimaryFinder: Send + Sync + 'static {
 pub(in crate::system) fn make_client(
     guide: impl PrimaryFinder,
     (host, address): (HostId, SocketAddr),
-    consistency: ReadConsistency,
+    options: ClientOptions,
 ) -> Arc<dyn Client> {
-    let stale = consistency == ReadConsistency::Stale;
+    let stale = options.consistency == ReadConsistency::Stale;
     Arc::new(RedisClient {
-        connections: Connections::default(),
+        connections: Connections::new(options.patience),
         primary_finder: guide,
         address,
         host,

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long a client waits for a connection, and for an answer.
+/// How long a client waits for a connection, and for an answer, unless it is told.
 const CALL_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// Answers longer or deeper than this are none of ours.
 const MAX_REPLY_BYTES: usize = 8 << 20;
@@ -41,11 +41,20 @@ pub(in crate::system) enum RespFailure {
     Unknown(String),
 }
 
-/// Idle connections, each with where it leads.
-#[derive(Default)]
-pub(in crate::system) struct Connections(Mutex<Vec<(SocketAddr, BufReader<TcpStream>)>>);
+/// Connections to servers, each for one request at a time.
+pub(in crate::system) struct Connections {
+    /// Idle ones, each with where it leads.
+    idle: Mutex<Vec<(SocketAddr, BufReader<TcpStream>)>>,
+    /// How long it waits for a connection, and for an answer.
+    patience: Duration,
+}
 
 impl Connections {
+    /// No connection yet.
+    pub(in crate::system) fn new(patience: Option<Duration>) -> Self {
+        Self { idle: Mutex::default(), patience: patience.unwrap_or(CALL_TIMEOUT) }
+    }
+
     /// The answer of a server to a request.
     pub(in crate::system) async fn send_request(
         &self,
@@ -54,7 +63,7 @@ impl Connections {
     ) -> Result<RespValue, RespFailure> {
         let mut stream = match self.take_idle(to) {
             Some(stream) => stream,
-            None => match timeout(CALL_TIMEOUT, TcpStream::connect(to)).await {
+            None => match timeout(self.patience, TcpStream::connect(to)).await {
                 Ok(Ok(stream)) => BufReader::new(stream),
                 Ok(Err(error)) => return Err(RespFailure::Unsent(error.to_string())),
                 Err(_) => return Err(RespFailure::Unsent("no connection in time".to_owned())),
@@ -65,9 +74,9 @@ impl Connections {
             stream.get_mut().write_all(&encode_request(words)).await?;
             read_reply(&mut stream).await
         };
-        match timeout(CALL_TIMEOUT, asked).await {
+        match timeout(self.patience, asked).await {
             Ok(Ok(answer)) => {
-                self.0.lock().unwrap_or_else(PoisonError::into_inner).push((to, stream));
+                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((to, stream));
                 Ok(answer)
             }
             Ok(Err(error)) => Err(RespFailure::Unknown(error.to_string())),
@@ -76,7 +85,7 @@ impl Connections {
     }
 
     fn take_idle(&self, to: SocketAddr) -> Option<BufReader<TcpStream>> {
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let at = idle.iter().position(|(address, _)| *address == to)?;
         Some(idle.swap_remove(at).1)
     }
@@ -168,7 +177,7 @@ mod tests {
             assert_eq!(&asked, b"*1\r\n$4\r\nPING\r\n");
             stream.write_all(bytes).await.expect("it listens");
         });
-        let answer = Connections::default().send_request(address, &["PING"]).await;
+        let answer = Connections::new(None).send_request(address, &["PING"]).await;
         server.await.expect("it served");
         answer
     }
@@ -204,7 +213,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         drop(listener);
-        let refused = Connections::default().send_request(address, &["PING"]).await;
+        let refused = Connections::new(None).send_request(address, &["PING"]).await;
         assert!(matches!(refused, Err(RespFailure::Unsent(_))), "{refused:?}");
     }
 }

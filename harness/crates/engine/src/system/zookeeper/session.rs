@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long a client waits for a session, and for an answer.
+/// How long a client waits for a session, and for an answer, unless it is told.
 const CALL_TIMEOUT: Duration = Duration::from_millis(2_000);
 /// After how long without a request the server forgets a session.
 const SESSION_MS: i32 = 10_000;
@@ -34,6 +34,8 @@ pub(super) enum SessionFailure {
 /// Idle sessions with one server.
 pub(super) struct Sessions {
     address: SocketAddr,
+    /// How long it waits for a session, and for an answer.
+    patience: Duration,
     idle: Mutex<Vec<Session>>,
 }
 
@@ -44,8 +46,8 @@ struct Session {
 }
 
 impl Sessions {
-    pub(super) fn new(address: SocketAddr) -> Self {
-        Self { address, idle: Mutex::default() }
+    pub(super) fn new(address: SocketAddr, patience: Option<Duration>) -> Self {
+        Self { address, patience: patience.unwrap_or(CALL_TIMEOUT), idle: Mutex::default() }
     }
 
     /// The answer to a request about a node.
@@ -57,7 +59,7 @@ impl Sessions {
     ) -> Result<Vec<u8>, SessionFailure> {
         let mut session = match self.take_idle() {
             Some(session) => session,
-            None => match timeout(CALL_TIMEOUT, Session::open(self.address)).await {
+            None => match timeout(self.patience, Session::open(self.address)).await {
                 Ok(Ok(session)) => session,
                 Ok(Err(error)) => {
                     return Err(SessionFailure::Unsent(format!("no session: {error}")));
@@ -67,7 +69,7 @@ impl Sessions {
         };
         session.xid += 1;
         let frame = rest(Frame::node_request(session.xid, kind, path));
-        let asked = timeout(CALL_TIMEOUT, session.exchange_frame(frame)).await;
+        let asked = timeout(self.patience, session.exchange_frame(frame)).await;
         let answer = asked
             .map_err(|_| SessionFailure::Unknown("timeout".to_owned()))?
             .map_err(|error| SessionFailure::Unknown(error.to_string()))?;
@@ -140,7 +142,8 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         drop(listener);
-        let asked = Sessions::new(address).send_request(OpCode::Sync, "/", |frame| frame).await;
+        let asked =
+            Sessions::new(address, None).send_request(OpCode::Sync, "/", |frame| frame).await;
         assert!(matches!(asked, Err(SessionFailure::Unsent(_))));
     }
 }
