@@ -5,7 +5,7 @@
 //! because of a wrong clock exits unexpectedly.
 
 use super::{
-    ActiveFault, BeginFuture, Cluster, ClusterView, Evidence, Nemesis, Target, grudge,
+    ActiveFault, BeginFuture, Cluster, ClusterView, Evidence, Nemesis, Skip, Target, grudge,
     reject_variant, selector, try_all,
 };
 use anyhow::Result;
@@ -157,7 +157,13 @@ impl ActiveFault for SkewedClocks {
         })
     }
 
+    /// Without a single reading it is skipped: another fault had stopped all of the replicas.
     fn weigh_evidence(&self) -> Result<Evidence> {
+        if let Some(Err(first)) = self.readings.first()
+            && self.readings.iter().all(Result::is_err)
+        {
+            return Err(Skip::because(format!("no clock could be read: {first:#}")).into());
+        }
         Ok(weigh_readings(&self.hosts, &self.skew, &self.readings))
     }
 }
@@ -209,6 +215,16 @@ mod tests {
     fn reading_off_by(off_ms: i64) -> Result<ClockReading> {
         let now = 1_700_000_000_000 * MS;
         Ok(ClockReading { before_ns: now, reported_ns: now + off_ms * MS, after_ns: now })
+    }
+
+    #[test]
+    fn a_clock_that_nothing_could_read_is_skipped() {
+        let skew = Skew { offset_ns: -64 * MS, ..Skew::default() };
+        let weigh =
+            |readings| SkewedClocks { hosts: HOSTS.to_vec(), skew, readings }.weigh_evidence();
+        let down = || Err(anyhow::anyhow!("down"));
+        assert!(weigh(vec![down(), down()]).is_err_and(|why| why.is::<Skip>()));
+        assert!(weigh(vec![reading_off_by(-64), down()]).is_ok_and(|evidence| evidence.confirmed));
     }
 
     #[test]

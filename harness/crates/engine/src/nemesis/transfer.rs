@@ -80,7 +80,7 @@ impl Nemesis for Transfer {
             if let AdminReply::Refused(why) = transfer.transfer_leadership(to).await {
                 return Err(Skip::because(why).into());
             }
-            let evidence = await_other_leader(cluster, before, to).await;
+            let evidence = await_other_leader(cluster, before, to).await?;
             Ok(Box::new(RequestedTransfer(evidence)) as Box<dyn ActiveFault>)
         })
     }
@@ -99,30 +99,29 @@ impl ActiveFault for RequestedTransfer {
     }
 }
 
-async fn await_other_leader(cluster: &Cluster, before: Leadership, to: HostId) -> Evidence {
+async fn await_other_leader(cluster: &Cluster, before: Leadership, to: HostId) -> Result<Evidence> {
     let began = Instant::now();
     loop {
         let evidence = weigh_leadership(before, find_leadership(cluster.clients()).await, to);
-        if evidence.confirmed || began.elapsed() > LEADER_TIMEOUT {
+        let is_confirmed = evidence.as_ref().is_ok_and(|evidence| evidence.confirmed);
+        if is_confirmed || began.elapsed() > LEADER_TIMEOUT {
             return evidence;
         }
         sleep(POLL).await;
     }
 }
 
-fn weigh_leadership(before: Leadership, now: Option<Leadership>, to: HostId) -> Evidence {
+/// What leaders say of the transfer. Without a leader it is skipped: another fault may have stopped
+/// the replicas that would elect one.
+fn weigh_leadership(before: Leadership, now: Option<Leadership>, to: HostId) -> Result<Evidence> {
     let Leadership { leader: old, term } = before;
-    let Some(Leadership { leader, term: later }) = now else {
-        return Evidence {
-            confirmed: false,
-            text: format!("no leader after {old} in term {term}"),
-        };
-    };
+    let none = || Skip::because(format!("no leader after {old} in term {term}"));
+    let Leadership { leader, term: later } = now.ok_or_else(none)?;
     let confirmed = leader != old && later > term;
     let instead =
         if confirmed && leader != to { format!(" (and not {to})") } else { String::new() };
     let text = format!("{old} led term {term}, then {leader} led term {later}{instead}");
-    Evidence { confirmed, text }
+    Ok(Evidence { confirmed, text })
 }
 
 #[cfg(test)]
@@ -153,7 +152,9 @@ mod tests {
     #[test]
     fn only_another_leader_of_a_later_term_is_evidence() {
         let led = |leader: u8, term| Leadership { leader: HostId(leader), term };
-        let confirmed = |now| weigh_leadership(led(0, 4), now, HostId(1)).confirmed;
+        let weigh = |now| weigh_leadership(led(0, 4), now, HostId(1));
+        let confirmed = |now| weigh(now).is_ok_and(|evidence| evidence.confirmed);
+        assert!(weigh(None).is_err_and(|why| why.is::<Skip>()));
         assert!(confirmed(Some(led(1, 5))) && confirmed(Some(led(2, 6))));
         assert!(!confirmed(Some(led(0, 5))) && !confirmed(Some(led(1, 4))) && !confirmed(None));
     }
