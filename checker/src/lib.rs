@@ -10,7 +10,8 @@
 //! its own. [`check_linearizable`] takes a [`History`] and one of the built-in models
 //! ([`model::MODELS`]), and [`check_by_name`] any model or check ([`registry::CHECKS`]).
 //! [`linearize`] returns the proof of a valid history: an order that can be replayed.
-//! [`OnlineChecker`] checks a history while it is recorded.
+//! [`OnlineChecker`] checks a history against a model while it is recorded, and
+//! [`registry::start_online_check`] starts the online form of any check that has one.
 //!
 //! A [`Model`] is the dynamic form of a specification: a function from a state and a call to the
 //! next state, or to the reason why the call cannot have gone that way:
@@ -60,6 +61,7 @@ pub mod finding;
 pub mod history;
 pub mod linear;
 pub mod model;
+pub mod online;
 pub mod property;
 pub mod registry;
 pub mod session;
@@ -71,6 +73,7 @@ pub mod window;
 pub use history::History;
 pub use linear::online::OnlineChecker;
 pub use model::Model;
+pub use online::OnlineCheck;
 pub use registry::{check_by_name, check_linearizable, linearize};
 pub use spec::{Spec, check_spec};
 pub use verdict::{Limits, Validity, Verdict};

@@ -5,10 +5,16 @@
 use crate::history::History;
 use crate::linear::{self, Linearization};
 use crate::model;
+use crate::online::OnlineCheck;
+use crate::property::online::{
+    ObjectChecks, bank::OnlineBank, counter_bounds::OnlineCounter, echo::OnlineEcho,
+    fenced_lock::OnlineLock, long_fork::OnlineForks, monotonic::OnlineMonotonic,
+    queue::OnlineQueue, set::OnlineSet, unique_ids::OnlineIds,
+};
 use crate::property::{self, queue::Delivery, set_full::ReadGuarantee};
 use crate::session;
 use crate::txn::{self, UnknownWriters};
-use crate::verdict::{Check, LINEARIZABLE, Limits, SEQUENTIAL, Verdict};
+use crate::verdict::{Check, Keyed, LINEARIZABLE, Limits, SEQUENTIAL, Verdict};
 
 /// Every check, in order of name.
 pub const CHECKS: &[&dyn Check] = &[
@@ -36,6 +42,62 @@ pub const CHECKS: &[&dyn Check] = &[
     &property::queue::Queue(Delivery::AtLeastOnce),
     &property::unique_ids::UniqueIds,
 ];
+
+/// The checks without an online form, in order of name, and why: a predicate of which the check is
+/// the subject.
+pub const OFFLINE_ONLY: &[(&str, &str)] = &[
+    ("causal", "orders the operations of the whole history"),
+    ("causal-reverse", "orders the operations of the whole history"),
+    ("eventual-counter", "judges the last read of each replica, which only the end shows"),
+    ("isolation", "searches for one order of the whole history"),
+    ("kafka", "can tell a skipped message from a late one only once all are polled"),
+    ("rw-register", "assumes unknown writers, and any later write may explain a read"),
+    ("session", "searches for one order of the whole history"),
+    ("set-final", "judges the last read, which only the end shows"),
+    ("stats", "counts the outcomes of the whole history"),
+];
+
+/// How an online check is started.
+type OnlineConstructor = fn(Keyed) -> Box<dyn OnlineCheck>;
+
+/// Every check that can find violations while a history is recorded, in order of name. The models
+/// have an online check of their own.
+pub const ONLINE_CHECKS: &[(&str, OnlineConstructor)] = &[
+    ("bank", |keyed| Box::new(ObjectChecks::new(keyed, OnlineBank::default))),
+    ("counter-bounds", |keyed| Box::new(ObjectChecks::new(keyed, OnlineCounter::default))),
+    ("echo", |_| Box::new(ObjectChecks::new(Keyed::No, OnlineEcho::default))),
+    ("eventual-set", |_| Box::new(ObjectChecks::new(Keyed::No, OnlineSet::eventual))),
+    ("fenced-lock", |keyed| Box::new(ObjectChecks::new(keyed, OnlineLock::default))),
+    ("list-append", |_| txn::online::check_lists_online()),
+    ("long-fork", |_| Box::new(ObjectChecks::new(Keyed::No, OnlineForks::default))),
+    ("monotonic", |keyed| Box::new(ObjectChecks::new(keyed, OnlineMonotonic::default))),
+    ("queue", |keyed| Box::new(ObjectChecks::new(keyed, OnlineQueue::exactly_once))),
+    ("rw-register-closed", |_| txn::online::check_registers_online()),
+    ("set-full", |keyed| Box::new(ObjectChecks::new(keyed, OnlineSet::eventual))),
+    ("set-full-linearizable", |keyed| Box::new(ObjectChecks::new(keyed, OnlineSet::linearizable))),
+    ("total-queue", |keyed| Box::new(ObjectChecks::new(keyed, OnlineQueue::at_least_once))),
+    ("unique-ids", |keyed| Box::new(ObjectChecks::new(keyed, OnlineIds::default))),
+];
+
+/// Starts the online form of a model or a check; an error says why it has none.
+pub fn start_online_check<'a>(
+    name: &str,
+    limits: Limits<'a>,
+) -> Result<Box<dyn OnlineCheck + 'a>, String> {
+    if let Some(level) = limits.consistency {
+        return Err(format!("{name} cannot be checked online at the level {level}"));
+    }
+    if let Some(model) = model::find_model(name) {
+        return Ok(Box::new(linear::online::OnlineChecker::new(model, limits)));
+    }
+    match ONLINE_CHECKS.iter().find(|(known, _)| *known == name) {
+        Some((_, start)) => Ok(start(limits.keyed)),
+        None => match OFFLINE_ONLY.iter().find(|(known, _)| *known == name) {
+            Some((_, why)) => Err(format!("{name} {why}")),
+            None => Err(format!("there is no check {name:?}")),
+        },
+    }
+}
 
 /// Every name that [`check_by_name`] accepts: the models, then the checks.
 pub fn known_names() -> Vec<&'static str> {

@@ -23,6 +23,8 @@ use super::partition::{
 use super::{make_verdict, plural};
 use crate::history::{self, Event, Kind, Malformed, Operation, Process, Value, Violation};
 use crate::model::{Model, with_article};
+pub use crate::online::Anomaly;
+use crate::online::OnlineCheck;
 use crate::verdict::{Algorithm, Limits, Stats, Validity, Verdict};
 
 /// Checks a history that is still being recorded.
@@ -44,18 +46,6 @@ pub struct OnlineChecker<'a> {
     /// Why the model rejects the history.
     refused: Option<String>,
     operations: usize,
-}
-
-/// A violation, which no later event can resolve.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Anomaly {
-    /// The object, if the history is keyed.
-    pub key: Option<Value>,
-    /// The index of the event at which it was found.
-    pub index: u64,
-    /// The violation in one sentence.
-    pub message: String,
 }
 
 /// What a process is doing.
@@ -305,7 +295,7 @@ impl<'a> OnlineChecker<'a> {
             }
             PrefixOutcome::Illegal(message) => {
                 *object = TrackedObject::Invalid;
-                let anomaly = Anomaly { key, index, message };
+                let anomaly = Anomaly::new(key, index, message);
                 self.first_anomaly.get_or_insert_with(|| anomaly.clone());
                 Some(anomaly)
             }
@@ -323,6 +313,20 @@ impl<'a> OnlineChecker<'a> {
             self.held -= prefix.bytes;
             *object = TrackedObject::Unknown(BudgetExceeded::Memory);
         }
+    }
+}
+
+impl OnlineCheck for OnlineChecker<'_> {
+    fn add_event(&mut self, event: &Event) -> Option<Anomaly> {
+        self.feed(event).unwrap_or_else(|malformed| {
+            self.refused = Some(malformed.to_string());
+            self.objects.clear();
+            None
+        })
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.held
     }
 }
 

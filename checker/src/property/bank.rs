@@ -67,7 +67,7 @@ fn initial_total(history: &History) -> Result<Option<i64>, String> {
     }
 }
 
-fn sum_balances(balances: &[(String, Value)]) -> Result<i64, String> {
+pub(super) fn sum_balances(balances: &[(String, Value)]) -> Result<i64, String> {
     balances.iter().try_fold(0_i64, |sum, (account, balance)| match balance {
         Value::Int(balance) => sum
             .checked_add(*balance)
@@ -77,10 +77,10 @@ fn sum_balances(balances: &[(String, Value)]) -> Result<i64, String> {
     })
 }
 
-type Balances<'h> = &'h [(String, Value)];
+pub(super) type Balances<'h> = &'h [(String, Value)];
 
 /// The balances that a completed read returned.
-fn read_balances<'h>(op: &Op<'h>) -> Result<Option<Balances<'h>>, String> {
+pub(super) fn read_balances<'h>(op: &Op<'h>) -> Result<Option<Balances<'h>>, String> {
     match (op.f, op.output) {
         ("transfer", _) => validate_transfer(op).map(|()| None),
         ("read", None) => Ok(None),

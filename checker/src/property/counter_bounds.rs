@@ -42,13 +42,13 @@ fn check_history(history: &History, limits: &Limits<'_>) -> Result<Verdict, Stri
 }
 
 /// The effect of an operation on the sums.
-enum CounterEffect {
+pub(super) enum CounterEffect {
     Add(i128),
     Read(i128),
     Nothing,
 }
 
-fn classify_op(op: &Op<'_>) -> Result<CounterEffect, String> {
+pub(super) fn classify_op(op: &Op<'_>) -> Result<CounterEffect, String> {
     match (op.f, op.input, op.output) {
         ("add" | "inc", Value::Int(more), _) => Ok(if op.may_have_happened() {
             CounterEffect::Add(i128::from(*more))
@@ -69,18 +69,16 @@ fn classify_op(op: &Op<'_>) -> Result<CounterEffect, String> {
 
 /// The sums of the positive and of the negative amounts.
 #[derive(Clone, Copy, Default)]
-struct SplitSums {
+pub(super) struct SplitSums {
     above: i128,
     below: i128,
 }
 
 impl SplitSums {
-    const fn add(&mut self, more: i128) {
-        if more > 0 {
-            self.above += more;
-        } else {
-            self.below += more;
-        }
+    /// Counts an amount, or takes it out again.
+    pub(super) const fn add_or_remove(&mut self, amount: i128, add: bool) {
+        let sum = if amount > 0 { &mut self.above } else { &mut self.below };
+        *sum += if add { amount } else { -amount };
     }
 }
 
@@ -99,8 +97,8 @@ fn check_object(object: &ObjectOps<'_>, builder: &mut VerdictBuilder) -> Result<
     for (place, begins) in events.into_values() {
         let op = &object.ops[place];
         match (classify_op(op)?, begins) {
-            (CounterEffect::Add(more), true) => asked.add(more),
-            (CounterEffect::Add(more), false) => done.add(more),
+            (CounterEffect::Add(more), true) => asked.add_or_remove(more, true),
+            (CounterEffect::Add(more), false) => done.add_or_remove(more, true),
             (CounterEffect::Read(_), true) => at_begin[place] = done,
             (CounterEffect::Read(read), false) => {
                 let bounds = bounds(at_begin[place], asked);
@@ -117,7 +115,7 @@ fn check_object(object: &ObjectOps<'_>, builder: &mut VerdictBuilder) -> Result<
 }
 
 /// The bounds of a read, given the additions acknowledged before it and those invoked by its end.
-const fn bounds(done: SplitSums, asked: SplitSums) -> (i128, i128) {
+pub(super) const fn bounds(done: SplitSums, asked: SplitSums) -> (i128, i128) {
     (done.above + asked.below, asked.above + done.below)
 }
 

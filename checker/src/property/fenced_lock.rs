@@ -55,14 +55,14 @@ fn check_history(history: &History, limits: &Limits<'_>) -> Result<Verdict, Stri
 }
 
 /// An interval in which a client certainly held the lock.
-struct Hold<'o, 'h> {
+pub(super) struct Hold<'o, 'h> {
     acquire: &'o Op<'h>,
     /// The index of the invocation of its release; `u64::MAX` if there is none.
     until: u64,
 }
 
 /// The holder: the argument, or the process if that is nil.
-fn holder_of<'h>(op: &Op<'h>) -> (Option<&'h Value>, u64) {
+pub(super) fn holder_of<'h>(op: &Op<'h>) -> (Option<&'h Value>, u64) {
     match op.input {
         Value::Nil => {
             let process = &op.operation.process;
@@ -79,7 +79,9 @@ fn holder_of<'h>(op: &Op<'h>) -> (Option<&'h Value>, u64) {
 }
 
 /// The certain holds, in order of acknowledgement.
-fn certain_holds<'o, 'h>(object: &'o ObjectOps<'h>) -> Result<Vec<Hold<'o, 'h>>, String> {
+pub(super) fn certain_holds<'o, 'h>(
+    object: &'o ObjectOps<'h>,
+) -> Result<Vec<Hold<'o, 'h>>, String> {
     let mut holds: Vec<Hold<'_, '_>> = Vec::new();
     let mut held = FxHashMap::default();
     for op in &object.ops {
@@ -101,15 +103,28 @@ fn certain_holds<'o, 'h>(object: &'o ObjectOps<'h>) -> Result<Vec<Hold<'o, 'h>>,
     Ok(holds)
 }
 
-fn check_overlaps(key: Option<&Value>, holds: &[Hold<'_, '_>], builder: &mut VerdictBuilder) {
+/// The pairs of holds that overlap, the later one second.
+fn overlapping_holds<'s, 'o, 'h>(
+    holds: &'s [Hold<'o, 'h>],
+) -> impl Iterator<Item = (&'s Hold<'o, 'h>, &'s Hold<'o, 'h>)> {
     let mut longest: Option<&Hold<'_, '_>> = None;
-    for hold in holds.iter().filter(|hold| hold.acquire.end < hold.until) {
-        if let Some(other) = longest.filter(|other| other.until > hold.acquire.end) {
-            builder.add_case("two-holders", || two_holders_case(key, other, hold));
-        }
+    holds.iter().filter(|hold| hold.acquire.end < hold.until).filter_map(move |hold| {
+        let other = longest.filter(|other| other.until > hold.acquire.end);
         if longest.is_none_or(|longest| longest.until < hold.until) {
             longest = Some(hold);
         }
+        other.map(|other| (other, hold))
+    })
+}
+
+/// Whether two clients certainly held the lock at once.
+pub(super) fn has_two_holders(holds: &[Hold<'_, '_>]) -> bool {
+    overlapping_holds(holds).next().is_some()
+}
+
+fn check_overlaps(key: Option<&Value>, holds: &[Hold<'_, '_>], builder: &mut VerdictBuilder) {
+    for (other, hold) in overlapping_holds(holds) {
+        builder.add_case("two-holders", || two_holders_case(key, other, hold));
     }
 }
 
@@ -137,7 +152,7 @@ fn two_holders_case(key: Option<&Value>, one: &Hold<'_, '_>, other: &Hold<'_, '_
 }
 
 /// The token of an acquire. An acquire that echoes its argument has none.
-fn token_of(op: &Op<'_>) -> Result<Option<i64>, String> {
+pub(super) fn token_of(op: &Op<'_>) -> Result<Option<i64>, String> {
     match op.output {
         Some(output) if output == op.input => Ok(None),
         None | Some(Value::Nil | Value::Bool(_)) => Ok(None),

@@ -87,12 +87,12 @@ fn check_history(history: &History) -> Result<Verdict, String> {
     Ok(builder.build(&format!("all {reads} reads agree on one order of the writes")))
 }
 
-enum ForkTxn<'h> {
+pub(super) enum ForkTxn<'h> {
     Write(&'h Value, &'h Value),
     Reads(BTreeMap<&'h Value, &'h Value>),
 }
 
-fn parse_fork_txn<'h>(op: &Op<'h>) -> Result<ForkTxn<'h>, String> {
+pub(super) fn parse_fork_txn<'h>(op: &Op<'h>) -> Result<ForkTxn<'h>, String> {
     let micros = parse_micro_ops(op)?;
     if let [MicroOp::Write { key, value }] = micros.as_slice() {
         return Ok(ForkTxn::Write(key, value));

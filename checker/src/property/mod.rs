@@ -47,6 +47,7 @@ pub(crate) mod last_reads;
 pub mod long_fork;
 pub(crate) mod micro;
 pub mod monotonic;
+pub(crate) mod online;
 pub(crate) mod op;
 pub mod queue;
 pub mod set_final;

@@ -47,7 +47,7 @@ impl<'h> Op<'h> {
 
     /// The key and the operation without it, if its values are `[key, value]`. An output of nil
     /// needs no key.
-    fn without_key(operation: &'h Operation) -> Option<(&'h Value, Self)> {
+    pub(super) fn without_key(operation: &'h Operation) -> Option<(&'h Value, Self)> {
         let whole = Self::new(operation);
         let (key, input) = operation.input.as_pair()?;
         let output = match whole.output {

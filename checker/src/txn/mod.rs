@@ -23,6 +23,7 @@ mod graph;
 mod isolation;
 mod item_anomalies;
 pub mod level;
+pub(crate) mod online;
 mod options;
 mod register_order;
 mod table;

@@ -292,57 +292,69 @@ impl<'h> TxnTable<'h> {
     /// Compares the last read with the earlier accesses of its transaction to the key.
     fn check_internal(&mut self, txn: u32, begin: usize, data_type: DataType) {
         let accesses = &self.accesses[begin..];
-        let Some((read, _)) = accesses.split_last() else { return };
-        let value = self.carried[accesses.len() - 1];
-        let expected = match data_type {
-            DataType::Registers => {
-                let before = self.carried[read.earlier as usize];
-                (before != value).then(|| before.to_string())
-            }
-            DataType::Lists => self.expected(accesses, *read, items(value)),
-        };
-        if let Some(expected) = expected
+        let Some(read) = accesses.last() else { return };
+        if let Some(expected) = find_contradiction(accesses, &self.carried, data_type)
             && self.internal_reads.last().is_none_or(|internal| internal.txn != txn)
         {
+            let value = self.carried[accesses.len() - 1];
             self.internal_reads.push(InternalRead { txn, key: read.key, read: value, expected });
         }
     }
+}
 
-    /// The expected list, or its expected end, if the read contradicts it.
-    fn expected(&self, accesses: &[Access], read: Access, list: &[Value]) -> Option<String> {
-        let (mut rest, mut earlier) = (list, read.earlier);
-        let mut fits = true;
-        while earlier != NONE && accesses[earlier as usize].write {
-            fits = fits && rest.last() == Some(self.carried[earlier as usize]);
-            rest = rest.split_last().map_or(rest, |(_, front)| front);
-            earlier = accesses[earlier as usize].earlier;
+/// The expected value, or the expected end of the list, if the last access of a transaction is a
+/// read that contradicts an earlier access to the same key. `carried` holds their values.
+pub(super) fn find_contradiction(
+    accesses: &[Access],
+    carried: &[&Value],
+    data_type: DataType,
+) -> Option<String> {
+    let (read, _) = accesses.split_last()?;
+    let value = carried[accesses.len() - 1];
+    match data_type {
+        DataType::Registers => {
+            let before = carried[read.earlier as usize];
+            (before != value).then(|| before.to_string())
         }
-        let before = self.carried.get(earlier as usize);
-        fits = fits && before.is_none_or(|before| items(before) == rest);
-        (!fits).then(|| self.known_list(accesses, read))
-    }
-
-    /// The part of a list that the earlier accesses of its transaction determine.
-    fn known_list(&self, accesses: &[Access], read: Access) -> String {
-        let (mut known, mut earlier) = (Vec::new(), read.earlier);
-        while earlier != NONE && accesses[earlier as usize].write {
-            known.push(self.carried[earlier as usize]);
-            earlier = accesses[earlier as usize].earlier;
-        }
-        let front = self.carried.get(earlier as usize).map(|before| items(before).iter());
-        let unknown = front.is_none().then(|| "…".to_owned());
-        let front = front.into_iter().flatten().map(ToString::to_string);
-        let all: Vec<_> = unknown
-            .into_iter()
-            .chain(front)
-            .chain(known.into_iter().rev().map(ToString::to_string))
-            .collect();
-        format!("[{}]", all.join(" "))
+        DataType::Lists => expected_list(accesses, carried, items(value)),
     }
 }
 
+/// The expected list, or its expected end, if the last read contradicts it.
+fn expected_list(accesses: &[Access], carried: &[&Value], list: &[Value]) -> Option<String> {
+    let (mut rest, mut earlier) = (list, accesses.last()?.earlier);
+    let mut fits = true;
+    while earlier != NONE && accesses[earlier as usize].write {
+        fits = fits && rest.last() == Some(carried[earlier as usize]);
+        rest = rest.split_last().map_or(rest, |(_, front)| front);
+        earlier = accesses[earlier as usize].earlier;
+    }
+    let before = carried.get(earlier as usize);
+    fits = fits && before.is_none_or(|before| items(before) == rest);
+    (!fits).then(|| known_list(accesses, carried))
+}
+
+/// The part of the last list that the earlier accesses of its transaction determine.
+fn known_list(accesses: &[Access], carried: &[&Value]) -> String {
+    let mut earlier = accesses.last().map_or(NONE, |read| read.earlier);
+    let mut known = Vec::new();
+    while earlier != NONE && accesses[earlier as usize].write {
+        known.push(carried[earlier as usize]);
+        earlier = accesses[earlier as usize].earlier;
+    }
+    let front = carried.get(earlier as usize).map(|before| items(before).iter());
+    let unknown = front.is_none().then(|| "…".to_owned());
+    let front = front.into_iter().flatten().map(ToString::to_string);
+    let all: Vec<_> = unknown
+        .into_iter()
+        .chain(front)
+        .chain(known.into_iter().rev().map(ToString::to_string))
+        .collect();
+    format!("[{}]", all.join(" "))
+}
+
 /// The items of a list; nil is the empty list.
-fn items(value: &Value) -> &[Value] {
+pub(super) fn items(value: &Value) -> &[Value] {
     match value {
         Value::List(items) => items,
         _ => &[],
@@ -350,7 +362,7 @@ fn items(value: &Value) -> &[Value] {
 }
 
 /// The micro-operations of a transaction, from the event with [`defining_index`].
-fn micro_ops_of(operation: &Operation) -> Result<&[Value], InvalidTxn> {
+pub(super) fn micro_ops_of(operation: &Operation) -> Result<&[Value], InvalidTxn> {
     let bad =
         |index, why: &str| InvalidTxn { index, why: name_function(operation, why.to_owned()) };
     let asked = &operation.input;
@@ -403,13 +415,14 @@ fn is_read(f: &Value) -> bool {
     matches!(f, Value::Str(f) if f == "r")
 }
 
-struct ParsedOp<'h> {
-    write: bool,
-    key: &'h Value,
-    value: &'h Value,
+/// A micro-operation.
+pub(super) struct ParsedOp<'h> {
+    pub(super) write: bool,
+    pub(super) key: &'h Value,
+    pub(super) value: &'h Value,
 }
 
-fn parse_micro_op(value: &Value, data_type: DataType) -> Result<ParsedOp<'_>, String> {
+pub(super) fn parse_micro_op(value: &Value, data_type: DataType) -> Result<ParsedOp<'_>, String> {
     let Value::List(parts) = value else {
         return Err(format!("{value} is not a micro-operation"));
     };

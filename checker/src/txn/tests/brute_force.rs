@@ -174,7 +174,7 @@ enum Wrong {
 }
 
 /// A history of a database with an occasional defect.
-pub(super) fn wrong(seed: u64, transactions: usize) -> History {
+pub(in crate::txn) fn wrong(seed: u64, transactions: usize) -> History {
     let mut draw = Draw(seed);
     let wrong =
         [Wrong::Interleaved, Wrong::Snapshot, Wrong::Stale, Wrong::Garbled][draw.below(4) as usize];

@@ -1,6 +1,6 @@
 //! Tests transaction checks with small histories, against a brute-force check, and by invariants.
 
-mod brute_force;
+pub(super) mod brute_force;
 mod cases;
 mod invalid_txns;
 mod laws;
@@ -13,7 +13,7 @@ use crate::verdict::{Limits, Verdict};
 /// micro-operations with the keys `x`, `y`, `z` and single-digit values. `0?ax1,ry` invokes,
 /// `0!ax1,ry12` is ok and read `[1 2]` from y (for registers, the last digit), `0-` fails, `0~` is
 /// indeterminate. A completion without micro-operations repeats the invocation.
-fn history(text: &str) -> History {
+pub(super) fn history(text: &str) -> History {
     let mut asked: Vec<(u64, Value)> = Vec::new();
     let mut events = Vec::new();
     for word in text.split_whitespace() {
@@ -80,7 +80,7 @@ fn register(step: &Value) -> Value {
 }
 
 /// The same history with registers: a list that was read becomes its last item.
-fn registers(history: &History) -> History {
+pub(super) fn registers(history: &History) -> History {
     let mut events = history.events().to_vec();
     for event in &mut events {
         let Value::List(steps) = &event.value else { continue };
