@@ -37,12 +37,16 @@ pub trait OnlineCheck {
     fn add_event(&mut self, event: &Event) -> Option<Anomaly>;
     /// The approximate memory held, in bytes.
     fn held_bytes(&self) -> usize;
+    /// Makes messages name the clients of a run with this many clients instead of processes.
+    fn set_concurrency(&mut self, concurrency: u64);
 }
 
 /// The open operation of each client.
 #[derive(Default)]
 pub(crate) struct OpenOperations {
     open: FxHashMap<Process, Operation>,
+    /// The number of clients, if it is known.
+    pub(crate) concurrency: Option<u64>,
 }
 
 /// What an event does.
@@ -62,7 +66,9 @@ impl OpenOperations {
         }
         match (self.open.entry(event.process), event.kind) {
             (Entry::Vacant(idle), Kind::Invoke) => {
-                Ok(Some(PairedEvent::Invoked(idle.insert(history::invocation(event)))))
+                let client = self.concurrency.and_then(|count| event.process.client(count));
+                let operation = Operation { client, ..history::invocation(event) };
+                Ok(Some(PairedEvent::Invoked(idle.insert(operation))))
             }
             (Entry::Occupied(busy), kind) if kind != Kind::Invoke => {
                 let mut operation = busy.remove();

@@ -325,6 +325,10 @@ impl OnlineCheck for OnlineChecker<'_> {
         })
     }
 
+    fn set_concurrency(&mut self, concurrency: u64) {
+        self.concurrency = Some(concurrency);
+    }
+
     fn held_bytes(&self) -> usize {
         self.held
     }

@@ -92,6 +92,10 @@ impl<C: OnlineObject> OnlineCheck for ObjectChecks<C> {
         })
     }
 
+    fn set_concurrency(&mut self, concurrency: u64) {
+        self.open.concurrency = Some(concurrency);
+    }
+
     fn held_bytes(&self) -> usize {
         self.held
     }

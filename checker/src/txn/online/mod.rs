@@ -214,6 +214,10 @@ impl<R: VersionRules> OnlineCheck for OnlineTransactions<R> {
         }
     }
 
+    fn set_concurrency(&mut self, concurrency: u64) {
+        self.clients.concurrency = Some(concurrency);
+    }
+
     fn held_bytes(&self) -> usize {
         self.graph.held_bytes()
     }

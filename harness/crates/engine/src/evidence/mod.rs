@@ -54,6 +54,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) final_reads: Option<Vec<bool>>,
     /// Whether the user stopped the run before its end.
     pub interrupted: bool,
+    /// The objection to an early violation that no check of the whole history confirms.
+    pub(crate) unconfirmed: Option<String>,
     /// Why the system may make no progress without its leader, if it declares so.
     pub(crate) no_failover_reason: Option<&'static str>,
 }
@@ -67,6 +69,7 @@ pub(crate) fn collect_objections(facts: &Facts<'_>) -> Vec<Reason> {
             "the run was interrupted: the remaining phases were not checked".to_owned(),
         ));
     }
+    reasons.extend(facts.unconfirmed.iter().map(|why| unknown_reason(why.clone())));
     reasons.extend(failed_checks(facts));
     reasons.extend(exit_objections(facts));
     reasons.extend(recovery_objection(facts));

@@ -70,6 +70,7 @@ struct RunFacts {
     recovery: Option<Vec<bool>>,
     final_reads: Option<Vec<bool>>,
     interrupted: bool,
+    unconfirmed: Option<String>,
     no_failover_reason: Option<&'static str>,
 }
 
@@ -88,6 +89,7 @@ fn reason_texts(change: impl FnOnce(&mut RunFacts)) -> Vec<String> {
         recovery: Some(vec![false; 5]),
         final_reads: Some(vec![false; 5]),
         interrupted: false,
+        unconfirmed: None,
         no_failover_reason: None,
     };
     change(&mut scene);
@@ -106,6 +108,7 @@ fn reason_texts(change: impl FnOnce(&mut RunFacts)) -> Vec<String> {
         recovery: scene.recovery,
         final_reads: scene.final_reads,
         interrupted: scene.interrupted,
+        unconfirmed: scene.unconfirmed,
         no_failover_reason: scene.no_failover_reason,
     });
     reasons
@@ -310,6 +313,13 @@ fn a_majority_that_serves_no_change_during_a_long_cut_is_an_anomaly() {
         ["n1, n2, n3, n4 completed none of 8 writes in 5.0 s of fault 1 (partition:one), \
              although they could reach a majority"]
     );
+}
+
+#[test]
+fn an_early_violation_that_is_not_confirmed_is_said_but_convicts_nothing() {
+    let why = "internal error: --fail-fast stopped the run";
+    let told = reason_texts(|run| run.unconfirmed = Some(why.to_owned()));
+    assert_eq!(told, [format!("unknown: {why}")]);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use super::clients::{Clients, Completion, PendingCall};
 use super::counters::Counters;
 use super::journal::{Journal, JournalEntry};
-use super::online_check::OnlineCheck;
+use super::online_check::{EarlyViolation, OnlineMonitor};
 use crate::clock::Clock;
 use crate::live::{LiveView, Snapshot};
 use crate::nemesis::UnexpectedExit;
@@ -47,8 +47,8 @@ pub(crate) struct DispatcherInput {
     pub leader: watch::Receiver<Option<Leadership>>,
     /// Becomes true when the run is to stop early.
     pub stop: watch::Receiver<bool>,
-    /// The online check, if the run is to stop at the first violation.
-    pub online_check: Option<OnlineCheck>,
+    /// The online checks, if the run is to stop at the first violation.
+    pub online_check: Option<OnlineMonitor>,
     /// The terminal.
     pub live: LiveView,
 }
@@ -72,8 +72,8 @@ pub(crate) struct Dispatcher {
     pub(crate) main_end: u64,
     /// Whether every call of the main phase was answered.
     main_is_over: bool,
-    /// Why the main phase was over early, if a violation ended it.
-    pub(crate) stopped_early: Option<String>,
+    /// When and why the main phase was over early, if a violation ended it.
+    pub(crate) stopped_early: Option<(Duration, EarlyViolation)>,
     active: BTreeMap<u32, String>,
     /// Hosts that did not answer in the recovery phase.
     silent: BTreeSet<usize>,
@@ -195,19 +195,20 @@ impl Dispatcher {
     }
 
     /// Where the violation of the online check arrives.
-    pub(crate) fn violation_receiver(&self) -> Option<watch::Receiver<Option<String>>> {
-        self.input.online_check.as_ref().map(OnlineCheck::violation)
+    pub(crate) fn violation_receiver(&self) -> Option<watch::Receiver<Option<EarlyViolation>>> {
+        self.input.online_check.as_ref().map(OnlineMonitor::violation)
     }
 
     fn poll_online_check(&mut self, began: Instant) {
         let Some(check) = &mut self.input.online_check else { return };
         check.feed_events(self.input.journal.events());
         if let Some(violation) = check.violation().borrow().as_ref() {
-            let after = began.elapsed().as_secs_f64();
+            let after = began.elapsed();
+            let seconds = after.as_secs_f64();
             self.input
                 .live
-                .print_line(&format!("violation after {after:.1} s: healing, then checking"));
-            self.stopped_early = Some(format!("after {after:.1} s by --fail-fast: {violation}"));
+                .print_line(&format!("violation after {seconds:.1} s: healing, then checking"));
+            self.stopped_early = Some((after, violation.clone()));
         }
     }
 

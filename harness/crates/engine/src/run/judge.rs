@@ -1,6 +1,7 @@
 //! Computes the verdict: runs the workload's checks within a budget, and collects objections.
 
 use super::dispatcher::DispatcherResults;
+use super::online_check::EarlyViolation;
 use super::plan::Plan;
 use crate::evidence::{Facts, collect_objections, measure_coverage, unchecked_properties};
 use crate::nemesis::UnexpectedExit;
@@ -47,8 +48,8 @@ pub(crate) struct Phases {
     pub final_reads: Option<Vec<bool>>,
     /// Whether the user stopped the run before its end.
     pub interrupted: bool,
-    /// The violation that stopped the run.
-    pub stopped_early: Option<String>,
+    /// When a violation stopped the main phase, and which.
+    pub(crate) stopped_early: Option<(Duration, EarlyViolation)>,
 }
 
 /// Checks the history with the workload's checks.
@@ -164,6 +165,8 @@ pub(crate) fn make_verdict(
         let such = closed.exits.iter().filter(move |exit| exit.disk_was_corrupt == doubtful);
         such.map(UnexpectedExit::to_record).collect::<Vec<_>>()
     };
+    let early = phases.stopped_early.as_ref();
+    let names = plan.workload.check_names(plan.consistency);
     let reasons = collect_objections(&Facts {
         history,
         checks: &checks,
@@ -179,6 +182,7 @@ pub(crate) fn make_verdict(
         recovery: phases.recovery,
         final_reads: phases.final_reads,
         interrupted: phases.interrupted,
+        unconfirmed: early.and_then(|(_, violation)| violation.unconfirmed(names, &checks)),
         no_failover_reason: plan.system.no_failover_reason(),
     });
     let validity = reasons.iter().map(|reason| reason.validity).max().unwrap_or(Validity::Valid);
@@ -188,7 +192,10 @@ pub(crate) fn make_verdict(
         validity,
         exit: exit_code(validity, phases.interrupted),
         interrupted: phases.interrupted,
-        stopped_early: phases.stopped_early,
+        stopped_early: early.map(|(after, violation)| {
+            let (after, what) = (after.as_secs_f64(), &violation.message);
+            format!("after {after:.1} s by --fail-fast: {what}")
+        }),
         bugs: plan.config.bugs.clone(),
         sentence: summarize_verdict(plan, validity, &reasons, &checks),
         reasons,

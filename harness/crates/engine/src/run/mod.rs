@@ -28,6 +28,7 @@ pub use context::RunContext;
 use dispatcher::{Dispatcher, DispatcherInput};
 use judge::Phases;
 pub use judge::{check_names, record_validity};
+use online_check::OnlineMonitor;
 use plan::Plan;
 use records::RunDirectory;
 use records::record::{DiskFaultBackend, FORMAT, Machine, Net, RunRecord, Timings, VerdictRecord};
@@ -197,11 +198,7 @@ impl RunningCluster {
             events,
             leader: poller.leader.clone(),
             stop: self.context.stop.clone(),
-            online_check: self
-                .plan
-                .online_model
-                .map(|model| online_check::OnlineCheck::start(model, self.plan.config.concurrency))
-                .transpose()?,
+            online_check: self.start_online_checks()?,
             live,
         };
         let rng = self.plan.rng.fork("aim");
@@ -230,6 +227,13 @@ impl RunningCluster {
             first_op.and_then(|took| u64::try_from(took.as_millis()).ok());
         self.record.timings.history_ms = Some(self.context.elapsed_ms());
         Ok((dispatcher.close()?, phases, self))
+    }
+
+    /// The checks of `--fail-fast`, if the run is to stop at the first violation.
+    fn start_online_checks(&self) -> Result<Option<OnlineMonitor>> {
+        let Plan { online_checks, config, .. } = &self.plan;
+        let start = || OnlineMonitor::start(online_checks, config.concurrency);
+        (!online_checks.is_empty()).then(start).transpose()
     }
 
     async fn run_phases(

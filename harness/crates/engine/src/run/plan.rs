@@ -8,7 +8,8 @@ use crate::nemesis::{RequestedNemesis, parse_request};
 use crate::run::options::{check_values, command_line, test_arguments};
 use crate::system::{ClientOptions, Feature, System, find_system};
 use anyhow::{Context as _, Result, bail, ensure};
-use checker::model::{self, Model};
+use checker::Limits;
+use checker::registry::start_online_check;
 use records::config::{Config, default_topology};
 use std::time::Duration;
 use testbed::net::router::{DISTRIBUTIONS, Distribution, Latency, Routing, TOPOLOGIES, Topology};
@@ -40,8 +41,8 @@ pub struct Plan {
     pub requested: Vec<RequestedNemesis>,
     /// Every fault with its times.
     pub schedule: Schedule,
-    /// The model whose violation ends the run early, with `--fail-fast`.
-    pub online_model: Option<&'static dyn Model>,
+    /// The checks whose violation ends the run early, with `--fail-fast`.
+    pub online_checks: Vec<&'static str>,
     /// The run's root stream of random numbers.
     pub rng: Rng,
     /// How messages travel where the harness carries them.
@@ -81,8 +82,10 @@ impl Plan {
             bail!("nemesis {idle} has no target with --nodes {hosts}; ask for more");
         }
         let schedule = plan_faults(&config, &wanted, (system, workload), &rng)?;
-        let early =
-            config.fail_fast.then(|| find_online_model(workload, consistency)).transpose()?;
+        let early = match config.fail_fast {
+            true => find_online_checks(workload, consistency)?,
+            false => Vec::new(),
+        };
         Ok(Self {
             config,
             argv,
@@ -92,7 +95,7 @@ impl Plan {
             consistency,
             requested: wanted,
             schedule,
-            online_model: early,
+            online_checks: early,
             rng,
             routing,
         })
@@ -314,20 +317,22 @@ fn parse_topology(config: &Config) -> Result<Option<Topology>> {
     Ok(told.then_some(topology))
 }
 
-/// The model that can convict a history by its beginning.
-fn find_online_model(
+/// The checks that can find a violation while the run lasts.
+fn find_online_checks(
     workload: &dyn Workload,
     consistency: ReadConsistency,
-) -> Result<&'static dyn Model> {
-    let checks = workload.check_names(consistency);
-    checks.iter().find_map(|name| model::find_model(name)).with_context(|| {
-        format!(
-            "--fail-fast has no effect on workload {}: it is judged by {}, which needs the whole \
-             history; leave the option out",
-            workload.name(),
-            checks.join(", ")
-        )
-    })
+) -> Result<Vec<&'static str>> {
+    let names = workload.check_names(consistency);
+    let start = |name: &&'static str| start_online_check(name, Limits::default()).map(|_| *name);
+    let (online, refused): (Vec<_>, Vec<_>) = names.iter().map(start).partition(Result::is_ok);
+    let reasons: Vec<_> = refused.into_iter().filter_map(Result::err).collect();
+    ensure!(
+        !online.is_empty(),
+        "--fail-fast has no effect on workload {}: {}; leave the option out",
+        workload.name(),
+        reasons.join("; ")
+    );
+    Ok(online.into_iter().flatten().collect())
 }
 
 fn unknown_name(what: &str, name: &str, names: impl Iterator<Item = &'static str>) -> String {
@@ -343,6 +348,26 @@ mod tests {
         let mut config = sample_config();
         change(&mut config);
         Plan::new(config, Vec::new()).err().map_or_else(String::new, |error| error.to_string())
+    }
+
+    #[test]
+    fn a_run_fails_fast_by_every_check_that_can_judge_it_early() {
+        let plan = |workload: &str| {
+            let workload = workload.to_owned();
+            Plan::new(Config { workload, fail_fast: true, ..sample_config() }, Vec::new())
+        };
+        let online = |workload| plan(workload).expect("a plan").online_checks;
+        assert_eq!(online("lock"), ["fenced-lock", "lock"]);
+        assert_eq!(online("append"), ["list-append"]);
+        assert_eq!(online("wr"), ["rw-register-closed"]);
+        for workload in ["bank", "counter", "queue", "register", "set"] {
+            assert_eq!(online(workload).len(), 1, "{workload}");
+        }
+        let kafka = refusal_text(|config| {
+            config.system = "maelstrom".to_owned();
+            (config.workload, config.fail_fast) = ("kafka".to_owned(), true);
+        });
+        insta::assert_snapshot!(kafka, @"");
     }
 
     #[test]
