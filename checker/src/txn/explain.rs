@@ -130,7 +130,11 @@ impl TxnExplainer<'_, '_> {
     }
 
     /// Pairs of the version and those of its successors that a transaction wrote.
-    fn successors_by(&self, version: u32, writer: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+    pub(super) fn successors_by(
+        &self,
+        version: u32,
+        writer: u32,
+    ) -> impl Iterator<Item = (u32, u32)> + '_ {
         let next = self.versions.next(version).iter();
         next.filter(move |next| self.table.writer(**next) == writer)
             .map(move |next| (version, *next))
@@ -140,13 +144,18 @@ impl TxnExplainer<'_, '_> {
         &self.table.txns[txn as usize]
     }
 
-    fn key(&self, element: u32) -> &Value {
+    pub(super) fn key(&self, element: u32) -> &Value {
         let key = self.table.elements[element as usize].key;
         self.table.keys[key as usize].value
     }
 
     pub(super) fn value(&self, version: u32) -> &Value {
         self.table.element(version).map_or(&Value::Nil, |element| element.value)
+    }
+
+    /// The process of a transaction, as text.
+    pub(super) fn client(&self, txn: u32) -> String {
+        self.operations[self.txn(txn).operation as usize].process.to_string()
     }
 
     /// The micro-operations and the index of a transaction.

@@ -10,13 +10,16 @@ use super::table::{Access, IncompatibleRead, NONE};
 use crate::finding::{Finding, Step};
 use crate::history::Kind;
 
-/// Finds all anomalies of this kind.
+/// The name and the label of orders that contradict each other.
+const INCOMPATIBLE_ORDER: (&str, &str) = ("incompatible-order", "incompatible order");
+
+/// Finds all anomalies of this kind, each with an example in one sentence about clients.
 pub(super) fn find_item_anomalies(
     explainer: &TxnExplainer<'_, '_>,
     unknown_writers: UnknownWriters,
-) -> Vec<Finding> {
-    let mut collector =
-        AnomalyCollector { explainer, places: list_places(explainer), findings: Vec::new() };
+) -> Vec<(Finding, String)> {
+    let places = list_places(explainer);
+    let mut collector = AnomalyCollector { explainer, places, findings: Vec::new() };
     collector.find_internal_anomalies();
     match explainer.data_type {
         DataType::Lists => {
@@ -57,7 +60,8 @@ struct AnomalyCollector<'s, 'l, 'h> {
     explainer: &'s TxnExplainer<'l, 'h>,
     /// The position of each element in the longest read of its key, or [`NONE`].
     places: Vec<u32>,
-    findings: Vec<Finding>,
+    /// The first case of each anomaly, and the same as an example.
+    findings: Vec<(Finding, String)>,
 }
 
 /// The position of each element. For a duplicate element it is the last one, because a read of the
@@ -73,34 +77,41 @@ fn list_places(explainer: &TxnExplainer<'_, '_>) -> Vec<u32> {
 }
 
 impl AnomalyCollector<'_, '_, '_> {
-    /// Counts a case, and shows it if it is the first of its anomaly.
+    /// Counts a case, and shows it if it is the first of its anomaly. `tell` gets the names of the
+    /// transactions.
     fn add_case(
         &mut self,
-        name: &str,
+        (name, label): (&str, &str),
         txns: &[u32],
-        message: impl FnOnce(&TxnExplainer<'_, '_>) -> String,
+        tell: impl Fn(&TxnExplainer<'_, '_>, &[String]) -> String,
     ) {
-        if let Some(finding) = self.findings.iter_mut().find(|finding| finding.name == name) {
+        if let Some((finding, _)) = self.findings.iter_mut().find(|(it, _)| it.name == name) {
             finding.count += 1;
             return;
         }
-        let operations = txns.iter().map(|txn| self.explainer.txn(*txn).invoked).collect();
-        let message = message(self.explainer);
-        let steps = Vec::new();
-        self.findings.push(Finding { name: name.to_owned(), count: 1, message, steps, operations });
+        let explainer = self.explainer;
+        let names: Vec<_> = (1..=txns.len()).map(|number| format!("T{number}")).collect();
+        let texts: Vec<_> = names
+            .iter()
+            .zip(txns)
+            .map(|(name, txn)| format!("{name} = {}", explainer.describe(*txn)))
+            .collect();
+        let message = format!("{label}: {}: {}", tell(explainer, &names), texts.join("; "));
+        let clients: Vec<_> = txns.iter().map(|txn| explainer.client(*txn)).collect();
+        let example = format!("{}: {label}", tell(explainer, &clients));
+        let operations = txns.iter().map(|txn| explainer.txn(*txn).invoked).collect();
+        let (name, steps) = (name.to_owned(), Vec::new());
+        self.findings.push((Finding { name, count: 1, message, steps, operations }, example));
     }
 
     fn find_internal_anomalies(&mut self) {
         for internal in &self.explainer.table.internal_reads {
-            self.add_case("internal", &[internal.txn], |explainer| {
-                let (key, read) = (
-                    explainer.table.keys[internal.key as usize].value,
-                    shorten_list(internal.read),
-                );
-                let (text, expected) = (explainer.describe(internal.txn), &internal.expected);
+            self.add_case(("internal", "internal"), &[internal.txn], |explainer, names| {
+                let key = explainer.table.keys[internal.key as usize].value;
+                let (read, expected) = (shorten_list(internal.read), &internal.expected);
                 format!(
-                    "internal: T1 read {read} from key {key}, but its own earlier operations \
-                    imply {expected}: T1 = {text}"
+                    "{} read {read} from key {key}, but its own earlier operations imply {expected}",
+                    names[0]
                 )
             });
         }
@@ -156,37 +167,23 @@ impl AnomalyCollector<'_, '_, '_> {
 
     fn add_aborted_read(&mut self, txn: u32, element: u32) {
         let writer = self.explainer.table.writer(element);
-        self.add_case("G1a", &[writer, txn], |explainer| {
-            let (what, one, other) = (
-                explainer.describe_version(element),
-                explainer.describe(writer),
-                explainer.describe(txn),
-            );
-            format!(
-                "aborted read (G1a): T2 observed {what}, which T1 wrote, but T1 failed: T1 = \
-                {one}; T2 = {other}"
-            )
+        self.add_case(("G1a", "aborted read (G1a)"), &[writer, txn], |explainer, names| {
+            let (what, one, two) = (explainer.describe_version(element), &names[0], &names[1]);
+            format!("{two} observed {what}, which {one} wrote, but {one} failed")
         });
     }
 
     fn add_unwritten_read(&mut self, txn: u32, element: u32) {
-        self.add_case("unwritten-read", &[txn], |explainer| {
-            format!(
-                "unwritten read: T1 observed {}, which no transaction wrote: T1 = {}",
-                explainer.describe_version(element),
-                explainer.describe(txn)
-            )
+        self.add_case(("unwritten-read", "unwritten read"), &[txn], |explainer, names| {
+            let what = explainer.describe_version(element);
+            format!("{} observed {what}, which no transaction wrote", names[0])
         });
     }
 
     fn add_duplicate_elements(&mut self, txn: u32, element: u32) {
-        self.add_case("duplicate-elements", &[txn], |explainer| {
-            format!(
-                "duplicate elements: T1 observed {} more than once, but it was appended once: T1 \
-                 = {}",
-                explainer.describe_version(element),
-                explainer.describe(txn)
-            )
+        self.add_case(("duplicate-elements", "duplicate elements"), &[txn], |explainer, names| {
+            let what = explainer.describe_version(element);
+            format!("{} observed {what} more than once, but it was appended once", names[0])
         });
     }
 
@@ -225,12 +222,10 @@ impl AnomalyCollector<'_, '_, '_> {
         let other = read_versions(table)
             .find(|(_, version)| parted(*version))
             .map_or(incompatible.txn, |(txn, _)| txn);
-        self.add_case("incompatible-order", &[other, incompatible.txn], |explainer| {
-            let (one, two) = (explainer.describe(other), explainer.describe(incompatible.txn));
+        self.add_case(INCOMPATIBLE_ORDER, &[other, incompatible.txn], |_, names| {
             format!(
-                "incompatible order: T1 and T2 read lists of key {}, neither of which is a \
-                prefix of the other: T1 = {one}; T2 = {two}",
-                key.value
+                "{} and {} read lists of key {}, neither of which is a prefix of the other",
+                names[0], names[1], key.value
             )
         });
     }
@@ -263,12 +258,11 @@ impl AnomalyCollector<'_, '_, '_> {
         };
         let reader = read_versions(self.explainer.table).find(|read| of_key(read) && seen(read));
         let reader = reader.map_or(txn, |(reader, _)| reader);
-        self.add_case("incompatible-order", &[txn, reader], |explainer| {
+        self.add_case(INCOMPATIBLE_ORDER, &[txn, reader], |explainer, names| {
             let (sooner, later) = (explainer.value(sooner), explainer.describe_version(later));
-            let (one, two) = (explainer.describe(txn), explainer.describe(reader));
             format!(
-                "incompatible order: T1 appended {sooner} before {later}, but T2 observed \
-                another order: T1 = {one}; T2 = {two}"
+                "{} appended {sooner} before {later}, but {} observed another order",
+                names[0], names[1]
             )
         });
     }
@@ -296,13 +290,10 @@ impl AnomalyCollector<'_, '_, '_> {
 
     fn add_dirty_update(&mut self, dirty: u32, element: u32) {
         let (one, two) = (self.explainer.table.writer(dirty), self.explainer.table.writer(element));
-        self.add_case("dirty-update", &[one, two], |explainer| {
+        self.add_case(("dirty-update", "dirty update"), &[one, two], |explainer, names| {
             let (dirty, value) = (explainer.describe_version(dirty), explainer.value(element));
-            let (one, two) = (explainer.describe(one), explainer.describe(two));
-            format!(
-                "dirty update: T2 appended {value} after {dirty}, which T1 appended, but T1 \
-                failed: T1 = {one}; T2 = {two}"
-            )
+            let (one, two) = (&names[0], &names[1]);
+            format!("{two} appended {value} after {dirty}, which {one} appended, but {one} failed")
         });
     }
 
@@ -321,16 +312,10 @@ impl AnomalyCollector<'_, '_, '_> {
             let Some(element) = self.explainer.table.element(version) else { continue };
             let writer = element.writer;
             if element.intermediate && writer != txn {
-                self.add_case("G1b", &[writer, txn], |explainer| {
-                    let (what, one, two) = (
-                        explainer.describe_version(version),
-                        explainer.describe(writer),
-                        explainer.describe(txn),
-                    );
-                    format!(
-                        "intermediate read (G1b): T2 observed {what}, which T1 overwrote \
-                        later: T1 = {one}; T2 = {two}"
-                    )
+                let kind = ("G1b", "intermediate read (G1b)");
+                self.add_case(kind, &[writer, txn], |explainer, names| {
+                    let what = explainer.describe_version(version);
+                    format!("{} observed {what}, which {} overwrote later", names[1], names[0])
                 });
             }
         }
@@ -345,13 +330,9 @@ impl AnomalyCollector<'_, '_, '_> {
             let repeated = |access: &&Access| access.write && access.earlier != NONE;
             for write in accesses.iter().filter(|access| known && repeated(access)) {
                 if self.observed_before_write(txn, accesses, *write) {
-                    self.add_case("future-read", &[txn], |explainer| {
-                        let (what, text) =
-                            (explainer.describe_version(write.element), explainer.describe(txn));
-                        format!(
-                            "future read: T1 observed {what} before it wrote that itself: T1 \
-                            = {text}"
-                        )
+                    self.add_case(("future-read", "future read"), &[txn], |explainer, names| {
+                        let what = explainer.describe_version(write.element);
+                        format!("{} observed {what} before it wrote that itself", names[0])
                     });
                     break;
                 }
@@ -414,16 +395,12 @@ impl AnomalyCollector<'_, '_, '_> {
 
     fn add_lost_update(&mut self, version: u32, txns: &[u32]) {
         let (one, two) = (txns[0], txns[1]);
-        let known = self.findings.iter().any(|finding| finding.name == "lost-update");
-        self.add_case("lost-update", &[one, two], |explainer| {
+        let known = self.findings.iter().any(|(finding, _)| finding.name == "lost-update");
+        self.add_case(("lost-update", "lost update"), &[one, two], |explainer, names| {
             let what = explainer.describe_version(version);
-            let (one, two) = (explainer.describe(one), explainer.describe(two));
-            format!(
-                "lost update: T1 and T2 both read {what} and both wrote that key: T1 = {one}; \
-                T2 = {two}"
-            )
+            format!("{} and {} both read {what} and both wrote that key", names[0], names[1])
         });
-        if let Some(finding) = self.findings.last_mut().filter(|_| !known) {
+        if let Some((finding, _)) = self.findings.last_mut().filter(|_| !known) {
             let (from, to) = (self.explainer.txn(one).invoked, self.explainer.txn(two).invoked);
             let link = |from, to, one: &str, other: &str, end: &str| Step {
                 from,

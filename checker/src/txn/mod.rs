@@ -18,6 +18,7 @@
 pub mod bench;
 mod component;
 mod dependencies;
+mod example;
 mod explain;
 mod graph;
 mod isolation;
@@ -48,6 +49,9 @@ pub use self::table::InvalidTxn;
 
 const LIST_APPEND: &str = "list-append";
 const RW_REGISTER: &str = "rw-register";
+
+/// Introduces the weakest violated models in a message.
+const WEAKEST_MODELS: &str = "; weakest violated models: ";
 
 /// Elle's list-append.
 pub struct ListAppend;
@@ -126,11 +130,9 @@ fn check_closed_registers(history: &History, limits: &Limits<'_>) -> Verdict {
     let implied = Options { inference: Inference::STRICT_SERIALIZABLE, ..certain };
     let mut verdict = check_transactions(history, DataType::Registers, &implied, limits);
     if verdict.validity == Validity::Invalid {
-        let names: Vec<_> = verdict.findings.iter().map(|found| found.name.as_str()).collect();
-        verdict.message = format!(
-            "not {STRONGEST}, given the version order that it implies: {}",
-            names.join(", ")
-        );
+        // The weaker models are not violated.
+        let example = verdict.message.split(WEAKEST_MODELS).next().unwrap_or_default();
+        verdict.message = format!("{example}), given the version order that it implies");
         verdict.measured.remove("also-not");
         verdict.measured.insert("not".to_owned(), Value::from(vec![Value::from(STRONGEST)]));
     }
@@ -194,10 +196,16 @@ fn try_check(
         explainer,
         level: level.name,
         findings: Vec::new(),
+        examples: BTreeMap::new(),
         undecided: BTreeSet::new(),
         timed_out: false,
     };
-    check.findings = item_anomalies::find_item_anomalies(&check.explainer, options.unknown_writers);
+    for (finding, example) in
+        item_anomalies::find_item_anomalies(&check.explainer, options.unknown_writers)
+    {
+        check.examples.insert(finding.name.clone(), example);
+        check.findings.push(finding);
+    }
     check.add_cyclic_versions(&cyclic);
     check.search_cycles(limits);
     Ok(check.build_verdict())
@@ -207,6 +215,8 @@ struct TxnCheck<'l, 'h> {
     explainer: TxnExplainer<'l, 'h>,
     level: &'static str,
     findings: Vec<Finding>,
+    /// An example of each anomaly in one sentence about clients.
+    examples: BTreeMap<String, String>,
     /// Anomalies that could not be ruled out.
     undecided: BTreeSet<&'static str>,
     /// Whether the time limit was exceeded before every component was searched.
@@ -264,10 +274,11 @@ impl TxnCheck<'_, '_> {
                 }
             }
         }
-        let cycles = best
-            .into_iter()
-            .map(|(name, (count, cycle))| self.explainer.build_finding(name, count, &cycle));
-        self.findings.extend(cycles);
+        for (name, (count, cycle)) in best {
+            let example = format!("{}: {name}", self.explainer.tell_cycle(&cycle));
+            self.examples.insert(name.to_owned(), example);
+            self.findings.push(self.explainer.build_finding(name, count, &cycle));
+        }
     }
 
     fn build_verdict(mut self) -> Verdict {
@@ -305,7 +316,11 @@ impl TxnCheck<'_, '_> {
         let level = self.level;
         match validity {
             Validity::Invalid => {
-                format!("not {level}: {counts}; weakest violated models: {not}")
+                let worst = self.findings.first();
+                let example = worst.map_or("", |worst| {
+                    self.examples.get(&worst.name).map_or(worst.message.as_str(), String::as_str)
+                });
+                format!("{example}; not {level} ({counts}{WEAKEST_MODELS}{not})")
             }
             Validity::Unknown if counts.is_empty() => {
                 format!("time limit exceeded before {level} was decided")

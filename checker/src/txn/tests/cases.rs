@@ -331,3 +331,47 @@ fn the_order_implied_by_strict_serializability_violates_only_that_model() {
     let overlapping = "0?wx1 1?wx2 2?rx 0! 1! 2!rx1";
     assert_eq!(judge(overlapping, None).validity, Validity::Valid);
 }
+
+/// The verdict begins with an example about clients, and names the anomaly.
+#[test]
+fn a_verdict_begins_with_an_example() {
+    let told =
+        |verdict: crate::Verdict| verdict.message.split("; not strict").next().map(str::to_owned);
+    let cases = [
+        (
+            "0?ax1 0! 1?rx 1!rx",
+            "process 1 read x = [] after process 0 had appended 1 to it: G-single-realtime",
+            "process 1 read x = nil after process 0 had overwritten it with 1: G-single-realtime",
+        ),
+        (
+            "0?ax1,ry 1?ay1,rx 0!ax1,ry 1!ay1,rx",
+            "process 0 read y = [] without 1, which process 1 appended, and process 1 read x = [] \
+             without 1, which process 0 appended: G2-item",
+            "process 0 read y = nil, which process 1 overwrote with 1, and process 1 read x = nil, \
+             which process 0 overwrote with 1: G2-item",
+        ),
+        (
+            "0?ax1,ry 1?ay1,rx 0!ax1,ry1 1!ay1,rx1",
+            "process 1 read x = [1], where process 0 appended 1, and process 0 read y = [1], where \
+             process 1 appended 1: G1c",
+            "process 1 read x = 1, which process 0 wrote, and process 0 read y = 1, which process \
+             1 wrote: G1c",
+        ),
+        (
+            "0?ax1 1?rx 1!rx1 0-",
+            "process 1 observed 1 in key \"x\", which process 0 wrote, but process 0 failed: aborted \
+             read (G1a)",
+            "process 1 observed 1 in key \"x\", which process 0 wrote, but process 0 failed: aborted \
+             read (G1a)",
+        ),
+    ];
+    for (text, of_lists, of_registers) in cases {
+        let lists_history = history(text);
+        assert_eq!(told(lists(&lists_history)).as_deref(), Some(of_lists));
+        let registers = registers_by(&registers(&lists_history), Inference::default());
+        assert_eq!(told(registers).as_deref(), Some(of_registers));
+    }
+    let long = lists(&history("0?rx,ay1 1?ry,az1 2?rz,ax1 0!rx,ay1 1!ry,az1 2!rz,ax1"));
+    assert!(long.message.contains("and 2 further dependencies lead back: G"), "{}", long.message);
+    assert!(long.message.contains("; not strict-serializable (1 × "), "{}", long.message);
+}
