@@ -114,13 +114,33 @@ fn failed_checks(facts: &Facts<'_>) -> Vec<Reason> {
 }
 
 fn exit_objections(facts: &Facts<'_>) -> Vec<Reason> {
-    let told =
-        |death: &ReplicaExit| format!("{} exited unexpectedly: {}", death.replica, death.how);
-    let right = |death: &ReplicaExit| {
-        unknown_reason(format!("{}; a fault had corrupted its disk", told(death)))
+    let told = |death: &ReplicaExit| {
+        (death.how.clone(), format!("{} exited unexpectedly: {}", death.replica, death.how))
     };
-    let wrong = facts.deaths.iter().map(|death| invalid_reason(told(death)));
-    wrong.chain(facts.doubtful.iter().map(right)).collect()
+    let wrong = count_repeats(facts.deaths.iter().map(told), "exits");
+    let excused = count_repeats(facts.doubtful.iter().map(told), "exits");
+    let excused = excused.map(|text| format!("{text}; a fault had corrupted its disk"));
+    wrong.map(invalid_reason).chain(excused.map(unknown_reason)).collect()
+}
+
+/// The first text of each kind, with the number of further ones. Texts come with their kind, which
+/// is what they have in common.
+fn count_repeats(
+    texts: impl Iterator<Item = (String, String)>,
+    what: &str,
+) -> impl Iterator<Item = String> {
+    let mut kinds: Vec<(String, String, usize)> = Vec::new();
+    for (kind, text) in texts {
+        match kinds.iter_mut().find(|(known, ..)| *known == kind) {
+            Some((.., further)) => *further += 1,
+            None => kinds.push((kind, text, 0)),
+        }
+    }
+    let what = what.to_owned();
+    kinds.into_iter().map(move |(_, text, further)| match further {
+        0 => text,
+        _ => format!("{text} (and {further} more such {what})"),
+    })
 }
 
 /// Whether every silent host had a replica that exited over a disk the nemesis had corrupted.
@@ -187,9 +207,10 @@ fn unconfirmed_faults(facts: &Facts<'_>) -> Vec<Reason> {
     let bare = facts.faults.iter().filter(|fault| fault.state == FaultState::Unwitnessed);
     let told = |fault: &FaultRecord| {
         let FaultRecord { id, kind, variant, evidence, .. } = fault;
-        unknown_reason(format!("fault {id} ({kind}:{variant}) was not confirmed: {evidence}"))
+        let text = format!("fault {id} ({kind}:{variant}) was not confirmed: {evidence}");
+        (format!("{kind}:{variant}"), text)
     };
-    bare.map(told).collect()
+    count_repeats(bare.map(told), "faults").map(unknown_reason).collect()
 }
 
 /// Whether an operation that completed `ok` or `fail` overlaps the fault. A failure counts: while
@@ -241,8 +262,8 @@ fn majority_stalls(facts: &Facts<'_>) -> Vec<Reason> {
     if facts.no_failover_reason.is_some() {
         return Vec::new();
     }
-    liveness::stalled_majorities(facts.history, facts.faults)
-        .into_iter()
+    let stalls = liveness::stalled_majorities(facts.history, facts.faults).into_iter();
+    count_repeats(stalls.map(|text| (String::new(), text)), "partitions")
         .map(invalid_reason)
         .collect()
 }

@@ -316,6 +316,27 @@ fn a_majority_that_serves_no_change_during_a_long_cut_is_an_anomaly() {
 }
 
 #[test]
+fn repeats_of_one_reason_are_counted() {
+    let exit = |replica: &str, how: &str| ReplicaExit {
+        replica: replica.to_owned(),
+        how: how.to_owned(),
+        log: Vec::new(),
+    };
+    let told = reason_texts(|run| {
+        let how = "exit status: 1";
+        run.deaths =
+            vec![exit("n1", how), exit("n3", how), exit("n2", "signal: 6"), exit("n1", how)];
+    });
+    assert_eq!(
+        told,
+        [
+            "invalid: n1 exited unexpectedly: exit status: 1 (and 2 more such exits)",
+            "invalid: n2 exited unexpectedly: signal: 6"
+        ]
+    );
+}
+
+#[test]
 fn an_early_violation_that_is_not_confirmed_is_said_but_convicts_nothing() {
     let why = "internal error: --fail-fast stopped the run";
     let told = reason_texts(|run| run.unconfirmed = Some(why.to_owned()));
