@@ -3,6 +3,9 @@
 #[path = "../../examples/online.rs"]
 #[expect(dead_code, reason = "the tests call what main prints")]
 mod online;
+#[path = "../../examples/online_cost.rs"]
+#[expect(dead_code, reason = "the tests call what main prints")]
+mod online_cost;
 #[path = "../../examples/own_model.rs"]
 #[expect(dead_code, reason = "the tests call what main prints")]
 mod own_model;
@@ -28,4 +31,10 @@ fn a_recorded_log_shows_a_stale_read() {
 fn the_online_checker_stops_at_the_stale_read() {
     let report = online::check_run();
     assert!(report.starts_with("violation at event 7: process 0 read 1"), "{report}");
+}
+
+#[test]
+fn a_correct_database_costs_little_to_check_online() {
+    let table = online_cost::measure_all(2000);
+    assert_eq!(table.lines().count(), 2, "{table}");
 }
