@@ -110,7 +110,8 @@ impl AnomalyCollector<'_, '_, '_> {
                 let key = explainer.table.keys[internal.key as usize].value;
                 let (read, expected) = (shorten_list(internal.read), &internal.expected);
                 format!(
-                    "{} read {read} from key {key}, but its own earlier operations imply {expected}",
+                    "{} read {read} from key {key}, but its own earlier operations imply \
+                     {expected}",
                     names[0]
                 )
             });

@@ -15,7 +15,7 @@ pub(crate) struct OnlineSet {
     /// Whether a read must return every element that was known when it began.
     linearizable: bool,
     numbers: FxHashMap<Value, u32>,
-    elements: Vec<SetElement>,
+    elements: Vec<ElementState>,
     /// The indices at which elements became known, ascending.
     known: Vec<u64>,
     /// The number of reads so far.
@@ -23,7 +23,7 @@ pub(crate) struct OnlineSet {
     held: usize,
 }
 
-struct SetElement {
+struct ElementState {
     /// The invocations of the adds that have not failed.
     adds: Vec<u64>,
     /// When its add was acknowledged or a read returned it; `u64::MAX` if neither happened.
@@ -57,8 +57,8 @@ impl OnlineSet {
         let number = self.elements.len();
         self.numbers.insert(element.clone(), number as u32);
         let (adds, known, shown, read) = (Vec::new(), u64::MAX, u64::MAX, 0);
-        self.elements.push(SetElement { adds, known, shown, read });
-        self.held += element.approximate_bytes() + size_of::<SetElement>() + 24;
+        self.elements.push(ElementState { adds, known, shown, read });
+        self.held += element.approximate_bytes() + size_of::<ElementState>() + 24;
         number
     }
 

@@ -149,7 +149,11 @@ fn draw_queue(draw: &mut RandomDraw) -> DrawnCall {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        cases: 400,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn an_online_check_agrees_with_the_check_of_every_prefix(seed: u64, events in 2_usize..40) {

@@ -12,7 +12,7 @@ use super::topology::TopologicalOrder;
 use crate::history::Value;
 
 /// Why the check of an event ends.
-pub(super) enum Halt {
+pub(super) enum CheckEnd {
     /// The event proves this violation.
     Violation(String),
     /// The history is not one of transactions.
@@ -87,7 +87,7 @@ impl OnlineGraph {
     }
 
     /// Adds a transaction that is invoked now.
-    pub(super) fn begin(&mut self, invoked: u64) -> Result<u32, Halt> {
+    pub(super) fn begin(&mut self, invoked: u64) -> Result<u32, CheckEnd> {
         if !self.completed.is_empty() {
             let barrier = self.add_node(NONE);
             for node in std::mem::take(&mut self.completed) {
@@ -159,13 +159,13 @@ impl OnlineGraph {
     }
 
     /// Records a write of a transaction that is invoked now.
-    pub(super) fn add_write(&mut self, txn: u32, key: u32, value: &Value) -> Result<(), Halt> {
+    pub(super) fn add_write(&mut self, txn: u32, key: u32, value: &Value) -> Result<(), CheckEnd> {
         let version = self.version(key, value);
         let is_own = |own: &&u32| self.versions[**own as usize].key == key;
         let before = self.txns[txn as usize].writes.iter().rev().find(is_own).copied();
         let written = &mut self.versions[version as usize];
         if *value == Value::Nil || written.writer != NONE {
-            return Err(Halt::Refused);
+            return Err(CheckEnd::Refused);
         }
         (written.writer, written.before) = (txn, before.unwrap_or(NONE));
         if let Some(before) = before {
@@ -176,11 +176,13 @@ impl OnlineGraph {
     }
 
     /// The writer of a version that was read, unless no such read is legal.
-    pub(super) fn legal_writer(&self, version: u32) -> Result<u32, Halt> {
+    pub(super) fn legal_writer(&self, version: u32) -> Result<u32, CheckEnd> {
         let writer = self.versions[version as usize].writer;
         if writer == NONE {
             let what = self.describe(version);
-            return Err(Halt::Violation(format!("{what} was read, but no transaction wrote it")));
+            return Err(CheckEnd::Violation(format!(
+                "{what} was read, but no transaction wrote it"
+            )));
         }
         if self.txns[writer as usize].failed {
             return Err(self.aborted_read(version));
@@ -189,16 +191,16 @@ impl OnlineGraph {
     }
 
     /// The violation that a version of a failed transaction was read.
-    pub(super) fn aborted_read(&self, version: u32) -> Halt {
+    pub(super) fn aborted_read(&self, version: u32) -> CheckEnd {
         let writer = self.versions[version as usize].writer;
         let (what, index) = (self.describe(version), self.txns[writer as usize].invoked);
-        Halt::Violation(format!(
+        CheckEnd::Violation(format!(
             "{what} was read, but the transaction at index {index}, which wrote it, failed"
         ))
     }
 
     /// Adds a transaction to the graph; returns whether it had not been committed before.
-    pub(super) fn commit(&mut self, txn: u32) -> Result<bool, Halt> {
+    pub(super) fn commit(&mut self, txn: u32) -> Result<bool, CheckEnd> {
         if std::mem::replace(&mut self.txns[txn as usize].committed, true) {
             return Ok(false);
         }
@@ -226,7 +228,7 @@ impl OnlineGraph {
     }
 
     /// Adds a dependency between committed transactions.
-    pub(super) fn add_edge(&mut self, from: u32, to: u32) -> Result<(), Halt> {
+    pub(super) fn add_edge(&mut self, from: u32, to: u32) -> Result<(), CheckEnd> {
         if from == to || self.precedes(from, to) {
             return Ok(());
         }
@@ -234,7 +236,7 @@ impl OnlineGraph {
     }
 
     /// Adds the dependency on the writer of a version.
-    pub(super) fn add_edge_from_writer(&mut self, version: u32, to: u32) -> Result<(), Halt> {
+    pub(super) fn add_edge_from_writer(&mut self, version: u32, to: u32) -> Result<(), CheckEnd> {
         match self.versions[version as usize].writer {
             NONE => Ok(()),
             writer => self.add_edge(writer, to),
@@ -242,7 +244,7 @@ impl OnlineGraph {
     }
 
     /// Adds the anti-dependencies of the readers of a version, the last one first.
-    pub(super) fn add_edges_from_readers(&mut self, version: u32, to: u32) -> Result<(), Halt> {
+    pub(super) fn add_edges_from_readers(&mut self, version: u32, to: u32) -> Result<(), CheckEnd> {
         for place in (0..self.versions[version as usize].readers.len()).rev() {
             let reader = self.versions[version as usize].readers[place];
             if self.precedes(reader, to) {
@@ -259,7 +261,7 @@ impl OnlineGraph {
         self.order.add_node()
     }
 
-    fn add_node_edge(&mut self, from: u32, to: u32) -> Result<(), Halt> {
+    fn add_node_edge(&mut self, from: u32, to: u32) -> Result<(), CheckEnd> {
         self.order.add_edge(from, to).map_err(|path| {
             let txns = path.iter().map(|node| self.node_txns[*node as usize]);
             let indices: Vec<_> = txns
@@ -267,7 +269,7 @@ impl OnlineGraph {
                 .map(|txn| self.txns[txn as usize].invoked.to_string())
                 .collect();
             let indices = indices.join(", ");
-            Halt::Violation(format!(
+            CheckEnd::Violation(format!(
                 "the transactions at indices {indices} depend on each other in a cycle"
             ))
         })

@@ -2,7 +2,7 @@
 //! committed elements that were not read yet.
 
 use super::super::table::{Access, NONE, items};
-use super::graph::{Halt, OnlineGraph};
+use super::graph::{CheckEnd, OnlineGraph};
 use super::rules::VersionRules;
 use crate::history::Value;
 
@@ -40,17 +40,17 @@ impl ListRules {
     }
 
     /// Appends an element to the longest read of its key.
-    fn append(&mut self, graph: &mut OnlineGraph, version: u32) -> Result<(), Halt> {
+    fn append(&mut self, graph: &mut OnlineGraph, version: u32) -> Result<(), CheckEnd> {
         let writer = graph.legal_writer(version)?;
         let element = &graph.versions[version as usize];
         let (key, before) = (element.key, element.before);
         if self.place(version) != NONE {
             let what = graph.describe(version);
-            return Err(Halt::Violation(format!("{what} was read twice in one list")));
+            return Err(CheckEnd::Violation(format!("{what} was read twice in one list")));
         }
         if before != NONE && self.place(before) == NONE {
             let (one, other) = (graph.describe(before), graph.describe(version));
-            return Err(Halt::Violation(format!(
+            return Err(CheckEnd::Violation(format!(
                 "one transaction appended {one} and then {other}, but a read shows another order"
             )));
         }
@@ -72,7 +72,7 @@ impl ListRules {
 impl VersionRules for ListRules {
     fn begin(&mut self, _: &OnlineGraph, _: u32, _: &[u32]) {}
 
-    fn commit(&mut self, graph: &mut OnlineGraph, txn: u32) -> Result<(), Halt> {
+    fn commit(&mut self, graph: &mut OnlineGraph, txn: u32) -> Result<(), CheckEnd> {
         if !graph.commit(txn)? {
             return Ok(());
         }
@@ -88,12 +88,17 @@ impl VersionRules for ListRules {
         Ok(())
     }
 
-    fn observe(&mut self, graph: &mut OnlineGraph, key: u32, value: &Value) -> Result<u32, Halt> {
+    fn observe(
+        &mut self,
+        graph: &mut OnlineGraph,
+        key: u32,
+        value: &Value,
+    ) -> Result<u32, CheckEnd> {
         let (list, longest) = (items(value), self.list(key).longest.clone());
         let known = items(&longest);
         let common = known.len().min(list.len());
         if list[..common] != known[..common] {
-            return Err(Halt::Violation(format!(
+            return Err(CheckEnd::Violation(format!(
                 "two reads returned {longest} and {value}, neither of which is a prefix of the \
                  other"
             )));
@@ -114,7 +119,12 @@ impl VersionRules for ListRules {
         Ok(last.unwrap_or_else(|| graph.initial(key)))
     }
 
-    fn add_read(&mut self, graph: &mut OnlineGraph, txn: u32, version: u32) -> Result<(), Halt> {
+    fn add_read(
+        &mut self,
+        graph: &mut OnlineGraph,
+        txn: u32,
+        version: u32,
+    ) -> Result<(), CheckEnd> {
         let key = graph.versions[version as usize].key;
         // The initial state has no place, and the number after that is 0.
         let next = self.place(version).wrapping_add(1) as usize;
@@ -133,7 +143,7 @@ impl VersionRules for ListRules {
         read != NONE && written != NONE && written <= read
     }
 
-    fn end(&mut self, _: &mut OnlineGraph, _: u32, _: &[Access]) -> Result<(), Halt> {
+    fn end(&mut self, _: &mut OnlineGraph, _: u32, _: &[Access]) -> Result<(), CheckEnd> {
         Ok(())
     }
 

@@ -17,7 +17,7 @@ mod tests;
 
 use rustc_hash::FxHashMap;
 
-use self::graph::{Halt, OnlineGraph};
+use self::graph::{CheckEnd, OnlineGraph};
 use self::lists::ListRules;
 use self::registers::RegisterRules;
 use self::rules::VersionRules;
@@ -52,8 +52,8 @@ impl<R: VersionRules> OnlineTransactions<R> {
         Self { data_type, clients, open, graph: OnlineGraph::new(), rules, refused: false }
     }
 
-    fn check_event(&mut self, event: &Event) -> Result<(), Halt> {
-        match self.clients.pair(event).map_err(|_| Halt::Refused)? {
+    fn check_event(&mut self, event: &Event) -> Result<(), CheckEnd> {
+        match self.clients.pair(event).map_err(|_| CheckEnd::Refused)? {
             None => Ok(()),
             Some(PairedEvent::Invoked(operation)) => {
                 let invoked = operation.invoked.index;
@@ -77,8 +77,8 @@ impl<R: VersionRules> OnlineTransactions<R> {
         }
     }
 
-    fn complete(&mut self, operation: &Operation) -> Result<(), Halt> {
-        let txn = self.open.remove(&operation.invoked.index).ok_or(Halt::Refused)?;
+    fn complete(&mut self, operation: &Operation) -> Result<(), CheckEnd> {
+        let txn = self.open.remove(&operation.invoked.index).ok_or(CheckEnd::Refused)?;
         match operation.kind() {
             Kind::Ok => self.end(txn, operation),
             // A later read may still show the writes of an indeterminate transaction.
@@ -96,7 +96,7 @@ impl<R: VersionRules> OnlineTransactions<R> {
         }
     }
 
-    fn end(&mut self, txn: u32, operation: &Operation) -> Result<(), Halt> {
+    fn end(&mut self, txn: u32, operation: &Operation) -> Result<(), CheckEnd> {
         let steps = parse_steps(operation, self.data_type)?;
         let completed = operation.completion.as_ref().map(|completion| completion.at.index);
         self.graph.txns[txn as usize].completed = completed.unwrap_or(u64::MAX);
@@ -112,7 +112,7 @@ impl<R: VersionRules> OnlineTransactions<R> {
     }
 
     /// The accesses of a transaction; their elements are versions.
-    fn read_accesses(&mut self, txn: u32, steps: &[ParsedOp<'_>]) -> Result<Vec<Access>, Halt> {
+    fn read_accesses(&mut self, txn: u32, steps: &[ParsedOp<'_>]) -> Result<Vec<Access>, CheckEnd> {
         let values: Vec<&Value> = steps.iter().map(|step| step.value).collect();
         let mut accesses: Vec<Access> = Vec::with_capacity(steps.len());
         for (place, step) in steps.iter().enumerate() {
@@ -130,7 +130,7 @@ impl<R: VersionRules> OnlineTransactions<R> {
                     find_contradiction(&accesses, &values[..=place], self.data_type)
             {
                 let (read, index) = (step.value, self.graph.txns[txn as usize].invoked);
-                return Err(Halt::Violation(format!(
+                return Err(CheckEnd::Violation(format!(
                     "the transaction at index {index} read {read} from key {}, but its own \
                      earlier operations imply {expected}",
                     step.key
@@ -140,11 +140,13 @@ impl<R: VersionRules> OnlineTransactions<R> {
         Ok(accesses)
     }
 
-    fn add_read(&mut self, txn: u32, read: Access) -> Result<(), Halt> {
+    fn add_read(&mut self, txn: u32, read: Access) -> Result<(), CheckEnd> {
         let version = &mut self.graph.versions[read.element as usize];
         if version.intermediate && version.writer != txn {
             let what = self.graph.describe(read.element);
-            return Err(Halt::Violation(format!("{what} was read, but its writer overwrote it")));
+            return Err(CheckEnd::Violation(format!(
+                "{what} was read, but its writer overwrote it"
+            )));
         }
         if version.readers.last() != Some(&txn) {
             version.readers.push(txn);
@@ -154,14 +156,14 @@ impl<R: VersionRules> OnlineTransactions<R> {
     }
 
     /// Finds reads of a transaction's own later writes, and lost updates.
-    fn check_own_writes(&mut self, txn: u32, accesses: &[Access]) -> Result<(), Halt> {
+    fn check_own_writes(&mut self, txn: u32, accesses: &[Access]) -> Result<(), CheckEnd> {
         let index = self.graph.txns[txn as usize].invoked;
         for (place, write) in accesses.iter().enumerate().filter(|(_, access)| access.write) {
             let of_key = |access: &&Access| !access.write && access.key == write.key;
             let mut reads = accesses[..place].iter().filter(of_key);
             if reads.any(|read| self.rules.shows(read.element, write.element)) {
                 let what = self.graph.describe(write.element);
-                return Err(Halt::Violation(format!(
+                return Err(CheckEnd::Violation(format!(
                     "the transaction at index {index} read {what} before it wrote that itself"
                 )));
             }
@@ -176,7 +178,7 @@ impl<R: VersionRules> OnlineTransactions<R> {
                 other => {
                     let other = self.graph.txns[other as usize].invoked;
                     let what = self.graph.describe(read.element);
-                    return Err(Halt::Violation(format!(
+                    return Err(CheckEnd::Violation(format!(
                         "the transactions at indices {other} and {index} both read {what} and \
                          both wrote that key: one update is lost"
                     )));
@@ -188,16 +190,16 @@ impl<R: VersionRules> OnlineTransactions<R> {
 }
 
 /// The micro-operations of a transaction, if all of them are valid.
-fn parse_steps(operation: &Operation, data_type: DataType) -> Result<Vec<ParsedOp<'_>>, Halt> {
+fn parse_steps(operation: &Operation, data_type: DataType) -> Result<Vec<ParsedOp<'_>>, CheckEnd> {
     let is_legal = |step: &ParsedOp<'_>| {
         step.write
             || !operation.is_ok()
             || data_type == DataType::Registers
             || matches!(step.value, Value::Nil | Value::List(_))
     };
-    let steps = micro_ops_of(operation).map_err(|_| Halt::Refused)?.iter();
+    let steps = micro_ops_of(operation).map_err(|_| CheckEnd::Refused)?.iter();
     let parsed = steps.map(|step| parse_micro_op(step, data_type).ok().filter(is_legal));
-    parsed.collect::<Option<_>>().ok_or(Halt::Refused)
+    parsed.collect::<Option<_>>().ok_or(CheckEnd::Refused)
 }
 
 impl<R: VersionRules> OnlineCheck for OnlineTransactions<R> {
@@ -209,8 +211,8 @@ impl<R: VersionRules> OnlineCheck for OnlineTransactions<R> {
         // One violation suffices, and the graph cannot hold its cycle.
         self.refused = true;
         match halt {
-            Halt::Violation(message) => Some(Anomaly::new(None, event.index, message)),
-            Halt::Refused => None,
+            CheckEnd::Violation(message) => Some(Anomaly::new(None, event.index, message)),
+            CheckEnd::Refused => None,
         }
     }
 

@@ -5,7 +5,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::super::table::{Access, NONE};
-use super::graph::{Halt, OnlineGraph};
+use super::graph::{CheckEnd, OnlineGraph};
 use super::rules::VersionRules;
 use crate::history::Value;
 
@@ -48,7 +48,7 @@ impl RegisterRules {
     }
 
     /// Records that one version precedes another of the same key.
-    fn add_pair(&mut self, graph: &mut OnlineGraph, one: u32, other: u32) -> Result<(), Halt> {
+    fn add_pair(&mut self, graph: &mut OnlineGraph, one: u32, other: u32) -> Result<(), CheckEnd> {
         let [before, after] = [one, other].map(|version| graph.versions[version as usize].writer);
         // The initial state precedes all versions anyway.
         if one == other || before == NONE || after == NONE || !self.pairs.insert((one, other)) {
@@ -81,7 +81,7 @@ impl VersionRules for RegisterRules {
         self.preceding.insert(txn, preceding);
     }
 
-    fn commit(&mut self, graph: &mut OnlineGraph, txn: u32) -> Result<(), Halt> {
+    fn commit(&mut self, graph: &mut OnlineGraph, txn: u32) -> Result<(), CheckEnd> {
         if !graph.commit(txn)? {
             return Ok(());
         }
@@ -100,7 +100,12 @@ impl VersionRules for RegisterRules {
         Ok(())
     }
 
-    fn observe(&mut self, graph: &mut OnlineGraph, key: u32, value: &Value) -> Result<u32, Halt> {
+    fn observe(
+        &mut self,
+        graph: &mut OnlineGraph,
+        key: u32,
+        value: &Value,
+    ) -> Result<u32, CheckEnd> {
         let version = graph.version(key, value);
         if version != graph.initial(key) {
             let writer = graph.legal_writer(version)?;
@@ -109,7 +114,12 @@ impl VersionRules for RegisterRules {
         Ok(version)
     }
 
-    fn add_read(&mut self, graph: &mut OnlineGraph, txn: u32, version: u32) -> Result<(), Halt> {
+    fn add_read(
+        &mut self,
+        graph: &mut OnlineGraph,
+        txn: u32,
+        version: u32,
+    ) -> Result<(), CheckEnd> {
         let key = graph.versions[version as usize].key;
         if version == graph.initial(key) {
             for place in (0..self.register(key).writers.len()).rev() {
@@ -127,7 +137,12 @@ impl VersionRules for RegisterRules {
         read == written
     }
 
-    fn end(&mut self, graph: &mut OnlineGraph, txn: u32, accesses: &[Access]) -> Result<(), Halt> {
+    fn end(
+        &mut self,
+        graph: &mut OnlineGraph,
+        txn: u32,
+        accesses: &[Access],
+    ) -> Result<(), CheckEnd> {
         let (invoked, completed) =
             (graph.txns[txn as usize].invoked, graph.txns[txn as usize].completed);
         for first in accesses.iter().filter(|access| access.earlier == NONE) {

@@ -32,7 +32,11 @@ fn agrees(check: &str, history: &History) -> Result<bool, TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        cases: 1000,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn an_online_check_agrees_with_the_check_of_every_prefix(

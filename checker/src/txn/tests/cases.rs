@@ -359,10 +359,10 @@ fn a_verdict_begins_with_an_example() {
         ),
         (
             "0?ax1 1?rx 1!rx1 0-",
-            "process 1 observed 1 in key \"x\", which process 0 wrote, but process 0 failed: aborted \
-             read (G1a)",
-            "process 1 observed 1 in key \"x\", which process 0 wrote, but process 0 failed: aborted \
-             read (G1a)",
+            "process 1 observed 1 in key \"x\", which process 0 wrote, but process 0 failed: \
+             aborted read (G1a)",
+            "process 1 observed 1 in key \"x\", which process 0 wrote, but process 0 failed: \
+             aborted read (G1a)",
         ),
     ];
     for (text, of_lists, of_registers) in cases {

@@ -366,7 +366,11 @@ mod tests {
         let refusal = refusal_text(|config| {
             (config.workload, config.fail_fast) = ("g-counter".to_owned(), true);
         });
-        insta::assert_snapshot!(refusal, @"--fail-fast has no effect on workload g-counter: eventual-counter judges the last read of each replica, which only the end shows; leave the option out");
+        assert_eq!(
+            refusal,
+            "--fail-fast has no effect on workload g-counter: eventual-counter judges the last \
+             read of each replica, which only the end shows; leave the option out"
+        );
     }
 
     #[test]
